@@ -1,0 +1,122 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// Code is a failure's name on the wire.
+type Code string
+
+const (
+	BadRequest          Code = "bad_request"
+	BadCursor           Code = "bad_cursor"
+	BadFilter           Code = "bad_filter"
+	Unauthenticated     Code = "unauthenticated"
+	TokenExpired        Code = "token_expired"
+	SessionRevoked      Code = "session_revoked"
+	NotFound            Code = "not_found"
+	LengthRequired      Code = "length_required"
+	ObjectChanged       Code = "object_changed"
+	ObjectArchived      Code = "object_archived"
+	TooLarge            Code = "too_large"
+	UnsupportedType     Code = "unsupported_type"
+	WrongHost           Code = "wrong_host"
+	RateLimited         Code = "rate_limited"
+	HeaderTooLarge      Code = "header_too_large"
+	Internal            Code = "internal"
+	AuditUnavailable    Code = "audit_unavailable"
+	IdentityUnavailable Code = "identity_unavailable"
+	StorageUnavailable  Code = "storage_unavailable"
+)
+
+// Exit codes, promised in the manual. 2 stays unused: a Go panic exits with 2.
+const (
+	ExitOK          = 0
+	ExitMixed       = 1  // several failed for different causes
+	ExitSignedOut   = 3  // not signed in
+	ExitNotFound    = 4  // not found or not granted
+	ExitIntegrity   = 5  // content changed or not what it should be
+	ExitUnavailable = 6  // network or server
+	ExitDisk        = 7  // the local disk
+	ExitUsage       = 64 // the command line
+	ExitBug         = 70 // usher's own mistake
+	ExitInterrupted = 130
+	ExitTerminated  = 143
+)
+
+// Failure is one row of the table: what a code means on each surface.
+type Failure struct {
+	Code     Code
+	Status   int    // HTTP
+	Exit     int    // of a command
+	Sentence string // what the person reads; never holds input or an AWS text
+	Retry    bool   // trying again later can help
+}
+
+// Failures is the table that server, commands, browser and manual read.
+func Failures() []Failure {
+	return []Failure{
+		{BadRequest, http.StatusBadRequest, ExitUsage, "The server did not understand this request. Check the path, and that usher is up to date.", false},
+		{BadCursor, http.StatusBadRequest, ExitUnavailable, "This listing is too old to go on. List the folder again.", false},
+		{BadFilter, http.StatusBadRequest, ExitUsage, "The server did not understand this filter. Check its words and dates.", false},
+		{Unauthenticated, http.StatusUnauthorized, ExitSignedOut, "You are not signed in. Sign in and try again.", false},
+		{TokenExpired, http.StatusUnauthorized, ExitSignedOut, "Your sign-in has ended. Sign in again.", false},
+		{SessionRevoked, http.StatusUnauthorized, ExitSignedOut, "Your sign-in was ended by an administrator or from another place. Sign in again.", false},
+		{NotFound, http.StatusNotFound, ExitNotFound, "There is nothing here that you can open.", false},
+		{LengthRequired, http.StatusLengthRequired, ExitUnavailable, "The server refused a request without a length. A proxy between you and the server may be at fault.", false},
+		{ObjectChanged, http.StatusPreconditionFailed, ExitIntegrity, "The file changed meanwhile. Start this download again.", false},
+		{ObjectArchived, http.StatusConflict, ExitNotFound, "This file is archived. Ask its owner to restore it first.", false},
+		{TooLarge, http.StatusRequestEntityTooLarge, ExitUsage, "This request is too large. Ask for fewer files at once.", false},
+		{UnsupportedType, http.StatusUnsupportedMediaType, ExitUnavailable, "The server did not take this request's type. Check that usher is up to date.", false},
+		{WrongHost, http.StatusMisdirectedRequest, ExitUnavailable, "This server does not answer under that address. Check the server's address.", false},
+		{RateLimited, http.StatusTooManyRequests, ExitUnavailable, "That was too much at once. Wait a moment and try again.", true},
+		{HeaderTooLarge, http.StatusRequestHeaderFieldsTooLarge, ExitUnavailable, "The request's header is too large. A proxy between you and the server may be at fault.", false},
+		{Internal, http.StatusInternalServerError, ExitBug, "usher made a mistake. Give the request id to your administrator.", false},
+		{AuditUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "usher could not record this, so nothing was released. Try again.", true},
+		{IdentityUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "usher could not check your sign-in, so nothing was released. Try again.", true},
+		{StorageUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "The storage did not answer. Try again.", true},
+	}
+}
+
+// Lookup finds a code's row; an unknown code reads as Internal.
+func Lookup(c Code) Failure {
+	table := Failures()
+	internal := Failure{}
+	for _, f := range table {
+		if f.Code == c {
+			return f
+		}
+		if f.Code == Internal {
+			internal = f
+		}
+	}
+	return internal
+}
+
+// Error is a failure as the server answered it. It satisfies error; its text
+// is the table's sentence with the request id, never the server's own words.
+type Error struct {
+	Code      Code   `json:"code"`
+	Message   string `json:"message"`
+	RequestID string `json:"request_id"`
+}
+
+func (e *Error) Error() string {
+	s := Lookup(e.Code).Sentence
+	if e.RequestID == "" {
+		return s
+	}
+	return fmt.Sprintf("%s (request %s)", s, e.RequestID)
+}
+
+// Is lets errors.Is compare by code: errors.Is(err, &api.Error{Code: api.NotFound}).
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// ErrorBody is the JSON body of every answer that is not 200.
+type ErrorBody struct {
+	Error Error `json:"error"`
+}
