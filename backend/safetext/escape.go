@@ -1,0 +1,169 @@
+package safetext
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxMarks is how many combining marks a letter may carry: Vietnamese needs
+// two, Thai and pointed Hebrew three, and more than four leave their row.
+const maxMarks = 4
+
+// Span is a piece of a safe text. Escaped pieces stand for what cannot be
+// shown, and are styled so that no name can imitate them.
+type Span struct {
+	Text    string
+	Escaped bool
+}
+
+// Spans is String in pieces, neighbours of one kind joined; empty for an
+// empty text.
+func (t Text) Spans() []Span {
+	s := t.Raw()
+	if s == "" {
+		return nil
+	}
+	if plain(s) {
+		return []Span{{Text: s}}
+	}
+	return split(s)
+}
+
+// plain says whether s is printable ASCII without a backslash: most names are,
+// and cost one look at each byte and no allocation.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// split escapes s. Backslashes are doubled only where the result would
+// otherwise read as an escape: when anything is escaped, or when s itself
+// looks like escaped text. So C:\dir stays itself, and no text that shows
+// \u{1b} can be mistaken for one that has an escape character.
+func split(s string) []Span {
+	spans, escaped := pieces(s, looksEscaped(s))
+	if escaped {
+		spans, _ = pieces(s, true)
+	}
+	return spans
+}
+
+// looksEscaped says whether s has what begins an escape in the output. Escape
+// and Unescape both ask it, which is what makes the pair reversible: a text
+// that was escaped always looks so, and one that was not never does.
+func looksEscaped(s string) bool {
+	return strings.Contains(s, `\\`) || strings.Contains(s, `\x`) || strings.Contains(s, `\u{`)
+}
+
+// pieces cuts s into spans, and says whether any of them is escaped.
+func pieces(s string, double bool) (spans []Span, escaped bool) {
+	add := func(text string, esc bool) {
+		escaped = escaped || esc
+		if n := len(spans); n > 0 && spans[n-1].Escaped == esc {
+			spans[n-1].Text += text
+			return
+		}
+		spans = append(spans, Span{text, esc})
+	}
+	start := 0              // of the run that needs no escaping
+	marks, base := 0, false // combining marks so far, and whether they have a letter
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		mark := unicode.Is(unicode.M, r)
+		text := ""
+		switch {
+		case r == utf8.RuneError && size == 1:
+			text = fmt.Sprintf(`\x%02x`, s[i])
+		case !unicode.IsPrint(r) || invisible(r) || mark && (!base || marks == maxMarks):
+			text = `\u{` + strconv.FormatInt(int64(r), 16) + `}`
+		case r == '\\' && double:
+			text = `\\`
+		}
+		switch {
+		case mark && text == "":
+			marks++
+		case !mark:
+			marks, base = 0, text == ""
+		}
+		if text != "" {
+			if start < i {
+				add(s[start:i], false)
+			}
+			add(text, true)
+			start = i + size
+		}
+		i += size
+	}
+	if start < len(s) {
+		add(s[start:], false)
+	}
+	return spans, escaped
+}
+
+// invisible names characters that Unicode calls printable and that show
+// nothing: fillers, joiners and variation selectors.
+func invisible(r rune) bool {
+	switch r {
+	case '\u2800', '\U0001d159', '\U00016fe4': // blank braille, null notehead, Khitan filler
+		return true
+	}
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// errNotEscaped is what Unescape says of text that Line never returns.
+var errNotEscaped = errors.New("this is not text that usher printed")
+
+// Unescape gives back the bytes that Line escaped. It refuses any text that
+// Line does not return, so that nothing has two spellings.
+func Unescape(s string) (string, error) {
+	raw, err := unescape(s)
+	if err != nil || Line(raw) != s {
+		return "", errNotEscaped
+	}
+	return raw, nil
+}
+
+func unescape(s string) (string, error) {
+	if !looksEscaped(s) {
+		return s, nil
+	}
+	var b strings.Builder
+	for s != "" {
+		plain, rest, found := strings.Cut(s, `\`)
+		b.WriteString(plain)
+		if !found {
+			break
+		}
+		switch {
+		case strings.HasPrefix(rest, `\`):
+			b.WriteByte('\\')
+			s = rest[1:]
+		case strings.HasPrefix(rest, "x") && len(rest) >= 3:
+			n, err := strconv.ParseUint(rest[1:3], 16, 8)
+			if err != nil {
+				return "", errNotEscaped
+			}
+			b.WriteByte(byte(n))
+			s = rest[3:]
+		case strings.HasPrefix(rest, "u{"):
+			digits, after, closed := strings.Cut(rest[2:], "}")
+			n, err := strconv.ParseUint(digits, 16, 21)
+			if !closed || err != nil {
+				return "", errNotEscaped
+			}
+			b.WriteRune(rune(n))
+			s = after
+		default:
+			return "", errNotEscaped
+		}
+	}
+	return b.String(), nil
+}
