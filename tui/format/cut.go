@@ -1,0 +1,98 @@
+package format
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Width is the cells that plain text takes.
+func Width(s string) int { return ansi.StringWidth(s) }
+
+// Middle cuts a file name to w cells, in the middle, and keeps its extension
+// with the four letters before it: "2025-consolidated…edger.parquet". An
+// extension longer than half of w counts as part of the name.
+func Middle(s string, w int, ellipsis string) string {
+	if Width(s) <= w {
+		return s
+	}
+	if w <= Width(ellipsis) {
+		return ansi.Truncate(s, max(w, 0), "")
+	}
+	keep := 4
+	if dot := strings.LastIndexByte(s, '.'); dot > 0 {
+		if e := Width(s[dot:]); e <= w/2 {
+			keep += e
+		}
+	}
+	keep = min(keep, (w-Width(ellipsis))/2)
+	tail := last(s, keep)
+	return ansi.Truncate(s, w-Width(ellipsis)-Width(tail), "") + ellipsis + tail
+}
+
+// Start cuts a path to w cells at its start: "…udited/2025-annual-report.pdf".
+func Start(s string, w int, ellipsis string) string {
+	if Width(s) <= w {
+		return s
+	}
+	if w <= Width(ellipsis) {
+		return ansi.Truncate(s, max(w, 0), "")
+	}
+	return ellipsis + last(s, w-Width(ellipsis))
+}
+
+// End cuts to w cells at the end: people, groups, sentences.
+func End(s string, w int, ellipsis string) string {
+	if w <= Width(ellipsis) {
+		return ansi.Truncate(s, max(w, 0), "")
+	}
+	return ansi.Truncate(s, w, ellipsis)
+}
+
+// last is the longest end of s that fits into w cells.
+func last(s string, w int) string {
+	over := Width(s) - w
+	if over <= 0 {
+		return s
+	}
+	tail := ansi.TruncateLeft(s, over, "")
+	for Width(tail) > w { // a wide letter sits on the cut
+		over++
+		tail = ansi.TruncateLeft(s, over, "")
+	}
+	return tail
+}
+
+// PadLeft pads plain or painted text with spaces on the left to w cells.
+func PadLeft(s string, w int) string {
+	if n := Width(s); n < w {
+		return strings.Repeat(" ", w-n) + s
+	}
+	return s
+}
+
+// PadRight pads plain or painted text with spaces on the right to w cells.
+func PadRight(s string, w int) string {
+	if n := Width(s); n < w {
+		return s + strings.Repeat(" ", w-n)
+	}
+	return s
+}
+
+// Wrap breaks a sentence into lines of at most w cells, at spaces where it can.
+func Wrap(s string, w int) []string {
+	if w < 1 {
+		w = 1
+	}
+	return strings.Split(ansi.Wrap(s, w, " "), "\n")
+}
+
+// Ends puts left and right at the two ends of w cells. If both do not fit,
+// the right one goes first, then the left is cut.
+func Ends(left, right string, w int, ellipsis string) string {
+	l, r := Width(left), Width(right)
+	if right == "" || l+2+r > w {
+		return PadRight(ansi.Truncate(left, w, ellipsis), w)
+	}
+	return left + strings.Repeat(" ", w-l-r) + right
+}

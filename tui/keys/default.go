@@ -1,0 +1,264 @@
+package keys
+
+// Contexts of the program.
+const (
+	Everywhere Context = "everywhere"
+	List       Context = "list"      // any list: movement and filter
+	Browser    Context = "browser"   // the table of files
+	Tree       Context = "tree"      // the folders
+	Details    Context = "details"   // one file
+	Sort       Context = "sort"      // after s
+	Transfers  Context = "transfers" // the queue
+	Audit      Context = "audit"     // the log
+	Event      Context = "event"     // one event, full size
+	Verify     Context = "verify"    // the log's verification
+	Access     Context = "access"    // who can see what
+	Reader     Context = "reader"    // text to scroll
+)
+
+// Actions. Movement first: rows.List takes these itself.
+const (
+	Down     Action = "down"
+	Up       Action = "up"
+	First    Action = "first"
+	Last     Action = "last"
+	HalfDown Action = "half-down"
+	HalfUp   Action = "half-up"
+	PageDown Action = "page-down"
+	PageUp   Action = "page-up"
+	Filter   Action = "filter"
+
+	Enter    Action = "open"
+	Parent   Action = "parent"
+	Back     Action = "back" // esc, and q on a page
+	Quit     Action = "quit"
+	NextPane Action = "next-pane"
+	PrevPane Action = "previous-pane"
+	Reload   Action = "reload"
+	Help     Action = "help"
+	Palette  Action = "commands"
+	Suspend  Action = "suspend"
+	Redraw   Action = "redraw"
+
+	OpenTransfers Action = "transfers"
+	OpenAudit     Action = "audit"
+	OpenAccess    Action = "access"
+	Session       Action = "session"
+
+	Visited  Action = "visited-back"
+	Forward  Action = "visited-forward"
+	Shares   Action = "shares"
+	FindHere Action = "find-below"
+	GoTo     Action = "go-to"
+	SortMenu Action = "sort"
+	Hidden   Action = "hidden"
+	Mark     Action = "mark"
+	MarkAll  Action = "mark-all"
+	SwapMark Action = "swap-marks"
+	Unmark   Action = "unmark-all"
+	Download Action = "download"
+	Whole    Action = "download-folder"
+	Read     Action = "read"
+	CopyPath Action = "copy-path"
+	CopySum  Action = "copy-checksum"
+	Why      Action = "why"
+	Touched  Action = "who-touched"
+
+	ByName     Action = "sort-name"
+	BySize     Action = "sort-size"
+	ByModified Action = "sort-modified"
+	ByKind     Action = "sort-kind"
+
+	Pause    Action = "pause"
+	PauseAll Action = "pause-all"
+	Again    Action = "try-again"
+	AgainAll Action = "try-all-again"
+	Remove   Action = "remove"
+	Later    Action = "move-later"
+	Sooner   Action = "move-sooner"
+	Folder   Action = "show-folder"
+
+	Follow    Action = "follow"
+	VerifyLog Action = "verify"
+	Zone      Action = "zone"
+	Export    Action = "export"
+	Compare   Action = "compare"
+	CanSee    Action = "can-see"
+	Blocked   Action = "blocked"
+)
+
+// Default is usher's own table.
+func Default() []Set {
+	return []Set{
+		{Context: Everywhere, Bindings: everywhere()},
+		{Context: List, Bindings: list()},
+		{Context: Browser, On: List, Bindings: browser()},
+		{Context: Tree, On: List, Bindings: tree()},
+		{Context: Details, On: Reader, Bindings: details()},
+		{Context: Reader, Bindings: movement()},
+		{Context: Sort, Alone: true, Bindings: sorting()},
+		{Context: Transfers, On: List, Bindings: transfers()},
+		{Context: Audit, On: List, Bindings: audit()},
+		{Context: Event, On: Reader, Bindings: event()},
+		{Context: Verify, On: Reader, Bindings: verify()},
+		{Context: Access, On: List, Bindings: access()},
+	}
+}
+
+func everywhere() []Binding {
+	const places, all = "Places", "Everywhere"
+	return []Binding{
+		{OpenTransfers, []string{"t"}, "", "transfers", "Transfers", places},
+		{OpenAudit, []string{"A"}, "", "audit log", "Audit log", places},
+		{OpenAccess, []string{"X"}, "", "access", "Access: who can see what", places},
+		{Session, []string{"i"}, "", "session", "Session: groups, server, sign out", places},
+		{Palette, []string{":"}, "", "commands", "", all},
+		{Help, []string{"?"}, "", "help", "Help: keys of this pane", all},
+		{Back, []string{"esc"}, "", "back", "", all},
+		{Reload, []string{"ctrl+r"}, "", "list again", "List again", all},
+		{Suspend, []string{"ctrl+z"}, "", "suspend", "Suspend: back to the shell, fg returns", all},
+		{Redraw, []string{"ctrl+l"}, "", "draw again", "Draw the screen again", all},
+		{Quit, []string{"q", "ctrl+c"}, "q", "quit", "Quit", all},
+	}
+}
+
+func movement() []Binding {
+	const g = "Move"
+	return []Binding{
+		{Down, []string{"j", "down"}, "j", "down", "", g},
+		{Up, []string{"k", "up"}, "k", "up", "", g},
+		{First, []string{"g", "home"}, "g", "first", "", g},
+		{Last, []string{"G", "end"}, "G", "last", "", g},
+		{HalfDown, []string{"ctrl+d"}, "", "half a page down", "", g},
+		{HalfUp, []string{"ctrl+u"}, "", "half a page up", "", g},
+		{PageDown, []string{"pgdown"}, "pgdn", "page down", "", g},
+		{PageUp, []string{"pgup"}, "pgup", "page up", "", g},
+	}
+}
+
+func list() []Binding {
+	return append(movement(), Binding{Filter, []string{"/"}, "", "filter", "Filter this list", "Find"})
+}
+
+// walking is what table and tree share.
+func walking() []Binding {
+	const move, find, files = "Move", "Find", "Files"
+	return []Binding{
+		{Enter, []string{"enter", "l", "right"}, "enter", "open", "Open", move},
+		{Parent, []string{"h", "left", "backspace"}, "h", "parent folder", "Parent folder", move},
+		{NextPane, []string{"tab"}, "", "next pane", "", move},
+		{PrevPane, []string{"shift+tab"}, "", "previous pane", "", move},
+		{Visited, []string{"["}, "", "back", "Back in the places visited", move},
+		{Forward, []string{"]"}, "", "forward", "Forward in the places visited", move},
+		{Shares, []string{"~"}, "", "shares", "Shares: the list of all", move},
+		{FindHere, []string{"F"}, "", "find below here", "Find below here", find},
+		{GoTo, []string{"ctrl+g"}, "", "go to a path", "Go to a path", find},
+		{Hidden, []string{"."}, "", "hidden names", "Show or hide hidden names", find},
+		{Whole, []string{"D"}, "", "download folder", "Download this folder and all below", files},
+	}
+}
+
+func browser() []Binding {
+	const find, mark, files = "Find", "Mark", "Files"
+	return append(walking(), []Binding{
+		{SortMenu, []string{"s"}, "", "sort by…", "Sort by name, size, modified or kind", find},
+		{Mark, []string{"space"}, "", "mark", "Mark and go down", mark},
+		{MarkAll, []string{"a"}, "", "mark all shown", "Mark all shown", mark},
+		{SwapMark, []string{"*"}, "", "swap marks", "Swap marks", mark},
+		{Unmark, []string{"u"}, "", "unmark all", "Unmark all", mark},
+		{Download, []string{"d"}, "", "download", "Download marked files", files},
+		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
+		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", files},
+		{CopySum, []string{"Y"}, "", "copy checksum", "Copy the checksum", files},
+		{Why, []string{"W"}, "", "why can I see this", "Why can I see this", files},
+		{Touched, []string{"w"}, "", "who touched this", "Who touched this file", files},
+	}...)
+}
+
+func tree() []Binding {
+	return append(walking(), Binding{CopyPath, []string{"y"}, "", "copy path", "Copy the path", "Files"})
+}
+
+func details() []Binding {
+	const move, files = "Move", "Files"
+	return []Binding{
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", move},
+		{NextPane, []string{"tab"}, "", "next pane", "", move},
+		{PrevPane, []string{"shift+tab"}, "", "previous pane", "", move},
+		{Download, []string{"d"}, "", "download", "Download this file", files},
+		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
+		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", files},
+		{CopySum, []string{"Y"}, "", "copy checksum", "Copy the checksum", files},
+		{Why, []string{"W"}, "", "why can I see this", "Why can I see this", files},
+		{Touched, []string{"w"}, "", "who touched this", "Who touched this file", files},
+	}
+}
+
+func sorting() []Binding {
+	const g = "Sort by"
+	return []Binding{
+		{ByName, []string{"n"}, "", "name", "Sort by name", g},
+		{BySize, []string{"s"}, "", "size, largest", "Sort by size, largest first", g},
+		{ByModified, []string{"m"}, "", "modified, newest", "Sort by modified, newest first", g},
+		{ByKind, []string{"k"}, "", "kind", "Sort by kind", g},
+		{Back, []string{"esc"}, "", "cancel", "", g},
+	}
+}
+
+func transfers() []Binding {
+	const one, all = "Transfer", "Queue"
+	return []Binding{
+		{Pause, []string{"p"}, "", "pause", "Pause or go on", one},
+		{Again, []string{"r"}, "", "try again", "Try this transfer again", one},
+		{Remove, []string{"x"}, "", "remove", "Remove from the list", one},
+		{Later, []string{"J"}, "J K", "move down, up", "", one},
+		{Sooner, []string{"K"}, "", "move up in the queue", "", one},
+		{Folder, []string{"o"}, "", "show folder path", "Show the local folder", one},
+		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", one},
+		{PauseAll, []string{"P"}, "", "pause all", "Transfers: pause all, or go on", all},
+		{AgainAll, []string{"R"}, "", "try all again", "Transfers: try failed ones again", all},
+	}
+}
+
+func audit() []Binding {
+	const g = "Log"
+	return []Binding{
+		{Enter, []string{"enter", "l", "right"}, "enter", "open", "Open the event", g},
+		{Touched, []string{"w"}, "", "who touched this file", "Who touched this file", g},
+		{Follow, []string{"f"}, "", "follow", "Follow new events", g},
+		{VerifyLog, []string{"V"}, "", "verify", "Verify the log", g},
+		{Export, []string{"e"}, "", "export", "Export what is shown", g},
+		{Zone, []string{"z"}, "", "UTC or local", "Times in UTC or local", g},
+		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
+	}
+}
+
+func event() []Binding {
+	const g = "Event"
+	return []Binding{
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the log", "", g},
+		{Touched, []string{"w"}, "", "who touched this file", "", g},
+		{Zone, []string{"z"}, "", "UTC or local", "", g},
+		{CopyPath, []string{"y"}, "", "copy path", "", g},
+	}
+}
+
+func verify() []Binding {
+	const g = "Verification"
+	return []Binding{
+		{Enter, []string{"enter"}, "", "show events there", "", g},
+		{Export, []string{"e"}, "", "save report", "", g},
+		{Compare, []string{"c"}, "", "compare copy", "", g},
+		{Again, []string{"r"}, "", "verify again", "", g},
+	}
+}
+
+func access() []Binding {
+	const g = "Access"
+	return []Binding{
+		{Enter, []string{"enter", "l", "right"}, "enter", "why this person", "", g},
+		{CanSee, []string{"m"}, "", "what can they see", "", g},
+		{Blocked, []string{"b"}, "", "blocked", "", g},
+		{Export, []string{"e"}, "", "export", "", g},
+	}
+}

@@ -1,0 +1,186 @@
+// Package pane is what the root model and its pages say to each other.
+//
+// The root (package tui) is the only tea.Model. A page is a plain struct that
+// satisfies Pane: it draws strings, answers actions and messages with a
+// tea.Cmd when it wants I/O, and sends one of the messages below when it wants
+// something of the root. No method of a pane touches a file, the network or
+// the clock; all of that happens in commands, which get copies and never the
+// pane itself.
+package pane
+
+import (
+	"errors"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/tui/keys"
+	"usher/tui/theme"
+)
+
+// Env is what every page is given. Theme and Me are rewritten in place; a
+// Restyled message follows a change of the theme.
+type Env struct {
+	Theme *theme.Theme
+	Keys  keys.Map
+	Zone  *time.Location // for times shown as local
+	Jump  bool           // lists jump half a page at the edge (over SSH)
+	Me    *Me
+}
+
+// Me is the person as the server last described them.
+type Me struct {
+	Name    safetext.Text // "" before sign-in
+	Email   safetext.Text
+	Groups  []safetext.Text
+	Bound   int       // seconds until a removed access takes effect
+	Since   time.Time // start of the session
+	Version string    // of the grants
+	Online  bool
+}
+
+// In reports whether the person is in a group; no group at all needs none.
+func (m *Me) In(group string) bool {
+	if group == "" {
+		return true
+	}
+	for _, g := range m.Groups {
+		if g.Raw() == group {
+			return true
+		}
+	}
+	return false
+}
+
+// Pane is one page. The root calls its methods from Update and View only, so
+// a pane needs no lock.
+type Pane interface {
+	// Title is the page's place for row 0, outermost first.
+	Title() []string
+	// Context names the bindings in force: the key line, the help and Do
+	// read the same ones.
+	Context() keys.Context
+	// View draws exactly h lines of at most w cells.
+	View(w, h int) string
+	// Status is the line above the keys: left and right, painted or plain.
+	Status(w int) (left, right string)
+	// Hints are the actions for the key line, the most useful first.
+	Hints() []keys.Action
+	// Do answers an action of the context (keys.Back comes from esc and q).
+	Do(a keys.Action) tea.Cmd
+	// Why says in a sentence why an action is not possible now; "" if it is.
+	Why(a keys.Action) string
+	// Typing is true while a text field has the keys; then every key press
+	// goes to Key, paste to Handle, and nothing else is interpreted.
+	Typing() bool
+	Key(msg tea.KeyPressMsg) tea.Cmd
+	// Cursor is where the text field's cursor stands, relative to View, or nil.
+	Cursor() *tea.Cursor
+	// Handle gets every message that the root does not own itself. A pane
+	// takes its own by type and ignores the others.
+	Handle(msg tea.Msg) tea.Cmd
+}
+
+// Place is what a page is opened on: a bucket and a key or prefix, raw. The
+// zero Place is everywhere.
+type Place struct{ Bucket, Key safetext.Text }
+
+// Path is bucket/key, raw, for the wire.
+func (p Place) Path() string {
+	if p.Bucket.Raw() == "" {
+		return ""
+	}
+	return p.Bucket.Raw() + "/" + p.Key.Raw()
+}
+
+// Text is the path, safe to show.
+func (p Place) Text() safetext.Text { return safetext.New(p.Path()) }
+
+// Messages from a page to the root.
+type (
+	// Say puts a sentence on the status line until the next key press.
+	Say struct {
+		Text string
+		Tone Tone
+	}
+	// Close leaves the page for the one below.
+	Close struct{}
+	// Open opens a page that was handed to the root, by the action of its key.
+	Open struct {
+		Page keys.Action
+		On   Place
+	}
+	// GoTo shows a place in the browser.
+	GoTo struct{ Place Place }
+	// Copy sends a text to the clipboard and to the status line.
+	Copy struct{ Text safetext.Text }
+	// Failed reports a call that failed, so that the root can tell a lost
+	// network and an ended sign-in. The page shows its own sentence too.
+	Failed struct{ Err error }
+	// Answered reports a call that came back: the network is there.
+	Answered struct{}
+)
+
+// Messages from the root to every page.
+type (
+	// Restyled follows a change of the theme: drop cached strings.
+	Restyled struct{}
+	// Retry follows a new sign-in, or the person asking to try now.
+	Retry struct{}
+)
+
+// Tone of a sentence.
+type Tone int
+
+const (
+	Plain Tone = iota
+	Good
+	Warning
+	Bad
+)
+
+// Paint paints a sentence in its tone.
+func (n Tone) Paint(t *theme.Theme, s string) string {
+	switch n {
+	case Good:
+		return t.OK.Paint(s)
+	case Warning:
+		return t.Warn.Paint(s)
+	case Bad:
+		return t.Bad.Paint(s)
+	}
+	return t.Text.Paint(s)
+}
+
+// Send makes a command of a message.
+func Send(m tea.Msg) tea.Cmd { return func() tea.Msg { return m } }
+
+// Code is the server's code for an error, "" when the server did not answer.
+func Code(err error) api.Code {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// SignedOut reports whether an error says that the sign-in has ended.
+func SignedOut(err error) bool {
+	switch Code(err) {
+	case api.Unauthenticated, api.TokenExpired, api.SessionRevoked:
+		return true
+	}
+	return false
+}
+
+// Sentence is what the person reads of an error: the table's sentence with
+// the request id, or that the server did not answer.
+func Sentence(err error, host string) string {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return safetext.New(e.Error()).String()
+	}
+	return "No answer from " + safetext.New(host).String() + "."
+}

@@ -1,0 +1,336 @@
+// Package rows is the one list of the full-screen program: a cursor and a
+// window over any number of rows, used by the browser, the tree, transfers,
+// the audit log and access.
+//
+// A frame costs what is visible, not what exists: the list asks its Source
+// for the rows of the window only, and keeps each drawn row until the source
+// says that it changed. A source that is still loading is told which rows are
+// wanted by Need, which answers with a command and does no I/O itself.
+//
+// Over SSH the list jumps half a page when the cursor leaves the window
+// (Config.Jump): panes side by side cannot use the terminal's scroll regions,
+// so every scrolled line would repaint the whole list.
+//
+//	l := rows.New(src, rows.Config{Jump: env.Jump})
+//	l.Resize(w, h)
+//	if l.Move(action) { … }   // true if the action was a movement
+//	frame := l.View()
+package rows
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/tui/keys"
+)
+
+// Source is the rows behind a list.
+type Source interface {
+	// Len is how many rows there are now.
+	Len() int
+	// Draw draws row i, at most w cells wide, painted, one or more lines
+	// joined by "\n". The list keeps the result until Changed.
+	Draw(i, w int, s State) string
+	// Need is told the window [from, to) after a movement. It gives a
+	// command if rows in or near it have to be fetched, else nil.
+	Need(from, to int) tea.Cmd
+}
+
+// Tall is a Source whose rows may have more than one line.
+type Tall interface {
+	// Height is the lines that Draw gives for row i, at least 1.
+	Height(i int, s State) int
+}
+
+// Headed is a Source with rows that the cursor steps over, such as days.
+type Headed interface {
+	Heading(i int) bool
+}
+
+// State is how a row is shown.
+type State struct {
+	Cursor bool // the cursor is on it
+	Focus  bool // the list has the keys
+}
+
+// Config of a list.
+type Config struct {
+	Jump bool // half a page at the edge
+}
+
+// List is a window over a source. The zero List is not usable; see New.
+type List struct {
+	Config
+	src           Source
+	w, h          int
+	top, at       int
+	focus         bool
+	drawn         map[int]string // rows without the cursor, by index
+	frame         string
+	framed, dirty bool
+}
+
+// New makes a list over a source, with the cursor on its first row.
+func New(src Source, c Config) *List {
+	l := &List{Config: c, src: src, drawn: make(map[int]string), dirty: true}
+	l.at = l.nearest(0, 1)
+	return l
+}
+
+// Resize sets the window in cells.
+func (l *List) Resize(w, h int) {
+	if w == l.w && h == l.h {
+		return
+	}
+	if w != l.w {
+		clear(l.drawn)
+	}
+	l.w, l.h, l.dirty = w, h, true
+	l.reveal()
+}
+
+// Focus says whether the list has the keys.
+func (l *List) Focus(on bool) {
+	if on != l.focus {
+		l.focus, l.dirty = on, true
+		clear(l.drawn)
+	}
+}
+
+// Changed says that rows came, went or look different. The cursor stays on
+// its index, or on the last row if there are fewer.
+func (l *List) Changed() {
+	clear(l.drawn)
+	l.dirty = true
+	l.at = l.nearest(l.at, 1)
+	l.reveal()
+}
+
+// ChangedRow says that one row looks different.
+func (l *List) ChangedRow(i int) {
+	delete(l.drawn, i)
+	l.dirty = true
+}
+
+// Cursor is the index of the row with the cursor, -1 if there is none.
+func (l *List) Cursor() int {
+	if l.src.Len() == 0 {
+		return -1
+	}
+	return l.at
+}
+
+// SetCursor moves the cursor to row i, or the nearest one that takes it.
+func (l *List) SetCursor(i int) {
+	l.at = l.nearest(i, 1)
+	l.dirty = true
+	l.reveal()
+}
+
+// Top is the first row of the window; with SetTop it restores a place.
+func (l *List) Top() int { return l.top }
+
+// SetTop puts the window's first row; the cursor stays visible.
+func (l *List) SetTop(i int) {
+	l.top, l.dirty = max(0, min(i, l.src.Len()-1)), true
+	l.reveal()
+}
+
+// Window is the rows [from, to) that the last frame shows.
+func (l *List) Window() (from, to int) {
+	return l.top, min(l.src.Len(), l.top+max(l.h, 1))
+}
+
+// Need asks the source for what the window shows.
+func (l *List) Need() tea.Cmd {
+	from, to := l.Window()
+	return l.src.Need(from, to)
+}
+
+// Move takes a movement action. It reports false for any other action.
+func (l *List) Move(a keys.Action) bool {
+	page := max(1, l.h-1)
+	switch a {
+	case keys.Down:
+		l.step(1)
+	case keys.Up:
+		l.step(-1)
+	case keys.HalfDown:
+		l.step(max(1, l.h/2))
+	case keys.HalfUp:
+		l.step(-max(1, l.h/2))
+	case keys.PageDown:
+		l.step(page)
+	case keys.PageUp:
+		l.step(-page)
+	case keys.First:
+		l.top = 0
+		l.SetCursor(0)
+	case keys.Last:
+		l.at = l.nearest(l.src.Len()-1, -1)
+		l.dirty = true
+		l.reveal()
+	default:
+		return false
+	}
+	return true
+}
+
+func (l *List) step(by int) {
+	was, dir := l.at, 1
+	if by < 0 {
+		dir = -1
+	}
+	l.at = l.nearest(l.at+by, dir)
+	if l.at == was {
+		return
+	}
+	l.dirty = true
+	if l.Jump && by*dir == 1 && !l.visible() {
+		if dir > 0 {
+			l.top = l.at - max(1, l.h/2)
+		} else {
+			l.top = l.at - max(1, l.h/2) + 1
+		}
+		l.top = max(0, l.top)
+	}
+	l.reveal()
+}
+
+// nearest is the closest row to i, first in direction dir, that the cursor may
+// stand on.
+func (l *List) nearest(i, dir int) int {
+	n := l.src.Len()
+	i = max(0, min(i, n-1))
+	h, ok := l.src.(Headed)
+	if !ok || n == 0 {
+		return i
+	}
+	for _, d := range []int{dir, -dir} {
+		for j := i; j >= 0 && j < n; j += d {
+			if !h.Heading(j) {
+				return j
+			}
+		}
+	}
+	return i
+}
+
+func (l *List) height(i int) int {
+	if t, ok := l.src.(Tall); ok {
+		return max(1, t.Height(i, State{Cursor: i == l.at, Focus: l.focus}))
+	}
+	return 1
+}
+
+func (l *List) visible() bool {
+	if l.at < l.top {
+		return false
+	}
+	lines := 0
+	for i := l.top; i <= l.at; i++ {
+		if lines += l.height(i); lines > l.h {
+			return false
+		}
+	}
+	return true
+}
+
+// reveal moves the window so that the cursor row is in it, and no further than
+// the rows go.
+func (l *List) reveal() {
+	if l.h <= 0 {
+		return
+	}
+	n := l.src.Len()
+	if n == 0 {
+		l.top = 0
+		return
+	}
+	l.top = max(0, min(l.top, n-1))
+	if l.at < l.top {
+		l.top = l.at
+		if h, ok := l.src.(Headed); ok && l.top > 0 && h.Heading(l.top-1) {
+			l.top-- // a day's first row brings its heading along
+		}
+	}
+	l.top = max(l.top, l.lowestTop(l.at))
+	l.top = min(l.top, l.lowestTop(n-1)) // no empty lines while rows are left above
+	l.top = min(l.top, l.at)
+}
+
+// lowestTop is the first row of the window whose last row is i.
+func (l *List) lowestTop(i int) int {
+	lines := l.height(i)
+	for i > 0 {
+		if lines += l.height(i - 1); lines > l.h {
+			break
+		}
+		i--
+	}
+	return i
+}
+
+// View draws the window: exactly the height given, each line at most the
+// width. The same state gives the same string, without drawing anything.
+func (l *List) View() string {
+	if !l.dirty && l.framed {
+		return l.frame
+	}
+	lines := make([]string, 0, l.h)
+	for i := l.top; i < l.src.Len() && len(lines) < l.h; i++ {
+		lines = append(lines, strings.Split(l.draw(i), "\n")...)
+	}
+	if len(lines) > l.h {
+		lines = lines[:l.h]
+	}
+	for len(lines) < l.h {
+		lines = append(lines, "")
+	}
+	if len(l.drawn) > 4*max(l.h, 16) {
+		l.forget()
+	}
+	l.frame, l.framed, l.dirty = strings.Join(lines, "\n"), true, false
+	return l.frame
+}
+
+func (l *List) draw(i int) string {
+	if i == l.at {
+		return l.fit(l.src.Draw(i, l.w, State{Cursor: true, Focus: l.focus}))
+	}
+	if s, ok := l.drawn[i]; ok {
+		return s
+	}
+	s := l.fit(l.src.Draw(i, l.w, State{Focus: l.focus}))
+	l.drawn[i] = s
+	return s
+}
+
+// fit holds a source to its width; a row that is too long is cut, so that no
+// name can move what is beside it.
+func (l *List) fit(s string) string {
+	if !strings.Contains(s, "\n") {
+		if ansi.StringWidth(s) <= l.w {
+			return s
+		}
+		return ansi.Truncate(s, l.w, "")
+	}
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if ansi.StringWidth(line) > l.w {
+			lines[i] = ansi.Truncate(line, l.w, "")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// forget drops drawn rows far from the window.
+func (l *List) forget() {
+	for i := range l.drawn {
+		if i < l.top-l.h || i > l.top+2*l.h {
+			delete(l.drawn, i)
+		}
+	}
+}

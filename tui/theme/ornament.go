@@ -1,0 +1,79 @@
+package theme
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Head is the first line of a pane, w cells wide: its title, a rule, and a
+// note near the end. The rule is heavy, with the cursor's sign before it,
+// where the keys go. Title and note are plain text, safe to print.
+//
+//	▌Files ━━━━━━━━━━━━━━━━━━━━━━━━━━━ 34 of 34 ━
+func (t *Theme) Head(title, note string, w int, focus bool) string {
+	if w < 4 {
+		return t.Pad("", w)
+	}
+	g, rule, label, line := " ", t.Rule, t.Muted, t.Glyphs.Light
+	if focus {
+		g, rule, label, line = t.Accent.Paint(t.Glyphs.Cursor), t.Accent, t.Text.Bold(), t.Glyphs.Heavy
+	}
+	title = ansi.Truncate(title, w-3, t.Glyphs.Ellipsis)
+	end := ""
+	if note != "" && ansi.StringWidth(title)+ansi.StringWidth(note)+7 <= w {
+		end = " " + t.Muted.Paint(note) + " " + rule.Paint(line)
+	}
+	n := max(0, w-2-ansi.StringWidth(title)-ansi.StringWidth(end))
+	return t.Pad(g+label.Paint(title)+" "+rule.Paint(strings.Repeat(line, n))+end, w)
+}
+
+// Bar draws a share of w cells as heavy in the given style, the rest as rule.
+// The share is clamped to 0..1; a full bar means that all is there.
+func (t *Theme) Bar(w int, share float64, s Style) string {
+	if w <= 0 {
+		return ""
+	}
+	full := int(min(max(share, 0), 1) * float64(w))
+	return s.Paint(strings.Repeat(t.Glyphs.Heavy, full)) + t.Rule.Paint(strings.Repeat(t.Glyphs.Light, w-full))
+}
+
+// Box frames lines as a dialog, w cells wide with its frame. The lines are
+// painted with the tokens of the Panel ground; longer ones are cut.
+func (t *Theme) Box(title string, lines []string, w int) string {
+	p, inner := t.On(Panel), w-6
+	side := p.Accent.Paint(t.Glyphs.Side)
+	head := ansi.Truncate(title, inner-2, t.Glyphs.Ellipsis)
+	var b strings.Builder
+	b.WriteString(p.Accent.Paint(t.Glyphs.TopLeft+t.Glyphs.Light) + p.Text.Bold().Paint(" "+head+" ") +
+		p.Accent.Paint(strings.Repeat(t.Glyphs.Light, max(0, w-5-ansi.StringWidth(head)))+t.Glyphs.TopRight))
+	for _, l := range lines {
+		b.WriteString("\n" + side + p.Fill.Paint("  ") + p.Pad(l, inner) + p.Fill.Paint("  ") + side)
+	}
+	b.WriteString("\n" + p.Accent.Paint(t.Glyphs.LowLeft+strings.Repeat(t.Glyphs.Light, max(0, w-2))+t.Glyphs.LowRight))
+	return b.String()
+}
+
+// Keys draws a key line: each key bold, its label muted, two cells between.
+// It stops before the first pair that does not fit into w cells; a pair
+// without a label is left out.
+func (t *Theme) Keys(w int, pairs ...[2]string) string {
+	var b strings.Builder
+	n := 0
+	for _, p := range pairs {
+		if p[1] == "" {
+			continue
+		}
+		gap := 2
+		if n == 0 {
+			gap = 0
+		}
+		need := gap + ansi.StringWidth(p[0]) + 1 + ansi.StringWidth(p[1])
+		if n+need > w {
+			break
+		}
+		b.WriteString(t.Fill.Paint(strings.Repeat(" ", gap)) + t.Text.Bold().Paint(p[0]) + t.Muted.Paint(" "+p[1]))
+		n += need
+	}
+	return b.String()
+}
