@@ -65,47 +65,45 @@ func looksEscaped(s string) bool {
 
 // pieces cuts s into spans, and says whether any of them is escaped.
 func pieces(s string, double bool) (spans []Span, escaped bool) {
-	add := func(text string, esc bool) {
-		escaped = escaped || esc
-		if n := len(spans); n > 0 && spans[n-1].Escaped == esc {
-			spans[n-1].Text += text
-			return
-		}
-		spans = append(spans, Span{text, esc})
-	}
-	start := 0              // of the run that needs no escaping
+	out := make([]byte, 0, len(s)+16)
+	var ends []int          // where each span ends in out; the kinds alternate
 	marks, base := 0, false // combining marks so far, and whether they have a letter
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
+	was := false            // whether the span being written is escaped
+	for i, size := 0, 0; i < len(s); i += size {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		size = n
 		mark := unicode.Is(unicode.M, r)
-		text := ""
-		switch {
-		case r == utf8.RuneError && size == 1:
-			text = fmt.Sprintf(`\x%02x`, s[i])
-		case !unicode.IsPrint(r) || invisible(r) || mark && (!base || marks == maxMarks):
-			text = `\u{` + strconv.FormatInt(int64(r), 16) + `}`
-		case r == '\\' && double:
-			text = `\\`
+		bad := r == utf8.RuneError && n == 1
+		esc := bad || !unicode.IsPrint(r) || invisible(r) || mark && (!base || marks == maxMarks) || r == '\\' && double
+		if esc != was {
+			ends, was = append(ends, len(out)), esc
 		}
 		switch {
-		case mark && text == "":
-			marks++
+		case !esc:
+			out = append(out, s[i:i+n]...)
+		case bad:
+			out = fmt.Appendf(out, `\x%02x`, s[i])
+		case r == '\\':
+			out = append(out, `\\`...)
+		default:
+			out = fmt.Appendf(out, `\u{%x}`, r)
+		}
+		switch {
 		case !mark:
-			marks, base = 0, text == ""
+			marks, base = 0, !esc
+		case !esc:
+			marks++
 		}
-		if text != "" {
-			if start < i {
-				add(s[start:i], false)
-			}
-			add(text, true)
-			start = i + size
+	}
+	ends = append(ends, len(out))
+	text, start := string(out), 0
+	for k, end := range ends {
+		if start < end {
+			spans = append(spans, Span{Text: text[start:end], Escaped: k%2 == 1})
 		}
-		i += size
+		start = end
 	}
-	if start < len(s) {
-		add(s[start:], false)
-	}
-	return spans, escaped
+	return spans, len(ends) > 1
 }
 
 // invisible names characters that Unicode calls printable and that show
