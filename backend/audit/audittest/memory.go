@@ -1,0 +1,205 @@
+package audittest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"usher/backend/audit"
+	"usher/backend/event"
+)
+
+// Memory is a store for tests of other packages. It passes the suite, except
+// that nothing of it survives the process: where a promise is about that, use
+// a real store.
+type Memory struct {
+	mu        sync.Mutex
+	events    []event.Event // in the order of recording
+	byID      map[string]int
+	completed map[string]bool // releases that have a report
+}
+
+// NewMemory is an empty store.
+func NewMemory() *Memory {
+	return &Memory{byID: map[string]int{}, completed: map[string]bool{}}
+}
+
+// Events is all that was recorded, in order.
+func (m *Memory) Events() []event.Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return clones(m.events)
+}
+
+// Append implements audit.Store.
+func (m *Memory) Append(ctx context.Context, events []event.Event) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fresh := map[string]event.Event{}
+	var batch []event.Event
+	for _, e := range events {
+		known, ok := fresh[e.ID]
+		if i, recorded := m.byID[e.ID]; recorded {
+			known, ok = m.events[i], true
+		}
+		if ok {
+			if !bytes.Equal(event.Canonical(known), event.Canonical(e)) {
+				return audit.ErrConflict
+			}
+			continue
+		}
+		fresh[e.ID] = e
+		batch = append(batch, e)
+	}
+	for _, e := range batch {
+		if e.Action == event.Completed {
+			if m.completed[e.Continues] {
+				continue
+			}
+			m.completed[e.Continues] = true
+		}
+		m.byID[e.ID] = len(m.events)
+		m.events = append(m.events, event.Clean(e))
+	}
+	return nil
+}
+
+// Get implements audit.Store.
+func (m *Memory) Get(ctx context.Context, ids []string) ([]event.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []event.Event
+	for _, e := range m.events {
+		if slices.Contains(ids, e.ID) {
+			found = append(found, event.Clean(e))
+		}
+	}
+	return found, ctx.Err()
+}
+
+// Query implements audit.Store.
+func (m *Memory) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return audit.Result{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if page.Ascending {
+		return m.ascending(filter, page)
+	}
+	order := make([]int, len(m.events))
+	for i := range order {
+		order[i] = i
+	}
+	newest := func(t1 int64, seq1 int, t2 int64, seq2 int) int {
+		return cmp.Or(cmp.Compare(t2, t1), cmp.Compare(seq2, seq1))
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		return newest(m.events[i].Time.UnixMilli(), i, m.events[j].Time.UnixMilli(), j)
+	})
+	var after struct {
+		time int64
+		seq  int
+	}
+	if page.Position != "" {
+		if _, err := fmt.Sscanf(page.Position, "%d.%d", &after.time, &after.seq); err != nil {
+			return audit.Result{}, audit.ErrBadPosition
+		}
+	}
+	var r audit.Result
+	for _, i := range order {
+		e := m.events[i]
+		if page.Position != "" && newest(e.Time.UnixMilli(), i, after.time, after.seq) <= 0 || !filter.Match(e) {
+			continue
+		}
+		if len(r.Events) == page.Limit {
+			r.Position = fmt.Sprintf("%d.%d", after.time, after.seq)
+			break
+		}
+		r.Events = append(r.Events, event.Clean(e))
+		if len(r.Events) == page.Limit {
+			page.Position, after.time, after.seq = "", e.Time.UnixMilli(), i
+		}
+	}
+	return r, nil
+}
+
+func (m *Memory) ascending(filter event.Filter, page audit.Page) (audit.Result, error) {
+	first := 0
+	if page.After != "" {
+		i, ok := m.byID[page.After]
+		if !ok {
+			return audit.Result{}, audit.ErrBadPosition
+		}
+		first = i + 1
+	}
+	var r audit.Result
+	for _, e := range m.events[first:] {
+		if filter.Match(e) && len(r.Events) < page.Limit {
+			r.Events = append(r.Events, event.Clean(e))
+		}
+	}
+	return r, nil
+}
+
+// Hours implements audit.Store.
+func (m *Memory) Hours(ctx context.Context, from time.Time, n int) (audit.Summary, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var s audit.Summary
+	for i := range n {
+		s.Hours = append(s.Hours, audit.Hour{Start: from.UTC().Add(time.Duration(i) * time.Hour)})
+	}
+	people := map[string]bool{}
+	for _, e := range m.events {
+		i := int(e.Time.Truncate(time.Hour).Sub(from) / time.Hour)
+		if e.Time.Before(from) || i >= n {
+			continue
+		}
+		s.Hours[i].Events++
+		s.Hours[i].Denied += audit.Denials(e)
+		s.Denied += audit.Denials(e)
+		s.Downloads += audit.Releases(e)
+		if e.User.Sub != "" {
+			people[e.User.Sub] = true
+		}
+	}
+	s.People = len(people)
+	return s, ctx.Err()
+}
+
+// Count implements audit.Store.
+func (m *Memory) Count(ctx context.Context) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.events)), ctx.Err()
+}
+
+// NewID mints ids that sort by time, then by the order of minting. It is
+// deterministic, for tests.
+func NewID() func(time.Time) string {
+	var mu sync.Mutex
+	n := 0
+	return func(t time.Time) string {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return strings.ToUpper(fmt.Sprintf("%013x%013x", t.UnixMilli(), n))
+	}
+}
+
+func clones(events []event.Event) []event.Event {
+	copies := make([]event.Event, len(events))
+	for i, e := range events {
+		copies[i] = event.Clean(e)
+	}
+	return copies
+}

@@ -1,0 +1,204 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// MaxUserAgent is how many bytes of a User-Agent header an event keeps.
+const MaxUserAgent = 256
+
+// ErrNotCanonical says that bytes are not what Canonical writes for any event.
+var ErrNotCanonical = errors.New("not the canonical bytes of an event")
+
+// Clean is e as it can be recorded: Time in UTC cut to milliseconds, each byte
+// that is not UTF-8 replaced by U+FFFD, the user agent cut to MaxUserAgent
+// bytes, numbers that JSON cannot hold dropped. It shares no memory with e, so
+// that nobody can change an event after it was handed over.
+func Clean(e Event) Event {
+	e.Time = e.Time.UTC().Truncate(time.Millisecond)
+	if len(e.UserAgent) > MaxUserAgent {
+		cut := MaxUserAgent
+		for cut > MaxUserAgent-utf8.UTFMax && !utf8.RuneStart(e.UserAgent[cut]) {
+			cut--
+		}
+		e.UserAgent = e.UserAgent[:cut]
+	}
+	for _, s := range []*string{
+		&e.ID, &e.User.Sub, &e.User.Username, &e.User.Email, &e.Session, &e.Action, &e.Purpose,
+		&e.Bucket, &e.Key, &e.Version, &e.ETag, &e.Outcome, &e.Reason, &e.Grant, &e.Continues,
+		&e.Verified, &e.SourceIP, &e.UserAgent, &e.RequestID,
+	} {
+		if !utf8.ValidString(*s) {
+			*s = string([]rune(*s))
+		}
+	}
+	e.Size, e.Bytes = copied(e.Size), copied(e.Bytes)
+	e.Seconds = copied(e.Seconds)
+	if e.Seconds != nil {
+		switch s := *e.Seconds; {
+		case math.IsNaN(s) || math.IsInf(s, 0):
+			e.Seconds = nil
+		case s == 0:
+			*e.Seconds = 0 // JSON has one zero
+		}
+	}
+	return e
+}
+
+func copied[T int64 | float64](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+// Canonical is the one sequence of bytes that stands for e, and what the chain
+// hashes: e's JSON in the form of RFC 8785 (keys sorted, no white space, only
+// `"`, `\` and control characters escaped, numbers as ECMAScript writes them;
+// fields that are omitted when empty are absent). Anyone can make the same
+// bytes from an exported event with any RFC 8785 library. An event that is not
+// Clean is cleaned first.
+func Canonical(e Event) []byte {
+	e = Clean(e)
+	b := writer{buf: make([]byte, 0, 512)}
+	b.buf = append(b.buf, '{')
+	b.text("action", e.Action)
+	b.number("bound", int64(e.Bound))
+	b.text("bucket", e.Bucket)
+	b.integer("bytes", e.Bytes)
+	b.optional("continues", e.Continues)
+	b.number("count", int64(e.Count))
+	b.optional("etag", e.ETag)
+	b.optional("grant", e.Grant)
+	b.text("id", e.ID)
+	b.text("key", e.Key)
+	b.text("outcome", e.Outcome)
+	b.optional("purpose", e.Purpose)
+	b.optional("reason", e.Reason)
+	b.text("request_id", e.RequestID)
+	if e.Seconds != nil {
+		b.name("seconds")
+		b.buf = appendFloat(b.buf, *e.Seconds)
+	}
+	b.text("session", e.Session)
+	b.integer("size", e.Size)
+	b.text("source_ip", e.SourceIP)
+	b.name("time")
+	b.buf = append(b.buf, '"')
+	b.buf = e.Time.AppendFormat(b.buf, time.RFC3339Nano)
+	b.buf = append(b.buf, '"')
+	b.name("user")
+	b.buf = append(b.buf, '{')
+	b.optional("email", e.User.Email)
+	b.text("sub", e.User.Sub)
+	b.text("username", e.User.Username)
+	b.buf = append(b.buf, '}')
+	b.text("user_agent", e.UserAgent)
+	b.optional("verified", e.Verified)
+	b.optional("version", e.Version)
+	return append(b.buf, '}')
+}
+
+// Parse reads what Canonical wrote and nothing else: bytes that would print
+// differently, however slightly, are ErrNotCanonical, so that no two texts
+// mean the same event.
+func Parse(canonical []byte) (Event, error) {
+	var e Event
+	if err := json.Unmarshal(canonical, &e); err != nil {
+		return Event{}, fmt.Errorf("reading an event: %w", ErrNotCanonical) // the cause quotes the bytes
+	}
+	e = Clean(e)
+	if !bytes.Equal(Canonical(e), canonical) {
+		return Event{}, fmt.Errorf("reading an event: %w", ErrNotCanonical)
+	}
+	return e, nil
+}
+
+// writer appends members of a JSON object.
+type writer struct{ buf []byte }
+
+func (w *writer) name(n string) {
+	if w.buf[len(w.buf)-1] != '{' {
+		w.buf = append(w.buf, ',')
+	}
+	w.buf = append(w.buf, '"')
+	w.buf = append(w.buf, n...)
+	w.buf = append(w.buf, '"', ':')
+}
+
+func (w *writer) text(n, v string) {
+	w.name(n)
+	w.buf = appendString(w.buf, v)
+}
+
+func (w *writer) optional(n, v string) {
+	if v != "" {
+		w.text(n, v)
+	}
+}
+
+func (w *writer) number(n string, v int64) {
+	if v != 0 {
+		w.name(n)
+		w.buf = strconv.AppendInt(w.buf, v, 10)
+	}
+}
+
+func (w *writer) integer(n string, v *int64) {
+	if v != nil {
+		w.name(n)
+		w.buf = strconv.AppendInt(w.buf, *v, 10)
+	}
+}
+
+// appendString quotes valid UTF-8.
+// SPEC: RFC 8785 §3.2.2.2, the short escapes where JSON has them, \u00xx in
+// lower case for the other control characters, everything else as it is.
+func appendString(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c >= 0x20:
+			b = append(b, c)
+		case c == '\b':
+			b = append(b, '\\', 'b')
+		case c == '\t':
+			b = append(b, '\\', 't')
+		case c == '\n':
+			b = append(b, '\\', 'n')
+		case c == '\f':
+			b = append(b, '\\', 'f')
+		case c == '\r':
+			b = append(b, '\\', 'r')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	return append(b, '"')
+}
+
+// appendFloat writes a finite number.
+// SPEC: RFC 8785 §3.2.2.3, shortest digits that read back the same, with an
+// exponent below 1e-6 and from 1e21 on, as ECMAScript prints numbers.
+func appendFloat(b []byte, f float64) []byte {
+	if abs := math.Abs(f); abs == 0 || abs >= 1e-6 && abs < 1e21 {
+		return strconv.AppendFloat(b, f, 'f', -1, 64)
+	}
+	b = strconv.AppendFloat(b, f, 'e', -1, 64)
+	if n := len(b); n >= 4 && b[n-4] == 'e' && b[n-2] == '0' { // e-09 is e-9
+		b[n-2] = b[n-1]
+		b = b[:n-1]
+	}
+	return b
+}

@@ -1,0 +1,236 @@
+package event
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// FilterError says where a filter's text is wrong and what could stand there:
+// enough for a caret under the word and a list of what is possible.
+type FilterError struct {
+	Offset   int      // bytes before Word
+	Length   int      // bytes of Word
+	Word     string   // as it was typed; shown through safetext only
+	Problem  string   // a sentence without anything that was typed
+	Possible []string // what could stand there instead
+}
+
+func (e *FilterError) Error() string {
+	s := fmt.Sprintf("filter: at byte %d: %s", e.Offset, e.Problem)
+	if len(e.Possible) > 0 {
+		s += " Possible: " + strings.Join(e.Possible, ", ") + "."
+	}
+	return s
+}
+
+// ParseFilter reads terms separated by spaces:
+//
+//	who:ada action:download since:2026-11-01
+//	path:company-reports/annual/        all that begins with these bytes
+//	path:="company-reports/q3 2026.csv" exactly this one
+//	-outcome:allowed                    all but these
+//
+// A value with spaces stands in quotes, in which \" and \\ are a quote and a
+// backslash. since and until take a day (2026-11-01; until reaches to its
+// end), an instant (2026-11-01T10:00, with seconds if need be) or an age (30m,
+// 24h, 7d, 4w) counted back from now; all is UTC. since is inclusive, until
+// is not. A word without a field finds nothing and is an error, as is
+// everything else that is not understood: always a *FilterError.
+func ParseFilter(text string, now time.Time) (Filter, error) {
+	if len(text) > MaxFilter {
+		return Filter{}, &FilterError{Offset: MaxFilter, Length: len(text) - MaxFilter, Word: text[MaxFilter:],
+			Problem: fmt.Sprintf("A filter has at most %d bytes.", MaxFilter)}
+	}
+	if !utf8.ValidString(text) {
+		at := 0
+		for r, size := utf8.DecodeRuneInString(text); r != utf8.RuneError || size != 1; r, size = utf8.DecodeRuneInString(text[at:]) {
+			at += size
+		}
+		return Filter{}, &FilterError{Offset: at, Length: 1, Word: text[at : at+1], Problem: "This byte is not UTF-8."}
+	}
+	var f Filter
+	p := parser{text: text, now: now}
+	for p.skip(); p.at < len(text); p.skip() {
+		start := p.at
+		t, err := p.term()
+		if err != nil {
+			return Filter{}, err
+		}
+		if len(f.Terms) == MaxTerms {
+			return Filter{}, p.wrong(start, fmt.Sprintf("A filter has at most %d terms.", MaxTerms))
+		}
+		f.Terms = append(f.Terms, t)
+	}
+	return f, nil
+}
+
+type parser struct {
+	text string
+	at   int
+	now  time.Time
+}
+
+func (p *parser) skip() {
+	for p.at < len(p.text) && space(p.text[p.at]) {
+		p.at++
+	}
+}
+
+// wrong is an error about the bytes from start up to where the parser stands.
+func (p *parser) wrong(start int, problem string, possible ...string) *FilterError {
+	return &FilterError{Offset: start, Length: p.at - start, Word: p.text[start:p.at], Problem: problem, Possible: possible}
+}
+
+func (p *parser) term() (Term, error) {
+	var t Term
+	start := p.at
+	if p.text[p.at] == '-' {
+		t.Not = true
+		p.at++
+	}
+	name := p.at
+	for p.at < len(p.text) && p.text[p.at] != ':' && !space(p.text[p.at]) {
+		p.at++
+	}
+	if p.at == len(p.text) || p.text[p.at] != ':' {
+		return t, p.wrong(start, "A term is a field, a colon and a value.", fieldNames()...)
+	}
+	t.Field = Field(p.text[name:p.at])
+	if !slices.Contains(Fields(), t.Field) {
+		return t, p.wrong(name, "There is no such field.", fieldNames()...)
+	}
+	if t.Not && (t.Field == BySince || t.Field == ByUntil) {
+		p.at++
+		return t, p.wrong(start, "A time cannot be negated.", "since:", "until:")
+	}
+	p.at++
+	if t.Field == ByPath && strings.HasPrefix(p.text[p.at:], "=") {
+		t.Exact = true
+		p.at++
+	}
+	value := p.at
+	var err error
+	if t.Value, err = p.value(); err != nil {
+		return t, err
+	}
+	if t.Value == "" {
+		return t, p.wrong(start, "The value is missing.", examples(t.Field)...)
+	}
+	return t, p.check(&t, value)
+}
+
+// value reads a word or a quoted text.
+func (p *parser) value() (string, error) {
+	start := p.at
+	if !strings.HasPrefix(p.text[p.at:], `"`) {
+		for p.at < len(p.text) && !space(p.text[p.at]) {
+			p.at++
+		}
+		return p.text[start:p.at], nil
+	}
+	var b strings.Builder
+	for p.at++; p.at < len(p.text); p.at++ {
+		switch c := p.text[p.at]; c {
+		case '"':
+			p.at++
+			if p.at < len(p.text) && !space(p.text[p.at]) {
+				return "", p.wrong(start, "After a closing quote comes a space.")
+			}
+			return b.String(), nil
+		case '\\':
+			if p.at++; p.at == len(p.text) || p.text[p.at] != '"' && p.text[p.at] != '\\' {
+				return "", p.wrong(start, "In quotes, a backslash stands before a quote or a backslash.", `\"`, `\\`)
+			}
+			b.WriteByte(p.text[p.at])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", p.wrong(start, "The closing quote is missing.")
+}
+
+// check holds a value to its field, and reads instants.
+func (p *parser) check(t *Term, start int) error {
+	switch t.Field {
+	case ByAction:
+		if !slices.Contains(Actions(), t.Value) {
+			return p.wrong(start, "There is no such action.", Actions()...)
+		}
+	case ByOutcome:
+		if !slices.Contains(Outcomes(), t.Value) {
+			return p.wrong(start, "There is no such outcome.", Outcomes()...)
+		}
+	case ByIP:
+		addr, err := netip.ParseAddr(t.Value)
+		if err != nil || addr.Zone() != "" {
+			return p.wrong(start, "This is not an IP address.", examples(ByIP)...)
+		}
+		t.Value = addr.String() // one spelling, as the server records it
+	case BySince, ByUntil:
+		at, ok := parseTime(t.Value, t.Field == ByUntil, p.now)
+		if !ok {
+			return p.wrong(start, "This is not a time.", examples(t.Field)...)
+		}
+		t.Time, t.Value = at, ""
+	}
+	return nil
+}
+
+// parseTime reads a day, an instant or an age. The whole day counts for until.
+func parseTime(v string, until bool, now time.Time) (time.Time, bool) {
+	const maxAge = 200 * 365 * 24 * time.Hour // well inside what a Duration holds
+	if n, err := strconv.ParseUint(v[:len(v)-1], 10, 32); err == nil {
+		units := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+		unit, ok := units[v[len(v)-1]]
+		if !ok || n > uint64(maxAge/unit) {
+			return time.Time{}, false
+		}
+		return now.UTC().Add(-time.Duration(n) * unit).Truncate(time.Millisecond), true
+	}
+	if day, err := time.Parse("2006-01-02", v); err == nil {
+		if until {
+			day = day.AddDate(0, 0, 1)
+		}
+		return day, day.Year() <= 9999
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04Z", "2006-01-02T15:04:05", "2006-01-02T15:04:05Z", instant} {
+		if at, err := time.Parse(layout, v); err == nil {
+			return at.UTC().Truncate(time.Millisecond), true
+		}
+	}
+	return time.Time{}, false
+}
+
+func fieldNames() []string {
+	var names []string
+	for _, f := range Fields() {
+		names = append(names, string(f)+":")
+	}
+	return names
+}
+
+// examples are values that a field takes.
+func examples(f Field) []string {
+	switch f {
+	case ByAction:
+		return Actions()
+	case ByOutcome:
+		return Outcomes()
+	case ByWho:
+		return []string{"who:ada"}
+	case ByBucket:
+		return []string{"bucket:company-reports"}
+	case ByPath:
+		return []string{"path:company-reports/annual/", "path:=company-reports/annual/letter.pdf"}
+	case ByIP:
+		return []string{"192.0.2.77", "2001:db8::7"}
+	case BySince, ByUntil:
+		return []string{"2026-11-01", "2026-11-01T10:00", "24h", "7d"}
+	}
+	return []string{string(f) + ":…"}
+}
