@@ -1,0 +1,242 @@
+// Package grant decides who may see and fetch what. It is the only place that
+// does: a listing, a presigned URL, a search and an administrator's question
+// all ask the same Set.
+//
+// A grant lets a group read (list and download) one bucket below a prefix that
+// ends in "/", one exact object, or a whole bucket; or, with the effect deny,
+// takes that away. Nothing is allowed without a grant; a deny that reaches an
+// object wins over every allow, however long its prefix. Names are literal
+// bytes: nothing is cleaned, decoded, folded or normalised, there are no
+// patterns, and finance/ never reaches finance-secret/.
+//
+//	set, err := grant.NewSet(grants)
+//	ada := set.For([]string{"finance-team"}, now)
+//	ada.Decide("company-reports", "quarterly/q3.csv").Allowed
+//	ada.Visible("company-reports", "").Next // folders that lead to a grant
+//
+// The package is pure. It leaves to others the clock (the instant is an
+// argument), where grants are kept (grant/file), who is in which group, and
+// whether an object exists. Texts in grants are raw bytes: whoever shows one
+// goes through safetext.
+package grant
+
+import (
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Effect says whether a grant gives or takes.
+type Effect string
+
+// The two effects. An empty effect means Allow.
+const (
+	Allow Effect = "allow"
+	Deny  Effect = "deny"
+)
+
+// Bounds of a grant's texts.
+const (
+	MaxKey    = 1024 // bytes; S3 user guide, object-keys
+	MaxGroup  = 128  // characters; Cognito API, CreateGroup
+	MaxReason = 1024 // bytes
+)
+
+// Grant gives a group read of what it names, or takes it away. With an Object
+// it is that one object, and Prefix is empty; without, it is every key that
+// begins with Prefix, and an empty Prefix is the whole bucket. Whoever reads a
+// grant from a text must tell a prefix left out from one written as "".
+//
+// It is in force from NotBefore on and before Expires; a zero instant sets no
+// bound.
+type Grant struct {
+	Group     string
+	Bucket    string
+	Prefix    string
+	Object    string
+	Effect    Effect
+	NotBefore time.Time
+	Expires   time.Time
+	Reason    string
+}
+
+// Problem is one thing wrong with a grant: which field (as the grants file
+// spells it), what, and how to put it right. It holds no text of the grant.
+type Problem struct {
+	Field, Text, Fix string
+}
+
+// Error makes a problem one sentence.
+func (p Problem) Error() string { return p.Field + " " + p.Text + ": " + p.Fix }
+
+// Validate says what is wrong with a grant: nil, or Problems joined.
+func (g Grant) Validate() error {
+	var errs []error
+	for _, p := range g.Problems() {
+		errs = append(errs, p)
+	}
+	return errors.Join(errs...)
+}
+
+// Problems is Validate as a list, for whoever can point at the field.
+func (g Grant) Problems() []Problem {
+	var all []Problem
+	wrong := func(field, text, fix string) { all = append(all, Problem{field, text, fix}) }
+	switch {
+	case g.Group == "":
+		wrong("group", "is empty", "name the Cognito group")
+	case !ValidGroup(g.Group):
+		wrong("group", "is not a name that Cognito accepts", "use 1 to 128 letters, digits, symbols and punctuation, and no spaces")
+	}
+	switch {
+	case g.Bucket == "":
+		wrong("bucket", "is empty", "name the bucket")
+	case !ValidBucket(g.Bucket):
+		wrong("bucket", "is not a bucket name", "use 3 to 63 of a-z, 0-9, dot and hyphen, as S3's naming rules say")
+	}
+	switch {
+	case g.Prefix != "" && g.Object != "":
+		wrong("object", "stands beside a prefix", "keep one of the two, or write two grants")
+	case g.Object != "" && !ValidKey(g.Object):
+		wrong("object", "is not an object key", "use 1 to 1024 bytes of UTF-8 without NUL")
+	case g.Prefix != "" && !ValidKey(g.Prefix):
+		wrong("prefix", "is not the beginning of an object key", "use at most 1024 bytes of UTF-8 without NUL")
+	case !ValidPrefix(g.Prefix):
+		wrong("prefix", `does not end in "/"`, `put a "/" at its end for a folder, or write object: for one object`)
+	}
+	if g.Effect != "" && g.Effect != Allow && g.Effect != Deny {
+		wrong("effect", "is neither allow nor deny", "write allow or deny, or leave it out for allow")
+	}
+	if !validInstant(g.NotBefore) {
+		wrong("not_before", "is outside the years 1970 to 9999", "write an instant such as 2026-12-31T00:00:00Z")
+	}
+	if !validInstant(g.Expires) {
+		wrong("expires", "is outside the years 1970 to 9999", "write an instant such as 2026-12-31T00:00:00Z")
+	}
+	if !g.NotBefore.IsZero() && !g.Expires.IsZero() && !g.NotBefore.Before(g.Expires) {
+		wrong("expires", "is not after not_before", "the window must end after it starts")
+	}
+	if len(g.Reason) > MaxReason || !utf8.ValidString(g.Reason) {
+		wrong("reason", "is too long or not UTF-8", "use at most 1024 bytes of UTF-8")
+	}
+	return all
+}
+
+func validInstant(t time.Time) bool {
+	return t.IsZero() || t.UTC().Year() >= 1970 && t.UTC().Year() <= 9999
+}
+
+// String is the grant on one line without its reason, and says all of the
+// rest: no two grants of different meaning have the same one, because the
+// path, which may hold anything, comes last.
+//
+//	allow finance-team company-reports/quarterly/
+//	deny contractors until 2026-12-31T00:00:00Z object builds/latest.zip
+func (g Grant) String() string {
+	var b strings.Builder
+	b.WriteString(string(g.effect()))
+	b.WriteByte(' ')
+	b.WriteString(g.Group)
+	if !g.NotBefore.IsZero() {
+		b.WriteString(" from " + g.NotBefore.UTC().Format(time.RFC3339Nano))
+	}
+	if !g.Expires.IsZero() {
+		b.WriteString(" until " + g.Expires.UTC().Format(time.RFC3339Nano))
+	}
+	if g.Object != "" {
+		b.WriteString(" object")
+	}
+	b.WriteString(" " + g.Bucket + "/" + g.path())
+	return b.String()
+}
+
+// effect spells out the default.
+func (g *Grant) effect() Effect {
+	if g.Effect == "" {
+		return Allow
+	}
+	return g.Effect
+}
+
+// path is what the grant names within its bucket.
+func (g *Grant) path() string {
+	if g.Object != "" {
+		return g.Object
+	}
+	return g.Prefix
+}
+
+// inForce says whether now lies in the grant's window.
+func (g *Grant) inForce(now time.Time) bool {
+	return (g.NotBefore.IsZero() || !now.Before(g.NotBefore)) && (g.Expires.IsZero() || now.Before(g.Expires))
+}
+
+// reaches says whether the grant's own path covers a key.
+func (g *Grant) reaches(bucket, key string) bool {
+	if g.Bucket != bucket {
+		return false
+	}
+	if g.Object != "" {
+		return g.Object == key
+	}
+	return strings.HasPrefix(key, g.Prefix)
+}
+
+// ValidKey says whether S3 can hold an object of this name: 1 to 1024 bytes of
+// UTF-8. usher takes no NUL either, which ends a name in too many places.
+//
+// SPEC: S3 user guide, "Naming Amazon S3 objects" (object-keys).
+func ValidKey(key string) bool {
+	return key != "" && len(key) <= MaxKey && utf8.ValidString(key) && strings.IndexByte(key, 0) < 0
+}
+
+// ValidPrefix says whether a text names a folder: it is empty, for the bucket
+// itself, or a key that ends in "/".
+func ValidPrefix(prefix string) bool {
+	return prefix == "" || ValidKey(prefix) && prefix[len(prefix)-1] == '/'
+}
+
+// ValidGroup says whether Cognito can have a group of this name.
+//
+// SPEC: Cognito API reference, CreateGroup, GroupName: 1 to 128 characters of
+// [\p{L}\p{M}\p{S}\p{N}\p{P}]+.
+func ValidGroup(name string) bool {
+	for _, r := range name {
+		if !unicode.In(r, unicode.L, unicode.M, unicode.S, unicode.N, unicode.P) {
+			return false
+		}
+	}
+	return name != "" && utf8.ValidString(name) && utf8.RuneCountInString(name) <= MaxGroup
+}
+
+// ValidBucket says whether a text is the name of a general purpose bucket.
+// Access point aliases and ARNs are not, so that no grant reaches data by a
+// second name.
+//
+// SPEC: S3 user guide, "General purpose bucket naming rules"
+// (bucketnamingrules).
+func ValidBucket(name string) bool {
+	if len(name) < 3 || len(name) > 63 || strings.Contains(name, "..") {
+		return false
+	}
+	for i := range len(name) {
+		letter := name[i] >= 'a' && name[i] <= 'z' || name[i] >= '0' && name[i] <= '9'
+		if !letter && (i == 0 || i == len(name)-1 || name[i] != '.' && name[i] != '-') {
+			return false
+		}
+	}
+	for _, prefix := range [...]string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(name, prefix) {
+			return false
+		}
+	}
+	for _, suffix := range [...]string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
+		if strings.HasSuffix(name, suffix) {
+			return false
+		}
+	}
+	digits := strings.Trim(name, "0123456789.") == ""
+	return !(digits && strings.Count(name, ".") == 3) // formatted as an IP address
+}

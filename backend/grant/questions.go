@@ -1,0 +1,250 @@
+package grant
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxNearest bounds the lists of an Explanation that say what would be near.
+const maxNearest = 10
+
+// Explanation says why a person may or may not read an object. All grants in
+// it belong to the set and must not be changed.
+type Explanation struct {
+	Decision Decision
+	Allows   []*Grant // of this person's groups, in force, reaching the object
+	Denies   []*Grant // the same, taking it away
+	Asleep   []*Grant // of this person's groups, reaching the object, out of their window
+	Nearest  []*Grant // if nothing allows: what else these groups are allowed in the bucket, nearest first
+	Others   []*Grant // if nothing allows and nothing denies: grants of other groups that allow the object now
+	Missing  []Grant  // if nothing allows and nothing denies: for each group the grant that would have to exist
+}
+
+// Explain answers "why can't I?" for one object, with the same evaluator that
+// decides. Missing names the object's folder, or the object itself where it
+// lies at the top of its bucket.
+func (s *Set) Explain(groups []string, bucket, key string, now time.Time) Explanation {
+	e := Explanation{Decision: s.Decide(groups, bucket, key, now)}
+	if !ValidKey(key) || !ValidBucket(bucket) {
+		return e
+	}
+	var others []*Grant
+	for i := range s.grants {
+		g := &s.grants[i]
+		mine, reaches := slices.Contains(groups, g.Group), g.reaches(bucket, key)
+		switch {
+		case mine && reaches && !g.inForce(now):
+			e.Asleep = append(e.Asleep, g)
+		case mine && reaches && g.Effect == Deny:
+			e.Denies = append(e.Denies, g)
+		case mine && reaches:
+			e.Allows = append(e.Allows, g)
+		case mine && g.Bucket == bucket && g.Effect == Allow && g.inForce(now):
+			e.Nearest = append(e.Nearest, g)
+		case !mine && reaches && g.Effect == Allow && g.inForce(now):
+			others = append(others, g)
+		}
+	}
+	if len(e.Allows) == 0 && len(e.Denies) == 0 {
+		e.Others = others[:min(len(others), maxNearest)]
+	}
+	if len(e.Allows) > 0 {
+		e.Nearest = nil
+		return e
+	}
+	slices.SortStableFunc(e.Nearest, func(a, b *Grant) int { return cmp.Compare(shared(b.path(), key), shared(a.path(), key)) })
+	e.Nearest = e.Nearest[:min(len(e.Nearest), maxNearest)]
+	if len(e.Denies) == 0 {
+		e.Missing = missing(groups, bucket, key)
+	}
+	return e
+}
+
+// missing writes the grants of which one would have to exist.
+func missing(groups []string, bucket, key string) []Grant {
+	var all []Grant
+	for _, group := range groups {
+		g := Grant{Group: group, Bucket: bucket, Effect: Allow, Object: key}
+		if i := strings.LastIndexByte(key, '/'); i >= 0 {
+			g.Object, g.Prefix = "", key[:i+1]
+		}
+		if g.Validate() == nil {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// shared is how many whole folders two paths begin with in common.
+func shared(a, b string) int {
+	n := 0
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			break
+		}
+		if a[i] == '/' {
+			n++
+		}
+	}
+	return n
+}
+
+// GroupReach says how much of a path a group reaches by itself, and by which
+// of its grants, denials among them.
+type GroupReach struct {
+	Group  string
+	Reach  Reach // Some: only parts of a folder
+	Grants []*Grant
+}
+
+// WhoGroups answers "who can read this?": the groups that reach a path, or, if
+// it is empty or ends in "/", anything in that folder. What people can read
+// who are in several groups may be less, because a deny of one group wins over
+// the allow of another: ask Decide or Folder for each.
+func (s *Set) WhoGroups(bucket, path string, now time.Time) []GroupReach {
+	var all []GroupReach
+	folder := ValidPrefix(path)
+	for id, name := range s.names {
+		list := s.shares[share{int32(id), bucket}]
+		if list == nil {
+			continue
+		}
+		p := Principal{s, []int32{int32(id)}, now}
+		r := GroupReach{Group: name}
+		if folder {
+			r.Reach = p.Folder(bucket, path)
+		}
+		if r.Reach == None && p.Decide(bucket, path).Allowed {
+			r.Reach = All // an object, perhaps one whose name ends in "/"
+		}
+		if r.Reach == None {
+			continue
+		}
+		for _, g := range slices.Concat(list.allow, list.deny) {
+			within := folder && strings.HasPrefix(g.path(), path)
+			if g.inForce(now) && (g.reaches(bucket, path) || within) {
+				r.Grants = append(r.Grants, g)
+			}
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// Root is the top of something a person can see: a grant, less the denials
+// that lie below it.
+type Root struct {
+	Grant  *Grant
+	Except []*Grant
+}
+
+// Tree answers "what can they see?": the fewest roots that hold all that
+// someone in these groups can read, by bucket and path. A grant that another
+// one covers, or a deny hides, is left out.
+func (s *Set) Tree(groups []string, now time.Time) []Root {
+	p := s.For(groups, now)
+	var allows, denies []*Grant
+	for i := range s.grants {
+		g := &s.grants[i]
+		switch {
+		case !slices.Contains(groups, g.Group) || !g.inForce(now):
+		case g.Effect == Deny:
+			denies = append(denies, g)
+		case p.alive(g):
+			allows = append(allows, g)
+		}
+	}
+	byPath := func(a, b *Grant) int {
+		// A prefix comes before the object of the same name, and so covers it.
+		return cmp.Or(strings.Compare(a.Bucket, b.Bucket), strings.Compare(a.path(), b.path()), strings.Compare(a.Object, b.Object))
+	}
+	slices.SortStableFunc(allows, byPath)
+	slices.SortStableFunc(denies, byPath)
+	var roots []Root
+	for _, g := range allows {
+		if n := len(roots); n > 0 && covers(roots[n-1].Grant, g) {
+			continue
+		}
+		r := Root{Grant: g}
+		for _, d := range denies {
+			if covers(g, d) && (len(r.Except) == 0 || !covers(r.Except[len(r.Except)-1], d)) {
+				r.Except = append(r.Except, d)
+			}
+		}
+		roots = append(roots, r)
+	}
+	return roots
+}
+
+// covers says whether all that b names is named by a.
+func covers(a, b *Grant) bool {
+	if a.Object != "" {
+		return a.Bucket == b.Bucket && a.Object == b.Object
+	}
+	return a.reaches(b.Bucket, b.path())
+}
+
+// Change is a folder, or one object, whose visibility differs between two
+// sets. Below a folder there may be parts that do not change with it.
+type Change struct {
+	Bucket  string
+	Path    string
+	Object  bool
+	Appears bool // else it disappears
+}
+
+// Diff says what appears and what disappears for someone in these groups when
+// one set takes the place of another, by bucket and path. A change that
+// follows from the one of the folder above it is left out.
+func Diff(old, new *Set, groups []string, now time.Time) []Change {
+	before, after := old.For(groups, now), new.For(groups, now)
+	// Within a bucket, what is visible can only change at a path that some
+	// grant names; between two such paths it is what it is at the upper one.
+	var all []Change
+	for _, s := range []*Set{old, new} {
+		for i := range s.grants {
+			if g := &s.grants[i]; slices.Contains(groups, g.Group) {
+				all = append(all, Change{Bucket: g.Bucket, Path: g.path(), Object: g.Object != ""})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Change) int {
+		folderFirst := 0
+		if a.Object != b.Object {
+			folderFirst = 1
+			if b.Object {
+				folderFirst = -1
+			}
+		}
+		return cmp.Or(strings.Compare(a.Bucket, b.Bucket), strings.Compare(a.Path, b.Path), folderFirst)
+	})
+	all = slices.Compact(all)
+
+	var changes []Change
+	var above []Change // the folders that hold the one looked at, with what happens to them
+	var moved []bool
+	for _, c := range all {
+		for n := len(above); n > 0 && (above[n-1].Bucket != c.Bucket || !strings.HasPrefix(c.Path, above[n-1].Path)); n-- {
+			above, moved = above[:n-1], moved[:n-1]
+		}
+		was, is := before.whole(c), after.whole(c)
+		c.Appears = is
+		n := len(above)
+		if was != is && !(n > 0 && moved[n-1] && above[n-1].Appears == is) {
+			changes = append(changes, c)
+		}
+		if !c.Object {
+			above, moved = append(above, c), append(moved, was != is)
+		}
+	}
+	return changes
+}
+
+// whole says whether the person may read the object, or what lies directly in
+// the folder and is named by no grant.
+func (p *Principal) whole(c Change) bool {
+	allow, deny := p.walk(c.Bucket, c.Path, c.Object)
+	return allow != nil && deny == nil
+}

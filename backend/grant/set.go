@@ -1,0 +1,205 @@
+package grant
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Set is all grants in force at a place, built for deciding. It never
+// changes, and any number of goroutines may ask it. Make one with NewSet.
+//
+// Two indexes hold the grants. A tree of path segments for each bucket answers
+// what reaches a key in one step for each segment, however many grants there
+// are. A sorted list of paths for each group and bucket answers what a person
+// can see below a prefix, in proportion to what is found.
+type Set struct {
+	grants  []Grant
+	version string
+	groups  map[string]int32 // a group's name to its place in names
+	names   []string         // sorted
+	roots   map[string]*node // a bucket to the node of its empty prefix
+	shares  map[share]*paths
+	buckets [][]string // for each group: the buckets it is allowed something in, sorted
+}
+
+// node is a prefix, or one object: rules are the grants that name just it.
+// Segments of folders end in "/", those of objects hold none, so the two never
+// meet in one map.
+type node struct {
+	next  map[string]*node
+	rules []rule // sorted by group, denials first
+}
+
+type rule struct {
+	group    int32
+	deny     bool
+	windowed bool // the grant's window must be looked at
+	grant    *Grant
+}
+
+// share is what one group has in one bucket.
+type share struct {
+	group  int32
+	bucket string
+}
+
+// paths are grants sorted by path.
+type paths struct {
+	allow, deny []*Grant
+}
+
+// NewSet builds a set. It refuses grants that are not valid, and two that
+// differ in nothing but their reason: taking one back would change nothing.
+// No grants at all is a valid set that allows nothing.
+func NewSet(grants []Grant) (*Set, error) {
+	s := &Set{
+		grants: make([]Grant, len(grants)),
+		groups: map[string]int32{},
+		roots:  map[string]*node{},
+		shares: map[share]*paths{},
+	}
+	for i, g := range grants {
+		if err := g.Validate(); err != nil {
+			return nil, fmt.Errorf("grant %d of %d: %w", i+1, len(grants), err)
+		}
+		s.grants[i] = g.Canonical()
+		s.groups[g.Group] = 0
+	}
+	slices.SortFunc(s.grants, compare)
+	for i := 1; i < len(s.grants); i++ {
+		if Same(s.grants[i-1], s.grants[i]) {
+			return nil, fmt.Errorf("two grants are the same: keep one of them")
+		}
+	}
+	for name := range s.groups {
+		s.names = append(s.names, name)
+	}
+	slices.Sort(s.names)
+	for id, name := range s.names {
+		s.groups[name] = int32(id)
+	}
+	s.buckets = make([][]string, len(s.names))
+	for i := range s.grants {
+		s.index(&s.grants[i])
+	}
+	s.version = digest(s.grants)
+	return s, nil
+}
+
+// index adds a grant, which comes in canonical order: so all lists stay sorted.
+func (s *Set) index(g *Grant) {
+	id := s.groups[g.Group]
+	n := s.roots[g.Bucket]
+	if n == nil {
+		n = &node{}
+		s.roots[g.Bucket] = n
+	}
+	for rest := g.path(); rest != ""; {
+		segment := rest
+		if i := strings.IndexByte(rest, '/'); i >= 0 {
+			segment = rest[:i+1]
+		}
+		n, rest = n.child(segment), rest[len(segment):]
+	}
+	if g.Object != "" && strings.HasSuffix(g.Object, "/") {
+		n = n.child("") // an object whose name ends in "/" is not the folder
+	}
+	n.rules = append(n.rules, rule{id, g.Effect == Deny, !g.NotBefore.IsZero() || !g.Expires.IsZero(), g})
+
+	key := share{id, g.Bucket}
+	list := s.shares[key]
+	if list == nil {
+		list = &paths{}
+		s.shares[key] = list
+	}
+	if g.Effect == Deny {
+		list.deny = append(list.deny, g)
+		return
+	}
+	list.allow = append(list.allow, g)
+	if all := s.buckets[id]; len(all) == 0 || all[len(all)-1] != g.Bucket {
+		s.buckets[id] = append(all, g.Bucket)
+	}
+}
+
+func (n *node) child(segment string) *node {
+	if n.next == nil {
+		n.next = map[string]*node{}
+	}
+	c := n.next[segment]
+	if c == nil {
+		c = &node{}
+		n.next[segment] = c
+	}
+	return c
+}
+
+// Canonical is the grant with its effect spelled out and its instants in UTC:
+// the form that Grants returns. Two grants that mean the same and have the
+// same reason have equal canonical forms.
+func (g Grant) Canonical() Grant {
+	g.Effect = g.effect()
+	g.NotBefore = canonicalInstant(g.NotBefore)
+	g.Expires = canonicalInstant(g.Expires)
+	return g
+}
+
+func canonicalInstant(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.Round(0).UTC() // Round drops the monotonic reading
+}
+
+// Same says whether two grants differ in nothing but their reason.
+func Same(a, b Grant) bool {
+	a.Reason, b.Reason = "", ""
+	return a.Canonical() == b.Canonical()
+}
+
+// compare is the canonical order: by group, bucket and path, objects after
+// prefixes and denials before allows.
+func compare(a, b Grant) int {
+	return cmp.Or(
+		strings.Compare(a.Group, b.Group),
+		strings.Compare(a.Bucket, b.Bucket),
+		strings.Compare(a.path(), b.path()),
+		strings.Compare(a.Object, b.Object),
+		-strings.Compare(string(a.Effect), string(b.Effect)),
+		a.NotBefore.Compare(b.NotBefore),
+		a.Expires.Compare(b.Expires),
+		strings.Compare(a.Reason, b.Reason),
+	)
+}
+
+// digest names the content of sorted grants, whatever order they came in:
+// 128 bits of SHA-256 in hexadecimal.
+func digest(sorted []Grant) string {
+	h := sha256.New()
+	var line []byte
+	for i := range sorted {
+		line = strconv.AppendQuote(line[:0], sorted[i].String())
+		line = append(strconv.AppendQuote(append(line, ' '), sorted[i].Reason), '\n')
+		h.Write(line)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Version names the content of the set: two sets have the same version if
+// they hold the same grants, in whatever order these were written.
+func (s *Set) Version() string { return s.version }
+
+// Len is the number of grants.
+func (s *Set) Len() int { return len(s.grants) }
+
+// Grants returns a copy of all grants in canonical form and order.
+func (s *Set) Grants() []Grant { return slices.Clone(s.grants) }
+
+// Groups returns the names that grants give to or take from, sorted.
+func (s *Set) Groups() []string { return slices.Clone(s.names) }
