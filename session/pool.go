@@ -1,0 +1,274 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	cognito "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+const (
+	callLimit  = 15 * time.Second // of one call to the pool, its repeats included
+	maxAnswer  = 256 << 10        // bytes of an answer of the pool
+	maxTries   = 3
+	maxBackoff = time.Second
+)
+
+// pool is the user pool of a profile, as a client without AWS credentials
+// sees it. No configuration of the AWS SDK, neither file nor environment, has
+// a say in where it connects.
+type pool struct {
+	client   *cognito.Client
+	clientID string
+	host     string
+	now      func() time.Time
+}
+
+func newPool(p Profile, now func() time.Time) (*pool, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	endpoint, err := cognitoEndpoint(p.Server, p.Config)
+	if err != nil {
+		return nil, err
+	}
+	client := cognito.New(cognito.Options{
+		Region:       p.Config.Region,
+		BaseEndpoint: aws.String(endpoint),
+		Credentials:  aws.AnonymousCredentials{},
+		HTTPClient:   boundedClient{newHTTPClient()},
+		Logger:       logging.Nop{},
+		Retryer:      whenThrottled(),
+	})
+	return &pool{client: client, clientID: p.Config.ClientID, host: hostOf(endpoint), now: now}, nil
+}
+
+// boundedClient cuts answers off at maxAnswer, so that nobody in between can
+// fill the memory.
+type boundedClient struct{ http *http.Client }
+
+func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	return resp, nil
+}
+
+// whenThrottled repeats only what the pool says it did not do. A proof of a
+// password is never sent twice: failed tries count towards the lockout.
+func whenThrottled() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff = maxTries, maxBackoff
+		o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{
+			Codes: map[string]struct{}{"TooManyRequestsException": {}},
+		}}
+	})
+}
+
+// whenLost also repeats after a cut connection and after 5xx: a renewal may
+// be asked for twice, because the old refresh token stays good for the grace
+// period.
+func whenLost(o *cognito.Options) {
+	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff = maxTries, maxBackoff
+	})
+}
+
+// renew asks for a new access token. GetTokensFromRefreshToken answers pools
+// with and without rotation; REFRESH_TOKEN_AUTH is for servers that do not
+// know it yet.
+// SPEC: Cognito API reference, RefreshTokenRotationType.
+func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	asked := p.now()
+	var result *types.AuthenticationResultType
+	out, err := p.client.GetTokensFromRefreshToken(ctx, &cognito.GetTokensFromRefreshTokenInput{
+		ClientId:     aws.String(p.clientID),
+		RefreshToken: aws.String(t.Refresh.Reveal()),
+	}, whenLost)
+	if err == nil {
+		result = out.AuthenticationResult
+	} else if knowsNoRotation(err) {
+		var old *cognito.InitiateAuthOutput
+		old, err = p.client.InitiateAuth(ctx, &cognito.InitiateAuthInput{
+			ClientId:       aws.String(p.clientID),
+			AuthFlow:       types.AuthFlowTypeRefreshTokenAuth,
+			AuthParameters: map[string]string{"REFRESH_TOKEN": t.Refresh.Reveal()},
+		}, whenLost)
+		if err == nil {
+			result = old.AuthenticationResult
+		}
+	}
+	switch {
+	case err != nil:
+		return Tokens{}, p.explain(ctx, err, errEnded)
+	case result == nil:
+		return Tokens{}, ErrGarbled
+	}
+	refresh := aws.ToString(result.RefreshToken)
+	if refresh == "" {
+		refresh = t.Refresh.Reveal() // without rotation the old one stays
+	}
+	fresh, ok := newTokens(aws.ToString(result.AccessToken), refresh, aws.ToString(result.IdToken), p.clientID, asked)
+	if !ok || fresh.claims.Sub != t.claims.Sub {
+		return Tokens{}, ErrGarbled
+	}
+	if fresh.Email == "" {
+		fresh.Email = t.Email
+	}
+	return fresh, nil
+}
+
+func knowsNoRotation(err error) bool {
+	var e smithy.APIError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.ErrorCode() {
+	case "InvalidParameterException", "UnsupportedOperationException", "UnknownOperationException",
+		"UnsupportedOperation", "Unsupported", "InvalidAction", "NotImplementedError", "OperationNotEnabledException":
+		return true
+	}
+	return false
+}
+
+// revoke ends this session: its refresh token and all access tokens made
+// from it. One that had ended already is no error.
+func (p *pool) revoke(ctx context.Context, t Tokens) error {
+	_, err := p.client.RevokeToken(ctx, &cognito.RevokeTokenInput{
+		ClientId: aws.String(p.clientID),
+		Token:    aws.String(t.Refresh.Reveal()),
+	}, whenLost)
+	if err == nil {
+		return nil
+	}
+	if err := p.explain(ctx, err, errEnded); !errors.Is(err, ErrSignedOut) {
+		return err
+	}
+	return nil
+}
+
+// revokeAll ends every session of the person, everywhere.
+func (p *pool) revokeAll(ctx context.Context, t Tokens) error {
+	_, err := p.client.GlobalSignOut(ctx, &cognito.GlobalSignOutInput{AccessToken: aws.String(t.Access.Reveal())}, whenLost)
+	if err == nil {
+		return nil
+	}
+	return p.explain(ctx, err, errEnded)
+}
+
+// serverTime is the pool's clock as its answer gave it, or ours without one.
+func (p *pool) serverTime(answer middleware.Metadata) time.Time {
+	if t, ok := awsmiddleware.GetServerTime(answer); ok && !t.IsZero() {
+		return t
+	}
+	return p.now()
+}
+
+// explain turns a failed call into a sentence. refused is what NotAuthorized
+// means at this step. Cognito's own words are read for two marks and shown
+// nowhere.
+func (p *pool) explain(ctx context.Context, err, refused error) error {
+	var answer smithy.APIError
+	var response *smithyhttp.ResponseError
+	var garbled *smithy.DeserializationError
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case errors.As(err, &answer):
+	case errors.As(err, &response) && response.HTTPStatusCode() >= 500:
+		return ErrUnavailable
+	case errors.As(err, &garbled), errors.As(err, &response):
+		return ErrGarbled
+	default:
+		return networkError(ctx, p.host, err)
+	}
+	code, status := answer.ErrorCode(), 0
+	if errors.As(err, &response) {
+		status = response.HTTPStatusCode()
+	}
+	failure := p.failureOf(code, answer.ErrorMessage(), status, refused)
+	switch failure {
+	case refused, ErrWrongPassword, ErrLocked, ErrCode, ErrCodeUsed:
+		return failure // its details would tell apart what has to read the same
+	}
+	e := &AnswerError{failure: failure, code: oneWord(code), requestID: "unknown"}
+	var withID interface{ ServiceRequestID() string }
+	if errors.As(err, &withID) {
+		e.requestID = oneWord(withID.ServiceRequestID())
+	}
+	return e
+}
+
+// failureOf is the table from Cognito's exceptions to sentences.
+func (p *pool) failureOf(code, message string, status int, refused error) error {
+	message = strings.ToLower(message)
+	switch code {
+	case "NotAuthorizedException":
+		if strings.Contains(message, "attempts exceeded") || strings.Contains(message, "too many") {
+			return ErrLocked
+		}
+		return refused
+	case "UserNotFoundException", "RefreshTokenReuseException", "UnsupportedTokenTypeException":
+		return refused
+	case "TooManyFailedAttemptsException", "LimitExceededException":
+		return ErrLocked
+	case "CodeMismatchException", "EnableSoftwareTokenMFAException":
+		return ErrCode
+	case "ExpiredCodeException":
+		return ErrCodeUsed
+	case "InvalidPasswordException":
+		return ErrPasswordRules
+	case "PasswordHistoryPolicyViolationException":
+		return ErrPasswordUsed
+	case "PasswordResetRequiredException":
+		return ErrPasswordReset
+	case "UserNotConfirmedException":
+		return ErrUnfinishedAccount
+	case "UserLambdaValidationException", "ForbiddenException":
+		return ErrRefused
+	case "TooManyRequestsException", "ThrottlingException":
+		return ErrThrottled
+	case "ResourceNotFoundException", "InvalidParameterException", "UnauthorizedException", "OperationNotEnabledException":
+		return ErrMisconfigured
+	}
+	switch {
+	case status >= 500:
+		return ErrUnavailable
+	case strings.HasSuffix(code, "Exception"):
+		return ErrUnavailable
+	}
+	return ErrGarbled
+}
+
+var wordForm = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
+
+func oneWord(s string) string {
+	if wordForm.MatchString(s) {
+		return s
+	}
+	return "unknown"
+}
+
+// String names the pool by its host.
+func (p *pool) String() string { return fmt.Sprintf("pool at %s", p.host) }

@@ -1,0 +1,284 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/adrg/xdg"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+)
+
+// Profile is a server whose organisation, origin, region and pool a person
+// was shown and trusted once. Config is what was trusted then.
+type Profile struct {
+	Name      string     `json:"name"`
+	Server    string     `json:"server"` // as Origin writes it
+	Config    api.Config `json:"config"`
+	Transient bool       `json:"-"` // a loopback server named by USHER_SERVER or --server: used without being saved
+}
+
+// Folders are the two places where usher keeps files of its own.
+type Folders struct {
+	Config string // profiles
+	State  string // tokens, queue, last place
+}
+
+// DefaultFolders follow the XDG base directory specification.
+func DefaultFolders() Folders {
+	return Folders{Config: filepath.Join(xdg.ConfigHome, "usher"), State: filepath.Join(xdg.StateHome, "usher")}
+}
+
+// StateFile is where a part of usher keeps something between runs, such as
+// the last place. The name is one of the program's own words, never data.
+func (f Folders) StateFile(name string) string { return filepath.Join(f.State, filepath.Base(name)) }
+
+// SaveState replaces a state file (0600) as one step.
+func (f Folders) SaveState(name string, data []byte) error {
+	if err := ownDir(f.State); err != nil {
+		return err
+	}
+	return writeOwn(f.StateFile(name), data)
+}
+
+// LoadState reads a state file of at most 64 KiB; none is fs.ErrNotExist.
+func (f Folders) LoadState(name string) ([]byte, error) {
+	return readOwn(f.StateFile(name), 0o077)
+}
+
+var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+
+// ErrNoServer: no profile is chosen and none is saved.
+var ErrNoServer error = &Failure{
+	sentence: "No server is configured yet. Run usher configure https://… with the address you were given, or usher demo to try everything on this machine.",
+	exit:     api.ExitUsage,
+}
+
+// ProfileError says why a profile cannot be used.
+type ProfileError struct {
+	Name    safetext.Text
+	Problem string // a predicate: "is not saved here"
+	Fix     string // a sentence
+}
+
+func (e *ProfileError) Error() string {
+	return fmt.Sprintf("The profile %s %s. %s", e.Name, e.Problem, e.Fix)
+}
+
+// Exit is the exit code a command ends with.
+func (e *ProfileError) Exit() int { return api.ExitUsage }
+
+// NewProfile pins a configuration that a person agreed to. An empty name
+// becomes one made from the host.
+func NewProfile(name, server string, config api.Config) (Profile, error) {
+	origin, err := Origin(server)
+	if err != nil {
+		return Profile{}, err
+	}
+	if name == "" {
+		name = nameFor(origin)
+	}
+	p := Profile{Name: name, Server: origin, Config: config}
+	return p, p.check()
+}
+
+// nameFor makes a profile's name from an origin's host and port.
+func nameFor(origin string) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return r
+		}
+		return '-'
+	}, hostOf(origin))
+	name = strings.Trim(name, "-.")
+	return name[:min(len(name), 100)]
+}
+
+func (p Profile) check() error {
+	if !profileName.MatchString(p.Name) {
+		return &ProfileError{safetext.New(p.Name), "has a name that cannot be used", "Use small letters, digits, dots and dashes."}
+	}
+	origin, err := Origin(p.Server)
+	if err != nil {
+		return err
+	}
+	if origin != p.Server {
+		return &AddressError{safetext.New(p.Server), "it is not in its plain form"}
+	}
+	return checkConfig(p.Server, p.Config)
+}
+
+func (f Folders) profiles() string { return filepath.Join(f.Config, "profiles") }
+
+func (f Folders) profileFile(name string) string { return filepath.Join(f.profiles(), name+".json") }
+
+// SaveProfile keeps a profile; the first one saved becomes the default.
+func (f Folders) SaveProfile(p Profile) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	if err := ownDir(f.profiles()); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing profile %s: %w", p.Name, err)
+	}
+	if err := writeOwn(f.profileFile(p.Name), append(data, '\n')); err != nil {
+		return err
+	}
+	if f.Default() == "" {
+		return f.SetDefault(p.Name)
+	}
+	return nil
+}
+
+// LoadProfile reads a saved profile and checks it as if it had just come from
+// the server. A file that others can change is refused.
+func (f Folders) LoadProfile(name string) (Profile, error) {
+	if !profileName.MatchString(name) {
+		return Profile{}, &ProfileError{safetext.New(name), "has a name that cannot be used", "Use small letters, digits, dots and dashes."}
+	}
+	data, err := readOwn(f.profileFile(name), 0o022)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Profile{}, &ProfileError{safetext.New(name), "is not saved here", f.knownProfiles()}
+	case err != nil:
+		return Profile{}, err
+	}
+	var p Profile
+	if json.Unmarshal(data, &p) != nil || p.Name != name || p.check() != nil {
+		return Profile{}, &ProfileError{safetext.New(name), "cannot be read", "Run usher configure with the server's address again."}
+	}
+	return p, nil
+}
+
+func (f Folders) knownProfiles() string {
+	names, err := f.Profiles()
+	if err != nil || len(names) == 0 {
+		return "Run usher configure with the server's address first."
+	}
+	return "Saved are: " + strings.Join(names, ", ") + "."
+}
+
+// Profiles lists the names of the saved profiles, sorted.
+func (f Folders) Profiles() ([]string, error) {
+	entries, err := os.ReadDir(f.profiles())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, diskError(f.profiles(), err)
+	}
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && profileName.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (f Folders) defaultFile() string { return filepath.Join(f.Config, "default") }
+
+// Default is the name of the profile used when none is named: the one chosen
+// by SetDefault, else the only one there is, else "".
+func (f Folders) Default() string {
+	names, err := f.Profiles()
+	if err != nil {
+		return ""
+	}
+	data, err := readOwn(f.defaultFile(), 0o022)
+	if name := strings.TrimSpace(string(data)); err == nil && slices.Contains(names, name) {
+		return name
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return ""
+}
+
+// SetDefault chooses the profile used when none is named.
+func (f Folders) SetDefault(name string) error {
+	if !profileName.MatchString(name) {
+		return &ProfileError{safetext.New(name), "has a name that cannot be used", "Use small letters, digits, dots and dashes."}
+	}
+	return writeOwn(f.defaultFile(), []byte(name+"\n"))
+}
+
+// Resolve finds the profile to use. A flag is stronger than the environment
+// (USHER_PROFILE, USHER_SERVER), and both are stronger than the default; a
+// profile and a server named in one place have to agree. A server that is not
+// saved is used only on loopback, discovered without asking.
+func (f Folders) Resolve(ctx context.Context, profileFlag, serverFlag string, getenv func(string) string) (Profile, error) {
+	name, server := profileFlag, serverFlag
+	if name == "" && server == "" {
+		name, server = getenv("USHER_PROFILE"), getenv("USHER_SERVER")
+	}
+	if server == "" {
+		if name == "" {
+			name = f.Default()
+		}
+		if name == "" {
+			return Profile{}, ErrNoServer
+		}
+		return f.LoadProfile(name)
+	}
+	origin, err := Origin(server)
+	if err != nil {
+		return Profile{}, err
+	}
+	if name != "" {
+		p, err := f.LoadProfile(name)
+		if err == nil && p.Server != origin {
+			err = &ProfileError{safetext.New(name), "is for " + p.Server + ", not for " + origin, "Name one of them."}
+		}
+		return p, err
+	}
+	return f.byServer(ctx, origin)
+}
+
+func (f Folders) byServer(ctx context.Context, origin string) (Profile, error) {
+	names, err := f.Profiles()
+	if err != nil {
+		return Profile{}, err
+	}
+	for _, name := range names {
+		if p, err := f.LoadProfile(name); err == nil && p.Server == origin {
+			return p, nil
+		}
+	}
+	if !onLoopback(origin) {
+		return Profile{}, &Failure{
+			sentence: fmt.Sprintf("%s is not configured yet. Run usher configure %s first.", hostOf(origin), origin),
+			exit:     api.ExitUsage,
+		}
+	}
+	config, err := Discover(ctx, origin)
+	if err != nil {
+		return Profile{}, err
+	}
+	p, err := NewProfile("", origin, config)
+	p.Transient = true
+	return p, err
+}
+
+// host is the server's host, for messages.
+func (p Profile) host() string {
+	u, err := url.Parse(p.Server)
+	if err != nil {
+		return p.Server
+	}
+	return u.Host
+}
