@@ -1,0 +1,158 @@
+package s3
+
+import (
+	"slices"
+	"strings"
+)
+
+// index keeps objects in the byte order of their keys: a list of short sorted
+// blocks, so that a look-up is two binary searches and an insertion moves at
+// most one block. Load in order and it is an append.
+type index struct {
+	blocks [][]*object // none empty
+	n      int
+}
+
+const blockMax = 512 // objects
+
+// seek finds the first object whose key is not less than key.
+func (x *index) seek(key string) (block, pos int) {
+	block, _ = slices.BinarySearchFunc(x.blocks, key, func(b []*object, key string) int {
+		return strings.Compare(b[len(b)-1].key, key)
+	})
+	if block == len(x.blocks) {
+		return block, 0
+	}
+	pos, _ = slices.BinarySearchFunc(x.blocks[block], key, func(o *object, key string) int {
+		return strings.Compare(o.key, key)
+	})
+	return block, pos
+}
+
+// at is the object at a position of seek, nil at the end.
+func (x *index) at(block, pos int) *object {
+	if block >= len(x.blocks) {
+		return nil
+	}
+	return x.blocks[block][pos]
+}
+
+func (x *index) get(key string) *object {
+	if o := x.at(x.seek(key)); o != nil && o.key == key {
+		return o
+	}
+	return nil
+}
+
+// put stores o and answers the object it replaced, or nil.
+func (x *index) put(o *object) *object {
+	if len(x.blocks) == 0 {
+		x.blocks = append(x.blocks, nil)
+	}
+	block, pos := x.seek(o.key)
+	if block == len(x.blocks) { // after all others
+		block--
+		pos = len(x.blocks[block])
+	} else if old := x.blocks[block][pos]; old.key == o.key {
+		x.blocks[block][pos] = o
+		return old
+	}
+	x.n++
+	b := x.blocks[block]
+	if len(b) == blockMax {
+		// Loading in order fills blocks; a split elsewhere leaves two halves.
+		cut := blockMax / 2
+		if block == len(x.blocks)-1 && pos == blockMax {
+			cut = blockMax
+		}
+		tail := append(make([]*object, 0, blockMax), b[cut:]...)
+		x.blocks[block] = b[:cut:cut]
+		x.blocks = slices.Insert(x.blocks, block+1, tail)
+		if pos >= cut {
+			block, pos = block+1, pos-cut
+		}
+		b = x.blocks[block]
+	}
+	x.blocks[block] = slices.Insert(b, pos, o)
+	return nil
+}
+
+// remove deletes key and answers what it was, or nil.
+func (x *index) remove(key string) *object {
+	block, pos := x.seek(key)
+	o := x.at(block, pos)
+	if o == nil || o.key != key {
+		return nil
+	}
+	x.n--
+	if len(x.blocks[block]) == 1 {
+		x.blocks = slices.Delete(x.blocks, block, block+1)
+	} else {
+		x.blocks[block] = slices.Delete(x.blocks[block], pos, pos+1)
+	}
+	return o
+}
+
+// entry is one row of a listing: an object or a common prefix.
+type entry struct {
+	object *object
+	prefix string
+}
+
+func (e entry) name() string {
+	if e.object != nil {
+		return e.object.key
+	}
+	return e.prefix
+}
+
+// list answers up to limit entries whose name begins with prefix and is
+// greater than after, keys and common prefixes in one order, and whether there
+// are more. A common prefix that is not greater than after was given before,
+// or lies around after, and is left out with all that is in it, as in S3.
+func (x *index) list(prefix, delimiter, after string, limit int) (rows []entry, more bool) {
+	start := prefix
+	if after >= start {
+		start = after + "\x00" // the least key greater than after
+	}
+	block, pos := x.seek(start)
+	for {
+		o := x.at(block, pos)
+		if o == nil || !strings.HasPrefix(o.key, prefix) {
+			return rows, false
+		}
+		e := entry{object: o}
+		if delimiter != "" {
+			if i := strings.Index(o.key[len(prefix):], delimiter); i >= 0 {
+				e = entry{prefix: o.key[:len(prefix)+i+len(delimiter)]}
+			}
+		}
+		if e.object != nil || e.prefix > after {
+			if len(rows) == limit {
+				return rows, true
+			}
+			rows = append(rows, e)
+		}
+		if e.object != nil {
+			if pos++; pos == len(x.blocks[block]) {
+				block, pos = block+1, 0
+			}
+			continue
+		}
+		next, ok := successor(e.prefix)
+		if !ok {
+			return rows, false
+		}
+		block, pos = x.seek(next)
+	}
+}
+
+// successor is the least string greater than every string that begins with s;
+// false if there is none.
+func successor(s string) (string, bool) {
+	s = strings.TrimRight(s, "\xff")
+	if s == "" {
+		return "", false
+	}
+	return s[:len(s)-1] + string([]byte{s[len(s)-1] + 1}), true
+}

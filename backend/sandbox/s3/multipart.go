@@ -1,0 +1,427 @@
+package s3
+
+import (
+	"cmp"
+	"crypto/md5" //nolint:gosec // multipart ETags are made of MD5s, as in S3
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxPart = 10000   // parts of an upload; SPEC: userguide/qfacts.html
+	minPart = 5 << 20 // bytes, but for the last part
+)
+
+// upload is a multipart upload under way. The server's lock guards parts.
+type upload struct {
+	id, bucket, key string
+	began           time.Time
+	mime            string
+	more            *details
+	algorithm       *checksumAlgorithm
+	kind            string
+	named           bool // the caller chose the algorithm
+	parts           map[int]*uploaded
+}
+
+type uploaded struct {
+	received
+	at time.Time
+}
+
+func (u *upload) release() {
+	for _, p := range u.parts {
+		release(p.content)
+	}
+}
+
+// upload finds q's upload. The server's lock is held.
+func (q *request) upload() (*upload, error) {
+	u := q.srv.uploads[q.target.query.get("uploadId")]
+	if u == nil || u.bucket != q.target.bucket || u.key != q.target.key {
+		return nil, fail("NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+			field{"UploadId", q.target.query.get("uploadId")})
+	}
+	return u, nil
+}
+
+func (q *request) createUpload() error {
+	if err := q.known(); err != nil {
+		return err
+	}
+	mime, more, err := describe(q.r.Header)
+	if err != nil {
+		return err
+	}
+	u := &upload{id: rand.Text() + rand.Text(), bucket: q.target.bucket, key: q.target.key, began: q.now.UTC(),
+		mime: mime, more: more, algorithm: &crc64NVME, kind: fullObject, parts: map[int]*uploaded{}}
+	if name := q.r.Header.Get("x-amz-checksum-algorithm"); name != "" {
+		if u.algorithm = algorithmNamed(name); u.algorithm == nil {
+			return fail("InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		}
+		u.named = true
+		if u.kind = composite; u.algorithm == &crc64NVME {
+			u.kind = fullObject
+		}
+	}
+	switch kind := q.r.Header.Get("x-amz-checksum-type"); {
+	case kind == "":
+	case !u.named, kind != fullObject && kind != composite,
+		kind == fullObject && !u.algorithm.linear, kind == composite && u.algorithm == &crc64NVME:
+		return fail("InvalidRequest", "The requested checksum type cannot be used with the "+u.algorithm.name+" checksum algorithm.")
+	default:
+		u.kind = kind
+	}
+	q.srv.mu.Lock()
+	q.srv.uploads[u.id] = u
+	q.srv.mu.Unlock()
+	if u.named {
+		q.w.Header().Set("x-amz-checksum-algorithm", u.algorithm.name)
+		q.w.Header().Set("x-amz-checksum-type", u.kind)
+	}
+	var x xmlDoc
+	x.start("InitiateMultipartUploadResult", namespace)
+	x.el("Bucket", u.bucket)
+	x.el("Key", u.key)
+	x.el("UploadId", u.id)
+	x.end("InitiateMultipartUploadResult")
+	return q.sendXML(&x)
+}
+
+func (q *request) uploadPart() error {
+	n := q.partNumber()
+	if n < 1 || n > maxPart {
+		return invalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", q.target.query.get("partNumber"))
+	}
+	q.srv.mu.RLock()
+	u, err := q.upload()
+	q.srv.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	want, err := wantedChecksum(q.r.Header)
+	if err != nil {
+		return err
+	}
+	if u.named && want.algorithm != nil && want.algorithm != u.algorithm {
+		return fail("InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(u.algorithm.name)+", actual checksum Type: "+strings.ToLower(want.algorithm.name))
+	}
+	got, err := q.receive(u.algorithm)
+	if err != nil {
+		return err
+	}
+	answer := got.sum
+	if got.sum.algorithm != u.algorithm { // checked, but not what this upload keeps
+		v, err := sumOf(u.algorithm, got.content, 0, got.content.Size())
+		if err != nil {
+			release(got.content)
+			return err
+		}
+		got.sum = checksum{u.algorithm, u.kind, v}
+	}
+	q.srv.mu.Lock()
+	if _, err = q.upload(); err == nil {
+		if old, ok := u.parts[n]; ok {
+			release(old.content)
+		}
+		u.parts[n] = &uploaded{got, q.now.UTC()}
+	}
+	q.srv.mu.Unlock()
+	if err != nil {
+		release(got.content)
+		return err
+	}
+	h := q.w.Header()
+	h["ETag"] = []string{`"` + hex.EncodeToString(got.md5) + `"`}
+	h.Set(answer.algorithm.header(), answer.value)
+	h.Set("Content-Length", "0")
+	q.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// completion is the body of CompleteMultipartUpload.
+type completion struct {
+	XMLName xml.Name `xml:"CompleteMultipartUpload"`
+	Part    []struct {
+		PartNumber                                                                     int
+		ETag                                                                           string
+		ChecksumCRC64NVME, ChecksumCRC32, ChecksumCRC32C, ChecksumSHA1, ChecksumSHA256 string
+	}
+}
+
+func (c completion) claimed(i int, a *checksumAlgorithm) string {
+	p := c.Part[i]
+	return map[string]string{"CRC64NVME": p.ChecksumCRC64NVME, "CRC32": p.ChecksumCRC32, "CRC32C": p.ChecksumCRC32C,
+		"SHA1": p.ChecksumSHA1, "SHA256": p.ChecksumSHA256}[a.name]
+}
+
+func (q *request) completeUpload() error {
+	doc, err := q.completeBody()
+	if err != nil {
+		return err
+	}
+	q.srv.mu.RLock()
+	u, err := q.upload()
+	var have map[int]*uploaded
+	if err == nil {
+		have = maps.Clone(u.parts)
+		for _, p := range have { // a part may be replaced while it is read here
+			hold(p.content)
+			defer release(p.content)
+		}
+	}
+	q.srv.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	o, err := q.assemble(u, have, doc)
+	if err != nil {
+		return err
+	}
+	if err := q.commitUpload(u, o, have); err != nil {
+		return err
+	}
+	q.objSize = o.content.Size()
+	var x xmlDoc
+	x.start("CompleteMultipartUploadResult", namespace)
+	x.el("Location", "http://"+q.r.Host+string(uriEncode(nil, q.target.path, true)))
+	x.el("Bucket", u.bucket)
+	x.el("Key", u.key)
+	x.el("ETag", `"`+o.etag()+`"`)
+	o.given.xml(&x)
+	x.el("ChecksumType", o.given.kind)
+	x.end("CompleteMultipartUploadResult")
+	return q.sendXML(&x)
+}
+
+// completeBody reads the list of parts. An x-amz-checksum-* header of this
+// request is of the whole object, not of this body, so it is kept from the
+// body's own check.
+func (q *request) completeBody() (completion, error) {
+	var c completion
+	p, err := q.body()
+	if err != nil {
+		return c, err
+	}
+	content, err := spool(q.srv.dir, p)
+	if err != nil {
+		return c, err
+	}
+	defer release(content)
+	doc := make([]byte, content.Size())
+	if n, err := content.ReadAt(doc, 0); n < len(doc) {
+		return c, err
+	}
+	if err := xml.Unmarshal(doc, &c); err != nil || len(c.Part) == 0 || len(c.Part) > maxPart {
+		return c, malformedXML()
+	}
+	return c, nil
+}
+
+// assemble checks the list of parts and makes the object of them.
+func (q *request) assemble(u *upload, have map[int]*uploaded, doc completion) (*object, error) {
+	var contents []Content
+	var md5s, sums []byte
+	more := *u.more
+	for i, want := range doc.Part {
+		if i > 0 && want.PartNumber <= doc.Part[i-1].PartNumber {
+			return nil, fail("InvalidPartOrder", "The list of parts was not in ascending order. The parts list must be specified in order by part number.")
+		}
+		p, ok := have[want.PartNumber]
+		claimed := doc.claimed(i, u.algorithm)
+		if !ok || strings.Trim(want.ETag, `"`) != hex.EncodeToString(p.md5) || claimed != "" && claimed != p.sum.value {
+			return nil, fail("InvalidPart", "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+				field{"PartNumber", strconv.Itoa(want.PartNumber)})
+		}
+		if i < len(doc.Part)-1 && p.content.Size() < minPart {
+			return nil, fail("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size",
+				field{"PartNumber", strconv.Itoa(want.PartNumber)}, field{"MinSizeAllowed", strconv.Itoa(minPart)})
+		}
+		contents = append(contents, p.content)
+		md5s = append(md5s, p.md5...)
+		raw, _ := base64.StdEncoding.DecodeString(p.sum.value)
+		sums = append(sums, raw...)
+		more.parts = append(more.parts, part{p.content.Size(), [md5.Size]byte(p.md5), p.sum.value})
+	}
+	whole := join(contents)
+	if s := q.r.Header.Get("x-amz-mp-object-size"); s != "" && s != strconv.FormatInt(whole.size, 10) {
+		return nil, fail("InvalidRequest", "The provided 'x-amz-mp-object-size' header does not match what was computed.")
+	}
+	sum, err := q.wholeChecksum(u, whole, sums, len(contents))
+	if err != nil {
+		return nil, err
+	}
+	etag := md5.Sum(md5s) //nolint:gosec // S3's ETag
+	return &object{key: u.key, content: whole, modified: q.now.UTC().Truncate(time.Second), mime: u.mime, more: &more,
+		etagText: hex.EncodeToString(etag[:]) + "-" + strconv.Itoa(len(contents)), given: sum}, nil
+}
+
+func (q *request) wholeChecksum(u *upload, whole *joined, sums []byte, parts int) (checksum, error) {
+	sum := checksum{algorithm: u.algorithm, kind: u.kind}
+	if u.kind == composite {
+		h := u.algorithm.new()
+		h.Write(sums)
+		sum.value = base64.StdEncoding.EncodeToString(h.Sum(nil)) + "-" + strconv.Itoa(parts)
+	} else {
+		var err error
+		if sum.value, err = sumOf(u.algorithm, whole, 0, whole.size); err != nil {
+			return sum, err
+		}
+	}
+	if want := q.r.Header.Get(u.algorithm.header()); want != "" && want != sum.value {
+		return sum, fail("BadDigest", "The "+u.algorithm.name+" you specified did not match the calculated checksum.")
+	}
+	return sum, nil
+}
+
+// commitUpload puts the object in place and drops the parts not used, unless
+// the upload changed meanwhile.
+func (q *request) commitUpload(u *upload, o *object, have map[int]*uploaded) error {
+	q.srv.mu.Lock()
+	defer q.srv.mu.Unlock()
+	b, err := q.bucket()
+	if err != nil {
+		return err
+	}
+	if _, err := q.upload(); err != nil {
+		return err
+	}
+	if !maps.Equal(u.parts, have) {
+		return fail("OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
+	}
+	if err := q.conditionOn(b.objects.get(o.key)); err != nil {
+		return err
+	}
+	hold(o.content)
+	u.release()
+	delete(q.srv.uploads, u.id)
+	b.store(o)
+	return nil
+}
+
+func (q *request) abortUpload() error {
+	q.srv.mu.Lock()
+	u, err := q.upload()
+	if err == nil {
+		u.release()
+		delete(q.srv.uploads, u.id)
+	}
+	q.srv.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (q *request) listParts() error {
+	limit, err := limitParam(q.target.query, "max-parts", maxKeys)
+	if err != nil {
+		return err
+	}
+	marker, _ := strconv.Atoi(q.target.query.get("part-number-marker"))
+	q.srv.mu.RLock()
+	u, err := q.upload()
+	var have map[int]*uploaded
+	if err == nil {
+		have = maps.Clone(u.parts)
+	}
+	q.srv.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	numbers := slices.DeleteFunc(slices.Sorted(maps.Keys(have)), func(n int) bool { return n <= marker })
+	more := len(numbers) > limit
+	numbers = numbers[:min(limit, len(numbers))]
+	var x xmlDoc
+	x.start("ListPartsResult", namespace)
+	x.el("Bucket", u.bucket)
+	x.el("Key", u.key)
+	x.el("UploadId", u.id)
+	x.num("PartNumberMarker", int64(marker))
+	if len(numbers) > 0 {
+		x.num("NextPartNumberMarker", int64(numbers[len(numbers)-1]))
+	}
+	x.num("MaxParts", int64(limit))
+	x.bool("IsTruncated", more)
+	for _, n := range numbers {
+		p := have[n]
+		x.open("Part")
+		x.num("PartNumber", int64(n))
+		x.time("LastModified", p.at)
+		x.el("ETag", `"`+hex.EncodeToString(p.md5)+`"`)
+		x.num("Size", p.content.Size())
+		p.sum.xml(&x)
+		x.end("Part")
+	}
+	x.el("StorageClass", storageDefault)
+	if u.named {
+		x.el("ChecksumAlgorithm", u.algorithm.name)
+		x.el("ChecksumType", u.kind)
+	}
+	x.end("ListPartsResult")
+	return q.sendXML(&x)
+}
+
+// listUploads is ListMultipartUploads, without a delimiter.
+func (q *request) listUploads() error {
+	p := q.target.query
+	limit, err := limitParam(p, "max-uploads", maxKeys)
+	if err != nil {
+		return err
+	}
+	if p.get("delimiter") != "" {
+		return notImplemented()
+	}
+	if err := q.known(); err != nil {
+		return err
+	}
+	encode := func(s string) string { return s }
+	if p.get("encoding-type") == "url" {
+		encode = listEncode
+	}
+	key, id := p.get("key-marker"), p.get("upload-id-marker")
+	var all []*upload
+	q.srv.mu.RLock()
+	for _, u := range q.srv.uploads {
+		after := u.key > key || u.key == key && id != "" && u.id > id
+		if u.bucket == q.target.bucket && strings.HasPrefix(u.key, p.get("prefix")) && (after || key == "") {
+			all = append(all, u)
+		}
+	}
+	q.srv.mu.RUnlock()
+	slices.SortFunc(all, func(a, b *upload) int { return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.id, b.id)) })
+	more := len(all) > limit
+	all = all[:min(limit, len(all))]
+	var x xmlDoc
+	x.start("ListMultipartUploadsResult", namespace)
+	x.el("Bucket", q.target.bucket)
+	x.el("KeyMarker", encode(key))
+	x.el("UploadIdMarker", id)
+	x.el("Prefix", encode(p.get("prefix")))
+	x.optional("EncodingType", p.get("encoding-type"))
+	if more && len(all) > 0 {
+		x.el("NextKeyMarker", encode(all[len(all)-1].key))
+		x.el("NextUploadIdMarker", all[len(all)-1].id)
+	}
+	x.num("MaxUploads", int64(limit))
+	x.bool("IsTruncated", more)
+	for _, u := range all {
+		x.open("Upload")
+		x.el("Key", encode(u.key))
+		x.el("UploadId", u.id)
+		x.el("StorageClass", storageDefault)
+		x.time("Initiated", u.began)
+		x.end("Upload")
+	}
+	x.end("ListMultipartUploadsResult")
+	return q.sendXML(&x)
+}

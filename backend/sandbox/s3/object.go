@@ -1,0 +1,242 @@
+package s3
+
+import (
+	"crypto/md5" //nolint:gosec // ETags of uploads are MD5s, as in S3
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	maxKey         = 1024 // bytes; SPEC: userguide/object-keys.html
+	maxMetadata    = 2 << 10
+	defaultType    = "binary/octet-stream" // what S3 answers when none was given
+	storageDefault = "STANDARD"
+)
+
+// object is immutable once it is in the index, but for the facts that are
+// worked out when first asked for.
+type object struct {
+	key      string
+	content  Content
+	modified time.Time // whole seconds
+	mime     string
+	more     *details // nil for most
+	replaced uint32   // how many objects this key had before
+
+	etagOnce sync.Once
+	etagText string
+	given    checksum // zero for generated content: see checksum
+	noSum    bool
+	sumOnce  sync.Once
+	made     checksum
+	sumErr   error
+}
+
+// details are what few objects have.
+type details struct {
+	headers  map[string]string // Cache-Control, Content-Encoding, …
+	metadata map[string]string // x-amz-meta-*, lower case
+	parts    []part            // of a multipart upload
+	partSize int64             // of a generated object that poses as one
+}
+
+// part is one part of a multipart upload.
+type part struct {
+	size int64
+	md5  [md5.Size]byte
+	sum  string // base64, in the object's algorithm; "" if not known
+}
+
+// etag answers the ETag without quotes. An upload has its MD5 or, in parts,
+// the MD5 of the parts' MD5s with "-N". Generated content has neither: reading
+// 256 MiB to list a name would not do, so its ETag is made from key, size,
+// date and the number of objects the key had before, in the form of an upload
+// in one part ("…-1"), which tools do not take for an MD5.
+func (o *object) etag() string {
+	o.etagOnce.Do(func() {
+		if o.etagText != "" {
+			return
+		}
+		h := sha256.New()
+		_ = binary.Write(h, binary.BigEndian, []int64{o.content.Size(), o.modified.Unix(), int64(o.replaced)})
+		_, _ = io.WriteString(h, o.key)
+		o.etagText = hex.EncodeToString(h.Sum(nil)[:md5.Size]) + "-" + strconv.Itoa(max(1, o.partCount()))
+	})
+	return o.etagText
+}
+
+// checksum answers the object's checksum; for generated content the CRC64NVME
+// of all bytes is computed at the first call.
+func (o *object) checksum() (checksum, error) {
+	if o.noSum || o.given.value != "" {
+		return o.given, nil
+	}
+	o.sumOnce.Do(func() {
+		o.made = checksum{algorithm: &crc64NVME, kind: fullObject}
+		o.made.value, o.sumErr = sumOf(&crc64NVME, o.content, 0, o.content.Size())
+	})
+	return o.made, o.sumErr
+}
+
+func sumOf(a *checksumAlgorithm, c Content, off, length int64) (string, error) {
+	h := a.new()
+	if err := writeContent(h, c, off, length); err != nil {
+		return "", fmt.Errorf("computing a checksum: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(h.Sum(nil)), nil
+}
+
+// partCount is the number in the ETag's "-N", 0 for an object put in one piece.
+func (o *object) partCount() int {
+	switch {
+	case o.more == nil:
+		return 0
+	case o.more.partSize > 0:
+		return int(max(1, (o.content.Size()+o.more.partSize-1)/o.more.partSize))
+	}
+	return len(o.more.parts)
+}
+
+// span is where part n (from 1) lies.
+func (o *object) span(n int) (off, length int64) {
+	size := o.content.Size()
+	switch {
+	case o.partCount() == 0:
+		return 0, size
+	case o.more.partSize > 0:
+		off = int64(n-1) * o.more.partSize
+		return off, min(o.more.partSize, size-off)
+	}
+	for _, p := range o.more.parts[:n-1] {
+		off += p.size
+	}
+	return off, o.more.parts[n-1].size
+}
+
+// partChecksum is the checksum of part n alone.
+func (o *object) partChecksum(n int) (checksum, error) {
+	sum, err := o.checksum()
+	if err != nil || sum.algorithm == nil || o.partCount() == 0 {
+		return sum, err
+	}
+	if o.more.partSize > 0 {
+		off, length := o.span(n)
+		sum.value, err = sumOf(sum.algorithm, o.content, off, length)
+		return sum, err
+	}
+	sum.value = o.more.parts[n-1].sum
+	return sum, nil
+}
+
+// storedHeaders are the headers of a PUT that come back with each GET, beside
+// Content-Type and x-amz-meta-*.
+func storedHeaders() [5]string {
+	return [5]string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires"}
+}
+
+// describe takes content type, stored headers and metadata from a request.
+func describe(h http.Header) (mime string, d *details, err error) {
+	mime = h.Get("Content-Type")
+	if mime == "" {
+		mime = defaultType
+	}
+	d = &details{headers: map[string]string{}, metadata: map[string]string{}}
+	for _, name := range storedHeaders() {
+		v := h.Get(name)
+		if name == "Content-Encoding" {
+			// SPEC: API/sigv4-streaming.html: aws-chunked is not stored.
+			v = strings.Join(slices.DeleteFunc(strings.Split(v, ","), func(s string) bool {
+				s = strings.TrimSpace(s)
+				return s == "aws-chunked" || s == ""
+			}), ",")
+		}
+		if v != "" {
+			d.headers[name] = v
+		}
+	}
+	size := 0
+	for name, values := range h {
+		l := strings.ToLower(name)
+		if m, ok := strings.CutPrefix(l, "x-amz-meta-"); ok {
+			v := strings.Join(values, ",")
+			d.metadata[m] = v
+			size += len(m) + len(v)
+		}
+	}
+	if size > maxMetadata {
+		return "", nil, fail("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")
+	}
+	return mime, d, nil
+}
+
+// Object is what PutContent stores. The zero values of the optional fields
+// give what S3 would.
+type Object struct {
+	Content     Content
+	ContentType string    // default binary/octet-stream
+	Modified    time.Time // default now; kept in whole seconds
+	Metadata    map[string]string
+
+	ETag      string // without quotes; default an opaque one, see the package comment
+	CRC64NVME string // base64, FULL_OBJECT; default computed when first asked for
+	PartSize  int64  // bytes; > 0: the object poses as a multipart upload in such parts
+	// NoChecksum leaves the additional checksum out, as for objects that came
+	// to S3 before it made its own.
+	NoChecksum bool
+}
+
+// PutContent stores an object whose bytes come from code. Content that
+// implements neither file nor cache costs no memory but its own.
+func (s *Server) PutContent(bucketName, key string, o Object) error {
+	if err := checkKey(key); err != nil {
+		return fmt.Errorf("putting content: %w", err)
+	}
+	if o.Content == nil {
+		return errors.New("putting content: no content")
+	}
+	if o.Modified.IsZero() {
+		o.Modified = s.now()
+	}
+	if o.ContentType == "" {
+		o.ContentType = defaultType
+	}
+	obj := &object{key: key, content: o.Content, modified: o.Modified.UTC().Truncate(time.Second), mime: o.ContentType,
+		etagText: o.ETag, noSum: o.NoChecksum}
+	if o.CRC64NVME != "" {
+		obj.given = checksum{&crc64NVME, fullObject, o.CRC64NVME}
+	}
+	if o.PartSize > 0 || len(o.Metadata) > 0 {
+		obj.more = &details{partSize: o.PartSize, metadata: maps.Clone(o.Metadata)}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.buckets[bucketName]
+	if !ok {
+		return fmt.Errorf("putting content: %w", noSuchBucket(bucketName))
+	}
+	b.store(obj)
+	return nil
+}
+
+func checkKey(key string) error {
+	if key == "" {
+		return invalidArgument("An object key is required", "Key", "")
+	}
+	if len(key) > maxKey {
+		return fail("KeyTooLongError", "Your key is too long", field{"Size", strconv.Itoa(len(key))},
+			field{"MaxSizeAllowed", strconv.Itoa(maxKey)})
+	}
+	return nil
+}

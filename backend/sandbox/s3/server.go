@@ -1,0 +1,168 @@
+package s3
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Config is what a Server needs. Every field but AccessLog is required.
+type Config struct {
+	Region string
+	Keys   *Keyring
+	Now    func() time.Time
+	Dir    string // an existing folder for large uploads; emptied by Close
+	// AccessLog gets one line a request in the format of S3's server access
+	// logs, the query string included, but for signature and session token.
+	AccessLog io.Writer
+}
+
+// Server is the http.Handler. Nothing may come between it and the listener
+// that rewrites a path: it reads the request line as sent.
+type Server struct {
+	verifier verifier
+	now      func() time.Time
+	dir      string
+	log      *accessLog
+	tokenKey [32]byte // seals continuation tokens
+
+	mu      sync.RWMutex // guards all below; never held while a body moves
+	buckets map[string]*bucket
+	uploads map[string]*upload // by upload id
+}
+
+// New answers a server without buckets, or names what c lacks.
+func New(c Config) (*Server, error) {
+	switch {
+	case c.Region == "":
+		return nil, errors.New("s3: Region is not set")
+	case c.Keys == nil:
+		return nil, errors.New("s3: Keys is not set")
+	case c.Now == nil:
+		return nil, errors.New("s3: Now is not set")
+	case c.Dir == "":
+		return nil, errors.New("s3: Dir is not set")
+	}
+	s := &Server{
+		verifier: verifier{region: c.Region, keys: c.Keys, equal: constantTimeEqual},
+		now:      c.Now,
+		dir:      c.Dir,
+		buckets:  map[string]*bucket{},
+		uploads:  map[string]*upload{},
+	}
+	if c.AccessLog != nil {
+		s.log = &accessLog{w: c.AccessLog}
+	}
+	_, _ = rand.Read(s.tokenKey[:])
+	return s, nil
+}
+
+// Close forgets every object and removes the files of uploads. Requests under
+// way may fail.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.buckets {
+		for _, block := range b.objects.blocks {
+			for _, o := range block {
+				release(o.content)
+			}
+		}
+	}
+	for _, u := range s.uploads {
+		u.release()
+	}
+	clear(s.buckets)
+	clear(s.uploads)
+	return nil
+}
+
+// request is one request on its way through the server.
+type request struct {
+	srv       *Server
+	w         *recorder
+	r         *http.Request
+	id        string
+	now       time.Time // one instant for all decisions of this request
+	target    target
+	id4       identity
+	operation string // as the access log calls it
+	errorCode string
+	objSize   int64 // -1: no object
+	bodyRead  bool
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &request{srv: s, w: &recorder{ResponseWriter: w}, r: r, id: requestID(), now: s.now(), objSize: -1}
+	began := time.Now()
+	h := w.Header()
+	h["x-amz-request-id"] = []string{q.id}
+	h["x-amz-id-2"] = []string{hostID(q.id)}
+	h.Set("Server", "AmazonS3")
+	h.Set("Date", q.now.UTC().Format(http.TimeFormat))
+	if s.log != nil {
+		defer func() { s.log.write(q, time.Since(began)) }()
+	}
+	if err := q.serve(); err != nil {
+		if q.w.status != 0 { // the head is out: all that is left is to cut the body short
+			panic(http.ErrAbortHandler)
+		}
+		q.refuse(err)
+	}
+}
+
+func (q *request) serve() error {
+	var err error
+	if q.target, err = parseTarget(q.r); err != nil {
+		return err
+	}
+	if q.r.Method == http.MethodOptions {
+		q.operation = "REST.OPTIONS.PREFLIGHT"
+		return fail("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
+	}
+	op, refusal := q.route() // first, so that the log can name what was tried
+	if q.id4, err = q.srv.verifier.verify(q.r, q.target, q.now); err != nil {
+		return err
+	}
+	if refusal != nil {
+		return refusal
+	}
+	if q.id4.readOnly && q.r.Method != http.MethodGet && q.r.Method != http.MethodHead {
+		return fail("AccessDenied", "Access Denied")
+	}
+	return op(q)
+}
+
+// recorder notes status and length for the access log, and lets io.Copy reach
+// the connection's ReadFrom.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	n      int64
+}
+
+func (w *recorder) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.n += int64(n)
+	return n, err
+}
+
+func (w *recorder) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.n += n
+	return n, err
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

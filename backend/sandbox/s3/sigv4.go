@@ -1,0 +1,386 @@
+package s3
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	algorithm   = "AWS4-HMAC-SHA256"
+	amzDate     = "20060102T150405Z"
+	maxSkew     = 15 * time.Minute
+	maxLifetime = 7 * 24 * 60 * 60 // seconds; SPEC: API/sigv4-query-string-auth.html, X-Amz-Expires
+
+	unsignedPayload        = "UNSIGNED-PAYLOAD"
+	streamUnsignedTrailer  = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+	streamSigned           = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+	streamSignedTrailer    = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+	signedPayloadHexLength = 64
+)
+
+// identity is who signed a request, and what the signature says of its body.
+type identity struct {
+	accessKeyID string
+	readOnly    bool
+	query       bool   // presigned URL
+	payload     string // the canonical payload hash
+	chunks      *chunkSigner
+}
+
+// claim is a signature as the caller states it, not yet believed.
+type claim struct {
+	accessKeyID, date, region, service, terminal string
+	when                                         string // X-Amz-Date
+	signedHeaders, signature                     string
+	token                                        string
+	payload                                      string
+	query                                        bool
+}
+
+// verifier holds what SigV4 is checked against. equal is a field so that a
+// test can show that the tampering cases notice a verifier that does not
+// compare.
+type verifier struct {
+	region string
+	keys   *Keyring
+	equal  func(a, b []byte) bool
+}
+
+func constantTimeEqual(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+
+// verify answers who sent r, or why it is refused.
+func (v *verifier) verify(r *http.Request, t target, now time.Time) (identity, error) {
+	c, err := v.claimed(r, t, now)
+	if err != nil {
+		return identity{}, err
+	}
+	names := strings.Split(c.signedHeaders, ";")
+	if err := checkSignedHeaders(r, c, names); err != nil {
+		return identity{}, err
+	}
+	cred, ok := v.keys.get(c.accessKeyID)
+	if !ok {
+		return identity{}, fail("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.",
+			field{"AWSAccessKeyId", c.accessKeyID})
+	}
+	if cred.SessionToken != "" && c.token == "" {
+		// A temporary key is unknown without its token.
+		return identity{}, fail("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.",
+			field{"AWSAccessKeyId", c.accessKeyID})
+	}
+	if !v.equal([]byte(cred.SessionToken), []byte(c.token)) {
+		return identity{}, fail("InvalidToken", "The provided token is malformed or otherwise invalid.")
+	}
+	key := signingKey(cred.Secret, c.date, v.region)
+	scope := c.date + "/" + v.region + "/s3/aws4_request"
+	sum := sha256.Sum256(canonicalRequest(r, t, c, names))
+	want := mac(key, algorithm+"\n"+c.when+"\n"+scope+"\n"+hex.EncodeToString(sum[:]))
+	got, err := hex.DecodeString(c.signature)
+	if err != nil || c.signature != strings.ToLower(c.signature) || !v.equal(got, want) {
+		return identity{}, fail("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+			field{"AWSAccessKeyId", c.accessKeyID})
+	}
+	if !cred.Expires.IsZero() && !now.Before(cred.Expires) {
+		return identity{}, fail("ExpiredToken", "The provided token has expired.")
+	}
+	id := identity{accessKeyID: c.accessKeyID, readOnly: cred.ReadOnly, query: c.query, payload: c.payload}
+	if c.payload == streamSigned || c.payload == streamSignedTrailer {
+		id.chunks = &chunkSigner{key: key, when: c.when, scope: scope, previous: c.signature, equal: v.equal}
+	}
+	return id, nil
+}
+
+// claimed reads the signature from the header or the query and checks all that
+// needs no secret: form, scope, dates.
+func (v *verifier) claimed(r *http.Request, t target, now time.Time) (claim, error) {
+	auth := r.Header.Values("Authorization")
+	inQuery := t.query.has("X-Amz-Algorithm") || t.query.has("X-Amz-Signature") || t.query.has("X-Amz-Credential")
+	switch {
+	case len(auth) > 0 && inQuery:
+		return claim{}, invalidArgument("Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified", "Authorization", "")
+	case len(auth) > 1:
+		return claim{}, fail("AuthorizationHeaderMalformed", "The authorization header is malformed; only one may be given.")
+	case len(auth) == 1:
+		return v.fromHeader(r, auth[0], now)
+	case inQuery:
+		return v.fromQuery(r, t.query, now)
+	case t.query.has("AWSAccessKeyId"):
+		return claim{}, fail("InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+	}
+	return claim{}, fail("AccessDenied", "Access Denied")
+}
+
+func (v *verifier) fromHeader(r *http.Request, auth string, now time.Time) (claim, error) {
+	malformed := func(why string, extra ...field) error {
+		return fail("AuthorizationHeaderMalformed", "The authorization header is malformed; "+why, extra...)
+	}
+	rest, ok := strings.CutPrefix(auth, algorithm)
+	if !ok {
+		return claim{}, fail("InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+	}
+	var c claim
+	var credential string
+	for part := range strings.SplitSeq(rest, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		into := map[string]*string{"Credential": &credential, "SignedHeaders": &c.signedHeaders, "Signature": &c.signature}[name]
+		if into == nil || *into != "" || value == "" {
+			return claim{}, malformed("each of Credential, SignedHeaders and Signature must be given once.")
+		}
+		*into = value
+	}
+	if credential == "" || c.signedHeaders == "" || c.signature == "" {
+		return claim{}, malformed("Credential, SignedHeaders and Signature are required.")
+	}
+	if !c.scope(credential) {
+		return claim{}, malformed("the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".")
+	}
+	if c.region != v.region {
+		return claim{}, malformed("the region '"+c.region+"' is wrong; expecting '"+v.region+"'", field{"Region", v.region})
+	}
+	if c.service != "s3" || c.terminal != "aws4_request" {
+		return claim{}, malformed("incorrect service or terminal in the credential scope; this endpoint belongs to \"s3\".")
+	}
+	signed, err := headerDate(r, &c)
+	if err != nil {
+		return claim{}, err
+	}
+	if c.date != c.when[:8] {
+		return claim{}, malformed("Invalid credential date \"" + c.date + "\". This date is not the same as X-Amz-Date: \"" + c.when[:8] + "\".")
+	}
+	if d := now.Sub(signed); d > maxSkew || d < -maxSkew {
+		return claim{}, fail("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.",
+			field{"RequestTime", c.when}, field{"ServerTime", now.UTC().Format(time.RFC3339)},
+			field{"MaxAllowedSkewMilliseconds", strconv.FormatInt(maxSkew.Milliseconds(), 10)})
+	}
+	c.token = r.Header.Get("X-Amz-Security-Token")
+	c.payload = r.Header.Get("X-Amz-Content-Sha256")
+	if c.payload == "" {
+		return claim{}, fail("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+	}
+	return c, checkPayloadHash(c.payload)
+}
+
+// headerDate takes x-amz-date or, without it, Date, which is brought into the
+// form that the string to sign has.
+func headerDate(r *http.Request, c *claim) (time.Time, error) {
+	if c.when = r.Header.Get("X-Amz-Date"); c.when == "" {
+		t, err := http.ParseTime(r.Header.Get("Date"))
+		c.when = t.UTC().Format(amzDate)
+		if err != nil {
+			return t, fail("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+		}
+		return t, nil
+	}
+	t, err := parseAmzDate(c.when)
+	if err != nil {
+		return t, fail("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+	}
+	return t, nil
+}
+
+// parseAmzDate takes exactly yyyyMMdd'T'HHmmss'Z'; time.Parse alone would let
+// fractions of a second pass.
+func parseAmzDate(s string) (time.Time, error) {
+	if len(s) != len(amzDate) {
+		return time.Time{}, errors.New("not an ISO 8601 basic date")
+	}
+	return time.Parse(amzDate, s)
+}
+
+func (v *verifier) fromQuery(r *http.Request, q params, now time.Time) (claim, error) {
+	bad := func(why string, extra ...field) error {
+		return fail("AuthorizationQueryParametersError", why, extra...)
+	}
+	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"} {
+		if q.count(name) != 1 || q.get(name) == "" {
+			return claim{}, bad("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
+		}
+	}
+	c := claim{query: true, when: q.get("X-Amz-Date"), signedHeaders: q.get("X-Amz-SignedHeaders"), signature: q.get("X-Amz-Signature")}
+	if q.get("X-Amz-Algorithm") != algorithm {
+		return claim{}, bad("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"")
+	}
+	if !c.scope(q.get("X-Amz-Credential")) {
+		return claim{}, bad("Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".")
+	}
+	if c.region != v.region {
+		return claim{}, bad("Error parsing the X-Amz-Credential parameter; the region '"+c.region+"' is wrong; expecting '"+v.region+"'", field{"Region", v.region})
+	}
+	if c.service != "s3" || c.terminal != "aws4_request" {
+		return claim{}, bad("Error parsing the X-Amz-Credential parameter; incorrect service or terminal. This endpoint belongs to \"s3\".")
+	}
+	signed, err := parseAmzDate(c.when)
+	if err != nil {
+		return claim{}, bad("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
+	}
+	if c.date != c.when[:8] {
+		return claim{}, bad("Invalid credential date \"" + c.date + "\". This date is not the same as X-Amz-Date: \"" + c.when[:8] + "\".")
+	}
+	life, err := strconv.Atoi(q.get("X-Amz-Expires"))
+	switch {
+	case err != nil:
+		return claim{}, bad("X-Amz-Expires should be a number")
+	case life < 1:
+		return claim{}, bad("X-Amz-Expires must be positive")
+	case life > maxLifetime:
+		return claim{}, bad("X-Amz-Expires must be less than a week (in seconds) that is less than 604800")
+	}
+	expires := signed.Add(time.Duration(life) * time.Second)
+	if now.Before(signed.Add(-maxSkew)) {
+		return claim{}, fail("AccessDenied", "Request is not valid yet", field{"ServerTime", now.UTC().Format(time.RFC3339)})
+	}
+	if now.After(expires) {
+		return claim{}, fail("AccessDenied", "Request has expired", field{"X-Amz-Expires", strconv.Itoa(life)},
+			field{"Expires", expires.UTC().Format(time.RFC3339)}, field{"ServerTime", now.UTC().Format(time.RFC3339)})
+	}
+	if c.token = q.get("X-Amz-Security-Token"); c.token == "" {
+		c.token = r.Header.Get("X-Amz-Security-Token")
+	}
+	c.payload = unsignedPayload
+	if s := r.Header.Get("X-Amz-Content-Sha256"); s != "" {
+		c.payload = s
+	} else if s := q.get("X-Amz-Content-Sha256"); s != "" {
+		c.payload = s
+	}
+	return c, checkPayloadHash(c.payload)
+}
+
+// scope splits id/date/region/service/terminal from the right: an id may hold
+// a slash, the others may not.
+func (c *claim) scope(s string) bool {
+	p := strings.Split(s, "/")
+	n := len(p)
+	if n < 5 || len(p[n-4]) != 8 {
+		return false
+	}
+	c.accessKeyID = strings.Join(p[:n-4], "/")
+	c.date, c.region, c.service, c.terminal = p[n-4], p[n-3], p[n-2], p[n-1]
+	return c.accessKeyID != ""
+}
+
+func checkPayloadHash(s string) error {
+	switch s {
+	case unsignedPayload, streamUnsignedTrailer, streamSigned, streamSignedTrailer:
+		return nil
+	}
+	if _, err := hex.DecodeString(s); err == nil && len(s) == signedPayloadHexLength {
+		return nil
+	}
+	return invalidArgument("x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.", "x-amz-content-sha256", s)
+}
+
+// checkSignedHeaders holds the rule that host and every x-amz-* header sent
+// must be signed. If-Range joins them once Range is signed, because it decides
+// what Range means.
+func checkSignedHeaders(r *http.Request, c claim, names []string) error {
+	var missing []string
+	if !slices.Contains(names, "host") {
+		missing = append(missing, "host")
+	}
+	for h := range r.Header {
+		l := strings.ToLower(h)
+		must := strings.HasPrefix(l, "x-amz-") || l == "if-range" && slices.Contains(names, "range")
+		if must && !slices.Contains(names, l) {
+			missing = append(missing, l)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fail("AccessDenied", "There were headers present in the request which were not signed",
+		field{"HeadersNotSigned", strings.Join(missing, ", ")})
+}
+
+// canonicalRequest is the text whose hash is signed.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+func canonicalRequest(r *http.Request, t target, c claim, names []string) []byte {
+	b := make([]byte, 0, 1024)
+	b = append(b, r.Method...)
+	b = append(b, '\n')
+	b = uriEncode(b, t.path, true)
+	b = append(b, '\n')
+	b = canonicalQuery(b, t.query, c.query)
+	b = append(b, '\n')
+	for _, name := range names {
+		b = append(b, name...)
+		b = append(b, ':')
+		b = append(b, headerValue(r, name)...)
+		b = append(b, '\n')
+	}
+	b = append(b, '\n')
+	b = append(b, c.signedHeaders...)
+	b = append(b, '\n')
+	return append(b, c.payload...)
+}
+
+// canonicalQuery sorts by encoded name, then encoded value; every parameter
+// counts, each time it is given, but the signature itself.
+func canonicalQuery(b []byte, q params, presigned bool) []byte {
+	type pair struct{ name, value string }
+	pairs := make([]pair, 0, len(q))
+	for _, p := range q {
+		if presigned && p.name == "X-Amz-Signature" {
+			continue
+		}
+		pairs = append(pairs, pair{string(uriEncode(nil, p.name, false)), string(uriEncode(nil, p.value, false))})
+	}
+	slices.SortFunc(pairs, func(x, y pair) int {
+		if c := strings.Compare(x.name, y.name); c != 0 {
+			return c
+		}
+		return strings.Compare(x.value, y.value)
+	})
+	for i, p := range pairs {
+		if i > 0 {
+			b = append(b, '&')
+		}
+		b = append(b, p.name...)
+		b = append(b, '=')
+		b = append(b, p.value...)
+	}
+	return b
+}
+
+// headerValue is the canonical value of a signed header: values joined by
+// commas, spaces trimmed and runs of them folded.
+func headerValue(r *http.Request, name string) string {
+	switch name {
+	case "host": // net/http moves these three out of the header map
+		return r.Host
+	case "content-length":
+		if r.ContentLength >= 0 {
+			return strconv.FormatInt(r.ContentLength, 10)
+		}
+		return ""
+	case "transfer-encoding":
+		return strings.Join(r.TransferEncoding, ",")
+	}
+	values := slices.Clone(r.Header.Values(name))
+	for i, v := range values {
+		v = strings.TrimSpace(v)
+		for strings.Contains(v, "  ") {
+			v = strings.ReplaceAll(v, "  ", " ")
+		}
+		values[i] = v
+	}
+	return strings.Join(values, ",")
+}
+
+func mac(key []byte, s string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(s))
+	return h.Sum(nil)
+}
+
+func signingKey(secret, date, region string) []byte {
+	return mac(mac(mac(mac([]byte("AWS4"+secret), date), region), "s3"), "aws4_request")
+}
