@@ -1,0 +1,178 @@
+package grant_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"usher/backend/grant"
+)
+
+// This file holds a second authoriser, written from the rules and not from
+// the code: it looks at every grant, knows no index, and is slow and obvious.
+
+func refMatches(g grant.Grant, groups []string, bucket, key string, now time.Time) bool {
+	if !slices.Contains(groups, g.Group) || g.Bucket != bucket {
+		return false
+	}
+	if !g.NotBefore.IsZero() && now.Before(g.NotBefore) || !g.Expires.IsZero() && !now.Before(g.Expires) {
+		return false
+	}
+	if g.Object != "" {
+		return key == g.Object
+	}
+	return len(key) >= len(g.Prefix) && key[:len(g.Prefix)] == g.Prefix
+}
+
+func refAllowed(grants []grant.Grant, groups []string, bucket, key string, now time.Time) bool {
+	if key == "" || len(key) > 1024 || !utf8.ValidString(key) || strings.Contains(key, "\x00") {
+		return false
+	}
+	allowed := false
+	for _, g := range grants {
+		if refMatches(g, groups, bucket, key, now) {
+			if g.Effect == grant.Deny {
+				return false
+			}
+			allowed = true
+		}
+	}
+	return allowed
+}
+
+// fresh ends a key that no grant names: whether it is allowed says how the
+// folder before it lies as a whole.
+const fresh = "~no grant names this"
+
+// refView enumerates keys: each path that a grant names, and a fresh key below
+// it. Whatever is visible in a folder, one of these shows it.
+func refView(grants []grant.Grant, groups []string, bucket, prefix string, now time.Time) (inside bool, next []grant.Step) {
+	if refAllowed(grants, groups, bucket, prefix+fresh, now) {
+		return true, nil
+	}
+	for _, g := range grants {
+		keys := []string{g.Object}
+		if g.Object == "" {
+			keys = []string{g.Prefix + fresh}
+		}
+		for _, key := range keys {
+			rest, below := strings.CutPrefix(key, prefix)
+			if !below || !refAllowed(grants, groups, bucket, key, now) {
+				continue
+			}
+			if folder, _, found := strings.Cut(rest, "/"); found {
+				next = append(next, grant.Step{Name: folder + "/"})
+			} else {
+				next = append(next, grant.Step{Name: rest, Object: true})
+			}
+		}
+	}
+	slices.SortFunc(next, func(a, b grant.Step) int { return strings.Compare(a.Name, b.Name) })
+	return false, slices.Compact(next)
+}
+
+// world draws grants and questions from few pieces, so that near misses are
+// common: slashes and none, empty and dot segments, case, encodings, both
+// Unicode spellings of é.
+type world struct {
+	rng    *rand.Rand
+	grants []grant.Grant
+	set    *grant.Set
+}
+
+var (
+	segments = []string{"a", "b", "ab", "A", "", ".", "..", "%2e", "\u00e9", "e\u0301"}
+	groups   = []string{"g", "G", "gg", "h"}
+	buckets  = []string{"bkt", "bkt2"}
+	epoch    = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func (w *world) path(folder bool) string {
+	var b strings.Builder
+	for range w.rng.IntN(4) {
+		b.WriteString(segments[w.rng.IntN(len(segments))])
+		b.WriteByte('/')
+	}
+	if !folder && w.rng.IntN(8) > 0 {
+		b.WriteString(segments[w.rng.IntN(len(segments))])
+	}
+	return b.String()
+}
+
+func (w *world) instant() time.Time {
+	return epoch.Add(time.Duration(w.rng.IntN(4)) * time.Hour)
+}
+
+func (w *world) drawGrant() grant.Grant {
+	g := grant.Grant{Group: groups[w.rng.IntN(len(groups))], Bucket: buckets[w.rng.IntN(len(buckets))]}
+	if w.rng.IntN(3) > 0 {
+		g.Prefix = w.path(true)
+	} else if g.Object = w.path(false); g.Object == "" {
+		g.Object = "a"
+	}
+	if w.rng.IntN(4) == 0 {
+		g.Effect = grant.Deny
+	}
+	if w.rng.IntN(4) == 0 {
+		g.NotBefore = w.instant()
+	}
+	if w.rng.IntN(4) == 0 {
+		g.Expires = w.instant().Add(time.Hour)
+	}
+	return g
+}
+
+// newWorld draws up to most grants that a set accepts.
+func newWorld(rng *rand.Rand, most int) *world {
+	w := &world{rng: rng}
+	for range rng.IntN(most + 1) {
+		g := w.drawGrant()
+		if g.Validate() == nil && !slices.ContainsFunc(w.grants, func(o grant.Grant) bool { return grant.Same(o, g) }) {
+			w.grants = append(w.grants, g)
+		}
+	}
+	set, err := grant.NewSet(w.grants)
+	if err != nil {
+		panic(fmt.Sprintf("the drawn grants are refused: %v", err))
+	}
+	w.set = set
+	return w
+}
+
+func (w *world) person() []string {
+	var mine []string
+	for _, g := range append(groups, "nobody") {
+		if w.rng.IntN(2) == 0 {
+			mine = append(mine, g)
+		}
+	}
+	w.rng.Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
+	return mine
+}
+
+// key draws a path at random, or one that misses a grant by little.
+func (w *world) key() string {
+	if len(w.grants) == 0 || w.rng.IntN(2) == 0 {
+		return w.path(false)
+	}
+	g := w.grants[w.rng.IntN(len(w.grants))]
+	key := g.Prefix + g.Object
+	switch w.rng.IntN(7) {
+	case 0:
+		return strings.TrimSuffix(key, "/")
+	case 1:
+		return strings.TrimSuffix(key, "/") + "b/x"
+	case 2:
+		return key + "/"
+	case 3:
+		return key + "x"
+	case 4:
+		return "/" + key
+	case 5:
+		return key + "\x00"
+	}
+	return key
+}
