@@ -95,9 +95,11 @@ func (m *Memory) Query(ctx context.Context, filter event.Filter, page audit.Page
 	if page.Ascending {
 		return m.ascending(filter, page)
 	}
-	order := make([]int, len(m.events))
-	for i := range order {
-		order[i] = i
+	var order []int // of those that match
+	for i, e := range m.events {
+		if filter.Match(e) {
+			order = append(order, i)
+		}
 	}
 	newest := func(t1 int64, seq1 int, t2 int64, seq2 int) int {
 		return cmp.Or(cmp.Compare(t2, t1), cmp.Compare(seq2, seq1))
@@ -110,14 +112,15 @@ func (m *Memory) Query(ctx context.Context, filter event.Filter, page audit.Page
 		seq  int
 	}
 	if page.Position != "" {
-		if _, err := fmt.Sscanf(page.Position, "%d.%d", &after.time, &after.seq); err != nil {
+		_, err := fmt.Sscanf(page.Position, "%d.%d", &after.time, &after.seq)
+		if err != nil || page.Position != fmt.Sprintf("%d.%d", after.time, after.seq) {
 			return audit.Result{}, audit.ErrBadPosition
 		}
 	}
 	var r audit.Result
 	for _, i := range order {
 		e := m.events[i]
-		if page.Position != "" && newest(e.Time.UnixMilli(), i, after.time, after.seq) <= 0 || !filter.Match(e) {
+		if page.Position != "" && newest(e.Time.UnixMilli(), i, after.time, after.seq) <= 0 {
 			continue
 		}
 		if len(r.Events) == page.Limit {

@@ -1,0 +1,237 @@
+package audittest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"usher/backend/audit"
+	"usher/backend/event"
+)
+
+// start is where the samples' clock begins: a Sunday, ten minutes before an
+// hour ends.
+var start = time.Date(2026, 11, 1, 9, 50, 0, 0, time.UTC)
+
+// Pools with near misses: names that begin like others, or look alike.
+var (
+	subs    = []string{"s-1", "s-10", "s-2", "ada", ""}
+	names   = []string{"ada", "Ada", "ada ", "grace", "s-2", ""}
+	buckets = []string{"company-reports", "company-reports-old", "builds", ""}
+	keys    = []string{"annual/", "annual/a.csv", "annual/a.csv.bak", "annual0", "annual", "annu", "annual/%_*?", "annual/\xc3\xa9", "annual/\u2028\x1b[2J", "a\x00b", ""}
+	ips     = []string{"192.0.2.7", "192.0.2.77", "2001:db8::7", ""}
+)
+
+func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
+
+// sample is the first n of always the same random events, in order of time.
+func sample(n int) []event.Event {
+	r := rand.New(rand.NewPCG(7, 11))
+	at := start
+	all := make([]event.Event, n)
+	for i := range all {
+		at = at.Add(time.Duration(r.IntN(3)) * time.Duration(r.IntN(40_000)) * time.Millisecond)
+		size := r.Int64N(1 << 40)
+		all[i] = event.Clean(event.Event{
+			ID: fmt.Sprintf("%08d", i), Time: at,
+			User:    event.User{Sub: pick(r, subs), Username: pick(r, names)},
+			Session: fmt.Sprint(r.IntN(5)), Action: pick(r, slices.DeleteFunc(event.Actions(), func(a string) bool { return a == event.Completed })),
+			Outcome: pick(r, event.Outcomes()), Bucket: pick(r, buckets), Key: pick(r, keys),
+			Size: &size, Count: r.IntN(3), SourceIP: pick(r, ips), UserAgent: "usher/1.0",
+			RequestID: fmt.Sprintf("req-%d", r.IntN(n+1)),
+		})
+	}
+	return all
+}
+
+// hostile are events whose text tries to be something else.
+func hostile() []event.Event {
+	var all []event.Event
+	for i, text := range []string{
+		`'; DROP TABLE events; --`, `%`, `_`, `*`, `\`, `"`, "\x00", "\r\n", "\x1b]0;x\a", "\u202e", "é", "e\u0301",
+		strings.Repeat("k", 1024), strings.Repeat("\U0001F512", 256),
+	} {
+		e := event.Event{
+			ID: fmt.Sprintf("hostile-%d", i), Time: start.Add(time.Duration(i) * time.Second), User: event.User{Sub: text, Username: text, Email: text},
+			Session: text, Action: event.List, Purpose: text, Bucket: text, Key: text, Version: text, ETag: text,
+			Outcome: event.Denied, Reason: text, Grant: text, Continues: text, Verified: text,
+			SourceIP: text, UserAgent: text, RequestID: text,
+		}
+		all = append(all, event.Clean(e))
+	}
+	return all
+}
+
+// filters compares random filters, page by page, with what they mean.
+func filters(ctx context.Context, s audit.Store) error {
+	all := append(sample(400), hostile()...)
+	for part := range slices.Chunk(all, 57) {
+		if err := s.Append(ctx, part); err != nil {
+			return err
+		}
+	}
+	r := rand.New(rand.NewPCG(3, 5))
+	found := 0
+	for range 400 {
+		f := randomFilter(r, all)
+		var want []event.Event
+		for _, e := range all {
+			if f.Match(e) {
+				want = append(want, e)
+			}
+		}
+		found += len(want)
+		after := ""
+		recorded := want
+		if r.IntN(2) == 0 {
+			i := r.IntN(len(all))
+			after, recorded = all[i].ID, slices.DeleteFunc(slices.Clone(all[i+1:]), func(e event.Event) bool { return !f.Match(e) })
+		}
+		if err := same(page(ctx, s, f, audit.Page{Limit: audit.MaxPage, Ascending: true, After: after}), recorded...); err != nil {
+			return fmt.Errorf("%s, ascending: %w", f, err)
+		}
+		newest := slices.Clone(want)
+		slices.Reverse(newest)
+		slices.SortStableFunc(newest, func(a, b event.Event) int { return b.Time.Compare(a.Time) })
+		if err := same(pages(ctx, s, f, 20+r.IntN(200)), newest...); err != nil {
+			return fmt.Errorf("%s: %w", f, err)
+		}
+	}
+	if found < 1000 { // the filters found next to nothing: the check would be empty
+		return errors.New("the suite's own filters are too narrow")
+	}
+	return nil
+}
+
+func randomFilter(r *rand.Rand, all []event.Event) event.Filter {
+	var f event.Filter
+	for range r.IntN(4) {
+		e := pick(r, all)
+		t := event.Term{Field: pick(r, event.Fields()), Not: r.IntN(4) == 0}
+		switch t.Field {
+		case event.ByWho:
+			t.Value = pick(r, []string{e.User.Sub, e.User.Username})
+		case event.ByAction:
+			t.Value = e.Action
+		case event.ByOutcome:
+			t.Value = e.Outcome
+		case event.ByBucket:
+			t.Value = e.Bucket
+		case event.ByPath:
+			t.Exact = r.IntN(3) == 0
+			t.Value = e.Path()
+			if cut := r.IntN(len(t.Value) + 1); !t.Exact {
+				t.Value = strings.ToValidUTF8(t.Value[:cut], "")
+			}
+		case event.BySession:
+			t.Value = e.Session
+		case event.ByIP:
+			t.Value = e.SourceIP
+		case event.ByID:
+			t.Value = e.ID
+		case event.ByRequest:
+			t.Value = e.RequestID
+		case event.BySince, event.ByUntil:
+			t.Time, t.Not = e.Time, false
+		}
+		f.Terms = append(f.Terms, t)
+	}
+	return f
+}
+
+func hours(ctx context.Context, s audit.Store) error {
+	all := sample(300)
+	at := func(i int, action, outcome string, d time.Duration) {
+		all[i].Action, all[i].Outcome, all[i].Time = action, outcome, start.Add(d)
+	}
+	at(0, event.Download, event.Allowed, 0)
+	at(1, event.Download, event.Allowed, time.Hour)
+	all[1].Continues = all[0].ID
+	at(2, event.Suppressed, event.Denied, time.Hour)
+	all[2].Count = 40
+	at(3, event.Download, event.Denied, -time.Hour)
+	for part := range slices.Chunk(all, 90) {
+		if err := s.Append(ctx, part); err != nil {
+			return err
+		}
+		if err := s.Append(ctx, part); err != nil { // again: must not count twice
+			return err
+		}
+	}
+	naive := NewMemory()
+	if err := naive.Append(ctx, all); err != nil {
+		return err
+	}
+	for _, span := range []struct{ from, n int }{{0, 1}, {0, 6}, {-3, 9}, {2, 1}, {50, 2}} {
+		from := start.Truncate(time.Hour).Add(time.Duration(span.from) * time.Hour)
+		got, err := s.Hours(ctx, from, span.n)
+		if err != nil {
+			return err
+		}
+		want, _ := naive.Hours(ctx, from, span.n)
+		got.Events, want.Events = 0, 0 // whole-log count: Count's
+		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+			return fmt.Errorf("from hour %d: %+v and not %+v", span.from, got, want)
+		}
+	}
+	return nil
+}
+
+// answer is a call that gives events.
+type answer func() ([]event.Event, error)
+
+func get(ctx context.Context, s audit.Store, ids ...string) answer {
+	return func() ([]event.Event, error) { return s.Get(ctx, ids) }
+}
+
+func page(ctx context.Context, s audit.Store, f event.Filter, p audit.Page) answer {
+	return func() ([]event.Event, error) {
+		r, err := s.Query(ctx, f, p)
+		return r.Events, err
+	}
+}
+
+// pages reads all descending pages.
+func pages(ctx context.Context, s audit.Store, f event.Filter, limit int) answer {
+	return func() ([]event.Event, error) {
+		var all []event.Event
+		for p := (audit.Page{Limit: limit}); ; {
+			r, err := s.Query(ctx, f, p)
+			all = append(all, r.Events...)
+			if err != nil || r.Position == "" || len(r.Events) == 0 {
+				return all, err
+			}
+			p.Position = r.Position
+		}
+	}
+}
+
+// same compares an answer with what it has to be.
+func same(got answer, want ...event.Event) error {
+	events, err := got()
+	if err != nil {
+		return err
+	}
+	if len(events) != len(want) {
+		return fmt.Errorf("%d events and not %d", len(events), len(want))
+	}
+	for i := range want {
+		if !bytes.Equal(event.Canonical(events[i]), event.Canonical(want[i])) {
+			return fmt.Errorf("event %d of %d is another one, or changed", i, len(want))
+		}
+	}
+	return nil
+}
+
+func ids(events []event.Event) []string {
+	all := make([]string, len(events))
+	for i, e := range events {
+		all[i] = e.ID
+	}
+	return all
+}

@@ -1,0 +1,350 @@
+// Package audittest holds what every audit.Store promises, as a suite that a
+// store passes or fails: Check gives one error for each broken promise, Run
+// reports them to a test. Memory is a store that passes it, for tests of
+// other packages.
+//
+// The suite cannot pull the plug: that acknowledged events survive the loss of
+// the process is for each store's own tests.
+package audittest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"usher/backend/audit"
+	"usher/backend/event"
+)
+
+// promise is one thing that a store holds, checked on a fresh store.
+type promise struct {
+	name  string
+	check func(ctx context.Context, s audit.Store) error
+}
+
+func promises() []promise {
+	return []promise{
+		{"an answered append is there at once, byte for byte", readBack},
+		{"a batch is recorded whole, in its order, or not at all", wholeBatch},
+		{"an event repeated with the same content is recorded once", repeated},
+		{"another event under a known id is refused with its whole batch", conflict},
+		{"a release has at most one completion", oneCompletion},
+		{"many writers at once lose nothing and repeat nothing", manyWriters},
+		{"a clock that steps back reorders pages but not following", clockBack},
+		{"pages meet without gap or overlap while events are added", steadyPages},
+		{"a query finds exactly what the filter matches", filters},
+		{"a page that begins nowhere is refused", badPosition},
+		{"hours are counted, empty ones included", hours},
+		{"a finished context ends a call", ended},
+	}
+}
+
+// Check gives an error for each promise that a store breaks. open gives a
+// fresh, empty store; it is closed if it is an io.Closer.
+func Check(open func() audit.Store) []error {
+	var broken []error
+	for _, p := range promises() {
+		if err := checkOne(open(), p); err != nil {
+			broken = append(broken, fmt.Errorf("%s: %w", p.name, err))
+		}
+	}
+	return broken
+}
+
+func checkOne(s audit.Store, p promise) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if c, ok := s.(io.Closer); ok {
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
+	return p.check(ctx, s)
+}
+
+// Run reports what Check finds, a subtest for each promise.
+func Run(t *testing.T, open func() audit.Store) {
+	for _, p := range promises() {
+		t.Run(p.name, func(t *testing.T) {
+			if err := checkOne(open(), p); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func readBack(ctx context.Context, s audit.Store) error {
+	for i, e := range append(hostile(), sample(40)...) {
+		if err := s.Append(ctx, []event.Event{e}); err != nil {
+			return fmt.Errorf("event %d: %w", i, err)
+		}
+		if err := same(get(ctx, s, e.ID), e); err != nil {
+			return fmt.Errorf("event %d by id: %w", i, err)
+		}
+		if err := same(page(ctx, s, event.Filter{}, audit.Page{Limit: 1, Ascending: true, After: before(ctx, s, i)}), e); err != nil {
+			return fmt.Errorf("event %d by following: %w", i, err)
+		}
+	}
+	return same(get(ctx, s, "no such event"))
+}
+
+// before is the id of the event recorded before the i-th.
+func before(ctx context.Context, s audit.Store, i int) string {
+	if i == 0 {
+		return ""
+	}
+	all, err := page(ctx, s, event.Filter{}, audit.Page{Limit: audit.MaxPage, Ascending: true})()
+	if err != nil || len(all) < i {
+		return "missing"
+	}
+	return all[i-1].ID
+}
+
+func wholeBatch(ctx context.Context, s audit.Store) error {
+	batch := sample(250)
+	if err := s.Append(ctx, batch); err != nil {
+		return err
+	}
+	if err := same(page(ctx, s, event.Filter{}, audit.Page{Limit: audit.MaxPage, Ascending: true}), batch...); err != nil {
+		return err
+	}
+	short, cancel := context.WithCancel(ctx)
+	more := sample(500)[250:]
+	go cancel()
+	err := s.Append(short, more)
+	found, getErr := s.Get(ctx, ids(more))
+	switch {
+	case getErr != nil:
+		return getErr
+	case err == nil && len(found) != len(more):
+		return fmt.Errorf("%d of %d events are there after success", len(found), len(more))
+	case len(found) != 0 && len(found) != len(more):
+		return fmt.Errorf("%d of %d events are there after %w", len(found), len(more), err)
+	}
+	return nil
+}
+
+func repeated(ctx context.Context, s audit.Store) error {
+	batch := sample(6)
+	for _, part := range [][]event.Event{batch[:4], batch[:4], batch, {batch[5], batch[5]}} {
+		if err := s.Append(ctx, part); err != nil {
+			return err
+		}
+	}
+	if n, err := s.Count(ctx); err != nil || n != int64(len(batch)) {
+		return fmt.Errorf("the log counts %d events and not %d (%v)", n, len(batch), err)
+	}
+	return same(page(ctx, s, event.Filter{}, audit.Page{Limit: 100, Ascending: true}), batch...)
+}
+
+func conflict(ctx context.Context, s audit.Store) error {
+	batch := sample(8)
+	if err := s.Append(ctx, batch[:3]); err != nil {
+		return err
+	}
+	other := batch[1]
+	other.Key += "x"
+	if err := s.Append(ctx, []event.Event{batch[3], other, batch[4]}); !errors.Is(err, audit.ErrConflict) {
+		return fmt.Errorf("another event under a known id: %v", err)
+	}
+	twin := batch[5]
+	twin.Outcome += "x"
+	if err := s.Append(ctx, []event.Event{batch[5], twin}); !errors.Is(err, audit.ErrConflict) {
+		return fmt.Errorf("two events under one id in a batch: %v", err)
+	}
+	if err := s.Append(ctx, batch[6:]); err != nil {
+		return fmt.Errorf("after a conflict: %w", err)
+	}
+	return same(page(ctx, s, event.Filter{}, audit.Page{Limit: 100, Ascending: true}), append(batch[:3:3], batch[6:]...)...)
+}
+
+func oneCompletion(ctx context.Context, s audit.Store) error {
+	released := sample(3)
+	if err := s.Append(ctx, released); err != nil {
+		return err
+	}
+	report := func(id string, of event.Event) event.Event {
+		bytes := int64(len(id))
+		e := of
+		e.ID, e.Action, e.Continues, e.Bytes = id, event.Completed, of.ID, &bytes
+		return e
+	}
+	var wg sync.WaitGroup
+	errs := make(chan error, 8)
+	for i := range cap(errs) {
+		wg.Go(func() {
+			errs <- s.Append(ctx, []event.Event{report(fmt.Sprintf("first-%d", i), released[0]), report(fmt.Sprintf("second-%d", i), released[1])})
+		})
+	}
+	wg.Wait()
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	again := report("again", released[0])
+	other := released[2]
+	other.ID, other.Continues = "renewed", released[0].ID // not a completion: it may continue what it likes
+	if err := s.Append(ctx, []event.Event{again, other, report("twice-1", released[2]), report("twice-2", released[2])}); err != nil {
+		return err
+	}
+	all, err := page(ctx, s, event.Filter{Terms: []event.Term{{Field: event.ByAction, Value: event.Completed}}}, audit.Page{Limit: 100})()
+	if err != nil {
+		return err
+	}
+	count := map[string]int{}
+	for _, e := range all {
+		count[e.Continues]++
+	}
+	for _, e := range released {
+		if count[e.ID] != 1 {
+			return fmt.Errorf("a release has %d completions", count[e.ID])
+		}
+	}
+	if n, err := s.Count(ctx); err != nil || n != 7 {
+		return fmt.Errorf("the log counts %d events and not 7 (%v)", n, err)
+	}
+	return nil
+}
+
+func manyWriters(ctx context.Context, s audit.Store) error {
+	const writers, each = 16, 10
+	all := sample(writers * each)
+	var wg sync.WaitGroup
+	errs := make(chan error, writers*each)
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				e := all[w*each+i]
+				if err := s.Append(ctx, []event.Event{e}); err != nil {
+					errs <- err
+					continue
+				}
+				if err := same(get(ctx, s, e.ID), e); err != nil {
+					errs <- fmt.Errorf("right after its answer: %w", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	if err := <-errs; err != nil {
+		return err
+	}
+	found, err := page(ctx, s, event.Filter{}, audit.Page{Limit: audit.MaxPage, Ascending: true})()
+	if err != nil {
+		return err
+	}
+	last := map[string]int{} // each writer's own order is kept
+	place := map[string]int{}
+	for i, e := range all {
+		place[e.ID] = i
+	}
+	for _, e := range found {
+		i, ok := place[e.ID]
+		if !ok {
+			return errors.New("an event is there twice, or was never written")
+		}
+		delete(place, e.ID)
+		writer := fmt.Sprint(i / each)
+		if i < last[writer] {
+			return errors.New("one writer's events changed places")
+		}
+		last[writer] = i
+	}
+	if len(place) > 0 {
+		return fmt.Errorf("%d events are lost", len(place))
+	}
+	return nil
+}
+
+func clockBack(ctx context.Context, s audit.Store) error {
+	batch := sample(6)
+	at := batch[0].Time
+	for i, offset := range []int{0, 5, 5, -3, 2, 5} { // seconds
+		batch[i].Time = at.Add(time.Duration(offset) * time.Second)
+		if err := s.Append(ctx, batch[i:i+1]); err != nil {
+			return err
+		}
+	}
+	newest := []event.Event{batch[5], batch[2], batch[1], batch[4], batch[0], batch[3]}
+	if err := same(page(ctx, s, event.Filter{}, audit.Page{Limit: 10}), newest...); err != nil {
+		return fmt.Errorf("newest first: %w", err)
+	}
+	return same(page(ctx, s, event.Filter{}, audit.Page{Limit: 10, Ascending: true, After: batch[1].ID}), batch[2:]...)
+}
+
+func steadyPages(ctx context.Context, s audit.Store) error {
+	all := sample(90)
+	slices.SortFunc(all, func(a, b event.Event) int { return a.Time.Compare(b.Time) })
+	for i := range all {
+		all[i].Time = all[0].Time.Add(time.Duration(i/7) * time.Millisecond) // many of one instant
+	}
+	if err := s.Append(ctx, all[:60]); err != nil {
+		return err
+	}
+	var got []event.Event
+	p := audit.Page{Limit: 7}
+	for next := 60; ; {
+		r, err := s.Query(ctx, event.Filter{}, p)
+		if err != nil {
+			return err
+		}
+		if len(r.Events) > p.Limit {
+			return fmt.Errorf("a page of %d has %d events", p.Limit, len(r.Events))
+		}
+		got = append(got, r.Events...)
+		if r.Position == "" {
+			break
+		}
+		p.Position = r.Position
+		if next < len(all) {
+			if err := s.Append(ctx, all[next:next+3]); err != nil {
+				return err
+			}
+			next += 3
+		}
+		if len(got) > len(all) {
+			return errors.New("the pages do not end")
+		}
+	}
+	want := slices.Clone(all[:60])
+	slices.Reverse(want)
+	return same(func() ([]event.Event, error) { return got, nil }, want...)
+}
+
+func badPosition(ctx context.Context, s audit.Store) error {
+	if err := s.Append(ctx, sample(3)); err != nil {
+		return err
+	}
+	nobody := event.Filter{Terms: []event.Term{{Field: event.ByWho, Value: "nobody"}}}
+	for _, f := range []event.Filter{{}, nobody} {
+		for _, p := range []audit.Page{
+			{Limit: 1, Position: "x"}, {Limit: 1, Position: "1.2; DROP TABLE events"}, {Limit: 1, Ascending: true, After: "no such event"},
+		} {
+			if _, err := s.Query(ctx, f, p); !errors.Is(err, audit.ErrBadPosition) {
+				return fmt.Errorf("%+v: %v", p, err)
+			}
+		}
+	}
+	return nil
+}
+
+func ended(ctx context.Context, s audit.Store) error {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	batch := sample(1)
+	_, query := s.Query(ctx, event.Filter{}, audit.Page{Limit: 1})
+	_, get := s.Get(ctx, []string{"a"})
+	_, hours := s.Hours(ctx, batch[0].Time.Truncate(time.Hour), 1)
+	_, count := s.Count(ctx)
+	for name, err := range map[string]error{"Append": s.Append(ctx, batch), "Query": query, "Get": get, "Hours": hours, "Count": count} {
+		if !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("%s: %v", name, err)
+		}
+	}
+	return nil
+}

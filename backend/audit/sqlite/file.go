@@ -1,0 +1,79 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// private makes sure that the file exists and that only its owner can read
+// it. SQLite gives the files it puts beside it (WAL, shared memory) the same
+// mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return ErrForeign
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return os.Chmod(path, 0o600)
+	}
+	return nil
+}
+
+// guard remembers which files the log was opened with. SQLite would go on
+// writing to files that were deleted or replaced, and so into nothing.
+type guard struct{ files []guarded }
+
+type guarded struct {
+	path string
+	info fs.FileInfo
+}
+
+// watch also makes the directory's entries for the files durable.
+func watch(path string) (*guard, error) {
+	g := &guard{}
+	for _, p := range []string{path, path + "-wal"} {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		g.files = append(g.files, guarded{p, info})
+	}
+	if runtime.GOOS == "windows" { // which cannot sync a directory, and need not
+		return g, nil
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	return g, errors.Join(dir.Sync(), dir.Close())
+}
+
+var errGone = errors.New("the audit log's file was moved, replaced or deleted while usher runs; put it back or restart usher")
+
+// check says whether the files are still where they were.
+func (g *guard) check() error {
+	for _, f := range g.files {
+		info, err := os.Stat(f.path)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errGone, err)
+		}
+		if !os.SameFile(info, f.info) {
+			return errGone
+		}
+	}
+	return nil
+}

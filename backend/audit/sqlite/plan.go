@@ -1,0 +1,251 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"usher/backend/event"
+)
+
+// few is how many rows are cheap to sort, or to look through one by one.
+const few = 10_000
+
+// where is a filter on its way into SQL. Everything that a person typed is a
+// bound parameter; the text is made of the constants in this file.
+type where struct {
+	conditions []string
+	args       []any
+	nothing    bool    // no event can match
+	indexes    []index // that could lead to the events
+	walk       string  // how SQLite is told to find them
+}
+
+// index is one way to the events.
+type index struct {
+	name, condition string
+	args            []any
+	ordered         bool // its rows come in the order of time
+}
+
+func (w *where) and(condition string, args ...any) {
+	w.conditions = append(w.conditions, condition)
+	w.args = append(w.args, args...)
+}
+
+// sql is the query for seq, time and event, with the limit as last parameter.
+// The search stands in a part of its own, which the outer sorting makes SQLite
+// finish before the first row: only until then can the driver interrupt it.
+func (w *where) sql(ascending bool) string {
+	order := "%[1]s.time DESC, %[1]s.seq DESC"
+	if ascending {
+		order = "%[1]s.seq"
+	}
+	condition := ""
+	if len(w.conditions) > 0 {
+		condition = "WHERE " + strings.Join(w.conditions, " AND ")
+	}
+	return fmt.Sprintf(`WITH page AS MATERIALIZED (
+		SELECT e.seq AS seq, e.time AS time FROM events AS e %s %s ORDER BY %s LIMIT ?
+	) SELECT page.seq, page.time, r.event FROM page CROSS JOIN records AS r ON r.seq = page.seq ORDER BY %s`,
+		w.walk, condition, fmt.Sprintf(order, "e"), fmt.Sprintf(order, "page"))
+}
+
+// where translates a filter. What it means is event.Filter.Match; the suite
+// holds the two together.
+func (s *Store) where(ctx context.Context, filter event.Filter) (*where, error) {
+	w := &where{}
+	for _, field := range event.Fields() {
+		var some, none []event.Term // alternatives, and what must not be
+		for _, t := range filter.Terms {
+			switch {
+			case t.Field != field:
+			case t.Not:
+				none = append(none, t)
+			default:
+				some = append(some, t)
+			}
+		}
+		if err := s.field(ctx, w, field, some, none); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+func (s *Store) field(ctx context.Context, w *where, field event.Field, some, none []event.Term) error {
+	switch field {
+	case event.BySince, event.ByUntil:
+		op := "e.time >= ?"
+		if field == event.ByUntil {
+			op = "e.time < ?"
+		}
+		for _, t := range some {
+			w.and(op, t.Time.UnixMilli())
+		}
+	case event.ByWho:
+		people, err := s.people(ctx, some)
+		if err != nil {
+			return err
+		}
+		w.nothing = w.nothing || len(some) > 0 && len(people) == 0
+		w.equal("e.person", "events_person", people)
+		others, err := s.people(ctx, none)
+		if err != nil {
+			return err
+		}
+		w.differ("e.person", others)
+	case event.ByPath:
+		w.paths(some, none)
+	default:
+		column, index := columnOf(field)
+		w.equal(column, index, values(some))
+		w.differ(column, values(none))
+		if field == event.ByBucket && len(some) == 1 { // buckets have no index of their own
+			b := some[0].Value
+			w.indexes = append(w.indexes, rangeOf("events_object", "e.object >= ? AND e.object < ?", []byte(b+"/"), []byte(b+"0")))
+		}
+	}
+	return nil
+}
+
+// columnOf is where a field is kept, and the index on it.
+func columnOf(f event.Field) (column, index string) {
+	switch f {
+	case event.ByAction:
+		return "e.action", "events_action"
+	case event.ByOutcome:
+		return "e.outcome", "events_outcome"
+	case event.ByBucket:
+		return "e.bucket", ""
+	case event.BySession:
+		return "e.session", "events_session"
+	case event.ByIP:
+		return "e.ip", "events_ip"
+	case event.ByID:
+		return "e.id", "events_id"
+	default: // ByRequest
+		return "e.request", "events_request"
+	}
+}
+
+func values(terms []event.Term) []any {
+	var vs []any
+	for _, t := range terms {
+		vs = append(vs, t.Value)
+	}
+	return vs
+}
+
+func rangeOf(name, condition string, args ...any) index {
+	return index{name: name, condition: condition, args: args}
+}
+
+func (w *where) equal(column, name string, vs []any) {
+	if len(vs) == 0 {
+		return
+	}
+	condition := column + " IN (" + marks(len(vs)) + ")"
+	if len(vs) == 1 {
+		condition = column + " = ?" // whose rows SQLite knows to be in order
+	}
+	w.and(condition, vs...)
+	if name != "" {
+		w.indexes = append(w.indexes, index{name: name, condition: condition, args: vs, ordered: len(vs) == 1})
+	}
+}
+
+func (w *where) differ(column string, vs []any) {
+	if len(vs) > 0 {
+		w.and(column+" NOT IN ("+marks(len(vs))+")", vs...)
+	}
+}
+
+// paths are ranges of bytes: no pattern, so nothing to escape.
+func (w *where) paths(some, none []event.Term) {
+	var either []string
+	var args []any
+	for _, t := range some {
+		c, a := pathRange(t)
+		either, args = append(either, c), append(args, a...)
+	}
+	if len(some) > 0 {
+		w.and("("+strings.Join(either, " OR ")+")", args...)
+	}
+	if len(some) == 1 {
+		w.indexes = append(w.indexes, index{name: "events_object", condition: either[0], args: args, ordered: some[0].Exact})
+	}
+	for _, t := range none {
+		c, a := pathRange(t)
+		w.and("NOT ("+c+")", a...)
+	}
+}
+
+func pathRange(t event.Term) (string, []any) {
+	low := []byte(t.Value)
+	if t.Exact {
+		return "e.object = ?", []any{low}
+	}
+	high := []byte(t.Value)
+	for len(high) > 0 && high[len(high)-1] == 0xff {
+		high = high[:len(high)-1]
+	}
+	if len(high) == 0 {
+		return "e.object >= ?", []any{low}
+	}
+	high[len(high)-1]++
+	return "e.object >= ? AND e.object < ?", []any{low, high}
+}
+
+// people are the numbers of those whom who: terms name.
+func (s *Store) people(ctx context.Context, terms []event.Term) ([]any, error) {
+	if len(terms) == 0 {
+		return nil, nil
+	}
+	vs := values(terms)
+	rows, err := s.read.QueryContext(ctx, "SELECT person FROM people WHERE sub IN ("+marks(len(vs))+") OR username IN ("+marks(len(vs))+")", append(vs, vs...)...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var people []any
+	for rows.Next() {
+		var p int64
+		if err := rows.Scan(&p); err != nil {
+			return nil, err
+		}
+		people = append(people, p)
+	}
+	return people, rows.Err()
+}
+
+// choose picks the way to the events. SQLite's own statistics are averages,
+// and an audit log is all exceptions: most outcomes are allowed, and the
+// denied ones are asked for. So each index is asked how many rows it would
+// lead to, up to few. The rarest leads, and is sorted; where all are many,
+// those that come in the order asked for are walked until the page is full.
+func (s *Store) choose(ctx context.Context, w *where, ascending bool) error {
+	best, least := index{}, few+1
+	for _, x := range w.indexes {
+		var n int
+		query := "SELECT count(*) FROM (SELECT 1 FROM events AS e INDEXED BY " + x.name + " WHERE " + x.condition + " LIMIT ?)"
+		if err := s.read.QueryRowContext(ctx, query, append(x.args[:len(x.args):len(x.args)], few+1)...).Scan(&n); err != nil {
+			return err
+		}
+		if n < least || n == least && x.ordered && !best.ordered {
+			best, least = x, n
+		}
+	}
+	switch {
+	case least <= few, best.ordered && !ascending:
+		w.walk = "INDEXED BY " + best.name
+	case ascending:
+		w.walk = "NOT INDEXED" // the table itself is in the order of recording
+	default:
+		w.walk = "INDEXED BY events_time"
+	}
+	return nil
+}
+
+// marks is n parameters.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }

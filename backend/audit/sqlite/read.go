@@ -1,0 +1,298 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"usher/backend/audit"
+	"usher/backend/event"
+)
+
+// Get implements audit.Store.
+func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {
+	const most = 500 // well under SQLite's limit of bound parameters
+	var found []event.Event
+	for len(ids) > 0 {
+		n := min(len(ids), most)
+		args := make([]any, n)
+		for i, id := range ids[:n] {
+			args[i] = id
+		}
+		part, err := s.events(ctx, "SELECT e.seq, e.time, r.event FROM events e JOIN records r USING (seq) WHERE e.id IN ("+marks(n)+")", args)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range part {
+			found = append(found, p.event)
+		}
+		ids = ids[n:]
+	}
+	return found, nil
+}
+
+// Query implements audit.Store.
+func (s *Store) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
+	var r audit.Result
+	w, err := s.where(ctx, filter)
+	if err != nil {
+		return r, err
+	}
+	if w.nothing {
+		return r, s.knows(ctx, page)
+	}
+	if page.Ascending {
+		err = s.ascending(ctx, w, page)
+	} else {
+		err = s.descending(ctx, w, page)
+	}
+	if err != nil {
+		return r, err
+	}
+	found, err := s.events(ctx, w.sql(page.Ascending), append(w.args, page.Limit+1))
+	if err != nil {
+		return r, err
+	}
+	if len(found) > page.Limit {
+		found = found[:page.Limit]
+		if last := found[page.Limit-1]; !page.Ascending {
+			r.Position = position{last.time, last.seq}.String()
+		}
+	}
+	for _, f := range found {
+		r.Events = append(r.Events, f.event)
+	}
+	return r, nil
+}
+
+// knows refuses a page that begins nowhere, for a filter that finds nothing.
+func (s *Store) knows(ctx context.Context, page audit.Page) error {
+	return errors.Join(s.ascending(ctx, &where{}, page), s.descending(ctx, &where{}, page))
+}
+
+func (s *Store) descending(ctx context.Context, w *where, page audit.Page) error {
+	if page.Position != "" && !page.Ascending {
+		p, err := parsePosition(page.Position)
+		if err != nil {
+			return err
+		}
+		w.and("(e.time, e.seq) < (?, ?)", p.time, p.seq)
+	}
+	return s.choose(ctx, w, false)
+}
+
+func (s *Store) ascending(ctx context.Context, w *where, page audit.Page) error {
+	if !page.Ascending {
+		return nil
+	}
+	after := int64(0)
+	if page.After != "" {
+		err := s.read.QueryRowContext(ctx, "SELECT seq FROM events WHERE id = ?", page.After).Scan(&after)
+		if errors.Is(err, sql.ErrNoRows) {
+			return audit.ErrBadPosition
+		}
+		if err != nil {
+			return err
+		}
+	}
+	head, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	w.and("e.seq > ?", after)
+	if int64(head.Seq)-after <= few {
+		w.walk = "NOT INDEXED" // following: what is new is soon read
+		return nil
+	}
+	return s.choose(ctx, w, true)
+}
+
+// position is where a descending page ended.
+type position struct{ time, seq int64 }
+
+func (p position) String() string {
+	return strconv.FormatInt(p.time, 10) + "." + strconv.FormatInt(p.seq, 10)
+}
+
+func parsePosition(s string) (position, error) {
+	t, q, ok := strings.Cut(s, ".")
+	time, err1 := strconv.ParseInt(t, 10, 64)
+	seq, err2 := strconv.ParseInt(q, 10, 64)
+	if !ok || err1 != nil || err2 != nil {
+		return position{}, audit.ErrBadPosition
+	}
+	return position{time, seq}, nil
+}
+
+// found is an event with its place.
+type found struct {
+	seq, time int64
+	event     event.Event
+}
+
+// events runs a query for seq, time and canonical bytes.
+func (s *Store) events(ctx context.Context, query string, args []any) (all []found, err error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var f found
+		var canonical sql.RawBytes
+		if err := rows.Scan(&f.seq, &f.time, &canonical); err != nil {
+			return nil, err
+		}
+		if f.event, err = event.Parse(canonical); err != nil {
+			return nil, fmt.Errorf("record %d: %w", f.seq, err)
+		}
+		all = append(all, f)
+	}
+	return all, rows.Err()
+}
+
+// Hours implements audit.Store.
+func (s *Store) Hours(ctx context.Context, from time.Time, n int) (_ audit.Summary, err error) {
+	var sum audit.Summary
+	first := hourOf(from.UnixMilli())
+	for i := range n {
+		sum.Hours = append(sum.Hours, audit.Hour{Start: time.Unix((first+int64(i))*3600, 0).UTC()})
+	}
+	rows, err := s.read.QueryContext(ctx, "SELECT start, events, denied, downloads FROM hours WHERE start >= ? AND start < ?", first, first+int64(n))
+	if err != nil {
+		return sum, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var start int64
+		var events, denied, downloads int
+		if err := rows.Scan(&start, &events, &denied, &downloads); err != nil {
+			return sum, err
+		}
+		hour := &sum.Hours[start-first]
+		hour.Events, hour.Denied = events, denied
+		sum.Denied += denied
+		sum.Downloads += downloads
+	}
+	if err := rows.Err(); err != nil {
+		return sum, err
+	}
+	err = s.read.QueryRowContext(ctx, `SELECT count(DISTINCT p.sub) FROM hour_people h JOIN people p USING (person)
+		WHERE h.start >= ? AND h.start < ?`, first, first+int64(n)).Scan(&sum.People)
+	return sum, err
+}
+
+// hourOf is the number of the hour since 1970, also before it.
+func hourOf(ms int64) int64 {
+	const hour = 3_600_000
+	if ms < 0 {
+		return -((-ms + hour - 1) / hour)
+	}
+	return ms / hour
+}
+
+// Count implements audit.Store. Numbers have no holes.
+func (s *Store) Count(ctx context.Context) (int64, error) {
+	head, err := s.Head(ctx)
+	return int64(head.Seq), err
+}
+
+// Head is the last record's place in the chain: what to keep elsewhere, to
+// be able to tell later that the log still leads to it.
+func (s *Store) Head(ctx context.Context) (event.Head, error) {
+	return scanHead(s.read.QueryRowContext(ctx, "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"))
+}
+
+func (s *Store) headAt(ctx context.Context, seq uint64) (event.Head, error) {
+	return scanHead(s.read.QueryRowContext(ctx, "SELECT seq, hash FROM records WHERE seq = ?", int64(seq)))
+}
+
+func scanHead(row *sql.Row) (event.Head, error) {
+	var h event.Head
+	var seq int64
+	var hash []byte
+	if err := row.Scan(&seq, &hash); errors.Is(err, sql.ErrNoRows) {
+		return event.Head{}, nil
+	} else if err != nil {
+		return event.Head{}, err
+	}
+	if len(hash) != len(h.Hash) || seq < 1 {
+		return event.Head{}, ErrDamaged
+	}
+	h.Seq = uint64(seq)
+	copy(h.Hash[:], hash)
+	return h, nil
+}
+
+// ErrIndex says that the index over the log does not say what the log says:
+// queries cannot be believed, though the chain may be whole.
+var ErrIndex = errors.New("the audit log's index disagrees with its records")
+
+// Links reads the chain in order, beginning after a number, for
+// event.VerifyChain. It reads in pieces, so that a long verification holds up
+// no one. A record that cannot be read, or whose row in the index is not the
+// one that it would get, ends it with an error.
+func (s *Store) Links(ctx context.Context, after uint64) iter.Seq2[event.Link, error] {
+	return func(yield func(event.Link, error) bool) {
+		for {
+			links, err := s.links(ctx, after)
+			for _, l := range links {
+				if !yield(l, nil) {
+					return
+				}
+				after = l.Seq
+			}
+			if err != nil {
+				yield(event.Link{}, err)
+				return
+			}
+			if len(links) == 0 {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) links(ctx context.Context, after uint64) (links []event.Link, err error) {
+	const piece = 1000
+	rows, err := s.read.QueryContext(ctx, `SELECT r.seq, r.prev, r.hash, r.event,
+			e.id, e.time, e.session, e.action, e.outcome, e.bucket, e.object, e.ip, e.request, e.continues, p.sub, p.username
+		FROM records r LEFT JOIN events e USING (seq) LEFT JOIN people p USING (person)
+		WHERE r.seq > ? ORDER BY r.seq LIMIT ?`, int64(after), piece)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var seq int64
+		var prev, hash, canonical, object []byte
+		var id, session, action, outcome, bucket, ip, request, continues, sub, username sql.NullString
+		var ms sql.NullInt64
+		if err := rows.Scan(&seq, &prev, &hash, &canonical, &id, &ms, &session, &action, &outcome, &bucket,
+			&object, &ip, &request, &continues, &sub, &username); err != nil {
+			return links, err
+		}
+		e, err := event.Parse(canonical)
+		if err != nil {
+			return links, fmt.Errorf("record %d: %w: %w", seq, ErrDamaged, err)
+		}
+		indexed := columns{
+			id: id.String, session: session.String, action: action.String, outcome: outcome.String,
+			bucket: bucket.String, ip: ip.String, request: request.String, continues: continues.String,
+			time: ms.Int64, object: string(object),
+		}
+		if indexed != columnsOf(e) || sub.String != e.User.Sub || username.String != e.User.Username {
+			return links, fmt.Errorf("record %d: %w", seq, ErrIndex)
+		}
+		l := event.Link{Seq: uint64(seq), Event: e}
+		copy(l.Prev[:], prev)
+		copy(l.Hash[:], hash)
+		links = append(links, l)
+	}
+	return links, rows.Err()
+}

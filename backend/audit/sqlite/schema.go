@@ -1,0 +1,137 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"usher/backend/event"
+)
+
+// applicationID marks the file in SQLite's header: "ushA".
+const applicationID = 0x75736841
+
+// version of the layout, in SQLite's user_version.
+const version = 1
+
+// schema: records is the log, the rest an index over it. Narrow rows, so that
+// a filter without an index of its own reads few pages. Objects are BLOBs:
+// their ranges are ranges of bytes. All indexes end in time (and, as every
+// SQLite index, in seq), so that one person's events, say, are walked newest
+// first without sorting.
+const schema = `
+CREATE TABLE records (
+	seq   INTEGER PRIMARY KEY,
+	prev  BLOB NOT NULL,
+	hash  BLOB NOT NULL,
+	event BLOB NOT NULL -- canonical bytes
+) STRICT;
+CREATE TABLE people (
+	person   INTEGER PRIMARY KEY,
+	sub      TEXT NOT NULL,
+	username TEXT NOT NULL,
+	UNIQUE (sub, username)
+) STRICT;
+CREATE INDEX people_username ON people (username);
+CREATE TABLE events (
+	seq       INTEGER PRIMARY KEY,
+	id        TEXT NOT NULL,
+	time      INTEGER NOT NULL, -- milliseconds since 1970
+	person    INTEGER NOT NULL,
+	session   TEXT NOT NULL,
+	action    TEXT NOT NULL,
+	outcome   TEXT NOT NULL,
+	bucket    TEXT NOT NULL,
+	object    BLOB NOT NULL, -- bucket/key
+	ip        TEXT NOT NULL,
+	request   TEXT NOT NULL,
+	continues TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_id ON events (id);
+CREATE UNIQUE INDEX events_completed ON events (continues) WHERE action = 'completed';
+CREATE INDEX events_time    ON events (time);
+CREATE INDEX events_person  ON events (person, time);
+CREATE INDEX events_session ON events (session, time);
+CREATE INDEX events_action  ON events (action, time);
+CREATE INDEX events_outcome ON events (outcome, time);
+CREATE INDEX events_object  ON events (object, time);
+CREATE INDEX events_ip      ON events (ip, time);
+CREATE INDEX events_request ON events (request, time);
+CREATE TABLE hours (
+	start     INTEGER PRIMARY KEY, -- hours since 1970
+	events    INTEGER NOT NULL,
+	denied    INTEGER NOT NULL,
+	downloads INTEGER NOT NULL
+) STRICT;
+CREATE TABLE hour_people (
+	start  INTEGER NOT NULL,
+	person INTEGER NOT NULL,
+	PRIMARY KEY (start, person)
+) STRICT, WITHOUT ROWID;
+`
+
+// errNoWAL: SQLite falls back silently where a file system cannot do it.
+var errNoWAL = errors.New("this file system cannot hold the audit log: SQLite's write-ahead log does not work there; choose a local disk")
+
+func pragma(name string, value int) string { return fmt.Sprintf("PRAGMA %s = %d", name, value) }
+
+// prepareFile makes an empty file a log, or refuses what is not one.
+func prepareFile(ctx context.Context, conn *sql.Conn) error {
+	var app, user, tables int
+	for _, q := range []struct {
+		sql string
+		to  *int
+	}{
+		{"PRAGMA application_id", &app},
+		{"PRAGMA user_version", &user},
+		{"SELECT count(*) FROM sqlite_schema", &tables},
+	} {
+		if err := conn.QueryRowContext(ctx, q.sql).Scan(q.to); err != nil {
+			return err
+		}
+	}
+	switch {
+	case app == applicationID && user == version:
+	case app == applicationID:
+		return ErrNewer
+	case app != 0 || user != 0 || tables != 0:
+		return ErrForeign
+	}
+	var mode string
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return errNoWAL
+	}
+	if app == applicationID {
+		return nil
+	}
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, q := range []string{schema, pragma("application_id", applicationID), pragma("user_version", version)} {
+		if _, err := tx.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// columns is what the index holds of an event, besides the person.
+type columns struct {
+	id, session, action, outcome, bucket, ip, request, continues string
+	time                                                         int64
+	object                                                       string
+}
+
+func columnsOf(e event.Event) columns {
+	return columns{
+		id: e.ID, session: e.Session, action: e.Action, outcome: e.Outcome, bucket: e.Bucket,
+		ip: e.SourceIP, request: e.RequestID, continues: e.Continues,
+		time: e.Time.UnixMilli(), object: e.Path(),
+	}
+}

@@ -1,0 +1,216 @@
+// Package sqlite keeps the audit log in one SQLite file: the store for a
+// single machine, with nothing to install. (modernc.org/sqlite is SQLite
+// translated to Go.)
+//
+// What it promises is audit.Store's contract; how it keeps it:
+//
+//   - Durable. The journal is a write-ahead log with synchronous=FULL: the WAL
+//     is synced to disk by every commit, and Append answers after the commit
+//     (https://www.sqlite.org/pragma.html#pragma_synchronous; with NORMAL a
+//     power cut could take back the last commits). One goroutine writes, and
+//     all appends that arrived while the disk was busy share the next commit,
+//     so that many writers cost one sync and nobody waits for company.
+//   - Fail closed. A full disk, a file that is no longer where it was, a WAL
+//     that somebody removed: the commit does not count, Append is an error.
+//   - One writer. A second process that opens the log is refused.
+//   - A chain. Each record carries its number, the hash of the one before it
+//     and its own (event.Hash), computed in the transaction that writes it.
+//
+// The table records is the log. The others are an index over it for queries,
+// each row derived from one record; Links compares the two while it reads.
+//
+// The package leaves deciding, deadlines and retries to audit.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"sync"
+
+	"github.com/gofrs/flock"
+	driver "modernc.org/sqlite" // registers "sqlite"; its errors carry SQLite's codes
+	codes "modernc.org/sqlite/lib"
+
+	"usher/backend/event"
+)
+
+// Errors of Open.
+var (
+	// ErrLocked says that another process writes this log.
+	ErrLocked = errors.New("another usher is already writing this audit log; one log has one server")
+	// ErrForeign says that the file is not an audit log.
+	ErrForeign = errors.New("this file is not an usher audit log; choose another path")
+	// ErrNewer says that the file's layout is unknown.
+	ErrNewer = errors.New("this audit log was written by a newer usher; use that version")
+	// ErrDamaged says that the file's end does not read as it was written.
+	ErrDamaged = errors.New("this audit log is damaged; keep the file, and restore a copy or start a new one at another path")
+)
+
+var (
+	errClosed = errors.New("the audit log is closed")
+	// errSync: after a failed sync the kernel may call the next one a success
+	// although pages were lost, so nothing is believed until a restart.
+	errSync = errors.New("the disk failed to sync the audit log; check it and restart usher")
+)
+
+// readers bounds the connections for queries.
+const readers = 4
+
+// Store is an audit.Store in one file.
+type Store struct {
+	path  string
+	lock  *flock.Flock
+	guard *guard
+	write *sql.DB // one connection, used by the writer goroutine alone
+	read  *sql.DB
+
+	queue   chan *write
+	closing chan struct{} // closed by Close: nothing more is taken
+	stopped chan struct{} // closed by the writer when it is done
+	once    sync.Once
+	writer  *writer
+}
+
+// Open opens the log at path or makes a new one, readable by its owner alone.
+// The directory must exist. It refuses a file that another process writes
+// (ErrLocked), that is something else (ErrForeign, ErrNewer), or whose last
+// records are not whole (ErrDamaged); the rest of the chain is for verify.
+func Open(path string) (*Store, error) {
+	s, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the audit log: %w", err)
+	}
+	return s, nil
+}
+
+func open(path string) (_ *Store, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	// The lock is a file of its own: SQLite's locks on the log vanish when
+	// this process closes any other handle on it.
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	s := &Store{path: path, lock: lock, queue: make(chan *write, maxGroup),
+		closing: make(chan struct{}), stopped: make(chan struct{})}
+	if got, err := lock.TryLock(); err != nil {
+		return nil, err
+	} else if !got {
+		return nil, ErrLocked
+	}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	if s.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=synchronous(FULL)",
+		"_pragma=wal_autocheckpoint(4000)", "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-16000)")); err != nil {
+		return nil, err
+	}
+	s.write.SetMaxOpenConns(1)
+	ctx := context.Background()
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if err := prepareFile(ctx, conn); err != nil {
+		return nil, explain(err)
+	}
+	if s.read, err = sql.Open("sqlite", dsn(path, "_query_only=1", "_pragma=cache_size(-8000)")); err != nil {
+		return nil, err
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	if err := s.checkTail(ctx); err != nil {
+		return nil, explain(err)
+	}
+	if s.guard, err = watch(path); err != nil {
+		return nil, err
+	}
+	if s.writer, err = newWriter(ctx, conn, s.guard); err != nil {
+		return nil, explain(err)
+	}
+	go s.run()
+	return s, nil
+}
+
+// dsn is path with parameters, for a driver that cuts at the first "?".
+func dsn(path string, params ...string) string {
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
+	s := u.String() + "?_busy_timeout=1000&_defensive=1&_dqs=0"
+	for _, p := range params {
+		s += "&" + p
+	}
+	return s
+}
+
+// Close takes no more appends, finishes those it has, and gives the file free.
+func (s *Store) Close() error {
+	var err error
+	s.once.Do(func() {
+		close(s.closing)
+		<-s.stopped
+		err = s.release()
+	})
+	return err
+}
+
+func (s *Store) release() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.write} { // the writer last: it folds the WAL into the file
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(append(errs, s.lock.Unlock())...)
+}
+
+// explain turns SQLite's codes for a file that is no database, or a broken
+// one, into sentences.
+func explain(err error) error {
+	switch code(err) & 0xff {
+	case codes.SQLITE_NOTADB:
+		return fmt.Errorf("%w: %w", ErrForeign, err)
+	case codes.SQLITE_CORRUPT:
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// code is SQLite's extended result code, 0 where there is none.
+func code(err error) int {
+	var e *driver.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return 0
+}
+
+// checkTail reads the last records: what a crash or a clumsy copy would hurt.
+func (s *Store) checkTail(ctx context.Context) error {
+	const tail = 100
+	head, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	var from event.Head
+	if head.Seq > tail {
+		if from, err = s.headAt(ctx, head.Seq-tail); err != nil {
+			return err
+		}
+	}
+	report, err := event.VerifyChain(from, nil, s.Links(ctx, from.Seq))
+	if err != nil {
+		return err
+	}
+	if !report.Whole() || report.Head != head {
+		return ErrDamaged
+	}
+	return nil
+}
