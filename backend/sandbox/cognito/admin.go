@@ -1,0 +1,386 @@
+package cognito
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// The owner's calls on accounts. Their signature has been checked before.
+
+type adminInput struct{ UserPoolId, Username string }
+
+// userShape is an account as the API shows it; times are seconds since 1970.
+type userShape struct {
+	Username             string
+	Attributes           []attribute
+	UserCreateDate       float64
+	UserLastModifiedDate float64
+	Enabled              bool
+	UserStatus           string
+}
+
+func (u *user) shape() userShape {
+	return userShape{Username: u.Username, Attributes: u.attributes(), UserCreateDate: seconds(u.Created),
+		UserLastModifiedDate: seconds(u.Modified), Enabled: !u.Disabled, UserStatus: u.Status}
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+func (p *Pool) checkPool(id string) error {
+	switch id {
+	case p.cfg.PoolID:
+		return nil
+	case "":
+		return missing("userPoolId")
+	default:
+		return notFound("User pool " + quoteID(id) + " does not exist.")
+	}
+}
+
+// withNamed runs f under the lock for the account that an owner's call names.
+func (p *Pool) withNamed(in adminInput, f func(*user) error) error {
+	if err := p.checkPool(in.UserPoolId); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u, err := p.adminUser(in.Username)
+	if err != nil {
+		return err
+	}
+	return f(u)
+}
+
+type adminCreateUserInput struct {
+	UserPoolId, Username, TemporaryPassword, MessageAction string
+	UserAttributes                                         []attribute
+}
+
+// adminCreateUser makes an account that must change its password. There is no
+// mail: without a TemporaryPassword nobody ever learns the one that is made,
+// and AdminSetUserPassword must set another.
+func (p *Pool) adminCreateUser(now time.Time, in *adminCreateUserInput) (any, error) {
+	if err := p.checkPool(in.UserPoolId); err != nil {
+		return nil, err
+	}
+	if in.Username == "" {
+		return nil, missing("username")
+	}
+	password := in.TemporaryPassword
+	if password == "" {
+		password = "Aa1!" + base64.RawURLEncoding.EncodeToString(p.random(16))
+	}
+	var attributes [][2]string
+	for _, a := range in.UserAttributes {
+		attributes = append(attributes, [2]string{a.Name, a.Value})
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if in.MessageAction == "RESEND" {
+		return nil, &Error{Code: "UnsupportedUserStateException", Message: "There is no mail to send again."}
+	}
+	u, err := p.createUser(now, in.Username, password, true, attributes)
+	if err != nil {
+		return nil, err
+	}
+	return struct{ User userShape }{u.shape()}, nil
+}
+
+func (p *Pool) adminDeleteUser(_ time.Time, in *adminInput) (any, error) {
+	return nil, p.withNamed(*in, func(u *user) error {
+		for origin, s := range p.signIns {
+			if s.Sub == u.Sub {
+				p.forget(origin, s)
+			}
+		}
+		delete(p.users, u.Username)
+		p.changed++
+		return nil
+	})
+}
+
+func (p *Pool) adminGetUser(_ time.Time, in *adminInput) (any, error) {
+	var out struct {
+		Username             string
+		UserAttributes       []attribute
+		UserCreateDate       float64
+		UserLastModifiedDate float64
+		Enabled              bool
+		UserStatus           string
+		UserMFASettingList   []string `json:",omitempty"`
+		PreferredMfaSetting  string   `json:",omitempty"`
+	}
+	err := p.withNamed(*in, func(u *user) error {
+		s := u.shape()
+		out.Username, out.UserAttributes, out.Enabled, out.UserStatus = s.Username, s.Attributes, s.Enabled, s.UserStatus
+		out.UserCreateDate, out.UserLastModifiedDate = s.UserCreateDate, s.UserLastModifiedDate
+		out.UserMFASettingList, out.PreferredMfaSetting = u.mfa()
+		return nil
+	})
+	return out, err
+}
+
+type adminSetUserPasswordInput struct {
+	UserPoolId, Username, Password string
+	Permanent                      bool
+}
+
+func (p *Pool) adminSetUserPassword(now time.Time, in *adminSetUserPasswordInput) (any, error) {
+	if in.Password == "" {
+		return nil, missing("password")
+	}
+	return nil, p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) error {
+		return p.setPassword(now, u, in.Password, !in.Permanent)
+	})
+}
+
+// adminDisableUser ends everything the person has, for good.
+//
+// SPEC: token-revocation: tokens revoked by disabling "don't become active if
+// you enable the user account again".
+func (p *Pool) adminDisableUser(now time.Time, in *adminInput) (any, error) {
+	return nil, p.withNamed(*in, func(u *user) error {
+		u.Disabled = true
+		p.revokeAll(u)
+		p.touch(now, u)
+		return nil
+	})
+}
+
+func (p *Pool) adminEnableUser(now time.Time, in *adminInput) (any, error) {
+	return nil, p.withNamed(*in, func(u *user) error {
+		u.Disabled = false
+		p.touch(now, u)
+		return nil
+	})
+}
+
+func (p *Pool) adminUserGlobalSignOut(_ time.Time, in *adminInput) (any, error) {
+	return nil, p.withNamed(*in, func(u *user) error {
+		p.revokeAll(u)
+		return nil
+	})
+}
+
+type listUsersInput struct {
+	UserPoolId, Filter, PaginationToken string
+	AttributesToGet                     []string
+	Limit                               *int
+}
+
+func (p *Pool) listUsers(_ time.Time, in *listUsersInput) (any, error) {
+	if err := p.checkPool(in.UserPoolId); err != nil {
+		return nil, err
+	}
+	matches, err := parseFilter(in.Filter)
+	if err != nil {
+		return nil, err
+	}
+	out := struct {
+		Users           []userShape
+		PaginationToken string `json:",omitempty"`
+	}{Users: []userShape{}}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var names []string
+	for _, u := range p.users {
+		if matches(u) {
+			names = append(names, u.Username)
+		}
+	}
+	slices.Sort(names)
+	names, out.PaginationToken, err = page("ListUsers", names, in.Limit, in.PaginationToken)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		shape := p.users[name].shape()
+		if len(in.AttributesToGet) > 0 {
+			shape.Attributes = slices.DeleteFunc(shape.Attributes, func(a attribute) bool {
+				return !slices.Contains(in.AttributesToGet, a.Name)
+			})
+		}
+		out.Users = append(out.Users, shape)
+	}
+	return out, nil
+}
+
+type describeUserPoolInput struct{ UserPoolId string }
+
+func (p *Pool) describeUserPool(_ time.Time, in *describeUserPoolInput) (any, error) {
+	if err := p.checkPool(in.UserPoolId); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	people := len(p.users)
+	p.mu.Unlock()
+	return map[string]any{"UserPool": map[string]any{
+		"Id": p.cfg.PoolID, "Name": p.name,
+		"Arn": fmt.Sprintf("arn:aws:cognito-idp:%s:000000000000:userpool/%s", p.cfg.Region, p.cfg.PoolID),
+		"Policies": map[string]any{"PasswordPolicy": map[string]any{
+			"MinimumLength": minPasswordLength, "RequireUppercase": true, "RequireLowercase": true,
+			"RequireNumbers": true, "RequireSymbols": true,
+			"TemporaryPasswordValidityDays": int(temporaryPasswordLife / (24 * time.Hour))}},
+		"AdminCreateUserConfig":  map[string]any{"AllowAdminCreateUserOnly": true},
+		"AliasAttributes":        []string{"email"},
+		"MfaConfiguration":       string(p.cfg.MFA),
+		"EstimatedNumberOfUsers": people,
+	}}, nil
+}
+
+type group struct {
+	Name        string    `json:"name"`
+	Description string    `json:"description,omitempty"`
+	Precedence  *int      `json:"precedence,omitempty"`
+	Created     time.Time `json:"created"`
+	Modified    time.Time `json:"modified"`
+}
+
+type groupShape struct {
+	GroupName        string
+	UserPoolId       string
+	Description      string `json:",omitempty"`
+	Precedence       *int   `json:",omitempty"`
+	CreationDate     float64
+	LastModifiedDate float64
+}
+
+func (p *Pool) groupShape(g *group) groupShape {
+	return groupShape{GroupName: g.Name, UserPoolId: p.cfg.PoolID, Description: g.Description,
+		Precedence: g.Precedence, CreationDate: seconds(g.Created), LastModifiedDate: seconds(g.Modified)}
+}
+
+type groupInput struct {
+	UserPoolId, GroupName, Username, Description string
+	Precedence                                   *int
+}
+
+func (p *Pool) createGroup(now time.Time, in *groupInput) (any, error) {
+	if err := p.checkPool(in.UserPoolId); err != nil {
+		return nil, err
+	}
+	if !validName(in.GroupName) {
+		return nil, invalidParameter("1 validation error detected: Value at 'groupName' failed to satisfy constraint")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.groups[in.GroupName] != nil {
+		return nil, &Error{Code: "GroupExistsException", Message: "A group with the name already exists."}
+	}
+	g := &group{Name: in.GroupName, Description: in.Description, Precedence: in.Precedence, Created: now, Modified: now}
+	p.groups[g.Name] = g
+	p.changed++
+	return struct{ Group groupShape }{p.groupShape(g)}, nil
+}
+
+// checkGroup needs p.mu.
+func (p *Pool) checkGroup(name string) error {
+	if name == "" {
+		return missing("groupName")
+	}
+	if p.groups[name] == nil {
+		return notFound("Group not found.")
+	}
+	return nil
+}
+
+// adminAddUserToGroup changes the next tokens; those that exist keep the
+// groups they were signed with.
+func (p *Pool) adminAddUserToGroup(now time.Time, in *groupInput) (any, error) {
+	return nil, p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) error {
+		if err := p.checkGroup(in.GroupName); err != nil {
+			return err
+		}
+		if len(u.Groups) >= maxGroupsPerUser && !slices.Contains(u.Groups, in.GroupName) {
+			return &Error{Code: "LimitExceededException", Message: "The user is in as many groups as can be."}
+		}
+		u.join(in.GroupName)
+		p.touch(now, u)
+		return nil
+	})
+}
+
+func (p *Pool) adminRemoveUserFromGroup(now time.Time, in *groupInput) (any, error) {
+	return nil, p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) error {
+		if err := p.checkGroup(in.GroupName); err != nil {
+			return err
+		}
+		u.leave(in.GroupName)
+		p.touch(now, u)
+		return nil
+	})
+}
+
+type listInput struct {
+	UserPoolId, GroupName, Username, NextToken string
+	Limit                                      *int
+}
+
+type groupsOutput struct {
+	Groups    []groupShape
+	NextToken string `json:",omitempty"`
+}
+
+// groupsPage needs p.mu.
+func (p *Pool) groupsPage(op string, names []string, in *listInput) (*groupsOutput, error) {
+	names, next, err := page(op, names, in.Limit, in.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	out := &groupsOutput{Groups: []groupShape{}, NextToken: next}
+	for _, name := range names {
+		out.Groups = append(out.Groups, p.groupShape(p.groups[name]))
+	}
+	return out, nil
+}
+
+func (p *Pool) adminListGroupsForUser(_ time.Time, in *listInput) (any, error) {
+	var out *groupsOutput
+	err := p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) (err error) {
+		out, err = p.groupsPage("AdminListGroupsForUser "+u.Sub, u.Groups, in)
+		return err
+	})
+	return out, err
+}
+
+func (p *Pool) listGroups(_ time.Time, in *listInput) (any, error) {
+	if err := p.checkPool(in.UserPoolId); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.groupsPage("ListGroups", slices.Sorted(maps.Keys(p.groups)), in)
+}
+
+func (p *Pool) listUsersInGroup(_ time.Time, in *listInput) (any, error) {
+	if err := p.checkPool(in.UserPoolId); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.checkGroup(in.GroupName); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, u := range p.users {
+		if slices.Contains(u.Groups, in.GroupName) {
+			names = append(names, u.Username)
+		}
+	}
+	slices.Sort(names)
+	names, next, err := page("ListUsersInGroup "+in.GroupName, names, in.Limit, in.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	out := struct {
+		Users     []userShape
+		NextToken string `json:",omitempty"`
+	}{Users: []userShape{}, NextToken: next}
+	for _, name := range names {
+		out.Users = append(out.Users, p.users[name].shape())
+	}
+	return out, nil
+}

@@ -1,0 +1,409 @@
+package cognito
+
+import (
+	"crypto/hmac"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+)
+
+type initiateAuthInput struct {
+	AuthFlow       string
+	ClientId       string
+	AuthParameters map[string]string
+}
+
+type respondInput struct {
+	ChallengeName      string
+	ClientId           string
+	Session            string
+	ChallengeResponses map[string]string
+}
+
+// authOutput is the answer of every step of a sign-in: another challenge or
+// the tokens.
+type authOutput struct {
+	ChallengeName        string            `json:",omitempty"`
+	ChallengeParameters  map[string]string `json:",omitempty"`
+	Session              string            `json:",omitempty"`
+	AuthenticationResult *authResult       `json:",omitempty"`
+}
+
+type authResult struct {
+	AccessToken  string
+	IdToken      string
+	RefreshToken string `json:",omitempty"`
+	ExpiresIn    int    // seconds
+	TokenType    string
+}
+
+func (p *Pool) checkClient(id string) error {
+	switch id {
+	case p.cfg.ClientID:
+		return nil
+	case "":
+		return missing("clientId")
+	default:
+		return notFound("User pool client " + quoteID(id) + " does not exist.")
+	}
+}
+
+// quoteID keeps an answer from carrying much of what was asked.
+func quoteID(id string) string {
+	if len(id) > 128 {
+		id = id[:128]
+	}
+	return strings.Map(func(c rune) rune {
+		if c > ' ' && c < 0x7f {
+			return c
+		}
+		return '?'
+	}, id)
+}
+
+func (p *Pool) initiateAuth(now time.Time, in *initiateAuthInput) (any, error) {
+	if err := p.checkClient(in.ClientId); err != nil {
+		return nil, err
+	}
+	switch in.AuthFlow {
+	case "USER_SRP_AUTH":
+		return p.startSRP(now, in.AuthParameters)
+	case "USER_PASSWORD_AUTH":
+		if !p.cfg.PasswordAuth {
+			return nil, invalidParameter("USER_PASSWORD_AUTH flow not enabled for this client")
+		}
+		return p.passwordAuth(now, in.AuthParameters)
+	case "REFRESH_TOKEN_AUTH", "REFRESH_TOKEN":
+		// SPEC: using-the-refresh-token: not available in app clients with
+		// rotation. The words of the refusal are not documented.
+		if p.cfg.Rotation {
+			return nil, invalidParameter("REFRESH_TOKEN_AUTH flow not enabled for this client")
+		}
+		return p.refreshTokens(now, in.AuthParameters["REFRESH_TOKEN"])
+	case "":
+		return nil, missing("authFlow")
+	default:
+		return nil, invalidParameter("Initiate Auth method not supported.")
+	}
+}
+
+// startSRP answers anybody: for a name that nobody has, the challenge is
+// simulated.
+//
+// SPEC: cognito-user-pool-managing-errors (PreventUserExistenceErrors): "the
+// same salt and an internal user ID in UUID format for the same username and
+// user pool combination", as RFC 5054 §2.5.1.3.
+func (p *Pool) startSRP(now time.Time, params map[string]string) (any, error) {
+	typed := params["USERNAME"]
+	if typed == "" {
+		return nil, invalidParameter("Missing required parameter USERNAME")
+	}
+	if params["SRP_A"] == "" {
+		return nil, invalidParameter("Missing required parameter SRP_A")
+	}
+	publicA, err := parsePublic(params["SRP_A"])
+	if err != nil {
+		return nil, invalidParameter("Value of SRP_A is not a public key of the group")
+	}
+	c := &challenge{name: passwordVerifier, typed: typed, publicA: publicA}
+	var salt *big.Int
+	p.mu.Lock()
+	if u := p.signInUser(typed); u != nil {
+		// SPEC: how-to-manage-user-accounts: a disabled account says so.
+		if u.Disabled {
+			p.mu.Unlock()
+			return nil, notAuthorized("User is disabled.")
+		}
+		c.username, c.sub, c.userID = u.Username, u.Sub, u.Username
+		salt, c.verifier = new(big.Int).SetBytes(u.Salt), new(big.Int).SetBytes(u.Verifier)
+	}
+	p.mu.Unlock()
+	if c.verifier == nil {
+		c.userID = formatUUID(p.simulate("user id", typed))
+		salt = new(big.Int).SetBytes(p.simulate("salt", typed)[:srpSaltBytes])
+		c.verifier = srpVerifier(p.name, c.userID, string(p.simulate("password", typed)), salt)
+	}
+	for c.publicB == nil || c.publicB.Sign() == 0 {
+		c.secretB = new(big.Int).SetBytes(p.random(srpSecretBytes))
+		c.publicB = srpPublic(c.secretB, c.verifier)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &authOutput{
+		ChallengeName: passwordVerifier,
+		ChallengeParameters: map[string]string{
+			"SALT":            salt.Text(16), // no leading zeros, so at times an odd number of digits
+			"SRP_B":           c.publicB.Text(16),
+			"SECRET_BLOCK":    p.put(now, c),
+			"USER_ID_FOR_SRP": c.userID,
+			"USERNAME":        c.userID,
+		},
+	}, nil
+}
+
+func (p *Pool) passwordAuth(now time.Time, params map[string]string) (any, error) {
+	typed, password := params["USERNAME"], params["PASSWORD"]
+	if typed == "" {
+		return nil, invalidParameter("Missing required parameter USERNAME")
+	}
+	if password == "" {
+		return nil, invalidParameter("Missing required parameter PASSWORD")
+	}
+	if err := p.makeKeys(); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	u := p.signInUser(typed)
+	name := typed
+	if u != nil {
+		name = u.Username
+	}
+	if err := p.locked(now, factorPassword, name); err != nil {
+		p.mu.Unlock()
+		return nil, err
+	}
+	if u != nil && u.Disabled {
+		p.mu.Unlock()
+		return nil, notAuthorized("User is disabled.")
+	}
+	if u == nil || !u.knows(p.name, password) {
+		p.failed(now, factorPassword, name)
+		p.mu.Unlock()
+		return nil, wrongPassword()
+	}
+	out, issue, err := p.proceed(now, u, newPasswordRequired)
+	p.mu.Unlock()
+	return p.finish(out, issue, err)
+}
+
+func (p *Pool) respond(now time.Time, in *respondInput) (any, error) {
+	if err := p.checkClient(in.ClientId); err != nil {
+		return nil, err
+	}
+	if in.ChallengeName == "" {
+		return nil, missing("challengeName")
+	}
+	answer, ok := map[string]func(time.Time, *respondInput) (*authOutput, *issue, error){
+		passwordVerifier:    p.answerPassword,
+		newPasswordRequired: p.answerNewPassword,
+		softwareTokenMFA:    p.answerCode,
+		mfaSetup:            p.answerSetup,
+	}[in.ChallengeName]
+	if !ok {
+		return nil, invalidParameter("Unknown challenge name.")
+	}
+	if in.ChallengeResponses["USERNAME"] == "" {
+		return nil, invalidParameter("Missing required parameter USERNAME")
+	}
+	if in.ChallengeName != passwordVerifier && in.Session == "" {
+		return nil, invalidParameter("Missing required parameter Session")
+	}
+	if err := p.makeKeys(); err != nil { // before anything is spent
+		return nil, err
+	}
+	out, issue, err := answer(now, in)
+	return p.finish(out, issue, err)
+}
+
+// finish signs the tokens that a step earned, outside the lock.
+func (p *Pool) finish(out *authOutput, issue *issue, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	if issue == nil {
+		return out, nil
+	}
+	result, err := p.sign(*issue)
+	if err != nil {
+		return nil, err
+	}
+	return &authOutput{ChallengeParameters: map[string]string{}, AuthenticationResult: result}, nil
+}
+
+// answerPassword verifies the proof of a password. The secret block is the
+// challenge's name; a wrong one reads like a wrong password.
+func (p *Pool) answerPassword(now time.Time, in *respondInput) (*authOutput, *issue, error) {
+	r := in.ChallengeResponses
+	for _, key := range []string{"PASSWORD_CLAIM_SECRET_BLOCK", "PASSWORD_CLAIM_SIGNATURE", "TIMESTAMP"} {
+		if r[key] == "" {
+			return nil, nil, invalidParameter("Missing required parameter " + key)
+		}
+	}
+	block, err := base64.StdEncoding.DecodeString(r["PASSWORD_CLAIM_SECRET_BLOCK"])
+	if err != nil {
+		return nil, nil, invalidParameter("Value of PASSWORD_CLAIM_SECRET_BLOCK is not base64")
+	}
+	signature, err := base64.StdEncoding.DecodeString(r["PASSWORD_CLAIM_SIGNATURE"])
+	if err != nil {
+		return nil, nil, invalidParameter("Value of PASSWORD_CLAIM_SIGNATURE is not base64")
+	}
+	p.mu.Lock()
+	c, err := p.peek(now, r["PASSWORD_CLAIM_SECRET_BLOCK"], passwordVerifier)
+	if err != nil {
+		p.mu.Unlock()
+		return nil, nil, wrongPassword()
+	}
+	name := c.username
+	if name == "" {
+		name = c.typed
+	}
+	if err := p.locked(now, factorPassword, name); err != nil {
+		p.mu.Unlock()
+		return nil, nil, err
+	}
+	c.spent = true
+	p.mu.Unlock()
+
+	good := p.goodClaim(c, r["USERNAME"], block, r["TIMESTAMP"], signature)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.users[c.username]
+	// The account may have been replaced or given another password meanwhile.
+	if !good || u == nil || u.Sub != c.sub || c.verifier.Cmp(new(big.Int).SetBytes(u.Verifier)) != 0 {
+		p.failed(now, factorPassword, name)
+		return nil, nil, wrongPassword()
+	}
+	return p.proceed(now, u, newPasswordRequired)
+}
+
+func (p *Pool) goodClaim(c *challenge, username string, block []byte, timestamp string, signature []byte) bool {
+	key, err := srpKey(c.publicA, c.publicB, c.secretB, c.verifier)
+	if err != nil {
+		return false
+	}
+	want := srpClaim(key, p.name, c.userID, block, timestamp)
+	return hmac.Equal(want, signature) && (username == c.userID || username == c.typed) && goodTimestamp(timestamp)
+}
+
+// goodTimestamp holds a client to the one spelling that the service takes: UTC,
+// no zero before the day, the right weekday. How far it may be off is not
+// documented, and clients whose clock is an hour wrong are known to sign in,
+// so it is not compared with the clock; the secret block bounds its use.
+func goodTimestamp(s string) bool {
+	const layout = "Mon Jan 2 15:04:05 MST 2006"
+	t, err := time.Parse(layout, s)
+	return err == nil && t.Format(layout) == s && strings.HasSuffix(s[:len(s)-5], " UTC")
+}
+
+func (p *Pool) answerNewPassword(now time.Time, in *respondInput) (*authOutput, *issue, error) {
+	password := in.ChallengeResponses["NEW_PASSWORD"]
+	if password == "" {
+		return nil, nil, invalidParameter("Missing required parameter NEW_PASSWORD")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, u, err := p.answering(now, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	if u.Status != statusForceChange {
+		return nil, nil, notAuthorized("Invalid session for the user.")
+	}
+	if err := p.setPassword(now, u, password, false); err != nil {
+		p.miss(c)
+		return nil, nil, err
+	}
+	c.spent = true
+	return p.proceed(now, u, softwareTokenMFA)
+}
+
+func (p *Pool) answerCode(now time.Time, in *respondInput) (*authOutput, *issue, error) {
+	code := in.ChallengeResponses["SOFTWARE_TOKEN_MFA_CODE"]
+	if code == "" {
+		return nil, nil, invalidParameter("Missing required parameter SOFTWARE_TOKEN_MFA_CODE")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, u, err := p.answering(now, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := p.locked(now, factorCode, u.Username); err != nil {
+		return nil, nil, err
+	}
+	verdict, step := checkCode(u.TOTPSecret, code, now, u.TOTPLast)
+	switch verdict {
+	case codeWrong:
+		p.failed(now, factorCode, u.Username)
+		p.miss(c)
+		return nil, nil, &Error{Code: "CodeMismatchException", Message: "Invalid code received for user"}
+	case codeUsed:
+		p.miss(c)
+		return nil, nil, &Error{Code: "ExpiredCodeException", Message: "Your software token has already been used once."}
+	}
+	u.TOTPLast, c.spent = step, true
+	p.changed++
+	return nil, p.issueFor(now, u), nil
+}
+
+// answerSetup closes MFA_SETUP, once VerifySoftwareToken took a code.
+func (p *Pool) answerSetup(now time.Time, in *respondInput) (*authOutput, *issue, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, u, err := p.answering(now, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !c.proven {
+		return nil, nil, invalidParameter("User has not set up software token mfa")
+	}
+	c.spent = true
+	return nil, p.issueFor(now, u), nil
+}
+
+// answering finds the challenge of an answer and whose it is. It needs p.mu.
+func (p *Pool) answering(now time.Time, in *respondInput) (*challenge, *user, error) {
+	c, err := p.peek(now, in.Session, in.ChallengeName)
+	if err != nil {
+		return nil, nil, err
+	}
+	u := p.users[c.username]
+	name := in.ChallengeResponses["USERNAME"]
+	if u == nil || u.Sub != c.sub || (name != u.Username && p.signInUser(name) != u) {
+		return nil, nil, notAuthorized("Invalid session for the user.")
+	}
+	if u.Disabled {
+		return nil, nil, notAuthorized("User is disabled.")
+	}
+	return c, u, nil
+}
+
+// proceed gives what comes after a password: the next challenge, from the one
+// named on, or the right to tokens. It needs p.mu.
+func (p *Pool) proceed(now time.Time, u *user, from string) (*authOutput, *issue, error) {
+	if u.Disabled {
+		return nil, nil, notAuthorized("User is disabled.")
+	}
+	ask := func(name string, params map[string]string) (*authOutput, *issue, error) {
+		params["USER_ID_FOR_SRP"] = u.Username
+		session := p.put(now, &challenge{name: name, username: u.Username, sub: u.Sub})
+		return &authOutput{ChallengeName: name, ChallengeParameters: params, Session: session}, nil, nil
+	}
+	if from == newPasswordRequired && u.Status == statusForceChange {
+		if now.Sub(u.PasswordAt) >= temporaryPasswordLife {
+			return nil, nil, notAuthorized("Temporary password has expired and must be reset by an administrator.")
+		}
+		attributes, err := json.Marshal(maps.Clone(u.Attributes))
+		if err != nil {
+			return nil, nil, fmt.Errorf("writing the attributes: %w", err)
+		}
+		return ask(newPasswordRequired, map[string]string{
+			"requiredAttributes": "[]", "userAttributes": string(attributes)})
+	}
+	switch {
+	case p.cfg.MFA != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || p.cfg.MFA == MFARequired):
+		return ask(softwareTokenMFA, map[string]string{})
+	case p.cfg.MFA == MFARequired:
+		return ask(mfaSetup, map[string]string{"MFAS_CAN_SETUP": `["SOFTWARE_TOKEN_MFA"]`})
+	}
+	return nil, p.issueFor(now, u), nil
+}
+
+// sortedKeys is the order in which attributes are shown.
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,212 @@
+package cognito
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// MFA is the pool's rule for a second factor.
+type MFA string
+
+const (
+	MFAOff      MFA = "OFF"
+	MFAOptional MFA = "OPTIONAL" // asked of whoever has set up an authenticator
+	MFARequired MFA = "ON"       // whoever has none must set one up to sign in
+)
+
+// Config is what a pool is built from. The first block is required.
+type Config struct {
+	Region    string // us-east-1
+	PoolID    string // us-east-1_AbCdEfGhI
+	ClientID  string // the one app client; it has no secret
+	Now       func() time.Time
+	Rand      io.Reader
+	OwnerKeys func(accessKeyID string) (secret string, ok bool) // who may make the owner's calls
+
+	BaseURL   string // http://127.0.0.1:PORT; or SetBaseURL once there is a listener
+	StateFile string // "" keeps everything in memory
+
+	AccessTokenLife  time.Duration // default 10 min; also the ID token's
+	RefreshTokenLife time.Duration // default 12 h, from sign-in
+	SessionLife      time.Duration // of a challenge; default 3 min
+	SessionTries     int           // wrong answers that end a challenge's session; default 3
+
+	Rotation     bool          // refresh tokens are replaced when used
+	GracePeriod  time.Duration // how long a replaced one still works, 0..60 s
+	MFA          MFA           // default MFAOptional
+	PasswordAuth bool          // also take USER_PASSWORD_AUTH
+	Quotas       Quotas
+}
+
+// Pool is one user pool. It is an http.Handler and safe for concurrent use.
+type Pool struct {
+	cfg  Config
+	name string // the part of the pool id that SRP hashes
+	ops  map[string]operation
+
+	randMu sync.Mutex
+	keys   keyring
+
+	mu         sync.Mutex
+	baseURL    string
+	secret     []byte // makes the simulated salts of unknown people
+	users      map[string]*user
+	groups     map[string]*group
+	signIns    map[string]*signIn       // by origin_jti
+	refresh    map[tokenHash]string     // refresh token → origin_jti
+	challenges map[string]*challenge    // by Session, or by secret block for SRP
+	lockouts   map[string]*lockout      // by kind and username
+	calls      map[string]int           // by operation
+	buckets    map[string]*rate.Limiter // by quota, and by person
+	pruneAt    int
+	changed    uint64 // counts changes that the state file must hold
+
+	saveMu sync.Mutex
+	saved  uint64
+}
+
+var poolIDForm = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d_[0-9A-Za-z]{1,55}$`)
+
+// New checks the configuration and loads the state file where one exists. It
+// makes no keys: see Warm.
+func New(c Config) (*Pool, error) {
+	switch {
+	case c.Region == "":
+		return nil, errors.New("cognito: Region is missing")
+	case c.ClientID == "":
+		return nil, errors.New("cognito: ClientID is missing")
+	case c.Now == nil:
+		return nil, errors.New("cognito: Now is missing")
+	case c.Rand == nil:
+		return nil, errors.New("cognito: Rand is missing")
+	case c.OwnerKeys == nil:
+		return nil, errors.New("cognito: OwnerKeys is missing")
+	case !poolIDForm.MatchString(c.PoolID) || !strings.HasPrefix(c.PoolID, c.Region+"_"):
+		return nil, fmt.Errorf("cognito: PoolID %q is not of region %q", c.PoolID, c.Region)
+	case c.GracePeriod < 0 || c.GracePeriod > time.Minute:
+		return nil, fmt.Errorf("cognito: GracePeriod %v is outside 0..60s", c.GracePeriod)
+	case c.AccessTokenLife < 0 || c.RefreshTokenLife < 0 || c.SessionLife < 0 || c.SessionTries < 0:
+		return nil, errors.New("cognito: a life or count is negative")
+	}
+	setDefault(&c.AccessTokenLife, 10*time.Minute)
+	setDefault(&c.RefreshTokenLife, 12*time.Hour)
+	setDefault(&c.SessionLife, 3*time.Minute)
+	setDefault(&c.SessionTries, 3)
+	setDefault(&c.MFA, MFAOptional)
+	switch c.MFA {
+	case MFAOff, MFAOptional, MFARequired:
+	default:
+		return nil, fmt.Errorf("cognito: MFA %q is not OFF, OPTIONAL or ON", c.MFA)
+	}
+	_, name, _ := strings.Cut(c.PoolID, "_")
+	p := &Pool{
+		cfg: c, name: name,
+		users: map[string]*user{}, groups: map[string]*group{},
+		signIns: map[string]*signIn{}, refresh: map[tokenHash]string{},
+		challenges: map[string]*challenge{}, lockouts: map[string]*lockout{},
+		calls: map[string]int{}, buckets: map[string]*rate.Limiter{},
+		pruneAt: 1024,
+	}
+	p.ops = p.operations()
+	p.secret = p.random(32)
+	if err := p.load(); err != nil {
+		return nil, fmt.Errorf("cognito: reading the state file: %w", err)
+	}
+	if c.BaseURL != "" {
+		if err := p.SetBaseURL(c.BaseURL); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// SetBaseURL says where the pool listens, as scheme and host. Tokens name it
+// in iss from then on.
+func (p *Pool) SetBaseURL(base string) error {
+	u, err := url.Parse(base)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("cognito: base URL %q is not scheme://host", base)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.baseURL = u.Scheme + "://" + u.Host
+	return nil
+}
+
+// Issuer is the iss of the pool's tokens: the base URL and the pool id. Before
+// a base URL is known it is the one that AWS would use.
+func (p *Pool) Issuer() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.issuer()
+}
+
+func (p *Pool) issuer() string {
+	if p.baseURL == "" {
+		return "https://cognito-idp." + p.cfg.Region + ".amazonaws.com/" + p.cfg.PoolID
+	}
+	return p.baseURL + "/" + p.cfg.PoolID
+}
+
+// Calls gives how often each operation was asked for since New, refused and
+// throttled calls included; userInfo and jwks.json count under those names.
+func (p *Pool) Calls() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.calls)
+}
+
+func (p *Pool) count(operation string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls[operation]++
+}
+
+// random reads n bytes. A source of randomness that fails leaves nothing
+// sensible to do, so it panics, as crypto/rand does.
+func (p *Pool) random(n int) []byte {
+	b := make([]byte, n)
+	p.randMu.Lock()
+	defer p.randMu.Unlock()
+	if _, err := io.ReadFull(p.cfg.Rand, b); err != nil {
+		panic("cognito: the source of randomness failed: " + err.Error())
+	}
+	return b
+}
+
+// uuid gives a random (version 4) UUID.
+func (p *Pool) uuid() string { return formatUUID(p.random(16)) }
+
+func formatUUID(b []byte) string {
+	b = bytes.Clone(b[:16])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
+// simulate gives bytes that are the same for one purpose and name, and mean
+// nothing to whoever lacks the pool's secret.
+func (p *Pool) simulate(purpose, name string) []byte {
+	m := hmac.New(sha256.New, p.secret)
+	m.Write([]byte(purpose + "\x00" + name))
+	return m.Sum(nil)
+}

@@ -1,0 +1,221 @@
+package cognito
+
+import (
+	"time"
+)
+
+// The calls that a person makes for themselves, with an access token, a
+// refresh token or a challenge's Session.
+
+type attribute struct{ Name, Value string }
+
+// attributes gives an account's attributes, sub first.
+func (u *user) attributes() []attribute {
+	list := []attribute{{"sub", u.Sub}}
+	for _, name := range sortedKeys(u.Attributes) {
+		list = append(list, attribute{name, u.Attributes[name]})
+	}
+	return list
+}
+
+// mfa gives UserMFASettingList and PreferredMfaSetting.
+func (u *user) mfa() (list []string, preferred string) {
+	if u.TOTPSecret == "" || !u.TOTPOn {
+		return nil, ""
+	}
+	return []string{softwareTokenMFA}, softwareTokenMFA
+}
+
+type accessTokenInput struct{ AccessToken string }
+
+func (p *Pool) getUser(now time.Time, in *accessTokenInput) (any, error) {
+	if claims, err := p.readAccess(in.AccessToken); err == nil {
+		if err := p.admit(now, quotaPersonRead, claims.Sub); err != nil {
+			return nil, err
+		}
+	}
+	var out struct {
+		Username            string
+		UserAttributes      []attribute
+		UserMFASettingList  []string `json:",omitempty"`
+		PreferredMfaSetting string   `json:",omitempty"`
+	}
+	err := p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
+		out.Username, out.UserAttributes = u.Username, u.attributes()
+		out.UserMFASettingList, out.PreferredMfaSetting = u.mfa()
+		return nil
+	})
+	return out, err
+}
+
+// globalSignOut ends all of a person's families of tokens.
+func (p *Pool) globalSignOut(now time.Time, in *accessTokenInput) (any, error) {
+	return nil, p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
+		p.revokeAll(u)
+		return nil
+	})
+}
+
+type getTokensInput struct{ RefreshToken, ClientId string }
+
+func (p *Pool) getTokensFromRefreshToken(now time.Time, in *getTokensInput) (any, error) {
+	if err := p.checkClient(in.ClientId); err != nil {
+		return nil, err
+	}
+	if in.RefreshToken == "" {
+		return nil, missing("refreshToken")
+	}
+	return p.refreshTokens(now, in.RefreshToken)
+}
+
+type revokeTokenInput struct{ Token, ClientId string }
+
+// revokeToken ends the family of a refresh token.
+//
+// SPEC: API RevokeToken lists UnsupportedTokenTypeException for what is no
+// refresh token; RFC 7009 §2.2: an unknown one is answered like success.
+func (p *Pool) revokeToken(_ time.Time, in *revokeTokenInput) (any, error) {
+	if err := p.checkClient(in.ClientId); err != nil {
+		return nil, err
+	}
+	if in.Token == "" {
+		return nil, missing("token")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, s, _ := p.findRefresh(in.Token)
+	if s == nil {
+		if _, err := p.readAccess(in.Token); err == nil {
+			return nil, &Error{Code: "UnsupportedTokenTypeException", Message: "Unsupported token type"}
+		}
+		return nil, nil
+	}
+	p.revoke(s)
+	return nil, nil
+}
+
+type changePasswordInput struct{ AccessToken, PreviousPassword, ProposedPassword string }
+
+func (p *Pool) changePassword(now time.Time, in *changePasswordInput) (any, error) {
+	if in.ProposedPassword == "" {
+		return nil, missing("proposedPassword")
+	}
+	return nil, p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
+		if err := p.locked(now, factorPassword, u.Username); err != nil {
+			return &Error{Code: "LimitExceededException", Message: "Attempt limit exceeded, please try after some time."}
+		}
+		if !u.knows(p.name, in.PreviousPassword) {
+			p.failed(now, factorPassword, u.Username)
+			return wrongPassword()
+		}
+		return p.setPassword(now, u, in.ProposedPassword, false)
+	})
+}
+
+type softwareTokenInput struct{ AccessToken, Session, UserCode string }
+
+// withTOTPOwner runs f for the person of an MFA_SETUP session, whose challenge
+// it then gets too, or of an access token.
+func (p *Pool) withTOTPOwner(now time.Time, in *softwareTokenInput, f func(*user, *challenge) error) error {
+	if p.cfg.MFA == MFAOff {
+		// SPEC: user-pool-settings-mfa-totp, in these words.
+		return &Error{Code: "SoftwareTokenMFANotFoundException",
+			Message: "Software Token MFA has not been enabled by the userPool"}
+	}
+	if in.AccessToken != "" && in.Session != "" {
+		return invalidParameter("Only one of AccessToken and Session can be given")
+	}
+	if in.Session == "" {
+		return p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error { return f(u, nil) })
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, err := p.peek(now, in.Session, mfaSetup)
+	if err != nil {
+		return err
+	}
+	u := p.users[c.username]
+	if u == nil || u.Sub != c.sub || u.Disabled {
+		return notAuthorized("Invalid session for the user.")
+	}
+	return f(u, c)
+}
+
+// associateSoftwareToken hands out a new secret, which counts once a code of
+// it was shown.
+func (p *Pool) associateSoftwareToken(now time.Time, in *softwareTokenInput) (any, error) {
+	var out struct {
+		SecretCode string
+		Session    string `json:",omitempty"`
+	}
+	err := p.withTOTPOwner(now, in, func(u *user, c *challenge) error {
+		u.pendingTOTP = encodeTOTPSecret(p.random(totpSecretBytes))
+		out.SecretCode = u.pendingTOTP
+		if c != nil {
+			out.Session = p.renew(now, c)
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (p *Pool) verifySoftwareToken(now time.Time, in *softwareTokenInput) (any, error) {
+	if in.UserCode == "" {
+		return nil, missing("userCode")
+	}
+	out := struct {
+		Status  string
+		Session string `json:",omitempty"`
+	}{Status: "SUCCESS"}
+	err := p.withTOTPOwner(now, in, func(u *user, c *challenge) error {
+		if u.pendingTOTP == "" {
+			return &Error{Code: "SoftwareTokenMFANotFoundException", Message: "Software Token MFA does not exist for the user."}
+		}
+		if err := p.locked(now, factorCode, u.Username); err != nil {
+			return err
+		}
+		verdict, step := checkCode(u.pendingTOTP, in.UserCode, now, 0)
+		if verdict != codeGood {
+			p.failed(now, factorCode, u.Username)
+			if c != nil {
+				p.miss(c)
+			}
+			return &Error{Code: "EnableSoftwareTokenMFAException", Message: "Code mismatch"}
+		}
+		u.TOTPSecret, u.TOTPLast, u.pendingTOTP = u.pendingTOTP, step, ""
+		p.touch(now, u)
+		if c != nil {
+			u.TOTPOn, c.proven = true, true
+			out.Session = p.renew(now, c)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// renew moves a challenge to a new Session and spends the one it had. It needs
+// p.mu.
+func (p *Pool) renew(now time.Time, c *challenge) string {
+	next := *c
+	c.spent = true
+	return p.put(now, &next)
+}
+
+type setMFAPreferenceInput struct {
+	AccessToken              string
+	SoftwareTokenMfaSettings *struct{ Enabled, PreferredMfa bool }
+}
+
+func (p *Pool) setUserMFAPreference(now time.Time, in *setMFAPreferenceInput) (any, error) {
+	return nil, p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
+		if in.SoftwareTokenMfaSettings == nil {
+			return nil
+		}
+		if in.SoftwareTokenMfaSettings.Enabled && u.TOTPSecret == "" {
+			return invalidParameter("User has not verified software token mfa")
+		}
+		u.TOTPOn = in.SoftwareTokenMfaSettings.Enabled
+		p.touch(now, u)
+		return nil
+	})
+}

@@ -1,0 +1,68 @@
+package cognito
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	totpStep        = 30 // seconds
+	totpSecretBytes = 32
+)
+
+// totpVerdict says what became of a code.
+type totpVerdict int
+
+const (
+	codeWrong totpVerdict = iota
+	codeUsed              // right, but its step or a later one has been used
+	codeGood
+)
+
+// checkCode looks for a code in the steps around now.
+//
+// SPEC: user-pool-settings-mfa-totp: SHA-1 only, and "TOTP tokens that are
+// within 30 seconds before or after the attempt". RFC 6238 §5.2: a code
+// counts once; last is the latest step that was used.
+func checkCode(secret, code string, now time.Time, last int64) (totpVerdict, int64) {
+	key, err := decodeTOTPSecret(secret)
+	if err != nil {
+		return codeWrong, last
+	}
+	verdict, used := codeWrong, last
+	current := now.Unix() / totpStep
+	for step := current - 1; step <= current+1; step++ {
+		if subtle.ConstantTimeCompare([]byte(totpCode(key, step)), []byte(code)) != 1 {
+			continue
+		}
+		if step > last {
+			return codeGood, step
+		}
+		verdict = codeUsed
+	}
+	return verdict, used
+}
+
+// totpCode is RFC 4226's truncation over RFC 6238's counter, six digits.
+func totpCode(key []byte, step int64) string {
+	m := hmac.New(sha1.New, key)
+	m.Write(binary.BigEndian.AppendUint64(nil, uint64(step)))
+	sum := m.Sum(nil)
+	at := sum[len(sum)-1] & 0x0f
+	n := binary.BigEndian.Uint32(sum[at:at+4]) & 0x7fffffff
+	return fmt.Sprintf("%06d", n%1_000_000)
+}
+
+func decodeTOTPSecret(secret string) ([]byte, error) {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(secret, "="))
+}
+
+func encodeTOTPSecret(key []byte) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
+}

@@ -1,0 +1,259 @@
+package cognito
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	statusConfirmed   = "CONFIRMED"
+	statusForceChange = "FORCE_CHANGE_PASSWORD"
+
+	// SPEC: API PasswordPolicyType, TemporaryPasswordValidityDays: 7 unless set.
+	temporaryPasswordLife = 7 * 24 * time.Hour
+	maxGroupsPerUser      = 100 // SPEC: quotas, "Groups per user"
+	minPasswordLength     = 8
+)
+
+// User is a person for AddUser.
+type User struct {
+	Username   string
+	Email      string // taken as verified; may then be typed in place of the username
+	Groups     []string
+	Password   string
+	Temporary  bool   // the password must be changed at the first sign-in
+	TOTPSecret string // base32; "" leaves the person without a second factor
+}
+
+// String keeps the secrets of a User out of every log.
+func (u User) String() string       { return "user " + u.Username }
+func (u User) GoString() string     { return u.String() }
+func (u User) LogValue() slog.Value { return slog.StringValue(u.String()) }
+func (u User) attributes() [][2]string {
+	if u.Email == "" {
+		return nil
+	}
+	return [][2]string{{"email", u.Email}, {"email_verified", "true"}}
+}
+
+// user is an account. Passwords are kept as SRP verifiers only.
+type user struct {
+	Username   string            `json:"username"`
+	Sub        string            `json:"sub"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Groups     []string          `json:"groups,omitempty"` // sorted
+	Salt       []byte            `json:"salt"`
+	Verifier   []byte            `json:"verifier"`
+	Status     string            `json:"status"`
+	Disabled   bool              `json:"disabled,omitempty"`
+	PasswordAt time.Time         `json:"password_at"` // when a temporary password was set
+	TOTPSecret string            `json:"totp_secret,omitempty"`
+	TOTPOn     bool              `json:"totp_on,omitempty"`   // the person's MFA preference
+	TOTPLast   int64             `json:"totp_last,omitempty"` // latest step used
+	Created    time.Time         `json:"created"`
+	Modified   time.Time         `json:"modified"`
+
+	pendingTOTP string // AssociateSoftwareToken's secret until a code proves it
+}
+
+// AddUser makes an account, and the groups it names, and gives its sub. A
+// name that exists is refused with UsernameExistsException.
+func (p *Pool) AddUser(u User) (sub string, err error) {
+	if u.TOTPSecret != "" {
+		if _, err := decodeTOTPSecret(u.TOTPSecret); err != nil {
+			return "", fmt.Errorf("cognito: the TOTP secret of %q is not base32", u.Username)
+		}
+	}
+	now := p.cfg.Now()
+	p.mu.Lock()
+	made, err := p.createUser(now, u.Username, u.Password, u.Temporary, u.attributes())
+	if err != nil {
+		p.mu.Unlock()
+		return "", err
+	}
+	for _, g := range u.Groups {
+		if p.groups[g] == nil {
+			p.groups[g] = &group{Name: g, Created: now, Modified: now}
+		}
+		made.join(g)
+	}
+	made.TOTPSecret, made.TOTPOn = u.TOTPSecret, u.TOTPSecret != ""
+	p.mu.Unlock()
+	return made.Sub, p.save()
+}
+
+// HasUser says whether an account of that username exists, which after a
+// restart on a state file it may.
+func (p *Pool) HasUser(username string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.users[username] != nil
+}
+
+// createUser needs p.mu.
+func (p *Pool) createUser(now time.Time, username, password string, temporary bool, attributes [][2]string) (*user, error) {
+	if !validName(username) {
+		return nil, invalidParameter("1 validation error detected: Value at 'username' failed to satisfy constraint: " +
+			"Member must satisfy regular expression pattern: [\\p{L}\\p{M}\\p{S}\\p{N}\\p{P}]+")
+	}
+	if p.users[username] != nil || p.bySub(username) != nil {
+		return nil, &Error{Code: "UsernameExistsException", Message: "User account already exists"}
+	}
+	u := &user{Username: username, Sub: p.uuid(), Attributes: map[string]string{}, Created: now}
+	for _, a := range attributes {
+		if a[0] == "sub" || a[0] == "" || len(a[1]) > 2048 {
+			return nil, invalidParameter("Attribute is not writable: " + a[0])
+		}
+		u.Attributes[a[0]] = a[1]
+	}
+	if err := p.setPassword(now, u, password, temporary); err != nil {
+		return nil, err
+	}
+	p.users[username] = u
+	return u, nil
+}
+
+// setPassword needs p.mu.
+func (p *Pool) setPassword(now time.Time, u *user, password string, temporary bool) error {
+	if err := checkPassword(password); err != nil {
+		return err
+	}
+	salt := new(big.Int).SetBytes(p.random(srpSaltBytes))
+	u.Salt = salt.Bytes()
+	u.Verifier = srpVerifier(p.name, u.Username, password, salt).Bytes()
+	u.Status, u.PasswordAt = statusConfirmed, now
+	if temporary {
+		u.Status = statusForceChange
+	}
+	p.touch(now, u)
+	return nil
+}
+
+// knows says whether password is the account's.
+func (u *user) knows(pool, password string) bool {
+	v := srpVerifier(pool, u.Username, password, new(big.Int).SetBytes(u.Salt))
+	return subtle.ConstantTimeCompare(v.Bytes(), u.Verifier) == 1
+}
+
+// touch notes a change of an account; it needs p.mu.
+func (p *Pool) touch(now time.Time, u *user) {
+	u.Modified = now
+	p.changed++
+}
+
+// signInUser finds who may sign in as name: a username, or an e-mail address
+// that is verified. It needs p.mu.
+//
+// SPEC: user-pool-settings-attributes, alias attributes. A sub does not sign
+// anyone in.
+func (p *Pool) signInUser(name string) *user {
+	if u := p.users[name]; u != nil || !strings.Contains(name, "@") {
+		return u
+	}
+	for _, u := range p.users {
+		if u.Attributes["email_verified"] == "true" && strings.EqualFold(u.Attributes["email"], name) {
+			return u
+		}
+	}
+	return nil
+}
+
+// adminUser finds the account of an owner's call: by username, alias or sub.
+// It needs p.mu.
+func (p *Pool) adminUser(name string) (*user, error) {
+	if name == "" {
+		return nil, missing("username")
+	}
+	if u := p.signInUser(name); u != nil {
+		return u, nil
+	}
+	if u := p.bySub(name); u != nil {
+		return u, nil
+	}
+	return nil, userNotFound()
+}
+
+// bySub needs p.mu.
+func (p *Pool) bySub(sub string) *user {
+	for _, u := range p.users {
+		if u.Sub == sub {
+			return u
+		}
+	}
+	return nil
+}
+
+func (u *user) join(group string) {
+	if at, found := slices.BinarySearch(u.Groups, group); !found {
+		u.Groups = slices.Insert(u.Groups, at, group)
+	}
+}
+
+func (u *user) leave(group string) {
+	if at, found := slices.BinarySearch(u.Groups, group); found {
+		u.Groups = slices.Delete(u.Groups, at, at+1)
+	}
+}
+
+// checkPassword is the pool's policy: at least 8 characters with upper case,
+// lower case, a digit and a symbol, as a pool has it unless told otherwise.
+func checkPassword(password string) error {
+	refuse := func(why string) error {
+		return &Error{Code: "InvalidPasswordException", Message: "Password did not conform with policy: " + why}
+	}
+	if utf8.RuneCountInString(password) < minPasswordLength {
+		return refuse("Password not long enough")
+	}
+	if len(password) > 256 || !utf8.ValidString(password) {
+		return refuse("Password too long")
+	}
+	var lower, upper, digit, symbol bool
+	for _, c := range password {
+		switch {
+		case c >= 'a' && c <= 'z':
+			lower = true
+		case c >= 'A' && c <= 'Z':
+			upper = true
+		case c >= '0' && c <= '9':
+			digit = true
+		// SPEC: user-pool-settings-policies lists the symbols; a space counts
+		// only inside.
+		case strings.ContainsRune("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-", c):
+			symbol = true
+		}
+	}
+	switch {
+	case strings.TrimSpace(password) != password:
+		return refuse("Password must not begin or end with a space")
+	case !upper:
+		return refuse("Password must have uppercase characters")
+	case !lower:
+		return refuse("Password must have lowercase characters")
+	case !digit:
+		return refuse("Password must have numeric characters")
+	case !symbol:
+		return refuse("Password must have symbol characters")
+	}
+	return nil
+}
+
+// validName holds usernames and group names to 1..128 letters, marks, symbols,
+// numbers and punctuation.
+func validName(s string) bool {
+	if s == "" || utf8.RuneCountInString(s) > 128 || !utf8.ValidString(s) {
+		return false
+	}
+	for _, c := range s {
+		if !unicode.In(c, unicode.L, unicode.M, unicode.S, unicode.N, unicode.P) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,230 @@
+package cognito
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	// Member names match exactly and may come only once, as AWS reads them.
+	strictjson "github.com/go-jose/go-jose/v4/json"
+)
+
+const (
+	targetPrefix = "AWSCognitoIdentityProviderService."
+	contentType  = "application/x-amz-json-1.1"
+	maxBody      = 256 << 10 // bytes
+)
+
+// operation is one call of the API.
+type operation struct {
+	quota  quota
+	signed bool // an owner's call
+	run    func(now time.Time, body []byte) (any, error)
+}
+
+// decoded gives an operation its input.
+func decoded[In any](f func(time.Time, *In) (any, error)) func(time.Time, []byte) (any, error) {
+	return func(now time.Time, body []byte) (any, error) {
+		in := new(In)
+		if err := strictjson.Unmarshal(body, in); err != nil {
+			return nil, &Error{Code: "SerializationException", Message: "The request is not the JSON of this operation"}
+		}
+		return f(now, in)
+	}
+}
+
+func (p *Pool) operations() map[string]operation {
+	return map[string]operation{
+		"InitiateAuth":              {quotaSignIn, false, decoded(p.initiateAuth)},
+		"RespondToAuthChallenge":    {quotaChallenge, false, decoded(p.respond)},
+		"GetTokensFromRefreshToken": {quotaSignIn, false, decoded(p.getTokensFromRefreshToken)},
+		"RevokeToken":               {quotaToken, false, decoded(p.revokeToken)},
+		"GlobalSignOut":             {quotaUpdate, false, decoded(p.globalSignOut)},
+		"GetUser":                   {quotaRead, false, decoded(p.getUser)},
+		"ChangePassword":            {noQuota, false, decoded(p.changePassword)},
+		"AssociateSoftwareToken":    {noQuota, false, decoded(p.associateSoftwareToken)},
+		"VerifySoftwareToken":       {noQuota, false, decoded(p.verifySoftwareToken)},
+		"SetUserMFAPreference":      {noQuota, false, decoded(p.setUserMFAPreference)},
+
+		"AdminCreateUser":          {noQuota, true, decoded(p.adminCreateUser)},
+		"AdminDeleteUser":          {noQuota, true, decoded(p.adminDeleteUser)},
+		"AdminGetUser":             {quotaRead, true, decoded(p.adminGetUser)},
+		"AdminSetUserPassword":     {noQuota, true, decoded(p.adminSetUserPassword)},
+		"AdminDisableUser":         {quotaUpdate, true, decoded(p.adminDisableUser)},
+		"AdminEnableUser":          {quotaUpdate, true, decoded(p.adminEnableUser)},
+		"AdminUserGlobalSignOut":   {quotaUpdate, true, decoded(p.adminUserGlobalSignOut)},
+		"AdminListGroupsForUser":   {quotaResource, true, decoded(p.adminListGroupsForUser)},
+		"AdminAddUserToGroup":      {quotaUpdate, true, decoded(p.adminAddUserToGroup)},
+		"AdminRemoveUserFromGroup": {quotaUpdate, true, decoded(p.adminRemoveUserFromGroup)},
+		"CreateGroup":              {noQuota, true, decoded(p.createGroup)},
+		"ListGroups":               {noQuota, true, decoded(p.listGroups)},
+		"ListUsers":                {quotaList, true, decoded(p.listUsers)},
+		"ListUsersInGroup":         {quotaList, true, decoded(p.listUsersInGroup)},
+		"DescribeUserPool":         {noQuota, true, decoded(p.describeUserPool)},
+	}
+}
+
+// ServeHTTP answers the API at POST /, the pool's documents under its id, and
+// /oauth2/userInfo.
+func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Amzn-Requestid", p.uuid())
+	// A web page elsewhere must not reach a pool on this machine, neither by a
+	// name of its own that resolves to loopback nor from its own origin.
+	if !loopbackHost(r.Host) {
+		http.Error(w, "this pool answers to loopback names only", http.StatusMisdirectedRequest)
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
+		http.Error(w, "this pool answers no web page", http.StatusForbidden)
+		return
+	}
+	switch path := r.URL.Path; {
+	case path == "/" && r.Method == http.MethodPost:
+		p.serveAPI(w, r)
+	case path == "/oauth2/userInfo" && (r.Method == http.MethodGet || r.Method == http.MethodPost):
+		p.serveUserInfo(w, r)
+	case r.Method == http.MethodGet && path == "/"+p.cfg.PoolID+"/.well-known/jwks.json":
+		p.serveJWKS(w)
+	case r.Method == http.MethodGet && path == "/"+p.cfg.PoolID+"/.well-known/openid-configuration":
+		p.serveConfiguration(w)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// loopbackHost says whether a Host header names this machine by a loopback
+// address or as localhost.
+func loopbackHost(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	}
+	if strings.EqualFold(name, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.IsLoopback()
+}
+
+func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {
+	name, isTarget := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
+	op, known := p.ops[name]
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if !isTarget || !known || err != nil || media != contentType {
+		writeError(w, &Error{Code: "UnknownOperationException", Message: "Unknown operation"})
+		return
+	}
+	p.count(name)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		writeError(w, &Error{Code: "SerializationException", Message: "The request could not be read",
+			status: http.StatusRequestEntityTooLarge})
+		return
+	}
+	now := p.cfg.Now()
+	if op.signed {
+		if err := p.checkSignature(now, r, body); err != nil {
+			writeError(w, err)
+			return
+		}
+	}
+	if err := p.admit(now, op.quota, ""); err != nil {
+		writeError(w, err)
+		return
+	}
+	out, err := op.run(now, body)
+	if saveErr := p.save(); saveErr != nil {
+		err = saveErr // what is not kept is not answered for
+	}
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	if out == nil {
+		out = struct{}{}
+	}
+	writeJSON(w, http.StatusOK, contentType, out)
+}
+
+// writeError answers with an exception; a fault of the pool itself shows none
+// of its cause.
+func writeError(w http.ResponseWriter, err error) {
+	var refusal *Error
+	if !errors.As(err, &refusal) {
+		refusal = &Error{Code: "InternalErrorException", Message: "Internal error", status: http.StatusInternalServerError}
+	}
+	w.Header().Set("X-Amzn-Errortype", refusal.Code+":")
+	w.Header().Set("X-Amzn-Errormessage", refusal.Message)
+	writeJSON(w, refusal.httpStatus(), contentType, struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"`
+	}{refusal.Code, refusal.Message})
+}
+
+func writeJSON(w http.ResponseWriter, status int, media string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", media)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // whoever hung up needs no answer
+}
+
+func (p *Pool) serveJWKS(w http.ResponseWriter) {
+	p.count("jwks.json")
+	if err := p.Warm(); err != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	writeJSON(w, http.StatusOK, "application/json", p.jwks())
+}
+
+func (p *Pool) serveConfiguration(w http.ResponseWriter) {
+	issuer := p.Issuer()
+	base := strings.TrimSuffix(issuer, "/"+p.cfg.PoolID)
+	writeJSON(w, http.StatusOK, "application/json", map[string]any{
+		"issuer":                                issuer,
+		"jwks_uri":                              issuer + "/.well-known/jwks.json",
+		"userinfo_endpoint":                     base + "/oauth2/userInfo",
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"subject_types_supported":               []string{"public"},
+		"scopes_supported":                      []string{"openid", "email", "profile"},
+		"response_types_supported":              []string{"code"},
+	})
+}
+
+// serveUserInfo answers for an access token with the openid scope.
+//
+// SPEC: userinfo-endpoint: email_verified is a string, and one sentence
+// covers every dead token.
+func (p *Pool) serveUserInfo(w http.ResponseWriter, r *http.Request) {
+	p.count("userInfo")
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	now := p.cfg.Now()
+	out := map[string]string{}
+	err := p.withUser(now, token, "openid", func(u *user) error {
+		out["sub"], out["username"] = u.Sub, u.Username
+		for _, name := range []string{"email", "email_verified"} {
+			if v, ok := u.Attributes[name]; ok {
+				out[name] = v
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		const why = "Access token is expired, disabled, or deleted, or the user has globally signed out."
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+why+`"`)
+		writeJSON(w, http.StatusUnauthorized, "application/json",
+			map[string]string{"error": "invalid_token", "error_description": why})
+		return
+	}
+	writeJSON(w, http.StatusOK, "application/json", out)
+}
