@@ -1,0 +1,271 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakePool is a user pool that changes its mind when told.
+type fakePool struct {
+	mu     sync.Mutex
+	dead   map[string]bool // by session
+	groups map[string][]string
+	down   bool
+	slow   time.Duration
+
+	alive, lists atomic.Int64
+}
+
+func newFakePool() *fakePool {
+	return &fakePool{dead: map[string]bool{}, groups: map[string][]string{}}
+}
+
+func (p *fakePool) Alive(_ context.Context, c Claims) (Profile, error) {
+	p.alive.Add(1)
+	p.mu.Lock()
+	slow, down, dead := p.slow, p.down, p.dead[c.Session]
+	p.mu.Unlock()
+	time.Sleep(slow)
+	switch {
+	case down:
+		return Profile{}, ErrUnavailable
+	case dead:
+		return Profile{}, ErrRevoked
+	}
+	return Profile{Sub: c.Sub}, nil
+}
+
+func (p *fakePool) Groups(_ context.Context, username string) ([]string, error) {
+	p.lists.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down {
+		return nil, ErrUnavailable
+	}
+	return p.groups[username], nil
+}
+
+func (p *fakePool) set(f func(p *fakePool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p)
+}
+
+func claimsOf(name string) Claims {
+	return Claims{Sub: "sub-" + name, Username: name, Session: "session-" + name}
+}
+
+func inBubble(t *testing.T, f func(t *testing.T, p *fakePool, d *Directory)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p := newFakePool()
+		d, err := NewDirectory(DirectoryConfig{Source: p, Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(t, p, d)
+	})
+}
+
+func TestReleasesFollowTheDirectoryWithinFiveSeconds(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		ctx := context.Background()
+		ada := claimsOf("ada")
+		p.set(func(p *fakePool) { p.groups["ada"] = []string{"finance-team"} })
+		s, err := d.ForRelease(ctx, ada)
+		if err != nil || len(s.Groups) != 1 {
+			t.Fatalf("%v %v", s, err)
+		}
+		p.set(func(p *fakePool) { p.groups["ada"], p.dead[ada.Session] = nil, true })
+		time.Sleep(4900 * time.Millisecond)
+		if _, err := d.ForRelease(ctx, ada); err != nil {
+			t.Errorf("within the age the answer serves: %v", err)
+		}
+		time.Sleep(200 * time.Millisecond)
+		if _, err := d.ForRelease(ctx, ada); !errors.Is(err, ErrRevoked) {
+			t.Errorf("after 5 s: %v, want ErrRevoked", err)
+		}
+		if _, err := d.ForListing(ctx, ada); !errors.Is(err, ErrRevoked) {
+			t.Errorf("a listing after the session's end is known: %v, want ErrRevoked", err)
+		}
+	})
+}
+
+func TestAgeCountsFromTheQuestion(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		p.set(func(p *fakePool) { p.slow = 2 * time.Second })
+		before := time.Now()
+		s, err := d.ForRelease(context.Background(), claimsOf("ada"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.Asked.Equal(before) {
+			t.Errorf("asked %v after the question", s.Asked.Sub(before))
+		}
+	})
+}
+
+func TestOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		ctx := context.Background()
+		ada := claimsOf("ada")
+		if _, err := d.ForListing(ctx, ada); err != nil {
+			t.Fatal(err)
+		}
+		p.set(func(p *fakePool) { p.down = true })
+		time.Sleep(10 * time.Second)
+		if _, err := d.ForRelease(ctx, ada); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("a release during an outage: %v, want ErrUnavailable", err)
+		}
+		time.Sleep(45 * time.Second)
+		if _, err := d.ForListing(ctx, ada); err != nil {
+			t.Errorf("a listing 55 s into an outage: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		if _, err := d.ForListing(ctx, ada); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("a listing 65 s into an outage: %v, want ErrUnavailable", err)
+		}
+	})
+}
+
+func TestOneQuestionForMany(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		p.set(func(p *fakePool) { p.slow = time.Second })
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				if _, err := d.ForRelease(context.Background(), claimsOf("ada")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := p.alive.Load(); n != 1 {
+			t.Errorf("%d questions for 100 requests at once", n)
+		}
+	})
+}
+
+func TestQuestionsStayWithinTheBudget(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		const people, seconds = 500, 60
+		var wg sync.WaitGroup
+		var failed atomic.Int64
+		for i := range people {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 20 * time.Millisecond)
+				for range seconds {
+					if _, err := d.ForRelease(context.Background(), claimsOf(fmt.Sprint(i))); err != nil {
+						failed.Add(1)
+					}
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		wg.Wait()
+		if n := p.lists.Load(); n > 25*(seconds+12)+25 {
+			t.Errorf("%d group questions in %d s, over the budget of 25/s", n, seconds+12)
+		}
+		if d.InForce() < 15*time.Second {
+			t.Errorf("with %d people active the age in force is %v; it must be honest", people, d.InForce())
+		}
+		t.Logf("groups=%d alive=%d failed=%d in force=%v", p.lists.Load(), p.alive.Load(), failed.Load(), d.InForce())
+	})
+}
+
+func TestAnswersAreNotMixedUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		p.set(func(p *fakePool) { p.groups["ada"], p.groups["alan"] = []string{"a"}, []string{"b"} })
+		ctx := context.Background()
+		for range 5000 {
+			ada, err1 := d.ForRelease(ctx, claimsOf("ada"))
+			alan, err2 := d.ForRelease(ctx, claimsOf("alan"))
+			if err1 != nil || err2 != nil || ada.Groups[0] != "a" || alan.Groups[0] != "b" {
+				t.Fatalf("%v %v %v %v", ada, alan, err1, err2)
+			}
+		}
+		// Another person under a live session's name is another session.
+		stolen := claimsOf("ada")
+		stolen.Sub = "sub-alan"
+		p.set(func(p *fakePool) { p.dead[stolen.Session] = true })
+		if _, err := d.ForRelease(ctx, stolen); !errors.Is(err, ErrRevoked) {
+			t.Errorf("a session's answer served another sub: %v", err)
+		}
+	})
+}
+
+type wrongPerson struct{ fakePool }
+
+func (w *wrongPerson) Alive(context.Context, Claims) (Profile, error) {
+	return Profile{Sub: "somebody else"}, nil
+}
+
+func TestTheAnswerMustNameTheTokensPerson(t *testing.T) {
+	d, err := NewDirectory(DirectoryConfig{Source: &wrongPerson{}, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ForRelease(context.Background(), claimsOf("ada")); !errors.Is(err, ErrRevoked) {
+		t.Errorf("%v, want ErrRevoked", err)
+	}
+}
+
+func TestAtMostEightSessionsAPerson(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		for i := range 20 {
+			c := claimsOf("ada")
+			c.Session = fmt.Sprint(i)
+			if _, err := d.ForRelease(context.Background(), c); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if n := len(d.people["sub-ada"].sessions); n != maxSessions {
+			t.Errorf("%d sessions are kept", n)
+		}
+	})
+}
+
+// A machine that slept has a monotonic clock that did not move; one whose
+// clock was set back has a wall clock that did not. The older age wins.
+func TestAgeBySlowerClock(t *testing.T) {
+	now := time.Now()
+	if got := age(now.Round(0).Add(time.Hour), now); got < 59*time.Minute {
+		t.Errorf("asleep for an hour: %v", got)
+	}
+	if got := age(now, now.Add(-time.Hour)); got < 59*time.Minute {
+		t.Errorf("%v", got)
+	}
+	if got := age(now, time.Time{}); got < 1000*time.Hour {
+		t.Errorf("never asked: %v", got)
+	}
+}
+
+func TestIssuer(t *testing.T) {
+	for want, p := range map[string]Pool{
+		"https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab9":        {Region: "eu-west-1", ID: "eu-west-1_Ab9"},
+		"https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab9": {Region: "eu-west-1", ID: "eu-west-1_Ab9", AlternateIssuer: true},
+		"http://127.0.0.1:80/eu-west-1_Ab9":                                {Region: "eu-west-1", ID: "eu-west-1_Ab9", LoopbackIssuer: "http://127.0.0.1:80/eu-west-1_Ab9"},
+	} {
+		if got, err := p.Issuer(); err != nil || got != want {
+			t.Errorf("%v: %q %v", p, got, err)
+		}
+	}
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	t.Setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "http://127.0.0.1:1")
+	for _, p := range []Pool{
+		{Region: "evil.example.com/", ID: "eu-west-1_Ab9"}, {Region: "eu-west-1", ID: "us-east-1_Ab9"}, {Region: "eu-west-1", ID: "eu-west-1_Ab9/../x"},
+		{Region: "eu-west-1", ID: "eu-west-1_Ab9", LoopbackIssuer: "http://10.0.0.1:80/eu-west-1_Ab9"},
+		{Region: "eu-west-1", ID: "eu-west-1_Ab9", LoopbackIssuer: "https://evil.example.com/eu-west-1_Ab9"}, {},
+	} {
+		if got, err := p.Issuer(); err == nil {
+			t.Errorf("%v became %q", p, got)
+		}
+	}
+}

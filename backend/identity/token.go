@@ -1,0 +1,239 @@
+package identity
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	josejson "github.com/go-jose/go-jose/v4/json"
+)
+
+const (
+	maxToken = 8 << 10 // bytes
+	leeway   = 30 * time.Second
+	maxLife  = 24 * time.Hour // Cognito's longest access token
+)
+
+// Scopes by which the directory is asked.
+const (
+	scopeSelf   = "aws.cognito.signin.user.admin" // GetUser
+	scopeOpenID = "openid"                        // userInfo
+)
+
+// VerifierConfig names all that a token must match.
+type VerifierConfig struct {
+	Issuer    string   // exactly one of the pool's two forms
+	ClientIDs []string // app clients whose tokens are taken
+	Audience  string   // the API's origin; checked when a token carries aud
+	Keys      *KeySet
+	Now       func() time.Time
+}
+
+// Verifier checks access tokens offline. It caches no result: a signature
+// check costs 40 µs, and a cache would have to be keyed by what an attacker
+// chooses.
+type Verifier struct{ c VerifierConfig }
+
+// NewVerifier refuses a configuration with a part missing.
+func NewVerifier(c VerifierConfig) (*Verifier, error) {
+	if c.Issuer == "" || len(c.ClientIDs) == 0 || c.Keys == nil || c.Now == nil {
+		return nil, fmt.Errorf("verifier: issuer, client ids, keys and clock are all needed")
+	}
+	return &Verifier{c}, nil
+}
+
+var (
+	// SPEC: RFC 7515 §7.1, compact serialisation: three base64url parts, no padding.
+	tokenShape = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+	kidShape   = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{1,128}$`)
+	// Cognito warns against relying on a UUID's form for sub.
+	idShape   = regexp.MustCompile(`^[!-~]{1,128}$`)
+	nameShape = regexp.MustCompile(`^[\p{L}\p{M}\p{S}\p{N}\p{P}]{1,128}$`)
+	intShape  = regexp.MustCompile(`^[1-9][0-9]{0,15}$`)
+)
+
+// Verify checks an access token's form, signature and claims, in the order in
+// which they get dearer. Every failure is ErrToken, ErrExpired (all else is
+// right) or ErrUnavailable (its key could not be fetched).
+func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
+	if len(token) > maxToken || !tokenShape.MatchString(token) {
+		return Claims{}, fmt.Errorf("form: %w", ErrToken)
+	}
+	for part := range strings.SplitSeq(token, ".") {
+		// Strict refuses the other spellings of the last character.
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+			return Claims{}, fmt.Errorf("encoding: %w", ErrToken)
+		}
+	}
+	kid, err := headerKey(token)
+	if err != nil {
+		return Claims{}, err
+	}
+	key, err := v.c.Keys.Key(ctx, kid)
+	if err != nil {
+		return Claims{}, err
+	}
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		return Claims{}, fmt.Errorf("parsing: %w", ErrToken)
+	}
+	payload, err := jws.Verify(key)
+	if err != nil {
+		return Claims{}, fmt.Errorf("signature: %w", ErrToken)
+	}
+	claims, err := v.claims(payload)
+	if err != nil {
+		return Claims{}, err
+	}
+	claims.token = secret{&token}
+	return claims, nil
+}
+
+// headerKey takes the key id from a header that names RS256 and nothing that
+// changes how the token is to be read.
+func headerKey(token string) (string, error) {
+	encoded, _, _ := strings.Cut(token, ".")
+	raw, _ := base64.RawURLEncoding.DecodeString(encoded) // decoded once already
+	var header map[string]json.RawMessage
+	if err := unmarshalStrict(raw, &header); err != nil {
+		return "", fmt.Errorf("header: %w", ErrToken)
+	}
+	for name := range header {
+		switch name {
+		case "alg", "kid", "typ", "jwk", "jku", "x5u", "x5c", "x5t":
+			// Embedded keys are ignored: only the configured set counts.
+		default:
+			// SPEC: RFC 7515 §4.1.11: an extension that is not understood
+			// ("crit") must be refused; "cty" means a nested token.
+			return "", fmt.Errorf("header field: %w", ErrToken)
+		}
+	}
+	var alg, kid string
+	if json.Unmarshal(header["alg"], &alg) != nil || alg != string(jose.RS256) {
+		return "", fmt.Errorf("algorithm: %w", ErrToken)
+	}
+	if json.Unmarshal(header["kid"], &kid) != nil || !kidShape.MatchString(kid) {
+		return "", fmt.Errorf("key id: %w", ErrToken)
+	}
+	return kid, nil
+}
+
+// unmarshalStrict refuses duplicate names, which encoding/json would merge.
+func unmarshalStrict(raw []byte, into *map[string]json.RawMessage) error {
+	var fields map[string]josejson.RawMessage
+	if err := josejson.Unmarshal(raw, &fields); err != nil {
+		return err
+	}
+	if fields == nil {
+		return fmt.Errorf("not an object")
+	}
+	out := make(map[string]json.RawMessage, len(fields))
+	lower := make(map[string]bool, len(fields))
+	for name, value := range fields {
+		if l := strings.ToLower(name); lower[l] {
+			return fmt.Errorf("two spellings of one name")
+		} else {
+			lower[l] = true
+		}
+		out[name] = json.RawMessage(value)
+	}
+	*into = out
+	return nil
+}
+
+func (v *Verifier) claims(payload []byte) (Claims, error) {
+	var raw map[string]json.RawMessage
+	if err := unmarshalStrict(payload, &raw); err != nil {
+		return Claims{}, fmt.Errorf("claims: %w", ErrToken)
+	}
+	text := func(name string) string {
+		var s string
+		if json.Unmarshal(raw[name], &s) != nil {
+			return ""
+		}
+		return s
+	}
+	switch {
+	case text("iss") != v.c.Issuer:
+		return Claims{}, fmt.Errorf("issuer: %w", ErrToken)
+	case text("token_use") != "access":
+		return Claims{}, fmt.Errorf("token use: %w", ErrToken)
+	case !slices.Contains(v.c.ClientIDs, text("client_id")):
+		return Claims{}, fmt.Errorf("client: %w", ErrToken)
+	}
+	if aud, ok := raw["aud"]; ok {
+		var s string
+		if v.c.Audience == "" || json.Unmarshal(aud, &s) != nil || s != v.c.Audience {
+			return Claims{}, fmt.Errorf("audience: %w", ErrToken)
+		}
+	}
+	c := Claims{
+		Sub: text("sub"), Username: text("username"), ClientID: text("client_id"),
+		Session: text("origin_jti"), JTI: text("jti"), scopes: map[string]bool{},
+	}
+	for _, s := range strings.Fields(text("scope")) {
+		c.scopes[s] = true
+	}
+	for name, value := range map[string]string{"sub": c.Sub, "origin_jti": c.Session, "jti": c.JTI} {
+		if !idShape.MatchString(value) {
+			return Claims{}, fmt.Errorf("%s: %w", name, ErrToken)
+		}
+	}
+	// SPEC: Cognito API reference, UsernameType: letters, marks, symbols,
+	// numbers and punctuation of any script.
+	if !nameShape.MatchString(c.Username) {
+		return Claims{}, fmt.Errorf("username: %w", ErrToken)
+	}
+	if !c.scopes[scopeSelf] && !c.scopes[scopeOpenID] {
+		return Claims{}, fmt.Errorf("no scope by which the directory can be asked: %w", ErrToken)
+	}
+	return c, v.times(raw, &c)
+}
+
+// times checks iat, exp, nbf and auth_time. Expiry comes last, so that
+// ErrExpired means: nothing else is wrong.
+func (v *Verifier) times(raw map[string]json.RawMessage, c *Claims) error {
+	now := v.c.Now()
+	var ok bool
+	if c.Issued, ok = instant(raw["iat"]); !ok || c.Issued.After(now.Add(leeway)) {
+		return fmt.Errorf("issued at: %w", ErrToken)
+	}
+	if c.Expires, ok = instant(raw["exp"]); !ok || !c.Expires.After(c.Issued) || c.Expires.Sub(c.Issued) > maxLife+leeway {
+		return fmt.Errorf("expiry: %w", ErrToken)
+	}
+	if nbf, present := raw["nbf"]; present {
+		if t, ok := instant(nbf); !ok || t.After(now.Add(leeway)) {
+			return fmt.Errorf("not before: %w", ErrToken)
+		}
+	}
+	c.SignedIn = c.Issued
+	if at, present := raw["auth_time"]; present {
+		if c.SignedIn, ok = instant(at); !ok {
+			return fmt.Errorf("auth_time: %w", ErrToken)
+		}
+	}
+	if now.After(c.Expires.Add(leeway)) {
+		return ErrExpired
+	}
+	return nil
+}
+
+// instant reads a NumericDate, of which only whole seconds 1..2^53 are taken.
+// SPEC: RFC 7519 §2.
+func instant(raw json.RawMessage) (time.Time, bool) {
+	if !intShape.Match(raw) {
+		return time.Time{}, false
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil || n > 1<<53 {
+		return time.Time{}, false
+	}
+	return time.Unix(n, 0).UTC(), true
+}

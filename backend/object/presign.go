@@ -1,0 +1,179 @@
+package object
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go/encoding/httpbinding"
+
+	"usher/backend/audit"
+)
+
+// Bounds of a presigned URL's life.
+const (
+	DefaultLife = 60 * time.Second
+	MinLife     = 15 * time.Second
+	MaxLife     = 15 * time.Minute
+	credMargin  = 30 * time.Second // kept between a URL's end and its credential's
+	minLeft     = 5 * time.Second  // a URL with less left is not worth sending
+)
+
+// Why a URL was not signed.
+var (
+	ErrNoReceipt   = errors.New("there is no audit receipt for this URL")
+	ErrStale       = errors.New("the live check is too old to sign")
+	ErrCredentials = errors.New("the signing credential is not usable")
+)
+
+// SignedURL is a presigned GET of one object. It is a secret while it lives, so
+// it is behind a pointer, which fmt does not follow.
+type SignedURL struct {
+	url     *string
+	Life    time.Duration     // from now
+	Headers map[string]string // that the client must send as they are
+}
+
+// Reveal is the URL itself: for the answer to the person it was released to,
+// and for nothing else.
+func (u SignedURL) Reveal() string {
+	if u.url == nil {
+		return ""
+	}
+	return *u.url
+}
+
+// PresignerConfig says where objects are and who signs.
+type PresignerConfig struct {
+	Region      string
+	Endpoint    string // https://s3.<region>.amazonaws.com, or another S3's address
+	PathStyle   bool   // bucket in the path instead of the host name
+	Credentials aws.CredentialsProvider
+	Life        time.Duration // 0: DefaultLife; else MinLife..MaxLife
+	// CheckAge is how old a live check may be at signing; it follows the
+	// directory's age in force.
+	CheckAge func() time.Duration
+	Now      func() time.Time
+}
+
+// Presigner signs URLs. It takes audit receipts and nothing else, so that a URL
+// without a durable record cannot be written down in Go.
+type Presigner struct {
+	c      PresignerConfig
+	base   *url.URL
+	signer *v4.Signer
+}
+
+// NewPresigner refuses a missing part and a life out of bounds.
+func NewPresigner(c PresignerConfig) (*Presigner, error) {
+	if c.Region == "" || c.Credentials == nil || c.Now == nil || c.CheckAge == nil {
+		return nil, fmt.Errorf("presigner: region, credentials, check age and clock are needed")
+	}
+	if c.Life == 0 {
+		c.Life = DefaultLife
+	}
+	if c.Life < MinLife || c.Life > MaxLife {
+		return nil, fmt.Errorf("presigner: a URL's life must be %v to %v", MinLife, MaxLife)
+	}
+	base, err := url.Parse(c.Endpoint)
+	if err != nil || base.Host == "" || (base.Path != "" && base.Path != "/") || base.User != nil || base.RawQuery != "" {
+		return nil, fmt.Errorf("presigner: the S3 endpoint must be scheme://host[:port]")
+	}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) {
+		o.DisableURIPathEscaping = true // S3 signs the path as it is sent
+		// S3 answers with checksums only when x-amz-checksum-mode comes as a
+		// header; the signer would move it into the query.
+		o.DisableHeaderHoisting = true
+	})
+	return &Presigner{c, base, signer}, nil
+}
+
+// Sign presigns the object of a receipt. X-Amz-Date is the instant at which the
+// live check was asked, so that the URL ends that long after it, whatever
+// happened in between.
+func (p *Presigner) Sign(ctx context.Context, r audit.Receipt) (SignedURL, error) {
+	if !r.Valid() {
+		return SignedURL{}, ErrNoReceipt
+	}
+	now := p.c.Now()
+	since := max(now.Sub(r.CheckedAt()), now.Round(0).Sub(r.CheckedAt().Round(0)))
+	if since > p.c.CheckAge() || since < -time.Second {
+		return SignedURL{}, ErrStale
+	}
+	creds, err := p.c.Credentials.Retrieve(ctx)
+	if err != nil {
+		return SignedURL{}, fmt.Errorf("fetching the signing credential: %w", ErrCredentials)
+	}
+	life := p.c.Life
+	switch {
+	case creds.CanExpire:
+		// A URL dies with its credential; the client must not be told otherwise.
+		life = min(life, creds.Expires.Sub(r.CheckedAt())-credMargin)
+	case creds.SessionToken != "":
+		return SignedURL{}, fmt.Errorf("a session token without a known end: %w", ErrCredentials)
+	}
+	life = life.Truncate(time.Second)
+	if life-since < minLeft {
+		return SignedURL{}, fmt.Errorf("the credential ends too soon: %w", ErrCredentials)
+	}
+	return p.sign(ctx, r, creds, life, since)
+}
+
+func (p *Presigner) sign(ctx context.Context, r audit.Receipt, creds aws.Credentials, life, since time.Duration) (SignedURL, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base.String(), nil)
+	if err != nil {
+		return SignedURL{}, fmt.Errorf("building a URL: %w", err)
+	}
+	path := "/" + r.Key()
+	if p.c.PathStyle {
+		path = "/" + r.Bucket() + path
+	} else {
+		req.URL.Host = r.Bucket() + "." + p.base.Host
+		req.Host = req.URL.Host
+	}
+	req.URL.Path, req.URL.RawPath = path, httpbinding.EscapePath(path, false)
+	query := url.Values{
+		"X-Amz-Expires": {strconv.FormatInt(int64(life/time.Second), 10)},
+		// S3 ignores parameters that begin with x- and writes them to its access
+		// log: each line there joins to one audit event.
+		// SPEC: S3 user guide, "Amazon S3 server access log format", custom information.
+		"x-usher-event": {r.EventID()},
+	}
+	if v := r.Version(); v != "" {
+		query.Set("versionId", v)
+	}
+	req.URL.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	headers := map[string]string{}
+	if !r.Link() {
+		headers["x-amz-checksum-mode"] = "ENABLED"
+		if r.ETag() != "" {
+			headers["if-match"] = r.ETag()
+		}
+	}
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
+	signed, _, err := p.signer.PresignHTTP(ctx, creds, req, "UNSIGNED-PAYLOAD", "s3", p.c.Region, r.CheckedAt().UTC())
+	if err != nil {
+		return SignedURL{}, fmt.Errorf("signing a URL: %w", err)
+	}
+	return SignedURL{url: &signed, Life: life - since, Headers: headers}, nil
+}
+
+// hexToBase64 turns the 32 hex digits of an MD5 into base64.
+func hexToBase64(s string) (string, bool) {
+	sum, err := hex.DecodeString(s)
+	if err != nil || len(sum) != 16 {
+		return "", false
+	}
+	return base64.StdEncoding.EncodeToString(sum), true
+}
