@@ -1,0 +1,510 @@
+// Package browse is the file browser: the table of one folder, the tree of
+// folders, and the details of one file, side by side where there is room and
+// over each other where there is not.
+//
+// It keeps what was listed in one store that table and tree share, because
+// every listing is an event in the audit log: a folder is listed once when it
+// is entered, further pages only when they come near the window, and again
+// only when it is entered after a minute, when the person asks, or when their
+// access changed. Nothing polls.
+//
+// An answer carries the generation of the question. Leaving a folder cancels
+// its listing, and a late answer is dropped. No method does I/O; commands do,
+// with copies.
+//
+// Downloading, copying and opening other pages is asked of the root by
+// message; what is on the local disk is told by the root (Progress, Local).
+package browse
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/rows"
+)
+
+// Backend is what the browser asks of the server.
+type Backend interface {
+	List(context.Context, api.ListRequest) (api.ListResponse, error)
+	Stat(context.Context, api.StatRequest) (api.StatResponse, error)
+}
+
+// Deps is what a Pane needs. All but Local and Read must be set.
+type Deps struct {
+	Env     *pane.Env
+	Backend Backend
+	Server  string // host, for sentences
+	Now     func() time.Time
+	// Local says which files lie in the download folder already, in the
+	// order asked. It looks at the disk and is called from commands only.
+	Local func(ctx context.Context, files []Entry) []Local
+	// Read fetches the first n bytes of an object for reading on the screen.
+	Read func(ctx context.Context, e Entry, n int) ([]byte, error)
+	// Touched is true if there is a page for "who touched this file" that
+	// the person may open; else a sentence says why not.
+	Touched func() string
+}
+
+// Local is a file's state on this machine.
+type Local struct {
+	Here bool          // complete, and of the listed size
+	Path safetext.Text // where it lies or would lie
+}
+
+// Times: a listing younger than fresh is shown without asking again; a folder
+// that answers within grace replaces the one before without a flicker; the
+// details follow the cursor after settle.
+const (
+	fresh     = time.Minute
+	grace     = 150 * time.Millisecond
+	settle    = 120 * time.Millisecond
+	listLimit = 30 * time.Second
+	readBytes = 64_000
+)
+
+// part is what can have the keys.
+type part int
+
+const (
+	inTable part = iota
+	inTree
+	inDetails
+)
+
+// visit is a folder with the place in it.
+type visit struct {
+	spot   spot
+	cursor string // raw name of the row
+	top    int
+	want   string // a name to look for: with or without "/" at its end
+	quiet  bool   // do not remember it in the history
+}
+
+// Pane is the browser. See New.
+type Pane struct {
+	Deps
+	store map[spot]*listing
+	here  visit
+	asked *visit // entered, not yet shown
+
+	gen     uint64
+	cancel  context.CancelFunc
+	loading bool // a page is on its way
+	slow    bool // for longer than grace
+	stale   bool // what is shown could not be listed again
+	problem problem
+
+	back, ahead []visit
+	marks       map[spot]Entry // by bucket and whole key
+	marked      int64          // bytes of them
+
+	focus    part
+	table    *rows.List
+	view     []int32 // rows of the listing, as arranged
+	arr      arrangement
+	arrGen   uint64
+	sorting  bool // after s
+	field    textinput.Model
+	typing   use
+	filter   string
+	tree     tree
+	details  details
+	settled  uint64
+	local    map[spot]Local
+	progress map[spot]string // state of a transfer, by bucket and key
+	cols     columns
+	w, h     int
+	reader   *reader
+}
+
+// problem is why a folder could not be shown.
+type problem struct {
+	err  error
+	text string
+	at   time.Time
+}
+
+// use of the text field.
+type use int
+
+const (
+	notTyping use = iota
+	filtering
+	going
+)
+
+// New makes a browser that shows nothing yet; Start enters the first folder.
+func New(d Deps) (*Pane, error) {
+	switch {
+	case d.Env == nil:
+		return nil, errors.New("browse: no environment")
+	case d.Backend == nil:
+		return nil, errors.New("browse: no backend")
+	case d.Now == nil:
+		return nil, errors.New("browse: no clock")
+	}
+	p := &Pane{
+		Deps:     d,
+		store:    make(map[spot]*listing),
+		marks:    make(map[spot]Entry),
+		local:    make(map[spot]Local),
+		progress: make(map[spot]string),
+	}
+	p.field = textinput.New()
+	p.field.SetVirtualCursor(false)
+	p.field.Prompt = ""
+	p.table = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
+	p.table.Focus(true)
+	p.tree.init(p)
+	return p, nil
+}
+
+// Start enters the place a person named on the command line; the zero Place
+// is the list of shares.
+func (p *Pane) Start(at pane.Place) tea.Cmd { return p.goTo(at) }
+
+// goTo enters a place. A key that does not end in "/" may name a file or a
+// folder: its folder is listed, and the row tells.
+func (p *Pane) goTo(at pane.Place) tea.Cmd {
+	to := spot{bucket: at.Bucket.Raw(), prefix: at.Key.Raw()}
+	v := visit{spot: to}
+	if to.prefix != "" && to.prefix[len(to.prefix)-1] != '/' {
+		up, name := spot{bucket: to.bucket, prefix: to.prefix + "/"}.parent()
+		v = visit{spot: up, want: name[:len(name)-1]}
+	}
+	return p.enter(v)
+}
+
+// Place is the folder shown.
+func (p *Pane) Place() pane.Place {
+	return pane.Place{Bucket: safetext.New(p.here.spot.bucket), Key: safetext.New(p.here.spot.prefix)}
+}
+
+// enter goes to a folder: from the store if it was listed a moment ago, else
+// by listing it. What is shown stays until the answer, or until grace is over.
+func (p *Pane) enter(v visit) tea.Cmd {
+	p.keepPlace()
+	p.stop()
+	p.filter, p.typing, p.reader = "", notTyping, nil
+	p.asked = &v
+	gen := p.gen
+	if l, ok := p.store[v.spot]; ok && len(l.pages) > 0 && l.version == p.Env.Me.Version {
+		at, now := l.at, p.Now // the command decides: only it may read the clock
+		return func() tea.Msg { return known{gen: gen, old: now().Sub(at) >= fresh} }
+	}
+	return tea.Batch(p.list(v.spot, ""), after(grace, waited{gen}))
+}
+
+// stop cancels what is under way; answers to it will be dropped.
+func (p *Pane) stop() {
+	if p.cancel != nil {
+		p.cancel()
+		p.cancel = nil
+	}
+	p.gen++
+	p.loading, p.slow, p.asked = false, false, nil
+}
+
+// keepPlace remembers the row of the folder that is being left.
+func (p *Pane) keepPlace() {
+	if e, ok := p.at(p.table.Cursor()); ok {
+		p.here.cursor = e.Name.Raw()
+	}
+	p.here.top = p.table.Top()
+}
+
+// Messages to the pane from its own commands. Each carries the generation.
+type (
+	// Listed is a page of a folder.
+	listed struct {
+		gen     uint64
+		spot    spot
+		first   bool
+		page    *page
+		next    string
+		version string
+		at      time.Time
+		err     error
+	}
+	known struct {
+		gen uint64
+		old bool
+	}
+	waited  struct{ gen uint64 }
+	settles struct{ seq uint64 }
+	// arranged is a view that was too large to sort between two frames.
+	arranged struct {
+		gen  uint64
+		view []int32
+	}
+	localed struct {
+		gen   uint64
+		files []Entry
+		state []Local
+	}
+)
+
+// list asks for a page of a folder.
+func (p *Pane) list(at spot, cursor string) tea.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), listLimit)
+	if p.cancel != nil {
+		old := p.cancel
+		p.cancel = func() { old(); cancel() }
+	} else {
+		p.cancel = cancel
+	}
+	p.loading = true
+	gen, backend, now := p.gen, p.Backend, p.Now
+	req := api.ListRequest{Bucket: at.bucket, Prefix: at.prefix, Recursive: at.deep, Cursor: cursor, Limit: api.MaxList}
+	return func() tea.Msg {
+		r, err := backend.List(ctx, req)
+		m := listed{gen: gen, spot: at, first: cursor == "", at: now(), err: err}
+		if err == nil {
+			m.page, m.next, m.version = pack(r.Entries), r.Cursor, r.GrantsVersion
+		}
+		return m
+	}
+}
+
+func after(d time.Duration, m tea.Msg) tea.Cmd {
+	return tea.Tick(d, func(time.Time) tea.Msg { return m })
+}
+
+// Handle takes the pane's own messages and ignores all others.
+func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
+	switch m := msg.(type) {
+	case listed:
+		return p.listed(m)
+	case known:
+		if m.gen != p.gen || p.asked == nil {
+			return nil
+		}
+		cmd := p.show(*p.asked)
+		if m.old {
+			return tea.Batch(cmd, p.again())
+		}
+		return cmd
+	case waited:
+		if m.gen == p.gen {
+			p.slow = true
+			if p.asked != nil {
+				return p.show(*p.asked)
+			}
+			p.dirty()
+		}
+	case arranged:
+		if m.gen == p.arrGen {
+			p.setView(m.view)
+			return p.moved()
+		}
+	case settles:
+		if m.seq == p.settled {
+			p.details.show(p)
+		}
+	case localed:
+		for i, f := range m.files {
+			p.local[keyOf(f)] = m.state[i]
+		}
+		p.dirty()
+	case stated, contents:
+		return p.detailed(msg)
+	case pane.Restyled:
+		p.dirty()
+	case pane.Retry:
+		return p.again()
+	case pane.GoTo:
+		return p.goTo(m.Place)
+	case tea.PasteMsg:
+		if p.typing != notTyping {
+			p.field, _ = p.field.Update(m)
+			return p.typed()
+		}
+	}
+	return nil
+}
+
+// listed takes a page into the store and shows it.
+func (p *Pane) listed(m listed) tea.Cmd {
+	if m.gen != p.gen {
+		return nil
+	}
+	p.loading = false
+	if m.err != nil {
+		return p.failed(m)
+	}
+	p.problem, p.stale = problem{}, false
+	l := p.store[m.spot]
+	if m.first || l == nil {
+		if p.asked == nil && m.spot == p.here.spot {
+			p.keepPlace()
+			p.view = nil
+		}
+		l = &listing{spot: m.spot, at: m.at, version: m.version}
+		p.store[m.spot] = l
+	}
+	from := len(l.rows)
+	l.add(m.page, m.next)
+	p.tree.stale = true
+	var cmd tea.Cmd
+	if p.asked != nil {
+		cmd = p.show(*p.asked)
+	} else {
+		cmd = p.grown(from)
+	}
+	return tea.Batch(cmd, p.seek(), pane.Send(pane.Answered{}))
+}
+
+// show makes an entered folder the one on the screen.
+func (p *Pane) show(v visit) tea.Cmd {
+	if !v.quiet && p.here.spot != v.spot && (p.here != visit{}) {
+		p.back, p.ahead = append(p.back, p.here), nil
+		if len(p.back) > 100 {
+			p.back = p.back[1:]
+		}
+	}
+	v.quiet = false
+	p.here, p.asked, p.view = v, nil, nil
+	p.problem = problem{}
+	if p.store[v.spot] == nil {
+		p.store[v.spot] = &listing{spot: v.spot}
+	}
+	p.tree.follow(v.spot)
+	return p.arrange()
+}
+
+// now is the listing on the screen; never nil.
+func (p *Pane) now() *listing {
+	if l, ok := p.store[p.here.spot]; ok {
+		return l
+	}
+	return &listing{spot: p.here.spot}
+}
+
+// again lists the open folder anew and keeps its rows until the answer.
+func (p *Pane) again() tea.Cmd {
+	v := p.here
+	if p.asked != nil {
+		v = *p.asked
+	}
+	p.keepPlace()
+	p.stop()
+	if v.spot != p.here.spot {
+		p.asked = &v
+	}
+	return tea.Batch(p.list(v.spot, ""), after(grace, waited{p.gen}))
+}
+
+// AccessChanged forgets every listing but the open one, which is listed again.
+func (p *Pane) AccessChanged() tea.Cmd {
+	for s := range p.store {
+		if s != p.here.spot {
+			delete(p.store, s)
+		}
+	}
+	p.tree.stale = true
+	return p.again()
+}
+
+// failed says why a folder cannot be shown. A folder that is not there for the
+// person closes to the nearest one that is.
+func (p *Pane) failed(m listed) tea.Cmd {
+	report := pane.Send(pane.Failed{Err: m.err})
+	if errors.Is(m.err, context.Canceled) {
+		return nil
+	}
+	if pane.Code(m.err) == api.BadCursor && !m.first {
+		return p.again()
+	}
+	if pane.Code(m.err) == api.NotFound && m.spot.bucket != "" {
+		return p.gone(m.spot, p.asked != nil && p.asked.spot == m.spot && p.here.spot != m.spot, m.err)
+	}
+	p.problem = problem{err: m.err, text: pane.Sentence(m.err, p.Server), at: m.at}
+	if p.asked != nil {
+		p.show(*p.asked)
+		p.problem = problem{err: m.err, text: pane.Sentence(m.err, p.Server), at: m.at}
+	}
+	p.stale = len(p.now().rows) > 0
+	p.dirty()
+	return report
+}
+
+// gone closes a folder that answers not_found. One that the person only tried
+// to enter leaves them where they are.
+func (p *Pane) gone(at spot, tried bool, err error) tea.Cmd {
+	delete(p.store, at)
+	p.tree.forget(at)
+	if p.asked != nil && tried && (p.store[p.here.spot] != nil && len(p.now().pages) > 0) {
+		p.asked = nil
+		return pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Warning})
+	}
+	up, name := at.parent()
+	p.stop()
+	p.asked = &visit{spot: up, cursor: name, quiet: true}
+	say := pane.Say{
+		Text: safetext.New(at.name()).String() + " is not there for you any more: it was removed, or your access to it ended.",
+		Tone: pane.Warning,
+	}
+	if tried {
+		say.Text = pane.Sentence(err, p.Server)
+	}
+	return tea.Batch(pane.Send(say), p.list(up, ""), after(grace, waited{p.gen}))
+}
+
+// name is the last part of the place.
+func (s spot) name() string {
+	if s.prefix == "" {
+		return s.bucket
+	}
+	_, name := s.parent()
+	return name
+}
+
+// at is the entry on row i of the table.
+func (p *Pane) at(i int) (Entry, bool) {
+	if i < 0 || i >= len(p.view) {
+		return Entry{}, false
+	}
+	return p.now().entry(p.view[i]), true
+}
+
+func keyOf(e Entry) spot { return spot{bucket: e.Bucket.Raw(), prefix: e.Key.Raw()} }
+
+// dirty drops what was drawn.
+func (p *Pane) dirty() {
+	p.table.Changed()
+	p.tree.list.Changed()
+	p.details.drawn = ""
+}
+
+// moved follows a movement of the cursor: the next page if it comes near, and
+// the details once the keys rest.
+func (p *Pane) moved() tea.Cmd {
+	p.settled++
+	return tea.Batch(p.table.Need(), after(settle, settles{p.settled}))
+}
+
+// Typing is true while a name or a filter is being typed.
+func (p *Pane) Typing() bool { return p.typing != notTyping || p.reader.typing() }
+
+// Context is the bindings of the part that has the keys.
+func (p *Pane) Context() keys.Context {
+	switch {
+	case p.reader != nil:
+		return keys.Reader
+	case p.sorting:
+		return keys.Sort
+	case p.focus == inTree:
+		return keys.Tree
+	case p.focus == inDetails:
+		return keys.Details
+	}
+	return keys.Browser
+}

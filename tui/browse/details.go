@@ -1,0 +1,249 @@
+package browse
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// details is what is known of the row under the cursor. The listing says most
+// of it; enter on a file asks for the rest, which is an event in the log.
+type details struct {
+	entry  Entry
+	shown  bool
+	seen   time.Time // when it was put here, for ages: of the listing
+	facts  map[spot]api.StatResponse
+	asking spot
+	why    string // a sentence if the facts could not be had
+	drawn  string // the last picture, "" if it has to be made
+	w, h   int
+}
+
+// stated is the answer to a question for one file's facts.
+type stated struct {
+	key  spot
+	stat api.StatResponse
+	err  error
+}
+
+// contents is the beginning of a file.
+type contents struct {
+	gen   uint64
+	entry Entry
+	data  []byte
+	err   error
+}
+
+func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}
+
+// show takes the row under the cursor.
+func (d *details) show(p *Pane) {
+	e, ok := p.at(p.table.Cursor())
+	if ok == d.shown && ok && keyOf(e) == keyOf(d.entry) && e.Kind == d.entry.Kind {
+		return
+	}
+	d.entry, d.shown, d.seen, d.why, d.drawn = e, ok, p.now().at, "", ""
+}
+
+// ask fetches one file's facts, once.
+func (p *Pane) ask(e Entry) tea.Cmd {
+	p.details.show(p)
+	key := keyOf(e)
+	if _, have := p.details.facts[key]; have || p.details.asking == key {
+		return nil
+	}
+	p.details.asking, p.details.why, p.details.drawn = key, "", ""
+	backend := p.Backend
+	return func() tea.Msg {
+		ctx, cancel := contextFor(listLimit)
+		defer cancel()
+		s, err := backend.Stat(ctx, api.StatRequest{Bucket: key.bucket, Key: key.prefix})
+		return stated{key, s, err}
+	}
+}
+
+// read fetches the beginning of a file to show it.
+func (p *Pane) read(e Entry) tea.Cmd {
+	read, gen := p.Read, p.gen
+	return tea.Batch(pane.Send(pane.Say{Text: "Reading the first 64 kB. This is written to the audit log."}), func() tea.Msg {
+		ctx, cancel := contextFor(listLimit)
+		defer cancel()
+		data, err := read(ctx, e, readBytes)
+		return contents{gen, e, data, err}
+	})
+}
+
+func (p *Pane) detailed(msg tea.Msg) tea.Cmd {
+	d := &p.details
+	d.drawn = ""
+	switch m := msg.(type) {
+	case stated:
+		if d.asking == m.key {
+			d.asking = spot{}
+		}
+		if m.err != nil {
+			if keyOf(d.entry) == m.key {
+				d.why = pane.Sentence(m.err, p.Server)
+			}
+			return pane.Send(pane.Failed{Err: m.err})
+		}
+		if d.facts == nil || len(d.facts) > 1000 {
+			d.facts = make(map[spot]api.StatResponse)
+		}
+		d.facts[m.key] = m.stat
+		return pane.Send(pane.Answered{})
+	case contents:
+		if m.gen != p.gen {
+			return nil
+		}
+		if m.err != nil {
+			return tea.Batch(pane.Send(pane.Say{Text: pane.Sentence(m.err, p.Server), Tone: pane.Bad}), pane.Send(pane.Failed{Err: m.err}))
+		}
+		p.reader = newReader(m.entry, m.data, p.Env)
+		return pane.Send(pane.Say{})
+	}
+	return nil
+}
+
+// view draws the details, h lines of w cells without the head.
+func (d *details) view(p *Pane, w, h int) string {
+	if d.drawn != "" && d.w == w && d.h == h {
+		return d.drawn
+	}
+	d.w, d.h = w, h
+	lines := d.lines(p, w-2)
+	if len(lines) > h {
+		lines = lines[:h]
+	}
+	for i, l := range lines {
+		lines[i] = " " + ansi.Truncate(l, w-1, "")
+	}
+	for len(lines) < h {
+		lines = append(lines, "")
+	}
+	d.drawn = strings.Join(lines, "\n")
+	return d.drawn
+}
+
+func (d *details) lines(p *Pane, w int) []string {
+	t := p.Env.Theme
+	if !d.shown {
+		return nil
+	}
+	e := d.entry
+	lines := nameLines(t, e.Name, w, 4)
+	if e.Kind != api.KindObject {
+		return append(lines, t.Muted.Paint(kindOfEntry(e)), "", t.Text.Bold().Paint("enter")+t.Muted.Paint(" open"),
+			t.Text.Bold().Paint("d")+t.Muted.Paint("     download all below"))
+	}
+	lines = append(lines, t.Muted.Paint(long(e)), "")
+	pair := func(label, value string) {
+		lines = append(lines, t.Muted.Paint(format.PadRight(label, 10))+value)
+	}
+	text := func(s string) string { return t.Text.Paint(format.End(s, max(1, w-10), t.Glyphs.Ellipsis)) }
+	pair("Size", text(format.Size(e.Size)))
+	if e.Size >= 1000 {
+		pair("", t.Muted.Paint(format.Count(e.Size)+" bytes"))
+	}
+	if !e.Modified.IsZero() {
+		at := e.Modified.In(p.Env.Zone)
+		pair("Modified", text(format.DateTime(at)))
+		pair("", t.Muted.Paint(format.Zone(at)+", "+format.Ago(e.Modified, d.seen)))
+	}
+	f, have := d.facts[keyOf(e)]
+	switch {
+	case have:
+		d.factLines(p, f, pair, text)
+	case !e.ETag.IsZero():
+		pair("ETag", text(format.Middle(strings.Trim(e.ETag.String(), `"`), w-10, t.Glyphs.Ellipsis)))
+	}
+	if e.Archived {
+		lines = append(lines, "", t.Warn.Paint("Archived: it has to be restored"), t.Warn.Paint("before it can be fetched."))
+	}
+	if l := p.local[keyOf(e)]; l.Here {
+		lines = append(lines, "", t.Muted.Paint("Local copy"), t.OK.Paint(t.Glyphs.Yes+" here, same size"),
+			pane.Name(t, t.Text, l.Path, w, format.Start))
+	}
+	if have && f.Grant != "" {
+		lines = append(lines, "", t.Muted.Paint("You see it through"))
+		for _, l := range format.Wrap(safetext.Line(f.Grant), w) {
+			lines = append(lines, t.Text.Paint(l))
+		}
+	}
+	lines = append(lines, "", t.Muted.Paint("Contents"))
+	if d.why != "" {
+		for _, l := range format.Wrap(d.why, w) {
+			lines = append(lines, t.Warn.Paint(l))
+		}
+	}
+	for _, l := range format.Wrap("Not read yet. Reading is written to the audit log.", w) {
+		lines = append(lines, t.Text.Paint(l))
+	}
+	lines = append(lines, t.Text.Bold().Paint("v")+t.Muted.Paint(" read the first 64 kB"))
+	if !have && d.asking != keyOf(e) {
+		lines = append(lines, t.Text.Bold().Paint("enter")+t.Muted.Paint(" checksum, version, grant"))
+	}
+	return lines
+}
+
+func (d *details) factLines(p *Pane, f api.StatResponse, pair func(label, value string), text func(string) string) {
+	t := p.Env.Theme
+	if f.Checksum != nil {
+		label := strings.ToLower(safetext.Line(f.Checksum.Algorithm))
+		pair(format.End(label, 9, t.Glyphs.Ellipsis), text(safetext.Line(f.Checksum.Value)))
+		if f.Checksum.Type == "COMPOSITE" {
+			pair("", t.Muted.Paint("of its parts"))
+		}
+	} else {
+		pair("Checksum", t.Muted.Paint("none kept"))
+	}
+	pair("ETag", text(strings.Trim(safetext.Line(f.ETag), `"`)))
+	if f.Version != "" {
+		pair("Version", text(safetext.Line(f.Version)))
+	}
+	if f.ContentType != "" {
+		pair("Type", text(safetext.Line(f.ContentType)))
+	}
+	if f.Parts != nil {
+		pair("Parts", text(format.Plural(f.Parts.Count, "part", "parts")))
+	}
+}
+
+// nameLines is a whole name over several lines, because details are where a
+// name that was cut in the table can be read.
+func nameLines(t *theme.Theme, name safetext.Text, w, most int) []string {
+	s := name.String()
+	var lines []string
+	for len(lines) < most-1 && format.Width(s) > w {
+		head := ansi.Truncate(s, w, "")
+		if head == "" {
+			break
+		}
+		lines = append(lines, t.Text.Bold().Paint(head))
+		s = s[len(head):]
+	}
+	return append(lines, t.Text.Bold().Paint(format.Middle(s, w, t.Glyphs.Ellipsis)))
+}
+
+// long is the kind in words.
+func long(e Entry) string {
+	switch k := kindOf(e.Name.Raw()); k {
+	case "PDF", "Word", "Excel":
+		return k + " document"
+	case "file":
+		return "file"
+	default:
+		return k + " file"
+	}
+}

@@ -1,0 +1,473 @@
+package browse
+
+import (
+	"slices"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/keys"
+	"usher/tui/pane"
+)
+
+// Download asks the root to fetch entries: files, or folders with all below.
+type Download struct{ Entries []Entry }
+
+func (e Entry) isFile() bool { return e.Kind == api.KindObject }
+
+// Do answers an action of the pane's context.
+func (p *Pane) Do(a keys.Action) tea.Cmd {
+	if p.reader != nil {
+		if a == keys.Back || a == keys.Quit || a == keys.Parent {
+			p.reader = nil
+			return nil
+		}
+		p.reader.do(a)
+		return nil
+	}
+	switch p.focus {
+	case inTree:
+		if p.tree.list.Move(a) {
+			return nil
+		}
+	case inTable:
+		if p.table.Move(a) {
+			return p.moved()
+		}
+	}
+	if cmd, done := p.walk(a); done {
+		return cmd
+	}
+	if cmd, done := p.mark(a); done {
+		return cmd
+	}
+	return p.act(a)
+}
+
+// walk is the actions that go somewhere.
+func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
+	switch a {
+	case keys.Enter:
+		return p.open(), true
+	case keys.Parent:
+		return p.leave(), true
+	case keys.Back:
+		return p.esc(), true
+	case keys.NextPane, keys.PrevPane:
+		p.cycle(a == keys.NextPane)
+	case keys.Visited:
+		return p.history(&p.back, &p.ahead), true
+	case keys.Forward:
+		return p.history(&p.ahead, &p.back), true
+	case keys.Shares:
+		return p.enter(visit{}), true
+	case keys.Reload:
+		return p.again(), true
+	case keys.Filter:
+		p.typeInto(filtering, p.filter)
+	case keys.GoTo:
+		p.typeInto(going, "")
+	case keys.FindHere:
+		if p.here.spot.bucket == "" {
+			return pane.Send(pane.Say{Text: "Find below here: open a share first.", Tone: pane.Warning}), true
+		}
+		s := p.here.spot
+		s.deep = true
+		cmd := p.enter(visit{spot: s})
+		p.typeInto(filtering, "")
+		return cmd, true
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+// open enters the folder under the cursor; on a file it asks for its details.
+func (p *Pane) open() tea.Cmd {
+	if p.focus == inTree {
+		p.focus = inTable
+		p.refocus()
+		return p.tree.enter()
+	}
+	e, ok := p.at(p.table.Cursor())
+	switch {
+	case !ok:
+		return nil
+	case e.isFile():
+		if !p.beside(inDetails) {
+			p.focus = inDetails
+			p.refocus()
+		}
+		return p.ask(e)
+	}
+	return p.enter(visit{spot: p.here.spot.child(e.Name.Raw(), e.Kind)})
+}
+
+// leave goes to the parent folder, with the cursor on the one left.
+func (p *Pane) leave() tea.Cmd {
+	switch p.focus {
+	case inTree:
+		p.tree.up()
+		return nil
+	case inDetails:
+		p.focus = inTable
+		p.refocus()
+		return nil
+	}
+	if p.here.spot == (spot{}) {
+		return nil
+	}
+	up, name := p.here.spot.parent()
+	return p.enter(visit{spot: up, cursor: name})
+}
+
+// esc clears what is open, one thing at a press; it never quits.
+func (p *Pane) esc() tea.Cmd {
+	switch {
+	case p.sorting:
+		p.sorting = false
+	case p.filter != "":
+		p.filter = ""
+		return p.arrange()
+	case p.focus != inTable:
+		p.focus = inTable
+		p.refocus()
+	case p.here.spot.deep:
+		return p.leave()
+	}
+	return nil
+}
+
+func (p *Pane) cycle(next bool) {
+	order := []part{inTree, inTable, inDetails}
+	i := slices.Index(order, p.focus)
+	if next {
+		i++
+	} else {
+		i += len(order) - 1
+	}
+	p.focus = order[i%len(order)]
+	p.refocus()
+}
+
+func (p *Pane) refocus() {
+	p.table.Focus(p.focus == inTable)
+	p.tree.list.Focus(p.focus == inTree)
+	if p.focus == inTree {
+		p.tree.build()
+		p.tree.reveal()
+	}
+	p.details.show(p)
+	p.details.drawn = ""
+}
+
+func (p *Pane) history(from, to *[]visit) tea.Cmd {
+	n := len(*from)
+	if n == 0 {
+		return nil
+	}
+	v := (*from)[n-1]
+	p.keepPlace()
+	*from, *to = (*from)[:n-1], append(*to, p.here)
+	v.quiet = true
+	return p.enter(v)
+}
+
+// mark is the actions on marks.
+func (p *Pane) mark(a keys.Action) (tea.Cmd, bool) {
+	var cmd tea.Cmd
+	switch a {
+	case keys.Mark:
+		if e, ok := p.at(p.table.Cursor()); ok && e.Kind != api.KindBucket {
+			p.swap(e)
+			p.table.ChangedRow(p.table.Cursor())
+			p.table.Move(keys.Down)
+			cmd = p.moved()
+		}
+	case keys.MarkAll, keys.SwapMark:
+		for i := range p.view {
+			e, _ := p.at(i)
+			_, marked := p.marks[keyOf(e)]
+			if e.isFile() && (a == keys.SwapMark || !marked) {
+				p.swap(e)
+			}
+		}
+		p.table.Changed()
+	case keys.Unmark:
+		p.Unmark()
+	default:
+		return nil, false
+	}
+	return cmd, true
+}
+
+func (p *Pane) swap(e Entry) {
+	if old, ok := p.marks[keyOf(e)]; ok {
+		delete(p.marks, keyOf(e))
+		p.marked -= old.Size
+		return
+	}
+	p.marks[keyOf(e)] = e
+	p.marked += e.Size
+}
+
+// Unmark takes all marks away.
+func (p *Pane) Unmark() {
+	clear(p.marks)
+	p.marked = 0
+	p.table.Changed()
+}
+
+// act is everything else.
+func (p *Pane) act(a keys.Action) tea.Cmd {
+	switch a {
+	case keys.SortMenu:
+		p.sorting = true
+	case keys.ByName:
+		return p.sortBy(byName)
+	case keys.BySize:
+		return p.sortBy(bySize)
+	case keys.ByModified:
+		return p.sortBy(byModified)
+	case keys.ByKind:
+		return p.sortBy(byKind)
+	case keys.Hidden:
+		p.arr.hidden = !p.arr.hidden
+		say := "Names that begin with a dot are shown."
+		if p.arr.hidden {
+			say = "Names that begin with a dot are hidden."
+		}
+		return tea.Batch(p.arrange(), pane.Send(pane.Say{Text: say}))
+	}
+	if why := p.Why(a); why != "" {
+		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+	}
+	e, _ := p.at(p.table.Cursor())
+	switch a {
+	case keys.Download:
+		return pane.Send(Download{p.chosen()})
+	case keys.Whole:
+		s := p.here.spot
+		name := safetext.New(s.name())
+		return pane.Send(Download{[]Entry{{Bucket: safetext.New(s.bucket), Key: safetext.New(s.prefix), Name: name, Kind: api.KindFolder}}})
+	case keys.Read:
+		return p.read(e)
+	case keys.CopyPath:
+		return pane.Send(pane.Copy{Text: p.pathOf(e)})
+	case keys.CopySum:
+		f, ok := p.details.facts[keyOf(e)]
+		if !ok || f.Checksum == nil {
+			return tea.Batch(p.ask(e), pane.Send(pane.Say{Text: "Asking for the checksum. Press Y again when it is shown."}))
+		}
+		return pane.Send(pane.Copy{Text: safetext.New(f.Checksum.Algorithm + " " + f.Checksum.Value)})
+	case keys.Touched:
+		return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Place{Bucket: e.Bucket, Key: e.Key}})
+	case keys.Why:
+		if e.isFile() {
+			p.focus = inDetails
+			p.refocus()
+			return p.ask(e)
+		}
+	}
+	return nil
+}
+
+// chosen is the marked entries in the order of their paths, or the row.
+func (p *Pane) chosen() []Entry {
+	if len(p.marks) == 0 {
+		if e, ok := p.at(p.table.Cursor()); ok {
+			return []Entry{e}
+		}
+		return nil
+	}
+	out := make([]Entry, 0, len(p.marks))
+	for _, e := range p.marks {
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b Entry) int {
+		if c := a.Bucket.Compare(b.Bucket); c != 0 {
+			return c
+		}
+		return a.Key.Compare(b.Key)
+	})
+	return out
+}
+
+func (p *Pane) pathOf(e Entry) safetext.Text {
+	if p.focus == inTree || e.Name.IsZero() {
+		return p.here.spot.text()
+	}
+	return pane.Place{Bucket: e.Bucket, Key: e.Key}.Text()
+}
+
+// Why says why an action is not possible now.
+func (p *Pane) Why(a keys.Action) string {
+	e, row := p.at(p.table.Cursor())
+	file := row && e.isFile()
+	switch a {
+	case keys.Download:
+		if len(p.marks) == 0 && !row {
+			return "Download: mark a file or move to one."
+		}
+	case keys.Whole:
+		if p.here.spot.bucket == "" {
+			return "Download: open a share first."
+		}
+	case keys.Read:
+		switch {
+		case !file:
+			return "Read: move to a file."
+		case p.Read == nil:
+			return "Reading is not possible here."
+		case e.Archived:
+			return api.Lookup(api.ObjectArchived).Sentence
+		}
+	case keys.CopySum:
+		if !file {
+			return "Copy the checksum: move to a file."
+		}
+	case keys.Why:
+		if !file {
+			return "Why can I see this: move to a file."
+		}
+	case keys.Touched:
+		switch {
+		case p.Touched == nil:
+			return "There is no audit log here."
+		case p.Touched() != "":
+			return p.Touched()
+		case !row:
+			return "Who touched this: move to a file."
+		}
+	case keys.Visited:
+		if len(p.back) == 0 {
+			return "No place was visited before this one."
+		}
+	case keys.Forward:
+		if len(p.ahead) == 0 {
+			return "This is the last place visited."
+		}
+	}
+	return ""
+}
+
+// typeInto opens the text field.
+func (p *Pane) typeInto(u use, value string) {
+	p.typing = u
+	p.field.SetValue(value)
+	p.field.CursorEnd()
+	p.field.Focus()
+}
+
+// Key takes a key press while a text is typed.
+func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
+	switch msg.String() {
+	case "esc":
+		p.typing = notTyping
+		if p.filter != "" {
+			p.filter = ""
+			return p.arrange()
+		}
+		return nil
+	case "enter":
+		u := p.typing
+		p.typing = notTyping
+		if u == going {
+			return p.goTo(parsePath(p.field.Value()))
+		}
+		return nil
+	case "down":
+		p.table.Move(keys.Down)
+		return p.moved()
+	case "up":
+		p.table.Move(keys.Up)
+		return p.moved()
+	}
+	p.field, _ = p.field.Update(msg)
+	return p.typed()
+}
+
+// typed follows a change of the text field.
+func (p *Pane) typed() tea.Cmd {
+	if p.typing != filtering || p.filter == p.field.Value() {
+		return nil
+	}
+	p.filter = p.field.Value()
+	p.here.top = 0
+	return tea.Batch(p.arrange(), p.seek())
+}
+
+// parsePath reads bucket/key as it was typed: its bytes are the key.
+func parsePath(s string) pane.Place {
+	for i := 0; i < len(s); i++ {
+		if s[i] == '/' {
+			return pane.Place{Bucket: safetext.New(s[:i]), Key: safetext.New(s[i+1:])}
+		}
+	}
+	return pane.Place{Bucket: safetext.New(s)}
+}
+
+// Progress tells the states of transfers, by bucket and key; words as the
+// Local column shows them.
+func (p *Pane) Progress(states map[pane.File]string) {
+	next := make(map[spot]string, len(states))
+	changed := len(states) != len(p.progress)
+	for f, s := range states {
+		k := spot{bucket: f.Bucket, prefix: f.Key}
+		next[k] = s
+		if was, ok := p.progress[k]; !ok || was != s {
+			changed = true
+		}
+	}
+	for k := range p.progress {
+		if _, ok := next[k]; !ok {
+			delete(p.local, k) // it ended: look at the disk again
+			changed = true
+		}
+	}
+	if changed {
+		p.progress = next
+		p.table.Changed()
+		p.details.drawn = ""
+	}
+}
+
+// Forget drops what is known of the local disk; the rows shown are looked at
+// again.
+func (p *Pane) Forget() tea.Cmd {
+	clear(p.local)
+	from, to := p.table.Window()
+	return p.lookLocal(from, to)
+}
+
+// marksLine is the left of the status line.
+func (p *Pane) marksLine() string {
+	if len(p.marks) == 0 {
+		return ""
+	}
+	t := p.Env.Theme
+	elsewhere := 0
+	for k := range p.marks {
+		if up, _ := k.folder(); up != p.here.spot {
+			elsewhere++
+		}
+	}
+	s := t.Mark.Bold().Paint(format.Count(len(p.marks)) + " marked")
+	if elsewhere > 0 && !p.here.spot.deep {
+		s += t.Muted.Paint(" (" + format.Count(elsewhere) + " elsewhere)")
+	}
+	if p.marked > 0 {
+		s += t.Muted.Paint(", " + format.Size(p.marked))
+	}
+	return s
+}
+
+// folder is the folder that an object or a folder lies in.
+func (s spot) folder() (up spot, name string) {
+	if n := len(s.prefix); n > 0 && s.prefix[n-1] != '/' {
+		return spot{bucket: s.bucket, prefix: s.prefix + "/"}.parent()
+	}
+	return s.parent()
+}

@@ -1,0 +1,63 @@
+package browse
+
+import (
+	"path"
+	"strings"
+
+	"usher/backend/api"
+)
+
+// kinds gives the word for an extension; the name only suggests a kind, so
+// nothing but words depends on it.
+func kinds(ext string) string {
+	switch ext {
+	case ".pdf":
+		return "PDF"
+	case ".csv", ".tsv":
+		return "table"
+	case ".parquet":
+		return "Parquet"
+	case ".xlsx", ".xls", ".ods":
+		return "Excel"
+	case ".docx", ".doc", ".odt":
+		return "Word"
+	case ".txt", ".log", ".sha256", ".md5":
+		return "text"
+	case ".md":
+		return "Markdown"
+	case ".json", ".ndjson", ".jsonl":
+		return "JSON"
+	case ".yaml", ".yml", ".toml", ".ini", ".xml":
+		return "config"
+	case ".png", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".tiff", ".svg":
+		return "picture"
+	case ".mp4", ".mov", ".mkv", ".webm":
+		return "video"
+	case ".mp3", ".wav", ".flac":
+		return "sound"
+	case ".zip", ".gz", ".tgz", ".xz", ".zst", ".tar", ".bz2", ".7z":
+		return "archive"
+	case ".html", ".htm":
+		return "page"
+	}
+	return ""
+}
+
+// kindOf is the short word for a file's kind, by its name.
+func kindOf(name string) string {
+	if w := kinds(strings.ToLower(path.Ext(name))); w != "" {
+		return w
+	}
+	return "file"
+}
+
+// kindOfEntry is kindOf, folders and shares too.
+func kindOfEntry(e Entry) string {
+	switch e.Kind {
+	case api.KindBucket:
+		return "share"
+	case api.KindFolder:
+		return "folder"
+	}
+	return kindOf(e.Name.Raw())
+}

@@ -1,0 +1,282 @@
+package browse
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+)
+
+// maxRows is how many rows one folder keeps. Beyond it the listing stops and
+// the pane says so; a filter on the server's side is another page's job.
+const maxRows = 1_000_000
+
+// spot is a folder's raw place: a bucket and a prefix that is empty or ends in
+// "/". Deep means every object below it. The zero spot is the list of shares.
+type spot struct {
+	bucket, prefix string
+	deep           bool
+}
+
+func (s spot) text() safetext.Text {
+	if s.bucket == "" {
+		return safetext.New("")
+	}
+	return safetext.New(s.bucket + "/" + s.prefix)
+}
+
+// parent is the folder above, and the name that this one has in it.
+func (s spot) parent() (up spot, name string) {
+	switch {
+	case s.deep:
+		return spot{bucket: s.bucket, prefix: s.prefix}, ""
+	case s.prefix == "":
+		return spot{}, s.bucket
+	}
+	cut := strings.LastIndexByte(strings.TrimSuffix(s.prefix, "/"), '/') + 1
+	return spot{bucket: s.bucket, prefix: s.prefix[:cut]}, s.prefix[cut:]
+}
+
+// child is the folder that a row of this one names.
+func (s spot) child(name string, k api.Kind) spot {
+	if k == api.KindBucket {
+		return spot{bucket: name}
+	}
+	return spot{bucket: s.bucket, prefix: s.prefix + name}
+}
+
+// chain is the folders from the share down to this one.
+func (s spot) chain() []spot {
+	if s.bucket == "" {
+		return nil
+	}
+	out := []spot{{bucket: s.bucket}}
+	for i := 0; i < len(s.prefix); i++ {
+		if s.prefix[i] == '/' {
+			out = append(out, spot{bucket: s.bucket, prefix: s.prefix[:i+1]})
+		}
+	}
+	return out
+}
+
+// page is one answer's names and ETags in one string, so that a million rows
+// are a thousand allocations. It never changes once made, and is reached
+// through a pointer, so that no print of a message shows its bytes.
+type page struct {
+	text string
+	rows []row
+}
+
+// row is an entry as offsets into its page: 40 bytes and the name.
+type row struct {
+	size, mod int64 // mod: unix milliseconds, unknown if math.MinInt64
+	off       uint32
+	page      uint32
+	name      uint16
+	etag      uint8
+	kind      rowKind
+	archived  bool
+}
+
+type rowKind uint8
+
+const (
+	object rowKind = iota
+	folderRow
+	bucketRow
+)
+
+// pack makes a page of an answer. An entry whose name or ETag is longer than
+// the contract allows is left out: it could not be fetched anyway.
+func pack(entries []api.Entry) *page {
+	p := &page{rows: make([]row, 0, len(entries))}
+	var b strings.Builder
+	for _, e := range entries {
+		if len(e.Name) > api.MaxKey || len(e.ETag) > math.MaxUint8 {
+			continue
+		}
+		r := row{size: e.Size, mod: math.MinInt64, off: uint32(b.Len()), name: uint16(len(e.Name)), etag: uint8(len(e.ETag)), archived: e.Archived}
+		if e.Modified != nil {
+			r.mod = e.Modified.UnixMilli()
+		}
+		switch e.Kind {
+		case api.KindFolder:
+			r.kind = folderRow
+		case api.KindBucket:
+			r.kind = bucketRow
+		}
+		b.WriteString(e.Name)
+		b.WriteString(e.ETag)
+		p.rows = append(p.rows, r)
+	}
+	p.text = b.String()
+	return p
+}
+
+// listing is what is known of one folder.
+type listing struct {
+	spot     spot
+	pages    []*page
+	rows     []row // of all pages, in the order of the answers
+	next     string
+	complete bool
+	capped   bool
+	at       time.Time // of the first page
+	version  string    // of the grants, when it was listed
+}
+
+func (l *listing) add(p *page, next string) {
+	n := uint32(len(l.pages))
+	l.pages = append(l.pages, p)
+	for _, r := range p.rows {
+		r.page = n
+		l.rows = append(l.rows, r)
+	}
+	l.next, l.complete = next, next == ""
+	if len(l.rows) >= maxRows && next != "" {
+		l.next, l.complete, l.capped = "", true, true
+	}
+}
+
+func (l *listing) name(i int32) string {
+	r := &l.rows[i]
+	return l.pages[r.page].text[r.off : r.off+uint32(r.name)]
+}
+
+func (l *listing) etag(i int32) string {
+	r := &l.rows[i]
+	from := r.off + uint32(r.name)
+	return l.pages[r.page].text[from : from+uint32(r.etag)]
+}
+
+// Entry is one row, ready to be shown.
+type Entry struct {
+	Bucket   safetext.Text
+	Key      safetext.Text // the whole key; of a folder, its prefix
+	Name     safetext.Text // relative to the folder shown
+	Kind     api.Kind
+	Size     int64
+	Modified time.Time // zero if unknown
+	ETag     safetext.Text
+	Archived bool
+}
+
+func (l *listing) entry(i int32) Entry {
+	r, name := &l.rows[i], l.name(i)
+	e := Entry{
+		Bucket: safetext.New(l.spot.bucket), Key: safetext.New(l.spot.prefix + name), Name: safetext.New(name),
+		Kind: api.KindObject, Size: r.size, ETag: safetext.New(l.etag(i)), Archived: r.archived,
+	}
+	switch r.kind {
+	case folderRow:
+		e.Kind = api.KindFolder
+	case bucketRow:
+		e.Kind, e.Bucket, e.Key = api.KindBucket, safetext.New(name), safetext.New("")
+	}
+	if r.mod != math.MinInt64 {
+		e.Modified = time.UnixMilli(r.mod)
+	}
+	return e
+}
+
+// order is how rows are sorted.
+type order int
+
+const (
+	byName order = iota
+	bySize
+	byModified
+	byKind
+)
+
+// arrangement says which rows are shown, and how.
+type arrangement struct {
+	order  order
+	words  []string // all must be in the name
+	hidden bool     // leave out names that begin with a dot
+}
+
+func (a arrangement) identity() bool { return a.order == byName && len(a.words) == 0 && !a.hidden }
+
+// words splits what a person typed into a filter.
+func words(s string) []string { return strings.Fields(s) }
+
+// fits reports whether a name, as it is shown, holds every word. A word in
+// lower case fits both cases.
+func fits(name string, words []string) bool {
+	for _, w := range words {
+		if at, _ := find(name, w); at < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// find gives the place of a word in a name as shown, or -1.
+func find(name, word string) (from, to int) {
+	i := strings.Index(name, word)
+	if i < 0 && word == strings.ToLower(word) {
+		if low := strings.ToLower(name); len(low) == len(name) {
+			i = strings.Index(low, word)
+		}
+	}
+	return i, i + len(word)
+}
+
+// pick appends the rows from index from on that an arrangement shows.
+func (l *listing) pick(view []int32, from int, a arrangement) []int32 {
+	for i := from; i < len(l.rows); i++ {
+		name := l.name(int32(i))
+		if a.hidden && strings.HasPrefix(name, ".") {
+			continue
+		}
+		if len(a.words) > 0 && !fits(safetext.Line(name), a.words) {
+			continue
+		}
+		view = append(view, int32(i))
+	}
+	return view
+}
+
+// arrange gives the rows to show, sorted: folders first once the listing is
+// complete, the server's byte order until then. It reads the listing only, so
+// a command may run it on a copy of the struct.
+func (l *listing) arrange(a arrangement) []int32 {
+	view := l.pick(make([]int32, 0, len(l.rows)), 0, a)
+	if !l.complete && a.order == byName {
+		return view
+	}
+	slices.SortStableFunc(view, func(x, y int32) int {
+		p, q := &l.rows[x], &l.rows[y]
+		if (p.kind == object) != (q.kind == object) {
+			return cmp.Compare(boolInt(p.kind == object), boolInt(q.kind == object))
+		}
+		by := 0
+		switch a.order {
+		case bySize:
+			by = cmp.Compare(q.size, p.size)
+		case byModified:
+			by = cmp.Compare(q.mod, p.mod)
+		case byKind:
+			if p.kind == object {
+				by = strings.Compare(kindOf(l.name(x)), kindOf(l.name(y)))
+			}
+		}
+		if by != 0 {
+			return by
+		}
+		return strings.Compare(l.name(x), l.name(y))
+	})
+	return view
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,216 @@
+package browse
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/rows"
+	"usher/tui/theme"
+)
+
+// columns of the table, in cells; a width of 0 leaves a column out.
+type columns struct{ name, modified, kind, local int }
+
+const gutter = 3
+
+// layOut gives the columns for a table w cells wide. One cell before the size,
+// two before the others.
+func layOut(w int) columns {
+	c := columns{modified: 16, local: 6}
+	switch {
+	case w >= 96:
+		c.kind = 8
+	case w < 72:
+		c.modified = 10
+	}
+	rest := gutter + 1 + format.SizeWidth
+	for _, n := range []int{c.modified, c.kind, c.local} {
+		if n > 0 {
+			rest += 2 + n
+		}
+	}
+	c.name = max(4, w-rest)
+	return c
+}
+
+// source is the table's rows.
+type source struct{ p *Pane }
+
+func (s source) Len() int { return len(s.p.view) }
+
+// Need asks for the next page once the window comes near the end of what is
+// here, and looks at the local disk for the rows shown.
+func (s source) Need(from, to int) tea.Cmd {
+	p := s.p
+	var cmd tea.Cmd
+	if to+200 >= len(p.view) {
+		cmd = p.more()
+	}
+	return tea.Batch(cmd, p.lookLocal(from, to))
+}
+
+// lookLocal asks which of the shown files are on this machine already.
+func (p *Pane) lookLocal(from, to int) tea.Cmd {
+	if p.Local == nil {
+		return nil
+	}
+	var files []Entry
+	for i := from; i < to && i < len(p.view); i++ {
+		e, _ := p.at(i)
+		if _, known := p.local[keyOf(e)]; !known && e.isFile() {
+			files = append(files, e)
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	for _, f := range files {
+		p.local[keyOf(f)] = Local{} // asked: not again on the next key
+	}
+	look, gen := p.Local, p.gen
+	return func() tea.Msg {
+		ctx, cancel := contextFor(listLimit)
+		defer cancel()
+		return localed{gen, files, look(ctx, files)}
+	}
+}
+
+func (s source) Draw(i, w int, st rows.State) string {
+	p := s.p
+	r := &p.now().rows[p.view[i]]
+	e := p.now().entry(p.view[i])
+	t := p.Env.Theme
+	if st.Cursor {
+		t = t.On(theme.Cursor(st.Focus))
+	}
+	_, marked := p.marks[keyOf(e)]
+	name := t.Text
+	switch {
+	case marked:
+		name = t.Mark
+	case r.kind != object:
+		name = t.Accent
+	}
+	if st.Cursor {
+		name = name.Bold()
+	}
+	var b strings.Builder
+	b.WriteString(p.gutter(t, st, marked))
+	b.WriteString(t.Pad(p.paintName(t, name, e), p.cols.name))
+	size, mod := "", ""
+	if r.kind == object {
+		size = format.Size(e.Size)
+	}
+	if r.mod != math.MinInt64 {
+		mod = when(e.Modified.In(p.Env.Zone), p.cols.modified)
+	}
+	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+format.SizeWidth) + "  " + format.PadRight(mod, p.cols.modified)))
+	if p.cols.kind > 0 {
+		b.WriteString(t.Muted.Paint("  " + format.PadRight(kindOfEntry(e), p.cols.kind)))
+	}
+	state, style := p.localState(e, t)
+	b.WriteString(t.Fill.Paint("  ") + t.Pad(style.Paint(state), p.cols.local))
+	return t.Pad(b.String(), w)
+}
+
+func when(t time.Time, w int) string {
+	if w < 16 {
+		return format.Date(t)
+	}
+	return format.DateTime(t)
+}
+
+func (p *Pane) gutter(t *theme.Theme, st rows.State, marked bool) string {
+	g := t.Fill.Paint(" ")
+	if st.Cursor {
+		g = t.Muted.Paint(t.Glyphs.CursorDim)
+		if st.Focus {
+			g = t.Accent.Paint(t.Glyphs.Cursor)
+		}
+	}
+	m := t.Fill.Paint(" ")
+	if marked {
+		m = t.Mark.Paint(t.Glyphs.Mark)
+	}
+	return g + m + t.Fill.Paint(" ")
+}
+
+// paintName shows what fits of a name, with the letters that a filter found.
+func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry) string {
+	if len(p.arr.words) == 0 {
+		return pane.Name(t, s, e.Name, p.cols.name, format.Middle)
+	}
+	shown := format.Middle(e.Name.String(), p.cols.name, t.Glyphs.Ellipsis)
+	var found [][]int
+	for _, w := range p.arr.words {
+		if from, to := find(shown, w); from >= 0 {
+			found = append(found, []int{from, to})
+		}
+	}
+	return pane.Ranges(s, s.Bold().Underline(), shown, apart(found))
+}
+
+// apart sorts ranges and joins those that touch.
+func apart(ranges [][]int) [][]int {
+	slices.SortFunc(ranges, func(a, b []int) int { return a[0] - b[0] })
+	var out [][]int
+	for _, r := range ranges {
+		if n := len(out); n > 0 && r[0] <= out[n-1][1] {
+			out[n-1][1] = max(out[n-1][1], r[1])
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// localState is the word for a file on this machine: a transfer's state if it
+// has one, else whether it is here.
+func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
+	if s, ok := p.progress[keyOf(e)]; ok && s != "" {
+		switch s {
+		case "failed", "denied":
+			return s, t.Bad
+		case "paused":
+			return s, t.Warn
+		case "queued", "waiting":
+			return s, t.Muted
+		}
+		return s, t.Accent
+	}
+	if e.Archived {
+		return "cold", t.Muted
+	}
+	if p.local[keyOf(e)].Here {
+		return "here", t.OK
+	}
+	return "", t.Text
+}
+
+// header is the line of column names.
+func (p *Pane) header(w int) string {
+	t, g := p.Env.Theme, p.Env.Theme.Glyphs
+	sign := func(o order, down string) string {
+		if p.arr.order == o {
+			return " " + down
+		}
+		return ""
+	}
+	name := "Name" + sign(byName, g.Up)
+	if len(p.view) > 0 && !p.now().complete && p.arr.order == byName {
+		name = "Name"
+	}
+	line := strings.Repeat(" ", gutter) + format.PadRight(name, p.cols.name) +
+		format.PadLeft("Size"+sign(bySize, g.Down), 1+format.SizeWidth) + "  " +
+		format.PadRight("Modified"+sign(byModified, g.Down), p.cols.modified)
+	if p.cols.kind > 0 {
+		line += "  " + format.PadRight("Kind"+sign(byKind, g.Up), p.cols.kind)
+	}
+	return t.Pad(t.Muted.Paint(line+"  Local"), w)
+}

@@ -1,0 +1,204 @@
+package browse
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/rows"
+	"usher/tui/theme"
+)
+
+// maxBranch is how many folders of one parent the tree shows; the table shows
+// them all.
+const maxBranch = 500
+
+// tree is the folders seen so far, as a flat slice of the visible nodes. It
+// asks the server for nothing: a folder's branches are known once the table
+// listed it, and the way to the open folder is known from its path.
+type tree struct {
+	p     *Pane
+	open  map[spot]bool
+	nodes []node
+	list  *rows.List
+	stale bool
+}
+
+type node struct {
+	spot  spot
+	name  string
+	depth int
+	leaf  bool // listed, and no folder in it
+}
+
+func (t *tree) init(p *Pane) {
+	t.p, t.open = p, make(map[spot]bool)
+	t.list = rows.New(t, rows.Config{Jump: p.Env.Jump})
+}
+
+// follow opens the way to a folder.
+func (t *tree) follow(s spot) {
+	s.deep = false
+	for _, at := range s.chain() {
+		t.open[at] = true
+	}
+	t.stale = true
+}
+
+// forget closes a folder that is gone, and all below it.
+func (t *tree) forget(s spot) {
+	for at := range t.open {
+		if at.bucket == s.bucket && strings.HasPrefix(at.prefix, s.prefix) {
+			delete(t.open, at)
+		}
+	}
+	for at := range t.p.store {
+		if at.bucket == s.bucket && strings.HasPrefix(at.prefix, s.prefix) {
+			delete(t.p.store, at)
+		}
+	}
+	t.stale = true
+}
+
+// build makes the visible nodes anew, with the cursor on the open folder.
+func (t *tree) build() {
+	if !t.stale {
+		return
+	}
+	t.stale = false
+	t.nodes = t.nodes[:0]
+	t.grow(spot{}, 0)
+	t.list.Changed()
+	t.reveal()
+}
+
+func (t *tree) reveal() {
+	here := t.p.here.spot
+	here.deep = false
+	for i, n := range t.nodes {
+		if n.spot == here {
+			t.list.SetCursor(i)
+			return
+		}
+	}
+}
+
+// grow adds the branches of a folder: those listed, and the one on the way to
+// the open folder, even if its parent was never listed.
+func (t *tree) grow(at spot, depth int) {
+	var names []string
+	kind := api.KindFolder
+	if at.bucket == "" {
+		kind = api.KindBucket
+	}
+	if l, ok := t.p.store[at]; ok {
+		for i := range l.rows {
+			if l.rows[i].kind != object {
+				if names = append(names, l.name(int32(i))); len(names) == maxBranch {
+					break
+				}
+			}
+		}
+	}
+	for _, s := range t.p.here.spot.chain() {
+		up, name := s.parent()
+		if up == at && !contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		s := at.child(name, kind)
+		l, listed := t.p.store[s]
+		n := node{spot: s, name: name, depth: depth, leaf: listed && l.complete && !l.branches()}
+		t.nodes = append(t.nodes, n)
+		if t.open[s] {
+			t.grow(s, depth+1)
+		}
+	}
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// branches reports whether a listed folder has folders in it.
+func (l *listing) branches() bool {
+	for i := range l.rows {
+		if l.rows[i].kind != object {
+			return true
+		}
+	}
+	return false
+}
+
+// Len, Need and Draw make the tree a rows.Source.
+func (t *tree) Len() int                  { return len(t.nodes) }
+func (t *tree) Need(from, to int) tea.Cmd { return nil }
+
+func (t *tree) Draw(i, w int, st rows.State) string {
+	n, th := t.nodes[i], t.p.Env.Theme
+	here := t.p.here.spot
+	here.deep = false
+	if st.Cursor {
+		th = th.On(theme.Cursor(st.Focus))
+	}
+	sign := " "
+	switch {
+	case n.leaf:
+	case t.open[n.spot]:
+		sign = th.Glyphs.Opened
+	default:
+		sign = th.Glyphs.Closed
+	}
+	style := th.Muted
+	if t.open[n.spot] && (!n.leaf || n.spot == here) {
+		style = th.Text
+	}
+	if n.spot == here {
+		style = th.Text.Bold()
+	}
+	g := th.Fill.Paint(" ")
+	if st.Cursor {
+		g = th.Muted.Paint(th.Glyphs.CursorDim)
+		if st.Focus {
+			g = th.Accent.Paint(th.Glyphs.Cursor)
+		}
+	}
+	indent := min(2*n.depth, w/2)
+	name := safetext.New(strings.TrimSuffix(n.name, "/"))
+	line := g + th.Fill.Paint(strings.Repeat(" ", indent)) + th.Muted.Paint(sign+" ") +
+		pane.Name(th, style, name, w-indent-4, format.Middle)
+	return th.Pad(line, w)
+}
+
+// enter opens the node under the cursor in the table.
+func (t *tree) enter() tea.Cmd {
+	i := t.list.Cursor()
+	if i < 0 {
+		return nil
+	}
+	return t.p.enter(visit{spot: t.nodes[i].spot})
+}
+
+// up puts the cursor on the parent node.
+func (t *tree) up() {
+	i := t.list.Cursor()
+	if i < 0 {
+		return
+	}
+	for j := i; j >= 0; j-- {
+		if t.nodes[j].depth < t.nodes[i].depth {
+			t.list.SetCursor(j)
+			return
+		}
+	}
+}

@@ -1,0 +1,288 @@
+package browse
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// widths of tree and details for a window w cells wide; 0 where they open over
+// the table instead.
+func widths(w int) (treeW, detailsW int) {
+	switch {
+	case w >= 170:
+		return 36, 50
+	case w >= 110:
+		return 24, 32
+	}
+	return 0, 0
+}
+
+// beside reports whether a part has its own column.
+func (p *Pane) beside(x part) bool {
+	t, d := widths(p.w)
+	return x == inTable || x == inTree && t > 0 || x == inDetails && d > 0
+}
+
+// Title is the way to the open folder.
+func (p *Pane) Title() []string {
+	s := p.here.spot
+	if s.bucket == "" {
+		return []string{"Shares"}
+	}
+	var parts []string
+	for _, at := range s.chain() {
+		parts = append(parts, safetext.Line(strings.TrimSuffix(at.name(), "/")))
+	}
+	if s.deep {
+		parts = append(parts, "all below")
+	}
+	return parts
+}
+
+// View draws the pane, h lines of w cells.
+func (p *Pane) View(w, h int) string {
+	if p.reader != nil {
+		return p.reader.view(p.Env, w, h)
+	}
+	p.resize(w, h)
+	p.tree.build()
+	tw, dw := widths(w)
+	switch {
+	case tw > 0:
+		return columnsOf(p.Env.Theme,
+			column{tw, p.treeView(tw, h)}, column{w - tw - dw - 2, p.tableView(w-tw-dw-2, h)}, column{dw, p.detailsView(dw, h)})
+	case p.focus == inTree:
+		return p.treeView(w, h)
+	case p.focus == inDetails:
+		return p.detailsView(w, h)
+	}
+	return p.tableView(w, h)
+}
+
+// resize tells the lists how much room they have.
+func (p *Pane) resize(w, h int) {
+	p.w, p.h = w, h
+	tw, dw := widths(w)
+	tableW := w
+	if tw > 0 {
+		tableW = w - tw - dw - 2
+	} else {
+		tw = w
+	}
+	p.cols = layOut(tableW)
+	p.table.Resize(tableW, h-2)
+	p.tree.list.Resize(tw, h-1)
+}
+
+type column struct {
+	w    int
+	text string
+}
+
+// columnsOf puts parts side by side with a thin line between, but for the
+// first line: heads are rules themselves.
+func columnsOf(t *theme.Theme, cols ...column) string {
+	split := make([][]string, len(cols))
+	for i, c := range cols {
+		split[i] = strings.Split(c.text, "\n")
+	}
+	line := t.Rule.Paint(t.Glyphs.Between)
+	var b strings.Builder
+	for y := range split[0] {
+		if y > 0 {
+			b.WriteByte('\n')
+		}
+		for i, c := range cols {
+			switch {
+			case i > 0 && y == 0:
+				b.WriteByte(' ')
+			case i > 0:
+				b.WriteString(line)
+			}
+			if y < len(split[i]) {
+				b.WriteString(t.Pad(split[i][y], c.w))
+			}
+		}
+	}
+	return b.String()
+}
+
+func (p *Pane) treeView(w, h int) string {
+	return p.Env.Theme.Head("Folders", "", w, p.focus == inTree) + "\n" + p.tree.list.View()
+}
+
+func (p *Pane) detailsView(w, h int) string {
+	if p.focus == inDetails {
+		p.details.show(p)
+	}
+	return p.Env.Theme.Head("Details", "", w, p.focus == inDetails) + "\n" + p.details.view(p, w, h-1)
+}
+
+func (p *Pane) tableView(w, h int) string {
+	t := p.Env.Theme
+	title := "Files"
+	if p.here.spot.bucket == "" {
+		title = "Shares"
+	}
+	switch {
+	case p.typing == filtering:
+		title = "/ " + p.field.Value() + " "
+	case p.typing == going:
+		title = "go to: " + p.field.Value() + " "
+	case p.filter != "":
+		title = "/ " + p.filter
+	}
+	head := t.Head(safetext.Line(title), p.note(), w, p.focus == inTable)
+	if len(p.view) == 0 {
+		return head + "\n" + p.blank(w, h-1)
+	}
+	return head + "\n" + p.header(w) + "\n" + p.table.View()
+}
+
+// note is the right end of the table's head.
+func (p *Pane) note() string {
+	l, g := p.now(), p.Env.Theme.Glyphs
+	all := format.Count(len(l.rows))
+	switch {
+	case p.slow && p.loading:
+		return "listing" + g.Ellipsis + " " + all
+	case p.stale:
+		return all + ", as of " + format.Clock(l.at.In(p.Env.Zone))
+	case len(l.pages) == 0:
+		return ""
+	case l.capped:
+		return "the first " + all
+	case !l.complete:
+		return format.Count(len(p.view)) + " of more than " + all
+	}
+	return format.Count(len(p.view)) + " of " + all
+}
+
+// blank says why there are no rows, in the middle of the pane.
+func (p *Pane) blank(w, h int) string {
+	t := p.Env.Theme
+	var say string
+	var hints [][2]string
+	l := p.now()
+	up := [2]string{"h", "parent folder"}
+	switch {
+	case p.problem.err != nil:
+		say = p.problem.text
+		hints = [][2]string{{"ctrl+r", "try again"}, {"i", "session"}}
+		if p.here.spot.bucket != "" {
+			hints = append(hints, up)
+		}
+	case len(l.pages) == 0 || !l.complete && p.loading:
+		if p.slow {
+			say = "listing" + t.Glyphs.Ellipsis + " " + format.Count(len(l.rows))
+		}
+	case p.filter != "":
+		say = "Nothing fits \"" + safetext.Line(p.filter) + "\"."
+		hints = [][2]string{{"esc", "shows all " + format.Count(len(l.rows))}}
+	case p.here.spot.bucket == "":
+		say = "You are signed in, but no share is open to your groups."
+		hints = [][2]string{{"i", "shows your groups"}, {"ctrl+r", "look again"}}
+	default:
+		say = "Nothing here that you can see."
+		hints = [][2]string{up, {"ctrl+r", "look again"}}
+	}
+	var lines []string
+	for _, s := range format.Wrap(say, min(60, w-4)) {
+		lines = append(lines, t.Text.Bold().Paint(s))
+	}
+	if len(hints) > 0 {
+		lines = append(lines, "", t.Keys(w-4, hints...))
+	}
+	return middle(lines, w, h)
+}
+
+// middle puts lines in the middle of an area, left-aligned with each other.
+func middle(lines []string, w, h int) string {
+	wide := 0
+	for _, l := range lines {
+		wide = max(wide, format.Width(l))
+	}
+	indent := strings.Repeat(" ", max(0, (w-wide)/2))
+	out := make([]string, 0, h)
+	for range max(0, (h-len(lines))/2-1) {
+		out = append(out, "")
+	}
+	for _, l := range lines {
+		out = append(out, indent+l)
+	}
+	for len(out) < h {
+		out = append(out, "")
+	}
+	return strings.Join(out[:h], "\n")
+}
+
+// Status is the marks and, on the right, how old the listing is.
+func (p *Pane) Status(w int) (left, right string) {
+	t, l := p.Env.Theme, p.now()
+	left = p.marksLine()
+	switch {
+	case p.sorting:
+		left = t.Muted.Paint("Sort by") + "  " + t.Keys(w-10, p.Env.Keys.Hints(keys.Sort, keys.ByName, keys.BySize, keys.ByModified, keys.ByKind)...)
+	case p.stale && p.problem.err != nil:
+		left = t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text)
+		right = t.Muted.Paint("ctrl+r tries now")
+	}
+	if right == "" && !l.at.IsZero() && w >= 110 {
+		right = t.Muted.Paint("listed " + format.Clock(l.at.In(p.Env.Zone)))
+	}
+	return left, right
+}
+
+// Hints are the keys worth showing, most useful first.
+func (p *Pane) Hints() []keys.Action {
+	switch {
+	case p.reader != nil:
+		return []keys.Action{keys.Down, keys.Up, keys.PageDown, keys.First, keys.Last, keys.Back}
+	case p.focus == inTree:
+		return []keys.Action{keys.Enter, keys.Parent, keys.NextPane, keys.OpenTransfers, keys.CopyPath, keys.Session, keys.Palette, keys.Help}
+	case p.focus == inDetails:
+		return []keys.Action{keys.Download, keys.Read, keys.CopyPath, keys.CopySum, keys.Parent, keys.Palette, keys.Help}
+	}
+	h := []keys.Action{keys.Enter, keys.Mark, keys.Download, keys.Filter}
+	if p.w >= 110 {
+		h = append(h, keys.NextPane)
+	}
+	h = append(h, keys.OpenTransfers)
+	if p.w >= 170 {
+		h = append(h, keys.FindHere, keys.Read)
+	}
+	if p.Touched != nil && p.Touched() == "" && p.w >= 110 {
+		h = append(h, keys.OpenAudit)
+	}
+	h = append(h, keys.CopyPath)
+	if p.w >= 110 {
+		h = append(h, keys.Session, keys.Palette)
+	}
+	return append(h, keys.Help)
+}
+
+// Cursor is where the text field's cursor stands, relative to the pane.
+func (p *Pane) Cursor() *tea.Cursor {
+	if p.typing == notTyping {
+		return nil
+	}
+	prompt := len("/ ")
+	if p.typing == going {
+		prompt = len("go to: ")
+	}
+	x := 1 + prompt
+	if tw, _ := widths(p.w); tw > 0 {
+		x += tw + 1
+	}
+	value := p.field.Value()
+	return tea.NewCursor(x+format.Width(safetext.Line(string([]rune(value)[:p.field.Position()]))), 0)
+}
+
+var _ pane.Pane = (*Pane)(nil)

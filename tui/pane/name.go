@@ -1,0 +1,39 @@
+package pane
+
+import (
+	"regexp"
+	"strings"
+
+	"usher/backend/safetext"
+	"usher/tui/theme"
+)
+
+// escapes finds what safetext writes for a character that must not be shown.
+// It is used on escaped texts only, where every other backslash is doubled.
+var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}?|\\x[0-9a-fA-F]{0,2}|\\\\`)
+
+// Name paints a text that others wrote, cut to w cells by cut (format.Middle
+// for file names, format.Start for paths, format.End for people). What stands
+// for an unprintable character is painted as a warning, so that no name can
+// imitate it.
+func Name(t *theme.Theme, s theme.Style, text safetext.Text, w int, cut func(string, int, string) string) string {
+	shown := cut(text.String(), w, t.Glyphs.Ellipsis)
+	if !text.Escaped() {
+		return s.Paint(shown)
+	}
+	return Ranges(s, t.Warn, shown, escapes.FindAllStringIndex(shown, -1))
+}
+
+// Ranges paints a safe string in one style and some byte ranges of it, in
+// order and without overlap, in another.
+func Ranges(s, marked theme.Style, text string, ranges [][]int) string {
+	var b strings.Builder
+	at := 0
+	for _, r := range ranges {
+		b.WriteString(s.Paint(text[at:r[0]]))
+		b.WriteString(marked.Paint(text[r[0]:r[1]]))
+		at = r[1]
+	}
+	b.WriteString(s.Paint(text[at:]))
+	return b.String()
+}

@@ -1,0 +1,112 @@
+package signin
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+)
+
+// Key takes a key press. Letters are text; enter, tab, esc and the arrows keep
+// their meaning.
+func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
+	switch msg.String() {
+	case "enter":
+		return p.submit()
+	case "esc":
+		if p.stage != askPassword || p.busy {
+			p.leave()
+			p.say, p.field = "", 1
+		}
+		return nil
+	case "tab", "shift+tab":
+		if p.fields() > 1 {
+			p.field = 1 - p.field
+		}
+		return nil
+	case "down", "up":
+		p.fill(msg.String() == "down")
+		return nil
+	}
+	if p.busy {
+		return nil
+	}
+	p.say = ""
+	if f := p.text(); f != nil {
+		if p.stage != askPassword && msg.Text != "" && strings.Trim(msg.Text, "0123456789") != "" {
+			return nil
+		}
+		*f, _ = f.Update(msg)
+		if p.stage != askPassword && len(f.Value()) == 6 && msg.Text != "" {
+			return p.submit() // the sixth digit needs no enter
+		}
+		return nil
+	}
+	p.hidden().key(msg)
+	return nil
+}
+
+// fields is how many the stage has.
+func (p *Page) fields() int {
+	if p.stage == askPassword || p.stage == askNew {
+		return 2
+	}
+	return 1
+}
+
+// fill types the next demo account.
+func (p *Page) fill(next bool) {
+	n := len(p.Demo)
+	if n == 0 || p.stage != askPassword || p.busy {
+		return
+	}
+	if next {
+		p.demo = (p.demo + 1) % n
+	} else {
+		p.demo = (max(p.demo, 0) + n - 1) % n
+	}
+	p.user.SetValue(p.Demo[p.demo].User)
+	p.user.CursorEnd()
+	p.secret[0].zero()
+	p.secret[0].insert(p.Demo[p.demo].Password)
+	p.field, p.say = 1, ""
+}
+
+// text is the field with the keys if it is a plain one.
+func (p *Page) text() *textinput.Model {
+	switch {
+	case p.stage == askPassword && p.field == 0:
+		return &p.user
+	case p.stage == askSetUp || p.stage == askCode:
+		return &p.code
+	}
+	return nil
+}
+
+// hidden is the field with the keys if it is a hidden one.
+func (p *Page) hidden() *secret {
+	if p.stage == askNew {
+		return &p.secret[p.field]
+	}
+	return &p.secret[0]
+}
+
+func (p *Page) paste(s string) {
+	if p.busy {
+		return
+	}
+	s = strings.TrimRight(s, "\r\n")
+	if f := p.text(); f != nil {
+		if p.stage != askPassword {
+			s = strings.Map(func(r rune) rune {
+				if r < '0' || r > '9' {
+					return -1
+				}
+				return r
+			}, s)
+		}
+		*f, _ = f.Update(tea.PasteMsg{Content: s})
+		return
+	}
+	p.hidden().insert(s)
+}
