@@ -11,7 +11,6 @@ type Code string
 const (
 	BadRequest          Code = "bad_request"
 	BadCursor           Code = "bad_cursor"
-	BadFilter           Code = "bad_filter"
 	Unauthenticated     Code = "unauthenticated"
 	TokenExpired        Code = "token_expired"
 	SessionRevoked      Code = "session_revoked"
@@ -59,7 +58,6 @@ func Failures() []Failure {
 	return []Failure{
 		{BadRequest, http.StatusBadRequest, ExitUsage, "The server did not understand this request. Check the path, and that usher is up to date.", false},
 		{BadCursor, http.StatusBadRequest, ExitUnavailable, "This listing is too old to go on. List the folder again.", false},
-		{BadFilter, http.StatusBadRequest, ExitUsage, "The server did not understand this filter. Check its words and dates.", false},
 		{Unauthenticated, http.StatusUnauthorized, ExitSignedOut, "You are not signed in. Sign in and try again.", false},
 		{TokenExpired, http.StatusUnauthorized, ExitSignedOut, "Your sign-in has ended. Sign in again.", false},
 		{SessionRevoked, http.StatusUnauthorized, ExitSignedOut, "Your sign-in was ended by an administrator or from another place. Sign in again.", false},
@@ -109,6 +107,9 @@ func (e *Error) Error() string {
 	}
 	return fmt.Sprintf("%s (request %s)", s, e.RequestID)
 }
+
+// Exit is the exit code of a command that ends with this failure.
+func (e *Error) Exit() int { return Lookup(e.Code).Exit }
 
 // Is lets errors.Is compare by code: errors.Is(err, &api.Error{Code: api.NotFound}).
 func (e *Error) Is(target error) bool {

@@ -1,0 +1,123 @@
+package backend
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/audit"
+	"usher/backend/event"
+)
+
+const auditPage = 200 // events when no limit is asked for
+
+// auditor lets members of the auditors' group on; to others the log does not
+// exist. Reading the log is an event, like any other access.
+func (r *request) auditor(e *event.Event) error {
+	who, err := r.listing()
+	if err != nil {
+		return err
+	}
+	e.User.Email = who.Email
+	if !slices.Contains(who.Groups, r.b.c.Public.AuditorsGroup) {
+		e.Reason = "not in the auditors' group"
+		return r.deny(*e)
+	}
+	e.Outcome = event.Allowed
+	return nil
+}
+
+func (b *Backend) auditQuery(r *request) (any, error) {
+	var in api.AuditQueryRequest
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.Limit == 0 {
+		in.Limit = auditPage
+	}
+	filter, ferr := event.ParseFilter(in.Filter, r.now)
+	if ferr != nil || in.Limit < 1 || in.Limit > api.MaxAuditPage || (in.Cursor != "" && in.After != "") ||
+		(in.After != "" && !idShape.MatchString(in.After)) {
+		return nil, fail(api.BadRequest, errors.New("query"))
+	}
+	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.lists(r.claims.Sub) {
+		return nil, fail(api.RateLimited, nil)
+	}
+	page := audit.Page{Limit: in.Limit, Ascending: in.After != "", After: in.After}
+	e := r.event(event.AuditRead, "", "")
+	e.Reason = in.Filter
+	at := cursor{Verb: r.verb, Sub: r.claims.Sub, Hash: hashOf(in.Filter)}
+	if in.Cursor != "" {
+		have, err := b.c.Cursors.open(in.Cursor, at, r.now)
+		if err != nil {
+			return nil, fail(api.BadCursor, err)
+		}
+		page.Position, e.Continues = have.Token, have.Event
+	}
+	if err := r.auditor(&e); err != nil {
+		return nil, err
+	}
+	if err := r.record(e); err != nil {
+		return nil, err
+	}
+	found, err := b.c.Audit.Query(r.ctx, filter, page)
+	switch {
+	case errors.Is(err, audit.ErrBadPosition):
+		return nil, fail(api.BadCursor, err)
+	case err != nil:
+		return nil, fail(api.AuditUnavailable, err)
+	}
+	out := api.AuditQueryResponse{Events: found.Events}
+	if out.Events == nil {
+		out.Events = []event.Event{}
+	}
+	if found.Position != "" && !page.Ascending {
+		at.Token, at.Event, at.Expires = found.Position, first(e), r.now.Add(cursorLife)
+		if out.Cursor, err = b.c.Cursors.seal(at); err != nil {
+			return nil, fail(api.Internal, err)
+		}
+	}
+	return out, nil
+}
+
+// first is the id of the chain that an event belongs to.
+func first(e event.Event) string {
+	if e.Continues != "" {
+		return e.Continues
+	}
+	return e.ID
+}
+
+func (b *Backend) auditSummary(r *request) (any, error) {
+	var in api.AuditSummaryRequest
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.Hours < 1 || in.Hours > audit.MaxHours {
+		return nil, fail(api.BadRequest, errors.New("hours"))
+	}
+	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.lists(r.claims.Sub) {
+		return nil, fail(api.RateLimited, nil)
+	}
+	e := r.event(event.AuditRead, "", "")
+	e.Reason = "counts per hour"
+	if err := r.auditor(&e); err != nil {
+		return nil, err
+	}
+	if err := r.record(e); err != nil {
+		return nil, err
+	}
+	sum, err := b.c.Audit.Summary(r.ctx, in.Hours)
+	if err != nil {
+		return nil, fail(api.AuditUnavailable, err)
+	}
+	out := api.AuditSummaryResponse{
+		People: sum.People, Downloads: sum.Downloads, Denied: sum.Denied, Events: sum.Events,
+		Hours: make([]api.AuditHour, len(sum.Hours)),
+	}
+	for i, h := range sum.Hours {
+		out.Hours[i] = api.AuditHour{Start: h.Start.UTC().Truncate(time.Hour), Events: h.Events, Denied: h.Denied}
+	}
+	return out, nil
+}

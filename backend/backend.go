@@ -1,0 +1,239 @@
+// Package backend is the authorization backend as an http.Handler. Every
+// request walks the same way: guard (is this a request at all) → verify (whose
+// token) → live check (what does the directory say now) → decide (grants) →
+// record (durably) → answer. Nothing is answered that was not recorded first,
+// and only release.go reaches the presigner.
+//
+// The package owns the order of these steps and the words of the wire. It
+// leaves each step's meaning to identity, grant, object and audit, and sockets,
+// configuration and shutdown to serve.
+package backend
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"reflect"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/audit"
+	"usher/backend/event"
+	"usher/backend/grant"
+	"usher/backend/identity"
+	"usher/backend/object"
+)
+
+// Verifier says whose token this is, offline.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (identity.Claims, error)
+}
+
+// Directory says what the user pool holds of a person now.
+type Directory interface {
+	ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error)
+	ForListing(ctx context.Context, c identity.Claims) (identity.Standing, error)
+	Drop(c identity.Claims)
+	InForce() time.Duration
+}
+
+// Grants is the set in force. Problem is a newer set's refusal, if any.
+type Grants interface {
+	Current(ctx context.Context) (*grant.Set, error)
+	Problem() error
+}
+
+// Objects lists and asks S3.
+type Objects interface {
+	List(ctx context.Context, q object.ListQuery) (object.Page, error)
+	Head(ctx context.Context, bucket, key string) (object.Facts, error)
+}
+
+// Signer presigns what carries a receipt.
+type Signer interface {
+	Sign(ctx context.Context, r audit.Receipt) (object.SignedURL, error)
+}
+
+// Clock fails when this machine's time and the storage's disagree.
+type Clock interface {
+	Check(ctx context.Context, bucket string) error
+}
+
+// Log records and is asked.
+type Log interface {
+	Record(ctx context.Context, events ...event.Event) error
+	RecordReleases(ctx context.Context, releases []audit.Release, others ...event.Event) ([]audit.Receipt, error)
+	RecordCompletions(ctx context.Context, who event.User, base event.Event, reports []audit.Completion) error
+	Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error)
+	Summary(ctx context.Context, hours int) (audit.Summary, error)
+}
+
+// Config is all that the backend needs; only Proxies and Origins may be empty.
+type Config struct {
+	Public    api.Config // what GET config answers
+	Verifier  Verifier
+	Directory Directory
+	Grants    Grants
+	Objects   Objects
+	Signer    Signer
+	Clock     Clock
+	Audit     Log
+	Cursors   *Sealer
+	URLLife   time.Duration
+	Hosts     []string       // Host headers that are answered, port included
+	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
+	Now       func() time.Time
+	NewID     func(time.Time) string
+	Log       *slog.Logger
+}
+
+// Backend is the handler.
+type Backend struct {
+	c        Config
+	routes   map[string]route
+	budgets  *budgets
+	sessions *sessions
+	gate     chan struct{}
+}
+
+type route struct {
+	limit int64 // bytes of body
+	serve func(r *request) (any, error)
+}
+
+// New names the first part that is missing: a backend without, say, an audit
+// log must not start.
+func New(c Config) (*Backend, error) {
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if name != "Proxies" && v.Field(i).IsZero() {
+			return nil, fmt.Errorf("backend: %s is missing", name)
+		}
+	}
+	b := &Backend{c: c, budgets: newBudgets(c.Now), sessions: newSessions(), gate: make(chan struct{}, maxInFlight)}
+	b.routes = map[string]route{
+		"/v1/whoami":        {api.MaxBody, b.whoami},
+		"/v1/list":          {api.MaxBody, b.list},
+		"/v1/stat":          {api.MaxBody, b.stat},
+		"/v1/release":       {api.MaxReleaseBody, b.release},
+		"/v1/complete":      {api.MaxBody, b.complete},
+		"/v1/signout":       {api.MaxBody, b.signout},
+		"/v1/audit/query":   {api.MaxBody, b.auditQuery},
+		"/v1/audit/summary": {api.MaxBody, b.auditSummary},
+	}
+	return b, nil
+}
+
+// Start records that the service runs. A log that cannot take this event
+// cannot take any, so the service must not listen.
+func (b *Backend) Start(ctx context.Context) error { return b.service(ctx, event.ServiceStart) }
+
+// Stop records what was held back and that the service ends.
+func (b *Backend) Stop(ctx context.Context) error {
+	if held := b.budgets.drain(true); len(held) > 0 {
+		if err := b.c.Audit.Record(ctx, held...); err != nil {
+			return fmt.Errorf("recording suppressed denials: %w", err)
+		}
+	}
+	return b.service(ctx, event.ServiceStop)
+}
+
+func (b *Backend) service(ctx context.Context, action string) error {
+	now := b.c.Now()
+	err := b.c.Audit.Record(ctx, event.Event{
+		ID: b.c.NewID(now), Time: now, Action: action, Outcome: event.Allowed,
+	})
+	if err != nil {
+		return fmt.Errorf("recording %s: %w", action, err)
+	}
+	return nil
+}
+
+// bound is the revocation bound in force, in whole seconds: the age that a live
+// check may have plus a URL's life.
+func (b *Backend) bound() int {
+	d := b.c.Directory.InForce() + b.c.URLLife
+	return int((d + time.Second - 1) / time.Second)
+}
+
+func (b *Backend) whoami(r *request) (any, error) {
+	if err := r.decode(&struct{}{}); err != nil {
+		return nil, err
+	}
+	who, err := r.listing()
+	if err != nil {
+		return nil, err
+	}
+	set, err := b.c.Grants.Current(r.ctx)
+	if err != nil {
+		return nil, fail(api.StorageUnavailable, err)
+	}
+	if err := r.record(); err != nil { // the session's start, when this is its first request
+		return nil, err
+	}
+	return api.Whoami{
+		Person:        api.Person{Sub: r.claims.Sub, Username: r.claims.Username, Email: who.Email},
+		Groups:        who.Groups,
+		GrantsVersion: set.Version(),
+		BoundSeconds:  b.bound(),
+		SessionStart:  r.claims.SignedIn,
+	}, nil
+}
+
+func (b *Backend) signout(r *request) (any, error) {
+	if err := r.decode(&struct{}{}); err != nil {
+		return nil, err
+	}
+	e := r.event(event.SignOut, "", "")
+	e.Outcome = event.Allowed
+	if err := r.record(e); err != nil {
+		return nil, err
+	}
+	b.c.Directory.Drop(r.claims)
+	return api.SignoutResponse{Event: e.ID}, nil
+}
+
+// complete takes the client's word on how its downloads ended. The answer is
+// the same whether an event was known or not.
+func (b *Backend) complete(r *request) (any, error) {
+	var in api.CompleteRequest
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if len(in.Items) < 1 || len(in.Items) > api.MaxRelease {
+		return nil, fail(api.BadRequest, nil)
+	}
+	if _, err := r.listing(); err != nil {
+		return nil, err
+	}
+	if !b.budgets.objects(r.claims.Sub, len(in.Items)) {
+		return nil, fail(api.RateLimited, nil)
+	}
+	done := make([]audit.Completion, len(in.Items))
+	for i, it := range in.Items {
+		done[i] = audit.Completion{Event: it.Event, Outcome: it.Outcome, Bytes: it.Bytes, Seconds: it.Seconds, Verified: it.Verified}
+	}
+	base := r.event(event.Completed, "", "")
+	if err := b.c.Audit.RecordCompletions(r.ctx, base.User, base, done); err != nil {
+		return nil, fail(api.AuditUnavailable, err)
+	}
+	return api.CompleteResponse{}, nil
+}
+
+// health says whether requests can be answered, to anyone.
+func (b *Backend) health(r *http.Request) api.Health {
+	h := api.Health{OK: true, BoundSeconds: b.bound()}
+	if set, err := b.c.Grants.Current(r.Context()); err == nil {
+		h.GrantsVersion = set.Version()
+	} else {
+		h.OK = false
+	}
+	if err := b.c.Grants.Problem(); err != nil {
+		// Not the text: it may quote the file, and anyone may ask.
+		h.GrantsError = "the new grants were refused; the old ones are in force (see the server's log)"
+	}
+	return h
+}

@@ -1,0 +1,279 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	josejson "github.com/go-jose/go-jose/v4/json"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+)
+
+const (
+	maxInFlight  = 512             // requests at work at once
+	maxQueue     = 2 * time.Second // to wait for a place
+	maxUserAgent = 256             // bytes recorded
+	retryAfter   = 1               // seconds, on 429 and 503
+)
+
+// failure carries a code out of a handler. The cause is for the log; the person
+// reads the table's sentence.
+type failure struct {
+	code  api.Code
+	cause error
+}
+
+func (f *failure) Error() string {
+	if f.cause == nil {
+		return string(f.code)
+	}
+	return string(f.code) + ": " + f.cause.Error()
+}
+func (f *failure) Unwrap() error { return f.cause }
+
+func fail(code api.Code, cause error) error { return &failure{code, cause} }
+
+// ServeHTTP guards, routes, answers and logs one line.
+func (b *Backend) ServeHTTP(w http.ResponseWriter, h *http.Request) {
+	start := b.c.Now()
+	id := b.c.NewID(start)
+	header := w.Header()
+	header.Set("X-Request-Id", id)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+
+	r := &request{b: b, http: h, id: id, now: start, ctx: h.Context()}
+	body, err := b.serve(r)
+	status := http.StatusOK
+	if err != nil {
+		row := api.Lookup(codeOf(err))
+		status = row.Status
+		body = api.ErrorBody{Error: api.Error{Code: row.Code, Message: row.Sentence, RequestID: id}}
+		if row.Retry {
+			header.Set("Retry-After", strconv.Itoa(retryAfter))
+		}
+	}
+	b.log(r, status, err)
+	out, merr := json.Marshal(body)
+	if merr != nil {
+		http.Error(w, "", http.StatusInternalServerError)
+		return
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(out)))
+	w.WriteHeader(status)
+	_, _ = w.Write(out)
+}
+
+func codeOf(err error) api.Code {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.code
+	}
+	return api.Internal
+}
+
+// log writes one line per request. Paths, tokens and URLs are not in it; the
+// cause passes through safetext, because it may quote what others wrote.
+func (b *Backend) log(r *request, status int, err error) {
+	attrs := []slog.Attr{
+		slog.String("request", r.id), slog.String("verb", r.verb), slog.Int("status", status),
+		slog.Duration("took", b.c.Now().Sub(r.now)), slog.String("ip", r.ip),
+	}
+	if r.claims.Sub != "" {
+		attrs = append(attrs, slog.Any("sub", safetext.New(r.claims.Sub)))
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", safetext.New(err.Error())))
+		if status >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+	}
+	b.c.Log.LogAttrs(context.WithoutCancel(r.ctx), level, "request", attrs...)
+}
+
+// serve turns a panic into the sentence for a bug: one request's mistake does
+// not end the process.
+func (b *Backend) serve(r *request) (body any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.c.Log.Error("panic", "request", r.id, "stack", safetext.New(string(debug.Stack())))
+			body, err = nil, fail(api.Internal, errors.New("panic"))
+		}
+	}()
+	r.ip = b.source(r.http)
+	if err := b.guard(r.http); err != nil {
+		return nil, err
+	}
+	path := r.http.URL.Path
+	if r.http.Method == http.MethodGet {
+		switch path {
+		case "/v1/config":
+			r.verb = "config"
+			return b.c.Public, nil
+		case "/healthz":
+			r.verb = "health"
+			return b.health(r.http), nil
+		}
+		return nil, fail(api.NotFound, nil)
+	}
+	way, ok := b.routes[path]
+	if !ok {
+		return nil, fail(api.NotFound, nil)
+	}
+	r.verb = strings.TrimPrefix(path, "/v1/")
+	release, err := b.admit(r.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := r.identify(); err != nil {
+		return nil, err
+	}
+	if err := b.suppressed(r.ctx); err != nil {
+		return nil, err
+	}
+	if err := r.read(way.limit); err != nil {
+		return nil, err
+	}
+	return way.serve(r)
+}
+
+// suppressed records the counts of denials whose minute is over.
+func (b *Backend) suppressed(ctx context.Context) error {
+	held := b.budgets.drain(false)
+	if len(held) == 0 {
+		return nil
+	}
+	if err := b.c.Audit.Record(ctx, held...); err != nil {
+		b.budgets.restore(held)
+		return fail(api.AuditUnavailable, err)
+	}
+	return nil
+}
+
+// guard refuses what is not a plain request to this server, before anything of
+// it is read.
+func (b *Backend) guard(h *http.Request) error {
+	switch {
+	case h.URL.IsAbs() || h.URL.Host != "": // absolute-form would replace Host
+		return fail(api.BadRequest, errors.New("absolute-form"))
+	case !slices.Contains(b.c.Hosts, strings.ToLower(h.Host)):
+		return fail(api.WrongHost, errors.New("host"))
+	case len(h.Header.Values("Origin")) > 0: // usher has no web page; a browser's script has no business here
+		return fail(api.WrongHost, errors.New("origin"))
+	case h.Method != http.MethodGet && h.Method != http.MethodPost:
+		return fail(api.BadRequest, errors.New("method"))
+	case len(h.TransferEncoding) > 0: // also when Content-Length is there: which counts is a proxy's guess
+		return fail(api.LengthRequired, errors.New("transfer encoding"))
+	case h.URL.RawQuery != "" || h.URL.ForceQuery:
+		return fail(api.BadRequest, errors.New("query"))
+	}
+	if h.Method == http.MethodGet {
+		if h.ContentLength != 0 {
+			return fail(api.BadRequest, errors.New("body on GET"))
+		}
+		return nil
+	}
+	types := h.Header.Values("Content-Type")
+	switch {
+	case len(types) != 1 || types[0] != "application/json":
+		return fail(api.UnsupportedType, errors.New("content type"))
+	case len(h.Header.Values("Content-Encoding")) > 0:
+		return fail(api.UnsupportedType, errors.New("content encoding"))
+	case h.ContentLength < 0:
+		return fail(api.LengthRequired, errors.New("no length"))
+	}
+	return nil
+}
+
+// admit waits for one of the places at work.
+func (b *Backend) admit(ctx context.Context) (func(), error) {
+	done := func() { <-b.gate }
+	select {
+	case b.gate <- struct{}{}:
+		return done, nil
+	default:
+	}
+	wait := time.NewTimer(maxQueue)
+	defer wait.Stop()
+	select {
+	case b.gate <- struct{}{}:
+		return done, nil
+	case <-wait.C:
+		return nil, fail(api.RateLimited, errors.New("no place"))
+	case <-ctx.Done():
+		return nil, fail(api.RateLimited, ctx.Err())
+	}
+}
+
+// read takes the body, once the caller is known.
+func (r *request) read(limit int64) error {
+	if r.http.ContentLength > limit {
+		return fail(api.TooLarge, nil)
+	}
+	raw, err := io.ReadAll(io.LimitReader(r.http.Body, limit+1))
+	if err != nil {
+		return fail(api.BadRequest, err)
+	}
+	if int64(len(raw)) > limit {
+		return fail(api.TooLarge, nil)
+	}
+	r.body = raw
+	return nil
+}
+
+// decode takes exactly one JSON value with known, unrepeated names.
+func (r *request) decode(into any) error {
+	// This decoder refuses duplicates and other spellings of a name…
+	if err := josejson.Unmarshal(r.body, into); err != nil {
+		return fail(api.BadRequest, errors.New("json"))
+	}
+	// …and this one refuses unknown names.
+	strict := json.NewDecoder(bytes.NewReader(r.body))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(into); err != nil {
+		return fail(api.BadRequest, errors.New("json"))
+	}
+	return nil
+}
+
+// source is the address the request came from. X-Forwarded-For counts only when
+// the peer is a configured proxy, and then its right-most address that is not.
+func (b *Backend) source(h *http.Request) string {
+	host, _, err := net.SplitHostPort(h.RemoteAddr)
+	if err != nil {
+		host = h.RemoteAddr
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return "invalid"
+	}
+	addr = addr.Unmap().WithZone("")
+	trusted := func(a netip.Addr) bool {
+		return slices.ContainsFunc(b.c.Proxies, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	hops := strings.Split(strings.Join(h.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && trusted(addr); i-- {
+		next, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		addr = next.Unmap().WithZone("")
+	}
+	return addr.String()
+}

@@ -1,0 +1,290 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"usher/backend/api"
+	"usher/backend/audit"
+	"usher/backend/event"
+	"usher/backend/grant"
+	"usher/backend/identity"
+	"usher/backend/object"
+)
+
+const headsAtOnce = 64
+
+// etagShape is what S3 writes: a quoted string without quotes in it.
+// SPEC: RFC 9110 §8.8.3.
+var etagShape = regexp.MustCompile(`^"[!#-~]{1,128}"$`)
+
+// candidate is one object of a release on its way: decided, known to S3,
+// recorded, signed; or stopped with an error on the way.
+type candidate struct {
+	in      api.ReleaseObject
+	event   event.Event
+	facts   *object.Facts // from HEAD
+	refused api.Code      // "" while it may still be released
+	receipt audit.Receipt
+	url     object.SignedURL
+}
+
+// release is the only way to a presigned URL: live check → decide → (HEAD) →
+// durable record → sign. The live check that a URL rests on must be fresh when
+// it is signed; where recording took too long the walk is made once more.
+func (b *Backend) release(r *request) (any, error) {
+	in, err := r.releaseRequest()
+	if err != nil {
+		return nil, err
+	}
+	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.objects(r.claims.Sub, len(in.Objects)) {
+		return nil, fail(api.RateLimited, nil)
+	}
+	out, err := b.releaseOnce(r, in)
+	if errors.Is(err, object.ErrStale) {
+		r.now = b.c.Now()
+		out, err = b.releaseOnce(r, in)
+	}
+	if errors.Is(err, object.ErrStale) {
+		return nil, fail(api.AuditUnavailable, err)
+	}
+	return out, err
+}
+
+func (r *request) releaseRequest() (api.ReleaseRequest, error) {
+	var in api.ReleaseRequest
+	if err := r.decode(&in); err != nil {
+		return in, err
+	}
+	if in.Purpose == "" {
+		in.Purpose = api.PurposeDownload
+	}
+	switch in.Purpose {
+	case api.PurposeDownload, api.PurposePreview, api.PurposeLink:
+	default:
+		return in, fail(api.BadRequest, errors.New("purpose"))
+	}
+	if len(in.Objects) < 1 || len(in.Objects) > api.MaxRelease {
+		return in, fail(api.BadRequest, errors.New("number of objects"))
+	}
+	for _, o := range in.Objects {
+		if !grant.ValidBucket(o.Bucket) || !grant.ValidKey(o.Key) ||
+			(o.ETag != "" && !etagShape.MatchString(o.ETag)) || (o.Continues != "" && !idShape.MatchString(o.Continues)) {
+			return in, fail(api.BadRequest, errors.New("object"))
+		}
+	}
+	return in, nil
+}
+
+// idShape is a ULID, as event ids are.
+var idShape = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
+
+func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
+	who, err := r.releasing()
+	if err != nil {
+		return nil, err
+	}
+	set, err := b.c.Grants.Current(r.ctx)
+	if err != nil {
+		return nil, fail(api.StorageUnavailable, err)
+	}
+	all := make([]candidate, len(in.Objects))
+	for i, o := range in.Objects {
+		all[i] = b.decide(r, set, who, o, in.Purpose)
+		if all[i].event.Outcome == event.Denied && !b.budgets.denied(all[i].event) {
+			return nil, fail(api.RateLimited, nil)
+		}
+	}
+	b.heads(r.ctx, all, in.Purpose)
+	if err := b.sane(r.ctx, all); err != nil {
+		return nil, err
+	}
+	if err := b.recordReleases(r, all, who.Asked, in.Purpose == api.PurposeLink); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].refused != "" {
+			continue
+		}
+		if all[i].url, err = b.c.Signer.Sign(r.ctx, all[i].receipt); err != nil {
+			if errors.Is(err, object.ErrStale) {
+				return nil, err
+			}
+			return nil, fail(api.StorageUnavailable, err)
+		}
+	}
+	return answer(all), nil
+}
+
+// decide asks the grants. A refusal never reaches S3.
+func (b *Backend) decide(r *request, set *grant.Set, who identity.Standing, o api.ReleaseObject, purpose string) candidate {
+	c := candidate{in: o, event: r.event(event.Download, o.Bucket, o.Key)}
+	c.event.Purpose, c.event.Continues, c.event.ETag = purpose, o.Continues, o.ETag
+	if bound := b.bound(); bound > int((5*time.Second+b.c.URLLife)/time.Second) {
+		c.event.Bound = bound
+	}
+	d := set.Decide(who.Groups, o.Bucket, o.Key, r.now)
+	if d.Grant != nil {
+		c.event.Grant = d.Grant.String()
+	}
+	if !d.Allowed {
+		c.event.Outcome, c.event.Reason, c.refused = event.Denied, "no grant allows it", api.NotFound
+		if d.Grant != nil {
+			c.event.Reason = "a grant denies it"
+		}
+		return c
+	}
+	c.event.Outcome = event.Allowed
+	return c
+}
+
+// heads asks S3 for the objects that came without an ETag, and for those that a
+// link is asked of: nobody holds the caller of a link to an ETag, so it must at
+// least be there.
+func (b *Backend) heads(ctx context.Context, all []candidate, purpose string) {
+	var group errgroup.Group
+	group.SetLimit(headsAtOnce)
+	for i := range all {
+		c := &all[i]
+		if c.refused != "" || (c.in.ETag != "" && purpose != api.PurposeLink) {
+			continue
+		}
+		group.Go(func() error {
+			facts, err := b.c.Objects.Head(ctx, c.in.Bucket, c.in.Key)
+			switch {
+			case errors.Is(err, object.ErrAbsent):
+				c.stop(api.NotFound, "there is no such object")
+			case err != nil:
+				c.stop(api.StorageUnavailable, "the storage did not answer")
+			case facts.Archived:
+				c.stop(api.ObjectArchived, "the object is archived")
+			case c.in.ETag != "" && c.in.ETag != facts.ETag:
+				c.stop(api.ObjectChanged, "the object has another ETag")
+			default:
+				c.facts = &facts
+				c.event.ETag, c.event.Version, c.event.Size = facts.ETag, facts.Version, &facts.Size
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // each candidate carries its own error
+}
+
+func (c *candidate) stop(code api.Code, reason string) {
+	c.refused, c.event.Outcome, c.event.Reason = code, event.Failed, reason
+}
+
+// sane compares clocks with the storage before anything is signed.
+func (b *Backend) sane(ctx context.Context, all []candidate) error {
+	for i := range all {
+		if all[i].refused == "" {
+			if err := b.c.Clock.Check(ctx, all[i].in.Bucket); err != nil {
+				return fail(api.StorageUnavailable, err)
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// recordReleases makes one durable write for the whole request: all its events
+// or none. Receipts come back only for what may be released.
+func (b *Backend) recordReleases(r *request, all []candidate, asked time.Time, link bool) error {
+	others := r.opening()
+	var releases []audit.Release
+	for i := range all {
+		if all[i].refused != "" {
+			others = append(others, all[i].event)
+			continue
+		}
+		releases = append(releases, audit.Release{Event: all[i].event, CheckedAt: asked, Link: link})
+	}
+	receipts, err := b.c.Audit.RecordReleases(r.ctx, releases, others...)
+	if err != nil {
+		return fail(api.AuditUnavailable, err)
+	}
+	b.sessions.add(r.claims.Session)
+	next := 0
+	for i := range all {
+		if all[i].refused == "" {
+			all[i].receipt, next = receipts[next], next+1
+		}
+	}
+	return nil
+}
+
+// answer writes the items in the order asked. An item that was denied and one
+// that is absent are alike to the byte.
+func answer(all []candidate) api.ReleaseResponse {
+	out := api.ReleaseResponse{Items: make([]api.ReleaseItem, len(all))}
+	for i := range all {
+		c := &all[i]
+		if c.refused != "" {
+			out.Items[i].Error = &api.ItemError{Code: c.refused, Message: api.Lookup(c.refused).Sentence}
+			continue
+		}
+		item := api.ReleaseItem{
+			Event: c.event.ID, URL: c.url.Reveal(), Life: int(c.url.Life / time.Second),
+			Headers: c.url.Headers, ETag: c.event.ETag,
+		}
+		if f := c.facts; f != nil {
+			item.Version, item.Size, item.Modified, item.Checksum, item.Parts = f.Version, &f.Size, &f.Modified, f.Checksum, f.Parts
+		}
+		out.Items[i] = item
+	}
+	return out
+}
+
+// stat answers with HEAD's facts, under the same rules as a release but
+// without a URL.
+func (b *Backend) stat(r *request) (any, error) {
+	var in api.StatRequest
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) {
+		return nil, fail(api.BadRequest, errors.New("object"))
+	}
+	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.objects(r.claims.Sub, 1) {
+		return nil, fail(api.RateLimited, nil)
+	}
+	who, err := r.listing()
+	if err != nil {
+		return nil, err
+	}
+	set, err := b.c.Grants.Current(r.ctx)
+	if err != nil {
+		return nil, fail(api.StorageUnavailable, err)
+	}
+	e := r.event(event.Stat, in.Bucket, in.Key)
+	d := set.Decide(who.Groups, in.Bucket, in.Key, r.now)
+	if d.Grant != nil {
+		e.Grant = d.Grant.String()
+	}
+	if !d.Allowed {
+		return nil, r.deny(e)
+	}
+	facts, err := b.c.Objects.Head(r.ctx, in.Bucket, in.Key)
+	switch {
+	case errors.Is(err, object.ErrAbsent):
+		e.Outcome, e.Reason = event.Failed, "there is no such object"
+		if err := r.record(e); err != nil {
+			return nil, err
+		}
+		return nil, fail(api.NotFound, nil)
+	case err != nil:
+		return nil, fail(api.StorageUnavailable, err)
+	}
+	e.Outcome, e.ETag, e.Version, e.Size = event.Allowed, facts.ETag, facts.Version, &facts.Size
+	if err := r.record(e); err != nil {
+		return nil, err
+	}
+	return api.StatResponse{
+		Event: e.ID, Size: facts.Size, Modified: facts.Modified, ETag: facts.ETag, Version: facts.Version,
+		ContentType: facts.ContentType, Checksum: facts.Checksum, Parts: facts.Parts, Archived: facts.Archived, Grant: e.Grant,
+	}, nil
+}

@@ -1,0 +1,73 @@
+// Package sandbox is an AWS-like world on this machine: a Cognito-compatible
+// user pool and an S3, in process, on 127.0.0.1 only, with people and data to
+// play with. It serves `usher demo` and tests; production has no use for it,
+// and a build with the tag nosandbox leaves it out.
+//
+// It is a faithful adversary and no mock: it speaks the real protocols over
+// real HTTP and refuses what AWS refuses. sandbox/rig holds its judges.
+package sandbox
+
+import (
+	"io"
+	"time"
+)
+
+// Region of everything in the sandbox.
+const Region = "us-east-1"
+
+// Options say where the sandbox keeps its files and what time it is.
+type Options struct {
+	Dir             string
+	Now             func() time.Time
+	AccessLog       io.Writer     // S3's access log lines; may be nil
+	AccessTokenLife time.Duration // 0: 10 minutes
+}
+
+// Facts are what one must know to use the sandbox. The S3 keys are the
+// account's owner: any S3 tool can put files in with them, and any AWS tool can
+// make Cognito's admin calls.
+type Facts struct {
+	Region          string
+	UserPoolID      string
+	ClientID        string
+	CognitoEndpoint string
+	Issuer          string
+	S3Endpoint      string
+	S3AccessKey     string
+	S3SecretKey     string
+	People          []Person
+	Dir             string
+	GrantsFile      string
+}
+
+// Person is an account of the sandbox.
+type Person struct {
+	Username   string   `json:"username"`
+	Password   string   `json:"password"`
+	Groups     []string `json:"groups"`
+	TOTPSecret string   `json:"totp_secret,omitempty"`
+	Temporary  bool     `json:"temporary,omitempty"` // must set a password at the first sign-in
+}
+
+// people are the accounts; passwords and secrets are made up later. A set
+// TOTPSecret stands for "has one".
+func people() []Person {
+	return []Person{
+		{Username: "ada", Groups: []string{"finance-team"}},
+		{Username: "grace", Groups: []string{"external-auditors", "usher-auditors"}},
+		{Username: "alan", Groups: []string{"engineering"}, TOTPSecret: "yes"},
+		{Username: "margaret", Groups: []string{"usher-admins", "finance-team"}},
+		{Username: "edsger", Groups: []string{"engineering"}, Temporary: true},
+	}
+}
+
+const defaultGrants = `# Who may see what. Change this file while the demo runs: it takes effect at once.
+# A prefix ends in "/"; prefix "" is the whole bucket; object names exactly one.
+# effect: deny always wins. Optional: not_before, expires, reason.
+grants:
+  - {group: finance-team, bucket: company-reports, prefix: quarterly/}
+  - {group: finance-team, bucket: company-reports, prefix: annual/}
+  - {group: external-auditors, bucket: company-reports, prefix: annual/audited/}
+  - {group: engineering, bucket: builds, prefix: ""}
+  - {group: engineering, bucket: datasets, prefix: public/}
+`

@@ -1,0 +1,193 @@
+// Package serve turns a configuration into a running backend: it reads the
+// file, builds the parts in the order in which they depend on each other, and
+// listens until it is told to stop. A part that cannot be built stops the
+// program with one sentence; no part has a silent stand-in.
+//
+// It leaves all that a request means to backend.
+package serve
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"usher/backend/object"
+)
+
+// Config is what `usher serve --config FILE` reads (YAML). Relative paths are
+// relative to the file.
+type Config struct {
+	Organisation  string   `yaml:"organisation"`
+	Listen        string   `yaml:"listen"`     // address:port
+	PublicURL     string   `yaml:"public_url"` // the origin people configure
+	Region        string   `yaml:"region"`
+	UserPoolID    string   `yaml:"user_pool_id"`
+	ClientID      string   `yaml:"client_id"`
+	HostedUI      string   `yaml:"hosted_ui"`
+	NewIssuer     bool     `yaml:"new_issuer"` // the pool's other issuer form
+	AuditorsGroup string   `yaml:"auditors_group"`
+	AdminsGroup   string   `yaml:"admins_group"`
+	Grants        string   `yaml:"grants"`      // file
+	Audit         string   `yaml:"audit"`       // SQLite file
+	URLSeconds    int      `yaml:"url_seconds"` // 15..900
+	Instances     int      `yaml:"instances"`   // that share the pool's quotas
+	Proxies       []string `yaml:"trusted_proxies"`
+	CursorKeys    []string `yaml:"cursor_keys"` // base64 of 32 bytes; one, or two during a rotation
+	TLS           TLS      `yaml:"tls"`
+	S3            S3       `yaml:"s3"`
+}
+
+// TLS names the certificate. Behind a proxy that ends TLS, proxy is true.
+type TLS struct {
+	Cert  string `yaml:"cert"`
+	Key   string `yaml:"key"`
+	Proxy bool   `yaml:"proxy"`
+}
+
+// S3 says where objects are. Credentials come from the AWS SDK's own chain; so
+// does the endpoint when none is given.
+type S3 struct {
+	Region    string `yaml:"region"` // the pool's when empty
+	Endpoint  string `yaml:"endpoint"`
+	PathStyle bool   `yaml:"path_style"`
+}
+
+// Load reads a configuration file. Every error names the file and what to
+// change.
+func Load(path string) (Config, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	var c Config
+	if err := yaml.UnmarshalWithOptions(raw, &c, yaml.Strict()); err != nil {
+		return Config{}, fmt.Errorf("%s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
+	}
+	for _, p := range []*string{&c.Grants, &c.Audit, &c.TLS.Cert, &c.TLS.Key} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(filepath.Dir(path), *p)
+		}
+	}
+	if err := c.complete(); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// complete fills in defaults and refuses what cannot work.
+func (c *Config) complete() error {
+	if c.AuditorsGroup == "" {
+		c.AuditorsGroup = "usher-auditors"
+	}
+	if c.AdminsGroup == "" {
+		c.AdminsGroup = "usher-admins"
+	}
+	if c.URLSeconds == 0 {
+		c.URLSeconds = int(object.DefaultLife / time.Second)
+	}
+	if c.Instances == 0 {
+		c.Instances = 1
+	}
+	if c.S3.Region == "" {
+		c.S3.Region = c.Region
+	}
+	if c.Organisation == "" {
+		c.Organisation = "usher"
+	}
+	for name, value := range map[string]string{
+		"listen": c.Listen, "public_url": c.PublicURL, "region": c.Region, "user_pool_id": c.UserPoolID,
+		"client_id": c.ClientID, "grants": c.Grants, "audit": c.Audit,
+	} {
+		if value == "" {
+			return fmt.Errorf("%s is missing", name)
+		}
+	}
+	if c.Instances < 1 || c.Instances > 1000 {
+		return errors.New("instances must be 1 to 1000")
+	}
+	if life := time.Duration(c.URLSeconds) * time.Second; life < object.MinLife || life > object.MaxLife {
+		return fmt.Errorf("url_seconds must be %d to %d", int(object.MinLife.Seconds()), int(object.MaxLife.Seconds()))
+	}
+	return c.addresses()
+}
+
+// addresses holds the public URL to an origin and plain HTTP to loopback.
+func (c *Config) addresses() error {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" ||
+		(u.Scheme != "https" && u.Scheme != "http") {
+		return errors.New("public_url must be an origin like https://files.example.com")
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return errors.New("listen must be address:port, like 127.0.0.1:8443")
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return errors.New("public_url must begin with https:// unless it is on 127.0.0.1")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return errors.New("tls needs both cert and key")
+	}
+	if c.TLS.Cert == "" && !c.TLS.Proxy && !isLoopback(host) {
+		return errors.New("listen is not on 127.0.0.1: give tls cert and key, or tls proxy: true behind a proxy that ends TLS")
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+// hosts are the Host headers that are answered.
+func (c Config) hosts(listening net.Addr) []string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return nil
+	}
+	hosts := []string{strings.ToLower(u.Host)}
+	if host, port, err := net.SplitHostPort(listening.String()); err == nil && isLoopback(host) {
+		hosts = append(hosts, net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("localhost", port), net.JoinHostPort("::1", port))
+	}
+	return hosts
+}
+
+func (c Config) proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range c.Proxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			a, aerr := netip.ParseAddr(s)
+			if aerr != nil {
+				return nil, fmt.Errorf("trusted_proxies: %q is neither an address nor a network", s)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (c Config) cursorKeys() ([][]byte, error) {
+	var out [][]byte
+	for i, s := range c.CursorKeys {
+		k, err := base64.StdEncoding.DecodeString(s)
+		if err != nil || len(k) != 32 {
+			return nil, fmt.Errorf("cursor_keys: entry %d is not 32 bytes in base64", i+1)
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}

@@ -1,0 +1,293 @@
+// Package client makes typed calls to the backend: it knows the address, the
+// wire types, deadlines and when a call may be repeated. It leaves who the
+// person is to session (through TokenSource), and moving an object's bytes to
+// client/download.
+//
+// What it returns is what the server wrote: names and texts in it go through
+// backend/safetext before they are shown.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+)
+
+const (
+	maxAnswer   = 16 << 20 // bytes of one answer; a page of 1,000 keys is about 2 MiB at most
+	callLimit   = 30 * time.Second
+	dialLimit   = 10 * time.Second
+	tokenTries  = 2 // a token may end while a call is under way
+	networkWait = 500 * time.Millisecond
+)
+
+// TokenSource gives the access token of whoever is signed in.
+type TokenSource interface {
+	Token(ctx context.Context) (string, error)
+	// Ended is told that the backend did not take this token any more.
+	Ended(token string)
+}
+
+// NetworkError says that the server could not be reached or did not speak as
+// it should. Its text is for people; the cause is for --debug.
+type NetworkError struct {
+	Host  string // from the profile
+	What  string // "timed out", "refused the connection", …
+	Cause error
+}
+
+func (e *NetworkError) Error() string {
+	return fmt.Sprintf("Can't reach %s (%s). Check your network and the server's address, then try again.", e.Host, e.What)
+}
+
+func (e *NetworkError) Unwrap() error { return e.Cause }
+
+// Exit is the exit code of a command that ends with this error.
+func (e *NetworkError) Exit() int { return api.ExitUnavailable }
+
+// Config says where the server is and how calls are made.
+type Config struct {
+	Server    string // origin: https://host[:port], or http on loopback
+	Tokens    TokenSource
+	UserAgent string
+	Transport http.RoundTripper // nil: a plain one with system roots and TLS 1.2 or later
+}
+
+// Client calls one server. Safe for concurrent use.
+type Client struct {
+	base   *url.URL
+	tokens TokenSource
+	agent  string
+	http   *http.Client
+}
+
+// New checks the address: https, or http to loopback only; nothing but scheme,
+// host and port.
+func New(c Config) (*Client, error) {
+	base, err := url.Parse(c.Server)
+	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.Trim(base.Path, "/") != "" {
+		return nil, fmt.Errorf("the server's address must look like https://host")
+	}
+	if base.Scheme != "https" && (base.Scheme != "http" || !Loopback(base.Hostname())) {
+		return nil, fmt.Errorf("the server's address must begin with https://")
+	}
+	if c.Tokens == nil {
+		return nil, fmt.Errorf("client: a token source is needed")
+	}
+	if c.Transport == nil {
+		c.Transport = Transport()
+	}
+	base.Path = ""
+	return &Client{base: base, tokens: c.Tokens, agent: c.UserAgent, http: &http.Client{
+		Transport: c.Transport,
+		// A server that moves is a change of trust: configure it anew.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Transport is what the client uses by default.
+func Transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialLimit, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   dialLimit,
+		ResponseHeaderTimeout: callLimit,
+		MaxIdleConnsPerHost:   4,
+		IdleConnTimeout:       60 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// Loopback says that a host name is this machine and nothing else.
+func Loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Host is the server's name for messages.
+func (c *Client) Host() string { return c.base.Host }
+
+// Whoami asks who the server takes the caller to be.
+func (c *Client) Whoami(ctx context.Context) (out api.Whoami, err error) {
+	return out, c.call(ctx, "whoami", struct{}{}, &out)
+}
+
+// List asks for one page of what may be seen under a prefix.
+func (c *Client) List(ctx context.Context, in api.ListRequest) (out api.ListResponse, err error) {
+	return out, c.call(ctx, "list", in, &out)
+}
+
+// Stat asks for one object's facts.
+func (c *Client) Stat(ctx context.Context, in api.StatRequest) (out api.StatResponse, err error) {
+	return out, c.call(ctx, "stat", in, &out)
+}
+
+// Release asks for presigned URLs; each item has its own URL or error.
+func (c *Client) Release(ctx context.Context, in api.ReleaseRequest) (out api.ReleaseResponse, err error) {
+	if err := c.call(ctx, "release", in, &out); err != nil {
+		return out, err
+	}
+	if len(out.Items) != len(in.Objects) {
+		return api.ReleaseResponse{}, &NetworkError{c.Host(), "it answered for other files than asked", nil}
+	}
+	return out, nil
+}
+
+// Complete reports how downloads ended.
+func (c *Client) Complete(ctx context.Context, in api.CompleteRequest) error {
+	return c.call(ctx, "complete", in, &api.CompleteResponse{})
+}
+
+// Signout records the end of the session.
+func (c *Client) Signout(ctx context.Context) error {
+	return c.call(ctx, "signout", struct{}{}, &api.SignoutResponse{})
+}
+
+// AuditQuery asks for one page of the audit log.
+func (c *Client) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (out api.AuditQueryResponse, err error) {
+	return out, c.call(ctx, "audit/query", in, &out)
+}
+
+// AuditSummary asks for counts per hour.
+func (c *Client) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (out api.AuditSummaryResponse, err error) {
+	return out, c.call(ctx, "audit/summary", in, &out)
+}
+
+// call makes a call, once more when the token ended under way, and once more
+// when the connection broke before an answer: each verb may be repeated, and a
+// repetition is an event of its own.
+func (c *Client) call(ctx context.Context, verb string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("writing the request: %w", err)
+	}
+	broken := false
+	for try := 1; ; try++ {
+		token, err := c.tokens.Token(ctx)
+		if err != nil {
+			return err
+		}
+		err = c.once(ctx, verb, token, body, out)
+		var answer *api.Error
+		if errors.As(err, &answer) && ended(answer.Code) {
+			c.tokens.Ended(token)
+			if try < tokenTries {
+				continue
+			}
+		}
+		var network *NetworkError
+		if errors.As(err, &network) && !broken && ctx.Err() == nil {
+			broken = true
+			select {
+			case <-time.After(networkWait):
+				continue
+			case <-ctx.Done():
+			}
+		}
+		return err
+	}
+}
+
+func ended(code api.Code) bool {
+	return code == api.TokenExpired || code == api.SessionRevoked || code == api.Unauthenticated
+}
+
+func (c *Client) once(ctx context.Context, verb, token string, body []byte, out any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/v1/"+verb, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("writing the request: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	if c.agent != "" {
+		req.Header.Set("User-Agent", c.agent)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return c.network(ctx, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return c.network(ctx, err)
+	}
+	if len(raw) > maxAnswer {
+		return &NetworkError{c.Host(), "its answer is far too long", nil}
+	}
+	if res.StatusCode != http.StatusOK {
+		return c.refusal(res.StatusCode, raw)
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return &NetworkError{c.Host(), "its answer is not usher's", err}
+	}
+	return nil
+}
+
+var requestID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
+
+// refusal takes the code and request id of an error answer; its text comes from
+// our own table. A code that does not fit the status is not usher's answer.
+func (c *Client) refusal(status int, raw []byte) error {
+	var body api.ErrorBody
+	if json.Unmarshal(raw, &body) == nil {
+		if row := api.Lookup(body.Error.Code); row.Code == body.Error.Code && row.Status == status {
+			e := &api.Error{Code: row.Code, Message: row.Sentence}
+			if requestID.MatchString(body.Error.RequestID) {
+				e.RequestID = body.Error.RequestID
+			}
+			return e
+		}
+	}
+	return &NetworkError{c.Host(), fmt.Sprintf("it answered with HTTP status %d, which is not usher's answer", status), nil}
+}
+
+// network names what happened in a few words; a cancelled call stays what it is.
+func (c *Client) network(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return &NetworkError{c.Host(), Reason(err), err}
+}
+
+// Reason says in a few words why a connection failed. It never quotes the
+// error's own text, which may hold a URL.
+func Reason(err error) string {
+	var (
+		dns   *net.DNSError
+		cert  *tls.CertificateVerificationError
+		op    *net.OpError
+		isNet net.Error
+	)
+	switch {
+	case errors.As(err, &dns):
+		return "its name is not known here"
+	case errors.As(err, &cert):
+		return "its certificate is not trusted"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &isNet) && isNet.Timeout():
+		return "timed out"
+	case errors.As(err, &op) && op.Op == "dial":
+		return "no connection"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection broke"
+	default:
+		return "the connection failed"
+	}
+}

@@ -1,0 +1,92 @@
+// Usher lets people browse and download the S3 folders that their groups may
+// see, from a terminal, without AWS credentials. This file is the table of
+// contents: it reads the world, builds the parts, runs one of them, and turns
+// the error into an exit code.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/term"
+
+	"usher/backend/demo"
+	"usher/backend/serve"
+	"usher/client/cli"
+	"usher/session"
+)
+
+var version = "0.1.0" // set by the release build
+
+func main() {
+	isTTY := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+	os.Exit(cli.Main(context.Background(), cli.Program{
+		Version: version,
+		Folders: session.DefaultFolders(),
+		Getenv:  os.Getenv,
+		Now:     time.Now,
+		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		InTTY: isTTY(os.Stdin), OutTTY: isTTY(os.Stdout), ErrTTY: isTTY(os.Stderr),
+		ReadPassword: func() (string, error) {
+			raw, err := term.ReadPassword(int(os.Stdin.Fd()))
+			return string(raw), err
+		},
+		Browse: browse,
+		Demo:   startDemo,
+		Serve:  serveFile,
+	}, os.Args[1:]))
+}
+
+// newIDs mints ULIDs, in order within this process.
+func newIDs() func(time.Time) string {
+	var mu sync.Mutex
+	entropy := ulid.Monotonic(rand.Reader, 0)
+	return func(t time.Time) string {
+		mu.Lock()
+		defer mu.Unlock()
+		return ulid.MustNew(ulid.Timestamp(t), entropy).String()
+	}
+}
+
+// serveFile runs the backend for a real pool and real buckets.
+func serveFile(ctx context.Context, file string) error {
+	config, err := serve.Load(file)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	server, err := serve.New(ctx, config, serve.World{Now: time.Now, Rand: rand.Reader, NewID: newIDs(), Log: log}, nil)
+	if err != nil {
+		return err
+	}
+	log.Info("listening", "address", server.Addr().String(), "public_url", config.PublicURL)
+	return server.Run(ctx)
+}
+
+// startDemo runs the sandbox and the real backend in this process.
+func startDemo(ctx context.Context, dir string) (cli.DemoWorld, error) {
+	w, err := demo.Start(ctx, demo.Options{Dir: dir, NewID: newIDs()})
+	if err != nil {
+		return cli.DemoWorld{}, err
+	}
+	facts := cli.DemoFacts{
+		Server: w.Server, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
+		CognitoEndpoint: w.CognitoEndpoint, Issuer: w.Issuer, S3Endpoint: w.S3Endpoint,
+		S3AccessKey: w.S3AccessKey, S3SecretKey: w.S3SecretKey, Dir: w.Dir, GrantsFile: w.GrantsFile,
+	}
+	for _, p := range w.People {
+		facts.People = append(facts.People, cli.Account{
+			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary,
+		})
+	}
+	return cli.DemoWorld{
+		Server: w.Server, Facts: facts, Close: w.Close, Wait: w.Wait,
+		Folders: session.Folders{Config: filepath.Join(w.Dir, "config"), State: filepath.Join(w.Dir, "state")},
+	}, nil
+}
