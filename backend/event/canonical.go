@@ -23,13 +23,6 @@ var ErrNotCanonical = errors.New("not the canonical bytes of an event")
 // that nobody can change an event after it was handed over.
 func Clean(e Event) Event {
 	e.Time = e.Time.UTC().Truncate(time.Millisecond)
-	if len(e.UserAgent) > MaxUserAgent {
-		cut := MaxUserAgent
-		for cut > MaxUserAgent-utf8.UTFMax && !utf8.RuneStart(e.UserAgent[cut]) {
-			cut--
-		}
-		e.UserAgent = e.UserAgent[:cut]
-	}
 	for _, s := range []*string{
 		&e.ID, &e.User.Sub, &e.User.Username, &e.User.Email, &e.Session, &e.Action, &e.Purpose,
 		&e.Bucket, &e.Key, &e.Version, &e.ETag, &e.Outcome, &e.Reason, &e.Grant, &e.Continues,
@@ -38,6 +31,13 @@ func Clean(e Event) Event {
 		if !utf8.ValidString(*s) {
 			*s = string([]rune(*s))
 		}
+	}
+	if len(e.UserAgent) > MaxUserAgent { // after the replacing, which makes it longer
+		cut := MaxUserAgent
+		for !utf8.RuneStart(e.UserAgent[cut]) {
+			cut--
+		}
+		e.UserAgent = e.UserAgent[:cut]
 	}
 	e.Size, e.Bytes = copied(e.Size), copied(e.Bytes)
 	e.Seconds = copied(e.Seconds)

@@ -1,0 +1,135 @@
+package event
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+func act(id string, second int, who, action, key, continues string) Event {
+	return Event{ID: id, Time: time.Unix(int64(second), 0).UTC(), User: User{Sub: who}, Action: action,
+		Outcome: Allowed, Bucket: "b", Key: key, Continues: continues}
+}
+
+func rows(events []Event) []string {
+	var all []string
+	for _, r := range Fold(events) {
+		done := "-"
+		if r.Completed != nil {
+			done = r.Completed.ID
+		}
+		all = append(all, fmt.Sprintf("%s last %d events %d urls %d done %s", r.Event.ID, r.Last.Unix(), r.Events, r.URLs, done))
+	}
+	return all
+}
+
+func TestFold(t *testing.T) {
+	denied := act("n", 9, "ada", Download, "secret", "")
+	denied.Outcome = Denied
+	for name, test := range map[string]struct {
+		events []Event
+		want   []string
+	}{
+		"nothing": {nil, nil},
+		"a download, renewed twice, completed": {[]Event{
+			act("a", 1, "ada", Download, "k", ""), act("b", 2, "ada", Download, "k", "a"),
+			act("c", 3, "ada", Download, "k", "a"), act("d", 4, "ada", Completed, "k", "c"),
+		}, []string{"a last 4 events 4 urls 3 done d"}},
+		"pages of a listing": {[]Event{
+			act("a", 1, "ada", List, "k/", ""), act("b", 2, "ada", List, "k/", "a"), act("x", 3, "ada", List, "l/", ""),
+		}, []string{"x last 3 events 1 urls 0 done -", "a last 2 events 2 urls 0 done -"}},
+		"a chain with another's rows between, newest first by its last event": {[]Event{
+			act("a", 1, "ada", Download, "k", ""), act("x", 2, "grace", Download, "k", ""), act("b", 3, "ada", Download, "k", "a"),
+		}, []string{"a last 3 events 2 urls 2 done -", "x last 2 events 1 urls 1 done -"}},
+		"the first event is on another page": {[]Event{
+			act("b", 2, "ada", Download, "k", "a"), act("c", 3, "ada", Download, "k", "a"),
+		}, []string{"b last 3 events 2 urls 2 done -"}},
+		"another file cannot hide in a row": {[]Event{
+			act("a", 1, "ada", Download, "readme", ""), act("b", 2, "ada", Download, "secret", "a"),
+		}, []string{"b last 2 events 1 urls 1 done -", "a last 1 events 1 urls 1 done -"}},
+		"nor can another person": {[]Event{
+			act("a", 1, "ada", Download, "k", ""), act("b", 2, "grace", Download, "k", "a"),
+		}, []string{"b last 2 events 1 urls 1 done -", "a last 1 events 1 urls 1 done -"}},
+		"nor a download in a listing": {[]Event{
+			act("a", 1, "ada", List, "k", ""), act("b", 2, "ada", Download, "k", "a"),
+		}, []string{"b last 2 events 1 urls 1 done -", "a last 1 events 1 urls 0 done -"}},
+		"a denied URL is none": {[]Event{denied}, []string{"n last 9 events 1 urls 0 done -"}},
+		"a circle": {[]Event{
+			act("a", 1, "ada", List, "k", "b"), act("b", 2, "ada", List, "k", "a"), act("c", 3, "ada", List, "k", "c"),
+		}, []string{"c last 3 events 1 urls 0 done -", "a last 2 events 2 urls 0 done -"}},
+	} {
+		if got := rows(test.events); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+		backwards := slices.Clone(test.events)
+		slices.Reverse(backwards)
+		if got := rows(backwards); !slices.Equal(got, test.want) {
+			t.Errorf("%s, given backwards: %q", name, got)
+		}
+	}
+}
+
+// Rows hold every event exactly once, and older pages do not move newer rows.
+func TestFoldKeepsAllAndStaysInPlace(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 500 {
+		var events []Event
+		for i := range 30 {
+			e := act(fmt.Sprint(i), i, fmt.Sprint(r.IntN(2)), Download, fmt.Sprint(r.IntN(2)), "")
+			if r.IntN(2) == 0 {
+				e.Continues = fmt.Sprint(r.IntN(30))
+			}
+			events = append(events, e)
+		}
+		slices.Reverse(events) // newest first, as pages come
+		total := 0
+		all := Fold(events)
+		for _, row := range all {
+			total += row.Events
+		}
+		if total != len(events) {
+			t.Fatalf("%d of %d events are in the rows", total, len(events))
+		}
+		if !slices.IsSortedFunc(all, func(a, b Row) int { return b.Last.Compare(a.Last) }) {
+			t.Fatal("the rows are not newest first")
+		}
+	}
+}
+
+// Ten minutes of an engineer's morning: 20 folders, some of several pages, and
+// three files, one fetched for more than five minutes over renewed URLs.
+func TestFoldTenMinutesFitAScreen(t *testing.T) {
+	const most = 30
+	var events []Event
+	id := 0
+	add := func(second int, action, key, continues string) string {
+		id++
+		events = append(events, act(fmt.Sprint(id), second, "ada", action, key, continues))
+		return fmt.Sprint(id)
+	}
+	add(0, SessionStart, "", "")
+	for folder := range 20 {
+		key := fmt.Sprintf("folder-%d/", folder)
+		first := add(folder*25, List, key, "")
+		for p := range folder % 4 {
+			add(folder*25+p, List, key, first)
+		}
+	}
+	for file := range 3 {
+		key := fmt.Sprintf("folder-1/%d", file)
+		first := add(100+file, Download, key, "")
+		last := first
+		for renewed := range file * 4 {
+			last = add(150+renewed*50, Download, key, first)
+		}
+		add(550, Completed, key, last)
+	}
+	if len(events) <= most {
+		t.Fatalf("only %d events: the test shows nothing", len(events))
+	}
+	if n := len(Fold(events)); n > most {
+		t.Errorf("%d rows, at most %d wanted", n, most)
+	}
+}
