@@ -46,7 +46,7 @@ var (
 	// ErrLocked: Cognito takes no more tries for now. It locks for 1 s after
 	// five failures and doubles up to about 15 minutes (Cognito developer
 	// guide, authentication, "lockout behavior"); it does not say for how long.
-	ErrLocked error = &Failure{sentence: "Too many tries. Wait 15 minutes, then sign in again.", exit: api.ExitSignedOut}
+	ErrLocked error = &Failure{sentence: "Too many tries. Wait a while, 15 minutes at most, then sign in again.", exit: api.ExitSignedOut}
 	// ErrCode: the one-time code did not fit.
 	ErrCode error = &Failure{sentence: "That code did not fit. Codes change every 30 s.", exit: api.ExitSignedOut}
 	// ErrCodeUsed: a case of ErrCode; each code works once.

@@ -25,8 +25,13 @@ const (
 	callLimit  = 15 * time.Second // of one call to the pool, its repeats included
 	maxAnswer  = 256 << 10        // bytes of an answer of the pool
 	maxTries   = 3
-	maxBackoff = time.Second
+	firstPause = 200 * time.Millisecond // before the first repeat; doubled before the second
 )
+
+// pause comes without jitter: one person's renewals do not come in herds.
+func pause(attempt int, _ error) (time.Duration, error) {
+	return firstPause << (attempt - 1), nil
+}
 
 // pool is the user pool of a profile, as a client without AWS credentials
 // sees it. No configuration of the AWS SDK, neither file nor environment, has
@@ -77,7 +82,7 @@ func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
 // password is never sent twice: failed tries count towards the lockout.
 func whenThrottled() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff = maxTries, maxBackoff
+		o.MaxAttempts, o.Backoff = maxTries, retry.BackoffDelayerFunc(pause)
 		o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{
 			Codes: map[string]struct{}{"TooManyRequestsException": {}},
 		}}
@@ -89,7 +94,7 @@ func whenThrottled() aws.Retryer {
 // period.
 func whenLost(o *cognito.Options) {
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff = maxTries, maxBackoff
+		o.MaxAttempts, o.Backoff = maxTries, retry.BackoffDelayerFunc(pause)
 	})
 }
 
@@ -192,9 +197,12 @@ func (p *pool) explain(ctx context.Context, err, refused error) error {
 	var answer smithy.APIError
 	var response *smithyhttp.ResponseError
 	var garbled *smithy.DeserializationError
+	var unsent *smithyhttp.RequestSendError
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
+	case errors.As(err, &unsent):
+		return networkError(ctx, p.host, err)
 	case errors.As(err, &answer):
 	case errors.As(err, &response) && response.HTTPStatusCode() >= 500:
 		return ErrUnavailable

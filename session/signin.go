@@ -103,7 +103,11 @@ func (s *SignIn) Password(ctx context.Context, username, password string) (Step,
 	if err != nil {
 		return Step{}, s.pool.explain(ctx, err, ErrWrongPassword)
 	}
-	if begun.ChallengeName != types.ChallengeNameTypePasswordVerifier {
+	switch begun.ChallengeName {
+	case types.ChallengeNameTypePasswordVerifier:
+	case "":
+		return Step{}, ErrGarbled
+	default:
 		return Step{}, ErrUnknownStep
 	}
 	challenge, err := srp.readChallenge(begun.ChallengeParameters)
@@ -241,6 +245,8 @@ func (s *SignIn) next(ctx context.Context, parameters map[string]string) (Step, 
 			break
 		}
 		return s.setUp(ctx)
+	case "":
+		err = ErrGarbled
 	default:
 		err = ErrUnknownStep
 	}

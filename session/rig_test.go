@@ -1,0 +1,268 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	idp "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+
+	"usher/backend/api"
+	"usher/backend/sandbox/cognito"
+	"usher/session"
+)
+
+const (
+	poolID     = "eu-central-1_TestPool1"
+	clientID   = "1client0of0the0tests"
+	password   = "Correct-Horse-7"
+	ownerKey   = "AKIAOWNEROFTHEPOOL01"
+	ownerPass  = "owner-secret-of-the-tests"
+	totpSecret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+)
+
+// rig is a pool over HTTP, the configuration of a server that uses it, and
+// everything a session needs, each with its own clock.
+type rig struct {
+	t       testing.TB
+	pool    *cognito.Pool
+	server  *httptest.Server
+	config  api.Config
+	folders session.Folders
+	world   *clock // the pool's
+	here    *clock // this machine's
+
+	mu     sync.Mutex
+	fault  fault
+	calls  map[string]int
+	bodies []string
+}
+
+// fault may answer a call in the pool's place, and says whether it did.
+type fault func(operation string, n int, w http.ResponseWriter, r *http.Request, pool http.Handler) bool
+
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at }
+
+func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.at = c.at.Add(d) }
+
+// warmKeys makes signing keys once for all rigs.
+var warmKeys = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "usher-pool")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	c := poolConfig(time.Now)
+	c.StateFile = filepath.Join(dir, "pool.json")
+	pool, err := cognito.New(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.Warm(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(c.StateFile)
+})
+
+func poolConfig(now func() time.Time) cognito.Config {
+	return cognito.Config{
+		Region: "eu-central-1", PoolID: poolID, ClientID: clientID, Now: now, Rand: rand.Reader,
+		OwnerKeys: func(id string) (string, bool) { return ownerPass, id == ownerKey },
+		Rotation:  true, GracePeriod: time.Minute,
+	}
+}
+
+func newRig(t testing.TB, change func(*cognito.Config)) *rig {
+	t.Helper()
+	start := time.Now().Round(0)
+	r := &rig{t: t, world: &clock{at: start}, here: &clock{at: start}, calls: map[string]int{}}
+	c := poolConfig(r.world.now)
+	keys, err := warmKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.StateFile = filepath.Join(t.TempDir(), "pool.json")
+	if err := os.WriteFile(c.StateFile, keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(&c)
+	}
+	if r.pool, err = cognito.New(c); err != nil {
+		t.Fatal(err)
+	}
+	r.server = httptest.NewServer(http.HandlerFunc(r.serve))
+	t.Cleanup(r.server.Close)
+	if err := r.pool.SetBaseURL(r.server.URL); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range []cognito.User{
+		{Username: "ada", Email: "ada@example.com", Groups: []string{"finance-team"}, Password: password},
+		{Username: "grace", Email: "grace@example.com", Groups: []string{"external-auditors"}, Password: password},
+		{Username: "alan", Groups: []string{"engineering"}, Password: password, TOTPSecret: totpSecret},
+		{Username: "newcomer", Groups: []string{"engineering"}, Password: password, Temporary: true},
+	} {
+		if _, err := r.pool.AddUser(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.config = api.Config{
+		Organisation: "Example", Region: "eu-central-1", UserPoolID: poolID, ClientID: clientID,
+		Issuer: r.pool.Issuer(), CognitoEndpoint: r.server.URL, S3Hosts: []string{"127.0.0.1:9000"},
+	}
+	dir := t.TempDir()
+	r.folders = session.Folders{Config: filepath.Join(dir, "config", "usher"), State: filepath.Join(dir, "state", "usher")}
+	return r
+}
+
+func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
+	if req.URL.Path == "/v1/config" {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(r.config)
+		return
+	}
+	body, _ := io.ReadAll(req.Body)
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	_, operation, _ := strings.Cut(req.Header.Get("X-Amz-Target"), ".")
+	r.mu.Lock()
+	r.calls[operation]++
+	n, fault := r.calls[operation], r.fault
+	r.bodies = append(r.bodies, string(body))
+	r.mu.Unlock()
+	if fault == nil || !fault(operation, n, w, req, r.pool) {
+		r.pool.ServeHTTP(w, req)
+	}
+}
+
+// inject sets the fault and counts from zero again.
+func (r *rig) inject(f fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault, r.calls = f, map[string]int{}
+}
+
+func (r *rig) count(operation string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls[operation]
+}
+
+// pass lets time go by everywhere.
+func (r *rig) pass(d time.Duration) { r.world.add(d); r.here.add(d) }
+
+func (r *rig) options() session.Options {
+	return session.Options{Now: r.here.now, Random: rand.Reader}
+}
+
+func (r *rig) profile() session.Profile {
+	r.t.Helper()
+	p, err := session.NewProfile("test", r.server.URL, r.config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return p
+}
+
+func (r *rig) signIn() *session.SignIn {
+	r.t.Helper()
+	s, err := session.NewSignIn(r.profile(), r.options())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+func (r *rig) open() *session.Session {
+	r.t.Helper()
+	s, err := session.Open(r.folders, r.profile(), r.options())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+// tokens signs a person in that has no second factor.
+func (r *rig) tokens(username string) session.Tokens {
+	r.t.Helper()
+	step, err := r.signIn().Password(context.Background(), username, password)
+	if err != nil || step.Kind != session.Done {
+		r.t.Fatalf("signing in: %v, kind %d", err, step.Kind)
+	}
+	return step.Tokens
+}
+
+// signedIn is a session with fresh tokens.
+func (r *rig) signedIn(username string) *session.Session {
+	r.t.Helper()
+	s := r.open()
+	if err := s.Adopt(r.tokens(username)); err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+func (r *rig) token(s *session.Session) string {
+	r.t.Helper()
+	token, err := s.Token(context.Background())
+	if err != nil {
+		r.t.Fatalf("Token: %v", err)
+	}
+	return token
+}
+
+func (r *rig) tokenFile() string { return filepath.Join(r.folders.State, "tokens", "test.json") }
+
+// owner makes the pool's admin calls.
+func (r *rig) owner() *idp.Client {
+	return idp.New(idp.Options{
+		Region: "eu-central-1", BaseEndpoint: aws.String(r.server.URL),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: ownerKey, SecretAccessKey: ownerPass}, nil
+		}),
+	})
+}
+
+func (r *rig) disable(username string) {
+	r.t.Helper()
+	_, err := r.owner().AdminDisableUser(context.Background(), &idp.AdminDisableUserInput{
+		UserPoolId: aws.String(poolID), Username: aws.String(username)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// refuse answers one operation like Cognito does, with words of its own.
+func refuse(operation, exception, message string) fault {
+	return func(op string, _ int, w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+		if op != operation {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.WriteHeader(http.StatusBadRequest)
+		json.NewEncoder(w).Encode(map[string]string{"__type": exception, "message": message})
+		return true
+	}
+}
+
+// cut ends the connection without an answer.
+func cut(w http.ResponseWriter) {
+	if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		conn.Close()
+	}
+}

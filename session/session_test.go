@@ -1,0 +1,468 @@
+package session_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"usher/backend/sandbox/cognito"
+	"usher/session"
+)
+
+func TestTokenIsRenewedWhenItRunsOut(t *testing.T) {
+	for _, rotation := range []bool{true, false} {
+		r := newRig(t, func(c *cognito.Config) { c.Rotation = rotation })
+		s := r.signedIn("ada")
+		r.inject(nil)
+		first := r.token(s)
+		r.pass(8*time.Minute + 59*time.Second) // of ten: 61 s left
+		if r.token(s) != first || r.count("GetTokensFromRefreshToken") != 0 {
+			t.Error("renewed too early")
+		}
+		r.pass(2 * time.Second)
+		second := r.token(s)
+		if second == first {
+			t.Error("a token with 59 s left was handed out")
+		}
+		for range 5 {
+			r.pass(10 * time.Minute)
+			r.token(s)
+		}
+		if got := r.count("GetTokensFromRefreshToken"); got != 6 {
+			t.Errorf("rotation %v: %d renewals, want 6", rotation, got)
+		}
+		if person, _, ok := s.Person(); !ok || person.Email != "ada@example.com" {
+			t.Errorf("person after renewals: %+v", person)
+		}
+		r.pass(13 * time.Hour) // past the refresh token's 12
+		_, err := s.Token(ctx)
+		wantErr(t, err, session.ErrSignedOut)
+		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("tokens that ended are still kept: %v", err)
+		}
+	}
+}
+
+func TestManyCallersOneRenewal(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signedIn("ada")
+	r.inject(nil)
+	r.pass(10 * time.Minute)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() { s.Token(ctx) })
+	}
+	wg.Wait()
+	if got := r.count("GetTokensFromRefreshToken"); got != 1 {
+		t.Errorf("%d renewals for 50 callers", got)
+	}
+}
+
+// TestWithoutRotationCall: a server that does not know the call gets the older
+// one, also moto's and cognito-local's way of saying no.
+func TestWithoutRotationCall(t *testing.T) {
+	for _, exception := range []string{"UnknownOperationException", "NotImplementedError", "Unsupported", "InvalidParameterException"} {
+		r := newRig(t, func(c *cognito.Config) { c.Rotation = false })
+		s := r.signedIn("ada")
+		first := r.token(s)
+		r.inject(refuse("GetTokensFromRefreshToken", exception, "no"))
+		r.pass(10 * time.Minute)
+		if r.token(s) == first || r.count("InitiateAuth") != 1 {
+			t.Errorf("%s: %d InitiateAuth", exception, r.count("InitiateAuth"))
+		}
+		r.pass(10 * time.Minute)
+		r.token(s)
+	}
+}
+
+// TestClockWrongByADay: the life of a token is the pool's figure, counted
+// from here.
+func TestClockWrongByADay(t *testing.T) {
+	for _, wrong := range []time.Duration{-24 * time.Hour, 24 * time.Hour, -400 * 24 * time.Hour} {
+		r := newRig(t, nil)
+		r.here.add(wrong)
+		s := r.signedIn("ada")
+		r.inject(nil)
+		first := r.token(s)
+		r.pass(8 * time.Minute)
+		if r.token(r.open()) != first {
+			t.Errorf("%v: renewed after 8 of 10 minutes", wrong)
+		}
+		r.pass(2 * time.Minute)
+		if r.token(r.open()) == first || r.count("GetTokensFromRefreshToken") != 1 {
+			t.Errorf("%v: %d renewals after 10 minutes", wrong, r.count("GetTokensFromRefreshToken"))
+		}
+	}
+}
+
+func TestClockSetWhileSignedIn(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signedIn("ada")
+	for i, jump := range []time.Duration{-24 * time.Hour, 48 * time.Hour, -time.Hour} {
+		r.inject(nil)
+		r.here.add(jump)
+		r.token(s)
+		r.token(s)
+		if got := r.count("GetTokensFromRefreshToken"); got != 1 {
+			t.Errorf("jump %d: %d renewals, want 1", i, got)
+		}
+	}
+}
+
+func TestEndedByTheServer(t *testing.T) {
+	t.Run("still good at the pool", func(t *testing.T) {
+		r := newRig(t, nil)
+		s := r.signedIn("ada")
+		r.inject(nil)
+		first := r.token(s)
+		s.Ended("some other token")
+		s.Ended("")
+		if r.token(s) != first {
+			t.Error("another token's end ended this one")
+		}
+		s.Ended(first)
+		s.Ended(first)
+		second := r.token(s)
+		s.Ended(first) // late news
+		if second == first || r.token(s) != second || r.count("GetTokensFromRefreshToken") != 1 {
+			t.Errorf("%d renewals", r.count("GetTokensFromRefreshToken"))
+		}
+		s.Ended(second) // at once again: renewing does not help
+		_, err := s.Token(ctx)
+		wantErr(t, err, session.ErrSignedOut)
+		if got := r.count("GetTokensFromRefreshToken"); got != 1 {
+			t.Errorf("went round in circles: %d renewals", got)
+		}
+	})
+	t.Run("an hour later again", func(t *testing.T) {
+		r := newRig(t, nil)
+		s := r.signedIn("ada")
+		for range 4 {
+			s.Ended(r.token(s))
+			r.token(s)
+			r.pass(time.Hour)
+		}
+	})
+	t.Run("disabled", func(t *testing.T) {
+		r := newRig(t, nil)
+		s := r.signedIn("ada")
+		token := r.token(s)
+		r.disable("ada")
+		s.Ended(token)
+		_, err := s.Token(ctx)
+		wantErr(t, err, session.ErrSignedOut)
+		if !strings.Contains(err.Error(), "has ended") {
+			t.Errorf("%q", err)
+		}
+		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
+			t.Error("tokens are still kept")
+		}
+		_, err = s.Token(ctx)
+		wantErr(t, err, session.ErrSignedOut)
+	})
+}
+
+// TestSiblings: two processes share a profile. (Real ones: processes_test.go.)
+func TestSiblings(t *testing.T) {
+	r := newRig(t, nil)
+	a := r.signedIn("ada")
+	b := r.open()
+	r.inject(nil)
+	r.pass(10 * time.Minute)
+	if r.token(a) != r.token(b) || r.count("GetTokensFromRefreshToken") != 1 {
+		t.Error("the second did not adopt what the first got")
+	}
+	a.Ended(r.token(a))
+	r.token(a)
+	b.Ended(r.token(b)) // b still has the token that a replaced
+	if r.token(b) != r.token(a) || r.count("GetTokensFromRefreshToken") != 2 {
+		t.Errorf("%d renewals, want 2", r.count("GetTokensFromRefreshToken"))
+	}
+	if err := a.SignOut(ctx, false); err != nil {
+		t.Fatal(err)
+	}
+	b.Ended(r.token(b))
+	_, err := b.Token(ctx)
+	wantErr(t, err, session.ErrSignedOut)
+}
+
+// TestRefusedRenewal plays file systems without locks: while the pool refuses
+// our refresh token, a sibling stores another. Its tokens are adopted; only
+// tokens that are the very ones refused are thrown away.
+func TestRefusedRenewal(t *testing.T) {
+	for _, exception := range []string{"RefreshTokenReuseException", "NotAuthorizedException"} {
+		r := newRig(t, nil)
+		s := r.signedIn("ada")
+		r.pass(10 * time.Minute)
+		sibling := r.siblingFile("ada")
+		refused := refuse("GetTokensFromRefreshToken", exception, "LEAKED")
+		r.inject(func(op string, n int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
+			if op == "GetTokensFromRefreshToken" {
+				replace(t, sibling, r.tokenFile())
+			}
+			return refused(op, n, w, req, pool)
+		})
+		token := r.token(s)
+		kept, err := os.ReadFile(r.tokenFile())
+		if err != nil || !strings.Contains(string(kept), token) || r.count("GetTokensFromRefreshToken") != 1 {
+			t.Errorf("%s: the sibling's tokens were not adopted: %v", exception, err)
+		}
+		// Negative control: nobody stored anything, so they are gone.
+		r.pass(10 * time.Minute)
+		r.inject(refused)
+		_, err = s.Token(ctx)
+		wantErr(t, err, session.ErrSignedOut)
+		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: refused tokens are still kept", exception)
+		}
+	}
+}
+
+// siblingFile is the token file that another sign-in would write.
+func (r *rig) siblingFile(username string) string {
+	r.t.Helper()
+	elsewhere := session.Folders{Config: r.folders.Config, State: filepath.Join(r.t.TempDir(), "usher")}
+	s, err := session.Open(elsewhere, r.profile(), r.options())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := s.Adopt(r.tokens(username)); err != nil {
+		r.t.Fatal(err)
+	}
+	return filepath.Join(elsewhere.State, "tokens", "test.json")
+}
+
+func replace(t *testing.T, from, to string) {
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to+".sibling", data, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(to+".sibling", to)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSomebodyElseSignsIn: a browser that shows ada's files must not go on as
+// grace because grace signed in with the same profile.
+func TestSomebodyElseSignsIn(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signedIn("ada")
+	other := r.signedIn("grace")
+	r.pass(10 * time.Minute)
+	for range 2 {
+		_, err := s.Token(ctx)
+		wantErr(t, err, session.ErrSignedOut)
+		if !strings.Contains(err.Error(), "Somebody else") {
+			t.Errorf("%q", err)
+		}
+	}
+	if err := s.SignOut(ctx, false); err != nil {
+		t.Error(err)
+	}
+	r.token(other)
+	if err := s.Adopt(r.tokens("ada")); err != nil {
+		t.Fatal(err)
+	}
+	r.token(s)
+}
+
+func TestNoNetwork(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signedIn("ada")
+	first := r.token(s)
+	r.server.Close()
+	r.pass(9*time.Minute + 30*time.Second)
+	if r.token(s) != first {
+		t.Error("a token with 30 s left was not handed out without network")
+	}
+	r.pass(time.Minute)
+	_, err := s.Token(ctx)
+	var network *session.NetworkError
+	if !errors.As(err, &network) || errors.Is(err, session.ErrSignedOut) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(r.tokenFile()); err != nil {
+		t.Errorf("without network the session was thrown away: %v", err)
+	}
+}
+
+// TestLostAnswer: the pool replaced the refresh token and its answer was lost.
+// The old one is good for the grace period, and asking again is automatic.
+func TestLostAnswer(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signedIn("ada")
+	r.pass(10 * time.Minute)
+	r.inject(func(op string, n int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
+		if op != "GetTokensFromRefreshToken" || n > 1 {
+			return false
+		}
+		pool.ServeHTTP(httptest.NewRecorder(), req)
+		cut(w)
+		return true
+	})
+	r.token(s)
+	r.pass(10 * time.Minute)
+	r.token(s)
+}
+
+func TestSignOut(t *testing.T) {
+	gone := func(t *testing.T, r *rig) {
+		t.Helper()
+		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
+			t.Error("tokens are still kept")
+		}
+	}
+	t.Run("here", func(t *testing.T) {
+		r := newRig(t, nil)
+		elsewhere := r.siblingSession("ada")
+		s := r.signedIn("ada")
+		if err := s.SignOut(ctx, false); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, r)
+		_, err := s.Token(ctx)
+		wantErr(t, err, session.ErrSignedOut)
+		if r.count("RevokeToken") != 1 {
+			t.Error("the pool was not told")
+		}
+		if err := s.SignOut(ctx, false); err != nil {
+			t.Errorf("twice: %v", err)
+		}
+		r.pass(10 * time.Minute)
+		r.token(elsewhere)
+	})
+	t.Run("everywhere", func(t *testing.T) {
+		r := newRig(t, nil)
+		elsewhere := r.siblingSession("ada")
+		s := r.signedIn("ada")
+		r.pass(10 * time.Minute) // so that it needs a new access token first
+		if err := s.SignOut(ctx, true); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, r)
+		_, err := elsewhere.Token(ctx)
+		wantErr(t, err, session.ErrSignedOut)
+	})
+	t.Run("no network", func(t *testing.T) {
+		for _, everywhere := range []bool{false, true} {
+			r := newRig(t, nil)
+			s := r.signedIn("ada")
+			r.server.Close()
+			err := s.SignOut(ctx, everywhere)
+			var half *session.SignOutError
+			if !errors.As(err, &half) || !strings.HasPrefix(err.Error(), "You are signed out on this machine, but") {
+				t.Errorf("got %v", err)
+			}
+			gone(t, r)
+		}
+	})
+	t.Run("ended already", func(t *testing.T) {
+		r := newRig(t, nil)
+		s := r.signedIn("ada")
+		r.disable("ada")
+		if err := s.SignOut(ctx, false); err != nil {
+			t.Error(err)
+		}
+		gone(t, r)
+	})
+	t.Run("a broken file", func(t *testing.T) {
+		r := newRig(t, nil)
+		s := r.signedIn("ada")
+		data, _ := os.ReadFile(r.tokenFile())
+		os.WriteFile(r.tokenFile(), data[:len(data)-1], 0o600)
+		if err := s.SignOut(ctx, false); err != nil {
+			t.Error(err)
+		}
+		gone(t, r)
+	})
+}
+
+// siblingSession is the same person's session on another machine.
+func (r *rig) siblingSession(username string) *session.Session {
+	r.t.Helper()
+	elsewhere := session.Folders{Config: r.folders.Config, State: filepath.Join(r.t.TempDir(), "usher")}
+	s, err := session.Open(elsewhere, r.profile(), r.options())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := s.Adopt(r.tokens(username)); err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+// TestOnlyTheAccessTokenLeaves: nothing else is handed out, and no ID token
+// is kept.
+func TestOnlyTheAccessTokenLeaves(t *testing.T) {
+	r := newRig(t, nil)
+	tokens := r.tokens("ada")
+	s := r.open()
+	if err := s.Adopt(tokens); err != nil {
+		t.Fatal(err)
+	}
+	if token := r.token(s); token != tokens.Access.Reveal() || token == tokens.Refresh.Reveal() {
+		t.Error("Token did not give the access token")
+	}
+	data, err := os.ReadFile(r.tokenFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept map[string]any
+	if err := json.Unmarshal(data, &kept); err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Sorted(maps.Keys(kept))
+	if got, want := strings.Join(names, " "), "access_token asked client_id email refresh_token server user_pool_id version"; got != want {
+		t.Errorf("the file holds %s, want %s", got, want)
+	}
+}
+
+func TestNothingIsWrittenWhileSignedOut(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.open()
+	_, err := s.Token(ctx)
+	wantErr(t, err, session.ErrSignedOut)
+	if err := s.SignOut(ctx, true); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(r.folders.State); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the state folder: %v", err)
+	}
+	if err := s.Adopt(session.Tokens{}); err == nil {
+		t.Error("no tokens were adopted")
+	}
+}
+
+func TestOpenRefusesMissingParts(t *testing.T) {
+	r := newRig(t, nil)
+	p := r.profile()
+	for name, open := range map[string]func() error{
+		"no clock":      func() error { o := r.options(); o.Now = nil; _, err := session.Open(r.folders, p, o); return err },
+		"no randomness": func() error { o := r.options(); o.Random = nil; _, err := session.NewSignIn(p, o); return err },
+		"no folders":    func() error { _, err := session.Open(session.Folders{}, p, r.options()); return err },
+		"no profile":    func() error { _, err := session.Open(r.folders, session.Profile{}, r.options()); return err },
+		"bad profile": func() error {
+			q := p
+			q.Config.Region = "us-east-1"
+			_, err := session.NewSignIn(q, r.options())
+			return err
+		},
+	} {
+		if open() == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}

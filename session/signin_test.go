@@ -1,0 +1,433 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"usher/backend/api"
+	"usher/backend/sandbox/cognito"
+	"usher/session"
+)
+
+var ctx = context.Background()
+
+func code(t *testing.T, r *rig, secret string) string {
+	t.Helper()
+	c, err := totp.GenerateCode(secret, r.world.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func wantStep(t *testing.T, step session.Step, err error, kind session.StepKind) {
+	t.Helper()
+	if err != nil || step.Kind != kind {
+		t.Fatalf("step %d, %v; want step %d", step.Kind, err, kind)
+	}
+}
+
+func wantErr(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("got %v, want %v", err, want)
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	r := newRig(t, nil)
+	for _, name := range []string{"ada", "  ada ", "ada@example.com"} {
+		step, err := r.signIn().Password(ctx, name, password)
+		wantStep(t, step, err, session.Done)
+	}
+	person, groups, ok := r.signedIn("ada").Person()
+	if !ok || person.Username != "ada" || person.Email != "ada@example.com" || person.Sub == "" || strings.Join(groups, " ") != "finance-team" {
+		t.Errorf("person %+v, groups %v, %v", person, groups, ok)
+	}
+	if _, err := r.signIn().Password(ctx, "ada", ""); !errors.Is(err, session.ErrNothingTyped) {
+		t.Errorf("empty password: %v", err)
+	}
+}
+
+// TestExistingPasswordNeverTravels reads every byte that reached the pool. The
+// new password is the negative control: it has to travel.
+func TestExistingPasswordNeverTravels(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signIn()
+	step, err := s.Password(ctx, "newcomer", password)
+	wantStep(t, step, err, session.NeedNewPassword)
+	const fresh = "Another-Horse-8"
+	step, err = s.NewPassword(ctx, fresh)
+	wantStep(t, step, err, session.Done)
+	all := strings.Join(r.bodies, "\n")
+	if len(r.bodies) < 3 || !strings.Contains(all, fresh) {
+		t.Fatalf("the recorder did not see the new password in %d bodies", len(r.bodies))
+	}
+	if strings.Contains(all, password) || strings.Contains(all, "USER_PASSWORD_AUTH") {
+		t.Error("the existing password was sent")
+	}
+}
+
+// TestOneSentence: whoever is refused learns nothing about the account.
+func TestOneSentence(t *testing.T) {
+	r := newRig(t, nil)
+	r.disable("grace")
+	var texts []string
+	for _, try := range [][2]string{{"ada", "wrong"}, {"nobody", password}, {"grace", password}, {"grace", "wrong"}} {
+		_, err := r.signIn().Password(ctx, try[0], try[1])
+		wantErr(t, err, session.ErrWrongPassword)
+		texts = append(texts, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)))
+	}
+	r.inject(refuse("InitiateAuth", "UserNotFoundException", "User does not exist."))
+	_, err := r.signIn().Password(ctx, "nobody", password)
+	texts = append(texts, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)))
+	for _, text := range texts {
+		if text != texts[0] || !strings.HasPrefix(text, "User name or password is not right.") {
+			t.Errorf("%q differs from %q", text, texts[0])
+		}
+	}
+}
+
+// TestLockout: the tries are the person's, none is added by usher.
+func TestLockout(t *testing.T) {
+	r := newRig(t, nil)
+	var err error
+	tries := 0
+	for ; tries < 8 && !errors.Is(err, session.ErrLocked); tries++ {
+		_, err = r.signIn().Password(ctx, "ada", "wrong")
+	}
+	wantErr(t, err, session.ErrLocked)
+	if got := r.count("InitiateAuth"); got != tries || tries != 6 {
+		t.Errorf("%d tries made %d calls", tries, got)
+	}
+	r.pass(16 * time.Minute)
+	r.tokens("ada")
+}
+
+func TestNewPassword(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signIn()
+	if _, err := s.NewPassword(ctx, "Another-Horse-8"); !errors.Is(err, session.ErrStartAgain) {
+		t.Errorf("without a challenge: %v", err)
+	}
+	step, err := s.Password(ctx, "newcomer", password)
+	wantStep(t, step, err, session.NeedNewPassword)
+	_, err = s.NewPassword(ctx, "short")
+	wantErr(t, err, session.ErrPasswordRules)
+	if !strings.Contains(err.Error(), session.PasswordRules()) {
+		t.Errorf("%q does not repeat the rules", err)
+	}
+	step, err = s.NewPassword(ctx, "Another-Horse-8")
+	wantStep(t, step, err, session.Done)
+	step, err = r.signIn().Password(ctx, "newcomer", "Another-Horse-8")
+	wantStep(t, step, err, session.Done)
+}
+
+func TestCode(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signIn()
+	step, err := s.Password(ctx, "alan", password)
+	wantStep(t, step, err, session.NeedCode)
+	before := r.count("RespondToAuthChallenge")
+	for _, typed := range []string{"", "12345", "1234567", "12345a", "１２３４５６"} {
+		_, err = s.Code(ctx, typed)
+		wantErr(t, err, session.ErrCode)
+	}
+	if got := r.count("RespondToAuthChallenge"); got != before {
+		t.Errorf("codes that are none made %d calls", got-before)
+	}
+	good := code(t, r, totpSecret)
+	wrong := "000000"
+	if good == wrong {
+		wrong = "000001"
+	}
+	_, err = s.Code(ctx, wrong)
+	wantErr(t, err, session.ErrCode)
+	step, err = s.Code(ctx, good[:3]+" "+good[3:])
+	wantStep(t, step, err, session.Done)
+
+	step, err = s.Password(ctx, "alan", password)
+	wantStep(t, step, err, session.NeedCode)
+	if _, err = s.Code(ctx, good); !errors.Is(err, session.ErrCode) {
+		t.Errorf("a used code: %v", err)
+	}
+	r.pass(time.Minute)
+	step, err = s.Code(ctx, code(t, r, totpSecret))
+	wantStep(t, step, err, session.Done)
+}
+
+func TestCodeThreeTimesWrong(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signIn()
+	step, err := s.Password(ctx, "alan", password)
+	wantStep(t, step, err, session.NeedCode)
+	for range 5 {
+		wrong := "000000"
+		if code(t, r, totpSecret) == wrong {
+			wrong = "000001"
+		}
+		if _, err = s.Code(ctx, wrong); !errors.Is(err, session.ErrCode) {
+			break
+		}
+	}
+	if !errors.Is(err, session.ErrStartAgain) && !errors.Is(err, session.ErrLocked) {
+		t.Errorf("after the last try: %v", err)
+	}
+}
+
+func TestSetUpCode(t *testing.T) {
+	r := newRig(t, func(c *cognito.Config) { c.MFA = cognito.MFARequired })
+	s := r.signIn()
+	step, err := s.Password(ctx, "ada", password)
+	wantStep(t, step, err, session.SetUpCode)
+	u, perr := url.Parse(step.URI.Reveal())
+	if perr != nil || u.Scheme != "otpauth" || u.Host != "totp" || u.Query().Get("secret") != step.Secret.Reveal() || u.Path != "/Example:ada" {
+		t.Errorf("otpauth address: %v, path %q", perr, u.Path)
+	}
+	if n := len(step.URI.Reveal()); n > 106 {
+		t.Errorf("otpauth address of %d bytes", n)
+	}
+	good := code(t, r, step.Secret.Reveal())
+	wrong := "000000"
+	if good == wrong {
+		wrong = "000001"
+	}
+	_, err = s.Code(ctx, wrong)
+	wantErr(t, err, session.ErrCode)
+	// The last answer is lost: the same step finishes without a second code.
+	r.inject(func(op string, n int, w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+		if op == "RespondToAuthChallenge" && n == 1 {
+			cut(w)
+			return true
+		}
+		return false
+	})
+	var network *session.NetworkError
+	if _, err = s.Code(ctx, good); !errors.As(err, &network) {
+		t.Fatalf("cut connection: %v", err)
+	}
+	step, err = s.Code(ctx, good)
+	wantStep(t, step, err, session.Done)
+	if got := r.count("VerifySoftwareToken"); got != 1 {
+		t.Errorf("the code was handed in %d times", got)
+	}
+}
+
+func TestChallengeRunsOut(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signIn()
+	step, err := s.Password(ctx, "alan", password)
+	wantStep(t, step, err, session.NeedCode)
+	r.pass(4 * time.Minute)
+	_, err = s.Code(ctx, code(t, r, totpSecret))
+	wantErr(t, err, session.ErrStartAgain)
+	before := r.count("RespondToAuthChallenge")
+	_, err = s.Code(ctx, "123456")
+	wantErr(t, err, session.ErrStartAgain)
+	if r.count("RespondToAuthChallenge") != before {
+		t.Error("a spent challenge was answered again")
+	}
+	step, err = s.Password(ctx, "alan", password)
+	wantStep(t, step, err, session.NeedCode)
+}
+
+// TestCutConnection cuts each of the four messages of SRP. Nothing is sent
+// twice by itself, and the next try works.
+func TestCutConnection(t *testing.T) {
+	r := newRig(t, nil)
+	for _, op := range []string{"InitiateAuth", "RespondToAuthChallenge"} {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, answer lost %v", op, after), func(t *testing.T) {
+				r.inject(func(o string, n int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
+					if o != op || n > 1 {
+						return false
+					}
+					if after {
+						pool.ServeHTTP(httptest.NewRecorder(), req)
+					}
+					cut(w)
+					return true
+				})
+				s := r.signIn()
+				_, err := s.Password(ctx, "ada", password)
+				var network *session.NetworkError
+				if !errors.As(err, &network) || !strings.Contains(err.Error(), "Can't reach 127.0.0.1:") {
+					t.Fatalf("got %v", err)
+				}
+				if n := r.count(op); n != 1 {
+					t.Errorf("%s was sent %d times", op, n)
+				}
+				step, err := s.Password(ctx, "ada", password)
+				wantStep(t, step, err, session.Done)
+			})
+		}
+	}
+}
+
+func TestThrottled(t *testing.T) {
+	r := newRig(t, nil)
+	busy := refuse("InitiateAuth", "TooManyRequestsException", "Rate exceeded")
+	r.inject(func(op string, n int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
+		return n == 1 && busy(op, n, w, req, pool)
+	})
+	r.tokens("ada")
+	if n := r.count("InitiateAuth"); n != 2 {
+		t.Errorf("%d calls, want one repeat", n)
+	}
+	r.inject(busy)
+	_, err := r.signIn().Password(ctx, "ada", password)
+	wantErr(t, err, session.ErrThrottled)
+	if n := r.count("InitiateAuth"); n != 3 {
+		t.Errorf("%d calls, want 3", n)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.signIn()
+	r.server.Close()
+	_, err := s.Password(ctx, "ada", password)
+	var network *session.NetworkError
+	if !errors.As(err, &network) || network.Reason != "nothing listens there" || network.Exit() != api.ExitUnavailable {
+		t.Errorf("got %v", err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := s.Password(cancelled, "ada", password); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestCognitosWordsStayOut sends every exception with text that would harm a
+// terminal or tell a secret, and looks for it in all that can be printed.
+func TestCognitosWordsStayOut(t *testing.T) {
+	r := newRig(t, nil)
+	const words = "LEAKED \x1b[31m arn:aws:cognito-idp"
+	exceptions := map[string]error{
+		"NotAuthorizedException": session.ErrWrongPassword, "UserNotFoundException": session.ErrWrongPassword,
+		"PasswordResetRequiredException": session.ErrPasswordReset, "UserNotConfirmedException": session.ErrUnfinishedAccount,
+		"ResourceNotFoundException": session.ErrMisconfigured, "InvalidParameterException": session.ErrMisconfigured,
+		"UserLambdaValidationException": session.ErrRefused, "ForbiddenException": session.ErrRefused,
+		"LimitExceededException": session.ErrLocked, "TooManyFailedAttemptsException": session.ErrLocked,
+		"InternalErrorException": session.ErrUnavailable, "InvalidLambdaResponseException": session.ErrUnavailable,
+		"LEAKED\x1b[2J": session.ErrGarbled, "LEAKED Exception": session.ErrUnavailable,
+	}
+	for exception, want := range exceptions {
+		r.inject(refuse("InitiateAuth", exception, words))
+		_, err := r.signIn().Password(ctx, "ada", password)
+		wantErr(t, err, want)
+		var all strings.Builder
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			fmt.Fprintf(&all, "%v %+v %s\n", e, e, e.Error())
+		}
+		var answer *session.AnswerError
+		if errors.As(err, &answer) {
+			all.WriteString(answer.Details())
+		}
+		if s := all.String(); strings.Contains(s, "LEAKED") || strings.Contains(s, "\x1b") || strings.Contains(s, "arn:") {
+			t.Errorf("%q: %q", exception, s)
+		}
+	}
+}
+
+// TestWhatIsNotCognito: the log-in page of a hotel, a redirect, the ID token
+// where the access token belongs.
+func TestWhatIsNotCognito(t *testing.T) {
+	r := newRig(t, nil)
+	ada := r.pool
+	issued, err := ada.SignIn("ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var followed atomic.Int32
+	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))
+	defer trap.Close()
+	answer := func(status int, body string) fault {
+		return func(op string, _ int, w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+			if op == "RespondToAuthChallenge" {
+				w.Header().Set("Location", trap.URL)
+				w.WriteHeader(status)
+				io.WriteString(w, body)
+				return true
+			}
+			return false
+		}
+	}
+	tokens := func(access, id, refresh string) string {
+		return fmt.Sprintf(`{"AuthenticationResult":{"AccessToken":%q,"IdToken":%q,"RefreshToken":%q,"ExpiresIn":600}}`, access, id, refresh)
+	}
+	foreign, err := ada.SignAccess(map[string]any{"sub": "x", "client_id": "another", "token_use": "access", "iat": 1, "exp": 600})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   error
+	}{
+		"page":            {200, "<html>Welcome to the hotel</html>", session.ErrGarbled},
+		"empty":           {200, "", session.ErrGarbled},
+		"nothing in it":   {200, "{}", session.ErrGarbled},
+		"wrong types":     {200, `{"AuthenticationResult":[1]}`, session.ErrGarbled},
+		"redirect":        {307, "", session.ErrGarbled},
+		"too long":        {200, `{"ChallengeName":"` + strings.Repeat("x", 300<<10) + `"}`, session.ErrGarbled},
+		"error page":      {503, "<html>LEAKED</html>", session.ErrUnavailable},
+		"id for access":   {200, tokens(issued.ID, issued.ID, issued.Refresh), session.ErrGarbled},
+		"no refresh":      {200, tokens(issued.Access, issued.ID, ""), session.ErrGarbled},
+		"foreign client":  {200, tokens(foreign, "", issued.Refresh), session.ErrGarbled},
+		"no token at all": {200, tokens("abc", "", issued.Refresh), session.ErrGarbled},
+		"SMS":             {200, `{"ChallengeName":"SMS_MFA","Session":"s"}`, session.ErrUnknownStep},
+		"unknown step":    {200, `{"ChallengeName":"DANCE","Session":"s"}`, session.ErrUnknownStep},
+		"attributes":      {200, `{"ChallengeName":"NEW_PASSWORD_REQUIRED","Session":"s","ChallengeParameters":{"requiredAttributes":"[\"userAttributes.email\"]"}}`, session.ErrUnfinishedAccount},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.inject(answer(c.status, c.body))
+			s := r.signIn()
+			_, err := s.Password(ctx, "ada", password)
+			wantErr(t, err, c.want)
+			if strings.Contains(err.Error(), "LEAKED") || strings.Contains(err.Error(), "hotel") {
+				t.Errorf("%q", err)
+			}
+			if _, err := s.Code(ctx, "123456"); !errors.Is(err, session.ErrStartAgain) {
+				t.Errorf("afterwards a code is taken: %v", err)
+			}
+		})
+	}
+	if followed.Load() != 0 {
+		t.Error("a redirect was followed")
+	}
+	// Negative control: the same answer with the right tokens is taken.
+	r.inject(answer(200, tokens(issued.Access, issued.ID, issued.Refresh)))
+	r.tokens("ada")
+}
+
+// TestSettingsOfTheSDKMoveNothing: the variables are real ones of the AWS SDK.
+func TestSettingsOfTheSDKMoveNothing(t *testing.T) {
+	r := newRig(t, nil)
+	var trapped atomic.Int32
+	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { trapped.Add(1) }))
+	defer trap.Close()
+	t.Setenv("AWS_ENDPOINT_URL", trap.URL)
+	t.Setenv("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", trap.URL)
+	t.Setenv("AWS_REGION", "us-west-2")
+	t.Setenv("AWS_PROFILE", "does-not-exist")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAXXXXXXXXXXXXXXXX")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+	s := r.signedIn("ada")
+	r.pass(10 * time.Minute)
+	r.token(s)
+	if trapped.Load() != 0 {
+		t.Errorf("%d requests went where the environment says", trapped.Load())
+	}
+}
