@@ -47,7 +47,9 @@ func (x *index) get(key string) *object {
 // put stores o and answers the object it replaced, or nil.
 func (x *index) put(o *object) *object {
 	if len(x.blocks) == 0 {
-		x.blocks = append(x.blocks, nil)
+		x.blocks = append(x.blocks, append(make([]*object, 0, blockMax), o))
+		x.n = 1
+		return nil
 	}
 	block, pos := x.seek(o.key)
 	if block == len(x.blocks) { // after all others
@@ -66,14 +68,15 @@ func (x *index) put(o *object) *object {
 			cut = blockMax
 		}
 		tail := append(make([]*object, 0, blockMax), b[cut:]...)
-		x.blocks[block] = b[:cut:cut]
+		clear(b[cut:])
+		x.blocks[block] = b[:cut]
 		x.blocks = slices.Insert(x.blocks, block+1, tail)
 		if pos >= cut {
 			block, pos = block+1, pos-cut
 		}
 		b = x.blocks[block]
 	}
-	x.blocks[block] = slices.Insert(b, pos, o)
+	x.blocks[block] = slices.Insert(b, pos, o) // in place: there is room for blockMax
 	return nil
 }
 

@@ -1,0 +1,151 @@
+package seed
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"io"
+	"sync"
+
+	"usher/backend/sandbox/s3"
+)
+
+// mix is SplitMix64's finaliser: from a counter it makes words that look
+// random, each without the ones before it.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// seedOf makes a seed of a name.
+func seedOf(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, name)
+	return mix(h.Sum64())
+}
+
+// random is a small generator for names and numbers; it is a value, so a line
+// can be made twice alike.
+type random uint64
+
+func (r *random) next() uint64 {
+	*r++
+	return mix(uint64(*r))
+}
+
+func (r *random) n(n int) int { return int(r.next() % uint64(n)) }
+
+func (r *random) pick(from []string) string { return from[r.n(len(from))] }
+
+// words is content of 8-byte little-endian words, each made from its number.
+type words struct {
+	size int64 // bytes
+	word func(i uint64) uint64
+}
+
+// noise is content that does not compress.
+func noise(seed uint64, size int64) s3.Content {
+	return words{size, func(i uint64) uint64 { return mix(seed + i) }}
+}
+
+func (w words) Size() int64 { return w.size }
+
+func (w words) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= w.size {
+		return 0, io.EOF
+	}
+	var err error
+	if rest := w.size - off; int64(len(p)) > rest {
+		p, err = p[:rest], io.EOF
+	}
+	i, n := uint64(off)/8, 0
+	if skip := int(off % 8); skip > 0 {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], w.word(i))
+		n = copy(p, b[skip:])
+		i++
+	}
+	for ; n+8 <= len(p); n += 8 {
+		binary.LittleEndian.PutUint64(p[n:], w.word(i))
+		i++
+	}
+	if n < len(p) {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], w.word(i))
+		n += copy(p[n:], b[:])
+	}
+	return n, err
+}
+
+// text is content held in memory.
+type text string
+
+func (t text) Size() int64 { return int64(len(t)) }
+
+func (t text) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= int64(len(t)) {
+		return 0, io.EOF
+	}
+	n := copy(p, t[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// concat is one content after the other.
+type concat []s3.Content
+
+func (c concat) Size() (n int64) {
+	for _, x := range c {
+		n += x.Size()
+	}
+	return n
+}
+
+func (c concat) ReadAt(p []byte, off int64) (n int, err error) {
+	for _, x := range c {
+		if off >= x.Size() {
+			off -= x.Size()
+			continue
+		}
+		m, err := x.ReadAt(p[n:], off)
+		n += m
+		if n == len(p) {
+			return n, nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return n, err
+		}
+		off = 0
+	}
+	return n, io.EOF
+}
+
+// lazy is content whose length is known before its bytes are made, which
+// happens when they are first read.
+type lazy struct {
+	size  int64
+	build func() (s3.Content, error)
+
+	once    sync.Once
+	content s3.Content
+	err     error
+}
+
+func (l *lazy) Size() int64 { return l.size }
+
+func (l *lazy) ReadAt(p []byte, off int64) (int, error) {
+	l.once.Do(func() {
+		l.content, l.err = l.build()
+		if l.err == nil && l.content.Size() != l.size {
+			l.err = errors.New("seed: content has another length than was said")
+		}
+	})
+	if l.err != nil {
+		return 0, l.err
+	}
+	return l.content.ReadAt(p, off)
+}
