@@ -1,0 +1,225 @@
+// Package file keeps grants in a YAML file that people write:
+//
+//	grants:
+//	  - {group: finance-team, bucket: company-reports, prefix: quarterly/}
+//	  - {group: external-auditors, bucket: company-reports, object: annual/letter.pdf, expires: 2026-12-31T00:00:00Z, reason: "audit 2026"}
+//	  - {group: contractors, bucket: builds, prefix: "", effect: deny}
+//
+// A Store follows its file: a change is in force within a second of its being
+// written, at the next question asked. A file that is refused, or gone, leaves
+// the grants before it in force, and Problem says so until it is put right: it
+// never means that everybody, or nobody, may read. To take all grants away,
+// write grants: [].
+//
+// A file is taken whole or not at all. Parse refuses whatever could mean
+// something else than its author thinks: a prefix that does not end in "/", an
+// unknown or doubled field, a grant with neither prefix nor object, a window
+// that ends before it starts, the same grant twice, anchors and tags, and
+// characters that do not show. Each refusal says the line and the fix.
+//
+// The package leaves deciding to grant.
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"usher/backend/grant"
+	"usher/backend/safetext"
+)
+
+// The file is looked at when a question is asked, at most every lookEvery. A
+// change is read once the file has been left alone for settle, so that one
+// that is being written in place is not taken half. Together they stay under
+// the second that is promised.
+const (
+	lookEvery = 200 * time.Millisecond
+	settle    = 250 * time.Millisecond
+)
+
+// Config is what a Store needs; no part may be missing.
+type Config struct {
+	Path string
+	Now  func() time.Time
+	Log  *slog.Logger // says when grants change, and when a file is refused
+}
+
+// Store is the grants of one file. It is safe for any number of goroutines.
+type Store struct {
+	path string
+	now  func() time.Time
+	log  *slog.Logger
+
+	state atomic.Pointer[state]
+
+	mu      sync.Mutex // held by the one goroutine that looks at the file
+	looked  time.Time
+	read    os.FileInfo // the file that was read last; nil if it must be read again
+	pending os.FileInfo // a file that differs from it
+	since   time.Time   // when pending was first seen
+}
+
+type state struct {
+	set     *grant.Set
+	problem error
+}
+
+// Open reads the file, which must be there and good: a service does not start
+// without its grants.
+func Open(c Config) (*Store, error) {
+	switch {
+	case c.Path == "":
+		return nil, errors.New("opening grants: the config names no file")
+	case c.Now == nil:
+		return nil, errors.New("opening grants: the config has no clock (Now)")
+	case c.Log == nil:
+		return nil, errors.New("opening grants: the config has no logger (Log)")
+	}
+	s := &Store{path: c.Path, now: c.Now, log: c.Log, looked: c.Now()}
+	set, info, err := s.load()
+	if err != nil {
+		return nil, fmt.Errorf("opening grants: %w", err)
+	}
+	if s.looked.Sub(info.ModTime()) >= settle {
+		s.read = info // a younger one may still be written, and is read again
+	}
+	s.state.Store(&state{set: set})
+	return s, nil
+}
+
+// Current returns the grants in force. It fails only if ctx is done.
+func (s *Store) Current(ctx context.Context) (*grant.Set, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("reading grants: %w", err)
+	}
+	s.look()
+	return s.state.Load().set, nil
+}
+
+// Problem says why the file as it is now is not in force: nil if it is. The
+// text is safe to print, and names the file, the lines and the fixes.
+func (s *Store) Problem() error {
+	s.look()
+	return s.state.Load().problem
+}
+
+// look takes a changed file into force. One goroutine looks, and the others
+// go on with what is in force.
+func (s *Store) look() {
+	if !s.mu.TryLock() {
+		return
+	}
+	defer s.mu.Unlock()
+	now := s.now()
+	if age := now.Sub(s.looked); age >= 0 && age < lookEvery {
+		return
+	}
+	s.looked = now
+	info, err := os.Stat(s.path)
+	if err != nil {
+		s.refuse(plainly("looking at", err))
+		return
+	}
+	if same(info, s.read) {
+		return
+	}
+	if !same(info, s.pending) {
+		s.pending, s.since = info, now
+	}
+	if now.Sub(info.ModTime()) < settle && now.Sub(s.since) < settle {
+		return
+	}
+	set, loaded, err := s.load()
+	if loaded != nil && !same(loaded, info) {
+		return // it changed under our eyes: look again
+	}
+	if err != nil {
+		s.refuse(err)
+		s.read = loaded // refused for its content: not read again until it changes
+		return
+	}
+	s.read, s.pending = loaded, nil
+	s.accept(set)
+}
+
+func (s *Store) accept(set *grant.Set) {
+	before := s.state.Load()
+	if before.problem == nil && before.set.Version() == set.Version() {
+		return
+	}
+	s.state.Store(&state{set: set})
+	s.log.Info("grants are in force", "file", safetext.New(s.path), "version", set.Version(), "grants", set.Len(), "before", before.set.Version())
+}
+
+// refuse keeps the grants in force and says why, once for each reason.
+func (s *Store) refuse(problem error) {
+	s.read, s.pending = nil, nil
+	before := s.state.Load()
+	if before.problem != nil && before.problem.Error() == problem.Error() {
+		return
+	}
+	s.state.Store(&state{set: before.set, problem: problem})
+	s.log.Error("the grants file is refused, and the grants before it stay in force", "problem", problem.Error(), "version", before.set.Version())
+}
+
+// load reads and parses the file. The info is that of the file read; with an
+// error it is there only if the content is at fault.
+func (s *Store) load() (*grant.Set, os.FileInfo, error) {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return nil, nil, plainly("looking at", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s is not a file", safetext.Line(s.path))
+	}
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, nil, plainly("opening", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	if err != nil {
+		return nil, nil, plainly("reading", err)
+	}
+	if info, err = f.Stat(); err != nil {
+		return nil, nil, plainly("looking at", err)
+	}
+	grants, err := Parse(filepath.Base(s.path), data)
+	if err != nil {
+		return nil, info, err
+	}
+	set, err := grant.NewSet(grants)
+	if err != nil {
+		return nil, info, fmt.Errorf("building the grants of %s: %w", safetext.Line(s.path), err)
+	}
+	return set, info, nil
+}
+
+// plainly makes an error of the operating system, which quotes the path, safe
+// to print, and keeps it for errors.Is.
+func plainly(doing string, err error) error {
+	return &osError{doing, err}
+}
+
+type osError struct {
+	doing string
+	err   error
+}
+
+func (e *osError) Error() string {
+	return e.doing + " the grants file: " + safetext.Line(e.err.Error())
+}
+func (e *osError) Unwrap() error { return e.err }
+
+// same says whether two looks show the same unchanged file.
+func same(a, b os.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
