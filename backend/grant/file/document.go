@@ -3,6 +3,7 @@ package file
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -98,7 +99,12 @@ func (p *parser) syntax(err error) {
 			line, column = t.Position.Line, t.Position.Column
 		}
 	}
-	p.wrong(line, column, "this is not YAML: "+cut(safetext.Line(message), 200), "look at the indentation, the quotes and the brackets on this line and the one before")
+	message = cut(safetext.Line(message), 200)
+	if strings.HasPrefix(message, "mapping key ") {
+		p.wrong(line, column, message, "remove one of the two")
+		return
+	}
+	p.wrong(line, column, "this is not YAML: "+message, "look at the indentation, the quotes and the brackets on this line and the one before")
 }
 
 // cut keeps the first n characters.
