@@ -30,7 +30,7 @@ const (
 
 // pause comes without jitter: one person's renewals do not come in herds.
 func pause(attempt int, _ error) (time.Duration, error) {
-	return firstPause << (attempt - 1), nil
+	return firstPause << max(attempt-1, 0), nil
 }
 
 // pool is the user pool of a profile, as a client without AWS credentials

@@ -130,6 +130,10 @@ func (f Folders) SaveProfile(p Profile) error {
 	if err := ownDir(f.profiles()); err != nil {
 		return err
 	}
+	before, err := f.Profiles()
+	if err != nil {
+		return err
+	}
 	data, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing profile %s: %w", p.Name, err)
@@ -137,7 +141,7 @@ func (f Folders) SaveProfile(p Profile) error {
 	if err := writeOwn(f.profileFile(p.Name), append(data, '\n')); err != nil {
 		return err
 	}
-	if f.Default() == "" {
+	if len(before) == 0 {
 		return f.SetDefault(p.Name)
 	}
 	return nil

@@ -1,0 +1,222 @@
+//go:build unix
+
+package session_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"usher/backend/sandbox/cognito"
+	"usher/session"
+)
+
+// childJob is what a test asks of a process of its own.
+type childJob struct {
+	Folders session.Folders
+	Profile session.Profile
+	NoRoom  bool // the disk takes no byte
+}
+
+const childVariable = "USHER_SESSION_TEST_CHILD"
+
+// TestMain lets the test binary be the other process too.
+func TestMain(m *testing.M) {
+	if job := os.Getenv(childVariable); job != "" {
+		child(job)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// child opens the session and, for each line it reads ("0", "600": seconds to
+// move its clock ahead), writes one line: the token's fingerprint or the error.
+func child(encoded string) {
+	var job childJob
+	if err := json.Unmarshal([]byte(encoded), &job); err != nil {
+		panic(err)
+	}
+	if job.NoRoom {
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{}); err != nil {
+			panic(err)
+		}
+	}
+	var ahead time.Duration
+	now := func() time.Time { return time.Now().Round(0).Add(ahead) }
+	s, err := session.Open(job.Folders, job.Profile, session.Options{Now: now, Random: rand.Reader})
+	if err != nil {
+		panic(err)
+	}
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		var seconds int
+		fmt.Sscan(in.Text(), &seconds)
+		ahead += time.Duration(seconds) * time.Second
+		if token, err := s.Token(ctx); err != nil {
+			fmt.Println("error:", err)
+		} else {
+			fmt.Println(session.NewSecret(token))
+		}
+	}
+}
+
+// process is a running child.
+type process struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func start(t *testing.T, job childJob) *process {
+	t.Helper()
+	encoded, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(os.Args[0])}
+	p.cmd.Env = append(os.Environ(), childVariable+"="+string(encoded))
+	p.cmd.Stderr = os.Stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.out = bufio.NewScanner(out)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.in.Close(); p.cmd.Process.Kill(); p.cmd.Wait() })
+	return p
+}
+
+// ask has the child ask for a token after its clock moved on.
+func (p *process) ask(ahead int) { fmt.Fprintln(p.in, ahead) }
+
+func (p *process) answer(t *testing.T) string {
+	t.Helper()
+	if !p.out.Scan() {
+		t.Fatal("the process ended")
+	}
+	return p.out.Text()
+}
+
+// TestProcessesRace: processes that find the token run out at the same moment
+// use each refresh token once and end up with the same access token, with a
+// pool that forgives no reuse.
+func TestProcessesRace(t *testing.T) {
+	r := newRig(t, func(c *cognito.Config) { c.GracePeriod = 0 })
+	r.signedIn("ada")
+	used := map[string]int{}
+	var mu sync.Mutex
+	r.inject(func(op string, _ int, _ http.ResponseWriter, req *http.Request, _ http.Handler) bool {
+		if op == "GetTokensFromRefreshToken" {
+			body, _ := io.ReadAll(req.Body)
+			req.Body = io.NopCloser(bytes.NewReader(body))
+			var in struct{ RefreshToken string }
+			json.Unmarshal(body, &in)
+			mu.Lock()
+			used[in.RefreshToken]++
+			mu.Unlock()
+		}
+		return false
+	})
+	processes := make([]*process, 3)
+	for i := range processes {
+		processes[i] = start(t, childJob{Folders: r.folders, Profile: r.profile()})
+	}
+	const cycles = 20
+	last := ""
+	for range cycles {
+		r.world.add(10 * time.Minute)
+		for _, p := range processes {
+			p.ask(600)
+		}
+		first := processes[0].answer(t)
+		for _, p := range processes[1:] {
+			if got := p.answer(t); got != first {
+				t.Fatalf("%s and %s", first, got)
+			}
+		}
+		if first == last || len(first) < 10 || first[:7] != "secret " {
+			t.Fatalf("got %q after %q", first, last)
+		}
+		last = first
+	}
+	if len(used) != cycles {
+		t.Errorf("%d refresh tokens in %d cycles", len(used), cycles)
+	}
+	for _, n := range used {
+		if n != 1 {
+			t.Errorf("a refresh token was used %d times", n)
+		}
+	}
+}
+
+// TestKilledBeforeStoring: the pool replaced the refresh token, and the
+// process died before the new one was on the disk. Within the grace period
+// the next process goes on; later the person signs in again.
+func TestKilledBeforeStoring(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		r := newRig(t, nil)
+		r.signedIn("ada")
+		before, err := os.ReadFile(r.tokenFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.world.add(10 * time.Minute)
+		p := start(t, childJob{Folders: r.folders, Profile: r.profile(), NoRoom: true}) // nothing it gets can reach the disk
+		p.ask(600)
+		if got := p.answer(t); got[:7] != "secret " {
+			t.Fatalf("a full disk ended the session: %s", got)
+		}
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+		if after, err := os.ReadFile(r.tokenFile()); err != nil || !bytes.Equal(before, after) {
+			t.Fatalf("the file changed: %v", err)
+		}
+		if late {
+			r.world.add(2 * time.Minute)
+		}
+		next := start(t, childJob{Folders: r.folders, Profile: r.profile()})
+		next.ask(600)
+		got := next.answer(t)
+		if want := "secret "; !late && got[:len(want)] != want {
+			t.Errorf("within the grace period: %s", got)
+		}
+		if want := "error: Your sign-in has ended. Sign in again."; late && got != want {
+			t.Errorf("after the grace period: %s", got)
+		}
+	}
+}
+
+// TestFullDisk: a process whose renewed tokens cannot be stored goes on with
+// what it has, renewal after renewal.
+func TestFullDisk(t *testing.T) {
+	r := newRig(t, func(c *cognito.Config) { c.GracePeriod = 0 })
+	r.signedIn("ada")
+	p := start(t, childJob{Folders: r.folders, Profile: r.profile(), NoRoom: true})
+	last := ""
+	for range 4 {
+		r.world.add(10 * time.Minute)
+		p.ask(600)
+		got := p.answer(t)
+		if got[:7] != "secret " || got == last {
+			t.Fatalf("got %q after %q", got, last)
+		}
+		last = got
+	}
+}
