@@ -1,7 +1,6 @@
 package audittest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +68,7 @@ func hostile() []event.Event {
 
 // filters compares random filters, page by page, with what they mean.
 func filters(ctx context.Context, s audit.Store) error {
-	all := append(sample(400), hostile()...)
+	all := append(sample(250), hostile()...)
 	for part := range slices.Chunk(all, 57) {
 		if err := s.Append(ctx, part); err != nil {
 			return err
@@ -77,7 +76,7 @@ func filters(ctx context.Context, s audit.Store) error {
 	}
 	r := rand.New(rand.NewPCG(3, 5))
 	found := 0
-	for range 400 {
+	for range 300 {
 		f := randomFilter(r, all)
 		var want []event.Event
 		for _, e := range all {
@@ -221,11 +220,24 @@ func same(got answer, want ...event.Event) error {
 		return fmt.Errorf("%d events and not %d", len(events), len(want))
 	}
 	for i := range want {
-		if !bytes.Equal(event.Canonical(events[i]), event.Canonical(want[i])) {
+		if !equal(events[i], want[i]) {
 			return fmt.Errorf("event %d of %d is another one, or changed", i, len(want))
 		}
 	}
 	return nil
+}
+
+// equal compares the values behind the pointers too.
+func equal(a, b event.Event) bool {
+	if !pointEqual(a.Size, b.Size) || !pointEqual(a.Bytes, b.Bytes) || !pointEqual(a.Seconds, b.Seconds) {
+		return false
+	}
+	a.Size, a.Bytes, a.Seconds = b.Size, b.Bytes, b.Seconds
+	return a == b
+}
+
+func pointEqual[T comparable](a, b *T) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
 func ids(events []event.Event) []string {
