@@ -375,7 +375,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		u := p.typing
 		p.typing = notTyping
 		if u == going {
-			return p.goTo(parsePath(p.field.Value()))
+			return p.goTo(ParsePath(p.field.Value()))
 		}
 		return nil
 	case "down":
@@ -399,8 +399,8 @@ func (p *Pane) typed() tea.Cmd {
 	return tea.Batch(p.arrange(), p.seek())
 }
 
-// parsePath reads bucket/key as it was typed: its bytes are the key.
-func parsePath(s string) pane.Place {
+// ParsePath reads bucket/key as it was typed: its bytes are the key.
+func ParsePath(s string) pane.Place {
 	for i := 0; i < len(s); i++ {
 		if s[i] == '/' {
 			return pane.Place{Bucket: safetext.New(s[:i]), Key: safetext.New(s[i+1:])}

@@ -1,0 +1,173 @@
+package help
+
+import (
+	"slices"
+	"strings"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+	"github.com/sahilm/fuzzy"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// Command is one line of the palette.
+type Command struct {
+	Name string  // "Download marked files"
+	Note string  // "3 files, 1.02 GB"
+	Key  string  // as shown
+	Off  string  // why it is not possible now; "" if it is
+	Run  tea.Cmd // nil if off
+}
+
+// Palette finds a command by typing. What is typed may also be a path.
+type Palette struct {
+	all   []Command
+	goTo  func(path string) tea.Cmd
+	field textinput.Model
+	found []match
+	at    int
+}
+
+type match struct {
+	command int
+	letters []int
+}
+
+// NewPalette makes a palette; goTo answers a path that was typed, and may be nil.
+func NewPalette(all []Command, goTo func(path string) tea.Cmd) *Palette {
+	p := &Palette{all: all, goTo: goTo, field: line()}
+	p.find()
+	return p
+}
+
+func (p *Palette) find() {
+	p.found, p.at = p.found[:0], 0
+	query := strings.TrimSpace(p.field.Value())
+	if query == "" {
+		for i := range p.all {
+			p.found = append(p.found, match{command: i})
+		}
+	} else {
+		names := make([]string, len(p.all))
+		for i, c := range p.all {
+			names[i] = c.Name
+		}
+		for _, m := range fuzzy.Find(query, names) {
+			p.found = append(p.found, match{m.Index, m.MatchedIndexes})
+		}
+	}
+	slices.SortStableFunc(p.found, func(a, b match) int {
+		return off(p.all[a.command]) - off(p.all[b.command])
+	})
+}
+
+func off(c Command) int {
+	if c.Off != "" {
+		return 1
+	}
+	return 0
+}
+
+// isPath reports whether the text names a place rather than a command.
+func (p *Palette) isPath() bool {
+	return p.goTo != nil && strings.Contains(p.field.Value(), "/")
+}
+
+// Key takes every key press.
+func (p *Palette) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
+	switch msg.String() {
+	case "esc":
+		return true, nil
+	case "down", "ctrl+n", "tab":
+		p.at = min(p.at+1, max(0, len(p.found)-1))
+	case "up", "ctrl+p", "shift+tab":
+		p.at = max(p.at-1, 0)
+	case "enter":
+		if p.isPath() {
+			return true, p.goTo(p.field.Value())
+		}
+		if p.at < len(p.found) {
+			c := p.all[p.found[p.at].command]
+			if c.Off != "" {
+				return true, pane.Send(pane.Say{Text: c.Name + ": " + c.Off, Tone: pane.Warning})
+			}
+			return true, c.Run
+		}
+	default:
+		p.field, _ = p.field.Update(msg)
+		p.find()
+	}
+	return false, nil
+}
+
+// Handle takes a paste.
+func (p *Palette) Handle(msg tea.Msg) tea.Cmd {
+	if m, ok := msg.(tea.PasteMsg); ok {
+		p.field, _ = p.field.Update(m)
+		p.find()
+	}
+	return nil
+}
+
+// Cursor is behind what was typed.
+func (p *Palette) Cursor() *tea.Cursor {
+	return tea.NewCursor(3+len(": ")+format.Width(safetext.Line(string([]rune(p.field.Value())[:p.field.Position()]))), 2)
+}
+
+// View draws the box.
+func (p *Palette) View(t *theme.Theme, w, h int) string {
+	bw := min(w-4, 76)
+	k, inner := t.On(theme.Panel), bw-6
+	count := format.Count(len(p.found)) + " of " + format.Count(len(p.all))
+	typed := k.Accent.Paint(": ") + k.Text.Bold().Paint(safetext.Line(p.field.Value()))
+	lines := []string{"", k.Pad(typed, inner-len(count)) + k.Muted.Paint(count), k.Rule.Paint(strings.Repeat(k.Glyphs.Light, inner))}
+	room := max(4, min(14, h-12))
+	top := max(0, min(p.at-room/2, len(p.found)-room))
+	for i := top; i < min(len(p.found), top+room); i++ {
+		lines = append(lines, p.row(t, p.found[i], i == p.at && !p.isPath(), inner))
+	}
+	switch {
+	case p.isPath():
+		lines = append(lines[:3], k.Accent.Paint(k.Glyphs.Cursor)+k.Text.Paint("go to "+format.Start(safetext.Line(p.field.Value()), inner-8, k.Glyphs.Ellipsis)))
+	case len(p.found) == 0:
+		lines = append(lines, k.Text.Paint("No command fits."))
+	}
+	for len(lines) < room+3 {
+		lines = append(lines, "")
+	}
+	lines = append(lines, "", k.Keys(inner, [2]string{"enter", "run"}, [2]string{"esc", "close"}, [2]string{"type a path", "to go there"}))
+	return t.Box("Commands", lines, bw)
+}
+
+func (p *Palette) row(t *theme.Theme, m match, cursor bool, w int) string {
+	c, k := p.all[m.command], t.On(theme.Panel)
+	g := k.Fill.Paint(" ")
+	if cursor {
+		k = t.On(theme.Selected)
+		g = k.Accent.Paint(k.Glyphs.Cursor)
+	}
+	name := k.Text
+	if c.Off != "" {
+		name = k.Muted
+	}
+	if cursor {
+		name = name.Bold()
+	}
+	var ranges [][]int
+	for _, i := range m.letters {
+		ranges = append(ranges, []int{i, i + 1})
+	}
+	line := g + pane.Ranges(name, name.Underline(), c.Name, ranges)
+	right, style := c.Key, k.Text.Bold()
+	if c.Off != "" {
+		right, style = format.End(c.Off, w/2, k.Glyphs.Ellipsis), k.Warn
+	}
+	if c.Note != "" && c.Off == "" {
+		line += k.Muted.Paint("  " + c.Note)
+	}
+	return k.Pad(line, w-1-format.Width(right)) + style.Paint(right) + k.Fill.Paint(" ")
+}

@@ -1,0 +1,238 @@
+package tui
+
+import (
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/tui/dialog"
+	"usher/tui/format"
+	"usher/tui/help"
+	"usher/tui/keys"
+	"usher/tui/pane"
+)
+
+// Messages of the root to itself.
+type (
+	run     struct{ action keys.Action } // from the palette
+	disarm  struct{}
+	quitNow struct{}
+)
+
+// answerTime is how long quitting waits for the terminal's answers, which
+// would otherwise land in the shell.
+const answerTime = 200 * time.Millisecond
+
+// press routes a key: dialog, text field, page, everywhere.
+func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
+	key := msg.String()
+	woke := m.used()
+	if key == "ctrl+c" {
+		if m.armed {
+			return m.quit()
+		}
+		m.armed = true
+		return tea.Batch(m.askQuit(), tea.Tick(time.Second, func(time.Time) tea.Msg { return disarm{} }))
+	}
+	if m.small() {
+		switch key {
+		case "q":
+			return m.askQuit()
+		case "ctrl+z":
+			return tea.Suspend
+		}
+		return nil
+	}
+	if d := m.dialog; d != nil {
+		over, cmd := d.Key(msg)
+		if over && m.dialog == d {
+			m.dialog = nil
+		}
+		return tea.Batch(cmd, woke)
+	}
+	if !m.session.in {
+		return m.signin.Key(msg)
+	}
+	m.say = pane.Say{}
+	page := m.front()
+	if page.Typing() {
+		return tea.Batch(page.Key(msg), woke)
+	}
+	if a, ok := m.env.Keys.Find(page.Context(), key); ok {
+		return tea.Batch(m.act(a), woke)
+	}
+	return woke
+}
+
+// act does what holds everywhere, and gives the rest to the page in front.
+func (m *Model) act(a keys.Action) tea.Cmd {
+	page := m.front()
+	switch a {
+	case keys.OpenTransfers:
+		if page != pane.Pane(m.transfers) {
+			m.stack = append(m.stack, m.transfers)
+		}
+		return m.transfers.Opened()
+	case keys.OpenAudit, keys.OpenAccess:
+		if !m.has(a) {
+			return nil
+		}
+		return m.open(pane.Open{Page: a})
+	case keys.Session:
+		m.dialog = m.sessionDialog()
+	case keys.Help:
+		m.dialog = help.NewKeys("Keys in "+where(page), m.env.Keys, page.Context(), func(a keys.Action) bool { return m.places(a) && m.shut(a) != "" })
+	case keys.Palette:
+		m.dialog = m.palette()
+	case keys.Suspend:
+		return tea.Suspend
+	case keys.Redraw:
+		return tea.ClearScreen
+	case keys.Quit:
+		if len(m.stack) > 0 || page.Context() == keys.Reader {
+			return page.Do(keys.Back)
+		}
+		return m.askQuit()
+	default:
+		return page.Do(a)
+	}
+	return nil
+}
+
+// places are the actions that open a page by group.
+func (m *Model) places(a keys.Action) bool { return a == keys.OpenAudit || a == keys.OpenAccess }
+
+func where(p pane.Pane) string {
+	switch p.Context() {
+	case keys.Browser:
+		return "the file browser"
+	case keys.Tree:
+		return "the folders"
+	case keys.Details:
+		return "the details"
+	case keys.Transfers:
+		return "transfers"
+	case keys.Audit, keys.Event:
+		return "the audit log"
+	case keys.Access:
+		return "access"
+	}
+	return "this page"
+}
+
+// askQuit quits, after a question if transfers run.
+func (m *Model) askQuit() tea.Cmd {
+	n, active := m.transfers.Active()
+	if !active {
+		return m.quit()
+	}
+	say := "Transfers wait."
+	if n > 0 {
+		say = format.Plural(n, "download runs.", "downloads run.")
+	}
+	m.dialog = &dialog.Ask{
+		Title: "Quit",
+		Lines: []dialog.Line{{Text: say + " Partial files stay and go on next time."}},
+		Choices: []dialog.Choice{
+			{Keys: []string{"enter", "q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
+			{Keys: []string{"esc"}, Label: "stay"},
+		},
+	}
+	return nil
+}
+
+// quit leaves, once answers still due have come or had their time.
+func (m *Model) quit() tea.Cmd {
+	if m.asked && !m.leaving {
+		m.leaving = true
+		return tea.Tick(answerTime, func(time.Time) tea.Msg { return tea.QuitMsg{} })
+	}
+	return tea.Quit
+}
+
+// palette lists what can be done from here, and why the rest can not.
+func (m *Model) palette() dialog.Dialog {
+	page := m.front()
+	var all []help.Command
+	contexts := []keys.Context{page.Context()}
+	if page.Context() == keys.Browser {
+		contexts = append(contexts, keys.Sort)
+	}
+	if page.Context() != keys.Transfers {
+		contexts = append(contexts, keys.Transfers)
+	}
+	seen := make(map[keys.Action]bool)
+	for i, c := range contexts {
+		for _, b := range m.env.Keys.All(c) {
+			if b.Long == "" || seen[b.Action] || m.places(b.Action) && !m.has(b.Action) {
+				continue
+			}
+			if i > 0 && c == keys.Transfers && b.Group != "Queue" {
+				continue
+			}
+			seen[b.Action] = true
+			cmd := help.Command{Name: b.Long, Key: b.Shown(), Run: pane.Send(run{b.Action})}
+			switch {
+			case i > 0 && c == keys.Sort:
+				cmd.Key = "s " + cmd.Key
+			case i > 0:
+				cmd.Key = "t " + cmd.Key
+				cmd.Run = m.transfers.Do(b.Action)
+			case m.places(b.Action):
+				cmd.Off = m.shut(b.Action)
+			default:
+				cmd.Off = page.Why(b.Action)
+			}
+			all = append(all, cmd)
+		}
+	}
+	all = append(all,
+		help.Command{Name: "Theme: dark", Run: pane.Send(themed{"dark"})},
+		help.Command{Name: "Theme: light", Run: pane.Send(themed{"light"})})
+	if m.deps.SignOut != nil {
+		all = append(all, help.Command{Name: "Sign out", Run: m.signOut()})
+	}
+	return help.NewPalette(all, func(path string) tea.Cmd { return pane.Send(pane.GoTo{Place: browsePath(path)}) })
+}
+
+type themed struct{ name string }
+
+// sessionDialog is who the person is to the server.
+func (m *Model) sessionDialog() dialog.Dialog {
+	me := m.env.Me
+	lines := []dialog.Line{{Label: "Person", Text: me.Name.String()}}
+	if !me.Email.IsZero() {
+		lines = append(lines, dialog.Line{Label: "Email", Text: me.Email.String()})
+	}
+	if !me.Since.IsZero() {
+		lines = append(lines, dialog.Line{Label: "Signed in", Text: format.DateTime(me.Since.In(m.deps.Zone))})
+	}
+	groups := "none"
+	for i, g := range me.Groups {
+		if i == 0 {
+			groups = g.String()
+		} else {
+			groups += ", " + g.String()
+		}
+	}
+	lines = append(lines, dialog.Line{Label: "Groups", Text: groups},
+		dialog.Line{Label: "Server", Text: line(m.deps.Server)})
+	if m.deps.Config.Organisation != "" {
+		lines = append(lines, dialog.Line{Label: "Organisation", Text: line(m.deps.Config.Organisation)})
+	}
+	lines = append(lines, dialog.Line{Label: "Files go to", Text: m.transfers.Where()})
+	if m.deps.Version != "" {
+		lines = append(lines, dialog.Line{Label: "Client", Text: "usher " + line(m.deps.Version)})
+	}
+	if me.Bound > 0 {
+		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Quiet,
+			Text: fmt.Sprintf("When someone removes your access, no download starts after %d s. One that is running then ends first.", me.Bound)})
+	}
+	ask := &dialog.Ask{Title: "Session", Lines: lines}
+	if m.deps.SignOut != nil {
+		ask.Choices = append(ask.Choices, dialog.Choice{Keys: []string{"o"}, Label: "sign out", Cmd: m.signOut()})
+	}
+	ask.Choices = append(ask.Choices, dialog.Choice{Keys: []string{"esc", "q", "i", "enter"}, Label: "close"})
+	return ask
+}

@@ -1,0 +1,328 @@
+package tui
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/client/download"
+	"usher/tui/browse"
+	"usher/tui/dialog"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/signin"
+	"usher/tui/transfers"
+)
+
+// Times of the session: how often the server is asked who the person is while
+// the browser is used, and how soon again when it did not answer.
+const (
+	beatTime  = 25 * time.Second
+	retryTime = 8 * time.Second
+	callTime  = 10 * time.Second
+)
+
+// state is what the root knows of the session.
+type state struct {
+	in     bool   // signed in, as far as is known
+	known  bool   // whoami has answered
+	ended  bool   // the dialog that says so is open, or was answered
+	sub    string // of the person whose place is kept
+	used   bool   // a key was pressed since the last beat
+	idle   bool   // the last beat asked nothing
+	asking bool
+	begun  bool // the question about unfinished transfers was asked
+}
+
+// Messages of the session.
+type (
+	beat struct{}
+	// iam is the server's answer; the strings were made safe with it.
+	iam struct {
+		me  pane.Me
+		sub string
+		err error
+	}
+	retry     struct{}
+	signedOut struct{ err error }
+)
+
+func (m *Model) beat() tea.Cmd {
+	return tea.Tick(beatTime, func(time.Time) tea.Msg { return beat{} })
+}
+
+// used notes that somebody is there; after a rest it asks at once.
+func (m *Model) used() tea.Cmd {
+	m.session.used = true
+	if m.session.idle && m.session.in {
+		m.session.idle = false
+		return m.whoami()
+	}
+	return nil
+}
+
+// whoami asks the server who the person is. It is not an event in the log.
+func (m *Model) whoami() tea.Cmd {
+	if m.session.asking {
+		return nil
+	}
+	m.session.asking = true
+	backend := m.deps.Backend
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), callTime)
+		defer cancel()
+		w, err := backend.Whoami(ctx)
+		if err != nil {
+			return iam{err: err}
+		}
+		return iam{me: describe(w), sub: w.Person.Sub}
+	}
+}
+
+func describe(w api.Whoami) pane.Me {
+	me := pane.Me{
+		Name: safetext.New(w.Person.Username), Email: safetext.New(w.Person.Email),
+		Bound: w.BoundSeconds, Since: w.SessionStart, Version: w.GrantsVersion, Online: true,
+	}
+	groups := slices.Sorted(slices.Values(w.Groups))
+	for _, g := range groups {
+		me.Groups = append(me.Groups, safetext.New(g))
+	}
+	return me
+}
+
+// sessionMessage takes the root's own messages; false leaves one to the pages.
+func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
+	switch msg := msg.(type) {
+	case beat:
+		_, active := m.transfers.Active()
+		ask := m.session.in && (m.session.used || active)
+		m.session.idle, m.session.used = !ask, false
+		if ask {
+			return tea.Batch(m.whoami(), m.beat()), true
+		}
+		return m.beat(), true
+	case retry:
+		if m.session.in && !m.env.Me.Online {
+			return m.whoami(), true
+		}
+	case iam:
+		return m.iam(msg), true
+	case signin.Done:
+		return m.signedIn(), true
+	case signedOut:
+		m.session = state{}
+		m.stack, m.dialog = nil, nil
+		*m.env.Me = pane.Me{Online: true}
+		m.signin.Again("")
+		if msg.err != nil {
+			m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
+		}
+	case again:
+		m.session.in = false
+		m.signin.Again("")
+	case themed:
+		return m.setTheme(msg.name), true
+	case disarm:
+		m.armed = false
+	case quitNow:
+		return m.quit(), true
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+// iam takes who the person is now. Changed groups or grants list the open
+// folder again; another person than before gets a fresh browser.
+func (m *Model) iam(msg iam) tea.Cmd {
+	m.session.asking = false
+	if msg.err != nil {
+		return m.failed(msg.err)
+	}
+	before, known := *m.env.Me, m.session.known
+	*m.env.Me = msg.me
+	m.session.known = true
+	if m.session.sub != "" && m.session.sub != msg.sub {
+		m.session.sub = msg.sub
+		return m.fresh()
+	}
+	m.session.sub = msg.sub
+	switch {
+	case !before.Online:
+		return m.everybody(pane.Retry{})
+	case known && (before.Version != msg.me.Version || !sameGroups(before.Groups, msg.me.Groups)):
+		return m.browse.AccessChanged()
+	}
+	return nil
+}
+
+func sameGroups(a, b []safetext.Text) bool {
+	return slices.EqualFunc(a, b, safetext.Text.Equal)
+}
+
+// fresh begins again for another person: nothing of the one before stays.
+func (m *Model) fresh() tea.Cmd {
+	m.stack = nil
+	b, err := m.newBrowser()
+	if err != nil {
+		return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
+	}
+	m.browse = b
+	return m.browse.Start(pane.Place{})
+}
+
+// signedIn follows a sign-in: the first one opens the browser, a later one
+// goes on where it was.
+func (m *Model) signedIn() tea.Cmd {
+	again := m.session.sub != ""
+	m.session.in, m.session.ended, m.session.used, m.session.idle = true, false, true, false
+	m.session.asking = false
+	m.env.Me.Online = true
+	cmds := []tea.Cmd{m.whoami(), m.transfers.SignedIn()}
+	if again {
+		cmds = append(cmds, m.everybody(pane.Retry{}))
+	} else {
+		b, err := m.newBrowser()
+		if err != nil {
+			return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
+		}
+		m.browse = b
+		cmds = append(cmds, m.browse.Start(m.deps.Start))
+	}
+	return tea.Batch(cmds...)
+}
+
+// failed looks at a call that failed: an ended sign-in asks for a new one, a
+// lost network is tried again until it answers.
+func (m *Model) failed(err error) tea.Cmd {
+	switch {
+	case pane.SignedOut(err):
+		return m.ended(err)
+	case pane.Offline(err):
+		m.env.Me.Online = false
+		return tea.Tick(retryTime, func(time.Time) tea.Msg { return retry{} })
+	}
+	return nil
+}
+
+// ended keeps place, marks and queue, and asks for a new sign-in.
+func (m *Model) ended(err error) tea.Cmd {
+	if m.session.ended || !m.session.in {
+		return nil
+	}
+	if !m.session.known {
+		m.session.in = false
+		m.signin.Again(pane.Sentence(err, m.deps.Server))
+		return nil
+	}
+	m.session.ended = true
+	lines := []dialog.Line{
+		{Text: pane.Sentence(err, m.deps.Server)},
+		{Text: "You come back to this folder with your marks."},
+	}
+	if n := m.waitingTransfers(); n > 0 {
+		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Warning,
+			Text: m.env.Theme.Glyphs.Paused + " " + format.Plural(n, "download waits and goes on by itself.", "downloads wait and go on by themselves.")})
+	}
+	lines = append(lines, dialog.Line{}, dialog.Line{Label: "Person", Text: m.env.Me.Name.String()})
+	ask := &dialog.Ask{Title: "Your sign-in has ended", Firm: true, Lines: lines, Choices: []dialog.Choice{
+		{Keys: []string{"enter"}, Label: "sign in", Cmd: pane.Send(again{})},
+		{Keys: []string{"q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
+	}}
+	m.dialog = ask
+	return ask.WithGrace()
+}
+
+// again opens the sign-in over the page.
+type again struct{}
+
+func (m *Model) waitingTransfers() int {
+	n := 0
+	for _, t := range m.transfers.Snapshot().Transfers {
+		if !t.Folder && !t.State.Finished() {
+			n++
+		}
+	}
+	return n
+}
+
+// signOut ends the session here and at the server.
+func (m *Model) signOut() tea.Cmd {
+	out := m.deps.SignOut
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), callTime)
+		defer cancel()
+		return signedOut{out(ctx)}
+	}
+}
+
+// unfinished asks once whether transfers of an earlier time go on.
+func (m *Model) unfinished() tea.Cmd {
+	if m.session.begun || !m.session.in {
+		return nil
+	}
+	m.session.begun = true
+	n := 0
+	for _, t := range m.transfers.Snapshot().Transfers {
+		if t.State == download.Paused && t.Parent == 0 {
+			n++
+		}
+	}
+	if n == 0 || m.dialog != nil {
+		return nil
+	}
+	ask := &dialog.Ask{
+		Title: "Unfinished transfers",
+		Lines: []dialog.Line{{Text: format.Plural(n, "transfer is", "transfers are") + " unfinished since last time. What was fetched is kept."}},
+		Choices: []dialog.Choice{
+			{Keys: []string{"enter"}, Label: "go on", Cmd: m.transfers.GoOn()},
+			{Keys: []string{"esc"}, Label: "not now"},
+		},
+	}
+	m.dialog = ask
+	return ask.WithGrace()
+}
+
+// items turns rows of the browser into wishes of the queue.
+func items(entries []browse.Entry) []transfers.Item {
+	out := make([]transfers.Item, len(entries))
+	for i, e := range entries {
+		out[i] = transfers.Item{Bucket: e.Bucket, Key: e.Key, Name: e.Name, Folder: e.Kind != api.KindObject, Size: e.Size, ETag: e.ETag, Modified: e.Modified}
+	}
+	return out
+}
+
+// progress turns the queue into the words of the browser's Local column.
+func progress(s download.Snapshot) map[pane.File]string {
+	out := make(map[pane.File]string)
+	for _, t := range s.Transfers {
+		if w := transfers.Short(t); w != "" && !t.Folder {
+			out[pane.File{Bucket: t.Bucket, Key: t.Key}] = w
+		}
+	}
+	return out
+}
+
+// localCheck looks for files of the browser in the download folder.
+func (m *Model) localCheck() func(context.Context, []browse.Entry) []browse.Local {
+	check, root := m.deps.Check, m.deps.DownloadDir
+	if check == nil {
+		return nil
+	}
+	return func(_ context.Context, files []browse.Entry) []browse.Local {
+		out := make([]browse.Local, len(files))
+		reqs := make([]download.Request, len(files))
+		for i, f := range files {
+			reqs[i] = transfers.Place(root, download.Request{Bucket: f.Bucket.Raw(), Key: f.Key.Raw(), ETag: f.ETag.Raw(), Size: f.Size, Modified: f.Modified})
+		}
+		for i, l := range check(reqs) {
+			out[i] = browse.Local{Here: l == transfers.Same, Path: safetext.New(transfers.Path(reqs[i]))}
+		}
+		return out
+	}
+}

@@ -1,0 +1,194 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
+	"usher/tui/browse"
+	"usher/tui/dialog"
+	"usher/tui/format"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+func line(s string) string { return safetext.Line(s) }
+
+// browsePath reads bucket/key as a person typed it.
+func browsePath(s string) pane.Place { return browse.ParsePath(s) }
+
+func (m *Model) small() bool { return m.w < leastWidth || m.h < leastHeight }
+
+// View draws the whole window.
+func (m *Model) View() tea.View {
+	v := tea.NewView("")
+	v.AltScreen = true
+	v.WindowTitle = "usher"
+	if n, active := m.transfers.Active(); active {
+		s := m.transfers.Snapshot()
+		pct := format.PercentOf(s.BytesDone, max(s.Bytes, s.BytesDone+1))
+		v.WindowTitle = fmt.Sprintf("usher %d%%, %s", pct, format.Plural(n, "download", "downloads"))
+		v.ProgressBar = tea.NewProgressBar(tea.ProgressBarDefault, pct)
+	}
+	switch {
+	case m.w == 0:
+		return v
+	case m.small():
+		v.Content = m.tooSmall()
+		return v
+	case !m.session.in:
+		v.Content, v.Cursor = m.signInView()
+	default:
+		v.Content, v.Cursor = m.pageView()
+	}
+	if m.dialog != nil {
+		t := m.env.Theme
+		box := m.dialog.View(t, m.w, m.h)
+		x, y := dialog.Place(box, m.w, m.h)
+		v.Content = dialog.Over(t, t.Behind(v.Content), box, m.w, m.h)
+		v.Cursor = nil
+		if c := m.dialog.Cursor(); c != nil {
+			v.Cursor = tea.NewCursor(x+c.X, y+c.Y)
+		}
+	}
+	return v
+}
+
+func (m *Model) signInView() (string, *tea.Cursor) {
+	h := m.h - 1
+	page := m.signin.View(m.w, h)
+	foot := ""
+	if m.deps.Version != "" {
+		foot = "usher " + line(m.deps.Version)
+	}
+	t := m.env.Theme
+	return page + "\n" + format.Ends(m.transfers.Strip(), t.Muted.Paint(foot+" "), m.w, t.Glyphs.Ellipsis), m.signin.Cursor(m.w, h)
+}
+
+// pageView is row 0, the page in front, the dock where there is room, the
+// status line and the keys.
+func (m *Model) pageView() (string, *tea.Cursor) {
+	page := m.front()
+	h, dock := m.h-3, 0
+	if m.h >= 44 && len(m.stack) == 0 {
+		dock = m.transfers.DockHeight()
+	}
+	parts := []string{m.top(), page.View(m.w, h-dock)}
+	if dock > 0 {
+		parts = append(parts, m.transfers.Dock(m.w, dock))
+	}
+	parts = append(parts, m.status(), " "+m.keyLine())
+	cursor := page.Cursor()
+	if cursor != nil {
+		cursor.Y++
+	}
+	return strings.Join(parts, "\n"), cursor
+}
+
+// top is row 0: product, place, person.
+func (m *Model) top() string {
+	t, me := m.env.Theme, m.env.Me
+	dot, style := t.Glyphs.Online, t.OK
+	if !me.Online {
+		dot, style = t.Glyphs.Offline, t.Warn
+	}
+	right := style.Paint(dot) + t.Muted.Paint(" "+format.End(me.Name.String(), 24, t.Glyphs.Ellipsis))
+	if m.w >= 110 {
+		right += t.Muted.Paint(m.groups()) + t.Muted.Paint("  "+format.End(line(m.deps.Server), 32, t.Glyphs.Ellipsis))
+	}
+	if m.w >= 170 && me.Bound > 0 {
+		right += t.Muted.Paint(fmt.Sprintf("   access removed takes effect within %d s", me.Bound))
+	}
+	room := m.w - 2 - ansi.StringWidth(right) - len("usher  ") - 2
+	left := t.Accent.Bold().Paint("usher") + "  " + m.place(m.front().Title(), room)
+	return " " + format.Ends(left, right, m.w-2, t.Glyphs.Ellipsis) + " "
+}
+
+// groups names the first group and counts the others, or all where it is wide.
+func (m *Model) groups() string {
+	g := m.env.Me.Groups
+	if len(g) == 0 {
+		return ""
+	}
+	if m.w < 170 {
+		s := "  " + format.End(g[0].String(), 24, m.env.Theme.Glyphs.Ellipsis)
+		if len(g) > 1 {
+			s += fmt.Sprintf(" +%d", len(g)-1)
+		}
+		return s
+	}
+	names := make([]string, len(g))
+	for i := range g {
+		names[i] = g[i].String()
+	}
+	return "   groups " + format.End(strings.Join(names, ", "), 50, m.env.Theme.Glyphs.Ellipsis) + " "
+}
+
+// place is the way to where the person is, cut at its start.
+func (m *Model) place(parts []string, w int) string {
+	t := m.env.Theme
+	if len(parts) == 0 {
+		return ""
+	}
+	last := format.Middle(parts[len(parts)-1], max(8, w), t.Glyphs.Ellipsis)
+	sep := " " + t.Glyphs.Sep + " "
+	before := strings.Join(parts[:len(parts)-1], sep)
+	if before == "" {
+		return t.Text.Bold().Paint(last)
+	}
+	before = format.Start(before+sep, w-format.Width(last), t.Glyphs.Ellipsis)
+	return t.Muted.Paint(before) + t.Text.Bold().Paint(last)
+}
+
+// status is the line over the keys: what was just said, else what the page
+// says; on the right the transfers.
+func (m *Model) status() string {
+	t := m.env.Theme
+	left, right := m.front().Status(m.w)
+	if m.say.Text != "" {
+		left = m.say.Tone.Paint(t, format.End(line(m.say.Text), m.w-2, t.Glyphs.Ellipsis))
+	}
+	if strip := m.transfers.Strip(); strip != "" && m.front() != pane.Pane(m.transfers) {
+		right = strip
+	}
+	return " " + format.Ends(left, right, m.w-2, t.Glyphs.Ellipsis) + " "
+}
+
+// keyLine is the keys of the page in front, from the table that answers them.
+func (m *Model) keyLine() string {
+	page := m.front()
+	var hints []keys.Action
+	for _, a := range page.Hints() {
+		if m.places(a) && (!m.has(a) || m.shut(a) != "") {
+			continue
+		}
+		hints = append(hints, a)
+	}
+	return m.env.Theme.Keys(m.w-2, m.env.Keys.Hints(page.Context(), hints...)...)
+}
+
+// tooSmall is all there is in a small window.
+func (m *Model) tooSmall() string {
+	t := m.env.Theme
+	lines := []string{"", " " + t.Accent.Bold().Paint("usher"), ""}
+	add := func(s theme.Style, text string) {
+		for _, l := range format.Wrap(text, max(1, m.w-2)) {
+			lines = append(lines, " "+s.Paint(l))
+		}
+	}
+	add(t.Text.Bold(), fmt.Sprintf("This window is %dx%d. usher needs %dx%d or more.", m.w, m.h, leastWidth, leastHeight))
+	lines = append(lines, "")
+	add(t.Text, "Make it larger, or zoom the tmux pane with prefix z.")
+	if strip := m.transfers.Strip(); strip != "" {
+		lines = append(lines, "", " "+ansi.Truncate(strip, max(0, m.w-2), ""))
+	}
+	for len(lines) < m.h-1 {
+		lines = append(lines, "")
+	}
+	lines = lines[:max(0, min(len(lines), m.h-1))]
+	return strings.Join(append(lines, " "+t.Keys(m.w-2, [2]string{"q", "quit"}, [2]string{"ctrl+z", "suspend"})), "\n")
+}
