@@ -14,7 +14,7 @@ import (
 // decider is the thing under test, or a mutant of it.
 type decider func(w *world, groups []string, bucket, key string, now time.Time) bool
 
-func real(w *world, groups []string, bucket, key string, now time.Time) bool {
+func shipped(w *world, groups []string, bucket, key string, now time.Time) bool {
 	return w.set.Decide(groups, bucket, key, now).Allowed
 }
 
@@ -44,7 +44,7 @@ func disagreements(n int, seed uint64, decide decider) (count, allowed int, firs
 
 func TestDecideAgainstReference(t *testing.T) {
 	const cases = 1_000_000
-	count, allowed, example := disagreements(cases, 1, real)
+	count, allowed, example := disagreements(cases, 1, shipped)
 	t.Logf("AUTHZ cases=%d allow=%d deny=%d disagreements=%d", cases, allowed, cases-allowed, count)
 	if count > 0 {
 		t.Errorf("%d disagreements, the first: %s", count, example)
@@ -77,16 +77,16 @@ func TestDecideControls(t *testing.T) {
 	}
 	onKey := func(change func(string) string) decider {
 		return func(w *world, groups []string, bucket, key string, now time.Time) bool {
-			return real(w, groups, bucket, change(key), now)
+			return shipped(w, groups, bucket, change(key), now)
 		}
 	}
 	mutants := map[string]decider{
 		"matches prefixes without their slash": func(w *world, groups []string, bucket, key string, now time.Time) bool {
-			if real(w, groups, bucket, key, now) {
+			if shipped(w, groups, bucket, key, now) {
 				return true
 			}
 			for _, g := range w.grants {
-				if g.Prefix != "" && strings.HasPrefix(key, strings.TrimSuffix(g.Prefix, "/")) && real(w, groups, bucket, g.Prefix+fresh, now) {
+				if g.Prefix != "" && strings.HasPrefix(key, strings.TrimSuffix(g.Prefix, "/")) && shipped(w, groups, bucket, g.Prefix+fresh, now) {
 					return true
 				}
 			}
@@ -117,10 +117,10 @@ func TestDecideControls(t *testing.T) {
 		"decodes":    onKey(func(key string) string { return strings.ReplaceAll(key, "%2e", ".") }),
 		"normalises": onKey(func(key string) string { return strings.ReplaceAll(key, "e\u0301", "\u00e9") }),
 		"ignores the bucket": func(w *world, groups []string, bucket, key string, now time.Time) bool {
-			return real(w, groups, "bkt", key, now) || real(w, groups, "bkt2", key, now)
+			return shipped(w, groups, "bkt", key, now) || shipped(w, groups, "bkt2", key, now)
 		},
 		"looks at one group only": func(w *world, groups []string, bucket, key string, now time.Time) bool {
-			return real(w, groups[:min(1, len(groups))], bucket, key, now)
+			return shipped(w, groups[:min(1, len(groups))], bucket, key, now)
 		},
 		"allows":     func(*world, []string, string, string, time.Time) bool { return true },
 		"allows NUL": onKey(func(key string) string { return strings.ReplaceAll(key, "\x00", "") }),
@@ -287,7 +287,7 @@ func FuzzDecide(f *testing.F) {
 			w.grants, w.set = append(w.grants, extra), set
 		}
 		mine, now := w.person(), w.instant()
-		if got, want := real(w, mine, bucket, key, now), refAllowed(w.grants, mine, bucket, key, now); got != want {
+		if got, want := shipped(w, mine, bucket, key, now), refAllowed(w.grants, mine, bucket, key, now); got != want {
 			t.Fatalf("%q asks %q/%q at %v: %v, want %v, of %v", mine, bucket, key, now, got, want, w.grants)
 		}
 		if !grant.ValidPrefix(key) {

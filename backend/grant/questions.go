@@ -198,12 +198,12 @@ type Change struct {
 // Diff says what appears and what disappears for someone in these groups when
 // one set takes the place of another, by bucket and path. A change that
 // follows from the one of the folder above it is left out.
-func Diff(old, new *Set, groups []string, now time.Time) []Change {
-	before, after := old.For(groups, now), new.For(groups, now)
+func Diff(old, next *Set, groups []string, now time.Time) []Change {
+	before, after := old.For(groups, now), next.For(groups, now)
 	// Within a bucket, what is visible can only change at a path that some
 	// grant names; between two such paths it is what it is at the upper one.
 	var all []Change
-	for _, s := range []*Set{old, new} {
+	for _, s := range []*Set{old, next} {
 		for i := range s.grants {
 			if g := &s.grants[i]; slices.Contains(groups, g.Group) {
 				all = append(all, Change{Bucket: g.Bucket, Path: g.path(), Object: g.Object != ""})
