@@ -1,0 +1,117 @@
+package cognito
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fuzzPool is a pool with a person in it, without a socket: a handler is
+// called a million times.
+func fuzzPool(f *testing.F) (*Pool, Tokens) {
+	f.Helper()
+	p, err := New(testConfig(time.Now))
+	if err != nil {
+		f.Fatal(err)
+	}
+	p.keys.access, p.keys.id = sharedKeys().access, sharedKeys().id
+	if _, err := p.AddUser(User{Username: "ada", Password: testPassword, TOTPSecret: testTOTPSecret}); err != nil {
+		f.Fatal(err)
+	}
+	tokens, err := p.SignIn("ada")
+	if err != nil {
+		f.Fatal(err)
+	}
+	return p, tokens
+}
+
+// Whatever a body holds, the answer is JSON with a known status, no owner's
+// call passes unsigned, and nobody is signed in without a proof.
+func FuzzCalls(f *testing.F) {
+	p, tokens := fuzzPool(f)
+	for _, seed := range []struct{ operation, body string }{
+		{"InitiateAuth", `{"AuthFlow":"USER_SRP_AUTH","ClientId":"` + testClient + `","AuthParameters":{"USERNAME":"ada","SRP_A":"ff"}}`},
+		{"InitiateAuth", `{"AuthFlow":"USER_SRP_AUTH","ClientId":"` + testClient + `","AuthParameters":{"USERNAME":"ada","SRP_A":"-1"}}`},
+		{"InitiateAuth", `{"AuthFlow":"REFRESH_TOKEN_AUTH","ClientId":"` + testClient + `","AuthParameters":{"REFRESH_TOKEN":"x"}}`},
+		{"RespondToAuthChallenge", `{"ChallengeName":"PASSWORD_VERIFIER","ClientId":"` + testClient + `","ChallengeResponses":{"USERNAME":"ada",` +
+			`"PASSWORD_CLAIM_SECRET_BLOCK":"AAAA","PASSWORD_CLAIM_SIGNATURE":"AAAA","TIMESTAMP":"Mon Nov 23 18:40:00 UTC 2026"}}`},
+		{"RespondToAuthChallenge", `{"ChallengeName":"SOFTWARE_TOKEN_MFA","ClientId":"` + testClient + `","Session":"x","ChallengeResponses":{"USERNAME":"ada"}}`},
+		{"GetUser", `{"AccessToken":"` + tokens.ID + `"}`},
+		{"VerifySoftwareToken", `{"Session":"x","UserCode":"123456"}`},
+		{"RevokeToken", `{"Token":"x","ClientId":"` + testClient + `"}`},
+		{"AdminDisableUser", `{"UserPoolId":"` + testPool + `","Username":"ada"}`},
+		{"ListUsers", `{"UserPoolId":"` + testPool + `","Filter":"username ^= \"a\"","Limit":-1}`},
+		{"GetUser", `{"AccessToken":"\ud800","x":[[[[{}]]]]}`}, {"GetUser", "\x00"}, {"", "null"},
+	} {
+		f.Add(seed.operation, []byte(seed.body))
+	}
+	f.Fuzz(func(t *testing.T, operation string, body []byte) {
+		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/", strings.NewReader(string(body)))
+		r.Header.Set("Content-Type", contentType)
+		r.Header["X-Amz-Target"] = []string{targetPrefix + operation}
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		if !slices.Contains([]int{200, 400, 413}, w.Code) || !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("%q answered %d %q", operation, w.Code, w.Body)
+		}
+		if w.Code == 200 && (p.ops[operation].signed || strings.Contains(w.Body.String(), "AccessToken")) {
+			t.Fatalf("%q passed: %s", operation, w.Body)
+		}
+		if strings.Contains(w.Body.String(), testTOTPSecret) {
+			t.Fatalf("%q gave the secret away", operation)
+		}
+	})
+}
+
+// A token is good as it was given and in no other spelling.
+func FuzzAccessToken(f *testing.F) {
+	p, tokens := fuzzPool(f)
+	f.Add(tokens.Access)
+	f.Add(tokens.ID)
+	f.Add(tokens.Access + "=")
+	f.Add(tokens.Access[:len(tokens.Access)-1])
+	f.Add(strings.Replace(tokens.Access, ".", ".\n", 1))
+	last := tokens.Access[len(tokens.Access)-1]
+	f.Add(tokens.Access[:len(tokens.Access)-1] + string(last+1))
+	f.Fuzz(func(t *testing.T, token string) {
+		if _, err := p.readAccess(token); (err == nil) != (token == tokens.Access) {
+			t.Fatalf("%q: %v", token, err)
+		}
+	})
+}
+
+// What parses as a signature's header is made of its parts alone.
+func FuzzAuthorization(f *testing.F) {
+	f.Add("AWS4-HMAC-SHA256 Credential=AKID/20261123/eu-west-1/cognito-idp/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("a", 64))
+	f.Add("AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request,Credential=a/b/c/d/aws4_request,Signature=" + strings.Repeat("a", 64))
+	f.Add("Bearer x")
+	f.Add("AWS4-HMAC-SHA256 ,,,===")
+	f.Fuzz(func(t *testing.T, header string) {
+		a, ok := parseAuthorization(header)
+		if !ok {
+			return
+		}
+		again := "AWS4-HMAC-SHA256 Credential=" + a.keyID + "/" + a.scope() + ", SignedHeaders=" +
+			strings.Join(a.signedHeaders, ";") + ", Signature=" + a.signature
+		b, ok := parseAuthorization(again)
+		if !ok || a.keyID != b.keyID || a.scope() != b.scope() || a.signature != b.signature || !slices.Equal(a.signedHeaders, b.signedHeaders) {
+			t.Fatalf("%q reads %+v, written again %+v", header, a, b)
+		}
+	})
+}
+
+func FuzzFilter(f *testing.F) {
+	for _, s := range []string{`username = "ada"`, `status ^= "Dis"`, `"email"="\""`, `=`, `x = "`, ``} {
+		f.Add(s)
+	}
+	u := &user{Username: "ada", Attributes: map[string]string{"email": "ada@example.com"}}
+	f.Fuzz(func(t *testing.T, s string) {
+		if match, err := parseFilter(s); err == nil {
+			match(u)
+		}
+	})
+}
