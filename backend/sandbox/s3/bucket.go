@@ -19,10 +19,8 @@ type bucket struct {
 
 // store puts o in place of what was there. The server's lock is held.
 func (b *bucket) store(o *object) {
-	if old := b.objects.get(o.key); old != nil {
-		o.replaced = old.replaced + 1
-	}
 	if old := b.objects.put(o); old != nil {
+		o.replaced = old.replaced + 1
 		release(old.content)
 	}
 }

@@ -51,11 +51,13 @@ func (x *index) put(o *object) *object {
 		x.n = 1
 		return nil
 	}
-	block, pos := x.seek(o.key)
-	if block == len(x.blocks) { // after all others
-		block--
-		pos = len(x.blocks[block])
-	} else if old := x.blocks[block][pos]; old.key == o.key {
+	block := len(x.blocks) - 1
+	pos := len(x.blocks[block])
+	if x.blocks[block][pos-1].key >= o.key { // not after all others, as when loading in order
+		block, pos = x.seek(o.key)
+	}
+	if pos < len(x.blocks[block]) && x.blocks[block][pos].key == o.key {
+		old := x.blocks[block][pos]
 		x.blocks[block][pos] = o
 		return old
 	}

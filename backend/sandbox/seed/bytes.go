@@ -43,11 +43,20 @@ func (r *random) pick(from []string) string { return from[r.n(len(from))] }
 type words struct {
 	size int64 // bytes
 	word func(i uint64) uint64
+	fill func(p []byte, i uint64) // optional: writes words from i on into whole groups of 32 bytes of p
 }
 
 // noise is content that does not compress.
 func noise(seed uint64, size int64) s3.Content {
-	return words{size, func(i uint64) uint64 { return mix(seed + i) }}
+	return words{size: size, word: func(i uint64) uint64 { return mix(seed + i) }, fill: func(p []byte, i uint64) {
+		for ; len(p) >= 32; p = p[32:] { // four at a time, for speed
+			binary.LittleEndian.PutUint64(p, mix(seed+i))
+			binary.LittleEndian.PutUint64(p[8:], mix(seed+i+1))
+			binary.LittleEndian.PutUint64(p[16:], mix(seed+i+2))
+			binary.LittleEndian.PutUint64(p[24:], mix(seed+i+3))
+			i += 4
+		}
+	}}
 }
 
 func (w words) Size() int64 { return w.size }
@@ -66,6 +75,11 @@ func (w words) ReadAt(p []byte, off int64) (int, error) {
 		binary.LittleEndian.PutUint64(b[:], w.word(i))
 		n = copy(p, b[skip:])
 		i++
+	}
+	if w.fill != nil {
+		whole := (len(p) - n) &^ 31
+		w.fill(p[n:n+whole], i)
+		n, i = n+whole, i+uint64(whole/8)
 	}
 	for ; n+8 <= len(p); n += 8 {
 		binary.LittleEndian.PutUint64(p[n:], w.word(i))

@@ -21,13 +21,21 @@ const (
 	BigKey       = "images/usher-appliance-2026.11.img" // in Builds
 	BigSize      = 256 << 20
 	BigPartSize  = 8 << 20
-	BigETag      = "00000000000000000000000000000000-32"
-	BigCRC64NVME = "AAAAAAAAAAA="
+	BigETag      = "3cfd46f709f98eb6dfdd571083b6c9fe-32"
+	BigCRC64NVME = "rl1EKwGP3vY="
 )
 
 // Load fills an empty server with the demo's buckets. It makes names, not
 // bytes, and takes a few milliseconds.
-func Load(s *s3.Server) error {
+func Load(s *s3.Server) error { return load(s) }
+
+// bucketStore is what Load asks of the server.
+type bucketStore interface {
+	CreateBucket(name string, created time.Time) error
+	PutContent(bucket, key string, o s3.Object) error
+}
+
+func load(s bucketStore) error {
 	l := &loader{s: s}
 	for _, b := range []string{Reports, Builds, Datasets} {
 		if err := s.CreateBucket(b, day(2018, 1, 8)); err != nil {
@@ -47,7 +55,7 @@ func Load(s *s3.Server) error {
 
 // loader puts objects and keeps the first error.
 type loader struct {
-	s      *s3.Server
+	s      bucketStore
 	bucket string
 	err    error
 }

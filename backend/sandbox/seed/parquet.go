@@ -32,7 +32,7 @@ func parquet(seed uint64, start time.Time, rows int64) s3.Content {
 	for _, c := range columns {
 		size := 8 * rows
 		header := pageHeader(size, rows)
-		file = append(file, text(header), words{size, c.word})
+		file = append(file, text(header), words{size: size, word: c.word})
 		var element thrift
 		element.int(1, c.kind)
 		element.int(3, 0) // REQUIRED
