@@ -41,7 +41,7 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		(in.After != "" && !idShape.MatchString(in.After)) {
 		return nil, fail(api.BadRequest, errors.New("query"))
 	}
-	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.lists(r.claims.Sub) {
+	if !b.budgets.lists(r.claims.Sub) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	page := audit.Page{Limit: in.Limit, Ascending: in.After != "", After: in.After}
@@ -97,7 +97,7 @@ func (b *Backend) auditSummary(r *request) (any, error) {
 	if in.Hours < 1 || in.Hours > audit.MaxHours {
 		return nil, fail(api.BadRequest, errors.New("hours"))
 	}
-	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.lists(r.claims.Sub) {
+	if !b.budgets.lists(r.claims.Sub) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	e := r.event(event.AuditRead, "", "")

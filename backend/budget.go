@@ -70,17 +70,8 @@ func (b *budgets) lists(sub string) bool {
 	return b.of(sub, now).lists.AllowN(now, 1)
 }
 
-// exhausted says that a person's denials of this minute are used up.
-func (b *budgets) exhausted(sub string) bool {
-	now := b.now()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := b.of(sub, now)
-	return now.Sub(s.minute) < time.Minute && s.denied >= deniedPerMinute
-}
-
 // denied counts a refusal. Beyond the budget it answers false: the event is
-// held and later stands, counted, behind one "suppressed" event.
+// not recorded by itself but counted, exactly, for one "suppressed" event.
 func (b *budgets) denied(e event.Event) bool {
 	now := b.now()
 	b.mu.Lock()

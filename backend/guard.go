@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -237,16 +238,22 @@ func (r *request) read(limit int64) error {
 	return nil
 }
 
-// decode takes exactly one JSON value with known, unrepeated names.
+// decode takes exactly one JSON object with known, unrepeated names, spelled as
+// the contract spells them.
 func (r *request) decode(into any) error {
-	// This decoder refuses duplicates and other spellings of a name…
+	if !bytes.HasPrefix(bytes.TrimLeft(r.body, " \t\r\n"), []byte("{")) {
+		return fail(api.BadRequest, errors.New("json"))
+	}
+	// This decoder refuses duplicates and skips other spellings of a name…
 	if err := josejson.Unmarshal(r.body, into); err != nil {
 		return fail(api.BadRequest, errors.New("json"))
 	}
-	// …and this one refuses unknown names.
+	// …and this one refuses unknown names but takes other spellings: what both
+	// read alike is what was meant.
+	again := reflect.New(reflect.TypeOf(into).Elem()).Interface()
 	strict := json.NewDecoder(bytes.NewReader(r.body))
 	strict.DisallowUnknownFields()
-	if err := strict.Decode(into); err != nil {
+	if err := strict.Decode(again); err != nil || !reflect.DeepEqual(into, again) {
 		return fail(api.BadRequest, errors.New("json"))
 	}
 	return nil

@@ -21,7 +21,7 @@ func (b *Backend) list(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.lists(r.claims.Sub) {
+	if !b.budgets.lists(r.claims.Sub) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	at := cursor{

@@ -41,7 +41,7 @@ func (b *Backend) release(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.objects(r.claims.Sub, len(in.Objects)) {
+	if !b.budgets.objects(r.claims.Sub, len(in.Objects)) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	out, err := b.releaseOnce(r, in)
@@ -93,11 +93,23 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 		return nil, fail(api.StorageUnavailable, err)
 	}
 	all := make([]candidate, len(in.Objects))
+	var denied []event.Event
+	flood := false
 	for i, o := range in.Objects {
 		all[i] = b.decide(r, set, who, o, in.Purpose)
-		if all[i].event.Outcome == event.Denied && !b.budgets.denied(all[i].event) {
-			return nil, fail(api.RateLimited, nil)
+		switch {
+		case all[i].event.Outcome != event.Denied:
+		case b.budgets.denied(all[i].event):
+			denied = append(denied, all[i].event)
+		default:
+			flood = true
 		}
+	}
+	if flood { // what was within the budget is still recorded one by one
+		if err := r.record(denied...); err != nil {
+			return nil, err
+		}
+		return nil, fail(api.RateLimited, nil)
 	}
 	b.heads(r.ctx, all, in.Purpose)
 	if err := b.sane(r.ctx, all); err != nil {
@@ -249,7 +261,7 @@ func (b *Backend) stat(r *request) (any, error) {
 	if !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) {
 		return nil, fail(api.BadRequest, errors.New("object"))
 	}
-	if b.budgets.exhausted(r.claims.Sub) || !b.budgets.objects(r.claims.Sub, 1) {
+	if !b.budgets.objects(r.claims.Sub, 1) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	who, err := r.listing()

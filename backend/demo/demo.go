@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -30,6 +31,7 @@ type Options struct {
 	NewID           func(time.Time) string
 	Now             func() time.Time // nil: time.Now
 	AccessTokenLife time.Duration    // 0: the sandbox's default
+	AccessLog       io.Writer        // S3's access log lines; may be nil
 }
 
 // World is a running demo.
@@ -70,7 +72,7 @@ func (w *World) start(ctx context.Context, o Options) error {
 		return fmt.Errorf("opening the backend's log: %w", err)
 	}
 	w.undo = append(w.undo, logFile.Close)
-	box, err := sandbox.Start(ctx, sandbox.Options{Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife})
+	box, err := sandbox.Start(ctx, sandbox.Options{Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog})
 	if err != nil {
 		return err
 	}

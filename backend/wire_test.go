@@ -1,0 +1,479 @@
+package backend_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/event"
+)
+
+// accessLog counts what reached S3.
+type accessLog struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *accessLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, strings.Split(strings.TrimSpace(string(p)), "\n")...)
+	return len(p), nil
+}
+
+func (l *accessLog) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.lines)
+}
+
+// clock is real time moved ahead by what the test says.
+type clock struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead)
+}
+
+func (c *clock) Pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += d
+}
+
+func codeOf(err error) api.Code {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+func names(t *testing.T, a demotest.Actor, bucket, prefix string) []string {
+	t.Helper()
+	var out []string
+	cursor := ""
+	for {
+		page, err := a.List(t.Context(), api.ListRequest{Bucket: bucket, Prefix: prefix, Cursor: cursor})
+		if err != nil {
+			t.Fatalf("listing %s/%s: %v", bucket, prefix, err)
+		}
+		for _, e := range page.Entries {
+			out = append(out, e.Name)
+		}
+		if cursor = page.Cursor; cursor == "" {
+			return out
+		}
+	}
+}
+
+func releaseOne(ctx context.Context, a demotest.Actor, bucket, key string) (api.ReleaseItem, error) {
+	out, err := a.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: bucket, Key: key}}})
+	if err != nil {
+		return api.ReleaseItem{}, err
+	}
+	if e := out.Items[0].Error; e != nil {
+		return out.Items[0], &api.Error{Code: e.Code}
+	}
+	return out.Items[0], nil
+}
+
+func get(t *testing.T, item api.ReleaseItem, change func(r *http.Request)) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, item.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range item.Headers {
+		req.Header.Set(k, v)
+	}
+	if change != nil {
+		change(req)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+// The example that usher was asked for: two groups on one bucket, each sees its
+// subset in listings and in downloads, and nothing else exists for it.
+func TestEachGroupSeesItsSubset(t *testing.T) {
+	log := &accessLog{}
+	w := demotest.Start(t, demo.Options{AccessLog: log})
+	for key, body := range map[string]string{
+		"quarterly/t1.csv": "q", "annual/t2.csv": "a", "annual/audited/t3.csv": "aa", "board-packs/t4.csv": "b", "annualx/t5.csv": "x",
+	} {
+		w.Put(t, "company-reports", key, body)
+	}
+	ada, grace := w.SignIn(t, "ada"), w.SignIn(t, "grace")
+
+	for _, c := range []struct {
+		who     demotest.Actor
+		prefix  string
+		has     []string
+		hasNot  []string
+		refused bool
+	}{
+		{who: ada, prefix: "", has: []string{"annual/", "quarterly/"}, hasNot: []string{"board-packs/", "annualx/"}},
+		{who: ada, prefix: "annual/", has: []string{"t2.csv", "audited/"}},
+		{who: grace, prefix: "", has: []string{"annual/"}, hasNot: []string{"quarterly/", "board-packs/"}},
+		{who: grace, prefix: "annual/", has: []string{"audited/"}, hasNot: []string{"t2.csv"}},
+		{who: grace, prefix: "annual/audited/", has: []string{"t3.csv"}},
+		{who: grace, prefix: "quarterly/", refused: true},
+		{who: ada, prefix: "board-packs/", refused: true},
+		{who: ada, prefix: "annualx/", refused: true},
+	} {
+		if c.refused {
+			before := log.count()
+			_, err := c.who.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: c.prefix})
+			if codeOf(err) != api.NotFound {
+				t.Errorf("listing %q: %v, want not_found", c.prefix, err)
+			}
+			if log.count() != before {
+				t.Errorf("a refused listing of %q reached S3", c.prefix)
+			}
+			continue
+		}
+		got := names(t, c.who, "company-reports", c.prefix)
+		for _, n := range c.has {
+			if !slices.Contains(got, n) {
+				t.Errorf("listing %q: %q is missing in %q", c.prefix, n, got)
+			}
+		}
+		for _, n := range c.hasNot {
+			if slices.Contains(got, n) {
+				t.Errorf("listing %q: %q must not be seen", c.prefix, n)
+			}
+		}
+	}
+	if got := names(t, grace, "", ""); !slices.Equal(got, []string{"company-reports"}) {
+		t.Errorf("grace's buckets: %q", got)
+	}
+
+	for _, c := range []struct {
+		who  demotest.Actor
+		key  string
+		body string // "" means refused
+	}{
+		{ada, "quarterly/t1.csv", "q"}, {ada, "annual/t2.csv", "a"}, {ada, "annual/audited/t3.csv", "aa"}, {ada, "board-packs/t4.csv", ""}, {ada, "annualx/t5.csv", ""},
+		{grace, "annual/audited/t3.csv", "aa"}, {grace, "annual/t2.csv", ""}, {grace, "quarterly/t1.csv", ""}, {grace, "annual/audited/../t2.csv", ""},
+	} {
+		before := log.count()
+		item, err := releaseOne(t.Context(), c.who, "company-reports", c.key)
+		if c.body == "" {
+			if codeOf(err) != api.NotFound || item.URL != "" {
+				t.Errorf("%q: %v %q, want not_found", c.key, err, item.URL)
+			}
+			if c.key != "annual/audited/../t2.csv" && log.count() != before {
+				t.Errorf("a refused release of %q reached S3", c.key)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", c.key, err)
+			continue
+		}
+		if status, body := get(t, item, nil); status != http.StatusOK || body != c.body {
+			t.Errorf("%q: %d %q", c.key, status, body)
+		}
+	}
+
+	events := query(t, grace, "outcome:denied bucket:company-reports")
+	want := map[string]string{ // prefix or key → action
+		"quarterly/": event.List, "board-packs/": event.List, "annualx/": event.List, "board-packs/t4.csv": event.Download,
+		"annualx/t5.csv": event.Download, "annual/t2.csv": event.Download, "quarterly/t1.csv": event.Download,
+	}
+	for _, e := range events {
+		if want[e.Key] == e.Action {
+			delete(want, e.Key)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no denied event of %v", want)
+	}
+}
+
+func query(t *testing.T, auditor demotest.Actor, filter string) []event.Event {
+	t.Helper()
+	out, err := auditor.AuditQuery(t.Context(), api.AuditQueryRequest{Filter: filter, Limit: 1000})
+	if err != nil {
+		t.Fatalf("querying %q: %v", filter, err)
+	}
+	return out.Events
+}
+
+// raw posts bytes as a person and returns the whole answer but for what always
+// differs.
+func raw(t *testing.T, w *demotest.World, a demotest.Actor, verb, body string) (int, http.Header, string) {
+	t.Helper()
+	token, err := a.Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.Server+"/v1/"+verb, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := res.Header.Get("X-Request-Id")
+	res.Header.Del("X-Request-Id")
+	res.Header.Del("Date")
+	return res.StatusCode, res.Header, strings.ReplaceAll(string(text), id, "ID")
+}
+
+// Not granted and there, not granted and not there, granted and not there: one
+// answer, to the byte.
+func TestOneAnswerForNothing(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	w.Put(t, "company-reports", "board-packs/there.csv", "x")
+	grace := w.SignIn(t, "grace")
+	for verb, bodies := range map[string][]string{
+		"list": {
+			`{"bucket":"company-reports","prefix":"board-packs/"}`, `{"bucket":"company-reports","prefix":"board-packz/"}`,
+			`{"bucket":"no-such-bucket","prefix":""}`, `{"bucket":"company-reports","prefix":"annual/audited/not-there/"}`,
+		},
+		"stat": {
+			`{"bucket":"company-reports","key":"board-packs/there.csv"}`, `{"bucket":"company-reports","key":"board-packs/absent.csv"}`,
+			`{"bucket":"company-reports","key":"annual/audited/not-there.csv"}`,
+		},
+		"release": {
+			`{"objects":[{"bucket":"company-reports","key":"board-packs/there.csv"}]}`, `{"objects":[{"bucket":"company-reports","key":"board-packs/absent.csv"}]}`,
+			`{"objects":[{"bucket":"company-reports","key":"annual/audited/not-there.csv"}]}`, `{"objects":[{"bucket":"no-such-bucket","key":"x"}]}`,
+		},
+	} {
+		status, header, text := raw(t, w, grace, verb, bodies[0])
+		for _, other := range bodies[1:] {
+			s, h, b := raw(t, w, grace, verb, other)
+			if s != status || b != text || !equalHeader(h, header) {
+				t.Errorf("%s: %s and %s can be told apart:\n%d %v %s\n%d %v %s", verb, bodies[0], other, status, header, text, s, h, b)
+			}
+		}
+	}
+}
+
+func equalHeader(a, b http.Header) bool {
+	x, _ := json.Marshal(a)
+	y, _ := json.Marshal(b)
+	return bytes.Equal(x, y)
+}
+
+// A URL is for one object, one method, one content and one minute.
+func TestReleasedURLCannotBeBent(t *testing.T) {
+	now := &clock{}
+	w := demotest.Start(t, demo.Options{Now: now.Now})
+	w.Put(t, "company-reports", "annual/audited/one.csv", "one")
+	w.Put(t, "company-reports", "annual/audited/two.csv", "two")
+	grace := w.SignIn(t, "grace")
+	item, err := releaseOne(t.Context(), grace, "company-reports", "annual/audited/one.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(item.URL, w.S3SecretKey) || !strings.Contains(item.URL, "x-usher-event="+item.Event) {
+		t.Error("the URL holds a secret, or not its event")
+	}
+	if status, body := get(t, item, nil); status != http.StatusOK || body != "one" {
+		t.Fatalf("the URL itself: %d %q", status, body)
+	}
+	if status, body := get(t, item, func(r *http.Request) { r.Header.Set("Range", "bytes=1-1") }); status != http.StatusPartialContent || body != "n" {
+		t.Errorf("a range: %d %q", status, body)
+	}
+	query := func(f func(q url.Values)) func(r *http.Request) {
+		return func(r *http.Request) {
+			q := r.URL.Query()
+			f(q)
+			r.URL.RawQuery = q.Encode()
+		}
+	}
+	for name, change := range map[string]func(r *http.Request){
+		"another key": func(r *http.Request) {
+			r.URL.Path = strings.Replace(r.URL.Path, "one", "two", 1)
+			r.URL.RawPath = ""
+		},
+		"PUT":               func(r *http.Request) { r.Method = http.MethodPut },
+		"DELETE":            func(r *http.Request) { r.Method = http.MethodDelete },
+		"HEAD":              func(r *http.Request) { r.Method = http.MethodHead },
+		"longer life":       query(func(q url.Values) { q.Set("X-Amz-Expires", "600") }),
+		"another event":     query(func(q url.Values) { q.Set("x-usher-event", "01ARZ3NDEKTSV4RRFFQ69G5FAV") }),
+		"an added override": query(func(q url.Values) { q.Set("response-content-type", "text/html") }),
+		"an added version":  query(func(q url.Values) { q.Set("versionId", "null") }),
+		"a removed event":   query(func(q url.Values) { q.Del("x-usher-event") }),
+		"another host":      func(r *http.Request) { r.Host = strings.Replace(r.Host, "127.0.0.1", "localhost", 1) },
+		"another If-Match":  func(r *http.Request) { r.Header.Set("If-Match", `"0123"`) },
+		"no If-Match":       func(r *http.Request) { r.Header.Del("If-Match") },
+	} {
+		if status, _ := get(t, item, change); status != http.StatusForbidden {
+			t.Errorf("%s: %d, want 403", name, status)
+		}
+	}
+	w.Put(t, "company-reports", "annual/audited/one.csv", "changed")
+	if status, _ := get(t, item, nil); status != http.StatusPreconditionFailed {
+		t.Errorf("after the object changed: %d, want 412", status)
+	}
+	now.Pass(61 * time.Second)
+	if status, body := get(t, item, nil); status != http.StatusForbidden || !strings.Contains(body, "expired") {
+		t.Errorf("after its life: %d, want 403", status)
+	}
+}
+
+// No record, no URL: the log's file is gone, and nothing is released.
+func TestNoRecordNoURL(t *testing.T) {
+	dir := t.TempDir()
+	w := demotest.Start(t, demo.Options{Dir: dir})
+	ada := w.SignIn(t, "ada")
+	w.Put(t, "company-reports", "annual/one.csv", "one")
+	if _, err := releaseOne(t.Context(), ada, "company-reports", "annual/one.csv"); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "audit.db*"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("%v %v", logs, err)
+	}
+	for _, f := range logs {
+		if err := os.Rename(f, f+".gone"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	item, err := releaseOne(t.Context(), ada, "company-reports", "annual/one.csv")
+	if codeOf(err) != api.AuditUnavailable || item.URL != "" {
+		t.Errorf("a release without a log: %v %q, want audit_unavailable", err, item.URL)
+	}
+	if _, err := ada.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: "annual/"}); codeOf(err) != api.AuditUnavailable {
+		t.Errorf("a listing without a log: %v, want audit_unavailable", err)
+	}
+	for _, f := range logs {
+		if err := os.Rename(f+".gone", f); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whoever is disabled, signed out everywhere or taken out of a group gets no
+// new URL 5 seconds later.
+func TestRemovalTakesEffect(t *testing.T) {
+	for name, remove := range map[string]struct {
+		do   func(ctx context.Context, c *cognitoidentityprovider.Client, pool string) error
+		want api.Code
+	}{
+		"disabled": {func(ctx context.Context, c *cognitoidentityprovider.Client, pool string) error {
+			_, err := c.AdminDisableUser(ctx, &cognitoidentityprovider.AdminDisableUserInput{UserPoolId: &pool, Username: aws.String("ada")})
+			return err
+		}, api.SessionRevoked},
+		"signed out everywhere": {func(ctx context.Context, c *cognitoidentityprovider.Client, pool string) error {
+			_, err := c.AdminUserGlobalSignOut(ctx, &cognitoidentityprovider.AdminUserGlobalSignOutInput{UserPoolId: &pool, Username: aws.String("ada")})
+			return err
+		}, api.SessionRevoked},
+		"taken out of the group": {func(ctx context.Context, c *cognitoidentityprovider.Client, pool string) error {
+			_, err := c.AdminRemoveUserFromGroup(ctx, &cognitoidentityprovider.AdminRemoveUserFromGroupInput{UserPoolId: &pool, Username: aws.String("ada"), GroupName: aws.String("finance-team")})
+			return err
+		}, api.NotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := &clock{}
+			w := demotest.Start(t, demo.Options{Now: now.Now})
+			w.Put(t, "company-reports", "annual/one.csv", "one")
+			ada := w.SignIn(t, "ada")
+			ask := func() api.Code {
+				status, _, body := raw(t, w, ada, "release", `{"objects":[{"bucket":"company-reports","key":"annual/one.csv"}]}`)
+				if status == http.StatusOK && strings.Contains(body, `"url"`) {
+					return ""
+				}
+				for _, f := range api.Failures() {
+					if strings.Contains(body, `"`+string(f.Code)+`"`) {
+						return f.Code
+					}
+				}
+				t.Fatalf("%d %s", status, body)
+				return ""
+			}
+			if got := ask(); got != "" {
+				t.Fatalf("before: %s", got)
+			}
+			if err := remove.do(t.Context(), w.Admin(), w.UserPoolID); err != nil {
+				t.Fatal(err)
+			}
+			now.Pass(5*time.Second + time.Millisecond)
+			if got := ask(); got != remove.want {
+				t.Errorf("5 s after: %q, want %s", got, remove.want)
+			}
+		})
+	}
+}
+
+// Every event says who did what, when, from where and with what outcome.
+func TestEventsSayWhoWhatWhenWhere(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	w.Put(t, "company-reports", "annual/audited/one.csv", "one")
+	grace := w.SignIn(t, "grace")
+	item, err := releaseOne(t.Context(), grace, "company-reports", "annual/audited/one.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := api.CompleteItem{Event: item.Event, Outcome: api.CompletedDone, Bytes: 3, Seconds: 0.1, Verified: "crc64nvme"}
+	ada := w.SignIn(t, "ada")
+	for _, a := range []demotest.Actor{ada, grace, grace} { // a stranger's report and a second one count for nothing
+		if err := a.Complete(t.Context(), api.CompleteRequest{Items: []api.CompleteItem{report}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names(t, grace, "company-reports", "annual/audited/")
+	if err := grace.Signout(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for _, e := range query(t, grace, "who:grace") {
+		counts[e.Action]++
+		if e.ID == "" || e.Time.IsZero() || e.User.Sub == "" || e.User.Username != "grace" || e.User.Email != "grace@example.com" && e.Action != event.SignOut ||
+			!strings.HasPrefix(e.Session, "s-") || e.SourceIP != "127.0.0.1" || e.UserAgent != "usher-test/1 (grace)" || e.RequestID == "" || e.Outcome == "" {
+			t.Errorf("an event lacks a field: %+v", e)
+		}
+		if e.Action == event.Download && (e.Bucket != "company-reports" || e.Key != "annual/audited/one.csv" || e.ETag == "" || e.Grant == "" || *e.Size != 3) {
+			t.Errorf("a download lacks a field: %+v", e)
+		}
+	}
+	for action, want := range map[string]int{event.SessionStart: 1, event.Download: 1, event.Completed: 1, event.List: 1, event.SignOut: 1} {
+		if counts[action] != want {
+			t.Errorf("%d events %s, want %d", counts[action], action, want)
+		}
+	}
+	if _, err := ada.AuditQuery(t.Context(), api.AuditQueryRequest{}); codeOf(err) != api.NotFound {
+		t.Errorf("ada reads the log: %v, want not_found", err)
+	}
+}
