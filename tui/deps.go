@@ -9,7 +9,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
-	"usher/client/download"
 	"usher/session"
 	"usher/tui/browse"
 	"usher/tui/keys"
@@ -42,7 +41,6 @@ type Deps struct {
 	DownloadDir string                                                   // downloads go below it
 	Home        string                                                   // optional; shown as ~
 	FreeSpace   func(dir string) (int64, error)                          // optional
-	Check       func(reqs []download.Request) []transfers.Local          // optional; what lies at destinations
 	Read        func(context.Context, browse.Entry, int) ([]byte, error) // optional; the first bytes of a file
 
 	HasSession bool             // tokens are there already: begin in the browser

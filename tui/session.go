@@ -122,6 +122,8 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		if msg.err != nil {
 			m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
 		}
+	case left:
+		return m.resume(msg.reqs), true
 	case again:
 		m.session.in = false
 		m.signin.Again("")
@@ -183,7 +185,7 @@ func (m *Model) signedIn() tea.Cmd {
 	m.session.in, m.session.ended, m.session.used, m.session.idle = true, false, true, false
 	m.session.asking = false
 	m.env.Me.Online = true
-	cmds := []tea.Cmd{m.whoami(), m.transfers.SignedIn()}
+	cmds := []tea.Cmd{m.whoami(), m.transfers.SignedIn(), m.unfinished()}
 	if again {
 		cmds = append(cmds, m.everybody(pane.Retry{}))
 	} else {
@@ -261,18 +263,35 @@ func (m *Model) signOut() tea.Cmd {
 	}
 }
 
-// unfinished asks once whether transfers of an earlier time go on.
+// left is what an earlier run did not finish.
+type left struct{ reqs []download.Request }
+
+// String keeps raw names out of any print.
+func (left) String() string { return "unfinished transfers" }
+
+// unfinished looks once for what an earlier run left undone.
 func (m *Model) unfinished() tea.Cmd {
-	if m.session.begun || !m.session.in {
+	if m.session.begun {
 		return nil
 	}
 	m.session.begun = true
-	n := 0
-	for _, t := range m.transfers.Snapshot().Transfers {
-		if t.State == download.Paused && t.Parent == 0 {
-			n++
+	engine := m.deps.Transfers
+	return func() tea.Msg {
+		saved, err := engine.Unfinished()
+		if err != nil {
+			return pane.Say{Text: pane.Sentence(err, ""), Tone: pane.Warning}
 		}
+		reqs := make([]download.Request, len(saved))
+		for i, s := range saved {
+			reqs[i] = s.Request
+		}
+		return left{reqs}
 	}
+}
+
+// resume asks whether transfers of an earlier time go on.
+func (m *Model) resume(reqs []download.Request) tea.Cmd {
+	n := len(reqs)
 	if n == 0 || m.dialog != nil {
 		return nil
 	}
@@ -280,7 +299,8 @@ func (m *Model) unfinished() tea.Cmd {
 		Title: "Unfinished transfers",
 		Lines: []dialog.Line{{Text: format.Plural(n, "transfer is", "transfers are") + " unfinished since last time. What was fetched is kept."}},
 		Choices: []dialog.Choice{
-			{Keys: []string{"enter"}, Label: "go on", Cmd: m.transfers.GoOn()},
+			{Keys: []string{"enter"}, Label: "go on", Cmd: m.transfers.GoOn(reqs)},
+			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
 			{Keys: []string{"esc"}, Label: "not now"},
 		},
 	}
@@ -310,18 +330,18 @@ func progress(s download.Snapshot) map[pane.File]string {
 
 // localCheck looks for files of the browser in the download folder.
 func (m *Model) localCheck() func(context.Context, []browse.Entry) []browse.Local {
-	check, root := m.deps.Check, m.deps.DownloadDir
-	if check == nil {
-		return nil
-	}
+	engine, root := m.deps.Transfers, m.deps.DownloadDir
 	return func(_ context.Context, files []browse.Entry) []browse.Local {
 		out := make([]browse.Local, len(files))
 		reqs := make([]download.Request, len(files))
 		for i, f := range files {
 			reqs[i] = transfers.Place(root, download.Request{Bucket: f.Bucket.Raw(), Key: f.Key.Raw(), ETag: f.ETag.Raw(), Size: f.Size, Modified: f.Modified})
 		}
-		for i, l := range check(reqs) {
-			out[i] = browse.Local{Here: l == transfers.Same, Path: safetext.New(transfers.Path(reqs[i]))}
+		for i, l := range transfers.Local(engine, reqs) {
+			out[i] = browse.Local{
+				Here: l.Presence == download.Here, Maybe: l.Presence == download.HereMaybe,
+				Part: l.Presence == download.HerePartial, Percent: l.Percent, Path: safetext.New(l.Path),
+			}
 		}
 		return out
 	}

@@ -95,7 +95,7 @@ func (m *Model) build() (err error) {
 	}
 	m.transfers, err = transfers.New(transfers.Deps{
 		Env: m.env, Engine: d.Transfers, Lister: d.Backend, Server: d.Server, Dir: d.DownloadDir, Home: d.Home,
-		FreeSpace: d.FreeSpace, Check: d.Check,
+		FreeSpace: d.FreeSpace,
 	})
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (m *Model) Init() tea.Cmd {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
 	if m.session.in {
-		cmds = append(cmds, m.whoami(), m.browse.Start(m.deps.Start), m.transfers.Look())
+		cmds = append(cmds, m.whoami(), m.browse.Start(m.deps.Start), m.transfers.Look(), m.unfinished())
 	}
 	return tea.Batch(cmds...)
 }
@@ -186,7 +186,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case transfers.Ticked:
 		cmd := m.transfers.Handle(msg)
 		m.browse.Progress(progress(msg.Snapshot))
-		return m, tea.Batch(cmd, m.unfinished())
+		return m, cmd
 	case run:
 		return m, m.act(msg.action)
 	}

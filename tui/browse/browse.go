@@ -55,8 +55,11 @@ type Deps struct {
 
 // Local is a file's state on this machine.
 type Local struct {
-	Here bool          // complete, and of the listed size
-	Path safetext.Text // where it lies or would lie
+	Here    bool          // complete, and this content
+	Maybe   bool          // something of that name and size; nobody compared
+	Part    bool          // a part that goes on
+	Percent int           // of a part
+	Path    safetext.Text // where it lies or would lie
 }
 
 // Times: a listing younger than fresh is shown without asking again; a folder

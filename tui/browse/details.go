@@ -171,9 +171,14 @@ func (d *details) lines(p *Pane, w int) []string {
 	if e.Archived {
 		lines = append(lines, "", t.Warn.Paint("Archived: it has to be restored"), t.Warn.Paint("before it can be fetched."))
 	}
-	if l := p.local[keyOf(e)]; l.Here {
-		lines = append(lines, "", t.Muted.Paint("Local copy"), t.OK.Paint(t.Glyphs.Yes+" here, same size"),
-			pane.Name(t, t.Text, l.Path, w, format.Start))
+	if l := p.local[keyOf(e)]; l.Here || l.Maybe || l.Part {
+		state := t.OK.Paint(t.Glyphs.Yes + " verified when it came")
+		if l.Maybe {
+			state = t.Text.Paint("same name and size, not compared")
+		} else if l.Part {
+			state = t.Warn.Paint(format.Count(l.Percent) + "% of it, d goes on")
+		}
+		lines = append(lines, "", t.Muted.Paint("Local copy"), state, pane.Name(t, t.Text, l.Path, w, format.Start))
 	}
 	if have && f.Grant != "" {
 		lines = append(lines, "", t.Muted.Paint("You see it through"))

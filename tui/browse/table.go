@@ -187,8 +187,13 @@ func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
 	if e.Archived {
 		return "cold", t.Muted
 	}
-	if p.local[keyOf(e)].Here {
+	switch l := p.local[keyOf(e)]; {
+	case l.Here:
 		return "here", t.OK
+	case l.Maybe:
+		return "here?", t.Muted
+	case l.Part:
+		return format.Count(l.Percent) + "%", t.Warn
 	}
 	return "", t.Text
 }

@@ -53,7 +53,7 @@ type Ask struct {
 	counting bool
 	checked  bool
 	free     int64
-	local    [4]int // how many are Absent, Partial, Same, Differ
+	local    map[download.Presence]int
 	why      string
 	root     string
 	field    textinput.Model
@@ -80,7 +80,7 @@ type checked struct {
 	ask   *Ask
 	root  string
 	free  int64
-	local []Local
+	local []download.LocalState
 }
 
 // Wanted begins a download. It asks first where that is worth a question.
@@ -221,8 +221,8 @@ func (a *Ask) check() tea.Cmd {
 				m.free = n
 			}
 		}
-		if p.Check != nil && len(reqs) <= maxCheck {
-			m.local = p.Check(reqs)
+		if len(reqs) <= maxCheck {
+			m.local = Local(p.Engine, reqs)
 		}
 		return m
 	}
@@ -232,14 +232,14 @@ func (a *Ask) settle(m checked) tea.Cmd {
 	if a.gone || m.root != a.root {
 		return nil
 	}
-	a.checked, a.free, a.local = true, m.free, [4]int{}
+	a.checked, a.free, a.local = true, m.free, make(map[download.Presence]int)
 	for _, l := range m.local {
-		a.local[l]++
+		a.local[l.Presence]++
 	}
 	if a.shown {
 		return nil
 	}
-	if a.local[Differs] == 0 && a.enough() {
+	if a.local[download.HereOther] == 0 && a.enough() {
 		return a.start(download.Refuse)
 	}
 	a.shown = true
@@ -290,11 +290,11 @@ func (a *Ask) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 			return true, a.start(a.usual())
 		}
 	case "b":
-		if ready && a.local[Differs] > 0 {
+		if ready && a.local[download.HereOther] > 0 {
 			return true, a.start(download.KeepBoth)
 		}
 	case "r":
-		if ready && a.local[Differs] > 0 {
+		if ready && a.local[download.HereOther] > 0 {
 			return true, a.start(download.Overwrite)
 		}
 	case "c":
@@ -308,7 +308,7 @@ func (a *Ask) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 
 // usual is what enter does with a name that is taken: nothing is lost.
 func (a *Ask) usual() download.Conflict {
-	if a.local[Differs] > 0 {
+	if a.local[download.HereOther] > 0 {
 		return download.Skip
 	}
 	return download.Refuse
@@ -392,13 +392,16 @@ func (a *Ask) facts(p *theme.Theme, w int) []string {
 	case a.free >= 0:
 		add("Free space", format.Size(a.free), p.Text)
 	}
-	if n := a.local[Same]; n > 0 {
+	if n := a.local[download.Here]; n > 0 {
 		add("Here", format.Plural(n, "file is", "files are")+" here already and the same; not fetched again", p.Text)
 	}
-	if n := a.local[Partial]; n > 0 {
+	if n := a.local[download.HereMaybe]; n > 0 {
+		add("Here", format.Plural(n, "file of that size is", "files of that size are")+" here; compared first", p.Text)
+	}
+	if n := a.local[download.HerePartial]; n > 0 {
 		add("Begun", format.Plural(n, "file goes", "files go")+" on from what was kept", p.Text)
 	}
-	if n := a.local[Differs]; n > 0 {
+	if n := a.local[download.HereOther]; n > 0 {
 		add("Here", format.Plural(n, "file is", "files are")+" here and differ; enter skips them", p.Warn)
 	}
 	if a.why != "" {
@@ -436,7 +439,7 @@ func (a *Ask) choices() [][2]string {
 	default:
 		out = append(out, [2]string{"enter", "download"})
 	}
-	if a.local[Differs] > 0 && a.checked {
+	if a.local[download.HereOther] > 0 && a.checked {
 		out = append(out, [2]string{"b", "keep both"}, [2]string{"r", "replace"})
 	}
 	return append(out, [2]string{"c", "change folder"}, [2]string{"esc", "cancel"})

@@ -38,6 +38,11 @@ type Engine interface {
 	RetryAll()
 	Move(id download.ID, by int)
 	SignedIn()
+	// Local looks at the disk: what lies where requests would land.
+	Local(dir string, reqs []download.Request) []download.LocalState
+	// Unfinished is what an earlier run left, Forget drops it.
+	Unfinished() ([]download.Saved, error)
+	Forget() error
 }
 
 // Lister counts what lies below a folder.
@@ -45,7 +50,7 @@ type Lister interface {
 	List(context.Context, api.ListRequest) (api.ListResponse, error)
 }
 
-// Deps is what the page needs; all must be set but FreeSpace and Check.
+// Deps is what the page needs; all must be set but FreeSpace.
 type Deps struct {
 	Env    *pane.Env
 	Engine Engine
@@ -55,20 +60,26 @@ type Deps struct {
 	Home   string // shown as ~; "" shows whole paths
 	// FreeSpace is the bytes that a person may still write near dir.
 	FreeSpace func(dir string) (int64, error)
-	// Check says what lies at the destination of each request already, in
-	// the order asked.
-	Check func(reqs []download.Request) []Local
 }
 
-// Local is what lies at a request's destination.
-type Local int
-
-const (
-	Absent  Local = iota
-	Partial       // the beginning, from an earlier try
-	Same          // here, and the same as far as size and time tell
-	Differs       // something else has the name
-)
+// Look at the disk for placed requests, those of one folder at once.
+func Local(e Engine, reqs []download.Request) []download.LocalState {
+	out := make([]download.LocalState, len(reqs))
+	by := make(map[string][]int)
+	for i, r := range reqs {
+		by[r.Dir] = append(by[r.Dir], i)
+	}
+	for dir, at := range by {
+		group := make([]download.Request, len(at))
+		for i, n := range at {
+			group[i] = reqs[n]
+		}
+		for i, s := range e.Local(dir, group) {
+			out[at[i]] = s
+		}
+	}
+	return out
+}
 
 const tick = 250 * time.Millisecond
 
@@ -249,8 +260,21 @@ func (p *Pane) tell(do func(Engine)) tea.Cmd {
 // SignedIn lets transfers go on that waited for a sign-in.
 func (p *Pane) SignedIn() tea.Cmd { return p.tell(func(e Engine) { e.SignedIn() }) }
 
-// GoOn lets paused transfers go on.
-func (p *Pane) GoOn() tea.Cmd { return p.tell(Engine.ResumeAll) }
+// GoOn adds what an earlier run left undone.
+func (p *Pane) GoOn(reqs []download.Request) tea.Cmd {
+	return p.tell(func(e Engine) { e.Add(reqs...) })
+}
+
+// Forget drops it; the parts stay on the disk.
+func (p *Pane) Forget() tea.Cmd {
+	e, server := p.Engine, p.Server
+	return func() tea.Msg {
+		if err := e.Forget(); err != nil {
+			return pane.Say{Text: pane.Sentence(err, server), Tone: pane.Warning}
+		}
+		return nil
+	}
+}
 
 // Where is the download folder as it is shown.
 func (p *Pane) Where() string { return p.short(p.Dir) }
