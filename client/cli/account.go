@@ -1,0 +1,368 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"rsc.io/qr"
+
+	"usher/backend/api"
+	"usher/session"
+)
+
+// login signs a person in, step by step as the pool asks.
+type login struct {
+	*app
+	username                          string
+	passwordIn, newPasswordIn, codeIn bool
+	lines                             *bufio.Reader // of stdin, where it is read and not asked
+}
+
+func (a *app) loginCommand() *cobra.Command {
+	l := &login{app: a}
+	cmd := &cobra.Command{
+		Use:     "login",
+		Short:   "Sign in",
+		GroupID: "session",
+		Long: `Sign in with user name and password, and the code of an authenticator app where your account has one. The password is proved and never sent. The sign-in is kept in a file that only you can read.
+
+In a job, name the user and give the secrets on stdin, one a line: the password, then the new password if one has to be set, then the code.
+
+With --json: {"username","groups","server"}.`,
+		Example: `
+usher login
+usher login --username grace
+
+# In a job
+usher login --username robot --password-stdin < password.txt
+printf '%s\n%s\n' "$PASSWORD" "$CODE" | usher login --username alan --password-stdin --code-stdin
+`,
+		RunE: a.run(l.run),
+	}
+	cmd.Flags().StringVarP(&l.username, "username", "u", "", "who signs in")
+	cmd.Flags().BoolVar(&l.passwordIn, "password-stdin", false, "read the password from stdin")
+	cmd.Flags().BoolVar(&l.newPasswordIn, "new-password-stdin", false, "read a new password from stdin, if one has to be set")
+	cmd.Flags().BoolVar(&l.codeIn, "code-stdin", false, "read the code of the authenticator app from stdin")
+	return cmd
+}
+
+func (l *login) run(cmd *cobra.Command, args []string) error {
+	if err := exactly(cmd, args, 0, 0, "login takes flags only: usher login --username NAME."); err != nil {
+		return err
+	}
+	if l.username == "" && !l.InTTY {
+		return usagef("There is no terminal to ask on. Name the user with --username and give the password with --password-stdin.")
+	}
+	if !l.passwordIn && !l.InTTY {
+		return usagef("There is no terminal to ask on. Give the password with --password-stdin.")
+	}
+	l.lines = bufio.NewReaderSize(io.LimitReader(l.In, 16<<10), 512)
+	at, err := l.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	tokens, err := l.signIn(cmd.Context(), at)
+	if err != nil {
+		return err
+	}
+	if err := at.session.Adopt(tokens); err != nil {
+		return err
+	}
+	who, err := at.client.Whoami(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if l.json {
+		l.writeJSON(l.Out, struct {
+			Username string   `json:"username"`
+			Groups   []string `json:"groups"`
+			Server   string   `json:"server"`
+		}{who.Person.Username, listOf(who.Groups), at.profile.Server})
+		return nil
+	}
+	fmt.Fprintf(l.Err, "You are signed in to %s as %s (%s).\n", hostOf(at.profile), safe(who.Person.Username), groups(who.Groups))
+	return nil
+}
+
+func (l *login) signIn(ctx context.Context, at place) (session.Tokens, error) {
+	in, err := session.NewSignIn(at.profile, session.Options{Now: l.Now, Random: rand.Reader})
+	if err != nil {
+		return session.Tokens{}, err
+	}
+	if l.username == "" {
+		if l.username, err = l.ask(ctx, fmt.Sprintf("User name at %s: ", hostOf(at.profile))); err != nil {
+			return session.Tokens{}, err
+		}
+	}
+	password, err := l.secret(ctx, l.passwordIn, "Password: ", "--password-stdin")
+	if err != nil {
+		return session.Tokens{}, err
+	}
+	step, err := in.Password(ctx, l.username, password)
+	for err == nil && step.Kind != session.Done {
+		step, err = l.next(ctx, in, step)
+	}
+	return step.Tokens, err
+}
+
+// next answers one more question of the pool's.
+func (l *login) next(ctx context.Context, in *session.SignIn, step session.Step) (session.Step, error) {
+	switch step.Kind {
+	case session.NeedNewPassword:
+		return l.retry(l.newPasswordIn, func() (session.Step, error) { return l.newPassword(ctx, in) })
+	case session.SetUpCode:
+		if !l.InTTY && !l.codeIn {
+			return session.Step{}, usagef("Your account asks for an authenticator app to be set up. Run usher login in a terminal once.")
+		}
+		l.showSetUp(step)
+	}
+	return l.retry(l.codeIn, func() (session.Step, error) {
+		code, err := l.secret(ctx, l.codeIn, "Code of your authenticator app: ", "--code-stdin")
+		if err != nil {
+			return session.Step{}, err
+		}
+		return in.Code(ctx, code)
+	})
+}
+
+// retry asks again, three times in all, where what was typed did not fit and a
+// person is there to type it again.
+func (l *login) retry(fromStdin bool, once func() (session.Step, error)) (session.Step, error) {
+	for try := 1; ; try++ {
+		step, err := once()
+		wrong := errors.Is(err, session.ErrCode) || errors.Is(err, session.ErrPasswordRules)
+		if err == nil || !wrong || fromStdin || try == 3 {
+			return step, err
+		}
+		fmt.Fprintln(l.Err, explain(err).line)
+	}
+}
+
+func (l *login) newPassword(ctx context.Context, in *session.SignIn) (session.Step, error) {
+	if !l.newPasswordIn {
+		fmt.Fprintf(l.Err, "Choose a new password. %s\n", session.PasswordRules())
+	}
+	password, err := l.secret(ctx, l.newPasswordIn, "New password: ", "--new-password-stdin")
+	if err != nil {
+		return session.Step{}, err
+	}
+	if !l.newPasswordIn {
+		again, err := l.secret(ctx, false, "New password again: ", "")
+		switch {
+		case err != nil:
+			return session.Step{}, err
+		case again != password:
+			return session.Step{}, &mismatch{}
+		}
+	}
+	return in.NewPassword(ctx, password)
+}
+
+// mismatch is a new password that was typed in two ways; it is asked again
+// like one that breaks the rules.
+type mismatch struct{}
+
+func (*mismatch) Error() string { return "Those two were not the same. Nothing was changed." }
+func (*mismatch) Exit() int     { return api.ExitUsage }
+func (*mismatch) Unwrap() error { return session.ErrPasswordRules }
+
+// secret reads a secret from stdin, or asks for it on the terminal.
+func (l *login) secret(ctx context.Context, fromStdin bool, question, flag string) (string, error) {
+	if !fromStdin {
+		if !l.InTTY {
+			return "", usagef("This account asks for more than was given, and there is no terminal to ask on. Give it with %s.", flag)
+		}
+		return l.askSecret(ctx, question)
+	}
+	line, err := l.lines.ReadString('\n')
+	line = strings.TrimRight(line, "\r\n")
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("reading stdin: %w", err)
+	}
+	if line == "" {
+		return "", usagef("%s was given, but stdin has no such line.", flag)
+	}
+	return line, nil
+}
+
+// showSetUp shows what an authenticator app needs: a QR code where there is a
+// terminal, and the secret as text.
+func (l *login) showSetUp(step session.Step) {
+	fmt.Fprintln(l.Err, "Your account asks for a second step. Add this to an authenticator app:")
+	if l.ErrTTY && l.Getenv("NO_COLOR") == "" {
+		if code, err := qr.Encode(step.URI.Reveal(), qr.L); err == nil {
+			fmt.Fprint(l.Err, halfBlocks(code))
+		}
+	}
+	fmt.Fprintf(l.Err, "  Secret  %s\n", step.Secret.Reveal())
+}
+
+// halfBlocks draws a QR code, two modules a cell, black on white whatever the
+// terminal's colours are, with a margin of two modules.
+func halfBlocks(code *qr.Code) string {
+	const margin = 2
+	var b strings.Builder
+	for y := -margin; y < code.Size+margin; y += 2 {
+		b.WriteString("\x1b[38;5;16;48;5;231m")
+		for x := -margin; x < code.Size+margin; x++ {
+			switch top, bottom := code.Black(x, y), code.Black(x, y+1); {
+			case top && bottom:
+				b.WriteString("█")
+			case top:
+				b.WriteString("▀")
+			case bottom:
+				b.WriteString("▄")
+			default:
+				b.WriteByte(' ')
+			}
+		}
+		b.WriteString("\x1b[0m\n")
+	}
+	return b.String()
+}
+
+func groups(names []string) string {
+	if len(names) == 0 {
+		return "no groups"
+	}
+	shown := make([]string, len(names))
+	for i, n := range names {
+		shown[i] = safe(n)
+	}
+	return strings.Join(shown, ", ")
+}
+
+// listOf is never null in JSON.
+func listOf(names []string) []string {
+	if names == nil {
+		return []string{}
+	}
+	return names
+}
+
+func (a *app) logoutCommand() *cobra.Command {
+	var everywhere bool
+	cmd := &cobra.Command{
+		Use:     "logout",
+		Short:   "Sign out",
+		GroupID: "session",
+		Long: `Sign out: the server records it, the sign-in service ends the session, and this machine forgets it, also without a network.
+
+With --json: {"signed_out","server","event"}; signed_out is false where nobody was signed in.`,
+		Example: `
+usher logout
+
+# End your sign-ins on every machine
+usher logout --everywhere
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := exactly(cmd, args, 0, 0, "logout takes no arguments."); err != nil {
+				return err
+			}
+			return a.logout(cmd.Context(), everywhere)
+		}),
+	}
+	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "end your sign-ins in all places")
+	return cmd
+}
+
+// signoutLimit bounds telling the server: signing out works without it.
+const signoutLimit = 5 * time.Second
+
+func (a *app) logout(ctx context.Context, everywhere bool) error {
+	p, err := a.Folders.Resolve(ctx, a.profile, a.server, a.Getenv)
+	if err != nil {
+		return err
+	}
+	at, err := a.at(p) // without asking whether it is as it was: nothing is typed here
+	if err != nil {
+		return err
+	}
+	_, _, was := at.session.Person()
+	var recorded api.SignoutResponse
+	if was {
+		limited, cancel := context.WithTimeout(ctx, signoutLimit)
+		err := at.client.Signout(limited)
+		cancel()
+		if err != nil {
+			a.debugf("telling the server: %v", err)
+		}
+	}
+	if err := at.session.SignOut(ctx, everywhere); err != nil {
+		return err
+	}
+	switch {
+	case a.json:
+		a.writeJSON(a.Out, struct {
+			SignedOut bool   `json:"signed_out"`
+			Server    string `json:"server"`
+			Event     string `json:"event,omitempty"`
+		}{was, p.Server, recorded.Event})
+	case !was:
+		fmt.Fprintf(a.Err, "You were not signed in to %s.\n", hostOf(p))
+	case everywhere:
+		fmt.Fprintf(a.Err, "You are signed out of %s, here and everywhere else.\n", hostOf(p))
+	default:
+		fmt.Fprintf(a.Err, "You are signed out of %s.\n", hostOf(p))
+	}
+	return nil
+}
+
+func (a *app) whoamiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "whoami",
+		Short:   "Show who you are to the server",
+		GroupID: "session",
+		Long: `Show who the server takes you to be, your groups as the directory has them now, and how fast a change of your access takes effect.
+
+With --json: {"person","groups","grants_version","bound_seconds","session_start","server","organisation"}.`,
+		Example: `
+usher whoami
+usher whoami --json
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := exactly(cmd, args, 0, 0, "whoami takes no arguments."); err != nil {
+				return err
+			}
+			return a.whoami(cmd.Context())
+		}),
+	}
+}
+
+func (a *app) whoami(ctx context.Context) error {
+	at, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	who, err := at.client.Whoami(ctx)
+	if err != nil {
+		return err
+	}
+	who.Groups = listOf(who.Groups)
+	if a.json {
+		a.writeJSON(a.Out, struct {
+			api.Whoami
+			Server       string `json:"server"`
+			Organisation string `json:"organisation"`
+		}{who, at.profile.Server, at.profile.Config.Organisation})
+		return nil
+	}
+	var t table
+	t.add("person", safe(who.Person.Username))
+	if who.Person.Email != "" {
+		t.add("email", safe(who.Person.Email))
+	}
+	t.add("groups", groups(who.Groups))
+	t.add("server", fmt.Sprintf("%s (%s)", hostOf(at.profile), safe(at.profile.Config.Organisation)))
+	t.add("since", who.SessionStart.Local().Format("2006-01-02 15:04"))
+	t.add("changes", fmt.Sprintf("of your access take effect within %d s", who.BoundSeconds))
+	t.write(a.Out)
+	return nil
+}

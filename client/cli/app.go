@@ -1,0 +1,309 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"usher/client"
+	"usher/session"
+)
+
+// app is one run of the program: what main handed in, and the flags that
+// every command has.
+type app struct {
+	Program
+	json    bool
+	debug   bool
+	profile string
+	server  string
+
+	err error // of the command that ran
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "usher [PATH]",
+		Short: "Browse and download the S3 folders that you may see",
+		Long: `Browse and download the S3 folders that your groups may see, without AWS credentials.
+
+Without a command, usher opens the browser, at PATH if one is given. A PATH is bucket/key, byte for byte; a folder ends in "/".`,
+		Example: `
+# Try everything on this machine, without AWS
+usher demo
+
+# The first time
+usher configure https://files.example.com
+usher login
+
+# The browser, and its work as plain commands
+usher company-reports/annual/
+usher ls -l company-reports/annual/
+usher get 'company-reports/annual/**/*.pdf' -o reports
+usher audit who:ada since:24h
+`,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          a.run(a.browse),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		a.err = &usageError{text: safeSentence(err), help: c.CommandPath() + " --help"}
+		return a.err
+	})
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line")
+	flags.StringVar(&a.profile, "profile", "", "use the server saved under this name (USHER_PROFILE)")
+	flags.StringVar(&a.server, "server", "", "use this server (USHER_SERVER)")
+	flags.BoolVar(&a.debug, "debug", false, "show calls and causes on stderr; never secrets")
+	root.AddGroup(
+		&cobra.Group{ID: "files", Title: "files"},
+		&cobra.Group{ID: "session", Title: "sign-in"},
+		&cobra.Group{ID: "log", Title: "audit log"},
+		&cobra.Group{ID: "machine", Title: "servers"},
+	)
+	for _, c := range []*cobra.Command{
+		a.lsCommand(), a.getCommand(), a.urlCommand(),
+		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
+		a.auditCommand(),
+		a.demoCommand(), a.serveCommand(), a.versionCommand(),
+	} {
+		root.AddCommand(c)
+	}
+	return root
+}
+
+// run keeps a command's error for finish. It is not returned: the error path
+// of fang asks the terminal for its background colour, which a failing command
+// over a slow link has no use for.
+func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.err = f(cmd, args)
+		return nil
+	}
+}
+
+// exactly checks the number of arguments, with a sentence that says what for.
+func exactly(cmd *cobra.Command, args []string, least, most int, what string) error {
+	if len(args) >= least && (most < 0 || len(args) <= most) {
+		return nil
+	}
+	return &usageError{text: what, help: cmd.CommandPath() + " --help"}
+}
+
+// place is a server, and whoever is signed in there.
+type place struct {
+	profile session.Profile
+	session *session.Session
+	client  *client.Client
+}
+
+// connect finds the server to use and makes sure that it still is the one
+// that was trusted.
+func (a *app) connect(ctx context.Context) (place, error) {
+	p, err := a.Folders.Resolve(ctx, a.profile, a.server, a.Getenv)
+	if err != nil {
+		return place{}, err
+	}
+	if !p.Transient { // a transient one was asked just now
+		now, err := p.Recheck(ctx)
+		if err != nil {
+			return place{}, err
+		}
+		a.warnIfOld(now.OldestClient, p)
+	}
+	return a.at(p)
+}
+
+// at opens a profile without asking its server anything.
+func (a *app) at(p session.Profile) (place, error) {
+	a.debugf("profile %s, server %s, pool %s", p.Name, p.Server, p.Config.UserPoolID)
+	s, err := session.Open(a.Folders, p, session.Options{Now: a.Now, Random: rand.Reader})
+	if err != nil {
+		return place{}, err
+	}
+	c, err := client.New(client.Config{
+		Server: p.Server, Tokens: s,
+		UserAgent: fmt.Sprintf("usher/%s (%s; %s)", a.Version, runtime.GOOS, runtime.GOARCH),
+		Transport: a.transport(),
+	})
+	if err != nil {
+		return place{}, err
+	}
+	return place{profile: p, session: s, client: c}, nil
+}
+
+// transport writes a line for each call when --debug is on: the verb, the
+// status and the time it took, nothing of headers and bodies.
+func (a *app) transport() http.RoundTripper {
+	t := client.Transport()
+	if !a.debug {
+		return t
+	}
+	return &debugTransport{app: a, next: t}
+}
+
+type debugTransport struct {
+	app  *app
+	next http.RoundTripper
+}
+
+func (t *debugTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	start := t.app.Now()
+	res, err := t.next.RoundTrip(r)
+	took := t.app.Now().Sub(start).Round(time.Millisecond)
+	if err != nil {
+		t.app.debugf("%s %s: %s, %s", r.Method, r.URL.Path, client.Reason(err), took)
+		return nil, err
+	}
+	t.app.debugf("%s %s: %d, %s", r.Method, r.URL.Path, res.StatusCode, took)
+	return res, nil
+}
+
+// warnIfOld says when the server asks for a newer usher.
+func (a *app) warnIfOld(oldest string, p session.Profile) {
+	if olderThan(a.Version, oldest) {
+		fmt.Fprintf(a.Err, "This usher (%s) is older than what %s serves (%s and later). Update it.\n", a.Version, hostOf(p), safe(oldest))
+	}
+}
+
+// olderThan compares versions like 1.12.3; what is not one is not older.
+func olderThan(have, least string) bool {
+	var h, l [3]int
+	for _, v := range []struct {
+		text string
+		to   *[3]int
+	}{{have, &h}, {least, &l}} {
+		core, _, _ := strings.Cut(v.text, "-")
+		if n, err := fmt.Sscanf(core, "%d.%d.%d", &v.to[0], &v.to[1], &v.to[2]); n != 3 || err != nil {
+			return false
+		}
+	}
+	for i := range h {
+		if h[i] != l[i] {
+			return h[i] < l[i]
+		}
+	}
+	return false
+}
+
+// browse is usher without a command.
+func (a *app) browse(cmd *cobra.Command, args []string) error {
+	path := ""
+	switch len(args) {
+	case 0:
+	case 1:
+		path = args[0]
+	default:
+		return &usageError{text: "The browser opens at one PATH.", help: "usher --help"}
+	}
+	if path != "" && !strings.Contains(path, "/") {
+		if near := cmd.SuggestionsFor(path); len(near) > 0 {
+			return usagef("There is no command %s. Did you mean usher %s? A bucket of that name opens with usher %s/", safe(path), near[0], safe(path))
+		}
+	}
+	if path != "" {
+		if _, err := parsePath(path, false); err != nil {
+			return err
+		}
+	}
+	if a.json || !a.InTTY || !a.OutTTY {
+		return usagef("The browser needs a terminal. To list a folder without one, run usher ls %s", shellQuote(path))
+	}
+	at, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	return a.open(cmd.Context(), at, path, nil)
+}
+
+func (a *app) open(ctx context.Context, at place, path string, people []Account) error {
+	here, err := os.Getwd()
+	if err != nil {
+		return &failedError{text: "Can't find the folder that you are in. Change to one that exists and try again.", exit: explain(err).exit, cause: err}
+	}
+	return a.Browse(ctx, Browser{
+		Profile: at.profile, Session: at.session, Client: at.client, Folders: a.Folders,
+		Path: path, Accounts: people, Downloads: here,
+	})
+}
+
+// ask shows a question on stderr and reads a line of the answer. It gives up
+// when ctx ends.
+func (a *app) ask(ctx context.Context, question string) (string, error) {
+	fmt.Fprint(a.Err, question)
+	return await(ctx, func() (string, error) { return readLine(a.In) }, nil)
+}
+
+// askSecret is ask without echo.
+func (a *app) askSecret(ctx context.Context, question string) (string, error) {
+	fmt.Fprint(a.Err, question)
+	var restore func()
+	if f, ok := a.In.(*os.File); ok { // a signal must not leave the terminal without echo
+		if state, err := term.GetState(int(f.Fd())); err == nil {
+			restore = func() { _ = term.Restore(int(f.Fd()), state) }
+		}
+	}
+	s, err := await(ctx, a.ReadPassword, restore)
+	fmt.Fprintln(a.Err)
+	return s, err
+}
+
+// await runs a read that cannot be cancelled, and leaves it behind when ctx
+// ends: the process is about to end too.
+func await(ctx context.Context, read func() (string, error), abandon func()) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		got <- answer{text, err}
+	}()
+	select {
+	case r := <-got:
+		if errors.Is(r.err, io.EOF) {
+			return "", usagef("Nothing was typed.")
+		}
+		return r.text, r.err
+	case <-ctx.Done():
+		if abandon != nil {
+			abandon()
+		}
+		return "", context.Cause(ctx)
+	}
+}
+
+// readLine reads up to a newline and not a byte further, so that what follows
+// is left for the next reader.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	one := make([]byte, 1)
+	for len(line) < 4096 {
+		n, err := r.Read(one)
+		switch {
+		case n == 1 && one[0] == '\n':
+			return strings.TrimSuffix(string(line), "\r"), nil
+		case n == 1:
+			line = append(line, one[0])
+		case errors.Is(err, io.EOF) && len(line) > 0:
+			return string(line), nil
+		case err != nil:
+			return "", err
+		}
+	}
+	return "", usagef("That line is too long.")
+}

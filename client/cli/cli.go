@@ -1,0 +1,178 @@
+// Package cli is usher's plain commands: ls, get, url, audit and the others,
+// for people in a hurry, for scripts and for jobs without a terminal. They do
+// what the browser does, with the same client, session and download engine.
+//
+// It promises:
+//   - stdout holds what was asked for and nothing else; messages, progress and
+//     questions go to stderr. With --json, stdout is one JSON object, or one a
+//     line, with stable names;
+//   - nothing is asked when stdin is not a terminal;
+//   - every failure is one sentence that says what to do, with the request id
+//     where there is one, and an exit code that a script can rely on (fail.go).
+//     With --json the failure is one line on stderr:
+//     {"error":{"code","message","request_id"}};
+//   - names and texts that others wrote are escaped on their way out, except
+//     with ls -0, which is for programs;
+//   - --debug shows calls and causes, never a token, a password or the
+//     signature of a URL.
+//
+// It decides nothing: who may see what is the backend's business. It builds no
+// backend either; main hands it in as Demo and Serve.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"charm.land/fang/v2"
+	"github.com/spf13/cobra"
+
+	"usher/client"
+	"usher/session"
+)
+
+// Program is what main hands in: the world, and the parts that this package
+// may not build. All fields are needed.
+type Program struct {
+	Version string
+	Folders session.Folders     // configuration and state
+	Getenv  func(string) string // os.Getenv
+	Now     func() time.Time    // time.Now
+
+	In                    io.Reader
+	Out, Err              io.Writer
+	InTTY, OutTTY, ErrTTY bool
+
+	ReadPassword func() (string, error)                                   // one line from the terminal, without echo
+	Browse       func(ctx context.Context, b Browser) error               // the full-screen program
+	Demo         func(ctx context.Context, dir string) (DemoWorld, error) // sandbox and backend in this process; "": a temporary directory
+	Serve        func(ctx context.Context, configFile string) error       // the backend; returns nil when ctx ends
+}
+
+// Browser is what the full-screen program needs.
+type Browser struct {
+	Profile   session.Profile
+	Session   *session.Session
+	Client    *client.Client
+	Folders   session.Folders
+	Path      string    // where to open, "" for the last place; as typed
+	Accounts  []Account // demo people, shown at the sign-in
+	Downloads string    // directory for downloads, absolute
+}
+
+// DemoWorld is a running demo. Close ends it and removes a temporary
+// directory; it may be called again. Wait returns when the backend has ended.
+type DemoWorld struct {
+	Server  string
+	Facts   DemoFacts
+	Folders session.Folders // the demo's own
+	Close   func() error
+	Wait    func() error
+}
+
+// DemoFacts are what `usher demo --serve --json` prints, as one line.
+type DemoFacts struct {
+	Server          string    `json:"server"`
+	Region          string    `json:"region"`
+	UserPoolID      string    `json:"user_pool_id"`
+	ClientID        string    `json:"client_id"`
+	CognitoEndpoint string    `json:"cognito_endpoint"`
+	Issuer          string    `json:"issuer"`
+	HostedUI        string    `json:"hosted_ui,omitempty"`
+	S3Endpoint      string    `json:"s3_endpoint"`
+	S3AccessKey     string    `json:"s3_access_key"`
+	S3SecretKey     string    `json:"s3_secret_key"`
+	People          []Account `json:"people"`
+	Dir             string    `json:"dir"`
+	GrantsFile      string    `json:"grants_file"`
+}
+
+// Account is one of the demo's people.
+type Account struct {
+	Username   string   `json:"username"`
+	Password   string   `json:"password"`
+	Groups     []string `json:"groups"`
+	TOTPSecret string   `json:"totp_secret,omitempty"`
+	Temporary  bool     `json:"temporary,omitempty"` // must set a password at the first sign-in
+}
+
+func (p Program) check() error {
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Version", p.Version == ""}, {"Folders", p.Folders.Config == "" || p.Folders.State == ""},
+		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
+		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
+		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
+	} {
+		if part.missing {
+			return errors.New("cli: Program." + part.name + " is missing")
+		}
+	}
+	return nil
+}
+
+// Main runs one command line (without the program's name), prints its failure
+// and returns the exit code. The first SIGINT, SIGTERM or SIGHUP cancels what
+// runs; after two seconds another one ends the process.
+func Main(ctx context.Context, p Program, args []string) int {
+	if err := p.check(); err != nil {
+		panic(err) // a mistake in main, before anything else can work
+	}
+	ctx, stop := withSignals(ctx)
+	defer stop()
+	a := &app{Program: p}
+	root := a.root()
+	root.SetArgs(args)
+	err := fang.Execute(ctx, root, fang.WithVersion(p.Version),
+		fang.WithErrorHandler(func(io.Writer, fang.Styles, error) {})) // printed below, with its exit code
+	switch {
+	case a.err != nil:
+		err = a.err
+	case err != nil: // cobra's own: a flag or a number of arguments
+		err = &usageError{text: safeSentence(err), help: "usher --help"}
+	}
+	return a.finish(ctx, err)
+}
+
+// Root is the tree of commands, for whoever generates pages from it. Main
+// runs it.
+func Root(p Program) *cobra.Command { return (&app{Program: p}).root() }
+
+// stopped is the cause of a context that a signal ended.
+type stopped struct{ exit int }
+
+func (s *stopped) Error() string { return "Stopped." }
+func (s *stopped) Exit() int     { return s.exit }
+
+// withSignals cancels the context when the process is asked to end.
+func withSignals(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup means what it says
+		signal.Notify(asked, syscall.SIGHUP)
+	}
+	done := make(chan struct{})
+	go func() {
+		select {
+		case s := <-asked:
+			cancel(&stopped{exit: exitOfSignal(s)})
+			// A person who presses Ctrl-C twice at once means one stop: what
+			// ends now still has to clean up.
+			time.AfterFunc(2*time.Second, func() { signal.Stop(asked) })
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		close(done)
+		signal.Stop(asked)
+		cancel(nil)
+	}
+}

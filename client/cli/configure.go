@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/session"
+)
+
+func (a *app) configureCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:     "configure URL",
+		Short:   "Trust a server",
+		GroupID: "session",
+		Long: `Ask a server what it is, show it, and trust it once you agree. From then on usher refuses the server if its organisation, region, user pool or storage change.
+
+With --profile the server is saved under that name; the first one saved is used when none is named. With --json: {"profile","server","config"}.`,
+		Example: `
+usher configure https://files.example.com
+
+# In a script, for an address that you are sure of
+usher configure --yes --profile work https://files.example.com
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := exactly(cmd, args, 1, 1, "configure takes the server's address, like https://files.example.com."); err != nil {
+				return err
+			}
+			return a.configure(cmd.Context(), args[0], yes)
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "trust it without asking")
+	return cmd
+}
+
+func (a *app) configure(ctx context.Context, address string, yes bool) error {
+	config, err := session.Discover(ctx, address)
+	if err != nil {
+		return err
+	}
+	p, err := session.NewProfile(a.profile, address, config)
+	if err != nil {
+		return err
+	}
+	a.introduce(p)
+	if old, err := a.Folders.LoadProfile(p.Name); err == nil {
+		if old.Server != p.Server {
+			fmt.Fprintf(a.Err, "The profile %s was for %s until now.\n", p.Name, safe(old.Server))
+		} else if err := session.CheckPinned(old.Config, p.Config); err != nil {
+			fmt.Fprintln(a.Err, "This is not what you trusted before. Ask your administrator if you did not expect a change.")
+		}
+	}
+	if !yes {
+		if !a.InTTY {
+			return usagef("There is no terminal to ask on. If this is the right server, add --yes.")
+		}
+		answer, err := a.ask(ctx, "Trust this server? [y/N] ")
+		if err != nil {
+			return err
+		}
+		if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+			return usagef("Nothing was saved.")
+		}
+	}
+	if err := a.Folders.SaveProfile(p); err != nil {
+		return err
+	}
+	if a.json {
+		a.writeJSON(a.Out, struct {
+			Profile string     `json:"profile"`
+			Server  string     `json:"server"`
+			Config  api.Config `json:"config"`
+		}{p.Name, p.Server, p.Config})
+		return nil
+	}
+	next := "usher login"
+	if a.Folders.Default() != p.Name {
+		next += " --profile " + p.Name
+	}
+	fmt.Fprintf(a.Err, "Saved as %s. Now sign in: %s\n", p.Name, next)
+	return nil
+}
+
+// introduce shows what a person is asked to trust.
+func (a *app) introduce(p session.Profile) {
+	ways := "user name and password"
+	if p.Config.HostedUI != "" {
+		ways += ", or your company's sign-in at " + safe(p.Config.HostedUI)
+	}
+	var t table
+	t.add("Organisation", safe(p.Config.Organisation))
+	t.add("Server", safe(p.Server))
+	t.add("Region", safe(p.Config.Region))
+	t.add("User pool", safe(p.Config.UserPoolID))
+	t.add("Downloads", safe(strings.Join(p.Config.S3Hosts, ", ")))
+	t.add("Sign-in", ways)
+	t.write(a.Err)
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+)
+
+func (a *app) demoCommand() *cobra.Command {
+	var serve bool
+	var dir string
+	cmd := &cobra.Command{
+		Use:     "demo",
+		Short:   "Try everything on this machine, without AWS",
+		GroupID: "machine",
+		Long: `Run a sign-in service, a storage and usher's server on this machine, with people and files to play with, and open the browser. Nothing leaves the machine, and everything is removed at the end.
+
+With --serve there is no browser: it says how to connect, and stays until Ctrl-C. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret"}],"dir","grants_file"}.`,
+		Example: `
+usher demo
+
+# For other terminals, scripts and tools
+usher demo --serve
+
+# With the same people and passwords next time
+usher demo --dir ~/usher-demo
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := exactly(cmd, args, 0, 0, "demo takes flags only."); err != nil {
+				return err
+			}
+			if !serve && (a.json || !a.InTTY || !a.OutTTY) {
+				return usagef("The browser needs a terminal. Without one, run usher demo --serve, and usher ls beside it.")
+			}
+			return a.demo(cmd.Context(), dir, serve)
+		}),
+	}
+	cmd.Flags().BoolVar(&serve, "serve", false, "no browser: print how to connect, and stay")
+	cmd.Flags().StringVar(&dir, "dir", "", "keep everything in this directory")
+	_ = cmd.MarkFlagDirname("dir")
+	return cmd
+}
+
+// demo runs a world, and ends it in every case.
+func (a *app) demo(ctx context.Context, dir string, serve bool) (err error) {
+	world, err := a.Demo(ctx, dir)
+	if err != nil {
+		return startError("The demo can't start", err)
+	}
+	defer func() {
+		if cerr := world.Close(); err == nil && cerr != nil {
+			err = startError("The demo did not end cleanly", cerr)
+		}
+	}()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(world.Wait()) }()
+	if serve {
+		a.introduceDemo(world, dir == "")
+		<-ctx.Done()
+		var asked *stopped
+		if cause := context.Cause(ctx); !errors.As(cause, &asked) {
+			return startError("The demo's server ended", cause)
+		}
+		return nil // the way it is meant to end
+	}
+	a.Folders, a.server, a.profile = world.Folders, world.Server, ""
+	at, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	return a.open(ctx, at, "", world.Facts.People)
+}
+
+// introduceDemo says how to connect. The passwords are the demo's own and open
+// nothing else.
+func (a *app) introduceDemo(world DemoWorld, temporary bool) {
+	f := world.Facts
+	if a.json {
+		a.writeJSON(a.Out, f)
+		return
+	}
+	fmt.Fprintf(a.Out, "usher demo is ready. Leave it running, and in another terminal:\n\n"+
+		"  export USHER_SERVER=%s\n  usher login --username %s\n  usher ls\n\nPeople\n", f.Server, first(f.People))
+	var t table
+	for _, p := range f.People {
+		about := groups(p.Groups)
+		if p.TOTPSecret != "" {
+			about += "; secret for an authenticator app: " + p.TOTPSecret
+		}
+		if p.Temporary {
+			about += "; has to choose a new password"
+		}
+		t.add("  "+p.Username, p.Password, about)
+	}
+	t.write(a.Out)
+	fmt.Fprintf(a.Out, "\nGrants     %s (change it while this runs)\nStorage    %s, access key %s, secret key %s\nSign-in    %s, pool %s, client %s\n\n",
+		safe(f.GrantsFile), f.S3Endpoint, f.S3AccessKey, f.S3SecretKey, f.CognitoEndpoint, f.UserPoolID, f.ClientID)
+	if temporary {
+		fmt.Fprintln(a.Out, "Ctrl-C ends it and removes everything.")
+	} else {
+		fmt.Fprintf(a.Out, "Ctrl-C ends it; %s stays.\n", safe(f.Dir))
+	}
+}
+
+func first(people []Account) string {
+	if len(people) == 0 {
+		return "NAME"
+	}
+	return people[0].Username
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "Run usher's server for a real pool and real buckets",
+		GroupID: "machine",
+		Long:    `Run the server that checks sign-ins, decides by the grants, records, and hands out links. AWS credentials come from the places where every AWS tool looks. It runs until SIGINT or SIGTERM and lets requests under way finish; its log is JSON on stderr.`,
+		Example: `
+usher serve --config /etc/usher/usher.yaml
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := exactly(cmd, args, 0, 0, "serve takes flags only: usher serve --config FILE."); err != nil {
+				return err
+			}
+			if config == "" {
+				return usagef("serve needs its configuration: usher serve --config FILE.")
+			}
+			if err := a.Serve(cmd.Context(), config); err != nil {
+				return startError("usher serve can't go on", err)
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().StringVar(&config, "config", "", "configuration file (YAML)")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	return cmd
+}
+
+// startError is for whoever runs a server: the reason belongs to the sentence,
+// because it names what to change.
+func startError(what string, err error) error {
+	if err == nil {
+		err = errors.New("it ended without a reason")
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	exit := api.ExitUsage
+	var network *net.OpError
+	var disk *fs.PathError
+	switch {
+	case errors.As(err, &network):
+		exit = api.ExitUnavailable
+	case errors.As(err, &disk) && !errors.Is(err, fs.ErrNotExist):
+		exit = api.ExitDisk
+	}
+	return &failedError{text: what + ": " + lines(err), exit: exit, cause: err}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Show the version of usher",
+		GroupID: "machine",
+		Long:    `Show the version of usher. With --json: {"version"}.`,
+		Example: `
+usher version
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := exactly(cmd, args, 0, 0, "version takes no arguments."); err != nil {
+				return err
+			}
+			if a.json {
+				a.writeJSON(a.Out, map[string]string{"version": a.Version})
+				return nil
+			}
+			fmt.Fprintln(a.Out, "usher", a.Version)
+			return nil
+		}),
+	}
+}

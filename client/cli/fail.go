@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/backend/safetext"
+	"usher/client"
+)
+
+// usageError is a command line that cannot be carried out.
+type usageError struct {
+	text string // a sentence, safe to print
+	help string // where to read on, "" for nowhere
+}
+
+func usagef(format string, args ...any) error {
+	return &usageError{text: fmt.Sprintf(format, args...)}
+}
+
+func (e *usageError) Error() string {
+	if e.help == "" {
+		return e.text
+	}
+	return e.text + " See " + e.help + "."
+}
+
+func (e *usageError) Exit() int { return api.ExitUsage }
+
+// failedError is a failure with a sentence of its own and an exit code.
+type failedError struct {
+	text  string
+	exit  int
+	cause error
+}
+
+func (e *failedError) Error() string { return e.text }
+func (e *failedError) Exit() int     { return e.exit }
+func (e *failedError) Unwrap() error { return e.cause }
+
+// failure is an error as it leaves the program.
+type failure struct {
+	Code      string `json:"code"`
+	Message   string `json:"message"`
+	RequestID string `json:"request_id,omitempty"`
+
+	exit int
+	line string // Message with the request id: what a person reads
+}
+
+// codes name the exit codes in JSON where the failure did not come with a
+// code of the server's.
+func codes(exit int) string {
+	switch exit {
+	case api.ExitMixed:
+		return "several"
+	case api.ExitSignedOut:
+		return "signed_out"
+	case api.ExitNotFound:
+		return string(api.NotFound)
+	case api.ExitIntegrity:
+		return "integrity"
+	case api.ExitUnavailable:
+		return "unavailable"
+	case api.ExitDisk:
+		return "disk"
+	case api.ExitUsage:
+		return "usage"
+	case api.ExitInterrupted:
+		return "interrupted"
+	case api.ExitTerminated:
+		return "terminated"
+	}
+	return string(api.Internal)
+}
+
+const bugSentence = "usher made a mistake. Run it again with --debug and show the output to whoever looks after usher."
+
+// explain is the one place where an error becomes a sentence and an exit
+// code. What does not speak for itself is a bug: its text is for --debug.
+func explain(err error) failure {
+	var (
+		answer  *api.Error
+		network *client.NetworkError
+		filter  *event.FilterError
+		speaks  interface {
+			error
+			Exit() int
+		}
+		disk *fs.PathError
+		link *os.LinkError
+	)
+	plain := func(exit int, text string) failure {
+		return failure{Code: codes(exit), Message: text, exit: exit, line: text}
+	}
+	switch {
+	case errors.As(err, &speaks):
+		f := plain(speaks.Exit(), speaks.Error())
+		if errors.As(speaks, &answer) {
+			f.Code, f.RequestID = string(answer.Code), answer.RequestID
+		}
+		return f
+	case errors.As(err, &answer):
+		row := api.Lookup(answer.Code)
+		return failure{Code: string(row.Code), Message: row.Sentence, RequestID: answer.RequestID, exit: row.Exit, line: answer.Error()}
+	case errors.As(err, &network):
+		return plain(api.ExitUnavailable, network.Error())
+	case errors.As(err, &filter):
+		return plain(api.ExitUsage, safetext.Line(filter.Error()))
+	case errors.Is(err, context.Canceled):
+		return plain(api.ExitInterrupted, "Stopped.")
+	case errors.Is(err, context.DeadlineExceeded):
+		return plain(api.ExitUnavailable, "The server took too long to answer. Try again.")
+	case errors.As(err, &disk):
+		return plain(api.ExitDisk, diskSentence(disk.Path, disk.Err))
+	case errors.As(err, &link):
+		return plain(api.ExitDisk, diskSentence(link.New, link.Err))
+	}
+	return plain(api.ExitBug, bugSentence)
+}
+
+func diskSentence(path string, cause error) string {
+	return fmt.Sprintf("Can't use %s: %s. Make room, change its permissions or choose another place, then try again.",
+		safetext.Line(path), safetext.Line(cause.Error()))
+}
+
+// finish prints how the command ended and gives the exit code.
+func (a *app) finish(ctx context.Context, err error) int {
+	if err == nil {
+		return api.ExitOK
+	}
+	f := explain(err)
+	var sig *stopped
+	if f.exit == api.ExitInterrupted && errors.As(context.Cause(ctx), &sig) {
+		f.exit, f.Code = sig.exit, codes(sig.exit)
+	}
+	if a.json {
+		a.writeJSON(a.Err, struct {
+			Error failure `json:"error"`
+		}{f})
+	} else {
+		fmt.Fprintf(a.Err, "usher: %s\n", f.line)
+	}
+	if a.debug {
+		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+			a.debugf("cause: %T: %s", cause, cause.Error())
+		}
+	}
+	return f.exit
+}
+
+func exitOfSignal(s os.Signal) int {
+	if s == os.Interrupt {
+		return api.ExitInterrupted
+	}
+	return api.ExitTerminated
+}
+
+// many is what several failures come to: their one exit code, or ExitMixed.
+type many struct {
+	failed, total int
+	first         error
+	exit          int
+}
+
+func (m *many) add(err error) {
+	f := explain(err)
+	switch m.failed++; {
+	case m.failed == 1:
+		m.first, m.exit = err, f.exit
+	case m.exit != f.exit:
+		m.exit = api.ExitMixed
+	}
+}
+
+// err is nil where nothing failed, and the failure itself where one thing was
+// asked for.
+func (m *many) err() error {
+	switch {
+	case m.failed == 0:
+		return nil
+	case m.failed == 1 && m.total <= 1:
+		return m.first
+	}
+	text := fmt.Sprintf("%s of %s failed: %s", count(m.failed), plural(m.total, "file", "files"), explain(m.first).line)
+	if m.failed > 1 {
+		text = fmt.Sprintf("%s of %s failed, the first: %s", count(m.failed), plural(m.total, "file", "files"), explain(m.first).line)
+	}
+	return &failedError{text: text, exit: m.exit, cause: m.first}
+}
+
+// debugf writes a line for --debug, without anything that opens a door.
+func (a *app) debugf(format string, args ...any) {
+	if a.debug {
+		fmt.Fprintf(a.Err, "debug: %s\n", scrub(safetext.Line(fmt.Sprintf(format, args...))))
+	}
+}
+
+var secrets = regexp.MustCompile(`(?i)(X-Amz-(?:Signature|Security-Token|Credential)=)[^&\s"']+|(Bearer )[^\s"']+|(eyJ[0-9A-Za-z_-]{5,})\.[0-9A-Za-z_.-]+`)
+
+// scrub takes signatures and tokens out of a text. None should be there; this
+// is for the error of a library that says more than expected.
+func scrub(s string) string {
+	return secrets.ReplaceAllStringFunc(s, func(found string) string {
+		for _, keep := range []string{"=", " "} {
+			if name, _, ok := strings.Cut(found, keep); ok {
+				return name + keep + "…"
+			}
+		}
+		return "token…"
+	})
+}
+
+// safeSentence makes cobra's messages into sentences; they quote what was typed.
+func safeSentence(err error) string {
+	s := strings.TrimRight(safetext.Line(strings.SplitN(err.Error(), "\n", 2)[0]), ". ")
+	first, n := utf8.DecodeRuneInString(s)
+	return strings.ToUpper(string(first)) + s[n:] + "."
+}

@@ -1,0 +1,375 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/client"
+	"usher/client/download"
+)
+
+// get fetches files, folders and what fits patterns.
+type get struct {
+	*app
+	paths                         pathFlags
+	dest                          string
+	overwrite, skip, keep, dryRun bool
+	parallel                      int
+	limit                         string
+}
+
+// patience is how long a job keeps trying while the network is down. In a
+// terminal a person sees it wait, and decides.
+const patience = 10 * time.Minute
+
+func (a *app) getCommand() *cobra.Command {
+	g := &get{app: a}
+	cmd := &cobra.Command{
+		Use:     "get PATH...",
+		Short:   "Download files and folders",
+		GroupID: "files",
+		Long: `Download files, whole folders (PATH ends in "/") and what fits a pattern (quoted, with *, ?, [a-z], {a,b} and ** for any number of folders). Every file is verified before it gets its name. What was interrupted goes on from where it was when the same command runs again.
+
+A file that is here already and the same is not fetched again. One that differs is left alone, and that is an error, unless you say what to do.
+
+-o names a folder, or for one file also the file; "-o -" writes one file to stdout, where it is verified at the end: only exit code 0 means that it is good.
+
+With --json each finished file is a line: {"path","dest","size","state","verified","event","error"}.`,
+		Example: `
+usher get company-reports/annual/audited/letter.pdf
+usher get company-reports/annual/ -o reports
+
+# What fits a pattern, in a job
+usher get 'datasets/public/2026-11/**/*.parquet' -o data --json
+
+# Into a pipe
+usher get builds/nightly/usher.tar.gz -o - | tar xz
+`,
+		RunE: a.run(g.run),
+	}
+	g.paths.add(cmd, true)
+	f := cmd.Flags()
+	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the folder you are in)")
+	f.BoolVar(&g.overwrite, "overwrite", false, "replace files that differ")
+	f.BoolVar(&g.skip, "skip-existing", false, "leave files that are here, whatever is in them")
+	f.BoolVar(&g.keep, "keep-both", false, "save beside files that differ, as name (1)")
+	f.BoolVar(&g.dryRun, "dry-run", false, "show what would be fetched, and fetch nothing")
+	f.IntVar(&g.parallel, "parallel", 0, "fetch at most this many files at once")
+	f.StringVar(&g.limit, "limit", "", "use at most this many bytes a second, like 800k or 10M")
+	cmd.MarkFlagsMutuallyExclusive("overwrite", "skip-existing", "keep-both")
+	return cmd
+}
+
+func (g *get) run(cmd *cobra.Command, args []string) error {
+	if err := exactly(cmd, args, 1, -1, "get takes the PATH of a file or folder."); err != nil {
+		return err
+	}
+	var targets []target
+	for _, arg := range args {
+		t, err := parsePath(arg, g.paths.escaped)
+		if err != nil {
+			return err
+		}
+		if t.bucket == "" {
+			return usagef("Name what to fetch, like bucket/folder/.")
+		}
+		targets = append(targets, t)
+	}
+	config, err := g.config()
+	if err != nil {
+		return err
+	}
+	at, err := g.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	config.Releaser, config.Lister = backend{at.client}, backend{at.client}
+	config.S3Hosts, config.AllowHTTP = at.profile.Config.S3Hosts, ownMachine(at.profile)
+	if g.dest == "-" {
+		return g.toStdout(cmd.Context(), config, targets)
+	}
+	return g.fetch(cmd.Context(), config, targets)
+}
+
+// config is what the flags say about the engine.
+func (g *get) config() (download.Config, error) {
+	c := download.Config{Report: true, Parallel: g.parallel, Now: g.Now}
+	if g.parallel < 0 {
+		return c, usagef("--parallel is at least 1.")
+	}
+	if g.limit != "" {
+		var err error
+		if c.Limit, err = bytesOf(g.limit); err != nil {
+			return c, err
+		}
+	}
+	if !g.ErrTTY {
+		c.Patience = patience
+	}
+	if g.dest == "-" && (g.json || g.dryRun) {
+		return c, usagef("-o - writes the file to stdout, where nothing else can go. Leave --json and --dry-run out.")
+	}
+	return c, nil
+}
+
+// backend is the client as the engine wants it: a session that is over is an
+// answer and no trouble of the network's.
+type backend struct{ *client.Client }
+
+func (b backend) Release(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error) {
+	out, err := b.Client.Release(ctx, req)
+	return out, answered(err)
+}
+
+func (b backend) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
+	out, err := b.Client.List(ctx, req)
+	return out, answered(err)
+}
+
+func answered(err error) error {
+	var answer *api.Error
+	if err != nil && !errors.As(err, &answer) && explain(err).exit == api.ExitSignedOut {
+		return &api.Error{Code: api.TokenExpired}
+	}
+	return err
+}
+
+// place says where one target lands: in a folder, or as a file of a name.
+func (g *get) place(alone bool) (dir, name string) {
+	switch {
+	case g.dest == "":
+		return ".", ""
+	case !alone || os.IsPathSeparator(g.dest[len(g.dest)-1]):
+		return g.dest, ""
+	}
+	if info, err := os.Stat(g.dest); err == nil && info.IsDir() {
+		return g.dest, ""
+	}
+	return filepath.Dir(g.dest), filepath.Base(g.dest)
+}
+
+func (g *get) conflict() download.Conflict {
+	switch {
+	case g.overwrite:
+		return download.Overwrite
+	case g.skip:
+		return download.Skip
+	case g.keep:
+		return download.KeepBoth
+	}
+	return download.Refuse
+}
+
+// plan turns targets into requests, as listings come in. Plain paths are
+// looked up first: the listing says whether one is a file or a folder, and
+// with its ETag a small file needs no look-up of its own. What no listing
+// shows is asked for all the same, so that the refusal is the server's, and
+// recorded.
+func (g *get) plan(ctx context.Context, from lister, targets []target, add func(download.Request)) error {
+	found, err := g.lookUp(ctx, from, targets)
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		if g.paths.pattern(t) {
+			n := 0
+			for r, err := range download.Expand(ctx, from, t.path()) {
+				if errors.Is(err, &api.Error{Code: api.NotFound}) && n == 0 {
+					break
+				}
+				if err != nil {
+					return err
+				}
+				n++
+				r.Dir, _ = g.place(false)
+				r.Conflict = g.conflict()
+				add(r)
+			}
+			if n > 0 {
+				continue // else, as in a shell, it is a name
+			}
+		}
+		add(g.request(t, found[t], len(targets) == 1))
+	}
+	return nil
+}
+
+func (g *get) lookUp(ctx context.Context, from lister, targets []target) (map[target]api.Entry, error) {
+	names := map[target][]string{} // by folder
+	for _, t := range targets {
+		if !t.folder() && !g.paths.pattern(t) {
+			prefix, name := t.parent()
+			folder := target{t.bucket, prefix}
+			names[folder] = append(names[folder], name)
+		}
+	}
+	found := map[target]api.Entry{}
+	for folder, wanted := range names {
+		entries, err := look(ctx, from, folder.bucket, folder.key, wanted)
+		if err != nil {
+			return nil, err
+		}
+		for name, e := range entries {
+			found[target{folder.bucket, folder.key + name}] = e
+		}
+	}
+	return found, nil
+}
+
+func (g *get) request(t target, e api.Entry, alone bool) download.Request {
+	r := download.Request{Bucket: t.bucket, Key: t.key, Conflict: g.conflict()}
+	switch {
+	case t.folder():
+		r.Folder = true
+	case e.Kind == api.KindFolder:
+		r.Key, r.Folder = t.key+"/", true
+	case e.ETag != "":
+		r.ETag, r.Size = e.ETag, e.Size
+		if e.Modified != nil {
+			r.Modified = *e.Modified
+		}
+	}
+	r.Dir, r.Name = g.place(alone && !r.Folder)
+	return r
+}
+
+// fetch runs the engine until nothing is left to do.
+func (g *get) fetch(ctx context.Context, config download.Config, targets []target) error {
+	out := &report{app: g.app}
+	config.Finished = out.finished
+	engine, err := download.New(config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = engine.Close() }()
+	from := patient{config.Lister}
+	if g.dryRun {
+		return g.preview(ctx, engine, from, targets)
+	}
+	stopDrawing := out.draw(engine)
+	err = g.plan(ctx, from, targets, func(r download.Request) { engine.Add(r) })
+	if err == nil {
+		err = engine.Wait(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		out.fail(err) // what was asked for before goes on to its end
+		err = engine.Wait(ctx)
+	}
+	stopDrawing()
+	last := engine.Snapshot()
+	if cerr := engine.Close(); err == nil && cerr != nil {
+		err = cerr
+	}
+	if err != nil || ctx.Err() != nil {
+		return stoppedWhile(ctx, err, last)
+	}
+	return out.end(last)
+}
+
+// stoppedWhile says what a signal left behind.
+func stoppedWhile(ctx context.Context, err error, last download.Snapshot) error {
+	cause := context.Cause(ctx)
+	if cause == nil {
+		return err
+	}
+	text := "Stopped."
+	if last.BytesDone > 0 {
+		text = "Stopped. What was fetched is kept: the same command goes on from there."
+	}
+	return &failedError{text: text, exit: api.ExitInterrupted, cause: cause}
+}
+
+// toStdout writes one file to stdout.
+func (g *get) toStdout(ctx context.Context, config download.Config, targets []target) error {
+	if len(targets) != 1 || targets[0].folder() {
+		return usagef("-o - takes the PATH of one file.")
+	}
+	if g.OutTTY {
+		return usagef("-o - is for pipes, and stdout is a terminal. Name a file with -o.")
+	}
+	config.Report = true
+	_, err := download.Save(ctx, config, download.Request{Bucket: targets[0].bucket, Key: targets[0].key}, g.Out)
+	if err != nil && ctx.Err() != nil {
+		return &failedError{text: "Stopped. What was written so far is not the whole file.", exit: api.ExitInterrupted, cause: context.Cause(ctx)}
+	}
+	return err
+}
+
+// preview is --dry-run: what would be fetched, and where it would land.
+func (g *get) preview(ctx context.Context, engine *download.Engine, from lister, targets []target) error {
+	var files, here int
+	var bytes int64
+	show := func(r download.Request) {
+		local := engine.Local(r.Dir, []download.Request{r})[0]
+		state := "planned"
+		switch local.Presence {
+		case download.Here:
+			state = "here"
+			here++
+		case download.HereMaybe, download.HereOther:
+			state = "exists"
+		case download.HerePartial:
+			state = "unfinished"
+		}
+		files, bytes = files+1, bytes+r.Size
+		if g.json {
+			line := fetched{Path: r.Bucket + "/" + r.Key, Dest: local.Path, State: state}
+			if r.ETag != "" {
+				line.Size = &r.Size
+			}
+			g.writeJSON(g.Out, line)
+			return
+		}
+		fmt.Fprintf(g.Out, "%7s  %s → %s%s\n", size(r.Size), safe(r.Bucket+"/"+r.Key), safe(local.Path),
+			map[string]string{"here": " (here already)", "exists": " (a file is there)", "unfinished": " (goes on)"}[state])
+	}
+	var err error
+	plan := g.plan(ctx, from, targets, func(r download.Request) {
+		switch {
+		case err != nil:
+		case r.Folder:
+			err = g.previewFolder(ctx, from, r, show)
+		case r.ETag == "":
+			err = &api.Error{Code: api.NotFound} // as the release would say, without asking for one
+		default:
+			show(r)
+		}
+	})
+	if err = errors.Join(plan, err); err != nil {
+		return err
+	}
+	if !g.json {
+		fmt.Fprintf(g.Err, "%s, %s; %s here already. Nothing was fetched.\n", plural(files, "file", "files"), size(bytes), count(here))
+	}
+	return nil
+}
+
+// previewFolder walks a folder as the engine would.
+func (g *get) previewFolder(ctx context.Context, from lister, folder download.Request, show func(download.Request)) error {
+	base := folder.Key[:strings.LastIndexByte(strings.TrimSuffix(folder.Key, "/"), '/')+1]
+	dir := folder.Dir
+	if folder.Key == "" {
+		dir = filepath.Join(dir, download.LocalName(folder.Bucket))
+	}
+	return pages(ctx, from, api.ListRequest{Bucket: folder.Bucket, Prefix: folder.Key, Recursive: true}, func(entries []api.Entry) error {
+		for _, e := range entries {
+			if e.Kind != api.KindObject {
+				continue
+			}
+			r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, Base: base, Dir: dir, ETag: e.ETag, Size: e.Size}
+			if base == "" {
+				r.Name = ""
+			}
+			show(r)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/client/download"
+)
+
+// ls lists a folder, a folder and all below, one object, or what fits a
+// pattern.
+type ls struct {
+	*app
+	paths     pathFlags
+	recursive bool
+	long      bool
+	null      bool
+	whole     bool
+
+	out   *bufio.Writer
+	shown int
+}
+
+func (a *app) lsCommand() *cobra.Command {
+	l := &ls{app: a}
+	cmd := &cobra.Command{
+		Use:     "ls [PATH]",
+		Short:   "List a folder",
+		GroupID: "files",
+		Long: `List what you may see in a folder; without PATH, the buckets. Folders end in "/".
+
+One name a line, with what a terminal must not see written as \u{1b} and the like; get and url take such a name with --escaped. With -0 names are raw and end in a NUL byte, for xargs -0.
+
+Sizes are decimal, times are local. With --json each line is {"path","name","kind","size","modified","etag"}.`,
+		Example: `
+usher ls company-reports/annual/
+usher ls -l company-reports/annual/
+
+# All below a folder, and what fits a pattern
+usher ls -R builds/nightly/
+usher ls 'company-reports/**/*.csv'
+
+# For other programs
+usher ls -R -p -0 builds/nightly/ | xargs -0 usher get --literal -o nightly
+`,
+		RunE: a.run(l.run),
+	}
+	l.paths.add(cmd, true)
+	cmd.Flags().BoolVarP(&l.recursive, "recursive", "R", false, "every object below, without folders")
+	cmd.Flags().BoolVarP(&l.long, "long", "l", false, "with size and time")
+	cmd.Flags().BoolVarP(&l.whole, "paths", "p", false, "whole paths instead of names")
+	cmd.Flags().BoolVarP(&l.null, "null", "0", false, "raw names that end in NUL, for programs")
+	return cmd
+}
+
+func (l *ls) run(cmd *cobra.Command, args []string) error {
+	if err := exactly(cmd, args, 0, 1, "ls lists one PATH."); err != nil {
+		return err
+	}
+	if l.null && l.json {
+		return usagef("-0 and --json are two forms of output. Choose one.")
+	}
+	var t target
+	if len(args) == 1 {
+		var err error
+		if t, err = parsePath(args[0], l.paths.escaped); err != nil {
+			return err
+		}
+	}
+	at, err := l.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	l.out = bufio.NewWriter(l.Out)
+	err = l.show(cmd.Context(), patient{at.client}, t)
+	if ferr := l.out.Flush(); err == nil {
+		err = ferr
+	}
+	if err == nil && l.shown == 0 && l.ErrTTY && !l.json {
+		fmt.Fprintln(l.Err, l.empty(t))
+	}
+	return err
+}
+
+func (l *ls) empty(t target) string {
+	if t.bucket == "" {
+		return "You are signed in, but no folder is open to your groups. Ask your administrator."
+	}
+	return "Nothing here that you can see."
+}
+
+func (l *ls) show(ctx context.Context, from lister, t target) error {
+	switch {
+	case t.bucket == "":
+		return l.root(ctx, from)
+	case l.paths.pattern(t):
+		if err := l.pattern(ctx, from, t); !errors.Is(err, &api.Error{Code: api.NotFound}) {
+			return err
+		}
+		// As in a shell, a pattern that fits nothing is a name.
+	}
+	if !t.folder() {
+		prefix, name := t.parent()
+		found, err := look(ctx, from, t.bucket, prefix, []string{name})
+		if err != nil {
+			return err
+		}
+		if e, ok := found[name]; ok && e.Kind == api.KindObject {
+			l.print(t.bucket, prefix, e)
+			return nil
+		}
+		t.key += "/"
+	}
+	return l.folder(ctx, from, t.bucket, t.key, "")
+}
+
+// pattern shows names relative to the folders before the first wildcard.
+func (l *ls) pattern(ctx context.Context, from lister, t target) error {
+	for r, err := range download.Expand(ctx, from, t.path()) {
+		if err != nil {
+			return err
+		}
+		e := api.Entry{Name: strings.TrimPrefix(r.Key, r.Base), Kind: api.KindObject, Size: r.Size, ETag: r.ETag}
+		if !r.Modified.IsZero() {
+			e.Modified = &r.Modified
+		}
+		l.print(r.Bucket, r.Base, e)
+	}
+	return nil
+}
+
+func (l *ls) root(ctx context.Context, from lister) error {
+	var buckets []api.Entry
+	err := pages(ctx, from, api.ListRequest{}, func(entries []api.Entry) error {
+		buckets = append(buckets, entries...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, b := range buckets {
+		if l.recursive {
+			if err := l.folder(ctx, from, b.Name, "", b.Name+"/"); err != nil {
+				return err
+			}
+			continue
+		}
+		l.print("", "", b)
+	}
+	return nil
+}
+
+// folder prints pages as they come. Shown names begin with lead.
+func (l *ls) folder(ctx context.Context, from lister, bucket, prefix, lead string) error {
+	return pages(ctx, from, api.ListRequest{Bucket: bucket, Prefix: prefix, Recursive: l.recursive}, func(entries []api.Entry) error {
+		for _, e := range entries {
+			l.printAs(bucket, prefix, lead+e.Name, e)
+		}
+		return l.out.Flush()
+	})
+}
+
+// row is one line of ls --json.
+type row struct {
+	Path     string     `json:"path"`
+	Name     string     `json:"name"`
+	Kind     api.Kind   `json:"kind"`
+	Size     *int64     `json:"size,omitempty"`
+	Modified *time.Time `json:"modified,omitempty"`
+	ETag     string     `json:"etag,omitempty"`
+	Archived bool       `json:"archived,omitempty"`
+}
+
+func (l *ls) print(bucket, prefix string, e api.Entry) { l.printAs(bucket, prefix, e.Name, e) }
+
+func (l *ls) printAs(bucket, prefix, name string, e api.Entry) {
+	l.shown++
+	path := bucket + "/" + prefix + e.Name
+	if e.Kind == api.KindBucket {
+		path, name = e.Name+"/", name+"/"
+	}
+	if l.whole {
+		name = path
+	}
+	switch {
+	case l.json:
+		r := row{Path: path, Name: name, Kind: e.Kind, Modified: e.Modified, ETag: e.ETag, Archived: e.Archived}
+		if e.Kind == api.KindObject && e.Modified != nil {
+			r.Size = &e.Size
+		}
+		l.writeJSON(l.out, r)
+	case l.null:
+		_, _ = io.WriteString(l.out, name+"\x00")
+	case l.long:
+		fmt.Fprintf(l.out, "%7s  %16s  %s\n", l.size(e), l.time(e), safe(name))
+	default:
+		fmt.Fprintln(l.out, safe(name))
+	}
+}
+
+// size and time are blank where the listing does not know them: of folders,
+// and of an object that only its own grant shows.
+func (l *ls) size(e api.Entry) string {
+	if e.Kind != api.KindObject || e.Modified == nil {
+		return strings.Repeat(" ", 7)
+	}
+	return size(e.Size)
+}
+
+func (l *ls) time(e api.Entry) string {
+	if e.Modified == nil {
+		return ""
+	}
+	return e.Modified.Local().Format("2006-01-02 15:04")
+}

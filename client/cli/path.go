@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+)
+
+// target is a PATH: a bucket and a key, both as they are. A folder's key is
+// empty or ends in "/". The zero target is the root.
+type target struct{ bucket, key string }
+
+func (t target) path() string {
+	if t.bucket == "" {
+		return ""
+	}
+	return t.bucket + "/" + t.key
+}
+
+func (t target) folder() bool { return t.key == "" || strings.HasSuffix(t.key, "/") }
+
+// parent splits the key into the folder it lies in, and its name there.
+func (t target) parent() (prefix, name string) {
+	cut := strings.LastIndexByte(t.key, '/') + 1
+	return t.key[:cut], t.key[cut:]
+}
+
+// parsePath reads bucket/key. Nothing is cleaned: "a//b", "a/../b" and "a/./b"
+// are keys of their own. With escaped it is written as usher prints names.
+func parsePath(s string, escaped bool) (target, error) {
+	if escaped {
+		raw, err := safetext.Unescape(s)
+		if err != nil {
+			return target{}, usagef("%s is not a path as usher prints it. Leave --escaped out to give it byte for byte.", safe(s))
+		}
+		s = raw
+	}
+	if s == "" || s == "/" {
+		return target{}, nil
+	}
+	bucket, key, _ := strings.Cut(s, "/")
+	switch {
+	case bucket == "":
+		return target{}, usagef("%s does not begin with a bucket. Write it like bucket/folder/file.", safe(s))
+	case !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0:
+		return target{}, usagef("%s is not UTF-8 text, which paths are.", safe(s))
+	case len(key) > api.MaxKey:
+		return target{}, usagef("That path is too long: keys have at most %d bytes.", api.MaxKey)
+	}
+	return target{bucket, key}, nil
+}
+
+// pathFlags are those of all commands that take a PATH.
+type pathFlags struct{ escaped, literal bool }
+
+func (f *pathFlags) add(cmd *cobra.Command, globs bool) {
+	cmd.Flags().BoolVar(&f.escaped, "escaped", false, `PATH is written as usher prints it, with \u{1b} for an escape character`)
+	if globs {
+		cmd.Flags().BoolVar(&f.literal, "literal", false, "*, ?, [ and { in PATH are ordinary characters")
+	}
+}
+
+const globSigns = "*?[{"
+
+// pattern says whether a key is to be matched against what is there.
+func (f *pathFlags) pattern(t target) bool {
+	return !f.literal && strings.ContainsAny(t.key, globSigns)
+}
+
+// lister is what finding things asks of the server.
+type lister interface {
+	List(ctx context.Context, req api.ListRequest) (api.ListResponse, error)
+}
+
+// patient asks again, after a pause, where the server says that it was too
+// much at once.
+type patient struct{ lister }
+
+func (p patient) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
+	pause := 250 * time.Millisecond
+	for try := 1; ; try++ {
+		page, err := p.lister.List(ctx, req)
+		if try == 10 || !errors.Is(err, &api.Error{Code: api.RateLimited}) {
+			return page, err
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 2*time.Second)
+		case <-ctx.Done():
+			return api.ListResponse{}, context.Cause(ctx)
+		}
+	}
+}
+
+// pages shows every page of a listing to visit, as they come.
+func pages(ctx context.Context, l lister, req api.ListRequest, visit func([]api.Entry) error) error {
+	for {
+		page, err := l.List(ctx, req)
+		if err != nil {
+			return err
+		}
+		if err := visit(page.Entries); err != nil {
+			return err
+		}
+		if page.Cursor == "" {
+			return nil
+		}
+		req.Cursor = page.Cursor
+	}
+}
+
+// look finds names in one folder, each as an object or, where there is no
+// object, as a folder. Listings are in byte order, so it reads only where the
+// names can be. A folder that cannot be listed holds nothing.
+func look(ctx context.Context, l lister, bucket, prefix string, names []string) (map[string]api.Entry, error) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	found := map[string]api.Entry{}
+	req := api.ListRequest{Bucket: bucket, Prefix: prefix, Start: before(names[0])}
+	for {
+		page, err := l.List(ctx, req)
+		if errors.Is(err, &api.Error{Code: api.NotFound}) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		last := ""
+		for _, e := range page.Entries {
+			last = e.Name
+			name := strings.TrimSuffix(e.Name, "/")
+			if _, wanted := slices.BinarySearch(names, name); !wanted {
+				continue
+			}
+			if _, have := found[name]; !have || e.Kind == api.KindObject {
+				found[name] = e
+			}
+		}
+		for len(names) > 0 && names[0]+"/" <= last {
+			names = names[1:]
+		}
+		if page.Cursor == "" || len(names) == 0 {
+			return found, nil
+		}
+		req.Cursor = page.Cursor
+		if start := before(names[0]); start > last {
+			req.Start, req.Cursor = start, ""
+		}
+	}
+}
+
+// before is a name that sorts before this one and, mostly, close to it.
+func before(name string) string {
+	_, n := utf8.DecodeLastRuneInString(name)
+	return name[:len(name)-n]
+}

@@ -1,0 +1,288 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"golang.org/x/term"
+
+	"usher/backend/api"
+	"usher/client/download"
+)
+
+// drawEvery is how often the line of progress is drawn at most.
+const drawEvery = 200 * time.Millisecond
+
+// report shows how downloads go: on a terminal one line that is drawn over
+// and over, and lines only for what failed; elsewhere a line for each finished
+// file; with --json the same as JSON on stdout.
+type report struct {
+	*app
+
+	mu    sync.Mutex
+	drawn bool // the line of progress is on the screen
+	many  many
+	done  tally
+	same  int // were here already
+}
+
+// tally counts what was fetched.
+type tally struct {
+	files, sizeOnly int
+	bytes           int64
+	last            download.Transfer
+}
+
+// fetched is one line of get --json.
+type fetched struct {
+	Path     string   `json:"path"`
+	Dest     string   `json:"dest,omitempty"`
+	Size     *int64   `json:"size,omitempty"`
+	State    string   `json:"state"`
+	Verified string   `json:"verified,omitempty"`
+	Event    string   `json:"event,omitempty"`
+	Error    *failure `json:"error,omitempty"`
+}
+
+func (r *report) live() bool { return r.ErrTTY && !r.json }
+
+// finished takes a file that ended; the engine calls it, one call at a time.
+func (r *report) finished(t download.Transfer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	line := fetched{Path: t.Bucket + "/" + t.Key, Dest: t.Dest, State: t.State.String(), Verified: t.Verified, Event: t.AuditID}
+	if t.Size >= 0 {
+		line.Size = &t.Size
+	}
+	text := ""
+	switch t.State {
+	case download.Done:
+		r.done.files++
+		r.done.bytes += t.Size
+		r.done.last = t
+		if t.Verified == "size" {
+			r.done.sizeOnly++
+		}
+		if !r.live() {
+			text = fmt.Sprintf("%s  %s  %s", safe(t.Dest), size(t.Size), verifiedBy(t.Verified))
+		}
+	case download.Skipped:
+		r.same++
+		if !r.live() {
+			text = fmt.Sprintf("%s  here already", safe(t.Dest))
+		}
+	default:
+		err := choices(t.Err)
+		if err == nil {
+			err = &failedError{text: "The download was cancelled.", exit: api.ExitInterrupted}
+		}
+		r.many.add(err)
+		f := explain(err)
+		line.Error = &f
+		text = fmt.Sprintf("%s: %s", safe(line.Path), f.line)
+	}
+	switch {
+	case r.json:
+		r.writeJSON(r.Out, line)
+	case text != "":
+		r.line(text)
+	}
+}
+
+// fail takes a failure that is not of one file.
+func (r *report) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.many.add(err)
+}
+
+// choices names the flags where the engine's sentence leaves a choice.
+func choices(err error) error {
+	var taken *download.Error
+	if errors.As(err, &taken) && taken.Kind == download.ErrExists {
+		return &failedError{
+			text: safe(taken.Path) + " is here already and differs. Nothing was changed. Choose with --overwrite, --skip-existing or --keep-both.",
+			exit: taken.Exit(), cause: err,
+		}
+	}
+	return err
+}
+
+func verifiedBy(algorithm string) string {
+	switch algorithm {
+	case "":
+		return "not verified"
+	case "size":
+		return "size only"
+	}
+	return "verified " + safe(algorithm)
+}
+
+// draw keeps the line of progress up to date until the function that it
+// returns is called.
+func (r *report) draw(engine *download.Engine) (stop func()) {
+	if !r.live() {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(drawEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				s := engine.Snapshot()
+				r.mu.Lock()
+				r.clear()
+				fmt.Fprint(r.Err, ansi.Truncate(progressLine(s), r.width()-1, "…"), r.taskbar(s))
+				r.drawn = true
+				r.mu.Unlock()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.clear()
+		if r.knowsTaskbar() {
+			fmt.Fprint(r.Err, ansi.ResetProgressBar)
+		}
+	}
+}
+
+// clear and line need mu.
+func (r *report) clear() {
+	if r.drawn {
+		fmt.Fprint(r.Err, "\r\x1b[K")
+		r.drawn = false
+	}
+}
+
+func (r *report) line(text string) {
+	r.clear()
+	fmt.Fprintln(r.Err, text)
+}
+
+func (r *report) width() int {
+	if f, ok := r.Err.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return 80
+}
+
+// knowsTaskbar says whether the terminal shows progress by OSC 9;4. Others
+// take OSC 9 for a notification, so it goes only to those that say who they are.
+func (r *report) knowsTaskbar() bool {
+	switch r.Getenv("TERM_PROGRAM") {
+	case "ghostty", "WezTerm":
+		return true
+	}
+	return r.Getenv("WT_SESSION") != "" || r.Getenv("ConEmuANSI") == "ON"
+}
+
+func (r *report) taskbar(s download.Snapshot) string {
+	if !r.knowsTaskbar() || s.Bytes == 0 {
+		return ""
+	}
+	return ansi.SetProgressBar(percent(s))
+}
+
+// percent never says 100 before all is verified.
+func percent(s download.Snapshot) int {
+	if s.Bytes <= 0 {
+		return 0
+	}
+	return int(min(float64(s.BytesDone)/float64(s.Bytes)*100, 99))
+}
+
+// progressLine is the state of all downloads in one line.
+func progressLine(s download.Snapshot) string {
+	const cells = 20
+	full := percent(s) * cells / 100
+	var b strings.Builder
+	fmt.Fprintf(&b, "[%s%s] %2d%%  %s of %s", strings.Repeat("=", full), strings.Repeat(" ", cells-full), percent(s), size(s.BytesDone), size(s.Bytes))
+	if s.Files > 1 || s.Counting > 0 {
+		fmt.Fprintf(&b, "  %s of %s", count(s.FilesDone), plural(s.Files, "file", "files"))
+	}
+	if s.Counting > 0 {
+		b.WriteString(", counting")
+	}
+	if waits := waiting(s); waits != "" {
+		return b.String() + "  " + waits
+	}
+	if s.Rate > 0 {
+		fmt.Fprintf(&b, "  %s/s", size(int64(s.Rate)))
+	}
+	if s.Left > 0 {
+		fmt.Fprintf(&b, "  %s left", left(s.Left))
+	}
+	return b.String()
+}
+
+// waiting says what everything waits for, if nothing moves.
+func waiting(s download.Snapshot) string {
+	if s.Running > 0 {
+		return ""
+	}
+	for _, t := range s.Transfers {
+		switch t.State {
+		case download.WaitingNetwork, download.WaitingSignIn:
+			return t.State.String()
+		case download.Verifying:
+			return "verifying"
+		}
+	}
+	return ""
+}
+
+// end sums up, and gives the error of the whole.
+func (r *report) end(last download.Snapshot) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.many.total = last.Files
+	for _, t := range last.Transfers {
+		switch {
+		case t.State == download.WaitingSignIn:
+			return &failedError{
+				text: "Your sign-in has ended. Sign in with usher login; the same command then goes on from what was fetched.",
+				exit: api.ExitSignedOut, cause: t.Err,
+			}
+		case t.Folder && t.FilesFailed == 0 && t.Err != nil, !t.Folder && !t.State.Finished() && t.Err != nil:
+			r.many.add(t.Err) // a folder that could not be listed, a file that was given up for now
+		}
+	}
+	if !r.json {
+		r.sum(r.Err)
+	}
+	return r.many.err()
+}
+
+func (r *report) sum(w io.Writer) {
+	d := r.done
+	switch {
+	case d.files == 1 && r.live():
+		fmt.Fprintf(w, "%s  %s  %s\n", safe(d.last.Dest), size(d.last.Size), verifiedBy(d.last.Verified))
+	case d.files > 1 && d.sizeOnly == 0:
+		fmt.Fprintf(w, "%s, %s, verified\n", plural(d.files, "file", "files"), size(d.bytes))
+	case d.files > 1:
+		fmt.Fprintf(w, "%s, %s, verified; %s by size only\n", plural(d.files, "file", "files"), size(d.bytes), count(d.sizeOnly))
+	}
+	if r.same > 0 && (r.live() || r.same > 1) {
+		fmt.Fprintf(w, "%s here already\n", plural(r.same, "file was", "files were"))
+	}
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
+	"usher/session"
+)
+
+// safe is how text that others wrote gets onto a line.
+func safe(s string) string { return safetext.Line(s) }
+
+func hostOf(p session.Profile) string {
+	u, err := url.Parse(p.Server)
+	if err != nil {
+		return safe(p.Server)
+	}
+	return u.Host
+}
+
+// size writes bytes in decimal units with three digits, at most 7 cells.
+func size(n int64) string {
+	if n < 1000 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	v, units, i := float64(n), "kMGTPE", -1
+	for v >= 999.5 && i < len(units)-1 {
+		v /= 1000
+		i++
+	}
+	switch {
+	case v < 9.995:
+		return fmt.Sprintf("%.2f %cB", v, units[i])
+	case v < 99.95:
+		return fmt.Sprintf("%.1f %cB", v, units[i])
+	}
+	return fmt.Sprintf("%.0f %cB", v, units[i])
+}
+
+// count writes a number with commas.
+func count(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(n) + " " + more
+}
+
+// left writes a time that remains, rounded up.
+func left(d time.Duration) string {
+	s := int64((d + time.Second - 1) / time.Second)
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %02d s", s/60, s%60)
+	}
+	return fmt.Sprintf("%d h %02d min", s/3600, s%3600/60)
+}
+
+// bytesOf reads an amount such as 800k, 10M, 1.5G or 2MiB: k, M, G and T are
+// decimal, ki, Mi, Gi and Ti binary; a B at the end is welcome.
+func bytesOf(s string) (int64, error) {
+	text := strings.TrimSuffix(strings.TrimSpace(s), "B")
+	digits := strings.TrimRight(text, "kKMGTi")
+	n, err := strconv.ParseFloat(digits, 64)
+	unit, ok := map[string]float64{
+		"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
+		"ki": 1 << 10, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
+	}[text[len(digits):]]
+	if err != nil || !ok || !(n*unit >= 1 && n*unit < 1<<62) {
+		return 0, usagef("%s is not an amount of bytes. Write it like 800k, 10M or 2MiB.", safe(s))
+	}
+	return int64(n * unit), nil
+}
+
+// shellQuote writes a word so that a POSIX shell reads it back. Text that does
+// not print is escaped, and then only shows what was meant.
+func shellQuote(s string) string {
+	s = safe(s)
+	if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:@%") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// table pads columns to the widest cell; the last one is left as it is.
+type table struct{ rows [][]string }
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) write(w io.Writer) {
+	var widths []int
+	for _, row := range t.rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], ansi.StringWidth(cell))
+		}
+	}
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(cell)
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", widths[i]-ansi.StringWidth(cell)+2))
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
+}
+
+// writeJSON writes one value on one line. Characters that a terminal could act
+// on, and that encoding/json leaves as they are, become \u escapes: the same
+// string to every reader of JSON.
+func (a *app) writeJSON(w io.Writer, v any) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		a.debugf("writing JSON: %v", err)
+		return
+	}
+	_, _ = w.Write(printableJSON(b.Bytes()))
+}
+
+func printableJSON(line []byte) []byte {
+	plain := true
+	for _, c := range line {
+		plain = plain && c < 0x7f
+	}
+	if plain {
+		return line
+	}
+	out := make([]byte, 0, len(line)+16)
+	for len(line) > 0 {
+		r, n := utf8.DecodeRune(line)
+		switch {
+		case r < 0x7f || r > 0x7f && safetext.Line(string(r)) == string(r):
+			out = append(out, line[:n]...)
+		case r <= 0xffff:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default: // a surrogate pair, RFC 8259 §7
+			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+		}
+		line = line[n:]
+	}
+	return out
+}
+
+// lines escapes an error of several lines, such as one that quotes the place
+// in a file, line by line.
+func lines(err error) string {
+	all := strings.Split(scrub(strings.TrimSpace(err.Error())), "\n")
+	for i, l := range all {
+		all[i] = safe(l)
+	}
+	return strings.Join(all, "\n")
+}
