@@ -26,6 +26,10 @@ type Keyring struct {
 	keys map[string]Credential
 }
 
+// Format keeps the secrets out of every %v: fmt would not ask a Credential
+// inside an unexported field.
+func (k *Keyring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "s3.Keyring(redacted)") }
+
 // Put adds or replaces a credential.
 func (k *Keyring) Put(accessKeyID string, c Credential) {
 	k.mu.Lock()

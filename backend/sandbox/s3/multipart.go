@@ -231,10 +231,12 @@ func (q *request) assemble(u *upload, have map[int]*uploaded, doc completion) (*
 	var contents []Content
 	var md5s, sums []byte
 	more := *u.more
-	for i, want := range doc.Part {
-		if i > 0 && want.PartNumber <= doc.Part[i-1].PartNumber {
+	for i := 1; i < len(doc.Part); i++ {
+		if doc.Part[i].PartNumber <= doc.Part[i-1].PartNumber {
 			return nil, fail("InvalidPartOrder", "The list of parts was not in ascending order. The parts list must be specified in order by part number.")
 		}
+	}
+	for i, want := range doc.Part {
 		p, ok := have[want.PartNumber]
 		claimed := doc.claimed(i, u.algorithm)
 		if !ok || strings.Trim(want.ETag, `"`) != hex.EncodeToString(p.md5) || claimed != "" && claimed != p.sum.value {
