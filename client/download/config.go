@@ -1,0 +1,121 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"usher/backend/api"
+)
+
+// Releaser asks the backend for presigned URLs and tells it how transfers
+// ended. Its errors are *api.Error where the server answered; anything else
+// counts as "the server could not be reached".
+type Releaser interface {
+	Release(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error)
+	Complete(ctx context.Context, req api.CompleteRequest) error
+}
+
+// Lister lists what a person may see.
+type Lister interface {
+	List(ctx context.Context, req api.ListRequest) (api.ListResponse, error)
+}
+
+// Config is what an engine is made of. Only Releaser and S3Hosts must be set.
+type Config struct {
+	Releaser Releaser
+	Lister   Lister   // needed for folders
+	S3Hosts  []string // host[:port] that URLs may name; BUCKET.host is allowed too
+
+	AllowHTTP bool  // take http URLs, of a loopback address only
+	Parallel  int   // files at once; 0: 4 large ones, and up to 128 small requests
+	Limit     int64 // bytes a second over all transfers; 0: none
+	Report    bool  // tell the backend how transfers ended
+	Dotfiles  bool  // allow names that begin with a dot directly in the home directory
+
+	// QueueFile remembers what is unfinished; "": nothing is remembered. A
+	// second process with the same file goes without.
+	QueueFile string
+
+	// Patience is how long a transfer keeps trying while nothing moves because
+	// the network is down; 0: for ever.
+	Patience time.Duration
+
+	// Finished, if set, is called once for each file that ended (Done, Skipped,
+	// Failed, Denied, Cancelled), one call at a time. It must not block long.
+	Finished func(Transfer)
+
+	Now      func() time.Time // nil: time.Now
+	Timeouts Timeouts         // zero fields take their defaults
+
+	hooks hooks
+}
+
+// Timeouts are the engine's patience; a zero field takes the default.
+type Timeouts struct {
+	Idle        time.Duration // 20 s: no byte for so long cuts the connection
+	RateWindow  time.Duration // 60 s: the window for MinRate
+	MinRate     int64         // 1024: fewer bytes a second over RateWindow cut the connection
+	Margin      time.Duration // 10 s: a URL with less life left starts no request
+	BackoffMin  time.Duration // 500 ms: the first pause after a failure, with full jitter
+	BackoffMax  time.Duration // 8 s: the longest pause that is not asked for by Retry-After
+	RetryAfter  time.Duration // 60 s: the most that a Retry-After is honoured
+	LockPoll    time.Duration // 1 s: how often a part that another process holds is tried
+	Checkpoint  time.Duration // 500 ms: how often what was fetched is noted in the sidecar
+	ReportEvery time.Duration // 3 s: how often completions are reported
+	Tick        time.Duration // 250 ms: how often rates are measured
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&t.Idle, 20*time.Second)
+	set(&t.RateWindow, time.Minute)
+	set(&t.Margin, 10*time.Second)
+	set(&t.BackoffMin, 500*time.Millisecond)
+	set(&t.BackoffMax, 8*time.Second)
+	set(&t.RetryAfter, time.Minute)
+	set(&t.LockPoll, time.Second)
+	set(&t.Checkpoint, 500*time.Millisecond)
+	set(&t.ReportEvery, 3*time.Second)
+	set(&t.Tick, 250*time.Millisecond)
+	if t.MinRate == 0 {
+		t.MinRate = 1024
+	}
+	return t
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Releaser == nil {
+		return c, errors.New("download: Config.Releaser is missing")
+	}
+	if len(c.S3Hosts) == 0 {
+		return c, errors.New("download: Config.S3Hosts is missing: no download address could be trusted")
+	}
+	if c.Parallel < 0 || c.Limit < 0 {
+		return c, errors.New("download: Config.Parallel and Config.Limit must not be negative")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Timeouts = c.Timeouts.withDefaults()
+	c.hooks = c.hooks.withDefaults()
+	return c, nil
+}
+
+// Sizes that the speed of a transfer hangs on.
+const (
+	smallObject = 8 << 20   // bytes; up to here the listing's ETag is named and one request fetches all
+	bufferSize  = 256 << 10 // bytes of one read and one pwrite
+	minPart     = 1 << 20   // bytes of one range, at least
+	maxPart     = 16 << 20  // bytes of one range, at most
+	minSteal    = 512 << 10 // bytes; a rest under this is not worth a second connection
+	firstConns  = 16        // connections to begin with for large objects
+	maxConns    = 64        // connections for large objects, at most
+	smallSlots  = 128       // small requests in flight, at most
+	syncSize    = 1 << 20   // bytes; from here each file is synced by itself
+	diskReserve = 64 << 20  // bytes that stay free on the disk
+)

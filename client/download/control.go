@@ -1,0 +1,198 @@
+package download
+
+import (
+	"slices"
+)
+
+// Pause stops a transfer, or all of a folder, and keeps what was fetched.
+func (e *Engine) Pause(id ID) { e.each(id, e.pause) }
+
+// Resume puts a paused transfer back into the queue.
+func (e *Engine) Resume(id ID) { e.each(id, e.resume) }
+
+// Cancel stops a transfer and removes its part. One that ended already is
+// taken off the list; a finished file stays where it is.
+func (e *Engine) Cancel(id ID) { e.each(id, e.drop) }
+
+// Retry puts a transfer that failed, was denied or was cancelled back into
+// the queue, and tells one that waits for the network to try now.
+func (e *Engine) Retry(id ID) {
+	e.each(id, e.retry)
+	e.wakeSleepers()
+}
+
+// PauseAll pauses everything that is not finished.
+func (e *Engine) PauseAll() { e.each(0, e.pause) }
+
+// ResumeAll resumes everything that is paused.
+func (e *Engine) ResumeAll() { e.each(0, e.resume) }
+
+// RetryAll retries everything that failed or was denied, and what waits for
+// the network tries now.
+func (e *Engine) RetryAll() {
+	e.each(0, func(t *transfer) {
+		if t.state != Cancelled {
+			e.retry(t)
+		}
+	})
+	e.wakeSleepers()
+}
+
+func (e *Engine) wakeSleepers() {
+	e.mu.Lock()
+	close(e.kick)
+	e.kick = make(chan struct{})
+	e.mu.Unlock()
+}
+
+// each applies f under mu to a transfer and, if it is a folder, to what is in
+// it; id 0 means all.
+func (e *Engine) each(id ID, f func(*transfer)) {
+	e.mu.Lock()
+	if t := e.byID[id]; t != nil || id == 0 {
+		for _, c := range slices.Clone(e.order) {
+			if id == 0 || c == t || c.parent == t && t.req.Folder {
+				f(c)
+			}
+		}
+		e.sweep()
+		e.admit()
+		e.room.Broadcast()
+	}
+	e.mu.Unlock()
+	e.queue.touch(e)
+	e.notify()
+}
+
+func (e *Engine) pause(t *transfer) {
+	if t.state.Finished() || t.state == Paused || t.syncing {
+		return
+	}
+	t.again = false
+	e.dequeue(t)
+	if t.cancel != nil {
+		t.cancel(errPaused)
+	}
+	t.state = Paused
+}
+
+func (e *Engine) resume(t *transfer) {
+	if t.state != Paused {
+		return
+	}
+	if t.req.Folder {
+		t.state = Running
+		if !t.walking {
+			e.settleParent(t)
+		}
+		return
+	}
+	e.enqueue(t)
+}
+
+func (e *Engine) retry(t *transfer) {
+	if t.state != Failed && t.state != Denied && t.state != Cancelled {
+		return
+	}
+	if t.req.Folder {
+		if t.walkErr != nil && !t.running {
+			e.startWalk(t)
+		}
+		return
+	}
+	e.countEnd(t, -1)
+	if !t.counted {
+		e.count(t, 1)
+	}
+	if p := t.parent; p != nil && p.state.Finished() {
+		p.state, p.err = Running, nil
+	}
+	t.err, t.event = nil, ""
+	e.enqueue(t)
+}
+
+func (e *Engine) drop(t *transfer) {
+	switch {
+	case t.syncing:
+	case t.state == Done || t.state == Skipped || t.state == Cancelled:
+		e.remove(t)
+	case t.cancel != nil: // its goroutine removes the part and says how it ended
+		t.again = false
+		t.cancel(errCancelled)
+	case t.req.Folder:
+		t.state = Cancelled
+	default:
+		failed := t.state == Failed || t.state == Denied
+		if failed {
+			e.countEnd(t, -1)
+		}
+		e.dequeue(t)
+		t.state, t.err = Cancelled, nil
+		e.wg.Add(1)
+		go func() {
+			defer e.wg.Done()
+			e.dropLeftover(t)
+		}()
+		e.countEnd(t, 1)
+	}
+}
+
+// remove takes a transfer off the list, under mu; sweep completes it.
+func (e *Engine) remove(t *transfer) {
+	if t.state == Done || t.state == Skipped {
+		e.countEnd(t, -1)
+		if t.parent != nil {
+			t.parent.children-- // finished it stays; it only leaves the list
+		}
+	}
+	if t.counted && !t.req.Folder {
+		e.count(t, -1)
+	}
+	t.gone = true
+	delete(e.byID, t.id)
+}
+
+func (e *Engine) sweep() {
+	e.order = slices.DeleteFunc(e.order, func(t *transfer) bool { return t.gone })
+}
+
+// dropLeftover removes the part of a transfer that nobody works on.
+func (e *Engine) dropLeftover(t *transfer) {
+	if t.nameErr != nil || len(t.segs) == 0 {
+		return
+	}
+	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
+	if err != nil {
+		return
+	}
+	defer f.release()
+	for _, name := range f.oldParts(t.req.Bucket, t.req.Key, "") {
+		f.dropPart(name)
+	}
+	if t.req.ETag != "" {
+		f.dropPart(partName(t.req.Bucket, t.req.Key, t.req.ETag))
+	}
+}
+
+// Move shifts a waiting transfer by delta places in the queue; below zero is
+// towards the front.
+func (e *Engine) Move(id ID, delta int) {
+	e.mu.Lock()
+	if t := e.byID[id]; t != nil {
+		if i := slices.Index(e.order, t); i >= 0 {
+			to := min(max(i+delta, 0), len(e.order)-1)
+			e.order = slices.Insert(slices.Delete(e.order, i, i+1), to, t)
+		}
+		if l := e.listOf(t); t.elem != nil {
+			for ; delta < 0 && t.elem.Prev() != nil; delta++ {
+				l.MoveBefore(t.elem, t.elem.Prev())
+			}
+			for ; delta > 0 && t.elem.Next() != nil; delta-- {
+				l.MoveAfter(t.elem, t.elem.Next())
+			}
+		}
+	}
+	e.mu.Unlock()
+	e.queue.touch(e)
+	e.notify()
+}

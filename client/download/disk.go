@@ -1,0 +1,293 @@
+package download
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// disk opens folders below destinations and shares them between transfers.
+// Every step down is taken with os.Root and checked not to be a link, so that
+// nothing a bucket names, and nothing that somebody put there, leads outside.
+type disk struct {
+	openRoot func(dir string, rel []string, create bool) (*os.Root, []string, error)
+	fold     bool // test only: take every file system for case-insensitive
+
+	mu    sync.Mutex
+	open  map[string]*folder
+	idle  []*folder         // unused, oldest first; at most maxIdleFolders
+	taken map[string]string // destination path, folded → key; on case-insensitive systems only
+
+	reserved map[*transfer]reservation // large files under way
+}
+
+// maxIdleFolders bounds the file descriptors that are kept for later.
+const maxIdleFolders = 16
+
+func newDisk(h hooks) *disk {
+	return &disk{openRoot: h.openRoot, fold: h.fold, open: map[string]*folder{}, taken: map[string]string{},
+		reserved: map[*transfer]reservation{}}
+}
+
+// folder is one directory that files go to.
+type folder struct {
+	disk *disk
+	id   string
+	path string // for people and errors
+	root *os.Root
+	dir  *os.File // the same directory, for calls that want a descriptor
+	fold bool     // names that differ only in case are one here
+	refs int      // guarded by disk.mu
+
+	scan      sync.Once
+	leftovers map[string]sidecar // part name → what its sidecar said when first asked
+}
+
+// folderAt opens dir and the folders rel below it. With create it makes what
+// is absent; without, the error is fs.ErrNotExist.
+func (d *disk) folderAt(dir string, rel []string, create bool) (*folder, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, diskError(dir, err)
+	}
+	id := abs + "\x00" + strings.Join(rel, "\x00")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f := d.open[id]; f != nil {
+		if f.refs == 0 {
+			d.forget(f)
+		}
+		f.refs++
+		return f, nil
+	}
+	root, names, err := d.openRoot(abs, rel, create)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{disk: d, id: id, fold: d.fold, path: filepath.Join(append([]string{abs}, names...)...), root: root, refs: 1}
+	if f.dir, err = root.Open("."); err != nil {
+		root.Close()
+		return nil, diskError(f.path, err)
+	}
+	d.open[id] = f
+	return f, nil
+}
+
+func (d *disk) forget(f *folder) {
+	for i, g := range d.idle {
+		if g == f {
+			d.idle = append(d.idle[:i], d.idle[i+1:]...)
+			return
+		}
+	}
+}
+
+func (f *folder) release() {
+	d := f.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f.refs--; f.refs > 0 {
+		return
+	}
+	d.idle = append(d.idle, f)
+	if len(d.idle) > maxIdleFolders {
+		f, d.idle = d.idle[0], d.idle[1:]
+		f.close()
+		delete(d.open, f.id)
+	}
+}
+
+func (f *folder) close() {
+	f.dir.Close()
+	f.root.Close()
+}
+
+func (d *disk) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range d.open {
+		f.close()
+	}
+	clear(d.open)
+	d.idle = nil
+}
+
+// openBelow opens dir, which the person chose and which may be a link, and
+// walks down rel, which comes from keys and may not. A folder whose name a
+// file has taken gets clashMark. It returns the names that were used.
+func openBelow(dir string, rel []string, create bool) (*os.Root, []string, error) {
+	if create {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return nil, nil, diskError(dir, err)
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, absentOr(dir, err, create)
+	}
+	names := make([]string, 0, len(rel))
+	at := dir
+	for _, name := range rel {
+		next, used, err := stepDown(root, at, name, create)
+		root.Close()
+		if err != nil {
+			return nil, nil, err
+		}
+		root, at = next, filepath.Join(at, used)
+		names = append(names, used)
+	}
+	return root, names, nil
+}
+
+// stepDown opens, and if need be makes, one folder.
+func stepDown(root *os.Root, at, name string, create bool) (*os.Root, string, error) {
+	for _, try := range []string{name, name + clashMark} {
+		seen, err := root.Lstat(try)
+		if errors.Is(err, fs.ErrNotExist) && create {
+			if err = root.Mkdir(try, 0o700); err == nil || errors.Is(err, fs.ErrExist) {
+				seen, err = root.Lstat(try)
+			}
+		}
+		if err != nil {
+			return nil, "", absentOr(filepath.Join(at, try), err, create)
+		}
+		if seen.Mode()&fs.ModeSymlink != 0 {
+			return nil, "", &Error{Kind: ErrLink, Path: filepath.Join(at, try)}
+		}
+		if !seen.IsDir() {
+			continue
+		}
+		next, err := root.OpenRoot(try)
+		if err != nil {
+			return nil, "", diskError(filepath.Join(at, try), err)
+		}
+		// A link may have been put here since Lstat: what was opened must be
+		// what was seen.
+		opened, err := next.Stat(".")
+		if err != nil || !os.SameFile(seen, opened) {
+			next.Close()
+			return nil, "", &Error{Kind: ErrLink, Path: filepath.Join(at, try), cause: err}
+		}
+		return next, try, nil
+	}
+	return nil, "", &Error{Kind: ErrExists, Path: filepath.Join(at, name)}
+}
+
+// absentOr leaves "not there" alone where looking was all that was asked.
+func absentOr(path string, err error, create bool) error {
+	if !create && errors.Is(err, fs.ErrNotExist) {
+		return fs.ErrNotExist
+	}
+	return diskError(path, err)
+}
+
+// claim reserves a local name for a key where the file system may take two
+// names for one, and gives the strict form to whoever comes second. It is the
+// way out of "README" beside "readme".
+func (f *folder) claim(name, key, strict string) string {
+	if !f.fold {
+		return name
+	}
+	if composed(name) {
+		name = strict
+	}
+	d := f.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, try := range []string{name, strict} {
+		id := f.id + "\x00" + foldName(try)
+		if owner, ok := d.taken[id]; !ok || owner == key {
+			d.taken[id] = key
+			return try
+		}
+	}
+	return strict
+}
+
+// probeFold finds out whether the folder's file system takes names that differ
+// only in case for one: a part file is asked for by another spelling.
+func (f *folder) probeFold(existing string) {
+	mine, err := f.root.Lstat(existing)
+	if err != nil {
+		return
+	}
+	other, err := f.root.Lstat(strings.ToUpper(existing))
+	f.fold = err == nil && os.SameFile(mine, other)
+}
+
+// guardHome refuses names that begin with a dot directly in the home
+// directory: there they are programs' configuration.
+func guardHome(dir string, rel []string, name string) error {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil // no home directory, nothing to guard
+	}
+	first := name
+	if len(rel) > 0 {
+		first = rel[0]
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil || !strings.HasPrefix(first, ".") {
+		return err
+	}
+	inHome, err := os.Stat(home)
+	if err != nil {
+		return nil
+	}
+	there, err := os.Stat(abs)
+	if err != nil || !os.SameFile(inHome, there) {
+		return nil
+	}
+	return &Error{Kind: ErrName, Path: filepath.Join(dir, first), Detail: "names that begin with a dot are settings in a home directory; choose another folder"}
+}
+
+// takenByOther tells whether a name that is there belongs to another key of
+// this run: the file system takes the two names for one.
+func (f *folder) takenByOther(name, key string) bool {
+	d := f.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	owner, ok := d.taken[f.id+"\x00"+foldName(name)]
+	return ok && owner != key
+}
+
+// reserve refuses what does not fit: the size and 64 MiB must be free beside
+// what other transfers still want. A part's blocks that are there count.
+func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
+	free := e.cfg.hooks.free(f)
+	if free < 0 {
+		return nil
+	}
+	id := fileSystem(f)
+	d := e.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var wanted int64
+	for other, r := range d.reserved {
+		if other != t && r.system == id {
+			wanted += max(r.size-other.done.Load(), 0)
+		}
+	}
+	need := size - t.done.Load()
+	if free-wanted < need+diskReserve {
+		return &Error{Kind: ErrDisk, Path: f.path, Needed: need + diskReserve, Free: max(free-wanted, 0)}
+	}
+	if size > smallObject {
+		d.reserved[t] = reservation{id, size}
+	}
+	return nil
+}
+
+type reservation struct {
+	system uint64
+	size   int64
+}
+
+func (e *Engine) unreserve(t *transfer) {
+	e.disk.mu.Lock()
+	delete(e.disk.reserved, t)
+	e.disk.mu.Unlock()
+}

@@ -1,0 +1,76 @@
+package download
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// recordAttr holds recordOf's text on a finished file.
+const recordAttr = "user.usher.object"
+
+// renameNew renames within the folder and never replaces what is there.
+func renameNew(f *folder, from, to string) error {
+	fd := int(f.dir.Fd())
+	err := unix.Renameat2(fd, from, fd, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		return linkNew(f, from, to)
+	}
+	return err
+}
+
+func setModified(f *folder, name string, t time.Time) {
+	ts := unix.NsecToTimespec(t.UnixNano())
+	// A file system that keeps no times is no reason to fail.
+	_ = unix.UtimesNanoAt(int(f.dir.Fd()), name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// preallocate asks for the blocks now: ENOSPC comes before the first byte, and
+// writing is cheaper. Only lack of space counts as an error.
+func preallocate(f *os.File, size int64) error {
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, size); errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	return nil
+}
+
+// settleDisk makes everything that was written to the folder's file system durable.
+func settleDisk(f *folder) error { return unix.Syncfs(int(f.dir.Fd())) }
+
+// freeSpace is what an ordinary person can still write, in bytes; -1: unknown.
+func freeSpace(f *folder) int64 {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil {
+		return -1
+	}
+	return int64(st.Bavail) * st.Bsize
+}
+
+// fileSystem tells file systems apart.
+func fileSystem(f *folder) uint64 {
+	var st unix.Stat_t
+	if unix.Fstat(int(f.dir.Fd()), &st) != nil {
+		return 0
+	}
+	return st.Dev
+}
+
+func writeRecord(f *os.File, text string) {
+	_ = unix.Fsetxattr(int(f.Fd()), recordAttr, []byte(text), 0) // not every file system can
+}
+
+func readRecord(f *folder, name string) string {
+	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	buf := make([]byte, 4096)
+	n, err := unix.Fgetxattr(int(file.Fd()), recordAttr, buf)
+	if err != nil || n > len(buf) {
+		return ""
+	}
+	return string(buf[:n])
+}

@@ -1,0 +1,32 @@
+package download
+
+import (
+	"io/fs"
+	"os"
+
+	"github.com/gofrs/flock"
+)
+
+const (
+	openNoFollow      = 0    // os.Root opens reparse points itself; openPart compares with Lstat
+	closeBeforeRename = true // an open file cannot be renamed
+)
+
+// lockFile locks a file beside the part: a lock on the part itself would keep
+// its own bytes from being written.
+func lockFile(_ *os.File, path string) (unlock func(), err error) {
+	l := flock.New(path + ".lock")
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, diskError(path, err)
+	}
+	if !ok {
+		return nil, errBusy
+	}
+	return func() {
+		_ = l.Unlock()
+		_ = os.Remove(path + ".lock")
+	}, nil
+}
+
+func links(fs.FileInfo) uint64 { return 1 }

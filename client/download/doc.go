@@ -1,0 +1,28 @@
+// Package download is the transfer engine: it turns "these objects, into that
+// directory" into verified files, over presigned URLs, straight from S3.
+//
+// What it promises:
+//   - The final name never holds a byte that was not verified. Bytes go to a
+//     part file beside the target, are checked, synced and renamed into place
+//     without overwriting, unless the caller said Overwrite.
+//   - Nothing is written outside the destination directory, whatever an object
+//     is called; no symbolic link below it is followed (names.go, disk.go).
+//   - Versions are never mixed: every request carries If-Match, and a part
+//     belongs to one ETag.
+//   - It goes on after anything: a lost connection, a URL that ends, a sign-in
+//     that ends, kill -9. Only bytes that were not kept are fetched again.
+//   - No URL, and nothing a bucket wrote, reaches an error or an event raw.
+//
+// What it leaves to others: who the person is (the Releaser's tokens never
+// come here), deciding (the backend, again at every new URL), and drawing.
+//
+//	e, err := download.New(download.Config{Releaser: c, Lister: c, S3Hosts: hosts})
+//	e.Add(download.Request{Bucket: "builds", Key: "nightly/", Folder: true, Dir: "."})
+//	err = e.Wait(ctx)
+//	for _, t := range e.Snapshot().Transfers { fmt.Println(t.Dest, t.State, t.Verified) }
+//	err = e.Close()
+//
+// The path of one file: plan (run.go) → ticket, a released URL (release.go) →
+// lanes that fetch ranges (job.go, fetch.go) → verify (checksum.go) → rename
+// (part.go) → settle, the sync that makes it durable (settle.go) → report.
+package download

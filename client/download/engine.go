@@ -1,0 +1,479 @@
+package download
+
+import (
+	"container/list"
+	"context"
+	"crypto/x509"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"usher/backend/api"
+)
+
+// hooks replace parts of the world in tests. Each guard that can be switched
+// off here is there so that a test can show that it is needed.
+type hooks struct {
+	rootCAs   *x509.CertPool
+	noIfMatch bool
+	noVerify  bool
+	localName func(key string, strict bool) string
+	openRoot  func(dir string, rel []string, create bool) (*os.Root, []string, error)
+	writeAt   func(f *os.File, p []byte, off int64) (int, error)
+	free      func(*folder) int64
+	fold      bool // take every file system for a case-insensitive one
+}
+
+func (h hooks) withDefaults() hooks {
+	if h.localName == nil {
+		h.localName = localName
+	}
+	if h.openRoot == nil {
+		h.openRoot = openBelow
+	}
+	if h.writeAt == nil {
+		h.writeAt = func(f *os.File, p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+	}
+	if h.free == nil {
+		h.free = freeSpace
+	}
+	return h
+}
+
+// Engine runs transfers. All methods may be called from any goroutine.
+type Engine struct {
+	cfg       Config
+	check     checker
+	transport *http.Transport
+	disk      *disk
+	desk      *desk
+	lanes     *laneControl
+	small     *gate // small requests in flight
+	large     *gate // large files at once
+	limiter   *rate.Limiter
+	readMost  int // bytes of one read
+	buffers   buffers
+	settler   *settler
+	reporter  *reporter
+	queue     *queueFile
+
+	ctx  context.Context // ends with Close
+	stop context.CancelCauseFunc
+	wg   sync.WaitGroup
+
+	moved atomic.Int64 // bytes that came over the network, all transfers
+
+	mu        sync.Mutex
+	closed    bool
+	nextID    ID
+	byID      map[ID]*transfer
+	places    map[string]*transfer // what was added, by object and local path
+	walks     map[*transfer]struct{}
+	order     []*transfer // what Snapshot shows, in order
+	waitSmall *list.List  // of *transfer
+	waitLarge *list.List
+	active    map[*transfer]struct{} // admitted and not finished
+	smallIn   int                    // small ones among them
+	smallSum  int64                  // their bytes
+	largeIn   int
+	telling   int // that ended and are being told of
+	settling  int // small files that have their name and wait for a sync
+	kept      int // finished children still in order
+	totals    totals
+	meter     meter
+	ticking   bool
+	signIn    chan struct{} // closed and replaced by SignedIn
+	kick      chan struct{} // closed and replaced by Retry: sleepers try now
+	room      *sync.Cond    // a walk may go on
+	changed   chan struct{}
+	idle      chan struct{} // closed and replaced when nothing runs by itself
+
+	finishedMu sync.Mutex // serialises Config.Finished
+}
+
+// transfer is the engine's side of a Transfer. Fields are guarded by
+// Engine.mu unless said otherwise.
+type transfer struct {
+	id      ID
+	req     Request
+	parent  *transfer
+	segs    []string // local path below req.Dir; fixed
+	nameErr error    // why there can be none
+
+	state    State
+	err      error
+	event    string
+	dest     string
+	size     int64 // -1: unknown
+	verified string
+	retries  int
+	added    time.Time
+	started  time.Time
+
+	firstEvent, lastEvent string
+	firstAt               time.Time
+
+	cancel  context.CancelCauseFunc // while admitted
+	running bool                    // admitted: a goroutine works on it
+	syncing bool                    // has its name and waits for a sync; nothing stops it now
+	again   bool                    // put back into the queue as soon as that goroutine ends
+	elem    *list.Element           // in waitSmall or waitLarge
+	meter   meter
+	counted bool // in totals
+
+	done, fetched atomic.Int64
+
+	// Of a folder.
+	walking  bool
+	gone     bool // taken off the list
+	files    totals
+	children int   // not finished
+	firstErr error // of its files
+	walkErr  error // of the walk
+}
+
+// totals count files and bytes.
+type totals struct {
+	files, done, failed int
+	bytes, doneBytes    int64 // doneBytes: of finished files
+}
+
+// New checks the configuration and makes an engine that does nothing yet.
+func New(cfg Config) (*Engine, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	e := &Engine{
+		cfg: cfg, ctx: ctx, stop: stop,
+		check:     checker{hosts: normalHosts(cfg.S3Hosts), allowHTTP: cfg.AllowHTTP, noIfMatch: cfg.hooks.noIfMatch},
+		transport: newTransport(cfg.hooks, cfg.Timeouts),
+		disk:      newDisk(cfg.hooks),
+		lanes:     newLaneControl(),
+		small:     newGate(smallSlots),
+		large:     newGate(4),
+		byID:      map[ID]*transfer{}, places: map[string]*transfer{}, walks: map[*transfer]struct{}{},
+		waitSmall: list.New(), waitLarge: list.New(),
+		active: map[*transfer]struct{}{}, readMost: bufferSize,
+		signIn: make(chan struct{}), kick: make(chan struct{}),
+		changed: make(chan struct{}, 1), idle: make(chan struct{}),
+	}
+	if cfg.Parallel > 0 {
+		e.small, e.large = newGate(min(cfg.Parallel, smallSlots)), newGate(cfg.Parallel)
+	}
+	if cfg.Limit > 0 {
+		e.limiter = rate.NewLimiter(rate.Limit(cfg.Limit), int(min(cfg.Limit, bufferSize)))
+		e.readMost = int(min(max(cfg.Limit/8, 512), bufferSize))
+	}
+	e.room = sync.NewCond(&e.mu)
+	e.desk = &desk{e: e}
+	e.settler = newSettler(func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return len(e.active) == 0
+	})
+	e.reporter = &reporter{e: e}
+	if e.queue, err = openQueue(cfg.QueueFile); err != nil {
+		stop(errClosed)
+		return nil, err
+	}
+	return e, nil
+}
+
+// Add puts transfers at the end of the queue. A request for what is already
+// queued for the same place gives that transfer's ID.
+func (e *Engine) Add(reqs ...Request) []ID {
+	ids := make([]ID, 0, len(reqs))
+	e.mu.Lock()
+	for _, r := range reqs {
+		ids = append(ids, e.add(r))
+	}
+	e.admit()
+	e.mu.Unlock()
+	e.queue.touch(e)
+	e.notify()
+	return ids
+}
+
+// add runs under mu.
+func (e *Engine) add(r Request) ID {
+	segs, err := e.localPath(r)
+	place := strings.Join(append([]string{r.Bucket, r.Key, r.Dir}, segs...), "\x00")
+	if t := e.places[place]; t != nil && !t.state.Finished() {
+		return t.id
+	}
+	t := e.newTransfer(r, nil, segs)
+	e.places[place] = t
+	t.nameErr = err
+	if e.closed {
+		t.state, t.err = Failed, errClosed
+		return t.id
+	}
+	if r.Folder {
+		e.startWalk(t)
+		return t.id
+	}
+	e.enqueue(t)
+	return t.id
+}
+
+// newTransfer runs under mu.
+func (e *Engine) newTransfer(r Request, parent *transfer, segs []string) *transfer {
+	e.nextID++
+	t := &transfer{id: e.nextID, req: r, parent: parent, segs: segs, added: e.cfg.Now(), size: -1}
+	if r.ETag != "" || r.Size > 0 {
+		t.size = r.Size
+	}
+	e.byID[t.id] = t
+	e.order = append(e.order, t)
+	if parent != nil {
+		parent.children++
+	}
+	if !r.Folder {
+		e.count(t, 1)
+	}
+	return t
+}
+
+// count adds a file to the totals, or takes it out, under mu.
+func (e *Engine) count(t *transfer, n int) {
+	t.counted = n > 0
+	each := func(c *totals) {
+		c.files += n
+		c.bytes += int64(n) * max(t.size, 0)
+	}
+	each(&e.totals)
+	if t.parent != nil {
+		each(&t.parent.files)
+	}
+}
+
+// resize notes a size that became known, under mu.
+func (e *Engine) resize(t *transfer, size int64) {
+	grown := size - max(t.size, 0)
+	t.size = size
+	e.totals.bytes += grown
+	if t.parent != nil {
+		t.parent.files.bytes += grown
+	}
+}
+
+// isSmall tells which queue a transfer belongs to: one request fetches it all.
+func (t *transfer) isSmall() bool { return t.req.ETag != "" && t.req.Size <= smallObject }
+
+// enqueue runs under mu.
+func (e *Engine) enqueue(t *transfer) {
+	t.state, t.err = Waiting, nil
+	if t.running {
+		t.again = true
+		return
+	}
+	e.listOf(t).PushBack(t)
+	t.elem = e.listOf(t).Back()
+}
+
+func (e *Engine) listOf(t *transfer) *list.List {
+	if t.isSmall() {
+		return e.waitSmall
+	}
+	return e.waitLarge
+}
+
+// dequeue runs under mu.
+func (e *Engine) dequeue(t *transfer) {
+	if t.elem != nil {
+		e.listOf(t).Remove(t.elem)
+		t.elem = nil
+	}
+}
+
+// How far releases run ahead of transfers: what can start within 30 s, by the
+// rates measured so far; before there are any, what a slow link can start.
+const (
+	aheadTime  = 15 * time.Second
+	aheadBytes = 32 << 20
+	aheadMost  = 500 // files
+	aheadLeast = 16
+	aheadLarge = 2
+	maxPending = 2000 // children that a walk may run ahead
+)
+
+// admit starts what may start, under mu.
+func (e *Engine) admit() {
+	if e.closed {
+		return
+	}
+	ahead, sum := aheadMost, int64(aheadBytes)
+	if e.meter.warm {
+		ahead = int(min(max(e.meter.files*aheadTime.Seconds(), aheadLeast), aheadMost))
+		sum = max(sum, int64(e.meter.rate*aheadTime.Seconds()))
+	}
+	slots := e.small.capacity()
+	if e.smallIn <= slots+ahead/2 {
+		for e.waitSmall.Len() > 0 && e.smallIn < slots+ahead && (e.smallIn < 2 || e.smallSum < sum) {
+			t := e.waitSmall.Front().Value.(*transfer)
+			e.smallIn++
+			e.smallSum += t.req.Size
+			e.launch(t)
+		}
+	}
+	for e.waitLarge.Len() > 0 && e.largeIn < e.large.capacity()+aheadLarge {
+		e.largeIn++
+		e.launch(e.waitLarge.Front().Value.(*transfer))
+	}
+	if e.waitSmall.Len()+e.waitLarge.Len() < maxPending {
+		e.room.Broadcast()
+	}
+	e.checkIdle()
+}
+
+// launch runs under mu.
+func (e *Engine) launch(t *transfer) {
+	e.dequeue(t)
+	ctx, cancel := context.WithCancelCause(e.ctx)
+	t.cancel, t.running = cancel, true
+	e.active[t] = struct{}{}
+	e.startTicking()
+	e.wg.Add(1)
+	go e.carry(ctx, t)
+}
+
+// set changes a transfer's state while it is admitted.
+func (e *Engine) set(t *transfer, s State, err error, event string) {
+	e.mu.Lock()
+	if !t.state.Finished() && t.state != Paused {
+		t.state, t.err = s, err
+		if event != "" {
+			t.event = event
+		}
+		if s == WaitingSignIn {
+			e.checkIdle()
+		}
+	}
+	e.mu.Unlock()
+	e.notify()
+}
+
+// notify wakes whoever listens to Changed.
+func (e *Engine) notify() {
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Changed receives after something changed; several changes may come as one.
+func (e *Engine) Changed() <-chan struct{} { return e.changed }
+
+// backoff is a pause with full jitter after the n-th failure in a row (from 1).
+func (e *Engine) backoff(n int) time.Duration {
+	t := e.cfg.Timeouts
+	top := t.BackoffMin << min(n, 10)
+	if top > t.BackoffMax || top <= 0 {
+		top = t.BackoffMax
+	}
+	return t.BackoffMin/2 + rand.N(max(top-t.BackoffMin/2, 1))
+}
+
+// sleep waits, or until somebody says "try now", or until ctx ends.
+func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
+	e.mu.Lock()
+	kick := e.kick
+	e.mu.Unlock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-kick:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// checkIdle wakes Wait, under mu.
+func (e *Engine) checkIdle() {
+	if !e.busy() {
+		close(e.idle)
+		e.idle = make(chan struct{})
+	}
+}
+
+// busy tells whether anything goes on, or could, without a person, under mu.
+func (e *Engine) busy() bool {
+	if e.waitSmall.Len()+e.waitLarge.Len()+e.settling+e.telling > 0 {
+		return true
+	}
+	for t := range e.active {
+		if t.state != WaitingSignIn {
+			return true
+		}
+	}
+	for t := range e.walks {
+		if t.state != Paused && t.state != WaitingSignIn {
+			return true
+		}
+	}
+	return false
+}
+
+// Wait returns when nothing is waiting or running any more. What is paused,
+// or waits for a sign-in, does not count: it goes on only when a person acts.
+func (e *Engine) Wait(ctx context.Context) error {
+	for {
+		e.mu.Lock()
+		busy, idle := e.busy(), e.idle
+		e.mu.Unlock()
+		if !busy {
+			e.reporter.flush()
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Close stops everything. Parts and the queue are kept.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	e.room.Broadcast()
+	e.mu.Unlock()
+	e.stop(errClosed)
+	e.wg.Wait()
+	e.settler.close()
+	e.reporter.flush()
+	err := e.queue.close(e)
+	e.disk.close()
+	e.transport.CloseIdleConnections()
+	return err
+}
+
+// report is what the backend is told when a transfer with an event ended.
+func (e *Engine) report(t *transfer, outcome string) {
+	e.mu.Lock()
+	event := t.firstEvent
+	if e.cfg.Now().Sub(t.firstAt) > 23*time.Hour { // complete takes events of the last 24 h
+		event = t.lastEvent
+	}
+	item := api.CompleteItem{Event: event, Outcome: outcome, Bytes: t.done.Load(),
+		Seconds: max(e.cfg.Now().Sub(t.started).Seconds(), 0), Verified: t.verified}
+	e.mu.Unlock()
+	if e.cfg.Report && event != "" {
+		e.reporter.add(item)
+	}
+}

@@ -1,0 +1,156 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+)
+
+// The kinds of failure that are born here. Compare with errors.Is; errors.As
+// with *Error gives the details. Failures of the backend are *api.Error.
+var (
+	ErrExists    = errors.New("the local name is taken")
+	ErrIntegrity = errors.New("the content is not what it should be")
+	ErrChanged   = errors.New("the object changed meanwhile")
+	ErrDisk      = errors.New("the local disk")
+	ErrBadURL    = errors.New("the download address is not to be trusted")
+	ErrNetwork   = errors.New("the network")
+	ErrLink      = errors.New("a link stands in the way")
+	ErrName      = errors.New("the name cannot be used here")
+)
+
+// Error is a failure of a transfer. Its text is one sentence for people, with
+// names already safe.
+type Error struct {
+	Kind         error  // one of the Err values above
+	Path         string // the local path or object it is about, raw; ""
+	Needed, Free int64  // bytes, of ErrDisk for lack of space
+	Detail       string // what happened, safe to print; ""
+	cause        error
+}
+
+func (e *Error) Error() string {
+	name := safetext.Line(e.Path)
+	switch e.Kind {
+	case ErrExists:
+		return fmt.Sprintf("%s is here already and differs. Choose to overwrite it, to skip it or to keep both.", name)
+	case ErrIntegrity:
+		return fmt.Sprintf("%s does not match its checksum or size (%s). Nothing was kept. Try again, and tell its owner if it happens twice.", name, e.Detail)
+	case ErrChanged:
+		return fmt.Sprintf("%s changed on the server while it was read. The unfinished part was removed. Start this download again.", name)
+	case ErrDisk:
+		if e.Needed > 0 {
+			return fmt.Sprintf("No space left for %s: %s needed, %s free. What was fetched is kept.", name, bytesText(e.Needed), bytesText(e.Free))
+		}
+		return fmt.Sprintf("Can't write %s: %s. What was fetched is kept.", name, e.Detail)
+	case ErrBadURL:
+		return fmt.Sprintf("The server sent an unexpected download address for %s (%s), so nothing was fetched. Tell your administrator.", name, e.Detail)
+	case ErrNetwork:
+		return fmt.Sprintf("Can't reach the storage (%s). What was fetched is kept; try again.", e.Detail)
+	case ErrLink:
+		return fmt.Sprintf("%s is a link, and usher does not write through links. Remove it or choose another folder.", name)
+	case ErrName:
+		return fmt.Sprintf("%s can't be saved here (%s).", name, e.Detail)
+	}
+	return "The download failed."
+}
+
+// Is compares by kind.
+func (e *Error) Is(target error) bool { return target == e.Kind }
+
+func (e *Error) Unwrap() error { return e.cause }
+
+// Exit is the exit code of a command that ends with this failure.
+func (e *Error) Exit() int {
+	switch e.Kind {
+	case ErrIntegrity, ErrChanged:
+		return api.ExitIntegrity
+	case ErrNetwork, ErrBadURL:
+		return api.ExitUnavailable
+	}
+	return api.ExitDisk
+}
+
+// Why a transfer's work was stopped; the cause of its context.
+var (
+	errPaused    = errors.New("paused")
+	errCancelled = errors.New("cancelled")
+	errClosed    = errors.New("the engine was closed")
+	errStalled   = errors.New("no data came for too long")
+	errTooSlow   = errors.New("data came too slowly")
+)
+
+// diskError turns a file system error into ErrDisk, and leaves errors that
+// are already spoken for alone.
+func diskError(path string, err error) error {
+	var known *Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return &Error{Kind: ErrDisk, Path: path, Detail: plainCause(err), cause: err}
+}
+
+// netError says why S3 could not be reached, without the URL: *url.Error
+// carries it, signature and all.
+func netError(err error) error {
+	return &Error{Kind: ErrNetwork, Detail: plainCause(err)}
+}
+
+// plainCause is the innermost reason as a few safe words.
+func plainCause(err error) string {
+	var errno syscall.Errno
+	var dns *net.DNSError
+	var ue *url.Error
+	var pe *fs.PathError
+	switch {
+	case err == nil:
+		return "no reason given"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &dns):
+		return "no address found for the host"
+	case errors.Is(err, errStalled), errors.Is(err, context.DeadlineExceeded):
+		return errStalled.Error()
+	case errors.As(err, &ue):
+		return plainCause(ue.Err)
+	case errors.As(err, &pe):
+		return plainCause(pe.Err)
+	}
+	return strings.TrimSuffix(safetext.Line(firstLine(err.Error())), ".")
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	if len(s) > 200 {
+		s = s[:200]
+	}
+	return s
+}
+
+// bytesText writes a count of bytes in decimal units, three digits.
+func bytesText(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, units := float64(n), "kMGTPE"
+	i := -1
+	for v >= 999.5 && i < len(units)-1 {
+		v /= 1000
+		i++
+	}
+	switch {
+	case v < 9.995:
+		return fmt.Sprintf("%.2f %cB", v, units[i])
+	case v < 99.95:
+		return fmt.Sprintf("%.1f %cB", v, units[i])
+	}
+	return fmt.Sprintf("%.0f %cB", v, units[i])
+}

@@ -1,0 +1,485 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"usher/backend/api"
+)
+
+// job fetches one content of one object into its part file: it owns the
+// connections, the ledger and the current ticket.
+type job struct {
+	e      *Engine
+	t      *transfer
+	part   *part
+	plain  bool // small: the first request asks for everything, without a range
+	named  bool // releases name the listing's ETag
+	ledger *ledger
+	want   want
+
+	etag     string
+	size     int64 // -1 until the first answer
+	modified time.Time
+	checksum *api.Checksum
+	parts    *api.Parts
+	version  string
+	lookUp   bool // the checksum is composite and its part size must be asked for
+
+	stop    context.CancelCauseFunc
+	wg      sync.WaitGroup
+	moved   atomic.Int64 // when bytes were last written, in nanoseconds
+	noted   atomic.Int64 // when the sidecar was last written, in nanoseconds
+	notedAt atomic.Int64 // how many bytes there were then
+	noteMu  sync.Mutex
+
+	mu      sync.Mutex
+	ticket  *ticket
+	refused int  // fresh URLs that S3 refused in a row
+	met     bool // the first answer came
+	working int  // connections
+	noRange bool // the server does not know ranges
+}
+
+// Outcomes of a try that are handled by trying again from nothing.
+var (
+	errMismatch   = errors.New("the content does not match")
+	errNoRange    = errors.New("the server sends whole files only")
+	errGoneBefore = errors.New("the ticket is spent")
+)
+
+// fetchAll runs connections until every byte is there or nothing more can be
+// done. What was written stays written.
+func (j *job) fetchAll(ctx context.Context) error {
+	ctx, j.stop = context.WithCancelCause(ctx)
+	j.moved.Store(time.Now().UnixNano())
+	defer j.stop(nil)
+	if !j.plain {
+		j.e.lanes.join(ctx, j)
+		defer j.e.lanes.quit(j)
+	}
+	j.grow(ctx)
+	j.wg.Wait()
+	if j.ledger.complete() && j.size >= 0 {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return io.ErrUnexpectedEOF
+}
+
+// grow starts connections up to what the job may have. Until the first
+// answer's headers came there is one: they may say that all is different.
+func (j *job) grow(ctx context.Context) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	quota := 1
+	if j.met && !j.plain && !j.noRange {
+		quota = j.e.lanes.quota()
+	}
+	for j.working < quota && ctx.Err() == nil {
+		w := j.ledger.claim(j.partSize(quota))
+		if w == nil {
+			return
+		}
+		j.working++
+		j.wg.Add(1)
+		go j.work(ctx, w)
+	}
+}
+
+// growIfWorking is grow for others: a job whose last connection left is over.
+func (j *job) growIfWorking(ctx context.Context) {
+	j.mu.Lock()
+	working := j.working > 0
+	if working {
+		j.wg.Add(1) // keeps the job open meanwhile
+	}
+	j.mu.Unlock()
+	if working {
+		j.grow(ctx)
+		j.wg.Done()
+	}
+}
+
+// partSize is what one request asks for: a quarter of a connection's share,
+// within bounds, so that the tail is short and headers stay cheap.
+func (j *job) partSize(conns int) int64 {
+	if j.plain || j.noRange || j.size < 0 {
+		return max(j.size, 1)
+	}
+	conns = max(conns, firstConns)
+	return min(max(j.size/int64(4*conns), minPart), maxPart)
+}
+
+// work is one connection: it fetches lanes until there are none, or too many.
+func (j *job) work(ctx context.Context, w *lane) {
+	defer j.wg.Done()
+	streak := 0
+	for {
+		from := w.pos
+		err := j.fetch(ctx, w)
+		j.ledger.leave(w)
+		if err == nil || w.pos > from {
+			streak = 0
+		}
+		if err != nil {
+			streak++
+			if err = j.judge(ctx, err, streak); err != nil {
+				j.stop(err)
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		j.mu.Lock()
+		over := j.working > 1 && j.working > j.e.lanes.quota()
+		n := j.partSize(j.e.lanes.quota())
+		j.mu.Unlock()
+		if over {
+			break
+		}
+		if w = j.ledger.claim(n); w == nil {
+			break
+		}
+	}
+	j.mu.Lock()
+	j.working--
+	j.mu.Unlock()
+	if ctx.Err() == nil && !j.ledger.complete() {
+		j.grow(ctx) // a lane was given back while others had already gone
+	}
+}
+
+// current is a ticket that may start a request; a new one is asked for when
+// little of its life is left.
+func (j *job) current(ctx context.Context) (*ticket, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := j.e.cfg.Now()
+	if j.ticket != nil && j.ticket.fresh(now, j.e.cfg.Timeouts.Margin) {
+		return j.ticket, nil
+	}
+	t, err := j.e.ticket(ctx, j.t, j.named)
+	if err != nil {
+		return nil, err
+	}
+	if t.etag != j.etag || t.size >= 0 && j.size >= 0 && t.size != j.size {
+		return nil, &Error{Kind: ErrChanged, Path: j.t.req.Key}
+	}
+	j.ticket = t
+	return t, nil
+}
+
+// spent drops a ticket that S3 no longer takes, and tells whether it is the
+// second in a row that S3 never took.
+func (j *job) spent(t *ticket) (hopeless bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ticket == t {
+		j.ticket = nil
+		if t.worked.Load() {
+			j.refused = 0
+		} else {
+			j.refused++
+		}
+	}
+	return j.refused >= 2
+}
+
+// fetch fills one lane with one GET.
+func (j *job) fetch(ctx context.Context, w *lane) error {
+	t, err := j.current(ctx)
+	if err != nil {
+		return err
+	}
+	conn, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	pulse := newPulse(j.e.cfg.Timeouts, cut)
+	defer pulse.stop()
+	all := (j.plain || j.noRange) && w.pos == 0
+	end := j.ledger.endOf(w)
+	if all {
+		end = -1
+	}
+	a, err := j.e.get(conn, t, w.pos, end)
+	if err != nil {
+		return j.refusal(t, err)
+	}
+	defer a.body.Close()
+	if a.whole && !all && (w.pos != 0 || a.n != end) {
+		return errNoRange
+	}
+	if err := j.meet(ctx, a); err != nil {
+		return err
+	}
+	err = j.drain(conn, a, w, pulse)
+	if cause := context.Cause(conn); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// refusal turns S3's "not with this URL" into a try with another one, once.
+func (j *job) refusal(t *ticket, err error) error {
+	var s3 *s3Error
+	if !errors.As(err, &s3) {
+		return err
+	}
+	switch s3.status {
+	case http.StatusForbidden, http.StatusUnauthorized, http.StatusRequestedRangeNotSatisfiable:
+	default:
+		if s3.code != "ExpiredToken" {
+			return err
+		}
+	}
+	if j.spent(t) {
+		return err
+	}
+	return errGoneBefore
+}
+
+// meet learns from the first answer and opens the way for the other connections.
+func (j *job) meet(ctx context.Context, a *answer) error {
+	j.mu.Lock()
+	if a.total >= 0 && j.size >= 0 && a.total != j.size {
+		j.mu.Unlock()
+		return badAnswer("the storage has another size for it")
+	}
+	if j.met {
+		j.mu.Unlock()
+		return nil
+	}
+	if j.size < 0 && a.total < 0 {
+		j.mu.Unlock()
+		return badAnswer("the storage did not say how long it is")
+	}
+	if !a.modified.IsZero() {
+		j.modified = a.modified
+	}
+	unsized := j.size < 0
+	if unsized {
+		j.size = a.total
+	}
+	learned := unsized
+	if a.whole && j.checksum == nil && a.checksum != nil {
+		w, err := wantOf(a.checksum, nil, j.size)
+		if err != nil && !errors.Is(err, errUnusable) {
+			j.mu.Unlock()
+			return badAnswer(err.Error())
+		}
+		j.want, j.checksum, j.lookUp, learned = w, a.checksum, err != nil, true
+	}
+	if learned && j.ledger.have() == 0 {
+		j.ledger.learn(j.size, j.want)
+	}
+	j.met = true
+	j.mu.Unlock()
+	if unsized {
+		j.e.mu.Lock()
+		j.e.resize(j.t, j.size)
+		j.e.mu.Unlock()
+		if err := j.e.reserve(j.part.folder, j.t, j.size); err != nil {
+			return err
+		}
+	}
+	j.e.set(j.t, Running, nil, "")
+	j.grow(ctx)
+	return nil
+}
+
+// drain reads a body into its lane: into one buffer, summed, then written in
+// one piece. It ends early where another connection took over the lane's rest.
+func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error {
+	buf := j.e.buffers.get(a.n)
+	defer j.e.buffers.put(buf)
+	b, have, crc, flushed := *buf, 0, w.crc, time.Now()
+	asked := w.pos + a.n
+	for {
+		n, rerr := a.body.Read(b[have:min(len(b), have+j.e.readMost)])
+		if n > 0 {
+			have += n
+			pulse.beat(n)
+			j.t.fetched.Add(int64(n))
+			j.e.moved.Add(int64(n))
+			if l := j.e.limiter; l != nil {
+				if err := pulse.rest(func() error { return waitLimit(ctx, l, n) }); err != nil && rerr == nil {
+					rerr = err
+				}
+			}
+		}
+		if have == len(b) || rerr != nil || have > 0 && time.Since(flushed) > j.e.cfg.Timeouts.Tick {
+			own := j.ledger.hold(w, have)
+			if own < have && j.ledger.endOf(w) == asked {
+				return badAnswer("the storage sent more than it announced")
+			}
+			crc = j.ledger.kind.update(crc, b[:own])
+			if own > 0 {
+				if _, err := j.e.cfg.hooks.writeAt(j.part.file, b[:own], w.pos); err != nil {
+					return j.e.writeError(j, err)
+				}
+			}
+			atEnd := j.ledger.wrote(w, own, crc)
+			j.t.done.Add(int64(own))
+			have, flushed = 0, time.Now()
+			j.moved.Store(flushed.UnixNano())
+			j.checkpoint(flushed)
+			if atEnd && (rerr == nil || rerr == io.EOF) && w.pos < asked {
+				return nil // the rest is another's; this connection is given up
+			}
+		}
+		if rerr == io.EOF {
+			if w.pos < j.ledger.endOf(w) {
+				return io.ErrUnexpectedEOF
+			}
+			j.ledger.seen(w)
+			return nil
+		}
+		if rerr != nil {
+			return rerr
+		}
+	}
+}
+
+// judge decides what follows from a failure: nil, after a pause, to go on;
+// an error to end this try.
+func (j *job) judge(ctx context.Context, err error, streak int) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	e := j.e
+	var own *Error
+	var ae *api.Error
+	var pe *pauseError
+	var s3 *s3Error
+	var bad badAnswer
+	switch {
+	case errors.Is(err, errGoneBefore):
+		return nil
+	case errors.As(err, &own), errors.As(err, &ae), errors.As(err, &pe), errors.Is(err, errNoRange):
+		return err
+	case errors.As(err, &bad):
+		return &mismatch{string(bad)}
+	case errors.As(err, &s3):
+		return j.judgeS3(ctx, s3, streak)
+	case untrusted(err):
+		return &Error{Kind: ErrNetwork, Detail: "its certificate is not to be trusted"}
+	}
+	e.mu.Lock()
+	j.t.retries++
+	e.mu.Unlock()
+	if unreachable(err) {
+		if p := e.cfg.Patience; p > 0 && streak > 1 && time.Since(j.lastMove()) > p {
+			return netError(err)
+		}
+		e.set(j.t, WaitingNetwork, netError(err), "Waiting for the network: the storage does not answer.")
+		return e.sleep(ctx, e.backoff(streak))
+	}
+	if streak > maxStreak {
+		return &Error{Kind: ErrNetwork, Detail: "the connection broke " + itoa(streak) + " times"}
+	}
+	e.set(j.t, Running, nil, "The connection broke; going on from "+bytesText(j.t.done.Load())+".")
+	if streak == 1 {
+		return nil // at once: most breaks are single
+	}
+	return e.sleep(ctx, e.backoff(streak-1))
+}
+
+// maxStreak is how many failures in a row, without a byte between, end a try.
+const maxStreak = 10
+
+func (j *job) judgeS3(ctx context.Context, s3 *s3Error, streak int) error {
+	e := j.e
+	switch s := s3.status; {
+	case s == http.StatusPreconditionFailed:
+		return &Error{Kind: ErrChanged, Path: j.t.req.Key}
+	case s == http.StatusNotFound, s == http.StatusForbidden, s == http.StatusUnauthorized:
+		return &api.Error{Code: api.NotFound}
+	case s == http.StatusRequestedRangeNotSatisfiable:
+		return &mismatch{"the storage has fewer bytes than announced"}
+	case s >= 300 && s < 400:
+		return &Error{Kind: ErrBadURL, Path: j.t.req.Key, Detail: "the storage points elsewhere"}
+	case s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout:
+		return &api.Error{Code: api.StorageUnavailable}
+	}
+	e.mu.Lock()
+	j.t.retries++
+	e.mu.Unlock()
+	if streak > maxStreak {
+		return &api.Error{Code: api.StorageUnavailable}
+	}
+	if s3.status == http.StatusServiceUnavailable || s3.status == http.StatusTooManyRequests {
+		if j.plain {
+			e.small.slower()
+		} else {
+			e.lanes.slower()
+		}
+	}
+	pause := e.backoff(streak)
+	if s3.retryAfter > 0 {
+		pause = min(s3.retryAfter, e.cfg.Timeouts.RetryAfter)
+	}
+	e.set(j.t, Running, nil, "The storage asked to slow down; trying again.")
+	return e.sleep(ctx, pause)
+}
+
+// mismatch is content that is not what it should be.
+type mismatch struct{ what string }
+
+func (m *mismatch) Error() string        { return m.what }
+func (m *mismatch) Is(target error) bool { return target == errMismatch }
+
+// writeError says what the disk said, with the numbers where it is full.
+func (e *Engine) writeError(j *job, err error) error {
+	path := filepath.Join(j.part.folder.path, j.part.name)
+	if len(j.t.segs) > 0 {
+		path = filepath.Join(j.part.folder.path, j.t.segs[len(j.t.segs)-1])
+	}
+	if isFull(err) {
+		need := max(j.size-j.t.done.Load(), 1)
+		return &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(e.cfg.hooks.free(j.part.folder), 0), cause: err}
+	}
+	return diskError(path, err)
+}
+
+// checkpoint writes the sidecar now and then, so that kill -9 costs little.
+func (j *job) checkpoint(now time.Time) {
+	last := j.noted.Load()
+	if now.UnixNano()-last < int64(j.e.cfg.Timeouts.Checkpoint) || !j.noted.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	if j.t.done.Load()-j.notedAt.Load() < 64<<10 {
+		return
+	}
+	j.note()
+}
+
+// note writes the sidecar with what there is.
+func (j *job) note() {
+	j.noteMu.Lock()
+	defer j.noteMu.Unlock()
+	j.mu.Lock()
+	size, checksum, modified := j.size, j.checksum, j.modified
+	j.mu.Unlock()
+	if size < 0 {
+		return
+	}
+	j.e.mu.Lock()
+	event, at := j.t.firstEvent, j.t.firstAt
+	j.e.mu.Unlock()
+	// That it cannot be written is no reason to stop: it costs bytes, later.
+	_ = j.part.note(sidecar{Bucket: j.t.req.Bucket, Key: j.t.req.Key, ETag: j.etag, Version: j.version, Size: size,
+		Modified: modified, Checksum: checksum, Parts: j.parts, Event: event, EventAt: at,
+		CRC: j.ledger.kind.name, Ranges: j.ledger.sums()})
+	j.notedAt.Store(j.t.done.Load())
+}
+
+// lastMove is when bytes were last written, or the try began.
+func (j *job) lastMove() time.Time { return time.Unix(0, j.moved.Load()) }

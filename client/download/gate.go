@@ -1,0 +1,121 @@
+package download
+
+import (
+	"context"
+	"sync"
+)
+
+// gate is a counting semaphore, first come first served, whose capacity can
+// change: it shrinks when S3 says SlowDown and grows back with success.
+type gate struct {
+	mu      sync.Mutex
+	most    int
+	limit   int
+	used    int
+	good    int // successes since the limit last changed
+	waiting []*gateWaiter
+}
+
+type gateWaiter struct {
+	weight int
+	ready  chan struct{}
+}
+
+func newGate(n int) *gate { return &gate{most: n, limit: n} }
+
+func (g *gate) capacity() int { return g.most }
+
+// enter takes weight places, at most all there are, and returns how many.
+func (g *gate) enter(ctx context.Context, weight int) (int, error) {
+	g.mu.Lock()
+	weight = min(weight, g.most)
+	if len(g.waiting) == 0 && g.fits(weight) {
+		g.used += weight
+		g.mu.Unlock()
+		return weight, nil
+	}
+	w := &gateWaiter{weight: weight, ready: make(chan struct{})}
+	g.waiting = append(g.waiting, w)
+	g.mu.Unlock()
+	select {
+	case <-w.ready:
+		return weight, nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, o := range g.waiting {
+		if o == w {
+			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+			return 0, context.Cause(ctx)
+		}
+	}
+	g.used -= weight // it became ready at the same moment
+	g.next()
+	return 0, context.Cause(ctx)
+}
+
+// fits lets one in at least, however far the limit has shrunk.
+func (g *gate) fits(weight int) bool { return g.used == 0 || g.used+weight <= g.limit }
+
+func (g *gate) leave(weight int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.used -= weight
+	g.next()
+}
+
+func (g *gate) next() {
+	for len(g.waiting) > 0 && g.fits(g.waiting[0].weight) {
+		w := g.waiting[0]
+		g.waiting = g.waiting[1:]
+		g.used += w.weight
+		close(w.ready)
+	}
+}
+
+// slower halves the limit, down to a sixteenth.
+func (g *gate) slower() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limit, g.good = max(g.limit/2, g.most/16, 1), 0
+}
+
+// faster grows the limit back by one after as many successes as it is.
+func (g *gate) faster() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.limit == g.most {
+		return
+	}
+	if g.good++; g.good >= g.limit {
+		g.limit, g.good = g.limit+1, 0
+		g.next()
+	}
+}
+
+// buffers lends read buffers: big ones, a bounded number, and small ones for
+// the many objects that need no more.
+type buffers struct{ big, little sync.Pool }
+
+const littleBuffer = 32 << 10 // bytes
+
+func (b *buffers) get(size int64) *[]byte {
+	pool, n := &b.big, bufferSize
+	if size >= 0 && size < littleBuffer { // one byte over, so that the end shows with the last read
+		pool, n = &b.little, littleBuffer
+	}
+	if p, ok := pool.Get().(*[]byte); ok {
+		return p
+	}
+	p := make([]byte, n)
+	return &p
+}
+
+func (b *buffers) put(p *[]byte) {
+	if len(*p) == bufferSize {
+		b.big.Put(p)
+	} else {
+		b.little.Put(p)
+	}
+}

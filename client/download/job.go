@@ -1,0 +1,249 @@
+package download
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// piece is a range [off, end) that is written, and its CRC.
+type piece struct {
+	off, end int64
+	crc      uint64
+}
+
+// span is a range [off, end) that nobody works on.
+type span struct{ off, end int64 }
+
+// lane is what one connection works on: [off, end), written up to pos. The
+// bytes up to held are about to be written and cannot be taken away.
+type lane struct {
+	off, pos, held, end int64
+	crc                 uint64
+	ended               bool // its answer was read to the end
+}
+
+// ledger knows which bytes of a file are written, which are being fetched and
+// which are missing, and hands out the work. Pieces are kept sorted and
+// joined, so that in the end there is one, with the CRC of the whole.
+type ledger struct {
+	kind *crcKind
+	// border is the part size of a composite checksum: no piece crosses a
+	// multiple of it, because parts are summed one by one. 0: none.
+	border int64
+
+	mu    sync.Mutex
+	size  int64
+	done  []piece
+	lanes []*lane
+	gaps  []span
+}
+
+// newLedger starts with everything missing but the pieces that are there.
+// A size of -1 is not known yet; learn tells it.
+func newLedger(size int64, w want, have []piece) *ledger {
+	l := &ledger{kind: w.crc(), size: size}
+	if w.kind != nil {
+		l.border = w.partSize
+	}
+	var at int64
+	for _, p := range have {
+		if p.off > at {
+			l.gaps = append(l.gaps, span{at, p.off})
+		}
+		l.keep(p)
+		at = p.end
+	}
+	switch {
+	case size < 0:
+		l.gaps = []span{{0, math.MaxInt64}}
+	case at < size || size == 0: // an empty object is asked for too: it may have changed
+		l.gaps = append(l.gaps, span{at, size})
+	}
+	return l
+}
+
+// claim hands out work of at most n bytes: from the first gap, or, if there
+// is none, the second half of the largest rest that another connection still
+// has before it. nil: there is nothing worth doing.
+func (l *ledger) claim(n int64) *lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.gaps) > 0 {
+		g := &l.gaps[0]
+		end := min(g.off+n, g.end)
+		if l.border > 0 {
+			end = min(end, (g.off/l.border+1)*l.border)
+		}
+		if g.end-end < minSteal/2 && sameBorder(l.border, g.off, g.end) {
+			end = g.end // no crumbs
+		}
+		w := &lane{off: g.off, pos: g.off, held: g.off, end: end}
+		if g.off = end; g.off == g.end {
+			l.gaps = l.gaps[1:]
+		}
+		l.lanes = append(l.lanes, w)
+		return w
+	}
+	var victim *lane
+	for _, w := range l.lanes {
+		if victim == nil || w.end-w.held > victim.end-victim.held {
+			victim = w
+		}
+	}
+	if victim == nil || victim.end-victim.held < 2*minSteal {
+		return nil
+	}
+	mid := victim.held + (victim.end-victim.held)/2
+	w := &lane{off: mid, pos: mid, held: mid, end: victim.end}
+	victim.end = mid
+	l.lanes = append(l.lanes, w)
+	return w
+}
+
+func sameBorder(border, off, end int64) bool {
+	return border == 0 || off/border == (end-1)/border
+}
+
+// hold reserves the next n bytes of a lane for writing and says how many are
+// still its own.
+func (l *ledger) hold(w *lane, n int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n = int(min(int64(n), w.end-w.pos))
+	w.held = w.pos + int64(n)
+	return n
+}
+
+// wrote notes that n held bytes are written and tells whether the lane is at
+// its end.
+func (l *ledger) wrote(w *lane, n int, crc uint64) (atEnd bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w.pos += int64(n)
+	w.crc = crc
+	return w.pos >= w.end
+}
+
+// seen notes that a lane's answer was read to its end.
+func (l *ledger) seen(w *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w.ended = true
+}
+
+// endOf is where a lane ends now; another may have taken its second half.
+func (l *ledger) endOf(w *lane) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return w.end
+}
+
+// leave ends a lane: what it wrote is kept, the rest is missing again.
+func (l *ledger) leave(w *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lanes = slices.DeleteFunc(l.lanes, func(o *lane) bool { return o == w })
+	if w.pos > w.off {
+		l.keep(piece{w.off, w.pos, w.crc})
+	}
+	if w.pos < w.end || w.off == w.end && !w.ended {
+		i, _ := slices.BinarySearchFunc(l.gaps, w.pos, func(g span, at int64) int {
+			if g.off < at {
+				return -1
+			}
+			return 1
+		})
+		l.gaps = slices.Insert(l.gaps, i, span{w.pos, w.end})
+	}
+}
+
+// learn sets what the first answer told: the size, and the checksum to sum
+// towards. Nothing may be written yet.
+func (l *ledger) learn(size int64, w want) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kind, l.border, l.size = w.crc(), 0, size
+	for _, lane := range l.lanes {
+		lane.end = size
+	}
+}
+
+// keep inserts a piece and joins it with its neighbours.
+func (l *ledger) keep(p piece) {
+	i, _ := slices.BinarySearchFunc(l.done, p.off, func(q piece, at int64) int {
+		if q.off < at {
+			return -1
+		}
+		return 1
+	})
+	l.done = slices.Insert(l.done, i, p)
+	for _, j := range []int{i, i - 1} { // with the next, then with the one before
+		if j < 0 || j+1 >= len(l.done) {
+			continue
+		}
+		a, b := l.done[j], l.done[j+1]
+		if a.end != b.off || l.border > 0 && b.off%l.border == 0 {
+			continue
+		}
+		l.done[j] = piece{a.off, b.end, l.kind.combine(a.crc, b.crc, b.end-b.off)}
+		l.done = slices.Delete(l.done, j+1, j+2)
+	}
+}
+
+// complete tells whether every byte is written.
+func (l *ledger) complete() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.gaps) == 0 && len(l.lanes) == 0
+}
+
+// pieces is a copy of what is written, lanes under way included, in order.
+func (l *ledger) pieces() []piece {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := slices.Clone(l.done)
+	for _, w := range l.lanes {
+		if w.pos > w.off {
+			all = append(all, piece{w.off, w.pos, w.crc})
+		}
+	}
+	slices.SortFunc(all, func(a, b piece) int { return int(min(max(a.off-b.off, -1), 1)) })
+	return all
+}
+
+// have counts the bytes that are written.
+func (l *ledger) have() (n int64) {
+	for _, p := range l.pieces() {
+		n += p.end - p.off
+	}
+	return n
+}
+
+// sums writes pieces for a sidecar.
+func (l *ledger) sums() []rangeSum {
+	pieces := l.pieces()
+	out := make([]rangeSum, len(pieces))
+	for i, p := range pieces {
+		out[i] = rangeSum{p.off, p.end, strconv.FormatUint(p.crc, 16)}
+	}
+	return out
+}
+
+// piecesOf reads a sidecar's ranges, splitting none: a range that crosses the
+// border of a part is of no use and dropped.
+func piecesOf(sums []rangeSum, border int64) ([]piece, error) {
+	var out []piece
+	for _, s := range sums {
+		crc, err := strconv.ParseUint(s.Sum, 16, 64)
+		if err != nil {
+			return nil, fmt.Errorf("reading a sidecar's sum: %w", err)
+		}
+		if sameBorder(border, s.From, s.To) {
+			out = append(out, piece{s.From, s.To, crc})
+		}
+	}
+	return out, nil
+}

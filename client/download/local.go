@@ -1,0 +1,83 @@
+package download
+
+import (
+	"path/filepath"
+)
+
+// Presence is what is known of an object on this machine.
+type Presence int
+
+const (
+	Absent      Presence = iota
+	Here                 // usher put it there, this content, and it is unchanged since
+	HereMaybe            // a file of that name and size is there; nobody compared
+	HereOther            // a file of that name is there, with another size
+	HerePartial          // a part that goes on
+)
+
+// LocalState is an object's presence at a destination.
+type LocalState struct {
+	Presence Presence
+	Path     string // raw
+	Percent  int    // of a part, 0..99
+}
+
+// Local looks where reqs would land if their Dir were dir. It does disk I/O,
+// and asks nothing of the backend. Folders are Absent or HereMaybe.
+func (e *Engine) Local(dir string, reqs []Request) []LocalState {
+	out := make([]LocalState, len(reqs))
+	scans := map[string]map[string]sidecar{}
+	for i, r := range reqs {
+		r.Dir = dir
+		out[i] = e.local(r, scans)
+	}
+	return out
+}
+
+// local looks for one; scans holds the parts of folders that were read already.
+func (e *Engine) local(r Request, scans map[string]map[string]sidecar) LocalState {
+	segs, err := e.localPath(r)
+	s := LocalState{Path: filepath.Join(append([]string{r.Dir}, segs...)...)}
+	if err != nil || len(segs) == 0 {
+		return s
+	}
+	f, err := e.disk.folderAt(r.Dir, segs[:len(segs)-1], false)
+	if err != nil {
+		return s
+	}
+	defer f.release()
+	name := segs[len(segs)-1]
+	info, err := f.root.Lstat(name)
+	if err == nil && info.IsDir() && !r.Folder {
+		name += clashMark
+		info, err = f.root.Lstat(name)
+	}
+	switch {
+	case err == nil && r.Folder && info.IsDir():
+		s.Presence = HereMaybe
+		return s
+	case err == nil && info.Mode().IsRegular() && !r.Folder:
+		s.Path = filepath.Join(f.path, name)
+		if _, ok := matchRecord(readRecord(f, name), r.ETag, info); ok {
+			s.Presence = Here
+		} else if info.Size() == r.Size {
+			s.Presence = HereMaybe
+		} else {
+			s.Presence = HereOther
+		}
+		return s
+	case r.Folder:
+		return s
+	}
+	parts, ok := scans[f.id]
+	if !ok {
+		parts = f.scanParts()
+		scans[f.id] = parts
+	}
+	for _, side := range parts {
+		if side.Bucket == r.Bucket && side.Key == r.Key && (r.ETag == "" || side.ETag == r.ETag) && side.Size > 0 {
+			s.Presence, s.Percent = HerePartial, int(min(side.have()*100/side.Size, 99))
+		}
+	}
+	return s
+}

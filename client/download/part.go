@@ -1,0 +1,334 @@
+package download
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+)
+
+// partName names the part file of one content of one object.
+func partName(bucket, key, etag string) string {
+	sum := sha256.Sum256([]byte(bucket + "/" + key + "/" + etag))
+	return partMark + hex.EncodeToString(sum[:8])
+}
+
+// sidecar is what stands in "<part>.json": whose bytes the part holds and
+// which of them are there. It is believed only if it names the same content,
+// and its ranges only after the part was read and their CRCs agree.
+type sidecar struct {
+	Format   int           `json:"format"`
+	Bucket   string        `json:"bucket"`
+	Key      string        `json:"key"`
+	ETag     string        `json:"etag"`
+	Version  string        `json:"version,omitempty"`
+	Size     int64         `json:"size"`
+	Modified time.Time     `json:"modified,omitzero"`
+	Checksum *api.Checksum `json:"checksum,omitempty"`
+	Parts    *api.Parts    `json:"parts,omitempty"`
+	Event    string        `json:"event,omitempty"` // the first audit event of the transfer
+	EventAt  time.Time     `json:"event_at,omitzero"`
+	CRC      string        `json:"crc"` // of the ranges
+	Ranges   []rangeSum    `json:"ranges"`
+}
+
+const (
+	sidecarFormat = 1
+	maxSidecar    = 1 << 20 // bytes
+)
+
+// rangeSum is one range [From, To) and its CRC in hexadecimal.
+type rangeSum struct {
+	From int64  `json:"from"`
+	To   int64  `json:"to"`
+	Sum  string `json:"sum"`
+}
+
+// have counts the bytes that the ranges hold.
+func (s sidecar) have() (n int64) {
+	for _, r := range s.Ranges {
+		n += r.To - r.From
+	}
+	return n
+}
+
+func (s sidecar) sane() bool {
+	if s.Format != sidecarFormat || s.Size < 0 || crcFor(s.CRC) == nil {
+		return false
+	}
+	var at int64
+	for _, r := range s.Ranges {
+		if r.From < at || r.To <= r.From || r.To > s.Size {
+			return false
+		}
+		at = r.To
+	}
+	return true
+}
+
+// part is an open part file, locked against every other transfer.
+type part struct {
+	folder   *folder
+	name     string
+	file     *os.File
+	unlock   func()
+	hasNotes bool // the sidecar exists on disk
+	size     int64
+}
+
+// errBusy says that another transfer, here or in another process, holds the part.
+var errBusy = errors.New("another transfer is fetching this file")
+
+// openPart opens or makes a part file and locks it. A link in its place is
+// refused, a second hard link too: its other name may be anywhere.
+func (f *folder) openPart(name string) (*part, error) {
+	path := filepath.Join(f.path, name)
+	for range 10 {
+		file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|openNoFollow, 0o600)
+		if err != nil {
+			if seen, e := f.root.Lstat(name); e == nil && seen.Mode()&fs.ModeSymlink != 0 {
+				return nil, &Error{Kind: ErrLink, Path: path, cause: err}
+			}
+			return nil, diskError(path, err)
+		}
+		unlock, err := lockFile(file, path)
+		if err != nil {
+			file.Close()
+			return nil, err
+		}
+		opened, err1 := file.Stat()
+		seen, err2 := f.root.Lstat(name)
+		if err1 == nil && err2 == nil && os.SameFile(opened, seen) {
+			if !opened.Mode().IsRegular() || links(opened) != 1 {
+				unlock()
+				file.Close()
+				return nil, &Error{Kind: ErrLink, Path: path}
+			}
+			return &part{folder: f, name: name, file: file, unlock: unlock, size: opened.Size()}, nil
+		}
+		unlock()
+		file.Close()
+		if err2 == nil && seen.Mode()&fs.ModeSymlink != 0 {
+			return nil, &Error{Kind: ErrLink, Path: path}
+		}
+		// Somebody finished it between open and lock: look again.
+	}
+	return nil, errBusy
+}
+
+// close lets go of the part and keeps it.
+func (p *part) close() {
+	if p.file == nil {
+		return
+	}
+	p.unlock()
+	p.file.Close()
+	p.file = nil
+}
+
+// remove takes part and sidecar away, and lets go.
+func (p *part) remove() {
+	p.folder.root.Remove(p.name)
+	p.folder.root.Remove(p.name + ".json")
+	p.close()
+}
+
+// dropPart removes a part that nobody works on.
+func (f *folder) dropPart(name string) {
+	if p, err := f.openPart(name); err == nil {
+		p.remove()
+	}
+}
+
+// notes reads the sidecar. Anything odd about it reads as none.
+func (f *folder) notes(name string) (sidecar, bool) {
+	file, err := f.root.OpenFile(name+".json", os.O_RDONLY|openNoFollow, 0)
+	if err != nil {
+		return sidecar{}, false
+	}
+	defer file.Close()
+	opened, err1 := file.Stat()
+	seen, err2 := f.root.Lstat(name + ".json")
+	if err1 != nil || err2 != nil || !os.SameFile(opened, seen) || !opened.Mode().IsRegular() {
+		return sidecar{}, false
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxSidecar))
+	var s sidecar
+	if err != nil || json.Unmarshal(data, &s) != nil || !s.sane() {
+		return sidecar{}, false
+	}
+	return s, true
+}
+
+// note writes the sidecar, whole or not at all.
+func (p *part) note(s sidecar) error {
+	s.Format = sidecarFormat
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	root, name := p.folder.root, p.name+".json"
+	root.Remove(name + ".new")
+	file, err := root.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return diskError(filepath.Join(p.folder.path, name), err)
+	}
+	_, err = file.Write(data)
+	if e := file.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = root.Rename(name+".new", name)
+	}
+	if err != nil {
+		root.Remove(name + ".new")
+		return diskError(filepath.Join(p.folder.path, name), err)
+	}
+	p.hasNotes = true
+	return nil
+}
+
+// oldParts finds parts of the same object with another content, left by an
+// earlier run: the object changed since.
+func (f *folder) oldParts(bucket, key, current string) []string {
+	f.scanned()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	var old []string
+	for name, s := range f.leftovers {
+		if s.Bucket == bucket && s.Key == key && name != current {
+			old = append(old, name)
+			delete(f.leftovers, name)
+		}
+	}
+	return old
+}
+
+// scanned gives the parts that lay in the folder when it was opened.
+func (f *folder) scanned() map[string]sidecar {
+	f.scan.Do(func() { f.leftovers = f.scanParts() })
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return maps.Clone(f.leftovers)
+}
+
+// scanParts reads the sidecars that lie in the folder.
+func (f *folder) scanParts() map[string]sidecar {
+	found := map[string]sidecar{}
+	dir, err := f.root.Open(".")
+	if err != nil {
+		return found
+	}
+	defer dir.Close()
+	for {
+		names, err := dir.Readdirnames(1024)
+		for _, n := range names {
+			name, ok := strings.CutSuffix(n, ".json")
+			if !ok || !strings.HasPrefix(name, partMark) || len(name) != len(partMark)+16 || len(found) > 10_000 {
+				continue
+			}
+			if s, ok := f.notes(name); ok {
+				s.Ranges = []rangeSum{{To: s.have()}} // the sum is all that is asked of it
+				found[name] = s
+			}
+		}
+		if err != nil || len(names) == 0 {
+			return found
+		}
+	}
+}
+
+// finish gives the verified part its final name and returns that name. The
+// bytes are on the disk first, where syncing this file by itself is right.
+func (p *part) finish(name string, mtime time.Time, mode Conflict, record string) (string, error) {
+	size := p.size
+	if size >= syncSize {
+		if err := p.file.Sync(); err != nil {
+			return "", diskError(filepath.Join(p.folder.path, name), err)
+		}
+	}
+	if !mtime.IsZero() {
+		setModified(p.folder, p.name, mtime)
+	}
+	writeRecord(p.file, record)
+	if closeBeforeRename {
+		p.close()
+	}
+	used, err := p.rename(name, mode)
+	if err != nil {
+		return "", err
+	}
+	if p.hasNotes {
+		p.folder.root.Remove(p.name + ".json")
+	}
+	p.close()
+	if size >= syncSize {
+		p.folder.dir.Sync() // the name; the bytes are safe already
+	}
+	return used, nil
+}
+
+func (p *part) rename(name string, mode Conflict) (string, error) {
+	root := p.folder.root
+	if mode == Overwrite {
+		// rename replaces a link itself, never what it points to.
+		if err := root.Rename(p.name, name); err != nil {
+			return "", diskError(filepath.Join(p.folder.path, name), err)
+		}
+		return name, nil
+	}
+	try := name
+	for n := 1; ; n++ {
+		err := renameNew(p.folder, p.name, try)
+		if err == nil {
+			return try, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", diskError(filepath.Join(p.folder.path, try), err)
+		}
+		if seen, e := root.Lstat(try); e == nil && seen.IsDir() && try == name {
+			try = name + clashMark
+			continue
+		}
+		if mode != KeepBoth || n > 999 {
+			return "", &Error{Kind: ErrExists, Path: filepath.Join(p.folder.path, try)}
+		}
+		try = numbered(name, n)
+	}
+}
+
+// numbered makes "name (1).ext".
+func numbered(name string, n int) string {
+	ext := filepath.Ext(name)
+	if ext == name || len(ext) > 16 {
+		ext = ""
+	}
+	return strings.TrimSuffix(name, ext) + " (" + strconv.Itoa(n) + ")" + ext
+}
+
+// recordOf is what is noted with a finished file (an extended attribute, where
+// there are such): that it is this content, unchanged since.
+func recordOf(etag, verified string, size int64, mtime time.Time) string {
+	return strings.Join([]string{"1", etag, verified, strconv.FormatInt(size, 10), strconv.FormatInt(mtime.UnixNano(), 10)}, "\n")
+}
+
+// matchRecord tells whether the file still is what was noted, and is etag;
+// it returns how it was verified.
+func matchRecord(record, etag string, info fs.FileInfo) (verified string, ok bool) {
+	f := strings.Split(record, "\n")
+	if len(f) != 5 || f[0] != "1" || etag == "" || f[1] != etag ||
+		f[3] != strconv.FormatInt(info.Size(), 10) || f[4] != strconv.FormatInt(info.ModTime().UnixNano(), 10) {
+		return "", false
+	}
+	return f[2], true
+}

@@ -1,0 +1,293 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"usher/backend/api"
+)
+
+// desk gathers what transfers ask for into releases of up to api.MaxRelease
+// objects, so that ten thousand small files cost tens of round trips, and
+// waits on their behalf: for the network, for a sign-in, for the backend.
+type desk struct {
+	e *Engine
+
+	mu    sync.Mutex
+	queue []*ask
+	pumps int
+}
+
+type ask struct {
+	ctx   context.Context
+	t     *transfer
+	obj   api.ReleaseObject
+	reply chan reply // room for one, so that nobody waits for one who left
+}
+
+type reply struct {
+	ticket *ticket
+	err    error
+}
+
+// linger is how long the desk waits for more before a release that is not
+// full goes out; spare is how much must wait for a second one beside it.
+const (
+	linger = 2 * time.Millisecond
+	spare  = 100
+)
+
+// pauseError ends a transfer's try with Paused instead of Failed: nothing is
+// wrong with it, the backend just does not get better.
+type pauseError struct{ err error }
+
+func (p *pauseError) Error() string { return p.err.Error() }
+func (p *pauseError) Unwrap() error { return p.err }
+
+// ticket asks for a URL. named says that the listing's ETag is enough; without
+// it the backend looks the object up, and size, checksum and parts come along.
+func (e *Engine) ticket(ctx context.Context, t *transfer, named bool) (*ticket, error) {
+	e.mu.Lock()
+	before := t.state
+	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Continues: t.firstEvent}
+	e.mu.Unlock()
+	if named {
+		obj.ETag = t.req.ETag
+	}
+	a := &ask{ctx: ctx, t: t, obj: obj, reply: make(chan reply, 1)}
+	e.desk.add(a)
+	select {
+	case r := <-a.reply:
+		if r.err != nil {
+			return nil, r.err
+		}
+		e.mu.Lock()
+		if t.firstEvent == "" {
+			t.firstEvent, t.firstAt = r.ticket.event, e.cfg.Now()
+		}
+		t.lastEvent = r.ticket.event
+		waited := t.state == WaitingNetwork || t.state == WaitingSignIn
+		e.mu.Unlock()
+		if waited {
+			e.set(t, before, nil, "")
+		}
+		return r.ticket, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (d *desk) add(a *ask) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.queue = append(d.queue, a)
+	if d.pumps == 0 || d.pumps == 1 && len(d.queue) >= spare {
+		d.pumps++
+		d.e.wg.Add(1)
+		go d.pump()
+	}
+}
+
+func (d *desk) pump() {
+	defer d.e.wg.Done()
+	for {
+		if len(d.peek()) < api.MaxRelease {
+			time.Sleep(linger)
+		}
+		batch := d.take()
+		if batch == nil {
+			return
+		}
+		d.call(batch)
+	}
+}
+
+func (d *desk) peek() []*ask {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.queue
+}
+
+// take removes the next batch; nil: there is none, and the pump is gone.
+func (d *desk) take() []*ask {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := min(len(d.queue), api.MaxRelease)
+	if n == 0 {
+		d.pumps--
+		d.queue = nil
+		return nil
+	}
+	batch := d.queue[:n:n]
+	d.queue = d.queue[n:]
+	return batch
+}
+
+// tries is how often a backend that answers "try again" is asked before the
+// transfers are paused.
+const tries = 5
+
+// call asks until there is an answer for everybody who still waits.
+func (d *desk) call(batch []*ask) {
+	e := d.e
+	began := time.Now()
+	failures, network := 0, 0
+	for {
+		batch = stillThere(batch)
+		if len(batch) == 0 {
+			return
+		}
+		req := api.ReleaseRequest{Objects: make([]api.ReleaseObject, len(batch))}
+		for i, a := range batch {
+			req.Objects[i] = a.obj
+		}
+		got := e.cfg.Now()
+		resp, err := e.cfg.Releaser.Release(e.ctx, req)
+		if err == nil {
+			d.answer(batch, resp, got)
+			return
+		}
+		var ae *api.Error
+		switch {
+		case e.ctx.Err() != nil:
+			return
+		case !errors.As(err, &ae):
+			network++
+			if p := e.cfg.Patience; p > 0 && time.Since(began) > p {
+				all(batch, netError(err))
+				return
+			}
+			d.mark(batch, WaitingNetwork, netError(err), "Waiting for the network: the server does not answer.")
+			_ = e.sleep(e.ctx, e.backoff(network))
+		case api.Lookup(ae.Code).Exit == api.ExitSignedOut:
+			e.mu.Lock()
+			signedIn := e.signIn
+			e.mu.Unlock()
+			d.mark(batch, WaitingSignIn, ae, "Waiting for you to sign in again.")
+			select {
+			case <-signedIn:
+			case <-e.ctx.Done():
+			}
+		case ae.Code == api.RateLimited:
+			failures++
+			if failures > 10*tries {
+				all(batch, &pauseError{ae})
+				return
+			}
+			_ = e.sleep(e.ctx, e.backoff(min(failures, 3)))
+		case api.Lookup(ae.Code).Retry || ae.Code == api.Internal:
+			if failures++; failures > tries {
+				all(batch, &pauseError{ae})
+				return
+			}
+			d.mark(batch, Waiting, ae, ae.Error())
+			_ = e.sleep(e.ctx, e.backoff(failures))
+		default:
+			all(batch, ae)
+			return
+		}
+	}
+}
+
+func (d *desk) mark(batch []*ask, s State, err error, event string) {
+	for _, a := range batch {
+		d.e.set(a.t, s, err, event)
+	}
+}
+
+// answer hands out the items, each checked against what was asked.
+func (d *desk) answer(batch []*ask, resp api.ReleaseResponse, got time.Time) {
+	if len(resp.Items) != len(batch) {
+		all(batch, &Error{Kind: ErrBadURL, Path: batch[0].obj.Key,
+			Detail: fmt.Sprintf("%d answers to %d questions", len(resp.Items), len(batch))})
+		return
+	}
+	for i, a := range batch {
+		item := resp.Items[i]
+		if item.Error != nil {
+			a.reply <- reply{err: &api.Error{Code: item.Error.Code}}
+			continue
+		}
+		t, err := d.e.check.ticketOf(a.obj, item, got)
+		a.reply <- reply{t, err}
+	}
+}
+
+func all(batch []*ask, err error) {
+	for _, a := range batch {
+		a.reply <- reply{err: err}
+	}
+}
+
+func stillThere(batch []*ask) []*ask {
+	var rest []*ask
+	for _, a := range batch {
+		if a.ctx.Err() == nil {
+			rest = append(rest, a)
+		}
+	}
+	return rest
+}
+
+// SignedIn tells the engine that the person signed in again: what waited for
+// it goes on.
+func (e *Engine) SignedIn() {
+	e.mu.Lock()
+	close(e.signIn)
+	e.signIn = make(chan struct{})
+	e.mu.Unlock()
+}
+
+// reporter sends completions in batches: at most every ReportEvery, and when
+// the queue is done. That a report is lost never fails a download.
+type reporter struct {
+	e *Engine
+
+	mu      sync.Mutex
+	items   []api.CompleteItem
+	timer   *time.Timer
+	sending sync.Mutex
+}
+
+func (r *reporter) add(item api.CompleteItem) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.items = append(r.items, item)
+	if len(r.items) >= api.MaxRelease {
+		go r.flush()
+	} else if r.timer == nil {
+		r.timer = time.AfterFunc(r.e.cfg.Timeouts.ReportEvery, r.flush)
+	}
+}
+
+// flush sends what there is and returns when it is sent, or lost.
+func (r *reporter) flush() {
+	r.sending.Lock()
+	defer r.sending.Unlock()
+	for {
+		r.mu.Lock()
+		if r.timer != nil {
+			r.timer.Stop()
+			r.timer = nil
+		}
+		n := min(len(r.items), api.MaxRelease)
+		batch := r.items[:n:n]
+		r.items = r.items[n:]
+		r.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		for range 2 {
+			// Not the engine's context: Close flushes too.
+			ctx, cancel := context.WithTimeout(context.Background(), min(5*time.Second, r.e.cfg.Timeouts.Idle))
+			err := r.e.cfg.Releaser.Complete(ctx, api.CompleteRequest{Items: batch})
+			cancel()
+			if err == nil {
+				break
+			}
+		}
+	}
+}

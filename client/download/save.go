@@ -1,0 +1,163 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Save fetches one object, in order, into w: for pipes, where nothing can be
+// taken back. It goes on after a lost connection from the byte it had, and at
+// the end checks the checksum: a mismatch is ErrIntegrity after the bytes are
+// out. cfg's queue, limits on files and hooks for finished files are not used.
+func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, error) {
+	cfg.QueueFile = ""
+	e, err := New(cfg)
+	if err != nil {
+		return Transfer{}, err
+	}
+	defer e.Close()
+	e.mu.Lock()
+	t := e.newTransfer(req, nil, nil)
+	t.started = cfg.now()
+	e.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { e.stop(context.Cause(ctx)) })
+	defer stop()
+	err = e.stream(e.ctx, t, w)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	e.mu.Lock()
+	t.state, t.err = Done, err
+	if err != nil {
+		t.state = Failed
+	}
+	out := e.copyOf(t)
+	e.mu.Unlock()
+	e.tell(t, out, nil)
+	return out, err
+}
+
+func (c Config) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
+// stream is fetchAll for one connection and bytes in order.
+func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
+	// Without the listing's ETag, so that the checksum comes before the bytes.
+	tk, err := e.ticket(ctx, t, false)
+	if err != nil {
+		return err
+	}
+	if tk.size < 0 {
+		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its size is not known"}
+	}
+	check, err := wantOf(tk.checksum, tk.parts, tk.size)
+	if err != nil && !errors.Is(err, errUnusable) {
+		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: err.Error()}
+	}
+	e.mu.Lock()
+	e.resize(t, tk.size)
+	e.mu.Unlock()
+	j := &job{e: e, t: t, plain: true, etag: tk.etag, size: tk.size, ticket: tk, checksum: tk.checksum, want: check}
+	j.ledger = newLedger(tk.size, check, nil)
+	sum := newOrdered(check)
+	for streak := 0; ; {
+		from := t.done.Load()
+		err := j.pour(ctx, io.MultiWriter(sum, w))
+		if err == nil {
+			break
+		}
+		var own *pourError
+		if errors.As(err, &own) {
+			return own.err
+		}
+		if t.done.Load() > from {
+			streak = 0
+		}
+		streak++
+		if err := j.judge(ctx, err, streak); err != nil {
+			var m *mismatch
+			if errors.As(err, &m) || errors.Is(err, errNoRange) {
+				return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: err.Error()}
+			}
+			return err
+		}
+	}
+	if !sum.matches() && !e.cfg.hooks.noVerify {
+		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its " + check.label() + " differs; what was written is not to be used"}
+	}
+	e.mu.Lock()
+	t.verified = check.label()
+	e.mu.Unlock()
+	return nil
+}
+
+// pourError is a failure of the reader at the other end of the pipe.
+type pourError struct{ err error }
+
+func (p *pourError) Error() string { return p.err.Error() }
+
+// pour copies what is missing, with one GET.
+func (j *job) pour(ctx context.Context, w io.Writer) error {
+	t, err := j.current(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	pulse := newPulse(j.e.cfg.Timeouts, cut)
+	defer pulse.stop()
+	at, end := j.t.done.Load(), j.size
+	if at == 0 {
+		end = -1
+	}
+	a, err := j.e.get(ctx, t, at, end)
+	if err != nil {
+		return j.refusal(t, err)
+	}
+	defer a.body.Close()
+	if a.whole && at > 0 {
+		return errNoRange
+	}
+	if a.total != j.size {
+		return badAnswer("the storage has another size for it")
+	}
+	buf := make([]byte, bufferSize)
+	for {
+		n, rerr := a.body.Read(buf[:min(len(buf), j.e.readMost)])
+		if n > 0 {
+			pulse.beat(n)
+			j.t.fetched.Add(int64(n))
+			if err := pulse.rest(func() error {
+				if l := j.e.limiter; l != nil {
+					if err := waitLimit(ctx, l, n); err != nil {
+						return err
+					}
+				}
+				if _, err := w.Write(buf[:n]); err != nil { // a full pipe is no stall
+					return &pourError{err}
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+			j.t.done.Add(int64(n))
+		}
+		switch {
+		case rerr == io.EOF && j.t.done.Load() < j.size:
+			return io.ErrUnexpectedEOF
+		case rerr == io.EOF:
+			return nil
+		case rerr != nil:
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return rerr
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package download
+
+import (
+	"time"
+)
+
+// ID names a transfer for the life of an engine.
+type ID int64
+
+// Conflict says what happens when the local name is taken by something that
+// is not the same. What is the same is never fetched again.
+type Conflict int
+
+const (
+	Refuse    Conflict = iota // fail with ErrExists
+	Skip                      // leave what is there, without a look at it
+	Overwrite                 // put the new file in its place, once verified
+	KeepBoth                  // save as "name (1).ext"
+)
+
+// Request asks for one object, or for all below a prefix.
+type Request struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	Folder bool   `json:"folder,omitempty"` // all below Key as a prefix; "" or ending in "/"
+
+	// From a listing, optional. With an ETag, Size must be the listing's too.
+	ETag     string    `json:"etag,omitempty"`
+	Size     int64     `json:"size,omitempty"`
+	Modified time.Time `json:"modified,omitzero"`
+
+	Dir string `json:"dir"` // destination directory; made if absent
+
+	// Name is the local name, exact and without a separator; "": the last
+	// segment of Key, made safe. A folder lands in Dir under its own name, as
+	// cp -r does; with Name "." its content lands in Dir itself.
+	Name string `json:"name,omitempty"`
+
+	// Base is the part of Key, up to a "/", that is not repeated below Dir;
+	// what follows becomes folders. It counts only where Name is empty.
+	Base string `json:"base,omitempty"`
+
+	Conflict Conflict `json:"conflict,omitempty"`
+}
+
+// State is where a transfer stands.
+type State int
+
+const (
+	Waiting State = iota
+	Running
+	Verifying // all bytes are here; they are checked, or made durable
+	Paused
+	Done
+	Skipped // already here and the same, or Conflict was Skip
+	Failed
+	Denied // no longer available to this person
+	Cancelled
+	WaitingNetwork
+	WaitingSignIn
+)
+
+// String is the state's word on the screen.
+func (s State) String() string {
+	words := [...]string{"waiting", "running", "verifying", "paused", "done", "skipped", "failed", "denied",
+		"cancelled", "waiting for the network", "waiting for sign-in"}
+	if s < 0 || int(s) >= len(words) {
+		return "unknown"
+	}
+	return words[s]
+}
+
+// Finished tells whether nothing more happens unless somebody asks.
+func (s State) Finished() bool {
+	return s == Done || s == Skipped || s == Failed || s == Denied || s == Cancelled
+}
+
+// Transfer is a copy of one transfer's facts. Bucket, Key and Dest are raw:
+// show them through safetext. Err, Event and Verified are safe to print.
+type Transfer struct {
+	ID       ID
+	Parent   ID // the folder it belongs to; 0: none
+	Request  Request
+	Bucket   string
+	Key      string
+	Dest     string // local path; known once planned
+	Size     int64  // bytes; -1 while unknown
+	Done     int64  // bytes that are here
+	Fetched  int64  // bytes that came over the network, those fetched twice included
+	State    State
+	Rate     float64       // bytes a second, a moving mean over 3 s
+	Left     time.Duration // at that rate; 0 while unknown
+	Verified string        // "crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5", "size", or ""
+	Err      error         // why it failed, was denied, or waits
+	Event    string        // the last thing that happened, as a sentence; ""
+	Retries  int
+	AuditID  string // the audit event of its first URL; ""
+
+	// Of a folder.
+	Folder                        bool
+	Files, FilesDone, FilesFailed int
+	Counting                      bool // the walk still goes on
+}
+
+// Snapshot is a consistent copy of the queue. The finished files of a folder
+// are kept up to 20,000; Config.Finished sees every one.
+type Snapshot struct {
+	Transfers   []Transfer // in queue order
+	Files       int        // folders not counted; grows while folders are walked
+	FilesDone   int        // Done and Skipped
+	FilesFailed int        // Failed and Denied
+	Running     int        // files that move or are verified now
+	Bytes       int64      // of all files, as far as sizes are known
+	BytesDone   int64
+	Rate        float64
+	Left        time.Duration
+	Counting    int // files found so far by folder walks that still go on; 0: all walks are complete
+}
