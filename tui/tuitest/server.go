@@ -1,0 +1,250 @@
+// Package tuitest is a server, a sign-in and a transfer engine that exist only
+// in memory, and a terminal to look at: what the tests of the screens run
+// against. The fakes behave (folders page, a password is checked, bytes come
+// with time) and count every call, so that a test can show that none was made
+// between a key press and a frame.
+package tuitest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"usher/backend/api"
+)
+
+// Epoch is the instant at which every test begins.
+func Epoch() time.Time { return time.Date(2026, 11, 23, 9, 12, 4, 0, time.UTC) }
+
+// Server is an api.* backend over a map from "bucket/key" to sizes.
+type Server struct {
+	Now     func() time.Time
+	Me      api.Whoami
+	PerPage int           // entries a page; 0: api.MaxList
+	Delay   time.Duration // of each call
+
+	mu      sync.Mutex
+	objects map[string]Object
+	fail    error
+	hidden  []string // prefixes that are not there for the person
+	calls   int
+	lists   []string
+}
+
+// Object is one object of the fake.
+type Object struct {
+	Size     int64
+	Modified time.Time
+	Archived bool
+}
+
+// NewServer makes an empty server for a person.
+func NewServer(user string, groups ...string) *Server {
+	return &Server{
+		Now:     time.Now,
+		Me:      api.Whoami{Person: api.Person{Sub: "sub-" + user, Username: user, Email: user + "@example.com"}, Groups: groups, GrantsVersion: "1", BoundSeconds: 65, SessionStart: Epoch().Add(-41 * time.Minute)},
+		objects: make(map[string]Object),
+	}
+}
+
+// Put adds an object under "bucket/key".
+func (s *Server) Put(path string, size int64, modified string) {
+	at, _ := time.Parse("2006-01-02 15:04", modified)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.objects[path] = Object{Size: size, Modified: at}
+}
+
+// Fail makes every call fail with err, nil ends that.
+func (s *Server) Fail(err error) { s.locked(func() { s.fail = err }) }
+
+// Hide makes what begins with "bucket/prefix" not be there.
+func (s *Server) Hide(prefix string) { s.locked(func() { s.hidden = append(s.hidden, prefix) }) }
+
+// Grants says that the grants changed.
+func (s *Server) Grants(version string) { s.locked(func() { s.Me.GrantsVersion = version }) }
+
+func (s *Server) locked(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do()
+}
+
+// Calls is how many calls of any kind were made.
+func (s *Server) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+// Lists is every folder listed, in order; a further page counts too, with "+".
+func (s *Server) Lists() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.lists)
+}
+
+func (s *Server) begin(ctx context.Context) error {
+	if s.Delay > 0 {
+		select {
+		case <-time.After(s.Delay):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	return s.fail
+}
+
+// Whoami answers with Me.
+func (s *Server) Whoami(ctx context.Context) (api.Whoami, error) {
+	if err := s.begin(ctx); err != nil {
+		return api.Whoami{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Me, nil
+}
+
+func (s *Server) gone(path string) bool {
+	for _, h := range s.hidden {
+		if strings.HasPrefix(path, h) {
+			return true
+		}
+	}
+	return false
+}
+
+// List pages through the entries below a prefix; the cursor is a number.
+func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse, error) {
+	if err := s.begin(ctx); err != nil {
+		return api.ListResponse{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	label := r.Bucket + "/" + r.Prefix
+	if r.Cursor != "" {
+		label += "+"
+	}
+	s.lists = append(s.lists, label)
+	all := s.below(r)
+	if len(all) == 0 && r.Bucket != "" {
+		return api.ListResponse{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
+	}
+	from := 0
+	if r.Cursor != "" {
+		if _, err := fmt.Sscan(r.Cursor, &from); err != nil {
+			return api.ListResponse{}, &api.Error{Code: api.BadCursor}
+		}
+	}
+	n := s.PerPage
+	if n == 0 {
+		n = api.MaxList
+	}
+	to := min(len(all), from+n)
+	out := api.ListResponse{Entries: all[from:to], Event: "e", GrantsVersion: s.Me.GrantsVersion}
+	if to < len(all) {
+		out.Cursor = fmt.Sprint(to)
+	}
+	return out, nil
+}
+
+func (s *Server) below(r api.ListRequest) []api.Entry {
+	seen := make(map[string]api.Entry)
+	for path, o := range s.objects {
+		if s.gone(path) {
+			continue
+		}
+		bucket, key, _ := strings.Cut(path, "/")
+		if r.Bucket == "" {
+			seen[bucket] = api.Entry{Name: bucket, Kind: api.KindBucket}
+			continue
+		}
+		rest, ok := strings.CutPrefix(key, r.Prefix)
+		if bucket != r.Bucket || !ok || rest == "" {
+			continue
+		}
+		if i := strings.IndexByte(rest, '/'); i >= 0 && !r.Recursive {
+			seen[rest[:i+1]] = api.Entry{Name: rest[:i+1], Kind: api.KindFolder}
+			continue
+		}
+		at := o.Modified
+		seen[rest] = api.Entry{Name: rest, Kind: api.KindObject, Size: o.Size, Modified: &at, ETag: fmt.Sprintf("%q", etag(path)), Archived: o.Archived}
+	}
+	out := make([]api.Entry, 0, len(seen))
+	for _, e := range seen {
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b api.Entry) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func etag(path string) string {
+	h := uint64(14695981039346656037)
+	for i := range len(path) {
+		h = (h ^ uint64(path[i])) * 1099511628211
+	}
+	return fmt.Sprintf("%016x%016x", h, h*31)
+}
+
+// Stat gives an object's facts.
+func (s *Server) Stat(ctx context.Context, r api.StatRequest) (api.StatResponse, error) {
+	if err := s.begin(ctx); err != nil {
+		return api.StatResponse{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := r.Bucket + "/" + r.Key
+	o, ok := s.objects[path]
+	if !ok || s.gone(path) {
+		return api.StatResponse{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
+	}
+	return api.StatResponse{Event: "e", Size: o.Size, Modified: o.Modified, ETag: fmt.Sprintf("%q", etag(path)), Version: "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
+		ContentType: "application/pdf", Grant: "finance-team reads company-reports/annual/",
+		Checksum: &api.Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT", Value: "n0yCQ+arB30="}}, nil
+}
+
+// ErrNetwork is what a lost network looks like.
+var ErrNetwork = errors.New("dial tcp: no route to host")
+
+// Reports fills a server with the folders of the pictures.
+func Reports(s *Server) *Server {
+	const a = "company-reports/annual/audited/"
+	for _, f := range []struct {
+		name string
+		size int64
+		at   string
+	}{
+		{"2025-annual-report.pdf", 4_213_904, "2026-03-14 09:12"},
+		{"2025-annual-report-appendix-b-related-party-disclosures.pdf", 812_000, "2026-03-14 09:12"},
+		{"2025-auditor-opinion-signed.pdf", 391_000, "2026-03-12 17:40"},
+		{"2025-consolidated-ledger.parquet", 1_020_000_000, "2026-03-11 22:03"},
+		{"2025-consolidated-ledger.parquet.sha256", 98, "2026-03-11 22:03"},
+		{"2025-financial-statements.xlsx", 2_840_000, "2026-03-10 14:26"},
+		{"2025-management-letter.docx", 118_000, "2026-03-09 08:55"},
+		{"2025-notes-to-accounts.pdf", 1_370_000, "2026-03-10 14:26"},
+		{"2023-財務諸表-日本語版.pdf", 4_050_000, "2024-04-02 11:20"},
+		{"letters-to-shareholders/2025.pdf", 100, "2026-01-01 00:00"},
+		{"restated/2019.pdf", 100, "2026-01-01 00:00"},
+		{"working-papers/a.csv", 100, "2026-01-01 00:00"},
+		{"working-papers/2024/b.csv", 100, "2026-01-01 00:00"},
+	} {
+		s.Put(a+f.name, f.size, f.at)
+	}
+	for year := 2018; year <= 2024; year++ {
+		for _, n := range []string{"annual-report.pdf", "auditor-opinion-signed.pdf", "consolidated-ledger.parquet"} {
+			s.Put(fmt.Sprintf("%s%d-%s", a, year, n), int64(300_000+year*1000), fmt.Sprintf("%d-03-16 10:02", year+1))
+		}
+	}
+	for _, p := range []string{"company-reports/annual/archive/1999.pdf", "company-reports/annual/drafts/x.docx", "company-reports/quarterly/2025-q1/q1.csv",
+		"company-reports/quarterly/2025-q2/q2.csv", "company-reports/tax/2025.pdf", "engineering-builds/nightly/usher.tar.gz", "site-surveys/north/raw-0041.tif"} {
+		s.Put(p, 120_000, "2026-02-01 08:00")
+	}
+	return s
+}

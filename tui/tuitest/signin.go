@@ -1,0 +1,62 @@
+package tuitest
+
+import (
+	"context"
+
+	"usher/session"
+)
+
+// Account is one person that the fake pool knows.
+type Account struct {
+	Password string
+	First    session.StepKind // what is asked after the password: Done, NeedNewPassword, NeedCode, SetUpCode
+}
+
+// Pool is a sign-in that knows accounts by name. The code is always 123456.
+type Pool map[string]Account
+
+// Flow begins an attempt.
+func (p Pool) Flow() *Flow { return &Flow{pool: p} }
+
+// Flow is one attempt.
+type Flow struct {
+	pool Pool
+	next session.StepKind
+}
+
+// Password checks it.
+func (f *Flow) Password(_ context.Context, user, password string) (session.Step, error) {
+	a, ok := f.pool[user]
+	if !ok || a.Password != password {
+		return session.Step{}, session.ErrWrongPassword
+	}
+	f.next = a.First
+	return f.step(), nil
+}
+
+func (f *Flow) step() session.Step {
+	s := session.Step{Kind: f.next}
+	if f.next == session.SetUpCode {
+		s.Secret = session.NewSecret("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSW")
+		s.URI = session.NewSecret("otpauth://totp/usher:ada?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSW&issuer=Example")
+	}
+	return s
+}
+
+// NewPassword takes any of eight characters.
+func (f *Flow) NewPassword(_ context.Context, password string) (session.Step, error) {
+	if len(password) < 8 {
+		return session.Step{}, session.ErrPasswordRules
+	}
+	f.next = session.SetUpCode
+	return f.step(), nil
+}
+
+// Code takes 123456.
+func (f *Flow) Code(_ context.Context, code string) (session.Step, error) {
+	if code != "123456" {
+		return session.Step{}, session.ErrCode
+	}
+	f.next = session.Done
+	return f.step(), nil
+}

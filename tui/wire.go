@@ -1,0 +1,88 @@
+package tui
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"usher/backend/safetext"
+	"usher/client/download"
+	"usher/session"
+	"usher/tui/browse"
+	"usher/tui/pane"
+	"usher/tui/signin"
+)
+
+// Server is all that the browser asks of the backend (a *client.Client).
+type Server interface {
+	Backend
+	Signout(ctx context.Context) error
+}
+
+// World is what the browser takes from outside besides its parts.
+type World struct {
+	Profile   session.Profile
+	Path      string // bucket/key to begin at, literal bytes
+	Downloads string // directory
+	Version   string
+	Random    io.Reader
+	Now       func() time.Time
+	Getenv    func(string) string
+}
+
+// Wire fills Deps with the real parts: the only place where the browser meets
+// them.
+func Wire(server Server, s *session.Session, engine *download.Engine, w World) Deps {
+	person, _, signedIn := s.Person()
+	home, _ := os.UserHomeDir() // without one, no path is shown as ~
+	bucket, key, _ := strings.Cut(w.Path, "/")
+	return Deps{
+		Backend: server, Transfers: engine, Now: w.Now,
+		NewSignIn: func() (signin.Flow, error) {
+			return session.NewSignIn(w.Profile, session.Options{Now: w.Now, Random: w.Random})
+		},
+		SignedIn: func(_ context.Context, step session.Step) error { return s.Adopt(step.Tokens) },
+		SignOut: func(ctx context.Context) error {
+			_ = server.Signout(ctx) // the event; this machine is signed out in any case
+			return s.SignOut(ctx, false)
+		},
+		Config: w.Profile.Config, Server: strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://"), Version: w.Version,
+		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
+		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {
+			return engine.Peek(ctx, e.Bucket.Raw(), e.Key.Raw(), n)
+		},
+		HasSession: signedIn, User: person.Username,
+		Start: pane.Place{Bucket: safetext.New(bucket), Key: safetext.New(key)},
+		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
+		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
+	}
+}
+
+// ascii says that the terminal's locale is not UTF-8.
+func ascii(getenv func(string) string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToUpper(getenv(name)); v != "" {
+			return !strings.Contains(v, "UTF-8") && !strings.Contains(v, "UTF8")
+		}
+	}
+	return false
+}
+
+// DemoAccount is one of the demo's people as the sign-in offers them.
+func DemoAccount(name, password, totpSecret string, groups []string) signin.Account {
+	a := signin.Account{User: name, Password: password, About: strings.Join(groups, ", ")}
+	if totpSecret != "" {
+		a.Code = func() string {
+			code, err := totp.GenerateCode(totpSecret, time.Now())
+			if err != nil {
+				return ""
+			}
+			return code
+		}
+	}
+	return a
+}
