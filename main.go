@@ -7,19 +7,24 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/term"
 
 	"usher/backend/demo"
 	"usher/backend/serve"
 	"usher/client/cli"
+	"usher/client/download"
 	"usher/session"
+	"usher/tui"
 )
 
 var version = "0.1.0" // set by the release build
@@ -89,4 +94,31 @@ func startDemo(ctx context.Context, dir string) (cli.DemoWorld, error) {
 		Server: w.Server, Facts: facts, Close: w.Close, Wait: w.Wait,
 		Folders: session.Folders{Config: filepath.Join(w.Dir, "config"), State: filepath.Join(w.Dir, "state")},
 	}, nil
+}
+
+// browse runs the full-screen program.
+func browse(ctx context.Context, b cli.Browser) error {
+	engine, err := download.New(download.Config{
+		Releaser: b.Client, Lister: b.Client, S3Hosts: b.Profile.Config.S3Hosts,
+		AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // of loopback: profiles take no other
+		QueueFile: b.Folders.StateFile("queue.json"), Report: true,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the browser: %w", err)
+	}
+	deps := tui.Wire(b.Client, b.Session, engine, tui.World{
+		Profile: b.Profile, Path: b.Path, Downloads: b.Downloads, Version: version,
+		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv,
+	})
+	for _, p := range b.Accounts {
+		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.TOTPSecret, p.Groups))
+	}
+	model, err := tui.New(deps)
+	if err == nil {
+		_, err = tea.NewProgram(model, tea.WithContext(ctx)).Run()
+	}
+	if cerr := engine.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }

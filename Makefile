@@ -1,0 +1,53 @@
+# Everything a person or CI runs. `make` lists it.
+GO     ?= go
+NICE   ?= nice
+FUZZ   ?= 30s
+PKGS   := ./...
+STATIC := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## All of usher on this machine: pool, S3, backend, browser
+	$(GO) run . demo
+
+build: ## The program, in bin/usher
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/usher .
+
+test: ## All that needs only Go
+	$(GO) test $(PKGS)
+
+race: ## The same under the race detector (needs a C compiler)
+	$(GO) test -race -short $(PKGS)
+
+test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm)
+	cd backend/sandbox/rig && ./run
+
+fuzz: ## Each fuzz target for FUZZ (30s)
+	@$(GO) list -f '{{.ImportPath}}' $(PKGS) | while read -r p; do \
+	  $(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz' | while read -r f; do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ) "$$p" || exit 1; \
+	  done || exit 1; done
+
+bench: ## Costs beside their floors
+	$(GO) test -run '^$$' -bench . -benchtime 200ms $(PKGS)
+
+soak: ## The long versions: big objects, many kills
+	USHER_SOAK=1 $(GO) test -timeout 60m ./client/download/ ./backend/audit/...
+
+lint: ## Form, vet, staticcheck, a tidy module
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet $(PKGS)
+	$(GO) vet -tags nosandbox $(PKGS)
+	$(GO) mod tidy -diff
+	$(GO) run $(STATIC) $(PKGS)
+
+demo.gif: demo.tape ## The picture in the README, rendered by VHS
+	@command -v vhs >/dev/null || { echo 'demo.gif: vhs is not installed (https://github.com/charmbracelet/vhs); it also needs ttyd and ffmpeg'; exit 1; }
+	CGO_ENABLED=0 $(GO) build -o bin/usher .
+	PATH="$$PWD/bin:$$PATH" vhs demo.tape
+	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
+
+.PHONY: help demo build test race test-rig fuzz bench soak lint

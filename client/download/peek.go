@@ -1,0 +1,71 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"usher/backend/api"
+)
+
+// Peek reads the first n bytes of an object, or all of a shorter one, for a
+// look at it: a release with the purpose preview, recorded like any other, and
+// nothing is written to the disk. n is 1 or more.
+func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, error) {
+	obj := api.ReleaseObject{Bucket: bucket, Key: key}
+	resp, err := e.cfg.Releaser.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{obj}, Purpose: api.PurposePreview})
+	if err != nil {
+		return nil, err
+	}
+	got := e.cfg.Now()
+	if len(resp.Items) != 1 {
+		return nil, ErrBadURL
+	}
+	if failed := resp.Items[0].Error; failed != nil {
+		return nil, &api.Error{Code: failed.Code}
+	}
+	t, err := e.check.ticketOf(obj, resp.Items[0], got)
+	if err != nil {
+		return nil, err
+	}
+	if t.size == 0 {
+		return nil, nil
+	}
+	end := int64(n)
+	if t.size > 0 {
+		end = min(end, t.size)
+	}
+	answer, err := e.get(ctx, t, 0, end)
+	if err != nil {
+		return nil, fmt.Errorf("reading the beginning of the file: %w", err)
+	}
+	defer answer.body.Close()
+	raw, err := io.ReadAll(io.LimitReader(answer.body, end))
+	if err != nil {
+		return nil, fmt.Errorf("reading the beginning of the file: %w", err)
+	}
+	return raw, nil
+}
+
+// FreeSpace is what an ordinary person can still write below dir, in bytes;
+// where dir is not there yet, below the nearest folder that is.
+func FreeSpace(dir string) (int64, error) {
+	for {
+		f, err := os.Open(dir)
+		if err == nil {
+			defer f.Close()
+			if n := freeSpace(&folder{dir: f}); n >= 0 {
+				return n, nil
+			}
+			return 0, errors.New("the free space is not known on this system")
+		}
+		up := filepath.Dir(dir)
+		if !errors.Is(err, os.ErrNotExist) || up == dir {
+			return 0, fmt.Errorf("looking for free space: %w", err)
+		}
+		dir = up
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// rule says what the packages under a folder may not import, and why. A rule
+// whose folder or target is gone is a mistake too.
+type rule struct {
+	from, not string
+	except    []string
+	why       string
+}
+
+// rules are the room plan: imports point downwards, and each room knows only
+// what it needs.
+func rules() []rule {
+	contract := []string{"usher/backend/api", "usher/backend/event", "usher/backend/safetext"}
+	return []rule{
+		{"usher/tui", "usher/backend", contract, "the screen knows the contract, never how a decision is made"},
+		{"usher/session", "usher/backend", contract, "who signs in needs no more of the server than its contract"},
+		{"usher/client", "usher/backend", contract, "a client that could decide would be tempted to"},
+		{"usher/tui", "net/http", nil, "panes do no I/O; the client does"},
+		{"usher/tui", "usher/client/cli", nil, "the screen and the commands are two ways in, side by side"},
+		{"usher/client", "usher/tui", nil, "commands work without a screen"},
+		{"usher/session", "usher/tui", nil, "a sign-in has no screen of its own"},
+		{"usher/session", "usher/client", nil, "the client takes tokens from the session, not the other way round"},
+		{"usher/client/download", "usher/session", nil, "the engine never sees a token: none of them may reach S3"},
+		{"usher/client/download", "charm.land", nil, "the engine serves commands and screen alike"},
+		{"usher/backend", "usher/session", []string{"usher/backend/demo/demotest>"}, "the server trusts no client code"},
+		{"usher/backend", "usher/client", []string{"usher/backend/demo/demotest>"}, "the server trusts no client code"},
+		{"usher/backend", "usher/tui", nil, "a server has no screen"},
+		{"usher/backend", "usher/backend/sandbox", []string{"usher/backend/demo>", "usher/backend/sandbox>"}, "production never runs on the sandbox"},
+		{"usher/backend/sandbox", "usher/backend", []string{"usher/backend/sandbox"}, "the sandbox is a stranger to the backend, like AWS"},
+		{"usher/backend/grant", "context", []string{"usher/backend/grant/file>", "usher/backend/grant/granttest>"}, "deciding waits for nothing"},
+		{"usher/backend/grant", "os", []string{"usher/backend/grant/file>", "usher/backend/grant/granttest>"}, "deciding reads no files"},
+		{"usher/backend/grant", "net", nil, "deciding asks nobody"},
+		{"usher/backend/grant", "github.com/aws", nil, "deciding asks nobody"},
+		{"usher/backend/event", "os", nil, "an auditor checks a log without usher's storage"},
+		{"usher/backend/event", "net", nil, "an auditor checks a log without a network"},
+		{"usher/backend/safetext", "usher", []string{"usher/backend/safetext"}, "everybody stands on it"},
+		{"usher/backend/object", "usher/backend/identity", nil, "S3 is not told who asks"},
+		{"usher/backend/object", "usher/backend/grant", nil, "S3 is not told why"},
+		{"usher/backend/audit", "usher/backend/object", nil, "the log does not know how URLs are signed"},
+		{"usher/backend/identity", "usher/backend/grant", nil, "who somebody is does not depend on what he may see"},
+	}
+}
+
+type listed struct {
+	ImportPath, Dir, Doc string
+	Imports              []string
+	GoFiles              []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,Imports,GoFiles", "./...").Output()
+	if err != nil {
+		t.Fatalf("listing packages: %v", err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func under(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
+
+// allowed reads an exception: a target folder, or, ending in ">", a place that
+// the rule does not bind.
+func (r rule) allowed(from, to string) bool {
+	for _, e := range r.except {
+		if place, ok := strings.CutSuffix(e, ">"); ok && under(from, place) || !ok && under(to, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestImportsPointDownwards(t *testing.T) {
+	all := packages(t)
+	if len(all) < 15 {
+		t.Fatalf("only %d packages found", len(all))
+	}
+	have := func(folder string) bool {
+		for _, p := range all {
+			if under(p.ImportPath, folder) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, r := range rules() {
+		if !have(r.from) || strings.HasPrefix(r.not, "usher") && !have(r.not) {
+			t.Errorf("the rule %s ↛ %s names a room that is gone", r.from, r.not)
+		}
+		for _, p := range all {
+			for _, to := range p.Imports {
+				if under(p.ImportPath, r.from) && under(to, r.not) && !r.allowed(p.ImportPath, to) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, to, r.why)
+				}
+			}
+		}
+	}
+}
+
+// A made-up import breaks a rule: the test above can fail.
+func TestRulesBite(t *testing.T) {
+	bitten := 0
+	for _, r := range rules() {
+		if r.from == "usher/tui" && under("net/http", r.not) && !r.allowed("usher/tui/browse", "net/http") {
+			bitten++
+		}
+		if r.from == "usher/client" && under("usher/backend/grant", r.not) && !r.allowed("usher/client/cli", "usher/backend/grant") {
+			bitten++
+		}
+	}
+	if bitten != 2 {
+		t.Errorf("%d of 2 broken imports were seen", bitten)
+	}
+}
+
+func TestRoomsHaveANameAndADoc(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+		switch path.Base(p.ImportPath) {
+		case "util", "utils", "common", "helpers", "types", "misc":
+			t.Errorf("%s is a room without a job", p.ImportPath)
+		}
+	}
+}
+
+// Only one file may name the presigner's Sign: release.go. And main alone exits.
+func TestOneWayToAURL(t *testing.T) {
+	signers := 0
+	for _, p := range packages(t) {
+		for _, name := range p.GoFiles {
+			file := filepath.Join(p.Dir, name)
+			src, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := usesOf(src)
+			if p.ImportPath == "usher/backend" && text["Signer.Sign"] {
+				signers++
+				if name != "release.go" {
+					t.Errorf("%s signs URLs; only release.go may", file)
+				}
+			}
+			if text["os.Exit"] && p.ImportPath != "usher" {
+				t.Errorf("%s calls os.Exit; only main may", file)
+			}
+		}
+	}
+	if signers != 1 {
+		t.Errorf("%d files of the backend sign URLs", signers)
+	}
+}
+
+// usesOf finds the selections x.y of a file, by the last name of x.
+func usesOf(file *ast.File) map[string]bool {
+	uses := map[string]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		switch x := sel.X.(type) {
+		case *ast.Ident:
+			uses[x.Name+"."+sel.Sel.Name] = true
+		case *ast.SelectorExpr:
+			uses[x.Sel.Name+"."+sel.Sel.Name] = true
+		}
+		return true
+	})
+	return uses
+}
