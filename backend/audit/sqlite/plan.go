@@ -2,14 +2,16 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"usher/backend/event"
 )
 
 // few is how many rows are cheap to sort, or to look through one by one.
-const few = 10_000
+const few = 5_000
 
 // where is a filter on its way into SQL. Everything that a person typed is a
 // bound parameter; the text is made of the constants in this file.
@@ -97,6 +99,16 @@ func (s *Store) field(ctx context.Context, w *where, field event.Field, some, no
 		w.differ("e.person", others)
 	case event.ByPath:
 		w.paths(some, none)
+	case event.ByAction, event.ByOutcome:
+		column, index := columnOf(field)
+		if len(some) == 0 && len(none) > 0 {
+			rest, err := s.others(ctx, column, index, values(none))
+			w.nothing = w.nothing || len(rest) == 0
+			w.equal(column, index, rest)
+			return err
+		}
+		w.equal(column, index, values(some))
+		w.differ(column, values(none))
 	default:
 		column, index := columnOf(field)
 		w.equal(column, index, values(some))
@@ -219,12 +231,22 @@ func (s *Store) people(ctx context.Context, terms []event.Term) ([]any, error) {
 	return people, rows.Err()
 }
 
+// Ways to the events that need no term.
+const (
+	byTime = "INDEXED BY sqlite_autoindex_events_1" // the table itself
+	bySeq  = "INDEXED BY events_seq"
+)
+
 // choose picks the way to the events. SQLite's own statistics are averages,
 // and an audit log is all exceptions: most outcomes are allowed, and the
 // denied ones are asked for. So each index is asked how many rows it would
 // lead to, up to few. The rarest leads, and is sorted; where all are many,
 // those that come in the order asked for are walked until the page is full.
 func (s *Store) choose(ctx context.Context, w *where, ascending bool) error {
+	if !ascending && len(w.indexes) == 1 && w.indexes[0].ordered {
+		w.walk = "INDEXED BY " + w.indexes[0].name
+		return nil
+	}
 	best, least := index{}, few+1
 	for _, x := range w.indexes {
 		var n int
@@ -240,11 +262,36 @@ func (s *Store) choose(ctx context.Context, w *where, ascending bool) error {
 	case least <= few, best.ordered && !ascending:
 		w.walk = "INDEXED BY " + best.name
 	case ascending:
-		w.walk = "NOT INDEXED" // the table itself is in the order of recording
+		w.walk = bySeq
 	default:
-		w.walk = "INDEXED BY events_time"
+		w.walk = byTime
 	}
 	return nil
+}
+
+// others are the values of an indexed column with few different ones, but for
+// those given: -outcome:allowed is outcome:denied or outcome:failed, which an
+// index finds. Each step is one look-up.
+func (s *Store) others(ctx context.Context, column, name string, not []any) ([]any, error) {
+	var rest []any
+	query := "SELECT min(" + column + ") FROM events AS e INDEXED BY " + name
+	var args []any
+	for {
+		var v sql.NullString
+		if err := s.read.QueryRowContext(ctx, query, args...).Scan(&v); err != nil {
+			return nil, err
+		}
+		if !v.Valid {
+			return rest, nil
+		}
+		if !slices.Contains(not, any(v.String)) {
+			rest = append(rest, v.String)
+		}
+		if args == nil {
+			query += " WHERE " + column + " > ?"
+		}
+		args = []any{v.String}
+	}
 }
 
 // marks is n parameters.

@@ -106,7 +106,7 @@ func (s *Store) ascending(ctx context.Context, w *where, page audit.Page) error 
 	}
 	w.and("e.seq > ?", after)
 	if int64(head.Seq)-after <= few {
-		w.walk = "NOT INDEXED" // following: what is new is soon read
+		w.walk = bySeq // following: what is new is soon read
 		return nil
 	}
 	return s.choose(ctx, w, true)

@@ -15,11 +15,11 @@ const applicationID = 0x75736841
 // version of the layout, in SQLite's user_version.
 const version = 1
 
-// schema: records is the log, the rest an index over it. Narrow rows, so that
-// a filter without an index of its own reads few pages. Objects are BLOBs:
-// their ranges are ranges of bytes. All indexes end in time (and, as every
-// SQLite index, in seq), so that one person's events, say, are walked newest
-// first without sorting.
+// schema: records is the log, the rest an index over it. events is kept in
+// the order of time, in narrow rows, so that a filter without an index of its
+// own is read off in one go. Its indexes end, unsaid, in the primary key: one
+// person's events, say, are walked newest first without sorting. Objects are
+// BLOBs: their ranges are ranges of bytes.
 const schema = `
 CREATE TABLE records (
 	seq   INTEGER PRIMARY KEY,
@@ -35,9 +35,9 @@ CREATE TABLE people (
 ) STRICT;
 CREATE INDEX people_username ON people (username);
 CREATE TABLE events (
-	seq       INTEGER PRIMARY KEY,
-	id        TEXT NOT NULL,
 	time      INTEGER NOT NULL, -- milliseconds since 1970
+	seq       INTEGER NOT NULL,
+	id        TEXT NOT NULL,
 	person    INTEGER NOT NULL,
 	session   TEXT NOT NULL,
 	action    TEXT NOT NULL,
@@ -46,18 +46,19 @@ CREATE TABLE events (
 	object    BLOB NOT NULL, -- bucket/key
 	ip        TEXT NOT NULL,
 	request   TEXT NOT NULL,
-	continues TEXT NOT NULL
-) STRICT;
+	continues TEXT NOT NULL,
+	PRIMARY KEY (time, seq)
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX events_id ON events (id);
 CREATE UNIQUE INDEX events_completed ON events (continues) WHERE action = 'completed';
-CREATE INDEX events_time    ON events (time);
-CREATE INDEX events_person  ON events (person, time);
-CREATE INDEX events_session ON events (session, time);
-CREATE INDEX events_action  ON events (action, time);
-CREATE INDEX events_outcome ON events (outcome, time);
-CREATE INDEX events_object  ON events (object, time);
-CREATE INDEX events_ip      ON events (ip, time);
-CREATE INDEX events_request ON events (request, time);
+CREATE UNIQUE INDEX events_seq ON events (seq);
+CREATE INDEX events_person  ON events (person);
+CREATE INDEX events_session ON events (session);
+CREATE INDEX events_action  ON events (action);
+CREATE INDEX events_outcome ON events (outcome);
+CREATE INDEX events_object  ON events (object);
+CREATE INDEX events_ip      ON events (ip);
+CREATE INDEX events_request ON events (request);
 CREATE TABLE hours (
 	start     INTEGER PRIMARY KEY, -- hours since 1970
 	events    INTEGER NOT NULL,

@@ -1,19 +1,509 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"usher/backend/audit"
 	"usher/backend/audit/audittest"
+	"usher/backend/event"
 )
 
 func TestSuite(t *testing.T) {
-	audittest.Run(t, func() audit.Store {
-		s, err := Open(filepath.Join(t.TempDir(), "audit.db"))
-		if err != nil {
+	audittest.Run(t, func() audit.Store { return openTest(t, filepath.Join(t.TempDir(), "audit.db")) })
+}
+
+func openTest(t testing.TB, path string) *Store {
+	t.Helper()
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func sample(i int) event.Event {
+	return event.Clean(event.Event{
+		ID: fmt.Sprintf("%026d", i), Time: time.Unix(1793527200+int64(i), 0), User: event.User{Sub: fmt.Sprint("s-", i%40), Username: fmt.Sprint("person-", i%40)},
+		Session: fmt.Sprint("session-", i%200), Action: event.Download, Outcome: event.Allowed, Bucket: "company-reports",
+		Key: fmt.Sprintf("annual/%d/report-%d.pdf", i%50, i), ETag: `"0123456789abcdef0123456789abcdef"`, Grant: "finance-team",
+		SourceIP: fmt.Sprint("10.4.18.", i%100), UserAgent: "usher/1.0.0 linux/amd64", RequestID: fmt.Sprint("request-", i),
+	})
+}
+
+func samples(from, n int) []event.Event {
+	var all []event.Event
+	for i := range n {
+		all = append(all, sample(from+i))
+	}
+	return all
+}
+
+// whole verifies the chain and gives its head.
+func whole(t *testing.T, s *Store) event.Head {
+	t.Helper()
+	report, err := event.VerifyChain(event.Head{}, nil, s.Links(t.Context(), 0))
+	if err != nil || !report.Whole() {
+		t.Fatalf("the chain is not whole: %v %v", report.Faults, err)
+	}
+	if head, err := s.Head(t.Context()); err != nil || head != report.Head {
+		t.Fatalf("the head is %v, the chain ends at %v (%v)", head.Seq, report.Head.Seq, err)
+	}
+	return report.Head
+}
+
+// write runs SQL on a log's file as somebody with access to it could.
+func write(t *testing.T, path string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, q := range statements {
+		if _, err := db.Exec(q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+}
+
+func TestTheLogSurvivesReopening(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a log?mode=ro#%41 é.db") // a name is a name, not parameters
+	s := openTest(t, path)
+	if err := s.Append(t.Context(), samples(0, 250)); err != nil {
+		t.Fatal(err)
+	}
+	head := whole(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the WAL was not folded into the file: %v", err)
+	}
+	for _, name := range []string{path, path + ".lock"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v: %v", info, err)
+		}
+	}
+	s = openTest(t, path)
+	if err := s.Append(t.Context(), samples(250, 10)); err != nil {
+		t.Fatal(err)
+	}
+	report, err := event.VerifyChain(head, []event.Head{head}, s.Links(t.Context(), head.Seq))
+	if err != nil || !report.Whole() || report.Events != 10 {
+		t.Errorf("%+v (%v)", report, err)
+	}
+}
+
+func TestFilesAreTheOwners(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	s := openTest(t, path)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, path)
+	if err := s.Append(t.Context(), samples(0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		if info, err := os.Stat(path + suffix); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v (%v)", suffix, info.Mode(), err)
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(t *testing.T, path string)
+		want    error
+	}{
+		"text": {func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte(strings.Repeat("to whom it may concern\n", 500)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrForeign},
+		"a directory": {func(t *testing.T, path string) {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrForeign},
+		"another database": {func(t *testing.T, path string) { write(t, path, "CREATE TABLE songs (title TEXT)") }, ErrForeign},
+		"another program's": {func(t *testing.T, path string) {
+			write(t, path, "PRAGMA application_id = 7", "PRAGMA user_version = 1")
+		}, ErrForeign},
+		"a newer layout": {func(t *testing.T, path string) {
+			logWith(t, path, 3)
+			write(t, path, "PRAGMA user_version = 2")
+		}, ErrNewer},
+		"a changed last record": {func(t *testing.T, path string) {
+			logWith(t, path, 3)
+			write(t, path, `UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'report-2.', 'report-3.') AS BLOB) WHERE seq = 3`,
+				`UPDATE events SET object = CAST(replace(CAST(object AS TEXT), 'report-2.', 'report-3.') AS BLOB) WHERE seq = 3`)
+		}, ErrDamaged},
+		"a last record that is none": {func(t *testing.T, path string) {
+			logWith(t, path, 3)
+			write(t, path, `UPDATE records SET event = x'00' WHERE seq = 3`)
+		}, ErrDamaged},
+		"a missing record": {func(t *testing.T, path string) {
+			logWith(t, path, 3)
+			write(t, path, `DELETE FROM records WHERE seq = 2`)
+		}, ErrDamaged},
+		"an index that says something else": {func(t *testing.T, path string) {
+			logWith(t, path, 3)
+			write(t, path, `UPDATE events SET outcome = 'denied' WHERE seq = 2`)
+		}, ErrIndex},
+		"an index that names another person": {func(t *testing.T, path string) {
+			logWith(t, path, 3)
+			write(t, path, `UPDATE people SET username = 'alan' WHERE person = 1`)
+		}, ErrIndex},
+		"an index without a row": {func(t *testing.T, path string) {
+			logWith(t, path, 3)
+			write(t, path, `DELETE FROM events WHERE seq = 2`)
+		}, ErrIndex},
+		"pages overwritten": {func(t *testing.T, path string) {
+			logWith(t, path, 300)
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			info, _ := f.Stat()
+			if _, err := f.WriteAt([]byte(strings.Repeat("x", int(info.Size())-4096)), 4096); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrDamaged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.db")
+			test.prepare(t, path)
+			s, err := Open(path)
+			if err == nil {
+				s.Close()
+			}
+			if !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+		})
+	}
+	if _, err := Open(filepath.Join(t.TempDir(), "no", "such", "folder", "audit.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("in a folder that does not exist: %v", err)
+	}
+}
+
+// logWith makes a log of n events and closes it.
+func logWith(t *testing.T, path string, n int) {
+	t.Helper()
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Append(t.Context(), samples(0, n)), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Damage before the last records is verify's to find.
+func TestVerifyFindsOldDamage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	logWith(t, path, 300)
+	write(t, path, `DELETE FROM records WHERE seq BETWEEN 20 AND 29`, `DELETE FROM events WHERE seq BETWEEN 20 AND 29`)
+	s := openTest(t, path)
+	report, err := event.VerifyChain(event.Head{}, nil, s.Links(t.Context(), 0))
+	if err != nil || report.FaultCount != 1 || report.Faults[0] != (event.Fault{Kind: event.FaultMissing, Seq: 20, Count: 10}) {
+		t.Errorf("%+v (%v)", report, err)
+	}
+}
+
+func TestOneProcessWrites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	s := openTest(t, path)
+	if second, err := Open(path); !errors.Is(err, ErrLocked) {
+		if err == nil {
+			second.Close()
+		}
+		t.Fatalf("a second writer: %v", err)
+	}
+	if err := s.Append(t.Context(), samples(0, 1)); err != nil {
+		t.Errorf("after a second one was refused: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, openTest(t, path))
+}
+
+// The file is gone, or is another one: what SQLite would write reaches nobody.
+func TestAMissingFileFailsClosed(t *testing.T) {
+	for name, hurt := range map[string]func(path string) error{
+		"log deleted": os.Remove,
+		"WAL deleted": func(path string) error { return os.Remove(path + "-wal") },
+		"log moved":   func(path string) error { return os.Rename(path, path+".1") },
+		"log replaced": func(path string) error {
+			return errors.Join(os.Rename(path, path+".1"), os.WriteFile(path, nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.db")
+			s := openTest(t, path)
+			if err := s.Append(t.Context(), samples(0, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if err := hurt(path); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 2 {
+				if err := s.Append(t.Context(), samples(1+i, 1)); !errors.Is(err, errGone) {
+					t.Errorf("append %d: %v", i, err)
+				}
+			}
+		})
+	}
+}
+
+// It vanishes while the commit is under way: the commit does not count.
+func TestAFileThatVanishesDuringTheCommit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	s := openTest(t, path)
+	hook := &pending{ctx: hookContext{t.Context(), func() { _ = os.Rename(path, path+".1") }}, events: samples(0, 1), done: make(chan error, 1)}
+	hook.canonical = [][]byte{event.Canonical(hook.events[0])}
+	s.queue <- hook
+	if err := <-hook.done; !errors.Is(err, errGone) {
+		t.Errorf("%v", err)
+	}
+	if err := os.Rename(path+".1", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), samples(0, 2)); err != nil { // back again: the same events are known
+		t.Fatal(err)
+	}
+	if head := whole(t, s); head.Seq != 2 {
+		t.Errorf("%d records", head.Seq)
+	}
+}
+
+// hookContext calls a function when the writer looks whether anybody waits,
+// which it does inside the transaction.
+type hookContext struct {
+	context.Context
+	hook func()
+}
+
+func (h hookContext) Err() error { h.hook(); return h.Context.Err() }
+
+func TestAFullDiskFailsClosedAndRecovers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	s := openTest(t, path)
+	if err := s.Append(t.Context(), samples(0, 50)); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(pages int) { // SQLite's own way to run out of space
+		t.Helper()
+		done := make(chan error, 1)
+		w := &pending{ctx: hookContext{t.Context(), func() {
+			_, err := s.writer.conn.ExecContext(context.Background(), pragma("max_page_count", pages))
+			done <- err
+		}}, done: make(chan error, 1)}
+		s.queue <- w
+		if err := errors.Join(<-done, <-w.done); err != nil {
 			t.Fatal(err)
 		}
-		return s
-	})
+	}
+	limit(1) // SQLite takes the present size
+	failed := 0
+	for i := 50; i < 150; i++ {
+		err := s.Append(t.Context(), samples(i, 1))
+		found, getErr := s.Get(t.Context(), []string{sample(i).ID})
+		if getErr != nil || (err == nil) != (len(found) == 1) {
+			t.Fatalf("append: %v, %d events found (%v)", err, len(found), getErr)
+		}
+		if err != nil {
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Fatal("the disk never filled: the test shows nothing")
+	}
+	limit(1 << 20)
+	if err := s.Append(t.Context(), samples(50, 100)); err != nil {
+		t.Fatalf("with space again: %v", err)
+	}
+	if head := whole(t, s); head.Seq != 150 {
+		t.Errorf("%d records", head.Seq)
+	}
+}
+
+// One append that cannot be written does not take those down that wait with it.
+func TestAFailingAppendFailsAlone(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	blocked, release := make(chan struct{}), make(chan struct{})
+	first := &pending{ctx: hookContext{t.Context(), func() { close(blocked); <-release }}, done: make(chan error, 1)}
+	s.queue <- first
+	<-blocked
+	// A canonical text that is missing makes the writer's NOT NULL fail.
+	bad := &pending{ctx: t.Context(), events: samples(5, 1), canonical: [][]byte{nil}, done: make(chan error, 1)}
+	good := &pending{ctx: t.Context(), events: samples(6, 1), canonical: [][]byte{event.Canonical(sample(6))}, done: make(chan error, 1)}
+	s.queue <- bad
+	s.queue <- good
+	close(release)
+	if err := <-bad.done; err == nil {
+		t.Error("the bad append succeeded")
+	}
+	if err := errors.Join(<-first.done, <-good.done); err != nil {
+		t.Errorf("the good one failed with it: %v", err)
+	}
+	if head := whole(t, s); head.Seq != 1 {
+		t.Errorf("%d records", head.Seq)
+	}
+}
+
+func TestAppendsShareCommits(t *testing.T) {
+	const waiting = 100
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	blocked, release := make(chan struct{}), make(chan struct{})
+	first := &pending{ctx: hookContext{t.Context(), func() { close(blocked); <-release }}, done: make(chan error, 1)}
+	s.queue <- first
+	<-blocked
+	frames := walSize(t, s)
+	var wg sync.WaitGroup
+	errs := make(chan error, waiting)
+	for i := range waiting {
+		wg.Go(func() { errs <- s.Append(t.Context(), samples(i, 1)) })
+	}
+	for len(s.queue) < waiting {
+		time.Sleep(time.Millisecond) // until all of them wait
+	}
+	close(release)
+	wg.Wait()
+	for range waiting {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if <-first.done != nil {
+		t.Error("the first append failed")
+	}
+	// Alone, each would have written at least a page of each of a dozen tables.
+	if grown := (walSize(t, s) - frames) / 4096; grown > 5*waiting {
+		t.Errorf("%d appends wrote %d pages: they did not share", waiting, grown)
+	}
+	if head := whole(t, s); head.Seq != waiting {
+		t.Errorf("%d records", head.Seq)
+	}
+}
+
+func walSize(t *testing.T, s *Store) int64 {
+	t.Helper()
+	info, err := os.Stat(s.path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// Nobody waits any more: it need not be recorded.
+func TestAnAbandonedAppendIsSkipped(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	blocked, release := make(chan struct{}), make(chan struct{})
+	s.queue <- &pending{ctx: hookContext{t.Context(), func() { close(blocked); <-release }}, done: make(chan error, 1)}
+	<-blocked
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := s.Append(ctx, samples(0, 1)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	close(release)
+	if err := s.Append(t.Context(), samples(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if head := whole(t, s); head.Seq != 1 {
+		t.Errorf("%d records", head.Seq)
+	}
+}
+
+func TestClose(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	const writers = 20
+	errs := make(chan error, writers)
+	for i := range writers {
+		go func() { errs <- s.Append(t.Context(), samples(i, 1)) }()
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := uint64(0)
+	for range writers {
+		switch err := <-errs; {
+		case err == nil:
+			acknowledged++
+		case !errors.Is(err, errClosed):
+			t.Error(err)
+		}
+	}
+	if err := s.Append(t.Context(), samples(0, 1)); !errors.Is(err, errClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if head := whole(t, openTest(t, s.path)); head.Seq < acknowledged {
+		t.Errorf("%d records, %d acknowledged", head.Seq, acknowledged)
+	}
+}
+
+// The driver can interrupt a search only before its first row; all of a
+// query's work is done by then, so that a deadline really ends it.
+func TestADeadlineInterruptsAQuery(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	if err := s.Append(t.Context(), samples(0, 4000)); err != nil {
+		t.Fatal(err)
+	}
+	var f event.Filter // one match at the newest end, then a long way to the next
+	f.Terms = append(f.Terms, event.Term{Field: event.ByBucket, Not: true, Value: "x"})
+	for range 15 {
+		f.Terms = append(f.Terms, event.Term{Field: event.ByPath, Value: "company-reports/annual/7/report-3957"})
+	}
+	long, err := s.where(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each row is compared with 400 others: minutes of work.
+	long.and("(SELECT count(*) FROM events a, events b WHERE a.object || b.object = e.object) = 0")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	_, err = s.events(ctx, long.sql(false), append(long.args, 10))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("interrupted after %v", took)
+	}
+	if r, err := s.Query(t.Context(), event.Filter{}, audit.Page{Limit: 5}); err != nil || len(r.Events) != 5 {
+		t.Errorf("the next query: %d events, %v", len(r.Events), err)
+	}
+}
+
+// A failed sync is not believed a second time.
+func TestAFailedSyncIsForGood(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	w := &writer{broken: errSync, conn: s.writer.conn, guard: s.guard}
+	one := &pending{ctx: t.Context(), done: make(chan error, 1)}
+	w.commit([]*pending{one, {ctx: t.Context(), done: make(chan error, 1)}})
+	if err := <-one.done; !errors.Is(err, errSync) {
+		t.Error(err)
+	}
 }

@@ -65,10 +65,11 @@ type Store struct {
 	path  string
 	lock  *flock.Flock
 	guard *guard
-	write *sql.DB // one connection, used by the writer goroutine alone
+	write *sql.DB
+	conn  *sql.Conn // the one of write, used by the writer goroutine alone
 	read  *sql.DB
 
-	queue   chan *write
+	queue   chan *pending
 	closing chan struct{} // closed by Close: nothing more is taken
 	stopped chan struct{} // closed by the writer when it is done
 	once    sync.Once
@@ -94,7 +95,7 @@ func open(path string) (_ *Store, err error) {
 	// The lock is a file of its own: SQLite's locks on the log vanish when
 	// this process closes any other handle on it.
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
-	s := &Store{path: path, lock: lock, queue: make(chan *write, maxGroup),
+	s := &Store{path: path, lock: lock, queue: make(chan *pending, maxGroup),
 		closing: make(chan struct{}), stopped: make(chan struct{})}
 	if got, err := lock.TryLock(); err != nil {
 		return nil, err
@@ -115,11 +116,10 @@ func open(path string) (_ *Store, err error) {
 	}
 	s.write.SetMaxOpenConns(1)
 	ctx := context.Background()
-	conn, err := s.write.Conn(ctx)
-	if err != nil {
+	if s.conn, err = s.write.Conn(ctx); err != nil {
 		return nil, explain(err)
 	}
-	if err := prepareFile(ctx, conn); err != nil {
+	if err := prepareFile(ctx, s.conn); err != nil {
 		return nil, explain(err)
 	}
 	if s.read, err = sql.Open("sqlite", dsn(path, "_query_only=1", "_pragma=cache_size(-8000)")); err != nil {
@@ -133,7 +133,7 @@ func open(path string) (_ *Store, err error) {
 	if s.guard, err = watch(path); err != nil {
 		return nil, err
 	}
-	if s.writer, err = newWriter(ctx, conn, s.guard); err != nil {
+	if s.writer, err = newWriter(ctx, s.conn, s.guard); err != nil {
 		return nil, explain(err)
 	}
 	go s.run()
@@ -163,10 +163,17 @@ func (s *Store) Close() error {
 
 func (s *Store) release() error {
 	var errs []error
-	for _, db := range []*sql.DB{s.read, s.write} { // the writer last: it folds the WAL into the file
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.close())
+	}
+	if s.conn != nil { // the last to close folds the WAL into the file
+		errs = append(errs, s.conn.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
 	}
 	return errors.Join(append(errs, s.lock.Unlock())...)
 }

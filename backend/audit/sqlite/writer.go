@@ -23,8 +23,8 @@ const (
 // maxPeople bounds the writer's memory of who has which number.
 const maxPeople = 10_000
 
-// write is one Append on its way to the writer.
-type write struct {
+// pending is one Append on its way to the writer.
+type pending struct {
 	ctx       context.Context
 	events    []event.Event
 	canonical [][]byte
@@ -36,7 +36,7 @@ func (s *Store) Append(ctx context.Context, events []event.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	w := &write{ctx: ctx, events: events, canonical: make([][]byte, len(events)), done: make(chan error, 1)}
+	w := &pending{ctx: ctx, events: events, canonical: make([][]byte, len(events)), done: make(chan error, 1)}
 	for i, e := range events {
 		w.canonical[i] = event.Canonical(e)
 	}
@@ -72,7 +72,7 @@ func (s *Store) Append(ctx context.Context, events []event.Event) error {
 func (s *Store) run() {
 	defer close(s.stopped)
 	for {
-		var group []*write
+		var group []*pending
 		select {
 		case w := <-s.queue:
 			group = s.gather(w)
@@ -88,8 +88,8 @@ func (s *Store) run() {
 	}
 }
 
-func (s *Store) gather(first *write) []*write {
-	group, events := []*write{first}, len(first.events)
+func (s *Store) gather(first *pending) []*pending {
+	group, events := []*pending{first}, len(first.events)
 	for len(group) < maxGroup && events < maxEvents {
 		select {
 		case w := <-s.queue:
@@ -108,6 +108,8 @@ type writer struct {
 	guard  *guard
 	broken error // set once nothing can be believed any more
 	people map[event.User]int64
+
+	prepared []*sql.Stmt
 
 	head, known, addPerson, findPerson, addRecord, addEvent, addHour, addHourPerson *sql.Stmt
 }
@@ -134,20 +136,30 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard) (*writer, error) {
 	} {
 		var err error
 		if *p.to, err = conn.PrepareContext(ctx, p.sql); err != nil {
-			return nil, err
+			return nil, errors.Join(err, w.close())
 		}
+		w.prepared = append(w.prepared, *p.to)
 	}
 	return w, nil
 }
 
+// close gives the statements back: SQLite keeps a connection open for them.
+func (w *writer) close() error {
+	var errs []error
+	for _, s := range w.prepared {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
+
 // commit writes a group in one transaction and answers each of its appends.
 // Where the writing itself fails (not the commit), each is tried alone, so
-// that one append cannot take its neighbours down.
-func (w *writer) commit(group []*write) {
+// that an append in conflict cannot take its neighbours down.
+func (w *writer) commit(group []*pending) {
 	results, err := w.transaction(group)
 	if err != nil && results == nil && len(group) > 1 && w.broken == nil {
 		for _, one := range group {
-			w.commit([]*write{one})
+			w.commit([]*pending{one})
 		}
 		return
 	}
@@ -163,7 +175,7 @@ func (w *writer) commit(group []*write) {
 
 // transaction gives a result for each append of the group, or an error for
 // all of them: without results where it came before the commit.
-func (w *writer) transaction(group []*write) (results []error, err error) {
+func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if w.broken != nil {
 		return nil, w.broken
 	}
@@ -188,7 +200,7 @@ func (w *writer) transaction(group []*write) (results []error, err error) {
 		if answers[i] = one.ctx.Err(); answers[i] != nil {
 			continue // nobody waits for it any more
 		}
-		if answers[i], err = g.append(ctx, one); err != nil {
+		if err := g.append(ctx, one); err != nil {
 			return nil, err
 		}
 	}
@@ -245,41 +257,22 @@ type grouped struct {
 
 type hourPerson struct{ start, person int64 }
 
-// append writes one append's events. The first error is the append's own and
-// leaves nothing of it; the second ends the transaction.
-func (g *grouped) append(ctx context.Context, one *write) (refused, failed error) {
-	if _, err := g.w.conn.ExecContext(ctx, "SAVEPOINT one"); err != nil {
-		return nil, err
-	}
-	before := g.head
-	var added []event.Event
-	var people []int64
+// append writes one append's events.
+func (g *grouped) append(ctx context.Context, one *pending) error {
 	for i, e := range one.events {
 		person, err := g.w.person(ctx, e.User)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		fresh, err := g.insert(ctx, e, one.canonical[i], person)
-		if errors.Is(err, audit.ErrConflict) {
-			g.head = before
-			clear(g.w.people)
-			_, err := g.w.conn.ExecContext(ctx, "ROLLBACK TO one")
-			return audit.ErrConflict, err
-		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if fresh {
-			added, people = append(added, e), append(people, person)
+			g.count(e, person)
 		}
 	}
-	if _, err := g.w.conn.ExecContext(ctx, "RELEASE one"); err != nil {
-		return nil, err
-	}
-	for i, e := range added {
-		g.count(e, people[i])
-	}
-	return nil, nil
+	return nil
 }
 
 // insert adds one event to the chain, or finds that it is there.

@@ -1,0 +1,147 @@
+package sqlite
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"usher/backend/event"
+)
+
+// crashEnv makes the test binary a server that appends until it is killed.
+const crashEnv = "USHER_AUDIT_CRASH_LOG"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(crashEnv); path != "" {
+		if err := appendUntilKilled(path, os.Stdout); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// appendUntilKilled writes from several goroutines, batches of different
+// sizes, and says each batch that was acknowledged, after it was.
+func appendUntilKilled(path string, out io.Writer) error {
+	s, err := Open(path)
+	if err != nil {
+		return err
+	}
+	start, err := s.Count(context.Background())
+	if err != nil {
+		return err
+	}
+	errs := make(chan error)
+	for g := range 4 {
+		go func() {
+			for i := 0; ; i++ {
+				n := 1 + (i+g)%9
+				batch := samples(1_000_000*int(start+1)+100_000*g+10*i, n)
+				if err := s.Append(context.Background(), batch); err != nil {
+					errs <- err
+					return
+				}
+				// One write each, so that a line is there whole or not at all.
+				fmt.Fprintf(out, "ack %s %d\n", batch[0].ID, n)
+			}
+		}()
+	}
+	return <-errs
+}
+
+func TestEveryAcknowledgedEventSurvivesKill9(t *testing.T) {
+	const rounds = 12
+	path := filepath.Join(t.TempDir(), "audit.db")
+	r := rand.New(rand.NewPCG(1, uint64(os.Getpid())))
+	var acknowledged []string
+	var kept []event.Head
+	for round := range rounds {
+		acknowledged = append(acknowledged, killAfter(t, path, 1+r.IntN(60))...)
+		s, err := Open(path)
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		found, err := s.Get(t.Context(), acknowledged)
+		if err != nil || len(found) != len(acknowledged) {
+			t.Errorf("round %d: %d events were acknowledged, %d are there (%v)", round, len(acknowledged), len(found), err)
+		}
+		report, err := event.VerifyChain(event.Head{}, kept, s.Links(t.Context(), 0))
+		if err != nil || !report.Whole() {
+			t.Errorf("round %d: %v (%v)", round, report.Faults, err)
+		}
+		kept = append(kept, report.Head)
+		if n, err := s.Count(t.Context()); err != nil || uint64(n) != report.Events {
+			t.Errorf("round %d: %d counted, %d in the chain (%v)", round, n, report.Events, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d rounds, %d events acknowledged", rounds, len(acknowledged))
+}
+
+// killAfter runs the server, kills it after some acknowledgements, and gives
+// the ids of all events that it acknowledged until then.
+func killAfter(t *testing.T, path string, acks int) []string {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), crashEnv+"="+path)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	killed := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		word := strings.Fields(lines.Text())
+		if word[0] != "ack" || len(word) != 3 {
+			t.Fatalf("the server says %q", lines.Text())
+		}
+		first, err1 := strconv.Atoi(word[1])
+		n, err2 := strconv.Atoi(word[2])
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			ids = append(ids, sample(first+i).ID)
+		}
+		if acks--; acks <= 0 && !killed {
+			killed = true
+			if _, err := Open(path); !errors.Is(err, ErrLocked) { // and while it lives, nobody else writes
+				t.Errorf("opened beside another process: %v", err)
+			}
+			if err := child.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := child.Wait(); err == nil || !killed {
+		t.Fatalf("the server ended by itself: %v", err)
+	}
+	return ids
+}
+
+// What a kill cannot show, because the kernel keeps the pages: that each
+// commit is synced. SQLite says whether it will.
+func TestCommitsAreSynced(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal"} { // 2 is FULL
+		var got string
+		if err := s.conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %q (%v)", pragma, got, err)
+		}
+	}
+}
