@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -276,13 +275,4 @@ func (f Folders) byServer(ctx context.Context, origin string) (Profile, error) {
 	p, err := NewProfile("", origin, config)
 	p.Transient = true
 	return p, err
-}
-
-// host is the server's host, for messages.
-func (p Profile) host() string {
-	u, err := url.Parse(p.Server)
-	if err != nil {
-		return p.Server
-	}
-	return u.Host
 }

@@ -116,24 +116,27 @@ func TestDiscover(t *testing.T) {
 		body    string
 		problem string
 	}{
-		"negative control":     {200, string(good), ""},
-		"not found":            {404, string(good), "status 404"},
-		"redirect":             {302, string(good), "does not follow"},
-		"page":                 {200, "<html>", "not a configuration"},
-		"nothing":              {200, "", "not a configuration"},
-		"wrong types":          {200, `{"organisation":7}`, "not a configuration"},
-		"too long":             {200, string(good) + strings.Repeat(" ", 64<<10), "too long"},
-		"trailing":             {200, string(good) + "{}", "not a configuration"},
-		"no organisation":      {200, with(func(c *api.Config) { c.Organisation = "" }), "organisation"},
-		"region is a host":     {200, with(func(c *api.Config) { c.Region = "evil.example.com/" }), "region"},
-		"region of another":    {200, with(func(c *api.Config) { c.Region = "us-east-1" }), "user pool"},
-		"pool without region":  {200, with(func(c *api.Config) { c.UserPoolID = "TestPool1" }), "user pool"},
-		"pool with a path":     {200, with(func(c *api.Config) { c.UserPoolID = "eu-central-1_a/../b" }), "user pool"},
-		"client":               {200, with(func(c *api.Config) { c.ClientID = "a b" }), "client"},
-		"foreign sign-in":      {200, with(func(c *api.Config) { c.CognitoEndpoint = "https://cognito.example.com" }), "not on this machine"},
-		"no download hosts":    {200, with(func(c *api.Config) { c.S3Hosts = nil }), "downloads"},
-		"strange download":     {200, with(func(c *api.Config) { c.S3Hosts = []string{"a/b"} }), "downloads"},
-		"region without pools": {200, with(func(c *api.Config) { c.Region, c.UserPoolID = "xx-nowhere-1", "xx-nowhere-1_a"; c.CognitoEndpoint = "x" }), "not on this machine"},
+		"negative control":    {200, string(good), ""},
+		"not found":           {404, string(good), "status 404"},
+		"redirect":            {302, string(good), "does not follow"},
+		"page":                {200, "<html>", "not a configuration"},
+		"nothing":             {200, "", "not a configuration"},
+		"wrong types":         {200, `{"organisation":7}`, "not a configuration"},
+		"too long":            {200, string(good) + strings.Repeat(" ", 64<<10), "too long"},
+		"trailing":            {200, string(good) + "{}", "not a configuration"},
+		"no organisation":     {200, with(func(c *api.Config) { c.Organisation = "" }), "organisation"},
+		"region is a host":    {200, with(func(c *api.Config) { c.Region = "evil.example.com/" }), "region"},
+		"region of another":   {200, with(func(c *api.Config) { c.Region = "us-east-1" }), "user pool"},
+		"pool without region": {200, with(func(c *api.Config) { c.UserPoolID = "TestPool1" }), "user pool"},
+		"pool with a path":    {200, with(func(c *api.Config) { c.UserPoolID = "eu-central-1_a/../b" }), "user pool"},
+		"client":              {200, with(func(c *api.Config) { c.ClientID = "a b" }), "client"},
+		"foreign sign-in":     {200, with(func(c *api.Config) { c.CognitoEndpoint = "https://cognito.example.com" }), "not on this machine"},
+		"no download hosts":   {200, with(func(c *api.Config) { c.S3Hosts = nil }), "downloads"},
+		"strange download":    {200, with(func(c *api.Config) { c.S3Hosts = []string{"a/b"} }), "downloads"},
+		"region without pools": {200, with(func(c *api.Config) {
+			c.Region, c.UserPoolID = "xx-nowhere-1", "xx-nowhere-1_a"
+			c.CognitoEndpoint = "x"
+		}), "not on this machine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

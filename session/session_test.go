@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -71,6 +72,7 @@ func TestManyCallersOneRenewal(t *testing.T) {
 // TestWithoutRotationCall: a server that does not know the call gets the older
 // one, also moto's and cognito-local's way of saying no.
 func TestWithoutRotationCall(t *testing.T) {
+	t.Parallel()
 	for _, exception := range []string{"UnknownOperationException", "NotImplementedError", "Unsupported", "InvalidParameterException"} {
 		r := newRig(t, func(c *cognito.Config) { c.Rotation = false })
 		s := r.signedIn("ada")
@@ -91,7 +93,11 @@ func TestClockWrongByADay(t *testing.T) {
 	for _, wrong := range []time.Duration{-24 * time.Hour, 24 * time.Hour, -400 * 24 * time.Hour} {
 		r := newRig(t, nil)
 		r.here.add(wrong)
+		day := time.Now().UTC().Format(" Jan 2 ")
 		s := r.signedIn("ada")
+		if all := strings.Join(r.bodies, ""); !strings.Contains(all, day) && !strings.Contains(all, time.Now().UTC().Format(" Jan 2 ")) {
+			t.Errorf("%v: the proof of the password names a time that is not the pool's", wrong)
+		}
 		r.inject(nil)
 		first := r.token(s)
 		r.pass(8 * time.Minute)
@@ -280,6 +286,7 @@ func TestSomebodyElseSignsIn(t *testing.T) {
 }
 
 func TestNoNetwork(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	s := r.signedIn("ada")
 	first := r.token(s)
@@ -302,6 +309,7 @@ func TestNoNetwork(t *testing.T) {
 // TestLostAnswer: the pool replaced the refresh token and its answer was lost.
 // The old one is good for the grace period, and asking again is automatic.
 func TestLostAnswer(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	s := r.signedIn("ada")
 	r.pass(10 * time.Minute)
@@ -318,7 +326,32 @@ func TestLostAnswer(t *testing.T) {
 	r.token(s)
 }
 
+// TestCallerLeaves: the person leaves the folder while the token is renewed.
+// The answer is read and kept all the same, with a pool that forgives nothing.
+func TestCallerLeaves(t *testing.T) {
+	r := newRig(t, func(c *cognito.Config) { c.GracePeriod = 0 })
+	s := r.signedIn("ada")
+	r.pass(10 * time.Minute)
+	leaving, leave := context.WithCancel(ctx)
+	left := make(chan struct{})
+	r.inject(func(op string, n int, _ http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+		if op == "GetTokensFromRefreshToken" && n == 1 {
+			leave()
+			<-left
+		}
+		return false
+	})
+	_, err := s.Token(leaving)
+	wantErr(t, err, context.Canceled)
+	close(left)
+	r.token(s)
+	if got := r.count("GetTokensFromRefreshToken"); got != 1 {
+		t.Errorf("%d renewals", got)
+	}
+}
+
 func TestSignOut(t *testing.T) {
+	t.Parallel()
 	gone := func(t *testing.T, r *rig) {
 		t.Helper()
 		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {

@@ -276,6 +276,7 @@ func TestCutConnection(t *testing.T) {
 }
 
 func TestThrottled(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	busy := refuse("InitiateAuth", "TooManyRequestsException", "Rate exceeded")
 	r.inject(func(op string, n int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
@@ -371,6 +372,14 @@ func TestWhatIsNotCognito(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wrongUse, err := ada.SignAccess(map[string]any{"sub": "x", "client_id": clientID, "token_use": "id", "iat": 1, "exp": 600})
+	if err != nil {
+		t.Fatal(err)
+	}
+	endless, err := ada.SignAccess(map[string]any{"sub": "x", "client_id": clientID, "token_use": "access", "iat": 1, "exp": 1 << 40})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		status int
 		body   string
@@ -386,6 +395,8 @@ func TestWhatIsNotCognito(t *testing.T) {
 		"id for access":   {200, tokens(issued.ID, issued.ID, issued.Refresh), session.ErrGarbled},
 		"no refresh":      {200, tokens(issued.Access, issued.ID, ""), session.ErrGarbled},
 		"foreign client":  {200, tokens(foreign, "", issued.Refresh), session.ErrGarbled},
+		"wrong use":       {200, tokens(wrongUse, "", issued.Refresh), session.ErrGarbled},
+		"endless":         {200, tokens(endless, "", issued.Refresh), session.ErrGarbled},
 		"no token at all": {200, tokens("abc", "", issued.Refresh), session.ErrGarbled},
 		"SMS":             {200, `{"ChallengeName":"SMS_MFA","Session":"s"}`, session.ErrUnknownStep},
 		"unknown step":    {200, `{"ChallengeName":"DANCE","Session":"s"}`, session.ErrUnknownStep},

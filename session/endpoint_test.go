@@ -1,0 +1,50 @@
+package session
+
+import (
+	"testing"
+
+	"usher/backend/api"
+)
+
+// TestCognitoEndpoint: only a server on loopback names its own, and only on
+// loopback; for everyone else region and pool decide.
+func TestCognitoEndpoint(t *testing.T) {
+	for _, c := range []struct{ server, region, explicit, want string }{
+		{"https://files.example.com", "eu-central-1", "", "https://cognito-idp.eu-central-1.amazonaws.com"},
+		{"https://files.example.com", "us-gov-west-1", "", "https://cognito-idp.us-gov-west-1.amazonaws.com"},
+		{"https://files.example.com", "cn-north-1", "", "https://cognito-idp.cn-north-1.amazonaws.com.cn"},
+		{"https://files.example.com", "eu-central-1", "http://127.0.0.1:9229", "https://cognito-idp.eu-central-1.amazonaws.com"},
+		{"https://files.example.com", "eu-central-1", "https://cognito.example.com", "https://cognito-idp.eu-central-1.amazonaws.com"},
+		{"http://127.0.0.1:8080", "eu-central-1", "", "https://cognito-idp.eu-central-1.amazonaws.com"},
+		{"http://127.0.0.1:8080", "eu-central-1", "http://127.0.0.1:9229", "http://127.0.0.1:9229"},
+		{"http://localhost:8080", "eu-central-1", "http://[::1]:9229", "http://[::1]:9229"},
+		{"http://127.0.0.1:8080", "eu-central-1", "https://cognito.example.com", ""},
+		{"http://127.0.0.1:8080", "eu-central-1", "http://127.0.0.1.example.com", ""},
+		{"http://127.0.0.1:8080", "eu-central-1", "http://user@127.0.0.1:9229", ""},
+	} {
+		got, err := cognitoEndpoint(c.server, api.Config{Region: c.region, UserPoolID: c.region + "_a", CognitoEndpoint: c.explicit})
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
+	}
+}
+
+// TestIssuerBelongsToThePool: away from loopback the two forms that AWS uses
+// and nothing else.
+func TestIssuerBelongsToThePool(t *testing.T) {
+	for issuer, want := range map[string]bool{
+		"https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a":        true,
+		"https://issuer-cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a": true,
+		"http://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a":         false,
+		"https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_b":        false,
+		"https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a/":       false,
+		"https://cognito-idp.us-east-1.amazonaws.com/eu-central-1_a":           false,
+		"https://evil.example.com/eu-central-1_a":                              false,
+		"": false,
+	} {
+		c := api.Config{Organisation: "Example", Region: "eu-central-1", UserPoolID: "eu-central-1_a", ClientID: "c", Issuer: issuer, S3Hosts: []string{"s3.eu-central-1.amazonaws.com"}}
+		if err := checkConfig("https://files.example.com", c); (err == nil) != want {
+			t.Errorf("%q: %v", issuer, err)
+		}
+	}
+}
