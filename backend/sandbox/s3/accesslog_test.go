@@ -69,7 +69,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		for _, v := range []any{c, &c, []Credential{c}, struct{ C Credential }{c}, ring, config, srv} {
+		for _, v := range []any{c, &c, []Credential{c}, struct{ C Credential }{c}, ring, config, srv, srv.verifier, &srv.verifier, struct{ s *Server }{srv}} {
 			if s := fmt.Sprintf(verb, v); strings.Contains(s, "hush") || strings.Contains(s, "68757368") || strings.Contains(s, "tok-") {
 				t.Errorf("%s: %s", verb, s)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -338,3 +339,69 @@ func TestPartsOfGeneratedContent(t *testing.T) {
 		t.Errorf("%+v %+v", out, out.ObjectParts)
 	}
 }
+
+// fetch GETs url n times over kept connections and throws the bodies away.
+func fetch(b *testing.B, url string) {
+	b.Helper()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	defer client.CloseIdleConnections()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			resp, err := client.Get(url)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, err = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if err != nil || resp.StatusCode != 200 {
+				b.Error(resp.Status, err)
+				return
+			}
+		}
+	})
+}
+
+func BenchmarkGetSmall(b *testing.B) {
+	r := newRig(b)
+	r.srv.log = nil
+	r.put("k", strings.Repeat("x", 1000))
+	q := r.presigned(raw{method: "GET", path: "/box/k"}, 600)
+	b.ResetTimer()
+	fetch(b, r.url+q.path+"?"+q.query)
+}
+
+// BenchmarkGetSmallFloor is the same answer without S3.
+func BenchmarkGetSmallFloor(b *testing.B) {
+	body := bytes.Repeat([]byte("x"), 1000)
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }))
+	defer ts.Close()
+	fetch(b, ts.URL)
+}
+
+func BenchmarkGetLarge(b *testing.B) {
+	r := newRig(b)
+	const size = 64 << 20
+	for name, key := range map[string]string{"stored": "file", "generated": "code"} {
+		b.Run(name, func(b *testing.B) {
+			if key == "code" {
+				if err := r.srv.PutContent("box", key, Object{Content: zeros(size)}); err != nil {
+					b.Fatal(err)
+				}
+			} else if _, err := r.client.PutObject(context.Background(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String(key), Body: bytes.NewReader(make([]byte, size))}); err != nil {
+				b.Fatal(err)
+			}
+			q := r.presigned(raw{method: "GET", path: "/box/" + key}, 600)
+			b.SetBytes(size)
+			b.ResetTimer()
+			fetch(b, r.url+q.path+"?"+q.query)
+		})
+	}
+}
+
+// zeros is content that costs nothing to make.
+type zeros int64
+
+func (z zeros) Size() int64 { return int64(z) }
+
+func (zeros) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }

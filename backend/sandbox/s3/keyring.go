@@ -23,7 +23,7 @@ func (c Credential) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "s3.C
 // The zero value is an empty ring.
 type Keyring struct {
 	mu   sync.RWMutex
-	keys map[string]Credential
+	keys map[string]*Credential // pointers: fmt, asked for a struct around the ring, stops at them
 }
 
 // Format keeps the secrets out of every %v: fmt would not ask a Credential
@@ -35,9 +35,9 @@ func (k *Keyring) Put(accessKeyID string, c Credential) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys == nil {
-		k.keys = make(map[string]Credential)
+		k.keys = make(map[string]*Credential)
 	}
-	k.keys[accessKeyID] = c
+	k.keys[accessKeyID] = &c
 }
 
 // Remove forgets a credential.
@@ -51,5 +51,8 @@ func (k *Keyring) get(accessKeyID string) (Credential, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	c, ok := k.keys[accessKeyID]
-	return c, ok
+	if !ok {
+		return Credential{}, false
+	}
+	return *c, true
 }
