@@ -82,7 +82,7 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 	case keys.Session:
 		m.dialog = m.sessionDialog()
 	case keys.Help:
-		m.dialog = help.NewKeys("Keys in "+where(page), m.env.Keys, page.Context(), func(a keys.Action) bool { return m.places(a) && m.shut(a) != "" })
+		m.dialog = help.NewKeys("Keys in "+where(page), m.env.Keys, page.Context(), m.leftOut)
 	case keys.Palette:
 		m.dialog = m.palette()
 	case keys.Suspend:
@@ -100,8 +100,22 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 	return nil
 }
 
+// leftOut are the actions that the help does not show, because the person's
+// groups do not open what they lead to.
+func (m *Model) leftOut(a keys.Action) bool {
+	return m.places(a) && m.shut(a) != "" || a == keys.Touched && m.shut(keys.OpenAudit) != ""
+}
+
 // places are the actions that open a page by group.
 func (m *Model) places(a keys.Action) bool { return a == keys.OpenAudit || a == keys.OpenAccess }
+
+// openedBy is the page that an action leads to.
+func openedBy(a keys.Action) keys.Action {
+	if a == keys.Touched {
+		return keys.OpenAudit
+	}
+	return a
+}
 
 func where(p pane.Pane) string {
 	switch p.Context() {
@@ -165,7 +179,7 @@ func (m *Model) palette() dialog.Dialog {
 	seen := make(map[keys.Action]bool)
 	for i, c := range contexts {
 		for _, b := range m.env.Keys.All(c) {
-			if b.Long == "" || seen[b.Action] || m.places(b.Action) && !m.has(b.Action) {
+			if b.Long == "" || seen[b.Action] || (m.places(b.Action) || b.Action == keys.Touched) && !m.has(openedBy(b.Action)) {
 				continue
 			}
 			if i > 0 && c == keys.Transfers && b.Group != "Queue" {

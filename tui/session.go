@@ -223,9 +223,12 @@ func (m *Model) ended(err error) tea.Cmd {
 		return nil
 	}
 	m.session.ended = true
+	why := api.Lookup(api.TokenExpired).Sentence
+	if code := pane.Code(err); code != "" {
+		why = api.Lookup(code).Sentence
+	}
 	lines := []dialog.Line{
-		{Text: pane.Sentence(err, m.deps.Server)},
-		{Text: "You come back to this folder with your marks."},
+		{Text: why + " You come back to this folder with your marks."},
 	}
 	if n := m.waitingTransfers(); n > 0 {
 		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Warning,

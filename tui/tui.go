@@ -185,8 +185,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	case transfers.Ticked:
 		cmd := m.transfers.Handle(msg)
-		m.browse.Progress(progress(msg.Snapshot))
-		return m, cmd
+		return m, tea.Batch(cmd, m.browse.Progress(progress(msg.Snapshot)))
 	case run:
 		return m, m.act(msg.action)
 	}

@@ -96,7 +96,10 @@ func (m *Model) top() string {
 	if !me.Online {
 		dot, style = t.Glyphs.Offline, t.Warn
 	}
-	right := style.Paint(dot) + t.Muted.Paint(" "+format.End(me.Name.String(), 24, t.Glyphs.Ellipsis))
+	right := ""
+	if !me.Name.IsZero() || !me.Online {
+		right = style.Paint(dot) + t.Muted.Paint(" "+format.End(me.Name.String(), 24, t.Glyphs.Ellipsis))
+	}
 	if m.w >= 110 {
 		right += t.Muted.Paint(m.groups()) + t.Muted.Paint("  "+format.End(line(m.deps.Server), 32, t.Glyphs.Ellipsis))
 	}

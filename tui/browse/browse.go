@@ -98,12 +98,13 @@ type Pane struct {
 	here  visit
 	asked *visit // entered, not yet shown
 
-	gen     uint64
-	cancel  context.CancelFunc
-	loading bool // a page is on its way
-	slow    bool // for longer than grace
-	stale   bool // what is shown could not be listed again
-	problem problem
+	gen      uint64
+	cancel   context.CancelFunc
+	loading  bool // a page is on its way
+	slow     bool // for longer than grace
+	stale    bool // what is shown could not be listed again
+	problem  problem
+	climbing bool // the folder above is asked for, because this one is gone
 
 	back, ahead []visit
 	marks       map[spot]Entry // by bucket and whole key
@@ -132,7 +133,6 @@ type Pane struct {
 type problem struct {
 	err  error
 	text string
-	at   time.Time
 }
 
 // use of the text field.
@@ -213,7 +213,7 @@ func (p *Pane) stop() {
 		p.cancel = nil
 	}
 	p.gen++
-	p.loading, p.slow, p.asked = false, false, nil
+	p.loading, p.slow, p.asked, p.climbing = false, false, nil, false
 }
 
 // keepPlace remembers the row of the folder that is being left.
@@ -294,7 +294,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		if m.old {
 			return tea.Batch(cmd, p.again())
 		}
-		return cmd
+		return tea.Batch(cmd, p.seek())
 	case waited:
 		if m.gen == p.gen {
 			p.slow = true
@@ -429,11 +429,14 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	if pane.Code(m.err) == api.NotFound && m.spot.bucket != "" {
 		return p.gone(m.spot, p.asked != nil && p.asked.spot == m.spot && p.here.spot != m.spot, m.err)
 	}
-	p.problem = problem{err: m.err, text: pane.Sentence(m.err, p.Server), at: m.at}
+	if pane.SignedOut(m.err) && len(p.now().rows) > 0 {
+		p.asked = nil // the root asks for a new sign-in; what is shown stays
+		return report
+	}
 	if p.asked != nil {
 		p.show(*p.asked)
-		p.problem = problem{err: m.err, text: pane.Sentence(m.err, p.Server), at: m.at}
 	}
+	p.problem = problem{err: m.err, text: pane.Sentence(m.err, p.Server)}
 	p.stale = len(p.now().rows) > 0
 	p.dirty()
 	return report
@@ -448,17 +451,19 @@ func (p *Pane) gone(at spot, tried bool, err error) tea.Cmd {
 		p.asked = nil
 		return pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Warning})
 	}
+	climbing := p.climbing
 	up, name := at.parent()
 	p.stop()
-	p.asked = &visit{spot: up, cursor: name, quiet: true}
-	say := pane.Say{
-		Text: safetext.New(at.name()).String() + " is not there for you any more: it was removed, or your access to it ended.",
-		Tone: pane.Warning,
+	p.asked, p.climbing = &visit{spot: up, cursor: name, quiet: true}, true
+	next := tea.Batch(p.list(up, ""), after(grace, waited{p.gen}))
+	if climbing {
+		return next // the folder that was lost has been named already
 	}
+	say := pane.Say{Text: safetext.New(at.name()).String() + " is not there for you any more: it was removed, or your access to it ended.", Tone: pane.Warning}
 	if tried {
 		say.Text = pane.Sentence(err, p.Server)
 	}
-	return tea.Batch(pane.Send(say), p.list(up, ""), after(grace, waited{p.gen}))
+	return tea.Batch(pane.Send(say), next)
 }
 
 // name is the last part of the place.

@@ -122,7 +122,7 @@ func (d *details) view(p *Pane, w, h int) string {
 		return d.drawn
 	}
 	d.w, d.h = w, h
-	lines := d.lines(p, w-2)
+	lines := d.lines(p, w-1)
 	if len(lines) > h {
 		lines = lines[:h]
 	}

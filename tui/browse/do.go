@@ -411,7 +411,7 @@ func ParsePath(s string) pane.Place {
 
 // Progress tells the states of transfers, by bucket and key; words as the
 // Local column shows them.
-func (p *Pane) Progress(states map[pane.File]string) {
+func (p *Pane) Progress(states map[pane.File]string) tea.Cmd {
 	next := make(map[spot]string, len(states))
 	changed := len(states) != len(p.progress)
 	for f, s := range states {
@@ -427,17 +427,12 @@ func (p *Pane) Progress(states map[pane.File]string) {
 			changed = true
 		}
 	}
-	if changed {
-		p.progress = next
-		p.table.Changed()
-		p.details.drawn = ""
+	if !changed {
+		return nil
 	}
-}
-
-// Forget drops what is known of the local disk; the rows shown are looked at
-// again.
-func (p *Pane) Forget() tea.Cmd {
-	clear(p.local)
+	p.progress = next
+	p.table.Changed()
+	p.details.drawn = ""
 	from, to := p.table.Window()
 	return p.lookLocal(from, to)
 }

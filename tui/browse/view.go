@@ -160,7 +160,7 @@ func (p *Pane) note() string {
 	case l.capped:
 		return "the first " + all
 	case !l.complete:
-		return format.Count(len(p.view)) + " of more than " + all
+		return format.Count(len(p.view)) + " and more"
 	}
 	return format.Count(len(p.view)) + " of " + all
 }
@@ -229,7 +229,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	left = p.marksLine()
 	switch {
 	case p.sorting:
-		left = t.Muted.Paint("Sort by") + "  " + t.Keys(w-10, p.Env.Keys.Hints(keys.Sort, keys.ByName, keys.BySize, keys.ByModified, keys.ByKind)...)
+		left = t.Text.Paint("Sort by")
 	case p.stale && p.problem.err != nil:
 		left = t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text)
 		right = t.Muted.Paint("ctrl+r tries now")
@@ -245,6 +245,8 @@ func (p *Pane) Hints() []keys.Action {
 	switch {
 	case p.reader != nil:
 		return []keys.Action{keys.Down, keys.Up, keys.PageDown, keys.First, keys.Last, keys.Back}
+	case p.sorting:
+		return []keys.Action{keys.ByName, keys.BySize, keys.ByModified, keys.ByKind, keys.Back}
 	case p.focus == inTree:
 		return []keys.Action{keys.Enter, keys.Parent, keys.NextPane, keys.OpenTransfers, keys.CopyPath, keys.Session, keys.Palette, keys.Help}
 	case p.focus == inDetails:

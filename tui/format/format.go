@@ -155,5 +155,5 @@ func Ago(t, now time.Time) string {
 	case d < 730*day:
 		return fmt.Sprintf("%d mo ago", int(d.Hours()/24/30.44))
 	}
-	return fmt.Sprintf("%d years ago", int(d.Hours()/24/365.25))
+	return fmt.Sprintf("%d y ago", int(d.Hours()/24/365.25))
 }

@@ -243,7 +243,11 @@ func (p *Pane) View(w, h int) string {
 	t := p.Env.Theme
 	p.w, p.cols = w, layOut(w)
 	p.list.Resize(w, h-3)
-	head := t.Head("Transfers", format.Plural(p.snap.Running, "running", "running"), w, true)
+	note := ""
+	if p.snap.Running > 0 {
+		note = format.Count(p.snap.Running) + " running"
+	}
+	head := t.Head("Transfers", note, w, true)
 	if len(p.shown) == 0 {
 		lines := []string{head, "", "  " + t.Text.Bold().Paint("No transfers."), "",
 			"  " + t.Muted.Paint("In the browser, d downloads the marked files or the one under the cursor.")}

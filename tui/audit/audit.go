@@ -1,0 +1,418 @@
+// Package audit is the audit log on the screen: the filter, the counts of the
+// last day, the events folded into rows, and one event full size.
+//
+// Every question to the log is an event in the log. So nothing is asked that
+// the person did not ask for: one page of events and the counts when the page
+// opens and with ctrl+r, a page for a new filter, and the next page when the
+// cursor comes near the end of what is there. Nothing polls.
+//
+// A filter is checked here before it is sent (event.ParseFilter); what is
+// wrong with it is shown under the word. Rows are what event.Fold makes of
+// all events read so far, with two things added from the members of each row:
+// a refusal inside a chain shows as the row's outcome, and what a client
+// reported about its own download is marked as its word.
+//
+// Events are turned into safe text by the command that fetched them. An
+// answer carries the question it answers, and one to an older question is
+// dropped. No method does I/O or reads a clock.
+package audit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/rows"
+)
+
+// Backend is what the page asks of the server.
+type Backend interface {
+	AuditQuery(context.Context, api.AuditQueryRequest) (api.AuditQueryResponse, error)
+	AuditSummary(context.Context, api.AuditSummaryRequest) (api.AuditSummaryResponse, error)
+}
+
+// Deps is what a Pane needs. Env and Backend must be set.
+type Deps struct {
+	Env     *pane.Env
+	Backend Backend
+	Server  string     // host, for sentences
+	Group   string     // of auditors, for sentences
+	On      pane.Place // the page opens with the events of this path; zero: all events
+}
+
+const (
+	pageSize  = 200                    // events a question
+	near      = 20                     // rows from the end at which the next page is asked for
+	keepMost  = 20_000                 // events kept; older ones need a narrower filter
+	emptyMost = 10                     // pages in a row that may bring nothing
+	grace     = 150 * time.Millisecond // before a wait is shown
+	settle    = 120 * time.Millisecond // before the details follow the cursor
+	askLimit  = 30 * time.Second       // for an answer
+	chartSpan = 24                     // hours
+)
+
+// Pane is the page. See New.
+type Pane struct {
+	Deps
+	start  string // the filter that it opened with
+	filter string // in force; raw
+	back   []string
+
+	asked   *question // under way; nil if nothing is
+	cancel  context.CancelFunc
+	slow    bool // for longer than grace
+	problem problem
+	log     *ledger
+	empty   int // pages in a row that brought nothing
+
+	counting    *question
+	stopCount   context.CancelFunc
+	counts      *counts
+	countsWrong string
+
+	list    *rows.List
+	lines   []line
+	local   bool // times as local, not UTC
+	cols    columns
+	shown   int // entry in the details
+	settled uint64
+	open    *full
+
+	typing  bool
+	field   textinput.Model
+	wrong   *event.FilterError
+	hidden  bool // the filter in force cannot be typed
+	past    []string
+	pastAt  int
+	drawn   drawn
+	w, h    int
+	focused bool
+}
+
+// drawn is what View keeps between two changes.
+type drawn struct {
+	chart, details string
+	chartW, detW   int
+}
+
+// question is one call to the server. Answers are told apart by its address.
+type question struct {
+	filter string
+	cursor string // "" for the newest page
+	fresh  bool   // another filter than what is on the screen
+}
+
+// problem is why a page of events could not be had.
+type problem struct {
+	text string
+	code api.Code
+	next bool // it was a further page
+}
+
+// Messages to the pane from its own commands. What others wrote is inside of
+// ledger and entries, where it cannot be printed raw.
+type (
+	answered struct {
+		of  *question
+		log *ledger
+		err error
+	}
+	counted struct {
+		of     *question
+		counts *counts
+		err    error
+	}
+	waited  struct{ of *question }
+	settles struct{ seq uint64 }
+)
+
+// New makes a page that has asked nothing yet; Opened asks.
+func New(d Deps) (*Pane, error) {
+	switch {
+	case d.Env == nil:
+		return nil, errors.New("audit: no environment")
+	case d.Backend == nil:
+		return nil, errors.New("audit: no backend")
+	}
+	p := &Pane{Deps: d, log: &ledger{}, start: filterFor(d.On.Bucket.Raw(), d.On.Key.Raw())}
+	p.filter = p.start
+	p.field = textinput.New()
+	p.field.SetVirtualCursor(false)
+	p.field.Prompt = ""
+	p.list = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
+	p.list.Focus(true)
+	return p, nil
+}
+
+// filterFor is the filter that finds the events of a path: of one object
+// exactly, of a folder with all below.
+func filterFor(bucket, key string) string {
+	if bucket == "" {
+		return ""
+	}
+	folder := key == "" || key[len(key)-1] == '/'
+	return event.Filter{Terms: []event.Term{{Field: event.ByPath, Exact: !folder, Value: bucket + "/" + key}}}.String()
+}
+
+// Opened asks for the first page and the counts.
+func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.ask(true, ""), p.count()) }
+
+// ask asks for a page of events; the question before is given up.
+func (p *Pane) ask(fresh bool, cursor string) tea.Cmd {
+	p.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	q := &question{filter: p.filter, cursor: cursor, fresh: fresh}
+	p.asked, p.cancel = q, cancel
+	var before *ledger
+	if cursor != "" {
+		before = p.log
+	}
+	backend := p.Backend
+	return tea.Batch(after(grace, waited{q}), func() tea.Msg {
+		defer cancel()
+		r, err := backend.AuditQuery(ctx, api.AuditQueryRequest{Filter: q.filter, Cursor: q.cursor, Limit: pageSize})
+		if err != nil {
+			return answered{of: q, err: err}
+		}
+		return answered{of: q, log: before.with(r)}
+	})
+}
+
+// stop gives up the question under way; an answer to it will be dropped.
+func (p *Pane) stop() {
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.asked, p.cancel, p.slow, p.problem = nil, nil, false, problem{}
+}
+
+// count asks for the counts of the last day.
+func (p *Pane) count() tea.Cmd {
+	if p.stopCount != nil {
+		p.stopCount()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	q := &question{}
+	p.counting, p.stopCount = q, cancel
+	backend := p.Backend
+	return func() tea.Msg {
+		defer cancel()
+		r, err := backend.AuditSummary(ctx, api.AuditSummaryRequest{Hours: chartSpan})
+		if err != nil {
+			return counted{of: q, err: err}
+		}
+		return counted{of: q, counts: newCounts(r)}
+	}
+}
+
+func after(d time.Duration, m tea.Msg) tea.Cmd {
+	return tea.Tick(d, func(time.Time) tea.Msg { return m })
+}
+
+// Handle takes the page's own messages and ignores all others.
+func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
+	switch m := msg.(type) {
+	case answered:
+		return p.answered(m)
+	case counted:
+		return p.counted(m)
+	case waited:
+		if m.of == p.asked {
+			p.slow = true
+			if m.of.fresh {
+				p.show(&ledger{})
+			}
+		}
+	case settles:
+		if m.seq == p.settled {
+			p.follow()
+		}
+	case pane.Restyled:
+		p.dirty()
+	case pane.Retry:
+		return p.again()
+	case tea.PasteMsg:
+		if p.typing {
+			p.field, _ = p.field.Update(m)
+			p.typed()
+		}
+	}
+	return nil
+}
+
+// again asks anew for what could not be had.
+func (p *Pane) again() tea.Cmd {
+	var cmds []tea.Cmd
+	switch {
+	case p.problem.text == "":
+	case p.problem.next && p.problem.code != api.BadCursor:
+		cmds = append(cmds, p.ask(false, p.log.next))
+	default:
+		cmds = append(cmds, p.ask(false, ""))
+	}
+	if p.countsWrong != "" {
+		cmds = append(cmds, p.count())
+	}
+	return tea.Batch(cmds...)
+}
+
+// reload is ctrl+r: what failed again, or else all anew.
+func (p *Pane) reload() tea.Cmd {
+	if p.problem.next && p.problem.code != api.BadCursor {
+		return p.again()
+	}
+	return tea.Batch(p.ask(false, ""), p.count())
+}
+
+func (p *Pane) answered(m answered) tea.Cmd {
+	if m.of != p.asked {
+		return nil
+	}
+	p.stop()
+	if m.err != nil {
+		if m.of.fresh {
+			p.show(&ledger{})
+		}
+		p.problem = problem{text: p.sentence(m.err, m.of), code: pane.Code(m.err), next: m.of.cursor != ""}
+		return pane.Send(pane.Failed{Err: m.err})
+	}
+	if m.of.cursor == "" || len(m.log.facts) > len(p.log.facts) {
+		p.empty = 0
+	} else {
+		p.empty++
+	}
+	at := ""
+	if !m.of.fresh {
+		at = p.newest(p.list.Cursor())
+	}
+	p.show(m.log)
+	p.list.SetCursor(p.find(at))
+	p.follow()
+	return tea.Batch(p.more(), pane.Send(pane.Answered{}))
+}
+
+// more asks for the next page if the cursor is near the end or the window has
+// room left.
+func (p *Pane) more() tea.Cmd {
+	switch {
+	case p.log.next == "", p.asked != nil, p.problem.text != "", p.empty >= emptyMost, p.log.full():
+		return nil
+	case p.list.Cursor() >= len(p.lines)-near, len(p.lines) < p.listHeight():
+		return p.ask(false, p.log.next)
+	}
+	return nil
+}
+
+// show puts a ledger on the screen, the cursor on its first row.
+func (p *Pane) show(l *ledger) {
+	p.log = l
+	p.arrange()
+	p.list.SetTop(0)
+	p.list.SetCursor(0)
+	p.follow()
+}
+
+func (p *Pane) counted(m counted) tea.Cmd {
+	if m.of != p.counting {
+		return nil
+	}
+	p.counting, p.stopCount = nil, nil
+	p.drawn = drawn{}
+	if m.err != nil {
+		p.countsWrong = p.sentence(m.err, m.of)
+		return pane.Send(pane.Failed{Err: m.err})
+	}
+	p.counts, p.countsWrong = m.counts, ""
+	return nil
+}
+
+// sentence is what the person reads of an error.
+func (p *Pane) sentence(err error, of *question) string {
+	switch pane.Code(err) {
+	case api.NotFound: // to anyone but auditors the log does not exist
+		if p.Group != "" {
+			return "The audit log needs group " + safeLine(p.Group) + ". Ask your administrator."
+		}
+		return "The audit log is not open to you. Ask your administrator."
+	case api.BadCursor:
+		return "This was read too long ago to go on from here. Read the log again with ctrl+r."
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "No answer from " + safeLine(p.Server) + "."
+	}
+	return pane.Sentence(err, p.Server)
+}
+
+// entry is the row under line i, nil for a day or nothing.
+func (p *Pane) entry(i int) *entry {
+	if i < 0 || i >= len(p.lines) || p.lines[i].entry < 0 {
+		return nil
+	}
+	return &p.log.entries[p.lines[i].entry]
+}
+
+// current is the row with the cursor.
+func (p *Pane) current() *entry { return p.entry(p.list.Cursor()) }
+
+// newest names the row of line i by its newest event.
+func (p *Pane) newest(i int) string {
+	e := p.entry(i)
+	if e == nil {
+		return ""
+	}
+	return p.log.facts[e.members[len(e.members)-1]].id.Raw()
+}
+
+// find is the line of a row that newest named, else the first.
+func (p *Pane) find(newest string) int {
+	if newest == "" {
+		return 0
+	}
+	for i := range p.lines {
+		if p.newest(i) == newest {
+			return i
+		}
+	}
+	return 0
+}
+
+// moved follows a movement of the cursor.
+func (p *Pane) moved() tea.Cmd {
+	p.settled++
+	if p.empty >= emptyMost {
+		p.empty = 0 // the person goes on
+	}
+	return tea.Batch(p.more(), after(settle, settles{p.settled}))
+}
+
+// follow puts the row with the cursor into the details.
+func (p *Pane) follow() {
+	p.shown = p.list.Cursor()
+	p.drawn.details = ""
+}
+
+// dirty drops what was drawn.
+func (p *Pane) dirty() {
+	p.list.Changed()
+	p.drawn = drawn{}
+	if p.open != nil {
+		p.open.w = 0
+	}
+}
+
+// Context is the bindings in force.
+func (p *Pane) Context() keys.Context {
+	if p.open != nil {
+		return keys.Event
+	}
+	return keys.Audit
+}
+
+var _ pane.Pane = (*Pane)(nil)

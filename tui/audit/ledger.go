@@ -1,0 +1,194 @@
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/backend/safetext"
+)
+
+// ledger is the events read so far for one filter, and the rows they make. It
+// is not changed after it was made: a further page makes a new one, so that
+// commands and the page may look at it at the same time.
+type ledger struct {
+	events  []event.Event // as the server sent them, for folding
+	facts   []fact        // the same, safe to show
+	entries []entry       // rows, the newest first
+	next    string        // the server's cursor, "" at the end of the log
+}
+
+// Format keeps what others wrote out of any print.
+func (l *ledger) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d events", len(l.facts)) }
+
+// full reports whether no more events are kept.
+func (l *ledger) full() bool { return len(l.facts) >= keepMost }
+
+// with is the ledger and one more page. An event that is there already is
+// left out.
+func (l *ledger) with(page api.AuditQueryResponse) *ledger {
+	if l == nil {
+		l = &ledger{}
+	}
+	n := &ledger{events: slices.Clip(l.events), facts: slices.Clip(l.facts), next: page.Cursor}
+	have := make(map[string]bool, len(l.events))
+	for _, e := range l.events {
+		have[e.ID] = true
+	}
+	for _, e := range page.Events {
+		if e.ID != "" && have[e.ID] {
+			continue
+		}
+		have[e.ID] = true
+		n.events = append(n.events, e)
+		n.facts = append(n.facts, factOf(e))
+	}
+	n.fold()
+	return n
+}
+
+// fact is one event, safe to show.
+type fact struct {
+	id, sub, who, email, session    safetext.Text
+	action, purpose, outcome        safetext.Text
+	path, key, version, etag        safetext.Text
+	reason, grant, continues        safetext.Text
+	ip, agent, request, verified    safetext.Text
+	at                              time.Time
+	size, bytes                     *int64
+	seconds                         *float64
+	bound, count                    int
+	named, folder, denied, released bool
+	completed                       bool
+}
+
+func factOf(e event.Event) fact {
+	s := safetext.New
+	return fact{
+		id: s(e.ID), sub: s(e.User.Sub), who: s(e.User.Username), email: s(e.User.Email), session: s(e.Session),
+		action: s(e.Action), purpose: s(e.Purpose), outcome: s(e.Outcome),
+		path: s(e.Path()), key: s(e.Key), version: s(e.Version), etag: s(e.ETag),
+		reason: s(e.Reason), grant: s(e.Grant), continues: s(e.Continues),
+		ip: s(e.SourceIP), agent: s(e.UserAgent), request: s(e.RequestID), verified: s(e.Verified),
+		at: e.Time.UTC(), size: e.Size, bytes: e.Bytes, seconds: e.Seconds, bound: e.Bound, count: e.Count,
+		named:     e.Bucket != "",
+		folder:    e.Action == event.List || e.Action == event.Search,
+		denied:    e.Outcome == event.Denied,
+		released:  e.Action == event.Download && e.Outcome == event.Allowed,
+		completed: e.Action == event.Completed,
+	}
+}
+
+// entry is a row: events that a person reads as one act.
+type entry struct {
+	members  []int // of the ledger's facts, the oldest first; never empty
+	last     time.Time
+	worst    int // the member whose outcome the row shows
+	urls     int // released
+	refused  int // denied
+	reported int // the member with the client's newest report, -1 if there is none
+}
+
+// fold makes the rows.
+func (l *ledger) fold() {
+	made := event.Fold(l.events)
+	members := chains(made, l.events)
+	l.entries = make([]entry, 0, len(made))
+	for i, r := range made {
+		if len(members[i]) == 0 {
+			continue
+		}
+		e := entry{members: members[i], last: r.Last.UTC(), urls: r.URLs, worst: members[i][0], reported: -1}
+		for _, m := range e.members {
+			f := &l.facts[m]
+			if f.denied {
+				e.refused++
+			}
+			// What a client says of its own download is not an outcome.
+			if f.completed {
+				e.reported = m
+			} else if bad(f) > bad(&l.facts[e.worst]) {
+				e.worst = m
+			}
+		}
+		l.entries = append(l.entries, e)
+	}
+}
+
+// bad orders outcomes: a refusal must not hide behind what was allowed.
+func bad(f *fact) int {
+	switch f.outcome.Raw() {
+	case event.Denied:
+		return 2
+	case event.Failed:
+		return 1
+	}
+	return 0
+}
+
+// subject is what all events of one row have in common (see event.Fold).
+type subject struct{ sub, bucket, key, kind string }
+
+func subjectOf(e event.Event) subject {
+	kind := e.Action
+	if kind == event.Completed {
+		kind = event.Download
+	}
+	return subject{e.User.Sub, e.Bucket, e.Key, kind}
+}
+
+// name is an event's id, or one that another event of the subject continues.
+type name struct {
+	subject
+	id string
+}
+
+// chains finds the events of each row that event.Fold made of them, as
+// indexes, the oldest first. A test holds it to Fold's own counts.
+func chains(made []event.Row, events []event.Event) [][]int {
+	owner := make(map[string]subject, len(events)) // of the events that are there
+	for _, e := range events {
+		owner[e.ID] = subjectOf(e)
+	}
+	parent := make(map[name]name)
+	find := func(n name) name {
+		for {
+			up, ok := parent[n]
+			if !ok {
+				return n
+			}
+			n = up
+		}
+	}
+	for _, e := range events {
+		s := subjectOf(e)
+		if o, there := owner[e.Continues]; e.Continues == "" || there && o != s {
+			continue
+		}
+		a, b := find(name{s, e.ID}), find(name{s, e.Continues})
+		if a != b {
+			parent[a] = b
+		}
+	}
+	row := make(map[name]int, len(made))
+	for i, r := range made {
+		row[find(name{subjectOf(r.Event), r.Event.ID})] = i
+	}
+	order := make([]int, len(events))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(events[a].Time.Compare(events[b].Time), cmp.Compare(a, b))
+	})
+	out := make([][]int, len(made))
+	for _, i := range order {
+		if at, ok := row[find(name{subjectOf(events[i]), events[i].ID})]; ok {
+			out[at] = append(out[at], i)
+		}
+	}
+	return out
+}

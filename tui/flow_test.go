@@ -1,0 +1,355 @@
+package tui_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/api"
+	"usher/client/download"
+	"usher/tui"
+	"usher/tui/browse"
+	"usher/tui/tuitest"
+)
+
+// play runs a test of the whole program on a terminal of 120x40.
+func play(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(change)
+		w.open(t, 120, 40, colorprofile.TrueColor)
+		do(t, w)
+	})
+}
+
+func TestFoldersAreListedOnce(t *testing.T) {
+	play(t, func(w *world) { w.deps.Start = browse.ParsePath("") }, func(t *testing.T, w *world) {
+		w.Press("enter") // company-reports
+		w.Press("enter") // annual
+		w.Press("h")     // back: known
+		w.Press("h")
+		w.Press("tab", "tab", "tab") // tree and details ask for nothing
+		w.Wait(30 * time.Second)     // nothing polls
+		want := []string{"/", "company-reports/", "company-reports/annual/"}
+		if got := w.server.Lists(); !slices.Equal(got, want) {
+			t.Errorf("listed %q, want %q", got, want)
+		}
+		w.Press("ctrl+r")
+		if got := w.server.Lists(); len(got) != 4 {
+			t.Errorf("ctrl+r made %d listings, want 4", len(got))
+		}
+	})
+}
+
+func TestPagesComeOnScroll(t *testing.T) {
+	play(t, func(w *world) {
+		for i := range 3500 {
+			w.server.Put(fmt.Sprintf("builds/b-%05d", i), 1, "2026-01-02 03:04")
+		}
+		w.deps.Start = browse.ParsePath("builds/")
+	}, func(t *testing.T, w *world) {
+		w.Wait(30 * time.Second)
+		if n := len(w.server.Lists()); n != 1 {
+			t.Fatalf("%d pages before any key", n)
+		}
+		w.Want(t, "1,000 and more")
+		w.Press("G")
+		w.Wait(time.Second)
+		if n := len(w.server.Lists()); n != 2 {
+			t.Fatalf("%d pages after G, want 2", n)
+		}
+		w.Press("/")
+		w.Type("034")
+		w.Wait(time.Second)
+		w.Want(t, "b-00034", "b-03400", "of 3,500")
+	})
+}
+
+func TestLateAnswerIsDropped(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.server.Delay = 3 * time.Second
+		w.Press("enter") // letters-to-shareholders, slow
+		w.Wait(time.Second)
+		w.Want(t, "listing", "letters-to-shareholders")
+		w.server.Delay = 0
+		w.Press("h")
+		w.Wait(10 * time.Second)
+		w.Want(t, "33 of 33")
+		w.Not(t, "2025.pdf\n")
+	})
+}
+
+func TestRemovedAccessClosesTheFolder(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.Press("j")
+		w.server.Hide("company-reports/annual/")
+		w.server.Grants("2")
+		w.Wait(26 * time.Second)
+		w.Want(t, "audited/ is not there for you any more", "quarterly/")
+		w.Not(t, "2018-annual-report.pdf")
+	})
+}
+
+func TestUnknownPathSaysTheSameAsAbsent(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		for _, path := range []string{"company-reports/none/here.pdf", "company-reports/annual/audited/none.pdf", "no-such/share/"} {
+			w.Press("ctrl+g")
+			w.Type(path)
+			w.Press("enter")
+			w.Wait(time.Second)
+			w.Want(t, "There is nothing here that you can open.", "33 of 33")
+		}
+	})
+}
+
+func TestGoToAFile(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.Press("ctrl+g")
+		w.Type("company-reports/quarterly/2025-q2/q2.csv")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "company-reports › quarterly › 2025-q2", "▌  q2.csv")
+	})
+}
+
+func TestSignInAgainKeepsPlaceMarksAndQueue(t *testing.T) {
+	play(t, func(w *world) { w.deps.User = "ada" }, func(t *testing.T, w *world) {
+		w.Press("j", "j", "j", "space", "j")
+		w.server.Fail(&api.Error{Code: api.SessionRevoked})
+		w.Press("ctrl+r")
+		w.Press("enter") // meant for the list: the dialog is too new to take it
+		w.Want(t, "Your sign-in has ended", "ended by an administrator")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.server.Fail(nil)
+		w.Type("Analytical-42")
+		w.Want(t, "••••")
+		w.Not(t, "Analytical-42")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "1 marked", "▌  2018-consolidated-…dger.parquet", "33 of 33")
+	})
+}
+
+func TestNetworkComesBackByItself(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.server.Fail(tuitest.ErrNetwork)
+		w.Press("ctrl+r")
+		w.Want(t, "No answer from files.example.com.", "○ alice.moreau", "as of 10:12:04")
+		w.server.Fail(nil)
+		w.Wait(10 * time.Second)
+		w.Want(t, "● alice.moreau", "33 of 33")
+		w.Not(t, "No answer")
+	})
+}
+
+func TestDownloadThatDoesNotFit(t *testing.T) {
+	play(t, func(w *world) { w.deps.FreeSpace = func(string) (int64, error) { return 640_000_000, nil } }, func(t *testing.T, w *world) {
+		w.Press("a", "d")
+		w.Wait(time.Second)
+		w.Want(t, "1.08 GB needed, 640 MB free")
+		w.Press("enter")
+		w.Wait(time.Second)
+		if n := len(w.engine.Snapshot().Transfers); n != 0 {
+			t.Errorf("%d transfers began", n)
+		}
+	})
+}
+
+func TestDownloadAsksBeforeItReplaces(t *testing.T) {
+	play(t, func(w *world) {
+		w.engine.Here = func(r download.Request) download.Presence {
+			if strings.HasSuffix(r.Key, "2018-annual-report.pdf") {
+				return download.HereOther
+			}
+			return download.Absent
+		}
+	}, func(t *testing.T, w *world) {
+		w.Press("j", "j", "j", "d")
+		w.Wait(time.Second)
+		w.Want(t, "1 file is here and differ", "keep both", "replace")
+		w.Press("b")
+		w.Wait(time.Second)
+		s := w.engine.Snapshot()
+		if len(s.Transfers) != 1 || s.Transfers[0].Request.Conflict != download.KeepBoth || s.Transfers[0].Request.Dir != "/home/alice/usher/company-reports/annual/audited" {
+			t.Errorf("queue: %+v", s.Transfers)
+		}
+	})
+}
+
+func TestFolderIsCountedOnceAndFetchedWithItsETags(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		before := len(w.server.Lists())
+		w.Press("j", "j", "d") // working-papers/
+		w.Wait(time.Second)
+		w.Want(t, "Download 2 files", "working-papers/", "all below")
+		w.Press("enter")
+		w.Wait(time.Second)
+		if n := len(w.server.Lists()) - before; n != 1 {
+			t.Errorf("%d listings for one folder", n)
+		}
+		for _, x := range w.engine.Snapshot().Transfers {
+			if x.Request.ETag == "" || x.Request.Folder {
+				t.Errorf("request without an ETag: %+v", x.Request)
+			}
+		}
+	})
+}
+
+func TestQuitAsksWhileTransfersRun(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.Press("G", "k", "k", "k", "k", "d") // the ledger
+		w.Wait(time.Second)
+		w.Press("enter", "q")
+		w.Want(t, "1 download runs. Partial files stay and go on next time.")
+		w.Press("esc", "esc", "esc")
+		w.Want(t, "33 of 33")
+	})
+}
+
+func TestTitleNeverNamesAFile(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		var out bytes.Buffer
+		w.Log(&out)
+		w.Press("a", "d")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.Wait(5 * time.Second)
+		titles := 0
+		for _, part := range strings.Split(out.String(), "\x1b]")[1:] {
+			seq, _, _ := strings.Cut(strings.ReplaceAll(part, "\x1b\\", "\a"), "\a")
+			switch {
+			case strings.HasPrefix(seq, "2;"):
+				titles++
+				if strings.Contains(seq, ".pdf") || !strings.Contains(seq, "usher") {
+					t.Errorf("title %q", seq)
+				}
+			case !strings.HasPrefix(seq, "9;4;"):
+				t.Errorf("an OSC that usher has no use for: %q", seq)
+			}
+		}
+		if titles == 0 {
+			t.Error("no title was set")
+		}
+	})
+}
+
+// No name reaches the terminal with a control character of its own, whatever
+// is pressed on it, and no line gets longer than the window.
+func TestHostileNamesTouchNothing(t *testing.T) {
+	for _, width := range []int{72, 120} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(hostile)
+			var out bytes.Buffer
+			w.open(t, width, 24, colorprofile.TrueColor)
+			w.Log(&out)
+			for range len(hostileNames()) {
+				w.Press("space")
+				w.Wait(200 * time.Millisecond)
+				for y, l := range strings.Split(w.Text(), "\n") {
+					if ansi.StringWidth(l) > width {
+						t.Fatalf("line %d: %d cells of %d: %q", y, ansi.StringWidth(l), width, l)
+					}
+				}
+			}
+			w.Press("g", "j", "j", "j", "j", "j", "y", "d")
+			w.Wait(time.Second)
+			w.Press("esc", "t")
+			for _, bad := range []string{"\a", "\x1b[2J", "\x1b]0;", "\x1b]8", "\x1b]7;", "\x1b]1337", "\x1bP", "\x1b_", "\x1b^", "\x1bX", "\x1bc", "\x1b(0", "\x1b#8", "\x0e", "\x0f", "\u009b", "\u202e", "\u200b", "\u2028", "\ufeff", "\x9b2J"} {
+				if s := clean(out.String()); strings.Contains(s, bad) {
+					t.Errorf("%q reached the terminal", bad)
+				}
+			}
+		})
+	}
+}
+
+// clean takes out what the program itself may send: its title, its progress
+// and the clipboard, all ended by BEL.
+func clean(s string) string {
+	var b strings.Builder
+	for s != "" {
+		i := strings.Index(s, "\x1b]")
+		if i < 0 {
+			return b.String() + s
+		}
+		b.WriteString(s[:i])
+		s = s[i:]
+		own := strings.HasPrefix(s, "\x1b]2;usher") || strings.HasPrefix(s, "\x1b]9;4;") || strings.HasPrefix(s, "\x1b]52;c;")
+		end := strings.IndexAny(s, "\a")
+		if !own || end < 0 {
+			b.WriteString(s[:2])
+			s = s[2:]
+			continue
+		}
+		s = s[end+1:]
+	}
+	return b.String()
+}
+
+// Update and View ask nobody anything: every message in turn, no command run,
+// and no call is counted. Running one command by hand then makes one.
+func TestUpdateAndViewDoNoIO(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := 0
+		w := newWorld(nil)
+		w.deps.Now = func() time.Time { clock++; return tuitest.Epoch() }
+		for _, f := range []*func(string) (int64, error){&w.deps.FreeSpace} {
+			old := *f
+			*f = func(s string) (int64, error) { clock++; return old(s) }
+		}
+		m, err := tui.New(w.deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cmds []tea.Cmd
+		send := func(msg tea.Msg) {
+			_, cmd := m.Update(msg)
+			cmds = append(cmds, cmd)
+			m.View()
+		}
+		cmds = append(cmds, m.Init())
+		send(tea.WindowSizeMsg{Width: 120, Height: 40})
+		send(tea.ColorProfileMsg{Profile: colorprofile.TrueColor})
+		for _, k := range strings.Fields("j k G g enter h [ ] ~ tab shift+tab / x esc F esc ctrl+g a enter s m . space a * u d D v y Y W w ctrl+r t p r x P R J K o esc A X i esc : esc ? esc q esc ctrl+l ctrl+c") {
+			send(tuitest.Key(k))
+		}
+		if n := w.server.Calls() + w.engine.Calls() + clock; n != 0 {
+			t.Fatalf("%d calls were made between keys and frames", n)
+		}
+		run(m, cmds[0]) // the negative control: Init's commands do ask
+		if w.server.Calls() == 0 {
+			t.Fatal("the counting server counts nothing")
+		}
+	})
+}
+
+// run runs a command and all that it batches, but not those that wait.
+func run(m tea.Model, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	done := make(chan tea.Msg, 1)
+	go func() { done <- cmd() }()
+	synctest.Wait()
+	select {
+	case msg := <-done:
+		if batch, ok := msg.(tea.BatchMsg); ok {
+			for _, c := range batch {
+				run(m, c)
+			}
+		}
+	default:
+		time.Sleep(time.Minute)
+		<-done
+	}
+}

@@ -1,0 +1,250 @@
+package tui_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/backend/api"
+	"usher/client/download"
+	"usher/session"
+	"usher/tui"
+	"usher/tui/browse"
+	"usher/tui/signin"
+	"usher/tui/tuitest"
+)
+
+var update = flag.Bool("update", false, "write the screens instead of comparing them")
+
+const goldenDir = "testdata/screens"
+
+// read remembers which goldens a test looked at: one that nobody looks at any
+// more proves nothing and has to go.
+var read sync.Map
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if run := flag.Lookup("test.run").Value.String(); code == 0 && run == "" {
+		files, _ := filepath.Glob(goldenDir + "/*.txt")
+		if len(files) == 0 {
+			fmt.Println("no golden screens at all")
+			code = 1
+		}
+		for _, f := range files {
+			if _, ok := read.Load(f); !ok {
+				fmt.Printf("%s: no test reads this golden\n", f)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+// world is a program with everything behind it.
+type world struct {
+	*tuitest.Screen
+	server *tuitest.Server
+	engine *tuitest.Engine
+	deps   tui.Deps
+}
+
+func newWorld(change func(*world)) *world {
+	w := &world{server: tuitest.Reports(tuitest.NewServer("alice.moreau", "finance-readers", "audit-team", "everyone"))}
+	w.engine = &tuitest.Engine{Now: time.Now, Speed: 24_100_000}
+	pool := tuitest.Pool{"ada": {Password: "Analytical-42", First: session.Done}, "alan": {Password: "Bombe-1940", First: session.NeedCode},
+		"new": {Password: "Temporary-1", First: session.NeedNewPassword}}
+	w.deps = tui.Deps{
+		Backend: w.server, Transfers: w.engine, Now: tuitest.Epoch, Server: "files.example.com", Version: "1.0.0",
+		NewSignIn:   func() (signin.Flow, error) { return pool.Flow(), nil },
+		SignedIn:    func(context.Context, session.Step) error { return nil },
+		SignOut:     func(context.Context) error { return nil },
+		Config:      api.Config{Organisation: "Example Ltd", AuditorsGroup: "usher-auditors"},
+		DownloadDir: "/home/alice/usher", Home: "/home/alice", Zone: time.FixedZone("", 3600),
+		FreeSpace: func(string) (int64, error) { return 41_600_000_000, nil },
+		Read: func(context.Context, browse.Entry, int) ([]byte, error) {
+			return []byte("name,amount\nrent,1200\n\x1b[2Jgone,1\n"), nil
+		},
+		HasSession: true, Theme: "dark", Start: browse.ParsePath("company-reports/annual/audited/"),
+	}
+	if change != nil {
+		change(w)
+	}
+	return w
+}
+
+func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile) {
+	t.Helper()
+	m, err := tui.New(w.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Screen = tuitest.Open(t, width, height, p, m)
+}
+
+// scene is a screen: how the world is, and what is pressed.
+type scene struct {
+	name   string
+	change func(*world)
+	play   func(*testing.T, *world)
+}
+
+func signedOut(w *world) {
+	w.deps.HasSession = false
+	w.deps.Demo = []signin.Account{
+		{User: "ada", Password: "Analytical-42", About: "finance-team"},
+		{User: "alan", Password: "Bombe-1940", About: "engineering, second factor", Code: func() string { return "123456" }},
+		{User: "new", Password: "Temporary-1", About: "has to choose a password"},
+	}
+}
+
+func press(names ...string) func(*testing.T, *world) {
+	return func(_ *testing.T, w *world) {
+		w.Press(names...)
+		w.Wait(time.Second)
+	}
+}
+
+func signIn(user, password string) func(*world) {
+	return func(w *world) {
+		w.Type(user)
+		w.Press("enter")
+		w.Type(password)
+		w.Press("enter")
+		w.Wait(500 * time.Millisecond)
+	}
+}
+
+func scenes() []scene {
+	return []scene{
+		{"sign-in", signedOut, nil},
+		{"sign-in-wrong", signedOut, func(t *testing.T, w *world) {
+			signIn("ada", "wrong")(w)
+			w.Want(t, "User name or password is not right.")
+		}},
+		{"sign-in-code", signedOut, func(t *testing.T, w *world) { signIn("alan", "Bombe-1940")(w); w.Want(t, "123456") }},
+		{"sign-in-new", signedOut, func(t *testing.T, w *world) { signIn("new", "Temporary-1")(w); w.Want(t, "At least 8") }},
+		{"sign-in-set-up", signedOut, func(t *testing.T, w *world) {
+			signIn("new", "Temporary-1")(w)
+			w.Type("Longer-than-8")
+			w.Press("enter")
+			w.Type("Longer-than-8")
+			w.Press("enter")
+			w.Wait(500 * time.Millisecond)
+			w.Want(t, "JBSW Y3DP")
+		}},
+		{"browser", nil, press("j", "j", "j", "space", "j", "space")},
+		{"filter", nil, func(_ *testing.T, w *world) { w.Press("/"); w.Type("ledger 202"); w.Wait(time.Second) }},
+		{"filter-none", nil, func(t *testing.T, w *world) {
+			w.Press("/")
+			w.Type("ledgr")
+			w.Wait(time.Second)
+			w.Want(t, `Nothing fits "ledgr".`)
+		}},
+		{"details", nil, press("j", "j", "j", "enter")},
+		{"reader", nil, press("j", "j", "j", "v")},
+		{"shares", nil, press("~")},
+		{"empty", func(w *world) { w.deps.Start = browse.ParsePath(""); w.server.Hide("") }, func(t *testing.T, w *world) { w.Want(t, "no share is open to your groups") }},
+		{"loading", func(w *world) { w.server.Delay = 10 * time.Second }, func(t *testing.T, w *world) { w.Want(t, "listing") }},
+		{"error", func(w *world) { w.server.Fail(&api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"}) }, nil},
+		{"offline", nil, func(t *testing.T, w *world) {
+			w.server.Fail(tuitest.ErrNetwork)
+			w.Press("ctrl+r")
+			w.Wait(time.Second)
+			w.Want(t, "as of 10:12:04")
+		}},
+		{"hostile", hostile, nil},
+		{"ask", nil, press("j", "j", "j", "space", "j", "space", "d")},
+		{"transfers", nil, func(t *testing.T, w *world) {
+			w.engine.Fail = func(r download.Request) error {
+				if strings.Contains(r.Key, "notes") {
+					return fmt.Errorf("The server closed the connection three times. The first %s are kept.", "342 kB")
+				}
+				return nil
+			}
+			w.Press("a", "d")
+			w.Wait(time.Second)
+			w.Press("enter")
+			w.Wait(2 * time.Second)
+			w.Press("t", "G")
+			w.Wait(3 * time.Second)
+		}},
+		{"running", nil, func(t *testing.T, w *world) {
+			w.Press("/")
+			w.Type("2025")
+			w.Press("enter", "a", "esc", "d")
+			w.Wait(time.Second)
+			w.Press("enter")
+			w.Wait(3 * time.Second)
+		}},
+		{"help", nil, press("?")},
+		{"palette", nil, func(_ *testing.T, w *world) { w.Press(":"); w.Type("down"); w.Wait(time.Second) }},
+		{"session", nil, press("i")},
+		{"session-ended", nil, func(t *testing.T, w *world) {
+			w.Press("j", "j", "j", "space")
+			w.server.Fail(&api.Error{Code: api.TokenExpired, RequestID: "r-01JD9X5C8M"})
+			w.Press("ctrl+r")
+			w.Wait(time.Second)
+			w.Want(t, "Your sign-in has ended")
+		}},
+	}
+}
+
+func hostile(w *world) {
+	w.deps.Start = browse.ParsePath("datasets/public/hostile/")
+	for i, n := range hostileNames() {
+		w.server.Put("datasets/public/hostile/"+n, int64(i), "2026-01-02 03:04")
+	}
+}
+
+// size is one kind of terminal.
+type size struct {
+	name    string
+	w, h    int
+	profile colorprofile.Profile
+	ascii   bool
+}
+
+func TestScreens(t *testing.T) {
+	sizes := []size{
+		{"80x24", 80, 24, colorprofile.TrueColor, false}, {"120x40", 120, 40, colorprofile.ANSI256, false},
+		{"200x50", 200, 50, colorprofile.TrueColor, false}, {"80x24-mono", 80, 24, colorprofile.ASCII, true},
+		{"60x15", 60, 15, colorprofile.TrueColor, false},
+	}
+	for _, sz := range sizes {
+		for _, sc := range scenes() {
+			if sz.w < 72 && sc.name != "running" && sc.name != "browser" {
+				continue // all others look the same there
+			}
+			t.Run(sc.name+"-"+sz.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(sc.change)
+					w.deps.ASCII = sz.ascii
+					width, height := sz.w, sz.h
+					if width < 72 { // it became small only now
+						width, height = 80, 24
+					}
+					w.open(t, width, height, sz.profile)
+					if sc.play != nil {
+						sc.play(t, w)
+					}
+					if width != sz.w {
+						w.Resize(sz.w, sz.h)
+					}
+					path := filepath.Join(goldenDir, sc.name+"-"+sz.name+".txt")
+					read.Store(path, true)
+					w.Golden(t, path, *update)
+				})
+			})
+		}
+	}
+}
