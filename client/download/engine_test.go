@@ -5,59 +5,61 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// TestGet fetches objects of each size class and each kind of checksum.
+// TestGet fetches objects of each size class and each kind of checksum, with
+// the listing's ETag and without.
 func TestGet(t *testing.T) {
 	w := newWorld(t)
 	sums := []string{"CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1", "MD5", "", "CRC32C/5242880", "SHA256/5242880", "CRC64NVME/5242880"}
 	sizes := []int{0, 1, 4095, 1 << 20, 8<<20 - 1, 8 << 20, 8<<20 + 1, 20 << 20}
-	for _, named := range []bool{true, false} {
-		for i, sum := range sums {
-			for j, size := range sizes {
-				w.put(fmt.Sprintf("b/%d-%d", i, j), random(uint64(i*100+j), size), sum)
+	type file struct {
+		name, sum string
+		named     bool
+		id        ID
+	}
+	var files []file
+	e, dir := w.engine(), scratch(t)
+	for i, sum := range sums {
+		for j, size := range sizes {
+			if size > 5<<20 && sum != "" && i%3 != 1 && !strings.Contains(sum, "/") {
+				continue // one of the hashes is enough for large ones
 			}
-		}
-		e, dir := w.engine(), t.TempDir()
-		ids := map[string]ID{}
-		for i := range sums {
-			for j := range sizes {
-				name := fmt.Sprintf("%d-%d", i, j)
+			name := fmt.Sprintf("%d-%d", i, j)
+			w.put("b/"+name, random(uint64(i*100+j), size), sum)
+			for _, named := range []bool{true, false} {
 				r := w.request("b/"+name, dir)
-				if !named {
+				if r.Name = name + fmt.Sprint(named); !named {
 					r.ETag, r.Size = "", 0
 				}
-				if w.objects["b/"+name] != nil {
-					ids[name] = e.Add(r)[0]
-				}
+				files = append(files, file{name, sum, named, e.Add(r)[0]})
 			}
 		}
-		wait(t, e)
-		for i, sum := range sums {
-			for j, size := range sizes {
-				name := fmt.Sprintf("%d-%d", i, j)
-				tr := find(t, e, ids[name])
-				if tr.State != Done {
-					t.Errorf("%s, %d bytes, named %v: %v, %v", sum, size, named, tr.State, tr.Err)
-					continue
-				}
-				mustEqual(t, tr.Dest, w.objects["b/"+name].data)
-				if sum == "" && tr.Verified != "size" || sum != "" && tr.Verified == "size" && !(named && sum == "MD5") {
-					t.Errorf("%s, %d bytes, named %v: verified %q", sum, size, named, tr.Verified)
-				}
-				if tr.Done != int64(size) || tr.Fetched < int64(size) {
-					t.Errorf("%s: done %d, fetched %d of %d", name, tr.Done, tr.Fetched, size)
-				}
-				info, _ := os.Stat(tr.Dest)
-				if !info.ModTime().Equal(w.objects["b/"+name].modified) || info.Mode() != 0o600 {
-					t.Errorf("%s: time %v, mode %v", name, info.ModTime(), info.Mode())
-				}
-			}
+	}
+	wait(t, e)
+	for _, f := range files {
+		tr, o := find(t, e, f.id), w.objects["b/"+f.name]
+		what := fmt.Sprintf("%q, %d bytes, named %v", f.sum, len(o.data), f.named)
+		if tr.State != Done {
+			t.Errorf("%s: %v, %v", what, tr.State, tr.Err)
+			continue
 		}
-		if left := leftovers(t, dir); left != nil {
-			t.Errorf("left behind: %v", left)
+		mustEqual(t, tr.Dest, o.data)
+		if f.sum == "" && tr.Verified != "size" || f.sum != "" && tr.Verified == "size" && !(f.named && f.sum == "MD5") {
+			t.Errorf("%s: verified %q", what, tr.Verified)
 		}
+		if tr.Done != int64(len(o.data)) || tr.Fetched < tr.Done {
+			t.Errorf("%s: done %d, fetched %d", what, tr.Done, tr.Fetched)
+		}
+		info, _ := os.Stat(tr.Dest)
+		if !info.ModTime().Equal(o.modified) || info.Mode() != 0o600 {
+			t.Errorf("%s: time %v, mode %v", what, info.ModTime(), info.Mode())
+		}
+	}
+	if left := leftovers(t, dir); left != nil {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
@@ -72,7 +74,7 @@ func TestFolder(t *testing.T) {
 	w.put("b/top/both", []byte("file"), "CRC64NVME")
 	w.put("b/top/both/in", []byte("in the folder"), "CRC64NVME")
 	w.put("b/top/big", random(1, 9<<20), "CRC64NVME")
-	e, dir := w.engine(), t.TempDir()
+	e, dir := w.engine(), scratch(t)
 	id := e.Add(Request{Bucket: "b", Key: "top/", Folder: true, Dir: dir})[0]
 	wait(t, e)
 	tr := find(t, e, id)

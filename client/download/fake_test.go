@@ -422,6 +422,21 @@ func mustEqual(t testing.TB, path string, want []byte) {
 	}
 }
 
+// scratch is a directory to download into: in memory where there is such, so
+// that the tests do not measure somebody's disk.
+func scratch(t testing.TB) string {
+	t.Helper()
+	if info, err := os.Stat("/dev/shm"); err != nil || !info.IsDir() {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp("/dev/shm", "usher-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // leftovers lists what usher left beside the files it finished.
 func leftovers(t testing.TB, dir string) (found []string) {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -22,7 +23,7 @@ func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, e
 	}
 	got := e.cfg.Now()
 	if len(resp.Items) != 1 {
-		return nil, ErrBadURL
+		return nil, &Error{Kind: ErrBadURL, Path: key, Detail: "not one answer to one question"}
 	}
 	if failed := resp.Items[0].Error; failed != nil {
 		return nil, &api.Error{Code: failed.Code}
@@ -38,16 +39,33 @@ func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, e
 	if t.size > 0 {
 		end = min(end, t.size)
 	}
+	ctx, cut := context.WithTimeoutCause(ctx, e.cfg.Timeouts.Idle, errStalled)
+	defer cut()
 	answer, err := e.get(ctx, t, 0, end)
 	if err != nil {
-		return nil, fmt.Errorf("reading the beginning of the file: %w", err)
+		return nil, peekError(err)
 	}
 	defer answer.body.Close()
 	raw, err := io.ReadAll(io.LimitReader(answer.body, end))
 	if err != nil {
-		return nil, fmt.Errorf("reading the beginning of the file: %w", err)
+		return nil, peekError(err)
 	}
 	return raw, nil
+}
+
+// peekError says why a look failed, without the storage's own words.
+func peekError(err error) error {
+	var s3 *s3Error
+	var bad badAnswer
+	switch {
+	case errors.As(err, &s3) && (s3.status == http.StatusNotFound || s3.status == http.StatusForbidden):
+		return &api.Error{Code: api.NotFound}
+	case errors.As(err, &s3) && s3.status == http.StatusPreconditionFailed:
+		return &api.Error{Code: api.ObjectChanged}
+	case errors.As(err, &s3), errors.As(err, &bad):
+		return &api.Error{Code: api.StorageUnavailable}
+	}
+	return netError(err)
 }
 
 // FreeSpace is what an ordinary person can still write below dir, in bytes;
