@@ -49,16 +49,13 @@ type Session struct {
 	now     func() time.Time
 
 	mu      sync.Mutex
-	current Tokens     // zero: signed out, as far as this process knows
-	flight  *flight    // the renewal under way, if any
-	who     string     // the sub this process works for, once known; only Adopt changes it
-	refused Secret     // the access token that the server refused last
-	again   time.Time  // when tokens renewed because of a refusal came
-	unsaved savedState // set while the disk holds older tokens than current
+	current Tokens    // zero: signed out, as far as this process knows
+	flight  *flight   // the renewal under way, if any
+	who     string    // the sub this process works for, once known; only Adopt changes it
+	refused Secret    // the access token that the server refused last
+	again   time.Time // when tokens renewed because of a refusal came
+	behind  Secret    // the refresh token still on disk after a failed write; zero: current is there
 }
-
-// savedState names the refresh token still on disk after a failed write.
-type savedState struct{ onDisk Secret }
 
 // flight is one renewal that any number of callers wait for.
 type flight struct {
@@ -190,7 +187,7 @@ func (s *Session) stored() (Tokens, error) {
 	case s.who != "" && stored.claims.Sub != s.who:
 		s.current = Tokens{}
 		return Tokens{}, errOtherPerson
-	case !s.unsaved.onDisk.IsZero() && stored.Refresh.Equal(s.unsaved.onDisk):
+	case !s.behind.IsZero() && stored.Refresh.Equal(s.behind):
 		return s.current, nil // ours are newer; the disk did not take them
 	}
 	return stored, nil
@@ -270,9 +267,9 @@ func (s *Session) save(old, fresh Tokens) {
 	defer s.mu.Unlock()
 	switch {
 	case err == nil:
-		s.unsaved = savedState{}
-	case s.unsaved.onDisk.IsZero():
-		s.unsaved = savedState{onDisk: old.Refresh}
+		s.behind = Secret{}
+	case s.behind.IsZero():
+		s.behind = old.Refresh
 	}
 }
 
@@ -290,7 +287,7 @@ func (s *Session) forget() error {
 	err := s.store.wipe()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current, s.refused, s.again, s.unsaved = Tokens{}, Secret{}, time.Time{}, savedState{}
+	s.current, s.refused, s.again, s.behind = Tokens{}, Secret{}, time.Time{}, Secret{}
 	return err
 }
 
@@ -323,7 +320,7 @@ func (s *Session) Adopt(t Tokens) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.who = t, t.claims.Sub
-	s.refused, s.again, s.unsaved = Secret{}, time.Time{}, savedState{}
+	s.refused, s.again, s.behind = Secret{}, time.Time{}, Secret{}
 	return nil
 }
 
