@@ -80,6 +80,7 @@ type Config struct {
 	Signer    Signer
 	Clock     Clock
 	Audit     Log
+	Access    Access
 	Cursors   *Sealer
 	URLLife   time.Duration
 	Hosts     []string       // Host headers that are answered, port included
@@ -115,14 +116,19 @@ func New(c Config) (*Backend, error) {
 	}
 	b := &Backend{c: c, budgets: newBudgets(c.Now), sessions: newSessions(), gate: make(chan struct{}, maxInFlight)}
 	b.routes = map[string]route{
-		"/v1/whoami":        {api.MaxBody, b.whoami},
-		"/v1/list":          {api.MaxBody, b.list},
-		"/v1/stat":          {api.MaxBody, b.stat},
-		"/v1/release":       {api.MaxReleaseBody, b.release},
-		"/v1/complete":      {api.MaxBody, b.complete},
-		"/v1/signout":       {api.MaxBody, b.signout},
-		"/v1/audit/query":   {api.MaxBody, b.auditQuery},
-		"/v1/audit/summary": {api.MaxBody, b.auditSummary},
+		"/v1/whoami":         {api.MaxBody, b.whoami},
+		"/v1/list":           {api.MaxBody, b.list},
+		"/v1/stat":           {api.MaxBody, b.stat},
+		"/v1/release":        {api.MaxReleaseBody, b.release},
+		"/v1/complete":       {api.MaxBody, b.complete},
+		"/v1/signout":        {api.MaxBody, b.signout},
+		"/v1/audit/query":    {api.MaxBody, b.auditQuery},
+		"/v1/audit/summary":  {api.MaxBody, b.auditSummary},
+		"/v1/access/explain": {api.MaxBody, b.explain},
+		"/v1/access/who":     {api.MaxBody, b.who},
+		"/v1/access/can":     {api.MaxBody, b.can},
+		"/v1/grants/list":    {api.MaxBody, b.grantsList},
+		"/v1/grants/diff":    {api.MaxDiffBody, b.grantsDiff},
 	}
 	return b, nil
 }

@@ -111,6 +111,8 @@ func (r *request) action() string {
 		return event.Completed
 	case "audit/query", "audit/summary":
 		return event.AuditRead
+	case "access/explain", "access/who", "access/can", "grants/list", "grants/diff":
+		return event.Explain
 	default:
 		return event.SessionStart
 	}

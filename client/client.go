@@ -169,6 +169,31 @@ func (c *Client) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (
 	return out, c.call(ctx, "audit/summary", in, &out)
 }
 
+// Explain asks why a person may or may not read an object (admins).
+func (c *Client) Explain(ctx context.Context, in api.ExplainRequest) (out api.ExplainResponse, err error) {
+	return out, c.call(ctx, "access/explain", in, &out)
+}
+
+// Who asks who can read a path (admins).
+func (c *Client) Who(ctx context.Context, in api.WhoRequest) (out api.WhoResponse, err error) {
+	return out, c.call(ctx, "access/who", in, &out)
+}
+
+// Can asks what a person can see (admins).
+func (c *Client) Can(ctx context.Context, in api.CanRequest) (out api.CanResponse, err error) {
+	return out, c.call(ctx, "access/can", in, &out)
+}
+
+// GrantsList asks for the grants in force (admins).
+func (c *Client) GrantsList(ctx context.Context) (out api.GrantsListResponse, err error) {
+	return out, c.call(ctx, "grants/list", struct{}{}, &out)
+}
+
+// GrantsDiff asks what a new grants file would change (admins).
+func (c *Client) GrantsDiff(ctx context.Context, in api.GrantsDiffRequest) (out api.GrantsDiffResponse, err error) {
+	return out, c.call(ctx, "grants/diff", in, &out)
+}
+
 // call makes a call, once more when the token ended under way, and once more
 // when the connection broke before an answer: each verb may be repeated, and a
 // repetition is an event of its own.

@@ -19,6 +19,7 @@ import (
 type PoolAPI interface {
 	GetUser(ctx context.Context, in *cognitoidentityprovider.GetUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.GetUserOutput, error)
 	AdminListGroupsForUser(ctx context.Context, in *cognitoidentityprovider.AdminListGroupsForUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.AdminListGroupsForUserOutput, error)
+	ListUsersInGroup(ctx context.Context, in *cognitoidentityprovider.ListUsersInGroupInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.ListUsersInGroupOutput, error)
 }
 
 // Cognito is the Source that asks a real user pool (or one that speaks its
@@ -138,6 +139,44 @@ func (c *Cognito) Groups(ctx context.Context, username string) ([]string, error)
 	}
 	return nil, fmt.Errorf("asking for groups: pages without end: %w", ErrUnavailable)
 }
+
+// Member is somebody in a group.
+type Member struct {
+	Username string
+	Enabled  bool
+}
+
+// Members reads all pages of a group's people. A group that the pool does not
+// have has none.
+func (c *Cognito) Members(ctx context.Context, group string) ([]Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*c.limit)
+	defer cancel()
+	var members []Member
+	var next *string
+	for range maxMemberPages {
+		out, err := c.api.ListUsersInGroup(ctx, &cognitoidentityprovider.ListUsersInGroupInput{
+			UserPoolId: aws.String(c.pool), GroupName: aws.String(group), Limit: aws.Int32(60), NextToken: next,
+		})
+		var absent *types.ResourceNotFoundException
+		if errors.As(err, &absent) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, classify("asking for a group's people", err)
+		}
+		for _, u := range out.Users {
+			members = append(members, Member{Username: aws.ToString(u.Username), Enabled: u.Enabled})
+		}
+		if next = out.NextToken; next == nil {
+			return members, nil
+		}
+	}
+	return nil, fmt.Errorf("asking for a group's people: more than %d: %w", 60*maxMemberPages, ErrUnavailable)
+}
+
+// maxMemberPages bounds what one question may cost of ListUsersInGroup's 30
+// calls a second.
+const maxMemberPages = 100
 
 // classify tells "the pool says no" from "the pool could not be asked".
 func classify(doing string, err error) error {

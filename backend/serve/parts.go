@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"usher/backend"
+	"usher/backend/access"
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/audit/sqlite"
@@ -77,7 +78,7 @@ func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening 
 	if err != nil {
 		return nil, err
 	}
-	directory, err := newDirectory(c, sdk, loop, w)
+	directory, questions, err := newDirectory(c, sdk, loop, w)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening 
 	}
 	return backend.New(backend.Config{
 		Public: public, Verifier: verifier, Directory: directory, Grants: grants,
-		Objects: objects.store, Signer: objects.presigner, Clock: objects.clock, Audit: log, Cursors: sealer,
+		Objects: objects.store, Signer: objects.presigner, Clock: objects.clock, Audit: log, Access: questions, Cursors: sealer,
 		URLLife: life, Hosts: c.hosts(listening), Proxies: proxies, Now: w.Now, NewID: w.NewID, Log: w.Log,
 	})
 }
@@ -134,7 +135,7 @@ func awsConfig(ctx context.Context, c Config, loop *Loopback) (aws.Config, error
 
 // newDirectory asks the pool at the address that its region implies: an
 // endpoint from the environment does not count here.
-func newDirectory(c Config, sdk aws.Config, loop *Loopback, w World) (*identity.Directory, error) {
+func newDirectory(c Config, sdk aws.Config, loop *Loopback, w World) (*identity.Directory, *access.Questions, error) {
 	endpoint := "https://cognito-idp." + c.Region + ".amazonaws.com"
 	if loop != nil {
 		endpoint = loop.Cognito
@@ -145,14 +146,19 @@ func newDirectory(c Config, sdk aws.Config, loop *Loopback, w World) (*identity.
 	})
 	source, err := identity.NewCognito(pool, c.UserPoolID, c.HostedUI, &http.Client{Timeout: 5 * time.Second})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	questions, err := access.New(source)
+	if err != nil {
+		return nil, nil, err
 	}
 	// Half of the pool's quotas, shared by the instances.
 	// SPEC: Cognito developer guide, "Quotas in Amazon Cognito": UserRead 120/s, UserResourceRead 50/s.
-	return identity.NewDirectory(identity.DirectoryConfig{
+	directory, err := identity.NewDirectory(identity.DirectoryConfig{
 		Source: source, Now: w.Now,
 		AliveRate: 60 / float64(c.Instances), GroupsRate: 25 / float64(c.Instances),
 	})
+	return directory, questions, err
 }
 
 type storage struct {
