@@ -146,7 +146,7 @@ func (l *login) retry(fromStdin bool, once func() (session.Step, error)) (sessio
 }
 
 func (l *login) newPassword(ctx context.Context, in *session.SignIn) (session.Step, error) {
-	if !l.newPasswordIn {
+	if !l.newPasswordIn && l.InTTY {
 		fmt.Fprintf(l.Err, "Choose a new password. %s\n", session.PasswordRules())
 	}
 	password, err := l.secret(ctx, l.newPasswordIn, "New password: ", "--new-password-stdin")

@@ -56,6 +56,8 @@ usher audit who:ada since:24h
 		RunE:          a.run(a.browse),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)

@@ -85,7 +85,7 @@ func (a *app) audit(ctx context.Context, query string, limit int, noFold bool) e
 		req.Limit = min(limit-len(events), api.MaxAuditPage)
 		page, err := at.client.AuditQuery(ctx, req)
 		if err != nil {
-			return err
+			return forAuditors(err, at.profile.Config.AuditorsGroup)
 		}
 		if a.json {
 			for _, e := range page.Events {
@@ -108,6 +108,20 @@ func (a *app) audit(ctx context.Context, query string, limit int, noFold bool) e
 		fmt.Fprintf(a.Err, "These are the newest %s. --limit shows more.\n", plural(len(events), "event", "events"))
 	}
 	return nil
+}
+
+// forAuditors says whom the log is for, where the server says that it is not
+// there.
+func forAuditors(err error, group string) error {
+	var answer *api.Error
+	if !errors.As(err, &answer) || answer.Code != api.NotFound {
+		return err
+	}
+	text := fmt.Sprintf("There is no audit log that you can open. It is for the group %s; ask your administrator.", safe(group))
+	if answer.RequestID != "" {
+		text += " (request " + answer.RequestID + ")"
+	}
+	return &failedError{text: text, exit: api.ExitNotFound, cause: err}
 }
 
 func (a *app) printEvents(events []event.Event, noFold bool) {

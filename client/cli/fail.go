@@ -14,6 +14,8 @@ import (
 	"usher/backend/event"
 	"usher/backend/safetext"
 	"usher/client"
+	"usher/client/download"
+	"usher/session"
 )
 
 // usageError is a command line that cannot be carried out.
@@ -104,13 +106,15 @@ func explain(err error) failure {
 	switch {
 	case errors.As(err, &speaks):
 		f := plain(speaks.Exit(), speaks.Error())
+		f.Code = codeOf(speaks, f.Code)
 		if errors.As(speaks, &answer) {
 			f.Code, f.RequestID = string(answer.Code), answer.RequestID
 		}
-		return f
+		return f.hinted(errors.Is(speaks, session.ErrSignedOut))
 	case errors.As(err, &answer):
 		row := api.Lookup(answer.Code)
-		return failure{Code: string(row.Code), Message: row.Sentence, RequestID: answer.RequestID, exit: row.Exit, line: answer.Error()}
+		f := failure{Code: string(row.Code), Message: row.Sentence, RequestID: answer.RequestID, exit: row.Exit, line: answer.Error()}
+		return f.hinted(row.Exit == api.ExitSignedOut)
 	case errors.As(err, &network):
 		return plain(api.ExitUnavailable, network.Error())
 	case errors.As(err, &filter):
@@ -125,6 +129,29 @@ func explain(err error) failure {
 		return plain(api.ExitDisk, diskSentence(link.New, link.Err))
 	}
 	return plain(api.ExitBug, bugSentence)
+}
+
+// hinted names the command that signs in.
+func (f failure) hinted(signedOut bool) failure {
+	const hint = " Run usher login."
+	if signedOut && !strings.Contains(f.Message, "usher login") {
+		f.Message, f.line = f.Message+hint, f.line+hint
+	}
+	return f
+}
+
+// codeOf tells the failures of a download apart, where several share one exit
+// code.
+func codeOf(err error, otherwise string) string {
+	for code, kind := range map[string]error{
+		"exists": download.ErrExists, "link": download.ErrLink, "name": download.ErrName,
+		"bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
+	} {
+		if errors.Is(err, kind) {
+			return code
+		}
+	}
+	return otherwise
 }
 
 func diskSentence(path string, cause error) string {
@@ -221,7 +248,9 @@ func scrub(s string) string {
 
 // safeSentence makes cobra's messages into sentences; they quote what was typed.
 func safeSentence(err error) string {
-	s := strings.TrimRight(safetext.Line(strings.SplitN(err.Error(), "\n", 2)[0]), ". ")
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	text, _, _ = strings.Cut(text, ": strconv.")
+	s := strings.TrimRight(safetext.Line(text), ". ")
 	first, n := utf8.DecodeRuneInString(s)
 	return strings.ToUpper(string(first)) + s[n:] + "."
 }

@@ -64,7 +64,6 @@ usher get builds/nightly/usher.tar.gz -o - | tar xz
 	f.BoolVar(&g.dryRun, "dry-run", false, "show what would be fetched, and fetch nothing")
 	f.IntVar(&g.parallel, "parallel", 0, "fetch at most this many files at once")
 	f.StringVar(&g.limit, "limit", "", "use at most this many bytes a second, like 800k or 10M")
-	cmd.MarkFlagsMutuallyExclusive("overwrite", "skip-existing", "keep-both")
 	return cmd
 }
 
@@ -102,6 +101,9 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 // config is what the flags say about the engine.
 func (g *get) config() (download.Config, error) {
 	c := download.Config{Report: true, Parallel: g.parallel, Now: g.Now}
+	if g.overwrite && g.skip || g.overwrite && g.keep || g.skip && g.keep {
+		return c, usagef("--overwrite, --skip-existing and --keep-both are three ways. Choose one.")
+	}
 	if g.parallel < 0 {
 		return c, usagef("--parallel is at least 1.")
 	}
@@ -347,7 +349,11 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, from lister,
 		return err
 	}
 	if !g.json {
-		fmt.Fprintf(g.Err, "%s, %s; %s here already. Nothing was fetched.\n", plural(files, "file", "files"), size(bytes), count(here))
+		already := ""
+		if here > 0 {
+			already = ", " + count(here) + " of them here already"
+		}
+		fmt.Fprintf(g.Err, "%s, %s%s. Nothing was fetched.\n", plural(files, "file", "files"), size(bytes), already)
 	}
 	return nil
 }
@@ -365,9 +371,6 @@ func (g *get) previewFolder(ctx context.Context, from lister, folder download.Re
 				continue
 			}
 			r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, Base: base, Dir: dir, ETag: e.ETag, Size: e.Size}
-			if base == "" {
-				r.Name = ""
-			}
 			show(r)
 		}
 		return nil

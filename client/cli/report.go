@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,8 @@ type report struct {
 	*app
 
 	mu    sync.Mutex
-	drawn bool // the line of progress is on the screen
+	drawn bool   // the line of progress is on the screen
+	held  string // the first failure's line: the only one there is needs none
 	many  many
 	done  tally
 	same  int // were here already
@@ -71,12 +73,12 @@ func (r *report) finished(t download.Transfer) {
 			r.done.sizeOnly++
 		}
 		if !r.live() {
-			text = fmt.Sprintf("%s  %s  %s", safe(t.Dest), size(t.Size), verifiedBy(t.Verified))
+			text = fmt.Sprintf("%s  %s  %s", near(t.Dest), size(t.Size), verifiedBy(t.Verified))
 		}
 	case download.Skipped:
 		r.same++
 		if !r.live() {
-			text = fmt.Sprintf("%s  here already", safe(t.Dest))
+			text = fmt.Sprintf("%s  here already", near(t.Dest))
 		}
 	default:
 		err := choices(t.Err)
@@ -91,6 +93,8 @@ func (r *report) finished(t download.Transfer) {
 	switch {
 	case r.json:
 		r.writeJSON(r.Out, line)
+	case line.Error != nil && r.many.failed == 1 && r.done.files+r.same == 0:
+		r.held = text
 	case text != "":
 		r.line(text)
 	}
@@ -113,6 +117,16 @@ func choices(err error) error {
 		}
 	}
 	return err
+}
+
+// near writes a local path from where the person is, if it lies below.
+func near(path string) string {
+	if here, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(rel) {
+			path = rel
+		}
+	}
+	return safe(path)
 }
 
 func verifiedBy(algorithm string) string {
@@ -173,6 +187,10 @@ func (r *report) clear() {
 
 func (r *report) line(text string) {
 	r.clear()
+	if r.held != "" {
+		fmt.Fprintln(r.Err, r.held)
+		r.held = ""
+	}
 	fmt.Fprintln(r.Err, text)
 }
 
@@ -266,6 +284,9 @@ func (r *report) end(last download.Snapshot) error {
 			r.many.add(t.Err) // a folder that could not be listed, a file that was given up for now
 		}
 	}
+	if r.held != "" && r.many.total > 1 && !r.json {
+		fmt.Fprintln(r.Err, r.held)
+	}
 	if !r.json {
 		r.sum(r.Err)
 	}
@@ -276,7 +297,7 @@ func (r *report) sum(w io.Writer) {
 	d := r.done
 	switch {
 	case d.files == 1 && r.live():
-		fmt.Fprintf(w, "%s  %s  %s\n", safe(d.last.Dest), size(d.last.Size), verifiedBy(d.last.Verified))
+		fmt.Fprintf(w, "%s  %s  %s\n", near(d.last.Dest), size(d.last.Size), verifiedBy(d.last.Verified))
 	case d.files > 1 && d.sizeOnly == 0:
 		fmt.Fprintf(w, "%s, %s, verified\n", plural(d.files, "file", "files"), size(d.bytes))
 	case d.files > 1:

@@ -1,0 +1,392 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/pquerna/otp/totp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"usher/backend/api"
+	"usher/client/cli"
+)
+
+// The scripts are what people type, against `usher demo` in a process of its
+// own: sign-in service, storage and backend over real HTTP.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"usher": main})
+}
+
+const scripts = "client/cli/testdata/script"
+
+func TestScripts(t *testing.T) {
+	found, err := filepath.Glob(filepath.Join(scripts, "*.txtar"))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no scripts in %s: %v", scripts, err)
+	}
+	for _, name := range found {
+		if text, err := os.ReadFile(name); err != nil || !strings.HasPrefix(string(text), "# ") {
+			t.Errorf("%s does not begin with its promise as a comment: %v", name, err)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 scripts,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", filepath.Join(env.WorkDir, ".home"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".home", "config"))
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, ".home", "state"))
+			env.Setenv("TZ", "UTC")
+			env.Setenv("__FANG_TEST_WIDTH", "100") // of --help, in place of the terminal's
+			env.Values[demoKey{}] = &demoProcess{}
+			env.Values[jobKey{}] = new(*exec.Cmd)
+			return os.MkdirAll(filepath.Join(env.WorkDir, ".home"), 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"demo":      positive("demo", 0, beginDemo),
+			"stop":      positive("stop", 0, endDemo),
+			"totp":      positive("totp NAME", 1, writeCode),
+			"exits":     positive("exits CODE usher ARGS...", -2, exits),
+			"same":      positive("same FILE BUCKET/KEY", 2, same),
+			"store":     positive("store BUCKET/KEY FILE", 2, store),
+			"fetch":     positive("fetch STATUS FILE OUT", 3, fetch),
+			"liar":      positive("liar", 0, startLiar),
+			"garbage":   positive("garbage", 0, startGarbage),
+			"clean":     positive("clean FOLDER [ALLOWED...]", -1, clean),
+			"interrupt": positive("interrupt GLOB", 1, interrupt),
+			"ended":     positive("ended CODE", 1, ended),
+			"jsonlines": positive("jsonlines FILE KEY...", -2, jsonLines),
+			"quiet":     positive("quiet FILE", 1, quiet),
+		},
+	})
+}
+
+// positive makes a command that has no negation and takes a number of
+// arguments, or at least -n of them.
+func positive(usage string, n int, run func(*testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || n >= 0 && len(args) != n || n < 0 && len(args) < -n {
+			ts.Fatalf("usage: %s", usage)
+		}
+		run(ts, args)
+	}
+}
+
+// demoProcess is a running `usher demo --serve --json`.
+type demoProcess struct {
+	cmd   *exec.Cmd
+	facts cli.DemoFacts
+	tmp   string // its TMPDIR
+}
+
+type (
+	demoKey struct{}
+	jobKey  struct{}
+)
+
+// running finds the script's demo.
+func running(ts *testscript.TestScript) *demoProcess {
+	d := ts.Value(demoKey{}).(*demoProcess)
+	if d.cmd == nil {
+		ts.Fatalf("no demo is running: begin with the command demo")
+	}
+	return d
+}
+
+// beginDemo sets USHER_SERVER, S3_ENDPOINT and GRANTS, and writes a file
+// NAME.pw with the password for each person.
+func beginDemo(ts *testscript.TestScript, _ []string) {
+	program, err := exec.LookPath("usher")
+	ts.Check(err)
+	d := ts.Value(demoKey{}).(*demoProcess)
+	d.tmp = ts.MkAbs(".demo-tmp")
+	ts.Check(os.MkdirAll(d.tmp, 0o700))
+	var problems bytes.Buffer
+	cmd := exec.Command(program, "demo", "--serve", "--json")
+	cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp)
+	cmd.Dir, cmd.Stderr = d.tmp, &problems
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			_ = cmd.Wait()
+		}
+	})
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		_ = cmd.Wait()
+		ts.Fatalf("the demo does not start: %v\n%s", err, problems.String())
+	}
+	ts.Check(json.Unmarshal(line, &d.facts))
+	d.cmd = cmd
+	ts.Setenv("USHER_SERVER", d.facts.Server)
+	ts.Setenv("S3_ENDPOINT", d.facts.S3Endpoint)
+	ts.Setenv("GRANTS", d.facts.GrantsFile)
+	for _, p := range d.facts.People {
+		ts.Check(os.WriteFile(ts.MkAbs(p.Username+".pw"), []byte(p.Password+"\n"), 0o600))
+	}
+}
+
+// endDemo sends SIGTERM, and wants exit code 0 and nothing left behind.
+func endDemo(ts *testscript.TestScript, _ []string) {
+	d := running(ts)
+	ts.Check(d.cmd.Process.Signal(syscall.SIGTERM))
+	if err := d.cmd.Wait(); err != nil {
+		ts.Fatalf("the demo ended with %v", err)
+	}
+	clean(ts, []string{d.tmp})
+}
+
+// writeCode writes NAME.in: the password and a fresh code, a line each.
+func writeCode(ts *testscript.TestScript, args []string) {
+	for _, p := range running(ts).facts.People {
+		if p.Username == args[0] {
+			code, err := totp.GenerateCode(p.TOTPSecret, time.Now())
+			ts.Check(err)
+			ts.Check(os.WriteFile(ts.MkAbs(args[0]+".in"), []byte(p.Password+"\n"+code+"\n"), 0o600))
+			return
+		}
+	}
+	ts.Fatalf("there is no %s", args[0])
+}
+
+// exits runs a command and wants exactly this exit code.
+func exits(ts *testscript.TestScript, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	have := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		have = exit.ExitCode()
+	}
+	if have != want {
+		ts.Fatalf("exit code %d, want %d", have, want)
+	}
+}
+
+// owner is an S3 client with the keys of the sandbox's account.
+func owner(ts *testscript.TestScript, path string) (client *s3.Client, bucket, key *string) {
+	f := running(ts).facts
+	b, k, ok := strings.Cut(path, "/")
+	if !ok {
+		ts.Fatalf("%s is not BUCKET/KEY", path)
+	}
+	return s3.New(s3.Options{
+		Region: f.Region, BaseEndpoint: aws.String(f.S3Endpoint), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(f.S3AccessKey, f.S3SecretKey, ""),
+	}), aws.String(b), aws.String(k)
+}
+
+// same compares a file with an object, fetched another way, by SHA-256.
+func same(ts *testscript.TestScript, args []string) {
+	client, bucket, key := owner(ts, args[1])
+	out, err := client.GetObject(context.Background(), &s3.GetObjectInput{Bucket: bucket, Key: key})
+	ts.Check(err)
+	defer out.Body.Close()
+	remote := sha256.New()
+	n, err := io.Copy(remote, out.Body)
+	ts.Check(err)
+	local := sha256.New()
+	if args[0] == "stdout" {
+		_, _ = io.WriteString(local, ts.ReadFile("stdout"))
+	} else {
+		f, err := os.Open(ts.MkAbs(args[0]))
+		ts.Check(err)
+		defer f.Close()
+		_, err = io.Copy(local, f)
+		ts.Check(err)
+	}
+	if n == 0 || !bytes.Equal(local.Sum(nil), remote.Sum(nil)) {
+		ts.Fatalf("%s is not what %s holds (%d bytes)", args[0], args[1], n)
+	}
+}
+
+// store puts a file into the storage, as its owner would.
+func store(ts *testscript.TestScript, args []string) {
+	client, bucket, key := owner(ts, args[0])
+	_, err := client.PutObject(context.Background(), &s3.PutObjectInput{
+		Bucket: bucket, Key: key, Body: strings.NewReader(ts.ReadFile(args[1])),
+	})
+	ts.Check(err)
+}
+
+var address = regexp.MustCompile(`https?://[^\s'"]+`)
+
+// fetch gets the URL that a file names, as a browser would, and wants a status.
+func fetch(ts *testscript.TestScript, args []string) {
+	link := address.FindString(ts.ReadFile(args[1]))
+	if link == "" {
+		ts.Fatalf("%s holds no URL", args[1])
+	}
+	res, err := http.Get(link)
+	ts.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	if strconv.Itoa(res.StatusCode) != args[0] {
+		ts.Fatalf("status %d, want %s: %s", res.StatusCode, args[0], body)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), body, 0o600))
+}
+
+// startLiar sets LIAR: the demo's backend behind a proxy that sends people to
+// another host for their downloads.
+func startLiar(ts *testscript.TestScript, _ []string) {
+	facts := running(ts).facts
+	to, err := url.Parse(facts.Server)
+	ts.Check(err)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = to.Host },
+		ModifyResponse: func(res *http.Response) error {
+			if res.Request.URL.Path != "/v1/release" || res.StatusCode != http.StatusOK {
+				return nil
+			}
+			raw, err := io.ReadAll(res.Body)
+			if err != nil {
+				return err
+			}
+			var out api.ReleaseResponse
+			if err := json.Unmarshal(raw, &out); err != nil {
+				return err
+			}
+			for i := range out.Items {
+				out.Items[i].URL = strings.Replace(out.Items[i].URL, facts.S3Endpoint, "https://elsewhere.invalid", 1)
+			}
+			if raw, err = json.Marshal(out); err != nil {
+				return err
+			}
+			res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+			res.Header.Set("Content-Length", strconv.Itoa(len(raw)))
+			return nil
+		},
+	}
+	server := httptest.NewServer(proxy)
+	ts.Defer(server.Close)
+	ts.Setenv("LIAR", server.URL)
+}
+
+// startGarbage sets GARBAGE: a server that answers everything, and nothing
+// that makes sense, with escape sequences in it.
+func startGarbage(ts *testscript.TestScript, _ []string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "\x1b[2J{\"organisation\": \"\x1b]0;owned\x07\"")
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("GARBAGE", server.URL)
+}
+
+// clean wants a folder to hold nothing but what is allowed.
+func clean(ts *testscript.TestScript, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, e := range entries {
+		if !slices.Contains(args[1:], e.Name()) {
+			ts.Fatalf("%s was left in %s", e.Name(), args[0])
+		}
+	}
+	if len(entries) < len(args)-1 {
+		ts.Fatalf("%s holds %d of %q", args[0], len(entries), args[1:])
+	}
+}
+
+// interrupt waits until a file fits, then presses Ctrl-C on the newest
+// background job.
+func interrupt(ts *testscript.TestScript, args []string) {
+	jobs := ts.BackgroundCmds()
+	if len(jobs) == 0 {
+		ts.Fatalf("no job runs in the background")
+	}
+	job := jobs[len(jobs)-1]
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
+		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		if len(found) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("nothing fits %s", args[0])
+		}
+	}
+	*ts.Value(jobKey{}).(**exec.Cmd) = job
+	ts.Check(job.Process.Signal(os.Interrupt))
+}
+
+// ended wants an exit code of the job that was interrupted, after wait.
+func ended(ts *testscript.TestScript, args []string) {
+	job := *ts.Value(jobKey{}).(**exec.Cmd)
+	if job == nil || job.ProcessState == nil {
+		ts.Fatalf("no interrupted job has ended: use interrupt and wait first")
+	}
+	if code := strconv.Itoa(job.ProcessState.ExitCode()); code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+// jsonLines wants lines, each an object with these keys and no others; a key
+// that ends in "?" may be missing.
+func jsonLines(ts *testscript.TestScript, args []string) {
+	text := strings.TrimSuffix(ts.ReadFile(args[0]), "\n")
+	if text == "" {
+		ts.Fatalf("%s is empty", args[0])
+	}
+	for _, line := range strings.Split(text, "\n") {
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			ts.Fatalf("%q: %v", line, err)
+		}
+		for _, arg := range args[1:] {
+			key, optional := strings.CutSuffix(arg, "?")
+			if _, ok := object[key]; !ok && !optional {
+				ts.Fatalf("%q has no %s", line, key)
+			}
+			delete(object, key)
+		}
+		for key := range object {
+			ts.Fatalf("%q has %s, which nobody promised", line, key)
+		}
+	}
+}
+
+// quiet wants a text to hold no character that a terminal acts on, the end of
+// a line apart.
+func quiet(ts *testscript.TestScript, args []string) {
+	text := ts.ReadFile(args[0])
+	if text == "" {
+		ts.Fatalf("%s is empty", args[0])
+	}
+	for i, r := range text {
+		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x202e || r == 0xfffd) {
+			ts.Fatalf("%s holds %q at byte %d", args[0], r, i)
+		}
+	}
+}
