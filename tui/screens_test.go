@@ -82,13 +82,13 @@ func newWorld(change func(*world)) *world {
 	return w
 }
 
-func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile) {
+func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile, env ...string) {
 	t.Helper()
 	m, err := tui.New(w.deps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Screen = tuitest.Open(t, width, height, p, m)
+	w.Screen = tuitest.Open(t, width, height, p, m, env...)
 }
 
 // scene is a screen: how the world is, and what is pressed.

@@ -162,11 +162,8 @@ func (d *details) lines(p *Pane, w int) []string {
 		pair("", t.Muted.Paint(format.Zone(at)+", "+format.Ago(e.Modified, d.seen)))
 	}
 	f, have := d.facts[keyOf(e)]
-	switch {
-	case have:
+	if have {
 		d.factLines(p, f, pair, text)
-	case !e.ETag.IsZero():
-		pair("ETag", text(format.Middle(strings.Trim(e.ETag.String(), `"`), w-10, t.Glyphs.Ellipsis)))
 	}
 	if e.Archived {
 		lines = append(lines, "", t.Warn.Paint("Archived: it has to be restored"), t.Warn.Paint("before it can be fetched."))

@@ -1,0 +1,135 @@
+package tui_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/tui"
+	"usher/tui/browse"
+	"usher/tui/tuitest"
+)
+
+func many(n int) func(*world) {
+	return func(w *world) {
+		w.server.PerPage = n
+		for i := range n {
+			w.server.Put(fmt.Sprintf("builds/nightly/2026/usher-%06d-linux-amd64.tar.gz", i), int64(i)*1237, "2026-11-20 03:00")
+		}
+		w.deps.SSH = true
+		w.deps.Start = browse.ParsePath("builds/nightly/2026/")
+	}
+}
+
+// bytesPerKey moves the cursor down and gives the mean bytes that went to the
+// terminal for a key, what follows it (the details) included.
+func bytesPerKey(t *testing.T, width, height, moves int, rest time.Duration) float64 {
+	var mean float64
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(many(2000))
+		w.open(t, width, height, colorprofile.TrueColor, "SSH_TTY=/dev/pts/1")
+		w.Wait(time.Second)
+		before := w.Bytes()
+		for range moves {
+			w.Press("j")
+			w.Wait(rest)
+		}
+		w.Wait(time.Second)
+		mean = float64(w.Bytes()-before) / float64(moves)
+		idle := w.Bytes()
+		w.Wait(20 * time.Second)
+		if n := w.Bytes() - idle; n != 0 {
+			t.Errorf("%d bytes at rest", n)
+		}
+	})
+	return mean
+}
+
+// The budget of a cursor move over SSH, the edges of the window included.
+func TestBytesPerKey(t *testing.T) {
+	for _, c := range []struct {
+		w, h int
+		most float64
+	}{{80, 24, 500}, {120, 40, 500}, {200, 50, 600}} {
+		held := bytesPerKey(t, c.w, c.h, 200, 0)
+		slow := bytesPerKey(t, c.w, c.h, 200, 300*time.Millisecond)
+		t.Logf("%dx%d: %.0f bytes a key while held down, %.0f with a pause that the details follow", c.w, c.h, held, slow)
+		if held > c.most {
+			t.Errorf("%dx%d: %.0f bytes a key, want at most %.0f", c.w, c.h, held, c.most)
+		}
+	}
+}
+
+func BenchmarkKey(b *testing.B) {
+	for _, n := range []int{2_000, 200_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			m := loaded(b, n)
+			b.ReportAllocs()
+			for b.Loop() {
+				m.Update(tuitest.Key("j"))
+				m.View()
+			}
+		})
+	}
+}
+
+// loaded is a browser with n rows at 200x50, its commands run by hand.
+func loaded(tb testing.TB, n int) tea.Model {
+	w := newWorld(many(n))
+	m, err := tui.New(w.deps)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m.Update(tea.WindowSizeMsg{Width: 200, Height: 50})
+	m.Update(tea.ColorProfileMsg{Profile: colorprofile.TrueColor})
+	pump(m, m.Init())
+	return m
+}
+
+// pump runs commands and what they lead to, but no timers.
+func pump(m tea.Model, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	done := make(chan tea.Msg, 1)
+	go func() { done <- cmd() }()
+	select {
+	case msg := <-done:
+		if batch, ok := msg.(tea.BatchMsg); ok {
+			for _, c := range batch {
+				pump(m, c)
+			}
+			return
+		}
+		if msg != nil {
+			_, next := m.Update(msg)
+			pump(m, next)
+		}
+	case <-time.After(400 * time.Millisecond):
+	}
+}
+
+// A folder of a million rows opens fast: one page is packed, arranged and
+// drawn for what it shows.
+func TestManyRowsCostWhatIsVisible(t *testing.T) {
+	cost := func(n int) time.Duration {
+		m := loaded(t, n)
+		best := time.Hour
+		for range 200 {
+			at := time.Now()
+			m.Update(tuitest.Key("j"))
+			m.View()
+			best = min(best, time.Since(at))
+		}
+		return best
+	}
+	few, lots := cost(2_000), cost(60_000)
+	t.Logf("a key and its frame: %v at 2,000 rows, %v at 60,000", few, lots)
+	if lots > 10*few+5*time.Millisecond {
+		t.Errorf("a key costs %v at 60,000 rows and %v at 2,000", lots, few)
+	}
+}
