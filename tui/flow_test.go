@@ -136,7 +136,7 @@ func TestSignInAgainKeepsPlaceMarksAndQueue(t *testing.T) {
 		w.Not(t, "Analytical-42")
 		w.Press("enter")
 		w.Wait(time.Second)
-		w.Want(t, "1 marked", "▌  2018-consolidated-…dger.parquet", "33 of 33")
+		w.Want(t, "1 marked", "▌  2018-consolidated…edger.parquet", "33 of 33")
 	})
 }
 

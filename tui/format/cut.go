@@ -10,7 +10,7 @@ import (
 func Width(s string) int { return ansi.StringWidth(s) }
 
 // Middle cuts a file name to w cells, in the middle, and keeps its extension
-// with the four letters before it: "2025-consolidated…edger.parquet". An
+// with the five letters before it: "2025-consolidated…edger.parquet". An
 // extension longer than half of w counts as part of the name.
 func Middle(s string, w int, ellipsis string) string {
 	if Width(s) <= w {
@@ -19,7 +19,7 @@ func Middle(s string, w int, ellipsis string) string {
 	if w <= Width(ellipsis) {
 		return ansi.Truncate(s, max(w, 0), "")
 	}
-	keep := 4
+	keep := 5
 	if dot := strings.LastIndexByte(s, '.'); dot > 0 {
 		if e := Width(s[dot:]); e <= w/2 {
 			keep += e

@@ -97,7 +97,7 @@ func Default() []Set {
 		{Context: Details, On: Reader, Bindings: details()},
 		{Context: Reader, Bindings: movement()},
 		{Context: Sort, Alone: true, Bindings: sorting()},
-		{Context: Transfers, On: List, Bindings: transfers()},
+		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
 		{Context: Verify, On: Reader, Bindings: verify()},

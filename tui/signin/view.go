@@ -153,7 +153,7 @@ func (p *Page) footer() []string {
 			sign = t.Accent.Paint(t.Glyphs.Cursor)
 		}
 		lines = append(lines, sign+t.Text.Paint(format.PadRight(a.User, 10))+" "+
-			t.Text.Paint(format.PadRight(a.Password, 18))+" "+t.Muted.Paint(format.End(a.About, 36, t.Glyphs.Ellipsis)))
+			t.Text.Paint(format.PadRight(a.Password, 22))+" "+t.Muted.Paint(format.End(a.About, 36, t.Glyphs.Ellipsis)))
 	}
 	return lines
 }

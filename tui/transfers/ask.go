@@ -130,6 +130,9 @@ func (a *Ask) requests() []download.Request {
 func Place(root string, r download.Request) download.Request {
 	up, _ := cutLast(strings.TrimSuffix(r.Key, "/"))
 	r.Dir = Folder(root, r.Bucket, up)
+	if r.Folder && r.Key == "" {
+		r.Dir = root // the engine puts a whole share into a folder of its name
+	}
 	return r
 }
 
