@@ -115,10 +115,14 @@ func browse(ctx context.Context, b cli.Browser) error {
 	}
 	model, err := tui.New(deps)
 	if err == nil {
-		_, err = tea.NewProgram(model, tea.WithContext(ctx)).Run()
+		// Signals end ctx (client/cli), and that ends the program.
+		_, err = tea.NewProgram(model, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
 	}
 	if cerr := engine.Close(); err == nil {
 		err = cerr
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return err
 }

@@ -47,7 +47,7 @@ func rules() []rule {
 		{"usher/backend/grant", "net", nil, "deciding asks nobody"},
 		{"usher/backend/grant", "github.com/aws", nil, "deciding asks nobody"},
 		{"usher/backend/event", "os", nil, "an auditor checks a log without usher's storage"},
-		{"usher/backend/event", "net", nil, "an auditor checks a log without a network"},
+		{"usher/backend/event", "net", []string{"net/netip"}, "an auditor checks a log without a network"},
 		{"usher/backend/safetext", "usher", []string{"usher/backend/safetext"}, "everybody stands on it"},
 		{"usher/backend/object", "usher/backend/identity", nil, "S3 is not told who asks"},
 		{"usher/backend/object", "usher/backend/grant", nil, "S3 is not told why"},

@@ -1,0 +1,348 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/charmbracelet/x/vt"
+	"github.com/creack/pty"
+
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+)
+
+// terminal is the real program in a pty, with an emulator that shows what a
+// person would see.
+type terminal struct {
+	t      testing.TB
+	pty    *os.File
+	screen *vt.SafeEmulator
+	cmd    *exec.Cmd
+	exited chan error
+	bytes  atomic.Int64
+	raw    struct {
+		sync.Mutex
+		b []byte
+	}
+}
+
+// open starts `usher ARGS` in an empty home. Downloads land in the directory
+// that is returned.
+func open(t testing.TB, w *demotest.World, cols, rows int, args ...string) (*terminal, string) {
+	t.Helper()
+	program, err := exec.LookPath("usher") // the test binary under that name (testscript.Main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, work := t.TempDir(), t.TempDir()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = work
+	cmd.Env = []string{
+		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"), "XDG_STATE_HOME=" + filepath.Join(home, "state"),
+		"TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(),
+	}
+	if w != nil {
+		cmd.Env = append(cmd.Env, "USHER_SERVER="+w.Server)
+	}
+	f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: uint16(rows), Cols: uint16(cols)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &terminal{t: t, pty: f, screen: vt.NewSafeEmulator(cols, rows), cmd: cmd, exited: make(chan error, 1)}
+	go func() { // the terminal's answers to queries
+		_, _ = io.Copy(f, s.screen)
+	}()
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := f.Read(buf)
+			s.bytes.Add(int64(n))
+			s.raw.Lock()
+			s.raw.b = append(s.raw.b, buf[:n]...)
+			s.raw.Unlock()
+			_, _ = s.screen.Write(buf[:n])
+			if err != nil {
+				s.exited <- cmd.Wait()
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = f.Close()
+	})
+	return s, work
+}
+
+const patience = 30 * time.Second
+
+// until polls the screen; the test ends with the screen when it never comes.
+func (s *terminal) until(what string, ok func(screen string) bool) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(25 * time.Millisecond) {
+		if ok(s.screen.String()) {
+			return
+		}
+	}
+	s.t.Fatalf("the screen never showed %s:\n%s", what, s.screen.String())
+}
+
+func (s *terminal) shows(texts ...string) {
+	s.t.Helper()
+	for _, text := range texts {
+		s.until(`"`+text+`"`, func(screen string) bool { return strings.Contains(screen, text) })
+	}
+}
+
+func (s *terminal) hides(texts ...string) {
+	s.t.Helper()
+	for _, text := range texts {
+		s.until(`no "`+text+`"`, func(screen string) bool { return !strings.Contains(screen, text) })
+	}
+}
+
+func (s *terminal) keys(keys ...string) {
+	s.t.Helper()
+	names := map[string]string{"enter": "\r", "tab": "\t", "esc": "\x1b", "space": " ", "down": "\x1b[B", "up": "\x1b[A", "ctrl+c": "\x03", "ctrl+r": "\x12", "ctrl+g": "\x07"}
+	for _, k := range keys {
+		if named, ok := names[k]; ok {
+			k = named
+		}
+		if _, err := io.WriteString(s.pty, k); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// quits waits for the program's end and gives its exit code.
+func (s *terminal) quits() int {
+	s.t.Helper()
+	select {
+	case <-s.exited:
+		return s.cmd.ProcessState.ExitCode()
+	case <-time.After(patience):
+		s.t.Fatalf("it does not end:\n%s", s.screen.String())
+		return -1
+	}
+}
+
+func (s *terminal) signIn(w *demotest.World, name string) {
+	s.t.Helper()
+	s.shows("Sign in", "Password")
+	for _, p := range w.People {
+		if p.Username == name {
+			s.keys(name, "tab", p.Password, "enter")
+		}
+	}
+	s.shows("● " + name)
+}
+
+// goTo opens a path with the browser's own prompt.
+func (s *terminal) goTo(path string) {
+	s.t.Helper()
+	s.keys("ctrl+g")
+	s.shows("go to:")
+	s.keys(path, "enter")
+}
+
+// The main job: sign in, walk, download, and find it in the audit log; with the
+// window resized on the way.
+func TestMainJob(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	s, work := open(t, w, 120, 40)
+	s.signIn(w, "grace")
+	s.shows("company-reports")
+	s.hides("builds", "datasets")
+	s.keys("enter")
+	s.shows("annual/")
+	s.hides("quarterly", "board-packs")
+	s.keys("enter")
+	s.shows("audited/")
+	s.keys("enter")
+	s.shows("2018-annual-report.pdf", "34 of 34")
+
+	const name = "2025-auditor-opinion-signed.pdf"
+	s.keys("/", "opinion")
+	s.shows("1 of 34")
+	s.keys("enter", "d")
+	s.until("the end of the download", func(screen string) bool {
+		return strings.Contains(screen, "verified") && strings.Contains(screen, "1 file")
+	})
+	got, err := os.ReadFile(filepath.Join(work, "company-reports", "annual", "audited", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.S3().GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("company-reports"), Key: aws.String("annual/audited/" + name)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := io.ReadAll(out.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sha256.Sum256(got) != sha256.Sum256(want) {
+		t.Errorf("the file has another SHA-256: %s", hex.EncodeToString(got[:min(8, len(got))]))
+	}
+	s.shows("here")
+
+	for _, size := range [][2]int{{80, 24}, {200, 50}, {60, 15}, {120, 40}} {
+		_ = pty.Setsize(s.pty, &pty.Winsize{Rows: uint16(size[1]), Cols: uint16(size[0])})
+		s.screen.Resize(size[0], size[1])
+		if size[0] < 72 {
+			s.shows("60x15")
+			continue
+		}
+		s.shows("opinion", "● grace")
+	}
+
+	s.keys("esc") // by itself: escape and a letter are one key to a terminal
+	s.shows("34 of 34")
+	s.keys("A")
+	s.shows("Audit log", "download", "opinion", "session-start", "127.0.0.1")
+	s.keys("q")
+	s.hides("Audit log")
+	s.keys("q")
+	if code := s.quits(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	s.raw.Lock()
+	defer s.raw.Unlock()
+	for _, p := range w.People {
+		if strings.Contains(string(s.raw.b), p.Password) {
+			t.Errorf("the password of %s was on the terminal", p.Username)
+		}
+	}
+	if left := s.screen.String(); strings.Contains(left, "company-reports") {
+		t.Errorf("after quitting the screen still shows:\n%s", left)
+	}
+}
+
+// Ada sees her folders; taken out of her group, the folder that she looks at
+// closes and says why.
+func TestAccessRemovedWhileTheFolderIsOpen(t *testing.T) {
+	now := &shifted{}
+	w := demotest.Start(t, demo.Options{Now: now.Now})
+	s, _ := open(t, w, 80, 24)
+	s.signIn(w, "ada")
+	s.shows("company-reports")
+	s.keys("enter")
+	s.shows("annual/", "quarterly/")
+	s.goTo("company-reports/quarterly/")
+	s.shows("2018-q1/")
+	_, err := w.Admin().AdminRemoveUserFromGroup(t.Context(), &cognitoidentityprovider.AdminRemoveUserFromGroupInput{
+		UserPoolId: aws.String(w.UserPoolID), Username: aws.String("ada"), GroupName: aws.String("finance-team"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now.Pass(31 * time.Second) // listings may live on a check of 30 s
+	s.keys("ctrl+r")
+	s.hides("2018-q1/")
+	s.until("why the folder closed", func(screen string) bool {
+		return strings.Contains(screen, "not there for you any more") || strings.Contains(screen, "no share is open to your groups")
+	})
+}
+
+// Whoever is disabled is told that the session ended; place and marks stay.
+func TestSessionEnded(t *testing.T) {
+	now := &shifted{}
+	w := demotest.Start(t, demo.Options{Now: now.Now})
+	s, _ := open(t, w, 120, 40)
+	s.signIn(w, "ada")
+	s.goTo("company-reports/annual/")
+	s.shows("audited/")
+	if _, err := w.Admin().AdminUserGlobalSignOut(t.Context(), &cognitoidentityprovider.AdminUserGlobalSignOutInput{
+		UserPoolId: aws.String(w.UserPoolID), Username: aws.String("ada"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	now.Pass(31 * time.Second)
+	s.keys("ctrl+r")
+	s.shows("Your sign-in has ended")
+	// A dialog that opens by itself takes no keys at first: they were meant
+	// for the list.
+	s.until("the sign-in", func(screen string) bool {
+		if !strings.Contains(screen, "Password") {
+			s.keys("enter")
+			return false
+		}
+		return true
+	})
+	for _, p := range w.People {
+		if p.Username == "ada" {
+			s.keys(p.Password, "enter")
+		}
+	}
+	s.shows("audited/", "annual")
+}
+
+// `usher demo` ends cleanly: the terminal as it was, nothing left on the disk.
+func TestDemoLeavesNothing(t *testing.T) {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		s, _ := open(t, nil, 80, 24, "demo")
+		s.shows("Demo accounts", "grace", "external-auditors")
+		tmp := ""
+		for _, e := range s.cmd.Env {
+			if dir, ok := strings.CutPrefix(e, "TMPDIR="); ok {
+				tmp = dir
+			}
+		}
+		if made, err := os.ReadDir(tmp); err != nil || len(made) == 0 {
+			t.Fatalf("where does the demo live? %v %v", made, err)
+		}
+		if err := s.cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		want := api.ExitInterrupted
+		if sig == syscall.SIGTERM {
+			want = api.ExitTerminated
+		}
+		if code := s.quits(); code != want {
+			t.Errorf("%v: exit code %d, want %d", sig, code, want)
+		}
+		if left, err := os.ReadDir(tmp); err != nil || len(left) != 0 {
+			t.Errorf("%v: left behind: %v %v", sig, left, err)
+		}
+		s.raw.Lock()
+		if !strings.Contains(string(s.raw.b), "\x1b[?1049l") {
+			t.Errorf("%v: the alternate screen was not left", sig)
+		}
+		s.raw.Unlock()
+	}
+}
+
+// Hostile names are shown escaped and never reach the terminal as they are.
+func TestHostileNamesOnTheRealScreen(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	s, _ := open(t, w, 120, 40)
+	s.signIn(w, "ada")
+	w.Put(t, "company-reports", "annual/hostile/\x1b]0;owned\x07\x1b[2Jname\r\u202egpj.exe", "x")
+	s.goTo("company-reports/annual/hostile/")
+	s.shows(`\u{`)
+	s.raw.Lock()
+	defer s.raw.Unlock()
+	if bad := regexp.MustCompile("owned\x07|\u202e").Find(s.raw.b); bad != nil {
+		t.Errorf("%q reached the terminal", bad)
+	}
+}
+
+// shifted is real time moved ahead.
+type shifted struct{ ahead atomic.Int64 }
+
+func (s *shifted) Now() time.Time       { return time.Now().Add(time.Duration(s.ahead.Load())) }
+func (s *shifted) Pass(d time.Duration) { s.ahead.Add(int64(d)) }
