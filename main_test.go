@@ -67,6 +67,12 @@ func TestScripts(t *testing.T) {
 			env.Values[jobKey{}] = new(*exec.Cmd)
 			return os.MkdirAll(filepath.Join(env.WorkDir, ".home"), 0o700)
 		},
+		Condition: func(name string) (bool, error) {
+			if name == "root" { // to whom permissions do not apply
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("there is no condition %s", name)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"demo":      positive("demo", 0, beginDemo),
 			"stop":      positive("stop", 0, endDemo),

@@ -162,6 +162,9 @@ func (l *ls) root(ctx context.Context, from lister) error {
 func (l *ls) folder(ctx context.Context, from lister, bucket, prefix, lead string) error {
 	return pages(ctx, from, api.ListRequest{Bucket: bucket, Prefix: prefix, Recursive: l.recursive}, func(entries []api.Entry) error {
 		for _, e := range entries {
+			if l.recursive && e.Kind == api.KindFolder {
+				continue // the marker of a folder
+			}
 			l.printAs(bucket, prefix, lead+e.Name, e)
 		}
 		return l.out.Flush()
