@@ -5,6 +5,7 @@ package demotest
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"usher/backend/demo"
+	"usher/backend/sandbox/cognito"
 	"usher/client"
 	"usher/session"
 )
@@ -72,48 +74,71 @@ type Actor struct {
 	Session *session.Session
 }
 
-// SignIn signs a person in with password and, where there is one, TOTP code.
+// SignIn signs one of the demo's people in, with password and, where there is
+// one, TOTP code.
 func (w *World) SignIn(t testing.TB, username string) Actor {
 	t.Helper()
-	o := session.Options{Now: time.Now, Random: rand.Reader}
-	in, err := session.NewSignIn(w.Profile, o)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, p := range w.People {
-		if p.Username != username {
-			continue
+		if p.Username == username {
+			return w.signIn(t, p.Username, p.Password, p.TOTPSecret)
 		}
-		step, err := in.Password(t.Context(), username, p.Password)
-		if err == nil && step.Kind == session.NeedNewPassword {
-			step, err = in.NewPassword(t.Context(), p.Password+"-New1")
-		}
-		if err == nil && step.Kind == session.NeedCode {
-			code, cerr := totp.GenerateCode(p.TOTPSecret, time.Now())
-			if cerr != nil {
-				t.Fatal(cerr)
-			}
-			step, err = in.Code(t.Context(), code)
-		}
-		if err != nil || step.Kind != session.Done {
-			t.Fatalf("signing in %s: step %v, %v", username, step.Kind, err)
-		}
-		dir := t.TempDir()
-		s, err := session.Open(session.Folders{Config: dir, State: dir}, w.Profile, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Adopt(step.Tokens); err != nil {
-			t.Fatal(err)
-		}
-		c, err := client.New(client.Config{Server: w.Server, Tokens: s, UserAgent: "usher-test/1 (" + username + ")"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return Actor{c, s}
 	}
 	t.Fatalf("there is no %s", username)
 	return Actor{}
+}
+
+// Hire adds a person to the pool and signs them in. Safe for concurrent use.
+func (w *World) Hire(t testing.TB, username string, groups ...string) Actor {
+	t.Helper()
+	const password = "Hired1-for-a-test"
+	if _, err := w.Sandbox.Pool.AddUser(cognito.User{Username: username, Groups: groups, Password: password}); err != nil {
+		t.Errorf("adding %s: %v", username, err)
+		return Actor{}
+	}
+	return w.signIn(t, username, password, "")
+}
+
+func (w *World) signIn(t testing.TB, username, password, totpSecret string) Actor {
+	t.Helper()
+	a, err := w.try(t.Context(), t.TempDir(), username, password, totpSecret)
+	if err != nil {
+		t.Errorf("signing in %s: %v", username, err)
+	}
+	return a
+}
+
+func (w *World) try(ctx context.Context, dir, username, password, totpSecret string) (Actor, error) {
+	o := session.Options{Now: time.Now, Random: rand.Reader}
+	in, err := session.NewSignIn(w.Profile, o)
+	if err != nil {
+		return Actor{}, err
+	}
+	step, err := in.Password(ctx, username, password)
+	if err == nil && step.Kind == session.NeedNewPassword {
+		step, err = in.NewPassword(ctx, password+"-New1")
+	}
+	if err == nil && step.Kind == session.NeedCode {
+		code, cerr := totp.GenerateCode(totpSecret, time.Now())
+		if cerr != nil {
+			return Actor{}, cerr
+		}
+		step, err = in.Code(ctx, code)
+	}
+	if err != nil {
+		return Actor{}, err
+	}
+	if step.Kind != session.Done {
+		return Actor{}, fmt.Errorf("it stopped at step %v", step.Kind)
+	}
+	s, err := session.Open(session.Folders{Config: dir, State: dir}, w.Profile, o)
+	if err != nil {
+		return Actor{}, err
+	}
+	if err := s.Adopt(step.Tokens); err != nil {
+		return Actor{}, err
+	}
+	c, err := client.New(client.Config{Server: w.Server, Tokens: s, UserAgent: "usher-test/1 (" + username + ")"})
+	return Actor{c, s}, err
 }
 
 func (w *World) owner() aws.Config {

@@ -1,0 +1,187 @@
+package backend_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+)
+
+// leaver is somebody whose access is taken away while they download.
+type leaver struct {
+	demotest.Actor
+	name    string
+	gone    atomic.Int64 // when the pool had confirmed it, Unix nanoseconds
+	refused atomic.Int64 // when the first request began that was refused
+	late    atomic.Int64 // answers with a URL to requests that began after the bound
+	last    api.ReleaseItem
+}
+
+// poll asks for a URL again and again until it is refused for good.
+func (l *leaver) poll(ctx context.Context, bound func() time.Duration, every time.Duration) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		item, err := releaseOne(ctx, l.Actor, "company-reports", "annual/one.csv")
+		gone := l.gone.Load()
+		switch {
+		case err == nil:
+			l.last = item
+			if gone != 0 && began.After(time.Unix(0, gone).Add(bound())) {
+				l.late.Add(1)
+			}
+		case ctx.Err() == nil && gone != 0 && (codeOf(err) == api.NotFound || codeOf(err) == api.SessionRevoked || codeOf(err) == ""):
+			l.refused.CompareAndSwap(0, began.UnixNano())
+			return
+		}
+		select {
+		case <-time.After(every - time.Since(began)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Many people lose their access at once, each kind of removal, while others go
+// on: nobody gets a URL later than the bound in force, and the pool is not
+// asked more often than the budget says.
+func TestRevocationBound(t *testing.T) {
+	each, others := 200, 100
+	if testing.Short() {
+		each, others = 10, 10
+	}
+	now := &clock{}
+	w := demotest.Start(t, demo.Options{Now: now.Now})
+	w.Put(t, "company-reports", "annual/one.csv", "one")
+	kinds := map[string]func(ctx context.Context, c *cognitoidentityprovider.Client, pool, name string) error{
+		"disable": func(ctx context.Context, c *cognitoidentityprovider.Client, pool, name string) error {
+			_, err := c.AdminDisableUser(ctx, &cognitoidentityprovider.AdminDisableUserInput{UserPoolId: &pool, Username: &name})
+			return err
+		},
+		"signout": func(ctx context.Context, c *cognitoidentityprovider.Client, pool, name string) error {
+			_, err := c.AdminUserGlobalSignOut(ctx, &cognitoidentityprovider.AdminUserGlobalSignOutInput{UserPoolId: &pool, Username: &name})
+			return err
+		},
+		"group": func(ctx context.Context, c *cognitoidentityprovider.Client, pool, name string) error {
+			_, err := c.AdminRemoveUserFromGroup(ctx, &cognitoidentityprovider.AdminRemoveUserFromGroupInput{UserPoolId: &pool, Username: &name, GroupName: aws.String("finance-team")})
+			return err
+		},
+	}
+	people := map[string][]*leaver{}
+	for kind := range kinds {
+		people[kind] = hire(t, w, kind, each)
+	}
+	stay := hire(t, w, "stay", others)
+
+	bound := func() time.Duration { // what the server says is in force, without the URL's life
+		me, err := stay[0].Whoami(context.WithoutCancel(t.Context()))
+		if err != nil {
+			return 0
+		}
+		return time.Duration(me.BoundSeconds)*time.Second - time.Minute
+	}
+	var inForce atomic.Int64
+	inForce.Store(int64(5 * time.Second))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var work sync.WaitGroup
+	for _, list := range people {
+		for _, l := range list {
+			work.Go(func() { l.poll(ctx, func() time.Duration { return time.Duration(inForce.Load()) }, 2*time.Second) })
+		}
+	}
+	var others200 sync.WaitGroup
+	for _, l := range stay {
+		others200.Go(func() { l.poll(ctx, func() time.Duration { return 0 }, 500*time.Millisecond) })
+	}
+	select { // everybody is known and downloads
+	case <-time.After(3 * time.Second):
+	case <-ctx.Done():
+	}
+	inForce.Store(int64(bound()))
+	before, began := w.Sandbox.Pool.Calls(), time.Now()
+	var admins sync.WaitGroup
+	for kind, list := range people {
+		admins.Go(func() {
+			for _, l := range list {
+				if err := kinds[kind](t.Context(), w.Admin(), w.UserPoolID, l.name); err != nil {
+					t.Errorf("%s %s: %v", kind, l.name, err)
+				}
+				l.gone.Store(time.Now().UnixNano())
+			}
+		})
+	}
+	admins.Wait()
+	work.Wait()
+	seconds := time.Since(began).Seconds()
+	after := w.Sandbox.Pool.Calls()
+	stop()
+	others200.Wait()
+
+	for kind, list := range people {
+		var took []float64
+		late := int64(0)
+		for _, l := range list {
+			took = append(took, time.Duration(l.refused.Load()-l.gone.Load()).Seconds())
+			late += l.late.Load()
+		}
+		slices.Sort(took)
+		t.Logf("REVOKE kind=%s n=%d p50=%.1f p99=%.1f max=%.1f bound=%.0f+60 violations=%d", kind, len(took),
+			took[len(took)/2], took[len(took)*99/100], took[len(took)-1], time.Duration(inForce.Load()).Seconds(), late)
+		if late > 0 {
+			t.Errorf("%s: %d URLs later than the bound", kind, late)
+		}
+	}
+	alive := float64(after["GetUser"]-before["GetUser"]) / seconds
+	groups := float64(after["AdminListGroupsForUser"]-before["AdminListGroupsForUser"]) / seconds
+	t.Logf("COGNITO GetUser=%.1f/s of 120, AdminListGroupsForUser=%.1f/s of 50", alive, groups)
+	if alive > 61 || groups > 26 {
+		t.Errorf("the pool is asked more than half of its quota: %.1f/s and %.1f/s", alive, groups)
+	}
+	now.Pass(66 * time.Second)
+	for kind, list := range people {
+		tried := 0
+		for _, l := range list {
+			if l.last.URL == "" {
+				continue
+			}
+			tried++
+			if status, _ := get(t, l.last, nil); status != http.StatusForbidden {
+				t.Errorf("%s: the last URL of %s still opens 65 s later: %d", kind, l.name, status)
+			}
+		}
+		if tried == 0 {
+			t.Errorf("%s: nobody had a URL to try", kind)
+		}
+	}
+}
+
+// hire makes people of the finance team and signs them in.
+func hire(t *testing.T, w *demotest.World, prefix string, n int) []*leaver {
+	t.Helper()
+	list := make([]*leaver, n)
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 8)
+	for i := range n {
+		name := fmt.Sprintf("%s-%03d", prefix, i)
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			list[i] = &leaver{Actor: w.Hire(t, name, "finance-team"), name: name}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return list
+}
