@@ -28,10 +28,10 @@ type respondInput struct {
 // authOutput is the answer of every step of a sign-in: another challenge or
 // the tokens.
 type authOutput struct {
-	ChallengeName        string            `json:",omitempty"`
-	ChallengeParameters  map[string]string `json:",omitempty"`
-	Session              string            `json:",omitempty"`
-	AuthenticationResult *authResult       `json:",omitempty"`
+	ChallengeName        string `json:",omitempty"`
+	ChallengeParameters  map[string]string
+	Session              string      `json:",omitempty"`
+	AuthenticationResult *authResult `json:",omitempty"`
 }
 
 type authResult struct {

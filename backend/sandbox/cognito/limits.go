@@ -65,14 +65,12 @@ func (q Quotas) perSecond(which quota) int {
 }
 
 // admit takes one token of a quota's bucket; whose tells people apart where
-// the quota is one person's.
+// the quota is one person's. It needs p.mu.
 func (p *Pool) admit(now time.Time, which quota, whose string) error {
 	perSecond := p.cfg.Quotas.perSecond(which)
 	if perSecond == 0 {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	key := string(which) + " " + whose
 	b := p.buckets[key]
 	if b == nil {

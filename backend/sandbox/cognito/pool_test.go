@@ -288,7 +288,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 
 func TestAddUserRefuses(t *testing.T) {
 	b := newBench(t, nil)
-	b.addUser(User{Username: "ada"})
+	b.addUser(User{Username: "ada", Email: "ada@example.com"})
 	for name, c := range map[string]struct {
 		user User
 		code string
@@ -297,6 +297,7 @@ func TestAddUserRefuses(t *testing.T) {
 		"a space":           {User{Username: "a b", Password: testPassword}, "InvalidParameterException"},
 		"an escape":         {User{Username: "a\x1b[2J", Password: testPassword}, "InvalidParameterException"},
 		"no name":           {User{Password: testPassword}, "InvalidParameterException"},
+		"an address twice":  {User{Username: "x", Email: "ADA@example.com", Password: testPassword}, "AliasExistsException"},
 		"a short password":  {User{Username: "x", Password: "Aa1!aaa"}, "InvalidPasswordException"},
 		"no upper case":     {User{Username: "x", Password: "aa1!aaaa"}, "InvalidPasswordException"},
 		"no lower case":     {User{Username: "x", Password: "AA1!AAAA"}, "InvalidPasswordException"},

@@ -1,8 +1,6 @@
 package cognito
 
-import (
-	"time"
-)
+import "time"
 
 // The calls that a person makes for themselves, with an access token, a
 // refresh token or a challenge's Session.
@@ -29,11 +27,6 @@ func (u *user) mfa() (list []string, preferred string) {
 type accessTokenInput struct{ AccessToken string }
 
 func (p *Pool) getUser(now time.Time, in *accessTokenInput) (any, error) {
-	if claims, err := p.readAccess(in.AccessToken); err == nil {
-		if err := p.admit(now, quotaPersonRead, claims.Sub); err != nil {
-			return nil, err
-		}
-	}
 	var out struct {
 		Username            string
 		UserAttributes      []attribute
@@ -41,6 +34,9 @@ func (p *Pool) getUser(now time.Time, in *accessTokenInput) (any, error) {
 		PreferredMfaSetting string   `json:",omitempty"`
 	}
 	err := p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
+		if err := p.admit(now, quotaPersonRead, u.Sub); err != nil {
+			return err
+		}
 		out.Username, out.UserAttributes = u.Username, u.attributes()
 		out.UserMFASettingList, out.PreferredMfaSetting = u.mfa()
 		return nil

@@ -245,7 +245,7 @@ func TestNoKeysBeforeTheyAreNeeded(t *testing.T) {
 func TestOldFamiliesAreForgotten(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
-	for range 300 {
+	for range 20 {
 		if _, err := b.pool.SignIn("ada"); err != nil {
 			t.Fatal(err)
 		}

@@ -109,9 +109,13 @@ func (p *Pool) createUser(now time.Time, username, password string, temporary bo
 	u := &user{Username: username, Sub: p.uuid(), Attributes: map[string]string{}, Created: now}
 	for _, a := range attributes {
 		if a[0] == "sub" || a[0] == "" || len(a[1]) > 2048 {
-			return nil, invalidParameter("Attribute is not writable: " + a[0])
+			return nil, invalidParameter("Attribute is not writable: " + quoteID(a[0]))
 		}
 		u.Attributes[a[0]] = a[1]
+	}
+	// SPEC: user-pool-settings-attributes: a verified alias is one person's.
+	if email := u.Attributes["email"]; u.Attributes["email_verified"] == "true" && p.signInUser(email) != nil {
+		return nil, &Error{Code: "AliasExistsException", Message: "An account with the email already exists."}
 	}
 	if err := p.setPassword(now, u, password, temporary); err != nil {
 		return nil, err

@@ -134,7 +134,10 @@ func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := p.admit(now, op.quota, ""); err != nil {
+	p.mu.Lock()
+	err = p.admit(now, op.quota, "")
+	p.mu.Unlock()
+	if err != nil {
 		writeError(w, err)
 		return
 	}
@@ -160,7 +163,6 @@ func writeError(w http.ResponseWriter, err error) {
 		refusal = &Error{Code: "InternalErrorException", Message: "Internal error", status: http.StatusInternalServerError}
 	}
 	w.Header().Set("X-Amzn-Errortype", refusal.Code+":")
-	w.Header().Set("X-Amzn-Errormessage", refusal.Message)
 	writeJSON(w, refusal.httpStatus(), contentType, struct {
 		Type    string `json:"__type"`
 		Message string `json:"message"`
