@@ -55,11 +55,13 @@ func TestBytesPerKey(t *testing.T) {
 		w, h int
 		most float64
 	}{{80, 24, 500}, {120, 40, 500}, {200, 50, 600}} {
-		held := bytesPerKey(t, c.w, c.h, 200, 0)
-		slow := bytesPerKey(t, c.w, c.h, 200, 300*time.Millisecond)
+		held, slow := bytesPerKey(t, c.w, c.h, 200, 0), 0.0
+		if c.w == 120 {
+			slow = bytesPerKey(t, c.w, c.h, 200, 300*time.Millisecond)
+		}
 		t.Logf("%dx%d: %.0f bytes a key while held down, %.0f with a pause that the details follow", c.w, c.h, held, slow)
-		if held > c.most {
-			t.Errorf("%dx%d: %.0f bytes a key, want at most %.0f", c.w, c.h, held, c.most)
+		if max(held, slow) > c.most {
+			t.Errorf("%dx%d: %.0f bytes a key, want at most %.0f", c.w, c.h, max(held, slow), c.most)
 		}
 	}
 }

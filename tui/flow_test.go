@@ -140,6 +140,26 @@ func TestSignInAgainKeepsPlaceMarksAndQueue(t *testing.T) {
 	})
 }
 
+func TestAnotherPersonSeesNothingOfTheOneBefore(t *testing.T) {
+	play(t, func(w *world) { w.deps.User = "ada" }, func(t *testing.T, w *world) {
+		w.Press("j", "j", "j", "space")
+		w.server.Fail(&api.Error{Code: api.TokenExpired})
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.server.Fail(nil)
+		w.server.Me.Person = api.Person{Sub: "sub-grace", Username: "grace"}
+		w.server.Delay = time.Second // while it is not known who this is
+		w.Type("Analytical-42")
+		w.Press("enter")
+		w.Wait(500 * time.Millisecond)
+		w.Not(t, "2018-annual-report.pdf")
+		w.Wait(5 * time.Second)
+		w.Want(t, "● grace", "company-reports")
+		w.Not(t, "marked", "audited")
+	})
+}
+
 func TestNetworkComesBackByItself(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
 		w.server.Fail(tuitest.ErrNetwork)
@@ -270,6 +290,19 @@ func TestHostileNamesTouchNothing(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The negative control: what the test above looks for is what the names hold.
+func TestHostileNamesAreHostile(t *testing.T) {
+	all := strings.Join(hostileNames(), "")
+	for _, bad := range []string{"\a", "\x1b[2J", "\x1b]0;", "\x1b]8", "\x1bP", "\x1bc", "\u009b", "\u202e", "\u200b", "\x9b2J"} {
+		if !strings.Contains(clean(all), bad) {
+			t.Errorf("no name holds %q any more", bad)
+		}
+	}
+	if n := len(hostileNames()); n < 46 {
+		t.Errorf("only %d classes of names", n)
 	}
 }
 

@@ -36,6 +36,8 @@ type state struct {
 	idle   bool   // the last beat asked nothing
 	asking bool
 	begun  bool // the question about unfinished transfers was asked
+	back   bool // signed in again; whoami decides whether it is the same person
+	trying bool // a retry is due
 }
 
 // Messages of the session.
@@ -107,6 +109,7 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		}
 		return m.beat(), true
 	case retry:
+		m.session.trying = false
 		if m.session.in && !m.env.Me.Online {
 			return m.whoami(), true
 		}
@@ -143,10 +146,19 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 // folder again; another person than before gets a fresh browser.
 func (m *Model) iam(msg iam) tea.Cmd {
 	m.session.asking = false
+	if m.session.back && msg.err != nil {
+		m.session.back = false
+		m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
+		return nil
+	}
 	if msg.err != nil {
 		return m.failed(msg.err)
 	}
 	before, known := *m.env.Me, m.session.known
+	back := m.session.back
+	if back {
+		m.session.in, m.session.back, m.session.ended = true, false, false
+	}
 	*m.env.Me = msg.me
 	m.session.known = true
 	if m.session.sub != "" && m.session.sub != msg.sub {
@@ -155,6 +167,8 @@ func (m *Model) iam(msg iam) tea.Cmd {
 	}
 	m.session.sub = msg.sub
 	switch {
+	case back:
+		return tea.Batch(m.transfers.SignedIn(), m.everybody(pane.Retry{}))
 	case !before.Online:
 		return m.everybody(pane.Retry{})
 	case known && (before.Version != msg.me.Version || !sameGroups(before.Groups, msg.me.Groups)):
@@ -175,28 +189,25 @@ func (m *Model) fresh() tea.Cmd {
 		return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
 	}
 	m.browse = b
-	return m.browse.Start(pane.Place{})
+	return tea.Batch(m.transfers.SignedIn(), m.browse.Start(pane.Place{}))
 }
 
 // signedIn follows a sign-in: the first one opens the browser, a later one
 // goes on where it was.
 func (m *Model) signedIn() tea.Cmd {
-	again := m.session.sub != ""
-	m.session.in, m.session.ended, m.session.used, m.session.idle = true, false, true, false
-	m.session.asking = false
-	m.env.Me.Online = true
-	cmds := []tea.Cmd{m.whoami(), m.transfers.SignedIn(), m.unfinished()}
-	if again {
-		cmds = append(cmds, m.everybody(pane.Retry{}))
-	} else {
-		b, err := m.newBrowser()
-		if err != nil {
-			return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
-		}
-		m.browse = b
-		cmds = append(cmds, m.browse.Start(m.deps.Start))
+	m.session.used, m.session.idle, m.session.asking = true, false, false
+	if m.session.sub != "" {
+		m.session.back = true // the page stays hidden until it is sure whose it is
+		return m.whoami()
 	}
-	return tea.Batch(cmds...)
+	m.session.in, m.session.ended = true, false
+	m.env.Me.Online = true
+	b, err := m.newBrowser()
+	if err != nil {
+		return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
+	}
+	m.browse = b
+	return tea.Batch(m.whoami(), m.transfers.SignedIn(), m.unfinished(), m.browse.Start(m.deps.Start))
 }
 
 // failed looks at a call that failed: an ended sign-in asks for a new one, a
@@ -207,6 +218,10 @@ func (m *Model) failed(err error) tea.Cmd {
 		return m.ended(err)
 	case pane.Offline(err):
 		m.env.Me.Online = false
+		if m.session.trying {
+			return nil
+		}
+		m.session.trying = true
 		return tea.Tick(retryTime, func(time.Time) tea.Msg { return retry{} })
 	}
 	return nil

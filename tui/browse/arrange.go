@@ -15,6 +15,7 @@ const inline = 4000
 func (p *Pane) arrange() tea.Cmd {
 	p.keepPlace()
 	p.arrGen++
+	p.busy = false
 	p.arr.words = words(p.filter)
 	l, a, gen := *p.now(), p.arr, p.arrGen
 	if len(l.rows) <= inline {
@@ -26,13 +27,14 @@ func (p *Pane) arrange() tea.Cmd {
 		p.setView(l.pick(nil, 0, a))
 		l = *p.now()
 	}
+	p.busy = true
 	return func() tea.Msg { return arranged{gen, l.arrange(a)} }
 }
 
 // grown shows rows that came after those from index from on.
 func (p *Pane) grown(from int) tea.Cmd {
 	l := p.now()
-	if from == 0 || l.complete || p.arr.order != byName {
+	if from == 0 || l.complete || p.busy || p.arr.order != byName {
 		return p.arrange()
 	}
 	p.view = l.pick(p.view, from, p.arr)

@@ -115,6 +115,7 @@ type Pane struct {
 	view     []int32 // rows of the listing, as arranged
 	arr      arrangement
 	arrGen   uint64
+	busy     bool // a command arranges rows
 	sorting  bool // after s
 	field    textinput.Model
 	typing   use
@@ -305,6 +306,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		}
 	case arranged:
 		if m.gen == p.arrGen {
+			p.busy = false
 			p.setView(m.view)
 			return p.moved()
 		}

@@ -76,7 +76,7 @@ func (p *Pane) ask(e Entry) tea.Cmd {
 // read fetches the beginning of a file to show it.
 func (p *Pane) read(e Entry) tea.Cmd {
 	read, gen := p.Read, p.gen
-	return tea.Batch(pane.Send(pane.Say{Text: "Reading the first 64 kB. This is written to the audit log."}), func() tea.Msg {
+	return tea.Sequence(pane.Send(pane.Say{Text: "Reading the first 64 kB. This is written to the audit log."}), func() tea.Msg {
 		ctx, cancel := contextFor(listLimit)
 		defer cancel()
 		data, err := read(ctx, e, readBytes)

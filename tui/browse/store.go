@@ -131,7 +131,7 @@ type listing struct {
 
 func (l *listing) add(p *page, next string) {
 	n := uint32(len(l.pages))
-	l.pages = append(l.pages, p)
+	l.pages = append(l.pages, &page{text: p.text}) // its rows are kept once, below
 	for _, r := range p.rows {
 		r.page = n
 		l.rows = append(l.rows, r)

@@ -264,7 +264,7 @@ func (a *Ask) start(c download.Conflict) tea.Cmd {
 		_, name := cutLast(strings.TrimSuffix(reqs[0].Key, "/"))
 		say = "Download begun: " + format.Middle(safetext.Line(name), 40, a.p.Env.Theme.Glyphs.Ellipsis)
 	}
-	return tea.Batch(pane.Send(Begun{}), pane.Send(pane.Say{Text: say}), a.p.tell(func(e Engine) { e.Add(reqs...) }))
+	return tea.Sequence(pane.Send(Begun{}), pane.Send(pane.Say{Text: say}), a.p.tell(func(e Engine) { e.Add(reqs...) }))
 }
 
 // Begun tells the browser that its marks were taken.
