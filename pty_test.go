@@ -346,3 +346,23 @@ type shifted struct{ ahead atomic.Int64 }
 
 func (s *shifted) Now() time.Time       { return time.Now().Add(time.Duration(s.ahead.Load())) }
 func (s *shifted) Pass(d time.Duration) { s.ahead.Add(int64(d)) }
+
+// BenchmarkFirstFrame is from the start of the process to the sign-in screen
+// of `usher demo`: sandbox, backend and browser.
+func BenchmarkFirstFrame(b *testing.B) {
+	for b.Loop() {
+		s, _ := open(b, nil, 120, 40, "demo")
+		for !strings.Contains(s.screen.String(), "Demo accounts") {
+			select {
+			case err := <-s.exited:
+				b.Fatal(err)
+			case <-time.After(time.Millisecond):
+			}
+		}
+		b.StopTimer()
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		<-s.exited
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/frame")
+}
