@@ -75,7 +75,7 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 		}
 		return m.transfers.Opened()
 	case keys.OpenAudit, keys.OpenAccess:
-		if !m.has(a) {
+		if !m.has(a) || opens(page, a) {
 			return nil
 		}
 		return m.open(pane.Open{Page: a})
@@ -115,6 +115,17 @@ func openedBy(a keys.Action) keys.Action {
 		return keys.OpenAudit
 	}
 	return a
+}
+
+// opens reports whether a page is the one that an action opens.
+func opens(p pane.Pane, a keys.Action) bool {
+	switch p.Context() {
+	case keys.Audit, keys.Event:
+		return a == keys.OpenAudit
+	case keys.Access:
+		return a == keys.OpenAccess
+	}
+	return false
 }
 
 func where(p pane.Pane) string {

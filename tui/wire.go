@@ -12,7 +12,9 @@ import (
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/session"
+	"usher/tui/audit"
 	"usher/tui/browse"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/signin"
 )
@@ -20,6 +22,7 @@ import (
 // Server is all that the browser asks of the backend (a *client.Client).
 type Server interface {
 	Backend
+	audit.Backend
 	Signout(ctx context.Context) error
 }
 
@@ -40,6 +43,8 @@ func Wire(server Server, s *session.Session, engine *download.Engine, w World) D
 	person, _, signedIn := s.Person()
 	home, _ := os.UserHomeDir() // without one, no path is shown as ~
 	bucket, key, _ := strings.Cut(w.Path, "/")
+	config := w.Profile.Config
+	host := strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://")
 	return Deps{
 		Backend: server, Transfers: engine, Now: w.Now,
 		NewSignIn: func() (signin.Flow, error) {
@@ -50,7 +55,7 @@ func Wire(server Server, s *session.Session, engine *download.Engine, w World) D
 			_ = server.Signout(ctx) // the event; this machine is signed out in any case
 			return s.SignOut(ctx, false)
 		},
-		Config: w.Profile.Config, Server: strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://"), Version: w.Version,
+		Config: config, Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
 		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {
 			return engine.Peek(ctx, e.Bucket.Raw(), e.Key.Raw(), n)
@@ -58,8 +63,16 @@ func Wire(server Server, s *session.Session, engine *download.Engine, w World) D
 		HasSession: signedIn, User: person.Username,
 		Start: pane.Place{Bucket: safetext.New(bucket), Key: safetext.New(key)},
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
-		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
+		Pages: []Page{AuditPage(server, host, config.AuditorsGroup)},
+		SSH:   w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	}
+}
+
+// AuditPage is the audit log, for members of the auditors' group.
+func AuditPage(server audit.Backend, host, group string) Page {
+	return Page{Open: keys.OpenAudit, Name: "audit log", Group: group, New: func(env *pane.Env, on pane.Place) (pane.Pane, error) {
+		return audit.New(audit.Deps{Env: env, Backend: server, Server: host, Group: group, On: on})
+	}}
 }
 
 // ascii says that the terminal's locale is not UTF-8.

@@ -155,13 +155,13 @@ func chains(made []event.Row, events []event.Event) [][]int {
 	}
 	parent := make(map[name]name)
 	find := func(n name) name {
-		for {
-			up, ok := parent[n]
-			if !ok {
-				return n
+		for up, ok := parent[n]; ok; up, ok = parent[n] {
+			if further, more := parent[up]; more {
+				parent[n] = further // half the way for the next one
 			}
 			n = up
 		}
+		return n
 	}
 	for _, e := range events {
 		s := subjectOf(e)

@@ -225,9 +225,6 @@ func audit() []Binding {
 	return []Binding{
 		{Enter, []string{"enter", "l", "right"}, "enter", "open", "Open the event", g},
 		{Touched, []string{"w"}, "", "who touched this file", "Who touched this file", g},
-		{Follow, []string{"f"}, "", "follow", "Follow new events", g},
-		{VerifyLog, []string{"V"}, "", "verify", "Verify the log", g},
-		{Export, []string{"e"}, "", "export", "Export what is shown", g},
 		{Zone, []string{"z"}, "", "UTC or local", "Times in UTC or local", g},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
 	}

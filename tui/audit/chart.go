@@ -1,0 +1,157 @@
+package audit
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+	"usher/tui/format"
+	"usher/tui/theme"
+)
+
+// counts is the last day in numbers, of everybody, whatever the filter is.
+type counts struct {
+	hours             []hour // the oldest first
+	most              int
+	people, downloads int
+	denied            int
+	events            int64 // in the whole log
+}
+
+type hour struct {
+	start          time.Time
+	events, denied int
+}
+
+func newCounts(r api.AuditSummaryResponse) *counts {
+	c := &counts{people: max(0, r.People), downloads: max(0, r.Downloads), denied: max(0, r.Denied), events: max(0, r.Events)}
+	from := r.Hours[max(0, len(r.Hours)-chartSpan):]
+	for _, h := range from {
+		c.hours = append(c.hours, hour{h.Start.UTC(), max(0, h.Events), max(0, h.Denied)})
+		c.most = max(c.most, h.Events)
+	}
+	return c
+}
+
+const (
+	chartHeight = 5 // head, two lines of bars, refusals, hours
+	chartLabel  = 12
+	totalsW     = 22
+)
+
+// chart draws the counts in chartHeight lines: a column an hour, and below it
+// the refusals in digits, which need no colour.
+func (p *Pane) chart(w int) string {
+	if p.drawn.chart != "" && p.drawn.chartW == w {
+		return p.drawn.chart
+	}
+	t := p.Env.Theme
+	lines := make([]string, 1, chartHeight)
+	lines[0] = t.Head("Events per hour, everyone, last 24 hours (UTC)", "", w, false)
+	switch {
+	case p.countsWrong != "":
+		lines = append(lines, " "+t.Warn.Paint(format.End("No counts. "+p.countsWrong, w-2, t.Glyphs.Ellipsis)))
+	case p.counts != nil:
+		lines = append(lines, p.bars(t, p.counts, w)...)
+	}
+	for i := range lines {
+		lines[i] = t.Pad(lines[i], w)
+	}
+	for len(lines) < chartHeight {
+		lines = append(lines, "")
+	}
+	p.drawn.chart, p.drawn.chartW = strings.Join(lines, "\n"), w
+	return p.drawn.chart
+}
+
+func (p *Pane) bars(t *theme.Theme, c *counts, w int) []string {
+	step := min(max((w-chartLabel-2-totalsW)/chartSpan, 2), 5)
+	g := t.Glyphs
+	var high, low, denied, hours strings.Builder
+	for i, h := range c.hours {
+		levels := level(h.events, c.most, 2*len(g.Bars))
+		high.WriteString(bar(g.Bars, levels-len(g.Bars), step))
+		low.WriteString(bar(g.Bars, levels, step))
+		if h.denied == 0 {
+			denied.WriteString(t.Rule.Paint(format.PadRight(g.Waiting, step)))
+		} else {
+			denied.WriteString(t.Bad.Bold().Paint(digits(h.denied, step)))
+		}
+		if i%6 == 0 {
+			hours.WriteString(format.PadRight(h.start.Format("15"), 6*step))
+		}
+	}
+	label := func(s string) string { return " " + format.PadRight(s, chartLabel-1) }
+	lines := []string{
+		t.Muted.Paint(label("most "+format.Count(c.most))) + t.Accent.Paint(high.String()),
+		t.Muted.Paint(label("events")) + t.Accent.Paint(low.String()),
+		t.Bad.Paint(label("denied")) + denied.String(),
+		t.Muted.Paint(label("")) + t.Muted.Paint(hours.String()),
+	}
+	at := chartLabel + chartSpan*step + 2
+	if at+totalsW > w {
+		return lines
+	}
+	for i, total := range c.totals(t) {
+		lines[i] = t.Pad(lines[i], at) + total
+	}
+	return lines
+}
+
+// totals are the sums beside the chart, a line each.
+func (c *counts) totals(t *theme.Theme) []string {
+	line := func(name string, n int, s theme.Style) string {
+		return t.Muted.Paint(format.PadRight(name, 12)) + s.Paint(format.Count(n))
+	}
+	denied := t.Text
+	if c.denied > 0 {
+		denied = t.Bad.Bold()
+	}
+	return []string{line("people", c.people, t.Text), line("downloads", c.downloads, t.Text), line("denied", c.denied, denied)}
+}
+
+// totalsLine is all of the counts where there is no room for the chart.
+func (p *Pane) totalsLine(w int) string {
+	t, c := p.Env.Theme, p.counts
+	switch {
+	case p.countsWrong != "":
+		return t.Warn.Paint(format.End("No counts. "+p.countsWrong, w, t.Glyphs.Ellipsis))
+	case c == nil:
+		return ""
+	}
+	denied := t.Text
+	if c.denied > 0 {
+		denied = t.Bad.Bold()
+	}
+	s := t.Muted.Paint("last 24 hours, everyone   denied ") + denied.Paint(format.Count(c.denied)) +
+		t.Muted.Paint("   downloads ") + t.Text.Paint(format.Count(c.downloads)) +
+		t.Muted.Paint("   people ") + t.Text.Paint(format.Count(c.people))
+	return t.Pad(s, w)
+}
+
+// level is n of most in whole steps; whatever happened at all shows.
+func level(n, most, steps int) int {
+	if n <= 0 || most <= 0 {
+		return 0
+	}
+	return max(1, int(float64(n)/float64(most)*float64(steps)))
+}
+
+// bar is one line of a column, step cells wide with its gap.
+func bar(signs []string, levels, step int) string {
+	sign := " "
+	if levels > 0 {
+		sign = signs[min(levels, len(signs))-1]
+	}
+	return strings.Repeat(sign, step-1) + " "
+}
+
+// digits is a number in w cells. One that does not fit says that it is more.
+func digits(n, w int) string {
+	s := strconv.Itoa(n)
+	if len(s) >= w && len(s) > 1 {
+		s = strings.Repeat("9", w-1) + "+"
+	}
+	return format.PadRight(s, w)
+}

@@ -1,0 +1,199 @@
+package audit
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"usher/backend/event"
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+const (
+	detailsHeight = 8 // head and seven lines
+	detailLabel   = 11
+)
+
+// details is the row that the cursor rests on, in detailsHeight lines.
+func (p *Pane) details(w int) string {
+	if p.drawn.details != "" && p.drawn.detW == w {
+		return p.drawn.details
+	}
+	t := p.Env.Theme
+	lines := make([]string, 0, detailsHeight)
+	if e := p.entry(p.shown); e == nil {
+		lines = append(lines, t.Head("Event", "", w, false))
+	} else {
+		first := &p.log.facts[e.members[0]]
+		title := "Event " + first.id.String()
+		if n := len(e.members); n > 1 {
+			title += " and " + format.Count(n-1) + " that continue it"
+		}
+		lines = append(append(lines, t.Head(title, "enter opens it full size", w, false)), p.detailLines(t, e, w)...)
+	}
+	for i := range lines {
+		lines[i] = t.Pad(lines[i], w)
+	}
+	for len(lines) < detailsHeight {
+		lines = append(lines, "")
+	}
+	p.drawn.details, p.drawn.detW = strings.Join(lines[:detailsHeight], "\n"), w
+	return p.drawn.details
+}
+
+// pair is a label and a painter of its value, which gets the room there is.
+type pair struct {
+	label string
+	value func(w int) string
+}
+
+func (p *Pane) detailLines(t *theme.Theme, e *entry, w int) []string {
+	f, worst := &p.log.facts[e.members[0]], &p.log.facts[e.worst]
+	text := func(s string) func(int) string {
+		return func(w int) string { return t.Text.Paint(format.End(s, w, t.Glyphs.Ellipsis)) }
+	}
+	name := func(x safetext.Text, cut func(string, int, string) string) func(int) string {
+		return func(w int) string { return pane.Name(t, t.Text, x, w, cut) }
+	}
+	who := f.who
+	if !f.email.IsZero() {
+		who = f.email
+	}
+	why, reason := p.reason(worst)
+	pairs := []pair{
+		{"When", text(p.when(f.at))},
+		{"Who", name(who, format.End)},
+		{"What", text(what(f))},
+		{"Outcome", func(int) string { return p.outcome(t, worst) }},
+		{"Then", text(p.story(e))},
+		{why, text(reason)},
+		{"Path", name(f.path, format.Start)},
+	}
+	lines := make([]string, len(pairs))
+	side := []pair{
+		{"From", name(f.ip, format.End)},
+		{"Session", name(f.session, format.End)},
+		{"Request", name(f.request, format.End)},
+		{"Client", name(f.agent, format.End)},
+	}
+	half := w * 21 / 40
+	for i, x := range pairs {
+		room := w - 1 - detailLabel - 1
+		if w >= 110 && i < len(side) {
+			room = half - 2 - detailLabel
+		}
+		lines[i] = " " + t.Muted.Paint(format.PadRight(x.label, detailLabel)) + x.value(room)
+		if w >= 110 && i < len(side) {
+			lines[i] = t.Pad(lines[i], half) + t.Muted.Paint(format.PadRight(side[i].label, detailLabel)) + side[i].value(w-half-detailLabel-1)
+		}
+	}
+	return lines
+}
+
+// when is an instant in UTC, and the same here where that differs.
+func (p *Pane) when(at time.Time) string {
+	s := format.Instant(at) + " UTC"
+	if p.Env.Zone == nil {
+		return s
+	}
+	here := at.In(p.Env.Zone)
+	if _, off := here.Zone(); off == 0 {
+		return s
+	}
+	return s + "  (" + here.Format("15:04:05") + " here)"
+}
+
+// what is the act in words.
+func what(f *fact) string {
+	parts := []string{act(f)}
+	if f.size != nil {
+		parts = append(parts, format.Size(*f.size))
+	}
+	if !f.released && f.action.Raw() == event.Download {
+		parts = append(parts, "nothing released")
+	}
+	if f.count > 0 {
+		parts = append(parts, format.Plural(f.count, "refusal", "refusals"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// reason is why an event ended as it did, and what to call that.
+func (p *Pane) reason(f *fact) (label, text string) {
+	var parts []string
+	if !f.reason.IsZero() {
+		parts = append(parts, f.reason.String())
+	}
+	if !f.grant.IsZero() {
+		parts = append(parts, "grant: "+f.grant.String())
+	}
+	label = "Why"
+	if f.action.Raw() == event.AuditRead {
+		label = "Asked for"
+		if len(parts) == 0 {
+			parts = []string{"all events"}
+		}
+	}
+	return label, strings.Join(parts, "; ")
+}
+
+// story is what followed the first event of a row.
+func (p *Pane) story(e *entry) string {
+	if len(e.members) == 1 && e.reported < 0 {
+		if first := &p.log.facts[e.members[0]]; first.released {
+			return "nothing more among the events of this filter"
+		}
+		return ""
+	}
+	var parts []string
+	first, latest := &p.log.facts[e.members[0]], &p.log.facts[e.members[len(e.members)-1]]
+	switch {
+	case e.urls > 1:
+		parts = append(parts, format.Count(e.urls)+" URLs")
+	case first.folder:
+		parts = append(parts, format.Plural(len(e.members), "page", "pages"))
+	}
+	if d := latest.at.Sub(first.at); d > 0 {
+		parts = append(parts, "over "+format.Remaining(d))
+	}
+	if e.refused > 0 && len(e.members) > 1 {
+		parts = append(parts, format.Count(e.refused)+" denied")
+	}
+	s := strings.Join(parts, ", ")
+	if e.reported >= 0 {
+		if s != "" {
+			s += "; "
+		}
+		s += report(&p.log.facts[e.reported])
+	}
+	return s
+}
+
+// report is the client's word on how a download ended, marked as such.
+func report(f *fact) string {
+	s := "ended: " + f.reason.String()
+	if f.bytes != nil {
+		s += ", " + format.Size(*f.bytes)
+	}
+	if f.seconds != nil {
+		s += " in " + took(*f.seconds)
+	}
+	if !f.verified.IsZero() {
+		s += ", checked by " + f.verified.String()
+	}
+	return s + " (reported by the client)"
+}
+
+// took writes seconds that a client reported, which may be any number.
+func took(s float64) string {
+	switch {
+	case s < 0 || s > 1e8 || s != s:
+		return "?"
+	case s < 10:
+		return fmt.Sprintf("%.1f s", s)
+	}
+	return format.Remaining(time.Duration(s * float64(time.Second)))
+}

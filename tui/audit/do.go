@@ -1,0 +1,282 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/event"
+	"usher/tui/keys"
+	"usher/tui/pane"
+)
+
+// pastMost is how many filters the text field remembers.
+const pastMost = 20
+
+// Do answers an action of the page's context.
+func (p *Pane) Do(a keys.Action) tea.Cmd {
+	if why := p.Why(a); why != "" {
+		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+	}
+	switch a {
+	case keys.Zone:
+		p.local = !p.local
+		at := p.newest(p.list.Cursor())
+		p.arrange()
+		p.list.SetCursor(p.find(at))
+		p.dirty()
+		p.follow()
+		return nil
+	case keys.CopyPath:
+		return pane.Send(pane.Copy{Text: p.chosen().path})
+	case keys.Touched:
+		return p.touched()
+	}
+	if p.open != nil {
+		switch a {
+		case keys.Back, keys.Quit, keys.Parent:
+			p.open = nil
+		default:
+			p.open.scroll(a)
+		}
+		return nil
+	}
+	if p.list.Move(a) {
+		return p.moved()
+	}
+	switch a {
+	case keys.Enter:
+		p.follow()
+		p.open = p.fullOf(p.current())
+	case keys.Filter:
+		p.edit()
+	case keys.Reload:
+		return p.reload()
+	case keys.Back, keys.Quit:
+		return p.leave()
+	}
+	return nil
+}
+
+// chosen is the event that the keys mean: the one opened, or the first of the
+// row with the cursor; nil if there is none.
+func (p *Pane) chosen() *fact {
+	if p.open != nil {
+		return &p.open.members[0]
+	}
+	if e := p.current(); e != nil {
+		return &p.log.facts[e.members[0]]
+	}
+	return nil
+}
+
+// Why says why an action is not possible now.
+func (p *Pane) Why(a keys.Action) string {
+	switch a {
+	case keys.Enter, keys.Touched, keys.CopyPath:
+		f := p.chosen()
+		switch {
+		case f == nil:
+			return "There is no event here."
+		case a != keys.Enter && !f.named:
+			return "This event names no file."
+		}
+	}
+	return ""
+}
+
+// touched shows the events of the same path.
+func (p *Pane) touched() tea.Cmd {
+	bucket, key, _ := strings.Cut(p.chosen().path.Raw(), "/")
+	to := filterFor(bucket, key)
+	p.open = nil
+	if to == p.filter {
+		return pane.Send(pane.Say{Text: "These are the events of this path. esc goes back."})
+	}
+	p.back = append(p.back, p.filter)
+	return p.use(to)
+}
+
+// leave goes back by one: to the filter before, to the one that the page
+// opened with, or to the page below.
+func (p *Pane) leave() tea.Cmd {
+	if n := len(p.back); n > 0 {
+		to := p.back[n-1]
+		p.back = p.back[:n-1]
+		return p.use(to)
+	}
+	if p.filter != p.start {
+		return p.use(p.start)
+	}
+	p.stop()
+	if p.stopCount != nil {
+		p.stopCount()
+	}
+	return pane.Send(pane.Close{})
+}
+
+// use asks for the events of a filter.
+func (p *Pane) use(filter string) tea.Cmd {
+	p.filter = filter
+	p.list.Changed()
+	return p.ask(true, "")
+}
+
+// edit opens the text field on the filter in force.
+func (p *Pane) edit() {
+	p.typing, p.wrong, p.pastAt = true, nil, len(p.past)
+	p.field.SetValue(p.filter)
+	// A path from the log may hold what no text field takes. Asking for
+	// something near to it would find nothing, and look like an answer.
+	p.hidden = p.field.Value() != p.filter
+	if p.hidden {
+		p.field.SetValue("")
+	}
+	p.field.CursorEnd()
+	p.field.Focus()
+}
+
+// Typing is true while a filter is typed.
+func (p *Pane) Typing() bool { return p.typing }
+
+// Key takes a key press while a filter is typed.
+func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
+	switch msg.String() {
+	case "esc":
+		p.typing, p.wrong = false, nil
+		return nil
+	case "enter":
+		return p.submit()
+	case "up", "down":
+		p.recall(msg.String() == "up")
+	case "tab":
+		p.complete()
+	default:
+		p.field, _ = p.field.Update(msg)
+	}
+	p.typed()
+	return nil
+}
+
+// typed follows a change: a mistake that was shown is looked at again.
+func (p *Pane) typed() {
+	if p.wrong != nil {
+		p.wrong = check(p.field.Value())
+	}
+}
+
+// check says what is wrong with a filter, nil if nothing is.
+func check(text string) *event.FilterError {
+	// Ages count back from now at the server. Whether one can be read does
+	// not depend on the day, so any will do here.
+	_, err := event.ParseFilter(text, time.Unix(0, 0))
+	wrong, _ := err.(*event.FilterError) // ParseFilter gives no other
+	return wrong
+}
+
+// submit asks for what was typed, or shows what is wrong with it.
+func (p *Pane) submit() tea.Cmd {
+	text := strings.TrimSpace(p.field.Value())
+	p.field.SetValue(text)
+	p.field.CursorEnd()
+	if p.wrong = check(text); p.wrong != nil {
+		end := min(p.wrong.Offset+p.wrong.Length, len(text))
+		p.field.SetCursor(len([]rune(text[:end])))
+		return nil
+	}
+	p.typing = false
+	if text != "" {
+		p.past = append(slices.DeleteFunc(p.past, func(s string) bool { return s == text }), text)
+		p.past = p.past[max(0, len(p.past)-pastMost):]
+	}
+	p.back = nil
+	return p.use(text)
+}
+
+// recall puts an earlier or later filter into the field.
+func (p *Pane) recall(earlier bool) {
+	to := p.pastAt + 1
+	if earlier {
+		to = p.pastAt - 1
+	}
+	if to < 0 || to > len(p.past) {
+		return
+	}
+	p.pastAt = to
+	text := ""
+	if to < len(p.past) {
+		text = p.past[to]
+	}
+	p.field.SetValue(text)
+	p.field.CursorEnd()
+}
+
+// complete finishes the word at the cursor as far as it is certain.
+func (p *Pane) complete() {
+	word, could := p.possible()
+	if len(could) == 0 {
+		return
+	}
+	sure := could[0]
+	for _, c := range could[1:] {
+		for !strings.HasPrefix(c, sure) {
+			sure = sure[:len(sure)-1]
+		}
+	}
+	if len(sure) <= len(word) {
+		return
+	}
+	value := []rune(p.field.Value())
+	at := p.field.Position()
+	add := []rune(sure[len(word):])
+	p.field.SetValue(string(slices.Concat(value[:at], add, value[at:])))
+	p.field.SetCursor(at + len(add))
+}
+
+// possible is what could stand at the cursor: the letters of it that are
+// there, and the texts that begin with them.
+func (p *Pane) possible() (word string, could []string) {
+	before := string([]rune(p.field.Value())[:p.field.Position()])
+	word = before[strings.LastIndexByte(before, ' ')+1:]
+	word = strings.TrimPrefix(word, "-")
+	var all []string
+	switch field, value, typed := strings.Cut(word, ":"); {
+	case !typed:
+		for _, f := range event.Fields() {
+			all = append(all, string(f)+":")
+		}
+	case field == string(event.ByAction):
+		word, all = value, event.Actions()
+	case field == string(event.ByOutcome):
+		word, all = value, event.Outcomes()
+	}
+	for _, a := range all {
+		if strings.HasPrefix(a, word) {
+			could = append(could, a)
+		}
+	}
+	return word, could
+}
+
+// Title is the place for row 0.
+func (p *Pane) Title() []string {
+	if p.open != nil {
+		return []string{"Audit log", "Event " + p.open.members[0].id.String()}
+	}
+	return []string{"Audit log"}
+}
+
+// Hints are the keys worth showing, the most useful first.
+func (p *Pane) Hints() []keys.Action {
+	switch {
+	case p.typing:
+		return nil
+	case p.open != nil:
+		return []keys.Action{keys.Down, keys.Up, keys.Touched, keys.CopyPath, keys.Back, keys.Help}
+	case p.w < 110:
+		return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Back, keys.Help}
+	}
+	return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Zone, keys.Reload, keys.Back, keys.Palette, keys.Help}
+}

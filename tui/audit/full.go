@@ -1,0 +1,252 @@
+package audit
+
+import (
+	"strconv"
+	"strings"
+
+	"charm.land/bubbles/v2/viewport"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/keys"
+	"usher/tui/theme"
+)
+
+// full is one row full size: every field of its first event, then the events
+// that continue it.
+type full struct {
+	members []fact // the oldest first
+	port    viewport.Model
+	w       int // the lines were made for; 0: not yet
+}
+
+func (p *Pane) fullOf(e *entry) *full {
+	v := &full{port: viewport.New()}
+	for _, m := range e.members {
+		v.members = append(v.members, p.log.facts[m])
+	}
+	return v
+}
+
+func (v *full) scroll(a keys.Action) {
+	switch a {
+	case keys.Down:
+		v.port.ScrollDown(1)
+	case keys.Up:
+		v.port.ScrollUp(1)
+	case keys.HalfDown:
+		v.port.HalfPageDown()
+	case keys.HalfUp:
+		v.port.HalfPageUp()
+	case keys.PageDown:
+		v.port.PageDown()
+	case keys.PageUp:
+		v.port.PageUp()
+	case keys.First:
+		v.port.GotoTop()
+	case keys.Last:
+		v.port.GotoBottom()
+	}
+}
+
+func (v *full) view(p *Pane, w, h int) string {
+	v.port.SetWidth(w)
+	v.port.SetHeight(h - 1)
+	if v.w != w {
+		v.w = w
+		v.port.SetContentLines(v.lines(p, w))
+	}
+	note := ""
+	if n := len(v.members); n > 1 {
+		note = format.Count(n) + " events"
+	}
+	return p.Env.Theme.Head("Event "+v.members[0].id.String(), note, w, true) + "\n" + v.port.View()
+}
+
+// lines is everything there is to read, painted, at most w cells wide.
+func (v *full) lines(p *Pane, w int) []string {
+	t := p.Env.Theme
+	lines := append([]string{""}, v.fields(p, &v.members[0], w)...)
+	if len(v.members) == 1 {
+		return lines
+	}
+	head := format.Plural(len(v.members)-1, "event continues it", "events continue it") + ", the oldest first"
+	lines = append(lines, "", t.Head(head, "", w, false))
+	for i := range v.members[1:] {
+		f := &v.members[i+1]
+		lines = append(lines, "", " "+t.Pad(t.Text.Bold().Paint(p.when(f.at)), 45)+t.Text.Paint(format.PadRight(format.End(act(f), 18, t.Glyphs.Ellipsis), 20))+p.outcome(t, f))
+		lines = append(lines, v.rest(p, f, w)...)
+	}
+	for i, l := range lines {
+		if format.Width(l) > w {
+			lines[i] = ansi.Truncate(l, w, "")
+		}
+	}
+	return lines
+}
+
+// fields is one event in full.
+func (v *full) fields(p *Pane, f *fact, w int) []string {
+	t := p.Env.Theme
+	k := sheet{t: t, w: w}
+	k.plain("When", p.when(f.at))
+	k.name("Event", f.id)
+	k.name("Action", f.action)
+	k.name("Purpose", f.purpose)
+	k.painted("Outcome", p.outcome(t, f))
+	label := "Reason"
+	if l, _ := p.reason(f); l != "Why" {
+		label = l
+	}
+	k.name(label, f.reason)
+	k.name("Grant", f.grant)
+	k.gap()
+	if f.named {
+		k.name("Path", f.path)
+	}
+	k.size("Size", f.size)
+	k.name("ETag", f.etag)
+	k.name("Version", f.version)
+	k.gap()
+	k.name("Who", f.who)
+	k.name("Email", f.email)
+	k.name("Subject", f.sub)
+	k.name("Session", f.session)
+	k.gap()
+	k.name("From", f.ip)
+	k.name("Client", f.agent)
+	k.name("Request", f.request)
+	if f.bound > 0 {
+		k.plain("Bound", strconv.Itoa(f.bound)+" s until a removed access takes effect, at that time")
+	}
+	if f.count > 0 {
+		k.plain("Count", format.Count(f.count))
+	}
+	k.name("Continues", f.continues)
+	k.report(f)
+	return k.lines
+}
+
+// rest is what an event of a chain has of its own.
+func (v *full) rest(p *Pane, f *fact, w int) []string {
+	k := sheet{t: p.Env.Theme, w: w}
+	k.name("Event", f.id)
+	if !f.completed {
+		k.name("Reason", f.reason)
+	}
+	first := &v.members[0]
+	if !f.grant.Equal(first.grant) {
+		k.name("Grant", f.grant)
+	}
+	for _, x := range []struct {
+		label     string
+		is, first safetext.Text
+	}{{"ETag", f.etag, first.etag}, {"Version", f.version, first.version}, {"Session", f.session, first.session}, {"From", f.ip, first.ip}, {"Client", f.agent, first.agent}} {
+		if !x.is.Equal(x.first) {
+			k.name(x.label, x.is)
+		}
+	}
+	k.name("Request", f.request)
+	if !f.continues.Equal(first.id) {
+		k.name("Continues", f.continues)
+	}
+	k.report(f)
+	return k.lines
+}
+
+// sheet is labels and values, one below the other.
+type sheet struct {
+	t     *theme.Theme
+	w     int
+	lines []string
+}
+
+func (k *sheet) gap() {
+	if n := len(k.lines); n > 0 && k.lines[n-1] != "" {
+		k.lines = append(k.lines, "")
+	}
+}
+
+func (k *sheet) painted(label, value string) {
+	k.lines = append(k.lines, " "+k.t.Muted.Paint(format.PadRight(label, detailLabel))+value)
+}
+
+func (k *sheet) plain(label, value string) {
+	for i, l := range format.Wrap(value, max(8, k.w-detailLabel-2)) {
+		if i > 0 {
+			label = ""
+		}
+		k.painted(label, k.t.Text.Paint(l))
+	}
+}
+
+// name shows a text that others wrote in full, over as many lines as it
+// takes: here nothing is cut. An empty one is left out.
+func (k *sheet) name(label string, text safetext.Text) {
+	for _, l := range wrapText(k.t, text, max(8, k.w-detailLabel-2)) {
+		k.painted(label, l)
+		label = ""
+	}
+}
+
+func (k *sheet) size(label string, n *int64) {
+	if n == nil {
+		return
+	}
+	s := format.Size(*n)
+	if *n >= 1000 {
+		s += ", " + format.Count(*n) + " bytes"
+	}
+	k.plain(label, s)
+}
+
+// report is the client's word, marked as such.
+func (k *sheet) report(f *fact) {
+	if !f.completed && f.bytes == nil && f.seconds == nil && f.verified.IsZero() {
+		return
+	}
+	k.gap()
+	k.lines = append(k.lines, " "+k.t.Warn.Paint("Reported by the client, not checked by the server:"))
+	if f.completed {
+		k.name("Ended", f.reason)
+	}
+	k.size("Bytes", f.bytes)
+	if f.seconds != nil {
+		k.plain("Time", took(*f.seconds))
+	}
+	k.name("Checked by", f.verified)
+}
+
+// wrapText breaks a text after every w cells, wherever that is: unlike
+// wrapping at spaces it loses none.
+func wrapText(t *theme.Theme, text safetext.Text, w int) []string {
+	var lines []string
+	var b strings.Builder
+	used := 0
+	for _, s := range text.Spans() {
+		style := t.Text
+		if s.Escaped {
+			style = t.Warn
+		}
+		for rest := s.Text; rest != ""; {
+			head := ansi.Truncate(rest, w-used, "")
+			b.WriteString(style.Paint(head))
+			used += ansi.StringWidth(head)
+			rest = rest[len(head):]
+			if rest == "" {
+				break
+			}
+			if used == 0 {
+				return append(lines, b.String()) // one letter is wider than the line
+			}
+			lines = append(lines, b.String())
+			b.Reset()
+			used = 0
+		}
+	}
+	if b.Len() > 0 {
+		lines = append(lines, b.String())
+	}
+	return lines
+}

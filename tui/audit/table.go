@@ -1,0 +1,211 @@
+package audit
+
+import (
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/event"
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/rows"
+	"usher/tui/theme"
+)
+
+// line of the table: a day, or a row.
+type line struct {
+	day   string
+	entry int // of the ledger, -1 for a day
+}
+
+// arrange makes the lines of the rows, with a day before its first one.
+func (p *Pane) arrange() {
+	p.lines = p.lines[:0]
+	day := ""
+	for i := range p.log.entries {
+		if d := p.zoned(p.log.entries[i].last).Format("Mon 2006-01-02"); d != day {
+			day = d
+			p.lines = append(p.lines, line{day: d, entry: -1})
+		}
+		p.lines = append(p.lines, line{entry: i})
+	}
+	p.list.Changed()
+}
+
+// zoned is a time as it is shown.
+func (p *Pane) zoned(t time.Time) time.Time {
+	if p.local && p.Env.Zone != nil {
+		return t.In(p.Env.Zone)
+	}
+	return t.UTC()
+}
+
+// columns of the table, in cells; 0 leaves one out.
+type columns struct{ gap, who, action, path, then, from int }
+
+const (
+	gutterW  = 2
+	timeW    = 12 // 14:02:41.118
+	outcomeW = 9  // sign and word
+)
+
+func layOut(w int) columns {
+	c := columns{gap: 1, who: 10, action: 9}
+	switch {
+	case w >= 170:
+		c = columns{gap: 2, who: 20, action: 18, then: 26, from: 24}
+	case w >= 110:
+		c = columns{gap: 2, who: 13, action: 14, from: 15}
+	}
+	c.path = w - gutterW - timeW - c.gap - c.who - c.gap - c.action - c.gap - outcomeW - c.gap
+	for _, more := range []int{c.then, c.from} {
+		if more > 0 {
+			c.path -= c.gap + more
+		}
+	}
+	c.path = max(8, c.path)
+	return c
+}
+
+// source makes the lines a rows.Source.
+type source struct{ p *Pane }
+
+func (s source) Len() int                  { return len(s.p.lines) }
+func (s source) Heading(i int) bool        { return s.p.lines[i].entry < 0 }
+func (s source) Need(from, to int) tea.Cmd { return nil }
+
+// Draw draws a day or a row.
+func (s source) Draw(i, w int, st rows.State) string {
+	p, l := s.p, s.p.lines[i]
+	t := p.Env.Theme
+	if l.entry < 0 {
+		return "  " + t.Muted.Bold().Paint(l.day)
+	}
+	if st.Cursor {
+		t = t.On(theme.Cursor(st.Focus))
+	}
+	g := t.Fill.Paint(strings.Repeat(" ", gutterW))
+	if st.Cursor {
+		g = t.Accent.Paint(t.Glyphs.Cursor) + t.Fill.Paint(" ")
+	}
+	return t.Pad(g+p.row(t, &p.log.entries[l.entry], st.Cursor), w)
+}
+
+// row is one row without its gutter.
+func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
+	c, first := p.cols, &p.log.facts[e.members[0]]
+	strong := t.Text
+	if cursor {
+		strong = strong.Bold()
+	}
+	gap := t.Fill.Paint(strings.Repeat(" ", c.gap))
+	var b strings.Builder
+	cell := func(painted string, w int) {
+		b.WriteString(gap + t.Pad(painted, w))
+	}
+	b.WriteString(t.Pad(t.Muted.Paint(p.zoned(e.last).Format("15:04:05.000")), timeW))
+	cell(pane.Name(t, strong, first.who, c.who, format.End), c.who)
+	cell(t.Text.Paint(format.End(act(first), c.action, t.Glyphs.Ellipsis)), c.action)
+	cell(p.outcome(t, &p.log.facts[e.worst]), outcomeW)
+	cell(p.pathCell(t, strong, first, c.path), c.path)
+	if c.then > 0 {
+		cell(t.Muted.Paint(format.End(p.then(e), c.then, t.Glyphs.Ellipsis)), c.then)
+	}
+	if c.from > 0 {
+		cell(pane.Name(t, t.Muted, first.ip, c.from, format.End), c.from)
+	}
+	return b.String()
+}
+
+// act is the action in the words of the filter, with the purpose of a release
+// that was not to download.
+func act(f *fact) string {
+	s := f.action.String()
+	if p := f.purpose; !p.IsZero() && p.Raw() != event.Download && !f.completed {
+		s += " " + p.String()
+	}
+	return s
+}
+
+// outcome is a sign and a word.
+func (p *Pane) outcome(t *theme.Theme, f *fact) string {
+	sign, style := t.Glyphs.Yes, t.OK
+	switch f.outcome.Raw() {
+	case event.Denied:
+		sign, style = t.Glyphs.No, t.Bad
+	case event.Failed:
+		sign, style = t.Glyphs.No, t.Warn
+	case event.Allowed:
+	default:
+		sign, style = " ", t.Text // a word of a newer server
+	}
+	return style.Paint(sign + " " + format.End(f.outcome.String(), outcomeW-2, t.Glyphs.Ellipsis))
+}
+
+// pathCell is the path, or what an event without one is about.
+func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) string {
+	switch {
+	case f.named:
+		return pane.Name(t, style, f.path, w, format.Start)
+	case f.action.Raw() == event.List:
+		return t.Muted.Paint(format.End("all shares", w, t.Glyphs.Ellipsis))
+	case f.action.Raw() == event.Suppressed:
+		return t.Muted.Paint(format.End(format.Plural(f.count, "refusal", "refusals")+" over the budget", w, t.Glyphs.Ellipsis))
+	}
+	return pane.Name(t, t.Muted, f.reason, w, format.End)
+}
+
+// then is what followed the first event of a row, in short.
+func (p *Pane) then(e *entry) string {
+	var parts []string
+	if e.urls > 1 {
+		parts = append(parts, format.Count(e.urls)+" URLs")
+	}
+	first := &p.log.facts[e.members[0]]
+	if n := len(e.members); first.action.Raw() == event.List && n > 1 {
+		parts = append(parts, format.Count(n)+" pages")
+	}
+	if e.refused > 0 && len(e.members) > 1 {
+		parts = append(parts, format.Count(e.refused)+" denied")
+	}
+	if e.reported >= 0 {
+		f := &p.log.facts[e.reported]
+		s := f.reason.String()
+		if f.bytes != nil {
+			s += " " + format.Size(*f.bytes)
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// header is the line with the columns' names.
+func (p *Pane) header(w int) string {
+	t, c := p.Env.Theme, p.cols
+	zone := "UTC"
+	if p.local {
+		zone = "local"
+	}
+	s := strings.Repeat(" ", gutterW) + format.PadRight("Time ("+zone+")", timeW-1) + t.Glyphs.Down
+	if p.local {
+		s = strings.Repeat(" ", gutterW) + format.PadRight("Local time", timeW-1) + t.Glyphs.Down
+	}
+	cell := func(name string, w int) {
+		s += strings.Repeat(" ", c.gap) + format.PadRight(format.End(name, w, t.Glyphs.Ellipsis), w)
+	}
+	cell("Who", c.who)
+	cell("Action", c.action)
+	cell("Outcome", outcomeW)
+	cell("Path", c.path)
+	if c.then > 0 {
+		cell("Then", c.then)
+	}
+	if c.from > 0 {
+		cell("From", c.from)
+	}
+	return t.Muted.Paint(format.End(strings.TrimRight(s, " "), w, ""))
+}
+
+func safeLine(s string) string { return safetext.Line(s) }

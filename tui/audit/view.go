@@ -1,0 +1,265 @@
+package audit
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// Heights of the page from which the chart and the details have room.
+const (
+	chartFrom   = 28
+	detailsFrom = 37
+)
+
+// listHeight is the lines of the table.
+func (p *Pane) listHeight() int {
+	h := p.h - 4 - len(p.mistake(p.w)) // filter, line below, head, names of columns
+	if p.h >= chartFrom {
+		h -= chartHeight + 1
+	}
+	if p.h >= detailsFrom {
+		h -= detailsHeight + 1
+	}
+	return max(1, h)
+}
+
+// View draws the page: exactly h lines of at most w cells.
+func (p *Pane) View(w, h int) string {
+	if p.open != nil {
+		return p.open.view(p, w, h)
+	}
+	if w != p.w {
+		p.drawn = drawn{}
+	}
+	p.w, p.h, p.cols = w, h, layOut(w)
+	height := p.listHeight()
+	p.list.Resize(w, height)
+	lines := []string{p.filterLine(w), p.below(w)}
+	lines = append(lines, p.mistake(w)...)
+	if h >= chartFrom {
+		lines = append(lines, p.chart(w), "")
+	}
+	lines = append(lines, p.Env.Theme.Head("Events", p.note(), w, !p.typing))
+	if len(p.lines) == 0 {
+		lines = append(lines, p.blank(w, height+1))
+	} else {
+		lines = append(lines, p.header(w), p.list.View())
+	}
+	if h >= detailsFrom {
+		lines = append(lines, p.details(w), "")
+	}
+	return strings.Join(strings.SplitN(strings.Join(lines, "\n"), "\n", h+1)[:h], "\n")
+}
+
+const promptW = 3 // " / "
+
+// filterLine is the filter, and how much of the log is shown.
+func (p *Pane) filterLine(w int) string {
+	t := p.Env.Theme
+	text := p.filter
+	prompt := " " + t.Accent.Bold().Paint("/") + " "
+	if p.typing {
+		left, room := p.window(w)
+		return prompt + ansi.Cut(p.paint(p.field.Value()), left, left+room)
+	}
+	right := t.Muted.Paint(p.amount()) + " "
+	room := w - promptW - format.Width(right) - 2
+	if text == "" {
+		return prompt + format.Ends(t.Muted.Paint("all events"), right, w-promptW, t.Glyphs.Ellipsis)
+	}
+	return prompt + format.PadRight(ansi.Truncate(p.paint(text), max(1, room), t.Glyphs.Ellipsis), room+2) + right
+}
+
+// amount is how many events are shown, of how many in the log.
+func (p *Pane) amount() string {
+	if p.problem.text != "" && len(p.log.facts) == 0 || p.asked != nil && p.log.entries == nil {
+		return ""
+	}
+	s := format.Count(len(p.log.facts))
+	if p.log.next != "" {
+		s = "the newest " + s
+	}
+	if p.counts != nil && p.counts.events >= int64(len(p.log.facts)) {
+		return s + " of " + format.Plural(p.counts.events, "event", "events")
+	}
+	if p.log.next == "" && len(p.log.facts) == 1 {
+		return "1 event"
+	}
+	return s + " events"
+}
+
+// window is the part of the text field that is shown: its first cell, and how
+// many there are.
+func (p *Pane) window(w int) (left, room int) {
+	room = max(1, w-promptW-1)
+	at := p.cells(p.upToCursor())
+	return max(0, at-room+1), room
+}
+
+func (p *Pane) upToCursor() int {
+	return len(string([]rune(p.field.Value())[:p.field.Position()]))
+}
+
+// cells is the width of the first bytes of the text field, as it is painted.
+func (p *Pane) cells(bytes int) int {
+	v := p.field.Value()
+	return format.Width(p.paint(v[:max(0, min(bytes, len(v)))]))
+}
+
+// Cursor is where the text field's cursor stands.
+func (p *Pane) Cursor() *tea.Cursor {
+	if !p.typing || p.w == 0 {
+		return nil
+	}
+	left, _ := p.window(p.w)
+	return tea.NewCursor(promptW+p.cells(p.upToCursor())-left, 0)
+}
+
+// paint paints a filter: names of fields muted, values strong. It is safe
+// whatever was typed or comes from the log.
+func (p *Pane) paint(text string) string {
+	t := p.Env.Theme
+	const wide = 1 << 20
+	piece := func(s theme.Style, text string) string {
+		return pane.Name(t, s, safetext.New(text), wide, format.End)
+	}
+	var b strings.Builder
+	for text != "" {
+		n := 0 // blanks
+		for n < len(text) && text[n] == ' ' {
+			n++
+		}
+		b.WriteString(text[:n])
+		text = text[n:]
+		end, colon, quoted := 0, -1, false
+		for end < len(text) && (quoted || text[end] != ' ') {
+			switch c := text[end]; {
+			case c == ':' && colon < 0:
+				colon = end
+			case c == '\\' && quoted && end+1 < len(text):
+				end++
+			case c == '"':
+				quoted = !quoted
+			}
+			end++
+		}
+		b.WriteString(piece(t.Muted, text[:colon+1]))
+		b.WriteString(piece(t.Text.Bold(), text[colon+1:end]))
+		text = text[end:]
+	}
+	return b.String()
+}
+
+// below is the line under the filter: carets under a mistake, what could be
+// typed, or, where there is no chart, the counts.
+func (p *Pane) below(w int) string {
+	t := p.Env.Theme
+	switch {
+	case p.typing && p.wrong != nil:
+		left, room := p.window(w)
+		from := min(max(p.cells(p.wrong.Offset)-left, 0), room-1)
+		to := min(max(p.cells(p.wrong.Offset+p.wrong.Length)-left, from+1), room)
+		return strings.Repeat(" ", promptW+from) + t.Bad.Bold().Paint(strings.Repeat("^", to-from))
+	case p.typing:
+		_, could := p.possible()
+		say := strings.Join(could, "  ")
+		if p.hidden && p.field.Value() == "" {
+			say = "The filter in force has characters that cannot be typed. esc keeps it."
+		}
+		return strings.Repeat(" ", promptW) + t.Muted.Paint(format.End(say, w-promptW-1, t.Glyphs.Ellipsis))
+	case p.h < chartFrom:
+		return " " + p.totalsLine(w-2)
+	}
+	return ""
+}
+
+// mistake says in words what is wrong with the filter, and what is possible.
+func (p *Pane) mistake(w int) []string {
+	if !p.typing || p.wrong == nil || w == 0 {
+		return nil
+	}
+	t := p.Env.Theme
+	lines := []string{strings.Repeat(" ", promptW) + t.Bad.Paint(format.End(p.wrong.Problem, w-promptW-1, t.Glyphs.Ellipsis))}
+	if len(p.wrong.Possible) == 0 {
+		return lines
+	}
+	for i, l := range format.Wrap("Possible: "+strings.Join(p.wrong.Possible, ", "), w-promptW-1) {
+		if i == 3 {
+			break
+		}
+		lines = append(lines, strings.Repeat(" ", promptW)+t.Text.Paint(safetext.Line(l)))
+	}
+	return lines
+}
+
+// note is the right end of the table's head.
+func (p *Pane) note() string {
+	n, rows := len(p.log.facts), len(p.log.entries)
+	switch {
+	case p.asked != nil && p.slow:
+		return "reading the log" + p.Env.Theme.Glyphs.Ellipsis
+	case n > rows && p.w >= 110:
+		return format.Plural(n, "event", "events") + " in " + format.Plural(rows, "row", "rows") + ", newest first"
+	}
+	return "newest first"
+}
+
+// blank says why there are no rows, in the middle.
+func (p *Pane) blank(w, h int) string {
+	t := p.Env.Theme
+	var say string
+	var hints [][2]string
+	switch {
+	case p.asked != nil && !p.slow:
+	case p.asked != nil:
+		say = "Reading the log" + t.Glyphs.Ellipsis
+	case p.problem.text != "":
+		say = p.problem.text
+		hints = [][2]string{{"ctrl+r", "try again"}, {"/", "filter"}, {"esc", "back"}}
+	case p.filter != "":
+		say = "No event fits this filter."
+		hints = [][2]string{{"/", "change it"}, {"esc", "back"}}
+	default:
+		say = "The log has no events."
+	}
+	var out []string
+	for _, l := range format.Wrap(say, max(1, min(60, w-4))) {
+		out = append(out, t.Text.Bold().Paint(l))
+	}
+	if len(hints) > 0 {
+		out = append(out, "", t.Keys(w-4, hints...))
+	}
+	wide := 0
+	for _, l := range out {
+		wide = max(wide, format.Width(l))
+	}
+	lines := make([]string, max(0, (h-len(out))/2-1), h)
+	for _, l := range out {
+		lines = append(lines, strings.Repeat(" ", max(0, (w-wide)/2))+l)
+	}
+	for len(lines) < h {
+		lines = append(lines, "")
+	}
+	return strings.Join(lines[:h], "\n")
+}
+
+// Status is the keys of the text field, or what went wrong.
+func (p *Pane) Status(w int) (left, right string) {
+	t := p.Env.Theme
+	switch {
+	case p.typing:
+		return t.Keys(w-2, [2]string{"enter", "ask the log"}, [2]string{"tab", "complete"}, [2]string{"up", "earlier filters"}, [2]string{"esc", "leave it"}), ""
+	case p.problem.text != "" && len(p.lines) > 0:
+		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint("ctrl+r tries again")
+	case p.log.full() && p.log.next != "":
+		return t.Warn.Paint("Only the newest " + format.Count(keepMost) + " events are kept here. A filter with until: reaches older ones."), ""
+	}
+	return "", ""
+}
