@@ -51,17 +51,20 @@ func bytesPerKey(t *testing.T, width, height, moves int, rest time.Duration) flo
 
 // The budget of a cursor move over SSH, the edges of the window included.
 func TestBytesPerKey(t *testing.T) {
+	if slow {
+		t.Skip("not under the race detector")
+	}
 	for _, c := range []struct {
 		w, h int
 		most float64
 	}{{80, 24, 500}, {120, 40, 500}, {200, 50, 600}} {
-		held, slow := bytesPerKey(t, c.w, c.h, 200, 0), 0.0
+		held, rested := bytesPerKey(t, c.w, c.h, 200, 0), 0.0
 		if c.w == 120 {
-			slow = bytesPerKey(t, c.w, c.h, 200, 300*time.Millisecond)
+			rested = bytesPerKey(t, c.w, c.h, 200, 300*time.Millisecond)
 		}
-		t.Logf("%dx%d: %.0f bytes a key while held down, %.0f with a pause that the details follow", c.w, c.h, held, slow)
-		if max(held, slow) > c.most {
-			t.Errorf("%dx%d: %.0f bytes a key, want at most %.0f", c.w, c.h, max(held, slow), c.most)
+		t.Logf("%dx%d: %.0f bytes a key while held down, %.0f with a pause that the details follow", c.w, c.h, held, rested)
+		if max(held, rested) > c.most {
+			t.Errorf("%dx%d: %.0f bytes a key, want at most %.0f", c.w, c.h, max(held, rested), c.most)
 		}
 	}
 }
@@ -118,6 +121,9 @@ func pump(m tea.Model, cmd tea.Cmd) {
 // A folder of a million rows opens fast: one page is packed, arranged and
 // drawn for what it shows.
 func TestManyRowsCostWhatIsVisible(t *testing.T) {
+	if slow {
+		t.Skip("not under the race detector")
+	}
 	cost := func(n int) time.Duration {
 		m := loaded(t, n)
 		best := time.Hour

@@ -272,7 +272,7 @@ func TestHostileNamesTouchNothing(t *testing.T) {
 			var out bytes.Buffer
 			w.open(t, width, 24, colorprofile.TrueColor)
 			w.Log(&out)
-			for range len(hostileNames()) {
+			for range len(tuitest.HostileNames()) {
 				w.Press("space")
 				w.Wait(200 * time.Millisecond)
 				for y, l := range strings.Split(w.Text(), "\n") {
@@ -295,13 +295,13 @@ func TestHostileNamesTouchNothing(t *testing.T) {
 
 // The negative control: what the test above looks for is what the names hold.
 func TestHostileNamesAreHostile(t *testing.T) {
-	all := strings.Join(hostileNames(), "")
+	all := strings.Join(tuitest.HostileNames(), "")
 	for _, bad := range []string{"\a", "\x1b[2J", "\x1b]0;", "\x1b]8", "\x1bP", "\x1bc", "\u009b", "\u202e", "\u200b", "\x9b2J"} {
 		if !strings.Contains(clean(all), bad) {
 			t.Errorf("no name holds %q any more", bad)
 		}
 	}
-	if n := len(hostileNames()); n < 46 {
+	if n := len(tuitest.HostileNames()); n < 46 {
 		t.Errorf("only %d classes of names", n)
 	}
 }

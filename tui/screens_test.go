@@ -201,7 +201,7 @@ func scenes() []scene {
 
 func hostile(w *world) {
 	w.deps.Start = browse.ParsePath("datasets/public/hostile/")
-	for i, n := range hostileNames() {
+	for i, n := range tuitest.HostileNames() {
 		w.server.Put("datasets/public/hostile/"+n, int64(i), "2026-01-02 03:04")
 	}
 }

@@ -147,6 +147,10 @@ type stepped struct {
 	err  error
 }
 
+// String and GoString keep an attempt out of every print.
+func (stepped) String() string   { return "sign-in step" }
+func (stepped) GoString() string { return "sign-in step" }
+
 type stored struct {
 	gen uint64
 	err error

@@ -1,10 +1,10 @@
-package tui_test
+package tuitest
 
 import "strings"
 
-// hostileNames is a name of each class that a terminal could be attacked with,
+// HostileNames is a name of each class that a terminal could be attacked with,
 // and of those that only break layouts.
-func hostileNames() []string {
+func HostileNames() []string {
 	names := []string{
 		"bell\a", "back\b\bspace", "tab\tname", "line\nfeed", "vertical\vtab", "form\ffeed", "carriage\rreturn", "shift\x0eout", "shift\x0fin", "delete\x7f",
 		"move\x1b[2;2Hcursor", "clear\x1b[2J", "clear\x1b[3Jscrollback", "report\x1b[6n", "attributes\x1b[c", "title\x1b[21t", "screen\x1b[?1049h", "keys\x1b[>4;2m", "paste\x1b[200~",

@@ -1,0 +1,56 @@
+package pane_test
+
+import (
+	"regexp"
+	"testing"
+	"unicode"
+
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/theme"
+	"usher/tui/tuitest"
+)
+
+// Every class of hostile name, at every width: nothing but the theme's own
+// colours leaves, and never more cells than there are.
+func TestNamesFitAndStayText(t *testing.T) {
+	sgr := regexp.MustCompile("\x1b\\[[0-9;]*m")
+	th := theme.New(theme.Options{Profile: colorprofile.TrueColor, Dark: true})
+	tried := 0
+	for _, name := range tuitest.HostileNames() {
+		for _, w := range []int{0, 1, 2, 5, 20, 43} {
+			for _, cut := range []func(string, int, string) string{format.Middle, format.Start, format.End} {
+				tried++
+				got := pane.Name(th, th.Text, safetext.New(name), w, cut)
+				if n := ansi.StringWidth(got); n > w {
+					t.Errorf("%q at %d takes %d cells: %q", name, w, n, got)
+				}
+				for _, r := range sgr.ReplaceAllString(got, "") {
+					if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u200b' || r == '\ufeff' {
+						t.Errorf("%q at %d prints %U", name, w, r)
+					}
+				}
+			}
+		}
+	}
+	if tried < 46*6*3 {
+		t.Errorf("only %d names were tried", tried)
+	}
+}
+
+// Two names that differ never look the same when they are whole.
+func TestDifferentNamesLookDifferent(t *testing.T) {
+	th := theme.New(theme.Options{})
+	seen := make(map[string]string)
+	for _, name := range tuitest.HostileNames() {
+		shown := pane.Name(th, th.Text, safetext.New(name), 10_000, format.Middle)
+		if other, ok := seen[shown]; ok && other != name {
+			t.Errorf("%q and %q both show %q", name, other, shown)
+		}
+		seen[shown] = name
+	}
+}

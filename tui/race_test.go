@@ -1,0 +1,7 @@
+//go:build race
+
+package tui_test
+
+// slow says that the race detector is on: counting bytes and timing keys
+// learns nothing from it and takes a minute.
+const slow = true

@@ -1,0 +1,119 @@
+package signin_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/session"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/signin"
+	"usher/tui/theme"
+	"usher/tui/tuitest"
+)
+
+const password = "Analytical-42"
+
+func page(t *testing.T, change func(*signin.Deps)) *signin.Page {
+	t.Helper()
+	table, err := keys.New(keys.Default()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := tuitest.Pool{"ada": {Password: password, First: session.Done}, "new": {Password: password, First: session.NeedNewPassword}}
+	d := signin.Deps{
+		Env:   &pane.Env{Theme: theme.New(theme.Options{Profile: colorprofile.TrueColor, Dark: true}), Keys: table, Zone: time.UTC, Me: &pane.Me{}},
+		New:   func() (signin.Flow, error) { return pool.Flow(), nil },
+		Store: func(context.Context, session.Step) error { return nil }, Server: "files.example.com",
+	}
+	if change != nil {
+		change(&d)
+	}
+	p, err := signin.New(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func typed(p *signin.Page, text string) {
+	for _, r := range text {
+		p.Key(tuitest.Key(string(r)))
+	}
+}
+
+// No message, no print of the page and no frame shows what was typed hidden,
+// and nothing is left of it once it was sent.
+func TestPasswordIsInNoMessage(t *testing.T) {
+	p := page(t, nil)
+	typed(p, "ada")
+	p.Key(tuitest.Key("enter"))
+	typed(p, password)
+	if s := ansi.Strip(p.View(80, 23)); strings.Contains(s, password) || !strings.Contains(s, strings.Repeat("•", len(password))) {
+		t.Errorf("the frame:\n%s", s)
+	}
+	cmd := p.Key(tuitest.Key("enter"))
+	if cmd == nil {
+		t.Fatal("nothing was sent")
+	}
+	for range 3 {
+		msg := cmd()
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			if s := fmt.Sprintf(verb, msg); strings.Contains(s, password) || strings.Contains(s, fmt.Sprintf("%x", password)) {
+				t.Errorf("%T holds the password: %s", msg, s)
+			}
+		}
+		if _, ok := msg.(signin.Done); ok {
+			bytes := strings.Trim(fmt.Sprint([]byte(password)), "[]") // how fmt prints a buffer
+			if s := fmt.Sprintf("%v %+v", p, p); strings.Contains(s, password) || strings.Contains(s, bytes) {
+				t.Error("the page still holds the password")
+			}
+			return
+		}
+		if cmd = p.Handle(msg); cmd == nil {
+			t.Fatalf("the sign-in stops after %T", msg)
+		}
+	}
+	t.Error("the sign-in does not end")
+}
+
+func TestPastedPasswordIsHidden(t *testing.T) {
+	p := page(t, func(d *signin.Deps) { d.User = "ada" })
+	p.Handle(tea.PasteMsg{Content: password + "\n"})
+	if s := ansi.Strip(p.View(80, 23)); strings.Contains(s, password) || !strings.Contains(s, strings.Repeat("•", len(password))) {
+		t.Errorf("the frame:\n%s", s)
+	}
+}
+
+func TestNewPasswordIsTypedTwice(t *testing.T) {
+	p := page(t, func(d *signin.Deps) { d.User = "new" })
+	typed(p, password)
+	p.Handle(p.Key(tuitest.Key("enter"))())
+	typed(p, "Longer-than-8")
+	p.Key(tuitest.Key("enter"))
+	typed(p, "Longer-than-9")
+	if cmd := p.Key(tuitest.Key("enter")); cmd != nil {
+		t.Error("two different passwords were sent")
+	}
+	if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, "The two are not the same.") {
+		t.Errorf("the frame:\n%s", s)
+	}
+}
+
+// The answer of an attempt that was left changes nothing.
+func TestLateAnswerIsDropped(t *testing.T) {
+	p := page(t, func(d *signin.Deps) { d.User = "ada" })
+	typed(p, password)
+	cmd := p.Key(tuitest.Key("enter"))
+	p.Key(tuitest.Key("esc"))
+	if next := p.Handle(cmd()); next != nil {
+		t.Error("an attempt that was left went on")
+	}
+}
