@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,8 +30,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/pquerna/otp/totp"
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/term"
 
 	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
 	"usher/client/cli"
 )
 
@@ -84,7 +88,7 @@ func TestScripts(t *testing.T) {
 			"liar":      positive("liar", 0, startLiar),
 			"garbage":   positive("garbage", 0, startGarbage),
 			"clean":     positive("clean FOLDER [ALLOWED...]", -1, clean),
-			"interrupt": positive("interrupt GLOB", 1, interrupt),
+			"interrupt": positive("interrupt INT|TERM GLOB", 2, interrupt),
 			"ended":     positive("ended CODE", 1, ended),
 			"jsonlines": positive("jsonlines FILE KEY...", -2, jsonLines),
 			"quiet":     positive("quiet FILE", 1, quiet),
@@ -325,8 +329,8 @@ func clean(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// interrupt waits until a file fits, then presses Ctrl-C on the newest
-// background job.
+// interrupt waits until a file fits, then sends a signal to the newest
+// background job: INT is Ctrl-C.
 func interrupt(ts *testscript.TestScript, args []string) {
 	jobs := ts.BackgroundCmds()
 	if len(jobs) == 0 {
@@ -334,17 +338,18 @@ func interrupt(ts *testscript.TestScript, args []string) {
 	}
 	job := jobs[len(jobs)-1]
 	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
-		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		found, err := filepath.Glob(ts.MkAbs(args[1]))
 		ts.Check(err)
 		if len(found) > 0 {
 			break
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("nothing fits %s", args[0])
+			ts.Fatalf("nothing fits %s", args[1])
 		}
 	}
 	*ts.Value(jobKey{}).(**exec.Cmd) = job
-	ts.Check(job.Process.Signal(os.Interrupt))
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
+	ts.Check(job.Process.Signal(signals[args[0]]))
 }
 
 // ended wants an exit code of the job that was interrupted, after wait.
@@ -394,5 +399,34 @@ func quiet(ts *testscript.TestScript, args []string) {
 		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x202e || r == 0xfffd) {
 			ts.Fatalf("%s holds %q at byte %d", args[0], r, i)
 		}
+	}
+}
+
+// A password that is typed in a terminal is not shown, and Ctrl-C at its
+// question gives the terminal back as it was.
+func TestLoginInATerminal(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	s, _ := open(t, w, 80, 24, "login")
+	s.shows("User name at")
+	before, err := term.GetState(int(s.pty.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.keys("ada", "enter")
+	s.shows("Password:")
+	s.keys("not-my-passw0rd")
+	during, err := term.GetState(int(s.pty.Fd()))
+	if err != nil || reflect.DeepEqual(before, during) {
+		t.Errorf("the terminal still echoes: %v", err)
+	}
+	s.keys("ctrl+c")
+	if code := s.quits(); code != api.ExitInterrupted {
+		t.Errorf("exit code %d", code)
+	}
+	if after, err := term.GetState(int(s.pty.Fd())); err != nil || !reflect.DeepEqual(before, after) {
+		t.Errorf("the terminal was not given back as it was: %v", err)
+	}
+	if screen := s.screen.String(); strings.Contains(screen, "passw0rd") || !strings.Contains(screen, "Stopped.") {
+		t.Errorf("the screen shows:\n%s", screen)
 	}
 }

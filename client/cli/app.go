@@ -28,7 +28,7 @@ type app struct {
 	profile string
 	server  string
 
-	err error // of the command that ran
+	ran bool // a command was found and began
 }
 
 func (a *app) root() *cobra.Command {
@@ -62,8 +62,7 @@ usher audit who:ada since:24h
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		a.err = &usageError{text: safeSentence(err), help: c.CommandPath() + " --help"}
-		return a.err
+		return &usageError{text: safeSentence(err), help: c.CommandPath() + " --help"}
 	})
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line")
@@ -79,7 +78,7 @@ usher audit who:ada since:24h
 	for _, c := range []*cobra.Command{
 		a.lsCommand(), a.getCommand(), a.urlCommand(),
 		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
-		a.auditCommand(),
+		a.auditCommand(), a.accessCommand(), a.grantsCommand(),
 		a.demoCommand(), a.serveCommand(), a.versionCommand(),
 	} {
 		root.AddCommand(c)
@@ -87,13 +86,11 @@ usher audit who:ada since:24h
 	return root
 }
 
-// run keeps a command's error for finish. It is not returned: the error path
-// of fang asks the terminal for its background colour, which a failing command
-// over a slow link has no use for.
+// run notes that a command began: errors from here on are its own.
 func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		a.err = f(cmd, args)
-		return nil
+		a.ran = true
+		return f(cmd, args)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -128,17 +129,38 @@ func Main(ctx context.Context, p Program, args []string) int {
 	ctx, stop := withSignals(ctx)
 	defer stop()
 	a := &app{Program: p}
-	root := a.root()
-	root.SetArgs(args)
-	err := fang.Execute(ctx, root, fang.WithVersion(p.Version),
-		fang.WithErrorHandler(func(io.Writer, fang.Styles, error) {})) // printed below, with its exit code
-	switch {
-	case a.err != nil:
-		err = a.err
-	case err != nil: // cobra's own: a flag or a number of arguments
-		err = &usageError{text: safeSentence(err), help: "usher --help"}
+	return a.finish(ctx, a.execute(ctx, args))
+}
+
+// execute runs a command line. Help and the manual page are fang's; the rest
+// does without it, because fang asks the terminal for its background colour,
+// which a typing mistake over a slow link has no use for.
+func (a *app) execute(ctx context.Context, args []string) error {
+	styled := func(args ...string) error {
+		pages := Root(a.Program)
+		pages.SetArgs(args)
+		return fang.Execute(ctx, pages, fang.WithVersion(a.Version))
 	}
-	return a.finish(ctx, err)
+	if len(args) == 1 && args[0] == "man" {
+		return styled(args...)
+	}
+	root := a.root()
+	root.Version = a.Version
+	root.SetArgs(args)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		a.ran = true
+		if err := styled(append(strings.Fields(c.CommandPath())[1:], "--help")...); err != nil {
+			a.debugf("help: %v", err)
+		}
+	})
+	err := root.ExecuteContext(ctx)
+	if err != nil && !a.ran { // cobra's own: a flag, or a command that there is not
+		var usage *usageError
+		if !errors.As(err, &usage) {
+			err = &usageError{text: safeSentence(err), help: "usher --help"}
+		}
+	}
+	return err
 }
 
 // Root is the tree of commands, for whoever generates pages from it. Main

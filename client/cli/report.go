@@ -157,7 +157,7 @@ func (r *report) draw(engine *download.Engine) (stop func()) {
 				s := engine.Snapshot()
 				r.mu.Lock()
 				r.clear()
-				fmt.Fprint(r.Err, ansi.Truncate(progressLine(s), r.width()-1, "…"), r.taskbar(s))
+				fmt.Fprint(r.Err, progressLine(s, r.width()-1), r.taskbar(s))
 				r.drawn = true
 				r.mu.Unlock()
 			case <-ctx.Done():
@@ -228,28 +228,34 @@ func percent(s download.Snapshot) int {
 	return int(min(float64(s.BytesDone)/float64(s.Bytes)*100, 99))
 }
 
-// progressLine is the state of all downloads in one line.
-func progressLine(s download.Snapshot) string {
+// progressLine is the state of all downloads in one line of at most width
+// cells; the bar gives way first.
+func progressLine(s download.Snapshot, width int) string {
 	const cells = 20
 	full := percent(s) * cells / 100
+	bar := "[" + strings.Repeat("=", full) + strings.Repeat(" ", cells-full) + "] "
 	var b strings.Builder
-	fmt.Fprintf(&b, "[%s%s] %2d%%  %s of %s", strings.Repeat("=", full), strings.Repeat(" ", cells-full), percent(s), size(s.BytesDone), size(s.Bytes))
+	fmt.Fprintf(&b, "%2d%%  %s of %s", percent(s), size(s.BytesDone), size(s.Bytes))
 	if s.Files > 1 || s.Counting > 0 {
 		fmt.Fprintf(&b, "  %s of %s", count(s.FilesDone), plural(s.Files, "file", "files"))
 	}
 	if s.Counting > 0 {
 		b.WriteString(", counting")
 	}
-	if waits := waiting(s); waits != "" {
-		return b.String() + "  " + waits
-	}
-	if s.Rate > 0 {
+	switch waits := waiting(s); {
+	case waits != "":
+		b.WriteString("  " + waits)
+	case s.Rate > 0:
 		fmt.Fprintf(&b, "  %s/s", size(int64(s.Rate)))
+		if s.Left > 0 {
+			fmt.Fprintf(&b, "  %s left", left(s.Left))
+		}
 	}
-	if s.Left > 0 {
-		fmt.Fprintf(&b, "  %s left", left(s.Left))
+	line := b.String()
+	if ansi.StringWidth(bar)+ansi.StringWidth(line) <= width {
+		line = bar + line
 	}
-	return b.String()
+	return ansi.Truncate(line, width, "…")
 }
 
 // waiting says what everything waits for, if nothing moves.

@@ -1,0 +1,348 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+)
+
+func (a *app) accessCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "access",
+		Short:   "Ask who may see what, and why",
+		GroupID: "log",
+		Long: `Ask the server's own evaluator who may see what, and why. For members of the admins' group; each question is in the audit log.
+
+A PATH is bucket/key, byte for byte; a folder ends in "/".`,
+		Example: `
+usher access explain grace company-reports/quarterly/q3.csv
+usher access who company-reports/annual/audited/
+usher access can alan
+`,
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			return usagef("usher access needs a question: explain, who or can.")
+		}),
+	}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "explain USER PATH", Short: "Why may this person read this object, or why not", Args: cobra.ExactArgs(2),
+			Long:    "Say which grant lets a person read an object, which one takes it away, or which one would have to exist.",
+			Example: "\nusher access explain grace company-reports/quarterly/q3.csv\n",
+			RunE:    a.run(a.explainAccess),
+		},
+		&cobra.Command{
+			Use: "who PATH", Short: "Who can read this", Args: cobra.ExactArgs(1),
+			Long:    "List the groups and the people who can read an object, or anything in a folder.",
+			Example: "\nusher access who company-reports/annual/audited/\nusher access who --json builds/ | jq -r '.people[].username'\n",
+			RunE:    a.run(a.whoCan),
+		},
+		&cobra.Command{
+			Use: "can USER", Short: "What can this person see", Args: cobra.ExactArgs(1),
+			Long:    "List the fewest places that hold all that a person can see, with what is taken away below them.",
+			Example: "\nusher access can alan\n",
+			RunE:    a.run(a.whatCan),
+		},
+	)
+	return cmd
+}
+
+// forAdmins says whom these questions are for, where the server says that
+// there is nothing.
+func forAdmins(err error, group string) error {
+	var answer *api.Error
+	if !errors.As(err, &answer) || answer.Code != api.NotFound {
+		return err
+	}
+	text := fmt.Sprintf("There is no such person, or these questions are not for you: they are for the group %s.", safe(group))
+	if answer.RequestID != "" {
+		text += " (request " + answer.RequestID + ")"
+	}
+	return &failedError{text: text, exit: api.ExitNotFound, cause: err}
+}
+
+func (a *app) explainAccess(cmd *cobra.Command, args []string) error {
+	at, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	where, err := parsePath(args[1], false)
+	if err != nil {
+		return err
+	}
+	if where.folder() {
+		return usagef("%s is a folder. Name an object, or ask: usher access who %s", safe(args[1]), shellQuote(args[1]))
+	}
+	out, err := at.client.Explain(cmd.Context(), api.ExplainRequest{User: args[0], Bucket: where.bucket, Key: where.key})
+	if err != nil {
+		return forAdmins(err, at.profile.Config.AdminsGroup)
+	}
+	if a.json {
+		a.writeJSON(a.Out, out)
+		return nil
+	}
+	verdict := "can not read"
+	if out.Allowed {
+		verdict = "can read"
+	}
+	fmt.Fprintf(a.Out, "%s %s %s.\n", safe(out.User), verdict, safe(where.path()))
+	groups := "no group"
+	if len(out.Groups) > 0 {
+		groups = safe(strings.Join(out.Groups, ", "))
+	}
+	fmt.Fprintf(a.Out, "In %s.\n", groups)
+	list := func(title string, grants []api.Grant) {
+		if len(grants) == 0 {
+			return
+		}
+		fmt.Fprintln(a.Out, title)
+		for _, g := range grants {
+			fmt.Fprintln(a.Out, "  "+grantLine(g))
+		}
+	}
+	list("These grants allow it:", out.Allows)
+	list("These grants take it away, and win:", out.Denies)
+	list("These grants are outside their time:", out.Asleep)
+	if !out.Allowed {
+		list("What these groups reach in this bucket:", out.Nearest)
+		list("Groups that can read it:", out.Others)
+		list("One of these grants would allow it:", out.Missing)
+	}
+	return nil
+}
+
+// grantLine is a grant and why it was given.
+func grantLine(g api.Grant) string {
+	line := safe(g.Text)
+	if g.Reason != "" {
+		line += "  (" + safe(g.Reason) + ")"
+	}
+	return line
+}
+
+func (a *app) whoCan(cmd *cobra.Command, args []string) error {
+	at, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	where, err := parsePath(args[0], false)
+	if err != nil {
+		return err
+	}
+	if where.bucket == "" {
+		return usagef("Name a bucket, a folder or an object.")
+	}
+	out, err := at.client.Who(cmd.Context(), api.WhoRequest{Bucket: where.bucket, Key: where.key})
+	if err != nil {
+		return forAdmins(err, at.profile.Config.AdminsGroup)
+	}
+	if a.json {
+		a.writeJSON(a.Out, out)
+		return nil
+	}
+	if len(out.Groups) == 0 {
+		fmt.Fprintln(a.Out, "No group can read anything there.")
+		return nil
+	}
+	part := func(whole bool) string {
+		if whole {
+			return "all of it"
+		}
+		return "parts"
+	}
+	var t table
+	t.add("GROUP", "READS", "BY")
+	for _, g := range out.Groups {
+		var by []string
+		for _, x := range g.Grants {
+			by = append(by, grantLine(x))
+		}
+		t.add(safe(g.Group), part(g.Whole), strings.Join(by, "; "))
+	}
+	t.write(a.Out)
+	fmt.Fprintln(a.Out)
+	t = table{}
+	t.add("PERSON", "READS", "THROUGH")
+	for _, p := range out.People {
+		name := safe(p.Username)
+		if !p.Enabled {
+			name += " (disabled)"
+		}
+		t.add(name, part(p.Whole), safe(strings.Join(p.Groups, ", ")))
+	}
+	t.write(a.Out)
+	return nil
+}
+
+func (a *app) whatCan(cmd *cobra.Command, args []string) error {
+	at, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	out, err := at.client.Can(cmd.Context(), api.CanRequest{User: args[0]})
+	if err != nil {
+		return forAdmins(err, at.profile.Config.AdminsGroup)
+	}
+	if a.json {
+		a.writeJSON(a.Out, out)
+		return nil
+	}
+	if len(out.Roots) == 0 {
+		fmt.Fprintf(a.Out, "%s can see nothing.\n", safe(out.User))
+		return nil
+	}
+	for _, r := range out.Roots {
+		fmt.Fprintf(a.Out, "%s  by %s\n", safe(grantPath(r.Grant)), grantLine(r.Grant))
+		for _, e := range r.Except {
+			fmt.Fprintf(a.Out, "  but not %s  by %s\n", safe(grantPath(e)), grantLine(e))
+		}
+	}
+	return nil
+}
+
+func grantPath(g api.Grant) string {
+	if g.Prefix != nil {
+		return g.Bucket + "/" + *g.Prefix
+	}
+	return g.Bucket + "/" + g.Object
+}
+
+func (a *app) grantsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "grants",
+		Short:   "Show the grants, and try a change",
+		GroupID: "log",
+		Long: `Show the grants in force, and what a changed file would do before it is put in place. For members of the admins' group; each question is in the audit log.
+
+A grant gives a group one prefix that ends in "/", one object, or with prefix "" a whole bucket. effect: deny always wins.`,
+		Example: `
+usher grants list
+usher grants diff new.yaml
+`,
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			return usagef("usher grants needs a verb: list or diff.")
+		}),
+	}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "list", Short: "Show the grants in force", Args: cobra.NoArgs,
+			Long:    "Show the grants in force, and whether a newer file was refused.",
+			Example: "\nusher grants list\n",
+			RunE:    a.run(a.listGrants),
+		},
+		&cobra.Command{
+			Use: "diff FILE", Short: "What would this file change, for each person", Args: cobra.ExactArgs(1),
+			Long:    "Send a grants file to the server, which answers what would appear and disappear for each person. Nothing is changed. With a mistake in the file it answers line and fix, and the exit code is 64. - reads stdin.",
+			Example: "\nusher grants diff new.yaml\n",
+			RunE:    a.run(a.diffGrants),
+		},
+	)
+	return cmd
+}
+
+func (a *app) listGrants(cmd *cobra.Command, _ []string) error {
+	at, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	out, err := at.client.GrantsList(cmd.Context())
+	if err != nil {
+		return forAdmins(err, at.profile.Config.AdminsGroup)
+	}
+	if a.json {
+		a.writeJSON(a.Out, out)
+		return nil
+	}
+	var t table
+	t.add("GROUP", "EFFECT", "PATH", "FROM", "UNTIL", "REASON")
+	for _, g := range out.Grants {
+		from, until := "", ""
+		if g.NotBefore != nil {
+			from = g.NotBefore.UTC().Format("2006-01-02 15:04")
+		}
+		if g.Expires != nil {
+			until = g.Expires.UTC().Format("2006-01-02 15:04")
+		}
+		t.add(safe(g.Group), safe(g.Effect), safe(grantPath(g)), from, until, safe(g.Reason))
+	}
+	t.write(a.Out)
+	if out.Problem != "" {
+		fmt.Fprintf(a.Err, "A newer file was refused; these grants are still in force:\n%s\n", strings.ReplaceAll(safe(out.Problem), `\u{a}`, "\n"))
+	}
+	return nil
+}
+
+func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
+	text, err := a.readGrants(args[0])
+	if err != nil {
+		return err
+	}
+	at, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	out, err := at.client.GrantsDiff(cmd.Context(), api.GrantsDiffRequest{Text: text})
+	if err != nil {
+		return forAdmins(err, at.profile.Config.AdminsGroup)
+	}
+	if a.json {
+		a.writeJSON(a.Out, out)
+	}
+	if len(out.Problems) > 0 {
+		var lines []string
+		for _, p := range out.Problems {
+			lines = append(lines, fmt.Sprintf("%s:%d:%d: %s; %s", safe(args[0]), p.Line, p.Column, safe(p.Problem), safe(p.Fix)))
+		}
+		return usagef("%s", "This file would be refused.\n"+strings.Join(lines, "\n"))
+	}
+	if a.json {
+		return nil
+	}
+	for _, g := range out.Added {
+		fmt.Fprintln(a.Out, "+ "+grantLine(g))
+	}
+	for _, g := range out.Removed {
+		fmt.Fprintln(a.Out, "- "+grantLine(g))
+	}
+	if len(out.People) == 0 {
+		fmt.Fprintln(a.Out, "Nothing changes for anybody.")
+		return nil
+	}
+	for _, p := range out.People {
+		fmt.Fprintln(a.Out, safe(p.Username))
+		for _, path := range p.Appears {
+			fmt.Fprintln(a.Out, "  appears     "+safe(path))
+		}
+		for _, path := range p.Disappears {
+			fmt.Fprintln(a.Out, "  disappears  "+safe(path))
+		}
+	}
+	return nil
+}
+
+// readGrants takes at most what the server takes.
+func (a *app) readGrants(name string) (string, error) {
+	in := a.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", &failedError{text: fmt.Sprintf("Can't read %s. Check its name and that you may read it.", safe(name)), exit: api.ExitDisk, cause: err}
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	const most = api.MaxDiffBody / 2 // JSON may need two bytes for one
+	raw, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err != nil {
+		return "", &failedError{text: fmt.Sprintf("Can't read %s.", safe(name)), exit: api.ExitDisk, cause: err}
+	}
+	if len(raw) > most {
+		return "", usagef("%s is too large to compare: at most %d kB.", safe(name), most/1000)
+	}
+	return string(raw), nil
+}
