@@ -45,6 +45,8 @@ type World struct {
 	once  func() error
 }
 
+const warmAfter = 700 * time.Millisecond
+
 // Start answers when everything answers. The backend's log is
 // <dir>/backend.log, its audit log <dir>/audit.db.
 func Start(ctx context.Context, o Options) (*World, error) {
@@ -100,6 +102,10 @@ func (w *World) start(ctx context.Context, o Options) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- server.Run(running) }()
+	// The pool's keys cost half a second of one core: after the first frame, and
+	// before somebody has typed a password.
+	warm := time.AfterFunc(warmAfter, func() { _ = box.Warm() }) // what fails here fails at the sign-in too
+	w.undo = append(w.undo, func() error { warm.Stop(); return nil })
 	w.ended = sync.OnceValue(func() error { return <-done })
 	w.undo = append(w.undo, func() error { stop(); return w.ended() })
 	return nil

@@ -17,6 +17,9 @@ func Start(context.Context, Options) (*Sandbox, error) {
 	return nil, errors.New("this build of usher has no sandbox: use one without the tag nosandbox")
 }
 
+// Warm does nothing.
+func (s *Sandbox) Warm() error { return nil }
+
 // Credentials are empty.
 func (s *Sandbox) Credentials() (accessKey, secret string) { return "", "" }
 

@@ -156,6 +156,9 @@ func (s *Sandbox) listen(ctx context.Context, h http.Handler) (string, error) {
 	return "http://" + l.Addr().String(), nil
 }
 
+// Warm makes what the pool would otherwise make when it is first needed.
+func (s *Sandbox) Warm() error { return s.Pool.Warm() }
+
 // Credentials are those that the sandbox gives to the backend: they read
 // buckets and ask the pool, and change nothing in S3.
 func (s *Sandbox) Credentials() (accessKey, secret string) { return s.backendKey, s.backendSecret }
