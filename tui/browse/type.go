@@ -1,0 +1,117 @@
+package browse
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/tui/keys"
+	"usher/tui/pane"
+)
+
+// Why says why an action is not possible now.
+func (p *Pane) Why(a keys.Action) string {
+	e, row := p.at(p.table.Cursor())
+	file := row && e.isFile()
+	switch a {
+	case keys.Download:
+		if len(p.marks) == 0 && !row {
+			return "Download: mark a file or move to one."
+		}
+	case keys.Whole:
+		if p.here.spot.bucket == "" {
+			return "Download: open a share first."
+		}
+	case keys.Read:
+		switch {
+		case !file:
+			return "Read: move to a file."
+		case p.Read == nil:
+			return "Reading is not possible here."
+		case e.Archived:
+			return api.Lookup(api.ObjectArchived).Sentence
+		}
+	case keys.CopySum:
+		if !file {
+			return "Copy the checksum: move to a file."
+		}
+	case keys.Why:
+		if !file {
+			return "Why can I see this: move to a file."
+		}
+	case keys.Touched:
+		switch {
+		case p.Touched == nil:
+			return "There is no audit log here."
+		case p.Touched() != "":
+			return p.Touched()
+		case !row:
+			return "Who touched this: move to a file."
+		}
+	case keys.Visited:
+		if len(p.back) == 0 {
+			return "No place was visited before this one."
+		}
+	case keys.Forward:
+		if len(p.ahead) == 0 {
+			return "This is the last place visited."
+		}
+	}
+	return ""
+}
+
+// ParsePath reads bucket/key as it was typed: its bytes are the key.
+func ParsePath(s string) pane.Place {
+	for i := 0; i < len(s); i++ {
+		if s[i] == '/' {
+			return pane.Place{Bucket: safetext.New(s[:i]), Key: safetext.New(s[i+1:])}
+		}
+	}
+	return pane.Place{Bucket: safetext.New(s)}
+}
+
+// typeInto opens the text field.
+func (p *Pane) typeInto(u use, value string) {
+	p.typing = u
+	p.field.SetValue(value)
+	p.field.CursorEnd()
+	p.field.Focus()
+}
+
+// Key takes a key press while a text is typed.
+func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
+	switch msg.String() {
+	case "esc":
+		p.typing = notTyping
+		if p.filter != "" {
+			p.filter = ""
+			return p.arrange()
+		}
+		return nil
+	case "enter":
+		u := p.typing
+		p.typing = notTyping
+		if u == going {
+			return p.goTo(ParsePath(p.field.Value()))
+		}
+		return nil
+	case "down":
+		p.table.Move(keys.Down)
+		return p.moved()
+	case "up":
+		p.table.Move(keys.Up)
+		return p.moved()
+	}
+	p.field, _ = p.field.Update(msg)
+	return p.typed()
+}
+
+// typed follows a change of the text field.
+func (p *Pane) typed() tea.Cmd {
+	if p.typing != filtering || p.filter == p.field.Value() {
+		return nil
+	}
+	p.filter = p.field.Value()
+	p.here.top = 0
+	return tea.Batch(p.arrange(), p.seek())
+}
