@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"usher/backend/api"
+)
+
+func TestParsePath(t *testing.T) {
+	for in, want := range map[string]target{
+		"": {}, "/": {},
+		"builds":           {"builds", ""},
+		"builds/":          {"builds", ""},
+		"builds//":         {"builds", "/"},
+		"builds/a//b":      {"builds", "a//b"},
+		"builds/a/../b":    {"builds", "a/../b"},
+		"builds/./%2e%2e/": {"builds", "./%2e%2e/"},
+		"builds/ x ":       {"builds", " x "},
+		`builds/\u{1b}`:    {"builds", `\u{1b}`},
+	} {
+		if got, err := parsePath(in, false); err != nil || got != want {
+			t.Errorf("%q: %+v, %v; want %+v", in, got, err, want)
+		}
+	}
+	if got, err := parsePath(`builds/\u{1b}[2J`, true); err != nil || got.key != "\x1b[2J" {
+		t.Errorf("escaped: %+v, %v", got, err)
+	}
+	for _, in := range []string{"//", "/etc/passwd", "builds/\xff", "builds/a\x00b", "builds/" + strings.Repeat("x", api.MaxKey+1)} {
+		if _, err := parsePath(in, false); explain(err).exit != api.ExitUsage {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+	if _, err := parsePath(`builds/\u{zz}`, true); explain(err).exit != api.ExitUsage {
+		t.Errorf("what nobody printed was taken: %v", err)
+	}
+}
+
+// shelf is a folder that lists its names in byte order, a page at a time.
+type shelf struct {
+	entries []api.Entry
+	page    int
+	asked   int
+	refuse  []error // of the first calls
+}
+
+func newShelf(objects, folders []string, page int) *shelf {
+	s := &shelf{page: page}
+	for _, name := range objects {
+		s.entries = append(s.entries, api.Entry{Name: name, Kind: api.KindObject, ETag: `"x"`})
+	}
+	for _, name := range folders {
+		s.entries = append(s.entries, api.Entry{Name: name + "/", Kind: api.KindFolder})
+	}
+	slices.SortFunc(s.entries, func(a, b api.Entry) int { return strings.Compare(a.Name, b.Name) })
+	return s
+}
+
+func (s *shelf) List(_ context.Context, req api.ListRequest) (api.ListResponse, error) {
+	s.asked++
+	if len(s.refuse) > 0 {
+		err := s.refuse[0]
+		s.refuse = s.refuse[1:]
+		return api.ListResponse{}, err
+	}
+	after := req.Start
+	if req.Cursor != "" {
+		after = req.Cursor
+	}
+	var out api.ListResponse
+	for _, e := range s.entries {
+		if e.Name <= after && after != "" {
+			continue
+		}
+		if len(out.Entries) == s.page {
+			out.Cursor = out.Entries[len(out.Entries)-1].Name
+			break
+		}
+		out.Entries = append(out.Entries, e)
+	}
+	return out, nil
+}
+
+// look finds just what a walk through everything would find.
+func TestLookAgreesWithAWalk(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringMatching(`[ab!~0é]{1,3}`)
+		objects := rapid.SliceOfNDistinct(name, 0, 40, rapid.ID).Draw(t, "objects")
+		folders := rapid.SliceOfNDistinct(name, 0, 20, rapid.ID).Draw(t, "folders")
+		names := rapid.SliceOfN(name, 1, 8).Draw(t, "names")
+		s := newShelf(objects, folders, rapid.IntRange(1, 7).Draw(t, "page"))
+		want := map[string]string{}
+		for _, n := range names {
+			if slices.Contains(objects, n) {
+				want[n] = n
+			} else if slices.Contains(folders, n) {
+				want[n] = n + "/"
+			}
+		}
+		found, err := look(context.Background(), s, "b", "", names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for n, e := range found {
+			got[n] = e.Name
+		}
+		if !maps.Equal(got, want) {
+			t.Fatalf("found %v, want %v", got, want)
+		}
+	})
+}
+
+// A name in a folder of a million costs a page or two, not a thousand.
+func TestLookSkips(t *testing.T) {
+	var objects []string
+	for a := 'a'; a <= 'z'; a++ {
+		for b := 'a'; b <= 'z'; b++ {
+			for c := 'a'; c <= 'z'; c++ {
+				objects = append(objects, string([]rune{a, b, c}))
+			}
+		}
+	}
+	s := newShelf(objects, nil, 30)
+	found, err := look(context.Background(), s, "b", "", []string{"zzz", "abc", "mno"})
+	if err != nil || len(found) != 3 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	if s.asked > 6 {
+		t.Errorf("%d pages were read for three names", s.asked)
+	}
+}
+
+func TestPatientWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := &api.Error{Code: api.RateLimited}
+		s := newShelf([]string{"a"}, nil, 10)
+		s.refuse = []error{busy, busy, busy}
+		start := time.Now()
+		page, err := patient{s}.List(t.Context(), api.ListRequest{})
+		if err != nil || len(page.Entries) != 1 || s.asked != 4 || time.Since(start) != 1750*time.Millisecond {
+			t.Errorf("%v, %v after %d calls and %s", page.Entries, err, s.asked, time.Since(start))
+		}
+		s = newShelf(nil, nil, 10)
+		s.refuse = []error{&api.Error{Code: api.NotFound}, nil}
+		if _, err := (patient{s}).List(t.Context(), api.ListRequest{}); !errors.Is(err, &api.Error{Code: api.NotFound}) || s.asked != 1 {
+			t.Errorf("asked %d times after %v", s.asked, err)
+		}
+		s = newShelf(nil, nil, 10)
+		for range 30 {
+			s.refuse = append(s.refuse, busy)
+		}
+		if _, err := (patient{s}).List(t.Context(), api.ListRequest{}); !errors.Is(err, busy) || s.asked != 10 {
+			t.Errorf("gave up with %v after %d calls", err, s.asked)
+		}
+	})
+}

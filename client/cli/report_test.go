@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"rsc.io/qr"
+
+	"usher/backend/api"
+	"usher/client/download"
+)
+
+func newReport(tty, json bool) (r *report, out, err *bytes.Buffer) {
+	out, err = &bytes.Buffer{}, &bytes.Buffer{}
+	return &report{app: &app{Program: Program{Out: out, Err: err, ErrTTY: tty, Getenv: func(string) string { return "" }}, json: json}}, out, err
+}
+
+func here(t *testing.T, name string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// Without a terminal each file is a line; on one, only what failed is.
+func TestReportLines(t *testing.T) {
+	done := download.Transfer{Bucket: "b", Key: "k\x1b", Dest: here(t, "k\x1b"), Size: 1500, State: download.Done, Verified: "crc64nvme"}
+	bad := download.Transfer{Bucket: "b", Key: "gone", Size: -1, State: download.Denied, Err: &api.Error{Code: api.NotFound}}
+	snapshot := download.Snapshot{Files: 3}
+	for _, c := range []struct {
+		tty, json bool
+		out, err  string
+	}{
+		{false, false, "", "k\\u{1b}  1.50 kB  verified crc64nvme\nb/gone: There is nothing here that you can open.\nk\\u{1b}  1.50 kB  verified crc64nvme\n2 files, 3.00 kB, verified\n"},
+		{true, false, "", "b/gone: There is nothing here that you can open.\n2 files, 3.00 kB, verified\n"},
+		{true, true, `{"path":"b/k\u001b","dest":"` + here(t, `k\u001b`) + `","size":1500,"state":"done","verified":"crc64nvme"}` + "\n" +
+			`{"path":"b/gone","state":"denied","error":{"code":"not_found","message":"There is nothing here that you can open."}}` + "\n" +
+			`{"path":"b/k\u001b","dest":"` + here(t, `k\u001b`) + `","size":1500,"state":"done","verified":"crc64nvme"}` + "\n", ""},
+	} {
+		r, out, errs := newReport(c.tty, c.json)
+		for _, x := range []download.Transfer{done, bad, done} {
+			r.finished(x)
+		}
+		if err := r.end(snapshot); explain(err).exit != api.ExitNotFound {
+			t.Errorf("%v", err)
+		}
+		if out.String() != c.out || errs.String() != c.err {
+			t.Errorf("terminal %v, json %v:\n%s\n%s", c.tty, c.json, out, errs)
+		}
+	}
+}
+
+// The only file's failure is said once, by the end.
+func TestReportSaysOneFailureOnce(t *testing.T) {
+	r, _, errs := newReport(false, false)
+	r.finished(download.Transfer{Bucket: "b", Key: "k", State: download.Failed, Err: &download.Error{Kind: download.ErrExists, Path: "/x\x1b"}})
+	err := r.end(download.Snapshot{Files: 1})
+	if errs.Len() != 0 || explain(err).exit != api.ExitDisk || !strings.Contains(err.Error(), `/x\u{1b}`) || !strings.Contains(err.Error(), "--keep-both") {
+		t.Errorf("%q, %v", errs, err)
+	}
+}
+
+// What waits for a sign-in, and a folder that could not be listed, are
+// failures of the whole.
+func TestReportEndsWithWhatDidNotFinish(t *testing.T) {
+	r, _, _ := newReport(false, false)
+	err := r.end(download.Snapshot{Files: 2, Transfers: []download.Transfer{{State: download.WaitingSignIn, Err: &api.Error{Code: api.TokenExpired}}}})
+	if f := explain(err); f.exit != api.ExitSignedOut || !strings.Contains(f.line, "usher login") {
+		t.Errorf("%+v", f)
+	}
+	r, _, _ = newReport(false, false)
+	err = r.end(download.Snapshot{Transfers: []download.Transfer{{Folder: true, State: download.Denied, Err: &api.Error{Code: api.NotFound}}}})
+	if f := explain(err); f.exit != api.ExitNotFound {
+		t.Errorf("%+v", f)
+	}
+	r, _, _ = newReport(false, false)
+	if err := r.end(download.Snapshot{Files: 1, Transfers: []download.Transfer{{State: download.Done}}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProgressLine(t *testing.T) {
+	s := download.Snapshot{Files: 163, FilesDone: 31, Bytes: 506e6, BytesDone: 106e6, Running: 4, Rate: 87.3e6, Left: 4 * time.Second}
+	for width, want := range map[int]string{
+		120: "[====                ] 20%  106 MB of 506 MB  31 of 163 files  87.3 MB/s  4 s left",
+		79:  "20%  106 MB of 506 MB  31 of 163 files  87.3 MB/s  4 s left",
+		30:  "20%  106 MB of 506 MB  31 of …",
+	} {
+		if got := progressLine(s, width); got != want || ansi.StringWidth(got) > width {
+			t.Errorf("%d:\n%s\n%s", width, got, want)
+		}
+	}
+	s.BytesDone, s.Left, s.Rate, s.Running = s.Bytes, 0, 0, 0
+	s.Transfers = []download.Transfer{{State: download.WaitingNetwork}}
+	if got := progressLine(s, 79); !strings.Contains(got, "99%") || !strings.HasSuffix(got, "waiting for the network") {
+		t.Error(got)
+	}
+	if got := progressLine(download.Snapshot{Counting: 4000, Files: 4000}, 79); !strings.Contains(got, "0 of 4,000 files, counting") {
+		t.Error(got)
+	}
+}
+
+// An end of the session that the client finds out is an answer for the
+// engine, not trouble of the network's.
+func TestAnswered(t *testing.T) {
+	over := &failedError{text: "ended", exit: api.ExitSignedOut}
+	if err := answered(over); !errors.Is(err, &api.Error{Code: api.TokenExpired}) {
+		t.Errorf("%v", err)
+	}
+	down := errors.New("down")
+	if err := answered(down); err != down || answered(nil) != nil {
+		t.Errorf("%v", err)
+	}
+	denied := &api.Error{Code: api.SessionRevoked}
+	if err := answered(denied); err != error(denied) {
+		t.Errorf("%v", err)
+	}
+}
+
+// The QR code of the longest address that a sign-in makes fits 80×24, with
+// the question under it.
+func TestQRFits(t *testing.T) {
+	code, err := qr.Encode("otpauth://totp/"+strings.Repeat("x", 91), qr.L)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(strings.TrimSuffix(halfBlocks(code), "\n"), "\n")
+	if len(rows) > 21 || ansi.StringWidth(rows[0]) > 80 {
+		t.Errorf("%d rows of %d cells", len(rows), ansi.StringWidth(rows[0]))
+	}
+	for _, row := range rows {
+		if !strings.HasSuffix(row, "\x1b[0m") {
+			t.Errorf("a row leaves the terminal black on white: %q", row)
+		}
+	}
+}
+
+// A question does not outlive its context.
+func TestAwaitGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		typed := make(chan string)
+		restored := false
+		time.AfterFunc(time.Second, func() { cancel(&stopped{exit: 130}) })
+		_, err := await(ctx, func() (string, error) { return <-typed, nil }, func() { restored = true })
+		var s *stopped
+		if !errors.As(err, &s) || !restored {
+			t.Errorf("%v, restored %v", err, restored)
+		}
+		typed <- "" // lets the reader go
+	})
+}
+
+func TestReadLineLeavesTheRest(t *testing.T) {
+	in := strings.NewReader("one\r\ntwo\n\nlast")
+	for _, want := range []string{"one", "two", "", "last"} {
+		if got, err := readLine(in); err != nil || got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+	if _, err := readLine(in); err == nil {
+		t.Error("a line after the end")
+	}
+	if _, err := readLine(strings.NewReader(strings.Repeat("x", 5000))); err == nil {
+		t.Error("a line without end was taken")
+	}
+}

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/session"
+)
+
+func TestBytesOf(t *testing.T) {
+	for in, want := range map[string]int64{
+		"1": 1, "800k": 800_000, "800KB": 800_000, "10M": 10_000_000, "1.5G": 1_500_000_000, "2MiB": 2 << 20, "1Ti": 1 << 40, "5 B": 0,
+		"": 0, "-1": 0, "0": 0, "M": 0, "1e3": 1000, "NaN": 0, "Inf": 0, "1MM": 0, "9999999999T": 0, "\x1b1": 0,
+	} {
+		got, err := bytesOf(in)
+		if got != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: %d, %v; want %d", in, got, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%q came back raw", in)
+		}
+	}
+}
+
+func TestSizesAndTimes(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.00 kB", 812_345: "812 kB", 999_499: "999 kB", 999_500: "1.00 MB",
+		4_210_000: "4.21 MB", 24_100_000: "24.1 MB", 1 << 62: "4.61 EB"} {
+		if got := size(n); got != want || len(got) > 7 {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{time.Millisecond: "1 s", 14 * time.Second: "14 s", 70 * time.Second: "1 min 10 s", 125 * time.Minute: "2 h 05 min"} {
+		if got := left(d); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+	if got := count(1284112) + " " + count(999) + " " + plural(1, "file", "files"); got != "1,284,112 999 1 file" {
+		t.Error(got)
+	}
+}
+
+func TestOlderThan(t *testing.T) {
+	for _, c := range []struct {
+		have, least string
+		want        bool
+	}{
+		{"0.1.0", "0.2.0", true}, {"0.10.0", "0.9.9", false}, {"1.0.0", "1.0.0", false}, {"0.9.12", "1.0.0-rc1", true},
+		{"0.1.0", "", false}, {"devel", "1.0.0", false}, {"1.0.0", "x.y.z", false},
+	} {
+		if got := olderThan(c.have, c.least); got != c.want {
+			t.Errorf("%s, %s: %v", c.have, c.least, got)
+		}
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"a/b-1.txt": "a/b-1.txt", "": "", "a b": "'a b'", "$(touch x)": "'$(touch x)'", "it's": `'it'\''s'`, "a;b": "'a;b'", "\x1b[2J": `'\u{1b}[2J'`,
+	} {
+		if got := shellQuote(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+// A line of JSON reads back the same, and holds nothing that a terminal acts on.
+func FuzzJSONLine(f *testing.F) {
+	for _, s := range []string{"", "plain", "\x1b[2J", "\u009b2J", "\u202efdp", "a\u0301\u0301", "\U000e0041", "世界", "<&>", "\x7f", "\u2028", "\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var out bytes.Buffer
+		(&app{}).writeJSON(&out, map[string]string{"name": s})
+		var back map[string]string
+		if err := json.Unmarshal(out.Bytes(), &back); err != nil || utf8.ValidString(s) && back["name"] != s {
+			t.Fatalf("%q became %q: %v", s, back["name"], err)
+		}
+		line := strings.TrimSuffix(out.String(), "\n")
+		for _, r := range line {
+			if r < ' ' || r == 0x7f || r >= 0x80 && safe(string(r)) != string(r) {
+				t.Fatalf("%q holds %q", line, r)
+			}
+		}
+	})
+}
+
+func TestTableKeepsColumnsUnderWideNames(t *testing.T) {
+	var b table
+	b.add("財務", "x")
+	b.add("abc", "y", "")
+	var out bytes.Buffer
+	b.write(&out)
+	if out.String() != "財務  x\nabc   y\n" {
+		t.Errorf("%q", out.String())
+	}
+}
+
+// The caret stands under the word, also where what comes before it is escaped
+// or wide.
+func TestFilterCaret(t *testing.T) {
+	for query, want := range map[string]string{
+		"who:ada acton:list":      "  who:ada acton:list\n          ^^^^^",
+		"path:世界 x:1":             "  path:世界 x:1\n            ^",
+		"who:\x1b[2J outcome:bad": "  who:\\u{1b}[2J outcome:bad\n                        ^^^",
+		"since:":                  "  since:\n  ^^^^^^",
+	} {
+		_, err := event.ParseFilter(query, time.Now())
+		if err == nil {
+			t.Fatalf("%q was taken", query)
+		}
+		f := explain(filterError(query, err))
+		if f.exit != api.ExitUsage || !strings.Contains(f.line, want) || strings.Contains(f.line, "\x1b") {
+			t.Errorf("%q:\n%s\nwant\n%s", query, f.line, want)
+		}
+	}
+}
+
+// A link is what was asked for, or is not shown.
+func TestCheckLink(t *testing.T) {
+	p := session.Profile{Server: "https://files.example.com", Config: api.Config{S3Hosts: []string{"s3.us-east-1.amazonaws.com"}}}
+	local := session.Profile{Server: "http://127.0.0.1:8080", Config: api.Config{S3Hosts: []string{"127.0.0.1:9000"}}}
+	at := target{"builds", "a b/../ü?.txt"}
+	const path = "/a%20b/../%C3%BC%3F.txt?X-Amz-Signature=1"
+	for link, p := range map[string]session.Profile{
+		"https://s3.us-east-1.amazonaws.com/builds" + path: p,
+		"https://builds.s3.us-east-1.amazonaws.com" + path: p,
+		"http://127.0.0.1:9000/builds" + path:              local,
+	} {
+		if err := checkLink(api.ReleaseItem{URL: link, Life: 60}, at, p); err != nil {
+			t.Errorf("%s: %v", link, err)
+		}
+	}
+	for _, link := range []string{
+		"http://s3.us-east-1.amazonaws.com/builds" + path,
+		"https://s3.us-east-1.amazonaws.com.evil.example/builds" + path,
+		"https://s3.us-east-1.amazonaws.com@evil.example/builds" + path,
+		"https://other.s3.us-east-1.amazonaws.com" + path,
+		"https://s3.us-east-1.amazonaws.com/other" + path,
+		"https://s3.us-east-1.amazonaws.com/builds/b.txt",
+		"https://s3.us-east-1.amazonaws.com/builds" + path + "#x",
+		"https://s3.us-east-1.amazonaws.com/builds" + path + "\x1b[2J",
+		"javascript:alert(1)", "",
+	} {
+		if err := checkLink(api.ReleaseItem{URL: link, Life: 60}, at, p); explain(err).exit != api.ExitUnavailable {
+			t.Errorf("%s was taken: %v", link, err)
+		}
+	}
+	for _, life := range []int{0, -1, 901} {
+		if err := checkLink(api.ReleaseItem{URL: "https://builds.s3.us-east-1.amazonaws.com" + path, Life: life}, at, p); err == nil {
+			t.Errorf("a life of %d s was taken", life)
+		}
+	}
+}
