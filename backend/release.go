@@ -217,9 +217,9 @@ func (b *Backend) recordReleases(r *request, all []candidate, asked time.Time, l
 	}
 	receipts, err := b.c.Audit.RecordReleases(r.ctx, releases, others...)
 	if err != nil {
+		b.sessions.forget(r.claims.Session)
 		return fail(api.AuditUnavailable, err)
 	}
-	b.sessions.add(r.claims.Session)
 	next := 0
 	for i := range all {
 		if all[i].refused == "" {

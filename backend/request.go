@@ -150,16 +150,16 @@ func (r *request) record(events ...event.Event) error {
 		return nil
 	}
 	if err := r.b.c.Audit.Record(r.ctx, events...); err != nil {
+		r.b.sessions.forget(r.claims.Session)
 		return fail(api.AuditUnavailable, err)
 	}
-	r.b.sessions.add(r.claims.Session)
 	return nil
 }
 
 // opening is the session-start event when the log has none of this session.
 // Two processes may each write one; an auditor sees both.
 func (r *request) opening() []event.Event {
-	if r.b.sessions.has(r.claims.Session) {
+	if !r.b.sessions.claim(r.claims.Session) {
 		return nil
 	}
 	e := r.event(event.SessionStart, "", "")
@@ -168,7 +168,6 @@ func (r *request) opening() []event.Event {
 	if err == nil {
 		known, qerr := r.b.c.Audit.Query(r.ctx, filter, audit.Page{Limit: 1})
 		if qerr == nil && len(known.Events) > 0 {
-			r.b.sessions.add(r.claims.Session)
 			return nil
 		}
 	}
@@ -198,17 +197,23 @@ const maxRemembered = 10_000
 
 func newSessions() *sessions { return &sessions{seen: map[string]bool{}} }
 
-func (s *sessions) has(origin string) bool {
+// claim says whether the caller is the one to record the session's start.
+func (s *sessions) claim(origin string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.seen[origin]
-}
-
-func (s *sessions) add(origin string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if s.seen[origin] {
+		return false
+	}
 	if len(s.seen) >= maxRemembered {
 		clear(s.seen)
 	}
 	s.seen[origin] = true
+	return true
+}
+
+// forget lets the next request try again, after a write that failed.
+func (s *sessions) forget(origin string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.seen, origin)
 }
