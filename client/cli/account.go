@@ -255,7 +255,7 @@ func (a *app) logoutCommand() *cobra.Command {
 		GroupID: "session",
 		Long: `Sign out: the server records it, the sign-in service ends the session, and this machine forgets it, also without a network.
 
-With --json: {"signed_out","server","event"}; signed_out is false where nobody was signed in.`,
+With --json: {"signed_out","server"}; signed_out is false where nobody was signed in.`,
 		Example: `
 usher logout
 
@@ -286,7 +286,6 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 		return err
 	}
 	_, _, was := at.session.Person()
-	var recorded api.SignoutResponse
 	if was {
 		limited, cancel := context.WithTimeout(ctx, signoutLimit)
 		err := at.client.Signout(limited)
@@ -303,8 +302,7 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 		a.writeJSON(a.Out, struct {
 			SignedOut bool   `json:"signed_out"`
 			Server    string `json:"server"`
-			Event     string `json:"event,omitempty"`
-		}{was, p.Server, recorded.Event})
+		}{was, p.Server})
 	case !was:
 		fmt.Fprintf(a.Err, "You were not signed in to %s.\n", hostOf(p))
 	case everywhere:
