@@ -20,6 +20,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"charm.land/bubbles/v2/textinput"
@@ -27,6 +28,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/backend/safetext"
 	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/rows"
@@ -104,9 +106,9 @@ type drawn struct {
 
 // question is one call to the server. Answers are told apart by its address.
 type question struct {
-	filter string
-	cursor string // "" for the newest page
-	fresh  bool   // another filter than what is on the screen
+	filter safetext.Text
+	cursor safetext.Text // empty for the newest page
+	fresh  bool          // another filter than what is on the screen
 }
 
 // problem is why a page of events could not be had.
@@ -116,8 +118,7 @@ type problem struct {
 	next bool // it was a further page
 }
 
-// Messages to the pane from its own commands. What others wrote is inside of
-// ledger and entries, where it cannot be printed raw.
+// Messages to the pane from its own commands.
 type (
 	answered struct {
 		of  *question
@@ -132,6 +133,9 @@ type (
 	waited  struct{ of *question }
 	settles struct{ seq uint64 }
 )
+
+// Format keeps what others wrote out of any print.
+func (a answered) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "answered: %v", a.log) }
 
 // New makes a page that has asked nothing yet; Opened asks.
 func New(d Deps) (*Pane, error) {
@@ -168,7 +172,7 @@ func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.ask(true, ""), p.count()) }
 func (p *Pane) ask(fresh bool, cursor string) tea.Cmd {
 	p.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
-	q := &question{filter: p.filter, cursor: cursor, fresh: fresh}
+	q := &question{filter: safetext.New(p.filter), cursor: safetext.New(cursor), fresh: fresh}
 	p.asked, p.cancel = q, cancel
 	var before *ledger
 	if cursor != "" {
@@ -177,7 +181,7 @@ func (p *Pane) ask(fresh bool, cursor string) tea.Cmd {
 	backend := p.Backend
 	return tea.Batch(after(grace, waited{q}), func() tea.Msg {
 		defer cancel()
-		r, err := backend.AuditQuery(ctx, api.AuditQueryRequest{Filter: q.filter, Cursor: q.cursor, Limit: pageSize})
+		r, err := backend.AuditQuery(ctx, api.AuditQueryRequest{Filter: q.filter.Raw(), Cursor: q.cursor.Raw(), Limit: pageSize})
 		if err != nil {
 			return answered{of: q, err: err}
 		}
@@ -224,7 +228,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	case counted:
 		return p.counted(m)
 	case waited:
-		if m.of == p.asked {
+		if p.asked != nil && m.of == p.asked {
 			p.slow = true
 			if m.of.fresh {
 				p.show(&ledger{})
@@ -272,7 +276,7 @@ func (p *Pane) reload() tea.Cmd {
 }
 
 func (p *Pane) answered(m answered) tea.Cmd {
-	if m.of != p.asked {
+	if p.asked == nil || m.of != p.asked {
 		return nil
 	}
 	p.stop()
@@ -280,21 +284,21 @@ func (p *Pane) answered(m answered) tea.Cmd {
 		if m.of.fresh {
 			p.show(&ledger{})
 		}
-		p.problem = problem{text: p.sentence(m.err, m.of), code: pane.Code(m.err), next: m.of.cursor != ""}
+		p.problem = problem{text: p.sentence(m.err, m.of), code: pane.Code(m.err), next: !m.of.cursor.IsZero()}
 		return pane.Send(pane.Failed{Err: m.err})
 	}
-	if m.of.cursor == "" || len(m.log.facts) > len(p.log.facts) {
+	if m.of.cursor.IsZero() || len(m.log.facts) > len(p.log.facts) {
 		p.empty = 0
 	} else {
 		p.empty++
 	}
-	at := ""
-	if !m.of.fresh {
-		at = p.newest(p.list.Cursor())
-	}
+	at, top := p.newest(p.list.Cursor()), p.list.Top()
 	p.show(m.log)
-	p.list.SetCursor(p.find(at))
-	p.follow()
+	if !m.of.cursor.IsZero() { // a further page leaves the cursor where it is
+		p.list.SetTop(top)
+		p.list.SetCursor(p.find(at))
+		p.follow()
+	}
 	return tea.Batch(p.more(), pane.Send(pane.Answered{}))
 }
 
@@ -320,7 +324,7 @@ func (p *Pane) show(l *ledger) {
 }
 
 func (p *Pane) counted(m counted) tea.Cmd {
-	if m.of != p.counting {
+	if p.counting == nil || m.of != p.counting {
 		return nil
 	}
 	p.counting, p.stopCount = nil, nil

@@ -66,10 +66,10 @@ func (p *Pane) detailLines(t *theme.Theme, e *entry, w int) []string {
 	pairs := []pair{
 		{"When", text(p.when(f.at))},
 		{"Who", name(who, format.End)},
-		{"What", text(what(f))},
+		{"What", name(what(f), format.End)},
 		{"Outcome", func(int) string { return p.outcome(t, worst) }},
-		{"Then", text(p.story(e))},
-		{why, text(reason)},
+		{"Then", name(p.story(e), format.End)},
+		{why, name(reason, format.End)},
 		{"Path", name(f.path, format.Start)},
 	}
 	lines := make([]string, len(pairs))
@@ -93,22 +93,26 @@ func (p *Pane) detailLines(t *theme.Theme, e *entry, w int) []string {
 	return lines
 }
 
-// when is an instant in UTC, and the same here where that differs.
+// when is an instant in UTC and, where that differs, here; the other way round
+// where times are shown as local.
 func (p *Pane) when(at time.Time) string {
 	s := format.Instant(at) + " UTC"
 	if p.Env.Zone == nil {
 		return s
 	}
 	here := at.In(p.Env.Zone)
-	if _, off := here.Zone(); off == 0 {
+	switch _, off := here.Zone(); {
+	case off == 0:
 		return s
+	case p.local:
+		return here.Format("2006-01-02 15:04:05.000 ") + format.Zone(here) + "  (" + format.Clock(at.UTC()) + " UTC)"
 	}
-	return s + "  (" + here.Format("15:04:05") + " here)"
+	return s + "  (" + format.Clock(here) + " here)"
 }
 
 // what is the act in words.
-func what(f *fact) string {
-	parts := []string{act(f)}
+func what(f *fact) safetext.Text {
+	parts := []string{act(f).Raw()}
 	if f.size != nil {
 		parts = append(parts, format.Size(*f.size))
 	}
@@ -118,17 +122,17 @@ func what(f *fact) string {
 	if f.count > 0 {
 		parts = append(parts, format.Plural(f.count, "refusal", "refusals"))
 	}
-	return strings.Join(parts, ", ")
+	return safetext.New(strings.Join(parts, ", "))
 }
 
 // reason is why an event ended as it did, and what to call that.
-func (p *Pane) reason(f *fact) (label, text string) {
+func (p *Pane) reason(f *fact) (label string, text safetext.Text) {
 	var parts []string
 	if !f.reason.IsZero() {
-		parts = append(parts, f.reason.String())
+		parts = append(parts, f.reason.Raw())
 	}
 	if !f.grant.IsZero() {
-		parts = append(parts, "grant: "+f.grant.String())
+		parts = append(parts, "grant: "+f.grant.Raw())
 	}
 	label = "Why"
 	if f.action.Raw() == event.AuditRead {
@@ -137,22 +141,22 @@ func (p *Pane) reason(f *fact) (label, text string) {
 			parts = []string{"all events"}
 		}
 	}
-	return label, strings.Join(parts, "; ")
+	return label, safetext.New(strings.Join(parts, "; "))
 }
 
 // story is what followed the first event of a row.
-func (p *Pane) story(e *entry) string {
+func (p *Pane) story(e *entry) safetext.Text {
 	if len(e.members) == 1 && e.reported < 0 {
 		if first := &p.log.facts[e.members[0]]; first.released {
-			return "nothing more among the events of this filter"
+			return safetext.New("nothing more among the events of this filter")
 		}
-		return ""
+		return safetext.Text{}
 	}
 	var parts []string
 	first, latest := &p.log.facts[e.members[0]], &p.log.facts[e.members[len(e.members)-1]]
 	switch {
-	case e.urls > 1:
-		parts = append(parts, format.Count(e.urls)+" URLs")
+	case e.urls > 0 && len(e.members) > 1:
+		parts = append(parts, format.Plural(e.urls, "URL", "URLs"))
 	case first.folder:
 		parts = append(parts, format.Plural(len(e.members), "page", "pages"))
 	}
@@ -169,12 +173,12 @@ func (p *Pane) story(e *entry) string {
 		}
 		s += report(&p.log.facts[e.reported])
 	}
-	return s
+	return safetext.New(s)
 }
 
-// report is the client's word on how a download ended, marked as such.
+// report is the client's word on how a download ended, marked as such; raw.
 func report(f *fact) string {
-	s := "ended: " + f.reason.String()
+	s := "ended: " + f.reason.Raw()
 	if f.bytes != nil {
 		s += ", " + format.Size(*f.bytes)
 	}
@@ -182,7 +186,7 @@ func report(f *fact) string {
 		s += " in " + took(*f.seconds)
 	}
 	if !f.verified.IsZero() {
-		s += ", checked by " + f.verified.String()
+		s += ", checked by " + f.verified.Raw()
 	}
 	return s + " (reported by the client)"
 }

@@ -278,5 +278,5 @@ func (p *Pane) Hints() []keys.Action {
 	case p.w < 110:
 		return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Back, keys.Help}
 	}
-	return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Zone, keys.Reload, keys.Back, keys.Palette, keys.Help}
+	return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Zone, keys.Back, keys.Palette, keys.Help}
 }

@@ -10,6 +10,7 @@ import (
 	"usher/backend/safetext"
 	"usher/tui/format"
 	"usher/tui/keys"
+	"usher/tui/pane"
 	"usher/tui/theme"
 )
 
@@ -75,7 +76,11 @@ func (v *full) lines(p *Pane, w int) []string {
 	lines = append(lines, "", t.Head(head, "", w, false))
 	for i := range v.members[1:] {
 		f := &v.members[i+1]
-		lines = append(lines, "", " "+t.Pad(t.Text.Bold().Paint(p.when(f.at)), 45)+t.Text.Paint(format.PadRight(format.End(act(f), 18, t.Glyphs.Ellipsis), 20))+p.outcome(t, f))
+		end := p.outcome(t, f)
+		if f.completed {
+			end = "" // its outcome is the client's word, too
+		}
+		lines = append(lines, "", " "+t.Pad(t.Text.Bold().Paint(p.when(f.at)), 47)+t.Pad(pane.Name(t, t.Text, act(f), 18, format.End), 20)+end)
 		lines = append(lines, v.rest(p, f, w)...)
 	}
 	for i, l := range lines {

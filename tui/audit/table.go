@@ -52,10 +52,10 @@ const (
 )
 
 func layOut(w int) columns {
-	c := columns{gap: 1, who: 10, action: 9}
+	c := columns{gap: 1, who: 10, action: 10}
 	switch {
 	case w >= 170:
-		c = columns{gap: 2, who: 20, action: 18, then: 26, from: 24}
+		c = columns{gap: 2, who: 20, action: 18, then: 26, from: 30}
 	case w >= 110:
 		c = columns{gap: 2, who: 13, action: 14, from: 15}
 	}
@@ -107,11 +107,11 @@ func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
 	}
 	b.WriteString(t.Pad(t.Muted.Paint(p.zoned(e.last).Format("15:04:05.000")), timeW))
 	cell(pane.Name(t, strong, first.who, c.who, format.End), c.who)
-	cell(t.Text.Paint(format.End(act(first), c.action, t.Glyphs.Ellipsis)), c.action)
+	cell(pane.Name(t, t.Text, act(first), c.action, format.End), c.action)
 	cell(p.outcome(t, &p.log.facts[e.worst]), outcomeW)
 	cell(p.pathCell(t, strong, first, c.path), c.path)
 	if c.then > 0 {
-		cell(t.Muted.Paint(format.End(p.then(e), c.then, t.Glyphs.Ellipsis)), c.then)
+		cell(pane.Name(t, t.Muted, p.then(e), c.then, format.End), c.then)
 	}
 	if c.from > 0 {
 		cell(pane.Name(t, t.Muted, first.ip, c.from, format.End), c.from)
@@ -121,12 +121,11 @@ func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
 
 // act is the action in the words of the filter, with the purpose of a release
 // that was not to download.
-func act(f *fact) string {
-	s := f.action.String()
+func act(f *fact) safetext.Text {
 	if p := f.purpose; !p.IsZero() && p.Raw() != event.Download && !f.completed {
-		s += " " + p.String()
+		return safetext.New(f.action.Raw() + " " + p.Raw())
 	}
-	return s
+	return f.action
 }
 
 // outcome is a sign and a word.
@@ -141,7 +140,7 @@ func (p *Pane) outcome(t *theme.Theme, f *fact) string {
 	default:
 		sign, style = " ", t.Text // a word of a newer server
 	}
-	return style.Paint(sign + " " + format.End(f.outcome.String(), outcomeW-2, t.Glyphs.Ellipsis))
+	return style.Paint(sign+" ") + pane.Name(t, style, f.outcome, outcomeW-2, format.End)
 }
 
 // pathCell is the path, or what an event without one is about.
@@ -158,7 +157,7 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 }
 
 // then is what followed the first event of a row, in short.
-func (p *Pane) then(e *entry) string {
+func (p *Pane) then(e *entry) safetext.Text {
 	var parts []string
 	if e.urls > 1 {
 		parts = append(parts, format.Count(e.urls)+" URLs")
@@ -172,13 +171,13 @@ func (p *Pane) then(e *entry) string {
 	}
 	if e.reported >= 0 {
 		f := &p.log.facts[e.reported]
-		s := f.reason.String()
+		s := f.reason.Raw()
 		if f.bytes != nil {
 			s += " " + format.Size(*f.bytes)
 		}
 		parts = append(parts, s)
 	}
-	return strings.Join(parts, ", ")
+	return safetext.New(strings.Join(parts, ", "))
 }
 
 // header is the line with the columns' names.

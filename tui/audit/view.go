@@ -190,11 +190,30 @@ func (p *Pane) mistake(w int) []string {
 	if len(p.wrong.Possible) == 0 {
 		return lines
 	}
-	for i, l := range format.Wrap("Possible: "+strings.Join(p.wrong.Possible, ", "), w-promptW-1) {
-		if i == 3 {
-			break
+	for _, l := range wrapWords("Possible:", p.wrong.Possible, w-promptW-1) {
+		lines = append(lines, strings.Repeat(" ", promptW)+t.Text.Paint(l))
+	}
+	return lines
+}
+
+// wrapWords puts words into at most four lines of w cells, and breaks none
+// that fits: "service-start" is one word.
+func wrapWords(label string, words []string, w int) []string {
+	lines := []string{label}
+	for i, x := range words {
+		if x = safetext.Line(x); i < len(words)-1 {
+			x += ","
 		}
-		lines = append(lines, strings.Repeat(" ", promptW)+t.Text.Paint(safetext.Line(l)))
+		last := len(lines) - 1
+		if format.Width(lines[last])+1+format.Width(x) > w {
+			lines = append(lines, x)
+		} else {
+			lines[last] += " " + x
+		}
+	}
+	lines = lines[:min(len(lines), 4)]
+	for i := range lines {
+		lines[i] = format.End(lines[i], w, "")
 	}
 	return lines
 }

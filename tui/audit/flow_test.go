@@ -1,0 +1,310 @@
+package audit_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/backend/api"
+	"usher/backend/event"
+)
+
+// row finds the table's rows by their time.
+var row = regexp.MustCompile(`(?m)^[▌> ] \d\d:\d\d:\d\d\.\d{3} .*$`)
+
+// Ten minutes of browsing 20 folders and fetching 3 files, one of them longer
+// than 5 minutes, are at most 30 rows.
+func TestTenMinutesAreThirtyRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(func(w *world) {
+			w.book.events = nil
+			p := w.book.person("ada", "10.4.18.22", now().Add(-20*time.Minute))
+			p.record(0, event.Event{Action: event.SessionStart})
+			for i := range 20 {
+				p.list("company-reports", fmt.Sprintf("annual/%02d/", i), 1+i%3)
+			}
+			p.get("company-reports", "annual/03/report.pdf", 4_213_904, 0)
+			p.get("company-reports", "annual/07/ledger.parquet", 20_470_000_000, 6)
+			p.get("company-reports", "annual/11/notes.pdf", 1_370_000, 0)
+			p.record(time.Second, event.Event{Action: event.SignOut})
+		})
+		if n := len(w.book.events); n <= 50 {
+			t.Fatalf("only %d events: nothing is left to fold", n)
+		}
+		w.log(t, 200, 60)
+		w.filter("who:ada")
+		if rows := row.FindAllString(w.Text(), -1); len(rows) > 30 || len(rows) < 20+3 {
+			t.Errorf("%d rows:\n%s", len(rows), w.Text())
+		}
+		w.Want(t, "7 URLs, done 20.5 GB", "3 pages", fmt.Sprintf("%d events in 25 rows", len(w.book.events)))
+	})
+}
+
+// A URL that was refused in the middle of a download shows as refused.
+func TestRefusalIsNotFoldedAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.log(t, 120, 40)
+		w.filter("path:company-reports/quarterly/")
+		rows := row.FindAllString(w.Text(), -1)
+		if len(rows) != 1 || !strings.Contains(rows[0], "✗ denied") {
+			t.Errorf("rows %q", rows)
+		}
+		w.Press("enter")
+		w.Want(t, "✓ allowed", "✗ denied", "no grant allows it")
+	})
+}
+
+// many fills the log with a row a second.
+func many(n int) func(*world) {
+	return func(w *world) {
+		w.book.events = nil
+		p := w.book.person("ada", "10.4.18.22", now().Add(-2*time.Hour))
+		for i := range n {
+			p.record(time.Second, event.Event{Action: event.Stat, Bucket: "builds", Key: fmt.Sprintf("nightly/%04d.tar.gz", i)})
+		}
+	}
+}
+
+func TestPaging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(many(450))
+		w.log(t, 120, 40)
+		w.Want(t, "the newest 200 of 1,284,112 events")
+		w.Wait(10 * time.Minute)
+		w.Press("ctrl+d", "ctrl+d")
+		w.Wait(time.Second)
+		if got := w.book.queries(); len(got) != 1 || got[0] != (api.AuditQueryRequest{Limit: 200}) || w.book.calls() != 2 {
+			t.Fatalf("before the end comes near: %d calls, %+v", w.book.calls(), got)
+		}
+		w.Press("G")
+		at := strings.TrimSpace(row.FindAllString(w.Text(), -1)[17])
+		w.Wait(time.Second)
+		if got := w.book.queries(); len(got) != 2 || got[1].Cursor != "200" {
+			t.Fatalf("at the end: %+v", got)
+		}
+		w.Want(t, "the newest 400 of 1,284,112 events", at) // the cursor stays on its row
+		w.Press("G")
+		w.Wait(time.Second)
+		w.Want(t, " 450 of 1,284,112 events")
+		w.Press("G")
+		w.Wait(time.Second)
+		w.Want(t, "nightly/0000.tar.gz")
+		if n := len(w.book.queries()); n != 3 {
+			t.Errorf("%d questions for three pages", n)
+		}
+	})
+}
+
+// Pages that fold into few rows are read on until the window is full, and not
+// without end where a server gives nothing but cursors.
+func TestPagingFillsTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(many(450))
+		w.book.perPage = 5
+		w.log(t, 120, 40)
+		if n := len(row.FindAllString(w.Text(), -1)); n != 17 {
+			t.Errorf("%d rows in a window of 18 lines:\n%s", n, w.Text())
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(many(450))
+		w.book.perPage = -1
+		w.log(t, 120, 40)
+		w.Wait(time.Minute)
+		if n := len(w.book.queries()); n > 12 {
+			t.Errorf("%d questions to a server that gives nothing", n)
+		}
+	})
+}
+
+func TestLateAnswerIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(func(w *world) { w.book.delay, w.book.deaf = 5*time.Second, true })
+		w.open(t, 120, 40, colorprofile.TrueColor)
+		w.Press("A")
+		w.book.do(func() { w.book.delay = time.Second })
+		w.filter("who:alan")
+		w.Wait(time.Second)
+		w.Want(t, "site-surveys")
+		w.Wait(10 * time.Second)
+		w.Not(t, "company-reports/annual")
+		w.Want(t, "8 of 1,284,112 events")
+	})
+}
+
+func TestMistakeIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.log(t, 120, 40)
+		before := w.book.calls()
+		for _, bad := range []string{"who:ada and:more", "ledger", "ip:here", "since:yesterday", `path:"open`} {
+			w.filter(bad)
+			w.Want(t, "^")
+			w.Press("esc")
+		}
+		if w.book.calls() != before {
+			t.Errorf("%d calls", w.book.calls()-before)
+		}
+		w.filter("since:24h outcome:denied") // a good one is sent
+		if w.book.calls() != before+1 {
+			t.Errorf("%d calls for one question", w.book.calls()-before)
+		}
+		w.Not(t, "^")
+	})
+}
+
+func TestTextField(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.log(t, 120, 40)
+		w.filter("who:alan")
+		w.filter("who:ada")
+		w.Press("/", "up", "up")
+		w.Want(t, " / who:alan\n")
+		w.Press("down")
+		w.Want(t, " / who:ada\n")
+		w.Press("esc")
+		w.Want(t, " / who:ada ")
+		w.Press("/", "ctrl+u")
+		w.Type("ac")
+		w.Press("tab")
+		w.Type("expl")
+		w.Press("tab", "enter")
+		w.Wait(time.Second)
+		if got := w.book.queries(); got[len(got)-1].Filter != "action:explain" {
+			t.Errorf("asked for %q", got[len(got)-1].Filter)
+		}
+		w.filter("")
+		w.Want(t, "all events", "37 of 1,284,112")
+	})
+}
+
+func TestWayBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.log(t, 120, 40)
+		w.filter("who:ada outcome:allowed")
+		w.Press("j", "j", "j") // past sign-out and the workbook
+		w.Press("w")
+		w.Wait(time.Second)
+		w.Want(t, " / path:=company-reports/")
+		w.Press("w")
+		w.Want(t, "These are the events of this path.")
+		w.Press("esc")
+		w.Wait(time.Second)
+		w.Want(t, " / who:ada outcome:allowed")
+		w.Press("esc")
+		w.Wait(time.Second)
+		w.Want(t, "all events")
+		w.Press("A") // here already: nothing happens
+		calls := w.book.calls()
+		w.Press("esc")
+		w.Wait(time.Second)
+		w.Want(t, "▌Files")
+		if calls != w.book.calls() || calls != 6 {
+			t.Errorf("%d calls, then %d", calls, w.book.calls())
+		}
+	})
+}
+
+func TestKeysOfARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.log(t, 120, 40)
+		for _, k := range []string{"w", "y"} {
+			w.Press(k)
+			w.Want(t, "This event names no file.")
+		}
+		w.Press("f", "V", "e") // not there yet
+		w.Press("j", "j", "j", "j", "y")
+		w.Want(t, "Sent to the clipboard: company-reports/quarterly/2026-q3/consolidation-workbook-final-v7.xlsx")
+		w.Press(":")
+		w.Type("log")
+		w.Wait(time.Second)
+		w.Not(t, "Follow", "Verify", "Export")
+		w.Press("esc")
+		if n := w.book.calls(); n != 2 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
+// A path that no text field takes is searched for as it is, and not changed
+// into another one.
+func TestFilterThatCannotBeTyped(t *testing.T) {
+	const key = "odd\nname \"x\".csv"
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(func(w *world) {
+			p := w.book.person("ada", "10.4.18.22", now())
+			p.record(0, event.Event{Action: event.Stat, Bucket: "builds", Key: key})
+		})
+		w.log(t, 120, 40)
+		w.Press("w")
+		w.Wait(time.Second)
+		w.Want(t, `path:="builds/odd\u{a}name`, "1 of 1,284,112 events")
+		w.Press("/")
+		w.Want(t, "characters that cannot be typed")
+		w.Press("esc")
+		w.Want(t, `path:="builds/odd\u{a}name`)
+	})
+}
+
+func TestFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(many(450))
+		w.log(t, 120, 40)
+		w.book.do(func() { w.book.fail = &api.Error{Code: api.BadCursor, RequestID: "r-3"} })
+		w.Press("G")
+		w.Wait(time.Second)
+		w.Want(t, "This was read too long ago to go on", "nightly/0251.tar.gz")
+		w.Press("k", "j", "k") // a failure is not asked again and again
+		w.Wait(time.Second)
+		n := len(w.book.queries())
+		if n != 2 {
+			t.Errorf("%d questions", n)
+		}
+		w.book.do(func() { w.book.fail = nil })
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		if got := w.book.queries(); len(got) != 3 || got[2].Cursor != "" {
+			t.Errorf("after ctrl+r: %+v", got)
+		}
+		w.Not(t, "too long ago")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(many(450))
+		w.log(t, 120, 40)
+		w.book.do(func() { w.book.fail = errors.New("dial tcp: no route to host") })
+		w.Press("G")
+		w.Wait(time.Second)
+		w.Want(t, "No answer from files.example.com.", "nightly/0251.tar.gz")
+		w.book.do(func() { w.book.fail = nil })
+		w.Press("ctrl+r") // goes on where it failed, and counts nothing anew
+		w.Wait(time.Second)
+		if got := w.book.queries(); got[len(got)-1].Cursor != "200" || w.book.calls() != len(got)+1 {
+			t.Errorf("after ctrl+r: %+v, %d calls", got, w.book.calls())
+		}
+		w.Want(t, "the newest 400 ")
+	})
+}
+
+// Others than auditors do not come here.
+func TestOthersStayOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(func(w *world) { w.server.Me.Groups = []string{"finance-team"} })
+		w.log(t, 120, 40)
+		w.Want(t, "The audit log needs group usher-auditors.", "▌Files")
+		w.Press("w")
+		w.Want(t, "The audit log needs group usher-auditors.")
+		if n := w.book.calls(); n != 0 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}

@@ -1,0 +1,325 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/backend/safetext"
+	"usher/backend/safetext/safetexttest"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// counting is a log that counts its calls.
+type counting struct {
+	calls  int
+	events []event.Event
+}
+
+func (c *counting) AuditQuery(context.Context, api.AuditQueryRequest) (api.AuditQueryResponse, error) {
+	c.calls++
+	return api.AuditQueryResponse{Events: c.events, Cursor: "\x1b[2Jmore"}, nil
+}
+
+func (c *counting) AuditSummary(context.Context, api.AuditSummaryRequest) (api.AuditSummaryResponse, error) {
+	c.calls++
+	out := api.AuditSummaryResponse{Hours: make([]api.AuditHour, 5000), People: -1, Downloads: 1 << 40, Denied: 3, Events: -4}
+	for i := range out.Hours {
+		out.Hours[i].Events, out.Hours[i].Denied = i*i-7, i%3*1000-1
+	}
+	return out, nil
+}
+
+func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
+	t.Helper()
+	table, err := keys.New(keys.Default()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := &pane.Env{Theme: theme.New(o), Keys: table, Zone: time.FixedZone("", -5*3600), Me: &pane.Me{}}
+	p, err := New(Deps{Env: env, Backend: b, Server: "files.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// run runs a command and what follows from it.
+func run(p *Pane, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	switch m := cmd().(type) {
+	case tea.BatchMsg:
+		for _, c := range m {
+			run(p, c)
+		}
+	case answered, counted, settles, waited:
+		p.Handle(m) // and no further: one page is enough
+	}
+}
+
+// hostile is an event with a payload in each field that a text can be in.
+func hostile(i int, s string) event.Event {
+	n, x := int64(-5), 1e300
+	return event.Event{
+		ID: s, Time: time.Date(2026, 11, 1+i%20, 1, 2, 3, 4e6, time.UTC), User: event.User{Sub: s, Username: s, Email: s}, Session: s,
+		Action: s, Purpose: s, Bucket: s, Key: s, Version: s, ETag: s, Size: &n, Outcome: s, Reason: s, Grant: s, Bytes: &n, Seconds: &x, Verified: s,
+		Count: i, Bound: i, SourceIP: s, UserAgent: s, RequestID: s,
+	}
+}
+
+func payloads() []event.Event {
+	var out []event.Event
+	for i, x := range safetexttest.Payloads() {
+		out = append(out, hostile(i, x.Text))
+	}
+	long := hostile(3, strings.Repeat("財務\x1b[31m", 200))
+	pathless := hostile(4, "\x1b]0;owned\a")
+	pathless.Bucket, pathless.ID = "", "x"
+	reported := hostile(5, "\u202e\x9b2J")
+	reported.Action, reported.ID = event.Completed, "y"
+	return append(out, long, pathless, reported)
+}
+
+// whole fails unless a page is h lines of at most w cells without anything
+// that acts on a terminal.
+func whole(t *testing.T, what, page string, w, h int) {
+	t.Helper()
+	lines := strings.Split(page, "\n")
+	if len(lines) != h {
+		t.Errorf("%s at %dx%d: %d lines", what, w, h, len(lines))
+	}
+	for y, l := range lines {
+		if n := ansi.StringWidth(l); n > w {
+			t.Errorf("%s at %dx%d: line %d has %d cells: %q", what, w, h, y, n, ansi.Strip(l))
+		}
+		if err := safetexttest.Leaks(strings.ReplaceAll(ansi.Strip(l), "\x1b", "!")); err != nil {
+			t.Errorf("%s at %dx%d: line %d: %v", what, w, h, y, err)
+		}
+		for rest := l; ; { // what ansi.Strip takes away may only be a colour
+			at := strings.IndexByte(rest, '\x1b')
+			if at < 0 {
+				break
+			}
+			end := strings.IndexByte(rest[at:], 'm')
+			if end < 0 || strings.Trim(rest[at+1:at+end], "[0123456789;:") != "" {
+				t.Fatalf("%s at %dx%d: line %d: %q", what, w, h, y, rest[at:])
+			}
+			rest = rest[at+end+1:]
+		}
+	}
+}
+
+func TestHostileFields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, o := range []theme.Options{{Profile: colorprofile.TrueColor, Dark: true}, {Profile: colorprofile.ASCII, ASCII: true}} {
+			p := newPane(t, &counting{events: payloads()}, o)
+			run(p, p.Opened())
+			sizes := [][2]int{{72, 15}, {110, 28}, {120, 37}, {200, 47}}
+			if o.ASCII {
+				sizes = [][2]int{{80, 21}}
+			}
+			for _, s := range sizes {
+				w, h := s[0], s[1]
+				p.View(w, h)
+				for i := range p.lines {
+					if p.entry(i) == nil || h < detailsFrom && i%5 != 0 {
+						continue // without details the log looks the same wherever the cursor is
+					}
+					p.list.SetCursor(i)
+					p.follow()
+					whole(t, "log", p.View(w, h), w, h)
+					p.Do(keys.Enter)
+					if p.open == nil {
+						t.Fatal("the event does not open")
+					}
+					whole(t, "event", p.View(w, h), w, h)
+					for _, l := range p.open.lines(p, w) {
+						whole(t, "event", l, w, 1)
+					}
+					for _, title := range p.Title() {
+						if err := safetexttest.Leaks(title); err != nil {
+							t.Error(err)
+						}
+					}
+					p.Do(keys.Back)
+				}
+				for _, x := range safetexttest.Payloads() {
+					p.filter = x.Text
+					p.edit()
+					p.field.SetValue("who:a path:" + x.Text + " nonsense")
+					p.field.CursorEnd()
+					whole(t, "typing", p.View(w, h), w, h)
+					p.wrong = check(p.field.Value())
+					whole(t, "mistake", p.View(w, h), w, h)
+					if c := p.Cursor(); c == nil || c.X < 0 || c.X >= w || c.Y != 0 {
+						t.Errorf("cursor %v at %d", c, w)
+					}
+					p.typing, p.wrong = false, nil
+					whole(t, "filter", p.View(w, h), w, h)
+				}
+				p.filter = ""
+			}
+		}
+	})
+}
+
+// Messages and what they hold print nothing raw, whatever the verb.
+func TestMessagesPrintNothingRaw(t *testing.T) {
+	b := &counting{events: payloads()}
+	r, _ := b.AuditQuery(t.Context(), api.AuditQueryRequest{})
+	l := (*ledger)(nil).with(r)
+	if len(l.facts) == 0 || len(l.entries) == 0 {
+		t.Fatal("nothing to print")
+	}
+	q := &question{filter: safetext.New("\x1b[2J"), cursor: safetext.New("\x1b[2J")}
+	for _, v := range []any{l, answered{of: q, log: l}, &answered{of: q, log: l}, counted{of: q}, waited{q}, q, l.entries, l.facts} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			if err := safetexttest.Leaks(fmt.Sprintf(verb, v)); err != nil {
+				t.Errorf("%s of %T: %v", verb, v, err)
+			}
+		}
+	}
+	if safetexttest.Leaks(fmt.Sprintf("%v", b.events)) == nil {
+		t.Error("the events themselves leak nothing: this test tests nothing")
+	}
+}
+
+// Nothing is asked in Update or View, and the same state is the same frame.
+func TestNoCallsInUpdateOrView(t *testing.T) {
+	b := &counting{events: payloads()}
+	p := newPane(t, b, theme.Options{Profile: colorprofile.TrueColor})
+	cmd := p.Opened()
+	for _, c := range keys.Default() {
+		for _, x := range c.Bindings {
+			p.Do(x.Action)
+			p.Why(x.Action)
+		}
+	}
+	p.Do(keys.Filter)
+	for _, k := range []tea.Key{{Code: 'w', Text: "w"}, {Code: tea.KeyTab}, {Code: tea.KeyUp}, {Code: tea.KeyEnter}, {Code: tea.KeyEscape}} {
+		p.Key(tea.KeyPressMsg(k))
+	}
+	for _, m := range []tea.Msg{pane.Restyled{}, pane.Retry{}, tea.PasteMsg{Content: "who:ada"}, waited{p.asked}, answered{of: p.asked, err: errors.New("x")}, settles{p.settled}} {
+		p.Handle(m)
+	}
+	for range 3 {
+		if one, two := p.View(120, 37), p.View(120, 37); one != two {
+			t.Error("two frames of one state differ")
+		}
+		p.Status(120)
+		p.Hints()
+	}
+	if b.calls != 0 {
+		t.Errorf("%d calls without a command", b.calls)
+	}
+	for _, c := range cmd().(tea.BatchMsg)[1:] { // the negative control: the counts
+		c()
+	}
+	if b.calls != 1 {
+		t.Errorf("%d calls by one command", b.calls)
+	}
+}
+
+// chains gives each row the events that event.Fold counted for it.
+func TestChainsAgreeWithFold(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	folded := 0
+	for range 500 {
+		var events []event.Event
+		ids := []string{"", "", "gone-1", "gone-2"}
+		for i := range r.IntN(40) {
+			id := fmt.Sprint("e", i)
+			events = append(events, event.Event{
+				ID: id, Time: time.Unix(int64(r.IntN(20)), 0), User: event.User{Sub: fmt.Sprint(r.IntN(2))}, Key: fmt.Sprint(r.IntN(2)), Bucket: "b",
+				Action:    []string{event.Download, event.Completed, event.List}[r.IntN(3)],
+				Continues: ids[r.IntN(len(ids))],
+			})
+			ids = append(ids, id)
+		}
+		r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		rows := event.Fold(events)
+		got := chains(rows, events)
+		all := 0
+		for i, row := range rows {
+			folded += row.Events - 1
+			all += len(got[i])
+			if len(got[i]) != row.Events {
+				t.Fatalf("row %d has %d events, Fold counted %d", i, len(got[i]), row.Events)
+			}
+			if first := events[got[i][0]]; first.ID != row.Event.ID {
+				t.Fatalf("row %d begins with %s, Fold says %s", i, first.ID, row.Event.ID)
+			}
+			if !slices.IsSortedFunc(got[i], func(a, b int) int { return events[a].Time.Compare(events[b].Time) }) {
+				t.Fatalf("row %d is not in order", i)
+			}
+		}
+		if all != len(events) {
+			t.Fatalf("%d of %d events", all, len(events))
+		}
+	}
+	if folded < 500 {
+		t.Errorf("only %d events were folded: this test tests nothing", folded)
+	}
+}
+
+func TestChartNumbers(t *testing.T) {
+	for n, want := range map[int]string{0: "0  ", 5: "5  ", 12: "12 ", 123: "99+", 40_000: "99+"} {
+		if got := digits(n, 3); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+	if level(1, 1_000_000, 16) != 1 || level(0, 5, 16) != 0 || level(5, 5, 16) != 16 || level(3, 0, 16) != 0 {
+		t.Error("a column has the wrong height")
+	}
+}
+
+func TestNewNamesWhatIsMissing(t *testing.T) {
+	if _, err := New(Deps{}); err == nil {
+		t.Error("no environment")
+	}
+	if _, err := New(Deps{Env: &pane.Env{Theme: theme.New(theme.Options{})}}); err == nil {
+		t.Error("no backend")
+	}
+}
+
+// A page of events that were read before adds nothing.
+func TestLedgerLeavesTwinsOut(t *testing.T) {
+	one := (*ledger)(nil).with(api.AuditQueryResponse{Events: payloads()[:3], Cursor: "a"})
+	two := one.with(api.AuditQueryResponse{Events: payloads()[1:5], Cursor: "b"})
+	if len(one.facts) != 3 || len(two.facts) != 5 || two.next != "b" || one.next != "a" {
+		t.Errorf("%d and %d events", len(one.facts), len(two.facts))
+	}
+}
+
+func BenchmarkView(b *testing.B) {
+	for _, n := range []int{200, 20_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var events []event.Event
+			for i := range n {
+				events = append(events, event.Event{ID: fmt.Sprint(i), Time: time.Unix(int64(i), 0), Action: event.Stat, Bucket: "b", Key: fmt.Sprint(i)})
+			}
+			p := newPane(b, &counting{}, theme.Options{Profile: colorprofile.TrueColor})
+			p.show((*ledger)(nil).with(api.AuditQueryResponse{Events: events}))
+			for b.Loop() {
+				p.Do(keys.Down)
+				p.View(120, 37)
+			}
+		})
+	}
+}

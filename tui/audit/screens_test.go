@@ -1,0 +1,185 @@
+package audit_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/backend/safetext/safetexttest"
+)
+
+var update = flag.Bool("update", false, "write the screens instead of comparing them")
+
+const goldenDir = "testdata/screens"
+
+// read remembers the goldens that a test looked at: one that nobody looks at
+// proves nothing and has to go.
+var read sync.Map
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if run := flag.Lookup("test.run").Value.String(); code == 0 && run == "" {
+		files, _ := filepath.Glob(goldenDir + "/*.txt")
+		if len(files) == 0 {
+			fmt.Println("no golden screens at all")
+			code = 1
+		}
+		for _, f := range files {
+			if _, ok := read.Load(f); !ok {
+				fmt.Printf("%s: no test reads this golden\n", f)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+type scene struct {
+	name   string
+	change func(*world)
+	play   func(*testing.T, *world)
+}
+
+func press(names ...string) func(*testing.T, *world) {
+	return func(_ *testing.T, w *world) {
+		w.Press(names...)
+		w.Wait(time.Second)
+	}
+}
+
+// filter types a filter and sends it.
+func (w *world) filter(text string) {
+	w.Press("/", "ctrl+u")
+	w.Type(text)
+	w.Press("enter")
+	w.Wait(time.Second)
+}
+
+func scenes() []scene {
+	return []scene{
+		{"log", nil, press("j", "j", "j", "j")},
+		{"chain", nil, func(t *testing.T, w *world) {
+			w.filter("path:company-reports/annual/audited/2025-consolidated-ledger.parquet")
+			w.Want(t, "8 of 1,284,112 events")
+		}},
+		{"filtered", nil, func(t *testing.T, w *world) {
+			w.filter("who:alan outcome:denied since:2026-11-01")
+			w.Want(t, "5 of 1,284,112 events")
+		}},
+		{"typing", nil, func(t *testing.T, w *world) {
+			w.Press("/")
+			w.Type("who:ada action:s")
+			w.Want(t, "session-start", "sign-out")
+		}},
+		{"mistake", nil, func(t *testing.T, w *world) {
+			w.filter("who:ada action:dwnload since:7d")
+			w.Want(t, "There is no such action.", "^^^^^^^")
+		}},
+		{"mistake-long", nil, func(t *testing.T, w *world) {
+			w.filter("path:company-reports/annual/audited/2025-consolidated-ledger.parquet path:company-reports/annual/audited/2025-annual-report.pdf path:company-reports/annual/audited/2024-annual-report.pdf ouctome:denied since:30d")
+			w.Want(t, "There is no such field.", "^^^^^^^", "outcome:")
+		}},
+		{"event", nil, press("j", "j", "j", "enter")},
+		{"event-chain", nil, func(t *testing.T, w *world) {
+			w.filter("path:=company-reports/annual/audited/2025-consolidated-ledger.parquet")
+			w.Press("enter")
+			w.Wait(time.Second)
+			w.Want(t, "8 events")
+		}},
+		{"event-reported", nil, func(t *testing.T, w *world) {
+			w.filter("path:=company-reports/annual/audited/2025-annual-report.pdf -action:stat")
+			w.Press("enter", "G")
+			w.Wait(time.Second)
+			w.Want(t, "Reported by the client, not checked by the server")
+		}},
+		{"local", nil, press("z")},
+		{"nothing", nil, func(t *testing.T, w *world) {
+			w.filter("who:nobody")
+			w.Want(t, "No event fits this filter.")
+		}},
+		{"refused", func(w *world) { w.book.fail = &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"} }, func(t *testing.T, w *world) {
+			w.Want(t, "The audit log needs group usher-auditors.")
+		}},
+		{"unavailable", func(w *world) { w.book.fail = &api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"} }, func(t *testing.T, w *world) {
+			w.Want(t, "usher could not record this")
+		}},
+		{"reading", func(w *world) { w.book.delay = 10 * time.Second }, func(t *testing.T, w *world) { w.Want(t, "Reading the log") }},
+		{"hostile", hostile, nil},
+	}
+}
+
+// hostile fills the log with texts that try to act on the terminal, in each
+// field that others can choose.
+func hostile(w *world) {
+	w.book.events = nil
+	p := w.book.person("mallory", "10.0.0.1", now().Add(-time.Hour))
+	for _, x := range safetexttest.Payloads() {
+		p.record(time.Second, event.Event{Action: event.Download, Bucket: "datasets", Key: "public/hostile/" + x.Text, Outcome: event.Denied, Reason: x.Text})
+		e := &w.book.events[len(w.book.events)-1]
+		e.User.Username, e.User.Email, e.UserAgent, e.SourceIP = x.Text, x.Text, x.Text, x.Text
+		e.Session, e.RequestID, e.ETag, e.Version, e.Grant, e.Purpose = x.Text, x.Text, x.Text, x.Text, x.Text, x.Text
+	}
+}
+
+func TestScreens(t *testing.T) {
+	sizes := []struct {
+		name    string
+		w, h    int
+		profile colorprofile.Profile
+		ascii   bool
+	}{
+		{"80x24", 80, 24, colorprofile.TrueColor, false}, {"120x40", 120, 40, colorprofile.ANSI256, false},
+		{"200x50", 200, 50, colorprofile.TrueColor, false}, {"80x24-mono", 80, 24, colorprofile.ASCII, true},
+		{"120x40-mono", 120, 40, colorprofile.ASCII, true},
+	}
+	for _, sz := range sizes {
+		for _, sc := range scenes() {
+			if sz.name == "120x40-mono" && sc.name != "log" {
+				continue // the chart is all that is new there
+			}
+			t.Run(sc.name+"-"+sz.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(sc.change)
+					w.deps.ASCII = sz.ascii
+					w.open(t, sz.w, sz.h, sz.profile)
+					w.Press("A")
+					w.Wait(time.Second)
+					if sc.play != nil {
+						sc.play(t, w)
+					}
+					path := filepath.Join(goldenDir, sc.name+"-"+sz.name+".txt")
+					read.Store(path, true)
+					w.Golden(t, path, *update)
+				})
+			})
+		}
+	}
+}
+
+// The browser's w opens the page on the file, esc comes back.
+func TestWhoTouchedThisFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.open(t, 120, 40, colorprofile.TrueColor)
+		w.Press("j", "j", "j", "w") // 2018-annual-report.pdf
+		w.Wait(time.Second)
+		path := filepath.Join(goldenDir, "touched-120x40.txt")
+		read.Store(path, true)
+		w.Golden(t, path, *update)
+		if got := w.book.queries(); len(got) != 1 || got[0].Filter != "path:=company-reports/annual/audited/2018-annual-report.pdf" {
+			t.Errorf("asked %+v", got)
+		}
+		w.Press("esc")
+		w.Want(t, "Files")
+	})
+}
