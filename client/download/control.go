@@ -166,7 +166,8 @@ func (e *Engine) dropLeftover(t *transfer) {
 		return
 	}
 	defer f.release()
-	for _, name := range f.oldParts(t.req.Bucket, t.req.Key, "") {
+	old, _ := f.oldParts(t.req.Bucket, t.req.Key, "")
+	for _, name := range old {
 		f.dropPart(name)
 	}
 	if t.req.ETag != "" {

@@ -93,7 +93,7 @@ func TestFolder(t *testing.T) {
 	if !bytes.Equal(one, []byte("file")) && !bytes.Equal(two, []byte("file")) {
 		t.Error("the file that is also a folder is lost")
 	}
-	if w.releases > 15 {
+	if w.releases > 25 {
 		t.Errorf("%d releases for 705 objects: %v", w.releases, w.sizes)
 	}
 	if left := leftovers(t, dir); left != nil {

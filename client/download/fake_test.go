@@ -6,7 +6,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -94,8 +93,7 @@ func random(seed uint64, n int) []byte {
 // put stores an object with a checksum: an algorithm's name, "" for none, or
 // "CRC32C/5242880" for a composite one over parts of that size.
 func (w *world) put(path string, data []byte, checksum string) *object {
-	sum := md5.Sum(data)
-	o := &object{data: data, etag: `"` + hex.EncodeToString(sum[:]) + `"`, modified: time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)}
+	o := &object{data: data, etag: fmt.Sprintf(`"%032x"`, crc64nvme.Checksum(data)), modified: time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)}
 	alg, part, composite := strings.Cut(checksum, "/")
 	if composite {
 		size, _ := strconv.ParseInt(part, 10, 64)
@@ -324,9 +322,9 @@ func (w *world) cutAfter(n int, reset bool) func(int, *object, http.ResponseWrit
 	}
 }
 
-// quick are timeouts under which stalls take milliseconds.
+// quick are timeouts under which pauses take milliseconds.
 func quick() Timeouts {
-	return Timeouts{Idle: 250 * time.Millisecond, RateWindow: 200 * time.Millisecond, MinRate: 100, BackoffMin: time.Millisecond,
+	return Timeouts{Idle: 5 * time.Second, BackoffMin: time.Millisecond,
 		BackoffMax: 5 * time.Millisecond, RetryAfter: 20 * time.Millisecond, LockPoll: 5 * time.Millisecond,
 		Checkpoint: time.Millisecond, ReportEvery: 5 * time.Millisecond, Tick: 5 * time.Millisecond}
 }

@@ -220,6 +220,9 @@ func (j *job) fetch(ctx context.Context, w *lane) error {
 	if err := j.meet(ctx, a); err != nil {
 		return err
 	}
+	if a.n < 0 { // chunked: nothing says where it ends, so we know better
+		a.n = j.size - w.pos
+	}
 	err = j.drain(conn, a, w, pulse)
 	if cause := context.Cause(conn); err != nil && cause != nil {
 		return cause

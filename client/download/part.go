@@ -1,13 +1,13 @@
 package download
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -199,27 +199,32 @@ func (p *part) note(s sidecar) error {
 }
 
 // oldParts finds parts of the same object with another content, left by an
-// earlier run: the object changed since.
-func (f *folder) oldParts(bucket, key, current string) []string {
+// earlier run: the object changed since. It also tells whether there are notes
+// on the current one.
+func (f *folder) oldParts(bucket, key, current string) (old []string, noted bool) {
 	f.scanned()
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	var old []string
 	for name, s := range f.leftovers {
-		if s.Bucket == bucket && s.Key == key && name != current {
+		switch {
+		case name == current:
+			noted = true
+		case s.Bucket == bucket && s.Key == key:
 			old = append(old, name)
 			delete(f.leftovers, name)
 		}
 	}
-	return old
+	return old, noted
 }
 
-// scanned gives the parts that lay in the folder when it was opened.
-func (f *folder) scanned() map[string]sidecar {
-	f.scan.Do(func() { f.leftovers = f.scanParts() })
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
-	return maps.Clone(f.leftovers)
+// scanned reads once which parts lie in the folder.
+func (f *folder) scanned() {
+	f.scan.Do(func() {
+		found := f.scanParts()
+		f.disk.mu.Lock()
+		f.leftovers = found
+		f.disk.mu.Unlock()
+	})
 }
 
 // scanParts reads the sidecars that lie in the folder.
@@ -305,6 +310,29 @@ func (p *part) rename(name string, mode Conflict) (string, error) {
 		}
 		try = numbered(name, n)
 	}
+}
+
+// sameAs compares the part with a file, byte for byte.
+func (p *part) sameAs(name string) bool {
+	file, err := p.folder.root.OpenFile(name, os.O_RDONLY|openNoFollow, 0)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() != p.size {
+		return false
+	}
+	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+	for at := int64(0); at < p.size; at += int64(len(a)) {
+		n := min(int64(len(a)), p.size-at)
+		if m, _ := p.file.ReadAt(a[:n], at); int64(m) != n {
+			return false
+		}
+		if m, _ := file.ReadAt(b[:n], at); int64(m) != n || !bytes.Equal(a[:n], b[:n]) {
+			return false
+		}
+	}
+	return true
 }
 
 // numbered makes "name (1).ext".

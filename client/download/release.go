@@ -34,10 +34,12 @@ type reply struct {
 }
 
 // linger is how long the desk waits for more before a release that is not
-// full goes out; spare is how much must wait for a second one beside it.
+// full goes out, again while more comes in, at most lingers times; spare is how
+// much must wait for a second release beside it.
 const (
-	linger = 2 * time.Millisecond
-	spare  = 100
+	linger  = 2 * time.Millisecond
+	lingers = 5
+	spare   = 100
 )
 
 // pauseError ends a transfer's try with Paused instead of Failed: nothing is
@@ -94,7 +96,12 @@ func (d *desk) add(a *ask) {
 func (d *desk) pump() {
 	defer d.e.wg.Done()
 	for {
-		if len(d.peek()) < api.MaxRelease {
+		for n, seen := 0, -1; n < lingers; n++ {
+			waiting := d.waiting()
+			if waiting >= api.MaxRelease || waiting == seen {
+				break
+			}
+			seen = waiting
 			time.Sleep(linger)
 		}
 		batch := d.take()
@@ -105,10 +112,10 @@ func (d *desk) pump() {
 	}
 }
 
-func (d *desk) peek() []*ask {
+func (d *desk) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.queue
+	return len(d.queue)
 }
 
 // take removes the next batch; nil: there is none, and the pump is gone.
@@ -154,6 +161,15 @@ func (d *desk) call(batch []*ask) {
 		switch {
 		case e.ctx.Err() != nil:
 			return
+		case signedOut(err):
+			e.mu.Lock()
+			signedIn := e.signIn
+			e.mu.Unlock()
+			d.mark(batch, WaitingSignIn, err, "Waiting for you to sign in again.")
+			select {
+			case <-signedIn:
+			case <-e.ctx.Done():
+			}
 		case !errors.As(err, &ae):
 			network++
 			if p := e.cfg.Patience; p > 0 && time.Since(began) > p {
@@ -162,15 +178,6 @@ func (d *desk) call(batch []*ask) {
 			}
 			d.mark(batch, WaitingNetwork, netError(err), "Waiting for the network: the server does not answer.")
 			_ = e.sleep(e.ctx, e.backoff(network))
-		case api.Lookup(ae.Code).Exit == api.ExitSignedOut:
-			e.mu.Lock()
-			signedIn := e.signIn
-			e.mu.Unlock()
-			d.mark(batch, WaitingSignIn, ae, "Waiting for you to sign in again.")
-			select {
-			case <-signedIn:
-			case <-e.ctx.Done():
-			}
 		case ae.Code == api.RateLimited:
 			failures++
 			if failures > 10*tries {
@@ -192,6 +199,13 @@ func (d *desk) call(batch []*ask) {
 	}
 }
 
+// signedOut says that a failure means "sign in again", whether the backend said
+// so or there was no token to ask it with: both carry that exit code.
+func signedOut(err error) bool {
+	var coded interface{ Exit() int }
+	return errors.As(err, &coded) && coded.Exit() == api.ExitSignedOut
+}
+
 func (d *desk) mark(batch []*ask, s State, err error, event string) {
 	for _, a := range batch {
 		d.e.set(a.t, s, err, event)
@@ -208,7 +222,7 @@ func (d *desk) answer(batch []*ask, resp api.ReleaseResponse, got time.Time) {
 	for i, a := range batch {
 		item := resp.Items[i]
 		if item.Error != nil {
-			a.reply <- reply{err: &api.Error{Code: item.Error.Code}}
+			a.reply <- reply{err: &api.Error{Code: item.Error.Code, RequestID: resp.RequestID}}
 			continue
 		}
 		t, err := d.e.check.ticketOf(a.obj, item, got)

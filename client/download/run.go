@@ -142,8 +142,10 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 				return Failed, &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: m.what}
 			}
 			e.again(t, "It did not match; fetching it once more.")
-		case errors.Is(err, errNoRange) && !r.noRange:
-			r.noRange = true
+		case errors.Is(err, errNoRange):
+			if r.wholes++; r.wholes > maxStreak {
+				return Failed, &Error{Kind: ErrNetwork, Detail: "the connection broke " + itoa(r.wholes) + " times, and the storage sends whole files only"}
+			}
 			e.again(t, "The storage sends whole files only; starting from the beginning.")
 		case errors.Is(err, errBusy):
 			e.set(t, Waiting, nil, "Another usher is fetching this file; waiting for it.")
@@ -159,7 +161,7 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 // retryNote is what one try tells the next.
 type retryNote struct {
 	mismatches int
-	noRange    bool
+	wholes     int // times that the storage sent everything instead of a range
 }
 
 func (e *Engine) again(t *transfer, event string) {
@@ -211,7 +213,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	}
 	defer gate.leave(weight)
 	e.set(t, Running, nil, "")
-	j := &job{e: e, t: t, plain: plain || r.noRange, named: named, noRange: r.noRange, etag: tk.etag, version: tk.version,
+	j := &job{e: e, t: t, plain: plain || r.wholes > 0, named: named, noRange: r.wholes > 0, etag: tk.etag, version: tk.version,
 		size: size, modified: tk.modified, checksum: tk.checksum, parts: tk.parts, ticket: tk}
 	state, err := e.fetchInto(ctx, j, p)
 	if err == nil && gate == e.small {
@@ -229,9 +231,12 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 	}
 	defer f.release()
 	name := partName(t.req.Bucket, t.req.Key, j.etag)
+	noted := false
 	if !p.fresh {
-		for _, old := range f.oldParts(t.req.Bucket, t.req.Key, name) {
-			f.dropPart(old)
+		var old []string
+		old, noted = f.oldParts(t.req.Bucket, t.req.Key, name)
+		for _, o := range old {
+			f.dropPart(o)
 			e.set(t, Running, nil, "The file changed since the last try; starting from the beginning.")
 		}
 	}
@@ -247,7 +252,8 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 	if j.part, err = f.openPart(name); err != nil {
 		return Failed, err
 	}
-	defer func() { j.part.close() }()
+	defer j.part.close()
+	j.part.hasNotes = noted || j.part.size > 0
 	if err := j.prepare(); err != nil {
 		return Failed, err
 	}
@@ -288,7 +294,6 @@ func (j *job) resume() []piece {
 	if j.part.size > 0 && !j.noRange {
 		if s, ok := j.part.folder.notes(j.part.name); ok && s.ETag == j.etag && s.Bucket == j.t.req.Bucket &&
 			s.Key == j.t.req.Key && (j.size < 0 || s.Size == j.size) {
-			j.part.hasNotes = true
 			if j.checksum == nil && s.Checksum != nil {
 				if w, err := wantOf(s.Checksum, s.Parts, s.Size); err == nil {
 					j.checksum, j.parts, j.want = s.Checksum, s.Parts, w
@@ -429,6 +434,14 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 		name = f.claim(name, t.req.Bucket+"/"+t.req.Key, strict)
 	}
 	used, err := j.part.finish(name, when, t.req.Conflict, recordOf(j.etag, label, j.size, when))
+	if errors.Is(err, ErrExists) && j.part.file != nil && j.part.sameAs(name) {
+		// Another usher was faster, between the look at the disk and the lock.
+		j.part.remove()
+		e.mu.Lock()
+		t.verified = label
+		e.mu.Unlock()
+		return Skipped, nil
+	}
 	if err != nil {
 		if j.part.file != nil {
 			j.note()
