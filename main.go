@@ -111,7 +111,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv,
 	})
 	for _, p := range b.Accounts {
-		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.TOTPSecret, p.Groups))
+		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.TOTPSecret, p.Temporary, p.Groups))
 	}
 	model, err := tui.New(deps)
 	if err == nil {

@@ -49,9 +49,9 @@ func open(t testing.TB, w *demotest.World, cols, rows int, args ...string) (*ter
 	if err != nil {
 		t.Fatal(err)
 	}
-	home, work := t.TempDir(), t.TempDir()
+	home := t.TempDir()
 	cmd := exec.Command(program, args...)
-	cmd.Dir = work
+	cmd.Dir = t.TempDir()
 	cmd.Env = []string{
 		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"), "XDG_STATE_HOME=" + filepath.Join(home, "state"),
 		"TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(),
@@ -86,7 +86,7 @@ func open(t testing.TB, w *demotest.World, cols, rows int, args ...string) (*ter
 		_ = cmd.Process.Kill()
 		_ = f.Close()
 	})
-	return s, work
+	return s, filepath.Join(home, "usher")
 }
 
 const patience = 30 * time.Second

@@ -263,6 +263,11 @@ func (c *Client) once(ctx context.Context, verb, token string, body []byte, out 
 	if err := json.Unmarshal(raw, out); err != nil {
 		return &NetworkError{c.Host(), "its answer is not usher's", err}
 	}
+	if id := res.Header.Get("X-Request-Id"); requestID.MatchString(id) {
+		if released, ok := out.(*api.ReleaseResponse); ok {
+			released.RequestID = id
+		}
+	}
 	return nil
 }
 

@@ -86,8 +86,15 @@ func ascii(getenv func(string) string) bool {
 }
 
 // DemoAccount is one of the demo's people as the sign-in offers them.
-func DemoAccount(name, password, totpSecret string, groups []string) signin.Account {
-	a := signin.Account{User: name, Password: password, About: strings.Join(groups, ", ")}
+func DemoAccount(name, password, totpSecret string, temporary bool, groups []string) signin.Account {
+	about := strings.Join(groups, ", ")
+	switch {
+	case totpSecret != "":
+		about += "; asked for a code"
+	case temporary:
+		about += "; must set a password"
+	}
+	a := signin.Account{User: name, Password: password, About: about}
 	if totpSecret != "" {
 		a.Code = func() string {
 			code, err := totp.GenerateCode(totpSecret, time.Now())

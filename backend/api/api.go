@@ -126,7 +126,8 @@ type ReleaseRequest struct {
 
 // ReleaseResponse has one item for each object asked for, in that order.
 type ReleaseResponse struct {
-	Items []ReleaseItem `json:"items"`
+	Items     []ReleaseItem `json:"items"`
+	RequestID string        `json:"-"` // from the answer's X-Request-Id: what a person can quote
 }
 
 // ReleaseItem is a URL or an error. Headers must be sent exactly as given;

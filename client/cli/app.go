@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -227,17 +228,20 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return a.open(cmd.Context(), at, path, nil)
+	return a.open(cmd.Context(), at, path, "", nil)
 }
 
-func (a *app) open(ctx context.Context, at place, path string, people []Account) error {
-	here, err := os.Getwd()
-	if err != nil {
-		return &failedError{text: "Can't find the folder that you are in. Change to one that exists and try again.", exit: explain(err).exit, cause: err}
+func (a *app) open(ctx context.Context, at place, path, downloads string, people []Account) error {
+	if downloads == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return &failedError{text: "Can't find your home folder, where downloads go. Set HOME and try again.", exit: explain(err).exit, cause: err}
+		}
+		downloads = filepath.Join(home, "usher")
 	}
 	return a.Browse(ctx, Browser{
 		Profile: at.profile, Session: at.session, Client: at.client, Folders: a.Folders,
-		Path: path, Accounts: people, Downloads: here,
+		Path: path, Accounts: people, Downloads: downloads,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -75,7 +76,7 @@ func (a *app) demo(ctx context.Context, dir string, serve bool) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.open(ctx, at, "", world.Facts.People)
+	return a.open(ctx, at, "", filepath.Join(world.Facts.Dir, "downloads"), world.Facts.People)
 }
 
 // introduceDemo says how to connect. The passwords are the demo's own and open
