@@ -1,10 +1,6 @@
 package event
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -13,9 +9,6 @@ import (
 
 // MaxUserAgent is how many bytes of a User-Agent header an event keeps.
 const MaxUserAgent = 256
-
-// ErrNotCanonical says that bytes are not what Canonical writes for any event.
-var ErrNotCanonical = errors.New("not the canonical bytes of an event")
 
 // Clean is e as it can be recorded: Time in UTC cut to milliseconds, each byte
 // that is not UTF-8 replaced by U+FFFD, the user agent cut to MaxUserAgent
@@ -105,21 +98,6 @@ func Canonical(e Event) []byte {
 	b.optional("verified", e.Verified)
 	b.optional("version", e.Version)
 	return append(b.buf, '}')
-}
-
-// Parse reads what Canonical wrote and nothing else: bytes that would print
-// differently, however slightly, are ErrNotCanonical, so that no two texts
-// mean the same event.
-func Parse(canonical []byte) (Event, error) {
-	var e Event
-	if err := json.Unmarshal(canonical, &e); err != nil {
-		return Event{}, fmt.Errorf("reading an event: %w", ErrNotCanonical) // the cause quotes the bytes
-	}
-	e = Clean(e)
-	if !bytes.Equal(Canonical(e), canonical) {
-		return Event{}, fmt.Errorf("reading an event: %w", ErrNotCanonical)
-	}
-	return e, nil
 }
 
 // writer appends members of a JSON object.

@@ -76,7 +76,7 @@ func filters(ctx context.Context, s audit.Store) error {
 	}
 	r := rand.New(rand.NewPCG(3, 5))
 	found := 0
-	for range 300 {
+	for range 200 {
 		f := randomFilter(r, all)
 		var want []event.Event
 		for _, e := range all {

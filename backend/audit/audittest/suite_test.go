@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,9 +87,9 @@ func recording(change func(*event.Event)) func() *broken {
 func TestTheSuiteFindsBrokenStores(t *testing.T) {
 	stores := map[string]func() *broken{
 		"forgetful": func() *broken {
-			n := 0
+			var n atomic.Int64
 			return &broken{append: func(m *Memory, ctx context.Context, events []event.Event) error {
-				if n++; n%7 == 0 {
+				if n.Add(1)%7 == 0 {
 					return nil
 				}
 				return m.Append(ctx, events)

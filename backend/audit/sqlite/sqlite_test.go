@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -249,130 +250,6 @@ func TestOneProcessWrites(t *testing.T) {
 	whole(t, openTest(t, path))
 }
 
-// The file is gone, or is another one: what SQLite would write reaches nobody.
-func TestAMissingFileFailsClosed(t *testing.T) {
-	for name, hurt := range map[string]func(path string) error{
-		"log deleted": os.Remove,
-		"WAL deleted": func(path string) error { return os.Remove(path + "-wal") },
-		"log moved":   func(path string) error { return os.Rename(path, path+".1") },
-		"log replaced": func(path string) error {
-			return errors.Join(os.Rename(path, path+".1"), os.WriteFile(path, nil, 0o600))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "audit.db")
-			s := openTest(t, path)
-			if err := s.Append(t.Context(), samples(0, 1)); err != nil {
-				t.Fatal(err)
-			}
-			if err := hurt(path); err != nil {
-				t.Fatal(err)
-			}
-			for i := range 2 {
-				if err := s.Append(t.Context(), samples(1+i, 1)); !errors.Is(err, errGone) {
-					t.Errorf("append %d: %v", i, err)
-				}
-			}
-		})
-	}
-}
-
-// It vanishes while the commit is under way: the commit does not count.
-func TestAFileThatVanishesDuringTheCommit(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.db")
-	s := openTest(t, path)
-	hook := &pending{ctx: hookContext{t.Context(), func() { _ = os.Rename(path, path+".1") }}, events: samples(0, 1), done: make(chan error, 1)}
-	hook.canonical = [][]byte{event.Canonical(hook.events[0])}
-	s.queue <- hook
-	if err := <-hook.done; !errors.Is(err, errGone) {
-		t.Errorf("%v", err)
-	}
-	if err := os.Rename(path+".1", path); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Append(t.Context(), samples(0, 2)); err != nil { // back again: the same events are known
-		t.Fatal(err)
-	}
-	if head := whole(t, s); head.Seq != 2 {
-		t.Errorf("%d records", head.Seq)
-	}
-}
-
-// hookContext calls a function when the writer looks whether anybody waits,
-// which it does inside the transaction.
-type hookContext struct {
-	context.Context
-	hook func()
-}
-
-func (h hookContext) Err() error { h.hook(); return h.Context.Err() }
-
-func TestAFullDiskFailsClosedAndRecovers(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.db")
-	s := openTest(t, path)
-	if err := s.Append(t.Context(), samples(0, 50)); err != nil {
-		t.Fatal(err)
-	}
-	limit := func(pages int) { // SQLite's own way to run out of space
-		t.Helper()
-		done := make(chan error, 1)
-		w := &pending{ctx: hookContext{t.Context(), func() {
-			_, err := s.writer.conn.ExecContext(context.Background(), pragma("max_page_count", pages))
-			done <- err
-		}}, done: make(chan error, 1)}
-		s.queue <- w
-		if err := errors.Join(<-done, <-w.done); err != nil {
-			t.Fatal(err)
-		}
-	}
-	limit(1) // SQLite takes the present size
-	failed := 0
-	for i := 50; i < 150; i++ {
-		err := s.Append(t.Context(), samples(i, 1))
-		found, getErr := s.Get(t.Context(), []string{sample(i).ID})
-		if getErr != nil || (err == nil) != (len(found) == 1) {
-			t.Fatalf("append: %v, %d events found (%v)", err, len(found), getErr)
-		}
-		if err != nil {
-			failed++
-		}
-	}
-	if failed == 0 {
-		t.Fatal("the disk never filled: the test shows nothing")
-	}
-	limit(1 << 20)
-	if err := s.Append(t.Context(), samples(50, 100)); err != nil {
-		t.Fatalf("with space again: %v", err)
-	}
-	if head := whole(t, s); head.Seq != 150 {
-		t.Errorf("%d records", head.Seq)
-	}
-}
-
-// One append that cannot be written does not take those down that wait with it.
-func TestAFailingAppendFailsAlone(t *testing.T) {
-	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
-	blocked, release := make(chan struct{}), make(chan struct{})
-	first := &pending{ctx: hookContext{t.Context(), func() { close(blocked); <-release }}, done: make(chan error, 1)}
-	s.queue <- first
-	<-blocked
-	// A canonical text that is missing makes the writer's NOT NULL fail.
-	bad := &pending{ctx: t.Context(), events: samples(5, 1), canonical: [][]byte{nil}, done: make(chan error, 1)}
-	good := &pending{ctx: t.Context(), events: samples(6, 1), canonical: [][]byte{event.Canonical(sample(6))}, done: make(chan error, 1)}
-	s.queue <- bad
-	s.queue <- good
-	close(release)
-	if err := <-bad.done; err == nil {
-		t.Error("the bad append succeeded")
-	}
-	if err := errors.Join(<-first.done, <-good.done); err != nil {
-		t.Errorf("the good one failed with it: %v", err)
-	}
-	if head := whole(t, s); head.Seq != 1 {
-		t.Errorf("%d records", head.Seq)
-	}
-}
-
 func TestAppendsShareCommits(t *testing.T) {
 	const waiting = 100
 	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
@@ -386,8 +263,10 @@ func TestAppendsShareCommits(t *testing.T) {
 	for i := range waiting {
 		wg.Go(func() { errs <- s.Append(t.Context(), samples(i, 1)) })
 	}
-	for len(s.queue) < waiting {
-		time.Sleep(time.Millisecond) // until all of them wait
+	for deadline := time.Now().Add(10 * time.Second); len(s.queue) < waiting; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d appends wait", len(s.queue), waiting)
+		}
 	}
 	close(release)
 	wg.Wait()
@@ -471,17 +350,13 @@ func TestADeadlineInterruptsAQuery(t *testing.T) {
 	if err := s.Append(t.Context(), samples(0, 4000)); err != nil {
 		t.Fatal(err)
 	}
-	var f event.Filter // one match at the newest end, then a long way to the next
-	f.Terms = append(f.Terms, event.Term{Field: event.ByBucket, Not: true, Value: "x"})
-	for range 15 {
-		f.Terms = append(f.Terms, event.Term{Field: event.ByPath, Value: "company-reports/annual/7/report-3957"})
-	}
-	long, err := s.where(t.Context(), f)
+	long, err := s.where(t.Context(), event.Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Each row is compared with 400 others: minutes of work.
-	long.and("(SELECT count(*) FROM events a, events b WHERE a.object || b.object = e.object) = 0")
+	// The newest event is found at once; to pass any other takes minutes.
+	long.and("(e.seq = 4000 OR (SELECT count(*) FROM events a, events b WHERE a.object || b.object = e.object) > 0)")
+	long.walk = byTime
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
@@ -494,16 +369,5 @@ func TestADeadlineInterruptsAQuery(t *testing.T) {
 	}
 	if r, err := s.Query(t.Context(), event.Filter{}, audit.Page{Limit: 5}); err != nil || len(r.Events) != 5 {
 		t.Errorf("the next query: %d events, %v", len(r.Events), err)
-	}
-}
-
-// A failed sync is not believed a second time.
-func TestAFailedSyncIsForGood(t *testing.T) {
-	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
-	w := &writer{broken: errSync, conn: s.writer.conn, guard: s.guard}
-	one := &pending{ctx: t.Context(), done: make(chan error, 1)}
-	w.commit([]*pending{one, {ctx: t.Context(), done: make(chan error, 1)}})
-	if err := <-one.done; !errors.Is(err, errSync) {
-		t.Error(err)
 	}
 }

@@ -1,0 +1,196 @@
+package event
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrNotCanonical says that bytes are not what Canonical writes for any event.
+var ErrNotCanonical = errors.New("not the canonical bytes of an event")
+
+// Parse reads what Canonical wrote and nothing else: bytes that would print
+// differently, however slightly, are ErrNotCanonical, so that no two texts
+// mean the same event.
+func Parse(canonical []byte) (Event, error) {
+	r := reader{rest: string(canonical)}
+	var e Event
+	r.object(func(name string) { r.field(&e, name) })
+	e = Clean(e)
+	// The reader is generous, because this is what decides.
+	if r.failed || !bytes.Equal(Canonical(e), canonical) {
+		return Event{}, fmt.Errorf("reading an event: %w", ErrNotCanonical)
+	}
+	return e, nil
+}
+
+// reader takes JSON apart from the front. It knows only what an event needs,
+// which makes it several times faster than encoding/json: verifying a log
+// parses every record.
+type reader struct {
+	rest   string
+	failed bool
+}
+
+func (r *reader) field(e *Event, name string) {
+	switch name {
+	case "action":
+		e.Action = r.text()
+	case "bound":
+		e.Bound = int(r.integer())
+	case "bucket":
+		e.Bucket = r.text()
+	case "bytes":
+		e.Bytes = new(r.integer())
+	case "continues":
+		e.Continues = r.text()
+	case "count":
+		e.Count = int(r.integer())
+	case "etag":
+		e.ETag = r.text()
+	case "grant":
+		e.Grant = r.text()
+	case "id":
+		e.ID = r.text()
+	case "key":
+		e.Key = r.text()
+	case "outcome":
+		e.Outcome = r.text()
+	case "purpose":
+		e.Purpose = r.text()
+	case "reason":
+		e.Reason = r.text()
+	case "request_id":
+		e.RequestID = r.text()
+	case "seconds":
+		e.Seconds = new(r.float())
+	case "session":
+		e.Session = r.text()
+	case "size":
+		e.Size = new(r.integer())
+	case "source_ip":
+		e.SourceIP = r.text()
+	case "time":
+		e.Time = r.time()
+	case "user":
+		r.object(func(name string) { r.user(&e.User, name) })
+	case "user_agent":
+		e.UserAgent = r.text()
+	case "verified":
+		e.Verified = r.text()
+	case "version":
+		e.Version = r.text()
+	default:
+		r.failed = true
+	}
+}
+
+func (r *reader) user(u *User, name string) {
+	switch name {
+	case "email":
+		u.Email = r.text()
+	case "sub":
+		u.Sub = r.text()
+	case "username":
+		u.Username = r.text()
+	default:
+		r.failed = true
+	}
+}
+
+// object reads members until the closing brace; value reads one's value.
+func (r *reader) object(value func(name string)) {
+	for next := byte('{'); !r.failed && r.take(next); next = ',' {
+		name := r.text()
+		if !r.take(':') {
+			break
+		}
+		value(name)
+		if strings.HasPrefix(r.rest, "}") {
+			r.rest = r.rest[1:]
+			return
+		}
+	}
+	r.failed = true
+}
+
+func (r *reader) take(c byte) bool {
+	if r.rest == "" || r.rest[0] != c {
+		return false
+	}
+	r.rest = r.rest[1:]
+	return true
+}
+
+// text reads a string as appendString writes them.
+func (r *reader) text() string {
+	if !r.take('"') {
+		r.failed = true
+		return ""
+	}
+	end := strings.IndexAny(r.rest, `"\`)
+	if end >= 0 && r.rest[end] == '"' { // nothing escaped: almost always
+		s := r.rest[:end]
+		r.rest = r.rest[end+1:]
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(r.rest); i++ {
+		switch c := r.rest[i]; c {
+		case '"':
+			r.rest = r.rest[i+1:]
+			return b.String()
+		case '\\':
+			if i++; i == len(r.rest) {
+				break
+			}
+			if r.rest[i] == 'u' && len(r.rest)-i > 4 {
+				n, err := strconv.ParseUint(r.rest[i+1:i+5], 16, 8)
+				r.failed = r.failed || err != nil
+				b.WriteByte(byte(n)) // a control character; anything else would not print the same
+				i += 4
+			} else if at := strings.IndexByte("btnfr", r.rest[i]); at >= 0 {
+				b.WriteByte("\b\t\n\f\r"[at])
+			} else {
+				b.WriteByte(r.rest[i])
+			}
+		default:
+			b.WriteByte(c)
+		}
+	}
+	r.failed = true
+	return ""
+}
+
+// number is the text up to the next comma or brace.
+func (r *reader) number() string {
+	end := strings.IndexAny(r.rest, ",}")
+	if end < 0 {
+		r.failed = true
+		return ""
+	}
+	s := r.rest[:end]
+	r.rest = r.rest[end:]
+	return s
+}
+
+func (r *reader) integer() int64 {
+	n, err := strconv.ParseInt(r.number(), 10, 64)
+	r.failed = r.failed || err != nil
+	return n
+}
+
+func (r *reader) float() float64 {
+	f, err := strconv.ParseFloat(r.number(), 64)
+	r.failed = r.failed || err != nil
+	return f
+}
+
+func (r *reader) time() time.Time {
+	t, err := time.Parse(time.RFC3339Nano, r.text())
+	r.failed = r.failed || err != nil
+	return t
+}
