@@ -153,6 +153,8 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		p.recall(msg.String() == "up")
 	case "tab":
 		p.complete()
+	case "ctrl+u": // all of it, also behind the cursor, which may stand on a mistake
+		p.field.SetValue("")
 	default:
 		p.field, _ = p.field.Update(msg)
 	}

@@ -172,7 +172,7 @@ func TestTextField(t *testing.T) {
 		w.Want(t, " / who:ada\n")
 		w.Press("esc")
 		w.Want(t, " / who:ada ")
-		w.Press("/", "ctrl+u")
+		w.Press("/", "left", "left", "ctrl+u")
 		w.Type("ac")
 		w.Press("tab")
 		w.Type("expl")

@@ -150,6 +150,8 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 		return pane.Name(t, style, f.path, w, format.Start)
 	case f.action.Raw() == event.List:
 		return t.Muted.Paint(format.End("all shares", w, t.Glyphs.Ellipsis))
+	case f.action.Raw() == event.AuditRead && f.reason.IsZero():
+		return t.Muted.Paint(format.End("all events", w, t.Glyphs.Ellipsis))
 	case f.action.Raw() == event.Suppressed:
 		return t.Muted.Paint(format.End(format.Plural(f.count, "refusal", "refusals")+" over the budget", w, t.Glyphs.Ellipsis))
 	}
