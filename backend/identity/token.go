@@ -76,6 +76,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
+	// A token of another pool is refused before its key id can cause a fetch.
+	if !v.claimsIssuer(token) {
+		return Claims{}, fmt.Errorf("issuer: %w", ErrToken)
+	}
 	key, err := v.c.Keys.Key(ctx, kid)
 	if err != nil {
 		return Claims{}, err
@@ -94,6 +98,15 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	}
 	claims.token = secret{&token}
 	return claims, nil
+}
+
+// claimsIssuer reads the issuer that a token, not verified yet, claims to have.
+func (v *Verifier) claimsIssuer(token string) bool {
+	parts := strings.Split(token, ".")
+	raw, _ := base64.RawURLEncoding.DecodeString(parts[1]) // decoded once already
+	var fields map[string]json.RawMessage
+	var iss string
+	return unmarshalStrict(raw, &fields) == nil && json.Unmarshal(fields["iss"], &iss) == nil && iss == v.c.Issuer
 }
 
 // headerKey takes the key id from a header that names RS256 and nothing that
