@@ -14,12 +14,12 @@ import (
 // nothing a bucket names, and nothing that somebody put there, leads outside.
 type disk struct {
 	openRoot func(dir string, rel []string, create bool) (*os.Root, []string, error)
-	fold     bool // test only: take every file system for case-insensitive
+	folds    bool // test only: take every file system for case-insensitive
 
 	mu    sync.Mutex
 	open  map[string]*folder
-	idle  []*folder         // unused, oldest first; at most maxIdleFolders
-	taken map[string]string // destination path, folded → key; on case-insensitive systems only
+	idle  []*folder // unused, oldest first; at most maxIdleFolders
+	cases cases
 
 	reserved map[*transfer]reservation // large files under way
 }
@@ -28,7 +28,8 @@ type disk struct {
 const maxIdleFolders = 16
 
 func newDisk(h hooks) *disk {
-	return &disk{openRoot: h.openRoot, fold: h.fold, open: map[string]*folder{}, taken: map[string]string{},
+	return &disk{openRoot: h.openRoot, folds: h.fold, open: map[string]*folder{},
+		cases:    cases{fold: map[string]bool{}, taken: map[string]string{}},
 		reserved: map[*transfer]reservation{}}
 }
 
@@ -39,7 +40,7 @@ type folder struct {
 	path string // for people and errors
 	root *os.Root
 	dir  *os.File // the same directory, for calls that want a descriptor
-	fold bool     // names that differ only in case are one here
+	fold bool     // names that differ only in case are one here; guarded by disk.mu
 	refs int      // guarded by disk.mu
 
 	scan      sync.Once
@@ -60,20 +61,35 @@ func (d *disk) folderAt(dir string, rel []string, create bool) (*folder, error) 
 		if f.refs == 0 {
 			d.forget(f)
 		}
-		f.refs++
-		return f, nil
+		if f.refs > 0 || f.stands() {
+			f.refs++
+			return f, nil
+		}
+		f.close() // somebody took the directory away meanwhile
+		delete(d.open, id)
+	}
+	fold := d.foldsAt(abs, create)
+	if fold {
+		rel = d.cases.claimFolders(abs, rel)
 	}
 	root, names, err := d.openRoot(abs, rel, create)
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{disk: d, id: id, fold: d.fold, path: filepath.Join(append([]string{abs}, names...)...), root: root, refs: 1}
+	f := &folder{disk: d, id: id, fold: fold, path: filepath.Join(append([]string{abs}, names...)...), root: root, refs: 1}
 	if f.dir, err = root.Open("."); err != nil {
 		root.Close()
 		return nil, diskError(f.path, err)
 	}
 	d.open[id] = f
 	return f, nil
+}
+
+// stands tells whether the open directory still is the one at its path.
+func (f *folder) stands() bool {
+	mine, err1 := f.dir.Stat()
+	there, err2 := os.Lstat(f.path)
+	return err1 == nil && err2 == nil && os.SameFile(mine, there)
 }
 
 func (d *disk) forget(f *folder) {
@@ -184,40 +200,6 @@ func absentOr(path string, err error, create bool) error {
 	return diskError(path, err)
 }
 
-// claim reserves a local name for a key where the file system may take two
-// names for one, and gives the strict form to whoever comes second. It is the
-// way out of "README" beside "readme".
-func (f *folder) claim(name, key, strict string) string {
-	if !f.fold {
-		return name
-	}
-	if composed(name) {
-		name = strict
-	}
-	d := f.disk
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, try := range []string{name, strict} {
-		id := f.id + "\x00" + foldName(try)
-		if owner, ok := d.taken[id]; !ok || owner == key {
-			d.taken[id] = key
-			return try
-		}
-	}
-	return strict
-}
-
-// probeFold finds out whether the folder's file system takes names that differ
-// only in case for one: a part file is asked for by another spelling.
-func (f *folder) probeFold(existing string) {
-	mine, err := f.root.Lstat(existing)
-	if err != nil {
-		return
-	}
-	other, err := f.root.Lstat(strings.ToUpper(existing))
-	f.fold = err == nil && os.SameFile(mine, other)
-}
-
 // guardHome refuses names that begin with a dot directly in the home
 // directory: there they are programs' configuration.
 func guardHome(dir string, rel []string, name string) error {
@@ -242,52 +224,4 @@ func guardHome(dir string, rel []string, name string) error {
 		return nil
 	}
 	return &Error{Kind: ErrName, Path: filepath.Join(dir, first), Detail: "names that begin with a dot are settings in a home directory; choose another folder"}
-}
-
-// takenByOther tells whether a name that is there belongs to another key of
-// this run: the file system takes the two names for one.
-func (f *folder) takenByOther(name, key string) bool {
-	d := f.disk
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	owner, ok := d.taken[f.id+"\x00"+foldName(name)]
-	return ok && owner != key
-}
-
-// reserve refuses what does not fit: the size and 64 MiB must be free beside
-// what other transfers still want. A part's blocks that are there count.
-func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
-	free := e.cfg.hooks.free(f)
-	if free < 0 {
-		return nil
-	}
-	id := fileSystem(f)
-	d := e.disk
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var wanted int64
-	for other, r := range d.reserved {
-		if other != t && r.system == id {
-			wanted += max(r.size-other.done.Load(), 0)
-		}
-	}
-	need := size - t.done.Load()
-	if free-wanted < need+diskReserve {
-		return &Error{Kind: ErrDisk, Path: f.path, Needed: need + diskReserve, Free: max(free-wanted, 0)}
-	}
-	if size > smallObject {
-		d.reserved[t] = reservation{id, size}
-	}
-	return nil
-}
-
-type reservation struct {
-	system uint64
-	size   int64
-}
-
-func (e *Engine) unreserve(t *transfer) {
-	e.disk.mu.Lock()
-	delete(e.disk.reserved, t)
-	e.disk.mu.Unlock()
 }

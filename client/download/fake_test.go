@@ -81,13 +81,17 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// random bytes that are the same for the same seed.
-func random(seed uint64, n int) []byte {
-	var key [32]byte
-	key[0], key[1] = byte(seed), byte(seed>>8)
-	b := make([]byte, n)
-	rand.NewChaCha8(key).Read(b)
+// noise is what objects are made of: random bytes, made once.
+var noise = sync.OnceValue(func() []byte {
+	b := make([]byte, 65<<20)
+	rand.NewChaCha8([32]byte{1}).Read(b)
 	return b
+})
+
+// random gives n bytes that differ between seeds; nobody may change them.
+func random(seed uint64, n int) []byte {
+	at := int(seed * 61 % (1 << 20))
+	return noise()[at : at+n : at+n]
 }
 
 // put stores an object with a checksum: an algorithm's name, "" for none, or

@@ -429,9 +429,8 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 	}
 	label := j.want.label()
 	name := t.segs[len(t.segs)-1]
-	if f.fold || e.cfg.hooks.fold {
-		strict := e.cfg.hooks.localName(baseOf(t.req.Key), true)
-		name = f.claim(name, t.req.Bucket+"/"+t.req.Key, strict)
+	if t.req.Name == "" {
+		name = f.claim(name, t.req.Bucket+"/"+t.req.Key, strictName(name))
 	}
 	used, err := j.part.finish(name, when, t.req.Conflict, recordOf(j.etag, label, j.size, when))
 	if errors.Is(err, ErrExists) && j.part.file != nil && j.part.sameAs(name) {
@@ -454,7 +453,13 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 	return Done, nil
 }
 
-func baseOf(key string) string { return key[strings.LastIndexByte(key, '/')+1:] }
+// strictName is the form of a local name that no other is taken for.
+func strictName(name string) string {
+	if key, err := KeyOf(name); err == nil {
+		return localName(key, true)
+	}
+	return name
+}
 
 // plan is what a look at the disk says about a transfer.
 type plan struct {
@@ -485,6 +490,10 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 		return plan{state: Failed}, err
 	}
 	defer f.release()
+	if t.req.Name == "" {
+		name = f.claim(name, t.req.Bucket+"/"+t.req.Key, strictName(name))
+		p.name = name
+	}
 	info, err := f.root.Lstat(name)
 	if err == nil && info.IsDir() {
 		p.name = name + clashMark
@@ -495,9 +504,6 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 			return p, nil
 		}
 		return plan{state: Failed}, diskError(p.path, err)
-	}
-	if f.fold && f.takenByOther(p.name, t.req.Bucket+"/"+t.req.Key) {
-		return p, nil // deliver finds another name
 	}
 	if t.req.Conflict == Skip {
 		p.skip, p.state = true, Skipped

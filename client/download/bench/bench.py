@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+"""Compares usher with other download programs, side by side in one run.
+
+  bench.py                                  every scenario, full size, 3 rounds
+  bench.py --scenario big,small --scale 0.25
+  bench.py --scenario lan --rows usher,raw,aria2c --rounds 5
+  bench.py --list                           scenarios and rows
+
+Behind all rows stands one versitygw (v1.8.0). usher's row is the real program
+with all that a person gets: a release by its backend, recorded in an audit log
+on disk before the URL is signed, then verification, sync and rename. The
+others hold keys or presigned URLs that live for a day. Each round runs each
+row once, in an order that rotates; after each run every byte is compared. Only
+the ratios of one run mean anything; read medians, and min..max beside them.
+
+  best   median speed against the best peer's
+  ceil   median speed against the best "raw" row: bare ranged GETs and pwrite
+  cpu    user and system seconds of the program and its children
+  peak   resident memory of its largest process
+
+Rows whose program is not installed say "absent"; only versitygw is needed
+(go install github.com/versity/versitygw/cmd/versitygw@v1.8.0). Programs are
+looked for on PATH and in $BENCH_CACHE/bin. Scenarios over a link need root and
+$BENCH_RIG, a directory with linkem.sh: "up FLAGS" makes the network namespaces
+cli and srv with an emulated link between them, "down" removes them. Without
+it they are left out, and the output says so.
+"""
+import argparse, json, os, shlex, shutil, signal, socket, statistics, subprocess, sys, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.abspath(f"{HERE}/../../..")
+CACHE = os.environ.get("BENCH_CACHE", os.path.expanduser("~/.cache/usher-bench"))
+RIG = os.environ.get("BENCH_RIG", "")
+PATH = f"{CACHE}/bin:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+KEY, SECRET, BUCKET, MIB = "benchkey", "benchsecret", "bench", 1 << 20
+LAN = "--rtt 30ms --rate 1gbit --flow-rate 100mbit"
+
+# name: (objects, bytes of each, link or None, what it shows, what usher should reach against the best peer)
+SCENARIOS = {
+    "big": (1, 1024 * MIB, None, "1 GiB on loopback: copies and checksums decide", 1.0),
+    "mid": (16, 32 * MIB, None, "16 x 32 MiB on loopback", 1.0),
+    "small": (10000, 4096, None, "10,000 x 4 KiB on loopback: the cost of one request decides", 1.0),
+    "lan": (1, 256 * MIB, LAN, "30 ms, 100 Mbit/s a connection, 1 Gbit/s: all connections from the start, no tail", 1.05),
+    "wan": (1, 64 * MIB, "--rtt 100ms --rate 200mbit --loss 0.1%", "100 ms, 0.1% loss, 200 Mbit/s: many connections decide", 1.4),
+    "far": (4000, 4096, LAN, "4,000 x 4 KiB at 30 ms: requests in flight decide", 1.5),
+}
+
+# name: (command for one big object, command for many). Peers with the best
+# options that their manuals offer for this; "-default" is what one gets without.
+CURL16 = ("sh -c 'size={size}; n=16; part=$(( (size+n-1)/n )); : >{file}; i=0; while [ $i -lt $n ]; do a=$((i*part)); "
+          "( dd if=/dev/null bs=$part seek=$i count=0 status=none; exec curl -sSf -r $a-$((a+part-1)) \"{url}\" ) 1<>{file} & i=$((i+1)); done; wait'")
+RCLONE = "rclone copy --multi-thread-streams 16 --multi-thread-chunk-size 16M --multi-thread-cutoff 16M --use-server-modtime"
+AWS = "aws s3 cp --only-show-errors --endpoint-url {endpoint}"
+SDK = "{tool} sdk -endpoint {endpoint} -n {n} -size {size}"
+ROWS = {
+    "usher": ("{usher} get {bucket}/{key} -o {out}/", "{usher} get {bucket}/{prefix} -o {out}/"),
+    "raw": ("{tool} raw -c 16 {url} {file}", "{tool} raw -c 64 -list {urls} {out}"),
+    "raw-more": ("{tool} raw -c 64 -part 2097152 {url} {file}", "{tool} raw -c 256 -list {urls} {out}"),
+    "curl": (CURL16, "curl -sSf -Z --parallel-max 64 -K {curlrc}"),
+    "aria2c": ("aria2c -q -x16 -s16 -k4M --file-allocation=falloc --disk-cache=64M -d {out} -o {name} {url}",
+               "aria2c -q -j 64 --file-allocation=none -d {out} -i {aria2in}"),
+    "rclone": (RCLONE + " s3:{bucket}/{key} {out}", RCLONE + " --transfers 64 --checkers 64 --no-check-dest s3:{bucket}/{prefix} {out}"),
+    "aws": ("env AWS_CONFIG_FILE={work}/aws.ini " + AWS + " s3://{bucket}/{key} {file}",
+            "env AWS_CONFIG_FILE={work}/aws.ini " + AWS + " --recursive s3://{bucket}/{prefix} {out}"),
+    "aws-default": (AWS + " s3://{bucket}/{key} {file}", AWS + " --recursive s3://{bucket}/{prefix} {out}"),
+    "mc": ("mc --quiet cp b/{bucket}/{key} {file}", "mc --quiet cp -r b/{bucket}/{prefix} {out}/"),
+    "sdk": (SDK + " -c 16 -part 16777216 {out}", SDK + " -j 64 -part 16777216 {out}"),
+    "sdk-default": (SDK + " {out}", SDK + " {out}"),
+    "s5cmd": ("s5cmd --log error --endpoint-url {endpoint} cp -c 16 -p 16 s3://{bucket}/{key} {file}",
+              "s5cmd --log error --endpoint-url {endpoint} cp s3://{bucket}/{prefix}* {out}/"),
+}
+
+
+def log(*words):
+    print(time.strftime("%H:%M:%S"), *words, file=sys.stderr, flush=True)
+
+
+def environment(work, endpoint):
+    """What every program gets: keys, no proxy, and a home of its own."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RCLONE_", "MC_", "XDG_", "USHER_")) and not k.lower().endswith("_proxy")}
+    env.update(PATH=PATH, HOME=f"{work}/home", XDG_CONFIG_HOME=f"{work}/home/config", XDG_STATE_HOME=f"{work}/home/state",
+               AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true",
+               MC_HOST_b=endpoint.replace("://", f"://{KEY}:{SECRET}@"), MC_CONFIG_DIR=f"{work}/home/mc", RCLONE_CONFIG_S3_TYPE="s3",
+               RCLONE_CONFIG_S3_PROVIDER="Other", RCLONE_CONFIG_S3_ACCESS_KEY_ID=KEY, RCLONE_CONFIG_S3_SECRET_ACCESS_KEY=SECRET,
+               RCLONE_CONFIG_S3_ENDPOINT=endpoint, RCLONE_CONFIG_S3_REGION="us-east-1")
+    return env
+
+
+class World:
+    """versitygw, and usher's pool and backend before it; both on 127.0.0.1.
+
+    Over a link they run in the namespace srv. In cli the address 127.0.0.1 is
+    then taken off lo and routed over the link, so that every program, usher
+    included (which trusts plain HTTP on loopback alone), finds them under the
+    same address in every scenario."""
+
+    def __init__(self, a, link):
+        self.a, self.link, self.procs = a, link, []
+        self.cli, self.srv = (["ip", "netns", "exec", "cli"], ["ip", "netns", "exec", "srv"]) if link else ([], [])
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def start(self):
+        if self.link:
+            subprocess.run([f"{RIG}/linkem.sh", "up", *self.link.split()], check=True)
+            for ns in "cli", "srv":  # packets from and to 127.0.0.1 may leave and come
+                self.sh(ns, "sysctl -qw net.ipv4.conf.em0.route_localnet=1")
+            for cmd in ("ip addr del 127.0.0.1/8 dev lo", "ip route add 127.0.0.1/32 dev em0 src 198.18.0.1 congctl cubic"):
+                self.sh("cli", cmd)
+            self.sh("srv", "ip link set lo up")
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        self.host = f"127.0.0.1:{port}"
+        self.env = environment(self.a.work, f"http://{self.host}")
+        self.spawn("versitygw", "--port", f"127.0.0.1:{port}", "--access", KEY, "--secret", SECRET, "--quiet", "--keep-alive", "posix", f"{self.a.work}/data")
+        self.wait(port)
+        shutil.rmtree(f"{self.a.work}/usher", ignore_errors=True)
+        backend = self.spawn(self.a.tool, "serve", "-dir", f"{self.a.work}/usher", "-s3", f"http://{self.host}", stdout=subprocess.PIPE)
+        line = backend.stdout.readline()
+        if not line:
+            sys.exit(f"usher's backend did not start; see {self.a.work}/serve.log")
+        self.sign_in(json.loads(line))
+        return self
+
+    def sign_in(self, at):
+        shutil.rmtree(f"{self.a.work}/home", ignore_errors=True)
+        os.makedirs(f"{self.a.work}/home")
+        for words, said in (["configure", "--yes", at["server"]], ""), (["login", "--username", at["username"], "--password-stdin"], at["password"]):
+            subprocess.run([*self.cli, self.a.usher, *words], env=self.env, input=said + "\n", text=True, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+
+    @staticmethod
+    def sh(ns, cmd):
+        subprocess.run(["ip", "netns", "exec", ns, *cmd.split()], check=True)
+
+    def spawn(self, *cmd, stdout=None):
+        out = open(f"{self.a.work}/{'serve' if cmd[0] == self.a.tool else cmd[0]}.log", "wb")
+        p = subprocess.Popen([*self.srv, *cmd], env=self.env, stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out)
+        self.procs.append(p)
+        return p
+
+    def wait(self, port):
+        probe = f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)"
+        for _ in range(100):
+            if subprocess.run([*self.cli, sys.executable, "-c", probe], capture_output=True).returncode == 0:
+                return
+            time.sleep(0.1)
+        sys.exit(f"versitygw does not answer; see {self.a.work}/versitygw.log")
+
+    def __exit__(self, *_):
+        for p in reversed(self.procs):
+            p.terminate()
+            p.wait()
+        if self.link:
+            subprocess.run([f"{RIG}/linkem.sh", "down"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+    def cpu(self):
+        """CPU seconds of versitygw and of usher's backend so far."""
+        used = []
+        for p in self.procs:
+            f = open(f"/proc/{p.pid}/stat").read().rsplit(")", 1)[1].split()
+            used.append((int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK"))
+        return used
+
+
+def prepare(a, w, n, size):
+    """Uploads a scenario's objects once, and writes what rows are given."""
+    prefix = f"{n}x{size}/"
+    spec = ["-endpoint", f"http://{w.host}", "-n", str(n), "-size", str(size)]
+    if not os.path.exists(f"{a.work}/{prefix[:-1]}.done"):
+        log("uploading", prefix)
+        subprocess.run([*w.srv, a.tool, "put", *spec], env=w.env, check=True)
+        open(f"{a.work}/{prefix[:-1]}.done", "w").close()
+    urls = subprocess.run([a.tool, "urls", *spec], env=w.env, check=True, text=True, capture_output=True).stdout.split()
+    names = [f"o{i:05d}.bin" for i in range(n)]
+    lists = {"urls": urls, "curlrc": [f'url="{u}"\noutput="{a.out}/{x}"' for u, x in zip(urls, names)],
+             "aria2in": [f"{u}\n out={x}" for u, x in zip(urls, names)]}
+    v = {"usher": a.usher, "tool": a.tool, "work": a.work, "endpoint": f"http://{w.host}", "bucket": BUCKET, "prefix": prefix, "key": prefix + names[0],
+         "n": n, "size": size, "url": urls[0], "name": names[0], "out": a.out, "file": f"{a.out}/{names[0]}"}
+    for name, lines in lists.items():
+        v[name] = f"{a.work}/{name}.txt"
+        with open(v[name], "w") as f:
+            f.write("\n".join(lines) + "\n")
+    return v, [a.tool, "check", "-n", str(n), "-size", str(size), a.out]
+
+
+def run(a, w, command, check):
+    """Runs one row once: what it took, or {"error"}."""
+    program = next(x for x in command if x != "env" and "=" not in x)
+    if not shutil.which(program, path=PATH):
+        return {"error": "absent"}
+    shutil.rmtree(a.out, ignore_errors=True)
+    os.makedirs(a.out)
+    took, before = f"{a.work}/took.json", w.cpu()
+    with open(f"{a.work}/stderr.txt", "wb+") as err:
+        p = subprocess.Popen([*w.cli, a.tool, "run", took, *command], env=w.env, cwd=a.work, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=err, start_new_session=True)
+        try:
+            p.wait(a.timeout)
+        except BaseException as e:
+            os.killpg(p.pid, signal.SIGKILL)
+            p.wait()
+            if not isinstance(e, subprocess.TimeoutExpired):
+                raise
+            return {"error": f"not done in {a.timeout:.0f} s"}
+        err.seek(0)
+        said = err.read()[-200:].decode(errors="replace").strip()
+    x = json.load(open(took)) if p.returncode == 0 else {"exit": p.returncode}
+    if x["exit"]:
+        return {"error": f"exit {x['exit']:.0f}: {said}"}
+    c = subprocess.run(check, capture_output=True, text=True)
+    if c.returncode:
+        return {"error": c.stderr.strip()}
+    x["servers"] = [after - b for after, b in zip(w.cpu(), before)]
+    return x
+
+
+def measure(a, name):
+    n, size, link, _, _ = SCENARIOS[name]
+    n, size = (n, int(size * a.scale)) if n == 1 else (max(1, int(n * a.scale)), size)
+    runs = {r: [] for r in ROWS if not a.rows or r in a.rows.split(",")}
+    with World(a, link) as w:
+        values, check = prepare(a, w, n, size)
+        os.makedirs(a.out, exist_ok=True)
+        with open(f"{a.out}/warm", "wb") as f:  # the first run must not pay for fresh memory
+            for _ in range(n * size // MIB):
+                f.write(bytes(MIB))
+        order = list(runs)
+        for i in range(a.rounds):
+            for r in order[i * 5 % len(order):] + order[:i * 5 % len(order)]:
+                if any("error" in x for x in runs[r]):
+                    continue  # it would not get better; the table says why
+                x = run(a, w, shlex.split(ROWS[r][n > 1].format(**values)), check)
+                runs[r].append(x)
+                log(f"{name} {i + 1} {r}: " + (x.get("error") or f"{x['seconds']:.2f} s, cpu {x['cpu']:.2f} s"))
+    shutil.rmtree(a.out, ignore_errors=True)
+    return n, size, runs
+
+
+def table(name, n, size, runs):
+    link, shows, goal = SCENARIOS[name][2:]
+    good = {r: x for r, x in runs.items() if x and "error" not in x[-1]}
+    med = {r: statistics.median(y["seconds"] for y in x) for r, x in good.items()}
+    peers = {r: s for r, s in med.items() if r != "usher" and not r.startswith("raw")}
+    peer, ceiling = min(peers, key=peers.get, default=None), min((s for r, s in med.items() if r.startswith("raw")), default=None)
+    many, unit = size < MIB, n if size < MIB else n * size / 1e6
+    print(f"\n## {name}: {shows}\n\n{n} x {size} bytes, {link or 'loopback'}, {max(map(len, runs.values()))} rounds\n")
+    print(f"| row | {'files/s' if many else 'MB/s'} | min..max | best | ceil | cpu s/{'1000 files' if many else 'GiB'} | peak MiB | servers' cpu s |\n|---|---|---|---|---|---|---|---|")
+    for r in sorted(runs, key=lambda r: med.get(r, 1e9)):
+        if r not in med:
+            print(f"| {r} | {' '.join(runs[r][-1]['error'].split())} | | | | | | |")
+            continue
+        x = good[r]
+        cpu = statistics.median(y["cpu"] for y in x) / (n / 1000 if many else n * size / 2**30)
+        ratio = lambda base: f"{base / med[r]:.2f}" if base else "-"
+        print(f"| {r} | {unit / med[r]:.0f} | {unit / max(y['seconds'] for y in x):.0f}..{unit / min(y['seconds'] for y in x):.0f} | {ratio(peers.get(peer))} | {ratio(ceiling)} "
+              f"| {cpu:.2f} | {max(y['peak_mib'] for y in x):.0f} | {' + '.join(f'{statistics.median(s):.2f}' for s in zip(*(y['servers'] for y in x)))} |")
+    if "usher" in med and peer:
+        got = peers[peer] / med["usher"]
+        print(f"\nusher against {peer}: {got:.2f}, wanted {goal:.2f}: {'reached' if got >= goal else 'missed'}.")
+    sys.stdout.flush()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--scenario", default=",".join(SCENARIOS), help="comma-separated (default: all)")
+    p.add_argument("--rows", default="", help="only these, comma-separated")
+    p.add_argument("--scale", type=float, default=1, help="part of the full sizes and numbers (default: 1)")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--timeout", type=float, default=120, help="seconds for one run (default: 120)")
+    p.add_argument("--work", default="/var/tmp/usher-bench", help="objects, audit log, scratch files (default: %(default)s)")
+    p.add_argument("--out", default="/dev/shm/usher-bench", help="where downloads go; in memory, so that no disk hides the rest (default: %(default)s)")
+    p.add_argument("--usher", help="a program to measure (default: built from this tree)")
+    p.add_argument("--json", help="write every run here")
+    p.add_argument("--list", action="store_true", help="show scenarios and rows")
+    a = p.parse_args()
+    if a.list:
+        for name, s in SCENARIOS.items():
+            print(f"{name}: {s[3]} ({s[2] or 'loopback'})")
+        for name, (one, many) in ROWS.items():
+            print(f"{name}:\n  one:  {one}\n  many: {many}")
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that servers and link go away
+    a.work, a.out = os.path.abspath(a.work), os.path.abspath(a.out)
+    os.makedirs(f"{a.work}/data/{BUCKET}", exist_ok=True)
+    with open(f"{a.work}/aws.ini", "w") as f:
+        f.write("[default]\ns3 =\n  max_concurrent_requests = 32\n  multipart_chunksize = 16MB\n  max_queue_size = 10000\n")
+    if not shutil.which("versitygw", path=PATH):
+        sys.exit("versitygw is absent: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+    a.tool = f"{a.work}/tool"
+    subprocess.run(["go", "build", "-o", a.tool, "."], cwd=HERE, check=True)
+    if not a.usher:
+        a.usher = f"{a.work}/usher-program"
+        subprocess.run(["go", "build", "-trimpath", "-o", a.usher, "."], cwd=ROOT, env={**os.environ, "CGO_ENABLED": "0"}, check=True)
+    a.usher = os.path.abspath(a.usher)
+    everything = {}
+    for name in a.scenario.split(","):
+        if SCENARIOS[name][2] and not (os.path.exists(f"{RIG}/linkem.sh") and os.geteuid() == 0):
+            print(f"\n## {name}: left out: it needs root and BENCH_RIG (see --help)")
+            continue
+        n, size, runs = measure(a, name)
+        everything[name] = {"objects": n, "size": size, "runs": runs}
+        table(name, n, size, runs)
+        if a.json:
+            with open(a.json, "w") as f:
+                json.dump(everything, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()

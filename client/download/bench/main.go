@@ -1,0 +1,35 @@
+// Bench-download's tools: what bench.py needs beside the programs it compares.
+//
+//	serve   usher's pool and backend in front of an S3 endpoint
+//	put     fill a bucket with bytes that check can make again
+//	urls    presigned URLs of those objects, one a line
+//	check   compare downloaded files with those bytes
+//	raw     the ceiling: ranged GETs and pwrite, nothing else
+//	sdk     the AWS SDK's transfer manager as a command
+//	run     run a command; say what it took
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	tools := map[string]func(context.Context, []string) error{
+		"serve": serveUsher, "put": putObjects, "urls": printURLs, "check": checkFiles,
+		"raw": rawGet, "sdk": sdkGet, "run": runMeasured,
+	}
+	if len(os.Args) < 2 || tools[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: tool serve|put|urls|check|raw|sdk|run [flags]")
+		os.Exit(64)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := tools[os.Args[1]](ctx, os.Args[2:]); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[1], err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/oklog/ulid/v2"
+
+	"usher/backend/sandbox"
+	"usher/backend/serve"
+)
+
+// serveUsher runs the sandbox's pool and the real backend, with its audit log
+// on disk, in front of a foreign S3. It prints one JSON line when it answers.
+func serveUsher(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("serve", flag.ExitOnError)
+	dir := f.String("dir", "", "where pool, grants and audit log are kept")
+	endpoint := f.String("s3", "", "S3 endpoint")
+	bucket := f.String("bucket", "bench", "the bucket that is granted")
+	_ = f.Parse(args)
+
+	if err := os.MkdirAll(*dir, 0o700); err != nil {
+		return err
+	}
+	box, err := sandbox.Start(ctx, sandbox.Options{Dir: *dir, Now: time.Now, AccessTokenLife: time.Hour})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = box.Close() }()
+	person := box.People[0]
+	grants := fmt.Sprintf("grants:\n  - {group: %s, bucket: %s, prefix: \"\"}\n", person.Groups[0], *bucket)
+	if err := os.WriteFile(box.GrantsFile, []byte(grants), 0o600); err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	key, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
+	server, err := serve.NewOn(ctx, serve.Config{
+		Listen: listener.Addr().String(), PublicURL: "http://" + listener.Addr().String(),
+		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
+		Grants: box.GrantsFile, Audit: filepath.Join(*dir, "audit.db"),
+	}, serve.World{
+		Now: time.Now, Rand: rand.Reader, NewID: newIDs(),
+		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
+	}, &serve.Loopback{
+		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: *endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
+	}, listener)
+	if err != nil {
+		return err
+	}
+	ready := map[string]string{"server": "http://" + listener.Addr().String(), "username": person.Username, "password": person.Password}
+	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}
+
+func newIDs() func(time.Time) string {
+	var mu sync.Mutex
+	entropy := ulid.Monotonic(rand.Reader, 0)
+	return func(t time.Time) string {
+		mu.Lock()
+		defer mu.Unlock()
+		return ulid.MustNew(ulid.Timestamp(t), entropy).String()
+	}
+}

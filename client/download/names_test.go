@@ -1,0 +1,265 @@
+package download
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// hostile are keys that somebody who may upload could choose, to write
+// outside the destination, over another file, or into a terminal.
+func hostile() []string {
+	names := []string{
+		// Ways out.
+		"..", ".", "../x", "../../x", "a/../../x", "a/..", "a/.", "./x", "a/./b", "a/../b", "/etc/passwd", "//x", "///",
+		"/", "a//b", "a/", "../../.ssh/authorized_keys", "..\\x", "..\\..\\x", "\\x", "\\\\server\\share\\x", "C:x", "C:\\x", "c:/x",
+		"a:b", "x::$DATA", "%2e%2e/x", "%2e%2e%2fx", "..%2fx", "%c0%ae%c0%ae/x", "．．/x", "..／x", "∕x", "~", "~root", "~/x", "~root/x",
+		".../x", "....//x", "a/b/../../../../x", ".. /x", ". ./x", "..\x00/x", "x\x00y", "trap/x", "trap/../x", "trap", "filetrap",
+		// Names that systems keep for themselves.
+		"CON", "con", "Con.txt", "PRN", "AUX.c", "NUL", "nul.tar.gz", "COM1", "com9.log", "LPT1", "lpt¹", "COM²", "CONIN$", "conout$.x",
+		"CLOCK$", "aux /x", "con/x/nul", "x.", "x..", "x ", "x .", " x", "dir./x", "dir /x", ".", "x?", "x*", "x|y", "x<y", "x>y", "x\"y", "COM0",
+		// Our own part files and marks.
+		".usher-0123456789abcdef", ".usher-0123456789abcdef.json", ".USHER-0123456789abcdef", "%41", "A%", "%", "%%", "%-", "%+", "%~",
+		"x%~", "x%+", "%+x", "%25", "%2541", "x%4", "%zz", "%4\x01",
+		// One name on a system that does not tell case or form apart.
+		"readme", "README", "Readme", "ReadMe", "é", "e\u0301", "É", "straße", "STRASSE", "ſ", "K", "K", "dir/x", "DIR/x", "Dir/y",
+		// A file and a folder.
+		"both", "both/in", "both/in/deep", "both%~", "x/",
+		// What a terminal or a reader would take for something else.
+		"\x1b[2Jx", "\x1b]52;c;AAAA\x07", "\u009b31mx", "a\rb", "a\nb", "a\tb", "\u202egpj.exe", "a\u200bb", "a\u200db", "\ufeffx", "\u2028x",
+		"x\u00a0y", "ᅠ", "\u3164", "\xff\xfe", "\xc3", "a\xc3\x28", "\u00ad", "\U000e0041", "👩\u200d🚀", "❤\ufe0f",
+		// Long ones.
+		strings.Repeat("n", 255), strings.Repeat("n", 256), strings.Repeat("é", 300), strings.Repeat("\x01", 500), strings.Repeat("%41", 300),
+		strings.Repeat("d/", 400) + "x", strings.Repeat("/", 500), strings.Repeat("L", 1000) + "/f",
+		".bashrc", ".git/hooks/post-checkout", "desktop.ini", "-rf", "--help", "$(id)", "`id`", "x;rm -rf y", "x'y",
+	}
+	seen := map[string]bool{}
+	out := names[:0]
+	for _, n := range names {
+		if !seen[n] {
+			seen[n] = true
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// windowsTakes tells whether Windows would store a component under this very name.
+func windowsTakes(name string) error {
+	switch {
+	case name == "", name == ".", name == "..":
+		return errors.New("it is no name")
+	case strings.ContainsAny(name, `\/:*?"<>|`), !utf8.ValidString(name):
+		return errors.New("it holds a forbidden character")
+	case strings.HasSuffix(name, "."), strings.HasSuffix(name, " "):
+		return errors.New("Windows drops its end")
+	case len(name) > 255:
+		return errors.New("it is too long")
+	}
+	for _, r := range name {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return errors.New("it holds a control character")
+		}
+	}
+	base, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	for _, d := range strings.Fields("CON PRN AUX NUL CONIN$ CONOUT$ COM0 COM1 COM2 COM9 COM¹ COM² COM³ LPT0 LPT1 LPT¹") {
+		if strings.TrimRight(base, " ") == d {
+			return errors.New("it is a device")
+		}
+	}
+	return nil
+}
+
+func TestLocalNames(t *testing.T) {
+	names := hostile()
+	if len(names) < 120 {
+		t.Fatalf("%d names", len(names))
+	}
+	plain, folded := map[string]string{}, map[string]string{}
+	for _, key := range names {
+		for _, strict := range []bool{false, true} {
+			local := localName(key, strict)
+			for _, part := range strings.Split(local, "/") {
+				if err := windowsTakes(part); err != nil {
+					t.Errorf("%q becomes %q: %v", key, local, err)
+				}
+			}
+			if !filepath.IsLocal(local) {
+				t.Errorf("%q becomes %q, which leads out", key, local)
+			}
+			if back, err := KeyOf(local); err != nil || back != key {
+				t.Errorf("%q becomes %q and comes back as %q, %v", key, local, back, err)
+			}
+			seen, as := plain, local
+			if strict {
+				seen, as = folded, strings.ToLower(strings.ToUpper(local))
+			}
+			if other, ok := seen[as]; ok {
+				t.Errorf("%q and %q are both %q", key, other, local)
+			}
+			seen[as] = key
+		}
+	}
+	for _, key := range []string{"report.pdf", "a/b c/日本語.txt", "50% off.txt", "x (1).tar.gz", ".hidden", "Ünïcödé.md", "a+b=c,d;e@f.csv"} {
+		if LocalName(key) != key {
+			t.Errorf("%q need not become %q", key, LocalName(key))
+		}
+	}
+}
+
+func FuzzLocalName(f *testing.F) {
+	for _, n := range hostile() {
+		f.Add(n)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		if len(key) > 1024 {
+			return
+		}
+		for _, strict := range []bool{false, true} {
+			local := localName(key, strict)
+			if back, err := KeyOf(local); err != nil || back != key {
+				t.Fatalf("%q → %q → %q, %v", key, local, back, err)
+			}
+			for _, part := range strings.Split(local, "/") {
+				if err := windowsTakes(part); err != nil {
+					t.Fatalf("%q → %q: %v", key, local, err)
+				}
+			}
+		}
+	})
+}
+
+// fetchHostile downloads a folder of hostile names into a place with traps
+// around and in it, and counts what went where it must not.
+func fetchHostile(t *testing.T, h hooks) (r tally, dest string, snap Snapshot, w *world) {
+	t.Helper()
+	base := scratch(t)
+	dest = filepath.Join(base, "a", "b", "dest")
+	must(t, os.MkdirAll(filepath.Join(base, "outside"), 0o700))
+	must(t, os.MkdirAll(dest, 0o700))
+	for _, p := range []string{"canary", "outside/canary", "a/canary", "a/b/x", "a/x", "x"} {
+		must(t, os.WriteFile(filepath.Join(base, p), []byte("canary"), 0o600))
+	}
+	must(t, os.Symlink("../../../outside", filepath.Join(dest, "trap")))
+	must(t, os.Symlink("../../../canary", filepath.Join(dest, "filetrap")))
+	before := walk(base)
+	w = newWorld(t)
+	for i, n := range hostile() {
+		if n != "" && len(n) <= 1020 {
+			w.put("b/h/"+n, []byte(fmt.Sprintf("%d %s", i, n)), "CRC64NVME")
+		}
+	}
+	e := w.engine(func(c *Config) { c.hooks = h })
+	e.Add(Request{Bucket: "b", Key: "h/", Folder: true, Dir: dest, Name: "."})
+	wait(t, e)
+	snap = e.Snapshot()
+	must(t, e.Close())
+	for p, content := range walk(base) {
+		was, ok := before[p]
+		switch {
+		case ok && was != content:
+			r.overwritten++
+		case !ok && !strings.HasPrefix(p, "a/b/dest/"):
+			r.outside++
+		}
+	}
+	return r, dest, snap, w
+}
+
+func TestHostileFolder(t *testing.T) {
+	for _, fold := range []bool{false, true} {
+		r, dest, snap, w := fetchHostile(t, hooks{fold: fold})
+		if r.outside != 0 || r.overwritten != 0 {
+			t.Errorf("outside_dest=%d overwritten=%d", r.outside, r.overwritten)
+		}
+		keys, folded, done := map[string]bool{}, map[string]string{}, 0
+		for _, tr := range snap.Transfers[1:] {
+			switch {
+			case tr.State == Done:
+				done++
+			case errors.Is(tr.Err, ErrLink), errors.Is(tr.Err, ErrExists): // the traps
+				if !strings.Contains(tr.Key, "trap") {
+					t.Errorf("%q: %v", tr.Key, tr.Err)
+				}
+				continue
+			default:
+				t.Errorf("%q: %v, %v", tr.Key, tr.State, tr.Err)
+				continue
+			}
+			if strings.HasSuffix(tr.Key, "/") && tr.Size == 0 {
+				continue
+			}
+			data, err := os.ReadFile(tr.Dest)
+			if err != nil || string(data) != string(w.objects["b/"+tr.Key].data) {
+				t.Errorf("%q at %q: %q, %v", tr.Key, tr.Dest, data, err)
+			}
+			rel, err := filepath.Rel(dest, tr.Dest)
+			must(t, err)
+			back, err := KeyOf(filepath.ToSlash(rel))
+			if err != nil || "h/"+back != tr.Key {
+				t.Errorf("%q lies at %q, which reads as %q, %v", tr.Key, rel, back, err)
+			}
+			if keys[tr.Dest] {
+				t.Errorf("two objects at %q", tr.Dest)
+			}
+			keys[tr.Dest] = true
+			if other, ok := folded[foldName(tr.Dest)]; ok && fold {
+				t.Errorf("%q and %q are one name where case does not count", tr.Dest, other)
+			}
+			folded[foldName(tr.Dest)] = tr.Dest
+		}
+		if done < 120 {
+			t.Errorf("only %d of %d hostile names arrived", done, len(snap.Transfers)-1)
+		}
+		if left := leftovers(t, dest); left != nil {
+			t.Errorf("left behind: %q", left)
+		}
+	}
+}
+
+// TestControls switches each guard off and wants the tests above to notice:
+// if they did not, their zeros would mean nothing.
+func TestControls(t *testing.T) {
+	row := func(name string) []fault {
+		for _, f := range faults() {
+			if f.name == name {
+				return []fault{f}
+			}
+		}
+		t.Fatalf("no row %q", name)
+		return nil
+	}
+	killed := 0
+	for _, c := range []struct {
+		name string
+		run  func() tally
+	}{
+		{"no If-Match", func() tally { return *runMatrix(t, row("12 changed, and nobody says so"), hooks{noIfMatch: true}) }},
+		{"no verification", func() tally { return *runMatrix(t, row("05 flipped byte always"), hooks{noVerify: true}) }},
+		{"no safe names and no root", func() tally {
+			r, _, _, _ := fetchHostile(t, hooks{
+				localName: func(key string, _ bool) string { return key },
+				openRoot: func(dir string, rel []string, create bool) (*os.Root, []string, error) {
+					p := filepath.Join(append([]string{dir}, rel...)...)
+					if create {
+						_ = os.MkdirAll(p, 0o700)
+					}
+					root, err := os.OpenRoot(p)
+					return root, rel, err
+				},
+			})
+			return r
+		}},
+	} {
+		if r := c.run(); r.bad() == 0 {
+			t.Errorf("%s: nothing noticed", c.name)
+		} else {
+			killed++
+		}
+	}
+	t.Logf("controls killed %d/3", killed)
+}
