@@ -78,7 +78,11 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 		if !m.has(a) || opens(page, a) {
 			return nil
 		}
-		return m.open(pane.Open{Page: a})
+		on := pane.Place{}
+		if a == keys.OpenAccess {
+			on = m.browse.Place()
+		}
+		return m.open(pane.Open{Page: a, On: on})
 	case keys.Session:
 		m.dialog = m.sessionDialog()
 	case keys.Help:
@@ -122,7 +126,7 @@ func opens(p pane.Pane, a keys.Action) bool {
 	switch p.Context() {
 	case keys.Audit, keys.Event:
 		return a == keys.OpenAudit
-	case keys.Access:
+	case keys.Access, keys.Places, keys.Because:
 		return a == keys.OpenAccess
 	}
 	return false
@@ -140,7 +144,7 @@ func where(p pane.Pane) string {
 		return "transfers"
 	case keys.Audit, keys.Event:
 		return "the audit log"
-	case keys.Access:
+	case keys.Access, keys.Places, keys.Because:
 		return "access"
 	}
 	return "this page"

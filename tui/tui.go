@@ -109,6 +109,7 @@ func (m *Model) newBrowser() (*browse.Pane, error) {
 	return browse.New(browse.Deps{
 		Env: m.env, Backend: d.Backend, Server: d.Server, Now: d.Now, Read: d.Read, Local: m.localCheck(),
 		Touched: func() string { return m.shut(keys.OpenAudit) },
+		Explain: func() bool { return m.shut(keys.Why) == "" },
 	})
 }
 

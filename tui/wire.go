@@ -12,6 +12,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/session"
+	"usher/tui/access"
 	"usher/tui/audit"
 	"usher/tui/browse"
 	"usher/tui/keys"
@@ -23,6 +24,7 @@ import (
 type Server interface {
 	Backend
 	audit.Backend
+	access.Backend
 	Signout(ctx context.Context) error
 }
 
@@ -63,7 +65,7 @@ func Wire(server Server, s *session.Session, engine *download.Engine, w World) D
 		HasSession: signedIn, User: person.Username,
 		Start: pane.Place{Bucket: safetext.New(bucket), Key: safetext.New(key)},
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
-		Pages: []Page{AuditPage(server, host, config.AuditorsGroup)},
+		Pages: append(AccessPages(server, host, config.AdminsGroup, w.Now), AuditPage(server, host, config.AuditorsGroup)),
 		SSH:   w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	}
 }
@@ -73,6 +75,17 @@ func AuditPage(server audit.Backend, host, group string) Page {
 	return Page{Open: keys.OpenAudit, Name: "audit log", Group: group, New: func(env *pane.Env, on pane.Place) (pane.Pane, error) {
 		return audit.New(audit.Deps{Env: env, Backend: server, Server: host, Group: group, On: on})
 	}}
+}
+
+// AccessPages are the admins' two ways to the access page: who can read a
+// place, and why they themselves can read a file.
+func AccessPages(server access.Backend, host, group string, now func() time.Time) []Page {
+	page := func(open keys.Action) Page {
+		return Page{Open: open, Name: "access page", Group: group, New: func(env *pane.Env, on pane.Place) (pane.Pane, error) {
+			return access.New(access.Deps{Env: env, Backend: server, Now: now, Server: host, Group: group, On: on, Mine: open == keys.Why})
+		}}
+	}
+	return []Page{page(keys.OpenAccess), page(keys.Why)}
 }
 
 // ascii says that the terminal's locale is not UTF-8.

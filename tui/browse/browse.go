@@ -51,6 +51,9 @@ type Deps struct {
 	// Touched is true if there is a page for "who touched this file" that
 	// the person may open; else a sentence says why not.
 	Touched func() string
+	// Explain is true if there is a page for "why can I see this" that the
+	// person may open; without it the details name the grant. It may be nil.
+	Explain func() bool
 }
 
 // Local is a file's state on this machine.

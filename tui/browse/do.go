@@ -265,6 +265,9 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 	case keys.Touched:
 		return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Place{Bucket: e.Bucket, Key: e.Key}})
 	case keys.Why:
+		if p.Explain != nil && p.Explain() {
+			return pane.Send(pane.Open{Page: keys.Why, On: pane.Place{Bucket: e.Bucket, Key: e.Key}})
+		}
 		if e.isFile() {
 			p.focus = inDetails
 			p.refocus()

@@ -12,7 +12,9 @@ const (
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event, full size
 	Verify     Context = "verify"    // the log's verification
-	Access     Context = "access"    // who can see what
+	Access     Context = "access"    // who can see a place
+	Places     Context = "places"    // what a person can see, and all grants
+	Because    Context = "because"   // why, full size
 	Reader     Context = "reader"    // text to scroll
 )
 
@@ -84,7 +86,7 @@ const (
 	Export    Action = "export"
 	Compare   Action = "compare"
 	CanSee    Action = "can-see"
-	Blocked   Action = "blocked"
+	Grants    Action = "grants"
 )
 
 // Default is usher's own table.
@@ -101,7 +103,9 @@ func Default() []Set {
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
 		{Context: Verify, On: Reader, Bindings: verify()},
-		{Context: Access, On: List, Bindings: access()},
+		{Context: Access, On: Reader, Bindings: access("why", "Why this person or group can")},
+		{Context: Places, On: Reader, Bindings: access("who can see it", "Who can see this place")},
+		{Context: Because, On: Reader, Bindings: because()},
 	}
 }
 
@@ -250,12 +254,26 @@ func verify() []Binding {
 	}
 }
 
-func access() []Binding {
+// access is the lists of the access page, which differ in what enter does.
+func access(enter, long string) []Binding {
+	return append([]Binding{
+		{Enter, []string{"enter", "l", "right"}, "enter", enter, long, "Access"},
+	}, asking()...)
+}
+
+func because() []Binding {
+	return append([]Binding{
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", "Access"},
+	}, asking()...)
+}
+
+// asking is what every view of the access page shares.
+func asking() []Binding {
 	const g = "Access"
 	return []Binding{
-		{Enter, []string{"enter", "l", "right"}, "enter", "why this person", "", g},
-		{CanSee, []string{"m"}, "", "what can they see", "", g},
-		{Blocked, []string{"b"}, "", "blocked", "", g},
-		{Export, []string{"e"}, "", "export", "", g},
+		{CanSee, []string{"m"}, "", "what can they see", "What can this person see", g},
+		{Filter, []string{"/"}, "", "find person or path", "Find a person or a path", g},
+		{Grants, []string{"a"}, "", "all grants", "All grants", g},
+		{CopyPath, []string{"y"}, "", "copy", "Copy the path or the grant", g},
 	}
 }

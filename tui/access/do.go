@@ -1,0 +1,272 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/safetext"
+	"usher/tui/keys"
+	"usher/tui/pane"
+)
+
+// pastMost is how many questions the text field remembers.
+const pastMost = 20
+
+// Do answers an action of the page's context.
+func (p *Pane) Do(a keys.Action) tea.Cmd {
+	if why := p.Why(a); why != "" {
+		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+	}
+	v := p.top()
+	switch a {
+	case keys.Back, keys.Quit:
+		return p.leave()
+	case keys.Filter:
+		p.edit()
+		return nil
+	case keys.Grants:
+		return p.ask(p.view(grants, pane.Place{}, safetext.Text{}))
+	}
+	if v == nil {
+		return nil
+	}
+	switch a {
+	case keys.Enter:
+		return p.enter(v)
+	case keys.Parent:
+		return p.leave()
+	case keys.CanSee:
+		return p.ask(p.view(can, pane.Place{}, v.about()))
+	case keys.Reload:
+		v.retried = false
+		return p.ask(v)
+	case keys.CopyPath:
+		return pane.Send(pane.Copy{Text: v.copied()})
+	}
+	if v.list != nil {
+		v.list.Move(a)
+		return nil
+	}
+	v.scroll(a)
+	return nil
+}
+
+func (v *view) scroll(a keys.Action) {
+	switch a {
+	case keys.Down:
+		v.port.ScrollDown(1)
+	case keys.Up:
+		v.port.ScrollUp(1)
+	case keys.HalfDown:
+		v.port.HalfPageDown()
+	case keys.HalfUp:
+		v.port.HalfPageUp()
+	case keys.PageDown:
+		v.port.PageDown()
+	case keys.PageUp:
+		v.port.PageUp()
+	case keys.First:
+		v.port.GotoTop()
+	case keys.Last:
+		v.port.GotoBottom()
+	}
+}
+
+// enter opens the row with the cursor: why a person can read a file (a
+// question), by which grants a group or a person reaches a folder (known
+// already), who can see a place (a question).
+func (p *Pane) enter(v *view) tea.Cmd {
+	l := v.current()
+	switch {
+	case v.kind != who:
+		return p.ask(p.view(who, l.grant.at, safetext.Text{}))
+	case l.person != nil && !v.folder():
+		return p.ask(p.view(why, v.at, l.person.name))
+	}
+	p.stop()
+	to := p.view(reach, v.at, safetext.Text{})
+	to.of, to.ans = l, v.ans
+	p.push(to)
+	return nil
+}
+
+// copied is what y copies: the path of the place, or the line by which the
+// log names the grant under the cursor.
+func (v *view) copied() safetext.Text {
+	l := v.current()
+	switch {
+	case v.kind == who && l.grant != nil:
+		return l.grant.text
+	case v.list != nil && l.grant != nil:
+		return l.grant.at.Text()
+	case v.kind == can:
+		return v.user
+	}
+	return v.at.Text()
+}
+
+// Why says why an action is not possible now.
+func (p *Pane) Why(a keys.Action) string {
+	v := p.top()
+	if v == nil {
+		return ""
+	}
+	l := v.current()
+	switch a {
+	case keys.Enter:
+		if l == (line{}) {
+			return "There is nothing here to open."
+		}
+	case keys.CanSee:
+		switch {
+		case v.kind == can:
+			return "This is what " + v.user.String() + " can see."
+		case v.about().IsZero():
+			return "What can they see: move to a person."
+		}
+	case keys.Grants:
+		if v.kind == grants {
+			return "These are all grants."
+		}
+	case keys.Reload:
+		if v.kind == reach {
+			return "Nothing was asked for this. esc goes back to the list, which can be asked for again."
+		}
+	case keys.CopyPath:
+		if v.copied().IsZero() {
+			return "There is no path here."
+		}
+	}
+	return ""
+}
+
+// leave goes back by one: from a question that is still without an answer,
+// from a view, from the page.
+func (p *Pane) leave() tea.Cmd {
+	top := p.top()
+	waits := p.asked != nil && p.asked.view != top
+	p.stop()
+	if waits {
+		return nil
+	}
+	if p.top() == top {
+		p.pop()
+	}
+	if p.top() == nil {
+		return pane.Send(pane.Close{})
+	}
+	return nil
+}
+
+// edit opens the text field.
+func (p *Pane) edit() {
+	p.typing, p.wrong, p.pastAt = true, "", len(p.past)
+	p.field.SetValue("")
+	p.field.Focus()
+	p.dirty()
+}
+
+// Typing is true while a person or a path is typed.
+func (p *Pane) Typing() bool { return p.typing }
+
+// Key takes a key press while a person or a path is typed.
+func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
+	switch msg.String() {
+	case "esc":
+		p.typing = false
+		p.dirty()
+		return nil
+	case "enter":
+		return p.submit()
+	case "up", "down":
+		p.recall(msg.String() == "up")
+	default:
+		p.field, _ = p.field.Update(msg)
+	}
+	p.wrong = ""
+	return nil
+}
+
+// submit asks what was typed, or says what is wrong with it.
+func (p *Pane) submit() tea.Cmd {
+	text := p.field.Value()
+	if strings.TrimSpace(text) == "" {
+		p.typing = false
+		p.dirty()
+		return nil
+	}
+	k, at, user, wrong := parse(text)
+	if p.wrong = wrong; wrong != "" {
+		return nil
+	}
+	p.typing = false
+	p.past = append(slices.DeleteFunc(p.past, func(s string) bool { return s == text }), text)
+	p.past = p.past[max(0, len(p.past)-pastMost):]
+	return p.ask(p.view(k, at, user))
+}
+
+// recall puts an earlier or later question into the field.
+func (p *Pane) recall(earlier bool) {
+	to := p.pastAt + 1
+	if earlier {
+		to = p.pastAt - 1
+	}
+	if to < 0 || to > len(p.past) {
+		return
+	}
+	p.pastAt = to
+	text := ""
+	if to < len(p.past) {
+		text = p.past[to]
+	}
+	p.field.SetValue(text)
+	p.field.CursorEnd()
+}
+
+// parse reads what was typed: a person, a path (bucket/key, its bytes as they
+// are, blanks at its end too), or a person and a path. Neither a bucket nor a
+// username holds a blank (Amazon S3, "Bucket naming rules"; Cognito, Username:
+// no pattern class for separators), so the three cannot be mistaken.
+func parse(text string) (k kind, at pane.Place, user safetext.Text, wrong string) {
+	text = strings.TrimLeft(text, " ")
+	head, key, path := strings.Cut(text, "/")
+	if !path {
+		name := strings.TrimSpace(text)
+		if strings.Contains(name, " ") {
+			return 0, at, user, "A path has a slash in it: bucket/key. A person's name has no blank."
+		}
+		return can, at, safetext.New(name), ""
+	}
+	bucket := head
+	if i := strings.LastIndexByte(head, ' '); i >= 0 {
+		bucket = head[i+1:]
+		user = safetext.New(strings.TrimSpace(head[:i]))
+	}
+	switch {
+	case bucket == "":
+		return 0, at, user, "A path begins with its bucket: bucket/key."
+	case strings.Contains(user.Raw(), " "):
+		return 0, at, user, "One person and one path, with a blank between them."
+	}
+	at = pane.Place{Bucket: safetext.New(bucket), Key: safetext.New(key)}
+	if !user.IsZero() && key != "" && !strings.HasSuffix(key, "/") {
+		return why, at, user, ""
+	}
+	return who, at, user, ""
+}
+
+// Hints are the keys worth showing, the most useful first.
+func (p *Pane) Hints() []keys.Action {
+	if p.typing {
+		return nil
+	}
+	switch p.Context() {
+	case keys.Access:
+		return []keys.Action{keys.Enter, keys.CanSee, keys.Filter, keys.Back, keys.Grants, keys.CopyPath, keys.Help}
+	case keys.Places:
+		return []keys.Action{keys.Enter, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
+	}
+	return []keys.Action{keys.CanSee, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
+}

@@ -1,0 +1,227 @@
+package access
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+)
+
+const (
+	besideFrom = 110 // cells from which list and explanation stand side by side
+	promptW    = 3   // " / "
+)
+
+// drawn is the explanation beside the list, kept between two changes.
+type drawn struct {
+	of   *view
+	row  int
+	w    int
+	text []string
+}
+
+// View draws the page: exactly h lines of at most w cells.
+func (p *Pane) View(w, h int) string {
+	p.w, p.h = w, h
+	var lines []string
+	switch v := p.top(); {
+	case v == nil:
+	case v.list == nil:
+		lines = p.sheetView(v, w, h)
+	case w >= besideFrom && len(v.lines) > 0:
+		lines = p.besides(v, w, h)
+	default:
+		lines = p.listView(v, w, h)
+	}
+	for len(lines) < h {
+		lines = append(lines, "")
+	}
+	if p.typing && h >= 2 {
+		lines[0], lines[1] = p.fieldLine(w), p.hint(w)
+	}
+	return strings.Join(lines[:h], "\n")
+}
+
+// listView is a list with its head.
+func (p *Pane) listView(v *view, w, h int) []string {
+	title, note := p.headline(v)
+	lines := []string{p.Env.Theme.Head(title, note, w, !p.typing)}
+	if len(v.lines) == 0 {
+		return append(lines, p.blank(v, w, h-1)...)
+	}
+	v.list.Resize(w, max(1, h-2))
+	lines = append(lines, p.header(v, w))
+	return append(lines, strings.Split(v.list.View(), "\n")...)
+}
+
+// besides is the list, and beside it what is known of the row with the cursor.
+func (p *Pane) besides(v *view, w, h int) []string {
+	t := p.Env.Theme
+	left := w * 11 / 20
+	right := w - left - 1
+	lines := p.listView(v, left, h)
+	if p.drawn.of != v || p.drawn.row != v.list.Cursor() || p.drawn.w != right {
+		l := v.current()
+		p.drawn = drawn{v, v.list.Cursor(), right, append([]string{t.Head(p.rowTitle(v, l), "", right, false), ""}, p.reached(v, l, right)...)}
+	}
+	for i := range lines {
+		lines[i] = t.Pad(lines[i], left)
+		if i > 0 {
+			lines[i] += t.Rule.Paint(t.Glyphs.Between)
+		} else {
+			lines[i] += " "
+		}
+		if i < len(p.drawn.text) {
+			lines[i] += ansi.Truncate(p.drawn.text[i], right, "")
+		}
+	}
+	return lines
+}
+
+// sheetView is an explanation full size.
+func (p *Pane) sheetView(v *view, w, h int) []string {
+	title, note := p.headline(v)
+	lines := []string{p.Env.Theme.Head(title, note, w, !p.typing)}
+	if v.ans == nil {
+		return append(lines, p.blank(v, w, h-1)...)
+	}
+	v.port.SetWidth(w)
+	v.port.SetHeight(max(1, h-1))
+	if v.portW != w {
+		v.portW = w
+		text := p.explainedOrReached(v, w)
+		for i := range text {
+			text[i] = ansi.Truncate(text[i], w, "")
+		}
+		v.port.SetContentLines(append([]string{""}, text...))
+	}
+	return append(lines, strings.Split(v.port.View(), "\n")...)
+}
+
+func (p *Pane) explainedOrReached(v *view, w int) []string {
+	if v.kind == why {
+		return p.explained(v, w)
+	}
+	return p.reached(v, v.of, w)
+}
+
+// blank says why there is nothing, in the middle.
+func (p *Pane) blank(v *view, w, h int) []string {
+	t := p.Env.Theme
+	var say string
+	var hints [][2]string
+	asked := p.asked != nil && p.asked.view == v
+	switch {
+	case asked && p.slow:
+		say = "Asking the server" + t.Glyphs.Ellipsis
+	case asked:
+	case v.problem != "":
+		say, hints = v.problem, [][2]string{{"ctrl+r", "ask again"}, {"/", "ask something else"}, {"esc", "back"}}
+	case v.kind == who:
+		say, hints = "No group can read anything there.", [][2]string{{"/", "ask something else"}, {"a", "all grants"}, {"esc", "back"}}
+	case v.kind == can:
+		say, hints = v.user.String()+" can see nothing.", [][2]string{{"/", "ask something else"}, {"a", "all grants"}, {"esc", "back"}}
+	default:
+		say = "There are no grants: nobody can see anything."
+	}
+	var out []string
+	for _, l := range format.Wrap(say, max(1, min(60, w-4))) {
+		out = append(out, t.Text.Bold().Paint(l))
+	}
+	if v.kind == can && v.ans != nil && len(v.ans.in) > 0 {
+		out = append(out, t.Muted.Paint("In ")+pane.Name(t, t.Muted, together(v.ans.in), max(1, min(57, w-7)), format.End))
+	}
+	if len(hints) > 0 {
+		out = append(out, "", t.Keys(w-4, hints...))
+	}
+	wide := 0
+	for _, l := range out {
+		wide = max(wide, format.Width(l))
+	}
+	lines := make([]string, max(0, (h-len(out))/2-1), max(h, 1))
+	for _, l := range out {
+		lines = append(lines, strings.Repeat(" ", max(0, (w-wide)/2))+l)
+	}
+	return lines[:min(len(lines), max(0, h))]
+}
+
+// shownField is the text field's value as it is shown, and the cells before
+// its cursor.
+func (p *Pane) shownField() (shown string, before int) {
+	v := []rune(p.field.Value())
+	at := min(p.field.Position(), len(v))
+	return safetext.Line(string(v)), format.Width(safetext.Line(string(v[:at])))
+}
+
+// window is the first cell of the text field that is shown, and how many are.
+func (p *Pane) window(w int) (left, room int) {
+	_, before := p.shownField()
+	room = max(1, w-promptW-1)
+	return max(0, before-room+1), room
+}
+
+func (p *Pane) fieldLine(w int) string {
+	t := p.Env.Theme
+	left, room := p.window(w)
+	shown, _ := p.shownField()
+	return " " + t.Accent.Bold().Paint("/") + " " + ansi.Cut(t.Text.Bold().Paint(shown), left, left+room)
+}
+
+// hint is what can be typed, or what is wrong with it.
+func (p *Pane) hint(w int) string {
+	t := p.Env.Theme
+	text, style := "ada: what they can see   bucket/path: who can see it   ada bucket/path: why", t.Muted
+	if p.wrong != "" {
+		text, style = p.wrong, t.Bad
+	}
+	return strings.Repeat(" ", promptW) + style.Paint(format.End(text, w-promptW-1, t.Glyphs.Ellipsis))
+}
+
+// Cursor is where the text field's cursor stands.
+func (p *Pane) Cursor() *tea.Cursor {
+	if !p.typing || p.w == 0 {
+		return nil
+	}
+	left, room := p.window(p.w)
+	_, before := p.shownField()
+	return tea.NewCursor(promptW+min(before-left, room-1), 0)
+}
+
+// Status is the keys of the text field, what went wrong, or more of the row.
+func (p *Pane) Status(w int) (left, right string) {
+	t, v := p.Env.Theme, p.top()
+	note := t.Muted.Paint("Each question is written to the audit log.")
+	switch {
+	case p.typing:
+		return t.Keys(w-2, [2]string{"enter", "ask"}, [2]string{"up", "earlier questions"}, [2]string{"esc", "leave it"}), note
+	case v == nil:
+		return "", ""
+	case v.problem != "" && v.ans != nil:
+		return t.Warn.Paint(t.Glyphs.Offline + " " + v.problem), t.Muted.Paint("ctrl+r asks again")
+	case v.missing():
+		return t.Warn.Paint(v.user.String() + " is not among the people who can read this."), ""
+	case v.kind == can && v.ans != nil && w < besideFrom:
+		return t.Muted.Paint("In ") + pane.Name(t, t.Text, together(v.ans.in), max(1, w-6), format.End), ""
+	}
+	if g := v.current().grant; g != nil && w < besideFrom {
+		if s := v.more(p, g, w-2); s != "" {
+			return s, ""
+		}
+	}
+	return note, ""
+}
+
+// more is what the row of a narrow list has no room for.
+func (v *view) more(p *Pane, g *grant, w int) string {
+	t := p.Env.Theme
+	when := g.long()
+	if when != "" && !g.reason.IsZero() {
+		when += ", "
+	}
+	when = format.End(when, w, t.Glyphs.Ellipsis)
+	return t.Muted.Paint(when) + pane.Name(t, t.Text, g.reason, max(0, w-format.Width(when)), format.End)
+}

@@ -1,0 +1,321 @@
+package access
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// sheet is an explanation in numbered steps, one below the other, at most w
+// cells wide. Here nothing is cut: texts go on in the next line.
+type sheet struct {
+	t     *theme.Theme
+	w     int
+	step  int
+	lines []string
+}
+
+const labelW = 16 // number, label and the blank after it
+
+func (k *sheet) room() int { return max(8, k.w-labelW-1) }
+
+func (k *sheet) gap() {
+	if n := len(k.lines); n > 0 && k.lines[n-1] != "" {
+		k.lines = append(k.lines, "")
+	}
+}
+
+// verdict is the answer in a sentence, before the reasons.
+func (k *sheet) verdict(sign string, s theme.Style, text string) {
+	for i, l := range format.Wrap(text, max(8, k.w-4)) {
+		if i > 0 {
+			sign = " "
+		}
+		k.lines = append(k.lines, " "+s.Bold().Paint(sign+" "+l))
+	}
+}
+
+// path is a place in full, below the verdict.
+func (k *sheet) path(at pane.Place) {
+	for _, l := range wrapText(k.t, k.t.Text, at.Text(), max(8, k.w-4)) {
+		k.lines = append(k.lines, "   "+l)
+	}
+}
+
+// begin opens a step; what follows is put beside its label.
+func (k *sheet) begin(label string) *entry {
+	k.gap()
+	k.step++
+	return &entry{k, k.t.Accent.Bold().Paint(format.PadRight(" "+format.Count(k.step), 4)) + k.t.Muted.Paint(format.PadRight(label, labelW-4))}
+}
+
+// fact opens a line without a number.
+func (k *sheet) fact(label string) *entry {
+	return &entry{k, k.t.Muted.Paint(format.PadRight(" "+label, labelW))}
+}
+
+// entry is a label with the values beside it.
+type entry struct {
+	k    *sheet
+	left string // of the next line
+}
+
+func (e *entry) line(painted string) {
+	e.k.lines = append(e.k.lines, e.left+painted)
+	e.left = strings.Repeat(" ", labelW)
+}
+
+func (e *entry) say(s theme.Style, text string) {
+	for _, l := range format.Wrap(text, e.k.room()) {
+		e.line(s.Paint(l))
+	}
+}
+
+func (e *entry) text(x safetext.Text) {
+	for _, l := range wrapText(e.k.t, e.k.t.Text, x, e.k.room()) {
+		e.line(l)
+	}
+}
+
+func (e *entry) texts(all []safetext.Text, none string) {
+	if len(all) == 0 {
+		e.say(e.k.t.Text, none)
+	}
+	for _, x := range all {
+		e.text(x)
+	}
+}
+
+// grants lists grants, with their groups if those are not clear.
+func (e *entry) grants(all []grant, groups bool, none string) {
+	if len(all) == 0 {
+		e.say(e.k.t.Text, none)
+	}
+	t := e.k.t
+	for i := range all {
+		g := &all[i]
+		word := effect(t, g)
+		for j, l := range wrapText(t, t.Text, g.at.Text(), max(8, e.k.room()-effectW)) {
+			if j > 0 {
+				word = "     "
+			}
+			e.line(word + " " + l)
+		}
+		if groups {
+			for _, l := range wrapText(t, t.Muted, safetext.New("to "+g.group.Raw()), e.k.room()) {
+				e.line(l)
+			}
+		}
+		if when := g.long(); when != "" {
+			style := t.Muted
+			if g.early || g.over {
+				style = t.Warn
+			}
+			e.say(style, when)
+		}
+		for _, l := range wrapText(t, t.Muted, g.reason, e.k.room()) {
+			e.line(l)
+		}
+	}
+}
+
+// explained is why a person can or can not read a file, as the server's own
+// evaluator said.
+func (p *Pane) explained(v *view, w int) []string {
+	k, a, t := &sheet{t: p.Env.Theme, w: w}, v.ans.why, p.Env.Theme
+	name := v.user.String() + " "
+	if v.user.Equal(p.Env.Me.Name) {
+		name = "You "
+	}
+	if a.allowed {
+		k.verdict(t.Glyphs.Yes, t.OK, name+"can read this file")
+	} else {
+		k.verdict(t.Glyphs.No, t.Bad, name+"can not read this file")
+	}
+	k.path(v.at)
+	k.begin("In groups").texts(v.ans.in, "none")
+	switch {
+	case len(a.allows) > 0:
+		k.begin("Allowed by").grants(a.allows, true, "")
+	default:
+		k.begin("Allowed by").say(t.Text, "no grant of these groups")
+	}
+	if len(a.denies) > 0 {
+		e := k.begin("Denied by")
+		e.grants(a.denies, true, "")
+		e.say(t.Muted, "A denial wins over every grant.")
+	} else {
+		k.begin("Denied by").say(t.Text, "no grant of these groups")
+	}
+	if len(a.asleep) > 0 {
+		k.begin("Out of time").grants(a.asleep, true, "")
+	}
+	if a.allowed {
+		return k.lines
+	}
+	if len(a.nearest) > 0 {
+		k.begin("They reach").grants(a.nearest, true, "")
+	}
+	if len(a.others) > 0 {
+		k.begin("Others can").grants(a.others, true, "")
+	}
+	if len(a.would) > 0 {
+		label := "Would help"
+		if len(a.would) > 1 {
+			label = "One of these"
+		}
+		e := k.begin(label)
+		e.grants(a.would, true, "")
+		if len(a.would) > 1 {
+			e.say(t.Muted, "would allow it. None exists.")
+		} else {
+			e.say(t.Muted, "It does not exist.")
+		}
+	}
+	return k.lines
+}
+
+// reached is what the answer says of one row, without asking anything.
+func (p *Pane) reached(v *view, l line, w int) []string {
+	k := &sheet{t: p.Env.Theme, w: w}
+	switch {
+	case l.person != nil:
+		p.personSheet(k, v, l.person)
+	case l.group != nil:
+		p.groupSheet(k, v, l.group)
+	case l.grant != nil:
+		p.grantSheet(k, l.grant)
+	}
+	return k.lines
+}
+
+func (p *Pane) personSheet(k *sheet, v *view, who *person) {
+	t, name := k.t, who.name.String()
+	whole := who.whole || !v.folder()
+	switch {
+	case !who.enabled:
+		k.verdict(t.Glyphs.No, t.Bad, name+" is disabled and can read nothing until enabled again")
+	case !v.folder():
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read this file")
+	case whole:
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read all of this folder")
+	default:
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read parts of this folder")
+	}
+	k.path(v.at)
+	k.begin("Through").texts(who.groups, "no group that reaches it by itself")
+	var allows, denies []grant
+	for _, g := range v.ans.groups {
+		if !has(who.groups, g.name) {
+			continue
+		}
+		for _, x := range g.grants {
+			if x.deny {
+				denies = append(denies, x)
+			} else {
+				allows = append(allows, x)
+			}
+		}
+	}
+	k.begin("Allowed by").grants(allows, len(who.groups) > 1, "no grant is known here")
+	e := k.begin("Less")
+	switch {
+	case whole:
+		e.say(t.Text, "nothing: no denial takes any of it away")
+	case len(denies) > 0:
+		e.grants(denies, len(who.groups) > 1, "")
+		e.say(t.Muted, "Denials of this person's other groups count too: m shows all.")
+	default:
+		e.say(t.Muted, "These grants cover parts of it, or a denial of another group of this person takes something away: m shows all.")
+	}
+}
+
+func (p *Pane) groupSheet(k *sheet, v *view, g *group) {
+	t, name := k.t, g.name.String()
+	switch {
+	case !v.folder():
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read this file")
+	case g.whole:
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read all of this folder")
+	default:
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read parts of this folder")
+	}
+	k.path(v.at)
+	k.begin("By").grants(g.grants, false, "no grant is known here")
+	var in []safetext.Text
+	for i := range v.ans.people {
+		if x := &v.ans.people[i]; has(x.groups, g.name) {
+			in = append(in, x.name)
+		}
+	}
+	k.begin("People").texts(in, "nobody in it can read this")
+	k.gap()
+	for _, l := range format.Wrap("A person who is in another group with a denial may read less.", max(8, k.w-4)) {
+		k.lines = append(k.lines, "   "+t.Muted.Paint(l))
+	}
+}
+
+func (p *Pane) grantSheet(k *sheet, g *grant) {
+	t := k.t
+	what := "a folder and all below"
+	switch {
+	case g.object:
+		what = "one file"
+	case g.at.Key.IsZero():
+		what = "the whole share"
+	}
+	if g.deny {
+		k.verdict(t.Glyphs.No, t.Bad, "Takes away "+what)
+	} else {
+		k.verdict(t.Glyphs.Yes, t.OK, "Gives "+what)
+	}
+	k.path(g.at)
+	k.gap()
+	k.fact("Group").text(g.group)
+	if when := g.long(); when != "" {
+		k.fact("Time").say(t.Text, when)
+	}
+	if !g.reason.IsZero() {
+		k.fact("Reason").text(g.reason)
+	}
+	k.gap()
+	k.fact("In the log").text(g.text)
+}
+
+// wrapText breaks a text after every w cells, wherever that is: unlike
+// wrapping at spaces it loses none.
+func wrapText(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
+	var lines []string
+	var b strings.Builder
+	used := 0
+	for _, span := range text.Spans() {
+		style := s
+		if span.Escaped {
+			style = t.Warn
+		}
+		for rest := span.Text; rest != ""; {
+			head := ansi.Truncate(rest, w-used, "")
+			b.WriteString(style.Paint(head))
+			used += ansi.StringWidth(head)
+			rest = rest[len(head):]
+			if rest == "" {
+				break
+			}
+			if used == 0 {
+				return append(lines, b.String()) // one letter is wider than the line
+			}
+			lines = append(lines, b.String())
+			b.Reset()
+			used = 0
+		}
+	}
+	if b.Len() > 0 {
+		lines = append(lines, b.String())
+	}
+	return lines
+}

@@ -1,0 +1,215 @@
+package access
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/rows"
+	"usher/tui/theme"
+)
+
+const (
+	gutterW = 2
+	readsW  = 11 // "all of it", with a sign for "disabled"
+	effectW = 6
+	whenW   = 16 // until 2026-12-31
+	whenAt  = 78 // cells of the list from which there is room for times
+)
+
+// source makes the lines of a view a rows.Source.
+type source struct {
+	p *Pane
+	v *view
+}
+
+func (s source) Len() int                  { return len(s.v.lines) }
+func (s source) Heading(i int) bool        { return s.v.lines[i].heading != "" }
+func (s source) Need(from, to int) tea.Cmd { return nil }
+
+// Draw draws a heading or a row.
+func (s source) Draw(i, w int, st rows.State) string {
+	l, t := s.v.lines[i], s.p.Env.Theme
+	if l.heading != "" {
+		style := t.Muted.Bold()
+		if l.bad {
+			style = t.Warn
+		}
+		return " " + style.Paint(format.End(l.heading, w-2, t.Glyphs.Ellipsis))
+	}
+	if st.Cursor {
+		t = t.On(theme.Cursor(st.Focus))
+	}
+	g := t.Fill.Paint(strings.Repeat(" ", gutterW))
+	if st.Cursor {
+		g = t.Accent.Paint(t.Glyphs.Cursor) + t.Fill.Paint(" ")
+	}
+	return t.Pad(g+s.row(t, l, w-gutterW-1, st.Cursor), w)
+}
+
+// row is one row of w cells without its gutter.
+func (s source) row(t *theme.Theme, l line, w int, cursor bool) string {
+	strong := t.Text
+	if cursor {
+		strong = strong.Bold()
+	}
+	c := cells{t: t}
+	switch s.v.kind {
+	case who:
+		first := nameW(w)
+		rest := w - first - readsW - 2
+		if l.person != nil {
+			c.name(strong, l.person.name, first, format.End)
+			c.painted(reads(t, l.person.whole, l.person.enabled, s.v.folder()), readsW)
+			c.name(t.Muted, together(l.person.groups), rest, format.End)
+			break
+		}
+		if l.first {
+			c.name(strong, l.group.name, first, format.End)
+			c.painted(reads(t, l.group.whole, true, s.v.folder()), readsW)
+		} else {
+			c.painted("", first)
+			c.painted("", readsW)
+		}
+		if l.grant != nil {
+			c.painted(effect(t, l.grant)+t.Fill.Paint(" ")+pane.Name(t, t.Text, l.grant.at.Text(), rest-effectW, format.Start), rest)
+		}
+	case can:
+		path, group, when := placesW(w)
+		if l.except {
+			c.painted(t.Fill.Paint("  ")+t.Bad.Paint("but not ")+pane.Name(t, t.Text, l.grant.at.Text(), path-10, format.Start), path)
+		} else {
+			c.name(strong, l.grant.at.Text(), path, format.Start)
+		}
+		c.name(t.Muted, l.grant.group, group, format.End)
+		c.when(l.grant, when)
+	default:
+		path, group, when := placesW(w - effectW - 1)
+		c.name(strong, l.grant.group, group, format.End)
+		c.painted(effect(t, l.grant), effectW)
+		c.name(t.Text, l.grant.at.Text(), path, format.Start)
+		c.when(l.grant, when)
+	}
+	return c.b.String()
+}
+
+// nameW is the width of the first column of who.
+func nameW(w int) int { return min(max(w*3/10, 14), 36) }
+
+// placesW is the columns of places; no times where they would not fit.
+func placesW(w int) (path, group, when int) {
+	group = min(max(w/4, 14), 32)
+	path = w - group - 1
+	if w+gutterW+1 >= whenAt {
+		when = whenW
+		path -= when + 1
+	}
+	return max(8, path), group, when
+}
+
+// cells is a row in the making, columns with a blank between.
+type cells struct {
+	t *theme.Theme
+	b strings.Builder
+}
+
+func (c *cells) painted(s string, w int) {
+	if c.b.Len() > 0 {
+		c.b.WriteString(c.t.Fill.Paint(" "))
+	}
+	c.b.WriteString(c.t.Pad(s, max(0, w)))
+}
+
+func (c *cells) name(s theme.Style, x safetext.Text, w int, cut func(string, int, string) string) {
+	c.painted(pane.Name(c.t, s, x, max(0, w), cut), w)
+}
+
+func (c *cells) when(g *grant, w int) {
+	if w > 0 {
+		c.painted(g.short(c.t), w)
+	}
+}
+
+// reads is how much of a place somebody reads.
+func reads(t *theme.Theme, whole, enabled, folder bool) string {
+	switch {
+	case !enabled:
+		return t.Bad.Paint(t.Glyphs.No + " disabled")
+	case !folder:
+		return t.OK.Paint("read")
+	case whole:
+		return t.OK.Paint("all of it")
+	}
+	return t.Text.Paint("parts")
+}
+
+// effect is a grant's effect in its colour.
+func effect(t *theme.Theme, g *grant) string {
+	if g.deny {
+		return t.Bad.Paint("deny ")
+	}
+	return t.OK.Paint("allow")
+}
+
+// short is a grant's time in at most whenW cells.
+func (g *grant) short(t *theme.Theme) string {
+	switch {
+	case g.over:
+		return t.Warn.Paint("over " + format.Date(g.until))
+	case g.early:
+		return t.Warn.Paint("from " + format.Date(g.from))
+	case !g.until.IsZero():
+		return t.Muted.Paint("until " + format.Date(g.until))
+	}
+	return ""
+}
+
+// long is a grant's time in words, "" if it has none.
+func (g *grant) long() string {
+	var parts []string
+	switch {
+	case g.early:
+		parts = append(parts, "not before "+format.DateTime(g.from)+" UTC")
+	case !g.from.IsZero():
+		parts = append(parts, "since "+format.DateTime(g.from)+" UTC")
+	}
+	switch {
+	case g.over:
+		parts = append(parts, "over since "+format.DateTime(g.until)+" UTC")
+	case !g.until.IsZero():
+		parts = append(parts, "until "+format.DateTime(g.until)+" UTC")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// header is the line with the columns' names.
+func (p *Pane) header(v *view, w int) string {
+	t := p.Env.Theme
+	var b strings.Builder
+	b.WriteString(strings.Repeat(" ", gutterW))
+	cell := func(name string, w int) {
+		b.WriteString(format.PadRight(format.End(name, w, ""), w) + " ")
+	}
+	inner := w - gutterW - 1
+	switch v.kind {
+	case who:
+		cell("Name", nameW(inner))
+		cell("Reads", readsW)
+		cell("Through", inner-nameW(inner)-readsW-2)
+	case can:
+		path, group, when := placesW(inner)
+		cell("Place", path)
+		cell("Through group", group)
+		cell("Time", when)
+	default:
+		path, group, when := placesW(inner - effectW - 1)
+		cell("Group", group)
+		cell("Effect", effectW)
+		cell("Place", path)
+		cell("Time", when)
+	}
+	return t.Muted.Paint(format.End(strings.TrimRight(b.String(), " "), w, ""))
+}

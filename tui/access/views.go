@@ -1,0 +1,270 @@
+package access
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/viewport"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/rows"
+)
+
+// view is one question and its answer, as a list or as a sheet of text.
+type view struct {
+	kind kind
+	at   pane.Place
+	user safetext.Text // why, can: about whom; who: where the cursor goes
+	of   line          // reach: the row shown in full
+	ans  *answer       // nil until the server answered
+
+	problem string // why it did not answer
+	lost    bool   // nobody refused: it may be asked once more
+	retried bool
+
+	lines []line
+	list  *rows.List // nil for a sheet
+	port  viewport.Model
+	portW int // the sheet was made for; 0: not yet
+}
+
+// line is a row of a list.
+type line struct {
+	heading string // no row: the cursor steps over it
+	bad     bool   // the heading is a warning
+	group   *group
+	person  *person
+	grant   *grant
+	first   bool // the first grant of its group
+	except  bool // a denial below the place above it
+}
+
+// named tells rows apart when an answer replaces another.
+func (l line) named() string {
+	switch {
+	case l.person != nil:
+		return "p" + l.person.name.Raw()
+	case l.grant != nil:
+		return "g" + l.grant.text.Raw()
+	case l.group != nil:
+		return "g" + l.group.name.Raw()
+	}
+	return ""
+}
+
+// view makes an empty view of a question.
+func (p *Pane) view(k kind, at pane.Place, user safetext.Text) *view {
+	v := &view{kind: k, at: at, user: user}
+	if k == why || k == reach {
+		v.port = viewport.New()
+		return v
+	}
+	v.list = rows.New(source{p, v}, rows.Config{Jump: p.Env.Jump})
+	v.list.Focus(true)
+	return v
+}
+
+// folder reports whether the place is a folder or a share.
+func (v *view) folder() bool {
+	key := v.at.Key.Raw()
+	return key == "" || strings.HasSuffix(key, "/")
+}
+
+// current is the row with the cursor; the zero line if there is none.
+func (v *view) current() line {
+	switch {
+	case v.kind == reach:
+		return v.of
+	case v.list == nil:
+		return line{}
+	}
+	if i := v.list.Cursor(); i >= 0 && i < len(v.lines) && v.lines[i].heading == "" {
+		return v.lines[i]
+	}
+	return line{}
+}
+
+// about is the person that a key means; empty if there is none.
+func (v *view) about() safetext.Text {
+	if l := v.current(); l.person != nil {
+		return l.person.name
+	}
+	if v.kind == why || v.kind == can {
+		return v.user
+	}
+	return safetext.Text{}
+}
+
+// fill takes an answer. The cursor stays on its row if that is still there.
+func (v *view) fill(a *answer) {
+	again, was := v.ans != nil, v.current().named()
+	v.ans, v.problem, v.lost, v.retried, v.portW = a, "", false, false, 0
+	if v.list == nil {
+		return
+	}
+	v.lines = v.lines[:0]
+	switch v.kind {
+	case who:
+		v.whoLines()
+	case can:
+		for i := range a.roots {
+			r := &a.roots[i]
+			v.lines = append(v.lines, line{grant: &r.grant})
+			for j := range r.except {
+				v.lines = append(v.lines, line{grant: &r.except[j], except: true})
+			}
+		}
+	case grants:
+		v.grantLines()
+	}
+	v.list.Changed()
+	v.list.SetTop(0)
+	for i, l := range v.lines {
+		switch {
+		case again && was != "" && l.named() == was, !again && v.user.IsZero() && l.person != nil,
+			!again && l.person != nil && l.person.name.Equal(v.user):
+			v.list.SetCursor(i)
+			return
+		}
+	}
+	v.list.SetCursor(0)
+}
+
+func (v *view) whoLines() {
+	a := v.ans
+	if len(a.groups) == 0 && len(a.people) == 0 {
+		return
+	}
+	v.lines = append(v.lines, line{heading: "Groups"})
+	for i := range a.groups {
+		g := &a.groups[i]
+		if len(g.grants) == 0 {
+			v.lines = append(v.lines, line{group: g, first: true})
+		}
+		for j := range g.grants {
+			v.lines = append(v.lines, line{group: g, grant: &g.grants[j], first: j == 0})
+		}
+	}
+	if len(a.people) == 0 {
+		v.lines = append(v.lines, line{heading: "No person of these groups can read it."})
+		return
+	}
+	v.lines = append(v.lines, line{heading: "People"})
+	for i := range a.people {
+		v.lines = append(v.lines, line{person: &a.people[i]})
+	}
+}
+
+// wrongMost is how many lines of a refused grants file's faults are shown.
+const wrongMost = 6
+
+func (v *view) grantLines() {
+	a := v.ans
+	if len(a.wrong) > 0 {
+		v.lines = append(v.lines, line{heading: "A newer grants file was refused. These grants are still in force:", bad: true})
+		for _, x := range a.wrong[:min(len(a.wrong), wrongMost)] {
+			if s := x.String(); s != "" {
+				v.lines = append(v.lines, line{heading: s, bad: true})
+			}
+		}
+	}
+	for i := range a.list {
+		v.lines = append(v.lines, line{grant: &a.list[i]})
+	}
+}
+
+// missing reports whether the view was to show a person who is not in the answer.
+func (v *view) missing() bool {
+	if v.kind != who || v.user.IsZero() || v.ans == nil {
+		return false
+	}
+	for i := range v.ans.people {
+		if v.ans.people[i].name.Equal(v.user) {
+			return false
+		}
+	}
+	return true
+}
+
+// Title is the place for row 0.
+func (p *Pane) Title() []string {
+	v := p.top()
+	switch {
+	case v == nil:
+		return []string{"Access"}
+	case v.kind == can:
+		return []string{"Access", v.user.String()}
+	case v.kind == grants:
+		return []string{"Access", "Grants"}
+	}
+	parts := []string{"Access", v.at.Bucket.String()}
+	for _, s := range strings.Split(strings.TrimSuffix(v.at.Key.Raw(), "/"), "/") {
+		if v.at.Key.IsZero() {
+			break
+		}
+		parts = append(parts, safetext.Line(s))
+	}
+	return parts
+}
+
+// headline is the head of a view: what is asked, and how much was answered.
+func (p *Pane) headline(v *view) (title, note string) {
+	name := format.End(v.user.String(), 32, p.Env.Theme.Glyphs.Ellipsis)
+	switch v.kind {
+	case who:
+		title = "Who can read this file"
+		if v.at.Key.IsZero() {
+			title = "Who can see this share"
+		} else if v.folder() {
+			title = "Who can see this folder"
+		}
+		if a := v.ans; a != nil {
+			note = format.Plural(len(a.groups), "group", "groups") + ", " + format.Plural(len(a.people), "person", "people")
+		}
+	case can:
+		title = "What " + name + " can see"
+		if v.ans != nil {
+			note = format.Plural(len(v.ans.roots), "place", "places")
+		}
+	case grants:
+		title = "All grants"
+		if v.ans != nil {
+			note = format.Plural(len(v.ans.list), "grant", "grants")
+		}
+	case why:
+		if v.user.Equal(p.Env.Me.Name) {
+			name = "you"
+		}
+		title = "Why " + name + " can or can not"
+		if v.ans != nil && v.ans.why.allowed {
+			title = "Why " + name + " can"
+		} else if v.ans != nil {
+			title = "Why " + name + " can not"
+		}
+	case reach:
+		title = p.rowTitle(v, v.of)
+	}
+	if p.asked != nil && p.slow && p.asked.view == v {
+		note = "asking" + p.Env.Theme.Glyphs.Ellipsis
+	}
+	return title, note
+}
+
+// rowTitle is the head over what is known of a row.
+func (p *Pane) rowTitle(v *view, l line) string {
+	cut := func(x safetext.Text) string { return format.End(x.String(), 32, p.Env.Theme.Glyphs.Ellipsis) }
+	switch {
+	case l.person != nil && !l.person.enabled:
+		return cut(l.person.name) + " is disabled"
+	case l.person != nil:
+		return "Why " + cut(l.person.name) + " can"
+	case l.group != nil:
+		return "Why " + cut(l.group.name) + " can"
+	case l.grant == nil:
+		return ""
+	case l.grant.deny:
+		return "This denial"
+	}
+	return "This grant"
+}
