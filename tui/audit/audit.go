@@ -87,15 +87,14 @@ type Pane struct {
 	settled uint64
 	open    *full
 
-	typing  bool
-	field   textinput.Model
-	wrong   *event.FilterError
-	hidden  bool // the filter in force cannot be typed
-	past    []string
-	pastAt  int
-	drawn   drawn
-	w, h    int
-	focused bool
+	typing bool
+	field  textinput.Model
+	wrong  *event.FilterError
+	hidden bool // the filter in force cannot be typed
+	past   []string
+	pastAt int
+	drawn  drawn
+	w, h   int
 }
 
 // drawn is what View keeps between two changes.

@@ -54,7 +54,7 @@ func (l *ledger) with(page api.AuditQueryResponse) *ledger {
 type fact struct {
 	id, sub, who, email, session    safetext.Text
 	action, purpose, outcome        safetext.Text
-	path, key, version, etag        safetext.Text
+	path, version, etag             safetext.Text
 	reason, grant, continues        safetext.Text
 	ip, agent, request, verified    safetext.Text
 	at                              time.Time
@@ -70,7 +70,7 @@ func factOf(e event.Event) fact {
 	return fact{
 		id: s(e.ID), sub: s(e.User.Sub), who: s(e.User.Username), email: s(e.User.Email), session: s(e.Session),
 		action: s(e.Action), purpose: s(e.Purpose), outcome: s(e.Outcome),
-		path: s(e.Path()), key: s(e.Key), version: s(e.Version), etag: s(e.ETag),
+		path: s(e.Path()), version: s(e.Version), etag: s(e.ETag),
 		reason: s(e.Reason), grant: s(e.Grant), continues: s(e.Continues),
 		ip: s(e.SourceIP), agent: s(e.UserAgent), request: s(e.RequestID), verified: s(e.Verified),
 		at: e.Time.UTC(), size: e.Size, bytes: e.Bytes, seconds: e.Seconds, bound: e.Bound, count: e.Count,

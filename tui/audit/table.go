@@ -88,7 +88,11 @@ func (s source) Draw(i, w int, st rows.State) string {
 	}
 	g := t.Fill.Paint(strings.Repeat(" ", gutterW))
 	if st.Cursor {
-		g = t.Accent.Paint(t.Glyphs.Cursor) + t.Fill.Paint(" ")
+		sign := t.Glyphs.CursorDim
+		if st.Focus {
+			sign = t.Glyphs.Cursor
+		}
+		g = t.Accent.Paint(sign) + t.Fill.Paint(" ")
 	}
 	return t.Pad(g+p.row(t, &p.log.entries[l.entry], st.Cursor), w)
 }

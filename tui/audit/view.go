@@ -41,6 +41,7 @@ func (p *Pane) View(w, h int) string {
 	p.w, p.h, p.cols = w, h, layOut(w)
 	height := p.listHeight()
 	p.list.Resize(w, height)
+	p.list.Focus(!p.typing)
 	lines := []string{p.filterLine(w), p.below(w)}
 	lines = append(lines, p.mistake(w)...)
 	if h >= chartFrom {
