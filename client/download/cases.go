@@ -106,11 +106,11 @@ func (c *cases) claimFolders(dir string, rel []string) []string {
 }
 
 // claim gives a key its name in the folder.
-func (f *folder) claim(name, key, strict string) string {
+func (f *folder) claim(name, key string) string {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if !f.fold {
 		return name
 	}
-	return f.disk.cases.claim(f.path, name, strict, key)
+	return f.disk.cases.claim(f.path, name, strictName(name), key)
 }

@@ -214,6 +214,10 @@ func (w *world) List(_ context.Context, req api.ListRequest) (api.ListResponse, 
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	start, index, _ := strings.Cut(req.Cursor, "\x00")
+	if req.Cursor != "" {
+		req.Start = start
+	}
 	var names []string
 	for path := range w.objects {
 		if name, ok := strings.CutPrefix(path, req.Bucket+"/"+req.Prefix); ok && name > req.Start {
@@ -221,7 +225,7 @@ func (w *world) List(_ context.Context, req api.ListRequest) (api.ListResponse, 
 		}
 	}
 	sort.Strings(names)
-	at, _ := strconv.Atoi(req.Cursor)
+	at, _ := strconv.Atoi(index)
 	var resp api.ListResponse
 	for i := at; i < len(names) && i < at+100; i++ {
 		o := w.objects[req.Bucket+"/"+req.Prefix+names[i]]
@@ -229,7 +233,7 @@ func (w *world) List(_ context.Context, req api.ListRequest) (api.ListResponse, 
 		resp.Entries = append(resp.Entries, api.Entry{Name: names[i], Kind: api.KindObject, Size: int64(len(o.data)), Modified: &mod, ETag: o.etag})
 	}
 	if at+100 < len(names) {
-		resp.Cursor = strconv.Itoa(at + 100)
+		resp.Cursor = req.Start + "\x00" + strconv.Itoa(at+100)
 	}
 	return resp, nil
 }

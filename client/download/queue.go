@@ -32,11 +32,12 @@ type queueFile struct {
 	mu    sync.Mutex
 	saved []Saved // of an earlier run, not yet added again or forgotten
 	timer *time.Timer
+	wrote time.Time // last
 	shut  bool
 }
 
 const (
-	queueDelay = time.Second // changes within it are written once
+	queueDelay = time.Second // changes within it are written once; the first at once
 	maxQueue   = 64 << 20    // bytes
 )
 
@@ -94,7 +95,7 @@ func (q *queueFile) touch(e *Engine) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.timer == nil && !q.shut {
-		q.timer = time.AfterFunc(queueDelay, func() { _ = q.write(e) })
+		q.timer = time.AfterFunc(queueDelay-time.Since(q.wrote), func() { _ = q.write(e) })
 	}
 }
 
@@ -109,6 +110,7 @@ func (q *queueFile) write(e *Engine) error {
 		q.timer.Stop()
 		q.timer = nil
 	}
+	q.wrote = time.Now()
 	all := now
 	rest := q.saved[:0:0]
 	for _, s := range q.saved {

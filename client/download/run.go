@@ -254,10 +254,9 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 	}
 	defer j.part.close()
 	j.part.hasNotes = noted || j.part.size > 0
-	if err := j.prepare(); err != nil {
-		return Failed, err
+	if err = j.prepare(); err == nil {
+		err = j.fetchAll(ctx)
 	}
-	err = j.fetchAll(ctx)
 	if err == nil {
 		err = j.verify(ctx)
 	}
@@ -405,7 +404,7 @@ func (j *job) abandon(err error) error {
 	case errors.Is(err, errCancelled):
 		j.part.remove()
 		j.t.done.Store(0)
-	case j.ledger.have() > 0:
+	case j.ledger != nil && j.ledger.have() > 0:
 		j.note()
 	default:
 		j.part.remove()
@@ -430,7 +429,7 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 	label := j.want.label()
 	name := t.segs[len(t.segs)-1]
 	if t.req.Name == "" {
-		name = f.claim(name, t.req.Bucket+"/"+t.req.Key, strictName(name))
+		name = f.claim(name, t.req.Bucket+"/"+t.req.Key)
 	}
 	used, err := j.part.finish(name, when, t.req.Conflict, recordOf(j.etag, label, j.size, when))
 	if errors.Is(err, ErrExists) && j.part.file != nil && j.part.sameAs(name) {
@@ -491,7 +490,7 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 	}
 	defer f.release()
 	if t.req.Name == "" {
-		name = f.claim(name, t.req.Bucket+"/"+t.req.Key, strictName(name))
+		name = f.claim(name, t.req.Bucket+"/"+t.req.Key)
 		p.name = name
 	}
 	info, err := f.root.Lstat(name)

@@ -1,0 +1,538 @@
+package download
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"usher/backend/api"
+)
+
+// slowly lets an answer's first half through and holds the rest back until go.
+func (w *world) slowly(go_ <-chan struct{}) {
+	w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Range") != "" {
+			return false
+		}
+		rw.Header().Set("ETag", o.etag)
+		rw.Header().Set("Content-Length", fmt.Sprint(len(o.data)))
+		rw.Write(o.data[:len(o.data)/2])
+		rw.(http.Flusher).Flush()
+		select {
+		case <-go_:
+		case <-r.Context().Done():
+			return true
+		}
+		rw.Write(o.data[len(o.data)/2:])
+		return true
+	}
+}
+
+// TestPauseResume keeps what was fetched over a pause, and over a restart.
+func TestPauseResume(t *testing.T) {
+	w := newWorld(t)
+	o := w.put("b/k", random(1, 600_000), "CRC64NVME")
+	w.slowly(make(chan struct{}))
+	dir, queue := scratch(t), filepath.Join(scratch(t), "queue")
+	e := w.engine(func(c *Config) { c.QueueFile = queue })
+	id := e.Add(w.request("b/k", dir))[0]
+	eventually(t, "half", func() bool { return find(t, e, id).Done > 200_000 })
+	if again := e.Add(w.request("b/k", dir))[0]; again != id {
+		t.Error("the same request was queued twice")
+	}
+	e.Pause(id)
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Paused || tr.Err != nil {
+		t.Fatalf("%v, %v", tr.State, tr.Err)
+	}
+	if s := e.Local(dir, []Request{w.request("b/k", dir)})[0]; s.Presence != HerePartial || s.Percent < 30 || s.Percent > 60 {
+		t.Errorf("locally it is %+v", s)
+	}
+	must(t, e.Close())
+
+	e = w.engine(func(c *Config) { c.QueueFile = queue })
+	saved, err := e.Unfinished()
+	if err != nil || len(saved) != 1 || saved[0].Request.Key != "k" || saved[0].Done < 200_000 || saved[0].Size != 600_000 {
+		t.Fatalf("unfinished: %+v, %v", saved, err)
+	}
+	id = e.Add(saved[0].Request)[0]
+	wait(t, e)
+	tr := find(t, e, id)
+	if tr.State != Done || tr.Fetched > 400_000 {
+		t.Errorf("%v, fetched %d, %v", tr.State, tr.Fetched, tr.Err)
+	}
+	mustEqual(t, tr.Dest, o.data)
+	must(t, e.Close())
+	if _, err := os.Stat(queue); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the queue is not empty: %v", err)
+	}
+}
+
+// TestQueueIsKept: who starts and does not resume loses nothing; Forget does.
+func TestQueueIsKept(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/a", random(1, 10), "")
+	w.put("b/c", random(2, 10), "")
+	dir, queue := scratch(t), filepath.Join(scratch(t), "sub", "queue")
+	with := func(c *Config) { c.QueueFile = queue }
+	w.onRelease = func(int, api.ReleaseRequest) error { return &api.Error{Code: api.TokenExpired} }
+	e := w.engine(with)
+	e.Add(w.request("b/a", dir), w.request("b/gone", dir))
+	eventually(t, "waiting for a sign-in", func() bool { return e.Snapshot().Transfers[0].State == WaitingSignIn })
+	wait(t, e) // what only a person can move on is not waited for
+	other := w.engine(with)
+	if s, _ := other.Unfinished(); s != nil {
+		t.Error("two processes own one queue")
+	}
+	must(t, other.Close())
+	must(t, e.Close())
+	if info, err := os.Stat(queue); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the queue: %v, %v", info, err)
+	}
+	w.onRelease = nil
+	e = w.engine(with)
+	id := e.Add(w.request("b/c", dir))[0]
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Done {
+		t.Errorf("%v, %v", tr.State, tr.Err)
+	}
+	must(t, e.Close())
+	e = w.engine(with)
+	if s, _ := e.Unfinished(); len(s) != 2 {
+		t.Errorf("of two unfinished transfers %d are left", len(s))
+	}
+	must(t, e.Forget())
+	must(t, e.Close())
+	if _, err := os.Stat(queue); !errors.Is(err, os.ErrNotExist) {
+		t.Error("Forget forgot nothing")
+	}
+	must(t, os.WriteFile(queue, []byte("{garbage"), 0o600))
+	e = w.engine(with)
+	if s, err := e.Unfinished(); s != nil || err != nil {
+		t.Errorf("of a damaged queue: %v, %v", s, err)
+	}
+}
+
+// TestCancel removes the part, and a second cancel the entry.
+func TestCancel(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/k", random(1, 600_000), "CRC64NVME")
+	w.put("b/l", random(2, 600_000), "CRC64NVME")
+	w.slowly(make(chan struct{}))
+	dir := scratch(t)
+	e := w.engine()
+	ids := e.Add(w.request("b/k", dir), w.request("b/l", dir))
+	eventually(t, "half", func() bool { return find(t, e, ids[0]).Done > 200_000 && find(t, e, ids[1]).Done > 200_000 })
+	e.Cancel(ids[0])
+	e.Pause(ids[1])
+	wait(t, e)
+	e.Cancel(ids[1])
+	eventually(t, "both parts gone", func() bool { return leftovers(t, dir) == nil })
+	s := e.Snapshot()
+	if len(s.Transfers) != 2 || s.Transfers[0].State != Cancelled || s.Transfers[1].State != Cancelled || s.Files != 0 || s.Bytes != 0 {
+		t.Errorf("%+v", s)
+	}
+	e.Cancel(ids[0])
+	if s := e.Snapshot(); len(s.Transfers) != 1 {
+		t.Errorf("%d on the list", len(s.Transfers))
+	}
+	w.onGet = nil
+	e.Retry(ids[1])
+	wait(t, e)
+	if s := e.Snapshot(); s.Transfers[0].State != Done || s.Files != 1 || s.FilesDone != 1 || s.BytesDone != 600_000 || s.Bytes != 600_000 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestFolderControl pauses, resumes, fails and retries a whole folder.
+func TestFolderControl(t *testing.T) {
+	w := newWorld(t)
+	for i := range 350 {
+		w.put(fmt.Sprintf("b/f/%03d", i), []byte(fmt.Sprint("content ", i)), "CRC64NVME")
+	}
+	w.denied["b/f/100"] = true
+	gate := make(chan struct{})
+	w.onRelease = func(int, api.ReleaseRequest) error { <-gate; return nil }
+	e, dir := w.engine(), scratch(t)
+	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: dir})[0]
+	eventually(t, "the walk", func() bool { tr := find(t, e, id); return tr.Files == 350 && !tr.Counting })
+	e.Pause(id)
+	close(gate)
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Paused {
+		t.Fatalf("%v", tr.State)
+	}
+	e.ResumeAll()
+	wait(t, e)
+	tr := find(t, e, id)
+	if tr.State != Failed || tr.FilesDone != 349 || tr.FilesFailed != 1 || !strings.Contains(tr.Event, "1 of 350") {
+		t.Fatalf("%v, %d done, %d failed, %q", tr.State, tr.FilesDone, tr.FilesFailed, tr.Event)
+	}
+	w.mu.Lock()
+	w.denied = map[string]bool{}
+	w.mu.Unlock()
+	e.RetryAll()
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Done || tr.FilesDone != 350 || tr.FilesFailed != 0 {
+		t.Fatalf("%v, %d done, %d failed%s", tr.State, tr.FilesDone, tr.FilesFailed, failures(e))
+	}
+	if s := e.Snapshot(); s.Files != 350 || s.FilesDone != 350 || s.Bytes != s.BytesDone {
+		t.Errorf("files %d done %d, bytes %d done %d", s.Files, s.FilesDone, s.Bytes, s.BytesDone)
+	}
+}
+
+// TestConflicts: nothing that is here is replaced unless told.
+func TestConflicts(t *testing.T) {
+	w := newWorld(t)
+	o := w.put("b/k.tar.gz", random(1, 5000), "CRC64NVME")
+	for _, c := range []struct {
+		name     string
+		there    []byte
+		mode     Conflict
+		want     State
+		err      error
+		released int
+		at       string
+	}{
+		{"differs, refuse", []byte("mine"), Refuse, Failed, ErrExists, 0, ""},
+		{"same size, refuse", random(7, 5000), Refuse, Failed, ErrExists, 1, ""},
+		{"same, refuse", o.data, Refuse, Skipped, nil, 1, "k.tar.gz"},
+		{"differs, skip", []byte("mine"), Skip, Skipped, nil, 0, "k.tar.gz"},
+		{"differs, overwrite", []byte("mine"), Overwrite, Done, nil, 1, "k.tar.gz"},
+		{"same, overwrite", o.data, Overwrite, Skipped, nil, 1, "k.tar.gz"},
+		{"differs, keep both", []byte("mine"), KeepBoth, Done, nil, 1, "k.tar (1).gz"},
+	} {
+		e, dir := w.engine(), scratch(t)
+		target := filepath.Join(dir, "k.tar.gz")
+		must(t, os.WriteFile(target, c.there, 0o644))
+		r := w.request("b/k.tar.gz", dir)
+		r.Conflict = c.mode
+		before := w.released
+		id := e.Add(r)[0]
+		wait(t, e)
+		tr := find(t, e, id)
+		if tr.State != c.want || c.err != nil && !errors.Is(tr.Err, c.err) || w.released-before != c.released {
+			t.Errorf("%s: %v, %v, %d URLs", c.name, tr.State, tr.Err, w.released-before)
+		}
+		if c.at != "" && tr.Dest != filepath.Join(dir, c.at) {
+			t.Errorf("%s: at %s", c.name, tr.Dest)
+		}
+		now, _ := os.ReadFile(target)
+		if c.mode != Overwrite && !bytes.Equal(now, c.there) {
+			t.Errorf("%s: the file was replaced", c.name)
+		}
+		if c.want == Done {
+			mustEqual(t, tr.Dest, o.data)
+		}
+		if left := leftovers(t, dir); left != nil {
+			t.Errorf("%s: left behind %v", c.name, left)
+		}
+		e.Close()
+	}
+}
+
+// TestHereAlready: what usher fetched itself costs neither a URL nor an event
+// the second time, until somebody touches it.
+func TestHereAlready(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/k", random(1, 5000), "CRC64NVME")
+	e, dir := w.engine(), scratch(t)
+	id := e.Add(w.request("b/k", dir))[0]
+	wait(t, e)
+	dest := find(t, e, id).Dest
+	f, err := e.disk.folderAt(dir, nil, false)
+	must(t, err)
+	if readRecord(f, "k") == "" {
+		t.Skip("this file system keeps no extended attributes")
+	}
+	f.release()
+	if s := e.Local(dir, []Request{w.request("b/k", dir), w.request("b/absent", dir)}); s[0].Presence != Here || s[1].Presence != Absent {
+		t.Errorf("%+v", s)
+	}
+	before := w.released
+	id = e.Add(w.request("b/k", dir))[0]
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Skipped || tr.Verified != "crc64nvme" || w.released != before {
+		t.Errorf("%v, %q, %d URLs", tr.State, tr.Verified, w.released-before)
+	}
+	data, _ := os.ReadFile(dest)
+	data[0] ^= 1
+	must(t, os.WriteFile(dest, data, 0o600))
+	if s := e.Local(dir, []Request{w.request("b/k", dir)}); s[0].Presence != HereMaybe {
+		t.Errorf("after a change: %+v", s)
+	}
+	id = e.Add(w.request("b/k", dir))[0]
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Failed || !errors.Is(tr.Err, ErrExists) {
+		t.Errorf("after a change: %v, %v", tr.State, tr.Err)
+	}
+}
+
+// TestRenewal: a URL near its end starts no request; the next one continues
+// the first event, and one completion is reported for the chain.
+func TestRenewal(t *testing.T) {
+	w := newWorld(t)
+	o := w.put("b/k", random(1, 12<<20), "CRC64NVME")
+	var shift atomic.Int64
+	w.onGet = func(n int, _ *object, _ http.ResponseWriter, _ *http.Request) bool {
+		if n == 3 {
+			shift.Store(int64(55 * time.Second))
+		}
+		return false
+	}
+	e := w.engine(func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(shift.Load())) } })
+	id := e.Add(w.request("b/k", scratch(t)))[0]
+	wait(t, e)
+	tr := find(t, e, id)
+	mustEqual(t, tr.Dest, o.data)
+	must(t, e.Close())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.chains) < 2 || w.chains[0] != "" || w.chains[1] != "ev-1" || tr.AuditID != "ev-1" {
+		t.Errorf("chains %q", w.chains)
+	}
+	if len(w.reported) != 1 || w.reported[0].Event != "ev-1" || w.reported[0].Outcome != api.CompletedDone ||
+		w.reported[0].Bytes != 12<<20 || w.reported[0].Verified != "crc64nvme" {
+		t.Errorf("reported %+v", w.reported)
+	}
+}
+
+// TestWalkTroubles: the listing fails, the cursor ages, the sign-in ends.
+func TestWalkTroubles(t *testing.T) {
+	w := newWorld(t)
+	for i := range 250 {
+		w.put(fmt.Sprintf("b/f/%03d", i), []byte("x"), "")
+	}
+	w.onList = func(n int) error {
+		switch n {
+		case 1:
+			return fmt.Errorf("no route: %w", context.DeadlineExceeded)
+		case 2:
+			return &api.Error{Code: api.StorageUnavailable}
+		case 4:
+			return &api.Error{Code: api.BadCursor}
+		case 6:
+			return &api.Error{Code: api.TokenExpired}
+		}
+		return nil
+	}
+	e := w.engine()
+	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t), Name: "."})[0]
+	eventually(t, "waiting for a sign-in", func() bool { return find(t, e, id).State == WaitingSignIn })
+	e.SignedIn()
+	eventually(t, "the end", func() bool { return find(t, e, id).State.Finished() })
+	if tr := find(t, e, id); tr.State != Done || tr.FilesDone != 250 {
+		t.Errorf("%v, %d files, %v", tr.State, tr.FilesDone, tr.Err)
+	}
+	w.onList = func(int) error { return &api.Error{Code: api.NotFound} }
+	id = e.Add(Request{Bucket: "b", Key: "g/", Folder: true, Dir: scratch(t)})[0]
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Denied {
+		t.Errorf("a folder that is not granted: %v, %v", tr.State, tr.Err)
+	}
+}
+
+// TestNoSecrets: no URL, signature or control character gets into what the
+// engine says, whatever goes wrong.
+func TestNoSecrets(t *testing.T) {
+	w := newWorld(t)
+	name := "b/dir/\x1b[2J\u202egpj.exe"
+	w.put(name, random(1, 5000), "CRC64NVME")
+	var mu sync.Mutex
+	var said []string
+	for _, f := range []func(int, *object, http.ResponseWriter, *http.Request) bool{
+		status(500, "x"), status(403, "AccessDenied"), status(404, "x"), status(412, "x"), status(301, "x"), status(400, "x"),
+		w.cutAfter(10, true),
+	} {
+		w.onGet = f
+		e := w.engine(func(c *Config) {
+			c.Finished = func(tr Transfer) {
+				mu.Lock()
+				defer mu.Unlock()
+				said = append(said, fmt.Sprintf("%v %+v %s", tr.Err, tr.Err, tr.Event))
+			}
+		})
+		e.Add(w.request(name, scratch(t)))
+		wait(t, e)
+		e.Close()
+	}
+	e := w.engine(func(c *Config) { c.S3Hosts = []string{"elsewhere.example"} })
+	e.Add(w.request(name, scratch(t)))
+	wait(t, e)
+	said = append(said, fmt.Sprint(e.Snapshot().Transfers[0].Err))
+	if len(said) != 8 {
+		t.Fatalf("%d endings", len(said))
+	}
+	for _, s := range said {
+		if strings.Contains(s, "Signature") || strings.Contains(s, "X-Amz") || strings.ContainsAny(s, "\x1b\u202e") {
+			t.Errorf("said %q", s)
+		}
+	}
+}
+
+// TestSave streams in order, goes on after a cut, and says when it is wrong.
+func TestSave(t *testing.T) {
+	for _, sum := range []string{"CRC64NVME", "SHA256", "CRC32/5242880", ""} {
+		w := newWorld(t)
+		o := w.put("b/k", random(1, 7<<20), sum)
+		cut := w.cutAfter(1<<20, true)
+		w.onGet = func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool {
+			return n <= 2 && cut(n, o, rw, r)
+		}
+		var out bytes.Buffer
+		tr, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, &out)
+		if err != nil || tr.State != Done || !bytes.Equal(out.Bytes(), o.data) {
+			t.Errorf("%s: %v, %d bytes", sum, err, out.Len())
+		}
+		if want := strings.ToLower(strings.Split(sum+"/", "/")[0]); tr.Verified != want && !(sum == "" && tr.Verified == "size") {
+			t.Errorf("%s: verified %q", sum, tr.Verified)
+		}
+	}
+	w := newWorld(t)
+	w.put("b/k", random(1, 70_000), "CRC64NVME")
+	tr := &trial{world: w, cut: 5}
+	w.onGet = tr.altered(tr.flip)
+	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, &bytes.Buffer{}); !errors.Is(err, ErrIntegrity) {
+		t.Errorf("a flipped byte: %v", err)
+	}
+	w.onGet = nil
+	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "absent"}, &bytes.Buffer{}); !errors.Is(err, &api.Error{Code: api.NotFound}) {
+		t.Errorf("an absent object: %v", err)
+	}
+	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, failingWriter{}); !errors.Is(err, errPipe) {
+		t.Errorf("a broken pipe: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Save(ctx, w.config(), Request{Bucket: "b", Key: "k"}, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+var errPipe = errors.New("broken pipe")
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errPipe }
+
+func TestExpand(t *testing.T) {
+	w := newWorld(t)
+	for _, k := range []string{"annual/a.pdf", "annual/x/b.pdf", "annual/x/y/c.pdf", "annual/x/y/d.csv", "annual/[1].pdf", "other/e.pdf", "annual/x/"} {
+		w.put("b/"+k, nil, "")
+	}
+	for pattern, want := range map[string]string{
+		"b/annual/**/*.pdf": "annual/[1].pdf annual/a.pdf annual/x/b.pdf annual/x/y/c.pdf", "b/annual/*.pdf": "annual/[1].pdf annual/a.pdf",
+		"b/annual/?.pdf": "annual/a.pdf", `b/annual/\[1\].pdf`: "annual/[1].pdf", "b/{annual,other}/*.pdf": "annual/[1].pdf annual/a.pdf other/e.pdf",
+		"b/annual/x/y/d.csv": "annual/x/y/d.csv", "b/annual/": "annual/ (folder)", "b": " (folder)", "b/*/x/**": "annual/x/b.pdf annual/x/y/c.pdf annual/x/y/d.csv",
+		"b/*.txt": "not_found", "*/x": "bad_request", "b/[": "bad_request",
+	} {
+		var got []string
+		for r, err := range Expand(context.Background(), w, pattern) {
+			var ae *api.Error
+			switch {
+			case errors.As(err, &ae):
+				got = append(got, string(ae.Code))
+			case err != nil:
+				t.Error(err)
+			case r.Folder:
+				got = append(got, r.Key+" (folder)")
+			default:
+				got = append(got, r.Key)
+			}
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s: %q, not %q", pattern, s, want)
+		}
+	}
+	e, dir := w.engine(), scratch(t)
+	for r, err := range Expand(context.Background(), w, "b/annual/**/*.pdf") {
+		must(t, err)
+		r.Dir = dir
+		e.Add(r)
+	}
+	wait(t, e)
+	if _, err := os.Stat(filepath.Join(dir, "x", "y", "c.pdf")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLimitMoveAndGuards(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/k", random(1, 300_000), "CRC64NVME")
+	e := w.engine(func(c *Config) { c.Limit = 400_000 })
+	began := time.Now()
+	id := e.Add(w.request("b/k", scratch(t)))[0]
+	wait(t, e)
+	if took := time.Since(began); find(t, e, id).State != Done || took > 20*time.Second {
+		t.Errorf("%v in %v", find(t, e, id).State, took)
+	}
+	began = time.Now()
+	id = e.Add(w.request("b/k", scratch(t)))[0] // the burst is spent
+	wait(t, e)
+	if took := time.Since(began); took < 300*time.Millisecond {
+		t.Errorf("300,000 bytes at 400,000 a second took %v", took)
+	}
+
+	gate := make(chan struct{})
+	w.onRelease = func(int, api.ReleaseRequest) error { <-gate; return nil }
+	e = w.engine(func(c *Config) { c.Parallel = 1 })
+	var ids []ID
+	dir := scratch(t)
+	for i := range 5 {
+		w.put(fmt.Sprintf("b/big%d", i), random(uint64(i), 9<<20), "")
+		ids = append(ids, e.Add(w.request(fmt.Sprintf("b/big%d", i), dir))...)
+	}
+	e.Move(ids[4], -1)
+	if s := e.Snapshot(); s.Transfers[3].ID != ids[4] {
+		t.Error("Move moved nothing")
+	}
+	e.PauseAll()
+	close(gate)
+	wait(t, e)
+
+	home := scratch(t)
+	t.Setenv("HOME", home)
+	w.put("b/.bashrc", []byte("evil"), "")
+	e = w.engine()
+	id = e.Add(w.request("b/.bashrc", home))[0]
+	in := e.Add(w.request("b/.bashrc", filepath.Join(home, "Downloads")))[0]
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Failed || !errors.Is(tr.Err, ErrName) {
+		t.Errorf("a settings file in the home directory: %v, %v", tr.State, tr.Err)
+	}
+	if tr := find(t, e, in); tr.State != Done {
+		t.Errorf("below it: %v, %v", tr.State, tr.Err)
+	}
+	for _, name := range []string{"../x", "a/b", "..", `a\b`, "/x", ".usher-x"} {
+		r := w.request("b/k", home)
+		r.Name = name
+		id := e.Add(r)[0]
+		wait(t, e)
+		if tr := find(t, e, id); tr.State != Failed || !errors.Is(tr.Err, ErrName) {
+			t.Errorf("the name %q: %v, %v", name, tr.State, tr.Err)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	w := newWorld(t)
+	for name, change := range map[string]func(*Config){
+		"no releaser": func(c *Config) { c.Releaser = nil }, "no hosts": func(c *Config) { c.S3Hosts = nil },
+		"negative": func(c *Config) { c.Limit = -1 },
+	} {
+		c := w.config()
+		change(&c)
+		if _, err := New(c); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
