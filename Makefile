@@ -34,6 +34,9 @@ fuzz: ## Each fuzz target for FUZZ (30s)
 bench: ## Costs beside their floors
 	$(GO) test -run '^$$' -bench . -benchtime 200ms $(PKGS)
 
+bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs versitygw; BENCH="--help")
+	client/download/bench/bench.py $(BENCH)
+
 soak: ## The long versions: big objects, many kills
 	USHER_SOAK=1 $(GO) test -timeout 60m ./client/download/ ./backend/audit/...
 
@@ -50,4 +53,4 @@ demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 
-.PHONY: help demo build test race test-rig fuzz bench soak lint
+.PHONY: help demo build test race test-rig fuzz bench bench-download soak lint

@@ -32,7 +32,7 @@ ROOT = os.path.abspath(f"{HERE}/../../..")
 CACHE = os.environ.get("BENCH_CACHE", os.path.expanduser("~/.cache/usher-bench"))
 RIG = os.environ.get("BENCH_RIG", "")
 PATH = f"{CACHE}/bin:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-KEY, SECRET, BUCKET, MIB = "benchkey", "benchsecret", "bench", 1 << 20
+BUCKET, MIB = "bench", 1 << 20
 LAN = "--rtt 30ms --rate 1gbit --flow-rate 100mbit"
 
 # name: (objects, bytes of each, link or None, what it shows, what usher should reach against the best peer)
@@ -75,13 +75,13 @@ def log(*words):
     print(time.strftime("%H:%M:%S"), *words, file=sys.stderr, flush=True)
 
 
-def environment(work, endpoint):
+def environment(work, endpoint, key, secret):
     """What every program gets: keys, no proxy, and a home of its own."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RCLONE_", "MC_", "XDG_", "USHER_")) and not k.lower().endswith("_proxy")}
     env.update(PATH=PATH, HOME=f"{work}/home", XDG_CONFIG_HOME=f"{work}/home/config", XDG_STATE_HOME=f"{work}/home/state",
-               AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true",
-               MC_HOST_b=endpoint.replace("://", f"://{KEY}:{SECRET}@"), MC_CONFIG_DIR=f"{work}/home/mc", RCLONE_CONFIG_S3_TYPE="s3",
-               RCLONE_CONFIG_S3_PROVIDER="Other", RCLONE_CONFIG_S3_ACCESS_KEY_ID=KEY, RCLONE_CONFIG_S3_SECRET_ACCESS_KEY=SECRET,
+               AWS_ACCESS_KEY_ID=key, AWS_SECRET_ACCESS_KEY=secret, AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true",
+               MC_HOST_b=endpoint.replace("://", f"://{key}:{secret}@"), MC_CONFIG_DIR=f"{work}/home/mc", RCLONE_CONFIG_S3_TYPE="s3",
+               RCLONE_CONFIG_S3_PROVIDER="Other", RCLONE_CONFIG_S3_ACCESS_KEY_ID=key, RCLONE_CONFIG_S3_SECRET_ACCESS_KEY=secret,
                RCLONE_CONFIG_S3_ENDPOINT=endpoint, RCLONE_CONFIG_S3_REGION="us-east-1")
     return env
 
@@ -116,22 +116,25 @@ class World:
         with socket.create_server(("127.0.0.1", 0)) as s:
             port = s.getsockname()[1]
         self.host = f"127.0.0.1:{port}"
-        self.env = environment(self.a.work, f"http://{self.host}")
-        self.spawn("versitygw", "--port", f"127.0.0.1:{port}", "--access", KEY, "--secret", SECRET, "--quiet", "--keep-alive", "posix", f"{self.a.work}/data")
-        self.wait(port)
         shutil.rmtree(f"{self.a.work}/usher", ignore_errors=True)
         backend = self.spawn(self.a.tool, "serve", "-dir", f"{self.a.work}/usher", "-s3", f"http://{self.host}", stdout=subprocess.PIPE)
         line = backend.stdout.readline()
         if not line:
             sys.exit(f"usher's backend did not start; see {self.a.work}/serve.log")
-        self.sign_in(json.loads(line))
+        at = json.loads(line)
+        self.spawn("versitygw", "--port", self.host, "--access", at["key"], "--secret", at["secret"], "--quiet", "--keep-alive", "posix", f"{self.a.work}/data")
+        self.wait(port)
+        self.env = environment(self.a.work, f"http://{self.host}", at["key"], at["secret"])
+        self.sign_in(at)
         return self
 
     def sign_in(self, at):
         shutil.rmtree(f"{self.a.work}/home", ignore_errors=True)
         os.makedirs(f"{self.a.work}/home")
         for words, said in (["configure", "--yes", at["server"]], ""), (["login", "--username", at["username"], "--password-stdin"], at["password"]):
-            subprocess.run([*self.cli, self.a.usher, *words], env=self.env, input=said + "\n", text=True, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+            r = subprocess.run([*self.cli, self.a.usher, *words], env=self.env, input=said + "\n", text=True, capture_output=True)
+            if r.returncode:
+                sys.exit(f"usher {words[0]}: {r.stderr}")
 
     @staticmethod
     def sh(ns, cmd):
@@ -139,7 +142,7 @@ class World:
 
     def spawn(self, *cmd, stdout=None):
         out = open(f"{self.a.work}/{'serve' if cmd[0] == self.a.tool else cmd[0]}.log", "wb")
-        p = subprocess.Popen([*self.srv, *cmd], env=self.env, stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out)
+        p = subprocess.Popen([*self.srv, *cmd], env={**os.environ, "PATH": PATH}, stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out)
         self.procs.append(p)
         return p
 
@@ -159,7 +162,7 @@ class World:
             subprocess.run([f"{RIG}/linkem.sh", "down"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
     def cpu(self):
-        """CPU seconds of versitygw and of usher's backend so far."""
+        """CPU seconds of usher's backend and of versitygw so far."""
         used = []
         for p in self.procs:
             f = open(f"/proc/{p.pid}/stat").read().rsplit(")", 1)[1].split()

@@ -47,7 +47,8 @@ func rawGet(ctx context.Context, args []string) error {
 	}
 	defer in.Close()
 	for s := bufio.NewScanner(in); s.Scan(); {
-		g.Go(func() error { return r.whole(ctx, s.Text(), f.Arg(0)) })
+		url := s.Text()
+		g.Go(func() error { return r.whole(ctx, url, f.Arg(0)) })
 	}
 	return g.Wait()
 }
@@ -74,7 +75,8 @@ func (r raw) ranges(ctx context.Context, g *errgroup.Group, url string) error {
 	if err != nil {
 		return err
 	}
-	size, err := strconv.ParseInt(first.Header.Get("Content-Range")[strings.LastIndexByte(first.Header.Get("Content-Range"), '/')+1:], 10, 64)
+	_, total, _ := strings.Cut(first.Header.Get("Content-Range"), "/")
+	size, err := strconv.ParseInt(total, 10, 64)
 	if err != nil {
 		return err
 	}
@@ -101,8 +103,7 @@ func (r raw) whole(ctx context.Context, url, dir string) error {
 	if err != nil {
 		return err
 	}
-	name, _, _ := strings.Cut(path.Base(resp.Request.URL.Path), "?")
-	file, err := os.Create(filepath.Join(dir, name))
+	file, err := os.Create(filepath.Join(dir, path.Base(resp.Request.URL.Path)))
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,9 @@ import (
 )
 
 // serveUsher runs the sandbox's pool and the real backend, with its audit log
-// on disk, in front of a foreign S3. It prints one JSON line when it answers.
+// on disk, in front of a foreign S3. It prints one JSON line when it answers:
+// who may sign in, and the key that the S3 must know as its owner's (the pool
+// takes the same one, as AWS would).
 func serveUsher(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("serve", flag.ExitOnError)
 	dir := f.String("dir", "", "where pool, grants and audit log are kept")
@@ -46,7 +48,6 @@ func serveUsher(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	key, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
 	server, err := serve.NewOn(ctx, serve.Config{
 		Listen: listener.Addr().String(), PublicURL: "http://" + listener.Addr().String(),
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
@@ -56,12 +57,15 @@ func serveUsher(ctx context.Context, args []string) error {
 		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	}, &serve.Loopback{
 		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: *endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(box.S3AccessKey, box.S3SecretKey, ""),
 	}, listener)
 	if err != nil {
 		return err
 	}
-	ready := map[string]string{"server": "http://" + listener.Addr().String(), "username": person.Username, "password": person.Password}
+	ready := map[string]string{
+		"server": "http://" + listener.Addr().String(), "username": person.Username, "password": person.Password,
+		"key": box.S3AccessKey, "secret": box.S3SecretKey,
+	}
 	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
 		return err
 	}
