@@ -59,6 +59,19 @@ func open(t testing.TB, w *demotest.World, cols, rows int, args ...string) (*ter
 	if w != nil {
 		cmd.Env = append(cmd.Env, "USHER_SERVER="+w.Server)
 	}
+	return start(t, cmd, cols, rows), filepath.Join(home, "usher")
+}
+
+// reopen starts the program again in the same home, without arguments.
+func (s *terminal) reopen(cols, rows int) *terminal {
+	s.t.Helper()
+	cmd := exec.Command(s.cmd.Path)
+	cmd.Dir, cmd.Env = s.cmd.Dir, s.cmd.Env
+	return start(s.t, cmd, cols, rows)
+}
+
+func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
+	t.Helper()
 	f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: uint16(rows), Cols: uint16(cols)})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +99,7 @@ func open(t testing.TB, w *demotest.World, cols, rows int, args ...string) (*ter
 		_ = cmd.Process.Kill()
 		_ = f.Close()
 	})
-	return s, filepath.Join(home, "usher")
+	return s
 }
 
 const patience = 30 * time.Second

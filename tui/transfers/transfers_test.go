@@ -60,7 +60,7 @@ func TestEveryStateIsAWord(t *testing.T) {
 	p.Handle(transfers.Ticked{Snapshot: snapshot()})
 	for _, w := range []int{80, 120, 200} {
 		text := ansi.Strip(p.View(w, 30))
-		for _, want := range []string{"running", "verifying", "failed", "paused", "waiting", "denied", "sign-in", "here", "67%", "100%", "Your access to this file was removed.", `\u{1b}[2J`} {
+		for _, want := range []string{"running", "verifying", "failed", "paused", "waiting", "denied", "sign-in", "here", "67%", "100%", "No longer available: your access", `\u{1b}[2J`} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%d cells: no %q in\n%s", w, want, text)
 			}

@@ -1,12 +1,14 @@
 package transfers
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/tui/format"
@@ -221,8 +223,12 @@ func (p *Pane) reason(x download.Transfer, cursor bool, w int) []string {
 	if x.Err != nil {
 		say = safetext.Line(x.Err.Error())
 	}
-	if say == "" && x.State == download.Denied {
-		say = "Your access to this file was removed. The unfinished part stays."
+	if x.State == download.Denied {
+		say = "No longer available: your access to this file ended, or it is gone. What was fetched is kept."
+		var refused *api.Error
+		if errors.As(x.Err, &refused) && refused.RequestID != "" {
+			say += " (request " + safetext.Line(refused.RequestID) + ")"
+		}
 	}
 	var out []string
 	for _, l := range format.Wrap(say, w) {

@@ -18,7 +18,9 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/pquerna/otp/totp"
 
+	"usher/backend/api"
 	"usher/backend/demo"
+	"usher/backend/event"
 	"usher/backend/sandbox/cognito"
 	"usher/client"
 	"usher/session"
@@ -143,6 +145,27 @@ func (w *World) try(ctx context.Context, dir, username, password, totpSecret str
 
 func (w *World) owner() aws.Config {
 	return aws.Config{Region: w.Region, Credentials: credentials.NewStaticCredentialsProvider(w.S3AccessKey, w.S3SecretKey, "")}
+}
+
+// Code is what an authenticator app shows now.
+func Code(t testing.TB, secret string) string {
+	t.Helper()
+	code, err := totp.GenerateCode(secret, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// Events are the log's, as an auditor reads them.
+func (w *World) Events(t testing.TB, filter string) []event.Event {
+	t.Helper()
+	auditor := w.SignIn(t, "grace")
+	out, err := auditor.AuditQuery(t.Context(), api.AuditQueryRequest{Filter: filter, Limit: api.MaxAuditPage})
+	if err != nil {
+		t.Fatalf("querying %q: %v", filter, err)
+	}
+	return out.Events
 }
 
 // Admin makes the pool owner's calls.

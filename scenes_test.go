@@ -1,0 +1,158 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+)
+
+// alanSignsIn goes through password and code.
+func (s *terminal) alanSignsIn(w *demotest.World) {
+	s.t.Helper()
+	s.shows("Sign in", "Password")
+	for _, p := range w.People {
+		if p.Username == "alan" {
+			s.keys("alan", "tab", p.Password, "enter")
+			s.shows("Code")
+			s.keys(demotest.Code(s.t, p.TOTPSecret), "enter")
+		}
+	}
+	s.shows("● alan")
+}
+
+// The nightly build: open at a path, narrow, mark three files, download; what
+// is here already and the same is not fetched again.
+func TestSceneNightlyBuild(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	for _, name := range []string{"one.bin", "three.bin", "two.bin"} {
+		w.Put(t, "builds", "mine/"+name, strings.Repeat(name, 50_000))
+	}
+	s, dir := open(t, w, 120, 40, "builds/mine/")
+	s.alanSignsIn(w)
+	s.shows("one.bin", "3 of 3")
+	s.keys("d") // the first alone, without a question
+	s.shows("1 file")
+	s.shows("here")
+	s.keys("space", "space", "space")
+	s.shows("3 marked")
+	s.keys("d")
+	s.shows("Download", "Together", "Free space")
+	s.keys("enter")
+	s.until("the end of the downloads", func(screen string) bool {
+		return strings.Contains(screen, "verified") && regexp.MustCompile(`(?m)three\.bin.*here`).MatchString(screen) && regexp.MustCompile(`(?m)two\.bin.*here`).MatchString(screen)
+	})
+	for _, name := range []string{"one.bin", "three.bin", "two.bin"} {
+		got, err := os.ReadFile(filepath.Join(dir, "builds", "mine", name))
+		if err != nil || string(got) != strings.Repeat(name, 50_000) {
+			t.Errorf("%s: %v, %d bytes", name, err, len(got))
+		}
+	}
+	released := 0
+	for _, e := range w.Events(t, "who:alan action:download") {
+		if strings.HasSuffix(e.Key, "/one.bin") {
+			released++
+		}
+	}
+	if released > 2 { // the second look at it may ask for its checksum
+		t.Errorf("one.bin was released %d times", released)
+	}
+	s.raw.Lock()
+	defer s.raw.Unlock()
+	if regexp.MustCompile("\x1b\\]2;[^\x07\x1b]*one\\.bin").Match(s.raw.b) {
+		t.Error("the terminal's title names a file")
+	}
+}
+
+// The train, at its end: the program dies in the middle of a big file; the next
+// one asks whether to go on, and goes on.
+func TestSceneKilledAndResumed(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	s, dir := open(t, w, 100, 30, "builds/images/")
+	s.alanSignsIn(w)
+	s.shows("usher-appliance")
+	s.keys("/", "appliance-2026.11.img") // the image comes before its checksum
+	s.shows("2 of 3")
+	s.keys("enter", "d")
+	target := filepath.Join(dir, "builds", "images")
+	begun := func(pattern string) bool {
+		found, err := filepath.Glob(pattern)
+		return err == nil && len(found) > 0
+	}
+	state := filepath.Join(filepath.Dir(dir), "state", "usher", "queue.json")
+	for end := time.Now().Add(patience); !begun(state) || !begun(filepath.Join(target, ".usher-*")); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no part file, or no queue:\n%s", s.screen.String())
+		}
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.quits()
+	if _, err := os.Stat(filepath.Join(target, "usher-appliance-2026.11.img")); err == nil {
+		t.Skip("the file was complete before the kill") // too fast a machine for this scene
+	}
+	again := s.reopen(100, 30)
+	again.until("the question", func(screen string) bool { return strings.Contains(strings.ToLower(screen), "unfinished") })
+	again.until("the download's end", func(screen string) bool {
+		if strings.Contains(strings.ToLower(screen), "unfinished") {
+			again.keys("enter")
+		}
+		_, err := os.Stat(filepath.Join(target, "usher-appliance-2026.11.img"))
+		return err == nil
+	})
+	if left, err := filepath.Glob(filepath.Join(target, ".usher-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	if info, err := os.Stat(filepath.Join(target, "usher-appliance-2026.11.img")); err != nil || info.Size() != 256<<20 {
+		t.Errorf("%v %v", info, err)
+	}
+}
+
+// Somebody moves team: what is refused says so; put back, one key tries again.
+func TestSceneMovedAndBack(t *testing.T) {
+	now := &shifted{}
+	w := demotest.Start(t, demo.Options{Now: now.Now})
+	w.Put(t, "company-reports", "quarterly/mine/0-first.csv", "first")
+	s, dir := open(t, w, 120, 40, "company-reports/quarterly/mine/")
+	s.signIn(w, "ada")
+	s.shows("0-first.csv")
+	move := func(out bool) {
+		t.Helper()
+		var err error
+		if out {
+			_, err = w.Admin().AdminRemoveUserFromGroup(t.Context(), &cognitoidentityprovider.AdminRemoveUserFromGroupInput{
+				UserPoolId: aws.String(w.UserPoolID), Username: aws.String("ada"), GroupName: aws.String("finance-team"),
+			})
+		} else {
+			_, err = w.Admin().AdminAddUserToGroup(t.Context(), &cognitoidentityprovider.AdminAddUserToGroupInput{
+				UserPoolId: aws.String(w.UserPoolID), Username: aws.String("ada"), GroupName: aws.String("finance-team"),
+			})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		now.Pass(6 * time.Second)
+	}
+	move(true)
+	s.keys("/", "0-first")
+	s.shows("1 of ")
+	s.keys("enter", "d")
+	s.keys("t")
+	s.shows("denied", "No longer available")
+	move(false)
+	s.keys("r")
+	s.shows("✓ done")
+	if got, err := os.ReadFile(filepath.Join(dir, "company-reports", "quarterly", "mine", "0-first.csv")); err != nil || string(got) != "first" {
+		t.Errorf("%q %v", got, err)
+	}
+}
