@@ -170,7 +170,10 @@ func TestHostileFields(t *testing.T) {
 					if c := p.Cursor(); c == nil || c.X < 0 || c.X >= w || c.Y != 0 {
 						t.Errorf("cursor %v at %d", c, w)
 					}
-					p.typing, p.wrong = false, nil
+				}
+				p.typing, p.wrong = false, nil
+				for _, x := range safetexttest.Payloads() {
+					p.filter = x.Text
 					whole(t, "filter", p.View(w, h), w, h)
 				}
 				p.filter = ""
