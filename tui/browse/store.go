@@ -200,8 +200,6 @@ type arrangement struct {
 	hidden bool     // leave out names that begin with a dot
 }
 
-func (a arrangement) identity() bool { return a.order == byName && len(a.words) == 0 && !a.hidden }
-
 // words splits what a person typed into a filter.
 func words(s string) []string { return strings.Fields(s) }
 

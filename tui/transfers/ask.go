@@ -44,7 +44,6 @@ const (
 // it.
 type Ask struct {
 	p        *Pane
-	title    string
 	items    []Item
 	todo     []Item // folders still to be counted
 	files    []download.Request

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -9,6 +10,11 @@ import (
 
 // open finds q's object and holds its content; the caller releases it.
 func (q *request) open() (*object, error) {
+	if s := q.target.query.get("partNumber"); s != "" { // wrong whether or not there is an object
+		if n := q.partNumber(); n < 1 || n > maxPart {
+			return nil, invalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", s)
+		}
+	}
 	if v := q.target.query; v.has("versionId") && v.get("versionId") != "null" {
 		return nil, invalidArgument("Invalid version id specified", "versionId", v.get("versionId"))
 	}
@@ -128,8 +134,6 @@ func (q *request) extent(o *object) (off, length int64, code int, err error) {
 	if s := q.target.query.get("partNumber"); s != "" {
 		n := q.partNumber()
 		switch {
-		case n < 1 || n > maxPart:
-			return 0, 0, 0, invalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", s)
 		case q.r.Header.Get("Range") != "":
 			return 0, 0, 0, fail("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
 		case n > max(1, o.partCount()):
@@ -163,7 +167,7 @@ func (q *request) extent(o *object) (off, length int64, code int, err error) {
 func parseRange(h http.Header, o *object) (off, length int64, partial, ok bool) {
 	spec, isBytes := strings.CutPrefix(h.Get("Range"), "bytes=")
 	size := o.content.Size()
-	first, last, dash := strings.Cut(strings.TrimSpace(spec), "-")
+	first, last, dash := strings.Cut(spec, "-") // no spaces: RFC 9110 §14.1.2 has none in a range
 	if !isBytes || !dash || strings.Contains(spec, ",") || !digits(first) || !digits(last) || first+last == "" {
 		return 0, size, false, true
 	}
@@ -173,7 +177,10 @@ func parseRange(h http.Header, o *object) (off, length int64, partial, ok bool) 
 	if first == "" {
 		n, err := strconv.ParseInt(last, 10, 64)
 		if err != nil {
-			n = size // longer than any object
+			n = math.MaxInt64 // longer than any object
+		}
+		if size == 0 && n > 0 { // a suffix of nothing can be satisfied, by all of it
+			return 0, 0, false, true
 		}
 		n = min(n, size)
 		return size - n, n, true, n > 0

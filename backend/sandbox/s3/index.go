@@ -155,7 +155,9 @@ func (x *index) list(prefix, delimiter, after string, limit int) (rows []entry, 
 // successor is the least string greater than every string that begins with s;
 // false if there is none.
 func successor(s string) (string, bool) {
-	s = strings.TrimRight(s, "\xff")
+	for s != "" && s[len(s)-1] == 0xff { // bytes, not text: TrimRight would read UTF-8
+		s = s[:len(s)-1]
+	}
 	if s == "" {
 		return "", false
 	}

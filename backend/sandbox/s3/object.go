@@ -142,8 +142,10 @@ func (o *object) partChecksum(n int) (checksum, error) {
 
 // storedHeaders are the headers of a PUT that come back with each GET, beside
 // Content-Type and x-amz-meta-*.
-func storedHeaders() [5]string {
-	return [5]string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires"}
+// SPEC: userguide/UsingMetadata.html, "System-defined object metadata".
+func storedHeaders() [6]string {
+	return [6]string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires",
+		"X-Amz-Website-Redirect-Location"}
 }
 
 // describe takes content type, stored headers and metadata from a request.

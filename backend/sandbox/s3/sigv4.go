@@ -139,14 +139,8 @@ func (v *verifier) fromHeader(r *http.Request, auth string, now time.Time) (clai
 	if credential == "" || c.signedHeaders == "" || c.signature == "" {
 		return claim{}, malformed("Credential, SignedHeaders and Signature are required.")
 	}
-	if !c.scope(credential) {
-		return claim{}, malformed("the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".")
-	}
-	if c.region != v.region {
-		return claim{}, malformed("the region '"+c.region+"' is wrong; expecting '"+v.region+"'", field{"Region", v.region})
-	}
-	if c.service != "s3" || c.terminal != "aws4_request" {
-		return claim{}, malformed("incorrect service or terminal in the credential scope; this endpoint belongs to \"s3\".")
+	if why := c.scope(credential, v.region); why != "" {
+		return claim{}, malformed(why, field{"Region", v.region})
 	}
 	signed, err := headerDate(r, &c)
 	if err != nil {
@@ -208,14 +202,8 @@ func (v *verifier) fromQuery(r *http.Request, q params, now time.Time) (claim, e
 	if q.get("X-Amz-Algorithm") != algorithm {
 		return claim{}, bad("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"")
 	}
-	if !c.scope(q.get("X-Amz-Credential")) {
-		return claim{}, bad("Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".")
-	}
-	if c.region != v.region {
-		return claim{}, bad("Error parsing the X-Amz-Credential parameter; the region '"+c.region+"' is wrong; expecting '"+v.region+"'", field{"Region", v.region})
-	}
-	if c.service != "s3" || c.terminal != "aws4_request" {
-		return claim{}, bad("Error parsing the X-Amz-Credential parameter; incorrect service or terminal. This endpoint belongs to \"s3\".")
+	if why := c.scope(q.get("X-Amz-Credential"), v.region); why != "" {
+		return claim{}, bad("Error parsing the X-Amz-Credential parameter; "+why, field{"Region", v.region})
 	}
 	signed, err := parseAmzDate(c.when)
 	if err != nil {
@@ -228,10 +216,12 @@ func (v *verifier) fromQuery(r *http.Request, q params, now time.Time) (claim, e
 	switch {
 	case err != nil:
 		return claim{}, bad("X-Amz-Expires should be a number")
-	case life < 1:
-		return claim{}, bad("X-Amz-Expires must be positive")
+	case life < 0:
+		return claim{}, bad("X-Amz-Expires must be non-negative")
+	case life == 0:
+		return claim{}, bad("X-Amz-Expires must be at least 1 second")
 	case life > maxLifetime:
-		return claim{}, bad("X-Amz-Expires must be less than a week (in seconds) that is less than 604800")
+		return claim{}, bad("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
 	}
 	expires := signed.Add(time.Duration(life) * time.Second)
 	if now.Before(signed.Add(-maxSkew)) {
@@ -253,17 +243,28 @@ func (v *verifier) fromQuery(r *http.Request, q params, now time.Time) (claim, e
 	return c, checkPayloadHash(c.payload)
 }
 
-// scope splits id/date/region/service/terminal from the right: an id may hold
-// a slash, the others may not.
-func (c *claim) scope(s string) bool {
+// scope splits id/date/region/service/terminal from the right (an id may hold
+// a slash, the others may not) and says what is wrong with it, "" if nothing.
+func (c *claim) scope(s, region string) string {
 	p := strings.Split(s, "/")
 	n := len(p)
-	if n < 5 || len(p[n-4]) != 8 {
-		return false
+	if n < 5 || strings.Join(p[:n-4], "/") == "" {
+		return "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"."
 	}
 	c.accessKeyID = strings.Join(p[:n-4], "/")
 	c.date, c.region, c.service, c.terminal = p[n-4], p[n-3], p[n-2], p[n-1]
-	return c.accessKeyID != ""
+	_, err := time.Parse("20060102", c.date)
+	switch {
+	case err != nil:
+		return "incorrect date format \"" + c.date + "\". This date in the credential must be in the format \"yyyyMMdd\"."
+	case c.region != region:
+		return "the region '" + c.region + "' is wrong; expecting '" + region + "'"
+	case c.service != "s3":
+		return "incorrect service \"" + c.service + "\". This endpoint belongs to \"s3\"."
+	case c.terminal != "aws4_request":
+		return "incorrect terminal \"" + c.terminal + "\". This endpoint uses \"aws4_request\"."
+	}
+	return ""
 }
 
 func checkPayloadHash(s string) error {
