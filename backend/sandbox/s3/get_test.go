@@ -161,13 +161,14 @@ func TestChecksumMode(t *testing.T) {
 func TestOverridesAndHeaders(t *testing.T) {
 	r := newRig(t)
 	_, err := r.client.PutObject(context.Background(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("k"), Body: strings.NewReader("{}"),
-		ContentType: aws.String("application/json"), CacheControl: aws.String("no-store"), ContentDisposition: aws.String("inline"), Metadata: map[string]string{"origin": "scanner 4"}})
+		ContentType: aws.String("application/json"), CacheControl: aws.String("no-store"), ContentDisposition: aws.String("inline"),
+		WebsiteRedirectLocation: aws.String("/elsewhere"), Metadata: map[string]string{"origin": "scanner 4"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := r.do(r.presigned(raw{method: "GET", path: "/box/k"}, 60))
 	for name, want := range map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "Content-Disposition": "inline",
-		"X-Amz-Meta-Origin": "scanner 4", "Accept-Ranges": "bytes", "Etag": `"99914b932bd37a50b983c5e7c90ae93b"`, "Server": "AmazonS3", "Content-Length": "2",
+		"X-Amz-Website-Redirect-Location": "/elsewhere", "X-Amz-Meta-Origin": "scanner 4", "Accept-Ranges": "bytes", "Etag": `"99914b932bd37a50b983c5e7c90ae93b"`, "Server": "AmazonS3", "Content-Length": "2",
 		"Last-Modified": r.clock.Now().UTC().Format(http.TimeFormat), "Date": r.clock.Now().UTC().Format(http.TimeFormat)} {
 		if got := a.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -250,6 +251,10 @@ func TestMissingThings(t *testing.T) {
 			t.Errorf("%s %s?%s: %s %s, want %s", c.method, c.path, c.query, a.Status, a.code(), c.code)
 		}
 	}
+	_, err = r.client.PutObject(ctx, &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("tagged"), Tagging: aws.String("a=b")})
+	if e := smithy.APIError(nil); !errors.As(err, &e) || e.ErrorCode() != "NotImplemented" {
+		t.Errorf("tags: %v, and not a refusal to drop them", err)
+	}
 }
 
 // far is content larger than any machine holds.
@@ -329,6 +334,11 @@ func TestPartsOfGeneratedContent(t *testing.T) {
 	a := r.do(r.presigned(raw{method: "GET", path: "/box/k", query: "partNumber=4"}, 60))
 	if a.StatusCode != 416 || a.code() != "InvalidPartNumber" {
 		t.Errorf("part 4: %s %s", a.Status, a.code())
+	}
+	for _, query := range []string{"partNumber=0", "partNumber=-3", "partNumber=10001", "partNumber=x"} {
+		if a := r.do(r.presigned(raw{method: "GET", path: "/box/not-there", query: query}, 60)); a.StatusCode != 400 || a.code() != "InvalidArgument" {
+			t.Errorf("%s of nothing: %s %s", query, a.Status, a.code())
+		}
 	}
 	q := r.presigned(raw{method: "GET", path: "/box/k", query: "partNumber=1"}, 60)
 	q.header.Set("Range", "bytes=0-1")

@@ -150,6 +150,9 @@ func storedHeaders() [6]string {
 
 // describe takes content type, stored headers and metadata from a request.
 func describe(h http.Header) (mime string, d *details, err error) {
+	if h.Get("x-amz-tagging") != "" {
+		return "", nil, notImplemented()
+	}
 	mime = h.Get("Content-Type")
 	if mime == "" {
 		mime = defaultType
