@@ -22,6 +22,7 @@ type disk struct {
 	cases cases
 
 	reserved map[*transfer]reservation // large files under way
+	looked   map[uint64]freeLook       // by file system
 }
 
 // maxIdleFolders bounds the file descriptors that are kept for later.
@@ -30,7 +31,7 @@ const maxIdleFolders = 16
 func newDisk(h hooks) *disk {
 	return &disk{openRoot: h.openRoot, folds: h.fold, open: map[string]*folder{},
 		cases:    cases{fold: map[string]bool{}, taken: map[string]string{}},
-		reserved: map[*transfer]reservation{}}
+		reserved: map[*transfer]reservation{}, looked: map[uint64]freeLook{}}
 }
 
 // folder is one directory that files go to.
@@ -41,6 +42,7 @@ type folder struct {
 	root *os.Root
 	dir  *os.File // the same directory, for calls that want a descriptor
 	fold bool     // names that differ only in case are one here; guarded by disk.mu
+	fs   uint64   // which file system
 	refs int      // guarded by disk.mu
 
 	scan      sync.Once
@@ -81,6 +83,7 @@ func (d *disk) folderAt(dir string, rel []string, create bool) (*folder, error) 
 		root.Close()
 		return nil, diskError(f.path, err)
 	}
+	f.fs = fileSystem(f)
 	d.open[id] = f
 	return f, nil
 }

@@ -3,6 +3,8 @@ package download
 import (
 	"errors"
 	"os"
+	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +22,38 @@ func renameNew(f *folder, from, to string) error {
 	}
 	return err
 }
+
+// canNameless: a nameless file gets its name through its entry in /proc.
+var canNameless = sync.OnceValue(func() bool {
+	_, err := os.Stat("/proc/self/fd")
+	return err == nil
+})
+
+// openNameless makes a file without a name (open(2), O_TMPFILE): a file that
+// comes in one piece needs no entry in the directory before it is verified,
+// and nothing of it is left after kill -9. nil: this file system has none.
+func openNameless(f *folder) *os.File {
+	if !canNameless() {
+		return nil
+	}
+	fd, err := unix.Openat(int(f.dir.Fd()), ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(fd), "nameless")
+}
+
+// nameNew gives a nameless file its name, and never replaces what is there.
+func nameNew(f *folder, file *os.File, to string) error {
+	return unix.Linkat(unix.AT_FDCWD, fdPath(file), int(f.dir.Fd()), to, unix.AT_SYMLINK_FOLLOW)
+}
+
+func setNamelessModified(file *os.File, t time.Time) {
+	ts := unix.NsecToTimespec(t.UnixNano())
+	_ = unix.UtimesNanoAt(unix.AT_FDCWD, fdPath(file), []unix.Timespec{ts, ts}, 0)
+}
+
+func fdPath(file *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(file.Fd())) }
 
 func setModified(f *folder, name string, t time.Time) {
 	ts := unix.NsecToTimespec(t.UnixNano())

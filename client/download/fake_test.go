@@ -46,6 +46,7 @@ type world struct {
 	released int   // objects
 	sizes    []int // objects in each call
 	life     int   // seconds
+	page     int   // entries in one page of a listing
 	denied   map[string]bool
 
 	// Faults. Each may be nil.
@@ -74,7 +75,7 @@ type issued struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, objects: map[string]*object{}, urls: map[string]issued{}, denied: map[string]bool{}, life: 60}
+	w := &world{t: t, objects: map[string]*object{}, urls: map[string]issued{}, denied: map[string]bool{}, life: 60, page: 100}
 	w.srv = httptest.NewUnstartedServer(http.HandlerFunc(w.serve))
 	w.srv.Start()
 	t.Cleanup(w.srv.Close)
@@ -205,7 +206,7 @@ func (w *world) Complete(_ context.Context, req api.CompleteRequest) error {
 	return nil
 }
 
-// List is the backend's: recursive, pages of at most 100 for the test's sake.
+// List is the backend's: recursive, in pages of w.page.
 func (w *world) List(_ context.Context, req api.ListRequest) (api.ListResponse, error) {
 	if f := w.onList; f != nil {
 		if err := f(int(w.lists.Add(1))); err != nil {
@@ -227,13 +228,13 @@ func (w *world) List(_ context.Context, req api.ListRequest) (api.ListResponse, 
 	sort.Strings(names)
 	at, _ := strconv.Atoi(index)
 	var resp api.ListResponse
-	for i := at; i < len(names) && i < at+100; i++ {
+	for i := at; i < len(names) && i < at+w.page; i++ {
 		o := w.objects[req.Bucket+"/"+req.Prefix+names[i]]
 		mod := o.modified
 		resp.Entries = append(resp.Entries, api.Entry{Name: names[i], Kind: api.KindObject, Size: int64(len(o.data)), Modified: &mod, ETag: o.etag})
 	}
-	if at+100 < len(names) {
-		resp.Cursor = req.Start + "\x00" + strconv.Itoa(at+100)
+	if at+w.page < len(names) {
+		resp.Cursor = req.Start + "\x00" + strconv.Itoa(at+w.page)
 	}
 	return resp, nil
 }

@@ -32,7 +32,8 @@ type job struct {
 	version  string
 	lookUp   bool // the checksum is composite and its part size must be asked for
 
-	stop    context.CancelCauseFunc
+	stop    func(error) // ends this try
+	fatal   error       // why, where there is one connection
 	wg      sync.WaitGroup
 	moved   atomic.Int64 // when bytes were last written, in nanoseconds
 	noted   atomic.Int64 // when the sidecar was last written, in nanoseconds
@@ -57,15 +58,25 @@ var (
 // fetchAll runs connections until every byte is there or nothing more can be
 // done. What was written stays written.
 func (j *job) fetchAll(ctx context.Context) error {
-	ctx, j.stop = context.WithCancelCause(ctx)
 	j.moved.Store(time.Now().UnixNano())
-	defer j.stop(nil)
-	if !j.plain {
+	if j.plain {
+		if w := j.ledger.claim(max(j.size, 1)); w != nil { // one connection: this goroutine's
+			j.working = 1
+			j.wg.Add(1)
+			j.stop = func(err error) { j.fatal = err }
+			j.work(ctx, w)
+		}
+	} else {
+		ctx, j.stop = context.WithCancelCause(ctx)
+		defer j.stop(nil)
 		j.e.lanes.join(ctx, j)
 		defer j.e.lanes.quit(j)
+		j.grow(ctx)
+		j.wg.Wait()
 	}
-	j.grow(ctx)
-	j.wg.Wait()
+	if j.fatal != nil {
+		return j.fatal
+	}
 	if j.ledger.complete() && j.size >= 0 {
 		return nil
 	}
@@ -134,6 +145,7 @@ func (j *job) work(ctx context.Context, w *lane) {
 			streak++
 			if err = j.judge(ctx, err, streak); err != nil {
 				j.stop(err)
+				break
 			}
 		}
 		if ctx.Err() != nil {
@@ -153,7 +165,7 @@ func (j *job) work(ctx context.Context, w *lane) {
 	j.mu.Lock()
 	j.working--
 	j.mu.Unlock()
-	if ctx.Err() == nil && !j.ledger.complete() {
+	if !j.plain && ctx.Err() == nil && !j.ledger.complete() {
 		j.grow(ctx) // a lane was given back while others had already gone
 	}
 }
@@ -294,7 +306,9 @@ func (j *job) meet(ctx context.Context, a *answer) error {
 		}
 	}
 	j.e.set(j.t, Running, nil, "")
-	j.grow(ctx)
+	if !j.plain {
+		j.grow(ctx)
+	}
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (s sidecar) sane() bool {
 // part is an open part file, locked against every other transfer.
 type part struct {
 	folder   *folder
-	name     string
+	name     string // "": nameless
 	file     *os.File
 	unlock   func()
 	hasNotes bool // the sidecar exists on disk
@@ -126,6 +126,15 @@ func (f *folder) openPart(name string) (*part, error) {
 	return nil, errBusy
 }
 
+// newPart is a part for an object that comes in one piece: without a name
+// where there are such files.
+func (f *folder) newPart(name string) (*part, error) {
+	if file := openNameless(f); file != nil {
+		return &part{folder: f, file: file, unlock: func() {}}, nil
+	}
+	return f.openPart(name)
+}
+
 // close lets go of the part and keeps it.
 func (p *part) close() {
 	if p.file == nil {
@@ -138,8 +147,10 @@ func (p *part) close() {
 
 // remove takes part and sidecar away, and lets go.
 func (p *part) remove() {
-	p.folder.root.Remove(p.name)
-	p.folder.root.Remove(p.name + ".json")
+	if p.name != "" {
+		p.folder.root.Remove(p.name)
+		p.folder.root.Remove(p.name + ".json")
+	}
 	p.close()
 }
 
@@ -172,6 +183,9 @@ func (f *folder) notes(name string) (sidecar, bool) {
 
 // note writes the sidecar, whole or not at all.
 func (p *part) note(s sidecar) error {
+	if p.name == "" {
+		return nil
+	}
 	s.Format = sidecarFormat
 	data, err := json.Marshal(s)
 	if err != nil {
@@ -199,22 +213,22 @@ func (p *part) note(s sidecar) error {
 }
 
 // oldParts finds parts of the same object with another content, left by an
-// earlier run: the object changed since. It also tells whether there are notes
-// on the current one.
-func (f *folder) oldParts(bucket, key, current string) (old []string, noted bool) {
+// earlier run: the object changed since. It also tells whether there is
+// something of the current one.
+func (f *folder) oldParts(bucket, key, current string) (old []string, some bool) {
 	f.scanned()
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	for name, s := range f.leftovers {
 		switch {
 		case name == current:
-			noted = true
+			some = true
 		case s.Bucket == bucket && s.Key == key:
 			old = append(old, name)
 			delete(f.leftovers, name)
 		}
 	}
-	return old, noted
+	return old, some
 }
 
 // scanned reads once which parts lie in the folder.
@@ -227,7 +241,8 @@ func (f *folder) scanned() {
 	})
 }
 
-// scanParts reads the sidecars that lie in the folder.
+// scanParts looks for parts in the folder and reads their sidecars; a part
+// whose sidecar says nothing has an empty one.
 func (f *folder) scanParts() map[string]sidecar {
 	found := map[string]sidecar{}
 	dir, err := f.root.Open(".")
@@ -238,14 +253,14 @@ func (f *folder) scanParts() map[string]sidecar {
 	for {
 		names, err := dir.Readdirnames(1024)
 		for _, n := range names {
-			name, ok := strings.CutSuffix(n, ".json")
-			if !ok || !strings.HasPrefix(name, partMark) || len(name) != len(partMark)+16 || len(found) > 10_000 {
+			name := strings.TrimSuffix(n, ".json")
+			_, seen := found[name]
+			if seen || !strings.HasPrefix(name, partMark) || len(name) != len(partMark)+16 || len(found) > 10_000 {
 				continue
 			}
-			if s, ok := f.notes(name); ok {
-				s.Ranges = []rangeSum{{To: s.have()}} // the sum is all that is asked of it
-				found[name] = s
-			}
+			s, _ := f.notes(name)
+			s.Ranges = []rangeSum{{To: s.have()}} // the sum is all that is asked of it
+			found[name] = s
 		}
 		if err != nil || len(names) == 0 {
 			return found
@@ -262,7 +277,9 @@ func (p *part) finish(name string, mtime time.Time, mode Conflict, record string
 			return "", diskError(filepath.Join(p.folder.path, name), err)
 		}
 	}
-	if !mtime.IsZero() {
+	if p.name == "" {
+		setNamelessModified(p.file, mtime)
+	} else {
 		setModified(p.folder, p.name, mtime)
 	}
 	writeRecord(p.file, record)
@@ -294,7 +311,7 @@ func (p *part) rename(name string, mode Conflict) (string, error) {
 	}
 	try := name
 	for n := 1; ; n++ {
-		err := renameNew(p.folder, p.name, try)
+		err := p.renameNew(try)
 		if err == nil {
 			return try, nil
 		}
@@ -310,6 +327,13 @@ func (p *part) rename(name string, mode Conflict) (string, error) {
 		}
 		try = numbered(name, n)
 	}
+}
+
+func (p *part) renameNew(name string) error {
+	if p.name == "" {
+		return nameNew(p.folder, p.file, name)
+	}
+	return renameNew(p.folder, p.name, name)
 }
 
 // sameAs compares the part with a file, byte for byte.

@@ -88,9 +88,6 @@ func (e *Engine) carry(ctx context.Context, t *transfer) {
 			return
 		}
 	}
-	e.mu.Lock()
-	e.leaveWindow(t)
-	e.mu.Unlock()
 	e.ended(ctx, t, state, err)
 }
 
@@ -104,10 +101,6 @@ func (e *Engine) settle(t *transfer, f *folder) {
 	e.admit()
 	e.mu.Unlock()
 	e.settler.add(f, func(err error) {
-		e.mu.Lock()
-		t.syncing = false
-		e.settling--
-		e.mu.Unlock()
 		state := Done
 		if err != nil {
 			state, err = Failed, diskError(t.dest, err)
@@ -231,10 +224,10 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 	}
 	defer f.release()
 	name := partName(t.req.Bucket, t.req.Key, j.etag)
-	noted := false
+	begun := false
 	if !p.fresh {
 		var old []string
-		old, noted = f.oldParts(t.req.Bucket, t.req.Key, name)
+		old, begun = f.oldParts(t.req.Bucket, t.req.Key, name)
 		for _, o := range old {
 			f.dropPart(o)
 			e.set(t, Running, nil, "The file changed since the last try; starting from the beginning.")
@@ -249,11 +242,15 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 		}
 		defer e.unreserve(t)
 	}
-	if j.part, err = f.openPart(name); err != nil {
+	open := f.openPart
+	if j.plain && j.size >= 0 && j.size <= bufferSize && !begun && t.req.Conflict != Overwrite {
+		open = f.newPart
+	}
+	if j.part, err = open(name); err != nil {
 		return Failed, err
 	}
 	defer j.part.close()
-	j.part.hasNotes = noted || j.part.size > 0
+	j.part.hasNotes = begun || j.part.size > 0
 	if err = j.prepare(); err == nil {
 		err = j.fetchAll(ctx)
 	}
@@ -575,6 +572,12 @@ func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error)
 		t.event = "No longer available."
 	default:
 		state = Failed
+	}
+	if t.syncing {
+		t.syncing = false
+		e.settling--
+	} else {
+		e.leaveWindow(t)
 	}
 	e.telling++ // before conclude lets Wait look
 	e.conclude(t, state, err)

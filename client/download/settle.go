@@ -35,7 +35,7 @@ func newSettler(hurry func() bool) *settler {
 // add calls done once everything written to f's file system so far is
 // durable. It takes over the caller's hold on f.
 func (s *settler) add(f *folder, done func(error)) {
-	id := fileSystem(f)
+	id := f.fs
 	s.mu.Lock()
 	first := len(s.next[id]) == 0
 	s.next[id] = append(s.next[id], settling{f, done})

@@ -1,16 +1,26 @@
 package download
 
+import "time"
+
 // reserve refuses what does not fit: the size and 64 MiB must be free beside
 // what other transfers still want. A part's blocks that are there count.
 func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
-	free := e.cfg.hooks.free(f)
-	if free < 0 {
-		return nil
-	}
-	id := fileSystem(f)
+	id := f.fs
 	d := e.disk
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// Thousands of small files need not ask each: what was free a moment ago,
+	// less what was promised since, is near enough.
+	look, now := d.looked[id], time.Now()
+	if now.Sub(look.at) > freeFor || size > smallObject {
+		look = freeLook{e.cfg.hooks.free(f), now}
+	}
+	free := look.free
+	if free < 0 {
+		return nil
+	}
+	look.free -= size
+	d.looked[id] = look
 	var wanted int64
 	for other, r := range d.reserved {
 		if other != t && r.system == id {
@@ -25,6 +35,14 @@ func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
 		d.reserved[t] = reservation{id, size}
 	}
 	return nil
+}
+
+// freeFor is how long a look at the free space is good for.
+const freeFor = 250 * time.Millisecond
+
+type freeLook struct {
+	free int64
+	at   time.Time
 }
 
 type reservation struct {

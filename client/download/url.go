@@ -163,7 +163,7 @@ func checkQuery(raw string) error {
 // headers takes what the backend says must be sent, as long as it can only
 // narrow the request, and adds If-Match: a version is never mixed with another.
 func (c checker) headers(given map[string]string, etag, host string) (http.Header, error) {
-	h := http.Header{}
+	h := http.Header{"User-Agent": {"usher"}}
 	for name, value := range given {
 		switch lower := strings.ToLower(name); {
 		case lower == "host":

@@ -65,11 +65,10 @@ func (e badAnswer) Error() string { return string(e) }
 
 // get asks for [off, end); end < 0 asks for all, without a Range.
 func (e *Engine) get(ctx context.Context, t *ticket, off, end int64) (*answer, error) {
-	req := (&http.Request{Method: http.MethodGet, URL: t.url, Host: t.host, Header: t.header.Clone(),
+	req := (&http.Request{Method: http.MethodGet, URL: t.url, Host: t.host, Header: t.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
-	req.Header.Set("User-Agent", "usher")
-	ranged := end >= 0
-	if ranged {
+	if end >= 0 {
+		req.Header = t.header.Clone() // several connections use the ticket at once
 		req.Header.Set("Range", "bytes="+strconv.FormatInt(off, 10)+"-"+strconv.FormatInt(end-1, 10))
 	}
 	resp, err := e.transport.RoundTrip(req)
