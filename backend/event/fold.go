@@ -13,6 +13,8 @@ type Row struct {
 	Events    int       // how many were folded
 	URLs      int       // released download URLs among them
 	Completed *Event    // the newest report by the client, if there is one
+	Outcome   string    // the worst that the server decided in it: a refusal must not hide behind what was allowed
+	Members   []int     // places in the events given, the oldest event first
 }
 
 // Fold makes rows of events in any order, the row with the newest event
@@ -21,8 +23,15 @@ type Row struct {
 // same kind (or a download and its completion): Continues is what a client
 // sent, and must not hide one file's download in another's row.
 func Fold(events []Event) []Row {
-	order := slices.Clone(events)
-	slices.SortStableFunc(order, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	places := make([]int, len(events))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, func(a, b int) int { return events[a].Time.Compare(events[b].Time) })
+	order := make([]Event, len(events))
+	for i, at := range places {
+		order[i] = events[at]
+	}
 
 	parent := make([]int, len(order)) // a forest over indexes, roots point at themselves
 	byID := make(map[string]int, len(order))
@@ -75,10 +84,14 @@ func Fold(events []Event) []Row {
 		if !ok {
 			at = len(rows)
 			place[r] = at
-			rows = append(rows, Row{Event: order[r], Last: e.Time})
+			rows = append(rows, Row{Event: order[r], Last: e.Time, Outcome: order[r].Outcome})
 		}
 		row := &rows[at]
 		row.Events++
+		row.Members = append(row.Members, places[i])
+		if e.Action != Completed && badness(e.Outcome) > badness(row.Outcome) {
+			row.Outcome = e.Outcome
+		}
 		if e.Action == Download && e.Outcome == Allowed {
 			row.URLs++
 		}
@@ -86,7 +99,21 @@ func Fold(events []Event) []Row {
 			row.Completed = &order[i]
 		}
 	}
+	for i := range rows {
+		slices.Reverse(rows[i].Members)
+	}
 	return rows
+}
+
+// badness orders outcomes.
+func badness(outcome string) int {
+	switch outcome {
+	case Denied:
+		return 2
+	case Failed:
+		return 1
+	}
+	return 0
 }
 
 // subject is what all events of one row have in common.

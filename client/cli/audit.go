@@ -131,7 +131,7 @@ func (a *app) printEvents(events []event.Event, noFold bool) {
 	rows := make([]event.Row, 0, len(events))
 	if noFold {
 		for _, e := range events {
-			rows = append(rows, event.Row{Event: e, Last: e.Time, Events: 1})
+			rows = append(rows, event.Row{Event: e, Last: e.Time, Events: 1, Outcome: e.Outcome})
 		}
 	} else {
 		rows = event.Fold(events)
@@ -160,7 +160,7 @@ func action(r event.Row) string {
 
 // outcome adds the client's word on how a download ended, marked as such.
 func outcome(r event.Row) string {
-	s := safe(r.Event.Outcome)
+	s := safe(r.Outcome) // the worst of the row's
 	if c := r.Completed; c != nil && r.Event.Action == event.Download {
 		s += ", reported " + safe(c.Reason)
 	}

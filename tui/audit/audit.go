@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"charm.land/bubbles/v2/textinput"
@@ -160,8 +161,12 @@ func filterFor(bucket, key string) string {
 	if bucket == "" {
 		return ""
 	}
-	folder := key == "" || key[len(key)-1] == '/'
-	return event.Filter{Terms: []event.Term{{Field: event.ByPath, Exact: !folder, Value: bucket + "/" + key}}}.String()
+	folder := key[:strings.LastIndexByte(key, '/')+1]
+	terms := []event.Term{{Field: event.ByPath, Exact: folder != key, Value: bucket + "/" + key}}
+	if folder != key { // listings of its folder showed it too
+		terms = append(terms, event.Term{Field: event.ByPath, Exact: true, Value: bucket + "/" + folder})
+	}
+	return event.Filter{Terms: terms}.String()
 }
 
 // Opened asks for the first page and the counts.

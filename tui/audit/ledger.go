@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -95,13 +94,9 @@ type entry struct {
 // fold makes the rows.
 func (l *ledger) fold() {
 	made := event.Fold(l.events)
-	members := chains(made, l.events)
 	l.entries = make([]entry, 0, len(made))
-	for i, r := range made {
-		if len(members[i]) == 0 {
-			continue
-		}
-		e := entry{members: members[i], last: r.Last.UTC(), urls: r.URLs, worst: members[i][0], reported: -1}
+	for _, r := range made {
+		e := entry{members: r.Members, last: r.Last.UTC(), urls: r.URLs, worst: r.Members[0], reported: -1}
 		for _, m := range e.members {
 			f := &l.facts[m]
 			if f.denied {
@@ -127,68 +122,4 @@ func bad(f *fact) int {
 		return 1
 	}
 	return 0
-}
-
-// subject is what all events of one row have in common (see event.Fold).
-type subject struct{ sub, bucket, key, kind string }
-
-func subjectOf(e event.Event) subject {
-	kind := e.Action
-	if kind == event.Completed {
-		kind = event.Download
-	}
-	return subject{e.User.Sub, e.Bucket, e.Key, kind}
-}
-
-// name is an event's id, or one that another event of the subject continues.
-type name struct {
-	subject
-	id string
-}
-
-// chains finds the events of each row that event.Fold made of them, as
-// indexes, the oldest first. A test holds it to Fold's own counts.
-func chains(made []event.Row, events []event.Event) [][]int {
-	owner := make(map[string]subject, len(events)) // of the events that are there
-	for _, e := range events {
-		owner[e.ID] = subjectOf(e)
-	}
-	parent := make(map[name]name)
-	find := func(n name) name {
-		for up, ok := parent[n]; ok; up, ok = parent[n] {
-			if further, more := parent[up]; more {
-				parent[n] = further // half the way for the next one
-			}
-			n = up
-		}
-		return n
-	}
-	for _, e := range events {
-		s := subjectOf(e)
-		if o, there := owner[e.Continues]; e.Continues == "" || there && o != s {
-			continue
-		}
-		a, b := find(name{s, e.ID}), find(name{s, e.Continues})
-		if a != b {
-			parent[a] = b
-		}
-	}
-	row := make(map[name]int, len(made))
-	for i, r := range made {
-		row[find(name{subjectOf(r.Event), r.Event.ID})] = i
-	}
-	order := make([]int, len(events))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Or(events[a].Time.Compare(events[b].Time), cmp.Compare(a, b))
-	})
-	out := make([][]int, len(made))
-	for _, i := range order {
-		if at, ok := row[find(name{subjectOf(events[i]), events[i].ID})]; ok {
-			out[at] = append(out[at], i)
-		}
-	}
-	return out
 }

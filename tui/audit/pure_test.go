@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -236,48 +234,6 @@ func TestNoCallsInUpdateOrView(t *testing.T) {
 	}
 	if b.calls != 1 {
 		t.Errorf("%d calls by one command", b.calls)
-	}
-}
-
-// chains gives each row the events that event.Fold counted for it.
-func TestChainsAgreeWithFold(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	folded := 0
-	for range 500 {
-		var events []event.Event
-		ids := []string{"", "", "gone-1", "gone-2"}
-		for i := range r.IntN(40) {
-			id := fmt.Sprint("e", i)
-			events = append(events, event.Event{
-				ID: id, Time: time.Unix(int64(r.IntN(20)), 0), User: event.User{Sub: fmt.Sprint(r.IntN(2))}, Key: fmt.Sprint(r.IntN(2)), Bucket: "b",
-				Action:    []string{event.Download, event.Completed, event.List}[r.IntN(3)],
-				Continues: ids[r.IntN(len(ids))],
-			})
-			ids = append(ids, id)
-		}
-		r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-		rows := event.Fold(events)
-		got := chains(rows, events)
-		all := 0
-		for i, row := range rows {
-			folded += row.Events - 1
-			all += len(got[i])
-			if len(got[i]) != row.Events {
-				t.Fatalf("row %d has %d events, Fold counted %d", i, len(got[i]), row.Events)
-			}
-			if first := events[got[i][0]]; first.ID != row.Event.ID {
-				t.Fatalf("row %d begins with %s, Fold says %s", i, first.ID, row.Event.ID)
-			}
-			if !slices.IsSortedFunc(got[i], func(a, b int) int { return events[a].Time.Compare(events[b].Time) }) {
-				t.Fatalf("row %d is not in order", i)
-			}
-		}
-		if all != len(events) {
-			t.Fatalf("%d of %d events", all, len(events))
-		}
-	}
-	if folded < 500 {
-		t.Errorf("only %d events were folded: this test tests nothing", folded)
 	}
 }
 
