@@ -207,16 +207,22 @@ func (l *Log) append(ctx context.Context, events []event.Event) error {
 		defer func() { <-l.pending }()
 		done <- l.attempt(ctx, events)
 	}()
+	var err error
 	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("recording: %w: %w", ErrNotDurable, err)
-		}
-		return nil
+	case err = <-done:
 	case <-ctx.Done():
-		// The write may land later: an event without a URL, never the reverse.
-		return fmt.Errorf("recording: %w: %w", ErrNotDurable, ctx.Err())
+		// The attempt's end cancels too: what it said counts, if it said it.
+		select {
+		case err = <-done:
+		default:
+			// The write may land later: an event without a URL, never the reverse.
+			err = ctx.Err()
+		}
 	}
+	if err != nil {
+		return fmt.Errorf("recording: %w: %w", ErrNotDurable, err)
+	}
+	return nil
 }
 
 // attempt tries a write that failed again, with the same ids: if the first
