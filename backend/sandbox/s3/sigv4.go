@@ -139,8 +139,8 @@ func (v *verifier) fromHeader(r *http.Request, auth string, now time.Time) (clai
 	if credential == "" || c.signedHeaders == "" || c.signature == "" {
 		return claim{}, malformed("Credential, SignedHeaders and Signature are required.")
 	}
-	if why := c.scope(credential, v.region); why != "" {
-		return claim{}, malformed(why, field{"Region", v.region})
+	if why, extra := c.scope(credential, v.region); why != "" {
+		return claim{}, malformed(why, extra...)
 	}
 	signed, err := headerDate(r, &c)
 	if err != nil {
@@ -202,8 +202,8 @@ func (v *verifier) fromQuery(r *http.Request, q params, now time.Time) (claim, e
 	if q.get("X-Amz-Algorithm") != algorithm {
 		return claim{}, bad("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"")
 	}
-	if why := c.scope(q.get("X-Amz-Credential"), v.region); why != "" {
-		return claim{}, bad("Error parsing the X-Amz-Credential parameter; "+why, field{"Region", v.region})
+	if why, extra := c.scope(q.get("X-Amz-Credential"), v.region); why != "" {
+		return claim{}, bad("Error parsing the X-Amz-Credential parameter; "+why, extra...)
 	}
 	signed, err := parseAmzDate(c.when)
 	if err != nil {
@@ -245,26 +245,26 @@ func (v *verifier) fromQuery(r *http.Request, q params, now time.Time) (claim, e
 
 // scope splits id/date/region/service/terminal from the right (an id may hold
 // a slash, the others may not) and says what is wrong with it, "" if nothing.
-func (c *claim) scope(s, region string) string {
+func (c *claim) scope(s, region string) (why string, extra []field) {
 	p := strings.Split(s, "/")
 	n := len(p)
 	if n < 5 || strings.Join(p[:n-4], "/") == "" {
-		return "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"."
+		return "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".", nil
 	}
 	c.accessKeyID = strings.Join(p[:n-4], "/")
 	c.date, c.region, c.service, c.terminal = p[n-4], p[n-3], p[n-2], p[n-1]
-	_, err := time.Parse("20060102", c.date)
 	switch {
-	case err != nil:
-		return "incorrect date format \"" + c.date + "\". This date in the credential must be in the format \"yyyyMMdd\"."
 	case c.region != region:
-		return "the region '" + c.region + "' is wrong; expecting '" + region + "'"
+		return "the region '" + c.region + "' is wrong; expecting '" + region + "'", []field{{"Region", region}}
 	case c.service != "s3":
-		return "incorrect service \"" + c.service + "\". This endpoint belongs to \"s3\"."
+		return "incorrect service \"" + c.service + "\". This endpoint belongs to \"s3\".", nil
 	case c.terminal != "aws4_request":
-		return "incorrect terminal \"" + c.terminal + "\". This endpoint uses \"aws4_request\"."
+		return "incorrect terminal \"" + c.terminal + "\". This endpoint uses \"aws4_request\".", nil
 	}
-	return ""
+	if _, err := time.Parse("20060102", c.date); err != nil {
+		return "incorrect date format \"" + c.date + "\". This date in the credential must be in the format \"yyyyMMdd\".", nil
+	}
+	return "", nil
 }
 
 func checkPayloadHash(s string) error {

@@ -1,0 +1,15 @@
+// Package rig holds the judges of the sandbox and of usher: servers, clients
+// and test suites that others wrote. It has no code of its own to sell, only
+// tests; `make test-rig` runs them through the script run, which installs what
+// they need and hands over where it is.
+//
+// There are four judges. versitygw, a whole S3 server, does the main job in
+// the sandbox's place (TestVersitygwServer); its client tests are set on the
+// sandbox's S3 (TestVersitygwClient); Amazon's clients for JavaScript sign in
+// to the sandbox's pool and verify its tokens (TestAmazonJavaScript); Amazon's
+// SDK for Go talks to both (TestAmazonGo). Each judge's tests begin with the
+// judge's name, so that a claim in README.md cannot be proved by somebody
+// else: package proofs holds the table there against what ran.
+//
+// The rig is a module of its own, so that nothing here reaches usher's go.sum.
+package rig

@@ -1,0 +1,71 @@
+package rig
+
+// difference is a client test of versitygw's that the sandbox fails, and means
+// to.
+type difference struct {
+	says   string // part of the test's own words when it fails
+	reason string
+	page   string // where AWS says otherwise, or describes what is left out
+}
+
+const (
+	apiPage  = "https://docs.aws.amazon.com/AmazonS3/latest/API/"
+	userPage = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/"
+
+	// wording is the reason of every failure that is about a sentence alone:
+	// status and code are as the test wants them.
+	wording = "only the sentence differs. AWS: the code is for programs, the message is for people, and " +
+		"programs are \"more likely to ignore\" it; its wording is not documented"
+	wordingPage = apiPage + "ErrorResponses.html#RESTErrorResponses"
+
+	fewerSums = "the sandbox computes CRC64NVME, CRC32, CRC32C, SHA1 and SHA256, the algorithms of the page's table for " +
+		"multipart uploads. It refuses an upload with another (the test has SHA512, MD5 and XXHASH too) rather than keep an unverified sum"
+	fewerSumsSay  = "InvalidRequest: x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-*"
+	integrityPage = userPage + "checking-object-integrity-upload.html"
+
+	partSum = "AWS: an individual part's checksum is had by GetObject or HeadObject with its part number, " +
+		"and S3 adds CRC64NVME where the client chose none. The test wants no checksum"
+
+	noTags = "tags are left out, and refused rather than dropped. (The test then wants x-amz-storage-class: STANDARD, " +
+		"which S3 sends for every class but that one: " + apiPage + "API_GetObject.html)"
+	noTagsSays  = "NotImplemented: A header you provided implies functionality that is not implemented."
+	taggingPage = userPage + "object-tagging.html"
+
+	noPolicy = "the test makes a bucket public by a policy. The sandbox has no policies and serves nothing without a " +
+		"signature, so what is wanted of anonymous callers, that response-* is refused, holds for every parameter"
+	overridePage = apiPage + "API_GetObject.html"
+)
+
+// recorded has every test that fails and is not only reported.
+var recorded = map[string]difference{
+	"PresignedAuth_creds_incorrect_region": {`instead got Error parsing the X-Amz-Credential parameter; the region 'us-west-1' is wrong`, wording, wordingPage},
+	"PresignedAuth_expired_request":        {"instead got Request has expired", wording, wordingPage},
+	"PresignedAuth_unsupported_algorithm": {`instead got X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`,
+		wording + "; and the sandbox does not name SigV4A, which it leaves out", wordingPage},
+	"GetObject_conditional_reads":                  {"instead got At least one of the pre-conditions you specified did not hold", wording, wordingPage},
+	"GetObject_invalid_part_number":                {"instead got Part number must be an integer between 1 and 10000, inclusive", wording, wordingPage},
+	"GetObject_mp_part_number_exceeds_parts_count": {"instead got The requested partnumber is not satisfiable", wording, wordingPage},
+
+	"ListObjectsV2_list_all_objs": {"expected the Prefix to be nil",
+		"AWS's samples of answers without a prefix hold an empty Prefix element; the test wants none", apiPage + "API_ListObjectsV2.html#API_ListObjectsV2_Examples"},
+	"ListObjectsV2_both_start_after_and_continuation_token": {"expected next-marker to be baz",
+		"AWS: NextContinuationToken \"is obfuscated and is not a real key\"; the test wants the last key itself", apiPage + "API_ListObjectsV2.html"},
+	"ListObjectsV2_with_checksum": {fewerSumsSay, fewerSums, integrityPage},
+
+	"GetObject_checksums":                  {fewerSumsSay, fewerSums, integrityPage},
+	"GetObject_dir_object_checksum":        {fewerSumsSay, fewerSums, integrityPage},
+	"GetObject_ranged_with_checksum_mode":  {"partNumber GET on MP object: expected nil CRC64NVME checksum", partSum, integrityPage},
+	"GetObject_success":                    {noTagsSays, noTags, taggingPage},
+	"GetObject_overrides_fail_public":      {"PutBucketPolicy", noPolicy, overridePage},
+	"HeadObject_checksums":                 {fewerSumsSay, fewerSums, integrityPage},
+	"HeadObject_ranged_with_checksum_mode": {"partNumber HEAD on MP object: expected nil CRC64NVME checksum", partSum, integrityPage},
+	"HeadObject_success":                   {noTagsSays, noTags, taggingPage},
+	"HeadObject_overrides_fail_public":     {"PutBucketPolicy", noPolicy, overridePage},
+
+	"GetObject_directory_success": {"expected content type application/x-directory",
+		"AWS: an object whose key ends in a slash \"behaves like any other object\" outside the console; versitygw makes a directory of it, with a type of its own",
+		userPage + "using-folders.html"},
+	"HeadObject_name_too_long": {"expected BadRequest, instead got NotFound",
+		"AWS: a key has up to 1,024 bytes. The test's 300 are too many for a file name, where versitygw keeps its objects",
+		userPage + "object-keys.html"},
+}
