@@ -176,7 +176,7 @@ func TestWhoTouchedThisFile(t *testing.T) {
 		path := filepath.Join(goldenDir, "touched-120x40.txt")
 		read.Store(path, true)
 		w.Golden(t, path, *update)
-		if got := w.book.queries(); len(got) != 1 || got[0].Filter != "path:=company-reports/annual/audited/2018-annual-report.pdf" {
+		if got := w.book.queries(); len(got) != 1 || got[0].Filter != "path:=company-reports/annual/audited/2018-annual-report.pdf path:=company-reports/annual/audited/" {
 			t.Errorf("asked %+v", got)
 		}
 		w.Press("esc")
