@@ -1,0 +1,126 @@
+package backend_test
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/grant"
+)
+
+// naive is a second authoriser, written from the rules and not from the code:
+// for every question it looks at every grant and every key, and knows no index.
+type naive struct {
+	grants []grant.Grant
+	groups []string
+	now    time.Time
+	keys   map[string]map[string]int64 // bucket → key → size
+}
+
+// unnamed ends a key that no grant names: whether it may be read says how its
+// folder lies as a whole.
+const unnamed = "~no grant names this"
+
+// mine are this person's grants of a bucket that are in force.
+func (n naive) mine(bucket string) (mine []grant.Grant) {
+	for _, g := range n.grants {
+		early, late := !g.NotBefore.IsZero() && n.now.Before(g.NotBefore), !g.Expires.IsZero() && !n.now.Before(g.Expires)
+		if g.Bucket == bucket && slices.Contains(n.groups, g.Group) && !early && !late {
+			mine = append(mine, g)
+		}
+	}
+	return mine
+}
+
+// may says whether this person may read a key.
+func (n naive) may(bucket, key string) (allowed bool) {
+	for _, g := range n.mine(bucket) {
+		if g.Object != "" && g.Object != key || g.Object == "" && !strings.HasPrefix(key, g.Prefix) {
+			continue
+		}
+		if g.Effect == grant.Deny {
+			return false
+		}
+		allowed = true
+	}
+	return allowed
+}
+
+// ways are the keys by which a folder holds anything for this person, whatever
+// the bucket holds: those that grants name, and one below each granted prefix.
+func (n naive) ways(bucket, folder string) (ways []string) {
+	for _, g := range n.mine(bucket) {
+		way := g.Object
+		if way == "" {
+			way = g.Prefix + unnamed
+		}
+		if strings.HasPrefix(way, folder) && n.may(bucket, way) {
+			ways = append(ways, way)
+		}
+	}
+	return ways
+}
+
+// inside says that the folder lies in a grant; seen, that it is there at all.
+func (n naive) inside(bucket, folder string) bool { return n.may(bucket, folder+unnamed) }
+func (n naive) seen(bucket, folder string) bool {
+	return n.inside(bucket, folder) || len(n.ways(bucket, folder)) > 0
+}
+
+// list is what a listing must answer: its rows, "kind name", or not_found.
+func (n naive) list(bucket, prefix string, recursive bool) ([]string, api.Code) {
+	rows := map[string]bool{}
+	if bucket == "" {
+		for b := range n.keys {
+			if n.seen(b, "") {
+				rows["bucket "+b] = true
+			}
+		}
+		return sorted(rows), ""
+	}
+	if !n.seen(bucket, prefix) {
+		return nil, api.NotFound
+	}
+	inside := n.inside(bucket, prefix)
+	there := slices.ContainsFunc(n.mine(bucket), func(g grant.Grant) bool {
+		return g.Object == "" && g.Prefix == prefix && g.Effect != grant.Deny // a granted folder is there though it be empty
+	})
+	for key, size := range n.keys[bucket] {
+		name, below := strings.CutPrefix(key, prefix)
+		folder, _, deeper := strings.Cut(name, "/")
+		switch {
+		case !below || !inside && !recursive:
+		case name == "":
+			there = there || n.may(bucket, key)
+		case recursive && strings.HasSuffix(name, "/") && size == 0 && n.may(bucket, key):
+			rows["folder "+name] = true
+		case (recursive || !deeper) && n.may(bucket, key):
+			rows["object "+name] = true
+		case !recursive && deeper && n.seen(bucket, prefix+folder+"/"):
+			rows["folder "+folder+"/"] = true
+		}
+	}
+	if !inside && !recursive {
+		for _, way := range n.ways(bucket, prefix) {
+			if folder, _, deeper := strings.Cut(way[len(prefix):], "/"); deeper {
+				rows["folder "+folder+"/"] = true
+			} else if folder != "" {
+				rows["object "+folder] = true
+			}
+		}
+	}
+	if inside && !there && len(rows) == 0 {
+		return nil, api.NotFound
+	}
+	return sorted(rows), ""
+}
+
+func sorted(set map[string]bool) []string {
+	out := make([]string, 0, len(set))
+	for s := range set {
+		out = append(out, s)
+	}
+	slices.Sort(out)
+	return out
+}
