@@ -20,6 +20,7 @@ package access
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"charm.land/bubbles/v2/textinput"
@@ -91,6 +92,11 @@ type (
 	}
 	waited struct{ of *question }
 )
+
+// Format keeps what others wrote out of any print.
+func (a answered) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "answered, failed: %t", a.err != nil)
+}
 
 // New makes a page that has asked nothing yet; Opened asks.
 func New(d Deps) (*Pane, error) {

@@ -262,11 +262,12 @@ func (p *Pane) Hints() []keys.Action {
 	if p.typing {
 		return nil
 	}
+	all := []keys.Action{keys.Enter, keys.CanSee, keys.Filter, keys.Back, keys.Grants, keys.CopyPath, keys.Help}
 	switch p.Context() {
-	case keys.Access:
-		return []keys.Action{keys.Enter, keys.CanSee, keys.Filter, keys.Back, keys.Grants, keys.CopyPath, keys.Help}
 	case keys.Places:
-		return []keys.Action{keys.Enter, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
+		all = []keys.Action{keys.Enter, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
+	case keys.Because:
+		all = []keys.Action{keys.CanSee, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
 	}
-	return []keys.Action{keys.CanSee, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
+	return slices.DeleteFunc(all, func(a keys.Action) bool { return p.Why(a) != "" })
 }

@@ -99,6 +99,9 @@ func (p *Pane) sheetView(v *view, w, h int) []string {
 		}
 		v.port.SetContentLines(append([]string{""}, text...))
 	}
+	if !v.port.AtBottom() {
+		lines[0] = p.Env.Theme.Head(title, "j goes on "+p.Env.Theme.Glyphs.Down, w, !p.typing)
+	}
 	return append(lines, strings.Split(v.port.View(), "\n")...)
 }
 
@@ -118,9 +121,9 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	switch {
 	case asked && p.slow:
 		say = "Asking the server" + t.Glyphs.Ellipsis
-	case asked:
 	case v.problem != "":
 		say, hints = v.problem, [][2]string{{"ctrl+r", "ask again"}, {"/", "ask something else"}, {"esc", "back"}}
+	case asked:
 	case v.kind == who:
 		say, hints = "No group can read anything there.", [][2]string{{"/", "ask something else"}, {"a", "all grants"}, {"esc", "back"}}
 	case v.kind == can:
@@ -174,7 +177,7 @@ func (p *Pane) fieldLine(w int) string {
 // hint is what can be typed, or what is wrong with it.
 func (p *Pane) hint(w int) string {
 	t := p.Env.Theme
-	text, style := "ada: what they can see   bucket/path: who can see it   ada bucket/path: why", t.Muted
+	text, style := "person: what they can see   bucket/path: who can read it   person bucket/path: why", t.Muted
 	if p.wrong != "" {
 		text, style = p.wrong, t.Bad
 	}
@@ -204,7 +207,7 @@ func (p *Pane) Status(w int) (left, right string) {
 		return t.Warn.Paint(t.Glyphs.Offline + " " + v.problem), t.Muted.Paint("ctrl+r asks again")
 	case v.missing():
 		return t.Warn.Paint(v.user.String() + " is not among the people who can read this."), ""
-	case v.kind == can && v.ans != nil && w < besideFrom:
+	case v.kind == can && v.ans != nil && len(v.ans.in) > 0:
 		return t.Muted.Paint("In ") + pane.Name(t, t.Text, together(v.ans.in), max(1, w-6), format.End), ""
 	}
 	if g := v.current().grant; g != nil && w < besideFrom {

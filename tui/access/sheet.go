@@ -20,7 +20,7 @@ type sheet struct {
 	lines []string
 }
 
-const labelW = 16 // number, label and the blank after it
+const labelW = 17 // number, label and the blank after it
 
 func (k *sheet) room() int { return max(8, k.w-labelW-1) }
 
@@ -106,12 +106,17 @@ func (e *entry) grants(all []grant, groups bool, none string) {
 			}
 			e.line(word + " " + l)
 		}
+		when := g.long()
 		if groups {
-			for _, l := range wrapText(t, t.Muted, safetext.New("to "+g.group.Raw()), e.k.room()) {
+			to := "to " + g.group.Raw()
+			if when != "" && !g.early && !g.over {
+				to, when = to+", "+when, ""
+			}
+			for _, l := range wrapText(t, t.Muted, safetext.New(to), e.k.room()) {
 				e.line(l)
 			}
 		}
-		if when := g.long(); when != "" {
+		if when != "" {
 			style := t.Muted
 			if g.early || g.over {
 				style = t.Warn
@@ -133,9 +138,9 @@ func (p *Pane) explained(v *view, w int) []string {
 		name = "You "
 	}
 	if a.allowed {
-		k.verdict(t.Glyphs.Yes, t.OK, name+"can read this file")
+		k.verdict(t.Glyphs.Yes, t.OK, name+"can read "+v.thing())
 	} else {
-		k.verdict(t.Glyphs.No, t.Bad, name+"can not read this file")
+		k.verdict(t.Glyphs.No, t.Bad, name+"can not read "+v.thing())
 	}
 	k.path(v.at)
 	k.begin("In groups").texts(v.ans.in, "none")
@@ -159,10 +164,10 @@ func (p *Pane) explained(v *view, w int) []string {
 		return k.lines
 	}
 	if len(a.nearest) > 0 {
-		k.begin("They reach").grants(a.nearest, true, "")
+		k.begin("Near it").grants(a.nearest, true, "")
 	}
 	if len(a.others) > 0 {
-		k.begin("Others can").grants(a.others, true, "")
+		k.begin("Other groups").grants(a.others, true, "")
 	}
 	if len(a.would) > 0 {
 		label := "Would help"
@@ -201,11 +206,11 @@ func (p *Pane) personSheet(k *sheet, v *view, who *person) {
 	case !who.enabled:
 		k.verdict(t.Glyphs.No, t.Bad, name+" is disabled and can read nothing until enabled again")
 	case !v.folder():
-		k.verdict(t.Glyphs.Yes, t.OK, name+" can read this file")
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read "+v.thing())
 	case whole:
-		k.verdict(t.Glyphs.Yes, t.OK, name+" can read all of this folder")
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read all of "+v.thing())
 	default:
-		k.verdict(t.Glyphs.Yes, t.OK, name+" can read parts of this folder")
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read parts of "+v.thing())
 	}
 	k.path(v.at)
 	k.begin("Through").texts(who.groups, "no group that reaches it by itself")
@@ -223,15 +228,16 @@ func (p *Pane) personSheet(k *sheet, v *view, who *person) {
 		}
 	}
 	k.begin("Allowed by").grants(allows, len(who.groups) > 1, "no grant is known here")
-	e := k.begin("Less")
+	e := k.begin("Denied by")
 	switch {
 	case whole:
-		e.say(t.Text, "nothing: no denial takes any of it away")
+		e.say(t.Text, "no grant of this person's groups")
 	case len(denies) > 0:
 		e.grants(denies, len(who.groups) > 1, "")
-		e.say(t.Muted, "Denials of this person's other groups count too: m shows all.")
+		e.say(t.Muted, "Other groups of this person may deny more. m shows what is left.")
 	default:
-		e.say(t.Muted, "These grants cover parts of it, or a denial of another group of this person takes something away: m shows all.")
+		e.say(t.Text, "no grant of these groups")
+		e.say(t.Muted, "Other groups of this person may deny something. m shows what is left.")
 	}
 }
 
@@ -239,11 +245,11 @@ func (p *Pane) groupSheet(k *sheet, v *view, g *group) {
 	t, name := k.t, g.name.String()
 	switch {
 	case !v.folder():
-		k.verdict(t.Glyphs.Yes, t.OK, name+" can read this file")
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read "+v.thing())
 	case g.whole:
-		k.verdict(t.Glyphs.Yes, t.OK, name+" can read all of this folder")
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read all of "+v.thing())
 	default:
-		k.verdict(t.Glyphs.Yes, t.OK, name+" can read parts of this folder")
+		k.verdict(t.Glyphs.Yes, t.OK, name+" can read parts of "+v.thing())
 	}
 	k.path(v.at)
 	k.begin("By").grants(g.grants, false, "no grant is known here")

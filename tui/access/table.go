@@ -101,7 +101,7 @@ func nameW(w int) int { return min(max(w*3/10, 14), 36) }
 
 // placesW is the columns of places; no times where they would not fit.
 func placesW(w int) (path, group, when int) {
-	group = min(max(w/4, 14), 32)
+	group = min(max(w*3/10, 17), 32)
 	path = w - group - 1
 	if w+gutterW+1 >= whenAt {
 		when = whenW

@@ -71,6 +71,17 @@ func (v *view) folder() bool {
 	return key == "" || strings.HasSuffix(key, "/")
 }
 
+// thing is what the place is, in words.
+func (v *view) thing() string {
+	switch {
+	case v.at.Key.IsZero():
+		return "this share"
+	case v.folder():
+		return "this folder"
+	}
+	return "this file"
+}
+
 // current is the row with the cursor; the zero line if there is none.
 func (v *view) current() line {
 	switch {
@@ -120,15 +131,25 @@ func (v *view) fill(a *answer) {
 	}
 	v.list.Changed()
 	v.list.SetTop(0)
+	v.list.SetCursor(v.start(again, was))
+}
+
+// start is the row on which the cursor begins: where it was, or on the person
+// asked about, or on the first one.
+func (v *view) start(again bool, was string) int {
+	first := 0
 	for i, l := range v.lines {
 		switch {
-		case again && was != "" && l.named() == was, !again && v.user.IsZero() && l.person != nil,
-			!again && l.person != nil && l.person.name.Equal(v.user):
-			v.list.SetCursor(i)
-			return
+		case again && was != "" && l.named() == was:
+			return i
+		case l.person == nil:
+		case !again && l.person.name.Equal(v.user):
+			return i
+		case first == 0:
+			first = i
 		}
 	}
-	v.list.SetCursor(0)
+	return first
 }
 
 func (v *view) whoLines() {
@@ -213,12 +234,7 @@ func (p *Pane) headline(v *view) (title, note string) {
 	name := format.End(v.user.String(), 32, p.Env.Theme.Glyphs.Ellipsis)
 	switch v.kind {
 	case who:
-		title = "Who can read this file"
-		if v.at.Key.IsZero() {
-			title = "Who can see this share"
-		} else if v.folder() {
-			title = "Who can see this folder"
-		}
+		title = "Who can read " + v.thing()
 		if a := v.ans; a != nil {
 			note = format.Plural(len(a.groups), "group", "groups") + ", " + format.Plural(len(a.people), "person", "people")
 		}

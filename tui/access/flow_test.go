@@ -1,0 +1,338 @@
+package access_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/backend/api"
+	"usher/tui"
+	"usher/tui/browse"
+	"usher/tui/tuitest"
+)
+
+// play opens the page in a window of 120x40.
+func play(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(change)
+		w.page(t)
+		do(t, w)
+	})
+}
+
+const (
+	folder = "company-reports/annual/audited/"
+	file   = folder + "2018-annual-report.pdf"
+)
+
+// Each question follows a key, one to a key, and time alone asks nothing.
+func TestOneQuestionAKey(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.wantAsked(t, "who "+folder)
+		w.Wait(10 * time.Minute)
+		w.Press("j", "k", "G", "g", "ctrl+d", "pgup", "h", "b", "e", "X") // movement, and keys that mean nothing here
+		w.Press("g", "enter")                                             // a group in full is known already
+		w.Want(t, "Why audit-team can", "By ")
+		w.Press("ctrl+r")
+		w.Want(t, "Nothing was asked for this.")
+		w.Press("esc", "G", "enter") // and so is a person, for a folder
+		w.Want(t, "noor.haddad is disabled and can read nothing")
+		w.Press("esc", "/")
+		w.Type("grace")
+		w.Press("esc")
+		w.wantAsked(t, "who "+folder)
+		w.Press("k", "m")
+		w.Wait(time.Second)
+		w.Want(t, "What margaret can see")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Press("a")
+		w.Wait(time.Second)
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.wantAsked(t, "who "+folder, "can margaret", "who company-reports/annual/", "grants", "grants")
+		w.Press("esc")
+		w.Want(t, "Who can read this folder")
+		w.Press("esc")
+		w.Want(t, "What margaret can see")
+		w.Press("esc")
+		w.Want(t, "Who can read this folder")
+		w.Press("esc")
+		w.Want(t, "▌Files")
+		w.wantAsked(t, "who "+folder, "can margaret", "who company-reports/annual/", "grants", "grants")
+	})
+}
+
+// Scene 9: why can grace not, and what would let her.
+func TestWhyNot(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.find("grace company-reports/quarterly/q3.csv")
+		w.Want(t, "✗ grace can not read this file", "Near it", "allow company-reports/annual/audited/", "Other groups", "to finance-team",
+			"One of these", "to external-auditors", "would allow it. None exists.")
+		w.Press("m")
+		w.Wait(time.Second)
+		w.Want(t, "What grace can see", "In external-auditors, usher-auditors")
+		w.wantAsked(t, "who "+folder, "explain grace company-reports/quarterly/q3.csv", "can grace")
+	})
+}
+
+func TestWhyAPersonCan(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.find(file)
+		w.Press("j", "j", "enter")
+		w.Wait(time.Second)
+		w.Want(t, "✓ grace can read this file", "audit 2026", "until 2026-12-31")
+		w.Press("h") // back to the list, on the same row
+		w.Press("y")
+		w.Want(t, "Sent to the clipboard: "+file)
+		w.Press("g", "y")
+		w.Want(t, "Sent to the clipboard: allow audit-team company-reports/annual/")
+		w.wantAsked(t, "who "+folder, "who "+file, "explain grace "+file)
+	})
+}
+
+// W in the browser: admins get the whole explanation, about themselves; other
+// people the grant that the file's facts name.
+func TestWhyCanISeeThis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.open(t, 120, 40, colorprofile.TrueColor)
+		w.Press("W")
+		w.Want(t, "Why can I see this: move to a file.")
+		w.Press("j", "j", "j", "W")
+		w.Wait(time.Second)
+		w.Want(t, "✓ You can read this file", "Why you can", "to finance-team")
+		w.wantAsked(t, "explain margaret "+file)
+		w.Press("esc")
+		w.Want(t, "▌Files")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(func(w *world) { w.server.Me.Groups = []string{"finance-team"} })
+		w.open(t, 120, 40, colorprofile.TrueColor)
+		w.Press("j", "j", "j", "W")
+		w.Wait(time.Second)
+		w.Want(t, "You see it through", "finance-team reads")
+		w.wantAsked(t)
+	})
+}
+
+// Others than admins do not come here, and the palette says why.
+func TestOthersStayOut(t *testing.T) {
+	play(t, func(w *world) { w.server.Me.Groups = []string{"finance-team"} }, func(t *testing.T, w *world) {
+		const reason = "The access page needs group usher-admins."
+		w.Want(t, reason, "▌Files")
+		w.Press("j", ":")
+		w.Type("access")
+		w.Want(t, "Access: who can see what", "The access page needs group usher-…")
+		w.Press("esc", "?")
+		w.Want(t, "Keys in the file browser")
+		w.Not(t, "X access")
+		w.wantAsked(t)
+	})
+}
+
+// The server has the last word: one who was an admin a moment ago is refused.
+func TestRefusedByTheServer(t *testing.T) {
+	play(t, failing(api.NotFound), func(t *testing.T, w *world) {
+		w.Want(t, "These questions need group usher-admins. Ask your", "(request r-01JD9X5C8M)")
+		w.Wait(time.Hour)
+		w.wantAsked(t, "who "+folder)
+		w.office.do(func() { w.office.fail = nil })
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.Want(t, "3 groups, 5 people")
+		w.office.do(func() { w.office.fail = &api.Error{Code: api.TooLarge} })
+		w.Press("ctrl+r") // what is known stays, with the reason below it
+		w.Wait(time.Second)
+		w.Want(t, "Too many people are in the groups concerned.", "ctrl+r asks again", "3 groups, 5 people")
+	})
+}
+
+// A wait shows after 150 ms; before that nothing moves.
+func TestGraceBeforeAsking(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.office.do(func() { w.office.delay = time.Second })
+		w.Press("a")
+		w.Wait(100 * time.Millisecond)
+		w.Want(t, "Who can read this folder")
+		w.Not(t, "asking")
+		w.Wait(100 * time.Millisecond)
+		w.Want(t, "All grants", "asking…")
+		w.Wait(time.Second)
+		w.Want(t, "10 grants")
+		w.Not(t, "asking")
+	})
+}
+
+// An answer to a question that was given up changes nothing, whether the
+// question made room for another or was left with esc.
+func TestLateAnswerIsDropped(t *testing.T) {
+	play(t, func(w *world) { w.office.deaf = true }, func(t *testing.T, w *world) {
+		w.office.do(func() { w.office.delay = 5 * time.Second })
+		w.Press("a")
+		w.Wait(time.Second)
+		w.office.do(func() { w.office.delay = 0 })
+		w.find("grace")
+		w.Want(t, "What grace can see")
+		w.Wait(10 * time.Second)
+		w.Want(t, "What grace can see")
+		w.Press("esc") // and the question that was given up left no view
+		w.Want(t, "Who can read this folder")
+		w.office.do(func() { w.office.delay = 5 * time.Second })
+		w.Press("a", "esc") // before anything showed
+		w.Want(t, "Who can read this folder")
+		w.Press("a")
+		w.Wait(time.Second)
+		w.Press("esc") // after
+		w.Want(t, "Who can read this folder")
+		w.Wait(10 * time.Second)
+		w.Want(t, "Who can read this folder", "3 groups, 5 people")
+		w.Press("esc")
+		w.Want(t, "▌Files")
+	})
+}
+
+// Leaving cancels: the server is told that nobody waits.
+func TestLeavingCancels(t *testing.T) {
+	play(t, func(w *world) { w.office.delay = 20 * time.Second }, func(t *testing.T, w *world) {
+		w.Press("esc")
+		w.Want(t, "▌Files")
+		w.Press("X")
+		w.office.do(func() { w.office.delay = time.Second })
+		w.find(folder) // the page's first question makes room
+		w.Wait(time.Second)
+		w.Want(t, "3 groups, 5 people")
+		w.Press("esc")
+		w.Want(t, "▌Files")
+	})
+}
+
+// What a lost network swallowed is asked once more when it is back, and only once.
+func TestLostNetwork(t *testing.T) {
+	play(t, func(w *world) { w.office.fail = errors.New("dial tcp: no route to host") }, func(t *testing.T, w *world) {
+		w.Want(t, "No answer from files.example.com.")
+		w.Wait(5 * time.Minute)
+		w.wantAsked(t, "who "+folder, "who "+folder)
+		w.office.do(func() { w.office.fail = nil })
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.Want(t, "3 groups, 5 people")
+	})
+	play(t, func(w *world) { w.office.delay, w.office.deaf = time.Hour, false }, func(t *testing.T, w *world) {
+		w.Wait(31 * time.Second)
+		w.Want(t, "No answer from files.example.com.")
+	})
+}
+
+func TestTextField(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.find("alan")
+		w.find("grace")
+		w.Press("/", "up", "up")
+		w.Want(t, " / alan\n")
+		w.Press("down")
+		w.Want(t, " / grace\n")
+		w.Press("down", "enter") // an empty field asks nothing
+		w.Wait(time.Second)
+		w.find("two words")
+		w.Want(t, "A path has a slash in it")
+		w.Press("ctrl+u", "enter", "/")
+		w.Send(tea.PasteMsg{Content: "edsger\x1b[2J"})
+		w.Press("esc")
+		w.wantAsked(t, "who "+folder, "can alan", "can grace")
+		w.find("company-reports") // a bare word is a person
+		w.Want(t, "The server knows no such person")
+		w.find("company-reports/")
+		w.Want(t, "Who can read this share")
+		w.find("alan " + folder)
+		w.Want(t, "alan is not among the people who can read this.")
+		w.Press("/")
+		w.Type(strings.Repeat("long", 60))
+		w.Want(t, "longlong")
+	})
+}
+
+func TestOpensWhereTheBrowserStands(t *testing.T) {
+	for start, want := range map[string]string{"": "grants", "company-reports/": "who company-reports/", file: "who " + folder} {
+		play(t, func(w *world) { w.deps.Start = browse.ParsePath(start) }, func(t *testing.T, w *world) {
+			w.wantAsked(t, want)
+		})
+	}
+}
+
+// A list of many grants costs what is visible, and keeps its place when it is
+// asked for again.
+func TestManyGrants(t *testing.T) {
+	play(t, func(w *world) {
+		w.deps.Start = browse.ParsePath("")
+		w.office.rules = nil
+		for i := range 20_000 {
+			w.office.rules = append(w.office.rules, rule{group: "g", path: fmt.Sprintf("builds/%05d/", i)})
+		}
+	}, func(t *testing.T, w *world) {
+		w.Press("G", "k", "ctrl+r")
+		w.Wait(time.Second)
+		w.Press("y")
+		w.Want(t, "Sent to the clipboard: builds/19998/", "20,000 grants")
+	})
+}
+
+// Update and View ask nobody anything: all keys in turn, no command run, no
+// call. Running the page's own command by hand then makes one.
+func TestUpdateAndViewDoNoIO(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := 0
+		w := newWorld(nil)
+		pages := tui.AccessPages(w.office, "files.example.com", "usher-admins", func() time.Time { clock++; return now() })
+		w.deps.Pages = pages
+		m, err := tui.New(w.deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		update := func(msg tea.Msg) tea.Cmd {
+			_, cmd := m.Update(msg)
+			m.View()
+			return cmd
+		}
+		init := m.Init()
+		update(tea.WindowSizeMsg{Width: 120, Height: 40})
+		run(m, init) // who the person is: without it there is no page
+		open := update(tuitest.Key("X"))
+		for _, k := range strings.Fields("j k enter m a / g r a c e enter esc y ctrl+r esc X a G esc") {
+			update(tuitest.Key(k))
+		}
+		if n := len(w.office.questions()) + clock; n != 0 {
+			t.Fatalf("%d calls were made between keys and frames", n)
+		}
+		run(m, open) // the negative control
+		if n := len(w.office.questions()); n != 1 {
+			t.Fatalf("%d calls by one command", n)
+		}
+	})
+}
+
+// run runs a command and all that it batches, and hands over what they answer.
+func run(m tea.Model, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	done := make(chan tea.Msg, 1)
+	go func() { done <- cmd() }()
+	time.Sleep(time.Minute)
+	switch msg := (<-done).(type) {
+	case tea.BatchMsg:
+		for _, c := range msg {
+			run(m, c)
+		}
+	case nil:
+	default:
+		m.Update(msg)
+	}
+}

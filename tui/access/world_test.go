@@ -1,0 +1,317 @@
+package access_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/backend/api"
+	"usher/session"
+	"usher/tui"
+	"usher/tui/browse"
+	"usher/tui/signin"
+	"usher/tui/tuitest"
+)
+
+// now is the instant of every test, as the server and the page see it.
+func now() time.Time { return time.Date(2026, 11, 23, 14, 10, 0, 0, time.UTC) }
+
+// rule is a grant of the fake; path is bucket/key, a folder with "/" at its end.
+type rule struct {
+	group, path   string
+	deny          bool
+	early, over   bool
+	until, reason string
+}
+
+func (r rule) wire() api.Grant {
+	bucket, key, _ := strings.Cut(r.path, "/")
+	g := api.Grant{Group: r.group, Bucket: bucket, Effect: "allow", Reason: r.reason}
+	if r.deny {
+		g.Effect = "deny"
+	}
+	if key == "" || strings.HasSuffix(key, "/") {
+		g.Prefix = &key
+	} else {
+		g.Object = key
+	}
+	g.Text = g.Effect + " " + r.group + " " + r.path
+	day := func(s string) *time.Time {
+		at, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			panic(err)
+		}
+		return &at
+	}
+	switch {
+	case r.early:
+		g.NotBefore = day("2027-01-01")
+	case r.over:
+		g.Expires = day("2026-10-31")
+	case r.until != "":
+		g.Expires = day(r.until)
+	}
+	return g
+}
+
+func (r rule) reaches(path string) bool {
+	return r.path == path || strings.HasSuffix(r.path, "/") && strings.HasPrefix(path, r.path)
+}
+
+func (r rule) awake() bool { return !r.early && !r.over }
+
+// account is a person of the fake.
+type account struct {
+	name     string
+	groups   []string
+	disabled bool
+}
+
+// office answers from rules and accounts, as the backend does, and remembers
+// what was asked.
+type office struct {
+	mu      sync.Mutex
+	rules   []rule
+	people  []account
+	problem string
+	delay   time.Duration
+	deaf    bool // goes on when the caller has given up
+	fail    error
+	asked   []string
+}
+
+func (o *office) do(change func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	change()
+}
+
+// questions are those so far.
+func (o *office) questions() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.asked)
+}
+
+func (o *office) begin(ctx context.Context, question string) error {
+	o.mu.Lock()
+	o.asked = append(o.asked, question)
+	d, fail, deaf := o.delay, o.fail, o.deaf
+	o.mu.Unlock()
+	if deaf {
+		ctx = context.WithoutCancel(ctx)
+	}
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return fail
+}
+
+func (o *office) find(name string) (account, error) {
+	for _, a := range o.people {
+		if a.name == name {
+			return a, nil
+		}
+	}
+	return account{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
+}
+
+// Explain sorts the rules by what they mean for a person and an object.
+func (o *office) Explain(ctx context.Context, in api.ExplainRequest) (api.ExplainResponse, error) {
+	path := in.Bucket + "/" + in.Key
+	if err := o.begin(ctx, "explain "+in.User+" "+path); err != nil {
+		return api.ExplainResponse{}, err
+	}
+	who, err := o.find(in.User)
+	if err != nil {
+		return api.ExplainResponse{}, err
+	}
+	out := api.ExplainResponse{User: in.User, Groups: who.groups}
+	for _, r := range o.rules {
+		mine, g := slices.Contains(who.groups, r.group), r.wire()
+		switch {
+		case mine && r.reaches(path) && !r.awake():
+			out.Asleep = append(out.Asleep, g)
+		case mine && r.reaches(path) && r.deny:
+			out.Denies = append(out.Denies, g)
+		case mine && r.reaches(path):
+			out.Allows = append(out.Allows, g)
+		case mine && g.Bucket == in.Bucket && !r.deny && r.awake():
+			out.Nearest = append(out.Nearest, g)
+		case !mine && r.reaches(path) && !r.deny && r.awake():
+			out.Others = append(out.Others, g)
+		}
+	}
+	out.Allowed = len(out.Allows) > 0 && len(out.Denies) == 0
+	if !out.Allowed && len(out.Denies) == 0 {
+		for _, g := range who.groups {
+			out.Missing = append(out.Missing, rule{group: g, path: path[:strings.LastIndexByte(path, '/')+1]}.wire())
+		}
+	}
+	return out, nil
+}
+
+// Who lists groups and people that reach a path.
+func (o *office) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, error) {
+	path := in.Bucket + "/" + in.Key
+	if err := o.begin(ctx, "who "+path); err != nil {
+		return api.WhoResponse{}, err
+	}
+	folder := strings.HasSuffix(path, "/")
+	var out api.WhoResponse
+	reach := func(groups []string) (any, whole bool, grants []api.Grant) {
+		lost := false
+		for _, r := range o.rules {
+			below := folder && strings.HasPrefix(r.path, path)
+			if !slices.Contains(groups, r.group) || !r.awake() || !r.reaches(path) && !below {
+				continue
+			}
+			grants = append(grants, r.wire())
+			any, whole, lost = any || !r.deny, whole || !r.deny && r.reaches(path), lost || r.deny
+		}
+		return any, whole && !lost, grants
+	}
+	var names []string
+	for _, r := range o.rules {
+		if any, whole, by := reach([]string{r.group}); any && !slices.Contains(names, r.group) {
+			names = append(names, r.group)
+			out.Groups = append(out.Groups, api.GroupAccess{Group: r.group, Whole: whole, Grants: by})
+		}
+	}
+	for _, a := range o.people {
+		if any, whole, _ := reach(a.groups); any {
+			by := slices.DeleteFunc(slices.Clone(a.groups), func(g string) bool { return !slices.Contains(names, g) })
+			out.People = append(out.People, api.PersonAccess{Username: a.name, Enabled: !a.disabled, Whole: whole, Groups: by})
+		}
+	}
+	return out, nil
+}
+
+// Can lists the allows of a person, with the denials below them.
+func (o *office) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, error) {
+	if err := o.begin(ctx, "can "+in.User); err != nil {
+		return api.CanResponse{}, err
+	}
+	who, err := o.find(in.User)
+	if err != nil {
+		return api.CanResponse{}, err
+	}
+	out := api.CanResponse{User: in.User, Groups: who.groups}
+	for _, r := range o.rules {
+		if r.deny || !r.awake() || !slices.Contains(who.groups, r.group) {
+			continue
+		}
+		root := api.Root{Grant: r.wire()}
+		for _, d := range o.rules {
+			if d.deny && slices.Contains(who.groups, d.group) && r.reaches(d.path) {
+				root.Except = append(root.Except, d.wire())
+			}
+		}
+		out.Roots = append(out.Roots, root)
+	}
+	return out, nil
+}
+
+// GrantsList gives all rules.
+func (o *office) GrantsList(ctx context.Context) (api.GrantsListResponse, error) {
+	if err := o.begin(ctx, "grants"); err != nil {
+		return api.GrantsListResponse{}, err
+	}
+	out := api.GrantsListResponse{Version: "41", Problem: o.problem}
+	for _, r := range o.rules {
+		out.Grants = append(out.Grants, r.wire())
+	}
+	return out, nil
+}
+
+func sample() *office {
+	return &office{
+		rules: []rule{
+			{group: "audit-team", path: "company-reports/annual/"},
+			{group: "audit-team", path: "company-reports/annual/drafts/", deny: true, reason: "not before they are signed"},
+			{group: "contractors", path: "builds/", deny: true},
+			{group: "contractors", path: "company-reports/annual/", over: true},
+			{group: "engineering", path: "builds/"},
+			{group: "external-auditors", path: "company-reports/annual/audited/", until: "2026-12-31", reason: "audit 2026"},
+			{group: "external-auditors", path: "company-reports/annual/letter.pdf", reason: "asked for by Grace on 2026-11-02"},
+			{group: "finance-team", path: "company-reports/annual/"},
+			{group: "finance-team", path: "company-reports/quarterly/"},
+			{group: "interns", path: "company-reports/annual/audited/", early: true},
+		},
+		people: []account{
+			{"ada", []string{"finance-team"}, false},
+			{"alan", []string{"contractors", "engineering"}, false},
+			{"chen.wei", []string{"audit-team"}, false},
+			{"edsger", []string{"contractors"}, false},
+			{"grace", []string{"external-auditors", "usher-auditors"}, false},
+			{"margaret", []string{"audit-team", "finance-team", "usher-admins"}, false},
+			{"noor.haddad", []string{"finance-team"}, true},
+		},
+	}
+}
+
+// world is the whole program with the office behind it.
+type world struct {
+	*tuitest.Screen
+	office *office
+	server *tuitest.Server
+	deps   tui.Deps
+}
+
+func newWorld(change func(*world)) *world {
+	w := &world{office: sample(), server: tuitest.Reports(tuitest.NewServer("margaret", "finance-team", "usher-admins"))}
+	w.deps = tui.Deps{
+		Backend: w.server, Transfers: &tuitest.Engine{Now: time.Now, Speed: 1}, Now: tuitest.Epoch, Server: "files.example.com",
+		NewSignIn:   func() (signin.Flow, error) { return tuitest.Pool{}.Flow(), nil },
+		SignedIn:    func(context.Context, session.Step) error { return nil },
+		Config:      api.Config{AdminsGroup: "usher-admins"},
+		DownloadDir: "/home/margaret/usher", Zone: time.FixedZone("", 3600),
+		HasSession: true, Theme: "dark", Start: browse.ParsePath("company-reports/annual/audited/"),
+	}
+	if change != nil {
+		change(w)
+	}
+	w.deps.Pages = tui.AccessPages(w.office, "files.example.com", "usher-admins", now)
+	return w
+}
+
+func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile) {
+	t.Helper()
+	m, err := tui.New(w.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Screen = tuitest.Open(t, width, height, p, m)
+}
+
+// page opens the page on a terminal of 120x40 and waits for it.
+func (w *world) page(t testing.TB) {
+	t.Helper()
+	w.open(t, 120, 40, colorprofile.TrueColor)
+	w.Press("X")
+	w.Wait(time.Second)
+}
+
+// find types a person or a path and sends it.
+func (w *world) find(text string) {
+	w.Press("/")
+	w.Type(text)
+	w.Press("enter")
+	w.Wait(time.Second)
+}
+
+// wantAsked fails unless these were the questions, and no other.
+func (w *world) wantAsked(t testing.TB, want ...string) {
+	t.Helper()
+	if got := w.office.questions(); !slices.Equal(got, want) {
+		t.Errorf("asked %s\n want %s", fmt.Sprintf("%q", got), fmt.Sprintf("%q", want))
+	}
+}
