@@ -1,0 +1,161 @@
+package backend_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/sandbox"
+	"usher/client"
+	"usher/session"
+)
+
+// A whole visit, from sign-in to sign-out with refusals and mistakes, leaves
+// no secret in any file: neither in the backend's log nor in the audit log.
+func TestNoSecretIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	accesses := &accessLog{}
+	w := demotest.Start(t, demo.Options{Dir: dir, AccessLog: accesses})
+	w.Put(t, "company-reports", "annual/audited/one.csv", "one")
+	options := session.Options{Now: time.Now, Random: rand.Reader}
+	in, err := session.NewSignIn(w.Profile, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(w.People, func(p sandbox.Person) bool { return p.Username == "grace" })
+	password := w.People[i].Password
+	if _, err := in.Password(t.Context(), "grace", "Not-"+password); err == nil {
+		t.Fatal("a wrong password is taken")
+	}
+	step, err := in.Password(t.Context(), "grace", password)
+	if err != nil || step.Kind != session.Done {
+		t.Fatalf("signing in: %v %v", step.Kind, err)
+	}
+	folder := t.TempDir()
+	s, err := session.Open(session.Folders{Config: folder, State: folder}, w.Profile, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Adopt(step.Tokens); err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(client.Config{Server: w.Server, Tokens: s, UserAgent: "usher-test/1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grace := demotest.Actor{Client: c, Session: s}
+	names(t, grace, "company-reports", "annual/audited/")
+	item, err := releaseOne(t.Context(), grace, "company-reports", "annual/audited/one.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := get(t, item, nil); status != http.StatusOK || body != "one" {
+		t.Fatalf("the download: %d %q", status, body)
+	}
+	for key, want := range map[string]api.Code{"quarterly/q3.csv": api.NotFound, "annual/audited/none.csv": api.NotFound} {
+		if _, err := releaseOne(t.Context(), grace, "company-reports", key); codeOf(err) != want {
+			t.Fatalf("%s: %v", key, err)
+		}
+	}
+	raw(t, w, grace, "release", `{"objects":[{"bucket":"company-reports","key":"x","etag":"`+item.URL+`"}]}`) // a URL where it does not belong
+	if err := grace.Complete(t.Context(), api.CompleteRequest{Items: []api.CompleteItem{{Event: item.Event, Outcome: api.CompletedDone, Bytes: 3, Seconds: 1, Verified: "size"}}}); err != nil {
+		t.Fatal(err)
+	}
+	query(t, grace, "who:grace")
+	if err := grace.Signout(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SignOut(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := grace.Whoami(t.Context()); err == nil {
+		t.Error("the session goes on after its end")
+	}
+
+	link, err := url.Parse(item.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, backendSecret := w.Sandbox.Credentials()
+	access, refresh := step.Tokens.Access.Reveal(), step.Tokens.Refresh.Reveal()
+	parts := strings.Split(access, ".")
+	secrets := map[string]string{
+		"the access token's claims": parts[1][:60], "the access token's signature": parts[2][:60], "the refresh token": refresh[len(refresh)/2:],
+		"the password": password, "the URL's signature": link.Query().Get("X-Amz-Signature"), "the owner's key": w.S3SecretKey, "the backend's key": backendSecret,
+		"an Authorization header": "Bearer ", "a presigned query": "X-Amz-Signature=" + link.Query().Get("X-Amz-Signature")[:8], "a session token": "X-Amz-Security-Token=",
+	}
+	for name, value := range map[string]string{"the password": password, "the backend's key": backendSecret, "the URL's signature": link.Query().Get("X-Amz-Signature")} {
+		secrets[name+" in base64"] = base64.RawStdEncoding.EncodeToString([]byte(value))
+	}
+	for name, value := range secrets {
+		if len(value) < 7 {
+			t.Fatalf("%s is %q: nothing to look for", name, value)
+		}
+	}
+	files, holders := 0, 0
+	found := search(t, dir, func(path string, content []byte) []string {
+		files++
+		if bytes.Contains(content, []byte(item.Event)) {
+			holders++
+		}
+		if name := filepath.Base(path); name == "sandbox.json" || name == "pool.json" {
+			return nil // what the sandbox remembers of the pool and the account: their own secrets
+		}
+		return holds(content, secrets)
+	})
+	found = append(found, holds([]byte(strings.Join(accesses.lines, "\n")), map[string]string{"the URL's signature": secrets["the URL's signature"]})...)
+	t.Logf("SECRETS files=%d kinds=%d found=%d files_with_the_event=%d", files, len(secrets), len(found), holders)
+	if len(found) > 0 {
+		t.Errorf("secrets are in files: %q", found)
+	}
+	// What is looked for can be found: the event, and a secret that is planted.
+	if files < 5 || holders == 0 {
+		t.Errorf("%d files were read, and %d hold the event of the download", files, holders)
+	}
+	if got := holds([]byte("GET /x?token="+access+" as "+refresh+password), secrets); len(got) != 4 {
+		t.Errorf("of four planted secrets these are found: %q", got)
+	}
+	if kept, err := os.ReadFile(filepath.Join(dir, "sandbox.json")); err != nil || len(holds(kept, secrets)) < 3 {
+		t.Errorf("the sandbox's own file: %v, and only %q are found in it", err, holds(kept, secrets))
+	}
+}
+
+// holds names the secrets in a content, as they are or as a query has them.
+func holds(content []byte, secrets map[string]string) (names []string) {
+	for name, value := range secrets {
+		if bytes.Contains(content, []byte(value)) || bytes.Contains(content, []byte(url.QueryEscape(value))) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func search(t *testing.T, dir string, look func(path string, content []byte) []string) (found []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		for _, name := range look(path, content) {
+			found = append(found, filepath.Base(path)+": "+name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
