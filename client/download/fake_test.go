@@ -153,9 +153,9 @@ func (w *world) Release(ctx context.Context, req api.ReleaseRequest) (api.Releas
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.releases++
-	if f := w.onRelease; f != nil {
+	if f, n := w.onRelease, w.releases; f != nil {
 		w.mu.Unlock()
-		err := f(w.releases, req)
+		err := f(n, req)
 		w.mu.Lock()
 		if err != nil {
 			return api.ReleaseResponse{}, err

@@ -104,10 +104,12 @@ func TestKill(t *testing.T) {
 		json.NewEncoder(rw).Encode(out)
 	}))
 	defer backend.Close()
+	w.mu.Lock()
 	w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool { // some ms for each 256 KiB
 		w.send(slow{rw, r.Context()}, r, o, o.data)
 		return true
 	}
+	w.mu.Unlock()
 	rnd := rand.New(rand.NewPCG(1, uint64(kills)))
 	rounds, wrong, dir := 0, 0, scratch(t)
 	check := func() {

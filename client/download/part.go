@@ -83,6 +83,7 @@ type part struct {
 	file     *os.File
 	unlock   func()
 	hasNotes bool // the sidecar exists on disk
+	begun    bool // by an earlier run, which may have left more than that
 	size     int64
 }
 
@@ -149,9 +150,20 @@ func (p *part) close() {
 func (p *part) remove() {
 	if p.name != "" {
 		p.folder.root.Remove(p.name)
-		p.folder.root.Remove(p.name + ".json")
+		p.hasNotes, p.begun = true, true
+		p.tidy()
 	}
 	p.close()
+}
+
+// tidy removes what described the part.
+func (p *part) tidy() {
+	if p.hasNotes {
+		p.folder.root.Remove(p.name + ".json")
+	}
+	if p.begun {
+		p.folder.root.Remove(p.name + ".json.new")
+	}
 }
 
 // dropPart removes a part that nobody works on.
@@ -231,6 +243,19 @@ func (f *folder) oldParts(bucket, key, current string) (old []string, some bool)
 	return old, some
 }
 
+// dropParts removes everything that lies here of an object that is complete:
+// an earlier run may have ended between the file's name and its sidecar's end.
+func (f *folder) dropParts(bucket, key, etag string) {
+	current := partName(bucket, key, etag)
+	old, some := f.oldParts(bucket, key, current)
+	if some {
+		old = append(old, current)
+	}
+	for _, name := range old {
+		f.dropPart(name)
+	}
+}
+
 // scanned reads once which parts lie in the folder.
 func (f *folder) scanned() {
 	f.scan.Do(func() {
@@ -253,7 +278,7 @@ func (f *folder) scanParts() map[string]sidecar {
 	for {
 		names, err := dir.Readdirnames(1024)
 		for _, n := range names {
-			name := strings.TrimSuffix(n, ".json")
+			name := strings.TrimSuffix(strings.TrimSuffix(n, ".new"), ".json")
 			_, seen := found[name]
 			if seen || !strings.HasPrefix(name, partMark) || len(name) != len(partMark)+16 || len(found) > 10_000 {
 				continue
@@ -290,9 +315,7 @@ func (p *part) finish(name string, mtime time.Time, mode Conflict, record string
 	if err != nil {
 		return "", err
 	}
-	if p.hasNotes {
-		p.folder.root.Remove(p.name + ".json")
-	}
+	p.tidy()
 	p.close()
 	if size >= syncSize {
 		p.folder.dir.Sync() // the name; the bytes are safe already

@@ -250,7 +250,8 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 		return Failed, err
 	}
 	defer j.part.close()
-	j.part.hasNotes = begun || j.part.size > 0
+	j.part.begun = begun || j.part.size > 0
+	j.part.hasNotes = j.part.begun
 	if err = j.prepare(); err == nil {
 		err = j.fetchAll(ctx)
 	}
@@ -510,6 +511,7 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 			e.mu.Lock()
 			t.verified = v
 			e.mu.Unlock()
+			f.dropParts(t.req.Bucket, t.req.Key, t.req.ETag)
 			p.skip, p.state = true, Skipped
 			return p, nil
 		}
@@ -538,13 +540,16 @@ func (e *Engine) sameContent(t *transfer, p plan, tk *ticket) (same bool, verifi
 		return false, "", nil
 	}
 	if v, ok := matchRecord(readRecord(f, p.name), tk.etag, info); ok {
+		f.dropParts(t.req.Bucket, t.req.Key, tk.etag)
 		return true, v, nil
 	}
 	w, err := wantOf(tk.checksum, tk.parts, tk.size)
 	if err != nil || w.algorithm == "" {
 		return false, "", nil
 	}
-	same, err = w.matchesReader(file, tk.size)
+	if same, err = w.matchesReader(file, tk.size); same {
+		f.dropParts(t.req.Bucket, t.req.Key, tk.etag)
+	}
 	return same, w.label(), err
 }
 

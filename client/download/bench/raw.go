@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -24,6 +25,8 @@ type raw struct {
 	part   int64
 	out    string
 }
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 
 // rawGet fetches one URL by parallel ranges, or a list of URLs (-list) whole,
 // many at once.
@@ -113,10 +116,11 @@ func (r raw) whole(ctx context.Context, url, dir string) error {
 
 func save(file *os.File, body io.ReadCloser, off int64) error {
 	defer body.Close()
-	buf := make([]byte, 256<<10)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
 	for {
-		n, err := io.ReadFull(body, buf)
-		if _, werr := file.WriteAt(buf[:n], off); werr != nil {
+		n, err := io.ReadFull(body, *buf)
+		if _, werr := file.WriteAt((*buf)[:n], off); werr != nil {
 			return werr
 		}
 		off += int64(n)
