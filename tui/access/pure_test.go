@@ -267,6 +267,29 @@ func TestSentences(t *testing.T) {
 	}
 }
 
+// A question that nobody answered is asked again by itself once for a key
+// press; one that was refused is not.
+func TestAskedAgainOnce(t *testing.T) {
+	p := newPane(t, wicked{"x"}, theme.Options{})
+	p.Opened()
+	lost, refused := errors.New("no route to host"), &api.Error{Code: api.NotFound}
+	for i, c := range []struct {
+		err  error
+		key  keys.Action
+		asks bool
+	}{{lost, "", true}, {lost, "", false}, {lost, keys.Reload, true}, {lost, "", false}, {refused, keys.Reload, false}} {
+		if c.key != "" {
+			p.Do(c.key)
+		}
+		if p.asked != nil {
+			p.Handle(answered{of: p.asked, err: c.err})
+		}
+		if got := p.Handle(pane.Retry{}) != nil; got != c.asks {
+			t.Errorf("step %d: asked again %v", i, got)
+		}
+	}
+}
+
 func TestGrantsOutOfTheirTime(t *testing.T) {
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	before, after := now.Add(-time.Hour), now.Add(time.Hour)

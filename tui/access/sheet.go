@@ -20,7 +20,7 @@ type sheet struct {
 	lines []string
 }
 
-const labelW = 17 // number, label and the blank after it
+const labelW = 18 // number, label and the blank after it
 
 func (k *sheet) room() int { return max(8, k.w-labelW-1) }
 
