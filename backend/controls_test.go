@@ -1,0 +1,199 @@
+package backend_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+
+	"usher/backend"
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/grant"
+	"usher/backend/identity"
+)
+
+// bent is a source of grants that reads a rule wrongly.
+type bent struct {
+	backend.Grants
+	t    *testing.T
+	bend func([]grant.Grant) []grant.Grant
+}
+
+func (b bent) Current(ctx context.Context) (*grant.Set, error) {
+	set, err := b.Grants.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wrong, err := grant.NewSet(b.bend(set.Grants()))
+	if err != nil {
+		b.t.Errorf("the bent grants are no set: %v", err) // it would fail every check for another reason
+	}
+	return wrong, err
+}
+
+// withoutDenies forgets that a deny wins.
+func withoutDenies(all []grant.Grant) []grant.Grant {
+	return slices.DeleteFunc(slices.Clone(all), func(g grant.Grant) bool { return g.Effect == grant.Deny })
+}
+
+// withoutSlash lets a prefix reach what merely begins like it: a/ reaches ab/.
+func withoutSlash(all []grant.Grant) []grant.Grant {
+	out := slices.Clone(all)
+	for _, g := range all {
+		bare, isFolder := strings.CutSuffix(g.Prefix, "/")
+		for _, folder := range nearFolders {
+			wider := g
+			wider.Prefix = folder
+			if isFolder && bare != "" && folder != g.Prefix && strings.HasPrefix(folder, bare) && !slices.ContainsFunc(out, func(o grant.Grant) bool { return grant.Same(o, wider) }) {
+				out = append(out, wider)
+			}
+		}
+	}
+	return out
+}
+
+// deathless takes the directory's first word on a person for its last.
+type deathless struct {
+	backend.Directory
+	now func() time.Time
+}
+
+func (d deathless) ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error) {
+	s, err := d.Directory.ForRelease(ctx, c)
+	if err != nil {
+		return identity.Standing{Groups: []string{"finance-team"}, Asked: d.now()}, nil
+	}
+	return s, nil
+}
+
+// anyPool verifies signature and claims, and takes tokens of another issuer.
+type anyPool []backend.Verifier
+
+func (a anyPool) Verify(ctx context.Context, token string) (c identity.Claims, err error) {
+	for _, v := range a {
+		if c, err = v.Verify(ctx, token); err == nil {
+			return c, nil
+		}
+	}
+	return c, err
+}
+
+// Each guard is switched off in a server of its own, and the check that
+// watches it must say so: a check that cannot fail says nothing.
+func TestControls(t *testing.T) {
+	w := demotest.Start(t, demo.Options{AccessTokenLife: 24 * time.Hour})
+	c := &controls{t: t, w: w, wire: newWire(t, w, newStopped(), 3)}
+	for _, p := range c.wire.people {
+		c.people = append(c.people, p.Actor)
+	}
+	bend := func(f func([]grant.Grant) []grant.Grant) func(*backend.Config) {
+		return func(o *backend.Config) { o.Grants = bent{o.Grants, t, f} }
+	}
+	forged := newForgedPool(t)
+	killed, all := 0, []struct {
+		guard string
+		check func(off func(*backend.Config)) bool // the promise holds
+		off   func(*backend.Config)
+	}{
+		{"the prefix rule", c.grants, bend(withoutSlash)},
+		{"the deny rule", c.grants, bend(withoutDenies)},
+		{"the issuer of a token", func(off func(*backend.Config)) bool { return c.issuer(forged, off) }, func(o *backend.Config) {
+			o.Verifier = anyPool{o.Verifier, forged.verifier(t, forged.Issuer+"2")}
+		}},
+		{"liveness", c.liveness, func(o *backend.Config) { o.Directory = deathless{o.Directory, o.Now} }},
+		{"the seal on cursors", c.cursors, func(o *backend.Config) { o.Cursors = backend.Unsealed() }},
+	}
+	for _, control := range all {
+		if !control.check(func(*backend.Config) {}) {
+			t.Errorf("%s: the check fails with the guard on", control.guard)
+		}
+		if control.check(control.off) {
+			t.Errorf("%s: the check does not see that the guard is off", control.guard)
+			continue
+		}
+		killed++
+	}
+	t.Logf("controls killed %d/%d", killed, len(all))
+}
+
+// controls holds what the checks ask; each check takes a server of its own.
+type controls struct {
+	t      *testing.T
+	w      *demotest.World
+	wire   *wire
+	people []demotest.Actor
+	gone   int
+}
+
+// grants is TestGrantsOverTheWire, shorter.
+func (c *controls) grants(off func(*backend.Config)) bool {
+	c.wire.wrong = nil
+	for i, p := range c.wire.people {
+		p.Actor = c.people[i]
+	}
+	server, _ := rebuilt(c.t, c.w, c.wire.clock.Now, off)
+	c.wire.on(server)
+	for range 12 {
+		all := c.wire.draw()
+		c.wire.put(all)
+		c.wire.compare(all)
+	}
+	return len(c.wire.wrong) == 0
+}
+
+// issuer hands over a token with the pool's signature and another pool's name.
+func (c *controls) issuer(f *forgedPool, off func(*backend.Config)) bool {
+	server, _ := rebuilt(c.t, c.w, f.clock.Now, func(o *backend.Config) {
+		o.Verifier, o.Directory = f.verifier(c.t, f.Issuer), f.directory(c.t)
+		off(o)
+	})
+	if status, _ := bearer(c.t, server, "/v1/whoami", f.Token(f.Claims()), "{}"); status != http.StatusOK {
+		c.t.Fatalf("the good token: %d", status)
+	}
+	status, _ := bearer(c.t, server, "/v1/whoami", f.With("iss", f.Issuer+"2"), "{}")
+	return status == http.StatusUnauthorized
+}
+
+// liveness is TestRemovalTakesEffect, for one person who is disabled.
+func (c *controls) liveness(off func(*backend.Config)) bool {
+	now := &clock{}
+	replace(c.t, c.w.GrantsFile, "grants:\n  - {group: finance-team, bucket: company-reports, prefix: annual/}\n", now.Now())
+	server, _ := rebuilt(c.t, c.w, now.Now, off)
+	c.gone++
+	name := fmt.Sprintf("leaver-%d", c.gone)
+	token, err := c.w.Hire(c.t, name, "finance-team").Session.Token(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	const question = `{"objects":[{"bucket":"company-reports","key":"annual/x","etag":"\"0\""}]}`
+	if status, code := bearer(c.t, server, "/v1/release", token, question); status != http.StatusOK {
+		c.t.Fatalf("before: %d %s", status, code)
+	}
+	if _, err := c.w.Admin().AdminDisableUser(c.t.Context(), &cognitoidentityprovider.AdminDisableUserInput{UserPoolId: &c.w.UserPoolID, Username: &name}); err != nil {
+		c.t.Fatal(err)
+	}
+	now.Pass(5*time.Second + time.Millisecond)
+	status, code := bearer(c.t, server, "/v1/release", token, question)
+	if status != http.StatusOK && code != api.SessionRevoked {
+		c.t.Fatalf("after: %d %s", status, code)
+	}
+	return code == api.SessionRevoked
+}
+
+// cursors is TestFlippedCursors, shorter, with the sealer that a server has.
+func (c *controls) cursors(off func(*backend.Config)) bool {
+	var sealer *backend.Sealer
+	rebuilt(c.t, c.w, time.Now, func(o *backend.Config) { off(o); sealer = o.Cursors })
+	accepted, err := backend.Flipped(sealer, 2000)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return accepted == 0
+}
