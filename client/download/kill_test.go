@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -15,15 +16,24 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"usher/backend/api"
 )
 
 // TestMain lets the test binary be the program that is killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("USHER_VICTIM"); dir != "" {
-		if err := victim(dir, os.Getenv("USHER_VICTIM_SERVER"), os.Getenv("USHER_VICTIM_S3")); err != nil {
+		run := victim
+		if os.Getenv("USHER_VICTIM_FLOOR") != "" {
+			run = floor
+		}
+		if err := run(dir, os.Getenv("USHER_VICTIM_SERVER"), os.Getenv("USHER_VICTIM_S3")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
+		}
+		if status, err := os.ReadFile("/proc/self/status"); err == nil { // VmHWM: the peak
+			fmt.Printf("%s", status)
 		}
 		os.Exit(0)
 	}
@@ -32,8 +42,11 @@ func TestMain(m *testing.M) {
 
 // victim downloads the folder b/f into dir, in a process of its own.
 func victim(dir, server, s3 string) error {
-	t := quick()
-	t.Checkpoint = 2 * time.Millisecond
+	var t Timeouts // those of every day, when it is measured
+	if os.Getenv("USHER_VICTIM_MEASURED") == "" {
+		t = quick()
+		t.Checkpoint = 2 * time.Millisecond
+	}
 	e, err := New(Config{Releaser: remote(server), Lister: remote(server), S3Hosts: []string{s3}, AllowHTTP: true, Timeouts: t})
 	if err != nil {
 		return err
@@ -47,6 +60,110 @@ func victim(dir, server, s3 string) error {
 		return fmt.Errorf("%v%s", s.Transfers[0].State, failures(e))
 	}
 	return e.Close()
+}
+
+// floor is the least that can be done: the same releases, bare GETs and
+// pwrite. No checksum, no rename, no sync, no look at what is there.
+func floor(dir, server, _ string) error {
+	ctx, client := context.Background(), remote(server)
+	page, err := client.List(ctx, api.ListRequest{Bucket: "b", Prefix: "f/", Recursive: true})
+	if err != nil {
+		return err
+	}
+	entries := page.Entries
+	for page.Cursor != "" {
+		if page, err = client.List(ctx, api.ListRequest{Bucket: "b", Prefix: "f/", Recursive: true, Cursor: page.Cursor}); err != nil {
+			return err
+		}
+		entries = append(entries, page.Entries...)
+	}
+	type work struct {
+		item api.ReleaseItem
+		file *os.File
+		off  int64
+		spec string
+	}
+	jobs := make(chan work, 1000)
+	conns, transport := smallSlots, newTransport(hooks{}, Timeouts{}.withDefaults())
+	if entries[0].Size > smallObject {
+		conns = firstConns
+	}
+	group := errgroup.Group{}
+	for range conns {
+		group.Go(func() error {
+			buf := make([]byte, bufferSize)
+			if conns == smallSlots {
+				buf = buf[:littleBuffer]
+			}
+			for j := range jobs {
+				if err := bareGet(transport, j.item, j.spec, j.file, j.off, buf); err != nil {
+					return err
+				}
+				if j.spec == "" {
+					j.file.Close()
+				}
+			}
+			return nil
+		})
+	}
+	for len(entries) > 0 {
+		var req api.ReleaseRequest
+		for _, e := range entries[:min(len(entries), api.MaxRelease)] {
+			req.Objects = append(req.Objects, api.ReleaseObject{Bucket: "b", Key: "f/" + e.Name, ETag: e.ETag})
+		}
+		resp, err := client.Release(ctx, req)
+		if err != nil {
+			return err
+		}
+		for i, item := range resp.Items {
+			f, err := os.Create(filepath.Join(dir, entries[i].Name))
+			if err != nil {
+				return err
+			}
+			if entries[i].Size <= smallObject {
+				jobs <- work{item: item, file: f}
+				continue
+			}
+			const part = 8 << 20
+			for off := int64(0); off < entries[i].Size; off += part {
+				jobs <- work{item, f, off, fmt.Sprintf("bytes=%d-%d", off, min(off+part, entries[i].Size)-1)}
+			}
+		}
+		entries = entries[len(resp.Items):]
+	}
+	close(jobs)
+	return group.Wait()
+}
+
+// bareGet is one GET, written where it belongs.
+func bareGet(rt http.RoundTripper, item api.ReleaseItem, spec string, f *os.File, off int64, buf []byte) error {
+	req, err := http.NewRequest(http.MethodGet, item.URL, nil)
+	if err != nil {
+		return err
+	}
+	for k, v := range item.Headers {
+		req.Header.Set(k, v)
+	}
+	if spec != "" {
+		req.Header.Set("Range", spec)
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	for {
+		n, err := io.ReadFull(resp.Body, buf)
+		if n > 0 {
+			if _, err := f.WriteAt(buf[:n], off); err != nil {
+				return err
+			}
+			off += int64(n)
+		}
+		if err != nil {
+			return nil
+		}
+	}
 }
 
 // remote asks the test's backend over HTTP.
@@ -73,6 +190,25 @@ func (r remote) List(_ context.Context, req api.ListRequest) (out api.ListRespon
 	return out, r.call("/list", req, &out)
 }
 
+// backend serves List and Release to another process.
+func (w *world) backend() *httptest.Server {
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		var out any
+		if r.URL.Path == "/list" {
+			var in api.ListRequest
+			json.NewDecoder(r.Body).Decode(&in)
+			out, _ = w.List(r.Context(), in)
+		} else {
+			var in api.ReleaseRequest
+			json.NewDecoder(r.Body).Decode(&in)
+			out, _ = w.Release(r.Context(), in)
+		}
+		json.NewEncoder(rw).Encode(out)
+	}))
+	w.t.Cleanup(srv.Close)
+	return srv
+}
+
 // TestKill ends the program with SIGKILL at random instants until a folder is
 // complete: 20 times, or USHER_KILLS times. What is under a final name must be
 // right at every instant, and no byte may be fetched for nothing but those
@@ -90,20 +226,7 @@ func TestKill(t *testing.T) {
 		w.put(fmt.Sprintf("b/f/%d", i), random(uint64(i), n), []string{"CRC64NVME", "CRC32C", "SHA256", ""}[i%4])
 		total += n
 	}
-	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		var out any
-		if r.URL.Path == "/list" {
-			var in api.ListRequest
-			json.NewDecoder(r.Body).Decode(&in)
-			out, _ = w.List(r.Context(), in)
-		} else {
-			var in api.ReleaseRequest
-			json.NewDecoder(r.Body).Decode(&in)
-			out, _ = w.Release(r.Context(), in)
-		}
-		json.NewEncoder(rw).Encode(out)
-	}))
-	defer backend.Close()
+	backend := w.backend()
 	w.mu.Lock()
 	w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool { // some ms for each 256 KiB
 		w.send(slow{rw, r.Context()}, r, o, o.data)

@@ -482,7 +482,6 @@ func faults() []fault {
 		}, want: Failed, err: ErrIntegrity},
 		{name: "25 session ends", cuts: true, min: 70_000, arm: func(tr *trial) {
 			cut := tr.cutAfter(tr.cut, true)
-			tr.life = 1
 			tr.onGet = func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 				switch tr.calls.Add(1) {
 				case 1:
