@@ -20,6 +20,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"usher/backend/identity"
 	"usher/backend/object"
 )
 
@@ -70,6 +71,9 @@ func Load(path string) (Config, error) {
 	}
 	var c Config
 	if err := yaml.UnmarshalWithOptions(raw, &c, yaml.Strict()); err != nil {
+		if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) && wrong.Token != nil {
+			return Config{}, fmt.Errorf("%s:%d: this must be of the type %s", path, wrong.Token.Position.Line, wrong.DstType)
+		}
 		return Config{}, fmt.Errorf("%s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
 	}
 	for _, p := range []*string{&c.Grants, &c.Audit, &c.TLS.Cert, &c.TLS.Key} {
@@ -117,14 +121,50 @@ func (c *Config) complete() error {
 	if life := time.Duration(c.URLSeconds) * time.Second; life < object.MinLife || life > object.MaxLife {
 		return fmt.Errorf("url_seconds must be %d to %d", int(object.MinLife.Seconds()), int(object.MaxLife.Seconds()))
 	}
-	return c.addresses()
+	if err := c.addresses(); err != nil {
+		return err
+	}
+	return c.trust()
+}
+
+// trust checks what the parts would refuse later, without the file's name.
+func (c *Config) trust() error {
+	if _, err := c.pool().Issuer(); err != nil {
+		return err
+	}
+	if _, err := c.proxies(); err != nil {
+		return err
+	}
+	keys, err := c.cursorKeys()
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 && c.Instances > 1 {
+		return errors.New("several instances need cursor_keys: openssl rand -base64 32")
+	}
+	// Access tokens are sent there.
+	if u, ok := origin(c.HostedUI); c.HostedUI != "" && (!ok || u.Scheme == "http" && !isLoopback(u.Hostname())) {
+		return errors.New("hosted_ui must be an origin like https://sign-in.example.com")
+	}
+	return nil
+}
+
+func (c *Config) pool() identity.Pool {
+	return identity.Pool{Region: c.Region, ID: c.UserPoolID, AlternateIssuer: c.NewIssuer}
+}
+
+func origin(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, false
+	}
+	return u, u.Scheme == "https" || u.Scheme == "http"
 }
 
 // addresses holds the public URL to an origin and plain HTTP to loopback.
 func (c *Config) addresses() error {
-	u, err := url.Parse(c.PublicURL)
-	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" ||
-		(u.Scheme != "https" && u.Scheme != "http") {
+	u, ok := origin(c.PublicURL)
+	if !ok {
 		return errors.New("public_url must be an origin like https://files.example.com")
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
@@ -181,6 +221,9 @@ func (c Config) proxies() ([]netip.Prefix, error) {
 }
 
 func (c Config) cursorKeys() ([][]byte, error) {
+	if len(c.CursorKeys) > 2 {
+		return nil, errors.New("cursor_keys: give one, or two during a rotation")
+	}
 	var out [][]byte
 	for i, s := range c.CursorKeys {
 		k, err := base64.StdEncoding.DecodeString(s)

@@ -56,7 +56,7 @@ func build(ctx context.Context, c Config, w World, loop *Loopback, listening net
 }
 
 func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening net.Addr, store audit.Store) (*backend.Backend, error) {
-	pool := identity.Pool{Region: c.Region, ID: c.UserPoolID, AlternateIssuer: c.NewIssuer}
+	pool := c.pool()
 	if loop != nil {
 		pool.LoopbackIssuer = loop.Issuer
 	}
@@ -222,9 +222,6 @@ func newSealer(c Config, w World) (*backend.Sealer, error) {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		if c.Instances > 1 {
-			return nil, fmt.Errorf("several instances need cursor_keys: openssl rand -base64 32")
-		}
 		key := make([]byte, 32)
 		if _, err := io.ReadFull(w.Rand, key); err != nil {
 			return nil, fmt.Errorf("making a cursor key: %w", err)

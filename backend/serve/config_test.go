@@ -1,0 +1,118 @@
+package serve_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"usher/backend/serve"
+)
+
+// A whole configuration, line by line, so that a case can change one of them.
+var good = map[string]string{
+	"listen": "127.0.0.1:8443", "public_url": "https://files.example.com", "region": "eu-central-1", "user_pool_id": "eu-central-1_AbCdEf", "client_id": "1example",
+	"grants": "grants.yaml", "audit": "audit.db",
+}
+
+func load(t *testing.T, change map[string]string) (serve.Config, string, error) {
+	t.Helper()
+	lines := map[string]string{}
+	for _, from := range []map[string]string{good, change} {
+		for name, value := range from {
+			lines[name] = value
+		}
+	}
+	var text strings.Builder
+	for name, value := range lines {
+		if value != "" {
+			text.WriteString(name + ": " + value + "\n")
+		}
+	}
+	path := filepath.Join(t.TempDir(), "usher.yaml")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := serve.Load(path)
+	return c, path, err
+}
+
+func TestLoad(t *testing.T) {
+	c, path, err := load(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.URLSeconds != 60 || c.Instances != 1 || c.S3.Region != "eu-central-1" || c.AuditorsGroup != "usher-auditors" || c.AdminsGroup != "usher-admins" {
+		t.Errorf("the defaults: %+v", c)
+	}
+	if want := filepath.Join(filepath.Dir(path), "grants.yaml"); c.Grants != want {
+		t.Errorf("a relative path is %s, want %s", c.Grants, want)
+	}
+	key := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+	for name, change := range map[string]map[string]string{
+		"behind a proxy":    {"listen": "0.0.0.0:8080", "tls": "{proxy: true}", "trusted_proxies": "[10.0.0.0/8, 192.0.2.1]"},
+		"with TLS":          {"listen": "0.0.0.0:443", "tls": "{cert: c.pem, key: k.pem}"},
+		"several instances": {"instances": "3", "cursor_keys": "[" + key + ", " + key + "]"},
+		"a hosted UI":       {"hosted_ui": "https://sign-in.example.com"},
+		"on loopback":       {"public_url": "http://127.0.0.1:8443"},
+	} {
+		if _, _, err := load(t, change); err != nil {
+			t.Errorf("%s is refused: %v", name, err)
+		}
+	}
+}
+
+// Whoever wrote a bad configuration reads which file, which field and what to
+// write instead.
+func TestLoadRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		change map[string]string
+		says   []string
+	}{
+		"no address":              {map[string]string{"listen": ""}, []string{"listen is missing"}},
+		"no public URL":           {map[string]string{"public_url": ""}, []string{"public_url is missing"}},
+		"no region":               {map[string]string{"region": ""}, []string{"region is missing"}},
+		"no pool":                 {map[string]string{"user_pool_id": ""}, []string{"user_pool_id is missing"}},
+		"no client":               {map[string]string{"client_id": ""}, []string{"client_id is missing"}},
+		"no grants":               {map[string]string{"grants": ""}, []string{"grants is missing"}},
+		"no log":                  {map[string]string{"audit": ""}, []string{"audit is missing"}},
+		"a field nobody knows":    {map[string]string{"issuer": "http://127.0.0.1:9/x"}, []string{"issuer"}},
+		"a loopback pool":         {map[string]string{"loopback": "true"}, []string{"loopback"}},
+		"not YAML":                {map[string]string{"listen": "[x"}, []string{"usher.yaml"}},
+		"a number in words":       {map[string]string{"url_seconds": "sixty"}, []string{"usher.yaml:", "must be of the type int"}},
+		"no port":                 {map[string]string{"listen": "127.0.0.1"}, []string{"listen must be address:port"}},
+		"a URL that dies at once": {map[string]string{"url_seconds": "14"}, []string{"url_seconds must be 15 to 900"}},
+		"a URL that lives long":   {map[string]string{"url_seconds": "901"}, []string{"url_seconds must be 15 to 900"}},
+		"a negative life":         {map[string]string{"url_seconds": "-60"}, []string{"url_seconds must be 15 to 900"}},
+		"negative instances":      {map[string]string{"instances": "-1"}, []string{"instances must be 1 to 1000"}},
+		"too many instances":      {map[string]string{"instances": "1001"}, []string{"instances must be 1 to 1000"}},
+		"a public path":           {map[string]string{"public_url": "https://files.example.com/usher"}, []string{"public_url must be an origin"}},
+		"a public user":           {map[string]string{"public_url": "https://a:b@files.example.com"}, []string{"public_url must be an origin"}},
+		"a public host alone":     {map[string]string{"public_url": "files.example.com"}, []string{"public_url must be an origin"}},
+		"public, not encrypted":   {map[string]string{"public_url": "http://files.example.com"}, []string{"public_url must begin with https://"}},
+		"open, not encrypted":     {map[string]string{"listen": "0.0.0.0:8080"}, []string{"listen is not on 127.0.0.1", "tls"}},
+		"half a certificate":      {map[string]string{"tls": "{cert: c.pem}"}, []string{"tls needs both cert and key"}},
+		"no such region":          {map[string]string{"region": "Europe"}, []string{"region", "Europe"}},
+		"a pool of elsewhere":     {map[string]string{"user_pool_id": "us-east-1_AbCdEf"}, []string{"user pool id", "eu-central-1"}},
+		"a pool that is a URL":    {map[string]string{"user_pool_id": "http://127.0.0.1:9/eu-central-1_AbCdEf"}, []string{"user pool id"}},
+		"a proxy by name":         {map[string]string{"trusted_proxies": "[proxy.internal]"}, []string{"trusted_proxies", "proxy.internal"}},
+		"a short cursor key":      {map[string]string{"cursor_keys": "[c2hvcnQ=]"}, []string{"cursor_keys: entry 1 is not 32 bytes in base64"}},
+		"three cursor keys":       {map[string]string{"cursor_keys": "[" + strings.Repeat("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,", 3) + "]"}, []string{"cursor_keys", "two"}},
+		"instances without a key": {map[string]string{"instances": "2"}, []string{"cursor_keys", "openssl rand"}},
+		"a hosted UI in clear":    {map[string]string{"hosted_ui": "http://sign-in.example.com"}, []string{"hosted_ui must be an origin"}},
+	} {
+		_, path, err := load(t, c.change)
+		if err == nil {
+			t.Errorf("%s is taken", name)
+			continue
+		}
+		for _, word := range append(c.says, path) {
+			if !strings.Contains(err.Error(), word) {
+				t.Errorf("%s: %q does not say %q", name, err, word)
+			}
+		}
+	}
+	if _, err := serve.Load(filepath.Join(t.TempDir(), "none.yaml")); err == nil || !strings.Contains(err.Error(), "none.yaml") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
