@@ -45,12 +45,20 @@ func openNameless(f *folder) *os.File {
 
 // nameNew gives a nameless file its name, and never replaces what is there.
 func nameNew(f *folder, file *os.File, to string) error {
-	return unix.Linkat(unix.AT_FDCWD, fdPath(file), int(f.dir.Fd()), to, unix.AT_SYMLINK_FOLLOW)
+	// By descriptor since Linux 6.10, before that by the entry in /proc.
+	err := unix.Linkat(int(file.Fd()), "", int(f.dir.Fd()), to, unix.AT_EMPTY_PATH)
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		err = unix.Linkat(unix.AT_FDCWD, fdPath(file), int(f.dir.Fd()), to, unix.AT_SYMLINK_FOLLOW)
+	}
+	return err
 }
 
 func setNamelessModified(file *os.File, t time.Time) {
 	ts := unix.NsecToTimespec(t.UnixNano())
-	_ = unix.UtimesNanoAt(unix.AT_FDCWD, fdPath(file), []unix.Timespec{ts, ts}, 0)
+	times := []unix.Timespec{ts, ts}
+	if unix.UtimesNanoAt(int(file.Fd()), "", times, unix.AT_EMPTY_PATH) != nil { // since Linux 5.8
+		_ = unix.UtimesNanoAt(unix.AT_FDCWD, fdPath(file), times, 0)
+	}
 }
 
 func fdPath(file *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(file.Fd())) }
