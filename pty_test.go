@@ -112,6 +112,11 @@ func (s *terminal) until(what string, ok func(screen string) bool) {
 			return
 		}
 	}
+	s.raw.Lock()
+	defer s.raw.Unlock()
+	if i := strings.Index(string(s.raw.b), "panic"); i >= 0 {
+		s.t.Errorf("%.3000s", s.raw.b[max(0, i-500):])
+	}
 	s.t.Fatalf("the screen never showed %s:\n%s", what, s.screen.String())
 }
 
