@@ -1,7 +1,6 @@
 package backend_test
 
 import (
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -73,7 +72,7 @@ func TestSlowPeersHoldNobodyUp(t *testing.T) {
 	slow.Wait()
 	slices.Sort(took)
 	worst := took[len(took)-1]
-	t.Log(fmt.Sprintf("SLOW peers=%d honest=%d p50=%s p99=%s max=%s", peers, requests, took[len(took)/2], took[len(took)*99/100], worst))
+	t.Logf("SLOW peers=%d honest=%d p50=%s p99=%s max=%s", peers, requests, took[len(took)/2], took[len(took)*99/100], worst)
 	if worst > 5*time.Second {
 		t.Errorf("an honest download waited %s", worst)
 	}

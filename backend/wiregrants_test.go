@@ -86,7 +86,8 @@ func newWire(t *testing.T, w *demotest.World, clock *stopped, seed uint64) *wire
 			x.keys[bucket][key] = int64(len(body))
 		}
 	}
-	for name, groups := range map[string][]string{"one": {"g"}, "two": {"G", "gg"}, "three": {"h", "g"}, "four": {"h", "gg", "G", "g"}} {
+	for i, groups := range [][]string{{"g"}, {"G", "gg"}, {"h", "g"}, {"h", "gg", "G", "g"}} {
+		name := fmt.Sprintf("asker-%d", i)
 		x.people = append(x.people, &asker{Actor: w.Hire(t, name, groups...), name: name, groups: groups})
 	}
 	return x
