@@ -98,6 +98,27 @@ func TestRemovedAccessClosesTheFolder(t *testing.T) {
 	})
 }
 
+// The folder above may take its time: what is drawn meanwhile has no rows of the
+// folder that is gone.
+func TestRemovedAccessWhileTheServerIsSlow(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *world) {
+		w.Press("j")
+		w.server.Hide("company-reports/annual/")
+		w.server.Delay = 2 * time.Second
+		w.Press("ctrl+r")
+		for range 12 {
+			w.Wait(500 * time.Millisecond)
+			w.Resize(119, 39)
+			w.Press("down")
+			w.Resize(120, 40)
+		}
+		w.server.Delay = 0
+		w.Wait(10 * time.Second)
+		w.Want(t, "company-reports", "quarterly/")
+		w.Not(t, "2018-annual-report.pdf")
+	})
+}
+
 func TestUnknownPathSaysTheSameAsAbsent(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
 		for _, path := range []string{"company-reports/none/here.pdf", "company-reports/annual/audited/none.pdf", "no-such/share/"} {

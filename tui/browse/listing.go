@@ -142,6 +142,10 @@ func (p *Pane) failed(m listed) tea.Cmd {
 // to enter leaves them where they are.
 func (p *Pane) gone(at spot, tried bool, err error) tea.Cmd {
 	delete(p.store, at)
+	if at == p.here.spot { // its rows are gone before the folder above is listed
+		p.view = []int32{}
+		p.dirty()
+	}
 	p.tree.forget(at)
 	if p.asked != nil && tried && (p.store[p.here.spot] != nil && len(p.now().pages) > 0) {
 		p.asked = nil
