@@ -38,7 +38,7 @@ bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs ve
 	client/download/bench/bench.py $(BENCH)
 
 soak: ## The long versions: big objects, many kills
-	USHER_SOAK=1 $(GO) test -timeout 60m ./client/download/ ./backend/audit/...
+	USHER_SOAK=1 $(GO) test -timeout 60m ./backend/ ./client/download/ ./backend/audit/...
 
 lint: ## Form, vet, staticcheck, a tidy module
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
