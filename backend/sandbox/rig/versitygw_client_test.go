@@ -51,6 +51,8 @@ func TestVersitygwClient(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				failure := runClientTest(t, program, name)
+				// A failure that is known ends as a skip, not as a pass, so that
+				// no claim in the README can rest on it.
 				if suite.reported {
 					if failure != "" {
 						t.Skipf("reported only: %s", failure)
@@ -59,6 +61,8 @@ func TestVersitygwClient(t *testing.T) {
 				}
 				if complaint := hold(name, failure, recorded); complaint != "" {
 					t.Error(complaint)
+				} else if failure != "" {
+					t.Skipf("recorded: %s\n%s", recorded[name].reason, recorded[name].page)
 				}
 			})
 		}

@@ -83,7 +83,7 @@ func (t table) check(r results) error {
 		}
 		for _, name := range c.tests {
 			switch {
-			case name != prefix && !strings.HasPrefix(name, prefix+"/"):
+			case !strings.HasPrefix(name, prefix):
 				say("%s: %q: %s is not a test of %s", c.area, c.says, name, c.judge)
 			case r[name] == "":
 				say("%s: %q: %s did not run", c.area, c.says, name)

@@ -1,0 +1,172 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/http/httptest"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	"usher/backend/sandbox"
+	"usher/backend/sandbox/cognito"
+)
+
+// pool is what judge.mjs is told of a user pool.
+type pool struct {
+	Endpoint   string                    `json:"endpoint"`
+	Issuer     string                    `json:"issuer"`
+	UserPoolID string                    `json:"user_pool_id"`
+	ClientID   string                    `json:"client_id"`
+	People     map[string]sandbox.Person `json:"people"`
+}
+
+const (
+	poolID   = region + "_RigPool"
+	clientID = "1rig2client3id4"
+)
+
+// checks are those of judge.mjs. The test fails for one that is missing there
+// and for one that is missing here.
+func checks() []string {
+	return []string{
+		"srp/signs in", "srp/signs in again and again", "srp/wrong password", "srp/unknown person", "srp/unknown client",
+		"new password/is asked for and set", "new password/too weak", "new password/wrong temporary one",
+		"totp/asks for a code", "totp/wrong code", "totp/set up at sign-in", "totp/set up later",
+		"refresh/gives new tokens", "refresh/is refused where tokens rotate", "refresh/made-up token", "refresh/is over after a sign-out",
+		"global sign-out/ends every session",
+		"tokens/person", "tokens/access token", "tokens/ID token", "tokens/one is not the other", "tokens/forged", "tokens/expired",
+		"jwks/two RSA keys",
+	}
+}
+
+// Amazon's clients for JavaScript, amazon-cognito-identity-js and
+// aws-jwt-verify, against the sandbox's own pool and three that differ from it:
+// one without rotation, one that demands TOTP, one with short tokens.
+func TestAmazonJavaScript(t *testing.T) {
+	t.Parallel()
+	verdicts := runJudge(t, map[string]pool{
+		"sandbox": sandboxPool(t),
+		"plain":   startPool(t, cognito.Config{}),
+		"mfa":     startPool(t, cognito.Config{MFA: cognito.MFARequired}),
+		"brief":   startPool(t, cognito.Config{AccessTokenLife: time.Second}),
+	})
+	want := checks()
+	for _, v := range verdicts {
+		at := slices.Index(want, v.Check)
+		if at < 0 {
+			t.Errorf("judge.mjs has a check %q that is not expected, or twice", v.Check)
+			continue
+		}
+		want = slices.Delete(want, at, at+1)
+		t.Run(v.Check, func(t *testing.T) {
+			if !v.OK {
+				t.Error(v.Why)
+			}
+		})
+	}
+	for _, check := range want {
+		t.Errorf("%q was not checked", check)
+	}
+}
+
+// With nobody there no check may pass.
+func TestJudgeCanFail(t *testing.T) {
+	t.Parallel()
+	nobody := startPool(t, cognito.Config{})
+	nobody.Endpoint = "http://127.0.0.1:1" // a port that no program of a person's can open
+	nobody.Issuer = nobody.Endpoint + "/" + poolID
+	verdicts := runJudge(t, map[string]pool{"sandbox": nobody, "plain": nobody, "mfa": nobody, "brief": nobody})
+	if len(verdicts) != len(checks()) {
+		t.Errorf("%d of %d checks ran", len(verdicts), len(checks()))
+	}
+	for _, v := range verdicts {
+		if v.OK {
+			t.Errorf("%s passes without a pool", v.Check)
+		}
+	}
+}
+
+// verdict is one line of judge.mjs.
+type verdict struct {
+	Check, Why string
+	OK         bool
+}
+
+func runJudge(t *testing.T, pools map[string]pool) []verdict {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := json.Marshal(map[string]any{"pools": pools})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node, "judge.mjs")
+	cmd.Stdin = bytes.NewReader(in) // secrets in no argument and no environment
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("judge.mjs: %v\n%s", err, errs.String())
+	}
+	return lines[verdict](t, string(out))
+}
+
+// sandboxPool is the pool that `usher demo` has.
+func sandboxPool(t *testing.T) pool {
+	t.Helper()
+	box, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := box.Close(); err != nil {
+			t.Errorf("closing the sandbox: %v", err)
+		}
+	})
+	p := pool{box.CognitoEndpoint, box.Issuer, box.UserPoolID, box.ClientID, map[string]sandbox.Person{}}
+	for _, person := range box.People {
+		p.People[person.Username] = person
+	}
+	return p
+}
+
+// startPool is a pool with people of the rig's own; c says how it differs from
+// one with every default.
+func startPool(t *testing.T, c cognito.Config) pool {
+	t.Helper()
+	c.Region, c.PoolID, c.ClientID, c.Now, c.Rand = region, poolID, clientID, time.Now, rand.Reader
+	if c.OwnerKeys == nil {
+		c.OwnerKeys = func(string) (string, bool) { return "", false }
+	}
+	made, err := cognito.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(made)
+	t.Cleanup(server.Close)
+	if err := made.SetBaseURL(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	p := pool{server.URL, made.Issuer(), poolID, clientID, map[string]sandbox.Person{}}
+	for _, person := range []sandbox.Person{
+		{Username: "ada", Groups: []string{"finance-team"}}, {Username: "grace"}, {Username: "dorothy"},
+		{Username: "alan", TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}, {Username: "edsger", Temporary: true},
+	} {
+		person.Password = "Rig1-" + rand.Text()[:12]
+		_, err := made.AddUser(cognito.User{Username: person.Username, Email: person.Username + "@example.com", Groups: person.Groups,
+			Password: person.Password, Temporary: person.Temporary, TOTPSecret: person.TOTPSecret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.People[person.Username] = person
+	}
+	return p
+}
