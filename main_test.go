@@ -426,7 +426,7 @@ func TestLoginInATerminal(t *testing.T) {
 	if after, err := term.GetState(int(s.pty.Fd())); err != nil || !reflect.DeepEqual(before, after) {
 		t.Errorf("the terminal was not given back as it was: %v", err)
 	}
-	if screen := s.screen.String(); strings.Contains(screen, "passw0rd") || !strings.Contains(screen, "Stopped.") {
+	if screen := s.text(); strings.Contains(screen, "passw0rd") || !strings.Contains(screen, "Stopped.") {
 		t.Errorf("the screen shows:\n%s", screen)
 	}
 }

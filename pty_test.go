@@ -35,6 +35,7 @@ type terminal struct {
 	cmd    *exec.Cmd
 	exited chan error
 	bytes  atomic.Int64
+	draw   sync.Mutex // SafeEmulator locks its writes, but not String
 	raw    struct {
 		sync.Mutex
 		b []byte
@@ -88,7 +89,9 @@ func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
 			s.raw.Lock()
 			s.raw.b = append(s.raw.b, buf[:n]...)
 			s.raw.Unlock()
+			s.draw.Lock()
 			_, _ = s.screen.Write(buf[:n])
+			s.draw.Unlock()
 			if err != nil {
 				s.exited <- cmd.Wait()
 				return
@@ -104,11 +107,18 @@ func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
 
 const patience = 30 * time.Second
 
+// text is what the screen shows now.
+func (s *terminal) text() string {
+	s.draw.Lock()
+	defer s.draw.Unlock()
+	return s.screen.String()
+}
+
 // until polls the screen; the test ends with the screen when it never comes.
 func (s *terminal) until(what string, ok func(screen string) bool) {
 	s.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(25 * time.Millisecond) {
-		if ok(s.screen.String()) {
+		if ok(s.text()) {
 			return
 		}
 	}
@@ -117,7 +127,7 @@ func (s *terminal) until(what string, ok func(screen string) bool) {
 	if i := strings.Index(string(s.raw.b), "panic"); i >= 0 {
 		s.t.Errorf("%.3000s", s.raw.b[max(0, i-500):])
 	}
-	s.t.Fatalf("the screen never showed %s:\n%s", what, s.screen.String())
+	s.t.Fatalf("the screen never showed %s:\n%s", what, s.text())
 }
 
 func (s *terminal) shows(texts ...string) {
@@ -154,7 +164,7 @@ func (s *terminal) quits() int {
 	case <-s.exited:
 		return s.cmd.ProcessState.ExitCode()
 	case <-time.After(patience):
-		s.t.Fatalf("it does not end:\n%s", s.screen.String())
+		s.t.Fatalf("it does not end:\n%s", s.text())
 		return -1
 	}
 }
@@ -220,7 +230,9 @@ func TestMainJob(t *testing.T) {
 
 	for _, size := range [][2]int{{80, 24}, {200, 50}, {60, 15}, {120, 40}} {
 		_ = pty.Setsize(s.pty, &pty.Winsize{Rows: uint16(size[1]), Cols: uint16(size[0])})
+		s.draw.Lock()
 		s.screen.Resize(size[0], size[1])
+		s.draw.Unlock()
 		if size[0] < 72 {
 			s.shows("60x15")
 			continue
@@ -245,7 +257,7 @@ func TestMainJob(t *testing.T) {
 			t.Errorf("the password of %s was on the terminal", p.Username)
 		}
 	}
-	if left := s.screen.String(); strings.Contains(left, "company-reports") {
+	if left := s.text(); strings.Contains(left, "company-reports") {
 		t.Errorf("after quitting the screen still shows:\n%s", left)
 	}
 }
@@ -370,7 +382,7 @@ func (s *shifted) Pass(d time.Duration) { s.ahead.Add(int64(d)) }
 func BenchmarkFirstFrame(b *testing.B) {
 	for b.Loop() {
 		s, _ := open(b, nil, 120, 40, "demo")
-		for !strings.Contains(s.screen.String(), "Demo accounts") {
+		for !strings.Contains(s.text(), "Demo accounts") {
 			select {
 			case err := <-s.exited:
 				b.Fatal(err)

@@ -91,7 +91,7 @@ func TestSceneKilledAndResumed(t *testing.T) {
 	state := filepath.Join(filepath.Dir(dir), "state", "usher", "queue.json")
 	for end := time.Now().Add(patience); !begun(state) || !begun(filepath.Join(target, ".usher-*")); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("no part file, or no queue:\n%s", s.screen.String())
+			t.Fatalf("no part file, or no queue:\n%s", s.text())
 		}
 	}
 	if err := s.cmd.Process.Signal(syscall.SIGKILL); err != nil {
