@@ -63,6 +63,8 @@ type Engine struct {
 	reporter  *reporter
 	queue     *queueFile
 
+	hands chan errand // unbuffered: only a hand that is free takes
+
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc
 	wg   sync.WaitGroup
@@ -88,6 +90,7 @@ type Engine struct {
 	totals    totals
 	meter     meter
 	ticking   bool
+	signedOut bool          // something waits, or waited, for a sign-in
 	signIn    chan struct{} // closed and replaced by SignedIn
 	kick      chan struct{} // closed and replaced by Retry: sleepers try now
 	room      *sync.Cond    // a walk may go on
@@ -161,6 +164,7 @@ func New(cfg Config) (*Engine, error) {
 		large:     newGate(4),
 		byID:      map[ID]*transfer{}, places: map[string]*transfer{}, walks: map[*transfer]struct{}{},
 		waitSmall: list.New(), waitLarge: list.New(),
+		hands:  make(chan errand),
 		active: map[*transfer]struct{}{}, readMost: bufferSize,
 		signIn: make(chan struct{}), kick: make(chan struct{}),
 		changed: make(chan struct{}, 1), idle: make(chan struct{}),
@@ -342,7 +346,35 @@ func (e *Engine) launch(t *transfer) {
 	e.active[t] = struct{}{}
 	e.startTicking()
 	e.wg.Add(1)
-	go e.carry(ctx, t)
+	select {
+	case e.hands <- errand{ctx, t}:
+	default:
+		go e.hand(errand{ctx, t})
+	}
+}
+
+// errand is a transfer that was admitted.
+type errand struct {
+	ctx context.Context
+	t   *transfer
+}
+
+// hand carries one transfer after the other: a stack that has grown once
+// serves thousands of small files.
+func (e *Engine) hand(next errand) {
+	idle := time.NewTimer(time.Second)
+	defer idle.Stop()
+	for {
+		e.carry(next.ctx, next.t)
+		idle.Reset(time.Second)
+		select {
+		case next = <-e.hands:
+		case <-idle.C:
+			return
+		case <-e.ctx.Done():
+			return
+		}
+	}
 }
 
 // set changes a transfer's state while it is admitted.
@@ -354,6 +386,7 @@ func (e *Engine) set(t *transfer, s State, err error, event string) {
 			t.event = event
 		}
 		if s == WaitingSignIn {
+			e.signedOut = true
 			e.checkIdle()
 		}
 	}
@@ -409,6 +442,9 @@ func (e *Engine) checkIdle() {
 // busy tells whether anything goes on, or could, without a person, under mu.
 func (e *Engine) busy() bool {
 	if e.waitSmall.Len()+e.waitLarge.Len()+e.settling+e.telling > 0 {
+		return true
+	}
+	if !e.signedOut && len(e.active) > 0 {
 		return true
 	}
 	for t := range e.active {

@@ -86,13 +86,14 @@ func (j *job) fetchAll(ctx context.Context) error {
 	return io.ErrUnexpectedEOF
 }
 
-// grow starts connections up to what the job may have. Until the first
-// answer's headers came there is one: they may say that all is different.
+// grow starts connections up to what the job may have. Where the release did
+// not tell the size there is one until the first answer's headers came: they
+// may say that all is different.
 func (j *job) grow(ctx context.Context) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	quota := 1
-	if j.met && !j.plain && !j.noRange {
+	if (j.met || j.size >= 0) && !j.plain && !j.noRange {
 		quota = j.e.lanes.quota()
 	}
 	for j.working < quota && ctx.Err() == nil {

@@ -229,7 +229,7 @@ func TestKill(t *testing.T) {
 	backend := w.backend()
 	w.mu.Lock()
 	w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool { // some ms for each 256 KiB
-		w.send(slow{rw, r.Context()}, r, o, o.data)
+		w.send(slow{rw, r.Context(), 256 << 10, 2 * time.Millisecond}, r, o, o.data)
 		return true
 	}
 	w.mu.Unlock()
@@ -290,12 +290,14 @@ func TestKill(t *testing.T) {
 // slow passes an answer on in steps.
 type slow struct {
 	http.ResponseWriter
-	ctx context.Context
+	ctx   context.Context
+	step  int // bytes
+	pause time.Duration
 }
 
 func (s slow) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
-		m, err := s.ResponseWriter.Write(p[:min(len(p), 256<<10)])
+		m, err := s.ResponseWriter.Write(p[:min(len(p), s.step)])
 		n += m
 		if err != nil {
 			return n, err
@@ -306,7 +308,7 @@ func (s slow) Write(p []byte) (n int, err error) {
 		select {
 		case <-s.ctx.Done():
 			return n, s.ctx.Err()
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(s.pause):
 		}
 	}
 	return n, nil

@@ -15,7 +15,9 @@ type laneControl struct {
 	jobs   map[*job]context.Context
 	before float64 // bytes a second with half the limit; 0: none measured yet
 	ticks  int     // since the limit last changed
-	sum    float64 // of the rates in those ticks
+	rising int     // ticks of them in which flows were still getting faster
+	last   float64 // the rate of the tick before
+	sum    float64 // of the rates in ticks that count
 	done   bool    // it stopped growing
 }
 
@@ -23,15 +25,21 @@ func newLaneControl() *laneControl {
 	return &laneControl{limit: firstConns, jobs: map[*job]context.Context{}}
 }
 
-// settleTicks is how many ticks a limit is looked at before the next step: the
-// first shows slow start, not throughput.
-const settleTicks = 3
+// settleTicks is how many ticks a limit is looked at before the next step.
+// Those in which the rate still rises show slow start, not throughput: they
+// would make every later step look like a gain, and 64 flows on a link that 16
+// fill only lose packets to each other. They do not count, up to mostRising.
+const (
+	settleTicks = 3
+	mostRising  = 3
+)
 
 func (c *laneControl) join(ctx context.Context, j *job) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.jobs) == 0 {
-		c.limit, c.before, c.ticks, c.sum, c.done = firstConns, 0, 0, 0, false
+		c.limit, c.before, c.done = firstConns, 0, false
+		c.begin()
 	}
 	c.jobs[j] = ctx
 }
@@ -50,31 +58,45 @@ func (c *laneControl) quota() int {
 	return max(c.limit/max(len(c.jobs), 1), 1)
 }
 
-// tick takes the present throughput, in bytes a second, and decides.
+// tick takes the present throughput, in bytes a second, and acts on it.
 func (c *laneControl) tick(rate float64) {
-	c.mu.Lock()
-	grow := false
-	if len(c.jobs) > 0 && !c.done && rate > 0 {
-		c.ticks++
-		if c.ticks > 1 {
-			c.sum += rate
-		}
-		if c.ticks > settleTicks {
-			now := c.sum / float64(c.ticks-1)
-			switch {
-			case c.before > 0 && now < 1.1*c.before:
-				c.limit, c.done = max(c.limit/2, 1), true // the last step brought nothing
-			case c.limit >= maxConns:
-				c.done = true
-			default:
-				c.before, c.limit, c.ticks, c.sum, grow = now, c.limit*2, 0, 0, true
-			}
-		}
-	}
-	c.mu.Unlock()
-	if grow {
+	if c.look(rate) {
 		c.spread()
 	}
+}
+
+// begin looks at a limit afresh.
+func (c *laneControl) begin() { c.ticks, c.rising, c.last, c.sum = 0, 0, 0, 0 }
+
+// look decides, and tells whether there is room for more now.
+func (c *laneControl) look(rate float64) (grew bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.jobs) == 0 || c.done || rate <= 0 {
+		return false
+	}
+	rises := rate > 1.1*c.last
+	if c.last = rate; rises && c.rising < mostRising {
+		c.rising++
+		return false
+	}
+	c.ticks++
+	c.sum += rate
+	if c.ticks < settleTicks {
+		return false
+	}
+	now := c.sum / float64(c.ticks)
+	switch {
+	case c.before > 0 && now < 1.1*c.before:
+		c.limit, c.done = max(c.limit/2, 1), true // the last step brought nothing
+	case c.limit >= maxConns:
+		c.done = true
+	default:
+		c.before, c.limit = now, c.limit*2
+		c.begin()
+		return true
+	}
+	return false
 }
 
 // spread lets the jobs start what they may have.

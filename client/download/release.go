@@ -252,6 +252,7 @@ func (e *Engine) SignedIn() {
 	e.mu.Lock()
 	close(e.signIn)
 	e.signIn = make(chan struct{})
+	e.signedOut = false // who still waits will say so again
 	e.mu.Unlock()
 }
 

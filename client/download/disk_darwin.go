@@ -1,0 +1,70 @@
+package download
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// recordAttr holds recordOf's text on a finished file.
+const recordAttr = "usher.object"
+
+// renameNew renames within the folder and never replaces what is there.
+func renameNew(f *folder, from, to string) error {
+	fd := int(f.dir.Fd())
+	err := unix.RenameatxNp(fd, from, fd, to, unix.RENAME_EXCL)
+	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EINVAL) {
+		return linkNew(f, from, to)
+	}
+	return err
+}
+
+func openNameless(*folder) *os.File { return nil }
+
+func nameNew(*folder, *os.File, string) error { return os.ErrInvalid }
+
+func setNamelessModified(*os.File, time.Time) {}
+
+func setModified(f *folder, name string, t time.Time) { _ = f.root.Chtimes(name, t, t) }
+
+func preallocate(*os.File, int64) error { return nil }
+
+// settleDisk syncs the folder's names; files of 1 MiB and more were synced one by one.
+func settleDisk(f *folder) error { return f.dir.Sync() }
+
+// freeSpace is what an ordinary person can still write, in bytes; -1: unknown.
+func freeSpace(f *folder) int64 {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil {
+		return -1
+	}
+	return int64(st.Bavail) * int64(st.Bsize)
+}
+
+func fileSystem(f *folder) uint64 {
+	var st unix.Stat_t
+	if unix.Fstat(int(f.dir.Fd()), &st) != nil {
+		return 0
+	}
+	return uint64(st.Dev)
+}
+
+func writeRecord(f *os.File, text string) {
+	_ = unix.Fsetxattr(int(f.Fd()), recordAttr, []byte(text), 0) // not every file system can
+}
+
+func readRecord(f *folder, name string) string {
+	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	buf := make([]byte, 4096)
+	n, err := unix.Fgetxattr(int(file.Fd()), recordAttr, buf)
+	if err != nil || n > len(buf) {
+		return ""
+	}
+	return string(buf[:n])
+}
