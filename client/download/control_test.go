@@ -1,7 +1,6 @@
 package download
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -190,93 +189,6 @@ func TestFolderControl(t *testing.T) {
 	}
 }
 
-// TestConflicts: nothing that is here is replaced unless told.
-func TestConflicts(t *testing.T) {
-	w := newWorld(t)
-	o := w.put("b/k.tar.gz", random(1, 5000), "CRC64NVME")
-	for _, c := range []struct {
-		name     string
-		there    []byte
-		mode     Conflict
-		want     State
-		err      error
-		released int
-		at       string
-	}{
-		{"differs, refuse", []byte("mine"), Refuse, Failed, ErrExists, 0, ""},
-		{"same size, refuse", random(7, 5000), Refuse, Failed, ErrExists, 1, ""},
-		{"same, refuse", o.data, Refuse, Skipped, nil, 1, "k.tar.gz"},
-		{"differs, skip", []byte("mine"), Skip, Skipped, nil, 0, "k.tar.gz"},
-		{"differs, overwrite", []byte("mine"), Overwrite, Done, nil, 1, "k.tar.gz"},
-		{"same, overwrite", o.data, Overwrite, Skipped, nil, 1, "k.tar.gz"},
-		{"differs, keep both", []byte("mine"), KeepBoth, Done, nil, 1, "k.tar (1).gz"},
-	} {
-		e, dir := w.engine(), scratch(t)
-		target := filepath.Join(dir, "k.tar.gz")
-		must(t, os.WriteFile(target, c.there, 0o644))
-		r := w.request("b/k.tar.gz", dir)
-		r.Conflict = c.mode
-		before := w.released
-		id := e.Add(r)[0]
-		wait(t, e)
-		tr := find(t, e, id)
-		if tr.State != c.want || c.err != nil && !errors.Is(tr.Err, c.err) || w.released-before != c.released {
-			t.Errorf("%s: %v, %v, %d URLs", c.name, tr.State, tr.Err, w.released-before)
-		}
-		if c.at != "" && tr.Dest != filepath.Join(dir, c.at) {
-			t.Errorf("%s: at %s", c.name, tr.Dest)
-		}
-		now, _ := os.ReadFile(target)
-		if c.mode != Overwrite && !bytes.Equal(now, c.there) {
-			t.Errorf("%s: the file was replaced", c.name)
-		}
-		if c.want == Done {
-			mustEqual(t, tr.Dest, o.data)
-		}
-		if left := leftovers(t, dir); left != nil {
-			t.Errorf("%s: left behind %v", c.name, left)
-		}
-		e.Close()
-	}
-}
-
-// TestHereAlready: what usher fetched itself costs neither a URL nor an event
-// the second time, until somebody touches it.
-func TestHereAlready(t *testing.T) {
-	w := newWorld(t)
-	w.put("b/k", random(1, 5000), "CRC64NVME")
-	e, dir := w.engine(), scratch(t)
-	id := e.Add(w.request("b/k", dir))[0]
-	wait(t, e)
-	dest := find(t, e, id).Dest
-	f, err := e.disk.folderAt(dir, nil, false)
-	must(t, err)
-	if readRecord(f, "k") == "" {
-		t.Skip("this file system keeps no extended attributes")
-	}
-	f.release()
-	if s := e.Local(dir, []Request{w.request("b/k", dir), w.request("b/absent", dir)}); s[0].Presence != Here || s[1].Presence != Absent {
-		t.Errorf("%+v", s)
-	}
-	before := w.released
-	id = e.Add(w.request("b/k", dir))[0]
-	wait(t, e)
-	if tr := find(t, e, id); tr.State != Skipped || tr.Verified != "crc64nvme" || w.released != before {
-		t.Errorf("%v, %q, %d URLs", tr.State, tr.Verified, w.released-before)
-	}
-	data, _ := os.ReadFile(dest)
-	data[0] ^= 1
-	must(t, os.WriteFile(dest, data, 0o600))
-	if s := e.Local(dir, []Request{w.request("b/k", dir)}); s[0].Presence != HereMaybe {
-		t.Errorf("after a change: %+v", s)
-	}
-	id = e.Add(w.request("b/k", dir))[0]
-	wait(t, e)
-	if tr := find(t, e, id); tr.State != Failed || !errors.Is(tr.Err, ErrExists) {
-		t.Errorf("after a change: %v, %v", tr.State, tr.Err)
-	}
-}
-
 // TestRenewal: a URL near its end starts no request; the next one continues
 // the first event, and one completion is reported for the chain.
 func TestRenewal(t *testing.T) {
@@ -376,92 +288,6 @@ func TestNoSecrets(t *testing.T) {
 		if strings.Contains(s, "Signature") || strings.Contains(s, "X-Amz") || strings.ContainsAny(s, "\x1b\u202e") {
 			t.Errorf("said %q", s)
 		}
-	}
-}
-
-// TestSave streams in order, goes on after a cut, and says when it is wrong.
-func TestSave(t *testing.T) {
-	for _, sum := range []string{"CRC64NVME", "SHA256", "CRC32/5242880", ""} {
-		w := newWorld(t)
-		o := w.put("b/k", random(1, 7<<20), sum)
-		cut := w.cutAfter(1<<20, true)
-		w.onGet = func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-			return n <= 2 && cut(n, o, rw, r)
-		}
-		var out bytes.Buffer
-		tr, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, &out)
-		if err != nil || tr.State != Done || !bytes.Equal(out.Bytes(), o.data) {
-			t.Errorf("%s: %v, %d bytes", sum, err, out.Len())
-		}
-		if want := strings.ToLower(strings.Split(sum+"/", "/")[0]); tr.Verified != want && !(sum == "" && tr.Verified == "size") {
-			t.Errorf("%s: verified %q", sum, tr.Verified)
-		}
-	}
-	w := newWorld(t)
-	w.put("b/k", random(1, 70_000), "CRC64NVME")
-	tr := &trial{world: w, cut: 5}
-	w.onGet = tr.altered(tr.flip)
-	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, &bytes.Buffer{}); !errors.Is(err, ErrIntegrity) {
-		t.Errorf("a flipped byte: %v", err)
-	}
-	w.onGet = nil
-	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "absent"}, &bytes.Buffer{}); !errors.Is(err, &api.Error{Code: api.NotFound}) {
-		t.Errorf("an absent object: %v", err)
-	}
-	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, failingWriter{}); !errors.Is(err, errPipe) {
-		t.Errorf("a broken pipe: %v", err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := Save(ctx, w.config(), Request{Bucket: "b", Key: "k"}, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-}
-
-var errPipe = errors.New("broken pipe")
-
-type failingWriter struct{}
-
-func (failingWriter) Write([]byte) (int, error) { return 0, errPipe }
-
-func TestExpand(t *testing.T) {
-	w := newWorld(t)
-	for _, k := range []string{"annual/a.pdf", "annual/x/b.pdf", "annual/x/y/c.pdf", "annual/x/y/d.csv", "annual/[1].pdf", "other/e.pdf", "annual/x/"} {
-		w.put("b/"+k, nil, "")
-	}
-	for pattern, want := range map[string]string{
-		"b/annual/**/*.pdf": "annual/[1].pdf annual/a.pdf annual/x/b.pdf annual/x/y/c.pdf", "b/annual/*.pdf": "annual/[1].pdf annual/a.pdf",
-		"b/annual/?.pdf": "annual/a.pdf", `b/annual/\[1\].pdf`: "annual/[1].pdf", "b/{annual,other}/*.pdf": "annual/[1].pdf annual/a.pdf other/e.pdf",
-		"b/annual/x/y/d.csv": "annual/x/y/d.csv", "b/annual/": "annual/ (folder)", "b": " (folder)", "b/*/x/**": "annual/x/b.pdf annual/x/y/c.pdf annual/x/y/d.csv",
-		"b/*.txt": "not_found", "*/x": "bad_request", "b/[": "bad_request",
-	} {
-		var got []string
-		for r, err := range Expand(context.Background(), w, pattern) {
-			var ae *api.Error
-			switch {
-			case errors.As(err, &ae):
-				got = append(got, string(ae.Code))
-			case err != nil:
-				t.Error(err)
-			case r.Folder:
-				got = append(got, r.Key+" (folder)")
-			default:
-				got = append(got, r.Key)
-			}
-		}
-		if s := strings.Join(got, " "); s != want {
-			t.Errorf("%s: %q, not %q", pattern, s, want)
-		}
-	}
-	e, dir := w.engine(), scratch(t)
-	for r, err := range Expand(context.Background(), w, "b/annual/**/*.pdf") {
-		must(t, err)
-		r.Dir = dir
-		e.Add(r)
-	}
-	wait(t, e)
-	if _, err := os.Stat(filepath.Join(dir, "x", "y", "c.pdf")); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -364,107 +363,6 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 			return rerr
 		}
 	}
-}
-
-// judge decides what follows from a failure: nil, after a pause, to go on;
-// an error to end this try.
-func (j *job) judge(ctx context.Context, err error, streak int) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	e := j.e
-	var own *Error
-	var ae *api.Error
-	var pe *pauseError
-	var s3 *s3Error
-	var bad badAnswer
-	switch {
-	case errors.Is(err, errGoneBefore):
-		return nil
-	case errors.As(err, &own), errors.As(err, &ae), errors.As(err, &pe), errors.Is(err, errNoRange):
-		return err
-	case errors.As(err, &bad):
-		return &mismatch{string(bad)}
-	case errors.As(err, &s3):
-		return j.judgeS3(ctx, s3, streak)
-	case untrusted(err):
-		return &Error{Kind: ErrNetwork, Detail: "its certificate is not to be trusted"}
-	}
-	e.mu.Lock()
-	j.t.retries++
-	e.mu.Unlock()
-	if unreachable(err) {
-		if p := e.cfg.Patience; p > 0 && streak > 1 && time.Since(j.lastMove()) > p {
-			return netError(err)
-		}
-		e.set(j.t, WaitingNetwork, netError(err), "Waiting for the network: the storage does not answer.")
-		return e.sleep(ctx, e.backoff(streak))
-	}
-	if streak > maxStreak {
-		return &Error{Kind: ErrNetwork, Detail: "the connection broke " + itoa(streak) + " times"}
-	}
-	e.set(j.t, Running, nil, "The connection broke; going on from "+bytesText(j.t.done.Load())+".")
-	if streak == 1 {
-		return nil // at once: most breaks are single
-	}
-	return e.sleep(ctx, e.backoff(streak-1))
-}
-
-// maxStreak is how many failures in a row, without a byte between, end a try.
-const maxStreak = 10
-
-func (j *job) judgeS3(ctx context.Context, s3 *s3Error, streak int) error {
-	e := j.e
-	switch s := s3.status; {
-	case s == http.StatusPreconditionFailed:
-		return &Error{Kind: ErrChanged, Path: j.t.req.Key}
-	case s == http.StatusNotFound, s == http.StatusForbidden, s == http.StatusUnauthorized:
-		return &api.Error{Code: api.NotFound}
-	case s == http.StatusRequestedRangeNotSatisfiable:
-		return &mismatch{"the storage has fewer bytes than announced"}
-	case s >= 300 && s < 400:
-		return &Error{Kind: ErrBadURL, Path: j.t.req.Key, Detail: "the storage points elsewhere"}
-	case s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout:
-		return &api.Error{Code: api.StorageUnavailable}
-	}
-	e.mu.Lock()
-	j.t.retries++
-	e.mu.Unlock()
-	if streak > maxStreak {
-		return &api.Error{Code: api.StorageUnavailable}
-	}
-	if s3.status == http.StatusServiceUnavailable || s3.status == http.StatusTooManyRequests {
-		if j.plain {
-			e.small.slower()
-		} else {
-			e.lanes.slower()
-		}
-	}
-	pause := e.backoff(streak)
-	if s3.retryAfter > 0 {
-		pause = min(s3.retryAfter, e.cfg.Timeouts.RetryAfter)
-	}
-	e.set(j.t, Running, nil, "The storage asked to slow down; trying again.")
-	return e.sleep(ctx, pause)
-}
-
-// mismatch is content that is not what it should be.
-type mismatch struct{ what string }
-
-func (m *mismatch) Error() string        { return m.what }
-func (m *mismatch) Is(target error) bool { return target == errMismatch }
-
-// writeError says what the disk said, with the numbers where it is full.
-func (e *Engine) writeError(j *job, err error) error {
-	path := filepath.Join(j.part.folder.path, j.part.name)
-	if len(j.t.segs) > 0 {
-		path = filepath.Join(j.part.folder.path, j.t.segs[len(j.t.segs)-1])
-	}
-	if isFull(err) {
-		need := max(j.size-j.t.done.Load(), 1)
-		return &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(e.cfg.hooks.free(j.part.folder), 0), cause: err}
-	}
-	return diskError(path, err)
 }
 
 // checkpoint writes the sidecar now and then, so that kill -9 costs little.

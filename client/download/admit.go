@@ -1,0 +1,112 @@
+package download
+
+import (
+	"container/list"
+	"context"
+	"time"
+)
+
+// enqueue runs under mu.
+func (e *Engine) enqueue(t *transfer) {
+	t.state, t.err = Waiting, nil
+	if t.running {
+		t.again = true
+		return
+	}
+	e.listOf(t).PushBack(t)
+	t.elem = e.listOf(t).Back()
+}
+
+func (e *Engine) listOf(t *transfer) *list.List {
+	if t.isSmall() {
+		return e.waitSmall
+	}
+	return e.waitLarge
+}
+
+// dequeue runs under mu.
+func (e *Engine) dequeue(t *transfer) {
+	if t.elem != nil {
+		e.listOf(t).Remove(t.elem)
+		t.elem = nil
+	}
+}
+
+// How far releases run ahead of transfers: what can start within 30 s, by the
+// rates measured so far; before there are any, what a slow link can start.
+const (
+	aheadTime  = 15 * time.Second
+	aheadBytes = 32 << 20
+	aheadMost  = 500 // files
+	aheadLeast = 16
+	aheadLarge = 2
+	maxPending = 2000 // children that a walk may run ahead
+)
+
+// admit starts what may start, under mu.
+func (e *Engine) admit() {
+	if e.closed {
+		return
+	}
+	ahead, sum := aheadMost, int64(aheadBytes)
+	if e.meter.warm {
+		ahead = int(min(max(e.meter.files*aheadTime.Seconds(), aheadLeast), aheadMost))
+		sum = max(sum, int64(e.meter.rate*aheadTime.Seconds()))
+	}
+	slots := e.small.capacity()
+	if e.smallIn <= slots+ahead/2 {
+		for e.waitSmall.Len() > 0 && e.smallIn < slots+ahead && (e.smallIn < 2 || e.smallSum < sum) {
+			t := e.waitSmall.Front().Value.(*transfer)
+			e.smallIn++
+			e.smallSum += t.req.Size
+			e.launch(t)
+		}
+	}
+	for e.waitLarge.Len() > 0 && e.largeIn < e.large.capacity()+aheadLarge {
+		e.largeIn++
+		e.launch(e.waitLarge.Front().Value.(*transfer))
+	}
+	if e.waitSmall.Len()+e.waitLarge.Len() < maxPending {
+		e.room.Broadcast()
+	}
+	e.checkIdle()
+}
+
+// launch runs under mu.
+func (e *Engine) launch(t *transfer) {
+	e.dequeue(t)
+	ctx, cancel := context.WithCancelCause(e.ctx)
+	t.cancel, t.running = cancel, true
+	e.active[t] = struct{}{}
+	e.startTicking()
+	e.wg.Add(1)
+	select {
+	case e.hands <- errand{ctx, t}:
+	default:
+		go e.hand(errand{ctx, t})
+	}
+}
+
+// errand is a transfer that was admitted.
+type errand struct {
+	ctx context.Context
+	t   *transfer
+}
+
+// hand carries one transfer after the other: a stack that has grown once
+// serves thousands of small files.
+func (e *Engine) hand(next errand) {
+	idle := time.NewTimer(time.Second)
+	defer idle.Stop()
+	for {
+		e.carry(next.ctx, next.t)
+		idle.Reset(time.Second)
+		select {
+		case next = <-e.hands:
+		case <-idle.C:
+			return
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}

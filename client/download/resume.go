@@ -1,0 +1,154 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+)
+
+// prepare decides how the bytes are summed and takes over what an earlier try left.
+func (j *job) prepare() error {
+	var err error
+	if j.want, err = wantOf(j.checksum, j.parts, j.size); errors.Is(err, errUnusable) {
+		j.lookUp = true
+	} else if err != nil {
+		return &mismatch{err.Error()}
+	}
+	have := j.resume()
+	j.ledger = newLedger(j.size, j.want, have)
+	j.t.done.Store(j.ledger.have())
+	j.notedAt.Store(j.t.done.Load())
+	if j.size > smallObject {
+		if err := preallocate(j.part.file, j.size); err != nil {
+			return j.e.writeError(j, err)
+		}
+	}
+	return nil
+}
+
+// resume reads the part again where its sidecar says that bytes are there,
+// and takes only ranges whose sums agree: after a power cut the sidecar may
+// know more than the disk. Without a sidecar that fits, the part is emptied.
+func (j *job) resume() []piece {
+	if j.part.size > 0 && !j.noRange {
+		if s, ok := j.part.folder.notes(j.part.name); ok && s.ETag == j.etag && s.Bucket == j.t.req.Bucket &&
+			s.Key == j.t.req.Key && (j.size < 0 || s.Size == j.size) {
+			if j.checksum == nil && s.Checksum != nil {
+				if w, err := wantOf(s.Checksum, s.Parts, s.Size); err == nil {
+					j.checksum, j.parts, j.want = s.Checksum, s.Parts, w
+				}
+			}
+			if j.modified.IsZero() {
+				j.modified = s.Modified
+			}
+			if have := j.readBack(s); len(have) > 0 {
+				return have
+			}
+		}
+	}
+	if j.part.size > 0 {
+		_ = j.part.file.Truncate(0)
+	}
+	return nil
+}
+
+func (j *job) readBack(s sidecar) []piece {
+	kind := j.want.crc()
+	border := int64(0)
+	if j.want.kind != nil {
+		border = j.want.partSize
+	}
+	if s.CRC != kind.name {
+		return nil
+	}
+	said, err := piecesOf(s.Ranges, border)
+	if err != nil {
+		return nil
+	}
+	buf := j.e.buffers.get(bufferSize)
+	defer j.e.buffers.put(buf)
+	var have []piece
+	for _, p := range said {
+		crc, at := uint64(0), p.off
+		for at < p.end {
+			n, err := j.part.file.ReadAt((*buf)[:min(int64(len(*buf)), p.end-at)], at)
+			if n == 0 || err != nil && at+int64(n) < p.end {
+				break
+			}
+			crc = kind.update(crc, (*buf)[:n])
+			at += int64(n)
+		}
+		if at == p.end && crc == p.crc || j.e.cfg.hooks.noVerify {
+			have = append(have, p)
+		}
+	}
+	j.e.mu.Lock()
+	if j.t.firstEvent == "" || j.e.cfg.Now().Sub(s.EventAt) < 23*time.Hour {
+		j.t.adopt(s)
+	}
+	j.e.mu.Unlock()
+	return have
+}
+
+// adopt takes over the chain of events that an earlier run began; only its
+// next URL can continue it, the present one is already released.
+func (t *transfer) adopt(s sidecar) {
+	if s.Event != "" && t.event == "" {
+		t.event = "Going on from " + bytesText(s.have()) + "."
+	}
+}
+
+// verify checks the whole. The ranges' sums are at hand; only hashes need the
+// bytes once more, in order.
+func (j *job) verify(ctx context.Context) error {
+	j.e.set(j.t, Verifying, nil, "")
+	if j.lookUp {
+		tk, err := j.e.ticket(ctx, j.t, false)
+		if err != nil {
+			return err
+		}
+		if tk.etag != j.etag {
+			return &Error{Kind: ErrChanged, Path: j.t.req.Key}
+		}
+		if j.want, err = wantOf(tk.checksum, tk.parts, j.size); err != nil && !errors.Is(err, errUnusable) {
+			return &mismatch{err.Error()}
+		}
+	}
+	ok, err := true, error(nil)
+	if w := j.want; w.algorithm != "" && !j.e.cfg.hooks.noVerify {
+		if w.kind != nil && w.kind == j.ledger.kind && (w.parts == 0 || j.ledger.border == w.partSize) {
+			ok = w.matchesRanges(j.ledger.pieces())
+		} else {
+			ok, err = w.matchesReader(j.part.file, j.size)
+		}
+	}
+	if err != nil {
+		return diskError(j.part.folder.path, err)
+	}
+	if !ok {
+		return &mismatch{"its " + j.want.label() + " differs"}
+	}
+	return nil
+}
+
+// abandon keeps or drops the part of a try that failed, as the failure asks.
+func (j *job) abandon(err error) error {
+	var own *Error
+	switch {
+	case errors.Is(err, errMismatch), errors.Is(err, errNoRange):
+		j.part.remove()
+	case errors.As(err, &own) && own.Kind == ErrChanged:
+		own.Path = filepath.Join(j.part.folder.path, j.t.segs[len(j.t.segs)-1])
+		j.part.remove()
+		j.t.done.Store(0)
+	case errors.Is(err, errCancelled):
+		j.part.remove()
+		j.t.done.Store(0)
+	case j.ledger != nil && j.ledger.have() > 0:
+		j.note()
+	default:
+		j.part.remove()
+	}
+	return err
+}
