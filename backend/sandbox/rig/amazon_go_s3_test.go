@@ -191,7 +191,7 @@ func put(t *testing.T, client *awss3.Client, key string, body []byte) {
 // sdkExpiry: the same request works, and a moment later does not.
 func sdkExpiry(t *testing.T, client *awss3.Client) {
 	put(t, client, "k", []byte("body"))
-	req := presigned(t, client, 2*time.Second)
+	req := presigned(t, client, 5*time.Second)
 	if a := fetch(t, req); a.status != http.StatusOK {
 		t.Fatalf("at once: %d %s", a.status, a.body)
 	}
