@@ -66,8 +66,8 @@ func TestPauseResume(t *testing.T) {
 	id = e.Add(saved[0].Request)[0]
 	wait(t, e)
 	tr := find(t, e, id)
-	if tr.State != Done || tr.Fetched > 400_000 {
-		t.Errorf("%v, fetched %d, %v", tr.State, tr.Fetched, tr.Err)
+	if tr.State != Done || tr.Fetched > 400_000 || tr.AuditID != "ev-1" || w.chains[len(w.chains)-1] != "ev-1" {
+		t.Errorf("%v, fetched %d, %v, events %q, first %q", tr.State, tr.Fetched, tr.Err, w.chains, tr.AuditID)
 	}
 	mustEqual(t, tr.Dest, o.data)
 	must(t, e.Close())
@@ -250,6 +250,30 @@ func TestWalkTroubles(t *testing.T) {
 	wait(t, e)
 	if tr := find(t, e, id); tr.State != Denied {
 		t.Errorf("a folder that is not granted: %v, %v", tr.State, tr.Err)
+	}
+}
+
+// TestOddNeighbour: a name that the backend refuses to read fails alone.
+func TestOddNeighbour(t *testing.T) {
+	w := newWorld(t)
+	e, dir := w.engine(), scratch(t)
+	w.onRelease = func(_ int, req api.ReleaseRequest) error {
+		for _, o := range req.Objects {
+			if o.Key == "odd" {
+				return &api.Error{Code: api.BadRequest}
+			}
+		}
+		return nil
+	}
+	var reqs []Request
+	for i := range 20 {
+		w.put(fmt.Sprintf("b/%d", i), []byte("x"), "")
+		reqs = append(reqs, w.request(fmt.Sprintf("b/%d", i), dir))
+	}
+	e.Add(append(reqs, Request{Bucket: "b", Key: "odd", Dir: dir})...)
+	wait(t, e)
+	if s := e.Snapshot(); s.FilesDone != 20 || s.FilesFailed != 1 {
+		t.Errorf("%d done, %d failed", s.FilesDone, s.FilesFailed)
 	}
 }
 

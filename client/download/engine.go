@@ -398,7 +398,7 @@ func (e *Engine) Close() error {
 func (e *Engine) report(t *transfer, outcome string) {
 	e.mu.Lock()
 	event := t.firstEvent
-	if e.cfg.Now().Sub(t.firstAt) > 23*time.Hour { // complete takes events of the last 24 h
+	if e.cfg.Now().Sub(t.firstAt) > chainAge {
 		event = t.lastEvent
 	}
 	item := api.CompleteItem{Event: event, Outcome: outcome, Bytes: t.done.Load(),

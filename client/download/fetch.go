@@ -121,13 +121,18 @@ func (j *job) growIfWorking(ctx context.Context) {
 }
 
 // partSize is what one request asks for: a quarter of a connection's share,
-// within bounds, so that the tail is short and headers stay cheap.
+// within bounds, so that the tail is short and headers stay cheap. Where files
+// share the connections it is the whole share: the next file fills the tail,
+// and each request costs the server as much as some 100 KiB.
 func (j *job) partSize(conns int) int64 {
 	if j.plain || j.noRange || j.size < 0 {
 		return max(j.size, 1)
 	}
-	conns = max(conns, firstConns)
-	return min(max(j.size/int64(4*conns), minPart), maxPart)
+	parts := 4 * conns
+	if conns < firstConns {
+		parts = conns
+	}
+	return min(max(j.size/int64(parts), minPart), maxPart)
 }
 
 // work is one connection: it fetches lanes until there are none, or too many.

@@ -243,6 +243,19 @@ func (f *folder) oldParts(bucket, key, current string) (old []string, some bool)
 	return old, some
 }
 
+// leftover finds what an earlier run noted on an object.
+func (f *folder) leftover(bucket, key string) (sidecar, bool) {
+	f.scanned()
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	for _, s := range f.leftovers {
+		if s.Bucket == bucket && s.Key == key {
+			return s, true
+		}
+	}
+	return sidecar{}, false
+}
+
 // dropParts removes everything that lies here of an object that is complete:
 // an earlier run may have ended between the file's name and its sidecar's end.
 func (f *folder) dropParts(bucket, key, etag string) {

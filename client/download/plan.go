@@ -80,6 +80,9 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 		name = f.claim(name, t.req.Bucket+"/"+t.req.Key)
 		p.name = name
 	}
+	if s, ok := f.leftover(t.req.Bucket, t.req.Key); ok {
+		e.adopt(t, s)
+	}
 	info, err := f.root.Lstat(name)
 	if err == nil && info.IsDir() {
 		p.name = name + clashMark

@@ -192,6 +192,11 @@ func (d *desk) call(batch []*ask) {
 			}
 			d.mark(batch, Waiting, ae, ae.Error())
 			_ = e.sleep(e.ctx, e.backoff(failures))
+		case ae.Code == api.BadRequest && len(batch) > 1:
+			// One odd name must not fail its neighbours: find it by halves.
+			d.call(batch[:len(batch)/2])
+			d.call(batch[len(batch)/2:])
+			return
 		default:
 			all(batch, ae)
 			return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -83,20 +84,28 @@ func (j *job) readBack(s sidecar) []piece {
 			have = append(have, p)
 		}
 	}
-	j.e.mu.Lock()
-	if j.t.firstEvent == "" || j.e.cfg.Now().Sub(s.EventAt) < 23*time.Hour {
-		j.t.adopt(s)
-	}
-	j.e.mu.Unlock()
 	return have
 }
 
-// adopt takes over the chain of events that an earlier run began; only its
-// next URL can continue it, the present one is already released.
-func (t *transfer) adopt(s sidecar) {
-	if s.Event != "" && t.event == "" {
-		t.event = "Going on from " + bytesText(s.have()) + "."
+// adopt takes over the chain of audit events that an earlier run began, so
+// that the auditor sees one row for one file.
+func (e *Engine) adopt(t *transfer, s sidecar) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if age := e.cfg.Now().Sub(s.EventAt); t.firstEvent != "" || !eventID(s.Event) || age < 0 || age > chainAge {
+		return
 	}
+	t.firstEvent, t.firstAt = s.Event, s.EventAt
+	t.event = "Going on from " + bytesText(s.have()) + "."
+}
+
+// chainAge is how long a chain goes on; complete takes events of the last 24 h.
+const chainAge = 23 * time.Hour
+
+// eventID tells whether a sidecar's event could be one: the file may have been
+// touched, and the backend refuses a whole release for one odd id.
+func eventID(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, oddInName)
 }
 
 // verify checks the whole. The ranges' sums are at hand; only hashes need the
