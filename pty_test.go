@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -56,6 +57,7 @@ func open(t testing.TB, w *demotest.World, cols, rows int, args ...string) (*ter
 	cmd.Env = []string{
 		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"), "XDG_STATE_HOME=" + filepath.Join(home, "state"),
 		"TERM=xterm-256color", "LANG=C.UTF-8", "TZ=UTC", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(),
+		"COLORTERM=truecolor", "SSH_TTY=" + os.Getenv("SSH_TTY"),
 	}
 	if w != nil {
 		cmd.Env = append(cmd.Env, "USHER_SERVER="+w.Server)
@@ -395,4 +397,41 @@ func BenchmarkFirstFrame(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/frame")
+}
+
+// BenchmarkCursorMove counts the bytes that the terminal gets for a cursor move
+// down a folder of 2,000, over SSH, at 120x40 with three panes, the edges of
+// the window included. Each move waits until the one before is drawn.
+func BenchmarkCursorMove(b *testing.B) {
+	b.Setenv("SSH_TTY", "/dev/pts/0")
+	w := demotest.Start(b, demo.Options{})
+	for i := range 2000 {
+		w.Put(b, "company-reports", fmt.Sprintf("annual/many/%04d-report-of-the-day.csv", i), "x")
+	}
+	s, _ := open(b, w, 120, 40, "company-reports/annual/many/")
+	s.signIn(w, "ada")
+	s.shows("1,000 and more") // a page; the next one comes as the cursor nears its end
+	settle := func(from int64) {
+		for last := from; ; {
+			<-time.After(20 * time.Millisecond)
+			if now := s.bytes.Load(); now != from && now == last {
+				return
+			} else {
+				last = now
+			}
+		}
+	}
+	total, moves := int64(0), 0
+	for b.Loop() {
+		before := s.bytes.Load()
+		for range 200 {
+			from := s.bytes.Load()
+			s.keys("j")
+			settle(from)
+		}
+		total, moves = total+s.bytes.Load()-before, moves+200
+		s.keys("g") // the first row again, not counted
+		settle(s.bytes.Load() - 1)
+	}
+	b.ReportMetric(float64(total)/float64(moves), "bytes/move")
 }
