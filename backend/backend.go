@@ -70,7 +70,7 @@ type Log interface {
 	Summary(ctx context.Context, hours int) (audit.Summary, error)
 }
 
-// Config is all that the backend needs; only Proxies and Origins may be empty.
+// Config is all that the backend needs; only FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // what GET config answers
 	Verifier  Verifier
@@ -83,6 +83,7 @@ type Config struct {
 	Access    Access
 	Cursors   *Sealer
 	URLLife   time.Duration
+	FileKeys  bool           // the storage keeps objects as files and may take a/../b for b
 	Hosts     []string       // Host headers that are answered, port included
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	Now       func() time.Time
@@ -110,7 +111,7 @@ func New(c Config) (*Backend, error) {
 	v := reflect.ValueOf(c)
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
-		if name != "Proxies" && v.Field(i).IsZero() {
+		if name != "Proxies" && name != "FileKeys" && v.Field(i).IsZero() {
 			return nil, fmt.Errorf("backend: %s is missing", name)
 		}
 	}

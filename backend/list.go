@@ -96,6 +96,9 @@ func (l *listing) collect(set *grant.Set, groups []string) error {
 		return nil
 	}
 	view := l.eyes.Visible(l.in.Bucket, l.in.Prefix)
+	if l.r.b.c.FileKeys && l.in.Prefix != "" && aliased(l.in.Prefix) {
+		view = grant.View{}
+	}
 	if view.Grant != nil {
 		l.event.Grant = view.Grant.String()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -145,7 +146,7 @@ func (b *Backend) decide(r *request, set *grant.Set, who identity.Standing, o ap
 		c.stop(api.BadRequest, "not an object key")
 		return c
 	}
-	d := set.Decide(who.Groups, o.Bucket, o.Key, r.now)
+	d := b.permit(set, who.Groups, o.Bucket, o.Key, r.now)
 	if d.Grant != nil {
 		c.event.Grant = d.Grant.String()
 	}
@@ -158,6 +159,26 @@ func (b *Backend) decide(r *request, set *grant.Set, who identity.Standing, o ap
 	}
 	c.event.Outcome = event.Allowed
 	return c
+}
+
+// permit is the grants' decision. To S3 a/../b is a name like any other; a
+// storage that keeps files would open b for it, beside the grant, so there such
+// names do not exist.
+func (b *Backend) permit(set *grant.Set, groups []string, bucket, key string, now time.Time) grant.Decision {
+	if b.c.FileKeys && aliased(key) {
+		return grant.Decision{}
+	}
+	return set.Decide(groups, bucket, key, now)
+}
+
+// aliased says whether a file system could take a name for another one.
+func aliased(key string) bool {
+	for segment := range strings.SplitSeq(strings.TrimSuffix(key, "/"), "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // heads asks S3 for the objects that came without an ETag, and for those that a
@@ -279,7 +300,7 @@ func (b *Backend) stat(r *request) (any, error) {
 		return nil, fail(api.StorageUnavailable, err)
 	}
 	e := r.event(event.Stat, in.Bucket, in.Key)
-	d := set.Decide(who.Groups, in.Bucket, in.Key, r.now)
+	d := b.permit(set, who.Groups, in.Bucket, in.Key, r.now)
 	if d.Grant != nil {
 		e.Grant = d.Grant.String()
 	}

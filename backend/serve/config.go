@@ -60,6 +60,10 @@ type S3 struct {
 	Region    string `yaml:"region"` // the pool's when empty
 	Endpoint  string `yaml:"endpoint"`
 	PathStyle bool   `yaml:"path_style"`
+	// ExactKeys says that a/../b, a//b and ./b are names of their own, as on
+	// AWS. Where it is not said, it is taken to be so for AWS alone: a server
+	// that keeps objects as files may answer with another object.
+	ExactKeys *bool `yaml:"exact_keys"`
 }
 
 // Load reads a configuration file. Every error names the file and what to
@@ -189,6 +193,21 @@ func isLoopback(host string) bool {
 	}
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.IsLoopback()
+}
+
+// fileKeys says that the storage may take one name for another.
+func (s S3) fileKeys(host string, loop *Loopback) bool {
+	switch {
+	case s.ExactKeys != nil:
+		return !*s.ExactKeys
+	case loop != nil: // the sandbox keeps exact bytes
+		return false
+	}
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	return !strings.HasSuffix(name, ".amazonaws.com") && !strings.HasSuffix(name, ".amazonaws.com.cn")
 }
 
 // hosts are the Host headers that are answered.

@@ -150,6 +150,7 @@ func startBackend(t testing.TB, facts sandbox.Facts, urlSeconds int) string {
 		Organisation: "Rig", Listen: listener.Addr().String(), PublicURL: origin, URLSeconds: urlSeconds,
 		Region: facts.Region, UserPoolID: facts.UserPoolID, ClientID: facts.ClientID,
 		Grants: facts.GrantsFile, Audit: filepath.Join(t.TempDir(), "audit.db"),
+		S3: serve.S3{ExactKeys: new(bool)}, // false: versitygw keeps objects as files
 	}, serve.World{
 		Now: time.Now, Rand: rand.Reader, NewID: demotest.NewIDs(), Log: slog.New(slog.DiscardHandler),
 	}, &serve.Loopback{

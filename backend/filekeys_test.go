@@ -1,0 +1,46 @@
+package backend_test
+
+import (
+	"testing"
+	"time"
+
+	"usher/backend"
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+)
+
+// Where the storage keeps objects as files, a name that a file system could
+// take for another one does not exist; where it keeps bytes, it is a name.
+func TestFileKeys(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	odd := []string{"annual/audited/../t.csv", "annual/audited//t.csv", "annual/audited/./t.csv"}
+	for _, key := range append(odd, "annual/audited/t.csv", "annual/audited/..t.csv") {
+		w.Put(t, "company-reports", key, "x")
+	}
+	grace := w.SignIn(t, "grace")
+	for _, files := range []bool{true, false} {
+		server, _ := rebuilt(t, w, time.Now, func(c *backend.Config) { c.FileKeys = files })
+		who := at(t, grace, server)
+		for _, key := range odd {
+			want := api.Code("")
+			if files {
+				want = api.NotFound
+			}
+			if _, err := releaseOne(t.Context(), who, "company-reports", key); codeOf(err) != want {
+				t.Errorf("file keys %v: %q: %v, want %q", files, key, err, want)
+			}
+			if _, err := who.Stat(t.Context(), api.StatRequest{Bucket: "company-reports", Key: key}); codeOf(err) != want {
+				t.Errorf("file keys %v: stat %q: %v, want %q", files, key, err, want)
+			}
+		}
+		if _, err := who.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: "annual/audited/../"}); (codeOf(err) == api.NotFound) != files {
+			t.Errorf("file keys %v: listing: %v", files, err)
+		}
+		for _, key := range []string{"annual/audited/t.csv", "annual/audited/..t.csv"} {
+			if _, err := releaseOne(t.Context(), who, "company-reports", key); err != nil {
+				t.Errorf("file keys %v: %q: %v", files, key, err)
+			}
+		}
+	}
+}
