@@ -76,7 +76,7 @@ func (e *Engine) admit() {
 func (e *Engine) launch(t *transfer) {
 	e.dequeue(t)
 	ctx, cancel := context.WithCancelCause(e.ctx)
-	t.cancel, t.running = cancel, true
+	t.cancel, t.running, t.parked = cancel, true, false
 	e.active[t] = struct{}{}
 	e.startTicking()
 	e.wg.Add(1)

@@ -22,7 +22,10 @@
 //	for _, t := range e.Snapshot().Transfers { fmt.Println(t.Dest, t.State, t.Verified) }
 //	err = e.Close()
 //
-// The path of one file: plan (run.go) → ticket, a released URL (release.go) →
-// lanes that fetch ranges (job.go, fetch.go) → verify (checksum.go) → rename
-// (part.go) → settle, the sync that makes it durable (settle.go) → report.
+// The path of one file: admitted (admit.go) → a look at the disk (plan.go) → a
+// ticket, which is a released URL (release.go, url.go) → what an earlier run
+// left (resume.go) → lanes that fetch ranges (job.go, fetch.go; lanes.go says
+// how many) → what to do about failures (judge.go) → verification (checksum.go,
+// crc.go) → its name (part.go) → the sync that makes it durable (settle.go) →
+// its end, counted and reported (finish.go).
 package download
