@@ -124,6 +124,7 @@ type transfer struct {
 
 	cancel  context.CancelCauseFunc // while admitted
 	running bool                    // admitted: a goroutine works on it
+	parked  bool                    // the desk waits on its behalf
 	syncing bool                    // has its name and waits for a sync; nothing stops it now
 	again   bool                    // put back into the queue as soon as that goroutine ends
 	elem    *list.Element           // in waitSmall or waitLarge
@@ -275,7 +276,10 @@ func (t *transfer) isSmall() bool { return t.req.ETag != "" && t.req.Size <= sma
 // set changes a transfer's state while it is admitted.
 func (e *Engine) set(t *transfer, s State, err error, event string) {
 	e.mu.Lock()
-	if !t.state.Finished() && t.state != Paused {
+	// While the desk waits on its behalf, other connections of the same file
+	// may still run; what holds it up is what counts.
+	held := t.parked && (s == Running || s == Verifying)
+	if !t.state.Finished() && t.state != Paused && !held {
 		t.state, t.err = s, err
 		if event != "" {
 			t.event = event

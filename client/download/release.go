@@ -63,19 +63,23 @@ func (e *Engine) ticket(ctx context.Context, t *transfer, named bool) (*ticket, 
 	e.desk.add(a)
 	select {
 	case r := <-a.reply:
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if t.parked && (t.state == WaitingNetwork || t.state == WaitingSignIn) {
+			t.state, t.err, t.event = Running, nil, ""
+			if before == Waiting || before == Verifying {
+				t.state = before
+			}
+		}
+		t.parked = false
 		if r.err != nil {
 			return nil, r.err
 		}
-		e.mu.Lock()
 		if t.firstEvent == "" {
 			t.firstEvent, t.firstAt = r.ticket.event, e.cfg.Now()
 		}
 		t.lastEvent = r.ticket.event
-		waited := t.state == WaitingNetwork || t.state == WaitingSignIn
-		e.mu.Unlock()
-		if waited {
-			e.set(t, before, nil, "")
-		}
+		e.notify()
 		return r.ticket, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -211,9 +215,13 @@ func signedOut(err error) bool {
 	return errors.As(err, &coded) && coded.Exit() == api.ExitSignedOut
 }
 
+// mark says of all in the batch what holds them up.
 func (d *desk) mark(batch []*ask, s State, err error, event string) {
 	for _, a := range batch {
 		d.e.set(a.t, s, err, event)
+		d.e.mu.Lock()
+		a.t.parked = a.t.state == WaitingNetwork || a.t.state == WaitingSignIn
+		d.e.mu.Unlock()
 	}
 }
 
