@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -50,7 +49,7 @@ func (h hooks) withDefaults() hooks {
 type Engine struct {
 	cfg       Config
 	check     checker
-	transport *http.Transport
+	transport *transport
 	disk      *disk
 	desk      *desk
 	lanes     *laneControl
@@ -394,7 +393,7 @@ func (e *Engine) Close() error {
 	e.reporter.flush()
 	err := e.queue.close(e)
 	e.disk.close()
-	e.transport.CloseIdleConnections()
+	e.transport.close()
 	return err
 }
 

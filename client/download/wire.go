@@ -14,28 +14,56 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/h1"
 )
 
-// newTransport speaks HTTP/1.1 and nothing else: under HTTP/2 a gateway would
-// turn 64 connections into one flow. It keeps connections alive, takes no
-// compression, follows no redirect and holds no cookie; no credential but the
-// presigned URL ever passes here.
-func newTransport(h hooks, t Timeouts) *http.Transport {
+// transport carries requests to S3, over HTTP/1.1 and nothing else: under
+// HTTP/2 a gateway would turn 64 connections into one flow. It keeps
+// connections alive, takes no compression, follows no redirect and holds no
+// cookie; no credential but the presigned URL ever passes here.
+type transport struct {
+	straight *h1.Transport
+	proxied  *http.Transport // where the environment names a proxy
+}
+
+func newTransport(h hooks, t Timeouts) *transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: t.Idle, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: h.rootCAs},
-		TLSHandshakeTimeout:    t.Idle,
-		Protocols:              protocols,
-		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
-		DisableCompression:     true, // the bytes are the object's, as stored
-		MaxIdleConns:           smallSlots + maxConns,
-		MaxIdleConnsPerHost:    smallSlots + maxConns,
-		IdleConnTimeout:        15 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
+	const most = smallSlots + maxConns
+	dial := (&net.Dialer{Timeout: t.Idle, KeepAlive: 15 * time.Second}).DialContext
+	trust := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: h.rootCAs}
+	return &transport{
+		straight: h1.New(h1.Config{Dial: dial, TLS: trust, MaxIdle: most, Idle: idleConn}),
+		proxied: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            dial,
+			TLSClientConfig:        trust,
+			TLSHandshakeTimeout:    t.Idle,
+			Protocols:              protocols,
+			TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+			DisableCompression:     true, // the bytes are the object's, as stored
+			MaxIdleConns:           most,
+			MaxIdleConnsPerHost:    most,
+			IdleConnTimeout:        idleConn,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
 	}
+}
+
+// idleConn is how long a connection is kept for the next request.
+const idleConn = 15 * time.Second
+
+// RoundTrip makes it an http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if via, err := http.ProxyFromEnvironment(req); via != nil || err != nil {
+		return t.proxied.RoundTrip(req)
+	}
+	return t.straight.RoundTrip(req)
+}
+
+func (t *transport) close() {
+	t.straight.Close()
+	t.proxied.CloseIdleConnections()
 }
 
 // answer is an open GET. Its body is at off and holds n bytes (-1: unknown).

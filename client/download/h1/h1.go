@@ -1,0 +1,370 @@
+// Package h1 sends GETs over HTTP/1.1 keep-alive connections and reads the
+// answers on the goroutine that asked. net/http's Transport gives every
+// connection two goroutines of its own and hands requests and answers over
+// channels; where thousands of small files are fetched, the hand-overs cost
+// more than the requests. Heads are parsed by net/http (ReadResponse).
+//
+// It promises that a connection is used again only after its answer was read
+// to the end and nothing followed, that a request which an idle connection did
+// not answer with a single byte is sent once more on another, and that the end
+// of a request's context ends the exchange.
+//
+// It leaves to its caller: proxies, redirects, cookies, retries of any other
+// kind, and timeouts (by context).
+package h1
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config is what a Transport is made of. Only Dial is needed.
+type Config struct {
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	TLS     *tls.Config   // for https; nil: the defaults
+	MaxIdle int           // unused connections kept for one host
+	Idle    time.Duration // how long they are kept; 0: until Close
+}
+
+const (
+	readAhead  = 16 << 10 // bytes; the head and a small body come in one read
+	maxHead    = 64 << 10 // bytes of one answer's status line and headers
+	maxInterim = 5        // 1xx answers before the real one
+)
+
+// Transport is an http.RoundTripper for GETs without a body. Safe for
+// concurrent use.
+type Transport struct {
+	c Config
+
+	mu     sync.Mutex
+	idle   map[string][]*conn // by scheme and host, the last used at the end
+	closed bool
+}
+
+// New makes a transport without connections.
+func New(c Config) *Transport { return &Transport{c: c, idle: map[string][]*conn{}} }
+
+// conn is one connection, used by one request at a time.
+type conn struct {
+	t      *Transport
+	key    string
+	net    net.Conn
+	in     *bufio.Reader
+	head   int64 // bytes that may still be read for a head; below 0: a body is being read
+	got    bool  // bytes came since the request was sent
+	out    []byte
+	unused time.Time // since when
+	stop   func() bool
+}
+
+// Read is what the bufio.Reader reads from: it bounds the head.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.head == 0 {
+		return 0, errors.New("http: the answer's headers are too long")
+	}
+	if c.head > 0 {
+		p = p[:min(int64(len(p)), c.head)]
+	}
+	n, err := c.net.Read(p)
+	if c.head > 0 {
+		c.head -= int64(n)
+	}
+	c.got = c.got || n > 0
+	return n, err
+}
+
+// RoundTrip sends a GET and returns when the answer's head is there. The body
+// must be read to its end or closed; closing it early ends the connection.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := plain(req); err != nil {
+		return nil, err
+	}
+	ctx := req.Context()
+	key := req.URL.Scheme + "://" + req.URL.Host
+	for {
+		c, err := t.take(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		again := !c.unused.IsZero()
+		resp, err := c.exchange(ctx, req)
+		if err == nil {
+			return resp, nil
+		}
+		c.net.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if !again || c.got {
+			return nil, fmt.Errorf("asking %s: %w", req.URL.Host, err)
+		}
+		// It was closed while nobody used it (RFC 9112 §9.3.1 allows to repeat).
+	}
+}
+
+// plain refuses what this transport is not for, and what could end a line.
+func plain(req *http.Request) error {
+	switch {
+	case req.Method != http.MethodGet || req.Body != nil:
+		return errors.New("http: only a GET without a body")
+	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+		return errors.New("http: only http and https")
+	case breaks(req.Host) || breaks(req.URL.Host):
+		return errors.New("http: a malformed host")
+	}
+	for name, values := range req.Header {
+		if breaks(name) || strings.ContainsAny(name, ": ") {
+			return errors.New("http: a malformed header")
+		}
+		for _, v := range values {
+			if breaks(v) {
+				return errors.New("http: a malformed header")
+			}
+		}
+	}
+	return nil
+}
+
+func breaks(s string) bool { return strings.ContainsAny(s, "\r\n\x00") }
+
+// take gives an idle connection, or a new one.
+func (t *Transport) take(ctx context.Context, key string) (*conn, error) {
+	for {
+		c := t.pop(key)
+		if c == nil {
+			return t.dial(ctx, key)
+		}
+		if c.quiet() {
+			return c, nil
+		}
+		c.net.Close()
+	}
+}
+
+func (t *Transport) pop(key string) *conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := t.idle[key]
+	if len(list) == 0 {
+		return nil
+	}
+	c := list[len(list)-1]
+	list[len(list)-1] = nil
+	t.idle[key] = list[:len(list)-1]
+	if t.c.Idle > 0 && time.Since(c.unused) > t.c.Idle { // so are all before it
+		for _, old := range t.idle[key] {
+			old.net.Close()
+		}
+		delete(t.idle, key)
+		c.net.Close()
+		return nil
+	}
+	return c
+}
+
+// quiet tells whether an idle connection is still open and nothing came that
+// nobody asked for: it would be taken for the next answer.
+func (c *conn) quiet() bool {
+	raw, secure := c.net, false
+	if s, ok := c.net.(*tls.Conn); ok {
+		raw, secure = s.NetConn(), true
+	}
+	open, waiting := peek(raw)
+	if !open || !waiting || !secure {
+		return open && !waiting
+	}
+	// With TLS it may be a session ticket, which holds no byte of an answer.
+	c.head = maxHead
+	_ = c.net.SetReadDeadline(time.Now().Add(time.Millisecond))
+	_, err := c.in.Peek(1)
+	return errors.Is(err, os.ErrDeadlineExceeded) && c.net.SetReadDeadline(time.Time{}) == nil
+}
+
+// give keeps a connection for the next request.
+func (t *Transport) give(c *conn) {
+	c.unused = time.Now()
+	t.mu.Lock()
+	list := t.idle[c.key]
+	full := t.closed || len(list) >= t.c.MaxIdle
+	if !full {
+		t.idle[c.key] = append(list, c)
+	}
+	t.mu.Unlock()
+	if full {
+		c.net.Close()
+	}
+}
+
+func (t *Transport) dial(ctx context.Context, key string) (*conn, error) {
+	scheme, host, _ := strings.Cut(key, "://")
+	addr := host
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		addr = net.JoinHostPort(strings.Trim(host, "[]"), map[string]string{"http": "80", "https": "443"}[scheme])
+	}
+	raw, err := t.c.Dial(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if scheme == "https" {
+		if raw, err = t.secure(ctx, raw, addr); err != nil {
+			return nil, err
+		}
+	}
+	c := &conn{t: t, key: key, net: raw}
+	c.in = bufio.NewReaderSize(c, readAhead)
+	return c, nil
+}
+
+func (t *Transport) secure(ctx context.Context, raw net.Conn, addr string) (net.Conn, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.c.TLS != nil {
+		config = t.c.TLS.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	config.NextProtos = []string{"http/1.1"}
+	c := tls.Client(raw, config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// exchange sends the request and reads the answer's head.
+func (c *conn) exchange(ctx context.Context, req *http.Request) (*http.Response, error) {
+	c.got, c.head = false, maxHead
+	c.stop = context.AfterFunc(ctx, func() { _ = c.net.SetDeadline(time.Unix(1, 0)) })
+	c.out = appendRequest(c.out[:0], req)
+	if _, err := c.net.Write(c.out); err != nil {
+		return nil, c.failed(err)
+	}
+	for range maxInterim {
+		resp, err := http.ReadResponse(c.in, req)
+		if err != nil {
+			return nil, c.failed(err)
+		}
+		if resp.StatusCode < 100 || resp.StatusCode > 199 {
+			c.head = -1
+			resp.Body = &body{ReadCloser: resp.Body, c: c, last: resp.Close}
+			return resp, nil
+		}
+	}
+	return nil, c.failed(errors.New("http: too many interim answers"))
+}
+
+func (c *conn) failed(err error) error {
+	c.stop()
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func appendRequest(b []byte, req *http.Request) []byte {
+	host := req.Host
+	if host == "" {
+		host = req.URL.Host
+	}
+	b = append(b, "GET "...)
+	b = append(b, req.URL.RequestURI()...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, host...)
+	b = append(b, "\r\n"...)
+	for name, values := range req.Header {
+		for _, v := range values {
+			b = append(b, name...)
+			b = append(b, ": "...)
+			b = append(b, v...)
+			b = append(b, "\r\n"...)
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// body is an answer's body; at its end the connection is free again.
+type body struct {
+	io.ReadCloser
+	c    *conn // nil: let go of
+	last bool  // the connection ends with it
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.c == nil {
+		return 0, io.EOF
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.end(err == io.EOF)
+	}
+	return n, err
+}
+
+// Close ends a connection whose answer was not read to its end.
+func (b *body) Close() error {
+	b.end(false)
+	return nil
+}
+
+func (b *body) end(whole bool) {
+	c := b.c
+	if c == nil {
+		return
+	}
+	b.c = nil
+	// A context that ended has cut, or is about to cut, the connection.
+	if c.stop() && whole && !b.last && c.in.Buffered() == 0 {
+		c.t.give(c)
+		return
+	}
+	c.net.Close()
+}
+
+// Warm opens connections to an origin ("https://host") until n are idle or one
+// fails: what it costs to connect is then paid while something else is waited
+// for. It returns at once.
+func (t *Transport) Warm(ctx context.Context, origin string, n int) {
+	t.mu.Lock()
+	n = min(n, t.c.MaxIdle) - len(t.idle[origin])
+	t.mu.Unlock()
+	for range n {
+		go func() {
+			if c, err := t.dial(ctx, origin); err == nil {
+				t.give(c)
+			}
+		}()
+	}
+}
+
+// Idle counts the connections to an origin that nobody uses.
+func (t *Transport) Idle(origin string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.idle[origin])
+}
+
+// Close ends the connections that nobody uses. Those in use end with their
+// answers.
+func (t *Transport) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for _, list := range t.idle {
+		for _, c := range list {
+			c.net.Close()
+		}
+	}
+	clear(t.idle)
+}
