@@ -216,7 +216,7 @@ func (b *Backend) complete(r *request) (any, error) {
 	if _, err := r.listing(); err != nil {
 		return nil, err
 	}
-	if !b.budgets.objects(r.claims.Sub, len(in.Items)) {
+	if !b.budgets.reports(r.claims.Sub, len(in.Items)) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	done := make([]audit.Completion, len(in.Items))

@@ -12,8 +12,8 @@ import (
 // Budgets per person. They are checked before any store is asked, so that one
 // person's flood cannot make a store throttle another's download.
 const (
-	objectsPerSecond = 2000
-	objectsBurst     = 5000
+	objectsPerSecond = 5500 // as many GETs as S3 promises for one prefix (S3 user guide, "Optimizing Amazon S3 performance")
+	objectsBurst     = 2 * objectsPerSecond
 	listsPerSecond   = 20
 	listsBurst       = 40
 	deniedPerMinute  = 300
@@ -29,8 +29,8 @@ type budgets struct {
 }
 
 type spending struct {
-	objects, lists *rate.Limiter
-	used           time.Time
+	objects, reports, lists *rate.Limiter
+	used                    time.Time
 
 	minute time.Time // start of the window of denials
 	denied int
@@ -48,6 +48,7 @@ func (b *budgets) of(sub string, now time.Time) *spending {
 	if s == nil {
 		s = &spending{
 			objects: rate.NewLimiter(objectsPerSecond, objectsBurst),
+			reports: rate.NewLimiter(objectsPerSecond, objectsBurst),
 			lists:   rate.NewLimiter(listsPerSecond, listsBurst),
 		}
 		b.people[sub] = s
@@ -61,6 +62,15 @@ func (b *budgets) objects(sub string, n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.of(sub, now).objects.AllowN(now, n)
+}
+
+// reports counts what is told about downloads: as many as there can be of them,
+// and not out of the same purse.
+func (b *budgets) reports(sub string, n int) bool {
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of(sub, now).reports.AllowN(now, n)
 }
 
 func (b *budgets) lists(sub string) bool {
