@@ -39,7 +39,7 @@ const (
 	aheadBytes = 32 << 20
 	aheadMost  = 500 // files
 	aheadLeast = 16
-	aheadLarge = 2
+	aheadLarge = 2    // files beyond those that have their places
 	maxPending = 2000 // children that a walk may run ahead
 )
 
@@ -62,14 +62,31 @@ func (e *Engine) admit() {
 			e.launch(t)
 		}
 	}
-	for e.waitLarge.Len() > 0 && e.largeIn < e.large.capacity()+aheadLarge {
-		e.largeIn++
-		e.launch(e.waitLarge.Front().Value.(*transfer))
+	for e.waitLarge.Len() > 0 {
+		t := e.waitLarge.Front().Value.(*transfer)
+		weight := e.weigh(t.size)
+		if e.largeIn >= e.large.capacity()+aheadLarge*weight {
+			break
+		}
+		t.weight = weight
+		e.largeIn += weight
+		e.lanes.taken.Store(int64(e.largeIn))
+		e.launch(t)
 	}
 	if e.waitSmall.Len()+e.waitLarge.Len() < maxPending {
 		e.room.Broadcast()
 	}
 	e.checkIdle()
+}
+
+// weigh says how many of the largeSlots a file of that size takes: 4 big ones
+// are under way at once, or up to 16 of 64 MiB or less, each on a connection of
+// its own and in one request, which costs the storage least. -1: not known.
+func (e *Engine) weigh(size int64) int {
+	if e.cfg.Parallel > 0 || size >= 0 && size <= oneConn {
+		return 1
+	}
+	return largeSlots / largeFiles
 }
 
 // launch runs under mu.

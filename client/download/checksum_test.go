@@ -61,7 +61,7 @@ func TestLedger(t *testing.T) {
 		var lanes []*lane
 		for !l.complete() {
 			if len(lanes) < 8 && rnd.IntN(3) > 0 {
-				if x := l.claim(1 + rnd.Int64N(2<<20)); x != nil {
+				if x := l.claim(1+rnd.Int64N(2<<20), 0); x != nil {
 					lanes = append(lanes, x)
 				}
 			}

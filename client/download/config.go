@@ -28,7 +28,7 @@ type Config struct {
 	S3Hosts  []string // host[:port] that URLs may name; BUCKET.host is allowed too
 
 	AllowHTTP bool  // take http URLs, of a loopback address only
-	Parallel  int   // files at once; 0: 4 large ones, and up to 128 small requests
+	Parallel  int   // files at once; 0: 4 large ones, 16 of up to 64 MiB, and 128 small requests
 	Limit     int64 // bytes a second over all transfers; 0: none
 	Report    bool  // tell the backend how transfers ended
 	Dotfiles  bool  // allow names that begin with a dot directly in the home directory
@@ -113,6 +113,9 @@ const (
 	minPart     = 1 << 20   // bytes of one range, at least
 	maxPart     = 16 << 20  // bytes of one range, at most
 	minSteal    = 512 << 10 // bytes; a rest under this is not worth a second connection
+	largeSlots  = 16        // places for large objects under way, see weigh
+	largeFiles  = 4         // very large ones at once
+	oneConn     = 64 << 20  // bytes; up to here a file takes one place
 	firstConns  = 16        // connections to begin with for large objects
 	maxConns    = 64        // connections for large objects, at most
 	smallSlots  = 128       // small requests in flight, at most

@@ -193,7 +193,7 @@ func TestFolderControl(t *testing.T) {
 // the first event, and one completion is reported for the chain.
 func TestRenewal(t *testing.T) {
 	w := newWorld(t)
-	o := w.put("b/k", random(1, 12<<20), "CRC64NVME")
+	o := w.put("b/k", random(1, 40<<20), "CRC64NVME") // more requests than start at once
 	var shift atomic.Int64
 	w.onGet = func(n int, _ *object, _ http.ResponseWriter, _ *http.Request) bool {
 		if n == 3 {
@@ -213,7 +213,7 @@ func TestRenewal(t *testing.T) {
 		t.Errorf("chains %q", w.chains)
 	}
 	if len(w.reported) != 1 || w.reported[0].Event != "ev-1" || w.reported[0].Outcome != api.CompletedDone ||
-		w.reported[0].Bytes != 12<<20 || w.reported[0].Verified != "crc64nvme" {
+		w.reported[0].Bytes != 40<<20 || w.reported[0].Verified != "crc64nvme" {
 		t.Errorf("reported %+v", w.reported)
 	}
 }

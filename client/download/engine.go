@@ -54,7 +54,7 @@ type Engine struct {
 	desk      *desk
 	lanes     *laneControl
 	small     *gate // small requests in flight
-	large     *gate // large files at once
+	large     *gate // places of large files
 	limiter   *rate.Limiter
 	readMost  int // bytes of one read
 	buffers   buffers
@@ -82,10 +82,10 @@ type Engine struct {
 	active    map[*transfer]struct{} // admitted and not finished
 	smallIn   int                    // small ones among them
 	smallSum  int64                  // their bytes
-	largeIn   int
-	telling   int // that ended and are being told of
-	settling  int // small files that have their name and wait for a sync
-	kept      int // finished children still in order
+	largeIn   int                    // places of large ones
+	telling   int                    // that ended and are being told of
+	settling  int                    // small files that have their name and wait for a sync
+	kept      int                    // finished children still in order
 	totals    totals
 	meter     meter
 	ticking   bool
@@ -127,6 +127,7 @@ type transfer struct {
 	syncing bool                    // has its name and waits for a sync; nothing stops it now
 	again   bool                    // put back into the queue as soon as that goroutine ends
 	elem    *list.Element           // in waitSmall or waitLarge
+	weight  int                     // in largeIn
 	meter   meter
 	counted bool // in totals
 
@@ -159,9 +160,8 @@ func New(cfg Config) (*Engine, error) {
 		check:     checker{hosts: normalHosts(cfg.S3Hosts), allowHTTP: cfg.AllowHTTP, noIfMatch: cfg.hooks.noIfMatch},
 		transport: newTransport(cfg.hooks, cfg.Timeouts),
 		disk:      newDisk(cfg.hooks),
-		lanes:     newLaneControl(),
 		small:     newGate(smallSlots),
-		large:     newGate(4),
+		large:     newGate(largeSlots),
 		byID:      map[ID]*transfer{}, places: map[string]*transfer{}, walks: map[*transfer]struct{}{},
 		waitSmall: list.New(), waitLarge: list.New(),
 		hands:  make(chan errand),
@@ -172,6 +172,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Parallel > 0 {
 		e.small, e.large = newGate(min(cfg.Parallel, smallSlots)), newGate(cfg.Parallel)
 	}
+	e.lanes = newLaneControl(e.large.capacity())
 	if cfg.Limit > 0 {
 		e.limiter = rate.NewLimiter(rate.Limit(cfg.Limit), int(min(cfg.Limit, bufferSize)))
 		e.readMost = int(min(max(cfg.Limit/8, 512), bufferSize))

@@ -31,6 +31,8 @@ type job struct {
 	version  string
 	lookUp   bool // the checksum is composite and its part size must be asked for
 
+	began   time.Time
+	had     int64       // bytes, then
 	stop    func(error) // ends this try
 	fatal   error       // why, where there is one connection
 	wg      sync.WaitGroup
@@ -57,9 +59,10 @@ var (
 // fetchAll runs connections until every byte is there or nothing more can be
 // done. What was written stays written.
 func (j *job) fetchAll(ctx context.Context) error {
-	j.moved.Store(time.Now().UnixNano())
+	j.began, j.had = time.Now(), j.t.done.Load()
+	j.moved.Store(j.began.UnixNano())
 	if j.plain {
-		if w := j.ledger.claim(max(j.size, 1)); w != nil { // one connection: this goroutine's
+		if w := j.ledger.claim(max(j.size, 1), 0); w != nil { // one connection: this goroutine's
 			j.working = 1
 			j.wg.Add(1)
 			j.stop = func(err error) { j.fatal = err }
@@ -93,10 +96,10 @@ func (j *job) grow(ctx context.Context) {
 	defer j.mu.Unlock()
 	quota := 1
 	if (j.met || j.size >= 0) && !j.plain && !j.noRange {
-		quota = j.e.lanes.quota()
+		quota = j.e.lanes.quota(j.t.weight)
 	}
 	for j.working < quota && ctx.Err() == nil {
-		w := j.ledger.claim(j.partSize(quota))
+		w := j.ledger.claim(j.partSize(quota), j.worth())
 		if w == nil {
 			return
 		}
@@ -123,9 +126,10 @@ func (j *job) growIfWorking(ctx context.Context) {
 // partSize is what one request asks for: a quarter of a connection's share,
 // within bounds, so that the tail is short and headers stay cheap. Where files
 // share the connections it is the whole share: the next file fills the tail,
-// and each request costs the server as much as some 100 KiB.
+// and each request costs the server as much as some 100 KiB. A file that has
+// one connection is asked for as a whole.
 func (j *job) partSize(conns int) int64 {
-	if j.plain || j.noRange || j.size < 0 {
+	if j.plain || j.noRange || j.size < 0 || conns == 1 {
 		return max(j.size, 1)
 	}
 	parts := 4 * conns
@@ -134,6 +138,17 @@ func (j *job) partSize(conns int) int64 {
 	}
 	return min(max(j.size/int64(parts), minPart), maxPart)
 }
+
+// worth is the least that another connection takes over: what one moves in
+// the time that it takes to begin a request. It runs under mu.
+func (j *job) worth() int64 {
+	took := time.Since(j.began).Seconds()
+	each := float64(j.t.done.Load()-j.had) / max(took, 1e-3) / float64(max(j.working, 1))
+	return max(int64(each*stealTime.Seconds()), minSteal)
+}
+
+// stealTime is what a new request costs before its first byte, and some more.
+const stealTime = 100 * time.Millisecond
 
 // work is one connection: it fetches lanes until there are none, or too many.
 func (j *job) work(ctx context.Context, w *lane) {
@@ -157,13 +172,13 @@ func (j *job) work(ctx context.Context, w *lane) {
 			break
 		}
 		j.mu.Lock()
-		over := j.working > 1 && j.working > j.e.lanes.quota()
-		n := j.partSize(j.e.lanes.quota())
+		over := j.working > 1 && j.working > j.e.lanes.quota(j.t.weight)
+		n, worth := j.partSize(j.e.lanes.quota(j.t.weight)), j.worth()
 		j.mu.Unlock()
 		if over {
 			break
 		}
-		if w = j.ledger.claim(n); w == nil {
+		if w = j.ledger.claim(n, worth); w == nil {
 			break
 		}
 	}
@@ -221,8 +236,8 @@ func (j *job) fetch(ctx context.Context, w *lane) error {
 	defer cut(nil)
 	pulse := newPulse(j.e.cfg.Timeouts, cut)
 	defer pulse.stop()
-	all := (j.plain || j.noRange) && w.pos == 0
 	end := j.ledger.endOf(w)
+	all := w.pos == 0 && (j.plain || j.noRange || end == j.size && j.size > 0)
 	if all {
 		end = -1
 	}

@@ -56,7 +56,8 @@ func (e *Engine) leaveWindow(t *transfer) {
 		e.smallIn--
 		e.smallSum -= t.req.Size
 	} else {
-		e.largeIn--
+		e.largeIn -= t.weight
+		e.lanes.taken.Store(int64(e.largeIn))
 	}
 	t.running, t.cancel = false, nil
 	e.meter.ended++

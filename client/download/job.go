@@ -67,8 +67,9 @@ func newLedger(size int64, w want, have []piece) *ledger {
 
 // claim hands out work of at most n bytes: from the first gap, or, if there
 // is none, the second half of the largest rest that another connection still
-// has before it. nil: there is nothing worth doing.
-func (l *ledger) claim(n int64) *lane {
+// has before it, if that is worth so many bytes. nil: there is nothing worth
+// doing.
+func (l *ledger) claim(n, worth int64) *lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.gaps) > 0 {
@@ -93,7 +94,7 @@ func (l *ledger) claim(n int64) *lane {
 			victim = w
 		}
 	}
-	if victim == nil || victim.end-victim.held < 2*minSteal {
+	if victim == nil || victim.end-victim.held < 2*max(worth, minSteal) {
 		return nil
 	}
 	mid := victim.held + (victim.end-victim.held)/2

@@ -3,6 +3,7 @@ package download
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // laneControl says how many connections large objects may have together. It
@@ -10,6 +11,8 @@ import (
 // to 64, and halves when S3 asks to slow down. No one else's numbers are known
 // to it: it tries and looks.
 type laneControl struct {
+	slots  int          // most places that files take at once
+	taken  atomic.Int64 // places of the files that were admitted
 	mu     sync.Mutex
 	limit  int
 	jobs   map[*job]context.Context
@@ -21,8 +24,8 @@ type laneControl struct {
 	done   bool    // it stopped growing
 }
 
-func newLaneControl() *laneControl {
-	return &laneControl{limit: firstConns, jobs: map[*job]context.Context{}}
+func newLaneControl(slots int) *laneControl {
+	return &laneControl{slots: slots, limit: firstConns, jobs: map[*job]context.Context{}}
 }
 
 // settleTicks is how many ticks a limit is looked at before the next step.
@@ -51,11 +54,14 @@ func (c *laneControl) quit(j *job) {
 	c.spread()
 }
 
-// quota is what one job may have now.
-func (c *laneControl) quota() int {
+// quota is what one job may have now: its part of the places that are taken,
+// by those too that are about to begin.
+func (c *laneControl) quota(weight int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(c.limit/max(len(c.jobs), 1), 1)
+	weight = max(weight, 1)
+	taken := max(min(int(c.taken.Load()), c.slots), weight)
+	return max(c.limit*weight/taken, 1)
 }
 
 // tick takes the present throughput, in bytes a second, and acts on it.

@@ -61,16 +61,16 @@ func TestConnectionsAdapt(t *testing.T) {
 	if tr := find(t, e, id); tr.State != Done || w.flyingMax.Load() <= firstConns || w.flyingMax.Load() > maxConns {
 		t.Errorf("%v with at most %d connections", tr.State, w.flyingMax.Load())
 	}
-	c := newLaneControl()
+	c := newLaneControl(largeSlots)
 	c.jobs[&job{}] = nil
 	for range 3 {
 		c.slower()
 	}
-	if c.quota() != 2 {
-		t.Errorf("after three SlowDowns: %d", c.quota())
+	if c.quota(1) != 2 {
+		t.Errorf("after three SlowDowns: %d", c.quota(1))
 	}
 	for rate, want := range map[float64]int{1.05: 16, 1.5: 64} { // growth of throughput with each doubling
-		c := newLaneControl()
+		c := newLaneControl(largeSlots)
 		c.jobs[&job{}] = nil
 		now := 100.0
 		for range 5 {
@@ -79,8 +79,8 @@ func TestConnectionsAdapt(t *testing.T) {
 			}
 			now *= rate
 		}
-		if c.quota() != want {
-			t.Errorf("throughput grows %.2f: %d connections, not %d", rate, c.quota(), want)
+		if c.quota(1) != want {
+			t.Errorf("throughput grows %.2f: %d connections, not %d", rate, c.quota(1), want)
 		}
 	}
 }
@@ -116,19 +116,19 @@ func TestManyInFlight(t *testing.T) {
 // TestTheft: the tail of a large object does not hang on one connection.
 func TestTheft(t *testing.T) {
 	l := newLedger(64<<20, want{}, nil)
-	a := l.claim(64 << 20)
+	a := l.claim(64<<20, 0)
 	l.wrote(a, l.hold(a, 256<<10), 0)
-	b := l.claim(1 << 20)
+	b := l.claim(1<<20, 0)
 	if b == nil || a.end != b.off || b.end != 64<<20 || b.off < 32<<20 {
 		t.Fatalf("the second connection got %+v of %+v", b, a)
 	}
 	l.hold(b, 1<<20)
-	if c := l.claim(1 << 20); c == nil || c.off < a.held || c.end > b.off && c.off < b.held {
+	if c := l.claim(1<<20, 0); c == nil || c.off < a.held || c.end > b.off && c.off < b.held {
 		t.Errorf("the third got %+v, beside %+v and %+v", c, a, b)
 	}
 	small := newLedger(600<<10, want{}, nil)
-	small.claim(600 << 10)
-	if x := small.claim(1); x != nil {
+	small.claim(600<<10, 0)
+	if x := small.claim(1, 0); x != nil {
 		t.Errorf("a rest that is not worth it was taken: %+v", x)
 	}
 }

@@ -151,7 +151,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 		size = t.req.Size
 	}
 	plain := size <= smallObject && (size >= 0 || named)
-	gate, weight := e.large, 1
+	gate, weight := e.large, e.weigh(size)
 	if plain && t.isSmall() {
 		gate, weight = e.small, 1+int(max(size, 0)>>20)
 	}
