@@ -118,6 +118,12 @@ func onLoopback(origin string) bool {
 // be usable and is not yet trusted: `usher configure` shows it and asks. It
 // follows no redirect, reads at most 64 KiB and takes at most 10 s.
 func Discover(ctx context.Context, server string) (api.Config, error) {
+	client := newHTTPClient()
+	defer client.CloseIdleConnections()
+	return discover(ctx, client, server)
+}
+
+func discover(ctx context.Context, client *http.Client, server string) (api.Config, error) {
 	origin, err := Origin(server)
 	if err != nil {
 		return api.Config{}, err
@@ -132,8 +138,6 @@ func Discover(ctx context.Context, server string) (api.Config, error) {
 		return api.Config{}, fmt.Errorf("asking for the configuration: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
-	client := newHTTPClient()
-	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if err != nil {
 		return api.Config{}, networkError(ctx, hostOf(origin), err)
@@ -223,6 +227,11 @@ func newHTTPClient() *http.Client {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 		t.MaxResponseHeaderBytes = 64 << 10
 	}).GetTransport()
+	return stayingClient(transport)
+}
+
+// stayingClient follows no redirect: a server that moves is configured anew.
+func stayingClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -295,9 +304,10 @@ func CheckPinned(trusted, now api.Config) error {
 
 // Recheck asks a profile's server again and refuses what differs from what
 // was trusted; it is for the moment before a password is typed. The answer
-// holds the values that may change (lifetimes, groups, oldest client).
-func (p Profile) Recheck(ctx context.Context) (api.Config, error) {
-	now, err := Discover(ctx, p.Server)
+// holds the values that may change (lifetimes, groups, oldest client). It asks
+// over transport, whose connection then serves the calls that follow.
+func (p Profile) Recheck(ctx context.Context, transport http.RoundTripper) (api.Config, error) {
+	now, err := discover(ctx, stayingClient(transport), p.Server)
 	if err != nil {
 		return api.Config{}, err
 	}

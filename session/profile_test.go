@@ -219,11 +219,11 @@ func TestRecheck(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.profile()
 	r.config.URLSeconds = 30
-	if now, err := p.Recheck(ctx); err != nil || now.URLSeconds != 30 {
+	if now, err := p.Recheck(ctx, http.DefaultTransport); err != nil || now.URLSeconds != 30 {
 		t.Fatalf("%v, %v", now, err)
 	}
 	r.config.ClientID = "another"
-	_, err := p.Recheck(ctx)
+	_, err := p.Recheck(ctx, http.DefaultTransport)
 	if err == nil || !strings.Contains(err.Error(), "is now another") || !strings.Contains(err.Error(), "usher configure "+r.server.URL) {
 		t.Errorf("got %v", err)
 	}

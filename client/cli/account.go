@@ -281,7 +281,7 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 	if err != nil {
 		return err
 	}
-	at, err := a.at(p) // without asking whether it is as it was: nothing is typed here
+	at, err := a.at(p, a.transport()) // without asking whether it is as it was: nothing is typed here
 	if err != nil {
 		return err
 	}

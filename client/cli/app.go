@@ -119,18 +119,19 @@ func (a *app) connect(ctx context.Context) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
+	transport := a.transport()
 	if !p.Transient { // a transient one was asked just now
-		now, err := p.Recheck(ctx)
+		now, err := p.Recheck(ctx, transport)
 		if err != nil {
 			return place{}, err
 		}
 		a.warnIfOld(now.OldestClient, p)
 	}
-	return a.at(p)
+	return a.at(p, transport)
 }
 
 // at opens a profile without asking its server anything.
-func (a *app) at(p session.Profile) (place, error) {
+func (a *app) at(p session.Profile, transport http.RoundTripper) (place, error) {
 	a.debugf("profile %s, server %s, pool %s", p.Name, p.Server, p.Config.UserPoolID)
 	s, err := session.Open(a.Folders, p, session.Options{Now: a.Now, Random: rand.Reader})
 	if err != nil {
@@ -139,7 +140,7 @@ func (a *app) at(p session.Profile) (place, error) {
 	c, err := client.New(client.Config{
 		Server: p.Server, Tokens: s,
 		UserAgent: fmt.Sprintf("usher/%s (%s; %s)", a.Version, runtime.GOOS, runtime.GOARCH),
-		Transport: a.transport(),
+		Transport: transport,
 	})
 	if err != nil {
 		return place{}, err

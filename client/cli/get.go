@@ -257,7 +257,10 @@ func (g *get) fetch(ctx context.Context, config download.Config, targets []targe
 		return g.preview(ctx, engine, from, targets)
 	}
 	stopDrawing := out.draw(engine)
-	err = g.plan(ctx, from, targets, func(r download.Request) { engine.Add(r) })
+	targets, err = g.straight(ctx, engine, out, from, targets)
+	if err == nil {
+		err = g.plan(ctx, from, targets, func(r download.Request) { engine.Add(r) })
+	}
 	if err == nil {
 		err = engine.Wait(ctx)
 	}
@@ -274,6 +277,37 @@ func (g *get) fetch(ctx context.Context, config download.Config, targets []targe
 		return stoppedWhile(ctx, err, last)
 	}
 	return out.end(last)
+}
+
+// straight asks for a single file without a look at its folder first: one
+// journey to the server less, and one event. It gives back what is still to be
+// planned: all, where something is at its place already or there is more than
+// one; and a path that turns out to be no file, for it may be a folder.
+func (g *get) straight(ctx context.Context, engine *download.Engine, out *report, from lister, targets []target) ([]target, error) {
+	if len(targets) != 1 || targets[0].folder() || g.paths.pattern(targets[0]) {
+		return targets, nil
+	}
+	t := targets[0]
+	r := g.request(t, api.Entry{}, true)
+	if engine.Local(r.Dir, []download.Request{r})[0].Presence != download.Absent {
+		return targets, nil
+	}
+	out.unsure = t.path()
+	id := engine.Add(r)[0]
+	if err := engine.Wait(ctx); err != nil {
+		return nil, err
+	}
+	refused := out.refusal()
+	if refused == nil {
+		return nil, nil
+	}
+	found, err := g.lookUp(ctx, from, targets)
+	if err != nil || found[t].Kind != api.KindFolder {
+		out.finished(*refused)
+		return nil, err
+	}
+	engine.Cancel(id)
+	return targets, nil
 }
 
 // stoppedWhile says what a signal left behind.

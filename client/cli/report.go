@@ -33,6 +33,9 @@ type report struct {
 	many  many
 	done  tally
 	same  int // were here already
+
+	unsure  string             // a path that may be a folder
+	refused *download.Transfer // its end as a file
 }
 
 // tally counts what was fetched.
@@ -59,6 +62,10 @@ func (r *report) live() bool { return r.ErrTTY && !r.json }
 func (r *report) finished(t download.Transfer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.unsure == t.Bucket+"/"+t.Key && (t.State == download.Denied || t.State == download.Cancelled) {
+		r.refused = &t
+		return
+	}
 	line := fetched{Path: t.Bucket + "/" + t.Key, Dest: t.Dest, State: t.State.String(), Verified: t.Verified, Event: t.AuditID}
 	if t.Size >= 0 {
 		line.Size = &t.Size
@@ -98,6 +105,15 @@ func (r *report) finished(t download.Transfer) {
 	case text != "":
 		r.line(text)
 	}
+}
+
+// refusal gives the end of the path that may be a folder, if it was no file. It
+// is sure now.
+func (r *report) refusal() *download.Transfer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unsure = ""
+	return r.refused
 }
 
 // fail takes a failure that is not of one file.

@@ -95,12 +95,29 @@ func (e *Engine) launch(t *transfer) {
 	ctx, cancel := context.WithCancelCause(e.ctx)
 	t.cancel, t.running, t.parked = cancel, true, false
 	e.active[t] = struct{}{}
+	e.warm(t)
 	e.startTicking()
 	e.wg.Add(1)
 	select {
 	case e.hands <- errand{ctx, t}:
 	default:
 		go e.hand(errand{ctx, t})
+	}
+}
+
+// warm opens connections for the first transfers while their URLs are asked
+// for, under mu: who waits for the backend need not wait for S3 afterwards.
+func (e *Engine) warm(t *transfer) {
+	if e.moved.Load() > 0 {
+		return
+	}
+	want := e.smallIn
+	if !t.isSmall() {
+		want += int(min(max(t.size/minPart, guessConns), firstConns))
+	}
+	if more := min(want, smallSlots) - e.warmed; more > 0 {
+		e.warmed += more
+		e.transport.warm(e.ctx, e.check.origin(t.req.Bucket), more)
 	}
 }
 

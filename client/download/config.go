@@ -92,7 +92,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Releaser == nil {
 		return c, errors.New("download: Config.Releaser is missing")
 	}
-	if len(c.S3Hosts) == 0 {
+	if len(normalHosts(c.S3Hosts)) == 0 {
 		return c, errors.New("download: Config.S3Hosts is missing: no download address could be trusted")
 	}
 	if c.Parallel < 0 || c.Limit < 0 {
@@ -117,6 +117,7 @@ const (
 	largeFiles  = 4         // very large ones at once
 	oneConn     = 64 << 20  // bytes; up to here a file takes one place
 	firstConns  = 16        // connections to begin with for large objects
+	guessConns  = 6         // connections opened ahead for an object of unknown size
 	maxConns    = 64        // connections for large objects, at most
 	smallSlots  = 128       // small requests in flight, at most
 	syncSize    = 1 << 20   // bytes; from here each file is synced by itself

@@ -68,7 +68,8 @@ type Engine struct {
 	stop context.CancelCauseFunc
 	wg   sync.WaitGroup
 
-	moved atomic.Int64 // bytes that came over the network, all transfers
+	moved  atomic.Int64 // bytes that came over the network, all transfers
+	warmed int          // connections opened ahead, guarded by mu
 
 	mu        sync.Mutex
 	closed    bool

@@ -35,6 +35,7 @@ func newLaneControl(slots int) *laneControl {
 const (
 	settleTicks = 3
 	mostRising  = 3
+	worthATry   = 12 // ticks of work; with less the next step costs more than it can bring
 )
 
 func (c *laneControl) join(ctx context.Context, j *job) {
@@ -64,9 +65,10 @@ func (c *laneControl) quota(weight int) int {
 	return max(c.limit*weight/taken, 1)
 }
 
-// tick takes the present throughput, in bytes a second, and acts on it.
-func (c *laneControl) tick(rate float64) {
-	if c.look(rate) {
+// tick takes the present throughput, in bytes a second, and for how many ticks
+// there is work at that rate, and acts on it.
+func (c *laneControl) tick(rate, left float64) {
+	if c.look(rate, left) {
 		c.spread()
 	}
 }
@@ -75,7 +77,7 @@ func (c *laneControl) tick(rate float64) {
 func (c *laneControl) begin() { c.ticks, c.rising, c.last, c.sum = 0, 0, 0, 0 }
 
 // look decides, and tells whether there is room for more now.
-func (c *laneControl) look(rate float64) (grew bool) {
+func (c *laneControl) look(rate, left float64) (grew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.jobs) == 0 || c.done || rate <= 0 {
@@ -97,6 +99,9 @@ func (c *laneControl) look(rate float64) (grew bool) {
 		c.limit, c.done = max(c.limit/2, 1), true // the last step brought nothing
 	case c.limit >= maxConns:
 		c.done = true
+	case left < worthATry:
+		// More flows than the link has room for lose packets, and the last of
+		// them waits for a retransmission when all else is done.
 	default:
 		c.before, c.limit = now, c.limit*2
 		c.begin()

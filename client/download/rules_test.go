@@ -69,18 +69,21 @@ func TestConnectionsAdapt(t *testing.T) {
 	if c.quota(1) != 2 {
 		t.Errorf("after three SlowDowns: %d", c.quota(1))
 	}
-	for rate, want := range map[float64]int{1.05: 16, 1.5: 64} { // growth of throughput with each doubling
+	for _, r := range []struct {
+		rate, left float64
+		want       int
+	}{{1.05, 1000, 16}, {1.5, 1000, 64}, {1.5, worthATry - 1, 16}} { // growth of throughput with each doubling, and what is left to do
 		c := newLaneControl(largeSlots)
 		c.jobs[&job{}] = nil
 		now := 100.0
 		for range 5 {
 			for range settleTicks + 1 { // the first one rises
-				c.look(now)
+				c.look(now, r.left)
 			}
-			now *= rate
+			now *= r.rate
 		}
-		if c.quota(1) != want {
-			t.Errorf("throughput grows %.2f: %d connections, not %d", rate, c.quota(1), want)
+		if c.quota(1) != r.want {
+			t.Errorf("throughput grows %.2f, %v ticks are left: %d connections, not %d", r.rate, r.left, c.quota(1), r.want)
 		}
 	}
 }

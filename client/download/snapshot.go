@@ -69,8 +69,10 @@ func (e *Engine) startTicking() {
 // tick measures, and says whether to go on.
 func (e *Engine) tick(now time.Time) bool {
 	e.mu.Lock()
+	rest := e.totals.bytes - e.totals.doneBytes
 	for t := range e.active {
 		t.meter.tick(t.fetched.Load(), now)
+		rest -= t.done.Load()
 	}
 	instant := e.meter.tick(e.moved.Load(), now)
 	e.admit()
@@ -80,7 +82,7 @@ func (e *Engine) tick(now time.Time) bool {
 	}
 	goOn := e.ticking
 	e.mu.Unlock()
-	e.lanes.tick(instant)
+	e.lanes.tick(instant, float64(rest)/max(instant*e.cfg.Timeouts.Tick.Seconds(), 1))
 	e.notify()
 	return goOn
 }

@@ -135,6 +135,22 @@ func (c checker) knows(host, bucket string) bool {
 	return false
 }
 
+// origin is where the bucket's URLs will most likely lead: to a host of its own,
+// but not where that would be no name, or none that S3's certificate covers
+// (S3 user guide, "Virtual hosting of general purpose buckets").
+func (c checker) origin(bucket string) *url.URL {
+	u := &url.URL{Scheme: "https", Host: c.hosts[0]}
+	if c.allowHTTP && loopback(u.Hostname()) {
+		u.Scheme = "http"
+	}
+	_, err := netip.ParseAddr(u.Hostname())
+	plain := !strings.ContainsFunc(bucket, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-') })
+	if err != nil && !loopback(u.Hostname()) && plain {
+		u.Host = bucket + "." + u.Host
+	}
+	return u
+}
+
 // checkQuery wants a presigned GET and nothing that changes the answer
 // (S3 API reference, "Authenticating requests: query parameters").
 func checkQuery(raw string) error {

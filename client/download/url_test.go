@@ -164,3 +164,21 @@ func TestBadServers(t *testing.T) {
 		}
 	}
 }
+
+// TestOrigin: connections are opened ahead to where the URLs will lead.
+func TestOrigin(t *testing.T) {
+	for _, c := range []struct{ host, bucket, want string }{
+		{"s3.eu-central-1.amazonaws.com", "company-reports", "https://company-reports.s3.eu-central-1.amazonaws.com"},
+		{"s3.eu-central-1.amazonaws.com", "company.reports", "https://s3.eu-central-1.amazonaws.com"},
+		{"s3.eu-central-1.amazonaws.com", "evil:80/", "https://s3.eu-central-1.amazonaws.com"},
+		{"storage.example:9000", "builds", "https://builds.storage.example:9000"},
+		{"192.0.2.7:9000", "builds", "https://192.0.2.7:9000"},
+		{"127.0.0.1:9000", "builds", "http://127.0.0.1:9000"},
+		{"localhost:9000", "builds", "http://localhost:9000"},
+	} {
+		check := checker{hosts: normalHosts([]string{c.host}), allowHTTP: true}
+		if got := check.origin(c.bucket).String(); got != c.want {
+			t.Errorf("%s at %s: %s, want %s", c.bucket, c.host, got, c.want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.proxied.RoundTrip(req)
 	}
 	return t.straight.RoundTrip(req)
+}
+
+// warm opens connections ahead of the requests that will need them.
+func (t *transport) warm(ctx context.Context, origin *url.URL, n int) {
+	if via, err := http.ProxyFromEnvironment(&http.Request{URL: origin}); via == nil && err == nil {
+		t.straight.Warm(ctx, origin.String(), n)
+	}
 }
 
 func (t *transport) close() {

@@ -23,6 +23,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,13 +48,30 @@ const (
 type Transport struct {
 	c Config
 
-	mu     sync.Mutex
-	idle   map[string][]*conn // by scheme and host, the last used at the end
-	closed bool
+	mu      sync.Mutex
+	origins map[string]*origin // by scheme and host
+	closed  bool
+}
+
+// origin is what a transport has of one server.
+type origin struct {
+	idle    []*conn // the last used at the end
+	coming  int     // connections that Warm is opening
+	waiting []chan *conn
 }
 
 // New makes a transport without connections.
-func New(c Config) *Transport { return &Transport{c: c, idle: map[string][]*conn{}} }
+func New(c Config) *Transport { return &Transport{c: c, origins: map[string]*origin{}} }
+
+// origin needs mu.
+func (t *Transport) origin(key string) *origin {
+	o := t.origins[key]
+	if o == nil {
+		o = &origin{}
+		t.origins[key] = o
+	}
+	return o
+}
 
 // conn is one connection, used by one request at a time.
 type conn struct {
@@ -138,10 +156,18 @@ func plain(req *http.Request) error {
 
 func breaks(s string) bool { return strings.ContainsAny(s, "\r\n\x00") }
 
-// take gives an idle connection, or a new one.
+// take gives an idle connection, one that is just being opened, or a new one.
 func (t *Transport) take(ctx context.Context, key string) (*conn, error) {
 	for {
-		c := t.pop(key)
+		c, coming := t.pop(key)
+		if coming != nil {
+			select {
+			case c = <-coming:
+			case <-ctx.Done():
+				t.decline(key, coming)
+				return nil, context.Cause(ctx)
+			}
+		}
 		if c == nil {
 			return t.dial(ctx, key)
 		}
@@ -152,25 +178,49 @@ func (t *Transport) take(ctx context.Context, key string) (*conn, error) {
 	}
 }
 
-func (t *Transport) pop(key string) *conn {
+// decline leaves the queue, and passes on what has come already.
+func (t *Transport) decline(key string, coming chan *conn) {
+	t.mu.Lock()
+	o := t.origin(key)
+	i := slices.Index(o.waiting, coming)
+	if i >= 0 {
+		o.waiting = slices.Delete(o.waiting, i, i+1)
+	}
+	t.mu.Unlock()
+	if i < 0 {
+		if c := <-coming; c != nil {
+			t.give(c)
+		}
+	}
+}
+
+// pop gives an idle connection, or a channel on which one will come (nil: it
+// will not after all), or neither.
+func (t *Transport) pop(key string) (*conn, chan *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := t.idle[key]
-	if len(list) == 0 {
-		return nil
+	o := t.origin(key)
+	if len(o.idle) == 0 {
+		if len(o.waiting) >= o.coming {
+			return nil, nil
+		}
+		coming := make(chan *conn, 1)
+		o.waiting = append(o.waiting, coming)
+		return nil, coming
 	}
-	c := list[len(list)-1]
-	list[len(list)-1] = nil
-	t.idle[key] = list[:len(list)-1]
+	last := len(o.idle) - 1
+	c := o.idle[last]
+	o.idle[last] = nil
+	o.idle = o.idle[:last]
 	if t.c.Idle > 0 && time.Since(c.unused) > t.c.Idle { // so are all before it
-		for _, old := range t.idle[key] {
+		for _, old := range o.idle {
 			old.net.Close()
 		}
-		delete(t.idle, key)
+		o.idle = nil
 		c.net.Close()
-		return nil
+		return nil, nil
 	}
-	return c
+	return c, nil
 }
 
 // quiet tells whether an idle connection is still open and nothing came that
@@ -195,14 +245,16 @@ func (c *conn) quiet() bool {
 func (t *Transport) give(c *conn) {
 	c.unused = time.Now()
 	t.mu.Lock()
-	list := t.idle[c.key]
-	full := t.closed || len(list) >= t.c.MaxIdle
-	if !full {
-		t.idle[c.key] = append(list, c)
-	}
-	t.mu.Unlock()
-	if full {
+	defer t.mu.Unlock()
+	o := t.origin(c.key)
+	switch {
+	case len(o.waiting) > 0:
+		o.waiting[0] <- c
+		o.waiting = o.waiting[1:]
+	case t.closed || len(o.idle) >= t.c.MaxIdle:
 		c.net.Close()
+	default:
+		o.idle = append(o.idle, c)
 	}
 }
 
@@ -332,27 +384,39 @@ func (b *body) end(whole bool) {
 	c.net.Close()
 }
 
-// Warm opens connections to an origin ("https://host") until n are idle or one
-// fails: what it costs to connect is then paid while something else is waited
-// for. It returns at once.
-func (t *Transport) Warm(ctx context.Context, origin string, n int) {
+// Warm opens n connections to an origin ("https://host"), so that connecting
+// costs its time while something else is waited for. It returns at once;
+// requests that come meanwhile wait for these connections instead of opening
+// others.
+func (t *Transport) Warm(ctx context.Context, key string, n int) {
 	t.mu.Lock()
-	n = min(n, t.c.MaxIdle) - len(t.idle[origin])
+	t.origin(key).coming += n
 	t.mu.Unlock()
 	for range n {
-		go func() {
-			if c, err := t.dial(ctx, origin); err == nil {
-				t.give(c)
-			}
-		}()
+		go t.warm(ctx, key)
+	}
+}
+
+func (t *Transport) warm(ctx context.Context, key string) {
+	c, err := t.dial(ctx, key)
+	if err == nil {
+		t.give(c)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.origin(key)
+	o.coming--
+	if len(o.waiting) > o.coming {
+		o.waiting[0] <- nil // it fails for itself, and says why
+		o.waiting = o.waiting[1:]
 	}
 }
 
 // Idle counts the connections to an origin that nobody uses.
-func (t *Transport) Idle(origin string) int {
+func (t *Transport) Idle(key string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.idle[origin])
+	return len(t.origin(key).idle)
 }
 
 // Close ends the connections that nobody uses. Those in use end with their
@@ -361,10 +425,10 @@ func (t *Transport) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
-	for _, list := range t.idle {
-		for _, c := range list {
+	for _, o := range t.origins {
+		for _, c := range o.idle {
 			c.net.Close()
 		}
+		o.idle = nil
 	}
-	clear(t.idle)
 }

@@ -362,7 +362,6 @@ func TestWarm(t *testing.T) {
 				}
 				<-time.After(time.Millisecond)
 			}
-			tr.Warm(t.Context(), srv.URL, 3) // they are there
 			for range 2 {
 				mustGet(t, tr, srv.URL+"/x", srv.Listener.Addr().String()+" /x ")
 			}
@@ -370,6 +369,72 @@ func TestWarm(t *testing.T) {
 				t.Errorf("%d connections", conns.Load())
 			}
 		})
+	}
+}
+
+// slowDial is a dialer whose first dials hang until they are told to go on, or
+// to fail.
+func slowDial(hanging int64, goOn <-chan error) (dial func(context.Context, string, string) (net.Conn, error), dials *atomic.Int64) {
+	dials = new(atomic.Int64)
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dials.Add(1) <= hanging {
+			if err := <-goOn; err != nil {
+				return nil, err
+			}
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}, dials
+}
+
+// A request that comes while connections are being opened waits for one of
+// them; where they fail it opens its own.
+func TestAskedWhileWarming(t *testing.T) {
+	srv, _ := counting(t, echo, (*httptest.Server).Start)
+	for _, c := range []struct {
+		err   error
+		dials int64
+	}{{nil, 2}, {errors.New("no"), 4}} {
+		goOn := make(chan error)
+		dial, dials := slowDial(2, goOn)
+		tr := transport(t, h1.Config{Dial: dial})
+		tr.Warm(t.Context(), srv.URL, 2)
+		answers := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, _, err := get(t.Context(), tr, srv.URL)
+				answers <- err
+			}()
+		}
+		goOn <- c.err
+		goOn <- c.err
+		for range 2 {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+		if dials.Load() != c.dials {
+			t.Errorf("%d connections opened, want %d", dials.Load(), c.dials)
+		}
+	}
+}
+
+// Who leaves while a connection is being opened leaves it to others.
+func TestLeftWhileWarming(t *testing.T) {
+	srv, _ := counting(t, echo, (*httptest.Server).Start)
+	goOn := make(chan error)
+	dial, dials := slowDial(1, goOn)
+	tr := transport(t, h1.Config{Dial: dial})
+	tr.Warm(t.Context(), srv.URL, 1)
+	ctx, leave := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	leave(why)
+	if _, _, err := get(ctx, tr, srv.URL); !errors.Is(err, why) {
+		t.Errorf("%v", err)
+	}
+	goOn <- nil
+	mustGet(t, tr, srv.URL+"/x", srv.Listener.Addr().String()+" /x ")
+	if dials.Load() != 1 {
+		t.Errorf("%d connections opened", dials.Load())
 	}
 }
 
