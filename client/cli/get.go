@@ -245,7 +245,8 @@ func (g *get) request(t target, e api.Entry, alone bool) download.Request {
 
 // fetch runs the engine until nothing is left to do.
 func (g *get) fetch(ctx context.Context, config download.Config, targets []target) error {
-	out := &report{app: g.app}
+	out, end := newReport(g.app)
+	defer end()
 	config.Finished = out.finished
 	engine, err := download.New(config)
 	if err != nil {

@@ -21,6 +21,19 @@ import (
 // drawEvery is how often the line of progress is drawn at most.
 const drawEvery = 200 * time.Millisecond
 
+// newReport makes a report and the function that ends it: nothing is held back
+// afterwards.
+func newReport(a *app) (*report, func()) {
+	r := &report{app: a}
+	if r.live() {
+		return r, func() {}
+	}
+	out, err, quiet := &late{to: a.Out}, &late{to: a.Err}, *a
+	quiet.Out, quiet.Err = out, err
+	r.app = &quiet
+	return r, func() { out.flush(); err.flush() }
+}
+
 // report shows how downloads go: on a terminal one line that is drawn over
 // and over, and lines only for what failed; elsewhere a line for each finished
 // file; with --json the same as JSON on stdout.
@@ -34,6 +47,7 @@ type report struct {
 	done  tally
 	same  int // were here already
 
+	here    string             // the folder that the person is in, once it was asked for
 	unsure  string             // a path that may be a folder
 	refused *download.Transfer // its end as a file
 }
@@ -80,12 +94,12 @@ func (r *report) finished(t download.Transfer) {
 			r.done.sizeOnly++
 		}
 		if !r.live() {
-			text = fmt.Sprintf("%s  %s  %s", near(t.Dest), size(t.Size), verifiedBy(t.Verified))
+			text = fmt.Sprintf("%s  %s  %s", r.near(t.Dest), size(t.Size), verifiedBy(t.Verified))
 		}
 	case download.Skipped:
 		r.same++
 		if !r.live() {
-			text = fmt.Sprintf("%s  here already", near(t.Dest))
+			text = fmt.Sprintf("%s  here already", r.near(t.Dest))
 		}
 	default:
 		err := choices(t.Err)
@@ -136,11 +150,12 @@ func choices(err error) error {
 }
 
 // near writes a local path from where the person is, if it lies below.
-func near(path string) string {
-	if here, err := os.Getwd(); err == nil {
-		if rel, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(rel) {
-			path = rel
-		}
+func (r *report) near(path string) string {
+	if r.here == "" {
+		r.here, _ = os.Getwd()
+	}
+	if rel, err := filepath.Rel(r.here, path); r.here != "" && err == nil && filepath.IsLocal(rel) {
+		path = rel
 	}
 	return safe(path)
 }
@@ -319,7 +334,7 @@ func (r *report) sum(w io.Writer) {
 	d := r.done
 	switch {
 	case d.files == 1 && r.live():
-		fmt.Fprintf(w, "%s  %s  %s\n", near(d.last.Dest), size(d.last.Size), verifiedBy(d.last.Verified))
+		fmt.Fprintf(w, "%s  %s  %s\n", r.near(d.last.Dest), size(d.last.Size), verifiedBy(d.last.Verified))
 	case d.files > 1 && d.sizeOnly == 0:
 		fmt.Fprintf(w, "%s, %s, verified\n", plural(d.files, "file", "files"), size(d.bytes))
 	case d.files > 1:

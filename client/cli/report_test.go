@@ -18,7 +18,7 @@ import (
 	"usher/client/download"
 )
 
-func newReport(tty, json bool) (r *report, out, err *bytes.Buffer) {
+func reportTo(tty, json bool) (r *report, out, err *bytes.Buffer) {
 	out, err = &bytes.Buffer{}, &bytes.Buffer{}
 	return &report{app: &app{Program: Program{Out: out, Err: err, ErrTTY: tty, Getenv: func(string) string { return "" }}, json: json}}, out, err
 }
@@ -46,7 +46,7 @@ func TestReportLines(t *testing.T) {
 			`{"path":"b/gone","state":"denied","error":{"code":"not_found","message":"There is nothing here that you can open."}}` + "\n" +
 			`{"path":"b/k\u001b","dest":"` + here(t, `k\u001b`) + `","size":1500,"state":"done","verified":"crc64nvme"}` + "\n", ""},
 	} {
-		r, out, errs := newReport(c.tty, c.json)
+		r, out, errs := reportTo(c.tty, c.json)
 		for _, x := range []download.Transfer{done, bad, done} {
 			r.finished(x)
 		}
@@ -61,7 +61,7 @@ func TestReportLines(t *testing.T) {
 
 // The only file's failure is said once, by the end.
 func TestReportSaysOneFailureOnce(t *testing.T) {
-	r, _, errs := newReport(false, false)
+	r, _, errs := reportTo(false, false)
 	r.finished(download.Transfer{Bucket: "b", Key: "k", State: download.Failed, Err: &download.Error{Kind: download.ErrExists, Path: "/x\x1b"}})
 	err := r.end(download.Snapshot{Files: 1})
 	if errs.Len() != 0 || explain(err).exit != api.ExitDisk || !strings.Contains(err.Error(), `/x\u{1b}`) || !strings.Contains(err.Error(), "--keep-both") {
@@ -72,17 +72,17 @@ func TestReportSaysOneFailureOnce(t *testing.T) {
 // What waits for a sign-in, and a folder that could not be listed, are
 // failures of the whole.
 func TestReportEndsWithWhatDidNotFinish(t *testing.T) {
-	r, _, _ := newReport(false, false)
+	r, _, _ := reportTo(false, false)
 	err := r.end(download.Snapshot{Files: 2, Transfers: []download.Transfer{{State: download.WaitingSignIn, Err: &api.Error{Code: api.TokenExpired}}}})
 	if f := explain(err); f.exit != api.ExitSignedOut || !strings.Contains(f.line, "usher login") {
 		t.Errorf("%+v", f)
 	}
-	r, _, _ = newReport(false, false)
+	r, _, _ = reportTo(false, false)
 	err = r.end(download.Snapshot{Transfers: []download.Transfer{{Folder: true, State: download.Denied, Err: &api.Error{Code: api.NotFound}}}})
 	if f := explain(err); f.exit != api.ExitNotFound {
 		t.Errorf("%+v", f)
 	}
-	r, _, _ = newReport(false, false)
+	r, _, _ = reportTo(false, false)
 	if err := r.end(download.Snapshot{Files: 1, Transfers: []download.Transfer{{State: download.Done}}}); err != nil {
 		t.Error(err)
 	}
