@@ -221,7 +221,7 @@ func TestDownloadAsksBeforeItReplaces(t *testing.T) {
 		w.Press("b")
 		w.Wait(time.Second)
 		s := w.engine.Snapshot()
-		if len(s.Transfers) != 1 || s.Transfers[0].Request.Conflict != download.KeepBoth || s.Transfers[0].Request.Dir != "/home/alice/usher/company-reports/annual/audited" {
+		if len(s.Transfers) != 1 || s.Transfers[0].Request.Conflict != download.KeepBoth || s.Transfers[0].Request.Dir != "/home/alice/usher" || !s.Transfers[0].Request.Whole {
 			t.Errorf("queue: %+v", s.Transfers)
 		}
 	})
@@ -238,10 +238,13 @@ func TestFolderIsCountedOnceAndFetchedWithItsETags(t *testing.T) {
 		if n := len(w.server.Lists()) - before; n != 1 {
 			t.Errorf("%d listings for one folder", n)
 		}
-		for _, x := range w.engine.Snapshot().Transfers {
-			if x.Request.ETag == "" || x.Request.Folder {
-				t.Errorf("request without an ETag: %+v", x.Request)
-			}
+		s := w.engine.Snapshot()
+		if len(s.Transfers) != 1 {
+			t.Fatalf("%d transfers for one folder", len(s.Transfers))
+		}
+		r := s.Transfers[0].Request
+		if !r.Folder || !r.ListedAll || len(r.Listed) != 2 || r.Listed[0].ETag == "" || r.Listed[1].ETag == "" {
+			t.Errorf("the engine would have to list it again: %+v", r)
 		}
 	})
 }

@@ -355,7 +355,7 @@ func (m *Model) localCheck() func(context.Context, []browse.Entry) []browse.Loca
 		for i, f := range files {
 			reqs[i] = transfers.Place(root, download.Request{Bucket: f.Bucket.Raw(), Key: f.Key.Raw(), ETag: f.ETag.Raw(), Size: f.Size, Modified: f.Modified})
 		}
-		for i, l := range transfers.Local(engine, reqs) {
+		for i, l := range engine.Local(root, reqs) {
 			out[i] = browse.Local{
 				Here: l.Presence == download.Here, Maybe: l.Presence == download.HereMaybe,
 				Part: l.Presence == download.HerePartial, Percent: l.Percent, Path: safetext.New(l.Path),

@@ -402,8 +402,8 @@ func (g *get) previewFolder(ctx context.Context, from lister, folder download.Re
 	}
 	return pages(ctx, from, api.ListRequest{Bucket: folder.Bucket, Prefix: folder.Key, Recursive: true}, func(entries []api.Entry) error {
 		for _, e := range entries {
-			if e.Kind != api.KindObject {
-				continue
+			if e.Kind != api.KindObject || e.Size == 0 && strings.HasSuffix(folder.Key+e.Name, "/") {
+				continue // no file: it only stands for a folder
 			}
 			r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, Base: base, Dir: dir, ETag: e.ETag, Size: e.Size}
 			show(r)

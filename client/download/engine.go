@@ -136,7 +136,9 @@ type transfer struct {
 
 	// Of a folder.
 	walking  bool
-	gone     bool // taken off the list
+	taken    int    // of req.Listed
+	walkedTo string // the last name that was taken
+	gone     bool   // taken off the list
 	files    totals
 	children int   // not finished
 	firstErr error // of its files

@@ -20,6 +20,14 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 	}
 	rest, ok := r.Key, true
 	switch {
+	case r.Whole:
+		rest = r.Bucket
+		if key := r.Key; key != "" {
+			if r.Folder {
+				key = strings.TrimSuffix(key, "/")
+			}
+			rest += "/" + key
+		}
 	case r.Base != "":
 		if rest, ok = strings.CutPrefix(r.Key, r.Base); !ok || !strings.HasSuffix(r.Base, "/") {
 			return nil, &Error{Kind: ErrName, Path: r.Key, Detail: "its base is not a folder above it"}
@@ -39,12 +47,6 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 
 func (e *Engine) names(rest string) []string {
 	return strings.Split(e.cfg.hooks.localName(rest, false), "/")
-}
-
-// marker tells whether the object only stands for a folder (S3 user guide,
-// "Organizing objects using folders": an empty object whose key ends in "/").
-func (t *transfer) marker() bool {
-	return t.parent != nil && t.req.Size == 0 && strings.HasSuffix(t.req.Key, "/")
 }
 
 // plan is what a look at the disk says about a transfer.

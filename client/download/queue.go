@@ -149,7 +149,7 @@ func (q *queueFile) close(e *Engine) error {
 }
 
 func (r Request) place() string {
-	return fmt.Sprintf("%q %q %q %q %v", r.Bucket, r.Key, r.Dir, r.Name, r.Folder)
+	return fmt.Sprintf("%q %q %q %q %v %v", r.Bucket, r.Key, r.Dir, r.Name, r.Folder, r.Whole)
 }
 
 // unfinished lists what would have to go on, and everything that was added.

@@ -37,7 +37,7 @@ func (e *Engine) carry(ctx context.Context, t *transfer) {
 	if err == nil {
 		state, err = e.try(ctx, t)
 	}
-	if state == Done && err == nil && t.size < syncSize && !t.marker() {
+	if state == Done && err == nil && t.size < syncSize {
 		if f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false); err == nil {
 			e.settle(t, f)
 			return
@@ -67,14 +67,6 @@ func (e *Engine) settle(t *transfer, f *folder) {
 // try runs a transfer until it is done or cannot go on. A mismatch is fetched
 // once more.
 func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
-	if t.marker() {
-		f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], true)
-		if err != nil {
-			return Failed, err
-		}
-		f.release()
-		return Done, nil
-	}
 	if !e.cfg.Dotfiles {
 		if err := guardHome(t.req.Dir, t.segs[:len(t.segs)-1], t.segs[len(t.segs)-1]); err != nil {
 			return Failed, err

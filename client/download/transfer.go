@@ -2,6 +2,8 @@ package download
 
 import (
 	"time"
+
+	"usher/backend/api"
 )
 
 // ID names a transfer for the life of an engine.
@@ -40,7 +42,17 @@ type Request struct {
 	// what follows becomes folders. It counts only where Name is empty.
 	Base string `json:"base,omitempty"`
 
+	// Whole makes folders below Dir of the bucket and of all of Key. It counts
+	// only where Name is empty, and before Base.
+	Whole bool `json:"whole,omitempty"`
+
 	Conflict Conflict `json:"conflict,omitempty"`
+
+	// Listed is what the caller has listed of a folder already, recursively and
+	// from its beginning; with ListedAll there is no more. The walk goes on from
+	// there. It is not remembered between runs.
+	Listed    []api.Entry `json:"-"`
+	ListedAll bool        `json:"-"`
 }
 
 // State is where a transfer stands.

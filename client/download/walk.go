@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"usher/backend/api"
@@ -20,7 +22,8 @@ func (e *Engine) startWalk(t *transfer) {
 }
 
 // walk lists everything below a folder and queues it as it comes: the first
-// file starts before the last name is known.
+// file starts before the last name is known. One that begins again goes on
+// behind the last name that it took.
 func (e *Engine) walk(ctx context.Context, t *transfer) {
 	defer e.wg.Done()
 	err := t.nameErr
@@ -62,8 +65,24 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 }
 
 func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
-	req := api.ListRequest{Bucket: t.req.Bucket, Prefix: t.req.Key, Recursive: true}
-	last, failures := "", 0
+	for t.taken < len(t.req.Listed) {
+		if err := e.waitRoom(ctx, t); err != nil {
+			return err
+		}
+		page := t.req.Listed[t.taken:min(t.taken+api.MaxList, len(t.req.Listed))]
+		if err := e.takePage(t, page); err != nil {
+			return err
+		}
+		t.taken += len(page)
+	}
+	e.mu.Lock()
+	t.req.Listed, t.taken = nil, 0 // they are transfers now
+	e.mu.Unlock()
+	if t.req.ListedAll {
+		return nil
+	}
+	req := api.ListRequest{Bucket: t.req.Bucket, Prefix: t.req.Key, Recursive: true, Start: t.walkedTo}
+	failures := 0
 	for {
 		if err := e.waitRoom(ctx, t); err != nil {
 			return err
@@ -75,7 +94,7 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 		var ae *api.Error
 		if errors.As(err, &ae) && ae.Code == api.BadCursor && req.Cursor != "" {
 			// The cursor grew too old while files were fetched.
-			req.Cursor, req.Start = "", last
+			req.Cursor, req.Start = "", t.walkedTo
 			continue
 		}
 		if err != nil {
@@ -93,9 +112,6 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 		}
 		if err := e.takePage(t, page.Entries); err != nil {
 			return err
-		}
-		if n := len(page.Entries); n > 0 {
-			last = page.Entries[n-1].Name
 		}
 		if page.Cursor == "" {
 			return nil
@@ -162,14 +178,18 @@ func (e *Engine) waitRoom(ctx context.Context, t *transfer) error {
 	return nil
 }
 
+// takePage queues what a page of a listing holds, and makes the folders that
+// are there only for themselves.
 func (e *Engine) takePage(t *transfer, entries []api.Entry) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	var markers []Request
 	for _, entry := range entries {
+		t.walkedTo = max(t.walkedTo, entry.Name)
 		if entry.Kind != api.KindObject {
 			continue
 		}
 		if entry.Size < 0 || len(t.req.Key)+len(entry.Name) > api.MaxKey {
+			e.mu.Unlock()
 			return fmt.Errorf("listing a folder: the server named an impossible object")
 		}
 		if entry.Name == "" { // the marker of the folder itself
@@ -180,18 +200,45 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry) error {
 		if entry.Modified != nil {
 			r.Modified = *entry.Modified
 		}
-		segs := append(append([]string(nil), t.segs...), e.names(entry.Name)...)
-		c := e.newTransfer(r, t, segs)
-		if entry.Archived {
-			c.state, c.err = Failed, &api.Error{Code: api.ObjectArchived}
-			c.event = c.err.Error()
-			e.countEnd(c, 1)
-			continue
+		switch {
+		case isMarker(entry.Name, entry.Size):
+			markers = append(markers, r)
+		case entry.Archived:
+			e.failChild(t, r, &api.Error{Code: api.ObjectArchived})
+		default:
+			e.enqueue(e.newTransfer(r, t, e.below(t, r)))
 		}
-		e.enqueue(c)
 	}
 	e.admit()
+	e.mu.Unlock()
+	for _, r := range markers {
+		segs := e.below(t, r)
+		f, err := e.disk.folderAt(r.Dir, segs[:len(segs)-1], true)
+		if err == nil {
+			f.release()
+			continue
+		}
+		e.mu.Lock()
+		e.failChild(t, r, err)
+		e.mu.Unlock()
+	}
 	return nil
+}
+
+// isMarker tells whether an object only stands for a folder (S3 user guide,
+// "Organizing objects using folders": an empty object whose key ends in "/").
+func isMarker(key string, size int64) bool { return size == 0 && strings.HasSuffix(key, "/") }
+
+// below is the local path of an object in a folder that is walked.
+func (e *Engine) below(t *transfer, r Request) []string {
+	return append(slices.Clone(t.segs), e.names(strings.TrimPrefix(r.Key, t.req.Key))...)
+}
+
+// failChild notes what cannot be fetched in a folder, under mu.
+func (e *Engine) failChild(t *transfer, r Request, err error) {
+	c := e.newTransfer(r, t, e.below(t, r))
+	c.state, c.err, c.event = Failed, err, err.Error()
+	e.countEnd(c, 1)
 }
 
 // settleParent gives a folder its final state once nothing in it is left, under mu.

@@ -45,11 +45,12 @@ const (
 type Ask struct {
 	p        *Pane
 	items    []Item
-	todo     []Item // folders still to be counted
-	files    []download.Request
-	whole    []download.Request // folders too large to count
+	todo     []int              // items still to be counted
+	listed   [][]api.Entry      // what was found so far, by item
+	files    []download.Request // the same, one by one
 	bytes    int64
 	counting bool
+	more     bool // than maxCount
 	checked  bool
 	free     int64
 	local    map[download.Presence]int
@@ -66,7 +67,7 @@ type Ask struct {
 // counted is a page of a folder that is being counted.
 type counted struct {
 	ask  *Ask
-	item Item
+	item int
 	page api.ListResponse
 	err  error
 }
@@ -84,10 +85,10 @@ type checked struct {
 
 // Wanted begins a download. It asks first where that is worth a question.
 func (p *Pane) Wanted(items []Item) tea.Cmd {
-	a := &Ask{p: p, items: items, root: p.Dir, free: -1}
-	for _, it := range items {
+	a := &Ask{p: p, items: items, root: p.Dir, free: -1, listed: make([][]api.Entry, len(items))}
+	for i, it := range items {
 		if it.Folder {
-			a.todo = append(a.todo, it)
+			a.todo = append(a.todo, i)
 		} else {
 			a.add(it)
 		}
@@ -108,31 +109,40 @@ func (p *Pane) Wanted(items []Item) tea.Cmd {
 
 func (a *Ask) add(it Item) {
 	a.bytes += it.Size
-	a.files = append(a.files, download.Request{
-		Bucket: it.Bucket.Raw(), Key: it.Key.Raw(), ETag: it.ETag.Raw(), Size: it.Size, Modified: it.Modified,
-	})
+	a.files = append(a.files, it.request(a.root))
 }
 
-// requests gives each file its folder: below the root by bucket and prefix,
-// under names that are safe on every system.
+// request places an item below the root: by bucket and prefix, under names that
+// are safe on every system.
+func (it Item) request(root string) download.Request {
+	r := download.Request{Bucket: it.Bucket.Raw(), Key: it.Key.Raw(), Folder: it.Folder}
+	if !it.Folder {
+		r.ETag, r.Size, r.Modified = it.ETag.Raw(), it.Size, it.Modified
+	}
+	return Place(root, r)
+}
+
+// requests are what the engine gets: a folder as one, with what was listed of
+// it; the engine lists the rest.
 func (a *Ask) requests() []download.Request {
-	out := make([]download.Request, 0, len(a.files)+len(a.whole))
-	for _, r := range append(slices.Clone(a.files), a.whole...) {
-		r = Place(a.root, r)
-		r.Conflict = a.conflict
-		out = append(out, r)
+	out := make([]download.Request, len(a.items))
+	for i, it := range a.items {
+		out[i] = it.request(a.root)
+		out[i].Conflict = a.conflict
+		out[i].Listed, out[i].ListedAll = a.listed[i], it.Folder && !slices.Contains(a.todo, i)
 	}
 	return out
 }
 
 // count asks for a page of the next folder.
 func (a *Ask) count(cursor string) tea.Cmd {
-	it, lister := a.todo[0], a.p.Lister
+	i, lister := a.todo[0], a.p.Lister
+	it := a.items[i]
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(context.Background(), listTime)
 		defer cancel()
 		r, err := lister.List(ctx, api.ListRequest{Bucket: it.Bucket.Raw(), Prefix: it.Key.Raw(), Recursive: true, Cursor: cursor, Limit: api.MaxList})
-		return counted{a, it, r, err}
+		return counted{a, i, r, err}
 	}
 }
 
@@ -144,8 +154,13 @@ func (a *Ask) counted(m counted) tea.Cmd {
 		a.counting, a.why = false, pane.Sentence(m.err, a.p.Server)
 		return pane.Send(pane.Failed{Err: m.err})
 	}
+	folder := a.items[m.item]
+	a.listed[m.item] = append(a.listed[m.item], m.page.Entries...)
 	for _, e := range m.page.Entries {
-		it := Item{Bucket: m.item.Bucket, Key: safetext.New(m.item.Key.Raw() + e.Name), Name: safetext.New(e.Name), Size: e.Size, ETag: safetext.New(e.ETag)}
+		if strings.HasSuffix(folder.Key.Raw()+e.Name, "/") && e.Size == 0 {
+			continue // it only stands for a folder
+		}
+		it := Item{Bucket: folder.Bucket, Key: safetext.New(folder.Key.Raw() + e.Name), Name: safetext.New(e.Name), Size: e.Size, ETag: safetext.New(e.ETag)}
 		if e.Modified != nil {
 			it.Modified = *e.Modified
 		}
@@ -155,37 +170,21 @@ func (a *Ask) counted(m counted) tea.Cmd {
 	case m.page.Cursor != "" && len(a.files) < maxCount:
 		return a.count(m.page.Cursor)
 	case m.page.Cursor != "":
-		a.leaveToEngine(m.item)
+		a.more = true
+	default:
+		a.todo = a.todo[1:]
 	}
-	if a.todo = a.todo[1:]; len(a.todo) > 0 {
+	if len(a.todo) > 0 && !a.more {
 		return a.count("")
 	}
 	a.counting = false
-	if len(a.files)+len(a.whole) == 0 {
-		a.why = "There is no file in it that you can fetch."
-		return nil
-	}
 	return a.check()
-}
-
-// leaveToEngine takes a folder back that is too large to count.
-func (a *Ask) leaveToEngine(it Item) {
-	kept := a.files[:0]
-	a.bytes = 0
-	for _, r := range a.files {
-		if r.Bucket != it.Bucket.Raw() || !strings.HasPrefix(r.Key, it.Key.Raw()) {
-			kept = append(kept, r)
-			a.bytes += r.Size
-		}
-	}
-	a.files = kept
-	a.whole = append(a.whole, download.Request{Bucket: it.Bucket.Raw(), Key: it.Key.Raw(), Folder: true})
 }
 
 // check looks at the disk: room, and what is there already.
 func (a *Ask) check() tea.Cmd {
 	a.checked = false
-	p, root, reqs := a.p, a.root, a.requests()
+	p, root, reqs := a.p, a.root, a.files
 	return func() tea.Msg {
 		m := checked{ask: a, root: root, free: -1}
 		if p.FreeSpace != nil {
@@ -194,7 +193,7 @@ func (a *Ask) check() tea.Cmd {
 			}
 		}
 		if len(reqs) <= maxCheck {
-			m.local = Local(p.Engine, reqs)
+			m.local = p.Engine.Local(root, reqs)
 		}
 		return m
 	}
@@ -227,9 +226,11 @@ func (a *Ask) start(c download.Conflict) tea.Cmd {
 	}
 	a.started, a.gone, a.conflict = true, true, c
 	reqs := a.requests()
-	n := len(reqs)
-	say := format.Plural(n, "download", "downloads") + " begun. t shows the queue."
-	if n == 1 {
+	say := format.Plural(len(a.files), "download", "downloads") + " begun. t shows the queue."
+	if a.counting || a.more {
+		say = "Download begun; it goes on counting. t shows the queue."
+	}
+	if len(reqs) == 1 && (!reqs[0].Folder || len(a.files) == 0 && !a.counting) {
 		_, name := cutLast(strings.TrimSuffix(reqs[0].Key, "/"))
 		say = "Download begun: " + format.Middle(safetext.Line(name), 40, a.p.Env.Theme.Glyphs.Ellipsis)
 	}
@@ -253,6 +254,9 @@ func (a *Ask) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 		return false, a.typed(msg)
 	}
 	ready := a.checked && a.why == ""
+	if a.counting && msg.String() == "enter" {
+		return true, a.start(a.usual()) // what differs from what is here is left alone, and says so
+	}
 	switch msg.String() {
 	case "esc", "q":
 		a.gone = true
@@ -313,7 +317,7 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	p, inner := t.On(theme.Panel), bw-6
 	n := len(a.files)
 	title := "Download " + format.Plural(n, "file", "files")
-	if len(a.whole) > 0 {
+	if a.more {
 		title = fmt.Sprintf("Download more than %s files", format.Count(maxCount))
 	}
 	lines := []string{""}
@@ -332,8 +336,11 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	}
 	lines = append(lines, p.Rule.Paint(strings.Repeat(p.Glyphs.Light, inner)))
 	total := format.Size(a.bytes)
-	if a.counting {
+	switch {
+	case a.counting:
 		total = "counting" + p.Glyphs.Ellipsis + " " + format.Count(n) + ", " + total
+	case a.more:
+		total = "more than " + total
 	}
 	lines = append(lines, p.Pad(p.Text.Paint("Together"), inner-len([]rune(total)))+p.Text.Bold().Paint(total), "")
 	lines = append(lines, a.facts(p, inner)...)
@@ -381,7 +388,14 @@ func (a *Ask) facts(p *theme.Theme, w int) []string {
 		return out
 	}
 	add("On arrival", "each file is checked against its checksum", p.Text)
-	add("Recorded", format.Plural(len(a.files), "download", "downloads")+", in the audit log", p.Text)
+	switch n := len(a.files); {
+	case a.counting || a.more:
+		add("Recorded", "each download, in the audit log", p.Text)
+	case n == 0:
+		add("Empty", "there is no file in it; the folder itself is made here", p.Text)
+	default:
+		add("Recorded", format.Plural(n, "download", "downloads")+", in the audit log", p.Text)
+	}
 	return out
 }
 
@@ -406,6 +420,8 @@ func (a *Ask) choices() [][2]string {
 	out := [][2]string{}
 	switch {
 	case a.why != "" || !a.enough():
+	case a.counting:
+		out = append(out, [2]string{"enter", "download now"})
 	case !a.checked:
 		out = append(out, [2]string{"", "one moment" + a.p.Env.Theme.Glyphs.Ellipsis})
 	default:

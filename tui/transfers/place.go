@@ -7,23 +7,15 @@ import (
 	"usher/client/download"
 )
 
-// Place gives a request its folder below the root.
+// Place puts a request below the root, in folders named after its bucket and
+// prefix.
 func Place(root string, r download.Request) download.Request {
-	up, _ := cutLast(strings.TrimSuffix(r.Key, "/"))
-	r.Dir = Folder(root, r.Bucket, up)
-	if r.Folder && r.Key == "" {
-		r.Dir = root // the engine puts a whole share into a folder of its name
-	}
+	r.Dir, r.Whole = root, true
 	return r
 }
 
-// Path is where a placed file lies once it is complete.
-func Path(r download.Request) string {
-	_, name := cutLast(r.Key)
-	return filepath.Join(r.Dir, filepath.FromSlash(download.LocalName(name)))
-}
-
-// Folder is where a prefix's files land below the root.
+// Folder is where a prefix's files land below the root, for the eye: the engine
+// may have to give a folder another name.
 func Folder(root, bucket, prefix string) string {
 	dir := filepath.Join(root, filepath.FromSlash(download.LocalName(bucket)))
 	if prefix = strings.TrimSuffix(prefix, "/"); prefix != "" {

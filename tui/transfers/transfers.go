@@ -62,25 +62,6 @@ type Deps struct {
 	FreeSpace func(dir string) (int64, error)
 }
 
-// Look at the disk for placed requests, those of one folder at once.
-func Local(e Engine, reqs []download.Request) []download.LocalState {
-	out := make([]download.LocalState, len(reqs))
-	by := make(map[string][]int)
-	for i, r := range reqs {
-		by[r.Dir] = append(by[r.Dir], i)
-	}
-	for dir, at := range by {
-		group := make([]download.Request, len(at))
-		for i, n := range at {
-			group[i] = reqs[n]
-		}
-		for i, s := range e.Local(dir, group) {
-			out[at[i]] = s
-		}
-	}
-	return out
-}
-
 const tick = 250 * time.Millisecond
 
 // Pane is the page. See New.

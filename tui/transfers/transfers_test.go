@@ -1,6 +1,7 @@
 package transfers_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
+	"usher/backend/api"
 	"usher/client/download"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -98,12 +100,37 @@ func TestCursorStaysOnItsTransfer(t *testing.T) {
 	}
 }
 
-// Whatever a bucket or a prefix is called, files land below the root.
+// nobody releases nothing.
+type nobody struct{}
+
+func (nobody) Release(context.Context, api.ReleaseRequest) (api.ReleaseResponse, error) {
+	return api.ReleaseResponse{}, &api.Error{Code: api.NotFound}
+}
+func (nobody) Complete(context.Context, api.CompleteRequest) error { return nil }
+
+// Whatever a bucket or a prefix is called, files land below the root, each in
+// the folder of its bucket and prefix.
 func TestFilesLandBelowTheRoot(t *testing.T) {
-	for _, c := range []struct{ bucket, key string }{{"b", "a/b/c.pdf"}, {"b", "../../../etc/passwd"}, {"..", "x"}, {".", "../x"}, {"b", "/abs/x"}, {"b", "a//../b"}, {"b/../..", "x"}, {"", "../x"}} {
-		r := transfers.Place("/home/ada/usher", download.Request{Bucket: c.bucket, Key: c.key})
-		if rel, err := filepath.Rel("/home/ada/usher", r.Dir); err != nil || !filepath.IsLocal(rel) {
-			t.Errorf("%q in %q lands in %q", c.key, c.bucket, r.Dir)
+	e, err := download.New(download.Config{Releaser: nobody{}, S3Hosts: []string{"s3.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	root := t.TempDir()
+	for _, c := range []struct{ bucket, key, want string }{
+		{"b", "a/b/c.pdf", "b/a/b/c.pdf"}, {"b", "top", "b/top"}, {"b", "../../../etc/passwd", "b/%2E%2E/%2E%2E/%2E%2E/etc/passwd"},
+		{"..", "x", "%2E%2E/x"}, {".", "../x", "%2E/%2E%2E/x"}, {"b", "/abs/x", "b/%-/abs/x"}, {"b", "a//../b", "b/a/%-/%2E%2E/b"},
+		{"b/../..", "x", "b/%2E%2E/%2E%2E/x"}, {"", "../x", "%-/%2E%2E/x"},
+	} {
+		r := transfers.Place(root, download.Request{Bucket: c.bucket, Key: c.key})
+		if got := e.Local(root, []download.Request{r})[0].Path; got != filepath.Join(root, filepath.FromSlash(c.want)) {
+			t.Errorf("%q in %q lands in %q", c.key, c.bucket, got)
+		}
+	}
+	for _, c := range []struct{ bucket, key, want string }{{"b", "a/c/", "b/a/c"}, {"b", "", "b"}, {"b", "a/../", "b/a/%2E%2E"}, {"b", "a//", "b/a/%-"}} {
+		r := transfers.Place(root, download.Request{Bucket: c.bucket, Key: c.key, Folder: true})
+		if got := e.Local(root, []download.Request{r})[0].Path; got != filepath.Join(root, filepath.FromSlash(c.want)) {
+			t.Errorf("the folder %q in %q lands in %q", c.key, c.bucket, got)
 		}
 	}
 }
