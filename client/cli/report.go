@@ -1,25 +1,16 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
-	"time"
-
-	"github.com/charmbracelet/x/ansi"
-	"golang.org/x/term"
 
 	"usher/backend/api"
 	"usher/client/download"
 )
-
-// drawEvery is how often the line of progress is drawn at most.
-const drawEvery = 200 * time.Millisecond
 
 // newReport makes a report and the function that ends it: nothing is held back
 // afterwards.
@@ -34,14 +25,15 @@ func newReport(a *app) (*report, func()) {
 	return r, func() { out.flush(); err.flush() }
 }
 
-// report shows how downloads go: on a terminal one line that is drawn over
-// and over, and lines only for what failed; elsewhere a line for each finished
+// report shows how downloads go: on a terminal a few lines that are drawn over
+// and over (progress.go), and lines that stay only for what failed; elsewhere a line for each finished
 // file; with --json the same as JSON on stdout.
 type report struct {
 	*app
 
 	mu    sync.Mutex
-	drawn bool   // the line of progress is on the screen
+	drawn int    // lines of progress on the screen
+	title int    // the percentage in the terminal's title, and one; 0: none
 	held  string // the first failure's line: the only one there is needs none
 	many  many
 	done  tally
@@ -170,139 +162,14 @@ func verifiedBy(algorithm string) string {
 	return "verified " + safe(algorithm)
 }
 
-// draw keeps the line of progress up to date until the function that it
-// returns is called.
-func (r *report) draw(engine *download.Engine) (stop func()) {
-	if !r.live() {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(drawEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				s := engine.Snapshot()
-				r.mu.Lock()
-				r.clear()
-				fmt.Fprint(r.Err, progressLine(s, r.width()-1), r.taskbar(s))
-				r.drawn = true
-				r.mu.Unlock()
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.clear()
-		if r.knowsTaskbar() {
-			fmt.Fprint(r.Err, ansi.ResetProgressBar)
-		}
-	}
-}
-
-// clear and line need mu.
-func (r *report) clear() {
-	if r.drawn {
-		fmt.Fprint(r.Err, "\r\x1b[K")
-		r.drawn = false
-	}
-}
-
+// line needs mu.
 func (r *report) line(text string) {
-	r.clear()
+	fmt.Fprint(r.Err, r.erase())
 	if r.held != "" {
 		fmt.Fprintln(r.Err, r.held)
 		r.held = ""
 	}
 	fmt.Fprintln(r.Err, text)
-}
-
-func (r *report) width() int {
-	if f, ok := r.Err.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-			return w
-		}
-	}
-	return 80
-}
-
-// knowsTaskbar says whether the terminal shows progress by OSC 9;4. Others
-// take OSC 9 for a notification, so it goes only to those that say who they are.
-func (r *report) knowsTaskbar() bool {
-	switch r.Getenv("TERM_PROGRAM") {
-	case "ghostty", "WezTerm":
-		return true
-	}
-	return r.Getenv("WT_SESSION") != "" || r.Getenv("ConEmuANSI") == "ON"
-}
-
-func (r *report) taskbar(s download.Snapshot) string {
-	if !r.knowsTaskbar() || s.Bytes == 0 {
-		return ""
-	}
-	return ansi.SetProgressBar(percent(s))
-}
-
-// percent never says 100 before all is verified.
-func percent(s download.Snapshot) int {
-	if s.Bytes <= 0 {
-		return 0
-	}
-	return int(min(float64(s.BytesDone)/float64(s.Bytes)*100, 99))
-}
-
-// progressLine is the state of all downloads in one line of at most width
-// cells; the bar gives way first.
-func progressLine(s download.Snapshot, width int) string {
-	const cells = 20
-	full := percent(s) * cells / 100
-	bar := "[" + strings.Repeat("=", full) + strings.Repeat(" ", cells-full) + "] "
-	var b strings.Builder
-	fmt.Fprintf(&b, "%2d%%  %s of %s", percent(s), size(s.BytesDone), size(s.Bytes))
-	if s.Files > 1 || s.Counting > 0 {
-		fmt.Fprintf(&b, "  %s of %s", count(s.FilesDone), plural(s.Files, "file", "files"))
-	}
-	if s.Counting > 0 {
-		b.WriteString(", counting")
-	}
-	switch waits := waiting(s); {
-	case waits != "":
-		b.WriteString("  " + waits)
-	case s.Rate > 0:
-		fmt.Fprintf(&b, "  %s/s", size(int64(s.Rate)))
-		if s.Left > 0 {
-			fmt.Fprintf(&b, "  %s left", left(s.Left))
-		}
-	}
-	line := b.String()
-	if ansi.StringWidth(bar)+ansi.StringWidth(line) <= width {
-		line = bar + line
-	}
-	return ansi.Truncate(line, width, "…")
-}
-
-// waiting says what everything waits for, if nothing moves.
-func waiting(s download.Snapshot) string {
-	if s.Running > 0 {
-		return ""
-	}
-	for _, t := range s.Transfers {
-		switch t.State {
-		case download.WaitingNetwork, download.WaitingSignIn:
-			return t.State.String()
-		case download.Verifying:
-			return "verifying"
-		}
-	}
-	return ""
 }
 
 // end sums up, and gives the error of the whole.

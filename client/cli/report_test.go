@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/vt"
 	"rsc.io/qr"
 
 	"usher/backend/api"
@@ -172,5 +173,75 @@ func TestReadLineLeavesTheRest(t *testing.T) {
 	}
 	if _, err := readLine(strings.NewReader(strings.Repeat("x", 5000))); err == nil {
 		t.Error("a line without end was taken")
+	}
+}
+
+// Large files have lines of their own beside the line of the whole, which is
+// the only one where there is one file.
+func TestFileLines(t *testing.T) {
+	big := func(key string, state download.State) download.Transfer {
+		return download.Transfer{Key: "dir/" + key, Size: 100e6, Done: 68e6, Rate: 24.1e6, State: state}
+	}
+	s := download.Snapshot{Files: 9, Transfers: []download.Transfer{
+		{Folder: true, State: download.Running, Size: 1e9}, big("one\x1b[2J.parquet", download.Running), big("two.parquet", download.Done),
+		{Key: "dir/small", Size: 4096, State: download.Running}, big("2025-consolidated-ledger-of-everything-that-there-is.parquet", download.Verifying),
+		big("3", download.Running), big("4", download.Running), big("5", download.Running),
+	}}
+	for width, want := range map[int]string{
+		79: `one\u{1b}[2J.parquet                      68% of  100 MB  24.1 MB/s
+2025-consolidated-ledger-…re-is.parquet   68% of  100 MB  verifying
+3                                         68% of  100 MB  24.1 MB/s
+4                                         68% of  100 MB  24.1 MB/s`,
+		40: `one\u{1…quet   68% of  100 MB  24.1 MB/s
+2025-co…quet   68% of  100 MB  verifying
+3              68% of  100 MB  24.1 MB/s
+4              68% of  100 MB  24.1 MB/s`,
+	} {
+		got := fileLines(s, width)
+		for _, l := range got {
+			if ansi.StringWidth(l) > width {
+				t.Errorf("a line of %d cells in %d: %q", ansi.StringWidth(l), width, l)
+			}
+		}
+		if text := strings.Join(got, "\n"); text != want {
+			t.Errorf("%d cells:\n%s\nwant\n%s", width, text, want)
+		}
+	}
+	s.Files = 1
+	if got := fileLines(s, 79); got != nil {
+		t.Errorf("one file has %q", got)
+	}
+}
+
+// What is drawn is taken off again, and the title is put back.
+func TestProgressIsErased(t *testing.T) {
+	r, _, errs := reportTo(true, false)
+	r.Getenv = func(name string) string {
+		return map[string]string{"TERM": "xterm-256color", "TERM_PROGRAM": "ghostty"}[name]
+	}
+	screen := vt.NewSafeEmulator(80, 10)
+	_, _ = screen.Write([]byte("before\r\n"))
+	s := download.Snapshot{Files: 2, Bytes: 200e6, BytesDone: 100e6, Transfers: []download.Transfer{
+		{Key: "a", Size: 100e6, Done: 50e6, State: download.Running}, {Key: "b", Size: 100e6, Done: 50e6, State: download.Running},
+	}}
+	for range 3 {
+		r.show(s)
+	}
+	_, _ = screen.Write(errs.Bytes())
+	if text := screen.String(); strings.Count(text, "50% of  100 MB") != 2 || strings.Count(text, "100 MB of 200 MB") != 1 || !strings.HasPrefix(text, "before") {
+		t.Errorf("drawn:\n%s", text)
+	}
+	if n := strings.Count(errs.String(), "usher get"); n != 1 {
+		t.Errorf("the title was set %d times", n)
+	}
+	errs.Reset()
+	r.line("a line that stays")
+	_, _ = errs.WriteString(r.erase() + r.unchrome())
+	_, _ = screen.Write([]byte(strings.ReplaceAll(errs.String(), "stays\n", "stays\r\n")))
+	if text := strings.TrimSpace(screen.String()); text != "before\na line that stays" {
+		t.Errorf("left on the screen:\n%s", text)
+	}
+	if !strings.Contains(errs.String(), popTitle) || !strings.Contains(errs.String(), ansi.ResetProgressBar) {
+		t.Errorf("not put back: %q", errs)
 	}
 }
