@@ -24,8 +24,10 @@ func newTransport(h hooks, t Timeouts) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: t.Idle, KeepAlive: 15 * time.Second}).DialContext,
+		Proxy: http.ProxyFromEnvironment,
+		// Before pulse loses patience: no connection is the network's fault, and
+		// waited for, while one that stands still is given up after some tries.
+		DialContext:            (&net.Dialer{Timeout: t.Idle / 2, KeepAlive: 15 * time.Second}).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: h.rootCAs},
 		TLSHandshakeTimeout:    t.Idle,
 		Protocols:              protocols,
