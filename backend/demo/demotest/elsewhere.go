@@ -3,6 +3,7 @@ package demotest
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"net"
@@ -72,7 +73,7 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 	server, err := serve.NewOn(t.Context(), serve.Config{
 		Organisation: "Elsewhere", Listen: listener.Addr().String(), PublicURL: origin, URLSeconds: s.URLSeconds,
 		Region: facts.Region, UserPoolID: facts.UserPoolID, ClientID: facts.ClientID,
-		Grants: facts.GrantsFile, Audit: filepath.Join(t.TempDir(), "audit.db"),
+		Grants: facts.GrantsFile, Audit: filepath.Join(facts.Dir, "audit.db"),
 		S3: serve.S3{ExactKeys: &exact},
 	}, serve.World{
 		Now: time.Now, Rand: rand.Reader, NewID: NewIDs(), Log: slog.New(slog.DiscardHandler),
@@ -92,4 +93,27 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 		}
 	})
 	return origin
+}
+
+// HoldLog keeps the audit log from being written to, as a disk that stands
+// still would, until release is called.
+func (w *World) HoldLog(t testing.TB) (release func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(w.Dir, "audit.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	conn, err := db.Conn(t.Context())
+	if err == nil {
+		_, err = conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE") // a write lock; readers go on
+	}
+	if err != nil {
+		t.Fatalf("holding the log: %v", err)
+	}
+	return func() {
+		if _, err := conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+			t.Errorf("letting go of the log: %v", err)
+		}
+	}
 }
