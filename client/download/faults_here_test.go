@@ -126,6 +126,14 @@ func onThisMachine() []fault {
 			other := random(5, tr.size) // whole, and its sum is right
 			tr.leaves(other, tr.sidecar(tr.key+"x", tr.size, fmt.Sprintf("%x", crc64nvmeKind.update(0, other))))
 		}, want: Done},
+		{name: "27 sidecar of the whole", min: 1, arm: func(tr *trial) { // the rows above are not for want of belief
+			tr.leaves(tr.obj.data, tr.sidecar(tr.key, tr.size, fmt.Sprintf("%x", crc64nvmeKind.update(0, tr.obj.data))))
+		}, want: Done, check: func(tr *trial, _ Transfer) error {
+			if tr.gets.Load() > 0 {
+				return fmt.Errorf("%d GETs for what is here", tr.gets.Load())
+			}
+			return nil
+		}},
 		{name: "28 part is a link", arm: func(tr *trial) { os.Symlink(filepath.Join(tr.dir, "mine"), tr.partFile()) }, want: Failed, err: ErrLink, exit: api.ExitDisk},
 		{name: "28 part is a hard link", arm: func(tr *trial) { os.Link(filepath.Join(tr.dir, "mine"), tr.partFile()) }, want: Failed, err: ErrLink, exit: api.ExitDisk},
 		{name: "28 sidecar is a link", min: 70_000, cuts: true, arm: func(tr *trial) {

@@ -192,10 +192,39 @@ func otherAnswers() []fault {
 			return nil
 		}},
 	}
+	if soak() {
+		rows = append(rows, fault{name: "10 URL expires for real", min: 70_000, max: 70_000, arm: outlives, then: func(t *testing.T, tr *trial) {
+			select {
+			case <-tr.reached:
+			case <-time.After(4 * patience):
+				t.Error("the URL did not expire")
+			}
+		}, want: Done, check: asksAnew, nowhere: map[string]string{"fake": "there a life is made up, as in the rows above"}})
+	}
 	for _, code := range []int{500, 502, 504} {
 		rows = append(rows, fault{name: fmt.Sprint("15 ", code), arm: func(tr *trial) { tr.script(again(2, each(status(code, "InternalError")))...) }, want: Done, check: retried})
 	}
 	return rows
+}
+
+// outlives breaks the connection when S3 takes the URL no more. The client's
+// clock stands still, so that it does not ask anew by itself.
+func outlives(tr *trial) {
+	began := time.Now()
+	tr.config.Now = func() time.Time { return began }
+	tr.config.Timeouts.Idle = 4 * patience
+	cut := tr.holdAt(tr.size/2, func(r *http.Request, _ func(int64) error) {
+		defer close(tr.reached)
+		for r.Context().Err() == nil {
+			resp := tr.answer(r)
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusForbidden {
+				return
+			}
+			<-time.After(250 * time.Millisecond)
+		}
+	})
+	tr.script(cut, proper)
 }
 
 // changesUnseen replaces the object mid-way, and a proxy hides its ETag: only

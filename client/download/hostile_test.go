@@ -108,11 +108,12 @@ func hostileFolder(t *testing.T, where scene, fold bool) {
 	}
 }
 
-func TestControls(t *testing.T) { controls(t, fake{}) }
+func TestControls(t *testing.T) { controls(t, fake{}, true) }
 
 // controls switches each guard off and wants the matrix to notice: if it did
-// not, its zeros would mean nothing.
-func controls(t *testing.T, where scene) {
+// not, its zeros would mean nothing. Names that lead out need an S3 that keeps
+// them as they are.
+func controls(t *testing.T, where scene, exact bool) {
 	play := func(name string, h hooks) *tally {
 		for _, f := range faults() {
 			if f.name == name {
@@ -144,6 +145,9 @@ func controls(t *testing.T, where scene) {
 			r, _, _, _ := fetchHostile(t, where, noRoot)
 			return &r
 		}},
+	}
+	if !exact {
+		all = all[:2]
 	}
 	for _, c := range all {
 		r := c.run()

@@ -17,17 +17,16 @@ import (
 // TestKill ends the program with SIGKILL at random instants until folders are
 // complete: 20 times, or 200 in a soak.
 func TestKill(t *testing.T) {
-	kills := 20
-	if soak() {
-		kills = 200
-	}
-	killMany(t, fake{}, kills)
+	killMany(t, fake{}, 20)
 }
 
 // killMany kills a program over and over. What is under a final name must be
 // right at every instant, and a sidecar must not claim what is not there. A
 // death costs what some twenty connections had in their buffers.
 func killMany(t *testing.T, where scene, kills int) {
+	if soak() {
+		kills = 200
+	}
 	w := where.world(t, visitor{})
 	defer w.leave()
 	sizes, total := []int{0, 1, 5000, 70_000, 900_000, 3 << 20, 9 << 20, 20 << 20}, 0

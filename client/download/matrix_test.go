@@ -156,13 +156,13 @@ func runTrial(t *testing.T, where scene, f fault, size, cut int, h hooks, r *tal
 		os.RemoveAll(base)
 	}()
 	before := walk(base)
+	final := filepath.Join(tr.dir, "file.bin")
+	stop := watch(final, tr.good, &r.wrongFinal)
 	tr.config.hooks = h
 	f.arm(tr)
 	var err error
 	tr.engine, err = New(tr.config)
 	must(t, err)
-	final := filepath.Join(tr.dir, "file.bin")
-	stop := watch(final, tr.good, &r.wrongFinal)
 	tr.id = tr.engine.Add(tr.request(tr.path, tr.dir))[0]
 	if f.then != nil {
 		f.then(t, tr)

@@ -4,8 +4,6 @@ package download
 
 import (
 	"os/exec"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -41,12 +39,13 @@ func signals() []fault {
 	}
 }
 
-// stopped tells whether a process is, as ps says.
+// stopped tells whether a child was put to sleep.
 func stopped(t testing.TB, pid int) bool {
-	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
-	if err != nil {
-		t.Errorf("ps: %v", err)
+	var how syscall.WaitStatus
+	got, err := syscall.Wait4(pid, &how, syscall.WUNTRACED|syscall.WNOHANG, nil)
+	if err != nil || got == pid && !how.Stopped() {
+		t.Errorf("it did not sleep: %v, %v", how, err)
 		return true
 	}
-	return strings.HasPrefix(strings.TrimSpace(string(out)), "T")
+	return got == pid
 }
