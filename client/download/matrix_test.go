@@ -252,5 +252,5 @@ func runMatrix(t *testing.T, where scene, rows []fault, h hooks) *tally {
 }
 
 func TestFaults(t *testing.T) {
-	runMatrix(t, fake{}, faults(), hooks{}).report(t, fake{}, faults(), floorOf(850, 340))
+	runMatrix(t, fake{}, faults(), hooks{}).report(t, fake{}, floorOf(850, 340))
 }

@@ -28,7 +28,7 @@ func newSandbox(t testing.TB) *venue {
 // sign-ins, a real backend and its log, and an S3 that checks each signature.
 func TestSandbox(t *testing.T) {
 	v := newSandbox(t)
-	t.Run("faults", func(t *testing.T) { runMatrix(t, v, faults(), hooks{}).report(t, v, faults(), floorOf(700, 280)) })
+	t.Run("faults", func(t *testing.T) { runMatrix(t, v, faults(), hooks{}).report(t, v, floorOf(700, 280)) })
 	t.Run("names", func(t *testing.T) { hostileFolder(t, v, false) })
 	t.Run("kill", func(t *testing.T) { killMany(t, v, 5) })
 	t.Run("backend away", func(t *testing.T) { backendAway(t, v) })

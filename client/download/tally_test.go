@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,42 +93,88 @@ func number(row string) string {
 	return ""
 }
 
-// report prints the run and fails for what went wrong, for a fault that was
-// not played, and for fewer cases than floor: a matrix of nothing is no success.
-func (r *tally) report(t *testing.T, where scene, rows []fault, floor int) {
-	t.Helper()
+// played counts the cases of each fault of the plan.
+func (r *tally) played() map[string]int {
 	played := map[string]int{}
-	for _, f := range rows {
-		if n := r.rows[f.name]; n != nil {
-			t.Logf("%-40s cases=%-3d retries=%-4d refetched=%-9d longest=%v", f.name, n.cases, n.retries, n.refetched, n.took.Round(time.Millisecond))
-			played[number(f.name)] += n.cases
+	for name, n := range r.rows {
+		if f := number(name); f != "" {
+			played[f] += n.cases
 		}
 	}
-	delete(played, "")
+	return played
+}
+
+// problems are what went wrong, by the fault's number; "": in the whole. A fault
+// that was not played is one, and so are fewer cases than floor: a matrix of
+// nothing is no success.
+func (r *tally) problems(floor int) map[string][]string {
+	found := map[string][]string{}
+	for _, c := range r.complaints {
+		found[number(c)] = append(found[number(c)], c)
+	}
+	if n := r.bad(); n > 0 {
+		found[""] = append(found[""], fmt.Sprintf("%d files are wrong, or where they must not be", n))
+	}
+	if r.cases < floor {
+		found[""] = append(found[""], fmt.Sprintf("%d cases were played, fewer than %d", r.cases, floor))
+	}
+	for played, n := r.played(), 1; n <= faultsPlanned; n++ {
+		if f := fmt.Sprintf("%02d", n); played[f] == 0 {
+			found[f] = append(found[f], "it was not played")
+		}
+	}
+	return found
+}
+
+// report prints the run and fails for its problems, each fault in a subtest of
+// its own so that a claim can name it.
+func (r *tally) report(t *testing.T, where scene, floor int) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(r.rows)) {
+		n := r.rows[name]
+		t.Logf("%-48s cases=%-3d retries=%-4d refetched=%-9d longest=%v", name, n.cases, n.retries, n.refetched, n.took.Round(time.Millisecond))
+	}
 	for _, why := range r.left {
 		t.Logf("not in the %s world: %s", where.name(), why)
 	}
 	t.Logf("DOWNLOAD world=%s faults=%d rows=%d cases=%d sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d resumed=%d refetched=%d bytes left_out=%d",
-		where.name(), len(played), len(r.rows), r.cases, r.shaBad, r.wrongFinal, r.outside, r.overwritten, r.resumed, r.refetched, len(r.left))
-	if r.bad() != 0 || r.cases < floor || len(played) != faultsPlanned {
-		t.Errorf("of %d faults %d were played, in %d cases (at least %d)", faultsPlanned, len(played), r.cases, floor)
-	}
-	for i := range faultsPlanned { // each by its number, so that a claim can name it
-		n := fmt.Sprintf("%02d", i+1)
-		t.Run(n, func(t *testing.T) {
-			if played[n] == 0 {
-				t.Error("it was not played")
-			}
-			for _, c := range r.complaints {
-				if number(c) == n {
-					t.Error(c)
-				}
+		where.name(), len(r.played()), len(r.rows), r.cases, r.shaBad, r.wrongFinal, r.outside, r.overwritten, r.resumed, r.refetched, len(r.left))
+	problems := r.problems(floor)
+	for n := 1; n <= faultsPlanned; n++ {
+		f := fmt.Sprintf("%02d", n)
+		t.Run(f, func(t *testing.T) {
+			for _, p := range problems[f] {
+				t.Error(p)
 			}
 		})
 	}
-	for _, c := range r.complaints {
-		if number(c) == "" {
-			t.Error(c)
+	for _, p := range problems[""] {
+		t.Error(p)
+	}
+}
+
+// TestTally: what is missing is missed.
+func TestTally(t *testing.T) {
+	whole := func() *tally {
+		r := &tally{rows: map[string]*rowNote{}, cases: 100}
+		for n := 1; n <= faultsPlanned; n++ {
+			r.rows[fmt.Sprintf("%02d it fails", n)] = &rowNote{cases: 1}
+		}
+		return r
+	}
+	if p := whole().problems(100); len(p) > 0 {
+		t.Errorf("a whole run has problems: %v", p)
+	}
+	for name, change := range map[string]func(*tally){
+		"a wrong file": func(r *tally) { r.shaBad++ }, "a wrong file seen": func(r *tally) { r.wrongFinal++ },
+		"a file outside": func(r *tally) { r.outside++ }, "a file replaced": func(r *tally) { r.overwritten++ },
+		"too few cases": func(r *tally) { r.cases-- }, "a fault left out": func(r *tally) { delete(r.rows, "07 it fails") },
+		"a row that complains": func(r *tally) { r.complain("07 it fails: it does not") },
+		"a complaint of ours":  func(r *tally) { r.complain("not granted: it is") },
+	} {
+		r := whole()
+		if change(r); len(r.problems(100)) == 0 {
+			t.Errorf("%s was not missed", name)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // each fault's subtest.
 func TestVersitygwServerFaults(t *testing.T) {
 	v := newVersitygw(t)
-	runMatrix(t, v, faults(), hooks{}).report(t, v, faults(), 700)
+	runMatrix(t, v, faults(), hooks{}).report(t, v, 700)
 	t.Run("kill", func(t *testing.T) { killMany(t, v, 5) })
 	t.Run("audited", func(t *testing.T) { v.audited(t) })
 	t.Run("controls", func(t *testing.T) { controls(t, v, false) })
