@@ -1,6 +1,7 @@
 package download
 
 import (
+	"errors"
 	"slices"
 )
 
@@ -106,6 +107,9 @@ func (e *Engine) retry(t *transfer) {
 	}
 	if p := t.parent; p != nil && p.state.Finished() {
 		p.state, p.err = Running, nil
+	}
+	if errors.Is(t.err, ErrChanged) {
+		t.req.ETag = "" // the listing's content is no more: take the one that is there
 	}
 	t.err, t.event = nil, ""
 	e.enqueue(t)

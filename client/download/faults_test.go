@@ -2,361 +2,270 @@ package download
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
-	"sync/atomic"
-	"syscall"
+	"strings"
 	"testing"
 	"time"
 
 	"usher/backend/api"
 )
 
-// times makes a fault happen at the first n GETs.
-func (tr *trial) times(n int64, f func(int, *object, http.ResponseWriter, *http.Request) bool) {
-	tr.onGet = func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-		if tr.calls.Add(1) > n {
-			return false
-		}
-		return f(i, o, rw, r)
+// faults are the rows of the matrix: reference/security.md, part 4.2, and a
+// few of our own.
+func faults() []fault {
+	var rows []fault
+	for _, some := range [][]fault{brokenOff(), wrongAnswers(), otherAnswers(), wrongPlace(), onTheWay(), onThisMachine(), inAChild(), fromTheBackend()} {
+		rows = append(rows, some...)
 	}
+	return rows
 }
 
-func status(code int, s3code string, header ...string) func(int, *object, http.ResponseWriter, *http.Request) bool {
-	return func(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
-		for i := 0; i+1 < len(header); i += 2 {
-			rw.Header().Set(header[i], header[i+1])
-		}
-		rw.WriteHeader(code)
-		fmt.Fprintf(rw, "<Error><Code>%s</Code><Message>no</Message></Error>", s3code)
-		return true
+var denied = &api.Error{Code: api.NotFound}
+
+// again is a step that a row repeats.
+func again(n int, s step) []step {
+	var all []step
+	for range n {
+		all = append(all, s)
 	}
+	return append(all, proper)
 }
 
-// hang sends the head and n bytes, then nothing, or one byte each 20 ms.
-func (tr *trial) hang(n int, drip bool) func(int, *object, http.ResponseWriter, *http.Request) bool {
-	return func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-		rec := httptest.NewRecorder()
-		tr.send(rec, r, o, o.data)
-		for k, v := range rec.Header() {
-			rw.Header()[k] = v
-		}
-		rw.WriteHeader(rec.Code)
-		body := rec.Body.Bytes()
-		n := min(n, len(body))
-		if n == len(body) {
-			rw.Write(body)
-			return true // it would not be noticed
-		}
-		rw.Write(body[:n])
-		rw.(http.Flusher).Flush()
-		for drip && n < len(body) {
-			select {
-			case <-r.Context().Done():
-				return true
-			case <-time.After(20 * time.Millisecond):
+// asksAnew wants a second release, of the same chain of events.
+func asksAnew(tr *trial, got Transfer) error {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if len(tr.chains) < 2 || tr.chains[0] != "" || got.AuditID == "" || tr.chains[1] != got.AuditID {
+		return fmt.Errorf("releases that continue %q, and the first event is %q", tr.chains, got.AuditID)
+	}
+	return nil
+}
+
+// retried wants that it was noticed.
+func retried(_ *trial, got Transfer) error {
+	if got.Retries == 0 {
+		return errors.New("nothing was tried again")
+	}
+	return nil
+}
+
+// partKept wants that what was fetched can be gone on from: what is less than a
+// buffer has no name to lie under.
+func partKept(tr *trial, got Transfer) error {
+	some := got.Fetched > 0 // not if the first refusal was faster than the first byte
+	if left := leftovers(tr.t, tr.dir); some && tr.cut > 64<<10 && tr.size > bufferSize && len(left) == 0 {
+		return errors.New("the part is gone")
+	}
+	return nil
+}
+
+func partGone(tr *trial, _ Transfer) error {
+	if left := leftovers(tr.t, tr.dir); len(left) > 0 {
+		return fmt.Errorf("left behind: %v", left)
+	}
+	return nil
+}
+
+// brokenOff are faults 1 to 5: connections that end, stand still, or lie.
+func brokenOff() []fault {
+	return []fault{
+		{name: "00 nothing", arm: func(*trial) {}, want: Done, check: func(tr *trial, got Transfer) error {
+			if got.Fetched != int64(tr.size) || got.Retries != 0 {
+				return errors.New("more was done than needed")
 			}
-			rw.Write(body[n : n+1])
-			rw.(http.Flusher).Flush()
-			n++
-		}
-		<-r.Context().Done()
-		return true
+			return nil
+		}},
+		{name: "01 reset", cuts: true, min: 1, arm: func(tr *trial) { tr.script(again(2, tr.cutAt(tr.cut, true))...) }, want: Done, check: retried},
+		// On a connection that was opened ahead it goes unnoticed: the request is sent on another.
+		{name: "01 reset without an answer", arm: func(tr *trial) { tr.script(again(3, each(unanswered))...) }, want: Done},
+		{name: "02 early end", cuts: true, min: 1, arm: func(tr *trial) { tr.script(again(2, tr.cutAt(tr.cut, false))...) }, want: Done, check: retried},
+		{name: "02 early end, in order", cuts: true, min: 1, arm: func(tr *trial) { tr.script(again(2, tr.short(tr.cut))...) }, want: Done, check: retried},
+		{name: "03 stall", stalls: true, cuts: true, min: 1, arm: func(tr *trial) { tr.script(tr.stallAt(tr.cut, false), proper) }, want: Done, check: retried},
+		{name: "04 drip", stalls: true, cuts: true, min: 70_000, arm: func(tr *trial) { tr.script(tr.stallAt(tr.cut, true), proper) }, want: Done, check: func(tr *trial, got Transfer) error {
+			if tr.size-tr.cut < 100 {
+				return nil // so little comes to its end
+			}
+			return retried(tr, got)
+		}},
+		{name: "05 flipped bit once", cuts: true, min: 1, arm: func(tr *trial) { tr.script(tr.flip(tr.cut), proper) }, again: 1, want: Done, check: retried},
+		{name: "05 flipped bit always", cuts: true, min: 1, arm: func(tr *trial) { tr.script(tr.flip(tr.cut)) }, again: 1, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity, check: partGone},
+		{name: "05 flipped bit always, SHA-256", min: 1, sum: "SHA256", arm: func(tr *trial) { tr.script(tr.flip(0)) }, again: 1, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity},
+		{name: "05 flipped bit always, summed by parts", min: 8<<20 + 1, sum: "CRC32C/5242880", arm: func(tr *trial) { tr.script(tr.flip(tr.size / 2)) }, again: 1, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity},
+		{name: "05 flipped bit always, MD5", min: 8<<20 + 1, sum: "MD5", arm: func(tr *trial) { tr.script(tr.flip(tr.size / 2)) }, again: 1, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity},
 	}
 }
 
-// altered sends the answer after change had it.
-func (tr *trial) altered(change func(*httptest.ResponseRecorder) []byte) func(int, *object, http.ResponseWriter, *http.Request) bool {
-	return func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-		rec := httptest.NewRecorder()
-		tr.send(rec, r, o, o.data)
-		body := change(rec)
-		for k, v := range rec.Header() {
-			rw.Header()[k] = v
-		}
-		rw.WriteHeader(rec.Code)
-		rw.Write(body)
-		return true
+// wrongAnswers are faults 6 to 9: bytes that were not asked for.
+func wrongAnswers() []fault {
+	// A small file is fetched whole the second time, which is honest.
+	otherRange := func(tr *trial) {
+		tr.script(tr.cutAt(4095, true), each(func(_ int, _ *object, _ http.ResponseWriter, r *http.Request) bool {
+			if r.Header.Get("Range") != "" {
+				r.Header.Set("Range", "bytes=0-99")
+			}
+			return false
+		}))
+	}
+	otherTotal := func(tr *trial) {
+		tr.script(tr.cutAt(4095, true), each(tr.altered(func(_ *http.Request, resp *http.Response) {
+			if spec := resp.Header.Get("Content-Range"); spec != "" {
+				span, _, _ := strings.Cut(spec, "/")
+				resp.Header.Set("Content-Range", span+"/"+strconv.Itoa(tr.size+1))
+			}
+		})))
+	}
+	const small, large = 8 << 20, 8<<20 + 1
+	return []fault{
+		{name: "06 extra bytes", arm: func(tr *trial) { tr.script(tr.more(false)) }, again: 2, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity, check: partGone},
+		{name: "06 longer than listed", arm: func(tr *trial) { tr.script(tr.more(true)) }, again: 2, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity, check: partGone},
+		{name: "07 whole for a range", cuts: true, min: 70_000, arm: func(tr *trial) {
+			tr.script(tr.cutAt(max(tr.cut, 1), true), each(func(_ int, _ *object, _ http.ResponseWriter, r *http.Request) bool {
+				r.Header.Del("Range")
+				return false
+			}))
+		}, again: 2, want: Done},
+		{name: "08 another range", min: 70_000, max: small, arm: otherRange, again: 2, want: Done},
+		{name: "08 another range, in parallel", min: large, arm: otherRange, again: 2, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity, check: partGone},
+		{name: "08 another total", min: 70_000, max: small, arm: otherTotal, again: 2, want: Done},
+		{name: "08 another total, in parallel", min: large, arm: otherTotal, again: 2, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity, check: partGone},
+		{name: "09 not satisfiable once", arm: func(tr *trial) { tr.script(each(status(416, "InvalidRange")), proper) }, want: Done, check: asksAnew},
+		{name: "09 not satisfiable mid-way", cuts: true, min: 1, arm: func(tr *trial) {
+			tr.script(tr.cutAt(tr.cut, true), each(status(416, "InvalidRange")), proper)
+		}, again: 1, want: Done, check: asksAnew},
+		{name: "09 not satisfiable", arm: func(tr *trial) { tr.script(each(status(416, "InvalidRange"))) }, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity},
 	}
 }
 
-func (tr *trial) flip(rec *httptest.ResponseRecorder) []byte {
-	body := bytes.Clone(rec.Body.Bytes())
-	if len(body) > 0 {
-		body[min(tr.cut, len(body)-1)] ^= 1
+// otherAnswers are faults 10 to 16: S3 says something else.
+func otherAnswers() []fault {
+	// Only the pause that is asked for ends before the test does.
+	patient := func(tr *trial) { tr.config.Timeouts.BackoffMin, tr.config.Timeouts.BackoffMax = time.Hour, time.Hour }
+	elsewhere := func(tr *trial, location string) {
+		tr.script(each(status(307, "TemporaryRedirect", "Location", location)))
 	}
-	return body
+	rows := []fault{
+		{name: "10 URL expired", cuts: true, min: 1, arm: func(tr *trial) { tr.script(tr.cutAt(tr.cut, true), each(expired), proper) }, want: Done, check: asksAnew},
+		{name: "10 URL refused", cuts: true, min: 1, arm: func(tr *trial) {
+			tr.script(tr.cutAt(tr.cut, true), each(status(403, "AccessDenied")), proper)
+		}, want: Done, check: asksAnew},
+		{name: "11 fresh URL refused", arm: func(tr *trial) { tr.script(each(status(403, "AccessDenied"))) }, want: Denied, err: denied, exit: api.ExitNotFound},
+		{name: "11 fresh URL refused mid-way", cuts: true, min: 1, arm: func(tr *trial) {
+			tr.script(tr.cutAt(tr.cut, true), each(status(403, "AccessDenied")))
+		}, want: Denied, err: denied, exit: api.ExitNotFound, check: partKept},
+		{name: "12 changed", cuts: true, min: 70_000, arm: func(tr *trial) { tr.script(tr.breakAt(tr.cut, tr.change), proper) },
+			want: Failed, err: ErrChanged, exit: api.ExitIntegrity, check: partGone},
+		{name: "12 changed, and started again", cuts: true, min: 70_000, arm: func(tr *trial) { tr.script(tr.breakAt(tr.cut, tr.change), proper) },
+			then: func(t *testing.T, tr *trial) {
+				wait(t, tr.engine)
+				tr.engine.Retry(tr.id)
+			}, again: 1, want: Done},
+		{name: "12 changed, and nobody says so", cuts: true, min: 70_000, sum: "none", arm: changesUnseen, want: Failed, err: ErrChanged},
+		{name: "13 gone", cuts: true, min: 1, arm: func(tr *trial) {
+			tr.script(tr.breakAt(tr.cut, func() { tr.remove(tr.path) }), proper)
+		}, want: Denied, err: denied, exit: api.ExitNotFound, check: partKept},
+		{name: "14 slow down, and how long", arm: func(tr *trial) {
+			patient(tr)
+			tr.script(again(3, each(status(503, "SlowDown", "Retry-After", "1")))...)
+		}, want: Done, check: retried},
+		{name: "14 slow down", arm: func(tr *trial) { tr.script(again(3, each(status(503, "SlowDown")))...) }, want: Done, check: retried},
+		{name: "14 slow down mid-way", cuts: true, min: 70_000, arm: func(tr *trial) {
+			patient(tr)
+			tr.script(append([]step{tr.cutAt(tr.cut, true)}, again(3, each(status(503, "SlowDown", "Retry-After", "1")))...)...)
+		}, want: Done, check: retried},
+		{name: "15 500 for ever", arm: func(tr *trial) { tr.script(each(status(500, "InternalError"))) }, want: Failed, err: &api.Error{Code: api.StorageUnavailable}, exit: api.ExitUnavailable},
+		{name: "16 redirected to another host", arm: func(tr *trial) { elsewhere(tr, "http://169.254.169.254/latest/meta-data") }, want: Failed, err: ErrBadURL},
+		// The plan would follow within the storage. usher follows nowhere: S3
+		// redirects only for a bucket in another region, where no signature holds.
+		{name: "16 redirected to an allowed host", arm: func(tr *trial) {
+			srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { tr.visited.Add(1) }))
+			tr.t.Cleanup(srv.Close)
+			host := srv.Listener.Addr().String()
+			tr.config.S3Hosts = append(tr.config.S3Hosts, host)
+			elsewhere(tr, srv.URL+"/b/dir/file.bin")
+		}, want: Failed, err: ErrBadURL, check: func(tr *trial, _ Transfer) error {
+			if tr.visited.Load() > 0 {
+				return errors.New("it was followed")
+			}
+			return nil
+		}},
+	}
+	if soak() {
+		rows = append(rows, fault{name: "10 URL expires for real", min: 70_000, max: 70_000, arm: outlives, then: func(t *testing.T, tr *trial) {
+			select {
+			case <-tr.reached:
+			case <-time.After(4 * patience):
+				t.Error("the URL did not expire")
+			}
+		}, want: Done, check: asksAnew, nowhere: map[string]string{"fake": "there a life is made up, as in the rows above"}})
+	}
+	for _, code := range []int{500, 502, 504} {
+		rows = append(rows, fault{name: fmt.Sprint("15 ", code), arm: func(tr *trial) { tr.script(again(2, each(status(code, "InternalError")))...) }, want: Done, check: retried})
+	}
+	return rows
+}
+
+// outlives breaks the connection when S3 takes the URL no more. The client's
+// clock stands still, so that it does not ask anew by itself.
+func outlives(tr *trial) {
+	began := time.Now()
+	tr.config.Now = func() time.Time { return began }
+	tr.config.Timeouts.Idle = 4 * patience
+	cut := tr.holdAt(tr.size/2, func(r *http.Request, _ func(int64) error) {
+		defer close(tr.reached)
+		for r.Context().Err() == nil {
+			resp := tr.answer(r)
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusForbidden {
+				return
+			}
+			<-time.After(250 * time.Millisecond)
+		}
+	})
+	tr.script(cut, proper)
+}
+
+// changesUnseen replaces the object mid-way, and a proxy hides its ETag: only
+// If-Match can tell. The URL signs no header, so that it is the client's own
+// If-Match that is tried, and not the signature over it.
+func changesUnseen(tr *trial) {
+	tr.asLink = true
+	tr.script(tr.breakAt(max(tr.cut, 1), tr.change), each(tr.altered(func(_ *http.Request, resp *http.Response) { resp.Header.Del("ETag") })))
+}
+
+// breakAt sends up to byte n, does something and ends the connection.
+func (tr *trial) breakAt(n int, act func()) step {
+	return tr.holdAt(n, func(*http.Request, func(int64) error) { act() })
 }
 
 // change replaces the object by another of the same size.
-func (tr *trial) change() {
-	sum := ""
-	if tr.obj.checksum != nil {
-		sum = tr.obj.checksum.Algorithm
-	}
-	tr.put(path, random(77, tr.size), sum)
-}
+func (tr *trial) change() { tr.put(tr.path, random(77, tr.size), tr.obj.sum) }
 
-// wrongRange cuts the first answer and answers every range with another.
-func (tr *trial) wrongRange() {
-	cut := tr.cutAfter(4095, true)
-	tr.onGet = func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-		if tr.calls.Add(1) == 1 {
-			return cut(i, o, rw, r)
+// wrongPlace is fault 24: something on the way answers with another object.
+func wrongPlace() []fault {
+	swap := func(etag func(*trial) string) func(*trial) {
+		return func(tr *trial) {
+			tr.put(tr.place+"other.bin", random(99, tr.size), tr.obj.sum)
+			tr.script(each(tr.altered(func(r *http.Request, resp *http.Response) {
+				from, to := asked(r)
+				resp.Header.Set("ETag", etag(tr))
+				resp.Body = io.NopCloser(bytes.NewReader(random(99, tr.size)[min(from, tr.size):min(to, tr.size)]))
+			})))
 		}
-		if r.Header.Get("Range") != "" {
-			r.Header.Set("Range", "bytes=0-99")
-		}
-		return false
 	}
-}
-
-// failAt makes the disk fail once at least n bytes of the file were written.
-func (tr *trial) failAt(n int, errno syscall.Errno) {
-	var written atomic.Int64
-	tr.config.hooks.writeAt = func(f *os.File, p []byte, off int64) (int, error) {
-		if !tr.healed.Load() && written.Add(int64(len(p))) > int64(n) {
-			return 0, &fs.PathError{Op: "write", Path: f.Name(), Err: errno}
-		}
-		return f.WriteAt(p, off)
-	}
-}
-
-func faults() []fault {
-	denied := &api.Error{Code: api.NotFound}
 	return []fault{
-		{name: "00 nothing", arm: func(*trial) {}, want: Done},
-		{name: "01 reset", cuts: true, min: 1, arm: func(tr *trial) { tr.times(2, tr.cutAfter(tr.cut, true)) }, want: Done},
-		{name: "02 early end", cuts: true, min: 1, arm: func(tr *trial) { tr.times(2, tr.cutAfter(tr.cut, false)) }, want: Done},
-		{name: "03 stall", stalls: true, cuts: true, min: 1, arm: func(tr *trial) { tr.times(1, tr.hang(tr.cut, false)) }, want: Done},
-		{name: "04 drip", stalls: true, cuts: true, min: 70_000, arm: func(tr *trial) { tr.times(1, tr.hang(tr.cut, true)) }, want: Done},
-		{name: "05 flipped byte once", cuts: true, min: 1, arm: func(tr *trial) { tr.times(1, tr.altered(tr.flip)) }, want: Done},
-		{name: "05 flipped byte always", cuts: true, min: 1, arm: func(tr *trial) { tr.times(1e9, tr.altered(tr.flip)) }, want: Failed, err: ErrIntegrity},
-		{name: "05 flipped byte always, SHA-256", min: 1, sum: "SHA256", arm: func(tr *trial) { tr.times(1e9, tr.altered(tr.flip)) }, want: Failed, err: ErrIntegrity},
-		{name: "06 extra bytes", arm: func(tr *trial) {
-			tr.times(1e9, tr.altered(func(rec *httptest.ResponseRecorder) []byte {
-				rec.Header().Del("Content-Length") // chunked: nothing says where it ends
-				return append(bytes.Clone(rec.Body.Bytes()), "extra"...)
-			}))
-		}, want: Failed, err: ErrIntegrity},
-		{name: "06 longer than listed", arm: func(tr *trial) {
-			tr.times(1e9, tr.altered(func(rec *httptest.ResponseRecorder) []byte {
-				b := append(bytes.Clone(rec.Body.Bytes()), "extra"...)
-				rec.Header().Set("Content-Length", strconv.Itoa(len(b)))
-				return b
-			}))
-		}, want: Failed, err: ErrIntegrity},
-		{name: "07 whole for a range", cuts: true, min: 70_000, arm: func(tr *trial) {
-			cut := tr.cutAfter(max(tr.cut, 1), true)
-			tr.onGet = func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-				if tr.calls.Add(1) == 1 {
-					return cut(i, o, rw, r)
-				}
-				r.Header.Del("Range")
+		{name: "24 a proxy that swaps content", min: 1, arm: swap(func(tr *trial) string { return tr.obj.etag }), again: 1, want: Failed, err: ErrIntegrity, exit: api.ExitIntegrity, check: partGone},
+		{name: "24 a proxy that answers with another object", min: 1, arm: swap(func(tr *trial) string { return tr.object(tr.place + "other.bin").etag }), want: Failed, err: ErrChanged, exit: api.ExitIntegrity},
+		{name: "24 a proxy that cleans the path", min: 1, key: "dir/../file.bin", arm: func(tr *trial) {
+			tr.put(tr.place+"file.bin", random(99, tr.size), tr.obj.sum)
+			tr.script(each(func(_ int, _ *object, _ http.ResponseWriter, r *http.Request) bool {
+				r.URL.Path, r.URL.RawPath = strings.Replace(r.URL.Path, "dir/../", "", 1), ""
 				return false
-			}
-		}, want: Done},
-		// Small: the second time it is fetched whole, which is honest.
-		{name: "08 another range", min: 70_000, max: 8 << 20, arm: func(tr *trial) { tr.wrongRange() }, want: Done},
-		{name: "08 another range", min: 8<<20 + 1, arm: func(tr *trial) { tr.wrongRange() }, want: Failed, err: ErrIntegrity},
-		{name: "09 not satisfiable once", arm: func(tr *trial) { tr.times(1, status(416, "InvalidRange")) }, want: Done},
-		{name: "09 not satisfiable", arm: func(tr *trial) { tr.times(1e9, status(416, "InvalidRange")) }, want: Failed, err: ErrIntegrity},
-		{name: "10 URL expired", cuts: true, min: 1, arm: func(tr *trial) {
-			cut := tr.cutAfter(tr.cut, true)
-			tr.onGet = func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-				switch tr.calls.Add(1) {
-				case 1:
-					return cut(i, o, rw, r)
-				case 2:
-					return status(403, "AccessDenied")(i, o, rw, r)
-				}
-				return false
-			}
-		}, want: Done},
-		{name: "11 fresh URL refused", arm: func(tr *trial) { tr.times(1e9, status(403, "AccessDenied")) }, want: Denied, err: denied},
-		{name: "12 changed", cuts: true, min: 70_000, arm: func(tr *trial) {
-			cut := tr.cutAfter(tr.cut, true)
-			tr.times(1, func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-				tr.change() // before the client can ask again
-				return cut(i, o, rw, r)
-			})
-		}, want: Failed, err: ErrChanged},
-		{name: "12 changed, and nobody says so", cuts: true, min: 70_000, sum: "none", arm: func(tr *trial) {
-			cut := tr.cutAfter(max(tr.cut, 1), true)
-			tr.onGet = func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-				if tr.calls.Add(1) == 1 {
-					tr.change()
-					return cut(i, o, rw, r)
-				}
-				if m := r.Header.Get("If-Match"); m != "" && m != o.etag {
-					return status(412, "PreconditionFailed")(i, o, rw, r)
-				}
-				return tr.altered(func(rec *httptest.ResponseRecorder) []byte { // a proxy drops the ETag
-					rec.Header().Del("ETag")
-					return rec.Body.Bytes()
-				})(i, o, rw, r)
-			}
-		}, want: Failed, err: ErrChanged},
-		{name: "13 gone", cuts: true, min: 1, arm: func(tr *trial) {
-			cut := tr.cutAfter(tr.cut, true)
-			tr.onGet = func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-				if tr.calls.Add(1) == 1 {
-					return cut(i, o, rw, r)
-				}
-				return status(404, "NoSuchKey")(i, o, rw, r)
-			}
-		}, want: Denied, err: denied},
-		{name: "14 slow down", arm: func(tr *trial) { tr.times(3, status(503, "SlowDown", "Retry-After", "1")) }, want: Done},
-		{name: "15 500", arm: func(tr *trial) { tr.times(2, status(500, "InternalError")) }, want: Done},
-		{name: "15 502", arm: func(tr *trial) { tr.times(2, status(502, "")) }, want: Done},
-		{name: "15 504", arm: func(tr *trial) { tr.times(2, status(504, "")) }, want: Done},
-		{name: "15 500 for ever", arm: func(tr *trial) { tr.times(1e9, status(500, "InternalError")) }, want: Failed, err: &api.Error{Code: api.StorageUnavailable}},
-		{name: "16 redirected", arm: func(tr *trial) {
-			tr.times(1e9, status(307, "TemporaryRedirect", "Location", "http://169.254.169.254/latest/meta-data"))
-		}, want: Failed, err: ErrBadURL},
-		{name: "17 disk full", cuts: true, min: 70_000, arm: func(tr *trial) {
-			tr.failAt(tr.cut, syscall.ENOSPC)
-		}, then: func(t *testing.T, tr *trial) {
-			wait(t, tr.engine)
-			var de *Error
-			if got := find(t, tr.engine, tr.id); !errors.As(got.Err, &de) || de.Kind != ErrDisk || de.Needed == 0 || de.Exit() != api.ExitDisk {
-				t.Errorf("a full disk says: %v, %v", got.State, got.Err)
-			}
-			tr.healed.Store(true)
-			tr.engine.Retry(tr.id)
-		}, want: Done},
-		{name: "17 too big", arm: func(tr *trial) {
-			tr.config.hooks.free = func(*folder) int64 { return 1000 }
-		}, want: Failed, err: ErrDisk},
-		{name: "18 EIO", cuts: true, min: 1, arm: func(tr *trial) { tr.failAt(0, syscall.EIO) }, want: Failed, err: ErrDisk},
-		{name: "18 EROFS", cuts: true, min: 1, arm: func(tr *trial) { tr.failAt(0, syscall.EROFS) }, want: Failed, err: ErrDisk},
-		{name: "20 stopped and started", cuts: true, min: 70_000, arm: func(tr *trial) { tr.times(1, tr.hang(tr.cut, false)) },
-			then: func(t *testing.T, tr *trial) {
-				eventually(t, "the first bytes", func() bool { return tr.calls.Load() > 0 })
-				must(t, tr.engine.Close())
-				e, err := New(tr.config)
-				must(t, err)
-				tr.engine = e
-				tr.id = e.Add(tr.request(path, tr.dir))[0]
-			}, want: Done},
-		{name: "21 laptop slept", cuts: true, min: 70_000, arm: func(tr *trial) {
-			var asleep atomic.Int64
-			tr.config.Now = func() time.Time { return time.Now().Add(time.Duration(asleep.Load())) }
-			cut := tr.cutAfter(tr.cut, true)
-			tr.times(1, func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-				asleep.Store(int64(10 * time.Minute))
-				return cut(i, o, rw, r)
-			})
-		}, want: Done},
-		{name: "22 clock a day off", arm: func(tr *trial) {
-			tr.config.Now = func() time.Time { return time.Now().Add(-24 * time.Hour) }
-		}, want: Done},
-		{name: "23 other certificate", arm: func(tr *trial) {
-			srv := httptest.NewUnstartedServer(http.NotFoundHandler())
-			srv.Config.ErrorLog = log.New(io.Discard, "", 0)
-			srv.StartTLS()
-			tr.t.Cleanup(srv.Close)
-			host := srv.Listener.Addr().String()
-			tr.config.S3Hosts = []string{host}
-			tr.onItem = func(it *api.ReleaseItem) {
-				it.URL = "https://" + host + it.URL[len(tr.srv.URL):]
-			}
-		}, want: Failed, err: ErrNetwork},
-		{name: "24 a proxy that swaps content", min: 1, arm: func(tr *trial) {
-			tr.times(1e9, tr.altered(func(rec *httptest.ResponseRecorder) []byte {
-				return random(99, rec.Body.Len())
 			}))
-		}, want: Failed, err: ErrIntegrity},
-		{name: "25 session ends", cuts: true, min: 70_000, arm: func(tr *trial) {
-			cut := tr.cutAfter(tr.cut, true)
-			tr.onGet = func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-				switch tr.calls.Add(1) {
-				case 1:
-					return cut(i, o, rw, r)
-				case 2:
-					return status(403, "AccessDenied")(i, o, rw, r)
-				}
-				return false
-			}
-			var out atomic.Bool
-			tr.onRelease = func(n int, _ api.ReleaseRequest) error {
-				if n == 2 {
-					out.Store(true)
-				}
-				if out.CompareAndSwap(true, false) {
-					return &api.Error{Code: api.SessionRevoked}
-				}
-				return nil
-			}
-		}, then: func(t *testing.T, tr *trial) {
-			eventually(t, "waiting for a sign-in", func() bool { return find(t, tr.engine, tr.id).State == WaitingSignIn })
-			tr.engine.SignedIn()
-			eventually(t, "going on", func() bool { return find(t, tr.engine, tr.id).State != WaitingSignIn })
-		}, want: Done},
-		{name: "26 two at one place", stalls: true, min: 70_000, arm: func(tr *trial) { tr.times(1, tr.hang(4095, false)) },
-			then: func(t *testing.T, tr *trial) {
-				e, err := New(tr.config)
-				must(t, err)
-				defer e.Close()
-				id := e.Add(tr.request(path, tr.dir))[0]
-				wait(t, e)
-				if got := find(t, e, id); got.State != Done && got.State != Skipped {
-					t.Errorf("the second: %v, %v", got.State, got.Err)
-				}
-			}, want: Done, also: Skipped},
-		{name: "27 sidecar damaged", min: 1, arm: func(tr *trial) {
-			name := filepath.Join(tr.dir, partName("b", "dir/file.bin", tr.obj.etag))
-			os.WriteFile(name, random(5, tr.size), 0o600)
-			os.WriteFile(name+".json", []byte(`{"format":1,"bucket":"b","key":"dir/file.bin","etag":`), 0o600)
-		}, want: Done},
-		{name: "27 sidecar lies", min: 1, arm: func(tr *trial) {
-			name := filepath.Join(tr.dir, partName("b", "dir/file.bin", tr.obj.etag))
-			os.WriteFile(name, make([]byte, tr.size), 0o600)
-			os.WriteFile(name+".json", fmt.Appendf(nil, `{"format":1,"bucket":"b","key":"dir/file.bin","etag":%q,"size":%d,"crc":"CRC64NVME","ranges":[{"from":0,"to":%d,"sum":"1234"}]}`,
-				tr.obj.etag, tr.size, tr.size), 0o600)
-		}, want: Done},
-		{name: "28 part is a link", arm: func(tr *trial) {
-			os.Symlink(filepath.Join(tr.dir, "mine"), filepath.Join(tr.dir, partName("b", "dir/file.bin", tr.obj.etag)))
-		}, want: Failed, err: ErrLink},
-		{name: "28 part is a hard link", arm: func(tr *trial) {
-			os.Link(filepath.Join(tr.dir, "mine"), filepath.Join(tr.dir, partName("b", "dir/file.bin", tr.obj.etag)))
-		}, want: Failed, err: ErrLink},
-		{name: "29 not recorded twice", arm: func(tr *trial) {
-			tr.onRelease = func(n int, _ api.ReleaseRequest) error {
-				if n <= 2 {
-					return &api.Error{Code: api.AuditUnavailable}
-				}
-				return nil
-			}
-		}, want: Done},
-		{name: "29 never recorded", arm: func(tr *trial) {
-			tr.onRelease = func(int, api.ReleaseRequest) error { return &api.Error{Code: api.AuditUnavailable} }
-		}, want: Paused, err: &api.Error{Code: api.AuditUnavailable}},
-		{name: "the server is away for a moment", arm: func(tr *trial) {
-			tr.onRelease = func(n int, _ api.ReleaseRequest) error {
-				if n <= 3 {
-					return fmt.Errorf("asking: %w", context.DeadlineExceeded)
-				}
-				return nil
-			}
-		}, want: Done},
-		{name: "too many requests", arm: func(tr *trial) {
-			tr.onRelease = func(n int, _ api.ReleaseRequest) error {
-				if n <= 7 {
-					return &api.Error{Code: api.RateLimited}
-				}
-				return nil
-			}
-		}, want: Done},
-		{name: "not granted", arm: func(tr *trial) { tr.denied[path] = true }, want: Denied, err: denied},
+		}, want: Denied, err: denied, nowhere: map[string]string{"versitygw": "the backend releases no such name where objects are files"}},
 	}
 }

@@ -153,17 +153,16 @@ const stealTime = 100 * time.Millisecond
 // work is one connection: it fetches lanes until there are none, or too many.
 func (j *job) work(ctx context.Context, w *lane) {
 	defer j.wg.Done()
-	streak := 0
+	var failed streak
 	for {
 		from := w.pos
 		err := j.fetch(ctx, w)
 		j.ledger.leave(w)
 		if err == nil || w.pos > from {
-			streak = 0
+			failed = streak{}
 		}
 		if err != nil {
-			streak++
-			if err = j.judge(ctx, err, streak); err != nil {
+			if err = j.judge(ctx, err, &failed); err != nil {
 				j.stop(err)
 				break
 			}

@@ -10,9 +10,13 @@ import (
 	"usher/backend/api"
 )
 
+// streak counts failures in a row, without a byte between. While the network is
+// away nothing has broken, however often it was tried.
+type streak struct{ broke, away int }
+
 // judge decides what follows from a failure: nil, after a pause, to go on;
 // an error to end this try.
-func (j *job) judge(ctx context.Context, err error, streak int) error {
+func (j *job) judge(ctx context.Context, err error, s *streak) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -30,7 +34,8 @@ func (j *job) judge(ctx context.Context, err error, streak int) error {
 	case errors.As(err, &bad):
 		return &mismatch{string(bad)}
 	case errors.As(err, &s3):
-		return j.judgeS3(ctx, s3, streak)
+		s.broke++
+		return j.judgeS3(ctx, s3, s.broke)
 	case untrusted(err):
 		return &Error{Kind: ErrNetwork, Detail: "its certificate is not to be trusted"}
 	}
@@ -38,20 +43,21 @@ func (j *job) judge(ctx context.Context, err error, streak int) error {
 	j.t.retries++
 	e.mu.Unlock()
 	if unreachable(err) {
-		if p := e.cfg.Patience; p > 0 && streak > 1 && time.Since(j.lastMove()) > p {
+		s.away, s.broke = s.away+1, 0
+		if p := e.cfg.Patience; p > 0 && s.away > 1 && time.Since(j.lastMove()) > p {
 			return netError(err)
 		}
 		e.set(j.t, WaitingNetwork, netError(err), "Waiting for the network: the storage does not answer.")
-		return e.sleep(ctx, e.backoff(streak))
+		return e.sleep(ctx, e.backoff(s.away))
 	}
-	if streak > maxStreak {
-		return &Error{Kind: ErrNetwork, Detail: "the connection broke " + itoa(streak) + " times"}
+	if s.broke++; s.broke > maxStreak {
+		return &Error{Kind: ErrNetwork, Detail: "the connection broke " + itoa(s.broke) + " times"}
 	}
 	e.set(j.t, Running, nil, "The connection broke; going on from "+bytesText(j.t.done.Load())+".")
-	if streak == 1 {
+	if s.broke == 1 {
 		return nil // at once: most breaks are single
 	}
-	return e.sleep(ctx, e.backoff(streak-1))
+	return e.sleep(ctx, e.backoff(s.broke-1))
 }
 
 // maxStreak is how many failures in a row, without a byte between, end a try.

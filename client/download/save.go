@@ -66,7 +66,7 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 	j := &job{e: e, t: t, plain: true, etag: tk.etag, size: tk.size, ticket: tk, checksum: tk.checksum, want: check}
 	j.ledger = newLedger(tk.size, check, nil)
 	sum := newOrdered(check)
-	for streak := 0; ; {
+	for failed := (streak{}); ; {
 		from := t.done.Load()
 		err := j.pour(ctx, io.MultiWriter(sum, w))
 		if err == nil {
@@ -77,10 +77,9 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 			return own.err
 		}
 		if t.done.Load() > from {
-			streak = 0
+			failed = streak{}
 		}
-		streak++
-		if err := j.judge(ctx, err, streak); err != nil {
+		if err := j.judge(ctx, err, &failed); err != nil {
 			var m *mismatch
 			if errors.As(err, &m) || errors.Is(err, errNoRange) {
 				return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: err.Error()}

@@ -33,8 +33,7 @@ func TestSave(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.put("b/k", random(1, 70_000), "CRC64NVME")
-	tr := &trial{world: w, cut: 5}
-	w.onGet = tr.altered(tr.flip)
+	w.script(w.flip(5))
 	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, &bytes.Buffer{}); !errors.Is(err, ErrIntegrity) {
 		t.Errorf("a flipped byte: %v", err)
 	}

@@ -31,7 +31,9 @@ func newTransport(h hooks, t Timeouts) *transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	const most = smallSlots + maxConns
-	dial := (&net.Dialer{Timeout: t.Idle, KeepAlive: 15 * time.Second}).DialContext
+	// Before pulse loses patience: no connection is the network's fault, and
+	// waited for, while one that stands still is given up after some tries.
+	dial := (&net.Dialer{Timeout: t.Idle / 2, KeepAlive: 15 * time.Second}).DialContext
 	trust := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: h.rootCAs}
 	return &transport{
 		straight: h1.New(h1.Config{Dial: dial, TLS: trust, MaxIdle: most, Idle: idleConn}),

@@ -80,40 +80,76 @@ type Actor struct {
 // one, TOTP code.
 func (w *World) SignIn(t testing.TB, username string) Actor {
 	t.Helper()
-	for _, p := range w.People {
-		if p.Username == username {
-			return w.signIn(t, p.Username, p.Password, p.TOTPSecret)
-		}
-	}
-	t.Fatalf("there is no %s", username)
-	return Actor{}
+	return w.signIn(t, username, time.Now)
 }
+
+// hired is the password of everybody who was hired.
+const hired = "Hired1-for-a-test"
 
 // Hire adds a person to the pool and signs them in. Safe for concurrent use.
 func (w *World) Hire(t testing.TB, username string, groups ...string) Actor {
 	t.Helper()
-	const password = "Hired1-for-a-test"
-	if _, err := w.Sandbox.Pool.AddUser(cognito.User{Username: username, Groups: groups, Password: password}); err != nil {
+	return w.HireAt(t, time.Now, username, groups...)
+}
+
+// HireAt hires somebody whose machine has a clock of its own.
+func (w *World) HireAt(t testing.TB, now func() time.Time, username string, groups ...string) Actor {
+	t.Helper()
+	if _, err := w.Sandbox.Pool.AddUser(cognito.User{Username: username, Groups: groups, Password: hired}); err != nil {
 		t.Errorf("adding %s: %v", username, err)
 		return Actor{}
 	}
-	return w.signIn(t, username, password, "")
+	return w.signIn(t, username, now)
 }
 
-func (w *World) signIn(t testing.TB, username, password, totpSecret string) Actor {
+// Return signs somebody in anew, on the machine where the session has ended.
+func (w *World) Return(t testing.TB, a Actor, username string) {
 	t.Helper()
-	a, err := w.try(t.Context(), t.TempDir(), username, password, totpSecret)
+	tokens, err := w.tokens(t.Context(), username, time.Now)
+	if err == nil {
+		err = a.Session.Adopt(tokens)
+	}
+	if err != nil {
+		t.Errorf("signing in %s anew: %v", username, err)
+	}
+}
+
+func (w *World) signIn(t testing.TB, username string, now func() time.Time) Actor {
+	t.Helper()
+	a, err := w.try(t.Context(), t.TempDir(), username, now)
 	if err != nil {
 		t.Errorf("signing in %s: %v", username, err)
 	}
 	return a
 }
 
-func (w *World) try(ctx context.Context, dir, username, password, totpSecret string) (Actor, error) {
-	o := session.Options{Now: time.Now, Random: rand.Reader}
-	in, err := session.NewSignIn(w.Profile, o)
+func (w *World) try(ctx context.Context, dir, username string, now func() time.Time) (Actor, error) {
+	tokens, err := w.tokens(ctx, username, now)
 	if err != nil {
 		return Actor{}, err
+	}
+	s, err := session.Open(session.Folders{Config: dir, State: dir}, w.Profile, session.Options{Now: now, Random: rand.Reader})
+	if err != nil {
+		return Actor{}, err
+	}
+	if err := s.Adopt(tokens); err != nil {
+		return Actor{}, err
+	}
+	c, err := client.New(client.Config{Server: w.Server, Tokens: s, UserAgent: "usher-test/1 (" + username + ")"})
+	return Actor{c, s}, err
+}
+
+// tokens are those of a sign-in, as long as it is one that w knows how to make.
+func (w *World) tokens(ctx context.Context, username string, now func() time.Time) (session.Tokens, error) {
+	password, totpSecret := hired, ""
+	for _, p := range w.People {
+		if p.Username == username {
+			password, totpSecret = p.Password, p.TOTPSecret
+		}
+	}
+	in, err := session.NewSignIn(w.Profile, session.Options{Now: now, Random: rand.Reader})
+	if err != nil {
+		return session.Tokens{}, err
 	}
 	step, err := in.Password(ctx, username, password)
 	if err == nil && step.Kind == session.NeedNewPassword {
@@ -122,25 +158,17 @@ func (w *World) try(ctx context.Context, dir, username, password, totpSecret str
 	if err == nil && step.Kind == session.NeedCode {
 		code, cerr := totp.GenerateCode(totpSecret, time.Now())
 		if cerr != nil {
-			return Actor{}, cerr
+			return session.Tokens{}, cerr
 		}
 		step, err = in.Code(ctx, code)
 	}
 	if err != nil {
-		return Actor{}, err
+		return session.Tokens{}, err
 	}
 	if step.Kind != session.Done {
-		return Actor{}, fmt.Errorf("it stopped at step %v", step.Kind)
+		return session.Tokens{}, fmt.Errorf("it stopped at step %v", step.Kind)
 	}
-	s, err := session.Open(session.Folders{Config: dir, State: dir}, w.Profile, o)
-	if err != nil {
-		return Actor{}, err
-	}
-	if err := s.Adopt(step.Tokens); err != nil {
-		return Actor{}, err
-	}
-	c, err := client.New(client.Config{Server: w.Server, Tokens: s, UserAgent: "usher-test/1 (" + username + ")"})
-	return Actor{c, s}, err
+	return step.Tokens, nil
 }
 
 func (w *World) owner() aws.Config {

@@ -4,7 +4,8 @@
 // are.
 //
 // There are four judges. versitygw, a whole S3 server, does the main job in
-// the sandbox's place (TestVersitygwServer); its client tests are set on the
+// the sandbox's place (TestVersitygwServer; the download matrix on it,
+// TestVersitygwServerFaults, lies in client/download); its client tests are set on the
 // sandbox's S3 (TestVersitygwClient); Amazon's clients for JavaScript sign in
 // to the sandbox's pool and verify its tokens (TestAmazonJavaScript); Amazon's
 // SDK for Go talks to S3 and pool alike (TestAmazonGo). Each judge's tests begin with the

@@ -40,6 +40,20 @@ func TestWholeTableHolds(t *testing.T) {
 	}
 }
 
+// What a test measured is printed although it passed; what else it said is not.
+func TestFiguresArePrinted(t *testing.T) {
+	var out strings.Builder
+	said := `{"Action":"output","Test":"TestStranger/SRP","Output":"    x_test.go:1: DOWNLOAD world=stranger cases=7\n"}
+{"Action":"output","Test":"TestStranger/SRP","Output":"    x_test.go:2: by the way\n"}
+`
+	if err := judge(readme(), strings.NewReader(said+run()), &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "cases=7") || strings.Contains(out.String(), "by the way") {
+		t.Errorf("%s", out.String())
+	}
+}
+
 // Whatever is taken from the table or from the run must be missed.
 func TestWhatIsMissingIsMissed(t *testing.T) {
 	replace := func(s, old, with string) string {
@@ -65,6 +79,9 @@ func TestWhatIsMissingIsMissed(t *testing.T) {
 		"a test that failed":               {readme(), replace(run(), `{"Action":"pass","Test":"TestStranger/SRP"}`, `{"Action":"fail","Test":"TestStranger/SRP"}`), "SRP: fail"},
 		"a run that failed":                {readme(), replace(run(), `{"Action":"pass"}`, `{"Action":"fail"}`), "the test run failed"},
 		"a run that was cut short":         {readme(), replace(run(), `{"Action":"pass"}`, ""), "did not come to its end"},
+		"one package of two failed":        {readme(), `{"Action":"fail","Package":"first"}` + "\n" + run(), "the test run failed"},
+		"one package of two was cut short": {readme(), `{"Action":"start","Package":"first"}` + "\n" + run(), "did not come to its end"},
+		"a package without tests":          {readme(), `{"Action":"skip","Package":"first"}` + "\n" + run(), "the test run failed"},
 		"a run of nothing":                 {readme(), "{\"Action\":\"pass\"}\n", "nothing ran"},
 		"a run that could not be compiled": {readme(), "x.go:1: undefined\n{\"Action\":\"fail\"}\n", "the test run failed"},
 	} {

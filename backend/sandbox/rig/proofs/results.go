@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -24,13 +26,14 @@ type event struct {
 	Action, Package, Test, Output string
 }
 
-// read follows a test run: it prints each test's end as it comes, what a test
-// said only if it did not pass, and what is not a test's (go test's own ok and
-// FAIL) as it is. A run that is not whole is an error.
+// read follows a test run of one package or more: it prints each test's end as
+// it comes, what a test said only if it did not pass or gives figures, and what
+// is not a test's (go test's own ok and FAIL) as it is. A run that is not whole
+// is an error.
 func read(run io.Reader, out io.Writer) (results, error) {
 	r := results{}
 	said := map[string][]string{}
-	var verdict string // of the package
+	verdicts := map[string]string{} // by package; "": it began
 	lines := bufio.NewScanner(run)
 	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
@@ -44,31 +47,42 @@ func read(run io.Reader, out io.Writer) (results, error) {
 			fmt.Fprint(out, e.Output)
 		case e.Action == "output":
 			said[e.Test] = append(said[e.Test], e.Output)
+		case e.Action == "start":
+			verdicts[e.Package] = ""
 		case e.Action != passed && e.Action != failed && e.Action != skipped:
 		case e.Test == "":
-			verdict = e.Action
+			verdicts[e.Package] = e.Action
 		default:
 			r[e.Test] = e.Action
 			tell(out, said[e.Test], e.Action != passed)
 			delete(said, e.Test)
 		}
 	}
-	switch err := lines.Err(); {
-	case err != nil:
+	if err := lines.Err(); err != nil {
 		return r, fmt.Errorf("reading the test run: %w", err)
-	case verdict == "":
-		return r, errors.New("the test run did not come to its end")
-	case verdict != passed:
-		return r, errors.New("the test run failed")
 	}
-	return r, nil
+	return r, verdict(verdicts)
 }
 
-// tell prints a test's closing line, and the rest where it is wanted.
+// verdict is that of the whole run: each package that began came to its end,
+// and passed.
+func verdict(packages map[string]string) error {
+	said := slices.Collect(maps.Values(packages))
+	switch {
+	case slices.Contains(said, failed) || slices.Contains(said, skipped): // skip: there was no test
+		return errors.New("the test run failed")
+	case len(said) == 0 || slices.Contains(said, ""):
+		return errors.New("the test run did not come to its end")
+	}
+	return nil
+}
+
+// tell prints a test's closing line and its figures, which name a world, and the
+// rest where it is wanted.
 func tell(out io.Writer, lines []string, all bool) {
 	for _, l := range lines {
-		closing := strings.HasPrefix(strings.TrimSpace(l), "--- ")
-		if closing || all && !strings.HasPrefix(l, "=== ") {
+		wanted := strings.HasPrefix(strings.TrimSpace(l), "--- ") || strings.Contains(l, " world=")
+		if wanted || all && !strings.HasPrefix(l, "=== ") {
 			fmt.Fprint(out, l)
 		}
 	}

@@ -1,0 +1,119 @@
+package demotest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"usher/backend/demo"
+	"usher/backend/sandbox"
+	"usher/backend/serve"
+	"usher/session"
+)
+
+// Storage is where objects are when they are not at the sandbox's own address:
+// behind a proxy of the test's, or on somebody else's server.
+type Storage struct {
+	Endpoint    string
+	Key, Secret string // of owner and backend; "": the sandbox's own pairs
+	FileKeys    bool   // it keeps objects as files
+	URLSeconds  int    // life of a URL; 0: the default
+}
+
+// StartOn runs a whole usher with the sandbox's pool and people, and objects
+// elsewhere: URLs name the storage's address.
+func StartOn(t testing.TB, storage func(*sandbox.Sandbox) Storage) *World {
+	t.Helper()
+	box, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := box.Close(); err != nil {
+			t.Errorf("closing the sandbox: %v", err)
+		}
+	})
+	s := storage(box)
+	facts := box.Facts
+	facts.S3Endpoint = s.Endpoint
+	key, secret := box.Credentials()
+	if s.Key != "" {
+		key, secret = s.Key, s.Secret
+		facts.S3AccessKey, facts.S3SecretKey = key, secret
+	}
+	server := startBackend(t, facts, s, credentials.NewStaticCredentialsProvider(key, secret, ""))
+	config, err := session.Discover(t.Context(), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := session.NewProfile("elsewhere", server, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &World{&demo.World{Facts: facts, Server: server, Sandbox: box}, profile}
+}
+
+// startBackend runs the real backend on these facts and gives its origin.
+func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials.StaticCredentialsProvider) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := "http://" + listener.Addr().String()
+	exact := !s.FileKeys
+	server, err := serve.NewOn(t.Context(), serve.Config{
+		Organisation: "Elsewhere", Listen: listener.Addr().String(), PublicURL: origin, URLSeconds: s.URLSeconds,
+		Region: facts.Region, UserPoolID: facts.UserPoolID, ClientID: facts.ClientID,
+		Grants: facts.GrantsFile, Audit: filepath.Join(facts.Dir, "audit.db"),
+		S3: serve.S3{ExactKeys: &exact},
+	}, serve.World{
+		Now: time.Now, Rand: rand.Reader, NewID: NewIDs(), Log: slog.New(slog.DiscardHandler),
+	}, &serve.Loopback{
+		Issuer: facts.Issuer, Cognito: facts.CognitoEndpoint, S3: facts.S3Endpoint, Credentials: keys,
+	}, listener)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("stopping the backend: %v", err)
+		}
+	})
+	return origin
+}
+
+// HoldLog keeps the audit log from being written to, as a disk that stands
+// still would, until release is called.
+func (w *World) HoldLog(t testing.TB) (release func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(w.Dir, "audit.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	conn, err := db.Conn(t.Context())
+	if err == nil {
+		_, err = conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE") // a write lock; readers go on
+	}
+	if err != nil {
+		t.Fatalf("holding the log: %v", err)
+	}
+	return func() {
+		if _, err := conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+			t.Errorf("letting go of the log: %v", err)
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package download
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// happening is what may befall a GET, the n-th; true: it is answered.
+type happening func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool
+
+// step is a happening in a script.
+type step struct {
+	when func(*http.Request) bool // nil: whatever is asked
+	do   happening
+}
+
+// proper is a GET to which nothing happens.
+var proper = step{do: func(int, *object, http.ResponseWriter, *http.Request) bool { return false }}
+
+func each(h happening) step { return step{do: h} }
+
+// script makes things happen one after the other, each to the next GET that it
+// is for; the last to all that follow.
+func (w *world) script(steps ...step) {
+	var mu sync.Mutex
+	at := 0
+	next := func(r *http.Request) happening {
+		mu.Lock()
+		defer mu.Unlock()
+		s := steps[at]
+		if s.when != nil && !s.when(r) {
+			return proper.do
+		}
+		at = min(at+1, len(steps)-1)
+		return s.do
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.onGet = func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool { return next(r)(n, o, rw, r) }
+}
+
+// covers is for the GET whose answer holds byte n of the object.
+func covers(n int) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		from, to := asked(r)
+		return from <= n && n < to
+	}
+}
+
+// asked is the range [from, to) of a GET.
+func asked(r *http.Request) (from, to int) {
+	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
+		return 0, math.MaxInt
+	}
+	return from, to + 1
+}
+
+// status refuses with an answer like S3's; header are names and values.
+func status(code int, s3code string, header ...string) happening {
+	return func(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
+		for i := 0; i+1 < len(header); i += 2 {
+			rw.Header().Set(header[i], header[i+1])
+		}
+		resp := refusal(code, s3code, "no")
+		rw.WriteHeader(code)
+		_, _ = io.Copy(rw, resp.Body)
+		return true
+	}
+}
+
+// expired is S3's answer to a URL whose life is over.
+func expired(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
+	resp := refusal(http.StatusForbidden, "AccessDenied", "Request has expired")
+	rw.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(rw, resp.Body)
+	return true
+}
+
+// cutAfter sends the proper answer, but only n bytes of its body, and ends the
+// connection: with a reset, or in order.
+func (w *world) cutAfter(n int, reset bool) happening {
+	return func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
+		resp := w.answer(r)
+		defer resp.Body.Close()
+		conn, buf := hijack(rw)
+		fmt.Fprintf(buf, "HTTP/1.1 %d x\r\n", resp.StatusCode)
+		_ = resp.Header.Write(buf)
+		_, _ = buf.WriteString("\r\n")
+		sent, _ := io.CopyN(buf, resp.Body, int64(n))
+		w.sent.Add(sent)
+		_ = buf.Flush()
+		end(conn, reset)
+		return true
+	}
+}
+
+// cutAt is cutAfter for the GET that holds byte n of the object, before it.
+func (w *world) cutAt(n int, reset bool) step {
+	return step{covers(n), func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
+		from, _ := asked(r)
+		return w.cutAfter(n-from, reset)(i, o, rw, r)
+	}}
+}
+
+// unanswered ends the connection before there is an answer.
+func unanswered(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
+	conn, _ := hijack(rw)
+	end(conn, true)
+	return true
+}
+
+func hijack(rw http.ResponseWriter) (net.Conn, *bufio.ReadWriter) {
+	conn, buf, err := rw.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	return conn, buf
+}
+
+func end(conn net.Conn, reset bool) {
+	if tcp, ok := conn.(*net.TCPConn); ok && reset {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// altered sends the answer after change had it.
+func (w *world) altered(change func(r *http.Request, resp *http.Response)) happening {
+	return func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
+		resp := w.answer(r)
+		defer resp.Body.Close()
+		change(r, resp)
+		maps.Copy(rw.Header(), resp.Header)
+		rw.WriteHeader(resp.StatusCode)
+		n, err := io.Copy(rw, resp.Body)
+		w.sent.Add(n)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return true
+	}
+}
+
+// short ends the body before byte n as if that were the end: no length is said.
+func (w *world) short(n int) step {
+	return step{covers(n), func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
+		resp := w.answer(r)
+		defer resp.Body.Close()
+		maps.Copy(rw.Header(), resp.Header)
+		rw.Header().Del("Content-Length")
+		rw.WriteHeader(resp.StatusCode)
+		rw.(http.Flusher).Flush() // else a short body's length is added
+		from, _ := asked(r)
+		sent, _ := io.CopyN(rw, resp.Body, int64(n-from))
+		w.sent.Add(sent)
+		return true
+	}}
+}
+
+// flip turns a bit of byte n of the object over.
+func (w *world) flip(n int) step {
+	return step{covers(n), w.altered(func(r *http.Request, resp *http.Response) {
+		from, _ := asked(r)
+		resp.Body = io.NopCloser(&bitFlipper{resp.Body, n - from})
+	})}
+}
+
+type bitFlipper struct {
+	r  io.Reader
+	in int // bytes before the one that is touched
+}
+
+func (f *bitFlipper) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if f.in >= 0 && f.in < n {
+		p[f.in] ^= 1
+	}
+	f.in -= n
+	return n, err
+}
+
+// more sends bytes behind the end, announced or not.
+func (w *world) more(announced bool) step {
+	const extra = "extra"
+	return each(w.altered(func(_ *http.Request, resp *http.Response) {
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, strings.NewReader(extra)))
+		if resp.Header.Del("Content-Length"); announced {
+			resp.Header.Set("Content-Length", strconv.FormatInt(resp.ContentLength+int64(len(extra)), 10))
+		}
+	}))
+}
+
+// paced sends step bytes at a time.
+func (w *world) paced(step int64, pause time.Duration) happening {
+	return w.holdAt(0, func(r *http.Request, send func(int64) error) {
+		for send(step) == nil {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(pause):
+			}
+		}
+	}).do
+}
+
+// stallAt sends up to byte n of the object, then nothing, or one byte each 20 ms.
+func (w *world) stallAt(n int, drip bool) step {
+	return w.holdAt(n, func(r *http.Request, send func(int64) error) {
+		for drip {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			if send(1) != nil {
+				return
+			}
+		}
+		<-r.Context().Done()
+	})
+}
+
+// holdAt sends up to byte n of the object and leaves the rest to then, which
+// may send more of it.
+func (w *world) holdAt(n int, then func(r *http.Request, send func(int64) error)) step {
+	return step{covers(n), func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
+		resp := w.answer(r)
+		defer resp.Body.Close()
+		maps.Copy(rw.Header(), resp.Header)
+		rw.WriteHeader(resp.StatusCode)
+		send := func(n int64) error {
+			m, err := io.CopyN(rw, resp.Body, n)
+			w.sent.Add(m)
+			rw.(http.Flusher).Flush()
+			return err
+		}
+		from, _ := asked(r)
+		_ = send(int64(max(n-from, 0)))
+		then(r, send)
+		return true
+	}}
+}

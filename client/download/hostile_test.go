@@ -1,0 +1,163 @@
+package download
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"usher/backend/api"
+)
+
+// fetchHostile downloads a folder of hostile names into a place with traps
+// around and in it, and counts what went where it must not.
+func fetchHostile(t *testing.T, where scene, h hooks) (r tally, dest string, snap Snapshot, w *world) {
+	t.Helper()
+	base := scratch(t)
+	dest = filepath.Join(base, "a", "b", "dest")
+	must(t, os.MkdirAll(filepath.Join(base, "outside"), 0o700))
+	must(t, os.MkdirAll(dest, 0o700))
+	for _, p := range []string{"canary", "outside/canary", "a/canary", "a/b/x", "a/x", "x"} {
+		must(t, os.WriteFile(filepath.Join(base, p), []byte("canary"), 0o600))
+	}
+	must(t, os.Symlink("../../../outside", filepath.Join(dest, "trap")))
+	must(t, os.Symlink("../../../canary", filepath.Join(dest, "filetrap")))
+	before := walk(base)
+	w = where.world(t, visitor{})
+	for i, n := range hostile() {
+		if n != "" && len(w.folder())+len("h/")+len(n) <= api.MaxKey {
+			w.put(w.place+"h/"+n, fmt.Appendf(nil, "%d %s", i, n), "CRC64NVME")
+		}
+	}
+	e := w.engine(func(c *Config) { c.hooks = h })
+	e.Add(Request{Bucket: w.bucket(), Key: w.folder() + "h/", Folder: true, Dir: dest, Name: "."})
+	wait(t, e)
+	snap = e.Snapshot()
+	must(t, e.Close())
+	for p, content := range walk(base) {
+		was, ok := before[p]
+		switch {
+		case ok && was != content:
+			r.overwritten++
+		case !ok && !strings.HasPrefix(p, "a/b/dest/"):
+			r.outside++
+		}
+	}
+	return r, dest, snap, w
+}
+
+func TestHostileFolder(t *testing.T) {
+	hostileFolder(t, fake{}, false)
+	hostileFolder(t, fake{}, true)
+}
+
+// hostileFolder wants every object of a hostile folder to arrive, under a name
+// that reads back, and nothing outside to change.
+func hostileFolder(t *testing.T, where scene, fold bool) {
+	r, dest, snap, w := fetchHostile(t, where, hooks{fold: fold})
+	keys, folded, done := map[string]bool{}, map[string]string{}, 0
+	for _, tr := range snap.Transfers[1:] {
+		name := strings.TrimPrefix(tr.Key, w.folder()+"h/")
+		switch {
+		case tr.State == Done:
+			done++
+		case errors.Is(tr.Err, ErrLink), errors.Is(tr.Err, ErrExists): // the traps
+			if !strings.Contains(name, "trap") {
+				t.Errorf("%q: %v", name, tr.Err)
+			}
+			continue
+		case errors.Is(tr.Err, &api.Error{Code: api.BadRequest}) && strings.Contains(name, "\x00"): // S3 takes it, usher does not
+			continue
+		case errors.Is(tr.Err, denied) && strings.ContainsRune(name, utf8.RuneError): // nor what is not UTF-8
+			continue
+		default:
+			t.Errorf("%q: %v, %v", name, tr.State, tr.Err)
+			continue
+		}
+		if strings.HasSuffix(tr.Key, "/") && tr.Size == 0 {
+			continue
+		}
+		data, err := os.ReadFile(tr.Dest)
+		if o := w.object(tr.Bucket + "/" + tr.Key); err != nil || o == nil || string(data) != string(o.data) {
+			t.Errorf("%q at %q: %q, %v", name, tr.Dest, data, err)
+		}
+		rel, err := filepath.Rel(dest, tr.Dest)
+		must(t, err)
+		back, err := KeyOf(filepath.ToSlash(rel))
+		if err != nil || back != name {
+			t.Errorf("%q lies at %q, which reads as %q, %v", name, rel, back, err)
+		}
+		if keys[tr.Dest] {
+			t.Errorf("two objects at %q", tr.Dest)
+		}
+		keys[tr.Dest] = true
+		if other, ok := folded[foldName(tr.Dest)]; ok && fold {
+			t.Errorf("%q and %q are one name where case does not count", tr.Dest, other)
+		}
+		folded[foldName(tr.Dest)] = tr.Dest
+	}
+	t.Logf("NAMES world=%s put=%d arrived=%d outside_dest=%d overwritten=%d", where.name(), len(w.objects), done, r.outside, r.overwritten)
+	if r.outside != 0 || r.overwritten != 0 || done < 120 {
+		t.Errorf("only %d of %d hostile names arrived, or some elsewhere", done, len(w.objects))
+	}
+	if left := leftovers(t, dest); left != nil {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestControls(t *testing.T) { controls(t, fake{}, true) }
+
+// controls switches each guard off and wants the matrix to notice: if it did
+// not, its zeros would mean nothing. Names that lead out need an S3 that keeps
+// them as they are.
+func controls(t *testing.T, where scene, exact bool) {
+	play := func(name string, h hooks) *tally {
+		for _, f := range faults() {
+			if f.name == name {
+				return runMatrix(t, where, []fault{f}, h)
+			}
+		}
+		t.Fatalf("no row %q", name)
+		return nil
+	}
+	noRoot := hooks{
+		localName: func(key string, _ bool) string { return key },
+		openRoot: func(dir string, rel []string, create bool) (*os.Root, []string, error) {
+			p := filepath.Join(append([]string{dir}, rel...)...)
+			if create {
+				_ = os.MkdirAll(p, 0o700)
+			}
+			root, err := os.OpenRoot(p)
+			return root, rel, err
+		},
+	}
+	killed := 0
+	all := []struct {
+		name string
+		run  func() *tally
+	}{
+		{"no If-Match", func() *tally { return play("12 changed, and nobody says so", hooks{noIfMatch: true}) }},
+		{"no verification", func() *tally { return play("05 flipped bit always", hooks{noVerify: true}) }},
+		{"no safe names and no root", func() *tally {
+			r, _, _, _ := fetchHostile(t, where, noRoot)
+			return &r
+		}},
+	}
+	if !exact {
+		all = all[:2]
+	}
+	for _, c := range all {
+		r := c.run()
+		t.Logf("CONTROL world=%s %s: sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d complaints=%d",
+			where.name(), c.name, r.shaBad, r.wrongFinal, r.outside, r.overwritten, len(r.complaints))
+		if r.bad() == 0 {
+			t.Errorf("%s: nothing noticed", c.name)
+		} else {
+			killed++
+		}
+	}
+	t.Logf("controls killed %d/%d", killed, len(all))
+}

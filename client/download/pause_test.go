@@ -1,0 +1,29 @@
+package download
+
+import (
+	"testing"
+	"time"
+)
+
+// TestPauses: half a second to eight, with jitter, and no server may ask for
+// more than a minute.
+func TestPauses(t *testing.T) {
+	w := newWorld(t)
+	e := w.engine(func(c *Config) { c.Timeouts = Timeouts{} })
+	seen := map[time.Duration]bool{}
+	for n := range 64 {
+		least, most := 250*time.Millisecond, min(500*time.Millisecond<<min(n+1, 10), 8*time.Second)
+		for range 20 {
+			p := e.backoff(n + 1)
+			if seen[p] = true; p < least || p > most {
+				t.Errorf("after failure %d: %v, not %v to %v", n+1, p, least, most)
+			}
+		}
+	}
+	if len(seen) < 100 {
+		t.Errorf("only %d different pauses", len(seen))
+	}
+	if most := e.cfg.Timeouts.RetryAfter; most != time.Minute {
+		t.Errorf("a server may ask for %v", most)
+	}
+}

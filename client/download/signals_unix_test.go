@@ -1,0 +1,51 @@
+//go:build unix
+
+package download
+
+import (
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+)
+
+// signals are the rows of fault 20: Ctrl-C, a polite end, Ctrl-Z, and a
+// terminal that goes away.
+func signals() []fault {
+	return []fault{
+		endsIn("20 SIGINT", nil, syscall.SIGINT, stoppedBySignal),
+		endsIn("20 SIGTERM", nil, syscall.SIGTERM, stoppedBySignal),
+		{name: "20 terminal hangup", cuts: true, seldom: true, min: 8<<20 - 1, arm: func(tr *trial) {
+			tr.script(tr.hold(tr.cut), proper)
+			cmd := tr.child(tr.path, tr.dir)
+			terminal, err := pty.Start(cmd)
+			must(tr.t, err)
+			tr.endChild(cmd, func(*exec.Cmd) error { return terminal.Close() }, stoppedBySignal)
+		}, want: Done, check: endsIn("", nil, 0, 0).check},
+		{name: "20 SIGTSTP and SIGCONT", cuts: true, seldom: true, min: 8<<20 - 1, arm: func(tr *trial) {
+			tr.script(tr.hold(tr.cut), proper)
+			cmd := tr.child(tr.path, tr.dir)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an orphaned group is not stopped
+			tr.endChild(cmd, func(c *exec.Cmd) error {
+				if err := c.Process.Signal(syscall.SIGTSTP); err != nil {
+					return err
+				}
+				eventually(tr.t, "the stop", func() bool { return stopped(tr.t, c.Process.Pid) })
+				close(tr.gate)
+				return c.Process.Signal(syscall.SIGCONT)
+			}, 0)
+		}, want: Skipped, also: Done},
+	}
+}
+
+// stopped tells whether a child was put to sleep.
+func stopped(t testing.TB, pid int) bool {
+	var how syscall.WaitStatus
+	got, err := syscall.Wait4(pid, &how, syscall.WUNTRACED|syscall.WNOHANG, nil)
+	if err != nil || got == pid && !how.Stopped() {
+		t.Errorf("it did not sleep: %v, %v", how, err)
+		return true
+	}
+	return got == pid
+}

@@ -1,0 +1,251 @@
+package download
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"usher/backend/api"
+	"usher/backend/demo/demotest"
+	"usher/backend/sandbox"
+	"usher/client"
+)
+
+// venue is a scene in which everything is real but the front: a backend with
+// its log, people who signed in, and an S3 server. All of its worlds share
+// them; each has a folder of its own.
+type venue struct {
+	t     testing.TB
+	kind  string
+	usher *demotest.World
+	store *store
+	front *httptest.Server
+	ada   demotest.Actor // who plays where nothing happens to the person
+	rooms atomic.Int64
+
+	mu     sync.Mutex
+	worlds map[string]*world // by place
+	events map[string]bool   // that came with a GET, to S3's front
+}
+
+// The group that sees everything below stage, in the sandbox's grants.
+const (
+	stage = "company-reports/quarterly/"
+	group = "finance-team"
+)
+
+// newVenue starts a whole usher whose URLs name the front; behind says where S3
+// is and gives its owner's keys.
+func newVenue(t testing.TB, kind string, behind func(*sandbox.Sandbox) (address string, s demotest.Storage)) *venue {
+	v := &venue{t: t, kind: kind, worlds: map[string]*world{}, events: map[string]bool{}}
+	v.front = httptest.NewServer(v)
+	t.Cleanup(v.front.Close)
+	var address string
+	v.usher = demotest.StartOn(t, func(box *sandbox.Sandbox) demotest.Storage {
+		var s demotest.Storage
+		address, s = behind(box)
+		s.Endpoint = v.front.URL
+		return s
+	})
+	v.store = newStore(t, address, v.usher)
+	v.ada = v.usher.SignIn(t, "ada")
+	return v
+}
+
+func (v *venue) name() string { return v.kind }
+
+func (v *venue) world(t testing.TB, who visitor) *world {
+	n := v.rooms.Add(1)
+	w := &world{t: t, objects: map[string]*object{}, url: v.front.URL, origin: v, place: fmt.Sprintf("%sroom-%d/", stage, n)}
+	m := &member{Actor: v.ada, v: v, t: t, w: w}
+	if who.alone {
+		m.name = fmt.Sprintf("visitor-%d", n)
+		if who.now == nil {
+			who.now = time.Now
+		}
+		m.Actor = v.usher.HireAt(t, who.now, m.name, group)
+	}
+	w.person = m
+	w.leave = func() {
+		v.mu.Lock()
+		delete(v.worlds, w.place)
+		v.mu.Unlock()
+		for path := range w.objects {
+			v.remove(path)
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.worlds[w.place] = w
+	return w
+}
+
+// ServeHTTP is the front. It leaves Host and path as they are, for they are
+// signed. Clients' GETs go to their world, where things go wrong; what the
+// backend asks is answered properly.
+func (v *venue) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w := v.worldOf(strings.TrimPrefix(r.URL.Path, "/"))
+	switch {
+	case w == nil:
+		w = &world{t: v.t, origin: v, objects: map[string]*object{}}
+		w.pass(rw, r)
+	case r.Method == http.MethodGet && r.URL.Query().Has("X-Amz-Signature"):
+		w.ServeHTTP(rw, r)
+	default:
+		w.pass(rw, r)
+	}
+}
+
+func (v *venue) worldOf(path string) *world {
+	room, _, _ := strings.Cut(strings.TrimPrefix(path, stage), "/")
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.worlds[stage+room+"/"]
+}
+
+func (v *venue) answer(r *http.Request) (*http.Response, error) {
+	if id := r.URL.Query().Get("x-usher-event"); id != "" {
+		v.mu.Lock()
+		v.events[id] = true
+		v.mu.Unlock()
+	}
+	return v.store.forward(r)
+}
+
+func (v *venue) put(path string, data []byte, checksum string) *object {
+	return v.store.put(v.t, path, data, checksum)
+}
+
+func (v *venue) remove(path string) { v.store.remove(v.t, path) }
+
+// unaudited are events of GETs that the log does not have as released.
+func (v *venue) unaudited(t testing.TB) (missing []string, asked int) {
+	t.Helper()
+	grace := v.usher.SignIn(t, "grace")
+	recorded := map[string]bool{}
+	in := api.AuditQueryRequest{Filter: "action:download outcome:allowed", Limit: api.MaxAuditPage}
+	for {
+		page, err := grace.AuditQuery(t.Context(), in)
+		if err != nil {
+			t.Fatalf("reading the log: %v", err)
+		}
+		for _, e := range page.Events {
+			recorded[e.ID] = true
+		}
+		if in.Cursor = page.Cursor; in.Cursor == "" {
+			break
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for id := range v.events {
+		if !recorded[id] {
+			missing = append(missing, id)
+		}
+	}
+	slices.Sort(missing)
+	return missing, len(v.events)
+}
+
+// member is a signed-in person of the venue, with a client of their own.
+type member struct {
+	demotest.Actor
+	v    *venue
+	t    testing.TB
+	w    *world
+	name string // "": shared, so nothing may happen to them
+}
+
+func (m *member) alone() string {
+	if m.name == "" {
+		panic("this row needs a person of its own")
+	}
+	return m.name
+}
+
+// revoke signs the person out everywhere, as an administrator would.
+func (m *member) revoke() {
+	name := m.alone()
+	token := m.token()
+	_, err := m.v.usher.Admin().AdminUserGlobalSignOut(m.t.Context(),
+		&cognitoidentityprovider.AdminUserGlobalSignOutInput{UserPoolId: &m.v.usher.UserPoolID, Username: &name})
+	must(m.t, err)
+	m.until(token, "the end of the session", m.w.folder()+"absent", func(_ api.ReleaseResponse, err error) bool { return err != nil })
+}
+
+func (m *member) signIn() { m.v.usher.Return(m.t, m.Actor, m.alone()) }
+
+// withdraw takes the person out of the group.
+func (m *member) withdraw(path string) {
+	name := m.alone()
+	_, err := m.v.usher.Admin().AdminRemoveUserFromGroup(m.t.Context(), &cognitoidentityprovider.AdminRemoveUserFromGroupInput{
+		UserPoolId: &m.v.usher.UserPoolID, Username: &name, GroupName: aws.String(group)})
+	must(m.t, err)
+	_, key, _ := strings.Cut(path, "/")
+	m.until(m.token(), "the loss of access", key, func(r api.ReleaseResponse, err error) bool {
+		return err == nil && r.Items[0].Error != nil
+	})
+}
+
+func (m *member) token() string {
+	token, err := m.Session.Token(m.t.Context())
+	must(m.t, err)
+	return token
+}
+
+// until asks the backend, beside the person's own client, until it knows: it may
+// rest on an answer of the pool for some seconds.
+func (m *member) until(token, what, key string, ok func(api.ReleaseResponse, error) bool) {
+	beside, err := client.New(client.Config{Server: m.v.usher.Server, Tokens: fixedToken(token), UserAgent: "usher-test/1 (until)"})
+	must(m.t, err)
+	ask := api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: m.w.bucket(), Key: key}}}
+	for deadline := time.Now().Add(patience); !ok(beside.Release(context.Background(), ask)); <-time.After(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			m.t.Errorf("%s did not come", what)
+			return
+		}
+	}
+}
+
+func (m *member) env() []string {
+	return []string{"USHER_VICTIM_SERVER=" + m.v.usher.Server, "USHER_VICTIM_TOKEN=" + m.token()}
+}
+
+// store is the S3 server behind the front, and its owner's client.
+type store struct {
+	at     *url.URL
+	owner  *s3.Client
+	direct *http.Transport
+}
+
+func newStore(t testing.TB, address string, u *demotest.World) *store {
+	at, err := url.Parse(address)
+	must(t, err)
+	s := &store{at: at, direct: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: smallSlots}}
+	t.Cleanup(s.direct.CloseIdleConnections)
+	s.owner = s3.New(s3.Options{Region: u.Region, BaseEndpoint: &address, UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(u.S3AccessKey, u.S3SecretKey, "")})
+	return s
+}
+
+// forward asks the server what was asked here, to the byte.
+func (s *store) forward(r *http.Request) (*http.Response, error) {
+	out := r.Clone(r.Context())
+	out.RequestURI = ""
+	out.URL.Scheme, out.URL.Host, out.Host = s.at.Scheme, s.at.Host, r.Host
+	out.Header.Del("Connection")
+	return s.direct.RoundTrip(out)
+}

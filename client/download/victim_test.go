@@ -1,0 +1,217 @@
+package download
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"usher/backend/api"
+	"usher/client"
+)
+
+// TestMain lets the test binary be the program that is killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("USHER_VICTIM"); dir != "" {
+		os.Exit(beVictim(dir))
+	}
+	// Names are the tests' own, and nothing goes past them through a proxy.
+	net.DefaultResolver = names.resolver()
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		os.Unsetenv(name)
+	}
+	os.Exit(m.Run())
+}
+
+// stoppedBySignal is how a victim ends that was told to.
+const stoppedBySignal = 130
+
+func beVictim(dir string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // as client/cli
+	defer stop()
+	var err error
+	if server, s3 := os.Getenv("USHER_VICTIM_SERVER"), os.Getenv("USHER_VICTIM_S3"); os.Getenv("USHER_VICTIM_FLOOR") != "" {
+		err = floor(dir, server, s3)
+	} else {
+		err = victim(ctx, dir, server, s3)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return stoppedBySignal
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if status, err := os.ReadFile("/proc/self/status"); err == nil { // VmHWM: the peak
+		fmt.Printf("%s", status)
+	}
+	return 0
+}
+
+// victim downloads into dir, in a process of its own: the folder b/f, or what
+// the environment says.
+func victim(ctx context.Context, dir, server, s3 string) error {
+	var t Timeouts // those of every day, when it is measured
+	if os.Getenv("USHER_VICTIM_MEASURED") == "" {
+		t = quick()
+		t.Checkpoint = 2 * time.Millisecond
+	}
+	c := Config{Releaser: remote(server), Lister: remote(server), S3Hosts: []string{s3}, AllowHTTP: true, Timeouts: t}
+	if token := os.Getenv("USHER_VICTIM_TOKEN"); token != "" {
+		real, err := client.New(client.Config{Server: server, Tokens: fixedToken(token), UserAgent: "usher-victim/1"})
+		if err != nil {
+			return err
+		}
+		c.Releaser, c.Lister = real, real
+	}
+	e, err := New(c)
+	if err != nil {
+		return err
+	}
+	r := Request{Bucket: "b", Key: "f/", Dir: dir}
+	if path := os.Getenv("USHER_VICTIM_PATH"); path != "" {
+		r.Bucket, r.Key, _ = strings.Cut(path, "/")
+		r.ETag = os.Getenv("USHER_VICTIM_ETAG")
+		r.Size, _ = strconv.ParseInt(os.Getenv("USHER_VICTIM_SIZE"), 10, 64)
+	}
+	if strings.HasSuffix(r.Key, "/") {
+		r.Folder, r.Name = true, "."
+	}
+	e.Add(r)
+	err = e.Wait(ctx)
+	s := e.Snapshot()
+	if cerr := e.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && (s.FilesFailed > 0 || s.Transfers[0].State != Done && s.Transfers[0].State != Skipped) {
+		err = fmt.Errorf("%v, %v, %s", s.Transfers[0].State, s.Transfers[0].Err, s.Transfers[0].Event)
+	}
+	return err
+}
+
+// fixedToken is somebody's access token, without the session.
+type fixedToken string
+
+func (f fixedToken) Token(context.Context) (string, error) { return string(f), nil }
+func (fixedToken) Ended(string)                            {}
+
+// child is the test binary as a program that downloads path into dir, from the
+// world and as its person.
+func (w *world) child(path, dir string) *exec.Cmd {
+	self, err := os.Executable()
+	must(w.t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), w.person.env()...)
+	cmd.Env = append(cmd.Env, "USHER_VICTIM="+dir, "USHER_VICTIM_PATH="+path, "USHER_VICTIM_S3="+w.host())
+	if o := w.object(path); o != nil {
+		cmd.Env = append(cmd.Env, "USHER_VICTIM_ETAG="+o.etag, "USHER_VICTIM_SIZE="+strconv.Itoa(len(o.data)))
+	}
+	return cmd
+}
+
+// remote asks the test's backend over HTTP.
+type remote string
+
+func (r remote) call(verb string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	resp, err := http.Post(string(r)+verb, "application/json", strings.NewReader(string(body)))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+func (r remote) Release(_ context.Context, req api.ReleaseRequest) (out api.ReleaseResponse, err error) {
+	return out, r.call("/release", req, &out)
+}
+func (r remote) Complete(context.Context, api.CompleteRequest) error { return nil }
+func (r remote) List(_ context.Context, req api.ListRequest) (out api.ListResponse, err error) {
+	return out, r.call("/list", req, &out)
+}
+
+// backend serves List and Release to another process.
+func (w *world) backend() *httptest.Server {
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		var out any
+		if r.URL.Path == "/list" {
+			var in api.ListRequest
+			json.NewDecoder(r.Body).Decode(&in)
+			out, _ = w.List(r.Context(), in)
+		} else {
+			var in api.ReleaseRequest
+			json.NewDecoder(r.Body).Decode(&in)
+			out, _ = w.Release(r.Context(), in)
+		}
+		json.NewEncoder(rw).Encode(out)
+	}))
+	w.t.Cleanup(srv.Close)
+	return srv
+}
+
+// inAChild are faults 19 and 20: the program is killed, told to stop or put to
+// sleep mid-way, and another one goes on.
+func inAChild() []fault {
+	rows := []fault{endsIn("19 killed", nil, syscall.SIGKILL, -1)}
+	return append(rows, signals()...)
+}
+
+// endsIn is a row in which a first program is ended at byte n by end, or by a
+// signal, and a second one comes to the end of the download.
+func endsIn(name string, end func(*exec.Cmd) error, with syscall.Signal, code int) fault {
+	return fault{name: name, cuts: true, seldom: true, min: 8<<20 - 1, arm: func(tr *trial) {
+		tr.script(tr.hold(tr.cut), proper)
+		cmd := tr.child(tr.path, tr.dir)
+		if end == nil {
+			end = func(c *exec.Cmd) error { return c.Process.Signal(with) }
+		}
+		tr.endChild(cmd, func(c *exec.Cmd) error { return end(c) }, code)
+	}, want: Done, check: func(tr *trial, got Transfer) error {
+		if tr.cut > 1<<20 && got.Fetched >= int64(tr.size) {
+			return fmt.Errorf("of the first program nothing was left")
+		}
+		return nil
+	}}
+}
+
+// endChild starts cmd, ends it when the front holds the body back and the
+// program has noted what it has, and wants the code.
+func (tr *trial) endChild(cmd *exec.Cmd, end func(*exec.Cmd) error, code int) {
+	t := tr.t
+	if cmd.Process == nil {
+		must(t, cmd.Start())
+	}
+	select {
+	case <-tr.reached:
+	case <-time.After(patience):
+		t.Errorf("the first program did not come to byte %d", tr.cut)
+	}
+	if tr.cut > 1<<20 {
+		eventually(t, "a note of what is there", func() bool {
+			found, _ := filepath.Glob(filepath.Join(tr.dir, partMark+"*.json"))
+			return len(found) > 0
+		})
+	}
+	must(t, end(cmd))
+	_ = cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		t.Errorf("the first program ended with %d, not %d", got, code)
+	}
+	for _, p := range consistent(tr.dir, func(string) []byte { return tr.obj.data }) {
+		t.Error(p)
+	}
+}
