@@ -18,6 +18,7 @@ const (
 	Skip                      // leave what is there, without a look at it
 	Overwrite                 // put the new file in its place, once verified
 	KeepBoth                  // save as "name (1).ext"
+	Leave                     // leave what is there, after a comparison: see Transfer.Differs
 )
 
 // Request asks for one object, or for all below a prefix.
@@ -64,7 +65,7 @@ const (
 	Verifying // all bytes are here; they are checked, or made durable
 	Paused
 	Done
-	Skipped // already here and the same, or Conflict was Skip
+	Skipped // already here and the same, or left as it is: Conflict was Skip or Leave
 	Failed
 	Denied // no longer available to this person
 	Cancelled
@@ -106,7 +107,9 @@ type Transfer struct {
 	Err      error         // why it failed, was denied, or waits
 	Event    string        // the last thing that happened, as a sentence; ""
 	Retries  int
-	AuditID  string // the audit event of its first URL; ""
+	AuditID  string        // the audit event of its first URL; ""
+	Differs  bool          // Skipped, and what is there was not found to be the same
+	Quiet    time.Duration // Running: how long no byte has come, from 3 s; 0: they come
 
 	// Of a folder.
 	Folder                        bool
@@ -115,16 +118,21 @@ type Transfer struct {
 }
 
 // Snapshot is a consistent copy of the queue. The finished files of a folder
-// are kept up to 20,000; Config.Finished sees every one.
+// are kept up to 20,000; Config.Finished sees every one. The sums are those of
+// the batch: of what was added since the queue was last at rest, and of what
+// was not finished then.
 type Snapshot struct {
 	Transfers   []Transfer // in queue order
 	Files       int        // folders not counted; grows while folders are walked
 	FilesDone   int        // Done and Skipped
+	FilesSame   int        // of these, Skipped
+	FilesPlain  int        // of these, Done and checked by their size alone
 	FilesFailed int        // Failed and Denied
-	Running     int        // files that move or are verified now
+	Running     int        // files that move, are verified or made durable now
 	Bytes       int64      // of all files, as far as sizes are known
-	BytesDone   int64
+	BytesDone   int64      // that are here, those of unfinished files included
+	BytesNew    int64      // of files that are Done
 	Rate        float64
-	Left        time.Duration
-	Counting    int // files found so far by folder walks that still go on; 0: all walks are complete
+	Left        time.Duration // until what is not paused or failed is here; 0: not known
+	Counting    int           // files found so far by folder walks that still go on; 0: all walks are complete
 }
