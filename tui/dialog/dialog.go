@@ -136,7 +136,7 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	for _, c := range a.Choices {
 		pairs = append(pairs, [2]string{c.Keys[0], c.Label})
 	}
-	lines = append(lines, "", t.On(theme.Panel).Keys(bw-6, pairs...))
+	lines = append(append(lines, ""), t.On(theme.Panel).KeyRows(bw-6, pairs...)...)
 	return t.Box(a.Title, lines, bw)
 }
 

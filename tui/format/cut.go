@@ -96,3 +96,17 @@ func Ends(left, right string, w int, ellipsis string) string {
 	}
 	return left + strings.Repeat(" ", w-l-r) + right
 }
+
+// Fit is the first of some forms of the same text, longest first, that takes at
+// most w cells; the last one if none does.
+func Fit(w int, forms ...string) string {
+	for _, f := range forms {
+		if Width(f) <= w {
+			return f
+		}
+	}
+	if len(forms) == 0 {
+		return ""
+	}
+	return forms[len(forms)-1]
+}

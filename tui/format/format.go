@@ -88,19 +88,26 @@ func Share(done, total int64) float64 {
 }
 
 // Remaining writes the time that remains, rounded up: "14 s", "1 min 10 s",
-// "2 h 05 min". Zero or less is "".
-func Remaining(d time.Duration) string {
-	if d <= 0 {
+// "2 h 05 min". Zero or less is "", and so is more than anybody plans for.
+func Remaining(d time.Duration) string { return remaining(d, "%d s", "%d min %d s", "%d h %02d min") }
+
+// Short is Remaining where cells are few: "14 s", "1m 10s", "2h 05m".
+func Short(d time.Duration) string { return remaining(d, "%d s", "%dm %ds", "%dh %02dm") }
+
+const unplanned = 100 * 24 * time.Hour
+
+func remaining(d time.Duration, seconds, minutes, hours string) string {
+	if d <= 0 || d > unplanned {
 		return ""
 	}
 	s := int64((d + time.Second - 1) / time.Second)
 	switch {
 	case s < 60:
-		return fmt.Sprintf("%d s", s)
+		return fmt.Sprintf(seconds, s)
 	case s < 3600:
-		return fmt.Sprintf("%d min %d s", s/60, s%60)
+		return fmt.Sprintf(minutes, s/60, s%60)
 	case s < 100*3600:
-		return fmt.Sprintf("%d h %02d min", s/3600, s%3600/60)
+		return fmt.Sprintf(hours, s/3600, s%3600/60)
 	}
 	return fmt.Sprintf("%d days", (s+86399)/86400)
 }

@@ -32,6 +32,24 @@ func TestRemaining(t *testing.T) {
 	}
 }
 
+func TestShortTimes(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "", 40 * time.Second: "40 s", 70 * time.Second: "1m 10s", 125 * time.Minute: "2h 05m", 240 * time.Hour: "10 days", 1e9 * time.Second: "",
+	} {
+		if got := format.Short(d); got != want {
+			t.Errorf("Short(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestFitTakesTheFirstThatFits(t *testing.T) {
+	for w, want := range map[int]string{20: "24.1 MB/s, 1m 10s", 17: "24.1 MB/s, 1m 10s", 16: "1m 10s", 3: "1m"} {
+		if got := format.Fit(w, "24.1 MB/s, 1m 10s", "1m 10s", "1m"); got != want {
+			t.Errorf("in %d cells %q, want %q", w, got, want)
+		}
+	}
+}
+
 func TestPercentSaysAllOnlyOfAll(t *testing.T) {
 	if got := format.Percent(999_999_999, 1_000_000_000); got != "99%" {
 		t.Errorf("nearly all is %s", got)

@@ -9,6 +9,7 @@ type Glyphs struct {
 	Up, Down                             string // sort order; Down also means running
 	Opened, Closed                       string // a folder in the tree
 	Yes, No, Paused, Checking, Waiting   string // states of a transfer
+	Differs                              string // what is here is another file
 	Online, Offline                      string
 	Hidden                               string // a letter of a password
 	TopLeft, TopRight, LowLeft, LowRight string
@@ -22,7 +23,7 @@ func glyphs(ascii bool) Glyphs {
 			Cursor: ">", CursorDim: "|", Mark: "*",
 			Heavy: "=", Light: "-", Between: "|",
 			Ellipsis: "~", Sep: ">", Up: "^", Down: "v", Opened: "-", Closed: "+",
-			Yes: "+", No: "x", Paused: "|", Checking: "=", Waiting: ".",
+			Yes: "+", No: "x", Paused: "|", Checking: "=", Waiting: ".", Differs: "!",
 			Online: "*", Offline: "o", Hidden: "*",
 			TopLeft: "+", TopRight: "+", LowLeft: "+", LowRight: "+", Side: "|",
 			Bars: []string{".", ":", "-", "=", "+", "*", "%", "#"},
@@ -32,7 +33,7 @@ func glyphs(ascii bool) Glyphs {
 		Cursor: "▌", CursorDim: "│", Mark: "●",
 		Heavy: "━", Light: "─", Between: "│",
 		Ellipsis: "…", Sep: "›", Up: "↑", Down: "↓", Opened: "▾", Closed: "▸",
-		Yes: "✓", No: "✗", Paused: "‖", Checking: "≡", Waiting: "·",
+		Yes: "✓", No: "✗", Paused: "‖", Checking: "≡", Waiting: "·", Differs: "≠",
 		Online: "●", Offline: "○", Hidden: "•",
 		TopLeft: "╭", TopRight: "╮", LowLeft: "╰", LowRight: "╯", Side: "│",
 		Bars: []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},

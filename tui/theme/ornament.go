@@ -58,9 +58,32 @@ func (t *Theme) Box(title string, lines []string, w int) string {
 // It stops before the first pair that does not fit into w cells; a pair
 // without a label is left out.
 func (t *Theme) Keys(w int, pairs ...[2]string) string {
+	line, _ := t.keys(w, pairs)
+	return line
+}
+
+// KeyRows is Keys on as many lines as it takes, for dialogs: none of their ways
+// may be lost.
+func (t *Theme) KeyRows(w int, pairs ...[2]string) []string {
+	var lines []string
+	for len(pairs) > 0 {
+		line, n := t.keys(w, pairs)
+		if n == 0 { // wider than the dialog: cut, not dropped
+			line, n = t.Text.Bold().Paint(pairs[0][0])+t.Muted.Paint(" "+pairs[0][1]), 1
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+		pairs = pairs[n:]
+	}
+	return lines
+}
+
+// keys draws what fits on one line, and says how many pairs it took.
+func (t *Theme) keys(w int, pairs [][2]string) (line string, taken int) {
 	var b strings.Builder
 	n := 0
-	for _, p := range pairs {
+	for i, p := range pairs {
 		if p[1] == "" {
 			continue
 		}
@@ -70,10 +93,10 @@ func (t *Theme) Keys(w int, pairs ...[2]string) string {
 		}
 		need := gap + ansi.StringWidth(p[0]) + 1 + ansi.StringWidth(p[1])
 		if n+need > w {
-			break
+			return b.String(), i
 		}
 		b.WriteString(t.Fill.Paint(strings.Repeat(" ", gap)) + t.Text.Bold().Paint(p[0]) + t.Muted.Paint(" "+p[1]))
 		n += need
 	}
-	return b.String()
+	return b.String(), len(pairs)
 }
