@@ -239,8 +239,8 @@ func TestFolderIsCountedOnceAndFetchedWithItsETags(t *testing.T) {
 			t.Errorf("%d listings for one folder", n)
 		}
 		s := w.engine.Snapshot()
-		if len(s.Transfers) != 1 {
-			t.Fatalf("%d transfers for one folder", len(s.Transfers))
+		if len(s.Transfers) != 3 {
+			t.Fatalf("%d transfers for a folder and its two files", len(s.Transfers))
 		}
 		r := s.Transfers[0].Request
 		if !r.Folder || !r.ListedAll || len(r.Listed) != 2 || r.Listed[0].ETag == "" || r.Listed[1].ETag == "" {

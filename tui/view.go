@@ -11,7 +11,6 @@ import (
 	"usher/tui/browse"
 	"usher/tui/dialog"
 	"usher/tui/format"
-	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -28,11 +27,8 @@ func (m *Model) View() tea.View {
 	v := tea.NewView("")
 	v.AltScreen = true
 	v.WindowTitle = "usher"
-	if n, active := m.transfers.Active(); active {
-		s := m.transfers.Snapshot()
-		pct := format.PercentOf(s.BytesDone, max(s.Bytes, s.BytesDone+1))
-		v.WindowTitle = fmt.Sprintf("usher %d%%, %s", pct, format.Plural(n, "download", "downloads"))
-		v.ProgressBar = tea.NewProgressBar(tea.ProgressBarDefault, pct)
+	if title, bar := m.transfers.Window(); title != "" {
+		v.WindowTitle, v.ProgressBar = "usher "+title, bar
 	}
 	switch {
 	case m.w == 0:
@@ -66,7 +62,8 @@ func (m *Model) signInView() (string, *tea.Cursor) {
 		foot = "usher " + line(m.deps.Version)
 	}
 	t := m.env.Theme
-	return page + "\n" + format.Ends(m.transfers.Strip(), t.Muted.Paint(foot+" "), m.w, t.Glyphs.Ellipsis), m.signin.Cursor(m.w, h)
+	strip := format.Fit(m.w, m.transfers.Strip()...)
+	return page + "\n" + format.Ends(strip, t.Muted.Paint(foot+" "), m.w, t.Glyphs.Ellipsis), m.signin.Cursor(m.w, h)
 }
 
 // pageView is row 0, the page in front, the dock where there is room, the
@@ -148,30 +145,40 @@ func (m *Model) place(parts []string, w int) string {
 }
 
 // status is the line over the keys: what was just said, else what the page
-// says; on the right the transfers.
+// says; on the right the transfers, which never vanish: a sentence that leaves
+// no room for them is cut.
 func (m *Model) status() string {
-	t := m.env.Theme
+	t, w := m.env.Theme, m.w-2
 	left, right := m.front().Status(m.w)
 	if m.say.Text != "" {
-		left = m.say.Tone.Paint(t, format.End(line(m.say.Text), m.w-2, t.Glyphs.Ellipsis))
+		left = m.say.Tone.Paint(t, format.End(line(m.say.Text), w, t.Glyphs.Ellipsis))
 	}
-	if strip := m.transfers.Strip(); strip != "" && m.front() != pane.Pane(m.transfers) {
-		right = strip
+	if strip := m.transfers.Strip(); strip != nil && m.front() != pane.Pane(m.transfers) {
+		right = format.Fit(w-2-format.Width(left), strip...)
+		left = ansi.Truncate(left, w-2-format.Width(right), t.Glyphs.Ellipsis)
 	}
-	return " " + format.Ends(left, right, m.w-2, t.Glyphs.Ellipsis) + " "
+	return " " + format.Ends(left, right, w, t.Glyphs.Ellipsis) + " "
 }
 
 // keyLine is the keys of the page in front, from the table that answers them.
 func (m *Model) keyLine() string {
 	page := m.front()
-	var hints []keys.Action
+	labels, _ := page.(pane.Labels)
+	var hints [][2]string
 	for _, a := range page.Hints() {
 		if m.places(a) && (!m.has(a) || m.shut(a) != "") {
 			continue
 		}
-		hints = append(hints, a)
+		for _, h := range m.env.Keys.Hints(page.Context(), a) {
+			if labels != nil {
+				if now := labels.Label(a); now != "" {
+					h[1] = now
+				}
+			}
+			hints = append(hints, h)
+		}
 	}
-	return m.env.Theme.Keys(m.w-2, m.env.Keys.Hints(page.Context(), hints...)...)
+	return m.env.Theme.Keys(m.w-2, hints...)
 }
 
 // tooSmall is all there is in a small window.
@@ -186,8 +193,8 @@ func (m *Model) tooSmall() string {
 	add(t.Text.Bold(), fmt.Sprintf("This window is %dx%d. usher needs %dx%d or more.", m.w, m.h, leastWidth, leastHeight))
 	lines = append(lines, "")
 	add(t.Text, "Make it larger, or zoom the tmux pane with prefix z.")
-	if strip := m.transfers.Strip(); strip != "" {
-		lines = append(lines, "", " "+ansi.Truncate(strip, max(0, m.w-2), ""))
+	if strip := m.transfers.Strip(); strip != nil {
+		lines = append(lines, "", " "+ansi.Truncate(format.Fit(m.w-2, strip...), max(0, m.w-2), ""))
 	}
 	for len(lines) < m.h-1 {
 		lines = append(lines, "")

@@ -75,6 +75,7 @@ const (
 	PauseAll Action = "pause-all"
 	Again    Action = "try-again"
 	AgainAll Action = "try-all-again"
+	KeepBoth Action = "keep-both"
 	Remove   Action = "remove"
 	Later    Action = "move-later"
 	Sooner   Action = "move-sooner"
@@ -214,6 +215,7 @@ func transfers() []Binding {
 	return []Binding{
 		{Pause, []string{"p"}, "", "pause", "Pause or go on", one},
 		{Again, []string{"r"}, "", "try again", "Try this transfer again", one},
+		{KeepBoth, []string{"b"}, "", "keep both", "Keep both: fetch it beside the file that is here", one},
 		{Remove, []string{"x"}, "", "remove", "Remove from the list", one},
 		{Later, []string{"J"}, "J K", "move down, up", "", one},
 		{Sooner, []string{"K"}, "", "move up in the queue", "", one},

@@ -83,6 +83,13 @@ type Pane interface {
 	Handle(msg tea.Msg) tea.Cmd
 }
 
+// Labels is a pane some of whose keys do different things at times.
+type Labels interface {
+	// Label is what an action does now in two or three words, "" for the
+	// table's word.
+	Label(keys.Action) string
+}
+
 // Place is what a page is opened on: a bucket and a key or prefix, raw. The
 // zero Place is everywhere.
 type Place struct{ Bucket, Key safetext.Text }

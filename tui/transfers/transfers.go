@@ -1,6 +1,8 @@
 // Package transfers is the queue of downloads on the screen: the page with
-// every transfer, the strip for the status line, the dock below a tall
-// browser, and the question before a download (ask.go).
+// every transfer (order.go says in which order, row.go how one looks), the
+// strip for the status line and the title (strip.go), the dock below a tall
+// browser, the sentence at the end (ended.go), and the question before a
+// download (ask.go).
 //
 // The engine does the work; this package shows copies of its state, taken
 // four times a second while something moves and not at all when nothing does.
@@ -10,15 +12,12 @@ package transfers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
-	"usher/backend/safetext"
 	"usher/client/download"
-	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/rows"
@@ -40,9 +39,11 @@ type Engine interface {
 	SignedIn()
 	// Local looks at the disk: what lies where requests would land.
 	Local(dir string, reqs []download.Request) []download.LocalState
-	// Unfinished is what an earlier run left, Forget drops it.
+	// Unfinished is what an earlier run left, Forget drops it. Keeps is false
+	// where another process keeps that list: then this run leaves none.
 	Unfinished() ([]download.Saved, error)
 	Forget() error
+	Keeps() bool
 }
 
 // Lister counts what lies below a folder.
@@ -56,7 +57,7 @@ type Deps struct {
 	Engine Engine
 	Lister Lister
 	Server string
-	Dir    string // downloads go below it
+	Dir    string // downloads go below it, until another folder is chosen
 	Home   string // shown as ~; "" shows whole paths
 	// FreeSpace is the bytes that a person may still write near dir.
 	FreeSpace func(dir string) (int64, error)
@@ -68,18 +69,24 @@ const tick = 250 * time.Millisecond
 type Pane struct {
 	Deps
 	list    *rows.List
+	gen     uint64 // counts the engine's hands, see Fresh
 	snap    download.Snapshot
-	shown   []int // of snap.Transfers
+	newest  map[pane.File]Newest
+	shown   []int // of snap.Transfers, as the page shows them; gap: an empty line
+	twins   twins
+	first   download.ID // the first that waits
+	spaced  bool        // there is room for empty lines
+	stays   bool        // the cursor was put where it is; else it is on what moves
 	ticking bool
-	active  bool
-	free    int64 // bytes; -1 unknown
-	begun   batch
+	tally   tally
+	keeps   bool                 // the next run will know what is unfinished
+	due     bool                 // the sentence at the end is still to come
+	told    map[download.ID]bool // of files left as they were
+	left    map[download.ID]int  // such files of a folder
+	free    int64                // bytes; -1 unknown
 	cols    columns
 	w       int
 }
-
-// batch is the files that ended since the queue was last at rest.
-type batch struct{ done, failed int }
 
 // New makes the page.
 func New(d Deps) (*Pane, error) {
@@ -97,20 +104,75 @@ func New(d Deps) (*Pane, error) {
 	return p, nil
 }
 
-// Ticked is a copy of the queue. The root hands it on to the browser.
-type Ticked struct{ Snapshot download.Snapshot }
+// Ticked is a copy of the queue.
+type Ticked struct {
+	Snapshot download.Snapshot
+	gen      uint64
+	newest   map[pane.File]Newest
+	keeps    bool
+	added    bool // it was taken right after something was put into the queue
+}
 
-type spaced struct{ free int64 }
+// String keeps raw names out of any print.
+func (Ticked) String() string { return "ticked" }
+
+// Newest is how the last transfer of an object stands.
+type Newest struct {
+	ID   download.ID
+	Word string // for the browser's Local column; "" once the disk tells
+	Here bool   // it came, or was here and the same
+	Dest string // raw
+}
+
+type spaced struct {
+	dir  string
+	free int64
+}
+
+// look copies the queue. Commands call it.
+func look(e Engine, gen uint64, added bool) tea.Msg {
+	s := e.Snapshot()
+	return Ticked{Snapshot: s, gen: gen, newest: index(s), keeps: e.Keeps(), added: added}
+}
+
+// index finds the last transfer of each object: an older one that failed says
+// nothing of a newer one.
+func index(s download.Snapshot) map[pane.File]Newest {
+	out := make(map[pane.File]Newest, len(s.Transfers))
+	for i := range s.Transfers {
+		t := &s.Transfers[i]
+		f := pane.File{Bucket: t.Bucket, Key: t.Key}
+		if t.Folder || t.ID < out[f].ID {
+			continue
+		}
+		out[f] = Newest{ID: t.ID, Word: Short(*t), Dest: t.Dest, Here: t.State == download.Done || t.State == download.Skipped && !t.Differs}
+	}
+	return out
+}
 
 // Look takes a copy of the queue now; while something moves, further ones
 // follow by themselves.
 func (p *Pane) Look() tea.Cmd {
-	e := p.Engine
-	return func() tea.Msg { return Ticked{e.Snapshot()} }
+	e, gen := p.Engine, p.gen
+	return func() tea.Msg { return look(e, gen, false) }
 }
 
-// Opened is asked when the page comes to the front.
-func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.Look(), p.space()) }
+// Opened is asked when the page comes to the front: it opens on what moves.
+func (p *Pane) Opened() tea.Cmd {
+	p.stays = false
+	p.toFirst()
+	return tea.Batch(p.Look(), p.space())
+}
+
+// Fresh forgets the queue that is on the screen, and the folder that was chosen:
+// the engine works for somebody else now.
+func (p *Pane) Fresh(dir string) tea.Cmd {
+	p.gen++
+	p.Dir, p.free = dir, -1
+	p.snap, p.newest, p.tally, p.due, p.told, p.stays = download.Snapshot{}, nil, tally{}, false, nil, false
+	p.arrange(0)
+	return tea.Batch(p.Look(), p.space())
+}
 
 func (p *Pane) space() tea.Cmd {
 	if p.FreeSpace == nil {
@@ -122,7 +184,7 @@ func (p *Pane) space() tea.Cmd {
 		if err != nil {
 			n = -1
 		}
-		return spaced{n}
+		return spaced{dir, n}
 	}
 }
 
@@ -130,12 +192,14 @@ func (p *Pane) space() tea.Cmd {
 func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
 	case Ticked:
-		return p.ticked(m.Snapshot)
+		return p.ticked(m)
 	case again:
 		p.ticking = false
 		return p.Look()
 	case spaced:
-		p.free = m.free
+		if m.dir == p.Dir {
+			p.free = m.free
+		}
 	case counted:
 		return m.ask.counted(m)
 	case checked:
@@ -148,82 +212,49 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 
 type again struct{}
 
-func (p *Pane) ticked(s download.Snapshot) tea.Cmd {
-	was := p.active
-	at := p.current()
-	p.snap = s
-	p.active = moving(s)
-	p.shown = p.shown[:0]
-	for i, t := range s.Transfers {
-		// A folder stands for its files, but for those that need a look.
-		if t.Parent == 0 || t.State == download.Failed || t.State == download.Denied || t.State == download.Running {
-			p.shown = append(p.shown, i)
-		}
+// ticked takes a copy of the queue.
+func (p *Pane) ticked(m Ticked) tea.Cmd {
+	if m.gen != p.gen {
+		return nil // of the person before
 	}
-	p.list.Changed()
-	for i, n := range p.shown {
-		if at != nil && s.Transfers[n].ID == at.ID {
-			p.list.SetCursor(i)
-		}
-	}
+	was, at := p.tally.active, p.under()
+	p.snap, p.newest, p.tally, p.keeps = m.Snapshot, m.newest, tallied(&m.Snapshot), m.keeps
+	p.arrange(at)
+	p.due = p.due || p.tally.open() || m.added
 	var cmds []tea.Cmd
-	if p.active && !p.ticking {
+	if p.tally.active && !p.ticking {
 		p.ticking = true
 		cmds = append(cmds, tea.Tick(tick, func(time.Time) tea.Msg { return again{} }))
 	}
-	if p.active && !was {
-		p.begun = batch{s.FilesDone, s.FilesFailed}
+	if p.due && !p.tally.open() {
+		p.due = false
+		cmds = append(cmds, p.ended())
 	}
-	if was && !p.active {
-		cmds = append(cmds, p.ended(s), p.space())
+	if was && !p.tally.active || m.added {
+		cmds = append(cmds, p.space())
 	}
 	return tea.Batch(cmds...)
-}
-
-// moving reports whether the queue will change by itself.
-func moving(s download.Snapshot) bool {
-	for _, t := range s.Transfers {
-		if !t.State.Finished() && t.State != download.Paused {
-			return true
-		}
-	}
-	return false
-}
-
-// ended is the sentence when the queue comes to rest.
-func (p *Pane) ended(s download.Snapshot) tea.Cmd {
-	done, failed := s.FilesDone-p.begun.done, s.FilesFailed-p.begun.failed
-	bytes, checked := int64(0), true
-	for _, t := range s.Transfers {
-		if t.State == download.Done && !t.Folder {
-			bytes += t.Size
-			checked = checked && t.Verified != "" && t.Verified != "size"
-		}
-	}
-	switch {
-	case failed > 0:
-		return pane.Send(pane.Say{Tone: pane.Warning, Text: fmt.Sprintf("%s of %s did not arrive. t shows why.",
-			format.Plural(failed, "file", "files"), format.Count(done+failed))})
-	case done > 0:
-		say := format.Plural(done, "file", "files") + ", " + format.Size(bytes)
-		if checked {
-			say += ", verified"
-		}
-		return pane.Send(pane.Say{Tone: pane.Good, Text: say + "."})
-	}
-	return nil
 }
 
 // Snapshot is the copy on the screen.
 func (p *Pane) Snapshot() download.Snapshot { return p.snap }
 
+// Newest is how the last transfer of each object stands.
+func (p *Pane) Newest() map[pane.File]Newest { return p.newest }
+
 // Active reports whether something moves, and how many files.
-func (p *Pane) Active() (int, bool) { return p.snap.Running, p.active }
+func (p *Pane) Active() (int, bool) { return p.snap.Running, p.tally.active }
+
+// Open reports whether something is unfinished, paused or not.
+func (p *Pane) Open() bool { return p.tally.open() }
+
+// Keeps reports whether the next run will know what is unfinished.
+func (p *Pane) Keeps() bool { return p.keeps }
 
 // current is the transfer under the cursor.
 func (p *Pane) current() *download.Transfer {
 	i := p.list.Cursor()
-	if i < 0 || i >= len(p.shown) {
+	if i < 0 || i >= len(p.shown) || p.shown[i] == gap {
 		return nil
 	}
 	return &p.snap.Transfers[p.shown[i]]
@@ -231,10 +262,19 @@ func (p *Pane) current() *download.Transfer {
 
 // tell asks the engine for something, then looks at the queue.
 func (p *Pane) tell(do func(Engine)) tea.Cmd {
-	e := p.Engine
+	e, gen := p.Engine, p.gen
 	return func() tea.Msg {
 		do(e)
-		return Ticked{e.Snapshot()}
+		return look(e, gen, false)
+	}
+}
+
+// put is tell for what begins or goes on: its end is worth a sentence.
+func (p *Pane) put(do func(Engine)) tea.Cmd {
+	e, gen := p.Engine, p.gen
+	return func() tea.Msg {
+		do(e)
+		return look(e, gen, true)
 	}
 }
 
@@ -243,7 +283,7 @@ func (p *Pane) SignedIn() tea.Cmd { return p.tell(func(e Engine) { e.SignedIn() 
 
 // GoOn adds what an earlier run left undone.
 func (p *Pane) GoOn(reqs []download.Request) tea.Cmd {
-	return p.tell(func(e Engine) { e.Add(reqs...) })
+	return p.put(func(e Engine) { e.Add(reqs...) })
 }
 
 // Forget drops it; the parts stay on the disk.
@@ -260,94 +300,11 @@ func (p *Pane) Forget() tea.Cmd {
 // Where is the download folder as it is shown.
 func (p *Pane) Where() string { return p.short(p.Dir) }
 
-// Do answers an action.
-func (p *Pane) Do(a keys.Action) tea.Cmd {
-	if p.list.Move(a) {
-		return nil
-	}
-	switch a {
-	case keys.Back, keys.Quit:
-		return pane.Send(pane.Close{})
-	case keys.PauseAll:
-		if p.active {
-			return p.tell(Engine.PauseAll)
-		}
-		return p.tell(Engine.ResumeAll)
-	case keys.AgainAll:
-		return p.tell(Engine.RetryAll)
-	case keys.Reload:
-		return p.Opened()
-	}
-	if why := p.Why(a); why != "" {
-		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
-	}
-	t := p.current()
-	if t == nil {
-		return nil
-	}
-	id := t.ID
-	switch a {
-	case keys.Pause:
-		if t.State == download.Paused {
-			return p.tell(func(e Engine) { e.Resume(id) })
-		}
-		return p.tell(func(e Engine) { e.Pause(id) })
-	case keys.Again:
-		return p.tell(func(e Engine) { e.Retry(id) })
-	case keys.Remove:
-		return p.tell(func(e Engine) { e.Cancel(id) })
-	case keys.Later:
-		return p.tell(func(e Engine) { e.Move(id, 1) })
-	case keys.Sooner:
-		return p.tell(func(e Engine) { e.Move(id, -1) })
-	case keys.Folder:
-		return pane.Send(pane.Copy{Text: safetext.New(t.Dest)})
-	case keys.CopyPath:
-		return pane.Send(pane.Copy{Text: safetext.New(t.Bucket + "/" + t.Key)})
-	}
-	return nil
-}
-
-// Why says why an action is not possible now.
-func (p *Pane) Why(a keys.Action) string {
-	t := p.current()
-	switch a {
-	case keys.Pause, keys.Again, keys.Remove, keys.Later, keys.Sooner, keys.Folder, keys.CopyPath:
-		if t == nil {
-			return "There is no transfer here."
-		}
-	}
-	switch a {
-	case keys.Pause:
-		if t.State.Finished() {
-			return "Pause: this transfer is over."
-		}
-	case keys.Again:
-		if t.State != download.Failed && t.State != download.Denied && t.State != download.Cancelled && t.State != download.WaitingNetwork {
-			return "Try again: this transfer did not fail."
-		}
-	case keys.Folder:
-		if t.Dest == "" {
-			return "Its place is not known yet."
-		}
-	}
-	return ""
-}
-
 // Title is the place for row 0.
 func (p *Pane) Title() []string { return []string{"Transfers"} }
 
 // Context of the page's keys.
 func (p *Pane) Context() keys.Context { return keys.Transfers }
-
-// Hints for the key line.
-func (p *Pane) Hints() []keys.Action {
-	h := []keys.Action{keys.Pause, keys.Again, keys.Remove, keys.PauseAll}
-	if p.w >= 110 {
-		h = append(h, keys.Later, keys.Folder)
-	}
-	return append(h, keys.CopyPath, keys.Back, keys.Help)
-}
 
 // Typing is false: the page has no text field.
 func (p *Pane) Typing() bool { return false }
@@ -358,4 +315,7 @@ func (p *Pane) Key(tea.KeyPressMsg) tea.Cmd { return nil }
 // Cursor is nil.
 func (p *Pane) Cursor() *tea.Cursor { return nil }
 
-var _ pane.Pane = (*Pane)(nil)
+var (
+	_ pane.Pane   = (*Pane)(nil)
+	_ pane.Labels = (*Pane)(nil)
+)

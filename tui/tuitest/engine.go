@@ -1,6 +1,8 @@
 package tuitest
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -8,22 +10,39 @@ import (
 )
 
 // Engine is a transfer engine that fetches Speed bytes a second of each file,
-// three at a time, and writes nothing.
+// three at a time, and writes nothing. What it fetched is here afterwards.
 type Engine struct {
 	Now   func() time.Time
 	Speed int64 // bytes a second of one file
 	Fail  func(download.Request) error
-	Here  func(download.Request) download.Presence
+	Here  func(download.Request) download.Presence // beside what was fetched
+	Same  func(download.Request) bool              // what a comparison with a file of that size finds; nil: the same
+	Plain func(download.Request) bool              // has no checksum
 	Saved []download.Saved
+	Delay time.Duration // of Unfinished
+	// Below is how many files lie in a folder that was not listed to its end;
+	// 1,000 a second are found.
+	Below     int
+	Forgetful bool // another process keeps the queue
+	Silent    bool // connections stand, but no byte comes
+	// Hold, if set, is the state of everything that would move.
+	Hold download.State
 
-	mu    sync.Mutex
-	all   []*transfer
-	calls int
-	last  time.Time
+	mu     sync.Mutex
+	all    []*transfer
+	have   map[string]download.Request
+	lastID download.ID
+	batch  int
+	calls  int
+	last   time.Time
 }
 
 type transfer struct {
 	download.Transfer
+	batch int
+	quiet time.Time // since when no byte came
+	walk  int       // files of a folder that are still to be found
+	found float64
 }
 
 // Calls is how many calls of any kind were made.
@@ -40,83 +59,56 @@ func (e *Engine) enter() func() {
 	return e.mu.Unlock
 }
 
-// advance lets bytes come for the time since the last call.
-func (e *Engine) advance() {
-	now := e.Now()
-	d := now.Sub(e.last)
-	e.last = now
-	running := 0
-	for _, t := range e.all {
-		if t.State == download.Waiting && running < 3 {
-			t.State = download.Running
-			d = 0
-		}
-		if t.State != download.Running {
-			continue
-		}
-		running++
-		if err := e.failure(t.Request); err != nil && t.Done > t.Size/4 {
-			t.State, t.Err, t.Done = download.Failed, err, t.Size/4
-			continue
-		}
-		t.Done = min(t.Size, t.Done+int64(d.Seconds()*float64(e.Speed)))
-		t.Rate = float64(e.Speed)
-		t.Left = time.Duration(float64(t.Size-t.Done) / t.Rate * float64(time.Second))
-		if t.Done == t.Size {
-			t.State, t.Verified, t.Rate = download.Done, "crc64nvme", 0
-		}
-	}
-}
-
-func (e *Engine) failure(r download.Request) error {
-	if e.Fail == nil {
-		return nil
-	}
-	return e.Fail(r)
-}
-
-// Add queues files.
+// Add queues files, and folders with what was listed of them.
 func (e *Engine) Add(reqs ...download.Request) []download.ID {
 	defer e.enter()()
+	if !slices.ContainsFunc(e.all, (*transfer).moves) {
+		e.batch++
+		for _, t := range e.all {
+			if !t.State.Finished() {
+				t.batch = e.batch
+			}
+		}
+	}
 	var ids []download.ID
 	for _, r := range reqs {
-		t := &transfer{download.Transfer{ID: download.ID(len(e.all) + 1), Request: r, Bucket: r.Bucket, Key: r.Key, Dest: r.Dir, Size: r.Size}}
-		e.all = append(e.all, t)
+		t := e.add(r, 0)
 		ids = append(ids, t.ID)
+		e.Saved = slices.DeleteFunc(e.Saved, func(s download.Saved) bool { return s.Request.Key == r.Key })
 	}
+	e.advance()
 	return ids
 }
 
-// Snapshot copies the queue.
-func (e *Engine) Snapshot() download.Snapshot {
-	defer e.enter()()
-	var s download.Snapshot
-	for _, t := range e.all {
-		s.Transfers = append(s.Transfers, t.Transfer)
-		s.Files++
-		s.Bytes += t.Size
-		s.BytesDone += t.Done
-		switch t.State {
-		case download.Done, download.Skipped:
-			s.FilesDone++
-		case download.Failed, download.Denied:
-			s.FilesFailed++
-		case download.Running:
-			s.Running++
-			s.Rate += t.Rate
+func (e *Engine) add(r download.Request, parent download.ID) *transfer {
+	e.lastID++
+	t := &transfer{Transfer: download.Transfer{ID: e.lastID, Parent: parent, Request: r, Bucket: r.Bucket, Key: r.Key,
+		Dest: r.Dir + "/" + r.Bucket + "/" + r.Key, Size: r.Size, Folder: r.Folder}, batch: e.batch}
+	if r.ETag == "" && r.Size == 0 {
+		t.Size = -1
+	}
+	e.all = append(e.all, t)
+	if r.Folder {
+		t.Size, t.State = 0, download.Running
+		for _, l := range r.Listed {
+			c := download.Request{Bucket: r.Bucket, Key: r.Key + l.Name, ETag: l.ETag, Size: l.Size, Dir: r.Dir, Conflict: r.Conflict}
+			e.add(c, t.ID)
+		}
+		if !r.ListedAll {
+			t.walk, t.Counting = max(0, e.Below-len(r.Listed)), true
 		}
 	}
-	if s.Rate > 0 {
-		s.Left = time.Duration(float64(s.Bytes-s.BytesDone) / s.Rate * float64(time.Second))
-	}
-	return s
+	return t
 }
 
 func (e *Engine) set(id download.ID, from func(download.State) bool, to download.State) {
 	defer e.enter()()
 	for _, t := range e.all {
-		if (id == 0 || t.ID == id) && from(t.State) {
-			t.State, t.Err = to, nil
+		if (id == 0 || t.ID == id || t.Parent == id) && from(t.State) {
+			t.State, t.Err, t.Rate, t.Left, t.Quiet = to, nil, 0, 0, 0
+			if to == download.Waiting && t.Folder {
+				t.State = download.Running
+			}
 		}
 	}
 }
@@ -132,15 +124,10 @@ func (e *Engine) PauseAll()             { e.set(0, open, download.Paused) }
 func (e *Engine) ResumeAll()            { e.set(0, paused, download.Waiting) }
 func (e *Engine) RetryAll()             { e.set(0, ended, download.Waiting) }
 
-// Cancel takes a transfer out of the list.
+// Cancel takes a transfer out of the list, a folder with all of it.
 func (e *Engine) Cancel(id download.ID) {
 	defer e.enter()()
-	for i, t := range e.all {
-		if t.ID == id {
-			e.all = append(e.all[:i], e.all[i+1:]...)
-			return
-		}
-	}
+	e.all = slices.DeleteFunc(e.all, func(t *transfer) bool { return t.ID == id || t.Parent == id })
 }
 
 // Move changes the order.
@@ -159,24 +146,69 @@ func (e *Engine) SignedIn() {
 	e.set(0, func(s download.State) bool { return s == download.WaitingSignIn }, download.Waiting)
 }
 
-// Stop puts what is under way into a state, such as WaitingSignIn.
-func (e *Engine) Stop(to download.State) { e.set(0, open, to) }
+// Stop holds what would move in a state, such as WaitingSignIn.
+func (e *Engine) Stop(to download.State) {
+	e.mu.Lock()
+	e.Hold = to
+	e.mu.Unlock()
+}
 
-// Local answers from Here.
+// Clear empties the queue, as when another person takes the engine.
+func (e *Engine) Clear(saved ...download.Saved) {
+	defer e.enter()()
+	e.all, e.Saved = nil, saved
+}
+
+// Local answers from what was fetched, and from Here.
 func (e *Engine) Local(dir string, reqs []download.Request) []download.LocalState {
 	defer e.enter()()
 	out := make([]download.LocalState, len(reqs))
 	for i, r := range reqs {
-		out[i].Path = dir
-		if e.Here != nil {
-			out[i].Presence = e.Here(r)
-		}
+		r.Dir = dir
+		out[i].Path = dir + "/" + r.Bucket + "/" + r.Key
+		out[i].Presence = e.presence(r)
 	}
 	return out
 }
 
+func place(r download.Request) string { return strings.Join([]string{r.Dir, r.Bucket, r.Key}, "\x00") }
+
+// presence is what the disk says: without an ETag nothing is known to be the same.
+func (e *Engine) presence(r download.Request) download.Presence {
+	if h, ok := e.have[place(r)]; ok {
+		switch {
+		case r.ETag != "" && r.ETag == h.ETag:
+			return download.Here
+		case r.Size == h.Size:
+			return download.HereMaybe
+		}
+		return download.HereOther
+	}
+	if e.Here != nil {
+		return e.Here(r)
+	}
+	return download.Absent
+}
+
 // Unfinished gives Saved.
-func (e *Engine) Unfinished() ([]download.Saved, error) { defer e.enter()(); return e.Saved, nil }
+func (e *Engine) Unfinished() ([]download.Saved, error) {
+	if e.Delay > 0 {
+		time.Sleep(e.Delay)
+	}
+	defer e.enter()()
+	if e.Forgetful {
+		return nil, nil
+	}
+	return slices.Clone(e.Saved), nil
+}
 
 // Forget drops Saved.
 func (e *Engine) Forget() error { defer e.enter()(); e.Saved = nil; return nil }
+
+// Keeps tells whether what is unfinished will be known to the next run.
+func (e *Engine) Keeps() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.calls++
+	return !e.Forgetful
+}

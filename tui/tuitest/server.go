@@ -40,6 +40,7 @@ type Object struct {
 	Size     int64
 	Modified time.Time
 	Archived bool
+	Bare     bool // listed by its name alone, as a grant of one exact object is
 }
 
 // NewServer makes an empty server for a person.
@@ -58,6 +59,9 @@ func (s *Server) Put(path string, size int64, modified string) {
 	defer s.mu.Unlock()
 	s.objects[path] = Object{Size: size, Modified: at}
 }
+
+// PutBare adds an object that is listed by its name alone.
+func (s *Server) PutBare(path string) { s.locked(func() { s.objects[path] = Object{Bare: true} }) }
 
 // Fail makes every call fail with err, nil ends that.
 func (s *Server) Fail(err error) { s.locked(func() { s.fail = err }) }
@@ -172,6 +176,10 @@ func (s *Server) below(r api.ListRequest) []api.Entry {
 		}
 		if i := strings.IndexByte(rest, '/'); i >= 0 && !r.Recursive {
 			seen[rest[:i+1]] = api.Entry{Name: rest[:i+1], Kind: api.KindFolder}
+			continue
+		}
+		if o.Bare {
+			seen[rest] = api.Entry{Name: rest, Kind: api.KindObject}
 			continue
 		}
 		at := o.Modified

@@ -1,0 +1,207 @@
+package transfers
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/safetext"
+	"usher/client/download"
+	"usher/tui/dialog"
+	"usher/tui/format"
+	"usher/tui/keys"
+	"usher/tui/pane"
+)
+
+// Do answers an action.
+func (p *Pane) Do(a keys.Action) tea.Cmd {
+	if p.list.Move(a) {
+		p.stays = a != keys.First
+		return nil
+	}
+	switch a {
+	case keys.Back, keys.Quit:
+		return pane.Send(pane.Close{})
+	case keys.Reload:
+		return tea.Batch(p.Look(), p.space())
+	}
+	if why := p.Why(a); why != "" {
+		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+	}
+	switch a {
+	case keys.PauseAll:
+		if p.tally.active {
+			return p.tell(Engine.PauseAll)
+		}
+		return p.put(Engine.ResumeAll)
+	case keys.AgainAll:
+		return p.put(Engine.RetryAll)
+	}
+	t := p.current()
+	if t == nil {
+		return nil
+	}
+	id := t.ID
+	p.stays = true // on the row that was meant, wherever it goes
+	switch a {
+	case keys.Pause:
+		if t.State == download.Paused {
+			return p.put(func(e Engine) { e.Resume(id) })
+		}
+		return p.tell(func(e Engine) { e.Pause(id) })
+	case keys.Again:
+		if clashes(t) {
+			return p.askReplace(t)
+		}
+		return p.put(func(e Engine) { e.Retry(id) })
+	case keys.KeepBoth:
+		return p.anew(t, download.KeepBoth)
+	case keys.Remove:
+		return p.remove(t)
+	case keys.Later:
+		return p.tell(func(e Engine) { e.Move(id, 1) })
+	case keys.Sooner:
+		return p.tell(func(e Engine) { e.Move(id, -1) })
+	case keys.Folder:
+		return pane.Send(pane.Copy{Text: safetext.New(t.Dest)})
+	case keys.CopyPath:
+		return pane.Send(pane.Copy{Text: safetext.New(t.Bucket + "/" + t.Key)})
+	}
+	return nil
+}
+
+// anew starts a transfer again with another answer to "something is here": a
+// retry would keep the answer it had.
+func (p *Pane) anew(t *download.Transfer, c download.Conflict) tea.Cmd {
+	id, r := t.ID, t.Request
+	if t.Parent != 0 { // the engine keeps a folder's file without its place
+		r = Place(r.Dir, r)
+	}
+	r.Conflict = c
+	return p.put(func(e Engine) {
+		e.Cancel(id)
+		e.Add(r)
+	})
+}
+
+// askReplace asks before a file of the person is given up: r is "try again"
+// everywhere else.
+func (p *Pane) askReplace(t *download.Transfer) tea.Cmd {
+	line := dialog.Line{Text: safetext.Line(base(t)) + " is here with another content. It is replaced by the one on the server, once that one is complete and checked."}
+	if t.Folder {
+		line.Text = "What is here and differs is replaced by what is on the server, each file once it is complete and checked."
+	}
+	return pane.Send(dialog.Show{Dialog: &dialog.Ask{Title: "Replace what is here", Lines: []dialog.Line{line}, Choices: []dialog.Choice{
+		{Keys: []string{"enter"}, Label: "replace", Cmd: p.anew(t, download.Overwrite)},
+		{Keys: []string{"b"}, Label: "keep both", Cmd: p.anew(t, download.KeepBoth)},
+		{Keys: []string{"esc", "q"}, Label: "leave it"},
+	}}})
+}
+
+// much is how many fetched bytes are worth a question before they are removed.
+const much = 1_000_000
+
+// remove takes a transfer off the list. That removes what was fetched of it,
+// so where it was much it asks.
+func (p *Pane) remove(t *download.Transfer) tea.Cmd {
+	id := t.ID
+	do := p.tell(func(e Engine) { e.Cancel(id) })
+	kept := p.partial(t)
+	if kept <= much {
+		return do
+	}
+	say := format.Size(kept) + " were fetched. Remove them?"
+	if t.Folder {
+		say = format.Size(kept) + " of unfinished files were fetched. Remove them? Files that are complete stay."
+	}
+	return pane.Send(dialog.Show{Dialog: &dialog.Ask{Title: "Remove from the list", Lines: []dialog.Line{{Text: say}}, Choices: []dialog.Choice{
+		{Keys: []string{"enter"}, Label: "remove", Cmd: do},
+		{Keys: []string{"esc", "q"}, Label: "keep"},
+	}}})
+}
+
+// partial is the bytes that go with a transfer when it is removed.
+func (p *Pane) partial(t *download.Transfer) int64 {
+	if !t.Folder {
+		if t.State == download.Done || t.State == download.Skipped {
+			return 0
+		}
+		return t.Done
+	}
+	sum := int64(0)
+	for i := range p.snap.Transfers {
+		if c := &p.snap.Transfers[i]; c.Parent == t.ID && !c.Folder {
+			sum += p.partial(c)
+		}
+	}
+	return sum
+}
+
+// Why says why an action is not possible now.
+func (p *Pane) Why(a keys.Action) string {
+	t := p.current()
+	switch a {
+	case keys.PauseAll:
+		if !p.tally.open() {
+			return "Pause: nothing moves."
+		}
+	case keys.AgainAll:
+		if !p.tally.failed {
+			return "Try again: no transfer failed."
+		}
+	case keys.Pause, keys.Again, keys.KeepBoth, keys.Remove, keys.Later, keys.Sooner, keys.Folder, keys.CopyPath:
+		if t == nil {
+			return "There is no transfer here."
+		}
+	}
+	switch a {
+	case keys.Pause:
+		if t.State.Finished() {
+			return "Pause: this transfer is over."
+		}
+	case keys.Again:
+		if !clashes(t) && t.State != download.Failed && t.State != download.Denied && t.State != download.WaitingNetwork {
+			return "Try again: this transfer did not fail."
+		}
+	case keys.KeepBoth:
+		if !clashes(t) {
+			return "Keep both: no other file is in the way of this one."
+		}
+	case keys.Later, keys.Sooner:
+		if t.State != download.Waiting {
+			return "Move: only what waits can be moved."
+		}
+	case keys.Folder:
+		if t.Dest == "" {
+			return "Its place is not known yet."
+		}
+	}
+	return ""
+}
+
+// Label is what a key does on the row under the cursor.
+func (p *Pane) Label(a keys.Action) string {
+	t := p.current()
+	switch {
+	case a == keys.PauseAll && p.tally.paused && !p.tally.active:
+		return "resume all"
+	case t == nil:
+	case a == keys.Pause && t.State == download.Paused:
+		return "go on"
+	case a == keys.Again && clashes(t):
+		return "replace"
+	case a == keys.Again && t.State == download.WaitingNetwork:
+		return "try now"
+	}
+	return ""
+}
+
+// Hints for the key line.
+func (p *Pane) Hints() []keys.Action {
+	h := []keys.Action{keys.Pause, keys.Again, keys.Remove, keys.PauseAll}
+	if t := p.current(); t != nil && clashes(t) {
+		h[0] = keys.KeepBoth // a pause means nothing there
+	}
+	if p.w >= wide {
+		h = append(h, keys.Later, keys.Folder)
+	}
+	return append(h, keys.CopyPath, keys.Back, keys.Help)
+}

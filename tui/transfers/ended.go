@@ -1,0 +1,68 @@
+package transfers
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/client/download"
+	"usher/tui/format"
+	"usher/tui/pane"
+)
+
+// ended is the sentence once the queue is at rest: of what came in this batch,
+// what was here, and what did not arrive.
+func (p *Pane) ended() tea.Cmd {
+	s := p.snap
+	left := 0
+	for i := range s.Transfers {
+		t := &s.Transfers[i]
+		if t.State == download.Skipped && t.Differs && !p.told[t.ID] {
+			left++
+			if p.told == nil {
+				p.told = make(map[download.ID]bool)
+			}
+			p.told[t.ID] = true
+		}
+	}
+	left = min(left, s.FilesSame)
+	say := pane.Say{Tone: pane.Good, Text: summary(s, left)}
+	if left > 0 || s.FilesFailed > 0 {
+		say.Tone = pane.Warning
+	}
+	if say.Text == "" {
+		return nil
+	}
+	return pane.Send(say)
+}
+
+// summary is that sentence; left are the files among FilesSame that were left
+// as they are, because they differ.
+func summary(s download.Snapshot, left int) string {
+	came, same := s.FilesDone-s.FilesSame, s.FilesSame-left
+	var say []string
+	if s.FilesFailed > 0 {
+		say = append(say, fmt.Sprintf("%s of %s did not arrive. t shows why.",
+			format.Count(s.FilesFailed), format.Plural(s.FilesDone+s.FilesFailed, "file", "files")))
+	}
+	if came > 0 {
+		text := format.Plural(came, "file", "files") + ", " + format.Size(s.BytesNew)
+		switch {
+		case s.FilesPlain >= came:
+			text += ", checked by size only."
+		case s.FilesPlain > 0:
+			text += ", verified, " + format.Count(s.FilesPlain) + " of them by size only."
+		default:
+			text += ", verified."
+		}
+		say = append(say, text)
+	}
+	if left > 0 {
+		say = append(say, format.Plural(left, "file differs and was left as it is.", "files differ and were left as they are.")+" t shows more.")
+	}
+	if same > 0 {
+		say = append(say, format.Plural(same, "file was here already and is the same.", "files were here already and are the same."))
+	}
+	return strings.Join(say, " ")
+}

@@ -1,0 +1,146 @@
+package transfers
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/client/download"
+	"usher/tui/format"
+)
+
+// notes are what a row says at its end, the longest form first; the row takes
+// the first that fits, so that no word is cut.
+func (p *Pane) notes(x *download.Transfer) []string {
+	at := "at " + format.Size(x.Done)
+	switch x.State {
+	case download.Running:
+		return p.runs(x)
+	case download.Verifying:
+		if x.Verified != "" && x.Verified != "size" {
+			return []string{"checking " + safetext.Line(x.Verified), "checking"}
+		}
+		return []string{"checking"}
+	case download.Paused:
+		if x.Done > 0 {
+			return []string{"paused " + at, at}
+		}
+	case download.WaitingNetwork:
+		if x.Done > 0 {
+			return []string{"waits for the network " + at, at}
+		}
+		return []string{"goes on by itself"}
+	case download.WaitingSignIn:
+		if x.Done > 0 {
+			return []string{"waits for your sign-in " + at, at}
+		}
+		return []string{"goes on once you signed in"}
+	case download.Failed:
+		if x.Done > 0 {
+			return []string{cause(x) + " " + at, at}
+		}
+		return []string{cause(x)}
+	case download.Waiting:
+		if x.ID == p.first {
+			return []string{"next"}
+		}
+	case download.Done:
+		return p.arrived(x)
+	case download.Skipped:
+		if x.Differs {
+			return []string{"left as it is: a different file is here", "a different file is here"}
+		}
+		return []string{"already here and the same"}
+	}
+	return []string{""}
+}
+
+// runs is rate and time left, or why there are none.
+func (p *Pane) runs(x *download.Transfer) []string {
+	rate, long, short := "", format.Remaining(x.Left), format.Short(x.Left)
+	if x.Rate >= 1 {
+		rate = format.Rate(x.Rate)
+	}
+	switch {
+	case x.Folder && x.Counting:
+		found := "counting" + p.Env.Theme.Glyphs.Ellipsis + " " + format.Count(x.Files)
+		return []string{join(found, rate), found}
+	case x.Quiet >= quiet:
+		return []string{noData(x.Quiet, format.Remaining), noData(x.Quiet, format.Short), "no data " + format.Short(x.Quiet)}
+	case x.Folder:
+		files := fmt.Sprintf("%s of %s", format.Count(x.FilesDone), format.Count(x.Files))
+		if short == "" {
+			return []string{join(files, rate), files}
+		}
+		return []string{join(join(files, rate), short+" left"), join(files, short+" left"), files}
+	case short == "":
+		return []string{rate}
+	}
+	return []string{join(rate, long+" left"), join(rate, short), rate + " " + short, short + " left", short}
+}
+
+// quiet is how long no byte comes before a row says so.
+const quiet = 3 * time.Second
+
+func noData(d time.Duration, form func(time.Duration) string) string { return "no data for " + form(d) }
+
+// join puts two cells between two texts, if there are two.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "  " + b
+}
+
+// arrived is what is known of a finished download.
+func (p *Pane) arrived(x *download.Transfer) []string {
+	if x.Folder {
+		say := format.Plural(x.FilesDone, "file", "files")
+		if n := p.left[x.ID]; n > 0 {
+			return []string{say + ", " + format.Count(n) + " left as they are", say + ", " + format.Count(n) + " differ", say}
+		}
+		return []string{say}
+	}
+	switch x.Verified {
+	case "":
+		return []string{""}
+	case "size":
+		return []string{"complete, no checksum kept", "complete"}
+	}
+	return []string{"verified " + safetext.Line(x.Verified)}
+}
+
+// cause is why a transfer failed, in a few words; the whole sentence unfolds
+// under the cursor.
+func cause(x *download.Transfer) string {
+	if x.Folder && x.FilesFailed > 0 {
+		return fmt.Sprintf("%s of %s failed", format.Count(x.FilesFailed), format.Plural(x.Files, "file", "files"))
+	}
+	var disk *download.Error
+	var refused *api.Error
+	switch {
+	case errors.Is(x.Err, download.ErrNetwork):
+		return "connection lost"
+	case errors.Is(x.Err, download.ErrExists):
+		return "a different file is here"
+	case errors.As(x.Err, &disk) && disk.Kind == download.ErrDisk && disk.Needed > 0:
+		return "no room for it"
+	case errors.Is(x.Err, download.ErrDisk):
+		return "can't be written here"
+	case errors.Is(x.Err, download.ErrIntegrity):
+		return "does not match its checksum"
+	case errors.Is(x.Err, download.ErrChanged):
+		return "changed on the server"
+	case errors.Is(x.Err, download.ErrBadURL):
+		return "unexpected address"
+	case errors.Is(x.Err, download.ErrLink):
+		return "a link is in the way"
+	case errors.Is(x.Err, download.ErrName):
+		return "can't have its name here"
+	case errors.As(x.Err, &refused) && refused.Code == api.ObjectArchived:
+		return "archived"
+	}
+	return "stopped"
+}

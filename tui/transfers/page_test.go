@@ -1,0 +1,243 @@
+package transfers_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/client/download"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/transfers"
+)
+
+// lines is the page's rows without their paint, from the list on.
+func lines(p *transfers.Pane, w, h int) []string {
+	var out []string
+	for _, l := range strings.Split(ansi.Strip(p.View(w, h)), "\n")[3:] {
+		out = append(out, strings.TrimRight(l, " "))
+	}
+	return out
+}
+
+// The page is in the order of the picture, with an empty line between its
+// blocks where there is room.
+func TestRowsAreGrouped(t *testing.T) {
+	p := page(t)
+	s := download.Snapshot{}
+	states := []download.State{download.Denied, download.Done, download.Waiting, download.Paused, download.Failed, download.Verifying, download.Running, download.Waiting, download.Cancelled, download.Skipped}
+	for i, st := range states {
+		s.Transfers = append(s.Transfers, download.Transfer{ID: download.ID(i + 1), Bucket: "b", Key: fmt.Sprintf("file-%d", i), Size: 1000, State: st})
+	}
+	p.Handle(transfers.Ticked{Snapshot: s})
+	for w, want := range map[int]string{
+		80:  "verifying running failed paused waiting waiting done here denied",
+		120: "verifying running failed paused waiting waiting - done here - denied",
+	} {
+		var got []string
+		for _, l := range lines(p, w, 30)[:12] {
+			switch f := strings.Fields(strings.TrimPrefix(l, "▌")); {
+			case len(f) > 1 && len([]rune(f[0])) == 1:
+				got = append(got, f[1])
+			case len(f) == 0:
+				got = append(got, "-")
+			}
+		}
+		if g := strings.TrimRight(strings.Join(got, " "), " -"); g != want {
+			t.Errorf("%d cells: %q, want %q", w, g, want)
+		}
+	}
+	if text := strings.Join(lines(p, 80, 30), "\n"); strings.Count(text, "next") != 1 || !strings.Contains(text, "file-2") {
+		t.Errorf("which one is next?\n%s", text)
+	}
+}
+
+// Among 20,000 the page opens on what moves, and stays there until the cursor
+// is put elsewhere; then it stays with its transfer.
+func TestPageOpensOnWhatMoves(t *testing.T) {
+	p := page(t)
+	s := download.Snapshot{Transfers: make([]download.Transfer, 20_000), Running: 1}
+	for i := range s.Transfers {
+		s.Transfers[i] = download.Transfer{ID: download.ID(i + 1), Bucket: "b", Key: fmt.Sprintf("file-%05d", i), Size: 1000, State: download.Done}
+	}
+	s.Transfers[15_000].State = download.Running
+	p.Opened()
+	p.Handle(transfers.Ticked{Snapshot: s})
+	if l := lines(p, 80, 24)[0]; !strings.Contains(l, "▌ ↓ running    file-15000") {
+		t.Errorf("the first row is %q", l)
+	}
+	s.Transfers[15_000].State, s.Transfers[15_001].State = download.Done, download.Running
+	p.Handle(transfers.Ticked{Snapshot: s})
+	if l := lines(p, 80, 24)[0]; !strings.Contains(l, "▌ ↓ running    file-15001") {
+		t.Errorf("the first row is %q", l)
+	}
+	p.Do(keys.Down)
+	s.Transfers[15_002].State = download.Running
+	p.Handle(transfers.Ticked{Snapshot: s})
+	found := false
+	for _, l := range lines(p, 80, 24) {
+		found = found || strings.HasPrefix(l, "▌") && strings.Contains(l, "file-00000")
+	}
+	if !found {
+		t.Errorf("the cursor left its transfer:\n%s", strings.Join(lines(p, 80, 24), "\n"))
+	}
+}
+
+// Whatever the numbers are, the line over the list, the rows and the strip end
+// with whole words.
+func TestNoWordIsCut(t *testing.T) {
+	whole := regexp.MustCompile(`(^|%|[ ,])( ?\d+ (s|days)( left)?|\d+m \d+s( left)?|\d+h \d\dm( left)?|\d+ min \d+ s left|\d+ h \d\d min left|[\d.]+ [kMGT]?B/s|waiting( for the network)?|counting… [\d,]+|no data( for)? \d.*|no data|paused|\d+%)$`)
+	p := page(t)
+	n := 0
+	for _, w := range []int{72, 80, 100, 110, 120, 170, 200} {
+		for _, left := range []time.Duration{0, 14 * time.Second, 70 * time.Second, 59*time.Minute + 59*time.Second, 125 * time.Minute, 99*time.Hour + 59*time.Minute, 900 * time.Hour, 1e9 * time.Second} {
+			for _, rate := range []float64{0, 812, 24_100_000, 240_000_000, 1e9} {
+				for _, files := range []int{1, 11, 20_000} {
+					x := download.Transfer{ID: 1, Bucket: "b", Key: "a-file-with-a-long-name-indeed.parquet", Size: 1_020_000_000, Done: 690_000_000, State: download.Running, Rate: rate, Left: left}
+					s := download.Snapshot{Transfers: []download.Transfer{x}, Running: 1, Files: files, FilesFailed: files / 10, Bytes: 3_770_000_000, BytesDone: 1_120_000_000, Rate: rate, Left: left}
+					for _, change := range []func(){
+						func() {}, func() { s.Transfers[0].Quiet = 83 * time.Second },
+						func() { s.Transfers[0].Quiet, s.Transfers[0].State = 0, download.WaitingNetwork },
+						func() { s.Transfers[0].State, s.Counting = download.Running, 20_000 },
+					} {
+						change()
+						p.Handle(transfers.Ticked{Snapshot: s})
+						text := strings.Split(ansi.Strip(p.View(w, 20)), "\n")
+						for _, l := range []string{text[2], text[4]} {
+							n++
+							if l = strings.TrimRight(l, " "); l != "" && !strings.Contains(l, "at 690 MB") && !strings.HasSuffix(l, "list") && !whole.MatchString(l) {
+								t.Fatalf("%d cells, %v left, %.0f B/s: %q", w, left, rate, l)
+							}
+						}
+						for _, form := range p.Strip() {
+							if l := ansi.Strip(form); !whole.MatchString(l) || !strings.Contains(l, "%") {
+								t.Fatalf("strip %q", l)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	if n < 1000 {
+		t.Errorf("only %d lines were looked at", n)
+	}
+}
+
+// says runs a command and gives the sentence that it sends.
+func says(cmd tea.Cmd) string {
+	if cmd == nil {
+		return ""
+	}
+	switch m := cmd().(type) {
+	case pane.Say:
+		return m.Text
+	case tea.BatchMsg:
+		for _, c := range m {
+			if s := says(c); s != "" {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+// The sentence comes when the queue is at rest, once, from the sums of the
+// batch; what is paused is no rest.
+func TestSentenceAtTheEnd(t *testing.T) {
+	row := func(id int, st download.State) download.Transfer {
+		return download.Transfer{ID: download.ID(id), Bucket: "b", Key: fmt.Sprint(id), State: st}
+	}
+	for _, c := range []struct {
+		rest download.Snapshot
+		want string
+	}{
+		{download.Snapshot{Files: 3, FilesDone: 3, BytesNew: 412_000_000}, "3 files, 412 MB, verified."},
+		{download.Snapshot{Files: 1, FilesDone: 1, FilesSame: 1}, "1 file was here already and is the same."},
+		{download.Snapshot{Files: 4, FilesDone: 4, FilesSame: 2, BytesNew: 5000}, "2 files, 5.00 kB, verified. 2 files were here already and are the same."},
+		{download.Snapshot{Files: 3, FilesDone: 3, BytesNew: 5000, FilesPlain: 2}, "3 files, 5.00 kB, verified, 2 of them by size only."},
+		{download.Snapshot{Files: 3, FilesDone: 3, BytesNew: 5000, FilesPlain: 3}, "3 files, 5.00 kB, checked by size only."},
+		{download.Snapshot{Files: 3, FilesDone: 2, BytesNew: 5000, FilesFailed: 1}, "1 of 3 files did not arrive. t shows why. 2 files, 5.00 kB, verified."},
+		{download.Snapshot{Files: 2, FilesDone: 1, BytesNew: 5000, Transfers: []download.Transfer{row(1, download.Done), row(2, download.Paused)}}, ""},
+		{download.Snapshot{}, ""}, // all were removed
+	} {
+		p := page(t)
+		if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, Transfers: []download.Transfer{row(1, download.Paused)}}})); say != "" {
+			t.Errorf("said %q while something is paused", say)
+		}
+		if say := says(p.Handle(transfers.Ticked{Snapshot: c.rest})); say != c.want {
+			t.Errorf("said %q, want %q", say, c.want)
+		}
+		if say := says(p.Handle(transfers.Ticked{Snapshot: c.rest})); say != "" {
+			t.Errorf("said %q again", say)
+		}
+	}
+	p := page(t)
+	left := row(7, download.Skipped)
+	left.Differs = true
+	p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 2, Transfers: []download.Transfer{row(7, download.Running)}}})
+	want := "1 file differs and was left as it is. t shows more. 1 file was here already and is the same."
+	if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 2, FilesDone: 2, FilesSame: 2, Transfers: []download.Transfer{left, row(8, download.Skipped)}}})); say != want {
+		t.Errorf("said %q, want %q", say, want)
+	}
+	// The next batch is not told of it again.
+	p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, Transfers: []download.Transfer{left, row(9, download.Running)}}})
+	if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, FilesDone: 1, FilesSame: 1, Transfers: []download.Transfer{left, row(9, download.Skipped)}}})); say != "1 file was here already and is the same." {
+		t.Errorf("said %q", say)
+	}
+}
+
+// What a key does on a row is what the key line says of it.
+func TestLabelsFollowTheRow(t *testing.T) {
+	p := page(t)
+	at := func(st download.State, err error) {
+		p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Transfers: []download.Transfer{{ID: 1, Bucket: "b", Key: "k", State: st, Err: err}}}})
+	}
+	at(download.Running, nil)
+	if p.Label(keys.Pause) != "" || p.Label(keys.PauseAll) != "" {
+		t.Error("a running one is paused")
+	}
+	at(download.Paused, nil)
+	if p.Label(keys.Pause) != "go on" || p.Label(keys.PauseAll) != "resume all" {
+		t.Errorf("a paused one: %q, %q", p.Label(keys.Pause), p.Label(keys.PauseAll))
+	}
+	at(download.Failed, &download.Error{Kind: download.ErrExists})
+	if p.Label(keys.Again) != "replace" || p.Why(keys.KeepBoth) != "" {
+		t.Errorf("one that is in the way: %q, %q", p.Label(keys.Again), p.Why(keys.KeepBoth))
+	}
+	at(download.Failed, download.ErrNetwork)
+	if p.Label(keys.Again) != "" || p.Why(keys.KeepBoth) == "" {
+		t.Error("a broken connection is nothing to keep both of")
+	}
+	for _, b := range p.Env.Keys.All(keys.Transfers) {
+		for _, k := range b.Keys {
+			if k == "Y" {
+				t.Error("Y copies nothing here")
+			}
+		}
+	}
+}
+
+// Nothing of the person before is left once the engine works for another: no
+// row, no folder, and no copy that is still on its way.
+func TestFreshForgets(t *testing.T) {
+	p := page(t)
+	late := p.Look()()
+	p.Handle(transfers.Ticked{Snapshot: snapshot()})
+	p.Dir = "/home/ada/elsewhere"
+	p.Fresh("/home/ada/usher")
+	if p.Where() != "~/usher" || len(p.Strip()) != 0 || len(p.Newest()) != 0 {
+		t.Errorf("left: %s, %q", p.Where(), p.Strip())
+	}
+	m := late.(transfers.Ticked)
+	m.Snapshot = snapshot()
+	p.Handle(m)
+	if text := ansi.Strip(p.View(120, 30)); !strings.Contains(text, "No transfers.") {
+		t.Errorf("a late copy was taken:\n%s", text)
+	}
+}

@@ -1,0 +1,264 @@
+package transfers
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/client/download"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/rows"
+	"usher/tui/theme"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+type columns struct{ name, bar, rest int }
+
+const (
+	stateW = 15 // gutter, sign and word
+	pctW   = 4
+)
+
+func layOut(w int) columns {
+	c := columns{bar: 7, rest: 16}
+	switch {
+	case w >= 170:
+		c = columns{bar: 38, rest: 40}
+	case w >= wide:
+		c = columns{bar: 20, rest: 30}
+	}
+	c.name = max(8, w-stateW-1-format.SizeWidth-2-c.bar-1-pctW-2-c.rest)
+	return c
+}
+
+// word is a state in at most ten cells, its sign and colour.
+func word(t *theme.Theme, x *download.Transfer) (sign, text string, style theme.Style) {
+	g := t.Glyphs
+	switch x.State {
+	case download.Running:
+		return g.Down, "running", t.Accent
+	case download.Verifying:
+		return g.Checking, "verifying", t.Accent
+	case download.Paused:
+		return g.Paused, "paused", t.Warn
+	case download.Done:
+		return g.Yes, "done", t.OK
+	case download.Skipped:
+		if x.Differs {
+			return g.Differs, "differs", t.Warn
+		}
+		return g.Yes, "here", t.OK
+	case download.Failed:
+		return g.No, "failed", t.Bad
+	case download.Denied:
+		return g.No, "denied", t.Bad
+	case download.WaitingNetwork:
+		return g.Offline, "no network", t.Warn
+	case download.WaitingSignIn:
+		return g.Offline, "sign-in", t.Warn
+	}
+	return g.Waiting, "waiting", t.Muted
+}
+
+// Short is a state for the browser's Local column, six cells at most; "" once
+// the disk tells more.
+func Short(t download.Transfer) string {
+	switch t.State {
+	case download.Running:
+		return format.Percent(t.Done, max(t.Size, t.Done+1))
+	case download.Verifying:
+		return "check"
+	case download.Paused:
+		return "paused"
+	case download.Failed:
+		return "failed"
+	case download.Denied:
+		return "denied"
+	case download.Waiting, download.WaitingNetwork, download.WaitingSignIn:
+		return "queued"
+	}
+	return ""
+}
+
+// clashes reports whether a transfer ended because another file is here.
+func clashes(t *download.Transfer) bool {
+	return t.State == download.Skipped && t.Differs || t.State == download.Failed && errors.Is(t.Err, download.ErrExists)
+}
+
+// Len, Need, Heading, Height and Draw make the page a rows.Source.
+func (p *Pane) Len() int { return len(p.shown) }
+
+func (p *Pane) Need(from, to int) tea.Cmd { return nil }
+
+// Heading is true for the empty lines: the cursor steps over them.
+func (p *Pane) Heading(i int) bool { return p.shown[i] == gap }
+
+func (p *Pane) Height(i int, s rows.State) int {
+	if p.shown[i] == gap {
+		return 1
+	}
+	return 1 + len(p.reason(&p.snap.Transfers[p.shown[i]], s.Cursor, p.reasonW(p.w)))
+}
+
+func (p *Pane) reasonW(w int) int { return max(20, w-stateW-1) }
+
+func (p *Pane) Draw(i, w int, s rows.State) string {
+	if p.shown[i] == gap {
+		return ""
+	}
+	x := &p.snap.Transfers[p.shown[i]]
+	t := p.Env.Theme
+	if s.Cursor {
+		t = t.On(theme.Cursor(s.Focus))
+	}
+	g := t.Fill.Paint(" ")
+	if s.Cursor && s.Focus {
+		g = t.Accent.Paint(t.Glyphs.Cursor)
+	}
+	lines := append([]string{t.Pad(g+p.line(t, x, p.cols, s.Cursor), w)}, p.reason(x, s.Cursor, p.reasonW(w))...)
+	return strings.Join(lines, "\n")
+}
+
+// line is one transfer without the gutter's first cell.
+func (p *Pane) line(t *theme.Theme, x *download.Transfer, c columns, cursor bool) string {
+	sign, state, style := word(t, x)
+	size := ""
+	if x.Size >= 0 {
+		size = format.Size(x.Size)
+	}
+	var b strings.Builder
+	b.WriteString(style.Paint(" " + sign + " " + format.PadRight(state, stateW-4)))
+	b.WriteString(t.Pad(p.name(t, x, c.name, cursor), c.name))
+	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+format.SizeWidth) + "  "))
+	room := c.rest
+	if barred(x) {
+		b.WriteString(t.Bar(c.bar, share(x), style))
+		b.WriteString(t.Text.Paint(format.PadLeft(percent(x), 1+pctW)) + t.Muted.Paint("  "))
+	} else {
+		room += c.bar + 1 + pctW + 2
+	}
+	note := format.Fit(room, p.notes(x)...)
+	b.WriteString(t.Muted.Paint(format.End(note, room, t.Glyphs.Ellipsis)))
+	return b.String()
+}
+
+// name is a row's name, with the way to it before it, muted and cut at its
+// start, where two rows could be taken for each other.
+func (p *Pane) name(t *theme.Theme, x *download.Transfer, w int, cursor bool) string {
+	label := t.Text
+	if cursor {
+		label = label.Bold()
+	}
+	name, before := safetext.New(base(x)), safetext.New(p.before(x))
+	if before.IsZero() || before.Raw() == "" {
+		return pane.Name(t, label, name, w, format.Middle)
+	}
+	room := w - min(format.Width(before.String()), max(w/3, w-format.Width(name.String())))
+	shown := pane.Name(t, label, name, room, format.Middle)
+	return pane.Name(t, t.Muted, before, w-format.Width(shown), format.Start) + shown
+}
+
+func barred(x *download.Transfer) bool {
+	switch x.State {
+	case download.Running, download.Verifying, download.Paused:
+		return true
+	case download.Failed, download.WaitingNetwork, download.WaitingSignIn:
+		return x.Done > 0
+	}
+	return false
+}
+
+func share(x *download.Transfer) float64 {
+	if x.State == download.Verifying {
+		return 1
+	}
+	if x.Size < 0 || x.Size == 0 && x.Done == 0 {
+		return 0
+	}
+	return format.Share(x.Done, x.Size)
+}
+
+// percent says 100 only once the bytes are being checked.
+func percent(x *download.Transfer) string {
+	switch {
+	case x.State == download.Verifying:
+		return "100%"
+	case x.Size < 0:
+		return ""
+	}
+	return fmt.Sprintf("%d%%", min(99, format.PercentOf(x.Done, max(x.Size, x.Done, 1))))
+}
+
+// reason is the lines that unfold below a transfer: why, and its keys.
+func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
+	if x.State != download.Denied && !cursor {
+		return nil
+	}
+	say, keys := p.unfolded(x)
+	t := p.Env.Theme
+	indent := strings.Repeat(" ", stateW)
+	var out []string
+	if say != "" {
+		for _, l := range format.Wrap(say, w) {
+			out = append(out, indent+t.Text.Paint(l))
+		}
+	}
+	if cursor && len(keys) > 0 {
+		out = append(out, indent+t.Keys(w, keys...))
+	}
+	return out
+}
+
+// unfolded is what a row says under the cursor, and the keys that fit it; none
+// for a row that needs nothing.
+func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
+	say = safetext.Line(x.Event)
+	if x.Err != nil {
+		say = safetext.Line(x.Err.Error())
+	}
+	again, remove := "try again", [2]string{"x", "remove from the list"}
+	if x.Done > 0 {
+		again += " from " + format.Size(x.Done)
+	}
+	switch x.State {
+	case download.Paused:
+		if x.Err == nil {
+			say = ""
+		}
+		return say, [][2]string{{"p", "go on"}, remove}
+	case download.Skipped:
+		if !x.Differs {
+			return "", nil
+		}
+		return "A different file is here. It was left as it is, and nothing was fetched.", [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
+	case download.Failed:
+		switch {
+		case errors.Is(x.Err, download.ErrExists):
+			return say, [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
+		case errors.Is(x.Err, download.ErrChanged):
+			again = "fetch what is there now"
+		case x.Folder:
+			again = "try the failed ones again"
+		}
+		return say, [][2]string{{"r", again}, remove}
+	case download.WaitingNetwork:
+		return say, [][2]string{{"r", "try now"}, remove}
+	case download.WaitingSignIn:
+		return say, [][2]string{remove}
+	case download.Denied:
+		say = "No longer available: your access to this file ended, or it is gone."
+		if x.Done > 0 {
+			say += " What was fetched is kept."
+		}
+		var refused *api.Error
+		if errors.As(x.Err, &refused) && refused.RequestID != "" {
+			say += " (request " + safetext.Line(refused.RequestID) + ")"
+		}
+		return say, [][2]string{{"r", "try again"}, remove}
+	}
+	return "", nil
+}

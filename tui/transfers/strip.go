@@ -1,0 +1,111 @@
+package transfers
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/tui/format"
+)
+
+// percent is how much of the batch is here; 100 only once all of it is.
+func (p *Pane) percent() string { return fmt.Sprintf("%d%%", p.percentOf()) }
+
+func (p *Pane) percentOf() int {
+	s := p.snap
+	if s.Files > 0 && s.FilesDone == s.Files && s.Counting == 0 {
+		return 100
+	}
+	if s.Bytes <= 0 {
+		return 0
+	}
+	return min(99, format.PercentOf(s.BytesDone, s.Bytes))
+}
+
+// Strip is the queue in one line for the status line, longest form first, ""
+// for none at rest. The last form is the least that has to be there.
+func (p *Pane) Strip() []string {
+	if !p.tally.active {
+		return nil
+	}
+	t, s := p.Env.Theme, p.snap
+	pct := t.Text.Paint(" " + p.percent())
+	if held := p.tally.held; held != "" {
+		sign := t.Warn.Paint(t.Glyphs.Paused)
+		return []string{sign + pct + t.Warn.Paint("  "+held), sign + pct + t.Warn.Paint("  "+heldShort(held)), sign + pct}
+	}
+	sign := t.Accent.Paint(t.Glyphs.Down)
+	running, counting, rate, left := "", "", "", ""
+	if s.Running > 0 {
+		running = t.Text.Paint(" " + format.Count(s.Running) + " running ")
+	}
+	if s.Counting > 0 {
+		counting = t.Muted.Paint("  " + p.counting())
+	}
+	if s.Rate >= 1 {
+		rate = t.Muted.Paint("  " + format.Rate(s.Rate))
+	}
+	if l := format.Remaining(s.Left); l != "" && s.Counting == 0 {
+		left = t.Muted.Paint("  " + l + " left")
+	}
+	return []string{sign + running + pct + counting + rate + left, sign + pct + counting + rate + left, sign + pct + counting + left, sign + pct}
+}
+
+// Window is what the terminal's title and its taskbar show of the queue: "" and
+// nil at rest. No name is in it.
+func (p *Pane) Window() (title string, bar *tea.ProgressBar) {
+	if !p.tally.active {
+		return "", nil
+	}
+	s, pct := p.snap, p.percentOf()
+	say, state := "", tea.ProgressBarDefault
+	held := p.tally.held
+	switch {
+	case strings.HasPrefix(held, "no data"):
+		say, state = "no data comes", tea.ProgressBarWarning
+	case held != "":
+		say, state = held, tea.ProgressBarWarning
+	case s.Counting > 0:
+		say = "counting, " + format.Plural(s.Files, "download", "downloads")
+	default:
+		say = format.Plural(max(1, s.Files-s.FilesDone-s.FilesFailed), "download", "downloads")
+	}
+	return fmt.Sprintf("%d%%, %s", pct, say), tea.NewProgressBar(state, pct)
+}
+
+// Dock draws the queue below a tall browser, h lines with its head.
+func (p *Pane) Dock(w, h int) string {
+	t := p.Env.Theme
+	var parts []string
+	for g, name := range [groups]string{"running", "need a look", "paused", "waiting", "done", "denied"} {
+		if n := p.tally.files[g]; n > 0 {
+			parts = append(parts, format.Count(n)+" "+name)
+		}
+	}
+	c := layOut(w)
+	lines := []string{t.Head("Transfers", strings.Join(parts, ", "), w, false)}
+	for _, n := range p.shown {
+		if n != gap && len(lines) < h {
+			lines = append(lines, t.Pad(" "+p.line(t, &p.snap.Transfers[n], c, false), w))
+		}
+	}
+	for len(lines) < h {
+		lines = append(lines, "")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// DockHeight is the lines that the dock wants, 0 for none.
+func (p *Pane) DockHeight() int {
+	rows := 0
+	for _, n := range p.shown {
+		if n != gap {
+			rows++
+		}
+	}
+	if rows == 0 {
+		return 0
+	}
+	return 1 + min(8, rows)
+}

@@ -1,0 +1,199 @@
+package tuitest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"usher/backend/api"
+	"usher/client/download"
+)
+
+const atOnce = 3 // files
+
+// moves reports whether a transfer will go on by itself.
+func (t *transfer) moves() bool { return !t.State.Finished() && t.State != download.Paused }
+
+// advance lets bytes come for the time since the last call.
+func (e *Engine) advance() {
+	now := e.Now()
+	d := now.Sub(e.last)
+	e.last = now
+	running := 0
+	for _, t := range e.all {
+		if !t.moves() || t.Folder {
+			continue
+		}
+		if e.Hold != 0 {
+			t.State, t.Rate, t.Left = e.Hold, 0, 0
+			continue
+		}
+		fresh := t.State != download.Running
+		if fresh {
+			if running >= atOnce {
+				continue
+			}
+			e.begin(t, now)
+		}
+		if t.State == download.Running {
+			running++
+			if !fresh {
+				e.fetch(t, d, now)
+			}
+		}
+	}
+	for _, t := range e.all {
+		if t.Folder {
+			e.walk(t, d)
+		}
+	}
+}
+
+// begin looks at the disk, as the engine does before it asks for anything.
+func (e *Engine) begin(t *transfer, now time.Time) {
+	t.quiet = now
+	p := e.presence(t.Request)
+	if t.Size < 0 && p == download.HereOther {
+		p = download.HereMaybe
+	}
+	c := t.Request.Conflict
+	same := p == download.Here || p == download.HereMaybe && (e.Same == nil || e.Same(t.Request))
+	switch {
+	case p == download.Absent, p == download.HerePartial, !same && (c == download.Overwrite || c == download.KeepBoth):
+		t.State = download.Running
+		if t.Size < 0 {
+			t.Size = 120_000
+		}
+	case same:
+		t.State, t.Done, t.Size = download.Skipped, max(t.Size, 0), max(t.Size, 0)
+	case c == download.Refuse:
+		t.State, t.Err = download.Failed, &download.Error{Kind: download.ErrExists, Path: t.Dest}
+	default:
+		t.State, t.Differs, t.Done = download.Skipped, true, max(t.Size, 0)
+	}
+}
+
+func (e *Engine) fetch(t *transfer, d time.Duration, now time.Time) {
+	if e.Silent {
+		t.Rate, t.Left = 0, 0
+		if t.Quiet = now.Sub(t.quiet).Truncate(time.Second); t.Quiet < 3*time.Second {
+			t.Quiet = 0
+		}
+		return
+	}
+	t.quiet, t.Quiet = now, 0
+	t.Done = min(t.Size, t.Done+int64(d.Seconds()*float64(e.Speed)))
+	if e.Fail != nil {
+		if err := e.Fail(t.Request); err != nil && t.Done >= t.Size/4 {
+			t.State, t.Err, t.Done, t.Rate, t.Left = download.Failed, err, t.Size/4, 0, 0
+			if refused := (*api.Error)(nil); errors.As(err, &refused) && refused.Code == api.NotFound {
+				t.State, t.Done = download.Denied, 0
+			}
+			return
+		}
+	}
+	t.Rate = float64(e.Speed)
+	t.Left = time.Duration(float64(t.Size-t.Done) / t.Rate * float64(time.Second))
+	if t.Done == t.Size {
+		t.State, t.Verified, t.Rate, t.Left = download.Done, "crc64nvme", 0, 0
+		if e.Plain != nil && e.Plain(t.Request) {
+			t.Verified = "size"
+		}
+		if e.have == nil {
+			e.have = make(map[string]download.Request)
+		}
+		r := t.Request
+		r.Size = t.Size
+		e.have[place(r)] = r
+	}
+}
+
+// walk finds more of a folder and sums up what is in it.
+func (e *Engine) walk(f *transfer, d time.Duration) {
+	if f.walk > 0 && f.moves() {
+		f.found += 1000 * d.Seconds()
+		for ; f.found >= 1 && f.walk > 0; f.found, f.walk = f.found-1, f.walk-1 {
+			key := fmt.Sprintf("%sfound-%05d.bin", f.Key, f.walk)
+			e.add(download.Request{Bucket: f.Bucket, Key: key, ETag: `"f"`, Size: 100_000, Dir: f.Request.Dir, Conflict: f.Request.Conflict}, f.ID)
+		}
+	}
+	f.Counting = f.walk > 0
+	f.Files, f.FilesDone, f.FilesFailed, f.Size, f.Done, f.Rate, f.Left = 0, 0, 0, 0, 0, 0, 0
+	openFiles := 0
+	for _, t := range e.all {
+		if t.Parent != f.ID {
+			continue
+		}
+		f.Files++
+		f.Size += max(t.Size, 0)
+		f.Done += t.Done
+		f.Rate += t.Rate
+		switch {
+		case t.State == download.Done || t.State == download.Skipped:
+			f.FilesDone++
+		case t.State.Finished():
+			f.FilesFailed++
+		default:
+			openFiles++
+		}
+	}
+	switch {
+	case !f.moves() || f.Counting || openFiles > 0:
+		if f.Rate > 0 {
+			f.Left = time.Duration(float64(f.Size-f.Done) / f.Rate * float64(time.Second))
+		}
+		if f.State == download.Failed && openFiles > 0 {
+			f.State, f.Err = download.Running, nil
+		}
+	case f.FilesFailed > 0:
+		f.State, f.Err = download.Failed, fmt.Errorf("%d of %d files failed.", f.FilesFailed, f.Files)
+	default:
+		f.State = download.Done
+	}
+}
+
+// Snapshot copies the queue; its sums are those of the batch.
+func (e *Engine) Snapshot() download.Snapshot {
+	defer e.enter()()
+	var s download.Snapshot
+	rest := int64(0)
+	for _, t := range e.all {
+		s.Transfers = append(s.Transfers, t.Transfer)
+		if t.Folder {
+			if t.Counting {
+				s.Counting += max(t.Files, 1)
+			}
+			continue
+		}
+		if t.State == download.Running || t.State == download.Verifying {
+			s.Running++
+			s.Rate += t.Rate
+		}
+		if t.moves() {
+			rest += max(t.Size, 0) - t.Done
+		}
+		if t.batch != e.batch {
+			continue
+		}
+		s.Files++
+		s.Bytes += max(t.Size, 0)
+		s.BytesDone += t.Done
+		switch t.State {
+		case download.Done:
+			s.FilesDone++
+			s.BytesNew += t.Size
+			if t.Verified == "size" {
+				s.FilesPlain++
+			}
+		case download.Skipped:
+			s.FilesDone++
+			s.FilesSame++
+		case download.Failed, download.Denied:
+			s.FilesFailed++
+		}
+	}
+	if s.Rate > 0 {
+		s.Left = time.Duration(float64(rest) / s.Rate * float64(time.Second))
+	}
+	return s
+}
