@@ -335,20 +335,16 @@ func items(entries []browse.Entry) []transfers.Item {
 	return out
 }
 
-// progress turns the queue into the words of the browser's Local column.
-func progress(s download.Snapshot) map[pane.File]string {
-	out := make(map[pane.File]string)
-	for _, t := range s.Transfers {
-		if w := transfers.Short(t); w != "" && !t.Folder {
-			out[pane.File{Bucket: t.Bucket, Key: t.Key}] = w
-		}
-	}
-	return out
+// transfer is the last transfer of a file, for the browser's Local column.
+func (m *Model) transfer(f pane.File) (id int64, word string) {
+	n := m.transfers.Newest()[f]
+	return int64(n.ID), n.Word
 }
 
-// localCheck looks for files of the browser in the download folder.
-func (m *Model) localCheck() func(context.Context, []browse.Entry) []browse.Local {
-	engine, root := m.deps.Transfers, m.deps.DownloadDir
+// localCheck is a look for files of the browser in the folder that downloads go
+// to now.
+func (m *Model) localCheck() browse.Look {
+	engine, root, newest := m.deps.Transfers, m.transfers.Dir, m.transfers.Newest()
 	return func(_ context.Context, files []browse.Entry) []browse.Local {
 		out := make([]browse.Local, len(files))
 		reqs := make([]download.Request, len(files))
@@ -357,8 +353,13 @@ func (m *Model) localCheck() func(context.Context, []browse.Entry) []browse.Loca
 		}
 		for i, l := range engine.Local(root, reqs) {
 			out[i] = browse.Local{
-				Here: l.Presence == download.Here, Maybe: l.Presence == download.HereMaybe,
+				Here: l.Presence == download.Here, Maybe: l.Presence == download.HereMaybe, Other: l.Presence == download.HereOther,
 				Part: l.Presence == download.HerePartial, Percent: l.Percent, Path: safetext.New(l.Path),
+			}
+			if files[i].Unsized() && (out[i].Maybe || out[i].Other) {
+				// The disk cannot tell what the listing did not: the transfer can.
+				n := newest[pane.File{Bucket: reqs[i].Bucket, Key: reqs[i].Key}]
+				out[i].Here, out[i].Maybe, out[i].Other = n.Here && n.Dest == l.Path, !n.Here || n.Dest != l.Path, false
 			}
 		}
 		return out

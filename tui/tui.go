@@ -107,7 +107,7 @@ func (m *Model) build() (err error) {
 func (m *Model) newBrowser() (*browse.Pane, error) {
 	d := m.deps
 	return browse.New(browse.Deps{
-		Env: m.env, Backend: d.Backend, Server: d.Server, Now: d.Now, Read: d.Read, Local: m.localCheck(),
+		Env: m.env, Backend: d.Backend, Server: d.Server, Now: d.Now, Read: d.Read, Local: m.localCheck, Transfer: m.transfer,
 		Touched: func() string { return m.shut(keys.OpenAudit) },
 		Explain: func() bool { return m.shut(keys.Why) == "" },
 	})
@@ -186,7 +186,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	case transfers.Ticked:
 		cmd := m.transfers.Handle(msg)
-		return m, tea.Batch(cmd, m.browse.Progress(progress(msg.Snapshot)))
+		return m, tea.Batch(cmd, m.browse.Progress())
 	case run:
 		return m, m.act(msg.action)
 	}

@@ -37,15 +37,17 @@ type Backend interface {
 	Stat(context.Context, api.StatRequest) (api.StatResponse, error)
 }
 
-// Deps is what a Pane needs. All but Local and Read must be set.
+// Deps is what a Pane needs. All but Local, Transfer and Read must be set.
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
 	Server  string // host, for sentences
 	Now     func() time.Time
-	// Local says which files lie in the download folder already, in the
-	// order asked. It looks at the disk and is called from commands only.
-	Local func(ctx context.Context, files []Entry) []Local
+	// Local gives a look at the download folder as it is chosen now.
+	Local func() Look
+	// Transfer is the last transfer of a file: its number, 0 for none, and the
+	// word for its state, "" once the disk tells. It may be nil.
+	Transfer func(pane.File) (id int64, word string)
 	// Read fetches the first n bytes of an object for reading on the screen.
 	Read func(ctx context.Context, e Entry, n int) ([]byte, error)
 	// Touched is true if there is a page for "who touched this file" that
@@ -54,15 +56,6 @@ type Deps struct {
 	// Explain is true if there is a page for "why can I see this" that the
 	// person may open; without it the details name the grant. It may be nil.
 	Explain func() bool
-}
-
-// Local is a file's state on this machine.
-type Local struct {
-	Here    bool          // complete, and this content
-	Maybe   bool          // something of that name and size; nobody compared
-	Part    bool          // a part that goes on
-	Percent int           // of a part
-	Path    safetext.Text // where it lies or would lie
 }
 
 // Times: a listing younger than fresh is shown without asking again; a folder
@@ -127,7 +120,8 @@ type Pane struct {
 	details  details
 	settled  uint64
 	local    map[spot]Local
-	progress map[spot]string // state of a transfer, by bucket and key
+	looked   map[spot]int64 // the last transfer when the disk was asked
+	localGen uint64
 	cols     columns
 	w, h     int
 	reader   *reader
@@ -159,11 +153,11 @@ func New(d Deps) (*Pane, error) {
 		return nil, errors.New("browse: no clock")
 	}
 	p := &Pane{
-		Deps:     d,
-		store:    make(map[spot]*listing),
-		marks:    make(map[spot]Entry),
-		local:    make(map[spot]Local),
-		progress: make(map[spot]string),
+		Deps:   d,
+		store:  make(map[spot]*listing),
+		marks:  make(map[spot]Entry),
+		local:  make(map[spot]Local),
+		looked: make(map[spot]int64),
 	}
 	p.field = textinput.New()
 	p.field.SetVirtualCursor(false)
@@ -252,11 +246,6 @@ type (
 		gen  uint64
 		view []int32
 	}
-	localed struct {
-		gen   uint64
-		files []Entry
-		state []Local
-	}
 )
 
 // Handle takes the pane's own messages and ignores all others.
@@ -292,10 +281,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			p.details.show(p)
 		}
 	case localed:
-		for i, f := range m.files {
-			p.local[keyOf(f)] = m.state[i]
-		}
-		p.dirty()
+		p.localed(m)
 	case stated, contents:
 		return p.detailed(msg)
 	case pane.Restyled:

@@ -152,31 +152,31 @@ func (d *details) lines(p *Pane, w int) []string {
 		lines = append(lines, t.Muted.Paint(format.PadRight(label, 10))+value)
 	}
 	text := func(s string) string { return t.Text.Paint(format.End(s, max(1, w-10), t.Glyphs.Ellipsis)) }
-	pair("Size", text(format.Size(e.Size)))
-	if e.Size >= 1000 {
-		pair("", t.Muted.Paint(format.Count(e.Size)+" bytes"))
+	f, have := d.facts[keyOf(e)]
+	size := e.Size
+	if e.Unsized() && have {
+		size = f.Size
+	}
+	if e.Unsized() && !have {
+		pair("Size", t.Muted.Paint("not listed"))
+	} else {
+		pair("Size", text(format.Size(size)))
+	}
+	if size >= 1000 {
+		pair("", t.Muted.Paint(format.Count(size)+" bytes"))
 	}
 	if !e.Modified.IsZero() {
 		at := e.Modified.In(p.Env.Zone)
 		pair("Modified", text(format.DateTime(at)))
 		pair("", t.Muted.Paint(format.Zone(at)+", "+format.Ago(e.Modified, d.seen)))
 	}
-	f, have := d.facts[keyOf(e)]
 	if have {
 		d.factLines(p, f, pair, text)
 	}
 	if e.Archived {
 		lines = append(lines, "", t.Warn.Paint("Archived: it has to be restored"), t.Warn.Paint("before it can be fetched."))
 	}
-	if l := p.local[keyOf(e)]; l.Here || l.Maybe || l.Part {
-		state := t.OK.Paint(t.Glyphs.Yes + " verified when it came")
-		if l.Maybe {
-			state = t.Text.Paint("same name and size, not compared")
-		} else if l.Part {
-			state = t.Warn.Paint(format.Count(l.Percent) + "% of it, d goes on")
-		}
-		lines = append(lines, "", t.Muted.Paint("Local copy"), state, pane.Name(t, t.Text, l.Path, w, format.Start))
-	}
+	lines = append(lines, p.localLines(e, w)...)
 	if have && f.Grant != "" {
 		lines = append(lines, "", t.Muted.Paint("You see it through"))
 		for _, l := range format.Wrap(safetext.Line(f.Grant), w) {
@@ -193,8 +193,11 @@ func (d *details) lines(p *Pane, w int) []string {
 		lines = append(lines, t.Text.Paint(l))
 	}
 	lines = append(lines, t.Text.Bold().Paint("v")+t.Muted.Paint(" read the first 64 kB"))
-	if !have && d.asking != keyOf(e) {
-		lines = append(lines, t.Text.Bold().Paint("enter")+t.Muted.Paint(" checksum, version, grant"))
+	if more := "checksum, version, grant"; !have && d.asking != keyOf(e) {
+		if e.Unsized() {
+			more = "size, checksum, version"
+		}
+		lines = append(lines, t.Text.Bold().Paint("enter")+t.Muted.Paint(" "+more))
 	}
 	return lines
 }

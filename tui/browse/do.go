@@ -305,34 +305,6 @@ func (p *Pane) pathOf(e Entry) safetext.Text {
 	return pane.Place{Bucket: e.Bucket, Key: e.Key}.Text()
 }
 
-// Progress tells the states of transfers, by bucket and key; words as the
-// Local column shows them.
-func (p *Pane) Progress(states map[pane.File]string) tea.Cmd {
-	next := make(map[spot]string, len(states))
-	changed := len(states) != len(p.progress)
-	for f, s := range states {
-		k := spot{bucket: f.Bucket, prefix: f.Key}
-		next[k] = s
-		if was, ok := p.progress[k]; !ok || was != s {
-			changed = true
-		}
-	}
-	for k := range p.progress {
-		if _, ok := next[k]; !ok {
-			delete(p.local, k) // it ended: look at the disk again
-			changed = true
-		}
-	}
-	if !changed {
-		return nil
-	}
-	p.progress = next
-	p.table.Changed()
-	p.details.drawn = ""
-	from, to := p.table.Window()
-	return p.lookLocal(from, to)
-}
-
 // marksLine is the left of the status line.
 func (p *Pane) marksLine() string {
 	if len(p.marks) == 0 {

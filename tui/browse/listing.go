@@ -50,6 +50,7 @@ func (p *Pane) listed(m listed) tea.Cmd {
 	p.problem, p.stale = problem{}, false
 	l := p.store[m.spot]
 	if m.first || l == nil {
+		clear(p.looked) // what is listed may be other content than what is here
 		if p.asked == nil && m.spot == p.here.spot {
 			p.keepPlace()
 			p.view = nil

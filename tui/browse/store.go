@@ -165,6 +165,10 @@ type Entry struct {
 	Archived bool
 }
 
+// Unsized reports that the listing did not tell the size: a grant of one exact
+// object shows its name, and S3 is not asked for more until it is wanted.
+func (e Entry) Unsized() bool { return e.Kind == api.KindObject && e.Size == 0 && e.ETag.Raw() == "" }
+
 func (l *listing) entry(i int32) Entry {
 	r, name := &l.rows[i], l.name(i)
 	e := Entry{

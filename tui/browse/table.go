@@ -55,32 +55,6 @@ func (s source) Need(from, to int) tea.Cmd {
 	return tea.Batch(cmd, p.lookLocal(from, to))
 }
 
-// lookLocal asks which of the shown files are on this machine already.
-func (p *Pane) lookLocal(from, to int) tea.Cmd {
-	if p.Local == nil {
-		return nil
-	}
-	var files []Entry
-	for i := from; i < to && i < len(p.view); i++ {
-		e, _ := p.at(i)
-		if _, known := p.local[keyOf(e)]; !known && e.isFile() {
-			files = append(files, e)
-		}
-	}
-	if len(files) == 0 {
-		return nil
-	}
-	for _, f := range files {
-		p.local[keyOf(f)] = Local{} // asked: not again on the next key
-	}
-	look, gen := p.Local, p.gen
-	return func() tea.Msg {
-		ctx, cancel := contextFor(listLimit)
-		defer cancel()
-		return localed{gen, files, look(ctx, files)}
-	}
-}
-
 func (s source) Draw(i, w int, st rows.State) string {
 	p := s.p
 	r := &p.now().rows[p.view[i]]
@@ -104,7 +78,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 	b.WriteString(p.gutter(t, st, marked))
 	b.WriteString(t.Pad(p.paintName(t, name, e), p.cols.name))
 	size, mod := "", ""
-	if r.kind == object {
+	if r.kind == object && !e.Unsized() {
 		size = format.Size(e.Size)
 	}
 	if r.mod != math.MinInt64 {
@@ -168,34 +142,6 @@ func apart(ranges [][]int) [][]int {
 		out = append(out, r)
 	}
 	return out
-}
-
-// localState is the word for a file on this machine: a transfer's state if it
-// has one, else whether it is here.
-func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
-	if s, ok := p.progress[keyOf(e)]; ok && s != "" {
-		switch s {
-		case "failed", "denied":
-			return s, t.Bad
-		case "paused":
-			return s, t.Warn
-		case "queued", "waiting":
-			return s, t.Muted
-		}
-		return s, t.Accent
-	}
-	if e.Archived {
-		return "cold", t.Muted
-	}
-	switch l := p.local[keyOf(e)]; {
-	case l.Here:
-		return "here", t.OK
-	case l.Maybe:
-		return "here?", t.Muted
-	case l.Part:
-		return format.Count(l.Percent) + "%", t.Warn
-	}
-	return "", t.Text
 }
 
 // header is the line of column names.

@@ -1,0 +1,148 @@
+package browse
+
+import (
+	"context"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/safetext"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// Local is a file's state on this machine.
+type Local struct {
+	Here    bool          // complete, and this content
+	Maybe   bool          // something of that name; nobody compared
+	Other   bool          // something of that name, with another size
+	Part    bool          // a part that goes on
+	Percent int           // of a part
+	Path    safetext.Text // where it lies or would lie
+}
+
+// Look says which files lie in the download folder, in the order asked. It
+// looks at the disk and is called from commands only.
+type Look func(ctx context.Context, files []Entry) []Local
+
+// localed is what the disk said.
+type localed struct {
+	gen   uint64
+	files []Entry
+	state []Local
+}
+
+// lookLocal asks which of the shown files are on this machine already: once,
+// and again when a transfer of one ended since.
+func (p *Pane) lookLocal(from, to int) tea.Cmd {
+	if p.Local == nil {
+		return nil
+	}
+	var files []Entry
+	for i := from; i < to && i < len(p.view); i++ {
+		e, _ := p.at(i)
+		if !e.isFile() {
+			continue
+		}
+		id, word := p.transfer(e)
+		if at, asked := p.looked[keyOf(e)]; word == "" && (!asked || at != id) {
+			p.looked[keyOf(e)] = id
+			files = append(files, e)
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	look, gen := p.Local(), p.localGen
+	return func() tea.Msg {
+		ctx, cancel := contextFor(listLimit)
+		defer cancel()
+		return localed{gen, files, look(ctx, files)}
+	}
+}
+
+// localed takes what the disk said, unless downloads go elsewhere by now.
+func (p *Pane) localed(m localed) {
+	if m.gen != p.localGen {
+		return
+	}
+	for i, f := range m.files {
+		p.local[keyOf(f)] = m.state[i]
+	}
+	p.dirty()
+}
+
+// Relook forgets what the disk said: downloads go to another folder.
+func (p *Pane) Relook() tea.Cmd {
+	p.localGen++
+	clear(p.local)
+	clear(p.looked)
+	p.dirty()
+	from, to := p.table.Window()
+	return p.lookLocal(from, to)
+}
+
+// Progress follows a change of the transfers.
+func (p *Pane) Progress() tea.Cmd {
+	p.table.Changed()
+	p.details.drawn = ""
+	from, to := p.table.Window()
+	return p.lookLocal(from, to)
+}
+
+// transfer is the last transfer of a file: its number, and the word for its
+// state while that says more than the disk.
+func (p *Pane) transfer(e Entry) (id int64, word string) {
+	if p.Transfer == nil || !e.isFile() {
+		return 0, ""
+	}
+	return p.Transfer(pane.File{Bucket: e.Bucket.Raw(), Key: e.Key.Raw()})
+}
+
+// localState is the word for a file on this machine: a transfer's state if it
+// has one, else whether it is here.
+func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
+	if _, s := p.transfer(e); s != "" {
+		switch s {
+		case "failed", "denied":
+			return s, t.Bad
+		case "paused":
+			return s, t.Warn
+		case "queued", "waiting":
+			return s, t.Muted
+		}
+		return s, t.Accent
+	}
+	switch l := p.local[keyOf(e)]; {
+	case l.Here:
+		return "here", t.OK
+	case l.Maybe:
+		return "here?", t.Muted
+	case l.Other:
+		return "other", t.Warn
+	case l.Part:
+		return format.Count(l.Percent) + "%", t.Warn
+	case e.Archived:
+		return "cold", t.Muted
+	}
+	return "", t.Text
+}
+
+// localLines say the same in the details, in words.
+func (p *Pane) localLines(e Entry, w int) []string {
+	t, l := p.Env.Theme, p.local[keyOf(e)]
+	var state string
+	switch {
+	case l.Here:
+		state = t.OK.Paint(t.Glyphs.Yes + " verified when it came")
+	case l.Maybe:
+		state = t.Text.Paint("same name, not compared")
+	case l.Other:
+		state = t.Warn.Paint("another file of that name")
+	case l.Part:
+		state = t.Warn.Paint(format.Count(l.Percent) + "% of it, d goes on")
+	default:
+		return nil
+	}
+	return []string{"", t.Muted.Paint("Local copy"), state, pane.Name(t, t.Text, l.Path, w, format.Start)}
+}
