@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,7 +14,6 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/api"
-	"usher/client/download"
 	"usher/session"
 	"usher/tui"
 	"usher/tui/browse"
@@ -164,20 +162,6 @@ func scenes() []scene {
 		}},
 		{"hostile", hostile, nil},
 		{"ask", nil, press("j", "j", "j", "space", "j", "space", "d")},
-		{"transfers", nil, func(t *testing.T, w *world) {
-			w.engine.Fail = func(r download.Request) error {
-				if strings.Contains(r.Key, "notes") {
-					return fmt.Errorf("The server closed the connection three times. The first %s are kept.", "342 kB")
-				}
-				return nil
-			}
-			w.Press("a", "d")
-			w.Wait(time.Second)
-			w.Press("enter")
-			w.Wait(2 * time.Second)
-			w.Press("t", "G")
-			w.Wait(3 * time.Second)
-		}},
 		{"running", nil, func(t *testing.T, w *world) {
 			w.Press("/")
 			w.Type("2025")
@@ -221,7 +205,7 @@ func TestScreens(t *testing.T) {
 		{"60x15", 60, 15, colorprofile.TrueColor, false},
 	}
 	for _, sz := range sizes {
-		for _, sc := range scenes() {
+		for _, sc := range append(scenes(), queueScenes()...) {
 			if sz.w < 72 && sc.name != "running" && sc.name != "browser" {
 				continue // all others look the same there
 			}

@@ -184,6 +184,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case transfers.Begun:
 		m.browse.Unmark()
 		return m, nil
+	case transfers.Moved:
+		return m, m.browse.Relook()
 	case transfers.Ticked:
 		cmd := m.transfers.Handle(msg)
 		return m, tea.Batch(cmd, m.browse.Progress())

@@ -1,0 +1,186 @@
+package transfers
+
+import (
+	"fmt"
+	"strings"
+
+	"usher/backend/safetext"
+	"usher/client/download"
+	"usher/tui/dialog"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// label is the cells of the names of facts.
+const label = 12
+
+// View draws the box.
+func (a *Ask) View(t *theme.Theme, w, h int) string {
+	bw := min(dialog.Width, w-4)
+	p, inner := t.On(theme.Panel), bw-6
+	n := len(a.files)
+	title := "Download " + format.Plural(n, "file", "files")
+	if a.more {
+		title = fmt.Sprintf("Download more than %s files", format.Count(maxCount))
+	}
+	facts, field := a.facts(p, inner)
+	foot := append([]string{""}, p.KeyRows(inner, a.choices()...)...)
+	// What is downloaded gets the room that the rest leaves.
+	const own = 4 + 2 + 1 + 3 // the page around it, frame, empty line, total
+	lines := append([]string{""}, a.list(p, inner, max(3, h-own-len(facts)-len(foot)))...)
+	lines = append(lines, p.Rule.Paint(strings.Repeat(p.Glyphs.Light, inner)))
+	total := a.total(p)
+	lines = append(lines, p.Pad(p.Text.Paint("Together"), inner-format.Width(total))+p.Text.Bold().Paint(total), "")
+	a.y = 1 + len(lines) + field
+	lines = append(append(lines, facts...), foot...)
+	return t.Box(title, lines, bw)
+}
+
+// total is the size of all files in words.
+func (a *Ask) total(p *theme.Theme) string {
+	unknown := 0
+	for i := range a.files {
+		if a.files[i].Size == 0 && a.files[i].ETag == "" {
+			unknown++
+		}
+	}
+	total := format.Size(a.bytes())
+	switch n := len(a.files); {
+	case a.counting:
+		return "counting" + p.Glyphs.Ellipsis + " " + format.Count(n) + ", " + total
+	case a.more:
+		return "more than " + total
+	case unknown > 0 && unknown == n:
+		return "size not listed"
+	case unknown > 0:
+		return total + " and " + format.Count(unknown) + " of unknown size"
+	}
+	return total
+}
+
+// list is what is downloaded, in at most room lines.
+func (a *Ask) list(p *theme.Theme, w, room int) []string {
+	var lines []string
+	for i, it := range a.items {
+		if len(lines) == room-1 && len(a.items) > room {
+			return append(lines, p.Muted.Paint("and "+format.Count(len(a.items)-i)+" more"))
+		}
+		size := format.Size(it.Size)
+		switch {
+		case it.Folder:
+			size = "all below"
+		case it.unsized():
+			size = ""
+		}
+		name := pane.Name(p, p.Text, it.Name, w-12, format.Middle)
+		lines = append(lines, p.Pad(name, w-10)+p.Muted.Paint(format.PadLeft(size, 10)))
+	}
+	return lines
+}
+
+// facts is where to, how much room, and what happens; field is the line of
+// the folder.
+func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
+	last := ""
+	add := func(name, text string, s theme.Style) {
+		shown := name
+		if name == last {
+			shown = ""
+		}
+		last = name
+		for i, part := range format.Wrap(text, w-label) {
+			if i > 0 {
+				shown = ""
+			}
+			out = append(out, p.Muted.Paint(format.PadRight(shown, label))+s.Paint(part))
+		}
+	}
+	if len(a.left) > 0 {
+		add("Left out", a.leftOut(w-label), p.Warn)
+	}
+	field = len(out)
+	if a.typing {
+		out = append(out, a.fieldLine(p, label, w))
+		if a.wrong != "" {
+			add("", a.wrong, p.Bad)
+		}
+	} else {
+		out = append(out, p.Muted.Paint(format.PadRight("To", label))+p.Text.Paint(format.Start(a.p.short(a.dir()), w-label, p.Glyphs.Ellipsis)))
+	}
+	switch {
+	case !a.enough() && a.more:
+		add("Free space", fmt.Sprintf("more than %s needed, %s free. What does not fit fails and says so.", format.Size(a.needed()), format.Size(a.free)), p.Warn)
+	case !a.enough():
+		add("Free space", fmt.Sprintf("%s needed, %s free. c chooses another folder.", format.Size(a.needed()), format.Size(a.free)), p.Bad)
+	case a.free >= 0:
+		add("Free space", format.Size(a.free), p.Text)
+	}
+	a.hereFacts(add, p)
+	if a.why != "" {
+		add("Stopped", a.why, p.Warn)
+		return out, field
+	}
+	add("On arrival", "each file is checked against its checksum", p.Text)
+	switch n := len(a.files); {
+	case a.counting || a.more:
+		add("Recorded", "each download, in the audit log", p.Text)
+	case n == 0 && len(a.left) > 0:
+		add("Recorded", "nothing: no file is left to download", p.Text)
+	case n == 0:
+		add("Empty", "there is no file in it; the folder itself is made here", p.Text)
+	default:
+		add("Recorded", format.Plural(n, "download", "downloads")+", in the audit log", p.Text)
+	}
+	return out, field
+}
+
+// hereFacts says what is here of the files, and what becomes of it.
+func (a *Ask) hereFacts(add func(name, text string, s theme.Style), p *theme.Theme) {
+	if n := a.here(download.Here); n > 0 {
+		add("Here", format.Plural(n, "file is", "files are")+" here already and the same; not fetched again", p.Text)
+	}
+	if n := a.here(download.HereMaybe); n > 0 {
+		add("Here", format.Plural(n, "file of that name is", "files of these names are")+" here: compared first; one that differs is left as it is", p.Text)
+	}
+	if n := a.here(download.HereOther); n > 0 {
+		add("Here", format.Plural(n, "file is here and differs; it stays as it is", "files are here and differ; they stay as they are"), p.Warn)
+	}
+	if a.checked && a.local == nil && len(a.files) > 0 {
+		add("Here", "what is here already is compared, not fetched again; what differs is left as it is", p.Text)
+	}
+	if n := a.here(download.HerePartial); n > 0 {
+		add("Begun", format.Plural(n, "file goes", "files go")+" on from what was kept", p.Text)
+	}
+}
+
+// leftOut says what was taken out of the download.
+func (a *Ask) leftOut(w int) string {
+	sum := int64(0)
+	for _, r := range a.left {
+		sum += r.Size
+	}
+	say := format.Plural(len(a.left), "file does not fit, ", "files do not fit, ") + format.Size(sum)
+	_, name := cutLast(a.left[0].Key)
+	if room := w - 2 - format.Width(say); len(a.left) == 1 && room > 8 {
+		return say + ": " + format.Middle(safetext.Line(name), room, a.p.Env.Theme.Glyphs.Ellipsis)
+	}
+	return say
+}
+
+// dir is the folder of all the files, or the root if they have several.
+func (a *Ask) dir() string {
+	dir := ""
+	for i, it := range a.items {
+		up, _ := cutLast(strings.TrimSuffix(it.Key.Raw(), "/"))
+		d := Folder(a.root, it.Bucket.Raw(), up)
+		if i > 0 && d != dir {
+			return a.root
+		}
+		dir = d
+	}
+	if dir == "" {
+		return a.root
+	}
+	return dir
+}

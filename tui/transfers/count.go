@@ -1,0 +1,186 @@
+package transfers
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/client/download"
+	"usher/tui/dialog"
+	"usher/tui/pane"
+)
+
+// counted is a page of a folder that is being counted.
+type counted struct {
+	ask  *Ask
+	item int
+	page api.ListResponse
+	err  error
+}
+
+// String keeps a page's raw names out of any print.
+func (counted) String() string { return "counted" }
+
+// checked is what the disk says.
+type checked struct {
+	ask   *Ask
+	root  string
+	free  int64
+	local []download.LocalState
+}
+
+// String keeps raw paths out of any print.
+func (checked) String() string { return "checked" }
+
+// count asks for a page of the next folder.
+func (a *Ask) count(cursor string) tea.Cmd {
+	i, lister := a.todo[0], a.p.Lister
+	it := a.items[i]
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), listTime)
+		defer cancel()
+		r, err := lister.List(ctx, api.ListRequest{Bucket: it.Bucket.Raw(), Prefix: it.Key.Raw(), Recursive: true, Cursor: cursor, Limit: api.MaxList})
+		return counted{a, i, r, err}
+	}
+}
+
+func (a *Ask) counted(m counted) tea.Cmd {
+	if a.gone {
+		return nil
+	}
+	if m.err != nil {
+		a.counting, a.why = false, pane.Sentence(m.err, a.p.Server)
+		return pane.Send(pane.Failed{Err: m.err})
+	}
+	folder := a.items[m.item]
+	a.listed[m.item] = append(a.listed[m.item], m.page.Entries...)
+	for _, e := range m.page.Entries {
+		if strings.HasSuffix(folder.Key.Raw()+e.Name, "/") && e.Size == 0 {
+			continue // it only stands for a folder
+		}
+		it := Item{Bucket: folder.Bucket, Key: safetext.New(folder.Key.Raw() + e.Name), Name: safetext.New(e.Name), Size: e.Size, ETag: safetext.New(e.ETag)}
+		if e.Modified != nil {
+			it.Modified = *e.Modified
+		}
+		a.add(it)
+	}
+	switch {
+	case m.page.Cursor != "" && len(a.files) < maxCount:
+		return a.count(m.page.Cursor)
+	case m.page.Cursor != "":
+		a.more = true
+	default:
+		a.todo = a.todo[1:]
+	}
+	if len(a.todo) > 0 && !a.more {
+		return a.count("")
+	}
+	a.counting = false
+	return a.check()
+}
+
+// check looks at the disk: room, and what is there already.
+func (a *Ask) check() tea.Cmd {
+	a.checked = false
+	root, reqs := a.root, slices.Clone(a.files)
+	engine, free := a.p.Engine, a.p.FreeSpace
+	return func() tea.Msg {
+		m := checked{ask: a, root: root, free: -1}
+		if free != nil {
+			if n, err := free(root); err == nil {
+				m.free = n
+			}
+		}
+		if len(reqs) <= maxCheck {
+			m.local = engine.Local(root, reqs)
+		}
+		return m
+	}
+}
+
+func (a *Ask) settle(m checked) tea.Cmd {
+	if a.gone || m.root != a.root {
+		return nil
+	}
+	a.checked, a.free, a.local = true, m.free, nil
+	for i, l := range m.local {
+		if l.Presence == download.HereOther && a.files[i].ETag == "" && a.files[i].Size == 0 {
+			l.Presence = download.HereMaybe // with which size should it agree?
+		}
+		a.local = append(a.local, l.Presence)
+	}
+	if a.shown {
+		return nil
+	}
+	if !a.taken() && a.enough() {
+		return a.start(download.Leave)
+	}
+	a.shown = true
+	return pane.Send(dialog.Show{Dialog: a})
+}
+
+// wanted is what was asked for.
+type wanted struct {
+	items  []Item
+	listed [][]api.Entry
+	files  []download.Request
+}
+
+// putBack takes in again what was left out.
+func (a *Ask) putBack() {
+	if w := a.whole; w != nil {
+		a.items, a.listed, a.files, a.left, a.whole = w.items, w.listed, w.files, nil, nil
+	}
+}
+
+// spare is what has to stay free beside the files; the engine leaves as much.
+const spare = 64 << 20 // bytes
+
+// leaveOut takes files out of the download until the rest fits, the largest
+// first.
+func (a *Ask) leaveOut() {
+	order := make([]int, 0, len(a.files))
+	for i := range a.files {
+		if i >= len(a.local) || a.local[i] != download.Here {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(a.files[j].Size, a.files[i].Size) })
+	out := make(map[pane.File]bool)
+	drop := make(map[int]bool)
+	for need, n := a.needed(), 0; n < len(order) && need > a.free-spare; n++ {
+		r := a.files[order[n]]
+		need -= r.Size
+		drop[order[n]], out[pane.File{Bucket: r.Bucket, Key: r.Key}] = true, true
+		a.left = append(a.left, r)
+	}
+	if a.whole == nil {
+		a.whole = &wanted{a.items, a.listed, a.files}
+	}
+	files, local := a.files[:0:0], a.local[:0:0]
+	for i, r := range a.files {
+		if drop[i] {
+			continue
+		}
+		files = append(files, r)
+		if i < len(a.local) {
+			local = append(local, a.local[i])
+		}
+	}
+	items, listed := a.items[:0:0], a.listed[:0:0]
+	for i, it := range a.items {
+		if !it.Folder && out[pane.File{Bucket: it.Bucket.Raw(), Key: it.Key.Raw()}] {
+			continue
+		}
+		rest := slices.DeleteFunc(slices.Clone(a.listed[i]), func(e api.Entry) bool {
+			return out[pane.File{Bucket: it.Bucket.Raw(), Key: it.Key.Raw() + e.Name}]
+		})
+		items, listed = append(items, it), append(listed, rest)
+	}
+	a.files, a.local, a.items, a.listed = files, local, items, listed
+}
