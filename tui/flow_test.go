@@ -254,7 +254,7 @@ func TestQuitAsksWhileTransfersRun(t *testing.T) {
 		w.Press("G", "k", "k", "k", "k", "d") // the ledger
 		w.Wait(time.Second)
 		w.Press("enter", "q")
-		w.Want(t, "1 download runs. Partial files stay and go on next time.")
+		w.Want(t, "1 download runs. Partial files stay, and usher asks next")
 		w.Press("esc", "esc", "esc")
 		w.Want(t, "33 of 33")
 	})

@@ -150,27 +150,6 @@ func where(p pane.Pane) string {
 	return "this page"
 }
 
-// askQuit quits, after a question if transfers run.
-func (m *Model) askQuit() tea.Cmd {
-	n, active := m.transfers.Active()
-	if !active {
-		return m.quit()
-	}
-	say := "Transfers wait."
-	if n > 0 {
-		say = format.Plural(n, "download runs.", "downloads run.")
-	}
-	m.dialog = &dialog.Ask{
-		Title: "Quit",
-		Lines: []dialog.Line{{Text: say + " Partial files stay and go on next time."}},
-		Choices: []dialog.Choice{
-			{Keys: []string{"enter", "q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
-			{Keys: []string{"esc"}, Label: "stay"},
-		},
-	}
-	return nil
-}
-
 // quit leaves, once answers still due have come or had their time.
 func (m *Model) quit() tea.Cmd {
 	if m.asked && !m.leaving {
@@ -217,6 +196,7 @@ func (m *Model) palette() dialog.Dialog {
 		}
 	}
 	all = append(all,
+		help.Command{Name: "Transfers: unfinished ones from an earlier time", Run: pane.Send(recall{})},
 		help.Command{Name: "Theme: dark", Run: pane.Send(themed{"dark"})},
 		help.Command{Name: "Theme: light", Run: pane.Send(themed{"light"})})
 	if m.deps.SignOut != nil {

@@ -114,6 +114,7 @@ func queueScenes() []scene {
 			w.Press("t")
 			w.Wait(time.Second)
 		}},
+		{"unfinished", unfinished, nil},
 	}
 }
 

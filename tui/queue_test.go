@@ -10,6 +10,7 @@ import (
 
 	"github.com/charmbracelet/colorprofile"
 
+	"usher/backend/api"
 	"usher/client/download"
 	"usher/tui/browse"
 	"usher/tui/tuitest"
@@ -285,6 +286,94 @@ func TestAnotherFolderHoldsForTheSession(t *testing.T) {
 		w.Press("esc", "a", "d")
 		w.Wait(time.Second)
 		w.Want(t, "~/reports/company-reports", "2 files are here already and the same")
+	})
+}
+
+func unfinished(w *world) {
+	w.engine.Saved = []download.Saved{{Request: download.Request{Bucket: "company-reports", Key: "annual/audited/2018-annual-report.pdf", ETag: `"x"`, Size: 5, Dir: "/home/alice/usher", Whole: true}}}
+}
+
+func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
+	play(t, func(w *world) { unfinished(w); w.engine.Delay = 3 * time.Second }, func(t *testing.T, w *world) {
+		w.Press(":")
+		w.Wait(5 * time.Second)
+		w.Want(t, "Commands")
+		w.Press("esc")
+		w.Want(t, "1 transfer is unfinished since last time")
+		w.Wait(time.Second)
+		w.Press("esc") // not now
+		w.Want(t, `They wait. : and "unfinished" asks again.`)
+		w.Press(":")
+		w.Type("unfinished")
+		w.Press("enter")
+		w.Wait(5 * time.Second)
+		w.Want(t, "1 transfer is unfinished since last time")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "1 file, 5 B, verified.")
+		w.Press(":")
+		w.Type("unfinished")
+		w.Press("enter")
+		w.Wait(5 * time.Second)
+		w.Want(t, "Nothing is unfinished from an earlier time.")
+	})
+}
+
+// A question that takes the place of another does not answer it.
+func TestResumeQuestionOutlivesTheSession(t *testing.T) {
+	play(t, func(w *world) { unfinished(w); w.deps.User = "ada" }, func(t *testing.T, w *world) {
+		w.Want(t, "Unfinished transfers")
+		w.Press("j") // somebody is there; it answers nothing
+		w.server.Fail(&api.Error{Code: api.TokenExpired})
+		w.Wait(30 * time.Second)
+		w.Want(t, "Your sign-in has ended")
+		w.Press("enter")
+		w.server.Fail(nil)
+		w.Type("Analytical-42")
+		w.Press("enter")
+		w.Wait(2 * time.Second)
+		w.Want(t, "1 transfer is unfinished since last time")
+	})
+}
+
+func TestQuitPromisesNoMoreThanHolds(t *testing.T) {
+	play(t, func(w *world) { w.engine.Forgetful = true }, func(t *testing.T, w *world) {
+		w.Press("G", "k", "k", "k", "k", "d")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Press("q")
+		w.Want(t, "1 download runs. Partial files stay, but their list is", "another usher of yours")
+		w.Not(t, "next time")
+		w.Press("esc", "t", "P")
+		w.Wait(time.Second)
+		w.Want(t, "Another usher of yours keeps the list.")
+		w.Press("esc", "q")
+		w.Want(t, "Transfers are paused. Partial files stay, but")
+	})
+}
+
+func TestAnotherPersonIsAskedForTheirOwn(t *testing.T) {
+	play(t, func(w *world) { w.deps.User = "ada" }, func(t *testing.T, w *world) {
+		w.Press("G", "k", "k", "k", "k", "d")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.Wait(2 * time.Second)
+		w.server.Fail(&api.Error{Code: api.TokenExpired})
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.server.Fail(nil)
+		w.server.Me.Person = api.Person{Sub: "sub-grace", Username: "grace"}
+		w.engine.Clear(download.Saved{Request: download.Request{Bucket: "company-reports", Key: "hers.pdf", Dir: "/home/alice/usher", Whole: true}})
+		w.Type("Analytical-42")
+		w.Press("enter")
+		w.Wait(2 * time.Second)
+		w.Want(t, "● grace", "1 transfer is unfinished since last time")
+		w.Not(t, "running", "ledger")
+		w.Wait(time.Second)
+		w.Press("esc", "t")
+		w.Want(t, "No transfers.")
 	})
 }
 

@@ -35,9 +35,11 @@ type state struct {
 	used   bool   // a key was pressed since the last beat
 	idle   bool   // the last beat asked nothing
 	asking bool
-	begun  bool // the question about unfinished transfers was asked
-	back   bool // signed in again; whoami decides whether it is the same person
-	trying bool // a retry is due
+	looked bool               // for what an earlier run left undone
+	undone []download.Request // it, until its question was answered
+	resume dialog.Dialog      // that question
+	back   bool               // signed in again; whoami decides whether it is the same person
+	trying bool               // a retry is due
 }
 
 // Messages of the session.
@@ -120,13 +122,17 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 	case signedOut:
 		m.session = state{}
 		m.stack, m.dialog = nil, nil
+		m.otherHands()
 		*m.env.Me = pane.Me{Online: true}
 		m.signin.Again("")
 		if msg.err != nil {
 			m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
 		}
+		return m.transfers.Fresh(m.deps.DownloadDir), true
 	case left:
-		return m.resume(msg.reqs), true
+		return m.left(msg), true
+	case recall:
+		return m.unfinished(true), true
 	case again:
 		m.session.in = false
 		m.signin.Again("")
@@ -183,13 +189,14 @@ func sameGroups(a, b []safetext.Text) bool {
 
 // fresh begins again for another person: nothing of the one before stays.
 func (m *Model) fresh() tea.Cmd {
-	m.stack = nil
+	m.stack, m.dialog = nil, nil
+	m.otherHands()
 	b, err := m.newBrowser()
 	if err != nil {
 		return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
 	}
 	m.browse = b
-	return tea.Batch(m.transfers.SignedIn(), m.browse.Start(pane.Place{}))
+	return tea.Batch(m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(pane.Place{}))
 }
 
 // signedIn follows a sign-in: the first one opens the browser, a later one
@@ -201,13 +208,14 @@ func (m *Model) signedIn() tea.Cmd {
 		return m.whoami()
 	}
 	m.session.in, m.session.ended = true, false
+	m.otherHands()
 	m.env.Me.Online = true
 	b, err := m.newBrowser()
 	if err != nil {
 		return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
 	}
 	m.browse = b
-	return tea.Batch(m.whoami(), m.transfers.SignedIn(), m.unfinished(), m.browse.Start(m.deps.Start))
+	return tea.Batch(m.whoami(), m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(m.deps.Start))
 }
 
 // failed looks at a call that failed: an ended sign-in asks for a new one, a
@@ -279,51 +287,6 @@ func (m *Model) signOut() tea.Cmd {
 		defer cancel()
 		return signedOut{out(ctx)}
 	}
-}
-
-// left is what an earlier run did not finish.
-type left struct{ reqs []download.Request }
-
-// String keeps raw names out of any print.
-func (left) String() string { return "unfinished transfers" }
-
-// unfinished looks once for what an earlier run left undone.
-func (m *Model) unfinished() tea.Cmd {
-	if m.session.begun {
-		return nil
-	}
-	m.session.begun = true
-	engine := m.deps.Transfers
-	return func() tea.Msg {
-		saved, err := engine.Unfinished()
-		if err != nil {
-			return pane.Say{Text: pane.Sentence(err, ""), Tone: pane.Warning}
-		}
-		reqs := make([]download.Request, len(saved))
-		for i, s := range saved {
-			reqs[i] = s.Request
-		}
-		return left{reqs}
-	}
-}
-
-// resume asks whether transfers of an earlier time go on.
-func (m *Model) resume(reqs []download.Request) tea.Cmd {
-	n := len(reqs)
-	if n == 0 || m.dialog != nil {
-		return nil
-	}
-	ask := &dialog.Ask{
-		Title: "Unfinished transfers",
-		Lines: []dialog.Line{{Text: format.Plural(n, "transfer is", "transfers are") + " unfinished since last time. What was fetched is kept."}},
-		Choices: []dialog.Choice{
-			{Keys: []string{"enter"}, Label: "go on", Cmd: m.transfers.GoOn(reqs)},
-			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
-			{Keys: []string{"esc"}, Label: "not now"},
-		},
-	}
-	m.dialog = ask
-	return ask.WithGrace()
 }
 
 // items turns rows of the browser into wishes of the queue.

@@ -53,7 +53,8 @@ type Model struct {
 	dialog    dialog.Dialog
 	say       pane.Say
 	session   state
-	armed     bool // ctrl+c was pressed a moment ago
+	hands     uint64 // counts whom the engine works for
+	armed     bool   // ctrl+c was pressed a moment ago
 	leaving   bool
 }
 
@@ -133,13 +134,20 @@ func (m *Model) Init() tea.Cmd {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
 	if m.session.in {
-		cmds = append(cmds, m.whoami(), m.browse.Start(m.deps.Start), m.transfers.Look(), m.unfinished())
+		cmds = append(cmds, m.whoami(), m.browse.Start(m.deps.Start), m.transfers.Look(), m.unfinished(false))
 	}
 	return tea.Batch(cmds...)
 }
 
-// Update routes a message to its owner.
+// Update routes a message to its owner. A question that waited for another one
+// to close comes after it.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	was := m.dialog
+	_, cmd := m.route(msg)
+	return m, tea.Batch(cmd, m.resume(was))
+}
+
+func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height

@@ -1,0 +1,120 @@
+package tui
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"usher/client/download"
+	"usher/tui/dialog"
+	"usher/tui/format"
+	"usher/tui/pane"
+)
+
+// Messages about what an earlier run did not finish.
+type (
+	left struct {
+		hands uint64
+		reqs  []download.Request
+		asked bool // by the person: "nothing" is an answer too
+	}
+	recall struct{} // the person asks for the question again
+)
+
+// String keeps raw names out of any print.
+func (left) String() string { return "unfinished transfers" }
+
+// unfinished looks once for what an earlier run of this person left undone, and
+// whenever they ask.
+func (m *Model) unfinished(asked bool) tea.Cmd {
+	if m.session.looked && !asked {
+		return nil
+	}
+	m.session.looked = true
+	engine, hands := m.deps.Transfers, m.hands
+	return func() tea.Msg {
+		saved, err := engine.Unfinished()
+		if err != nil {
+			return pane.Say{Text: pane.Sentence(err, ""), Tone: pane.Warning}
+		}
+		reqs := make([]download.Request, len(saved))
+		for i, s := range saved {
+			reqs[i] = s.Request
+		}
+		return left{hands, reqs, asked}
+	}
+}
+
+// otherHands notes that the engine may work for somebody else from now on: what
+// was said of unfinished transfers is of the person before.
+func (m *Model) otherHands() {
+	m.hands++
+	m.session.looked, m.session.undone, m.session.resume = false, nil, nil
+}
+
+func (m *Model) left(msg left) tea.Cmd {
+	if msg.hands != m.hands {
+		return nil
+	}
+	if len(msg.reqs) > 0 {
+		m.session.undone = msg.reqs // Update asks, once no other dialog is open
+		return nil
+	}
+	if msg.asked {
+		return pane.Send(pane.Say{Text: "Nothing is unfinished from an earlier time."})
+	}
+	return nil
+}
+
+// resume asks whether transfers of an earlier time go on. While another question
+// is open, or something is typed, it waits; a question that takes its place
+// does not answer it. was is the dialog before the message that is just over.
+func (m *Model) resume(was dialog.Dialog) tea.Cmd {
+	if q := m.session.resume; q != nil && was == q && m.dialog == nil {
+		m.session.undone, m.session.resume = nil, nil
+	}
+	reqs := m.session.undone
+	if reqs == nil || m.dialog != nil || !m.session.in || m.front().Typing() {
+		return nil
+	}
+	ask := &dialog.Ask{
+		Title: "Unfinished transfers",
+		Lines: []dialog.Line{{Text: format.Plural(len(reqs), "transfer is", "transfers are") + " unfinished since last time. What was fetched is kept."}},
+		Choices: []dialog.Choice{
+			{Keys: []string{"enter"}, Label: "go on", Cmd: m.transfers.GoOn(reqs)},
+			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
+			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: "They wait. : and \"unfinished\" asks again."})},
+		},
+	}
+	m.dialog, m.session.resume = ask, ask
+	return ask.WithGrace()
+}
+
+// askQuit quits, after a question if that stops transfers, or loses their list.
+func (m *Model) askQuit() tea.Cmd {
+	n, active := m.transfers.Active()
+	keeps, open := m.transfers.Keeps(), m.transfers.Open()
+	if !active && (keeps || !open) {
+		return m.quit()
+	}
+	say := "Transfers wait."
+	switch {
+	case !active:
+		say = "Transfers are paused."
+	case n > 0:
+		say = format.Plural(n, "download runs.", "downloads run.")
+	}
+	say += " Partial files stay"
+	if keeps {
+		say += ", and usher asks next time whether to go on."
+	} else {
+		say += ", but their list is lost: another usher of yours is open and keeps its own. Download the same again, and it goes on from there."
+	}
+	m.dialog = &dialog.Ask{
+		Title: "Quit",
+		Lines: []dialog.Line{{Text: say}},
+		Choices: []dialog.Choice{
+			{Keys: []string{"enter", "q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
+			{Keys: []string{"esc"}, Label: "stay"},
+		},
+	}
+	return nil
+}
