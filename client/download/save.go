@@ -19,6 +19,7 @@ func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, 
 	}
 	defer e.Close()
 	e.mu.Lock()
+	e.alone = true
 	t := e.newTransfer(req, nil, nil)
 	t.started = cfg.now()
 	e.mu.Unlock()
