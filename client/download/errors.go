@@ -25,6 +25,7 @@ var (
 	ErrNetwork   = errors.New("the network")
 	ErrLink      = errors.New("a link stands in the way")
 	ErrName      = errors.New("the name cannot be used here")
+	ErrPattern   = errors.New("the path cannot be read")
 )
 
 // Error is a failure of a transfer. Its text is one sentence for people, with
@@ -62,6 +63,8 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("Can't reach the storage (%s). What was fetched of large files is kept; try again.", e.Detail)
 	case ErrLink:
 		return fmt.Sprintf("%s is a link, and usher does not write through links. Remove it or choose another folder.", name)
+	case ErrPattern:
+		return fmt.Sprintf("%s can't be read as a path (%s). A wildcard that is meant literally has a backslash before it.", name, e.Detail)
 	case ErrName:
 		return fmt.Sprintf("%s can't be saved here (%s).", name, e.Detail)
 	}
@@ -80,6 +83,8 @@ func (e *Error) Exit() int {
 		return api.ExitIntegrity
 	case ErrNetwork, ErrBadURL:
 		return api.ExitUnavailable
+	case ErrPattern:
+		return api.ExitUsage
 	}
 	return api.ExitDisk
 }
