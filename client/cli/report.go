@@ -51,7 +51,7 @@ type report struct {
 type tally struct {
 	files, sizeOnly int
 	bytes           int64
-	last            download.Transfer
+	said            string // of the last one
 }
 
 // fetched is one line of get --json.
@@ -84,11 +84,14 @@ func (r *report) finished(t download.Transfer) {
 	case download.Done:
 		r.done.files++
 		r.done.bytes += t.Size
-		r.done.last = t
 		if t.Verified == "size" {
 			r.done.sizeOnly++
 		}
 		text = fmt.Sprintf("%s  %s  %s", r.near(t.Dest), size(t.Size), verifiedBy(t.Verified))
+		if t.Anew {
+			text += "; it changed since the last try and was fetched anew"
+		}
+		r.done.said = text
 	case download.Skipped:
 		r.same++
 		if text = fmt.Sprintf("%s  here already", r.near(t.Dest)); t.Differs {
@@ -209,8 +212,8 @@ func (r *report) end(last download.Snapshot) error {
 func (r *report) sum(w io.Writer) {
 	d := r.done
 	switch {
-	case d.files == 1 && r.live():
-		fmt.Fprintf(w, "%s  %s  %s\n", r.near(d.last.Dest), size(d.last.Size), verifiedBy(d.last.Verified))
+	case d.files == 1 && r.live() && r.OutTTY:
+		fmt.Fprintln(w, d.said)
 	case d.files > 1 && d.sizeOnly == 0:
 		fmt.Fprintf(w, "%s, %s, verified\n", plural(d.files, "file", "files"), size(d.bytes))
 	case d.files > 1:

@@ -120,6 +120,7 @@ type transfer struct {
 	size     int64 // -1: unknown
 	verified string
 	differs  bool
+	anew     bool
 	retries  int
 	added    time.Time
 	started  time.Time

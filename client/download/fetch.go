@@ -344,13 +344,13 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 		if n > 0 {
 			have += n
 			pulse.beat(n)
-			j.t.fetched.Add(int64(n))
-			j.e.moved.Add(int64(n))
 			if l := j.e.limiter; l != nil {
 				if err := pulse.rest(func() error { return waitLimit(ctx, l, n) }); err != nil && rerr == nil {
 					rerr = err
 				}
 			}
+			j.t.fetched.Add(int64(n)) // after the wait, or the rate would be over the limit
+			j.e.moved.Add(int64(n))
 		}
 		if have == len(b) || rerr != nil || have > 0 && time.Since(flushed) > j.e.cfg.Timeouts.Tick {
 			own := j.ledger.hold(w, have)

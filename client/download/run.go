@@ -174,7 +174,10 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 		old, begun = f.oldParts(t.req.Bucket, t.req.Key, name)
 		for _, o := range old {
 			f.dropPart(o)
-			e.set(t, Running, nil, "The file changed since the last try; starting from the beginning.")
+			e.mu.Lock()
+			t.anew = true
+			e.setLocked(t, Running, nil, "The file changed since the last try; starting from the beginning.")
+			e.mu.Unlock()
 		}
 	}
 	if j.size >= 0 {

@@ -158,7 +158,7 @@ type underWay struct {
 func (e *Engine) copyOf(t *transfer) Transfer {
 	c := Transfer{ID: t.id, Request: t.req, Bucket: t.req.Bucket, Key: t.req.Key, Dest: t.dest, Size: t.size,
 		Done: t.done.Load(), Fetched: t.fetched.Load(), State: t.state, Verified: t.verified, Err: t.err, Event: t.event,
-		Retries: t.retries, AuditID: t.firstEvent, Differs: t.differs}
+		Retries: t.retries, AuditID: t.firstEvent, Differs: t.differs, Anew: t.anew}
 	if t.parent != nil {
 		c.Parent = t.parent.id
 	}
