@@ -7,6 +7,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"os"
@@ -96,12 +98,24 @@ func startDemo(ctx context.Context, dir string) (cli.DemoWorld, error) {
 	}, nil
 }
 
+// nameOf is a file name for what belongs to a person at a server.
+func nameOf(texts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(texts, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
 // browse runs the full-screen program.
 func browse(ctx context.Context, b cli.Browser) error {
-	engine, err := download.New(download.Config{
-		Releaser: b.Client, Lister: b.Client, S3Hosts: b.Profile.Config.S3Hosts,
-		AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // of loopback: profiles take no other
-		QueueFile: b.Folders.StateFile("queue.json"), Report: true,
+	person, _, _ := b.Session.Person()
+	engine, err := download.NewHands(person.Sub, func(owner string) (*download.Engine, error) {
+		c := download.Config{
+			Releaser: b.Client, Lister: b.Client, S3Hosts: b.Profile.Config.S3Hosts, Report: true,
+			AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // of loopback: profiles take no other
+		}
+		if owner != "" {
+			c.QueueFile = b.Folders.StateFile("queue-" + nameOf(b.Profile.Server, owner) + ".json")
+		}
+		return download.New(c)
 	})
 	if err != nil {
 		return fmt.Errorf("starting the browser: %w", err)

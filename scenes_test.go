@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/pquerna/otp/totp"
 
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
@@ -19,12 +20,21 @@ import (
 // alanSignsIn goes through password and code.
 func (s *terminal) alanSignsIn(w *demotest.World) {
 	s.t.Helper()
+	s.alanSignsInAt(w, time.Now())
+}
+
+func (s *terminal) alanSignsInAt(w *demotest.World, now time.Time) {
+	s.t.Helper()
 	s.shows("Sign in", "Password")
 	for _, p := range w.People {
 		if p.Username == "alan" {
 			s.keys("alan", "tab", p.Password, "enter")
 			s.shows("Code")
-			s.keys(demotest.Code(s.t, p.TOTPSecret), "enter")
+			code, err := totp.GenerateCode(p.TOTPSecret, now)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.keys(code, "enter")
 		}
 	}
 	s.shows("● alan")
@@ -88,7 +98,7 @@ func TestSceneKilledAndResumed(t *testing.T) {
 		found, err := filepath.Glob(pattern)
 		return err == nil && len(found) > 0
 	}
-	state := filepath.Join(filepath.Dir(dir), "state", "usher", "queue.json")
+	state := filepath.Join(filepath.Dir(dir), "state", "usher", "queue-*.json")
 	for end := time.Now().Add(patience); !begun(state) || !begun(filepath.Join(target, ".usher-*")); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("no part file, or no queue:\n%s", s.text())
@@ -155,4 +165,58 @@ func TestSceneMovedAndBack(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(dir, "company-reports", "quarterly", "mine", "0-first.csv")); err != nil || string(got) != "first" {
 		t.Errorf("%q %v", got, err)
 	}
+}
+
+// signsOut leaves an empty form.
+func (s *terminal) signsOut() {
+	s.t.Helper()
+	s.keys("i")
+	s.shows("sign out")
+	s.keys("o")
+	s.shows("Sign in", "Password")
+	s.keys("\x1b[Z", "\x15") // back to the user's name, which is kept
+}
+
+// Two people at one window: what the first began stops with their sign-out. The
+// second sees none of it and no URL is asked for under the second one's name;
+// the first is asked about it on coming back.
+func TestSceneAnotherPersonAtTheWindow(t *testing.T) {
+	now := &shifted{}
+	w := demotest.Start(t, demo.Options{Now: now.Now})
+	s, dir := open(t, w, 100, 30, "builds/images/")
+	s.alanSignsIn(w)
+	s.keys("/")
+	s.keys("2026.11.img")
+	s.shows("2 of 3")
+	s.keys("enter", "d")
+	target := filepath.Join(dir, "builds", "images")
+	s.until("a part", func(string) bool {
+		found, err := filepath.Glob(filepath.Join(target, ".usher-*.json"))
+		return err == nil && len(found) > 0
+	})
+	s.signsOut()
+	before := len(w.Events(t, "action:download"))
+	if _, err := os.Stat(filepath.Join(target, "usher-appliance-2026.11.img")); err == nil {
+		t.Skip("the file was complete before the sign-out") // too fast a machine for this scene
+	}
+	s.signIn(w, "ada")
+	s.shows("● ada")
+	s.keys("t")
+	s.shows("No transfers.")
+	s.keys("esc")
+	s.hides("No transfers.")
+	if n := len(w.Events(t, "action:download")); n != before {
+		t.Errorf("%d downloads were recorded for another person", n-before)
+	}
+	s.signsOut()
+	now.Pass(31 * time.Second) // a code is good once
+	s.alanSignsInAt(w, now.Now())
+	s.until("the question", func(screen string) bool { return strings.Contains(strings.ToLower(screen), "unfinished") })
+	s.until("the download's end", func(screen string) bool {
+		if strings.Contains(strings.ToLower(screen), "unfinished") {
+			s.keys("enter")
+		}
+		_, err := os.Stat(filepath.Join(target, "usher-appliance-2026.11.img"))
+		return err == nil
+	})
 }

@@ -99,6 +99,9 @@ func (t Tokens) person() (api.Person, []string) {
 	return api.Person{Sub: t.claims.Sub, Username: t.claims.Username, Email: t.Email}, t.claims.Groups
 }
 
+// Sub says whose tokens they are; "" for none.
+func (t Tokens) Sub() string { return t.claims.Sub }
+
 // String names the tokens by fingerprint.
 func (t Tokens) String() string { return "tokens " + t.Access.String() }
 

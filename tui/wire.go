@@ -41,7 +41,7 @@ type World struct {
 
 // Wire fills Deps with the real parts: the only place where the browser meets
 // them.
-func Wire(server Server, s *session.Session, engine *download.Engine, w World) Deps {
+func Wire(server Server, s *session.Session, engine *download.Hands, w World) Deps {
 	person, _, signedIn := s.Person()
 	home, _ := os.UserHomeDir() // without one, no path is shown as ~
 	bucket, key, _ := strings.Cut(w.Path, "/")
@@ -52,8 +52,16 @@ func Wire(server Server, s *session.Session, engine *download.Engine, w World) D
 		NewSignIn: func() (signin.Flow, error) {
 			return session.NewSignIn(w.Profile, session.Options{Now: w.Now, Random: w.Random})
 		},
-		SignedIn: func(_ context.Context, step session.Step) error { return s.Adopt(step.Tokens) },
+		SignedIn: func(_ context.Context, step session.Step) error {
+			if err := engine.HandOver(step.Tokens.Sub()); err != nil { // before its calls go out under another name
+				return err
+			}
+			return s.Adopt(step.Tokens)
+		},
 		SignOut: func(ctx context.Context) error {
+			if err := engine.HandOver(""); err != nil {
+				return err
+			}
 			_ = server.Signout(ctx) // the event; this machine is signed out in any case
 			return s.SignOut(ctx, false)
 		},

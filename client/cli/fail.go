@@ -110,7 +110,7 @@ func explain(err error) failure {
 		if errors.As(speaks, &answer) {
 			f.Code, f.RequestID = string(answer.Code), answer.RequestID
 		}
-		return f.hinted(errors.Is(speaks, session.ErrSignedOut))
+		return f.hinted(errors.Is(speaks, session.ErrSignedOut) || answer != nil && f.exit == api.ExitSignedOut)
 	case errors.As(err, &answer):
 		row := api.Lookup(answer.Code)
 		f := failure{Code: string(row.Code), Message: row.Sentence, RequestID: answer.RequestID, exit: row.Exit, line: answer.Error()}

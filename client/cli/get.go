@@ -23,6 +23,7 @@ type get struct {
 	dest                          string
 	overwrite, skip, keep, dryRun bool
 	parallel                      int
+	counted                       bool // parallel was said
 	limit                         string
 }
 
@@ -82,6 +83,7 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 		}
 		targets = append(targets, t)
 	}
+	g.counted = cmd.Flags().Changed("parallel")
 	config, err := g.config()
 	if err != nil {
 		return err
@@ -104,7 +106,7 @@ func (g *get) config() (download.Config, error) {
 	if g.overwrite && g.skip || g.overwrite && g.keep || g.skip && g.keep {
 		return c, usagef("--overwrite, --skip-existing and --keep-both are three ways. Choose one.")
 	}
-	if g.parallel < 0 {
+	if g.parallel < 0 || g.parallel == 0 && g.counted {
 		return c, usagef("--parallel is at least 1.")
 	}
 	if g.limit != "" {
@@ -174,8 +176,8 @@ func (g *get) conflict() download.Conflict {
 // looked up first: the listing says whether one is a file or a folder, and
 // with its ETag a small file needs no look-up of its own. What no listing
 // shows is asked for all the same, so that the refusal is the server's, and
-// recorded.
-func (g *get) plan(ctx context.Context, from lister, targets []target, add func(download.Request)) error {
+// recorded; listed is false for it.
+func (g *get) plan(ctx context.Context, from lister, targets []target, add func(r download.Request, listed bool)) error {
 	found, err := g.lookUp(ctx, from, targets)
 	if err != nil {
 		return err
@@ -193,13 +195,13 @@ func (g *get) plan(ctx context.Context, from lister, targets []target, add func(
 				n++
 				r.Dir, _ = g.place(false)
 				r.Conflict = g.conflict()
-				add(r)
+				add(r, true)
 			}
 			if n > 0 {
 				continue // else, as in a shell, it is a name
 			}
 		}
-		add(g.request(t, found[t], len(targets) == 1))
+		add(g.request(t, found[t], len(targets) == 1), found[t].Kind != "")
 	}
 	return nil
 }
@@ -260,7 +262,7 @@ func (g *get) fetch(ctx context.Context, config download.Config, targets []targe
 	stopDrawing := out.draw(engine)
 	targets, err = g.straight(ctx, engine, out, from, targets)
 	if err == nil {
-		err = g.plan(ctx, from, targets, func(r download.Request) { engine.Add(r) })
+		err = g.plan(ctx, from, targets, func(r download.Request, _ bool) { engine.Add(r) })
 	}
 	if err == nil {
 		err = engine.Wait(ctx)
@@ -273,6 +275,9 @@ func (g *get) fetch(ctx context.Context, config download.Config, targets []targe
 	last := engine.Snapshot()
 	if cerr := engine.Close(); err == nil && cerr != nil {
 		err = cerr
+	}
+	if ctx.Err() != nil {
+		last = engine.Snapshot() // only what is kept counts
 	}
 	if err != nil || ctx.Err() != nil {
 		return stoppedWhile(ctx, err, last)
@@ -326,14 +331,25 @@ func stoppedWhile(ctx context.Context, err error, last download.Snapshot) error 
 
 // toStdout writes one file to stdout.
 func (g *get) toStdout(ctx context.Context, config download.Config, targets []target) error {
-	if len(targets) != 1 || targets[0].folder() {
-		return usagef("-o - takes the PATH of one file.")
+	if len(targets) != 1 || targets[0].folder() || g.paths.pattern(targets[0]) {
+		return usagef("-o - takes the PATH of one file, without wildcards.")
 	}
 	if g.OutTTY {
 		return usagef("-o - is for pipes, and stdout is a terminal. Name a file with -o.")
 	}
-	config.Report = true
+	out, end := newReport(g.app)
+	defer end()
+	if out.live() {
+		config.Watch = out.watch
+	}
 	_, err := download.Save(ctx, config, download.Request{Bucket: targets[0].bucket, Key: targets[0].key}, g.Out)
+	out.stopWatching()
+	var refused *api.Error
+	if errors.As(err, &refused) && refused.Code == api.NotFound {
+		if found, lerr := g.lookUp(ctx, patient{config.Lister}, targets); lerr == nil && found[targets[0]].Kind == api.KindFolder {
+			return usagef("-o - takes the PATH of one file, and %s is a folder.", safe(targets[0].path()))
+		}
+	}
 	if err != nil && ctx.Err() != nil {
 		return &failedError{text: "Stopped. What was written so far is not the whole file.", exit: api.ExitInterrupted, cause: context.Cause(ctx)}
 	}
@@ -369,12 +385,12 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, from lister,
 			map[string]string{"here": " (here already)", "exists": " (a file is there)", "unfinished": " (goes on)"}[state])
 	}
 	var err error
-	plan := g.plan(ctx, from, targets, func(r download.Request) {
+	plan := g.plan(ctx, from, targets, func(r download.Request, listed bool) {
 		switch {
 		case err != nil:
 		case r.Folder:
 			err = g.previewFolder(ctx, from, r, show)
-		case r.ETag == "":
+		case !listed:
 			err = &api.Error{Code: api.NotFound} // as the release would say, without asking for one
 		default:
 			show(r)
@@ -395,17 +411,18 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, from lister,
 
 // previewFolder walks a folder as the engine would.
 func (g *get) previewFolder(ctx context.Context, from lister, folder download.Request, show func(download.Request)) error {
-	base := folder.Key[:strings.LastIndexByte(strings.TrimSuffix(folder.Key, "/"), '/')+1]
-	dir := folder.Dir
+	path := strings.TrimSuffix(folder.Key, "/")
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	dir := filepath.Join(folder.Dir, filepath.FromSlash(download.LocalName(name)))
 	if folder.Key == "" {
-		dir = filepath.Join(dir, download.LocalName(folder.Bucket))
+		dir = folder.Dir // and the bucket's name is a folder in it
 	}
 	return pages(ctx, from, api.ListRequest{Bucket: folder.Bucket, Prefix: folder.Key, Recursive: true}, func(entries []api.Entry) error {
 		for _, e := range entries {
 			if e.Kind != api.KindObject || e.Size == 0 && strings.HasSuffix(folder.Key+e.Name, "/") {
 				continue // no file: it only stands for a folder
 			}
-			r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, Base: base, Dir: dir, ETag: e.ETag, Size: e.Size}
+			r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, Base: folder.Key, Whole: folder.Key == "", Dir: dir, ETag: e.ETag, Size: e.Size}
 			show(r)
 		}
 		return nil

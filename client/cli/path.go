@@ -50,6 +50,8 @@ func parsePath(s string, escaped bool) (target, error) {
 	switch {
 	case bucket == "":
 		return target{}, usagef("%s does not begin with a bucket. Write it like bucket/folder/file.", safe(s))
+	case strings.ContainsAny(bucket, globSigns):
+		return target{}, usagef("%s has a wildcard in the bucket's name. Write the name out; usher ls shows the buckets.", safe(s))
 	case !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0:
 		return target{}, usagef("%s is not UTF-8 text, which paths are.", safe(s))
 	case len(key) > api.MaxKey:

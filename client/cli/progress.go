@@ -20,21 +20,22 @@ const drawEvery = 200 * time.Millisecond
 // draw keeps the lines of progress up to date until the function that it
 // returns is called.
 func (r *report) draw(engine *download.Engine) (stop func()) {
+	show, every := r.show, drawEvery
 	if !r.live() {
-		return func() {}
+		show, every = r.sayWaiting, sayEvery
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(drawEvery)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
 				s := engine.Snapshot()
 				r.mu.Lock()
-				r.show(s)
+				show(s)
 				r.mu.Unlock()
 			case <-ctx.Done():
 				return
@@ -44,8 +45,38 @@ func (r *report) draw(engine *download.Engine) (stop func()) {
 	return func() {
 		cancel()
 		<-done
-		r.mu.Lock()
-		defer r.mu.Unlock()
+		r.stopWatching()
+	}
+}
+
+// sayEvery is how often a job is asked whether it stands still.
+const sayEvery = 5 * time.Second
+
+// sayWaiting says once in a log that nothing moves, and why.
+func (r *report) sayWaiting(s download.Snapshot) {
+	waits := waiting(s)
+	if waits != r.waits && waits != "" && waits != "verifying" && !r.json {
+		fmt.Fprintf(r.Err, "%s%s.\n", strings.ToUpper(waits[:1]), waits[1:])
+	}
+	r.waits = waits
+}
+
+// watch draws the progress of one file that goes into a pipe.
+func (r *report) watch(t download.Transfer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := download.Snapshot{Transfers: []download.Transfer{t}, Files: 1, Bytes: max(t.Size, 0), BytesDone: t.Done, Rate: t.Rate, Left: t.Left}
+	if t.State == download.Running {
+		s.Running = 1
+	}
+	r.show(s)
+}
+
+// stopWatching takes it off again.
+func (r *report) stopWatching() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.live() {
 		fmt.Fprint(r.Err, r.erase(), r.unchrome())
 	}
 }

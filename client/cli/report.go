@@ -16,18 +16,19 @@ import (
 // afterwards.
 func newReport(a *app) (*report, func()) {
 	r := &report{app: a}
-	if r.live() {
-		return r, func() {}
-	}
 	out, err, quiet := &late{to: a.Out}, &late{to: a.Err}, *a
-	quiet.Out, quiet.Err = out, err
+	quiet.Out = out
+	if !r.live() {
+		quiet.Err = err
+	}
 	r.app = &quiet
 	return r, func() { out.flush(); err.flush() }
 }
 
 // report shows how downloads go: on a terminal a few lines that are drawn over
-// and over (progress.go), and lines that stay only for what failed; elsewhere a line for each finished
-// file; with --json the same as JSON on stdout.
+// and over (progress.go), and lines that stay only for what failed; where
+// stdout is no terminal a line there for each finished file; with --json the
+// same as JSON.
 type report struct {
 	*app
 
@@ -38,8 +39,10 @@ type report struct {
 	many  many
 	done  tally
 	same  int // were here already
+	left  int // were here, and stay as they are
 
 	here    string             // the folder that the person is in, once it was asked for
+	waits   string             // what a log says that everything waits for
 	unsure  string             // a path that may be a folder
 	refused *download.Transfer // its end as a file
 }
@@ -48,7 +51,7 @@ type report struct {
 type tally struct {
 	files, sizeOnly int
 	bytes           int64
-	last            download.Transfer
+	said            string // of the last one
 }
 
 // fetched is one line of get --json.
@@ -81,17 +84,19 @@ func (r *report) finished(t download.Transfer) {
 	case download.Done:
 		r.done.files++
 		r.done.bytes += t.Size
-		r.done.last = t
 		if t.Verified == "size" {
 			r.done.sizeOnly++
 		}
-		if !r.live() {
-			text = fmt.Sprintf("%s  %s  %s", r.near(t.Dest), size(t.Size), verifiedBy(t.Verified))
+		text = fmt.Sprintf("%s  %s  %s", r.near(t.Dest), size(t.Size), verifiedBy(t.Verified))
+		if t.Anew {
+			text += "; it changed since the last try and was fetched anew"
 		}
+		r.done.said = text
 	case download.Skipped:
 		r.same++
-		if !r.live() {
-			text = fmt.Sprintf("%s  here already", r.near(t.Dest))
+		if text = fmt.Sprintf("%s  here already", r.near(t.Dest)); t.Differs {
+			r.same, r.left = r.same-1, r.left+1
+			text = fmt.Sprintf("%s  left as it is", r.near(t.Dest))
 		}
 	default:
 		err := choices(t.Err)
@@ -108,7 +113,11 @@ func (r *report) finished(t download.Transfer) {
 		r.writeJSON(r.Out, line)
 	case line.Error != nil && r.many.failed == 1 && r.done.files+r.same == 0:
 		r.held = text
-	case text != "":
+	case line.Error != nil:
+		r.line(text)
+	case !r.OutTTY:
+		fmt.Fprintln(r.Out, text)
+	case !r.live():
 		r.line(text)
 	}
 }
@@ -194,14 +203,17 @@ func (r *report) end(last download.Snapshot) error {
 	if !r.json {
 		r.sum(r.Err)
 	}
+	if last.Files == 0 && r.many.failed == 0 && !r.json {
+		fmt.Fprintln(r.Err, "There is no file in it. The folder itself is here now.")
+	}
 	return r.many.err()
 }
 
 func (r *report) sum(w io.Writer) {
 	d := r.done
 	switch {
-	case d.files == 1 && r.live():
-		fmt.Fprintf(w, "%s  %s  %s\n", r.near(d.last.Dest), size(d.last.Size), verifiedBy(d.last.Verified))
+	case d.files == 1 && r.live() && r.OutTTY:
+		fmt.Fprintln(w, d.said)
 	case d.files > 1 && d.sizeOnly == 0:
 		fmt.Fprintf(w, "%s, %s, verified\n", plural(d.files, "file", "files"), size(d.bytes))
 	case d.files > 1:
@@ -209,5 +221,8 @@ func (r *report) sum(w io.Writer) {
 	}
 	if r.same > 0 && (r.live() || r.same > 1) {
 		fmt.Fprintf(w, "%s here already\n", plural(r.same, "file was", "files were"))
+	}
+	if r.left > 0 && (r.live() || r.left > 1) {
+		fmt.Fprintf(w, "%s left as %s\n", plural(r.left, "file was", "files were"), map[bool]string{true: "it is", false: "they are"}[r.left == 1])
 	}
 }

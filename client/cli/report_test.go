@@ -41,8 +41,8 @@ func TestReportLines(t *testing.T) {
 		tty, json bool
 		out, err  string
 	}{
-		{false, false, "", "k\\u{1b}  1.50 kB  verified crc64nvme\nb/gone: There is nothing here that you can open.\nk\\u{1b}  1.50 kB  verified crc64nvme\n2 files, 3.00 kB, verified\n"},
-		{true, false, "", "b/gone: There is nothing here that you can open.\n2 files, 3.00 kB, verified\n"},
+		{false, false, "k\\u{1b}  1.50 kB  verified crc64nvme\nk\\u{1b}  1.50 kB  verified crc64nvme\n", "b/gone: There is nothing here that you can open.\n2 files, 3.00 kB, verified\n"},
+		{true, false, "k\\u{1b}  1.50 kB  verified crc64nvme\nk\\u{1b}  1.50 kB  verified crc64nvme\n", "b/gone: There is nothing here that you can open.\n2 files, 3.00 kB, verified\n"},
 		{true, true, `{"path":"b/k\u001b","dest":"` + here(t, `k\u001b`) + `","size":1500,"state":"done","verified":"crc64nvme"}` + "\n" +
 			`{"path":"b/gone","state":"denied","error":{"code":"not_found","message":"There is nothing here that you can open."}}` + "\n" +
 			`{"path":"b/k\u001b","dest":"` + here(t, `k\u001b`) + `","size":1500,"state":"done","verified":"crc64nvme"}` + "\n", ""},

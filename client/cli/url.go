@@ -62,7 +62,7 @@ func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
 	}
 	item := answer.Items[0]
 	if item.Error != nil {
-		return &api.Error{Code: item.Error.Code}
+		return &api.Error{Code: item.Error.Code, RequestID: answer.RequestID}
 	}
 	if err := checkLink(item, t, at.profile); err != nil {
 		return err
@@ -78,7 +78,12 @@ func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
 		return nil
 	case curl:
 		_, name := t.parent()
-		fmt.Fprintf(a.Out, "curl --fail --output %s %s\n", shellQuote("./"+download.LocalName(name)), shellQuote(item.URL))
+		name, flags := download.LocalName(name), ""
+		if strings.Contains(name, "/") { // one that is too long for a file system goes on in a folder
+			flags = " --create-dirs"
+		}
+		// The path as it is: curl would follow dots in a key.
+		fmt.Fprintf(a.Out, "curl --fail --path-as-is%s --output %s %s\n", flags, shellQuote("./"+name), shellQuote(item.URL))
 	default:
 		fmt.Fprintln(a.Out, item.URL)
 	}

@@ -36,12 +36,50 @@ func (e *Engine) dequeue(t *transfer) {
 // rates measured so far; before there are any, what a slow link can start.
 const (
 	aheadTime  = 15 * time.Second
-	aheadBytes = 32 << 20
-	aheadMost  = 500 // files
-	aheadLeast = 16
+	aheadBytes = 8 << 20 // before the first rate
+	aheadMost  = 500     // files
+	aheadLeast = 8
 	aheadLarge = 2    // files beyond those that have their places
 	maxPending = 2000 // children that a walk may run ahead
 )
+
+// How much of small files is in flight together. A slow link that all of them
+// share brings none of them home for long, and a kill then costs them all.
+const (
+	flightTime  = 4 * time.Second
+	flightCold  = 4 << 20 // bytes, before the first rate
+	flightLeast = 1 << 20 // bytes
+	leastSlots  = 4
+)
+
+// heft is how many of the small slots a file of that size takes.
+func (e *Engine) heft(size int64) int {
+	if e.cfg.Parallel > 0 {
+		return 1
+	}
+	return 1 + int(max(size, 0)>>20)
+}
+
+// pace fits the small slots to the rate and to the files that are next, under mu.
+func (e *Engine) pace() (slots int) {
+	most := e.small.capacity()
+	mean, n := e.smallSum, int64(e.smallIn)
+	if next := e.waitSmall.Front(); n == 0 && next != nil {
+		mean, n = next.Value.(*transfer).req.Size, 1
+	}
+	if e.cfg.Parallel > 0 || n == 0 {
+		return most
+	}
+	flight := int64(flightCold)
+	if e.meter.warm {
+		flight = max(int64(e.meter.rate*flightTime.Seconds()), flightLeast)
+	}
+	mean = max(mean/n, 1)
+	files := min(max(flight/mean, leastSlots), int64(most))
+	slots = min(int(files)*e.heft(mean), most)
+	e.small.bound(slots)
+	return slots
+}
 
 // admit starts what may start, under mu.
 func (e *Engine) admit() {
@@ -51,11 +89,11 @@ func (e *Engine) admit() {
 	ahead, sum := aheadMost, int64(aheadBytes)
 	if e.meter.warm {
 		ahead = int(min(max(e.meter.files*aheadTime.Seconds(), aheadLeast), aheadMost))
-		sum = max(sum, int64(e.meter.rate*aheadTime.Seconds()))
+		sum = max(int64(e.meter.rate*aheadTime.Seconds()), flightLeast)
 	}
-	slots := e.small.capacity()
+	slots := e.pace()
 	if e.smallIn <= slots+ahead/2 {
-		for e.waitSmall.Len() > 0 && e.smallIn < slots+ahead && (e.smallIn < 2 || e.smallSum < sum) {
+		for e.waitSmall.Len() > 0 && e.smallIn < slots+ahead && (e.smallIn < aheadLeast || e.smallSum < sum) {
 			t := e.waitSmall.Front().Value.(*transfer)
 			e.smallIn++
 			e.smallSum += t.req.Size
@@ -93,7 +131,7 @@ func (e *Engine) weigh(size int64) int {
 func (e *Engine) launch(t *transfer) {
 	e.dequeue(t)
 	ctx, cancel := context.WithCancelCause(e.ctx)
-	t.cancel, t.running, t.parked = cancel, true, false
+	t.cancel, t.running, t.parked, t.meter = cancel, true, false, meter{}
 	e.active[t] = struct{}{}
 	e.warm(t)
 	e.startTicking()

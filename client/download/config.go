@@ -45,6 +45,9 @@ type Config struct {
 	// Failed, Denied, Cancelled), one call at a time. It must not block long.
 	Finished func(Transfer)
 
+	// Watch, if set, is told how Save gets on, once each Tick.
+	Watch func(Transfer)
+
 	Now      func() time.Time // nil: time.Now
 	Timeouts Timeouts         // zero fields take their defaults
 

@@ -81,14 +81,17 @@ func (e *Engine) resume(t *transfer) {
 	if t.state != Paused {
 		return
 	}
-	if t.req.Folder {
+	switch {
+	case !t.req.Folder:
+		e.enqueue(t)
+	case t.running: // the walk is about to stop
+		t.state, t.again = Running, true
+	case t.walkErr == errPaused:
+		e.startWalk(t)
+	default:
 		t.state = Running
-		if !t.walking {
-			e.settleParent(t)
-		}
-		return
+		e.settleParent(t)
 	}
-	e.enqueue(t)
 }
 
 func (e *Engine) retry(t *transfer) {
@@ -105,6 +108,7 @@ func (e *Engine) retry(t *transfer) {
 	if !t.counted {
 		e.count(t, 1)
 	}
+	e.enterBatch(t)
 	if p := t.parent; p != nil && p.state.Finished() {
 		p.state, p.err = Running, nil
 	}

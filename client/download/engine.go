@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/x509"
+	"hash/maphash"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -76,6 +77,8 @@ type Engine struct {
 	nextID    ID
 	byID      map[ID]*transfer
 	places    map[string]*transfer // what was added, by object and local path
+	claimed   map[uint64]uint64    // who has a local name: hashes of the path and of the object
+	seed      maphash.Seed
 	walks     map[*transfer]struct{}
 	order     []*transfer // what Snapshot shows, in order
 	waitSmall *list.List  // of *transfer
@@ -90,6 +93,7 @@ type Engine struct {
 	totals    totals
 	meter     meter
 	ticking   bool
+	alone     bool          // nobody is there who could sign in again: see Save
 	signedOut bool          // something waits, or waited, for a sign-in
 	signIn    chan struct{} // closed and replaced by SignedIn
 	kick      chan struct{} // closed and replaced by Retry: sleepers try now
@@ -115,6 +119,8 @@ type transfer struct {
 	dest     string
 	size     int64 // -1: unknown
 	verified string
+	differs  bool
+	anew     bool
 	retries  int
 	added    time.Time
 	started  time.Time
@@ -130,7 +136,8 @@ type transfer struct {
 	elem    *list.Element           // in waitSmall or waitLarge
 	weight  int                     // in largeIn
 	meter   meter
-	counted bool // in totals
+	counted bool // in its folder's totals
+	batched bool // in the engine's
 
 	done, fetched atomic.Int64
 
@@ -148,7 +155,9 @@ type transfer struct {
 // totals count files and bytes.
 type totals struct {
 	files, done, failed int
+	same, plain         int   // of done: skipped; checked by size alone
 	bytes, doneBytes    int64 // doneBytes: of finished files
+	newBytes            int64 // of files that were fetched
 }
 
 // New checks the configuration and makes an engine that does nothing yet.
@@ -166,6 +175,7 @@ func New(cfg Config) (*Engine, error) {
 		small:     newGate(smallSlots),
 		large:     newGate(largeSlots),
 		byID:      map[ID]*transfer{}, places: map[string]*transfer{}, walks: map[*transfer]struct{}{},
+		claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(),
 		waitSmall: list.New(), waitLarge: list.New(),
 		hands:  make(chan errand),
 		active: map[*transfer]struct{}{}, readMost: bufferSize,
@@ -173,7 +183,8 @@ func New(cfg Config) (*Engine, error) {
 		changed: make(chan struct{}, 1), idle: make(chan struct{}),
 	}
 	if cfg.Parallel > 0 {
-		e.small, e.large = newGate(min(cfg.Parallel, smallSlots)), newGate(cfg.Parallel)
+		e.small = newGate(min(cfg.Parallel, smallSlots))
+		e.large = e.small // one number for all
 	}
 	e.lanes = newLaneControl(e.large.capacity())
 	if cfg.Limit > 0 {
@@ -200,6 +211,7 @@ func New(cfg Config) (*Engine, error) {
 func (e *Engine) Add(reqs ...Request) []ID {
 	ids := make([]ID, 0, len(reqs))
 	e.mu.Lock()
+	e.newBatch()
 	for _, r := range reqs {
 		ids = append(ids, e.add(r))
 	}
@@ -234,6 +246,9 @@ func (e *Engine) add(r Request) ID {
 
 // newTransfer runs under mu.
 func (e *Engine) newTransfer(r Request, parent *transfer, segs []string) *transfer {
+	if !r.Folder {
+		segs = e.claimName(r, segs)
+	}
 	e.nextID++
 	t := &transfer{id: e.nextID, req: r, parent: parent, segs: segs, added: e.cfg.Now(), size: -1}
 	if r.ETag != "" || r.Size > 0 {
@@ -250,16 +265,42 @@ func (e *Engine) newTransfer(r Request, parent *transfer, segs []string) *transf
 	return t
 }
 
+// newBatch begins to count anew if all that there is has ended, under mu.
+func (e *Engine) newBatch() {
+	for _, t := range e.order {
+		if !t.state.Finished() {
+			return
+		}
+	}
+	for _, t := range e.order {
+		t.batched = false
+	}
+	e.totals = totals{}
+}
+
+// enterBatch counts a file that is to be fetched, under mu.
+func (e *Engine) enterBatch(t *transfer) {
+	if !t.batched {
+		t.batched = true
+		e.totals.files++
+		e.totals.bytes += max(t.size, 0)
+	}
+}
+
 // count adds a file to the totals, or takes it out, under mu.
 func (e *Engine) count(t *transfer, n int) {
 	t.counted = n > 0
-	each := func(c *totals) {
-		c.files += n
-		c.bytes += int64(n) * max(t.size, 0)
+	if p := t.parent; p != nil {
+		p.files.files += n
+		p.files.bytes += int64(n) * max(t.size, 0)
 	}
-	each(&e.totals)
-	if t.parent != nil {
-		each(&t.parent.files)
+	switch {
+	case n > 0:
+		e.enterBatch(t)
+	case t.batched:
+		t.batched = false
+		e.totals.files--
+		e.totals.bytes -= max(t.size, 0)
 	}
 }
 
@@ -267,10 +308,20 @@ func (e *Engine) count(t *transfer, n int) {
 func (e *Engine) resize(t *transfer, size int64) {
 	grown := size - max(t.size, 0)
 	t.size = size
-	e.totals.bytes += grown
-	if t.parent != nil {
-		t.parent.files.bytes += grown
+	for _, c := range e.totalsOf(t) {
+		c.bytes += grown
 	}
+}
+
+// totalsOf are the sums that a transfer is part of.
+func (e *Engine) totalsOf(t *transfer) (all []*totals) {
+	if t.batched {
+		all = append(all, &e.totals)
+	}
+	if t.parent != nil && t.counted {
+		all = append(all, &t.parent.files)
+	}
+	return all
 }
 
 // isSmall tells which queue a transfer belongs to: one request fetches it all.
@@ -279,6 +330,13 @@ func (t *transfer) isSmall() bool { return t.req.ETag != "" && t.req.Size <= sma
 // set changes a transfer's state while it is admitted.
 func (e *Engine) set(t *transfer, s State, err error, event string) {
 	e.mu.Lock()
+	e.setLocked(t, s, err, event)
+	e.mu.Unlock()
+	e.notify()
+}
+
+// setLocked is set under mu.
+func (e *Engine) setLocked(t *transfer, s State, err error, event string) {
 	// While the desk waits on its behalf, other connections of the same file
 	// may still run; what holds it up is what counts.
 	held := t.parked && (s == Running || s == Verifying)
@@ -292,8 +350,6 @@ func (e *Engine) set(t *transfer, s State, err error, event string) {
 			e.checkIdle()
 		}
 	}
-	e.mu.Unlock()
-	e.notify()
 }
 
 // notify wakes whoever listens to Changed.
@@ -402,13 +458,13 @@ func (e *Engine) Close() error {
 }
 
 // report is what the backend is told when a transfer with an event ended.
-func (e *Engine) report(t *transfer, outcome string) {
+func (e *Engine) report(t *transfer, outcome string, bytes int64) {
 	e.mu.Lock()
 	event := t.firstEvent
 	if e.cfg.Now().Sub(t.firstAt) > chainAge {
 		event = t.lastEvent
 	}
-	item := api.CompleteItem{Event: event, Outcome: outcome, Bytes: t.done.Load(),
+	item := api.CompleteItem{Event: event, Outcome: outcome, Bytes: bytes,
 		Seconds: max(e.cfg.Now().Sub(t.started).Seconds(), 0), Verified: t.verified}
 	e.mu.Unlock()
 	if e.cfg.Report && event != "" {

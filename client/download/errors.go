@@ -25,6 +25,7 @@ var (
 	ErrNetwork   = errors.New("the network")
 	ErrLink      = errors.New("a link stands in the way")
 	ErrName      = errors.New("the name cannot be used here")
+	ErrPattern   = errors.New("the path cannot be read")
 )
 
 // Error is a failure of a transfer. Its text is one sentence for people, with
@@ -32,7 +33,8 @@ var (
 type Error struct {
 	Kind         error  // one of the Err values above
 	Path         string // the local path or object it is about, raw; ""
-	Needed, Free int64  // bytes, of ErrDisk for lack of space
+	Needed, Free int64  // bytes, of ErrDisk for lack of space; Free is what may be used
+	kept         bool   // something was fetched, and is still there
 	Detail       string // what happened, safe to print; ""
 	cause        error
 }
@@ -47,16 +49,22 @@ func (e *Error) Error() string {
 	case ErrChanged:
 		return fmt.Sprintf("%s changed on the server while it was read. The unfinished part was removed. Start this download again.", name)
 	case ErrDisk:
-		if e.Needed > 0 {
-			return fmt.Sprintf("No space left for %s: %s needed, %s free. What was fetched is kept.", name, bytesText(e.Needed), bytesText(e.Free))
+		kept := ""
+		if e.kept {
+			kept = " What was fetched is kept."
 		}
-		return fmt.Sprintf("Can't write %s: %s. What was fetched is kept.", name, e.Detail)
+		if e.Needed > 0 {
+			return fmt.Sprintf("No space left for %s: %s needed, %s to be had.%s", name, bytesText(e.Needed), bytesText(e.Free), kept)
+		}
+		return fmt.Sprintf("Can't write %s: %s.%s", name, e.Detail, kept)
 	case ErrBadURL:
 		return fmt.Sprintf("The server sent an unexpected download address for %s (%s), so nothing was fetched. Tell your administrator.", name, e.Detail)
 	case ErrNetwork:
-		return fmt.Sprintf("Can't reach the storage (%s). What was fetched is kept; try again.", e.Detail)
+		return fmt.Sprintf("Can't reach the storage (%s). What was fetched of large files is kept; try again.", e.Detail)
 	case ErrLink:
 		return fmt.Sprintf("%s is a link, and usher does not write through links. Remove it or choose another folder.", name)
+	case ErrPattern:
+		return fmt.Sprintf("%s can't be read as a path (%s). A wildcard that is meant literally has a backslash before it.", name, e.Detail)
 	case ErrName:
 		return fmt.Sprintf("%s can't be saved here (%s).", name, e.Detail)
 	}
@@ -75,6 +83,8 @@ func (e *Error) Exit() int {
 		return api.ExitIntegrity
 	case ErrNetwork, ErrBadURL:
 		return api.ExitUnavailable
+	case ErrPattern:
+		return api.ExitUsage
 	}
 	return api.ExitDisk
 }

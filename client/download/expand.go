@@ -32,13 +32,13 @@ func expandOne(ctx context.Context, lister Lister, pattern string, yield func(Re
 	bucket, glob, slash := strings.Cut(pattern, "/")
 	switch {
 	case bucket == "" || strings.ContainsAny(bucket, `*?[{\`):
-		return yield(Request{}, fmt.Errorf("reading a path: it begins with the name of a share, without wildcards: %w", &api.Error{Code: api.BadRequest}))
+		return yield(Request{}, &Error{Kind: ErrPattern, Path: pattern, Detail: "it begins with the name of a bucket, without wildcards"})
 	case !slash, glob == "":
 		return yield(Request{Bucket: bucket, Folder: true}, nil)
 	case !strings.ContainsAny(glob, `*?[{\`):
 		return yield(Request{Bucket: bucket, Key: glob, Folder: strings.HasSuffix(glob, "/")}, nil)
 	case !doublestar.ValidatePattern(glob):
-		return yield(Request{}, fmt.Errorf("reading a path: the wildcards do not make sense: %w", &api.Error{Code: api.BadRequest}))
+		return yield(Request{}, &Error{Kind: ErrPattern, Path: pattern, Detail: "a bracket or brace is not closed"})
 	}
 	if key := unescapeGlob(glob); !strings.ContainsRune(key, 0) {
 		return yield(Request{Bucket: bucket, Key: key, Folder: strings.HasSuffix(key, "/")}, nil)

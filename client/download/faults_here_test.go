@@ -89,7 +89,7 @@ func onThisMachine() []fault {
 				close(tr.healed)
 				tr.engine.Retry(tr.id)
 			}, want: Done},
-		{name: "17 too big", arm: func(tr *trial) {
+		{name: "17 too big", min: 70_000, arm: func(tr *trial) {
 			tr.config.hooks.free = func(*folder) int64 { return 1000 }
 		}, want: Failed, err: ErrDisk, exit: api.ExitDisk},
 		disk("18 EIO", syscall.EIO), disk("18 EROFS", syscall.EROFS), disk("18 EACCES", syscall.EACCES),

@@ -37,6 +37,7 @@ type job struct {
 	fatal   error       // why, where there is one connection
 	wg      sync.WaitGroup
 	moved   atomic.Int64 // when bytes were last written, in nanoseconds
+	away    atomic.Bool  // it was said that the network is away
 	noted   atomic.Int64 // when the sidecar was last written, in nanoseconds
 	notedAt atomic.Int64 // how many bytes there were then
 	noteMu  sync.Mutex
@@ -343,13 +344,13 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 		if n > 0 {
 			have += n
 			pulse.beat(n)
-			j.t.fetched.Add(int64(n))
-			j.e.moved.Add(int64(n))
 			if l := j.e.limiter; l != nil {
 				if err := pulse.rest(func() error { return waitLimit(ctx, l, n) }); err != nil && rerr == nil {
 					rerr = err
 				}
 			}
+			j.t.fetched.Add(int64(n)) // after the wait, or the rate would be over the limit
+			j.e.moved.Add(int64(n))
 		}
 		if have == len(b) || rerr != nil || have > 0 && time.Since(flushed) > j.e.cfg.Timeouts.Tick {
 			own := j.ledger.hold(w, have)
@@ -366,6 +367,9 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 			j.t.done.Add(int64(own))
 			have, flushed = 0, time.Now()
 			j.moved.Store(flushed.UnixNano())
+			if j.away.CompareAndSwap(true, false) {
+				j.e.set(j.t, Running, nil, "")
+			}
 			j.checkpoint(flushed)
 			if atEnd && (rerr == nil || rerr == io.EOF) && w.pos < asked {
 				return nil // the rest is another's; this connection is given up

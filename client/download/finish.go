@@ -59,7 +59,7 @@ func (e *Engine) leaveWindow(t *transfer) {
 		e.largeIn -= t.weight
 		e.lanes.taken.Store(int64(e.largeIn))
 	}
-	t.running, t.cancel = false, nil
+	t.running, t.cancel, t.meter = false, nil, meter{}
 	e.meter.ended++
 }
 
@@ -93,14 +93,22 @@ func (e *Engine) conclude(t *transfer, state State, err error) {
 
 // countEnd counts a finished file, or takes it out again for a retry, under mu.
 func (e *Engine) countEnd(t *transfer, n int) {
-	for _, c := range []*totals{&e.totals, t.parentTotals()} {
-		switch {
-		case c == nil:
-		case t.state == Done || t.state == Skipped:
+	for _, c := range e.totalsOf(t) {
+		switch t.state {
+		case Done, Skipped:
 			c.done += n
 			c.doneBytes += int64(n) * t.size
-		case t.state == Failed || t.state == Denied:
+		case Failed, Denied:
 			c.failed += n
+		}
+		switch {
+		case t.state == Skipped:
+			c.same += n
+		case t.state == Done:
+			c.newBytes += int64(n) * t.size
+			if t.verified == "size" {
+				c.plain += n
+			}
 		}
 	}
 	if t.state == Cancelled && t.counted {
@@ -116,23 +124,18 @@ func (e *Engine) countEnd(t *transfer, n int) {
 	}
 }
 
-func (t *transfer) parentTotals() *totals {
-	if t.parent == nil {
-		return nil
-	}
-	return &t.parent.files
-}
-
 // tell reports an ended transfer to the backend, the caller's hook and the
 // queue file.
 func (e *Engine) tell(t *transfer, last Transfer, cause error) {
 	switch {
-	case last.State == Done, last.State == Skipped:
-		e.report(t, api.CompletedDone)
+	case last.State == Done:
+		e.report(t, api.CompletedDone, t.done.Load())
+	case last.State == Skipped: // a URL was asked for to compare, and nothing was fetched
+		e.report(t, api.CompletedDone, 0)
 	case last.State == Cancelled:
-		e.report(t, api.CompletedCancelled)
+		e.report(t, api.CompletedCancelled, t.done.Load())
 	case last.State == Failed:
-		e.report(t, api.CompletedFailed)
+		e.report(t, api.CompletedFailed, t.done.Load())
 	}
 	if last.State.Finished() && e.cfg.Finished != nil && cause != errClosed {
 		e.finishedMu.Lock()

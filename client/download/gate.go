@@ -10,7 +10,8 @@ import (
 type gate struct {
 	mu      sync.Mutex
 	most    int
-	limit   int
+	ceiling int // at most so many for now
+	limit   int // what S3's patience leaves of it
 	used    int
 	good    int // successes since the limit last changed
 	waiting []*gateWaiter
@@ -21,7 +22,7 @@ type gateWaiter struct {
 	ready  chan struct{}
 }
 
-func newGate(n int) *gate { return &gate{most: n, limit: n} }
+func newGate(n int) *gate { return &gate{most: n, ceiling: n, limit: n} }
 
 func (g *gate) capacity() int { return g.most }
 
@@ -56,7 +57,17 @@ func (g *gate) enter(ctx context.Context, weight int) (int, error) {
 }
 
 // fits lets one in at least, however far the limit has shrunk.
-func (g *gate) fits(weight int) bool { return g.used == 0 || g.used+weight <= g.limit }
+func (g *gate) fits(weight int) bool {
+	return g.used == 0 || g.used+weight <= min(g.limit, g.ceiling)
+}
+
+// bound sets how many places there are for now, at most all.
+func (g *gate) bound(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ceiling = min(n, g.most)
+	g.next()
+}
 
 func (g *gate) leave(weight int) {
 	g.mu.Lock()

@@ -47,7 +47,11 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 		if p := e.cfg.Patience; p > 0 && s.away > 1 && time.Since(j.lastMove()) > p {
 			return netError(err)
 		}
-		e.set(j.t, WaitingNetwork, netError(err), "Waiting for the network: the storage does not answer.")
+		// One connection that fails beside others that move is no outage.
+		if time.Since(j.lastMove()) > movesStill*e.cfg.Timeouts.Tick {
+			j.away.Store(true)
+			e.set(j.t, WaitingNetwork, netError(err), "Waiting for the network: the storage does not answer.")
+		}
 		return e.sleep(ctx, e.backoff(s.away))
 	}
 	if s.broke++; s.broke > maxStreak {
@@ -59,6 +63,9 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 	}
 	return e.sleep(ctx, e.backoff(s.broke-1))
 }
+
+// movesStill is for how many ticks after a byte a file counts as moving.
+const movesStill = 4
 
 // maxStreak is how many failures in a row, without a byte between, end a try.
 const maxStreak = 10
@@ -98,6 +105,9 @@ func (j *job) judgeS3(ctx context.Context, s3 *s3Error, streak int) error {
 	return e.sleep(ctx, pause)
 }
 
+// keeps tells whether what was fetched outlives this try.
+func (j *job) keeps() bool { return j.part.name != "" && j.t.done.Load() > 0 }
+
 // mismatch is content that is not what it should be.
 type mismatch struct{ what string }
 
@@ -112,7 +122,12 @@ func (e *Engine) writeError(j *job, err error) error {
 	}
 	if isFull(err) {
 		need := max(j.size-j.t.done.Load(), 1)
-		return &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(e.cfg.hooks.free(j.part.folder), 0), cause: err}
+		return &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(e.cfg.hooks.free(j.part.folder), 0), kept: j.keeps(), cause: err}
 	}
-	return diskError(path, err)
+	err = diskError(path, err)
+	var own *Error
+	if errors.As(err, &own) {
+		own.kept = j.keeps()
+	}
+	return err
 }

@@ -60,7 +60,7 @@ func (e *Engine) local(r Request, scans map[string]map[string]sidecar) LocalStat
 		s.Path = filepath.Join(f.path, name)
 		if _, ok := matchRecord(readRecord(f, name), r.ETag, info); ok {
 			s.Presence = Here
-		} else if info.Size() == r.Size {
+		} else if info.Size() == r.Size || r.ETag == "" && r.Size == 0 { // not listed: nothing is known of it
 			s.Presence = HereMaybe
 		} else {
 			s.Presence = HereOther

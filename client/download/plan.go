@@ -2,8 +2,11 @@ package download
 
 import (
 	"errors"
+	"hash/maphash"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -49,21 +52,54 @@ func (e *Engine) names(rest string) []string {
 	return strings.Split(e.cfg.hooks.localName(rest, false), "/")
 }
 
+// claimName keeps two objects of different requests apart that would land under
+// one name: the later one in the queue gets a number, the same in each run.
+// It runs under mu.
+func (e *Engine) claimName(r Request, segs []string) []string {
+	if len(segs) == 0 {
+		return segs
+	}
+	who := e.hash(r.Bucket, r.Key)
+	for n := 0; ; n++ {
+		try := slices.Clone(segs)
+		if last := len(try) - 1; n > 0 {
+			try[last] = numbered(try[last], n)
+		}
+		place := e.hash(append([]string{filepath.Clean(r.Dir)}, try...)...)
+		if owner, taken := e.claimed[place]; !taken || owner == who {
+			e.claimed[place] = who
+			return try
+		}
+	}
+}
+
+// hash stands for some texts in a map that may hold millions. That two of them
+// have one is no harm: a file gets a number that it would not have needed.
+func (e *Engine) hash(texts ...string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(e.seed)
+	for _, t := range texts {
+		h.WriteString(t)
+		h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
 // plan is what a look at the disk says about a transfer.
 type plan struct {
 	skip    bool
 	state   State
 	path    string
-	fresh   bool // the folder is not there yet
-	compare bool // a file of that size is there: is it the same?
-	name    string
+	fresh   bool     // the folder is not there yet
+	taken   bool     // something has the name
+	compare []string // files that may be the same: their size is right
 }
 
 // plan looks at the destination before anything is asked of the backend, so
 // that what is here already costs neither a URL nor an audit event.
 func (e *Engine) plan(t *transfer) (plan, error) {
 	dirs, name := t.segs[:len(t.segs)-1], t.segs[len(t.segs)-1]
-	p := plan{name: name, path: filepath.Join(append([]string{t.req.Dir}, t.segs...)...)}
+	p := plan{path: filepath.Join(append([]string{t.req.Dir}, t.segs...)...)}
 	defer func() {
 		e.mu.Lock()
 		t.dest = p.path
@@ -80,69 +116,115 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 	defer f.release()
 	if t.req.Name == "" {
 		name = f.claim(name, t.req.Bucket+"/"+t.req.Key)
-		p.name = name
 	}
 	if s, ok := f.leftover(t.req.Bucket, t.req.Key); ok {
 		e.adopt(t, s)
 	}
 	info, err := f.root.Lstat(name)
 	if err == nil && info.IsDir() {
-		p.name = name + clashMark
-		info, err = f.root.Lstat(p.name)
+		name += clashMark
+		info, err = f.root.Lstat(name)
 	}
-	if p.path = filepath.Join(f.path, p.name); err != nil {
+	if p.path = filepath.Join(f.path, name); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return p, nil
 		}
 		return plan{state: Failed}, diskError(p.path, err)
 	}
-	if t.req.Conflict == Skip {
-		p.skip, p.state = true, Skipped
-		return p, nil
-	}
-	if info.Mode().IsRegular() {
-		if v, ok := matchRecord(readRecord(f, p.name), t.req.ETag, info); ok {
-			e.mu.Lock()
-			t.verified = v
-			e.mu.Unlock()
-			f.dropParts(t.req.Bucket, t.req.Key, t.req.ETag)
-			p.skip, p.state = true, Skipped
-			return p, nil
+	p.taken = true
+	for n := 1; err == nil; n++ { // with KeepBoth the same content may be here under a number
+		if info.Mode().IsRegular() {
+			if v, ok := matchRecord(readRecord(f, name), t.req.ETag, info); ok {
+				f.dropParts(t.req.Bucket, t.req.Key, t.req.ETag)
+				p.path = filepath.Join(f.path, name)
+				return e.leave(t, p, v, false), nil
+			}
+			if t.size < 0 || t.size == info.Size() {
+				p.compare = append(p.compare, name)
+			}
 		}
-		p.compare = t.size < 0 || t.size == info.Size()
+		if t.req.Conflict != KeepBoth || n > maxNumber {
+			break
+		}
+		name = numbered(filepath.Base(p.path), n)
+		info, err = f.root.Lstat(name)
 	}
-	if !p.compare && t.req.Conflict == Refuse {
-		return plan{state: Failed, path: p.path}, &Error{Kind: ErrExists, Path: p.path}
+	if t.req.Conflict == Skip {
+		return e.leave(t, p, "", true), nil
+	}
+	if len(p.compare) == 0 {
+		return e.taken(t, p)
 	}
 	return p, nil
 }
 
-// sameContent compares the file that is there with what the backend knows.
-func (e *Engine) sameContent(t *transfer, p plan, tk *ticket) (same bool, verified string, err error) {
+// maxNumber is the last "name (n)" that KeepBoth makes.
+const maxNumber = 999
+
+// leave notes that what is there stays.
+func (e *Engine) leave(t *transfer, p plan, verified string, differs bool) plan {
+	e.mu.Lock()
+	t.verified, t.differs = verified, differs
+	e.mu.Unlock()
+	p.skip, p.state = true, Skipped
+	return p
+}
+
+// taken decides what follows from something else under the name.
+func (e *Engine) taken(t *transfer, p plan) (plan, error) {
+	switch {
+	case p.taken && t.req.Conflict == Refuse:
+		return plan{state: Failed, path: p.path}, &Error{Kind: ErrExists, Path: p.path}
+	case p.taken && t.req.Conflict == Leave:
+		return e.leave(t, p, "", true), nil
+	}
+	return p, nil
+}
+
+// sameContent looks among the files that may be the same for one that is, by
+// what the backend knows, and notes that it was found.
+func (e *Engine) sameContent(t *transfer, p plan, tk *ticket) (found plan, err error) {
 	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
 	if err != nil {
-		return false, "", diskError(p.path, err)
+		return p, diskError(p.path, err)
 	}
 	defer f.release()
-	file, err := f.root.OpenFile(p.name, openNoFollow, 0)
+	for _, name := range p.compare {
+		verified, same, err := sameAs(f, name, tk)
+		if err != nil {
+			return p, diskError(filepath.Join(f.path, name), err)
+		}
+		if same {
+			f.dropParts(t.req.Bucket, t.req.Key, tk.etag)
+			p.path = filepath.Join(f.path, name)
+			return e.leave(t, p, verified, false), nil
+		}
+	}
+	return e.taken(t, p)
+}
+
+// sameAs compares one file, and records that it is the same so that the next
+// look need not compare.
+func sameAs(f *folder, name string, tk *ticket) (verified string, same bool, err error) {
+	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow, 0)
 	if err != nil {
-		return false, "", nil
+		return "", false, nil
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() != tk.size {
-		return false, "", nil
+		return "", false, nil
 	}
-	if v, ok := matchRecord(readRecord(f, p.name), tk.etag, info); ok {
-		f.dropParts(t.req.Bucket, t.req.Key, tk.etag)
-		return true, v, nil
+	if v, ok := matchRecord(readRecord(f, name), tk.etag, info); ok {
+		return v, true, nil
 	}
 	w, err := wantOf(tk.checksum, tk.parts, tk.size)
 	if err != nil || w.algorithm == "" {
-		return false, "", nil
+		return "", false, nil
 	}
-	if same, err = w.matchesReader(file, tk.size); same {
-		f.dropParts(t.req.Bucket, t.req.Key, tk.etag)
+	same, err = w.matchesReader(file, tk.size)
+	if same {
+		writeRecord(file, recordOf(tk.etag, w.label(), info.Size(), info.ModTime()))
 	}
-	return same, w.label(), err
+	return w.label(), same, err
 }

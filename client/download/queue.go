@@ -79,6 +79,10 @@ func (e *Engine) Unfinished() ([]Saved, error) {
 	return append([]Saved(nil), e.queue.saved...), nil
 }
 
+// Keeps tells whether what is unfinished will be remembered: not without a
+// queue file, nor where another process has it.
+func (e *Engine) Keeps() bool { return e.queue.path != "" }
+
 // Forget drops what an earlier run left undone. Its parts stay where they are.
 func (e *Engine) Forget() error {
 	e.queue.mu.Lock()

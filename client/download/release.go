@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,9 +17,17 @@ import (
 type desk struct {
 	e *Engine
 
-	mu    sync.Mutex
-	queue []*ask
-	pumps int
+	mu      sync.Mutex
+	queue   []*ask
+	pumps   int
+	trouble *trouble // what holds the pumps up; nil: nothing
+}
+
+// trouble is what everybody waits for who wants a URL.
+type trouble struct {
+	state State
+	err   error
+	event string
 }
 
 type ask struct {
@@ -26,6 +35,7 @@ type ask struct {
 	t     *transfer
 	obj   api.ReleaseObject
 	reply chan reply // room for one, so that nobody waits for one who left
+	over  bool       // who asked has the answer, or left; guarded by Engine.mu
 }
 
 type reply struct {
@@ -65,6 +75,7 @@ func (e *Engine) ticket(ctx context.Context, t *transfer, named bool) (*ticket, 
 	case r := <-a.reply:
 		e.mu.Lock()
 		defer e.mu.Unlock()
+		a.over = true
 		if t.parked && (t.state == WaitingNetwork || t.state == WaitingSignIn) {
 			t.state, t.err, t.event = Running, nil, ""
 			if before == Waiting || before == Verifying {
@@ -82,19 +93,42 @@ func (e *Engine) ticket(ctx context.Context, t *transfer, named bool) (*ticket, 
 		e.notify()
 		return r.ticket, nil
 	case <-ctx.Done():
+		e.mu.Lock()
+		a.over = true
+		e.mu.Unlock()
 		return nil, context.Cause(ctx)
 	}
 }
 
 func (d *desk) add(a *ask) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	trouble := d.trouble
 	d.queue = append(d.queue, a)
 	if d.pumps == 0 || d.pumps == 1 && len(d.queue) >= spare {
 		d.pumps++
 		d.e.wg.Add(1)
 		go d.pump()
 	}
+	d.mu.Unlock()
+	if trouble != nil {
+		d.mark([]*ask{a}, *trouble)
+	}
+}
+
+// hold says of a batch, and of all who queue behind it, what holds them up.
+func (d *desk) hold(batch []*ask, t trouble) {
+	d.mu.Lock()
+	d.trouble = &t
+	all := append(slices.Clone(batch), d.queue...)
+	d.mu.Unlock()
+	d.mark(all, t)
+}
+
+// goOn says that nothing does any more.
+func (d *desk) goOn() {
+	d.mu.Lock()
+	d.trouble = nil
+	d.mu.Unlock()
 }
 
 func (d *desk) pump() {
@@ -158,6 +192,7 @@ func (d *desk) call(batch []*ask) {
 		got := e.cfg.Now()
 		resp, err := e.cfg.Releaser.Release(e.ctx, req)
 		if err == nil {
+			d.goOn()
 			d.answer(batch, resp, got)
 			return
 		}
@@ -165,22 +200,26 @@ func (d *desk) call(batch []*ask) {
 		switch {
 		case e.ctx.Err() != nil:
 			return
+		case signedOut(err) && e.alone:
+			all(batch, err)
+			return
 		case signedOut(err):
 			e.mu.Lock()
 			signedIn := e.signIn
 			e.mu.Unlock()
-			d.mark(batch, WaitingSignIn, err, "Waiting for you to sign in again.")
+			d.hold(batch, trouble{WaitingSignIn, err, "Waiting for you to sign in again."})
 			select {
 			case <-signedIn:
 			case <-e.ctx.Done():
 			}
+			d.goOn()
 		case !errors.As(err, &ae):
 			network++
 			if p := e.cfg.Patience; p > 0 && time.Since(began) > p {
 				all(batch, netError(err))
 				return
 			}
-			d.mark(batch, WaitingNetwork, netError(err), "Waiting for the network: the server does not answer.")
+			d.hold(batch, trouble{WaitingNetwork, netError(err), "Waiting for the network: the server does not answer."})
 			_ = e.sleep(e.ctx, e.backoff(network))
 		case ae.Code == api.RateLimited:
 			failures++
@@ -194,7 +233,7 @@ func (d *desk) call(batch []*ask) {
 				all(batch, &pauseError{ae})
 				return
 			}
-			d.mark(batch, Waiting, ae, ae.Error())
+			d.mark(batch, trouble{Waiting, ae, ae.Error()})
 			_ = e.sleep(e.ctx, e.backoff(failures))
 		case ae.Code == api.BadRequest && len(batch) > 1:
 			// One odd name must not fail its neighbours: find it by halves.
@@ -202,6 +241,7 @@ func (d *desk) call(batch []*ask) {
 			d.call(batch[len(batch)/2:])
 			return
 		default:
+			d.goOn()
 			all(batch, ae)
 			return
 		}
@@ -215,14 +255,18 @@ func signedOut(err error) bool {
 	return errors.As(err, &coded) && coded.Exit() == api.ExitSignedOut
 }
 
-// mark says of all in the batch what holds them up.
-func (d *desk) mark(batch []*ask, s State, err error, event string) {
+// mark says of all in the batch who still wait what holds them up.
+func (d *desk) mark(batch []*ask, t trouble) {
+	e := d.e
+	e.mu.Lock()
 	for _, a := range batch {
-		d.e.set(a.t, s, err, event)
-		d.e.mu.Lock()
-		a.t.parked = a.t.state == WaitingNetwork || a.t.state == WaitingSignIn
-		d.e.mu.Unlock()
+		if !a.over {
+			e.setLocked(a.t, t.state, t.err, t.event)
+			a.t.parked = a.t.state == WaitingNetwork || a.t.state == WaitingSignIn
+		}
 	}
+	e.mu.Unlock()
+	e.notify()
 }
 
 // answer hands out the items, each checked against what was asked.

@@ -154,10 +154,11 @@ func (j *job) abandon(err error) error {
 	case errors.Is(err, errCancelled):
 		j.part.remove()
 		j.t.done.Store(0)
-	case j.ledger != nil && j.ledger.have() > 0:
+	case j.part.name != "" && j.ledger != nil && j.ledger.have() > 0:
 		j.note()
 	default:
 		j.part.remove()
+		j.t.done.Store(0)
 	}
 	return err
 }

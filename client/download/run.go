@@ -119,23 +119,20 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	if err != nil || p.skip {
 		return p.state, err
 	}
-	named := t.isSmall() && !p.compare
+	named := t.isSmall() && len(p.compare) == 0
 	tk, err := e.ticket(ctx, t, named)
 	if err != nil {
 		return Failed, err
 	}
-	if p.compare {
-		same, verified, err := e.sameContent(t, p, tk)
-		switch {
-		case err != nil:
+	if len(p.compare) > 0 {
+		if p, err = e.sameContent(t, p, tk); err != nil {
 			return Failed, err
-		case same:
+		}
+		if p.skip {
 			e.mu.Lock()
-			t.verified = verified
+			t.dest = p.path
 			e.mu.Unlock()
-			return Skipped, nil
-		case t.req.Conflict == Refuse:
-			return Failed, &Error{Kind: ErrExists, Path: p.path}
+			return p.state, nil
 		}
 	}
 	size := tk.size
@@ -145,7 +142,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	plain := size <= smallObject && (size >= 0 || named)
 	gate, weight := e.large, e.weigh(size)
 	if plain && t.isSmall() {
-		gate, weight = e.small, 1+int(max(size, 0)>>20)
+		gate, weight = e.small, e.heft(size)
 	}
 	weight, err = gate.enter(ctx, weight)
 	if err != nil {
@@ -177,7 +174,10 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 		old, begun = f.oldParts(t.req.Bucket, t.req.Key, name)
 		for _, o := range old {
 			f.dropPart(o)
-			e.set(t, Running, nil, "The file changed since the last try; starting from the beginning.")
+			e.mu.Lock()
+			t.anew = true
+			e.setLocked(t, Running, nil, "The file changed since the last try; starting from the beginning.")
+			e.mu.Unlock()
 		}
 	}
 	if j.size >= 0 {

@@ -19,12 +19,15 @@ func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, 
 	}
 	defer e.Close()
 	e.mu.Lock()
+	e.alone = true
 	t := e.newTransfer(req, nil, nil)
 	t.started = cfg.now()
 	e.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { e.stop(context.Cause(ctx)) })
 	defer stop()
+	watched := e.watch(t)
 	err = e.stream(e.ctx, t, w)
+	watched()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
@@ -37,6 +40,32 @@ func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, 
 	e.mu.Unlock()
 	e.tell(t, out, nil)
 	return out, err
+}
+
+// watch tells Config.Watch of a transfer until the function that it returns is called.
+func (e *Engine) watch(t *transfer) (stop func()) {
+	if e.cfg.Watch == nil {
+		return func() {}
+	}
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(e.cfg.Timeouts.Tick)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				e.mu.Lock()
+				t.meter.tick(t.fetched.Load(), now)
+				c := e.copyOf(t)
+				e.mu.Unlock()
+				e.cfg.Watch(c)
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
 }
 
 func (c Config) now() time.Time {

@@ -66,7 +66,7 @@ func TestExpand(t *testing.T) {
 		"b/annual/**/*.pdf": "annual/[1].pdf annual/a.pdf annual/x/b.pdf annual/x/y/c.pdf", "b/annual/*.pdf": "annual/[1].pdf annual/a.pdf",
 		"b/annual/?.pdf": "annual/a.pdf", `b/annual/\[1\].pdf`: "annual/[1].pdf", "b/{annual,other}/*.pdf": "annual/[1].pdf annual/a.pdf other/e.pdf",
 		"b/annual/x/y/d.csv": "annual/x/y/d.csv", "b/annual/": "annual/ (folder)", "b": " (folder)", "b/*/x/**": "annual/x/b.pdf annual/x/y/c.pdf annual/x/y/d.csv",
-		"b/*.txt": "not_found", "*/x": "bad_request", "b/[": "bad_request",
+		"b/*.txt": "not_found", "*/x": "not a path", "b/[": "not a path",
 	} {
 		var got []string
 		for r, err := range Expand(context.Background(), w, pattern) {
@@ -74,6 +74,8 @@ func TestExpand(t *testing.T) {
 			switch {
 			case errors.As(err, &ae):
 				got = append(got, string(ae.Code))
+			case errors.Is(err, ErrPattern):
+				got = append(got, "not a path")
 			case err != nil:
 				t.Error(err)
 			case r.Folder:

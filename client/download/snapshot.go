@@ -13,6 +13,7 @@ type meter struct {
 	ended int     // files since the last tick
 	files float64 // files a second
 	at    time.Time
+	moved time.Time // the last tick that saw bytes, or the first one
 }
 
 const meterSpan = 3 * time.Second
@@ -20,8 +21,11 @@ const meterSpan = 3 * time.Second
 func (m *meter) tick(total int64, now time.Time) (instant float64) {
 	since := now.Sub(m.at)
 	if m.at.IsZero() || since <= 0 {
-		m.at, m.last, m.ended = now, total, 0
+		m.at, m.last, m.ended, m.moved = now, total, 0, now
 		return 0
+	}
+	if total > m.last {
+		m.moved = now
 	}
 	instant = float64(max(total-m.last, 0)) / since.Seconds()
 	files := float64(m.ended) / since.Seconds()
@@ -35,12 +39,23 @@ func (m *meter) tick(total int64, now time.Time) (instant float64) {
 	return instant
 }
 
-func (m *meter) left(rest int64) time.Duration {
-	if m.rate < 1 || rest <= 0 {
+// quiet is how long no byte has come, once that is worth a word.
+func (m *meter) quiet() time.Duration {
+	if since := m.at.Sub(m.moved); since >= meterSpan {
+		return since
+	}
+	return 0
+}
+
+// leftAt is how long the rest takes; 0 where that would be no more than a guess.
+func leftAt(rate float64, rest int64) time.Duration {
+	if rate < leastRate || rest <= 0 {
 		return 0
 	}
-	return time.Duration(min(float64(rest)/m.rate, 1e9)) * time.Second
+	return time.Duration(min(float64(rest)/rate, 1e9)) * time.Second
 }
+
+const leastRate = 1024 // bytes a second
 
 // startTicking measures rates while something is active, under mu.
 func (e *Engine) startTicking() {
@@ -92,57 +107,66 @@ func (e *Engine) Snapshot() Snapshot {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := Snapshot{Transfers: make([]Transfer, 0, len(e.order)), Files: e.totals.files, FilesDone: e.totals.done,
-		FilesFailed: e.totals.failed, Bytes: e.totals.bytes, BytesDone: e.totals.doneBytes, Rate: e.meter.rate}
-	moving := map[*transfer]*struct {
-		done int64
-		rate float64
-	}{}
-	for t := range e.active {
+		FilesSame: e.totals.same, FilesPlain: e.totals.plain, FilesFailed: e.totals.failed,
+		Bytes: e.totals.bytes, BytesDone: e.totals.doneBytes, BytesNew: e.totals.newBytes, Rate: e.meter.rate}
+	var rest int64 // of what can move
+	begun := map[*transfer]*underWay{}
+	for _, t := range e.order {
+		s.Transfers = append(s.Transfers, e.copyOf(t))
+		if t.req.Folder || t.state == Done || t.state == Skipped || t.state == Cancelled {
+			continue
+		}
+		done := t.done.Load()
 		if t.state == Running || t.state == Verifying {
 			s.Running++
 		}
-		s.BytesDone += t.done.Load()
+		if t.batched {
+			s.BytesDone += done
+		}
 		if p := t.parent; p != nil {
-			m := moving[p]
-			if m == nil {
-				m = &struct {
-					done int64
-					rate float64
-				}{}
-				moving[p] = m
+			if begun[p] == nil {
+				begun[p] = &underWay{}
 			}
-			m.done += t.done.Load()
-			m.rate += t.meter.rate
+			begun[p].done += done
+			begun[p].rate += t.meter.rate
+		}
+		if t.state != Paused && !t.state.Finished() {
+			rest += max(t.size-done, 0)
 		}
 	}
-	for _, t := range e.order {
-		c := e.copyOf(t)
-		if m := moving[t]; m != nil {
+	for i, t := range e.order {
+		if m, c := begun[t], &s.Transfers[i]; m != nil {
 			c.Done += m.done
 			c.Rate = m.rate
-			mm := meter{rate: m.rate}
-			c.Left = mm.left(c.Size - c.Done)
+			c.Left = leftAt(m.rate, c.Size-c.Done)
 		}
-		s.Transfers = append(s.Transfers, c)
 	}
 	for t := range e.walks {
 		s.Counting += max(t.files.files, 1)
 	}
-	s.Left = e.meter.left(s.Bytes - s.BytesDone)
+	s.Left = leftAt(e.meter.rate, rest)
 	return s
+}
+
+// underWay sums up a folder's files that have begun and not ended.
+type underWay struct {
+	done int64
+	rate float64
 }
 
 // copyOf runs under mu.
 func (e *Engine) copyOf(t *transfer) Transfer {
 	c := Transfer{ID: t.id, Request: t.req, Bucket: t.req.Bucket, Key: t.req.Key, Dest: t.dest, Size: t.size,
 		Done: t.done.Load(), Fetched: t.fetched.Load(), State: t.state, Verified: t.verified, Err: t.err, Event: t.event,
-		Retries: t.retries, AuditID: t.firstEvent}
+		Retries: t.retries, AuditID: t.firstEvent, Differs: t.differs, Anew: t.anew}
 	if t.parent != nil {
 		c.Parent = t.parent.id
 	}
 	if t.state == Running {
 		c.Rate = t.meter.rate
-		c.Left = t.meter.left(t.size - c.Done)
+		if c.Quiet = t.meter.quiet(); c.Quiet == 0 {
+			c.Left = leftAt(c.Rate, t.size-c.Done)
+		}
 	}
 	if t.req.Folder {
 		c.Folder, c.Files, c.FilesDone, c.FilesFailed = true, t.files.files, t.files.done, t.files.failed

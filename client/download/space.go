@@ -1,9 +1,13 @@
 package download
 
-import "time"
+import (
+	"path/filepath"
+	"time"
+)
 
-// reserve refuses what does not fit: the size and 64 MiB must be free beside
-// what other transfers still want. A part's blocks that are there count.
+// reserve refuses what does not fit: the size must be free beside what other
+// transfers still want, and a little must stay. A part's blocks that are there
+// count.
 func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
 	id := f.fs
 	d := e.disk
@@ -15,22 +19,22 @@ func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
 	if now.Sub(look.at) > freeFor || size > smallObject {
 		look = freeLook{e.cfg.hooks.free(f), now}
 	}
-	free := look.free
-	if free < 0 {
+	if look.free < 0 {
 		return nil
 	}
-	look.free -= size
-	d.looked[id] = look
-	var wanted int64
+	wanted := min(diskReserve, look.free/8)
 	for other, r := range d.reserved {
 		if other != t && r.system == id {
 			wanted += max(r.size-other.done.Load(), 0)
 		}
 	}
 	need := size - t.done.Load()
-	if free-wanted < need+diskReserve {
-		return &Error{Kind: ErrDisk, Path: f.path, Needed: need + diskReserve, Free: max(free-wanted, 0)}
+	if look.free-wanted < need {
+		d.looked[id] = look
+		return &Error{Kind: ErrDisk, Path: filepath.Join(f.path, t.segs[len(t.segs)-1]), Needed: need, Free: max(look.free-wanted, 0), kept: t.done.Load() > 0}
 	}
+	look.free -= size
+	d.looked[id] = look
 	if size > smallObject {
 		d.reserved[t] = reservation{id, size}
 	}

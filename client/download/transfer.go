@@ -108,6 +108,7 @@ type Transfer struct {
 	Event    string        // the last thing that happened, as a sentence; ""
 	Retries  int
 	AuditID  string        // the audit event of its first URL; ""
+	Anew     bool          // an earlier run had begun another content, which was dropped
 	Differs  bool          // Skipped, and what is there was not found to be the same
 	Quiet    time.Duration // Running: how long no byte has come, from 3 s; 0: they come
 

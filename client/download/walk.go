@@ -46,6 +46,13 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 	e.mu.Lock()
 	t.walking, t.running, t.cancel = false, false, nil
 	delete(e.walks, t)
+	if t.again && context.Cause(ctx) == errPaused { // resumed meanwhile
+		t.again = false
+		e.startWalk(t)
+		e.mu.Unlock()
+		return
+	}
+	t.again = false
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		switch cause {
 		case errCancelled:
@@ -185,9 +192,6 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry) error {
 	var markers []Request
 	for _, entry := range entries {
 		t.walkedTo = max(t.walkedTo, entry.Name)
-		if entry.Kind != api.KindObject {
-			continue
-		}
 		if entry.Size < 0 || len(t.req.Key)+len(entry.Name) > api.MaxKey {
 			e.mu.Unlock()
 			return fmt.Errorf("listing a folder: the server named an impossible object")
@@ -201,7 +205,7 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry) error {
 			r.Modified = *entry.Modified
 		}
 		switch {
-		case isMarker(entry.Name, entry.Size):
+		case entry.Kind == api.KindFolder, isMarker(entry.Name, entry.Size):
 			markers = append(markers, r)
 		case entry.Archived:
 			e.failChild(t, r, &api.Error{Code: api.ObjectArchived})

@@ -1,0 +1,371 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"usher/backend/api"
+)
+
+// TestEverybodyWaitsForTheSignIn: while the one who asks for URLs waits for a
+// sign-in, who comes later is said to wait too, and nothing counts as running.
+func TestEverybodyWaitsForTheSignIn(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 {
+		w.put(fmt.Sprintf("b/%d", i), random(uint64(i), 9<<20), "CRC64NVME")
+	}
+	var in atomic.Bool
+	w.onRelease = func(int, api.ReleaseRequest) error {
+		if in.Load() {
+			return nil
+		}
+		return &api.Error{Code: api.TokenExpired}
+	}
+	e, dir := w.engine(), scratch(t)
+	e.Add(w.request("b/0", dir))
+	eventually(t, "waiting for a sign-in", func() bool { return e.Snapshot().Transfers[0].State == WaitingSignIn })
+	e.Add(w.request("b/1", dir), w.request("b/2", dir))
+	wait(t, e) // nothing goes on by itself
+	for _, tr := range e.Snapshot().Transfers {
+		if tr.State != WaitingSignIn {
+			t.Errorf("%s: %v", tr.Key, tr.State)
+		}
+	}
+	in.Store(true)
+	e.SignedIn()
+	eventually(t, "the end", func() bool { return e.Snapshot().FilesDone == 3 })
+}
+
+// TestSaveWithoutASignIn: where nobody can sign in again, a pipe ends.
+func TestSaveWithoutASignIn(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/k", random(1, 1000), "CRC64NVME")
+	w.onRelease = func(int, api.ReleaseRequest) error { return &api.Error{Code: api.SessionRevoked} }
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := Save(ctx, w.config(), Request{Bucket: "b", Key: "k"}, io.Discard); !errors.Is(err, &api.Error{Code: api.SessionRevoked}) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestOneNameTwoObjects: of two objects of different folders that have one
+// name, none is lost, whatever is to happen to what was here before; and in the
+// next run each finds its own.
+func TestOneNameTwoObjects(t *testing.T) {
+	for _, c := range []Conflict{Refuse, Overwrite, Leave, KeepBoth} {
+		w := newWorld(t)
+		w.put("b/x/same.txt", []byte("x"), "CRC64NVME")
+		w.put("b/y/same.txt", []byte("yy"), "CRC64NVME")
+		dir := scratch(t)
+		for round := range 2 {
+			e := w.engine()
+			for _, key := range []string{"b/x/same.txt", "b/y/same.txt"} {
+				r := w.request(key, dir)
+				r.Conflict = c
+				e.Add(r)
+			}
+			wait(t, e)
+			for _, tr := range e.Snapshot().Transfers {
+				if want := []State{Done, Skipped}[round]; tr.State != want || tr.Differs {
+					t.Errorf("conflict %d, round %d: %s is %v, %v", c, round, tr.Key, tr.State, tr.Err)
+				}
+			}
+			mustEqual(t, filepath.Join(dir, "same.txt"), []byte("x"))
+			mustEqual(t, filepath.Join(dir, "same (1).txt"), []byte("yy"))
+			if found, _ := os.ReadDir(dir); len(found) != 2 {
+				t.Errorf("%d files", len(found))
+			}
+			must(t, e.Close())
+		}
+	}
+}
+
+// TestLeave: what is here is compared, noted if it is the same, and left alone.
+func TestLeave(t *testing.T) {
+	w := newWorld(t)
+	for _, k := range []string{"same", "other", "longer"} {
+		w.put("b/"+k, []byte("0123456789"), "CRC64NVME")
+	}
+	dir := scratch(t)
+	here := map[string]string{"same": "0123456789", "other": "9876543210", "longer": "0123456789+"}
+	for k, v := range here {
+		must(t, os.WriteFile(filepath.Join(dir, k), []byte(v), 0o600))
+	}
+	for round, released := range []int{2, 1} { // the one that is the same is known the second time
+		w.released = 0
+		e := w.engine()
+		for k := range here {
+			r := w.request("b/"+k, dir)
+			r.Conflict = Leave
+			e.Add(r)
+		}
+		wait(t, e)
+		for _, tr := range e.Snapshot().Transfers {
+			if tr.State != Skipped || tr.Differs != (tr.Key != "same") || tr.Fetched != 0 {
+				t.Errorf("round %d: %s is %v, differs %v, %v", round, tr.Key, tr.State, tr.Differs, tr.Err)
+			}
+			mustEqual(t, filepath.Join(dir, tr.Key), []byte(here[tr.Key]))
+		}
+		must(t, e.Close())
+		if w.released != released && canRecord(t, dir) {
+			t.Errorf("round %d: %d URLs, want %d", round, w.released, released)
+		}
+		for _, item := range w.reported {
+			if item.Bytes != 0 {
+				t.Errorf("%d bytes are reported of what was not fetched", item.Bytes)
+			}
+		}
+	}
+}
+
+// canRecord tells whether the file system keeps usher's notes on files.
+func canRecord(t *testing.T, dir string) bool {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "note"))
+	must(t, err)
+	defer os.Remove(f.Name())
+	defer f.Close()
+	writeRecord(f, "x")
+	d := newDisk(hooks{}.withDefaults())
+	defer d.close()
+	folder, err := d.folderAt(dir, nil, false)
+	must(t, err)
+	defer folder.release()
+	return readRecord(folder, "note") == "x"
+}
+
+// TestKeepBothOnce: what was kept beside another file is found there again.
+func TestKeepBothOnce(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/same.txt", []byte("theirs"), "CRC64NVME")
+	dir := scratch(t)
+	must(t, os.WriteFile(filepath.Join(dir, "same.txt"), []byte("mine!!"), 0o600))
+	for range 3 {
+		e := w.engine()
+		r := w.request("b/same.txt", dir)
+		r.Conflict = KeepBoth
+		e.Add(r)
+		wait(t, e)
+		must(t, e.Close())
+	}
+	mustEqual(t, filepath.Join(dir, "same.txt"), []byte("mine!!"))
+	mustEqual(t, filepath.Join(dir, "same (1).txt"), []byte("theirs"))
+	if found, _ := os.ReadDir(dir); len(found) != 2 {
+		t.Errorf("%d files", len(found))
+	}
+}
+
+// TestBatches: sums are of what was added since the queue was at rest, and what
+// is paused or failed keeps what it has.
+func TestBatches(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/one", random(1, 3<<20), "CRC64NVME")
+	w.put("b/two", random(2, 9<<20), "CRC64NVME")
+	w.put("b/three", random(3, 1000), "")
+	e, dir := w.engine(), scratch(t)
+	e.Add(w.request("b/one", dir))
+	wait(t, e)
+	if s := e.Snapshot(); s.Files != 1 || s.FilesDone != 1 || s.Bytes != 3<<20 || s.BytesDone != 3<<20 || s.BytesNew != 3<<20 {
+		t.Errorf("first: %+v", s)
+	}
+	half := make(chan struct{})
+	w.mu.Lock()
+	w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
+		if len(o.data) < 9<<20 {
+			return false
+		}
+		rw.Header().Set("ETag", o.etag)
+		return hangHalf(rw, r, o, half)
+	}
+	w.mu.Unlock()
+	two := e.Add(w.request("b/two", dir))[0]
+	if s := e.Snapshot(); s.Files != 1 || s.FilesDone != 0 || s.BytesDone != 0 {
+		t.Errorf("a new batch begins with %+v", s)
+	}
+	eventually(t, "some bytes", func() bool { return find(t, e, two).Fetched > 1<<20 })
+	e.Pause(two)
+	eventually(t, "the pause", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.active) == 0 })
+	had := find(t, e, two).Done
+	e.Add(w.request("b/three", dir))
+	wait(t, e)
+	s := e.Snapshot()
+	if s.Files != 2 || s.FilesDone != 1 || s.FilesPlain != 1 || s.BytesDone != had+1000 || s.BytesNew != 1000 || s.Left != 0 {
+		t.Errorf("with one paused at %d: %+v", had, s)
+	}
+	close(half)
+	w.mu.Lock()
+	w.onGet = nil
+	w.mu.Unlock()
+	e.ResumeAll()
+	wait(t, e)
+	if s := e.Snapshot(); s.Files != 2 || s.FilesDone != 2 || s.Bytes != s.BytesDone || s.BytesNew != 9<<20+1000 {
+		t.Errorf("at the end: %+v", s)
+	}
+	e.Add(w.request("b/one", dir), w.request("b/two", dir))
+	wait(t, e)
+	if s := e.Snapshot(); s.Files != 2 || s.FilesDone != 2 || s.FilesSame != 2 || s.BytesNew != 0 {
+		t.Errorf("what is here already: %+v", s)
+	}
+}
+
+// hangHalf sends half of what was asked, and the rest when it may.
+func hangHalf(rw http.ResponseWriter, r *http.Request, o *object, goOn chan struct{}) bool {
+	var from, to int
+	if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n != 2 {
+		return false
+	}
+	rw.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(o.data)))
+	rw.Header().Set("Content-Length", fmt.Sprint(to+1-from))
+	rw.WriteHeader(http.StatusPartialContent)
+	mid := (from + to) / 2
+	_, _ = rw.Write(o.data[from:mid])
+	rw.(http.Flusher).Flush()
+	select {
+	case <-goOn:
+	case <-r.Context().Done():
+	}
+	return true
+}
+
+// TestPausedWalkGoesOn: a folder that is paused while it is listed is listed to
+// its end afterwards.
+func TestPausedWalkGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.page = 5
+	for i := range 60 {
+		w.put(fmt.Sprintf("b/f/%02d", i), []byte("x"), "")
+	}
+	for _, all := range []bool{false, true} {
+		reached, goOn := make(chan struct{}), make(chan struct{})
+		var once atomic.Bool
+		w.lists.Store(0)
+		w.onList = func(n int) error {
+			if n == 4 && once.CompareAndSwap(false, true) {
+				close(reached)
+				<-goOn
+			}
+			return nil
+		}
+		e := w.engine()
+		id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t)})[0]
+		<-reached
+		if all {
+			e.PauseAll()
+			e.ResumeAll() // before the listing has noticed
+		} else {
+			e.Pause(id)
+		}
+		close(goOn)
+		if !all {
+			eventually(t, "the pause", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.walks) == 0 })
+			e.Resume(id)
+		}
+		wait(t, e)
+		if tr := find(t, e, id); tr.State != Done || tr.Files != 60 || tr.FilesDone != 60 {
+			t.Errorf("%v, %v, %d of %d files", tr.State, tr.Err, tr.FilesDone, tr.Files)
+		}
+	}
+}
+
+// TestSlowLink: over a link that is slow, few files are fetched together, and
+// URLs are asked for only as far ahead as they can be used.
+func TestSlowLink(t *testing.T) {
+	w := newWorld(t)
+	var listed []api.Entry
+	for i := range 600 {
+		listed = append(listed, api.Entry{Name: fmt.Sprintf("%03d", i), Kind: api.KindObject, Size: 200_000, ETag: `"e"`})
+	}
+	ask := make(chan struct{})
+	w.onRelease = func(int, api.ReleaseRequest) error { <-ask; return &api.Error{Code: api.NotFound} }
+	e := w.engine(func(c *Config) { c.Timeouts.Tick = time.Hour })
+	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t), Listed: listed, ListedAll: true})[0]
+	defer func() { close(ask); e.Cancel(id); e.Close() }()
+	eventually(t, "the list", func() bool { return find(t, e, id).Files == 600 })
+	admitted := func(rate, files float64) (int, int) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if rate > 0 {
+			e.meter.warm, e.meter.rate, e.meter.files = true, rate, files
+		}
+		e.admit()
+		return e.smallIn, e.pace()
+	}
+	for _, c := range []struct {
+		rate, files float64
+		in, slots   int
+	}{
+		{0, 0, 42, 20},       // nothing is known: 8 MiB ahead, 4 MiB in flight
+		{200e3, 1, 42, 5},    // 1 MiB in flight, 15 s ahead is less than what is out
+		{10e6, 50, 600, 128}, // all of it starts within 15 s
+	} {
+		if in, slots := admitted(c.rate, c.files); in != c.in || slots != c.slots {
+			t.Errorf("at %v bytes a second: %d admitted, want %d; %d slots, want %d", c.rate, in, c.in, slots, c.slots)
+		}
+	}
+}
+
+// TestAwayAndBack: who waited for the network is running again with the first
+// byte, and one connection that fails beside others is no outage.
+func TestAwayAndBack(t *testing.T) {
+	w := newWorld(t)
+	o := w.put("b/k", random(1, 1000), "CRC64NVME")
+	e := w.engine()
+	e.mu.Lock()
+	tr := e.newTransfer(Request{Bucket: "b", Key: "k", ETag: o.etag, Size: 1000, Dir: scratch(t)}, nil, []string{"k"})
+	e.mu.Unlock()
+	down := &netDown{}
+	j := &job{e: e, t: tr}
+	j.moved.Store(time.Now().UnixNano())
+	_ = j.judge(t.Context(), down, &streak{})
+	if tr.state == WaitingNetwork {
+		t.Error("one failure beside moving bytes is called an outage")
+	}
+	j.moved.Store(time.Now().Add(-time.Second).UnixNano())
+	_ = j.judge(t.Context(), down, &streak{})
+	if tr.state != WaitingNetwork || !j.away.Load() {
+		t.Errorf("an outage is called %v", tr.state)
+	}
+}
+
+// netDown is a dial that failed.
+type netDown struct{}
+
+func (*netDown) Error() string { return "down" }
+func (*netDown) As(target any) bool {
+	if to, ok := target.(**net.OpError); ok {
+		*to = &net.OpError{Op: "dial", Err: errors.New("down")}
+		return true
+	}
+	return false
+}
+
+// TestDiskSentences: what is needed and what is to be had, of which file.
+func TestDiskSentences(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/f/big.bin", random(1, 9<<20), "")
+	w.put("b/f/small.bin", random(1, 1000), "")
+	dir := scratch(t)
+	e := w.engine(func(c *Config) { c.hooks.free = func(*folder) int64 { return 8 << 20 } })
+	big, small := e.Add(w.request("b/f/big.bin", dir))[0], e.Add(w.request("b/f/small.bin", dir))[0]
+	wait(t, e)
+	if got := find(t, e, small); got.State != Done {
+		t.Errorf("a small file on a small disk: %v, %v", got.State, got.Err)
+	}
+	got := find(t, e, big)
+	if got.State != Failed || got.Err.Error() != "No space left for "+filepath.Join(dir, "big.bin")+": 9.44 MB needed, 7.34 MB to be had." {
+		t.Errorf("%v, %v", got.State, got.Err)
+	}
+	if strings.Contains((&Error{Kind: ErrDisk, Path: "x", Detail: "no"}).Error(), "kept") {
+		t.Error("what was never fetched is called kept")
+	}
+}
