@@ -48,7 +48,7 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w World) De
 	config := w.Profile.Config
 	host := strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://")
 	return Deps{
-		Backend: server, Transfers: keeper{engine}, Now: w.Now,
+		Backend: server, Transfers: engine, Now: w.Now,
 		NewSignIn: func() (signin.Flow, error) {
 			return session.NewSignIn(w.Profile, session.Options{Now: w.Now, Random: w.Random})
 		},
