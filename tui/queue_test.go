@@ -46,6 +46,9 @@ func TestFileOfThatSizeIsComparedAndLeft(t *testing.T) {
 		w.Press("enter")
 		w.Wait(time.Second)
 		w.Want(t, "1 file differs and was left as it is. t shows more.")
+		if l := lineOf(w, "▌  2018-annual-report.pdf"); !strings.Contains(l, "other") {
+			t.Errorf("the Local column: %q", l)
+		}
 		w.Press("t")
 		w.Want(t, "≠ differs", "a different file is here", "b keep both", "r replace")
 		w.Not(t, "the same", "✓")
@@ -152,6 +155,7 @@ func TestPauseIsNoEnd(t *testing.T) {
 		w.Press("esc")
 		w.Wait(time.Second)
 		w.Not(t, "verified.")
+		w.Want(t, "‖ paused  ")
 		w.Press("t", "P")
 		w.Wait(time.Minute)
 		w.Want(t, "8 files, 1.03 GB, verified.")

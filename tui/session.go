@@ -319,10 +319,14 @@ func (m *Model) localCheck() browse.Look {
 				Here: l.Presence == download.Here, Maybe: l.Presence == download.HereMaybe, Other: l.Presence == download.HereOther,
 				Part: l.Presence == download.HerePartial, Percent: l.Percent, Path: safetext.New(l.Path),
 			}
-			if files[i].Unsized() && (out[i].Maybe || out[i].Other) {
-				// The disk cannot tell what the listing did not: the transfer can.
-				n := newest[pane.File{Bucket: reqs[i].Bucket, Key: reqs[i].Key}]
-				out[i].Here, out[i].Maybe, out[i].Other = n.Here && n.Dest == l.Path, !n.Here || n.Dest != l.Path, false
+			n := newest[pane.File{Bucket: reqs[i].Bucket, Key: reqs[i].Key}]
+			if !out[i].Maybe || n.Dest != l.Path {
+				continue
+			}
+			// A transfer compared what the disk alone cannot tell apart, or
+			// brought what the listing told nothing of.
+			if n.Left || n.Here && files[i].Unsized() {
+				out[i].Maybe, out[i].Here, out[i].Other = false, n.Here, n.Left
 			}
 		}
 		return out

@@ -108,10 +108,7 @@ func (a *Ask) settle(m checked) tea.Cmd {
 		return nil
 	}
 	a.checked, a.free, a.local = true, m.free, nil
-	for i, l := range m.local {
-		if l.Presence == download.HereOther && a.files[i].ETag == "" && a.files[i].Size == 0 {
-			l.Presence = download.HereMaybe // with which size should it agree?
-		}
+	for _, l := range m.local {
 		a.local = append(a.local, l.Presence)
 	}
 	if a.shown {

@@ -234,7 +234,7 @@ func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 		if !x.Differs {
 			return "", nil
 		}
-		return "A different file is here. It was left as it is, and nothing was fetched.", [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
+		return "It was left as it is, and nothing was fetched.", [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
 	case download.Failed:
 		switch {
 		case errors.Is(x.Err, download.ErrExists):

@@ -23,14 +23,18 @@ func (p *Pane) percentOf() int {
 	return min(99, format.PercentOf(s.BytesDone, s.Bytes))
 }
 
-// Strip is the queue in one line for the status line, longest form first, ""
-// for none at rest. The last form is the least that has to be there.
+// Strip is the queue in one line for the status line, longest form first, none
+// at rest. The last form is the least that has to be there.
 func (p *Pane) Strip() []string {
-	if !p.tally.active {
+	if !p.tally.open() {
 		return nil
 	}
 	t, s := p.Env.Theme, p.snap
 	pct := t.Text.Paint(" " + p.percent())
+	if !p.tally.active {
+		sign := t.Warn.Paint(t.Glyphs.Paused)
+		return []string{sign + t.Muted.Paint(" paused ") + pct, sign + pct}
+	}
 	if held := p.tally.held; held != "" {
 		sign := t.Warn.Paint(t.Glyphs.Paused)
 		return []string{sign + pct + t.Warn.Paint("  "+held), sign + pct + t.Warn.Paint("  "+heldShort(held)), sign + pct}

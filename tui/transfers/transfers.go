@@ -121,6 +121,7 @@ type Newest struct {
 	ID   download.ID
 	Word string // for the browser's Local column; "" once the disk tells
 	Here bool   // it came, or was here and the same
+	Left bool   // a different file is here, and stayed
 	Dest string // raw
 }
 
@@ -145,7 +146,8 @@ func index(s download.Snapshot) map[pane.File]Newest {
 		if t.Folder || t.ID < out[f].ID {
 			continue
 		}
-		out[f] = Newest{ID: t.ID, Word: Short(*t), Dest: t.Dest, Here: t.State == download.Done || t.State == download.Skipped && !t.Differs}
+		out[f] = Newest{ID: t.ID, Word: Short(*t), Dest: t.Dest,
+			Here: t.State == download.Done || t.State == download.Skipped && !t.Differs, Left: t.State == download.Skipped && t.Differs}
 	}
 	return out
 }

@@ -179,7 +179,7 @@ func (e *Engine) presence(r download.Request) download.Presence {
 		switch {
 		case r.ETag != "" && r.ETag == h.ETag:
 			return download.Here
-		case r.Size == h.Size:
+		case r.Size == h.Size, r.ETag == "" && r.Size == 0:
 			return download.HereMaybe
 		}
 		return download.HereOther

@@ -53,9 +53,6 @@ func (e *Engine) advance() {
 func (e *Engine) begin(t *transfer, now time.Time) {
 	t.quiet = now
 	p := e.presence(t.Request)
-	if t.Size < 0 && p == download.HereOther {
-		p = download.HereMaybe
-	}
 	c := t.Request.Conflict
 	same := p == download.Here || p == download.HereMaybe && (e.Same == nil || e.Same(t.Request))
 	switch {
