@@ -65,7 +65,7 @@ func (p *Pane) runs(x *download.Transfer) []string {
 	}
 	switch {
 	case x.Folder && x.Counting:
-		found := "counting" + p.Env.Theme.Glyphs.Ellipsis + " " + format.Count(x.Files)
+		found := p.found(x.Files)
 		return []string{join(found, rate), found}
 	case x.Quiet >= quiet:
 		return []string{noData(x.Quiet, format.Remaining), noData(x.Quiet, format.Short), "no data " + format.Short(x.Quiet)}

@@ -117,7 +117,7 @@ func (p *Pane) toFirst() {
 	p.list.SetTop(0)
 }
 
-// twins are the names that more than one row would show.
+// twins are the names that rows of different objects would share.
 type twins struct {
 	rows int
 	last download.ID
@@ -136,16 +136,18 @@ func (w *twins) find(p *Pane) {
 		return
 	}
 	w.rows, w.last, w.more = rows, last, make(map[string]bool)
-	seen := make(map[string]bool, rows)
+	seen := make(map[string]*download.Transfer, rows)
 	for _, n := range p.shown {
 		if n == gap {
 			continue
 		}
-		name := base(&p.snap.Transfers[n])
-		if seen[name] {
+		t := &p.snap.Transfers[n]
+		name := base(t)
+		if other := seen[name]; other == nil {
+			seen[name] = t
+		} else if other.Bucket != t.Bucket || other.Key != t.Key {
 			w.more[name] = true
 		}
-		seen[name] = true
 	}
 }
 

@@ -91,7 +91,7 @@ func TestPageOpensOnWhatMoves(t *testing.T) {
 // Whatever the numbers are, the line over the list, the rows and the strip end
 // with whole words.
 func TestNoWordIsCut(t *testing.T) {
-	whole := regexp.MustCompile(`(^|%|[ ,])( ?\d+ (s|days)( left)?|\d+m \d+s( left)?|\d+h \d\dm( left)?|\d+ min \d+ s left|\d+ h \d\d min left|[\d.]+ [kMGT]?B/s|waiting( for the network)?|counting… [\d,]+|no data( for)? \d.*|no data|paused|\d+%)$`)
+	whole := regexp.MustCompile(`(^|%|[ ,])( ?\d+ (s|days)( left)?|\d+m \d+s( left)?|\d+h \d\dm( left)?|\d+ min \d+ s left|\d+ h \d\d min left|[\d.]+ [kMGT]?B/s|waiting( for the network)?|counting…( [\d,]+)?|no data( for)? \d.*|no data|paused|\d+%)$`)
 	p := page(t)
 	n := 0
 	for _, w := range []int{72, 80, 100, 110, 120, 170, 200} {

@@ -98,8 +98,15 @@ func (p *Pane) pace(w int) []string {
 	return []string{comma(rate, short), short}
 }
 
-func (p *Pane) counting() string {
-	return "counting" + p.Env.Theme.Glyphs.Ellipsis + " " + format.Count(p.snap.Counting)
+func (p *Pane) counting() string { return p.found(p.snap.Counting) }
+
+// found is how far a folder was counted.
+func (p *Pane) found(files int) string {
+	say := "counting" + p.Env.Theme.Glyphs.Ellipsis
+	if files > 1 { // the engine says 1 before it found any
+		say += " " + format.Count(files)
+	}
+	return say
 }
 
 // of writes "1.12 of 3.77 GB": the unit once where it is the same.
