@@ -93,3 +93,22 @@ func TestOrnamentsKeepTheirWidth(t *testing.T) {
 		}
 	}
 }
+
+// A dialog's keys are all there, however narrow it is.
+func TestKeyRowsLoseNoKey(t *testing.T) {
+	th := theme.New(theme.Options{})
+	pairs := [][2]string{{"enter", "download"}, {"b", "keep both"}, {"", ""}, {"r", "replace"}, {"c", "change folder"}, {"esc", "cancel"}}
+	for _, w := range []int{10, 16, 30, 58, 100} {
+		rows := th.KeyRows(w, pairs...)
+		for _, p := range pairs {
+			if p[1] != "" && !strings.Contains(ansi.Strip(strings.Join(rows, "\n")), p[0]+" "+p[1]) {
+				t.Errorf("%d cells: no %s in %q", w, p[0], rows)
+			}
+		}
+		for _, r := range rows {
+			if w > 16 && ansi.StringWidth(r) > w {
+				t.Errorf("%d cells: %q", w, r)
+			}
+		}
+	}
+}

@@ -38,6 +38,10 @@ func (p *Pane) notes(x *download.Transfer) []string {
 		}
 		return []string{"goes on once you signed in"}
 	case download.Failed:
+		if x.Folder && x.FilesFailed > 0 {
+			failed, all := format.Count(x.FilesFailed), format.Count(x.Files)
+			return []string{failed + " of " + all + " files failed", failed + " of " + all + " failed", failed + " failed"}
+		}
 		if x.Done > 0 {
 			return []string{cause(x) + " " + at, at}
 		}
@@ -115,9 +119,6 @@ func (p *Pane) arrived(x *download.Transfer) []string {
 // cause is why a transfer failed, in a few words; the whole sentence unfolds
 // under the cursor.
 func cause(x *download.Transfer) string {
-	if x.Folder && x.FilesFailed > 0 {
-		return fmt.Sprintf("%s of %s failed", format.Count(x.FilesFailed), format.Plural(x.Files, "file", "files"))
-	}
 	var disk *download.Error
 	var refused *api.Error
 	switch {
@@ -141,6 +142,8 @@ func cause(x *download.Transfer) string {
 		return "can't have its name here"
 	case errors.As(x.Err, &refused) && refused.Code == api.ObjectArchived:
 		return "archived"
+	case refused != nil:
+		return "refused by the server"
 	}
 	return "stopped"
 }

@@ -241,8 +241,11 @@ func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 			return say, [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
 		case errors.Is(x.Err, download.ErrChanged):
 			again = "fetch what is there now"
-		case x.Folder:
+		case x.Folder && x.FilesFailed > 0:
 			again = "try the failed ones again"
+			if x.FilesFailed > 1 {
+				say = "The first: " + say
+			}
 		}
 		return say, [][2]string{{"r", again}, remove}
 	case download.WaitingNetwork:

@@ -24,11 +24,10 @@ type Engine struct {
 	// 1,000 a second are found.
 	Below     int
 	Forgetful bool // another process keeps the queue
-	Silent    bool // connections stand, but no byte comes
-	// Hold, if set, is the state of everything that would move.
-	Hold download.State
 
 	mu     sync.Mutex
+	hold   download.State // of everything that would move, if set
+	silent bool           // connections stand, but no byte comes
 	all    []*transfer
 	have   map[string]download.Request
 	lastID download.ID
@@ -149,7 +148,14 @@ func (e *Engine) SignedIn() {
 // Stop holds what would move in a state, such as WaitingSignIn.
 func (e *Engine) Stop(to download.State) {
 	e.mu.Lock()
-	e.Hold = to
+	e.hold = to
+	e.mu.Unlock()
+}
+
+// Silence lets connections stand without a byte.
+func (e *Engine) Silence() {
+	e.mu.Lock()
+	e.silent = true
 	e.mu.Unlock()
 }
 

@@ -24,8 +24,8 @@ func (e *Engine) advance() {
 		if !t.moves() || t.Folder {
 			continue
 		}
-		if e.Hold != 0 {
-			t.State, t.Rate, t.Left = e.Hold, 0, 0
+		if e.hold != 0 {
+			t.State, t.Rate, t.Left = e.hold, 0, 0
 			continue
 		}
 		fresh := t.State != download.Running
@@ -71,7 +71,7 @@ func (e *Engine) begin(t *transfer, now time.Time) {
 }
 
 func (e *Engine) fetch(t *transfer, d time.Duration, now time.Time) {
-	if e.Silent {
+	if e.silent {
 		t.Rate, t.Left = 0, 0
 		if t.Quiet = now.Sub(t.quiet).Truncate(time.Second); t.Quiet < 3*time.Second {
 			t.Quiet = 0
@@ -143,7 +143,7 @@ func (e *Engine) walk(f *transfer, d time.Duration) {
 			f.State, f.Err = download.Running, nil
 		}
 	case f.FilesFailed > 0:
-		f.State, f.Err = download.Failed, fmt.Errorf("%d of %d files failed.", f.FilesFailed, f.Files)
+		f.State, f.Err = download.Failed, download.ErrNetwork
 	default:
 		f.State = download.Done
 	}
