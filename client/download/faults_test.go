@@ -56,8 +56,8 @@ func retried(_ *trial, got Transfer) error {
 
 // partKept wants that what was fetched can be gone on from: what is less than a
 // buffer has no name to lie under.
-func partKept(tr *trial, _ Transfer) error {
-	if left := leftovers(tr.t, tr.dir); tr.cut > 64<<10 && tr.size > bufferSize && len(left) == 0 {
+func partKept(tr *trial, got Transfer) error {
+	if left := leftovers(tr.t, tr.dir); got.Fetched > 64<<10 && tr.size > bufferSize && len(left) == 0 {
 		return errors.New("the part is gone")
 	}
 	return nil
