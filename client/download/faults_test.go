@@ -74,7 +74,8 @@ func partGone(tr *trial, _ Transfer) error {
 func brokenOff() []fault {
 	return []fault{
 		{name: "00 nothing", arm: func(*trial) {}, want: Done, check: func(tr *trial, got Transfer) error {
-			if got.Fetched != int64(tr.size) || got.Retries != 0 {
+			more := got.Fetched - int64(tr.size) // where connections share the end, some may take over what another asked for
+			if more > 0 && tr.size <= smallObject || more > minPart || got.Retries != 0 {
 				return errors.New("more was done than needed")
 			}
 			return nil
