@@ -15,8 +15,8 @@ import (
 	"usher/backend/api"
 )
 
-// faults are the rows of the matrix: reference/security.md, part 4.2, and a
-// few of our own.
+// faults are the rows of the matrix: the 29 faults of the plan, which are
+// numbered, and a few more.
 func faults() []fault {
 	var rows []fault
 	for _, some := range [][]fault{brokenOff(), wrongAnswers(), otherAnswers(), wrongPlace(), onTheWay(), onThisMachine(), inAChild(), fromTheBackend()} {
