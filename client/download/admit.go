@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"context"
 	"time"
+
+	"usher/backend/api"
 )
 
 // enqueue runs under mu.
@@ -37,7 +39,7 @@ func (e *Engine) dequeue(t *transfer) {
 const (
 	aheadTime  = 15 * time.Second
 	aheadBytes = 8 << 20 // before the first rate
-	aheadMost  = 500     // files
+	aheadMost  = 1000    // files
 	aheadLeast = 8
 	aheadLarge = 2    // files beyond those that have their places
 	maxPending = 2000 // children that a walk may run ahead
@@ -92,7 +94,7 @@ func (e *Engine) admit() {
 		sum = max(int64(e.meter.rate*aheadTime.Seconds()), flightLeast)
 	}
 	slots := e.pace()
-	if e.smallIn <= slots+ahead/2 {
+	if e.smallIn <= slots+ahead-min(ahead/2, api.MaxRelease) { // in portions that fill a release
 		for e.waitSmall.Len() > 0 && e.smallIn < slots+ahead && (e.smallIn < aheadLeast || e.smallSum < sum) {
 			t := e.waitSmall.Front().Value.(*transfer)
 			e.smallIn++

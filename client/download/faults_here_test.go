@@ -169,9 +169,10 @@ func fromTheBackend() []fault {
 		eventually(t, "waiting for a sign-in", func() bool { return find(t, tr.engine, id).State == WaitingSignIn })
 	}
 	return []fault{
+		// Other connections go on meanwhile: what is refused is the one that broke.
 		{name: "25 session ends", cuts: true, min: 70_000, alone: true, seldom: true, arm: func(tr *trial) {
 			tr.config.Timeouts.Idle = patience // the break waits until the backend knows
-			tr.script(tr.breakAt(tr.cut, tr.person.revoke), each(expired), proper)
+			tr.script(tr.breakAt(tr.cut, tr.person.revoke), step{covers(tr.cut), expired}, proper)
 		}, then: func(t *testing.T, tr *trial) {
 			away(t, tr, tr.id)
 			tr.person.signIn()
@@ -198,7 +199,7 @@ func fromTheBackend() []fault {
 		}, want: Done},
 		{name: "25 access is withdrawn", cuts: true, min: 70_000, alone: true, seldom: true, arm: func(tr *trial) {
 			tr.config.Timeouts.Idle = patience
-			tr.script(tr.breakAt(tr.cut, func() { tr.person.withdraw(tr.path) }), each(expired), proper)
+			tr.script(tr.breakAt(tr.cut, func() { tr.person.withdraw(tr.path) }), step{covers(tr.cut), expired}, proper)
 		}, want: Denied, err: denied, exit: api.ExitNotFound, check: partKept},
 		{name: "29 not recorded twice", arm: refuse(2, &api.Error{Code: api.AuditUnavailable}), want: Done},
 		{name: "29 never recorded", arm: refuse(1e9, &api.Error{Code: api.AuditUnavailable}), want: Paused, err: &api.Error{Code: api.AuditUnavailable},

@@ -15,8 +15,8 @@ import (
 	"usher/backend/api"
 )
 
-// faults are the rows of the matrix: reference/security.md, part 4.2, and a
-// few of our own.
+// faults are the rows of the matrix: the 29 faults of the plan, which are
+// numbered, and a few more.
 func faults() []fault {
 	var rows []fault
 	for _, some := range [][]fault{brokenOff(), wrongAnswers(), otherAnswers(), wrongPlace(), onTheWay(), onThisMachine(), inAChild(), fromTheBackend()} {
@@ -57,8 +57,7 @@ func retried(_ *trial, got Transfer) error {
 // partKept wants that what was fetched can be gone on from: what is less than a
 // buffer has no name to lie under.
 func partKept(tr *trial, got Transfer) error {
-	some := got.Fetched > 0 // not if the first refusal was faster than the first byte
-	if left := leftovers(tr.t, tr.dir); some && tr.cut > 64<<10 && tr.size > bufferSize && len(left) == 0 {
+	if left := leftovers(tr.t, tr.dir); got.Fetched > 64<<10 && tr.size > bufferSize && len(left) == 0 {
 		return errors.New("the part is gone")
 	}
 	return nil
@@ -75,7 +74,8 @@ func partGone(tr *trial, _ Transfer) error {
 func brokenOff() []fault {
 	return []fault{
 		{name: "00 nothing", arm: func(*trial) {}, want: Done, check: func(tr *trial, got Transfer) error {
-			if got.Fetched != int64(tr.size) || got.Retries != 0 {
+			more := got.Fetched - int64(tr.size) // where connections share the end, some may take over what another asked for
+			if more > 0 && tr.size <= smallObject || more > minPart || got.Retries != 0 {
 				return errors.New("more was done than needed")
 			}
 			return nil

@@ -45,11 +45,12 @@ type reply struct {
 
 // linger is how long the desk waits for more before a release that is not
 // full goes out, again while more comes in, at most lingers times; spare is how
-// much must wait for a second release beside it.
+// much must wait for another release beside it.
 const (
-	linger  = 2 * time.Millisecond
-	lingers = 5
-	spare   = 100
+	linger   = 2 * time.Millisecond
+	lingers  = 5
+	spare    = 100
+	maxPumps = 3 // releases under way
 )
 
 // pauseError ends a transfer's try with Paused instead of Failed: nothing is
@@ -104,7 +105,7 @@ func (d *desk) add(a *ask) {
 	d.mu.Lock()
 	trouble := d.trouble
 	d.queue = append(d.queue, a)
-	if d.pumps == 0 || d.pumps == 1 && len(d.queue) >= spare {
+	if d.pumps == 0 || d.pumps < maxPumps && len(d.queue) >= spare {
 		d.pumps++
 		d.e.wg.Add(1)
 		go d.pump()

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// faultsPlanned are the faults of the plan (reference/security.md, part 4.2).
+// faultsPlanned is how many ways to fail were planned for. A row's name begins
+// with the number of its fault.
 const faultsPlanned = 29
 
 // tally is what the matrix prints; the first four must be zero.
