@@ -7,8 +7,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"os"
@@ -98,12 +96,6 @@ func startDemo(ctx context.Context, dir string) (cli.DemoWorld, error) {
 	}, nil
 }
 
-// nameOf is a file name for what belongs to a person at a server.
-func nameOf(texts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(texts, "\x00")))
-	return hex.EncodeToString(sum[:8])
-}
-
 // browse runs the full-screen program.
 func browse(ctx context.Context, b cli.Browser) error {
 	person, _, _ := b.Session.Person()
@@ -113,7 +105,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 			AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // of loopback: profiles take no other
 		}
 		if owner != "" {
-			c.QueueFile = b.Folders.StateFile("queue-" + nameOf(b.Profile.Server, owner) + ".json")
+			c.QueueFile = b.Folders.QueueFile(b.Profile, owner)
 		}
 		return download.New(c)
 	})
@@ -122,7 +114,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	}
 	deps := tui.Wire(b.Client, b.Session, engine, tui.World{
 		Profile: b.Profile, Path: b.Path, Downloads: b.Downloads, Version: version,
-		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv,
+		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
 	})
 	for _, p := range b.Accounts {
 		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.TOTPSecret, p.Temporary, p.Groups))

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +43,17 @@ func DefaultFolders() Folders {
 // StateFile is where a part of usher keeps something between runs, such as
 // the last place. The name is one of the program's own words, never data.
 func (f Folders) StateFile(name string) string { return filepath.Join(f.State, filepath.Base(name)) }
+
+// QueueFile is where a person's unfinished transfers of a server are kept. A
+// server on this machine changes its port, so there its pool stands for it.
+func (f Folders) QueueFile(p Profile, sub string) string {
+	place := p.Server
+	if onLoopback(place) {
+		place = p.Config.UserPoolID
+	}
+	sum := sha256.Sum256([]byte(place + "\x00" + sub))
+	return f.StateFile("queue-" + hex.EncodeToString(sum[:8]) + ".json")
+}
 
 // SaveState replaces a state file (0600) as one step.
 func (f Folders) SaveState(name string, data []byte) error {

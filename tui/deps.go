@@ -52,6 +52,7 @@ type Deps struct {
 	Background string         // COLORFGBG, for terminals that do not answer
 	ASCII      bool           // draw with ASCII signs
 	SSH        bool           // a slow line: lists jump half a page
+	Taskbar    bool           // the terminal shows progress by OSC 9;4
 	Zone       *time.Location // optional; for times shown
 	Keys       []keys.Set     // optional; keys.Default otherwise
 	Pages      []Page         // optional; the audit log and others

@@ -28,7 +28,10 @@ func (m *Model) View() tea.View {
 	v.AltScreen = true
 	v.WindowTitle = "usher"
 	if title, bar := m.transfers.Window(); title != "" {
-		v.WindowTitle, v.ProgressBar = "usher "+title, bar
+		v.WindowTitle = "usher " + title
+		if m.deps.Taskbar {
+			v.ProgressBar = bar
+		}
 	}
 	switch {
 	case m.w == 0:

@@ -37,6 +37,7 @@ type World struct {
 	Random    io.Reader
 	Now       func() time.Time
 	Getenv    func(string) string
+	Taskbar   bool // the terminal shows progress by OSC 9;4
 }
 
 // Wire fills Deps with the real parts: the only place where the browser meets
@@ -70,7 +71,7 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w World) De
 		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {
 			return engine.Peek(ctx, e.Bucket.Raw(), e.Key.Raw(), n)
 		},
-		HasSession: signedIn, User: person.Username,
+		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
 		Start: pane.Place{Bucket: safetext.New(bucket), Key: safetext.New(key)},
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
 		Pages: append(AccessPages(server, host, config.AdminsGroup, w.Now), AuditPage(server, host, config.AuditorsGroup)),

@@ -154,14 +154,14 @@ func (r *report) width() int {
 	return 80
 }
 
-// knowsTaskbar says whether the terminal shows progress by OSC 9;4. Others
-// take OSC 9 for a notification, so it goes only to those that say who they are.
-func (r *report) knowsTaskbar() bool {
-	switch r.Getenv("TERM_PROGRAM") {
+// Taskbar says whether the terminal shows progress by OSC 9;4. Others take OSC 9
+// for a notification, so it goes only to those that say who they are.
+func Taskbar(getenv func(string) string) bool {
+	switch getenv("TERM_PROGRAM") {
 	case "ghostty", "WezTerm":
 		return true
 	}
-	return r.Getenv("WT_SESSION") != "" || r.Getenv("ConEmuANSI") == "ON"
+	return getenv("WT_SESSION") != "" || getenv("ConEmuANSI") == "ON"
 }
 
 // chrome is progress around the terminal: in its title, where there is one, and
@@ -177,7 +177,7 @@ func (r *report) chrome(s download.Snapshot) (codes string) {
 		r.title = now
 		codes += ansi.SetWindowTitle(fmt.Sprintf("%d%% usher get", percent(s)))
 	}
-	if r.knowsTaskbar() {
+	if Taskbar(r.Getenv) {
 		codes += ansi.SetProgressBar(percent(s))
 	}
 	return codes
@@ -189,7 +189,7 @@ func (r *report) unchrome() (codes string) {
 		codes += ansi.SetWindowTitle("") + popTitle
 		r.title = 0
 	}
-	if r.knowsTaskbar() {
+	if Taskbar(r.Getenv) {
 		codes += ansi.ResetProgressBar
 	}
 	return codes

@@ -116,6 +116,9 @@ func TestLeave(t *testing.T) {
 			}
 			mustEqual(t, filepath.Join(dir, tr.Key), []byte(here[tr.Key]))
 		}
+		if s := e.Snapshot(); s.FilesDone != 3 || s.FilesSame != 1 || s.FilesDiffer != 2 || s.BytesNew != 0 {
+			t.Errorf("round %d: %d done, %d the same, %d differ", round, s.FilesDone, s.FilesSame, s.FilesDiffer)
+		}
 		must(t, e.Close())
 		if w.released != released && canRecord(t, dir) {
 			t.Errorf("round %d: %d URLs, want %d", round, w.released, released)
@@ -368,4 +371,46 @@ func TestDiskSentences(t *testing.T) {
 	if strings.Contains((&Error{Kind: ErrDisk, Path: "x", Detail: "no"}).Error(), "kept") {
 		t.Error("what was never fetched is called kept")
 	}
+}
+
+// TestFailedIsTakenOff: what failed in a folder can be taken off the list, and
+// the folder is done then; nothing of it is left on the disk.
+func TestFailedIsTakenOff(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 {
+		w.put(fmt.Sprintf("b/f/%d", i), []byte("x"), "")
+	}
+	w.denied["b/f/1"] = true
+	e, dir := w.engine(), scratch(t)
+	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: dir})[0]
+	wait(t, e)
+	for _, tr := range e.Snapshot().Transfers {
+		if tr.State == Denied {
+			e.Cancel(tr.ID)
+		}
+	}
+	s := e.Snapshot()
+	if tr := find(t, e, id); tr.State != Done || tr.Files != 2 || tr.FilesFailed != 0 || s.Files != 2 || s.FilesFailed != 0 || len(s.Transfers) != 3 {
+		t.Errorf("%v with %d files, %d failed; in all %d, %d failed, %d rows", tr.State, tr.Files, tr.FilesFailed, s.Files, s.FilesFailed, len(s.Transfers))
+	}
+}
+
+// TestListedCountsAtOnce: a folder that was listed already is counted before its
+// first file is here.
+func TestListedCountsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	var listed []api.Entry
+	for i := range 5000 {
+		listed = append(listed, api.Entry{Name: fmt.Sprintf("%04d", i), Kind: api.KindObject, Size: 10, ETag: `"e"`})
+	}
+	ask := make(chan struct{})
+	w.onRelease = func(int, api.ReleaseRequest) error { <-ask; return &api.Error{Code: api.NotFound} }
+	e := w.engine()
+	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t), Listed: listed, ListedAll: true})[0]
+	eventually(t, "the count", func() bool {
+		tr := find(t, e, id)
+		return tr.Files == 5000 && tr.Size == 50_000 && !tr.Counting
+	})
+	close(ask)
+	e.Cancel(id)
 }

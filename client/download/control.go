@@ -129,28 +129,33 @@ func (e *Engine) drop(t *transfer) {
 		t.cancel(errCancelled)
 	case t.req.Folder:
 		t.state = Cancelled
+	case t.state == Failed || t.state == Denied:
+		e.remove(t)
+		e.forgetParts(t)
 	default:
-		failed := t.state == Failed || t.state == Denied
-		if failed {
-			e.countEnd(t, -1)
-		}
 		e.dequeue(t)
 		t.state, t.err = Cancelled, nil
-		e.wg.Add(1)
-		go func() {
-			defer e.wg.Done()
-			e.dropLeftover(t)
-		}()
+		e.forgetParts(t)
 		e.countEnd(t, 1)
 	}
 }
 
+// forgetParts removes what was fetched of a transfer, soon.
+func (e *Engine) forgetParts(t *transfer) {
+	e.wg.Add(1)
+	go func() {
+		defer e.wg.Done()
+		e.dropLeftover(t)
+	}()
+}
+
 // remove takes a transfer off the list, under mu; sweep completes it.
 func (e *Engine) remove(t *transfer) {
-	if t.state == Done || t.state == Skipped {
+	if t.state.Finished() && t.state != Cancelled {
 		e.countEnd(t, -1)
-		if t.parent != nil {
-			t.parent.children-- // finished it stays; it only leaves the list
+		if p := t.parent; p != nil {
+			p.children-- // finished it stays; it only leaves the list
+			e.settleParent(p)
 		}
 	}
 	if t.counted && !t.req.Folder {
@@ -183,25 +188,44 @@ func (e *Engine) dropLeftover(t *transfer) {
 	}
 }
 
-// Move shifts a waiting transfer by delta places in the queue; below zero is
-// towards the front.
+// Move shifts a waiting transfer by delta places among those that wait like it
+// (large ones and small ones have queues of their own), and any other on the list
+// alone; below zero is towards the front.
 func (e *Engine) Move(id ID, delta int) {
 	e.mu.Lock()
 	if t := e.byID[id]; t != nil {
-		if i := slices.Index(e.order, t); i >= 0 {
-			to := min(max(i+delta, 0), len(e.order)-1)
-			e.order = slices.Insert(slices.Delete(e.order, i, i+1), to, t)
+		for ; delta < 0; delta++ {
+			e.swap(t, -1)
 		}
-		if l := e.listOf(t); t.elem != nil {
-			for ; delta < 0 && t.elem.Prev() != nil; delta++ {
-				l.MoveBefore(t.elem, t.elem.Prev())
-			}
-			for ; delta > 0 && t.elem.Next() != nil; delta-- {
-				l.MoveAfter(t.elem, t.elem.Next())
-			}
+		for ; delta > 0; delta-- {
+			e.swap(t, 1)
 		}
 	}
 	e.mu.Unlock()
 	e.queue.touch(e)
 	e.notify()
+}
+
+// swap moves a transfer by one place, under mu: past the next that waits in the
+// same queue, if it waits.
+func (e *Engine) swap(t *transfer, step int) {
+	i := slices.Index(e.order, t)
+	to := i + step
+	if l := e.listOf(t); t.elem != nil {
+		past := t.elem.Next()
+		if step < 0 {
+			past = t.elem.Prev()
+		}
+		if past == nil {
+			return
+		}
+		if to = slices.Index(e.order, past.Value.(*transfer)); step < 0 {
+			l.MoveBefore(t.elem, past)
+		} else {
+			l.MoveAfter(t.elem, past)
+		}
+	}
+	if i >= 0 && to >= 0 && to < len(e.order) {
+		e.order = slices.Insert(slices.Delete(e.order, i, i+1), to, t)
+	}
 }

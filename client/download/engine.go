@@ -155,7 +155,7 @@ type transfer struct {
 // totals count files and bytes.
 type totals struct {
 	files, done, failed int
-	same, plain         int   // of done: skipped; checked by size alone
+	same, differ, plain int   // of done: were here; stay though they may differ; checked by size alone
 	bytes, doneBytes    int64 // doneBytes: of finished files
 	newBytes            int64 // of files that were fetched
 }

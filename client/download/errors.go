@@ -60,7 +60,7 @@ func (e *Error) Error() string {
 	case ErrBadURL:
 		return fmt.Sprintf("The server sent an unexpected download address for %s (%s), so nothing was fetched. Tell your administrator.", name, e.Detail)
 	case ErrNetwork:
-		return fmt.Sprintf("Can't reach the storage (%s). What was fetched of large files is kept; try again.", e.Detail)
+		return fmt.Sprintf("Can't reach the storage (%s). Check the network and try again; what is kept is not fetched again.", e.Detail)
 	case ErrLink:
 		return fmt.Sprintf("%s is a link, and usher does not write through links. Remove it or choose another folder.", name)
 	case ErrPattern:

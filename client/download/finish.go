@@ -102,6 +102,8 @@ func (e *Engine) countEnd(t *transfer, n int) {
 			c.failed += n
 		}
 		switch {
+		case t.state == Skipped && t.differs:
+			c.differ += n
 		case t.state == Skipped:
 			c.same += n
 		case t.state == Done:

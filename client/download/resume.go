@@ -125,12 +125,20 @@ func (j *job) verify(ctx context.Context) error {
 		}
 	}
 	ok, err := true, error(nil)
+	j.e.mu.Lock()
+	j.t.verified = j.want.label() // of what is being checked
+	j.e.mu.Unlock()
 	if w := j.want; w.algorithm != "" && !j.e.cfg.hooks.noVerify {
 		if w.kind != nil && w.kind == j.ledger.kind && (w.parts == 0 || j.ledger.border == w.partSize) {
 			ok = w.matchesRanges(j.ledger.pieces())
 		} else {
 			ok, err = w.matchesReader(j.part.file, j.size)
 		}
+	}
+	if err != nil || !ok {
+		j.e.mu.Lock()
+		j.t.verified = ""
+		j.e.mu.Unlock()
 	}
 	if err != nil {
 		return diskError(j.part.folder.path, err)

@@ -107,7 +107,7 @@ func (e *Engine) Snapshot() Snapshot {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := Snapshot{Transfers: make([]Transfer, 0, len(e.order)), Files: e.totals.files, FilesDone: e.totals.done,
-		FilesSame: e.totals.same, FilesPlain: e.totals.plain, FilesFailed: e.totals.failed,
+		FilesSame: e.totals.same, FilesDiffer: e.totals.differ, FilesPlain: e.totals.plain, FilesFailed: e.totals.failed,
 		Bytes: e.totals.bytes, BytesDone: e.totals.doneBytes, BytesNew: e.totals.newBytes, Rate: e.meter.rate}
 	var rest int64 // of what can move
 	begun := map[*transfer]*underWay{}
@@ -170,7 +170,7 @@ func (e *Engine) copyOf(t *transfer) Transfer {
 	}
 	if t.req.Folder {
 		c.Folder, c.Files, c.FilesDone, c.FilesFailed = true, t.files.files, t.files.done, t.files.failed
-		c.Size, c.Done, c.Counting = t.files.bytes, t.files.doneBytes, t.walking
+		c.Size, c.Done, c.Counting, c.FilesDiffer = t.files.bytes, t.files.doneBytes, t.walking, t.files.differ
 	}
 	return c
 }

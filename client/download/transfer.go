@@ -103,7 +103,7 @@ type Transfer struct {
 	State    State
 	Rate     float64       // bytes a second, a moving mean over 3 s
 	Left     time.Duration // at that rate; 0 while unknown
-	Verified string        // "crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5", "size", or ""
+	Verified string        // by what, once Verifying: "crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5", "size", or ""
 	Err      error         // why it failed, was denied, or waits
 	Event    string        // the last thing that happened, as a sentence; ""
 	Retries  int
@@ -115,6 +115,7 @@ type Transfer struct {
 	// Of a folder.
 	Folder                        bool
 	Files, FilesDone, FilesFailed int
+	FilesDiffer                   int  // of FilesDone, left as they are though they may differ
 	Counting                      bool // the walk still goes on
 }
 
@@ -126,7 +127,8 @@ type Snapshot struct {
 	Transfers   []Transfer // in queue order
 	Files       int        // folders not counted; grows while folders are walked
 	FilesDone   int        // Done and Skipped
-	FilesSame   int        // of these, Skipped
+	FilesSame   int        // of these, were here already
+	FilesDiffer int        // of these, left as they are though they may differ
 	FilesPlain  int        // of these, Done and checked by their size alone
 	FilesFailed int        // Failed and Denied
 	Running     int        // files that move, are verified or made durable now

@@ -72,15 +72,15 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 }
 
 func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
-	for t.taken < len(t.req.Listed) {
-		if err := e.waitRoom(ctx, t); err != nil {
-			return err
-		}
+	for t.taken < len(t.req.Listed) && ctx.Err() == nil { // all at once: it is in memory, and counts
 		page := t.req.Listed[t.taken:min(t.taken+api.MaxList, len(t.req.Listed))]
 		if err := e.takePage(t, page); err != nil {
 			return err
 		}
 		t.taken += len(page)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	e.mu.Lock()
 	t.req.Listed, t.taken = nil, 0 // they are transfers now

@@ -15,20 +15,8 @@ import (
 // what was here, and what did not arrive.
 func (p *Pane) ended() tea.Cmd {
 	s := p.snap
-	left := 0
-	for i := range s.Transfers {
-		t := &s.Transfers[i]
-		if t.State == download.Skipped && t.Differs && !p.told[t.ID] {
-			left++
-			if p.told == nil {
-				p.told = make(map[download.ID]bool)
-			}
-			p.told[t.ID] = true
-		}
-	}
-	left = min(left, s.FilesSame)
-	say := pane.Say{Tone: pane.Good, Text: summary(s, left)}
-	if left > 0 || s.FilesFailed > 0 {
+	say := pane.Say{Tone: pane.Good, Text: summary(s)}
+	if s.FilesDiffer > 0 || s.FilesFailed > 0 {
 		say.Tone = pane.Warning
 	}
 	if say.Text == "" {
@@ -37,10 +25,10 @@ func (p *Pane) ended() tea.Cmd {
 	return pane.Send(say)
 }
 
-// summary is that sentence; left are the files among FilesSame that were left
-// as they are, because they differ.
-func summary(s download.Snapshot, left int) string {
-	came, same := s.FilesDone-s.FilesSame, s.FilesSame-left
+// summary is that sentence.
+func summary(s download.Snapshot) string {
+	same, left := s.FilesSame, s.FilesDiffer
+	came := s.FilesDone - same - left
 	var say []string
 	if s.FilesFailed > 0 {
 		say = append(say, fmt.Sprintf("%s of %s did not arrive. t shows why.",

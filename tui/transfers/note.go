@@ -102,7 +102,7 @@ func join(a, b string) string {
 func (p *Pane) arrived(x *download.Transfer) []string {
 	if x.Folder {
 		say := format.Plural(x.FilesDone, "file", "files")
-		if n := p.left[x.ID]; n > 0 {
+		if n := x.FilesDiffer; n > 0 {
 			return []string{say + ", " + format.Count(n) + " left as they are", say + ", " + format.Count(n) + " differ", say}
 		}
 		return []string{say}

@@ -66,17 +66,10 @@ const briefly = 8 << 20 // bytes
 // was put there, else on what moves.
 func (p *Pane) arrange(at download.ID) {
 	var by [groups][]int
-	p.left = nil
 	for i := range p.snap.Transfers {
 		if t := &p.snap.Transfers[i]; own(t) {
 			g := groupOf(t)
 			by[g] = append(by[g], i)
-			if t.Differs && t.Parent != 0 {
-				if p.left == nil {
-					p.left = make(map[download.ID]int)
-				}
-				p.left[t.Parent]++
-			}
 		}
 	}
 	p.first = 0

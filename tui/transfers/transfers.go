@@ -79,11 +79,9 @@ type Pane struct {
 	stays   bool        // the cursor was put where it is; else it is on what moves
 	ticking bool
 	tally   tally
-	keeps   bool                 // the next run will know what is unfinished
-	due     bool                 // the sentence at the end is still to come
-	told    map[download.ID]bool // of files left as they were
-	left    map[download.ID]int  // such files of a folder
-	free    int64                // bytes; -1 unknown
+	keeps   bool  // the next run will know what is unfinished
+	due     bool  // the sentence at the end is still to come
+	free    int64 // bytes; -1 unknown
 	cols    columns
 	w       int
 }
@@ -171,7 +169,7 @@ func (p *Pane) Opened() tea.Cmd {
 func (p *Pane) Fresh(dir string) tea.Cmd {
 	p.gen++
 	p.Dir, p.free = dir, -1
-	p.snap, p.newest, p.tally, p.due, p.told, p.stays = download.Snapshot{}, nil, tally{}, false, nil, false
+	p.snap, p.newest, p.tally, p.due, p.stays = download.Snapshot{}, nil, tally{}, false, false
 	p.arrange(0)
 	return tea.Batch(p.Look(), p.space())
 }

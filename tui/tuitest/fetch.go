@@ -115,7 +115,7 @@ func (e *Engine) walk(f *transfer, d time.Duration) {
 		}
 	}
 	f.Counting = f.walk > 0
-	f.Files, f.FilesDone, f.FilesFailed, f.Size, f.Done, f.Rate, f.Left = 0, 0, 0, 0, 0, 0, 0
+	f.Files, f.FilesDone, f.FilesDiffer, f.FilesFailed, f.Size, f.Done, f.Rate, f.Left = 0, 0, 0, 0, 0, 0, 0, 0
 	openFiles := 0
 	for _, t := range e.all {
 		if t.Parent != f.ID {
@@ -128,6 +128,9 @@ func (e *Engine) walk(f *transfer, d time.Duration) {
 		switch {
 		case t.State == download.Done || t.State == download.Skipped:
 			f.FilesDone++
+			if t.Differs {
+				f.FilesDiffer++
+			}
 		case t.State.Finished():
 			f.FilesFailed++
 		default:
@@ -184,7 +187,11 @@ func (e *Engine) Snapshot() download.Snapshot {
 			}
 		case download.Skipped:
 			s.FilesDone++
-			s.FilesSame++
+			if t.Differs {
+				s.FilesDiffer++
+			} else {
+				s.FilesSame++
+			}
 		case download.Failed, download.Denied:
 			s.FilesFailed++
 		}
