@@ -312,8 +312,8 @@ func (j *job) meet(ctx context.Context, a *answer) error {
 		}
 		j.want, j.checksum, j.lookUp, learned = w, a.checksum, err != nil, true
 	}
-	if learned && j.ledger.have() == 0 {
-		j.ledger.learn(j.size, j.want)
+	if learned {
+		j.ledger.learn(j.size, j.want) // else the whole is read once more at the end
 	}
 	j.met = true
 	j.mu.Unlock()

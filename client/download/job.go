@@ -162,14 +162,19 @@ func (l *ledger) leave(w *lane) {
 }
 
 // learn sets what the first answer told: the size, and the checksum to sum
-// towards. Nothing may be written yet.
-func (l *ledger) learn(size int64, w want) {
+// towards. It tells whether it could: not where something is written already,
+// or more than one connection has work.
+func (l *ledger) learn(size int64, w want) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.done) > 0 || len(l.lanes) != 1 || l.lanes[0].held > l.lanes[0].off {
+		return false
+	}
 	l.kind, l.border, l.size = w.crc(), 0, size
 	for _, lane := range l.lanes {
 		lane.end = size
 	}
+	return true
 }
 
 // keep inserts a piece and joins it with its neighbours.

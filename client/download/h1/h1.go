@@ -50,6 +50,7 @@ type Transport struct {
 
 	mu      sync.Mutex
 	origins map[string]*origin // by scheme and host
+	sweeper *time.Timer        // while something is idle
 	closed  bool
 }
 
@@ -255,6 +256,31 @@ func (t *Transport) give(c *conn) {
 		c.net.Close()
 	default:
 		o.idle = append(o.idle, c)
+		if t.sweeper == nil && t.c.Idle > 0 {
+			t.sweeper = time.AfterFunc(t.c.Idle, t.sweep)
+		}
+	}
+}
+
+// sweep closes what was idle for too long.
+func (t *Transport) sweep() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sweeper = nil
+	next := time.Duration(-1)
+	for _, o := range t.origins {
+		old := 0
+		for ; old < len(o.idle) && time.Since(o.idle[old].unused) >= t.c.Idle; old++ {
+			o.idle[old].net.Close()
+		}
+		if o.idle = slices.Delete(o.idle, 0, old); len(o.idle) > 0 {
+			if left := t.c.Idle - time.Since(o.idle[0].unused); next < 0 || left < next {
+				next = left
+			}
+		}
+	}
+	if next >= 0 && !t.closed {
+		t.sweeper = time.AfterFunc(next, t.sweep)
 	}
 }
 
@@ -425,6 +451,9 @@ func (t *Transport) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
+	if t.sweeper != nil {
+		t.sweeper.Stop()
+	}
 	for _, o := range t.origins {
 		for _, c := range o.idle {
 			c.net.Close()

@@ -447,6 +447,14 @@ func TestIdleBounds(t *testing.T) {
 	if conns.Load() != 3 {
 		t.Errorf("%d connections where none is kept for long", conns.Load())
 	}
+	// A connection that nobody uses any more is not kept for ever.
+	kept := transport(t, h1.Config{Idle: 20 * time.Millisecond})
+	mustGet(t, kept, srv.URL+"/x", srv.Listener.Addr().String()+" /x ")
+	for deadline := time.Now().Add(10 * time.Second); kept.Idle(srv.URL) > 0; <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("an idle connection stays")
+		}
+	}
 	tr := transport(t, h1.Config{MaxIdle: 2})
 	tr.Warm(t.Context(), srv.URL, 100)
 	for deadline := time.Now().Add(10 * time.Second); tr.Idle(srv.URL) < 2 && time.Now().Before(deadline); {
