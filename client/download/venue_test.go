@@ -3,6 +3,7 @@ package download
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -83,7 +84,10 @@ func (v *venue) world(t testing.TB, who visitor) *world {
 		v.mu.Lock()
 		delete(v.worlds, w.place)
 		v.mu.Unlock()
-		for path := range w.objects {
+		w.mu.Lock()
+		paths := slices.Collect(maps.Keys(w.objects))
+		w.mu.Unlock()
+		for _, path := range paths {
 			v.remove(path)
 		}
 	}
