@@ -2,6 +2,7 @@ package tui_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,9 @@ func TestFileThatDoesNotFitIsLeftOut(t *testing.T) {
 		for _, x := range w.engine.Snapshot().Transfers {
 			if x.Size > 1<<40 {
 				t.Errorf("%s is in the queue", x.Key)
+			}
+			if x.Folder && !slices.Equal(x.Request.Without, []string{"two-tebibytes.bin"}) {
+				t.Errorf("a later run would leave out %q", x.Request.Without)
 			}
 		}
 		w.Want(t, "2 files, 3.00 kB, verified.")

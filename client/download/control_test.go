@@ -121,6 +121,41 @@ func TestQueueIsKept(t *testing.T) {
 	}
 }
 
+// TestLeftOutStaysOut: what is not wanted of a folder is not fetched, neither
+// now nor by a later run that goes on with the folder.
+func TestLeftOutStaysOut(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a", "big", "sub/big", "z"} {
+		w.put("b/f/"+name, random(1, 10), "")
+	}
+	dir, queue := scratch(t), filepath.Join(scratch(t), "queue")
+	with := func(c *Config) { c.QueueFile = queue }
+	page, err := w.List(t.Context(), api.ListRequest{Bucket: "b", Prefix: "f/", Recursive: true})
+	must(t, err)
+	w.onRelease = func(int, api.ReleaseRequest) error { return &api.Error{Code: api.TokenExpired} }
+	e := w.engine(with)
+	e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: dir, Without: []string{"big", "sub/big"}, Listed: page.Entries, ListedAll: true})
+	eventually(t, "waiting for a sign-in", func() bool { return len(e.Snapshot().Transfers) == 3 })
+	must(t, e.Close())
+
+	w.onRelease = nil
+	e = w.engine(with)
+	saved, err := e.Unfinished()
+	if err != nil || len(saved) != 1 {
+		t.Fatalf("unfinished: %+v, %v", saved, err)
+	}
+	id := e.Add(saved[0].Request)[0]
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Done || tr.Files != 2 || tr.FilesDone != 2 {
+		t.Errorf("%v, %v, %d of %d files", tr.State, tr.Err, tr.FilesDone, tr.Files)
+	}
+	for name, want := range map[string]bool{"a": true, "z": true, "big": false, "sub/big": false} {
+		if _, err := os.Stat(filepath.Join(dir, "f", name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestCancel removes the part, and a second cancel the entry.
 func TestCancel(t *testing.T) {
 	w := newWorld(t)

@@ -143,9 +143,10 @@ type transfer struct {
 
 	// Of a folder.
 	walking  bool
-	taken    int    // of req.Listed
-	walkedTo string // the last name that was taken
-	gone     bool   // taken off the list
+	without  map[string]bool // of req.Without
+	taken    int             // of req.Listed
+	walkedTo string          // the last name that was taken
+	gone     bool            // taken off the list
 	files    totals
 	children int   // not finished
 	firstErr error // of its files

@@ -49,6 +49,10 @@ type Request struct {
 
 	Conflict Conflict `json:"conflict,omitempty"`
 
+	// Without names what is not wanted of a folder, as a listing names it: by
+	// what follows Key.
+	Without []string `json:"without,omitempty"`
+
 	// Listed is what the caller has listed of a folder already, recursively and
 	// from its beginning; with ListedAll there is no more. The walk goes on from
 	// there. It is not remembered between runs.

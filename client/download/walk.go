@@ -16,6 +16,12 @@ func (e *Engine) startWalk(t *transfer) {
 	ctx, cancel := context.WithCancelCause(e.ctx)
 	t.state, t.err, t.walkErr = Running, nil, nil
 	t.walking, t.running, t.cancel = true, true, cancel
+	if t.without == nil {
+		t.without = make(map[string]bool, len(t.req.Without))
+		for _, name := range t.req.Without {
+			t.without[name] = true
+		}
+	}
 	e.walks[t] = struct{}{}
 	e.wg.Add(1)
 	go e.walk(ctx, t)
@@ -196,7 +202,7 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry) error {
 			e.mu.Unlock()
 			return fmt.Errorf("listing a folder: the server named an impossible object")
 		}
-		if entry.Name == "" { // the marker of the folder itself
+		if entry.Name == "" || t.without[entry.Name] { // the marker of the folder itself, or not wanted
 			continue
 		}
 		r := Request{Bucket: t.req.Bucket, Key: t.req.Key + entry.Name, ETag: entry.ETag, Size: entry.Size,

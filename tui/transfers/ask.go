@@ -109,7 +109,15 @@ func (a *Ask) requests(c download.Conflict) []download.Request {
 	for i, it := range a.items {
 		out[i] = it.request(a.root)
 		out[i].Conflict = c
-		out[i].Listed, out[i].ListedAll = a.listed[i], it.Folder && !slices.Contains(a.todo, i)
+		if !it.Folder {
+			continue
+		}
+		out[i].Listed, out[i].ListedAll = a.listed[i], !slices.Contains(a.todo, i)
+		for _, r := range a.left {
+			if name, below := strings.CutPrefix(r.Key, out[i].Key); below && r.Bucket == out[i].Bucket {
+				out[i].Without = append(out[i].Without, name)
+			}
+		}
 	}
 	return out
 }
