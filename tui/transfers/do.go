@@ -1,6 +1,8 @@
 package transfers
 
 import (
+	"slices"
+
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/safetext"
@@ -194,7 +196,7 @@ func (p *Pane) Label(a keys.Action) string {
 	return ""
 }
 
-// Hints for the key line.
+// Hints for the key line: what does something on the row under the cursor.
 func (p *Pane) Hints() []keys.Action {
 	h := []keys.Action{keys.Pause, keys.Again, keys.Remove, keys.PauseAll}
 	if t := p.current(); t != nil && clashes(t) {
@@ -203,5 +205,6 @@ func (p *Pane) Hints() []keys.Action {
 	if p.w >= wide {
 		h = append(h, keys.Later, keys.Folder)
 	}
-	return append(h, keys.CopyPath, keys.Back, keys.Help)
+	h = append(h, keys.CopyPath, keys.Back, keys.Help)
+	return slices.DeleteFunc(h, func(a keys.Action) bool { return p.Why(a) != "" })
 }

@@ -115,8 +115,12 @@ func TestNoWordIsCut(t *testing.T) {
 							}
 						}
 						for _, form := range p.Strip() {
-							if l := ansi.Strip(form); !whole.MatchString(l) || !strings.Contains(l, "%") {
+							l := ansi.Strip(form)
+							if !whole.MatchString(l) || !strings.Contains(l, "%") {
 								t.Fatalf("strip %q", l)
+							}
+							if s.Transfers[0].State == download.WaitingNetwork && !strings.Contains(l, "waiting") {
+								t.Fatalf("strip %q does not say what holds it up", l)
 							}
 						}
 					}

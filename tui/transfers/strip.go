@@ -37,7 +37,7 @@ func (p *Pane) Strip() []string {
 	}
 	if held := p.tally.held; held != "" {
 		sign := t.Warn.Paint(t.Glyphs.Paused)
-		return []string{sign + pct + t.Warn.Paint("  "+held), sign + pct + t.Warn.Paint("  "+heldShort(held)), sign + pct}
+		return []string{sign + pct + t.Warn.Paint("  "+held), sign + pct + t.Warn.Paint("  "+heldShort(held))}
 	}
 	sign := t.Accent.Paint(t.Glyphs.Down)
 	running, counting, rate, left := "", "", "", ""
