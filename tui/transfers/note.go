@@ -3,6 +3,8 @@ package transfers
 import (
 	"errors"
 	"fmt"
+	"path"
+	"path/filepath"
 	"time"
 
 	"usher/backend/api"
@@ -107,13 +109,29 @@ func (p *Pane) arrived(x *download.Transfer) []string {
 		}
 		return []string{say}
 	}
+	forms := []string{"verified " + safetext.Line(x.Verified)}
 	switch x.Verified {
 	case "":
-		return []string{""}
+		forms = []string{""}
 	case "size":
-		return []string{"complete, no checksum kept", "complete"}
+		forms = []string{"complete, no checksum kept", "complete"}
 	}
-	return []string{"verified " + safetext.Line(x.Verified)}
+	if as := savedAs(x); as != "" {
+		forms = append([]string{forms[0] + ", saved as " + safetext.Line(as), "saved as " + safetext.Line(as)}, forms...)
+	}
+	return forms
+}
+
+// savedAs is the local name of a finished file that did not get its usual one,
+// raw: another file has that.
+func savedAs(x *download.Transfer) string {
+	if x.Folder || x.State != download.Done || x.Dest == "" {
+		return ""
+	}
+	if name := filepath.Base(x.Dest); name != download.LocalName(path.Base(x.Key)) {
+		return name
+	}
+	return ""
 }
 
 // cause is why a transfer failed, in a few words; the whole sentence unfolds

@@ -227,6 +227,26 @@ func TestLabelsFollowTheRow(t *testing.T) {
 	}
 }
 
+// A file whose usual name was taken tells under which it is here: at the row's
+// end where there is room, under the cursor anywhere.
+func TestAnotherNameIsTold(t *testing.T) {
+	p := page(t)
+	shown := func(w int, dest string) string {
+		p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Transfers: []download.Transfer{
+			{ID: 1, Bucket: "b", Key: "annual/2024.pdf", Size: 10, Done: 10, State: download.Done, Verified: "crc64nvme", Dest: dest}}}})
+		return ansi.Strip(p.View(w, 20))
+	}
+	if s := shown(200, "/home/a/usher/2024.pdf"); strings.Contains(s, "saved as") {
+		t.Errorf("of its usual name:\n%s", s)
+	}
+	if s := shown(200, "/home/a/usher/2024 (1).pdf"); !strings.Contains(s, "verified crc64nvme, saved as 2024 (1).pdf") {
+		t.Errorf("in a wide window:\n%s", s)
+	}
+	if s := shown(80, "/home/a/usher/2024\x1b[2J (1).pdf"); !strings.Contains(s, "saved as 2024\\u{1b}[2J (1).pdf") {
+		t.Errorf("in a narrow one:\n%s", s)
+	}
+}
+
 // Nothing of the person before is left once the engine works for another: no
 // row, no folder, and no copy that is still on its way.
 func TestFreshForgets(t *testing.T) {

@@ -225,6 +225,10 @@ func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 		again += " from " + format.Size(x.Done)
 	}
 	switch x.State {
+	case download.Done:
+		if as := savedAs(x); as != "" {
+			return "Its name was taken here, so it was saved as " + safetext.Line(as), nil
+		}
 	case download.Paused:
 		if x.Err == nil {
 			say = ""
