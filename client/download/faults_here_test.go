@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -107,11 +108,32 @@ func onThisMachine() []fault {
 				id := e.Add(tr.request(tr.path, tr.dir))[0]
 				if tr.size > bufferSize { // less has no part that could be locked
 					eventually(t, "waiting for the other", func() bool { return find(t, e, id).State == Waiting && find(t, e, id).Event != "" })
+					time.Sleep(20 * tr.config.Timeouts.LockPoll)
+					tr.mu.Lock()
+					if tr.releases > 2 {
+						t.Errorf("%d releases for two who want one file", tr.releases)
+					}
+					tr.mu.Unlock()
 				}
 				close(tr.gate)
 				wait(t, e)
 				if got := find(t, e, id); got.State != Done && got.State != Skipped {
 					t.Errorf("the second: %v, %v", got.State, got.Err)
+				}
+			}, want: Done, also: Skipped},
+		{name: "26 two programs at one place", min: 1, seldom: true, arm: func(tr *trial) { tr.script(tr.hold(0), proper) },
+			then: func(t *testing.T, tr *trial) {
+				tr.held(t)
+				cmd, said := tr.child(tr.path, tr.dir), new(strings.Builder)
+				cmd.Stderr = said
+				must(t, cmd.Start())
+				time.Sleep(300 * time.Millisecond) // it comes to the place, and would fetch
+				close(tr.gate)
+				if err := cmd.Wait(); err != nil {
+					t.Errorf("the second program: %v, %s", err, said)
+				}
+				if n := tr.sent.Load(); tr.size > bufferSize && n > int64(tr.size)+twice {
+					t.Errorf("%d bytes came for %d: both programs fetched them", n, tr.size)
 				}
 			}, want: Done, also: Skipped},
 		{name: "27 sidecar truncated", min: 1, arm: func(tr *trial) {

@@ -90,6 +90,31 @@ type part struct {
 // errBusy says that another transfer, here or in another process, holds the part.
 var errBusy = errors.New("another transfer is fetching this file")
 
+// heldError is errBusy of a part that is named.
+type heldError struct{ part string }
+
+func (e *heldError) Error() string { return errBusy.Error() }
+func (e *heldError) Unwrap() error { return errBusy }
+
+// errArrived says that another usher finished the file between the look at its
+// place and the lock on its part.
+var errArrived = errors.New("the file is here by now")
+
+// held tells whether a transfer, here or in another process, holds a part.
+func (f *folder) held(name string) bool {
+	file, err := f.root.OpenFile(name, os.O_RDWR|openNoFollow, 0)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	unlock, err := lockFile(file, filepath.Join(f.path, name))
+	if err != nil {
+		return errors.Is(err, errBusy)
+	}
+	unlock()
+	return false
+}
+
 // openPart opens or makes a part file and locks it. A link in its place is
 // refused, a second hard link too: its other name may be anywhere.
 func (f *folder) openPart(name string) (*part, error) {

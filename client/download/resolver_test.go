@@ -156,6 +156,9 @@ func (tr *trial) byName(swapped <-chan struct{}, answers ...string) (name string
 		}
 	}
 	srv = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if isSwapped() { // over a connection that began before, and was not closed yet
+			panic(http.ErrAbortHandler)
+		}
 		r.Host = tr.host() // what the signature is for
 		tr.ServeHTTP(rw, r)
 	}))

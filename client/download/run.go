@@ -76,6 +76,7 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 	for {
 		state, err := e.once(ctx, t, &r)
 		var m *mismatch
+		var held *heldError
 		switch {
 		case errors.As(err, &m):
 			if r.mismatches++; r.mismatches > 1 {
@@ -87,13 +88,33 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 				return Failed, &Error{Kind: ErrNetwork, Detail: "the connection broke " + itoa(r.wholes) + " times, and the storage sends whole files only"}
 			}
 			e.again(t, "The storage sends whole files only; starting from the beginning.")
-		case errors.Is(err, errBusy):
+		case errors.As(err, &held):
 			e.set(t, Waiting, nil, "Another usher is fetching this file; waiting for it.")
-			if err := e.sleep(ctx, e.cfg.Timeouts.LockPoll); err != nil {
+			if err := e.waitFree(ctx, t, held.part); err != nil {
 				return Failed, err
 			}
+		case errors.Is(err, errArrived): // look at what is there now
 		default:
 			return state, err
+		}
+	}
+}
+
+// waitFree returns when nobody holds a part any more. It asks the disk alone: a
+// URL that cannot be used yet is not asked for.
+func (e *Engine) waitFree(ctx context.Context, t *transfer, part string) error {
+	for {
+		if err := e.sleep(ctx, e.cfg.Timeouts.LockPoll); err != nil {
+			return err
+		}
+		f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
+		if err != nil {
+			return nil // the next try says what is wrong with it
+		}
+		held := f.held(part)
+		f.release()
+		if !held {
+			return nil
 		}
 	}
 }
@@ -193,12 +214,20 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 	if j.plain && j.size >= 0 && j.size <= bufferSize && !begun && t.req.Conflict != Overwrite {
 		open = f.newPart
 	}
-	if j.part, err = open(name); err != nil {
+	if j.part, err = open(name); errors.Is(err, errBusy) {
+		return Failed, &heldError{name}
+	} else if err != nil {
 		return Failed, err
 	}
 	defer j.part.close()
 	j.part.begun = begun || j.part.size > 0
 	j.part.hasNotes = j.part.begun
+	if j.part.name != "" && !j.part.begun && !p.taken {
+		if _, err := f.root.Lstat(filepath.Base(p.path)); err == nil {
+			j.part.remove()
+			return Failed, errArrived
+		}
+	}
 	if err = j.prepare(); err == nil {
 		err = j.fetchAll(ctx)
 	}
