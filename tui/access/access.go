@@ -73,8 +73,7 @@ type Pane struct {
 	typing bool
 	field  textinput.Model
 	wrong  string // what is wrong with what was typed
-	past   []string
-	pastAt int
+	past   pane.Past
 
 	w, h  int
 	drawn drawn

@@ -11,9 +11,6 @@ import (
 	"usher/tui/pane"
 )
 
-// pastMost is how many questions the text field remembers.
-const pastMost = 20
-
 // Do answers an action of the page's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
 	if why := p.Why(a); why != "" {
@@ -49,29 +46,8 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		v.list.Move(a)
 		return nil
 	}
-	v.scroll(a)
+	pane.Scroll(&v.port, a)
 	return nil
-}
-
-func (v *view) scroll(a keys.Action) {
-	switch a {
-	case keys.Down:
-		v.port.ScrollDown(1)
-	case keys.Up:
-		v.port.ScrollUp(1)
-	case keys.HalfDown:
-		v.port.HalfPageDown()
-	case keys.HalfUp:
-		v.port.HalfPageUp()
-	case keys.PageDown:
-		v.port.PageDown()
-	case keys.PageUp:
-		v.port.PageUp()
-	case keys.First:
-		v.port.GotoTop()
-	case keys.Last:
-		v.port.GotoBottom()
-	}
 }
 
 // enter opens the row with the cursor: why a person can read a file (a
@@ -162,7 +138,8 @@ func (p *Pane) leave() tea.Cmd {
 
 // edit opens the text field.
 func (p *Pane) edit() {
-	p.typing, p.wrong, p.pastAt = true, "", len(p.past)
+	p.typing, p.wrong = true, ""
+	p.past.Begin()
 	p.field.SetValue("")
 	p.field.Focus()
 	p.dirty()
@@ -181,7 +158,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	case "enter":
 		return p.submit()
 	case "up", "down":
-		p.recall(msg.String() == "up")
+		p.past.Recall(&p.field, msg.String() == "up")
 	default:
 		p.field, _ = p.field.Update(msg)
 	}
@@ -202,27 +179,8 @@ func (p *Pane) submit() tea.Cmd {
 		return nil
 	}
 	p.typing = false
-	p.past = append(slices.DeleteFunc(p.past, func(s string) bool { return s == text }), text)
-	p.past = p.past[max(0, len(p.past)-pastMost):]
+	p.past.Add(text)
 	return p.ask(p.view(k, at, user))
-}
-
-// recall puts an earlier or later question into the field.
-func (p *Pane) recall(earlier bool) {
-	to := p.pastAt + 1
-	if earlier {
-		to = p.pastAt - 1
-	}
-	if to < 0 || to > len(p.past) {
-		return
-	}
-	p.pastAt = to
-	text := ""
-	if to < len(p.past) {
-		text = p.past[to]
-	}
-	p.field.SetValue(text)
-	p.field.CursorEnd()
 }
 
 // parse reads what was typed: a person, a path (bucket/key, its bytes as they

@@ -3,8 +3,6 @@ package access
 import (
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"usher/backend/safetext"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -42,7 +40,7 @@ func (k *sheet) verdict(sign string, s theme.Style, text string) {
 
 // path is a place in full, below the verdict.
 func (k *sheet) path(at pane.Place) {
-	for _, l := range wrapText(k.t, k.t.Text, at.Text(), max(8, k.w-4)) {
+	for _, l := range pane.Wrap(k.t, k.t.Text, at.Text(), max(8, k.w-4)) {
 		k.lines = append(k.lines, "   "+l)
 	}
 }
@@ -77,7 +75,7 @@ func (e *entry) say(s theme.Style, text string) {
 }
 
 func (e *entry) text(x safetext.Text) {
-	for _, l := range wrapText(e.k.t, e.k.t.Text, x, e.k.room()) {
+	for _, l := range pane.Wrap(e.k.t, e.k.t.Text, x, e.k.room()) {
 		e.line(l)
 	}
 }
@@ -100,7 +98,7 @@ func (e *entry) grants(all []grant, groups bool, none string) {
 	for i := range all {
 		g := &all[i]
 		word := effect(t, g)
-		for j, l := range wrapText(t, t.Text, g.at.Text(), max(8, e.k.room()-effectW)) {
+		for j, l := range pane.Wrap(t, t.Text, g.at.Text(), max(8, e.k.room()-effectW)) {
 			if j > 0 {
 				word = "     "
 			}
@@ -112,7 +110,7 @@ func (e *entry) grants(all []grant, groups bool, none string) {
 			if when != "" && !g.early && !g.over {
 				to, when = to+", "+when, ""
 			}
-			for _, l := range wrapText(t, t.Muted, safetext.New(to), e.k.room()) {
+			for _, l := range pane.Wrap(t, t.Muted, safetext.New(to), e.k.room()) {
 				e.line(l)
 			}
 		}
@@ -123,7 +121,7 @@ func (e *entry) grants(all []grant, groups bool, none string) {
 			}
 			e.say(style, when)
 		}
-		for _, l := range wrapText(t, t.Muted, g.reason, e.k.room()) {
+		for _, l := range pane.Wrap(t, t.Muted, g.reason, e.k.room()) {
 			e.line(l)
 		}
 	}
@@ -291,37 +289,4 @@ func (p *Pane) grantSheet(k *sheet, g *grant) {
 	}
 	k.gap()
 	k.fact("In the log").text(g.text)
-}
-
-// wrapText breaks a text after every w cells, wherever that is: unlike
-// wrapping at spaces it loses none.
-func wrapText(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
-	var lines []string
-	var b strings.Builder
-	used := 0
-	for _, span := range text.Spans() {
-		style := s
-		if span.Escaped {
-			style = t.Warn
-		}
-		for rest := span.Text; rest != ""; {
-			head := ansi.Truncate(rest, w-used, "")
-			b.WriteString(style.Paint(head))
-			used += ansi.StringWidth(head)
-			rest = rest[len(head):]
-			if rest == "" {
-				break
-			}
-			if used == 0 {
-				return append(lines, b.String()) // one letter is wider than the line
-			}
-			lines = append(lines, b.String())
-			b.Reset()
-			used = 0
-		}
-	}
-	if b.Len() > 0 {
-		lines = append(lines, b.String())
-	}
-	return lines
 }

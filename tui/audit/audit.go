@@ -92,8 +92,7 @@ type Pane struct {
 	field  textinput.Model
 	wrong  *event.FilterError
 	hidden bool // the filter in force cannot be typed
-	past   []string
-	pastAt int
+	past   pane.Past
 	drawn  drawn
 	w, h   int
 }

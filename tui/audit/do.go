@@ -12,9 +12,6 @@ import (
 	"usher/tui/pane"
 )
 
-// pastMost is how many filters the text field remembers.
-const pastMost = 20
-
 // Do answers an action of the page's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
 	if why := p.Why(a); why != "" {
@@ -39,7 +36,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		case keys.Back, keys.Quit, keys.Parent:
 			p.open = nil
 		default:
-			p.open.scroll(a)
+			pane.Scroll(&p.open.port, a)
 		}
 		return nil
 	}
@@ -126,7 +123,8 @@ func (p *Pane) use(filter string) tea.Cmd {
 
 // edit opens the text field on the filter in force.
 func (p *Pane) edit() {
-	p.typing, p.wrong, p.pastAt = true, nil, len(p.past)
+	p.typing, p.wrong = true, nil
+	p.past.Begin()
 	p.field.SetValue(p.filter)
 	// A path from the log may hold what no text field takes. Asking for
 	// something near to it would find nothing, and look like an answer.
@@ -150,7 +148,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	case "enter":
 		return p.submit()
 	case "up", "down":
-		p.recall(msg.String() == "up")
+		p.past.Recall(&p.field, msg.String() == "up")
 	case "tab":
 		p.complete()
 	case "ctrl+u": // all of it, also behind the cursor, which may stand on a mistake
@@ -190,29 +188,10 @@ func (p *Pane) submit() tea.Cmd {
 	}
 	p.typing = false
 	if text != "" {
-		p.past = append(slices.DeleteFunc(p.past, func(s string) bool { return s == text }), text)
-		p.past = p.past[max(0, len(p.past)-pastMost):]
+		p.past.Add(text)
 	}
 	p.back = nil
 	return p.use(text)
-}
-
-// recall puts an earlier or later filter into the field.
-func (p *Pane) recall(earlier bool) {
-	to := p.pastAt + 1
-	if earlier {
-		to = p.pastAt - 1
-	}
-	if to < 0 || to > len(p.past) {
-		return
-	}
-	p.pastAt = to
-	text := ""
-	if to < len(p.past) {
-		text = p.past[to]
-	}
-	p.field.SetValue(text)
-	p.field.CursorEnd()
 }
 
 // complete finishes the word at the cursor as far as it is certain.

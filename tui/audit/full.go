@@ -2,14 +2,12 @@ package audit
 
 import (
 	"strconv"
-	"strings"
 
 	"charm.land/bubbles/v2/viewport"
 	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
 	"usher/tui/format"
-	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -28,27 +26,6 @@ func (p *Pane) fullOf(e *entry) *full {
 		v.members = append(v.members, p.log.facts[m])
 	}
 	return v
-}
-
-func (v *full) scroll(a keys.Action) {
-	switch a {
-	case keys.Down:
-		v.port.ScrollDown(1)
-	case keys.Up:
-		v.port.ScrollUp(1)
-	case keys.HalfDown:
-		v.port.HalfPageDown()
-	case keys.HalfUp:
-		v.port.HalfPageUp()
-	case keys.PageDown:
-		v.port.PageDown()
-	case keys.PageUp:
-		v.port.PageUp()
-	case keys.First:
-		v.port.GotoTop()
-	case keys.Last:
-		v.port.GotoBottom()
-	}
 }
 
 func (v *full) view(p *Pane, w, h int) string {
@@ -189,7 +166,7 @@ func (k *sheet) plain(label, value string) {
 // name shows a text that others wrote in full, over as many lines as it
 // takes: here nothing is cut. An empty one is left out.
 func (k *sheet) name(label string, text safetext.Text) {
-	for _, l := range wrapText(k.t, text, max(8, k.w-detailLabel-2)) {
+	for _, l := range pane.Wrap(k.t, k.t.Text, text, max(8, k.w-detailLabel-2)) {
 		k.painted(label, l)
 		label = ""
 	}
@@ -221,37 +198,4 @@ func (k *sheet) report(f *fact) {
 		k.plain("Time", took(*f.seconds))
 	}
 	k.name("Checked by", f.verified)
-}
-
-// wrapText breaks a text after every w cells, wherever that is: unlike
-// wrapping at spaces it loses none.
-func wrapText(t *theme.Theme, text safetext.Text, w int) []string {
-	var lines []string
-	var b strings.Builder
-	used := 0
-	for _, s := range text.Spans() {
-		style := t.Text
-		if s.Escaped {
-			style = t.Warn
-		}
-		for rest := s.Text; rest != ""; {
-			head := ansi.Truncate(rest, w-used, "")
-			b.WriteString(style.Paint(head))
-			used += ansi.StringWidth(head)
-			rest = rest[len(head):]
-			if rest == "" {
-				break
-			}
-			if used == 0 {
-				return append(lines, b.String()) // one letter is wider than the line
-			}
-			lines = append(lines, b.String())
-			b.Reset()
-			used = 0
-		}
-	}
-	if b.Len() > 0 {
-		lines = append(lines, b.String())
-	}
-	return lines
 }

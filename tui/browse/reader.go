@@ -80,26 +80,7 @@ func hexLines(data []byte) []string {
 // typing is false: a reader has no text field. It also answers for no reader.
 func (r *reader) typing() bool { return false }
 
-func (r *reader) do(a keys.Action) {
-	switch a {
-	case keys.Down:
-		r.port.ScrollDown(1)
-	case keys.Up:
-		r.port.ScrollUp(1)
-	case keys.HalfDown:
-		r.port.HalfPageDown()
-	case keys.HalfUp:
-		r.port.HalfPageUp()
-	case keys.PageDown:
-		r.port.PageDown()
-	case keys.PageUp:
-		r.port.PageUp()
-	case keys.First:
-		r.port.GotoTop()
-	case keys.Last:
-		r.port.GotoBottom()
-	}
-}
+func (r *reader) do(a keys.Action) { pane.Scroll(&r.port, a) }
 
 func (r *reader) view(env *pane.Env, w, h int) string {
 	r.port.SetWidth(w)

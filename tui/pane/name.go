@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"usher/backend/safetext"
 	"usher/tui/theme"
 )
@@ -36,4 +38,37 @@ func Ranges(s, marked theme.Style, text string, ranges [][]int) string {
 	}
 	b.WriteString(s.Paint(text[at:]))
 	return b.String()
+}
+
+// Wrap breaks a text after every w cells, wherever that is: unlike
+// wrapping at spaces it loses none.
+func Wrap(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
+	var lines []string
+	var b strings.Builder
+	used := 0
+	for _, span := range text.Spans() {
+		style := s
+		if span.Escaped {
+			style = t.Warn
+		}
+		for rest := span.Text; rest != ""; {
+			head := ansi.Truncate(rest, w-used, "")
+			b.WriteString(style.Paint(head))
+			used += ansi.StringWidth(head)
+			rest = rest[len(head):]
+			if rest == "" {
+				break
+			}
+			if used == 0 {
+				return append(lines, b.String()) // one letter is wider than the line
+			}
+			lines = append(lines, b.String())
+			b.Reset()
+			used = 0
+		}
+	}
+	if b.Len() > 0 {
+		lines = append(lines, b.String())
+	}
+	return lines
 }
