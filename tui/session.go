@@ -10,9 +10,9 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/quantity"
 	"usher/tui/browse"
 	"usher/tui/dialog"
-	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/signin"
 	"usher/tui/transfers"
@@ -255,7 +255,7 @@ func (m *Model) ended(err error) tea.Cmd {
 	}
 	if n := m.waitingTransfers(); n > 0 {
 		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Warning,
-			Text: m.env.Theme.Glyphs.Paused + " " + format.Plural(n, "download waits and goes on by itself.", "downloads wait and go on by themselves.")})
+			Text: m.env.Theme.Glyphs.Paused + " " + quantity.Plural(n, "download waits and goes on by itself.", "downloads wait and go on by themselves.")})
 	}
 	lines = append(lines, dialog.Line{}, dialog.Line{Label: "Person", Text: m.env.Me.Name.String()})
 	ask := &dialog.Ask{Title: "Your sign-in has ended", Firm: true, Lines: lines, Choices: []dialog.Choice{

@@ -4,8 +4,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/client/download"
+	"usher/client/quantity"
 	"usher/tui/dialog"
-	"usher/tui/format"
 	"usher/tui/pane"
 )
 
@@ -77,7 +77,7 @@ func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 	}
 	ask := &dialog.Ask{
 		Title: "Unfinished transfers",
-		Lines: []dialog.Line{{Text: format.Plural(len(reqs), "transfer is", "transfers are") + " unfinished since last time. What was fetched is kept."}},
+		Lines: []dialog.Line{{Text: quantity.Plural(len(reqs), "transfer is", "transfers are") + " unfinished since last time. What was fetched is kept."}},
 		Choices: []dialog.Choice{
 			{Keys: []string{"enter"}, Label: "go on", Cmd: m.transfers.GoOn(reqs)},
 			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
@@ -100,7 +100,7 @@ func (m *Model) askQuit() tea.Cmd {
 	case !active:
 		say = "Transfers are paused."
 	case n > 0:
-		say = format.Plural(n, "download runs.", "downloads run.")
+		say = quantity.Plural(n, "download runs.", "downloads run.")
 	}
 	say += " Partial files stay"
 	if keeps {

@@ -11,6 +11,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/client/quantity"
 )
 
 func (a *app) auditCommand() *cobra.Command {
@@ -105,7 +106,7 @@ func (a *app) audit(ctx context.Context, query string, limit int, noFold bool) e
 	}
 	a.printEvents(events, noFold)
 	if req.Cursor != "" && a.ErrTTY {
-		fmt.Fprintf(a.Err, "These are the newest %s. --limit shows more.\n", plural(len(events), "event", "events"))
+		fmt.Fprintf(a.Err, "These are the newest %s. --limit shows more.\n", quantity.Plural(len(events), "event", "events"))
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ func action(r event.Row) string {
 		s += " (" + safe(e.Purpose) + ")"
 	}
 	if e.Count > 1 {
-		s += " ×" + count(e.Count)
+		s += " ×" + quantity.Count(e.Count)
 	}
 	return s
 }

@@ -15,6 +15,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client"
 	"usher/client/download"
+	"usher/client/quantity"
 	"usher/session"
 )
 
@@ -217,9 +218,9 @@ func (m *many) err() error {
 	case m.failed == 1 && m.total <= 1:
 		return m.first
 	}
-	text := fmt.Sprintf("%s of %s failed: %s", count(m.failed), plural(m.total, "file", "files"), explain(m.first).line)
+	text := fmt.Sprintf("%s of %s failed: %s", quantity.Count(m.failed), quantity.Plural(m.total, "file", "files"), explain(m.first).line)
 	if m.failed > 1 {
-		text = fmt.Sprintf("%s of %s failed, the first: %s", count(m.failed), plural(m.total, "file", "files"), explain(m.first).line)
+		text = fmt.Sprintf("%s of %s failed, the first: %s", quantity.Count(m.failed), quantity.Plural(m.total, "file", "files"), explain(m.first).line)
 	}
 	return &failedError{text: text, exit: m.exit, cause: m.first}
 }

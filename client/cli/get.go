@@ -14,6 +14,7 @@ import (
 	"usher/backend/api"
 	"usher/client"
 	"usher/client/download"
+	"usher/client/quantity"
 )
 
 // get fetches files, folders and what fits patterns.
@@ -381,7 +382,7 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, from lister,
 			g.writeJSON(g.Out, line)
 			return
 		}
-		fmt.Fprintf(g.Out, "%7s  %s → %s%s\n", size(r.Size), safe(r.Bucket+"/"+r.Key), safe(local.Path),
+		fmt.Fprintf(g.Out, "%7s  %s → %s%s\n", quantity.Size(r.Size), safe(r.Bucket+"/"+r.Key), safe(local.Path),
 			map[string]string{"here": " (here already)", "exists": " (a file is there)", "unfinished": " (goes on)"}[state])
 	}
 	var err error
@@ -402,9 +403,9 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, from lister,
 	if !g.json {
 		already := ""
 		if here > 0 {
-			already = ", " + count(here) + " of them here already"
+			already = ", " + quantity.Count(here) + " of them here already"
 		}
-		fmt.Fprintf(g.Err, "%s, %s%s. Nothing was fetched.\n", plural(files, "file", "files"), size(bytes), already)
+		fmt.Fprintf(g.Err, "%s, %s%s. Nothing was fetched.\n", quantity.Plural(files, "file", "files"), quantity.Size(bytes), already)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client/download"
+	"usher/client/quantity"
 )
 
 // ls lists a folder, a folder and all below, one object, or what fits a
@@ -215,7 +216,7 @@ func (l *ls) size(e api.Entry) string {
 	if e.Kind != api.KindObject || e.Modified == nil {
 		return strings.Repeat(" ", 7)
 	}
-	return size(e.Size)
+	return quantity.Size(e.Size)
 }
 
 func (l *ls) time(e api.Entry) string {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"usher/client/download"
+	"usher/client/quantity"
 )
 
 // drawEvery is how often progress is drawn at most.
@@ -123,12 +124,12 @@ func fileLines(s download.Snapshot, width int) (lines []string) {
 		}
 		name := middle(safe(path.Base(t.Key)), room)
 		name += strings.Repeat(" ", room-ansi.StringWidth(name))
-		line := fmt.Sprintf("%s  %3d%% of %7s", name, min(t.Done*100/t.Size, 99), size(t.Size))
+		line := fmt.Sprintf("%s  %3d%% of %7s", name, min(t.Done*100/t.Size, 99), quantity.Size(t.Size))
 		switch {
 		case t.State == download.Verifying:
 			line += "  verifying"
 		case t.Rate > 0:
-			line += fmt.Sprintf("  %s/s", size(int64(t.Rate)))
+			line += "  " + quantity.Rate(t.Rate)
 		}
 		lines = append(lines, ansi.Truncate(line, width, "…"))
 	}
@@ -226,9 +227,9 @@ func progressLine(s download.Snapshot, width int) string {
 	full := percent(s) * cells / 100
 	bar := "[" + strings.Repeat("=", full) + strings.Repeat(" ", cells-full) + "] "
 	var b strings.Builder
-	fmt.Fprintf(&b, "%2d%%  %s of %s", percent(s), size(s.BytesDone), size(s.Bytes))
+	fmt.Fprintf(&b, "%2d%%  %s of %s", percent(s), quantity.Size(s.BytesDone), quantity.Size(s.Bytes))
 	if s.Files > 1 || s.Counting > 0 {
-		fmt.Fprintf(&b, "  %s of %s", count(s.FilesDone), plural(s.Files, "file", "files"))
+		fmt.Fprintf(&b, "  %s of %s", quantity.Count(s.FilesDone), quantity.Plural(s.Files, "file", "files"))
 	}
 	if s.Counting > 0 {
 		b.WriteString(", counting")
@@ -237,9 +238,9 @@ func progressLine(s download.Snapshot, width int) string {
 	case waits != "":
 		b.WriteString("  " + waits)
 	case s.Rate > 0:
-		fmt.Fprintf(&b, "  %s/s", size(int64(s.Rate)))
-		if s.Left > 0 {
-			fmt.Fprintf(&b, "  %s left", left(s.Left))
+		b.WriteString("  " + quantity.Rate(s.Rate))
+		if left := quantity.Remaining(s.Left); left != "" {
+			b.WriteString("  " + left + " left")
 		}
 	}
 	line := b.String()

@@ -10,6 +10,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client/download"
+	"usher/client/quantity"
 )
 
 // newReport makes a report and the function that ends it: nothing is held back
@@ -87,7 +88,7 @@ func (r *report) finished(t download.Transfer) {
 		if t.Verified == "size" {
 			r.done.sizeOnly++
 		}
-		text = fmt.Sprintf("%s  %s  %s", r.near(t.Dest), size(t.Size), verifiedBy(t.Verified))
+		text = fmt.Sprintf("%s  %s  %s", r.near(t.Dest), quantity.Size(t.Size), verifiedBy(t.Verified))
 		if t.Anew {
 			text += "; it changed since the last try and was fetched anew"
 		}
@@ -215,14 +216,14 @@ func (r *report) sum(w io.Writer) {
 	case d.files == 1 && r.live() && r.OutTTY:
 		fmt.Fprintln(w, d.said)
 	case d.files > 1 && d.sizeOnly == 0:
-		fmt.Fprintf(w, "%s, %s, verified\n", plural(d.files, "file", "files"), size(d.bytes))
+		fmt.Fprintf(w, "%s, %s, verified\n", quantity.Plural(d.files, "file", "files"), quantity.Size(d.bytes))
 	case d.files > 1:
-		fmt.Fprintf(w, "%s, %s, verified; %s by size only\n", plural(d.files, "file", "files"), size(d.bytes), count(d.sizeOnly))
+		fmt.Fprintf(w, "%s, %s, verified; %s by size only\n", quantity.Plural(d.files, "file", "files"), quantity.Size(d.bytes), quantity.Count(d.sizeOnly))
 	}
 	if r.same > 0 && (r.live() || r.same > 1) {
-		fmt.Fprintf(w, "%s here already\n", plural(r.same, "file was", "files were"))
+		fmt.Fprintf(w, "%s here already\n", quantity.Plural(r.same, "file was", "files were"))
 	}
 	if r.left > 0 && (r.live() || r.left > 1) {
-		fmt.Fprintf(w, "%s left as %s\n", plural(r.left, "file was", "files were"), map[bool]string{true: "it is", false: "they are"}[r.left == 1])
+		fmt.Fprintf(w, "%s left as %s\n", quantity.Plural(r.left, "file was", "files were"), map[bool]string{true: "it is", false: "they are"}[r.left == 1])
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
@@ -26,53 +25,6 @@ func hostOf(p session.Profile) string {
 		return safe(p.Server)
 	}
 	return u.Host
-}
-
-// size writes bytes in decimal units with three digits, at most 7 cells.
-func size(n int64) string {
-	if n < 1000 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	v, units, i := float64(n), "kMGTPE", -1
-	for v >= 999.5 && i < len(units)-1 {
-		v /= 1000
-		i++
-	}
-	switch {
-	case v < 9.995:
-		return fmt.Sprintf("%.2f %cB", v, units[i])
-	case v < 99.95:
-		return fmt.Sprintf("%.1f %cB", v, units[i])
-	}
-	return fmt.Sprintf("%.0f %cB", v, units[i])
-}
-
-// count writes a number with commas.
-func count(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func plural(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return count(n) + " " + more
-}
-
-// left writes a time that remains, rounded up.
-func left(d time.Duration) string {
-	s := int64((d + time.Second - 1) / time.Second)
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%d s", s)
-	case s < 3600:
-		return fmt.Sprintf("%d min %02d s", s/60, s%60)
-	}
-	return fmt.Sprintf("%d h %02d min", s/3600, s%3600/60)
 }
 
 // bytesOf reads an amount such as 800k, 10M, 1.5G or 2MiB: k, M, G and T are

@@ -28,23 +28,6 @@ func TestBytesOf(t *testing.T) {
 	}
 }
 
-func TestSizesAndTimes(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.00 kB", 812_345: "812 kB", 999_499: "999 kB", 999_500: "1.00 MB",
-		4_210_000: "4.21 MB", 24_100_000: "24.1 MB", 1 << 62: "4.61 EB"} {
-		if got := size(n); got != want || len(got) > 7 {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
-	}
-	for d, want := range map[time.Duration]string{time.Millisecond: "1 s", 14 * time.Second: "14 s", 70 * time.Second: "1 min 10 s", 125 * time.Minute: "2 h 05 min"} {
-		if got := left(d); got != want {
-			t.Errorf("%s: %q, want %q", d, got, want)
-		}
-	}
-	if got := count(1284112) + " " + count(999) + " " + plural(1, "file", "files"); got != "1,284,112 999 1 file" {
-		t.Error(got)
-	}
-}
-
 func TestOlderThan(t *testing.T) {
 	for _, c := range []struct {
 		have, least string

@@ -12,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/quantity"
 )
 
 // The kinds of failure that are born here. Compare with errors.Is; errors.As
@@ -54,7 +55,7 @@ func (e *Error) Error() string {
 			kept = " What was fetched is kept."
 		}
 		if e.Needed > 0 {
-			return fmt.Sprintf("No space left for %s: %s needed, %s to be had.%s", name, bytesText(e.Needed), bytesText(e.Free), kept)
+			return fmt.Sprintf("No space left for %s: %s needed, %s to be had.%s", name, quantity.Size(e.Needed), quantity.Size(e.Free), kept)
 		}
 		return fmt.Sprintf("Can't write %s: %s.%s", name, e.Detail, kept)
 	case ErrBadURL:
@@ -143,24 +144,4 @@ func firstLine(s string) string {
 		s = s[:200]
 	}
 	return s
-}
-
-// bytesText writes a count of bytes in decimal units, three digits.
-func bytesText(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, units := float64(n), "kMGTPE"
-	i := -1
-	for v >= 999.5 && i < len(units)-1 {
-		v /= 1000
-		i++
-	}
-	switch {
-	case v < 9.995:
-		return fmt.Sprintf("%.2f %cB", v, units[i])
-	case v < 99.95:
-		return fmt.Sprintf("%.1f %cB", v, units[i])
-	}
-	return fmt.Sprintf("%.0f %cB", v, units[i])
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/quantity"
 )
 
 // streak counts failures in a row, without a byte between. While the network is
@@ -57,7 +58,7 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 	if s.broke++; s.broke > maxStreak {
 		return &Error{Kind: ErrNetwork, Detail: "the connection broke " + itoa(s.broke) + " times"}
 	}
-	e.set(j.t, Running, nil, "The connection broke; going on from "+bytesText(j.t.done.Load())+".")
+	e.set(j.t, Running, nil, "The connection broke; going on from "+quantity.Size(j.t.done.Load())+".")
 	if s.broke == 1 {
 		return nil // at once: most breaks are single
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"usher/client/quantity"
 )
 
 // prepare decides how the bytes are summed and takes over what an earlier try left.
@@ -96,7 +98,7 @@ func (e *Engine) adopt(t *transfer, s sidecar) {
 		return
 	}
 	t.firstEvent, t.firstAt = s.Event, s.EventAt
-	t.event = "Going on from " + bytesText(s.have()) + "."
+	t.event = "Going on from " + quantity.Size(s.have()) + "."
 }
 
 // chainAge is how long a chain goes on; complete takes events of the last 24 h.

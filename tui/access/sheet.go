@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/theme"
@@ -49,7 +50,7 @@ func (k *sheet) path(at pane.Place) {
 func (k *sheet) begin(label string) *entry {
 	k.gap()
 	k.step++
-	return &entry{k, k.t.Accent.Bold().Paint(format.PadRight(" "+format.Count(k.step), 4)) + k.t.Muted.Paint(format.PadRight(label, labelW-4))}
+	return &entry{k, k.t.Accent.Bold().Paint(format.PadRight(" "+quantity.Count(k.step), 4)) + k.t.Muted.Paint(format.PadRight(label, labelW-4))}
 }
 
 // fact opens a line without a number.

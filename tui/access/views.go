@@ -6,6 +6,7 @@ import (
 	"charm.land/bubbles/v2/viewport"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/rows"
@@ -236,17 +237,17 @@ func (p *Pane) headline(v *view) (title, note string) {
 	case who:
 		title = "Who can read " + v.thing()
 		if a := v.ans; a != nil {
-			note = format.Plural(len(a.groups), "group", "groups") + ", " + format.Plural(len(a.people), "person", "people")
+			note = quantity.Plural(len(a.groups), "group", "groups") + ", " + quantity.Plural(len(a.people), "person", "people")
 		}
 	case can:
 		title = "What " + name + " can see"
 		if v.ans != nil {
-			note = format.Plural(len(v.ans.roots), "place", "places")
+			note = quantity.Plural(len(v.ans.roots), "place", "places")
 		}
 	case grants:
 		title = "All grants"
 		if v.ans != nil {
-			note = format.Plural(len(v.ans.list), "grant", "grants")
+			note = quantity.Plural(len(v.ans.list), "grant", "grants")
 		}
 	case why:
 		if v.user.Equal(p.Env.Me.Name) {

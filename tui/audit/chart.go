@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/theme"
 )
@@ -84,7 +85,7 @@ func (p *Pane) bars(t *theme.Theme, c *counts, w int) []string {
 	}
 	label := func(s string) string { return " " + format.PadRight(s, chartLabel-1) }
 	lines := []string{
-		t.Muted.Paint(label("most "+format.Count(c.most))) + t.Accent.Paint(high.String()),
+		t.Muted.Paint(label("most "+quantity.Count(c.most))) + t.Accent.Paint(high.String()),
 		t.Muted.Paint(label("events")) + t.Accent.Paint(low.String()),
 		t.Bad.Paint(label("denied")) + denied.String(),
 		t.Muted.Paint(label("")) + t.Muted.Paint(hours.String()),
@@ -102,7 +103,7 @@ func (p *Pane) bars(t *theme.Theme, c *counts, w int) []string {
 // totals are the sums beside the chart, a line each.
 func (c *counts) totals(t *theme.Theme) []string {
 	line := func(name string, n int, s theme.Style) string {
-		return t.Muted.Paint(format.PadRight(name, 12)) + s.Paint(format.Count(n))
+		return t.Muted.Paint(format.PadRight(name, 12)) + s.Paint(quantity.Count(n))
 	}
 	denied := t.Text
 	if c.denied > 0 {
@@ -124,9 +125,9 @@ func (p *Pane) totalsLine(w int) string {
 	if c.denied > 0 {
 		denied = t.Bad.Bold()
 	}
-	s := t.Muted.Paint("last 24 hours, everyone   denied ") + denied.Paint(format.Count(c.denied)) +
-		t.Muted.Paint("   downloads ") + t.Text.Paint(format.Count(c.downloads)) +
-		t.Muted.Paint("   people ") + t.Text.Paint(format.Count(c.people))
+	s := t.Muted.Paint("last 24 hours, everyone   denied ") + denied.Paint(quantity.Count(c.denied)) +
+		t.Muted.Paint("   downloads ") + t.Text.Paint(quantity.Count(c.downloads)) +
+		t.Muted.Paint("   people ") + t.Text.Paint(quantity.Count(c.people))
 	return t.Pad(s, w)
 }
 

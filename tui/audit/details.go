@@ -7,6 +7,7 @@ import (
 
 	"usher/backend/event"
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/theme"
@@ -30,7 +31,7 @@ func (p *Pane) details(w int) string {
 		first := &p.log.facts[e.members[0]]
 		title := "Event " + first.id.String()
 		if n := len(e.members); n > 1 {
-			title += " and " + format.Count(n-1) + " that continue it"
+			title += " and " + quantity.Count(n-1) + " that continue it"
 		}
 		lines = append(append(lines, t.Head(title, "enter opens it full size", w, false)), p.detailLines(t, e, w)...)
 	}
@@ -114,13 +115,13 @@ func (p *Pane) when(at time.Time) string {
 func what(f *fact) safetext.Text {
 	parts := []string{act(f).Raw()}
 	if f.size != nil {
-		parts = append(parts, format.Size(*f.size))
+		parts = append(parts, quantity.Size(*f.size))
 	}
 	if !f.released && f.action.Raw() == event.Download {
 		parts = append(parts, "nothing released")
 	}
 	if f.count > 0 {
-		parts = append(parts, format.Plural(f.count, "refusal", "refusals"))
+		parts = append(parts, quantity.Plural(f.count, "refusal", "refusals"))
 	}
 	return safetext.New(strings.Join(parts, ", "))
 }
@@ -156,15 +157,15 @@ func (p *Pane) story(e *entry) safetext.Text {
 	first, latest := &p.log.facts[e.members[0]], &p.log.facts[e.members[len(e.members)-1]]
 	switch {
 	case e.urls > 0 && len(e.members) > 1:
-		parts = append(parts, format.Plural(e.urls, "URL", "URLs"))
+		parts = append(parts, quantity.Plural(e.urls, "URL", "URLs"))
 	case first.folder:
-		parts = append(parts, format.Plural(len(e.members), "page", "pages"))
+		parts = append(parts, quantity.Plural(len(e.members), "page", "pages"))
 	}
 	if d := latest.at.Sub(first.at); d > 0 {
-		parts = append(parts, "over "+format.Remaining(d))
+		parts = append(parts, "over "+quantity.Remaining(d))
 	}
 	if e.refused > 0 && len(e.members) > 1 {
-		parts = append(parts, format.Count(e.refused)+" denied")
+		parts = append(parts, quantity.Count(e.refused)+" denied")
 	}
 	s := strings.Join(parts, ", ")
 	if e.reported >= 0 {
@@ -180,7 +181,7 @@ func (p *Pane) story(e *entry) safetext.Text {
 func report(f *fact) string {
 	s := "ended: " + f.reason.Raw()
 	if f.bytes != nil {
-		s += ", " + format.Size(*f.bytes)
+		s += ", " + quantity.Size(*f.bytes)
 	}
 	if f.seconds != nil {
 		s += " in " + took(*f.seconds)
@@ -199,5 +200,5 @@ func took(s float64) string {
 	case s < 10:
 		return fmt.Sprintf("%.1f s", s)
 	}
-	return format.Remaining(time.Duration(s * float64(time.Second)))
+	return quantity.Remaining(time.Duration(s * float64(time.Second)))
 }

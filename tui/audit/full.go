@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/theme"
@@ -37,7 +38,7 @@ func (v *full) view(p *Pane, w, h int) string {
 	}
 	note := ""
 	if n := len(v.members); n > 1 {
-		note = format.Count(n) + " events"
+		note = quantity.Count(n) + " events"
 	}
 	return p.Env.Theme.Head("Event "+v.members[0].id.String(), note, w, true) + "\n" + v.port.View()
 }
@@ -49,7 +50,7 @@ func (v *full) lines(p *Pane, w int) []string {
 	if len(v.members) == 1 {
 		return lines
 	}
-	head := format.Plural(len(v.members)-1, "event continues it", "events continue it") + ", the oldest first"
+	head := quantity.Plural(len(v.members)-1, "event continues it", "events continue it") + ", the oldest first"
 	lines = append(lines, "", t.Head(head, "", w, false))
 	for i := range v.members[1:] {
 		f := &v.members[i+1]
@@ -103,7 +104,7 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 		k.plain("Bound", strconv.Itoa(f.bound)+" s until a removed access takes effect, at that time")
 	}
 	if f.count > 0 {
-		k.plain("Count", format.Count(f.count))
+		k.plain("Count", quantity.Count(f.count))
 	}
 	k.name("Continues", f.continues)
 	k.report(f)
@@ -176,9 +177,9 @@ func (k *sheet) size(label string, n *int64) {
 	if n == nil {
 		return
 	}
-	s := format.Size(*n)
+	s := quantity.Size(*n)
 	if *n >= 1000 {
-		s += ", " + format.Count(*n) + " bytes"
+		s += ", " + quantity.Count(*n) + " bytes"
 	}
 	k.plain(label, s)
 }

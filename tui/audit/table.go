@@ -8,6 +8,7 @@ import (
 
 	"usher/backend/event"
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/rows"
@@ -157,7 +158,7 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 	case f.action.Raw() == event.AuditRead && f.reason.IsZero():
 		return t.Muted.Paint(format.End("all events", w, t.Glyphs.Ellipsis))
 	case f.action.Raw() == event.Suppressed:
-		return t.Muted.Paint(format.End(format.Plural(f.count, "refusal", "refusals")+" over the budget", w, t.Glyphs.Ellipsis))
+		return t.Muted.Paint(format.End(quantity.Plural(f.count, "refusal", "refusals")+" over the budget", w, t.Glyphs.Ellipsis))
 	}
 	return pane.Name(t, t.Muted, f.reason, w, format.End)
 }
@@ -166,20 +167,20 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 func (p *Pane) then(e *entry) safetext.Text {
 	var parts []string
 	if e.urls > 1 {
-		parts = append(parts, format.Count(e.urls)+" URLs")
+		parts = append(parts, quantity.Count(e.urls)+" URLs")
 	}
 	first := &p.log.facts[e.members[0]]
 	if n := len(e.members); first.action.Raw() == event.List && n > 1 {
-		parts = append(parts, format.Count(n)+" pages")
+		parts = append(parts, quantity.Count(n)+" pages")
 	}
 	if e.refused > 0 && len(e.members) > 1 {
-		parts = append(parts, format.Count(e.refused)+" denied")
+		parts = append(parts, quantity.Count(e.refused)+" denied")
 	}
 	if e.reported >= 0 {
 		f := &p.log.facts[e.reported]
 		s := f.reason.Raw()
 		if f.bytes != nil {
-			s += " " + format.Size(*f.bytes)
+			s += " " + quantity.Size(*f.bytes)
 		}
 		parts = append(parts, s)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/theme"
@@ -83,12 +84,12 @@ func (p *Pane) amount() string {
 	if p.problem.text != "" && len(p.log.facts) == 0 || p.asked != nil && p.log.entries == nil {
 		return ""
 	}
-	s := format.Count(len(p.log.facts))
+	s := quantity.Count(len(p.log.facts))
 	if p.log.next != "" {
 		s = "the newest " + s
 	}
 	if p.counts != nil && p.counts.events >= int64(len(p.log.facts)) {
-		return s + " of " + format.Plural(p.counts.events, "event", "events")
+		return s + " of " + quantity.Plural(p.counts.events, "event", "events")
 	}
 	if p.log.next == "" && len(p.log.facts) == 1 {
 		return "1 event"
@@ -226,7 +227,7 @@ func (p *Pane) note() string {
 	case p.asked != nil && p.slow:
 		return "reading the log" + p.Env.Theme.Glyphs.Ellipsis
 	case n > rows && p.w >= 110:
-		return format.Plural(n, "event", "events") + " in " + format.Plural(rows, "row", "rows") + ", newest first"
+		return quantity.Plural(n, "event", "events") + " in " + quantity.Plural(rows, "row", "rows") + ", newest first"
 	}
 	return "newest first"
 }
@@ -279,7 +280,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	case p.problem.text != "" && len(p.lines) > 0:
 		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint("ctrl+r tries again")
 	case p.log.full() && p.log.next != "":
-		return t.Warn.Paint("Only the newest " + format.Count(keepMost) + " events are kept here. A filter with until: reaches older ones."), ""
+		return t.Warn.Paint("Only the newest " + quantity.Count(keepMost) + " events are kept here. A filter with until: reaches older ones."), ""
 	}
 	return "", ""
 }

@@ -10,6 +10,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/theme"
@@ -160,10 +161,10 @@ func (d *details) lines(p *Pane, w int) []string {
 	if e.Unsized() && !have {
 		pair("Size", t.Muted.Paint("not listed"))
 	} else {
-		pair("Size", text(format.Size(size)))
+		pair("Size", text(quantity.Size(size)))
 	}
 	if size >= 1000 {
-		pair("", t.Muted.Paint(format.Count(size)+" bytes"))
+		pair("", t.Muted.Paint(quantity.Count(size)+" bytes"))
 	}
 	if !e.Modified.IsZero() {
 		at := e.Modified.In(p.Env.Zone)
@@ -221,7 +222,7 @@ func (d *details) factLines(p *Pane, f api.StatResponse, pair func(label, value 
 		pair("Type", text(safetext.Line(f.ContentType)))
 	}
 	if f.Parts != nil {
-		pair("Parts", text(format.Plural(f.Parts.Count, "part", "parts")))
+		pair("Parts", text(quantity.Plural(f.Parts.Count, "part", "parts")))
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
-	"usher/tui/format"
+	"usher/client/quantity"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -317,12 +317,12 @@ func (p *Pane) marksLine() string {
 			elsewhere++
 		}
 	}
-	s := t.Mark.Bold().Paint(format.Count(len(p.marks)) + " marked")
+	s := t.Mark.Bold().Paint(quantity.Count(len(p.marks)) + " marked")
 	if elsewhere > 0 && !p.here.spot.deep {
-		s += t.Muted.Paint(" (" + format.Count(elsewhere) + " elsewhere)")
+		s += t.Muted.Paint(" (" + quantity.Count(elsewhere) + " elsewhere)")
 	}
 	if p.marked > 0 {
-		s += t.Muted.Paint(", " + format.Size(p.marked))
+		s += t.Muted.Paint(", " + quantity.Size(p.marked))
 	}
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/theme"
@@ -121,7 +122,7 @@ func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
 	case l.Other:
 		return "other", t.Warn
 	case l.Part:
-		return format.Count(l.Percent) + "%", t.Warn
+		return quantity.Count(l.Percent) + "%", t.Warn
 	case e.Archived:
 		return "cold", t.Muted
 	}
@@ -140,7 +141,7 @@ func (p *Pane) localLines(e Entry, w int) []string {
 	case l.Other:
 		state = t.Warn.Paint("another file of that name")
 	case l.Part:
-		state = t.Warn.Paint(format.Count(l.Percent) + "% of it, d goes on")
+		state = t.Warn.Paint(quantity.Count(l.Percent) + "% of it, d goes on")
 	default:
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"charm.land/bubbles/v2/viewport"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -24,9 +25,9 @@ type reader struct {
 
 func newReader(e Entry, data []byte, env *pane.Env) *reader {
 	r := &reader{entry: e, port: viewport.New()}
-	r.note = "all " + format.Plural(len(data), "byte", "bytes")
+	r.note = "all " + quantity.Plural(len(data), "byte", "bytes")
 	if int64(len(data)) < e.Size {
-		r.note = "the first " + format.Size(int64(len(data))) + " of " + format.Size(e.Size)
+		r.note = "the first " + quantity.Size(int64(len(data))) + " of " + quantity.Size(e.Size)
 	}
 	lines := textLines(data)
 	if lines == nil {

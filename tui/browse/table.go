@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/rows"
@@ -29,7 +30,7 @@ func layOut(w int) columns {
 	case w < 72:
 		c.modified = 10
 	}
-	rest := gutter + 1 + format.SizeWidth
+	rest := gutter + 1 + quantity.SizeWidth
 	for _, n := range []int{c.modified, c.kind, c.local} {
 		if n > 0 {
 			rest += 2 + n
@@ -79,12 +80,12 @@ func (s source) Draw(i, w int, st rows.State) string {
 	b.WriteString(t.Pad(p.paintName(t, name, e), p.cols.name))
 	size, mod := "", ""
 	if r.kind == object && !e.Unsized() {
-		size = format.Size(e.Size)
+		size = quantity.Size(e.Size)
 	}
 	if r.mod != math.MinInt64 {
 		mod = when(e.Modified.In(p.Env.Zone), p.cols.modified)
 	}
-	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+format.SizeWidth) + "  " + format.PadRight(mod, p.cols.modified)))
+	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth) + "  " + format.PadRight(mod, p.cols.modified)))
 	if p.cols.kind > 0 {
 		b.WriteString(t.Muted.Paint("  " + format.PadRight(kindOfEntry(e), p.cols.kind)))
 	}
@@ -158,7 +159,7 @@ func (p *Pane) header(w int) string {
 		name = "Name"
 	}
 	line := strings.Repeat(" ", gutter) + format.PadRight(name, p.cols.name) +
-		format.PadLeft("Size"+sign(bySize, g.Down), 1+format.SizeWidth) + "  " +
+		format.PadLeft("Size"+sign(bySize, g.Down), 1+quantity.SizeWidth) + "  " +
 		format.PadRight("Modified"+sign(byModified, g.Down), p.cols.modified)
 	if p.cols.kind > 0 {
 		line += "  " + format.PadRight("Kind"+sign(byKind, g.Up), p.cols.kind)

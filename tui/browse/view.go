@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -149,7 +150,7 @@ func (p *Pane) tableView(w, h int) string {
 // note is the right end of the table's head.
 func (p *Pane) note() string {
 	l, g := p.now(), p.Env.Theme.Glyphs
-	all := format.Count(len(l.rows))
+	all := quantity.Count(len(l.rows))
 	switch {
 	case p.slow && p.loading:
 		return "listing" + g.Ellipsis + " " + all
@@ -160,9 +161,9 @@ func (p *Pane) note() string {
 	case l.capped:
 		return "the first " + all
 	case !l.complete:
-		return format.Count(len(p.view)) + " and more"
+		return quantity.Count(len(p.view)) + " and more"
 	}
-	return format.Count(len(p.view)) + " of " + all
+	return quantity.Count(len(p.view)) + " of " + all
 }
 
 // blank says why there are no rows, in the middle of the pane.
@@ -181,11 +182,11 @@ func (p *Pane) blank(w, h int) string {
 		}
 	case len(l.pages) == 0 || !l.complete && p.loading:
 		if p.slow {
-			say = "listing" + t.Glyphs.Ellipsis + " " + format.Count(len(l.rows))
+			say = "listing" + t.Glyphs.Ellipsis + " " + quantity.Count(len(l.rows))
 		}
 	case p.filter != "":
 		say = "Nothing fits \"" + safetext.Line(p.filter) + "\"."
-		hints = [][2]string{{"esc", "shows all " + format.Count(len(l.rows))}}
+		hints = [][2]string{{"esc", "shows all " + quantity.Count(len(l.rows))}}
 	case p.here.spot.bucket == "":
 		say = "You are signed in, but no share is open to your groups."
 		hints = [][2]string{{"i", "shows your groups"}, {"ctrl+r", "look again"}}

@@ -9,6 +9,7 @@ import (
 	"github.com/sahilm/fuzzy"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/theme"
@@ -122,7 +123,7 @@ func (p *Palette) Cursor() *tea.Cursor {
 func (p *Palette) View(t *theme.Theme, w, h int) string {
 	bw := min(w-4, 76)
 	k, inner := t.On(theme.Panel), bw-6
-	count := format.Count(len(p.found)) + " of " + format.Count(len(p.all))
+	count := quantity.Count(len(p.found)) + " of " + quantity.Count(len(p.all))
 	typed := k.Accent.Paint(": ") + k.Text.Bold().Paint(safetext.Line(p.field.Value()))
 	lines := []string{"", k.Pad(typed, inner-len(count)) + k.Muted.Paint(count), k.Rule.Paint(strings.Repeat(k.Glyphs.Light, inner))}
 	room := max(4, min(14, h-12))

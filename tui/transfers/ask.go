@@ -11,6 +11,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/quantity"
 	"usher/tui/dialog"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -165,7 +166,7 @@ func (a *Ask) start(c download.Conflict) tea.Cmd {
 	}
 	a.started, a.gone = true, true
 	reqs := a.requests(c)
-	say := format.Plural(len(a.files), "download", "downloads") + " begun. t shows the queue."
+	say := quantity.Plural(len(a.files), "download", "downloads") + " begun. t shows the queue."
 	if a.counting || a.more {
 		say = "Download begun; it goes on counting. t shows the queue."
 	}

@@ -6,6 +6,7 @@ import (
 
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/quantity"
 	"usher/tui/dialog"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -20,9 +21,9 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	bw := min(dialog.Width, w-4)
 	p, inner := t.On(theme.Panel), bw-6
 	n := len(a.files)
-	title := "Download " + format.Plural(n, "file", "files")
+	title := "Download " + quantity.Plural(n, "file", "files")
 	if a.more {
-		title = fmt.Sprintf("Download more than %s files", format.Count(maxCount))
+		title = fmt.Sprintf("Download more than %s files", quantity.Count(maxCount))
 	}
 	facts, field := a.facts(p, inner)
 	foot := append([]string{""}, p.KeyRows(inner, a.choices()...)...)
@@ -45,16 +46,16 @@ func (a *Ask) total(p *theme.Theme) string {
 			unknown++
 		}
 	}
-	total := format.Size(a.bytes())
+	total := quantity.Size(a.bytes())
 	switch n := len(a.files); {
 	case a.counting:
-		return "counting" + p.Glyphs.Ellipsis + " " + format.Count(n) + ", " + total
+		return "counting" + p.Glyphs.Ellipsis + " " + quantity.Count(n) + ", " + total
 	case a.more:
 		return "more than " + total
 	case unknown > 0 && unknown == n:
 		return "size not listed"
 	case unknown > 0:
-		return total + " and " + format.Count(unknown) + " of unknown size"
+		return total + " and " + quantity.Count(unknown) + " of unknown size"
 	}
 	return total
 }
@@ -64,9 +65,9 @@ func (a *Ask) list(p *theme.Theme, w, room int) []string {
 	var lines []string
 	for i, it := range a.items {
 		if len(lines) == room-1 && len(a.items) > room {
-			return append(lines, p.Muted.Paint("and "+format.Count(len(a.items)-i)+" more"))
+			return append(lines, p.Muted.Paint("and "+quantity.Count(len(a.items)-i)+" more"))
 		}
-		size := format.Size(it.Size)
+		size := quantity.Size(it.Size)
 		switch {
 		case it.Folder:
 			size = "all below"
@@ -110,11 +111,11 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 	}
 	switch {
 	case !a.enough() && a.more:
-		add("Free space", fmt.Sprintf("more than %s needed, %s free. What does not fit fails and says so.", format.Size(a.needed()), format.Size(a.free)), p.Warn)
+		add("Free space", fmt.Sprintf("more than %s needed, %s free. What does not fit fails and says so.", quantity.Size(a.needed()), quantity.Size(a.free)), p.Warn)
 	case !a.enough():
-		add("Free space", fmt.Sprintf("%s needed, %s free. c chooses another folder.", format.Size(a.needed()), format.Size(a.free)), p.Bad)
+		add("Free space", fmt.Sprintf("%s needed, %s free. c chooses another folder.", quantity.Size(a.needed()), quantity.Size(a.free)), p.Bad)
 	case a.free >= 0:
-		add("Free space", format.Size(a.free), p.Text)
+		add("Free space", quantity.Size(a.free), p.Text)
 	}
 	a.hereFacts(add, p)
 	if a.why != "" {
@@ -130,7 +131,7 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 	case n == 0:
 		add("Empty", "there is no file in it; the folder itself is made here", p.Text)
 	default:
-		add("Recorded", format.Plural(n, "download", "downloads")+", in the audit log", p.Text)
+		add("Recorded", quantity.Plural(n, "download", "downloads")+", in the audit log", p.Text)
 	}
 	return out, field
 }
@@ -138,19 +139,19 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 // hereFacts says what is here of the files, and what becomes of it.
 func (a *Ask) hereFacts(add func(name, text string, s theme.Style), p *theme.Theme) {
 	if n := a.here(download.Here); n > 0 {
-		add("Here", format.Plural(n, "file is", "files are")+" here already and the same; not fetched again", p.Text)
+		add("Here", quantity.Plural(n, "file is", "files are")+" here already and the same; not fetched again", p.Text)
 	}
 	if n := a.here(download.HereMaybe); n > 0 {
-		add("Here", format.Plural(n, "file of that name is", "files of these names are")+" here: compared first; one that differs is left as it is", p.Text)
+		add("Here", quantity.Plural(n, "file of that name is", "files of these names are")+" here: compared first; one that differs is left as it is", p.Text)
 	}
 	if n := a.here(download.HereOther); n > 0 {
-		add("Here", format.Plural(n, "file is here and differs; it stays as it is", "files are here and differ; they stay as they are"), p.Warn)
+		add("Here", quantity.Plural(n, "file is here and differs; it stays as it is", "files are here and differ; they stay as they are"), p.Warn)
 	}
 	if a.checked && a.local == nil && len(a.files) > 0 {
 		add("Here", "what is here already is compared, not fetched again; what differs is left as it is", p.Text)
 	}
 	if n := a.here(download.HerePartial); n > 0 {
-		add("Begun", format.Plural(n, "file goes", "files go")+" on from what was kept", p.Text)
+		add("Begun", quantity.Plural(n, "file goes", "files go")+" on from what was kept", p.Text)
 	}
 }
 
@@ -160,7 +161,7 @@ func (a *Ask) leftOut(w int) string {
 	for _, r := range a.left {
 		sum += r.Size
 	}
-	say := format.Plural(len(a.left), "file does not fit, ", "files do not fit, ") + format.Size(sum)
+	say := quantity.Plural(len(a.left), "file does not fit, ", "files do not fit, ") + quantity.Size(sum)
 	_, name := cutLast(a.left[0].Key)
 	if room := w - 2 - format.Width(say); len(a.left) == 1 && room > 8 {
 		return say + ": " + format.Middle(safetext.Line(name), room, a.p.Env.Theme.Glyphs.Ellipsis)

@@ -7,8 +7,8 @@ import (
 
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/quantity"
 	"usher/tui/dialog"
-	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -110,9 +110,9 @@ func (p *Pane) remove(t *download.Transfer) tea.Cmd {
 	if kept <= much {
 		return do
 	}
-	say := format.Size(kept) + " were fetched. Remove them?"
+	say := quantity.Size(kept) + " were fetched. Remove them?"
 	if t.Folder {
-		say = format.Size(kept) + " of unfinished files were fetched. Remove them? Files that are complete stay."
+		say = quantity.Size(kept) + " of unfinished files were fetched. Remove them? Files that are complete stay."
 	}
 	return pane.Send(dialog.Show{Dialog: &dialog.Ask{Title: "Remove from the list", Lines: []dialog.Line{{Text: say}}, Choices: []dialog.Choice{
 		{Keys: []string{"enter"}, Label: "remove", Cmd: do},

@@ -7,7 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/client/download"
-	"usher/tui/format"
+	"usher/client/quantity"
 	"usher/tui/pane"
 )
 
@@ -32,25 +32,25 @@ func summary(s download.Snapshot) string {
 	var say []string
 	if s.FilesFailed > 0 {
 		say = append(say, fmt.Sprintf("%s of %s did not arrive. t shows why.",
-			format.Count(s.FilesFailed), format.Plural(s.FilesDone+s.FilesFailed, "file", "files")))
+			quantity.Count(s.FilesFailed), quantity.Plural(s.FilesDone+s.FilesFailed, "file", "files")))
 	}
 	if came > 0 {
-		text := format.Plural(came, "file", "files") + ", " + format.Size(s.BytesNew)
+		text := quantity.Plural(came, "file", "files") + ", " + quantity.Size(s.BytesNew)
 		switch {
 		case s.FilesPlain >= came:
 			text += ", checked by size only."
 		case s.FilesPlain > 0:
-			text += ", verified, " + format.Count(s.FilesPlain) + " of them by size only."
+			text += ", verified, " + quantity.Count(s.FilesPlain) + " of them by size only."
 		default:
 			text += ", verified."
 		}
 		say = append(say, text)
 	}
 	if left > 0 {
-		say = append(say, format.Plural(left, "file differs and was left as it is.", "files differ and were left as they are.")+" t shows more.")
+		say = append(say, quantity.Plural(left, "file differs and was left as it is.", "files differ and were left as they are.")+" t shows more.")
 	}
 	if same > 0 {
-		say = append(say, format.Plural(same, "file was here already and is the same.", "files were here already and are the same."))
+		say = append(say, quantity.Plural(same, "file was here already and is the same.", "files were here already and are the same."))
 	}
 	return strings.Join(say, " ")
 }

@@ -10,13 +10,13 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
-	"usher/tui/format"
+	"usher/client/quantity"
 )
 
 // notes are what a row says at its end, the longest form first; the row takes
 // the first that fits, so that no word is cut.
 func (p *Pane) notes(x *download.Transfer) []string {
-	at := "at " + format.Size(x.Done)
+	at := "at " + quantity.Size(x.Done)
 	switch x.State {
 	case download.Running:
 		return p.runs(x)
@@ -41,7 +41,7 @@ func (p *Pane) notes(x *download.Transfer) []string {
 		return []string{"goes on once you signed in"}
 	case download.Failed:
 		if x.Folder && x.FilesFailed > 0 {
-			failed, all := format.Count(x.FilesFailed), format.Count(x.Files)
+			failed, all := quantity.Count(x.FilesFailed), quantity.Count(x.Files)
 			return []string{failed + " of " + all + " files failed", failed + " of " + all + " failed", failed + " failed"}
 		}
 		if x.Done > 0 {
@@ -65,18 +65,18 @@ func (p *Pane) notes(x *download.Transfer) []string {
 
 // runs is rate and time left, or why there are none.
 func (p *Pane) runs(x *download.Transfer) []string {
-	rate, long, short := "", format.Remaining(x.Left), format.Short(x.Left)
+	rate, long, short := "", quantity.Remaining(x.Left), quantity.Short(x.Left)
 	if x.Rate >= 1 {
-		rate = format.Rate(x.Rate)
+		rate = quantity.Rate(x.Rate)
 	}
 	switch {
 	case x.Folder && x.Counting:
 		found := p.found(x.Files)
 		return []string{join(found, rate), found}
 	case x.Quiet >= quiet:
-		return []string{noData(x.Quiet, format.Remaining), noData(x.Quiet, format.Short), "no data " + format.Short(x.Quiet)}
+		return []string{noData(x.Quiet, quantity.Remaining), noData(x.Quiet, quantity.Short), "no data " + quantity.Short(x.Quiet)}
 	case x.Folder:
-		files := fmt.Sprintf("%s of %s", format.Count(x.FilesDone), format.Count(x.Files))
+		files := fmt.Sprintf("%s of %s", quantity.Count(x.FilesDone), quantity.Count(x.Files))
 		if short == "" {
 			return []string{join(files, rate), files}
 		}
@@ -103,9 +103,9 @@ func join(a, b string) string {
 // arrived is what is known of a finished download.
 func (p *Pane) arrived(x *download.Transfer) []string {
 	if x.Folder {
-		say := format.Plural(x.FilesDone, "file", "files")
+		say := quantity.Plural(x.FilesDone, "file", "files")
 		if n := x.FilesDiffer; n > 0 {
-			return []string{say + ", " + format.Count(n) + " left as they are", say + ", " + format.Count(n) + " differ", say}
+			return []string{say + ", " + quantity.Count(n) + " left as they are", say + ", " + quantity.Count(n) + " differ", say}
 		}
 		return []string{say}
 	}

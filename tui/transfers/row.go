@@ -8,6 +8,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/rows"
@@ -31,7 +32,7 @@ func layOut(w int) columns {
 	case w >= wide:
 		c = columns{bar: 20, rest: 30}
 	}
-	c.name = max(8, w-stateW-1-format.SizeWidth-2-c.bar-1-pctW-2-c.rest)
+	c.name = max(8, w-stateW-1-quantity.SizeWidth-2-c.bar-1-pctW-2-c.rest)
 	return c
 }
 
@@ -69,7 +70,7 @@ func word(t *theme.Theme, x *download.Transfer) (sign, text string, style theme.
 func Short(t download.Transfer) string {
 	switch t.State {
 	case download.Running:
-		return format.Percent(t.Done, max(t.Size, t.Done+1))
+		return quantity.Percent(t.Done, max(t.Size, t.Done+1))
 	case download.Verifying:
 		return "check"
 	case download.Paused:
@@ -128,12 +129,12 @@ func (p *Pane) line(t *theme.Theme, x *download.Transfer, c columns, cursor bool
 	sign, state, style := word(t, x)
 	size := ""
 	if x.Size >= 0 {
-		size = format.Size(x.Size)
+		size = quantity.Size(x.Size)
 	}
 	var b strings.Builder
 	b.WriteString(style.Paint(" " + sign + " " + format.PadRight(state, stateW-4)))
 	b.WriteString(t.Pad(p.name(t, x, c.name, cursor), c.name))
-	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+format.SizeWidth) + "  "))
+	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth) + "  "))
 	room := c.rest
 	if barred(x) {
 		b.WriteString(t.Bar(c.bar, share(x), style))
@@ -179,7 +180,7 @@ func share(x *download.Transfer) float64 {
 	if x.Size < 0 || x.Size == 0 && x.Done == 0 {
 		return 0
 	}
-	return format.Share(x.Done, x.Size)
+	return quantity.Share(x.Done, x.Size)
 }
 
 // percent says 100 only once the bytes are being checked.
@@ -190,7 +191,7 @@ func percent(x *download.Transfer) string {
 	case x.Size < 0:
 		return ""
 	}
-	return fmt.Sprintf("%d%%", min(99, format.PercentOf(x.Done, max(x.Size, x.Done, 1))))
+	return fmt.Sprintf("%d%%", min(99, quantity.PercentOf(x.Done, max(x.Size, x.Done, 1))))
 }
 
 // reason is the lines that unfold below a transfer: why, and its keys.
@@ -222,7 +223,7 @@ func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 	}
 	again, remove := "try again", [2]string{"x", "remove from the list"}
 	if x.Done > 0 {
-		again += " from " + format.Size(x.Done)
+		again += " from " + quantity.Size(x.Done)
 	}
 	switch x.State {
 	case download.Done:

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	tea "charm.land/bubbletea/v2"
+	"usher/client/quantity"
 
-	"usher/tui/format"
+	tea "charm.land/bubbletea/v2"
 )
 
 // percent is how much of the batch is here; 100 only once all of it is.
@@ -20,7 +20,7 @@ func (p *Pane) percentOf() int {
 	if s.Bytes <= 0 {
 		return 0
 	}
-	return min(99, format.PercentOf(s.BytesDone, s.Bytes))
+	return min(99, quantity.PercentOf(s.BytesDone, s.Bytes))
 }
 
 // Strip is the queue in one line for the status line, longest form first, none
@@ -42,15 +42,15 @@ func (p *Pane) Strip() []string {
 	sign := t.Accent.Paint(t.Glyphs.Down)
 	running, counting, rate, left := "", "", "", ""
 	if s.Running > 0 {
-		running = t.Text.Paint(" " + format.Count(s.Running) + " running ")
+		running = t.Text.Paint(" " + quantity.Count(s.Running) + " running ")
 	}
 	if s.Counting > 0 {
 		counting = t.Muted.Paint("  " + p.counting())
 	}
 	if s.Rate >= 1 {
-		rate = t.Muted.Paint("  " + format.Rate(s.Rate))
+		rate = t.Muted.Paint("  " + quantity.Rate(s.Rate))
 	}
-	if l := format.Remaining(s.Left); l != "" && s.Counting == 0 {
+	if l := quantity.Remaining(s.Left); l != "" && s.Counting == 0 {
 		left = t.Muted.Paint("  " + l + " left")
 	}
 	return []string{sign + running + pct + counting + rate + left, sign + pct + counting + rate + left, sign + pct + counting + left, sign + pct}
@@ -71,9 +71,9 @@ func (p *Pane) Window() (title string, bar *tea.ProgressBar) {
 	case held != "":
 		say, state = held, tea.ProgressBarWarning
 	case s.Counting > 0:
-		say = "counting, " + format.Plural(s.Files, "download", "downloads")
+		say = "counting, " + quantity.Plural(s.Files, "download", "downloads")
 	default:
-		say = format.Plural(max(1, s.Files-s.FilesDone-s.FilesFailed), "download", "downloads")
+		say = quantity.Plural(max(1, s.Files-s.FilesDone-s.FilesFailed), "download", "downloads")
 	}
 	return fmt.Sprintf("%d%%, %s", pct, say), tea.NewProgressBar(state, pct)
 }
@@ -84,7 +84,7 @@ func (p *Pane) Dock(w, h int) string {
 	var parts []string
 	for g, name := range [groups]string{"running", "need a look", "paused", "waiting", "done", "denied"} {
 		if n := p.tally.files[g]; n > 0 {
-			parts = append(parts, format.Count(n)+" "+name)
+			parts = append(parts, quantity.Count(n)+" "+name)
 		}
 	}
 	c := layOut(w)

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"usher/client/download"
-	"usher/tui/format"
+	"usher/client/quantity"
 )
 
 // tally is what the whole queue says of itself, made once for each copy of it:
@@ -62,7 +62,7 @@ func tallied(s *download.Snapshot) (y tally) {
 	case network:
 		y.held = "waiting for the network"
 	case silent > 0:
-		y.held = "no data for " + format.Remaining(silent)
+		y.held = "no data for " + quantity.Remaining(silent)
 	}
 	return y
 }

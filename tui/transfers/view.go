@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/format"
 )
 
@@ -19,7 +20,7 @@ func (p *Pane) View(w, h int) string {
 	p.list.Resize(w, h-3)
 	note := ""
 	if p.snap.Running > 0 {
-		note = format.Count(p.snap.Running) + " running"
+		note = quantity.Count(p.snap.Running) + " running"
 	}
 	head := t.Head("Transfers", note, w, true)
 	if len(p.shown) == 0 {
@@ -39,9 +40,9 @@ const leastBar = 4 // cells
 // gives way first, then the rate; no word is cut.
 func (p *Pane) overall(w int) string {
 	t, s := p.Env.Theme, p.snap
-	done := fmt.Sprintf("%s of %s done", format.Count(s.FilesDone), format.Count(s.Files))
+	done := fmt.Sprintf("%s of %s done", quantity.Count(s.FilesDone), quantity.Count(s.Files))
 	if s.FilesFailed > 0 {
-		done += ", " + format.Count(s.FilesFailed) + " failed"
+		done += ", " + quantity.Count(s.FilesFailed) + " failed"
 	}
 	bytes := "  " + of(s.BytesDone, s.Bytes)
 	barW := 20
@@ -60,7 +61,7 @@ func (p *Pane) overall(w int) string {
 	}
 	share := 0.0
 	if s.Bytes > 0 {
-		share = format.Share(s.BytesDone, s.Bytes)
+		share = quantity.Share(s.BytesDone, s.Bytes)
 	}
 	return t.Pad(" "+t.Text.Bold().Paint(done)+t.Text.Paint(bytes)+"  "+t.Bar(barW, share, t.Accent)+
 		t.Text.Paint(format.PadLeft(p.percent(), 2+pctW))+"  "+style.Paint(right), w)
@@ -77,9 +78,9 @@ func (p *Pane) pace(w int) []string {
 	case !p.tally.active:
 		return []string{""}
 	}
-	rate, long, short := "", format.Remaining(s.Left), format.Short(s.Left)
+	rate, long, short := "", quantity.Remaining(s.Left), quantity.Short(s.Left)
 	if s.Rate >= 1 {
-		rate = format.Rate(s.Rate)
+		rate = quantity.Rate(s.Rate)
 	}
 	comma := func(a, b string) string {
 		if a == "" || b == "" {
@@ -104,14 +105,14 @@ func (p *Pane) counting() string { return p.found(p.snap.Counting) }
 func (p *Pane) found(files int) string {
 	say := "counting" + p.Env.Theme.Glyphs.Ellipsis
 	if files > 1 { // the engine says 1 before it found any
-		say += " " + format.Count(files)
+		say += " " + quantity.Count(files)
 	}
 	return say
 }
 
 // of writes "1.12 of 3.77 GB": the unit once where it is the same.
 func of(done, all int64) string {
-	d, a := format.Size(done), format.Size(all)
+	d, a := quantity.Size(done), quantity.Size(all)
 	if num, unit, _ := strings.Cut(d, " "); strings.HasSuffix(a, " "+unit) {
 		return num + " of " + a
 	}
@@ -123,7 +124,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	left = t.Muted.Paint("To ") + t.Text.Paint(format.Start(p.short(p.Dir), w/2, t.Glyphs.Ellipsis))
 	if p.free >= 0 {
-		left += t.Muted.Paint("  " + format.Size(p.free) + " free")
+		left += t.Muted.Paint("  " + quantity.Size(p.free) + " free")
 	}
 	if !p.keeps && p.tally.open() {
 		return left, t.Muted.Paint("Another usher of yours keeps the list.")
