@@ -237,6 +237,8 @@ def measure(a, name):
                 with open(f"{folder}/{x}", "rb") as f:
                     while f.read(MIB):
                         pass
+                for attribute in os.listxattr(f"{folder}/{x}"):  # ETags and checksums
+                    os.getxattr(f"{folder}/{x}", attribute)
         order = list(runs)
         for i in range(a.rounds):
             for r in order[i * 5 % len(order):] + order[:i * 5 % len(order)]:
