@@ -12,14 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/oklog/ulid/v2"
 	"golang.org/x/term"
 
 	"usher/backend/demo"
+	"usher/backend/event"
 	"usher/backend/serve"
 	"usher/client/cli"
 	"usher/client/download"
@@ -48,17 +47,6 @@ func main() {
 	}, os.Args[1:]))
 }
 
-// newIDs mints ULIDs, in order within this process.
-func newIDs() func(time.Time) string {
-	var mu sync.Mutex
-	entropy := ulid.Monotonic(rand.Reader, 0)
-	return func(t time.Time) string {
-		mu.Lock()
-		defer mu.Unlock()
-		return ulid.MustNew(ulid.Timestamp(t), entropy).String()
-	}
-}
-
 // serveFile runs the backend for a real pool and real buckets.
 func serveFile(ctx context.Context, file string) error {
 	config, err := serve.Load(file)
@@ -66,7 +54,7 @@ func serveFile(ctx context.Context, file string) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	server, err := serve.New(ctx, config, serve.World{Now: time.Now, Rand: rand.Reader, NewID: newIDs(), Log: log}, nil)
+	server, err := serve.New(ctx, config, serve.World{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log}, nil)
 	if err != nil {
 		return err
 	}
@@ -76,7 +64,7 @@ func serveFile(ctx context.Context, file string) error {
 
 // startDemo runs the sandbox and the real backend in this process.
 func startDemo(ctx context.Context, dir string) (cli.DemoWorld, error) {
-	w, err := demo.Start(ctx, demo.Options{Dir: dir, NewID: newIDs()})
+	w, err := demo.Start(ctx, demo.Options{Dir: dir, NewID: event.IDs(rand.Reader)})
 	if err != nil {
 		return cli.DemoWorld{}, err
 	}

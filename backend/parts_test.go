@@ -23,6 +23,7 @@ import (
 	"usher/backend/audit"
 	"usher/backend/audit/audittest"
 	"usher/backend/demo/demotest"
+	"usher/backend/event"
 	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
@@ -80,7 +81,7 @@ func rebuilt(t *testing.T, w *demotest.World, now func() time.Time, change func(
 	quiet := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	grants, err := file.Open(file.Config{Path: w.GrantsFile, Now: now, Log: quiet})
 	must(err)
-	ids := demotest.NewIDs()
+	ids := event.IDs(rand.Reader)
 	log, err := audit.New(audit.Config{Store: audittest.NewMemory(), Now: now, NewID: ids})
 	must(err)
 	buckets := s3.NewFromConfig(sdk, func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = aws.String(w.S3Endpoint), true })

@@ -21,6 +21,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
+	"usher/backend/event"
 	"usher/backend/sandbox"
 	"usher/backend/serve"
 )
@@ -87,7 +88,7 @@ func atAWS(t *testing.T, w *demotest.World) string {
 	s, err := serve.NewOn(t.Context(), serve.Config{
 		Listen: listener.Addr().String(), PublicURL: at, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
 		Grants: w.GrantsFile, Audit: filepath.Join(t.TempDir(), "audit.db"), S3: serve.S3{Endpoint: w.S3Endpoint, PathStyle: true},
-	}, serve.World{Now: time.Now, Rand: rand.Reader, NewID: demotest.NewIDs(), Log: slog.New(slog.DiscardHandler)}, nil, listener)
+	}, serve.World{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)}, nil, listener)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/oklog/ulid/v2"
 	"github.com/pquerna/otp/totp"
 
 	"usher/backend/api"
@@ -32,24 +30,13 @@ type World struct {
 	Profile session.Profile
 }
 
-// NewIDs mints ULIDs in order.
-func NewIDs() func(time.Time) string {
-	var mu sync.Mutex
-	entropy := ulid.Monotonic(rand.Reader, 0)
-	return func(t time.Time) string {
-		mu.Lock()
-		defer mu.Unlock()
-		return ulid.MustNew(ulid.Timestamp(t), entropy).String()
-	}
-}
-
 // Start runs a demo in a directory of the test's and ends it with the test.
 func Start(t testing.TB, o demo.Options) *World {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	o.NewID = NewIDs()
+	o.NewID = event.IDs(rand.Reader)
 	d, err := demo.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

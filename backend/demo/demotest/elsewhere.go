@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"usher/backend/demo"
+	"usher/backend/event"
 	"usher/backend/sandbox"
 	"usher/backend/serve"
 	"usher/session"
@@ -76,7 +77,7 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 		Grants: facts.GrantsFile, Audit: filepath.Join(facts.Dir, "audit.db"),
 		S3: serve.S3{ExactKeys: &exact},
 	}, serve.World{
-		Now: time.Now, Rand: rand.Reader, NewID: NewIDs(), Log: slog.New(slog.DiscardHandler),
+		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler),
 	}, &serve.Loopback{
 		Issuer: facts.Issuer, Cognito: facts.CognitoEndpoint, S3: facts.S3Endpoint, Credentials: keys,
 	}, listener)

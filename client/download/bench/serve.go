@@ -10,12 +10,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/oklog/ulid/v2"
 
+	"usher/backend/event"
 	"usher/backend/sandbox"
 	"usher/backend/serve"
 )
@@ -53,7 +52,7 @@ func serveUsher(ctx context.Context, args []string) error {
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(*dir, "audit.db"),
 	}, serve.World{
-		Now: time.Now, Rand: rand.Reader, NewID: newIDs(),
+		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader),
 		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	}, &serve.Loopback{
 		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: *endpoint,
@@ -70,14 +69,4 @@ func serveUsher(ctx context.Context, args []string) error {
 		return err
 	}
 	return server.Run(ctx)
-}
-
-func newIDs() func(time.Time) string {
-	var mu sync.Mutex
-	entropy := ulid.Monotonic(rand.Reader, 0)
-	return func(t time.Time) string {
-		mu.Lock()
-		defer mu.Unlock()
-		return ulid.MustNew(ulid.Timestamp(t), entropy).String()
-	}
 }

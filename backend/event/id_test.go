@@ -1,0 +1,38 @@
+package event_test
+
+import (
+	"crypto/rand"
+	"slices"
+	"testing"
+	"time"
+
+	"usher/backend/event"
+)
+
+// TestIDsAscend: ids of one instant come in order, and none comes twice however
+// many ask at once.
+func TestIDsAscend(t *testing.T) {
+	next, now := event.IDs(rand.Reader), time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)
+	got := make(chan []string)
+	for range 4 {
+		go func() {
+			var mine []string
+			for range 1000 {
+				mine = append(mine, next(now))
+			}
+			got <- mine
+		}()
+	}
+	var all []string
+	for range 4 {
+		mine := <-got
+		if !slices.IsSorted(mine) {
+			t.Error("not in order")
+		}
+		all = append(all, mine...)
+	}
+	slices.Sort(all)
+	if n := len(slices.Compact(all)); n != 4000 || len(all[0]) != 26 {
+		t.Errorf("%d different ones of 4000, like %s", n, all[0])
+	}
+}
