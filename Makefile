@@ -44,6 +44,7 @@ lint: ## Form, vet, staticcheck, a tidy module
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet $(PKGS)
 	$(GO) build -tags nosandbox -o /dev/null .
+	$(GO) vet -C client/download/bench .
 	$(GO) mod tidy -diff
 	$(GO) run $(STATIC) $(PKGS)
 
