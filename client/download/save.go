@@ -21,7 +21,7 @@ func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, 
 	e.mu.Lock()
 	e.alone = true
 	t := e.newTransfer(req, nil, nil)
-	t.started = cfg.now()
+	t.started = e.cfg.Now()
 	e.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { e.stop(context.Cause(ctx)) })
 	defer stop()
@@ -66,13 +66,6 @@ func (e *Engine) watch(t *transfer) (stop func()) {
 		}
 	}()
 	return func() { close(end); <-ended }
-}
-
-func (c Config) now() time.Time {
-	if c.Now == nil {
-		return time.Now()
-	}
-	return c.Now()
 }
 
 // stream is fetchAll for one connection and bytes in order.

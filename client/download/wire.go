@@ -36,7 +36,7 @@ func newTransport(h hooks, t Timeouts) *transport {
 	dial := (&net.Dialer{Timeout: t.Idle / 2, KeepAlive: 15 * time.Second}).DialContext
 	trust := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: h.rootCAs}
 	return &transport{
-		straight: h1.New(h1.Config{Dial: dial, TLS: trust, MaxIdle: most, Idle: idleConn}),
+		straight: h1.New(h1.Config{Dial: dial, TLS: trust, MaxIdle: most, Idle: idleConn, Opening: t.Idle / 2}),
 		proxied: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            dial,

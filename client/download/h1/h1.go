@@ -35,6 +35,7 @@ type Config struct {
 	TLS     *tls.Config   // for https; nil: the defaults
 	MaxIdle int           // unused connections kept for one host
 	Idle    time.Duration // how long they are kept; 0: until Close
+	Opening time.Duration // how long Warm tries to open one, TLS included; 0: as long as its context
 }
 
 const (
@@ -424,6 +425,11 @@ func (t *Transport) Warm(ctx context.Context, key string, n int) {
 }
 
 func (t *Transport) warm(ctx context.Context, key string) {
+	if t.c.Opening > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.c.Opening)
+		defer cancel()
+	}
 	c, err := t.dial(ctx, key)
 	if err == nil {
 		t.give(c)

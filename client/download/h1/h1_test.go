@@ -418,6 +418,36 @@ func TestAskedWhileWarming(t *testing.T) {
 	}
 }
 
+// A connection that is opened ahead and stands still in its handshake is given
+// up in time; who waits for it opens one, as long as its own patience lasts.
+func TestStandsStillWhileWarming(t *testing.T) {
+	srv, _ := counting(t, echo, (*httptest.Server).StartTLS)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close() // nobody ever accepts
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	var dials atomic.Int64
+	tr := transport(t, h1.Config{Opening: 20 * time.Millisecond, TLS: &tls.Config{RootCAs: roots},
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dials.Add(1) == 1 {
+				addr = silent.Addr().String()
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		}})
+	tr.Warm(t.Context(), srv.URL, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for dials.Load() == 0 {
+		<-time.After(time.Millisecond)
+	}
+	if _, _, err := get(ctx, tr, srv.URL+"/x"); err != nil || dials.Load() != 2 {
+		t.Errorf("%v after %d dials", err, dials.Load())
+	}
+}
+
 // Who leaves while a connection is being opened leaves it to others.
 func TestLeftWhileWarming(t *testing.T) {
 	srv, _ := counting(t, echo, (*httptest.Server).Start)
