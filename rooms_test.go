@@ -36,6 +36,8 @@ func rules() []rule {
 		{"usher/session", "usher/tui", nil, "a sign-in has no screen of its own"},
 		{"usher/session", "usher/client", nil, "the client takes tokens from the session, not the other way round"},
 		{"usher/client/download", "usher/session", nil, "the engine never sees a token: none of them may reach S3"},
+		{"usher/client/download/h1", "usher", nil, "requests are all alike to it"},
+		{"usher/client/quantity", "usher", nil, "everybody writes numbers with it"},
 		{"usher/client/download", "charm.land", nil, "the engine serves commands and screen alike"},
 		{"usher/backend", "usher/session", []string{"usher/backend/demo/demotest>"}, "the server trusts no client code"},
 		{"usher/backend", "usher/client", []string{"usher/backend/demo/demotest>"}, "the server trusts no client code"},

@@ -156,6 +156,33 @@ func TestLeftOutStaysOut(t *testing.T) {
 	}
 }
 
+// TestArrivedMeanwhile: another usher finishes the file while this one waits
+// for its URL. It is not fetched a second time.
+func TestArrivedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	o := w.put("b/k", random(1, 600_000), "CRC64NVME")
+	dir := scratch(t)
+	w.onRelease = func(n int, _ api.ReleaseRequest) error {
+		if n == 1 {
+			other := w.engine()
+			other.Add(w.request("b/k", dir))
+			wait(t, other)
+			must(t, other.Close())
+		}
+		return nil
+	}
+	e := w.engine()
+	id := e.Add(w.request("b/k", dir))[0]
+	wait(t, e)
+	if tr := find(t, e, id); tr.State != Skipped || tr.Fetched != 0 || w.sent.Load() != 600_000 {
+		t.Errorf("%v, %v, fetched %d, %d bytes were sent", tr.State, tr.Err, tr.Fetched, w.sent.Load())
+	}
+	mustEqual(t, filepath.Join(dir, "k"), o.data)
+	if left := leftovers(t, dir); left != nil {
+		t.Errorf("left behind %v", left)
+	}
+}
+
 // TestCancel removes the part, and a second cancel the entry.
 func TestCancel(t *testing.T) {
 	w := newWorld(t)

@@ -50,7 +50,7 @@ type Request struct {
 	Conflict Conflict `json:"conflict,omitempty"`
 
 	// Without names what is not wanted of a folder, as a listing names it: by
-	// what follows Key.
+	// what follows Key. It holds for Listed too.
 	Without []string `json:"without,omitempty"`
 
 	// Listed is what the caller has listed of a folder already, recursively and

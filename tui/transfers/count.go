@@ -149,11 +149,10 @@ func (a *Ask) leaveOut() {
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(a.files[j].Size, a.files[i].Size) })
 	out := make(map[pane.File]bool)
-	drop := make(map[int]bool)
 	for need, n := a.needed(), 0; n < len(order) && need > a.free-spare; n++ {
 		r := a.files[order[n]]
 		need -= r.Size
-		drop[order[n]], out[pane.File{Bucket: r.Bucket, Key: r.Key}] = true, true
+		out[pane.File{Bucket: r.Bucket, Key: r.Key}] = true
 		a.left = append(a.left, r)
 	}
 	if a.whole == nil {
@@ -161,7 +160,7 @@ func (a *Ask) leaveOut() {
 	}
 	files, local := a.files[:0:0], a.local[:0:0]
 	for i, r := range a.files {
-		if drop[i] {
+		if out[pane.File{Bucket: r.Bucket, Key: r.Key}] {
 			continue
 		}
 		files = append(files, r)
@@ -174,10 +173,7 @@ func (a *Ask) leaveOut() {
 		if !it.Folder && out[pane.File{Bucket: it.Bucket.Raw(), Key: it.Key.Raw()}] {
 			continue
 		}
-		rest := slices.DeleteFunc(slices.Clone(a.listed[i]), func(e api.Entry) bool {
-			return out[pane.File{Bucket: it.Bucket.Raw(), Key: it.Key.Raw() + e.Name}]
-		})
-		items, listed = append(items, it), append(listed, rest)
+		items, listed = append(items, it), append(listed, a.listed[i])
 	}
 	a.files, a.local, a.items, a.listed = files, local, items, listed
 }

@@ -90,6 +90,9 @@ func (e *Engine) add(r download.Request, parent download.ID) *transfer {
 	if r.Folder {
 		t.Size, t.State = 0, download.Running
 		for _, l := range r.Listed {
+			if slices.Contains(r.Without, l.Name) {
+				continue
+			}
 			c := download.Request{Bucket: r.Bucket, Key: r.Key + l.Name, ETag: l.ETag, Size: l.Size, Dir: r.Dir, Conflict: r.Conflict}
 			e.add(c, t.ID)
 		}
