@@ -23,11 +23,31 @@ import (
 // play runs a test of the whole program on a terminal of 120x40.
 func play(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
 	t.Helper()
+	playAt(t, 120, 40, change, do)
+}
+
+// at80 is play on a terminal of 80x24.
+func at80(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
+	t.Helper()
+	playAt(t, 80, 24, change, do)
+}
+
+func playAt(t *testing.T, width, height int, change func(*world), do func(t *testing.T, w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(change)
-		w.open(t, 120, 40, colorprofile.TrueColor)
+		w.open(t, width, height, colorprofile.TrueColor)
 		do(t, w)
 	})
+}
+
+// fetch downloads what a filter leaves of the folder, by keys.
+func (w *world) fetch(filter string) {
+	w.Press("/")
+	w.Type(filter)
+	w.Press("enter", "a", "esc", "d")
+	w.Wait(time.Second)
+	w.Press("enter")
 }
 
 func TestFoldersAreListedOnce(t *testing.T) {

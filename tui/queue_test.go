@@ -4,24 +4,11 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/api"
 	"usher/client/download"
 )
-
-// at80 runs a test of the whole program on a terminal of 80x24.
-func at80(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(change)
-		w.open(t, 80, 24, colorprofile.TrueColor)
-		do(t, w)
-	})
-}
 
 func TestReplaceAsksFirst(t *testing.T) {
 	at80(t, another, func(t *testing.T, w *world) {
@@ -63,11 +50,7 @@ func TestRefusedNameIsTriedWithAnotherAnswer(t *testing.T) {
 
 func TestPauseIsNoEnd(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
-		w.Press("/")
-		w.Type("2025")
-		w.Press("enter", "a", "esc", "d")
-		w.Wait(time.Second)
-		w.Press("enter")
+		w.fetch("2025")
 		w.Wait(2 * time.Second)
 		w.Press("t", "P")
 		w.Wait(2 * time.Second)
@@ -287,11 +270,7 @@ func TestMessageLeavesTheStripItsPlace(t *testing.T) {
 
 func TestRemovingWhatWasFetchedAsks(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
-		w.Press("/")
-		w.Type("2025-con")
-		w.Press("enter", "a", "esc", "d")
-		w.Wait(time.Second)
-		w.Press("enter")
+		w.fetch("2025-con")
 		w.Wait(3 * time.Second)
 		w.Press("t", "x")
 		w.Want(t, "MB were fetched. Remove them?", "enter remove", "esc keep")

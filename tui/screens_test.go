@@ -163,11 +163,7 @@ func scenes() []scene {
 		{"hostile", hostile, nil},
 		{"ask", nil, press("j", "j", "j", "space", "j", "space", "d")},
 		{"running", nil, func(t *testing.T, w *world) {
-			w.Press("/")
-			w.Type("2025")
-			w.Press("enter", "a", "esc", "d")
-			w.Wait(time.Second)
-			w.Press("enter")
+			w.fetch("2025")
 			w.Wait(3 * time.Second)
 		}},
 		{"help", nil, press("?")},

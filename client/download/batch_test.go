@@ -280,19 +280,26 @@ func TestPausedWalkGoesOn(t *testing.T) {
 	}
 }
 
+// listedFolder starts a folder of n files that was listed already, and holds
+// its URLs back until proceed is called.
+func (w *world) listedFolder(n int, size int64, change ...func(*Config)) (e *Engine, id ID, proceed func()) {
+	var listed []api.Entry
+	for i := range n {
+		listed = append(listed, api.Entry{Name: fmt.Sprintf("%04d", i), Kind: api.KindObject, Size: size, ETag: `"e"`})
+	}
+	ask := make(chan struct{})
+	w.onRelease = func(int, api.ReleaseRequest) error { <-ask; return &api.Error{Code: api.NotFound} }
+	e = w.engine(change...)
+	id = e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(w.t), Listed: listed, ListedAll: true})[0]
+	return e, id, func() { close(ask) }
+}
+
 // TestSlowLink: over a link that is slow, few files are fetched together, and
 // URLs are asked for only as far ahead as they can be used.
 func TestSlowLink(t *testing.T) {
 	w := newWorld(t)
-	var listed []api.Entry
-	for i := range 600 {
-		listed = append(listed, api.Entry{Name: fmt.Sprintf("%03d", i), Kind: api.KindObject, Size: 200_000, ETag: `"e"`})
-	}
-	ask := make(chan struct{})
-	w.onRelease = func(int, api.ReleaseRequest) error { <-ask; return &api.Error{Code: api.NotFound} }
-	e := w.engine(func(c *Config) { c.Timeouts.Tick = time.Hour })
-	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t), Listed: listed, ListedAll: true})[0]
-	defer func() { close(ask); e.Cancel(id); e.Close() }()
+	e, id, proceed := w.listedFolder(600, 200_000, func(c *Config) { c.Timeouts.Tick = time.Hour })
+	defer func() { proceed(); e.Cancel(id); e.Close() }()
 	eventually(t, "the list", func() bool { return find(t, e, id).Files == 600 })
 	admitted := func(rate, files float64) (int, int) {
 		e.mu.Lock()
@@ -399,18 +406,11 @@ func TestFailedIsTakenOff(t *testing.T) {
 // first file is here.
 func TestListedCountsAtOnce(t *testing.T) {
 	w := newWorld(t)
-	var listed []api.Entry
-	for i := range 5000 {
-		listed = append(listed, api.Entry{Name: fmt.Sprintf("%04d", i), Kind: api.KindObject, Size: 10, ETag: `"e"`})
-	}
-	ask := make(chan struct{})
-	w.onRelease = func(int, api.ReleaseRequest) error { <-ask; return &api.Error{Code: api.NotFound} }
-	e := w.engine()
-	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t), Listed: listed, ListedAll: true})[0]
+	e, id, proceed := w.listedFolder(5000, 10)
 	eventually(t, "the count", func() bool {
 		tr := find(t, e, id)
 		return tr.Files == 5000 && tr.Size == 50_000 && !tr.Counting
 	})
-	close(ask)
+	proceed()
 	e.Cancel(id)
 }
