@@ -286,7 +286,7 @@ func TestAccessRemovedWhileTheFolderIsOpen(t *testing.T) {
 	s.keys("ctrl+r")
 	s.hides("2018-q1/")
 	s.until("why the folder closed", func(screen string) bool {
-		return strings.Contains(screen, "not there for you any more") || strings.Contains(screen, "no share is open to your groups")
+		return strings.Contains(screen, "no longer available") || strings.Contains(screen, "no bucket is open to your groups")
 	})
 }
 

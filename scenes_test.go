@@ -56,7 +56,7 @@ func TestSceneNightlyBuild(t *testing.T) {
 	s.keys("space", "space", "space")
 	s.shows("3 marked")
 	s.keys("d")
-	s.shows("Download", "Together", "Free space")
+	s.shows("Download", "Total", "Free space")
 	s.keys("enter")
 	s.until("the end of the downloads", func(screen string) bool {
 		return strings.Contains(screen, "verified") && regexp.MustCompile(`(?m)three\.bin.*here`).MatchString(screen) && regexp.MustCompile(`(?m)two\.bin.*here`).MatchString(screen)

@@ -70,9 +70,9 @@ func Origin(address string) (string, error) {
 	case u.User != nil:
 		return refuse("it holds a user name")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(address, "#"):
-		return refuse("it goes on behind the host")
+		return refuse("it has a query or a fragment")
 	case u.Opaque != "" || u.Path != "" && u.Path != "/":
-		return refuse("it goes on behind the host")
+		return refuse("it has a path")
 	}
 	host, port := strings.ToLower(u.Hostname()), u.Port()
 	if !hostName.MatchString(host) && !ipv6.MatchString(host) || strings.HasSuffix(u.Host, ":") {
@@ -179,7 +179,7 @@ func checkConfig(origin string, c api.Config) error {
 	case !poolForm.MatchString(c.UserPoolID) || !strings.HasPrefix(c.UserPoolID, c.Region+"_"):
 		return refuse("its user pool is not one of its region")
 	case !clientForm.MatchString(c.ClientID):
-		return refuse("its client id is not one")
+		return refuse("its client ID is malformed")
 	case len(c.S3Hosts) == 0 || len(c.S3Hosts) > 50:
 		return refuse("it does not say where downloads come from")
 	case slices.ContainsFunc(c.S3Hosts, func(h string) bool { return !s3Form.MatchString(h) }):

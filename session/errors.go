@@ -47,8 +47,8 @@ var (
 	// five failures and doubles up to about 15 minutes (Cognito developer
 	// guide, authentication, "lockout behavior"); it does not say for how long.
 	ErrLocked error = &Failure{sentence: "Too many tries. Wait a while, 15 minutes at most, then sign in again.", exit: api.ExitSignedOut}
-	// ErrCode: the one-time code did not fit.
-	ErrCode error = &Failure{sentence: "That code did not fit. Codes change every 30 s.", exit: api.ExitSignedOut}
+	// ErrCode: the one-time code is not valid.
+	ErrCode error = &Failure{sentence: "That code is not valid. Codes change every 30 s.", exit: api.ExitSignedOut}
 	// ErrCodeUsed: a case of ErrCode; each code works once.
 	ErrCodeUsed error = &Failure{sentence: "That code was used already. Wait for the next one; codes change every 30 s.", exit: api.ExitSignedOut, parent: ErrCode}
 	// ErrPasswordRules: the new password is too weak for the pool.
@@ -80,7 +80,7 @@ var (
 // so only by refusing.
 // SPEC: Cognito API reference, PasswordPolicyType.
 func PasswordRules() string {
-	return "At least 8 characters, with a capital and a small letter, a digit and a sign such as ! or #. Your organisation may ask for more."
+	return "At least 8 characters, with an uppercase letter, a lowercase letter, a digit and a symbol such as ! or #. Your organisation may ask for more."
 }
 
 // AnswerError is a failure with what Cognito called it, for the details view

@@ -163,7 +163,7 @@ func TestFolderIsCountedOnTheWay(t *testing.T) {
 		w.Want(t, "counting… 2,000", "enter download now")
 		w.Press("enter")
 		w.Wait(3 * time.Second)
-		w.Want(t, "counting… ", "it goes on counting")
+		w.Want(t, "counting… ", "counting continues")
 		w.Press("t")
 		w.Wait(time.Second)
 		if l := lineOf(w, " done "); !strings.Contains(l, "counting… ") {
@@ -174,7 +174,7 @@ func TestFolderIsCountedOnTheWay(t *testing.T) {
 		}
 		w.Press("p")
 		w.Wait(time.Second)
-		w.Want(t, "‖ paused", "p go on")
+		w.Want(t, "‖ paused", "p resume")
 		w.Press("p")
 		w.Wait(2 * time.Second)
 		if l := lineOf(w, "many/"); !strings.Contains(l, "counting… ") {

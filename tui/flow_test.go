@@ -113,7 +113,7 @@ func TestRemovedAccessClosesTheFolder(t *testing.T) {
 		w.server.Hide("company-reports/annual/")
 		w.server.Grants("2")
 		w.Wait(26 * time.Second)
-		w.Want(t, "audited/ is not there for you any more", "quarterly/")
+		w.Want(t, "audited/ is no longer available", "quarterly/")
 		w.Not(t, "2018-annual-report.pdf")
 	})
 }
@@ -274,7 +274,7 @@ func TestQuitAsksWhileTransfersRun(t *testing.T) {
 		w.Press("G", "k", "k", "k", "k", "d") // the ledger
 		w.Wait(time.Second)
 		w.Press("enter", "q")
-		w.Want(t, "1 download runs. Partial files stay, and usher asks next")
+		w.Want(t, "1 download runs. Partial files stay, and usher offers to")
 		w.Press("esc", "esc", "esc")
 		w.Want(t, "33 of 33")
 	})

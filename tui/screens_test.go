@@ -150,8 +150,8 @@ func scenes() []scene {
 		}},
 		{"details", nil, press("j", "j", "j", "enter")},
 		{"reader", nil, press("j", "j", "j", "v")},
-		{"shares", nil, press("~")},
-		{"empty", func(w *world) { w.deps.Start = browse.ParsePath(""); w.server.Hide("") }, func(t *testing.T, w *world) { w.Want(t, "no share is open to your groups") }},
+		{"buckets", nil, press("~")},
+		{"empty", func(w *world) { w.deps.Start = browse.ParsePath(""); w.server.Hide("") }, func(t *testing.T, w *world) { w.Want(t, "no bucket is open to your groups") }},
 		{"loading", func(w *world) { w.server.Delay = 10 * time.Second }, func(t *testing.T, w *world) { w.Want(t, "listing") }},
 		{"error", func(w *world) { w.server.Fail(&api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"}) }, nil},
 		{"offline", nil, func(t *testing.T, w *world) {

@@ -255,7 +255,7 @@ func (m *Model) ended(err error) tea.Cmd {
 	}
 	if n := m.waitingTransfers(); n > 0 {
 		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Warning,
-			Text: m.env.Theme.Glyphs.Paused + " " + quantity.Plural(n, "download waits and goes on by itself.", "downloads wait and go on by themselves.")})
+			Text: m.env.Theme.Glyphs.Paused + " " + quantity.Plural(n, "download waits and resumes by itself.", "downloads wait and resume by themselves.")})
 	}
 	lines = append(lines, dialog.Line{}, dialog.Line{Label: "Person", Text: m.env.Me.Name.String()})
 	ask := &dialog.Ask{Title: "Your sign-in has ended", Firm: true, Lines: lines, Choices: []dialog.Choice{

@@ -79,7 +79,7 @@ func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 		Title: "Unfinished transfers",
 		Lines: []dialog.Line{{Text: quantity.Plural(len(reqs), "transfer is", "transfers are") + " unfinished since last time. What was fetched is kept."}},
 		Choices: []dialog.Choice{
-			{Keys: []string{"enter"}, Label: "go on", Cmd: m.transfers.GoOn(reqs)},
+			{Keys: []string{"enter"}, Label: "resume", Cmd: m.transfers.GoOn(reqs)},
 			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
 			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: "They wait. : and \"unfinished\" asks again."})},
 		},
@@ -104,9 +104,9 @@ func (m *Model) askQuit() tea.Cmd {
 	}
 	say += " Partial files stay"
 	if keeps {
-		say += ", and usher asks next time whether to go on."
+		say += ", and usher offers to resume next time."
 	} else {
-		say += ", but their list is lost: another usher of yours is open and keeps its own. Download the same again, and it goes on from there."
+		say += ", but their list is lost: another usher process owns the queue. Download the same again to resume."
 	}
 	m.dialog = &dialog.Ask{
 		Title: "Quit",

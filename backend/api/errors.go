@@ -44,6 +44,10 @@ const (
 	ExitTerminated  = 143
 )
 
+// NoBucket is the sentence for a list of buckets without a row, in the browser
+// and in the command.
+const NoBucket = "You are signed in, but no bucket is open to your groups. Ask your administrator."
+
 // Failure is one row of the table: what a code means on each surface.
 type Failure struct {
 	Code     Code
@@ -57,7 +61,7 @@ type Failure struct {
 func Failures() []Failure {
 	return []Failure{
 		{BadRequest, http.StatusBadRequest, ExitUsage, "The server did not understand this request. Check the path, and that usher is up to date.", false},
-		{BadCursor, http.StatusBadRequest, ExitUnavailable, "This listing is too old to go on. List the folder again.", false},
+		{BadCursor, http.StatusBadRequest, ExitUnavailable, "This listing is too old to continue. List the folder again.", false},
 		{Unauthenticated, http.StatusUnauthorized, ExitSignedOut, "You are not signed in. Sign in and try again.", false},
 		{TokenExpired, http.StatusUnauthorized, ExitSignedOut, "Your sign-in has ended. Sign in again.", false},
 		{SessionRevoked, http.StatusUnauthorized, ExitSignedOut, "Your sign-in was ended by an administrator or from another place. Sign in again.", false},
@@ -68,7 +72,7 @@ func Failures() []Failure {
 		{TooLarge, http.StatusRequestEntityTooLarge, ExitUsage, "This request is too large. Ask for fewer files at once.", false},
 		{UnsupportedType, http.StatusUnsupportedMediaType, ExitUnavailable, "The server did not take this request's type. Check that usher is up to date.", false},
 		{WrongHost, http.StatusMisdirectedRequest, ExitUnavailable, "This server does not answer under that address. Check the server's address.", false},
-		{RateLimited, http.StatusTooManyRequests, ExitUnavailable, "That was too much at once. Wait a moment and try again.", true},
+		{RateLimited, http.StatusTooManyRequests, ExitUnavailable, "Too many requests. Wait a moment and try again.", true},
 		{HeaderTooLarge, http.StatusRequestHeaderFieldsTooLarge, ExitUnavailable, "The request's header is too large. A proxy between you and the server may be at fault.", false},
 		{Internal, http.StatusInternalServerError, ExitBug, "usher made a mistake. Give the request id to your administrator.", false},
 		{AuditUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "usher could not record this, so nothing was released. Try again.", true},

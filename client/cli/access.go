@@ -86,7 +86,7 @@ func (a *app) explainAccess(cmd *cobra.Command, args []string) error {
 		a.writeJSON(a.Out, out)
 		return nil
 	}
-	verdict := "can not read"
+	verdict := "cannot read"
 	if out.Allowed {
 		verdict = "can read"
 	}

@@ -360,7 +360,7 @@ func (a *app) whoami(ctx context.Context) error {
 	t.add("groups", groups(who.Groups))
 	t.add("server", fmt.Sprintf("%s (%s)", hostOf(at.profile), safe(at.profile.Config.Organisation)))
 	t.add("since", who.SessionStart.Local().Format("2006-01-02 15:04"))
-	t.add("changes", fmt.Sprintf("of your access take effect within %d s", who.BoundSeconds))
+	t.add("revocation", fmt.Sprintf("takes effect within %d s", who.BoundSeconds))
 	t.write(a.Out)
 	return nil
 }

@@ -135,7 +135,7 @@ usher serve --config /etc/usher/usher.yaml
 				return usagef("serve needs its configuration: usher serve --config FILE.")
 			}
 			if err := a.Serve(cmd.Context(), config); err != nil {
-				return startError("usher serve can't go on", err)
+				return startError("usher serve cannot continue", err)
 			}
 			return nil
 		}),

@@ -105,7 +105,7 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 func (g *get) config() (download.Config, error) {
 	c := download.Config{Report: true, Parallel: g.parallel, Now: g.Now}
 	if g.overwrite && g.skip || g.overwrite && g.keep || g.skip && g.keep {
-		return c, usagef("--overwrite, --skip-existing and --keep-both are three ways. Choose one.")
+		return c, usagef("Use only one of --overwrite, --skip-existing and --keep-both.")
 	}
 	if g.parallel < 0 || g.parallel == 0 && g.counted {
 		return c, usagef("--parallel is at least 1.")

@@ -93,7 +93,7 @@ func (l *ls) run(cmd *cobra.Command, args []string) error {
 
 func (l *ls) empty(t target) string {
 	if t.bucket == "" {
-		return "You are signed in, but no folder is open to your groups. Ask your administrator."
+		return api.NoBucket
 	}
 	return "Nothing here that you can see."
 }

@@ -359,7 +359,7 @@ func (*netDown) As(target any) bool {
 	return false
 }
 
-// TestDiskSentences: what is needed and what is to be had, of which file.
+// TestDiskSentences: what is needed and what is available, of which file.
 func TestDiskSentences(t *testing.T) {
 	w := newWorld(t)
 	w.put("b/f/big.bin", random(1, 9<<20), "")
@@ -372,7 +372,7 @@ func TestDiskSentences(t *testing.T) {
 		t.Errorf("a small file on a small disk: %v, %v", got.State, got.Err)
 	}
 	got := find(t, e, big)
-	if got.State != Failed || got.Err.Error() != "No space left for "+filepath.Join(dir, "big.bin")+": 9.44 MB needed, 7.34 MB to be had." {
+	if got.State != Failed || got.Err.Error() != "No space left for "+filepath.Join(dir, "big.bin")+": needs 9.44 MB, 7.34 MB available." {
 		t.Errorf("%v, %v", got.State, got.Err)
 	}
 	if strings.Contains((&Error{Kind: ErrDisk, Path: "x", Detail: "no"}).Error(), "kept") {

@@ -55,7 +55,7 @@ func (e *Error) Error() string {
 			kept = " What was fetched is kept."
 		}
 		if e.Needed > 0 {
-			return fmt.Sprintf("No space left for %s: %s needed, %s to be had.%s", name, quantity.Size(e.Needed), quantity.Size(e.Free), kept)
+			return fmt.Sprintf("No space left for %s: needs %s, %s available.%s", name, quantity.Size(e.Needed), quantity.Size(e.Free), kept)
 		}
 		return fmt.Sprintf("Can't write %s: %s.%s", name, e.Detail, kept)
 	case ErrBadURL:

@@ -15,7 +15,7 @@ type kind int
 
 const (
 	who    kind = iota // who can read a place
-	why                // why a person can or can not read an object
+	why                // why a person can or cannot read an object
 	can                // what a person can see
 	grants             // all grants in force
 	reach              // one row of who in full; nothing is asked
@@ -59,7 +59,7 @@ type grant struct {
 	early, over         bool // out of its time when the answer came
 }
 
-// because is why a person can or can not read an object.
+// because is why a person can or cannot read an object.
 type because struct {
 	allowed                                        bool
 	allows, denies, asleep, nearest, others, would []grant

@@ -74,7 +74,7 @@ func TestOneQuestionAKey(t *testing.T) {
 func TestWhyNot(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
 		w.find("grace company-reports/quarterly/q3.csv")
-		w.Want(t, "✗ grace can not read this file", "Near it", "allow company-reports/annual/audited/", "Other groups", "to finance-team",
+		w.Want(t, "✗ grace cannot read this file", "Near it", "allow company-reports/annual/audited/", "Other groups", "to finance-team",
 			"One of these", "to external-auditors", "would allow it. None exists.")
 		w.Press("m")
 		w.Wait(time.Second)
@@ -250,7 +250,7 @@ func TestTextField(t *testing.T) {
 		w.find("company-reports") // a bare word is a person
 		w.Want(t, "The server knows no such person")
 		w.find("company-reports/")
-		w.Want(t, "Who can read this share")
+		w.Want(t, "Who can read this bucket")
 		w.find("alan " + folder)
 		w.Want(t, "alan is not among the people who can read this.")
 		w.Press("/")

@@ -100,7 +100,7 @@ func (p *Pane) sheetView(v *view, w, h int) []string {
 		v.port.SetContentLines(append([]string{""}, text...))
 	}
 	if !v.port.AtBottom() {
-		lines[0] = p.Env.Theme.Head(title, "j goes on "+p.Env.Theme.Glyphs.Down, w, !p.typing)
+		lines[0] = p.Env.Theme.Head(title, "more below "+p.Env.Theme.Glyphs.Down, w, !p.typing)
 	}
 	return append(lines, strings.Split(v.port.View(), "\n")...)
 }

@@ -88,7 +88,7 @@ func scenes() []scene {
 		{"grants-refused", func(w *world) {
 			w.office.problem = "grants.yaml:12:3: the prefix has no / at its end\nwrite finance/ for the folder\x1b[2J"
 		}, press("a")},
-		{"shares", func(w *world) { w.deps.Start = browse.ParsePath("") }, nil},
+		{"buckets", func(w *world) { w.deps.Start = browse.ParsePath("") }, nil},
 		{"typing", nil, func(t *testing.T, w *world) {
 			w.Press("/")
 			w.Type("grace company-reports/quar")

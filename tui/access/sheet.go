@@ -128,7 +128,7 @@ func (e *entry) grants(all []grant, groups bool, none string) {
 	}
 }
 
-// explained is why a person can or can not read a file, as the server's own
+// explained is why a person can or cannot read a file, as the server's own
 // evaluator said.
 func (p *Pane) explained(v *view, w int) []string {
 	k, a, t := &sheet{t: p.Env.Theme, w: w}, v.ans.why, p.Env.Theme
@@ -139,7 +139,7 @@ func (p *Pane) explained(v *view, w int) []string {
 	if a.allowed {
 		k.verdict(t.Glyphs.Yes, t.OK, name+"can read "+v.thing())
 	} else {
-		k.verdict(t.Glyphs.No, t.Bad, name+"can not read "+v.thing())
+		k.verdict(t.Glyphs.No, t.Bad, name+"cannot read "+v.thing())
 	}
 	k.path(v.at)
 	k.begin("In groups").texts(v.ans.in, "none")
@@ -272,7 +272,7 @@ func (p *Pane) grantSheet(k *sheet, g *grant) {
 	case g.object:
 		what = "one file"
 	case g.at.Key.IsZero():
-		what = "the whole share"
+		what = "the whole bucket"
 	}
 	if g.deny {
 		k.verdict(t.Glyphs.No, t.Bad, "Takes away "+what)

@@ -66,7 +66,7 @@ func (p *Pane) view(k kind, at pane.Place, user safetext.Text) *view {
 	return v
 }
 
-// folder reports whether the place is a folder or a share.
+// folder reports whether the place is a folder or a bucket.
 func (v *view) folder() bool {
 	key := v.at.Key.Raw()
 	return key == "" || strings.HasSuffix(key, "/")
@@ -76,7 +76,7 @@ func (v *view) folder() bool {
 func (v *view) thing() string {
 	switch {
 	case v.at.Key.IsZero():
-		return "this share"
+		return "this bucket"
 	case v.folder():
 		return "this folder"
 	}
@@ -253,11 +253,11 @@ func (p *Pane) headline(v *view) (title, note string) {
 		if v.user.Equal(p.Env.Me.Name) {
 			name = "you"
 		}
-		title = "Why " + name + " can or can not"
+		title = "Why " + name + " can or cannot"
 		if v.ans != nil && v.ans.why.allowed {
 			title = "Why " + name + " can"
 		} else if v.ans != nil {
-			title = "Why " + name + " can not"
+			title = "Why " + name + " cannot"
 		}
 	case reach:
 		title = p.rowTitle(v, v.of)

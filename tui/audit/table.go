@@ -154,7 +154,7 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 	case f.named:
 		return pane.Name(t, style, f.path, w, format.Start)
 	case f.action.Raw() == event.List:
-		return t.Muted.Paint(format.End("all shares", w, t.Glyphs.Ellipsis))
+		return t.Muted.Paint(format.End("all buckets", w, t.Glyphs.Ellipsis))
 	case f.action.Raw() == event.AuditRead && f.reason.IsZero():
 		return t.Muted.Paint(format.End("all events", w, t.Glyphs.Ellipsis))
 	case f.action.Raw() == event.Suppressed:

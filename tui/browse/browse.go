@@ -169,7 +169,7 @@ func New(d Deps) (*Pane, error) {
 }
 
 // Start enters the place a person named on the command line; the zero Place
-// is the list of shares.
+// is the list of buckets.
 func (p *Pane) Start(at pane.Place) tea.Cmd { return p.goTo(at) }
 
 // goTo enters a place. A key that does not end in "/" may name a file or a

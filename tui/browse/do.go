@@ -61,7 +61,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 		return p.history(&p.back, &p.ahead), true
 	case keys.Forward:
 		return p.history(&p.ahead, &p.back), true
-	case keys.Shares:
+	case keys.Buckets:
 		return p.enter(visit{}), true
 	case keys.Reload:
 		return p.again(), true
@@ -71,7 +71,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 		p.typeInto(going, "")
 	case keys.FindHere:
 		if p.here.spot.bucket == "" {
-			return pane.Send(pane.Say{Text: "Find below here: open a share first.", Tone: pane.Warning}), true
+			return pane.Send(pane.Say{Text: "Find below here: open a bucket first.", Tone: pane.Warning}), true
 		}
 		s := p.here.spot
 		s.deep = true

@@ -51,11 +51,11 @@ func kindOf(name string) string {
 	return "file"
 }
 
-// kindOfEntry is kindOf, folders and shares too.
+// kindOfEntry is kindOf, folders and buckets too.
 func kindOfEntry(e Entry) string {
 	switch e.Kind {
 	case api.KindBucket:
-		return "share"
+		return "bucket"
 	case api.KindFolder:
 		return "folder"
 	}

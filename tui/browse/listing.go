@@ -160,7 +160,7 @@ func (p *Pane) gone(at spot, tried bool, err error) tea.Cmd {
 	if climbing {
 		return next // the folder that was lost has been named already
 	}
-	say := pane.Say{Text: safetext.New(at.name()).String() + " is not there for you any more: it was removed, or your access to it ended.", Tone: pane.Warning}
+	say := pane.Say{Text: safetext.New(at.name()).String() + " is no longer available: it was removed, or your access to it ended.", Tone: pane.Warning}
 	if tried {
 		say.Text = pane.Sentence(err, p.Server)
 	}

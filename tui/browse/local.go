@@ -141,7 +141,7 @@ func (p *Pane) localLines(e Entry, w int) []string {
 	case l.Other:
 		state = t.Warn.Paint("another file of that name")
 	case l.Part:
-		state = t.Warn.Paint(quantity.Count(l.Percent) + "% of it, d goes on")
+		state = t.Warn.Paint(quantity.Count(l.Percent) + "% of it, d resumes")
 	default:
 		return nil
 	}

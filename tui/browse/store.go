@@ -16,7 +16,7 @@ import (
 const maxRows = 1_000_000
 
 // spot is a folder's raw place: a bucket and a prefix that is empty or ends in
-// "/". Deep means every object below it. The zero spot is the list of shares.
+// "/". Deep means every object below it. The zero spot is the list of buckets.
 type spot struct {
 	bucket, prefix string
 	deep           bool
@@ -49,7 +49,7 @@ func (s spot) child(name string, k api.Kind) spot {
 	return spot{bucket: s.bucket, prefix: s.prefix + name}
 }
 
-// chain is the folders from the share down to this one.
+// chain is the folders from the bucket down to this one.
 func (s spot) chain() []spot {
 	if s.bucket == "" {
 		return nil

@@ -20,7 +20,7 @@ func (p *Pane) Why(a keys.Action) string {
 		}
 	case keys.Whole:
 		if p.here.spot.bucket == "" {
-			return "Download: open a share first."
+			return "Download: open a bucket first."
 		}
 	case keys.Read:
 		switch {

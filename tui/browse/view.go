@@ -5,6 +5,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
@@ -35,7 +36,7 @@ func (p *Pane) beside(x part) bool {
 func (p *Pane) Title() []string {
 	s := p.here.spot
 	if s.bucket == "" {
-		return []string{"Shares"}
+		return []string{"Buckets"}
 	}
 	var parts []string
 	for _, at := range s.chain() {
@@ -130,7 +131,7 @@ func (p *Pane) tableView(w, h int) string {
 	t := p.Env.Theme
 	title := "Files"
 	if p.here.spot.bucket == "" {
-		title = "Shares"
+		title = "Buckets"
 	}
 	switch {
 	case p.typing == filtering:
@@ -188,11 +189,11 @@ func (p *Pane) blank(w, h int) string {
 		say = "Nothing fits \"" + safetext.Line(p.filter) + "\"."
 		hints = [][2]string{{"esc", "shows all " + quantity.Count(len(l.rows))}}
 	case p.here.spot.bucket == "":
-		say = "You are signed in, but no share is open to your groups."
-		hints = [][2]string{{"i", "shows your groups"}, {"ctrl+r", "look again"}}
+		say = api.NoBucket
+		hints = [][2]string{{"i", "shows your groups"}, {"ctrl+r", "refresh"}}
 	default:
 		say = "Nothing here that you can see."
-		hints = [][2]string{up, {"ctrl+r", "look again"}}
+		hints = [][2]string{up, {"ctrl+r", "refresh"}}
 	}
 	var lines []string
 	for _, s := range format.Wrap(say, min(60, w-4)) {

@@ -11,7 +11,6 @@ const (
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event, full size
-	Verify     Context = "verify"    // the log's verification
 	Access     Context = "access"    // who can see a place
 	Places     Context = "places"    // what a person can see, and all grants
 	Because    Context = "because"   // why, full size
@@ -49,7 +48,7 @@ const (
 
 	Visited  Action = "visited-back"
 	Forward  Action = "visited-forward"
-	Shares   Action = "shares"
+	Buckets  Action = "buckets"
 	FindHere Action = "find-below"
 	GoTo     Action = "go-to"
 	SortMenu Action = "sort"
@@ -81,13 +80,9 @@ const (
 	Sooner   Action = "move-sooner"
 	Folder   Action = "show-folder"
 
-	Follow    Action = "follow"
-	VerifyLog Action = "verify"
-	Zone      Action = "zone"
-	Export    Action = "export"
-	Compare   Action = "compare"
-	CanSee    Action = "can-see"
-	Grants    Action = "grants"
+	Zone   Action = "zone"
+	CanSee Action = "can-see"
+	Grants Action = "grants"
 )
 
 // Default is usher's own table.
@@ -103,7 +98,6 @@ func Default() []Set {
 		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
-		{Context: Verify, On: Reader, Bindings: verify()},
 		{Context: Access, On: Reader, Bindings: access("why", "Why this person or group can")},
 		{Context: Places, On: Reader, Bindings: access("who can see it", "Who can see this place")},
 		{Context: Because, On: Reader, Bindings: because()},
@@ -120,7 +114,7 @@ func everywhere() []Binding {
 		{Palette, []string{":"}, "", "commands", "", all},
 		{Help, []string{"?"}, "", "help", "Help: keys of this pane", all},
 		{Back, []string{"esc"}, "", "back", "", all},
-		{Reload, []string{"ctrl+r"}, "", "list again", "List again", all},
+		{Reload, []string{"ctrl+r"}, "", "refresh", "Refresh: list again", all},
 		{Suspend, []string{"ctrl+z"}, "", "suspend", "Suspend: back to the shell, fg returns", all},
 		{Redraw, []string{"ctrl+l"}, "", "draw again", "Draw the screen again", all},
 		{Quit, []string{"q", "ctrl+c"}, "q", "quit", "Quit", all},
@@ -155,7 +149,7 @@ func walking() []Binding {
 		{PrevPane, []string{"shift+tab"}, "", "previous pane", "", move},
 		{Visited, []string{"["}, "", "back", "Back in the places visited", move},
 		{Forward, []string{"]"}, "", "forward", "Forward in the places visited", move},
-		{Shares, []string{"~"}, "", "shares", "Shares: the list of all", move},
+		{Buckets, []string{"~"}, "", "buckets", "Buckets: the list of all", move},
 		{FindHere, []string{"F"}, "", "find below here", "Find below here", find},
 		{GoTo, []string{"ctrl+g"}, "", "go to a path", "Go to a path", find},
 		{Hidden, []string{"."}, "", "hidden names", "Show or hide hidden names", find},
@@ -213,7 +207,7 @@ func sorting() []Binding {
 func transfers() []Binding {
 	const one, all = "Transfer", "Queue"
 	return []Binding{
-		{Pause, []string{"p"}, "", "pause", "Pause or go on", one},
+		{Pause, []string{"p"}, "", "pause", "Pause or resume", one},
 		{Again, []string{"r"}, "", "try again", "Try this transfer again", one},
 		{KeepBoth, []string{"b"}, "", "keep both", "Keep both: fetch it beside the file that is here", one},
 		{Remove, []string{"x"}, "", "remove", "Remove from the list", one},
@@ -221,7 +215,7 @@ func transfers() []Binding {
 		{Sooner, []string{"K"}, "", "move up in the queue", "", one},
 		{Folder, []string{"o"}, "", "show folder path", "Show the local folder", one},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", one},
-		{PauseAll, []string{"P"}, "", "pause all", "Transfers: pause all, or go on", all},
+		{PauseAll, []string{"P"}, "", "pause all", "Transfers: pause all, or resume", all},
 		{AgainAll, []string{"R"}, "", "try all again", "Transfers: try failed ones again", all},
 	}
 }
@@ -243,16 +237,6 @@ func event() []Binding {
 		{Touched, []string{"w"}, "", "who touched this file", "", g},
 		{Zone, []string{"z"}, "", "UTC or local", "", g},
 		{CopyPath, []string{"y"}, "", "copy path", "", g},
-	}
-}
-
-func verify() []Binding {
-	const g = "Verification"
-	return []Binding{
-		{Enter, []string{"enter"}, "", "show events there", "", g},
-		{Export, []string{"e"}, "", "save report", "", g},
-		{Compare, []string{"c"}, "", "compare copy", "", g},
-		{Again, []string{"r"}, "", "verify again", "", g},
 	}
 }
 

@@ -166,13 +166,13 @@ func (a *Ask) start(c download.Conflict) tea.Cmd {
 	}
 	a.started, a.gone = true, true
 	reqs := a.requests(c)
-	say := quantity.Plural(len(a.files), "download", "downloads") + " begun. t shows the queue."
+	say := quantity.Plural(len(a.files), "download", "downloads") + " started. t shows the queue."
 	if a.counting || a.more {
-		say = "Download begun; it goes on counting. t shows the queue."
+		say = "Download started; counting continues. t shows the queue."
 	}
 	if len(reqs) == 1 && (!reqs[0].Folder || len(a.files) == 0 && !a.counting) {
 		_, name := cutLast(strings.TrimSuffix(reqs[0].Key, "/"))
-		say = "Download begun: " + format.Middle(safetext.Line(name), 40, a.p.Env.Theme.Glyphs.Ellipsis)
+		say = "Download started: " + format.Middle(safetext.Line(name), 40, a.p.Env.Theme.Glyphs.Ellipsis)
 	}
 	return tea.Sequence(pane.Send(Begun{}), pane.Send(pane.Say{Text: say}), a.p.put(func(e Engine) { e.Add(reqs...) }))
 }

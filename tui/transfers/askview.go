@@ -32,7 +32,7 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	lines := append([]string{""}, a.list(p, inner, max(3, h-own-len(facts)-len(foot)))...)
 	lines = append(lines, p.Rule.Paint(strings.Repeat(p.Glyphs.Light, inner)))
 	total := a.total(p)
-	lines = append(lines, p.Pad(p.Text.Paint("Together"), inner-format.Width(total))+p.Text.Bold().Paint(total), "")
+	lines = append(lines, p.Pad(p.Text.Paint("Total"), inner-format.Width(total))+p.Text.Bold().Paint(total), "")
 	a.y = 1 + len(lines) + field
 	lines = append(append(lines, facts...), foot...)
 	return t.Box(title, lines, bw)
@@ -122,7 +122,7 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 		add("Stopped", a.why, p.Warn)
 		return out, field
 	}
-	add("On arrival", "each file is checked against its checksum", p.Text)
+	add("Verified", "each file is checked against its checksum", p.Text)
 	switch n := len(a.files); {
 	case a.counting || a.more:
 		add("Recorded", "each download, in the audit log", p.Text)
@@ -151,7 +151,7 @@ func (a *Ask) hereFacts(add func(name, text string, s theme.Style), p *theme.The
 		add("Here", "what is here already is compared, not fetched again; what differs is left as it is", p.Text)
 	}
 	if n := a.here(download.HerePartial); n > 0 {
-		add("Begun", quantity.Plural(n, "file goes", "files go")+" on from what was kept", p.Text)
+		add("Partial", quantity.Plural(n, "file resumes", "files resume")+" from what was kept", p.Text)
 	}
 }
 

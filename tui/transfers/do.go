@@ -187,7 +187,7 @@ func (p *Pane) Label(a keys.Action) string {
 		return "resume all"
 	case t == nil:
 	case a == keys.Pause && t.State == download.Paused:
-		return "go on"
+		return "resume"
 	case a == keys.Again && clashes(t):
 		return "replace"
 	case a == keys.Again && t.State == download.WaitingNetwork:

@@ -33,12 +33,12 @@ func (p *Pane) notes(x *download.Transfer) []string {
 		if x.Done > 0 {
 			return []string{"waits for the network " + at, at}
 		}
-		return []string{"goes on by itself"}
+		return []string{"resumes by itself"}
 	case download.WaitingSignIn:
 		if x.Done > 0 {
 			return []string{"waits for your sign-in " + at, at}
 		}
-		return []string{"goes on once you signed in"}
+		return []string{"resumes after your sign-in"}
 	case download.Failed:
 		if x.Folder && x.FilesFailed > 0 {
 			failed, all := quantity.Count(x.FilesFailed), quantity.Count(x.Files)

@@ -207,7 +207,7 @@ func TestLabelsFollowTheRow(t *testing.T) {
 		t.Error("a running one is paused")
 	}
 	at(download.Paused, nil)
-	if p.Label(keys.Pause) != "go on" || p.Label(keys.PauseAll) != "resume all" {
+	if p.Label(keys.Pause) != "resume" || p.Label(keys.PauseAll) != "resume all" {
 		t.Errorf("a paused one: %q, %q", p.Label(keys.Pause), p.Label(keys.PauseAll))
 	}
 	at(download.Failed, &download.Error{Kind: download.ErrExists})

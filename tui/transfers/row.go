@@ -234,7 +234,7 @@ func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 		if x.Err == nil {
 			say = ""
 		}
-		return say, [][2]string{{"p", "go on"}, remove}
+		return say, [][2]string{{"p", "resume"}, remove}
 	case download.Skipped:
 		if !x.Differs {
 			return "", nil

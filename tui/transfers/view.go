@@ -127,7 +127,7 @@ func (p *Pane) Status(w int) (left, right string) {
 		left += t.Muted.Paint("  " + quantity.Size(p.free) + " free")
 	}
 	if !p.keeps && p.tally.open() {
-		return left, t.Muted.Paint("Another usher of yours keeps the list.")
+		return left, t.Muted.Paint("Another usher process owns the queue.")
 	}
 	return left, t.Muted.Paint("Partial files stay when you quit.")
 }
