@@ -63,14 +63,19 @@ func serveFile(ctx context.Context, file string) error {
 }
 
 // startDemo runs the sandbox and the real backend in this process.
-func startDemo(ctx context.Context, dir string) (cli.DemoWorld, error) {
-	w, err := demo.Start(ctx, demo.Options{Dir: dir, NewID: event.IDs(rand.Reader)})
+func startDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoWorld, error) {
+	options := demo.Options{Dir: o.Dir, NewID: event.IDs(rand.Reader)}
+	if o.Storage != nil {
+		storage := demo.Storage(*o.Storage)
+		options.Storage = &storage
+	}
+	w, err := demo.Start(ctx, options)
 	if err != nil {
 		return cli.DemoWorld{}, err
 	}
 	facts := cli.DemoFacts{
 		Server: w.Server, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
-		CognitoEndpoint: w.CognitoEndpoint, Issuer: w.Issuer, S3Endpoint: w.S3Endpoint,
+		CognitoEndpoint: w.CognitoEndpoint, Issuer: w.Issuer, S3Endpoint: w.S3Endpoint, S3Region: w.S3Region,
 		S3AccessKey: w.S3AccessKey, S3SecretKey: w.S3SecretKey, Dir: w.Dir, GrantsFile: w.GrantsFile,
 	}
 	for _, p := range w.People {

@@ -32,6 +32,7 @@ type Options struct {
 	Now             func() time.Time // nil: time.Now
 	AccessTokenLife time.Duration    // 0: the sandbox's default
 	AccessLog       io.Writer        // S3's access log lines; may be nil
+	Storage         *Storage         // nil: the sandbox's own S3, with files
 }
 
 // World is a running demo.
@@ -65,6 +66,13 @@ func Start(ctx context.Context, o Options) (*World, error) {
 }
 
 func (w *World) start(ctx context.Context, o Options) error {
+	var storage *Storage
+	if o.Storage != nil {
+		var err error
+		if storage, err = usable(*o.Storage); err != nil {
+			return err
+		}
+	}
 	dir, err := w.directory(o.Dir)
 	if err != nil {
 		return err
@@ -74,7 +82,9 @@ func (w *World) start(ctx context.Context, o Options) error {
 		return fmt.Errorf("opening the backend's log: %w", err)
 	}
 	w.undo = append(w.undo, logFile.Close)
-	box, err := sandbox.Start(ctx, sandbox.Options{Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog})
+	box, err := sandbox.Start(ctx, sandbox.Options{
+		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage,
+	})
 	if err != nil {
 		return err
 	}
@@ -86,10 +96,15 @@ func (w *World) start(ctx context.Context, o Options) error {
 	}
 	w.Server = "http://" + listener.Addr().String()
 	key, secret := box.Credentials()
+	objects := serve.S3{Region: box.S3Region}
+	if storage == nil {
+		exact := true
+		objects.ExactKeys = &exact
+	}
 	server, err := serve.NewOn(ctx, serve.Config{
 		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: w.Server,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
-		Grants: box.GrantsFile, Audit: filepath.Join(dir, "audit.db"),
+		Grants: box.GrantsFile, Audit: filepath.Join(dir, "audit.db"), S3: objects,
 	}, serve.World{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: slog.New(slog.NewJSONHandler(logFile, nil)),
 	}, &serve.Loopback{

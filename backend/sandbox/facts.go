@@ -12,22 +12,32 @@ import (
 	"time"
 )
 
-// Region of everything in the sandbox.
+// Region of everything in the sandbox, unless a Storage has another.
 const Region = "us-east-1"
 
-// Options say where the sandbox keeps its files and what time it is.
+// Options configure a sandbox. Dir and Now are required.
 type Options struct {
 	Dir             string
 	Now             func() time.Time
 	AccessLog       io.Writer     // S3's access log lines; may be nil
 	AccessTokenLife time.Duration // 0: 10 minutes
+	Storage         *Storage      // nil: the sandbox's own S3, filled with the demo's files
 }
 
-// Facts are what one must know to use the sandbox. The S3 keys are the
-// account's owner: any S3 tool can put files in with them, and any AWS tool can
-// make Cognito's admin calls.
+// Storage is an S3 server outside of the sandbox. The sandbox then starts no
+// S3 of its own and writes nothing to this one.
+type Storage struct {
+	Endpoint             string // origin
+	Region               string // "": Region
+	AccessKey, SecretKey string // "": the sandbox's own pair
+}
+
+// Facts describe a running sandbox. The S3 keys belong to the owner of the
+// account: any S3 tool can write objects with them, and any AWS tool can make
+// Cognito's admin calls.
 type Facts struct {
 	Region          string
+	S3Region        string
 	UserPoolID      string
 	ClientID        string
 	CognitoEndpoint string

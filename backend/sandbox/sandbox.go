@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,9 +25,12 @@ import (
 )
 
 const (
-	poolID   = "us-east-1_UsherDemo"
+	poolName = "UsherDemo"
 	clientID = "1usherdemo2client3id4"
 )
+
+// regionForm is the form of an AWS region. Other S3 servers take any word.
+var regionForm = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
 
 // Sandbox is a running pool and S3.
 type Sandbox struct {
@@ -50,19 +54,42 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	s := &Sandbox{Facts: Facts{
-		Region: Region, UserPoolID: poolID, ClientID: clientID,
+		Region: Region, S3Region: Region, ClientID: clientID,
 		S3AccessKey: kept.OwnerKey, S3SecretKey: kept.OwnerSecret,
 		People: kept.People, Dir: o.Dir, GrantsFile: filepath.Join(o.Dir, "grants.yaml"),
 	}, backendKey: kept.BackendKey, backendSecret: kept.BackendSecret}
+	if o.Storage != nil {
+		s.useStorage(*o.Storage)
+	}
+	s.UserPoolID = s.Region + "_" + poolName
 	if err := s.start(ctx, o, kept); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
+// useStorage takes endpoint, region and keys of an S3 server outside. The
+// pool is in the same region where AWS has one of that name, so that one
+// region serves a tool for both.
+func (s *Sandbox) useStorage(at Storage) {
+	s.S3Endpoint = at.Endpoint
+	if at.Region != "" {
+		s.S3Region = at.Region
+	}
+	if regionForm.MatchString(s.S3Region) {
+		s.Region = s.S3Region
+	}
+	if at.AccessKey != "" {
+		s.S3AccessKey, s.S3SecretKey = at.AccessKey, at.SecretKey
+	}
+	s.backendKey, s.backendSecret = s.S3AccessKey, s.S3SecretKey
+}
+
 func (s *Sandbox) start(ctx context.Context, o Options, kept keepsake) error {
-	if err := s.startObjects(ctx, o, kept); err != nil {
-		return err
+	if o.Storage == nil {
+		if err := s.startObjects(ctx, o, kept); err != nil {
+			return err
+		}
 	}
 	if err := s.startPool(ctx, o, kept); err != nil {
 		return err
@@ -97,13 +124,15 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, kept keepsake) er
 func (s *Sandbox) startPool(ctx context.Context, o Options, kept keepsake) error {
 	var err error
 	s.Pool, err = cognito.New(cognito.Config{
-		Region: Region, PoolID: poolID, ClientID: clientID, Now: o.Now, Rand: rand.Reader,
+		Region: s.Region, PoolID: s.UserPoolID, ClientID: clientID, Now: o.Now, Rand: rand.Reader,
 		OwnerKeys: func(id string) (string, bool) {
 			switch id { // the backend asks for groups with a key of its own
 			case kept.OwnerKey:
 				return kept.OwnerSecret, true
 			case kept.BackendKey:
 				return kept.BackendSecret, true
+			case s.S3AccessKey:
+				return s.S3SecretKey, true
 			}
 			return "", false
 		},

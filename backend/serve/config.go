@@ -195,13 +195,10 @@ func isLoopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// fileKeys says that the storage may take one name for another.
-func (s S3) fileKeys(host string, loop *Loopback) bool {
-	switch {
-	case s.ExactKeys != nil:
+// fileKeys reports whether the storage may take one name for another.
+func (s S3) fileKeys(host string) bool {
+	if s.ExactKeys != nil {
 		return !*s.ExactKeys
-	case loop != nil: // the sandbox keeps exact bytes
-		return false
 	}
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {

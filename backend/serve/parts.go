@@ -115,7 +115,7 @@ func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening 
 	return backend.New(backend.Config{
 		Public: public, Verifier: verifier, Directory: directory, Grants: grants,
 		Objects: objects.store, Signer: objects.presigner, Clock: objects.clock, Audit: log, Access: questions, Cursors: sealer,
-		URLLife: life, FileKeys: c.S3.fileKeys(objects.host, loop), Hosts: c.hosts(listening), Proxies: proxies, Now: w.Now, NewID: w.NewID, Log: w.Log,
+		URLLife: life, FileKeys: c.S3.fileKeys(objects.host), Hosts: c.hosts(listening), Proxies: proxies, Now: w.Now, NewID: w.NewID, Log: w.Log,
 	})
 }
 

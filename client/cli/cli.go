@@ -49,10 +49,10 @@ type Program struct {
 	Out, Err              io.Writer
 	InTTY, OutTTY, ErrTTY bool
 
-	ReadPassword func() (string, error)                                   // one line from the terminal, without echo
-	Browse       func(ctx context.Context, b Browser) error               // the full-screen program
-	Demo         func(ctx context.Context, dir string) (DemoWorld, error) // sandbox and backend in this process; "": a temporary directory
-	Serve        func(ctx context.Context, configFile string) error       // the backend; returns nil when ctx ends
+	ReadPassword func() (string, error)                                      // one line from the terminal, without echo
+	Browse       func(ctx context.Context, b Browser) error                  // the full-screen program
+	Demo         func(ctx context.Context, o DemoOptions) (DemoWorld, error) // sandbox and backend in this process
+	Serve        func(ctx context.Context, configFile string) error          // the backend; returns nil when ctx ends
 }
 
 // Browser is what the full-screen program needs.
@@ -64,6 +64,19 @@ type Browser struct {
 	Path      string    // where to open, "" for the last place; as typed
 	Accounts  []Account // demo people, shown at the sign-in
 	Downloads string    // directory for downloads, absolute
+}
+
+// DemoOptions configure a demo.
+type DemoOptions struct {
+	Dir     string       // "": a temporary directory
+	Storage *DemoStorage // nil: the demo's own S3, with files
+}
+
+// DemoStorage is an S3 server outside of the demo.
+type DemoStorage struct {
+	Endpoint             string
+	Region               string // "": the demo's
+	AccessKey, SecretKey string // "": the demo's own pair
 }
 
 // DemoWorld is a running demo. Close ends it and removes a temporary
@@ -86,6 +99,7 @@ type DemoFacts struct {
 	Issuer          string    `json:"issuer"`
 	HostedUI        string    `json:"hosted_ui,omitempty"`
 	S3Endpoint      string    `json:"s3_endpoint"`
+	S3Region        string    `json:"s3_region"`
 	S3AccessKey     string    `json:"s3_access_key"`
 	S3SecretKey     string    `json:"s3_secret_key"`
 	People          []Account `json:"people"`

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,14 +16,17 @@ import (
 
 func (a *app) demoCommand() *cobra.Command {
 	var serve bool
-	var dir string
+	var o DemoOptions
+	var endpoint string
 	cmd := &cobra.Command{
 		Use:     "demo",
 		Short:   "Try everything on this machine, without AWS",
 		GroupID: "machine",
 		Long: `Run a sign-in service, a storage and usher's server on this machine, with people and files to play with, and open the browser. Nothing leaves the machine, and everything is removed at the end.
 
-With --serve there is no browser: it says how to connect, and stays until Ctrl-C. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret"}],"dir","grants_file"}.`,
+With --serve there is no browser: it prints how to connect, and stays until Ctrl-C. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret"}],"dir","grants_file"}.
+
+With --s3-endpoint the files come from an S3 server of yours, and the demo writes nothing to it; its grants file has to name your buckets. The keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without these the demo signs with its own s3_access_key and s3_secret_key, for a server that takes them or checks none. The region comes from AWS_REGION or AWS_DEFAULT_REGION, or is us-east-1. The keys also make admin calls to the demo's sign-in service. With keys from the environment and an https address, s3_secret_key is empty.`,
 		Example: `
 usher demo
 
@@ -31,6 +35,9 @@ usher demo --serve
 
 # With the same people and passwords next time
 usher demo --dir ~/usher-demo
+
+# With the files of a MinIO or another S3 server
+AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := exactly(cmd, args, 0, 0, "demo takes flags only."); err != nil {
@@ -39,18 +46,25 @@ usher demo --dir ~/usher-demo
 			if !serve && (a.json || !a.InTTY || !a.OutTTY) {
 				return usagef("The browser needs a terminal. Without one, run usher demo --serve, and usher ls beside it.")
 			}
-			return a.demo(cmd.Context(), dir, serve)
+			if cmd.Flags().Changed("s3-endpoint") {
+				var err error
+				if o.Storage, err = a.ownStorage(endpoint); err != nil {
+					return err
+				}
+			}
+			return a.demo(cmd.Context(), o, serve)
 		}),
 	}
 	cmd.Flags().BoolVar(&serve, "serve", false, "no browser: print how to connect, and stay")
-	cmd.Flags().StringVar(&dir, "dir", "", "keep everything in this directory")
+	cmd.Flags().StringVar(&o.Dir, "dir", "", "keep everything in this directory")
+	cmd.Flags().StringVar(&endpoint, "s3-endpoint", "", "use the S3 server at this address, and its buckets")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
 }
 
 // demo runs a world, and ends it in every case.
-func (a *app) demo(ctx context.Context, dir string, serve bool) (err error) {
-	world, err := a.Demo(ctx, dir)
+func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
+	world, err := a.Demo(ctx, o)
 	if err != nil {
 		return startError("The demo can't start", err)
 	}
@@ -63,7 +77,7 @@ func (a *app) demo(ctx context.Context, dir string, serve bool) (err error) {
 	defer cancel(nil)
 	go func() { cancel(world.Wait()) }()
 	if serve {
-		a.introduceDemo(world, dir == "")
+		a.introduceDemo(world, o)
 		<-ctx.Done()
 		var asked *stopped
 		if cause := context.Cause(ctx); !errors.As(cause, &asked) {
@@ -79,10 +93,35 @@ func (a *app) demo(ctx context.Context, dir string, serve bool) (err error) {
 	return a.open(ctx, at, "", filepath.Join(world.Facts.Dir, "downloads"), world.Facts.People)
 }
 
-// introduceDemo says how to connect. The passwords are the demo's own and open
-// nothing else.
-func (a *app) introduceDemo(world DemoWorld, temporary bool) {
+// ownStorage reads keys and region of an S3 server from the variables that
+// every AWS tool reads.
+func (a *app) ownStorage(endpoint string) (*DemoStorage, error) {
+	s := &DemoStorage{
+		Endpoint: endpoint, Region: a.Getenv("AWS_REGION"),
+		AccessKey: a.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: a.Getenv("AWS_SECRET_ACCESS_KEY"),
+	}
+	if s.Region == "" {
+		s.Region = a.Getenv("AWS_DEFAULT_REGION")
+	}
+	switch {
+	case (s.AccessKey == "") != (s.SecretKey == ""):
+		return nil, usagef("Set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither: the demo then signs with keys of its own.")
+	case s.AccessKey != "" && a.Getenv("AWS_SESSION_TOKEN") != "":
+		// A link must end before the key that signs it, and these variables hold no end.
+		return nil, usagef("AWS_SESSION_TOKEN is set: the demo can't sign with temporary keys, because it can't know when they end. Use keys without a session token.")
+	}
+	return s, nil
+}
+
+// introduceDemo prints how to connect. The passwords are the demo's own and
+// open nothing else. A secret key from the environment is printed to a program
+// alone, and only where it opens no more than a server on this machine.
+func (a *app) introduceDemo(world DemoWorld, o DemoOptions) {
 	f := world.Facts
+	foreign := o.Storage != nil && o.Storage.AccessKey != ""
+	if foreign && !strings.HasPrefix(f.S3Endpoint, "http://") {
+		f.S3SecretKey = ""
+	}
 	if a.json {
 		a.writeJSON(a.Out, f)
 		return
@@ -101,9 +140,13 @@ func (a *app) introduceDemo(world DemoWorld, temporary bool) {
 		t.add("  "+p.Username, p.Password, about)
 	}
 	t.write(a.Out)
-	fmt.Fprintf(a.Out, "\nGrants     %s (change it while this runs)\nStorage    %s, access key %s, secret key %s\nSign-in    %s, pool %s, client %s\n\n",
-		safe(f.GrantsFile), f.S3Endpoint, f.S3AccessKey, f.S3SecretKey, f.CognitoEndpoint, f.UserPoolID, f.ClientID)
-	if temporary {
+	keys := "access key " + f.S3AccessKey + ", secret key " + f.S3SecretKey
+	if foreign {
+		keys = "access key " + safe(f.S3AccessKey) + " with its secret key from the environment"
+	}
+	fmt.Fprintf(a.Out, "\nGrants     %s (change it while this runs)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\n\n",
+		safe(f.GrantsFile), safe(f.S3Endpoint), keys, f.CognitoEndpoint, f.UserPoolID, f.ClientID)
+	if o.Dir == "" {
 		fmt.Fprintln(a.Out, "Ctrl-C ends it and removes everything.")
 	} else {
 		fmt.Fprintf(a.Out, "Ctrl-C ends it; %s stays.\n", safe(f.Dir))

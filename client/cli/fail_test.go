@@ -140,7 +140,7 @@ func TestProgramNamesWhatIsMissing(t *testing.T) {
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{},
 		ReadPassword: func() (string, error) { return "", nil },
 		Browse:       func(context.Context, Browser) error { return nil },
-		Demo:         func(context.Context, string) (DemoWorld, error) { return DemoWorld{}, nil },
+		Demo:         func(context.Context, DemoOptions) (DemoWorld, error) { return DemoWorld{}, nil },
 		Serve:        func(context.Context, string) error { return nil },
 	}
 	if err := whole.check(); err != nil {

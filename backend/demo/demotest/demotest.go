@@ -190,7 +190,9 @@ func (w *World) Admin() *cognitoidentityprovider.Client {
 
 // S3 is the buckets' owner.
 func (w *World) S3() *s3.Client {
-	return s3.NewFromConfig(w.owner(), func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = aws.String(w.S3Endpoint), true })
+	return s3.NewFromConfig(w.owner(), func(o *s3.Options) {
+		o.BaseEndpoint, o.UsePathStyle, o.Region = aws.String(w.S3Endpoint), true, w.S3Region
+	})
 }
 
 // Put writes one object as the owner.

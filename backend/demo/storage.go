@@ -1,0 +1,40 @@
+package demo
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"usher/backend/sandbox"
+)
+
+// Storage is an S3 server outside of the demo.
+type Storage = sandbox.Storage
+
+// usable returns s with its endpoint as an origin. It refuses an address that
+// clients would refuse later: they fetch over plain HTTP from this machine
+// only.
+func usable(s Storage) (*Storage, error) {
+	u, err := url.Parse(s.Endpoint)
+	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" ||
+		u.Scheme != "https" && u.Scheme != "http" {
+		return nil, errors.New("the S3 endpoint must be an origin like http://127.0.0.1:9000 or https://s3.example.com")
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, errors.New("the S3 endpoint must begin with https:// unless it is on this machine (127.0.0.1, ::1 or localhost)")
+	}
+	if (s.AccessKey == "") != (s.SecretKey == "") {
+		return nil, errors.New("an access key and its secret key are needed together")
+	}
+	s.Endpoint = u.Scheme + "://" + strings.ToLower(u.Host)
+	return &s, nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
