@@ -9,9 +9,9 @@ import (
 	"usher/backend/grant"
 )
 
-// company is n grants as a firm would have them: teams with folders of their
-// own, three deep, in eight buckets, and a person in five of the teams. The
-// keys lie within reach of one team each, six segments deep.
+// company returns n grants like those of a firm: teams with folders of their
+// own, three deep, in eight buckets, and a person in five of the teams. Each key
+// is within reach of one team, six segments deep.
 func company(tb testing.TB, n int) (set *grant.Set, groups []string, bucket string, keys []string) {
 	grants := make([]grant.Grant, n)
 	for i := range grants {
@@ -57,8 +57,8 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideFloor is what any decision must at least do: one look in a
-// map and one comparison of a prefix.
+// BenchmarkDecideFloor is the least work of any decision: one map access and one
+// comparison of a prefix.
 func BenchmarkDecideFloor(b *testing.B) {
 	set, groups, _, keys := company(b, 1_000)
 	prefixes := map[string]string{}

@@ -6,58 +6,58 @@ import (
 	"time"
 )
 
-// Decision is the answer for one object. Grant is the one that decided: of
-// those that allow it the one with the longest path, or, where a deny reaches
-// it, the deny with the shortest; nil if none reaches it. It belongs to the
-// set and must not be changed.
+// Decision is the answer for one object. Grant is the deciding grant: the deny
+// with the shortest path if a deny reaches the object, otherwise the allow with
+// the longest path, otherwise nil. It belongs to the set and must not be
+// changed.
 type Decision struct {
 	Allowed bool
 	Grant   *Grant
 }
 
-// Step is one row that grants alone put into a folder: the name of the next
-// folder on the way to a grant, ending in "/", or of one granted object, both
-// relative to that folder. (A granted object whose name is the folder's own
-// path is a Step with an empty name.)
+// Step is one row of a folder that comes from grants alone: the name of the
+// next folder on the way to a grant, ending in "/", or of one granted object.
+// The name is relative to the folder. (A granted object whose key is the
+// folder's own path is a Step with an empty name.)
 type Step struct {
 	Name   string
 	Object bool
 }
 
-// View says how a folder lies to a person's grants. Inside: the whole of it
-// is granted, apart from denials below, and its content is what the bucket
-// holds, filtered. Otherwise the rows are Next, and nothing else: they come
-// from grants, so that asking tells nobody what the bucket holds.
+// View is the visible part of a folder. Inside a grant, the whole folder is
+// granted apart from denials below it, and its rows are the filtered content of
+// the bucket. Otherwise its only rows are Next. These come from grants, so that
+// the answer reveals nothing about the bucket.
 type View struct {
 	Inside bool
 	Next   []Step // sorted by name; nil if Inside
-	Grant  *Grant // what makes it Inside, or the deny that hides all of it
+	Grant  *Grant // the allow that covers the folder, or the deny that hides all of it
 }
 
-// Nothing says that no grant reaches into the folder: it is answered as if it
-// did not exist.
+// Nothing reports whether no grant reaches into the folder. The answer for such
+// a folder is the same as for one that does not exist.
 func (v View) Nothing() bool { return !v.Inside && len(v.Next) == 0 }
 
-// Reach says how much of a folder someone may read.
+// Reach is the readable part of a folder.
 type Reach int8
 
-// A folder of reach None is not shown; below one of reach Some, each folder
-// and key is asked about again; All needs no more questions.
+// A folder of reach None is not shown. Below a folder of reach Some, each folder
+// and key needs a decision of its own; below All none does.
 const (
 	None Reach = iota
 	Some
 	All
 )
 
-// Principal is a person's groups at one instant, looked up once for the many
-// questions of one request. It is as safe to share as its Set.
+// Principal is a person's groups at one instant, resolved once for all decisions
+// of a request. It is safe for concurrent use.
 type Principal struct {
 	set    *Set
-	groups []int32 // those that any grant names, in no order
+	groups []int32 // the groups that occur in a grant, in no order
 	now    time.Time
 }
 
-// For prepares questions about whoever is in these groups at this instant.
+// For returns the principal with these groups at this instant.
 func (s *Set) For(groups []string, now time.Time) *Principal {
 	p := s.principal(make([]int32, 0, len(groups)), groups, now)
 	return &p
@@ -72,12 +72,12 @@ func (s *Set) principal(ids []int32, groups []string, now time.Time) Principal {
 	return Principal{s, ids, now}
 }
 
-// usualGroups is how many groups a person may be in.
+// usualGroups is the largest number of groups of a person.
 //
 // SPEC: Amazon Cognito developer guide, quotas: 100 groups for each user.
 const usualGroups = 100
 
-// Decide says whether someone in these groups may read this object now. It
+// Decide returns the decision for one object and a person in these groups. It
 // allocates nothing.
 func (s *Set) Decide(groups []string, bucket, key string, now time.Time) Decision {
 	var ids [usualGroups]int32
@@ -85,17 +85,17 @@ func (s *Set) Decide(groups []string, bucket, key string, now time.Time) Decisio
 	return p.Decide(bucket, key)
 }
 
-// Visible says how the folder lies to the grants of someone in these groups.
+// Visible returns the view of a folder for a person in these groups.
 func (s *Set) Visible(groups []string, bucket, prefix string, now time.Time) View {
 	return s.For(groups, now).Visible(bucket, prefix)
 }
 
-// Buckets lists the buckets in which someone in these groups can see anything.
+// Buckets returns the buckets with a visible part for a person in these groups.
 func (s *Set) Buckets(groups []string, now time.Time) []string {
 	return s.For(groups, now).Buckets()
 }
 
-// Decide says whether this person may read this object.
+// Decide returns the decision for one object.
 func (p *Principal) Decide(bucket, key string) Decision {
 	if !ValidKey(key) {
 		return Decision{}
@@ -107,9 +107,9 @@ func (p *Principal) Decide(bucket, key string) Decision {
 	return Decision{Allowed: allow != nil, Grant: allow}
 }
 
-// walk goes down the tree along a path and returns the last grant in force
-// that allows it, and the first that denies it, which ends the walk. Prefixes
-// of the path count, and, if object is set, grants of the very object.
+// walk descends the tree along a path. It returns the last allow in force and
+// the first deny in force, which ends the walk. Grants of prefixes of the path
+// count, and, if object is set, grants of the object itself.
 func (p *Principal) walk(bucket, path string, object bool) (allow, deny *Grant) {
 	n := p.set.roots[bucket]
 	for rest, atObject := path, false; n != nil; {
@@ -134,8 +134,8 @@ func (p *Principal) walk(bucket, path string, object bool) (allow, deny *Grant) 
 	return allow, nil
 }
 
-// fewRules is up to where each rule of a node is held against the groups;
-// with more of them each group is looked up among the rules.
+// fewRules is the largest number of rules of a node for a linear scan. With more
+// rules, each group is looked up by binary search.
 const fewRules = 8
 
 // match returns the first deny in force among the rules, else the first
@@ -167,8 +167,8 @@ func (p *Principal) match(rules []rule) *rule {
 	return best
 }
 
-// Visible says how a folder lies to this person's grants. The prefix is empty
-// for the bucket itself or ends in "/"; at any other there is nothing.
+// Visible returns the view of a folder. The prefix is empty for the bucket
+// itself or ends in "/"; any other prefix has an empty view.
 func (p *Principal) Visible(bucket, prefix string) View {
 	if !ValidPrefix(prefix) {
 		return View{}
@@ -183,8 +183,8 @@ func (p *Principal) Visible(bucket, prefix string) View {
 	return View{Next: p.next(bucket, prefix, false)}
 }
 
-// Folder says how much of a folder this person may read. It is for the
-// folders of a listing: None means that no row is shown.
+// Folder returns the readable part of a folder. In a listing, a folder of reach
+// None has no row.
 func (p *Principal) Folder(bucket, prefix string) Reach {
 	if !ValidPrefix(prefix) {
 		return None
@@ -201,7 +201,7 @@ func (p *Principal) Folder(bucket, prefix string) Reach {
 	return None
 }
 
-// Buckets lists the buckets in which this person can see anything, sorted.
+// Buckets returns the buckets with a visible part, sorted.
 func (p *Principal) Buckets() []string {
 	var all []string
 	for _, group := range p.groups {
@@ -215,8 +215,8 @@ func (p *Principal) Buckets() []string {
 	return all
 }
 
-// next collects the steps that lead from a folder, which nothing allows or
-// denies as a whole, to what is allowed below it: all, or one of them.
+// next returns the steps from a folder to the grants below it. The folder as a
+// whole is neither allowed nor denied. If one is set, a single step is enough.
 func (p *Principal) next(bucket, prefix string, one bool) []Step {
 	var steps []Step
 	for _, group := range p.groups {
@@ -248,7 +248,7 @@ func (p *Principal) next(bucket, prefix string, one bool) []Step {
 	return slices.Compact(steps)
 }
 
-// alive says whether a grant of this person allows anything: it is in force,
+// alive reports whether a grant of this person allows any key: it is in force,
 // and no deny covers all of it.
 func (p *Principal) alive(g *Grant) bool {
 	if !g.inForce(p.now) {
@@ -258,7 +258,7 @@ func (p *Principal) alive(g *Grant) bool {
 	return deny == nil
 }
 
-// deniedBelow says whether any deny in force of this person lies below prefix.
+// deniedBelow reports whether a deny in force of this person is below prefix.
 func (p *Principal) deniedBelow(bucket, prefix string) bool {
 	for _, group := range p.groups {
 		list := p.set.shares[share{group, bucket}]
@@ -277,14 +277,13 @@ func (p *Principal) deniedBelow(bucket, prefix string) bool {
 	return false
 }
 
-// first is where the paths that begin with prefix start in a sorted list.
+// first returns the index of the first path that begins with prefix.
 func first(sorted []*Grant, prefix string) int {
 	i, _ := slices.BinarySearchFunc(sorted, prefix, func(g *Grant, path string) int { return strings.Compare(g.path(), path) })
 	return i
 }
 
-// past is where the paths that begin with prefix end, in a sorted list that
-// begins with them.
+// past returns the number of leading paths that begin with prefix.
 func past(sorted []*Grant, prefix string) int {
 	i, _ := slices.BinarySearchFunc(sorted, prefix, func(g *Grant, path string) int {
 		if strings.HasPrefix(g.path(), path) {

@@ -1,13 +1,14 @@
-// Package grant decides who may see and fetch what. It is the only place that
-// does: a listing, a presigned URL, a search and an administrator's question
-// all ask the same Set.
+// Package grant evaluates grants: may a person in these groups read this
+// object, and which folders are visible to them? It is the only evaluator.
+// Listings, presigned URLs, searches and administrators' questions all use the
+// same Set.
 //
 // A grant lets a group read (list and download) one bucket below a prefix that
 // ends in "/", one exact object, or a whole bucket; or, with the effect deny,
-// takes that away. Nothing is allowed without a grant; a deny that reaches an
-// object wins over every allow, however long its prefix. Names are literal
-// bytes: nothing is cleaned, decoded, folded or normalised, there are no
-// patterns, and finance/ never reaches finance-secret/.
+// takes that away. Nothing is allowed without a grant. A deny that reaches an
+// object wins over every allow, however long the prefix of the allow. Names are
+// literal bytes: nothing is cleaned, decoded, folded or normalized. There are
+// no patterns, and finance/ never reaches finance-secret/.
 //
 //	set, err := grant.NewSet(grants)
 //	ada := set.For([]string{"finance-team"}, now)
@@ -15,9 +16,9 @@
 //	ada.Visible("company-reports", "").Next // folders that lead to a grant
 //
 // The package is pure. It leaves to others the clock (the instant is an
-// argument), where grants are kept (grant/file), who is in which group, and
-// whether an object exists. Texts in grants are raw bytes: whoever shows one
-// goes through safetext.
+// argument), the store of grants (grant/file), group membership, and the
+// existence of objects. Texts in grants are raw bytes; a caller that displays
+// them uses safetext.
 package grant
 
 import (
@@ -28,7 +29,7 @@ import (
 	"unicode/utf8"
 )
 
-// Effect says whether a grant gives or takes.
+// Effect is allow or deny.
 type Effect string
 
 // The two effects. An empty effect means Allow.
@@ -44,13 +45,14 @@ const (
 	MaxReason = 1024 // bytes
 )
 
-// Grant gives a group read of what it names, or takes it away. With an Object
-// it is that one object, and Prefix is empty; without, it is every key that
-// begins with Prefix, and an empty Prefix is the whole bucket. Whoever reads a
-// grant from a text must tell a prefix left out from one written as "".
+// Grant allows or denies a group the read of one object or of one prefix. If
+// Object is set, the grant covers that one object, and Prefix is empty.
+// Otherwise the grant covers every key that begins with Prefix, and an empty
+// Prefix is the whole bucket. A parser of grants must distinguish a missing
+// prefix from one written as "".
 //
-// It is in force from NotBefore on and before Expires; a zero instant sets no
-// bound.
+// A grant is in force from NotBefore (inclusive) to Expires (exclusive); a zero
+// instant sets no bound.
 type Grant struct {
 	Group     string
 	Bucket    string
@@ -62,16 +64,16 @@ type Grant struct {
 	Reason    string
 }
 
-// Problem is one thing wrong with a grant: which field (as the grants file
-// spells it), what, and how to put it right. It holds no text of the grant.
+// Problem is one fault of a grant: the field (as the grants file spells it),
+// the fault, and the fix. It holds no text of the grant.
 type Problem struct {
 	Field, Text, Fix string
 }
 
-// Error makes a problem one sentence.
+// Error returns the problem as one sentence.
 func (p Problem) Error() string { return p.Field + " " + p.Text + ": " + p.Fix }
 
-// Validate says what is wrong with a grant: nil, or Problems joined.
+// Validate returns all Problems of the grant, joined, or nil.
 func (g Grant) Validate() error {
 	var errs []error
 	for _, p := range g.Problems() {
@@ -80,7 +82,8 @@ func (g Grant) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Problems is Validate as a list, for whoever can point at the field.
+// Problems returns the result of Validate as a list, with the field of each
+// problem.
 func (g Grant) Problems() []Problem {
 	var all []Problem
 	wrong := func(field, text, fix string) { all = append(all, Problem{field, text, fix}) }
@@ -128,9 +131,9 @@ func validInstant(t time.Time) bool {
 	return t.IsZero() || t.UTC().Year() >= 1970 && t.UTC().Year() <= 9999
 }
 
-// String is the grant on one line without its reason, and says all of the
-// rest: no two grants of different meaning have the same one, because the
-// path, which may hold anything, comes last.
+// String returns the grant on one line, without its reason. Two grants of
+// different meaning never have the same line: the path, which may hold any
+// character, comes last.
 //
 //	allow finance-team company-reports/quarterly/
 //	deny contractors until 2026-12-31T00:00:00Z object builds/latest.zip
@@ -152,7 +155,7 @@ func (g Grant) String() string {
 	return b.String()
 }
 
-// effect spells out the default.
+// effect returns the effect, with the default applied.
 func (g *Grant) effect() Effect {
 	if g.Effect == "" {
 		return Allow
@@ -160,7 +163,7 @@ func (g *Grant) effect() Effect {
 	return g.Effect
 }
 
-// path is what the grant names within its bucket.
+// path returns the object key or the prefix of the grant.
 func (g *Grant) path() string {
 	if g.Object != "" {
 		return g.Object
@@ -168,12 +171,12 @@ func (g *Grant) path() string {
 	return g.Prefix
 }
 
-// inForce says whether now lies in the grant's window.
+// inForce reports whether now is within the grant's window.
 func (g *Grant) inForce(now time.Time) bool {
 	return (g.NotBefore.IsZero() || !now.Before(g.NotBefore)) && (g.Expires.IsZero() || now.Before(g.Expires))
 }
 
-// reaches says whether the grant's own path covers a key.
+// reaches reports whether the grant's own path covers a key.
 func (g *Grant) reaches(bucket, key string) bool {
 	if g.Bucket != bucket {
 		return false
@@ -184,21 +187,21 @@ func (g *Grant) reaches(bucket, key string) bool {
 	return strings.HasPrefix(key, g.Prefix)
 }
 
-// ValidKey says whether S3 can hold an object of this name: 1 to 1024 bytes of
-// UTF-8. usher takes no NUL either, which ends a name in too many places.
+// ValidKey reports whether S3 can hold an object of this name: 1 to 1024 bytes
+// of UTF-8. NUL is refused too, because many programs end a name at a NUL.
 //
 // SPEC: S3 user guide, "Naming Amazon S3 objects" (object-keys).
 func ValidKey(key string) bool {
 	return key != "" && len(key) <= MaxKey && utf8.ValidString(key) && strings.IndexByte(key, 0) < 0
 }
 
-// ValidPrefix says whether a text names a folder: it is empty, for the bucket
-// itself, or a key that ends in "/".
+// ValidPrefix reports whether a text names a folder: either a key that ends in
+// "/", or the empty text for the bucket itself.
 func ValidPrefix(prefix string) bool {
 	return prefix == "" || ValidKey(prefix) && prefix[len(prefix)-1] == '/'
 }
 
-// ValidGroup says whether Cognito can have a group of this name.
+// ValidGroup reports whether Cognito accepts a group of this name.
 //
 // SPEC: Cognito API reference, CreateGroup, GroupName: 1 to 128 characters of
 // [\p{L}\p{M}\p{S}\p{N}\p{P}]+.
@@ -211,8 +214,8 @@ func ValidGroup(name string) bool {
 	return name != "" && utf8.ValidString(name) && utf8.RuneCountInString(name) <= MaxGroup
 }
 
-// ValidBucket says whether a text is the name of a general purpose bucket.
-// Access point aliases and ARNs are not, so that no grant reaches data by a
+// ValidBucket reports whether a text is the name of a general purpose bucket.
+// Access point aliases and ARNs are refused, so that no grant reaches data by a
 // second name.
 //
 // SPEC: S3 user guide, "General purpose bucket naming rules"

@@ -18,7 +18,7 @@ func shipped(w *world, groups []string, bucket, key string, now time.Time) bool 
 	return w.set.Decide(groups, bucket, key, now).Allowed
 }
 
-// disagreements asks the decider and the reference the same n questions.
+// disagreements compares the decider with the reference in n random cases.
 func disagreements(n int, seed uint64, decide decider) (count, allowed int, firstOne string) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for done := 0; done < n; {
@@ -54,8 +54,8 @@ func TestDecideAgainstReference(t *testing.T) {
 	}
 }
 
-// TestDecideControls gives the evaluator one fault at a time: the comparison
-// with the reference must notice each.
+// TestDecideControls puts one fault at a time into the evaluator: the comparison
+// with the reference must find each.
 func TestDecideControls(t *testing.T) {
 	// rebuilt decides with the grants changed on their way into the set.
 	rebuilt := func(change func(grant.Grant) (grant.Grant, bool)) decider {
@@ -225,8 +225,8 @@ func TestVisibleControls(t *testing.T) {
 	}
 }
 
-// TestFolderAndBuckets holds Folder and Buckets against what Visible and the
-// reference say: no row is shown below which nothing is allowed.
+// TestFolderAndBuckets compares Folder and Buckets with Visible and the
+// reference: a row without an allowed key below it is not shown.
 func TestFolderAndBuckets(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 0))
 	seen := map[grant.Reach]int{}
@@ -258,7 +258,7 @@ func TestFolderAndBuckets(t *testing.T) {
 	}
 }
 
-// refWhole says whether a folder is allowed and no deny takes any part of it.
+// refWhole reports whether a folder is allowed without a deny below it.
 func refWhole(grants []grant.Grant, groups []string, bucket, prefix string, now time.Time) bool {
 	if !refAllowed(grants, groups, bucket, prefix+fresh, now) {
 		return false

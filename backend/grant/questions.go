@@ -7,24 +7,23 @@ import (
 	"time"
 )
 
-// maxNearest bounds the lists of an Explanation that say what would be near.
+// maxNearest is the largest length of the lists Nearest and Others.
 const maxNearest = 10
 
-// Explanation says why a person may or may not read an object. All grants in
-// it belong to the set and must not be changed.
+// Explanation holds the reasons of a decision. All grants in it belong to the
+// set and must not be changed.
 type Explanation struct {
 	Decision Decision
 	Allows   []*Grant // of this person's groups, in force, reaching the object
 	Denies   []*Grant // the same, taking it away
 	Asleep   []*Grant // of this person's groups, reaching the object, out of their window
-	Nearest  []*Grant // if nothing allows: what else these groups are allowed in the bucket, nearest first
+	Nearest  []*Grant // if nothing allows: other grants of these groups in the bucket, nearest first
 	Others   []*Grant // if nothing allows and nothing denies: grants of other groups that allow the object now
 	Missing  []Grant  // if nothing allows and nothing denies: for each group the grant that would have to exist
 }
 
-// Explain answers "why can't I?" for one object, with the same evaluator that
-// decides. Missing names the object's folder, or the object itself where it
-// lies at the top of its bucket.
+// Explain returns the reasons of Decide for one object. Missing names the
+// object's folder, or the object itself if it is at the top of its bucket.
 func (s *Set) Explain(groups []string, bucket, key string, now time.Time) Explanation {
 	e := Explanation{Decision: s.Decide(groups, bucket, key, now)}
 	if !ValidKey(key) || !ValidBucket(bucket) {
@@ -62,7 +61,7 @@ func (s *Set) Explain(groups []string, bucket, key string, now time.Time) Explan
 	return e
 }
 
-// missing writes the grants of which one would have to exist.
+// missing returns the grants of which any one would allow the object.
 func missing(groups []string, bucket, key string) []Grant {
 	var all []Grant
 	for _, group := range groups {
@@ -77,7 +76,7 @@ func missing(groups []string, bucket, key string) []Grant {
 	return all
 }
 
-// shared is how many whole folders two paths begin with in common.
+// shared returns the number of leading folders that two paths have in common.
 func shared(a, b string) int {
 	n := 0
 	for i := range min(len(a), len(b)) {
@@ -91,18 +90,18 @@ func shared(a, b string) int {
 	return n
 }
 
-// GroupReach says how much of a path a group reaches by itself, and by which
-// of its grants, denials among them.
+// GroupReach is the part of a path that one group reaches by itself, and the
+// grants that give it, denials included.
 type GroupReach struct {
 	Group  string
 	Reach  Reach // Some: only parts of a folder
 	Grants []*Grant
 }
 
-// WhoGroups answers "who can read this?": the groups that reach a path, or, if
-// it is empty or ends in "/", anything in that folder. What people can read
-// who are in several groups may be less, because a deny of one group wins over
-// the allow of another: ask Decide or Folder for each.
+// WhoGroups returns the groups that reach a path, or, if the path is empty or
+// ends in "/", any part of that folder. A person in several groups may reach
+// less, because a deny of one group wins over the allow of another: use Decide
+// or Folder for one person.
 func (s *Set) WhoGroups(bucket, path string, now time.Time) []GroupReach {
 	var all []GroupReach
 	folder := ValidPrefix(path)
@@ -133,16 +132,15 @@ func (s *Set) WhoGroups(bucket, path string, now time.Time) []GroupReach {
 	return all
 }
 
-// Root is the top of something a person can see: a grant, less the denials
-// that lie below it.
+// Root is one visible subtree: a grant, less the denials below it.
 type Root struct {
 	Grant  *Grant
 	Except []*Grant
 }
 
-// Tree answers "what can they see?": the fewest roots that hold all that
-// someone in these groups can read, by bucket and path. A grant that another
-// one covers, or a deny hides, is left out.
+// Tree returns the fewest roots that hold every readable key of a person in
+// these groups, sorted by bucket and path. A grant that another grant covers or
+// a deny hides is left out.
 func (s *Set) Tree(groups []string, now time.Time) []Root {
 	p := s.For(groups, now)
 	var allows, denies []*Grant
@@ -178,7 +176,7 @@ func (s *Set) Tree(groups []string, now time.Time) []Root {
 	return roots
 }
 
-// covers says whether all that b names is named by a.
+// covers reports whether grant a covers every key of grant b.
 func covers(a, b *Grant) bool {
 	if a.Object != "" {
 		return a.Bucket == b.Bucket && a.Object == b.Object
@@ -195,13 +193,13 @@ type Change struct {
 	Appears bool // else it disappears
 }
 
-// Diff says what appears and what disappears for someone in these groups when
-// one set takes the place of another, by bucket and path. A change that
-// follows from the one of the folder above it is left out.
+// Diff returns the folders and objects that appear or disappear for a person in
+// these groups when next replaces old, sorted by bucket and path. A change that
+// follows from a change of a folder above is left out.
 func Diff(old, next *Set, groups []string, now time.Time) []Change {
 	before, after := old.For(groups, now), next.For(groups, now)
-	// Within a bucket, what is visible can only change at a path that some
-	// grant names; between two such paths it is what it is at the upper one.
+	// Within a bucket, visibility can only change at the path of a grant.
+	// Between two such paths it equals that of the upper one.
 	var all []Change
 	for _, s := range []*Set{old, next} {
 		for i := range s.grants {
@@ -223,7 +221,7 @@ func Diff(old, next *Set, groups []string, now time.Time) []Change {
 	all = slices.Compact(all)
 
 	var changes []Change
-	var above []Change // the folders that hold the one looked at, with what happens to them
+	var above []Change // the enclosing folders of the current one, with their changes
 	var moved []bool
 	for _, c := range all {
 		for n := len(above); n > 0 && (above[n-1].Bucket != c.Bucket || !strings.HasPrefix(c.Path, above[n-1].Path)); n-- {
@@ -242,8 +240,8 @@ func Diff(old, next *Set, groups []string, now time.Time) []Change {
 	return changes
 }
 
-// whole says whether the person may read the object, or what lies directly in
-// the folder and is named by no grant.
+// whole reports whether the person may read the object, or a key directly in the
+// folder that has no grant of its own.
 func (p *Principal) whole(c Change) bool {
 	allow, deny := p.walk(c.Bucket, c.Path, c.Object)
 	return allow != nil && deny == nil

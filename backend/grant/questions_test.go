@@ -68,7 +68,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestMissingWouldAllow: each grant that Explain says is missing does allow.
+// TestMissingWouldAllow: each grant in Missing allows the object.
 func TestMissingWouldAllow(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 0))
 	tried := 0
@@ -114,7 +114,7 @@ func TestWhoGroups(t *testing.T) {
 	}
 }
 
-// candidates are the keys at which anything about these grants can differ.
+// candidates returns the keys at which decisions about these grants can differ.
 func candidates(sets ...[]grant.Grant) (keys []string) {
 	for _, grants := range sets {
 		for _, g := range grants {
@@ -128,8 +128,8 @@ func covers(bucket, path string, object bool, inBucket, key string) bool {
 	return bucket == inBucket && (key == path || !object && strings.HasPrefix(key, path))
 }
 
-// TestTreeHoldsWhatIsAllowed: what the tree shows is what the reference
-// allows, key by key, and no root lies in another.
+// TestTreeHoldsWhatIsAllowed compares the tree with the reference, key by key.
+// No root is inside another root.
 func TestTreeHoldsWhatIsAllowed(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 0))
 	shown := 0
@@ -187,8 +187,8 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// TestDiffNamesEveryChange: each key whose answer changes lies in a change
-// that says so, and each change holds such a key.
+// TestDiffNamesEveryChange: each key with a changed decision is inside a Change,
+// and each Change holds such a key.
 func TestDiffNamesEveryChange(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 0))
 	found := 0

@@ -11,8 +11,8 @@ import (
 	"usher/backend/grant"
 )
 
-// This file holds a second authoriser, written from the rules and not from
-// the code: it looks at every grant, knows no index, and is slow and obvious.
+// This file holds a second authorizer, written from the rules and not from the
+// code. It scans every grant without an index, and is slow and obvious.
 
 func refMatches(g grant.Grant, groups []string, bucket, key string, now time.Time) bool {
 	if !slices.Contains(groups, g.Group) || g.Bucket != bucket {
@@ -43,12 +43,12 @@ func refAllowed(grants []grant.Grant, groups []string, bucket, key string, now t
 	return allowed
 }
 
-// fresh ends a key that no grant names: whether it is allowed says how the
-// folder before it lies as a whole.
+// fresh ends a key that no grant names. The decision for such a key is the
+// decision for its folder as a whole.
 const fresh = "~no grant names this"
 
-// refView enumerates keys: each path that a grant names, and a fresh key below
-// it. Whatever is visible in a folder, one of these shows it.
+// refView enumerates keys: the path of each grant, and a fresh key below it. Every
+// visible row of a folder follows from one of these keys.
 func refView(grants []grant.Grant, groups []string, bucket, prefix string, now time.Time) (inside bool, next []grant.Step) {
 	if refAllowed(grants, groups, bucket, prefix+fresh, now) {
 		return true, nil

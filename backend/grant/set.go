@@ -11,26 +11,27 @@ import (
 	"time"
 )
 
-// Set is all grants in force at a place, built for deciding. It never
-// changes, and any number of goroutines may ask it. Make one with NewSet.
+// Set is an immutable collection of grants, indexed for decisions. It is safe
+// for concurrent use. NewSet makes one.
 //
-// Two indexes hold the grants. A tree of path segments for each bucket answers
-// what reaches a key in one step for each segment, however many grants there
-// are. A sorted list of paths for each group and bucket answers what a person
-// can see below a prefix, in proportion to what is found.
+// Two indexes hold the grants. A tree of path segments for each bucket gives the
+// grants that reach a key, at the cost of one map access for each segment,
+// however many grants there are. A sorted list of paths for each group and
+// bucket gives the visible rows below a prefix, at a cost in proportion to their
+// number.
 type Set struct {
 	grants  []Grant
 	version string
-	groups  map[string]int32 // a group's name to its place in names
+	groups  map[string]int32 // a group's name to its index in names
 	names   []string         // sorted
 	roots   map[string]*node // a bucket to the node of its empty prefix
 	shares  map[share]*paths
-	buckets [][]string // for each group: the buckets it is allowed something in, sorted
+	buckets [][]string // for each group: the buckets of its allow grants, sorted
 }
 
-// node is a prefix, or one object: rules are the grants that name just it.
-// Segments of folders end in "/", those of objects hold none, so the two never
-// meet in one map.
+// node is a prefix or one object, and rules are the grants with exactly that
+// path. Segments of folders end in "/" and segments of objects hold no "/", so
+// the two never share a map key.
 type node struct {
 	next  map[string]*node
 	rules []rule // sorted by group, denials first
@@ -39,11 +40,11 @@ type node struct {
 type rule struct {
 	group    int32
 	deny     bool
-	windowed bool // the grant's window must be looked at
+	windowed bool // the grant has a window
 	grant    *Grant
 }
 
-// share is what one group has in one bucket.
+// share is the key of the index by group and bucket.
 type share struct {
 	group  int32
 	bucket string
@@ -54,9 +55,9 @@ type paths struct {
 	allow, deny []*Grant
 }
 
-// NewSet builds a set. It refuses grants that are not valid, and two that
-// differ in nothing but their reason: taking one back would change nothing.
-// No grants at all is a valid set that allows nothing.
+// NewSet builds a set. It refuses invalid grants, and two grants that differ in
+// their reason alone: the removal of one of them would change nothing. A set
+// without grants is valid and allows nothing.
 func NewSet(grants []Grant) (*Set, error) {
 	s := &Set{
 		grants: make([]Grant, len(grants)),
@@ -92,7 +93,7 @@ func NewSet(grants []Grant) (*Set, error) {
 	return s, nil
 }
 
-// index adds a grant, which comes in canonical order: so all lists stay sorted.
+// index adds a grant. Calls in canonical order keep all lists sorted.
 func (s *Set) index(g *Grant) {
 	id := s.groups[g.Group]
 	n := s.roots[g.Bucket]
@@ -140,9 +141,9 @@ func (n *node) child(segment string) *node {
 	return c
 }
 
-// Canonical is the grant with its effect spelled out and its instants in UTC:
-// the form that Grants returns. Two grants that mean the same and have the
-// same reason have equal canonical forms.
+// Canonical returns the grant with its effect spelled out and its instants in
+// UTC, as Grants returns it. Two grants of the same meaning and reason have equal
+// canonical forms.
 func (g Grant) Canonical() Grant {
 	g.Effect = g.effect()
 	g.NotBefore = canonicalInstant(g.NotBefore)
@@ -157,7 +158,7 @@ func canonicalInstant(t time.Time) time.Time {
 	return t.Round(0).UTC() // Round drops the monotonic reading
 }
 
-// Same says whether two grants differ in nothing but their reason.
+// Same reports whether two grants are equal apart from their reason.
 func Same(a, b Grant) bool {
 	a.Reason, b.Reason = "", ""
 	return a.Canonical() == b.Canonical()
@@ -178,8 +179,8 @@ func compare(a, b Grant) int {
 	)
 }
 
-// digest names the content of sorted grants, whatever order they came in:
-// 128 bits of SHA-256 in hexadecimal.
+// digest returns the first 128 bits of the SHA-256 of sorted grants, in
+// hexadecimal.
 func digest(sorted []Grant) string {
 	h := sha256.New()
 	var line []byte
@@ -191,8 +192,8 @@ func digest(sorted []Grant) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// Version names the content of the set: two sets have the same version if
-// they hold the same grants, in whatever order these were written.
+// Version identifies the content of the set: two sets with the same grants have
+// the same version, in any order of the grants.
 func (s *Set) Version() string { return s.version }
 
 // Len is the number of grants.
@@ -201,5 +202,5 @@ func (s *Set) Len() int { return len(s.grants) }
 // Grants returns a copy of all grants in canonical form and order.
 func (s *Set) Grants() []Grant { return slices.Clone(s.grants) }
 
-// Groups returns the names that grants give to or take from, sorted.
+// Groups returns the names of all groups in grants, sorted.
 func (s *Set) Groups() []string { return slices.Clone(s.names) }

@@ -9,19 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// maxMarks is how many combining marks a letter may carry: Vietnamese needs
-// two, Thai and pointed Hebrew three, and more than four leave their row.
+// maxMarks is the largest number of combining marks on one letter. Vietnamese
+// needs two, Thai and pointed Hebrew three; more than four leave their row.
 const maxMarks = 4
 
-// Span is a piece of a safe text. Escaped pieces stand for what cannot be
-// shown, and are styled so that no name can imitate them.
+// Span is a piece of a safe text. An escaped piece replaces characters that
+// cannot be displayed; its style is one that no name can imitate.
 type Span struct {
 	Text    string
 	Escaped bool
 }
 
-// Spans is String in pieces, neighbours of one kind joined; empty for an
-// empty text.
+// Spans returns String in pieces, with neighbors of one kind joined. The result
+// is empty for an empty text.
 func (t Text) Spans() []Span {
 	s := t.Raw()
 	if s == "" {
@@ -33,8 +33,8 @@ func (t Text) Spans() []Span {
 	return split(s)
 }
 
-// plain says whether s is printable ASCII without a backslash: most names are,
-// and cost one look at each byte and no allocation.
+// plain reports whether s is printable ASCII without a backslash. Most names are,
+// and need no allocation.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '\\' {
@@ -44,10 +44,10 @@ func plain(s string) bool {
 	return true
 }
 
-// split escapes s. Backslashes are doubled only where the result would
-// otherwise read as an escape: when anything is escaped, or when s itself
-// looks like escaped text. So C:\dir stays itself, and no text that shows
-// \u{1b} can be mistaken for one that has an escape character.
+// split escapes s. Backslashes are doubled only where the result could be read
+// as an escape: if any character is escaped, or if s itself looks like escaped
+// text. So C:\dir is unchanged, and a text with the characters \u{1b} differs
+// from a text with an escape character.
 func split(s string) []Span {
 	spans, escaped := pieces(s, looksEscaped(s))
 	if escaped {
@@ -56,14 +56,14 @@ func split(s string) []Span {
 	return spans
 }
 
-// looksEscaped says whether s has what begins an escape in the output. Escape
-// and Unescape both ask it, which is what makes the pair reversible: a text
-// that was escaped always looks so, and one that was not never does.
+// looksEscaped reports whether s holds the beginning of an escape. Line and
+// Unescape both use it, which makes the pair reversible: escaped text always
+// holds such a beginning, and unescaped text never does.
 func looksEscaped(s string) bool {
 	return strings.Contains(s, `\\`) || strings.Contains(s, `\x`) || strings.Contains(s, `\u{`)
 }
 
-// pieces cuts s into spans, and says whether any of them is escaped.
+// pieces cuts s into spans, and reports whether any of them is escaped.
 func pieces(s string, double bool) (spans []Span, escaped bool) {
 	out := make([]byte, 0, len(s)+16)
 	var ends []int          // where each span ends in out; the kinds alternate
@@ -106,8 +106,8 @@ func pieces(s string, double bool) (spans []Span, escaped bool) {
 	return spans, len(ends) > 1
 }
 
-// invisible names characters that Unicode calls printable and that show
-// nothing: fillers, joiners and variation selectors.
+// invisible reports characters that Unicode calls printable and that have no
+// visible form: fillers, joiners and variation selectors.
 func invisible(r rune) bool {
 	switch r {
 	case '\u2800', '\U0001d159', '\U00016fe4': // blank braille, null notehead, Khitan filler
@@ -116,11 +116,11 @@ func invisible(r rune) bool {
 	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// errNotEscaped is what Unescape says of text that Line never returns.
+// errNotEscaped is the error of Unescape for a text that Line never returns.
 var errNotEscaped = errors.New("this is not text that usher printed")
 
-// Unescape gives back the bytes that Line escaped. It refuses any text that
-// Line does not return, so that nothing has two spellings.
+// Unescape returns the bytes that Line escaped. It refuses any text that Line
+// does not return, so that every text has one escaped form.
 func Unescape(s string) (string, error) {
 	raw, err := unescape(s)
 	if err != nil || Line(raw) != s {

@@ -1,11 +1,11 @@
-// Package safetext is the one way for text that others wrote (object names,
-// error bodies, audit fields, server replies) to reach a terminal, a log, a
-// CSV file or a local file name.
+// Package safetext makes untrusted text (object names, error bodies, audit
+// fields, server replies) safe for a terminal, a log, a CSV file or a local file
+// name. Untrusted text reaches these places through this package alone.
 //
-// It promises that what it returns is valid UTF-8 on one line, holds no
-// control, bidirectional, zero-width or otherwise invisible character, and
-// reads back to the very bytes it came from: two different inputs never print
-// the same. (Stripping would not do: it makes two names look like one.)
+// The result is valid UTF-8 on one line. It holds no control, bidirectional,
+// zero-width or otherwise invisible character, and converts back to the original
+// bytes: two different inputs never print the same. (Removal of characters would
+// make two names look like one.)
 //
 //	a byte that is not UTF-8                     \xNN
 //	a character that does not print, or prints
@@ -14,11 +14,11 @@
 //	or the fifth and later ones on one letter    \u{301}
 //	a backslash, where it could be mistaken      \\
 //
-// Everything else stays as it is, also letters that look alike in two
-// scripts, and the two Unicode spellings of é: what is printed differs, even
-// where a font shows the same picture.
+// All other characters are unchanged, including letters that look alike in two
+// scripts and the two Unicode spellings of é: their bytes differ, even if a font
+// shows the same picture.
 //
-// The package leaves to others how wide a text is and where to cut it.
+// The package leaves the width of a text and its truncation to others.
 package safetext
 
 import (
@@ -28,17 +28,16 @@ import (
 	"strings"
 )
 
-// Text is something a bucket, a token or a person wrote. Printing it with any
-// verb is always safe; only Raw gives the bytes, for the wire and for
-// comparison. The zero Text is empty.
+// Text is untrusted text. It is safe with every verb of fmt; Raw alone returns
+// the bytes, for the wire and for comparison. The zero Text is empty.
 //
-// Compare Texts with Equal: == asks whether two were made by the same New.
+// Compare Texts with Equal: == compares pointers.
 type Text struct{ raw *string } // a pointer, so that no fmt verb can reach the bytes
 
-// New takes any bytes at all.
+// New accepts any bytes.
 func New(s string) Text { return Text{&s} }
 
-// Raw gives the bytes as they came. They are for the wire and for comparison,
+// Raw returns the original bytes. They are for the wire and for comparison,
 // never for a screen, a log or a file name.
 func (t Text) Raw() string {
 	if t.raw == nil {
@@ -47,38 +46,37 @@ func (t Text) Raw() string {
 	return *t.raw
 }
 
-// String is the text with everything unsafe escaped.
+// String returns the text with every unsafe character escaped.
 func (t Text) String() string { return Line(t.Raw()) }
 
 // Len is the number of raw bytes.
 func (t Text) Len() int { return len(t.Raw()) }
 
-// IsZero says whether the text is empty.
+// IsZero reports whether the text is empty.
 func (t Text) IsZero() bool { return t.Len() == 0 }
 
-// Equal says whether two texts have the same raw bytes.
+// Equal reports whether two texts have the same raw bytes.
 func (t Text) Equal(u Text) bool { return t.Raw() == u.Raw() }
 
 // Compare orders texts by their raw bytes, as S3 orders keys.
 func (t Text) Compare(u Text) int { return strings.Compare(t.Raw(), u.Raw()) }
 
-// Escaped says whether String differs from Raw, so that a person can be asked
-// before the raw bytes go to a clipboard.
+// Escaped reports whether String differs from Raw. A clipboard command needs it
+// for its question before it copies raw bytes.
 func (t Text) Escaped() bool { return !plain(t.Raw()) && t.String() != t.Raw() }
 
-// GoString is what %#v prints.
+// GoString returns the form of %#v.
 func (t Text) GoString() string { return "safetext.Text(" + strconv.Quote(t.String()) + ")" }
 
-// LogValue is what log/slog writes.
+// LogValue returns the form for log/slog.
 func (t Text) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// MarshalText gives the escaped form, so that a Text inside a value that is
-// logged or printed as JSON or YAML is safe and not a silent {}. There is no
-// UnmarshalText: wire types hold plain strings, which become Text where they
-// are decoded.
+// MarshalText returns the escaped form, so that a Text inside a value is safe in
+// JSON or YAML, and not an empty object. There is no UnmarshalText: wire types
+// hold plain strings, which become Text at the decoder.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// Format answers every verb from the escaped form: %#v as GoString, %q quoted,
+// Format prints the escaped form for every verb: %#v as GoString, %q quoted,
 // %x and %X in hexadecimal, and all others as %s. Width, precision and the
 // minus flag count.
 func (t Text) Format(f fmt.State, verb rune) {
@@ -123,9 +121,9 @@ func Line(s string) string {
 	return b.String()
 }
 
-// CSV escapes s for a cell that a spreadsheet will open, so that no cell is
-// taken for a formula: what begins like one, or with an apostrophe, gets an
-// apostrophe in front. Quoting commas and quotes is left to encoding/csv.
+// CSV escapes s for a cell of a spreadsheet, so that no cell is a formula: a text
+// that begins like a formula or with an apostrophe gets an apostrophe in front.
+// The package encoding/csv quotes commas and quotes.
 //
 // SPEC: OWASP, CSV Injection: = + - @, tab and carriage return, and the
 // full-width forms of the four; tab and carriage return are escaped by Line.

@@ -47,7 +47,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// checkLine holds one text against everything Line promises.
+// checkLine checks every promise of Line for one text.
 func checkLine(t *testing.T, raw string) {
 	t.Helper()
 	got := safetext.Line(raw)
@@ -149,7 +149,7 @@ func FuzzString(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		checkLine(t, s)
-		// Read the other way round: whatever Unescape takes must print the same.
+		// The other direction: every text that Unescape accepts must print the same.
 		if raw, err := safetext.Unescape(s); err == nil && safetext.Line(raw) != s {
 			t.Fatalf("Unescape took %+q, which prints as %+q", s, safetext.Line(raw))
 		}
@@ -176,7 +176,7 @@ type holder struct {
 
 const verbs = "vsqxXdobcUtTpeEfFgGw"
 
-// leaked prints v with every verb and flag and says which ones give the secret away.
+// leaked prints v with every verb and flag, and returns those that reveal the secret.
 func leaked(v any, secret string) (leaks []string) {
 	for _, verb := range verbs {
 		for _, flags := range []string{"", "+", "#", "-", " ", "0", "40", "-40", ".3", "#+"} {
@@ -239,7 +239,7 @@ func TestLogsAndJSON(t *testing.T) {
 		t.Errorf("JSON is %s, %v, want %s", data, err, want)
 	}
 	var back safetext.Text
-	//lint:ignore SA9005 that it cannot be read from JSON is what is tested
+	//lint:ignore SA9005 the missing UnmarshalJSON is under test
 	if err := json.Unmarshal([]byte(`"a"`), &back); err == nil {
 		t.Error("a Text was read from the wire")
 	}

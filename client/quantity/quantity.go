@@ -1,8 +1,8 @@
-// Package quantity writes sizes, counts, shares and times that remain, alike in
-// commands, in the browser and in what the engine says of a transfer.
+// Package quantity formats sizes, counts, shares and remaining times for
+// commands, browser and download engine.
 //
-// Sizes are decimal with three digits and fit seven cells. Where something
-// stands on a screen is left to others.
+// Sizes are decimal with three digits and fit seven cells. The package leaves
+// layout to its callers.
 package quantity
 
 import (
@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// SizeWidth is the cells that Size needs at most.
+// SizeWidth is the largest width of Size, in cells.
 const SizeWidth = 7
 
-// Size writes a number of bytes: "98 B", "812 kB", "4.21 MB", "1.02 GB".
+// Size formats a number of bytes: "98 B", "812 kB", "4.21 MB", "1.02 GB".
 func Size(n int64) string {
 	if n < 0 {
 		return "?"
@@ -39,7 +39,7 @@ func Size(n int64) string {
 	return fmt.Sprintf("%.0f %s", v, units[unit])
 }
 
-// Count writes a number with commas: "1,284,112".
+// Count formats a number with commas: "1,284,112".
 func Count[N int | int64](n N) string {
 	s := strconv.FormatInt(int64(n), 10)
 	neg := strings.HasPrefix(s, "-")
@@ -53,7 +53,7 @@ func Count[N int | int64](n N) string {
 	return s
 }
 
-// Plural writes "1 file", "3 files", "1,284 files".
+// Plural formats a counted noun: "1 file", "3 files", "1,284 files".
 func Plural[N int | int64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -61,14 +61,14 @@ func Plural[N int | int64](n N, one, many string) string {
 	return Count(n) + " " + many
 }
 
-// Rate writes bytes a second: "24.1 MB/s".
+// Rate formats bytes per second: "24.1 MB/s".
 func Rate(bytesPerSecond float64) string { return Size(int64(bytesPerSecond)) + "/s" }
 
-// Percent writes a share without decimals. It says 100 only when all is there.
+// Percent formats a share without decimals. The result is 100 only at the end.
 func Percent(done, total int64) string { return strconv.Itoa(PercentOf(done, total)) + "%" }
 
-// PercentOf is the share in whole percent, rounded down, 0..100. Nothing of
-// nothing is 100.
+// PercentOf returns the share in whole percent, rounded down, 0..100. It is 100
+// if total is zero.
 func PercentOf(done, total int64) int {
 	if total <= 0 || done >= total {
 		return 100
@@ -76,7 +76,7 @@ func PercentOf(done, total int64) int {
 	return int(float64(max(done, 0)) / float64(total) * 100)
 }
 
-// Share is done of total as 0..1; nothing of nothing is 1.
+// Share returns done/total as 0..1; it is 1 if total is zero.
 func Share(done, total int64) float64 {
 	if total <= 0 {
 		return 1
@@ -84,11 +84,11 @@ func Share(done, total int64) float64 {
 	return float64(done) / float64(total)
 }
 
-// Remaining writes the time that remains, rounded up: "14 s", "1 min 10 s",
-// "2 h 05 min". Zero or less is "", and so is more than anybody plans for.
+// Remaining formats a remaining time, rounded up: "14 s", "1 min 10 s",
+// "2 h 05 min". The result is empty for zero or less and above 100 days.
 func Remaining(d time.Duration) string { return remaining(d, "%d s", "%d min %d s", "%d h %02d min") }
 
-// Short is Remaining where cells are few: "14 s", "1m 10s", "2h 05m".
+// Short is a narrower form of Remaining: "14 s", "1m 10s", "2h 05m".
 func Short(d time.Duration) string { return remaining(d, "%d s", "%dm %ds", "%dh %02dm") }
 
 const unplanned = 100 * 24 * time.Hour

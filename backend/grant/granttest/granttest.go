@@ -1,6 +1,5 @@
-// Package granttest says what a store of grants promises, and checks it. A
-// store is whatever passes: a file, a table in a database, or a fake that
-// stands in for one in another test.
+// Package granttest is the conformance suite of stores of grants. Every store
+// passes it: a file, a table in a database, or a fake of one in another test.
 //
 //	func TestFile(t *testing.T) { granttest.Run(t, newRig) }
 //
@@ -19,19 +18,19 @@ import (
 	"usher/backend/grant"
 )
 
-// Store is what the backend asks of a store of grants.
+// Store is the backend's view of a store of grants.
 type Store interface {
 	Current(ctx context.Context) (*grant.Set, error)
 	Problem() error
 }
 
-// Rig is one store with what it reads from, empty at first. Every function is
-// given; Check calls Open only once in each rig, after the first Put.
+// Rig is one store and its source, which is empty at first. Every function is
+// required. Check calls Open only once in each rig, after the first Put.
 type Rig struct {
-	Open    func() (Store, error)     // over what is there now
+	Open    func() (Store, error)     // on the current content
 	Put     func([]grant.Grant) error // replaces all grants at once
-	Break   func() error              // makes what is there unreadable
-	Vanish  func() error              // takes it away
+	Break   func() error              // makes the source unreadable
+	Vanish  func() error              // removes the source
 	Advance func(d time.Duration)     // moves the clock that the store was given
 }
 
@@ -196,7 +195,7 @@ func follows(b *bench) error {
 	if err := b.holds(Samples()[2:]); err != nil {
 		return err
 	}
-	// And for whoever asks for the first time long after.
+	// The same holds for a first request long after the change.
 	if err := b.Put(Samples()[:1]); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // at a time.
 type memory struct {
 	mu      sync.Mutex
-	content []grant.Grant // what "the table" holds
+	content []grant.Grant // the rows of "the table"
 	there   bool
 	broken  bool
 
@@ -31,8 +31,8 @@ type faults struct {
 	stale        bool // never looks again
 	nobody       bool // takes trouble for an empty set
 	fails        bool // takes trouble for an error
-	silent       bool // says nothing of trouble
-	grumbles     bool // says it for ever
+	silent       bool // reports no trouble
+	grumbles     bool // reports trouble forever
 	deaf         bool // ignores the context
 	halves       bool // shows half a change
 	countsReads  bool // gives each reading a version of its own

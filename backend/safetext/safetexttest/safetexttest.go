@@ -1,7 +1,6 @@
-// Package safetexttest is the corpus of hostile texts that every place which
-// shows untrusted text is tried with, and the check of what came out. Each
-// payload stands for one class of attack on a terminal or on the reader's eye;
-// none may reach a screen, a log or a file name as it is.
+// Package safetexttest holds a corpus of hostile texts and the check of rendered
+// output. Each payload is one class of attack on a terminal or on the reader's
+// eye. No payload may reach a screen, a log or a file name unescaped.
 package safetexttest
 
 import (
@@ -71,9 +70,9 @@ func Payloads() []Payload {
 	}
 }
 
-// Leaks says what in a rendered text could act on a terminal or mislead the
-// reader: it is nil for a text in which every payload was escaped. Newlines
-// are leaks too; a caller who prints rows cuts them first.
+// Leaks returns the parts of a rendered text that could act on a terminal or
+// mislead the reader. It is nil if every payload is escaped. A newline is a leak
+// too; a caller that prints rows splits the text first.
 func Leaks(s string) error {
 	marks := 0
 	for i := 0; i < len(s); {
