@@ -7,9 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -121,7 +119,7 @@ func (b *Backend) serve(r *request) (body any, err error) {
 		return nil, err
 	}
 	path := r.http.URL.Path
-	if r.http.Method == http.MethodGet {
+	if r.http.Method != http.MethodPost {
 		switch path {
 		case "/v1/config":
 			r.verb = "config"
@@ -173,18 +171,18 @@ func (b *Backend) guard(h *http.Request) error {
 	switch {
 	case h.URL.IsAbs() || h.URL.Host != "": // absolute-form would replace Host
 		return fail(api.BadRequest, errors.New("absolute-form"))
-	case !slices.Contains(b.c.Hosts, strings.ToLower(h.Host)):
+	case !healthPath(h) && !slices.Contains(b.c.Hosts, strings.ToLower(h.Host)):
 		return fail(api.WrongHost, errors.New("host"))
 	case len(h.Header.Values("Origin")) > 0: // usher has no web page; a browser's script has no business here
 		return fail(api.WrongHost, errors.New("origin"))
-	case h.Method != http.MethodGet && h.Method != http.MethodPost:
+	case h.Method != http.MethodGet && h.Method != http.MethodHead && h.Method != http.MethodPost:
 		return fail(api.BadRequest, errors.New("method"))
 	case len(h.TransferEncoding) > 0: // also when Content-Length is there: which counts is a proxy's guess
 		return fail(api.LengthRequired, errors.New("transfer encoding"))
 	case h.URL.RawQuery != "" || h.URL.ForceQuery:
 		return fail(api.BadRequest, errors.New("query"))
 	}
-	if h.Method == http.MethodGet {
+	if h.Method != http.MethodPost {
 		if h.ContentLength != 0 {
 			return fail(api.BadRequest, errors.New("body on GET"))
 		}
@@ -201,6 +199,11 @@ func (b *Backend) guard(h *http.Request) error {
 	}
 	return nil
 }
+
+// healthPath reports a request of a health checker, which names the address of
+// its target as Host. The answer is the same for everyone and holds no secret.
+// SPEC: Elastic Load Balancing, "Health checks for your target groups".
+func healthPath(h *http.Request) bool { return h.Method != http.MethodPost && h.URL.Path == "/healthz" }
 
 // admit waits for one of the places at work.
 func (b *Backend) admit(ctx context.Context) (func(), error) {
@@ -257,30 +260,4 @@ func (r *request) decode(into any) error {
 		return fail(api.BadRequest, errors.New("json"))
 	}
 	return nil
-}
-
-// source is the address the request came from. X-Forwarded-For counts only when
-// the peer is a configured proxy, and then its right-most address that is not.
-func (b *Backend) source(h *http.Request) string {
-	host, _, err := net.SplitHostPort(h.RemoteAddr)
-	if err != nil {
-		host = h.RemoteAddr
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return "invalid"
-	}
-	addr = addr.Unmap().WithZone("")
-	trusted := func(a netip.Addr) bool {
-		return slices.ContainsFunc(b.c.Proxies, func(p netip.Prefix) bool { return p.Contains(a) })
-	}
-	hops := strings.Split(strings.Join(h.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && trusted(addr); i-- {
-		next, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		addr = next.Unmap().WithZone("")
-	}
-	return addr.String()
 }

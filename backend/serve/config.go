@@ -207,13 +207,22 @@ func (s S3) fileKeys(host string) bool {
 	return !strings.HasSuffix(name, ".amazonaws.com") && !strings.HasSuffix(name, ".amazonaws.com.cn")
 }
 
-// hosts are the Host headers that are answered.
+// hosts are the Host headers that are answered. The scheme's default port may
+// be written or left out (RFC 9110 §4.2.3).
 func (c Config) hosts(listening net.Addr) []string {
 	u, err := url.Parse(c.PublicURL)
 	if err != nil {
 		return nil
 	}
-	hosts := []string{strings.ToLower(u.Host)}
+	name := strings.ToLower(u.Host)
+	hosts := []string{name}
+	port := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	switch u.Port() {
+	case "":
+		hosts = append(hosts, strings.TrimSuffix(name, ":")+":"+port)
+	case port:
+		hosts = append(hosts, strings.TrimSuffix(name, ":"+port))
+	}
 	if host, port, err := net.SplitHostPort(listening.String()); err == nil && isLoopback(host) {
 		hosts = append(hosts, net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("localhost", port), net.JoinHostPort("::1", port))
 	}
@@ -223,17 +232,38 @@ func (c Config) hosts(listening net.Addr) []string {
 func (c Config) proxies() ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, s := range c.Proxies {
-		p, err := netip.ParsePrefix(s)
+		p, err := proxy(strings.TrimSpace(s))
 		if err != nil {
-			a, aerr := netip.ParseAddr(s)
-			if aerr != nil {
-				return nil, fmt.Errorf("trusted_proxies: %q is neither an address nor a network", s)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
+			return nil, fmt.Errorf("trusted_proxies: %q %w", s, err)
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// mappedBits is the length of ::ffff:0:0/96, the prefix of all IPv4-mapped
+// addresses (RFC 4291 §2.5.5.2).
+const mappedBits = 96
+
+// proxy parses an address or a network. Peers are compared as IPv4 where they
+// are IPv4-mapped, so a mapped network becomes the IPv4 network that it means.
+func proxy(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		a, aerr := netip.ParseAddr(s)
+		if aerr != nil {
+			return p, errors.New("is neither an address nor a network")
+		}
+		a = a.WithZone("")
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	if !p.Addr().Is4In6() {
+		return p.Masked(), nil
+	}
+	if p.Bits() < mappedBits {
+		return p, errors.New("covers more than the IPv4-mapped addresses: write the IPv4 network, like 10.0.0.0/8")
+	}
+	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits).Masked(), nil
 }
 
 func (c Config) cursorKeys() ([][]byte, error) {
