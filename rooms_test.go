@@ -36,6 +36,8 @@ func rules() []rule {
 		{"usher/session", "usher/tui", nil, "a sign-in has no screen of its own"},
 		{"usher/session", "usher/client", nil, "the client takes tokens from the session, not the other way round"},
 		{"usher/client/download", "usher/session", nil, "the engine never sees a token: none of them may reach S3"},
+		{"usher/client/download/ticket", "os", nil, "the check of a URL reads no files"},
+		{"usher/client/download/ticket", "usher/client", nil, "commands and engine use the same check"},
 		{"usher/client/download/h1", "usher", nil, "requests are all alike to it"},
 		{"usher/client/quantity", "usher", nil, "everybody writes numbers with it"},
 		{"usher/client/download", "charm.land", nil, "the engine serves commands and screen alike"},

@@ -15,6 +15,7 @@ import (
 	"usher/backend/api"
 	"usher/client"
 	"usher/client/download"
+	"usher/client/download/ticket"
 	"usher/session"
 )
 
@@ -41,7 +42,7 @@ func TestExplain(t *testing.T) {
 		{&download.Error{Kind: download.ErrIntegrity, Path: "a"}, 5, "integrity", "checksum"},
 		{&download.Error{Kind: download.ErrExists, Path: "a"}, 7, "exists", "a is here already"},
 		{&download.Error{Kind: download.ErrChanged, Path: "a"}, 5, "object_changed", "changed"},
-		{&download.Error{Kind: download.ErrBadURL, Path: "a"}, 6, "bad_url", "unexpected"},
+		{&ticket.Error{Path: "a"}, 6, "bad_url", "unexpected"},
 		{fmt.Errorf("x: %w", &fs.PathError{Op: "open", Path: "/a\x1b", Err: syscall.ENOSPC}), 7, "disk", `/a\u{1b}: no space`},
 		{context.Canceled, 130, "interrupted", "Stopped."},
 		{context.DeadlineExceeded, 6, "unavailable", "too long"},

@@ -10,7 +10,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
-	"usher/session"
 )
 
 func TestBytesOf(t *testing.T) {
@@ -100,43 +99,6 @@ func TestFilterCaret(t *testing.T) {
 		f := explain(filterError(query, err))
 		if f.exit != api.ExitUsage || !strings.Contains(f.line, want) || strings.Contains(f.line, "\x1b") {
 			t.Errorf("%q:\n%s\nwant\n%s", query, f.line, want)
-		}
-	}
-}
-
-// A link is what was asked for, or is not shown.
-func TestCheckLink(t *testing.T) {
-	p := session.Profile{Server: "https://files.example.com", Config: api.Config{S3Hosts: []string{"s3.us-east-1.amazonaws.com"}}}
-	local := session.Profile{Server: "http://127.0.0.1:8080", Config: api.Config{S3Hosts: []string{"127.0.0.1:9000"}}}
-	at := target{"builds", "a b/../ü?.txt"}
-	const path = "/a%20b/../%C3%BC%3F.txt?X-Amz-Signature=1"
-	for link, p := range map[string]session.Profile{
-		"https://s3.us-east-1.amazonaws.com/builds" + path: p,
-		"https://builds.s3.us-east-1.amazonaws.com" + path: p,
-		"http://127.0.0.1:9000/builds" + path:              local,
-	} {
-		if err := checkLink(api.ReleaseItem{URL: link, Life: 60}, at, p); err != nil {
-			t.Errorf("%s: %v", link, err)
-		}
-	}
-	for _, link := range []string{
-		"http://s3.us-east-1.amazonaws.com/builds" + path,
-		"https://s3.us-east-1.amazonaws.com.evil.example/builds" + path,
-		"https://s3.us-east-1.amazonaws.com@evil.example/builds" + path,
-		"https://other.s3.us-east-1.amazonaws.com" + path,
-		"https://s3.us-east-1.amazonaws.com/other" + path,
-		"https://s3.us-east-1.amazonaws.com/builds/b.txt",
-		"https://s3.us-east-1.amazonaws.com/builds" + path + "#x",
-		"https://s3.us-east-1.amazonaws.com/builds" + path + "\x1b[2J",
-		"javascript:alert(1)", "",
-	} {
-		if err := checkLink(api.ReleaseItem{URL: link, Life: 60}, at, p); explain(err).exit != api.ExitUnavailable {
-			t.Errorf("%s was taken: %v", link, err)
-		}
-	}
-	for _, life := range []int{0, -1, 901} {
-		if err := checkLink(api.ReleaseItem{URL: "https://builds.s3.us-east-1.amazonaws.com" + path, Life: life}, at, p); err == nil {
-			t.Errorf("a life of %d s was taken", life)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,6 +10,7 @@ import (
 	"usher/backend/api"
 	"usher/client"
 	"usher/client/download"
+	"usher/client/download/ticket"
 	"usher/session"
 )
 
@@ -54,9 +54,12 @@ func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
 	if err != nil {
 		return err
 	}
-	answer, err := at.client.Release(cmd.Context(), api.ReleaseRequest{
-		Objects: []api.ReleaseObject{{Bucket: t.bucket, Key: t.key}}, Purpose: api.PurposeLink,
-	})
+	check, err := ticket.New(ticket.Config{Hosts: at.profile.Config.S3Hosts, AllowHTTP: ownMachine(at.profile)})
+	if err != nil {
+		return err
+	}
+	object, asked := api.ReleaseObject{Bucket: t.bucket, Key: t.key}, a.Now()
+	answer, err := at.client.Release(cmd.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{object}, Purpose: api.PurposeLink})
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
 	if item.Error != nil {
 		return &api.Error{Code: item.Error.Code, RequestID: answer.RequestID}
 	}
-	if err := checkLink(item, t, at.profile); err != nil {
+	if _, err := check.Check(object, item, asked); err != nil {
 		return err
 	}
 	switch {
@@ -97,38 +100,4 @@ func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
 func ownMachine(p session.Profile) bool {
 	u, err := url.Parse(p.Server)
 	return err == nil && client.Loopback(u.Hostname())
-}
-
-// checkLink refuses a link that is not what was asked for: the server decides
-// who may fetch, and not where a person is sent.
-func checkLink(item api.ReleaseItem, t target, p session.Profile) error {
-	refuse := func(why string) error {
-		return &download.Error{Kind: download.ErrBadURL, Path: t.path(), Detail: why}
-	}
-	u, err := url.Parse(item.URL)
-	if err != nil || len(item.URL) > 16<<10 || strings.ContainsFunc(item.URL, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return refuse("it does not parse")
-	}
-	own := ownMachine(p)
-	known := func(bucket string) bool {
-		return slices.ContainsFunc(p.Config.S3Hosts, func(h string) bool { return strings.EqualFold(u.Host, bucket+h) })
-	}
-	path := "/" + t.key
-	switch {
-	case u.User != nil || u.Fragment != "" || u.Opaque != "":
-		return refuse("it holds more than an address")
-	case u.Scheme != "https" && !(u.Scheme == "http" && own && client.Loopback(u.Hostname())):
-		return refuse("it is not encrypted")
-	case known(""):
-		path = "/" + t.bucket + path
-	case !known(t.bucket + "."):
-		return refuse("its host is not the configured storage")
-	}
-	switch {
-	case u.Path != path:
-		return refuse("it names another object")
-	case item.Life < 1 || item.Life > 900:
-		return refuse("its life is out of bounds")
-	}
-	return nil
 }

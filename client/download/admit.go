@@ -157,7 +157,7 @@ func (e *Engine) warm(t *transfer) {
 	}
 	if more := min(want, smallSlots) - e.warmed; more > 0 {
 		e.warmed += more
-		e.transport.warm(e.ctx, e.check.origin(t.req.Bucket), more)
+		e.transport.warm(e.ctx, e.check.Origin(t.req.Bucket), more)
 	}
 }
 

@@ -95,9 +95,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Releaser == nil {
 		return c, errors.New("download: Config.Releaser is missing")
 	}
-	if len(normalHosts(c.S3Hosts)) == 0 {
-		return c, errors.New("download: Config.S3Hosts is missing: no download address could be trusted")
-	}
 	if c.Parallel < 0 || c.Limit < 0 {
 		return c, errors.New("download: Config.Parallel and Config.Limit must not be negative")
 	}

@@ -25,7 +25,7 @@
 // Hands (hands.go) is an engine whose queue belongs to whoever is signed in.
 //
 // The path of one file: admitted (admit.go) → a look at the disk (plan.go) → a
-// ticket, which is a released URL (release.go, url.go) → what an earlier run
+// ticket, which is a released URL (release.go, ticket/) → what an earlier run
 // left (resume.go) → lanes that fetch ranges (job.go, fetch.go, over h1; lanes.go
 // says how many) → what to do about failures (judge.go) → verification (checksum.go,
 // crc.go) → its name (part.go) → the sync that makes it durable (settle.go) →

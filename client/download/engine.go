@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/x509"
+	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"usher/backend/api"
+	"usher/client/download/ticket"
 )
 
 // hooks replace parts of the world in tests. Each guard that can be switched
@@ -49,7 +51,7 @@ func (h hooks) withDefaults() hooks {
 // Engine runs transfers. All methods may be called from any goroutine.
 type Engine struct {
 	cfg       Config
-	check     checker
+	check     *ticket.Checker
 	transport *transport
 	disk      *disk
 	desk      *desk
@@ -167,10 +169,14 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	check, err := ticket.New(ticket.Config{Hosts: cfg.S3Hosts, AllowHTTP: cfg.AllowHTTP})
+	if err != nil {
+		return nil, fmt.Errorf("download: Config.S3Hosts: %w", err)
+	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	e := &Engine{
 		cfg: cfg, ctx: ctx, stop: stop,
-		check:     checker{hosts: normalHosts(cfg.S3Hosts), allowHTTP: cfg.AllowHTTP, noIfMatch: cfg.hooks.noIfMatch},
+		check:     check,
 		transport: newTransport(cfg.hooks, cfg.Timeouts),
 		disk:      newDisk(cfg.hooks),
 		small:     newGate(smallSlots),

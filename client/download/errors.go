@@ -12,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/download/ticket"
 	"usher/client/quantity"
 )
 
@@ -22,7 +23,7 @@ var (
 	ErrIntegrity = errors.New("the content is not what it should be")
 	ErrChanged   = errors.New("the object changed meanwhile")
 	ErrDisk      = errors.New("the local disk")
-	ErrBadURL    = errors.New("the download address is not to be trusted")
+	ErrBadURL    = ticket.ErrRefused // its details are a *ticket.Error
 	ErrNetwork   = errors.New("the network")
 	ErrLink      = errors.New("a link stands in the way")
 	ErrName      = errors.New("the name cannot be used here")
@@ -58,8 +59,6 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("No space left for %s: needs %s, %s available.%s", name, quantity.Size(e.Needed), quantity.Size(e.Free), kept)
 		}
 		return fmt.Sprintf("Can't write %s: %s.%s", name, e.Detail, kept)
-	case ErrBadURL:
-		return fmt.Sprintf("The server sent an unexpected download address for %s (%s), so nothing was fetched. Tell your administrator.", name, e.Detail)
 	case ErrNetwork:
 		return fmt.Sprintf("Can't reach the storage (%s). Check the network and try again; what is kept is not fetched again.", e.Detail)
 	case ErrLink:
@@ -82,7 +81,7 @@ func (e *Error) Exit() int {
 	switch e.Kind {
 	case ErrIntegrity, ErrChanged:
 		return api.ExitIntegrity
-	case ErrNetwork, ErrBadURL:
+	case ErrNetwork:
 		return api.ExitUnavailable
 	case ErrPattern:
 		return api.ExitUsage

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/ticket"
 )
 
 // job fetches one content of one object into its part file: it owns the
@@ -43,7 +44,8 @@ type job struct {
 	noteMu  sync.Mutex
 
 	mu      sync.Mutex
-	ticket  *ticket
+	ticket  *ticket.Ticket
+	worked  bool // S3 took the ticket at least once
 	refused int  // fresh URLs that S3 refused in a row
 	met     bool // the first answer came
 	working int  // connections
@@ -192,32 +194,41 @@ func (j *job) work(ctx context.Context, w *lane) {
 
 // current is a ticket that may start a request; a new one is asked for when
 // little of its life is left.
-func (j *job) current(ctx context.Context) (*ticket, error) {
+func (j *job) current(ctx context.Context) (*ticket.Ticket, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := j.e.cfg.Now()
-	if j.ticket != nil && j.ticket.fresh(now, j.e.cfg.Timeouts.Margin) {
+	if j.ticket != nil && j.ticket.Fresh(now, j.e.cfg.Timeouts.Margin) {
 		return j.ticket, nil
 	}
-	t, err := j.e.ticket(ctx, j.t, j.named)
+	t, err := j.e.ticketFor(ctx, j.t, j.named)
 	if err != nil {
 		return nil, err
 	}
-	if t.etag != j.etag || t.size >= 0 && j.size >= 0 && t.size != j.size {
+	if t.ETag != j.etag || t.Size >= 0 && j.size >= 0 && t.Size != j.size {
 		return nil, &Error{Kind: ErrChanged, Path: j.t.req.Key}
 	}
-	j.ticket = t
+	j.ticket, j.worked = t, false
 	return t, nil
+}
+
+// works notes that S3 took a ticket.
+func (j *job) works(t *ticket.Ticket) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ticket == t {
+		j.worked = true
+	}
 }
 
 // spent drops a ticket that S3 no longer takes, and tells whether it is the
 // second in a row that S3 never took.
-func (j *job) spent(t *ticket) (hopeless bool) {
+func (j *job) spent(t *ticket.Ticket) (hopeless bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ticket == t {
 		j.ticket = nil
-		if t.worked.Load() {
+		if j.worked {
 			j.refused = 0
 		} else {
 			j.refused++
@@ -245,6 +256,7 @@ func (j *job) fetch(ctx context.Context, w *lane) error {
 	if err != nil {
 		return j.refusal(t, err)
 	}
+	j.works(t)
 	defer a.body.Close()
 	if a.whole && !all && (w.pos != 0 || a.n != end) {
 		return errNoRange
@@ -263,7 +275,7 @@ func (j *job) fetch(ctx context.Context, w *lane) error {
 }
 
 // refusal turns S3's "not with this URL" into a try with another one, once.
-func (j *job) refusal(t *ticket, err error) error {
+func (j *job) refusal(t *ticket.Ticket, err error) error {
 	var s3 *s3Error
 	if !errors.As(err, &s3) {
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/ticket"
 	"usher/client/quantity"
 )
 
@@ -25,12 +26,13 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 	var own *Error
 	var ae *api.Error
 	var pe *pauseError
+	var refused *ticket.Error
 	var s3 *s3Error
 	var bad badAnswer
 	switch {
 	case errors.Is(err, errGoneBefore):
 		return nil
-	case errors.As(err, &own), errors.As(err, &ae), errors.As(err, &pe), errors.Is(err, errNoRange):
+	case errors.As(err, &own), errors.As(err, &ae), errors.As(err, &pe), errors.As(err, &refused), errors.Is(err, errNoRange):
 		return err
 	case errors.As(err, &bad):
 		return &mismatch{string(bad)}
@@ -81,7 +83,7 @@ func (j *job) judgeS3(ctx context.Context, s3 *s3Error, streak int) error {
 	case s == http.StatusRequestedRangeNotSatisfiable:
 		return &mismatch{"the storage has fewer bytes than announced"}
 	case s >= 300 && s < 400:
-		return &Error{Kind: ErrBadURL, Path: j.t.req.Key, Detail: "the storage points elsewhere"}
+		return &ticket.Error{Path: j.t.req.Key, Reason: "the storage points elsewhere"}
 	case s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout:
 		return &api.Error{Code: api.StorageUnavailable}
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"usher/backend/api"
+	"usher/client/download/ticket"
 )
 
 // Peek reads the first n bytes of an object, or all of a shorter one, for a
@@ -23,21 +24,21 @@ func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, e
 	}
 	got := e.cfg.Now()
 	if len(resp.Items) != 1 {
-		return nil, &Error{Kind: ErrBadURL, Path: key, Detail: "not one answer to one question"}
+		return nil, &ticket.Error{Path: key, Reason: "not one answer to one question"}
 	}
 	if failed := resp.Items[0].Error; failed != nil {
 		return nil, &api.Error{Code: failed.Code}
 	}
-	t, err := e.check.ticketOf(obj, resp.Items[0], got)
+	t, err := e.check.Check(obj, resp.Items[0], got)
 	if err != nil {
 		return nil, err
 	}
-	if t.size == 0 {
+	if t.Size == 0 {
 		return nil, nil
 	}
 	end := int64(n)
-	if t.size > 0 {
-		end = min(end, t.size)
+	if t.Size > 0 {
+		end = min(end, t.Size)
 	}
 	ctx, cut := context.WithTimeoutCause(ctx, e.cfg.Timeouts.Idle, errStalled)
 	defer cut()

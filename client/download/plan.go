@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"usher/client/download/ticket"
 )
 
 // localPath is where a request lands below its Dir, as safe names.
@@ -183,7 +185,7 @@ func (e *Engine) taken(t *transfer, p plan) (plan, error) {
 
 // sameContent looks among the files that may be the same for one that is, by
 // what the backend knows, and notes that it was found.
-func (e *Engine) sameContent(t *transfer, p plan, tk *ticket) (found plan, err error) {
+func (e *Engine) sameContent(t *transfer, p plan, tk *ticket.Ticket) (found plan, err error) {
 	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
 	if err != nil {
 		return p, diskError(p.path, err)
@@ -195,7 +197,7 @@ func (e *Engine) sameContent(t *transfer, p plan, tk *ticket) (found plan, err e
 			return p, diskError(filepath.Join(f.path, name), err)
 		}
 		if same {
-			f.dropParts(t.req.Bucket, t.req.Key, tk.etag)
+			f.dropParts(t.req.Bucket, t.req.Key, tk.ETag)
 			p.path = filepath.Join(f.path, name)
 			return e.leave(t, p, verified, false), nil
 		}
@@ -205,26 +207,26 @@ func (e *Engine) sameContent(t *transfer, p plan, tk *ticket) (found plan, err e
 
 // sameAs compares one file, and records that it is the same so that the next
 // look need not compare.
-func sameAs(f *folder, name string, tk *ticket) (verified string, same bool, err error) {
+func sameAs(f *folder, name string, tk *ticket.Ticket) (verified string, same bool, err error) {
 	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow, 0)
 	if err != nil {
 		return "", false, nil
 	}
 	defer file.Close()
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() != tk.size {
+	if err != nil || !info.Mode().IsRegular() || info.Size() != tk.Size {
 		return "", false, nil
 	}
-	if v, ok := matchRecord(readRecord(f, name), tk.etag, info); ok {
+	if v, ok := matchRecord(readRecord(f, name), tk.ETag, info); ok {
 		return v, true, nil
 	}
-	w, err := wantOf(tk.checksum, tk.parts, tk.size)
+	w, err := wantOf(tk.Checksum, tk.Parts, tk.Size)
 	if err != nil || w.algorithm == "" {
 		return "", false, nil
 	}
-	same, err = w.matchesReader(file, tk.size)
+	same, err = w.matchesReader(file, tk.Size)
 	if same {
-		writeRecord(file, recordOf(tk.etag, w.label(), info.Size(), info.ModTime()))
+		writeRecord(file, recordOf(tk.ETag, w.label(), info.Size(), info.ModTime()))
 	}
 	return w.label(), same, err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/ticket"
 )
 
 // desk gathers what transfers ask for into releases of up to api.MaxRelease
@@ -39,7 +40,7 @@ type ask struct {
 }
 
 type reply struct {
-	ticket *ticket
+	ticket *ticket.Ticket
 	err    error
 }
 
@@ -60,9 +61,9 @@ type pauseError struct{ err error }
 func (p *pauseError) Error() string { return p.err.Error() }
 func (p *pauseError) Unwrap() error { return p.err }
 
-// ticket asks for a URL. named says that the listing's ETag is enough; without
+// ticketFor requests a URL. named says that the listing's ETag is enough; without
 // it the backend looks the object up, and size, checksum and parts come along.
-func (e *Engine) ticket(ctx context.Context, t *transfer, named bool) (*ticket, error) {
+func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
 	e.mu.Lock()
 	before := t.state
 	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Continues: t.firstEvent}
@@ -88,9 +89,9 @@ func (e *Engine) ticket(ctx context.Context, t *transfer, named bool) (*ticket, 
 			return nil, r.err
 		}
 		if t.firstEvent == "" {
-			t.firstEvent, t.firstAt = r.ticket.event, e.cfg.Now()
+			t.firstEvent, t.firstAt = r.ticket.Event, e.cfg.Now()
 		}
-		t.lastEvent = r.ticket.event
+		t.lastEvent = r.ticket.Event
 		e.notify()
 		return r.ticket, nil
 	case <-ctx.Done():
@@ -273,8 +274,8 @@ func (d *desk) mark(batch []*ask, t trouble) {
 // answer hands out the items, each checked against what was asked.
 func (d *desk) answer(batch []*ask, resp api.ReleaseResponse, got time.Time) {
 	if len(resp.Items) != len(batch) {
-		all(batch, &Error{Kind: ErrBadURL, Path: batch[0].obj.Key,
-			Detail: fmt.Sprintf("%d answers to %d questions", len(resp.Items), len(batch))})
+		all(batch, &ticket.Error{Path: batch[0].obj.Key,
+			Reason: fmt.Sprintf("%d answers to %d questions", len(resp.Items), len(batch))})
 		return
 	}
 	for i, a := range batch {
@@ -283,7 +284,10 @@ func (d *desk) answer(batch []*ask, resp api.ReleaseResponse, got time.Time) {
 			a.reply <- reply{err: &api.Error{Code: item.Error.Code, RequestID: resp.RequestID}}
 			continue
 		}
-		t, err := d.e.check.ticketOf(a.obj, item, got)
+		t, err := d.e.check.Check(a.obj, item, got)
+		if err == nil && d.e.cfg.hooks.noIfMatch {
+			t.Header.Del("If-Match")
+		}
 		a.reply <- reply{t, err}
 	}
 }

@@ -107,7 +107,9 @@ const chainAge = 23 * time.Hour
 // eventID tells whether a sidecar's event could be one: the file may have been
 // touched, and the backend refuses a whole release for one odd id.
 func eventID(s string) bool {
-	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, oddInName)
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')
+	})
 }
 
 // verify checks the whole. The ranges' sums are at hand; only hashes need the
@@ -115,14 +117,14 @@ func eventID(s string) bool {
 func (j *job) verify(ctx context.Context) error {
 	j.e.set(j.t, Verifying, nil, "")
 	if j.lookUp {
-		tk, err := j.e.ticket(ctx, j.t, false)
+		tk, err := j.e.ticketFor(ctx, j.t, false)
 		if err != nil {
 			return err
 		}
-		if tk.etag != j.etag {
+		if tk.ETag != j.etag {
 			return &Error{Kind: ErrChanged, Path: j.t.req.Key}
 		}
-		if j.want, err = wantOf(tk.checksum, tk.parts, j.size); err != nil && !errors.Is(err, errUnusable) {
+		if j.want, err = wantOf(tk.Checksum, tk.Parts, j.size); err != nil && !errors.Is(err, errUnusable) {
 			return &mismatch{err.Error()}
 		}
 	}

@@ -141,7 +141,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 		return p.state, err
 	}
 	named := t.isSmall() && len(p.compare) == 0
-	tk, err := e.ticket(ctx, t, named)
+	tk, err := e.ticketFor(ctx, t, named)
 	if err != nil {
 		return Failed, err
 	}
@@ -156,7 +156,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 			return p.state, nil
 		}
 	}
-	size := tk.size
+	size := tk.Size
 	if size < 0 && t.req.ETag != "" {
 		size = t.req.Size
 	}
@@ -171,8 +171,8 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	}
 	defer gate.leave(weight)
 	e.set(t, Running, nil, "")
-	j := &job{e: e, t: t, plain: plain || r.wholes > 0, named: named, noRange: r.wholes > 0, etag: tk.etag, version: tk.version,
-		size: size, modified: tk.modified, checksum: tk.checksum, parts: tk.parts, ticket: tk}
+	j := &job{e: e, t: t, plain: plain || r.wholes > 0, named: named, noRange: r.wholes > 0, etag: tk.ETag, version: tk.Version,
+		size: size, modified: tk.Modified, checksum: tk.Checksum, parts: tk.Parts, ticket: tk}
 	state, err := e.fetchInto(ctx, j, p)
 	if err == nil && gate == e.small {
 		gate.faster()

@@ -71,22 +71,22 @@ func (e *Engine) watch(t *transfer) (stop func()) {
 // stream is fetchAll for one connection and bytes in order.
 func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 	// Without the listing's ETag, so that the checksum comes before the bytes.
-	tk, err := e.ticket(ctx, t, false)
+	tk, err := e.ticketFor(ctx, t, false)
 	if err != nil {
 		return err
 	}
-	if tk.size < 0 {
+	if tk.Size < 0 {
 		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its size is not known"}
 	}
-	check, err := wantOf(tk.checksum, tk.parts, tk.size)
+	check, err := wantOf(tk.Checksum, tk.Parts, tk.Size)
 	if err != nil && !errors.Is(err, errUnusable) {
 		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: err.Error()}
 	}
 	e.mu.Lock()
-	e.resize(t, tk.size)
+	e.resize(t, tk.Size)
 	e.mu.Unlock()
-	j := &job{e: e, t: t, plain: true, etag: tk.etag, size: tk.size, ticket: tk, checksum: tk.checksum, want: check}
-	j.ledger = newLedger(tk.size, check, nil)
+	j := &job{e: e, t: t, plain: true, etag: tk.ETag, size: tk.Size, ticket: tk, checksum: tk.Checksum, want: check}
+	j.ledger = newLedger(tk.Size, check, nil)
 	sum := newOrdered(check)
 	for failed := (streak{}); ; {
 		from := t.done.Load()
@@ -141,6 +141,7 @@ func (j *job) pour(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return j.refusal(t, err)
 	}
+	j.works(t)
 	defer a.body.Close()
 	if a.whole && at > 0 {
 		return errNoRange

@@ -16,6 +16,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client/download/h1"
+	"usher/client/download/ticket"
 )
 
 // transport carries requests to S3, over HTTP/1.1 and nothing else: under
@@ -102,11 +103,11 @@ type badAnswer string
 func (e badAnswer) Error() string { return string(e) }
 
 // get asks for [off, end); end < 0 asks for all, without a Range.
-func (e *Engine) get(ctx context.Context, t *ticket, off, end int64) (*answer, error) {
-	req := (&http.Request{Method: http.MethodGet, URL: t.url, Host: t.host, Header: t.header,
+func (e *Engine) get(ctx context.Context, t *ticket.Ticket, off, end int64) (*answer, error) {
+	req := (&http.Request{Method: http.MethodGet, URL: t.URL, Host: t.Host, Header: t.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 	if end >= 0 {
-		req.Header = t.header.Clone() // several connections use the ticket at once
+		req.Header = t.Header.Clone() // several connections use the ticket at once
 		req.Header.Set("Range", "bytes="+strconv.FormatInt(off, 10)+"-"+strconv.FormatInt(end-1, 10))
 	}
 	resp, err := e.transport.RoundTrip(req)
@@ -121,11 +122,10 @@ func (e *Engine) get(ctx context.Context, t *ticket, off, end int64) (*answer, e
 		resp.Body.Close()
 		return nil, err
 	}
-	t.worked.Store(true)
 	return a, nil
 }
 
-func readAnswer(resp *http.Response, t *ticket, off, end int64) (*answer, error) {
+func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer, error) {
 	h := resp.Header
 	switch {
 	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusPartialContent && end >= 0:
@@ -135,7 +135,7 @@ func readAnswer(resp *http.Response, t *ticket, off, end int64) (*answer, error)
 		return nil, readFailure(resp)
 	}
 	a := &answer{body: resp.Body, n: resp.ContentLength, total: -1, etag: h.Get("ETag")}
-	if a.etag != "" && t.etag != "" && a.etag != t.etag {
+	if a.etag != "" && t.ETag != "" && a.etag != t.ETag {
 		return nil, &s3Error{status: http.StatusPreconditionFailed}
 	}
 	a.modified, _ = http.ParseTime(h.Get("Last-Modified"))

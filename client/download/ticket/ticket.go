@@ -1,0 +1,281 @@
+// Package ticket checks a released URL against the object that was asked for.
+// The backend decides who may fetch. It does not decide where the client sends
+// its requests: a URL with another scheme, host, object or life is refused.
+//
+// The package is pure: it opens no connection, reads no clock and no file.
+package ticket
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+)
+
+// MaxLife is the longest life of a URL, in seconds.
+const MaxLife = 900
+
+const maxURL = 16 << 10 // bytes
+
+// ErrRefused is the kind of every refusal; compare with errors.Is.
+var ErrRefused = errors.New("the download address is not to be trusted")
+
+// Error is a refusal. Its text is one sentence for people and repeats nothing
+// of the URL.
+type Error struct {
+	Path   string // the object, raw
+	Reason string // safe to print
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("The server sent an unexpected download address for %s (%s), so nothing was fetched. Tell your administrator.", safetext.Line(e.Path), e.Reason)
+}
+
+// Is compares by kind.
+func (e *Error) Is(target error) bool { return target == ErrRefused }
+
+// Exit is the exit code of a command that ends with this error.
+func (e *Error) Exit() int { return api.ExitUnavailable }
+
+// Ticket is a released URL that passed the check: the right to GET one content
+// of one object for a short time. It is a secret: no verb prints it, see String.
+type Ticket struct {
+	URL      *url.URL
+	Host     string
+	Header   http.Header // of each request; shared, not to be changed
+	Event    string      // the audit event
+	ETag     string      // "": not known
+	Version  string
+	Size     int64 // bytes; -1: the storage's answer tells it
+	Modified time.Time
+	Checksum *api.Checksum
+	Parts    *api.Parts
+	Got      time.Time     // when it was asked for
+	Life     time.Duration // from Got
+}
+
+// String keeps the signature out of every log.
+func (t *Ticket) String() string { return "download URL of " + t.Host }
+
+// GoString keeps it out of %#v too.
+func (t *Ticket) GoString() string { return t.String() }
+
+// left is the life that remains at now, by the wall clock or the monotonic
+// clock, whichever is less. A suspended laptop or a clock that was set costs
+// one more release and no more.
+func (t *Ticket) left(now time.Time) time.Duration {
+	age := max(now.Sub(t.Got), now.Round(0).Sub(t.Got.Round(0)))
+	return t.Life - age
+}
+
+// Fresh reports whether a request may still start: more than margin is left,
+// or more than a third of a short life.
+func (t *Ticket) Fresh(now time.Time, margin time.Duration) bool {
+	return t.left(now) > min(margin, t.Life/3)
+}
+
+// Checker holds the facts that every URL must agree with.
+type Checker struct {
+	hosts     []string
+	allowHTTP bool
+}
+
+// Config is the input of New.
+type Config struct {
+	Hosts     []string // host[:port] of the storage; BUCKET.host is allowed too
+	AllowHTTP bool     // http is allowed to loopback addresses
+}
+
+// New returns an error if Hosts names no host.
+func New(c Config) (*Checker, error) {
+	hosts := normalHosts(c.Hosts)
+	if len(hosts) == 0 {
+		return nil, errors.New("ticket: Config.Hosts is missing: no download address could be trusted")
+	}
+	return &Checker{hosts: hosts, allowHTTP: c.AllowHTTP}, nil
+}
+
+// Check compares a released item with the object that was asked for. got is the
+// time before the request was sent. Every error is an *Error.
+func (c *Checker) Check(ask api.ReleaseObject, item api.ReleaseItem, got time.Time) (*Ticket, error) {
+	refuse := func(reason string) (*Ticket, error) {
+		return nil, &Error{Path: ask.Bucket + "/" + ask.Key, Reason: reason}
+	}
+	u, reason := c.checkURL(ask, item.URL)
+	switch {
+	case reason != "":
+		return refuse(reason)
+	case item.Life < 1 || item.Life > MaxLife:
+		return refuse("its life is out of bounds")
+	case ask.ETag != "" && item.ETag != "" && ask.ETag != item.ETag:
+		return refuse("it is for another content")
+	case item.Size != nil && *item.Size < 0:
+		return refuse("the size is negative")
+	}
+	t := &Ticket{URL: u, Host: u.Host, Event: item.Event, ETag: item.ETag, Version: item.Version, Size: -1,
+		Checksum: item.Checksum, Parts: item.Parts, Got: got, Life: time.Duration(item.Life) * time.Second}
+	if t.ETag == "" {
+		t.ETag = ask.ETag
+	}
+	if item.Size != nil {
+		t.Size = *item.Size
+	}
+	if item.Modified != nil {
+		t.Modified = *item.Modified
+	}
+	if t.Header, reason = headers(item.Headers, t.ETag, u.Host); reason != "" {
+		return refuse(reason)
+	}
+	return t, nil
+}
+
+// checkURL parses the URL and returns the reason if it is refused.
+func (c *Checker) checkURL(ask api.ReleaseObject, raw string) (u *url.URL, reason string) {
+	if len(raw) > maxURL {
+		return nil, "it is too long"
+	}
+	u, err := url.Parse(raw)
+	if err != nil || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, "it does not parse"
+	}
+	switch {
+	case u.User != nil || u.Fragment != "" || u.Opaque != "":
+		return nil, "it holds more than an address"
+	case u.Scheme == "http" && !(c.allowHTTP && loopback(u.Hostname())):
+		return nil, "it is not encrypted"
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, "it is not an https address"
+	}
+	path := "/" + ask.Key
+	switch {
+	case c.knows(u.Host, ""):
+		path = "/" + ask.Bucket + path
+	case !c.knows(u.Host, ask.Bucket):
+		return nil, "its host is not the configured storage"
+	}
+	if u.Path != path {
+		return nil, "it names another object"
+	}
+	return u, checkQuery(u.RawQuery)
+}
+
+// knows reports whether host is one of the configured hosts, as BUCKET.host if
+// bucket is not empty.
+func (c *Checker) knows(host, bucket string) bool {
+	if bucket != "" {
+		bucket += "."
+	}
+	for _, h := range c.hosts {
+		if strings.EqualFold(host, bucket+h) {
+			return true
+		}
+	}
+	return false
+}
+
+// Origin is the address that the bucket's URLs will most likely have: a host of
+// its own, except where that is no valid name or no name that the certificate
+// of S3 covers (S3 user guide, "Virtual hosting of general purpose buckets").
+func (c *Checker) Origin(bucket string) *url.URL {
+	u := &url.URL{Scheme: "https", Host: c.hosts[0]}
+	if c.allowHTTP && loopback(u.Hostname()) {
+		u.Scheme = "http"
+	}
+	_, err := netip.ParseAddr(u.Hostname())
+	plain := !strings.ContainsFunc(bucket, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-') })
+	if err != nil && !loopback(u.Hostname()) && plain {
+		u.Host = bucket + "." + u.Host
+	}
+	return u
+}
+
+// checkQuery accepts a presigned GET without parameters that change the answer
+// (S3 API reference, "Authenticating requests: query parameters").
+func checkQuery(raw string) (reason string) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return "its query does not parse"
+	}
+	for name, values := range query {
+		if len(values) != 1 {
+			return "it repeats a parameter"
+		}
+		if strings.HasPrefix(strings.ToLower(name), "response-") {
+			return "it changes the answer's headers"
+		}
+	}
+	seconds, err := strconv.Atoi(query.Get("X-Amz-Expires"))
+	if err != nil || seconds < 1 || seconds > MaxLife {
+		return "its life is out of bounds"
+	}
+	if query.Get("X-Amz-Signature") == "" {
+		return "it is not signed"
+	}
+	return ""
+}
+
+// headers takes the headers that the backend requires, as long as they can only
+// narrow the request, and adds If-Match: two contents are never mixed.
+func headers(given map[string]string, etag, host string) (h http.Header, reason string) {
+	h = http.Header{"User-Agent": {"usher"}}
+	for name, value := range given {
+		switch lower := strings.ToLower(name); {
+		case lower == "host":
+			if !strings.EqualFold(value, host) {
+				return nil, "its host header differs"
+			}
+			continue
+		case lower != "if-match" && !strings.HasPrefix(lower, "x-amz-"):
+			return nil, "it needs a header that a download does not have"
+		case strings.ContainsFunc(name, oddInName) || strings.ContainsFunc(value, oddInValue):
+			return nil, "it needs a malformed header"
+		case lower == "if-match" && etag != "" && value != etag:
+			return nil, "it is for another content"
+		}
+		h.Set(name, value)
+	}
+	if h.Get("If-Match") == "" && etag != "" {
+		if strings.ContainsFunc(etag, oddInValue) {
+			return nil, "its ETag is malformed"
+		}
+		h.Set("If-Match", etag)
+	}
+	return h, ""
+}
+
+func oddInName(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')
+}
+
+func oddInValue(r rune) bool { return r < ' ' || r > '~' }
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// normalHosts lower-cases the configured hosts and drops default ports.
+func normalHosts(hosts []string) []string {
+	out := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		h = strings.ToLower(strings.TrimSpace(h))
+		if name, port, err := net.SplitHostPort(h); err == nil && port == "443" {
+			h = name
+		}
+		if h != "" {
+			out = append(out, h)
+		}
+	}
+	return out
+}
