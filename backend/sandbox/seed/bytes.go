@@ -10,8 +10,8 @@ import (
 	"usher/backend/sandbox/s3"
 )
 
-// mix is SplitMix64's finaliser: from a counter it makes words that look
-// random, each without the ones before it.
+// mix is the finalizer of SplitMix64. It makes a random-looking word from a
+// counter, independent of the words before it.
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -19,15 +19,15 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// seedOf makes a seed of a name.
+// seedOf derives a seed from a name.
 func seedOf(name string) uint64 {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, name)
 	return mix(h.Sum64())
 }
 
-// random is a small generator for names and numbers; it is a value, so a line
-// can be made twice alike.
+// random is a small generator for names and numbers. It is a value, so a copy
+// makes the same line again.
 type random uint64
 
 func (r *random) next() uint64 {
@@ -46,7 +46,7 @@ type words struct {
 	fill func(p []byte, i uint64) // optional: writes words from i on into whole groups of 32 bytes of p
 }
 
-// noise is content that does not compress.
+// noise is incompressible content.
 func noise(seed uint64, size int64) s3.Content {
 	return words{size: size, word: func(i uint64) uint64 { return mix(seed + i) }, fill: func(p []byte, i uint64) {
 		for ; len(p) >= 32; p = p[32:] { // four at a time, for speed
@@ -109,7 +109,7 @@ func (t text) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// concat is one content after the other.
+// concat is the concatenation of contents.
 type concat []s3.Content
 
 func (c concat) Size() (n int64) {
@@ -138,8 +138,7 @@ func (c concat) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, io.EOF
 }
 
-// lazy is content whose length is known before its bytes are made, which
-// happens when they are first read.
+// lazy is content of a known length. The first read makes the bytes.
 type lazy struct {
 	size  int64
 	build func() (s3.Content, error)

@@ -33,7 +33,7 @@ func (l *loader) datasets() {
 		}
 		l.text(fmt.Sprintf("public/%s/schema.json", first.Format("2006-01")), first, "{\n  \"columns\": [\n    {\"name\": \"time_us\", \"type\": \"int64\"},\n    {\"name\": \"temperature_c\", \"type\": \"double\"},\n    {\"name\": \"humidity_pct\", \"type\": \"double\"}\n  ]\n}\n")
 	}
-	l.sensors() // before what sorts after it: loading in order is the cheaper way
+	l.sensors() // in key order: loading in order is cheaper
 	l.rows("public/stations.csv", day(2026, 6, 2), 74_311, sensors(day(2026, 6, 1)))
 	l.pdf("public/methodology.pdf", day(2026, 6, 2), 512_340, "How the stations measure")
 	l.png("public/coverage.png", day(2026, 6, 2))
@@ -57,8 +57,8 @@ func (l *loader) sensors() {
 	}
 }
 
-// names is a folder of names in many scripts. They are ordinary names of
-// ordinary files; what is hard about them is drawing and comparing them.
+// names is a folder of ordinary names in many scripts. They are hard to draw and
+// to compare.
 func (l *loader) names() {
 	l.bucket = Datasets
 	const dir = "public/世界の名前/"

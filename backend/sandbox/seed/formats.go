@@ -17,8 +17,8 @@ import (
 	"usher/backend/sandbox/s3"
 )
 
-// pdf is a document of a few pages that is size bytes long: what the text does
-// not fill is an attachment. size is at least 16 KiB.
+// pdf is a document of a few pages that is size bytes long. An attachment fills
+// the bytes after the text. size is at least 16 KiB.
 func pdf(title string, seed uint64, size int64) s3.Content {
 	size = max(size, 16<<10)
 	return &lazy{size: size, build: func() (s3.Content, error) { return buildPDF(title, seed, size), nil }}
@@ -81,7 +81,7 @@ func pageText(title string, page int, r random) string {
 	return s.String()
 }
 
-// escapePDF keeps to what Helvetica's standard encoding has.
+// escapePDF replaces characters outside Helvetica's standard encoding.
 func escapePDF(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '(' || r == ')' || r == '\\' {
@@ -91,7 +91,7 @@ func escapePDF(s string) string {
 	}, s)
 }
 
-// png is a bar chart. Its data is stored, not compressed, so that the length
+// png is a bar chart. Its data is stored without compression, so that the length
 // follows from width and height.
 func png(seed uint64, width, height int) s3.Content {
 	raw := (1 + width) * height
@@ -168,8 +168,8 @@ const (
 	gzipExtra = 10 + 5 + 8
 )
 
-// gzipped is a gzip file of many members, each one stored block: any offset
-// can be made without what is before. gzip itself reads members as one file.
+// gzipped is a gzip file of many members, each one stored block, so that every
+// offset is computed independently. gzip reads all members as one file.
 // SPEC: RFC 1952 §2.2.
 type gzipped struct{ inner s3.Content }
 
@@ -209,8 +209,8 @@ func (g gzipped) member(b []byte, i int64) ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(b, uint32(n)), nil
 }
 
-// sums is a SHA256SUMS file of the given files, true to the last byte; the
-// hashing is done when it is first read.
+// sums is a correct SHA256SUMS file of the given files. The first read computes
+// the hashes.
 func sums(names []string, files []s3.Content) s3.Content {
 	size := 0
 	for _, n := range names {

@@ -9,8 +9,8 @@ import (
 // HostilePrefix is the folder of hostile names in Datasets.
 const HostilePrefix = "public/hostile/"
 
-// hostileNames are what a partner with the right to upload may call an object.
-// Every one is a legal S3 key of at most 1,024 bytes with the prefix.
+// hostileNames are names that a partner with upload rights may choose. Each is a
+// legal S3 key of at most 1,024 bytes with the prefix.
 func hostileNames() []string {
 	return []string{
 		// For the terminal.
@@ -21,7 +21,7 @@ func hostileNames() []string {
 		"\x1bPq#0;2;0;0;0#0~~@@\x1b\\sixel.txt",      // DCS
 		"\x1bc-reset.txt",                            // RIS
 		"\u009b2Jc1.txt",                             // C1 CSI in UTF-8
-		"\x1b[6nreport.txt",                          // asks the terminal to type
+		"\x1b[6nreport.txt",                          // DSR: the terminal replies on stdin
 		"carriage\rreturn.txt", "line\nfeed.txt", "two\r\nlines.txt", "tab\there.txt", "bell\x07.txt",
 		"back\b\b\b\bspace.txt", "delete\x7f.txt", "line\u2028separator.txt", "nul\x00byte.txt",
 		// For the eye.
@@ -36,7 +36,7 @@ func hostileNames() []string {
 		"../../.ssh/authorized_keys", "..", ".", "./hidden.txt", "a/../b.txt", "/etc/passwd", "//server/share.txt",
 		"empty//segment.txt", "C:\\Windows\\win.ini", "..\\..\\boot.ini", "%2e%2e%2fencoded.txt",
 		"CON", "aux.txt", "NUL.tar.gz", "COM1.log", "trailing-dot.", "trailing-space ", " leading-space.txt",
-		"README.txt", "readme.TXT", // one file where case does not count
+		"README.txt", "readme.TXT", // one file on a case-insensitive file system
 		"a", "a/b", // a file and a folder of one name
 		"marker/", "marker/inside.txt", // a folder marker, and
 		"heavy/",         // one that is no marker: it has bytes
@@ -64,7 +64,7 @@ func (l *loader) hostile() {
 		}
 	}
 	l.put(longestKey(), when, s3.Object{Content: text("This name is 1,024 bytes long.\n"), ContentType: "text/plain"})
-	// 2 TiB that cost nothing to have; no checksum, which would cost minutes.
+	// 2 TiB at no cost, without a checksum: its computation would take minutes.
 	l.put(HostilePrefix+"2-tib.bin", when, s3.Object{Content: noise(2, 2<<40), NoChecksum: true, PartSize: 1 << 30})
 }
 

@@ -10,25 +10,24 @@ const (
 	maxLine   = 256      // bytes of any line, with its line feed
 )
 
-// lines is text of rows. Each block of it is made on its own from the seed and
-// ends with the end of a row, so the rows near any offset are made without
-// those before.
+// lines is text of rows. Each block is computed from the seed alone and ends with
+// the end of a row, so the rows near an offset do not need the rows before.
 type lines struct {
 	size int64
 	seed uint64
 	kind *lineKind
 }
 
-// lineKind is what rows look like. row appends row n, whose last free field is
-// extra bytes longer than it needs to be; with the same random and extra 0 it
-// makes the same row of less than maxLine bytes.
+// lineKind is the form of the rows. row appends row n, and pads its last free
+// field with extra bytes. With the same random and extra 0, it appends the same
+// row of less than maxLine bytes.
 type lineKind struct {
 	head string
 	row  func(b []byte, r random, n int64, extra int) []byte
 }
 
-// newLines answers about size bytes: a last block too short for a row is made
-// a little longer.
+// newLines returns about size bytes: a last block too short for a row is
+// extended.
 func newLines(kind *lineKind, seed uint64, size int64) lines {
 	size = max(size, int64(len(kind.head))+2*maxLine)
 	if rest := size % lineBlock; rest > 0 && rest < 2*maxLine {

@@ -25,11 +25,11 @@ const (
 	BigCRC64NVME = "rl1EKwGP3vY="
 )
 
-// Load fills an empty server with the demo's buckets. It makes names, not
-// bytes, and takes a few milliseconds.
+// Load fills an empty server with the demo's buckets. It makes names without
+// bytes, in a few milliseconds.
 func Load(s *s3.Server) error { return load(s) }
 
-// bucketStore is what Load asks of the server.
+// bucketStore is the server's part that Load needs.
 type bucketStore interface {
 	CreateBucket(name string, created time.Time) error
 	PutContent(bucket, key string, o s3.Object) error
@@ -90,15 +90,15 @@ func (l *loader) png(key string, at time.Time) {
 
 func (l *loader) text(key string, at time.Time, s string) { l.content(key, at, text(s)) }
 
-// folder puts the empty object by which tools mark a folder.
+// folder puts the empty object that marks a folder.
 func (l *loader) folder(key string, at time.Time) {
 	l.put(key, at, s3.Object{Content: text(""), ContentType: "application/x-directory; charset=UTF-8"})
 }
 
 func day(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 9, 12, 0, 0, time.UTC) }
 
-// at moves a date within the working day, by name, so that a folder does not
-// look stamped.
+// at moves a date within the working day by a hash of the name, so that the times
+// of a folder differ.
 func at(t time.Time, name string) time.Time {
 	r := random(seedOf(name))
 	return t.Add(time.Duration(r.n(8*60))*time.Minute + time.Duration(r.n(60))*time.Second)

@@ -61,7 +61,7 @@ func pageHeader(size, rows int64) []byte {
 	var data thrift
 	data.int(1, rows)
 	data.int(2, 0) // PLAIN
-	data.int(3, 3) // RLE, of which a required column has none
+	data.int(3, 3) // RLE, unused in a required column
 	data.int(4, 3)
 	var h thrift
 	h.int(1, 0) // DATA_PAGE

@@ -93,7 +93,7 @@ func (l *loader) audited() {
 	}
 }
 
-// unreachable lies outside every grant of the demo.
+// unreachable holds folders outside every grant of the demo.
 func (l *loader) unreachable() {
 	for year := 2023; year <= 2026; year++ {
 		for _, m := range []time.Month{time.January, time.April, time.July, time.October} {

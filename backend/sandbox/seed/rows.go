@@ -68,7 +68,7 @@ func revenue(first time.Time) *lineKind {
 	}
 }
 
-// buildLog is what a build server writes.
+// buildLog is the log of a build server.
 func buildLog(start time.Time) *lineKind {
 	steps := []string{"compiling", "linking", "testing", "vetting", "packing", "signing", "uploading"}
 	pkgs := []string{"backend/grant", "backend/audit", "backend/object", "client/download", "session", "tui", "backend/identity"}
@@ -125,7 +125,7 @@ func sensors(day time.Time) *lineKind {
 	}
 }
 
-// people is a list of staff, for a folder nobody in the demo may read.
+// people is a list of staff, in a folder outside every grant.
 func people() *lineKind {
 	first := []string{"Ada", "Grace", "Alan", "Margaret", "Noor", "Chen", "Priya", "Jonas", "Aiko", "Tomás"}
 	last := []string{"Byrne", "Haddad", "Wei", "Okafor", "Lindqvist", "Moreau", "Sato", "Gupta", "Rossi", "Pereira"}

@@ -45,7 +45,7 @@ func loaded(t testing.TB) *s3.Server {
 	return s
 }
 
-// store notes what Load puts.
+// store records the objects of Load.
 type store struct {
 	names   []string
 	objects map[string]s3.Object
@@ -146,8 +146,8 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// The big object's ETag and checksum are constants; here they are recomputed
-// from its bytes.
+// The big object's ETag and checksum are constants. The test computes them again
+// from the bytes.
 func TestBigObjectConstants(t *testing.T) {
 	c := bigImage()
 	if c.Size() != BigSize {
@@ -171,7 +171,7 @@ func TestBigObjectConstants(t *testing.T) {
 	}
 }
 
-// Any offset gives what a read from the beginning gives there.
+// A read at an offset equals the same part of a read from the beginning.
 func TestAnyOffset(t *testing.T) {
 	inner, err := tarball("x", day(2026, 1, 1), noise(3, 200_001))
 	if err != nil {
@@ -198,7 +198,7 @@ func TestAnyOffset(t *testing.T) {
 	}
 }
 
-// Every file is what its name says. Big ones of one kind are tried once.
+// Every file has the format of its name. Large files of one format are read once.
 func TestFilesAreWhatTheySay(t *testing.T) {
 	s := everything(t)
 	tried := map[string]int{}
@@ -336,7 +336,7 @@ func TestSumsAreTrue(t *testing.T) {
 	}
 }
 
-// Two starts give the same names, dates and bytes.
+// Two starts make the same names, dates and bytes.
 func TestDeterministic(t *testing.T) {
 	a, b := everything(t), everything(t)
 	for i, name := range a.names {
@@ -347,7 +347,7 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// A start costs names only. The bound is loose: the benchmark has the number.
+// A start makes names only. The bound is loose: the benchmark has the figure.
 func TestLoadIsQuick(t *testing.T) {
 	s := server(t)
 	began := time.Now()

@@ -1,16 +1,17 @@
 // Package h1 sends GETs over HTTP/1.1 keep-alive connections and reads the
-// answers on the goroutine that asked. net/http's Transport gives every
-// connection two goroutines of its own and hands requests and answers over
-// channels; where thousands of small files are fetched, the hand-overs cost
-// more than the requests. Heads are parsed by net/http (ReadResponse).
+// responses on the calling goroutine. The Transport of net/http runs two
+// goroutines for each connection and passes requests and responses through
+// channels. For thousands of small files these transfers cost more than the
+// requests: BenchmarkSmallFile compares the two. The response head is parsed by
+// net/http (ReadResponse).
 //
-// It promises that a connection is used again only after its answer was read
-// to the end and nothing followed, that a request which an idle connection did
-// not answer with a single byte is sent once more on another, and that the end
-// of a request's context ends the exchange.
+// A connection is reused only after its response was read to the end and no
+// byte followed. A request is repeated once, on another connection, if a reused
+// connection ended before the first byte of a response. The end of a request's
+// context ends the exchange.
 //
-// It leaves to its caller: proxies, redirects, cookies, retries of any other
-// kind, and timeouts (by context).
+// The package leaves to its caller: proxies, redirects, cookies, all other
+// retries, and timeouts (by context).
 package h1
 
 import (
@@ -29,19 +30,19 @@ import (
 	"time"
 )
 
-// Config is what a Transport is made of. Only Dial is needed.
+// Config holds the parts of a Transport. Dial is required.
 type Config struct {
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	TLS     *tls.Config   // for https; nil: the defaults
 	MaxIdle int           // unused connections kept for one host
-	Idle    time.Duration // how long they are kept; 0: until Close
-	Opening time.Duration // how long Warm tries to open one, TLS included; 0: as long as its context
+	Idle    time.Duration // life of an unused connection; 0: until Close
+	Opening time.Duration // time limit of Warm for one connection, TLS included; 0: that of its context
 }
 
 const (
 	readAhead  = 16 << 10 // bytes; the head and a small body come in one read
-	maxHead    = 64 << 10 // bytes of one answer's status line and headers
-	maxInterim = 5        // 1xx answers before the real one
+	maxHead    = 64 << 10 // bytes of one response's status line and headers
+	maxInterim = 5        // 1xx responses before the final one
 )
 
 // Transport is an http.RoundTripper for GETs without a body. Safe for
@@ -51,21 +52,21 @@ type Transport struct {
 
 	mu      sync.Mutex
 	origins map[string]*origin // by scheme and host
-	sweeper *time.Timer        // while something is idle
+	sweeper *time.Timer        // set while a connection is idle
 	closed  bool
 }
 
-// origin is what a transport has of one server.
+// origin holds a transport's connections to one server.
 type origin struct {
-	idle    []*conn // the last used at the end
+	idle    []*conn // most recently used last
 	coming  int     // connections that Warm is opening
 	waiting []chan *conn
 }
 
-// New makes a transport without connections.
+// New returns a transport without connections.
 func New(c Config) *Transport { return &Transport{c: c, origins: map[string]*origin{}} }
 
-// origin needs mu.
+// origin returns the record of one server. The caller holds mu.
 func (t *Transport) origin(key string) *origin {
 	o := t.origins[key]
 	if o == nil {
@@ -81,14 +82,14 @@ type conn struct {
 	key    string
 	net    net.Conn
 	in     *bufio.Reader
-	head   int64 // bytes that may still be read for a head; below 0: a body is being read
-	got    bool  // bytes came since the request was sent
+	head   int64 // remaining bytes of the head's limit; negative while a body is read
+	got    bool  // a byte arrived since the request was sent
 	out    []byte
-	unused time.Time // since when
+	unused time.Time // start of the idle period; zero for a new connection
 	stop   func() bool
 }
 
-// Read is what the bufio.Reader reads from: it bounds the head.
+// Read is the source of the bufio.Reader. It bounds the head.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.head == 0 {
 		return 0, errors.New("http: the answer's headers are too long")
@@ -104,8 +105,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// RoundTrip sends a GET and returns when the answer's head is there. The body
-// must be read to its end or closed; closing it early ends the connection.
+// RoundTrip sends a GET and returns the response with its head. The caller reads
+// the body to its end or closes it; an early close ends the connection.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := plain(req); err != nil {
 		return nil, err
@@ -127,13 +128,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, context.Cause(ctx)
 		}
 		if !again || c.got {
-			return nil, fmt.Errorf("asking %s: %w", req.URL.Host, err)
+			return nil, fmt.Errorf("requesting %s: %w", req.URL.Host, err)
 		}
-		// It was closed while nobody used it (RFC 9112 §9.3.1 allows to repeat).
+		// The server closed the idle connection (RFC 9112 §9.3.1 allows a repeat).
 	}
 }
 
-// plain refuses what this transport is not for, and what could end a line.
+// plain refuses unsupported requests, and header values that could end a line.
 func plain(req *http.Request) error {
 	switch {
 	case req.Method != http.MethodGet || req.Body != nil:
@@ -158,7 +159,7 @@ func plain(req *http.Request) error {
 
 func breaks(s string) bool { return strings.ContainsAny(s, "\r\n\x00") }
 
-// take gives an idle connection, one that is just being opened, or a new one.
+// take returns an idle connection, one that Warm is opening, or a new one.
 func (t *Transport) take(ctx context.Context, key string) (*conn, error) {
 	for {
 		c, coming := t.pop(key)
@@ -180,7 +181,7 @@ func (t *Transport) take(ctx context.Context, key string) (*conn, error) {
 	}
 }
 
-// decline leaves the queue, and passes on what has come already.
+// decline leaves the queue, and returns a connection that has already arrived.
 func (t *Transport) decline(key string, coming chan *conn) {
 	t.mu.Lock()
 	o := t.origin(key)
@@ -196,8 +197,8 @@ func (t *Transport) decline(key string, coming chan *conn) {
 	}
 }
 
-// pop gives an idle connection, or a channel on which one will come (nil: it
-// will not after all), or neither.
+// pop returns an idle connection, or a channel that delivers one (nil if its
+// dial fails), or neither.
 func (t *Transport) pop(key string) (*conn, chan *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -214,7 +215,7 @@ func (t *Transport) pop(key string) (*conn, chan *conn) {
 	c := o.idle[last]
 	o.idle[last] = nil
 	o.idle = o.idle[:last]
-	if t.c.Idle > 0 && time.Since(c.unused) > t.c.Idle { // so are all before it
+	if t.c.Idle > 0 && time.Since(c.unused) > t.c.Idle { // all others are older
 		for _, old := range o.idle {
 			old.net.Close()
 		}
@@ -225,8 +226,8 @@ func (t *Transport) pop(key string) (*conn, chan *conn) {
 	return c, nil
 }
 
-// quiet tells whether an idle connection is still open and nothing came that
-// nobody asked for: it would be taken for the next answer.
+// quiet reports whether an idle connection is open and has no unread byte. An
+// unread byte would be taken for the next response.
 func (c *conn) quiet() bool {
 	raw, secure := c.net, false
 	if s, ok := c.net.(*tls.Conn); ok {
@@ -236,14 +237,14 @@ func (c *conn) quiet() bool {
 	if !open || !waiting || !secure {
 		return open && !waiting
 	}
-	// With TLS it may be a session ticket, which holds no byte of an answer.
+	// With TLS the bytes may be a session ticket, which holds no response.
 	c.head = maxHead
 	_ = c.net.SetReadDeadline(time.Now().Add(time.Millisecond))
 	_, err := c.in.Peek(1)
 	return errors.Is(err, os.ErrDeadlineExceeded) && c.net.SetReadDeadline(time.Time{}) == nil
 }
 
-// give keeps a connection for the next request.
+// give returns a connection to the pool.
 func (t *Transport) give(c *conn) {
 	c.unused = time.Now()
 	t.mu.Lock()
@@ -263,7 +264,7 @@ func (t *Transport) give(c *conn) {
 	}
 }
 
-// sweep closes what was idle for too long.
+// sweep closes connections that were idle for too long.
 func (t *Transport) sweep() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -322,7 +323,7 @@ func (t *Transport) secure(ctx context.Context, raw net.Conn, addr string) (net.
 	return c, nil
 }
 
-// exchange sends the request and reads the answer's head.
+// exchange sends the request and reads the response's head.
 func (c *conn) exchange(ctx context.Context, req *http.Request) (*http.Response, error) {
 	c.got, c.head = false, maxHead
 	c.stop = context.AfterFunc(ctx, func() { _ = c.net.SetDeadline(time.Unix(1, 0)) })
@@ -373,11 +374,11 @@ func appendRequest(b []byte, req *http.Request) []byte {
 	return append(b, "\r\n"...)
 }
 
-// body is an answer's body; at its end the connection is free again.
+// body is a response's body. Its end returns the connection to the pool.
 type body struct {
 	io.ReadCloser
-	c    *conn // nil: let go of
-	last bool  // the connection ends with it
+	c    *conn // nil after the connection was returned or closed
+	last bool  // the connection ends after this body
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -391,7 +392,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends a connection whose answer was not read to its end.
+// Close ends the connection if its response was not read to the end.
 func (b *body) Close() error {
 	b.end(false)
 	return nil
@@ -403,7 +404,7 @@ func (b *body) end(whole bool) {
 		return
 	}
 	b.c = nil
-	// A context that ended has cut, or is about to cut, the connection.
+	// The end of the context closes the connection, now or soon.
 	if c.stop() && whole && !b.last && c.in.Buffered() == 0 {
 		c.t.give(c)
 		return
@@ -411,10 +412,9 @@ func (b *body) end(whole bool) {
 	c.net.Close()
 }
 
-// Warm opens n connections to an origin ("https://host"), so that connecting
-// costs its time while something else is waited for. It returns at once;
-// requests that come meanwhile wait for these connections instead of opening
-// others.
+// Warm opens n connections to an origin ("https://host") in the background and
+// returns at once, so that connections are ready before the first request. A
+// request that arrives during this time waits for one of them.
 func (t *Transport) Warm(ctx context.Context, key string, n int) {
 	t.mu.Lock()
 	t.origin(key).coming += n
@@ -439,20 +439,19 @@ func (t *Transport) warm(ctx context.Context, key string) {
 	o := t.origin(key)
 	o.coming--
 	if len(o.waiting) > o.coming {
-		o.waiting[0] <- nil // it fails for itself, and says why
+		o.waiting[0] <- nil // the waiter dials itself and gets the error
 		o.waiting = o.waiting[1:]
 	}
 }
 
-// Idle counts the connections to an origin that nobody uses.
+// Idle returns the number of unused connections to an origin.
 func (t *Transport) Idle(key string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.origin(key).idle)
 }
 
-// Close ends the connections that nobody uses. Those in use end with their
-// answers.
+// Close ends the unused connections. A connection in use ends with its response.
 func (t *Transport) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -120,8 +120,8 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// A body that is not read to its end takes its connection along: what is left
-// of it must not be taken for the next answer.
+// A body that is not read to its end closes its connection: the rest must not be
+// taken for the next response.
 func TestHalfReadBody(t *testing.T) {
 	srv, conns := counting(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Write(bytes.Repeat([]byte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"), 10_000))
@@ -142,8 +142,8 @@ func TestHalfReadBody(t *testing.T) {
 	}
 }
 
-// talk is a server that answers its connections with prepared bytes: one
-// string for each request, and the connection ends after the last.
+// talk is a server with prepared responses: one string for each request of a
+// connection, which ends after the last.
 func talk(t *testing.T, connections ...[]string) (url string, asked *atomic.Int64) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -186,8 +186,8 @@ func TestIdleConnectionThatWasClosed(t *testing.T) {
 	}
 }
 
-// An answer that breaks off after its first byte is the caller's to judge: the
-// request may have done something.
+// A response that ends after its first byte is an error for the caller: the
+// request may have had an effect.
 func TestBrokenAnswerIsNotRepeated(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	url, asked := talk(t, []string{ok, "HTTP/1.1 200 OK\r\n"}, []string{ok})
@@ -201,7 +201,7 @@ func TestBrokenAnswerIsNotRepeated(t *testing.T) {
 	}
 }
 
-// What comes on an idle connection is not the answer to the next request.
+// Bytes on an idle connection are not the response to the next request.
 func TestUnaskedAnswer(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
@@ -312,7 +312,7 @@ func TestContextEnds(t *testing.T) {
 			t.Fatalf("%s: the end of the context did not end it", path)
 		}
 	}
-	mustGet(t, tr, srv.URL+"/", "") // on a connection that nobody cut
+	mustGet(t, tr, srv.URL+"/", "") // on an intact connection
 }
 
 func TestDialFails(t *testing.T) {
@@ -342,8 +342,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Connections opened ahead are used, with TLS too, where session tickets wait
-// to be read on them.
+// Connections opened ahead are used, with TLS too, although unread session
+// tickets are on them.
 func TestWarm(t *testing.T) {
 	for name, start := range map[string]func(*httptest.Server){"http": (*httptest.Server).Start, "https": (*httptest.Server).StartTLS} {
 		t.Run(name, func(t *testing.T) {
@@ -372,8 +372,8 @@ func TestWarm(t *testing.T) {
 	}
 }
 
-// slowDial is a dialer whose first dials hang until they are told to go on, or
-// to fail.
+// slowDial is a dialer whose first dials block until the test lets them succeed
+// or fail.
 func slowDial(hanging int64, goOn <-chan error) (dial func(context.Context, string, string) (net.Conn, error), dials *atomic.Int64) {
 	dials = new(atomic.Int64)
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -386,8 +386,8 @@ func slowDial(hanging int64, goOn <-chan error) (dial func(context.Context, stri
 	}, dials
 }
 
-// A request that comes while connections are being opened waits for one of
-// them; where they fail it opens its own.
+// A request waits for a connection that Warm is opening, and dials its own if
+// that dial fails.
 func TestAskedWhileWarming(t *testing.T) {
 	srv, _ := counting(t, echo, (*httptest.Server).Start)
 	for _, c := range []struct {
@@ -418,15 +418,15 @@ func TestAskedWhileWarming(t *testing.T) {
 	}
 }
 
-// A connection that is opened ahead and stands still in its handshake is given
-// up in time; who waits for it opens one, as long as its own patience lasts.
+// Warm abandons a handshake that hangs. The waiting request dials its own
+// connection, within its own deadline.
 func TestStandsStillWhileWarming(t *testing.T) {
 	srv, _ := counting(t, echo, (*httptest.Server).StartTLS)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close() // nobody ever accepts
+	defer silent.Close() // without an accept
 	roots := x509.NewCertPool()
 	roots.AddCert(srv.Certificate())
 	var dials atomic.Int64
@@ -448,7 +448,7 @@ func TestStandsStillWhileWarming(t *testing.T) {
 	}
 }
 
-// Who leaves while a connection is being opened leaves it to others.
+// A canceled request leaves the connection that Warm is opening to others.
 func TestLeftWhileWarming(t *testing.T) {
 	srv, _ := counting(t, echo, (*httptest.Server).Start)
 	goOn := make(chan error)
@@ -477,7 +477,7 @@ func TestIdleBounds(t *testing.T) {
 	if conns.Load() != 3 {
 		t.Errorf("%d connections where none is kept for long", conns.Load())
 	}
-	// A connection that nobody uses any more is not kept for ever.
+	// An unused connection is not kept forever.
 	kept := transport(t, h1.Config{Idle: 20 * time.Millisecond})
 	mustGet(t, kept, srv.URL+"/x", srv.Listener.Addr().String()+" /x ")
 	for deadline := time.Now().Add(10 * time.Second); kept.Idle(srv.URL) > 0; <-time.After(time.Millisecond) {
@@ -517,7 +517,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// answering is a dialer to a server that reads a request and says these bytes.
+// answering is a dialer to a server that reads a request and sends these bytes.
 func answering(answer []byte) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
@@ -531,7 +531,7 @@ func answering(answer []byte) func(context.Context, string, string) (net.Conn, e
 	}
 }
 
-// FuzzAnswer holds what any bytes are taken for against net/http's Transport.
+// FuzzAnswer compares the result for arbitrary bytes with net/http's Transport.
 func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -553,7 +553,7 @@ func FuzzAnswer(f *testing.F) {
 		status, body, err := get(ctx, ours, "http://s3.example/a")
 		status2, body2, err2 := get(ctx, theirs, "http://s3.example/a")
 		if strings.Contains(string(answer), " 1") {
-			return // interim answers are bounded differently
+			return // interim responses have different bounds
 		}
 		if status != status2 || body != body2 || (err == nil) != (err2 == nil) {
 			t.Errorf("%q:\n ours   %d %q %v\n theirs %d %q %v", answer, status, body, err, status2, body2, err2)

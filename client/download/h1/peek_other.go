@@ -4,6 +4,6 @@ package h1
 
 import "net"
 
-// peek cannot look here: a connection that was closed meanwhile shows with the
-// next request, which is then sent on another.
+// peek has no implementation on this platform. The next request finds out that
+// its connection is closed, and is repeated on another.
 func peek(net.Conn) (open, waiting bool) { return true, false }

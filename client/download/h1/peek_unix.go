@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// peek looks at a connection without reading: is it open, and does something
-// wait to be read?
+// peek reports, without a read, whether a connection is open and whether it has
+// unread bytes.
 func peek(c net.Conn) (open, waiting bool) {
 	s, ok := c.(syscall.Conn)
 	if !ok {
