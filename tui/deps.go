@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui/browse"
 	"usher/tui/keys"
@@ -34,9 +35,9 @@ type Deps struct {
 	SignOut   func(context.Context) error               // optional
 	Now       func() time.Time
 
-	Config  api.Config
-	Server  string // host, as it is shown
-	Version string // optional
+	Organisation safetext.Text // optional
+	Server       string        // host, as it is shown
+	Version      string        // optional
 
 	DownloadDir string                                                   // downloads go below it
 	Home        string                                                   // optional; shown as ~
@@ -63,8 +64,8 @@ type Deps struct {
 // and its first command is what Opened returns, if the pane has that method.
 type Page struct {
 	Open  keys.Action
-	Name  string // "audit log"
-	Group string // who may open it; "" is everybody
+	Name  string        // "audit log"
+	Group safetext.Text // who may open it; the zero Text is everybody
 	New   func(*pane.Env, pane.Place) (pane.Pane, error)
 }
 

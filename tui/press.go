@@ -227,8 +227,8 @@ func (m *Model) sessionDialog() dialog.Dialog {
 	}
 	lines = append(lines, dialog.Line{Label: "Groups", Text: groups},
 		dialog.Line{Label: "Server", Text: line(m.deps.Server)})
-	if m.deps.Config.Organisation != "" {
-		lines = append(lines, dialog.Line{Label: "Organisation", Text: line(m.deps.Config.Organisation)})
+	if !m.deps.Organisation.IsZero() {
+		lines = append(lines, dialog.Line{Label: "Organisation", Text: m.deps.Organisation.String()})
 	}
 	lines = append(lines, dialog.Line{Label: "Files go to", Text: m.transfers.Where()})
 	if m.deps.Version != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui"
 	"usher/tui/browse"
@@ -63,11 +64,11 @@ func newWorld(change func(*world)) *world {
 		"new": {Password: "Temporary-1", First: session.NeedNewPassword}}
 	w.deps = tui.Deps{
 		Backend: w.server, Transfers: w.engine, Now: tuitest.Epoch, Server: "files.example.com", Version: "1.0.0",
-		NewSignIn:   func() (signin.Flow, error) { return pool.Flow(), nil },
-		SignedIn:    func(context.Context, session.Step) error { return nil },
-		SignOut:     func(context.Context) error { return nil },
-		Config:      api.Config{Organisation: "Example Ltd", AuditorsGroup: "usher-auditors"},
-		DownloadDir: "/home/alice/usher", Home: "/home/alice", Zone: time.FixedZone("", 3600),
+		NewSignIn:    func() (signin.Flow, error) { return pool.Flow(), nil },
+		SignedIn:     func(context.Context, session.Step) error { return nil },
+		SignOut:      func(context.Context) error { return nil },
+		Organisation: safetext.New("Example Ltd"),
+		DownloadDir:  "/home/alice/usher", Home: "/home/alice", Zone: time.FixedZone("", 3600),
 		FreeSpace: func(string) (int64, error) { return 41_600_000_000, nil },
 		Read: func(context.Context, browse.Entry, int) ([]byte, error) {
 			return []byte("name,amount\nrent,1200\n\x1b[2Jgone,1\n"), nil

@@ -89,7 +89,7 @@ func (m *Model) build() (err error) {
 	d := m.deps
 	m.signin, err = signin.New(signin.Deps{
 		Env: m.env, New: d.NewSignIn, Store: d.SignedIn, Server: d.Server,
-		Organisation: d.Config.Organisation, Version: d.Version, User: d.User, Demo: d.Demo,
+		Organisation: d.Organisation, Version: d.Version, User: d.User, Demo: d.Demo,
 	})
 	if err != nil {
 		return err
@@ -288,7 +288,7 @@ func (m *Model) shut(a keys.Action) string {
 			if m.env.Me.In(p.Group) {
 				return ""
 			}
-			return "The " + p.Name + " needs group " + p.Group + ". Ask your administrator."
+			return "The " + p.Name + " needs group " + p.Group.String() + ". Ask your administrator."
 		}
 	}
 	return "There is no such page here."

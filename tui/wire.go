@@ -41,7 +41,8 @@ type World struct {
 }
 
 // Wire fills Deps with the real parts: the only place where the browser meets
-// them.
+// them. Every string of the server's configuration becomes a safetext.Text
+// here; only those that a person reads go on to the pages.
 func Wire(server Server, s *session.Session, engine *download.Hands, w World) Deps {
 	person, _, signedIn := s.Person()
 	home, _ := os.UserHomeDir() // without one, no path is shown as ~
@@ -66,7 +67,7 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w World) De
 			_ = server.Signout(ctx) // the event; this machine is signed out in any case
 			return s.SignOut(ctx, false)
 		},
-		Config: config, Server: host, Version: w.Version,
+		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
 		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {
 			return engine.Peek(ctx, e.Bucket.Raw(), e.Key.Raw(), n)
@@ -74,13 +75,14 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w World) De
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
 		Start: pane.Place{Bucket: safetext.New(bucket), Key: safetext.New(key)},
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
-		Pages: append(AccessPages(server, host, config.AdminsGroup, w.Now), AuditPage(server, host, config.AuditorsGroup)),
-		SSH:   w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
+		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), w.Now),
+			AuditPage(server, host, safetext.New(config.AuditorsGroup))),
+		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	}
 }
 
 // AuditPage is the audit log, for members of the auditors' group.
-func AuditPage(server audit.Backend, host, group string) Page {
+func AuditPage(server audit.Backend, host string, group safetext.Text) Page {
 	return Page{Open: keys.OpenAudit, Name: "audit log", Group: group, New: func(env *pane.Env, on pane.Place) (pane.Pane, error) {
 		return audit.New(audit.Deps{Env: env, Backend: server, Server: host, Group: group, On: on})
 	}}
@@ -88,7 +90,7 @@ func AuditPage(server audit.Backend, host, group string) Page {
 
 // AccessPages are the admins' two ways to the access page: who can read a
 // place, and why they themselves can read a file.
-func AccessPages(server access.Backend, host, group string, now func() time.Time) []Page {
+func AccessPages(server access.Backend, host string, group safetext.Text, now func() time.Time) []Page {
 	page := func(open keys.Action) Page {
 		return Page{Open: open, Name: "access page", Group: group, New: func(env *pane.Env, on pane.Place) (pane.Pane, error) {
 			return access.New(access.Deps{Env: env, Backend: server, Now: now, Server: host, Group: group, On: on, Mine: open == keys.Why})

@@ -46,7 +46,7 @@ type Deps struct {
 	Backend Backend
 	Now     func() time.Time // called from commands only; tells which grants are out of their time
 	Server  string           // host, for sentences
-	Group   string           // of admins, for sentences
+	Group   safetext.Text    // of admins, for sentences
 	// On is what the page opens on: who can read it, or, for the zero Place,
 	// all grants.
 	On pane.Place
@@ -236,9 +236,9 @@ func (p *Pane) sentence(err error, of *view) string {
 	case api.NotFound:
 		// To anyone but admins no question exists; of a person whom the
 		// server does not know it says the same.
-		s := "These questions need group " + safetext.Line(p.Group) + ". Ask your administrator."
+		s := "These questions need group " + p.Group.String() + ". Ask your administrator."
 		if !of.user.IsZero() && of.kind != who {
-			s = "The server knows no such person, or these questions are not open to you: they need group " + safetext.Line(p.Group) + "."
+			s = "The server knows no such person, or these questions are not open to you: they need group " + p.Group.String() + "."
 		}
 		var answer *api.Error
 		if errors.As(err, &answer) && answer.RequestID != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/tui"
 	"usher/tui/browse"
 	"usher/tui/tuitest"
@@ -290,7 +291,7 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := 0
 		w := newWorld(nil)
-		pages := tui.AccessPages(w.office, "files.example.com", "usher-admins", func() time.Time { clock++; return now() })
+		pages := tui.AccessPages(w.office, "files.example.com", safetext.New("usher-admins"), func() time.Time { clock++; return now() })
 		w.deps.Pages = pages
 		m, err := tui.New(w.deps)
 		if err != nil {

@@ -61,7 +61,7 @@ func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 		t.Fatal(err)
 	}
 	env := &pane.Env{Theme: theme.New(o), Keys: table, Zone: time.UTC, Me: &pane.Me{}}
-	p, err := New(Deps{Env: env, Backend: b, Now: func() time.Time { return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC) }, Server: "files.example.com", Group: "usher-admins"})
+	p, err := New(Deps{Env: env, Backend: b, Now: func() time.Time { return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC) }, Server: "files.example.com", Group: safetext.New("usher-admins")})
 	if err != nil {
 		t.Fatal(err)
 	}

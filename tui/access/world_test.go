@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui"
 	"usher/tui/browse"
@@ -272,14 +273,13 @@ func newWorld(change func(*world)) *world {
 		Backend: w.server, Transfers: &tuitest.Engine{Now: time.Now, Speed: 1}, Now: tuitest.Epoch, Server: "files.example.com",
 		NewSignIn:   func() (signin.Flow, error) { return tuitest.Pool{}.Flow(), nil },
 		SignedIn:    func(context.Context, session.Step) error { return nil },
-		Config:      api.Config{AdminsGroup: "usher-admins"},
 		DownloadDir: "/home/margaret/usher", Zone: time.FixedZone("", 3600),
 		HasSession: true, Theme: "dark", Start: browse.ParsePath("company-reports/annual/audited/"),
 	}
 	if change != nil {
 		change(w)
 	}
-	w.deps.Pages = tui.AccessPages(w.office, "files.example.com", "usher-admins", now)
+	w.deps.Pages = tui.AccessPages(w.office, "files.example.com", safetext.New("usher-admins"), now)
 	return w
 }
 

@@ -45,9 +45,9 @@ type Backend interface {
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
-	Server  string     // host, for sentences
-	Group   string     // of auditors, for sentences
-	On      pane.Place // the page opens with the events of this path; zero: all events
+	Server  string        // host, for sentences
+	Group   safetext.Text // of auditors, for sentences
+	On      pane.Place    // the page opens with the events of this path; zero: all events
 }
 
 const (
@@ -344,8 +344,8 @@ func (p *Pane) counted(m counted) tea.Cmd {
 func (p *Pane) sentence(err error, of *question) string {
 	switch pane.Code(err) {
 	case api.NotFound: // to anyone but auditors the log does not exist
-		if p.Group != "" {
-			return "The audit log needs group " + safeLine(p.Group) + ". Ask your administrator."
+		if !p.Group.IsZero() {
+			return "The audit log needs group " + p.Group.String() + ". Ask your administrator."
 		}
 		return "The audit log is not open to you. Ask your administrator."
 	case api.BadCursor:

@@ -12,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui"
 	"usher/tui/browse"
@@ -251,14 +252,13 @@ func newWorld(change func(*world)) *world {
 		Backend: w.server, Transfers: &tuitest.Engine{Now: time.Now, Speed: 1}, Now: tuitest.Epoch, Server: "files.example.com",
 		NewSignIn:   func() (signin.Flow, error) { return tuitest.Pool{}.Flow(), nil },
 		SignedIn:    func(context.Context, session.Step) error { return nil },
-		Config:      api.Config{AuditorsGroup: "usher-auditors"},
 		DownloadDir: "/home/grace/usher", Zone: time.FixedZone("", 3600),
 		HasSession: true, Theme: "dark", Start: browse.ParsePath("company-reports/annual/audited/"),
 	}
 	if change != nil {
 		change(w)
 	}
-	w.deps.Pages = []tui.Page{tui.AuditPage(w.book, "files.example.com", "usher-auditors")}
+	w.deps.Pages = []tui.Page{tui.AuditPage(w.book, "files.example.com", safetext.New("usher-auditors"))}
 	return w
 }
 

@@ -41,13 +41,13 @@ type Me struct {
 	Online  bool
 }
 
-// In reports whether the person is in a group; no group at all needs none.
-func (m *Me) In(group string) bool {
-	if group == "" {
+// In reports whether the person is in a group; the zero Text is no condition.
+func (m *Me) In(group safetext.Text) bool {
+	if group.IsZero() {
 		return true
 	}
 	for _, g := range m.Groups {
-		if g.Raw() == group {
+		if g.Equal(group) {
 			return true
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui/pane"
 )
@@ -43,7 +44,7 @@ type Deps struct {
 	New          func() (Flow, error)
 	Store        func(context.Context, session.Step) error // keeps the tokens of a Done step
 	Server       string
-	Organisation string
+	Organisation safetext.Text
 	Version      string
 	User         string // typed already
 	Demo         []Account

@@ -50,8 +50,8 @@ func (p *Page) View(w, h int) string {
 func (p *Page) form() []string {
 	t := p.Env.Theme
 	host := t.Accent.Bold().Paint("usher") + "  " + t.Muted.Paint(safetext.Line(p.Server))
-	if p.Organisation != "" {
-		host += "  " + t.Muted.Paint(safetext.Line(p.Organisation))
+	if !p.Organisation.IsZero() {
+		host += "  " + t.Muted.Paint(p.Organisation.String())
 	}
 	lines := []string{" " + host, " " + t.Rule.Paint(strings.Repeat(t.Glyphs.Light, blockW-2)), ""}
 	head := func(s string) { lines = append(lines, " "+t.Text.Bold().Paint(s), "") }

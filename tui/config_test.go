@@ -1,0 +1,171 @@
+package tui_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/backend/api"
+	"usher/client/download"
+	"usher/session"
+	"usher/tui"
+	"usher/tui/tuitest"
+)
+
+// attack is a configuration's attack on the terminal; harmless is the first
+// part of it as a screen may show it.
+const (
+	attack   = "\x1b]0;owned\a\x1b[?1049h\u009b2J\u202e"
+	harmless = `u{1b}]0;owned`
+)
+
+// stringFields calls each for every string in a configuration. A field of
+// another kind than string, list of strings or number fails the test.
+func stringFields(t *testing.T, c *api.Config, each func(name string, set func(string))) {
+	t.Helper()
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		f, name := v.Field(i), v.Type().Field(i).Name
+		switch {
+		case f.Kind() == reflect.String:
+			each(name, f.SetString)
+		case f.Type() == reflect.TypeFor[[]string]():
+			each(name, func(s string) { f.Set(reflect.ValueOf([]string{s})) })
+		case f.Kind() != reflect.Int:
+			t.Errorf("api.Config.%s is a %s, which this test does not know", name, f.Type())
+		}
+	}
+}
+
+// Every string of the server's configuration is safe on every screen that can
+// show it: sign-in, palette, session and the pages that a group opens.
+func TestNothingOfTheConfigurationIsRaw(t *testing.T) {
+	shown := map[string]bool{}
+	var config api.Config
+	n := 0
+	stringFields(t, &config, func(name string, set func(string)) {
+		n++
+		config = api.Config{}
+		set(attack)
+		served := config
+		for _, in := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				w := configured(t, served, in)
+				w.open(t, 120, 40, colorprofile.TrueColor)
+				w.Log(&out)
+				w.Resize(121, 40) // the first frame came before the log
+				screens := w.Text()
+				look := func(keys ...string) {
+					w.Press(keys...)
+					w.Wait(time.Second)
+					screens += w.Text()
+				}
+				if in {
+					look("?")
+					look("esc", "i")
+					look("esc", ":", "a", "u", "d", "i", "t", "space", "l", "o", "g")
+					look("esc", "A")
+					look("esc", ":", "a", "c", "c", "e", "s", "s", ":")
+					look("esc", "X")
+				}
+				if got := raw(out.String()); got != "" {
+					t.Errorf("api.Config.%s reaches the terminal as it is: %q", name, got)
+				}
+				shown[name] = shown[name] || strings.Contains(screens, harmless)
+			})
+		}
+	})
+	if n < 10 {
+		t.Errorf("only %d strings of api.Config were tried", n)
+	}
+	for _, name := range []string{"Organisation", "AuditorsGroup", "AdminsGroup"} {
+		if !shown[name] {
+			t.Errorf("no screen shows api.Config.%s, so this test proves nothing", name)
+		}
+	}
+}
+
+// raw gives the part of the attack that is in what went to the terminal.
+func raw(out string) string {
+	for _, part := range []string{"\x1b]0;owned", "\u009b", "\u202e"} {
+		if strings.Contains(out, part) {
+			return part
+		}
+	}
+	return ""
+}
+
+// configured is a world whose program was wired from a profile with this
+// configuration.
+func configured(t *testing.T, c api.Config, in bool) *world {
+	t.Helper()
+	w := newWorld(nil)
+	good, err := session.NewProfile("x", "https://files.example.com", api.Config{
+		Organisation: "Example Ltd", Region: "eu-west-1", UserPoolID: "eu-west-1_x", ClientID: "c",
+		Issuer: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_x", S3Hosts: []string{"s3.example.com"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Open(session.Folders{Config: t.TempDir(), State: t.TempDir()}, good, session.Options{Now: time.Now, Random: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hands, err := download.NewHands("", func(string) (*download.Engine, error) { return nil, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := tui.Wire(wired{Server: w.server}, s, hands, tui.World{
+		Profile: session.Profile{Name: "x", Server: good.Server, Config: c}, Downloads: "/home/alice/usher", Random: rand.Reader, Now: tuitest.Epoch, Getenv: func(string) string { return "" },
+	})
+	d.Transfers, d.FreeSpace, d.HasSession, d.Theme = w.engine, w.deps.FreeSpace, in, "dark"
+	w.deps = d
+	return w
+}
+
+// wired is a server as Wire takes it. It refuses what is for auditors and
+// admins.
+type wired struct {
+	*tuitest.Server
+	refused
+}
+
+// refused answers questions of auditors and admins as the server answers
+// everybody else.
+type refused struct{}
+
+func (refused) err() error { return &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"} }
+
+func (r refused) AuditQuery(context.Context, api.AuditQueryRequest) (out api.AuditQueryResponse, err error) {
+	return out, r.err()
+}
+
+func (r refused) AuditSummary(context.Context, api.AuditSummaryRequest) (out api.AuditSummaryResponse, err error) {
+	return out, r.err()
+}
+
+func (r refused) Explain(context.Context, api.ExplainRequest) (out api.ExplainResponse, err error) {
+	return out, r.err()
+}
+
+func (r refused) Who(context.Context, api.WhoRequest) (out api.WhoResponse, err error) {
+	return out, r.err()
+}
+
+func (r refused) Can(context.Context, api.CanRequest) (out api.CanResponse, err error) {
+	return out, r.err()
+}
+
+func (r refused) GrantsList(context.Context) (out api.GrantsListResponse, err error) {
+	return out, r.err()
+}
+
+func (refused) Signout(context.Context) error { return nil }
