@@ -2,6 +2,7 @@ package backend
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -41,9 +42,6 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		(in.After != "" && !idShape.MatchString(in.After)) {
 		return nil, fail(api.BadRequest, errors.New("query"))
 	}
-	if !b.budgets.lists(r.claims.Sub) {
-		return nil, fail(api.RateLimited, nil)
-	}
 	page := audit.Page{Limit: in.Limit, Ascending: in.After != "", After: in.After}
 	e := r.event(event.AuditRead, "", "")
 	e.Reason = in.Filter
@@ -61,12 +59,13 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 	if err := r.record(e); err != nil {
 		return nil, err
 	}
-	found, err := b.c.Audit.Query(r.ctx, filter, page)
-	switch {
-	case errors.Is(err, audit.ErrBadPosition):
-		return nil, fail(api.BadCursor, err)
-	case err != nil:
-		return nil, fail(api.AuditUnavailable, err)
+	var found audit.Result
+	err := r.search(func() (err error) {
+		found, err = b.c.Audit.Query(r.ctx, filter, page)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	out := api.AuditQueryResponse{Events: found.Events}
 	if out.Events == nil {
@@ -79,6 +78,25 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		}
 	}
 	return out, nil
+}
+
+// search runs a search of the log in one of the person's slots for them.
+func (r *request) search(run func() error) error {
+	done, err := r.b.queries.Take(r.ctx, r.claims.Sub)
+	if err != nil {
+		return fail(api.RateLimited, fmt.Errorf("waiting to search the log: %w", err))
+	}
+	defer done()
+	switch err := run(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, audit.ErrBadPosition):
+		return fail(api.BadCursor, err)
+	case errors.Is(err, audit.ErrTooSlow):
+		return fail(api.SlowQuery, err)
+	default:
+		return fail(api.AuditUnavailable, err)
+	}
 }
 
 // first is the id of the chain that an event belongs to.
@@ -97,9 +115,6 @@ func (b *Backend) auditSummary(r *request) (any, error) {
 	if in.Hours < 1 || in.Hours > audit.MaxHours {
 		return nil, fail(api.BadRequest, errors.New("hours"))
 	}
-	if !b.budgets.lists(r.claims.Sub) {
-		return nil, fail(api.RateLimited, nil)
-	}
 	e := r.event(event.AuditRead, "", "")
 	e.Reason = "counts per hour"
 	if err := r.auditor(&e); err != nil {
@@ -108,9 +123,13 @@ func (b *Backend) auditSummary(r *request) (any, error) {
 	if err := r.record(e); err != nil {
 		return nil, err
 	}
-	sum, err := b.c.Audit.Summary(r.ctx, in.Hours)
+	var sum audit.Summary
+	err := r.search(func() (err error) {
+		sum, err = b.c.Audit.Summary(r.ctx, in.Hours)
+		return err
+	})
 	if err != nil {
-		return nil, fail(api.AuditUnavailable, err)
+		return nil, err
 	}
 	out := api.AuditSummaryResponse{
 		People: sum.People, Downloads: sum.Downloads, Denied: sum.Denied, Events: sum.Events,

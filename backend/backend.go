@@ -15,11 +15,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"reflect"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"usher/backend/api"
 	"usher/backend/audit"
+	"usher/backend/budget"
 	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/identity"
@@ -94,42 +96,58 @@ type Config struct {
 // Backend is the handler.
 type Backend struct {
 	c        Config
-	routes   map[string]route
-	budgets  *budgets
+	routes   map[string]route // by path
+	rates    *budget.Rates
+	denials  *budget.Denials
+	bodies   *budget.Slots // bodies being read
+	work     *budget.Slots // requests at work
+	queries  *budget.Slots // searches of the log
 	sessions *sessions
-	gate     chan struct{}
+	signouts singleflight.Group
 }
 
-type route struct {
-	limit int64 // bytes of body
-	serve func(r *request) (any, error)
-}
-
-// New names the first part that is missing: a backend without, say, an audit
-// log must not start.
-func New(c Config) (*Backend, error) {
-	v := reflect.ValueOf(c)
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Name
-		if name != "Proxies" && name != "FileKeys" && v.Field(i).IsZero() {
-			return nil, fmt.Errorf("backend: %s is missing", name)
+// missing names the first part that is not there, in words, or is "".
+func (c Config) missing() string {
+	for _, part := range []struct {
+		name   string
+		absent bool
+	}{
+		{"the public configuration", c.Public.Region == "" || c.Public.AuditorsGroup == "" || c.Public.AdminsGroup == ""},
+		{"the token verifier", c.Verifier == nil},
+		{"the user directory", c.Directory == nil},
+		{"the grants", c.Grants == nil},
+		{"the object storage", c.Objects == nil},
+		{"the URL signer", c.Signer == nil},
+		{"the comparison of clocks", c.Clock == nil},
+		{"the audit log", c.Audit == nil},
+		{"the access questions", c.Access == nil},
+		{"the cursor sealer", c.Cursors == nil},
+		{"the life of URLs", c.URLLife <= 0},
+		{"the host names", len(c.Hosts) == 0},
+		{"the clock", c.Now == nil},
+		{"the source of event ids", c.NewID == nil},
+		{"the server's log", c.Log == nil},
+	} {
+		if part.absent {
+			return part.name
 		}
 	}
-	b := &Backend{c: c, budgets: newBudgets(c.Now), sessions: newSessions(), gate: make(chan struct{}, maxInFlight)}
-	b.routes = map[string]route{
-		"/v1/whoami":         {api.MaxBody, b.whoami},
-		"/v1/list":           {api.MaxBody, b.list},
-		"/v1/stat":           {api.MaxBody, b.stat},
-		"/v1/release":        {api.MaxReleaseBody, b.release},
-		"/v1/complete":       {api.MaxBody, b.complete},
-		"/v1/signout":        {api.MaxBody, b.signout},
-		"/v1/audit/query":    {api.MaxBody, b.auditQuery},
-		"/v1/audit/summary":  {api.MaxBody, b.auditSummary},
-		"/v1/access/explain": {api.MaxBody, b.explain},
-		"/v1/access/who":     {api.MaxBody, b.who},
-		"/v1/access/can":     {api.MaxBody, b.can},
-		"/v1/grants/list":    {api.MaxBody, b.grantsList},
-		"/v1/grants/diff":    {api.MaxDiffBody, b.grantsDiff},
+	return ""
+}
+
+// New refuses a configuration with a part missing: a backend without, say, an
+// audit log must not start.
+func New(c Config) (*Backend, error) {
+	if part := c.missing(); part != "" {
+		return nil, fmt.Errorf("backend: %s is missing", part)
+	}
+	b := &Backend{
+		c: c, rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), sessions: newSessions(),
+		bodies: budget.NewSlots(bodySlots()), work: budget.NewSlots(workSlots()), queries: budget.NewSlots(querySlots()),
+	}
+	var err error
+	if b.routes, err = index(b.table()); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
@@ -140,7 +158,7 @@ func (b *Backend) Start(ctx context.Context) error { return b.service(ctx, event
 
 // Stop records what was held back and that the service ends.
 func (b *Backend) Stop(ctx context.Context) error {
-	if held := b.budgets.drain(true); len(held) > 0 {
+	if held := b.denials.Drain(true); len(held) > 0 {
 		if err := b.c.Audit.Record(ctx, held...); err != nil {
 			return fmt.Errorf("recording suppressed denials: %w", err)
 		}
@@ -190,17 +208,33 @@ func (b *Backend) whoami(r *request) (any, error) {
 	}, nil
 }
 
+// signout records the end of a session once: a repetition returns the event of
+// the first.
 func (b *Backend) signout(r *request) (any, error) {
 	if err := r.decode(&struct{}{}); err != nil {
 		return nil, err
 	}
-	e := r.event(event.SignOut, "", "")
-	e.Outcome = event.Allowed
-	if err := r.record(e); err != nil {
+	session := fingerprint(r.claims.Session)
+	id, err, _ := b.signouts.Do(session, func() (any, error) {
+		if id := b.sessions.signedOut(r.claims.Session); id != "" {
+			return id, nil
+		}
+		if id := r.recorded(event.SignOut); id != "" {
+			return id, nil
+		}
+		e := r.event(event.SignOut, "", "")
+		e.Outcome = event.Allowed
+		if err := r.record(e); err != nil {
+			return "", err
+		}
+		b.sessions.end(r.claims.Session, e.ID)
+		return e.ID, nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	b.c.Directory.Drop(r.claims)
-	return api.SignoutResponse{Event: e.ID}, nil
+	return api.SignoutResponse{Event: id.(string)}, nil
 }
 
 // complete takes the client's word on how its downloads ended. The answer is
@@ -216,7 +250,7 @@ func (b *Backend) complete(r *request) (any, error) {
 	if _, err := r.listing(); err != nil {
 		return nil, err
 	}
-	if !b.budgets.reports(r.claims.Sub, len(in.Items)) {
+	if !r.spend(len(in.Items) - 1) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	done := make([]audit.Completion, len(in.Items))

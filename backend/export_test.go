@@ -13,7 +13,7 @@ import (
 // Verbs are all paths that take a token, so that no test forgets one.
 func Verbs() []string {
 	b, err := New(Config{
-		Public: api.Config{Region: "none"}, Verifier: struct{ Verifier }{}, Directory: struct{ Directory }{}, Grants: struct{ Grants }{}, Objects: struct{ Objects }{},
+		Public: api.Config{Region: "none", AuditorsGroup: "none", AdminsGroup: "none"}, Verifier: struct{ Verifier }{}, Directory: struct{ Directory }{}, Grants: struct{ Grants }{}, Objects: struct{ Objects }{},
 		Signer: struct{ Signer }{}, Clock: struct{ Clock }{}, Audit: struct{ Log }{}, Access: struct{ Access }{}, Cursors: Unsealed(), URLLife: time.Minute,
 		Hosts: []string{"none"}, Now: time.Now, NewID: func(time.Time) string { return "" }, Log: slog.Default(),
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,15 +19,32 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 
 	"usher/backend/api"
+	"usher/backend/budget"
 	"usher/backend/safetext"
 )
 
 const (
-	maxInFlight  = 512             // requests at work at once
-	maxQueue     = 2 * time.Second // to wait for a place
-	maxUserAgent = 256             // bytes recorded
-	retryAfter   = 1               // seconds, on 429 and 503
+	maxUserAgent = 256              // bytes recorded
+	retryAfter   = 1                // seconds, on 429 and 503
+	bodyTime     = 15 * time.Second // for a body to arrive
+	maxWait      = 2 * time.Second  // for a slot
 )
+
+// The slots, in total and for each person and each address. Many people can
+// share an address (a proxy that is not configured, a company's NAT), so that
+// one may have half of all.
+func bodySlots() budget.SlotLimits {
+	return budget.SlotLimits{Total: 1024, Each: []int{32, 512}, Wait: maxWait}
+}
+
+func workSlots() budget.SlotLimits {
+	return budget.SlotLimits{Total: 512, Each: []int{64, 256}, Wait: maxWait}
+}
+
+// querySlots are for searches of the log, of each person.
+func querySlots() budget.SlotLimits {
+	return budget.SlotLimits{Total: 8, Each: []int{2}, Wait: maxWait}
+}
 
 // failure carries a code out of a handler. The cause is for the log; the person
 // reads the table's sentence.
@@ -54,8 +72,8 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 
-	r := &request{b: b, http: h, id: id, now: start, ctx: h.Context()}
-	body, err := b.serve(r)
+	r := &request{b: b, http: h, id: id, began: start, now: start, ctx: h.Context()}
+	body, err := b.serve(w, r)
 	status := http.StatusOK
 	if err != nil {
 		row := api.Lookup(codeOf(err))
@@ -90,7 +108,7 @@ func codeOf(err error) api.Code {
 func (b *Backend) log(r *request, status int, err error) {
 	attrs := []slog.Attr{
 		slog.String("request", r.id), slog.String("verb", r.verb), slog.Int("status", status),
-		slog.Duration("took", b.c.Now().Sub(r.now)), slog.String("ip", r.ip),
+		slog.Duration("took", b.c.Now().Sub(r.began)), slog.String("ip", r.ip),
 	}
 	if r.claims.Sub != "" {
 		attrs = append(attrs, slog.Any("sub", safetext.New(r.claims.Sub)))
@@ -107,7 +125,7 @@ func (b *Backend) log(r *request, status int, err error) {
 
 // serve turns a panic into the sentence for a bug: one request's mistake does
 // not end the process.
-func (b *Backend) serve(r *request) (body any, err error) {
+func (b *Backend) serve(w http.ResponseWriter, r *request) (body any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.c.Log.Error("panic", "request", r.id, "stack", safetext.New(string(debug.Stack())))
@@ -134,32 +152,59 @@ func (b *Backend) serve(r *request) (body any, err error) {
 	if !ok {
 		return nil, fail(api.NotFound, nil)
 	}
-	r.verb = strings.TrimPrefix(path, "/v1/")
-	release, err := b.admit(r.ctx)
-	if err != nil {
+	r.verb, r.way = string(way.verb), way
+	return b.answer(w, r)
+}
+
+// answer takes a request of a known verb from its header to its answer. Cheap
+// refusals come first. A slot for work is taken last, when person and body are
+// there: an unfinished body holds none, nor does a session that has ended.
+func (b *Backend) answer(w http.ResponseWriter, r *request) (any, error) {
+	if err := b.admit(w, r); err != nil {
+		// The server would wait for the rest of the body before it answers.
+		w.Header().Set("Connection", "close")
 		return nil, err
 	}
-	defer release()
+	done, err := b.work.Take(r.ctx, r.claims.Sub, r.ip)
+	if err != nil {
+		return nil, fail(api.RateLimited, fmt.Errorf("waiting for a slot: %w", err))
+	}
+	defer done()
+	r.now = b.c.Now()
+	return r.way.serve(r)
+}
+
+// admit identifies the person, checks that the session lives, and reads the
+// body.
+func (b *Backend) admit(w http.ResponseWriter, r *request) error {
 	if err := r.identify(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.suppressed(r.ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := r.read(way.limit); err != nil {
-		return nil, err
+	if !b.rates.Spend(r.claims.Sub, r.way.spends, 1) {
+		return fail(api.RateLimited, errors.New("over the budget"))
 	}
-	return way.serve(r)
+	if err := r.live(); err != nil {
+		return err
+	}
+	done, err := b.bodies.Take(r.ctx, r.claims.Sub, r.ip)
+	if err != nil {
+		return fail(api.RateLimited, fmt.Errorf("waiting to read the body: %w", err))
+	}
+	defer done()
+	return r.read(w)
 }
 
 // suppressed records the counts of denials whose minute is over.
 func (b *Backend) suppressed(ctx context.Context) error {
-	held := b.budgets.drain(false)
+	held := b.denials.Drain(false)
 	if len(held) == 0 {
 		return nil
 	}
 	if err := b.c.Audit.Record(ctx, held...); err != nil {
-		b.budgets.restore(held)
+		b.denials.Restore(held)
 		return fail(api.AuditUnavailable, err)
 	}
 	return nil
@@ -205,35 +250,20 @@ func (b *Backend) guard(h *http.Request) error {
 // SPEC: Elastic Load Balancing, "Health checks for your target groups".
 func healthPath(h *http.Request) bool { return h.Method != http.MethodPost && h.URL.Path == "/healthz" }
 
-// admit waits for one of the places at work.
-func (b *Backend) admit(ctx context.Context) (func(), error) {
-	done := func() { <-b.gate }
-	select {
-	case b.gate <- struct{}{}:
-		return done, nil
-	default:
-	}
-	wait := time.NewTimer(maxQueue)
-	defer wait.Stop()
-	select {
-	case b.gate <- struct{}{}:
-		return done, nil
-	case <-wait.C:
-		return nil, fail(api.RateLimited, errors.New("no place"))
-	case <-ctx.Done():
-		return nil, fail(api.RateLimited, ctx.Err())
-	}
-}
-
-// read takes the body, once the caller is known.
-func (r *request) read(limit int64) error {
+// read takes the body, within its limits of size and time.
+func (r *request) read(w http.ResponseWriter) error {
+	limit := r.way.limit
 	if r.http.ContentLength > limit {
 		return fail(api.TooLarge, nil)
 	}
+	// A server without deadlines (a Lambda) refuses this; it has whole bodies.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
 	raw, err := io.ReadAll(io.LimitReader(r.http.Body, limit+1))
 	if err != nil {
 		return fail(api.BadRequest, err)
 	}
+	_ = control.SetReadDeadline(time.Time{})
 	if int64(len(raw)) > limit {
 		return fail(api.TooLarge, nil)
 	}

@@ -21,9 +21,6 @@ func (b *Backend) list(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !b.budgets.lists(r.claims.Sub) {
-		return nil, fail(api.RateLimited, nil)
-	}
 	at := cursor{
 		Verb: r.verb, Sub: r.claims.Sub, Bucket: in.Bucket, Prefix: in.Prefix,
 		Hash: hashOf(strconv.FormatBool(in.Recursive), in.Start),

@@ -42,7 +42,7 @@ func (b *Backend) release(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !b.budgets.objects(r.claims.Sub, len(in.Objects)) {
+	if !r.spend(len(in.Objects) - 1) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	out, err := b.releaseOnce(r, in)
@@ -99,7 +99,7 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 		all[i] = b.decide(r, set, who, o, in.Purpose)
 		switch {
 		case all[i].event.Outcome != event.Denied:
-		case b.budgets.denied(all[i].event):
+		case b.denials.Denied(all[i].event):
 			denied = append(denied, all[i].event)
 		default:
 			flood = true
@@ -287,9 +287,6 @@ func (b *Backend) stat(r *request) (any, error) {
 	}
 	if !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) {
 		return nil, fail(api.BadRequest, errors.New("object"))
-	}
-	if !b.budgets.objects(r.claims.Sub, 1) {
-		return nil, fail(api.RateLimited, nil)
 	}
 	who, err := r.listing()
 	if err != nil {

@@ -24,8 +24,10 @@ type request struct {
 	ctx    context.Context
 	id     string
 	verb   string
+	way    route
 	ip     string
-	now    time.Time
+	began  time.Time // of the request, for the server's log
+	now    time.Time // of the decision and of its events: after the body has arrived
 	body   []byte
 	claims identity.Claims
 	email  string
@@ -64,6 +66,18 @@ func identityFailure(err error) error {
 	}
 }
 
+// live checks, as the route demands, that the session has not ended. Handlers
+// check once more: a body and a slot can take their time.
+func (r *request) live() error {
+	var err error
+	if r.way.check == forReleasing {
+		_, err = r.releasing()
+	} else {
+		_, err = r.listing()
+	}
+	return err
+}
+
 // listing and releasing ask the directory, as fresh as the purpose needs.
 func (r *request) listing() (identity.Standing, error) {
 	return r.standing(r.b.c.Directory.ForListing)
@@ -88,33 +102,13 @@ func (r *request) standing(ask func(context.Context, identity.Claims) (identity.
 // ended records an attempt after a session's end. Nothing is released whether
 // or not the record succeeds, so its failure only reaches the log.
 func (r *request) ended() {
-	e := r.event(r.action(), "", "")
+	e := r.event(r.way.action, "", "")
 	e.Outcome, e.Reason = event.Denied, "session ended"
-	if !r.b.budgets.denied(e) {
+	if !r.b.denials.Denied(e) {
 		return
 	}
 	if err := r.b.c.Audit.Record(r.ctx, e); err != nil {
 		r.b.c.Log.Error("recording an attempt after a session's end", "request", r.id)
-	}
-}
-
-// action is the event action of the verb.
-func (r *request) action() string {
-	switch r.verb {
-	case "list":
-		return event.List
-	case "stat":
-		return event.Stat
-	case "release":
-		return event.Download
-	case "complete":
-		return event.Completed
-	case "audit/query", "audit/summary":
-		return event.AuditRead
-	case "access/explain", "access/who", "access/can", "grants/list", "grants/diff":
-		return event.Explain
-	default:
-		return event.SessionStart
 	}
 }
 
@@ -162,22 +156,38 @@ func (r *request) opening() []event.Event {
 	if !r.b.sessions.claim(r.claims.Session) {
 		return nil
 	}
+	if r.recorded(event.SessionStart) != "" {
+		return nil
+	}
 	e := r.event(event.SessionStart, "", "")
 	e.Outcome = event.Allowed
-	filter, err := event.ParseFilter("session:"+e.Session+" action:"+event.SessionStart, r.now)
-	if err == nil {
-		known, qerr := r.b.c.Audit.Query(r.ctx, filter, audit.Page{Limit: 1})
-		if qerr == nil && len(known.Events) > 0 {
-			return nil
-		}
-	}
 	return []event.Event{e}
+}
+
+// recorded is the id of this session's event of an action, or "" where the log
+// has none or cannot be read now.
+func (r *request) recorded(action string) string {
+	filter, err := event.ParseFilter("session:"+fingerprint(r.claims.Session)+" action:"+action+" outcome:"+event.Allowed, r.now)
+	if err != nil {
+		return ""
+	}
+	known, err := r.b.c.Audit.Query(r.ctx, filter, audit.Page{Limit: 1})
+	if err != nil || len(known.Events) == 0 {
+		return ""
+	}
+	return known.Events[0].ID
+}
+
+// spend takes n more of the rate that the request's route names, which every
+// request has spent once already.
+func (r *request) spend(n int) bool {
+	return n <= 0 || r.b.rates.Spend(r.claims.Sub, r.way.spends, n)
 }
 
 // deny records a refusal and answers as if there were nothing.
 func (r *request) deny(e event.Event) error {
 	e.Outcome = event.Denied
-	if !r.b.budgets.denied(e) {
+	if !r.b.denials.Denied(e) {
 		return fail(api.RateLimited, nil)
 	}
 	if err := r.record(e); err != nil {
@@ -186,18 +196,19 @@ func (r *request) deny(e event.Event) error {
 	return fail(api.NotFound, nil)
 }
 
-// sessions remembers which sign-ins have their session-start recorded. It is a
-// saving, not a truth: what it forgets is asked of the log again.
+// sessions remembers which sign-ins have their start and end recorded. It is a
+// cache of the log.
 type sessions struct {
-	mu   sync.Mutex
-	seen map[string]bool
+	mu    sync.Mutex
+	seen  map[string]bool   // origin_jti
+	ended map[string]string // origin_jti to the id of its sign-out
 }
 
 const maxRemembered = 10_000
 
-func newSessions() *sessions { return &sessions{seen: map[string]bool{}} }
+func newSessions() *sessions { return &sessions{seen: map[string]bool{}, ended: map[string]string{}} }
 
-// claim says whether the caller is the one to record the session's start.
+// claim returns whether the caller is the one to record the session's start.
 func (s *sessions) claim(origin string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,4 +227,20 @@ func (s *sessions) forget(origin string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.seen, origin)
+}
+
+// signedOut is the id of the session's sign-out, or "".
+func (s *sessions) signedOut(origin string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended[origin]
+}
+
+func (s *sessions) end(origin, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ended) >= maxRemembered {
+		clear(s.ended)
+	}
+	s.ended[origin] = id
 }

@@ -27,6 +27,8 @@ const (
 	AuditUnavailable    Code = "audit_unavailable"
 	IdentityUnavailable Code = "identity_unavailable"
 	StorageUnavailable  Code = "storage_unavailable"
+	ClockSkew           Code = "clock_skew"
+	SlowQuery           Code = "slow_query"
 )
 
 // Exit codes, promised in the manual. 2 stays unused: a Go panic exits with 2.
@@ -73,11 +75,13 @@ func Failures() []Failure {
 		{UnsupportedType, http.StatusUnsupportedMediaType, ExitUnavailable, "The server did not take this request's type. Check that usher is up to date.", false},
 		{WrongHost, http.StatusMisdirectedRequest, ExitUnavailable, "This server does not answer under that address. Check the server's address.", false},
 		{RateLimited, http.StatusTooManyRequests, ExitUnavailable, "Too many requests. Wait a moment and try again.", true},
-		{HeaderTooLarge, http.StatusRequestHeaderFieldsTooLarge, ExitUnavailable, "The request's header is too large. A proxy between you and the server may be at fault.", false},
+		{HeaderTooLarge, http.StatusRequestHeaderFieldsTooLarge, ExitUnavailable, "Your sign-in is too large to send, usually because you are in too many groups. Ask your administrator to take you out of some of them. A proxy that adds headers can be the cause too.", false},
 		{Internal, http.StatusInternalServerError, ExitBug, "usher made a mistake. Give the request id to your administrator.", false},
 		{AuditUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "usher could not record this, so nothing was released. Try again.", true},
 		{IdentityUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "usher could not check your sign-in, so nothing was released. Try again.", true},
 		{StorageUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "The storage did not answer. Try again.", true},
+		{ClockSkew, http.StatusServiceUnavailable, ExitUnavailable, "The server's clock is wrong, so it cannot check your sign-in or sign downloads. Your sign-in is kept. Ask your administrator to correct the server's clock.", false},
+		{SlowQuery, http.StatusServiceUnavailable, ExitUnavailable, "This search of the audit log took too long. Narrow it: give a time, a person or a path.", false},
 	}
 }
 

@@ -1,0 +1,24 @@
+package api
+
+// Verb is the name of a call: POST /v1/<verb>.
+type Verb string
+
+// The verbs.
+const (
+	VerbWhoami       Verb = "whoami"
+	VerbList         Verb = "list"
+	VerbStat         Verb = "stat"
+	VerbRelease      Verb = "release"
+	VerbComplete     Verb = "complete"
+	VerbSignout      Verb = "signout"
+	VerbAuditQuery   Verb = "audit/query"
+	VerbAuditSummary Verb = "audit/summary"
+	VerbExplain      Verb = "access/explain"
+	VerbWho          Verb = "access/who"
+	VerbCan          Verb = "access/can"
+	VerbGrantsList   Verb = "grants/list"
+	VerbGrantsDiff   Verb = "grants/diff"
+)
+
+// Path is the address of a verb on the server.
+func (v Verb) Path() string { return "/v1/" + string(v) }

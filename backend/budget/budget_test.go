@@ -1,0 +1,66 @@
+package budget
+
+import (
+	"testing"
+	"time"
+)
+
+func stopped() (now func() time.Time, pass func(time.Duration)) {
+	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	return func() time.Time { return at }, func(d time.Duration) { at = at.Add(d) }
+}
+
+// A folder of ten thousand files is released at once, and the reports of its
+// downloads take nothing from the next ones; then it is as many a second as S3
+// gives for a prefix.
+func TestRates(t *testing.T) {
+	now, pass := stopped()
+	r := NewRates(now)
+	spend := func(kind Kind, sub string, step int) (n int) {
+		for r.Spend(sub, kind, step) {
+			n += step
+		}
+		return n
+	}
+	if n := spend(Objects, "ada", 250); n != objectsBurst {
+		t.Errorf("%d objects at once", n)
+	}
+	if n := spend(Reports, "ada", 250); n != objectsBurst {
+		t.Errorf("%d reports after them", n)
+	}
+	if n := spend(Objects, "grace", 250); n != objectsBurst {
+		t.Errorf("%d objects for another person", n)
+	}
+	pass(time.Second)
+	if n := spend(Objects, "ada", 250); n != objectsPerSecond {
+		t.Errorf("%d objects a second later", n)
+	}
+	if n := spend(Lists, "ada", 1); n != listsBurst {
+		t.Errorf("%d listings at once", n)
+	}
+	if n := spend(Requests, "ada", 1); n != requestsBurst {
+		t.Errorf("%d requests at once", n)
+	}
+}
+
+// No budget is not a free one.
+func TestNoBudgetSpendsNothing(t *testing.T) {
+	now, _ := stopped()
+	r := NewRates(now)
+	for _, kind := range []Kind{None, kinds, kinds + 1} {
+		if r.Spend("ada", kind, 1) {
+			t.Errorf("a request with the budget %d passes", kind)
+		}
+	}
+}
+
+func TestIdlePeopleLeaveMemory(t *testing.T) {
+	now, pass := stopped()
+	r := NewRates(now)
+	r.Spend("ada", Lists, 1)
+	pass(forget + time.Second)
+	r.Spend("grace", Lists, 1)
+	if len(r.people) != 1 {
+		t.Errorf("%d people in memory, want 1", len(r.people))
+	}
+}

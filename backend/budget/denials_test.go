@@ -1,0 +1,48 @@
+package budget
+
+import (
+	"testing"
+	"time"
+
+	"usher/backend/event"
+)
+
+// Refusals beyond the bound become one event with their exact number, also
+// when the first attempt to record it failed.
+func TestDenials(t *testing.T) {
+	now, pass := stopped()
+	d := NewDenials(now)
+	of := func(sub string) event.Event {
+		return event.Event{Action: event.List, User: event.User{Sub: sub}, Bucket: "b", Key: "k"}
+	}
+	recorded := 0
+	for range 1000 {
+		if d.Denied(of("ada")) {
+			recorded++
+		}
+	}
+	if recorded != deniedPerMinute {
+		t.Errorf("%d refusals are recorded one by one, want %d", recorded, deniedPerMinute)
+	}
+	if !d.Denied(of("grace")) {
+		t.Error("one person's refusals use up another's")
+	}
+	pass(30 * time.Second)
+	if got := d.Drain(false); len(got) != 0 {
+		t.Errorf("drained within the minute: %v", got)
+	}
+	pass(31 * time.Second)
+	first := d.Drain(false)
+	d.Restore(first)
+	pass(2 * time.Second)
+	got := d.Drain(false)
+	if len(got) != 1 || got[0].Count != 1000-deniedPerMinute || got[0].Action != event.Suppressed || got[0].User.Sub != "ada" || got[0].Key != "" {
+		t.Errorf("the suppressed event: %+v", got)
+	}
+	if !d.Denied(of("ada")) {
+		t.Error("the next minute has no budget")
+	}
+	if len(d.Drain(true)) != 0 {
+		t.Error("nothing was held back, yet there is an event")
+	}
+}
