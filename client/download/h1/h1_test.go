@@ -389,11 +389,19 @@ func slowDial(hanging int64, goOn <-chan error) (dial func(context.Context, stri
 // A request waits for a connection that Warm is opening, and dials its own if
 // that dial fails.
 func TestAskedWhileWarming(t *testing.T) {
-	srv, _ := counting(t, echo, (*httptest.Server).Start)
 	for _, c := range []struct {
 		err   error
 		dials int64
 	}{{nil, 2}, {errors.New("no"), 4}} {
+		// No response leaves before both requests arrived, so that neither
+		// request can use the connection of the other.
+		var arrived sync.WaitGroup
+		arrived.Add(2)
+		srv, _ := counting(t, func(w http.ResponseWriter, r *http.Request) {
+			arrived.Done()
+			arrived.Wait()
+			echo(w, r)
+		}, (*httptest.Server).Start)
 		goOn := make(chan error)
 		dial, dials := slowDial(2, goOn)
 		tr := transport(t, h1.Config{Dial: dial})
