@@ -40,6 +40,7 @@ func rules() []rule {
 		{"usher/client/download/ticket", "usher/client", nil, "commands and engine use the same check"},
 		{"usher/client/download/h1", "usher", nil, "requests are all alike to it"},
 		{"usher/client/quantity", "usher", nil, "everybody writes numbers with it"},
+		{"usher/client/qr", "usher", nil, "commands and screen draw the same code"},
 		{"usher/client/download", "charm.land", nil, "the engine serves commands and screen alike"},
 		{"usher/backend", "usher/session", []string{"usher/backend/demo/demotest>"}, "the server trusts no client code"},
 		{"usher/backend", "usher/client", []string{"usher/backend/demo/demotest>"}, "the server trusts no client code"},

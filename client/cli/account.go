@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"rsc.io/qr"
 
 	"usher/backend/api"
+	"usher/client/qr"
 	"usher/session"
 )
 
@@ -197,35 +197,11 @@ func (l *login) secret(ctx context.Context, fromStdin bool, question, flag strin
 func (l *login) showSetUp(step session.Step) {
 	fmt.Fprintln(l.Err, "Your account asks for a second step. Add this to an authenticator app:")
 	if l.ErrTTY && l.Getenv("NO_COLOR") == "" {
-		if code, err := qr.Encode(step.URI.Reveal(), qr.L); err == nil {
-			fmt.Fprint(l.Err, halfBlocks(code))
+		if code, err := qr.Draw(step.URI.Reveal(), qr.Ink); err == nil {
+			fmt.Fprintln(l.Err, strings.Join(code, "\n"))
 		}
 	}
 	fmt.Fprintf(l.Err, "  Secret  %s\n", step.Secret.Reveal())
-}
-
-// halfBlocks draws a QR code, two modules a cell, black on white whatever the
-// terminal's colours are, with a margin of two modules.
-func halfBlocks(code *qr.Code) string {
-	const margin = 2
-	var b strings.Builder
-	for y := -margin; y < code.Size+margin; y += 2 {
-		b.WriteString("\x1b[38;5;16;48;5;231m")
-		for x := -margin; x < code.Size+margin; x++ {
-			switch top, bottom := code.Black(x, y), code.Black(x, y+1); {
-			case top && bottom:
-				b.WriteString("█")
-			case top:
-				b.WriteString("▀")
-			case bottom:
-				b.WriteString("▄")
-			default:
-				b.WriteByte(' ')
-			}
-		}
-		b.WriteString("\x1b[0m\n")
-	}
-	return b.String()
 }
 
 func groups(names []string) string {

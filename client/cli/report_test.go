@@ -13,7 +13,6 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
-	"rsc.io/qr"
 
 	"usher/backend/api"
 	"usher/client/download"
@@ -124,24 +123,6 @@ func TestAnswered(t *testing.T) {
 	denied := &api.Error{Code: api.SessionRevoked}
 	if err := answered(denied); err != error(denied) {
 		t.Errorf("%v", err)
-	}
-}
-
-// The QR code of the longest address that a sign-in makes fits 80×24, with
-// the question under it.
-func TestQRFits(t *testing.T) {
-	code, err := qr.Encode("otpauth://totp/"+strings.Repeat("x", 91), qr.L)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := strings.Split(strings.TrimSuffix(halfBlocks(code), "\n"), "\n")
-	if len(rows) > 21 || ansi.StringWidth(rows[0]) > 80 {
-		t.Errorf("%d rows of %d cells", len(rows), ansi.StringWidth(rows[0]))
-	}
-	for _, row := range rows {
-		if !strings.HasSuffix(row, "\x1b[0m") {
-			t.Errorf("a row leaves the terminal black on white: %q", row)
-		}
 	}
 }
 

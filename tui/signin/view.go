@@ -8,9 +8,9 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
-	"rsc.io/qr"
 
 	"usher/backend/safetext"
+	"usher/client/qr"
 	"usher/session"
 	"usher/tui/format"
 	"usher/tui/theme"
@@ -216,42 +216,21 @@ func inFours(s string, w int) []string {
 	return format.Wrap(strings.Join(append(groups, s), " "), w)
 }
 
-// qr draws the address in half blocks, black on white whatever the theme is,
-// with a quiet zone of two. Without colours a code cannot be relied on.
+// qr draws the address in the colors that the terminal has. Without colors
+// there is no code.
 func (p *Page) qr() []string {
 	t := p.Env.Theme
 	if t.Profile <= colorprofile.ASCII || t.ASCII {
 		return nil
 	}
-	code, err := qr.Encode(p.step.URI.Reveal(), qr.L)
-	if err != nil {
-		return nil
-	}
 	complete := lipgloss.Complete(t.Profile)
 	black := complete(lipgloss.ANSIColor(0), lipgloss.ANSIColor(16), color.Black)
 	white := complete(lipgloss.ANSIColor(15), lipgloss.ANSIColor(231), color.White)
-	ink := ansi.Style{}.ForegroundColor(black).BackgroundColor(white).String()
-	const quiet = 2
-	var lines []string
-	for y := -quiet; y < code.Size+quiet; y += 2 {
-		var b strings.Builder
-		b.WriteString(ink)
-		for x := -quiet; x < code.Size+quiet; x++ {
-			up, low := code.Black(x, y), code.Black(x, y+1)
-			switch {
-			case up && low:
-				b.WriteString("█")
-			case up:
-				b.WriteString("▀")
-			case low:
-				b.WriteString("▄")
-			default:
-				b.WriteByte(' ')
-			}
-		}
-		lines = append(lines, b.String()+ansi.ResetStyle)
+	code, err := qr.Draw(p.step.URI.Reveal(), ansi.Style{}.ForegroundColor(black).BackgroundColor(white).String())
+	if err != nil {
+		return nil // the secret is there as text
 	}
-	return lines
+	return code
 }
 
 // Cursor is where the text cursor stands in a View of w by h cells.
