@@ -154,7 +154,13 @@ func New(c Config) (*Backend, error) {
 
 // Start records that the service runs. A log that cannot take this event
 // cannot take any, so the service must not listen.
-func (b *Backend) Start(ctx context.Context) error { return b.service(ctx, event.ServiceStart) }
+func (b *Backend) Start(ctx context.Context) error {
+	set, err := b.c.Grants.Current(ctx)
+	if err != nil {
+		return err
+	}
+	return b.service(ctx, event.Event{Action: event.ServiceStart, GrantsVersion: set.Version()})
+}
 
 // Stop records what was held back and that the service ends.
 func (b *Backend) Stop(ctx context.Context) error {
@@ -163,16 +169,14 @@ func (b *Backend) Stop(ctx context.Context) error {
 			return fmt.Errorf("recording suppressed denials: %w", err)
 		}
 	}
-	return b.service(ctx, event.ServiceStop)
+	return b.service(ctx, event.Event{Action: event.ServiceStop})
 }
 
-func (b *Backend) service(ctx context.Context, action string) error {
-	now := b.c.Now()
-	err := b.c.Audit.Record(ctx, event.Event{
-		ID: b.c.NewID(now), Time: now, Action: action, Outcome: event.Allowed,
-	})
-	if err != nil {
-		return fmt.Errorf("recording %s: %w", action, err)
+func (b *Backend) service(ctx context.Context, e event.Event) error {
+	e.Time, e.Outcome = b.c.Now(), event.Allowed
+	e.ID = b.c.NewID(e.Time)
+	if err := b.c.Audit.Record(ctx, e); err != nil {
+		return fmt.Errorf("recording %s: %w", e.Action, err)
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func rebuilt(t *testing.T, w *demotest.World, now func() time.Time, change func(
 	directory, err := identity.NewDirectory(identity.DirectoryConfig{Source: source, Now: now, AliveRate: 1e6, GroupsRate: 1e6})
 	must(err)
 	quiet := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
-	grants, err := file.Open(file.Config{Path: w.GrantsFile, Now: now, Log: quiet})
+	grants, err := file.Open(file.Config{Path: w.GrantsFile, Now: now, Log: quiet, Changed: func(context.Context, file.Change) error { return nil }})
 	must(err)
 	ids := event.IDs(rand.Reader)
 	log, err := audit.New(audit.Config{Store: audittest.NewMemory(), Now: now, NewID: ids})

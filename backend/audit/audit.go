@@ -7,7 +7,7 @@
 // hangs up decides what is recorded.
 //
 // The package leaves the event's fields, hash and filter to event, keeping
-// events to a Store (audit/sqlite, audit/dynamo; audit/audittest holds the
+// events to a Store (audit/sqlite; audit/audittest holds the
 // promises that each of them keeps), deciding who may read the log, and
 // sealing the positions it hands out, to the backend.
 package audit

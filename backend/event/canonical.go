@@ -19,7 +19,7 @@ func Clean(e Event) Event {
 	for _, s := range []*string{
 		&e.ID, &e.User.Sub, &e.User.Username, &e.User.Email, &e.Session, &e.Action, &e.Purpose,
 		&e.Bucket, &e.Key, &e.Version, &e.ETag, &e.Outcome, &e.Reason, &e.Grant, &e.Continues,
-		&e.Verified, &e.SourceIP, &e.UserAgent, &e.RequestID,
+		&e.Verified, &e.GrantsVersion, &e.GrantsBefore, &e.SourceIP, &e.UserAgent, &e.RequestID,
 	} {
 		if !utf8.ValidString(*s) {
 			*s = string([]rune(*s))
@@ -71,6 +71,10 @@ func Canonical(e Event) []byte {
 	b.number("count", int64(e.Count))
 	b.optional("etag", e.ETag)
 	b.optional("grant", e.Grant)
+	b.number("grants_added", int64(e.GrantsAdded))
+	b.optional("grants_before", e.GrantsBefore)
+	b.number("grants_removed", int64(e.GrantsRemoved))
+	b.optional("grants_version", e.GrantsVersion)
 	b.text("id", e.ID)
 	b.text("key", e.Key)
 	b.text("outcome", e.Outcome)

@@ -53,6 +53,14 @@ func (r *reader) field(e *Event, name string) {
 		e.ETag = r.text()
 	case "grant":
 		e.Grant = r.text()
+	case "grants_added":
+		e.GrantsAdded = int(r.integer())
+	case "grants_before":
+		e.GrantsBefore = r.text()
+	case "grants_removed":
+		e.GrantsRemoved = int(r.integer())
+	case "grants_version":
+		e.GrantsVersion = r.text()
 	case "id":
 		e.ID = r.text()
 	case "key":

@@ -6,20 +6,17 @@ package event
 
 import "time"
 
-// Actions.
+// Actions that usher records; Actions lists them.
 const (
 	SessionStart  = "session-start" // the first request of a sign-in
 	SignOut       = "sign-out"
 	List          = "list"
-	Search        = "search"
 	Stat          = "stat"
 	Download      = "download"  // a URL was released
 	Completed     = "completed" // the client's word on how a download ended
 	Explain       = "explain"
-	GrantsChanged = "grants-changed"
+	GrantsChanged = "grants-changed" // in force once this event is durable
 	AuditRead     = "audit-read"
-	AuditExport   = "audit-export"
-	AuditVerify   = "audit-verify"
 	ServiceStart  = "service-start"
 	ServiceStop   = "service-stop"
 	Suppressed    = "suppressed" // stands for Count denied decisions over the budget
@@ -55,9 +52,17 @@ type Event struct {
 	Seconds   *float64  `json:"seconds,omitempty"`   // completed: reported by the client
 	Verified  string    `json:"verified,omitempty"`  // completed: reported by the client
 	Count     int       `json:"count,omitempty"`     // suppressed: how many
-	SourceIP  string    `json:"source_ip"`
-	UserAgent string    `json:"user_agent"`
-	RequestID string    `json:"request_id"`
+	// Of service-start and grants-changed: the version of the grants in force
+	// from here on. Of grants-changed: the version before, and the number of
+	// grants that only one of the two has.
+	GrantsVersion string `json:"grants_version,omitempty"`
+	GrantsBefore  string `json:"grants_before,omitempty"`
+	GrantsAdded   int    `json:"grants_added,omitempty"`
+	GrantsRemoved int    `json:"grants_removed,omitempty"`
+
+	SourceIP  string `json:"source_ip"`
+	UserAgent string `json:"user_agent"`
+	RequestID string `json:"request_id"`
 }
 
 // User is the person as the verified token and the directory name them. Sub

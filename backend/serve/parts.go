@@ -82,11 +82,11 @@ func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening 
 	if err != nil {
 		return nil, err
 	}
-	grants, err := file.Open(file.Config{Path: c.Grants, Now: w.Now, Log: w.Log})
+	log, err := audit.New(audit.Config{Store: store, Now: w.Now, NewID: w.NewID})
 	if err != nil {
 		return nil, err
 	}
-	log, err := audit.New(audit.Config{Store: store, Now: w.Now, NewID: w.NewID})
+	grants, err := openGrants(ctx, c, w, log)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +117,19 @@ func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening 
 		Objects: objects.store, Signer: objects.presigner, Clock: objects.clock, Audit: log, Access: questions, Cursors: sealer,
 		URLLife: life, FileKeys: c.S3.fileKeys(objects.host), Hosts: c.hosts(listening), Proxies: proxies, Now: w.Now, NewID: w.NewID, Log: w.Log,
 	})
+}
+
+func openGrants(ctx context.Context, c Config, w World, log *audit.Log) (*file.Store, error) {
+	changed := &changes{log: log, now: w.Now}
+	store, err := file.Open(file.Config{Path: c.Grants, Now: w.Now, Log: w.Log, Changed: changed.record})
+	if err != nil {
+		return nil, err
+	}
+	set, err := store.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return store, changed.whileOff(ctx, set.Version())
 }
 
 // awsConfig follows the SDK's own chain; only the sandbox hands credentials in.

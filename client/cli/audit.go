@@ -141,9 +141,17 @@ func (a *app) printEvents(events []event.Event, noFold bool) {
 	t.add("TIME (UTC)", "WHO", "ACTION", "OUTCOME", "PATH", "FROM")
 	for _, r := range rows {
 		e := r.Event
-		t.add(e.Time.UTC().Format("2006-01-02 15:04:05.000"), safe(e.User.Username), action(r), outcome(r), safe(e.Path()), safe(e.SourceIP))
+		t.add(e.Time.UTC().Format("2006-01-02 15:04:05.000"), safe(e.User.Username), action(r), outcome(r), subject(e), safe(e.SourceIP))
 	}
 	t.write(a.Out)
+}
+
+// subject is the path that an event is about, or the change of the grants.
+func subject(e event.Event) string {
+	if e.Action == event.GrantsChanged {
+		return safe(e.Reason)
+	}
+	return safe(e.Path())
 }
 
 // action says for what a link was asked where it was not to download.

@@ -74,7 +74,7 @@ func factOf(e event.Event) fact {
 		ip: s(e.SourceIP), agent: s(e.UserAgent), request: s(e.RequestID), verified: s(e.Verified),
 		at: e.Time.UTC(), size: e.Size, bytes: e.Bytes, seconds: e.Seconds, bound: e.Bound, count: e.Count,
 		named:     e.Bucket != "",
-		folder:    e.Action == event.List || e.Action == event.Search,
+		folder:    e.Action == event.List,
 		denied:    e.Outcome == event.Denied,
 		released:  e.Action == event.Download && e.Outcome == event.Allowed,
 		completed: e.Action == event.Completed,

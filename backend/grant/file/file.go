@@ -6,10 +6,13 @@
 //	  - {group: contractors, bucket: builds, prefix: "", effect: deny}
 //
 // A Store follows its file: a change is in force within a second of its being
-// written, at the next question asked. A file that is refused, or gone, leaves
-// the grants before it in force, and Problem says so until it is put right: it
-// never means that everybody, or nobody, may read. To take all grants away,
-// write grants: [].
+// written, at the next call of Current, and only after Config.Changed recorded
+// it. A file that is refused, not recorded, or gone, leaves the grants before
+// it in force, and Problem has the reason until it is put right: it never means
+// that everyone, or no one, may read. To take all grants away, write
+// grants: [].
+//
+// A file that other accounts of the machine can write is refused (Guarded).
 //
 // A file is taken whole or not at all. Parse refuses whatever could mean
 // something else than its author thinks: a prefix that does not end in "/", an
@@ -50,13 +53,25 @@ type Config struct {
 	Path string
 	Now  func() time.Time
 	Log  *slog.Logger // says when grants change, and when a file is refused
+	// Changed records a change durably. The new grants are in force only after
+	// it returned nil; it is called again with the same change after an error.
+	Changed func(ctx context.Context, c Change) error
+}
+
+// Change is a new content of the file, beside the one in force. Before and
+// After are versions of grant.Set. A grant of which anything was edited counts
+// as one removed and one added.
+type Change struct {
+	Before, After  string
+	Added, Removed int
 }
 
 // Store is the grants of one file. It is safe for any number of goroutines.
 type Store struct {
-	path string
-	now  func() time.Time
-	log  *slog.Logger
+	path    string
+	now     func() time.Time
+	log     *slog.Logger
+	changed func(context.Context, Change) error
 
 	state atomic.Pointer[state]
 
@@ -82,8 +97,10 @@ func Open(c Config) (*Store, error) {
 		return nil, errors.New("opening grants: the config has no clock (Now)")
 	case c.Log == nil:
 		return nil, errors.New("opening grants: the config has no logger (Log)")
+	case c.Changed == nil:
+		return nil, errors.New("opening grants: the config has no record of changes (Changed)")
 	}
-	s := &Store{path: c.Path, now: c.Now, log: c.Log, looked: c.Now()}
+	s := &Store{path: c.Path, now: c.Now, log: c.Log, changed: c.Changed, looked: c.Now()}
 	set, info, err := s.load()
 	if err != nil {
 		return nil, fmt.Errorf("opening grants: %w", err)
@@ -100,20 +117,30 @@ func (s *Store) Current(ctx context.Context) (*grant.Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("reading grants: %w", err)
 	}
-	s.look()
+	s.look(ctx)
 	return s.state.Load().set, nil
 }
 
 // Problem says why the file as it is now is not in force: nil if it is. The
 // text is safe to print, and names the file, the lines and the fixes.
 func (s *Store) Problem() error {
-	s.look()
+	s.look(context.Background())
+	return s.state.Load().problem
+}
+
+// Reload reads the file now, whether or not it seems unchanged, and returns
+// why it is not in force: nil if it is.
+func (s *Store) Reload(ctx context.Context) error {
+	s.mu.Lock()
+	s.looked = s.now()
+	s.take(ctx, nil)
+	s.mu.Unlock()
 	return s.state.Load().problem
 }
 
 // look takes a changed file into force. One goroutine looks, and the others
 // go on with what is in force.
-func (s *Store) look() {
+func (s *Store) look(ctx context.Context) {
 	if !s.mu.TryLock() {
 		return
 	}
@@ -125,7 +152,7 @@ func (s *Store) look() {
 	s.looked = now
 	info, err := os.Stat(s.path)
 	if err != nil {
-		s.refuse(plainly("looking at", err))
+		s.refuse(plainly("looking at the grants file", err))
 		return
 	}
 	if same(info, s.read) {
@@ -137,26 +164,62 @@ func (s *Store) look() {
 	if now.Sub(info.ModTime()) < settle && now.Sub(s.since) < settle {
 		return
 	}
+	s.take(ctx, info)
+}
+
+// take reads the file and puts it into force, or refuses it. expected is the
+// file that was looked at; nil for any. s.mu is held.
+func (s *Store) take(ctx context.Context, expected os.FileInfo) {
 	set, loaded, err := s.load()
-	if loaded != nil && !same(loaded, info) {
-		return // it changed under our eyes: look again
+	if loaded != nil && expected != nil && !same(loaded, expected) {
+		return // it changed meanwhile: the next look reads it
 	}
 	if err != nil {
 		s.refuse(err)
 		s.read = loaded // refused for its content: not read again until it changes
 		return
 	}
-	s.read, s.pending = loaded, nil
-	s.accept(set)
-}
-
-func (s *Store) accept(set *grant.Set) {
-	before := s.state.Load()
-	if before.problem == nil && before.set.Version() == set.Version() {
+	if err := s.accept(ctx, set); err != nil {
+		s.refuse(err)
 		return
 	}
+	s.read, s.pending = loaded, nil
+}
+
+// accept puts a set into force after its change was recorded. A caller that
+// hangs up does not undo the record, so its cancellation does not count.
+func (s *Store) accept(ctx context.Context, set *grant.Set) error {
+	before := s.state.Load()
+	if before.set.Version() == set.Version() {
+		if before.problem != nil {
+			s.state.Store(&state{set: before.set})
+			s.log.Info("grants are in force", "file", safetext.New(s.path), "version", set.Version(), "grants", set.Len(), "before", set.Version())
+		}
+		return nil
+	}
+	c := difference(before.set, set)
+	if err := s.changed(context.WithoutCancel(ctx), c); err != nil {
+		return fmt.Errorf("the change of %s is not recorded: %w", safetext.Line(s.path), err)
+	}
 	s.state.Store(&state{set: set})
-	s.log.Info("grants are in force", "file", safetext.New(s.path), "version", set.Version(), "grants", set.Len(), "before", before.set.Version())
+	s.log.Info("grants are in force", "file", safetext.New(s.path), "version", c.After, "grants", set.Len(), "before", c.Before, "added", c.Added, "removed", c.Removed)
+	return nil
+}
+
+func difference(before, after *grant.Set) Change {
+	c := Change{Before: before.Version(), After: after.Version()}
+	old := make(map[grant.Grant]bool, before.Len())
+	for _, g := range before.Grants() {
+		old[g] = true
+	}
+	for _, g := range after.Grants() {
+		if !old[g] {
+			c.Added++
+		}
+		delete(old, g)
+	}
+	c.Removed = len(old)
+	return c
 }
 
 // refuse keeps the grants in force and says why, once for each reason.
@@ -175,22 +238,25 @@ func (s *Store) refuse(problem error) {
 func (s *Store) load() (*grant.Set, os.FileInfo, error) {
 	info, err := os.Stat(s.path)
 	if err != nil {
-		return nil, nil, plainly("looking at", err)
+		return nil, nil, plainly("looking at the grants file", err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("%s is not a file", safetext.Line(s.path))
 	}
+	if err := Guarded(s.path); err != nil {
+		return nil, nil, err
+	}
 	f, err := os.Open(s.path)
 	if err != nil {
-		return nil, nil, plainly("opening", err)
+		return nil, nil, plainly("opening the grants file", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
 	if err != nil {
-		return nil, nil, plainly("reading", err)
+		return nil, nil, plainly("reading the grants file", err)
 	}
 	if info, err = f.Stat(); err != nil {
-		return nil, nil, plainly("looking at", err)
+		return nil, nil, plainly("looking at the grants file", err)
 	}
 	grants, err := Parse(filepath.Base(s.path), data)
 	if err != nil {
@@ -215,7 +281,7 @@ type osError struct {
 }
 
 func (e *osError) Error() string {
-	return e.doing + " the grants file: " + safetext.Line(e.err.Error())
+	return e.doing + ": " + safetext.Line(e.err.Error())
 }
 func (e *osError) Unwrap() error { return e.err }
 

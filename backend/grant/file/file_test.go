@@ -41,7 +41,7 @@ func rigs(t *testing.T) func() (granttest.Rig, error) {
 		c := &clock{}
 		return granttest.Rig{
 			Open: func() (granttest.Store, error) {
-				return file.Open(file.Config{Path: path, Now: c.now, Log: slog.New(slog.DiscardHandler)})
+				return file.Open(file.Config{Path: path, Now: c.now, Log: slog.New(slog.DiscardHandler), Changed: recorded})
 			},
 			Put:     func(g []grant.Grant) error { return replace(path, file.Print(g)) },
 			Break:   func() error { return replace(path, []byte("grants:\n  - {group: g, bucket: bkt, prefix: finance}\n")) },
@@ -53,6 +53,9 @@ func rigs(t *testing.T) func() (granttest.Rig, error) {
 
 func TestStore(t *testing.T) { granttest.Run(t, rigs(t)) }
 
+// recorded stands for a log that takes every change.
+func recorded(context.Context, file.Change) error { return nil }
+
 // house is a store over a file with a log that tests read.
 type house struct {
 	t     *testing.T
@@ -60,6 +63,17 @@ type house struct {
 	clock clock
 	store *file.Store
 	log   *bytes.Buffer
+
+	changes []file.Change // recorded
+	refuse  error         // of the audit log
+}
+
+func (h *house) record(_ context.Context, c file.Change) error {
+	if h.refuse != nil {
+		return h.refuse
+	}
+	h.changes = append(h.changes, c)
+	return nil
 }
 
 const (
@@ -70,7 +84,7 @@ const (
 func open(t *testing.T, text string) *house {
 	h := &house{t: t, path: filepath.Join(t.TempDir(), "grants.yaml"), log: &bytes.Buffer{}}
 	h.write(text)
-	store, err := file.Open(file.Config{Path: h.path, Now: h.clock.now, Log: slog.New(slog.NewTextHandler(h.log, nil))})
+	store, err := file.Open(file.Config{Path: h.path, Now: h.clock.now, Log: slog.New(slog.NewTextHandler(h.log, nil)), Changed: h.record})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +116,7 @@ func TestConfigIsWhole(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	for part, c := range map[string]file.Config{
-		"file": {Now: time.Now, Log: log}, "clock": {Path: path, Log: log}, "logger": {Path: path, Now: time.Now},
+		"file": {Now: time.Now, Log: log}, "clock": {Path: path, Log: log}, "logger": {Path: path, Now: time.Now}, "record": {Path: path, Now: time.Now, Log: log},
 	} {
 		if _, err := file.Open(c); err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("without a %s: %v", part, err)
@@ -267,7 +281,7 @@ func TestSymlinkThatIsSwapped(t *testing.T) {
 }
 
 func TestNotThere(t *testing.T) {
-	_, err := file.Open(file.Config{Path: filepath.Join(t.TempDir(), "no\x1bsuch"), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	_, err := file.Open(file.Config{Path: filepath.Join(t.TempDir(), "no\x1bsuch"), Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: recorded})
 	if err == nil || strings.Contains(err.Error(), "\x1b") || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("opening no file: %v", err)
 	}
@@ -315,7 +329,7 @@ func BenchmarkCurrent(b *testing.B) {
 	if err := replace(path, []byte(oneGrant)); err != nil {
 		b.Fatal(err)
 	}
-	s, err := file.Open(file.Config{Path: path, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	s, err := file.Open(file.Config{Path: path, Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: recorded})
 	if err != nil {
 		b.Fatal(err)
 	}

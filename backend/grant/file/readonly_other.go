@@ -1,0 +1,5 @@
+//go:build !linux
+
+package file
+
+func readOnly(string) bool { return false }
