@@ -11,6 +11,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"usher/backend/object"
 )
 
 const cursorLife = 15 * time.Minute
@@ -25,10 +27,17 @@ type cursor struct {
 	Bucket  string    `json:"b,omitempty"`
 	Prefix  string    `json:"p,omitempty"`
 	Hash    string    `json:"f,omitempty"` // of what else was asked (filter, recursive, start)
-	Token   string    `json:"t,omitempty"` // S3's, or a position in the log
-	Root    int       `json:"r,omitempty"` // of a walk over several grants
+	Token   string    `json:"t,omitempty"` // a position in the log
 	Event   string    `json:"e,omitempty"` // the first page's
 	Expires time.Time `json:"x"`
+
+	// Of a listing. Root is the id of the granted place that is being walked
+	// and Resume the position in it; After is the last name of a page that
+	// grants alone made; Before is listing.before.
+	Root   string        `json:"r,omitempty"`
+	Resume object.Resume `json:"s,omitzero"`
+	After  string        `json:"a,omitempty"`
+	Before string        `json:"g,omitempty"`
 }
 
 // Sealer seals cursors with AES-256-GCM under a random nonce. It opens with the

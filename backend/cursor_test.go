@@ -19,7 +19,7 @@ func flipped(s *Sealer, n int) (accepted int, err error) {
 	for i := range n {
 		if i%100 == 0 {
 			c := question
-			c.Token, c.Root, c.Expires = "1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=", rng.IntN(9), now.Add(cursorLife)
+			c.Resume.Token, c.Root, c.Expires = "1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=", "pannual/audited/", now.Add(cursorLife)
 			text, err := s.seal(c)
 			if err != nil {
 				return 0, err

@@ -114,6 +114,9 @@ func (b *Backend) log(r *request, status int, err error) {
 		attrs = append(attrs, slog.Any("sub", safetext.New(r.claims.Sub)))
 	}
 	level := slog.LevelInfo
+	if err == nil && r.trouble != nil {
+		attrs = append(attrs, slog.Any("storage", safetext.New(r.trouble.Error())))
+	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", safetext.New(err.Error())))
 		if status >= http.StatusInternalServerError {

@@ -2,9 +2,9 @@ package backend
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"usher/backend/api"
 	"usher/backend/event"
@@ -12,7 +12,10 @@ import (
 	"usher/backend/object"
 )
 
-const maxListCalls = 10 // S3 calls for one page
+const (
+	maxListCalls = 10               // S3 calls for one page
+	maxListTime  = 15 * time.Second // after which a page is sent as it is
+)
 
 // list answers what the caller may see under a prefix. What lies on the way to
 // a grant is made from grants alone; S3 is asked only inside one.
@@ -38,12 +41,18 @@ func (b *Backend) list(r *request) (any, error) {
 	if err != nil {
 		return nil, fail(api.StorageUnavailable, err)
 	}
-	l := listing{r: r, in: in, at: at, eyes: set.For(who.Groups, r.now), event: r.event(event.List, in.Bucket, in.Prefix)}
+	l := listing{
+		r: r, in: in, at: at, set: set, groups: who.Groups, eyes: set.For(who.Groups, r.now),
+		event: r.event(event.List, in.Bucket, in.Prefix),
+	}
 	l.event.Continues = at.Event
 	if in.Recursive {
 		l.event.Reason = "recursive"
 	}
-	if err := l.collect(set, who.Groups); err != nil {
+	if at.Event != "" && l.before() != at.Before {
+		return nil, fail(api.BadCursor, errors.New("other grants reach what the pages before held"))
+	}
+	if err := l.collect(); err != nil {
 		return nil, err
 	}
 	l.event.Outcome = event.Allowed
@@ -63,7 +72,7 @@ func (r *request) listRequest() (api.ListRequest, error) {
 	}
 	switch {
 	case in.Limit < 1 || in.Limit > api.MaxList,
-		in.Bucket == "" && (in.Prefix != "" || in.Recursive || in.Start != "" || in.Cursor != ""),
+		in.Bucket == "" && (in.Prefix != "" || in.Recursive || in.Start != ""),
 		in.Bucket != "" && !grant.ValidBucket(in.Bucket),
 		!grant.ValidPrefix(in.Prefix),
 		in.Start != "" && !grant.ValidKey(in.Prefix+in.Start):
@@ -77,6 +86,8 @@ type listing struct {
 	r       *request
 	in      api.ListRequest
 	at      cursor
+	set     *grant.Set
+	groups  []string
 	eyes    *grant.Principal
 	event   event.Event
 	entries []api.Entry
@@ -85,15 +96,17 @@ type listing struct {
 }
 
 // collect finds the entries of one page.
-func (l *listing) collect(set *grant.Set, groups []string) error {
+func (l *listing) collect() error {
 	if l.in.Bucket == "" {
+		var buckets []api.Entry
 		for _, bucket := range l.eyes.Buckets() {
-			l.entries = append(l.entries, api.Entry{Name: bucket, Kind: api.KindBucket})
+			buckets = append(buckets, api.Entry{Name: bucket, Kind: api.KindBucket})
 		}
+		l.page(buckets)
 		return nil
 	}
 	view := l.eyes.Visible(l.in.Bucket, l.in.Prefix)
-	if l.r.b.c.FileKeys && l.in.Prefix != "" && aliased(l.in.Prefix) {
+	if l.hidden(l.in.Prefix) {
 		view = grant.View{}
 	}
 	if view.Grant != nil {
@@ -114,20 +127,27 @@ func (l *listing) collect(set *grant.Set, groups []string) error {
 		}
 		return nil
 	case l.in.Recursive:
-		return l.walk(rootsBelow(set.Tree(groups, l.r.now), l.in.Bucket, l.in.Prefix))
+		return l.walk(rootsBelow(l.set.Tree(l.groups, l.r.now), l.in.Bucket, l.in.Prefix))
 	default:
+		var steps []api.Entry
 		for _, s := range view.Next {
-			if s.Name == "" || s.Name <= l.in.Start {
-				continue
-			}
 			kind := api.KindFolder
 			if s.Object {
 				kind = api.KindObject
 			}
-			l.entries = append(l.entries, api.Entry{Name: s.Name, Kind: kind})
+			if s.Name > l.in.Start || l.in.Start == "" {
+				steps = append(steps, api.Entry{Name: s.Name, Kind: kind})
+			}
 		}
+		l.page(steps)
 		return nil
 	}
+}
+
+// hidden reports whether a storage that keeps objects as files could open
+// another object for this name.
+func (l *listing) hidden(name string) bool {
+	return l.r.b.c.FileKeys && name != "" && aliased(name)
 }
 
 func (l *listing) absent() error {
@@ -138,96 +158,47 @@ func (l *listing) absent() error {
 	return fail(api.NotFound, nil)
 }
 
-// root is a granted place to walk: a prefix, or one object.
-type root struct {
-	path   string
-	object bool
-}
-
-func rootsBelow(tree []grant.Root, bucket, prefix string) []root {
-	var roots []root
-	for _, t := range tree {
-		switch g := t.Grant; {
-		case g.Bucket != bucket:
-		case g.Object != "" && strings.HasPrefix(g.Object, prefix):
-			roots = append(roots, root{g.Object, true})
-		case g.Object == "" && strings.HasPrefix(g.Prefix, prefix):
-			roots = append(roots, root{g.Prefix, false})
-		}
-	}
-	slices.SortFunc(roots, func(a, b root) int { return strings.Compare(a.path, b.path) })
-	return roots
-}
-
-// walk asks S3 for page after page, filters, and stops at the limit, at the
-// end, or after maxListCalls calls: a page may then be short or empty.
-func (l *listing) walk(roots []root) error {
-	for calls := 0; l.at.Root < len(roots); calls++ {
-		if calls == maxListCalls || len(l.entries) >= l.in.Limit {
-			l.more = true
-			return nil
-		}
-		at := roots[l.at.Root]
-		q := object.ListQuery{
-			Bucket: l.in.Bucket, Prefix: at.path, Recursive: l.in.Recursive,
-			Token: l.at.Token, Limit: l.in.Limit - len(l.entries),
-		}
-		if at.object {
-			q.Limit = 1 // in byte order the object itself comes first
-		}
-		if l.in.Start != "" {
-			q.After = l.in.Prefix + l.in.Start
-		}
-		page, err := l.r.b.c.Objects.List(l.r.ctx, q)
-		if err != nil {
-			l.event.Outcome, l.event.Reason = event.Failed, "the storage did not answer"
-			if rerr := l.r.record(l.event); rerr != nil {
-				return rerr
-			}
-			return fail(api.StorageUnavailable, err)
-		}
-		l.take(page, at)
-		l.at.Token = page.Next
-		if page.Next == "" || at.object {
-			l.at.Root, l.at.Token = l.at.Root+1, ""
-		}
-	}
-	return nil
-}
-
-// take keeps what the caller may see of one S3 page, in byte order.
-func (l *listing) take(page object.Page, at root) {
-	all := l.eyes.Folder(l.in.Bucket, l.in.Prefix) == grant.All
-	from := len(l.entries)
-	for _, o := range page.Objects {
-		name := strings.TrimPrefix(o.Key, l.in.Prefix)
-		marker := strings.HasSuffix(o.Key, "/") && o.Size == 0
+// page takes as many of the names that grants alone make as fit, behind those
+// of the page before. Names are sorted.
+func (l *listing) page(all []api.Entry) {
+	for _, e := range all {
 		switch {
-		case at.object && o.Key != at.path:
+		case l.at.Event != "" && e.Name <= l.at.After:
+		case len(l.entries) == l.in.Limit:
+			l.more, l.at.After = true, l.entries[l.in.Limit-1].Name
+			return
+		default:
+			l.entries = append(l.entries, e)
+		}
+	}
+}
+
+// take keeps what the caller may see of one S3 page. The evaluator decides on
+// every name, also where the whole folder is granted.
+func (l *listing) take(page object.Page, at root) {
+	for _, row := range page.Rows {
+		name := strings.TrimPrefix(row.Name, l.in.Prefix)
+		switch {
+		case at.object && (row.Folder || row.Name != at.path), l.hidden(row.Name):
 			continue
-		case !all && !l.eyes.Decide(l.in.Bucket, o.Key).Allowed:
+		case row.Folder && l.eyes.Folder(l.in.Bucket, row.Name) == grant.None:
 			continue
-		case name == "": // the folder's own marker
-			l.exists = true
+		case !row.Folder && !l.eyes.Decide(l.in.Bucket, row.Name).Allowed:
 			continue
 		}
 		l.exists = true
-		if marker {
+		switch {
+		case row.Marker() && name == "": // of the folder itself
+		case row.Marker():
 			l.entries = append(l.entries, api.Entry{Name: name, Kind: api.KindFolder})
-			continue
-		}
-		modified := o.Modified
-		l.entries = append(l.entries, api.Entry{
-			Name: name, Kind: api.KindObject, Size: o.Size, Modified: &modified, ETag: o.ETag, Archived: o.Archived,
-		})
-	}
-	for _, f := range page.Folders {
-		if all || l.eyes.Folder(l.in.Bucket, f) != grant.None {
-			l.exists = true
-			l.entries = append(l.entries, api.Entry{Name: strings.TrimPrefix(f, l.in.Prefix), Kind: api.KindFolder})
+		default:
+			e := api.Entry{Name: name, Kind: api.KindObject, Size: row.Size, ETag: row.ETag, Archived: row.Archived}
+			if !row.Modified.IsZero() {
+				e.Modified = &row.Modified
+			}
+			l.entries = append(l.entries, e)
 		}
 	}
-	slices.SortStableFunc(l.entries[from:], func(a, b api.Entry) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func (l *listing) answer(version string) (any, error) {
@@ -236,6 +207,7 @@ func (l *listing) answer(version string) (any, error) {
 		out.Entries = []api.Entry{}
 	}
 	if l.more {
+		l.at.Before = l.before()
 		l.at.Event, l.at.Expires = first(l.event), l.r.now.Add(cursorLife)
 		sealed, err := l.r.b.c.Cursors.seal(l.at)
 		if err != nil {

@@ -91,7 +91,7 @@ func (n naive) list(bucket, prefix string, recursive bool) ([]string, api.Code) 
 		folder, _, deeper := strings.Cut(name, "/")
 		switch {
 		case !below || !inside && !recursive:
-		case name == "":
+		case name == "" && size == 0: // the folder's own marker
 			there = there || n.may(bucket, key)
 		case recursive && strings.HasSuffix(name, "/") && size == 0 && n.may(bucket, key):
 			rows["folder "+name] = true
@@ -105,8 +105,8 @@ func (n naive) list(bucket, prefix string, recursive bool) ([]string, api.Code) 
 		for _, way := range n.ways(bucket, prefix) {
 			if folder, _, deeper := strings.Cut(way[len(prefix):], "/"); deeper {
 				rows["folder "+folder+"/"] = true
-			} else if folder != "" {
-				rows["object "+folder] = true
+			} else {
+				rows["object "+folder] = true // "" is an object that has the folder's own name
 			}
 		}
 	}

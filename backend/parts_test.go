@@ -85,7 +85,7 @@ func rebuilt(t *testing.T, w *demotest.World, now func() time.Time, change func(
 	log, err := audit.New(audit.Config{Store: audittest.NewMemory(), Now: now, NewID: ids})
 	must(err)
 	buckets := s3.NewFromConfig(sdk, func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = aws.String(w.S3Endpoint), true })
-	objects, err := object.NewStore(buckets, 0)
+	objects, err := object.NewStore(object.StoreConfig{Client: buckets, Log: quiet, Now: now})
 	must(err)
 	presigner, err := object.NewPresigner(object.PresignerConfig{
 		Region: w.Region, Endpoint: w.S3Endpoint, PathStyle: true, Credentials: sdk.Credentials, CheckAge: directory.InForce, Now: now,

@@ -19,10 +19,6 @@ import (
 
 const headsAtOnce = 64
 
-// etagShape is what S3 writes: a quoted string without quotes in it.
-// SPEC: RFC 9110 §8.8.3.
-var etagShape = regexp.MustCompile(`^"[!#-~]{1,128}"$`)
-
 // candidate is one object of a release on its way: decided, known to S3,
 // recorded, signed; or stopped with an error on the way.
 type candidate struct {
@@ -30,6 +26,7 @@ type candidate struct {
 	event   event.Event
 	facts   *object.Facts // from HEAD
 	refused api.Code      // "" while it may still be released
+	cause   error         // of a HEAD that failed
 	receipt audit.Receipt
 	url     object.SignedURL
 }
@@ -73,7 +70,7 @@ func (r *request) releaseRequest() (api.ReleaseRequest, error) {
 		return in, fail(api.BadRequest, errors.New("number of objects"))
 	}
 	for _, o := range in.Objects {
-		if (o.ETag != "" && !etagShape.MatchString(o.ETag)) || (o.Continues != "" && !idShape.MatchString(o.Continues)) {
+		if o.ETag != api.ETag(o.ETag) || (o.Continues != "" && !idShape.MatchString(o.Continues)) {
 			return in, fail(api.BadRequest, errors.New("object"))
 		}
 	}
@@ -112,6 +109,11 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	b.heads(r.ctx, all, in.Purpose)
+	for i := range all {
+		if r.trouble == nil && all[i].cause != nil && !errors.Is(all[i].cause, object.ErrAbsent) {
+			r.trouble = all[i].cause
+		}
+	}
 	if err := b.sane(r.ctx, all); err != nil {
 		return nil, err
 	}
@@ -195,13 +197,12 @@ func (b *Backend) heads(ctx context.Context, all []candidate, purpose string) {
 		group.Go(func() error {
 			facts, err := b.c.Objects.Head(ctx, c.in.Bucket, c.in.Key)
 			switch {
-			case errors.Is(err, object.ErrAbsent):
-				c.stop(api.NotFound, "there is no such object")
 			case err != nil:
-				c.stop(api.StorageUnavailable, "the storage did not answer")
+				c.cause = err
+				c.stop(storageFailure(err))
 			case facts.Archived:
 				c.stop(api.ObjectArchived, "the object is archived")
-			case c.in.ETag != "" && c.in.ETag != facts.ETag:
+			case c.in.ETag != "" && facts.ETag != "" && c.in.ETag != facts.ETag:
 				c.stop(api.ObjectChanged, "the object has another ETag")
 			default:
 				c.facts = &facts
@@ -271,7 +272,10 @@ func answer(all []candidate) api.ReleaseResponse {
 			Headers: c.url.Headers, ETag: c.event.ETag,
 		}
 		if f := c.facts; f != nil {
-			item.Version, item.Size, item.Modified, item.Checksum, item.Parts = f.Version, &f.Size, &f.Modified, f.Checksum, f.Parts
+			item.Version, item.Size, item.Checksum, item.Parts = f.Version, &f.Size, f.Checksum, f.Parts
+			if !f.Modified.IsZero() {
+				item.Modified = &f.Modified
+			}
 		}
 		out.Items[i] = item
 	}
@@ -305,15 +309,13 @@ func (b *Backend) stat(r *request) (any, error) {
 		return nil, r.deny(e)
 	}
 	facts, err := b.c.Objects.Head(r.ctx, in.Bucket, in.Key)
-	switch {
-	case errors.Is(err, object.ErrAbsent):
-		e.Outcome, e.Reason = event.Failed, "there is no such object"
+	if err != nil {
+		code, reason := storageFailure(err)
+		e.Outcome, e.Reason = event.Failed, reason
 		if err := r.record(e); err != nil {
 			return nil, err
 		}
-		return nil, fail(api.NotFound, nil)
-	case err != nil:
-		return nil, fail(api.StorageUnavailable, err)
+		return nil, fail(code, err)
 	}
 	e.Outcome, e.ETag, e.Version, e.Size = event.Allowed, facts.ETag, facts.Version, &facts.Size
 	if err := r.record(e); err != nil {

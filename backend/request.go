@@ -31,6 +31,8 @@ type request struct {
 	body   []byte
 	claims identity.Claims
 	email  string
+
+	trouble error // of single items, for the log's line of a request that succeeds
 }
 
 // identify verifies the bearer token.

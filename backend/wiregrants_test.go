@@ -298,7 +298,7 @@ func readAll(t *testing.T, a demotest.Actor, in api.ListRequest) (rows []string,
 			return nil, codeOf(err), err
 		}
 		for _, e := range out.Entries {
-			if e.Name <= last {
+			if len(rows) > 0 && e.Name <= last {
 				return rows, "", fmt.Errorf("page %d: %q comes after %q", page, e.Name, last)
 			}
 			last, rows = e.Name, append(rows, string(e.Kind)+" "+e.Name)

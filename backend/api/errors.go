@@ -29,6 +29,7 @@ const (
 	StorageUnavailable  Code = "storage_unavailable"
 	ClockSkew           Code = "clock_skew"
 	SlowQuery           Code = "slow_query"
+	StorageRefused      Code = "storage_refused"
 )
 
 // Exit codes, promised in the manual. 2 stays unused: a Go panic exits with 2.
@@ -82,6 +83,7 @@ func Failures() []Failure {
 		{StorageUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "The storage did not answer. Try again.", true},
 		{ClockSkew, http.StatusServiceUnavailable, ExitUnavailable, "The server's clock is wrong, so it cannot check your sign-in or sign downloads. Your sign-in is kept. Ask your administrator to correct the server's clock.", false},
 		{SlowQuery, http.StatusServiceUnavailable, ExitUnavailable, "This search of the audit log took too long. Narrow it: give a time, a person or a path.", false},
+		{StorageRefused, http.StatusBadGateway, ExitUnavailable, "The server was refused by the storage. Tell your administrator, and give the request id.", false},
 	}
 }
 

@@ -2,8 +2,6 @@ package object
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -167,13 +165,4 @@ func (p *Presigner) sign(ctx context.Context, r audit.Receipt, creds aws.Credent
 		return SignedURL{}, fmt.Errorf("signing a URL: %w", err)
 	}
 	return SignedURL{url: &signed, Life: life - since, Headers: headers}, nil
-}
-
-// hexToBase64 turns the 32 hex digits of an MD5 into base64.
-func hexToBase64(s string) (string, bool) {
-	sum, err := hex.DecodeString(s)
-	if err != nil || len(sum) != 16 {
-		return "", false
-	}
-	return base64.StdEncoding.EncodeToString(sum), true
 }

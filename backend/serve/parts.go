@@ -213,7 +213,7 @@ func newStorage(c Config, sdk aws.Config, loop *Loopback, w World, checkAge func
 	if err != nil || u.Host == "" {
 		return storage{}, fmt.Errorf("the S3 endpoint is not an address")
 	}
-	store, err := object.NewStore(client, 0)
+	store, err := object.NewStore(object.StoreConfig{Client: client, Log: w.Log, Now: w.Now})
 	if err != nil {
 		return storage{}, err
 	}

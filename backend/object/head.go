@@ -1,0 +1,185 @@
+package object
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"usher/backend/api"
+)
+
+// Facts are those that HEAD gives of an object.
+type Facts struct {
+	Size        int64
+	Modified    time.Time // UTC; zero: not given
+	ETag        string    // as api.ETag returns it; "": none to hold to
+	Version     string
+	ContentType string
+	Checksum    *api.Checksum
+	Parts       *api.Parts
+	Archived    bool
+}
+
+// Head reads one object's facts.
+func (s *Store) Head(ctx context.Context, bucket, key string) (Facts, error) {
+	header, f := s.head(ctx, bucket, key, 0)
+	if f != nil {
+		if errors.Is(f, ErrRefused) {
+			f = s.explain(ctx, bucket, key, f)
+		}
+		s.notes.failure(ctx, bucket, f)
+		return Facts{}, f
+	}
+	facts := factsOf(header)
+	if facts.Size < 0 {
+		f := &Failure{Kind: ErrUnavailable, Doing: heading, Code: "an answer without a length"}
+		s.notes.failure(ctx, bucket, f)
+		return Facts{}, f
+	}
+	if c := facts.Checksum; c != nil && c.Type == string(types.ChecksumTypeComposite) {
+		facts.Parts = s.parts(ctx, bucket, key, facts.Size)
+	}
+	return facts, nil
+}
+
+const heading = "looking an object up"
+
+// head makes one HEAD, of a part where part is not 0.
+func (s *Store) head(ctx context.Context, bucket, key string, part int32) (http.Header, *Failure) {
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	in := &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)}
+	if part == 0 {
+		in.ChecksumMode = types.ChecksumModeEnabled
+	} else {
+		in.PartNumber = aws.Int32(part)
+	}
+	var header http.Header
+	_, err := s.s3.HeadObject(ctx, in, reading(&s3.HeadObjectOutput{}, func(r *smithyhttp.Response) error {
+		header = r.Header
+		return nil
+	}))
+	if err != nil {
+		return nil, failed(heading, err)
+	}
+	return header, nil
+}
+
+// explain reads the first byte of an object whose HEAD was refused: the answer
+// to HEAD has no body, and only a body names the cause (a missing kms:Decrypt,
+// say). One such cause for each bucket and status is enough.
+func (s *Store) explain(ctx context.Context, bucket, key string, f *Failure) *Failure {
+	if !s.notes.first(bucket, "explained "+strconv.Itoa(f.Status)) {
+		return f
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	out, err := s.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Range: aws.String("bytes=0-0")})
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, out.Body, 1)
+		_ = out.Body.Close()
+		return f
+	}
+	if cause := failed(heading, err); cause.Status != 0 && cause.Kind != ErrAbsent {
+		return cause
+	}
+	return f
+}
+
+// factsOf reads HEAD's header. A fact that cannot be is left out; Size is -1
+// without one.
+func factsOf(h http.Header) Facts {
+	f := Facts{
+		Size: -1, ETag: api.ETag(h.Get("ETag")), ContentType: h.Get("Content-Type"), Checksum: checksum(h),
+		// A restored copy has ongoing-request="false"; the archive tiers of
+		// Intelligent-Tiering have a header of their own.
+		// SPEC: S3 API reference, HeadObject, x-amz-restore and x-amz-archive-status.
+		Archived: (archivedClass(h.Get("X-Amz-Storage-Class")) || h.Get("X-Amz-Archive-Status") != "") &&
+			!strings.Contains(h.Get("X-Amz-Restore"), `ongoing-request="false"`),
+	}
+	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
+		f.Size = n
+	}
+	if t, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
+		f.Modified, _ = instant(time.RFC3339, t.UTC().Format(time.RFC3339))
+	}
+	if v := h.Get("X-Amz-Version-Id"); v != "null" && printable(v) {
+		f.Version = v
+	}
+	return f
+}
+
+// printable reports whether a text can be recorded and sent as it is.
+func printable(s string) bool {
+	return len(s) <= 1024 && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' })
+}
+
+// parts finds the size of the equal parts of a multipart object; nil when they
+// are not equal or S3 does not give it.
+func (s *Store) parts(ctx context.Context, bucket, key string, size int64) *api.Parts {
+	h, f := s.head(ctx, bucket, key, 1)
+	if f != nil {
+		return nil
+	}
+	n, err1 := strconv.ParseInt(h.Get("X-Amz-Mp-Parts-Count"), 10, 32)
+	first, err2 := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err1 != nil || err2 != nil || first < 1 || size < 1 || n != (size-1)/first+1 {
+		return nil
+	}
+	return &api.Parts{Count: int(n), Size: first}
+}
+
+// checksum picks the cheapest of those that S3 keeps. A plain ETag is an MD5
+// only for a single PUT that is not encrypted with KMS or a customer's key.
+// SPEC: Amazon S3 API reference, Object, "ETag".
+func checksum(h http.Header) *api.Checksum {
+	kind := h.Get("X-Amz-Checksum-Type")
+	if kind == "" {
+		kind = string(types.ChecksumTypeFullObject)
+	}
+	for _, c := range []struct {
+		algorithm types.ChecksumAlgorithm
+		bytes     int
+	}{
+		{types.ChecksumAlgorithmCrc64nvme, 8}, {types.ChecksumAlgorithmCrc32c, 4}, {types.ChecksumAlgorithmCrc32, 4},
+		{types.ChecksumAlgorithmSha256, 32}, {types.ChecksumAlgorithmSha1, 20},
+	} {
+		v := h.Get("X-Amz-Checksum-" + string(c.algorithm))
+		value, _, composite := strings.Cut(v, "-")
+		if sum, err := base64.StdEncoding.DecodeString(value); err != nil || len(sum) != c.bytes {
+			continue // none, or one that cannot be
+		}
+		if composite {
+			kind = string(types.ChecksumTypeComposite)
+		}
+		return &api.Checksum{Algorithm: string(c.algorithm), Type: kind, Value: v}
+	}
+	encrypted := h.Get("X-Amz-Server-Side-Encryption")
+	plain := encrypted == "" || encrypted == string(types.ServerSideEncryptionAes256)
+	if plain && h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") == "" {
+		if sum, ok := hexToBase64(strings.Trim(api.ETag(h.Get("ETag")), `"`)); ok {
+			return &api.Checksum{Algorithm: "MD5", Type: string(types.ChecksumTypeFullObject), Value: sum}
+		}
+	}
+	return nil
+}
+
+// hexToBase64 turns the 32 hex digits of an MD5 into base64.
+func hexToBase64(s string) (string, bool) {
+	sum, err := hex.DecodeString(s)
+	if err != nil || len(sum) != 16 {
+		return "", false
+	}
+	return base64.StdEncoding.EncodeToString(sum), true
+}

@@ -1,0 +1,55 @@
+package object
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// reading exchanges the SDK's reader of a good answer for ours. The SDK refuses
+// a whole answer for one date or number that does not parse; request, retries
+// and the reading of errors stay the SDK's.
+func reading(result any, read func(*smithyhttp.Response) error) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			own := &reader{result: result, read: read}
+			sdk, err := stack.Deserialize.Swap(own.ID(), own)
+			own.sdk = sdk
+			return err
+		})
+	}
+}
+
+type reader struct {
+	sdk    middleware.DeserializeMiddleware
+	result any
+	read   func(*smithyhttp.Response) error
+}
+
+// ID is that of the SDK's own reader, whose place this one takes.
+func (*reader) ID() string { return "OperationDeserializer" }
+
+// HandleDeserialize reads a good answer, and leaves the others to the SDK.
+func (r *reader) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+	middleware.DeserializeOutput, middleware.Metadata, error,
+) {
+	out, metadata, err := next.HandleDeserialize(ctx, in)
+	response, ok := out.RawResponse.(*smithyhttp.Response)
+	if err != nil || !ok || response.StatusCode < 200 || response.StatusCode > 299 {
+		same := middleware.DeserializeHandlerFunc(func(context.Context, middleware.DeserializeInput) (
+			middleware.DeserializeOutput, middleware.Metadata, error,
+		) {
+			return out, metadata, err
+		})
+		return r.sdk.HandleDeserialize(ctx, in, same)
+	}
+	defer func() { _ = response.Body.Close() }()
+	out.Result = r.result
+	if err := r.read(response); err != nil {
+		return out, metadata, &smithy.DeserializationError{Err: err}
+	}
+	return out, metadata, nil
+}

@@ -1,0 +1,156 @@
+package backend
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/backend/grant"
+	"usher/backend/object"
+)
+
+// root is a granted place to walk: a prefix, or one object.
+type root struct {
+	path   string
+	object bool
+}
+
+// id names a root in a cursor. An index would name another root once grants
+// changed.
+func (r root) id() string {
+	if r.object {
+		return "o" + r.path
+	}
+	return "p" + r.path
+}
+
+// over reports whether all of a root comes before the name behind which a
+// listing begins.
+func (r root) over(start string) bool {
+	return start != "" && r.path <= start && (r.object || !strings.HasPrefix(start, r.path))
+}
+
+func rootsBelow(tree []grant.Root, bucket, prefix string) []root {
+	var roots []root
+	for _, t := range tree {
+		switch g := t.Grant; {
+		case g.Bucket != bucket:
+		case g.Object != "" && strings.HasPrefix(g.Object, prefix):
+			roots = append(roots, root{g.Object, true})
+		case g.Object == "" && strings.HasPrefix(g.Prefix, prefix):
+			roots = append(roots, root{g.Prefix, false})
+		}
+	}
+	slices.SortFunc(roots, func(a, b root) int { return strings.Compare(a.path, b.path) })
+	return roots
+}
+
+// walk asks S3 for page after page, filters, and stops at the limit, at the
+// end, or after maxListCalls calls: a page may then be short or empty.
+func (l *listing) walk(roots []root) error {
+	i := 0
+	if l.at.Event != "" {
+		i = slices.IndexFunc(roots, func(r root) bool { return r.id() == l.at.Root })
+		if i < 0 {
+			return fail(api.BadCursor, nil)
+		}
+	}
+	start := ""
+	if l.in.Start != "" {
+		start = l.in.Prefix + l.in.Start
+	}
+	for calls := 0; i < len(roots); {
+		at := roots[i]
+		if at.over(start) || at.object && l.hidden(at.path) {
+			i++
+			continue
+		}
+		if calls == maxListCalls || len(l.entries) >= l.in.Limit || l.r.b.c.Now().Sub(l.r.now) > maxListTime {
+			l.more, l.at.Root = true, at.id()
+			return nil
+		}
+		calls++
+		q := object.ListQuery{
+			Bucket: l.in.Bucket, Prefix: at.path, Recursive: l.in.Recursive, After: start,
+			Resume: l.at.Resume, Limit: l.in.Limit - len(l.entries),
+		}
+		if at.object {
+			q.Limit = 1 // in byte order the object itself comes first
+		}
+		page, err := l.r.b.c.Objects.List(l.r.ctx, q)
+		if err != nil {
+			return l.failed(err)
+		}
+		l.take(page, at)
+		l.at.Resume = page.Next
+		if !page.More || at.object {
+			i, l.at.Resume = i+1, object.Resume{}
+		}
+	}
+	return nil
+}
+
+// failed records a listing that the storage did not give.
+func (l *listing) failed(err error) error {
+	code, reason := storageFailure(err)
+	if code == api.NotFound || code == api.ObjectArchived { // no outcome of a listing
+		code, reason = api.StorageRefused, "the storage has no such bucket"
+	}
+	l.event.Outcome, l.event.Reason = event.Failed, reason
+	if rerr := l.r.record(l.event); rerr != nil {
+		return rerr
+	}
+	return fail(code, err)
+}
+
+// before names all that decides on the rows before a cursor: the grants of this
+// person, and the denials, that lie before it. While it is the same, no row
+// before the cursor has come or gone by a change of grants, and the next page
+// may follow.
+func (l *listing) before() string {
+	var parts []string
+	if l.in.Bucket == "" {
+		for _, bucket := range l.eyes.Buckets() {
+			if bucket <= l.at.After {
+				parts = append(parts, bucket)
+			}
+		}
+		return hashOf(parts...)
+	}
+	position := l.in.Prefix + l.at.After
+	if l.at.Root != "" {
+		position = max(l.at.Root[1:], l.at.Resume.Last)
+	}
+	note := func(g *grant.Grant) {
+		path := g.Prefix + g.Object
+		if path <= position && (strings.HasPrefix(path, l.in.Prefix) || strings.HasPrefix(l.in.Prefix, path)) {
+			parts = append(parts, g.Prefix, g.Object, string(g.Effect))
+		}
+	}
+	for _, t := range l.set.Tree(l.groups, l.r.now) {
+		if t.Grant.Bucket != l.in.Bucket {
+			continue
+		}
+		note(t.Grant)
+		for _, d := range t.Except {
+			note(d)
+		}
+	}
+	return hashOf(parts...)
+}
+
+// storageFailure is what a failed call to the storage means to the person, and
+// the reason that is recorded.
+func storageFailure(err error) (api.Code, string) {
+	switch {
+	case errors.Is(err, object.ErrAbsent):
+		return api.NotFound, "there is no such object"
+	case errors.Is(err, object.ErrArchived):
+		return api.ObjectArchived, "the object is archived"
+	case errors.Is(err, object.ErrRefused):
+		return api.StorageRefused, "the storage refused the server"
+	}
+	return api.StorageUnavailable, "the storage did not answer"
+}
