@@ -406,6 +406,9 @@ func TestAskedWhileWarming(t *testing.T) {
 		dial, dials := slowDial(2, goOn)
 		tr := transport(t, h1.Config{Dial: dial})
 		tr.Warm(t.Context(), srv.URL, 2)
+		for dials.Load() < 2 { // the first two dials are those of Warm
+			<-time.After(time.Millisecond)
+		}
 		answers := make(chan error, 2)
 		for range 2 {
 			go func() {
