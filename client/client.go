@@ -1,7 +1,7 @@
 // Package client makes typed calls to the backend: it knows the address, the
-// wire types, deadlines and when a call may be repeated. It leaves who the
-// person is to session (through TokenSource), and moving an object's bytes to
-// client/download.
+// wire types, deadlines and when a call may be repeated (retry.go). Callers
+// repeat nothing themselves. The package leaves the person's identity to
+// session (through TokenSource), and the bytes of objects to client/download.
 //
 // What it returns is what the server wrote: names and texts in it go through
 // backend/safetext before they are shown.
@@ -26,11 +26,9 @@ import (
 )
 
 const (
-	maxAnswer   = 16 << 20 // bytes of one answer; a page of 1,000 keys is about 2 MiB at most
-	callLimit   = 30 * time.Second
-	dialLimit   = 10 * time.Second
-	tokenTries  = 2 // a token may end while a call is under way
-	networkWait = 500 * time.Millisecond
+	maxAnswer = 16 << 20         // bytes of one answer; a page of 1,000 keys is about 2 MiB at most
+	callLimit = 30 * time.Second // of one attempt
+	dialLimit = 10 * time.Second
 )
 
 // TokenSource gives the access token of whoever is signed in.
@@ -39,23 +37,6 @@ type TokenSource interface {
 	// Ended is told that the backend did not take this token any more.
 	Ended(token string)
 }
-
-// NetworkError says that the server could not be reached or did not speak as
-// it should. Its text is for people; the cause is for --debug.
-type NetworkError struct {
-	Host  string // from the profile
-	What  string // "timed out", "refused the connection", …
-	Cause error
-}
-
-func (e *NetworkError) Error() string {
-	return fmt.Sprintf("Can't reach %s (%s). Check your network and the server's address, then try again.", e.Host, e.What)
-}
-
-func (e *NetworkError) Unwrap() error { return e.Cause }
-
-// Exit is the exit code of a command that ends with this error.
-func (e *NetworkError) Exit() int { return api.ExitUnavailable }
 
 // Config says where the server is and how calls are made.
 type Config struct {
@@ -80,7 +61,7 @@ func New(c Config) (*Client, error) {
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.Trim(base.Path, "/") != "" {
 		return nil, fmt.Errorf("the server's address must look like https://host")
 	}
-	if base.Scheme != "https" && (base.Scheme != "http" || !Loopback(base.Hostname())) {
+	if base.Scheme != "https" && (base.Scheme != "http" || !api.Loopback(base.Hostname())) {
 		return nil, fmt.Errorf("the server's address must begin with https://")
 	}
 	if c.Tokens == nil {
@@ -100,24 +81,15 @@ func New(c Config) (*Client, error) {
 // Transport is what the client uses by default.
 func Transport() *http.Transport {
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialLimit, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   dialLimit,
-		ResponseHeaderTimeout: callLimit,
-		MaxIdleConnsPerHost:   4,
-		IdleConnTimeout:       60 * time.Second,
-		ForceAttemptHTTP2:     true,
+		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: api.ProxyAnswer,
+		DialContext:            (&net.Dialer{Timeout: dialLimit, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    dialLimit,
+		MaxIdleConnsPerHost:    4,
+		IdleConnTimeout:        60 * time.Second,
+		ForceAttemptHTTP2:      true,
 	}
-}
-
-// Loopback says that a host name is this machine and nothing else.
-func Loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // Host is the server's name for messages.
@@ -144,7 +116,7 @@ func (c *Client) Release(ctx context.Context, in api.ReleaseRequest) (out api.Re
 		return out, err
 	}
 	if len(out.Items) != len(in.Objects) {
-		return api.ReleaseResponse{}, &NetworkError{c.Host(), "it answered for other files than asked", nil}
+		return api.ReleaseResponse{}, api.Misspoken(c.Host(), "it answered for other files than asked", nil)
 	}
 	return out, nil
 }
@@ -194,45 +166,19 @@ func (c *Client) GrantsDiff(ctx context.Context, in api.GrantsDiffRequest) (out 
 	return out, c.call(ctx, "grants/diff", in, &out)
 }
 
-// call makes a call, once more when the token ended under way, and once more
-// when the connection broke before an answer: each verb may be repeated, and a
-// repetition is an event of its own.
-func (c *Client) call(ctx context.Context, verb string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+// attempt makes one call with its own time limit.
+func (c *Client) attempt(ctx context.Context, verb string, body []byte, out any) error {
+	limited, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	body, err := json.Marshal(in)
+	token, err := c.tokens.Token(limited)
 	if err != nil {
-		return fmt.Errorf("writing the request: %w", err)
-	}
-	broken := false
-	for try := 1; ; try++ {
-		token, err := c.tokens.Token(ctx)
-		if err != nil {
-			return err
-		}
-		err = c.once(ctx, verb, token, body, out)
-		var answer *api.Error
-		if errors.As(err, &answer) && ended(answer.Code) {
-			c.tokens.Ended(token)
-			if try < tokenTries {
-				continue
-			}
-		}
-		var network *NetworkError
-		if errors.As(err, &network) && !broken && ctx.Err() == nil {
-			broken = true
-			select {
-			case <-time.After(networkWait):
-				continue
-			case <-ctx.Done():
-			}
-		}
 		return err
 	}
-}
-
-func ended(code api.Code) bool {
-	return code == api.TokenExpired || code == api.SessionRevoked || code == api.Unauthenticated
+	err = c.once(limited, verb, token, body, out)
+	if refusesToken(err) {
+		c.tokens.Ended(token)
+	}
+	return err
 }
 
 func (c *Client) once(ctx context.Context, verb, token string, body []byte, out any) error {
@@ -255,13 +201,13 @@ func (c *Client) once(ctx context.Context, verb, token string, body []byte, out 
 		return c.network(ctx, err)
 	}
 	if len(raw) > maxAnswer {
-		return &NetworkError{c.Host(), "its answer is far too long", nil}
+		return api.Misspoken(c.Host(), "its answer is far too long", nil)
 	}
 	if res.StatusCode != http.StatusOK {
-		return c.refusal(res.StatusCode, raw)
+		return c.refusal(res, raw)
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return &NetworkError{c.Host(), "its answer is not usher's", err}
+		return api.Misspoken(c.Host(), "its answer is not usher's", err)
 	}
 	if id := res.Header.Get("X-Request-Id"); requestID.MatchString(id) {
 		if released, ok := out.(*api.ReleaseResponse); ok {
@@ -273,51 +219,26 @@ func (c *Client) once(ctx context.Context, verb, token string, body []byte, out 
 
 var requestID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
-// refusal takes the code and request id of an error answer; its text comes from
-// our own table. A code that does not fit the status is not usher's answer.
-func (c *Client) refusal(status int, raw []byte) error {
+// refusal takes code, request id and pause of an error answer; its text comes
+// from the table. A code that does not fit the status is not usher's answer.
+func (c *Client) refusal(res *http.Response, raw []byte) error {
 	var body api.ErrorBody
 	if json.Unmarshal(raw, &body) == nil {
-		if row := api.Lookup(body.Error.Code); row.Code == body.Error.Code && row.Status == status {
-			e := &api.Error{Code: row.Code, Message: row.Sentence}
+		if row := api.Lookup(body.Error.Code); row.Code == body.Error.Code && row.Status == res.StatusCode {
+			e := &api.Error{Code: row.Code, Message: row.Sentence, RetryAfter: retryAfter(res.Header)}
 			if requestID.MatchString(body.Error.RequestID) {
 				e.RequestID = body.Error.RequestID
 			}
 			return e
 		}
 	}
-	return &NetworkError{c.Host(), fmt.Sprintf("it answered with HTTP status %d, which is not usher's answer", status), nil}
+	return api.Misspoken(c.Host(), fmt.Sprintf("it answered with HTTP status %d, which is not usher's answer", res.StatusCode), nil)
 }
 
-// network names what happened in a few words; a cancelled call stays what it is.
+// network keeps a canceled call what it is.
 func (c *Client) network(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	return &NetworkError{c.Host(), Reason(err), err}
-}
-
-// Reason says in a few words why a connection failed. It never quotes the
-// error's own text, which may hold a URL.
-func Reason(err error) string {
-	var (
-		dns   *net.DNSError
-		cert  *tls.CertificateVerificationError
-		op    *net.OpError
-		isNet net.Error
-	)
-	switch {
-	case errors.As(err, &dns):
-		return "its name is not known here"
-	case errors.As(err, &cert):
-		return "its certificate is not trusted"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &isNet) && isNet.Timeout():
-		return "timed out"
-	case errors.As(err, &op) && op.Op == "dial":
-		return "no connection"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection broke"
-	default:
-		return "the connection failed"
-	}
+	return api.NewUnreachable(c.Host(), err)
 }

@@ -78,7 +78,7 @@ func Origin(address string) (string, error) {
 	if !hostName.MatchString(host) && !ipv6.MatchString(host) || strings.HasSuffix(u.Host, ":") {
 		return refuse("its host is not a host name")
 	}
-	if u.Scheme == "http" && !isLoopback(host) {
+	if u.Scheme == "http" && !api.Loopback(host) {
 		return refuse("it has to begin with https://")
 	}
 	if port == "443" && u.Scheme == "https" || port == "80" && u.Scheme == "http" {
@@ -97,21 +97,14 @@ var (
 	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 	ipv6     = regexp.MustCompile(`^[0-9a-f:]{2,39}$`)
 
-	// SPEC: Cognito API reference, UserPoolId [\w-]+_[0-9a-zA-Z]+ and ClientId [\w+]+.
-	regionForm = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
-	poolForm   = regexp.MustCompile(`^[a-z0-9-]{1,30}_[0-9A-Za-z]{1,24}$`)
+	// SPEC: Cognito API reference, ClientId [\w+]+.
 	clientForm = regexp.MustCompile(`^[0-9A-Za-z_+]{1,128}$`)
 	s3Form     = regexp.MustCompile(`^[a-z0-9.-]{1,253}(:\d{1,5})?$|^\[[0-9a-f:]{2,39}\](:\d{1,5})?$`)
 )
 
-// isLoopback knows the three spellings that count; no resolver is asked.
-func isLoopback(host string) bool {
-	return host == "127.0.0.1" || host == "::1" || host == "localhost"
-}
-
 func onLoopback(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && isLoopback(u.Hostname())
+	return err == nil && api.Loopback(u.Hostname())
 }
 
 // Discover asks a server what anyone may know of it. The answer is checked to
@@ -174,9 +167,9 @@ func checkConfig(origin string, c api.Config) error {
 	switch {
 	case c.Organisation == "" || len(c.Organisation) > 200:
 		return refuse("it does not name its organisation")
-	case !regionForm.MatchString(c.Region):
+	case !api.ValidRegion(c.Region):
 		return refuse("its region is not an AWS region")
-	case !poolForm.MatchString(c.UserPoolID) || !strings.HasPrefix(c.UserPoolID, c.Region+"_"):
+	case !api.ValidPoolID(c.UserPoolID, c.Region):
 		return refuse("its user pool is not one of its region")
 	case !clientForm.MatchString(c.ClientID):
 		return refuse("its client ID is malformed")
@@ -226,6 +219,7 @@ func newHTTPClient() *http.Client {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 		t.MaxResponseHeaderBytes = 64 << 10
+		t.OnProxyConnectResponse = api.ProxyAnswer
 	}).GetTransport()
 	return stayingClient(transport)
 }

@@ -2,13 +2,9 @@ package session
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
-	"os"
-	"syscall"
 
 	"usher/backend/api"
 	"usher/backend/safetext"
@@ -105,63 +101,20 @@ func (e *AnswerError) Details() string {
 }
 
 func exitOf(err error) int {
-	var e interface{ Exit() int }
+	var e api.Failing
 	if errors.As(err, &e) {
 		return e.Exit()
 	}
 	return api.ExitBug
 }
 
-// NetworkError says that a host could not be reached, and why in a few words.
-type NetworkError struct {
-	Host   safetext.Text
-	Reason string
-	advice string
-}
-
-func (e *NetworkError) Error() string {
-	return fmt.Sprintf("Can't reach %s (%s). %s", e.Host, e.Reason, e.advice)
-}
-
-// Exit is the exit code a command ends with.
-func (e *NetworkError) Exit() int { return api.ExitUnavailable }
-
-const tryNetwork = "Check the address and your network, then try again."
-
-// networkError reads a failed exchange with a host. What the person cancelled
-// stays what it is. Texts of the error are not used: they repeat what servers
-// and resolvers said.
+// networkError reads a failed exchange with a host. A canceled one stays what
+// it is.
 func networkError(ctx context.Context, host string, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	e := &NetworkError{Host: safetext.New(host), Reason: "no connection", advice: tryNetwork}
-	var dns *net.DNSError
-	var cert *tls.CertificateVerificationError
-	var alert tls.AlertError
-	var record tls.RecordHeaderError
-	switch {
-	case errors.As(err, &cert):
-		e.Reason = "its certificate is not trusted"
-		e.advice = "Nothing was sent. Check the address and this machine's clock; if your network inspects traffic, its certificate has to be installed (SSL_CERT_FILE)."
-	case errors.As(err, &alert), errors.As(err, &record):
-		e.Reason = "no secure connection"
-		e.advice = "Nothing was sent. Check the address; something between you and the server may be at fault."
-	case errors.As(err, &dns) && dns.IsNotFound:
-		e.Reason = "there is no such host"
-	case isTimeout(err):
-		e.Reason = "it took too long"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		e.Reason = "nothing listens there"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		e.Reason = "the connection was cut"
-	}
-	return e
-}
-
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+	return api.NewUnreachable(host, err)
 }
 
 // hostOf is the host of an address that was checked before.

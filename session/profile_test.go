@@ -37,7 +37,7 @@ func TestOrigin(t *testing.T) {
 		"files.example.com":                 "",
 		"http://files.example.com":          "",
 		"http://127.0.0.1.example.com":      "",
-		"http://127.0.0.2":                  "",
+		"http://127.0.0.2":                  "http://127.0.0.2",
 		"http://localhost.example.com":      "",
 		"http://0.0.0.0:8080":               "",
 		"http://2130706433":                 "",
@@ -163,7 +163,7 @@ func TestDiscoverWithoutNetwork(t *testing.T) {
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	_, err := session.Discover(short, silent.URL)
-	var network *session.NetworkError
+	var network *api.Unreachable
 	if !errors.As(err, &network) || network.Reason != "it took too long" {
 		t.Errorf("silent server: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/backend/api"
 	"usher/backend/sandbox/cognito"
 	"usher/session"
 )
@@ -297,7 +298,7 @@ func TestNoNetwork(t *testing.T) {
 	}
 	r.pass(time.Minute)
 	_, err := s.Token(ctx)
-	var network *session.NetworkError
+	var network *api.Unreachable
 	if !errors.As(err, &network) || errors.Is(err, session.ErrSignedOut) {
 		t.Errorf("got %v", err)
 	}

@@ -213,7 +213,7 @@ func TestSetUpCode(t *testing.T) {
 		}
 		return false
 	})
-	var network *session.NetworkError
+	var network *api.Unreachable
 	if _, err = s.Code(ctx, good); !errors.As(err, &network) {
 		t.Fatalf("cut connection: %v", err)
 	}
@@ -261,7 +261,7 @@ func TestCutConnection(t *testing.T) {
 				})
 				s := r.signIn()
 				_, err := s.Password(ctx, "ada", password)
-				var network *session.NetworkError
+				var network *api.Unreachable
 				if !errors.As(err, &network) || !strings.Contains(err.Error(), "Can't reach 127.0.0.1:") {
 					t.Fatalf("got %v", err)
 				}
@@ -299,7 +299,7 @@ func TestNobodyListens(t *testing.T) {
 	s := r.signIn()
 	r.server.Close()
 	_, err := s.Password(ctx, "ada", password)
-	var network *session.NetworkError
+	var network *api.Unreachable
 	if !errors.As(err, &network) || network.Reason != "nothing listens there" || network.Exit() != api.ExitUnavailable {
 		t.Errorf("got %v", err)
 	}

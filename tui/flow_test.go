@@ -205,11 +205,11 @@ func TestNetworkComesBackByItself(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
 		w.server.Fail(tuitest.ErrNetwork)
 		w.Press("ctrl+r")
-		w.Want(t, "No answer from files.example.com.", "○ alice.moreau", "as of 10:12:04")
+		w.Want(t, "Can't reach files.example.com (no connection).", "○ alice.moreau", "as of 10:12:04")
 		w.server.Fail(nil)
 		w.Wait(10 * time.Second)
 		w.Want(t, "● alice.moreau", "33 of 33")
-		w.Not(t, "No answer")
+		w.Not(t, "Can't reach")
 	})
 }
 

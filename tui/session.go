@@ -222,9 +222,9 @@ func (m *Model) signedIn() tea.Cmd {
 // lost network is tried again until it answers.
 func (m *Model) failed(err error) tea.Cmd {
 	switch {
-	case pane.SignedOut(err):
+	case api.SignedOut(err):
 		return m.ended(err)
-	case pane.Offline(err):
+	case api.Offline(err):
 		m.env.Me.Online = false
 		if m.session.trying {
 			return nil

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Code is a failure's name on the wire.
@@ -105,9 +106,10 @@ func Lookup(c Code) Failure {
 // Error is a failure as the server answered it. It satisfies error; its text
 // is the table's sentence with the request id, never the server's own words.
 type Error struct {
-	Code      Code   `json:"code"`
-	Message   string `json:"message"`
-	RequestID string `json:"request_id"`
+	Code       Code          `json:"code"`
+	Message    string        `json:"message"`
+	RequestID  string        `json:"request_id"`
+	RetryAfter time.Duration `json:"-"` // from the answer's header; 0: none
 }
 
 func (e *Error) Error() string {

@@ -27,6 +27,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"usher/backend/api"
 )
 
 // Effect is allow or deny.
@@ -215,31 +217,4 @@ func ValidGroup(name string) bool {
 }
 
 // ValidBucket reports whether a text is the name of a general purpose bucket.
-// Access point aliases and ARNs are refused, so that no grant reaches data by a
-// second name.
-//
-// SPEC: S3 user guide, "General purpose bucket naming rules"
-// (bucketnamingrules).
-func ValidBucket(name string) bool {
-	if len(name) < 3 || len(name) > 63 || strings.Contains(name, "..") {
-		return false
-	}
-	for i := range len(name) {
-		letter := name[i] >= 'a' && name[i] <= 'z' || name[i] >= '0' && name[i] <= '9'
-		if !letter && (i == 0 || i == len(name)-1 || name[i] != '.' && name[i] != '-') {
-			return false
-		}
-	}
-	for _, prefix := range [...]string{"xn--", "sthree-", "amzn-s3-demo-"} {
-		if strings.HasPrefix(name, prefix) {
-			return false
-		}
-	}
-	for _, suffix := range [...]string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
-		if strings.HasSuffix(name, suffix) {
-			return false
-		}
-	}
-	digits := strings.Trim(name, "0123456789.") == ""
-	return !(digits && strings.Count(name, ".") == 3) // formatted as an IP address
-}
+func ValidBucket(name string) bool { return api.BucketProblem(name) == "" }

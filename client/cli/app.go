@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"usher/backend/api"
 	"usher/client"
 	"usher/session"
 )
@@ -168,7 +169,7 @@ func (t *debugTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := t.next.RoundTrip(r)
 	took := t.app.Now().Sub(start).Round(time.Millisecond)
 	if err != nil {
-		t.app.debugf("%s %s: %s, %s", r.Method, r.URL.Path, client.Reason(err), took)
+		t.app.debugf("%s %s: %s, %s", r.Method, r.URL.Path, api.Reason(err), took)
 		return nil, err
 	}
 	t.app.debugf("%s %s: %d, %s", r.Method, r.URL.Path, res.StatusCode, took)

@@ -13,7 +13,6 @@ import (
 	"usher/backend/api"
 	"usher/backend/event"
 	"usher/backend/safetext"
-	"usher/client"
 	"usher/client/download"
 	"usher/client/quantity"
 	"usher/session"
@@ -91,15 +90,11 @@ const bugSentence = "usher made a mistake. Run it again with --debug and show th
 // code. What does not speak for itself is a bug: its text is for --debug.
 func explain(err error) failure {
 	var (
-		answer  *api.Error
-		network *client.NetworkError
-		filter  *event.FilterError
-		speaks  interface {
-			error
-			Exit() int
-		}
-		disk *fs.PathError
-		link *os.LinkError
+		answer *api.Error
+		filter *event.FilterError
+		speaks api.Failing
+		disk   *fs.PathError
+		link   *os.LinkError
 	)
 	plain := func(exit int, text string) failure {
 		return failure{Code: codes(exit), Message: text, exit: exit, line: text}
@@ -112,12 +107,6 @@ func explain(err error) failure {
 			f.Code, f.RequestID = string(answer.Code), answer.RequestID
 		}
 		return f.hinted(errors.Is(speaks, session.ErrSignedOut) || answer != nil && f.exit == api.ExitSignedOut)
-	case errors.As(err, &answer):
-		row := api.Lookup(answer.Code)
-		f := failure{Code: string(row.Code), Message: row.Sentence, RequestID: answer.RequestID, exit: row.Exit, line: answer.Error()}
-		return f.hinted(row.Exit == api.ExitSignedOut)
-	case errors.As(err, &network):
-		return plain(api.ExitUnavailable, network.Error())
 	case errors.As(err, &filter):
 		return plain(api.ExitUsage, safetext.Line(filter.Error()))
 	case errors.Is(err, context.Canceled):

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"usher/backend/api"
-	"usher/client"
 	"usher/client/download"
 	"usher/client/download/ticket"
 	"usher/session"
@@ -38,7 +37,7 @@ func TestExplain(t *testing.T) {
 		{session.ErrSignedOut, 3, "signed_out", "usher login"},
 		{session.ErrWrongPassword, 3, "signed_out", "not right."},
 		{session.ErrNoServer, 64, "usage", "usher configure"},
-		{&client.NetworkError{Host: "h", What: "timed out"}, 6, "unavailable", "Can't reach h"},
+		{api.Misspoken("h", "it fell asleep", nil), 6, "unavailable", "Can't reach h"},
 		{&download.Error{Kind: download.ErrIntegrity, Path: "a"}, 5, "integrity", "checksum"},
 		{&download.Error{Kind: download.ErrExists, Path: "a"}, 7, "exists", "a is here already"},
 		{&download.Error{Kind: download.ErrChanged, Path: "a"}, 5, "object_changed", "changed"},

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
-	"usher/client"
 	"usher/client/download"
 	"usher/client/quantity"
 )
@@ -93,7 +92,7 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	config.Releaser, config.Lister = backend{at.client}, backend{at.client}
+	config.Releaser, config.Lister = at.client, at.client
 	config.S3Hosts, config.AllowHTTP = at.profile.Config.S3Hosts, ownMachine(at.profile)
 	if g.dest == "-" {
 		return g.toStdout(cmd.Context(), config, targets)
@@ -123,28 +122,6 @@ func (g *get) config() (download.Config, error) {
 		return c, usagef("-o - writes the file to stdout, where nothing else can go. Leave --json and --dry-run out.")
 	}
 	return c, nil
-}
-
-// backend is the client as the engine wants it: a session that is over is an
-// answer and no trouble of the network's.
-type backend struct{ *client.Client }
-
-func (b backend) Release(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error) {
-	out, err := b.Client.Release(ctx, req)
-	return out, answered(err)
-}
-
-func (b backend) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
-	out, err := b.Client.List(ctx, req)
-	return out, answered(err)
-}
-
-func answered(err error) error {
-	var answer *api.Error
-	if err != nil && !errors.As(err, &answer) && explain(err).exit == api.ExitSignedOut {
-		return &api.Error{Code: api.TokenExpired}
-	}
-	return err
 }
 
 // place says where one target lands: in a folder, or as a file of a name.
@@ -256,7 +233,7 @@ func (g *get) fetch(ctx context.Context, config download.Config, targets []targe
 		return err
 	}
 	defer func() { _ = engine.Close() }()
-	from := patient{config.Lister}
+	from := config.Lister
 	if g.dryRun {
 		return g.preview(ctx, engine, from, targets)
 	}
@@ -347,7 +324,7 @@ func (g *get) toStdout(ctx context.Context, config download.Config, targets []ta
 	out.stopWatching()
 	var refused *api.Error
 	if errors.As(err, &refused) && refused.Code == api.NotFound {
-		if found, lerr := g.lookUp(ctx, patient{config.Lister}, targets); lerr == nil && found[targets[0]].Kind == api.KindFolder {
+		if found, lerr := g.lookUp(ctx, config.Lister, targets); lerr == nil && found[targets[0]].Kind == api.KindFolder {
 			return usagef("-o - takes the PATH of one file, and %s is a folder.", safe(targets[0].path()))
 		}
 	}

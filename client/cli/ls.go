@@ -81,7 +81,7 @@ func (l *ls) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	l.out = bufio.NewWriter(l.Out)
-	err = l.show(cmd.Context(), patient{at.client}, t)
+	err = l.show(cmd.Context(), at.client, t)
 	if ferr := l.out.Flush(); err == nil {
 		err = ferr
 	}

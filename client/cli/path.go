@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -80,26 +79,6 @@ func (f *pathFlags) pattern(t target) bool {
 // lister is what finding things asks of the server.
 type lister interface {
 	List(ctx context.Context, req api.ListRequest) (api.ListResponse, error)
-}
-
-// patient asks again, after a pause, where the server says that it was too
-// much at once.
-type patient struct{ lister }
-
-func (p patient) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
-	pause := 250 * time.Millisecond
-	for try := 1; ; try++ {
-		page, err := p.lister.List(ctx, req)
-		if try == 10 || !errors.Is(err, &api.Error{Code: api.RateLimited}) {
-			return page, err
-		}
-		select {
-		case <-time.After(pause):
-			pause = min(2*pause, 2*time.Second)
-		case <-ctx.Done():
-			return api.ListResponse{}, context.Cause(ctx)
-		}
-	}
 }
 
 // pages shows every page of a listing to visit, as they come.

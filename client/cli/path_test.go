@@ -2,13 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -49,7 +46,6 @@ type shelf struct {
 	entries []api.Entry
 	page    int
 	asked   int
-	refuse  []error // of the first calls
 }
 
 func newShelf(objects, folders []string, page int) *shelf {
@@ -66,11 +62,6 @@ func newShelf(objects, folders []string, page int) *shelf {
 
 func (s *shelf) List(_ context.Context, req api.ListRequest) (api.ListResponse, error) {
 	s.asked++
-	if len(s.refuse) > 0 {
-		err := s.refuse[0]
-		s.refuse = s.refuse[1:]
-		return api.ListResponse{}, err
-	}
 	after := req.Start
 	if req.Cursor != "" {
 		after = req.Cursor
@@ -137,29 +128,4 @@ func TestLookSkips(t *testing.T) {
 	if s.asked > 6 {
 		t.Errorf("%d pages were read for three names", s.asked)
 	}
-}
-
-func TestPatientWaitsForItsTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		busy := &api.Error{Code: api.RateLimited}
-		s := newShelf([]string{"a"}, nil, 10)
-		s.refuse = []error{busy, busy, busy}
-		start := time.Now()
-		page, err := patient{s}.List(t.Context(), api.ListRequest{})
-		if err != nil || len(page.Entries) != 1 || s.asked != 4 || time.Since(start) != 1750*time.Millisecond {
-			t.Errorf("%v, %v after %d calls and %s", page.Entries, err, s.asked, time.Since(start))
-		}
-		s = newShelf(nil, nil, 10)
-		s.refuse = []error{&api.Error{Code: api.NotFound}, nil}
-		if _, err := (patient{s}).List(t.Context(), api.ListRequest{}); !errors.Is(err, &api.Error{Code: api.NotFound}) || s.asked != 1 {
-			t.Errorf("asked %d times after %v", s.asked, err)
-		}
-		s = newShelf(nil, nil, 10)
-		for range 30 {
-			s.refuse = append(s.refuse, busy)
-		}
-		if _, err := (patient{s}).List(t.Context(), api.ListRequest{}); !errors.Is(err, busy) || s.asked != 10 {
-			t.Errorf("gave up with %v after %d calls", err, s.asked)
-		}
-	})
 }

@@ -109,23 +109,6 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
-// An end of the session that the client finds out is an answer for the
-// engine, not trouble of the network's.
-func TestAnswered(t *testing.T) {
-	over := &failedError{text: "ended", exit: api.ExitSignedOut}
-	if err := answered(over); !errors.Is(err, &api.Error{Code: api.TokenExpired}) {
-		t.Errorf("%v", err)
-	}
-	down := errors.New("down")
-	if err := answered(down); err != down || answered(nil) != nil {
-		t.Errorf("%v", err)
-	}
-	denied := &api.Error{Code: api.SessionRevoked}
-	if err := answered(denied); err != error(denied) {
-		t.Errorf("%v", err)
-	}
-}
-
 // A question does not outlive its context.
 func TestAwaitGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

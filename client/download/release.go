@@ -202,10 +202,10 @@ func (d *desk) call(batch []*ask) {
 		switch {
 		case e.ctx.Err() != nil:
 			return
-		case signedOut(err) && e.alone:
+		case api.SignedOut(err) && e.alone:
 			all(batch, err)
 			return
-		case signedOut(err):
+		case api.SignedOut(err):
 			e.mu.Lock()
 			signedIn := e.signIn
 			e.mu.Unlock()
@@ -248,13 +248,6 @@ func (d *desk) call(batch []*ask) {
 			return
 		}
 	}
-}
-
-// signedOut says that a failure means "sign in again", whether the backend said
-// so or there was no token to ask it with: both carry that exit code.
-func signedOut(err error) bool {
-	var coded interface{ Exit() int }
-	return errors.As(err, &coded) && coded.Exit() == api.ExitSignedOut
 }
 
 // mark says of all in the batch who still wait what holds them up.

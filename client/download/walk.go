@@ -143,7 +143,7 @@ func (e *Engine) troubled(t *transfer) {
 // judgeList decides what follows from a listing that failed.
 func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures int) error {
 	var ae *api.Error
-	if !errors.As(err, &ae) {
+	if !errors.As(err, &ae) && !api.SignedOut(err) {
 		e.mu.Lock()
 		since := time.Since(t.started)
 		e.mu.Unlock()
@@ -153,20 +153,19 @@ func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures
 		e.set(t, WaitingNetwork, netError(err), "Waiting for the network: the server does not answer.")
 		return e.sleep(ctx, e.backoff(failures))
 	}
-	row := api.Lookup(ae.Code)
 	switch {
-	case row.Exit == api.ExitSignedOut:
+	case api.SignedOut(err):
 		e.mu.Lock()
 		signedIn := e.signIn
 		e.mu.Unlock()
-		e.set(t, WaitingSignIn, ae, "Waiting for you to sign in again.")
+		e.set(t, WaitingSignIn, err, "Waiting for you to sign in again.")
 		select {
 		case <-signedIn:
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	case row.Retry && failures <= 2*tries:
+	case api.Lookup(ae.Code).Retry && failures <= 2*tries:
 		return e.sleep(ctx, e.backoff(failures))
 	}
 	return ae

@@ -223,7 +223,7 @@ func (p *Pane) answered(m answered) tea.Cmd {
 	p.asked, p.cancel, p.slow = nil, nil, false
 	p.dirty()
 	if m.err != nil {
-		v.problem, v.lost = p.sentence(m.err, v), pane.SignedOut(m.err) || pane.Offline(m.err)
+		v.problem, v.lost = p.sentence(m.err, v), api.SignedOut(m.err) || api.Offline(m.err)
 		return pane.Send(pane.Failed{Err: m.err})
 	}
 	v.fill(m.ans)
@@ -247,9 +247,6 @@ func (p *Pane) sentence(err error, of *view) string {
 		return s
 	case api.TooLarge:
 		return "Too many people are in the groups concerned. Ask about one person."
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "No answer from " + safetext.Line(p.Server) + "."
 	}
 	return pane.Sentence(err, p.Server)
 }

@@ -1,7 +1,6 @@
 package access_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -217,8 +216,8 @@ func TestLeavingCancels(t *testing.T) {
 
 // What a lost network swallowed is asked once more when it is back, and only once.
 func TestLostNetwork(t *testing.T) {
-	play(t, func(w *world) { w.office.fail = errors.New("dial tcp: no route to host") }, func(t *testing.T, w *world) {
-		w.Want(t, "No answer from files.example.com.")
+	play(t, func(w *world) { w.office.fail = tuitest.ErrNetwork }, func(t *testing.T, w *world) {
+		w.Want(t, "Can't reach files.example.com (no connection).")
 		w.Wait(5 * time.Minute)
 		w.wantAsked(t, "who "+folder, "who "+folder)
 		w.office.do(func() { w.office.fail = nil })

@@ -18,6 +18,7 @@ import (
 	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
+	"usher/tui/tuitest"
 )
 
 // wicked answers everything with one text in every field.
@@ -272,7 +273,7 @@ func TestSentences(t *testing.T) {
 func TestAskedAgainOnce(t *testing.T) {
 	p := newPane(t, wicked{"x"}, theme.Options{})
 	p.Opened()
-	lost, refused := errors.New("no route to host"), &api.Error{Code: api.NotFound}
+	lost, refused := tuitest.ErrNetwork, &api.Error{Code: api.NotFound}
 	for i, c := range []struct {
 		err  error
 		key  keys.Action

@@ -351,9 +351,6 @@ func (p *Pane) sentence(err error, of *question) string {
 	case api.BadCursor:
 		return "This was read too long ago to go on from here. Read the log again with ctrl+r."
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "No answer from " + safeLine(p.Server) + "."
-	}
 	return pane.Sentence(err, p.Server)
 }
 

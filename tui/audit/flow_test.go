@@ -1,7 +1,6 @@
 package audit_test
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/tui/tuitest"
 )
 
 // row finds the table's rows by their time.
@@ -281,10 +281,10 @@ func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(many(450))
 		w.log(t, 120, 40)
-		w.book.do(func() { w.book.fail = errors.New("dial tcp: no route to host") })
+		w.book.do(func() { w.book.fail = tuitest.ErrNetwork })
 		w.Press("G")
 		w.Wait(time.Second)
-		w.Want(t, "No answer from files.example.com.", "nightly/0251.tar.gz")
+		w.Want(t, "Can't reach files.example.com (no connection).", "nightly/0251.tar.gz")
 		w.book.do(func() { w.book.fail = nil })
 		w.Press("ctrl+r") // goes on where it failed, and counts nothing anew
 		w.Wait(time.Second)

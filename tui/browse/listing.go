@@ -126,7 +126,7 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	if pane.Code(m.err) == api.NotFound && m.spot.bucket != "" {
 		return p.gone(m.spot, p.asked != nil && p.asked.spot == m.spot && p.here.spot != m.spot, m.err)
 	}
-	if pane.SignedOut(m.err) && len(p.now().rows) > 0 {
+	if api.SignedOut(m.err) && len(p.now().rows) > 0 {
 		p.asked = nil // the root asks for a new sign-in; what is shown stays
 		return report
 	}

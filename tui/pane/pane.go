@@ -173,44 +173,15 @@ func Code(err error) api.Code {
 	return ""
 }
 
-// exiter is an error that was written to be read: its text is a sentence that
-// says what to do, with nothing raw in it.
-type exiter interface {
-	error
-	Exit() int
-}
-
-// SignedOut reports whether an error says that the sign-in has ended.
-func SignedOut(err error) bool {
-	switch Code(err) {
-	case api.Unauthenticated, api.TokenExpired, api.SessionRevoked:
-		return true
-	}
-	var e exiter
-	return errors.As(err, &e) && e.Exit() == api.ExitSignedOut
-}
-
-// Offline reports whether an error says that nobody answered.
-func Offline(err error) bool {
-	var e exiter
-	switch {
-	case err == nil, Code(err) != "":
-		return false
-	case errors.As(err, &e):
-		return e.Exit() == api.ExitUnavailable
-	}
-	return true
-}
-
-// Sentence is what the person reads of an error: the table's sentence with
-// the request id, the error's own if it was written to be read, or that the
-// server did not answer.
+// Sentence is the text of an error for the status line: the table's sentence
+// with the request id, the error's own if it was written to be read, or that
+// the server did not answer.
 func Sentence(err error, host string) string {
-	var a *api.Error
-	var e exiter
+	var lost *api.Unreachable
+	var e api.Failing
 	switch {
-	case errors.As(err, &a):
-		return safetext.Line(a.Error())
+	case errors.As(err, &lost):
+		return safetext.Line(lost.Short())
 	case errors.As(err, &e):
 		return safetext.Line(e.Error())
 	}

@@ -18,6 +18,7 @@ import (
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui/pane"
@@ -224,7 +225,7 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 // refused says why, and stays at the step if it can be answered again.
 func (p *Page) refused(m stepped) tea.Cmd {
 	say := pane.Sentence(m.err, p.Server)
-	again := p.stage != askPassword && (errors.Is(m.err, session.ErrCode) || errors.Is(m.err, session.ErrPasswordRules) || pane.Offline(m.err))
+	again := p.stage != askPassword && (errors.Is(m.err, session.ErrCode) || errors.Is(m.err, session.ErrPasswordRules) || api.Offline(m.err))
 	p.code.SetValue("")
 	if !again {
 		p.leave()

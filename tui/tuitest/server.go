@@ -7,7 +7,6 @@ package tuitest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -218,8 +217,8 @@ func (s *Server) Stat(ctx context.Context, r api.StatRequest) (api.StatResponse,
 		Checksum: &api.Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT", Value: "n0yCQ+arB30="}}, nil
 }
 
-// ErrNetwork is what a lost network looks like.
-var ErrNetwork = errors.New("dial tcp: no route to host")
+// ErrNetwork is a lost network, as the client reports it.
+var ErrNetwork error = api.Misspoken("files.example.com", "no connection", nil)
 
 // Reports fills a server with the folders of the pictures.
 func Reports(s *Server) *Server {

@@ -1,0 +1,137 @@
+package api
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"usher/backend/safetext"
+)
+
+// Path is an object or a folder in a bucket. Key holds the literal bytes of an
+// S3 key: "a//b", "a/../b" and "a/./b" are three keys. A folder's key is empty
+// or ends in "/". The zero Path is the root, which holds the buckets.
+type Path struct{ Bucket, Key string }
+
+// PathError is a text that ParsePath refuses.
+type PathError struct {
+	Text    safetext.Text
+	Problem string // such as "a bucket's name has 3 to 63 characters"
+}
+
+func (e *PathError) Error() string {
+	return fmt.Sprintf("%s is not a path in a bucket: %s. Write it like bucket/folder/file.", e.Text, e.Problem)
+}
+
+// Exit is the exit code of a command that ends with this error.
+func (e *PathError) Exit() int { return ExitUsage }
+
+// arn is an S3 ARN, up to its resource. SPEC: Service Authorization Reference,
+// "Resource types defined by Amazon S3", bucket and object.
+var arn = regexp.MustCompile(`^arn:aws[a-z-]*:s3:([^:]*):([^:]*):`)
+
+// ParsePath reads bucket/key. It takes s3://bucket/key, arn:aws:s3:::bucket/key
+// and /bucket/key as the same path; "" and "/" are the root. The key is never
+// cleaned. A refusal is a *PathError.
+func ParsePath(s string) (Path, error) {
+	rest, problem := withoutScheme(s)
+	if problem != "" {
+		return Path{}, &PathError{safetext.New(s), problem}
+	}
+	if rest == "" {
+		return Path{}, nil
+	}
+	bucket, key, _ := strings.Cut(rest, "/")
+	switch {
+	case bucket == "." || bucket == ".." || strings.HasPrefix(bucket, "~") || strings.Contains(bucket, `\`):
+		problem = "it names a file on this machine"
+	case strings.ContainsAny(bucket, "*?[{"):
+		problem = "it has a wildcard in the bucket's name"
+	case !utf8.ValidString(s):
+		problem = "it is not UTF-8 text"
+	case strings.IndexByte(s, 0) >= 0:
+		problem = "it holds a NUL character"
+	case len(key) > MaxKey:
+		problem = fmt.Sprintf("keys have at most %d bytes", MaxKey)
+	default:
+		problem = BucketProblem(bucket)
+	}
+	if problem != "" {
+		return Path{}, &PathError{safetext.New(s), problem}
+	}
+	return Path{bucket, key}, nil
+}
+
+// withoutScheme strips what other tools put before bucket/key.
+func withoutScheme(s string) (rest, problem string) {
+	const scheme = "s3://"
+	switch found := arn.FindStringSubmatch(s); {
+	case len(s) >= len(scheme) && strings.EqualFold(s[:len(scheme)], scheme):
+		rest = s[len(scheme):]
+		if strings.HasPrefix(rest, "/") {
+			return "", "it has no bucket"
+		}
+		return rest, ""
+	case found != nil && found[1]+found[2] != "":
+		return "", "it is the ARN of something else than a bucket or an object"
+	case found != nil:
+		if rest = s[len(found[0]):]; rest == "" || rest[0] == '/' {
+			return "", "it has no bucket"
+		}
+		return rest, ""
+	case strings.HasPrefix(s, "arn:"):
+		return "", "it is not the ARN of a bucket or an object"
+	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok && scheme != "" && !strings.Contains(scheme, "/") {
+		return "", "it is an address"
+	}
+	return strings.TrimPrefix(s, "/"), ""
+}
+
+// String is the form that ParsePath reads: bucket/key, "" for the root.
+func (p Path) String() string {
+	if p.Bucket == "" {
+		return ""
+	}
+	return p.Bucket + "/" + p.Key
+}
+
+// IsRoot reports whether the path holds the buckets.
+func (p Path) IsRoot() bool { return p.Bucket == "" }
+
+// IsFolder reports whether the path is the root, a bucket or a folder.
+func (p Path) IsFolder() bool { return p.Key == "" || strings.HasSuffix(p.Key, "/") }
+
+// Parent is the folder that holds the path; of a bucket and of the root, the
+// root.
+func (p Path) Parent() Path {
+	if p.Key == "" {
+		return Path{}
+	}
+	cut := strings.LastIndexByte(strings.TrimSuffix(p.Key, "/"), '/') + 1
+	return Path{p.Bucket, p.Key[:cut]}
+}
+
+// Base is the last name, without the slash of a folder: the bucket's own name
+// for a bucket, "" for the root.
+func (p Path) Base() string {
+	if p.Key == "" {
+		return p.Bucket
+	}
+	name := strings.TrimSuffix(p.Key, "/")
+	return name[strings.LastIndexByte(name, '/')+1:]
+}
+
+// Join is the path of an entry of this folder, by the name in the listing.
+func (p Path) Join(name string) Path {
+	if p.IsRoot() {
+		return Path{Bucket: strings.TrimSuffix(name, "/")}
+	}
+	return Path{p.Bucket, p.Key + name}
+}
+
+// IsMarker reports whether an object of this size only makes its folder
+// visible. SPEC: S3 user guide, "Organizing objects by using folders": a
+// zero-byte object whose key ends in "/". One with bytes is a file.
+func (p Path) IsMarker(size int64) bool { return size == 0 && strings.HasSuffix(p.Key, "/") }

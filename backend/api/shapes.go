@@ -1,0 +1,69 @@
+package api
+
+import (
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
+// maxPoolID is in characters. SPEC: Cognito API reference, UserPoolId: 1 to 55
+// characters of [\w-]+_[0-9a-zA-Z]+.
+const maxPoolID = 55
+
+var (
+	regionShape = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+	poolShape   = regexp.MustCompile(`^[0-9A-Za-z]+$`)
+)
+
+// ValidRegion reports whether a text has the shape of an AWS region's name.
+func ValidRegion(s string) bool { return len(s) <= 30 && regionShape.MatchString(s) }
+
+// ValidPoolID reports whether a text has the shape of a user pool id of a
+// region.
+func ValidPoolID(id, region string) bool {
+	name, ok := strings.CutPrefix(id, region+"_")
+	return ok && ValidRegion(region) && len(id) <= maxPoolID && poolShape.MatchString(name)
+}
+
+// Loopback reports whether a host, without a port, is this machine and nothing
+// else: localhost, or an address of 127.0.0.0/8 or ::1. Nothing is resolved.
+func Loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// BucketProblem is the rule of Amazon S3 that a bucket's name breaks, or "".
+// Aliases of access points break one too, so that no grant reaches data by a
+// second name. SPEC: S3 user guide, "General purpose bucket naming rules".
+func BucketProblem(name string) string {
+	switch {
+	case len(name) == 0:
+		return "it has no bucket"
+	case strings.ContainsFunc(name, func(r rune) bool { return !letterOrDigit(r) && r != '.' && r != '-' }):
+		return "a bucket's name has only lowercase letters, digits, dots and hyphens"
+	case len(name) < 3 || len(name) > 63:
+		return "a bucket's name has 3 to 63 characters"
+	case !letterOrDigit(rune(name[0])) || !letterOrDigit(rune(name[len(name)-1])):
+		return "a bucket's name begins and ends with a letter or a digit"
+	case strings.Contains(name, ".."):
+		return "a bucket's name has no two dots in a row"
+	case strings.Trim(name, "0123456789.") == "" && strings.Count(name, ".") == 3:
+		return "a bucket's name is not an IP address"
+	}
+	for _, prefix := range [...]string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(name, prefix) {
+			return "Amazon S3 reserves bucket names that begin with " + prefix
+		}
+	}
+	for _, suffix := range [...]string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
+		if strings.HasSuffix(name, suffix) {
+			return "Amazon S3 reserves bucket names that end in " + suffix
+		}
+	}
+	return ""
+}
+
+func letterOrDigit(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }

@@ -1,0 +1,150 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"usher/backend/api"
+)
+
+// The limits of the pauses within one call, all pauses together.
+const (
+	busyLimit    = time.Minute     // for rate_limited: the server is well, and its budget refills
+	troubleLimit = 8 * time.Second // for the table's other rows with Retry
+	firstPause   = 250 * time.Millisecond
+	longestPause = 4 * time.Second
+	networkPause = 500 * time.Millisecond
+)
+
+// Wait is a pause within a call: the server answered Code, and the client
+// repeats the call after For.
+type Wait struct {
+	Code api.Code
+	For  time.Duration
+}
+
+type waitKey struct{}
+
+// WithWait returns a context whose calls report each pause to f before it
+// begins, on the goroutine of the call. A page can show it until the call
+// returns. f must not block. It replaces the f of an outer context.
+func WithWait(ctx context.Context, f func(Wait)) context.Context {
+	return context.WithValue(ctx, waitKey{}, f)
+}
+
+// call makes a call and repeats it: at once when the token ended under way,
+// once after a connection that broke before its time limit, and as long as the limits above allow after
+// an answer whose row in the table has Retry. Each verb may be repeated, and a
+// repetition is an event of its own.
+//
+// A pause is at least the answer's Retry-After. Where ctx or the limit ends
+// before the pause would, the answer is returned at once.
+func (c *Client) call(ctx context.Context, verb string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("writing the request: %w", err)
+	}
+	var r retries
+	for {
+		err := c.attempt(ctx, verb, body, out)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		pause, again := r.next(err)
+		if end, ok := ctx.Deadline(); !again || ok && time.Until(end) <= pause {
+			return err
+		}
+		var answer *api.Error
+		if report, ok := ctx.Value(waitKey{}).(func(Wait)); ok && pause > 0 && errors.As(err, &answer) {
+			report(Wait{Code: answer.Code, For: pause})
+		}
+		if !sleep(ctx, pause) {
+			return ctx.Err()
+		}
+	}
+}
+
+// retries is the history of one call.
+type retries struct {
+	token, network bool          // repeated for this reason
+	paused         time.Duration // in all
+	backoff        time.Duration
+}
+
+// next returns the pause before the call is repeated, or false.
+func (r *retries) next(err error) (time.Duration, bool) {
+	var answer *api.Error
+	var lost *api.Unreachable
+	switch {
+	case refusesToken(err):
+		again := !r.token
+		r.token = true
+		return 0, again
+	case errors.As(err, &answer):
+		return r.pause(answer)
+	case errors.As(err, &lost):
+		again := !r.network && !errors.Is(err, context.DeadlineExceeded)
+		r.network = true
+		return networkPause, again
+	}
+	return 0, false
+}
+
+func (r *retries) pause(answer *api.Error) (time.Duration, bool) {
+	if !api.Lookup(answer.Code).Retry {
+		return 0, false
+	}
+	limit := troubleLimit
+	if answer.Code == api.RateLimited {
+		limit = busyLimit
+	}
+	r.backoff = min(max(2*r.backoff, firstPause), longestPause)
+	pause := max(r.backoff, answer.RetryAfter)
+	r.paused += pause
+	return pause, r.paused <= limit
+}
+
+// refusesToken reports whether the server refused the access token itself.
+func refusesToken(err error) bool {
+	var answer *api.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.Code {
+	case api.TokenExpired, api.SessionRevoked, api.Unauthenticated:
+		return true
+	}
+	return false
+}
+
+// retryAfter reads Retry-After: seconds, or a date by the server's own clock
+// (RFC 9110 §10.2.3). 0 means none.
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	until, err := http.ParseTime(value)
+	now, err2 := http.ParseTime(h.Get("Date"))
+	if err != nil || err2 != nil {
+		return 0
+	}
+	return max(0, until.Sub(now))
+}
+
+// sleep reports whether the pause passed before ctx ended.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
