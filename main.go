@@ -64,7 +64,9 @@ func serveFile(ctx context.Context, file string) error {
 
 // startDemo runs the sandbox and the real backend in this process.
 func startDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoWorld, error) {
-	options := demo.Options{Dir: o.Dir, NewID: event.IDs(rand.Reader)}
+	options := demo.Options{
+		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, NewID: event.IDs(rand.Reader),
+	}
 	if o.Storage != nil {
 		storage := demo.Storage(*o.Storage)
 		options.Storage = &storage
@@ -80,11 +82,11 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoWorld, error) {
 	}
 	for _, p := range w.People {
 		facts.People = append(facts.People, cli.Account{
-			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary,
+			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary, SetUpMFA: p.SetUpMFA,
 		})
 	}
 	return cli.DemoWorld{
-		Server: w.Server, Facts: facts, Close: w.Close, Wait: w.Wait,
+		Server: w.Server, Facts: facts, Close: w.Close, Wait: w.Wait, CodeNow: w.Sandbox.CodeNow,
 		Folders: session.Folders{Config: filepath.Join(w.Dir, "config"), State: filepath.Join(w.Dir, "state")},
 	}, nil
 }
@@ -110,7 +112,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
 	})
 	for _, p := range b.Accounts {
-		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.TOTPSecret, p.Temporary, p.Groups))
+		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), func() string { return b.CodeNow(p.Username) }))
 	}
 	model, err := tui.New(deps)
 	if err == nil {

@@ -435,3 +435,46 @@ func BenchmarkCursorMove(b *testing.B) {
 	}
 	b.ReportMetric(float64(total)/float64(moves), "bytes/move")
 }
+
+// katherine has to set up an authenticator app: the demo shows its code, in the
+// browser and to `usher login` in another terminal.
+func TestDemoSetsUpASecondFactor(t *testing.T) {
+	s, _ := open(t, nil, 100, 40, "demo", "--dir", t.TempDir())
+	s.shows("Sign in", "katherine", "must set up a code")
+	s.keys("enter") // an empty form: the first account is chosen
+	s.until("ada chosen", func(screen string) bool {
+		return strings.Contains(screen, "▌ada") || strings.Contains(screen, "User        ada")
+	})
+	s.keys("up", "enter") // katherine is the last
+	s.shows("Set up your second factor", "Demo: the code now is")
+	s.keys(demoCode(s))
+	s.shows("● katherine")
+}
+
+func TestLoginSetsUpASecondFactor(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	s, _ := open(t, w, 100, 60, "login", "--username", "katherine")
+	for _, p := range w.People {
+		if p.Username == "katherine" {
+			s.shows("Password:")
+			s.keys(p.Password, "enter")
+		}
+	}
+	s.shows("Code of your authenticator app:")
+	s.keys(w.Sandbox.CodeNow("katherine"), "enter")
+	s.shows("as katherine")
+	if code := s.quits(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+var codeHint = regexp.MustCompile(`the code now is (\d{6})`)
+
+func demoCode(s *terminal) string {
+	s.t.Helper()
+	if m := codeHint.FindStringSubmatch(s.text()); m != nil {
+		return m[1]
+	}
+	s.t.Fatalf("the screen shows no code:\n%s", s.text())
+	return ""
+}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pquerna/otp/totp"
-
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/session"
@@ -110,23 +108,6 @@ func ascii(getenv func(string) string) bool {
 }
 
 // DemoAccount is one of the demo's people as the sign-in offers them.
-func DemoAccount(name, password, totpSecret string, temporary bool, groups []string) signin.Account {
-	about := strings.Join(groups, ", ")
-	switch {
-	case totpSecret != "":
-		about += "; asked for a code"
-	case temporary:
-		about += "; must set a password"
-	}
-	a := signin.Account{User: name, Password: password, About: about}
-	if totpSecret != "" {
-		a.Code = func() string {
-			code, err := totp.GenerateCode(totpSecret, time.Now())
-			if err != nil {
-				return ""
-			}
-			return code
-		}
-	}
-	return a
+func DemoAccount(name, password, about string, code func() string) signin.Account {
+	return signin.Account{User: name, Password: password, About: about, Code: code}
 }

@@ -25,14 +25,17 @@ import (
 	"usher/backend/serve"
 )
 
-// Options of a demo. Only NewID is needed.
+// Options of a demo. Only NewID is required.
 type Options struct {
 	Dir             string // "" makes a temporary directory that Close removes
 	NewID           func(time.Time) string
-	Now             func() time.Time // nil: time.Now
-	AccessTokenLife time.Duration    // 0: the sandbox's default
-	AccessLog       io.Writer        // S3's access log lines; may be nil
-	Storage         *Storage         // nil: the sandbox's own S3, with files
+	Now             func() time.Time      // nil: time.Now
+	AccessTokenLife time.Duration         // 0: the sandbox's default
+	AccessLog       io.Writer             // S3's access log lines; may be nil
+	Storage         *Storage              // nil: the sandbox's own S3, with files
+	Port            int                   // of the server; S3 and sign-in take the next two. 0: free ports
+	KeepPort        bool                  // Dir keeps the port for the next start
+	CodeWanted      func(username string) // an account is to give a code now; must not block; may be nil
 }
 
 // World is a running demo.
@@ -82,31 +85,51 @@ func (w *World) start(ctx context.Context, o Options) error {
 		return fmt.Errorf("opening the backend's log: %w", err)
 	}
 	w.undo = append(w.undo, logFile.Close)
-	box, err := sandbox.Start(ctx, sandbox.Options{
-		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage,
-	})
+	kept := ""
+	if o.KeepPort {
+		kept = dir
+	}
+	ports, err := choosePorts(ctx, kept, o.Port)
 	if err != nil {
 		return err
 	}
+	box, err := sandbox.Start(ctx, sandbox.Options{
+		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage,
+		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
+	})
+	if err != nil {
+		return ports.explain(err)
+	}
 	w.Sandbox, w.Facts = box, box.Facts
 	w.undo = append(w.undo, box.Close)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ports.server())
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return ports.explain(fmt.Errorf("starting usher's server: %w", err))
 	}
+	if o.KeepPort {
+		if err := ports.keep(dir); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	return w.startBackend(ctx, o, listener, slog.New(slog.NewJSONHandler(logFile, nil)))
+}
+
+// startBackend runs usher's server on an open listener, which it closes.
+func (w *World) startBackend(ctx context.Context, o Options, listener net.Listener, log *slog.Logger) error {
+	box := w.Sandbox
 	w.Server = "http://" + listener.Addr().String()
 	key, secret := box.Credentials()
 	objects := serve.S3{Region: box.S3Region}
-	if storage == nil {
+	if o.Storage == nil {
 		exact := true
 		objects.ExactKeys = &exact
 	}
 	server, err := serve.NewOn(ctx, serve.Config{
 		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: w.Server,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
-		Grants: box.GrantsFile, Audit: filepath.Join(dir, "audit.db"), S3: objects,
+		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects,
 	}, serve.World{
-		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: slog.New(slog.NewJSONHandler(logFile, nil)),
+		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{
 		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),

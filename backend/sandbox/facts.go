@@ -22,6 +22,9 @@ type Options struct {
 	AccessLog       io.Writer     // S3's access log lines; may be nil
 	AccessTokenLife time.Duration // 0: 10 minutes
 	Storage         *Storage      // nil: the sandbox's own S3, filled with the demo's files
+
+	S3Port, CognitoPort int                   // 0: a free port
+	CodeWanted          func(username string) // see cognito.Config; may be nil
 }
 
 // Storage is an S3 server outside of the sandbox. The sandbox then starts no
@@ -50,13 +53,15 @@ type Facts struct {
 	GrantsFile      string
 }
 
-// Person is an account of the sandbox.
+// Person is an account of the sandbox. Password is "" once it has been
+// changed: the sandbox keeps a verifier alone.
 type Person struct {
 	Username   string   `json:"username"`
 	Password   string   `json:"password"`
 	Groups     []string `json:"groups"`
 	TOTPSecret string   `json:"totp_secret,omitempty"`
-	Temporary  bool     `json:"temporary,omitempty"` // must set a password at the first sign-in
+	Temporary  bool     `json:"temporary,omitempty"`  // must set a password at the first sign-in
+	SetUpMFA   bool     `json:"set_up_mfa,omitempty"` // must set up an authenticator app at the first sign-in
 }
 
 // people are the accounts; passwords and secrets are made up later. A set
@@ -68,6 +73,7 @@ func people() []Person {
 		{Username: "alan", Groups: []string{"engineering"}, TOTPSecret: "yes"},
 		{Username: "margaret", Groups: []string{"usher-admins", "finance-team"}},
 		{Username: "edsger", Groups: []string{"engineering"}, Temporary: true},
+		{Username: "katherine", Groups: []string{"engineering"}, SetUpMFA: true},
 	}
 }
 

@@ -20,6 +20,9 @@ func Start(context.Context, Options) (*Sandbox, error) {
 // Warm does nothing.
 func (s *Sandbox) Warm() error { return nil }
 
+// CodeNow is empty.
+func (s *Sandbox) CodeNow(string) string { return "" }
+
 // Credentials are empty.
 func (s *Sandbox) Credentials() (accessKey, secret string) { return "", "" }
 

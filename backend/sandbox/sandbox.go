@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,7 +118,7 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, kept keepsake) er
 	if err := seed.Load(s.Objects); err != nil {
 		return fmt.Errorf("sandbox: filling the buckets: %w", err)
 	}
-	s.S3Endpoint, err = s.listen(ctx, s.Objects)
+	s.S3Endpoint, err = s.listen(ctx, "the S3 server", s.Objects, o.S3Port)
 	return err
 }
 
@@ -137,12 +138,12 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, kept keepsake) error
 			return "", false
 		},
 		StateFile: filepath.Join(s.Dir, "pool.json"), AccessTokenLife: o.AccessTokenLife,
-		Rotation: true, GracePeriod: time.Minute,
+		Rotation: true, GracePeriod: time.Minute, CodeWanted: o.CodeWanted,
 	})
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
-	if s.CognitoEndpoint, err = s.listen(ctx, s.Pool); err != nil {
+	if s.CognitoEndpoint, err = s.listen(ctx, "the sign-in service", s.Pool, o.CognitoPort); err != nil {
 		return err
 	}
 	if err := s.Pool.SetBaseURL(s.CognitoEndpoint); err != nil {
@@ -152,24 +153,43 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, kept keepsake) error
 	for _, p := range kept.People {
 		_, err := s.Pool.AddUser(cognito.User{
 			Username: p.Username, Email: p.Username + "@example.com", Groups: p.Groups,
-			Password: p.Password, Temporary: p.Temporary, TOTPSecret: p.TOTPSecret,
+			Password: p.Password, Temporary: p.Temporary, TOTPSecret: p.TOTPSecret, SetUpMFA: p.SetUpMFA,
 		})
 		if err != nil && !kept.old {
 			return fmt.Errorf("sandbox: adding %s: %w", p.Username, err)
 		}
 	}
+	if kept.old {
+		s.People = s.peopleNow(kept.People)
+	}
 	return nil
 }
 
-// listen serves a handler on a free port, to this machine only: another Host
-// or any Origin (a web page's script) gets 421 and nothing else.
-func (s *Sandbox) listen(ctx context.Context, h http.Handler) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("sandbox: listening: %w", err)
+// peopleNow are the accounts of a directory that is used again: some have
+// chosen a password or set up an authenticator since.
+func (s *Sandbox) peopleNow(people []Person) []Person {
+	now := slices.Clone(people)
+	for i := range now {
+		p := &now[i]
+		a := s.Pool.Account(p.Username, p.Password)
+		if !a.Knows {
+			p.Password = ""
+		}
+		p.Temporary, p.TOTPSecret = a.Temporary, a.TOTPSecret
+		p.SetUpMFA = p.SetUpMFA && a.TOTPSecret == ""
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	hosts := []string{"127.0.0.1:" + port, "localhost:" + port}
+	return now
+}
+
+// listen serves a handler on a port, 0 for a free one, to this machine only:
+// another Host or any Origin (a web page's script) gets 421 and nothing else.
+func (s *Sandbox) listen(ctx context.Context, name string, h http.Handler, port int) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return "", fmt.Errorf("starting %s: %w", name, err)
+	}
+	_, bound, _ := net.SplitHostPort(l.Addr().String())
+	hosts := []string{"127.0.0.1:" + bound, "localhost:" + bound}
 	srv := &http.Server{
 		ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -187,6 +207,10 @@ func (s *Sandbox) listen(ctx context.Context, h http.Handler) (string, error) {
 
 // Warm makes what the pool would otherwise make when it is first needed.
 func (s *Sandbox) Warm() error { return s.Pool.Warm() }
+
+// CodeNow is the code that an account's authenticator app shows now, "" for an
+// account without one.
+func (s *Sandbox) CodeNow(username string) string { return s.Pool.CodeNow(username) }
 
 // Credentials are those that the sandbox gives to the backend: they read
 // buckets and ask the pool, and change nothing in S3.

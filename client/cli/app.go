@@ -230,10 +230,10 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return a.open(cmd.Context(), at, path, "", nil)
+	return a.open(cmd.Context(), at, path, "", DemoWorld{})
 }
 
-func (a *app) open(ctx context.Context, at place, path, downloads string, people []Account) error {
+func (a *app) open(ctx context.Context, at place, path, downloads string, demo DemoWorld) error {
 	if downloads == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -243,7 +243,7 @@ func (a *app) open(ctx context.Context, at place, path, downloads string, people
 	}
 	return a.Browse(ctx, Browser{
 		Profile: at.profile, Session: at.session, Client: at.client, Folders: a.Folders,
-		Path: path, Accounts: people, Downloads: downloads,
+		Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
 	})
 }
 

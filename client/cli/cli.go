@@ -61,15 +61,18 @@ type Browser struct {
 	Session   *session.Session
 	Client    *client.Client
 	Folders   session.Folders
-	Path      string    // where to open, "" for the last place; as typed
-	Accounts  []Account // demo people, shown at the sign-in
-	Downloads string    // directory for downloads, absolute
+	Path      string                       // where to open, "" for the last place; as typed
+	Accounts  []Account                    // demo people, shown at the sign-in
+	CodeNow   func(username string) string // of a demo account's authenticator app
+	Downloads string                       // directory for downloads, absolute
 }
 
 // DemoOptions configure a demo.
 type DemoOptions struct {
-	Dir     string       // "": a temporary directory
-	Storage *DemoStorage // nil: the demo's own S3, with files
+	Dir        string                // "": a temporary directory
+	Port       int                   // the first of three in a row; 0: those that Dir keeps, or free ones
+	Storage    *DemoStorage          // nil: the demo's own S3, with files
+	CodeWanted func(username string) // an account is to give a code now; must not block
 }
 
 // DemoStorage is an S3 server outside of the demo.
@@ -84,7 +87,8 @@ type DemoStorage struct {
 type DemoWorld struct {
 	Server  string
 	Facts   DemoFacts
-	Folders session.Folders // the demo's own
+	Folders session.Folders              // the demo's own
+	CodeNow func(username string) string // of the account's authenticator app; "" without one
 	Close   func() error
 	Wait    func() error
 }
@@ -107,13 +111,31 @@ type DemoFacts struct {
 	GrantsFile      string    `json:"grants_file"`
 }
 
-// Account is one of the demo's people.
+// Account is one of the demo's people. Password is "" once it was changed.
 type Account struct {
 	Username   string   `json:"username"`
 	Password   string   `json:"password"`
 	Groups     []string `json:"groups"`
 	TOTPSecret string   `json:"totp_secret,omitempty"`
-	Temporary  bool     `json:"temporary,omitempty"` // must set a password at the first sign-in
+	Temporary  bool     `json:"temporary,omitempty"`  // must set a password at the first sign-in
+	SetUpMFA   bool     `json:"set_up_mfa,omitempty"` // must set up an authenticator app at the first sign-in
+}
+
+// About describes an account for the person who chooses one.
+func (a Account) About() string {
+	about := groups(a.Groups)
+	if a.Password == "" {
+		about += "; has a password of their own"
+	}
+	switch {
+	case a.Temporary:
+		about += "; must set a password"
+	case a.SetUpMFA:
+		about += "; must set up a code"
+	case a.TOTPSecret != "":
+		about += "; gives a code"
+	}
+	return about
 }
 
 func (p Program) check() error {

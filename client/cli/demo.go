@@ -24,7 +24,9 @@ func (a *app) demoCommand() *cobra.Command {
 		GroupID: "machine",
 		Long: `Run a sign-in service, a storage and usher's server on this machine, with people and files to play with, and open the browser. Nothing leaves the machine, and everything is removed at the end.
 
-With --serve there is no browser: it prints how to connect, and stays until Ctrl-C. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret"}],"dir","grants_file"}.
+With --serve there is no browser: it prints how to connect, and stays until Ctrl-C; when an account is to give the code of an authenticator app, it prints the code that is good now. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa"}],"dir","grants_file"}.
+
+With --dir the next start has the same people, passwords and ports; uploaded files do not stay. --port N takes N for usher's server, N+1 for the storage and N+2 for the sign-in service.
 
 With --s3-endpoint the files come from an S3 server of yours, and the demo writes nothing to it; its grants file has to name your buckets. The keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without these the demo signs with its own s3_access_key and s3_secret_key, for a server that takes them or checks none. The region comes from AWS_REGION or AWS_DEFAULT_REGION, or is us-east-1. The keys also make admin calls to the demo's sign-in service. With keys from the environment and an https address, s3_secret_key is empty.`,
 		Example: `
@@ -33,8 +35,9 @@ usher demo
 # For other terminals, scripts and tools
 usher demo --serve
 
-# With the same people and passwords next time
+# With the same people, passwords and addresses next time
 usher demo --dir ~/usher-demo
+usher demo --serve --port 8400
 
 # With the files of a MinIO or another S3 server
 AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
@@ -57,6 +60,7 @@ AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin usher demo --s3-en
 	}
 	cmd.Flags().BoolVar(&serve, "serve", false, "no browser: print how to connect, and stay")
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "keep everything in this directory")
+	cmd.Flags().IntVar(&o.Port, "port", 0, "listen on this port and the two after it")
 	cmd.Flags().StringVar(&endpoint, "s3-endpoint", "", "use the S3 server at this address, and its buckets")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
@@ -64,6 +68,13 @@ AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin usher demo --s3-en
 
 // demo runs a world, and ends it in every case.
 func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
+	wanted := make(chan string, 16)
+	o.CodeWanted = func(username string) {
+		select {
+		case wanted <- username:
+		default: // more sign-ins at once than anybody reads
+		}
+	}
 	world, err := a.Demo(ctx, o)
 	if err != nil {
 		return startError("The demo can't start", err)
@@ -78,7 +89,7 @@ func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
 	go func() { cancel(world.Wait()) }()
 	if serve {
 		a.introduceDemo(world, o)
-		<-ctx.Done()
+		a.showCodes(ctx, world, wanted)
 		var asked *stopped
 		if cause := context.Cause(ctx); !errors.As(cause, &asked) {
 			return startError("The demo's server ended", cause)
@@ -90,7 +101,26 @@ func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.open(ctx, at, "", filepath.Join(world.Facts.Dir, "downloads"), world.Facts.People)
+	return a.open(ctx, at, "", filepath.Join(world.Facts.Dir, "downloads"), world)
+}
+
+// showCodes prints the code of each account that is asked for one, until ctx
+// ends: whoever tries the demo needs no authenticator app.
+func (a *app) showCodes(ctx context.Context, world DemoWorld, wanted <-chan string) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case username := <-wanted:
+			if !a.json { // the one line is for a program
+				fmt.Fprintln(a.Out, world.codeLine(username))
+			}
+		}
+	}
+}
+
+func (w DemoWorld) codeLine(username string) string {
+	return safe(username) + ": the code now is " + w.CodeNow(username)
 }
 
 // ownStorage reads keys and region of an S3 server from the variables that
@@ -130,16 +160,14 @@ func (a *app) introduceDemo(world DemoWorld, o DemoOptions) {
 		"  export USHER_SERVER=%s\n  usher login --username %s\n  usher ls\n\nPeople\n", f.Server, first(f.People))
 	var t table
 	for _, p := range f.People {
-		about := groups(p.Groups)
-		if p.TOTPSecret != "" {
-			about += "; secret for an authenticator app: " + p.TOTPSecret
-		}
-		if p.Temporary {
-			about += "; has to choose a new password"
-		}
-		t.add("  "+p.Username, p.Password, about)
+		t.add("  "+p.Username, p.Password, p.About())
 	}
 	t.write(a.Out)
+	for _, p := range f.People {
+		if p.TOTPSecret != "" {
+			fmt.Fprintf(a.Out, "\n%s, secret of the authenticator app %s\n", world.codeLine(p.Username), p.TOTPSecret)
+		}
+	}
 	keys := "access key " + f.S3AccessKey + ", secret key " + f.S3SecretKey
 	if foreign {
 		keys = "access key " + safe(f.S3AccessKey) + " with its secret key from the environment"

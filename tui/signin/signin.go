@@ -31,9 +31,9 @@ type Flow interface {
 	Code(ctx context.Context, code string) (session.Step, error)
 }
 
-// Account is one that the demo offers on the screen. Code gives the six
-// digits of its authenticator now, nil if it needs none; it is called from
-// commands only.
+// Account is one that the demo offers on the screen. Password is "" if the
+// person has chosen one of their own. Code returns the six digits of its
+// authenticator now, "" without one; it is called from commands only.
 type Account struct {
 	User, Password, About string
 	Code                  func() string
@@ -207,6 +207,7 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 		p.stage = askNew
 	case session.SetUpCode:
 		p.stage, p.step = askSetUp, m.step
+		return p.demoCode()
 	case session.NeedCode:
 		p.stage = askCode
 		return p.demoCode()
@@ -285,6 +286,9 @@ func (p *Page) submit() tea.Cmd {
 
 func (p *Page) submitPassword() tea.Cmd {
 	switch {
+	case p.user.Value() == "" && len(p.Demo) > 0 && p.secret[0].len() == 0:
+		p.fill(true)
+		return nil
 	case p.user.Value() == "":
 		p.field = 0
 		p.say = "Type your user name and your password."

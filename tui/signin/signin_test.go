@@ -117,3 +117,39 @@ func TestLateAnswerIsDropped(t *testing.T) {
 		t.Error("an attempt that was left went on")
 	}
 }
+
+// In the demo, enter on an empty form chooses the first account, and enter
+// again signs in with it.
+func TestEnterChoosesTheFirstDemoAccount(t *testing.T) {
+	p := page(t, func(d *signin.Deps) {
+		d.Demo = []signin.Account{{User: "ada", Password: password}, {User: "new", Password: password}}
+	})
+	if cmd := p.Key(tuitest.Key("enter")); cmd != nil || p.User() != "ada" {
+		t.Fatalf("enter chose %q and sent %t, want ada, nothing sent", p.User(), cmd != nil)
+	}
+	if cmd := p.Key(tuitest.Key("enter")); cmd == nil {
+		t.Error("the second enter sent nothing")
+	}
+	without := page(t, nil)
+	if without.Key(tuitest.Key("enter")); !strings.Contains(ansi.Strip(without.View(80, 23)), "Type your user name") {
+		t.Error("without demo accounts the form names what is missing no more")
+	}
+}
+
+// An account that sets up an authenticator is shown the code to type.
+func TestDemoShowsTheCodeOfASetUp(t *testing.T) {
+	p := page(t, func(d *signin.Deps) {
+		pool := tuitest.Pool{"katherine": {Password: password, First: session.SetUpCode}}
+		d.New = func() (signin.Flow, error) { return pool.Flow(), nil }
+		d.Demo = []signin.Account{{User: "katherine", Password: password, Code: func() string { return "123456" }}}
+	})
+	p.Key(tuitest.Key("enter"))
+	hint := p.Handle(p.Key(tuitest.Key("enter"))())
+	if hint == nil {
+		t.Fatal("no code is fetched")
+	}
+	p.Handle(hint())
+	if s := ansi.Strip(p.View(100, 38)); !strings.Contains(s, "Demo: the code now is 123456") {
+		t.Errorf("the frame:\n%s", s)
+	}
+}

@@ -78,9 +78,14 @@ func (p *Page) form() []string {
 		lines = append(lines, p.footer()...)
 	}
 	if p.hint != "" {
-		lines = append(lines, "", " "+t.Muted.Paint("Demo: the code now is ")+t.Text.Bold().Paint(p.hint))
+		lines = append(lines, "", " "+p.demoHint())
 	}
 	return lines
+}
+
+func (p *Page) demoHint() string {
+	t := p.Env.Theme
+	return t.Muted.Paint("Demo: the code now is ") + t.Text.Bold().Paint(p.hint)
 }
 
 // row is a field and the line below it.
@@ -192,6 +197,9 @@ func (p *Page) setUp(w int) []string {
 		text = append(text, strings.TrimPrefix(l, " "))
 	}
 	text = append(text, p.keys(side))
+	if p.hint != "" {
+		text = append(text, "", p.demoHint())
+	}
 	lines := make([]string, max(len(code), len(text)+1))
 	for i := range lines {
 		left := ""

@@ -128,10 +128,10 @@ func (w *World) try(ctx context.Context, dir, username string, now func() time.T
 
 // tokens are those of a sign-in, as long as it is one that w knows how to make.
 func (w *World) tokens(ctx context.Context, username string, now func() time.Time) (session.Tokens, error) {
-	password, totpSecret := hired, ""
+	password := hired
 	for _, p := range w.People {
 		if p.Username == username {
-			password, totpSecret = p.Password, p.TOTPSecret
+			password = p.Password
 		}
 	}
 	in, err := session.NewSignIn(w.Profile, session.Options{Now: now, Random: rand.Reader})
@@ -143,11 +143,10 @@ func (w *World) tokens(ctx context.Context, username string, now func() time.Tim
 		step, err = in.NewPassword(ctx, password+"-New1")
 	}
 	if err == nil && step.Kind == session.NeedCode {
-		code, cerr := totp.GenerateCode(totpSecret, time.Now())
-		if cerr != nil {
-			return session.Tokens{}, cerr
-		}
-		step, err = in.Code(ctx, code)
+		step, err = in.Code(ctx, w.Sandbox.CodeNow(username))
+	}
+	if err == nil && step.Kind == session.SetUpCode {
+		step, err = in.Code(ctx, w.Sandbox.CodeNow(username))
 	}
 	if err != nil {
 		return session.Tokens{}, err

@@ -396,10 +396,14 @@ func (p *Pool) proceed(now time.Time, u *user, from string) (*authOutput, *issue
 		return ask(newPasswordRequired, map[string]string{
 			"requiredAttributes": "[]", "userAttributes": string(attributes)})
 	}
+	// Cognito requires a second factor of a whole pool. A demo has one account
+	// that shows the set-up beside others that have no need of it.
+	required := p.cfg.MFA == MFARequired || p.cfg.MFA == MFAOptional && u.MustMFA
 	switch {
-	case p.cfg.MFA != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || p.cfg.MFA == MFARequired):
+	case p.cfg.MFA != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || required):
+		p.codeWanted(u)
 		return ask(softwareTokenMFA, map[string]string{})
-	case p.cfg.MFA == MFARequired:
+	case required:
 		return ask(mfaSetup, map[string]string{"MFAS_CAN_SETUP": `["SOFTWARE_TOKEN_MFA"]`})
 	}
 	return nil, p.issueFor(now, u), nil

@@ -1,6 +1,7 @@
 package cognito
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -205,4 +206,47 @@ func TestPoolWithoutMFA(t *testing.T) {
 	access := b.signIn("alan", testPassword).AccessToken
 	failsWith(t, b.call("AssociateSoftwareToken", softwareTokenInput{AccessToken: access}, nil),
 		"SoftwareTokenMFANotFoundException", "not been enabled")
+}
+
+// One account of a pool that leaves MFA optional can be made to set it up, and
+// CodeNow is what its app shows at each step.
+func TestMFASetupOfOneAccount(t *testing.T) {
+	var wanted []string
+	b := newBench(t, func(c *Config) { c.CodeWanted = func(name string) { wanted = append(wanted, name) } })
+	b.addUser(User{Username: "katherine", SetUpMFA: true})
+	b.addUser(User{Username: "ada"})
+	if b.pool.CodeNow("katherine") != "" || b.pool.CodeNow("nobody") != "" {
+		t.Error("an account without an authenticator has a code")
+	}
+	b.signIn("ada", testPassword) // has nothing to set up
+	out, _ := b.prove("katherine", testPassword)
+	if out.ChallengeName != mfaSetup {
+		t.Fatalf("challenge %q, want %q", out.ChallengeName, mfaSetup)
+	}
+	var made struct{ SecretCode, Session string }
+	b.mustCall("AssociateSoftwareToken", softwareTokenInput{Session: out.Session}, &made)
+	code := b.pool.CodeNow("katherine")
+	if code != b.code(made.SecretCode, 0) {
+		t.Errorf("CodeNow is %q, want the code of the new secret", code)
+	}
+	var verified struct{ Session string }
+	b.mustCall("VerifySoftwareToken", softwareTokenInput{Session: made.Session, UserCode: code}, &verified)
+	if _, failure := b.answer(mfaSetup, verified.Session, params{"USERNAME": "katherine"}); failure != "" {
+		t.Fatal(failure)
+	}
+	// The code that set it up counts as used: CodeNow is the next one.
+	session := b.codeChallenge("katherine", testPassword)
+	if _, failure := b.sendCode(session, "katherine", b.pool.CodeNow("katherine")); failure != "" {
+		t.Error(failure)
+	}
+	if want := []string{"katherine", "katherine"}; !slices.Equal(wanted, want) {
+		t.Errorf("codes were wanted of %v, want %v", wanted, want)
+	}
+	a := b.pool.Account("katherine", testPassword)
+	if !a.Knows || a.Temporary || a.TOTPSecret != made.SecretCode {
+		t.Errorf("account %+v, want the password and the new secret", a)
+	}
+	if b.pool.Account("katherine", "Another-1-password").Knows {
+		t.Error("another password is taken for the account's")
+	}
 }

@@ -48,6 +48,10 @@ type Config struct {
 	MFA          MFA           // default MFAOptional
 	PasswordAuth bool          // also take USER_PASSWORD_AUTH
 	Quotas       Quotas
+
+	// CodeWanted hears of each account that is to give a code now. It must
+	// neither block nor call the pool. It may be nil.
+	CodeWanted func(username string)
 }
 
 // Pool is one user pool. It is an http.Handler and safe for concurrent use.

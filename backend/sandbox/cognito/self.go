@@ -147,6 +147,7 @@ func (p *Pool) associateSoftwareToken(now time.Time, in *softwareTokenInput) (an
 	err := p.withTOTPOwner(now, in, func(u *user, c *challenge) error {
 		u.pendingTOTP = encodeTOTPSecret(p.random(totpSecretBytes))
 		out.SecretCode = u.pendingTOTP
+		p.codeWanted(u)
 		if c != nil {
 			out.Session = p.renew(now, c)
 		}

@@ -66,3 +66,30 @@ func decodeTOTPSecret(secret string) ([]byte, error) {
 func encodeTOTPSecret(key []byte) string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
 }
+
+// CodeNow is the code that username's authenticator app shows now, or the one
+// after it when that one has been used. It is "" for an account without an
+// authenticator.
+func (p *Pool) CodeNow(username string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.users[username]
+	if u == nil {
+		return ""
+	}
+	secret, least := u.pendingTOTP, int64(0)
+	if secret == "" {
+		secret, least = u.TOTPSecret, u.TOTPLast+1
+	}
+	key, err := decodeTOTPSecret(secret)
+	if err != nil || len(key) == 0 {
+		return ""
+	}
+	return totpCode(key, max(p.cfg.Now().Unix()/totpStep, least))
+}
+
+func (p *Pool) codeWanted(u *user) {
+	if p.cfg.CodeWanted != nil {
+		p.cfg.CodeWanted(u.Username)
+	}
+}

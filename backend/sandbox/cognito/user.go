@@ -30,6 +30,7 @@ type User struct {
 	Password   string
 	Temporary  bool   // the password must be changed at the first sign-in
 	TOTPSecret string // base32; "" leaves the person without a second factor
+	SetUpMFA   bool   // an authenticator must be set up at the first sign-in
 }
 
 // String keeps the secrets of a User out of every log.
@@ -57,6 +58,7 @@ type user struct {
 	TOTPSecret string            `json:"totp_secret,omitempty"`
 	TOTPOn     bool              `json:"totp_on,omitempty"`   // the person's MFA preference
 	TOTPLast   int64             `json:"totp_last,omitempty"` // latest step used
+	MustMFA    bool              `json:"must_mfa,omitempty"`  // as if the pool required a second factor
 	Created    time.Time         `json:"created"`
 	Modified   time.Time         `json:"modified"`
 
@@ -85,6 +87,7 @@ func (p *Pool) AddUser(u User) (sub string, err error) {
 		made.join(g)
 	}
 	made.TOTPSecret, made.TOTPOn = u.TOTPSecret, u.TOTPSecret != ""
+	made.MustMFA = u.SetUpMFA
 	p.mu.Unlock()
 	return made.Sub, p.save()
 }
@@ -260,4 +263,23 @@ func validName(s string) bool {
 		}
 	}
 	return true
+}
+
+// Account is the present state of an account that AddUser made.
+type Account struct {
+	Knows      bool   // the password is still the one that was given
+	Temporary  bool   // the password must be changed at the next sign-in
+	TOTPSecret string // base32; "" without an authenticator
+}
+
+// Account reports the state of an account and whether password is still its
+// own. An unknown username has the zero Account.
+func (p *Pool) Account(username, password string) Account {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.users[username]
+	if u == nil {
+		return Account{}
+	}
+	return Account{u.knows(p.name, password), u.Status == statusForceChange, u.TOTPSecret}
 }
