@@ -51,7 +51,7 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		return tea.Batch(cmd, woke)
 	}
-	if !m.session.in {
+	if !m.session.phase.browsing() {
 		return m.signin.Key(msg)
 	}
 	m.say = pane.Say{}

@@ -28,18 +28,13 @@ const (
 
 // state is what the root knows of the session.
 type state struct {
-	in     bool   // signed in, as far as is known
-	known  bool   // whoami has answered
-	ended  bool   // the dialog that says so is open, or was answered
-	sub    string // of the person whose place is kept
-	used   bool   // a key was pressed since the last beat
-	idle   bool   // the last beat asked nothing
-	asking bool
-	looked bool               // for what an earlier run left undone
-	undone []download.Request // it, until its question was answered
-	resume dialog.Dialog      // that question
-	back   bool               // signed in again; whoami decides whether it is the same person
-	trying bool               // a retry is due
+	phase     phase
+	contact   contact
+	attention attention
+	seq       uint64             // of the whoami or retry under way; answers to earlier ones are dropped
+	sub       string             // of the person whose place is kept
+	undone    []download.Request // what an earlier run did not finish, until its question was answered
+	resume    dialog.Dialog      // that question
 }
 
 // Messages of the session.
@@ -47,11 +42,12 @@ type (
 	beat struct{}
 	// iam is the server's answer; the strings were made safe with it.
 	iam struct {
+		seq uint64
 		me  pane.Me
 		sub string
 		err error
 	}
-	retry     struct{}
+	retry     struct{ seq uint64 }
 	signedOut struct{ err error }
 )
 
@@ -59,11 +55,10 @@ func (m *Model) beat() tea.Cmd {
 	return tea.Tick(beatTime, func(time.Time) tea.Msg { return beat{} })
 }
 
-// used notes that somebody is there; after a rest it asks at once.
+// used notes that the person is there; after a rest it asks at once.
 func (m *Model) used() tea.Cmd {
-	m.session.used = true
-	if m.session.idle && m.session.in {
-		m.session.idle = false
+	var asks bool
+	if m.session.attention, asks = m.session.attention.key(m.session.phase); asks {
 		return m.whoami()
 	}
 	return nil
@@ -71,19 +66,20 @@ func (m *Model) used() tea.Cmd {
 
 // whoami asks the server who the person is. It is not an event in the log.
 func (m *Model) whoami() tea.Cmd {
-	if m.session.asking {
+	if m.session.contact == asking {
 		return nil
 	}
-	m.session.asking = true
-	backend := m.deps.Backend
+	m.session.contact = asking
+	m.session.seq++
+	backend, seq := m.deps.Backend, m.session.seq
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(context.Background(), callTime)
 		defer cancel()
 		w, err := backend.Whoami(ctx)
 		if err != nil {
-			return iam{err: err}
+			return iam{seq: seq, err: err}
 		}
-		return iam{me: describe(w), sub: w.Person.Sub}
+		return iam{seq: seq, me: describe(w), sub: w.Person.Sub}
 	}
 }
 
@@ -103,24 +99,20 @@ func describe(w api.Whoami) pane.Me {
 func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case beat:
-		_, active := m.transfers.Active()
-		ask := m.session.in && (m.session.used || active)
-		m.session.idle, m.session.used = !ask, false
-		if ask {
+		_, transfers := m.transfers.Active()
+		var asks bool
+		if m.session.attention, asks = m.session.attention.beat(m.session.phase, transfers); asks {
 			return tea.Batch(m.whoami(), m.beat()), true
 		}
 		return m.beat(), true
 	case retry:
-		m.session.trying = false
-		if m.session.in && !m.env.Me.Online {
-			return m.whoami(), true
-		}
+		return m.retry(msg), true
 	case iam:
 		return m.iam(msg), true
 	case signin.Done:
 		return m.signedIn(), true
 	case signedOut:
-		m.session = state{}
+		m.session = state{phase: m.session.phase.after(leftSession), seq: m.session.seq + 1}
 		m.stack, m.dialog = nil, nil
 		m.otherHands()
 		*m.env.Me = pane.Me{Online: true}
@@ -134,7 +126,7 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 	case recall:
 		return m.unfinished(true), true
 	case again:
-		m.session.in = false
+		m.session.phase = m.session.phase.after(answered)
 		m.signin.Again("")
 	case themed:
 		return m.setTheme(msg.name), true
@@ -151,34 +143,49 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 // iam takes who the person is now. Changed groups or grants list the open
 // folder again; another person than before gets a fresh browser.
 func (m *Model) iam(msg iam) tea.Cmd {
-	m.session.asking = false
-	if m.session.back && msg.err != nil {
-		m.session.back = false
-		m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
+	if msg.seq != m.session.seq {
 		return nil
 	}
+	m.session.contact = quiet
+	from := m.session.phase
 	if msg.err != nil {
+		if from == checking {
+			m.session.phase = from.after(unconfirmed)
+			m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
+			return nil
+		}
 		return m.failed(msg.err)
 	}
-	before, known := *m.env.Me, m.session.known
-	back := m.session.back
-	if back {
-		m.session.in, m.session.back, m.session.ended = true, false, false
+	if from == out {
+		return nil
 	}
+	m.session.phase = from.after(confirmed)
+	before := *m.env.Me
 	*m.env.Me = msg.me
-	m.session.known = true
 	if m.session.sub != "" && m.session.sub != msg.sub {
 		m.session.sub = msg.sub
 		return m.fresh()
 	}
 	m.session.sub = msg.sub
 	switch {
-	case back:
+	case from == checking:
 		return tea.Batch(m.transfers.SignedIn(), m.everybody(pane.Retry{}))
 	case !before.Online:
 		return m.everybody(pane.Retry{})
-	case known && (before.Version != msg.me.Version || !sameGroups(before.Groups, msg.me.Groups)):
+	case from.known() && (before.Version != msg.me.Version || !sameGroups(before.Groups, msg.me.Groups)):
 		return m.browse.AccessChanged()
+	}
+	return nil
+}
+
+// retry asks again after a call that nobody answered.
+func (m *Model) retry(msg retry) tea.Cmd {
+	if msg.seq != m.session.seq {
+		return nil
+	}
+	m.session.contact = quiet
+	if m.session.phase.browsing() && !m.env.Me.Online {
+		return m.whoami()
 	}
 	return nil
 }
@@ -202,12 +209,11 @@ func (m *Model) fresh() tea.Cmd {
 // signedIn follows a sign-in: the first one opens the browser, a later one
 // goes on where it was.
 func (m *Model) signedIn() tea.Cmd {
-	m.session.used, m.session.idle, m.session.asking = true, false, false
-	if m.session.sub != "" {
-		m.session.back = true // the page stays hidden until it is sure whose it is
+	m.session.attention, m.session.contact = active, quiet
+	m.session.phase = m.session.phase.after(signedIn)
+	if m.session.phase == checking { // the page stays hidden until it is sure whose it is
 		return m.whoami()
 	}
-	m.session.in, m.session.ended = true, false
 	m.otherHands()
 	m.env.Me.Online = true
 	b, err := m.newBrowser()
@@ -226,26 +232,28 @@ func (m *Model) failed(err error) tea.Cmd {
 		return m.ended(err)
 	case api.Offline(err):
 		m.env.Me.Online = false
-		if m.session.trying {
-			return nil
+		if m.session.contact != quiet {
+			return nil // the answer, or the call that is due, decides
 		}
-		m.session.trying = true
-		return tea.Tick(retryTime, func(time.Time) tea.Msg { return retry{} })
+		m.session.contact = retrying
+		m.session.seq++
+		seq := m.session.seq
+		return tea.Tick(retryTime, func(time.Time) tea.Msg { return retry{seq} })
 	}
 	return nil
 }
 
 // ended keeps place, marks and queue, and asks for a new sign-in.
 func (m *Model) ended(err error) tea.Cmd {
-	if m.session.ended || !m.session.in {
+	from := m.session.phase
+	m.session.phase = from.after(refused)
+	switch {
+	case m.session.phase == from:
 		return nil
-	}
-	if !m.session.known {
-		m.session.in = false
+	case m.session.phase != expired:
 		m.signin.Again(pane.Sentence(err, m.deps.Server))
 		return nil
 	}
-	m.session.ended = true
 	why := api.Lookup(api.TokenExpired).Sentence
 	if code := pane.Code(err); code != "" {
 		why = api.Lookup(code).Sentence

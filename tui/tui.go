@@ -80,7 +80,9 @@ func New(d Deps) (*Model, error) {
 	if err := m.build(); err != nil {
 		return nil, err
 	}
-	m.session.in = d.HasSession
+	if d.HasSession {
+		m.session.phase = m.session.phase.after(signedIn)
+	}
 	return m, nil
 }
 
@@ -133,7 +135,7 @@ func (m *Model) Init() tea.Cmd {
 	if m.asked {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
-	if m.session.in {
+	if m.session.phase.browsing() {
 		cmds = append(cmds, m.whoami(), m.browse.Start(m.deps.Start), m.transfers.Look(), m.unfinished(false))
 	}
 	return tea.Batch(cmds...)
@@ -314,7 +316,7 @@ func (m *Model) paste(msg tea.PasteMsg) tea.Cmd {
 	switch {
 	case m.dialog != nil:
 		return m.dialog.Handle(msg)
-	case !m.session.in:
+	case !m.session.phase.browsing():
 		return m.signin.Handle(msg)
 	case m.front().Typing():
 		return m.front().Handle(msg)

@@ -22,13 +22,9 @@ type (
 // String keeps raw names out of any print.
 func (left) String() string { return "unfinished transfers" }
 
-// unfinished looks once for what an earlier run of this person left undone, and
-// whenever they ask.
+// unfinished looks for what an earlier run of this person left undone: at the
+// start, after a sign-in, and whenever they ask.
 func (m *Model) unfinished(asked bool) tea.Cmd {
-	if m.session.looked && !asked {
-		return nil
-	}
-	m.session.looked = true
 	engine, hands := m.deps.Transfers, m.hands
 	return func() tea.Msg {
 		saved, err := engine.Unfinished()
@@ -47,7 +43,7 @@ func (m *Model) unfinished(asked bool) tea.Cmd {
 // was said of unfinished transfers is of the person before.
 func (m *Model) otherHands() {
 	m.hands++
-	m.session.looked, m.session.undone, m.session.resume = false, nil, nil
+	m.session.undone, m.session.resume = nil, nil
 }
 
 func (m *Model) left(msg left) tea.Cmd {
@@ -72,7 +68,7 @@ func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 		m.session.undone, m.session.resume = nil, nil
 	}
 	reqs := m.session.undone
-	if reqs == nil || m.dialog != nil || !m.session.in || m.front().Typing() {
+	if reqs == nil || m.dialog != nil || !m.session.phase.browsing() || m.front().Typing() {
 		return nil
 	}
 	ask := &dialog.Ask{

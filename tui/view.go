@@ -39,7 +39,7 @@ func (m *Model) View() tea.View {
 	case m.small():
 		v.Content = m.tooSmall()
 		return v
-	case !m.session.in:
+	case !m.session.phase.browsing():
 		v.Content, v.Cursor = m.signInView()
 	default:
 		v.Content, v.Cursor = m.pageView()

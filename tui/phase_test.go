@@ -1,0 +1,77 @@
+package tui
+
+import "testing"
+
+func TestPhases(t *testing.T) {
+	events := []happening{signedIn, confirmed, unconfirmed, refused, answered, leftSession}
+	for _, row := range []struct {
+		name string
+		from phase
+		to   []phase // after each of events
+	}{
+		{"out", out, []phase{opening, out, out, out, out, out}},
+		{"opening", opening, []phase{opening, open, opening, out, opening, out}},
+		{"open", open, []phase{open, open, open, expired, open, out}},
+		{"expired", expired, []phase{expired, expired, expired, expired, returning, out}},
+		{"returning", returning, []phase{checking, returning, returning, returning, returning, out}},
+		{"checking", checking, []phase{checking, open, returning, checking, checking, out}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for i, h := range events {
+				if got := row.from.after(h); got != row.to[i] {
+					t.Errorf("event %d leads to phase %d, want %d", h, got, row.to[i])
+				}
+			}
+		})
+	}
+}
+
+// The sign-in has the keys where no page may be seen, and only a person whom
+// the server confirmed has a place to come back to.
+func TestWhatAPhaseShows(t *testing.T) {
+	for _, row := range []struct {
+		name            string
+		p               phase
+		browsing, known bool
+	}{
+		{"out", out, false, false},
+		{"opening", opening, true, false},
+		{"open", open, true, true},
+		{"expired", expired, true, true},
+		{"returning", returning, false, true},
+		{"checking", checking, false, true},
+	} {
+		if row.p.browsing() != row.browsing || row.p.known() != row.known {
+			t.Errorf("%s: browsing %v, known %v", row.name, row.p.browsing(), row.p.known())
+		}
+	}
+}
+
+func TestAttention(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		from      attention
+		p         phase
+		transfers bool
+		beat      attention
+		beatAsks  bool
+		keyAsks   bool
+	}{
+		{"a key was pressed", active, open, false, awake, true, false},
+		{"no key since the last beat", awake, open, false, asleep, false, false},
+		{"a transfer runs", awake, open, true, awake, true, false},
+		{"at rest", asleep, open, false, asleep, false, true},
+		{"at rest, a transfer begins", asleep, open, true, awake, true, true},
+		{"at the sign-in", active, out, true, asleep, false, false},
+		{"at rest at the sign-in", asleep, returning, false, asleep, false, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if to, asks := row.from.beat(row.p, row.transfers); to != row.beat || asks != row.beatAsks {
+				t.Errorf("a beat leads to %d and asks: %v", to, asks)
+			}
+			if to, asks := row.from.key(row.p); to != active || asks != row.keyAsks {
+				t.Errorf("a key leads to %d and asks: %v", to, asks)
+			}
+		})
+	}
+}
