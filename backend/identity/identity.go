@@ -21,6 +21,11 @@ var (
 	ErrRevoked     = errors.New("the user pool no longer stands by this session")
 	ErrUnavailable = errors.New("the user pool could not be asked")
 	ErrBusy        = errors.New("the budget of directory questions is used up")
+	// ErrTooLarge is a token over MaxToken, usually of a person in too many groups.
+	ErrTooLarge = errors.New("the token is too large")
+	// ErrClock is a good token at a time that the pool's own clock contradicts:
+	// this machine's clock is wrong, and the person is signed in.
+	ErrClock = errors.New("this machine's clock differs from the user pool's")
 )
 
 // Claims is what a verified token says. Only Verifier makes a valid one; the

@@ -15,6 +15,7 @@ import (
 
 const (
 	penalty    = 10 * time.Second // between two fetches, whatever is asked
+	clockServe = time.Minute      // how long one comparison of clocks serves
 	keysExpire = 24 * time.Hour   // how long a good set serves while fetches fail
 	maxKeySet  = 64 << 10         // bytes
 	maxKeys    = 16
@@ -33,7 +34,11 @@ type KeySet struct {
 	fetched time.Time // last good answer
 	tried   time.Time // last fetch, good or not
 	failed  error     // of the last fetch
+	begun   int       // fetches
 	flight  chan struct{}
+
+	behind   time.Duration // this machine's clock, by the Date of the pool's last answer
+	compared time.Time
 }
 
 // NewKeySet serves the keys at issuer + "/.well-known/jwks.json". The client
@@ -50,74 +55,118 @@ func NewKeySet(issuer string, client *http.Client, now func() time.Time) (*KeySe
 	return &KeySet{url: issuer + "/.well-known/jwks.json", client: &c, now: now}, nil
 }
 
-// Key finds the key of an id. It fails with ErrToken when the pool does not
-// know the id, and with ErrUnavailable when the pool could not be asked: a
-// client must not throw its tokens away because of an outage.
+// Key finds the key of an id. It fails with ErrToken when the pool, asked for
+// this call, does not know the id. It fails with ErrUnavailable when the pool
+// could not be asked now: a client must not throw its tokens away because of an
+// outage, or because a rotation followed the last fetch.
 func (k *KeySet) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
+	k.mu.Lock()
+	before := k.begun
+	k.mu.Unlock()
 	for {
 		k.mu.Lock()
-		now := k.now()
-		fresh := now.Sub(k.fetched) < keysExpire
-		if key := k.keys[kid]; key != nil && fresh {
-			k.mu.Unlock()
+		fresh := k.now().Sub(k.fetched) < keysExpire
+		key, asked := k.keys[kid], k.begun > before && k.failed == nil && k.flight == nil
+		k.mu.Unlock()
+		switch {
+		case key != nil && fresh:
 			return key, nil
-		}
-		if wait := k.flight; wait != nil {
-			k.mu.Unlock()
-			select {
-			case <-wait:
-				continue
-			case <-ctx.Done():
-				return nil, fmt.Errorf("waiting for signing keys: %w: %w", ErrUnavailable, ctx.Err())
-			}
-		}
-		if !k.tried.IsZero() && now.Sub(k.tried) >= 0 && now.Sub(k.tried) < penalty {
-			err := k.failed
-			k.mu.Unlock()
-			if err != nil || !fresh {
-				return nil, fmt.Errorf("signing keys: %w", ErrUnavailable)
-			}
+		case fresh && asked:
 			return nil, fmt.Errorf("unknown key id: %w", ErrToken)
 		}
-		k.tried = now
-		k.flight = make(chan struct{})
-		k.mu.Unlock()
-
-		// The fetch outlives the caller that happened to start it.
-		keys, err := k.fetch(context.WithoutCancel(ctx))
-
-		k.mu.Lock()
-		k.failed = err
-		if err == nil {
-			k.keys, k.fetched = keys, now
+		if err := k.update(ctx); err != nil {
+			return nil, err
 		}
-		close(k.flight)
-		k.flight = nil
-		k.mu.Unlock()
 	}
 }
 
-func (k *KeySet) fetch(ctx context.Context) (map[string]*rsa.PublicKey, error) {
+// Behind returns how far this machine's clock is behind the pool's (negative:
+// ahead), or false when the pool cannot be asked now.
+func (k *KeySet) Behind(ctx context.Context) (time.Duration, bool) {
+	for {
+		k.mu.Lock()
+		behind, since := k.behind, k.now().Sub(k.compared)
+		known := !k.compared.IsZero() && since >= 0 && since < clockServe
+		k.mu.Unlock()
+		if known {
+			return behind, true
+		}
+		if err := k.update(ctx); err != nil {
+			return 0, false
+		}
+	}
+}
+
+// update fetches the set, or waits for the fetch under way. It fails with
+// ErrUnavailable when the last fetch is too recent for another.
+func (k *KeySet) update(ctx context.Context) error {
+	k.mu.Lock()
+	if wait := k.flight; wait != nil {
+		k.mu.Unlock()
+		select {
+		case <-wait:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for signing keys: %w: %w", ErrUnavailable, ctx.Err())
+		}
+	}
+	now := k.now()
+	if since := now.Sub(k.tried); !k.tried.IsZero() && since >= 0 && since < penalty {
+		err := k.failed
+		k.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return fmt.Errorf("signing keys were fetched %s ago: %w", since.Round(time.Second), ErrUnavailable)
+	}
+	k.tried, k.flight = now, make(chan struct{})
+	k.begun++
+	k.mu.Unlock()
+
+	// The fetch outlives the caller that happened to start it.
+	keys, date, err := k.fetch(context.WithoutCancel(ctx))
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failed = err
+	if err == nil {
+		k.keys, k.fetched = keys, now
+	}
+	if !date.IsZero() {
+		k.compared = k.now()
+		k.behind = date.Sub(k.compared.Truncate(time.Second))
+	}
+	close(k.flight)
+	k.flight = nil
+	return nil
+}
+
+// fetch returns the keys and the Date of the answer, zero where it has none.
+func (k *KeySet) fetch(ctx context.Context) (keys map[string]*rsa.PublicKey, date time.Time, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
 	if err != nil {
-		return nil, err
+		return nil, date, err
 	}
 	res, err := k.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("fetching signing keys: %w", err)
+		return nil, date, fmt.Errorf("fetching signing keys: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }()
+	if at, perr := http.ParseTime(res.Header.Get("Date")); perr == nil {
+		date = at
+	}
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetching signing keys: status %d", res.StatusCode)
+		return nil, date, fmt.Errorf("fetching signing keys: status %d", res.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxKeySet+1))
 	if err != nil {
-		return nil, fmt.Errorf("fetching signing keys: %w", err)
+		return nil, date, fmt.Errorf("fetching signing keys: %w", err)
 	}
 	if len(body) > maxKeySet {
-		return nil, fmt.Errorf("fetching signing keys: over %d bytes", maxKeySet)
+		return nil, date, fmt.Errorf("fetching signing keys: over %d bytes", maxKeySet)
 	}
-	return parseKeys(body)
+	keys, err = parseKeys(body)
+	return keys, date, err
 }
 
 // parseKeys takes the keys that are what Cognito publishes (RSA, RS256, for

@@ -15,7 +15,13 @@ const (
 	maxSessions = 8                // checked sessions kept for a person
 	activeFor   = 30 * time.Second // how long somebody counts as active after a question
 	forgetAfter = 10 * time.Minute // idle people leave memory
-	maxWait     = 2 * time.Second  // for a place in the budget
+	maxWait     = 2 * time.Second  // for a question within the budget
+	endedServes = 5 * time.Second  // how long a session's end is believed without asking again
+
+	// A person's share of the questions to the pool: one of so many parts, and
+	// the most at once. Many sign-ins of one person then cannot use up all.
+	share      = 6
+	shareBurst = 2 * maxSessions
 )
 
 // Source is the user pool as the directory asks it.
@@ -80,10 +86,13 @@ type person struct {
 	groups   []string
 	groupsAt time.Time
 	sessions map[string]liveness
+	alive    *rate.Limiter // this person's share of the questions
+	lists    *rate.Limiter
 }
 
 type liveness struct {
-	at    time.Time
+	at    time.Time // when it was asked; zero: never
+	ended time.Time // when the pool was asked and did not stand by it
 	email string
 }
 
@@ -175,7 +184,11 @@ func (d *Directory) active(sub string) time.Duration {
 func (d *Directory) person(sub string, now time.Time) *person {
 	p := d.people[sub]
 	if p == nil {
-		p = &person{sessions: map[string]liveness{}}
+		p = &person{
+			sessions: map[string]liveness{},
+			alive:    rate.NewLimiter(d.alive.Limit()/share, shareBurst),
+			lists:    rate.NewLimiter(d.groups.Limit()/share, shareBurst),
+		}
 		d.people[sub] = p
 	}
 	p.used = now
@@ -196,7 +209,7 @@ func (d *Directory) check(ctx context.Context, c Claims, want, outage time.Durat
 	defer d.mu.Unlock()
 	p := d.person(c.Sub, now)
 	live, ok := p.sessions[c.Session]
-	if !ok || age(now, live.at) > outage || age(now, p.groupsAt) > outage {
+	if !ok || !live.ended.IsZero() || age(now, live.at) > outage || age(now, p.groupsAt) > outage {
 		// Another request found the session ended, or time passed in between.
 		return Standing{}, ErrUnavailable
 	}
@@ -220,34 +233,37 @@ func (d *Directory) Drop(c Claims) {
 	}
 }
 
-func (d *Directory) ageOf(c Claims, what string) time.Duration {
+// known returns the age of what is known, and whether the session has ended
+// according to a recent answer.
+func (d *Directory) known(c Claims, what string) (since time.Duration, ended bool) {
 	now := d.c.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.person(c.Sub, now)
 	if what == "alive" {
-		return age(now, p.sessions[c.Session].at)
+		live := p.sessions[c.Session]
+		return age(now, live.at), age(now, live.ended) <= endedServes
 	}
-	return age(now, p.groupsAt)
+	return age(now, p.groupsAt), false
 }
 
 func (d *Directory) refresh(ctx context.Context, c Claims, what string, want, outage time.Duration) error {
-	if d.ageOf(c, what) <= want {
+	switch since, ended := d.known(c, what); {
+	case ended:
+		return fmt.Errorf("asked a moment ago: %w", ErrRevoked)
+	case since <= want:
 		return nil
 	}
 	key := what + "\x00" + c.Sub
-	limiter := d.groups
 	if what == "alive" {
-		key, limiter = key+"\x00"+c.Session, d.alive
+		key += "\x00" + c.Session
 	}
 	// The question goes on when the request that began it hangs up: others
 	// wait for the same answer.
 	background := context.WithoutCancel(ctx)
 	result := d.calls.DoChan(key, func() (any, error) {
-		wait, cancel := context.WithTimeout(background, maxWait)
-		defer cancel()
-		if err := limiter.WaitN(wait, 1); err != nil {
-			return nil, fmt.Errorf("waiting for the directory: %w", ErrBusy)
+		if err := d.wait(background, c, what); err != nil {
+			return nil, err
 		}
 		return nil, d.ask(background, c, what)
 	})
@@ -261,10 +277,30 @@ func (d *Directory) refresh(ctx context.Context, c Claims, what string, want, ou
 	if err == nil || errors.Is(err, ErrRevoked) {
 		return err
 	}
-	if d.ageOf(c, what) <= outage {
+	if since, _ := d.known(c, what); since <= outage {
 		return nil
 	}
 	return err
+}
+
+// wait takes a question out of the person's share, and then out of the budget
+// of all: a person beyond the share leaves the rest to others.
+func (d *Directory) wait(ctx context.Context, c Claims, what string) error {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	d.mu.Lock()
+	p := d.person(c.Sub, d.c.Now())
+	own, all := p.lists, d.groups
+	if what == "alive" {
+		own, all = p.alive, d.alive
+	}
+	d.mu.Unlock()
+	for _, limiter := range []*rate.Limiter{own, all} {
+		if err := limiter.WaitN(ctx, 1); err != nil {
+			return fmt.Errorf("waiting for the directory: %w", ErrBusy)
+		}
+	}
+	return nil
 }
 
 // ask puts one question to the pool and keeps the answer under the instant at
@@ -296,7 +332,7 @@ func (d *Directory) ask(ctx context.Context, c Claims, what string) error {
 	case err == nil:
 		d.keep(p, c.Session, liveness{at: asked, email: profile.Email})
 	case errors.Is(err, ErrRevoked):
-		delete(p.sessions, c.Session)
+		d.keep(p, c.Session, liveness{ended: asked})
 	}
 	return err
 }
@@ -308,10 +344,18 @@ func (d *Directory) keep(p *person, session string, l liveness) {
 	for len(p.sessions) > maxSessions {
 		oldest := ""
 		for s, have := range p.sessions {
-			if s != session && (oldest == "" || have.at.Before(p.sessions[oldest].at)) {
+			if s != session && (oldest == "" || have.asked().Before(p.sessions[oldest].asked())) {
 				oldest = s
 			}
 		}
 		delete(p.sessions, oldest)
 	}
+}
+
+// asked is when the pool was last asked about the session.
+func (l liveness) asked() time.Time {
+	if l.ended.After(l.at) {
+		return l.ended
+	}
+	return l.at
 }

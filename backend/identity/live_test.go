@@ -200,6 +200,63 @@ func TestAnswersAreNotMixedUp(t *testing.T) {
 	})
 }
 
+// One person with hundreds of sign-ins does not use up the questions of all:
+// another's check is answered at once, and so are that person's few first.
+func TestOnePersonsSignInsLeaveOthersTheirQuestions(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		var wg sync.WaitGroup
+		var busy atomic.Int64
+		for i := range 250 {
+			wg.Go(func() {
+				c := claimsOf("mallory")
+				c.Session = fmt.Sprint(i)
+				if _, err := d.ForRelease(context.Background(), c); errors.Is(err, ErrBusy) {
+					busy.Add(1)
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		for i := range 20 {
+			before := time.Now()
+			if _, err := d.ForRelease(context.Background(), claimsOf(fmt.Sprint("honest", i))); err != nil {
+				t.Errorf("another person: %v", err)
+			}
+			if took := time.Since(before); took != 0 {
+				t.Errorf("another person waited %s", took)
+			}
+		}
+		wg.Wait()
+		if n := busy.Load(); n < 200 {
+			t.Errorf("only %d of 250 sign-ins had to wait", n)
+		}
+	})
+}
+
+// Requests of a session that has ended do not ask the pool each time, and a
+// session that the pool stands by again is let in again.
+func TestAnEndedSessionIsNotAskedForEachTime(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		ctx := context.Background()
+		ada := claimsOf("ada")
+		p.set(func(p *fakePool) { p.dead[ada.Session] = true })
+		for range 1000 {
+			if _, err := d.ForRelease(ctx, ada); !errors.Is(err, ErrRevoked) {
+				t.Fatal(err)
+			}
+		}
+		if n := p.alive.Load(); n != 1 {
+			t.Errorf("%d questions for 1000 requests of an ended session", n)
+		}
+		p.set(func(p *fakePool) { p.dead[ada.Session] = false })
+		time.Sleep(endedServes + time.Second)
+		if _, err := d.ForRelease(ctx, ada); err != nil {
+			t.Errorf("enabled again: %v", err)
+		}
+	})
+}
+
 type wrongPerson struct{ fakePool }
 
 func (w *wrongPerson) Alive(context.Context, Claims) (Profile, error) {

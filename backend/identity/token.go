@@ -15,10 +15,13 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
+// MaxToken is the most bytes of a token. A person in 100 groups, the most that
+// Cognito allows, with names of 128 characters has a token of 20 KiB.
+const MaxToken = 32 << 10
+
 const (
-	maxToken = 8 << 10 // bytes
-	leeway   = 30 * time.Second
-	maxLife  = 24 * time.Hour // Cognito's longest access token
+	leeway  = 30 * time.Second
+	maxLife = 24 * time.Hour // Cognito's longest access token
 )
 
 // Scopes by which the directory is asked.
@@ -60,10 +63,14 @@ var (
 )
 
 // Verify checks an access token's form, signature and claims, in the order in
-// which they get dearer. Every failure is ErrToken, ErrExpired (all else is
-// right) or ErrUnavailable (its key could not be fetched).
+// which they get dearer. Every failure is ErrToken, ErrTooLarge, ErrClock,
+// ErrExpired (all else is right) or ErrUnavailable (its key could not be
+// fetched).
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
-	if len(token) > maxToken || !tokenShape.MatchString(token) {
+	if len(token) > MaxToken {
+		return Claims{}, fmt.Errorf("%d bytes: %w", len(token), ErrTooLarge)
+	}
+	if !tokenShape.MatchString(token) {
 		return Claims{}, fmt.Errorf("form: %w", ErrToken)
 	}
 	for part := range strings.SplitSeq(token, ".") {
@@ -92,7 +99,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if err != nil {
 		return Claims{}, fmt.Errorf("signature: %w", ErrToken)
 	}
-	claims, err := v.claims(payload)
+	claims, err := v.claims(ctx, payload)
 	if err != nil {
 		return Claims{}, err
 	}
@@ -161,7 +168,7 @@ func unmarshalStrict(raw []byte, into *map[string]json.RawMessage) error {
 	return nil
 }
 
-func (v *Verifier) claims(payload []byte) (Claims, error) {
+func (v *Verifier) claims(ctx context.Context, payload []byte) (Claims, error) {
 	var raw map[string]json.RawMessage
 	if err := unmarshalStrict(payload, &raw); err != nil {
 		return Claims{}, fmt.Errorf("claims: %w", ErrToken)
@@ -207,22 +214,22 @@ func (v *Verifier) claims(payload []byte) (Claims, error) {
 	if !c.scopes[scopeSelf] && !c.scopes[scopeOpenID] {
 		return Claims{}, fmt.Errorf("no scope by which the directory can be asked: %w", ErrToken)
 	}
-	return c, v.times(raw, &c)
+	return c, v.times(ctx, raw, &c)
 }
 
-// times checks iat, exp, nbf and auth_time. Expiry comes last, so that
-// ErrExpired means: nothing else is wrong.
-func (v *Verifier) times(raw map[string]json.RawMessage, c *Claims) error {
+// times checks iat, exp, nbf and auth_time. The clock comes after all claims,
+// and expiry last, so that ErrClock and ErrExpired mean: nothing else is wrong.
+func (v *Verifier) times(ctx context.Context, raw map[string]json.RawMessage, c *Claims) error {
 	now := v.c.Now()
 	var ok bool
-	if c.Issued, ok = instant(raw["iat"]); !ok || c.Issued.After(now.Add(leeway)) {
+	if c.Issued, ok = instant(raw["iat"]); !ok {
 		return fmt.Errorf("issued at: %w", ErrToken)
 	}
 	if c.Expires, ok = instant(raw["exp"]); !ok || !c.Expires.After(c.Issued) || c.Expires.Sub(c.Issued) > maxLife+leeway {
 		return fmt.Errorf("expiry: %w", ErrToken)
 	}
 	if nbf, present := raw["nbf"]; present {
-		if t, ok := instant(nbf); !ok || t.After(now.Add(leeway)) {
+		if t, ok := instant(nbf); !ok || t.After(later(now, c.Issued).Add(leeway)) {
 			return fmt.Errorf("not before: %w", ErrToken)
 		}
 	}
@@ -232,10 +239,25 @@ func (v *Verifier) times(raw map[string]json.RawMessage, c *Claims) error {
 			return fmt.Errorf("auth_time: %w", ErrToken)
 		}
 	}
+	// The pool signed the time of issue: it is past by the pool's clock.
+	if ahead := c.Issued.Sub(now); ahead > leeway {
+		return fmt.Errorf("issued %s in the future: %w", ahead.Round(time.Second), ErrClock)
+	}
 	if now.After(c.Expires.Add(leeway)) {
+		// Ahead by more than a token's life, a new one is over at once too.
+		if behind, known := v.c.Keys.Behind(ctx); known && -behind > c.Expires.Sub(c.Issued)+leeway {
+			return fmt.Errorf("expired, at %s ahead: %w", (-behind).Round(time.Second), ErrClock)
+		}
 		return ErrExpired
 	}
 	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // instant reads a NumericDate, of which only whole seconds 1..2^53 are taken.

@@ -79,6 +79,95 @@ func TestHostileTokens(t *testing.T) {
 	}
 }
 
+// Refused for another cause than the token, so that its owner keeps it.
+func TestRefusedForAnotherCause(t *testing.T) {
+	unknown := func(f *forge) string { kid, _, _ := f.Refused(); return kid }
+	for name, c := range map[string]struct {
+		token func(f *forge) string
+		again bool // verified a second time
+		want  error
+	}{
+		"an unknown key, asked for":      {unknown, false, ErrToken},
+		"the same key, not asked again":  {unknown, true, ErrUnavailable},
+		"issued a minute in the future":  {func(f *forge) string { _, future, _ := f.Refused(); return future }, false, ErrClock},
+		"issued beyond the leeway":       {func(f *forge) string { return f.With("iat", f.Now.Add(leeway+time.Second).Unix()) }, false, ErrClock},
+		"issued as far ahead as allowed": {func(f *forge) string { return f.With("iat", f.Now.Add(leeway).Unix()) }, false, nil},
+		"not valid yet":                  {func(f *forge) string { return f.With("nbf", f.Now.Add(leeway+time.Second).Unix()) }, false, ErrToken},
+		"one byte too many":              {func(f *forge) string { _, _, large := f.Refused(); return large }, false, ErrTooLarge},
+		"as large as a token may be":     {func(f *forge) string { return f.Sized(MaxToken) }, false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newForge(t)
+			v := f.verifier(t)
+			token := c.token(f)
+			if token == "" {
+				t.Fatal("no such token can be made")
+			}
+			_, err := v.Verify(context.Background(), token)
+			if c.again {
+				_, err = v.Verify(context.Background(), token)
+			}
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// A key set that was fetched before a rotation says nothing about a new key,
+// whether this call or another one waits for it.
+func TestRotationRightAfterAFetch(t *testing.T) {
+	f := newForge(t)
+	v := f.verifier(t)
+	ctx := context.Background()
+	if _, err := v.Verify(ctx, f.Token(f.Claims())); err != nil {
+		t.Fatal(err)
+	}
+	f.KID = "key2="
+	rotated := f.Token(f.Claims())
+	f.Now = f.Now.Add(time.Second)
+	if _, err := v.Verify(ctx, rotated); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrToken) {
+		t.Errorf("a second after the fetch: %v, want ErrUnavailable", err)
+	}
+	f.Now = f.Now.Add(penalty)
+	if _, err := v.Verify(ctx, rotated); err != nil {
+		t.Errorf("ten seconds later: %v", err)
+	}
+}
+
+// A server ahead of the pool by more than a token's life refuses every token:
+// that is its clock. Ahead by less, a new token helps.
+func TestServerAheadOfThePool(t *testing.T) {
+	for name, c := range map[string]struct {
+		ahead time.Duration
+		want  error
+	}{
+		"two minutes":      {2 * time.Minute, nil},
+		"behind":           {-2 * time.Minute, ErrClock},
+		"a token's life":   {610 * time.Second, ErrExpired},
+		"more than a life": {time.Hour, ErrClock},
+		"a whole year":     {365 * 24 * time.Hour, ErrClock},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newForge(t)
+			v, err := NewVerifier(VerifierConfig{
+				Issuer: testIssuer, ClientIDs: []string{testClient}, Keys: f.keys, Now: func() time.Time { return f.Now.Add(c.ahead) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.keys.now = v.c.Now
+			token := f.Token(f.Claims())
+			if c.want == ErrExpired {
+				f.Now = f.Now.Add(time.Minute)
+			}
+			if _, err := v.Verify(context.Background(), token); !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
 // The negative control: without the check, the tokens that differ in just that
 // claim get in, so the test above does test it.
 func TestHostileTokensNeedTheChecks(t *testing.T) {

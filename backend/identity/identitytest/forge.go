@@ -47,6 +47,7 @@ func New(t testing.TB, issuer, client, origin string) *Forge {
 // ServeHTTP answers the JWKS.
 func (f *Forge) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	f.Fetches.Add(1)
+	w.Header().Set("Date", f.Now.UTC().Format(http.TimeFormat))
 	if s := f.Status.Load(); s != 0 && s != http.StatusOK {
 		w.WriteHeader(int(s))
 		return
@@ -150,7 +151,7 @@ func (f *Forge) Hostile() map[string]string {
 		"HS256 with an empty key": hs(nil), "PS256": other(jose.PS256), "RS512": other(jose.RS512), "RS384": other(jose.RS384),
 		"crit": h(`"crit":["exp"]`), "crit b64": h(`"crit":["b64"],"b64":false`), "cty JWT": h(`"cty":"JWT"`), "zip": h(`"zip":"DEF"`), "unknown header": h(`"x":1`),
 		"no kid": f.Raw(`{"alg":"RS256"}`, string(payload)), "kid a number": kid(`1`), "kid null": kid(`null`), "kid long": kid(`"` + strings.Repeat("k", 129) + `"`),
-		"kid a path": kid(`"../../key1="`), "kid SQL": kid(`"' or 1=1 --"`), "kid unknown": kid(`"other="`), "kid twice": f.Raw(`{"alg":"RS256","kid":"x","kid":"`+f.KID+`"}`, string(payload)),
+		"kid a path": kid(`"../../key1="`), "kid SQL": kid(`"' or 1=1 --"`), "kid twice": f.Raw(`{"alg":"RS256","kid":"x","kid":"`+f.KID+`"}`, string(payload)),
 		"other pool": f.With("iss", f.Issuer+"2"), "other region": f.With("iss", strings.ReplaceAll(f.Issuer, "us-east-1", "eu-west-1")+"x"),
 		"http issuer": f.With("iss", strings.Replace(f.Issuer, "http", "ftp", 1)), "issuer with a slash": f.With("iss", f.Issuer+"/"),
 		"issuer in capitals": f.With("iss", strings.ToUpper(f.Issuer)), "no issuer": f.With("iss", nil), "the pool's other issuer form": f.With("iss", strings.Replace(f.Issuer, "://", "://issuer-", 1)),
@@ -163,12 +164,45 @@ func (f *Forge) Hostile() map[string]string {
 		"no exp": f.With("exp", nil), "exp null": dup(`"x":1`)[:0] + f.Raw(f.Header(), strings.Replace(string(payload), fmt.Sprintf(`"exp":%d`, f.Now.Unix()+600), `"exp":null`, 1)),
 		"exp a string": f.With("exp", fmt.Sprint(f.Now.Unix()+600)), "exp a float": f.Raw(f.Header(), strings.Replace(string(payload), fmt.Sprint(f.Now.Unix()+600), fmt.Sprintf("%d.5", f.Now.Unix()+600), 1)),
 		"exp negative": f.With("exp", -1), "exp 1e300": f.Raw(f.Header(), strings.Replace(string(payload), fmt.Sprint(f.Now.Unix()+600), "1e300", 1)),
-		"exp in 25 hours": f.With("exp", f.Now.Unix()+25*3600), "no iat": f.With("iat", nil), "iat in a minute": f.With("iat", f.Now.Unix()+60), "nbf in a minute": f.With("nbf", f.Now.Unix()+60),
+		"exp in 25 hours": f.With("exp", f.Now.Unix()+25*3600), "no iat": f.With("iat", nil), "nbf in a minute": f.With("nbf", f.Now.Unix()+60),
 		"sub twice": dup(`"sub":"other"`), "claims in another case": dup(`"Sub":"other"`), "claims a list": f.Raw(f.Header(), `["sub"]`), "claims null": f.Raw(f.Header(), `null`),
 		"padding": parts[0] + "=." + parts[1] + "." + parts[2], "newline inside": parts[0] + ".\n" + parts[1] + "." + parts[2], "newline at the end": good + "\n",
 		"space": " " + good, "another spelling of the last character": good[:len(good)-1] + spelling,
 		"JSON serialisation": `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`,
-		"over 8 KiB":         f.With("x", strings.Repeat("x", 9000)), "payload of another": parts[0] + "." + b64(stolenRaw) + "." + parts[2],
+		"payload of another": parts[0] + "." + b64(stolenRaw) + "." + parts[2],
 	}
 	return set
+}
+
+// Refused are tokens that are not let in for another cause than the token: they
+// say nothing against the person, whose sign-in must be kept.
+func (f *Forge) Refused() (unknownKey, fromTheFuture, tooLarge string) {
+	payload, err := json.Marshal(f.Claims())
+	if err != nil {
+		panic(err)
+	}
+	return f.Raw(`{"alg":"RS256","kid":"other="}`, string(payload)), f.With("iat", f.Now.Unix()+60), f.Sized(32<<10 + 1)
+}
+
+// Sized is a good token of exactly n bytes, "" where there is none.
+func (f *Forge) Sized(n int) string {
+	for typ := range 4 { // base64 skips some lengths; the header's makes up for it
+		header := fmt.Sprintf(`{"alg":"RS256","kid":%q,"typ":%q}`, f.KID, strings.Repeat("J", typ))
+		token := func(pad int) string {
+			c := f.Claims()
+			c["x"] = strings.Repeat("x", pad)
+			raw, err := json.Marshal(c)
+			if err != nil {
+				panic(err)
+			}
+			return f.Raw(header, string(raw))
+		}
+		near := (n - len(token(0))) * 3 / 4
+		for pad := max(near-2, 0); pad <= near+2; pad++ {
+			if t := token(pad); len(t) == n {
+				return t
+			}
+		}
+	}
+	return ""
 }
