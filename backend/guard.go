@@ -23,6 +23,10 @@ import (
 	"usher/backend/safetext"
 )
 
+// MaxHeader is the most bytes of a request's header: 64 KiB, of which a token
+// has up to identity.MaxToken, and 4 KiB for what proxies add.
+const MaxHeader = 68 << 10
+
 const (
 	maxUserAgent = 256              // bytes recorded
 	retryAfter   = 1                // seconds, on 429 and 503
@@ -217,6 +221,8 @@ func (b *Backend) suppressed(ctx context.Context) error {
 // it is read.
 func (b *Backend) guard(h *http.Request) error {
 	switch {
+	case headerSize(h) > MaxHeader:
+		return fail(api.HeaderTooLarge, errors.New("header"))
 	case h.URL.IsAbs() || h.URL.Host != "": // absolute-form would replace Host
 		return fail(api.BadRequest, errors.New("absolute-form"))
 	case !healthPath(h) && !slices.Contains(b.c.Hosts, strings.ToLower(h.Host)):
@@ -246,6 +252,17 @@ func (b *Backend) guard(h *http.Request) error {
 		return fail(api.LengthRequired, errors.New("no length"))
 	}
 	return nil
+}
+
+// headerSize is the bytes of a header as HTTP/1.1 writes it.
+func headerSize(h *http.Request) int {
+	n := len(h.Method) + len(h.RequestURI) + len(h.Host) + len(" HTTP/1.1\r\nHost: \r\n\r\n")
+	for name, values := range h.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return n
 }
 
 // healthPath reports a request of a health checker, which names the address of

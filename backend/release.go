@@ -222,7 +222,10 @@ func (c *candidate) stop(code api.Code, reason string) {
 func (b *Backend) sane(ctx context.Context, all []candidate) error {
 	for i := range all {
 		if all[i].refused == "" {
-			if err := b.c.Clock.Check(ctx, all[i].in.Bucket); err != nil {
+			switch err := b.c.Clock.Check(ctx, all[i].in.Bucket); {
+			case errors.Is(err, object.ErrSkew):
+				return fail(api.ClockSkew, err)
+			case err != nil:
 				return fail(api.StorageUnavailable, err)
 			}
 			return nil

@@ -59,6 +59,10 @@ func identityFailure(err error) error {
 		return fail(api.TokenExpired, err)
 	case errors.Is(err, identity.ErrRevoked):
 		return fail(api.SessionRevoked, err)
+	case errors.Is(err, identity.ErrClock):
+		return fail(api.ClockSkew, err)
+	case errors.Is(err, identity.ErrTooLarge):
+		return fail(api.HeaderTooLarge, err)
 	case errors.Is(err, identity.ErrToken):
 		return fail(api.Unauthenticated, err)
 	case errors.Is(err, identity.ErrBusy):

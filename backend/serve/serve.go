@@ -24,7 +24,7 @@ const (
 	readAll     = 15 * time.Second
 	writeAll    = 30 * time.Second
 	idle        = 60 * time.Second
-	maxHeader   = 16 << 10
+	maxHeader   = backend.MaxHeader + 32<<10 // a little more than is taken gets an answer in JSON
 	maxConns    = 12_000
 	drainPeriod = 10 * time.Second
 )

@@ -74,6 +74,7 @@ func (p *Pool) operations() map[string]operation {
 // /oauth2/userInfo.
 func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-Requestid", p.uuid())
+	w.Header().Set("Date", p.cfg.Now().UTC().Format(http.TimeFormat))
 	// A web page elsewhere must not reach a pool on this machine, neither by a
 	// name of its own that resolves to loopback nor from its own origin.
 	if !loopbackHost(r.Host) {
