@@ -2,13 +2,8 @@ package tui_test
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/charmbracelet/colorprofile"
@@ -22,32 +17,9 @@ import (
 	"usher/tui/tuitest"
 )
 
-var update = flag.Bool("update", false, "write the screens instead of comparing them")
+var goldens = tuitest.NewGoldens()
 
-const goldenDir = "testdata/screens"
-
-// read remembers which goldens a test looked at: one that nobody looks at any
-// more proves nothing and has to go.
-var read sync.Map
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code := m.Run()
-	if run := flag.Lookup("test.run").Value.String(); code == 0 && run == "" {
-		files, _ := filepath.Glob(goldenDir + "/*.txt")
-		if len(files) == 0 {
-			fmt.Println("no golden screens at all")
-			code = 1
-		}
-		for _, f := range files {
-			if _, ok := read.Load(f); !ok {
-				fmt.Printf("%s: no test reads this golden\n", f)
-				code = 1
-			}
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(goldens.Main(m)) }
 
 // world is a program with everything behind it.
 type world struct {
@@ -187,45 +159,28 @@ func hostile(w *world) {
 	}
 }
 
-// size is one kind of terminal.
-type size struct {
-	name    string
-	w, h    int
-	profile colorprofile.Profile
-	ascii   bool
-}
-
 func TestScreens(t *testing.T) {
-	sizes := []size{
-		{"80x24", 80, 24, colorprofile.TrueColor, false}, {"120x40", 120, 40, colorprofile.ANSI256, false},
-		{"200x50", 200, 50, colorprofile.TrueColor, false}, {"80x24-mono", 80, 24, colorprofile.ASCII, true},
-		{"60x15", 60, 15, colorprofile.TrueColor, false},
-	}
-	for _, sz := range sizes {
-		for _, sc := range append(scenes(), queueScenes()...) {
-			if sz.w < 72 && sc.name != "running" && sc.name != "browser" {
-				continue // all others look the same there
-			}
-			t.Run(sc.name+"-"+sz.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(sc.change)
-					w.deps.ASCII = sz.ascii
-					width, height := sz.w, sz.h
-					if width < 72 { // it became small only now
-						width, height = 80, 24
-					}
-					w.open(t, width, height, sz.profile)
-					if sc.play != nil {
-						sc.play(t, w)
-					}
-					if width != sz.w {
-						w.Resize(sz.w, sz.h)
-					}
-					path := filepath.Join(goldenDir, sc.name+"-"+sz.name+".txt")
-					read.Store(path, true)
-					w.Golden(t, path, *update)
-				})
-			})
+	small := tuitest.Size{Name: "60x15", W: 60, H: 15, Profile: colorprofile.TrueColor}
+	for _, sc := range append(scenes(), queueScenes()...) {
+		sizes := tuitest.Sizes()
+		if sc.name == "running" || sc.name == "browser" {
+			sizes = append(sizes, small) // all others look the same there
 		}
+		goldens.Each(t, sc.name, sizes, func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
+			w := newWorld(sc.change)
+			w.deps.ASCII = sz.ASCII
+			width, height := sz.W, sz.H
+			if width < 72 { // it became small only now
+				width, height = 80, 24
+			}
+			w.open(t, width, height, sz.Profile)
+			if sc.play != nil {
+				sc.play(t, w)
+			}
+			if width != sz.W {
+				w.Resize(sz.W, sz.H)
+			}
+			return w.Screen
+		})
 	}
 }

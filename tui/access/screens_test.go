@@ -1,48 +1,19 @@
 package access_test
 
 import (
-	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/api"
 	"usher/backend/safetext/safetexttest"
 	"usher/tui/browse"
+	"usher/tui/tuitest"
 )
 
-var update = flag.Bool("update", false, "write the screens instead of comparing them")
+var goldens = tuitest.NewGoldens()
 
-const goldenDir = "testdata/screens"
-
-// read remembers the goldens that a test looked at: one that nobody looks at
-// proves nothing and has to go.
-var read sync.Map
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code := m.Run()
-	if run := flag.Lookup("test.run").Value.String(); code == 0 && run == "" {
-		files, _ := filepath.Glob(goldenDir + "/*.txt")
-		if len(files) == 0 {
-			fmt.Println("no golden screens at all")
-			code = 1
-		}
-		for _, f := range files {
-			if _, ok := read.Load(f); !ok {
-				fmt.Printf("%s: no test reads this golden\n", f)
-				code = 1
-			}
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(goldens.Main(m)) }
 
 type scene struct {
 	name   string
@@ -116,32 +87,17 @@ func hostile(w *world) {
 }
 
 func TestScreens(t *testing.T) {
-	sizes := []struct {
-		name    string
-		w, h    int
-		profile colorprofile.Profile
-		ascii   bool
-	}{
-		{"80x24", 80, 24, colorprofile.TrueColor, false}, {"120x40", 120, 40, colorprofile.ANSI256, false},
-		{"200x50", 200, 50, colorprofile.TrueColor, false}, {"80x24-mono", 80, 24, colorprofile.ASCII, true},
-	}
-	for _, sz := range sizes {
-		for _, sc := range scenes() {
-			t.Run(sc.name+"-"+sz.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(sc.change)
-					w.deps.ASCII = sz.ascii
-					w.open(t, sz.w, sz.h, sz.profile)
-					w.Press("X")
-					w.Wait(time.Second)
-					if sc.play != nil {
-						sc.play(t, w)
-					}
-					path := filepath.Join(goldenDir, sc.name+"-"+sz.name+".txt")
-					read.Store(path, true)
-					w.Golden(t, path, *update)
-				})
-			})
-		}
+	for _, sc := range scenes() {
+		goldens.Each(t, sc.name, tuitest.Sizes(), func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
+			w := newWorld(sc.change)
+			w.deps.ASCII = sz.ASCII
+			w.open(t, sz.W, sz.H, sz.Profile)
+			w.Press("X")
+			w.Wait(time.Second)
+			if sc.play != nil {
+				sc.play(t, w)
+			}
+			return w.Screen
+		})
 	}
 }

@@ -151,8 +151,8 @@ func (s *Screen) Not(t testing.TB, texts ...string) {
 	}
 }
 
-// Golden compares the grid with a file; update writes it instead.
-func (s *Screen) Golden(t testing.TB, path string, update bool) {
+// golden compares the grid with a file; update writes it instead.
+func (s *Screen) golden(t testing.TB, path string, update bool) {
 	t.Helper()
 	got := s.Text()
 	for y, l := range strings.Split(got, "\n") {

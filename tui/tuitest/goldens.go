@@ -1,0 +1,104 @@
+package tuitest
+
+import (
+	"flag"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/charmbracelet/colorprofile"
+)
+
+// Goldens is the screens that a package keeps in testdata/screens. With
+// -update they are written instead of compared. A screen that no test reads
+// fails the package: it proves nothing.
+//
+//	var goldens = tuitest.NewGoldens()
+//
+//	func TestMain(m *testing.M) { os.Exit(goldens.Main(m)) }
+type Goldens struct {
+	update *bool
+	read   sync.Map // names of files
+}
+
+const goldenDir = "testdata/screens"
+
+// NewGoldens defines the flag -update. A test binary calls it once.
+func NewGoldens() *Goldens {
+	return &Goldens{update: flag.Bool("update", false, "write the screens instead of comparing them")}
+}
+
+// Main runs the tests and gives the exit code. After a run of all tests it
+// looks for screens that none of them read.
+func (g *Goldens) Main(m *testing.M) int {
+	flag.Parse()
+	code := m.Run()
+	if code != 0 || flag.Lookup("test.run").Value.String() != "" {
+		return code
+	}
+	unread, err := g.unread()
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for _, name := range unread {
+		fmt.Printf("%s: no test reads this screen\n", name)
+		code = 1
+	}
+	return code
+}
+
+// unread lists the files that Compare never looked at.
+func (g *Goldens) unread() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(goldenDir, "*.txt"))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("no screens in %s: %w", goldenDir, err)
+	}
+	var unread []string
+	for _, f := range files {
+		if _, ok := g.read.Load(f); !ok {
+			unread = append(unread, f)
+		}
+	}
+	return unread, nil
+}
+
+// Compare holds what a terminal shows against the file of a name.
+func (g *Goldens) Compare(t testing.TB, s *Screen, name string) {
+	t.Helper()
+	path := filepath.Join(goldenDir, name+".txt")
+	g.read.Store(path, true)
+	s.golden(t, path, *g.update)
+}
+
+// Size is one kind of terminal.
+type Size struct {
+	Name    string
+	W, H    int
+	Profile colorprofile.Profile
+	ASCII   bool
+}
+
+// Sizes is the terminals that every screen is drawn on: the smallest common
+// one, a usual one, a large one, and one without colors and line drawing.
+func Sizes() []Size {
+	return []Size{
+		{"80x24", 80, 24, colorprofile.TrueColor, false},
+		{"120x40", 120, 40, colorprofile.ANSI256, false},
+		{"200x50", 200, 50, colorprofile.TrueColor, false},
+		{"80x24-mono", 80, 24, colorprofile.ASCII, true},
+	}
+}
+
+// Each plays a named scene on a terminal and compares what it shows then. The
+// scene runs in fake time.
+func (g *Goldens) Each(t *testing.T, name string, sizes []Size, scene func(*testing.T, Size) *Screen) {
+	t.Helper()
+	for _, size := range sizes {
+		t.Run(name+"-"+size.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { g.Compare(t, scene(t, size), name+"-"+size.Name) })
+		})
+	}
+}
