@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 )
 
 const (
@@ -61,7 +62,7 @@ func New(c Config) (*Client, error) {
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.Trim(base.Path, "/") != "" {
 		return nil, fmt.Errorf("the server's address must look like https://host")
 	}
-	if base.Scheme != "https" && (base.Scheme != "http" || !api.Loopback(base.Hostname())) {
+	if base.Scheme != "https" && (base.Scheme != "http" || !shape.Loopback(base.Hostname())) {
 		return nil, fmt.Errorf("the server's address must begin with https://")
 	}
 	if c.Tokens == nil {

@@ -19,6 +19,7 @@ import (
 	cognito "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/safetext"
 )
 
@@ -78,7 +79,7 @@ func Origin(address string) (string, error) {
 	if !hostName.MatchString(host) && !ipv6.MatchString(host) || strings.HasSuffix(u.Host, ":") {
 		return refuse("its host is not a host name")
 	}
-	if u.Scheme == "http" && !api.Loopback(host) {
+	if u.Scheme == "http" && !shape.Loopback(host) {
 		return refuse("it has to begin with https://")
 	}
 	if port == "443" && u.Scheme == "https" || port == "80" && u.Scheme == "http" {
@@ -104,7 +105,7 @@ var (
 
 func onLoopback(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && api.Loopback(u.Hostname())
+	return err == nil && shape.Loopback(u.Hostname())
 }
 
 // Discover asks a server what anyone may know of it. The answer is checked to
@@ -167,9 +168,9 @@ func checkConfig(origin string, c api.Config) error {
 	switch {
 	case c.Organisation == "" || len(c.Organisation) > 200:
 		return refuse("it does not name its organisation")
-	case !api.ValidRegion(c.Region):
+	case !shape.Region(c.Region):
 		return refuse("its region is not an AWS region")
-	case !api.ValidPoolID(c.UserPoolID, c.Region):
+	case !shape.PoolID(c.UserPoolID, c.Region):
 		return refuse("its user pool is not one of its region")
 	case !clientForm.MatchString(c.ClientID):
 		return refuse("its client ID is malformed")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"usher/backend/api/shape"
 	"usher/backend/safetext"
 )
 
@@ -55,7 +56,7 @@ func ParsePath(s string) (Path, error) {
 	case len(key) > MaxKey:
 		problem = fmt.Sprintf("keys have at most %d bytes", MaxKey)
 	default:
-		problem = BucketProblem(bucket)
+		problem = shape.BucketProblem(bucket)
 	}
 	if problem != "" {
 		return Path{}, &PathError{safetext.New(s), problem}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 )
 
 func ExamplePath() {
@@ -94,7 +95,7 @@ func TestParsePathRefuses(t *testing.T) {
 func TestPathReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := api.Path{
-			Bucket: rapid.StringMatching(`[a-z][a-z0-9-]{1,8}[a-z0-9]`).Filter(func(s string) bool { return api.BucketProblem(s) == "" }).Draw(t, "bucket"),
+			Bucket: rapid.StringMatching(`[a-z][a-z0-9-]{1,8}[a-z0-9]`).Filter(func(s string) bool { return shape.BucketProblem(s) == "" }).Draw(t, "bucket"),
 			Key:    rapid.StringMatching(`[a./ :*]{0,12}`).Draw(t, "key"),
 		}
 		if got, err := api.ParsePath(p.String()); err != nil || got != p {
@@ -123,32 +124,6 @@ func TestIsMarker(t *testing.T) {
 	}{{folder, 0, true}, {folder, 1, false}, {file, 0, false}, {api.Path{Bucket: "abc"}, 0, false}} {
 		if got := c.path.IsMarker(c.size); got != c.want {
 			t.Errorf("%q of %d bytes: %v", c.path, c.size, got)
-		}
-	}
-}
-
-func TestShapes(t *testing.T) {
-	for host, want := range map[string]bool{
-		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.8.9.10": true, "::1": true, "::ffff:127.0.0.1": true,
-		"": false, "127.0.0.1:80": false, "localhost.": false, "localhost.example.com": false, "127.1": false, "0.0.0.0": false, "10.0.0.1": false,
-	} {
-		if got := api.Loopback(host); got != want {
-			t.Errorf("Loopback(%q) = %v", host, got)
-		}
-	}
-	for id, want := range map[string]bool{
-		"eu-central-1_AbCd12345": true, "eu-central-1_" + strings.Repeat("a", 42): true,
-		"eu-central-1_" + strings.Repeat("a", 43): false, "eu-central-1_": false, "eu-west-1_AbC": false, "eu-central-1_a-b": false,
-	} {
-		if got := api.ValidPoolID(id, "eu-central-1"); got != want {
-			t.Errorf("ValidPoolID(%q) = %v", id, got)
-		}
-	}
-	for region, want := range map[string]bool{
-		"eu-central-1": true, "us-gov-west-1": true, "ap-southeast-12": true, "": false, "EU-west-1": false, "eu-west-1/": false, "eu-west": false,
-	} {
-		if got := api.ValidRegion(region); got != want {
-			t.Errorf("ValidRegion(%q) = %v", region, got)
 		}
 	}
 }

@@ -28,7 +28,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"usher/backend/api"
+	"usher/backend/api/shape"
 )
 
 // Effect is allow or deny.
@@ -217,4 +217,4 @@ func ValidGroup(name string) bool {
 }
 
 // ValidBucket reports whether a text is the name of a general purpose bucket.
-func ValidBucket(name string) bool { return api.BucketProblem(name) == "" }
+func ValidBucket(name string) bool { return shape.BucketProblem(name) == "" }

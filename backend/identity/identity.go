@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+
+	"usher/backend/api/shape"
 )
 
 // What can be wrong. Every error of this package wraps exactly one of these.
@@ -67,18 +69,16 @@ type Pool struct {
 }
 
 var (
-	regionShape   = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
-	poolShape     = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]_[A-Za-z0-9]{1,40}$`)
 	loopbackShape = regexp.MustCompile(`^http://127\.0\.0\.1:[0-9]{1,5}/[A-Za-z0-9_-]{1,60}$`)
 )
 
 // Issuer is the exact `iss` that tokens of this pool carry.
 // SPEC: Amazon Cognito developer guide, "Verifying a JSON web token".
 func (p Pool) Issuer() (string, error) {
-	if !regionShape.MatchString(p.Region) {
+	if !shape.Region(p.Region) {
 		return "", fmt.Errorf("region %q is not an AWS region", p.Region)
 	}
-	if !poolShape.MatchString(p.ID) || p.ID[:len(p.Region)+1] != p.Region+"_" {
+	if !shape.PoolID(p.ID, p.Region) {
 		return "", fmt.Errorf("user pool id %q does not belong to region %s", p.ID, p.Region)
 	}
 	switch {

@@ -14,12 +14,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"usher/backend/api/shape"
 	"usher/backend/sandbox/cognito"
 	"usher/backend/sandbox/s3"
 	"usher/backend/sandbox/seed"
@@ -29,9 +29,6 @@ const (
 	poolName = "UsherDemo"
 	clientID = "1usherdemo2client3id4"
 )
-
-// regionForm is the form of an AWS region. Other S3 servers take any word.
-var regionForm = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
 
 // Sandbox is a running pool and S3.
 type Sandbox struct {
@@ -77,7 +74,7 @@ func (s *Sandbox) useStorage(at Storage) {
 	if at.Region != "" {
 		s.S3Region = at.Region
 	}
-	if regionForm.MatchString(s.S3Region) {
+	if shape.Region(s.S3Region) {
 		s.Region = s.S3Region
 	}
 	if at.AccessKey != "" {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"usher/backend/api/shape"
 	"usher/backend/identity"
 	"usher/backend/object"
 )
@@ -147,7 +148,7 @@ func (c *Config) trust() error {
 		return errors.New("several instances need cursor_keys: openssl rand -base64 32")
 	}
 	// Access tokens are sent there.
-	if u, ok := origin(c.HostedUI); c.HostedUI != "" && (!ok || u.Scheme == "http" && !isLoopback(u.Hostname())) {
+	if u, ok := origin(c.HostedUI); c.HostedUI != "" && (!ok || u.Scheme == "http" && !shape.Loopback(u.Hostname())) {
 		return errors.New("hosted_ui must be an origin like https://sign-in.example.com")
 	}
 	return nil
@@ -175,24 +176,16 @@ func (c *Config) addresses() error {
 	if err != nil {
 		return errors.New("listen must be address:port, like 127.0.0.1:8443")
 	}
-	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !shape.Loopback(u.Hostname()) {
 		return errors.New("public_url must begin with https:// unless it is on 127.0.0.1")
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return errors.New("tls needs both cert and key")
 	}
-	if c.TLS.Cert == "" && !c.TLS.Proxy && !isLoopback(host) {
+	if c.TLS.Cert == "" && !c.TLS.Proxy && !shape.Loopback(host) {
 		return errors.New("listen is not on 127.0.0.1: give tls cert and key, or tls proxy: true behind a proxy that ends TLS")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback()
 }
 
 // fileKeys reports whether the storage may take one name for another.
@@ -223,7 +216,7 @@ func (c Config) hosts(listening net.Addr) []string {
 	case port:
 		hosts = append(hosts, strings.TrimSuffix(name, ":"+port))
 	}
-	if host, port, err := net.SplitHostPort(listening.String()); err == nil && isLoopback(host) {
+	if host, port, err := net.SplitHostPort(listening.String()); err == nil && shape.Loopback(host) {
 		hosts = append(hosts, net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("localhost", port), net.JoinHostPort("::1", port))
 	}
 	return hosts

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/client/download"
 	"usher/client/download/ticket"
 	"usher/session"
@@ -98,5 +99,5 @@ func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
 // ownMachine says that a profile's server is on this machine.
 func ownMachine(p session.Profile) bool {
 	u, err := url.Parse(p.Server)
-	return err == nil && api.Loopback(u.Hostname())
+	return err == nil && shape.Loopback(u.Hostname())
 }

@@ -9,12 +9,13 @@ import (
 	"io"
 	"maps"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"usher/backend/api/shape"
 )
 
 // MFA is the pool's rule for a second factor.
@@ -81,8 +82,6 @@ type Pool struct {
 	saved  uint64
 }
 
-var poolIDForm = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d_[0-9A-Za-z]{1,55}$`)
-
 // New checks the configuration and loads the state file where one exists. It
 // makes no keys: see Warm.
 func New(c Config) (*Pool, error) {
@@ -97,7 +96,7 @@ func New(c Config) (*Pool, error) {
 		return nil, errors.New("cognito: Rand is missing")
 	case c.OwnerKeys == nil:
 		return nil, errors.New("cognito: OwnerKeys is missing")
-	case !poolIDForm.MatchString(c.PoolID) || !strings.HasPrefix(c.PoolID, c.Region+"_"):
+	case !shape.PoolID(c.PoolID, c.Region):
 		return nil, fmt.Errorf("cognito: PoolID %q is not of region %q", c.PoolID, c.Region)
 	case c.GracePeriod < 0 || c.GracePeriod > time.Minute:
 		return nil, fmt.Errorf("cognito: GracePeriod %v is outside 0..60s", c.GracePeriod)

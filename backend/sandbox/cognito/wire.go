@@ -7,12 +7,13 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
 	// Member names match exactly and may come only once, as AWS reads them.
 	strictjson "github.com/go-jose/go-jose/v4/json"
+
+	"usher/backend/api/shape"
 )
 
 const (
@@ -106,11 +107,7 @@ func loopbackHost(host string) bool {
 	if err != nil {
 		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	}
-	if strings.EqualFold(name, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(name)
-	return err == nil && addr.IsLoopback()
+	return shape.Loopback(name)
 }
 
 func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {

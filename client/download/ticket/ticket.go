@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/safetext"
 )
 
@@ -149,7 +150,7 @@ func (c *Checker) checkURL(ask api.ReleaseObject, raw string) (u *url.URL, reaso
 	switch {
 	case u.User != nil || u.Fragment != "" || u.Opaque != "":
 		return nil, "it holds more than an address"
-	case u.Scheme == "http" && !(c.allowHTTP && loopback(u.Hostname())):
+	case u.Scheme == "http" && !(c.allowHTTP && shape.Loopback(u.Hostname())):
 		return nil, "it is not encrypted"
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, "it is not an https address"
@@ -186,12 +187,12 @@ func (c *Checker) knows(host, bucket string) bool {
 // of S3 covers (S3 user guide, "Virtual hosting of general purpose buckets").
 func (c *Checker) Origin(bucket string) *url.URL {
 	u := &url.URL{Scheme: "https", Host: c.hosts[0]}
-	if c.allowHTTP && loopback(u.Hostname()) {
+	if c.allowHTTP && shape.Loopback(u.Hostname()) {
 		u.Scheme = "http"
 	}
 	_, err := netip.ParseAddr(u.Hostname())
 	plain := !strings.ContainsFunc(bucket, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-') })
-	if err != nil && !loopback(u.Hostname()) && plain {
+	if err != nil && !shape.Loopback(u.Hostname()) && plain {
 		u.Host = bucket + "." + u.Host
 	}
 	return u
@@ -256,14 +257,6 @@ func oddInName(r rune) bool {
 }
 
 func oddInValue(r rune) bool { return r < ' ' || r > '~' }
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
-}
 
 // normalHosts lower-cases the configured hosts and drops default ports.
 func normalHosts(hosts []string) []string {

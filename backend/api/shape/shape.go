@@ -1,4 +1,7 @@
-package api
+// Package shape holds the forms of names that AWS and networks give out:
+// regions, user pools, buckets, and hosts that are this machine. It is pure,
+// and every room may use it, the sandbox included.
+package shape
 
 import (
 	"net/netip"
@@ -15,14 +18,14 @@ var (
 	poolShape   = regexp.MustCompile(`^[0-9A-Za-z]+$`)
 )
 
-// ValidRegion reports whether a text has the shape of an AWS region's name.
-func ValidRegion(s string) bool { return len(s) <= 30 && regionShape.MatchString(s) }
+// Region reports whether a text has the shape of an AWS region's name.
+func Region(s string) bool { return len(s) <= 30 && regionShape.MatchString(s) }
 
-// ValidPoolID reports whether a text has the shape of a user pool id of a
+// PoolID reports whether a text has the shape of a user pool id of a
 // region.
-func ValidPoolID(id, region string) bool {
+func PoolID(id, region string) bool {
 	name, ok := strings.CutPrefix(id, region+"_")
-	return ok && ValidRegion(region) && len(id) <= maxPoolID && poolShape.MatchString(name)
+	return ok && Region(region) && len(id) <= maxPoolID && poolShape.MatchString(name)
 }
 
 // Loopback reports whether a host, without a port, is this machine and nothing
