@@ -232,12 +232,12 @@ func (b *Backend) signout(r *request) (any, error) {
 			return "", err
 		}
 		b.sessions.end(r.claims.Session, e.ID)
+		b.c.Directory.Drop(r.claims)
 		return e.ID, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.c.Directory.Drop(r.claims)
 	return api.SignoutResponse{Event: id.(string)}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/budget"
 )
 
 // Verbs are all paths that take a token, so that no test forgets one.
@@ -34,4 +35,52 @@ func Unsealed() *Sealer {
 	}
 	s.ciphers[0] = unsealed{s.ciphers[0]}
 	return s
+}
+
+// Actions are the audit actions of the verbs.
+func (b *Backend) Actions() map[api.Verb]string {
+	actions := map[api.Verb]string{}
+	for _, w := range b.routes {
+		actions[w.verb] = w.action
+	}
+	return actions
+}
+
+// InUse counts the bodies being read and the requests at work.
+func (b *Backend) InUse() (bodies, work int) { return b.bodies.InUse(), b.work.InUse() }
+
+// WithoutShares takes away the shares of each person and each address, for the
+// negative control of the slots.
+func (b *Backend) WithoutShares() {
+	all := func(l budget.SlotLimits) *budget.Slots {
+		for i := range l.Each {
+			l.Each[i] = l.Total
+		}
+		return budget.NewSlots(l)
+	}
+	b.bodies, b.work, b.queries = all(bodySlots()), all(workSlots()), all(querySlots())
+}
+
+// ForgetSessions empties the cache of sign-ins, as a restart does.
+func (b *Backend) ForgetSessions() { b.sessions = newSessions() }
+
+// WithoutPart is the refusal of a route that lacks one part, for each part.
+func (b *Backend) WithoutPart() map[string]error {
+	whole := b.table()[0]
+	errs := map[string]error{}
+	for part, spoil := range map[string]func(w *route){
+		"nothing":      func(*route) {},
+		"name":         func(w *route) { w.verb = "" },
+		"body limit":   func(w *route) { w.limit = 0 },
+		"budget":       func(w *route) { w.spends = budget.None },
+		"live check":   func(w *route) { w.check = unchecked },
+		"audit action": func(w *route) { w.action = "" },
+		"handler":      func(w *route) { w.serve = nil },
+	} {
+		w := whole
+		spoil(&w)
+		_, errs[part] = index([]route{w})
+	}
+	_, errs["place of its own"] = index([]route{whole, whole})
+	return errs
 }

@@ -14,7 +14,7 @@ type route struct {
 	limit  int64       // bytes of body
 	spends budget.Kind // of the person's rates, by each request
 	check  freshness   // of the live check before anything else
-	action string      // of its events, refused ones included
+	action string      // of its refused events
 	serve  func(r *request) (any, error)
 }
 
@@ -34,7 +34,8 @@ func (b *Backend) table() []route {
 		{api.VerbList, api.MaxBody, budget.Lists, forListing, event.List, b.list},
 		{api.VerbStat, api.MaxBody, budget.Objects, forListing, event.Stat, b.stat},
 		{api.VerbRelease, api.MaxReleaseBody, budget.Objects, forReleasing, event.Download, b.release},
-		{api.VerbComplete, api.MaxBody, budget.Reports, forListing, event.Completed, b.complete},
+		// The log takes event.Completed for reports that were accepted, and only once each.
+		{api.VerbComplete, api.MaxBody, budget.Reports, forListing, event.Download, b.complete},
 		{api.VerbSignout, api.MaxBody, budget.Requests, forListing, event.SignOut, b.signout},
 		{api.VerbAuditQuery, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditQuery},
 		{api.VerbAuditSummary, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditSummary},

@@ -83,6 +83,13 @@ func (s *Slots) Take(ctx context.Context, owners ...string) (release func(), err
 	return release, nil
 }
 
+// InUse counts the slots in use.
+func (s *Slots) InUse() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
 // giveUp leaves the queue. It returns false when the slot was taken meanwhile.
 func (s *Slots) giveUp(w *waiter) bool {
 	s.mu.Lock()

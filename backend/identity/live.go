@@ -196,22 +196,32 @@ func (d *Directory) person(sub string, now time.Time) *person {
 }
 
 // check asks what is older than want, and lets answers up to outage old stand
-// in when the pool cannot be asked.
+// in when the pool cannot be asked. An answer that another request drops
+// meanwhile is asked for again.
 func (d *Directory) check(ctx context.Context, c Claims, want, outage time.Duration) (Standing, error) {
-	if err := d.refresh(ctx, c, "alive", want, outage); err != nil {
-		return Standing{}, err
+	for range 4 {
+		if err := d.refresh(ctx, c, "alive", want, outage); err != nil {
+			return Standing{}, err
+		}
+		if err := d.refresh(ctx, c, "groups", want, outage); err != nil {
+			return Standing{}, err
+		}
+		if s, ok := d.standing(c, outage); ok {
+			return s, nil
+		}
 	}
-	if err := d.refresh(ctx, c, "groups", want, outage); err != nil {
-		return Standing{}, err
-	}
+	return Standing{}, fmt.Errorf("answers do not last: %w", ErrUnavailable)
+}
+
+// standing is what is known of a session and its person, if it is recent.
+func (d *Directory) standing(c Claims, outage time.Duration) (Standing, bool) {
 	now := d.c.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.person(c.Sub, now)
 	live, ok := p.sessions[c.Session]
 	if !ok || !live.ended.IsZero() || age(now, live.at) > outage || age(now, p.groupsAt) > outage {
-		// Another request found the session ended, or time passed in between.
-		return Standing{}, ErrUnavailable
+		return Standing{}, false
 	}
 	asked := live.at
 	if age(now, p.groupsAt) > age(now, asked) {
@@ -220,7 +230,7 @@ func (d *Directory) check(ctx context.Context, c Claims, want, outage time.Durat
 	return Standing{
 		Groups: append([]string(nil), p.groups...), Email: live.email,
 		Asked: asked, ReleaseAge: d.stretch,
-	}, nil
+	}, true
 }
 
 // Drop forgets a session at once, so that its next use asks the pool.
