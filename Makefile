@@ -28,6 +28,9 @@ race: ## The same under the race detector (needs a C compiler)
 test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm)
 	cd backend/sandbox/rig && ./run
 
+mutants: ## Each named guard switched off, and the test that notices; MUTANTS="-match fsync" chooses
+	cd backend/sandbox/rig && $(NICE) $(GO) run ./mutants -least 40 $(MUTANTS)
+
 fuzz: ## Each fuzz target for FUZZ (30s)
 	@$(GO) list -f '{{.ImportPath}}' $(PKGS) | while read -r p; do \
 	  $(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz' | while read -r f; do \
@@ -57,4 +60,4 @@ demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 
-.PHONY: help demo build test race test-rig fuzz bench bench-download soak lint
+.PHONY: help demo build test race test-rig mutants fuzz bench bench-download soak lint

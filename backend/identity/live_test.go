@@ -326,3 +326,26 @@ func TestIssuer(t *testing.T) {
 		}
 	}
 }
+
+// Many people who come at one instant do not cost the pool more than its
+// budget: 25 questions at once, and 25 a second while they wait.
+func TestACrowdStaysWithinTheBudget(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
+		var wg sync.WaitGroup
+		var busy atomic.Int64
+		for i := range 300 {
+			wg.Go(func() {
+				if _, err := d.ForListing(context.Background(), claimsOf(fmt.Sprint(i))); errors.Is(err, ErrBusy) {
+					busy.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if alive, lists := p.alive.Load(), p.lists.Load(); alive > 60+60*2 || lists > 25+25*4 {
+			t.Errorf("%d and %d questions", alive, lists)
+		}
+		if busy.Load() == 0 {
+			t.Error("nobody of the crowd was refused: the budget did not come into it")
+		}
+	})
+}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	codes "modernc.org/sqlite/lib"
+
 	"usher/backend/event"
 )
 
@@ -143,4 +145,17 @@ func TestAFailedSyncIsForGood(t *testing.T) {
 	if err := <-one.done; !errors.Is(err, errSync) {
 		t.Error(err)
 	}
+	for result, broken := range map[coded]bool{codes.SQLITE_IOERR_FSYNC: true, codes.SQLITE_IOERR_DIR_FSYNC: true, codes.SQLITE_FULL: false} {
+		w := &writer{conn: s.writer.conn, guard: s.guard}
+		w.rollback(t.Context(), result)
+		if (w.broken != nil) != broken {
+			t.Errorf("after result code %d: %v", result, w.broken)
+		}
+	}
 }
+
+// coded is an error with a result code of SQLite.
+type coded int
+
+func (c coded) Error() string { return "disk I/O error" }
+func (c coded) Code() int     { return int(c) }

@@ -32,7 +32,7 @@ import (
 	"sync"
 
 	"github.com/gofrs/flock"
-	driver "modernc.org/sqlite" // registers "sqlite"; its errors carry SQLite's codes
+	_ "modernc.org/sqlite" // registers "sqlite"; its errors carry SQLite's codes
 	codes "modernc.org/sqlite/lib"
 
 	"usher/backend/event"
@@ -192,7 +192,7 @@ func explain(err error) error {
 
 // code is SQLite's extended result code, 0 where there is none.
 func code(err error) int {
-	var e *driver.Error
+	var e interface{ Code() int } // as the driver's errors have
 	if errors.As(err, &e) {
 		return e.Code()
 	}
