@@ -60,6 +60,20 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+// If-Match goes with every request of which the content is known, also where
+// the backend does not name the header.
+func TestIfMatchIsAlwaysSent(t *testing.T) {
+	i := item(byPath)
+	i.ETag, i.Headers = "", nil
+	tk, err := checker(t, false).Check(asked(), i, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tk.Header.Get("If-Match"); got != `"e"` {
+		t.Errorf("If-Match is %q", got)
+	}
+}
+
 // TestRefused changes one thing at a time. Each row names the reason, so that a
 // row cannot pass because another check refuses the same URL: rows about hosts
 // are played in both styles, and with a path that fits.
