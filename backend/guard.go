@@ -297,6 +297,9 @@ func (r *request) decode(into any) error {
 	if !bytes.HasPrefix(bytes.TrimLeft(r.body, " \t\r\n"), []byte("{")) {
 		return fail(api.BadRequest, errors.New("json"))
 	}
+	if !unicodeText(r.body) {
+		return fail(api.BadRequest, errors.New("json that is not Unicode text"))
+	}
 	// This decoder refuses duplicates and skips other spellings of a name…
 	if err := josejson.Unmarshal(r.body, into); err != nil {
 		return fail(api.BadRequest, errors.New("json"))

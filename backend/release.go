@@ -43,14 +43,33 @@ func (b *Backend) release(r *request) (any, error) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	out, err := b.releaseOnce(r, in)
-	if errors.Is(err, object.ErrStale) {
+	if errors.Is(err, object.ErrStale) || errors.Is(err, errLapsed) {
 		r.now = b.c.Now()
 		out, err = b.releaseOnce(r, in)
 	}
-	if errors.Is(err, object.ErrStale) {
+	if errors.Is(err, object.ErrStale) || errors.Is(err, errLapsed) {
 		return nil, fail(api.AuditUnavailable, err)
 	}
 	return out, err
+}
+
+// errLapsed reports that grants which held at the decision do not hold at the
+// signing.
+var errLapsed = errors.New("a grant ended before the URL was signed")
+
+// lasting decides once more, at the instant of signing.
+func (b *Backend) lasting(r *request, groups []string, all []candidate) error {
+	set, err := b.c.Grants.Current(r.ctx)
+	if err != nil {
+		return fail(api.StorageUnavailable, err)
+	}
+	now := b.c.Now()
+	for i := range all {
+		if all[i].refused == "" && !b.permit(set, groups, all[i].in.Bucket, all[i].in.Key, now).Allowed {
+			return errLapsed
+		}
+	}
+	return nil
 }
 
 func (r *request) releaseRequest() (api.ReleaseRequest, error) {
@@ -108,6 +127,9 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 		}
 		return nil, fail(api.RateLimited, nil)
 	}
+	if err := r.chains(all); err != nil {
+		return nil, err
+	}
 	b.heads(r.ctx, all, in.Purpose)
 	for i := range all {
 		if r.trouble == nil && all[i].cause != nil && !errors.Is(all[i].cause, object.ErrAbsent) {
@@ -118,6 +140,9 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 		return nil, err
 	}
 	if err := b.recordReleases(r, all, who.Asked, in.Purpose == api.PurposeLink); err != nil {
+		return nil, err
+	}
+	if err := b.lasting(r, who.Groups, all); err != nil {
 		return nil, err
 	}
 	for i := range all {
@@ -137,7 +162,7 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 // decide asks the grants. A refusal never reaches S3.
 func (b *Backend) decide(r *request, set *grant.Set, who identity.Standing, o api.ReleaseObject, purpose string) candidate {
 	c := candidate{in: o, event: r.event(event.Download, o.Bucket, o.Key)}
-	c.event.Purpose, c.event.Continues, c.event.ETag = purpose, o.Continues, o.ETag
+	c.event.Purpose, c.event.ETag = purpose, o.ETag
 	if bound := b.bound(); bound > int((5*time.Second+b.c.URLLife)/time.Second) {
 		c.event.Bound = bound
 	}
@@ -222,11 +247,9 @@ func (c *candidate) stop(code api.Code, reason string) {
 func (b *Backend) sane(ctx context.Context, all []candidate) error {
 	for i := range all {
 		if all[i].refused == "" {
-			switch err := b.c.Clock.Check(ctx, all[i].in.Bucket); {
-			case errors.Is(err, object.ErrSkew):
-				return fail(api.ClockSkew, err)
-			case err != nil:
-				return fail(api.StorageUnavailable, err)
+			if err := b.c.Clock.Check(ctx, all[i].in.Bucket); err != nil {
+				code, _ := storageFailure(err)
+				return fail(code, err)
 			}
 			return nil
 		}

@@ -151,6 +151,8 @@ func storageFailure(err error) (api.Code, string) {
 		return api.ObjectArchived, "the object is archived"
 	case errors.Is(err, object.ErrRefused):
 		return api.StorageRefused, "the storage refused the server"
+	case errors.Is(err, object.ErrSkew):
+		return api.ClockSkew, "the server's clock is not the storage's"
 	}
 	return api.StorageUnavailable, "the storage did not answer"
 }

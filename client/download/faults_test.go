@@ -25,7 +25,11 @@ func faults() []fault {
 	return rows
 }
 
-var denied = &api.Error{Code: api.NotFound}
+var (
+	denied   = &api.Error{Code: api.NotFound}
+	refused  = &api.Error{Code: api.StorageRefused}
+	archived = &api.Error{Code: api.ObjectArchived}
+)
 
 // again is a step that a row repeats.
 func again(n int, s step) []step {
@@ -153,10 +157,13 @@ func otherAnswers() []fault {
 		{name: "10 URL refused", cuts: true, min: 1, arm: func(tr *trial) {
 			tr.script(tr.cutAt(tr.cut, true), each(status(403, "AccessDenied")), proper)
 		}, want: Done, check: asksAnew},
-		{name: "11 fresh URL refused", arm: func(tr *trial) { tr.script(each(status(403, "AccessDenied"))) }, want: Denied, err: denied, exit: api.ExitNotFound},
+		{name: "11 fresh URL refused", arm: func(tr *trial) { tr.script(each(status(403, "AccessDenied"))) }, want: Failed, err: refused, exit: api.ExitUnavailable},
+		{name: "11 archived meanwhile", arm: func(tr *trial) { tr.script(each(status(403, "InvalidObjectState"))) }, want: Failed, err: archived, exit: api.ExitNotFound},
+		{name: "11 under a customer's key", arm: func(tr *trial) { tr.script(each(status(400, "InvalidRequest"))) }, want: Failed, err: refused, exit: api.ExitUnavailable},
+		{name: "11 in another region", arm: func(tr *trial) { tr.script(each(status(301, "PermanentRedirect"))) }, want: Failed, err: refused, exit: api.ExitUnavailable},
 		{name: "11 fresh URL refused mid-way", cuts: true, min: 1, arm: func(tr *trial) {
 			tr.script(tr.cutAt(tr.cut, true), each(status(403, "AccessDenied")))
-		}, want: Denied, err: denied, exit: api.ExitNotFound, check: partKept},
+		}, want: Failed, err: refused, exit: api.ExitUnavailable, check: partKept},
 		{name: "12 changed", cuts: true, min: 70_000, arm: func(tr *trial) { tr.script(tr.breakAt(tr.cut, tr.change), proper) },
 			want: Failed, err: ErrChanged, exit: api.ExitIntegrity, check: partGone},
 		{name: "12 changed, and started again", cuts: true, min: 70_000, arm: func(tr *trial) { tr.script(tr.breakAt(tr.cut, tr.change), proper) },
@@ -266,6 +273,6 @@ func wrongPlace() []fault {
 				r.URL.Path, r.URL.RawPath = strings.Replace(r.URL.Path, "dir/../", "", 1), ""
 				return false
 			}))
-		}, want: Denied, err: denied, nowhere: map[string]string{"versitygw": "the backend releases no such name where objects are files"}},
+		}, want: Failed, err: refused, exit: api.ExitUnavailable, nowhere: map[string]string{"versitygw": "the backend releases no such name where objects are files"}},
 	}
 }

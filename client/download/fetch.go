@@ -45,11 +45,12 @@ type job struct {
 
 	mu      sync.Mutex
 	ticket  *ticket.Ticket
-	worked  bool // S3 took the ticket at least once
-	refused int  // fresh URLs that S3 refused in a row
-	met     bool // the first answer came
-	working int  // connections
-	noRange bool // the server does not know ranges
+	worked  bool   // S3 took the ticket at least once
+	request string // id of the request that released the last ticket
+	refused int    // fresh URLs that S3 refused in a row
+	met     bool   // the first answer came
+	working int    // connections
+	noRange bool   // the server does not know ranges
 }
 
 // Outcomes of a try that are handled by trying again from nothing.
@@ -208,8 +209,15 @@ func (j *job) current(ctx context.Context) (*ticket.Ticket, error) {
 	if t.ETag != j.etag || t.Size >= 0 && j.size >= 0 && t.Size != j.size {
 		return nil, &Error{Kind: ErrChanged, Path: j.t.req.Key}
 	}
-	j.ticket, j.worked = t, false
+	j.ticket, j.worked, j.request = t, false, t.Request
 	return t, nil
+}
+
+// released is the id of the request that released the last URL.
+func (j *job) released() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.request
 }
 
 // works notes that S3 took a ticket.

@@ -78,14 +78,12 @@ func (j *job) judgeS3(ctx context.Context, s3 *s3Error, streak int) error {
 	switch s := s3.status; {
 	case s == http.StatusPreconditionFailed:
 		return &Error{Kind: ErrChanged, Path: j.t.req.Key}
-	case s == http.StatusNotFound, s == http.StatusForbidden, s == http.StatusUnauthorized:
-		return &api.Error{Code: api.NotFound}
+	case s == http.StatusNotFound, s3.code == archivedCode, s3.refuses():
+		return s3.failure(j.released())
 	case s == http.StatusRequestedRangeNotSatisfiable:
 		return &mismatch{"the storage has fewer bytes than announced"}
 	case s >= 300 && s < 400:
 		return &ticket.Error{Path: j.t.req.Key, Reason: "the storage points elsewhere"}
-	case s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout:
-		return &api.Error{Code: api.StorageUnavailable}
 	}
 	e.mu.Lock()
 	j.t.retries++

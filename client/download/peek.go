@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 
@@ -33,6 +32,7 @@ func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
+	t.Request = resp.RequestID
 	if t.Size == 0 {
 		return nil, nil
 	}
@@ -44,26 +44,24 @@ func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, e
 	defer cut()
 	answer, err := e.get(ctx, t, 0, end)
 	if err != nil {
-		return nil, peekError(err)
+		return nil, peekError(err, t.Request)
 	}
 	defer answer.body.Close()
 	raw, err := io.ReadAll(io.LimitReader(answer.body, end))
 	if err != nil {
-		return nil, peekError(err)
+		return nil, peekError(err, t.Request)
 	}
 	return raw, nil
 }
 
 // peekError says why a look failed, without the storage's own words.
-func peekError(err error) error {
+func peekError(err error, request string) error {
 	var s3 *s3Error
 	var bad badAnswer
 	switch {
-	case errors.As(err, &s3) && (s3.status == http.StatusNotFound || s3.status == http.StatusForbidden):
-		return &api.Error{Code: api.NotFound}
-	case errors.As(err, &s3) && s3.status == http.StatusPreconditionFailed:
-		return &api.Error{Code: api.ObjectChanged}
-	case errors.As(err, &s3), errors.As(err, &bad):
+	case errors.As(err, &s3):
+		return s3.failure(request)
+	case errors.As(err, &bad):
 		return &api.Error{Code: api.StorageUnavailable}
 	}
 	return netError(err)

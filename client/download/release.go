@@ -63,7 +63,26 @@ func (p *pauseError) Unwrap() error { return p.err }
 
 // ticketFor requests a URL. named says that the listing's ETag is enough; without
 // it the backend looks the object up, and size, checksum and parts come along.
+// A chain of events that the server's log no longer holds open is begun again.
 func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
+	e.mu.Lock()
+	if t.firstEvent != "" && e.cfg.Now().Sub(t.firstAt) > chainAge {
+		t.firstEvent = ""
+	}
+	chained := t.firstEvent != ""
+	e.mu.Unlock()
+	tk, err := e.chainedTicket(ctx, t, named)
+	if chained && errors.Is(err, &api.Error{Code: api.BadRequest}) {
+		e.mu.Lock()
+		t.firstEvent = ""
+		e.mu.Unlock()
+		return e.chainedTicket(ctx, t, named)
+	}
+	return tk, err
+}
+
+// chainedTicket requests a URL that continues the transfer's first event.
+func (e *Engine) chainedTicket(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
 	e.mu.Lock()
 	before := t.state
 	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Continues: t.firstEvent}
@@ -280,6 +299,9 @@ func (d *desk) answer(batch []*ask, resp api.ReleaseResponse, got time.Time) {
 		t, err := d.e.check.Check(a.obj, item, got)
 		if err == nil && d.e.cfg.hooks.noIfMatch {
 			t.Header.Del("If-Match")
+		}
+		if err == nil {
+			t.Request = resp.RequestID
 		}
 		a.reply <- reply{t, err}
 	}

@@ -172,7 +172,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	defer gate.leave(weight)
 	e.set(t, Running, nil, "")
 	j := &job{e: e, t: t, plain: plain || r.wholes > 0, named: named, noRange: r.wholes > 0, etag: tk.ETag, version: tk.Version,
-		size: size, modified: tk.Modified, checksum: tk.Checksum, parts: tk.Parts, ticket: tk}
+		size: size, modified: tk.Modified, checksum: tk.Checksum, parts: tk.Parts, ticket: tk, request: tk.Request}
 	state, err := e.fetchInto(ctx, j, p)
 	if err == nil && gate == e.small {
 		gate.faster()

@@ -53,6 +53,7 @@ type Ticket struct {
 	Host     string
 	Header   http.Header // of each request; shared, not to be changed
 	Event    string      // the audit event
+	Request  string      // the id of the release's request, for a person to quote
 	ETag     string      // "": not known
 	Version  string
 	Size     int64 // bytes; -1: the storage's answer tells it
