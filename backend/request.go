@@ -177,7 +177,7 @@ func (r *request) recorded(action string) string {
 	if err != nil {
 		return ""
 	}
-	known, err := r.b.c.Audit.Query(r.ctx, filter, audit.Page{Limit: 1})
+	known, err := r.b.c.Audit.Query(r.ctx, filter, audit.Page{Limit: 1, Lookup: true})
 	if err != nil || len(known.Events) == 0 {
 		return ""
 	}

@@ -77,6 +77,7 @@ type Page struct {
 	Position  string // descending: of the page before; "" for the newest
 	Ascending bool
 	After     string // ascending: the id of the event to go on after; "" for the first
+	Lookup    bool   // usher's own question, which waits behind no person's search
 }
 
 // Result is one page. Position is "" when there are no more; ascending, the

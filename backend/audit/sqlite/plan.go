@@ -55,7 +55,7 @@ func (w *where) sql(ascending bool) string {
 
 // where translates a filter. What it means is event.Filter.Match; the suite
 // holds the two together.
-func (s *Store) where(ctx context.Context, filter event.Filter) (*where, error) {
+func (s reader) where(ctx context.Context, filter event.Filter) (*where, error) {
 	w := &where{}
 	for _, field := range event.Fields() {
 		var some, none []event.Term // alternatives, and what must not be
@@ -75,7 +75,7 @@ func (s *Store) where(ctx context.Context, filter event.Filter) (*where, error) 
 	return w, nil
 }
 
-func (s *Store) field(ctx context.Context, w *where, field event.Field, some, none []event.Term) error {
+func (s reader) field(ctx context.Context, w *where, field event.Field, some, none []event.Term) error {
 	switch field {
 	case event.BySince, event.ByUntil:
 		op := "e.time >= ?"
@@ -210,12 +210,12 @@ func pathRange(t event.Term) (string, []any) {
 }
 
 // people are the numbers of those whom who: terms name.
-func (s *Store) people(ctx context.Context, terms []event.Term) ([]any, error) {
+func (s reader) people(ctx context.Context, terms []event.Term) ([]any, error) {
 	if len(terms) == 0 {
 		return nil, nil
 	}
 	vs := values(terms)
-	rows, err := s.read.QueryContext(ctx, "SELECT person FROM people WHERE sub IN ("+marks(len(vs))+") OR username IN ("+marks(len(vs))+")", append(vs, vs...)...)
+	rows, err := s.db.QueryContext(ctx, "SELECT person FROM people WHERE sub IN ("+marks(len(vs))+") OR username IN ("+marks(len(vs))+")", append(vs, vs...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ const (
 // denied ones are asked for. So each index is asked how many rows it would
 // lead to, up to few. The rarest leads, and is sorted; where all are many,
 // those that come in the order asked for are walked until the page is full.
-func (s *Store) choose(ctx context.Context, w *where, ascending bool) error {
+func (s reader) choose(ctx context.Context, w *where, ascending bool) error {
 	if !ascending && len(w.indexes) == 1 && w.indexes[0].ordered {
 		w.walk = "INDEXED BY " + w.indexes[0].name
 		return nil
@@ -251,7 +251,7 @@ func (s *Store) choose(ctx context.Context, w *where, ascending bool) error {
 	for _, x := range w.indexes {
 		var n int
 		query := "SELECT count(*) FROM (SELECT 1 FROM events AS e INDEXED BY " + x.name + " WHERE " + x.condition + " LIMIT ?)"
-		if err := s.read.QueryRowContext(ctx, query, append(x.args[:len(x.args):len(x.args)], few+1)...).Scan(&n); err != nil {
+		if err := s.db.QueryRowContext(ctx, query, append(x.args[:len(x.args):len(x.args)], few+1)...).Scan(&n); err != nil {
 			return err
 		}
 		if n < least || n == least && x.ordered && !best.ordered {
@@ -272,13 +272,13 @@ func (s *Store) choose(ctx context.Context, w *where, ascending bool) error {
 // others are the values of an indexed column with few different ones, but for
 // those given: -outcome:allowed is outcome:denied or outcome:failed, which an
 // index finds. Each step is one look-up.
-func (s *Store) others(ctx context.Context, column, name string, not []any) ([]any, error) {
+func (s reader) others(ctx context.Context, column, name string, not []any) ([]any, error) {
 	var rest []any
 	query := "SELECT min(" + column + ") FROM events AS e INDEXED BY " + name
 	var args []any
 	for {
 		var v sql.NullString
-		if err := s.read.QueryRowContext(ctx, query, args...).Scan(&v); err != nil {
+		if err := s.db.QueryRowContext(ctx, query, args...).Scan(&v); err != nil {
 			return nil, err
 		}
 		if !v.Valid {

@@ -14,7 +14,10 @@ import (
 	"usher/backend/event"
 )
 
-// Get implements audit.Store.
+// reader runs queries on connections of its own.
+type reader struct{ db *sql.DB }
+
+// Get implements audit.Store. Releases wait for it.
 func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {
 	const most = 500 // well under SQLite's limit of bound parameters
 	var found []event.Event
@@ -24,7 +27,7 @@ func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {
 		for i, id := range ids[:n] {
 			args[i] = id
 		}
-		part, err := s.events(ctx, "SELECT e.seq, e.time, r.event FROM events e JOIN records r USING (seq) WHERE e.id IN ("+marks(n)+")", args)
+		part, err := s.lookup.events(ctx, "SELECT e.seq, e.time, r.event FROM events e JOIN records r USING (seq) WHERE e.id IN ("+marks(n)+")", args)
 		if err != nil {
 			return nil, err
 		}
@@ -38,6 +41,13 @@ func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {
 
 // Query implements audit.Store.
 func (s *Store) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
+	if page.Lookup {
+		return s.lookup.query(ctx, filter, page)
+	}
+	return s.query(ctx, filter, page)
+}
+
+func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
 	var r audit.Result
 	w, err := s.where(ctx, filter)
 	if err != nil {
@@ -71,11 +81,11 @@ func (s *Store) Query(ctx context.Context, filter event.Filter, page audit.Page)
 }
 
 // knows refuses a page that begins nowhere, for a filter that finds nothing.
-func (s *Store) knows(ctx context.Context, page audit.Page) error {
+func (s reader) knows(ctx context.Context, page audit.Page) error {
 	return errors.Join(s.ascending(ctx, &where{}, page), s.descending(ctx, &where{}, page))
 }
 
-func (s *Store) descending(ctx context.Context, w *where, page audit.Page) error {
+func (s reader) descending(ctx context.Context, w *where, page audit.Page) error {
 	if page.Position != "" && !page.Ascending {
 		p, err := parsePosition(page.Position)
 		if err != nil {
@@ -86,13 +96,13 @@ func (s *Store) descending(ctx context.Context, w *where, page audit.Page) error
 	return s.choose(ctx, w, false)
 }
 
-func (s *Store) ascending(ctx context.Context, w *where, page audit.Page) error {
+func (s reader) ascending(ctx context.Context, w *where, page audit.Page) error {
 	if !page.Ascending {
 		return nil
 	}
 	after := int64(0)
 	if page.After != "" {
-		err := s.read.QueryRowContext(ctx, "SELECT seq FROM events WHERE id = ?", page.After).Scan(&after)
+		err := s.db.QueryRowContext(ctx, "SELECT seq FROM events WHERE id = ?", page.After).Scan(&after)
 		if errors.Is(err, sql.ErrNoRows) {
 			return audit.ErrBadPosition
 		}
@@ -136,8 +146,8 @@ type found struct {
 }
 
 // events runs a query for seq, time and canonical bytes.
-func (s *Store) events(ctx context.Context, query string, args []any) (all []found, err error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+func (s reader) events(ctx context.Context, query string, args []any) (all []found, err error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +173,7 @@ func (s *Store) Hours(ctx context.Context, from time.Time, n int) (_ audit.Summa
 	for i := range n {
 		sum.Hours = append(sum.Hours, audit.Hour{Start: time.Unix((first+int64(i))*3600, 0).UTC()})
 	}
-	rows, err := s.read.QueryContext(ctx, "SELECT start, events, denied, downloads FROM hours WHERE start >= ? AND start < ?", first, first+int64(n))
+	rows, err := s.db.QueryContext(ctx, "SELECT start, events, denied, downloads FROM hours WHERE start >= ? AND start < ?", first, first+int64(n))
 	if err != nil {
 		return sum, err
 	}
@@ -182,7 +192,7 @@ func (s *Store) Hours(ctx context.Context, from time.Time, n int) (_ audit.Summa
 	if err := rows.Err(); err != nil {
 		return sum, err
 	}
-	err = s.read.QueryRowContext(ctx, `SELECT count(DISTINCT p.sub) FROM hour_people h JOIN people p USING (person)
+	err = s.db.QueryRowContext(ctx, `SELECT count(DISTINCT p.sub) FROM hour_people h JOIN people p USING (person)
 		WHERE h.start >= ? AND h.start < ?`, first, first+int64(n)).Scan(&sum.People)
 	return sum, err
 }
@@ -204,12 +214,12 @@ func (s *Store) Count(ctx context.Context) (int64, error) {
 
 // Head is the last record's place in the chain: what to keep elsewhere, to
 // be able to tell later that the log still leads to it.
-func (s *Store) Head(ctx context.Context) (event.Head, error) {
-	return scanHead(s.read.QueryRowContext(ctx, "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"))
+func (s reader) Head(ctx context.Context) (event.Head, error) {
+	return scanHead(s.db.QueryRowContext(ctx, "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"))
 }
 
-func (s *Store) headAt(ctx context.Context, seq uint64) (event.Head, error) {
-	return scanHead(s.read.QueryRowContext(ctx, "SELECT seq, hash FROM records WHERE seq = ?", int64(seq)))
+func (s reader) headAt(ctx context.Context, seq uint64) (event.Head, error) {
+	return scanHead(s.db.QueryRowContext(ctx, "SELECT seq, hash FROM records WHERE seq = ?", int64(seq)))
 }
 
 func scanHead(row *sql.Row) (event.Head, error) {
@@ -260,7 +270,7 @@ func (s *Store) Links(ctx context.Context, after uint64) iter.Seq2[event.Link, e
 
 func (s *Store) links(ctx context.Context, after uint64) (links []event.Link, err error) {
 	const piece = 1000
-	rows, err := s.read.QueryContext(ctx, `SELECT r.seq, r.prev, r.hash, r.event,
+	rows, err := s.db.QueryContext(ctx, `SELECT r.seq, r.prev, r.hash, r.event,
 			e.id, e.time, e.session, e.action, e.outcome, e.bucket, e.object, e.ip, e.request, e.continues, p.sub, p.username
 		FROM records r LEFT JOIN events e USING (seq) LEFT JOIN people p USING (person)
 		WHERE r.seq > ? ORDER BY r.seq LIMIT ?`, int64(after), piece)

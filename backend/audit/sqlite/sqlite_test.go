@@ -371,3 +371,31 @@ func TestADeadlineInterruptsAQuery(t *testing.T) {
 		t.Errorf("the next query: %d events, %v", len(r.Events), err)
 	}
 }
+
+// A lookup of usher's own does not wait for searches that hold all connections
+// for them; without its own connections (Page.Lookup ignored) it would.
+func TestALookupWaitsBehindNoSearch(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	all := samples(0, 10)
+	if err := s.Append(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	for range readers { // as long searches hold them
+		conn, err := s.db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Query(short, event.Filter{}, audit.Page{Limit: 1}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a search beside searches that hold all connections: %v; this test shows nothing", err)
+	}
+	if r, err := s.Query(t.Context(), event.Filter{}, audit.Page{Limit: 1, Lookup: true}); err != nil || len(r.Events) != 1 {
+		t.Errorf("a lookup: %d events, %v", len(r.Events), err)
+	}
+	if found, err := s.Get(t.Context(), []string{all[0].ID}); err != nil || len(found) != 1 {
+		t.Errorf("an event by its id: %d, %v", len(found), err)
+	}
+}

@@ -57,8 +57,12 @@ var (
 	errSync = errors.New("the disk failed to sync the audit log; check it and restart usher")
 )
 
-// readers bounds the connections for queries.
-const readers = 4
+// Connections for people's searches, and those for lookups of usher's own. A
+// release makes a lookup, and must not wait behind searches.
+const (
+	readers = 4
+	lookups = 4
+)
 
 // Store is an audit.Store in one file.
 type Store struct {
@@ -67,7 +71,9 @@ type Store struct {
 	guard *guard
 	write *sql.DB
 	conn  *sql.Conn // the one of write, used by the writer goroutine alone
-	read  *sql.DB
+
+	reader        // for people's searches
+	lookup reader // for usher's own questions
 
 	queue   chan *pending
 	closing chan struct{} // closed by Close: nothing more is taken
@@ -122,11 +128,12 @@ func open(path string) (_ *Store, err error) {
 	if err := prepareFile(ctx, s.conn); err != nil {
 		return nil, explain(err)
 	}
-	if s.read, err = sql.Open("sqlite", dsn(path, "_query_only=1", "_pragma=cache_size(-8000)")); err != nil {
+	if s.reader, err = openReader(path, readers); err != nil {
 		return nil, err
 	}
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
+	if s.lookup, err = openReader(path, lookups); err != nil {
+		return nil, err
+	}
 	if err := s.checkTail(ctx); err != nil {
 		return nil, explain(err)
 	}
@@ -138,6 +145,17 @@ func open(path string) (_ *Store, err error) {
 	}
 	go s.run()
 	return s, nil
+}
+
+// openReader prepares at most n connections that cannot write.
+func openReader(path string, n int) (reader, error) {
+	db, err := sql.Open("sqlite", dsn(path, "_query_only=1", "_pragma=cache_size(-8000)"))
+	if err != nil {
+		return reader{}, err
+	}
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	return reader{db}, nil
 }
 
 // dsn is path with parameters, for a driver that cuts at the first "?".
@@ -163,8 +181,10 @@ func (s *Store) Close() error {
 
 func (s *Store) release() error {
 	var errs []error
-	if s.read != nil {
-		errs = append(errs, s.read.Close())
+	for _, db := range []*sql.DB{s.db, s.lookup.db} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
 	}
 	if s.writer != nil {
 		errs = append(errs, s.writer.close())

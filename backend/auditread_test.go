@@ -1,0 +1,110 @@
+package backend_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"usher/backend"
+	"usher/backend/api"
+	"usher/backend/audit"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/event"
+)
+
+// slowLog is a log whose searches do not end until the test says so.
+type slowLog struct {
+	backend.Log
+	end      chan struct{}
+	searches atomic.Int64 // under way
+}
+
+func (l *slowLog) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
+	if page.Lookup {
+		return l.Log.Query(ctx, filter, page)
+	}
+	l.searches.Add(1)
+	defer l.searches.Add(-1)
+	select {
+	case <-l.end:
+	case <-ctx.Done():
+	}
+	return l.Log.Query(ctx, filter, page)
+}
+
+// Many slow searches of one auditor hold that person's slots and delay neither
+// another auditor nor a download. The control takes the shares away
+// (Backend.WithoutShares): then one auditor holds all slots for searches.
+func TestOneAuditorsSearchesHoldNobodyUp(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	w.Put(t, "company-reports", "annual/one.csv", "one")
+	grace, ada := w.SignIn(t, "grace"), w.SignIn(t, "ada")
+	other := w.Hire(t, "second", "usher-auditors")
+	for _, shares := range []bool{true, false} {
+		t.Run(fmt.Sprintf("shares %v", shares), func(t *testing.T) {
+			log := &slowLog{end: make(chan struct{})}
+			server, b := rebuilt(t, w, time.Now, func(c *backend.Config) { log.Log = c.Audit; c.Audit = log })
+			if !shares {
+				b.WithoutShares()
+			}
+			var wait sync.WaitGroup
+			search := func(a demotest.Actor) {
+				wait.Go(func() { _, _ = at(t, a, server).AuditQuery(t.Context(), api.AuditQueryRequest{}) })
+			}
+			for range 16 {
+				search(grace)
+			}
+			want := int64(2)
+			if !shares {
+				want = 8
+			}
+			until(t, "the searches are under way", func() bool { return log.searches.Load() == want })
+			search(other)
+			if shares {
+				until(t, "another auditor's search is under way", func() bool { return log.searches.Load() == want+1 })
+			}
+			for range 20 {
+				if _, err := releaseOne(t.Context(), at(t, ada, server), "company-reports", "annual/one.csv"); err != nil {
+					t.Errorf("a download beside the searches: %v", err)
+				}
+			}
+			close(log.end)
+			wait.Wait()
+		})
+	}
+}
+
+// tooSlow is a log whose searches take too long.
+type tooSlow struct{ backend.Log }
+
+func (l tooSlow) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
+	if page.Lookup {
+		return l.Log.Query(ctx, filter, page)
+	}
+	return audit.Result{}, fmt.Errorf("reading the audit log: %w", audit.ErrTooSlow)
+}
+
+func (l tooSlow) Summary(context.Context, int) (audit.Summary, error) {
+	return audit.Summary{}, fmt.Errorf("reading the audit log: %w", audit.ErrTooSlow)
+}
+
+// A slow search is its own failure with its own fix. It is no failure to
+// record, which would stop downloads.
+func TestASlowSearchIsNamed(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	token, err := w.SignIn(t, "grace").Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, _ := rebuilt(t, w, time.Now, func(c *backend.Config) { c.Audit = tooSlow{c.Audit} })
+	for path, body := range map[string]string{"/v1/audit/query": `{"filter":""}`, "/v1/audit/summary": `{"hours":1}`} {
+		if status, code := bearer(t, server, path, token, body); status != http.StatusServiceUnavailable || code != api.SlowQuery {
+			t.Errorf("%s: %d %s, want 503 slow_query", path, status, code)
+		}
+	}
+}
