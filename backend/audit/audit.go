@@ -62,6 +62,10 @@ type Store interface {
 
 	// Count is the number of events in the log.
 	Count(ctx context.Context) (int64, error)
+
+	// Check makes a durable write that adds no event: nil means that Append
+	// would succeed now.
+	Check(ctx context.Context) error
 }
 
 // MaxPage is the most events that one page holds.

@@ -186,6 +186,9 @@ func (m *Memory) Count(ctx context.Context) (int64, error) {
 	return int64(len(m.events)), ctx.Err()
 }
 
+// Check implements audit.Store.
+func (m *Memory) Check(ctx context.Context) error { return ctx.Err() }
+
 // NewID mints ids that sort by time, then by the order of minting. It is
 // deterministic, for tests.
 func NewID() func(time.Time) string {

@@ -40,6 +40,7 @@ func promises() []promise {
 		{"a query finds exactly what the filter matches", filters},
 		{"a page that begins nowhere is refused", badPosition},
 		{"hours are counted, empty ones included", hours},
+		{"a check writes and records nothing", checked},
 		{"a finished context ends a call", ended},
 	}
 }
@@ -341,10 +342,26 @@ func ended(ctx context.Context, s audit.Store) error {
 	_, get := s.Get(ctx, []string{"a"})
 	_, hours := s.Hours(ctx, batch[0].Time.Truncate(time.Hour), 1)
 	_, count := s.Count(ctx)
-	for name, err := range map[string]error{"Append": s.Append(ctx, batch), "Query": query, "Get": get, "Hours": hours, "Count": count} {
+	for name, err := range map[string]error{"Append": s.Append(ctx, batch), "Query": query, "Get": get, "Hours": hours, "Count": count, "Check": s.Check(ctx)} {
 		if !errors.Is(err, context.Canceled) {
 			return fmt.Errorf("%s: %v", name, err)
 		}
 	}
 	return nil
+}
+
+func checked(ctx context.Context, s audit.Store) error {
+	if err := s.Append(ctx, sample(3)); err != nil {
+		return err
+	}
+	for range 2 {
+		if err := s.Check(ctx); err != nil {
+			return err
+		}
+	}
+	n, err := s.Count(ctx)
+	if err == nil && n != 3 {
+		err = fmt.Errorf("3 events became %d by a check", n)
+	}
+	return err
 }

@@ -1,13 +1,53 @@
 package sqlite
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 )
+
+// isLog refuses a path that holds no audit log, before anything is made beside
+// it: ErrNoLog where nothing is, ErrForeign for another file. An empty file,
+// which a crash can leave, passes.
+// SPEC: https://www.sqlite.org/fileformat.html, "The Database Header".
+func isLog(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", path, ErrNoLog)
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return ErrForeign
+	}
+	const magic, idAt = "SQLite format 3\x00", 68
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	header := make([]byte, idAt+4)
+	switch _, err := io.ReadFull(f, header); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return ErrForeign
+	case err != nil:
+		return err
+	}
+	// The id is not in the file yet when the first transaction is in the
+	// write-ahead log alone.
+	id := binary.BigEndian.Uint32(header[idAt:])
+	if string(header[:len(magic)]) != magic || id != applicationID && id != 0 {
+		return ErrForeign
+	}
+	return nil
+}
 
 // private makes sure that the file exists and that only its owner can read
 // it. SQLite gives the files it puts beside it (WAL, shared memory) the same
@@ -45,21 +85,14 @@ type guarded struct {
 // watch also makes the directory's entries for the files durable.
 func watch(path string) (*guard, error) {
 	g := &guard{}
-	for _, p := range []string{path, path + "-wal"} {
+	for _, p := range []string{path, path + "-wal", path + headSuffix} {
 		info, err := os.Stat(p)
 		if err != nil {
 			return nil, err
 		}
 		g.files = append(g.files, guarded{p, info})
 	}
-	if runtime.GOOS == "windows" { // which cannot sync a directory, and need not
-		return g, nil
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	return g, errors.Join(dir.Sync(), dir.Close())
+	return g, syncFolder(filepath.Dir(path))
 }
 
 var errGone = errors.New("the audit log's file was moved, replaced or deleted while usher runs; put it back or restart usher")

@@ -268,8 +268,10 @@ func (s *Store) Links(ctx context.Context, after uint64) iter.Seq2[event.Link, e
 	}
 }
 
+// piece is how many records one query of Links reads.
+const piece = 1000
+
 func (s *Store) links(ctx context.Context, after uint64) (links []event.Link, err error) {
-	const piece = 1000
 	rows, err := s.db.QueryContext(ctx, `SELECT r.seq, r.prev, r.hash, r.event,
 			e.id, e.time, e.session, e.action, e.outcome, e.bucket, e.object, e.ip, e.request, e.continues, p.sub, p.username
 		FROM records r LEFT JOIN events e USING (seq) LEFT JOIN people p USING (person)

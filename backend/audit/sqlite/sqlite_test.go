@@ -220,15 +220,19 @@ func logWith(t *testing.T, path string, n int) {
 	}
 }
 
-// Damage before the last records is verify's to find.
+// Damage before the last records is Verify's to find.
 func TestVerifyFindsOldDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
-	logWith(t, path, 300)
+	logWith(t, path, tail+300)
 	write(t, path, `DELETE FROM records WHERE seq BETWEEN 20 AND 29`, `DELETE FROM events WHERE seq BETWEEN 20 AND 29`)
 	s := openTest(t, path)
 	report, err := event.VerifyChain(event.Head{}, nil, s.Links(t.Context(), 0))
 	if err != nil || report.FaultCount != 1 || report.Faults[0] != (event.Fault{Kind: event.FaultMissing, Seq: 20, Count: 10}) {
 		t.Errorf("%+v (%v)", report, err)
+	}
+	pauses := 0
+	if err := s.Verify(t.Context(), func(context.Context) { pauses++ }); !errors.Is(err, ErrDamaged) || pauses == 0 {
+		t.Errorf("Verify: %v, after %d pauses", err, pauses)
 	}
 }
 

@@ -13,6 +13,8 @@
 //   - Fail closed. A full disk, a file that is no longer where it was, a WAL
 //     that somebody removed: the commit does not count, Append is an error.
 //   - One writer. A second process that opens the log is refused.
+//   - Nothing is lost unseen. A file beside the log keeps its last number and
+//     hash; a log that ends before it is refused (ErrBehind).
 //   - A chain. Each record carries its number, the hash of the one before it
 //     and its own (event.Hash), computed in the transaction that writes it.
 //
@@ -27,8 +29,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/gofrs/flock"
@@ -70,6 +75,8 @@ type Store struct {
 	lock  *flock.Flock
 	guard *guard
 	write *sql.DB
+	head  *headFile
+	lost  error     // records that were missing at the start, and accepted
 	conn  *sql.Conn // the one of write, used by the writer goroutine alone
 
 	reader        // for people's searches
@@ -85,19 +92,32 @@ type Store struct {
 // Open opens the log at path or makes a new one, readable by its owner alone.
 // The directory must exist. It refuses a file that another process writes
 // (ErrLocked), that is something else (ErrForeign, ErrNewer), or whose last
-// records are not whole (ErrDamaged); the rest of the chain is for verify.
-func Open(path string) (*Store, error) {
-	s, err := open(path)
+// records are not whole (ErrDamaged), or that has lost records (ErrBehind); the
+// rest of the chain is for Verify. A path that cannot hold a log is left as it is.
+func Open(path string) (*Store, error) { return opened(open(path, false)) }
+
+// OpenLossy is Open for a log that has lost records, when that is known and
+// accepted. Lost has the loss.
+func OpenLossy(path string) (*Store, error) { return opened(open(path, true)) }
+
+func opened(s *Store, err error) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
 	return s, nil
 }
 
-func open(path string) (_ *Store, err error) {
+// Lost is the ErrBehind that OpenLossy accepted, or nil.
+func (s *Store) Lost() error { return s.lost }
+
+func open(path string, lossy bool) (_ *Store, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, err
 	}
+	if err := before(path, lossy); err != nil {
+		return nil, err
+	}
+	noLock := absent(path + ".lock")
 	// The lock is a file of its own: SQLite's locks on the log vanish when
 	// this process closes any other handle on it.
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
@@ -108,9 +128,15 @@ func open(path string) (_ *Store, err error) {
 	} else if !got {
 		return nil, ErrLocked
 	}
+	// Behind the lock: no other usher makes any of them now.
+	made := append(absent(path, path+"-wal", path+"-shm", path+headSuffix), noLock...)
 	defer func() {
 		if err != nil {
-			s.release()
+			// A log that was there keeps its files: they may hold records.
+			if !errors.Is(err, ErrForeign) && !slices.Contains(made, path) {
+				made = nil
+			}
+			s.release(made)
 		}
 	}()
 	if err := private(path); err != nil {
@@ -137,10 +163,13 @@ func open(path string) (_ *Store, err error) {
 	if err := s.checkTail(ctx); err != nil {
 		return nil, explain(err)
 	}
+	if err := s.checkHead(ctx, lossy); err != nil {
+		return nil, explain(err)
+	}
 	if s.guard, err = watch(path); err != nil {
 		return nil, err
 	}
-	if s.writer, err = newWriter(ctx, s.conn, s.guard); err != nil {
+	if s.writer, err = newWriter(ctx, s.conn, s.guard, s.head); err != nil {
 		return nil, explain(err)
 	}
 	go s.run()
@@ -174,17 +203,22 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		<-s.stopped
-		err = s.release()
+		err = s.release(nil)
 	})
 	return err
 }
 
-func (s *Store) release() error {
+// release closes all, removes files, and unlocks last: no other usher opens a
+// log whose files are being removed.
+func (s *Store) release(made files) error {
 	var errs []error
 	for _, db := range []*sql.DB{s.db, s.lookup.db} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
+	}
+	if s.head != nil {
+		errs = append(errs, s.head.close())
 	}
 	if s.writer != nil {
 		errs = append(errs, s.writer.close())
@@ -195,7 +229,41 @@ func (s *Store) release() error {
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
+	made.remove()
 	return errors.Join(append(errs, s.lock.Unlock())...)
+}
+
+// before looks at a path before anything is made there. It refuses what is no
+// log, and a log that is gone though its head file is there.
+func before(path string, lossy bool) error {
+	err := isLog(path)
+	if !errors.Is(err, ErrNoLog) {
+		return err
+	}
+	claimed, _, err := readHead(path + headSuffix)
+	if err != nil || lossy {
+		return err
+	}
+	return behind(claimed, event.Head{}, event.Head{})
+}
+
+func absent(paths ...string) (a files) {
+	for _, p := range paths {
+		if _, err := os.Lstat(p); errors.Is(err, fs.ErrNotExist) {
+			a = append(a, p)
+		}
+	}
+	return a
+}
+
+// files are those of a log that were not there before Open.
+type files []string
+
+// remove takes away what a failed Open made.
+func (f files) remove() {
+	for _, p := range f {
+		_ = os.Remove(p)
+	}
 }
 
 // explain turns SQLite's codes for a file that is no database, or a broken
@@ -219,9 +287,12 @@ func code(err error) int {
 	return 0
 }
 
+// tail is how many of the last records are verified at the start, which takes
+// a fraction of a second; Verify reads all of them.
+const tail = 20_000
+
 // checkTail reads the last records: what a crash or a clumsy copy would hurt.
 func (s *Store) checkTail(ctx context.Context) error {
-	const tail = 100
 	head, err := s.Head(ctx)
 	if err != nil {
 		return err
@@ -236,8 +307,69 @@ func (s *Store) checkTail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !report.Whole() || report.Head != head {
-		return ErrDamaged
+	return damage(report, head)
+}
+
+// damage is the first fault of a chain that should end at head, or later.
+func damage(report event.Report, head event.Head) error {
+	switch {
+	case !report.Whole():
+		return fmt.Errorf("%w (%s)", ErrDamaged, report.Faults[0])
+	case report.Head.Seq < head.Seq:
+		return fmt.Errorf("%w (it reads up to record %d of %d)", ErrDamaged, report.Head.Seq, head.Seq)
 	}
 	return nil
+}
+
+// Verify reads the chain from its first record and compares each with the
+// index: nil, ErrDamaged or ErrIndex, or the end of ctx. It may take minutes,
+// during which the log can be written and queried. pause is called after each
+// thousand records.
+func (s *Store) Verify(ctx context.Context, pause func(context.Context)) error {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return explain(err)
+	}
+	links := func(yield func(event.Link, error) bool) {
+		n := 0
+		for l, err := range s.Links(ctx, 0) {
+			if !yield(l, err) {
+				return
+			}
+			if n++; n%piece == 0 {
+				pause(ctx)
+			}
+		}
+	}
+	report, err := event.VerifyChain(event.Head{}, nil, links)
+	if err != nil {
+		return explain(err)
+	}
+	return damage(report, head)
+}
+
+// checkHead compares the log with its head file, and opens that for writing.
+func (s *Store) checkHead(ctx context.Context, lossy bool) error {
+	claimed, next, err := readHead(s.path + headSuffix)
+	if err != nil {
+		return err
+	}
+	end, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := s.headAt(ctx, claimed.Seq)
+	if err != nil {
+		return err
+	}
+	if s.lost = behind(claimed, end, at); s.lost != nil && !lossy {
+		return s.lost
+	}
+	if s.head, err = openHead(s.path+headSuffix, next); err != nil {
+		return err
+	}
+	if s.lost != nil {
+		return s.head.reset(end)
+	}
+	return s.head.write(end)
 }

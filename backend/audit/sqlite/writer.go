@@ -28,6 +28,7 @@ type pending struct {
 	ctx       context.Context
 	events    []event.Event
 	canonical [][]byte
+	probe     bool       // no events, but a commit that writes
 	done      chan error // holds one
 }
 
@@ -40,6 +41,15 @@ func (s *Store) Append(ctx context.Context, events []event.Event) error {
 	for i, e := range events {
 		w.canonical[i] = event.Canonical(e)
 	}
+	return s.enqueue(ctx, w)
+}
+
+// Check implements audit.Store.
+func (s *Store) Check(ctx context.Context) error {
+	return s.enqueue(ctx, &pending{ctx: ctx, probe: true, done: make(chan error, 1)})
+}
+
+func (s *Store) enqueue(ctx context.Context, w *pending) error {
 	select {
 	case <-s.closing:
 		return errClosed
@@ -106,6 +116,7 @@ func (s *Store) gather(first *pending) []*pending {
 type writer struct {
 	conn   *sql.Conn
 	guard  *guard
+	mark   *headFile
 	broken error // set once nothing can be believed any more
 	people map[event.User]int64
 
@@ -114,8 +125,8 @@ type writer struct {
 	head, known, addPerson, findPerson, addRecord, addEvent, addHour, addHourPerson *sql.Stmt
 }
 
-func newWriter(ctx context.Context, conn *sql.Conn, g *guard) (*writer, error) {
-	w := &writer{conn: conn, guard: g, people: map[event.User]int64{}}
+func newWriter(ctx context.Context, conn *sql.Conn, g *guard, mark *headFile) (*writer, error) {
+	w := &writer{conn: conn, guard: g, mark: mark, people: map[event.User]int64{}}
 	for _, p := range []struct {
 		to  **sql.Stmt
 		sql string
@@ -200,6 +211,11 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 		if answers[i] = one.ctx.Err(); answers[i] != nil {
 			continue // nobody waits for it any more
 		}
+		if one.probe { // the same value again: the page is written, and nothing changes
+			if _, err := w.conn.ExecContext(ctx, pragma("user_version", version)); err != nil {
+				return nil, err
+			}
+		}
 		if err := g.append(ctx, one); err != nil {
 			return nil, err
 		}
@@ -210,7 +226,10 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return answers, err
 	}
-	return answers, w.guard.check()
+	if err := w.guard.check(); err != nil {
+		return answers, err
+	}
+	return answers, w.mark.write(g.head) // after the commit: it claims no more than is durable
 }
 
 // rollback leaves the connection without a transaction, whatever happened.

@@ -1,0 +1,272 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"usher/backend/event"
+)
+
+// copyFile copies a file, as someone with a shell does.
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	raw, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A log whose last records are gone is refused, and goes on only when that is
+// accepted.
+func TestALostWALIsSeen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	logWith(t, path, 5)
+	acknowledged := len(killAfter(t, path, 20))
+	if err := os.Remove(path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a refusal changes nothing
+		if s, err := Open(path); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "--accept-lost-records") {
+			if err == nil {
+				_ = s.Close()
+			}
+			t.Fatalf("a log without its last %d records: %v", acknowledged, err)
+		}
+	}
+	s, err := OpenLossy(path)
+	if err != nil || !errors.Is(s.Lost(), ErrBehind) {
+		t.Fatalf("accepted: %v", err)
+	}
+	if err := errors.Join(s.Append(t.Context(), samples(900_000, 2)), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	again := openTest(t, path)
+	if whole(t, again); again.Lost() != nil {
+		t.Errorf("the accepted loss is still there: %v", again.Lost())
+	}
+}
+
+// All records are lost, and the log is accepted empty.
+func TestAnEmptiedLogIsSeen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	logWith(t, path, 5)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); !errors.Is(err, ErrBehind) {
+		t.Fatalf("%v", err)
+	}
+	if _, err := os.Stat(path + headSuffix); err != nil {
+		t.Errorf("the refusal took the claim away: %v", err)
+	}
+	s, err := OpenLossy(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openTest(t, path)
+}
+
+func TestAnotherLogInItsPlaceIsSeen(t *testing.T) {
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "audit.db"), filepath.Join(dir, "other.db")
+	logWith(t, path, 5)
+	s := openTest(t, other)
+	if err := errors.Join(s.Append(t.Context(), samples(100, 9)), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	copyFile(t, other, path)
+	if _, err := Open(path); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "record 5 is another one") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The claim follows the commit: while the transaction is open the file has the
+// head before.
+func TestTheHeadClaimsOnlyWhatIsDurable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	s := openTest(t, path)
+	claimed := func() uint64 {
+		h, _, err := readHead(path + headSuffix)
+		if err != nil {
+			t.Error(err)
+		}
+		return h.Seq
+	}
+	for i := range 5 {
+		var within uint64
+		w := &pending{ctx: hookContext{t.Context(), func() { within = claimed() }}, events: samples(i, 1), done: make(chan error, 1)}
+		w.canonical = [][]byte{event.Canonical(w.events[0])}
+		s.queue <- w
+		if err := <-w.done; err != nil {
+			t.Fatal(err)
+		}
+		if after := claimed(); within != uint64(i) || after != uint64(i+1) {
+			t.Errorf("record %d: %d claimed before its commit, %d after", i+1, within, after)
+		}
+	}
+}
+
+// A torn slot costs one claim; the other slot has the one before.
+func TestATornHead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "head")
+	h, err := openHead(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := range uint64(4) {
+		if err := h.write(event.Head{Seq: seq + 1, Hash: [32]byte{byte(seq)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		hurt func([]byte) []byte
+		want uint64
+	}{
+		{"whole", func(b []byte) []byte { return b }, 4},
+		{"the newer slot torn", func(b []byte) []byte { b[slotSize+40] ^= 1; return b }, 3},
+		{"the older slot torn", func(b []byte) []byte { b[40] ^= 1; return b }, 4},
+		{"both torn", func(b []byte) []byte { b[40] ^= 1; b[slotSize+40] ^= 1; return b }, 0},
+		{"cut short", func(b []byte) []byte { return b[:slotSize+30] }, 3},
+		{"empty", func([]byte) []byte { return nil }, 0},
+		{"text", func([]byte) []byte { return []byte("hello\n") }, 0},
+	} {
+		if err := os.WriteFile(path, c.hurt(append([]byte(nil), good...)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := readHead(path); err != nil || got.Seq != c.want {
+			t.Errorf("%s: record %d is claimed, want %d (%v)", c.name, got.Seq, c.want, err)
+		}
+	}
+}
+
+func TestACheckFailsWithTheLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	s := openTest(t, path)
+	if err := s.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); !errors.Is(err, errGone) {
+		t.Errorf("a check without the file: %v", err)
+	}
+	if err := os.Rename(path+".1", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Errorf("a check with the file again: %v", err)
+	}
+	if head := whole(t, s); head.Seq != 0 {
+		t.Errorf("checks made %d records", head.Seq)
+	}
+}
+
+// A check writes: its commit grows the write-ahead log.
+func TestACheckWrites(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	before := walSize(t, s)
+	if err := s.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := walSize(t, s); after <= before {
+		t.Errorf("the write-ahead log had %d bytes and has %d", before, after)
+	}
+}
+
+// A path that cannot hold a log is left as it was found.
+func TestAWrongPathLeavesNothing(t *testing.T) {
+	foreign := func(t *testing.T, path string) {
+		db, err := sql.Open("sqlite", "file:"+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec("CREATE TABLE t (x)"); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		make func(t *testing.T, path string)
+		want error
+	}{
+		{"a folder", func(t *testing.T, path string) {
+			if err := os.Mkdir(path, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrForeign},
+		{"a text", func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte("grants: []\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrForeign},
+		{"a long text", func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte(strings.Repeat("grants: []\n", 100)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrForeign},
+		{"another database", foreign, ErrForeign},
+		{"a folder in the lock's place", func(t *testing.T, path string) {
+			if err := os.Mkdir(path+".lock", 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, nil},
+		{"a folder in the head's place", func(t *testing.T, path string) {
+			if err := os.Mkdir(path+headSuffix, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "audit.db")
+			c.make(t, path)
+			before := names(t, dir)
+			s, err := Open(path)
+			if err == nil {
+				_ = s.Close()
+			}
+			if err == nil || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if after := names(t, dir); after != before {
+				t.Errorf("the folder had %s and has %s", before, after)
+			}
+		})
+	}
+}
+
+func names(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name()+map[bool]string{true: "/"}[e.Type()&fs.ModeDir != 0])
+	}
+	return strings.Join(all, " ")
+}
