@@ -44,15 +44,17 @@ func main() {
 		Browse: browse,
 		Demo:   startDemo,
 		Serve:  serveFile,
+		Backup: backup,
 	}, os.Args[1:]))
 }
 
 // serveFile runs the backend for a real pool and real buckets.
-func serveFile(ctx context.Context, file string) error {
-	config, err := serve.Load(file)
+func serveFile(ctx context.Context, o cli.ServeOptions) error {
+	config, err := serve.Load(o.Config)
 	if err != nil {
 		return err
 	}
+	config.AcceptLost = o.AcceptLost
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	server, err := serve.New(ctx, config, serve.World{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log}, nil)
 	if err != nil {
@@ -60,6 +62,20 @@ func serveFile(ctx context.Context, file string) error {
 	}
 	log.Info("listening", "address", server.Addr().String(), "public_url", config.PublicURL)
 	return server.Run(ctx)
+}
+
+// backup copies an audit log of this machine.
+func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, error) {
+	log := from.File
+	if from.Config != "" {
+		config, err := serve.Load(from.Config)
+		if err != nil {
+			return cli.BackedUp{}, err
+		}
+		log = config.Audit
+	}
+	head, err := serve.Backup(ctx, log, file)
+	return cli.BackedUp{Events: head.Seq, Head: fmt.Sprintf("%x", head.Hash)}, err
 }
 
 // startDemo runs the sandbox and the real backend in this process.

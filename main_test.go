@@ -128,7 +128,7 @@ func running(ts *testscript.TestScript) *demoProcess {
 	return d
 }
 
-// beginDemo sets USHER_SERVER, S3_ENDPOINT and GRANTS, and writes a file
+// beginDemo sets USHER_SERVER, S3_ENDPOINT, DEMO_DIR and GRANTS, and writes a file
 // NAME.pw with the password for each person.
 func beginDemo(ts *testscript.TestScript, _ []string) {
 	program, err := exec.LookPath("usher")
@@ -159,6 +159,7 @@ func beginDemo(ts *testscript.TestScript, _ []string) {
 	ts.Setenv("USHER_SERVER", d.facts.Server)
 	ts.Setenv("S3_ENDPOINT", d.facts.S3Endpoint)
 	ts.Setenv("GRANTS", d.facts.GrantsFile)
+	ts.Setenv("DEMO_DIR", d.facts.Dir)
 	for _, p := range d.facts.People {
 		ts.Check(os.WriteFile(ts.MkAbs(p.Username+".pw"), []byte(p.Password+"\n"), 0o600))
 	}

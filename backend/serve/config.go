@@ -46,6 +46,10 @@ type Config struct {
 	CursorKeys    []string `yaml:"cursor_keys"` // base64 of 32 bytes; one, or two during a rotation
 	TLS           TLS      `yaml:"tls"`
 	S3            S3       `yaml:"s3"`
+
+	// AcceptLost starts with a log that has lost records, and records that. It
+	// is for one start, so a file cannot set it.
+	AcceptLost bool `yaml:"-"`
 }
 
 // TLS names the certificate. Behind a proxy that ends TLS, proxy is true.

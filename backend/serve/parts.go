@@ -47,15 +47,15 @@ type Loopback struct {
 // build makes the parts in the order in which they depend on each other. What
 // must be closed again is returned even when a later part fails.
 func build(ctx context.Context, c Config, w World, loop *Loopback, listening net.Addr) (*backend.Backend, io.Closer, error) {
-	store, err := sqlite.Open(c.Audit)
+	store, err := openLog(c)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the audit log: %w", err)
+		return nil, nil, err
 	}
 	b, err := assemble(ctx, c, w, loop, listening, store)
 	return b, store, err
 }
 
-func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening net.Addr, store audit.Store) (*backend.Backend, error) {
+func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening net.Addr, store *sqlite.Store) (*backend.Backend, error) {
 	pool := c.pool()
 	if loop != nil {
 		pool.LoopbackIssuer = loop.Issuer
@@ -84,6 +84,9 @@ func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening 
 	}
 	log, err := audit.New(audit.Config{Store: store, Now: w.Now, NewID: w.NewID})
 	if err != nil {
+		return nil, err
+	}
+	if err := recordLoss(ctx, log, store.Lost()); err != nil {
 		return nil, err
 	}
 	grants, err := openGrants(ctx, c, w, log)

@@ -47,6 +47,7 @@ usher audit --json outcome:denied since:24h
 			return a.audit(cmd.Context(), strings.Join(args, " "), limit, noFold)
 		}),
 	}
+	cmd.AddCommand(a.backupCommand())
 	cmd.Flags().IntVar(&limit, "limit", 200, "read at most this many events")
 	cmd.Flags().BoolVar(&noFold, "no-fold", false, "show each event")
 	return cmd

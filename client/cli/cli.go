@@ -49,10 +49,11 @@ type Program struct {
 	Out, Err              io.Writer
 	InTTY, OutTTY, ErrTTY bool
 
-	ReadPassword func() (string, error)                                      // one line from the terminal, without echo
-	Browse       func(ctx context.Context, b Browser) error                  // the full-screen program
-	Demo         func(ctx context.Context, o DemoOptions) (DemoWorld, error) // sandbox and backend in this process
-	Serve        func(ctx context.Context, configFile string) error          // the backend; returns nil when ctx ends
+	ReadPassword func() (string, error)                                                  // one line from the terminal, without echo
+	Browse       func(ctx context.Context, b Browser) error                              // the full-screen program
+	Demo         func(ctx context.Context, o DemoOptions) (DemoWorld, error)             // sandbox and backend in this process
+	Serve        func(ctx context.Context, o ServeOptions) error                         // the backend; returns nil when ctx ends
+	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error) // copies a log on this machine
 }
 
 // Browser is what the full-screen program needs.
@@ -147,6 +148,7 @@ func (p Program) check() error {
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
+		{"Backup", p.Backup == nil},
 	} {
 		if part.missing {
 			return errors.New("cli: Program." + part.name + " is missing")

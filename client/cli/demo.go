@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"usher/backend/api"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -186,55 +182,6 @@ func first(people []Account) string {
 		return "NAME"
 	}
 	return people[0].Username
-}
-
-func (a *app) serveCommand() *cobra.Command {
-	var config string
-	cmd := &cobra.Command{
-		Use:     "serve",
-		Short:   "Run usher's server for a real pool and real buckets",
-		GroupID: "machine",
-		Long:    `Run the server that checks sign-ins, decides by the grants, records, and hands out links. AWS credentials come from the places where every AWS tool looks. It runs until SIGINT or SIGTERM and lets requests under way finish; its log is JSON on stderr.`,
-		Example: `
-usher serve --config /etc/usher/usher.yaml
-`,
-		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 0, 0, "serve takes flags only: usher serve --config FILE."); err != nil {
-				return err
-			}
-			if config == "" {
-				return usagef("serve needs its configuration: usher serve --config FILE.")
-			}
-			if err := a.Serve(cmd.Context(), config); err != nil {
-				return startError("usher serve cannot continue", err)
-			}
-			return nil
-		}),
-	}
-	cmd.Flags().StringVar(&config, "config", "", "configuration file (YAML)")
-	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
-	return cmd
-}
-
-// startError is for whoever runs a server: the reason belongs to the sentence,
-// because it names what to change.
-func startError(what string, err error) error {
-	if err == nil {
-		err = errors.New("it ended without a reason")
-	}
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	exit := api.ExitUsage
-	var network *net.OpError
-	var disk *fs.PathError
-	switch {
-	case errors.As(err, &network):
-		exit = api.ExitUnavailable
-	case errors.As(err, &disk) && !errors.Is(err, fs.ErrNotExist):
-		exit = api.ExitDisk
-	}
-	return &failedError{text: what + ": " + lines(err), exit: exit, cause: err}
 }
 
 func (a *app) versionCommand() *cobra.Command {

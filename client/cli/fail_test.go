@@ -141,7 +141,8 @@ func TestProgramNamesWhatIsMissing(t *testing.T) {
 		ReadPassword: func() (string, error) { return "", nil },
 		Browse:       func(context.Context, Browser) error { return nil },
 		Demo:         func(context.Context, DemoOptions) (DemoWorld, error) { return DemoWorld{}, nil },
-		Serve:        func(context.Context, string) error { return nil },
+		Serve:        func(context.Context, ServeOptions) error { return nil },
+		Backup:       func(context.Context, AuditLog, string) (BackedUp, error) { return BackedUp{}, nil },
 	}
 	if err := whole.check(); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,69 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"usher/backend/api"
+	"usher/backend/audit"
+	"usher/backend/audit/sqlite"
+	"usher/backend/event"
+)
+
+// logError is a failure of the audit log's file with the exit code of the
+// command that met it.
+type logError struct {
+	exit  int
+	cause error
+}
+
+func (e *logError) Error() string { return e.cause.Error() }
+func (e *logError) Unwrap() error { return e.cause }
+
+// Exit is the exit code of a command.
+func (e *logError) Exit() int { return e.exit }
+
+// logFailure gives a log that is not whole its exit code.
+func logFailure(err error) error {
+	for _, broken := range []error{sqlite.ErrDamaged, sqlite.ErrBehind, sqlite.ErrIndex} {
+		if errors.Is(err, broken) {
+			return &logError{api.ExitIntegrity, err}
+		}
+	}
+	return err
+}
+
+// Backup copies the log at path to a new file, also while a server writes it,
+// and returns the copy's last record. See sqlite.Backup.
+func Backup(ctx context.Context, path, file string) (event.Head, error) {
+	head, err := sqlite.Backup(ctx, path, file)
+	if err != nil && ctx.Err() != nil { // SQLite's word for it is "interrupted"
+		err = fmt.Errorf("backing up the audit log: %w", context.Cause(ctx))
+	}
+	return head, logFailure(err)
+}
+
+// openLog opens the log that the configuration names.
+func openLog(c Config) (*sqlite.Store, error) {
+	open := sqlite.Open
+	if c.AcceptLost {
+		open = sqlite.OpenLossy
+	}
+	store, err := open(c.Audit)
+	return store, logFailure(err)
+}
+
+// recordLoss makes an accepted loss of records an event.
+func recordLoss(ctx context.Context, log *audit.Log, lost error) error {
+	if lost == nil {
+		return nil
+	}
+	loss, _, _ := strings.Cut(lost.Error(), ";") // without the advice
+	e := event.Event{Action: event.ServiceStart, Outcome: event.Failed, Reason: loss + "; accepted at the start"}
+	if err := log.Record(ctx, e); err != nil {
+		return fmt.Errorf("recording the loss of records: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/client/quantity"
+)
+
+// ServeOptions configure the server.
+type ServeOptions struct {
+	Config     string // file
+	AcceptLost bool   // start although the audit log has lost records
+}
+
+// AuditLog is where a log is: a server's configuration that names it, or its
+// file. One of the two is set.
+type AuditLog struct{ Config, File string }
+
+func (a *app) serveCommand() *cobra.Command {
+	var o ServeOptions
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "Run usher's server for a real pool and real buckets",
+		GroupID: "machine",
+		Long:    `Run the server that checks sign-ins, decides by the grants, records, and hands out links. AWS credentials come from the places where every AWS tool looks. It runs until SIGINT or SIGTERM and lets requests under way finish; its log is JSON on stderr.`,
+		Example: `
+usher serve --config /etc/usher/usher.yaml
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := exactly(cmd, args, 0, 0, "serve takes flags only: usher serve --config FILE."); err != nil {
+				return err
+			}
+			if o.Config == "" {
+				return usagef("serve needs its configuration: usher serve --config FILE.")
+			}
+			if err := a.Serve(cmd.Context(), o); err != nil {
+				return startError("usher serve cannot continue", err)
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().StringVar(&o.Config, "config", "", "configuration file (YAML)")
+	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	return cmd
+}
+
+// configPlaces are where a command on the server's machine looks for the
+// configuration that none was named for.
+var configPlaces = []string{"usher.yaml", "/etc/usher/usher.yaml"}
+
+func (a *app) backupCommand() *cobra.Command {
+	var from AuditLog
+	cmd := &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Copy the audit log, on the server's machine",
+		Long: `Copy the audit log to a new file, on the machine of the server and while it runs. All events that are recorded when the command starts are in the copy; a plain copy of the database lacks those that are still in its write-ahead log. The copy is verified before it gets its name, and replaces nothing.
+
+The log is the one that the server's configuration names. Without --config and --log the configuration is ./usher.yaml or /etc/usher/usher.yaml. The copy is a log itself: name it in a configuration to serve from it.
+
+With --json: {"file","events","head"}.`,
+		Example: `
+usher audit backup /backup/audit-2026-11-28.db
+usher audit backup --config /etc/usher/usher.yaml /backup/audit-2026-11-28.db
+
+# The log of usher demo --dir ~/usher-demo
+usher audit backup --log ~/usher-demo/audit.db audit-copy.db
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := exactly(cmd, args, 1, 1, "backup takes the file to make: usher audit backup FILE."); err != nil {
+				return err
+			}
+			return a.backup(cmd.Context(), from, args[0])
+		}),
+	}
+	cmd.Flags().StringVar(&from.Config, "config", "", "the server's configuration file")
+	cmd.Flags().StringVar(&from.File, "log", "", "the log itself, an audit.db")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	_ = cmd.MarkFlagFilename("log", "db")
+	return cmd
+}
+
+func (a *app) backup(ctx context.Context, from AuditLog, file string) error {
+	if from.Config != "" && from.File != "" {
+		return usagef("Give --config or --log, not both.")
+	}
+	if from == (AuditLog{}) {
+		var err error
+		if from.Config, err = findConfig(); err != nil {
+			return err
+		}
+	}
+	done, err := a.Backup(ctx, from, file)
+	if err != nil {
+		return startError("There is no backup", err)
+	}
+	if a.json {
+		return a.writeBackup(file, done)
+	}
+	fmt.Fprintf(a.Out, "%s: %s, verified.\n", safe(file), quantity.Plural(int(done.Events), "event", "events"))
+	return nil
+}
+
+// BackedUp is a finished backup: how many events it has, and the hash of the
+// last one in hexadecimal.
+type BackedUp struct {
+	Events uint64
+	Head   string
+}
+
+func (a *app) writeBackup(file string, done BackedUp) error {
+	a.writeJSON(a.Out, struct {
+		File   string `json:"file"`
+		Events uint64 `json:"events"`
+		Head   string `json:"head"`
+	}{file, done.Events, done.Head})
+	return nil
+}
+
+func findConfig() (string, error) {
+	for _, place := range configPlaces {
+		if _, err := os.Stat(place); !errors.Is(err, fs.ErrNotExist) {
+			return place, nil
+		}
+	}
+	return "", usagef("There is no usher.yaml here and no /etc/usher/usher.yaml. Name the server's configuration with --config, or the log with --log.")
+}
+
+// startError is for whoever runs a server: the reason belongs to the sentence,
+// because it names what to change.
+func startError(what string, err error) error {
+	if err == nil {
+		err = errors.New("it ended without a reason")
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	exit := api.ExitUsage
+	var network *net.OpError
+	var disk *fs.PathError
+	var known interface{ Exit() int }
+	switch {
+	case errors.As(err, &known):
+		exit = known.Exit()
+	case errors.As(err, &network):
+		exit = api.ExitUnavailable
+	case errors.As(err, &disk) && !errors.Is(err, fs.ErrNotExist):
+		exit = api.ExitDisk
+	}
+	return &failedError{text: what + ": " + lines(err), exit: exit, cause: err}
+}
