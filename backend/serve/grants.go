@@ -46,7 +46,7 @@ func (c *changes) whileOff(ctx context.Context, version string) error {
 	filter := event.Filter{Terms: []event.Term{
 		{Field: event.ByAction, Value: event.GrantsChanged}, {Field: event.ByAction, Value: event.ServiceStart},
 	}}
-	known, err := c.log.Query(ctx, filter, audit.Page{Limit: 1})
+	known, err := c.log.Query(ctx, filter, audit.Page{Limit: 1, Lookup: true})
 	if err != nil {
 		return fmt.Errorf("looking up the grants before: %w", err)
 	}
