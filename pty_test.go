@@ -119,7 +119,13 @@ func (s *terminal) text() string {
 // until polls the screen; the test ends with the screen when it never comes.
 func (s *terminal) until(what string, ok func(screen string) bool) {
 	s.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(25 * time.Millisecond) {
+	s.within(patience, what, ok)
+}
+
+// within is until with another limit.
+func (s *terminal) within(limit time.Duration, what string, ok func(screen string) bool) {
+	s.t.Helper()
+	for end := time.Now().Add(limit); time.Now().Before(end); <-time.After(25 * time.Millisecond) {
 		if ok(s.text()) {
 			return
 		}

@@ -96,9 +96,10 @@ type Pane struct {
 
 	gen      uint64
 	cancel   context.CancelFunc
-	loading  bool // a page is on its way
-	slow     bool // for longer than grace
-	stale    bool // what is shown could not be listed again
+	loading  bool   // a page is on its way
+	slow     bool   // for longer than grace
+	pause    string // the server asks to wait, in a few words
+	stale    bool   // what is shown could not be listed again
 	problem  problem
 	climbing bool // the folder above is asked for, because this one is gone
 
@@ -211,7 +212,7 @@ func (p *Pane) stop() {
 		p.cancel = nil
 	}
 	p.gen++
-	p.loading, p.slow, p.asked, p.climbing = false, false, nil, false
+	p.loading, p.slow, p.pause, p.asked, p.climbing = false, false, "", nil, false
 }
 
 // keepPlace remembers the row of the folder that is being left.
@@ -239,6 +240,12 @@ type (
 		gen uint64
 		old bool
 	}
+	// paused is a pause within a listing.
+	paused struct {
+		gen    uint64
+		say    string
+		pauses pane.Pauses
+	}
 	waited  struct{ gen uint64 }
 	settles struct{ seq uint64 }
 	// arranged is a view that was too large to sort between two frames.
@@ -262,6 +269,11 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			return tea.Batch(cmd, p.again())
 		}
 		return tea.Batch(cmd, p.seek())
+	case paused:
+		if m.gen == p.gen && p.loading {
+			p.pause = m.say
+		}
+		return nextPause(m.gen, m.pauses)
 	case waited:
 		if m.gen == p.gen {
 			p.slow = true

@@ -9,6 +9,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client"
 	"usher/tui/pane"
 )
 
@@ -21,10 +22,13 @@ func (p *Pane) list(at spot, cursor string) tea.Cmd {
 	} else {
 		p.cancel = cancel
 	}
-	p.loading = true
+	p.loading, p.pause = true, ""
+	pauses := pane.NewPauses()
+	ctx = pauses.Context(ctx)
 	gen, backend, now := p.gen, p.Backend, p.Now
 	req := api.ListRequest{Bucket: at.bucket, Prefix: at.prefix, Recursive: at.deep, Cursor: cursor, Limit: api.MaxList}
-	return func() tea.Msg {
+	call := func() tea.Msg {
+		defer pauses.Done()
 		r, err := backend.List(ctx, req)
 		m := listed{gen: gen, spot: at, first: cursor == "", at: now(), err: err}
 		if err == nil {
@@ -32,6 +36,12 @@ func (p *Pane) list(at spot, cursor string) tea.Cmd {
 		}
 		return m
 	}
+	return tea.Batch(call, nextPause(gen, pauses))
+}
+
+// nextPause waits for the next pause of a listing.
+func nextPause(gen uint64, pauses pane.Pauses) tea.Cmd {
+	return pauses.Next(func(w client.Wait) tea.Msg { return paused{gen, pane.Pause(w), pauses} })
 }
 
 func after(d time.Duration, m tea.Msg) tea.Cmd {
@@ -43,7 +53,7 @@ func (p *Pane) listed(m listed) tea.Cmd {
 	if m.gen != p.gen {
 		return nil
 	}
-	p.loading = false
+	p.loading, p.pause = false, ""
 	if m.err != nil {
 		return p.failed(m)
 	}

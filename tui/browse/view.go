@@ -153,6 +153,8 @@ func (p *Pane) note() string {
 	l, g := p.now(), p.Env.Theme.Glyphs
 	all := quantity.Count(len(l.rows))
 	switch {
+	case p.pause != "":
+		return p.pause + g.Ellipsis + " " + all
 	case p.slow && p.loading:
 		return "listing" + g.Ellipsis + " " + all
 	case p.stale:
@@ -182,7 +184,10 @@ func (p *Pane) blank(w, h int) string {
 			hints = append(hints, up)
 		}
 	case len(l.pages) == 0 || !l.complete && p.loading:
-		if p.slow {
+		switch {
+		case p.pause != "":
+			say = p.pause + t.Glyphs.Ellipsis + " " + quantity.Count(len(l.rows))
+		case p.slow:
 			say = "listing" + t.Glyphs.Ellipsis + " " + quantity.Count(len(l.rows))
 		}
 	case p.filter != "":

@@ -50,7 +50,8 @@ type Ask struct {
 	listed   [][]api.Entry      // what was found so far, by item
 	files    []download.Request // the same, one by one
 	counting bool
-	more     bool // than maxCount
+	pause    string // the server asks to wait, in a few words
+	more     bool   // than maxCount
 	checked  bool
 	free     int64
 	local    []download.Presence // of files; nil: there are too many to look

@@ -48,6 +48,8 @@ func (a *Ask) total(p *theme.Theme) string {
 	}
 	total := quantity.Size(a.bytes())
 	switch n := len(a.files); {
+	case a.counting && a.pause != "":
+		return a.pause + p.Glyphs.Ellipsis + " " + quantity.Count(n)
 	case a.counting:
 		return "counting" + p.Glyphs.Ellipsis + " " + quantity.Count(n) + ", " + total
 	case a.more:

@@ -9,7 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
-	"usher/backend/safetext"
+	"usher/client"
 	"usher/client/download"
 	"usher/tui/dialog"
 	"usher/tui/pane"
@@ -21,6 +21,13 @@ type counted struct {
 	item int
 	page api.ListResponse
 	err  error
+}
+
+// countPaused is a pause within the counting.
+type countPaused struct {
+	ask    *Ask
+	say    string
+	pauses pane.Pauses
 }
 
 // String keeps a page's raw names out of any print.
@@ -41,15 +48,24 @@ func (checked) String() string { return "checked" }
 func (a *Ask) count(cursor string) tea.Cmd {
 	i, lister := a.todo[0], a.p.Lister
 	it := a.items[i]
-	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), listTime)
+	pauses := pane.NewPauses()
+	call := func() tea.Msg {
+		defer pauses.Done()
+		ctx, cancel := context.WithTimeout(pauses.Context(context.Background()), listTime)
 		defer cancel()
 		r, err := lister.List(ctx, api.ListRequest{Bucket: it.Bucket.Raw(), Prefix: it.Key.Raw(), Recursive: true, Cursor: cursor, Limit: api.MaxList})
 		return counted{a, i, r, err}
 	}
+	return tea.Batch(call, a.nextPause(pauses))
+}
+
+// nextPause waits for the next pause of a page that is on its way.
+func (a *Ask) nextPause(pauses pane.Pauses) tea.Cmd {
+	return pauses.Next(func(w client.Wait) tea.Msg { return countPaused{a, pane.Pause(w), pauses} })
 }
 
 func (a *Ask) counted(m counted) tea.Cmd {
+	a.pause = ""
 	if a.gone {
 		return nil
 	}
@@ -63,11 +79,11 @@ func (a *Ask) counted(m counted) tea.Cmd {
 		if strings.HasSuffix(folder.Key.Raw()+e.Name, "/") && e.Size == 0 {
 			continue // it only stands for a folder
 		}
-		it := Item{Bucket: folder.Bucket, Key: safetext.New(folder.Key.Raw() + e.Name), Name: safetext.New(e.Name), Size: e.Size, ETag: safetext.New(e.ETag)}
+		r := download.Request{Bucket: folder.Bucket.Raw(), Key: folder.Key.Raw() + e.Name, Size: e.Size, ETag: e.ETag}
 		if e.Modified != nil {
-			it.Modified = *e.Modified
+			r.Modified = *e.Modified
 		}
-		a.add(it)
+		a.files = append(a.files, Place(a.root, r))
 	}
 	switch {
 	case m.page.Cursor != "" && len(a.files) < maxCount:

@@ -202,6 +202,9 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		}
 	case counted:
 		return m.ask.counted(m)
+	case countPaused:
+		m.ask.pause = m.say
+		return m.ask.nextPause(m.pauses)
 	case checked:
 		return m.ask.settle(m)
 	case pane.Restyled:

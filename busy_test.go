@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/sandbox/s3"
+)
+
+// fill puts n tiny objects below quarterly/; name makes a key of a number.
+func fill(t *testing.T, w *demotest.World, n int, name func(int) string) {
+	t.Helper()
+	for i := range n {
+		if err := w.Sandbox.Objects.PutContent("company-reports", "quarterly/"+name(i), s3.Object{Content: strings.NewReader("abc")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// busy keeps ada's budget of listings used up, until the function that it
+// returns is called.
+func busy(t *testing.T, w *demotest.World) (stop func()) {
+	t.Helper()
+	ada := w.SignIn(t, "ada")
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = ada.List(ctx, api.ListRequest{}) // refused most of the time, as it should be
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
+}
+
+// The server takes 20 listings a second. A filter over a large folder needs
+// more, so the browser waits as the server asks, and reaches the last row.
+func TestSceneFilterOfALargeFolder(t *testing.T) {
+	rows, all := 200_000, "200,000"
+	if testing.Short() {
+		rows, all = 80_000, "80,000"
+	}
+	w := demotest.Start(t, demo.Options{})
+	fill(t, w, rows, func(i int) string { return fmt.Sprintf("huge/%06d.csv", i) })
+	s, _ := open(t, w, 120, 40, "company-reports/quarterly/huge/")
+	s.signIn(w, "ada")
+	s.shows("000000.csv")
+	stop := busy(t, w)
+	s.keys("/", "zzz")
+	s.shows("the server asks to wait")
+	stop()
+	s.within(4*time.Minute, "the end of the folder", func(screen string) bool { return strings.Contains(screen, "0 of "+all) })
+	s.shows(`Nothing fits "zzz".`)
+	s.keys("esc")
+	s.shows(all + " of " + all)
+}
+
+// Sixty marked folders are counted and downloaded, though that takes more
+// listings at once than the server allows.
+func TestSceneSixtyMarkedFolders(t *testing.T) {
+	const folders = 60
+	w := demotest.Start(t, demo.Options{})
+	fill(t, w, folders, func(i int) string { return fmt.Sprintf("many/%03d/a.txt", i) })
+	s, dir := open(t, w, 120, 40, "company-reports/quarterly/many/")
+	s.signIn(w, "ada")
+	s.shows("000/", "60 of 60")
+	for range folders {
+		s.keys("space")
+	}
+	s.shows("60 marked")
+	stop := busy(t, w)
+	s.keys("d")
+	s.shows("the server asks to wait")
+	stop()
+	s.shows("Download 60 files", "180 B")
+	s.keys("enter")
+	s.within(2*time.Minute, "all files on the disk", func(string) bool {
+		found, err := filepath.Glob(filepath.Join(dir, "company-reports/quarterly/many/*/a.txt"))
+		return err == nil && len(found) == folders
+	})
+	s.until("the end of the downloads", func(screen string) bool {
+		return strings.Contains(screen, "60 files, 180 B") && strings.Contains(screen, "verified.")
+	})
+	for i := range folders {
+		name := filepath.Join(dir, "company-reports/quarterly/many", fmt.Sprintf("%03d/a.txt", i))
+		if got, err := os.ReadFile(name); err != nil || string(got) != "abc" {
+			t.Errorf("%s holds %q: %v", name, got, err)
+		}
+	}
+}
