@@ -11,11 +11,14 @@ package backend
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sync/singleflight"
 
@@ -26,6 +29,7 @@ import (
 	"usher/backend/grant"
 	"usher/backend/identity"
 	"usher/backend/object"
+	"usher/backend/safetext"
 )
 
 // Verifier says whose token this is, offline.
@@ -142,6 +146,9 @@ func New(c Config) (*Backend, error) {
 	if part := c.missing(); part != "" {
 		return nil, fmt.Errorf("backend: %s is missing", part)
 	}
+	if err := public(c.Public); err != nil {
+		return nil, err
+	}
 	b := &Backend{
 		c: c, rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), sessions: newSessions(),
 		bodies: budget.NewSlots(bodySlots()), work: budget.NewSlots(workSlots()), queries: budget.NewSlots(querySlots()),
@@ -151,6 +158,39 @@ func New(c Config) (*Backend, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+const maxPublic = 256 // bytes of one text of the public configuration
+
+// public holds the configuration that anyone can read to texts that every
+// screen shows as they are: no control characters, nothing invisible, bounded.
+func public(c api.Config) error {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("backend: the public configuration: %w", err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return fmt.Errorf("backend: the public configuration: %w", err)
+	}
+	for name, value := range fields {
+		texts, ok := value.([]any)
+		if !ok {
+			texts = []any{value}
+		}
+		for _, v := range texts {
+			text, ok := v.(string)
+			if ok && (len(text) > maxPublic || strings.ContainsRune(text, utf8.RuneError) || safetext.New(text).Escaped()) {
+				return fmt.Errorf("backend: %s has more than %d bytes or characters that a screen does not show", name, maxPublic)
+			}
+		}
+	}
+	for name, group := range map[string]string{"auditors_group": c.AuditorsGroup, "admins_group": c.AdminsGroup} {
+		if !grant.ValidGroup(group) {
+			return fmt.Errorf("backend: %s is not the name of a Cognito group", name)
+		}
+	}
+	return nil
 }
 
 // Start records that the service runs. A log that cannot take this event

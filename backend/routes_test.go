@@ -1,6 +1,8 @@
 package backend_test
 
 import (
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,5 +51,39 @@ func TestABackendHasAllItsParts(t *testing.T) {
 		if _, err := backend.New(c); err == nil || err.Error() != "backend: "+part+" is missing" {
 			t.Errorf("without %s: %v", part, err)
 		}
+	}
+}
+
+// Every text of the public configuration is one that a screen shows as it is.
+// The test walks the fields, so that none is forgotten; the control is the
+// configuration as it was.
+func TestThePublicConfigurationIsPlainText(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	var whole backend.Config
+	rebuilt(t, w, time.Now, func(c *backend.Config) { whole = *c })
+	if _, err := backend.New(whole); err != nil {
+		t.Fatal(err)
+	}
+	fields := reflect.TypeOf(api.Config{})
+	walked := 0
+	for i := range fields.NumField() {
+		for _, bad := range []string{"a\x1b[2Jb", "a\nb", "a\u202eb", "a\u200bb", "a\x9bb", strings.Repeat("x", 300)} {
+			c := whole
+			switch f := reflect.ValueOf(&c.Public).Elem().Field(i); f.Kind() {
+			case reflect.String:
+				f.SetString(bad)
+			case reflect.Slice:
+				f.Set(reflect.ValueOf([]string{"good.example.com", bad}))
+			default:
+				continue
+			}
+			walked++
+			if _, err := backend.New(c); err == nil {
+				t.Errorf("%s = %.20q is served", fields.Field(i).Name, bad)
+			}
+		}
+	}
+	if walked < 60 {
+		t.Errorf("only %d texts tried", walked)
 	}
 }

@@ -15,14 +15,17 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"usher/backend/api/shape"
+	"usher/backend/grant"
 	"usher/backend/identity"
 	"usher/backend/object"
+	"usher/backend/safetext"
 )
 
 // Config is what `usher serve --config FILE` reads (YAML). Relative paths are
@@ -136,8 +139,33 @@ func (c *Config) complete() error {
 	return c.trust()
 }
 
+// SPEC: Cognito API reference, ClientIdType: 1 to 128 characters of [\w+]+.
+var clientShape = regexp.MustCompile(`^[A-Za-z0-9_+]{1,128}$`)
+
+const maxOrganisation = 100 // bytes
+
+// texts holds names to their shapes: screens and logs show them to everyone.
+func (c *Config) texts() error {
+	if len(c.Organisation) > maxOrganisation || safetext.New(c.Organisation).Escaped() {
+		return fmt.Errorf("organisation must be at most %d bytes without control characters", maxOrganisation)
+	}
+	if !grant.ValidGroup(c.AuditorsGroup) {
+		return errors.New("auditors_group is not the name of a Cognito group: 1 to 128 letters, digits, symbols and punctuation, no spaces")
+	}
+	if !grant.ValidGroup(c.AdminsGroup) {
+		return errors.New("admins_group is not the name of a Cognito group: 1 to 128 letters, digits, symbols and punctuation, no spaces")
+	}
+	if !clientShape.MatchString(c.ClientID) {
+		return errors.New("client_id is not an app client's id: letters and digits")
+	}
+	return nil
+}
+
 // trust checks what the parts would refuse later, without the file's name.
 func (c *Config) trust() error {
+	if err := c.texts(); err != nil {
+		return err
+	}
 	if _, err := c.pool().Issuer(); err != nil {
 		return err
 	}

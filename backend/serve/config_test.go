@@ -99,6 +99,14 @@ func TestLoadRefuses(t *testing.T) {
 		"a short cursor key":      {map[string]string{"cursor_keys": "[c2hvcnQ=]"}, []string{"cursor_keys: entry 1 is not 32 bytes in base64"}},
 		"three cursor keys":       {map[string]string{"cursor_keys": "[" + strings.Repeat("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,", 3) + "]"}, []string{"cursor_keys", "two"}},
 		"instances without a key": {map[string]string{"instances": "2"}, []string{"cursor_keys", "openssl rand"}},
+		"an escape sequence":      {map[string]string{"organisation": `"Acme \e[2J"`}, []string{"organisation must be"}},
+		"text that runs backward": {map[string]string{"organisation": `"Acme \u202Egnp.exe"`}, []string{"organisation must be"}},
+		"a long organisation":     {map[string]string{"organisation": strings.Repeat("x", 101)}, []string{"organisation must be"}},
+		"a group of two lines":    {map[string]string{"auditors_group": `"usher\nauditors"`}, []string{"auditors_group"}},
+		"a group with an escape":  {map[string]string{"admins_group": `"a\e]0;x\ab"`}, []string{"admins_group"}},
+		"a group with a space":    {map[string]string{"admins_group": "usher admins"}, []string{"admins_group"}},
+		"an odd client":           {map[string]string{"client_id": `"1\e[0m"`}, []string{"client_id"}},
+		"a client with a quote":   {map[string]string{"client_id": `a"b`}, []string{"client_id"}},
 		"a hosted UI in clear":    {map[string]string{"hosted_ui": "http://sign-in.example.com"}, []string{"hosted_ui must be an origin"}},
 	} {
 		_, path, err := load(t, c.change)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
-	"golang.org/x/net/netutil"
 
 	"usher/backend"
 )
@@ -98,20 +97,20 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.listener.Close()
 		return err
 	}
+	limited := limitConns(s.listener, maxConns)
 	web := &http.Server{
-		Handler:           compress(s.backend),
+		Handler: limited.track(compress(s.backend)), ConnContext: limited.context,
 		ReadHeaderTimeout: readHeader, ReadTimeout: readAll, WriteTimeout: writeAll, IdleTimeout: idle,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
 	go func() {
-		l := netutil.LimitListener(s.listener, maxConns)
 		if s.config.TLS.Cert != "" {
-			failed <- web.ServeTLS(l, s.config.TLS.Cert, s.config.TLS.Key)
+			failed <- web.ServeTLS(limited, s.config.TLS.Cert, s.config.TLS.Key)
 			return
 		}
-		failed <- web.Serve(l)
+		failed <- web.Serve(limited)
 	}()
 	select {
 	case err := <-failed:
