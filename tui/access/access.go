@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"time"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
@@ -71,9 +70,8 @@ type Pane struct {
 	slow   bool // for longer than grace
 
 	typing bool
-	field  textinput.Model
+	field  pane.Field
 	wrong  string // what is wrong with what was typed
-	past   pane.Past
 
 	w, h  int
 	drawn drawn
@@ -110,9 +108,7 @@ func New(d Deps) (*Pane, error) {
 		return nil, errors.New("access: no object to explain")
 	}
 	p := &Pane{Deps: d}
-	p.field = textinput.New()
-	p.field.SetVirtualCursor(false)
-	p.field.Prompt = ""
+	p.field = pane.NewField(0)
 	return p, nil
 }
 
@@ -207,7 +203,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		}
 	case tea.PasteMsg:
 		if p.typing {
-			p.field, _ = p.field.Update(m)
+			p.field.Take(m)
 			p.wrong = ""
 		}
 	}

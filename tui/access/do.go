@@ -139,9 +139,7 @@ func (p *Pane) leave() tea.Cmd {
 // edit opens the text field.
 func (p *Pane) edit() {
 	p.typing, p.wrong = true, ""
-	p.past.Begin()
-	p.field.SetValue("")
-	p.field.Focus()
+	p.field.Open("")
 	p.dirty()
 }
 
@@ -158,9 +156,9 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	case "enter":
 		return p.submit()
 	case "up", "down":
-		p.past.Recall(&p.field, msg.String() == "up")
+		p.field.Recall(msg.String() == "up")
 	default:
-		p.field, _ = p.field.Update(msg)
+		p.field.Take(msg)
 	}
 	p.wrong = ""
 	return nil
@@ -179,7 +177,7 @@ func (p *Pane) submit() tea.Cmd {
 		return nil
 	}
 	p.typing = false
-	p.past.Add(text)
+	p.field.Keep()
 	return p.ask(p.view(k, at, user))
 }
 

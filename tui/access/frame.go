@@ -6,7 +6,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"usher/backend/safetext"
 	"usher/tui/format"
 	"usher/tui/pane"
 )
@@ -141,37 +140,19 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	if len(hints) > 0 {
 		out = append(out, "", t.Keys(w-4, hints...))
 	}
-	wide := 0
-	for _, l := range out {
-		wide = max(wide, format.Width(l))
-	}
-	lines := make([]string, max(0, (h-len(out))/2-1), max(h, 1))
-	for _, l := range out {
-		lines = append(lines, strings.Repeat(" ", max(0, (w-wide)/2))+l)
-	}
-	return lines[:min(len(lines), max(0, h))]
-}
-
-// shownField is the text field's value as it is shown, and the cells before
-// its cursor.
-func (p *Pane) shownField() (shown string, before int) {
-	v := []rune(p.field.Value())
-	at := min(p.field.Position(), len(v))
-	return safetext.Line(string(v)), format.Width(safetext.Line(string(v[:at])))
+	return pane.Middle(out, w, h)
 }
 
 // window is the first cell of the text field that is shown, and how many are.
 func (p *Pane) window(w int) (left, room int) {
-	_, before := p.shownField()
 	room = max(1, w-promptW-1)
-	return max(0, before-room+1), room
+	return pane.Window(p.field.Cells(), room), room
 }
 
 func (p *Pane) fieldLine(w int) string {
 	t := p.Env.Theme
 	left, room := p.window(w)
-	shown, _ := p.shownField()
-	return " " + t.Accent.Bold().Paint("/") + " " + ansi.Cut(t.Text.Bold().Paint(shown), left, left+room)
+	return " " + t.Accent.Bold().Paint("/") + " " + ansi.Cut(t.Text.Bold().Paint(p.field.Shown()), left, left+room)
 }
 
 // hint is what can be typed, or what is wrong with it.
@@ -190,8 +171,7 @@ func (p *Pane) Cursor() *tea.Cursor {
 		return nil
 	}
 	left, room := p.window(p.w)
-	_, before := p.shownField()
-	return tea.NewCursor(promptW+min(before-left, room-1), 0)
+	return tea.NewCursor(promptW+min(p.field.Cells()-left, room-1), 0)
 }
 
 // Status is the keys of the text field, what went wrong, or more of the row.

@@ -175,8 +175,7 @@ func look(t *testing.T, p *Pane, v *view, w, h int) {
 		}
 	}
 	p.typing = true
-	p.field.SetValue(v.at.Bucket.Raw() + "/" + v.at.Key.Raw())
-	p.field.CursorEnd()
+	p.field.Set(v.at.Bucket.Raw() + "/" + v.at.Key.Raw())
 	whole(t, "typing", p.View(w, h), w, h)
 	if c := p.Cursor(); c == nil || c.X < 0 || c.X >= w || c.Y != 0 {
 		t.Errorf("cursor %v at %d", c, w)

@@ -24,7 +24,6 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
@@ -89,10 +88,9 @@ type Pane struct {
 	open    *full
 
 	typing bool
-	field  textinput.Model
+	field  pane.Field
 	wrong  *event.FilterError
 	hidden bool // the filter in force cannot be typed
-	past   pane.Past
 	drawn  drawn
 	w, h   int
 }
@@ -146,9 +144,7 @@ func New(d Deps) (*Pane, error) {
 	}
 	p := &Pane{Deps: d, log: &ledger{}, start: filterFor(d.On.Bucket.Raw(), d.On.Key.Raw())}
 	p.filter = p.start
-	p.field = textinput.New()
-	p.field.SetVirtualCursor(false)
-	p.field.Prompt = ""
+	p.field = pane.NewField(0)
 	p.list = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
 	p.list.Focus(true)
 	return p, nil
@@ -247,7 +243,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.again()
 	case tea.PasteMsg:
 		if p.typing {
-			p.field, _ = p.field.Update(m)
+			p.field.Take(m)
 			p.typed()
 		}
 	}

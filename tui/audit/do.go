@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -124,16 +123,13 @@ func (p *Pane) use(filter string) tea.Cmd {
 // edit opens the text field on the filter in force.
 func (p *Pane) edit() {
 	p.typing, p.wrong = true, nil
-	p.past.Begin()
-	p.field.SetValue(p.filter)
+	p.field.Open(p.filter)
 	// A path from the log may hold what no text field takes. Asking for
 	// something near to it would find nothing, and look like an answer.
 	p.hidden = p.field.Value() != p.filter
 	if p.hidden {
-		p.field.SetValue("")
+		p.field.Set("")
 	}
-	p.field.CursorEnd()
-	p.field.Focus()
 }
 
 // Typing is true while a filter is typed.
@@ -148,13 +144,13 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	case "enter":
 		return p.submit()
 	case "up", "down":
-		p.past.Recall(&p.field, msg.String() == "up")
+		p.field.Recall(msg.String() == "up")
 	case "tab":
 		p.complete()
 	case "ctrl+u": // all of it, also behind the cursor, which may stand on a mistake
-		p.field.SetValue("")
+		p.field.Set("")
 	default:
-		p.field, _ = p.field.Update(msg)
+		p.field.Take(msg)
 	}
 	p.typed()
 	return nil
@@ -179,16 +175,14 @@ func check(text string) *event.FilterError {
 // submit asks for what was typed, or shows what is wrong with it.
 func (p *Pane) submit() tea.Cmd {
 	text := strings.TrimSpace(p.field.Value())
-	p.field.SetValue(text)
-	p.field.CursorEnd()
+	p.field.Set(text)
 	if p.wrong = check(text); p.wrong != nil {
-		end := min(p.wrong.Offset+p.wrong.Length, len(text))
-		p.field.SetCursor(len([]rune(text[:end])))
+		p.field.MoveTo(p.wrong.Offset + p.wrong.Length)
 		return nil
 	}
 	p.typing = false
 	if text != "" {
-		p.past.Add(text)
+		p.field.Keep()
 	}
 	p.back = nil
 	return p.use(text)
@@ -206,20 +200,15 @@ func (p *Pane) complete() {
 			sure = sure[:len(sure)-1]
 		}
 	}
-	if len(sure) <= len(word) {
-		return
+	if len(sure) > len(word) {
+		p.field.Insert(sure[len(word):])
 	}
-	value := []rune(p.field.Value())
-	at := p.field.Position()
-	add := []rune(sure[len(word):])
-	p.field.SetValue(string(slices.Concat(value[:at], add, value[at:])))
-	p.field.SetCursor(at + len(add))
 }
 
 // possible is what could stand at the cursor: the letters of it that are
 // there, and the texts that begin with them.
 func (p *Pane) possible() (word string, could []string) {
-	before := string([]rune(p.field.Value())[:p.field.Position()])
+	before := p.field.Before()
 	word = before[strings.LastIndexByte(before, ' ')+1:]
 	word = strings.TrimPrefix(word, "-")
 	var all []string

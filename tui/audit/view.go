@@ -101,12 +101,7 @@ func (p *Pane) amount() string {
 // many there are.
 func (p *Pane) window(w int) (left, room int) {
 	room = max(1, w-promptW-1)
-	at := p.cells(p.upToCursor())
-	return max(0, at-room+1), room
-}
-
-func (p *Pane) upToCursor() int {
-	return len(string([]rune(p.field.Value())[:p.field.Position()]))
+	return pane.Window(p.cells(len(p.field.Before())), room), room
 }
 
 // cells is the width of the first bytes of the text field, as it is painted.
@@ -121,7 +116,7 @@ func (p *Pane) Cursor() *tea.Cursor {
 		return nil
 	}
 	left, _ := p.window(p.w)
-	return tea.NewCursor(promptW+p.cells(p.upToCursor())-left, 0)
+	return tea.NewCursor(promptW+p.cells(len(p.field.Before()))-left, 0)
 }
 
 // paint paints a filter: names of fields muted, values strong. It is safe
@@ -257,18 +252,7 @@ func (p *Pane) blank(w, h int) string {
 	if len(hints) > 0 {
 		out = append(out, "", t.Keys(w-4, hints...))
 	}
-	wide := 0
-	for _, l := range out {
-		wide = max(wide, format.Width(l))
-	}
-	lines := make([]string, max(0, (h-len(out))/2-1), h)
-	for _, l := range out {
-		lines = append(lines, strings.Repeat(" ", max(0, (w-wide)/2))+l)
-	}
-	for len(lines) < h {
-		lines = append(lines, "")
-	}
-	return strings.Join(lines[:h], "\n")
+	return strings.Join(pane.Middle(out, w, h), "\n")
 }
 
 // Status is the keys of the text field, or what went wrong.

@@ -21,7 +21,6 @@ import (
 	"errors"
 	"time"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
@@ -114,7 +113,7 @@ type Pane struct {
 	arrGen   uint64
 	busy     bool // a command arranges rows
 	sorting  bool // after s
-	field    textinput.Model
+	field    pane.Field
 	typing   use
 	filter   string
 	tree     tree
@@ -160,9 +159,7 @@ func New(d Deps) (*Pane, error) {
 		local:  make(map[spot]Local),
 		looked: make(map[spot]int64),
 	}
-	p.field = textinput.New()
-	p.field.SetVirtualCursor(false)
-	p.field.Prompt = ""
+	p.field = pane.NewField(0)
 	p.table = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
 	p.table.Focus(true)
 	p.tree.init(p)
@@ -304,7 +301,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.goTo(m.Place)
 	case tea.PasteMsg:
 		if p.typing != notTyping {
-			p.field, _ = p.field.Update(m)
+			p.field.Take(m)
 			return p.typed()
 		}
 	}

@@ -73,9 +73,7 @@ func ParsePath(s string) pane.Place {
 // typeInto opens the text field.
 func (p *Pane) typeInto(u use, value string) {
 	p.typing = u
-	p.field.SetValue(value)
-	p.field.CursorEnd()
-	p.field.Focus()
+	p.field.Open(value)
 }
 
 // Key takes a key press while a text is typed.
@@ -102,7 +100,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		p.table.Move(keys.Up)
 		return p.moved()
 	}
-	p.field, _ = p.field.Update(msg)
+	p.field.Take(msg)
 	return p.typed()
 }
 

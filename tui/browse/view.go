@@ -207,27 +207,7 @@ func (p *Pane) blank(w, h int) string {
 	if len(hints) > 0 {
 		lines = append(lines, "", t.Keys(w-4, hints...))
 	}
-	return middle(lines, w, h)
-}
-
-// middle puts lines in the middle of an area, left-aligned with each other.
-func middle(lines []string, w, h int) string {
-	wide := 0
-	for _, l := range lines {
-		wide = max(wide, format.Width(l))
-	}
-	indent := strings.Repeat(" ", max(0, (w-wide)/2))
-	out := make([]string, 0, h)
-	for range max(0, (h-len(lines))/2-1) {
-		out = append(out, "")
-	}
-	for _, l := range lines {
-		out = append(out, indent+l)
-	}
-	for len(out) < h {
-		out = append(out, "")
-	}
-	return strings.Join(out[:h], "\n")
+	return strings.Join(pane.Middle(lines, w, h), "\n")
 }
 
 // Status is the marks and, on the right, how old the listing is.
@@ -290,8 +270,7 @@ func (p *Pane) Cursor() *tea.Cursor {
 	if tw, _ := widths(p.w); tw > 0 {
 		x += tw + 1
 	}
-	value := p.field.Value()
-	return tea.NewCursor(x+format.Width(safetext.Line(string([]rune(value)[:p.field.Position()]))), 0)
+	return tea.NewCursor(x+p.field.Cells(), 0)
 }
 
 var _ pane.Pane = (*Pane)(nil)

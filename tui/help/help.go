@@ -7,12 +7,11 @@ package help
 import (
 	"strings"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
-	"usher/backend/safetext"
 	"usher/tui/format"
 	"usher/tui/keys"
+	"usher/tui/pane"
 	"usher/tui/theme"
 )
 
@@ -20,7 +19,7 @@ import (
 type Keys struct {
 	title  string
 	groups []keys.Group
-	field  textinput.Model
+	field  pane.Field
 	typing bool
 	top    int
 }
@@ -28,7 +27,7 @@ type Keys struct {
 // NewKeys makes the help. Left says which actions to leave out: those of
 // places that the person's groups do not open.
 func NewKeys(title string, m keys.Map, c keys.Context, left func(keys.Action) bool) *Keys {
-	k := &Keys{title: title, field: line()}
+	k := &Keys{title: title, field: pane.NewField(200)}
 	for _, g := range m.Groups(c) {
 		out := keys.Group{Name: g.Name}
 		for _, b := range g.Bindings {
@@ -43,26 +42,17 @@ func NewKeys(title string, m keys.Map, c keys.Context, left func(keys.Action) bo
 	return k
 }
 
-func line() textinput.Model {
-	f := textinput.New()
-	f.SetVirtualCursor(false)
-	f.Prompt = ""
-	f.CharLimit = 200
-	f.Focus()
-	return f
-}
-
 // Key takes every key press.
 func (k *Keys) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	if k.typing {
 		switch msg.String() {
 		case "esc":
 			k.typing = false
-			k.field.SetValue("")
+			k.field.Set("")
 		case "enter":
 			k.typing = false
 		default:
-			k.field, _ = k.field.Update(msg)
+			k.field.Take(msg)
 		}
 		k.top = 0
 		return false, nil
@@ -80,7 +70,7 @@ func (k *Keys) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 		k.top = max(0, k.top-8)
 	case "esc":
 		if k.field.Value() != "" {
-			k.field.SetValue("")
+			k.field.Set("")
 			return false, nil
 		}
 		return true, nil
@@ -93,7 +83,7 @@ func (k *Keys) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 // Handle takes a paste.
 func (k *Keys) Handle(msg tea.Msg) tea.Cmd {
 	if m, ok := msg.(tea.PasteMsg); ok && k.typing {
-		k.field, _ = k.field.Update(m)
+		k.field.Take(m)
 	}
 	return nil
 }
@@ -103,7 +93,7 @@ func (k *Keys) Cursor() *tea.Cursor {
 	if !k.typing {
 		return nil
 	}
-	return tea.NewCursor(3+len("/ ")+format.Width(safetext.Line(k.field.Value())), 2)
+	return tea.NewCursor(3+len("/ ")+k.field.Cells(), 2)
 }
 
 // View draws the box: as many columns of groups as there is room for.
@@ -117,7 +107,7 @@ func (k *Keys) View(t *theme.Theme, w, h int) string {
 	foot := []string{p.Rule.Paint(strings.Repeat(p.Glyphs.Light, inner)), signs(p, inner)}
 	head := []string{""}
 	if k.typing || k.field.Value() != "" {
-		head = append(head, p.Accent.Paint("/ ")+p.Text.Bold().Paint(safetext.Line(k.field.Value())), "")
+		head = append(head, p.Accent.Paint("/ ")+p.Text.Bold().Paint(k.field.Shown()), "")
 	}
 	room := max(3, h-2-len(head)-len(foot)-4)
 	more := ""

@@ -4,11 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 	"github.com/sahilm/fuzzy"
 
-	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -28,7 +26,7 @@ type Command struct {
 type Palette struct {
 	all   []Command
 	goTo  func(path string) tea.Cmd
-	field textinput.Model
+	field pane.Field
 	found []match
 	at    int
 }
@@ -40,7 +38,7 @@ type match struct {
 
 // NewPalette makes a palette; goTo answers a path that was typed, and may be nil.
 func NewPalette(all []Command, goTo func(path string) tea.Cmd) *Palette {
-	p := &Palette{all: all, goTo: goTo, field: line()}
+	p := &Palette{all: all, goTo: goTo, field: pane.NewField(200)}
 	p.find()
 	return p
 }
@@ -99,7 +97,7 @@ func (p *Palette) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 			return true, c.Run
 		}
 	default:
-		p.field, _ = p.field.Update(msg)
+		p.field.Take(msg)
 		p.find()
 	}
 	return false, nil
@@ -108,7 +106,7 @@ func (p *Palette) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 // Handle takes a paste.
 func (p *Palette) Handle(msg tea.Msg) tea.Cmd {
 	if m, ok := msg.(tea.PasteMsg); ok {
-		p.field, _ = p.field.Update(m)
+		p.field.Take(m)
 		p.find()
 	}
 	return nil
@@ -116,7 +114,7 @@ func (p *Palette) Handle(msg tea.Msg) tea.Cmd {
 
 // Cursor is behind what was typed.
 func (p *Palette) Cursor() *tea.Cursor {
-	return tea.NewCursor(3+len(": ")+format.Width(safetext.Line(string([]rune(p.field.Value())[:p.field.Position()]))), 2)
+	return tea.NewCursor(3+len(": ")+p.field.Cells(), 2)
 }
 
 // View draws the box.
@@ -124,7 +122,7 @@ func (p *Palette) View(t *theme.Theme, w, h int) string {
 	bw := min(w-4, 76)
 	k, inner := t.On(theme.Panel), bw-6
 	count := quantity.Count(len(p.found)) + " of " + quantity.Count(len(p.all))
-	typed := k.Accent.Paint(": ") + k.Text.Bold().Paint(safetext.Line(p.field.Value()))
+	typed := k.Accent.Paint(": ") + k.Text.Bold().Paint(p.field.Shown())
 	lines := []string{"", k.Pad(typed, inner-len(count)) + k.Muted.Paint(count), k.Rule.Paint(strings.Repeat(k.Glyphs.Light, inner))}
 	room := max(4, min(14, h-12))
 	top := max(0, min(p.at-room/2, len(p.found)-room))
@@ -133,7 +131,7 @@ func (p *Palette) View(t *theme.Theme, w, h int) string {
 	}
 	switch {
 	case p.isPath():
-		lines = append(lines[:3], k.Accent.Paint(k.Glyphs.Cursor)+k.Text.Paint("go to "+format.Start(safetext.Line(p.field.Value()), inner-8, k.Glyphs.Ellipsis)))
+		lines = append(lines[:3], k.Accent.Paint(k.Glyphs.Cursor)+k.Text.Paint("go to "+format.Start(p.field.Shown(), inner-8, k.Glyphs.Ellipsis)))
 	case len(p.found) == 0:
 		lines = append(lines, k.Text.Paint("No command fits."))
 	}

@@ -3,8 +3,9 @@ package signin
 import (
 	"strings"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
+
+	"usher/tui/pane"
 )
 
 // Key takes a key press. Letters are text; enter, tab, esc and the arrows keep
@@ -36,7 +37,7 @@ func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
 		if p.stage != askPassword && msg.Text != "" && strings.Trim(msg.Text, "0123456789") != "" {
 			return nil
 		}
-		*f, _ = f.Update(msg)
+		f.Take(msg)
 		if p.stage != askPassword && len(f.Value()) == 6 && msg.Text != "" {
 			return p.submit() // the sixth digit needs no enter
 		}
@@ -65,15 +66,14 @@ func (p *Page) fill(next bool) {
 	} else {
 		p.demo = (max(p.demo, 0) + n - 1) % n
 	}
-	p.user.SetValue(p.Demo[p.demo].User)
-	p.user.CursorEnd()
+	p.user.Set(p.Demo[p.demo].User)
 	p.secret[0].zero()
 	p.secret[0].insert(p.Demo[p.demo].Password)
 	p.field, p.say = 1, ""
 }
 
 // text is the field with the keys if it is a plain one.
-func (p *Page) text() *textinput.Model {
+func (p *Page) text() *pane.Field {
 	switch {
 	case p.stage == askPassword && p.field == 0:
 		return &p.user
@@ -105,7 +105,7 @@ func (p *Page) paste(s string) {
 				return r
 			}, s)
 		}
-		*f, _ = f.Update(tea.PasteMsg{Content: s})
+		f.Take(tea.PasteMsg{Content: s})
 		return
 	}
 	p.hidden().insert(s)

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"time"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
@@ -75,9 +74,9 @@ type Page struct {
 	busy   bool
 	stage  stage
 	field  int // of the stage
-	user   textinput.Model
+	user   pane.Field
 	secret [2]secret // password, or the new one twice
-	code   textinput.Model
+	code   pane.Field
 	step   session.Step // of askSetUp
 	say    string
 	good   bool
@@ -96,22 +95,12 @@ func New(d Deps) (*Page, error) {
 		return nil, errors.New("signin: nothing keeps the tokens")
 	}
 	p := &Page{Deps: d, demo: -1}
-	p.user, p.code = field(128), field(6)
-	p.user.SetValue(d.User)
-	p.user.CursorEnd()
+	p.user, p.code = pane.NewField(128), pane.NewField(6)
+	p.user.Set(d.User)
 	if d.User != "" {
 		p.field = 1
 	}
 	return p, nil
-}
-
-func field(limit int) textinput.Model {
-	f := textinput.New()
-	f.SetVirtualCursor(false)
-	f.Prompt = ""
-	f.CharLimit = limit
-	f.Focus()
-	return f
 }
 
 // Again starts over at the password, for the same person.
@@ -135,7 +124,7 @@ func (p *Page) leave() {
 	}
 	p.gen++
 	p.flow, p.busy, p.stage, p.step, p.hint = nil, false, askPassword, session.Step{}, ""
-	p.code.SetValue("")
+	p.code.Set("")
 	for i := range p.secret {
 		p.secret[i].zero()
 	}
@@ -200,7 +189,7 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 		return p.refused(m)
 	}
 	p.flow, p.say, p.good = m.flow, "", false
-	p.code.SetValue("")
+	p.code.Set("")
 	p.field = 0
 	switch m.step.Kind {
 	case session.NeedNewPassword:
@@ -227,7 +216,7 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 func (p *Page) refused(m stepped) tea.Cmd {
 	say := pane.Sentence(m.err, p.Server)
 	again := p.stage != askPassword && (errors.Is(m.err, session.ErrCode) || errors.Is(m.err, session.ErrPasswordRules) || api.Offline(m.err))
-	p.code.SetValue("")
+	p.code.Set("")
 	if !again {
 		p.leave()
 		p.field = 1

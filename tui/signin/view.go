@@ -58,7 +58,7 @@ func (p *Page) form() []string {
 	switch p.stage {
 	case askPassword:
 		head("Sign in")
-		lines = append(lines, p.row(0, "User", t.Text.Paint(safetext.Line(p.user.Value())))...)
+		lines = append(lines, p.row(0, "User", t.Text.Paint(p.user.Shown()))...)
 		lines = append(lines, p.row(1, "Password", p.dots(0))...)
 	case askNew:
 		head("Choose a new password")
@@ -248,7 +248,7 @@ func (p *Page) Cursor(w, h int) *tea.Cursor {
 	}
 	var n int
 	if f := p.text(); f != nil {
-		n = format.Width(safetext.Line(string([]rune(f.Value())[:f.Position()])))
+		n = f.Cells()
 	} else {
 		n = min(p.hidden().len(), blockW-labelW-4)
 	}

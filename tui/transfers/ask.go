@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
@@ -59,7 +58,7 @@ type Ask struct {
 	whole    *wanted             // before something was left out
 	why      string
 	root     string
-	field    textinput.Model
+	field    pane.Field
 	typing   bool
 	wrong    string // why what was typed is no folder
 	x, y     int    // of the field, in the box
@@ -78,9 +77,7 @@ func (p *Pane) Wanted(items []Item) tea.Cmd {
 			a.add(it)
 		}
 	}
-	a.field = textinput.New()
-	a.field.SetVirtualCursor(false)
-	a.field.Prompt = ""
+	a.field = pane.NewField(0)
 	if len(a.todo) > 0 {
 		a.counting, a.shown = true, true
 		return tea.Batch(pane.Send(dialog.Show{Dialog: a}), a.count(""))
@@ -184,7 +181,7 @@ type Begun struct{}
 // Handle takes a paste; answers come through the pane.
 func (a *Ask) Handle(msg tea.Msg) tea.Cmd {
 	if m, ok := msg.(tea.PasteMsg); ok && a.typing {
-		a.field, _ = a.field.Update(m)
+		a.field.Take(m)
 		a.wrong = ""
 	}
 	return nil

@@ -18,12 +18,10 @@ type Moved struct{}
 // typeFolder opens the field for another folder.
 func (a *Ask) typeFolder() {
 	a.typing, a.wrong = true, ""
-	a.field.SetValue(a.p.short(a.root))
+	a.field.Open(a.p.short(a.root))
 	if safetext.New(a.root).Escaped() {
-		a.field.SetValue(a.root)
+		a.field.Open(a.root)
 	}
-	a.field.CursorEnd()
-	a.field.Focus()
 }
 
 // typed takes a key press of the field. The folder that is chosen holds for
@@ -50,7 +48,7 @@ func (a *Ask) typed(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		return tea.Batch(cmds...)
 	}
-	a.field, _ = a.field.Update(msg)
+	a.field.Take(msg)
 	a.wrong = ""
 	return nil
 }
@@ -82,9 +80,7 @@ func (p *Pane) moveTo(dir string) tea.Cmd {
 
 // fieldLine draws the field and notes where its cursor stands.
 func (a *Ask) fieldLine(p *theme.Theme, label, w int) string {
-	value := a.field.Value()
-	before := safetext.Line(string([]rune(value)[:a.field.Position()]))
-	after := safetext.Line(string([]rune(value)[a.field.Position():]))
+	before, after := safetext.Line(a.field.Before()), safetext.Line(a.field.After())
 	room := w - label - 1
 	before = format.Start(before, room, p.Glyphs.Ellipsis)
 	after = format.End(after, room-format.Width(before), p.Glyphs.Ellipsis)
