@@ -144,7 +144,12 @@ func (w *World) startBackend(ctx context.Context, o Options, listener net.Listen
 	// before somebody has typed a password.
 	warm := time.AfterFunc(warmAfter, func() { _ = box.Warm() }) // what fails here fails at the sign-in too
 	w.undo = append(w.undo, func() error { warm.Stop(); return nil })
-	w.ended = sync.OnceValue(func() error { return <-done })
+	w.ended = sync.OnceValue(func() error {
+		if err := <-done; !errors.Is(err, context.Canceled) { // which is how Close ends a start that is under way
+			return err
+		}
+		return nil
+	})
 	w.undo = append(w.undo, func() error { stop(); return w.ended() })
 	return nil
 }

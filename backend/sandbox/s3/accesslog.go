@@ -12,6 +12,8 @@ import (
 	"time"
 )
 
+const ownerName = "owner"
+
 // ownerID is the canonical user id of the one account.
 const ownerID = "5f0c1d5a8f1e4b7c9a3d2e6f708192a3b4c5d6e7f8091a2b3c4d5e6f70819203"
 

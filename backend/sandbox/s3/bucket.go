@@ -15,6 +15,7 @@ type bucket struct {
 	name    string
 	created time.Time
 	objects index
+	tags    []tag // guarded by the server's lock
 }
 
 // store puts o in place of what was there. The server's lock is held.
@@ -111,7 +112,7 @@ func (q *request) listBuckets() error {
 func writeOwner(x *xmlDoc) {
 	x.open("Owner")
 	x.el("ID", ownerID)
-	x.el("DisplayName", "owner")
+	x.el("DisplayName", ownerName)
 	x.end("Owner")
 }
 
@@ -119,14 +120,19 @@ func (q *request) createBucket() error {
 	if !validBucket(q.target.bucket) {
 		return fail("InvalidBucketName", "The specified bucket is not valid.", field{"BucketName", q.target.bucket})
 	}
+	if err := refuseOldBucket(q.r.Header); err != nil {
+		return err
+	}
 	doc, err := q.document(64 << 10)
 	if err != nil {
 		return err
 	}
+	var tags []tag
 	if len(doc) > 0 {
 		var c struct {
 			XMLName            xml.Name `xml:"CreateBucketConfiguration"`
 			LocationConstraint string
+			Tags               struct{ Tag []tag }
 		}
 		if err := xml.Unmarshal(doc, &c); err != nil {
 			return malformedXML()
@@ -134,16 +140,33 @@ func (q *request) createBucket() error {
 		if c.LocationConstraint != "" && c.LocationConstraint != q.srv.verifier.region {
 			return fail("IllegalLocationConstraintException", "The specified location constraint is incompatible for the region specific endpoint this request was sent to.")
 		}
+		if tags = c.Tags.Tag; len(tags) > 0 {
+			if err := checkTags(tags, maxBucketTags); err != nil {
+				return err
+			}
+		}
 	}
 	q.srv.mu.Lock()
 	defer q.srv.mu.Unlock()
 	if _, ok := q.srv.buckets[q.target.bucket]; ok {
 		return bucketTaken(q.target.bucket)
 	}
-	q.srv.buckets[q.target.bucket] = &bucket{name: q.target.bucket, created: q.now.UTC()}
+	q.srv.buckets[q.target.bucket] = &bucket{name: q.target.bucket, created: q.now.UTC(), tags: tags}
 	q.w.Header().Set("Location", "/"+q.target.bucket)
 	q.w.Header().Set("Content-Length", "0")
 	q.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// refuseOldBucket refuses a bucket with ACLs or object locks.
+func refuseOldBucket(h http.Header) error {
+	ownership := h.Get("x-amz-object-ownership")
+	if acl := h.Get("x-amz-acl"); acl != "" && acl != "private" && (ownership == "" || ownership == "BucketOwnerEnforced") {
+		return fail("InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+	}
+	if ownership != "" && ownership != "BucketOwnerEnforced" || strings.EqualFold(h.Get("x-amz-bucket-object-lock-enabled"), "true") {
+		return notImplemented()
+	}
 	return nil
 }
 

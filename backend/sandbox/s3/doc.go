@@ -16,9 +16,13 @@
 //   - a large body is neither held in memory to be stored nor to be sent.
 //
 // There is one account, which owns every bucket. A credential may be marked
-// ReadOnly. There are no versions, policies, ACLs, tags or encryption; asking
-// for them answers NotImplemented. ETags are opaque, as S3's are: an object
-// from code (PutContent) has one that is no MD5.
+// ReadOnly. Buckets are as S3 makes them today: private, encrypted by S3, with
+// no ACLs, no versions and no policy; reads of their configuration are answered
+// as S3 answers them, and changes of it are refused. Storage classes, tags,
+// SSE-KMS and SSE-C are kept with an object, and archived objects must be
+// restored, which takes seconds here. Nothing that a write names is dropped
+// without an error. ETags are opaque, as S3's are: an object from code
+// (PutContent) has one that is no MD5.
 //
 // It leaves to others: listening, the allow-list of hosts and origins, and what
 // the buckets hold (package seed).

@@ -28,14 +28,16 @@ func status(code string) int {
 	switch code {
 	case "NotModified":
 		return http.StatusNotModified
-	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "AccessForbidden",
+	case "AccessDenied", "InvalidObjectState", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "AccessForbidden",
 		"InvalidChunkSizeError":
 		return http.StatusForbidden
-	case "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion":
+	case "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion", "NoSuchTagSet", "NoSuchBucketPolicy",
+		"NoSuchLifecycleConfiguration", "NoSuchCORSConfiguration", "NoSuchWebsiteConfiguration", "NoSuchConfiguration",
+		"ReplicationConfigurationNotFoundError", "ObjectLockConfigurationNotFoundError":
 		return http.StatusNotFound
 	case "MethodNotAllowed":
 		return http.StatusMethodNotAllowed
-	case "BucketNotEmpty", "BucketAlreadyOwnedByYou", "OperationAborted":
+	case "BucketNotEmpty", "BucketAlreadyOwnedByYou", "OperationAborted", "RestoreAlreadyInProgress":
 		return http.StatusConflict
 	case "MissingContentLength":
 		return http.StatusLengthRequired

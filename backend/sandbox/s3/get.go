@@ -15,8 +15,8 @@ func (q *request) open() (*object, error) {
 			return nil, invalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", s)
 		}
 	}
-	if v := q.target.query; v.has("versionId") && v.get("versionId") != "null" {
-		return nil, invalidArgument("Invalid version id specified", "versionId", v.get("versionId"))
+	if err := q.namedVersion(); err != nil {
+		return nil, err
 	}
 	q.srv.mu.RLock()
 	defer q.srv.mu.RUnlock()
@@ -30,6 +30,15 @@ func (q *request) open() (*object, error) {
 	}
 	hold(o.content)
 	return o, nil
+}
+
+// namedVersion refuses every version but "null", which is the one of a bucket
+// without versions.
+func (q *request) namedVersion() error {
+	if v := q.target.query; v.has("versionId") && v.get("versionId") != "null" {
+		return invalidArgument("Invalid version id specified", "versionId", v.get("versionId"))
+	}
+	return nil
 }
 
 // overrides are the response-* parameters of GetObject. They need a signed
@@ -50,6 +59,12 @@ func (q *request) getObject() error {
 	}
 	defer release(o.content)
 	q.objSize = o.content.Size()
+	if err := o.encryption().opens(q.r.Header, customerPrefix); err != nil {
+		return err
+	}
+	if q.r.Method != http.MethodHead && o.archived(q.now) {
+		return invalidState("The operation is not valid for the object's storage class", o)
+	}
 	h := q.w.Header()
 	h["ETag"] = []string{`"` + o.etag() + `"`}
 	h.Set("Last-Modified", o.modified.Format(http.TimeFormat))
@@ -79,6 +94,7 @@ func (q *request) getObject() error {
 			h.Set("x-amz-meta-"+name, v)
 		}
 	}
+	q.stateHeaders(o)
 	for _, x := range overrides() {
 		if v := q.target.query.get(x[0]); v != "" {
 			h.Set(x[1], v)
@@ -93,6 +109,21 @@ func (q *request) getObject() error {
 		return nil
 	}
 	return writeContent(q.w, o.content, off, length)
+}
+
+// stateHeaders are those of storage class, encryption, restoration and tags.
+func (q *request) stateHeaders(o *object) {
+	h := q.w.Header()
+	o.encryption().setHeaders(h)
+	if c := o.class(); c != storageDefault { // SPEC: API_HeadObject.html: for all but STANDARD
+		h.Set("x-amz-storage-class", c)
+	}
+	if r, ok := o.restored(q.now); ok {
+		h.Set("x-amz-restore", r.header(q.now))
+	}
+	if n := len(o.state().tags); n > 0 {
+		h.Set("x-amz-tagging-count", strconv.Itoa(n))
+	}
 }
 
 // checksumHeaders adds the checksum only if the header x-amz-checksum-mode
@@ -260,6 +291,9 @@ func (q *request) getAttributes() error {
 	}
 	defer release(o.content)
 	q.objSize = o.content.Size()
+	if err := o.encryption().opens(q.r.Header, customerPrefix); err != nil {
+		return err
+	}
 	var x xmlDoc
 	x.start("GetObjectAttributesResponse", namespace)
 	if asked["ETag"] {
@@ -283,7 +317,7 @@ func (q *request) getAttributes() error {
 		}
 	}
 	if asked["StorageClass"] {
-		x.el("StorageClass", storageDefault)
+		x.el("StorageClass", o.class())
 	}
 	if asked["ObjectSize"] {
 		x.num("ObjectSize", o.content.Size())

@@ -124,6 +124,14 @@ type raw struct {
 // do sends a request without any help from net/http's client about the URL.
 func (r *rig) do(q raw) *answer {
 	r.t.Helper()
+	conn := r.send(q)
+	defer conn.Close()
+	return readAnswer(r.t, conn, q.method)
+}
+
+// send writes a request and returns the connection that the answer comes on.
+func (r *rig) send(q raw) net.Conn {
+	r.t.Helper()
 	u, err := url.Parse(r.url)
 	if err != nil {
 		r.t.Fatal(err)
@@ -132,7 +140,6 @@ func (r *rig) do(q raw) *answer {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer conn.Close()
 	var b strings.Builder
 	target := q.path
 	if q.query != "" {
@@ -155,7 +162,7 @@ func (r *rig) do(q raw) *answer {
 	if _, err := io.WriteString(conn, b.String()); err != nil {
 		r.t.Fatal(err)
 	}
-	return readAnswer(r.t, conn, q.method)
+	return conn
 }
 
 type answer struct {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"strconv"
+	"strings"
 )
 
 const maxKeys = 1000 // in a page; SPEC: API_ListObjectsV2.html
@@ -31,6 +32,10 @@ func (q *request) listObjects() error {
 			}
 		}
 	}
+	restores, err := q.wantsRestoreStatus()
+	if err != nil {
+		return err
+	}
 	q.srv.mu.RLock()
 	b, err := q.bucket()
 	var rows []entry
@@ -42,7 +47,7 @@ func (q *request) listObjects() error {
 	if err != nil {
 		return err
 	}
-	l := listing{q: q, v2: v2, rows: rows, more: more, limit: limit, encode: func(s string) string { return s }}
+	l := listing{q: q, v2: v2, restores: restores, rows: rows, more: more, limit: limit, encode: func(s string) string { return s }}
 	if enc == "url" {
 		l.encode = listEncode
 	}
@@ -66,12 +71,13 @@ func limitParam(p params, name string, most int) (int, error) {
 
 // listing writes one page.
 type listing struct {
-	q      *request
-	v2     bool
-	rows   []entry
-	more   bool
-	limit  int
-	encode func(string) string
+	q        *request
+	v2       bool
+	restores bool // RestoreStatus was asked for
+	rows     []entry
+	more     bool
+	limit    int
+	encode   func(string) string
 }
 
 func (l listing) write() error {
@@ -108,9 +114,15 @@ func (l listing) write() error {
 	owner := !l.v2 || p.get("fetch-owner") == "true"
 	for _, e := range l.rows {
 		if e.object != nil {
-			writeRow(&x, e.object, l.encode, owner)
+			l.writeRow(&x, e.object, owner)
 		}
 	}
+	l.writePrefixes(&x)
+	x.end("ListBucketResult")
+	return l.q.sendXML(&x)
+}
+
+func (l listing) writePrefixes(x *xmlDoc) {
 	for _, e := range l.rows {
 		if e.object == nil {
 			x.open("CommonPrefixes")
@@ -118,13 +130,20 @@ func (l listing) write() error {
 			x.end("CommonPrefixes")
 		}
 	}
-	x.end("ListBucketResult")
-	return l.q.sendXML(&x)
 }
 
-func writeRow(x *xmlDoc, o *object, encode func(string) string, owner bool) {
+func (l listing) writeRow(x *xmlDoc, o *object, owner bool) {
 	x.open("Contents")
-	x.el("Key", encode(o.key))
+	x.el("Key", l.encode(o.key))
+	l.writeFacts(x, o)
+	if owner {
+		writeOwner(x)
+	}
+	x.end("Contents")
+}
+
+// writeFacts writes what a row of objects and one of versions have in common.
+func (l listing) writeFacts(x *xmlDoc, o *object) {
 	x.time("LastModified", o.modified)
 	x.el("ETag", `"`+o.etag()+`"`)
 	switch {
@@ -136,11 +155,29 @@ func writeRow(x *xmlDoc, o *object, encode func(string) string, owner bool) {
 		x.el("ChecksumType", fullObject)
 	}
 	x.num("Size", o.content.Size())
-	if owner {
-		writeOwner(x)
+	x.el("StorageClass", o.class())
+	if l.restores {
+		if r, ok := o.restored(l.q.now); ok {
+			r.xml(x, l.q.now)
+		}
 	}
-	x.el("StorageClass", storageDefault)
-	x.end("Contents")
+}
+
+// wantsRestoreStatus reads x-amz-optional-object-attributes.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+func (q *request) wantsRestoreStatus() (wanted bool, err error) {
+	for _, v := range q.r.Header.Values("x-amz-optional-object-attributes") {
+		for s := range strings.SplitSeq(v, ",") {
+			switch strings.TrimSpace(s) {
+			case "":
+			case "RestoreStatus":
+				wanted = true
+			default:
+				return false, invalidArgument("Invalid attribute name specified", "x-amz-optional-object-attributes", v)
+			}
+		}
+	}
+	return wanted, nil
 }
 
 // sealToken makes a continuation token: the last name given, with a MAC over

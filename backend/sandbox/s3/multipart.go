@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"cmp"
 	"crypto/md5" //nolint:gosec // multipart ETags are made of MD5s, as in S3
 	"crypto/rand"
 	"encoding/base64"
@@ -9,7 +8,6 @@ import (
 	"encoding/xml"
 	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +24,7 @@ type upload struct {
 	began           time.Time
 	mime            string
 	more            *details
+	tags            []tag
 	algorithm       *checksumAlgorithm
 	kind            string
 	named           bool // the caller chose the algorithm
@@ -36,6 +35,8 @@ type uploaded struct {
 	received
 	at time.Time
 }
+
+func (u *upload) class() string { return u.more.classOrDefault() }
 
 func (u *upload) release() {
 	for _, p := range u.parts {
@@ -61,8 +62,15 @@ func (q *request) createUpload() error {
 	if err != nil {
 		return err
 	}
+	if more.class, more.encryption, err = q.writeProperties(); err != nil {
+		return err
+	}
+	tags, err := headerTags(q.r.Header)
+	if err != nil {
+		return err
+	}
 	u := &upload{id: rand.Text() + rand.Text(), bucket: q.target.bucket, key: q.target.key, began: q.now.UTC(),
-		mime: mime, more: more, algorithm: &crc64NVME, kind: fullObject, parts: map[int]*uploaded{}}
+		mime: mime, more: more, tags: tags, algorithm: &crc64NVME, kind: fullObject, parts: map[int]*uploaded{}}
 	if name := q.r.Header.Get("x-amz-checksum-algorithm"); name != "" {
 		if u.algorithm = algorithmNamed(name); u.algorithm == nil {
 			return fail("InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
@@ -87,6 +95,7 @@ func (q *request) createUpload() error {
 		q.w.Header().Set("x-amz-checksum-algorithm", u.algorithm.name)
 		q.w.Header().Set("x-amz-checksum-type", u.kind)
 	}
+	q.writeAnswer(u.more.encryption)
 	var x xmlDoc
 	x.start("InitiateMultipartUploadResult", namespace)
 	x.el("Bucket", u.bucket)
@@ -96,14 +105,38 @@ func (q *request) createUpload() error {
 	return q.sendXML(&x)
 }
 
-func (q *request) uploadPart() error {
-	n := q.partNumber()
+// partOfUpload is the part number of a request and its upload.
+func (q *request) partOfUpload() (n int, u *upload, err error) {
+	n = q.partNumber()
 	if n < 1 || n > maxPart {
-		return invalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", q.target.query.get("partNumber"))
+		return 0, nil, invalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", q.target.query.get("partNumber"))
 	}
 	q.srv.mu.RLock()
-	u, err := q.upload()
+	u, err = q.upload()
 	q.srv.mu.RUnlock()
+	if err != nil {
+		return 0, nil, err
+	}
+	// Each part brings the key that the upload was begun with.
+	return n, u, u.more.opens(q.r.Header, customerPrefix)
+}
+
+// keepPart puts a part in the place of an earlier one.
+func (q *request) keepPart(u *upload, n int, got received) error {
+	q.srv.mu.Lock()
+	defer q.srv.mu.Unlock()
+	if _, err := q.upload(); err != nil {
+		return err
+	}
+	if old, ok := u.parts[n]; ok {
+		release(old.content)
+	}
+	u.parts[n] = &uploaded{got, q.now.UTC()}
+	return nil
+}
+
+func (q *request) uploadPart() error {
+	n, u, err := q.partOfUpload()
 	if err != nil {
 		return err
 	}
@@ -127,19 +160,12 @@ func (q *request) uploadPart() error {
 		}
 		got.sum = checksum{u.algorithm, u.kind, v}
 	}
-	q.srv.mu.Lock()
-	if _, err = q.upload(); err == nil {
-		if old, ok := u.parts[n]; ok {
-			release(old.content)
-		}
-		u.parts[n] = &uploaded{got, q.now.UTC()}
-	}
-	q.srv.mu.Unlock()
-	if err != nil {
+	if err := q.keepPart(u, n, got); err != nil {
 		release(got.content)
 		return err
 	}
 	h := q.w.Header()
+	u.more.setHeaders(h)
 	h["ETag"] = []string{`"` + hex.EncodeToString(got.md5) + `"`}
 	h.Set(answer.algorithm.header(), answer.value)
 	h.Set("Content-Length", "0")
@@ -190,6 +216,7 @@ func (q *request) completeUpload() error {
 		return err
 	}
 	q.objSize = o.content.Size()
+	o.encryption().setHeaders(q.w.Header())
 	var x xmlDoc
 	x.start("CompleteMultipartUploadResult", namespace)
 	x.el("Location", "http://"+q.r.Host+string(uriEncode(nil, q.target.path, true)))
@@ -262,8 +289,10 @@ func (q *request) assemble(u *upload, have map[int]*uploaded, doc completion) (*
 		return nil, err
 	}
 	etag := md5.Sum(md5s) //nolint:gosec // S3's ETag
-	return &object{key: u.key, content: whole, modified: q.now.UTC().Truncate(time.Second), mime: u.mime, more: &more,
-		etagText: hex.EncodeToString(etag[:]) + "-" + strconv.Itoa(len(contents)), given: sum}, nil
+	o := &object{key: u.key, content: whole, modified: q.now.UTC().Truncate(time.Second), mime: u.mime, more: &more,
+		etagText: hex.EncodeToString(etag[:]) + "-" + strconv.Itoa(len(contents)), given: sum}
+	o.changing.Store(&objectState{tags: u.tags})
+	return o, nil
 }
 
 func (q *request) wholeChecksum(u *upload, whole *joined, sums []byte, parts int) (checksum, error) {
@@ -322,108 +351,4 @@ func (q *request) abortUpload() error {
 	}
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-func (q *request) listParts() error {
-	limit, err := limitParam(q.target.query, "max-parts", maxKeys)
-	if err != nil {
-		return err
-	}
-	marker, _ := strconv.Atoi(q.target.query.get("part-number-marker"))
-	q.srv.mu.RLock()
-	u, err := q.upload()
-	var have map[int]*uploaded
-	if err == nil {
-		have = maps.Clone(u.parts)
-	}
-	q.srv.mu.RUnlock()
-	if err != nil {
-		return err
-	}
-	numbers := slices.DeleteFunc(slices.Sorted(maps.Keys(have)), func(n int) bool { return n <= marker })
-	more := len(numbers) > limit
-	numbers = numbers[:min(limit, len(numbers))]
-	var x xmlDoc
-	x.start("ListPartsResult", namespace)
-	x.el("Bucket", u.bucket)
-	x.el("Key", u.key)
-	x.el("UploadId", u.id)
-	x.num("PartNumberMarker", int64(marker))
-	if len(numbers) > 0 {
-		x.num("NextPartNumberMarker", int64(numbers[len(numbers)-1]))
-	}
-	x.num("MaxParts", int64(limit))
-	x.bool("IsTruncated", more)
-	for _, n := range numbers {
-		p := have[n]
-		x.open("Part")
-		x.num("PartNumber", int64(n))
-		x.time("LastModified", p.at)
-		x.el("ETag", `"`+hex.EncodeToString(p.md5)+`"`)
-		x.num("Size", p.content.Size())
-		p.sum.xml(&x)
-		x.end("Part")
-	}
-	x.el("StorageClass", storageDefault)
-	if u.named {
-		x.el("ChecksumAlgorithm", u.algorithm.name)
-		x.el("ChecksumType", u.kind)
-	}
-	x.end("ListPartsResult")
-	return q.sendXML(&x)
-}
-
-// listUploads is ListMultipartUploads, without a delimiter.
-func (q *request) listUploads() error {
-	p := q.target.query
-	limit, err := limitParam(p, "max-uploads", maxKeys)
-	if err != nil {
-		return err
-	}
-	if p.get("delimiter") != "" {
-		return notImplemented()
-	}
-	if err := q.known(); err != nil {
-		return err
-	}
-	encode := func(s string) string { return s }
-	if p.get("encoding-type") == "url" {
-		encode = listEncode
-	}
-	key, id := p.get("key-marker"), p.get("upload-id-marker")
-	var all []*upload
-	q.srv.mu.RLock()
-	for _, u := range q.srv.uploads {
-		after := u.key > key || u.key == key && id != "" && u.id > id
-		if u.bucket == q.target.bucket && strings.HasPrefix(u.key, p.get("prefix")) && (after || key == "") {
-			all = append(all, u)
-		}
-	}
-	q.srv.mu.RUnlock()
-	slices.SortFunc(all, func(a, b *upload) int { return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.id, b.id)) })
-	more := len(all) > limit
-	all = all[:min(limit, len(all))]
-	var x xmlDoc
-	x.start("ListMultipartUploadsResult", namespace)
-	x.el("Bucket", q.target.bucket)
-	x.el("KeyMarker", encode(key))
-	x.el("UploadIdMarker", id)
-	x.el("Prefix", encode(p.get("prefix")))
-	x.optional("EncodingType", p.get("encoding-type"))
-	if more && len(all) > 0 {
-		x.el("NextKeyMarker", encode(all[len(all)-1].key))
-		x.el("NextUploadIdMarker", all[len(all)-1].id)
-	}
-	x.num("MaxUploads", int64(limit))
-	x.bool("IsTruncated", more)
-	for _, u := range all {
-		x.open("Upload")
-		x.el("Key", encode(u.key))
-		x.el("UploadId", u.id)
-		x.el("StorageClass", storageDefault)
-		x.time("Initiated", u.began)
-		x.end("Upload")
-	}
-	x.end("ListMultipartUploadsResult")
-	return q.sendXML(&x)
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,8 +26,8 @@ const (
 	storageDefault = "STANDARD"
 )
 
-// object is immutable once it is in the index, but for the facts that are
-// worked out when first asked for.
+// object is immutable once it is in the index, but for its state and for the
+// facts that are computed at their first use.
 type object struct {
 	key      string
 	content  Content
@@ -34,6 +35,8 @@ type object struct {
 	mime     string
 	more     *details // nil for most
 	replaced uint32   // how many objects this key had before
+
+	changing atomic.Pointer[objectState] // nil: none of it; see state
 
 	etagOnce sync.Once
 	etagText string
@@ -50,6 +53,8 @@ type details struct {
 	metadata map[string]string // x-amz-meta-*, lower case
 	parts    []part            // of a multipart upload
 	partSize int64             // of a generated object that poses as one
+	class    string            // storage class; "" is STANDARD
+	encryption
 }
 
 // part is one part of a multipart upload.
@@ -150,9 +155,6 @@ func storedHeaders() [6]string {
 
 // describe takes content type, stored headers and metadata from a request.
 func describe(h http.Header) (mime string, d *details, err error) {
-	if h.Get("x-amz-tagging") != "" {
-		return "", nil, notImplemented()
-	}
 	mime = h.Get("Content-Type")
 	if mime == "" {
 		mime = defaultType
@@ -193,6 +195,7 @@ type Object struct {
 	ContentType string    // default binary/octet-stream
 	Modified    time.Time // default now; kept in whole seconds
 	Metadata    map[string]string
+	Class       string // storage class; default STANDARD
 
 	ETag      string // without quotes; default an opaque one, see the package comment
 	CRC64NVME string // base64, FULL_OBJECT; default computed when first asked for
@@ -222,8 +225,8 @@ func (s *Server) PutContent(bucketName, key string, o Object) error {
 	if o.CRC64NVME != "" {
 		obj.given = checksum{&crc64NVME, fullObject, o.CRC64NVME}
 	}
-	if o.PartSize > 0 || len(o.Metadata) > 0 {
-		obj.more = &details{partSize: o.PartSize, metadata: maps.Clone(o.Metadata)}
+	if o.PartSize > 0 || len(o.Metadata) > 0 || o.Class != "" {
+		obj.more = &details{partSize: o.PartSize, metadata: maps.Clone(o.Metadata), class: o.Class}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,10 +1,8 @@
 package s3
 
 import (
-	"encoding/hex"
 	"encoding/xml"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -16,6 +14,13 @@ func (q *request) putObject() error {
 	if err != nil {
 		return err
 	}
+	if more.class, more.encryption, err = q.writeProperties(); err != nil {
+		return err
+	}
+	tags, err := headerTags(q.r.Header)
+	if err != nil {
+		return err
+	}
 	if err := q.writeCondition(); err != nil { // before the body moves
 		return err
 	}
@@ -24,7 +29,8 @@ func (q *request) putObject() error {
 		return err
 	}
 	o := &object{key: q.target.key, content: got.content, modified: q.now.UTC().Truncate(time.Second), mime: mime,
-		more: more, etagText: hex.EncodeToString(got.md5), given: got.sum}
+		more: more, etagText: more.etag(got.md5), given: got.sum}
+	o.changing.Store(&objectState{tags: tags})
 	if err := q.commit(o); err != nil {
 		release(got.content)
 		return err
@@ -32,6 +38,7 @@ func (q *request) putObject() error {
 	q.objSize = o.content.Size()
 	h := q.w.Header()
 	h["ETag"] = []string{`"` + o.etag() + `"`}
+	q.writeAnswer(more.encryption)
 	o.given.setHeaders(h)
 	h.Set("Content-Length", "0")
 	q.w.WriteHeader(http.StatusOK)
@@ -79,86 +86,9 @@ func (q *request) commit(o *object) error {
 	return nil
 }
 
-// copyObject shares the source's bytes and takes its ETag and checksum along.
-func (q *request) copyObject() error {
-	source, ok := percentDecode(strings.TrimPrefix(q.r.Header.Get("x-amz-copy-source"), "/"), false)
-	if i := strings.LastIndex(q.r.Header.Get("x-amz-copy-source"), "?versionId="); i >= 0 {
-		if q.r.Header.Get("x-amz-copy-source")[i:] != "?versionId=null" {
-			return invalidArgument("Invalid version id specified", "x-amz-copy-source", "")
-		}
-		source = strings.TrimSuffix(source, "?versionId=null")
-	}
-	bucketName, key, slash := strings.Cut(source, "/")
-	if !ok || !slash || key == "" {
-		return invalidArgument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", "")
-	}
-	replace := q.r.Header.Get("x-amz-metadata-directive") == "REPLACE"
-	if bucketName == q.target.bucket && key == q.target.key && !replace {
-		return fail("InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
-	}
-	q.srv.mu.RLock()
-	var from *object
-	if b := q.srv.buckets[bucketName]; b != nil {
-		if from = b.objects.get(key); from != nil {
-			hold(from.content)
-		}
-	}
-	_, known := q.srv.buckets[bucketName]
-	q.srv.mu.RUnlock()
-	switch {
-	case !known:
-		return noSuchBucket(bucketName)
-	case from == nil:
-		return noSuchKey(key)
-	}
-	o, err := q.copyOf(from, replace)
-	if err == nil {
-		err = q.commit(o)
-	}
-	if err != nil {
-		release(from.content)
-		return err
-	}
-	var x xmlDoc
-	x.start("CopyObjectResult", namespace)
-	x.time("LastModified", o.modified)
-	x.el("ETag", `"`+o.etag()+`"`)
-	x.end("CopyObjectResult")
-	return q.sendXML(&x)
-}
-
-func (q *request) copyOf(from *object, replace bool) (*object, error) {
-	sum, err := from.checksum()
-	if err != nil {
-		return nil, err
-	}
-	h := http.Header{}
-	for short, name := range map[string]string{"Match": "If-Match", "None-Match": "If-None-Match", "Unmodified-Since": "If-Unmodified-Since", "Modified-Since": "If-Modified-Since"} {
-		if v := q.r.Header.Get("x-amz-copy-source-if-" + short); v != "" {
-			h.Set(name, v)
-		}
-	}
-	if e := checkConditions(h, from.etag(), from.modified); e != nil {
-		return nil, preconditionFailed("x-amz-copy-source-If-*") // SPEC: API_CopyObject.html: 412 in every case
-	}
-	o := &object{key: q.target.key, content: from.content, modified: q.now.UTC().Truncate(time.Second), mime: from.mime,
-		more: from.more, etagText: from.etag(), given: sum, noSum: sum.value == ""}
-	if replace {
-		mime, more, err := describe(q.r.Header)
-		if err != nil {
-			return nil, err
-		}
-		if from.more != nil {
-			more.parts, more.partSize = from.more.parts, from.more.partSize
-		}
-		o.mime, o.more = mime, more
-	}
-	return o, nil
-}
-
 func (q *request) deleteObject() error {
-	if q.target.query.has("versionId") && q.target.query.get("versionId") != "null" {
-		return invalidArgument("Invalid version id specified", "versionId", q.target.query.get("versionId"))
+	if err := q.namedVersion(); err != nil {
+		return err
 	}
 	q.srv.mu.Lock()
 	b, err := q.bucket()

@@ -5,8 +5,8 @@ import "net/http"
 type operation func(*request) error
 
 // route picks the operation by method, target and subresource. Parameters it
-// does not know are ignored, as S3 does (x-id, x-anything), but subresources
-// of S3 that are not served here are refused rather than misunderstood.
+// does not know are ignored, as S3 does (x-id, x-anything). A subresource of S3
+// that is not served here is refused.
 func (q *request) route() (operation, error) {
 	t, m := q.target, q.r.Method
 	var name string
@@ -16,9 +16,9 @@ func (q *request) route() (operation, error) {
 		name, op = "REST.GET.SERVICE", (*request).listBuckets
 	case t.bucket == "":
 	case t.key == "":
-		name, op = bucketOperation(m, t.query)
+		name, op = q.bucketOperation()
 	default:
-		name, op = objectOperation(m, t.query, q.r.Header.Get("x-amz-copy-source") != "")
+		name, op = q.objectOperation()
 	}
 	if name == "" {
 		q.operation = "REST." + methodWord(m) + ".UNKNOWN"
@@ -46,88 +46,58 @@ func methodWord(m string) string {
 	return "OTHER"
 }
 
-// unserved are subresources of S3 that would change what a request means.
-func unserved(q params) bool {
-	for _, name := range []string{"accelerate", "acl", "analytics", "cors", "encryption", "intelligent-tiering",
-		"inventory", "legal-hold", "lifecycle", "logging", "metrics", "notification", "object-lock",
-		"ownershipControls", "policy", "policyStatus", "publicAccessBlock", "replication", "requestPayment",
-		"restore", "retention", "select", "tagging", "torrent", "versions", "website"} {
-		if q.has(name) {
-			return true
-		}
-	}
-	return false
-}
-
 func refuseUnserved(*request) error { return notImplemented() }
 
-func bucketOperation(m string, q params) (string, operation) {
-	if unserved(q) {
-		return "REST." + methodWord(m) + ".SUBRESOURCE", refuseUnserved
+func (q *request) bucketOperation() (string, operation) {
+	if s, ok := find(q.srv.ofBuckets, q.target.query); ok {
+		return s.operation(q.r.Method)
 	}
-	switch m {
+	switch q.r.Method {
 	case http.MethodGet:
-		switch {
-		case q.has("location"):
-			return "REST.GET.LOCATION", (*request).bucketLocation
-		case q.has("versioning"):
-			return "REST.GET.VERSIONING", (*request).bucketVersioning
-		case q.has("uploads"):
-			return "REST.GET.UPLOADS", (*request).listUploads
-		}
 		return "REST.GET.BUCKET", (*request).listObjects
 	case http.MethodHead:
 		return "REST.HEAD.BUCKET", (*request).headBucket
 	case http.MethodPut:
-		if q.has("versioning") {
-			return "REST.PUT.VERSIONING", refuseUnserved
-		}
 		return "REST.PUT.BUCKET", (*request).createBucket
 	case http.MethodDelete:
 		return "REST.DELETE.BUCKET", (*request).deleteBucket
-	case http.MethodPost:
-		if q.has("delete") {
-			return "REST.POST.MULTI_OBJECT_DELETE", (*request).deleteObjects
-		}
 	}
 	return "", nil
 }
 
-func objectOperation(m string, q params, copies bool) (string, operation) {
-	if unserved(q) {
-		return "REST." + methodWord(m) + ".SUBRESOURCE", refuseUnserved
+func (q *request) objectOperation() (string, operation) {
+	p, copies := q.target.query, q.r.Header.Get("x-amz-copy-source") != ""
+	if s, ok := find(q.srv.ofObjects, p); ok {
+		return s.operation(q.r.Method)
 	}
-	switch m {
+	switch q.r.Method {
 	case http.MethodGet:
-		switch {
-		case q.has("uploadId"):
+		if p.has("uploadId") {
 			return "REST.GET.UPLOAD", (*request).listParts
-		case q.has("attributes"):
-			return "REST.GET.OBJECT_ATTRIBUTES", (*request).getAttributes
 		}
 		return "REST.GET.OBJECT", (*request).getObject
 	case http.MethodHead:
 		return "REST.HEAD.OBJECT", (*request).getObject
 	case http.MethodPut:
 		switch {
-		case q.has("uploadId") && copies:
-			return "REST.COPY.PART", refuseUnserved
-		case q.has("uploadId"):
+		case p.has("uploadId") && copies:
+			return "REST.COPY.PART", (*request).copyPart
+		case p.has("uploadId"):
 			return "REST.PUT.PART", (*request).uploadPart
 		case copies:
 			return "REST.COPY.OBJECT", (*request).copyObject
 		}
 		return "REST.PUT.OBJECT", (*request).putObject
 	case http.MethodDelete:
-		if q.has("uploadId") {
+		if p.has("uploadId") {
 			return "REST.DELETE.UPLOAD", (*request).abortUpload
 		}
 		return "REST.DELETE.OBJECT", (*request).deleteObject
 	case http.MethodPost:
 		switch {
-		case q.has("uploads"):
+		case p.has("uploads"):
 			return "REST.POST.UPLOADS", (*request).createUpload
-		case q.has("uploadId"):
+		case p.has("uploadId"):
 			return "REST.POST.UPLOAD", (*request).completeUpload
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -29,6 +30,8 @@ type Server struct {
 	dir      string
 	log      *accessLog
 	tokenKey [32]byte // seals continuation tokens
+
+	ofBuckets, ofObjects []subresource
 
 	mu      sync.RWMutex // guards all below; never held while a body moves
 	buckets map[string]*bucket
@@ -56,6 +59,8 @@ func New(c Config) (*Server, error) {
 		dir:      c.Dir,
 		buckets:  map[string]*bucket{},
 		uploads:  map[string]*upload{},
+
+		ofBuckets: bucketSubresources(), ofObjects: objectSubresources(),
 	}
 	if c.AccessLog != nil {
 		s.log = &accessLog{w: c.AccessLog}
@@ -103,6 +108,11 @@ type request struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{srv: s, w: &recorder{ResponseWriter: w}, r: r, id: requestID(), now: s.now(), objSize: -1}
 	began := time.Now()
+	// net/http answers "Expect: 100-continue" when a body is read, and so never
+	// for one of no bytes; a client would wait for its time limit.
+	if r.ContentLength == 0 && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		w.WriteHeader(http.StatusContinue)
+	}
 	h := w.Header()
 	h["x-amz-request-id"] = []string{q.id}
 	h["x-amz-id-2"] = []string{hostID(q.id)}
@@ -135,6 +145,9 @@ func (q *request) serve() error {
 	if refusal != nil {
 		return refusal
 	}
+	if err := q.expectedOwner(); err != nil {
+		return err
+	}
 	if q.id4.readOnly && q.r.Method != http.MethodGet && q.r.Method != http.MethodHead {
 		return fail("AccessDenied", "Access Denied")
 	}
@@ -151,16 +164,28 @@ type recorder struct {
 
 func (w *recorder) WriteHeader(status int) {
 	w.status = status
+	lowerAmazon(w.Header())
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *recorder) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.n += int64(n)
 	return n, err
+}
+
+// lowerAmazon spells x-amz-* headers as S3 does. Clients take the names of
+// metadata from them as they come.
+func lowerAmazon(h http.Header) {
+	for name, values := range h {
+		if strings.HasPrefix(name, "X-Amz-") {
+			delete(h, name)
+			h[strings.ToLower(name)] = values
+		}
+	}
 }
 
 func (w *recorder) ReadFrom(r io.Reader) (int64, error) {

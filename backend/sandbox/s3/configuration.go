@@ -1,0 +1,298 @@
+package s3
+
+import "net/http"
+
+// subresource is a part of a bucket or of an object that has its own requests.
+// A method without an operation is refused with NotImplemented: nothing is
+// taken and then forgotten.
+type subresource struct {
+	name string // of the query parameter
+	log  string // as the access log calls it
+	ops  map[string]operation
+}
+
+// find returns the subresource that a query names.
+func find(all []subresource, q params) (subresource, bool) {
+	for _, s := range all {
+		if q.has(s.name) {
+			return s, true
+		}
+	}
+	return subresource{}, false
+}
+
+// operation answers a method, or refuses it.
+func (s subresource) operation(method string) (string, operation) {
+	op := s.ops[method]
+	if op == nil {
+		op = refuseUnserved
+	}
+	return "REST." + methodWord(method) + "." + s.log, op
+}
+
+func get(op operation) map[string]operation { return map[string]operation{http.MethodGet: op} }
+
+// absent answers what S3 answers for a configuration that a bucket never had:
+// an error to a read, success to a removal.
+func absent(code, message string) map[string]operation {
+	return map[string]operation{
+		http.MethodGet: func(q *request) error {
+			if err := q.known(); err != nil {
+				return err
+			}
+			return fail(code, message, field{"BucketName", q.target.bucket})
+		},
+		http.MethodDelete: func(q *request) error {
+			if err := q.known(); err != nil {
+				return err
+			}
+			q.w.WriteHeader(http.StatusNoContent)
+			return nil
+		},
+	}
+}
+
+// fixed answers a read with one document.
+func fixed(write func(x *xmlDoc)) map[string]operation {
+	return get(func(q *request) error {
+		if err := q.known(); err != nil {
+			return err
+		}
+		var x xmlDoc
+		write(&x)
+		return q.sendXML(&x)
+	})
+}
+
+func emptyDocument(root string) map[string]operation {
+	return fixed(func(x *xmlDoc) {
+		x.start(root, namespace)
+		x.end(root)
+	})
+}
+
+// listed answers a list of configurations, of which there is none, and a read
+// of one by its id.
+func listed(root string) map[string]operation {
+	return get(func(q *request) error {
+		if err := q.known(); err != nil {
+			return err
+		}
+		if q.target.query.has("id") {
+			return fail("NoSuchConfiguration", "The specified configuration does not exist.", field{"BucketName", q.target.bucket})
+		}
+		var x xmlDoc
+		x.start(root, namespace)
+		x.bool("IsTruncated", false)
+		x.end(root)
+		return q.sendXML(&x)
+	})
+}
+
+// bucketSubresources are those of a bucket as S3 makes one today: private,
+// encrypted by S3, its objects the owner's, without versions.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+func bucketSubresources() []subresource {
+	all := []subresource{
+		{"accelerate", "ACCELERATE", emptyDocument("AccelerateConfiguration")},
+		{"acl", "ACL", map[string]operation{http.MethodGet: (*request).getACL, http.MethodPut: (*request).putACL}},
+		{"analytics", "ANALYTICS", listed("ListBucketAnalyticsConfigurationResult")},
+		{"cors", "CORS", absent("NoSuchCORSConfiguration", "The CORS configuration does not exist")},
+		{"encryption", "ENCRYPTION", fixed(writeEncryptionRule)},
+		{"intelligent-tiering", "INTELLIGENT_TIERING", listed("ListBucketIntelligentTieringConfigurationsResult")},
+		{"inventory", "INVENTORY", listed("ListInventoryConfigurationsResult")},
+		{"lifecycle", "LIFECYCLE", absent("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")},
+		{"location", "LOCATION", get((*request).bucketLocation)},
+		{"logging", "LOGGING_STATUS", emptyDocument("BucketLoggingStatus")},
+		{"metrics", "METRICS", listed("ListMetricsConfigurationsResult")},
+		{"notification", "NOTIFICATION", emptyDocument("NotificationConfiguration")},
+		{"object-lock", "OBJECT_LOCK", get(absent("ObjectLockConfigurationNotFoundError",
+			"Object Lock configuration does not exist for this bucket")[http.MethodGet])},
+		{"ownershipControls", "OWNERSHIP_CONTROLS", fixed(writeOwnership)},
+		{"policy", "BUCKETPOLICY", absent("NoSuchBucketPolicy", "The bucket policy does not exist")},
+		{"policyStatus", "POLICY_STATUS", get(absent("NoSuchBucketPolicy", "The bucket policy does not exist")[http.MethodGet])},
+		{"publicAccessBlock", "PUBLIC_ACCESS_BLOCK", fixed(writePublicAccessBlock)},
+		{"replication", "REPLICATION", absent("ReplicationConfigurationNotFoundError", "The replication configuration was not found")},
+		{"requestPayment", "REQUEST_PAYMENT", fixed(writePayment)},
+		{"tagging", "TAGGING", map[string]operation{http.MethodGet: (*request).getBucketTagging,
+			http.MethodPut: (*request).putBucketTagging, http.MethodDelete: (*request).deleteBucketTagging}},
+		{"uploads", "UPLOADS", get((*request).listUploads)},
+		{"versioning", "VERSIONING", map[string]operation{http.MethodGet: (*request).bucketVersioning, http.MethodPut: (*request).putVersioning}},
+		{"versions", "BUCKETVERSIONS", get((*request).listVersions)},
+		{"website", "WEBSITE", absent("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration")},
+	}
+	return append(all, subresource{"delete", "MULTI_OBJECT_DELETE", map[string]operation{http.MethodPost: (*request).deleteObjects}})
+}
+
+// objectSubresources are those of an object. Uploads are in objectOperation.
+func objectSubresources() []subresource {
+	locked := map[string]operation{http.MethodGet: (*request).noObjectLock, http.MethodPut: (*request).noObjectLock}
+	return []subresource{
+		{"acl", "ACL", map[string]operation{http.MethodGet: (*request).getACL, http.MethodPut: (*request).putACL}},
+		{"attributes", "OBJECT_ATTRIBUTES", get((*request).getAttributes)},
+		{"legal-hold", "LEGAL_HOLD", locked},
+		{"restore", "RESTORE", map[string]operation{http.MethodPost: (*request).restoreObject}},
+		{"retention", "RETENTION", locked},
+		{"select", "SELECT", nil},
+		{"tagging", "OBJECT_TAGGING", map[string]operation{http.MethodGet: (*request).getObjectTagging,
+			http.MethodPut: (*request).putObjectTagging, http.MethodDelete: (*request).deleteObjectTagging}},
+		{"torrent", "OBJECT_TORRENT", nil},
+	}
+}
+
+func (q *request) noObjectLock() error {
+	if err := q.known(); err != nil {
+		return err
+	}
+	return missingObjectLock()
+}
+
+// getACL answers for a bucket or an object: its owner has all rights.
+func (q *request) getACL() error {
+	if q.target.key != "" {
+		o, err := q.open()
+		if err != nil {
+			return err
+		}
+		release(o.content)
+	} else if err := q.known(); err != nil {
+		return err
+	}
+	var x xmlDoc
+	x.start("AccessControlPolicy", namespace)
+	writeOwner(&x)
+	x.open("AccessControlList")
+	x.open("Grant")
+	x.WriteString(`<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">`)
+	x.el("ID", ownerID)
+	x.el("DisplayName", ownerName)
+	x.end("Grantee")
+	x.el("Permission", "FULL_CONTROL")
+	x.end("Grant")
+	x.end("AccessControlList")
+	x.end("AccessControlPolicy")
+	return q.sendXML(&x)
+}
+
+func (q *request) putACL() error {
+	if err := q.known(); err != nil {
+		return err
+	}
+	return aclNotSupported()
+}
+
+// putVersioning is refused: versions that are not kept must not be promised.
+func (q *request) putVersioning() error {
+	if err := q.known(); err != nil {
+		return err
+	}
+	return fail("NotImplemented", "The demo's storage keeps no versions, so versioning can be neither enabled nor suspended.")
+}
+
+func writeEncryptionRule(x *xmlDoc) {
+	x.start("ServerSideEncryptionConfiguration", namespace)
+	x.open("Rule")
+	x.open("ApplyServerSideEncryptionByDefault")
+	x.el("SSEAlgorithm", sseS3)
+	x.end("ApplyServerSideEncryptionByDefault")
+	x.bool("BucketKeyEnabled", false)
+	x.end("Rule")
+	x.end("ServerSideEncryptionConfiguration")
+}
+
+func writeOwnership(x *xmlDoc) {
+	x.start("OwnershipControls", namespace)
+	x.open("Rule")
+	x.el("ObjectOwnership", "BucketOwnerEnforced")
+	x.end("Rule")
+	x.end("OwnershipControls")
+}
+
+func writePublicAccessBlock(x *xmlDoc) {
+	x.start("PublicAccessBlockConfiguration", namespace)
+	for _, name := range []string{"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"} {
+		x.bool(name, true)
+	}
+	x.end("PublicAccessBlockConfiguration")
+}
+
+func writePayment(x *xmlDoc) {
+	x.start("RequestPaymentConfiguration", namespace)
+	x.el("Payer", "BucketOwner")
+	x.end("RequestPaymentConfiguration")
+}
+
+// listVersions is ListObjectVersions of a bucket without versions: each object
+// is its one version, "null".
+func (q *request) listVersions() error {
+	p := q.target.query
+	limit, err := limitParam(p, "max-keys", maxKeys)
+	if err != nil {
+		return err
+	}
+	restores, err := q.wantsRestoreStatus()
+	if err != nil {
+		return err
+	}
+	if p.get("version-id-marker") != "" && p.get("key-marker") == "" {
+		return invalidArgument("A version-id marker cannot be specified without a key marker.", "version-id-marker", p.get("version-id-marker"))
+	}
+	l := listing{q: q, restores: restores, limit: limit, encode: func(s string) string { return s }}
+	switch enc := p.get("encoding-type"); enc {
+	case "":
+	case "url":
+		l.encode = listEncode
+	default:
+		return invalidArgument("Invalid Encoding Method specified in Request", "encoding-type", enc)
+	}
+	q.srv.mu.RLock()
+	b, err := q.bucket()
+	if err == nil && limit > 0 {
+		l.rows, l.more = b.objects.list(p.get("prefix"), p.get("delimiter"), p.get("key-marker"), limit)
+	}
+	q.srv.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	return l.writeVersions()
+}
+
+func (l listing) writeVersions() error {
+	p := l.q.target.query
+	var x xmlDoc
+	x.start("ListVersionsResult", namespace)
+	x.el("Name", l.q.target.bucket)
+	x.el("Prefix", l.encode(p.get("prefix")))
+	x.el("KeyMarker", l.encode(p.get("key-marker")))
+	x.el("VersionIdMarker", p.get("version-id-marker"))
+	if l.more {
+		x.el("NextKeyMarker", l.encode(l.rows[len(l.rows)-1].name()))
+		if l.rows[len(l.rows)-1].object != nil {
+			x.el("NextVersionIdMarker", nullVersion)
+		}
+	}
+	x.num("MaxKeys", int64(l.limit))
+	if d := p.get("delimiter"); d != "" {
+		x.el("Delimiter", l.encode(d))
+	}
+	x.optional("EncodingType", p.get("encoding-type"))
+	x.bool("IsTruncated", l.more)
+	for _, e := range l.rows {
+		if e.object == nil {
+			continue
+		}
+		x.open("Version")
+		x.el("Key", l.encode(e.object.key))
+		x.el("VersionId", nullVersion)
+		x.bool("IsLatest", true)
+		l.writeFacts(&x, e.object)
+		writeOwner(&x)
+		x.end("Version")
+	}
+	l.writePrefixes(&x)
+	x.end("ListVersionsResult")
+	return l.q.sendXML(&x)
+}
+
+// nullVersion is the version id of an object of a bucket without versions.
+const nullVersion = "null"

@@ -1,0 +1,252 @@
+package s3
+
+import (
+	"crypto/md5" //nolint:gosec // ETags of parts are MD5s, as in S3
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// copySource finds the object that x-amz-copy-source names and holds its
+// content; the caller releases it.
+func (q *request) copySource() (bucketName string, from *object, err error) {
+	header := q.r.Header.Get("x-amz-copy-source")
+	named, version, versioned := strings.Cut(header, "?versionId=")
+	if versioned && version != "null" {
+		return "", nil, invalidArgument("Invalid version id specified", "x-amz-copy-source", "")
+	}
+	source, ok := percentDecode(strings.TrimPrefix(named, "/"), false)
+	bucketName, key, slash := strings.Cut(source, "/")
+	if !ok || !slash || key == "" {
+		return "", nil, invalidArgument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", "")
+	}
+	q.srv.mu.RLock()
+	defer q.srv.mu.RUnlock()
+	b := q.srv.buckets[bucketName]
+	if b == nil {
+		return "", nil, noSuchBucket(bucketName)
+	}
+	if from = b.objects.get(key); from == nil {
+		return "", nil, noSuchKey(key)
+	}
+	hold(from.content)
+	return bucketName, from, nil
+}
+
+// readable checks that the source may be read, and the conditions on it.
+func (q *request) readable(from *object) error {
+	if err := from.encryption().opens(q.r.Header, copySourcePrefix); err != nil {
+		return err
+	}
+	if from.archived(q.now) {
+		return invalidState("Operation is not valid for the source object's storage class", from)
+	}
+	h := http.Header{}
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Unmodified-Since", "If-Modified-Since"} {
+		if v := q.r.Header.Get("x-amz-copy-source-" + name); v != "" {
+			h.Set(name, v)
+		}
+	}
+	if e := checkConditions(h, from.etag(), from.modified); e != nil {
+		return preconditionFailed("x-amz-copy-source-If-*") // SPEC: API_CopyObject.html: 412 in every case
+	}
+	return nil
+}
+
+// copyObject shares the source's bytes and takes its ETag and checksum along.
+func (q *request) copyObject() error {
+	bucketName, from, err := q.copySource()
+	if err != nil {
+		return err
+	}
+	o, err := q.copyOf(from, bucketName)
+	if err == nil {
+		err = q.commit(o)
+	}
+	if err != nil {
+		release(from.content)
+		return err
+	}
+	q.writeAnswer(o.encryption())
+	var x xmlDoc
+	x.start("CopyObjectResult", namespace)
+	x.time("LastModified", o.modified)
+	x.el("ETag", `"`+o.etag()+`"`)
+	o.given.xml(&x)
+	x.optional("ChecksumType", o.given.kind)
+	x.end("CopyObjectResult")
+	return q.sendXML(&x)
+}
+
+func (q *request) copyOf(from *object, bucketName string) (*object, error) {
+	replace, err := directive(q.r.Header, "x-amz-metadata-directive")
+	if err != nil {
+		return nil, err
+	}
+	class, encrypted, err := q.writeProperties()
+	if err != nil {
+		return nil, err
+	}
+	if bucketName == q.target.bucket && from.key == q.target.key && !replace && !changesItself(q.r.Header) {
+		return nil, fail("InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	tags, err := q.copiedTags(from)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.readable(from); err != nil {
+		return nil, err
+	}
+	sum, err := from.checksum()
+	if err != nil {
+		return nil, err
+	}
+	o := &object{key: q.target.key, content: from.content, modified: q.now.UTC().Truncate(time.Second), mime: from.mime,
+		more: &details{}, etagText: from.etag(), given: sum, noSum: sum.value == ""}
+	if from.more != nil {
+		*o.more = *from.more
+	}
+	if replace {
+		mime, more, err := describe(q.r.Header)
+		if err != nil {
+			return nil, err
+		}
+		more.parts, more.partSize = o.more.parts, o.more.partSize
+		o.mime, o.more = mime, more
+	}
+	// Neither is copied: S3 takes both from the request, or its defaults.
+	o.more.class, o.more.encryption = class, encrypted
+	if encrypted.kms != "" || encrypted.customer.fingerprint != "" {
+		o.etagText = encrypted.etag([]byte(from.etag()))
+	}
+	o.changing.Store(&objectState{tags: tags})
+	return o, nil
+}
+
+// directive reads COPY, the default, or REPLACE.
+func directive(h http.Header, name string) (replace bool, err error) {
+	switch v := h.Get(name); v {
+	case "", "COPY":
+		return false, nil
+	case "REPLACE":
+		return true, nil
+	default:
+		return false, invalidArgument("Unknown "+strings.TrimPrefix(name, "x-amz-")+".", name, v)
+	}
+}
+
+// changesItself reports whether a copy of an object to itself changes more
+// than its metadata.
+func changesItself(h http.Header) bool {
+	for _, name := range []string{"x-amz-storage-class", sseHeader, customerPrefix + "algorithm", "x-amz-website-redirect-location"} {
+		if h.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (q *request) copiedTags(from *object) ([]tag, error) {
+	replace, err := directive(q.r.Header, "x-amz-tagging-directive")
+	if err != nil || !replace {
+		return from.state().tags, err
+	}
+	return headerTags(q.r.Header)
+}
+
+// section is a range of other content.
+type section struct {
+	of        Content
+	off, size int64
+}
+
+func (s section) Size() int64 { return s.size }
+
+func (s section) ReadAt(p []byte, off int64) (int, error) {
+	if off >= s.size {
+		return memory(nil).ReadAt(p, 0)
+	}
+	short := min(int64(len(p)), s.size-off)
+	n, err := s.of.ReadAt(p[:short], s.off+off)
+	if err == nil && n < len(p) {
+		_, err = memory(nil).ReadAt(p, 0)
+	}
+	return n, err
+}
+
+func (s section) hold()    { hold(s.of) }
+func (s section) release() { release(s.of) }
+
+// copyPart is UploadPartCopy.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+func (q *request) copyPart() error {
+	n, u, err := q.partOfUpload()
+	if err != nil {
+		return err
+	}
+	_, from, err := q.copySource()
+	if err != nil {
+		return err
+	}
+	got, err := q.copied(from, u)
+	if err == nil {
+		err = q.keepPart(u, n, got)
+	}
+	if err != nil {
+		release(from.content)
+		return err
+	}
+	u.more.setHeaders(q.w.Header())
+	var x xmlDoc
+	x.start("CopyPartResult", namespace)
+	x.time("LastModified", q.now.UTC())
+	x.el("ETag", `"`+hex.EncodeToString(got.md5)+`"`)
+	if u.named {
+		got.sum.xml(&x)
+	}
+	x.end("CopyPartResult")
+	return q.sendXML(&x)
+}
+
+func (q *request) copied(from *object, u *upload) (received, error) {
+	if err := q.readable(from); err != nil {
+		return received{}, err
+	}
+	part, err := q.copyRange(from.content)
+	if err != nil {
+		return received{}, err
+	}
+	m, s := md5.New(), u.algorithm.new() //nolint:gosec // see above
+	for _, to := range []interface{ Write(p []byte) (int, error) }{m, s} {
+		if err := writeContent(to, part, 0, part.size); err != nil {
+			return received{}, err
+		}
+	}
+	return received{part, m.Sum(nil), checksum{u.algorithm, u.kind, base64.StdEncoding.EncodeToString(s.Sum(nil))}}, nil
+}
+
+// copyRange reads x-amz-copy-source-range; without one it is all of c.
+func (q *request) copyRange(c Content) (section, error) {
+	const name = "x-amz-copy-source-range"
+	part := section{of: c, size: c.Size()}
+	if v := q.r.Header.Get(name); v != "" {
+		spec, ok := strings.CutPrefix(v, "bytes=")
+		first, last, dash := strings.Cut(spec, "-")
+		a, err1 := strconv.ParseInt(first, 10, 64)
+		z, err2 := strconv.ParseInt(last, 10, 64)
+		if !ok || !dash || err1 != nil || err2 != nil || !digits(first) || !digits(last) || z < a {
+			return part, invalidArgument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy", name, v)
+		}
+		if z >= c.Size() {
+			return part, invalidArgument("Range specified is not valid for source object of size: "+strconv.FormatInt(c.Size(), 10), name, v)
+		}
+		part.off, part.size = a, z-a+1
+	}
+	if part.size > maxObject {
+		return part, fail("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(maxObject))
+	}
+	return part, nil
+}

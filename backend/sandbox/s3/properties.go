@@ -1,0 +1,234 @@
+package s3
+
+import (
+	"crypto/md5" //nolint:gosec // the fingerprint of a customer's key, as in S3
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// account owns every bucket.
+const account = "000000000000"
+
+// storageClasses are those of general purpose buckets.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, x-amz-storage-class
+func storageClasses() []string {
+	return []string{storageDefault, "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
+		classGlacier, classDeepArchive, "GLACIER_IR"}
+}
+
+// encryption is how an object is kept at rest. The zero value is SSE-S3, which
+// S3 applies to every object. Bytes are not encrypted here; the answers are
+// those of S3.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html
+type encryption struct {
+	kms       string // "", "aws:kms" or "aws:kms:dsse"
+	keyID     string // of kms
+	bucketKey bool   // of kms
+	customer  customerKey
+}
+
+// customerKey is the key of SSE-C; the zero value is none.
+type customerKey struct {
+	fingerprint string // MD5 in base64, as clients send it
+	sum         [sha256.Size]byte
+}
+
+const (
+	sseHeader         = "x-amz-server-side-encryption"
+	customerPrefix    = "x-amz-server-side-encryption-customer-"
+	copySourcePrefix  = "x-amz-copy-source-server-side-encryption-customer-"
+	sseS3             = "AES256"
+	objectWasSSEC     = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."
+	objectWasNotSSEC  = "The encryption parameters are not applicable to this object."
+	customerKeyWrong  = "The calculated MD5 hash of the key did not match the hash that was provided."
+	customerKeyAbsent = "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key."
+)
+
+// writeProperties takes from a write what is kept beside bytes and metadata.
+// It refuses what a bucket of today refuses: ACLs and object locks.
+func (q *request) writeProperties() (class string, e encryption, err error) {
+	h := q.r.Header
+	if err = refuseACL(h); err != nil {
+		return "", e, err
+	}
+	for _, name := range []string{"x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"} {
+		if h.Get(name) != "" {
+			return "", e, missingObjectLock()
+		}
+	}
+	if h.Get("x-amz-write-offset-bytes") != "" { // SPEC: API_PutObject.html: directory buckets only
+		return "", e, notImplemented()
+	}
+	class = h.Get("x-amz-storage-class")
+	if class != "" && !slices.Contains(storageClasses(), class) {
+		return "", e, fail("InvalidStorageClass", "The storage class you specified is not valid", field{"StorageClassRequested", class})
+	}
+	if class == storageDefault {
+		class = ""
+	}
+	e, err = q.writeEncryption()
+	return class, e, err
+}
+
+// refuseACL refuses what buckets whose objects belong to their owner refuse,
+// which is how S3 makes every bucket since April 2023.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+func refuseACL(h http.Header) error {
+	acl := h.Get("x-amz-acl")
+	grants := false
+	for name := range h {
+		grants = grants || strings.HasPrefix(strings.ToLower(name), "x-amz-grant-")
+	}
+	if grants || acl != "" && acl != "bucket-owner-full-control" {
+		return aclNotSupported()
+	}
+	return nil
+}
+
+func aclNotSupported() error {
+	return fail("AccessControlListNotSupported", "The bucket does not allow ACLs")
+}
+
+func missingObjectLock() error {
+	return fail("InvalidRequest", "Bucket is missing Object Lock Configuration")
+}
+
+func (q *request) writeEncryption() (encryption, error) {
+	h := q.r.Header
+	var e encryption
+	var err error
+	if e.customer, err = readCustomerKey(h, customerPrefix); err != nil {
+		return e, err
+	}
+	method, keyID := h.Get(sseHeader), h.Get(sseHeader+"-aws-kms-key-id")
+	switch method {
+	case "", sseS3:
+		if keyID != "" {
+			return e, invalidArgument("Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms", sseHeader, method)
+		}
+	case "aws:kms", "aws:kms:dsse":
+		e.kms, e.keyID = method, keyID
+		if keyID == "" { // S3 uses the account's own key for S3
+			e.keyID = "alias/aws/s3"
+		}
+		if !strings.HasPrefix(e.keyID, "arn:") {
+			kind := "key/"
+			if strings.HasPrefix(e.keyID, "alias/") {
+				kind = ""
+			}
+			e.keyID = "arn:aws:kms:" + q.srv.verifier.region + ":" + account + ":" + kind + e.keyID
+		}
+		e.bucketKey = strings.EqualFold(h.Get(sseHeader+"-bucket-key-enabled"), "true")
+	default:
+		return e, invalidArgument("The encryption method specified is not supported", sseHeader, method)
+	}
+	if method != "" && e.customer.fingerprint != "" {
+		return e, invalidArgument("Server Side Encryption with Customer provided key is incompatible with the encryption method specified", sseHeader, method)
+	}
+	return e, nil
+}
+
+// readCustomerKey reads the three headers of SSE-C.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
+func readCustomerKey(h http.Header, prefix string) (customerKey, error) {
+	algorithm, key, sum := h.Get(prefix+"algorithm"), h.Get(prefix+"key"), h.Get(prefix+"key-md5")
+	if algorithm+key+sum == "" {
+		return customerKey{}, nil
+	}
+	if algorithm != sseS3 {
+		return customerKey{}, fail("InvalidEncryptionAlgorithmError", "The encryption request that you specified is not valid. The valid value is AES256.")
+	}
+	raw, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(raw) != 32 {
+		return customerKey{}, invalidArgument(customerKeyAbsent, prefix+"key", "null")
+	}
+	have := md5.Sum(raw) //nolint:gosec // see above
+	if base64.StdEncoding.EncodeToString(have[:]) != sum {
+		return customerKey{}, invalidArgument(customerKeyWrong, prefix+"key-MD5", "null")
+	}
+	return customerKey{sum, sha256.Sum256(raw)}, nil
+}
+
+// opens checks the key that a read brings, in the headers with this prefix.
+func (e encryption) opens(h http.Header, prefix string) error {
+	k, err := readCustomerKey(h, prefix)
+	switch {
+	case err != nil:
+		return err
+	case e.customer.fingerprint == "" && k.fingerprint != "":
+		return fail("InvalidRequest", objectWasNotSSEC)
+	case e.customer.fingerprint != "" && k.fingerprint == "":
+		return fail("InvalidRequest", objectWasSSEC)
+	case subtle.ConstantTimeCompare(e.customer.sum[:], k.sum[:]) != 1:
+		return fail("AccessDenied", "Access Denied")
+	}
+	return nil
+}
+
+// setHeaders writes what S3 answers to a write and to a read.
+func (e encryption) setHeaders(h http.Header) {
+	switch {
+	case e.customer.fingerprint != "":
+		h.Set(customerPrefix+"algorithm", sseS3)
+		h.Set(customerPrefix+"key-MD5", e.customer.fingerprint)
+	case e.kms != "":
+		h.Set(sseHeader, e.kms)
+		h.Set(sseHeader+"-aws-kms-key-id", e.keyID)
+		if e.bucketKey {
+			h.Set(sseHeader+"-bucket-key-enabled", "true")
+		}
+	default:
+		h.Set(sseHeader, sseS3)
+	}
+}
+
+// writeAnswer is setHeaders for the answer to a write, which names the context
+// of the KMS key too.
+func (q *request) writeAnswer(e encryption) {
+	e.setHeaders(q.w.Header())
+	if v := q.r.Header.Get(sseHeader + "-context"); v != "" && e.kms != "" {
+		q.w.Header().Set(sseHeader+"-context", v)
+	}
+}
+
+// etag is the ETag of bytes with this MD5. Only that of SSE-S3 is the MD5.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html, ETag
+func (e encryption) etag(sum []byte) string {
+	if e.kms != "" || e.customer.fingerprint != "" {
+		h := sha256.Sum256(append([]byte(e.kms+e.keyID+e.customer.fingerprint+"\x00"), sum...))
+		return hex.EncodeToString(h[:md5.Size])
+	}
+	return hex.EncodeToString(sum)
+}
+
+// class is the object's storage class.
+func (o *object) class() string { return o.more.classOrDefault() }
+
+func (d *details) classOrDefault() string {
+	if d == nil || d.class == "" {
+		return storageDefault
+	}
+	return d.class
+}
+
+func (o *object) encryption() encryption {
+	if o.more == nil {
+		return encryption{}
+	}
+	return o.more.encryption
+}
+
+// expectedOwner holds a request to the account that it names.
+func (q *request) expectedOwner() error {
+	for _, name := range []string{"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"} {
+		if v := q.r.Header.Get(name); v != "" && v != account {
+			return fail("AccessDenied", "Access Denied")
+		}
+	}
+	return nil
+}
