@@ -2,10 +2,10 @@ package demo
 
 import (
 	"errors"
-	"net/netip"
 	"net/url"
 	"strings"
 
+	"usher/backend/api/shape"
 	"usher/backend/sandbox"
 )
 
@@ -21,7 +21,7 @@ func usable(s Storage) (*Storage, error) {
 		u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("the S3 endpoint must be an origin like http://127.0.0.1:9000 or https://s3.example.com")
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && !shape.Loopback(u.Hostname()) {
 		return nil, errors.New("the S3 endpoint must begin with https:// unless it is on this machine (127.0.0.1, ::1 or localhost)")
 	}
 	if (s.AccessKey == "") != (s.SecretKey == "") {
@@ -29,12 +29,4 @@ func usable(s Storage) (*Storage, error) {
 	}
 	s.Endpoint = u.Scheme + "://" + strings.ToLower(u.Host)
 	return &s, nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback()
 }
