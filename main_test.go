@@ -30,6 +30,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/pquerna/otp/totp"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"usher/backend/api"
@@ -81,6 +82,7 @@ func TestScripts(t *testing.T) {
 			"demo":      positive("demo", 0, beginDemo),
 			"stop":      positive("stop", 0, endDemo),
 			"totp":      positive("totp NAME", 1, writeCode),
+			"full":      positive("full ARGS...", -1, full),
 			"exits":     positive("exits CODE usher ARGS...", -2, exits),
 			"same":      positive("same FILE BUCKET/KEY", 2, same),
 			"store":     positive("store BUCKET/KEY FILE", 2, store),
@@ -203,6 +205,43 @@ func exits(ts *testscript.TestScript, args []string) {
 	if have != want {
 		ts.Fatalf("exit code %d, want %d", have, want)
 	}
+}
+
+// full runs usher with stdout on a full disk, and wants exit code 7 and one
+// sentence. Systems without /dev/full leave it out.
+func full(ts *testscript.TestScript, args []string) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		return
+	}
+	exits(ts, append([]string{"7", "sh", "-c", `exec usher "$@" >/dev/full`, "sh"}, args...))
+	said := strings.Split(strings.TrimSpace(ts.ReadFile("stderr")), "\n")
+	if last := said[len(said)-1]; !strings.Contains(last, "Can't write the output: no space left on device. It is not complete.") {
+		ts.Fatalf("usher %s: %s", strings.Join(args, " "), last)
+	}
+}
+
+// Each command that there is runs on a full disk in output.txtar, apart from
+// those that print nothing on stdout.
+func TestEveryCommandOnAFullDisk(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(scripts, "output.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := []string{"usher", "usher serve"}
+	var missing func(cmd *cobra.Command)
+	missing = func(cmd *cobra.Command) {
+		for _, c := range cmd.Commands() {
+			missing(c)
+		}
+		name := cmd.CommandPath()
+		if cmd.HasSubCommands() && cmd.CommandPath() != "usher audit" || slices.Contains(silent, name) {
+			return
+		}
+		if _, args, _ := strings.Cut(name, " "); !strings.Contains(string(raw), "\nfull "+args) {
+			t.Errorf("no line of output.txtar runs %s", name)
+		}
+	}
+	missing(cli.Root(cli.Program{Version: "1.2.3"}))
 }
 
 // owner is an S3 client with the keys of the sandbox's account.

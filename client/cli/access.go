@@ -14,9 +14,10 @@ import (
 
 func (a *app) accessCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "access",
-		Short:   "Ask who may see what, and why",
-		GroupID: "log",
+		Use:        "access",
+		SuggestFor: []string{"explain", "why", "can"},
+		Short:      "Ask who may see what, and why",
+		GroupID:    "log",
 		Long: `Ask the server's own evaluator who may see what, and why. For members of the admins' group; each question is in the audit log.
 
 A PATH is bucket/key, byte for byte; a folder ends in "/".`,
@@ -25,25 +26,25 @@ usher access explain grace company-reports/quarterly/q3.csv
 usher access who company-reports/annual/audited/
 usher access can alan
 `,
-		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
-			return usagef("usher access needs a question: explain, who or can.")
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			return unknown(cmd, args, "a question: explain, who or can")
 		}),
 	}
 	cmd.AddCommand(
 		&cobra.Command{
-			Use: "explain USER PATH", Short: "Why may this person read this object, or why not", Args: cobra.ExactArgs(2),
+			Use: "explain USER PATH", Short: "Why may this person read this object, or why not",
 			Long:    "Say which grant lets a person read an object, which one takes it away, or which one would have to exist.",
 			Example: "\nusher access explain grace company-reports/quarterly/q3.csv\n",
 			RunE:    a.run(a.explainAccess),
 		},
 		&cobra.Command{
-			Use: "who PATH", Short: "Who can read this", Args: cobra.ExactArgs(1),
+			Use: "who PATH", Short: "Who can read this",
 			Long:    "List the groups and the people who can read an object, or anything in a folder.",
 			Example: "\nusher access who company-reports/annual/audited/\nusher access who --json builds/ | jq -r '.people[].username'\n",
 			RunE:    a.run(a.whoCan),
 		},
 		&cobra.Command{
-			Use: "can USER", Short: "What can this person see", Args: cobra.ExactArgs(1),
+			Use: "can USER", Short: "What can this person see",
 			Long:    "List the fewest places that hold all that a person can see, with what is taken away below them.",
 			Example: "\nusher access can alan\n",
 			RunE:    a.run(a.whatCan),
@@ -67,18 +68,21 @@ func forAdmins(err error, group string) error {
 }
 
 func (a *app) explainAccess(cmd *cobra.Command, args []string) error {
-	at, err := a.connect(cmd.Context())
-	if err != nil {
+	if err := exactly(cmd, args, 2, 2, "explain takes the name of a person and the PATH of an object."); err != nil {
 		return err
 	}
 	where, err := parsePath(args[1], false)
 	if err != nil {
 		return err
 	}
-	if where.folder() {
-		return usagef("%s is a folder. Name an object, or ask: usher access who %s", safe(args[1]), shellQuote(args[1]))
+	if where.IsFolder() {
+		return usagef("%s is a folder. Name an object, or use usher access who %s", safe(args[1]), shellQuote(args[1]))
 	}
-	out, err := at.client.Explain(cmd.Context(), api.ExplainRequest{User: args[0], Bucket: where.bucket, Key: where.key})
+	at, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	out, err := at.client.Explain(cmd.Context(), api.ExplainRequest{User: args[0], Bucket: where.Bucket, Key: where.Key})
 	if err != nil {
 		return forAdmins(err, at.profile.Config.AdminsGroup)
 	}
@@ -90,7 +94,7 @@ func (a *app) explainAccess(cmd *cobra.Command, args []string) error {
 	if out.Allowed {
 		verdict = "can read"
 	}
-	fmt.Fprintf(a.Out, "%s %s %s.\n", safe(out.User), verdict, safe(where.path()))
+	fmt.Fprintf(a.Out, "%s %s %s.\n", safe(out.User), verdict, safe(where.String()))
 	groups := "no group"
 	if len(out.Groups) > 0 {
 		groups = safe(strings.Join(out.Groups, ", "))
@@ -126,18 +130,21 @@ func grantLine(g api.Grant) string {
 }
 
 func (a *app) whoCan(cmd *cobra.Command, args []string) error {
-	at, err := a.connect(cmd.Context())
-	if err != nil {
+	if err := exactly(cmd, args, 1, 1, "who takes the PATH of an object or a folder."); err != nil {
 		return err
 	}
 	where, err := parsePath(args[0], false)
 	if err != nil {
 		return err
 	}
-	if where.bucket == "" {
+	if where.IsRoot() {
 		return usagef("Name a bucket, a folder or an object.")
 	}
-	out, err := at.client.Who(cmd.Context(), api.WhoRequest{Bucket: where.bucket, Key: where.key})
+	at, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	out, err := at.client.Who(cmd.Context(), api.WhoRequest{Bucket: where.Bucket, Key: where.Key})
 	if err != nil {
 		return forAdmins(err, at.profile.Config.AdminsGroup)
 	}
@@ -180,6 +187,9 @@ func (a *app) whoCan(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) whatCan(cmd *cobra.Command, args []string) error {
+	if err := exactly(cmd, args, 1, 1, "can takes the name of a person."); err != nil {
+		return err
+	}
 	at, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
@@ -224,19 +234,19 @@ A grant gives a group one prefix that ends in "/", one object, or with prefix ""
 usher grants list
 usher grants diff new.yaml
 `,
-		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
-			return usagef("usher grants needs a verb: list or diff.")
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			return unknown(cmd, args, "a verb: list or diff")
 		}),
 	}
 	cmd.AddCommand(
 		&cobra.Command{
-			Use: "list", Short: "Show the grants in force", Args: cobra.NoArgs,
+			Use: "list", Short: "Show the grants in force",
 			Long:    "Show the grants in force, and whether a newer file was refused.",
 			Example: "\nusher grants list\n",
 			RunE:    a.run(a.listGrants),
 		},
 		&cobra.Command{
-			Use: "diff FILE", Short: "What would this file change, for each person", Args: cobra.ExactArgs(1),
+			Use: "diff FILE", Short: "What would this file change, for each person",
 			Long:    "Send a grants file to the server, which answers what would appear and disappear for each person. Nothing is changed. With a mistake in the file it answers line and fix, and the exit code is 64. - reads stdin.",
 			Example: "\nusher grants diff new.yaml\n",
 			RunE:    a.run(a.diffGrants),
@@ -245,7 +255,10 @@ usher grants diff new.yaml
 	return cmd
 }
 
-func (a *app) listGrants(cmd *cobra.Command, _ []string) error {
+func (a *app) listGrants(cmd *cobra.Command, args []string) error {
+	if err := exactly(cmd, args, 0, 0, "list takes no arguments."); err != nil {
+		return err
+	}
 	at, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
@@ -278,6 +291,9 @@ func (a *app) listGrants(cmd *cobra.Command, _ []string) error {
 }
 
 func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
+	if err := exactly(cmd, args, 1, 1, "diff takes the name of a grants file, or - for stdin."); err != nil {
+		return err
+	}
 	text, err := a.readGrants(args[0])
 	if err != nil {
 		return err

@@ -28,9 +28,10 @@ type login struct {
 func (a *app) loginCommand() *cobra.Command {
 	l := &login{app: a}
 	cmd := &cobra.Command{
-		Use:     "login",
-		Short:   "Sign in",
-		GroupID: "session",
+		Use:        "login",
+		SuggestFor: []string{"signin", "sign-in", "auth"},
+		Short:      "Sign in",
+		GroupID:    "session",
 		Long: `Sign in with user name and password, and the code of an authenticator app where your account has one. The password is proved and never sent. The sign-in is kept in a file that only you can read.
 
 In a job, name the user and give the secrets on stdin, one a line: the password, then the new password if one has to be set, then the code.
@@ -181,12 +182,19 @@ func (l *login) secret(ctx context.Context, fromStdin bool, question, flag strin
 		}
 		return l.askSecret(ctx, question)
 	}
-	line, err := l.lines.ReadString('\n')
-	line = strings.TrimRight(line, "\r\n")
-	if err != nil && !errors.Is(err, io.EOF) {
+	line, err := await(ctx, func() (string, error) {
+		line, err := l.lines.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return strings.TrimRight(line, "\r\n"), err
+	}, nil)
+	switch {
+	case ctx.Err() != nil:
+		return "", err
+	case err != nil:
 		return "", fmt.Errorf("reading stdin: %w", err)
-	}
-	if line == "" {
+	case line == "":
 		return "", usagef("%s was given, but stdin has no such line.", flag)
 	}
 	return line, nil
@@ -226,9 +234,10 @@ func listOf(names []string) []string {
 func (a *app) logoutCommand() *cobra.Command {
 	var everywhere bool
 	cmd := &cobra.Command{
-		Use:     "logout",
-		Short:   "Sign out",
-		GroupID: "session",
+		Use:        "logout",
+		SuggestFor: []string{"signout", "sign-out"},
+		Short:      "Sign out",
+		GroupID:    "session",
 		Long: `Sign out: the server records it, the sign-in service ends the session, and this machine forgets it, also without a network.
 
 With --json: {"signed_out","server"}; signed_out is false where nobody was signed in.`,
@@ -291,9 +300,10 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 
 func (a *app) whoamiCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "whoami",
-		Short:   "Show who you are to the server",
-		GroupID: "session",
+		Use:        "whoami",
+		SuggestFor: []string{"me", "who"},
+		Short:      "Show who you are to the server",
+		GroupID:    "session",
 		Long: `Show who the server takes you to be, your groups as the directory has them now, and how fast a change of your access takes effect.
 
 With --json: {"person","groups","grants_version","bound_seconds","session_start","server","organisation"}.`,

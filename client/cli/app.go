@@ -83,7 +83,7 @@ usher audit who:ada since:24h
 		a.lsCommand(), a.getCommand(), a.urlCommand(),
 		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
 		a.auditCommand(), a.accessCommand(), a.grantsCommand(),
-		a.demoCommand(), a.serveCommand(), a.versionCommand(),
+		a.demoCommand(), a.serveCommand(), a.versionCommand(), a.manCommand(),
 	} {
 		root.AddCommand(c)
 	}
@@ -104,6 +104,25 @@ func exactly(cmd *cobra.Command, args []string, least, most int, what string) er
 		return nil
 	}
 	return &usageError{text: what, help: cmd.CommandPath() + " --help"}
+}
+
+// noCommand names the command that was most likely meant.
+func noCommand(cmd *cobra.Command, word string) string {
+	text := fmt.Sprintf("There is no command %s %s.", cmd.CommandPath(), safe(word))
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(word); len(near) > 0 {
+		text += fmt.Sprintf(" Did you mean %s %s?", cmd.CommandPath(), near[0])
+	}
+	return text
+}
+
+// unknown is the error of a command that only holds others.
+func unknown(cmd *cobra.Command, args []string, needs string) error {
+	text := fmt.Sprintf("%s needs %s.", cmd.CommandPath(), needs)
+	if len(args) > 0 {
+		text = noCommand(cmd, args[0])
+	}
+	return &usageError{text: text, help: cmd.CommandPath() + " --help"}
 }
 
 // place is a server, and whoever is signed in there.
@@ -211,19 +230,23 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 	case 1:
 		path = args[0]
 	default:
-		return &usageError{text: "The browser opens at one PATH.", help: "usher --help"}
-	}
-	if path != "" && !strings.Contains(path, "/") {
-		if near := cmd.SuggestionsFor(path); len(near) > 0 {
-			return usagef("There is no command %s. Did you mean usher %s? A bucket of that name opens with usher %s/", safe(path), near[0], safe(path))
+		if strings.Contains(args[0], "/") {
+			return usagef("The browser opens at one PATH. To list one: usher ls %s", shellQuote(args[0]))
 		}
+		return unknown(cmd, args, "")
 	}
-	if path != "" {
-		if _, err := parsePath(path, false); err != nil {
-			return err
-		}
+	if path != "" && !strings.Contains(path, "/") && len(cmd.SuggestionsFor(path)) > 0 {
+		return usagef("%s A bucket of that name opens with usher %s/", noCommand(cmd, path), shellQuote(path))
 	}
-	if a.json || !a.InTTY || !a.OutTTY {
+	where, err := parsePath(path, false)
+	if err != nil {
+		return err
+	}
+	path = where.String()
+	switch noTerminal := a.json || !a.InTTY || !a.OutTTY; {
+	case noTerminal && where.Key == "" && !where.IsRoot() && !strings.Contains(args[0], "/"):
+		return usagef("%s To list a bucket of that name: usher ls %s", noCommand(cmd, args[0]), shellQuote(path))
+	case noTerminal:
 		return usagef("The browser needs a terminal. To list a folder without one, run usher ls %s", shellQuote(path))
 	}
 	at, err := a.connect(cmd.Context())

@@ -14,21 +14,34 @@ import (
 	"usher/client/quantity"
 )
 
+// auditShow is the audit command.
+type auditShow struct {
+	*app
+	limit  int // events; 0: all
+	noFold bool
+}
+
+// auditRows is the limit of a table: a few screens. JSON has none.
+const auditRows = 200
+
 func (a *app) auditCommand() *cobra.Command {
-	var limit int
-	var noFold bool
+	show := &auditShow{app: a}
+	var all bool
 	cmd := &cobra.Command{
-		Use:     "audit [QUERY]",
-		Short:   "Show who did what",
-		GroupID: "log",
+		Use:        "audit [QUERY]",
+		SuggestFor: []string{"log"},
+		Short:      "Show who did what",
+		GroupID:    "log",
 		Long: `Show the audit log, newest first, to members of the auditors' group: who listed, fetched or was denied what, when and from where. Times are UTC. Pages of one listing, and the links and the end of one download, are one row; --no-fold shows each event.
+
+A table has the newest 200 events, or as many as --limit. Where more fit, it ends with a line on stderr and exit code 1; --all shows every event. With --json there is no limit but --limit.
 
 A QUERY is made of terms. Terms of one field are alternatives, different fields all have to fit, and "-" in front means "but not":
   who:NAME  action:NAME  outcome:allowed|denied|failed  bucket:NAME  path:PREFIX  path:=PATH
   session:ID  ip:ADDRESS  id:EVENT  request:ID  since:TIME  until:TIME
 A time is a day (2026-11-01), an instant (2026-11-01T10:00) or an age (30m, 24h, 7d).
 
-With --json each line is one event, never folded.`,
+Each line of --json is one event, never folded.`,
 		Example: `
 usher audit
 usher audit who:ada action:download since:2026-11-01
@@ -41,15 +54,21 @@ usher audit --json outcome:denied since:24h
 			return terms(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 		},
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if limit < 1 {
+			switch limited := cmd.Flags().Changed("limit"); {
+			case limited && all:
+				return usagef("Use only one of --limit and --all.")
+			case limited && show.limit < 1:
 				return usagef("--limit is at least 1.")
+			case !limited && !all && !a.json:
+				show.limit = auditRows
 			}
-			return a.audit(cmd.Context(), strings.Join(args, " "), limit, noFold)
+			return show.run(cmd.Context(), strings.Join(args, " "))
 		}),
 	}
 	cmd.AddCommand(a.backupCommand())
-	cmd.Flags().IntVar(&limit, "limit", 200, "read at most this many events")
-	cmd.Flags().BoolVar(&noFold, "no-fold", false, "show each event")
+	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events (200; with --json all)")
+	cmd.Flags().BoolVar(&all, "all", false, "show every event")
+	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")
 	return cmd
 }
 
@@ -73,41 +92,53 @@ func terms() []string {
 	return out
 }
 
-func (a *app) audit(ctx context.Context, query string, limit int, noFold bool) error {
-	if _, err := event.ParseFilter(query, a.Now()); err != nil {
+func (s *auditShow) run(ctx context.Context, query string) error {
+	if _, err := event.ParseFilter(query, s.Now()); err != nil {
 		return filterError(query, err)
 	}
-	at, err := a.connect(ctx)
+	at, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	var events []event.Event
-	req := api.AuditQueryRequest{Filter: query}
-	for len(events) < limit {
-		req.Limit = min(limit-len(events), api.MaxAuditPage)
+	var kept []event.Event // for the table, which folds them
+	shown, cut := 0, false
+	req := api.AuditQueryRequest{Filter: query, Limit: api.MaxAuditPage}
+	for !cut {
+		if s.limit > 0 { // one more than is shown tells whether there are more
+			req.Limit = min(s.limit-shown+1, api.MaxAuditPage)
+		}
 		page, err := at.client.AuditQuery(ctx, req)
 		if err != nil {
 			return forAuditors(err, at.profile.Config.AuditorsGroup)
 		}
-		if a.json {
-			for _, e := range page.Events {
-				a.writeJSON(a.Out, e)
-			}
+		events := page.Events
+		if cut = s.limit > 0 && shown+len(events) > s.limit; cut {
+			events = events[:s.limit-shown]
 		}
-		events = append(events, page.Events...)
+		shown += len(events)
+		if s.json {
+			for _, e := range events {
+				s.writeJSON(s.Out, e)
+			}
+			if err := s.unwritten(); err != nil {
+				return err
+			}
+		} else {
+			kept = append(kept, events...)
+		}
 		if req.Cursor = page.Cursor; req.Cursor == "" {
 			break
 		}
 	}
-	if a.json {
-		return nil
+	if shown == 0 && s.ErrTTY && !s.json {
+		fmt.Fprintln(s.Err, "No event fits this query.")
 	}
-	if len(events) == 0 && a.ErrTTY {
-		fmt.Fprintln(a.Err, "No event fits this query.")
-	}
-	a.printEvents(events, noFold)
-	if req.Cursor != "" && a.ErrTTY {
-		fmt.Fprintf(a.Err, "These are the newest %s. --limit shows more.\n", quantity.Plural(len(events), "event", "events"))
+	s.print(kept)
+	if cut {
+		return &failedError{
+			text: fmt.Sprintf("These are the newest %s that fit. --all shows the others too.", quantity.Plural(shown, "event", "events")),
+			exit: api.ExitMixed, code: "cut",
+		}
 	}
 	return nil
 }
@@ -126,25 +157,25 @@ func forAuditors(err error, group string) error {
 	return &failedError{text: text, exit: api.ExitNotFound, cause: err}
 }
 
-func (a *app) printEvents(events []event.Event, noFold bool) {
+func (s *auditShow) print(events []event.Event) {
 	if len(events) == 0 {
 		return
 	}
 	rows := make([]event.Row, 0, len(events))
-	if noFold {
+	if s.noFold {
 		for _, e := range events {
 			rows = append(rows, event.Row{Event: e, Last: e.Time, Events: 1, Outcome: e.Outcome})
 		}
 	} else {
 		rows = event.Fold(events)
 	}
-	var t table
-	t.add("TIME (UTC)", "WHO", "ACTION", "OUTCOME", "PATH", "FROM")
+	t := table{widest: 48} // a long path makes one long row, and no wide column
+	t.add("TIME (UTC)", "WHO", "ACTION", "OUTCOME", "PATH", "FROM", "REASON")
 	for _, r := range rows {
 		e := r.Event
-		t.add(e.Time.UTC().Format("2006-01-02 15:04:05.000"), safe(e.User.Username), action(r), outcome(r), subject(e), safe(e.SourceIP))
+		t.add(e.Time.UTC().Format("2006-01-02 15:04:05.000"), safe(e.User.Username), action(r), outcome(r), subject(e), safe(e.SourceIP), reason(e))
 	}
-	t.write(a.Out)
+	t.write(s.Out)
 }
 
 // subject is the path that an event is about, or the change of the grants.
@@ -153,6 +184,14 @@ func subject(e event.Event) string {
 		return safe(e.Reason)
 	}
 	return safe(e.Path())
+}
+
+// reason is the server's reason, where no other column has it.
+func reason(e event.Event) string {
+	if e.Action == event.GrantsChanged || e.Action == event.Completed {
+		return ""
+	}
+	return safe(e.Reason)
 }
 
 // action says for what a link was asked where it was not to download.

@@ -166,21 +166,29 @@ func Main(ctx context.Context, p Program, args []string) int {
 	}
 	ctx, stop := withSignals(ctx)
 	defer stop()
+	out := &output{to: p.Out}
+	p.Out = out
 	a := &app{Program: p}
-	return a.finish(ctx, a.execute(ctx, args))
+	err := a.execute(client.WithWait(ctx, a.debugWait), args)
+	if lost := out.finish(); lost != nil && ctx.Err() == nil {
+		err = lost
+	}
+	return a.finish(ctx, err)
 }
 
-// execute runs a command line. Help and the manual page are fang's; the rest
-// does without it, because fang asks the terminal for its background colour,
-// which a typing mistake over a slow link has no use for.
+// debugWait shows the pauses that the server asks for, with --debug.
+func (a *app) debugWait(w client.Wait) {
+	a.debugf("%s: the call is repeated in %s", w.Code, w.For)
+}
+
+// execute runs a command line. Help is fang's; the rest does without it,
+// because fang reads the terminal's background color, which a typing mistake
+// over a slow link has no use for.
 func (a *app) execute(ctx context.Context, args []string) error {
 	styled := func(args ...string) error {
 		pages := Root(a.Program)
 		pages.SetArgs(args)
-		return fang.Execute(ctx, pages, fang.WithVersion(a.Version))
-	}
-	if len(args) == 1 && args[0] == "man" {
-		return styled(args...)
+		return fang.Execute(ctx, pages, fang.WithVersion(a.Version), fang.WithoutManpage())
 	}
 	root := a.root()
 	root.Version = a.Version

@@ -14,9 +14,10 @@ import (
 func (a *app) configureCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:     "configure URL",
-		Short:   "Trust a server",
-		GroupID: "session",
+		Use:        "configure URL",
+		SuggestFor: []string{"config", "setup", "init"},
+		Short:      "Trust a server",
+		GroupID:    "session",
 		Long: `Ask a server what it is, show it, and trust it once you agree. From then on usher refuses the server if its organisation, region, user pool or storage change.
 
 With --profile the server is saved under that name; the first one saved is used when none is named. With --json: {"profile","server","config"}.`,
@@ -87,16 +88,12 @@ func (a *app) configure(ctx context.Context, address string, yes bool) error {
 
 // introduce shows what a person is asked to trust.
 func (a *app) introduce(p session.Profile) {
-	ways := "user name and password"
-	if p.Config.HostedUI != "" {
-		ways += ", or your company's sign-in at " + safe(p.Config.HostedUI)
-	}
 	var t table
 	t.add("Organisation", safe(p.Config.Organisation))
 	t.add("Server", safe(p.Server))
 	t.add("Region", safe(p.Config.Region))
 	t.add("User pool", safe(p.Config.UserPoolID))
 	t.add("Downloads", safe(strings.Join(p.Config.S3Hosts, ", ")))
-	t.add("Sign-in", ways)
+	t.add("Sign-in", "user name and password")
 	t.write(a.Err)
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	mango "github.com/muesli/mango-cobra"
+	"github.com/muesli/roff"
 	"github.com/spf13/cobra"
 )
 
@@ -85,6 +87,9 @@ func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
 	go func() { cancel(world.Wait()) }()
 	if serve {
 		a.introduceDemo(world, o)
+		if err := a.unwritten(); err != nil {
+			return err
+		}
 		a.showCodes(ctx, world, wanted)
 		var asked *stopped
 		if cause := context.Cause(ctx); !errors.As(cause, &asked) {
@@ -182,6 +187,21 @@ func first(people []Account) string {
 		return "NAME"
 	}
 	return people[0].Username
+}
+
+func (a *app) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "man", Short: "Generates manpages", Hidden: true, Args: cobra.NoArgs,
+		DisableFlagsInUseLine: true,
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			page, err := mango.NewManPage(1, cmd.Root())
+			if err != nil {
+				return fmt.Errorf("writing the manual page: %w", err)
+			}
+			fmt.Fprint(a.Out, page.Build(roff.NewDocument()))
+			return nil
+		}),
+	}
 }
 
 func (a *app) versionCommand() *cobra.Command {

@@ -41,6 +41,7 @@ func (e *usageError) Exit() int { return api.ExitUsage }
 type failedError struct {
 	text  string
 	exit  int
+	code  string // in JSON; "": by the exit code
 	cause error
 }
 
@@ -95,6 +96,7 @@ func explain(err error) failure {
 		speaks api.Failing
 		disk   *fs.PathError
 		link   *os.LinkError
+		call   *os.SyscallError
 	)
 	plain := func(exit int, text string) failure {
 		return failure{Code: codes(exit), Message: text, exit: exit, line: text}
@@ -115,6 +117,8 @@ func explain(err error) failure {
 		return plain(api.ExitUnavailable, "The server took too long to answer. Try again.")
 	case errors.As(err, &disk):
 		return plain(api.ExitDisk, diskSentence(disk.Path, disk.Err))
+	case errors.As(err, &call) && call.Syscall == "getwd":
+		return plain(api.ExitDisk, "The folder you are in is gone. Change to another folder, then try again.")
 	case errors.As(err, &link):
 		return plain(api.ExitDisk, diskSentence(link.New, link.Err))
 	}
@@ -133,6 +137,10 @@ func (f failure) hinted(signedOut bool) failure {
 // codeOf tells the failures of a download apart, where several share one exit
 // code.
 func codeOf(err error, otherwise string) string {
+	var own *failedError
+	if errors.As(err, &own) && own.code != "" {
+		return own.code
+	}
 	for code, kind := range map[string]error{
 		"exists": download.ErrExists, "link": download.ErrLink, "name": download.ErrName,
 		"bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
@@ -158,6 +166,9 @@ func (a *app) finish(ctx context.Context, err error) int {
 	var sig *stopped
 	if f.exit == api.ExitInterrupted && errors.As(context.Cause(ctx), &sig) {
 		f.exit, f.Code = sig.exit, codes(sig.exit)
+	}
+	if f.exit == exitPipe { // the reader of the output left, as with head
+		return f.exit
 	}
 	if a.json {
 		a.writeJSON(a.Err, struct {

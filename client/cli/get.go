@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,9 +33,10 @@ const patience = 10 * time.Minute
 func (a *app) getCommand() *cobra.Command {
 	g := &get{app: a}
 	cmd := &cobra.Command{
-		Use:     "get PATH...",
-		Short:   "Download files and folders",
-		GroupID: "files",
+		Use:        "get PATH...",
+		SuggestFor: []string{"cp", "copy", "download", "fetch", "pull", "sync"},
+		Short:      "Download files and folders",
+		GroupID:    "files",
 		Long: `Download files, whole folders (PATH ends in "/") and what fits a pattern (quoted, with *, ?, [a-z], {a,b} and ** for any number of folders). Every file is verified before it gets its name. What was interrupted goes on from where it was when the same command runs again.
 
 A file that is here already and the same is not fetched again. One that differs is left alone, and that is an error, unless you say what to do.
@@ -72,13 +72,13 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 	if err := exactly(cmd, args, 1, -1, "get takes the PATH of a file or folder."); err != nil {
 		return err
 	}
-	var targets []target
+	var targets []api.Path
 	for _, arg := range args {
 		t, err := parsePath(arg, g.paths.escaped)
 		if err != nil {
 			return err
 		}
-		if t.bucket == "" {
+		if t.IsRoot() {
 			return usagef("Name what to fetch, like bucket/folder/.")
 		}
 		targets = append(targets, t)
@@ -155,7 +155,7 @@ func (g *get) conflict() download.Conflict {
 // with its ETag a small file needs no look-up of its own. What no listing
 // shows is asked for all the same, so that the refusal is the server's, and
 // recorded; listed is false for it.
-func (g *get) plan(ctx context.Context, from lister, targets []target, add func(r download.Request, listed bool)) error {
+func (g *get) plan(ctx context.Context, from lister, targets []api.Path, add func(r download.Request, listed bool)) error {
 	found, err := g.lookUp(ctx, from, targets)
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func (g *get) plan(ctx context.Context, from lister, targets []target, add func(
 	for _, t := range targets {
 		if g.paths.pattern(t) {
 			n := 0
-			for r, err := range download.Expand(ctx, from, t.path()) {
+			for r, err := range download.Expand(ctx, from, t.String()) {
 				if errors.Is(err, &api.Error{Code: api.NotFound}) && n == 0 {
 					break
 				}
@@ -184,35 +184,33 @@ func (g *get) plan(ctx context.Context, from lister, targets []target, add func(
 	return nil
 }
 
-func (g *get) lookUp(ctx context.Context, from lister, targets []target) (map[target]api.Entry, error) {
-	names := map[target][]string{} // by folder
+func (g *get) lookUp(ctx context.Context, from lister, targets []api.Path) (map[api.Path]api.Entry, error) {
+	names := map[api.Path][]string{} // by folder
 	for _, t := range targets {
-		if !t.folder() && !g.paths.pattern(t) {
-			prefix, name := t.parent()
-			folder := target{t.bucket, prefix}
-			names[folder] = append(names[folder], name)
+		if !t.IsFolder() && !g.paths.pattern(t) {
+			names[t.Parent()] = append(names[t.Parent()], t.Base())
 		}
 	}
-	found := map[target]api.Entry{}
+	found := map[api.Path]api.Entry{}
 	for folder, wanted := range names {
-		entries, err := look(ctx, from, folder.bucket, folder.key, wanted)
+		entries, err := look(ctx, from, folder.Bucket, folder.Key, wanted)
 		if err != nil {
 			return nil, err
 		}
 		for name, e := range entries {
-			found[target{folder.bucket, folder.key + name}] = e
+			found[folder.Join(name)] = e
 		}
 	}
 	return found, nil
 }
 
-func (g *get) request(t target, e api.Entry, alone bool) download.Request {
-	r := download.Request{Bucket: t.bucket, Key: t.key, Conflict: g.conflict()}
+func (g *get) request(t api.Path, e api.Entry, alone bool) download.Request {
+	r := download.Request{Bucket: t.Bucket, Key: t.Key, Conflict: g.conflict()}
 	switch {
-	case t.folder():
+	case t.IsFolder():
 		r.Folder = true
 	case e.Kind == api.KindFolder:
-		r.Key, r.Folder = t.key+"/", true
+		r.Key, r.Folder = t.Key+"/", true
 	case e.ETag != "":
 		r.ETag, r.Size = e.ETag, e.Size
 		if e.Modified != nil {
@@ -224,7 +222,7 @@ func (g *get) request(t target, e api.Entry, alone bool) download.Request {
 }
 
 // fetch runs the engine until nothing is left to do.
-func (g *get) fetch(ctx context.Context, config download.Config, targets []target) error {
+func (g *get) fetch(ctx context.Context, config download.Config, targets []api.Path) error {
 	out, end := newReport(g.app)
 	defer end()
 	config.Finished = out.finished
@@ -267,8 +265,8 @@ func (g *get) fetch(ctx context.Context, config download.Config, targets []targe
 // journey to the server less, and one event. It gives back what is still to be
 // planned: all, where something is at its place already or there is more than
 // one; and a path that turns out to be no file, for it may be a folder.
-func (g *get) straight(ctx context.Context, engine *download.Engine, out *report, from lister, targets []target) ([]target, error) {
-	if len(targets) != 1 || targets[0].folder() || g.paths.pattern(targets[0]) {
+func (g *get) straight(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path) ([]api.Path, error) {
+	if len(targets) != 1 || targets[0].IsFolder() || g.paths.pattern(targets[0]) {
 		return targets, nil
 	}
 	t := targets[0]
@@ -276,7 +274,7 @@ func (g *get) straight(ctx context.Context, engine *download.Engine, out *report
 	if engine.Local(r.Dir, []download.Request{r})[0].Presence != download.Absent {
 		return targets, nil
 	}
-	out.unsure = t.path()
+	out.unsure = t.String()
 	id := engine.Add(r)[0]
 	if err := engine.Wait(ctx); err != nil {
 		return nil, err
@@ -308,8 +306,8 @@ func stoppedWhile(ctx context.Context, err error, last download.Snapshot) error 
 }
 
 // toStdout writes one file to stdout.
-func (g *get) toStdout(ctx context.Context, config download.Config, targets []target) error {
-	if len(targets) != 1 || targets[0].folder() || g.paths.pattern(targets[0]) {
+func (g *get) toStdout(ctx context.Context, config download.Config, targets []api.Path) error {
+	if len(targets) != 1 || targets[0].IsFolder() || g.paths.pattern(targets[0]) {
 		return usagef("-o - takes the PATH of one file, without wildcards.")
 	}
 	if g.OutTTY {
@@ -320,12 +318,12 @@ func (g *get) toStdout(ctx context.Context, config download.Config, targets []ta
 	if out.live() {
 		config.Watch = out.watch
 	}
-	_, err := download.Save(ctx, config, download.Request{Bucket: targets[0].bucket, Key: targets[0].key}, g.Out)
+	_, err := download.Save(ctx, config, download.Request{Bucket: targets[0].Bucket, Key: targets[0].Key}, g.Out)
 	out.stopWatching()
 	var refused *api.Error
 	if errors.As(err, &refused) && refused.Code == api.NotFound {
 		if found, lerr := g.lookUp(ctx, config.Lister, targets); lerr == nil && found[targets[0]].Kind == api.KindFolder {
-			return usagef("-o - takes the PATH of one file, and %s is a folder.", safe(targets[0].path()))
+			return usagef("-o - takes the PATH of one file, and %s is a folder.", safe(targets[0].String()))
 		}
 	}
 	if err != nil && ctx.Err() != nil {
@@ -335,7 +333,7 @@ func (g *get) toStdout(ctx context.Context, config download.Config, targets []ta
 }
 
 // preview is --dry-run: what would be fetched, and where it would land.
-func (g *get) preview(ctx context.Context, engine *download.Engine, from lister, targets []target) error {
+func (g *get) preview(ctx context.Context, engine *download.Engine, from lister, targets []api.Path) error {
 	var files, here int
 	var bytes int64
 	show := func(r download.Request) {
@@ -366,6 +364,8 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, from lister,
 	plan := g.plan(ctx, from, targets, func(r download.Request, listed bool) {
 		switch {
 		case err != nil:
+		case g.unwritten() != nil:
+			err = g.unwritten()
 		case r.Folder:
 			err = g.previewFolder(ctx, from, r, show)
 		case !listed:
@@ -389,20 +389,19 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, from lister,
 
 // previewFolder walks a folder as the engine would.
 func (g *get) previewFolder(ctx context.Context, from lister, folder download.Request, show func(download.Request)) error {
-	path := strings.TrimSuffix(folder.Key, "/")
-	name := path[strings.LastIndexByte(path, '/')+1:]
-	dir := filepath.Join(folder.Dir, filepath.FromSlash(download.LocalName(name)))
+	at := api.Path{Bucket: folder.Bucket, Key: folder.Key}
+	dir := filepath.Join(folder.Dir, filepath.FromSlash(download.LocalName(at.Base())))
 	if folder.Key == "" {
 		dir = folder.Dir // and the bucket's name is a folder in it
 	}
 	return pages(ctx, from, api.ListRequest{Bucket: folder.Bucket, Prefix: folder.Key, Recursive: true}, func(entries []api.Entry) error {
 		for _, e := range entries {
-			if e.Kind != api.KindObject || e.Size == 0 && strings.HasSuffix(folder.Key+e.Name, "/") {
-				continue // no file: it only stands for a folder
+			if e.Kind != api.KindObject || at.Join(e.Name).IsMarker(e.Size) {
+				continue
 			}
 			r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, Base: folder.Key, Whole: folder.Key == "", Dir: dir, ETag: e.ETag, Size: e.Size}
 			show(r)
 		}
-		return nil
+		return g.unwritten()
 	})
 }

@@ -33,9 +33,10 @@ type ls struct {
 func (a *app) lsCommand() *cobra.Command {
 	l := &ls{app: a}
 	cmd := &cobra.Command{
-		Use:     "ls [PATH]",
-		Short:   "List a folder",
-		GroupID: "files",
+		Use:        "ls [PATH]",
+		SuggestFor: []string{"list", "dir"},
+		Short:      "List a folder",
+		GroupID:    "files",
 		Long: `List what you may see in a folder; without PATH, the buckets. Folders end in "/".
 
 One name a line, with what a terminal must not see written as \u{1b} and the like; get and url take such a name with --escaped. With -0 names are raw and end in a NUL byte, for xargs -0.
@@ -69,7 +70,7 @@ func (l *ls) run(cmd *cobra.Command, args []string) error {
 	if l.null && l.json {
 		return usagef("-0 and --json are two forms of output. Choose one.")
 	}
-	var t target
+	var t api.Path
 	if len(args) == 1 {
 		var err error
 		if t, err = parsePath(args[0], l.paths.escaped); err != nil {
@@ -91,16 +92,16 @@ func (l *ls) run(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-func (l *ls) empty(t target) string {
-	if t.bucket == "" {
+func (l *ls) empty(t api.Path) string {
+	if t.Bucket == "" {
 		return api.NoBucket
 	}
 	return "Nothing here that you can see."
 }
 
-func (l *ls) show(ctx context.Context, from lister, t target) error {
+func (l *ls) show(ctx context.Context, from lister, t api.Path) error {
 	switch {
-	case t.bucket == "":
+	case t.IsRoot():
 		return l.root(ctx, from)
 	case l.paths.pattern(t):
 		if err := l.pattern(ctx, from, t); !errors.Is(err, &api.Error{Code: api.NotFound}) {
@@ -108,24 +109,24 @@ func (l *ls) show(ctx context.Context, from lister, t target) error {
 		}
 		// As in a shell, a pattern that fits nothing is a name.
 	}
-	if !t.folder() {
-		prefix, name := t.parent()
-		found, err := look(ctx, from, t.bucket, prefix, []string{name})
+	if !t.IsFolder() {
+		name := t.Base()
+		found, err := look(ctx, from, t.Bucket, t.Parent().Key, []string{name})
 		if err != nil {
 			return err
 		}
 		if e, ok := found[name]; ok && e.Kind == api.KindObject {
-			l.print(t.bucket, prefix, e)
+			l.print(t.Parent(), e.Name, e)
 			return nil
 		}
-		t.key += "/"
+		t.Key += "/"
 	}
-	return l.folder(ctx, from, t.bucket, t.key, "")
+	return l.folder(ctx, from, t, "")
 }
 
 // pattern shows names relative to the folders before the first wildcard.
-func (l *ls) pattern(ctx context.Context, from lister, t target) error {
-	for r, err := range download.Expand(ctx, from, t.path()) {
+func (l *ls) pattern(ctx context.Context, from lister, t api.Path) error {
+	for r, err := range download.Expand(ctx, from, t.String()) {
 		if err != nil {
 			return err
 		}
@@ -133,7 +134,7 @@ func (l *ls) pattern(ctx context.Context, from lister, t target) error {
 		if !r.Modified.IsZero() {
 			e.Modified = &r.Modified
 		}
-		l.print(r.Bucket, r.Base, e)
+		l.print(api.Path{Bucket: r.Bucket, Key: r.Base}, e.Name, e)
 	}
 	return nil
 }
@@ -149,26 +150,29 @@ func (l *ls) root(ctx context.Context, from lister) error {
 	}
 	for _, b := range buckets {
 		if l.recursive {
-			if err := l.folder(ctx, from, b.Name, "", b.Name+"/"); err != nil {
+			if err := l.folder(ctx, from, api.Path{Bucket: b.Name}, b.Name+"/"); err != nil {
 				return err
 			}
 			continue
 		}
-		l.print("", "", b)
+		l.print(api.Path{}, b.Name, b)
 	}
 	return nil
 }
 
 // folder prints pages as they come. Shown names begin with lead.
-func (l *ls) folder(ctx context.Context, from lister, bucket, prefix, lead string) error {
-	return pages(ctx, from, api.ListRequest{Bucket: bucket, Prefix: prefix, Recursive: l.recursive}, func(entries []api.Entry) error {
+func (l *ls) folder(ctx context.Context, from lister, at api.Path, lead string) error {
+	return pages(ctx, from, api.ListRequest{Bucket: at.Bucket, Prefix: at.Key, Recursive: l.recursive}, func(entries []api.Entry) error {
 		for _, e := range entries {
 			if l.recursive && e.Kind == api.KindFolder {
 				continue // the marker of a folder
 			}
-			l.printAs(bucket, prefix, lead+e.Name, e)
+			l.print(at, lead+e.Name, e)
 		}
-		return l.out.Flush()
+		if err := l.out.Flush(); err != nil {
+			return l.unwritten()
+		}
+		return nil
 	})
 }
 
@@ -183,13 +187,12 @@ type row struct {
 	Archived bool       `json:"archived,omitempty"`
 }
 
-func (l *ls) print(bucket, prefix string, e api.Entry) { l.printAs(bucket, prefix, e.Name, e) }
-
-func (l *ls) printAs(bucket, prefix, name string, e api.Entry) {
+// print writes an entry of the folder in under a name.
+func (l *ls) print(in api.Path, name string, e api.Entry) {
 	l.shown++
-	path := bucket + "/" + prefix + e.Name
+	path := in.Join(e.Name).String()
 	if e.Kind == api.KindBucket {
-		path, name = e.Name+"/", name+"/"
+		name += "/"
 	}
 	if l.whole {
 		name = path

@@ -13,50 +13,16 @@ import (
 	"usher/backend/safetext"
 )
 
-// target is a PATH: a bucket and a key, both as they are. A folder's key is
-// empty or ends in "/". The zero target is the root.
-type target struct{ bucket, key string }
-
-func (t target) path() string {
-	if t.bucket == "" {
-		return ""
-	}
-	return t.bucket + "/" + t.key
-}
-
-func (t target) folder() bool { return t.key == "" || strings.HasSuffix(t.key, "/") }
-
-// parent splits the key into the folder it lies in, and its name there.
-func (t target) parent() (prefix, name string) {
-	cut := strings.LastIndexByte(t.key, '/') + 1
-	return t.key[:cut], t.key[cut:]
-}
-
-// parsePath reads bucket/key. Nothing is cleaned: "a//b", "a/../b" and "a/./b"
-// are keys of their own. With escaped it is written as usher prints names.
-func parsePath(s string, escaped bool) (target, error) {
+// parsePath reads a PATH. With escaped it is written as usher prints names.
+func parsePath(s string, escaped bool) (api.Path, error) {
 	if escaped {
 		raw, err := safetext.Unescape(s)
 		if err != nil {
-			return target{}, usagef("%s is not a path as usher prints it. Leave --escaped out to give it byte for byte.", safe(s))
+			return api.Path{}, usagef("%s is not a path as usher prints it. Leave --escaped out to give it byte for byte.", safe(s))
 		}
 		s = raw
 	}
-	if s == "" || s == "/" {
-		return target{}, nil
-	}
-	bucket, key, _ := strings.Cut(s, "/")
-	switch {
-	case bucket == "":
-		return target{}, usagef("%s does not begin with a bucket. Write it like bucket/folder/file.", safe(s))
-	case strings.ContainsAny(bucket, globSigns):
-		return target{}, usagef("%s has a wildcard in the bucket's name. Write the name out; usher ls shows the buckets.", safe(s))
-	case !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0:
-		return target{}, usagef("%s is not UTF-8 text, which paths are.", safe(s))
-	case len(key) > api.MaxKey:
-		return target{}, usagef("That path is too long: keys have at most %d bytes.", api.MaxKey)
-	}
-	return target{bucket, key}, nil
+	return api.ParsePath(s)
 }
 
 // pathFlags are those of all commands that take a PATH.
@@ -72,8 +38,8 @@ func (f *pathFlags) add(cmd *cobra.Command, globs bool) {
 const globSigns = "*?[{"
 
 // pattern says whether a key is to be matched against what is there.
-func (f *pathFlags) pattern(t target) bool {
-	return !f.literal && strings.ContainsAny(t.key, globSigns)
+func (f *pathFlags) pattern(t api.Path) bool {
+	return !f.literal && strings.ContainsAny(t.Key, globSigns)
 }
 
 // lister is what finding things asks of the server.

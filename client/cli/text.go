@@ -54,7 +54,10 @@ func shellQuote(s string) string {
 }
 
 // table pads columns to the widest cell; the last one is left as it is.
-type table struct{ rows [][]string }
+type table struct {
+	rows   [][]string
+	widest int // cells of a padded column at most; 0: no limit
+}
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
@@ -65,7 +68,11 @@ func (t *table) write(w io.Writer) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], ansi.StringWidth(cell))
+			width := ansi.StringWidth(cell)
+			if t.widest > 0 {
+				width = min(width, t.widest)
+			}
+			widths[i] = max(widths[i], width)
 		}
 	}
 	for _, row := range t.rows {
@@ -73,7 +80,7 @@ func (t *table) write(w io.Writer) {
 		for i, cell := range row {
 			line.WriteString(cell)
 			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", widths[i]-ansi.StringWidth(cell)+2))
+				line.WriteString(strings.Repeat(" ", max(widths[i]-ansi.StringWidth(cell), 0)+2))
 			}
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))

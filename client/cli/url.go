@@ -18,9 +18,10 @@ func (a *app) urlCommand() *cobra.Command {
 	var paths pathFlags
 	var curl bool
 	cmd := &cobra.Command{
-		Use:     "url PATH",
-		Short:   "Print a short-lived download link",
-		GroupID: "files",
+		Use:        "url PATH",
+		SuggestFor: []string{"presign"},
+		Short:      "Print a short-lived download link",
+		GroupID:    "files",
 		Long: `Print a link to one file that any browser or curl can use. Whoever has the link can fetch the file until it ends, mostly a minute later; the log says that you asked for it.
 
 With --json: {"path","url","life","event"}, life in seconds.`,
@@ -38,8 +39,8 @@ usher url --curl builds/nightly/usher.tar.gz
 			if err != nil {
 				return err
 			}
-			if t.folder() {
-				return usagef("A link is for one file, and %s is a folder. To fetch it: usher get %s", safe(t.path()), shellQuote(t.path()))
+			if t.IsFolder() {
+				return usagef("A link is for one file, and %s is a folder. To fetch it: usher get %s", safe(t.String()), shellQuote(t.String()))
 			}
 			return a.link(cmd, t, curl)
 		}),
@@ -49,7 +50,7 @@ usher url --curl builds/nightly/usher.tar.gz
 	return cmd
 }
 
-func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
+func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 	at, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
 	if err != nil {
 		return err
 	}
-	object, asked := api.ReleaseObject{Bucket: t.bucket, Key: t.key}, a.Now()
+	object, asked := api.ReleaseObject{Bucket: t.Bucket, Key: t.Key}, a.Now()
 	answer, err := at.client.Release(cmd.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{object}, Purpose: api.PurposeLink})
 	if err != nil {
 		return err
@@ -77,11 +78,10 @@ func (a *app) link(cmd *cobra.Command, t target, curl bool) error {
 			URL   string `json:"url"`
 			Life  int    `json:"life"`
 			Event string `json:"event"`
-		}{t.path(), item.URL, item.Life, item.Event})
+		}{t.String(), item.URL, item.Life, item.Event})
 		return nil
 	case curl:
-		_, name := t.parent()
-		name, flags := download.LocalName(name), ""
+		name, flags := download.LocalName(t.Base()), ""
 		if strings.Contains(name, "/") { // one that is too long for a file system goes on in a folder
 			flags = " --create-dirs"
 		}

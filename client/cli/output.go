@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+)
+
+// output is stdout for all that a command prints. It keeps the first failure,
+// after which it writes nothing more: a command that ignores the result of a
+// write still ends with exit code 7.
+type output struct {
+	to io.Writer
+
+	mu  sync.Mutex
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.to.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	o.err = err
+	return n, err
+}
+
+// Read, Close and Fd make output a file for colorprofile, which looks for a
+// terminal. Nothing reads from stdout, and finish closes it.
+func (o *output) Read([]byte) (int, error) { return 0, io.EOF }
+func (o *output) Close() error             { return nil }
+func (o *output) Fd() uintptr {
+	if f, ok := o.to.(*os.File); ok {
+		return f.Fd()
+	}
+	return ^uintptr(0)
+}
+
+// failure returns the failure of a write so far, or nil.
+func (o *output) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return outputError(o.err)
+}
+
+// finish closes stdout, which may be where a file system reports that it did
+// not take a write (close(2)), and returns the first failure.
+func (o *output) finish() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if f, ok := o.to.(*os.File); ok && o.err == nil {
+		o.err = f.Close()
+	}
+	return outputError(o.err)
+}
+
+// exitPipe is the exit code that a shell shows for SIGPIPE. usher ends with it
+// also where the signal is ignored.
+const exitPipe = 128 + int(syscall.SIGPIPE)
+
+func outputError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return &failedError{text: "Nothing reads the output any more.", exit: exitPipe, cause: err}
+	}
+	reason := err.Error()
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		reason = errno.Error()
+	}
+	return &failedError{
+		text: fmt.Sprintf("Can't write the output: %s. It is not complete.", safetext.Line(reason)),
+		exit: api.ExitDisk, cause: err,
+	}
+}
+
+// unwritten returns the failure of a write to stdout so far. A command that
+// reads page after page checks it, and does not go on for nothing.
+func (a *app) unwritten() error {
+	if o, ok := a.Out.(*output); ok {
+		return o.failure()
+	}
+	return nil
+}
