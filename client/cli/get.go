@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -160,6 +161,10 @@ func (g *get) plan(ctx context.Context, from lister, targets []api.Path, add fun
 	if err != nil {
 		return err
 	}
+	folder := func(t api.Path) bool { return !g.paths.pattern(t) && (t.IsFolder() || found[t].Kind == api.KindFolder) }
+	// Folders first: a file of the same local name makes way for its folder.
+	targets = append(slices.DeleteFunc(slices.Clone(targets), func(t api.Path) bool { return !folder(t) }),
+		slices.DeleteFunc(slices.Clone(targets), folder)...)
 	for _, t := range targets {
 		if g.paths.pattern(t) {
 			n := 0
@@ -223,22 +228,36 @@ func (g *get) request(t api.Path, e api.Entry, alone bool) download.Request {
 
 // fetch runs the engine until nothing is left to do.
 func (g *get) fetch(ctx context.Context, config download.Config, targets []api.Path) error {
+	return g.fetchWith(ctx, config, targets, new(download.Snapshot))
+}
+
+// fetchWith is fetch and stores the engine's last snapshot in last.
+func (g *get) fetchWith(ctx context.Context, config download.Config, targets []api.Path, last *download.Snapshot) error {
 	out, end := newReport(g.app)
 	defer end()
 	config.Finished = out.finished
+	from := config.Lister
 	engine, err := download.New(config)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = engine.Close() }()
-	from := config.Lister
 	if g.dryRun {
-		return g.preview(ctx, engine, from, targets)
+		return g.preview(ctx, engine, out, from, targets)
 	}
+	return g.follow(ctx, engine, out, from, targets, last)
+}
+
+// follow adds the targets and reports until nothing is left to do.
+func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path, last *download.Snapshot) error {
+	out.single = len(targets) == 1 && !targets[0].IsFolder() && !g.paths.pattern(targets[0])
 	stopDrawing := out.draw(engine)
-	targets, err = g.straight(ctx, engine, out, from, targets)
+	targets, err := g.straight(ctx, engine, out, from, targets)
 	if err == nil {
-		err = g.plan(ctx, from, targets, func(r download.Request, _ bool) { engine.Add(r) })
+		err = g.plan(ctx, from, targets, func(r download.Request, _ bool) {
+			out.addsFolder(r.Folder)
+			engine.Add(r)
+		})
 	}
 	if err == nil {
 		err = engine.Wait(ctx)
@@ -248,17 +267,17 @@ func (g *get) fetch(ctx context.Context, config download.Config, targets []api.P
 		err = engine.Wait(ctx)
 	}
 	stopDrawing()
-	last := engine.Snapshot()
+	*last = engine.Snapshot()
 	if cerr := engine.Close(); err == nil && cerr != nil {
 		err = cerr
 	}
 	if ctx.Err() != nil {
-		last = engine.Snapshot() // only what is kept counts
+		*last = engine.Snapshot() // only what is kept counts
 	}
 	if err != nil || ctx.Err() != nil {
-		return stoppedWhile(ctx, err, last)
+		return stoppedWhile(ctx, err, *last)
 	}
-	return out.end(last)
+	return out.end(*last)
 }
 
 // straight asks for a single file without a look at its folder first: one
@@ -332,46 +351,55 @@ func (g *get) toStdout(ctx context.Context, config download.Config, targets []ap
 	return err
 }
 
-// preview is --dry-run: what would be fetched, and where it would land.
-func (g *get) preview(ctx context.Context, engine *download.Engine, from lister, targets []api.Path) error {
+// preview is --dry-run: the files that would be fetched, and their local names.
+func (g *get) preview(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path) error {
 	var files, here int
 	var bytes int64
-	show := func(r download.Request) {
-		local := engine.Local(r.Dir, []download.Request{r})[0]
-		state := "planned"
-		switch local.Presence {
+	show := func(p download.Planned) {
+		r := p.Request
+		state, note := "planned", ""
+		switch p.Presence {
 		case download.Here:
-			state = "here"
+			state, note = "here", " (here already)"
 			here++
 		case download.HereMaybe, download.HereOther:
-			state = "exists"
+			state, note = "exists", " (a file is there)"
 		case download.HerePartial:
-			state = "unfinished"
+			state, note = "unfinished", " (goes on)"
 		}
-		files, bytes = files+1, bytes+r.Size
+		line := fetched{Path: r.Bucket + "/" + r.Key, Dest: p.Path, State: state}
+		if r.ETag != "" {
+			line.Size = &r.Size
+		}
+		if p.Err != nil {
+			f := explain(p.Err)
+			line.State, line.Error, note = "failed", &f, " ("+f.line+")"
+		} else {
+			files, bytes = files+1, bytes+r.Size
+		}
 		if g.json {
-			line := fetched{Path: r.Bucket + "/" + r.Key, Dest: local.Path, State: state}
-			if r.ETag != "" {
-				line.Size = &r.Size
-			}
 			g.writeJSON(g.Out, line)
 			return
 		}
-		fmt.Fprintf(g.Out, "%7s  %s → %s%s\n", quantity.Size(r.Size), safe(r.Bucket+"/"+r.Key), safe(local.Path),
-			map[string]string{"here": " (here already)", "exists": " (a file is there)", "unfinished": " (goes on)"}[state])
+		fmt.Fprintf(g.Out, "%7s  %s → %s%s\n", quantity.Size(max(r.Size, 0)), safe(line.Path), out.near(p.Path), note)
 	}
 	var err error
 	plan := g.plan(ctx, from, targets, func(r download.Request, listed bool) {
-		switch {
-		case err != nil:
-		case g.unwritten() != nil:
-			err = g.unwritten()
-		case r.Folder:
-			err = g.previewFolder(ctx, from, r, show)
-		case !listed:
+		if err = g.unwritten(); err != nil {
+			return
+		}
+		if !listed && !r.Folder {
 			err = &api.Error{Code: api.NotFound} // as the release would say, without asking for one
-		default:
-			show(r)
+			return
+		}
+		for p, perr := range engine.Preview(ctx, r) {
+			if perr == nil {
+				show(p)
+				perr = g.unwritten()
+			}
+			if err = perr; err != nil {
+				return
+			}
 		}
 	})
 	if err = errors.Join(plan, err); err != nil {
@@ -385,23 +413,4 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, from lister,
 		fmt.Fprintf(g.Err, "%s, %s%s. Nothing was fetched.\n", quantity.Plural(files, "file", "files"), quantity.Size(bytes), already)
 	}
 	return nil
-}
-
-// previewFolder walks a folder as the engine would.
-func (g *get) previewFolder(ctx context.Context, from lister, folder download.Request, show func(download.Request)) error {
-	at := api.Path{Bucket: folder.Bucket, Key: folder.Key}
-	dir := filepath.Join(folder.Dir, filepath.FromSlash(download.LocalName(at.Base())))
-	if folder.Key == "" {
-		dir = folder.Dir // and the bucket's name is a folder in it
-	}
-	return pages(ctx, from, api.ListRequest{Bucket: folder.Bucket, Prefix: folder.Key, Recursive: true}, func(entries []api.Entry) error {
-		for _, e := range entries {
-			if e.Kind != api.KindObject || at.Join(e.Name).IsMarker(e.Size) {
-				continue
-			}
-			r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, Base: folder.Key, Whole: folder.Key == "", Dir: dir, ETag: e.ETag, Size: e.Size}
-			show(r)
-		}
-		return g.unwritten()
-	})
 }

@@ -130,11 +130,15 @@ func (l *ls) pattern(ctx context.Context, from lister, t api.Path) error {
 		if err != nil {
 			return err
 		}
-		e := api.Entry{Name: strings.TrimPrefix(r.Key, r.Base), Kind: api.KindObject, Size: r.Size, ETag: r.ETag}
+		base := ""
+		if r.Base != nil { // a pattern whose wildcards are all literal has none
+			base = *r.Base
+		}
+		e := api.Entry{Name: strings.TrimPrefix(r.Key, base), Kind: api.KindObject, Size: r.Size, ETag: r.ETag}
 		if !r.Modified.IsZero() {
 			e.Modified = &r.Modified
 		}
-		l.print(api.Path{Bucket: r.Bucket, Key: r.Base}, e.Name, e)
+		l.print(api.Path{Bucket: r.Bucket, Key: base}, e.Name, e)
 	}
 	return nil
 }

@@ -33,14 +33,16 @@ func newReport(a *app) (*report, func()) {
 type report struct {
 	*app
 
-	mu    sync.Mutex
-	drawn int    // lines of progress on the screen
-	title int    // the percentage in the terminal's title, and one; 0: none
-	held  string // the first failure's line: the only one there is needs none
-	many  many
-	done  tally
-	same  int // were here already
-	left  int // were here, and stay as they are
+	mu      sync.Mutex
+	drawn   int    // lines of progress on the screen
+	title   int    // the percentage in the terminal's title, and one; 0: none
+	single  bool   // one file was named: the command's own error names its failure
+	held    string // the line of that failure, printed only if another follows
+	many    many
+	done    tally
+	same    int // were here already
+	left    int // were here, and stay as they are
+	folders int // that could not be listed
 
 	here    string             // the folder that the person is in, once it was asked for
 	waits   string             // what a log says that everything waits for
@@ -68,7 +70,8 @@ type fetched struct {
 
 func (r *report) live() bool { return r.ErrTTY && !r.json }
 
-// finished takes a file that ended; the engine calls it, one call at a time.
+// finished takes an end; the engine calls it, one call at a time. It is the one
+// place that prints ends, and end sums up no others.
 func (r *report) finished(t download.Transfer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,7 +107,9 @@ func (r *report) finished(t download.Transfer) {
 		if err == nil {
 			err = &failedError{text: "The download was cancelled.", exit: api.ExitInterrupted}
 		}
-		r.many.add(err)
+		if r.many.add(err); t.Folder {
+			r.folders++
+		}
 		f := explain(err)
 		line.Error = &f
 		text = fmt.Sprintf("%s: %s", safe(line.Path), f.line)
@@ -112,7 +117,7 @@ func (r *report) finished(t download.Transfer) {
 	switch {
 	case r.json:
 		r.writeJSON(r.Out, line)
-	case line.Error != nil && r.many.failed == 1 && r.done.files+r.same == 0:
+	case line.Error != nil && r.single && r.many.failed == 1:
 		r.held = text
 	case line.Error != nil:
 		r.line(text)
@@ -130,6 +135,13 @@ func (r *report) refusal() *download.Transfer {
 	defer r.mu.Unlock()
 	r.unsure = ""
 	return r.refused
+}
+
+// addsFolder notes that a request is for a folder: its files are named one by one.
+func (r *report) addsFolder(folder bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.single = r.single && !folder
 }
 
 // fail takes a failure that is not of one file.
@@ -186,16 +198,13 @@ func (r *report) line(text string) {
 func (r *report) end(last download.Snapshot) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.many.total = last.Files
+	r.many.total = last.Files + r.folders
 	for _, t := range last.Transfers {
-		switch {
-		case t.State == download.WaitingSignIn:
+		if t.State == download.WaitingSignIn {
 			return &failedError{
 				text: "Your sign-in has ended. Sign in with usher login; the same command then goes on from what was fetched.",
 				exit: api.ExitSignedOut, cause: t.Err,
 			}
-		case t.Folder && t.FilesFailed == 0 && t.Err != nil, !t.Folder && !t.State.Finished() && t.Err != nil:
-			r.many.add(t.Err) // a folder that could not be listed, a file that was given up for now
 		}
 	}
 	if r.held != "" && r.many.total > 1 && !r.json {

@@ -62,6 +62,7 @@ func TestReportLines(t *testing.T) {
 // The only file's failure is said once, by the end.
 func TestReportSaysOneFailureOnce(t *testing.T) {
 	r, _, errs := reportTo(false, false)
+	r.single = true
 	r.finished(download.Transfer{Bucket: "b", Key: "k", State: download.Failed, Err: &download.Error{Kind: download.ErrExists, Path: "/x\x1b"}})
 	err := r.end(download.Snapshot{Files: 1})
 	if errs.Len() != 0 || explain(err).exit != api.ExitDisk || !strings.Contains(err.Error(), `/x\u{1b}`) || !strings.Contains(err.Error(), "--keep-both") {
@@ -78,7 +79,9 @@ func TestReportEndsWithWhatDidNotFinish(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	r, _, _ = reportTo(false, false)
-	err = r.end(download.Snapshot{Transfers: []download.Transfer{{Folder: true, State: download.Denied, Err: &api.Error{Code: api.NotFound}}}})
+	folder := download.Transfer{Folder: true, State: download.Denied, Err: &api.Error{Code: api.NotFound}}
+	r.finished(folder)
+	err = r.end(download.Snapshot{Transfers: []download.Transfer{folder}})
 	if f := explain(err); f.exit != api.ExitNotFound {
 		t.Errorf("%+v", f)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -39,8 +40,8 @@ usher url --curl builds/nightly/usher.tar.gz
 			if err != nil {
 				return err
 			}
-			if t.IsFolder() {
-				return usagef("A link is for one file, and %s is a folder. To fetch it: usher get %s", safe(t.String()), shellQuote(t.String()))
+			if t.Key == "" {
+				return isFolder(t)
 			}
 			return a.link(cmd, t, curl)
 		}),
@@ -54,6 +55,15 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 	at, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
+	}
+	if t.IsFolder() { // an object with bytes is a file, also where its key ends in "/"
+		facts, err := at.client.Stat(cmd.Context(), api.StatRequest{Bucket: t.Bucket, Key: t.Key})
+		if errors.Is(err, &api.Error{Code: api.NotFound}) || err == nil && facts.Size == 0 {
+			return isFolder(t)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	check, err := ticket.New(ticket.Config{Hosts: at.profile.Config.S3Hosts, AllowHTTP: ownMachine(at.profile)})
 	if err != nil {
@@ -94,6 +104,10 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 		fmt.Fprintf(a.Err, "The link works for %d s, for whoever has it.\n", item.Life)
 	}
 	return nil
+}
+
+func isFolder(t api.Path) error {
+	return usagef("A link is for one file, and %s is a folder. To fetch it: usher get %s", safe(t.String()), shellQuote(t.String()))
 }
 
 // ownMachine says that a profile's server is on this machine.

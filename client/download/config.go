@@ -41,8 +41,10 @@ type Config struct {
 	// the network is down; 0: for ever.
 	Patience time.Duration
 
-	// Finished, if set, is called once for each file that ended (Done, Skipped,
-	// Failed, Denied, Cancelled), one call at a time. It must not block long.
+	// Finished, if set, is called once for each end, one call at a time: of a
+	// file (Done, Skipped, Failed, Denied, Cancelled, or Paused with an Err, which
+	// is given up for now), and of a folder that could not be listed to its end.
+	// It must not block long.
 	Finished func(Transfer)
 
 	// Watch, if set, is told how Save gets on, once each Tick.

@@ -128,15 +128,15 @@ func (e *Engine) drop(t *transfer) {
 		t.again = false
 		t.cancel(errCancelled)
 	case t.req.Folder:
-		t.state = Cancelled
+		e.conclude(t, Cancelled, nil)
 	case t.state == Failed || t.state == Denied:
 		e.remove(t)
 		e.forgetParts(t)
 	default:
+		t.again = false
 		e.dequeue(t)
-		t.state, t.err = Cancelled, nil
 		e.forgetParts(t)
-		e.countEnd(t, 1)
+		e.conclude(t, Cancelled, nil)
 	}
 }
 

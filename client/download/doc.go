@@ -29,5 +29,5 @@
 // left (resume.go) → lanes that fetch ranges (job.go, fetch.go, over h1; lanes.go
 // says how many) → what to do about failures (judge.go) → verification (checksum.go,
 // crc.go) → its name (part.go) → the sync that makes it durable (settle.go) →
-// its end, counted and reported (finish.go).
+// its end, counted and reported (finish.go, where every end passes).
 package download

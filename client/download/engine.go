@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"usher/backend/api"
 	"usher/client/download/ticket"
 )
 
@@ -89,7 +88,8 @@ type Engine struct {
 	smallIn   int                    // small ones among them
 	smallSum  int64                  // their bytes
 	largeIn   int                    // places of large ones
-	telling   int                    // that ended and are being told of
+	ends      []outcome              // to be reported
+	telling   bool                   // a goroutine reports them
 	settling  int                    // small files that have their name and wait for a sync
 	kept      int                    // finished children still in order
 	totals    totals
@@ -103,7 +103,7 @@ type Engine struct {
 	changed   chan struct{}
 	idle      chan struct{} // closed and replaced when nothing runs by itself
 
-	finishedMu sync.Mutex // serialises Config.Finished
+	told *sync.Cond // all ends are reported
 }
 
 // transfer is the engine's side of a Transfer. Fields are guarded by
@@ -114,6 +114,7 @@ type transfer struct {
 	parent  *transfer
 	segs    []string // local path below req.Dir; fixed
 	nameErr error    // why there can be none
+	barred  error    // why it cannot be released; it may be here already
 
 	state    State
 	err      error
@@ -148,6 +149,7 @@ type transfer struct {
 	without  map[string]bool // of req.Without
 	taken    int             // of req.Listed
 	walkedTo string          // the last name that was taken
+	names    sorter          // of the names up to there
 	gone     bool            // taken off the list
 	files    totals
 	children int   // not finished
@@ -198,7 +200,7 @@ func New(cfg Config) (*Engine, error) {
 		e.limiter = rate.NewLimiter(rate.Limit(cfg.Limit), int(min(cfg.Limit, bufferSize)))
 		e.readMost = int(min(max(cfg.Limit/8, 512), bufferSize))
 	}
-	e.room = sync.NewCond(&e.mu)
+	e.room, e.told = sync.NewCond(&e.mu), sync.NewCond(&e.mu)
 	e.desk = &desk{e: e}
 	e.settler = newSettler(func() bool {
 		e.mu.Lock()
@@ -240,7 +242,7 @@ func (e *Engine) add(r Request) ID {
 	e.places[place] = t
 	t.nameErr = err
 	if e.closed {
-		t.state, t.err = Failed, errClosed
+		e.conclude(t, Failed, errClosed)
 		return t.id
 	}
 	if r.Folder {
@@ -253,9 +255,7 @@ func (e *Engine) add(r Request) ID {
 
 // newTransfer runs under mu.
 func (e *Engine) newTransfer(r Request, parent *transfer, segs []string) *transfer {
-	if !r.Folder {
-		segs = e.claimName(r, segs)
-	}
+	segs = e.claimName(r, segs)
 	e.nextID++
 	t := &transfer{id: e.nextID, req: r, parent: parent, segs: segs, added: e.cfg.Now(), size: -1}
 	if r.ETag != "" || r.Size > 0 {
@@ -406,7 +406,7 @@ func (e *Engine) checkIdle() {
 
 // busy tells whether anything goes on, or could, without a person, under mu.
 func (e *Engine) busy() bool {
-	if e.waitSmall.Len()+e.waitLarge.Len()+e.settling+e.telling > 0 {
+	if e.telling || e.waitSmall.Len()+e.waitLarge.Len()+e.settling > 0 {
 		return true
 	}
 	if !e.signedOut && len(e.active) > 0 {
@@ -457,24 +457,14 @@ func (e *Engine) Close() error {
 	e.stop(errClosed)
 	e.wg.Wait()
 	e.settler.close()
+	e.mu.Lock()
+	for e.telling {
+		e.told.Wait()
+	}
+	e.mu.Unlock()
 	e.reporter.flush()
 	err := e.queue.close(e)
 	e.disk.close()
 	e.transport.close()
 	return err
-}
-
-// report is what the backend is told when a transfer with an event ended.
-func (e *Engine) report(t *transfer, outcome string, bytes int64) {
-	e.mu.Lock()
-	event := t.firstEvent
-	if e.cfg.Now().Sub(t.firstAt) > chainAge {
-		event = t.lastEvent
-	}
-	item := api.CompleteItem{Event: event, Outcome: outcome, Bytes: bytes,
-		Seconds: max(e.cfg.Now().Sub(t.started).Seconds(), 0), Verified: t.verified}
-	e.mu.Unlock()
-	if e.cfg.Report && event != "" {
-		e.reporter.add(item)
-	}
 }

@@ -16,7 +16,8 @@ import (
 // A path without glob characters is taken as it is: a folder if it is a bucket
 // or ends in "/", else an object; nothing is asked of the backend for it.
 // A glob character that is meant literally has a backslash before it. Folders
-// below the part without glob characters are kept: Base is set to it. A glob
+// below the part without glob characters are kept: Base is set to it, and is ""
+// where the first segment has one. A glob
 // that matches nothing yields api.NotFound. The caller sets Dir and Conflict.
 func Expand(ctx context.Context, lister Lister, patterns ...string) iter.Seq2[Request, error] {
 	return func(yield func(Request, error) bool) {
@@ -44,6 +45,17 @@ func expandOne(ctx context.Context, lister Lister, pattern string, yield func(Re
 		return yield(Request{Bucket: bucket, Key: key, Folder: strings.HasSuffix(key, "/")}, nil)
 	}
 	base := globBase(glob)
+	var names sorter
+	give := func(ready []sorted) bool {
+		for _, found := range ready {
+			r := childOf(Request{Bucket: bucket, Key: base}, found)
+			r.Base = &base
+			if !yield(r, nil) {
+				return false
+			}
+		}
+		return true
+	}
 	req := api.ListRequest{Bucket: bucket, Prefix: base, Recursive: true}
 	found := false
 	for {
@@ -53,18 +65,14 @@ func expandOne(ctx context.Context, lister Lister, pattern string, yield func(Re
 		}
 		for _, entry := range page.Entries {
 			key := base + entry.Name
-			if entry.Kind != api.KindObject || strings.HasSuffix(key, "/") {
+			if isMarker(key, entry) {
 				continue
 			}
 			if ok, err := doublestar.Match(glob, key); err != nil || !ok {
 				continue
 			}
 			found = true
-			r := Request{Bucket: bucket, Key: key, ETag: entry.ETag, Size: entry.Size, Base: base}
-			if entry.Modified != nil {
-				r.Modified = *entry.Modified
-			}
-			if !yield(r, nil) {
+			if !give(names.add(entry)) {
 				return false
 			}
 		}
@@ -72,6 +80,9 @@ func expandOne(ctx context.Context, lister Lister, pattern string, yield func(Re
 			break
 		}
 		req.Cursor = page.Cursor
+	}
+	if !give(names.rest()) {
+		return false
 	}
 	if !found {
 		return yield(Request{}, &api.Error{Code: api.NotFound})

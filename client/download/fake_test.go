@@ -74,7 +74,11 @@ func random(seed uint64, n int) []byte {
 }
 
 func (m *memory) put(_ string, data []byte, checksum string) *object {
-	o := &object{etag: fmt.Sprintf(`"%032x"`, crc64nvme.Checksum(data)), modified: time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)}
+	etag := fmt.Sprintf(`"%016x"`, crc64nvme.Checksum(data)) // not like an MD5, which would be taken for one
+	if checksum == "MD5" {
+		etag = md5ETag(data)
+	}
+	o := &object{etag: etag, modified: time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)}
 	alg, part, composite := strings.Cut(checksum, "/")
 	if composite {
 		size, _ := strconv.ParseInt(part, 10, 64)
@@ -91,6 +95,9 @@ func (m *memory) put(_ string, data []byte, checksum string) *object {
 	}
 	return o
 }
+
+// md5ETag is the ETag of an object that came in one upload.
+func md5ETag(data []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(data)) }
 
 func (m *memory) remove(string) {}
 

@@ -7,46 +7,35 @@ import (
 	"usher/backend/api"
 )
 
-// ended notes how a transfer's work ended, counts it and makes room.
+// ended takes a transfer whose work is over out of the window and concludes it.
+// ctx is the transfer's; its cause decides between Paused and Cancelled.
 func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error) {
-	cause := context.Cause(ctx)
 	var pe *pauseError
-	var ae *api.Error
-	e.mu.Lock()
-	switch {
-	case err == nil:
-	case cause != nil && errors.Is(err, cause) || errors.Is(err, context.Canceled) && cause != nil:
-		switch cause {
-		case errPaused:
-			state, err = Paused, nil
-		case errCancelled:
-			state, err = Cancelled, nil
+	if cause := context.Cause(ctx); err != nil {
+		switch {
+		case cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled)):
+			state, err = Paused, nil // also when the engine was closed: the queue file keeps it
+			if cause == errCancelled {
+				state = Cancelled
+			}
+		case errors.As(err, &pe):
+			state, err = Paused, pe.err
 		default:
-			state, err = Paused, nil // closed; the queue file keeps it
+			state = Failed
 		}
-	case errors.As(err, &pe):
-		state, err = Paused, pe.err
-	case errors.As(err, &ae) && ae.Code == api.NotFound:
-		state = Denied
-		t.event = "No longer available."
-	default:
-		state = Failed
 	}
+	e.mu.Lock()
 	if t.syncing {
 		t.syncing = false
 		e.settling--
 	} else {
 		e.leaveWindow(t)
 	}
-	e.telling++ // before conclude lets Wait look
 	e.conclude(t, state, err)
-	last := e.copyOf(t)
+	e.admit()
 	e.mu.Unlock()
-	e.tell(t, last, cause)
-	e.mu.Lock()
-	e.telling--
-	e.checkIdle()
-	e.mu.Unlock()
+	e.queue.touch(e)
+	e.notify()
 }
 
 // leaveWindow runs under mu.
@@ -63,19 +52,31 @@ func (e *Engine) leaveWindow(t *transfer) {
 	e.meter.ended++
 }
 
-// conclude sets the final state and counts it, under mu.
+// conclude gives a transfer its end, counts it and queues its report, under mu.
+// Every end passes here: no other code sets a state that is finished, or a
+// Paused that has a cause.
 func (e *Engine) conclude(t *transfer, state State, err error) {
 	if t.again && state != Done && state != Skipped {
 		t.again = false
 		e.enqueue(t)
-		e.admit()
 		return
 	}
 	t.again = false
+	var ae *api.Error
+	if state == Failed && errors.As(err, &ae) && ae.Code == api.NotFound {
+		state, t.event = Denied, "No longer available."
+	}
 	if err != nil && t.event == "" {
 		t.event = err.Error()
 	}
+	ended := t.state.Finished()
 	t.state, t.err = state, err
+	if t.req.Folder {
+		if err != nil && err == t.walkErr && !ended { // what its files ended with is reported with them
+			e.reportEnd(t)
+		}
+		return
+	}
 	if state == Done || state == Skipped {
 		if t.size < 0 {
 			e.resize(t, t.done.Load())
@@ -88,7 +89,9 @@ func (e *Engine) conclude(t *transfer, state State, err error) {
 	if state.Finished() {
 		e.countEnd(t, 1)
 	}
-	e.admit()
+	if state.Finished() || err != nil {
+		e.reportEnd(t)
+	}
 }
 
 // countEnd counts a finished file, or takes it out again for a retry, under mu.
@@ -126,24 +129,69 @@ func (e *Engine) countEnd(t *transfer, n int) {
 	}
 }
 
-// tell reports an ended transfer to the backend, the caller's hook and the
-// queue file.
-func (e *Engine) tell(t *transfer, last Transfer, cause error) {
-	switch {
-	case last.State == Done:
-		e.report(t, api.CompletedDone, t.done.Load())
-	case last.State == Skipped: // a URL was asked for to compare, and nothing was fetched
-		e.report(t, api.CompletedDone, 0)
-	case last.State == Cancelled:
-		e.report(t, api.CompletedCancelled, t.done.Load())
-	case last.State == Failed:
-		e.report(t, api.CompletedFailed, t.done.Load())
+// outcome is one end that is to be reported.
+type outcome struct {
+	last Transfer
+	item api.CompleteItem // without Event: nothing to report to the backend
+}
+
+// reportEnd queues the report of an end, under mu. Reports go out one by one, in
+// order, on a goroutine that lives as long as there are any.
+func (e *Engine) reportEnd(t *transfer) {
+	e.ends = append(e.ends, outcome{e.copyOf(t), e.completion(t)})
+	if !e.telling {
+		e.telling = true
+		go e.tell()
 	}
-	if last.State.Finished() && e.cfg.Finished != nil && cause != errClosed {
-		e.finishedMu.Lock()
-		e.cfg.Finished(last)
-		e.finishedMu.Unlock()
+}
+
+// tell reports ends to the backend and to Config.Finished until there are none.
+func (e *Engine) tell() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.ends) > 0 {
+		ends := e.ends
+		e.ends = nil
+		e.mu.Unlock()
+		for _, x := range ends {
+			if x.item.Event != "" {
+				e.reporter.add(x.item)
+			}
+			if e.cfg.Finished != nil {
+				e.cfg.Finished(x.last)
+			}
+		}
+		e.queue.touch(e)
+		e.notify()
+		e.mu.Lock()
 	}
-	e.queue.touch(e)
-	e.notify()
+	e.telling = false
+	e.told.Broadcast()
+	e.checkIdle()
+}
+
+// completion is what the backend learns of an end, under mu. A transfer without
+// a URL has no event and is not reported.
+func (e *Engine) completion(t *transfer) api.CompleteItem {
+	item := api.CompleteItem{Event: t.firstEvent, Bytes: t.done.Load(), Verified: t.verified,
+		Seconds: max(e.cfg.Now().Sub(t.started).Seconds(), 0)}
+	if e.cfg.Now().Sub(t.firstAt) > chainAge {
+		item.Event = t.lastEvent
+	}
+	switch t.state {
+	case Done:
+		item.Outcome = api.CompletedDone
+	case Skipped: // the URL served a comparison, and nothing was fetched
+		item.Outcome, item.Bytes = api.CompletedDone, 0
+	case Cancelled:
+		item.Outcome = api.CompletedCancelled
+	case Failed:
+		item.Outcome = api.CompletedFailed
+	default:
+		item.Event = ""
+	}
+	if !e.cfg.Report {
+		item.Event = ""
+	}
+	return item
 }

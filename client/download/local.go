@@ -29,16 +29,17 @@ func (e *Engine) Local(dir string, reqs []Request) []LocalState {
 	scans := map[string]map[string]sidecar{}
 	for i, r := range reqs {
 		r.Dir = dir
-		out[i] = e.local(r, scans)
+		if segs, err := e.localPath(r); err == nil {
+			out[i] = e.local(r, segs, scans)
+		}
 	}
 	return out
 }
 
 // local looks for one; scans holds the parts of folders that were read already.
-func (e *Engine) local(r Request, scans map[string]map[string]sidecar) LocalState {
-	segs, err := e.localPath(r)
+func (e *Engine) local(r Request, segs []string, scans map[string]map[string]sidecar) LocalState {
 	s := LocalState{Path: filepath.Join(append([]string{r.Dir}, segs...)...)}
-	if err != nil || len(segs) == 0 {
+	if len(segs) == 0 {
 		return s
 	}
 	f, err := e.disk.folderAt(r.Dir, segs[:len(segs)-1], false)

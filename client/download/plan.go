@@ -33,8 +33,8 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 			}
 			rest += "/" + key
 		}
-	case r.Base != "":
-		if rest, ok = strings.CutPrefix(r.Key, r.Base); !ok || !strings.HasSuffix(r.Base, "/") {
+	case r.Base != nil:
+		if rest, ok = strings.CutPrefix(r.Key, *r.Base); !ok || *r.Base != "" && !strings.HasSuffix(*r.Base, "/") {
 			return nil, &Error{Kind: ErrName, Path: r.Key, Detail: "its base is not a folder above it"}
 		}
 	case r.Folder && r.Key == "":
@@ -47,30 +47,44 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 			rest = rest[i+1:]
 		}
 	}
-	return e.names(rest), nil
+	segs := e.names(rest)
+	if r.FolderToo {
+		segs[len(segs)-1] += clashMark
+	}
+	return segs, nil
 }
 
 func (e *Engine) names(rest string) []string {
 	return strings.Split(e.cfg.hooks.localName(rest, false), "/")
 }
 
-// claimName keeps two objects of different requests apart that would land under
-// one name: the later one in the queue gets a number, the same in each run.
-// It runs under mu.
+// claimName keeps two requests apart that would land under one name, the same
+// in each run: of two objects the later one in the queue gets a number, and an
+// object that comes after a folder gets clashMark. It runs under mu.
 func (e *Engine) claimName(r Request, segs []string) []string {
 	if len(segs) == 0 {
 		return segs
 	}
-	who := e.hash(r.Bucket, r.Key)
+	last, mine, folder := len(segs)-1, e.hash(r.Bucket, r.Key), e.hash("a folder")
+	if r.Folder {
+		mine = folder
+	}
 	for n := 0; ; n++ {
 		try := slices.Clone(segs)
-		if last := len(try) - 1; n > 0 {
+		if n > 0 {
 			try[last] = numbered(try[last], n)
 		}
 		place := e.hash(append([]string{filepath.Clean(r.Dir)}, try...)...)
-		if owner, taken := e.claimed[place]; !taken || owner == who {
-			e.claimed[place] = who
+		owner, taken := e.claimed[place]
+		switch {
+		case !taken || owner == mine:
+			e.claimed[place] = mine
 			return try
+		case r.Folder: // the object came first; the disk decides
+			return segs
+		case owner == folder && n == 0:
+			segs = slices.Clone(segs)
+			segs[last], n = segs[last]+clashMark, -1
 		}
 	}
 }

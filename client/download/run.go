@@ -140,6 +140,9 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	if err != nil || p.skip {
 		return p.state, err
 	}
+	if t.barred != nil {
+		return Failed, t.barred
+	}
 	named := t.isSmall() && len(p.compare) == 0
 	tk, err := e.ticketFor(ctx, t, named)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // the end checks the checksum: a mismatch is ErrIntegrity after the bytes are
 // out. cfg's queue, limits on files and hooks for finished files are not used.
 func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, error) {
-	cfg.QueueFile = ""
+	cfg.QueueFile, cfg.Finished = "", nil
 	e, err := New(cfg)
 	if err != nil {
 		return Transfer{}, err
@@ -31,15 +31,14 @@ func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, 
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
-	e.mu.Lock()
-	t.state, t.err = Done, err
+	state := Done
 	if err != nil {
-		t.state = Failed
+		state = Failed
 	}
-	out := e.copyOf(t)
-	e.mu.Unlock()
-	e.tell(t, out, nil)
-	return out, err
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.conclude(t, state, err)
+	return e.copyOf(t), err
 }
 
 // watch tells Config.Watch of a transfer until the function that it returns is called.

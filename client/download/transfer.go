@@ -39,9 +39,14 @@ type Request struct {
 	// cp -r does; with Name "." its content lands in Dir itself.
 	Name string `json:"name,omitempty"`
 
-	// Base is the part of Key, up to a "/", that is not repeated below Dir;
-	// what follows becomes folders. It counts only where Name is empty.
-	Base string `json:"base,omitempty"`
+	// Base is the part of Key, "" or ending in "/", that is not repeated below
+	// Dir; the rest becomes folders. nil: the last segment of Key alone is the
+	// local name. It counts only where Name is empty.
+	Base *string `json:"base,omitempty"`
+
+	// FolderToo is set where a folder of the same local name is downloaded with
+	// this object: the object is then saved under its name and "%~".
+	FolderToo bool `json:"folder_too,omitempty"`
 
 	// Whole makes folders below Dir of the bucket and of all of Key. It counts
 	// only where Name is empty, and before Base.

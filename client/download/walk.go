@@ -49,6 +49,9 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 			f.release()
 		}
 	}
+	if err != nil && context.Cause(ctx) == nil { // the folder fails; the names before that do not
+		e.takePage(t, nil, true)
+	}
 	e.mu.Lock()
 	t.walking, t.running, t.cancel = false, false, nil
 	delete(e.walks, t)
@@ -60,11 +63,10 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 	}
 	t.again = false
 	if cause := context.Cause(ctx); cause != nil && err != nil {
-		switch cause {
-		case errCancelled:
-			t.state, err = Cancelled, nil
-		default:
-			t.state, t.walkErr, err = Paused, cause, nil
+		if err = nil; cause == errCancelled {
+			e.conclude(t, Cancelled, nil)
+		} else {
+			t.state, t.walkErr = Paused, cause
 		}
 	}
 	if err != nil {
@@ -80,10 +82,8 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 	for t.taken < len(t.req.Listed) && ctx.Err() == nil { // all at once: it is in memory, and counts
 		page := t.req.Listed[t.taken:min(t.taken+api.MaxList, len(t.req.Listed))]
-		if err := e.takePage(t, page); err != nil {
-			return err
-		}
 		t.taken += len(page)
+		e.takePage(t, page, t.req.ListedAll && t.taken == len(t.req.Listed))
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -123,9 +123,7 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 			failures = 0
 			e.set(t, Running, nil, "")
 		}
-		if err := e.takePage(t, page.Entries); err != nil {
-			return err
-		}
+		e.takePage(t, page.Entries, page.Cursor == "")
 		if page.Cursor == "" {
 			return nil
 		}
@@ -190,33 +188,32 @@ func (e *Engine) waitRoom(ctx context.Context, t *transfer) error {
 	return nil
 }
 
-// takePage queues what a page of a listing holds, and makes the folders that
-// are there only for themselves.
-func (e *Engine) takePage(t *transfer, entries []api.Entry) error {
-	e.mu.Lock()
-	var markers []Request
+// takePage queues the files of a page and makes the folders that have a marker.
+// At the end of the listing it queues what the sorter still holds.
+func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
+	var ready []sorted
 	for _, entry := range entries {
 		t.walkedTo = max(t.walkedTo, entry.Name)
-		if entry.Size < 0 || len(t.req.Key)+len(entry.Name) > api.MaxKey {
-			e.mu.Unlock()
-			return fmt.Errorf("listing a folder: the server named an impossible object")
-		}
-		if entry.Name == "" || t.without[entry.Name] { // the marker of the folder itself, or not wanted
+		ready = append(ready, t.names.add(entry)...)
+	}
+	if end {
+		ready = append(ready, t.names.rest()...)
+	}
+	var markers []Request
+	e.mu.Lock()
+	for _, found := range ready {
+		entry := found.entry
+		if t.without[entry.Name] {
 			continue
 		}
-		r := Request{Bucket: t.req.Bucket, Key: t.req.Key + entry.Name, ETag: entry.ETag, Size: entry.Size,
-			Dir: t.req.Dir, Conflict: t.req.Conflict}
-		if entry.Modified != nil {
-			r.Modified = *entry.Modified
-		}
-		switch {
-		case entry.Kind == api.KindFolder, isMarker(entry.Name, entry.Size):
+		r := childOf(t.req, found)
+		if isMarker(r.Key, entry) {
 			markers = append(markers, r)
-		case entry.Archived:
-			e.failChild(t, r, &api.Error{Code: api.ObjectArchived})
-		default:
-			e.enqueue(e.newTransfer(r, t, e.below(t, r)))
+			continue
 		}
+		c := e.newTransfer(r, t, e.below(t, r))
+		c.barred = refusalOf(r, entry)
+		e.enqueue(c)
 	}
 	e.admit()
 	e.mu.Unlock()
@@ -228,26 +225,41 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry) error {
 			continue
 		}
 		e.mu.Lock()
-		e.failChild(t, r, err)
+		e.conclude(e.newTransfer(r, t, segs), Failed, err)
 		e.mu.Unlock()
+	}
+}
+
+// childOf is the request for an entry of a folder's listing.
+func childOf(folder Request, found sorted) Request {
+	entry := found.entry
+	r := Request{Bucket: folder.Bucket, Key: folder.Key + entry.Name, ETag: entry.ETag, Size: entry.Size,
+		Dir: folder.Dir, Conflict: folder.Conflict, FolderToo: found.folderToo}
+	if entry.Modified != nil {
+		r.Modified = *entry.Modified
+	}
+	return r
+}
+
+// refusalOf is the reason why an object of a listing cannot be released, known
+// without a request; nil: none.
+func refusalOf(r Request, entry api.Entry) error {
+	switch {
+	case entry.Size < 0 || len(r.Key) > api.MaxKey:
+		return &Error{Kind: ErrName, Path: r.Key, Detail: "the server lists it with an impossible name or size"}
+	case entry.Archived:
+		return &api.Error{Code: api.ObjectArchived}
 	}
 	return nil
 }
 
-// isMarker tells whether an object only stands for a folder (S3 user guide,
-// "Organizing objects using folders": an empty object whose key ends in "/").
-func isMarker(key string, size int64) bool { return size == 0 && strings.HasSuffix(key, "/") }
-
 // below is the local path of an object in a folder that is walked.
 func (e *Engine) below(t *transfer, r Request) []string {
-	return append(slices.Clone(t.segs), e.names(strings.TrimPrefix(r.Key, t.req.Key))...)
-}
-
-// failChild notes what cannot be fetched in a folder, under mu.
-func (e *Engine) failChild(t *transfer, r Request, err error) {
-	c := e.newTransfer(r, t, e.below(t, r))
-	c.state, c.err, c.event = Failed, err, err.Error()
-	e.countEnd(c, 1)
+	segs := append(slices.Clone(t.segs), e.names(strings.TrimPrefix(r.Key, t.req.Key))...)
+	if r.FolderToo {
+		segs[len(segs)-1] += clashMark
+	}
+	return segs
 }
 
 // settleParent gives a folder its final state once nothing in it is left, under mu.
@@ -255,17 +267,13 @@ func (e *Engine) settleParent(p *transfer) {
 	if p.walking || p.children > 0 || p.state == Paused || p.state == Cancelled {
 		return
 	}
-	switch {
+	switch p.event = ""; {
 	case p.walkErr != nil:
-		p.state, p.err = Failed, p.walkErr
-		var ae *api.Error
-		if errors.As(p.walkErr, &ae) && ae.Code == api.NotFound {
-			p.state, p.event = Denied, "No longer available."
-		}
+		e.conclude(p, Failed, p.walkErr)
 	case p.files.failed > 0:
-		p.state, p.err = Failed, p.firstErr
 		p.event = fmt.Sprintf("%d of %d files failed.", p.files.failed, p.files.files)
+		e.conclude(p, Failed, p.firstErr)
 	default:
-		p.state, p.err, p.event = Done, nil, ""
+		e.conclude(p, Done, nil)
 	}
 }

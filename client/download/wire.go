@@ -2,7 +2,10 @@ package download
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -134,8 +137,13 @@ func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer,
 	default:
 		return nil, readFailure(resp)
 	}
-	a := &answer{body: resp.Body, n: resp.ContentLength, total: -1, etag: h.Get("ETag")}
-	if a.etag != "" && t.ETag != "" && a.etag != t.ETag {
+	a := &answer{body: resp.Body, n: resp.ContentLength, total: -1}
+	// RFC 9110 §13.1.1: an answer to If-Match is of that content. One without an
+	// ETag is not the storage's: a sign-in page of a network, for example.
+	switch a.etag = api.ETag(h.Get("ETag")); {
+	case a.etag == "" && t.Header.Get("If-Match") != "":
+		return nil, badAnswer("the answer is not the storage's: it has no ETag")
+	case a.etag != "" && t.ETag != "" && a.etag != api.ETag(t.ETag):
 		return nil, &s3Error{status: http.StatusPreconditionFailed}
 	}
 	a.modified, _ = http.ParseTime(h.Get("Last-Modified"))
@@ -179,12 +187,20 @@ func contentRange(s string) (from, to, total int64, err error) {
 }
 
 // headerChecksum reads x-amz-checksum-*, which S3 sends with a whole GET if
-// x-amz-checksum-mode was sent (S3 API reference, GetObject).
+// x-amz-checksum-mode was sent (S3 API reference, GetObject). Without one the
+// ETag is an MD5 where the object came in one upload and is encrypted with
+// neither KMS nor a customer's key (S3 API reference, Object, "ETag"): the rule
+// that the backend applies to the answer of HEAD.
 func headerChecksum(h http.Header) *api.Checksum {
 	for _, algorithm := range []string{"CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1"} {
 		if v := h.Get("X-Amz-Checksum-" + algorithm); v != "" {
 			return &api.Checksum{Algorithm: algorithm, Type: h.Get("X-Amz-Checksum-Type"), Value: v}
 		}
+	}
+	encryption := h.Get("X-Amz-Server-Side-Encryption")
+	plain := (encryption == "" || encryption == "AES256") && h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") == ""
+	if sum, err := hex.DecodeString(strings.Trim(h.Get("ETag"), `"`)); plain && err == nil && len(sum) == md5.Size {
+		return &api.Checksum{Algorithm: "MD5", Type: "FULL_OBJECT", Value: base64.StdEncoding.EncodeToString(sum)}
 	}
 	return nil
 }

@@ -154,6 +154,9 @@ func (w *world) answer(r *http.Request) *http.Response {
 				resp.Header.Del(name)
 			}
 		}
+		if o.sum == "" {
+			resp.Header.Set("X-Amz-Server-Side-Encryption", "aws:kms") // so that the ETag is no MD5
+		}
 	}
 	return resp
 }

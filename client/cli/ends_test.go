@@ -1,0 +1,405 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"usher/backend/api"
+	"usher/client/download"
+)
+
+// depot is a storage and a backend for get: real connections to an S3 that
+// serves what was put, and a backend that releases it.
+type depot struct {
+	*httptest.Server
+	mu       sync.Mutex
+	objects  map[string]string // by key
+	archived map[string]bool
+	denied   map[string]bool
+	onGet    func(rw http.ResponseWriter, r *http.Request) (done bool)
+	release  error // of every release
+	list     error // of every listing
+	released int   // objects
+}
+
+func newDepot(t *testing.T) *depot {
+	s := &depot{objects: map[string]string{}, archived: map[string]bool{}, denied: map[string]bool{}}
+	s.Server = httptest.NewServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *depot) etag(key string) string { return fmt.Sprintf(`"e-%x"`, s.objects[key]) }
+
+func (s *depot) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.onGet != nil && s.onGet(rw, r) {
+		return
+	}
+	key := strings.TrimPrefix(r.URL.Path, "/b/")
+	rw.Header().Set("ETag", s.etag(key))
+	http.ServeContent(rw, r, "", time.Time{}, strings.NewReader(s.objects[key]))
+}
+
+func (s *depot) Release(_ context.Context, req api.ReleaseRequest) (out api.ReleaseResponse, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.release != nil {
+		return out, s.release
+	}
+	s.released += len(req.Objects)
+	for _, o := range req.Objects {
+		content, ok := s.objects[o.Key]
+		switch {
+		case !ok || s.denied[o.Key]:
+			out.Items = append(out.Items, api.ReleaseItem{Error: &api.ItemError{Code: api.NotFound}})
+			continue
+		case s.archived[o.Key]:
+			out.Items = append(out.Items, api.ReleaseItem{Error: &api.ItemError{Code: api.ObjectArchived}})
+			continue
+		}
+		size := int64(len(content))
+		out.Items = append(out.Items, api.ReleaseItem{Event: "ev", Life: 60, ETag: s.etag(o.Key), Size: &size,
+			URL: s.URL + (&url.URL{Path: "/b/" + o.Key}).EscapedPath() + "?X-Amz-Expires=60&X-Amz-Signature=5"})
+	}
+	return out, nil
+}
+
+func (s *depot) Complete(context.Context, api.CompleteRequest) error { return nil }
+
+func (s *depot) List(_ context.Context, req api.ListRequest) (out api.ListResponse, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.list != nil {
+		return out, s.list
+	}
+	seen := map[string]bool{}
+	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
+		name, ok := strings.CutPrefix(key, req.Prefix)
+		if !ok || name <= req.Start && req.Start != "" {
+			continue
+		}
+		if folder, _, deep := strings.Cut(name, "/"); deep && !req.Recursive {
+			if !seen[folder] {
+				seen[folder] = true
+				out.Entries = append(out.Entries, api.Entry{Name: folder + "/", Kind: api.KindFolder})
+			}
+			continue
+		}
+		out.Entries = append(out.Entries, api.Entry{Name: name, Kind: api.KindObject, Size: int64(len(s.objects[key])), ETag: s.etag(key), Archived: s.archived[key]})
+	}
+	return out, nil
+}
+
+// run plays usher get: what the command prints, its exit code, and the engine's
+// last snapshot.
+func (s *depot) run(t *testing.T, asJSON bool, flags func(*get), paths ...string) (out, errs string, exit int, last download.Snapshot) {
+	t.Helper()
+	var o, e strings.Builder
+	a := &app{Program: Program{Out: &o, Err: &e, Now: time.Now, Getenv: func(string) string { return "" }}, json: asJSON}
+	g := &get{app: a}
+	if flags != nil {
+		flags(g)
+	}
+	var targets []api.Path
+	for _, p := range paths {
+		at, err := parsePath(p, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets = append(targets, at)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := g.fetchWith(ctx, download.Config{Releaser: s, Lister: s, S3Hosts: []string{s.Listener.Addr().String()}, AllowHTTP: true,
+		Timeouts: download.Timeouts{BackoffMin: time.Millisecond, BackoffMax: time.Millisecond}}, targets, &last)
+	exit = a.finish(ctx, err)
+	return o.String(), e.String(), exit, last
+}
+
+// jsonLines parses the output of --json.
+func jsonLines(t *testing.T, out string) (all []fetched) {
+	t.Helper()
+	for scan := bufio.NewScanner(strings.NewReader(out)); scan.Scan(); {
+		var line struct {
+			fetched
+			Error *failure `json:"error"`
+		}
+		if err := json.Unmarshal(scan.Bytes(), &line); err != nil {
+			t.Fatalf("%s: %v", scan.Text(), err)
+		}
+		line.fetched.Error = line.Error
+		all = append(all, line.fetched)
+	}
+	return all
+}
+
+// ending is one way in which a transfer ends.
+type ending struct {
+	name  string
+	state download.State
+	paths []string
+	flags func(*get)
+	arm   func(t *testing.T, s *depot, dir string)
+	exit  int
+	says  string // part of the line
+}
+
+func endings() []ending {
+	folder, file := []string{"b/d/"}, []string{"b/d/a"}
+	lie := func(rw http.ResponseWriter, _ *http.Request) bool {
+		rw.Header().Set("ETag", `"e-6f6e65"`)
+		rw.Header().Set("X-Amz-Checksum-Crc32", "AAAAAA==")
+		_, _ = rw.Write([]byte("one"))
+		return true
+	}
+	there := func(t *testing.T, path, content string) {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []ending{
+		{"fetched", download.Done, folder, nil, nil, 0, "a"},
+		{"left as it is", download.Skipped, folder, func(g *get) { g.skip = true },
+			func(t *testing.T, _ *depot, dir string) { there(t, dir+"/d/a", "other") }, 0, "left as it is"},
+		{"another file is there", download.Failed, folder, nil,
+			func(t *testing.T, _ *depot, dir string) { there(t, dir+"/d/a", "other") }, api.ExitDisk, "is here already"},
+		{"archived", download.Failed, folder, nil,
+			func(_ *testing.T, s *depot, _ string) { s.archived["d/a"] = true }, api.ExitNotFound, "archived"},
+		{"archived, by its own path", download.Failed, file, nil,
+			func(_ *testing.T, s *depot, _ string) { s.archived["d/a"] = true }, api.ExitNotFound, "archived"},
+		{"a marker behind a link", download.Failed, folder, nil, func(t *testing.T, s *depot, dir string) {
+			s.objects = map[string]string{"d/a/": ""}
+			if err := os.MkdirAll(dir+"/d", 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(t.TempDir(), dir+"/d/a"); err != nil {
+				t.Fatal(err)
+			}
+		}, api.ExitDisk, "link"},
+		{"changed", download.Failed, folder, nil, func(_ *testing.T, s *depot, _ string) {
+			s.onGet = func(rw http.ResponseWriter, _ *http.Request) bool { rw.WriteHeader(412); return true }
+		}, api.ExitIntegrity, "changed"},
+		{"corrupt", download.Failed, folder, nil,
+			func(_ *testing.T, s *depot, _ string) { s.onGet = lie }, api.ExitIntegrity, "does not match"},
+		{"refused", download.Denied, folder, nil,
+			func(_ *testing.T, s *depot, _ string) { s.denied["d/a"] = true }, api.ExitNotFound, "nothing here"},
+		{"refused, by its own path", download.Denied, file, nil,
+			func(_ *testing.T, s *depot, _ string) { s.denied["d/a"] = true }, api.ExitNotFound, "nothing here"},
+		{"given up for now", download.Paused, folder, nil,
+			func(_ *testing.T, s *depot, _ string) { s.release = &api.Error{Code: api.AuditUnavailable} }, api.ExitUnavailable, "could not record"},
+		{"a folder that cannot be listed", download.Failed, folder, nil,
+			func(_ *testing.T, s *depot, _ string) { s.list = &api.Error{Code: api.StorageUnavailable} }, api.ExitUnavailable, "storage"},
+		{"a folder that is not there", download.Denied, folder, nil,
+			func(_ *testing.T, s *depot, _ string) { s.list = &api.Error{Code: api.NotFound} }, api.ExitNotFound, "nothing here"},
+	}
+}
+
+// notEnds are the states in which a transfer has not ended when get has; each
+// with the reason.
+var notEnds = map[download.State]string{
+	download.Waiting: "get waits for it", download.Running: "get waits for it", download.Verifying: "get waits for it",
+	download.WaitingNetwork: "get waits for it",
+	download.WaitingSignIn:  "the command's own error names it, TestReportEndsWithWhatDidNotFinish",
+	download.Cancelled:      "no flag of get cancels one file; Ctrl-C ends the command, script interrupt",
+}
+
+// TestEnds: every end is one line, one line of JSON, one count of the snapshot,
+// and an exit code, all the same. A state without a row fails.
+func TestEnds(t *testing.T) {
+	played := map[download.State]bool{}
+	for _, row := range endings() {
+		played[row.state] = true
+		t.Run(row.name, func(t *testing.T) {
+			for _, asJSON := range []bool{false, true} {
+				s, dir := newDepot(t), t.TempDir()
+				s.objects["d/a"] = "one"
+				if row.arm != nil {
+					row.arm(t, s, dir)
+				}
+				out, errs, exit, last := s.run(t, asJSON, func(g *get) {
+					g.dest = dir + "/"
+					if row.flags != nil {
+						row.flags(g)
+					}
+				}, row.paths...)
+				if exit != row.exit {
+					t.Errorf("json %v: exit %d, want %d\n%s%s", asJSON, exit, row.exit, out, errs)
+				}
+				if !asJSON {
+					if n := strings.Count(out+errs, row.says); n == 0 {
+						t.Errorf("no line says %q:\n%s%s", row.says, out, errs)
+					}
+					continue
+				}
+				all := jsonLines(t, out)
+				if len(all) != 1 || all[0].State != row.state.String() || (all[0].Error != nil) != (row.exit != 0) {
+					t.Fatalf("lines of JSON: %s", out)
+				}
+				if e := all[0].Error; e != nil && !strings.Contains(e.Message, row.says) && !strings.Contains(all[0].State, row.says) {
+					t.Errorf("the line of JSON does not say %q: %s", row.says, out)
+				}
+				if got := len(all) - last.FilesDone - last.FilesFailed; last.Files > 0 && row.state != download.Paused && got != 0 {
+					t.Errorf("%d lines, and the snapshot counts %d done and %d failed", len(all), last.FilesDone, last.FilesFailed)
+				}
+			}
+		})
+	}
+	for s := download.State(0); s.String() != "unknown"; s++ {
+		if !played[s] && notEnds[s] == "" {
+			t.Errorf("no row ends as %v", s)
+		}
+	}
+}
+
+// TestEndsOfAFolder mixes them: nothing is left out, and the causes decide the
+// exit code.
+func TestEndsOfAFolder(t *testing.T) {
+	for _, row := range []struct {
+		name             string
+		archived, denied []string
+		exit             int
+	}{
+		{"all archived", []string{"d/a", "d/b", "d/c"}, nil, api.ExitNotFound},
+		{"one archived", []string{"d/b"}, nil, api.ExitNotFound},
+		{"archived and refused", []string{"d/a"}, []string{"d/b"}, api.ExitNotFound},
+		{"archived and another file there", []string{"d/b"}, nil, api.ExitMixed},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s, dir := newDepot(t), t.TempDir()
+			s.objects = map[string]string{"d/a": "one", "d/b": "two", "d/c": "three"}
+			for _, k := range row.archived {
+				s.archived[k] = true
+			}
+			for _, k := range row.denied {
+				s.denied[k] = true
+			}
+			if row.exit == api.ExitMixed {
+				if err := os.MkdirAll(dir+"/d", 0o777); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(dir+"/d/c", []byte("other"), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, errs, exit, last := s.run(t, true, func(g *get) { g.dest = dir }, "b/d/")
+			var paths []string
+			for _, line := range jsonLines(t, out) {
+				paths = append(paths, line.Path)
+			}
+			sort.Strings(paths)
+			if exit != row.exit || strings.Join(paths, " ") != "b/d/a b/d/b b/d/c" || last.Files != 3 {
+				t.Errorf("exit %d, want %d, %d files\n%s%s", exit, row.exit, last.Files, out, errs)
+			}
+		})
+	}
+}
+
+// TestArchivedButHere: a file that was fetched before it was archived is here.
+func TestArchivedButHere(t *testing.T) {
+	s, dir := newDepot(t), t.TempDir()
+	s.objects["d/a"] = "one"
+	if _, errs, exit, _ := s.run(t, false, func(g *get) { g.dest = dir }, "b/d/"); exit != 0 {
+		t.Fatal(errs)
+	}
+	s.archived["d/a"] = true
+	out, errs, exit, _ := s.run(t, true, func(g *get) { g.dest = dir }, "b/d/")
+	if all := jsonLines(t, out); exit != 0 || len(all) != 1 || all[0].State != "skipped" {
+		t.Errorf("exit %d\n%s%s", exit, out, errs)
+	}
+}
+
+// TestDryRunNames: --dry-run names the paths that the run uses, each once.
+func TestDryRunNames(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		keys  []string
+		paths []string
+		want  []string // below the folder
+	}{
+		{"a wildcard in the first segment", []string{"x/a.md", "y/a.md", "y/z/b.md", "c.md"}, []string{"b/**/*.md"},
+			[]string{"c.md", "x/a.md", "y/a.md", "y/z/b.md"}},
+		{"a wildcard below a folder", []string{"x/1/a.md", "x/2/a.md"}, []string{"b/x/*/a.md"}, []string{"1/a.md", "2/a.md"}},
+		{"names that meet", []string{"x/a.md", "y/a.md"}, []string{"b/x/a.md", "b/y/a.md"}, []string{"a (1).md", "a.md"}},
+		{"folders that meet", []string{"x/f/a", "y/f/a"}, []string{"b/x/f/", "b/y/f/"}, []string{"f/a", "f/a (1)"}},
+		{"an object and a folder", []string{"d/a", "d/a.b", "d/a/x"}, []string{"b/d/"}, []string{"d/a%~", "d/a.b", "d/a/x"}},
+		{"an object and a folder, by a pattern", []string{"d/a", "d/a.b", "d/a/x"}, []string{"b/d/**"}, []string{"a%~", "a.b", "a/x"}},
+		{"an object and a folder, named one by one", []string{"d/a", "d/a/x"}, []string{"b/d/a", "b/d/a/"}, []string{"a%~", "a/x"}},
+		{"an object that ends in a slash", []string{"d/y/", "d/y/z"}, []string{"b/d/"}, []string{"d/y/%-", "d/y/z"}},
+		{"the same, of its own folder", []string{"d/y/", "d/y/z"}, []string{"b/d/y/"}, []string{"y/%-", "y/z"}},
+		{"the same, by a pattern", []string{"d/y/", "d/y/z"}, []string{"b/d/**"}, []string{"y/%-", "y/z"}},
+		{"a whole bucket", []string{"d/a"}, []string{"b"}, []string{"b/d/a"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for range 3 { // the names do not depend on the order of goroutines
+				s, dir := newDepot(t), t.TempDir()
+				for _, k := range row.keys {
+					s.objects[k] = "content of " + k
+				}
+				planned, errs, exit, _ := s.run(t, true, func(g *get) { g.dest, g.dryRun = dir, true }, row.paths...)
+				if exit != 0 || s.released > 0 {
+					t.Fatalf("exit %d, %d released\n%s", exit, s.released, errs)
+				}
+				done, errs, exit, _ := s.run(t, true, func(g *get) { g.dest = dir }, row.paths...)
+				if exit != 0 {
+					t.Fatal(errs)
+				}
+				for _, out := range []string{planned, done} {
+					var got []string
+					for _, line := range jsonLines(t, out) {
+						rel, err := filepath.Rel(dir, line.Dest)
+						if err != nil {
+							t.Fatal(err)
+						}
+						got = append(got, rel)
+					}
+					sort.Strings(got)
+					if !slices.Equal(got, row.want) {
+						t.Errorf("dests %q, want %q\n%s", got, row.want, out)
+					}
+				}
+				for _, want := range row.want {
+					if info, err := os.Stat(filepath.Join(dir, want)); err != nil || !info.Mode().IsRegular() {
+						t.Errorf("%s: %v", want, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestDryRunKeepsBoth: the number is the one that the run uses.
+func TestDryRunKeepsBoth(t *testing.T) {
+	s, dir := newDepot(t), t.TempDir()
+	s.objects["d/a.txt"] = "new"
+	for _, name := range []string{"a.txt", "a (1).txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("another "+name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := func(dry bool) func(*get) { return func(g *get) { g.dest, g.keep, g.dryRun = dir+"/", true, dry } }
+	planned, _, _, _ := s.run(t, true, both(true), "b/d/a.txt")
+	done, errs, exit, _ := s.run(t, true, both(false), "b/d/a.txt")
+	want := filepath.Join(dir, "a (2).txt")
+	if p, d := jsonLines(t, planned), jsonLines(t, done); exit != 0 || len(p) != 1 || len(d) != 1 || p[0].Dest != want || d[0].Dest != want {
+		t.Errorf("planned %s, done %s%s", planned, done, errs)
+	}
+}
