@@ -51,7 +51,7 @@ func (s *depot) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if s.onGet != nil && s.onGet(rw, r) {
 		return
 	}
-	key := strings.TrimPrefix(r.URL.Path, "/b/")
+	key := strings.TrimPrefix(r.URL.Path, "/lab/")
 	rw.Header().Set("ETag", s.etag(key))
 	http.ServeContent(rw, r, "", time.Time{}, strings.NewReader(s.objects[key]))
 }
@@ -75,7 +75,7 @@ func (s *depot) Release(_ context.Context, req api.ReleaseRequest) (out api.Rele
 		}
 		size := int64(len(content))
 		out.Items = append(out.Items, api.ReleaseItem{Event: "ev", Life: 60, ETag: s.etag(o.Key), Size: &size,
-			URL: s.URL + (&url.URL{Path: "/b/" + o.Key}).EscapedPath() + "?X-Amz-Expires=60&X-Amz-Signature=5"})
+			URL: s.URL + (&url.URL{Path: "/lab/" + o.Key}).EscapedPath() + "?X-Amz-Expires=60&X-Amz-Signature=5"})
 	}
 	return out, nil
 }
@@ -161,7 +161,7 @@ type ending struct {
 }
 
 func endings() []ending {
-	folder, file := []string{"b/d/"}, []string{"b/d/a"}
+	folder, file := []string{"lab/d/"}, []string{"lab/d/a"}
 	lie := func(rw http.ResponseWriter, _ *http.Request) bool {
 		rw.Header().Set("ETag", `"e-6f6e65"`)
 		rw.Header().Set("X-Amz-Checksum-Crc32", "AAAAAA==")
@@ -300,13 +300,13 @@ func TestEndsOfAFolder(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			out, errs, exit, last := s.run(t, true, func(g *get) { g.dest = dir }, "b/d/")
+			out, errs, exit, last := s.run(t, true, func(g *get) { g.dest = dir }, "lab/d/")
 			var paths []string
 			for _, line := range jsonLines(t, out) {
 				paths = append(paths, line.Path)
 			}
 			sort.Strings(paths)
-			if exit != row.exit || strings.Join(paths, " ") != "b/d/a b/d/b b/d/c" || last.Files != 3 {
+			if exit != row.exit || strings.Join(paths, " ") != "lalab/d/a lab/d/b lab/d/c" || last.Files != 3 {
 				t.Errorf("exit %d, want %d, %d files\n%s%s", exit, row.exit, last.Files, out, errs)
 			}
 		})
@@ -317,11 +317,11 @@ func TestEndsOfAFolder(t *testing.T) {
 func TestArchivedButHere(t *testing.T) {
 	s, dir := newDepot(t), t.TempDir()
 	s.objects["d/a"] = "one"
-	if _, errs, exit, _ := s.run(t, false, func(g *get) { g.dest = dir }, "b/d/"); exit != 0 {
+	if _, errs, exit, _ := s.run(t, false, func(g *get) { g.dest = dir }, "lab/d/"); exit != 0 {
 		t.Fatal(errs)
 	}
 	s.archived["d/a"] = true
-	out, errs, exit, _ := s.run(t, true, func(g *get) { g.dest = dir }, "b/d/")
+	out, errs, exit, _ := s.run(t, true, func(g *get) { g.dest = dir }, "lab/d/")
 	if all := jsonLines(t, out); exit != 0 || len(all) != 1 || all[0].State != "skipped" {
 		t.Errorf("exit %d\n%s%s", exit, out, errs)
 	}
@@ -335,18 +335,18 @@ func TestDryRunNames(t *testing.T) {
 		paths []string
 		want  []string // below the folder
 	}{
-		{"a wildcard in the first segment", []string{"x/a.md", "y/a.md", "y/z/b.md", "c.md"}, []string{"b/**/*.md"},
+		{"a wildcard in the first segment", []string{"x/a.md", "y/a.md", "y/z/b.md", "c.md"}, []string{"lab/**/*.md"},
 			[]string{"c.md", "x/a.md", "y/a.md", "y/z/b.md"}},
-		{"a wildcard below a folder", []string{"x/1/a.md", "x/2/a.md"}, []string{"b/x/*/a.md"}, []string{"1/a.md", "2/a.md"}},
-		{"names that meet", []string{"x/a.md", "y/a.md"}, []string{"b/x/a.md", "b/y/a.md"}, []string{"a (1).md", "a.md"}},
-		{"folders that meet", []string{"x/f/a", "y/f/a"}, []string{"b/x/f/", "b/y/f/"}, []string{"f/a", "f/a (1)"}},
-		{"an object and a folder", []string{"d/a", "d/a.b", "d/a/x"}, []string{"b/d/"}, []string{"d/a%~", "d/a.b", "d/a/x"}},
-		{"an object and a folder, by a pattern", []string{"d/a", "d/a.b", "d/a/x"}, []string{"b/d/**"}, []string{"a%~", "a.b", "a/x"}},
-		{"an object and a folder, named one by one", []string{"d/a", "d/a/x"}, []string{"b/d/a", "b/d/a/"}, []string{"a%~", "a/x"}},
-		{"an object that ends in a slash", []string{"d/y/", "d/y/z"}, []string{"b/d/"}, []string{"d/y/%-", "d/y/z"}},
-		{"the same, of its own folder", []string{"d/y/", "d/y/z"}, []string{"b/d/y/"}, []string{"y/%-", "y/z"}},
-		{"the same, by a pattern", []string{"d/y/", "d/y/z"}, []string{"b/d/**"}, []string{"y/%-", "y/z"}},
-		{"a whole bucket", []string{"d/a"}, []string{"b"}, []string{"b/d/a"}},
+		{"a wildcard below a folder", []string{"x/1/a.md", "x/2/a.md"}, []string{"lab/x/*/a.md"}, []string{"1/a.md", "2/a.md"}},
+		{"names that meet", []string{"x/a.md", "y/a.md"}, []string{"lab/x/a.md", "lab/y/a.md"}, []string{"a (1).md", "a.md"}},
+		{"folders that meet", []string{"x/f/a", "y/f/a"}, []string{"lab/x/f/", "lab/y/f/"}, []string{"f/a", "f/a (1)"}},
+		{"an object and a folder", []string{"d/a", "d/a.b", "d/a/x"}, []string{"lab/d/"}, []string{"d/a%~", "d/a.b", "d/a/x"}},
+		{"an object and a folder, by a pattern", []string{"d/a", "d/a.b", "d/a/x"}, []string{"lab/d/**"}, []string{"a%~", "a.b", "a/x"}},
+		{"an object and a folder, named one by one", []string{"d/a", "d/a/x"}, []string{"lab/d/a", "lab/d/a/"}, []string{"a%~", "a/x"}},
+		{"an object that ends in a slash", []string{"d/y/", "d/y/z"}, []string{"lab/d/"}, []string{"d/y/%-", "d/y/z"}},
+		{"the same, of its own folder", []string{"d/y/", "d/y/z"}, []string{"lab/d/y/"}, []string{"y/%-", "y/z"}},
+		{"the same, by a pattern", []string{"d/y/", "d/y/z"}, []string{"lab/d/**"}, []string{"y/%-", "y/z"}},
+		{"a whole bucket", []string{"d/a"}, []string{"lab"}, []string{"lab/d/a"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for range 3 { // the names do not depend on the order of goroutines
@@ -396,8 +396,8 @@ func TestDryRunKeepsBoth(t *testing.T) {
 		}
 	}
 	both := func(dry bool) func(*get) { return func(g *get) { g.dest, g.keep, g.dryRun = dir+"/", true, dry } }
-	planned, _, _, _ := s.run(t, true, both(true), "b/d/a.txt")
-	done, errs, exit, _ := s.run(t, true, both(false), "b/d/a.txt")
+	planned, _, _, _ := s.run(t, true, both(true), "lab/d/a.txt")
+	done, errs, exit, _ := s.run(t, true, both(false), "lab/d/a.txt")
 	want := filepath.Join(dir, "a (2).txt")
 	if p, d := jsonLines(t, planned), jsonLines(t, done); exit != 0 || len(p) != 1 || len(d) != 1 || p[0].Dest != want || d[0].Dest != want {
 		t.Errorf("planned %s, done %s%s", planned, done, errs)

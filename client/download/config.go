@@ -8,9 +8,10 @@ import (
 	"usher/backend/api"
 )
 
-// Releaser asks the backend for presigned URLs and tells it how transfers
-// ended. Its errors are *api.Error where the server answered; anything else
-// counts as "the server could not be reached".
+// Releaser requests presigned URLs from the backend and reports the ends of
+// transfers. Its errors are *api.Error where the server answered, and those of
+// api.SignedOut; anything else counts as a server that was not reached. It
+// repeats calls by itself where the table of errors allows it.
 type Releaser interface {
 	Release(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error)
 	Complete(ctx context.Context, req api.CompleteRequest) error

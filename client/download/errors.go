@@ -96,6 +96,7 @@ var (
 	errClosed    = errors.New("the engine was closed")
 	errStalled   = errors.New("no data came for too long")
 	errTooSlow   = errors.New("data came too slowly")
+	errUntrusted = errors.New("the storage's certificate is not trusted")
 )
 
 // diskError turns a file system error into ErrDisk, and leaves errors that
@@ -123,6 +124,8 @@ func plainCause(err error) string {
 	switch {
 	case err == nil:
 		return "no reason given"
+	case untrusted(err):
+		return errUntrusted.Error()
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.As(err, &dns):

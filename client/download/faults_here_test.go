@@ -226,7 +226,7 @@ func fromTheBackend() []fault {
 		{name: "29 not recorded twice", arm: refuse(2, &api.Error{Code: api.AuditUnavailable}), want: Done},
 		{name: "29 never recorded", arm: refuse(1e9, &api.Error{Code: api.AuditUnavailable}), want: Paused, err: &api.Error{Code: api.AuditUnavailable},
 			check: func(tr *trial, _ Transfer) error {
-				if tr.releases != 1+tries {
+				if tr.releases != 1+repeats {
 					return fmt.Errorf("it was asked %d times", tr.releases)
 				}
 				return nil

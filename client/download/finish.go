@@ -63,7 +63,8 @@ func (e *Engine) conclude(t *transfer, state State, err error) {
 	}
 	t.again = false
 	var ae *api.Error
-	if state == Failed && errors.As(err, &ae) && ae.Code == api.NotFound {
+	own := !t.req.Folder || t.walkErr != nil // not the failure of a file in the folder
+	if own && state == Failed && errors.As(err, &ae) && ae.Code == api.NotFound {
 		state, t.event = Denied, "No longer available."
 	}
 	if err != nil && t.event == "" {
@@ -72,7 +73,7 @@ func (e *Engine) conclude(t *transfer, state State, err error) {
 	ended := t.state.Finished()
 	t.state, t.err = state, err
 	if t.req.Folder {
-		if err != nil && err == t.walkErr && !ended { // what its files ended with is reported with them
+		if own && err != nil && !ended {
 			e.reportEnd(t)
 		}
 		return

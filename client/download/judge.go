@@ -39,13 +39,13 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 	case errors.As(err, &s3):
 		s.broke++
 		return j.judgeS3(ctx, s3, s.broke)
-	case untrusted(err):
-		return &Error{Kind: ErrNetwork, Detail: "its certificate is not to be trusted"}
+	case untrusted(err) && e.moved.Load() == 0: // no wait helps against a wrong address
+		return netError(err)
 	}
 	e.mu.Lock()
 	j.t.retries++
 	e.mu.Unlock()
-	if unreachable(err) {
+	if unreachable(err) || untrusted(err) {
 		s.away, s.broke = s.away+1, 0
 		if p := e.cfg.Patience; p > 0 && s.away > 1 && time.Since(j.lastMove()) > p {
 			return netError(err)
@@ -53,7 +53,11 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 		// One connection that fails beside others that move is no outage.
 		if time.Since(j.lastMove()) > movesStill*e.cfg.Timeouts.Tick {
 			j.away.Store(true)
-			e.set(j.t, WaitingNetwork, netError(err), "Waiting for the network: the storage does not answer.")
+			event := "Waiting for the network: the storage does not answer."
+			if untrusted(err) { // a network that inspects traffic, or one with a sign-in page
+				event = "Waiting for the network: " + errUntrusted.Error() + "."
+			}
+			e.set(j.t, WaitingNetwork, netError(err), event)
 		}
 		return e.sleep(ctx, e.backoff(s.away))
 	}

@@ -81,6 +81,7 @@ type trial struct {
 	gate      chan struct{} // closed: it lets go
 	visited   atomic.Int64  // places that nobody should visit
 	s3Name    string        // of the storage, where it is found by name
+	swapBack  func()        // the storage shows its own certificate again
 }
 
 func soak() bool { return os.Getenv("USHER_SOAK") != "" }

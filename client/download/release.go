@@ -55,7 +55,7 @@ const (
 )
 
 // pauseError ends a transfer's try with Paused instead of Failed: nothing is
-// wrong with it, the backend just does not get better.
+// wrong with it, and the server cannot answer for now.
 type pauseError struct{ err error }
 
 func (p *pauseError) Error() string { return p.err.Error() }
@@ -192,15 +192,11 @@ func (d *desk) take() []*ask {
 	return batch
 }
 
-// tries is how often a backend that answers "try again" is asked before the
-// transfers are paused.
-const tries = 5
-
 // call asks until there is an answer for everybody who still waits.
 func (d *desk) call(batch []*ask) {
 	e := d.e
 	began := time.Now()
-	failures, network := 0, 0
+	network := 0
 	for {
 		batch = stillThere(batch)
 		if len(batch) == 0 {
@@ -242,20 +238,10 @@ func (d *desk) call(batch []*ask) {
 			}
 			d.hold(batch, trouble{WaitingNetwork, netError(err), "Waiting for the network: the server does not answer."})
 			_ = e.sleep(e.ctx, e.backoff(network))
-		case ae.Code == api.RateLimited:
-			failures++
-			if failures > 10*tries {
-				all(batch, &pauseError{ae})
-				return
-			}
-			_ = e.sleep(e.ctx, e.backoff(min(failures, 3)))
 		case api.Lookup(ae.Code).Retry || ae.Code == api.Internal:
-			if failures++; failures > tries {
-				all(batch, &pauseError{ae})
-				return
-			}
-			d.mark(batch, trouble{Waiting, ae, ae.Error()})
-			_ = e.sleep(e.ctx, e.backoff(failures))
+			d.goOn()
+			all(batch, &pauseError{ae}) // the client has repeated the call
+			return
 		case ae.Code == api.BadRequest && len(batch) > 1:
 			// One odd name must not fail its neighbours: find it by halves.
 			d.call(batch[:len(batch)/2])

@@ -138,23 +138,26 @@ func certificate(name string) (tls.Certificate, *x509.Certificate, error) {
 var hostNumber atomic.Int64
 
 // byName gives the storage a name and a certificate, so that URLs are https and
-// its name must be found. When swapped is closed, somebody else's certificate is
-// shown.
+// its name must be found. When swapped is closed, another certificate is shown.
 func (tr *trial) byName(swapped <-chan struct{}, answers ...string) (name string, srv *httptest.Server) {
-	name = fmt.Sprintf("s3-%d.test", hostNumber.Add(1))
-	names.set(name, answers...)
-	mine, root, err := certificate(name)
-	must(tr.t, err)
-	theirs, _, err := certificate(name)
-	must(tr.t, err)
-	isSwapped := func() bool {
+	return tr.byNameWhile(func() bool {
 		select {
 		case <-swapped:
 			return true
 		default:
 			return false
 		}
-	}
+	}, answers...)
+}
+
+// byNameWhile shows another certificate as long as isSwapped returns true.
+func (tr *trial) byNameWhile(isSwapped func() bool, answers ...string) (name string, srv *httptest.Server) {
+	name = fmt.Sprintf("s3-%d.test", hostNumber.Add(1))
+	names.set(name, answers...)
+	mine, root, err := certificate(name)
+	must(tr.t, err)
+	theirs, _, err := certificate(name)
+	must(tr.t, err)
 	srv = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if isSwapped() { // over a connection that began before, and was not closed yet
 			panic(http.ErrAbortHandler)
@@ -183,7 +186,8 @@ func (tr *trial) byName(swapped <-chan struct{}, answers ...string) (name string
 }
 
 // onTheWay is fault 23: names, addresses and certificates. What may pass is
-// tried again; a certificate that is not trusted is final.
+// tried again; a certificate that is not trusted is final before the first byte,
+// and waited for after it.
 func onTheWay() []fault {
 	noted := func(tr *trial, got Transfer) error {
 		if got.Retries == 0 || tr.gets.Load() == 0 {
@@ -233,6 +237,27 @@ func onTheWay() []fault {
 				close(swapped)
 				srv.CloseClientConnections()
 			}), proper)
-		}, want: Failed, err: ErrNetwork, exit: api.ExitUnavailable, check: partKept},
+			tr.config.Patience = stall
+		}, want: Failed, err: ErrNetwork, exit: api.ExitUnavailable, check: func(tr *trial, got Transfer) error {
+			if !strings.Contains(got.Err.Error(), "certificate is not trusted") {
+				return fmt.Errorf("the cause: %v", got.Err)
+			}
+			return partKept(tr, got)
+		}},
+		{name: "23 certificate swapped for a while", min: 70_000, arm: func(tr *trial) {
+			swapped := new(atomic.Bool)
+			_, srv := tr.byNameWhile(swapped.Load, here)
+			tr.script(tr.breakAt(tr.size/2, func() {
+				swapped.Store(true)
+				srv.CloseClientConnections()
+			}), proper)
+			tr.swapBack = func() { swapped.Store(false) }
+		}, then: func(t *testing.T, tr *trial) {
+			eventually(t, "waiting for a certificate that is trusted", func() bool {
+				got := find(t, tr.engine, tr.id)
+				return got.State == WaitingNetwork && strings.Contains(got.Event, "certificate")
+			})
+			tr.swapBack()
+		}, want: Done},
 	}
 }

@@ -151,22 +151,19 @@ func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures
 		e.set(t, WaitingNetwork, netError(err), "Waiting for the network: the server does not answer.")
 		return e.sleep(ctx, e.backoff(failures))
 	}
-	switch {
-	case api.SignedOut(err):
-		e.mu.Lock()
-		signedIn := e.signIn
-		e.mu.Unlock()
-		e.set(t, WaitingSignIn, err, "Waiting for you to sign in again.")
-		select {
-		case <-signedIn:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	case api.Lookup(ae.Code).Retry && failures <= 2*tries:
-		return e.sleep(ctx, e.backoff(failures))
+	if !api.SignedOut(err) {
+		return ae // the client has repeated the call where that can help
 	}
-	return ae
+	e.mu.Lock()
+	signedIn := e.signIn
+	e.mu.Unlock()
+	e.set(t, WaitingSignIn, err, "Waiting for you to sign in again.")
+	select {
+	case <-signedIn:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // waitRoom holds a walk back while enough files wait, or while it is paused.

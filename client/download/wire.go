@@ -232,8 +232,8 @@ func unreachable(err error) bool {
 	return errors.As(err, &dns) || errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
 }
 
-// untrusted tells whether an error is about the server's certificate: that
-// is never tried again, and never overruled.
+// untrusted reports whether an error is about the server's certificate. It is
+// never overruled: no request is sent over such a connection.
 func untrusted(err error) bool {
 	var cert *tls.CertificateVerificationError
 	return errors.As(err, &cert)

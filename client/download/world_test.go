@@ -2,6 +2,7 @@ package download
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -161,8 +162,26 @@ func (w *world) answer(r *http.Request) *http.Response {
 	return resp
 }
 
+// repeats is how often the client repeats a call that may be repeated.
+const repeats = 8
+
+// patiently repeats a call as the client does.
+func patiently[T any](call func() (T, error)) (T, error) {
+	for n := 0; ; n++ {
+		out, err := call()
+		var ae *api.Error
+		if n == repeats || !errors.As(err, &ae) || !api.Lookup(ae.Code).Retry {
+			return out, err
+		}
+	}
+}
+
 // Release is the backend's.
 func (w *world) Release(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error) {
+	return patiently(func() (api.ReleaseResponse, error) { return w.releaseOnce(ctx, req) })
+}
+
+func (w *world) releaseOnce(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error) {
 	w.mu.Lock()
 	w.releases++
 	n, before, after := w.releases, w.onRelease, w.onItem
@@ -208,6 +227,10 @@ func (w *world) Complete(ctx context.Context, req api.CompleteRequest) error {
 
 // List is the backend's.
 func (w *world) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
+	return patiently(func() (api.ListResponse, error) { return w.listOnce(ctx, req) })
+}
+
+func (w *world) listOnce(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
 	if f := w.onList; f != nil {
 		if err := f(int(w.lists.Add(1))); err != nil {
 			return api.ListResponse{}, err
