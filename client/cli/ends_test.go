@@ -306,7 +306,7 @@ func TestEndsOfAFolder(t *testing.T) {
 				paths = append(paths, line.Path)
 			}
 			sort.Strings(paths)
-			if exit != row.exit || strings.Join(paths, " ") != "lalab/d/a lab/d/b lab/d/c" || last.Files != 3 {
+			if exit != row.exit || strings.Join(paths, " ") != "lab/d/a lab/d/b lab/d/c" || last.Files != 3 {
 				t.Errorf("exit %d, want %d, %d files\n%s%s", exit, row.exit, last.Files, out, errs)
 			}
 		})
