@@ -61,13 +61,8 @@ func (e *Engine) enter() func() {
 // Add queues files, and folders with what was listed of them.
 func (e *Engine) Add(reqs ...download.Request) []download.ID {
 	defer e.enter()()
-	if !slices.ContainsFunc(e.all, (*transfer).moves) {
+	if !slices.ContainsFunc(e.all, (*transfer).open) {
 		e.batch++
-		for _, t := range e.all {
-			if !t.State.Finished() {
-				t.batch = e.batch
-			}
-		}
 	}
 	var ids []download.ID
 	for _, r := range reqs {
@@ -108,6 +103,9 @@ func (e *Engine) set(id download.ID, from func(download.State) bool, to download
 	for _, t := range e.all {
 		if (id == 0 || t.ID == id || t.Parent == id) && from(t.State) {
 			t.State, t.Err, t.Rate, t.Left, t.Quiet = to, nil, 0, 0, 0
+			if to == download.Waiting {
+				t.batch = e.batch // a file that is tried again counts once more
+			}
 			if to == download.Waiting && t.Folder {
 				t.State = download.Running
 			}

@@ -11,6 +11,9 @@ import (
 
 const atOnce = 3 // files
 
+// open reports whether a transfer is unfinished, paused or not.
+func (t *transfer) open() bool { return !t.State.Finished() }
+
 // moves reports whether a transfer will go on by itself.
 func (t *transfer) moves() bool { return !t.State.Finished() && t.State != download.Paused }
 

@@ -1,0 +1,186 @@
+// Package enginetest is what the screens rely on from a transfer engine. The
+// real engine and the one that the screens are tested with pass the same
+// suite, so that a screen which works in a test works with files.
+//
+// A Bed is an engine with the objects around it. Run reports each promise that
+// an engine breaks, CheckOne returns one of them.
+package enginetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"usher/client/download"
+	"usher/tui/transfers"
+)
+
+// Bed is a fresh engine and what a test may do to the world around it.
+type Bed struct {
+	Engine transfers.Engine
+	// Put makes an object and returns a request for it, as the screens make
+	// one from a listing. A second Put of a name replaces the content.
+	Put func(name string, size int64) (download.Request, error)
+	// Refuse makes the server answer not_found for a name, or ends that.
+	Refuse func(name string, on bool)
+	// Hold makes every transfer wait in a state: WaitingNetwork or
+	// WaitingSignIn. Waiting ends that.
+	Hold func(download.State)
+	// Big is the bytes of an object that takes seconds to fetch.
+	Big int64
+	// Patience is how long a promise waits for what has to come.
+	Patience time.Duration
+	// Close ends the engine.
+	Close func() error
+}
+
+type promise struct {
+	name  string
+	check func(bed) error
+}
+
+func promises() []promise {
+	return []promise{
+		{"what is added is in the queue, in order", added},
+		{"a finished file is verified and counted", arrived},
+		{"a paused transfer stands still until it is resumed", pausedAndResumed},
+		{"all transfers are paused and resumed together", allPaused},
+		{"a canceled transfer moves no more", canceled},
+		{"a finished file that is taken off the list stays on the disk", takenOff},
+		{"a refused file is denied, and can be tried again", refused},
+		{"all failed files are tried again together", allRetried},
+		{"a file that is tried again joins the batch", counted},
+		{"transfers change places", moved},
+		{"a folder is one transfer, its files are others", folder},
+		{"what is left out of a folder is not fetched", without},
+		{"the disk tells what is here", local},
+		{"what is here is not fetched again", again},
+		{"what differs is treated as the request says", differs},
+		{"a transfer waits for the network", waits(download.WaitingNetwork)},
+		{"a transfer waits for a sign-in", waits(download.WaitingSignIn)},
+		{"nothing is unfinished at first", fresh},
+	}
+}
+
+// Run plays each promise on a bed of its own.
+func Run(t *testing.T, open func() (Bed, error)) {
+	for _, p := range promises() {
+		t.Run(p.name, func(t *testing.T) {
+			if err := play(open, p); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// CheckOne plays one promise, named as in the suite, and returns how it was
+// broken.
+func CheckOne(t testing.TB, name string, open func() (Bed, error)) error {
+	t.Helper()
+	for _, p := range promises() {
+		if p.name == name {
+			return play(open, p)
+		}
+	}
+	t.Fatalf("there is no promise %q", name)
+	return nil
+}
+
+func play(open func() (Bed, error), p promise) error {
+	b, err := open()
+	if err != nil {
+		return fmt.Errorf("opening an engine: %w", err)
+	}
+	err = p.check(bed{b})
+	return errors.Join(err, b.Close())
+}
+
+// bed is a Bed with what the promises need often.
+type bed struct{ Bed }
+
+// until takes snapshots until one satisfies ok.
+func (b bed) until(what string, ok func(download.Snapshot) bool) (download.Snapshot, error) {
+	var s download.Snapshot
+	for end := time.Now().Add(b.Patience); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
+		if s = b.Engine.Snapshot(); ok(s) {
+			return s, nil
+		}
+	}
+	return s, fmt.Errorf("no snapshot shows %s; the last one: %s", what, words(s))
+}
+
+// state waits for a transfer to be in one of some states.
+func (b bed) state(id download.ID, states ...download.State) (download.Transfer, error) {
+	var found download.Transfer
+	_, err := b.until(fmt.Sprintf("transfer %d as %v", id, states), func(s download.Snapshot) bool {
+		t, ok := find(s, id)
+		found = t
+		for _, want := range states {
+			if ok && t.State == want {
+				return true
+			}
+		}
+		return false
+	})
+	return found, err
+}
+
+// put makes objects of 1,000 bytes and more, one by one.
+func (b bed) put(names ...string) ([]download.Request, error) {
+	reqs := make([]download.Request, len(names))
+	for i, name := range names {
+		r, err := b.Put(name, int64(1000+i))
+		if err != nil {
+			return nil, err
+		}
+		reqs[i] = r
+	}
+	return reqs, nil
+}
+
+// fetch puts an object, adds it and waits for its end.
+func (b bed) fetch(name string) (download.Request, download.ID, error) {
+	reqs, err := b.put(name)
+	if err != nil {
+		return download.Request{}, 0, err
+	}
+	id := b.Engine.Add(reqs...)[0]
+	_, err = b.state(id, download.Done)
+	return reqs[0], id, err
+}
+
+func find(s download.Snapshot, id download.ID) (download.Transfer, bool) {
+	for _, t := range s.Transfers {
+		if t.ID == id {
+			return t, true
+		}
+	}
+	return download.Transfer{}, false
+}
+
+func words(s download.Snapshot) string {
+	out := fmt.Sprintf("%d files, %d done, %d failed, %d running, %d of %d bytes", s.Files, s.FilesDone, s.FilesFailed, s.Running, s.BytesDone, s.Bytes)
+	for _, t := range s.Transfers {
+		out += fmt.Sprintf("; %d %s %d/%d %v", t.ID, t.State, t.Done, t.Size, t.Err)
+	}
+	return out
+}
+
+// wrong is the first of some findings that is not as it should be.
+func wrong(found ...finding) error {
+	for _, f := range found {
+		if !f.ok {
+			return fmt.Errorf(f.say, f.args...)
+		}
+	}
+	return nil
+}
+
+type finding struct {
+	ok   bool
+	say  string
+	args []any
+}
+
+func expect(ok bool, say string, args ...any) finding { return finding{ok, say, args} }
