@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -54,7 +55,8 @@ type Grants interface {
 // Objects lists and asks S3.
 type Objects interface {
 	List(ctx context.Context, q object.ListQuery) (object.Page, error)
-	Head(ctx context.Context, bucket, key string) (object.Facts, error)
+	Head(ctx context.Context, bucket, key, event string) (object.Facts, error)
+	Explain(ctx context.Context, bucket, key, event string)
 }
 
 // Signer presigns what carries a receipt.
@@ -306,7 +308,26 @@ func (b *Backend) complete(r *request) (any, error) {
 	if err := b.c.Audit.RecordCompletions(r.ctx, base.User, base, done); err != nil {
 		return nil, fail(api.AuditUnavailable, err)
 	}
+	r.explain(in.Items)
 	return api.CompleteResponse{}, nil
+}
+
+// explain looks into the first download that is reported to have failed before
+// its first byte: the storage refuses a client, and only the client sees why.
+func (r *request) explain(items []api.CompleteItem) {
+	i := slices.IndexFunc(items, func(it api.CompleteItem) bool {
+		return it.Outcome == api.CompletedFailed && it.Bytes == 0
+	})
+	if i < 0 {
+		return
+	}
+	known, err := r.b.c.Audit.Get(r.ctx, items[i].Event)
+	if err != nil || len(known) != 1 {
+		return
+	}
+	if e := known[0]; e.Action == event.Download && e.Outcome == event.Allowed && e.User.Sub == r.claims.Sub {
+		r.b.c.Objects.Explain(r.ctx, e.Bucket, e.Key, e.ID)
+	}
 }
 
 // health says whether requests can be answered, to anyone.

@@ -220,7 +220,7 @@ func (b *Backend) heads(ctx context.Context, all []candidate, purpose string) {
 			continue
 		}
 		group.Go(func() error {
-			facts, err := b.c.Objects.Head(ctx, c.in.Bucket, c.in.Key)
+			facts, err := b.c.Objects.Head(ctx, c.in.Bucket, c.in.Key, c.event.ID)
 			switch {
 			case err != nil:
 				c.cause = err
@@ -334,7 +334,7 @@ func (b *Backend) stat(r *request) (any, error) {
 	if !d.Allowed {
 		return nil, r.deny(e)
 	}
-	facts, err := b.c.Objects.Head(r.ctx, in.Bucket, in.Key)
+	facts, err := b.c.Objects.Head(r.ctx, in.Bucket, in.Key, e.ID)
 	if err != nil {
 		code, reason := storageFailure(err)
 		e.Outcome, e.Reason = event.Failed, reason

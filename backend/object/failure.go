@@ -67,10 +67,9 @@ func failed(doing string, err error) *Failure {
 		return f
 	}
 	f.Status = answer.HTTPStatusCode()
-	var odd *smithy.DeserializationError
 	switch s := f.Status; {
-	case errors.As(err, &odd):
-		f.Code, f.Message = "unreadable answer", odd.Error()
+	case s >= 200 && s < 300 && f.Code == "":
+		f.Code, f.Message = "unreadable answer", answer.Err.Error()
 	case f.Code == "InvalidObjectState":
 		f.Kind = ErrArchived
 	case f.Code == "RequestTimeTooSkewed":
@@ -96,8 +95,10 @@ func unsent(err error) string {
 	return text[:min(len(text), maxMessage)]
 }
 
-// quiet is for how long a cause that was logged for a bucket is not logged again.
-const quiet = 10 * time.Minute
+const (
+	quiet     = 10 * time.Minute // a cause that was logged for a bucket is not logged again
+	explained = 10 * time.Second // no second object of a bucket is read for a cause
+)
 
 // maxCauses bounds the causes that are remembered.
 const maxCauses = 1000
@@ -111,13 +112,14 @@ type notes struct {
 	seen map[string]time.Time
 }
 
-// first reports whether a cause is new for a bucket, and remembers it.
-func (n *notes) first(bucket, cause string) bool {
+// first reports whether a cause was not seen for a bucket within a time, and
+// remembers it.
+func (n *notes) first(bucket, cause string, within time.Duration) bool {
 	now := n.now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	key := bucket + "\x00" + cause
-	if at, ok := n.seen[key]; ok && now.Sub(at) < quiet && !now.Before(at) {
+	if at, ok := n.seen[key]; ok && now.Sub(at) < within && !now.Before(at) {
 		return false
 	}
 	if len(n.seen) >= maxCauses {
@@ -132,7 +134,7 @@ func (n *notes) failure(ctx context.Context, bucket string, f *Failure) {
 	if f.Kind == ErrAbsent || f.Kind == ErrArchived || ctx.Err() != nil {
 		return
 	}
-	if n.first(bucket, fmt.Sprint(f.Doing, f.Status, f.Code, f.Message)) {
+	if n.first(bucket, fmt.Sprint(f.Doing, f.Status, f.Code, f.Message), quiet) {
 		n.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelError, "storage",
 			slog.Any("bucket", safetext.New(bucket)), slog.Any("error", safetext.New(f.Error())))
 	}
@@ -140,7 +142,7 @@ func (n *notes) failure(ctx context.Context, bucket string, f *Failure) {
 
 // odd logs what a listing held that it must not hold. name is one example.
 func (n *notes) odd(ctx context.Context, bucket, cause, name string) {
-	if n.first(bucket, cause) {
+	if n.first(bucket, cause, quiet) {
 		n.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelWarn, "storage",
 			slog.Any("bucket", safetext.New(bucket)), slog.String("error", "listing: "+cause), slog.Any("example", safetext.New(name)))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -31,26 +30,39 @@ type Facts struct {
 	Archived    bool
 }
 
-// Head reads one object's facts.
-func (s *Store) Head(ctx context.Context, bucket, key string) (Facts, error) {
+// Head reads one object's facts. event is the id of the audit event for which
+// it is read.
+func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, error) {
 	header, f := s.head(ctx, bucket, key, 0)
-	if f != nil {
-		if errors.Is(f, ErrRefused) {
-			f = s.explain(ctx, bucket, key, f)
+	switch {
+	case f != nil && f.Kind == ErrRefused:
+		if cause := s.read(ctx, bucket, key, event); cause != nil {
+			f = cause
 		}
+	case f == nil && factsOf(header).Size < 0:
+		f = &Failure{Kind: ErrUnavailable, Doing: heading, Code: "an answer without a length"}
+	}
+	if f != nil {
 		s.notes.failure(ctx, bucket, f)
 		return Facts{}, f
 	}
 	facts := factsOf(header)
-	if facts.Size < 0 {
-		f := &Failure{Kind: ErrUnavailable, Doing: heading, Code: "an answer without a length"}
-		s.notes.failure(ctx, bucket, f)
-		return Facts{}, f
-	}
 	if c := facts.Checksum; c != nil && c.Type == string(types.ChecksumTypeComposite) {
 		facts.Parts = s.parts(ctx, bucket, key, facts.Size)
 	}
 	return facts, nil
+}
+
+// Explain logs why a URL that was released for this event gave nothing. The
+// answer goes to the client alone, so the first byte is read once more, by the
+// same right; one object of a bucket every 10 s.
+func (s *Store) Explain(ctx context.Context, bucket, key, event string) {
+	if !s.notes.first(bucket, "read", explained) {
+		return
+	}
+	if f := s.read(ctx, bucket, key, event); f != nil {
+		s.notes.failure(ctx, bucket, f)
+	}
 }
 
 const heading = "looking an object up"
@@ -76,25 +88,23 @@ func (s *Store) head(ctx context.Context, bucket, key string, part int32) (http.
 	return header, nil
 }
 
-// explain reads the first byte of an object whose HEAD was refused: the answer
-// to HEAD has no body, and only a body names the cause (a missing kms:Decrypt,
-// say). One such cause for each bucket and status is enough.
-func (s *Store) explain(ctx context.Context, bucket, key string, f *Failure) *Failure {
-	if !s.notes.first(bucket, "explained "+strconv.Itoa(f.Status)) {
-		return f
-	}
+// read reads the first byte of an object and returns the refusal, if that is
+// the answer. The answer to HEAD has no body, and only a body names the cause
+// (a missing kms:Decrypt, say).
+func (s *Store) read(ctx context.Context, bucket, key, event string) *Failure {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
-	out, err := s.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Range: aws.String("bytes=0-0")})
+	in := &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Range: aws.String("bytes=0-0")}
+	out, err := s.s3.GetObject(ctx, in, joined(event))
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, out.Body, 1)
 		_ = out.Body.Close()
+		return nil
+	}
+	if f := failed("reading an object", err); f.Kind == ErrRefused || f.Kind == ErrArchived {
 		return f
 	}
-	if cause := failed(heading, err); cause.Status != 0 && cause.Kind != ErrAbsent {
-		return cause
-	}
-	return f
+	return nil
 }
 
 // factsOf reads HEAD's header. A fact that cannot be is left out; Size is -1

@@ -63,6 +63,11 @@ type PresignerConfig struct {
 	Now      func() time.Time
 }
 
+// eventParameter joins a line of S3's access log to one audit event: S3 ignores
+// parameters that begin with x-, and writes them there.
+// SPEC: S3 user guide, "Amazon S3 server access log format", custom information.
+const eventParameter = "x-usher-event"
+
 // Presigner signs URLs. It takes audit receipts and nothing else, so that a URL
 // without a durable record cannot be written down in Go.
 type Presigner struct {
@@ -141,10 +146,7 @@ func (p *Presigner) sign(ctx context.Context, r audit.Receipt, creds aws.Credent
 	req.URL.Path, req.URL.RawPath = path, httpbinding.EscapePath(path, false)
 	query := url.Values{
 		"X-Amz-Expires": {strconv.FormatInt(int64(life/time.Second), 10)},
-		// S3 ignores parameters that begin with x- and writes them to its access
-		// log: each line there joins to one audit event.
-		// SPEC: S3 user guide, "Amazon S3 server access log format", custom information.
-		"x-usher-event": {r.EventID()},
+		eventParameter:  {r.EventID()},
 	}
 	if v := r.Version(); v != "" {
 		query.Set("versionId", v)

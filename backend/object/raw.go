@@ -53,3 +53,22 @@ func (r *reader) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 	}
 	return out, metadata, nil
 }
+
+// joined marks a request with the audit event that it is for, as presigned URLs
+// are, so that each line of S3's access log joins to one event.
+func joined(event string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Build.Add(middleware.BuildMiddlewareFunc("usher event", func(
+				ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler,
+			) (middleware.BuildOutput, middleware.Metadata, error) {
+				if r, ok := in.Request.(*smithyhttp.Request); ok {
+					query := r.URL.Query()
+					query.Set(eventParameter, event)
+					r.URL.RawQuery = query.Encode()
+				}
+				return next.HandleBuild(ctx, in)
+			}), middleware.After)
+		})
+	}
+}
