@@ -54,10 +54,17 @@ func store(t *testing.T, fake *objecttest.Storage, limit time.Duration) (*object
 	return s, log
 }
 
-func client(fake *objecttest.Storage) *s3.Client {
+func client(fake *objecttest.Storage) *s3.Client { return watched(fake.URL, nil) }
+
+// watched is a real S3 client; skew, where there is one, hears its answers.
+func watched(endpoint string, skew *object.Skew) *s3.Client {
 	return s3.New(s3.Options{
-		Region: "eu-central-1", BaseEndpoint: aws.String(fake.URL), UsePathStyle: true, RetryMaxAttempts: 1,
+		Region: "eu-central-1", BaseEndpoint: aws.String(endpoint), UsePathStyle: true, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "not-a-secret", ""),
+	}, func(o *s3.Options) {
+		if skew != nil {
+			o.HTTPClient = skew.Watch(o.HTTPClient)
+		}
 	})
 }
 
