@@ -94,7 +94,7 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoWorld, error) {
 	facts := cli.DemoFacts{
 		Server: w.Server, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
 		CognitoEndpoint: w.CognitoEndpoint, Issuer: w.Issuer, S3Endpoint: w.S3Endpoint, S3Region: w.S3Region,
-		S3AccessKey: w.S3AccessKey, S3SecretKey: w.S3SecretKey, Dir: w.Dir, GrantsFile: w.GrantsFile,
+		S3AccessKey: w.S3AccessKey, S3SecretKey: w.S3SecretKey, Dir: w.Dir, GrantsFile: w.GrantsFile, MailFile: w.MailFile,
 	}
 	for _, p := range w.People {
 		facts.People = append(facts.People, cli.Account{

@@ -51,6 +51,7 @@ type Facts struct {
 	People          []Person
 	Dir             string
 	GrantsFile      string
+	MailFile        string // what the pool would send, one JSON object a line
 }
 
 // Person is an account of the sandbox. Password is "" once it has been

@@ -55,6 +55,7 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 		Region: Region, S3Region: Region, ClientID: clientID,
 		S3AccessKey: kept.OwnerKey, S3SecretKey: kept.OwnerSecret,
 		People: kept.People, Dir: o.Dir, GrantsFile: filepath.Join(o.Dir, "grants.yaml"),
+		MailFile: filepath.Join(o.Dir, "mail.jsonl"),
 	}, backendKey: kept.BackendKey, backendSecret: kept.BackendSecret}
 	if o.Storage != nil {
 		s.useStorage(*o.Storage)
@@ -136,6 +137,7 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, kept keepsake) error
 		},
 		StateFile: filepath.Join(s.Dir, "pool.json"), AccessTokenLife: o.AccessTokenLife,
 		Rotation: true, GracePeriod: time.Minute, CodeWanted: o.CodeWanted,
+		Send: (&mailbox{file: s.MailFile}).deliver,
 	})
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)

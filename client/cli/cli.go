@@ -110,6 +110,7 @@ type DemoFacts struct {
 	People          []Account `json:"people"`
 	Dir             string    `json:"dir"`
 	GrantsFile      string    `json:"grants_file"`
+	MailFile        string    `json:"mail_file"`
 }
 
 // Account is one of the demo's people. Password is "" once it was changed.

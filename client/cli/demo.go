@@ -22,7 +22,7 @@ func (a *app) demoCommand() *cobra.Command {
 		GroupID: "machine",
 		Long: `Run a sign-in service, a storage and usher's server on this machine, with people and files to play with, and open the browser. Nothing leaves the machine, and everything is removed at the end.
 
-With --serve there is no browser: it prints how to connect, and stays until Ctrl-C; when an account is to give the code of an authenticator app, it prints the code that is good now. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa"}],"dir","grants_file"}.
+With --serve there is no browser: it prints how to connect, and stays until Ctrl-C; when an account is to give the code of an authenticator app, it prints the code that is good now. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa"}],"dir","grants_file","mail_file"}. Mail of the sign-in service (codes for a new password, first passwords) goes to mail_file, one JSON object a line.
 
 With --dir the next start has the same people, passwords and ports; uploaded files do not stay. --port N takes N for usher's server, N+1 for the storage and N+2 for the sign-in service.
 
@@ -173,8 +173,8 @@ func (a *app) introduceDemo(world DemoWorld, o DemoOptions) {
 	if foreign {
 		keys = "access key " + safe(f.S3AccessKey) + " with its secret key from the environment"
 	}
-	fmt.Fprintf(a.Out, "\nGrants     %s (change it while this runs)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\n\n",
-		safe(f.GrantsFile), safe(f.S3Endpoint), keys, f.CognitoEndpoint, f.UserPoolID, f.ClientID)
+	fmt.Fprintf(a.Out, "\nGrants     %s (change it while this runs)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\nMail       %s\n\n",
+		safe(f.GrantsFile), safe(f.S3Endpoint), keys, f.CognitoEndpoint, f.UserPoolID, f.ClientID, safe(f.MailFile))
 	if o.Dir == "" {
 		fmt.Fprintln(a.Out, "Ctrl-C ends it and removes everything.")
 	} else {

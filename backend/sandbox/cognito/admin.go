@@ -59,9 +59,8 @@ type adminCreateUserInput struct {
 	UserAttributes                                         []attribute
 }
 
-// adminCreateUser makes an account that must change its password. There is no
-// mail: without a TemporaryPassword nobody ever learns the one that is made,
-// and AdminSetUserPassword must set another.
+// adminCreateUser makes an account that must change its password. Without a
+// TemporaryPassword one is made, and sent to the account's address.
 func (p *Pool) adminCreateUser(now time.Time, in *adminCreateUserInput) (any, error) {
 	if err := p.checkPool(in.UserPoolId); err != nil {
 		return nil, err
@@ -77,16 +76,41 @@ func (p *Pool) adminCreateUser(now time.Time, in *adminCreateUserInput) (any, er
 	for _, a := range in.UserAttributes {
 		attributes = append(attributes, [2]string{a.Name, a.Value})
 	}
+	var invitation Mail
+	defer func() { // after the lock is released
+		if invitation.To != "" {
+			p.send(invitation)
+		}
+	}()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var u *user
+	var err error
 	if in.MessageAction == "RESEND" {
-		return nil, &Error{Code: "UnsupportedUserStateException", Message: "There is no mail to send again."}
+		u, err = p.invitedAgain(now, in.Username, password)
+	} else {
+		u, err = p.createUser(now, in.Username, password, true, attributes)
 	}
-	u, err := p.createUser(now, in.Username, password, true, attributes)
 	if err != nil {
 		return nil, err
 	}
+	if to := u.Attributes["email"]; to != "" && in.MessageAction != "SUPPRESS" {
+		invitation = Mail{Time: now.UTC(), To: to, Username: u.Username, Password: password}
+	}
 	return struct{ User userShape }{u.shape()}, nil
+}
+
+// invitedAgain gives an account that waits for its first sign-in another
+// temporary password. It needs p.mu.
+func (p *Pool) invitedAgain(now time.Time, username, password string) (*user, error) {
+	u, err := p.adminUser(username)
+	if err != nil {
+		return nil, err
+	}
+	if u.Status != statusForceChange {
+		return nil, &Error{Code: "UnsupportedUserStateException", Message: "Resend not possible. User status is not FORCE_CHANGE_PASSWORD"}
+	}
+	return u, p.setPassword(now, u, password, true)
 }
 
 func (p *Pool) adminDeleteUser(_ time.Time, in *adminInput) (any, error) {
@@ -215,7 +239,7 @@ func (p *Pool) describeUserPool(_ time.Time, in *describeUserPoolInput) (any, er
 		return nil, err
 	}
 	p.mu.Lock()
-	people := len(p.users)
+	people, created, mfa := len(p.users), seconds(p.created()), string(p.mfa)
 	p.mu.Unlock()
 	return map[string]any{"UserPool": map[string]any{
 		"Id": p.cfg.PoolID, "Name": p.name,
@@ -224,9 +248,13 @@ func (p *Pool) describeUserPool(_ time.Time, in *describeUserPoolInput) (any, er
 			"MinimumLength": minPasswordLength, "RequireUppercase": true, "RequireLowercase": true,
 			"RequireNumbers": true, "RequireSymbols": true,
 			"TemporaryPasswordValidityDays": int(temporaryPasswordLife / (24 * time.Hour))}},
-		"AdminCreateUserConfig":  map[string]any{"AllowAdminCreateUserOnly": true},
-		"AliasAttributes":        []string{"email"},
-		"MfaConfiguration":       string(p.cfg.MFA),
+		"AdminCreateUserConfig": map[string]any{"AllowAdminCreateUserOnly": true},
+		"AliasAttributes":       []string{"email"},
+		"MfaConfiguration":      mfa,
+		"CreationDate":          created, "LastModifiedDate": created,
+		"LambdaConfig": map[string]any{}, "AutoVerifiedAttributes": []string{"email"},
+		"AccountRecoverySetting": map[string]any{"RecoveryMechanisms": []any{map[string]any{"Name": "verified_email", "Priority": 1}}},
+		"UserPoolTags":           map[string]string{}, "DeletionProtection": "INACTIVE",
 		"EstimatedNumberOfUsers": people,
 	}}, nil
 }
@@ -254,8 +282,9 @@ func (p *Pool) groupShape(g *group) groupShape {
 }
 
 type groupInput struct {
-	UserPoolId, GroupName, Username, Description string
-	Precedence                                   *int
+	UserPoolId, GroupName, Username string
+	Description                     *string
+	Precedence                      *int
 }
 
 func (p *Pool) createGroup(now time.Time, in *groupInput) (any, error) {
@@ -270,7 +299,10 @@ func (p *Pool) createGroup(now time.Time, in *groupInput) (any, error) {
 	if p.groups[in.GroupName] != nil {
 		return nil, &Error{Code: "GroupExistsException", Message: "A group with the name already exists."}
 	}
-	g := &group{Name: in.GroupName, Description: in.Description, Precedence: in.Precedence, Created: now, Modified: now}
+	g := &group{Name: in.GroupName, Precedence: in.Precedence, Created: now, Modified: now}
+	if in.Description != nil {
+		g.Description = *in.Description
+	}
 	p.groups[g.Name] = g
 	p.changed++
 	return struct{ Group groupShape }{p.groupShape(g)}, nil

@@ -385,6 +385,9 @@ func (p *Pool) proceed(now time.Time, u *user, from string) (*authOutput, *issue
 		session := p.put(now, &challenge{name: name, username: u.Username, sub: u.Sub})
 		return &authOutput{ChallengeName: name, ChallengeParameters: params, Session: session}, nil, nil
 	}
+	if u.Status == statusReset {
+		return nil, nil, resetRequired()
+	}
 	if from == newPasswordRequired && u.Status == statusForceChange {
 		if now.Sub(u.PasswordAt) >= temporaryPasswordLife {
 			return nil, nil, notAuthorized("Temporary password has expired and must be reset by an administrator.")
@@ -398,9 +401,9 @@ func (p *Pool) proceed(now time.Time, u *user, from string) (*authOutput, *issue
 	}
 	// Cognito requires a second factor of a whole pool. A demo has one account
 	// that shows the set-up beside others that have no need of it.
-	required := p.cfg.MFA == MFARequired || p.cfg.MFA == MFAOptional && u.MustMFA
+	required := p.mfa == MFARequired || p.mfa == MFAOptional && u.MustMFA
 	switch {
-	case p.cfg.MFA != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || required):
+	case p.mfa != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || required):
 		p.codeWanted(u)
 		return ask(softwareTokenMFA, map[string]string{})
 	case required:

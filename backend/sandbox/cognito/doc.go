@@ -11,9 +11,9 @@
 // signature still verifies, and the owner's calls need a good SigV4
 // signature. It answers to loopback names only and to no browser origin.
 //
-// It leaves out what usher does not use: sign-up, recovery by mail, SMS,
-// passkeys, devices, Lambda triggers, managed login, and more than one app
-// client. Nothing in production may import it.
+// It leaves out sign-up, SMS, passkeys, devices, Lambda triggers, managed
+// login, and more than one pool and app client. Mail goes to Config.Send.
+// Nothing in production may import it.
 //
 // Where the documentation of AWS says what happens, the line that relies on
 // it carries "SPEC:" and the page; where it is silent the comment says so.

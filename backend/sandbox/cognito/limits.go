@@ -106,6 +106,7 @@ type factor string
 const (
 	factorPassword factor = "password "
 	factorCode     factor = "code "
+	factorReset    factor = "reset "
 )
 
 // locked says whether an attempt may not even be looked at. It needs p.mu.

@@ -50,6 +50,10 @@ type Config struct {
 	PasswordAuth bool          // also take USER_PASSWORD_AUTH
 	Quotas       Quotas
 
+	// Send gets the mail that the service would send. It must not call the
+	// pool. It may be nil.
+	Send func(Mail)
+
 	// CodeWanted hears of each account that is to give a code now. It must
 	// neither block nor call the pool. It may be nil.
 	CodeWanted func(username string)
@@ -73,6 +77,8 @@ type Pool struct {
 	refresh    map[tokenHash]string     // refresh token → origin_jti
 	challenges map[string]*challenge    // by Session, or by secret block for SRP
 	lockouts   map[string]*lockout      // by kind and username
+	resets     map[string][]time.Time   // when codes for a new password were sent, by name
+	mfa        MFA                      // the rule now; Config.MFA is the first one
 	calls      map[string]int           // by operation
 	buckets    map[string]*rate.Limiter // by quota, and by person
 	pruneAt    int
@@ -118,7 +124,7 @@ func New(c Config) (*Pool, error) {
 		cfg: c, name: name,
 		users: map[string]*user{}, groups: map[string]*group{},
 		signIns: map[string]*signIn{}, refresh: map[tokenHash]string{},
-		challenges: map[string]*challenge{}, lockouts: map[string]*lockout{},
+		challenges: map[string]*challenge{}, lockouts: map[string]*lockout{}, resets: map[string][]time.Time{}, mfa: c.MFA,
 		calls: map[string]int{}, buckets: map[string]*rate.Limiter{},
 		pruneAt: 1024,
 	}

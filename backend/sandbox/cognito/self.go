@@ -113,7 +113,10 @@ type softwareTokenInput struct{ AccessToken, Session, UserCode string }
 // withTOTPOwner runs f for the person of an MFA_SETUP session, whose challenge
 // it then gets too, or of an access token.
 func (p *Pool) withTOTPOwner(now time.Time, in *softwareTokenInput, f func(*user, *challenge) error) error {
-	if p.cfg.MFA == MFAOff {
+	p.mu.Lock()
+	off := p.mfa == MFAOff
+	p.mu.Unlock()
+	if off {
 		// SPEC: user-pool-settings-mfa-totp, in these words.
 		return &Error{Code: "SoftwareTokenMFANotFoundException",
 			Message: "Software Token MFA has not been enabled by the userPool"}
@@ -199,20 +202,12 @@ func (p *Pool) renew(now time.Time, c *challenge) string {
 }
 
 type setMFAPreferenceInput struct {
-	AccessToken              string
-	SoftwareTokenMfaSettings *struct{ Enabled, PreferredMfa bool }
+	AccessToken string
+	mfaPreference
 }
 
 func (p *Pool) setUserMFAPreference(now time.Time, in *setMFAPreferenceInput) (any, error) {
 	return nil, p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
-		if in.SoftwareTokenMfaSettings == nil {
-			return nil
-		}
-		if in.SoftwareTokenMfaSettings.Enabled && u.TOTPSecret == "" {
-			return invalidParameter("User has not verified software token mfa")
-		}
-		u.TOTPOn = in.SoftwareTokenMfaSettings.Enabled
-		p.touch(now, u)
-		return nil
+		return p.setMFA(now, u, in.mfaPreference)
 	})
 }

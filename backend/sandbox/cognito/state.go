@@ -26,6 +26,7 @@ type state struct {
 	Users   []*user            `json:"users"`
 	Groups  []*group           `json:"groups"`
 	SignIns map[string]*signIn `json:"sign_ins"`
+	MFA     MFA                `json:"mfa,omitempty"`
 }
 
 type storedKey struct {
@@ -75,7 +76,7 @@ func (p *Pool) snapshot() (body []byte, upTo uint64, err error) {
 	byName := func(a, b *user) int { return strings.Compare(a.Username, b.Username) }
 	s.Users = slices.SortedFunc(maps.Values(p.users), byName)
 	s.Groups = slices.SortedFunc(maps.Values(p.groups), func(a, b *group) int { return strings.Compare(a.Name, b.Name) })
-	s.SignIns = p.signIns
+	s.SignIns, s.MFA = p.signIns, p.mfa
 	body, err = json.Marshal(s)
 	return body, p.changed, err
 }
@@ -137,6 +138,13 @@ func (p *Pool) load() error {
 
 func (p *Pool) adopt(s state) error {
 	p.secret = s.Secret
+	switch s.MFA {
+	case MFAOff, MFAOptional, MFARequired:
+		p.mfa = s.MFA
+	case "": // a file of an earlier version
+	default:
+		return fmt.Errorf("the MFA rule %q is not OFF, OPTIONAL or ON", s.MFA)
+	}
 	var pairs []*keyPair
 	for _, k := range s.Keys {
 		parsed, err := x509.ParsePKCS8PrivateKey(k.PKCS8)

@@ -58,7 +58,8 @@ type user struct {
 	TOTPSecret string            `json:"totp_secret,omitempty"`
 	TOTPOn     bool              `json:"totp_on,omitempty"`   // the person's MFA preference
 	TOTPLast   int64             `json:"totp_last,omitempty"` // latest step used
-	MustMFA    bool              `json:"must_mfa,omitempty"`  // as if the pool required a second factor
+	Reset      *reset            `json:"reset,omitempty"`
+	MustMFA    bool              `json:"must_mfa,omitempty"` // as if the pool required a second factor
 	Created    time.Time         `json:"created"`
 	Modified   time.Time         `json:"modified"`
 
@@ -111,14 +112,14 @@ func (p *Pool) createUser(now time.Time, username, password string, temporary bo
 	}
 	u := &user{Username: username, Sub: p.uuid(), Attributes: map[string]string{}, Created: now}
 	for _, a := range attributes {
-		if a[0] == "sub" || a[0] == "" || len(a[1]) > 2048 {
-			return nil, invalidParameter("Attribute is not writable: " + quoteID(a[0]))
+		if err := checkAttribute(a[0], a[1]); err != nil {
+			return nil, err
 		}
 		u.Attributes[a[0]] = a[1]
 	}
 	// SPEC: user-pool-settings-attributes: a verified alias is one person's.
 	if email := u.Attributes["email"]; u.Attributes["email_verified"] == "true" && p.signInUser(email) != nil {
-		return nil, &Error{Code: "AliasExistsException", Message: "An account with the email already exists."}
+		return nil, aliasExists()
 	}
 	if err := p.setPassword(now, u, password, temporary); err != nil {
 		return nil, err

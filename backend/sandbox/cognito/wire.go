@@ -52,6 +52,8 @@ func (p *Pool) operations() map[string]operation {
 		"AssociateSoftwareToken":    {noQuota, false, decoded(p.associateSoftwareToken)},
 		"VerifySoftwareToken":       {noQuota, false, decoded(p.verifySoftwareToken)},
 		"SetUserMFAPreference":      {noQuota, false, decoded(p.setUserMFAPreference)},
+		"ForgotPassword":            {noQuota, false, decoded(p.forgotPassword)},
+		"ConfirmForgotPassword":     {noQuota, false, decoded(p.confirmForgotPassword)},
 
 		"AdminCreateUser":          {noQuota, true, decoded(p.adminCreateUser)},
 		"AdminDeleteUser":          {noQuota, true, decoded(p.adminDeleteUser)},
@@ -68,6 +70,19 @@ func (p *Pool) operations() map[string]operation {
 		"ListUsers":                {quotaList, true, decoded(p.listUsers)},
 		"ListUsersInGroup":         {quotaList, true, decoded(p.listUsersInGroup)},
 		"DescribeUserPool":         {noQuota, true, decoded(p.describeUserPool)},
+
+		"AdminResetUserPassword":    {noQuota, true, decoded(p.adminResetUserPassword)},
+		"AdminUpdateUserAttributes": {quotaUpdate, true, decoded(p.adminUpdateUserAttributes)},
+		"AdminDeleteUserAttributes": {quotaUpdate, true, decoded(p.adminDeleteUserAttributes)},
+		"AdminSetUserMFAPreference": {quotaUpdate, true, decoded(p.adminSetUserMFAPreference)},
+		"GetGroup":                  {noQuota, true, decoded(p.getGroup)},
+		"UpdateGroup":               {noQuota, true, decoded(p.updateGroup)},
+		"DeleteGroup":               {noQuota, true, decoded(p.deleteGroup)},
+		"ListUserPools":             {noQuota, true, decoded(p.listUserPools)},
+		"ListUserPoolClients":       {noQuota, true, decoded(p.listUserPoolClients)},
+		"DescribeUserPoolClient":    {noQuota, true, decoded(p.describeUserPoolClient)},
+		"GetUserPoolMfaConfig":      {noQuota, true, decoded(p.getUserPoolMFAConfig)},
+		"SetUserPoolMfaConfig":      {noQuota, true, decoded(p.setUserPoolMFAConfig)},
 	}
 }
 
