@@ -30,6 +30,12 @@ const (
 	maxAnswer = 16 << 20         // bytes of one answer; a page of 1,000 keys is about 2 MiB at most
 	callLimit = 30 * time.Second // of one attempt
 	dialLimit = 10 * time.Second
+
+	// Proxies refuse a longer header line by default: 8 KiB in nginx
+	// (large_client_header_buffers) and Apache (LimitRequestFieldSize). nginx
+	// answers 400, and writes 494 in its own log and error pages.
+	commonHeader        = 7 << 10
+	nginxHeaderTooLarge = 494
 )
 
 // TokenSource gives the access token of whoever is signed in.
@@ -205,7 +211,7 @@ func (c *Client) once(ctx context.Context, verb, token string, body []byte, out 
 		return api.Misspoken(c.Host(), "its answer is far too long", nil)
 	}
 	if res.StatusCode != http.StatusOK {
-		return c.refusal(res, raw)
+		return c.refusal(res, raw, len(token))
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
 		return api.Misspoken(c.Host(), "its answer is not usher's", err)
@@ -222,7 +228,7 @@ var requestID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
 // refusal takes code, request id and pause of an error answer; its text comes
 // from the table. A code that does not fit the status is not usher's answer.
-func (c *Client) refusal(res *http.Response, raw []byte) error {
+func (c *Client) refusal(res *http.Response, raw []byte, token int) error {
 	var body api.ErrorBody
 	if json.Unmarshal(raw, &body) == nil {
 		if row := api.Lookup(body.Error.Code); row.Code == body.Error.Code && row.Status == res.StatusCode {
@@ -233,7 +239,14 @@ func (c *Client) refusal(res *http.Response, raw []byte) error {
 			return e
 		}
 	}
-	return api.Misspoken(c.Host(), fmt.Sprintf("it answered with HTTP status %d, which is not usher's answer", res.StatusCode), nil)
+	e := api.Misspoken(c.Host(), fmt.Sprintf("it answered with HTTP status %d, which is not usher's answer", res.StatusCode), nil)
+	switch res.StatusCode {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge, nginxHeaderTooLarge:
+		if token > commonHeader {
+			e.Advice = fmt.Sprintf("Your sign-in has %d kB, because you are in many groups, and a proxy before the server may take less. Ask your administrator.", token/1000)
+		}
+	}
+	return e
 }
 
 // network keeps a canceled call what it is.

@@ -167,3 +167,30 @@ func TestRefusedTokens(t *testing.T) {
 		}
 	}
 }
+
+// A proxy that refuses a large token is named, and the groups that made it
+// large; with a small token it is not.
+func TestProxyRefusesALargeToken(t *testing.T) {
+	for size, want := range map[int]bool{12_000: true, 1_000: false} {
+		a := roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 400, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("<html>")), Request: r}, nil
+		})
+		c, err := client.New(client.Config{Server: "https://h", Tokens: fixed(strings.Repeat("t", size)), Transport: a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Whoami(t.Context())
+		if !api.Offline(err) || strings.Contains(err.Error(), "12 kB, because you are in many groups") != want {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type fixed string
+
+func (f fixed) Token(context.Context) (string, error) { return string(f), nil }
+func (f fixed) Ended(string)                          {}

@@ -57,6 +57,9 @@ var (
 	ErrPasswordReset error = &Failure{sentence: "Your password has to be reset first. Ask your administrator.", exit: api.ExitSignedOut}
 	// ErrUnfinishedAccount: the account is not confirmed, or misses required details.
 	ErrUnfinishedAccount error = &Failure{sentence: "Your account is not set up completely. Ask your administrator.", exit: api.ExitSignedOut}
+	// ErrTooManyGroups: the access token lists every group, and no server takes
+	// one of more than 32 KiB. The session goes on once there are fewer.
+	ErrTooManyGroups error = &Failure{sentence: "You are in too many groups: your access token is larger than 32 KiB, which no usher server takes. Ask your administrator to take you out of some groups.", exit: api.ExitSignedOut}
 	// ErrUnknownStep: Cognito asks for something this version does not do.
 	ErrUnknownStep error = &Failure{sentence: "Your account asks for a sign-in step that this version of usher does not know. Ask your administrator.", exit: api.ExitSignedOut}
 	// ErrRefused: a rule of the organisation refused the sign-in.

@@ -98,9 +98,12 @@ func whenLost(o *cognito.Options) {
 	})
 }
 
-// renew asks for a new access token. GetTokensFromRefreshToken answers pools
+// renew gets a new access token. GetTokensFromRefreshToken answers pools
 // with and without rotation; REFRESH_TOKEN_AUTH is for servers that do not
 // know it yet.
+//
+// Where the pool's answer has an access token that is of no use, renew returns
+// an error and t with the answer's refresh token: the one in t may be used up.
 // SPEC: Cognito API reference, RefreshTokenRotationType.
 func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
@@ -134,9 +137,15 @@ func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
 	if refresh == "" {
 		refresh = t.Refresh.Reveal() // without rotation the old one stays
 	}
-	fresh, ok := newTokens(aws.ToString(result.AccessToken), refresh, aws.ToString(result.IdToken), p.clientID, asked)
-	if !ok || fresh.claims.Sub != t.claims.Sub {
+	fresh, err := newTokens(aws.ToString(result.AccessToken), refresh, aws.ToString(result.IdToken), p.clientID, asked)
+	switch {
+	case err == nil && fresh.claims.Sub != t.claims.Sub:
 		return Tokens{}, ErrGarbled
+	case err != nil && validRefresh(refresh):
+		t.Refresh = NewSecret(refresh)
+		return t, err
+	case err != nil:
+		return Tokens{}, err
 	}
 	if fresh.Email == "" {
 		fresh.Email = t.Email

@@ -216,6 +216,7 @@ func (s *Session) take(t Tokens) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.Access.Equal(s.current.Access) {
+		s.current = t // its refresh token may be new
 		return
 	}
 	if !s.refused.IsZero() && s.refused.Equal(s.current.Access) {
@@ -230,8 +231,10 @@ func (s *Session) take(t Tokens) {
 // were refused are thrown away.
 func (s *Session) ask(ctx context.Context, old Tokens, once bool) (Tokens, error) {
 	fresh, err := s.pool.renew(ctx, old)
-	if err == nil {
+	if !fresh.Refresh.IsZero() && (err == nil || !fresh.Refresh.Equal(old.Refresh)) {
 		s.save(old, fresh)
+	}
+	if err == nil {
 		return fresh, nil
 	}
 	if !ended(err) {

@@ -208,10 +208,10 @@ func (s *SignIn) respond(ctx context.Context, name types.ChallengeNameType, sess
 		return Step{}, err
 	}
 	if r := out.AuthenticationResult; r != nil {
-		tokens, ok := newTokens(aws.ToString(r.AccessToken), aws.ToString(r.RefreshToken), aws.ToString(r.IdToken), s.pool.clientID, asked)
+		tokens, err := newTokens(aws.ToString(r.AccessToken), aws.ToString(r.RefreshToken), aws.ToString(r.IdToken), s.pool.clientID, asked)
 		s.reset()
-		if !ok {
-			return Step{}, ErrGarbled
+		if err != nil {
+			return Step{}, err
 		}
 		return Step{Kind: Done, Tokens: tokens}, nil
 	}

@@ -61,8 +61,8 @@ func (s *store) read() (Tokens, error) {
 		k.Server != s.profile.Server || k.Pool != s.profile.Config.UserPoolID || k.Client != s.profile.Config.ClientID {
 		return Tokens{}, nil
 	}
-	t, ok := newTokens(k.Access, k.Refresh, "", k.Client, k.Asked)
-	if !ok {
+	t, err := newTokens(k.Access, k.Refresh, "", k.Client, k.Asked)
+	if err != nil {
 		return Tokens{}, nil
 	}
 	t.Email = k.Email

@@ -35,9 +35,10 @@ type claims struct {
 }
 
 const (
-	maxToken = 8 << 10 // bytes of an access token, as the server's limit
-	maxLife  = 24 * time.Hour
-	margin   = time.Minute // a token with less left than this is renewed first
+	maxToken   = 32 << 10 // bytes of an access token, as the server's limit
+	maxRefresh = 16 << 10 // bytes
+	maxLife    = 24 * time.Hour
+	margin     = time.Minute // a token with less left than this is renewed first
 )
 
 // readClaims decodes the middle part of a JWT (RFC 7519 §7.2) and checks
@@ -56,25 +57,30 @@ func readClaims(token string) (claims, bool) {
 }
 
 // newTokens takes the pool's answer. An ID token in the access token's place,
-// another client's token or one without a life is refused here, so that it
-// never leaves for the server.
-func newTokens(access, refresh, id, clientID string, asked time.Time) (Tokens, bool) {
+// another client's token or one without a life is ErrGarbled here, so that it
+// never leaves for the server. One that no server takes is ErrTooManyGroups:
+// the groups are the only part of a token that grows.
+func newTokens(access, refresh, id, clientID string, asked time.Time) (Tokens, error) {
 	c, ok := readClaims(access)
 	life := time.Duration(c.Expires-c.Issued) * time.Second
 	switch {
-	case !ok || access == "" || len(access) > maxToken || refresh == "" || len(refresh) > 16<<10:
-		return Tokens{}, false
+	case !ok || !validRefresh(refresh):
+		return Tokens{}, ErrGarbled
 	case c.Use != "access" || c.ClientID != clientID || c.Sub == "":
-		return Tokens{}, false
+		return Tokens{}, ErrGarbled
 	case c.Expires <= c.Issued || c.Expires-c.Issued > int64(maxLife/time.Second):
-		return Tokens{}, false
+		return Tokens{}, ErrGarbled
+	case len(access) > maxToken:
+		return Tokens{}, ErrTooManyGroups
 	}
 	t := Tokens{Access: NewSecret(access), Refresh: NewSecret(refresh), Asked: asked, Life: life, claims: c}
 	if idClaims, ok := readClaims(id); ok && idClaims.Sub == c.Sub && len(idClaims.Email) <= 320 {
 		t.Email = idClaims.Email
 	}
-	return t, true
+	return t, nil
 }
+
+func validRefresh(token string) bool { return token != "" && len(token) <= maxRefresh }
 
 // left is how much of the access token's life remains at now. The life is the
 // pool's own figure and is counted from this machine's asking, so a clock
