@@ -86,7 +86,7 @@ func TestPaging(t *testing.T) {
 		w.Press("G")
 		at := strings.TrimSpace(row.FindAllString(w.Text(), -1)[17])
 		w.Wait(time.Second)
-		if got := w.book.queries(); len(got) != 2 || got[1].Cursor != "200" {
+		if got := w.book.queries(); len(got) != 2 || got[1].Cursor != tuitest.Cursor(200, "") {
 			t.Fatalf("at the end: %+v", got)
 		}
 		w.Want(t, "the newest 400 of 1,284,112 events", at) // the cursor stays on its row
@@ -288,7 +288,7 @@ func TestFailures(t *testing.T) {
 		w.book.do(func() { w.book.fail = nil })
 		w.Press("ctrl+r") // goes on where it failed, and counts nothing anew
 		w.Wait(time.Second)
-		if got := w.book.queries(); got[len(got)-1].Cursor != "200" || w.book.calls() != len(got)+1 {
+		if got := w.book.queries(); got[len(got)-1].Cursor != tuitest.Cursor(200, "") || w.book.calls() != len(got)+1 {
 			t.Errorf("after ctrl+r: %+v, %d calls", got, w.book.calls())
 		}
 		w.Want(t, "the newest 400 ")

@@ -83,14 +83,16 @@ func (b *logbook) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api
 	if err != nil {
 		return api.AuditQueryResponse{}, &api.Error{Code: api.BadRequest, RequestID: "r-1"}
 	}
-	from, n := 0, in.Limit
+	from, err := tuitest.FromCursor(in.Cursor, in.Filter)
+	if err != nil {
+		return api.AuditQueryResponse{}, err
+	}
+	n := in.Limit
+	if n == 0 {
+		n = 200
+	}
 	if b.perPage > 0 {
 		n = b.perPage
-	}
-	if in.Cursor != "" {
-		if _, err := fmt.Sscan(in.Cursor, &from); err != nil {
-			return api.AuditQueryResponse{}, &api.Error{Code: api.BadCursor, RequestID: "r-2"}
-		}
 	}
 	var all []event.Event
 	for _, e := range slices.Backward(b.events) {
@@ -101,7 +103,7 @@ func (b *logbook) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api
 	to := min(len(all), from+n)
 	out := api.AuditQueryResponse{Events: all[from:to]}
 	if to < len(all) {
-		out.Cursor = fmt.Sprint(to)
+		out.Cursor = tuitest.Cursor(to, in.Filter)
 	}
 	return out, nil
 }

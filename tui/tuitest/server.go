@@ -23,7 +23,7 @@ func Epoch() time.Time { return time.Date(2026, 11, 23, 9, 12, 4, 0, time.UTC) }
 type Server struct {
 	Now     func() time.Time
 	Me      api.Whoami
-	PerPage int           // entries a page; 0: api.MaxList
+	PerPage int           // entries of a page whatever is asked for; 0: what is asked for
 	Delay   time.Duration // of each call
 
 	mu      sync.Mutex
@@ -124,7 +124,7 @@ func (s *Server) gone(path string) bool {
 	return false
 }
 
-// List pages through the entries below a prefix; the cursor is a number.
+// List pages through the entries below a prefix.
 func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse, error) {
 	if err := s.begin(ctx); err != nil {
 		return api.ListResponse{}, err
@@ -140,22 +140,41 @@ func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse,
 	if len(all) == 0 && r.Bucket != "" {
 		return api.ListResponse{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
 	}
-	from := 0
-	if r.Cursor != "" {
-		if _, err := fmt.Sscan(r.Cursor, &from); err != nil {
-			return api.ListResponse{}, &api.Error{Code: api.BadCursor}
-		}
+	question := fmt.Sprintf("%s/%s %v", r.Bucket, r.Prefix, r.Recursive)
+	from, err := FromCursor(r.Cursor, question)
+	if err != nil {
+		return api.ListResponse{}, err
 	}
-	n := s.PerPage
-	if n == 0 {
-		n = api.MaxList
+	n := api.MaxList
+	if r.Limit > 0 {
+		n = min(n, r.Limit)
+	}
+	if s.PerPage > 0 {
+		n = s.PerPage
 	}
 	to := min(len(all), from+n)
 	out := api.ListResponse{Entries: all[from:to], Event: "e", GrantsVersion: s.Me.GrantsVersion}
 	if to < len(all) {
-		out.Cursor = fmt.Sprint(to)
+		out.Cursor = Cursor(to, question)
 	}
 	return out, nil
+}
+
+// Cursor is a cursor of a fake: it stands behind the first n rows of the answer
+// to a question, and is none of another question.
+func Cursor(n int, question string) string { return fmt.Sprintf("%d %q", n, question) }
+
+// FromCursor is n of a Cursor, 0 without one. A cursor of another question is
+// an error as the server answers it.
+func FromCursor(cursor, question string) (int, error) {
+	n := 0
+	if cursor == "" {
+		return 0, nil
+	}
+	if _, err := fmt.Sscan(cursor, &n); err != nil || cursor != Cursor(n, question) {
+		return 0, &api.Error{Code: api.BadCursor, RequestID: "r-01JD9X5C8M"}
+	}
+	return n, nil
 }
 
 func (s *Server) below(r api.ListRequest) []api.Entry {

@@ -1,0 +1,170 @@
+package servertest_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/tui/browse"
+	"usher/tui/servertest"
+	"usher/tui/tuitest"
+)
+
+// fake is a bed around the server of the screens' tests; change may break it.
+func fake(change func(*tuitest.Server) browse.Backend) func() (servertest.Bed, error) {
+	return func() (servertest.Bed, error) {
+		s := tuitest.NewServer("ada", "finance-team")
+		b := servertest.Bed{
+			Server: s, Bucket: "reports", Prefix: "suite/",
+			Put: func(name string, size int64) error {
+				s.Put("reports/suite/"+name, size, "2026-01-02 03:04")
+				return nil
+			},
+			Remove: func(name string) error { s.Hide("reports/suite/" + name); return nil },
+		}
+		if change != nil {
+			b.Server = change(s)
+		}
+		return b, nil
+	}
+}
+
+func TestFakeServer(t *testing.T) { servertest.Run(t, servertest.Listing(), fake(nil)) }
+
+// The backend keeps the same promises, as a person sees it over HTTP.
+func TestBackend(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	ada := w.SignIn(t, "ada")
+	n := 0
+	servertest.Run(t, servertest.Listing(), func() (servertest.Bed, error) {
+		n++
+		prefix := fmt.Sprintf("quarterly/suite-%02d/", n)
+		return servertest.Bed{
+			Server: ada, Bucket: "company-reports", Prefix: prefix,
+			Put: func(name string, size int64) error {
+				w.Put(t, "company-reports", prefix+name, strings.Repeat("x", int(size)))
+				return nil
+			},
+			Remove: func(name string) error {
+				out, err := w.S3().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("company-reports"), Prefix: aws.String(prefix + name)})
+				for i := 0; err == nil && i < len(out.Contents); i++ {
+					_, err = w.S3().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("company-reports"), Key: out.Contents[i].Key})
+				}
+				return err
+			},
+		}, nil
+	})
+}
+
+// The log of the backend keeps the promises of the log that the audit page is
+// tested with.
+func TestAuditLog(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	grace := w.SignIn(t, "grace")
+	n := 0
+	servertest.Run(t, servertest.Audit(), func() (servertest.AuditBed, error) {
+		n++
+		name := fmt.Sprintf("suite-%02d", n)
+		person := w.Hire(t, name, "finance-team")
+		return servertest.AuditBed{Log: grace, Filter: "who:" + name + " action:list", Record: func(n int) error {
+			for range n {
+				if _, err := person.List(t.Context(), api.ListRequest{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}, nil
+	})
+}
+
+// Each broken server breaks the promise that is named with it.
+func TestSuiteBites(t *testing.T) {
+	for _, row := range []struct {
+		promise string
+		broken  func(*api.ListResponse, api.ListRequest)
+	}{
+		{"the root lists buckets", func(out *api.ListResponse, _ api.ListRequest) { kinds(out, api.KindFolder) }},
+		{"a folder lists files and folders by their names' bytes", func(out *api.ListResponse, _ api.ListRequest) { slices.Reverse(out.Entries) }},
+		{"a recursive listing names every object and no folder", func(out *api.ListResponse, in api.ListRequest) {
+			if in.Recursive {
+				kinds(out, api.KindFolder)
+			}
+		}},
+		{"pages join to the whole listing", func(out *api.ListResponse, in api.ListRequest) {
+			if in.Cursor != "" {
+				out.Entries = out.Entries[1:]
+			}
+		}},
+		{"pages join to the whole recursive listing", func(out *api.ListResponse, in api.ListRequest) {
+			if in.Limit == 2 {
+				out.Cursor = ""
+			}
+		}},
+		{"a cursor belongs to its question", func(out *api.ListResponse, _ api.ListRequest) { out.Cursor = "" }},
+		{"stat and listing agree", func(out *api.ListResponse, _ api.ListRequest) {
+			for i := range out.Entries {
+				out.Entries[i].ETag = strings.Trim(out.Entries[i].ETag, `"`)
+			}
+		}},
+	} {
+		t.Run(row.promise, func(t *testing.T) {
+			for _, p := range servertest.Listing() {
+				if p.Name != row.promise {
+					continue
+				}
+				if p.Check(fake(func(s *tuitest.Server) browse.Backend { return bent{s, row.broken} })) == nil {
+					t.Error("the suite does not notice")
+				}
+				return
+			}
+			t.Fatal("there is no such promise")
+		})
+	}
+	for _, name := range []string{"what is not there is not found", "what is removed is not listed any more"} {
+		for _, p := range servertest.Listing() {
+			if p.Name == name && p.Check(fake(func(s *tuitest.Server) browse.Backend { return kind{s} })) == nil {
+				t.Errorf("the suite does not notice: %s", name)
+			}
+		}
+	}
+}
+
+// bent changes the pages of a server.
+type bent struct {
+	*tuitest.Server
+	change func(*api.ListResponse, api.ListRequest)
+}
+
+func (b bent) List(ctx context.Context, in api.ListRequest) (api.ListResponse, error) {
+	out, err := b.Server.List(ctx, in)
+	if err == nil && len(out.Entries) > 0 {
+		out.Entries = slices.Clone(out.Entries)
+		b.change(&out, in)
+	}
+	return out, err
+}
+
+func kinds(out *api.ListResponse, k api.Kind) {
+	for i := range out.Entries {
+		out.Entries[i].Kind = k
+	}
+}
+
+// kind answers an empty page where nothing is.
+type kind struct{ *tuitest.Server }
+
+func (k kind) List(ctx context.Context, in api.ListRequest) (api.ListResponse, error) {
+	out, err := k.Server.List(ctx, in)
+	if err != nil {
+		return api.ListResponse{Event: "e", GrantsVersion: "1"}, nil
+	}
+	return out, nil
+}
