@@ -396,10 +396,12 @@ func TestALookupWaitsBehindNoSearch(t *testing.T) {
 	if _, err := s.Query(short, event.Filter{}, audit.Page{Limit: 1}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a search beside searches that hold all connections: %v; this test shows nothing", err)
 	}
-	if r, err := s.Query(t.Context(), event.Filter{}, audit.Page{Limit: 1, Lookup: true}); err != nil || len(r.Events) != 1 {
+	patient, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	if r, err := s.Query(patient, event.Filter{}, audit.Page{Limit: 1, Lookup: true}); err != nil || len(r.Events) != 1 {
 		t.Errorf("a lookup: %d events, %v", len(r.Events), err)
 	}
-	if found, err := s.Get(t.Context(), []string{all[0].ID}); err != nil || len(found) != 1 {
+	if found, err := s.Get(patient, []string{all[0].ID}); err != nil || len(found) != 1 {
 		t.Errorf("an event by its id: %d, %v", len(found), err)
 	}
 }
