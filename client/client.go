@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -211,7 +212,7 @@ func (c *Client) once(ctx context.Context, verb, token string, body []byte, out 
 		return api.Misspoken(c.Host(), "its answer is far too long", nil)
 	}
 	if res.StatusCode != http.StatusOK {
-		return c.refusal(res, raw, len(token))
+		return c.refusal(res, raw, token)
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
 		return api.Misspoken(c.Host(), "its answer is not usher's", err)
@@ -228,7 +229,7 @@ var requestID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
 // refusal takes code, request id and pause of an error answer; its text comes
 // from the table. A code that does not fit the status is not usher's answer.
-func (c *Client) refusal(res *http.Response, raw []byte, token int) error {
+func (c *Client) refusal(res *http.Response, raw []byte, token string) error {
 	var body api.ErrorBody
 	if json.Unmarshal(raw, &body) == nil {
 		if row := api.Lookup(body.Error.Code); row.Code == body.Error.Code && row.Status == res.StatusCode {
@@ -236,14 +237,17 @@ func (c *Client) refusal(res *http.Response, raw []byte, token int) error {
 			if requestID.MatchString(body.Error.RequestID) {
 				e.RequestID = body.Error.RequestID
 			}
+			if row.Code == api.ClockSkew {
+				e.Behind = behind(res.Header, token)
+			}
 			return e
 		}
 	}
 	e := api.Misspoken(c.Host(), fmt.Sprintf("it answered with HTTP status %d, which is not usher's answer", res.StatusCode), nil)
 	switch res.StatusCode {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge, nginxHeaderTooLarge:
-		if token > commonHeader {
-			e.Advice = fmt.Sprintf("Your sign-in has %d kB, because you are in many groups, and a proxy before the server may take less. Ask your administrator.", token/1000)
+		if len(token) > commonHeader {
+			e.Advice = fmt.Sprintf("Your sign-in has %d kB, because you are in many groups, and a proxy before the server may take less. Ask your administrator.", len(token)/1000)
 		}
 	}
 	return e
@@ -255,4 +259,23 @@ func (c *Client) network(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	return api.NewUnreachable(c.Host(), err)
+}
+
+// behind is how much the server's clock is behind the sign-in service's, at
+// least: the time of issue in the access token against the answer's Date.
+// Nothing is verified; the result is for a sentence.
+func behind(h http.Header, token string) time.Duration {
+	now, err := http.ParseTime(h.Get("Date"))
+	parts := strings.Split(token, ".")
+	if err != nil || len(parts) != 3 {
+		return 0
+	}
+	var claims struct {
+		Issued int64 `json:"iat"`
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(raw, &claims) != nil || claims.Issued > now.Unix()+int64(10*365*24*time.Hour/time.Second) {
+		return 0
+	}
+	return max(0, time.Duration(claims.Issued-now.Unix())*time.Second)
 }

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -194,3 +195,24 @@ type fixed string
 
 func (f fixed) Token(context.Context) (string, error) { return string(f), nil }
 func (f fixed) Ended(string)                          {}
+
+// A server whose clock is behind is named with the difference, and the session
+// is kept.
+func TestClockSkew(t *testing.T) {
+	at, err := http.ParseTime("Sat, 28 Nov 2026 12:02:00 GMT")
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"iat":` + strconv.FormatInt(at.Unix(), 10) + `}`))
+	for token, want := range map[string]string{"h." + claims + ".s": " It is at least 120 s behind the clock of the sign-in service.", "opaque": ""} {
+		a := &answers{list: []answer{{code: api.ClockSkew}}}
+		c, err := client.New(client.Config{Server: "https://h", Tokens: fixed(token), Transport: a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Whoami(t.Context())
+		if err == nil || err.Error() != api.Lookup(api.ClockSkew).Sentence+want || a.calls != 1 || api.SignedOut(err) {
+			t.Errorf("after %d calls: %v", a.calls, err)
+		}
+	}
+}

@@ -110,10 +110,14 @@ type Error struct {
 	Message    string        `json:"message"`
 	RequestID  string        `json:"request_id"`
 	RetryAfter time.Duration `json:"-"` // from the answer's header; 0: none
+	Behind     time.Duration `json:"-"` // of clock_skew: the server's clock is at least this much behind; 0: unknown
 }
 
 func (e *Error) Error() string {
 	s := Lookup(e.Code).Sentence
+	if e.Behind > 0 {
+		s += fmt.Sprintf(" It is at least %d s behind the clock of the sign-in service.", int(e.Behind.Seconds()))
+	}
 	if e.RequestID == "" {
 		return s
 	}

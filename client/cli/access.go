@@ -294,7 +294,7 @@ func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
 	if err := exactly(cmd, args, 1, 1, "diff takes the name of a grants file, or - for stdin."); err != nil {
 		return err
 	}
-	text, err := a.readGrants(args[0])
+	text, err := await(cmd.Context(), func() (string, error) { return a.readGrants(args[0]) }, nil)
 	if err != nil {
 		return err
 	}

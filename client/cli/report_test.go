@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,6 +112,21 @@ func TestProgressLine(t *testing.T) {
 	if got := progressLine(download.Snapshot{Counting: 4000, Files: 4000}, 79); !strings.Contains(got, "0 of 4,000 files, counting") {
 		t.Error(got)
 	}
+}
+
+// A signal ends a command that reads a secret from stdin.
+func TestSecretGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		silent, _ := io.Pipe() // nobody writes to it
+		l := &login{app: &app{}, lines: bufio.NewReader(silent)}
+		time.AfterFunc(time.Second, func() { cancel(&stopped{exit: api.ExitTerminated}) })
+		_, err := l.secret(ctx, true, "Password: ", "--password-stdin")
+		if explain(err).exit != api.ExitTerminated {
+			t.Errorf("%v", err)
+		}
+		silent.Close()
+	})
 }
 
 // A question does not outlive its context.
