@@ -14,6 +14,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client/qr"
+	"usher/client/quantity"
 	"usher/session"
 )
 
@@ -43,7 +44,8 @@ usher login --username grace
 
 # In a job
 usher login --username robot --password-stdin < password.txt
-printf '%s\n%s\n' "$PASSWORD" "$CODE" | usher login --username alan --password-stdin --code-stdin
+(echo "$PASSWORD"; echo "$CODE") |
+usher login -u alan --password-stdin --code-stdin
 `,
 		RunE: a.run(l.run),
 	}
@@ -88,7 +90,7 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 		}{who.Person.Username, listOf(who.Groups), at.profile.Server})
 		return nil
 	}
-	fmt.Fprintf(l.Err, "You are signed in to %s as %s (%s).\n", hostOf(at.profile), safe(who.Person.Username), groups(who.Groups))
+	fmt.Fprintf(l.Err, "You are signed in to %s as %s (%s).\n", hostOf(at.profile), safe(who.Person.Username), fewGroups(who.Groups))
 	return nil
 }
 
@@ -221,6 +223,15 @@ func groups(names []string) string {
 		shown[i] = safe(n)
 	}
 	return strings.Join(shown, ", ")
+}
+
+// fewGroups fits a line; usher whoami lists all.
+func fewGroups(names []string) string {
+	const most = 8
+	if len(names) > most {
+		return quantity.Count(len(names)) + " groups"
+	}
+	return groups(names)
 }
 
 // listOf is never null in JSON.

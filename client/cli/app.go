@@ -39,9 +39,9 @@ func (a *app) root() *cobra.Command {
 		Short: "Browse and download the S3 folders that you may see",
 		Long: `Browse and download the S3 folders that your groups may see, without AWS credentials.
 
-Without a command, usher opens the browser, at PATH if one is given. A PATH is bucket/key, byte for byte; a folder ends in "/".
+Without a command, usher opens the browser, at PATH if one is given. A PATH is bucket/key, byte for byte; a folder ends in "/". s3://bucket/key and arn:aws:s3:::bucket/key are taken too.
 
-Exit codes: 0 done; 1 several failed for different causes; 3 not signed in; 4 not found or not granted; 5 the content is not what it should be; 6 network or server; 7 the local disk; 64 the command line; 130 and 143 stopped by a signal; 70 a mistake of usher's own. With --json a failure is one line on stderr: {"error":{"code","message","request_id"}}.`,
+Exit codes: 0 done; 1 several failed for different causes, or a limit cut the list; 3 not signed in; 4 not found or not granted; 5 the content is not what it should be; 6 network or server; 7 the local disk; 64 the command line; 130 and 143 stopped by a signal; 70 a mistake of usher's own. With --json a failure is one line on stderr: {"error":{"code","message","request_id"}}.`,
 		Example: `
 # Try everything on this machine, without AWS
 usher demo

@@ -38,7 +38,8 @@ usher demo --dir ~/usher-demo
 usher demo --serve --port 8400
 
 # With the files of a MinIO or another S3 server
-AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
+export AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin
+usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := exactly(cmd, args, 0, 0, "demo takes flags only."); err != nil {

@@ -51,7 +51,7 @@ usher ls -R builds/nightly/
 usher ls 'company-reports/**/*.csv'
 
 # For other programs
-usher ls -R -p -0 builds/nightly/ | xargs -0 usher get --literal -o nightly
+usher ls -R -p -0 builds/nightly/ | xargs -0 usher get --literal -o out
 `,
 		RunE: a.run(l.run),
 	}

@@ -69,7 +69,7 @@ The log is the one that the server's configuration names. Without --config and -
 With --json: {"file","events","head"}.`,
 		Example: `
 usher audit backup /backup/audit-2026-11-28.db
-usher audit backup --config /etc/usher/usher.yaml /backup/audit-2026-11-28.db
+usher audit backup --config /etc/usher/usher.yaml /backup/audit.db
 
 # The log of usher demo --dir ~/usher-demo
 usher audit backup --log ~/usher-demo/audit.db audit-copy.db

@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/spf13/cobra"
 	"strings"
 	"testing"
 	"time"
@@ -101,4 +103,21 @@ func TestFilterCaret(t *testing.T) {
 			t.Errorf("%q:\n%s\nwant\n%s", query, f.line, want)
 		}
 	}
+}
+
+// Help in a terminal of 80 columns cuts no example: fang cuts a line that is
+// wider than its block, which has 72 cells there.
+func TestExamplesFit(t *testing.T) {
+	var check func(cmd *cobra.Command)
+	check = func(cmd *cobra.Command) {
+		for line := range strings.SplitSeq(cmd.Example, "\n") {
+			if ansi.StringWidth(line) > 72 {
+				t.Errorf("%s: %d cells: %s", cmd.CommandPath(), ansi.StringWidth(line), line)
+			}
+		}
+		for _, c := range cmd.Commands() {
+			check(c)
+		}
+	}
+	check(Root(Program{Version: "1.2.3"}))
 }
