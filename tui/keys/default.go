@@ -169,7 +169,7 @@ func browser() []Binding {
 		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", files},
 		{CopySum, []string{"Y"}, "", "copy checksum", "Copy the checksum", files},
-		{Why, []string{"W"}, "", "why can I see this", "Why can I see this", files},
+		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
 		{Touched, []string{"w"}, "", "who touched this", "Who touched this file", files},
 	}...)
 }
@@ -188,7 +188,7 @@ func details() []Binding {
 		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", files},
 		{CopySum, []string{"Y"}, "", "copy checksum", "Copy the checksum", files},
-		{Why, []string{"W"}, "", "why can I see this", "Why can I see this", files},
+		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
 		{Touched, []string{"w"}, "", "who touched this", "Who touched this file", files},
 	}
 }
@@ -212,7 +212,7 @@ func transfers() []Binding {
 		{KeepBoth, []string{"b"}, "", "keep both", "Keep both: fetch it beside the file that is here", one},
 		{Remove, []string{"x"}, "", "remove", "Remove from the list", one},
 		{Later, []string{"J"}, "J K", "move down, up", "", one},
-		{Sooner, []string{"K"}, "", "move up in the queue", "", one},
+		{Sooner, []string{"K"}, "", "move up", "", one},
 		{Folder, []string{"o"}, "", "show folder path", "Show the local folder", one},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", one},
 		{PauseAll, []string{"P"}, "", "pause all", "Transfers: pause all, or resume", all},
@@ -224,7 +224,7 @@ func audit() []Binding {
 	const g = "Log"
 	return []Binding{
 		{Enter, []string{"enter", "l", "right"}, "enter", "open", "Open the event", g},
-		{Touched, []string{"w"}, "", "who touched this file", "Who touched this file", g},
+		{Touched, []string{"w"}, "", "who touched this", "Who touched this file", g},
 		{Zone, []string{"z"}, "", "UTC or local", "Times in UTC or local", g},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
 	}
@@ -234,7 +234,7 @@ func event() []Binding {
 	const g = "Event"
 	return []Binding{
 		{Parent, []string{"h", "left", "backspace"}, "h", "back to the log", "", g},
-		{Touched, []string{"w"}, "", "who touched this file", "", g},
+		{Touched, []string{"w"}, "", "who touched this", "", g},
 		{Zone, []string{"z"}, "", "UTC or local", "", g},
 		{CopyPath, []string{"y"}, "", "copy path", "", g},
 	}
@@ -258,7 +258,7 @@ func asking() []Binding {
 	const g = "Access"
 	return []Binding{
 		{CanSee, []string{"m"}, "", "what can they see", "What can this person see", g},
-		{Filter, []string{"/"}, "", "find person or path", "Find a person or a path", g},
+		{Filter, []string{"/"}, "", "find person, path", "Find a person or a path", g},
 		{Grants, []string{"a"}, "", "all grants", "All grants", g},
 		{CopyPath, []string{"y"}, "", "copy", "Copy the path or the grant", g},
 	}

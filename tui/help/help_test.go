@@ -1,0 +1,148 @@
+package help_test
+
+import (
+	"strings"
+	"testing"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/tui/help"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+func plain() *theme.Theme { return theme.New(theme.Options{Profile: colorprofile.ASCII, ASCII: true}) }
+
+// dialogue is what both dialogs of the package are.
+type dialogue interface {
+	View(t *theme.Theme, w, h int) string
+	Key(tea.KeyPressMsg) (bool, tea.Cmd)
+}
+
+func screen(d dialogue) string { return ansi.Strip(d.View(plain(), 120, 40)) }
+
+// write types letters.
+func write(d dialogue, text string) {
+	for _, r := range text {
+		d.Key(tea.KeyPressMsg{Code: r, Text: string(r)})
+	}
+}
+
+func enter() tea.KeyPressMsg { return tea.KeyPressMsg{Code: tea.KeyEnter} }
+
+func table(t *testing.T) keys.Map {
+	t.Helper()
+	m, err := keys.New(keys.Default()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// The help shows every binding of every context, uncut, but for those that are
+// left out.
+func TestKeysShowEveryBinding(t *testing.T) {
+	m := table(t)
+	for _, c := range m.Contexts() {
+		h := help.NewKeys("Keys", m, c, func(a keys.Action) bool { return a == keys.OpenAudit })
+		for _, w := range []int{72, 80, 120, 200} {
+			got := ansi.Strip(h.View(plain(), w, 100))
+			for _, b := range m.All(c) {
+				if b.Action != keys.OpenAudit && !strings.Contains(got, b.Label) {
+					t.Errorf("%s, %d cells: %q is missing", c, w, b.Label)
+				}
+			}
+			if strings.Contains(got, "audit log") {
+				t.Errorf("%s, %d cells: what was left out is shown", c, w)
+			}
+		}
+	}
+}
+
+func TestKeysFind(t *testing.T) {
+	h := help.NewKeys("Keys", table(t), keys.Browser, nil)
+	write(h, "/checksum")
+	if got := screen(h); !strings.Contains(got, "copy checksum") || strings.Contains(got, "unmark") {
+		t.Errorf("found:\n%s", got)
+	}
+	write(h, "zzz")
+	if got := screen(h); !strings.Contains(got, "No key fits.") {
+		t.Errorf("found:\n%s", got)
+	}
+	if over, _ := h.Key(tea.KeyPressMsg{Code: tea.KeyEscape}); over {
+		t.Error("esc closes the help while it clears the text")
+	}
+	if over, _ := h.Key(tea.KeyPressMsg{Code: tea.KeyEscape}); !over {
+		t.Error("esc does not close the help")
+	}
+}
+
+// ran is what a command of the palette sends.
+type ran string
+
+func palette() *help.Palette {
+	send := func(r ran) tea.Cmd { return pane.Send(r) }
+	return help.NewPalette([]help.Command{
+		{Name: "Audit log", Key: "A", Off: "The audit log needs group auditors.", Run: send("audit")},
+		{Name: "Download marked files", Key: "d", Run: send("download")},
+		{Name: "Unmark all", Key: "u", Run: send("unmark")},
+	}, func(path string) tea.Cmd { return send(ran("go to " + path)) })
+}
+
+// The palette runs what is found; what is not possible comes last and says why.
+func TestPalette(t *testing.T) {
+	for _, row := range []struct {
+		typed string
+		want  tea.Msg
+	}{
+		{"", ran("download")},
+		{"unm", ran("unmark")},
+		{"dmf", ran("download")},
+		{"audit", pane.Say{Text: "Audit log: The audit log needs group auditors.", Tone: pane.Warning}},
+		{"reports/2025/", ran("go to reports/2025/")},
+	} {
+		p := palette()
+		write(p, row.typed)
+		over, cmd := p.Key(enter())
+		if !over || cmd == nil {
+			t.Errorf("%q: over %v", row.typed, over)
+			continue
+		}
+		if got := cmd(); got != row.want {
+			t.Errorf("%q runs %v, want %v", row.typed, got, row.want)
+		}
+	}
+}
+
+func TestPaletteFindsNothing(t *testing.T) {
+	p := palette()
+	write(p, "zzz")
+	if got := screen(p); !strings.Contains(got, "No command fits.") || !strings.Contains(got, "0 of 3") {
+		t.Errorf("found:\n%s", got)
+	}
+	if over, cmd := p.Key(enter()); over || cmd != nil {
+		t.Error("enter runs something that was not found")
+	}
+}
+
+// The cursor of the text field is behind what was typed.
+func TestCursor(t *testing.T) {
+	p := palette()
+	before := p.Cursor().X
+	write(p, "äb")
+	if got := p.Cursor().X; got != before+2 {
+		t.Errorf("the cursor moved from %d to %d", before, got)
+	}
+	h := help.NewKeys("Keys", table(t), keys.Browser, nil)
+	if h.Cursor() != nil {
+		t.Error("a cursor without a text field")
+	}
+	write(h, "/ab")
+	h.Key(tea.KeyPressMsg{Code: tea.KeyLeft})
+	if got := h.Cursor().X; got != before+1 {
+		t.Errorf("the cursor is at %d, want %d", got, before+1)
+	}
+}
