@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -24,9 +25,10 @@ import (
 // behind a proxy of the test's, or on somebody else's server.
 type Storage struct {
 	Endpoint    string
-	Key, Secret string // of owner and backend; "": the sandbox's own pairs
-	FileKeys    bool   // it keeps objects as files
-	URLSeconds  int    // life of a URL; 0: the default
+	Key, Secret string    // of owner and backend; "": the sandbox's own pairs
+	FileKeys    bool      // it keeps objects as files
+	URLSeconds  int       // life of a URL; 0: the default
+	Log         io.Writer // of the server's log, JSON lines; nil: it is dropped
 }
 
 // StartOn runs a whole usher with the sandbox's pool and people, and objects
@@ -71,13 +73,17 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 	}
 	origin := "http://" + listener.Addr().String()
 	exact := !s.FileKeys
+	log := slog.New(slog.DiscardHandler)
+	if s.Log != nil {
+		log = slog.New(slog.NewJSONHandler(s.Log, nil))
+	}
 	server, err := serve.NewOn(t.Context(), serve.Config{
 		Organisation: "Elsewhere", Listen: listener.Addr().String(), PublicURL: origin, URLSeconds: s.URLSeconds,
 		Region: facts.Region, UserPoolID: facts.UserPoolID, ClientID: facts.ClientID,
 		Grants: facts.GrantsFile, Audit: filepath.Join(facts.Dir, "audit.db"),
 		S3: serve.S3{ExactKeys: &exact},
 	}, serve.World{
-		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler),
+		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log,
 	}, &serve.Loopback{
 		Issuer: facts.Issuer, Cognito: facts.CognitoEndpoint, S3: facts.S3Endpoint, Credentials: keys,
 	}, listener)

@@ -134,7 +134,7 @@ func (o Object) serve(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, http.StatusForbidden, "InvalidObjectState", "The operation is not valid for the object's storage class")
 		return
 	}
-	if match := r.Header.Get("If-Match"); match != "" && strings.Trim(match, `"`) != strings.Trim(o.ETag, `"`) {
+	if match := r.Header.Get("If-Match"); match != "" && strings.Trim(match, `" `) != strings.Trim(o.ETag, `" `) {
 		Refuse(w, r, http.StatusPreconditionFailed, "PreconditionFailed", "")
 		return
 	}

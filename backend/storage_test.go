@@ -1,0 +1,408 @@
+package backend_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/backend"
+	"usher/backend/api"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/event"
+	"usher/backend/object"
+	"usher/backend/object/objecttest"
+	"usher/backend/sandbox"
+)
+
+// before is a whole usher before a storage that can answer wrongly. alan reads
+// all of builds, grace reads annual/audited/ of company-reports.
+func before(t *testing.T) (*demotest.World, *objecttest.Storage, *accessLog) {
+	t.Helper()
+	fake, log := objecttest.New(t), &accessLog{}
+	return demotest.StartOn(t, func(*sandbox.Sandbox) demotest.Storage {
+		return demotest.Storage{Endpoint: fake.URL, Log: log}
+	}), fake, log
+}
+
+// holding are the lines of a server's log with a text.
+func (l *accessLog) holding(text string) (out []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if strings.Contains(line, text) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+func entries(t *testing.T, a demotest.Actor, in api.ListRequest) (out []api.Entry) {
+	t.Helper()
+	for {
+		page, err := a.List(t.Context(), in)
+		if err != nil {
+			t.Fatalf("listing %s/%s: %v", in.Bucket, in.Prefix, err)
+		}
+		out = append(out, page.Entries...)
+		if in.Cursor = page.Cursor; in.Cursor == "" {
+			return out
+		}
+	}
+}
+
+// What list gives out, stat, release and the storage take: with the ETag of the
+// listing and without, as a download and as a link.
+func TestListedIsTaken(t *testing.T) {
+	w, fake, _ := before(t)
+	alan := w.SignIn(t, "alan")
+	body := func(key string) string { return "content of " + key }
+	put := func(key string, o objecttest.Object) {
+		o.Body = body(key)
+		fake.Put("builds", key, o)
+	}
+	for i, etag := range []string{
+		`"abc"`, `abc`, `W/"abc"`, `""`, `"a b"`, `"é"`, " \"abc\" ", `"a"b"`, `"` + strings.Repeat("x", 300) + `"`, "0123456789abcdef0123456789abcdef", `"abc-3"`,
+	} {
+		put(fmt.Sprintf("p/etag-%02d", i), objecttest.Object{ETag: etag})
+	}
+	for _, key := range []string{
+		"p/plain", "p/a b+c%2F&<>'\"", "p/ü/é", "p/./x", "p/../y", "p//z", "p/\x1b[2J", "p/\u202egpj", "p/new\nline", "p/%41", "p/" + strings.Repeat("n", 1000),
+		"p/bytes/", "p/bytes/below", "p/\U0010FFFF", "p/~", "p/+", "p/*",
+	} {
+		put(key, objecttest.Object{})
+	}
+	fake.Put("builds", "p/marker/", objecttest.Object{})
+	put("p/date", objecttest.Object{Modified: "no date"})
+	put("p/size", objecttest.Object{Size: "-1"})
+	put("p/frozen", objecttest.Object{Class: "GLACIER"})
+	put("p/thawed", objecttest.Object{Class: "GLACIER", Restore: `ongoing-request="false", expiry-date="Fri, 21 Dec 2027 00:00:00 GMT"`})
+	put("p/nul\x00", objecttest.Object{})
+	put("p/\xff", objecttest.Object{})
+
+	rows := entries(t, alan, api.ListRequest{Bucket: "builds", Prefix: "p/", Recursive: true, Limit: 7})
+	taken := 0
+	for _, e := range rows {
+		if e.Kind != api.KindObject {
+			continue
+		}
+		key := "p/" + e.Name
+		if _, err := alan.Stat(t.Context(), api.StatRequest{Bucket: "builds", Key: key}); err != nil {
+			t.Errorf("stat of %q: %v", key, err)
+		}
+		for _, in := range []api.ReleaseRequest{
+			{Objects: []api.ReleaseObject{{Bucket: "builds", Key: key, ETag: e.ETag}}},
+			{Objects: []api.ReleaseObject{{Bucket: "builds", Key: key}}},
+			{Objects: []api.ReleaseObject{{Bucket: "builds", Key: key, ETag: e.ETag}}, Purpose: api.PurposeLink},
+		} {
+			out, err := alan.Release(t.Context(), in)
+			if err != nil {
+				t.Fatalf("releasing %q (%q): %v", key, e.ETag, err)
+			}
+			item := out.Items[0]
+			if e.Archived {
+				if item.Error == nil && in.Objects[0].ETag == "" || item.Error != nil && item.Error.Code != api.ObjectArchived {
+					t.Errorf("releasing %q, which is archived: %+v", key, item.Error)
+				}
+				continue
+			}
+			if item.Error != nil {
+				t.Errorf("releasing %q (%q, %s): %v", key, e.ETag, in.Purpose, item.Error)
+				continue
+			}
+			if status, got := get(t, item, nil); status != http.StatusOK || got != body(key) {
+				t.Errorf("fetching %q (%q, %s): %d %q", key, e.ETag, in.Purpose, status, got)
+			}
+			taken++
+		}
+	}
+	if want := 11 + 17 + 4; len(rows) != want+1 || taken != 3*(want-1) {
+		t.Errorf("%d rows, %d taken", len(rows), taken)
+	}
+}
+
+// Names that the storage gives and that were not asked for reach nobody, and
+// one line of the server's log has the cause.
+func TestForeignNames(t *testing.T) {
+	w, fake, log := before(t)
+	grace := w.SignIn(t, "grace")
+	fake.Put("company-reports", "annual/audited/letter.pdf", objecttest.Object{Body: "letter"})
+	fake.Bend(func(l *objecttest.Listing) {
+		l.Rows = append(l.Rows, objecttest.Row{Name: "annual/audited-drafts/salaries.csv", Size: "100"},
+			objecttest.Row{Name: "annual/", Folder: true}, l.Rows[0])
+	}, nil, nil)
+	for range 3 {
+		for _, recursive := range []bool{false, true} {
+			rows := entries(t, grace, api.ListRequest{Bucket: "company-reports", Prefix: "annual/audited/", Recursive: recursive})
+			if len(rows) != 1 || rows[0].Name != "letter.pdf" {
+				t.Errorf("recursive %t: %+v", recursive, rows)
+			}
+		}
+	}
+	if n := len(log.holding("outside the prefix")); n != 1 {
+		t.Errorf("%d lines for one cause", n)
+	}
+}
+
+// unclean gives names that were not asked for, as if nothing cleaned listings.
+type unclean struct {
+	backend.Objects
+	rows []object.Row
+}
+
+func (u unclean) List(ctx context.Context, q object.ListQuery) (object.Page, error) {
+	p, err := u.Objects.List(ctx, q)
+	p.Rows = append(p.Rows, u.rows...)
+	return p, err
+}
+
+// The evaluator decides on every name that a listing returns, also where the
+// whole folder is granted.
+func TestEvaluatorDecidesOnEveryName(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	w.Put(t, "company-reports", "annual/audited/letter.pdf", "letter")
+	grace := w.SignIn(t, "grace")
+	server, _ := rebuilt(t, w, newStopped().Now, func(c *backend.Config) {
+		c.Objects = unclean{c.Objects, []object.Row{{Name: "annual/audited-drafts/salaries.csv"}, {Name: "board/", Folder: true}}}
+	})
+	for _, recursive := range []bool{false, true} {
+		for _, e := range entries(t, at(t, grace, server), api.ListRequest{Bucket: "company-reports", Prefix: "annual/audited/", Recursive: recursive}) {
+			if strings.Contains(e.Name, "salaries") || strings.Contains(e.Name, "board") {
+				t.Errorf("recursive %t: %q is shown", recursive, e.Name)
+			}
+		}
+	}
+}
+
+// Absent, archived, refused and unreachable: each has its code, its event and,
+// for the last two, one line in the server's log. What is not granted reads
+// like what is absent, and the storage is not asked.
+func TestStorageOutcomes(t *testing.T) {
+	w, fake, log := before(t)
+	alan := w.SignIn(t, "alan")
+	for _, key := range []string{"kms", "tier", "ssec", "region", "ok"} {
+		fake.Put("builds", "m/"+key, objecttest.Object{Body: key})
+	}
+	refusals := map[string]struct {
+		status  int
+		code    string
+		message string
+	}{
+		"m/kms":    {403, "AccessDenied", "not authorized to perform: kms:Decrypt"},
+		"m/tier":   {403, "InvalidObjectState", ""},
+		"m/ssec":   {400, "InvalidRequest", "The object was stored using a form of Server Side Encryption"},
+		"m/region": {301, "PermanentRedirect", ""},
+	}
+	bend := func(w http.ResponseWriter, r *http.Request, _, key string) bool {
+		c, ok := refusals[key]
+		if ok {
+			objecttest.Refuse(w, r, c.status, c.code, c.message)
+		}
+		return ok
+	}
+	fake.Bend(nil, bend, bend)
+	for key, want := range map[string]struct {
+		code   api.Code
+		reason string
+		log    string
+	}{
+		"m/kms":    {api.StorageRefused, "the storage refused the server", "kms:Decrypt"},
+		"m/tier":   {api.ObjectArchived, "the object is archived", ""},
+		"m/ssec":   {api.StorageRefused, "the storage refused the server", "Server Side Encryption"},
+		"m/region": {api.StorageRefused, "the storage refused the server", "PermanentRedirect"},
+		"m/absent": {api.NotFound, "there is no such object", ""},
+		"m/ok":     {"", "", ""},
+	} {
+		for range 2 {
+			if _, err := releaseOne(t.Context(), alan, "builds", key); codeOf(err) != want.code {
+				t.Errorf("releasing %s: %v, want %s", key, err, want.code)
+			}
+			if _, err := alan.Stat(t.Context(), api.StatRequest{Bucket: "builds", Key: key}); codeOf(err) != want.code {
+				t.Errorf("stat of %s: %v, want %s", key, err, want.code)
+			}
+		}
+		if want.reason != "" {
+			for _, e := range w.Events(t, "path:=builds/"+key) {
+				if e.Outcome != event.Failed || e.Reason != want.reason {
+					t.Errorf("%s: %s %s %q", key, e.Action, e.Outcome, e.Reason)
+				}
+			}
+		}
+		causes := slices.DeleteFunc(log.holding(want.log), func(line string) bool { return !strings.Contains(line, `"msg":"storage"`) })
+		if want.log != "" && len(causes) != 1 {
+			t.Errorf("%s: %d lines with %q", key, len(causes), want.log)
+		}
+	}
+	seen := len(fake.Seen())
+	denied, err := releaseOne(t.Context(), alan, "company-reports", "quarterly/q3.csv")
+	if codeOf(err) != api.NotFound || len(fake.Seen()) != seen {
+		t.Errorf("not granted: %+v, %v, %d requests", denied, err, len(fake.Seen())-seen)
+	}
+}
+
+// A refusal of a listing is no absence, and no silence either.
+func TestListOutcomes(t *testing.T) {
+	w, fake, _ := before(t)
+	alan := w.SignIn(t, "alan")
+	for _, c := range []struct {
+		status int
+		code   string
+		want   api.Code
+	}{
+		{403, "AccessDenied", api.StorageRefused}, {301, "PermanentRedirect", api.StorageRefused}, {404, "NoSuchBucket", api.StorageRefused},
+		{404, "NoSuchKey", api.StorageRefused}, {400, "InvalidArgument", api.StorageRefused},
+	} {
+		fake.Bend(func(l *objecttest.Listing) {
+			l.Status, l.Body = c.status, "<Error><Code>"+c.code+"</Code></Error>"
+		}, nil, nil)
+		if _, err := alan.List(t.Context(), api.ListRequest{Bucket: "builds"}); codeOf(err) != c.want {
+			t.Errorf("%d %s: %v, want %s", c.status, c.code, err, c.want)
+		}
+	}
+}
+
+// unreachable is a storage that does not answer.
+type unreachable struct{ backend.Objects }
+
+var errUnreachable = &object.Failure{Kind: object.ErrUnavailable, Doing: "testing"}
+
+func (unreachable) List(context.Context, object.ListQuery) (object.Page, error) {
+	return object.Page{}, errUnreachable
+}
+
+func (unreachable) Head(context.Context, string, string, string) (object.Facts, error) {
+	return object.Facts{}, errUnreachable
+}
+
+func TestUnreachableStorage(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	alan := w.SignIn(t, "alan")
+	server, _ := rebuilt(t, w, time.Now, func(c *backend.Config) { c.Objects = unreachable{c.Objects} })
+	there := at(t, alan, server)
+	for verb, call := range map[string]func(context.Context) error{
+		"list": func(ctx context.Context) error {
+			_, err := there.List(ctx, api.ListRequest{Bucket: "builds"})
+			return err
+		},
+		"release": func(ctx context.Context) error { _, err := releaseOne(ctx, there, "builds", "x"); return err },
+		"stat": func(ctx context.Context) error {
+			_, err := there.Stat(ctx, api.StatRequest{Bucket: "builds", Key: "x"})
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond) // less than the pause before a repetition
+		if err := call(ctx); codeOf(err) != api.StorageUnavailable {
+			t.Errorf("%s: %v", verb, err)
+		}
+		cancel()
+	}
+}
+
+// A storage that refuses the client alone is looked into when the client
+// reports the failure: the log has the cause, and the look joins to the event.
+func TestClientsRefusalIsExplained(t *testing.T) {
+	w, fake, log := before(t)
+	alan := w.SignIn(t, "alan")
+	fake.Put("builds", "kms", objecttest.Object{Body: "x"})
+	fake.Bend(nil, nil, func(w http.ResponseWriter, r *http.Request, _, _ string) bool {
+		objecttest.Refuse(w, r, 403, "AccessDenied", "not authorized to perform: kms:Decrypt")
+		return true
+	})
+	item, err := releaseOne(t.Context(), alan, "builds", "kms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := func(a demotest.Actor) {
+		t.Helper()
+		if err := a.Client.Complete(t.Context(), api.CompleteRequest{Items: []api.CompleteItem{{Event: item.Event, Outcome: api.CompletedFailed}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report(w.SignIn(t, "grace")) // another's event
+	if n := len(log.holding("kms:Decrypt")); n != 0 {
+		t.Errorf("somebody else's report: %d lines", n)
+	}
+	report(alan)
+	if n := len(log.holding("kms:Decrypt")); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+	last := fake.Seen()[len(fake.Seen())-1]
+	if !strings.HasPrefix(last, "GET ") || !strings.Contains(last, "x-usher-event="+item.Event) {
+		t.Errorf("the look: %s", last)
+	}
+}
+
+// A link's object is looked up, with an ETag too: it must be there, not
+// archived, and the one that was listed.
+func TestLinksAreLookedUp(t *testing.T) {
+	w, fake, _ := before(t)
+	alan := w.SignIn(t, "alan")
+	fake.Put("builds", "ok", objecttest.Object{Body: "x", ETag: `"e"`})
+	fake.Put("builds", "frozen", objecttest.Object{Body: "x", ETag: `"e"`, Class: "DEEP_ARCHIVE"})
+	for _, c := range []struct {
+		key, etag string
+		want      api.Code
+	}{
+		{"ok", `"e"`, ""}, {"ok", "", ""}, {"ok", `"other"`, api.ObjectChanged}, {"gone", `"e"`, api.NotFound}, {"gone", "", api.NotFound},
+		{"frozen", `"e"`, api.ObjectArchived}, {"frozen", "", api.ObjectArchived},
+	} {
+		out, err := alan.Release(t.Context(), api.ReleaseRequest{Purpose: api.PurposeLink, Objects: []api.ReleaseObject{{Bucket: "builds", Key: c.key, ETag: c.etag}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := api.Code("")
+		if e := out.Items[0].Error; e != nil {
+			got = e.Code
+		}
+		if got != c.want || (got == "") != (out.Items[0].URL != "") {
+			t.Errorf("a link of %s %s: %q, want %q", c.key, c.etag, got, c.want)
+		}
+	}
+}
+
+// A page keeps to the limit, also where grants alone make the rows.
+func TestLimitHoldsEverywhere(t *testing.T) {
+	w, _, _ := before(t)
+	var grants strings.Builder
+	grants.WriteString("grants:\n")
+	for i := range 60 {
+		fmt.Fprintf(&grants, "  - {group: engineering, bucket: builds, prefix: way/%02d/}\n", i)
+		fmt.Fprintf(&grants, "  - {group: engineering, bucket: bucket-%02d, prefix: \"\"}\n", i)
+	}
+	if err := os.WriteFile(w.GrantsFile, []byte(grants.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alan := w.SignIn(t, "alan")
+	until(t, "the new grants are in force", func() bool { return len(entries(t, alan, api.ListRequest{})) == 61 })
+	for _, in := range []api.ListRequest{{}, {Bucket: "builds", Prefix: "way/"}, {Bucket: "builds", Prefix: "way/", Start: "09/"}} {
+		want := map[string]int{"": 61, "builds": 60}[in.Bucket]
+		if in.Start != "" {
+			want = 50
+		}
+		in.Limit = 10
+		var names []string
+		for {
+			page, err := alan.List(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Entries) > 10 {
+				t.Errorf("%d rows where 10 were asked for", len(page.Entries))
+			}
+			for _, e := range page.Entries {
+				names = append(names, e.Name)
+			}
+			if in.Cursor = page.Cursor; in.Cursor == "" {
+				break
+			}
+		}
+		if len(names) != want || !slices.IsSorted(names) || len(slices.Compact(names)) != want {
+			t.Errorf("%s/%s: %d rows, want %d", in.Bucket, in.Prefix, len(names), want)
+		}
+	}
+}
