@@ -105,3 +105,32 @@ func (u unsealed) Open(dst, _, text, _ []byte) ([]byte, error) {
 	}
 	return append(dst, text[:len(text)-u.Overhead()]...), nil
 }
+
+// A cursor ends with its time, and counts for its own question alone.
+func TestCursorsEnd(t *testing.T) {
+	s, err := NewSealer(mrand.NewChaCha8([32]byte{3}), bytes.Repeat([]byte{9}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	c := cursor{Verb: "list", Sub: "s", Bucket: "b", Prefix: "p/", Hash: "h", Expires: now.Add(cursorLife)}
+	text, err := s.seal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration]bool{0: true, cursorLife: true, cursorLife + time.Nanosecond: false, 24 * time.Hour: false} {
+		if _, err := s.open(text, c, now.Add(after)); (err == nil) != want {
+			t.Errorf("after %v: %v", after, err)
+		}
+	}
+	for name, change := range map[string]func(*cursor){
+		"verb": func(c *cursor) { c.Verb = "audit/query" }, "person": func(c *cursor) { c.Sub = "t" }, "bucket": func(c *cursor) { c.Bucket = "c" },
+		"prefix": func(c *cursor) { c.Prefix = "q/" }, "question": func(c *cursor) { c.Hash = "i" },
+	} {
+		other := c
+		change(&other)
+		if _, err := s.open(text, other, now); err == nil {
+			t.Errorf("another %s is taken", name)
+		}
+	}
+}
