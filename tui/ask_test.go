@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"usher/client/download"
-	"usher/tui/browse"
+	"usher/tui/tuitest"
 )
 
 // another puts a file of the same size and another content where
@@ -124,7 +124,7 @@ func TestAnotherFolderHoldsForTheSession(t *testing.T) {
 func TestObjectThatIsListedByItsNameAlone(t *testing.T) {
 	play(t, func(w *world) {
 		w.server.PutBare("letters/annual/letter.pdf")
-		w.deps.Start = browse.ParsePath("letters/annual/")
+		w.deps.Start = tuitest.At("letters/annual/")
 	}, func(t *testing.T, w *world) {
 		if l := lineOf(w, "letter.pdf"); strings.Contains(l, "0 B") {
 			t.Errorf("a size that nobody told: %q", l)
@@ -154,7 +154,7 @@ func TestFolderIsCountedOnTheWay(t *testing.T) {
 		for i := range 5000 {
 			w.server.Put(fmt.Sprintf("builds/many/b-%05d", i), 1000, "2026-01-02 03:04")
 		}
-		w.deps.Start = browse.ParsePath("builds/")
+		w.deps.Start = tuitest.At("builds/")
 		w.engine.Below = 20_000
 	}, func(t *testing.T, w *world) {
 		w.server.Delay = time.Second
@@ -188,7 +188,7 @@ func TestFileThatDoesNotFitIsLeftOut(t *testing.T) {
 		w.server.Put("datasets/public/hostile/two-tebibytes.bin", 2<<40, "2026-01-02 03:04")
 		w.server.Put("datasets/public/hostile/small-1.bin", 1000, "2026-01-02 03:04")
 		w.server.Put("datasets/public/hostile/small-2.bin", 2000, "2026-01-02 03:04")
-		w.deps.Start = browse.ParsePath("datasets/public/hostile/")
+		w.deps.Start = tuitest.At("datasets/public/hostile/")
 	}, func(t *testing.T, w *world) {
 		w.Press("D")
 		w.Wait(time.Second)

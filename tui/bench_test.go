@@ -10,7 +10,6 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/tui"
-	"usher/tui/browse"
 	"usher/tui/tuitest"
 )
 
@@ -21,7 +20,7 @@ func many(n int) func(*world) {
 			w.server.Put(fmt.Sprintf("builds/nightly/2026/usher-%06d-linux-amd64.tar.gz", i), int64(i)*1237, "2026-11-20 03:00")
 		}
 		w.deps.SSH = true
-		w.deps.Start = browse.ParsePath("builds/nightly/2026/")
+		w.deps.Start = tuitest.At("builds/nightly/2026/")
 	}
 }
 

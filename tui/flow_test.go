@@ -16,7 +16,6 @@ import (
 	"usher/backend/api"
 	"usher/client/download"
 	"usher/tui"
-	"usher/tui/browse"
 	"usher/tui/tuitest"
 )
 
@@ -51,7 +50,7 @@ func (w *world) fetch(filter string) {
 }
 
 func TestFoldersAreListedOnce(t *testing.T) {
-	play(t, func(w *world) { w.deps.Start = browse.ParsePath("") }, func(t *testing.T, w *world) {
+	play(t, func(w *world) { w.deps.Start = tuitest.At("") }, func(t *testing.T, w *world) {
 		w.Press("enter") // company-reports
 		w.Press("enter") // annual
 		w.Press("h")     // back: known
@@ -74,7 +73,7 @@ func TestPagesComeOnScroll(t *testing.T) {
 		for i := range 3500 {
 			w.server.Put(fmt.Sprintf("builds/b-%05d", i), 1, "2026-01-02 03:04")
 		}
-		w.deps.Start = browse.ParsePath("builds/")
+		w.deps.Start = tuitest.At("builds/")
 	}, func(t *testing.T, w *world) {
 		w.Wait(30 * time.Second)
 		if n := len(w.server.Lists()); n != 1 {

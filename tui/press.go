@@ -202,7 +202,7 @@ func (m *Model) palette() dialog.Dialog {
 	if m.deps.SignOut != nil {
 		all = append(all, help.Command{Name: "Sign out", Run: m.signOut()})
 	}
-	return help.NewPalette(all, func(path string) tea.Cmd { return pane.Send(pane.GoTo{Place: browsePath(path)}) })
+	return help.NewPalette(all, pane.Typed)
 }
 
 type themed struct{ name string }

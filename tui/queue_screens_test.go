@@ -8,7 +8,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client/download"
-	"usher/tui/browse"
+	"usher/tui/tuitest"
 )
 
 // queueScenes are the screens of downloads: the question before, the page, and
@@ -45,7 +45,7 @@ func queueScenes() []scene {
 				w.server.Put("builds/logs/"+dir+"same.txt", 64_000_000, "2026-01-02 03:04")
 			}
 			w.server.Put("builds/logs/2025/other.txt", 64_000_000, "2026-01-02 03:04")
-			w.deps.Start = browse.ParsePath("builds/")
+			w.deps.Start = tuitest.At("builds/")
 		}, func(t *testing.T, w *world) {
 			w.Press("d")
 			w.Wait(time.Second)
@@ -87,7 +87,7 @@ func queueScenes() []scene {
 			for i := range 5000 {
 				w.server.Put(fmt.Sprintf("builds/many/b-%05d", i), 1_000_000, "2026-01-02 03:04")
 			}
-			w.deps.Start = browse.ParsePath("builds/")
+			w.deps.Start = tuitest.At("builds/")
 		}, func(t *testing.T, w *world) {
 			w.server.Delay = time.Second
 			w.Press("d")
@@ -132,7 +132,7 @@ func ledgers(w *world) {
 	} {
 		w.server.Put(dir+f.name, f.size, "2026-03-14 09:12")
 	}
-	w.deps.Start = browse.ParsePath(dir)
+	w.deps.Start = tuitest.At(dir)
 	w.engine.Fail = func(r download.Request) error {
 		switch {
 		case strings.Contains(r.Key, "2022-consolidated"):
@@ -148,5 +148,5 @@ func tooBig(w *world) {
 	for i, name := range []string{"report.pdf", "name\x1b]0;owned\x07.txt", "two-tebibytes-of-nothing.bin"} {
 		w.server.Put("datasets/public/hostile/"+name, []int64{48_000, 1000, 2 << 40}[i], "2026-01-02 03:04")
 	}
-	w.deps.Start = browse.ParsePath("datasets/public/hostile/")
+	w.deps.Start = tuitest.At("datasets/public/hostile/")
 }

@@ -45,7 +45,7 @@ func newWorld(change func(*world)) *world {
 		Read: func(context.Context, browse.Entry, int) ([]byte, error) {
 			return []byte("name,amount\nrent,1200\n\x1b[2Jgone,1\n"), nil
 		},
-		HasSession: true, Theme: "dark", Start: browse.ParsePath("company-reports/annual/audited/"),
+		HasSession: true, Theme: "dark", Start: tuitest.At("company-reports/annual/audited/"),
 	}
 	if change != nil {
 		change(w)
@@ -124,7 +124,7 @@ func scenes() []scene {
 		{"details", nil, press("j", "j", "j", "enter")},
 		{"reader", nil, press("j", "j", "j", "v")},
 		{"buckets", nil, press("~")},
-		{"empty", func(w *world) { w.deps.Start = browse.ParsePath(""); w.server.Hide("") }, func(t *testing.T, w *world) { w.Want(t, "no bucket is open to your groups") }},
+		{"empty", func(w *world) { w.deps.Start = tuitest.At(""); w.server.Hide("") }, func(t *testing.T, w *world) { w.Want(t, "no bucket is open to your groups") }},
 		{"loading", func(w *world) { w.server.Delay = 10 * time.Second }, func(t *testing.T, w *world) { w.Want(t, "listing") }},
 		{"error", func(w *world) { w.server.Fail(&api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"}) }, nil},
 		{"offline", nil, func(t *testing.T, w *world) {
@@ -153,7 +153,7 @@ func scenes() []scene {
 }
 
 func hostile(w *world) {
-	w.deps.Start = browse.ParsePath("datasets/public/hostile/")
+	w.deps.Start = tuitest.At("datasets/public/hostile/")
 	for i, n := range tuitest.HostileNames() {
 		w.server.Put("datasets/public/hostile/"+n, int64(i), "2026-01-02 03:04")
 	}

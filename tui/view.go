@@ -8,7 +8,6 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
-	"usher/tui/browse"
 	"usher/tui/dialog"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -16,9 +15,6 @@ import (
 )
 
 func line(s string) string { return safetext.Line(s) }
-
-// browsePath reads bucket/key as a person typed it.
-func browsePath(s string) pane.Place { return browse.ParsePath(s) }
 
 func (m *Model) small() bool { return m.w < leastWidth || m.h < leastHeight }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/session"
@@ -43,8 +44,8 @@ type World struct {
 // here; only those that a person reads go on to the pages.
 func Wire(server Server, s *session.Session, engine *download.Hands, w World) Deps {
 	person, _, signedIn := s.Person()
-	home, _ := os.UserHomeDir() // without one, no path is shown as ~
-	bucket, key, _ := strings.Cut(w.Path, "/")
+	home, _ := os.UserHomeDir()       // without one, no path is shown as ~
+	where, _ := api.ParsePath(w.Path) // the command refused what does not parse
 	config := w.Profile.Config
 	host := strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://")
 	return Deps{
@@ -71,7 +72,7 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w World) De
 			return engine.Peek(ctx, e.Bucket.Raw(), e.Key.Raw(), n)
 		},
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
-		Start: pane.Place{Bucket: safetext.New(bucket), Key: safetext.New(key)},
+		Start: pane.At(where),
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), w.Now),
 			AuditPage(server, host, safetext.New(config.AuditorsGroup))),

@@ -25,6 +25,11 @@ func (e *PathError) Error() string {
 	return fmt.Sprintf("%s is not a path in a bucket: %s. Write it like bucket/folder/file.", e.Text, e.Problem)
 }
 
+// Short is Error for a place that shows the text already.
+func (e *PathError) Short() string {
+	return strings.ToUpper(e.Problem[:1]) + e.Problem[1:] + ". A path is bucket/key."
+}
+
 // Exit is the exit code of a command that ends with this error.
 func (e *PathError) Exit() int { return ExitUsage }
 

@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -187,7 +188,7 @@ func (p *Pane) submit() tea.Cmd {
 // no pattern class for separators), so the three cannot be mistaken.
 func parse(text string) (k kind, at pane.Place, user safetext.Text, wrong string) {
 	text = strings.TrimLeft(text, " ")
-	head, key, path := strings.Cut(text, "/")
+	head, _, path := strings.Cut(text, "/")
 	if !path {
 		name := strings.TrimSpace(text)
 		if strings.Contains(name, " ") {
@@ -195,19 +196,21 @@ func parse(text string) (k kind, at pane.Place, user safetext.Text, wrong string
 		}
 		return can, at, safetext.New(name), ""
 	}
-	bucket := head
 	if i := strings.LastIndexByte(head, ' '); i >= 0 {
-		bucket = head[i+1:]
-		user = safetext.New(strings.TrimSpace(head[:i]))
+		user, text = safetext.New(strings.TrimSpace(head[:i])), text[i+1:]
 	}
-	switch {
-	case bucket == "":
-		return 0, at, user, "A path begins with its bucket: bucket/key."
-	case strings.Contains(user.Raw(), " "):
+	if strings.Contains(user.Raw(), " ") {
 		return 0, at, user, "One person and one path, with a blank between them."
 	}
-	at = pane.Place{Bucket: safetext.New(bucket), Key: safetext.New(key)}
-	if !user.IsZero() && key != "" && !strings.HasSuffix(key, "/") {
+	where, err := api.ParsePath(text)
+	switch {
+	case err != nil:
+		return 0, at, user, pane.Sentence(err, "")
+	case where.IsRoot():
+		return 0, at, user, "A path begins with its bucket: bucket/key."
+	}
+	at = pane.At(where)
+	if !user.IsZero() && !where.IsFolder() {
 		return why, at, user, ""
 	}
 	return who, at, user, ""

@@ -13,7 +13,6 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/tui"
-	"usher/tui/browse"
 	"usher/tui/tuitest"
 )
 
@@ -261,7 +260,7 @@ func TestTextField(t *testing.T) {
 
 func TestOpensWhereTheBrowserStands(t *testing.T) {
 	for start, want := range map[string]string{"": "grants", "company-reports/": "who company-reports/", file: "who " + folder} {
-		play(t, func(w *world) { w.deps.Start = browse.ParsePath(start) }, func(t *testing.T, w *world) {
+		play(t, func(w *world) { w.deps.Start = tuitest.At(start) }, func(t *testing.T, w *world) {
 			w.wantAsked(t, want)
 		})
 	}
@@ -271,7 +270,7 @@ func TestOpensWhereTheBrowserStands(t *testing.T) {
 // asked for again.
 func TestManyGrants(t *testing.T) {
 	play(t, func(w *world) {
-		w.deps.Start = browse.ParsePath("")
+		w.deps.Start = tuitest.At("")
 		w.office.rules = nil
 		for i := range 20_000 {
 			w.office.rules = append(w.office.rules, rule{group: "g", path: fmt.Sprintf("builds/%05d/", i)})

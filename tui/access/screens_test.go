@@ -7,7 +7,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext/safetexttest"
-	"usher/tui/browse"
 	"usher/tui/tuitest"
 )
 
@@ -59,12 +58,12 @@ func scenes() []scene {
 		{"grants-refused", func(w *world) {
 			w.office.problem = "grants.yaml:12:3: the prefix has no / at its end\nwrite finance/ for the folder\x1b[2J"
 		}, press("a")},
-		{"buckets", func(w *world) { w.deps.Start = browse.ParsePath("") }, nil},
+		{"buckets", func(w *world) { w.deps.Start = tuitest.At("") }, nil},
 		{"typing", nil, func(t *testing.T, w *world) {
 			w.Press("/")
 			w.Type("grace company-reports/quar")
 		}},
-		{"mistake", nil, find("/company-reports")},
+		{"mistake", nil, find("./company-reports")},
 		{"nobody-there", nil, find("secrets/")},
 		{"no-such-person", nil, find("nobody")},
 		{"not-among", nil, find("alan company-reports/annual/audited/")},

@@ -68,8 +68,7 @@ func (p *Pane) view(k kind, at pane.Place, user safetext.Text) *view {
 
 // folder reports whether the place is a folder or a bucket.
 func (v *view) folder() bool {
-	key := v.at.Key.Raw()
-	return key == "" || strings.HasSuffix(key, "/")
+	return v.at.Where().IsFolder()
 }
 
 // thing is what the place is, in words.

@@ -21,7 +21,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -156,10 +155,10 @@ func filterFor(bucket, key string) string {
 	if bucket == "" {
 		return ""
 	}
-	folder := key[:strings.LastIndexByte(key, '/')+1]
-	terms := []event.Term{{Field: event.ByPath, Exact: folder != key, Value: bucket + "/" + key}}
-	if folder != key { // listings of its folder showed it too
-		terms = append(terms, event.Term{Field: event.ByPath, Exact: true, Value: bucket + "/" + folder})
+	at := api.Path{Bucket: bucket, Key: key}
+	terms := []event.Term{{Field: event.ByPath, Exact: !at.IsFolder(), Value: at.String()}}
+	if !at.IsFolder() { // listings of its folder showed it too
+		terms = append(terms, event.Term{Field: event.ByPath, Exact: true, Value: at.Parent().String()})
 	}
 	return event.Filter{Terms: terms}.String()
 }

@@ -15,7 +15,6 @@ import (
 	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui"
-	"usher/tui/browse"
 	"usher/tui/signin"
 	"usher/tui/tuitest"
 )
@@ -255,7 +254,7 @@ func newWorld(change func(*world)) *world {
 		NewSignIn:   func() (signin.Flow, error) { return tuitest.Pool{}.Flow(), nil },
 		SignedIn:    func(context.Context, session.Step) error { return nil },
 		DownloadDir: "/home/grace/usher", Zone: time.FixedZone("", 3600),
-		HasSession: true, Theme: "dark", Start: browse.ParsePath("company-reports/annual/audited/"),
+		HasSession: true, Theme: "dark", Start: tuitest.At("company-reports/annual/audited/"),
 	}
 	if change != nil {
 		change(w)

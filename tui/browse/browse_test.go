@@ -42,7 +42,7 @@ func newBrowser(t *testing.T, path string) *browser {
 		t.Fatal(err)
 	}
 	b.View(120, 30) // gives the lists their sizes
-	b.sent = tuitest.Drive(b.Handle, b.Start(browse.ParsePath(path)))
+	b.sent = tuitest.Drive(b.Handle, b.Start(tuitest.At(path)))
 	return b
 }
 

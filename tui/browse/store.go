@@ -37,8 +37,8 @@ func (s spot) parent() (up spot, name string) {
 	case s.prefix == "":
 		return spot{}, s.bucket
 	}
-	cut := strings.LastIndexByte(strings.TrimSuffix(s.prefix, "/"), '/') + 1
-	return spot{bucket: s.bucket, prefix: s.prefix[:cut]}, s.prefix[cut:]
+	at := api.Path{Bucket: s.bucket, Key: s.prefix}
+	return spot{bucket: s.bucket, prefix: at.Parent().Key}, at.Base() + "/"
 }
 
 // child is the folder that a row of this one names.

@@ -4,7 +4,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
-	"usher/backend/safetext"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -60,16 +59,6 @@ func (p *Pane) Why(a keys.Action) string {
 	return ""
 }
 
-// ParsePath reads bucket/key as it was typed: its bytes are the key.
-func ParsePath(s string) pane.Place {
-	for i := 0; i < len(s); i++ {
-		if s[i] == '/' {
-			return pane.Place{Bucket: safetext.New(s[:i]), Key: safetext.New(s[i+1:])}
-		}
-	}
-	return pane.Place{Bucket: safetext.New(s)}
-}
-
 // typeInto opens the text field.
 func (p *Pane) typeInto(u use, value string) {
 	p.typing = u
@@ -90,7 +79,11 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		u := p.typing
 		p.typing = notTyping
 		if u == going {
-			return p.goTo(ParsePath(p.field.Value()))
+			where, err := api.ParsePath(p.field.Value())
+			if err != nil {
+				return pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Bad})
+			}
+			return p.goTo(pane.At(where))
 		}
 		return nil
 	case "down":

@@ -94,13 +94,24 @@ type Labels interface {
 // zero Place is everywhere.
 type Place struct{ Bucket, Key safetext.Text }
 
-// Path is bucket/key, raw, for the wire.
-func (p Place) Path() string {
-	if p.Bucket.Raw() == "" {
-		return ""
+// At is the place of a path.
+func At(p api.Path) Place { return Place{Bucket: safetext.New(p.Bucket), Key: safetext.New(p.Key)} }
+
+// Where is the place as a path, raw.
+func (p Place) Where() api.Path { return api.Path{Bucket: p.Bucket.Raw(), Key: p.Key.Raw()} }
+
+// Typed returns a command that opens the path that a person typed, or one that
+// says why it is none.
+func Typed(text string) tea.Cmd {
+	where, err := api.ParsePath(text)
+	if err != nil {
+		return Send(Say{Text: Sentence(err, ""), Tone: Bad})
 	}
-	return p.Bucket.Raw() + "/" + p.Key.Raw()
+	return Send(GoTo{Place: At(where)})
 }
+
+// Path is bucket/key, raw, for the wire.
+func (p Place) Path() string { return p.Where().String() }
 
 // Text is the path, safe to show.
 func (p Place) Text() safetext.Text { return safetext.New(p.Path()) }
@@ -178,8 +189,11 @@ func Code(err error) api.Code {
 // the server did not answer.
 func Sentence(err error, host string) string {
 	var lost *api.Unreachable
+	var typed *api.PathError
 	var e api.Failing
 	switch {
+	case errors.As(err, &typed):
+		return typed.Short()
 	case errors.As(err, &lost):
 		return safetext.Line(lost.Short())
 	case errors.As(err, &e):

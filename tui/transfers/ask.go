@@ -169,7 +169,7 @@ func (a *Ask) start(c download.Conflict) tea.Cmd {
 		say = "Download started; counting continues. t shows the queue."
 	}
 	if len(reqs) == 1 && (!reqs[0].Folder || len(a.files) == 0 && !a.counting) {
-		_, name := cutLast(strings.TrimSuffix(reqs[0].Key, "/"))
+		name := api.Path{Bucket: reqs[0].Bucket, Key: reqs[0].Key}.Base()
 		say = "Download started: " + format.Middle(safetext.Line(name), 40, a.p.Env.Theme.Glyphs.Ellipsis)
 	}
 	return tea.Sequence(pane.Send(Begun{}), pane.Send(pane.Say{Text: say}), a.p.put(func(e Engine) { e.Add(reqs...) }))

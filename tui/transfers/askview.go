@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/client/quantity"
@@ -164,7 +165,7 @@ func (a *Ask) leftOut(w int) string {
 		sum += r.Size
 	}
 	say := quantity.Plural(len(a.left), "file does not fit, ", "files do not fit, ") + quantity.Size(sum)
-	_, name := cutLast(a.left[0].Key)
+	name := api.Path{Bucket: a.left[0].Bucket, Key: a.left[0].Key}.Base()
 	if room := w - 2 - format.Width(say); len(a.left) == 1 && room > 8 {
 		return say + ": " + format.Middle(safetext.Line(name), room, a.p.Env.Theme.Glyphs.Ellipsis)
 	}
@@ -175,7 +176,7 @@ func (a *Ask) leftOut(w int) string {
 func (a *Ask) dir() string {
 	dir := ""
 	for i, it := range a.items {
-		up, _ := cutLast(strings.TrimSuffix(it.Key.Raw(), "/"))
+		up := api.Path{Bucket: it.Bucket.Raw(), Key: it.Key.Raw()}.Parent().Key
 		d := Folder(a.root, it.Bucket.Raw(), up)
 		if i > 0 && d != dir {
 			return a.root

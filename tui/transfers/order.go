@@ -1,9 +1,9 @@
 package transfers
 
 import (
-	"path"
 	"strings"
 
+	"usher/backend/api"
 	"usher/client/download"
 )
 
@@ -146,19 +146,19 @@ func (w *twins) find(p *Pane) {
 
 // base is the name of a transfer's row, raw.
 func base(t *download.Transfer) string {
-	if !t.Folder {
-		return path.Base(t.Key)
+	name := pathOf(t).Base()
+	if t.Folder {
+		name += "/"
 	}
-	if t.Key == "" {
-		return t.Bucket + "/"
-	}
-	return path.Base(strings.TrimSuffix(t.Key, "/")) + "/"
+	return name
 }
+
+func pathOf(t *download.Transfer) api.Path { return api.Path{Bucket: t.Bucket, Key: t.Key} }
 
 // before is what stands before a row's name, raw: the way from the folder it
 // belongs to, or the whole way where another row has the same name.
 func (p *Pane) before(t *download.Transfer) string {
-	up, _ := cutLast(strings.TrimSuffix(t.Key, "/"))
+	up := pathOf(t).Parent().Key
 	if t.Parent != 0 {
 		for i := range p.snap.Transfers {
 			if f := &p.snap.Transfers[i]; f.ID == t.Parent && strings.HasPrefix(up, f.Key) {

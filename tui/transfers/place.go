@@ -23,8 +23,3 @@ func Folder(root, bucket, prefix string) string {
 	}
 	return dir
 }
-
-func cutLast(key string) (up, name string) {
-	i := strings.LastIndexByte(key, '/') + 1
-	return key[:i], key[i:]
-}

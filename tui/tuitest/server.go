@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/tui/pane"
 )
 
 // Epoch is the instant at which every test begins.
@@ -234,6 +235,15 @@ func (s *Server) Stat(ctx context.Context, r api.StatRequest) (api.StatResponse,
 	return api.StatResponse{Event: "e", Size: o.Size, Modified: o.Modified, ETag: fmt.Sprintf("%q", etag(path)), Version: "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
 		ContentType: "application/pdf", Grant: "finance-team reads company-reports/annual/",
 		Checksum: &api.Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT", Value: "n0yCQ+arB30="}}, nil
+}
+
+// At is the place of a path, which is known to be one.
+func At(path string) pane.Place {
+	where, err := api.ParsePath(path)
+	if err != nil {
+		panic(err)
+	}
+	return pane.At(where)
 }
 
 // ErrNetwork is a lost network, as the client reports it.
