@@ -44,6 +44,7 @@ func main() {
 		Browse: browse,
 		Demo:   startDemo,
 		Serve:  serveFile,
+		Check:  check,
 		Backup: backup,
 	}, os.Args[1:]))
 }
@@ -55,13 +56,39 @@ func serveFile(ctx context.Context, o cli.ServeOptions) error {
 		return err
 	}
 	config.AcceptLost = o.AcceptLost
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	server, err := serve.New(ctx, config, serve.World{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log}, nil)
+	w := serveWorld()
+	server, err := serve.New(ctx, config, w, nil)
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "address", server.Addr().String(), "public_url", config.PublicURL)
+	w.Log.Info("listening", "address", server.Addr().String(), "public_url", config.PublicURL)
+	go server.Try(ctx)
+	go func() {
+		for range o.Reload {
+			server.ReloadFile(ctx, o.Config)
+		}
+	}()
 	return server.Run(ctx)
+}
+
+func serveWorld() serve.World {
+	return serve.World{
+		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
+	}
+}
+
+// check tries what a server needs.
+func check(ctx context.Context, file string) ([]cli.Finding, error) {
+	config, err := serve.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	found, err := serve.Check(ctx, config, serveWorld(), nil)
+	out := make([]cli.Finding, len(found))
+	for i, f := range found {
+		out[i] = cli.Finding(f)
+	}
+	return out, err
 }
 
 // backup copies an audit log of this machine.

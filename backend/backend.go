@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -90,6 +89,7 @@ type Config struct {
 	Clock     Clock
 	Audit     Log
 	Access    Access
+	Health    Health
 	Cursors   *Sealer
 	URLLife   time.Duration
 	FileKeys  bool           // the storage keeps objects as files and may take a/../b for b
@@ -102,8 +102,13 @@ type Config struct {
 
 // Backend is the handler.
 type Backend struct {
-	c        Config
-	routes   map[string]route // by path
+	c      Config
+	routes map[string]route // by path
+	*spent
+}
+
+// spent is the state that outlives a change of the configuration.
+type spent struct {
 	rates    *budget.Rates
 	denials  *budget.Denials
 	bodies   *budget.Slots // bodies being read
@@ -128,6 +133,7 @@ func (c Config) missing() string {
 		{"the comparison of clocks", c.Clock == nil},
 		{"the audit log", c.Audit == nil},
 		{"the access questions", c.Access == nil},
+		{"the health checks", c.Health == nil},
 		{"the cursor sealer", c.Cursors == nil},
 		{"the life of URLs", c.URLLife <= 0},
 		{"the host names", len(c.Hosts) == 0},
@@ -151,11 +157,26 @@ func New(c Config) (*Backend, error) {
 	if err := public(c.Public); err != nil {
 		return nil, err
 	}
-	b := &Backend{
-		c: c, rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), sessions: newSessions(),
+	return build(c, &spent{
+		rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), sessions: newSessions(),
 		bodies: budget.NewSlots(bodySlots()), work: budget.NewSlots(workSlots()), queries: budget.NewSlots(querySlots()),
+	})
+}
+
+// With is a backend with another configuration that counts on with the budgets
+// and slots of this one.
+func (b *Backend) With(c Config) (*Backend, error) {
+	if part := c.missing(); part != "" {
+		return nil, fmt.Errorf("backend: %s is missing", part)
 	}
-	var err error
+	if err := public(c.Public); err != nil {
+		return nil, err
+	}
+	return build(c, b.spent)
+}
+
+func build(c Config, s *spent) (b *Backend, err error) {
+	b = &Backend{c: c, spent: s}
 	if b.routes, err = index(b.table()); err != nil {
 		return nil, err
 	}
@@ -328,19 +349,4 @@ func (r *request) explain(items []api.CompleteItem) {
 	if e := known[0]; e.Action == event.Download && e.Outcome == event.Allowed && e.User.Sub == r.claims.Sub {
 		r.b.c.Objects.Explain(r.ctx, e.Bucket, e.Key, e.ID)
 	}
-}
-
-// health says whether requests can be answered, to anyone.
-func (b *Backend) health(r *http.Request) api.Health {
-	h := api.Health{OK: true, BoundSeconds: b.bound()}
-	if set, err := b.c.Grants.Current(r.Context()); err == nil {
-		h.GrantsVersion = set.Version()
-	} else {
-		h.OK = false
-	}
-	if err := b.c.Grants.Problem(); err != nil {
-		// Not the text: it may quote the file, and anyone may ask.
-		h.GrantsError = "the new grants were refused; the old ones are in force (see the server's log)"
-	}
-	return h
 }

@@ -15,7 +15,7 @@ import (
 func Verbs() []string {
 	b, err := New(Config{
 		Public: api.Config{Region: "none", AuditorsGroup: "none", AdminsGroup: "none"}, Verifier: struct{ Verifier }{}, Directory: struct{ Directory }{}, Grants: struct{ Grants }{}, Objects: struct{ Objects }{},
-		Signer: struct{ Signer }{}, Clock: struct{ Clock }{}, Audit: struct{ Log }{}, Access: struct{ Access }{}, Cursors: Unsealed(), URLLife: time.Minute,
+		Signer: struct{ Signer }{}, Clock: struct{ Clock }{}, Audit: struct{ Log }{}, Access: struct{ Access }{}, Health: struct{ Health }{}, Cursors: Unsealed(), URLLife: time.Minute,
 		Hosts: []string{"none"}, Now: time.Now, NewID: func(time.Time) string { return "" }, Log: slog.Default(),
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,7 +79,7 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 
 	r := &request{b: b, http: h, id: id, began: start, now: start, ctx: h.Context()}
 	body, err := b.serve(w, r)
-	status := http.StatusOK
+	status := cmp.Or(r.status, http.StatusOK)
 	if err != nil {
 		row := api.Lookup(codeOf(err))
 		status = row.Status
@@ -149,9 +150,12 @@ func (b *Backend) serve(w http.ResponseWriter, r *request) (body any, err error)
 		case "/v1/config":
 			r.verb = "config"
 			return b.c.Public, nil
-		case "/healthz":
+		case alivePath:
 			r.verb = "health"
-			return b.health(r.http), nil
+			return b.health(r, b.c.Health.Alive), nil
+		case readyPath:
+			r.verb = "ready"
+			return b.health(r, b.c.Health.Ready), nil
 		}
 		return nil, fail(api.NotFound, nil)
 	}
@@ -264,11 +268,6 @@ func headerSize(h *http.Request) int {
 	}
 	return n
 }
-
-// healthPath reports a request of a health checker, which names the address of
-// its target as Host. The answer is the same for everyone and holds no secret.
-// SPEC: Elastic Load Balancing, "Health checks for your target groups".
-func healthPath(h *http.Request) bool { return h.Method != http.MethodPost && h.URL.Path == "/healthz" }
 
 // read takes the body, within its limits of size and time.
 func (r *request) read(w http.ResponseWriter) error {

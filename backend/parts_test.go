@@ -102,7 +102,7 @@ func rebuilt(t *testing.T, w *demotest.World, now func() time.Time, change func(
 			Organisation: "test", Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID, Issuer: w.Issuer, S3Hosts: []string{s3URL.Host},
 			AuditorsGroup: "usher-auditors", AdminsGroup: "usher-admins",
 		},
-		Verifier: verifier, Directory: directory, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: questions,
+		Verifier: verifier, Directory: directory, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: questions, Health: well{},
 		Cursors: sealer, URLLife: object.DefaultLife, Hosts: []string{listener.Addr().String()}, Now: now, NewID: ids, Log: quiet,
 	}
 	if change != nil {
@@ -130,3 +130,9 @@ func at(t *testing.T, a demotest.Actor, server string) demotest.Actor {
 	}
 	return demotest.Actor{Client: c, Session: a.Session}
 }
+
+// well stands for parts that all work.
+type well struct{}
+
+func (well) Alive(context.Context) []api.HealthProblem { return nil }
+func (well) Ready(context.Context) []api.HealthProblem { return nil }

@@ -30,6 +30,7 @@ type request struct {
 	now    time.Time // of the decision and of its events: after the body has arrived
 	body   []byte
 	claims identity.Claims
+	status int // HTTP, of an answer that is no error; 0: 200
 	email  string
 
 	trouble error // of single items, for the log's line of a request that succeeds

@@ -255,10 +255,19 @@ type AuditHour struct {
 	Denied int       `json:"denied"`
 }
 
-// Health answers GET /healthz.
+// Health answers GET and HEAD of /healthz and /readyz, with status 503 when it
+// is not OK.
 type Health struct {
-	OK            bool   `json:"ok"`
-	GrantsVersion string `json:"grants_version"`
-	GrantsError   string `json:"grants_error,omitempty"` // a new grants file was refused; the old one is in force
-	BoundSeconds  int    `json:"bound_seconds"`
+	OK            bool            `json:"ok"`
+	Problems      []HealthProblem `json:"problems,omitempty"`
+	GrantsVersion string          `json:"grants_version"`
+	GrantsError   string          `json:"grants_error,omitempty"` // a new grants file was refused; the old one is in force
+	BoundSeconds  int             `json:"bound_seconds"`
+}
+
+// HealthProblem is a part that fails: log, grants, clock, pool, directory,
+// signer or storage. The server's log has the cause and the fix.
+type HealthProblem struct {
+	Part    string `json:"part"`
+	Problem string `json:"problem"`
 }

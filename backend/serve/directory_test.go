@@ -69,7 +69,7 @@ func TestTheEnvironmentDoesNotMoveTheDirectory(t *testing.T) {
 	}
 	calls := &noted{}
 	sdk.HTTPClient = calls
-	directory, questions, err := newDirectory(c, sdk, nil, World{Now: now, Log: slog.New(slog.DiscardHandler)})
+	directory, questions, err := newDirectory(c, newPool(c, sdk, nil), World{Now: now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

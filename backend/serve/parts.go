@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -44,82 +45,107 @@ type Loopback struct {
 	Credentials aws.CredentialsProvider
 }
 
-// build makes the parts in the order in which they depend on each other. What
-// must be closed again is returned even when a later part fails.
-func build(ctx context.Context, c Config, w World, loop *Loopback, listening net.Addr) (*backend.Backend, io.Closer, error) {
-	store, err := openLog(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	b, err := assemble(ctx, c, w, loop, listening, store)
-	return b, store, err
+// made are the parts of a server that outlive a reload.
+type made struct {
+	config   backend.Config
+	reach    *reach
+	vitals   *vitals
+	store    *sqlite.Store
+	grants   *file.Store
+	inForce  func() time.Duration // the age that a live check may have
+	world    World
+	loop     *Loopback
+	listener net.Addr
 }
 
-func assemble(ctx context.Context, c Config, w World, loop *Loopback, listening net.Addr, store *sqlite.Store) (*backend.Backend, error) {
-	pool := c.pool()
-	if loop != nil {
-		pool.LoopbackIssuer = loop.Issuer
-	}
-	issuer, err := pool.Issuer()
+// build makes the parts in the order in which they depend on each other. The
+// store is closed when a later part fails.
+func build(ctx context.Context, c Config, w World, loop *Loopback, listening net.Addr) (*made, error) {
+	store, err := openLog(c)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := identity.NewKeySet(issuer, &http.Client{}, w.Now)
+	m := &made{store: store, world: w, loop: loop, listener: listening}
+	if err := m.assemble(ctx, c); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return m, nil
+}
+
+func (m *made) assemble(ctx context.Context, c Config) (err error) {
+	w := m.world
+	if m.reach, err = newReach(ctx, c, w, m.loop); err != nil {
+		return err
+	}
+	keys, err := identity.NewKeySet(m.reach.issuer, &http.Client{}, w.Now)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	verifier, err := identity.NewVerifier(identity.VerifierConfig{
-		Issuer: issuer, ClientIDs: []string{c.ClientID}, Audience: c.PublicURL, Keys: keys, Now: w.Now,
+		Issuer: m.reach.issuer, ClientIDs: []string{c.ClientID}, Audience: c.PublicURL, Keys: keys, Now: w.Now,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	sdk, err := awsConfig(ctx, c, loop)
+	directory, questions, err := newDirectory(c, m.reach.pool, w)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	directory, questions, err := newDirectory(c, sdk, loop, w)
+	m.inForce = directory.InForce
+	log, err := audit.New(audit.Config{Store: m.store, Now: w.Now, NewID: w.NewID})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	log, err := audit.New(audit.Config{Store: store, Now: w.Now, NewID: w.NewID})
+	if err := recordLoss(ctx, log, m.store.Lost()); err != nil {
+		return err
+	}
+	if m.grants, err = openGrants(ctx, c, w, log); err != nil {
+		return err
+	}
+	objects, err := object.NewStore(object.StoreConfig{Client: m.reach.s3, Log: w.Log, Now: w.Now})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := recordLoss(ctx, log, store.Lost()); err != nil {
-		return nil, err
+	m.vitals = &vitals{reach: m.reach, audit: log, grants: m.grants, log: w.Log, known: map[string]string{}}
+	m.config = backend.Config{
+		Verifier: verifier, Directory: directory, Grants: m.grants, Objects: objects, Clock: m.reach.clock, Audit: log,
+		Access: questions, Health: m.vitals, FileKeys: c.S3.fileKeys(m.reach.host), Now: w.Now, NewID: w.NewID, Log: w.Log,
 	}
-	grants, err := openGrants(ctx, c, w, log)
+	return m.changeable(c)
+}
+
+// changeable sets the parts that a reload makes anew.
+func (m *made) changeable(c Config) error {
+	presigner, err := object.NewPresigner(object.PresignerConfig{
+		Region: c.S3.Region, Endpoint: m.reach.endpoint, PathStyle: m.reach.pathStyle, Credentials: m.reach.credentials,
+		Life: time.Duration(c.URLSeconds) * time.Second, CheckAge: m.inForce, Now: m.world.Now,
+	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	objects, err := newStorage(c, sdk, loop, w, directory.InForce)
-	if err != nil {
-		return nil, err
-	}
-	sealer, err := newSealer(c, w)
-	if err != nil {
-		return nil, err
+	sealer := m.config.Cursors
+	if sealer == nil || len(c.CursorKeys) > 0 {
+		if sealer, err = newSealer(c, m.world); err != nil {
+			return err
+		}
 	}
 	proxies, err := c.proxies()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	life := time.Duration(c.URLSeconds) * time.Second
 	public := api.Config{
 		Organisation: c.Organisation, Region: c.Region, UserPoolID: c.UserPoolID, ClientID: c.ClientID,
-		Issuer: issuer, HostedUI: c.HostedUI, S3Hosts: []string{objects.host}, URLSeconds: c.URLSeconds,
-		BoundSeconds:  int((directory.InForce() + life) / time.Second),
+		Issuer: m.reach.issuer, HostedUI: c.HostedUI, S3Hosts: []string{m.reach.host}, URLSeconds: c.URLSeconds,
+		BoundSeconds:  int((m.inForce() + life) / time.Second),
 		AuditorsGroup: c.AuditorsGroup, AdminsGroup: c.AdminsGroup, OldestClient: "0.1.0",
 	}
-	if loop != nil {
-		public.CognitoEndpoint = loop.Cognito
+	if m.loop != nil {
+		public.CognitoEndpoint = m.loop.Cognito
 	}
-	return backend.New(backend.Config{
-		Public: public, Verifier: verifier, Directory: directory, Grants: grants,
-		Objects: objects.store, Signer: objects.presigner, Clock: objects.clock, Audit: log, Access: questions, Cursors: sealer,
-		URLLife: life, FileKeys: c.S3.fileKeys(objects.host), Hosts: c.hosts(listening), Proxies: proxies, Now: w.Now, NewID: w.NewID, Log: w.Log,
-	})
+	m.config.Public, m.config.Signer, m.config.Cursors, m.config.URLLife = public, presigner, sealer, life
+	m.config.Hosts, m.config.Proxies = c.hosts(m.listener), proxies
+	return nil
 }
 
 func openGrants(ctx context.Context, c Config, w World, log *audit.Log) (*file.Store, error) {
@@ -149,17 +175,38 @@ func awsConfig(ctx context.Context, c Config, loop *Loopback) (aws.Config, error
 	return sdk, nil
 }
 
-// newDirectory asks the pool at the address that its region implies: an
-// endpoint from the environment does not count here.
-func newDirectory(c Config, sdk aws.Config, loop *Loopback, w World) (*identity.Directory, *access.Questions, error) {
+// newReach makes the clients for all that is outside of this machine.
+func newReach(ctx context.Context, c Config, w World, loop *Loopback) (*reach, error) {
+	pool := c.pool()
+	if loop != nil {
+		pool.LoopbackIssuer = loop.Issuer
+	}
+	issuer, err := pool.Issuer()
+	if err != nil {
+		return nil, err
+	}
+	sdk, err := awsConfig(ctx, c, loop)
+	if err != nil {
+		return nil, err
+	}
+	r := &reach{config: c, issuer: issuer, pool: newPool(c, sdk, loop), credentials: sdk.Credentials, tls: func() TLS { return c.TLS }, now: w.Now}
+	return r, r.storage(sdk, loop)
+}
+
+// newPool calls the pool at the address that its region implies: an endpoint
+// from the environment does not count here.
+func newPool(c Config, sdk aws.Config, loop *Loopback) *cognitoidentityprovider.Client {
 	endpoint := "https://cognito-idp." + c.Region + ".amazonaws.com"
 	if loop != nil {
 		endpoint = loop.Cognito
 	}
-	pool := cognitoidentityprovider.NewFromConfig(sdk, func(o *cognitoidentityprovider.Options) {
+	return cognitoidentityprovider.NewFromConfig(sdk, func(o *cognitoidentityprovider.Options) {
 		o.Region, o.BaseEndpoint = c.Region, aws.String(endpoint)
 		o.RetryMaxAttempts = 2
 	})
+}
+
+func newDirectory(c Config, pool identity.PoolAPI, w World) (*identity.Directory, *access.Questions, error) {
 	source, err := identity.NewCognito(pool, c.UserPoolID, c.HostedUI, &http.Client{Timeout: 5 * time.Second})
 	if err != nil {
 		return nil, nil, err
@@ -177,13 +224,6 @@ func newDirectory(c Config, sdk aws.Config, loop *Loopback, w World) (*identity.
 	return directory, questions, err
 }
 
-type storage struct {
-	store     *object.Store
-	presigner *object.Presigner
-	clock     clock
-	host      string
-}
-
 // clock is the skew check with the S3 client that it may ask.
 type clock struct {
 	skew   *object.Skew
@@ -194,40 +234,32 @@ func (c clock) Check(ctx context.Context, bucket string) error {
 	return c.skew.Check(ctx, c.client, bucket)
 }
 
-func newStorage(c Config, sdk aws.Config, loop *Loopback, w World, checkAge func() time.Duration) (storage, error) {
-	skew := object.NewSkew(w.Now)
-	style := c.S3.PathStyle
+// storage makes the S3 client, whose answers also tell the storage's time.
+func (r *reach) storage(sdk aws.Config, loop *Loopback) error {
+	c := r.config
+	skew := object.NewSkew(r.now)
+	r.pathStyle = c.S3.PathStyle || loop != nil
 	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
 		if c.S3.Endpoint != "" {
 			o.BaseEndpoint = aws.String(c.S3.Endpoint)
 		}
 		if loop != nil {
-			o.BaseEndpoint, style = aws.String(loop.S3), true
+			o.BaseEndpoint = aws.String(loop.S3)
 		}
-		o.UsePathStyle = style
+		o.UsePathStyle = r.pathStyle
 		o.HTTPClient = skew.Watch(o.HTTPClient)
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
-	endpoint := "https://s3." + c.S3.Region + ".amazonaws.com"
+	r.endpoint = "https://s3." + c.S3.Region + ".amazonaws.com"
 	if at := client.Options().BaseEndpoint; at != nil {
-		endpoint = *at
+		r.endpoint = *at
 	}
-	u, err := url.Parse(endpoint)
+	u, err := url.Parse(r.endpoint)
 	if err != nil || u.Host == "" {
-		return storage{}, fmt.Errorf("the S3 endpoint is not an address")
+		return errors.New("the S3 endpoint is not an address")
 	}
-	store, err := object.NewStore(object.StoreConfig{Client: client, Log: w.Log, Now: w.Now})
-	if err != nil {
-		return storage{}, err
-	}
-	presigner, err := object.NewPresigner(object.PresignerConfig{
-		Region: c.S3.Region, Endpoint: endpoint, PathStyle: style, Credentials: sdk.Credentials,
-		Life: time.Duration(c.URLSeconds) * time.Second, CheckAge: checkAge, Now: w.Now,
-	})
-	if err != nil {
-		return storage{}, err
-	}
-	return storage{store, presigner, clock{skew, client}, u.Host}, nil
+	r.s3, r.clock, r.host = client, clock{skew, client}, u.Host
+	return nil
 }
 
 // newSealer uses the configured keys, or a random one for a single instance:

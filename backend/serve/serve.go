@@ -3,12 +3,14 @@ package serve
 import (
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -35,11 +37,14 @@ const shortest = 2 << 10
 
 // Server is a backend with its listener and its log.
 type Server struct {
-	config   Config
-	listener net.Listener
-	backend  *backend.Backend
-	store    io.Closer
-	log      *slog.Logger
+	listener     net.Listener
+	certificates *certificates // nil: plain HTTP
+	made         *made
+	live         atomic.Pointer[backend.Backend] // exchanged by a reload
+	log          *slog.Logger
+
+	reloading sync.Mutex // guards config, and made.config
+	config    Config
 }
 
 // New builds everything and opens the listener, but answers nothing yet. loop
@@ -68,24 +73,52 @@ func NewOn(ctx context.Context, c Config, w World, loop *Loopback, listener net.
 }
 
 func on(ctx context.Context, c Config, w World, loop *Loopback, listener net.Listener) (*Server, error) {
-	b, store, err := build(ctx, c, w, loop, listener.Addr())
-	if err != nil {
-		_ = listener.Close()
-		if store != nil {
-			_ = store.Close()
-		}
-		return nil, err
+	s := &Server{config: c, listener: listener, log: w.Log}
+	if err := s.build(ctx, w, loop); err != nil {
+		return nil, errors.Join(err, listener.Close())
 	}
-	return &Server{config: c, listener: listener, backend: b, store: store, log: w.Log}, nil
+	return s, nil
+}
+
+func (s *Server) build(ctx context.Context, w World, loop *Loopback) (err error) {
+	if s.config.TLS.Cert != "" {
+		if s.certificates, err = newCertificates(s.config.TLS, w); err != nil {
+			return err
+		}
+	}
+	if s.made, err = build(ctx, s.config, w, loop, s.listener.Addr()); err != nil {
+		return err
+	}
+	if s.certificates != nil {
+		s.made.reach.tls = s.certificates.paths
+	}
+	b, err := backend.New(s.made.config)
+	if err != nil {
+		return errors.Join(err, s.made.store.Close())
+	}
+	s.live.Store(b)
+	return nil
 }
 
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
+// Try tries everything that the server needs, and writes what fails to its log.
+func (s *Server) Try(ctx context.Context) { s.made.vitals.Ready(ctx) }
+
+// serve answers with the backend in force.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) { s.live.Load().ServeHTTP(w, r) }
+
 // Run answers until ctx ends, then lets requests under way finish for ten
 // seconds. The log says when the service starts and stops.
 func (s *Server) Run(ctx context.Context) error {
-	defer func() { _ = s.store.Close() }()
+	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var tasks sync.WaitGroup
+	defer func() {
+		stop()
+		tasks.Wait()
+		_ = s.made.store.Close()
+	}()
 	// What is secret in an answer (URLs) differs each time that it is asked
 	// for, so that its length under compression tells nobody anything.
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(shortest), gzhttp.CompressionLevel(gzip.BestSpeed))
@@ -93,21 +126,23 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.listener.Close()
 		return fmt.Errorf("preparing compression: %w", err)
 	}
-	if err := s.backend.Start(ctx); err != nil {
+	if err := s.live.Load().Start(ctx); err != nil {
 		_ = s.listener.Close()
 		return err
 	}
 	limited := limitConns(s.listener, maxConns)
 	web := &http.Server{
-		Handler: limited.track(compress(s.backend)), ConnContext: limited.context,
+		Handler: limited.track(compress(http.HandlerFunc(s.serve))), ConnContext: limited.context,
 		ReadHeaderTimeout: readHeader, ReadTimeout: readAll, WriteTimeout: writeAll, IdleTimeout: idle,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	tasks.Go(func() { s.made.vitals.verify(beside, s.made.store) })
 	failed := make(chan error, 1)
 	go func() {
-		if s.config.TLS.Cert != "" {
-			failed <- web.ServeTLS(limited, s.config.TLS.Cert, s.config.TLS.Key)
+		if s.certificates != nil {
+			web.TLSConfig = &tls.Config{GetCertificate: s.certificates.get, MinVersion: tls.VersionTLS12}
+			failed <- web.ServeTLS(limited, "", "")
 			return
 		}
 		failed <- web.Serve(limited)
@@ -120,8 +155,8 @@ func (s *Server) Run(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPeriod)
 	defer cancel()
 	err = web.Shutdown(drain)
-	if stop := s.backend.Stop(drain); err == nil {
-		err = stop
+	if serr := s.live.Load().Stop(drain); err == nil {
+		err = serr
 	}
 	if err != nil {
 		return fmt.Errorf("stopping: %w", err)

@@ -30,7 +30,8 @@ type app struct {
 	profile string
 	server  string
 
-	ran bool // a command was found and began
+	ran    bool // a command was found and began
+	hangup hangup
 }
 
 func (a *app) root() *cobra.Command {

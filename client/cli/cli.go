@@ -53,6 +53,7 @@ type Program struct {
 	Browse       func(ctx context.Context, b Browser) error                              // the full-screen program
 	Demo         func(ctx context.Context, o DemoOptions) (DemoWorld, error)             // sandbox and backend in this process
 	Serve        func(ctx context.Context, o ServeOptions) error                         // the backend; returns nil when ctx ends
+	Check        func(ctx context.Context, configFile string) ([]Finding, error)         // tries what the backend needs
 	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error) // copies a log on this machine
 }
 
@@ -149,7 +150,7 @@ func (p Program) check() error {
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
-		{"Backup", p.Backup == nil},
+		{"Check", p.Check == nil}, {"Backup", p.Backup == nil},
 	} {
 		if part.missing {
 			return errors.New("cli: Program." + part.name + " is missing")
@@ -165,11 +166,11 @@ func Main(ctx context.Context, p Program, args []string) int {
 	if err := p.check(); err != nil {
 		panic(err) // a mistake in main, before anything else can work
 	}
-	ctx, stop := withSignals(ctx)
-	defer stop()
 	out := &output{to: p.Out}
 	p.Out = out
 	a := &app{Program: p}
+	ctx, stop := withSignals(ctx, &a.hangup)
+	defer stop()
 	err := a.execute(client.WithWait(ctx, a.debugWait), args)
 	if lost := out.finish(); lost != nil && ctx.Err() == nil {
 		err = lost
@@ -220,28 +221,45 @@ type stopped struct{ exit int }
 func (s *stopped) Error() string { return "Stopped." }
 func (s *stopped) Exit() int     { return s.exit }
 
+// hangup receives SIGHUP, which ends a command unless the command takes it.
+type hangup struct{ ends chan os.Signal }
+
+// take returns the SIGHUPs to come, also where they were ignored until now: a
+// server under nohup is reloaded like any other.
+func (h *hangup) take() <-chan os.Signal {
+	taken := make(chan os.Signal, 1)
+	signal.Notify(taken, syscall.SIGHUP)
+	signal.Stop(h.ends)
+	return taken
+}
+
 // withSignals cancels the context when the process is asked to end.
-func withSignals(ctx context.Context) (context.Context, func()) {
+func withSignals(ctx context.Context, h *hangup) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+	h.ends = make(chan os.Signal, 1)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup means what it says
-		signal.Notify(asked, syscall.SIGHUP)
+		signal.Notify(h.ends, syscall.SIGHUP)
 	}
 	done := make(chan struct{})
 	go func() {
+		var s os.Signal
 		select {
-		case s := <-asked:
-			cancel(&stopped{exit: exitOfSignal(s)})
-			// A person who presses Ctrl-C twice at once means one stop: what
-			// ends now still has to clean up.
-			time.AfterFunc(2*time.Second, func() { signal.Stop(asked) })
+		case s = <-asked:
+		case s = <-h.ends:
 		case <-done:
+			return
 		}
+		cancel(&stopped{exit: exitOfSignal(s)})
+		// A person who presses Ctrl-C twice at once means one stop: what
+		// ends now still has to clean up.
+		time.AfterFunc(2*time.Second, func() { signal.Stop(asked); signal.Stop(h.ends) })
 	}()
 	return ctx, func() {
 		close(done)
 		signal.Stop(asked)
+		signal.Stop(h.ends)
 		cancel(nil)
 	}
 }

@@ -142,6 +142,7 @@ func TestProgramNamesWhatIsMissing(t *testing.T) {
 		Browse:       func(context.Context, Browser) error { return nil },
 		Demo:         func(context.Context, DemoOptions) (DemoWorld, error) { return DemoWorld{}, nil },
 		Serve:        func(context.Context, ServeOptions) error { return nil },
+		Check:        func(context.Context, string) ([]Finding, error) { return nil, nil },
 		Backup:       func(context.Context, AuditLog, string) (BackedUp, error) { return BackedUp{}, nil },
 	}
 	if err := whole.check(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +17,18 @@ import (
 
 // ServeOptions configure the server.
 type ServeOptions struct {
-	Config     string // file
-	AcceptLost bool   // start although the audit log has lost records
+	Config     string           // file
+	AcceptLost bool             // start although the audit log has lost records
+	Reload     <-chan os.Signal // each one: read the configuration, grants and certificate again
+}
+
+// Finding is the outcome of one check of a server's configuration.
+type Finding struct {
+	Part    string // log, grants, pool, ...
+	Subject string // file, pool or bucket
+	Problem string // "": it works
+	Fix     string // the next step
+	Exit    int
 }
 
 // AuditLog is where a log is: a server's configuration that names it, or its
@@ -26,12 +37,16 @@ type AuditLog struct{ Config, File string }
 
 func (a *app) serveCommand() *cobra.Command {
 	var o ServeOptions
+	var check bool
 	cmd := &cobra.Command{
 		Use:     "serve",
 		Short:   "Run usher's server for a real pool and real buckets",
 		GroupID: "machine",
-		Long:    `Run the server that checks sign-ins, decides by the grants, records, and hands out links. AWS credentials come from the places where every AWS tool looks. It runs until SIGINT or SIGTERM and lets requests under way finish; its log is JSON on stderr.`,
+		Long: `Run the server that checks sign-ins, decides by the grants, records, and hands out links. AWS credentials come from the places where every AWS tool looks. It runs until SIGINT or SIGTERM and lets requests under way finish; its log is JSON on stderr. SIGHUP makes it read the configuration, the grants and the certificate again.
+
+With --check it serves nothing: it tries the audit log, the grants, the certificate, the user pool, the credentials and each granted bucket, prints a line for each with the next step where one fails, and ends. It changes nothing and can run beside the server. With --json each line is {"part","subject","ok","problem","fix"}.`,
 		Example: `
+usher serve --config /etc/usher/usher.yaml --check
 usher serve --config /etc/usher/usher.yaml
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
@@ -41,6 +56,10 @@ usher serve --config /etc/usher/usher.yaml
 			if o.Config == "" {
 				return usagef("serve needs its configuration: usher serve --config FILE.")
 			}
+			if check {
+				return a.check(cmd.Context(), o.Config)
+			}
+			o.Reload = a.hangup.take()
 			if err := a.Serve(cmd.Context(), o); err != nil {
 				return startError("usher serve cannot continue", err)
 			}
@@ -48,9 +67,57 @@ usher serve --config /etc/usher/usher.yaml
 		}),
 	}
 	cmd.Flags().StringVar(&o.Config, "config", "", "configuration file (YAML)")
+	cmd.Flags().BoolVar(&check, "check", false, "try everything that the server needs, and end")
 	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	return cmd
+}
+
+// check prints a line for each part. Failures that share an exit code end with
+// it.
+func (a *app) check(ctx context.Context, config string) error {
+	findings, err := a.Check(ctx, config)
+	if err != nil {
+		return startError("usher serve cannot start", err)
+	}
+	failed, exit := 0, api.ExitOK
+	for _, f := range findings {
+		a.printFinding(f)
+		if f.Problem == "" {
+			continue
+		}
+		if failed++; failed == 1 {
+			exit = f.Exit
+		} else if exit != f.Exit {
+			exit = api.ExitMixed
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return &failedError{text: fmt.Sprintf("%d of %s failed.", failed, quantity.Plural(len(findings), "check", "checks")), exit: exit}
+}
+
+func (a *app) printFinding(f Finding) {
+	if a.json {
+		a.writeJSON(a.Out, struct {
+			Part    string `json:"part"`
+			Subject string `json:"subject"`
+			OK      bool   `json:"ok"`
+			Problem string `json:"problem,omitempty"`
+			Fix     string `json:"fix,omitempty"`
+		}{f.Part, f.Subject, f.Problem == "", f.Problem, f.Fix})
+		return
+	}
+	word := "ok    "
+	if f.Problem != "" {
+		word = "FAILED"
+	}
+	line := word + " " + safe(strings.TrimSpace(f.Part+" "+f.Subject))
+	if f.Problem != "" {
+		line += ": " + safe(f.Problem) + "; " + safe(f.Fix)
+	}
+	fmt.Fprintln(a.Out, line)
 }
 
 // configPlaces are where a command on the server's machine looks for the

@@ -112,6 +112,12 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
+// Read returns the grants of the file as it is now, by the rules of Open.
+func Read(path string) (*grant.Set, error) {
+	set, _, err := (&Store{path: path}).load()
+	return set, err
+}
+
 // Current returns the grants in force. It fails only if ctx is done.
 func (s *Store) Current(ctx context.Context) (*grant.Set, error) {
 	if err := ctx.Err(); err != nil {

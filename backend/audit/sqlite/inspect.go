@@ -1,0 +1,80 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"usher/backend/event"
+)
+
+// Inspect reports whether Open would succeed, and leaves everything as it is:
+// no log is made and none is locked, so a server may be running. It reads the
+// last records, compares the log's end with its head file, and tries a write in
+// the log's folder.
+func Inspect(ctx context.Context, path string) error {
+	if err := inspect(ctx, path); err != nil {
+		return fmt.Errorf("inspecting the audit log: %w", err)
+	}
+	return nil
+}
+
+func inspect(ctx context.Context, path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if err := before(path, false); err != nil {
+		return err
+	}
+	if err := writable(path); err != nil {
+		return err
+	}
+	if err := isLog(path); errors.Is(err, ErrNoLog) {
+		return nil // the first start makes it
+	}
+	s, err := readOnly(path)
+	if err != nil {
+		return err
+	}
+	// The claim first: a running server adds to both.
+	claimed, _, err := readHead(path + headSuffix)
+	if err == nil {
+		err = s.checkEnd(ctx, claimed)
+	}
+	return explain(errors.Join(err, s.db.Close()))
+}
+
+func (s *Store) checkEnd(ctx context.Context, claimed event.Head) error {
+	if err := s.checkTail(ctx); err != nil {
+		return err
+	}
+	end, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := s.headAt(ctx, claimed.Seq)
+	if err != nil {
+		return err
+	}
+	return behind(claimed, end, at)
+}
+
+// writable tries what SQLite does beside the log: it makes a file and writes it.
+func writable(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".usher-check-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 4096))
+	err = errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
+	if err != nil {
+		return err
+	}
+	if f, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
+		return gone(err)
+	}
+	return f.Close()
+}
