@@ -31,6 +31,9 @@ test-rig: ## The same promises, against servers and clients that others wrote (n
 mutants: ## Each named guard switched off, and the test that notices; MUTANTS="-match fsync" chooses
 	cd backend/sandbox/rig && $(NICE) $(GO) run ./mutants -least 40 $(MUTANTS)
 
+adversary: ## What attacks achieved, on one page; ADVERSARY="-short" is quicker
+	cd backend/sandbox/rig && $(GO) run ./adversary $(ADVERSARY)
+
 fuzz: ## Each fuzz target for FUZZ (30s)
 	@$(GO) list -f '{{.ImportPath}}' $(PKGS) | while read -r p; do \
 	  $(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz' | while read -r f; do \
@@ -45,6 +48,7 @@ bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs ve
 
 soak: ## The long versions: big objects, many kills
 	USHER_SOAK=1 $(GO) test -timeout 60m ./backend/ ./client/download/ ./backend/audit/...
+	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 
 lint: ## Form, vet, staticcheck, a tidy module
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
@@ -60,4 +64,4 @@ demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 
-.PHONY: help demo build test race test-rig mutants fuzz bench bench-download soak lint
+.PHONY: help demo build test race test-rig mutants adversary fuzz bench bench-download soak lint

@@ -134,6 +134,8 @@ func TestRevocationBound(t *testing.T) {
 	work.Wait()
 	seconds := time.Since(began).Seconds()
 	after := w.Sandbox.Pool.Calls()
+	alive := float64(after["GetUser"]-before["GetUser"]) / seconds
+	groups := float64(after["AdminListGroupsForUser"]-before["AdminListGroupsForUser"]) / seconds
 	stop()
 	others200.Wait()
 
@@ -145,14 +147,12 @@ func TestRevocationBound(t *testing.T) {
 			late += l.late.Load()
 		}
 		slices.Sort(took)
-		t.Logf("REVOKE kind=%s n=%d p50=%.1f p99=%.1f max=%.1f bound=%.0f+60 violations=%d", kind, len(took),
-			took[len(took)/2], took[len(took)*99/100], took[len(took)-1], time.Duration(inForce.Load()).Seconds(), late)
+		t.Logf("REVOKE kind=%s n=%d p50=%.1f p99=%.1f max=%.1f bound=%.0f+60 violations=%d cognito_rps=%.1f/120", kind, len(took),
+			took[len(took)/2], took[len(took)*99/100], took[len(took)-1], time.Duration(inForce.Load()).Seconds(), late, alive)
 		if late > 0 {
 			t.Errorf("%s: %d URLs later than the bound", kind, late)
 		}
 	}
-	alive := float64(after["GetUser"]-before["GetUser"]) / seconds
-	groups := float64(after["AdminListGroupsForUser"]-before["AdminListGroupsForUser"]) / seconds
 	t.Logf("COGNITO GetUser=%.1f/s of 120, AdminListGroupsForUser=%.1f/s of 50", alive, groups)
 	if alive > 61 || groups > 26 {
 		t.Errorf("the pool is asked more than half of its quota: %.1f/s and %.1f/s", alive, groups)

@@ -116,7 +116,13 @@ func TestNoSecretIsWritten(t *testing.T) {
 		return holds(content, secrets)
 	})
 	found = append(found, holds([]byte(strings.Join(accesses.lines, "\n")), map[string]string{"the URL's signature": secrets["the URL's signature"]})...)
-	t.Logf("SECRETS files=%d kinds=%d found=%d files_with_the_event=%d", files, len(secrets), len(found), holders)
+	signatures := 0
+	for _, f := range found {
+		if strings.Contains(f, "signature") || strings.Contains(f, "presigned") {
+			signatures++
+		}
+	}
+	t.Logf("SECRETS sinks=%d kinds=%d tokens_found=%d signatures_found=%d sinks_with_the_event=%d", files+1, len(secrets), len(found)-signatures, signatures, holders)
 	if len(found) > 0 {
 		t.Errorf("secrets are in files: %q", found)
 	}

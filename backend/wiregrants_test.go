@@ -351,7 +351,7 @@ func TestGrantsOverTheWire(t *testing.T) {
 			t.Fatalf("with the grants\n%v\n%s", all, strings.Join(x.wrong, "\n"))
 		}
 	}
-	t.Logf("AUTHZ over HTTP: cases=%d objects=%d allowed=%d denied=%d listings=%d disagreements=%d (%.1fs)",
+	t.Logf("AUTHZ world=http cases=%d objects=%d allow=%d deny=%d listings=%d disagreements=%d (%.1fs)",
 		sets*len(x.people), x.asked, x.allowed, x.asked-x.allowed, x.listings, len(x.wrong), time.Since(began).Seconds())
 	if x.allowed*20 < x.asked || x.allowed*20 > 19*x.asked {
 		t.Error("nearly all answers are alike: the cases are badly drawn")

@@ -19,7 +19,7 @@ func shipped(w *world, groups []string, bucket, key string, now time.Time) bool 
 }
 
 // disagreements compares the decider with the reference in n random cases.
-func disagreements(n int, seed uint64, decide decider) (count, allowed int, firstOne string) {
+func disagreements(n int, seed uint64, decide decider) (count, letIn, allowed int, firstOne string) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for done := 0; done < n; {
 		w := newWorld(rng, 12)
@@ -32,6 +32,9 @@ func disagreements(n int, seed uint64, decide decider) (count, allowed int, firs
 					allowed++
 				}
 				if got := decide(w, mine, bucket, key, now); got != want {
+					if got {
+						letIn++
+					}
 					if count++; count == 1 {
 						firstOne = fmt.Sprintf("%q asks %s/%q at %v: %v, want %v, of %v", mine, bucket, key, now, got, want, w.grants)
 					}
@@ -39,13 +42,13 @@ func disagreements(n int, seed uint64, decide decider) (count, allowed int, firs
 			}
 		}
 	}
-	return count, allowed, firstOne
+	return count, letIn, allowed, firstOne
 }
 
 func TestDecideAgainstReference(t *testing.T) {
 	const cases = 1_000_000
-	count, allowed, example := disagreements(cases, 1, shipped)
-	t.Logf("AUTHZ cases=%d allow=%d deny=%d disagreements=%d", cases, allowed, cases-allowed, count)
+	count, letIn, allowed, example := disagreements(cases, 1, shipped)
+	t.Logf("AUTHZ cases=%d allow=%d deny=%d disagreements=%d let_in=%d", cases, allowed, cases-allowed, count, letIn)
 	if count > 0 {
 		t.Errorf("%d disagreements, the first: %s", count, example)
 	}
@@ -137,7 +140,7 @@ func TestDecideControls(t *testing.T) {
 	}
 	killed := 0
 	for name, mutant := range mutants {
-		if count, _, _ := disagreements(20_000, 2, mutant); count == 0 {
+		if count, _, _, _ := disagreements(20_000, 2, mutant); count == 0 {
 			t.Errorf("an evaluator that %s agrees with the reference", name)
 			continue
 		}

@@ -138,8 +138,8 @@ func (r *tally) report(t *testing.T, where scene, floor int) {
 	for _, why := range r.left {
 		t.Logf("not in the %s world: %s", where.name(), why)
 	}
-	t.Logf("DOWNLOAD world=%s faults=%d rows=%d cases=%d sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d resumed=%d refetched=%d bytes left_out=%d",
-		where.name(), len(r.played()), len(r.rows), r.cases, r.shaBad, r.wrongFinal, r.outside, r.overwritten, r.resumed, r.refetched, len(r.left))
+	t.Logf("DOWNLOAD world=%s faults=%d rows=%d cases=%d sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d resumed=%d refetched_MiB=%d left_out=%d",
+		where.name(), len(r.played()), len(r.rows), r.cases, r.shaBad, r.wrongFinal, r.outside, r.overwritten, r.resumed, r.refetched>>20, len(r.left))
 	problems := r.problems(floor)
 	for n := 1; n <= faultsPlanned; n++ {
 		f := fmt.Sprintf("%02d", n)

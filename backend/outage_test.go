@@ -1,0 +1,201 @@
+package backend_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/audit/sqlite"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/event"
+	"usher/client"
+)
+
+// ledger counts the URLs that people got, and looks each of them up.
+type ledger struct {
+	mu       sync.Mutex
+	db       *sql.DB // a reader beside the server
+	released map[string]bool
+	early    []string // URLs whose event was not durable when they arrived
+	denied   int      // answers without a URL because the log did not answer
+}
+
+// ask releases one object; the client repeats what the log's outage refused.
+func (l *ledger) ask(ctx context.Context, a demotest.Actor, key string) (api.ReleaseItem, error) {
+	ctx = client.WithWait(ctx, func(w client.Wait) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if w.Code == api.AuditUnavailable {
+			l.denied++
+		}
+	})
+	return releaseOne(ctx, a, "company-reports", key)
+}
+
+func (l *ledger) add(t *testing.T, item api.ReleaseItem, err error) {
+	u, perr := url.Parse(item.URL)
+	if perr != nil {
+		t.Errorf("a URL that does not parse: %v", perr)
+		return
+	}
+	id := u.Query().Get("x-usher-event")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case codeOf(err) == api.AuditUnavailable:
+		l.denied++
+		return
+	case err != nil:
+		t.Errorf("a release: %v", err)
+		return
+	case id == "" || id != item.Event:
+		t.Errorf("a URL of event %q carries %q", item.Event, id)
+	}
+	l.released[id] = true
+	n := 0
+	if err := l.db.QueryRow("SELECT count(*) FROM events WHERE id = ?", id).Scan(&n); err != nil || n != 1 {
+		l.early = append(l.early, id)
+	}
+}
+
+// Many people download while the log goes away and comes back. Each URL that
+// was given out has one durable event, which was there when the URL arrived;
+// each GET that the storage served has one too; the chain of the log is whole.
+func TestEveryURLIsOnRecord(t *testing.T) {
+	each, people := 60, 4
+	switch {
+	case testing.Short():
+		each = 25
+	case os.Getenv("USHER_SOAK") != "":
+		each, people = 1500, 8
+	}
+	dir, accesses, now := t.TempDir(), &accessLog{}, &clock{}
+	w := demotest.Start(t, demo.Options{Dir: dir, AccessLog: accesses, Now: now.Now})
+	for i := range 10 {
+		w.Put(t, "company-reports", fmt.Sprintf("annual/%02d.csv", i), "x")
+	}
+	path := filepath.Join(dir, "audit.db")
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	l := &ledger{db: db, released: map[string]bool{}}
+	var work sync.WaitGroup
+	for i := range people {
+		actor := w.Hire(t, fmt.Sprintf("reader-%d", i), "finance-team")
+		work.Go(func() {
+			for n := range each {
+				item, err := l.ask(t.Context(), actor, fmt.Sprintf("annual/%02d.csv", n%10))
+				l.add(t, item, err)
+				if err == nil && n%5 == 0 {
+					if status, _ := get(t, item, nil); status != http.StatusOK {
+						t.Errorf("a GET of a released URL: %d", status)
+					}
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	for outages := 0; ; outages++ {
+		lost := outage(t, path)
+		select {
+		case <-done:
+		case <-time.After(150 * time.Millisecond):
+		}
+		for _, f := range lost {
+			if err := os.Rename(f+".gone", f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		select {
+		case <-done:
+			finish(t, w, l, accesses, path, outages+1)
+			return
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
+// outage moves the log's files away.
+func outage(t *testing.T, path string) []string {
+	t.Helper()
+	files := []string{path, path + "-wal"}
+	for _, f := range files {
+		if err := os.Rename(f, f+".gone"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+var eventOfGET = regexp.MustCompile(`REST\.GET\.OBJECT .*x-usher-event=([0-9A-Z]{26})[^ ]* HTTP/1\.1" 20[06] `)
+
+// finish ends the server, reads the log from its beginning and prints the sums.
+func finish(t *testing.T, w *demotest.World, l *ledger, accesses *accessLog, path string, outages int) {
+	t.Helper()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	seen, duplicate := map[string]int{}, 0
+	links := store.Links(t.Context(), 0)
+	report, err := event.VerifyChain(event.Head{}, nil, func(yield func(event.Link, error) bool) {
+		for link, err := range links {
+			if seen[link.Event.ID]++; seen[link.Event.ID] > 1 {
+				duplicate++
+			}
+			if !yield(link, err) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing, served, unaudited := 0, 0, 0
+	for id := range l.released {
+		if seen[id] == 0 {
+			missing++
+		}
+	}
+	for _, line := range accesses.lines {
+		if !strings.Contains(line, "REST.GET.OBJECT") || !strings.Contains(line, `" 200 `) {
+			continue
+		}
+		served++
+		if m := eventOfGET.FindStringSubmatch(line); m == nil || seen[m[1]] == 0 {
+			unaudited++
+		}
+	}
+	gaps, chain := 0, "ok"
+	for _, f := range report.Faults {
+		if chain = "broken"; f.Kind == event.FaultMissing {
+			gaps += int(f.Count)
+		}
+	}
+	t.Logf("AUDIT released=%d durable_before_release=%d events=%d missing=%d duplicate=%d gaps=%d chain=%s gets=%d unaudited_gets=%d outages=%d denied_by_audit_outage=%d",
+		len(l.released), len(l.released)-len(l.early), report.Events, missing, duplicate, gaps, chain, served, unaudited, outages, l.denied)
+	if missing+duplicate+gaps+unaudited+len(l.early) > 0 || !report.Whole() {
+		t.Errorf("%d URLs came before their event: %v; faults of the chain: %v", len(l.early), l.early, report.Faults)
+	}
+	if len(l.released) == 0 || l.denied == 0 || served == 0 {
+		t.Errorf("%d releases, %d refused for the log, %d GETs: the test compares nothing", len(l.released), l.denied, served)
+	}
+}

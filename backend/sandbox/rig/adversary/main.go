@@ -1,0 +1,95 @@
+// Command adversary runs the tests that attack usher and prints their figures
+// on one page: what was tried, and how often it worked. It exits with 1 if a
+// figure that must be 0 is not, if a line or a figure is missing, or if a test
+// failed.
+//
+//	go run ./adversary           the page
+//	go run ./adversary -short    fewer cases, for each change
+//	go run ./adversary -soak     all cases, for the night
+//	go run ./adversary -json     the page as JSON
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+)
+
+type options struct {
+	root        string
+	short, soak bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.root, "root", "../../..", "folder of the module")
+	flag.BoolVar(&o.short, "short", false, "fewer cases")
+	flag.BoolVar(&o.soak, "soak", false, "all cases")
+	asJSON := flag.Bool("json", false, "print the page as JSON")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	p := &page{}
+	for _, s := range suites() {
+		if err := play(ctx, o, s, p); err != nil {
+			p.faults = append(p.faults, fmt.Sprintf("%s: %v", s.pkg, err))
+		}
+	}
+	p.check()
+	if *asJSON {
+		if err := json.NewEncoder(os.Stdout).Encode(p); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	} else {
+		p.print(os.Stdout)
+	}
+	if len(p.faults) > 0 {
+		stop()
+		os.Exit(1)
+	}
+}
+
+// suite is the tests of one package that print figures.
+type suite struct{ pkg, run string }
+
+func suites() []suite {
+	return []suite{
+		{"./backend/grant", "^(TestDecideAgainstReference|TestDecideControls|TestVisibleAgainstReference|TestVisibleControls)$"},
+		{"./backend/grant/granttest", "^TestControls$"},
+		{"./backend/identity", "^TestMutatedTokens$"},
+		{"./backend", "^(TestGrantsOverTheWire|TestHostileTokensOnEveryEndpoint|TestRefusalsDoNotAskStorage|TestEveryURLIsOnRecord|TestNoSecretIsWritten|TestControls)$"},
+		{"./backend", "^TestRevocationBound$"},
+		{"./backend", "^TestManyConnections$"},
+		{"./client/download", "^(TestFaults|TestControls|TestHostileFolder)$"},
+		{"./tui", "^(TestTerminal|TestTerminalCheckSeesEachText)$"},
+		{".", "^TestCommandsEscapeWhatTheyPrint$"},
+	}
+}
+
+// play runs one suite and puts its figures on the page.
+func play(ctx context.Context, o options, s suite, p *page) error {
+	args := []string{"test", "-json", "-count=1", "-timeout=60m", "-run", s.run}
+	if o.short {
+		args = append(args, "-short")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, s.pkg)...)
+	cmd.Dir, cmd.Stderr = o.root, os.Stderr
+	if o.soak {
+		cmd.Env = append(os.Environ(), "USHER_SOAK=1")
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	p.read(out)
+	_, _ = io.Copy(io.Discard, out)
+	return cmd.Wait()
+}

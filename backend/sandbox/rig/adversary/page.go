@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// lines are the words that a page consists of, with the figures that each has
+// to have somewhere.
+func lines() []struct{ word, figures string } {
+	return []struct{ word, figures string }{
+		{"AUTHZ", "cases allow deny disagreements let_in"},
+		{"TOKEN", "vectors mutations accepted_bad rejected_good"},
+		{"ORACLE", "pairs s3_calls median_diff_us ks_p distinguishable"},
+		{"REVOKE", "kind n p50 p99 max bound violations cognito_rps"},
+		{"AUDIT", "released durable_before_release missing duplicate gaps chain unaudited_gets denied_by_audit_outage"},
+		{"DOWNLOAD", "faults cases sha_bad wrong_final_seen outside_dest overwritten resumed refetched_MiB"},
+		{"TERMINAL", "renders control_bytes_leaked overflow"},
+		{"SECRETS", "sinks tokens_found signatures_found"},
+		{"LOAD", "conns rps p50 p99 max rss_max_MiB odd_answers goroutines_end goroutines_left"},
+	}
+}
+
+// zero are the figures that must be 0 wherever they are printed.
+const zero = "disagreements let_in accepted_bad rejected_good s3_calls violations missing duplicate gaps unaudited_gets " +
+	"sha_bad wrong_final_seen outside_dest overwritten control_bytes_leaked overflow tokens_found signatures_found odd_answers goroutines_left"
+
+// some are the figures that must not be 0: a page of nothing proves nothing.
+const some = "cases vectors mutations pairs n released faults renders sinks conns"
+
+// line is what one test printed.
+type line struct {
+	Word    string
+	Figures map[string]string
+	text    string
+}
+
+// page collects the lines of all tests.
+type page struct {
+	lines       []line
+	killed, all int // controls
+	failed      []string
+	faults      []string
+}
+
+var (
+	lineShape    = regexp.MustCompile(`\.go:\d+: ([A-Z]+) (\w+=.*)$`)
+	controlShape = regexp.MustCompile(`controls killed (\d+)/(\d+)`)
+	figureShape  = regexp.MustCompile(`(\w+)=(\S+)`)
+)
+
+// read takes the figures out of a run of go test -json.
+func (p *page) read(run io.Reader) {
+	in := bufio.NewScanner(run)
+	in.Buffer(nil, 4<<20)
+	for in.Scan() {
+		var e struct{ Action, Test, Output string }
+		if json.Unmarshal(in.Bytes(), &e) != nil {
+			continue
+		}
+		if e.Action == "fail" && e.Test != "" {
+			p.failed = append(p.failed, e.Test)
+		}
+		text := strings.TrimRight(e.Output, "\n")
+		if m := controlShape.FindStringSubmatch(text); m != nil {
+			killed, _ := strconv.Atoi(m[1])
+			all, _ := strconv.Atoi(m[2])
+			p.killed, p.all = p.killed+killed, p.all+all
+		}
+		m := lineShape.FindStringSubmatch(text)
+		if m == nil || !slices.ContainsFunc(lines(), func(l struct{ word, figures string }) bool { return l.word == m[1] }) {
+			continue
+		}
+		l := line{Word: m[1], Figures: map[string]string{}, text: m[1] + " " + m[2]}
+		for _, f := range figureShape.FindAllStringSubmatch(m[2], -1) {
+			l.Figures[f[1]] = f[2]
+		}
+		p.lines = append(p.lines, l)
+	}
+}
+
+// check notes what is wrong with the page.
+func (p *page) check() {
+	say := func(format string, args ...any) { p.faults = append(p.faults, fmt.Sprintf(format, args...)) }
+	for _, want := range lines() {
+		for _, figure := range strings.Fields(want.figures) {
+			if !slices.ContainsFunc(p.lines, func(l line) bool { return l.Word == want.word && l.Figures[figure] != "" }) {
+				say("%s: %s is missing", want.word, figure)
+			}
+		}
+	}
+	for _, l := range p.lines {
+		for _, figure := range strings.Fields(zero) {
+			if v, there := l.Figures[figure]; there && v != "0" {
+				say("%s: %s is %s and must be 0", l.Word, figure, v)
+			}
+		}
+		for _, figure := range strings.Fields(some) {
+			if l.Figures[figure] == "0" {
+				say("%s: %s is 0: nothing was tried", l.Word, figure)
+			}
+		}
+		if l.Word == "AUDIT" && (l.Figures["released"] != l.Figures["durable_before_release"] || l.Figures["chain"] != "ok") {
+			say("AUDIT: a URL came before its record, or the chain is broken")
+		}
+	}
+	if p.all == 0 || p.killed != p.all {
+		say("controls killed %d/%d: a guard was switched off and no test noticed", p.killed, p.all)
+	}
+	for _, test := range p.failed {
+		say("%s failed", test)
+	}
+}
+
+// MarshalJSON gives the page to other programs.
+func (p *page) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"lines": p.lines, "controls_killed": p.killed, "controls": p.all, "faults": p.faults})
+}
+
+func (p *page) print(out io.Writer) {
+	for _, want := range lines() {
+		for _, l := range p.lines {
+			if l.Word == want.word {
+				fmt.Fprintln(out, l.text)
+			}
+		}
+	}
+	fmt.Fprintf(out, "controls killed %d/%d\n", p.killed, p.all)
+	for _, f := range p.faults {
+		fmt.Fprintln(out, "WRONG: "+f)
+	}
+	if len(p.faults) == 0 {
+		fmt.Fprintln(out, "the page is complete, and nothing got through")
+	}
+}
