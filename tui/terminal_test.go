@@ -18,6 +18,7 @@ import (
 	"usher/backend/safetext"
 	"usher/backend/safetext/safetexttest"
 	"usher/tui/browse"
+	"usher/tui/tuitest"
 )
 
 // Each hostile text of the corpus comes as object, folder, organisation, group,
@@ -66,7 +67,7 @@ func TestTerminal(t *testing.T) {
 
 // everywhere puts a text into each place of the browser that others can fill.
 func everywhere(w *world, text string) {
-	w.deps.Start = browse.ParsePath("datasets/public/hostile/")
+	w.deps.Start = tuitest.At("datasets/public/hostile/")
 	w.deps.Organisation = safetext.New(text)
 	w.server.Me.Groups = append(w.server.Me.Groups, text)
 	w.server.Me.Person = api.Person{Sub: "sub-mallory", Username: text, Email: text}
