@@ -8,6 +8,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/audit"
+	"usher/backend/cursor"
 	"usher/backend/event"
 )
 
@@ -45,9 +46,9 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 	page := audit.Page{Limit: in.Limit, Ascending: in.After != "", After: in.After}
 	e := r.event(event.AuditRead, "", "")
 	e.Reason = in.Filter
-	at := cursor{Verb: r.verb, Sub: r.claims.Sub, Hash: hashOf(in.Filter)}
+	at := cursor.Cursor{Verb: r.verb, Sub: r.claims.Sub, Hash: cursor.Hash(in.Filter)}
 	if in.Cursor != "" {
-		have, err := b.c.Cursors.open(in.Cursor, at, r.now)
+		have, err := b.c.Cursors.Open(in.Cursor, at, r.now)
 		if err != nil {
 			return nil, fail(api.BadCursor, err)
 		}
@@ -72,8 +73,8 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		out.Events = []event.Event{}
 	}
 	if found.Position != "" && !page.Ascending {
-		at.Token, at.Event, at.Expires = found.Position, first(e), r.now.Add(cursorLife)
-		if out.Cursor, err = b.c.Cursors.seal(at); err != nil {
+		at.Token, at.Event, at.Expires = found.Position, first(e), r.now.Add(cursor.Life)
+		if out.Cursor, err = b.c.Cursors.Seal(at); err != nil {
 			return nil, fail(api.Internal, err)
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/budget"
+	"usher/backend/cursor"
 	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/identity"
@@ -78,6 +79,12 @@ type Log interface {
 	Summary(ctx context.Context, hours int) (audit.Summary, error)
 }
 
+// Cursors seals the place at which a listing or a search goes on.
+type Cursors interface {
+	Seal(c cursor.Cursor) (string, error)
+	Open(text string, want cursor.Cursor, now time.Time) (cursor.Cursor, error)
+}
+
 // Config is all that the backend needs; only FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // what GET config answers
@@ -90,7 +97,7 @@ type Config struct {
 	Audit     Log
 	Access    Access
 	Health    Health
-	Cursors   *Sealer
+	Cursors   Cursors
 	URLLife   time.Duration
 	FileKeys  bool           // the storage keeps objects as files and may take a/../b for b
 	Hosts     []string       // Host headers that are answered, port included

@@ -2,7 +2,10 @@ package backend_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	mrand "math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +16,7 @@ import (
 
 	"usher/backend"
 	"usher/backend/api"
+	"usher/backend/cursor"
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
 	"usher/backend/grant"
@@ -108,7 +112,7 @@ func TestControls(t *testing.T) {
 			o.Verifier = anyPool{o.Verifier, forged.verifier(t, forged.Issuer+"2")}
 		}},
 		{"liveness", c.liveness, func(o *backend.Config) { o.Directory = deathless{o.Directory, o.Now} }},
-		{"the seal on cursors", c.cursors, func(o *backend.Config) { o.Cursors = backend.Unsealed() }},
+		{"the seal on cursors", c.cursors, func(o *backend.Config) { o.Cursors = unsealed{} }},
 	}
 	for _, control := range all {
 		if !control.check(func(*backend.Config) {}) {
@@ -192,11 +196,55 @@ func (c *controls) liveness(off func(*backend.Config)) bool {
 
 // cursors is TestFlippedCursors, shorter, with the sealer that a server has.
 func (c *controls) cursors(off func(*backend.Config)) bool {
-	var sealer *backend.Sealer
+	var sealer backend.Cursors
 	rebuilt(c.t, c.w, time.Now, func(o *backend.Config) { off(o); sealer = o.Cursors })
-	accepted, err := backend.Flipped(sealer, 2000)
+	accepted, err := flipped(sealer, 2000)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return accepted == 0
+}
+
+// unsealed is the seal on cursors switched off: it writes and reads them in
+// clear, with room for the nonce and the tag that are not there.
+type unsealed struct{}
+
+func (unsealed) Seal(c cursor.Cursor) (string, error) {
+	plain, err := json.Marshal(c)
+	return base64.RawURLEncoding.EncodeToString(plain), err
+}
+
+func (unsealed) Open(text string, want cursor.Cursor, _ time.Time) (cursor.Cursor, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return cursor.Cursor{}, err
+	}
+	var c cursor.Cursor
+	if err := json.Unmarshal(raw, &c); err != nil || c.Verb != want.Verb || c.Sub != want.Sub {
+		return cursor.Cursor{}, cursor.ErrRefused
+	}
+	return c, nil
+}
+
+// flipped seals cursors, flips one bit of each at random, and counts how many
+// are still taken.
+func flipped(s backend.Cursors, n int) (accepted int, err error) {
+	rng := mrand.New(mrand.NewPCG(8, 2))
+	now := time.Now()
+	question := cursor.Cursor{Verb: "list", Sub: "ada", Bucket: "company-reports", Prefix: "annual/audited/", Token: strings.Repeat("t", 40), Expires: now.Add(cursor.Life)}
+	for range n {
+		text, err := s.Seal(question)
+		if err != nil {
+			return 0, err
+		}
+		raw, err := base64.RawURLEncoding.DecodeString(text)
+		if err != nil {
+			return 0, err
+		}
+		raw[rng.IntN(len(raw))] ^= byte(1) << rng.IntN(8)
+		if _, err := s.Open(base64.RawURLEncoding.EncodeToString(raw), question, now); err == nil {
+			accepted++
+		}
+	}
+	return accepted, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/cursor"
 	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/object"
@@ -24,12 +25,12 @@ func (b *Backend) list(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := cursor{
+	at := cursor.Cursor{
 		Verb: r.verb, Sub: r.claims.Sub, Bucket: in.Bucket, Prefix: in.Prefix,
-		Hash: hashOf(strconv.FormatBool(in.Recursive), in.Start),
+		Hash: cursor.Hash(strconv.FormatBool(in.Recursive), in.Start),
 	}
 	if in.Cursor != "" {
-		if at, err = b.c.Cursors.open(in.Cursor, at, r.now); err != nil {
+		if at, err = b.c.Cursors.Open(in.Cursor, at, r.now); err != nil {
 			return nil, fail(api.BadCursor, err)
 		}
 	}
@@ -85,7 +86,7 @@ func (r *request) listRequest() (api.ListRequest, error) {
 type listing struct {
 	r       *request
 	in      api.ListRequest
-	at      cursor
+	at      cursor.Cursor
 	set     *grant.Set
 	groups  []string
 	eyes    *grant.Principal
@@ -208,8 +209,8 @@ func (l *listing) answer(version string) (any, error) {
 	}
 	if l.more {
 		l.at.Before = l.before()
-		l.at.Event, l.at.Expires = first(l.event), l.r.now.Add(cursorLife)
-		sealed, err := l.r.b.c.Cursors.seal(l.at)
+		l.at.Event, l.at.Expires = first(l.event), l.r.now.Add(cursor.Life)
+		sealed, err := l.r.b.c.Cursors.Seal(l.at)
 		if err != nil {
 			return nil, fail(api.Internal, err)
 		}

@@ -22,6 +22,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/audit/audittest"
+	"usher/backend/cursor"
 	"usher/backend/demo/demotest"
 	"usher/backend/event"
 	"usher/backend/grant/file"
@@ -93,7 +94,7 @@ func rebuilt(t *testing.T, w *demotest.World, now func() time.Time, change func(
 	must(err)
 	secretKey := make([]byte, 32)
 	_, _ = rand.Read(secretKey)
-	sealer, err := backend.NewSealer(rand.Reader, secretKey)
+	sealer, err := cursor.NewSealer(rand.Reader, secretKey)
 	must(err)
 	s3URL, err := url.Parse(w.S3Endpoint)
 	must(err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"usher/backend/api"
+	"usher/backend/cursor"
 	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/object"
@@ -117,7 +118,7 @@ func (l *listing) before() string {
 				parts = append(parts, bucket)
 			}
 		}
-		return hashOf(parts...)
+		return cursor.Hash(parts...)
 	}
 	position := l.in.Prefix + l.at.After
 	if l.at.Root != "" {
@@ -138,7 +139,7 @@ func (l *listing) before() string {
 			note(d)
 		}
 	}
-	return hashOf(parts...)
+	return cursor.Hash(parts...)
 }
 
 // storageFailure is what a failed call to the storage means to the person, and

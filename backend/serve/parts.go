@@ -22,6 +22,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/audit/sqlite"
+	"usher/backend/cursor"
 	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
@@ -264,7 +265,7 @@ func (r *reach) storage(sdk aws.Config, loop *Loopback) error {
 
 // newSealer uses the configured keys, or a random one for a single instance:
 // its listings then end with it.
-func newSealer(c Config, w World) (*backend.Sealer, error) {
+func newSealer(c Config, w World) (*cursor.Sealer, error) {
 	keys, err := c.cursorKeys()
 	if err != nil {
 		return nil, err
@@ -276,5 +277,5 @@ func newSealer(c Config, w World) (*backend.Sealer, error) {
 		}
 		keys = [][]byte{key}
 	}
-	return backend.NewSealer(w.Rand, keys...)
+	return cursor.NewSealer(w.Rand, keys...)
 }

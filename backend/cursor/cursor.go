@@ -1,4 +1,8 @@
-package backend
+// Package cursor seals the place at which a listing or a search goes on. A
+// cursor travels through the client, which can neither read nor change it.
+//
+// The package leaves the meaning of the place to backend's handlers.
+package cursor
 
 import (
 	"crypto/aes"
@@ -15,25 +19,27 @@ import (
 	"usher/backend/object"
 )
 
-const cursorLife = 15 * time.Minute
+// Life is how long a cursor can be used.
+const Life = 15 * time.Minute
 
-var errCursor = errors.New("the cursor is not one of ours, or not for this")
+// ErrRefused is returned for a text that is no cursor, or none for this question now.
+var ErrRefused = errors.New("the cursor is not one of this server, or not for this question")
 
-// cursor is where a listing or a query goes on. It travels sealed: a person
-// can neither read S3's token nor move a page to another prefix.
-type cursor struct {
+// Cursor is the place at which a listing or a search goes on, with the question
+// that it belongs to: verb, person, bucket, prefix and hash.
+type Cursor struct {
 	Verb    string    `json:"v"`
 	Sub     string    `json:"u"`
 	Bucket  string    `json:"b,omitempty"`
 	Prefix  string    `json:"p,omitempty"`
-	Hash    string    `json:"f,omitempty"` // of what else was asked (filter, recursive, start)
+	Hash    string    `json:"f,omitempty"` // of the rest of the question (filter, recursive, start), by Hash
 	Token   string    `json:"t,omitempty"` // a position in the log
 	Event   string    `json:"e,omitempty"` // the first page's
 	Expires time.Time `json:"x"`
 
 	// Of a listing. Root is the id of the granted place that is being walked
 	// and Resume the position in it; After is the last name of a page that
-	// grants alone made; Before is listing.before.
+	// grants alone made; Before names the grants that decided on the rows so far.
 	Root   string        `json:"r,omitempty"`
 	Resume object.Resume `json:"s,omitzero"`
 	After  string        `json:"a,omitempty"`
@@ -70,10 +76,11 @@ func NewSealer(random io.Reader, keys ...[]byte) (*Sealer, error) {
 	return s, nil
 }
 
-// cursorAAD keeps a sealed text of another use or format from opening as one.
-var cursorAAD = []byte("usher cursor 1")
+// additional keeps a sealed text of another use or format from opening as one.
+var additional = []byte("usher cursor 1")
 
-func (s *Sealer) seal(c cursor) (string, error) {
+// Seal makes the text that travels.
+func (s *Sealer) Seal(c Cursor) (string, error) {
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("sealing a cursor: %w", err)
@@ -82,39 +89,39 @@ func (s *Sealer) seal(c cursor) (string, error) {
 	if _, err := io.ReadFull(s.rand, nonce); err != nil {
 		return "", fmt.Errorf("sealing a cursor: %w", err)
 	}
-	return base64.RawURLEncoding.EncodeToString(s.ciphers[0].Seal(nonce, nonce, plain, cursorAAD)), nil
+	return base64.RawURLEncoding.EncodeToString(s.ciphers[0].Seal(nonce, nonce, plain, additional)), nil
 }
 
-// open takes a cursor back if it was sealed for this verb, person, bucket,
+// Open returns a cursor if it was sealed for this verb, person, bucket,
 // prefix and hash and has not expired.
-func (s *Sealer) open(text string, want cursor, now time.Time) (cursor, error) {
+func (s *Sealer) Open(text string, want Cursor, now time.Time) (Cursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || strings.ContainsAny(text, "\r\n") { // the decoder skips line ends
-		return cursor{}, errCursor
+		return Cursor{}, ErrRefused
 	}
 	for _, gcm := range s.ciphers {
 		if len(raw) < gcm.NonceSize() {
-			return cursor{}, errCursor
+			return Cursor{}, ErrRefused
 		}
-		plain, err := gcm.Open(nil, raw[:gcm.NonceSize()], raw[gcm.NonceSize():], cursorAAD)
+		plain, err := gcm.Open(nil, raw[:gcm.NonceSize()], raw[gcm.NonceSize():], additional)
 		if err != nil {
 			continue
 		}
-		var c cursor
+		var c Cursor
 		if err := json.Unmarshal(plain, &c); err != nil {
-			return cursor{}, errCursor
+			return Cursor{}, ErrRefused
 		}
 		if c.Verb != want.Verb || c.Sub != want.Sub || c.Bucket != want.Bucket || c.Prefix != want.Prefix ||
 			c.Hash != want.Hash || now.After(c.Expires) {
-			return cursor{}, errCursor
+			return Cursor{}, ErrRefused
 		}
 		return c, nil
 	}
-	return cursor{}, errCursor
+	return Cursor{}, ErrRefused
 }
 
-// hashOf binds a cursor to the parts of a question.
-func hashOf(parts ...string) string {
+// Hash binds a cursor to the parts of a question.
+func Hash(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
 		_, _ = fmt.Fprintf(h, "%d:%s,", len(p), p)
