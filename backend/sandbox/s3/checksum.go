@@ -46,6 +46,10 @@ var (
 	sha256Sum = checksumAlgorithm{"SHA256", 32, false, sha256.New}
 )
 
+func unknownChecksum() error {
+	return fail("InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+}
+
 func algorithmNamed(name string) *checksumAlgorithm {
 	for _, a := range algorithms() {
 		if strings.EqualFold(a.name, name) {
@@ -113,7 +117,11 @@ func wantedChecksum(h http.Header) (wanted, error) {
 			return w, fail("InvalidRequest", "The value specified in the x-amz-trailer header is not supported")
 		}
 	}
-	if named := h.Get("x-amz-sdk-checksum-algorithm"); named != "" && w.algorithm == nil {
+	named := h.Get("x-amz-sdk-checksum-algorithm")
+	if named != "" && w.algorithm != nil && algorithmNamed(named) != w.algorithm {
+		return w, fail("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
+	}
+	if named != "" && w.algorithm == nil {
 		return w, fail("InvalidRequest", "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 	}
 	return w, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/md5" //nolint:gosec // ETags of parts are MD5s, as in S3
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -90,17 +91,20 @@ func (q *request) copyOf(from *object, bucketName string) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bucketName == q.target.bucket && from.key == q.target.key && !replace && !changesItself(q.r.Header) {
-		return nil, fail("InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
-	}
 	tags, err := q.copiedTags(from)
 	if err != nil {
 		return nil, err
 	}
+	if bucketName == q.target.bucket && from.key == q.target.key && !replace && !changesItself(q.r.Header) {
+		return nil, fail("InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
 	if err := q.readable(from); err != nil {
 		return nil, err
 	}
-	sum, err := from.checksum()
+	if from.content.Size() > maxObject {
+		return nil, tooLargeToCopy()
+	}
+	sum, err := q.copiedChecksum(from)
 	if err != nil {
 		return nil, err
 	}
@@ -109,21 +113,44 @@ func (q *request) copyOf(from *object, bucketName string) (*object, error) {
 	if from.more != nil {
 		*o.more = *from.more
 	}
+	mime, more, err := describe(q.r.Header)
+	if err != nil {
+		return nil, err
+	}
 	if replace {
-		mime, more, err := describe(q.r.Header)
-		if err != nil {
-			return nil, err
-		}
 		more.parts, more.partSize = o.more.parts, o.more.partSize
 		o.mime, o.more = mime, more
 	}
-	// Neither is copied: S3 takes both from the request, or its defaults.
+	// These are not copied: S3 takes them from the request, or its defaults.
+	o.more.headers = maps.Clone(o.more.headers)
+	delete(o.more.headers, redirectHeader)
+	if at := q.r.Header.Get(redirectHeader); at != "" {
+		if o.more.headers == nil {
+			o.more.headers = map[string]string{}
+		}
+		o.more.headers[redirectHeader] = at
+	}
 	o.more.class, o.more.encryption = class, encrypted
 	if encrypted.kms != "" || encrypted.customer.fingerprint != "" {
 		o.etagText = encrypted.etag([]byte(from.etag()))
 	}
 	o.changing.Store(&objectState{tags: tags})
 	return o, nil
+}
+
+// copiedChecksum is the source's, or one of the algorithm that the request
+// names.
+func (q *request) copiedChecksum(from *object) (checksum, error) {
+	name := q.r.Header.Get("x-amz-checksum-algorithm")
+	if name == "" {
+		return from.checksum()
+	}
+	a := algorithmNamed(name)
+	if a == nil {
+		return checksum{}, unknownChecksum()
+	}
+	value, err := sumOf(a, from.content, 0, from.content.Size())
+	return checksum{a, fullObject, value}, err
 }
 
 // directive reads COPY, the default, or REPLACE.
@@ -246,7 +273,11 @@ func (q *request) copyRange(c Content) (section, error) {
 		part.off, part.size = a, z-a+1
 	}
 	if part.size > maxObject {
-		return part, fail("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(maxObject))
+		return part, tooLargeToCopy()
 	}
 	return part, nil
+}
+
+func tooLargeToCopy() error {
+	return fail("InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(maxObject))
 }

@@ -46,6 +46,9 @@ func (u *upload) release() {
 
 // upload finds q's upload. The server's lock is held.
 func (q *request) upload() (*upload, error) {
+	if _, err := q.bucket(); err != nil {
+		return nil, err
+	}
 	u := q.srv.uploads[q.target.query.get("uploadId")]
 	if u == nil || u.bucket != q.target.bucket || u.key != q.target.key {
 		return nil, fail("NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
@@ -73,7 +76,7 @@ func (q *request) createUpload() error {
 		mime: mime, more: more, tags: tags, algorithm: &crc64NVME, kind: fullObject, parts: map[int]*uploaded{}}
 	if name := q.r.Header.Get("x-amz-checksum-algorithm"); name != "" {
 		if u.algorithm = algorithmNamed(name); u.algorithm == nil {
-			return fail("InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+			return unknownChecksum()
 		}
 		u.named = true
 		if u.kind = composite; u.algorithm == &crc64NVME {

@@ -145,12 +145,14 @@ func (o *object) partChecksum(n int) (checksum, error) {
 	return sum, nil
 }
 
+const redirectHeader = "X-Amz-Website-Redirect-Location"
+
 // storedHeaders are the headers of a PUT that come back with each GET, beside
 // Content-Type and x-amz-meta-*.
 // SPEC: userguide/UsingMetadata.html, "System-defined object metadata".
 func storedHeaders() [6]string {
 	return [6]string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires",
-		"X-Amz-Website-Redirect-Location"}
+		redirectHeader}
 }
 
 // describe takes content type, stored headers and metadata from a request.
@@ -168,6 +170,9 @@ func describe(h http.Header) (mime string, d *details, err error) {
 				s = strings.TrimSpace(s)
 				return s == "aws-chunked" || s == ""
 			}), ",")
+		}
+		if name == redirectHeader && v != "" && !strings.HasPrefix(v, "/") && !strings.HasPrefix(v, "http://") && !strings.HasPrefix(v, "https://") {
+			return "", nil, fail("InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
 		}
 		if v != "" {
 			d.headers[name] = v

@@ -104,7 +104,7 @@ func (q *request) receive(fallback *checksumAlgorithm) (received, error) {
 	if want.trailer && (p.chunk == nil || !p.chunk.trailing) {
 		return received{}, fail("InvalidRequest", "x-amz-trailer needs a payload that ends in a trailer.")
 	}
-	wantMD5, err := contentMD5(q.r.Header.Get("Content-MD5"))
+	wantMD5, err := contentMD5(q.r.Header.Values("Content-MD5"))
 	if err != nil {
 		return received{}, err
 	}
@@ -147,10 +147,11 @@ func (g received) check(want wanted, wantMD5 []byte, p *payload) error {
 	return nil
 }
 
-func contentMD5(s string) ([]byte, error) {
-	if s == "" {
+func contentMD5(header []string) ([]byte, error) {
+	if len(header) == 0 {
 		return nil, nil
 	}
+	s := header[0]
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil || len(b) != md5.Size {
 		return nil, fail("InvalidDigest", "The Content-MD5 you specified was invalid.", field{"Content-MD5", s})

@@ -92,7 +92,9 @@ func TestWhatAWriteNamesIsKeptOrRefused(t *testing.T) {
 		{"key without kms", func(in *awss3.PutObjectInput) { in.SSEKMSKeyId = aws.String("k") }, "InvalidArgument"},
 		{"owner", func(in *awss3.PutObjectInput) { in.ExpectedBucketOwner = aws.String("111111111111") }, "AccessDenied"},
 		{"own owner", func(in *awss3.PutObjectInput) { in.ExpectedBucketOwner = aws.String(account) }, ""},
-		{"tags", func(in *awss3.PutObjectInput) { in.Tagging = aws.String("a=1&a=2") }, "InvalidTag"},
+		{"tags", func(in *awss3.PutObjectInput) { in.Tagging = aws.String("a=1&a=2") }, "InvalidArgument"},
+		{"a tag's characters", func(in *awss3.PutObjectInput) { in.Tagging = aws.String("a=%3C") }, "InvalidTag"},
+		{"redirect", func(in *awss3.PutObjectInput) { in.WebsiteRedirectLocation = aws.String("elsewhere") }, "InvalidRedirectLocation"},
 		{"append", func(in *awss3.PutObjectInput) { in.WriteOffsetBytes = aws.Int64(4) }, "NotImplemented"},
 	} {
 		_, err := r.client.PutObject(t.Context(), input("k", c.change))

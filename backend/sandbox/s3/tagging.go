@@ -3,6 +3,8 @@ package s3
 import (
 	"encoding/xml"
 	"net/http"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -31,9 +33,9 @@ func checkTags(tags []tag, most int) error {
 	seen := map[string]bool{}
 	for _, t := range tags {
 		switch {
-		case t.Key == "" || utf8.RuneCountInString(t.Key) > maxTagKey || !utf8.ValidString(t.Key):
+		case t.Key == "" || utf8.RuneCountInString(t.Key) > maxTagKey || strings.ContainsFunc(t.Key, notInTag):
 			return fail("InvalidTag", "The TagKey you have provided is invalid", field{"TagKey", t.Key})
-		case utf8.RuneCountInString(t.Value) > maxTagValue || !utf8.ValidString(t.Value):
+		case utf8.RuneCountInString(t.Value) > maxTagValue || strings.ContainsFunc(t.Value, notInTag):
 			return fail("InvalidTag", "The TagValue you have provided is invalid", field{"TagKey", t.Key}, field{"TagValue", t.Value})
 		case seen[t.Key]:
 			return fail("InvalidTag", "Cannot provide multiple Tags with the same key", field{"TagKey", t.Key})
@@ -43,6 +45,12 @@ func checkTags(tags []tag, most int) error {
 	return nil
 }
 
+// notInTag reports whether a character is none of letters, digits, spaces and
+// these symbols.
+func notInTag(r rune) bool {
+	return !unicode.In(r, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", r)
+}
+
 // headerTags reads x-amz-tagging: a query string.
 func headerTags(h http.Header) ([]tag, error) {
 	text := h.Get("x-amz-tagging")
@@ -50,13 +58,14 @@ func headerTags(h http.Header) ([]tag, error) {
 		return nil, nil
 	}
 	values, ok := parseQuery(text)
+	var tags []tag
+	for _, v := range values {
+		ok = ok && v.name != "" && values.count(v.name) == 1
+		tags = append(tags, tag{v.name, v.value})
+	}
 	if !ok {
 		return nil, invalidArgument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
 			"x-amz-tagging", text)
-	}
-	var tags []tag
-	for _, v := range values {
-		tags = append(tags, tag{v.name, v.value})
 	}
 	return tags, checkTags(tags, maxObjectTags)
 }
