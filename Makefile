@@ -25,7 +25,7 @@ race: ## The same under the race detector (needs a C compiler)
 	@# one context of the race detector, which crashes it now and then.
 	$(GO) test -race -short -cpu 1 ./tui/...
 
-test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm)
+test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm, boto3)
 	cd backend/sandbox/rig && ./run
 
 mutants: ## Each named guard switched off, and the test that notices; MUTANTS="-match fsync" chooses

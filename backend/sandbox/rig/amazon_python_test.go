@@ -1,0 +1,91 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+)
+
+// pythonChecks are those of judge.py. The test fails for one that is missing
+// there and for one that is missing here.
+func pythonChecks() []string {
+	return []string{
+		"writes/nothing", "writes/metadata", "writes/encryption", "writes/refused", "writes/tags", "writes/parts",
+		"bucket/questions", "bucket/changes", "archive/restore", "archive/refused",
+		"owner/pool and client", "owner/groups", "owner/attributes", "owner/MFA", "owner/passwords",
+	}
+}
+
+// demoFacts are what judge.py reads: the members of `usher demo --serve --json`
+// that it needs.
+func demoFacts(w *demotest.World) map[string]string {
+	return map[string]string{
+		"region": w.Region, "user_pool_id": w.UserPoolID, "client_id": w.ClientID, "cognito_endpoint": w.CognitoEndpoint,
+		"s3_endpoint": w.S3Endpoint, "s3_access_key": w.S3AccessKey, "s3_secret_key": w.S3SecretKey, "mail_file": w.MailFile,
+	}
+}
+
+// Amazon's SDK for Python, which the AWS CLI is made of, against the demo.
+func TestAmazonPython(t *testing.T) {
+	t.Parallel()
+	verdicts := runPython(t, demoFacts(demotest.Start(t, demo.Options{})))
+	want := pythonChecks()
+	for _, v := range verdicts {
+		at := slices.Index(want, v.Check)
+		if at < 0 {
+			t.Errorf("judge.py has a check %q that is not expected, or twice", v.Check)
+			continue
+		}
+		want = slices.Delete(want, at, at+1)
+		t.Run(v.Check, func(t *testing.T) {
+			if !v.OK {
+				t.Error(v.Why)
+			}
+		})
+	}
+	for _, check := range want {
+		t.Errorf("%q was not checked", check)
+	}
+}
+
+// With no demo there no check may pass.
+func TestPythonCanFail(t *testing.T) {
+	t.Parallel()
+	facts := demoFacts(demotest.Start(t, demo.Options{}))
+	facts["s3_endpoint"], facts["cognito_endpoint"] = "http://127.0.0.1:1", "http://127.0.0.1:1"
+	verdicts := runPython(t, facts)
+	if len(verdicts) != len(pythonChecks()) {
+		t.Errorf("%d of %d checks ran", len(verdicts), len(pythonChecks()))
+	}
+	for _, v := range verdicts {
+		if v.OK {
+			t.Errorf("%s passes without a demo", v.Check)
+		}
+	}
+}
+
+func runPython(t *testing.T, facts map[string]string) []verdict {
+	t.Helper()
+	in, err := json.Marshal(facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, tool(t, "USHER_RIG_PYTHON"), "judge.py")
+	cmd.Stdin = bytes.NewReader(in) // secrets in no argument and no environment
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("judge.py: %v\n%s", err, errs.String())
+	}
+	return lines[verdict](t, string(out))
+}
