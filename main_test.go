@@ -36,6 +36,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
+	"usher/backend/object/objecttest"
 	"usher/client/cli"
 )
 
@@ -69,6 +70,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("__FANG_TEST_WIDTH", "100") // of --help, in place of the terminal's
 			env.Values[demoKey{}] = &demoProcess{}
+			env.Values[bentKey{}] = new(*objecttest.Storage)
+			env.Values[testKey{}] = t
 			env.Values[jobKey{}] = new(*exec.Cmd)
 			return os.MkdirAll(filepath.Join(env.WorkDir, ".home"), 0o700)
 		},
@@ -80,6 +83,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"demo":      positive("demo", 0, beginDemo),
+			"bent":      positive("bent HOW", 1, bent),
 			"stop":      positive("stop", 0, endDemo),
 			"totp":      positive("totp NAME", 1, writeCode),
 			"full":      positive("full ARGS...", -1, full),
@@ -132,14 +136,14 @@ func running(ts *testscript.TestScript) *demoProcess {
 
 // beginDemo sets USHER_SERVER, S3_ENDPOINT, DEMO_DIR and GRANTS, and writes a file
 // NAME.pw with the password for each person.
-func beginDemo(ts *testscript.TestScript, _ []string) {
+func beginDemo(ts *testscript.TestScript, args []string) {
 	program, err := exec.LookPath("usher")
 	ts.Check(err)
 	d := ts.Value(demoKey{}).(*demoProcess)
 	d.tmp = ts.MkAbs(".demo-tmp")
 	ts.Check(os.MkdirAll(d.tmp, 0o700))
 	var problems bytes.Buffer
-	cmd := exec.Command(program, "demo", "--serve", "--json")
+	cmd := exec.Command(program, append([]string{"demo", "--serve", "--json"}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp)
 	cmd.Dir, cmd.Stderr = d.tmp, &problems
 	out, err := cmd.StdoutPipe()

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"usher/backend/object/objecttest"
+)
+
+// bentKey finds the storage of a script that answers wrongly.
+type bentKey struct{}
+
+// testKey finds the test that runs the scripts: a storage ends with it.
+type testKey struct{}
+
+// bending are the ways in which the storage of a script answers.
+func bending() map[string]func(*objecttest.Listing) {
+	odd := func(change func(*objecttest.Row)) func(*objecttest.Listing) {
+		return func(l *objecttest.Listing) {
+			for i := range l.Rows {
+				change(&l.Rows[i])
+			}
+		}
+	}
+	return map[string]func(*objecttest.Listing){
+		"not":          nil,
+		"unquoted":     odd(func(r *objecttest.Row) { r.ETag = r.ETag[min(1, len(r.ETag)):max(1, len(r.ETag)-1)] }),
+		"no-etags":     odd(func(r *objecttest.Row) { r.ETag = `""` }),
+		"no-dates":     odd(func(r *objecttest.Row) { r.Modified = "yesterday" }),
+		"no-sizes":     odd(func(r *objecttest.Row) { r.Size = "-1" }),
+		"no-token":     func(l *objecttest.Listing) { l.Token = "" },
+		"one-token":    func(l *objecttest.Listing) { l.Token = "T:company" },
+		"twice":        func(l *objecttest.Listing) { l.Rows = append(l.Rows, l.Rows...) },
+		"html":         func(l *objecttest.Listing) { l.Body = "<html>Sign in</html>" },
+		"list-refused": func(l *objecttest.Listing) { l.Status, l.Body = 403, "<Error><Code>AccessDenied</Code></Error>" },
+		"foreign": func(l *objecttest.Listing) {
+			l.Rows = append(l.Rows, objecttest.Row{Name: "board/salaries.csv", Size: "9", ETag: `"x"`}, objecttest.Row{Name: "board/", Folder: true})
+		},
+	}
+}
+
+// bent lets the storage of a demo answer wrongly; the first one starts both.
+func bent(ts *testscript.TestScript, args []string) {
+	how, ok := bending()[args[0]]
+	if !ok {
+		ts.Fatalf("there is no way %s in which a storage answers", args[0])
+	}
+	s := ts.Value(bentKey{}).(**objecttest.Storage)
+	if *s == nil {
+		*s = objecttest.New(ts.Value(testKey{}).(testing.TB))
+		stock(*s)
+		beginDemo(ts, []string{"--s3-endpoint", (*s).URL})
+	}
+	(*s).Bend(how, refusing, refusing)
+}
+
+// stock puts files where ada reads.
+func stock(s *objecttest.Storage) {
+	const at = "quarterly/"
+	for i := range 3 {
+		s.Put("company-reports", fmt.Sprintf("%sd/%d.txt", at, i), objecttest.Object{Body: fmt.Sprint(i)})
+	}
+	for i := range 2500 {
+		s.Put("company-reports", fmt.Sprintf("%smany/%04d", at, i), objecttest.Object{Body: "x"})
+	}
+	for _, name := range []string{"kms", "tier", "ssec", "region", "ok"} {
+		s.Put("company-reports", at+"m/"+name+".bin", objecttest.Object{Body: name})
+	}
+	s.Put("company-reports", at+"slash/y/", objecttest.Object{Body: "ten bytes!"})
+	s.Put("company-reports", at+"slash/y/z", objecttest.Object{Body: "z"})
+	s.Put("company-reports", at+"cold/frozen.bin", objecttest.Object{Body: "f", Class: "GLACIER"})
+	s.Put("company-reports", at+"cold/thawed.bin", objecttest.Object{Body: "thawed", Class: "GLACIER",
+		Restore: `ongoing-request="false", expiry-date="Fri, 21 Dec 2027 00:00:00 GMT"`})
+}
+
+// refusing is a storage that refuses some objects, each for a cause of its own.
+func refusing(w http.ResponseWriter, r *http.Request, _, key string) bool {
+	switch name := path.Base(key); {
+	case name == "kms.bin" && r.Method == http.MethodGet:
+		objecttest.Refuse(w, r, 403, "AccessDenied", "not authorized to perform: kms:Decrypt")
+	case name == "tier.bin" && r.Method == http.MethodGet:
+		objecttest.Refuse(w, r, 403, "InvalidObjectState", "")
+	case name == "ssec.bin":
+		objecttest.Refuse(w, r, 400, "InvalidRequest", "The object was stored using a form of Server Side Encryption")
+	case name == "region.bin":
+		objecttest.Refuse(w, r, 301, "PermanentRedirect", "")
+	default:
+		return false
+	}
+	return true
+}
