@@ -105,22 +105,22 @@ func (c *Client) Host() string { return c.base.Host }
 
 // Whoami asks who the server takes the caller to be.
 func (c *Client) Whoami(ctx context.Context) (out api.Whoami, err error) {
-	return out, c.call(ctx, "whoami", struct{}{}, &out)
+	return out, c.call(ctx, api.VerbWhoami, struct{}{}, &out)
 }
 
 // List asks for one page of what may be seen under a prefix.
 func (c *Client) List(ctx context.Context, in api.ListRequest) (out api.ListResponse, err error) {
-	return out, c.call(ctx, "list", in, &out)
+	return out, c.call(ctx, api.VerbList, in, &out)
 }
 
 // Stat asks for one object's facts.
 func (c *Client) Stat(ctx context.Context, in api.StatRequest) (out api.StatResponse, err error) {
-	return out, c.call(ctx, "stat", in, &out)
+	return out, c.call(ctx, api.VerbStat, in, &out)
 }
 
 // Release asks for presigned URLs; each item has its own URL or error.
 func (c *Client) Release(ctx context.Context, in api.ReleaseRequest) (out api.ReleaseResponse, err error) {
-	if err := c.call(ctx, "release", in, &out); err != nil {
+	if err := c.call(ctx, api.VerbRelease, in, &out); err != nil {
 		return out, err
 	}
 	if len(out.Items) != len(in.Objects) {
@@ -131,51 +131,51 @@ func (c *Client) Release(ctx context.Context, in api.ReleaseRequest) (out api.Re
 
 // Complete reports how downloads ended.
 func (c *Client) Complete(ctx context.Context, in api.CompleteRequest) error {
-	return c.call(ctx, "complete", in, &api.CompleteResponse{})
+	return c.call(ctx, api.VerbComplete, in, &api.CompleteResponse{})
 }
 
 // Signout records the end of the session.
 func (c *Client) Signout(ctx context.Context) error {
-	return c.call(ctx, "signout", struct{}{}, &api.SignoutResponse{})
+	return c.call(ctx, api.VerbSignout, struct{}{}, &api.SignoutResponse{})
 }
 
 // AuditQuery asks for one page of the audit log.
 func (c *Client) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (out api.AuditQueryResponse, err error) {
-	return out, c.call(ctx, "audit/query", in, &out)
+	return out, c.call(ctx, api.VerbAuditQuery, in, &out)
 }
 
 // AuditSummary asks for counts per hour.
 func (c *Client) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (out api.AuditSummaryResponse, err error) {
-	return out, c.call(ctx, "audit/summary", in, &out)
+	return out, c.call(ctx, api.VerbAuditSummary, in, &out)
 }
 
 // Explain asks why a person may or may not read an object (admins).
 func (c *Client) Explain(ctx context.Context, in api.ExplainRequest) (out api.ExplainResponse, err error) {
-	return out, c.call(ctx, "access/explain", in, &out)
+	return out, c.call(ctx, api.VerbExplain, in, &out)
 }
 
 // Who asks who can read a path (admins).
 func (c *Client) Who(ctx context.Context, in api.WhoRequest) (out api.WhoResponse, err error) {
-	return out, c.call(ctx, "access/who", in, &out)
+	return out, c.call(ctx, api.VerbWho, in, &out)
 }
 
 // Can asks what a person can see (admins).
 func (c *Client) Can(ctx context.Context, in api.CanRequest) (out api.CanResponse, err error) {
-	return out, c.call(ctx, "access/can", in, &out)
+	return out, c.call(ctx, api.VerbCan, in, &out)
 }
 
 // GrantsList asks for the grants in force (admins).
 func (c *Client) GrantsList(ctx context.Context) (out api.GrantsListResponse, err error) {
-	return out, c.call(ctx, "grants/list", struct{}{}, &out)
+	return out, c.call(ctx, api.VerbGrantsList, struct{}{}, &out)
 }
 
 // GrantsDiff asks what a new grants file would change (admins).
 func (c *Client) GrantsDiff(ctx context.Context, in api.GrantsDiffRequest) (out api.GrantsDiffResponse, err error) {
-	return out, c.call(ctx, "grants/diff", in, &out)
+	return out, c.call(ctx, api.VerbGrantsDiff, in, &out)
 }
 
 // attempt makes one call with its own time limit.
-func (c *Client) attempt(ctx context.Context, verb string, body []byte, out any) error {
+func (c *Client) attempt(ctx context.Context, verb api.Verb, body []byte, out any) error {
 	limited, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	token, err := c.tokens.Token(limited)
@@ -189,8 +189,8 @@ func (c *Client) attempt(ctx context.Context, verb string, body []byte, out any)
 	return err
 }
 
-func (c *Client) once(ctx context.Context, verb, token string, body []byte, out any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/v1/"+verb, bytes.NewReader(body))
+func (c *Client) once(ctx context.Context, verb api.Verb, token string, body []byte, out any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+verb.Path(), bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("writing the request: %w", err)
 	}

@@ -44,7 +44,7 @@ func WithWait(ctx context.Context, f func(Wait)) context.Context {
 //
 // A pause is at least the answer's Retry-After. Where ctx or the limit ends
 // before the pause would, the answer is returned at once.
-func (c *Client) call(ctx context.Context, verb string, in, out any) error {
+func (c *Client) call(ctx context.Context, verb api.Verb, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("writing the request: %w", err)
