@@ -233,6 +233,10 @@ func (b *Backend) Start(ctx context.Context) error {
 	return b.service(ctx, event.Event{Action: event.ServiceStart, GrantsVersion: set.Version()})
 }
 
+// Flush records the refusals that were held back. It is called each second, so
+// that a flood that ends is recorded without a further request.
+func (b *Backend) Flush(ctx context.Context) error { return b.suppressed(ctx) }
+
 // Stop records what was held back and that the service ends.
 func (b *Backend) Stop(ctx context.Context) error {
 	if held := b.denials.Drain(true); len(held) > 0 {

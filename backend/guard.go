@@ -208,7 +208,7 @@ func (b *Backend) admit(w http.ResponseWriter, r *request) error {
 	return r.read(w)
 }
 
-// suppressed records the counts of denials whose minute is over.
+// suppressed records the counts of denials over the budget.
 func (b *Backend) suppressed(ctx context.Context) error {
 	held := b.denials.Drain(false)
 	if len(held) == 0 {

@@ -9,8 +9,12 @@ import (
 
 const deniedPerMinute = 300
 
+// drainEvery is the time between two drains. A killed process loses at most the
+// refusals of this time.
+const drainEvery = time.Second
+
 // Denials bounds the recorded refusals of each person. Refusals beyond the
-// bound are counted exactly and become one "suppressed" event.
+// bound are counted exactly, and become one "suppressed" event each second.
 type Denials struct {
 	now func() time.Time
 
@@ -60,27 +64,27 @@ func (d *Denials) of(sub string) *refusals {
 	return s
 }
 
-// Drain returns one event for each person whose minute of held refusals is
-// over (with all: for each person), and starts a new window for them.
+// Drain returns one event for each person with refusals that were held back,
+// and nothing within a second of the last drain (with all: always). The event
+// stands for its Count of them.
 func (d *Denials) Drain(all bool) []event.Event {
 	now := d.now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !all && now.Sub(d.swept) < time.Second {
+	if age := now.Sub(d.swept); !all && age >= 0 && age < drainEvery {
 		return nil
 	}
 	d.swept = now
 	var events []event.Event
 	for sub, s := range d.people {
-		over := now.Sub(s.minute) >= time.Minute
-		if s.held > 0 && (all || over) {
+		if s.held > 0 {
 			e := s.sample
 			e.Action, e.Bucket, e.Key, e.Grant, e.Continues = event.Suppressed, "", "", "", ""
 			e.Outcome, e.Reason, e.Count = event.Denied, "denied decisions over the budget", s.held
 			events = append(events, e)
-			s.held, s.denied, s.minute = 0, 0, time.Time{}
+			s.held = 0
 		}
-		if s.held == 0 && over {
+		if now.Sub(s.minute) >= time.Minute {
 			delete(d.people, sub)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 
 	"usher/backend/api/shape"
 	"usher/backend/grant"
+	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
 	"usher/backend/safetext"
@@ -79,6 +80,10 @@ type S3 struct {
 func Load(path string) (Config, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
+		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	// Whoever writes it decides which grants and which log count.
+	if err := file.Guarded(path); err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)
 	}
 	var c Config

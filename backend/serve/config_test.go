@@ -1,11 +1,13 @@
 package serve_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"usher/backend/grant/file"
 	"usher/backend/serve"
 )
 
@@ -122,5 +124,33 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	if _, err := serve.Load(filepath.Join(t.TempDir(), "none.yaml")); err == nil || !strings.Contains(err.Error(), "none.yaml") {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func TestAConfigurationThatOthersCanWriteIsRefused(t *testing.T) {
+	_, path, err := load(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path string
+		mode os.FileMode
+	}{{path, 0o666}, {filepath.Dir(path), 0o777}} {
+		before, err := os.Stat(c.path)
+		if err == nil {
+			err = os.Chmod(c.path, c.mode)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := serve.Load(path); !errors.Is(err, file.ErrWritable) || !strings.Contains(err.Error(), "chmod o-w "+c.path) {
+			t.Errorf("%s with mode %o: %v", c.path, c.mode, err)
+		}
+		if err := os.Chmod(c.path, before.Mode().Perm()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := serve.Load(path); err != nil {
+		t.Errorf("after chmod: %v", err)
 	}
 }

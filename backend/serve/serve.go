@@ -28,6 +28,7 @@ const (
 	maxHeader   = backend.MaxHeader + 32<<10 // a little more than is taken gets an answer in JSON
 	maxConns    = 12_000
 	drainPeriod = 10 * time.Second
+	flushEvery  = time.Second
 )
 
 // shortest is the size in bytes from which an answer is sent compressed, to
@@ -106,6 +107,21 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Try tries everything that the server needs, and writes what fails to its log.
 func (s *Server) Try(ctx context.Context) { s.made.vitals.Ready(ctx) }
 
+// flush records refusals that were held back, each second. A failure is on the
+// health page, and the counts stay for the next second.
+func (s *Server) flush(ctx context.Context) {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = s.live.Load().Flush(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // serve answers with the backend in force.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) { s.live.Load().ServeHTTP(w, r) }
 
@@ -138,6 +154,7 @@ func (s *Server) Run(ctx context.Context) error {
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	tasks.Go(func() { s.made.vitals.verify(beside, s.made.store) })
+	tasks.Go(func() { s.flush(beside) })
 	failed := make(chan error, 1)
 	go func() {
 		if s.certificates != nil {

@@ -1,0 +1,76 @@
+package serve_test
+
+import (
+	"database/sql"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/event"
+)
+
+// Refusals over the budget are in the log soon after a flood, without a further
+// request and without an orderly end: a killed server has recorded them.
+func TestSuppressedRefusalsAreRecordedByThemselves(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	ada := w.SignIn(t, "ada")
+	token, err := ada.Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const objects = 250
+	body := `{"objects":[` + strings.TrimSuffix(strings.Repeat(`{"bucket":"company-reports","key":"board-packs/none"},`, objects), ",") + `]}`
+	for _, want := range []int{http.StatusOK, http.StatusTooManyRequests} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.Server+"/v1/release", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Content-Type", "application/json")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Fatalf("a release: %d, want %d", res.StatusCode, want)
+		}
+	}
+	// Past the server, as it is on the disk.
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.Dir, "audit.db")+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	counts := func() (denied, suppressed int) {
+		rows, err := db.QueryContext(t.Context(), "SELECT event FROM records")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var raw []byte
+			if err := rows.Scan(&raw); err != nil {
+				t.Fatal(err)
+			}
+			switch e, err := event.Parse(raw); {
+			case err != nil:
+				t.Fatal(err)
+			case e.Action == event.Suppressed:
+				suppressed += e.Count
+			case e.Action == event.Download && e.Outcome == event.Denied:
+				denied++
+			}
+		}
+		return denied, suppressed
+	}
+	eventually(t, "all refusals are on the disk", func() bool {
+		denied, suppressed := counts()
+		return suppressed > 0 && denied+suppressed == 2*objects
+	})
+}
