@@ -203,7 +203,7 @@ func signs(p *theme.Theme, w int) string {
 		{p.Warn, g.Paused, "paused"}, {p.Bad, g.No, "failed or denied"}, {p.Accent, "name/", "folder"}} {
 		next := s.style.Paint(s.sign) + p.Muted.Paint(" "+s.word)
 		if line != "" {
-			next = "  " + next
+			next = p.Fill.Paint("  ") + next
 		}
 		if format.Width(line)+format.Width(next) > w {
 			break
