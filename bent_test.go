@@ -3,12 +3,17 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"usher/backend/demo/demotest"
 	"usher/backend/object/objecttest"
+	"usher/backend/sandbox"
 )
 
 // bentKey finds the storage of a script that answers wrongly.
@@ -92,4 +97,46 @@ func refusing(w http.ResponseWriter, r *http.Request, _, key string) bool {
 		return false
 	}
 	return true
+}
+
+// The browser before the same storage: each row once, none that was not asked
+// for, and a cause in place of a folder that the storage does not give.
+func TestBrowserBeforeBentStorage(t *testing.T) {
+	fake := objecttest.New(t)
+	stock(fake)
+	w := demotest.StartOn(t, func(*sandbox.Sandbox) demotest.Storage { return demotest.Storage{Endpoint: fake.URL} })
+	s, work := open(t, w, 120, 40)
+	s.signIn(w, "ada")
+	bend := func(how string) {
+		t.Helper()
+		list, ok := bending()[how]
+		if !ok {
+			t.Fatalf("there is no way %s", how)
+		}
+		fake.Bend(list, refusing, refusing)
+	}
+	bend("twice")
+	s.goTo("company-reports/quarterly/d/")
+	s.shows("0.txt", "2.txt", "3 of 3")
+	bend("foreign")
+	s.goTo("company-reports/quarterly/m/")
+	s.shows("kms.bin", "5 of 5")
+	s.hides("salaries", "board")
+	bend("no-dates")
+	s.goTo("company-reports/quarterly/d/")
+	s.keys("ctrl+r")
+	s.shows("0.txt", "3 of 3")
+	bend("unquoted")
+	s.keys("ctrl+r", "d")
+	s.until("the end of the download", func(screen string) bool { return strings.Contains(screen, "verified") })
+	if got, err := os.ReadFile(filepath.Join(work, "company-reports", "quarterly", "d", "0.txt")); err != nil || string(got) != "0" {
+		t.Errorf("%q, %v", got, err)
+	}
+	bend("list-refused")
+	s.goTo("company-reports/quarterly/slash/")
+	s.shows("refused by the storage")
+	bend("not")
+	s.goTo("company-reports/quarterly/m/")
+	s.shows("5 of 5")
+	s.keys("q")
 }
