@@ -315,27 +315,15 @@ func (m *Model) transfer(f pane.File) (id int64, word string) {
 // localCheck is a look for files of the browser in the folder that downloads go
 // to now.
 func (m *Model) localCheck() browse.Look {
-	engine, root, newest := m.deps.Transfers, m.transfers.Dir, m.transfers.Newest()
+	look := m.transfers.Local()
 	return func(_ context.Context, files []browse.Entry) []browse.Local {
-		out := make([]browse.Local, len(files))
 		reqs := make([]download.Request, len(files))
 		for i, f := range files {
-			reqs[i] = transfers.Place(root, download.Request{Bucket: f.Bucket.Raw(), Key: f.Key.Raw(), ETag: f.ETag.Raw(), Size: f.Size, Modified: f.Modified})
+			reqs[i] = download.Request{Bucket: f.Bucket.Raw(), Key: f.Key.Raw(), ETag: f.ETag.Raw(), Size: f.Size, Modified: f.Modified}
 		}
-		for i, l := range engine.Local(root, reqs) {
-			out[i] = browse.Local{
-				Here: l.Presence == download.Here, Maybe: l.Presence == download.HereMaybe, Other: l.Presence == download.HereOther,
-				Part: l.Presence == download.HerePartial, Percent: l.Percent, Path: safetext.New(l.Path),
-			}
-			n := newest[pane.File{Bucket: reqs[i].Bucket, Key: reqs[i].Key}]
-			if !out[i].Maybe || n.Dest != l.Path {
-				continue
-			}
-			// A transfer compared what the disk alone cannot tell apart, or
-			// brought what the listing told nothing of.
-			if n.Left || n.Here && files[i].Unsized() {
-				out[i].Maybe, out[i].Here, out[i].Other = false, n.Here, n.Left
-			}
+		out := make([]browse.Local, len(files))
+		for i, l := range look(reqs) {
+			out[i] = browse.Local{Presence: l.Presence, Percent: l.Percent, Path: safetext.New(l.Path)}
 		}
 		return out
 	}

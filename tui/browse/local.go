@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/safetext"
+	"usher/client/download"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -14,12 +15,9 @@ import (
 
 // Local is a file's state on this machine.
 type Local struct {
-	Here    bool          // complete, and this content
-	Maybe   bool          // something of that name; nobody compared
-	Other   bool          // something of that name, with another size
-	Part    bool          // a part that goes on
-	Percent int           // of a part
-	Path    safetext.Text // where it lies or would lie
+	Presence download.Presence
+	Percent  int           // of a partial file
+	Path     safetext.Text // of the file, or of the place where it would be
 }
 
 // Look says which files lie in the download folder, in the order asked. It
@@ -115,13 +113,13 @@ func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
 		return s, t.Accent
 	}
 	switch l := p.local[keyOf(e)]; {
-	case l.Here:
+	case l.Presence == download.Here:
 		return "here", t.OK
-	case l.Maybe:
+	case l.Presence == download.HereMaybe:
 		return "here?", t.Muted
-	case l.Other:
+	case l.Presence == download.HereOther:
 		return "other", t.Warn
-	case l.Part:
+	case l.Presence == download.HerePartial:
 		return quantity.Count(l.Percent) + "%", t.Warn
 	case e.Archived:
 		return "cold", t.Muted
@@ -134,13 +132,13 @@ func (p *Pane) localLines(e Entry, w int) []string {
 	t, l := p.Env.Theme, p.local[keyOf(e)]
 	var state string
 	switch {
-	case l.Here:
+	case l.Presence == download.Here:
 		state = t.OK.Paint(t.Glyphs.Yes + " verified when it came")
-	case l.Maybe:
+	case l.Presence == download.HereMaybe:
 		state = t.Text.Paint("same name, not compared")
-	case l.Other:
+	case l.Presence == download.HereOther:
 		state = t.Warn.Paint("another file of that name")
-	case l.Part:
+	case l.Presence == download.HerePartial:
 		state = t.Warn.Paint(quantity.Count(l.Percent) + "% of it, d resumes")
 	default:
 		return nil

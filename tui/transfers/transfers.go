@@ -245,6 +245,31 @@ func (p *Pane) Snapshot() download.Snapshot { return p.snap }
 // Newest is how the last transfer of each object stands.
 func (p *Pane) Newest() map[pane.File]Newest { return p.newest }
 
+// Local gives a function for commands that returns the state of objects in the
+// folder that downloads go to now. A transfer may have compared a file that
+// the disk alone cannot tell apart.
+func (p *Pane) Local() func([]download.Request) []download.LocalState {
+	engine, root, newest := p.Engine, p.Dir, p.newest
+	return func(reqs []download.Request) []download.LocalState {
+		for i, r := range reqs {
+			reqs[i] = Place(root, r)
+		}
+		out := engine.Local(root, reqs)
+		for i, r := range reqs {
+			n := newest[pane.File{Bucket: r.Bucket, Key: r.Key}]
+			unsized := r.Size == 0 && r.ETag == "" // the listing gave no facts
+			switch {
+			case out[i].Presence != download.HereMaybe || n.Dest != out[i].Path:
+			case n.Left:
+				out[i].Presence = download.HereOther
+			case n.Here && unsized:
+				out[i].Presence = download.Here
+			}
+		}
+		return out
+	}
+}
+
 // Active reports whether something moves, and how many files.
 func (p *Pane) Active() (int, bool) { return p.snap.Running, p.tally.active }
 
