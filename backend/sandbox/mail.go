@@ -16,7 +16,7 @@ type mailbox struct {
 	file string
 }
 
-// deliver drops mail that cannot be written: the person asks for another.
+// deliver drops mail that cannot be written. The person can request another.
 func (b *mailbox) deliver(m cognito.Mail) {
 	line, err := json.Marshal(m)
 	if err != nil {

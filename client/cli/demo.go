@@ -22,7 +22,7 @@ func (a *app) demoCommand() *cobra.Command {
 		GroupID: "machine",
 		Long: `Run a sign-in service, a storage and usher's server on this machine, with people and files to play with, and open the browser. Nothing leaves the machine, and everything is removed at the end.
 
-With --serve there is no browser: it prints how to connect, and stays until Ctrl-C; when an account is to give the code of an authenticator app, it prints the code that is good now. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa"}],"dir","grants_file","mail_file"}. Mail of the sign-in service (codes for a new password, first passwords) goes to mail_file, one JSON object a line.
+With --serve there is no browser: it prints how to connect, and stays until Ctrl-C; when an account is to give the code of an authenticator app, it prints the code that is good now. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa"}],"dir","grants_file","mail_file"}. Mail of the sign-in service (codes for a new password, first passwords) goes to mail_file, one JSON object a line. Objects in the classes GLACIER and DEEP_ARCHIVE must be restored before they can be read, which takes no time (Expedited), 2 seconds (Standard) or 5 (Bulk).
 
 With --dir the next start has the same people, passwords and ports; uploaded files do not stay. --port N takes N for usher's server, N+1 for the storage and N+2 for the sign-in service.
 
@@ -71,7 +71,7 @@ func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
 	o.CodeWanted = func(username string) {
 		select {
 		case wanted <- username:
-		default: // more sign-ins at once than anybody reads
+		default: // too many at once to read
 		}
 	}
 	world, err := a.Demo(ctx, o)
@@ -106,8 +106,8 @@ func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
 	return a.open(ctx, at, "", filepath.Join(world.Facts.Dir, "downloads"), world)
 }
 
-// showCodes prints the code of each account that is asked for one, until ctx
-// ends: whoever tries the demo needs no authenticator app.
+// showCodes prints the code of each account that is to give one, until ctx
+// ends. The demo then needs no authenticator app.
 func (a *app) showCodes(ctx context.Context, world DemoWorld, wanted <-chan string) {
 	for {
 		select {

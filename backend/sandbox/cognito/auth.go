@@ -3,8 +3,6 @@ package cognito
 import (
 	"crypto/hmac"
 	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"math/big"
 	"slices"
@@ -372,44 +370,6 @@ func (p *Pool) answering(now time.Time, in *respondInput) (*challenge, *user, er
 		return nil, nil, notAuthorized("User is disabled.")
 	}
 	return c, u, nil
-}
-
-// proceed gives what comes after a password: the next challenge, from the one
-// named on, or the right to tokens. It needs p.mu.
-func (p *Pool) proceed(now time.Time, u *user, from string) (*authOutput, *issue, error) {
-	if u.Disabled {
-		return nil, nil, notAuthorized("User is disabled.")
-	}
-	ask := func(name string, params map[string]string) (*authOutput, *issue, error) {
-		params["USER_ID_FOR_SRP"] = u.Username
-		session := p.put(now, &challenge{name: name, username: u.Username, sub: u.Sub})
-		return &authOutput{ChallengeName: name, ChallengeParameters: params, Session: session}, nil, nil
-	}
-	if u.Status == statusReset {
-		return nil, nil, resetRequired()
-	}
-	if from == newPasswordRequired && u.Status == statusForceChange {
-		if now.Sub(u.PasswordAt) >= temporaryPasswordLife {
-			return nil, nil, notAuthorized("Temporary password has expired and must be reset by an administrator.")
-		}
-		attributes, err := json.Marshal(maps.Clone(u.Attributes))
-		if err != nil {
-			return nil, nil, fmt.Errorf("writing the attributes: %w", err)
-		}
-		return ask(newPasswordRequired, map[string]string{
-			"requiredAttributes": "[]", "userAttributes": string(attributes)})
-	}
-	// Cognito requires a second factor of a whole pool. A demo has one account
-	// that shows the set-up beside others that have no need of it.
-	required := p.mfa == MFARequired || p.mfa == MFAOptional && u.MustMFA
-	switch {
-	case p.mfa != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || required):
-		p.codeWanted(u)
-		return ask(softwareTokenMFA, map[string]string{})
-	case required:
-		return ask(mfaSetup, map[string]string{"MFAS_CAN_SETUP": `["SOFTWARE_TOKEN_MFA"]`})
-	}
-	return nil, p.issueFor(now, u), nil
 }
 
 // sortedKeys is the order in which attributes are shown.

@@ -2,6 +2,9 @@ package cognito
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"math/big"
 	"time"
 )
@@ -102,4 +105,42 @@ func (p *Pool) prune(now time.Time) {
 		}
 	}
 	p.pruneAt = max(1024, 2*(len(p.challenges)+len(p.lockouts)+len(p.signIns)))
+}
+
+// proceed gives what comes after a password: the next challenge, from the one
+// named on, or the right to tokens. It needs p.mu.
+func (p *Pool) proceed(now time.Time, u *user, from string) (*authOutput, *issue, error) {
+	if u.Disabled {
+		return nil, nil, notAuthorized("User is disabled.")
+	}
+	ask := func(name string, params map[string]string) (*authOutput, *issue, error) {
+		params["USER_ID_FOR_SRP"] = u.Username
+		session := p.put(now, &challenge{name: name, username: u.Username, sub: u.Sub})
+		return &authOutput{ChallengeName: name, ChallengeParameters: params, Session: session}, nil, nil
+	}
+	if u.Status == statusReset {
+		return nil, nil, resetRequired()
+	}
+	if from == newPasswordRequired && u.Status == statusForceChange {
+		if now.Sub(u.PasswordAt) >= temporaryPasswordLife {
+			return nil, nil, notAuthorized("Temporary password has expired and must be reset by an administrator.")
+		}
+		attributes, err := json.Marshal(maps.Clone(u.Attributes))
+		if err != nil {
+			return nil, nil, fmt.Errorf("writing the attributes: %w", err)
+		}
+		return ask(newPasswordRequired, map[string]string{
+			"requiredAttributes": "[]", "userAttributes": string(attributes)})
+	}
+	// Cognito requires a second factor of a whole pool. A demo has one account
+	// that shows the set-up beside others that have no need of it.
+	required := p.mfa == MFARequired || p.mfa == MFAOptional && u.MustMFA
+	switch {
+	case p.mfa != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || required):
+		p.codeWanted(u)
+		return ask(softwareTokenMFA, map[string]string{})
+	case required:
+		return ask(mfaSetup, map[string]string{"MFAS_CAN_SETUP": `["SOFTWARE_TOKEN_MFA"]`})
+	}
+	return nil, p.issueFor(now, u), nil
 }

@@ -2,61 +2,36 @@ package cognito
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
-// The owner's calls on the pool, its client and its groups.
+// The owner's calls on the pool and its client.
 
-func (p *Pool) getGroup(_ time.Time, in *groupInput) (any, error) {
-	return p.withGroup(in, func(*group) {})
-}
+type describeUserPoolInput struct{ UserPoolId string }
 
-func (p *Pool) updateGroup(now time.Time, in *groupInput) (any, error) {
-	if in.Precedence != nil && *in.Precedence < 0 {
-		return nil, invalidParameter("1 validation error detected: Value at 'precedence' failed to satisfy constraint: " +
-			"Member must have value greater than or equal to 0")
-	}
-	return p.withGroup(in, func(g *group) {
-		if in.Description != nil {
-			g.Description = *in.Description
-		}
-		if in.Precedence != nil {
-			g.Precedence = in.Precedence
-		}
-		g.Modified = now
-		p.changed++
-	})
-}
-
-// withGroup answers with the group that a call names, after f.
-func (p *Pool) withGroup(in *groupInput, f func(*group)) (any, error) {
+func (p *Pool) describeUserPool(_ time.Time, in *describeUserPoolInput) (any, error) {
 	if err := p.checkPool(in.UserPoolId); err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.checkGroup(in.GroupName); err != nil {
-		return nil, err
-	}
-	g := p.groups[in.GroupName]
-	f(g)
-	return struct{ Group groupShape }{p.groupShape(g)}, nil
-}
-
-// deleteGroup leaves its members without it.
-func (p *Pool) deleteGroup(now time.Time, in *groupInput) (any, error) {
-	_, err := p.withGroup(in, func(g *group) {
-		for _, u := range p.users {
-			if slices.Contains(u.Groups, g.Name) {
-				u.leave(g.Name)
-				p.touch(now, u)
-			}
-		}
-		delete(p.groups, g.Name)
-		p.changed++
-	})
-	return nil, err
+	people, created, mfa := len(p.users), seconds(p.created()), string(p.mfa)
+	p.mu.Unlock()
+	return map[string]any{"UserPool": map[string]any{
+		"Id": p.cfg.PoolID, "Name": p.name,
+		"Arn": fmt.Sprintf("arn:aws:cognito-idp:%s:000000000000:userpool/%s", p.cfg.Region, p.cfg.PoolID),
+		"Policies": map[string]any{"PasswordPolicy": map[string]any{
+			"MinimumLength": minPasswordLength, "RequireUppercase": true, "RequireLowercase": true,
+			"RequireNumbers": true, "RequireSymbols": true,
+			"TemporaryPasswordValidityDays": int(temporaryPasswordLife / (24 * time.Hour))}},
+		"AdminCreateUserConfig": map[string]any{"AllowAdminCreateUserOnly": true},
+		"AliasAttributes":       []string{"email"},
+		"MfaConfiguration":      mfa,
+		"CreationDate":          created, "LastModifiedDate": created,
+		"LambdaConfig": map[string]any{}, "AutoVerifiedAttributes": []string{"email"},
+		"AccountRecoverySetting": map[string]any{"RecoveryMechanisms": []any{map[string]any{"Name": "verified_email", "Priority": 1}}},
+		"UserPoolTags":           map[string]string{}, "DeletionProtection": "INACTIVE",
+		"EstimatedNumberOfUsers": people,
+	}}, nil
 }
 
 type listPoolsInput struct {

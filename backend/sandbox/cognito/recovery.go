@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Mail is what the service would send to a person.
+// Mail is one message of the service to a person.
 type Mail struct {
 	Time     time.Time `json:"time"`
 	To       string    `json:"to"`

@@ -14,8 +14,8 @@ const (
 	classDeepArchive = "DEEP_ARCHIVE"
 )
 
-// objectState is what may change while an object stays the same. A change
-// stores a new one.
+// objectState holds the properties that change without a new object. A change
+// stores a new state.
 type objectState struct {
 	tags    []tag
 	restore restoration

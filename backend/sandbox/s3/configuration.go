@@ -32,8 +32,8 @@ func (s subresource) operation(method string) (string, operation) {
 
 func get(op operation) map[string]operation { return map[string]operation{http.MethodGet: op} }
 
-// absent answers what S3 answers for a configuration that a bucket never had:
-// an error to a read, success to a removal.
+// absent is a configuration that a bucket never had: a read is an error, a
+// removal succeeds.
 func absent(code, message string) map[string]operation {
 	return map[string]operation{
 		http.MethodGet: func(q *request) error {

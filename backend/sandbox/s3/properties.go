@@ -49,8 +49,8 @@ const (
 	customerKeyAbsent = "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key."
 )
 
-// writeProperties takes from a write what is kept beside bytes and metadata.
-// It refuses what a bucket of today refuses: ACLs and object locks.
+// writeProperties reads storage class and encryption of a write. It refuses
+// ACLs and object locks, as new buckets do.
 func (q *request) writeProperties() (class string, e encryption, err error) {
 	h := q.r.Header
 	if err = refuseACL(h); err != nil {
@@ -75,8 +75,8 @@ func (q *request) writeProperties() (class string, e encryption, err error) {
 	return class, e, err
 }
 
-// refuseACL refuses what buckets whose objects belong to their owner refuse,
-// which is how S3 makes every bucket since April 2023.
+// refuseACL refuses every ACL but the owner's. New buckets have had no ACLs
+// since April 2023.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 func refuseACL(h http.Header) error {
 	acl := h.Get("x-amz-acl")
@@ -170,7 +170,7 @@ func (e encryption) opens(h http.Header, prefix string) error {
 	return nil
 }
 
-// setHeaders writes what S3 answers to a write and to a read.
+// setHeaders writes the headers of an answer to a write or a read.
 func (e encryption) setHeaders(h http.Header) {
 	switch {
 	case e.customer.fingerprint != "":
