@@ -213,7 +213,7 @@ func startError(what string, err error) error {
 	exit := api.ExitUsage
 	var network *net.OpError
 	var disk *fs.PathError
-	var known interface{ Exit() int }
+	var known api.Failing
 	switch {
 	case errors.As(err, &known):
 		exit = known.Exit()

@@ -60,6 +60,10 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("Can't write %s: %s.%s", name, e.Detail, kept)
 	case ErrNetwork:
+		var server *api.Unreachable
+		if errors.As(e.cause, &server) {
+			return server.Error()
+		}
 		return fmt.Sprintf("Can't reach the storage (%s). Check the network and try again; what is kept is not fetched again.", e.Detail)
 	case ErrLink:
 		return fmt.Sprintf("%s is a link, and usher does not write through links. Remove it or choose another folder.", name)
@@ -109,16 +113,21 @@ func diskError(path string, err error) error {
 	return &Error{Kind: ErrDisk, Path: path, Detail: plainCause(err), cause: err}
 }
 
-// netError says why S3 could not be reached, without the URL: *url.Error
-// carries it, signature and all.
+// netError is the failure of a connection to the server, which has a sentence
+// of its own, or to S3. It holds no URL: *url.Error carries it, signature and
+// all.
 func netError(err error) error {
+	var server *api.Unreachable
+	if errors.As(err, &server) {
+		return &Error{Kind: ErrNetwork, Detail: server.Reason, cause: server}
+	}
 	return &Error{Kind: ErrNetwork, Detail: plainCause(err)}
 }
 
 // plainCause is the innermost reason as a few safe words.
 func plainCause(err error) string {
 	var errno syscall.Errno
-	var dns *net.DNSError
+	var op *net.OpError
 	var ue *url.Error
 	var pe *fs.PathError
 	switch {
@@ -126,12 +135,12 @@ func plainCause(err error) string {
 		return "no reason given"
 	case untrusted(err):
 		return errUntrusted.Error()
-	case errors.As(err, &errno):
-		return errno.Error()
-	case errors.As(err, &dns):
-		return "no address found for the host"
 	case errors.Is(err, errStalled), errors.Is(err, context.DeadlineExceeded):
 		return errStalled.Error()
+	case errors.As(err, &op):
+		return api.Reason(err)
+	case errors.As(err, &errno):
+		return errno.Error()
 	case errors.As(err, &ue):
 		return plainCause(ue.Err)
 	case errors.As(err, &pe):
