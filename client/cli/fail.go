@@ -142,7 +142,7 @@ func codeOf(err error, otherwise string) string {
 		return own.code
 	}
 	for code, kind := range map[string]error{
-		"exists": download.ErrExists, "link": download.ErrLink, "name": download.ErrName,
+		"exists": download.ErrExists, "special": download.ErrSpecial, "busy": download.ErrBusy, "link": download.ErrLink, "name": download.ErrName,
 		"bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
 	} {
 		if errors.Is(err, kind) {

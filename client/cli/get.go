@@ -22,6 +22,7 @@ type get struct {
 	paths                         pathFlags
 	dest                          string
 	overwrite, skip, keep, dryRun bool
+	checksum                      bool
 	parallel                      int
 	counted                       bool // parallel was said
 	limit                         string
@@ -40,7 +41,7 @@ func (a *app) getCommand() *cobra.Command {
 		GroupID:    "files",
 		Long: `Download files, whole folders (PATH ends in "/") and what fits a pattern (quoted, with *, ?, [a-z], {a,b} and ** for any number of folders). Every file is verified before it gets its name. What was interrupted goes on from where it was when the same command runs again.
 
-A file that is here already and the same is not fetched again. One that differs is left alone, and that is an error, unless you say what to do.
+A file that is here already and the same is not fetched again. One that differs is left alone, and that is an error, unless you say what to do. A file that usher fetched is known by a note that goes with it; --checksum compares its content.
 
 -o names a folder, or for one file also the file; "-o -" writes one file to stdout, where it is verified at the end: only exit code 0 means that it is good.
 
@@ -60,7 +61,8 @@ usher get builds/nightly/usher.tar.gz -o - | tar xz
 	g.paths.add(cmd, true)
 	f := cmd.Flags()
 	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the folder you are in)")
-	f.BoolVar(&g.overwrite, "overwrite", false, "replace files that differ")
+	f.BoolVar(&g.overwrite, "overwrite", false, "fetch all, and replace the files that are here")
+	f.BoolVar(&g.checksum, "checksum", false, "compare files that are here by their content")
 	f.BoolVar(&g.skip, "skip-existing", false, "leave files that are here, whatever is in them")
 	f.BoolVar(&g.keep, "keep-both", false, "save beside files that differ, as name (1)")
 	f.BoolVar(&g.dryRun, "dry-run", false, "show what would be fetched, and fetch nothing")
@@ -177,7 +179,7 @@ func (g *get) plan(ctx context.Context, from lister, targets []api.Path, add fun
 				}
 				n++
 				r.Dir, _ = g.place(false)
-				r.Conflict = g.conflict()
+				r.Conflict, r.Checksum = g.conflict(), g.checksum
 				add(r, true)
 			}
 			if n > 0 {
@@ -210,7 +212,7 @@ func (g *get) lookUp(ctx context.Context, from lister, targets []api.Path) (map[
 }
 
 func (g *get) request(t api.Path, e api.Entry, alone bool) download.Request {
-	r := download.Request{Bucket: t.Bucket, Key: t.Key, Conflict: g.conflict()}
+	r := download.Request{Bucket: t.Bucket, Key: t.Key, Conflict: g.conflict(), Checksum: g.checksum}
 	switch {
 	case t.IsFolder():
 		r.Folder = true

@@ -155,7 +155,7 @@ func (e *Engine) warm(t *transfer) {
 	if !t.isSmall() {
 		want += int(min(max(t.size/minPart, guessConns), firstConns))
 	}
-	if more := min(want, smallSlots) - e.warmed; more > 0 {
+	if more := min(want, max(e.small.capacity(), e.lanes.most)) - e.warmed; more > 0 {
 		e.warmed += more
 		e.transport.warm(e.ctx, e.check.Origin(t.req.Bucket), more)
 	}

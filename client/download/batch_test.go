@@ -139,7 +139,7 @@ func canRecord(t *testing.T, dir string) bool {
 	defer os.Remove(f.Name())
 	defer f.Close()
 	writeRecord(f, "x")
-	d := newDisk(hooks{}.withDefaults())
+	d := newDisk(hooks{}.withDefaults(), maxIdleFolders)
 	defer d.close()
 	folder, err := d.folderAt(dir, nil, false)
 	must(t, err)

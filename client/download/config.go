@@ -67,6 +67,7 @@ type Timeouts struct {
 	BackoffMax  time.Duration // 8 s: the longest pause that is not asked for by Retry-After
 	RetryAfter  time.Duration // 60 s: the most that a Retry-After is honoured
 	LockPoll    time.Duration // 1 s: how often a part that another process holds is tried
+	LockWait    time.Duration // 10 min: how long one that does not grow is waited for
 	Checkpoint  time.Duration // 500 ms: how often what was fetched is noted in the sidecar
 	ReportEvery time.Duration // 3 s: how often completions are reported
 	Tick        time.Duration // 250 ms: how often rates are measured
@@ -85,6 +86,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	set(&t.BackoffMax, 8*time.Second)
 	set(&t.RetryAfter, time.Minute)
 	set(&t.LockPoll, time.Second)
+	set(&t.LockWait, 10*time.Minute)
 	set(&t.Checkpoint, 500*time.Millisecond)
 	set(&t.ReportEvery, 3*time.Second)
 	set(&t.Tick, 250*time.Millisecond)

@@ -26,7 +26,7 @@ func TestConflicts(t *testing.T) {
 		{"same, refuse", o.data, Refuse, Skipped, nil, 1, "k.tar.gz"},
 		{"differs, skip", []byte("mine"), Skip, Skipped, nil, 0, "k.tar.gz"},
 		{"differs, overwrite", []byte("mine"), Overwrite, Done, nil, 1, "k.tar.gz"},
-		{"same, overwrite", o.data, Overwrite, Skipped, nil, 1, "k.tar.gz"},
+		{"same, overwrite", o.data, Overwrite, Done, nil, 1, "k.tar.gz"},
 		{"differs, keep both", []byte("mine"), KeepBoth, Done, nil, 1, "k.tar (1).gz"},
 	} {
 		e, dir := w.engine(), scratch(t)
@@ -79,7 +79,7 @@ func TestHereAlready(t *testing.T) {
 	before := w.released
 	id = e.Add(w.request("b/k", dir))[0]
 	wait(t, e)
-	if tr := find(t, e, id); tr.State != Skipped || tr.Verified != "crc64nvme" || w.released != before {
+	if tr := find(t, e, id); tr.State != Skipped || tr.Verified != recorded || w.released != before {
 		t.Errorf("%v, %q, %d URLs", tr.State, tr.Verified, w.released-before)
 	}
 	data, _ := os.ReadFile(dest)

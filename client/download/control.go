@@ -179,8 +179,8 @@ func (e *Engine) dropLeftover(t *transfer) {
 		return
 	}
 	defer f.release()
-	old, _ := f.oldParts(t.req.Bucket, t.req.Key, "")
-	for _, name := range old {
+	old, same, _ := f.oldParts(t.req.Bucket, t.req.Key, "", "")
+	for _, name := range append(old, same...) {
 		f.dropPart(name)
 	}
 	if t.req.ETag != "" {

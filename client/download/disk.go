@@ -14,22 +14,21 @@ import (
 // nothing a bucket names, and nothing that somebody put there, leads outside.
 type disk struct {
 	openRoot func(dir string, rel []string, create bool) (*os.Root, []string, error)
+	umask    fs.FileMode
+	mostIdle int  // folders kept open for later
 	folds    bool // test only: take every file system for case-insensitive
 
 	mu    sync.Mutex
 	open  map[string]*folder
-	idle  []*folder // unused, oldest first; at most maxIdleFolders
+	idle  []*folder // unused, oldest first; at most mostIdle
 	cases cases
 
 	reserved map[*transfer]reservation // large files under way
 	looked   map[uint64]freeLook       // by file system
 }
 
-// maxIdleFolders bounds the file descriptors that are kept for later.
-const maxIdleFolders = 16
-
-func newDisk(h hooks) *disk {
-	return &disk{openRoot: h.openRoot, folds: h.fold, open: map[string]*folder{},
+func newDisk(h hooks, mostIdle int) *disk {
+	return &disk{mostIdle: mostIdle, openRoot: h.openRoot, umask: umask(), folds: h.fold, open: map[string]*folder{},
 		cases:    cases{fold: map[string]bool{}, taken: map[string]string{}},
 		reserved: map[*transfer]reservation{}, looked: map[uint64]freeLook{}}
 }
@@ -44,6 +43,9 @@ type folder struct {
 	fold bool     // names that differ only in case are one here; guarded by disk.mu
 	fs   uint64   // which file system
 	refs int      // guarded by disk.mu
+
+	perm    sync.Once
+	newPerm fs.FileMode // see partPerm
 
 	scan      sync.Once
 	leftovers map[string]sidecar // part name → what its sidecar said when first asked
@@ -112,7 +114,7 @@ func (f *folder) release() {
 		return
 	}
 	d.idle = append(d.idle, f)
-	if len(d.idle) > maxIdleFolders {
+	if len(d.idle) > d.mostIdle {
 		f, d.idle = d.idle[0], d.idle[1:]
 		f.close()
 		delete(d.open, f.id)
@@ -166,7 +168,7 @@ func stepDown(root *os.Root, at, name string, create bool) (*os.Root, string, er
 	for _, try := range []string{name, name + clashMark} {
 		seen, err := root.Lstat(try)
 		if errors.Is(err, fs.ErrNotExist) && create {
-			if err = root.Mkdir(try, 0o700); err == nil || errors.Is(err, fs.ErrExist) {
+			if err = root.Mkdir(try, 0o777); err == nil || errors.Is(err, fs.ErrExist) {
 				seen, err = root.Lstat(try)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +29,51 @@ func lockFile(f *os.File, path string) (unlock func(), err error) {
 		return nil, errBusy
 	}
 	return nil, diskError(path, err)
+}
+
+// umask is the process's. Where /proc does not show it, reading it sets it for a
+// moment to the strictest.
+func umask() fs.FileMode {
+	if status, err := os.ReadFile("/proc/self/status"); err == nil { // since Linux 4.7
+		if _, line, ok := strings.Cut(string(status), "\nUmask:"); ok {
+			line, _, _ = strings.Cut(line, "\n")
+			if mask, err := strconv.ParseUint(strings.TrimSpace(line), 8, 32); err == nil {
+				return fs.FileMode(mask) & fs.ModePerm
+			}
+		}
+	}
+	mask := unix.Umask(0o077)
+	unix.Umask(mask)
+	return fs.FileMode(mask) & fs.ModePerm
+}
+
+// maxDescriptors is the number of files and connections that this process may
+// have open.
+func maxDescriptors() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return int(min(uint64(limit.Cur), 1<<20))
+}
+
+// outOfDescriptors reports whether a failure ends when another file is closed.
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
+}
+
+// own reports whether a file belongs to this person.
+func own(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
+}
+
+// writableByOthers reports whether somebody but the owner can write. The group
+// of that name that many systems give each person does not count.
+func writableByOthers(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	perm := info.Mode().Perm()
+	return !ok || int(st.Uid) != os.Geteuid() && st.Uid != 0 || perm&0o002 != 0 || perm&0o020 != 0 && st.Gid != st.Uid
 }
 
 func links(info fs.FileInfo) uint64 {

@@ -30,3 +30,14 @@ func lockFile(_ *os.File, path string) (unlock func(), err error) {
 }
 
 func links(fs.FileInfo) uint64 { return 1 }
+
+// Windows has no modes: the rights of a folder say who can write.
+func umask() fs.FileMode { return 0 }
+
+func own(fs.FileInfo) bool { return true }
+
+func writableByOthers(fs.FileInfo) bool { return false }
+
+func maxDescriptors() int { return 0 }
+
+func outOfDescriptors(error) bool { return false }

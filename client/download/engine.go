@@ -21,14 +21,15 @@ import (
 // hooks replace parts of the world in tests. Each guard that can be switched
 // off here is there so that a test can show that it is needed.
 type hooks struct {
-	rootCAs   *x509.CertPool
-	noIfMatch bool
-	noVerify  bool
-	localName func(key string, strict bool) string
-	openRoot  func(dir string, rel []string, create bool) (*os.Root, []string, error)
-	writeAt   func(f *os.File, p []byte, off int64) (int, error)
-	free      func(*folder) int64
-	fold      bool // take every file system for a case-insensitive one
+	rootCAs     *x509.CertPool
+	noIfMatch   bool
+	noVerify    bool
+	localName   func(key string, strict bool) string
+	openRoot    func(dir string, rel []string, create bool) (*os.Root, []string, error)
+	writeAt     func(f *os.File, p []byte, off int64) (int, error)
+	free        func(*folder) int64
+	descriptors func() int // how many this process may have; 0: no limit is known
+	fold        bool       // take every file system for a case-insensitive one
 }
 
 func (h hooks) withDefaults() hooks {
@@ -40,6 +41,9 @@ func (h hooks) withDefaults() hooks {
 	}
 	if h.writeAt == nil {
 		h.writeAt = func(f *os.File, p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+	}
+	if h.descriptors == nil {
+		h.descriptors = maxDescriptors
 	}
 	if h.free == nil {
 		h.free = freeSpace
@@ -175,14 +179,15 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("download: Config.S3Hosts: %w", err)
 	}
+	bounds := boundsFor(cfg.Parallel, cfg.hooks.descriptors())
 	ctx, stop := context.WithCancelCause(context.Background())
 	e := &Engine{
 		cfg: cfg, ctx: ctx, stop: stop,
 		check:     check,
-		transport: newTransport(cfg.hooks, cfg.Timeouts),
-		disk:      newDisk(cfg.hooks),
-		small:     newGate(smallSlots),
-		large:     newGate(largeSlots),
+		transport: newTransport(cfg.hooks, cfg.Timeouts, bounds.idle),
+		disk:      newDisk(cfg.hooks, bounds.folders),
+		small:     newGate(bounds.small),
+		large:     newGate(bounds.large),
 		byID:      map[ID]*transfer{}, places: map[string]*transfer{}, walks: map[*transfer]struct{}{},
 		claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(),
 		waitSmall: list.New(), waitLarge: list.New(),
@@ -192,10 +197,9 @@ func New(cfg Config) (*Engine, error) {
 		changed: make(chan struct{}, 1), idle: make(chan struct{}),
 	}
 	if cfg.Parallel > 0 {
-		e.small = newGate(min(cfg.Parallel, smallSlots))
 		e.large = e.small // one number for all
 	}
-	e.lanes = newLaneControl(e.large.capacity())
+	e.lanes = newLaneControl(e.large.capacity(), bounds.conns)
 	if cfg.Limit > 0 {
 		e.limiter = rate.NewLimiter(rate.Limit(cfg.Limit), int(min(cfg.Limit, bufferSize)))
 		e.readMost = int(min(max(cfg.Limit/8, 512), bufferSize))

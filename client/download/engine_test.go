@@ -56,7 +56,7 @@ func TestGet(t *testing.T) {
 			t.Errorf("%s: done %d, fetched %d", what, tr.Done, tr.Fetched)
 		}
 		info, _ := os.Stat(tr.Dest)
-		if !info.ModTime().Equal(o.modified) || info.Mode() != 0o600 {
+		if !info.ModTime().Equal(o.modified) || info.Mode() != 0o666&^umask() {
 			t.Errorf("%s: time %v, mode %v", what, info.ModTime(), info.Mode())
 		}
 	}

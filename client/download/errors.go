@@ -26,6 +26,8 @@ var (
 	ErrBadURL    = ticket.ErrRefused // its details are a *ticket.Error
 	ErrNetwork   = errors.New("the network")
 	ErrLink      = errors.New("a link stands in the way")
+	ErrSpecial   = errors.New("no regular file is there")
+	ErrBusy      = errors.New("another usher holds it")
 	ErrName      = errors.New("the name cannot be used here")
 	ErrPattern   = errors.New("the path cannot be read")
 )
@@ -67,6 +69,10 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("Can't reach the storage (%s). Check the network and try again; what is kept is not fetched again.", e.Detail)
 	case ErrLink:
 		return fmt.Sprintf("%s is a link, and usher does not write through links. Remove it or choose another folder.", name)
+	case ErrSpecial:
+		return fmt.Sprintf("%s is %s and no file, so it was left alone. Choose another name; -o - writes to stdout.", name, e.Detail)
+	case ErrBusy:
+		return fmt.Sprintf("%s is being fetched by another usher, which has not moved for %s. Stop that one, then try again.", name, e.Detail)
 	case ErrPattern:
 		return fmt.Sprintf("%s can't be read as a path (%s). A wildcard that is meant literally has a backslash before it.", name, e.Detail)
 	case ErrName:

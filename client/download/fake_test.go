@@ -11,6 +11,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -47,7 +48,18 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, objects: map[string]*object{}, place: "b/"}
 	w.memory = &memory{w: w, urls: map[string]issued{}, denied: map[string]bool{}, life: 60, page: 100}
 	w.origin, w.person = w.memory, w.memory
-	srv := httptest.NewServer(w)
+	srv := httptest.NewUnstartedServer(w)
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			if n := w.open.Add(1); n > w.openMax.Load() {
+				w.openMax.Store(n)
+			}
+		case http.StateClosed:
+			w.open.Add(-1)
+		}
+	}
+	srv.Start()
 	w.url, w.leave = srv.URL, srv.Close
 	t.Cleanup(srv.Close)
 	return w

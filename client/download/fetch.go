@@ -358,7 +358,7 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 	buf := j.e.buffers.get(a.n)
 	defer j.e.buffers.put(buf)
 	b, have, crc, flushed := *buf, 0, w.crc, time.Now()
-	asked := w.pos + a.n
+	asked := w.pos + a.n // the end of what was announced
 	for {
 		n, rerr := a.body.Read(b[have:min(len(b), have+j.e.readMost)])
 		if n > 0 {
@@ -374,7 +374,7 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 		}
 		if have == len(b) || rerr != nil || have > 0 && time.Since(flushed) > j.e.cfg.Timeouts.Tick {
 			own := j.ledger.hold(w, have)
-			if own < have && j.ledger.endOf(w) == asked {
+			if w.pos+int64(have) > asked {
 				return badAnswer("the storage sent more than it announced")
 			}
 			crc = j.ledger.kind.update(crc, b[:own])
@@ -396,7 +396,7 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 			}
 		}
 		if rerr == io.EOF {
-			if w.pos < j.ledger.endOf(w) {
+			if w.pos < j.ledger.endOf(w) && w.pos < asked {
 				return io.ErrUnexpectedEOF
 			}
 			j.ledger.seen(w)

@@ -35,7 +35,7 @@ func floor(dir, server, _ string) error {
 		spec string
 	}
 	jobs := make(chan work, 1000)
-	conns, transport := smallSlots, newTransport(hooks{}, Timeouts{}.withDefaults())
+	conns, transport := smallSlots, newTransport(hooks{}, Timeouts{}.withDefaults(), smallSlots+maxConns)
 	if entries[0].Size > smallObject {
 		conns = firstConns
 	}

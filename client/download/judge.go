@@ -45,6 +45,13 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 	e.mu.Lock()
 	j.t.retries++
 	e.mu.Unlock()
+	if outOfDescriptors(err) { // another connection ends, and leaves its own
+		e.set(j.t, Running, nil, "Too many files are open; waiting for one to be closed.")
+		if s.broke++; s.broke > 10*maxStreak {
+			return netError(err)
+		}
+		return e.sleep(ctx, e.backoff(s.broke))
+	}
 	if unreachable(err) || untrusted(err) {
 		s.away, s.broke = s.away+1, 0
 		if p := e.cfg.Patience; p > 0 && s.away > 1 && time.Since(j.lastMove()) > p {

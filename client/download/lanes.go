@@ -12,6 +12,7 @@ import (
 // to it: it tries and looks.
 type laneControl struct {
 	slots  int          // most places that files take at once
+	most   int          // connections, at most
 	taken  atomic.Int64 // places of the files that were admitted
 	mu     sync.Mutex
 	limit  int
@@ -24,8 +25,8 @@ type laneControl struct {
 	done   bool    // it stopped growing
 }
 
-func newLaneControl(slots int) *laneControl {
-	return &laneControl{slots: slots, limit: firstConns, jobs: map[*job]context.Context{}}
+func newLaneControl(slots, most int) *laneControl {
+	return &laneControl{slots: slots, most: most, limit: min(firstConns, most), jobs: map[*job]context.Context{}}
 }
 
 // settleTicks is how many ticks a limit is looked at before the next step.
@@ -42,7 +43,7 @@ func (c *laneControl) join(ctx context.Context, j *job) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.jobs) == 0 {
-		c.limit, c.before, c.done = firstConns, 0, false
+		c.limit, c.before, c.done = min(firstConns, c.most), 0, false
 		c.begin()
 	}
 	c.jobs[j] = ctx
@@ -97,13 +98,13 @@ func (c *laneControl) look(rate, left float64) (grew bool) {
 	switch {
 	case c.before > 0 && now < 1.1*c.before:
 		c.limit, c.done = max(c.limit/2, 1), true // the last step brought nothing
-	case c.limit >= maxConns:
+	case c.limit >= c.most:
 		c.done = true
 	case left < worthATry:
 		// More flows than the link has room for lose packets, and the last of
 		// them waits for a retransmission when all else is done.
 	default:
-		c.before, c.limit = now, c.limit*2
+		c.before, c.limit = now, min(c.limit*2, c.most)
 		c.begin()
 		return true
 	}
@@ -127,5 +128,5 @@ func (c *laneControl) spread() {
 func (c *laneControl) slower() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.limit, c.done = max(c.limit/2, 2), true
+	c.limit, c.done = max(c.limit/2, min(2, c.most)), true
 }

@@ -59,7 +59,7 @@ func (e *Engine) local(r Request, segs []string, scans map[string]map[string]sid
 		return s
 	case err == nil && info.Mode().IsRegular() && !r.Folder:
 		s.Path = filepath.Join(f.path, name)
-		if _, ok := matchRecord(readRecord(f, name), r.ETag, info); ok {
+		if f.recorded(name, r.ETag, info) {
 			s.Presence = Here
 		} else if info.Size() == r.Size || r.ETag == "" && r.Size == 0 { // not listed: nothing is known of it
 			s.Presence = HereMaybe

@@ -100,56 +100,125 @@ func (e *heldError) Unwrap() error { return errBusy }
 // place and the lock on its part.
 var errArrived = errors.New("the file is here by now")
 
-// held tells whether a transfer, here or in another process, holds a part.
+// held reports whether a transfer, here or in another process, holds a part.
 func (f *folder) held(name string) bool {
-	file, err := f.root.OpenFile(name, os.O_RDWR|openNoFollow, 0)
-	if err != nil {
-		return false
+	p, err := f.openOnly(name, os.O_RDWR)
+	if err == nil {
+		p.close()
 	}
-	defer file.Close()
-	unlock, err := lockFile(file, filepath.Join(f.path, name))
-	if err != nil {
-		return errors.Is(err, errBusy)
-	}
-	unlock()
-	return false
+	return errors.Is(err, errBusy)
 }
 
-// openPart opens or makes a part file and locks it. A link in its place is
-// refused, a second hard link too: its other name may be anywhere.
+// progress changes whenever the transfer that holds a part writes: its bytes, or
+// the list of those that it has.
+func (f *folder) progress(name string) string {
+	at := ""
+	for _, n := range []string{name, name + ".json"} {
+		if info, err := f.root.Lstat(n); err == nil {
+			at += info.ModTime().String() + " " + strconv.FormatInt(info.Size(), 10) + ";"
+		}
+	}
+	return at
+}
+
+// errForeign says that a file with the name of a part is not this person's, or
+// can be reached by others: it is neither opened nor removed.
+var errForeign = errors.New("the part is not ours")
+
+// maxForeign is how many names are tried beside parts that are not ours.
+const maxForeign = 100
+
+// openPart opens or makes the part file of that name and locks it. Where the
+// name is taken by a file that is not ours, the next name is used.
 func (f *folder) openPart(name string) (*part, error) {
+	try := name
+	for n := 1; ; n++ {
+		p, err := f.openOnly(try, os.O_RDWR|os.O_CREATE)
+		if !errors.Is(err, errForeign) {
+			return p, err
+		}
+		if n > maxForeign {
+			return nil, &Error{Kind: ErrDisk, Path: filepath.Join(f.path, name), Detail: "files of other people have the names of its unfinished part"}
+		}
+		try = nextPart(name, n)
+	}
+}
+
+// nextPart is the n-th name beside a part's own.
+func nextPart(name string, n int) string {
+	sum := sha256.Sum256([]byte(name + " " + strconv.Itoa(n)))
+	return partMark + hex.EncodeToString(sum[:8])
+}
+
+// openOnly opens the part of exactly that name, which is ours, and locks it. A
+// file that is made is ours whatever the file system says of its owner.
+func (f *folder) openOnly(name string, flags int) (*part, error) {
 	path := filepath.Join(f.path, name)
 	for range 10 {
-		file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|openNoFollow, 0o600)
+		if flags&os.O_CREATE != 0 {
+			if p, err := f.createPart(name); !errors.Is(err, fs.ErrExist) {
+				return p, err
+			}
+		}
+		seen, err := f.root.Lstat(name)
+		switch {
+		case err == nil && !f.ownPart(seen):
+			return nil, errForeign
+		case errors.Is(err, fs.ErrNotExist) && flags&os.O_CREATE != 0:
+			continue // it was finished meanwhile
+		case err != nil:
+			return nil, diskError(path, err)
+		}
+		file, err := f.root.OpenFile(name, os.O_RDWR|openNoFollow, 0)
 		if err != nil {
-			if seen, e := f.root.Lstat(name); e == nil && seen.Mode()&fs.ModeSymlink != 0 {
-				return nil, &Error{Kind: ErrLink, Path: path, cause: err}
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
 			}
 			return nil, diskError(path, err)
 		}
-		unlock, err := lockFile(file, path)
-		if err != nil {
-			file.Close()
-			return nil, err
+		p, err := f.lockPart(name, file, f.ownPart)
+		if err == nil || !errors.Is(err, errForeign) {
+			return p, err
 		}
-		opened, err1 := file.Stat()
-		seen, err2 := f.root.Lstat(name)
-		if err1 == nil && err2 == nil && os.SameFile(opened, seen) {
-			if !opened.Mode().IsRegular() || links(opened) != 1 {
-				unlock()
-				file.Close()
-				return nil, &Error{Kind: ErrLink, Path: path}
-			}
-			return &part{folder: f, name: name, file: file, unlock: unlock, size: opened.Size()}, nil
+	}
+	return nil, &heldError{name}
+}
+
+// createPart makes the part; fs.ErrExist: there is one.
+func (f *folder) createPart(name string) (*part, error) {
+	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|openNoFollow, partMode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fs.ErrExist
+	}
+	if err != nil {
+		return nil, diskError(filepath.Join(f.path, name), err)
+	}
+	p, err := f.lockPart(name, file, func(fs.FileInfo) bool { return true })
+	if errors.Is(err, errForeign) {
+		return nil, fs.ErrExist // another took it away between open and lock
+	}
+	return p, err
+}
+
+// lockPart locks an open part and checks that it is ours and still has its name.
+// It closes the file if it fails; errForeign: the caller looks again.
+func (f *folder) lockPart(name string, file *os.File, ours func(fs.FileInfo) bool) (*part, error) {
+	unlock, err := lockFile(file, filepath.Join(f.path, name))
+	if err != nil {
+		file.Close()
+		if errors.Is(err, errBusy) {
+			err = &heldError{name}
 		}
+		return nil, err
+	}
+	opened, err1 := file.Stat()
+	seen, err2 := f.root.Lstat(name)
+	if err1 != nil || err2 != nil || !os.SameFile(opened, seen) || !ours(opened) {
 		unlock()
 		file.Close()
-		if err2 == nil && seen.Mode()&fs.ModeSymlink != 0 {
-			return nil, &Error{Kind: ErrLink, Path: path}
-		}
-		// Somebody finished it between open and lock: look again.
+		return nil, errForeign
 	}
-	return nil, errBusy
+	return &part{folder: f, name: name, file: file, unlock: unlock, size: opened.Size()}, nil
 }
 
 // newPart is a part for an object that comes in one piece: without a name
@@ -191,23 +260,27 @@ func (p *part) tidy() {
 	}
 }
 
-// dropPart removes a part that nobody works on.
+// dropPart removes a part of ours that no transfer works on.
 func (f *folder) dropPart(name string) {
-	if p, err := f.openPart(name); err == nil {
+	if p, err := f.openOnly(name, os.O_RDWR); err == nil {
 		p.remove()
+	} else if errors.Is(err, fs.ErrNotExist) {
+		(&part{folder: f, name: name}).remove() // what describes it
 	}
 }
 
 // notes reads the sidecar. Anything odd about it reads as none.
 func (f *folder) notes(name string) (sidecar, bool) {
+	seen, err := f.root.Lstat(name + ".json")
+	if err != nil || !f.ownPart(seen) {
+		return sidecar{}, false
+	}
 	file, err := f.root.OpenFile(name+".json", os.O_RDONLY|openNoFollow, 0)
 	if err != nil {
 		return sidecar{}, false
 	}
 	defer file.Close()
-	opened, err1 := file.Stat()
-	seen, err2 := f.root.Lstat(name + ".json")
-	if err1 != nil || err2 != nil || !os.SameFile(opened, seen) || !opened.Mode().IsRegular() {
+	if opened, err := file.Stat(); err != nil || !os.SameFile(opened, seen) || !f.ownPart(opened) {
 		return sidecar{}, false
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxSidecar))
@@ -230,7 +303,7 @@ func (p *part) note(s sidecar) error {
 	}
 	root, name := p.folder.root, p.name+".json"
 	root.Remove(name + ".new")
-	file, err := root.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := root.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, partMode)
 	if err != nil {
 		return diskError(filepath.Join(p.folder.path, name), err)
 	}
@@ -249,10 +322,10 @@ func (p *part) note(s sidecar) error {
 	return nil
 }
 
-// oldParts finds parts of the same object with another content, left by an
-// earlier run: the object changed since. It also tells whether there is
-// something of the current one.
-func (f *folder) oldParts(bucket, key, current string) (old []string, some bool) {
+// oldParts finds parts of the same object with another content than etag, left
+// by an earlier run: the object changed since. It also returns the parts of that
+// content, and whether there is anything under the name current.
+func (f *folder) oldParts(bucket, key, etag, current string) (old, same []string, some bool) {
 	f.scanned()
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
@@ -260,12 +333,15 @@ func (f *folder) oldParts(bucket, key, current string) (old []string, some bool)
 		switch {
 		case name == current:
 			some = true
-		case s.Bucket == bucket && s.Key == key:
+		case s.Bucket != bucket || s.Key != key:
+		case s.ETag == etag:
+			same, some = append(same, name), true
+		default:
 			old = append(old, name)
 			delete(f.leftovers, name)
 		}
 	}
-	return old, some
+	return old, same, some
 }
 
 // leftover finds what an earlier run noted on an object.
@@ -285,9 +361,9 @@ func (f *folder) leftover(bucket, key string) (sidecar, bool) {
 // an earlier run may have ended between the file's name and its sidecar's end.
 func (f *folder) dropParts(bucket, key, etag string) {
 	current := partName(bucket, key, etag)
-	old, some := f.oldParts(bucket, key, current)
+	old, same, some := f.oldParts(bucket, key, etag, current)
 	if some {
-		old = append(old, current)
+		old = append(append(old, same...), current)
 	}
 	for _, name := range old {
 		f.dropPart(name)
@@ -346,6 +422,7 @@ func (p *part) finish(name string, mtime time.Time, mode Conflict, record string
 		setModified(p.folder, p.name, mtime)
 	}
 	writeRecord(p.file, record)
+	_ = p.file.Chmod(0o666 &^ p.folder.disk.umask) // not every file system keeps modes
 	if closeBeforeRename {
 		p.close()
 	}
@@ -364,7 +441,9 @@ func (p *part) finish(name string, mtime time.Time, mode Conflict, record string
 func (p *part) rename(name string, mode Conflict) (string, error) {
 	root := p.folder.root
 	if mode == Overwrite {
-		// rename replaces a link itself, never what it points to.
+		if err := p.folder.replaceable(name); err != nil {
+			return "", err
+		}
 		if err := root.Rename(p.name, name); err != nil {
 			return "", diskError(filepath.Join(p.folder.path, name), err)
 		}
@@ -427,21 +506,4 @@ func numbered(name string, n int) string {
 		ext = ""
 	}
 	return strings.TrimSuffix(name, ext) + " (" + strconv.Itoa(n) + ")" + ext
-}
-
-// recordOf is what is noted with a finished file (an extended attribute, where
-// there are such): that it is this content, unchanged since.
-func recordOf(etag, verified string, size int64, mtime time.Time) string {
-	return strings.Join([]string{"1", etag, verified, strconv.FormatInt(size, 10), strconv.FormatInt(mtime.UnixNano(), 10)}, "\n")
-}
-
-// matchRecord tells whether the file still is what was noted, and is etag;
-// it returns how it was verified.
-func matchRecord(record, etag string, info fs.FileInfo) (verified string, ok bool) {
-	f := strings.Split(record, "\n")
-	if len(f) != 5 || f[0] != "1" || etag == "" || f[1] != etag ||
-		f[3] != strconv.FormatInt(info.Size(), 10) || f[4] != strconv.FormatInt(info.ModTime().UnixNano(), 10) {
-		return "", false
-	}
-	return f[2], true
 }

@@ -148,12 +148,17 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 		return plan{state: Failed}, diskError(p.path, err)
 	}
 	p.taken = true
+	if t.req.Conflict == Refuse || t.req.Conflict == Overwrite {
+		if err := f.replaceable(name); err != nil {
+			return plan{state: Failed}, err
+		}
+	}
 	for n := 1; err == nil; n++ { // with KeepBoth the same content may be here under a number
-		if info.Mode().IsRegular() {
-			if v, ok := matchRecord(readRecord(f, name), t.req.ETag, info); ok {
+		if info.Mode().IsRegular() && (t.req.Conflict != Overwrite || t.req.Checksum) {
+			if !t.req.Checksum && f.recorded(name, t.req.ETag, info) {
 				f.dropParts(t.req.Bucket, t.req.Key, t.req.ETag)
 				p.path = filepath.Join(f.path, name)
-				return e.leave(t, p, v, false), nil
+				return e.leave(t, p, recorded, false), nil
 			}
 			if t.size < 0 || t.size == info.Size() {
 				p.compare = append(p.compare, name)
@@ -206,7 +211,7 @@ func (e *Engine) sameContent(t *transfer, p plan, tk *ticket.Ticket) (found plan
 	}
 	defer f.release()
 	for _, name := range p.compare {
-		verified, same, err := sameAs(f, name, tk)
+		verified, same, err := f.holds(name, tk, t.req.Checksum)
 		if err != nil {
 			return p, diskError(filepath.Join(f.path, name), err)
 		}
@@ -219,9 +224,32 @@ func (e *Engine) sameContent(t *transfer, p plan, tk *ticket.Ticket) (found plan
 	return e.taken(t, p)
 }
 
-// sameAs compares one file, and records that it is the same so that the next
-// look need not compare.
-func sameAs(f *folder, name string, tk *ticket.Ticket) (verified string, same bool, err error) {
+// replaceable returns the reason why what has the name is not to be replaced: it
+// is neither absent, a regular file nor a folder.
+func (f *folder) replaceable(name string) error {
+	info, err := f.root.Lstat(name)
+	if err != nil {
+		return nil
+	}
+	path, what := filepath.Join(f.path, name), ""
+	switch info.Mode().Type() {
+	case 0, fs.ModeDir:
+		return nil
+	case fs.ModeSymlink:
+		return &Error{Kind: ErrLink, Path: path}
+	case fs.ModeNamedPipe:
+		what = "a named pipe"
+	case fs.ModeSocket:
+		what = "a socket"
+	default:
+		what = "a device"
+	}
+	return &Error{Kind: ErrSpecial, Path: path, Detail: what}
+}
+
+// holds compares one file with the content of a ticket, and notes that it is the
+// same so that the next look need not compare. With again its note is not enough.
+func (f *folder) holds(name string, tk *ticket.Ticket, again bool) (verified string, same bool, err error) {
 	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow, 0)
 	if err != nil {
 		return "", false, nil
@@ -231,8 +259,8 @@ func sameAs(f *folder, name string, tk *ticket.Ticket) (verified string, same bo
 	if err != nil || !info.Mode().IsRegular() || info.Size() != tk.Size {
 		return "", false, nil
 	}
-	if v, ok := matchRecord(readRecord(f, name), tk.ETag, info); ok {
-		return v, true, nil
+	if !again && f.recorded(name, tk.ETag, info) {
+		return recorded, true, nil
 	}
 	w, err := wantOf(tk.Checksum, tk.Parts, tk.Size)
 	if err != nil || w.algorithm == "" {

@@ -61,7 +61,7 @@ func TestConnectionsAdapt(t *testing.T) {
 	if tr := find(t, e, id); tr.State != Done || w.flyingMax.Load() <= firstConns || w.flyingMax.Load() > maxConns {
 		t.Errorf("%v with at most %d connections", tr.State, w.flyingMax.Load())
 	}
-	c := newLaneControl(largeSlots)
+	c := newLaneControl(largeSlots, maxConns)
 	c.jobs[&job{}] = nil
 	for range 3 {
 		c.slower()
@@ -73,7 +73,7 @@ func TestConnectionsAdapt(t *testing.T) {
 		rate, left float64
 		want       int
 	}{{1.05, 1000, 16}, {1.5, 1000, 64}, {1.5, worthATry - 1, 16}} { // growth of throughput with each doubling, and what is left to do
-		c := newLaneControl(largeSlots)
+		c := newLaneControl(largeSlots, maxConns)
 		c.jobs[&job{}] = nil
 		now := 100.0
 		for range 5 {

@@ -6,8 +6,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/time/rate"
+
+	"usher/client/quantity"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -38,12 +41,28 @@ func (e *Engine) carry(ctx context.Context, t *transfer) {
 		state, err = e.try(ctx, t)
 	}
 	if state == Done && err == nil && t.size < syncSize {
-		if f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false); err == nil {
+		f, ferr := e.folderOf(ctx, t)
+		if ferr == nil {
 			e.settle(t, f)
 			return
 		}
+		state, err = Failed, ferr // it has its name, and is not known to be durable
 	}
 	e.ended(ctx, t, state, err)
+}
+
+// folderOf opens a transfer's folder again, and waits for a descriptor.
+func (e *Engine) folderOf(ctx context.Context, t *transfer) (*folder, error) {
+	var r retryNote
+	for {
+		f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
+		if !outOfDescriptors(err) {
+			return f, diskError(t.dest, err)
+		}
+		if err := e.waitDescriptor(ctx, t, &r, err); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // settle takes a small file that has its name out of the way of others, until
@@ -94,15 +113,21 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 				return Failed, err
 			}
 		case errors.Is(err, errArrived): // look at what is there now
+		case outOfDescriptors(err):
+			if err := e.waitDescriptor(ctx, t, &r, err); err != nil {
+				return Failed, err
+			}
 		default:
 			return state, err
 		}
 	}
 }
 
-// waitFree returns when nobody holds a part any more. It asks the disk alone: a
-// URL that cannot be used yet is not asked for.
+// waitFree returns when no transfer holds a part any more, or with ErrBusy when
+// the part has not grown for LockWait. It looks at the disk alone: a URL that
+// cannot be used yet is not requested.
 func (e *Engine) waitFree(ctx context.Context, t *transfer, part string) error {
+	moved, seen := time.Now(), ""
 	for {
 		if err := e.sleep(ctx, e.cfg.Timeouts.LockPoll); err != nil {
 			return err
@@ -111,17 +136,38 @@ func (e *Engine) waitFree(ctx context.Context, t *transfer, part string) error {
 		if err != nil {
 			return nil // the next try says what is wrong with it
 		}
-		held := f.held(part)
+		held, now := f.held(part), f.progress(part)
 		f.release()
-		if !held {
+		switch {
+		case !held:
 			return nil
+		case now != seen:
+			moved, seen = time.Now(), now
+		case time.Since(moved) > e.cfg.Timeouts.LockWait:
+			return &Error{Kind: ErrBusy, Path: filepath.Join(f.path, t.segs[len(t.segs)-1]), Detail: quantity.Plural(max(int(e.cfg.Timeouts.LockWait.Minutes()), 1), "minute", "minutes")}
 		}
 	}
+}
+
+// waitDescriptor pauses a transfer until another one has closed a file. Where
+// nothing else is under way, that does not come: it fails after some pauses.
+func (e *Engine) waitDescriptor(ctx context.Context, t *transfer, r *retryNote, err error) error {
+	e.mu.Lock()
+	others := len(e.active) > 1
+	e.mu.Unlock()
+	if r.short++; others {
+		r.short = 0
+	} else if r.short > maxStreak {
+		return err
+	}
+	e.set(t, Waiting, nil, "Too many files are open; waiting for one to be closed.")
+	return e.sleep(ctx, e.backoff(r.short))
 }
 
 // retryNote is what one try tells the next.
 type retryNote struct {
 	mismatches int
+	short      int // of descriptors, in a row
 	wholes     int // times that the storage sent everything instead of a range
 }
 
@@ -195,7 +241,7 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 	begun := false
 	if !p.fresh {
 		var old []string
-		old, begun = f.oldParts(t.req.Bucket, t.req.Key, name)
+		old, _, begun = f.oldParts(t.req.Bucket, t.req.Key, j.etag, name)
 		for _, o := range old {
 			f.dropPart(o)
 			e.mu.Lock()
@@ -217,9 +263,7 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 	if j.plain && j.size >= 0 && j.size <= bufferSize && !begun && t.req.Conflict != Overwrite {
 		open = f.newPart
 	}
-	if j.part, err = open(name); errors.Is(err, errBusy) {
-		return Failed, &heldError{name}
-	} else if err != nil {
+	if j.part, err = open(name); err != nil {
 		return Failed, err
 	}
 	defer j.part.close()

@@ -16,7 +16,7 @@ type Conflict int
 const (
 	Refuse    Conflict = iota // fail with ErrExists
 	Skip                      // leave what is there, without a look at it
-	Overwrite                 // put the new file in its place, once verified
+	Overwrite                 // fetch, and put the new file in its place, once verified
 	KeepBoth                  // save as "name (1).ext"
 	Leave                     // leave what is there, after a comparison: see Transfer.Differs
 )
@@ -53,6 +53,10 @@ type Request struct {
 	Whole bool `json:"whole,omitempty"`
 
 	Conflict Conflict `json:"conflict,omitempty"`
+
+	// Checksum compares what is here by its content, and never by the note that
+	// usher left with it.
+	Checksum bool `json:"checksum,omitempty"`
 
 	// Without names what is not wanted of a folder, as a listing names it: by
 	// what follows Key. It holds for Listed too.
@@ -112,7 +116,7 @@ type Transfer struct {
 	State    State
 	Rate     float64       // bytes a second, a moving mean over 3 s
 	Left     time.Duration // at that rate; 0 while unknown
-	Verified string        // by what, once Verifying: "crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5", "size", or ""
+	Verified string        // by what, once Verifying: "crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5", "size", "recorded" (Skipped, and not compared), or ""
 	Err      error         // why it failed, was denied, or waits
 	Event    string        // the last thing that happened, as a sentence; ""
 	Retries  int

@@ -231,7 +231,7 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
 func childOf(folder Request, found sorted) Request {
 	entry := found.entry
 	r := Request{Bucket: folder.Bucket, Key: folder.Key + entry.Name, ETag: entry.ETag, Size: entry.Size,
-		Dir: folder.Dir, Conflict: folder.Conflict, FolderToo: found.folderToo}
+		Dir: folder.Dir, Conflict: folder.Conflict, Checksum: folder.Checksum, FolderToo: found.folderToo}
 	if entry.Modified != nil {
 		r.Modified = *entry.Modified
 	}

@@ -31,10 +31,9 @@ type transport struct {
 	proxied  *http.Transport // where the environment names a proxy
 }
 
-func newTransport(h hooks, t Timeouts) *transport {
+func newTransport(h hooks, t Timeouts, most int) *transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	const most = smallSlots + maxConns
 	// Before pulse loses patience: no connection is the network's fault, and
 	// waited for, while one that stands still is given up after some tries.
 	dial := (&net.Dialer{Timeout: t.Idle / 2, KeepAlive: 15 * time.Second}).DialContext
@@ -131,9 +130,7 @@ func (e *Engine) get(ctx context.Context, t *ticket.Ticket, off, end int64) (*an
 func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer, error) {
 	h := resp.Header
 	switch {
-	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusPartialContent && end >= 0:
-	case resp.StatusCode == http.StatusPartialContent:
-		return nil, badAnswer("the storage sent a part of the file where all of it was asked")
+	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusPartialContent:
 	default:
 		return nil, readFailure(resp)
 	}
@@ -156,7 +153,12 @@ func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer,
 	if err != nil {
 		return nil, err
 	}
-	if from != off || to != end || a.n >= 0 && a.n != to-from {
+	// A cache may send less than was asked, also of a whole file: the rest is
+	// asked for next (RFC 9110 §15.3.7).
+	if end < 0 {
+		off, end = 0, to
+	}
+	if from != off || to > end || a.n >= 0 && a.n != to-from {
 		return nil, badAnswer("the storage sent another part of the file than was asked")
 	}
 	a.off, a.n, a.total = from, to-from, total

@@ -46,6 +46,8 @@ type world struct {
 	sent      atomic.Int64 // body bytes
 	flying    atomic.Int64
 	flyingMax atomic.Int64
+	open      atomic.Int64 // connections, of the fake
+	openMax   atomic.Int64
 }
 
 // origin is an S3 that behaves.

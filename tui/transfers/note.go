@@ -154,6 +154,10 @@ func cause(x *download.Transfer) string {
 		return "changed on the server"
 	case errors.Is(x.Err, download.ErrBadURL):
 		return "unexpected address"
+	case errors.Is(x.Err, download.ErrSpecial):
+		return "a device or pipe is here"
+	case errors.Is(x.Err, download.ErrBusy):
+		return "another usher has it"
 	case errors.Is(x.Err, download.ErrLink):
 		return "a link is in the way"
 	case errors.Is(x.Err, download.ErrName):

@@ -1,0 +1,37 @@
+package download
+
+// bounds are the numbers of things that are open at once.
+type bounds struct {
+	small   int // small requests in flight
+	large   int // places of large files, see weigh
+	conns   int // connections for large files
+	idle    int // connections kept for later
+	folders int // folders kept open for later
+}
+
+// What descriptors are kept for, and how many one small request may need: its
+// file, its sidecar, its connection and its folder twice.
+const (
+	keptDescriptors = 24 // the terminal, the backend's connections, the log, the queue
+	eachDescriptors = 5
+)
+
+// boundsFor fits the bounds to --parallel (0: not said) and to the number of
+// descriptors that the process may have (0: not known).
+func boundsFor(parallel, descriptors int) bounds {
+	b := bounds{small: smallSlots, large: largeSlots, conns: maxConns, idle: smallSlots + maxConns, folders: maxIdleFolders}
+	if parallel > 0 {
+		b.small = min(parallel, smallSlots)
+		b.conns = min(parallel, maxConns)
+		b.idle = max(b.small, b.conns)
+	}
+	const all = smallSlots*eachDescriptors + maxConns + 4*largeSlots + 2*maxIdleFolders
+	if have := descriptors - keptDescriptors; descriptors > 0 && have < all {
+		part := func(n int) int { return max(n*have/all, 1) }
+		b.small, b.large, b.conns = min(b.small, part(smallSlots)), part(largeSlots), min(b.conns, part(maxConns))
+		b.idle, b.folders = min(b.idle, b.small+b.conns), part(maxIdleFolders)
+	}
+	return b
+}
+
+const maxIdleFolders = 16

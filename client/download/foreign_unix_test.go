@@ -1,0 +1,302 @@
+//go:build unix
+
+package download
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// another is the id of a person that these tests do not run as.
+const another = 54321
+
+// TestForeignPart: a part and a sidecar that another person may have made are
+// neither opened nor believed nor removed, and the file gets an inode of its own.
+func TestForeignPart(t *testing.T) {
+	data := random(1, 900_000)
+	for name, plant := range map[string]func(part string){
+		"others can write it":           func(part string) { must(t, os.Chmod(part, 0o666)) },
+		"others can read it":            func(part string) { must(t, os.Chmod(part, 0o644)) },
+		"it has another name":           func(part string) { must(t, os.Link(part, filepath.Join(filepath.Dir(part), "other"))) },
+		"it is a link":                  func(part string) { must(t, os.Rename(part, part+"x")); must(t, os.Symlink(part+"x", part)) },
+		"it is a named pipe":            func(part string) { must(t, os.Remove(part)); must(t, syscall.Mkfifo(part, 0o600)) },
+		"it is a folder":                func(part string) { must(t, os.Remove(part)); must(t, os.Mkdir(part, 0o700)) },
+		"it is another's":               func(part string) { chown(t, part) },
+		"it and its list are another's": func(part string) { chown(t, part); chown(t, part+".json") },
+		"another holds its lock": func(part string) {
+			must(t, os.Chmod(part, 0o666))
+			f, err := os.OpenFile(part, os.O_RDWR, 0)
+			must(t, err)
+			t.Cleanup(func() { f.Close() })
+			must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.put("b/k", data, "")
+			dir := scratch(t)
+			part := filepath.Join(dir, partName("b", "k", o.etag))
+			planted := random(5, len(data))
+			must(t, os.WriteFile(part, planted, 0o600))
+			must(t, os.Chmod(part, 0o600))
+			side := fmt.Sprintf(`{"format":1,"bucket":"b","key":"k","etag":%q,"size":%d,"crc":"CRC64NVME","checksum":{"algorithm":"CRC64NVME","type":"FULL_OBJECT","value":%q},"ranges":[{"from":0,"to":%d,"sum":"%x"}]}`,
+				o.etag, len(data), base64.StdEncoding.EncodeToString(plainSum("CRC64NVME", planted)), len(data), crc64nvmeKind.update(0, planted))
+			must(t, os.WriteFile(part+".json", []byte(side), 0o600))
+			before, err := os.Stat(part)
+			must(t, err)
+			plant(part)
+			e := w.engine()
+			id := e.Add(w.request("b/k", dir))[0]
+			wait(t, e)
+			got := find(t, e, id)
+			if got.State != Done || got.Verified != "size" {
+				t.Fatalf("%v by %q, %v", got.State, got.Verified, got.Err)
+			}
+			mustEqual(t, got.Dest, data)
+			if after, err := os.Stat(got.Dest); err != nil || os.SameFile(before, after) {
+				t.Errorf("the planted file was renamed into place (%v)", err)
+			}
+			if _, err := os.Lstat(part); err != nil {
+				t.Errorf("the planted file: %v", err)
+			}
+		})
+	}
+	// The control: the same part, this person's alone, is believed.
+	w := newWorld(t)
+	o := w.put("b/k", data, "")
+	dir := scratch(t)
+	part := filepath.Join(dir, partName("b", "k", o.etag))
+	must(t, os.WriteFile(part, data, 0o600))
+	must(t, os.WriteFile(part+".json", fmt.Appendf(nil, `{"format":1,"bucket":"b","key":"k","etag":%q,"size":%d,"crc":"CRC64NVME","ranges":[{"from":0,"to":%d,"sum":"%x"}]}`,
+		o.etag, len(data), len(data), crc64nvmeKind.update(0, data)), 0o600))
+	e := w.engine()
+	e.Add(w.request("b/k", dir))
+	wait(t, e)
+	if n := w.gets.Load(); n != 0 {
+		t.Errorf("a part of one's own was not used: %d GETs", n)
+	}
+}
+
+// TestResumeBesideForeign: a transfer beside a planted part goes on from its own
+// part, and leaves none.
+func TestResumeBesideForeign(t *testing.T) {
+	w := newWorld(t)
+	data := random(1, 20<<20)
+	o := w.put("b/k", data, "CRC64NVME")
+	dir := scratch(t)
+	part := filepath.Join(dir, partName("b", "k", o.etag))
+	must(t, os.WriteFile(part, []byte("planted"), 0o600))
+	must(t, os.Chmod(part, 0o666))
+	w.onGet = w.cutAfter(3<<20, true)
+	e := w.engine(func(c *Config) { c.Parallel = 1 })
+	id := e.Add(w.request("b/k", dir))[0]
+	eventually(t, "some bytes", func() bool { return find(t, e, id).Done > 2<<20 })
+	must(t, e.Close())
+	w.mu.Lock()
+	w.onGet = nil
+	w.mu.Unlock()
+	before := w.sent.Load()
+	e = w.engine()
+	id = e.Add(w.request("b/k", dir))[0]
+	wait(t, e)
+	if got := find(t, e, id); got.State != Done || w.sent.Load()-before > int64(len(data))-1<<20 {
+		t.Errorf("%v, %v, %d bytes for the rest", got.State, got.Err, w.sent.Load()-before)
+	}
+	mustEqual(t, filepath.Join(dir, "k"), data)
+	if left := leftovers(t, dir); len(left) != 1 || left[0] != part {
+		t.Errorf("left behind %v", left)
+	}
+}
+
+// TestForgedRecord: the note of a file counts only where no other person can
+// have written it.
+func TestForgedRecord(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		change   func(t *testing.T, dir, file string)
+		conflict Conflict
+		checksum bool
+		want     State
+		verified string
+		urls     int
+	}{
+		{"one's own, in a folder of one's own", nil, Refuse, false, Skipped, recorded, 0},
+		{"the same, hashed", nil, Refuse, true, Failed, "", 1},
+		{"the same, to be overwritten", nil, Overwrite, false, Done, "crc64nvme", 1},
+		{"the same, hashed and overwritten", nil, Overwrite, true, Done, "crc64nvme", 1},
+		{"the same, to be kept", nil, KeepBoth, true, Done, "crc64nvme", 1},
+		{"in a folder of all", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, Refuse, false, Failed, "", 1},
+		{"in a folder of all, sticky", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777|os.ModeSticky)) }, Refuse, false, Failed, "", 1},
+		{"in a folder of all, kept", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, KeepBoth, false, Done, "crc64nvme", 1},
+		{"in a folder of another", func(t *testing.T, dir, _ string) { chown(t, dir) }, Refuse, false, Failed, "", 1},
+		{"another's file", func(t *testing.T, _, file string) { chown(t, file) }, Refuse, false, Failed, "", 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			o := w.put("b/k", random(1, 5000), "CRC64NVME")
+			dir := t.TempDir()
+			file := filepath.Join(dir, "k")
+			forge(t, dir, "k", random(7, 5000), o.etag)
+			if row.change != nil {
+				row.change(t, dir, file)
+			}
+			e := w.engine()
+			r := w.request("b/k", dir)
+			r.Conflict, r.Checksum = row.conflict, row.checksum
+			id := e.Add(r)[0]
+			wait(t, e)
+			if got := find(t, e, id); got.State != row.want || got.Verified != row.verified || w.released != row.urls {
+				t.Errorf("%v by %q with %d URLs, want %v by %q with %d (%v)", got.State, got.Verified, w.released, row.want, row.verified, row.urls, got.Err)
+			}
+		})
+	}
+}
+
+// forge makes a file with a note that calls it etag.
+func forge(t *testing.T, dir, name string, content []byte, etag string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR, 0)
+	must(t, err)
+	defer f.Close()
+	info, err := f.Stat()
+	must(t, err)
+	writeRecord(f, recordOf(etag, "sha256", info.Size(), info.ModTime()))
+	d := newDisk(hooks{}.withDefaults(), maxIdleFolders)
+	defer d.close()
+	at, err := d.folderAt(dir, nil, false)
+	must(t, err)
+	defer at.release()
+	if readRecord(at, name) == "" {
+		t.Skip("this file system keeps no extended attributes")
+	}
+}
+
+func chown(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chown(path, another, another); err != nil {
+		t.Skip("only root can make a file another's")
+	}
+}
+
+// TestModes: files and folders have the modes that any program gives them, and
+// parts are private until then.
+func TestModes(t *testing.T) {
+	for _, mask := range []int{0o022, 0o002, 0o077, 0} {
+		w := newWorld(t)
+		for _, size := range []int{100, 900_000, 9 << 20} {
+			w.put(fmt.Sprintf("b/f/sub/%d", size), random(1, size), "CRC64NVME")
+		}
+		func() {
+			old := unix.Umask(mask)
+			defer unix.Umask(old)
+			e, dir := w.engine(), scratch(t)
+			shared := filepath.Join(dir, "shared")
+			must(t, os.Mkdir(shared, 0o777))
+			must(t, os.Chmod(shared, 0o777|os.ModeSetgid))
+			e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: shared})
+			wait(t, e)
+			want := os.FileMode(0o666) &^ os.FileMode(mask)
+			for _, tr := range e.Snapshot().Transfers {
+				if tr.Folder {
+					continue
+				}
+				info, err := os.Stat(tr.Dest)
+				if tr.State != Done || err != nil || info.Mode() != want {
+					t.Errorf("umask %03o: %v, mode %v, want %v (%v)", mask, tr.State, info.Mode(), want, tr.Err)
+				}
+			}
+			info, err := os.Stat(filepath.Join(shared, "f", "sub"))
+			must(t, err)
+			if info.Mode() != os.ModeDir|os.ModeSetgid|0o777&^os.FileMode(mask) {
+				t.Errorf("umask %03o: the folder has mode %v", mask, info.Mode())
+			}
+		}()
+	}
+	w := newWorld(t)
+	o := w.put("b/k", random(1, 9<<20), "CRC64NVME")
+	dir := scratch(t)
+	w.onGet = w.cutAfter(1<<20, true)
+	e := w.engine(func(c *Config) { c.Timeouts.BackoffMin = time.Minute })
+	id := e.Add(w.request("b/k", dir))[0]
+	eventually(t, "a part", func() bool { return find(t, e, id).Done > 0 })
+	if info, err := os.Stat(filepath.Join(dir, partName("b", "k", o.etag))); err != nil || info.Mode() != partMode {
+		t.Errorf("the part: %v, %v", info, err)
+	}
+}
+
+// TestSpecialFiles: devices, pipes and sockets are never replaced.
+func TestSpecialFiles(t *testing.T) {
+	w := newWorld(t)
+	w.put("b/k", random(1, 5000), "CRC64NVME")
+	for _, row := range []struct {
+		name string
+		make func(path string) error
+		kind error
+	}{
+		{"a named pipe", func(p string) error { return syscall.Mkfifo(p, 0o600) }, ErrSpecial},
+		{"a device", func(p string) error { return syscall.Mknod(p, syscall.S_IFCHR|0o600, 1<<8|3) }, ErrSpecial},
+		{"a socket", func(p string) error {
+			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			return unix.Bind(fd, &unix.SockaddrUnix{Name: p})
+		}, ErrSpecial},
+		{"a link", func(p string) error { return os.Symlink("/dev/null", p) }, ErrLink},
+	} {
+		for _, mode := range []Conflict{Overwrite, Refuse} {
+			dir := scratch(t)
+			path := filepath.Join(dir, "k")
+			if err := row.make(path); err != nil {
+				t.Logf("%s cannot be made here: %v", row.name, err)
+				continue
+			}
+			before, err := os.Lstat(path)
+			must(t, err)
+			e := w.engine()
+			r := w.request("b/k", dir)
+			r.Conflict = mode
+			id := e.Add(r)[0]
+			wait(t, e)
+			after, err := os.Lstat(path)
+			if got := find(t, e, id); got.State != Failed || !errors.Is(got.Err, row.kind) || w.released != 0 || err != nil || !os.SameFile(before, after) {
+				t.Errorf("%s: %v, %v, %d URLs, %v", row.name, got.State, got.Err, w.released, err)
+			}
+		}
+	}
+}
+
+// TestHeldForEver: a part whose holder does not move is waited for, and not for
+// ever.
+func TestHeldForEver(t *testing.T) {
+	w := newWorld(t)
+	o := w.put("b/k", random(1, 900_000), "CRC64NVME")
+	dir := scratch(t)
+	part := filepath.Join(dir, partName("b", "k", o.etag))
+	must(t, os.WriteFile(part, nil, 0o600))
+	f, err := os.OpenFile(part, os.O_RDWR, 0)
+	must(t, err)
+	defer f.Close()
+	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	e := w.engine(func(c *Config) { c.Timeouts.LockWait = 300 * time.Millisecond })
+	id := e.Add(w.request("b/k", dir))[0]
+	eventually(t, "the sentence", func() bool {
+		got := find(t, e, id)
+		return got.State == Waiting && strings.Contains(got.Event, "Another usher")
+	})
+	wait(t, e)
+	if got := find(t, e, id); got.State != Failed || !errors.Is(got.Err, ErrBusy) {
+		t.Errorf("%v, %v", got.State, got.Err)
+	}
+}

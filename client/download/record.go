@@ -1,0 +1,70 @@
+package download
+
+import (
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// recorded is the word for a file that was not compared: a note beside it names
+// this content, and the file has not changed since.
+const recorded = "recorded"
+
+// recordOf is the note that goes with a finished file, in an extended attribute
+// where there are such: its content, and its size and time as proof that it is
+// unchanged.
+func recordOf(etag, verified string, size int64, mtime time.Time) string {
+	return strings.Join([]string{"1", etag, verified, strconv.FormatInt(size, 10), strconv.FormatInt(mtime.UnixNano(), 10)}, "\n")
+}
+
+// matchRecord reports whether the file still is the one of the note, and is etag.
+func matchRecord(record, etag string, info fs.FileInfo) bool {
+	f := strings.Split(record, "\n")
+	return len(f) == 5 && f[0] == "1" && etag != "" && f[1] == etag &&
+		f[3] == strconv.FormatInt(info.Size(), 10) && f[4] == strconv.FormatInt(info.ModTime().UnixNano(), 10)
+}
+
+// recorded reports whether a file is what its note names. The note counts only
+// where no other person can have written it: on a file of this person, in a
+// folder that others cannot write.
+func (f *folder) recorded(name, etag string, info fs.FileInfo) bool {
+	return own(info) && f.private() && matchRecord(readRecord(f, name), etag, info)
+}
+
+// private reports whether nobody else can write in the folder.
+func (f *folder) private() bool {
+	info, err := f.dir.Stat()
+	return err == nil && !writableByOthers(info)
+}
+
+// ownPart reports whether an existing part or sidecar may be used: a regular
+// file of this person that others can neither write nor have under another
+// name. Any other is left alone.
+func (f *folder) ownPart(info fs.FileInfo) bool {
+	return info.Mode().IsRegular() && own(info) && links(info) == 1 &&
+		(info.Mode().Perm() == partMode || info.Mode().Perm() == f.partPerm())
+}
+
+// partMode is the mode of parts and sidecars; the finished file gets another.
+const partMode fs.FileMode = 0o600
+
+// partPerm is the mode that a new part has in this folder: another than
+// partMode where the file system keeps no modes, as FAT.
+func (f *folder) partPerm() fs.FileMode {
+	f.perm.Do(func() {
+		f.newPerm = partMode
+		const name = partMark + "mode"
+		file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, partMode)
+		if err != nil {
+			return
+		}
+		defer f.root.Remove(name)
+		defer file.Close()
+		if info, err := file.Stat(); err == nil && own(info) {
+			f.newPerm = info.Mode().Perm()
+		}
+	})
+	return f.newPerm
+}
