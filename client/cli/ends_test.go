@@ -403,3 +403,21 @@ func TestDryRunKeepsBoth(t *testing.T) {
 		t.Errorf("planned %s, done %s%s", planned, done, errs)
 	}
 }
+
+// TestOneLineForAll: a destination that cannot be written is one line and no
+// release, whether a folder, a pattern or many paths are asked for.
+func TestOneLineForAll(t *testing.T) {
+	for _, paths := range [][]string{{"lab/d/"}, {"lab/d/*"}, {"lab/d/1", "lab/d/2", "lab/d/3"}} {
+		s, dir := newDepot(t), t.TempDir()
+		for i := range 500 {
+			s.objects[fmt.Sprintf("d/%d", i)] = "content"
+		}
+		if err := os.WriteFile(dir+"/file", nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, exit, _ := s.run(t, false, func(g *get) { g.dest = dir + "/file/below" }, paths...)
+		if exit != api.ExitDisk || s.released != 0 || strings.Count(out+errs, "\n") != 1 || !strings.Contains(errs, "/file") {
+			t.Errorf("%q: exit %d, %d released\n%s%s", paths, exit, s.released, out, errs)
+		}
+	}
+}

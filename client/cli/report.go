@@ -117,6 +117,7 @@ func (r *report) finished(t download.Transfer) {
 	switch {
 	case r.json:
 		r.writeJSON(r.Out, line)
+	case line.Error != nil && below(t.Err): // the command's own error names it, and no file else is tried
 	case line.Error != nil && r.single && r.many.failed == 1:
 		r.held = text
 	case line.Error != nil:
@@ -216,7 +217,20 @@ func (r *report) end(last download.Snapshot) error {
 	if last.Files == 0 && r.many.failed == 0 && !r.json {
 		fmt.Fprintln(r.Err, "There is no file in it. The folder itself is here now.")
 	}
-	return r.many.err()
+	err := r.many.err()
+	for _, t := range last.Transfers {
+		if err != nil && t.State == download.Paused && t.Err == nil { // the engine stopped what would fail alike
+			f := explain(r.many.first)
+			return &failedError{text: f.line + " No other file was tried.", exit: r.many.exit, cause: r.many.first}
+		}
+	}
+	return err
+}
+
+// below reports whether a failure is that of all files below a folder.
+func below(err error) bool {
+	var own *download.Error
+	return errors.As(err, &own) && own.Below != ""
 }
 
 func (r *report) sum(w io.Writer) {

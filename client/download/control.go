@@ -81,6 +81,7 @@ func (e *Engine) resume(t *transfer) {
 	if t.state != Paused {
 		return
 	}
+	clear(e.halted) // a person may have made room
 	switch {
 	case !t.req.Folder:
 		e.enqueue(t)
@@ -98,6 +99,7 @@ func (e *Engine) retry(t *transfer) {
 	if t.state != Failed && t.state != Denied && t.state != Cancelled {
 		return
 	}
+	clear(e.halted)
 	if t.req.Folder {
 		if t.walkErr != nil && !t.running {
 			e.startWalk(t)

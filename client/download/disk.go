@@ -142,12 +142,15 @@ func (d *disk) close() {
 func openBelow(dir string, rel []string, create bool) (*os.Root, []string, error) {
 	if create {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return nil, nil, diskError(dir, err)
+			return nil, nil, destinationError(dir, err)
 		}
 	}
 	root, err := os.OpenRoot(dir)
+	if err != nil && (create || !errors.Is(err, fs.ErrNotExist)) {
+		return nil, nil, destinationError(dir, err)
+	}
 	if err != nil {
-		return nil, nil, absentOr(dir, err, create)
+		return nil, nil, fs.ErrNotExist
 	}
 	names := make([]string, 0, len(rel))
 	at := dir

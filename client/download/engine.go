@@ -29,7 +29,8 @@ type hooks struct {
 	writeAt     func(f *os.File, p []byte, off int64) (int, error)
 	free        func(*folder) int64
 	descriptors func() int // how many this process may have; 0: no limit is known
-	fold        bool       // take every file system for a case-insensitive one
+	writable    func(folder string) error
+	fold        bool // take every file system for a case-insensitive one
 }
 
 func (h hooks) withDefaults() hooks {
@@ -41,6 +42,9 @@ func (h hooks) withDefaults() hooks {
 	}
 	if h.writeAt == nil {
 		h.writeAt = func(f *os.File, p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+	}
+	if h.writable == nil {
+		h.writable = writable
 	}
 	if h.descriptors == nil {
 		h.descriptors = maxDescriptors
@@ -99,11 +103,12 @@ type Engine struct {
 	totals    totals
 	meter     meter
 	ticking   bool
-	alone     bool          // nobody is there who could sign in again: see Save
-	signedOut bool          // something waits, or waited, for a sign-in
-	signIn    chan struct{} // closed and replaced by SignedIn
-	kick      chan struct{} // closed and replaced by Retry: sleepers try now
-	room      *sync.Cond    // a walk may go on
+	alone     bool            // nobody is there who could sign in again: see Save
+	halted    map[string]bool // folders below which all fails alike, and it was reported
+	signedOut bool            // something waits, or waited, for a sign-in
+	signIn    chan struct{}   // closed and replaced by SignedIn
+	kick      chan struct{}   // closed and replaced by Retry: sleepers try now
+	room      *sync.Cond      // a walk may go on
 	changed   chan struct{}
 	idle      chan struct{} // closed and replaced when nothing runs by itself
 
@@ -189,6 +194,7 @@ func New(cfg Config) (*Engine, error) {
 		small:     newGate(bounds.small),
 		large:     newGate(bounds.large),
 		byID:      map[ID]*transfer{}, places: map[string]*transfer{}, walks: map[*transfer]struct{}{},
+		halted:  map[string]bool{},
 		claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(),
 		waitSmall: list.New(), waitLarge: list.New(),
 		hands:  make(chan errand),

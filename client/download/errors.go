@@ -39,6 +39,7 @@ type Error struct {
 	Path         string // the local path or object it is about, raw; ""
 	Needed, Free int64  // bytes, of ErrDisk for lack of space; Free is what may be used
 	kept         bool   // something was fetched, and is still there
+	Below        string // of ErrDisk: every file below this folder fails like this one; ""
 	Detail       string // what happened, safe to print; ""
 	cause        error
 }

@@ -156,8 +156,14 @@ func onThisMachine() []fault {
 			}
 			return nil
 		}},
-		{name: "28 part is a link", arm: func(tr *trial) { os.Symlink(filepath.Join(tr.dir, "mine"), tr.partFile()) }, want: Done},
-		{name: "28 part is a hard link", arm: func(tr *trial) { os.Link(filepath.Join(tr.dir, "mine"), tr.partFile()) }, want: Done},
+		{name: "28 part is a link", arm: func(tr *trial) {
+			tr.planted = tr.partFile()
+			os.Symlink(filepath.Join(tr.dir, "mine"), tr.planted)
+		}, want: Done},
+		{name: "28 part is a hard link", arm: func(tr *trial) {
+			tr.planted = tr.partFile()
+			os.Link(filepath.Join(tr.dir, "mine"), tr.planted)
+		}, want: Done},
 		{name: "28 sidecar is a link", min: 70_000, cuts: true, arm: func(tr *trial) {
 			os.WriteFile(tr.partFile(), random(5, tr.size), 0o600)
 			os.Symlink(filepath.Join(tr.dir, "mine"), tr.partFile()+".json")

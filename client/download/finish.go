@@ -31,6 +31,10 @@ func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error)
 	} else {
 		e.leaveWindow(t)
 	}
+	if below := t.concernsAll(err); below != "" && state == Failed && e.halt(t, below, err) {
+		t.event = err.Error()
+		state, err = Paused, nil
+	}
 	e.conclude(t, state, err)
 	e.admit()
 	e.mu.Unlock()

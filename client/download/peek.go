@@ -69,12 +69,14 @@ func peekError(err error, request string) error {
 
 // FreeSpace is what an ordinary person can still write below dir, in bytes;
 // where dir is not there yet, below the nearest folder that is.
-func FreeSpace(dir string) (int64, error) {
+func FreeSpace(dir string) (int64, error) { return freeBelow(dir, freeSpace) }
+
+func freeBelow(dir string, free func(*folder) int64) (int64, error) {
 	for {
 		f, err := os.Open(dir)
 		if err == nil {
 			defer f.Close()
-			if n := freeSpace(&folder{dir: f}); n >= 0 {
+			if n := free(&folder{dir: f}); n >= 0 {
 				return n, nil
 			}
 			return 0, errors.New("the free space is not known on this system")

@@ -189,6 +189,12 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	if t.barred != nil {
 		return Failed, t.barred
 	}
+	if err := e.tryDestination(t); err != nil {
+		return Failed, err
+	}
+	if err := e.fits(t); err != nil {
+		return Failed, err
+	}
 	named := t.isSmall() && len(p.compare) == 0
 	tk, err := e.ticketFor(ctx, t, named)
 	if err != nil {

@@ -31,7 +31,7 @@ func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
 	need := size - t.done.Load()
 	if look.free-wanted < need {
 		d.looked[id] = look
-		return &Error{Kind: ErrDisk, Path: filepath.Join(f.path, t.segs[len(t.segs)-1]), Needed: need, Free: max(look.free-wanted, 0), kept: t.done.Load() > 0}
+		return e.noSpace(t, filepath.Join(f.path, t.segs[len(t.segs)-1]), need, look.free-wanted)
 	}
 	look.free -= size
 	d.looked[id] = look
@@ -39,6 +39,50 @@ func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
 		d.reserved[t] = reservation{id, size}
 	}
 	return nil
+}
+
+// fits refuses what does not fit before it is released, where the listing tells
+// its size.
+func (e *Engine) fits(t *transfer) error {
+	if t.req.ETag == "" || t.req.Size == 0 {
+		return nil
+	}
+	abs, err := filepath.Abs(t.req.Dir)
+	if err != nil {
+		return nil
+	}
+	free, err := freeBelow(abs, e.cfg.hooks.free)
+	if err != nil {
+		return nil // it is not known here
+	}
+	have := free - min(diskReserve, free/8)
+	if have >= t.req.Size || e.hasPart(t) {
+		return nil
+	}
+	return e.noSpace(t, filepath.Join(append([]string{abs}, t.segs...)...), t.req.Size, have)
+}
+
+// hasPart reports whether an earlier run left something of a transfer.
+func (e *Engine) hasPart(t *transfer) bool {
+	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
+	if err != nil {
+		return false
+	}
+	defer f.release()
+	_, ok := f.leftover(t.req.Bucket, t.req.Key)
+	return ok
+}
+
+// noSpace is the failure of a file that does not fit. Where not even a small one
+// does, it is that of all files of the destination.
+func (e *Engine) noSpace(t *transfer, path string, need, have int64) error {
+	err := &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(have, 0), kept: t.done.Load() > 0}
+	if need <= smallObject || have <= 0 {
+		if abs, aerr := filepath.Abs(t.req.Dir); aerr == nil {
+			err.Below = abs
+		}
+	}
+	return err
 }
 
 // freeFor is how long a look at the free space is good for.

@@ -69,8 +69,16 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 			t.state, t.walkErr = Paused, cause
 		}
 	}
-	if err != nil {
+	below := t.concernsAll(err)
+	switch {
+	case err == nil:
+	case below == "":
 		t.walkErr = err
+	case e.halt(t, below, err):
+		t.state, t.walkErr = Paused, errPaused
+	default: // its files are paused: it does not end with them
+		t.walkErr = err
+		e.conclude(t, Failed, err)
 	}
 	e.settleParent(t)
 	e.checkIdle()

@@ -1,0 +1,114 @@
+//go:build unix
+
+package download
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// TestHalt: what keeps all files of a destination from being written is reported
+// once, and costs no URL where it can be known before.
+func TestHalt(t *testing.T) {
+	full := func(after int) func(*Config) {
+		var mu sync.Mutex
+		return func(c *Config) {
+			c.hooks.writeAt = func(f *os.File, p []byte, off int64) (int, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if after--; after < 0 {
+					return 0, syscall.ENOSPC
+				}
+				return f.WriteAt(p, off)
+			}
+		}
+	}
+	for _, row := range []struct {
+		name   string
+		arm    func(t *testing.T, dir string)
+		config func(*Config)
+		urls   int // at most
+	}{
+		{"the destination is a file", func(t *testing.T, dir string) {
+			must(t, os.Remove(dir))
+			must(t, os.WriteFile(dir, nil, 0o600))
+		}, nil, 0},
+		{"no right to write", nil, func(c *Config) { c.hooks.writable = func(string) error { return syscall.EACCES } }, 0},
+		{"read-only", nil, func(c *Config) { c.hooks.writable = func(string) error { return syscall.EROFS } }, 0},
+		{"no space, and it is known", nil, func(c *Config) { c.hooks.free = func(*folder) int64 { return 10 } }, 0},
+		{"no space, found by writing", nil, full(3), 2 * smallSlots * 9},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			for i := range 3000 {
+				w.put(fmt.Sprintf("b/f/%04d", i), random(uint64(i), 100), "CRC64NVME")
+			}
+			dir := filepath.Join(scratch(t), "to")
+			must(t, os.Mkdir(dir, 0o700))
+			if row.arm != nil {
+				row.arm(t, dir)
+			}
+			var ended []Transfer
+			e := w.engine(func(c *Config) {
+				c.Finished = func(tr Transfer) { ended = append(ended, tr) }
+				if row.config != nil {
+					row.config(c)
+				}
+			})
+			id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: dir})[0]
+			wait(t, e)
+			failed := 0
+			for _, tr := range ended {
+				if tr.State == Failed {
+					failed++
+					if !errors.Is(tr.Err, ErrDisk) {
+						t.Errorf("%v", tr.Err)
+					}
+				}
+			}
+			if failed != 1 || w.released > row.urls {
+				t.Errorf("%d failures reported, %d URLs", failed, w.released)
+			}
+			if got := find(t, e, id); got.State != Paused && got.State != Failed {
+				t.Errorf("the folder is %v", got.State)
+			}
+			must(t, e.Close())
+		})
+	}
+}
+
+// TestHaltEnds: when the cause is gone, all goes on.
+func TestHaltEnds(t *testing.T) {
+	w := newWorld(t)
+	for i := range 300 {
+		w.put(fmt.Sprintf("b/f/%03d", i), random(uint64(i), 100), "CRC64NVME")
+	}
+	var mu sync.Mutex
+	broken := true
+	e := w.engine(func(c *Config) {
+		c.hooks.writable = func(string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if broken {
+				return syscall.EROFS
+			}
+			return nil
+		}
+	})
+	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t)})[0]
+	wait(t, e)
+	mu.Lock()
+	broken = false
+	mu.Unlock()
+	e.ResumeAll()
+	e.RetryAll()
+	wait(t, e)
+	if got := find(t, e, id); got.State != Done || got.FilesDone != 300 {
+		t.Errorf("%v with %d files%s", got.State, got.FilesDone, failures(e))
+	}
+}
