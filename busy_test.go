@@ -44,7 +44,7 @@ func busy(t *testing.T, w *demotest.World) (stop func()) {
 }
 
 // The server takes 20 listings a second. A filter over a large folder needs
-// more, so the browser waits as the server asks, and reaches the last row.
+// more, so the browser waits for the time of Retry-After, and reaches the last row.
 func TestSceneFilterOfALargeFolder(t *testing.T) {
 	rows, all := 200_000, "200,000"
 	if testing.Short() {

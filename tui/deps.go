@@ -18,7 +18,7 @@ import (
 	"usher/tui/transfers"
 )
 
-// Backend is what the program asks of the server (a *client.Client).
+// Backend is the part of the server that the program uses (a *client.Client).
 type Backend interface {
 	browse.Backend
 	Whoami(context.Context) (api.Whoami, error)
@@ -61,11 +61,11 @@ type Deps struct {
 
 // Page is a page besides the browser and the transfers, opened by a key of
 // keys.Everywhere. The constructor may not do I/O: it is called from Update,
-// and its first command is what Opened returns, if the pane has that method.
+// and its first command comes from Opened, if the pane has that method.
 type Page struct {
 	Open  keys.Action
 	Name  string        // "audit log"
-	Group safetext.Text // who may open it; the zero Text is everybody
+	Group safetext.Text // whose members may open it; the zero Text is everybody
 	New   func(*pane.Env, pane.Place) (pane.Pane, error)
 }
 

@@ -8,7 +8,7 @@ const (
 	out       phase = iota // the sign-in is in front, and no place is kept
 	opening                // signed in as far as is known; whoami has not answered
 	open                   // whoami has answered
-	expired                // the dialog over the page says that the sign-in has ended
+	expired                // a dialog over the page: the sign-in has ended
 	returning              // the sign-in is in front, and the place below is kept
 	checking               // signed in again; whoami decides whether it is the same person
 )
@@ -55,7 +55,7 @@ func (p phase) browsing() bool { return p == opening || p == open || p == expire
 // known reports whether whoami has answered for the place that is kept.
 func (p phase) known() bool { return p != out && p != opening }
 
-// contact is what goes on with whoami.
+// contact is the state of the whoami call.
 type contact uint8
 
 const (
@@ -65,7 +65,7 @@ const (
 )
 
 // attention is whether the person is there. A beat that finds no key and no
-// transfer asks nothing; the first key after it asks at once.
+// transfer sends nothing; the first key after it calls whoami at once.
 type attention uint8
 
 const (
@@ -74,7 +74,7 @@ const (
 	asleep                  // the last beat asked nothing
 )
 
-// beat is the attention after a beat, and whether it asks.
+// beat is the attention after a beat, and whether whoami is called.
 func (a attention) beat(p phase, transfers bool) (attention, bool) {
 	if p.browsing() && (a == active || transfers) {
 		return awake, true
@@ -82,5 +82,5 @@ func (a attention) beat(p phase, transfers bool) (attention, bool) {
 	return asleep, false
 }
 
-// key is the attention after a key press, and whether it asks.
+// key is the attention after a key press, and whether whoami is called.
 func (a attention) key(p phase) (attention, bool) { return active, a == asleep && p.browsing() }

@@ -65,7 +65,7 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	return woke
 }
 
-// act does what holds everywhere, and gives the rest to the page in front.
+// act answers the actions that hold everywhere, and gives the rest to the page in front.
 func (m *Model) act(a keys.Action) tea.Cmd {
 	page := m.front()
 	switch a {
@@ -105,7 +105,7 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 }
 
 // leftOut are the actions that the help does not show, because the person's
-// groups do not open what they lead to.
+// groups do not open their pages.
 func (m *Model) leftOut(a keys.Action) bool {
 	return m.places(a) && m.shut(a) != "" || a == keys.Touched && m.shut(keys.OpenAudit) != ""
 }
@@ -159,7 +159,7 @@ func (m *Model) quit() tea.Cmd {
 	return tea.Quit
 }
 
-// palette lists what can be done from here, and why the rest can not.
+// palette lists all commands, and the reason for each that is not possible now.
 func (m *Model) palette() dialog.Dialog {
 	page := m.front()
 	var all []help.Command
@@ -207,7 +207,7 @@ func (m *Model) palette() dialog.Dialog {
 
 type themed struct{ name string }
 
-// sessionDialog is who the person is to the server.
+// sessionDialog is the person and the session as the server knows them.
 func (m *Model) sessionDialog() dialog.Dialog {
 	me := m.env.Me
 	lines := []dialog.Line{{Label: "Person", Text: me.Name.String()}}

@@ -18,7 +18,7 @@ import (
 	"usher/tui/transfers"
 )
 
-// Times of the session: how often the server is asked who the person is while
+// Times of the session: the interval of whoami calls while
 // the browser is used, and how soon again when it did not answer.
 const (
 	beatTime  = 25 * time.Second
@@ -26,14 +26,14 @@ const (
 	callTime  = 10 * time.Second
 )
 
-// state is what the root knows of the session.
+// state is the session as the root knows it.
 type state struct {
 	phase     phase
 	contact   contact
 	attention attention
 	seq       uint64             // of the whoami or retry under way; answers to earlier ones are dropped
 	sub       string             // of the person whose place is kept
-	undone    []download.Request // what an earlier run did not finish, until its question was answered
+	undone    []download.Request // unfinished transfers of an earlier run, until the question about them was answered
 	resume    dialog.Dialog      // that question
 }
 
@@ -55,7 +55,7 @@ func (m *Model) beat() tea.Cmd {
 	return tea.Tick(beatTime, func(time.Time) tea.Msg { return beat{} })
 }
 
-// used notes that the person is there; after a rest it asks at once.
+// used notes a key press; after a rest it calls whoami at once.
 func (m *Model) used() tea.Cmd {
 	var asks bool
 	if m.session.attention, asks = m.session.attention.key(m.session.phase); asks {
@@ -64,7 +64,7 @@ func (m *Model) used() tea.Cmd {
 	return nil
 }
 
-// whoami asks the server who the person is. It is not an event in the log.
+// whoami requests the person, groups and grants version. It is not an event in the log.
 func (m *Model) whoami() tea.Cmd {
 	if m.session.contact == asking {
 		return nil
@@ -140,7 +140,7 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 	return nil, true
 }
 
-// iam takes who the person is now. Changed groups or grants list the open
+// iam takes the answer of whoami. Changed groups or grants list the open
 // folder again; another person than before gets a fresh browser.
 func (m *Model) iam(msg iam) tea.Cmd {
 	if msg.seq != m.session.seq {
@@ -178,7 +178,7 @@ func (m *Model) iam(msg iam) tea.Cmd {
 	return nil
 }
 
-// retry asks again after a call that nobody answered.
+// retry calls whoami again after a call without an answer.
 func (m *Model) retry(msg retry) tea.Cmd {
 	if msg.seq != m.session.seq {
 		return nil
@@ -224,7 +224,7 @@ func (m *Model) signedIn() tea.Cmd {
 	return tea.Batch(m.whoami(), m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(m.deps.Start))
 }
 
-// failed looks at a call that failed: an ended sign-in asks for a new one, a
+// failed looks at a call that failed: an ended sign-in needs a new one, a
 // lost network is tried again until it answers.
 func (m *Model) failed(err error) tea.Cmd {
 	switch {
@@ -243,7 +243,7 @@ func (m *Model) failed(err error) tea.Cmd {
 	return nil
 }
 
-// ended keeps place, marks and queue, and asks for a new sign-in.
+// ended keeps place, marks and queue, and opens the dialog for a new sign-in.
 func (m *Model) ended(err error) tea.Cmd {
 	from := m.session.phase
 	m.session.phase = from.after(refused)

@@ -4,8 +4,8 @@
 // Model is the only tea.Model. It owns size, focus, theme, the status line,
 // the session and at most one dialog, and routes: a key goes to the dialog,
 // else to the text field that is open, else to the page in front, else to the
-// bindings that hold everywhere. Results go to their owner by type, whoever
-// has the focus. The pages are plain structs (package pane); what they share
+// bindings that hold everywhere. Results go to their owner by type, whatever page
+// has the focus. The pages are plain structs (package pane); the parts they share
 // to draw with is in theme, format, rows and keys.
 //
 // Update and View do no I/O and read no clock: that happens in commands, and
@@ -129,7 +129,7 @@ func darkAtFirst(d Deps) bool {
 	return bg != "7" && bg != "15"
 }
 
-// Init asks for what the first frame does not wait for.
+// Init starts the calls that the first frame does not wait for.
 func (m *Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.beat()}
 	if m.asked {
@@ -230,7 +230,7 @@ func (m *Model) front() pane.Pane {
 	return m.browse
 }
 
-// restyle makes the theme anew, in place.
+// restyle rewrites the theme in place.
 func (m *Model) restyle() tea.Cmd {
 	*m.env.Theme = *theme.New(m.dark)
 	return m.everybody(pane.Restyled{})
@@ -283,7 +283,7 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 	return nil
 }
 
-// shut says why a page cannot be opened, "" if it can.
+// shut returns the reason for which a page cannot be opened, or "".
 func (m *Model) shut(a keys.Action) string {
 	for _, p := range m.deps.Pages {
 		if p.Open == a {

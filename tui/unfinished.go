@@ -9,20 +9,20 @@ import (
 	"usher/tui/pane"
 )
 
-// Messages about what an earlier run did not finish.
+// Messages about the unfinished transfers of an earlier run.
 type (
 	left struct {
 		hands uint64
 		reqs  []download.Request
 		asked bool // by the person: "nothing" is an answer too
 	}
-	recall struct{} // the person asks for the question again
+	recall struct{} // the person wants the question again
 )
 
 // String keeps raw names out of any print.
 func (left) String() string { return "unfinished transfers" }
 
-// unfinished looks for what an earlier run of this person left undone: at the
+// unfinished looks for unfinished transfers of an earlier run of this person: at the
 // start, after a sign-in, and whenever they ask.
 func (m *Model) unfinished(asked bool) tea.Cmd {
 	engine, hands := m.deps.Transfers, m.hands
@@ -39,7 +39,7 @@ func (m *Model) unfinished(asked bool) tea.Cmd {
 	}
 }
 
-// otherHands notes that the engine may work for somebody else from now on: what
+// otherHands notes that the engine may work for another person from now on: what
 // was said of unfinished transfers is of the person before.
 func (m *Model) otherHands() {
 	m.hands++
@@ -51,7 +51,7 @@ func (m *Model) left(msg left) tea.Cmd {
 		return nil
 	}
 	if len(msg.reqs) > 0 {
-		m.session.undone = msg.reqs // Update asks, once no other dialog is open
+		m.session.undone = msg.reqs // Update opens the question, once no other dialog is open
 		return nil
 	}
 	if msg.asked {
@@ -60,7 +60,7 @@ func (m *Model) left(msg left) tea.Cmd {
 	return nil
 }
 
-// resume asks whether transfers of an earlier time go on. While another question
+// resume opens the question about transfers of an earlier time. While another question
 // is open, or something is typed, it waits; a question that takes its place
 // does not answer it. was is the dialog before the message that is just over.
 func (m *Model) resume(was dialog.Dialog) tea.Cmd {

@@ -143,8 +143,8 @@ func (m *Model) place(parts []string, w int) string {
 	return t.Muted.Paint(before) + t.Text.Bold().Paint(last)
 }
 
-// status is the line over the keys: what was just said, else what the page
-// says; on the right the transfers, which never vanish: a sentence that leaves
+// status is the line over the keys: the last sentence, else the page's
+// status; on the right the transfers, which never vanish: a sentence that leaves
 // no room for them is cut.
 func (m *Model) status() string {
 	t, w := m.env.Theme, m.w-2

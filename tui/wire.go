@@ -19,7 +19,7 @@ import (
 	"usher/tui/signin"
 )
 
-// Server is all that the browser asks of the backend (a *client.Client).
+// Server is the part of the backend that the browser uses (a *client.Client).
 type Server interface {
 	Backend
 	audit.Backend
@@ -27,7 +27,7 @@ type Server interface {
 	Signout(ctx context.Context) error
 }
 
-// World is what the browser takes from outside besides its parts.
+// World is the browser's environment besides its parts.
 type World struct {
 	Profile   session.Profile
 	Path      string // bucket/key to begin at, literal bytes
@@ -45,7 +45,7 @@ type World struct {
 func Wire(server Server, s *session.Session, engine *download.Hands, w World) Deps {
 	person, _, signedIn := s.Person()
 	home, _ := os.UserHomeDir()       // without one, no path is shown as ~
-	where, _ := api.ParsePath(w.Path) // the command refused what does not parse
+	where, _ := api.ParsePath(w.Path) // the command refused a path that does not parse
 	config := w.Profile.Config
 	host := strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://")
 	return Deps{
@@ -98,7 +98,7 @@ func AccessPages(server access.Backend, host string, group safetext.Text, now fu
 	return []Page{page(keys.OpenAccess), page(keys.Why)}
 }
 
-// ascii says that the terminal's locale is not UTF-8.
+// ascii reports whether the terminal's locale is not UTF-8.
 func ascii(getenv func(string) string) bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := strings.ToUpper(getenv(name)); v != "" {

@@ -31,7 +31,7 @@ import (
 	"usher/tui/pane"
 )
 
-// Backend is what the page asks of the server.
+// Backend is the part of the server that the page uses.
 type Backend interface {
 	Explain(context.Context, api.ExplainRequest) (api.ExplainResponse, error)
 	Who(context.Context, api.WhoRequest) (api.WhoResponse, error)
@@ -39,7 +39,7 @@ type Backend interface {
 	GrantsList(context.Context) (api.GrantsListResponse, error)
 }
 
-// Deps is what a Pane needs. Env, Backend and Now must be set.
+// Deps is the parts of a Pane. Env, Backend and Now must be set.
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
@@ -71,7 +71,7 @@ type Pane struct {
 
 	typing bool
 	field  pane.Field
-	wrong  string // what is wrong with what was typed
+	wrong  string // the mistake in the typed text
 
 	w, h  int
 	drawn drawn
@@ -90,12 +90,12 @@ type (
 	waited struct{ of *question }
 )
 
-// Format keeps what others wrote out of any print.
+// Format keeps untrusted text out of any print.
 func (a answered) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "answered, failed: %t", a.err != nil)
 }
 
-// New makes a page that has asked nothing yet; Opened asks.
+// New makes a page that has sent no question yet; Opened sends the first.
 func New(d Deps) (*Pane, error) {
 	switch {
 	case d.Env == nil:
@@ -112,7 +112,7 @@ func New(d Deps) (*Pane, error) {
 	return p, nil
 }
 
-// Opened asks the first question.
+// Opened sends the first question.
 func (p *Pane) Opened() tea.Cmd {
 	switch {
 	case p.Mine:
@@ -123,7 +123,7 @@ func (p *Pane) Opened() tea.Cmd {
 	return p.ask(p.view(who, p.On, safetext.Text{}))
 }
 
-// ask asks what a view shows; the question before is given up.
+// ask requests the content of a view; the question before is given up.
 func (p *Pane) ask(v *view) tea.Cmd {
 	p.stop()
 	if len(p.stack) == 0 {
@@ -226,12 +226,12 @@ func (p *Pane) answered(m answered) tea.Cmd {
 	return pane.Send(pane.Answered{})
 }
 
-// sentence is what the person reads of an error.
+// sentence is the text of an error for the person.
 func (p *Pane) sentence(err error, of *view) string {
 	switch pane.Code(err) {
 	case api.NotFound:
 		// To anyone but admins no question exists; of a person whom the
-		// server does not know it says the same.
+		// server does not know the answer is the same.
 		s := "These questions need group " + p.Group.String() + ". Ask your administrator."
 		if !of.user.IsZero() && of.kind != who {
 			s = "The server knows no such person, or these questions are not open to you: they need group " + p.Group.String() + "."
@@ -247,7 +247,7 @@ func (p *Pane) sentence(err error, of *view) string {
 	return pane.Sentence(err, p.Server)
 }
 
-// dirty drops what was drawn.
+// dirty drops the drawn lines.
 func (p *Pane) dirty() {
 	p.drawn = drawn{}
 	if v := p.top(); v != nil {

@@ -21,7 +21,7 @@ const (
 	reach              // one row of who in full; nothing is asked
 )
 
-// answer is what the server said, safe to show. It is not changed after it
+// answer is the server's answer, safe to show. It is not changed after it
 // was made.
 type answer struct {
 	groups []group // who

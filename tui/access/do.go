@@ -69,7 +69,7 @@ func (p *Pane) enter(v *view) tea.Cmd {
 	return nil
 }
 
-// copied is what y copies: the path of the place, or the line by which the
+// copied is the text that y copies: the path of the place, or the line by which the
 // log names the grant under the cursor.
 func (v *view) copied() safetext.Text {
 	l := v.current()
@@ -84,7 +84,7 @@ func (v *view) copied() safetext.Text {
 	return v.at.Text()
 }
 
-// Why says why an action is not possible now.
+// Why returns the reason for which an action is not possible now, or "".
 func (p *Pane) Why(a keys.Action) string {
 	v := p.top()
 	if v == nil {
@@ -165,7 +165,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// submit asks what was typed, or says what is wrong with it.
+// submit sends the typed question, or shows the mistake in it.
 func (p *Pane) submit() tea.Cmd {
 	text := p.field.Value()
 	if strings.TrimSpace(text) == "" {
@@ -182,7 +182,7 @@ func (p *Pane) submit() tea.Cmd {
 	return p.ask(p.view(k, at, user))
 }
 
-// parse reads what was typed: a person, a path (bucket/key, its bytes as they
+// parse reads the typed text: a person, a path (bucket/key, its bytes as they
 // are, blanks at its end too), or a person and a path. Neither a bucket nor a
 // username holds a blank (Amazon S3, "Bucket naming rules"; Cognito, Username:
 // no pattern class for separators), so the three cannot be mistaken.

@@ -57,7 +57,7 @@ func (p *Pane) listView(v *view, w, h int) []string {
 	return append(lines, strings.Split(v.list.View(), "\n")...)
 }
 
-// besides is the list, and beside it what is known of the row with the cursor.
+// besides is the list, and beside it the facts of the row with the cursor.
 func (p *Pane) besides(v *view, w, h int) []string {
 	t := p.Env.Theme
 	left := w * 11 / 20
@@ -111,7 +111,7 @@ func (p *Pane) explainedOrReached(v *view, w int) []string {
 	return p.reached(v, v.of, w)
 }
 
-// blank says why there is nothing, in the middle.
+// blank is the reason for an empty view, in the middle.
 func (p *Pane) blank(v *view, w, h int) []string {
 	t := p.Env.Theme
 	var say string
@@ -155,7 +155,7 @@ func (p *Pane) fieldLine(w int) string {
 	return " " + t.Accent.Bold().Paint("/") + " " + ansi.Cut(t.Text.Bold().Paint(p.field.Shown()), left, left+room)
 }
 
-// hint is what can be typed, or what is wrong with it.
+// hint is the forms of a question, or the mistake in the typed one.
 func (p *Pane) hint(w int) string {
 	t := p.Env.Theme
 	text, style := "person: what they can see   bucket/path: who can read it   person bucket/path: why", t.Muted
@@ -165,7 +165,7 @@ func (p *Pane) hint(w int) string {
 	return strings.Repeat(" ", promptW) + style.Paint(format.End(text, w-promptW-1, t.Glyphs.Ellipsis))
 }
 
-// Cursor is where the text field's cursor stands.
+// Cursor is the position of the text field's cursor.
 func (p *Pane) Cursor() *tea.Cursor {
 	if !p.typing || p.w == 0 {
 		return nil
@@ -174,7 +174,7 @@ func (p *Pane) Cursor() *tea.Cursor {
 	return tea.NewCursor(promptW+min(p.field.Cells()-left, room-1), 0)
 }
 
-// Status is the keys of the text field, what went wrong, or more of the row.
+// Status is the keys of the text field, a failure, or more of the row.
 func (p *Pane) Status(w int) (left, right string) {
 	t, v := p.Env.Theme, p.top()
 	note := t.Muted.Paint("Each question is written to the audit log.")
@@ -198,7 +198,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	return note, ""
 }
 
-// more is what the row of a narrow list has no room for.
+// more is the facts for which a narrow list has no room.
 func (v *view) more(p *Pane, g *grant, w int) string {
 	t := p.Env.Theme
 	when := g.long()

@@ -46,7 +46,7 @@ func (k *sheet) path(at pane.Place) {
 	}
 }
 
-// begin opens a step; what follows is put beside its label.
+// begin opens a step; the lines after it are put beside its label.
 func (k *sheet) begin(label string) *entry {
 	k.gap()
 	k.step++
@@ -184,7 +184,7 @@ func (p *Pane) explained(v *view, w int) []string {
 	return k.lines
 }
 
-// reached is what the answer says of one row, without asking anything.
+// reached is the part of the answer about one row. It sends no question.
 func (p *Pane) reached(v *view, l line, w int) []string {
 	k := &sheet{t: p.Env.Theme, w: w}
 	switch {

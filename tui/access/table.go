@@ -133,7 +133,7 @@ func (c *cells) when(g *grant, w int) {
 	}
 }
 
-// reads is how much of a place somebody reads.
+// reads is the part of a place that a person or a group reads.
 func reads(t *theme.Theme, whole, enabled, folder bool) string {
 	switch {
 	case !enabled:

@@ -21,7 +21,7 @@ type view struct {
 	ans  *answer       // nil until the server answered
 
 	problem string // why it did not answer
-	lost    bool   // nobody refused: it may be asked once more
+	lost    bool   // no answer came: the question may be sent once more
 	retried bool
 
 	lines []line
@@ -41,7 +41,7 @@ type line struct {
 	except  bool // a denial below the place above it
 }
 
-// named tells rows apart when an answer replaces another.
+// named identifies a row when one answer replaces another.
 func (l line) named() string {
 	switch {
 	case l.person != nil:
@@ -71,7 +71,7 @@ func (v *view) folder() bool {
 	return v.at.Where().IsFolder()
 }
 
-// thing is what the place is, in words.
+// thing is the kind of the place, in words.
 func (v *view) thing() string {
 	switch {
 	case v.at.Key.IsZero():
@@ -195,7 +195,7 @@ func (v *view) grantLines() {
 	}
 }
 
-// missing reports whether the view was to show a person who is not in the answer.
+// missing reports whether the person of the view is absent from the answer.
 func (v *view) missing() bool {
 	if v.kind != who || v.user.IsZero() || v.ans == nil {
 		return false
@@ -229,7 +229,7 @@ func (p *Pane) Title() []string {
 	return parts
 }
 
-// headline is the head of a view: what is asked, and how much was answered.
+// headline is the head of a view: the question, and the size of the answer.
 func (p *Pane) headline(v *view) (title, note string) {
 	name := format.End(v.user.String(), 32, p.Env.Theme.Glyphs.Ellipsis)
 	switch v.kind {
@@ -267,7 +267,7 @@ func (p *Pane) headline(v *view) (title, note string) {
 	return title, note
 }
 
-// rowTitle is the head over what is known of a row.
+// rowTitle is the head over the facts of a row.
 func (p *Pane) rowTitle(v *view, l line) string {
 	cut := func(x safetext.Text) string { return format.End(x.String(), 32, p.Env.Theme.Glyphs.Ellipsis) }
 	switch {

@@ -4,7 +4,7 @@
 // Every question to the log is an event in the log. So nothing is asked that
 // the person did not ask for: one page of events and the counts when the page
 // opens and with ctrl+r, a page for a new filter, and the next page when the
-// cursor comes near the end of what is there. Nothing polls.
+// cursor comes near the last row. Nothing polls.
 //
 // A filter is checked here before it is sent (event.ParseFilter); what is
 // wrong with it is shown under the word. Rows are what event.Fold makes of
@@ -33,13 +33,13 @@ import (
 	"usher/tui/rows"
 )
 
-// Backend is what the page asks of the server.
+// Backend is the part of the server that the page uses.
 type Backend interface {
 	AuditQuery(context.Context, api.AuditQueryRequest) (api.AuditQueryResponse, error)
 	AuditSummary(context.Context, api.AuditSummaryRequest) (api.AuditSummaryResponse, error)
 }
 
-// Deps is what a Pane needs. Env and Backend must be set.
+// Deps is the parts of a Pane. Env and Backend must be set.
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
@@ -94,7 +94,7 @@ type Pane struct {
 	w, h   int
 }
 
-// drawn is what View keeps between two changes.
+// drawn is the lines that View keeps between two changes.
 type drawn struct {
 	chart, details string
 	chartW, detW   int
@@ -104,7 +104,7 @@ type drawn struct {
 type question struct {
 	filter safetext.Text
 	cursor safetext.Text // empty for the newest page
-	fresh  bool          // another filter than what is on the screen
+	fresh  bool          // another filter than the one on the screen
 }
 
 // problem is why a page of events could not be had.
@@ -130,10 +130,10 @@ type (
 	settles struct{ seq uint64 }
 )
 
-// Format keeps what others wrote out of any print.
+// Format keeps untrusted text out of any print.
 func (a answered) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "answered: %v", a.log) }
 
-// New makes a page that has asked nothing yet; Opened asks.
+// New makes a page that has sent no question yet; Opened sends the first.
 func New(d Deps) (*Pane, error) {
 	switch {
 	case d.Env == nil:
@@ -163,10 +163,10 @@ func filterFor(bucket, key string) string {
 	return event.Filter{Terms: terms}.String()
 }
 
-// Opened asks for the first page and the counts.
+// Opened requests the first page and the counts.
 func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.ask(true, ""), p.count()) }
 
-// ask asks for a page of events; the question before is given up.
+// ask requests a page of events; the question before is given up.
 func (p *Pane) ask(fresh bool, cursor string) tea.Cmd {
 	p.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
@@ -195,7 +195,7 @@ func (p *Pane) stop() {
 	p.asked, p.cancel, p.slow, p.problem = nil, nil, false, problem{}
 }
 
-// count asks for the counts of the last day.
+// count requests the counts of the last day.
 func (p *Pane) count() tea.Cmd {
 	if p.stopCount != nil {
 		p.stopCount()
@@ -249,7 +249,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// again asks anew for what could not be had.
+// again repeats the calls that failed.
 func (p *Pane) again() tea.Cmd {
 	var cmds []tea.Cmd
 	switch {
@@ -265,7 +265,7 @@ func (p *Pane) again() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// reload is ctrl+r: what failed again, or else all anew.
+// reload is ctrl+r: it repeats the calls that failed, or else all.
 func (p *Pane) reload() tea.Cmd {
 	if p.problem.next && p.problem.code != api.BadCursor {
 		return p.again()
@@ -300,7 +300,7 @@ func (p *Pane) answered(m answered) tea.Cmd {
 	return tea.Batch(p.more(), pane.Send(pane.Answered{}))
 }
 
-// more asks for the next page if the cursor is near the end or the window has
+// more requests the next page if the cursor is near the end or the window has
 // room left.
 func (p *Pane) more() tea.Cmd {
 	switch {
@@ -335,7 +335,7 @@ func (p *Pane) counted(m counted) tea.Cmd {
 	return nil
 }
 
-// sentence is what the person reads of an error.
+// sentence is the text of an error for the person.
 func (p *Pane) sentence(err error, of *question) string {
 	switch pane.Code(err) {
 	case api.NotFound: // to anyone but auditors the log does not exist
@@ -397,7 +397,7 @@ func (p *Pane) follow() {
 	p.drawn.details = ""
 }
 
-// dirty drops what was drawn.
+// dirty drops the drawn lines.
 func (p *Pane) dirty() {
 	p.list.Changed()
 	p.drawn = drawn{}

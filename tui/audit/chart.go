@@ -148,7 +148,7 @@ func bar(signs []string, levels, step int) string {
 	return strings.Repeat(sign, step-1) + " "
 }
 
-// digits is a number in w cells. One that does not fit says that it is more.
+// digits is a number in w cells. One that does not fit is marked as more.
 func digits(n, w int) string {
 	s := strconv.Itoa(n)
 	if len(s) >= w && len(s) > 1 {

@@ -111,7 +111,7 @@ func (p *Pane) when(at time.Time) string {
 	return s + "  (" + format.Clock(here) + " here)"
 }
 
-// what is the act in words.
+// what is the action in words.
 func what(f *fact) safetext.Text {
 	parts := []string{act(f).Raw()}
 	if f.size != nil {
@@ -126,7 +126,7 @@ func what(f *fact) safetext.Text {
 	return safetext.New(strings.Join(parts, ", "))
 }
 
-// reason is why an event ended as it did, and what to call that.
+// reason is the reason of an event's outcome, and the label for it.
 func (p *Pane) reason(f *fact) (label string, text safetext.Text) {
 	var parts []string
 	if !f.reason.IsZero() {
@@ -145,7 +145,7 @@ func (p *Pane) reason(f *fact) (label string, text safetext.Text) {
 	return label, safetext.New(strings.Join(parts, "; "))
 }
 
-// story is what followed the first event of a row.
+// story is the events that followed the first one of a row.
 func (p *Pane) story(e *entry) safetext.Text {
 	if len(e.members) == 1 && e.reported < 0 {
 		if first := &p.log.facts[e.members[0]]; first.released {

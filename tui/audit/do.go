@@ -68,7 +68,7 @@ func (p *Pane) chosen() *fact {
 	return nil
 }
 
-// Why says why an action is not possible now.
+// Why returns the reason for which an action is not possible now, or "".
 func (p *Pane) Why(a keys.Action) string {
 	switch a {
 	case keys.Enter, keys.Touched, keys.CopyPath:
@@ -113,7 +113,7 @@ func (p *Pane) leave() tea.Cmd {
 	return pane.Send(pane.Close{})
 }
 
-// use asks for the events of a filter.
+// use requests the events of a filter.
 func (p *Pane) use(filter string) tea.Cmd {
 	p.filter = filter
 	p.list.Changed()
@@ -124,7 +124,7 @@ func (p *Pane) use(filter string) tea.Cmd {
 func (p *Pane) edit() {
 	p.typing, p.wrong = true, nil
 	p.field.Open(p.filter)
-	// A path from the log may hold what no text field takes. Asking for
+	// A path from the log may hold characters that no text field takes. Asking for
 	// something near to it would find nothing, and look like an answer.
 	p.hidden = p.field.Value() != p.filter
 	if p.hidden {
@@ -163,7 +163,7 @@ func (p *Pane) typed() {
 	}
 }
 
-// check says what is wrong with a filter, nil if nothing is.
+// check returns the mistake in a filter, or nil.
 func check(text string) *event.FilterError {
 	// Ages count back from now at the server. Whether one can be read does
 	// not depend on the day, so any will do here.
@@ -172,7 +172,7 @@ func check(text string) *event.FilterError {
 	return wrong
 }
 
-// submit asks for what was typed, or shows what is wrong with it.
+// submit sends the typed filter, or shows the mistake in it.
 func (p *Pane) submit() tea.Cmd {
 	text := strings.TrimSpace(p.field.Value())
 	p.field.Set(text)
@@ -205,7 +205,7 @@ func (p *Pane) complete() {
 	}
 }
 
-// possible is what could stand at the cursor: the letters of it that are
+// possible is the words that fit at the cursor: the letters of it that are
 // there, and the texts that begin with them.
 func (p *Pane) possible() (word string, could []string) {
 	before := p.field.Before()

@@ -111,7 +111,7 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 	return k.lines
 }
 
-// rest is what an event of a chain has of its own.
+// rest is the facts that an event of a chain has of its own.
 func (v *full) rest(p *Pane, f *fact, w int) []string {
 	k := sheet{t: p.Env.Theme, w: w}
 	k.name("Event", f.id)

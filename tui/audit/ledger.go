@@ -20,7 +20,7 @@ type ledger struct {
 	next    string        // the server's cursor, "" at the end of the log
 }
 
-// Format keeps what others wrote out of any print.
+// Format keeps untrusted text out of any print.
 func (l *ledger) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d events", len(l.facts)) }
 
 // full reports whether no more events are kept.
@@ -102,7 +102,7 @@ func (l *ledger) fold() {
 			if f.denied {
 				e.refused++
 			}
-			// What a client says of its own download is not an outcome.
+			// A client's report of its own download is not an outcome.
 			if f.completed {
 				e.reported = m
 			} else if bad(f) > bad(&l.facts[e.worst]) {
@@ -113,7 +113,7 @@ func (l *ledger) fold() {
 	}
 }
 
-// bad orders outcomes: a refusal must not hide behind what was allowed.
+// bad orders outcomes: a refusal must not hide behind an allowed event.
 func bad(f *fact) int {
 	switch f.outcome.Raw() {
 	case event.Denied:

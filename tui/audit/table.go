@@ -148,7 +148,7 @@ func (p *Pane) outcome(t *theme.Theme, f *fact) string {
 	return style.Paint(sign+" ") + pane.Name(t, style, f.outcome, outcomeW-2, format.End)
 }
 
-// pathCell is the path, or what an event without one is about.
+// pathCell is the path, or the subject of an event without one.
 func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) string {
 	switch {
 	case f.named:
@@ -163,7 +163,7 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 	return pane.Name(t, t.Muted, f.reason, w, format.End)
 }
 
-// then is what followed the first event of a row, in short.
+// then is the events that followed the first one of a row, in short.
 func (p *Pane) then(e *entry) safetext.Text {
 	var parts []string
 	if e.urls > 1 {

@@ -110,7 +110,7 @@ func (p *Pane) cells(bytes int) int {
 	return format.Width(p.paint(v[:max(0, min(bytes, len(v)))]))
 }
 
-// Cursor is where the text field's cursor stands.
+// Cursor is the position of the text field's cursor.
 func (p *Pane) Cursor() *tea.Cursor {
 	if !p.typing || p.w == 0 {
 		return nil
@@ -177,7 +177,7 @@ func (p *Pane) below(w int) string {
 	return ""
 }
 
-// mistake says in words what is wrong with the filter, and what is possible.
+// mistake is the mistake in the filter in words, and the possible values.
 func (p *Pane) mistake(w int) []string {
 	if !p.typing || p.wrong == nil || w == 0 {
 		return nil
@@ -227,7 +227,7 @@ func (p *Pane) note() string {
 	return "newest first"
 }
 
-// blank says why there are no rows, in the middle.
+// blank is the reason for an empty table, in the middle.
 func (p *Pane) blank(w, h int) string {
 	t := p.Env.Theme
 	var say string
@@ -255,7 +255,7 @@ func (p *Pane) blank(w, h int) string {
 	return strings.Join(pane.Middle(out, w, h), "\n")
 }
 
-// Status is the keys of the text field, or what went wrong.
+// Status is the keys of the text field, or a failure.
 func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	switch {

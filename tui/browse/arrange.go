@@ -11,7 +11,7 @@ import (
 // by a command.
 const inline = 4000
 
-// arrange lays out the whole listing anew; the cursor stays on its row.
+// arrange lays out the whole listing; the cursor stays on its row.
 func (p *Pane) arrange() tea.Cmd {
 	p.keepPlace()
 	p.arrGen++
@@ -89,7 +89,7 @@ func (p *Pane) seek() tea.Cmd {
 	return p.table.Need()
 }
 
-// more asks for the next page, unless one is on its way or all are there.
+// more requests the next page, unless one is on its way or all are there.
 func (p *Pane) more() tea.Cmd {
 	l := p.now()
 	if p.loading || l.next == "" {

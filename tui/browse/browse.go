@@ -2,10 +2,10 @@
 // folders, and the details of one file, side by side where there is room and
 // over each other where there is not.
 //
-// It keeps what was listed in one store that table and tree share, because
+// It keeps all listings in one store that table and tree share, because
 // every listing is an event in the audit log: a folder is listed once when it
 // is entered, further pages only when they come near the window, and again
-// only when it is entered after a minute, when the person asks, or when their
+// only when it is entered after a minute, on ctrl+r, or when the person's
 // access changed. Nothing polls.
 //
 // An answer carries the generation of the question. Leaving a folder cancels
@@ -13,7 +13,7 @@
 // with copies.
 //
 // Downloading, copying and opening other pages is asked of the root by
-// message; what is on the local disk is told by the root (Progress, Local).
+// message; the state of the local disk comes from the root (Progress, Local).
 package browse
 
 import (
@@ -30,13 +30,13 @@ import (
 	"usher/tui/rows"
 )
 
-// Backend is what the browser asks of the server.
+// Backend is the part of the server that the browser uses.
 type Backend interface {
 	List(context.Context, api.ListRequest) (api.ListResponse, error)
 	Stat(context.Context, api.StatRequest) (api.StatResponse, error)
 }
 
-// Deps is what a Pane needs. All but Local, Transfer and Read must be set.
+// Deps is the parts of a Pane. All but Local, Transfer and Read must be set.
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
@@ -45,12 +45,12 @@ type Deps struct {
 	// Local gives a look at the download folder as it is chosen now.
 	Local func() Look
 	// Transfer is the last transfer of a file: its number, 0 for none, and the
-	// word for its state, "" once the disk tells. It may be nil.
+	// word for its state, "" once the disk shows it. It may be nil.
 	Transfer func(pane.File) (id int64, word string)
 	// Read fetches the first n bytes of an object for reading on the screen.
 	Read func(ctx context.Context, e Entry, n int) ([]byte, error)
 	// Touched is true if there is a page for "who touched this file" that
-	// the person may open; else a sentence says why not.
+	// the person may open; else it is a sentence with the reason.
 	Touched func() string
 	// Explain is true if there is a page for "why can I see this" that the
 	// person may open; without it the details name the grant. It may be nil.
@@ -68,7 +68,7 @@ const (
 	readBytes = 64_000
 )
 
-// part is what can have the keys.
+// part is a part of the pane that can have the keys.
 type part int
 
 const (
@@ -97,8 +97,8 @@ type Pane struct {
 	cancel   context.CancelFunc
 	loading  bool   // a page is on its way
 	slow     bool   // for longer than grace
-	pause    string // the server asks to wait, in a few words
-	stale    bool   // what is shown could not be listed again
+	pause    string // the reason for a pause within the call, in a few words
+	stale    bool   // the rows on the screen could not be listed again
 	problem  problem
 	climbing bool // the folder above is asked for, because this one is gone
 
@@ -171,7 +171,7 @@ func New(d Deps) (*Pane, error) {
 func (p *Pane) Start(at pane.Place) tea.Cmd { return p.goTo(at) }
 
 // goTo enters a place. A key that does not end in "/" may name a file or a
-// folder: its folder is listed, and the row tells.
+// folder: its folder is listed, and the row shows which.
 func (p *Pane) goTo(at pane.Place) tea.Cmd {
 	to := spot{bucket: at.Bucket.Raw(), prefix: at.Key.Raw()}
 	v := visit{spot: to}
@@ -188,7 +188,7 @@ func (p *Pane) Place() pane.Place {
 }
 
 // enter goes to a folder: from the store if it was listed a moment ago, else
-// by listing it. What is shown stays until the answer, or until grace is over.
+// by listing it. The rows on the screen stay until the answer or the end of grace.
 func (p *Pane) enter(v visit) tea.Cmd {
 	p.keepPlace()
 	p.stop()
@@ -202,7 +202,7 @@ func (p *Pane) enter(v visit) tea.Cmd {
 	return tea.Batch(p.list(v.spot, ""), after(grace, waited{gen}))
 }
 
-// stop cancels what is under way; answers to it will be dropped.
+// stop cancels all calls that are under way; their answers will be dropped.
 func (p *Pane) stop() {
 	if p.cancel != nil {
 		p.cancel()
@@ -335,7 +335,7 @@ func (p *Pane) at(i int) (Entry, bool) {
 
 func keyOf(e Entry) spot { return spot{bucket: e.Bucket.Raw(), prefix: e.Key.Raw()} }
 
-// dirty drops what was drawn.
+// dirty drops the drawn lines.
 func (p *Pane) dirty() {
 	p.table.Changed()
 	p.tree.list.Changed()

@@ -16,8 +16,8 @@ import (
 	"usher/tui/theme"
 )
 
-// details is what is known of the row under the cursor. The listing says most
-// of it; enter on a file asks for the rest, which is an event in the log.
+// details is the facts of the row under the cursor. The listing has most
+// of them; enter on a file requests the rest, which is an event in the log.
 type details struct {
 	entry  Entry
 	shown  bool

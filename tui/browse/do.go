@@ -12,7 +12,7 @@ import (
 	"usher/tui/pane"
 )
 
-// Download asks the root to fetch entries: files, or folders with all below.
+// Download is a request to the root to fetch entries: files, or folders with all below.
 type Download struct{ Entries []Entry }
 
 func (e Entry) isFile() bool { return e.Kind == api.KindObject }
@@ -84,7 +84,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 	return nil, true
 }
 
-// open enters the folder under the cursor; on a file it asks for its details.
+// open enters the folder under the cursor; on a file it requests the details.
 func (p *Pane) open() tea.Cmd {
 	if p.focus == inTree {
 		p.focus = inTable
@@ -123,7 +123,7 @@ func (p *Pane) leave() tea.Cmd {
 	return p.enter(visit{spot: up, cursor: name})
 }
 
-// esc clears what is open, one thing at a press; it never quits.
+// esc closes one open part with each press; it never quits.
 func (p *Pane) esc() tea.Cmd {
 	switch {
 	case p.sorting:
@@ -327,7 +327,7 @@ func (p *Pane) marksLine() string {
 	return s
 }
 
-// folder is the folder that an object or a folder lies in.
+// folder is the parent of an object or a folder.
 func (s spot) folder() (up spot, name string) {
 	if n := len(s.prefix); n > 0 && s.prefix[n-1] != '/' {
 		return spot{bucket: s.bucket, prefix: s.prefix + "/"}.parent()

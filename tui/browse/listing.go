@@ -13,7 +13,7 @@ import (
 	"usher/tui/pane"
 )
 
-// list asks for a page of a folder.
+// list requests a page of a folder.
 func (p *Pane) list(at spot, cursor string) tea.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), listLimit)
 	if p.cancel != nil {
@@ -60,7 +60,7 @@ func (p *Pane) listed(m listed) tea.Cmd {
 	p.problem, p.stale = problem{}, false
 	l := p.store[m.spot]
 	if m.first || l == nil {
-		clear(p.looked) // what is listed may be other content than what is here
+		clear(p.looked) // the listed content may differ from the content on the disk
 		if p.asked == nil && m.spot == p.here.spot {
 			p.keepPlace()
 			p.view = nil
@@ -98,7 +98,7 @@ func (p *Pane) show(v visit) tea.Cmd {
 	return p.arrange()
 }
 
-// again lists the open folder anew and keeps its rows until the answer.
+// again lists the open folder once more and keeps its rows until the answer.
 func (p *Pane) again() tea.Cmd {
 	v := p.here
 	if p.asked != nil {
@@ -123,7 +123,7 @@ func (p *Pane) AccessChanged() tea.Cmd {
 	return p.again()
 }
 
-// failed says why a folder cannot be shown. A folder that is not there for the
+// failed shows the reason for a failed listing. A folder that is not there for the
 // person closes to the nearest one that is.
 func (p *Pane) failed(m listed) tea.Cmd {
 	report := pane.Send(pane.Failed{Err: m.err})
@@ -137,7 +137,7 @@ func (p *Pane) failed(m listed) tea.Cmd {
 		return p.gone(m.spot, p.asked != nil && p.asked.spot == m.spot && p.here.spot != m.spot, m.err)
 	}
 	if api.SignedOut(m.err) && len(p.now().rows) > 0 {
-		p.asked = nil // the root asks for a new sign-in; what is shown stays
+		p.asked = nil // the root opens a new sign-in; the rows stay
 		return report
 	}
 	if p.asked != nil {

@@ -20,18 +20,18 @@ type Local struct {
 	Path     safetext.Text // of the file, or of the place where it would be
 }
 
-// Look says which files lie in the download folder, in the order asked. It
+// Look returns the state of files in the download folder, in their order. It
 // looks at the disk and is called from commands only.
 type Look func(ctx context.Context, files []Entry) []Local
 
-// localed is what the disk said.
+// localed is the answer of a Look.
 type localed struct {
 	gen   uint64
 	files []Entry
 	state []Local
 }
 
-// lookLocal asks which of the shown files are on this machine already: once,
+// lookLocal looks for the shown files on this machine: once,
 // and again when a transfer of one ended since.
 func (p *Pane) lookLocal(from, to int) tea.Cmd {
 	if p.Local == nil {
@@ -60,7 +60,7 @@ func (p *Pane) lookLocal(from, to int) tea.Cmd {
 	}
 }
 
-// localed takes what the disk said, unless downloads go elsewhere by now.
+// localed takes the answer of a Look, unless downloads go elsewhere by now.
 func (p *Pane) localed(m localed) {
 	if m.gen != p.localGen {
 		return
@@ -71,7 +71,7 @@ func (p *Pane) localed(m localed) {
 	p.dirty()
 }
 
-// Relook forgets what the disk said: downloads go to another folder.
+// Relook forgets the answers of Look: downloads go to another folder.
 func (p *Pane) Relook() tea.Cmd {
 	p.localGen++
 	clear(p.local)
@@ -90,7 +90,7 @@ func (p *Pane) Progress() tea.Cmd {
 }
 
 // transfer is the last transfer of a file: its number, and the word for its
-// state while that says more than the disk.
+// state while that is more than the disk shows.
 func (p *Pane) transfer(e Entry) (id int64, word string) {
 	if p.Transfer == nil || !e.isFile() {
 		return 0, ""

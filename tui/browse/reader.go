@@ -16,7 +16,7 @@ import (
 )
 
 // reader shows the beginning of a file: text line by line, anything else as
-// bytes. What it was given is all it ever shows.
+// bytes. It fetches nothing itself.
 type reader struct {
 	entry Entry
 	note  string

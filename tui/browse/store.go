@@ -117,7 +117,7 @@ func pack(entries []api.Entry) *page {
 	return p
 }
 
-// listing is what is known of one folder.
+// listing is the known rows of one folder.
 type listing struct {
 	spot     spot
 	pages    []*page
@@ -197,14 +197,14 @@ const (
 	byKind
 )
 
-// arrangement says which rows are shown, and how.
+// arrangement is the choice and the order of the shown rows.
 type arrangement struct {
 	order  order
 	words  []string // all must be in the name
 	hidden bool     // leave out names that begin with a dot
 }
 
-// words splits what a person typed into a filter.
+// words splits a typed filter.
 func words(s string) []string { return strings.Fields(s) }
 
 // fits reports whether a name, as it is shown, holds every word. A word in

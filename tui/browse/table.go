@@ -45,7 +45,7 @@ type source struct{ p *Pane }
 
 func (s source) Len() int { return len(s.p.view) }
 
-// Need asks for the next page once the window comes near the end of what is
+// Need requests the next page once the window comes near the end of the rows
 // here, and looks at the local disk for the rows shown.
 func (s source) Need(from, to int) tea.Cmd {
 	p := s.p
@@ -116,7 +116,7 @@ func (p *Pane) gutter(t *theme.Theme, st rows.State, marked bool) string {
 	return g + m + t.Fill.Paint(" ")
 }
 
-// paintName shows what fits of a name, with the letters that a filter found.
+// paintName shows the part of a name that fits, with the letters that a filter found.
 func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry) string {
 	if len(p.arr.words) == 0 {
 		return pane.Name(t, s, e.Name, p.cols.name, format.Middle)

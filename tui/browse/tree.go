@@ -18,7 +18,7 @@ import (
 const maxBranch = 500
 
 // tree is the folders seen so far, as a flat slice of the visible nodes. It
-// asks the server for nothing: a folder's branches are known once the table
+// sends nothing to the server: a folder's branches are known once the table
 // listed it, and the way to the open folder is known from its path.
 type tree struct {
 	p     *Pane
@@ -64,7 +64,7 @@ func (t *tree) forget(s spot) {
 	t.stale = true
 }
 
-// build makes the visible nodes anew, with the cursor on the open folder.
+// build makes the visible nodes, with the cursor on the open folder.
 func (t *tree) build() {
 	if !t.stale {
 		return

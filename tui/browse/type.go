@@ -8,7 +8,7 @@ import (
 	"usher/tui/pane"
 )
 
-// Why says why an action is not possible now.
+// Why returns the reason for which an action is not possible now, or "".
 func (p *Pane) Why(a keys.Action) string {
 	e, row := p.at(p.table.Cursor())
 	file := row && e.isFile()

@@ -68,7 +68,7 @@ func (p *Pane) View(w, h int) string {
 	return p.tableView(w, h)
 }
 
-// resize tells the lists how much room they have.
+// resize sets the size of the lists.
 func (p *Pane) resize(w, h int) {
 	p.w, p.h = w, h
 	tw, dw := widths(w)
@@ -169,7 +169,7 @@ func (p *Pane) note() string {
 	return quantity.Count(len(p.view)) + " of " + all
 }
 
-// blank says why there are no rows, in the middle of the pane.
+// blank is the reason for an empty table, in the middle of the pane.
 func (p *Pane) blank(w, h int) string {
 	t := p.Env.Theme
 	var say string
@@ -257,7 +257,7 @@ func (p *Pane) Hints() []keys.Action {
 	return append(h, keys.Help)
 }
 
-// Cursor is where the text field's cursor stands, relative to the pane.
+// Cursor is the position of the text field's cursor, relative to the pane.
 func (p *Pane) Cursor() *tea.Cursor {
 	if p.typing == notTyping {
 		return nil

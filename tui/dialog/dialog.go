@@ -32,14 +32,14 @@ type Dialog interface {
 	Key(msg tea.KeyPressMsg) (over bool, cmd tea.Cmd)
 	// Handle takes any other message.
 	Handle(msg tea.Msg) tea.Cmd
-	// Cursor is where a text cursor stands in the box, or nil.
+	// Cursor is the position of a text cursor in the box, or nil.
 	Cursor() *tea.Cursor
 }
 
-// Show asks the root to open a dialog.
+// Show is a request to the root to open a dialog.
 type Show struct{ Dialog Dialog }
 
-// Hide asks the root to close a dialog, if it is the one that is open.
+// Hide is a request to the root to close a dialog, if it is the one that is open.
 type Hide struct{ Dialog Dialog }
 
 // Over draws a box in the middle of a page.
@@ -56,7 +56,7 @@ func Place(box string, w, h int) (x, y int) {
 	return max(0, (w-lipgloss.Width(box))/2), max(0, (h-lipgloss.Height(box))/3)
 }
 
-// Choice is a key of a question and what it does.
+// Choice is a key of a question and its effect.
 type Choice struct {
 	Keys  []string // the first is shown
 	Label string   // "" is not shown

@@ -3,7 +3,7 @@
 //
 // Widths are those of the terminal (ansi.StringWidth), never bytes or runes. Text that others
 // wrote comes in as the String of a safetext.Text: this package cuts, it does
-// not escape. Nothing here reads a clock: what is relative takes the instant
+// not escape. Nothing here reads a clock: a relative time takes the instant
 // as an argument.
 package format
 

@@ -1,6 +1,6 @@
 // Package help is the two dialogs that know every key: Keys shows the
 // bindings of the present pane and finds one by typing, Palette runs a command
-// by its name and says why one is not possible. Both read the same table that
+// by its name and gives the reason where one is not possible. Both read the same table that
 // answers key presses.
 package help
 
@@ -24,7 +24,7 @@ type Keys struct {
 	top    int
 }
 
-// NewKeys makes the help. Left says which actions to leave out: those of
+// NewKeys makes the help. Left reports the actions to leave out: those of
 // places that the person's groups do not open.
 func NewKeys(title string, m keys.Map, c keys.Context, left func(keys.Action) bool) *Keys {
 	k := &Keys{title: title, field: pane.NewField(200)}
@@ -191,7 +191,7 @@ func flow(blocks [][]string, cols, colW int, p *theme.Theme) []string {
 	return lines
 }
 
-// signs explains what stands beside rows, where there is room for it.
+// signs explains the signs beside rows, where there is room for it.
 func signs(p *theme.Theme, w int) string {
 	g := p.Glyphs
 	line := ""

@@ -92,7 +92,7 @@ func palette() *help.Palette {
 	}, func(path string) tea.Cmd { return send(ran("go to " + path)) })
 }
 
-// The palette runs what is found; what is not possible comes last and says why.
+// The palette runs the found command; one that is not possible comes last, with the reason.
 func TestPalette(t *testing.T) {
 	for _, row := range []struct {
 		typed string

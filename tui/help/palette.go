@@ -22,7 +22,7 @@ type Command struct {
 	Run  tea.Cmd // nil if off
 }
 
-// Palette finds a command by typing. What is typed may also be a path.
+// Palette finds a command by typing. The typed text may also be a path.
 type Palette struct {
 	all   []Command
 	goTo  func(path string) tea.Cmd
@@ -112,7 +112,7 @@ func (p *Palette) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// Cursor is behind what was typed.
+// Cursor is behind the typed text.
 func (p *Palette) Cursor() *tea.Cursor {
 	return tea.NewCursor(3+len(": ")+p.field.Cells(), 2)
 }

@@ -139,7 +139,7 @@ func list() []Binding {
 	return append(movement(), Binding{Filter, []string{"/"}, "", "filter", "Filter this list", "Find"})
 }
 
-// walking is what table and tree share.
+// walking is the bindings that table and tree share.
 func walking() []Binding {
 	const move, find, files = "Move", "Find", "Files"
 	return []Binding{
@@ -240,7 +240,7 @@ func event() []Binding {
 	}
 }
 
-// access is the lists of the access page, which differ in what enter does.
+// access is the lists of the access page, which differ in the meaning of enter.
 func access(enter, long string) []Binding {
 	return append([]Binding{
 		{Enter, []string{"enter", "l", "right"}, "enter", enter, long, "Access"},
@@ -253,7 +253,7 @@ func because() []Binding {
 	}, asking()...)
 }
 
-// asking is what every view of the access page shares.
+// asking is the bindings that every view of the access page shares.
 func asking() []Binding {
 	const g = "Access"
 	return []Binding{

@@ -10,7 +10,7 @@
 //	m, err := keys.New(keys.Default()...)
 //	if a, ok := m.Find(keys.Browser, msg.String()); ok { cmd = page.Do(a) }
 //
-// The package knows keys and words. What an action does belongs to the page.
+// The package knows keys and words. The effect of an action belongs to the page.
 package keys
 
 import (
@@ -23,14 +23,14 @@ import (
 // Context names a set of bindings.
 type Context string
 
-// Action names what a key does. It is stable: tests and the palette use it.
+// Action names the effect of a key. It is stable: tests and the palette use it.
 type Action string
 
 // Binding is one row of the table.
 type Binding struct {
 	Action Action
 	Keys   []string // as tea.KeyPressMsg.String gives them; the first is shown
-	Show   string   // what the key line and the help show; "" means Keys[0]
+	Show   string   // the key in the key line and in the help; "" means Keys[0]
 	Label  string   // two or three words: "next pane"
 	Long   string   // for the palette: "Download marked files"; "" means not listed there
 	Group  string   // heading in the help
@@ -91,7 +91,7 @@ func New(sets ...Set) (Map, error) {
 
 var functionKey = regexp.MustCompile(`^f\d+$`)
 
-// refused says why a key must not be bound at all.
+// refused returns the reason for which a key must not be bound, or "".
 func refused(k string) string {
 	switch {
 	case functionKey.MatchString(k), strings.Contains(k, "alt+"), strings.Contains(k, "meta+"):

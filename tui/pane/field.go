@@ -38,7 +38,7 @@ func (f *Field) Open(value string) {
 }
 
 // Set replaces the value and puts the cursor at its end. Control characters
-// are dropped, so Value may differ from what was set.
+// are dropped, so Value may differ from value.
 func (f *Field) Set(value string) {
 	f.input.SetValue(value)
 	f.input.CursorEnd()

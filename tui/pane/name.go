@@ -10,7 +10,7 @@ import (
 	"usher/tui/theme"
 )
 
-// escapes finds what safetext writes for a character that must not be shown.
+// escapes finds the escapes of safetext for a character that must not be shown.
 // It is used on escaped texts only, where every other backslash is doubled.
 var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}?|\\x[0-9a-fA-F]{0,2}|\\\\`)
 

@@ -1,4 +1,4 @@
-// Package pane is what the root model and its pages say to each other.
+// Package pane is the messages and the interface between the root model and its pages.
 //
 // The root (package tui) is the only tea.Model. A page is a plain struct that
 // satisfies Pane: it draws strings, answers actions and messages with a
@@ -20,7 +20,7 @@ import (
 	"usher/tui/theme"
 )
 
-// Env is what every page is given. Theme and Me are rewritten in place; a
+// Env is common to all pages. Theme and Me are rewritten in place; a
 // Restyled message follows a change of the theme.
 type Env struct {
 	Theme *theme.Theme
@@ -70,13 +70,13 @@ type Pane interface {
 	Hints() []keys.Action
 	// Do answers an action of the context (keys.Back comes from esc and q).
 	Do(a keys.Action) tea.Cmd
-	// Why says in a sentence why an action is not possible now; "" if it is.
+	// Why returns a sentence with the reason for which an action is not possible now, or "".
 	Why(a keys.Action) string
 	// Typing is true while a text field has the keys; then every key press
 	// goes to Key, paste to Handle, and nothing else is interpreted.
 	Typing() bool
 	Key(msg tea.KeyPressMsg) tea.Cmd
-	// Cursor is where the text field's cursor stands, relative to View, or nil.
+	// Cursor is the position of the text field's cursor, relative to View, or nil.
 	Cursor() *tea.Cursor
 	// Handle gets every message that the root does not own itself. A pane
 	// takes its own by type and ignores the others.
@@ -85,12 +85,12 @@ type Pane interface {
 
 // Labels is a pane some of whose keys do different things at times.
 type Labels interface {
-	// Label is what an action does now in two or three words, "" for the
+	// Label is the effect of an action now in two or three words, "" for the
 	// table's word.
 	Label(keys.Action) string
 }
 
-// Place is what a page is opened on: a bucket and a key or prefix, raw. The
+// Place is the subject of a page: a bucket and a key or prefix, raw. The
 // zero Place is everywhere.
 type Place struct{ Bucket, Key safetext.Text }
 

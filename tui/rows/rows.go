@@ -2,7 +2,7 @@
 // window over any number of rows, used by the browser, the tree, transfers,
 // the audit log and access.
 //
-// A frame costs what is visible, not what exists: the list asks its Source
+// A frame costs the visible rows, not all rows: the list asks its Source
 // for the rows of the window only, and keeps each drawn row until the source
 // says that it changed. A source that is still loading is told which rows are
 // wanted by Need, which answers with a command and does no I/O itself.
@@ -91,7 +91,7 @@ func (l *List) Resize(w, h int) {
 	l.reveal()
 }
 
-// Focus says whether the list has the keys.
+// Focus sets whether the list has the keys.
 func (l *List) Focus(on bool) {
 	if on != l.focus {
 		l.focus, l.dirty = on, true
@@ -99,7 +99,7 @@ func (l *List) Focus(on bool) {
 	}
 }
 
-// Changed says that rows came, went or look different. The cursor stays on
+// Changed notes that rows came, went or look different. The cursor stays on
 // its index, or on the last row if there are fewer.
 func (l *List) Changed() {
 	clear(l.drawn)
@@ -108,7 +108,7 @@ func (l *List) Changed() {
 	l.reveal()
 }
 
-// ChangedRow says that one row looks different.
+// ChangedRow notes that one row looks different.
 func (l *List) ChangedRow(i int) {
 	delete(l.drawn, i)
 	l.dirty = true
@@ -143,7 +143,7 @@ func (l *List) Window() (from, to int) {
 	return l.top, min(l.src.Len(), l.top+max(l.h, 1))
 }
 
-// Need asks the source for what the window shows.
+// Need asks the source for the rows of the window.
 func (l *List) Need() tea.Cmd {
 	from, to := l.Window()
 	return l.src.Need(from, to)

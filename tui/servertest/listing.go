@@ -10,7 +10,7 @@ import (
 	"usher/backend/api"
 )
 
-// names are what the folder of a bed holds for most promises.
+// names are the objects in the folder of a bed for most promises.
 func names() []string {
 	return []string{"B", "a b", "a/deep/1", "a/x", "b", "b/y", "é", "財務"}
 }

@@ -1,4 +1,4 @@
-// Package servertest is what the screens rely on from a server: how it lists
+// Package servertest is the promises of a server to the screens: how it lists
 // and pages, and how the audit log is read. The backend and the servers that
 // the screens are tested with pass the same suites.
 package servertest
@@ -22,7 +22,7 @@ type Bed struct {
 	Prefix string // ends in "/"
 	// Put makes an object of size bytes; its name is relative to Prefix.
 	Put func(name string, size int64) error
-	// Remove takes away what begins with a name. To the caller that is the same
+	// Remove takes away all objects that begin with a name. To the caller that is the same
 	// as a grant that was removed.
 	Remove func(name string) error
 }
@@ -30,7 +30,7 @@ type Bed struct {
 // AuditBed is an audit log in which the caller may read.
 type AuditBed struct {
 	Log    audit.Backend
-	Filter string // matches what Record makes, and nothing else
+	Filter string // matches the events of Record, and nothing else
 	Record func(n int) error
 }
 

@@ -1,13 +1,13 @@
 // Package signin is the page that signs a person in: user name and password,
-// then whatever the pool asks next: a new password (its rules shown before
+// then the pool's next step: a new password (its rules shown before
 // typing), the set-up of an authenticator app (a QR code and the same secret
 // as text), or the six digits of its code.
 //
-// What is typed into a hidden field lies in one byte slice that is zeroed when
+// The content of a hidden field is one byte slice that is zeroed when
 // it was used; no message carries it. Each attempt is a new Flow, and an
 // answer to an attempt that was left is dropped.
 //
-// Deciding who may sign in is Cognito's; keeping tokens is the Store's.
+// Cognito decides on the sign-in; the Store keeps the tokens.
 package signin
 
 import (
@@ -38,7 +38,7 @@ type Account struct {
 	Code                  func() string
 }
 
-// Deps is what the page needs; Demo, User, Organisation and Version may be empty.
+// Deps is the parts of the page; Demo, User, Organisation and Version may be empty.
 type Deps struct {
 	Env          *pane.Env
 	New          func() (Flow, error)
@@ -50,12 +50,12 @@ type Deps struct {
 	Demo         []Account
 }
 
-// Done tells the root that the person is signed in and the tokens are kept.
+// Done is the message to the root that the person is signed in and the tokens are kept.
 type Done struct{}
 
 const limit = time.Minute // of one step
 
-// stage is what the page asks for.
+// stage is the present step of the sign-in.
 type stage int
 
 const (
@@ -212,7 +212,7 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 	return nil
 }
 
-// refused says why, and stays at the step if it can be answered again.
+// refused shows the reason, and stays at the step if it can be answered again.
 func (p *Page) refused(m stepped) tea.Cmd {
 	say := pane.Sentence(m.err, p.Server)
 	again := p.stage != askPassword && (errors.Is(m.err, session.ErrCode) || errors.Is(m.err, session.ErrPasswordRules) || api.Offline(m.err))
@@ -233,7 +233,7 @@ func (p *Page) demoCode() tea.Cmd {
 	return func() tea.Msg { return hinted{gen, code()} }
 }
 
-// submit sends what the stage asked for.
+// submit sends the answer of the present step.
 func (p *Page) submit() tea.Cmd {
 	if p.busy {
 		return nil

@@ -106,7 +106,7 @@ func (p *Page) dots(i int) string {
 	return t.Text.Paint(strings.Repeat(t.Glyphs.Hidden, min(p.secret[i].len(), blockW-labelW-4)))
 }
 
-// saying is what went wrong, or what goes on, in two lines at least so that
+// saying is the failure, or the call that goes on, in two lines at least so that
 // nothing below it moves.
 func (p *Page) saying(w int) []string {
 	t, lines := p.Env.Theme, []string{""}
@@ -144,7 +144,7 @@ func (p *Page) keys(w int) string {
 	return p.Env.Theme.Keys(w, pairs...)
 }
 
-// footer is the demo's accounts, or what happens to the password.
+// footer is the demo's accounts, or a note on the use of the password.
 func (p *Page) footer() []string {
 	t := p.Env.Theme
 	if len(p.Demo) == 0 {
@@ -241,7 +241,7 @@ func (p *Page) qr() []string {
 	return code
 }
 
-// Cursor is where the text cursor stands in a View of w by h cells.
+// Cursor is the position of the text cursor in a View of w by h cells.
 func (p *Page) Cursor(w, h int) *tea.Cursor {
 	if p.busy {
 		return nil

@@ -9,7 +9,7 @@ type Glyphs struct {
 	Up, Down                             string // sort order; Down also means running
 	Opened, Closed                       string // a folder in the tree
 	Yes, No, Paused, Checking, Waiting   string // states of a transfer
-	Differs                              string // what is here is another file
+	Differs                              string // the file here is another one
 	Online, Offline                      string
 	Hidden                               string // a letter of a password
 	TopLeft, TopRight, LowLeft, LowRight string

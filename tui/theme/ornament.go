@@ -79,7 +79,7 @@ func (t *Theme) KeyRows(w int, pairs ...[2]string) []string {
 	return lines
 }
 
-// keys draws what fits on one line, and says how many pairs it took.
+// keys draws the pairs that fit on one line, and returns their number.
 func (t *Theme) keys(w int, pairs [][2]string) (line string, taken int) {
 	var b strings.Builder
 	n := 0

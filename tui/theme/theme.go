@@ -2,7 +2,7 @@
 // draws, and the three ornaments that all panes share: the head of a pane,
 // the bar and the dialog box.
 //
-// A Theme is one value made by New from what is known of the terminal: colour
+// A Theme is one value made by New from the facts of the terminal: colour
 // depth, light or dark, and whether its font may be trusted with more than
 // ASCII. Each token is written out at three depths, because the nearest match
 // that a colour library finds is unreadable for several of them. Under
@@ -14,7 +14,7 @@
 //	s := row.Text.Paint("report.pdf") + row.Muted.Paint("  4.21 MB")
 //
 // Panes hold the *Theme they were given and drop their cached strings when a
-// pane.Restyled message says that it was rewritten in place.
+// pane.Restyled message follows.
 //
 // The package paints strings that are already safe to print: untrusted text
 // comes as the String of a safetext.Text.
@@ -29,7 +29,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Options says what is known of the terminal. The zero value is a light
+// Options is the facts of the terminal. The zero value is a light
 // terminal without colours and with a full font.
 type Options struct {
 	Profile colorprofile.Profile // Ascii or less: no colour at all
@@ -37,7 +37,7 @@ type Options struct {
 	ASCII   bool // draw with ASCII signs of the same width
 }
 
-// Ground is what a text lies on.
+// Ground is the background of a text.
 type Ground int
 
 const (

@@ -46,28 +46,28 @@ type Ask struct {
 	p        *Pane
 	items    []Item
 	todo     []int              // items still to be counted
-	listed   [][]api.Entry      // what was found so far, by item
+	listed   [][]api.Entry      // the entries found so far, by item
 	files    []download.Request // the same, one by one
 	counting bool
-	pause    string // the server asks to wait, in a few words
+	pause    string // the reason for a pause within the call, in a few words
 	more     bool   // than maxCount
 	checked  bool
 	free     int64
 	local    []download.Presence // of files; nil: there are too many to look
-	left     []download.Request  // what was left out, because it does not fit
+	left     []download.Request  // the files left out, because they do not fit
 	whole    *wanted             // before something was left out
 	why      string
 	root     string
 	field    pane.Field
 	typing   bool
-	wrong    string // why what was typed is no folder
+	wrong    string // the reason for which the typed text is no folder
 	x, y     int    // of the field, in the box
 	shown    bool
 	gone     bool
 	started  bool
 }
 
-// Wanted begins a download. It asks first where that is worth a question.
+// Wanted begins a download, after a question where one is needed.
 func (p *Pane) Wanted(items []Item) tea.Cmd {
 	a := &Ask{p: p, items: items, root: p.Dir, free: -1, listed: make([][]api.Entry, len(items))}
 	for i, it := range items {
@@ -101,7 +101,7 @@ func (it Item) request(root string) download.Request {
 	return Place(root, r)
 }
 
-// requests are what the engine gets: a folder as one, with what was listed of
+// requests are for the engine: a folder as one, with the listed part of
 // it; the engine lists the rest.
 func (a *Ask) requests(c download.Conflict) []download.Request {
 	out := make([]download.Request, len(a.items))
@@ -151,7 +151,7 @@ func (a *Ask) here(p download.Presence) (n int) {
 	return n
 }
 
-// taken reports whether a name is taken by what may be another file, as far as
+// taken reports whether a name is taken by a file that may differ, as far as
 // anybody looked.
 func (a *Ask) taken() bool {
 	return a.here(download.HereMaybe)+a.here(download.HereOther) > 0 || a.checked && a.local == nil && len(a.files) > 0
@@ -175,7 +175,7 @@ func (a *Ask) start(c download.Conflict) tea.Cmd {
 	return tea.Sequence(pane.Send(Begun{}), pane.Send(pane.Say{Text: say}), a.p.put(func(e Engine) { e.Add(reqs...) }))
 }
 
-// Begun tells the browser that its marks were taken.
+// Begun is the message to the browser that its marks were taken.
 type Begun struct{}
 
 // Handle takes a paste; answers come through the pane.
@@ -210,7 +210,7 @@ func (a *Ask) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-// way is a key that goes on, and what becomes of a name that is taken: the key
+// way is a key that starts the download, and the treatment of a taken name: the key
 // line and the keys are the same list.
 type way struct {
 	key, label string
@@ -219,7 +219,7 @@ type way struct {
 }
 
 func (a *Ask) ways() []way {
-	// What differs from what is here is left as it is, and says so: nothing is lost.
+	// A file that differs stays as it is, and its row shows that: nothing is lost.
 	enter := way{"enter", "download", true, download.Leave}
 	switch {
 	case a.why != "":

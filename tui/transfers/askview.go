@@ -28,7 +28,7 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	}
 	facts, field := a.facts(p, inner)
 	foot := append([]string{""}, p.KeyRows(inner, a.choices()...)...)
-	// What is downloaded gets the room that the rest leaves.
+	// The list of files gets the room that the rest leaves.
 	const own = 4 + 2 + 1 + 3 // the page around it, frame, empty line, total
 	lines := append([]string{""}, a.list(p, inner, max(3, h-own-len(facts)-len(foot)))...)
 	lines = append(lines, p.Rule.Paint(strings.Repeat(p.Glyphs.Light, inner)))
@@ -63,7 +63,7 @@ func (a *Ask) total(p *theme.Theme) string {
 	return total
 }
 
-// list is what is downloaded, in at most room lines.
+// list is the items of the download, in at most room lines.
 func (a *Ask) list(p *theme.Theme, w, room int) []string {
 	var lines []string
 	for i, it := range a.items {
@@ -83,7 +83,7 @@ func (a *Ask) list(p *theme.Theme, w, room int) []string {
 	return lines
 }
 
-// facts is where to, how much room, and what happens; field is the line of
+// facts is the destination, the free space and the effects; field is the line of
 // the folder.
 func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 	last := ""
@@ -139,7 +139,7 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 	return out, field
 }
 
-// hereFacts says what is here of the files, and what becomes of it.
+// hereFacts is the files that are here already, and their treatment.
 func (a *Ask) hereFacts(add func(name, text string, s theme.Style), p *theme.Theme) {
 	if n := a.here(download.Here); n > 0 {
 		add("Here", quantity.Plural(n, "file is", "files are")+" here already and the same; not fetched again", p.Text)
@@ -158,7 +158,7 @@ func (a *Ask) hereFacts(add func(name, text string, s theme.Style), p *theme.The
 	}
 }
 
-// leftOut says what was taken out of the download.
+// leftOut is the files that were taken out of the download.
 func (a *Ask) leftOut(w int) string {
 	sum := int64(0)
 	for _, r := range a.left {

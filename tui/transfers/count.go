@@ -33,7 +33,7 @@ type countPaused struct {
 // String keeps a page's raw names out of any print.
 func (counted) String() string { return "counted" }
 
-// checked is what the disk says.
+// checked is the state of the disk.
 type checked struct {
 	ask   *Ask
 	root  string
@@ -77,7 +77,7 @@ func (a *Ask) counted(m counted) tea.Cmd {
 	a.listed[m.item] = append(a.listed[m.item], m.page.Entries...)
 	for _, e := range m.page.Entries {
 		if strings.HasSuffix(folder.Key.Raw()+e.Name, "/") && e.Size == 0 {
-			continue // it only stands for a folder
+			continue // a folder marker
 		}
 		r := download.Request{Bucket: folder.Bucket.Raw(), Key: folder.Key.Raw() + e.Name, Size: e.Size, ETag: e.ETag}
 		if e.Modified != nil {
@@ -100,7 +100,7 @@ func (a *Ask) counted(m counted) tea.Cmd {
 	return a.check()
 }
 
-// check looks at the disk: room, and what is there already.
+// check looks at the disk: free space, and the files that are there already.
 func (a *Ask) check() tea.Cmd {
 	a.checked = false
 	root, reqs := a.root, slices.Clone(a.files)
@@ -137,21 +137,21 @@ func (a *Ask) settle(m checked) tea.Cmd {
 	return pane.Send(dialog.Show{Dialog: a})
 }
 
-// wanted is what was asked for.
+// wanted is the whole download as it was asked for.
 type wanted struct {
 	items  []Item
 	listed [][]api.Entry
 	files  []download.Request
 }
 
-// putBack takes in again what was left out.
+// putBack takes in again the files that were left out.
 func (a *Ask) putBack() {
 	if w := a.whole; w != nil {
 		a.items, a.listed, a.files, a.left, a.whole = w.items, w.listed, w.files, nil, nil
 	}
 }
 
-// spare is what has to stay free beside the files; the engine leaves as much.
+// spare has to stay free beside the files; the engine leaves as much.
 const spare = 64 << 20 // bytes
 
 // leaveOut takes files out of the download until the rest fits, the largest

@@ -70,7 +70,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	return nil
 }
 
-// anew starts a transfer again with another answer to "something is here": a
+// anew starts a transfer again with another treatment of a taken name: a
 // retry would keep the answer it had.
 func (p *Pane) anew(t *download.Transfer, c download.Conflict) tea.Cmd {
 	id, r := t.ID, t.Request
@@ -84,7 +84,7 @@ func (p *Pane) anew(t *download.Transfer, c download.Conflict) tea.Cmd {
 	})
 }
 
-// askReplace asks before a file of the person is given up: r is "try again"
+// askReplace opens a question before a file of the person is given up: r is "try again"
 // everywhere else.
 func (p *Pane) askReplace(t *download.Transfer) tea.Cmd {
 	line := dialog.Line{Text: safetext.Line(base(t)) + " is here with another content. It is replaced by the one on the server, once that one is complete and checked."}
@@ -101,8 +101,8 @@ func (p *Pane) askReplace(t *download.Transfer) tea.Cmd {
 // much is how many fetched bytes are worth a question before they are removed.
 const much = 1_000_000
 
-// remove takes a transfer off the list. That removes what was fetched of it,
-// so where it was much it asks.
+// remove takes a transfer off the list. That removes its fetched bytes,
+// so there is a question where they are many.
 func (p *Pane) remove(t *download.Transfer) tea.Cmd {
 	id := t.ID
 	do := p.tell(func(e Engine) { e.Cancel(id) })
@@ -137,7 +137,7 @@ func (p *Pane) partial(t *download.Transfer) int64 {
 	return sum
 }
 
-// Why says why an action is not possible now.
+// Why returns the reason for which an action is not possible now, or "".
 func (p *Pane) Why(a keys.Action) string {
 	t := p.current()
 	switch a {
@@ -179,7 +179,7 @@ func (p *Pane) Why(a keys.Action) string {
 	return ""
 }
 
-// Label is what a key does on the row under the cursor.
+// Label is the effect of a key on the row under the cursor.
 func (p *Pane) Label(a keys.Action) string {
 	t := p.current()
 	switch {
@@ -196,7 +196,7 @@ func (p *Pane) Label(a keys.Action) string {
 	return ""
 }
 
-// Hints for the key line: what does something on the row under the cursor.
+// Hints for the key line: the keys with an effect on the row under the cursor.
 func (p *Pane) Hints() []keys.Action {
 	h := []keys.Action{keys.Pause, keys.Again, keys.Remove, keys.PauseAll}
 	if t := p.current(); t != nil && clashes(t) {

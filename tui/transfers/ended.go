@@ -11,8 +11,8 @@ import (
 	"usher/tui/pane"
 )
 
-// ended is the sentence once the queue is at rest: of what came in this batch,
-// what was here, and what did not arrive.
+// ended is the sentence once the queue is at rest: the files that came in this batch,
+// those that were here, and those that did not arrive.
 func (p *Pane) ended() tea.Cmd {
 	s := p.snap
 	say := pane.Say{Tone: pane.Good, Text: summary(s)}

@@ -12,7 +12,7 @@ import (
 	"usher/tui/theme"
 )
 
-// Moved tells the root that downloads go to another folder from now on.
+// Moved is the message to the root that downloads go to another folder from now on.
 type Moved struct{}
 
 // typeFolder opens the field for another folder.
@@ -54,7 +54,7 @@ func (a *Ask) typed(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 // folder reads a folder as it was typed: a whole path, or one that begins at
-// home; else it says what is wanted.
+// home; else it returns a sentence with the right form.
 func (p *Pane) folder(typed string) (dir, wrong string) {
 	dir = strings.TrimSpace(typed)
 	if rest, ok := strings.CutPrefix(dir, "~"); ok && (rest == "" || strings.ContainsRune(`/`+string(filepath.Separator), rune(rest[0]))) && p.Home != "" {
@@ -78,7 +78,7 @@ func (p *Pane) moveTo(dir string) tea.Cmd {
 	return tea.Batch(p.space(), pane.Send(Moved{}))
 }
 
-// fieldLine draws the field and notes where its cursor stands.
+// fieldLine draws the field and notes the position of its cursor.
 func (a *Ask) fieldLine(p *theme.Theme, label, w int) string {
 	before, after := safetext.Line(a.field.Before()), safetext.Line(a.field.After())
 	room := w - label - 1

@@ -13,7 +13,7 @@ import (
 	"usher/client/quantity"
 )
 
-// notes are what a row says at its end, the longest form first; the row takes
+// notes are the text at the end of a row, the longest form first; the row takes
 // the first that fits, so that no word is cut.
 func (p *Pane) notes(x *download.Transfer) []string {
 	at := "at " + quantity.Size(x.Done)
@@ -87,7 +87,7 @@ func (p *Pane) runs(x *download.Transfer) []string {
 	return []string{join(rate, long+" left"), join(rate, short), rate + " " + short, short + " left", short}
 }
 
-// quiet is how long no byte comes before a row says so.
+// quiet is the time without a byte after which a row shows it.
 const quiet = 3 * time.Second
 
 func noData(d time.Duration, form func(time.Duration) string) string { return "no data for " + form(d) }
@@ -100,7 +100,7 @@ func join(a, b string) string {
 	return a + "  " + b
 }
 
-// arrived is what is known of a finished download.
+// arrived is the facts of a finished download.
 func (p *Pane) arrived(x *download.Transfer) []string {
 	if x.Folder {
 		say := quantity.Plural(x.FilesDone, "file", "files")

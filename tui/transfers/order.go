@@ -45,7 +45,7 @@ func groupOf(t *download.Transfer) int {
 	return over
 }
 
-// own reports whether a transfer has a row of its own. A folder stands for its
+// own reports whether a transfer has a row of its own. A folder represents its
 // files, but for those that need a look and those that are under way for long
 // enough to be read.
 func own(t *download.Transfer) bool {
@@ -63,7 +63,7 @@ func own(t *download.Transfer) bool {
 const briefly = 8 << 20 // bytes
 
 // arrange puts the rows in order. The cursor stays on its transfer, at, once it
-// was put there, else on what moves.
+// was put there, else on a transfer that moves.
 func (p *Pane) arrange(at download.ID) {
 	var by [groups][]int
 	for i := range p.snap.Transfers {
@@ -155,7 +155,7 @@ func base(t *download.Transfer) string {
 
 func pathOf(t *download.Transfer) api.Path { return api.Path{Bucket: t.Bucket, Key: t.Key} }
 
-// before is what stands before a row's name, raw: the way from the folder it
+// before is the text before a row's name, raw: the way from the folder it
 // belongs to, or the whole way where another row has the same name.
 func (p *Pane) before(t *download.Transfer) string {
 	up := pathOf(t).Parent().Key

@@ -66,7 +66,7 @@ func word(t *theme.Theme, x *download.Transfer) (sign, text string, style theme.
 }
 
 // Short is a state for the browser's Local column, six cells at most; "" once
-// the disk tells more.
+// the disk shows more.
 func Short(t download.Transfer) string {
 	switch t.State {
 	case download.Running:
@@ -183,7 +183,7 @@ func share(x *download.Transfer) float64 {
 	return quantity.Share(x.Done, x.Size)
 }
 
-// percent says 100 only once the bytes are being checked.
+// percent is 100 only once the bytes are being checked.
 func percent(x *download.Transfer) string {
 	switch {
 	case x.State == download.Verifying:
@@ -214,7 +214,7 @@ func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
 	return out
 }
 
-// unfolded is what a row says under the cursor, and the keys that fit it; none
+// unfolded is the lines of a row under the cursor, and the keys that fit it; none
 // for a row that needs nothing.
 func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 	say = safetext.Line(x.Event)

@@ -56,7 +56,7 @@ func (p *Pane) Strip() []string {
 	return []string{sign + running + pct + counting + rate + left, sign + pct + counting + rate + left, sign + pct + counting + left, sign + pct}
 }
 
-// Window is what the terminal's title and its taskbar show of the queue: "" and
+// Window is the queue in the terminal's title and its taskbar: "" and
 // nil at rest. No name is in it.
 func (p *Pane) Window() (title string, bar *tea.ProgressBar) {
 	if !p.tally.active {

@@ -8,7 +8,7 @@ import (
 	"usher/client/quantity"
 )
 
-// tally is what the whole queue says of itself, made once for each copy of it:
+// tally is the sums of the whole queue, made once for each copy of it:
 // frames come more often.
 type tally struct {
 	active bool // something moves by itself

@@ -1,5 +1,5 @@
 // Package transfers is the queue of downloads on the screen: the page with
-// every transfer (order.go says in which order, row.go how one looks), the
+// every transfer (order.go has the order, row.go the look), the
 // strip for the status line and the title (strip.go), the dock below a tall
 // browser, the sentence at the end (ended.go), and the question before a
 // download (ask.go).
@@ -23,7 +23,7 @@ import (
 	"usher/tui/rows"
 )
 
-// Engine is what the page asks of a download engine. Its methods may wait, so
+// Engine is the part of a download engine that the page uses. Its methods may wait, so
 // they are called from commands only.
 type Engine interface {
 	Add(...download.Request) []download.ID
@@ -37,21 +37,21 @@ type Engine interface {
 	RetryAll()
 	Move(id download.ID, by int)
 	SignedIn()
-	// Local looks at the disk: what lies where requests would land.
+	// Local looks at the disk: the files at the destinations of requests.
 	Local(dir string, reqs []download.Request) []download.LocalState
-	// Unfinished is what an earlier run left, Forget drops it. Keeps is false
+	// Unfinished is the transfers that an earlier run left, Forget drops them. Keeps is false
 	// where another process keeps that list: then this run leaves none.
 	Unfinished() ([]download.Saved, error)
 	Forget() error
 	Keeps() bool
 }
 
-// Lister counts what lies below a folder.
+// Lister lists the objects below a folder.
 type Lister interface {
 	List(context.Context, api.ListRequest) (api.ListResponse, error)
 }
 
-// Deps is what the page needs; all must be set but FreeSpace.
+// Deps is the parts of the page; all must be set but FreeSpace.
 type Deps struct {
 	Env    *pane.Env
 	Engine Engine
@@ -76,10 +76,10 @@ type Pane struct {
 	twins   twins
 	first   download.ID // the first that waits
 	spaced  bool        // there is room for empty lines
-	stays   bool        // the cursor was put where it is; else it is on what moves
+	stays   bool        // the cursor was put where it is; else it is on a transfer that moves
 	ticking bool
 	tally   tally
-	keeps   bool  // the next run will know what is unfinished
+	keeps   bool  // the next run will know the unfinished transfers
 	due     bool  // the sentence at the end is still to come
 	free    int64 // bytes; -1 unknown
 	cols    columns
@@ -114,10 +114,10 @@ type Ticked struct {
 // String keeps raw names out of any print.
 func (Ticked) String() string { return "ticked" }
 
-// Newest is how the last transfer of an object stands.
+// Newest is the state of the last transfer of an object.
 type Newest struct {
 	ID   download.ID
-	Word string // for the browser's Local column; "" once the disk tells
+	Word string // for the browser's Local column; "" once the disk shows it
 	Here bool   // it came, or was here and the same
 	Left bool   // a different file is here, and stayed
 	Dest string // raw
@@ -134,7 +134,7 @@ func look(e Engine, gen uint64, added bool) tea.Msg {
 	return Ticked{Snapshot: s, gen: gen, newest: index(s), keeps: e.Keeps(), added: added}
 }
 
-// index finds the last transfer of each object: an older one that failed says
+// index finds the last transfer of each object: an older one that failed means
 // nothing of a newer one.
 func index(s download.Snapshot) map[pane.File]Newest {
 	out := make(map[pane.File]Newest, len(s.Transfers))
@@ -157,7 +157,7 @@ func (p *Pane) Look() tea.Cmd {
 	return func() tea.Msg { return look(e, gen, false) }
 }
 
-// Opened is asked when the page comes to the front: it opens on what moves.
+// Opened is called when the page comes to the front: it opens on a transfer that moves.
 func (p *Pane) Opened() tea.Cmd {
 	p.stays = false
 	p.toFirst()
@@ -165,7 +165,7 @@ func (p *Pane) Opened() tea.Cmd {
 }
 
 // Fresh forgets the queue that is on the screen, and the folder that was chosen:
-// the engine works for somebody else now.
+// the engine works for another person now.
 func (p *Pane) Fresh(dir string) tea.Cmd {
 	p.gen++
 	p.Dir, p.free = dir, -1
@@ -242,7 +242,7 @@ func (p *Pane) ticked(m Ticked) tea.Cmd {
 // Snapshot is the copy on the screen.
 func (p *Pane) Snapshot() download.Snapshot { return p.snap }
 
-// Newest is how the last transfer of each object stands.
+// Newest is the state of the last transfer of each object.
 func (p *Pane) Newest() map[pane.File]Newest { return p.newest }
 
 // Local gives a function for commands that returns the state of objects in the
@@ -276,7 +276,7 @@ func (p *Pane) Active() (int, bool) { return p.snap.Running, p.tally.active }
 // Open reports whether something is unfinished, paused or not.
 func (p *Pane) Open() bool { return p.tally.open() }
 
-// Keeps reports whether the next run will know what is unfinished.
+// Keeps reports whether the next run will know the unfinished transfers.
 func (p *Pane) Keeps() bool { return p.keeps }
 
 // current is the transfer under the cursor.
@@ -288,7 +288,7 @@ func (p *Pane) current() *download.Transfer {
 	return &p.snap.Transfers[p.shown[i]]
 }
 
-// tell asks the engine for something, then looks at the queue.
+// tell calls the engine, then looks at the queue.
 func (p *Pane) tell(do func(Engine)) tea.Cmd {
 	e, gen := p.Engine, p.gen
 	return func() tea.Msg {
@@ -297,7 +297,7 @@ func (p *Pane) tell(do func(Engine)) tea.Cmd {
 	}
 }
 
-// put is tell for what begins or goes on: its end is worth a sentence.
+// put is tell for actions whose completion is announced.
 func (p *Pane) put(do func(Engine)) tea.Cmd {
 	e, gen := p.Engine, p.gen
 	return func() tea.Msg {
@@ -309,7 +309,7 @@ func (p *Pane) put(do func(Engine)) tea.Cmd {
 // SignedIn lets transfers go on that waited for a sign-in.
 func (p *Pane) SignedIn() tea.Cmd { return p.tell(func(e Engine) { e.SignedIn() }) }
 
-// GoOn adds what an earlier run left undone.
+// GoOn adds the unfinished transfers of an earlier run.
 func (p *Pane) GoOn(reqs []download.Request) tea.Cmd {
 	return p.put(func(e Engine) { e.Add(reqs...) })
 }

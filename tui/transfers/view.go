@@ -36,7 +36,7 @@ func (p *Pane) View(w, h int) string {
 
 const leastBar = 4 // cells
 
-// overall is the line over the list: what is done, and what moves. The bar
+// overall is the line over the list: the finished part, and the speed. The bar
 // gives way first, then the rate; no word is cut.
 func (p *Pane) overall(w int) string {
 	t, s := p.Env.Theme, p.snap
@@ -104,7 +104,7 @@ func (p *Pane) counting() string { return p.found(p.snap.Counting) }
 // found is how far a folder was counted.
 func (p *Pane) found(files int) string {
 	say := "counting" + p.Env.Theme.Glyphs.Ellipsis
-	if files > 1 { // the engine says 1 before it found any
+	if files > 1 { // the engine reports 1 before it found any
 		say += " " + quantity.Count(files)
 	}
 	return say
@@ -119,7 +119,7 @@ func of(done, all int64) string {
 	return d + " of " + a
 }
 
-// Status is where files go and what stays.
+// Status is the destination, and a note on partial files.
 func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	left = t.Muted.Paint("To ") + t.Text.Paint(format.Start(p.short(p.Dir), w/2, t.Glyphs.Ellipsis))

@@ -10,13 +10,13 @@ import (
 )
 
 // Engine is a transfer engine that fetches Speed bytes a second of each file,
-// three at a time, and writes nothing. What it fetched is here afterwards.
+// three at a time, and writes nothing. The fetched files are here afterwards.
 type Engine struct {
 	Now   func() time.Time
 	Speed int64 // bytes a second of one file
 	Fail  func(download.Request) error
-	Here  func(download.Request) download.Presence // beside what was fetched
-	Same  func(download.Request) bool              // what a comparison with a file of that size finds; nil: the same
+	Here  func(download.Request) download.Presence // beside the fetched files
+	Same  func(download.Request) bool              // the result of a comparison with a file of that size; nil: the same
 	Plain func(download.Request) bool              // has no checksum
 	Saved []download.Saved
 	Delay time.Duration // of Unfinished
@@ -58,7 +58,7 @@ func (e *Engine) enter() func() {
 	return e.mu.Unlock
 }
 
-// Add queues files, and folders with what was listed of them.
+// Add queues files, and folders with the listed part of them.
 func (e *Engine) Add(reqs ...download.Request) []download.ID {
 	defer e.enter()()
 	if !slices.ContainsFunc(e.all, (*transfer).open) {
@@ -141,12 +141,12 @@ func (e *Engine) Move(id download.ID, by int) {
 	}
 }
 
-// SignedIn lets what waits for a sign-in go on.
+// SignedIn resumes the transfers that wait for a sign-in.
 func (e *Engine) SignedIn() {
 	e.set(0, func(s download.State) bool { return s == download.WaitingSignIn }, download.Waiting)
 }
 
-// Stop holds what would move in a state, such as WaitingSignIn.
+// Stop holds all transfers that would move in a state, such as WaitingSignIn.
 func (e *Engine) Stop(to download.State) {
 	e.mu.Lock()
 	e.hold = to
@@ -166,7 +166,7 @@ func (e *Engine) Clear(saved ...download.Saved) {
 	e.all, e.Saved = nil, saved
 }
 
-// Local answers from what was fetched, and from Here.
+// Local answers from the fetched files, and from Here.
 func (e *Engine) Local(dir string, reqs []download.Request) []download.LocalState {
 	defer e.enter()()
 	out := make([]download.LocalState, len(reqs))
@@ -180,7 +180,7 @@ func (e *Engine) Local(dir string, reqs []download.Request) []download.LocalStat
 
 func place(r download.Request) string { return strings.Join([]string{r.Dir, r.Bucket, r.Key}, "\x00") }
 
-// presence is what the disk says: without an ETag nothing is known to be the same.
+// presence is the state of the disk: without an ETag nothing is known to be the same.
 func (e *Engine) presence(r download.Request) download.Presence {
 	if h, ok := e.have[place(r)]; ok {
 		switch {
@@ -212,7 +212,7 @@ func (e *Engine) Unfinished() ([]download.Saved, error) {
 // Forget drops Saved.
 func (e *Engine) Forget() error { defer e.enter()(); e.Saved = nil; return nil }
 
-// Keeps tells whether what is unfinished will be known to the next run.
+// Keeps reports whether the next run will know the unfinished transfers.
 func (e *Engine) Keeps() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

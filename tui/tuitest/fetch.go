@@ -52,7 +52,7 @@ func (e *Engine) advance() {
 	}
 }
 
-// begin looks at the disk, as the engine does before it asks for anything.
+// begin looks at the disk, as the engine does before its first call.
 func (e *Engine) begin(t *transfer, now time.Time) {
 	t.quiet = now
 	p := e.presence(t.Request)
@@ -108,7 +108,7 @@ func (e *Engine) fetch(t *transfer, d time.Duration, now time.Time) {
 	}
 }
 
-// walk finds more of a folder and sums up what is in it.
+// walk finds more of a folder and sums up its files.
 func (e *Engine) walk(f *transfer, d time.Duration) {
 	if f.walk > 0 && f.moves() {
 		f.found += 1000 * d.Seconds()

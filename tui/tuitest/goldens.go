@@ -65,7 +65,7 @@ func (g *Goldens) unread() ([]string, error) {
 	return unread, nil
 }
 
-// Compare holds what a terminal shows against the file of a name.
+// Compare holds the screen of a terminal against the file of a name.
 func (g *Goldens) Compare(t testing.TB, s *Screen, name string) {
 	t.Helper()
 	path := filepath.Join(goldenDir, name+".txt")
@@ -92,7 +92,7 @@ func Sizes() []Size {
 	}
 }
 
-// Each plays a named scene on a terminal and compares what it shows then. The
+// Each plays a named scene on a terminal and compares the screen. The
 // scene runs in fake time.
 func (g *Goldens) Each(t *testing.T, name string, sizes []Size, scene func(*testing.T, Size) *Screen) {
 	t.Helper()

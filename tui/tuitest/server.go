@@ -1,5 +1,5 @@
 // Package tuitest is a server, a sign-in and a transfer engine that exist only
-// in memory, and a terminal to look at: what the tests of the screens run
+// in memory, and a terminal to look at: the tests of the screens run
 // against. The fakes behave (folders page, a password is checked, bytes come
 // with time) and count every call, so that a test can show that none was made
 // between a key press and a frame.
@@ -24,7 +24,7 @@ func Epoch() time.Time { return time.Date(2026, 11, 23, 9, 12, 4, 0, time.UTC) }
 type Server struct {
 	Now     func() time.Time
 	Me      api.Whoami
-	PerPage int           // entries of a page whatever is asked for; 0: what is asked for
+	PerPage int           // entries of a page, in place of the limit of the request; 0: that limit
 	Delay   time.Duration // of each call
 
 	mu      sync.Mutex
@@ -66,10 +66,10 @@ func (s *Server) PutBare(path string) { s.locked(func() { s.objects[path] = Obje
 // Fail makes every call fail with err, nil ends that.
 func (s *Server) Fail(err error) { s.locked(func() { s.fail = err }) }
 
-// Hide makes what begins with "bucket/prefix" not be there.
+// Hide removes all objects that begin with "bucket/prefix".
 func (s *Server) Hide(prefix string) { s.locked(func() { s.hidden = append(s.hidden, prefix) }) }
 
-// Grants says that the grants changed.
+// Grants changes the version of the grants.
 func (s *Server) Grants(version string) { s.locked(func() { s.Me.GrantsVersion = version }) }
 
 func (s *Server) locked(do func()) {
@@ -161,7 +161,7 @@ func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse,
 	return out, nil
 }
 
-// Cursor is a cursor of a fake: it stands behind the first n rows of the answer
+// Cursor is a cursor of a fake: it points behind the first n rows of the answer
 // to a question, and is none of another question.
 func Cursor(n int, question string) string { return fmt.Sprintf("%d %q", n, question) }
 

@@ -9,7 +9,7 @@ import (
 // Account is one person that the fake pool knows.
 type Account struct {
 	Password string
-	First    session.StepKind // what is asked after the password: Done, NeedNewPassword, NeedCode, SetUpCode
+	First    session.StepKind // the step after the password: Done, NeedNewPassword, NeedCode, SetUpCode
 }
 
 // Pool is a sign-in that knows accounts by name. The code is always 123456.

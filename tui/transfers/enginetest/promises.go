@@ -88,7 +88,7 @@ func pausedAndResumed(b bed) error {
 	}); err != nil {
 		return err
 	}
-	// Other files go on, and time passes. What was on its way at the pause may
+	// Other files go on, and time passes. Bytes that were on their way at the pause may
 	// still count.
 	if _, _, err := b.fetch("first"); err != nil {
 		return err

@@ -41,7 +41,7 @@ func TestRealEngine(t *testing.T) {
 	})
 }
 
-// real stands between the engine and the backend.
+// real is between the engine and the backend.
 type real struct {
 	world  *demotest.World
 	ada    demotest.Actor

@@ -1,4 +1,4 @@
-// Package enginetest is what the screens rely on from a transfer engine. The
+// Package enginetest is the promises of a transfer engine to the screens. The
 // real engine and the one that the screens are tested with pass the same
 // suite, so that a screen which works in a test works with files.
 //
@@ -16,7 +16,7 @@ import (
 	"usher/tui/transfers"
 )
 
-// Bed is a fresh engine and what a test may do to the world around it.
+// Bed is a fresh engine and the controls of the world around it.
 type Bed struct {
 	Engine transfers.Engine
 	// Put makes an object and returns a request for it, as the screens make
@@ -29,7 +29,7 @@ type Bed struct {
 	Hold func(download.State)
 	// Big is the bytes of an object that takes seconds to fetch.
 	Big int64
-	// Patience is how long a promise waits for what has to come.
+	// Patience is the longest wait of a promise.
 	Patience time.Duration
 	// Close ends the engine.
 	Close func() error
@@ -96,7 +96,7 @@ func play(open func() (Bed, error), p promise) error {
 	return errors.Join(err, b.Close())
 }
 
-// bed is a Bed with what the promises need often.
+// bed is a Bed with the helpers of the promises.
 type bed struct{ Bed }
 
 // until takes snapshots until one satisfies ok.
