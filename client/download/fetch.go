@@ -206,7 +206,7 @@ func (j *job) current(ctx context.Context) (*ticket.Ticket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.ETag != j.etag || t.Size >= 0 && j.size >= 0 && t.Size != j.size {
+	if t.ETag != j.etag || t.ETag == "" && !t.Modified.Equal(j.modified) || t.Size >= 0 && j.size >= 0 && t.Size != j.size {
 		return nil, &Error{Kind: ErrChanged, Path: j.t.req.Key}
 	}
 	j.ticket, j.worked, j.request = t, false, t.Request

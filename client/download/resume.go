@@ -36,7 +36,7 @@ func (j *job) prepare() error {
 func (j *job) resume() []piece {
 	if j.part.size > 0 && !j.noRange {
 		if s, ok := j.part.folder.notes(j.part.name); ok && s.ETag == j.etag && s.Bucket == j.t.req.Bucket &&
-			s.Key == j.t.req.Key && (j.size < 0 || s.Size == j.size) {
+			s.Key == j.t.req.Key && (s.ETag != "" || !s.Modified.IsZero() && s.Modified.Equal(j.modified)) && (j.size < 0 || s.Size == j.size) {
 			if j.checksum == nil && s.Checksum != nil {
 				if w, err := wantOf(s.Checksum, s.Parts, s.Size); err == nil {
 					j.checksum, j.parts, j.want = s.Checksum, s.Parts, w

@@ -144,6 +144,9 @@ func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer,
 		return nil, &s3Error{status: http.StatusPreconditionFailed}
 	}
 	a.modified, _ = http.ParseTime(h.Get("Last-Modified"))
+	if t.ETag == "" && !t.Modified.IsZero() && !a.modified.IsZero() && !a.modified.Equal(t.Modified) {
+		return nil, &s3Error{status: http.StatusPreconditionFailed} // the date is all that tells two contents apart
+	}
 	if resp.StatusCode == http.StatusOK {
 		a.whole, a.total = true, a.n
 		a.checksum = headerChecksum(h)
