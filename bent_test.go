@@ -132,6 +132,8 @@ func TestBrowserBeforeBentStorage(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(work, "company-reports", "quarterly", "d", "0.txt")); err != nil || string(got) != "0" {
 		t.Errorf("%q, %v", got, err)
 	}
+	s.goTo("company-reports/quarterly/slash/y/")
+	s.shows("./", "2 of 2")
 	bend("list-refused")
 	s.goTo("company-reports/quarterly/slash/")
 	s.shows("refused by the storage")

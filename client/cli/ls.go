@@ -198,8 +198,11 @@ func (l *ls) print(in api.Path, name string, e api.Entry) {
 	if e.Kind == api.KindBucket {
 		name += "/"
 	}
-	if l.whole {
+	switch {
+	case l.whole:
 		name = path
+	case name == "" && !l.json && !l.null: // an object with bytes that has the folder's own key
+		name = "./"
 	}
 	switch {
 	case l.json:

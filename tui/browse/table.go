@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"usher/backend/safetext"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -118,6 +119,9 @@ func (p *Pane) gutter(t *theme.Theme, st rows.State, marked bool) string {
 
 // paintName shows the part of a name that fits, with the letters that a filter found.
 func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry) string {
+	if e.Name.IsZero() { // an object with bytes that has the folder's own key
+		return pane.Name(t, s, safetext.New("./"), p.cols.name, format.Middle)
+	}
 	if len(p.arr.words) == 0 {
 		return pane.Name(t, s, e.Name, p.cols.name, format.Middle)
 	}
