@@ -280,7 +280,7 @@ func (b *Backend) whoami(r *request) (any, error) {
 	}
 	return api.Whoami{
 		Person:        api.Person{Sub: r.claims.Sub, Username: r.claims.Username, Email: who.Email},
-		Groups:        who.Groups,
+		Groups:        append([]string{}, who.Groups...), // [] and never null
 		GrantsVersion: set.Version(),
 		BoundSeconds:  b.bound(),
 		SessionStart:  r.claims.SignedIn,

@@ -249,6 +249,18 @@ func TestRepeatedSignOutsAreOneEvent(t *testing.T) {
 	}
 }
 
+// A person without groups has an empty list of them: null is no list.
+func TestNoGroupsAreAnEmptyList(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	token, err := w.Hire(t, "newcomer").Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := post(t, w.Server, api.VerbWhoami, token, "{}"); status != http.StatusOK || !strings.Contains(body, `"groups":[]`) {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 // post sends a question with a token and returns status and body.
 func post(t *testing.T, server string, verb api.Verb, token, body string) (int, string) {
 	t.Helper()
