@@ -108,7 +108,7 @@ func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, 
 // startDemo runs the sandbox and the real backend in this process.
 func startDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoWorld, error) {
 	options := demo.Options{
-		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, NewID: event.IDs(rand.Reader),
+		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, AcceptLost: o.AcceptLost, NewID: event.IDs(rand.Reader),
 	}
 	if o.Storage != nil {
 		storage := demo.Storage(*o.Storage)

@@ -36,6 +36,7 @@ type Options struct {
 	Port            int                   // of the server; S3 and sign-in take the next two. 0: free ports
 	KeepPort        bool                  // Dir keeps the port for the next start
 	CodeWanted      func(username string) // an account is to give a code now; must not block; may be nil
+	AcceptLost      bool                  // start although the audit log has lost records
 }
 
 // World is a running demo.
@@ -127,7 +128,7 @@ func (w *World) startBackend(ctx context.Context, o Options, listener net.Listen
 	server, err := serve.NewOn(ctx, serve.Config{
 		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: w.Server,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
-		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects,
+		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
 	}, serve.World{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{

@@ -75,6 +75,7 @@ type DemoOptions struct {
 	Port       int                   // the first of three in a row; 0: those that Dir keeps, or free ones
 	Storage    *DemoStorage          // nil: the demo's own S3, with files
 	CodeWanted func(username string) // an account is to give a code now; must not block
+	AcceptLost bool                  // start although the audit log has lost records
 }
 
 // DemoStorage is an S3 server outside of the demo.

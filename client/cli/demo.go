@@ -61,6 +61,7 @@ usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "keep everything in this directory")
 	cmd.Flags().IntVar(&o.Port, "port", 0, "listen on this port and the two after it")
 	cmd.Flags().StringVar(&endpoint, "s3-endpoint", "", "use the S3 server at this address, and its buckets")
+	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
 }
