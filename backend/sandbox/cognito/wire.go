@@ -86,15 +86,24 @@ func (p *Pool) operations() map[string]operation {
 	}
 }
 
+// named reports whether host is the one in the pool's base URL.
+func (p *Pool) named(host string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, own, found := strings.Cut(p.baseURL, "://")
+	return found && strings.EqualFold(host, own)
+}
+
 // ServeHTTP answers the API at POST /, the pool's documents under its id, and
 // /oauth2/userInfo.
 func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-Requestid", p.uuid())
 	w.Header().Set("Date", p.cfg.Now().UTC().Format(http.TimeFormat))
 	// A web page elsewhere must not reach a pool on this machine, neither by a
-	// name of its own that resolves to loopback nor from its own origin.
-	if !loopbackHost(r.Host) {
-		http.Error(w, "this pool answers to loopback names only", http.StatusMisdirectedRequest)
+	// name of its own that resolves to loopback nor from its own origin. The
+	// name in the base URL is the pool's own.
+	if !loopbackHost(r.Host) && !p.named(r.Host) {
+		http.Error(w, "this pool answers to loopback names and its own only", http.StatusMisdirectedRequest)
 		return
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
