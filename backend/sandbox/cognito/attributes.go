@@ -32,21 +32,51 @@ func checkAttribute(name, value string) error {
 	return nil
 }
 
-type adminUpdateAttributesInput struct {
-	UserPoolId, Username string
-	UserAttributes       []attribute
+type updateAttributesInput struct {
+	UserPoolId, Username, AccessToken string
+	UserAttributes                    []attribute
 }
 
 // adminUpdateUserAttributes changes attributes. A new address counts as
 // verified only if the same call says so.
 //
 // SPEC: API AdminUpdateUserAttributes.
-func (p *Pool) adminUpdateUserAttributes(now time.Time, in *adminUpdateAttributesInput) (any, error) {
-	if in.UserAttributes == nil {
+func (p *Pool) adminUpdateUserAttributes(now time.Time, in *updateAttributesInput) (any, error) {
+	given, err := givenAttributes(in.UserAttributes)
+	if err != nil {
+		return nil, err
+	}
+	return nil, p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) error {
+		return p.setAttributes(now, u, given)
+	})
+}
+
+// updateUserAttributes changes one's own. Nobody verifies an address by saying
+// so.
+//
+// SPEC: API UpdateUserAttributes.
+func (p *Pool) updateUserAttributes(now time.Time, in *updateAttributesInput) (any, error) {
+	for _, a := range in.UserAttributes {
+		if a.Name == "email_verified" || a.Name == "phone_number_verified" {
+			return nil, notAuthorized("A client attempted to write unauthorized attribute")
+		}
+	}
+	given, err := givenAttributes(in.UserAttributes)
+	if err != nil {
+		return nil, err
+	}
+	return struct{ CodeDeliveryDetailsList []codeDelivery }{[]codeDelivery{}}, p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
+		return p.setAttributes(now, u, given)
+	})
+}
+
+// givenAttributes are the changes of a call, with what they imply.
+func givenAttributes(list []attribute) (map[string]string, error) {
+	if list == nil {
 		return nil, missing("userAttributes")
 	}
 	given := map[string]string{}
-	for _, a := range in.UserAttributes {
+	for _, a := range list {
 		if err := checkAttribute(a.Name, a.Value); err != nil {
 			return nil, err
 		}
@@ -58,58 +88,83 @@ func (p *Pool) adminUpdateUserAttributes(now time.Time, in *adminUpdateAttribute
 			given[name+"_verified"] = "false"
 		}
 	}
-	return nil, p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) error {
-		next := func(name string) string {
-			if v, ok := given[name]; ok {
-				return v
-			}
-			return u.Attributes[name]
+	return given, nil
+}
+
+// setAttributes needs p.mu.
+func (p *Pool) setAttributes(now time.Time, u *user, given map[string]string) error {
+	next := func(name string) string {
+		if v, ok := given[name]; ok {
+			return v
 		}
-		if email := next("email"); email != "" && next("email_verified") == "true" {
-			if other := p.signInUser(email); other != nil && other != u {
-				return aliasExists()
-			}
+		return u.Attributes[name]
+	}
+	if email := next("email"); email != "" && next("email_verified") == "true" {
+		if other := p.signInUser(email); other != nil && other != u {
+			return aliasExists()
 		}
-		for name, value := range given {
-			if value == "" { // SPEC: an empty value removes the attribute
-				delete(u.Attributes, name)
-				continue
-			}
-			u.Attributes[name] = value
+	}
+	for name, value := range given {
+		if value == "" { // SPEC: an empty value removes the attribute
+			delete(u.Attributes, name)
+			continue
 		}
-		p.touch(now, u)
-		return nil
-	})
+		u.Attributes[name] = value
+	}
+	p.touch(now, u)
+	return nil
 }
 
 func aliasExists() *Error {
 	return &Error{Code: "AliasExistsException", Message: "An account with the email already exists."}
 }
 
-type adminDeleteAttributesInput struct {
-	UserPoolId, Username string
-	UserAttributeNames   []string
+type deleteAttributesInput struct {
+	UserPoolId, Username, AccessToken string
+	UserAttributeNames                []string
 }
 
-func (p *Pool) adminDeleteUserAttributes(now time.Time, in *adminDeleteAttributesInput) (any, error) {
+func (p *Pool) adminDeleteUserAttributes(now time.Time, in *deleteAttributesInput) (any, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	return nil, p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) error {
+		p.removeAttributes(now, u, in.UserAttributeNames)
+		return nil
+	})
+}
+
+func (p *Pool) deleteUserAttributes(now time.Time, in *deleteAttributesInput) (any, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	return nil, p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
+		p.removeAttributes(now, u, in.UserAttributeNames)
+		return nil
+	})
+}
+
+func (in *deleteAttributesInput) check() error {
 	if in.UserAttributeNames == nil {
-		return nil, missing("userAttributeNames")
+		return missing("userAttributeNames")
 	}
 	for _, name := range in.UserAttributeNames {
 		if err := checkAttribute(name, "true"); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return nil, p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) error {
-		for _, name := range in.UserAttributeNames {
-			delete(u.Attributes, name)
-			if name == "email" || name == "phone_number" {
-				delete(u.Attributes, name+"_verified")
-			}
+	return nil
+}
+
+// removeAttributes needs p.mu.
+func (p *Pool) removeAttributes(now time.Time, u *user, names []string) {
+	for _, name := range names {
+		delete(u.Attributes, name)
+		if name == "email" || name == "phone_number" {
+			delete(u.Attributes, name+"_verified")
 		}
-		p.touch(now, u)
-		return nil
-	})
+	}
+	p.touch(now, u)
 }
 
 type mfaSettings struct{ Enabled, PreferredMfa bool }

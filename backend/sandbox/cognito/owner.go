@@ -34,6 +34,24 @@ func (p *Pool) describeUserPool(_ time.Time, in *describeUserPoolInput) (any, er
 	}}, nil
 }
 
+type adminInitiateAuthInput struct{ UserPoolId, ClientId, AuthFlow string }
+
+// adminInitiateAuth is refused: the app client has none of the owner's flows.
+//
+// SPEC: API AdminInitiateAuth; ExplicitAuthFlows of the client.
+func (p *Pool) adminInitiateAuth(_ time.Time, in *adminInitiateAuthInput) (any, error) {
+	if err := p.checkPool(in.UserPoolId); err != nil {
+		return nil, err
+	}
+	if err := p.checkClient(in.ClientId); err != nil {
+		return nil, err
+	}
+	if in.AuthFlow == "" {
+		return nil, missing("authFlow")
+	}
+	return nil, invalidParameter("Auth flow not enabled for this client")
+}
+
 type listPoolsInput struct {
 	NextToken  string
 	MaxResults *int

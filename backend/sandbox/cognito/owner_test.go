@@ -67,6 +67,9 @@ func TestPoolAndClientThroughTheSDK(t *testing.T) {
 		client.TokenValidityUnits.AccessToken != types.TimeUnitsTypeSeconds || client.RefreshTokenRotation.Feature != types.FeatureTypeEnabled {
 		t.Errorf("client is %+v", client)
 	}
+	_, err = b.sdk.AdminInitiateAuth(ctx, &idp.AdminInitiateAuthInput{UserPoolId: pool, ClientId: aws.String(testClient),
+		AuthFlow: types.AuthFlowTypeAdminUserPasswordAuth, AuthParameters: map[string]string{"USERNAME": "ada", "PASSWORD": testPassword}})
+	refused(t, "a flow that the client lacks", err, "InvalidParameterException")
 	_, err = b.sdk.DescribeUserPoolClient(ctx, &idp.DescribeUserPoolClientInput{UserPoolId: pool, ClientId: aws.String("another")})
 	refused(t, "another client", err, "ResourceNotFoundException")
 }
@@ -132,6 +135,20 @@ func TestAttributesThroughTheSDK(t *testing.T) {
 	refused(t, "sub", update("sub", "1"), "InvalidParameterException")
 	refused(t, "outside of the schema", update("custom:floor", "3"), "InvalidParameterException")
 	refused(t, "no boolean", update("email_verified", "yes"), "InvalidParameterException")
+	own := aws.String(b.signIn("ada", testPassword).AccessToken)
+	updateOwn := func(name, value string) error {
+		_, err := b.sdk.UpdateUserAttributes(ctx, &idp.UpdateUserAttributesInput{AccessToken: own,
+			UserAttributes: []types.AttributeType{{Name: aws.String(name), Value: aws.String(value)}}})
+		return err
+	}
+	refused(t, "one's own nickname", updateOwn("nickname", "countess"), "")
+	refused(t, "one's own verification", updateOwn("email_verified", "true"), "NotAuthorizedException")
+	if have := of(); have["nickname"] != "countess" {
+		t.Errorf("attributes are %v, want the nickname", have)
+	}
+	if _, err := b.sdk.DeleteUserAttributes(ctx, &idp.DeleteUserAttributesInput{AccessToken: own, UserAttributeNames: []string{"nickname"}}); err != nil || of()["nickname"] != "" {
+		t.Errorf("removal of one's own: %v, %v", err, of())
+	}
 	_, err := b.sdk.AdminDeleteUserAttributes(ctx, &idp.AdminDeleteUserAttributesInput{UserPoolId: pool, Username: ada, UserAttributeNames: []string{"email"}})
 	refused(t, "removal", err, "")
 	if have := of(); have["email"] != "" || have["email_verified"] != "" || have["name"] == "" {

@@ -52,6 +52,8 @@ func (p *Pool) operations() map[string]operation {
 		"AssociateSoftwareToken":    {noQuota, false, decoded(p.associateSoftwareToken)},
 		"VerifySoftwareToken":       {noQuota, false, decoded(p.verifySoftwareToken)},
 		"SetUserMFAPreference":      {noQuota, false, decoded(p.setUserMFAPreference)},
+		"UpdateUserAttributes":      {noQuota, false, decoded(p.updateUserAttributes)},
+		"DeleteUserAttributes":      {noQuota, false, decoded(p.deleteUserAttributes)},
 		"ForgotPassword":            {noQuota, false, decoded(p.forgotPassword)},
 		"ConfirmForgotPassword":     {noQuota, false, decoded(p.confirmForgotPassword)},
 
@@ -75,6 +77,7 @@ func (p *Pool) operations() map[string]operation {
 		"AdminUpdateUserAttributes": {quotaUpdate, true, decoded(p.adminUpdateUserAttributes)},
 		"AdminDeleteUserAttributes": {quotaUpdate, true, decoded(p.adminDeleteUserAttributes)},
 		"AdminSetUserMFAPreference": {quotaUpdate, true, decoded(p.adminSetUserMFAPreference)},
+		"AdminInitiateAuth":         {quotaSignIn, true, decoded(p.adminInitiateAuth)},
 		"GetGroup":                  {noQuota, true, decoded(p.getGroup)},
 		"UpdateGroup":               {noQuota, true, decoded(p.updateGroup)},
 		"DeleteGroup":               {noQuota, true, decoded(p.deleteGroup)},
