@@ -17,7 +17,7 @@ CLIENT = facts["client_id"]
 
 
 def client(service, endpoint, **config):
-    # A time limit far below the one of a client that waits for an answer in vain.
+    # A client that waits for an answer in vain fails at this limit.
     return boto3.client(
         service, endpoint_url=endpoint, region_name=facts["region"],
         aws_access_key_id=facts["s3_access_key"], aws_secret_access_key=facts["s3_secret_key"],
@@ -60,10 +60,7 @@ def head(key):
 
 @check("writes/nothing")
 def _():
-    began = time.monotonic()
-    put("judge/nothing", b"")
-    if time.monotonic() - began > 5:
-        raise AssertionError("the client waited for its time limit")
+    put("judge/nothing", io.BytesIO())  # as of a file: this client then expects 100 Continue
     same(head("judge/nothing")["ContentLength"], 0)
 
 
