@@ -49,7 +49,7 @@ func TestFileOfThatSizeIsComparedAndLeft(t *testing.T) {
 }
 
 // A folder's file that differs has a row of its own, and goes where its folder
-// goes when it is fetched beside what is here.
+// goes when it is fetched beside the file that is here.
 func TestFileOfAFolderThatDiffers(t *testing.T) {
 	play(t, func(w *world) {
 		w.engine.Here = func(r download.Request) download.Presence {
@@ -147,7 +147,7 @@ func TestObjectThatIsListedByItsNameAlone(t *testing.T) {
 	})
 }
 
-// A folder may be answered for while it is counted; what was found so far shows
+// A folder may be answered for while it is counted; the files found so far show
 // wherever the queue does.
 func TestFolderIsCountedOnTheWay(t *testing.T) {
 	play(t, func(w *world) {

@@ -25,7 +25,7 @@ func many(n int) func(*world) {
 }
 
 // bytesPerKey moves the cursor down and gives the mean bytes that went to the
-// terminal for a key, what follows it (the details) included.
+// terminal for a key, the details that follow it included.
 func bytesPerKey(t *testing.T, width, height, moves int, rest time.Duration) float64 {
 	var mean float64
 	synctest.Test(t, func(t *testing.T) {
@@ -94,7 +94,7 @@ func loaded(tb testing.TB, n int) tea.Model {
 	return m
 }
 
-// pump runs commands and what they lead to, but no timers.
+// pump runs commands and those that follow, but no timers.
 func pump(m tea.Model, cmd tea.Cmd) {
 	if cmd == nil {
 		return
@@ -118,7 +118,7 @@ func pump(m tea.Model, cmd tea.Cmd) {
 }
 
 // A folder of a million rows opens fast: one page is packed, arranged and
-// drawn for what it shows.
+// drawn for its rows.
 func TestManyRowsCostWhatIsVisible(t *testing.T) {
 	if slow {
 		t.Skip("not under the race detector")

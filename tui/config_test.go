@@ -93,7 +93,7 @@ func TestNothingOfTheConfigurationIsRaw(t *testing.T) {
 	}
 }
 
-// raw gives the part of the attack that is in what went to the terminal.
+// raw gives the part of the attack that went to the terminal.
 func raw(out string) string {
 	for _, part := range []string{"\x1b]0;owned", "\u009b", "\u202e"} {
 		if strings.Contains(out, part) {
@@ -131,7 +131,7 @@ func configured(t *testing.T, c api.Config, in bool) *world {
 	return w
 }
 
-// wired is a server as Wire takes it. It refuses what is for auditors and
+// wired is a server as Wire takes it. It refuses the questions of auditors and
 // admins.
 type wired struct {
 	*tuitest.Server

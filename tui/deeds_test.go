@@ -15,7 +15,7 @@ import (
 	"usher/tui/keys"
 )
 
-// deeds is what the code of the screens does with keys: which package has a
+// deeds is the use of keys in the code of the screens: which package has a
 // page in a context, and which actions each package answers.
 type deeds struct {
 	pages   map[string][]string        // name of a context → packages
@@ -157,7 +157,7 @@ func actionOf(names map[string]string, name string) string {
 	return ""
 }
 
-// Help and palette offer what the table binds, so each binding has to do
+// Help and palette offer each binding of the table, so each binding has to do
 // something.
 func TestEveryBindingHasADeed(t *testing.T) {
 	d, names := readDeeds(t), constants(t)

@@ -40,7 +40,7 @@ func playAt(t *testing.T, width, height int, change func(*world), do func(t *tes
 	})
 }
 
-// fetch downloads what a filter leaves of the folder, by keys.
+// fetch downloads the files that pass a filter, by keys.
 func (w *world) fetch(filter string) {
 	w.Press("/")
 	w.Type(filter)
@@ -117,7 +117,7 @@ func TestRemovedAccessClosesTheFolder(t *testing.T) {
 	})
 }
 
-// The folder above may take its time: what is drawn meanwhile has no rows of the
+// The folder above may take its time: the frames meanwhile have no rows of the
 // folder that is gone.
 func TestRemovedAccessWhileTheServerIsSlow(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
@@ -189,7 +189,7 @@ func TestAnotherPersonSeesNothingOfTheOneBefore(t *testing.T) {
 		w.Press("enter")
 		w.server.Fail(nil)
 		w.server.Me.Person = api.Person{Sub: "sub-grace", Username: "grace"}
-		w.server.Delay = time.Second // while it is not known who this is
+		w.server.Delay = time.Second // before the person is known
 		w.Type("Analytical-42")
 		w.Press("enter")
 		w.Wait(500 * time.Millisecond)
@@ -336,7 +336,7 @@ func TestHostileNamesTouchNothing(t *testing.T) {
 	}
 }
 
-// The negative control: what the test above looks for is what the names hold.
+// The negative control: the names hold the sequences that the test above looks for.
 func TestHostileNamesAreHostile(t *testing.T) {
 	all := strings.Join(tuitest.HostileNames(), "")
 	for _, bad := range []string{"\a", "\x1b[2J", "\x1b]0;", "\x1b]8", "\x1bP", "\x1bc", "\u009b", "\u202e", "\u200b", "\x9b2J"} {
@@ -349,7 +349,7 @@ func TestHostileNamesAreHostile(t *testing.T) {
 	}
 }
 
-// clean takes out what the program itself may send: its title, its progress
+// clean takes out the sequences of the program itself: its title, its progress
 // and the clipboard, all ended by BEL.
 func clean(s string) string {
 	var b strings.Builder
@@ -372,7 +372,7 @@ func clean(s string) string {
 	return b.String()
 }
 
-// Update and View ask nobody anything: every message in turn, no command run,
+// Update and View make no call: every message in turn, no command run,
 // and no call is counted. Running one command by hand then makes one.
 func TestUpdateAndViewDoNoIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

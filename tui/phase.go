@@ -1,6 +1,6 @@
 package tui
 
-// phase is where the program is between "nobody is signed in" and "the server
+// phase is where the program is between "no person is signed in" and "the server
 // confirmed the person". It changes in after and nowhere else.
 type phase uint8
 

@@ -12,7 +12,7 @@ import (
 )
 
 // queueScenes are the screens of downloads: the question before, the page, and
-// what is asked on the way.
+// the questions on the way.
 func queueScenes() []scene {
 	return []scene{
 		{"transfers", ledgers, func(t *testing.T, w *world) {

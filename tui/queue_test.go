@@ -197,7 +197,7 @@ func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
 func TestResumeQuestionOutlivesTheSession(t *testing.T) {
 	play(t, func(w *world) { unfinished(w); w.deps.User = "ada" }, func(t *testing.T, w *world) {
 		w.Want(t, "Unfinished transfers")
-		w.Press("j") // somebody is there; it answers nothing
+		w.Press("j") // the person is there; the key answers nothing
 		w.server.Fail(&api.Error{Code: api.TokenExpired})
 		w.Wait(30 * time.Second)
 		w.Want(t, "Your sign-in has ended")

@@ -2,6 +2,6 @@
 
 package tui_test
 
-// slow says that the race detector is on: counting bytes and timing keys
+// slow reports that the race detector is on: counting bytes and timing keys
 // learns nothing from it and takes a minute.
 const slow = true

@@ -62,7 +62,7 @@ func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile, en
 	w.Screen = tuitest.Open(t, width, height, p, m, env...)
 }
 
-// scene is a screen: how the world is, and what is pressed.
+// scene is a screen: the state of the world, and the pressed keys.
 type scene struct {
 	name   string
 	change func(*world)

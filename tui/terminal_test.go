@@ -77,7 +77,7 @@ func everywhere(w *world, text string) {
 	w.deps.Read = func(_ context.Context, _ browse.Entry, _ int) ([]byte, error) { return []byte(text + "\n" + text), nil }
 }
 
-// acts returns what a stream to the terminal does beside drawing: a control
+// acts returns the effects of a stream to the terminal beside drawing: a control
 // character, a sequence that the program has no use for, or the text itself.
 func acts(stream, text string) error {
 	if strings.Contains(stream, "\x1b]52;") { // nothing was copied here
@@ -111,7 +111,7 @@ func acts(stream, text string) error {
 }
 
 // csi returns the control sequence that a stream begins with, if it is one that
-// draws: colours, moves, erasing and scrolling (ECMA-48), and modes.
+// draws: colors, moves, erasing and scrolling (ECMA-48), and modes.
 func csi(s string) (string, bool) {
 	if !strings.HasPrefix(s, "\x1b[") {
 		return s[:min(2, len(s))], strings.HasPrefix(s, "\x1bM")

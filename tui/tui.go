@@ -45,7 +45,7 @@ type Model struct {
 	env       *pane.Env
 	w, h      int
 	dark      theme.Options
-	asked     bool // the terminal's background colour is still to come
+	asked     bool // the terminal's background color is still to come
 	signin    *signin.Page
 	browse    *browse.Pane
 	transfers *transfers.Pane

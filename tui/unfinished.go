@@ -39,8 +39,8 @@ func (m *Model) unfinished(asked bool) tea.Cmd {
 	}
 }
 
-// otherHands notes that the engine may work for another person from now on: what
-// was said of unfinished transfers is of the person before.
+// otherHands notes that the engine may work for another person from now on:
+// the answers about unfinished transfers are of the person before.
 func (m *Model) otherHands() {
 	m.hands++
 	m.session.undone, m.session.resume = nil, nil

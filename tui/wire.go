@@ -87,8 +87,8 @@ func AuditPage(server audit.Backend, host string, group safetext.Text) Page {
 	}}
 }
 
-// AccessPages are the admins' two ways to the access page: who can read a
-// place, and why they themselves can read a file.
+// AccessPages are the admins' two ways to the access page: the readers of a
+// place, and the reason for which they themselves can read a file.
 func AccessPages(server access.Backend, host string, group safetext.Text, now func() time.Time) []Page {
 	page := func(open keys.Action) Page {
 		return Page{Open: open, Name: "access page", Group: group, New: func(env *pane.Env, on pane.Place) (pane.Pane, error) {

@@ -1,12 +1,12 @@
 // Package access is the page that answers an admin's questions about grants:
-// who can read this place, why can this person (not) read that file, what can
-// this person see, and which grants are in force.
+// the readers of a place, the reason for which a person can or cannot read a
+// file, the places of a person, and the grants in force.
 //
-// Every question is an event in the audit log. So each one is asked by a key
-// press and by nothing else: nothing polls, and nothing is asked ahead. What
-// follows from an answer that is there (the grants by which a person reaches a
-// folder) is shown without a question. One that nobody answered, because the
-// network or the sign-in was gone, is asked once more when they are back.
+// Every question is an event in the audit log. So each one follows a key press
+// and nothing else: nothing polls, and nothing is sent ahead. Facts that are in
+// an answer already (the grants by which a person reaches a folder) are shown
+// without a question. One without an answer, because the network or the
+// sign-in was gone, is sent once more when they are back.
 //
 // The page is a stack of views: esc goes back by one and closes the page
 // below the last. An answer carries the question it answers, and one to a
@@ -43,14 +43,14 @@ type Backend interface {
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
-	Now     func() time.Time // called from commands only; tells which grants are out of their time
+	Now     func() time.Time // called from commands only; decides which grants are out of their time
 	Server  string           // host, for sentences
 	Group   safetext.Text    // of admins, for sentences
-	// On is what the page opens on: who can read it, or, for the zero Place,
+	// On is the place whose readers the page opens with; the zero Place means
 	// all grants.
 	On pane.Place
-	// Mine makes the page open with why the person who asks can read On, an
-	// object.
+	// Mine makes the page open with the reason for which the person can read
+	// On, an object.
 	Mine bool
 }
 

@@ -14,11 +14,11 @@ import (
 type kind int
 
 const (
-	who    kind = iota // who can read a place
+	who    kind = iota // the readers of a place
 	why                // why a person can or cannot read an object
-	can                // what a person can see
+	can                // the places of a person
 	grants             // all grants in force
-	reach              // one row of who in full; nothing is asked
+	reach              // one row of a place's readers in full; no question is sent
 )
 
 // answer is the server's answer, safe to show. It is not changed after it

@@ -53,7 +53,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 
 // enter opens the row with the cursor: why a person can read a file (a
 // question), by which grants a group or a person reaches a folder (known
-// already), who can see a place (a question).
+// already), the readers of a place (a question).
 func (p *Pane) enter(v *view) tea.Cmd {
 	l := v.current()
 	switch {

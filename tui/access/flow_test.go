@@ -31,7 +31,7 @@ const (
 	file   = folder + "2018-annual-report.pdf"
 )
 
-// Each question follows a key, one to a key, and time alone asks nothing.
+// Each question follows a key, one to a key, and none comes with time alone.
 func TestOneQuestionAKey(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
 		w.wantAsked(t, "who "+folder)
@@ -69,7 +69,7 @@ func TestOneQuestionAKey(t *testing.T) {
 	})
 }
 
-// Scene 9: why can grace not, and what would let her.
+// Scene 9: the reason for which grace cannot read a file, and the grants that would let her.
 func TestWhyNot(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
 		w.find("grace company-reports/quarterly/q3.csv")
@@ -122,7 +122,7 @@ func TestWhyCanISeeThis(t *testing.T) {
 	})
 }
 
-// Others than admins do not come here, and the palette says why.
+// Others than admins do not come here, and the palette has the reason.
 func TestOthersStayOut(t *testing.T) {
 	play(t, func(w *world) { w.server.Me.Groups = []string{"finance-team"} }, func(t *testing.T, w *world) {
 		const reason = "The access page needs group usher-admins."
@@ -137,7 +137,7 @@ func TestOthersStayOut(t *testing.T) {
 	})
 }
 
-// The server has the last word: one who was an admin a moment ago is refused.
+// The server has the last word: a person without the group is refused.
 func TestRefusedByTheServer(t *testing.T) {
 	play(t, failing(api.NotFound), func(t *testing.T, w *world) {
 		w.Want(t, "These questions need group usher-admins. Ask your", "(request r-01JD9X5C8M)")
@@ -148,7 +148,7 @@ func TestRefusedByTheServer(t *testing.T) {
 		w.Wait(time.Second)
 		w.Want(t, "3 groups, 5 people")
 		w.office.do(func() { w.office.fail = &api.Error{Code: api.TooLarge} })
-		w.Press("ctrl+r") // what is known stays, with the reason below it
+		w.Press("ctrl+r") // the known answer stays, with the reason below it
 		w.Wait(time.Second)
 		w.Want(t, "Too many people are in the groups concerned.", "ctrl+r asks again", "3 groups, 5 people")
 	})
@@ -198,7 +198,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 	})
 }
 
-// Leaving cancels: the server is told that nobody waits.
+// Leaving cancels the call at the server.
 func TestLeavingCancels(t *testing.T) {
 	play(t, func(w *world) { w.office.delay = 20 * time.Second }, func(t *testing.T, w *world) {
 		w.Press("esc")
@@ -213,7 +213,7 @@ func TestLeavingCancels(t *testing.T) {
 	})
 }
 
-// What a lost network swallowed is asked once more when it is back, and only once.
+// A question that a lost network swallowed is sent once more when it is back, and only once.
 func TestLostNetwork(t *testing.T) {
 	play(t, func(w *world) { w.office.fail = tuitest.ErrNetwork }, func(t *testing.T, w *world) {
 		w.Want(t, "Can't reach files.example.com (no connection).")
@@ -238,7 +238,7 @@ func TestTextField(t *testing.T) {
 		w.Want(t, " / alan\n")
 		w.Press("down")
 		w.Want(t, " / grace\n")
-		w.Press("down", "enter") // an empty field asks nothing
+		w.Press("down", "enter") // an empty field sends no question
 		w.Wait(time.Second)
 		w.find("two words")
 		w.Want(t, "A path has a slash in it")
@@ -266,7 +266,7 @@ func TestOpensWhereTheBrowserStands(t *testing.T) {
 	}
 }
 
-// A list of many grants costs what is visible, and keeps its place when it is
+// A list of many grants costs the visible rows, and keeps its place when it is
 // asked for again.
 func TestManyGrants(t *testing.T) {
 	play(t, func(w *world) {
@@ -283,7 +283,7 @@ func TestManyGrants(t *testing.T) {
 	})
 }
 
-// Update and View ask nobody anything: all keys in turn, no command run, no
+// Update and View make no call: all keys in turn, no command run, no
 // call. Running the page's own command by hand then makes one.
 func TestUpdateAndViewDoNoIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -302,7 +302,7 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 		}
 		init := m.Init()
 		update(tea.WindowSizeMsg{Width: 120, Height: 40})
-		run(m, init) // who the person is: without it there is no page
+		run(m, init) // whoami: without it there is no page
 		open := update(tuitest.Key("X"))
 		for _, k := range strings.Fields("j k enter m a / g r a c e enter esc y ctrl+r esc X a G esc") {
 			update(tuitest.Key(k))
@@ -317,7 +317,7 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 	})
 }
 
-// run runs a command and all that it batches, and hands over what they answer.
+// run runs a command and all that it batches, and hands over their messages.
 func run(m tea.Model, cmd tea.Cmd) {
 	if cmd == nil {
 		return

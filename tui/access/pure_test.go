@@ -69,7 +69,7 @@ func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 	return p
 }
 
-// show asks a question and answers it at once.
+// show sends a question and answers it at once.
 func show(t testing.TB, p *Pane, k kind, at pane.Place, user safetext.Text) *view {
 	t.Helper()
 	v := p.view(k, at, user)
@@ -97,7 +97,7 @@ func whole(t *testing.T, what, page string, w, h int) {
 		if err := safetexttest.Leaks(strings.ReplaceAll(ansi.Strip(l), "\x1b", "!")); err != nil {
 			t.Errorf("%s at %dx%d: line %d: %v", what, w, h, y, err)
 		}
-		for rest := l; ; { // what ansi.Strip takes away may only be a colour
+		for rest := l; ; { // ansi.Strip may only take colors away
 			at := strings.IndexByte(rest, '\x1b')
 			if at < 0 {
 				break
@@ -183,7 +183,7 @@ func look(t *testing.T, p *Pane, v *view, w, h int) {
 	p.typing = false
 }
 
-// Messages and what they hold print nothing raw, whatever the verb.
+// Messages and their contents print nothing raw, whatever the verb.
 func TestMessagesPrintNothingRaw(t *testing.T) {
 	const s = "\x1b]0;owned\a\u202e"
 	p := newPane(t, wicked{s}, theme.Options{})
@@ -270,7 +270,7 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-// A question that nobody answered is asked again by itself once for a key
+// A question without an answer is sent again by itself once for a key
 // press; one that was refused is not.
 func TestAskedAgainOnce(t *testing.T) {
 	p := newPane(t, wicked{"x"}, theme.Options{})

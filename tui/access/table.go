@@ -146,7 +146,7 @@ func reads(t *theme.Theme, whole, enabled, folder bool) string {
 	return t.Text.Paint("parts")
 }
 
-// effect is a grant's effect in its colour.
+// effect is a grant's effect in its color.
 func effect(t *theme.Theme, g *grant) string {
 	if g.deny {
 		return t.Bad.Paint("deny ")

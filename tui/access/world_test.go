@@ -74,7 +74,7 @@ type account struct {
 }
 
 // office answers from rules and accounts, as the backend does, and remembers
-// what was asked.
+// the questions.
 type office struct {
 	mu      sync.Mutex
 	rules   []rule
@@ -124,7 +124,7 @@ func (o *office) find(name string) (account, error) {
 	return account{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
 }
 
-// Explain sorts the rules by what they mean for a person and an object.
+// Explain sorts the rules by their meaning for a person and an object.
 func (o *office) Explain(ctx context.Context, in api.ExplainRequest) (api.ExplainResponse, error) {
 	path := in.Bucket + "/" + in.Key
 	if err := o.begin(ctx, "explain "+in.User+" "+path); err != nil {

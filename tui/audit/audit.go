@@ -6,11 +6,11 @@
 // opens and with ctrl+r, a page for a new filter, and the next page when the
 // cursor comes near the last row. Nothing polls.
 //
-// A filter is checked here before it is sent (event.ParseFilter); what is
-// wrong with it is shown under the word. Rows are what event.Fold makes of
-// all events read so far, with two things added from the members of each row:
-// a refusal inside a chain shows as the row's outcome, and what a client
-// reported about its own download is marked as its word.
+// A filter is checked here before it is sent (event.ParseFilter); a mistake is
+// shown under the word. Rows are the groups that event.Fold makes of all events
+// read so far, with two things added from the members of each row: a refusal
+// inside a chain shows as the row's outcome, and a client's report of its own
+// download is marked as such.
 //
 // Events are turned into safe text by the command that fetched them. An
 // answer carries the question it answers, and one to an older question is

@@ -42,7 +42,7 @@ const (
 )
 
 // chart draws the counts in chartHeight lines: a column an hour, and below it
-// the refusals in digits, which need no colour.
+// the refusals in digits, which need no color.
 func (p *Pane) chart(w int) string {
 	if p.drawn.chart != "" && p.drawn.chartW == w {
 		return p.drawn.chart

@@ -286,7 +286,7 @@ func TestFailures(t *testing.T) {
 		w.Wait(time.Second)
 		w.Want(t, "Can't reach files.example.com (no connection).", "nightly/0251.tar.gz")
 		w.book.do(func() { w.book.fail = nil })
-		w.Press("ctrl+r") // goes on where it failed, and counts nothing anew
+		w.Press("ctrl+r") // continues where it failed, and counts nothing again
 		w.Wait(time.Second)
 		if got := w.book.queries(); got[len(got)-1].Cursor != tuitest.Cursor(200, "") || w.book.calls() != len(got)+1 {
 			t.Errorf("after ctrl+r: %+v, %d calls", got, w.book.calls())

@@ -56,7 +56,7 @@ func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 	return p
 }
 
-// run runs a command and what follows from it.
+// run runs a command and those that follow from it.
 func run(p *Pane, cmd tea.Cmd) {
 	if cmd == nil {
 		return
@@ -109,7 +109,7 @@ func whole(t *testing.T, what, page string, w, h int) {
 		if err := safetexttest.Leaks(strings.ReplaceAll(ansi.Strip(l), "\x1b", "!")); err != nil {
 			t.Errorf("%s at %dx%d: line %d: %v", what, w, h, y, err)
 		}
-		for rest := l; ; { // what ansi.Strip takes away may only be a colour
+		for rest := l; ; { // ansi.Strip may only take colors away
 			at := strings.IndexByte(rest, '\x1b')
 			if at < 0 {
 				break
@@ -179,7 +179,7 @@ func TestHostileFields(t *testing.T) {
 	})
 }
 
-// Messages and what they hold print nothing raw, whatever the verb.
+// Messages and their contents print nothing raw, whatever the verb.
 func TestMessagesPrintNothingRaw(t *testing.T) {
 	b := &counting{events: payloads()}
 	r, _ := b.AuditQuery(t.Context(), api.AuditQueryRequest{})

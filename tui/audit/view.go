@@ -154,8 +154,8 @@ func (p *Pane) paint(text string) string {
 	return b.String()
 }
 
-// below is the line under the filter: carets under a mistake, what could be
-// typed, or, where there is no chart, the counts.
+// below is the line under the filter: carets under a mistake, the words that
+// fit, or, where there is no chart, the counts.
 func (p *Pane) below(w int) string {
 	t := p.Env.Theme
 	switch {

@@ -30,7 +30,7 @@ type logbook struct {
 	delay   time.Duration
 	deaf    bool // goes on when the caller has given up
 	fail    error
-	perPage int // 0: what is asked for
+	perPage int // 0: the limit of the request
 	asked   []api.AuditQueryRequest
 	counted int
 	ids     int
@@ -70,7 +70,7 @@ func (b *logbook) wait(ctx context.Context) error {
 	return fail
 }
 
-// AuditQuery gives a page of what matches, newest first.
+// AuditQuery gives a page of the events that match, newest first.
 func (b *logbook) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api.AuditQueryResponse, error) {
 	b.do(func() { b.asked = append(b.asked, in) })
 	if err := b.wait(ctx); err != nil {

@@ -171,7 +171,7 @@ func TestGone(t *testing.T) {
 	})
 }
 
-// What was listed stays on the screen when it cannot be listed again.
+// A listing stays on the screen when it cannot be repeated.
 func TestFailureIsShown(t *testing.T) {
 	in(t, func(t *testing.T) {
 		b := newBrowser(t, "company-reports/annual/audited/")

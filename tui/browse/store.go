@@ -12,7 +12,7 @@ import (
 )
 
 // maxRows is how many rows one folder keeps. Beyond it the listing stops and
-// the pane says so; a filter on the server's side is another page's job.
+// the pane shows that; a filter on the server's side is another page's job.
 const maxRows = 1_000_000
 
 // spot is a folder's raw place: a bucket and a prefix that is empty or ends in

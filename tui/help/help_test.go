@@ -16,7 +16,7 @@ import (
 
 func plain() *theme.Theme { return theme.New(theme.Options{Profile: colorprofile.ASCII, ASCII: true}) }
 
-// dialogue is what both dialogs of the package are.
+// dialogue is the interface of both dialogs of the package.
 type dialogue interface {
 	View(t *theme.Theme, w, h int) string
 	Key(tea.KeyPressMsg) (bool, tea.Cmd)
@@ -80,7 +80,7 @@ func TestKeysFind(t *testing.T) {
 	}
 }
 
-// ran is what a command of the palette sends.
+// ran is the message of a command of the palette.
 type ran string
 
 func palette() *help.Palette {
@@ -128,7 +128,7 @@ func TestPaletteFindsNothing(t *testing.T) {
 	}
 }
 
-// The cursor of the text field is behind what was typed.
+// The cursor of the text field is behind the typed text.
 func TestCursor(t *testing.T) {
 	p := palette()
 	before := p.Cursor().X

@@ -11,8 +11,8 @@ const (
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event, full size
-	Access     Context = "access"    // who can see a place
-	Places     Context = "places"    // what a person can see, and all grants
+	Access     Context = "access"    // the readers of a place
+	Places     Context = "places"    // the places that a person can see, and all grants
 	Because    Context = "because"   // why, full size
 	Reader     Context = "reader"    // text to scroll
 )

@@ -1,6 +1,5 @@
-// Package keys is the one table of key bindings. What Update looks up, what
-// the key line and the help show, and what the palette runs are the same
-// bindings, so they cannot disagree.
+// Package keys is the one table of key bindings. Update, the key line, the help
+// and the palette use the same bindings, so they cannot disagree.
 //
 // A Map is a value built at start by New; a key bound twice where both could
 // answer, or a key that some terminal or multiplexer keeps for itself, is

@@ -51,7 +51,7 @@ func TestFieldInserts(t *testing.T) {
 }
 
 // A paste of anything leaves nothing on the screen that acts on a terminal,
-// and the cursor inside of what is shown.
+// and the cursor inside of the shown text.
 func TestFieldIsSafe(t *testing.T) {
 	for _, x := range safetexttest.Payloads() {
 		f := pane.NewField(0)

@@ -15,9 +15,9 @@ import (
 var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}?|\\x[0-9a-fA-F]{0,2}|\\\\`)
 
 // Name paints a text that others wrote, cut to w cells by cut (format.Middle
-// for file names, format.Start for paths, format.End for people). What stands
-// for an unprintable character is painted as a warning, so that no name can
-// imitate it.
+// for file names, format.Start for paths, format.End for people). The
+// escape of an unprintable character is painted as a warning, so that no name
+// can imitate it.
 func Name(t *theme.Theme, s theme.Style, text safetext.Text, w int, cut func(string, int, string) string) string {
 	shown := cut(text.String(), w, t.Glyphs.Ellipsis)
 	if !text.Escaped() {

@@ -16,7 +16,7 @@ import (
 )
 
 // Every class of hostile name, at every width: nothing but the theme's own
-// colours leaves, and never more cells than there are.
+// colors leaves, and never more cells than there are.
 func TestNamesFitAndStayText(t *testing.T) {
 	sgr := regexp.MustCompile("\x1b\\[[0-9;]*m")
 	th := theme.New(theme.Options{Profile: colorprofile.TrueColor, Dark: true})

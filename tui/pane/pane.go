@@ -100,8 +100,8 @@ func At(p api.Path) Place { return Place{Bucket: safetext.New(p.Bucket), Key: sa
 // Where is the place as a path, raw.
 func (p Place) Where() api.Path { return api.Path{Bucket: p.Bucket.Raw(), Key: p.Key.Raw()} }
 
-// Typed returns a command that opens the path that a person typed, or one that
-// says why it is none.
+// Typed returns a command that opens a typed path, or one that shows the reason
+// for which the text is none.
 func Typed(text string) tea.Cmd {
 	where, err := api.ParsePath(text)
 	if err != nil {

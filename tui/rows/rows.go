@@ -4,7 +4,7 @@
 //
 // A frame costs the visible rows, not all rows: the list asks its Source
 // for the rows of the window only, and keeps each drawn row until the source
-// says that it changed. A source that is still loading is told which rows are
+// reports a change. A source that is still loading learns which rows are
 // wanted by Need, which answers with a command and does no I/O itself.
 //
 // Over SSH the list jumps half a page when the cursor leaves the window
@@ -309,7 +309,7 @@ func (l *List) draw(i int) string {
 }
 
 // fit holds a source to its width; a row that is too long is cut, so that no
-// name can move what is beside it.
+// name can move its neighbors.
 func (l *List) fit(s string) string {
 	if !strings.Contains(s, "\n") {
 		if ansi.StringWidth(s) <= l.w {

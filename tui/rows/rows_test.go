@@ -13,7 +13,7 @@ import (
 	"usher/tui/rows"
 )
 
-// plain is n rows; it counts what it had to draw.
+// plain is n rows; it counts the rows that it had to draw.
 type plain struct {
 	n     int
 	drawn int

@@ -49,7 +49,7 @@ func typed(p *signin.Page, text string) {
 	}
 }
 
-// No message, no print of the page and no frame shows what was typed hidden,
+// No message, no print of the page and no frame shows the hidden text,
 // and nothing is left of it once it was sent.
 func TestPasswordIsInNoMessage(t *testing.T) {
 	p := page(t, nil)

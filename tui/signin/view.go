@@ -163,7 +163,7 @@ func (p *Page) footer() []string {
 	return lines
 }
 
-// setUp shows the authenticator's secret: as a QR code where colours can be
+// setUp shows the authenticator's secret: as a QR code where colors can be
 // relied on, and as text in any case.
 func (p *Page) setUp(w int) []string {
 	t := p.Env.Theme

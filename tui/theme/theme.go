@@ -1,13 +1,13 @@
-// Package theme holds every colour and sign that the full-screen program
+// Package theme holds every color and sign that the full-screen program
 // draws, and the three ornaments that all panes share: the head of a pane,
 // the bar and the dialog box.
 //
-// A Theme is one value made by New from the facts of the terminal: colour
+// A Theme is one value made by New from the facts of the terminal: color
 // depth, light or dark, and whether its font may be trusted with more than
 // ASCII. Each token is written out at three depths, because the nearest match
-// that a colour library finds is unreadable for several of them. Under
+// that a color library finds is unreadable for several of them. Under
 // NO_COLOR (colorprofile.ASCII) only bold, underline and reverse remain;
-// nothing is ever said by colour alone.
+// nothing is ever said by color alone.
 //
 //	t := theme.New(theme.Options{Profile: colorprofile.TrueColor, Dark: true})
 //	row := t.On(theme.Selected)        // the same tokens over the cursor row
@@ -30,9 +30,9 @@ import (
 )
 
 // Options is the facts of the terminal. The zero value is a light
-// terminal without colours and with a full font.
+// terminal without colors and with a full font.
 type Options struct {
-	Profile colorprofile.Profile // Ascii or less: no colour at all
+	Profile colorprofile.Profile // Ascii or less: no color at all
 	Dark    bool
 	ASCII   bool // draw with ASCII signs of the same width
 }
@@ -83,8 +83,8 @@ func Cursor(focus bool) Ground {
 	return SelectedDim
 }
 
-// token is one colour at the three depths, for dark and light: hex, 256, 16.
-// A 16 of -1 is the terminal's own text colour, -2 reverses.
+// token is one color at the three depths, for dark and light: hex, 256, 16.
+// A 16 of -1 is the terminal's own text color, -2 reverses.
 type token struct {
 	dark, light       string
 	dark256, light256 int
@@ -210,10 +210,10 @@ func (s Style) Paint(text string) string {
 	return s.open + text + ansi.ResetStyle
 }
 
-// Foreground is the colour of the letters, nil for the terminal's own.
+// Foreground is the color of the letters, nil for the terminal's own.
 func (s Style) Foreground() color.Color { return s.fg }
 
-// Background is the colour below the letters, nil for the terminal's own.
+// Background is the color below the letters, nil for the terminal's own.
 func (s Style) Background() color.Color { return s.bg }
 
 // Pad fills a painted line with the ground up to w cells, and cuts it there.

@@ -31,7 +31,7 @@ func contrast(a, b color.Color) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// Every token that is read stands out on every usual background.
+// Every token that is read has contrast on every usual background.
 func TestContrast(t *testing.T) {
 	grounds := map[bool][]string{
 		true:  {"#000000", "#15181d", "#1d2229", "#1e1e2e", "#282a36", "#002b36", "#2e3440"},

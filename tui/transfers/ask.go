@@ -38,8 +38,8 @@ const (
 	listTime = 30 * time.Second
 )
 
-// Ask is the question before a download: what, how much, where to, whether
-// there is room, and what becomes of files that are here (count.go finds out,
+// Ask is the question before a download: its items, its size, its destination, whether
+// there is room, and the treatment of files that are here (count.go finds out,
 // askview.go draws it). One file of a usual size that is not here yet starts
 // without it.
 type Ask struct {

@@ -44,7 +44,7 @@ type checked struct {
 // String keeps raw paths out of any print.
 func (checked) String() string { return "checked" }
 
-// count asks for a page of the next folder.
+// count requests a page of the next folder.
 func (a *Ask) count(cursor string) tea.Cmd {
 	i, lister := a.todo[0], a.p.Lister
 	it := a.items[i]

@@ -70,7 +70,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	return nil
 }
 
-// anew starts a transfer again with another treatment of a taken name: a
+// anew adds a transfer again with another treatment of a taken name: a
 // retry would keep the answer it had.
 func (p *Pane) anew(t *download.Transfer, c download.Conflict) tea.Cmd {
 	id, r := t.ID, t.Request

@@ -14,8 +14,8 @@ const gap = -1
 // an empty line between them.
 const wide = 110
 
-// groups in their order on the page: what moves, what needs a look, what waits
-// for the person, what waits, what ended, what was taken away.
+// groups in their order on the page: transfers that move, that need a look, that wait
+// for the person, that wait, that ended, that were taken away.
 const (
 	moving = iota
 	stuck

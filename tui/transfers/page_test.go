@@ -57,7 +57,7 @@ func TestRowsAreGrouped(t *testing.T) {
 	}
 }
 
-// Among 20,000 the page opens on what moves, and stays there until the cursor
+// Among 20,000 the page opens on a transfer that moves, and stays there until the cursor
 // is put elsewhere; then it stays with its transfer.
 func TestPageOpensOnWhatMoves(t *testing.T) {
 	p := page(t)
@@ -152,7 +152,7 @@ func says(cmd tea.Cmd) string {
 }
 
 // The sentence comes when the queue is at rest, once, from the sums of the
-// batch; what is paused is no rest.
+// batch; a paused transfer is no rest.
 func TestSentenceAtTheEnd(t *testing.T) {
 	row := func(id int, st download.State) download.Transfer {
 		return download.Transfer{ID: download.ID(id), Bucket: "b", Key: fmt.Sprint(id), State: st}
@@ -196,7 +196,7 @@ func TestSentenceAtTheEnd(t *testing.T) {
 	}
 }
 
-// What a key does on a row is what the key line says of it.
+// The effect of a key on a row is the one in the key line.
 func TestLabelsFollowTheRow(t *testing.T) {
 	p := page(t)
 	at := func(st download.State, err error) {
@@ -227,7 +227,7 @@ func TestLabelsFollowTheRow(t *testing.T) {
 	}
 }
 
-// A file whose usual name was taken tells under which it is here: at the row's
+// A file whose usual name was taken shows its name here: at the row's
 // end where there is room, under the cursor anywhere.
 func TestAnotherNameIsTold(t *testing.T) {
 	p := page(t)

@@ -36,7 +36,7 @@ func layOut(w int) columns {
 	return c
 }
 
-// word is a state in at most ten cells, its sign and colour.
+// word is a state in at most ten cells, its sign and color.
 func word(t *theme.Theme, x *download.Transfer) (sign, text string, style theme.Style) {
 	g := t.Glyphs
 	switch x.State {

@@ -55,8 +55,8 @@ func snapshot() download.Snapshot {
 	return s
 }
 
-// A state is always a word, what failed says why where the cursor is, and what
-// was denied says so wherever it is.
+// A state is always a word. A failed transfer shows the reason under the cursor, and one that
+// was denied shows that wherever it is.
 func TestEveryStateIsAWord(t *testing.T) {
 	p := page(t)
 	p.Handle(transfers.Ticked{Snapshot: snapshot()})
@@ -100,7 +100,7 @@ func TestCursorStaysOnItsTransfer(t *testing.T) {
 	}
 }
 
-// nobody releases nothing.
+// nobody is a Releaser without an answer.
 type nobody struct{}
 
 func (nobody) Release(context.Context, api.ReleaseRequest) (api.ReleaseResponse, error) {

@@ -17,7 +17,7 @@ import (
 )
 
 // Screen is a program with a terminal behind it. It belongs into a
-// synctest.Test: time stands still until everything waits.
+// synctest.Test: time does not pass until everything waits.
 type Screen struct {
 	W, H    int
 	program *tea.Program

@@ -121,5 +121,5 @@ func (r *real) Release(ctx context.Context, in api.ReleaseRequest) (api.ReleaseR
 	return out, nil
 }
 
-// Complete is not what these promises are about.
+// Complete is no part of these promises.
 func (r *real) Complete(context.Context, api.CompleteRequest) error { return nil }
