@@ -26,6 +26,7 @@ type get struct {
 	parallel                      int
 	counted                       bool // parallel was said
 	limit                         string
+	names                         string
 }
 
 // patience is how long a job keeps trying while the network is down. In a
@@ -66,6 +67,7 @@ usher get builds/nightly/usher.tar.gz -o - | tar xz
 	f.BoolVar(&g.skip, "skip-existing", false, "leave files that are here, whatever is in them")
 	f.BoolVar(&g.keep, "keep-both", false, "save beside files that differ, as name (1)")
 	f.BoolVar(&g.dryRun, "dry-run", false, "show what would be fetched, and fetch nothing")
+	f.StringVar(&g.names, "names", "local", "local: change names only where this disk needs it; portable: where any would")
 	f.IntVar(&g.parallel, "parallel", 0, "fetch at most this many files at once")
 	f.StringVar(&g.limit, "limit", "", "use at most this many bytes a second, like 800k or 10M")
 	return cmd
@@ -109,6 +111,9 @@ func (g *get) config() (download.Config, error) {
 	if g.overwrite && g.skip || g.overwrite && g.keep || g.skip && g.keep {
 		return c, usagef("Use only one of --overwrite, --skip-existing and --keep-both.")
 	}
+	if g.names != "local" && g.names != "portable" {
+		return c, usagef("--names is local or portable.")
+	}
 	if g.parallel < 0 || g.parallel == 0 && g.counted {
 		return c, usagef("--parallel is at least 1.")
 	}
@@ -139,6 +144,14 @@ func (g *get) place(alone bool) (dir, name string) {
 		return g.dest, ""
 	}
 	return filepath.Dir(g.dest), filepath.Base(g.dest)
+}
+
+// form is the form of local names.
+func (g *get) form() download.Names {
+	if g.names == "portable" {
+		return download.PortableNames
+	}
+	return download.LocalNames
 }
 
 func (g *get) conflict() download.Conflict {
@@ -179,7 +192,7 @@ func (g *get) plan(ctx context.Context, from lister, targets []api.Path, add fun
 				}
 				n++
 				r.Dir, _ = g.place(false)
-				r.Conflict, r.Checksum = g.conflict(), g.checksum
+				r.Conflict, r.Checksum, r.Names = g.conflict(), g.checksum, g.form()
 				add(r, true)
 			}
 			if n > 0 {
@@ -212,7 +225,7 @@ func (g *get) lookUp(ctx context.Context, from lister, targets []api.Path) (map[
 }
 
 func (g *get) request(t api.Path, e api.Entry, alone bool) download.Request {
-	r := download.Request{Bucket: t.Bucket, Key: t.Key, Conflict: g.conflict(), Checksum: g.checksum}
+	r := download.Request{Bucket: t.Bucket, Key: t.Key, Conflict: g.conflict(), Checksum: g.checksum, Names: g.form()}
 	switch {
 	case t.IsFolder():
 		r.Folder = true

@@ -15,8 +15,10 @@ import (
 type disk struct {
 	openRoot func(dir string, rel []string, create bool) (*os.Root, []string, error)
 	umask    fs.FileMode
-	mostIdle int  // folders kept open for later
-	folds    bool // test only: take every file system for case-insensitive
+	portable map[string]bool       // by destination; guarded by mu
+	foreign  func(dir string) bool // windowsNames
+	mostIdle int                   // folders kept open for later
+	folds    bool                  // test only: take every file system for case-insensitive
 
 	mu    sync.Mutex
 	open  map[string]*folder
@@ -28,9 +30,39 @@ type disk struct {
 }
 
 func newDisk(h hooks, mostIdle int) *disk {
-	return &disk{mostIdle: mostIdle, openRoot: h.openRoot, umask: umask(), folds: h.fold, open: map[string]*folder{},
+	return &disk{portable: map[string]bool{}, foreign: h.windowsNames, mostIdle: mostIdle, openRoot: h.openRoot, umask: umask(), folds: h.fold, open: map[string]*folder{},
 		cases:    cases{fold: map[string]bool{}, taken: map[string]string{}},
 		reserved: map[*transfer]reservation{}, looked: map[uint64]freeLook{}}
+}
+
+// needsPortable reports, once for each destination, whether its file system
+// takes no more than portable names: FAT, exFAT, NTFS and shares of Windows.
+func (d *disk) needsPortable(dir string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	needs, known := d.portable[dir]
+	if !known {
+		needs = d.foreign(dir)
+		d.portable[dir] = needs
+	}
+	return needs
+}
+
+// windowsNames reports whether the file system of dir, or of the nearest folder
+// above it that is there, takes no more than portable names.
+func windowsNames(dir string) bool {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return false
+	}
+	for up := abs; ; up = filepath.Dir(up) {
+		if _, err := os.Stat(up); err == nil {
+			return windowsFileSystem(up)
+		}
+		if up == filepath.Dir(up) {
+			return false
+		}
+	}
 }
 
 // folder is one directory that files go to.

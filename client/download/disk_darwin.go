@@ -68,3 +68,17 @@ func readRecord(f *folder, name string) string {
 	}
 	return string(buf[:n])
 }
+
+// windowsFileSystem reports whether the file system takes the names of Windows
+// alone.
+func windowsFileSystem(dir string) bool {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return false
+	}
+	switch unix.ByteSliceToString(st.Fstypename[:]) {
+	case "msdos", "exfat", "ntfs", "smbfs":
+		return true
+	}
+	return false
+}

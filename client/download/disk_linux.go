@@ -121,3 +121,18 @@ func readRecord(f *folder, name string) string {
 	}
 	return string(buf[:n])
 }
+
+// windowsFileSystem reports whether the file system takes the names of Windows
+// alone (statfs(2), f_type). ntfs-3g takes others too.
+func windowsFileSystem(dir string) bool {
+	const exfat, ntfs, ntfs3, smb2 = 0x2011bab0, 0x5346544e, 0x7366746e, 0xfe534d42
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return false
+	}
+	switch uint32(st.Type) {
+	case unix.MSDOS_SUPER_MAGIC, exfat, ntfs, ntfs3, unix.CIFS_SUPER_MAGIC, smb2, unix.SMB_SUPER_MAGIC:
+		return true
+	}
+	return false
+}

@@ -29,3 +29,5 @@ func fileSystem(*folder) uint64 { return 0 }
 func writeRecord(*os.File, string) {}
 
 func readRecord(*folder, string) string { return "" }
+
+func windowsFileSystem(string) bool { return false }

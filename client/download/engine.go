@@ -21,16 +21,17 @@ import (
 // hooks replace parts of the world in tests. Each guard that can be switched
 // off here is there so that a test can show that it is needed.
 type hooks struct {
-	rootCAs     *x509.CertPool
-	noIfMatch   bool
-	noVerify    bool
-	localName   func(key string, strict bool) string
-	openRoot    func(dir string, rel []string, create bool) (*os.Root, []string, error)
-	writeAt     func(f *os.File, p []byte, off int64) (int, error)
-	free        func(*folder) int64
-	descriptors func() int // how many this process may have; 0: no limit is known
-	writable    func(folder string) error
-	fold        bool // take every file system for a case-insensitive one
+	rootCAs      *x509.CertPool
+	noIfMatch    bool
+	noVerify     bool
+	localName    func(key string, form nameForm) string
+	openRoot     func(dir string, rel []string, create bool) (*os.Root, []string, error)
+	writeAt      func(f *os.File, p []byte, off int64) (int, error)
+	free         func(*folder) int64
+	descriptors  func() int // how many this process may have; 0: no limit is known
+	writable     func(folder string) error
+	windowsNames func(dir string) bool
+	fold         bool // take every file system for a case-insensitive one
 }
 
 func (h hooks) withDefaults() hooks {
@@ -42,6 +43,9 @@ func (h hooks) withDefaults() hooks {
 	}
 	if h.writeAt == nil {
 		h.writeAt = func(f *os.File, p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+	}
+	if h.windowsNames == nil {
+		h.windowsNames = windowsNames
 	}
 	if h.writable == nil {
 		h.writable = writable

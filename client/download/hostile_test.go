@@ -124,7 +124,7 @@ func controls(t *testing.T, where scene, exact bool) {
 		return nil
 	}
 	noRoot := hooks{
-		localName: func(key string, _ bool) string { return key },
+		localName: func(key string, _ nameForm) string { return key },
 		openRoot: func(dir string, rel []string, create bool) (*os.Root, []string, error) {
 			p := filepath.Join(append([]string{dir}, rel...)...)
 			if create {

@@ -3,19 +3,21 @@ package download
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 // Object keys are hostile input. LocalName makes of any key a relative path
-// that is safe on every system and reads back: KeyOf gives the key again, so
-// two keys never share a name. The result is the same on every system, and
-// most keys come out unchanged.
+// that reads back: KeyOf gives the key again, so two keys never share a name.
+// Most keys come out unchanged.
 //
-//   - A byte that must not stand in a name becomes %XX: control and invisible
-//     characters, invalid UTF-8, \ : * ? " < > |, a dot or space at the end, a
-//     "~" at the start, the first letter of CON, NUL, COM1 and their kin.
+//   - A byte that must not stand in a name becomes %XX. In every form these are
+//     control and invisible characters and invalid UTF-8, which harm a terminal
+//     or a reader, and the names "." and "..". The portable form, which every
+//     system takes, adds \ : * ? " < > |, odd spaces, a dot or space at the end,
+//     a "~" at the start, and the first letter of CON, NUL, COM1 and the like.
 //   - A "%" that could be taken for one of ours becomes %25.
 //   - An empty segment becomes "%-".
 //   - A segment over 240 bytes goes on in a folder: "aaa%+/%+bbb".
@@ -29,14 +31,28 @@ const (
 	partMark  = ".usher-" // begins the names of part files; no object may have one
 )
 
-// LocalName maps a key, or the rest of one below a prefix, to a relative
-// local path with "/" between its parts.
-func LocalName(key string) string { return localName(key, false) }
+// nameForm says which characters a local name may hold.
+type nameForm int
 
-func localName(key string, strict bool) string {
+const (
+	localForm    nameForm = iota // what the file systems of this machine take
+	portableForm                 // what those of every machine take
+	strictForm                   // the same, and tells apart what differs in case or Unicode form alone
+)
+
+// LocalName maps a key, or the rest of one below a prefix, to a relative
+// local path with "/" between its parts, in the form of this machine.
+func LocalName(key string) string {
+	if runtime.GOOS == "windows" {
+		return localName(key, portableForm)
+	}
+	return localName(key, localForm)
+}
+
+func localName(key string, form nameForm) string {
 	segments := strings.Split(key, "/")
 	for i, s := range segments {
-		segments[i] = split(escapeSegment(s, strict))
+		segments[i] = split(escapeSegment(s, form))
 	}
 	return strings.Join(segments, "/")
 }
@@ -75,10 +91,9 @@ func KeyOf(path string) (string, error) {
 	return key.String(), nil
 }
 
-// escapeSegment makes one segment safe. With strict it also tells apart names
-// that differ only in case or in Unicode form: capitals, the first letter and
-// everything outside ASCII are escaped.
-func escapeSegment(s string, strict bool) string {
+// escapeSegment makes one segment safe. The strict form escapes capitals, the
+// first letter and everything outside ASCII.
+func escapeSegment(s string, form nameForm) string {
 	switch s {
 	case "":
 		return emptyMark
@@ -89,12 +104,13 @@ func escapeSegment(s string, strict bool) string {
 	}
 	var b strings.Builder
 	seenLetter := false
-	first := reserved(s) || s[0] == '~' || hasFoldPrefix(s, partMark)
+	portable := form != localForm
+	first := portable && (reserved(s) || s[0] == '~') || hasFoldPrefix(s, partMark)
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		last := i+n == len(s)
-		esc := i == 0 && first || last && (r == '.' || r == ' ') || forbidden(r, n) || percentMark(s[i:])
-		if strict && !esc {
+		esc := i == 0 && first || portable && (last && (r == '.' || r == ' ') || unportable(r)) || forbidden(r, n) || percentMark(s[i:])
+		if form == strictForm && !esc {
 			letter := r < utf8.RuneSelf && unicode.IsLetter(r)
 			esc = r >= utf8.RuneSelf || unicode.IsUpper(r) || letter && !seenLetter
 			seenLetter = seenLetter || letter
@@ -111,15 +127,22 @@ func escapeSegment(s string, strict bool) string {
 	return b.String()
 }
 
-// forbidden says which characters no local name holds. IsPrint leaves out
-// control, format (bidi, zero width) and odd space characters.
+// unportable reports characters that some file systems do not take, and spaces
+// that look like the plain one.
+func unportable(r rune) bool {
+	return strings.ContainsRune(`\:*?"<>|`, r) || r != ' ' && unicode.Is(unicode.Zs, r)
+}
+
+// forbidden reports characters that no local name holds. IsPrint is false for
+// control and format characters (bidi, zero width) and for all spaces but one;
+// spaces that have a width harm nobody.
 func forbidden(r rune, size int) bool {
 	switch {
 	case r == utf8.RuneError && size == 1: // an invalid byte
 		return true
-	case strings.ContainsRune(`\:*?"<>|`, r), !unicode.IsPrint(r):
+	case !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r):
 		return true
-	case r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0, r == 0x2800: // printable, and blank
+	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r), r == 0x2800: // printable, and blank
 		return true
 	case unicode.Is(unicode.Variation_Selector, r):
 		return true

@@ -2,9 +2,12 @@ package download
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -79,8 +82,8 @@ func TestLocalNames(t *testing.T) {
 	}
 	plain, folded := map[string]string{}, map[string]string{}
 	for _, key := range names {
-		for _, strict := range []bool{false, true} {
-			local := localName(key, strict)
+		for _, form := range []nameForm{portableForm, strictForm} {
+			local, strict := localName(key, form), form == strictForm
 			for _, part := range strings.Split(local, "/") {
 				if err := windowsTakes(part); err != nil {
 					t.Errorf("%q becomes %q: %v", key, local, err)
@@ -117,16 +120,72 @@ func FuzzLocalName(f *testing.F) {
 		if len(key) > 1024 {
 			return
 		}
-		for _, strict := range []bool{false, true} {
-			local := localName(key, strict)
+		for _, form := range []nameForm{localForm, portableForm, strictForm} {
+			local := localName(key, form)
 			if back, err := KeyOf(local); err != nil || back != key {
 				t.Fatalf("%q → %q → %q, %v", key, local, back, err)
 			}
 			for _, part := range strings.Split(local, "/") {
-				if err := windowsTakes(part); err != nil {
+				if err := windowsTakes(part); err != nil && form != localForm {
 					t.Fatalf("%q → %q: %v", key, local, err)
 				}
 			}
 		}
 	})
+}
+
+// TestLocalForm: on a file system that takes any name, only what harms a
+// terminal or a reader is escaped, and names still read back and stay below.
+func TestLocalForm(t *testing.T) {
+	seen := map[string]string{}
+	for _, key := range hostile() {
+		local := localName(key, localForm)
+		if back, err := KeyOf(local); err != nil || back != key {
+			t.Errorf("%q becomes %q and comes back as %q, %v", key, local, back, err)
+		}
+		for _, part := range strings.Split(local, "/") {
+			if part == "" || part == "." || part == ".." || len(part) > 255 || !utf8.ValidString(part) || hasFoldPrefix(part, partMark) ||
+				strings.ContainsFunc(part, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
+				t.Errorf("%q becomes %q", key, local)
+			}
+		}
+		if other, ok := seen[local]; ok {
+			t.Errorf("%q and %q are both %q", key, other, local)
+		}
+		seen[local] = key
+	}
+	for key, want := range map[string]string{
+		"10:00.log": "10:00.log", "Screenshot 2026-11-28 at 9.41\u202fAM.png": "", "what?.txt": "", "a*b|c<d>e\"f": "", `a\b`: "", "ends.": "", "ends ": "",
+		"~notes": "", "CON": "", "nul.txt": "", "x\u00a0y": "", "x\u3000y": "",
+		"a\u034fb": "a%CD%8Fb", "a\u17b4b": "a%E1%9E%B4b", "a\u200bb": "a%E2%80%8Bb", "a\u2028b": "a%E2%80%A8b", "\u202egpj.exe": "%E2%80%AEgpj.exe",
+		"a\x1bb": "a%1Bb", "..": "%2E%2E", "50%": "", "%41": "%2541",
+	} {
+		if want == "" {
+			want = key
+		}
+		if got := localName(key, localForm); got != want {
+			t.Errorf("%q becomes %q, want %q", key, got, want)
+		}
+	}
+}
+
+// TestNamesOfTheDestination: the form follows the file system and the request.
+func TestNamesOfTheDestination(t *testing.T) {
+	for _, row := range []struct {
+		windows bool
+		names   Names
+		want    string
+	}{{false, LocalNames, "10:00.log"}, {false, PortableNames, "10%3A00.log"}, {true, LocalNames, "10%3A00.log"}} {
+		if runtime.GOOS == "windows" {
+			row.want = "10%3A00.log"
+		}
+		w := newWorld(t)
+		w.put("b/f/10:00.log", []byte("x"), "CRC64NVME")
+		e, dir := w.engine(func(c *Config) { c.hooks.windowsNames = func(string) bool { return row.windows } }), scratch(t)
+		e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: dir, Names: row.names})
+		wait(t, e)
+		if _, err := os.Stat(filepath.Join(dir, "f", row.want)); err != nil {
+			t.Errorf("%+v: %v%s", row, err, failures(e))
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -47,15 +48,20 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 			rest = rest[i+1:]
 		}
 	}
-	segs := e.names(rest)
+	segs := e.names(r, rest)
 	if r.FolderToo {
 		segs[len(segs)-1] += clashMark
 	}
 	return segs, nil
 }
 
-func (e *Engine) names(rest string) []string {
-	return strings.Split(e.cfg.hooks.localName(rest, false), "/")
+// names are the local names of a key's rest below a request's destination.
+func (e *Engine) names(r Request, rest string) []string {
+	form := localForm
+	if r.Names == PortableNames || runtime.GOOS == "windows" || e.disk.needsPortable(r.Dir) {
+		form = portableForm
+	}
+	return strings.Split(e.cfg.hooks.localName(rest, form), "/")
 }
 
 // claimName keeps two requests apart that would land under one name, the same

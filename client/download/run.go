@@ -336,7 +336,7 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 // strictName is the form of a local name that no other is taken for.
 func strictName(name string) string {
 	if key, err := KeyOf(name); err == nil {
-		return localName(key, true)
+		return localName(key, strictForm)
 	}
 	return name
 }

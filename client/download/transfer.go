@@ -21,6 +21,14 @@ const (
 	Leave                     // leave what is there, after a comparison: see Transfer.Differs
 )
 
+// Names says which characters local names may hold. Each form reads back.
+type Names int
+
+const (
+	LocalNames    Names = iota // what the destination's file system takes
+	PortableNames              // what every system takes
+)
+
 // Request asks for one object, or for all below a prefix.
 type Request struct {
 	Bucket string `json:"bucket"`
@@ -53,6 +61,9 @@ type Request struct {
 	Whole bool `json:"whole,omitempty"`
 
 	Conflict Conflict `json:"conflict,omitempty"`
+
+	// Names is the form of the local names that are made of keys.
+	Names Names `json:"names,omitempty"`
 
 	// Checksum compares what is here by its content, and never by the note that
 	// usher left with it.

@@ -239,7 +239,7 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
 func childOf(folder Request, found sorted) Request {
 	entry := found.entry
 	r := Request{Bucket: folder.Bucket, Key: folder.Key + entry.Name, ETag: entry.ETag, Size: entry.Size,
-		Dir: folder.Dir, Conflict: folder.Conflict, Checksum: folder.Checksum, FolderToo: found.folderToo}
+		Dir: folder.Dir, Conflict: folder.Conflict, Checksum: folder.Checksum, Names: folder.Names, FolderToo: found.folderToo}
 	if entry.Modified != nil {
 		r.Modified = *entry.Modified
 	}
@@ -260,7 +260,7 @@ func refusalOf(r Request, entry api.Entry) error {
 
 // below is the local path of an object in a folder that is walked.
 func (e *Engine) below(t *transfer, r Request) []string {
-	segs := append(slices.Clone(t.segs), e.names(strings.TrimPrefix(r.Key, t.req.Key))...)
+	segs := append(slices.Clone(t.segs), e.names(t.req, strings.TrimPrefix(r.Key, t.req.Key))...)
 	if r.FolderToo {
 		segs[len(segs)-1] += clashMark
 	}
