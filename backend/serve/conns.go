@@ -52,7 +52,7 @@ func (l *conns) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if l.full() && !l.evict() {
-			_ = raw.Close() // all are at work: nobody can be replaced
+			_ = raw.Close() // every connection has a request
 			continue
 		}
 		c := &conn{Conn: raw, all: l, from: origins(raw.RemoteAddr())}
