@@ -174,7 +174,7 @@ func (l *listing) page(all []api.Entry) {
 	}
 }
 
-// take keeps what the caller may see of one S3 page. The evaluator decides on
+// take keeps the rows of one S3 page that the caller may see. The evaluator decides on
 // every name, also where the whole folder is granted.
 func (l *listing) take(page object.Page, at root) {
 	for _, row := range page.Rows {

@@ -142,7 +142,7 @@ func (l *listing) before() string {
 	return cursor.Hash(parts...)
 }
 
-// storageFailure is what a failed call to the storage means to the person, and
+// storageFailure gives the code for a failed call to the storage, and
 // the reason that is recorded.
 func storageFailure(err error) (api.Code, string) {
 	switch {

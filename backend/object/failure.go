@@ -24,7 +24,7 @@ var (
 	ErrUnavailable = errors.New("the storage did not answer")
 )
 
-// Failure is a call that S3 did not answer with what was asked. Its text is for
+// Failure is a call that S3 did not answer as requested. Its text is for
 // the server's log: it holds S3's own code and message.
 type Failure struct {
 	Kind    error  // ErrAbsent, ErrArchived, ErrRefused or ErrUnavailable
@@ -129,7 +129,7 @@ func (n *notes) first(bucket, cause string, within time.Duration) bool {
 	return true
 }
 
-// failure logs what an administrator can do something about.
+// failure logs the causes that an administrator can remove.
 func (n *notes) failure(ctx context.Context, bucket string, f *Failure) {
 	if f.Kind == ErrAbsent || f.Kind == ErrArchived || ctx.Err() != nil {
 		return
@@ -140,7 +140,7 @@ func (n *notes) failure(ctx context.Context, bucket string, f *Failure) {
 	}
 }
 
-// odd logs what a listing held that it must not hold. name is one example.
+// odd logs a fault of a listing. name is one example.
 func (n *notes) odd(ctx context.Context, bucket, cause, name string) {
 	if n.first(bucket, cause, quiet) {
 		n.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelWarn, "storage",

@@ -18,7 +18,7 @@ import (
 	"usher/backend/api"
 )
 
-// ListQuery asks for one page. With Recursive there are no folders.
+// ListQuery selects one page. With Recursive there are no folders.
 type ListQuery struct {
 	Bucket, Prefix string
 	Recursive      bool
@@ -65,7 +65,7 @@ const (
 	maxListBody = 16 << 20 // bytes of a page: 1,000 names of 1,024 bytes, encoded, take 4 MiB
 )
 
-// List makes one S3 call. What S3 answers is not trusted: names outside the
+// List makes one S3 call. The answer is not trusted: names outside the
 // prefix, repeated or not ascending are dropped and logged; a page that does
 // not lead on is ErrUnavailable.
 func (s *Store) List(ctx context.Context, q ListQuery) (Page, error) {
@@ -158,7 +158,7 @@ func (c *cleaner) page(body listBody) (Page, string) {
 	return p, ""
 }
 
-// rows reads what the answer holds, in its order.
+// rows reads the names of the answer, in its order.
 func (c *cleaner) rows(body listBody) []Row {
 	rows := make([]Row, 0, len(body.Contents)+len(body.Folders))
 	rolled := ""
@@ -228,7 +228,7 @@ func (c *cleaner) object(name string, o *listObject) Row {
 	return row
 }
 
-// order sorts, and drops what repeats a name or does not follow the last one.
+// order sorts, and drops a name that repeats or does not follow the last one.
 // S3 gives keys and common prefixes apart, each ascending.
 func (c *cleaner) order(rows []Row) []Row {
 	byName := func(a, b Row) int { return strings.Compare(a.Name, b.Name) }

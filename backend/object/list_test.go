@@ -382,7 +382,7 @@ func TestHangingStorage(t *testing.T) {
 	}
 }
 
-// FuzzETag: what comes out is taken as it is, and by HTTP.
+// FuzzETag: a result is its own normal form, and a valid entity tag.
 func FuzzETag(f *testing.F) {
 	for _, s := range []string{`"a"`, `a`, `W/"a"`, `""`, ` "a b" `, `"a"b"`, "\"\u00e9\"", `"`, "W/", strings.Repeat("x", 200)} {
 		f.Add(s)

@@ -66,7 +66,7 @@ func parseList(raw []byte) (listBody, error) {
 
 var charRef = regexp.MustCompile(`&#(?:x[0-9A-Fa-f]{1,8}|[0-9]{1,10});`)
 
-// mend exchanges what is no XML 1.0 character.
+// mend exchanges everything that is no XML 1.0 character.
 // SPEC: XML 1.0 §2.2, Char.
 func mend(raw string) string {
 	text := charRef.ReplaceAllStringFunc(raw, func(ref string) string {

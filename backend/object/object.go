@@ -2,7 +2,7 @@
 // the GET of one object. It knows nothing of people, groups or reasons; it signs
 // only what carries an audit receipt.
 //
-// It does not trust what a storage answers. Listings are cleaned (list.go), odd
+// It does not trust the answers of a storage. Listings are cleaned (list.go), odd
 // facts are left out, and a failure is one of four outcomes (failure.go), each
 // cause once in the server's log.
 package object

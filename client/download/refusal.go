@@ -22,7 +22,7 @@ func (e *s3Error) refuses() bool {
 	return e.code == "PermanentRedirect" || e.status >= 400 && e.status < 500 || e.status == http.StatusNotImplemented
 }
 
-// failure is what a person reads of an answer that is not tried again. request
+// failure is the error for an answer that is not tried again. request
 // is the id of the release, which the administrator finds in the server's log.
 func (e *s3Error) failure(request string) error {
 	code := api.StorageUnavailable

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"usher/backend/safetext"
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
