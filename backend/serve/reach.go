@@ -62,7 +62,7 @@ const (
 	soonEnds  = 14 * 24 * time.Hour
 )
 
-// reach is what the server calls outside of its own machine.
+// reach has the clients for all that is outside of the server's machine.
 type reach struct {
 	config      Config
 	issuer      string

@@ -11,7 +11,7 @@ import (
 )
 
 // changeable are the fields of a configuration that a reload takes over. The
-// others decide what the server trusts and where it is, and need a restart.
+// others are the server's place and its sources of trust, and need a restart.
 var changeable = []string{"organisation", "auditors_group", "admins_group", "url_seconds", "trusted_proxies", "cursor_keys", "tls"}
 
 // ReloadFile reads the configuration again, and with it the grants and the

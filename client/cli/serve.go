@@ -201,8 +201,8 @@ func findConfig() (string, error) {
 	return "", usagef("There is no usher.yaml here and no /etc/usher/usher.yaml. Name the server's configuration with --config, or the log with --log.")
 }
 
-// startError is for whoever runs a server: the reason belongs to the sentence,
-// because it names what to change.
+// startError is for administrators of a server: the reason belongs to the
+// sentence, because it names the setting or file to change.
 func startError(what string, err error) error {
 	if err == nil {
 		err = errors.New("it ended without a reason")

@@ -86,7 +86,7 @@ func readHead(path string) (h event.Head, next int64, err error) {
 }
 
 // openHead opens the head file for writing, with both of its sectors in place:
-// what is written later needs no space.
+// later writes need no space.
 func openHead(path string, next int64) (*headFile, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -62,7 +62,7 @@ func (s *Store) checkEnd(ctx context.Context, claimed event.Head) error {
 	return behind(claimed, end, at)
 }
 
-// writable tries what SQLite does beside the log: it makes a file and writes it.
+// writable makes and writes a file beside the log, as SQLite does.
 func writable(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".usher-check-*")
 	if err != nil {

@@ -17,7 +17,7 @@ var ErrWritable = errors.New("every account of this machine can write it")
 const otherWrite = 0o002
 
 // Guarded refuses a file that any account of the machine can change: by its
-// mode, or because a folder on its path lets anyone replace what is in it.
+// mode, or because a folder on its path lets anyone replace its files.
 // Links are followed; their folders count too. A folder with the sticky bit is
 // fine, because there only the owner replaces a file. Members of the group are
 // trusted: giving a file to a group is a decision, and often the default mode.
