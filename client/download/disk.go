@@ -17,6 +17,8 @@ type disk struct {
 	umask    fs.FileMode
 	portable map[string]bool       // by destination; guarded by mu
 	foreign  func(dir string) bool // windowsNames
+	sync     func(*os.File) error  // of one file
+	settle   func(*folder) error   // of all that was written to a file system
 	mostIdle int                   // folders kept open for later
 	folds    bool                  // test only: take every file system for case-insensitive
 
@@ -30,7 +32,7 @@ type disk struct {
 }
 
 func newDisk(h hooks, mostIdle int) *disk {
-	return &disk{portable: map[string]bool{}, foreign: h.windowsNames, mostIdle: mostIdle, openRoot: h.openRoot, umask: umask(), folds: h.fold, open: map[string]*folder{},
+	return &disk{sync: h.sync, settle: h.settle, portable: map[string]bool{}, foreign: h.windowsNames, mostIdle: mostIdle, openRoot: h.openRoot, umask: umask(), folds: h.fold, open: map[string]*folder{},
 		cases:    cases{fold: map[string]bool{}, taken: map[string]string{}},
 		reserved: map[*transfer]reservation{}, looked: map[uint64]freeLook{}}
 }

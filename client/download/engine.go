@@ -30,6 +30,8 @@ type hooks struct {
 	free         func(*folder) int64
 	descriptors  func() int // how many this process may have; 0: no limit is known
 	writable     func(folder string) error
+	sync         func(*os.File) error
+	settle       func(*folder) error
 	windowsNames func(dir string) bool
 	fold         bool // take every file system for a case-insensitive one
 }
@@ -43,6 +45,12 @@ func (h hooks) withDefaults() hooks {
 	}
 	if h.writeAt == nil {
 		h.writeAt = func(f *os.File, p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+	}
+	if h.sync == nil {
+		h.sync = (*os.File).Sync
+	}
+	if h.settle == nil {
+		h.settle = settleDisk
 	}
 	if h.windowsNames == nil {
 		h.windowsNames = windowsNames

@@ -412,7 +412,10 @@ func (f *folder) scanParts() map[string]sidecar {
 func (p *part) finish(name string, mtime time.Time, mode Conflict, record string) (string, error) {
 	size := p.size
 	if size >= syncSize {
-		if err := p.file.Sync(); err != nil {
+		if err := p.folder.disk.sync(p.file); err != nil {
+			// The next sync may succeed although these bytes were lost: they are
+			// fetched again (fsync(2), "errors").
+			p.remove()
 			return "", diskError(filepath.Join(p.folder.path, name), err)
 		}
 	}

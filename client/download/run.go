@@ -77,6 +77,9 @@ func (e *Engine) settle(t *transfer, f *folder) {
 	e.settler.add(f, func(err error) {
 		state := Done
 		if err != nil {
+			// Not the file, which a later sync would call durable, is kept.
+			_ = f.root.Remove(filepath.Base(t.dest))
+			t.done.Store(0)
 			state, err = Failed, diskError(t.dest, err)
 		}
 		e.ended(context.Background(), t, state, err)

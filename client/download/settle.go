@@ -59,13 +59,13 @@ func (s *settler) run(id uint64, pause time.Duration) {
 	delete(s.next, id)
 	s.mu.Unlock()
 	began := time.Now()
-	err := settleDisk(batch[0].folder)
+	err := batch[0].folder.disk.settle(batch[0].folder)
 	s.mu.Lock()
 	s.took = time.Since(began)
 	s.mu.Unlock()
 	for _, b := range batch {
-		b.folder.release()
 		b.done(err)
+		b.folder.release()
 	}
 }
 
