@@ -213,5 +213,3 @@ func (p *Pane) header(w int) string {
 	}
 	return t.Muted.Paint(format.End(strings.TrimRight(s, " "), w, ""))
 }
-
-func safeLine(s string) string { return safetext.Line(s) }
