@@ -17,7 +17,7 @@ import (
 )
 
 // fill puts n tiny objects below quarterly/; name makes a key of a number.
-func fill(t *testing.T, w *demotest.World, n int, name func(int) string) {
+func fill(t *testing.T, w *demotest.Demo, n int, name func(int) string) {
 	t.Helper()
 	for i := range n {
 		if err := w.Sandbox.Objects.PutContent("company-reports", "quarterly/"+name(i), s3.Object{Content: strings.NewReader("abc")}); err != nil {
@@ -28,7 +28,7 @@ func fill(t *testing.T, w *demotest.World, n int, name func(int) string) {
 
 // busy keeps ada's budget of listings used up, until the function that it
 // returns is called.
-func busy(t *testing.T, w *demotest.World) (stop func()) {
+func busy(t *testing.T, w *demotest.Demo) (stop func()) {
 	t.Helper()
 	ada := w.SignIn(t, "ada")
 	ctx, cancel := context.WithCancel(t.Context())

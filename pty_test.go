@@ -45,7 +45,7 @@ type terminal struct {
 
 // open starts `usher ARGS` in an empty home. Downloads land in the directory
 // that is returned.
-func open(t testing.TB, w *demotest.World, cols, rows int, args ...string) (*terminal, string) {
+func open(t testing.TB, w *demotest.Demo, cols, rows int, args ...string) (*terminal, string) {
 	t.Helper()
 	program, err := exec.LookPath("usher") // the test binary under that name (testscript.Main)
 	if err != nil {
@@ -177,7 +177,7 @@ func (s *terminal) quits() int {
 	}
 }
 
-func (s *terminal) signIn(w *demotest.World, name string) {
+func (s *terminal) signIn(w *demotest.Demo, name string) {
 	s.t.Helper()
 	s.shows("Sign in", "Password")
 	for _, p := range w.People {

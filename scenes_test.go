@@ -18,12 +18,12 @@ import (
 )
 
 // alanSignsIn goes through password and code.
-func (s *terminal) alanSignsIn(w *demotest.World) {
+func (s *terminal) alanSignsIn(w *demotest.Demo) {
 	s.t.Helper()
 	s.alanSignsInAt(w, time.Now())
 }
 
-func (s *terminal) alanSignsInAt(w *demotest.World, now time.Time) {
+func (s *terminal) alanSignsInAt(w *demotest.Demo, now time.Time) {
 	s.t.Helper()
 	s.shows("Sign in", "Password")
 	for _, p := range w.People {

@@ -44,7 +44,7 @@ func TestOneAuditorsSearchesHoldNobodyUp(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "company-reports", "annual/one.csv", "one")
 	grace, ada := w.SignIn(t, "grace"), w.SignIn(t, "ada")
-	other := w.Hire(t, "second", "usher-auditors")
+	other := w.AddPerson(t, "second", "usher-auditors")
 	for _, shares := range []bool{true, false} {
 		t.Run(fmt.Sprintf("shares %v", shares), func(t *testing.T) {
 			log := &slowLog{end: make(chan struct{})}

@@ -21,7 +21,7 @@ import (
 
 // beside runs a second whole server over the pool and the storage of a demo,
 // with a clock of its own.
-func beside(t *testing.T, w *demotest.World, now func() time.Time) string {
+func beside(t *testing.T, w *demotest.Demo, now func() time.Time) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

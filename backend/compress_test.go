@@ -29,7 +29,7 @@ func TestCompressed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ada := w.Hire(t, "reader", "finance-team")
+	ada := w.AddPerson(t, "reader", "finance-team")
 	token, err := ada.Session.Token(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -130,7 +130,7 @@ func TestControls(t *testing.T) {
 // controls holds what the checks ask; each check takes a server of its own.
 type controls struct {
 	t      *testing.T
-	w      *demotest.World
+	w      *demotest.Demo
 	wire   *wire
 	people []demotest.Actor
 	gone   int
@@ -175,7 +175,7 @@ func (c *controls) liveness(off func(*backend.Config)) bool {
 	server, _ := rebuilt(c.t, c.w, now.Now, off)
 	c.gone++
 	name := fmt.Sprintf("leaver-%d", c.gone)
-	token, err := c.w.Hire(c.t, name, "finance-team").Session.Token(c.t.Context())
+	token, err := c.w.AddPerson(c.t, name, "finance-team").Session.Token(c.t.Context())
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func until(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-func disable(t *testing.T, w *demotest.World, name string) {
+func disable(t *testing.T, w *demotest.Demo, name string) {
 	t.Helper()
 	_, err := w.Admin().AdminDisableUser(t.Context(), &cognitoidentityprovider.AdminDisableUserInput{UserPoolId: &w.UserPoolID, Username: &name})
 	if err != nil {
@@ -89,7 +89,7 @@ func TestUnfinishedBodiesHoldNobodyUp(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "company-reports", "annual/one.csv", "one")
 	ada := w.SignIn(t, "ada")
-	mallory, err := w.Hire(t, "mallory").Session.Token(t.Context())
+	mallory, err := w.AddPerson(t, "mallory").Session.Token(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestUnfinishedBodiesHoldNobodyUp(t *testing.T) {
 // body does.
 func TestADisabledPersonHoldsNoSlot(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
-	mallory, err := w.Hire(t, "mallory").Session.Token(t.Context())
+	mallory, err := w.AddPerson(t, "mallory").Session.Token(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func all(t *testing.T, log backend.Log, filter string) []event.Event {
 func TestADisabledPersonCannotFillTheLog(t *testing.T) {
 	now := &clock{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
-	token, err := w.Hire(t, "mallory", "finance-team").Session.Token(t.Context())
+	token, err := w.AddPerson(t, "mallory", "finance-team").Session.Token(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestRepeatedSignOutsAreOneEvent(t *testing.T) {
 // A person without groups has an empty list of them: null is no list.
 func TestNoGroupsAreAnEmptyList(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
-	token, err := w.Hire(t, "newcomer").Session.Token(t.Context())
+	token, err := w.AddPerson(t, "newcomer").Session.Token(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func TestManyConnections(t *testing.T) {
 	tokens := make([]string, people)
 	for i := range tokens {
 		var err error
-		if tokens[i], err = w.Hire(t, fmt.Sprintf("crowd-%03d", i), "finance-team").Session.Token(t.Context()); err != nil {
+		if tokens[i], err = w.AddPerson(t, fmt.Sprintf("crowd-%03d", i), "finance-team").Session.Token(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

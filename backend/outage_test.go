@@ -94,7 +94,7 @@ func TestEveryURLIsOnRecord(t *testing.T) {
 	l := &ledger{db: db, released: map[string]bool{}}
 	var work sync.WaitGroup
 	for i := range people {
-		actor := w.Hire(t, fmt.Sprintf("reader-%d", i), "finance-team")
+		actor := w.AddPerson(t, fmt.Sprintf("reader-%d", i), "finance-team")
 		work.Go(func() {
 			for n := range each {
 				item, err := l.ask(t.Context(), actor, fmt.Sprintf("annual/%02d.csv", n%10))
@@ -144,7 +144,7 @@ func outage(t *testing.T, path string) []string {
 var eventOfGET = regexp.MustCompile(`REST\.GET\.OBJECT .*x-usher-event=([0-9A-Z]{26})[^ ]* HTTP/1\.1" 20[06] `)
 
 // finish ends the server, reads the log from its beginning and prints the sums.
-func finish(t *testing.T, w *demotest.World, l *ledger, accesses *accessLog, path string, outages int) {
+func finish(t *testing.T, w *demotest.Demo, l *ledger, accesses *accessLog, path string, outages int) {
 	t.Helper()
 	if err := w.Close(); err != nil {
 		t.Fatal(err)

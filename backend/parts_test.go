@@ -55,7 +55,7 @@ func (c *stopped) Pass(d time.Duration) {
 // rebuilt runs a second backend over the pool and the storage of a demo, with
 // parts exchanged: that is how a rule is switched off to see a test fail. Its log is
 // in memory and its directory has no budget, so that a test waits for neither.
-func rebuilt(t *testing.T, w *demotest.World, now func() time.Time, change func(*backend.Config)) (string, *backend.Backend) {
+func rebuilt(t *testing.T, w *demotest.Demo, now func() time.Time, change func(*backend.Config)) (string, *backend.Backend) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()

@@ -176,7 +176,7 @@ func TestRevocationBound(t *testing.T) {
 }
 
 // hire makes people of the finance team and signs them in.
-func hire(t *testing.T, w *demotest.World, prefix string, n int) []*leaver {
+func hire(t *testing.T, w *demotest.Demo, prefix string, n int) []*leaver {
 	t.Helper()
 	list := make([]*leaver, n)
 	var wg sync.WaitGroup
@@ -186,7 +186,7 @@ func hire(t *testing.T, w *demotest.World, prefix string, n int) []*leaver {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			list[i] = &leaver{Actor: w.Hire(t, name, "finance-team"), name: name}
+			list[i] = &leaver{Actor: w.AddPerson(t, name, "finance-team"), name: name}
 		})
 	}
 	wg.Wait()

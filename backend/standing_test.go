@@ -61,7 +61,7 @@ func (g *given) put(t *testing.T, grants ...grant.Grant) {
 }
 
 // withGrants is ada at a server with grants of the test's.
-func withGrants(t *testing.T, w *demotest.World, ada demotest.Actor, now func() time.Time, change func(*backend.Config), grants ...grant.Grant) (demotest.Actor, *given, string) {
+func withGrants(t *testing.T, w *demotest.Demo, ada demotest.Actor, now func() time.Time, change func(*backend.Config), grants ...grant.Grant) (demotest.Actor, *given, string) {
 	t.Helper()
 	g := &given{}
 	g.put(t, grants...)

@@ -22,7 +22,7 @@ import (
 
 // before is a whole usher before a storage that can answer wrongly. alan reads
 // all of builds, grace reads annual/audited/ of company-reports.
-func before(t *testing.T) (*demotest.World, *objecttest.Storage, *accessLog) {
+func before(t *testing.T) (*demotest.Demo, *objecttest.Storage, *accessLog) {
 	t.Helper()
 	fake, log := objecttest.New(t), &accessLog{}
 	return demotest.StartOn(t, func(*sandbox.Sandbox) demotest.Storage {

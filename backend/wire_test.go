@@ -232,7 +232,7 @@ func query(t *testing.T, auditor demotest.Actor, filter string) []event.Event {
 
 // raw posts bytes as a person and returns the whole answer but for what always
 // differs.
-func raw(t *testing.T, w *demotest.World, a demotest.Actor, verb, body string) (int, http.Header, string) {
+func raw(t *testing.T, w *demotest.Demo, a demotest.Actor, verb, body string) (int, http.Header, string) {
 	t.Helper()
 	token, err := a.Session.Token(t.Context())
 	if err != nil {

@@ -64,7 +64,7 @@ type asker struct {
 	refused int
 }
 
-func newWire(t *testing.T, w *demotest.World, clock *stopped, seed uint64) *wire {
+func newWire(t *testing.T, w *demotest.Demo, clock *stopped, seed uint64) *wire {
 	t.Helper()
 	x := &wire{t: t, server: w.Server, file: w.GrantsFile, clock: clock, rng: mrand.New(mrand.NewPCG(seed, 11)), keys: map[string]map[string]int64{}, etags: map[string]string{}}
 	for i, bucket := range nearBuckets {
@@ -88,7 +88,7 @@ func newWire(t *testing.T, w *demotest.World, clock *stopped, seed uint64) *wire
 	}
 	for i, groups := range [][]string{{"g"}, {"G", "gg"}, {"h", "g"}, {"h", "gg", "G", "g"}} {
 		name := fmt.Sprintf("asker-%d", i)
-		x.people = append(x.people, &asker{Actor: w.Hire(t, name, groups...), name: name, groups: groups})
+		x.people = append(x.people, &asker{Actor: w.AddPerson(t, name, groups...), name: name, groups: groups})
 	}
 	return x
 }

@@ -1,9 +1,9 @@
-// Package demo runs the sandbox and the real backend together in one process:
-// all of usher on a machine that has nothing but Go. `usher demo` and the tests
-// that need a whole server start it; nothing else imports the sandbox.
+// Package demo runs the sandbox and the real backend in one process: all of
+// usher on a machine with nothing but Go. `usher demo` and the tests of a whole
+// server start it; nothing else in production imports the sandbox.
 //
-// It leaves the AWS-like world to sandbox and the backend to serve: the only
-// thing it adds is that the one trusts the other.
+// Package sandbox provides the AWS-like services, and package serve the
+// backend. This package configures the backend to trust the sandbox.
 package demo
 
 import (
@@ -35,41 +35,42 @@ type Options struct {
 	Storage         *Storage              // nil: the sandbox's own S3, with files
 	Port            int                   // of the server; S3 and sign-in take the next two. 0: free ports
 	KeepPort        bool                  // Dir keeps the port for the next start
-	CodeWanted      func(username string) // an account is to give a code now; must not block; may be nil
+	CodeWanted      func(username string) // called when a sign-in needs a TOTP code; must not block; may be nil
 	AcceptLost      bool                  // start although the audit log has lost records
 }
 
-// World is a running demo.
-type World struct {
+// Demo is a running demo.
+type Demo struct {
 	sandbox.Facts
 	Server  string // origin of the backend
 	Sandbox *sandbox.Sandbox
 
-	undo  []func() error // in the order in which things were done
-	ended func() error
-	once  func() error
+	cleanup   []func() error // run in reverse order
+	wait      func() error   // blocks until the backend has stopped
+	closeOnce func() error
 }
 
+// warmAfter is longer than the client needs for its first frame.
 const warmAfter = 700 * time.Millisecond
 
-// Start answers when everything answers. The backend's log is
+// Start returns when every service accepts requests. The backend's log is
 // <dir>/backend.log, its audit log <dir>/audit.db.
-func Start(ctx context.Context, o Options) (*World, error) {
+func Start(ctx context.Context, o Options) (*Demo, error) {
 	if o.NewID == nil {
 		return nil, errors.New("demo: a source of ids is needed")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	w := &World{}
-	w.once = sync.OnceValue(w.close)
-	if err := w.start(ctx, o); err != nil {
-		return nil, errors.Join(err, w.Close())
+	d := &Demo{}
+	d.closeOnce = sync.OnceValue(d.close)
+	if err := d.start(ctx, o); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
-	return w, nil
+	return d, nil
 }
 
-func (w *World) start(ctx context.Context, o Options) error {
+func (d *Demo) start(ctx context.Context, o Options) error {
 	var storage *Storage
 	if o.Storage != nil {
 		var err error
@@ -77,7 +78,7 @@ func (w *World) start(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	dir, err := w.directory(o.Dir)
+	dir, err := d.directory(o.Dir)
 	if err != nil {
 		return err
 	}
@@ -85,12 +86,12 @@ func (w *World) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("opening the backend's log: %w", err)
 	}
-	w.undo = append(w.undo, logFile.Close)
-	kept := ""
+	d.cleanup = append(d.cleanup, logFile.Close)
+	portDir := ""
 	if o.KeepPort {
-		kept = dir
+		portDir = dir
 	}
-	ports, err := choosePorts(ctx, kept, o.Port)
+	ports, err := choosePorts(ctx, portDir, o.Port)
 	if err != nil {
 		return err
 	}
@@ -101,24 +102,24 @@ func (w *World) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return ports.explain(err)
 	}
-	w.Sandbox, w.Facts = box, box.Facts
-	w.undo = append(w.undo, box.Close)
+	d.Sandbox, d.Facts = box, box.Facts
+	d.cleanup = append(d.cleanup, box.Close)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ports.server())
 	if err != nil {
 		return ports.explain(fmt.Errorf("starting usher's server: %w", err))
 	}
 	if o.KeepPort {
-		if err := ports.keep(dir); err != nil {
+		if err := ports.store(dir); err != nil {
 			return errors.Join(err, listener.Close())
 		}
 	}
-	return w.startBackend(ctx, o, listener, slog.New(slog.NewJSONHandler(logFile, nil)))
+	return d.startBackend(ctx, o, listener, slog.New(slog.NewJSONHandler(logFile, nil)))
 }
 
 // startBackend runs usher's server on an open listener, which it closes.
-func (w *World) startBackend(ctx context.Context, o Options, listener net.Listener, log *slog.Logger) error {
-	box := w.Sandbox
-	w.Server = "http://" + listener.Addr().String()
+func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listener, log *slog.Logger) error {
+	box := d.Sandbox
+	d.Server = "http://" + listener.Addr().String()
 	key, secret := box.Credentials()
 	objects := serve.S3{Region: box.S3Region}
 	if o.Storage == nil {
@@ -126,7 +127,7 @@ func (w *World) startBackend(ctx context.Context, o Options, listener net.Listen
 		objects.ExactKeys = &exact
 	}
 	server, err := serve.NewOn(ctx, serve.Config{
-		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: w.Server,
+		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: d.Server,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
 	}, serve.World{
@@ -141,27 +142,27 @@ func (w *World) startBackend(ctx context.Context, o Options, listener net.Listen
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- server.Run(running) }()
-	// The pool's keys cost half a second of one core: after the first frame, and
-	// before somebody has typed a password.
-	warm := time.AfterFunc(warmAfter, func() { _ = box.Warm() }) // what fails here fails at the sign-in too
-	w.undo = append(w.undo, func() error { warm.Stop(); return nil })
-	w.ended = sync.OnceValue(func() error {
-		if err := <-done; !errors.Is(err, context.Canceled) { // which is how Close ends a start that is under way
+	// Signing keys cost half a second of one core. They are generated after the
+	// first frame and before the first password is typed.
+	warm := time.AfterFunc(warmAfter, func() { _ = box.Warm() }) // a failure occurs again at the sign-in
+	d.cleanup = append(d.cleanup, func() error { warm.Stop(); return nil })
+	d.wait = sync.OnceValue(func() error {
+		if err := <-done; !errors.Is(err, context.Canceled) { // Close during a start cancels Run
 			return err
 		}
 		return nil
 	})
-	w.undo = append(w.undo, func() error { stop(); return w.ended() })
+	d.cleanup = append(d.cleanup, func() error { stop(); return d.wait() })
 	return nil
 }
 
-func (w *World) directory(dir string) (string, error) {
+func (d *Demo) directory(dir string) (string, error) {
 	if dir == "" {
 		made, err := os.MkdirTemp("", "usher-demo-")
 		if err != nil {
 			return "", fmt.Errorf("making a directory for the demo: %w", err)
 		}
-		w.undo = append(w.undo, func() error { return os.RemoveAll(made) })
+		d.cleanup = append(d.cleanup, func() error { return os.RemoveAll(made) })
 		return made, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -170,16 +171,16 @@ func (w *World) directory(dir string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// Wait returns when the backend has ended.
-func (w *World) Wait() error { return w.ended() }
+// Wait blocks until the backend has stopped, and returns its error.
+func (d *Demo) Wait() error { return d.wait() }
 
-// Close ends everything, in the opposite order, and removes a temporary
-// directory. It may be called again.
-func (w *World) Close() error { return w.once() }
+// Close stops the services in reverse order of their start, and removes a
+// temporary directory. A second call has no effect.
+func (d *Demo) Close() error { return d.closeOnce() }
 
-func (w *World) close() (err error) {
-	for i := len(w.undo) - 1; i >= 0; i-- {
-		err = errors.Join(err, w.undo[i]())
+func (d *Demo) close() (err error) {
+	for i := len(d.cleanup) - 1; i >= 0; i-- {
+		err = errors.Join(err, d.cleanup[i]())
 	}
 	return err
 }

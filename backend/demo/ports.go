@@ -14,28 +14,30 @@ import (
 	"syscall"
 )
 
-// ports is the first of a demo's three ports on 127.0.0.1: of usher's server,
-// then of S3, then of the sign-in service. 0 takes three free ones.
+// ports is the first of a demo's three consecutive ports on 127.0.0.1: usher's
+// server, S3 and the sign-in service. 0 means three free ports.
 type ports int
 
 const (
 	maxPort = 1<<16 - 1
 
-	// A kept port must be free at each later start. Systems give outgoing
-	// connections higher ones (Linux from 32768, RFC 6335 §6 from 49152).
+	// A stored port must be free at each later start. Operating systems assign
+	// higher ports to outgoing connections (Linux from 32768, RFC 6335 §6 from
+	// 49152).
 	keptFrom, keptTo = 20000, 30000
 	keptTries        = 100
 )
 
-// portFile is kept in a directory that is used again.
+// portFile stores the port in a demo directory that is reused.
 const portFile = "port.json"
 
-type keptPort struct {
+type storedPort struct {
 	Port ports `json:"port"`
 }
 
-// choosePorts returns the ports of a demo: those from port on if it is not 0,
-// otherwise those that dir keeps, or free ones. dir is "" if it keeps none.
+// choosePorts returns the ports of a demo. A port other than 0 is the first of
+// the three. Otherwise dir provides the stored port, or free ports are chosen.
+// dir is "" if no port is stored.
 func choosePorts(ctx context.Context, dir string, port int) (ports, error) {
 	if port < 0 || port > maxPort-2 {
 		return 0, fmt.Errorf("the port must be 1 to %d: the two ports after it are used too", maxPort-2)
@@ -43,21 +45,21 @@ func choosePorts(ctx context.Context, dir string, port int) (ports, error) {
 	if dir == "" || port != 0 {
 		return ports(port), nil
 	}
-	kept, err := readPort(filepath.Join(dir, portFile))
-	if err != nil || kept != 0 {
-		return kept, err
+	stored, err := readPort(filepath.Join(dir, portFile))
+	if err != nil || stored != 0 {
+		return stored, err
 	}
 	return freePorts(ctx)
 }
 
-// keep stores p in dir for the next start.
-func (p ports) keep(dir string) error {
-	body, err := json.Marshal(keptPort{p})
+// store writes p into dir for the next start.
+func (p ports) store(dir string) error {
+	body, err := json.Marshal(storedPort{p})
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, portFile), append(body, '\n'), 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("keeping the demo's port: %w", err)
+		return fmt.Errorf("storing the demo's port: %w", err)
 	}
 	return nil
 }
@@ -70,14 +72,14 @@ func readPort(file string) (ports, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the demo's port: %w", err)
 	}
-	var kept keptPort
-	if err := json.Unmarshal(raw, &kept); err != nil || kept.Port < 1 || kept.Port > maxPort-2 {
-		return 0, fmt.Errorf("%s holds no port; remove it, or choose one with --port", file)
+	var stored storedPort
+	if err := json.Unmarshal(raw, &stored); err != nil || stored.Port < 1 || stored.Port > maxPort-2 {
+		return 0, fmt.Errorf("%s contains no valid port; remove it, or choose a port with --port", file)
 	}
-	return kept.Port, nil
+	return stored.Port, nil
 }
 
-// freePorts finds three free ports in a row.
+// freePorts returns three consecutive free ports.
 func freePorts(ctx context.Context) (ports, error) {
 	for range keptTries {
 		p := ports(keptFrom + rand.IntN(keptTo-keptFrom))
@@ -85,7 +87,7 @@ func freePorts(ctx context.Context) (ports, error) {
 			return p, nil
 		}
 	}
-	return 0, fmt.Errorf("no three free ports in a row between %d and %d; choose one with --port", keptFrom, keptTo)
+	return 0, fmt.Errorf("no three consecutive free ports between %d and %d; choose a port with --port", keptFrom, keptTo)
 }
 
 func (p ports) free(ctx context.Context) bool {
@@ -114,10 +116,10 @@ func (p ports) after(n int) int {
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// explain adds the way out to an error about a port that is taken.
+// explain adds a remedy to the error of a port in use.
 func (p ports) explain(err error) error {
 	if p != 0 && errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: end the program that uses this port (another demo with the same directory?), or choose other ports with --port", err)
+		return fmt.Errorf("%w: stop the program that uses this port (another demo with the same directory?), or choose other ports with --port", err)
 	}
 	return err
 }

@@ -15,17 +15,18 @@ import (
 	"usher/backend/event"
 )
 
-// started runs a demo to its end and returns its facts.
-func started(t *testing.T, o demo.Options) (w *demo.World, err error) {
+// started starts a demo and closes it again. The addresses and keys of the
+// closed demo remain readable.
+func started(t *testing.T, o demo.Options) (d *demo.Demo, err error) {
 	t.Helper()
 	o.NewID = event.IDs(rand.Reader)
-	if w, err = demo.Start(t.Context(), o); err == nil {
-		err = w.Close()
+	if d, err = demo.Start(t.Context(), o); err == nil {
+		err = d.Close()
 	}
-	return w, err
+	return d, err
 }
 
-func TestDemoKeepsPortsAndKeysWithItsDirectory(t *testing.T) {
+func TestPortsAndKeysAreReusedWithTheDirectory(t *testing.T) {
 	o := demo.Options{Dir: t.TempDir(), KeepPort: true}
 	first, err := started(t, o)
 	if err != nil {
@@ -40,7 +41,7 @@ func TestDemoKeepsPortsAndKeysWithItsDirectory(t *testing.T) {
 	}
 }
 
-func TestDemoTakesThePortThatIsGiven(t *testing.T) {
+func TestGivenPort(t *testing.T) {
 	dir := t.TempDir()
 	kept, err := started(t, demo.Options{Dir: dir, KeepPort: true})
 	if err != nil {
@@ -58,7 +59,7 @@ func TestDemoTakesThePortThatIsGiven(t *testing.T) {
 	}
 }
 
-func TestDemoNamesAPortThatIsTaken(t *testing.T) {
+func TestErrorNamesThePortInUse(t *testing.T) {
 	for i, part := range []string{"usher's server", "the S3 server", "the sign-in service"} {
 		t.Run(part, func(t *testing.T) {
 			o := demo.Options{Dir: t.TempDir(), KeepPort: true}
@@ -66,27 +67,27 @@ func TestDemoNamesAPortThatIsTaken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			taken := net.JoinHostPort("127.0.0.1", strconv.Itoa(portOf(t, w.Server)+i))
-			l, err := net.Listen("tcp", taken)
+			inUse := net.JoinHostPort("127.0.0.1", strconv.Itoa(portOf(t, w.Server)+i))
+			l, err := net.Listen("tcp", inUse)
 			if err != nil {
 				t.Fatal(err)
 			}
 			_, err = started(t, o)
-			if err == nil || !strings.Contains(err.Error(), part) || !strings.Contains(err.Error(), taken) || !strings.Contains(err.Error(), "--port") {
-				t.Errorf("%v, want an error that names %s, %s and --port", err, part, taken)
+			if err == nil || !strings.Contains(err.Error(), part) || !strings.Contains(err.Error(), inUse) || !strings.Contains(err.Error(), "--port") {
+				t.Errorf("%v, want an error that names %s, %s and --port", err, part, inUse)
 			}
 			_ = l.Close()
 			if again, err := started(t, o); err != nil || again.Server != w.Server {
-				t.Errorf("after that: %v, want %s", err, w.Server)
+				t.Errorf("with the port free again: %v, want %s", err, w.Server)
 			}
 		})
 	}
 }
 
-func TestDemoRefusesAPortWithoutRoom(t *testing.T) {
+func TestInvalidPortsAreRefused(t *testing.T) {
 	for _, port := range []int{-1, 65534, 70000} {
 		if _, err := started(t, demo.Options{Port: port}); err == nil {
-			t.Errorf("port %d was taken", port)
+			t.Errorf("port %d was accepted", port)
 		}
 	}
 	dir := t.TempDir()
@@ -111,15 +112,15 @@ func portOf(t *testing.T, address string) int {
 	return n
 }
 
-// A person who chose a password or set up an app since is shown as that.
-func TestDemoShowsItsPeopleAsTheyAre(t *testing.T) {
+// A second start on a directory shows the changed passwords and authenticators.
+func TestPeopleShowTheirPresentState(t *testing.T) {
 	dir := t.TempDir()
 	w := demotest.Start(t, demo.Options{Dir: dir})
 	w.SignIn(t, "katherine")
 	w.SignIn(t, "edsger") // chooses a new password
 	for _, p := range w.People {
 		if p.Username == "katherine" && (!p.SetUpMFA || p.TOTPSecret != "") {
-			t.Errorf("at first: %+v, want a set-up to come", p)
+			t.Errorf("at first: %+v, want no authenticator yet", p)
 		}
 	}
 	secret := w.Sandbox.Pool.Account("katherine", "").TOTPSecret
@@ -131,15 +132,15 @@ func TestDemoShowsItsPeopleAsTheyAre(t *testing.T) {
 		switch p.Username {
 		case "katherine":
 			if p.SetUpMFA || p.TOTPSecret != secret || secret == "" || p.Password == "" {
-				t.Errorf("later: set up %t, secret kept %t, want the secret of the set-up", p.SetUpMFA, p.TOTPSecret == secret)
+				t.Errorf("second start: SetUpMFA %t, secret matches %t, want the secret of the set-up", p.SetUpMFA, p.TOTPSecret == secret)
 			}
 		case "edsger":
 			if p.Temporary || p.Password != "" {
-				t.Errorf("later: temporary %t, password %q, want a password of their own", p.Temporary, p.Password)
+				t.Errorf("second start: temporary %t, password %q, want neither", p.Temporary, p.Password)
 			}
 		case "ada":
 			if p.Password == "" {
-				t.Error("ada's password is not shown, and is her first")
+				t.Error("ada's unchanged password is not shown")
 			}
 		}
 	}

@@ -12,9 +12,8 @@ import (
 // Storage is an S3 server outside of the demo.
 type Storage = sandbox.Storage
 
-// usable returns s with its endpoint as an origin. It refuses an address that
-// clients would refuse later: they fetch over plain HTTP from this machine
-// only.
+// usable returns s with its endpoint as an origin. It refuses each address that
+// clients refuse: they use plain HTTP for loopback addresses only.
 func usable(s Storage) (*Storage, error) {
 	u, err := url.Parse(s.Endpoint)
 	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" ||
@@ -25,7 +24,7 @@ func usable(s Storage) (*Storage, error) {
 		return nil, errors.New("the S3 endpoint must begin with https:// unless it is on this machine (127.0.0.1, ::1 or localhost)")
 	}
 	if (s.AccessKey == "") != (s.SecretKey == "") {
-		return nil, errors.New("an access key and its secret key are needed together")
+		return nil, errors.New("an access key and its secret key are required together")
 	}
 	s.Endpoint = u.Scheme + "://" + strings.ToLower(u.Host)
 	return &s, nil

@@ -21,7 +21,8 @@ import (
 
 const ownKey, ownSecret = "AKIAOWNSTORAGE00", "own-storage-secret"
 
-// ownStorage is an S3 server outside of the demo, with an empty bucket "lab".
+// ownStorage starts an S3 server outside of the demo, with an empty bucket
+// "lab", and returns its URL.
 func ownStorage(t *testing.T, region string) string {
 	t.Helper()
 	keys := &s3.Keyring{}
@@ -40,7 +41,7 @@ func ownStorage(t *testing.T, region string) string {
 
 const labGrants = "grants:\n  - {group: finance-team, bucket: lab, prefix: in/}\n"
 
-func TestDemoOnOwnStorage(t *testing.T) {
+func TestOwnStorage(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "grants.yaml"), []byte(labGrants), 0o600); err != nil {
 		t.Fatal(err)
@@ -59,9 +60,9 @@ func TestDemoOnOwnStorage(t *testing.T) {
 		t.Errorf("in/: %v, %v, want a.txt alone", page.Entries, err)
 	}
 	if _, err := ada.Stat(t.Context(), api.StatRequest{Bucket: "lab", Key: "out/b.txt"}); err == nil {
-		t.Error("an object outside of the grant was answered for")
+		t.Error("an object outside of the grant was returned")
 	}
-	// The keys of the storage make the pool owner's calls too.
+	// The keys of the storage authenticate the pool owner's calls too.
 	if _, err := w.Admin().DescribeUserPool(t.Context(), &cognitoidentityprovider.DescribeUserPoolInput{UserPoolId: aws.String(w.UserPoolID)}); err != nil {
 		t.Errorf("describing the pool with the storage's keys: %v", err)
 	}
@@ -71,17 +72,17 @@ func TestDemoOnOwnStorage(t *testing.T) {
 	}
 }
 
-func TestDemoWithoutKeysUsesItsOwn(t *testing.T) {
+func TestOwnStorageWithoutKeysUsesTheDemos(t *testing.T) {
 	w := demotest.Start(t, demo.Options{Storage: &demo.Storage{Endpoint: ownStorage(t, "us-east-1"), Region: "garage"}})
 	if w.Region != "us-east-1" || w.S3Region != "garage" {
 		t.Errorf("region %q of the pool and %q of the storage, want us-east-1 and garage", w.Region, w.S3Region)
 	}
 	if key, secret := w.Sandbox.Credentials(); key != w.S3AccessKey || secret != w.S3SecretKey || key == "" {
-		t.Error("the backend signs with other keys than the facts name")
+		t.Error("the backend signs with keys other than the published ones")
 	}
 }
 
-func TestDemoRefusesAStorageThatClientsWould(t *testing.T) {
+func TestUnusableStorageIsRefused(t *testing.T) {
 	for _, s := range []demo.Storage{
 		{Endpoint: ""},
 		{Endpoint: "127.0.0.1:9000"},
@@ -96,7 +97,7 @@ func TestDemoRefusesAStorageThatClientsWould(t *testing.T) {
 	} {
 		w, err := demo.Start(t.Context(), demo.Options{Dir: t.TempDir(), NewID: event.IDs(rand.Reader), Storage: &s})
 		if err == nil {
-			t.Errorf("%q was taken", s.Endpoint)
+			t.Errorf("%q was accepted", s.Endpoint)
 			_ = w.Close()
 		}
 	}

@@ -1,10 +1,11 @@
-// Package sandbox is an AWS-like world on this machine: a Cognito-compatible
-// user pool and an S3, in process, on 127.0.0.1 only, with people and data to
-// play with. It serves `usher demo` and tests; production has no use for it,
-// and a build with the tag nosandbox leaves it out.
+// Package sandbox runs AWS-like services on this machine: a Cognito-compatible
+// user pool and an S3 server, in process, on 127.0.0.1 only, with demo people
+// and data. `usher demo` and tests use it. Production code does not, and a build
+// with the tag nosandbox excludes it.
 //
-// It is a faithful adversary and no mock: it speaks the real protocols over
-// real HTTP and refuses what AWS refuses. sandbox/rig holds its judges.
+// The sandbox is not a mock. It implements the real protocols over real HTTP,
+// and refuses the requests that AWS refuses. Package sandbox/rig verifies it
+// against independent servers and clients.
 package sandbox
 
 import (
@@ -27,17 +28,17 @@ type Options struct {
 	CodeWanted          func(username string) // see cognito.Config; may be nil
 }
 
-// Storage is an S3 server outside of the sandbox. The sandbox then starts no
-// S3 of its own and writes nothing to this one.
+// Storage is an S3 server outside of the sandbox. With a Storage, the sandbox
+// starts no S3 server and writes no objects.
 type Storage struct {
 	Endpoint             string // origin
 	Region               string // "": Region
 	AccessKey, SecretKey string // "": the sandbox's own pair
 }
 
-// Facts describe a running sandbox. The S3 keys belong to the owner of the
-// account: any S3 tool can write objects with them, and any AWS tool can make
-// Cognito's admin calls.
+// Facts are the addresses, keys and accounts of a running sandbox. The S3 keys
+// belong to the owner of the account: they authenticate S3 writes and Cognito's
+// admin calls of any AWS tool.
 type Facts struct {
 	Region          string
 	S3Region        string
@@ -51,11 +52,11 @@ type Facts struct {
 	People          []Person
 	Dir             string
 	GrantsFile      string
-	MailFile        string // what the pool would send, one JSON object a line
+	MailFile        string // the pool's mail, one JSON object per line
 }
 
-// Person is an account of the sandbox. Password is "" once it has been
-// changed: the sandbox keeps a verifier alone.
+// Person is an account of the sandbox. Password is "" after a change: the
+// sandbox stores only a verifier of the new one.
 type Person struct {
 	Username   string   `json:"username"`
 	Password   string   `json:"password"`
@@ -65,8 +66,8 @@ type Person struct {
 	SetUpMFA   bool     `json:"set_up_mfa,omitempty"` // must set up an authenticator app at the first sign-in
 }
 
-// people are the accounts; passwords and secrets are made up later. A set
-// TOTPSecret stands for "has one".
+// people returns the accounts without passwords. A TOTPSecret other than ""
+// marks an account with an authenticator app; Start replaces it.
 func people() []Person {
 	return []Person{
 		{Username: "ada", Groups: []string{"finance-team"}},
@@ -78,7 +79,7 @@ func people() []Person {
 	}
 }
 
-const defaultGrants = `# Who may see what. Change this file while the demo runs: it takes effect at once.
+const defaultGrants = `# Access by group. You can edit this file while the demo runs: changes take effect at once.
 # A prefix ends in "/"; prefix "" is the whole bucket; object names exactly one.
 # effect: deny always wins. Optional: not_before, expires, reason.
 grants:

@@ -10,7 +10,7 @@ import (
 	"usher/backend/sandbox/cognito"
 )
 
-// mailbox appends the pool's mail to a file, one JSON object a line.
+// mailbox appends the pool's mail to a file, one JSON object per line.
 type mailbox struct {
 	mu   sync.Mutex
 	file string

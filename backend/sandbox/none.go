@@ -10,7 +10,7 @@ import (
 // Sandbox is not part of this build.
 type Sandbox struct{ Facts }
 
-// Start says that this build has no sandbox.
+// Start returns an error: this build has no sandbox.
 func Start(context.Context, Options) (*Sandbox, error) {
 	_ = people
 	_ = defaultGrants
@@ -20,10 +20,10 @@ func Start(context.Context, Options) (*Sandbox, error) {
 // Warm does nothing.
 func (s *Sandbox) Warm() error { return nil }
 
-// CodeNow is empty.
+// CodeNow returns "".
 func (s *Sandbox) CodeNow(string) string { return "" }
 
-// Credentials are empty.
+// Credentials returns empty strings.
 func (s *Sandbox) Credentials() (accessKey, secret string) { return "", "" }
 
 // Close does nothing.

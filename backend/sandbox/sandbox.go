@@ -30,7 +30,7 @@ const (
 	clientID = "1usherdemo2client3id4"
 )
 
-// Sandbox is a running pool and S3.
+// Sandbox is a running user pool and S3 server.
 type Sandbox struct {
 	Facts
 	Pool    *cognito.Pool
@@ -40,57 +40,57 @@ type Sandbox struct {
 	servers                   []*http.Server
 }
 
-// Start opens both services on free ports of 127.0.0.1 and fills them. What it
-// makes up (keys, passwords, TOTP secrets) is kept in dir, 0600, so that a
-// directory used again has the same people.
+// Start opens both services on ports of 127.0.0.1 and fills them. Generated
+// keys, passwords and TOTP secrets are stored in o.Dir with mode 0600, so a
+// directory that is reused has the same people.
 func Start(ctx context.Context, o Options) (*Sandbox, error) {
 	if o.Dir == "" || o.Now == nil {
-		return nil, errors.New("sandbox: a directory and a clock are needed")
+		return nil, errors.New("sandbox: Dir and Now are required")
 	}
-	kept, err := keep(filepath.Join(o.Dir, "sandbox.json"))
+	saved, err := openSecrets(filepath.Join(o.Dir, "sandbox.json"))
 	if err != nil {
 		return nil, err
 	}
 	s := &Sandbox{Facts: Facts{
 		Region: Region, S3Region: Region, ClientID: clientID,
-		S3AccessKey: kept.OwnerKey, S3SecretKey: kept.OwnerSecret,
-		People: kept.People, Dir: o.Dir, GrantsFile: filepath.Join(o.Dir, "grants.yaml"),
+		S3AccessKey: saved.OwnerKey, S3SecretKey: saved.OwnerSecret,
+		People: saved.People, Dir: o.Dir, GrantsFile: filepath.Join(o.Dir, "grants.yaml"),
 		MailFile: filepath.Join(o.Dir, "mail.jsonl"),
-	}, backendKey: kept.BackendKey, backendSecret: kept.BackendSecret}
+	}, backendKey: saved.BackendKey, backendSecret: saved.BackendSecret}
 	if o.Storage != nil {
 		s.useStorage(*o.Storage)
 	}
 	s.UserPoolID = s.Region + "_" + poolName
-	if err := s.start(ctx, o, kept); err != nil {
+	if err := s.start(ctx, o, saved); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// useStorage takes endpoint, region and keys of an S3 server outside. The
-// pool is in the same region where AWS has one of that name, so that one
-// region serves a tool for both.
-func (s *Sandbox) useStorage(at Storage) {
-	s.S3Endpoint = at.Endpoint
-	if at.Region != "" {
-		s.S3Region = at.Region
+// useStorage copies endpoint, region and keys of an external S3 server. The
+// pool uses the same region if its name is valid in AWS, so a tool needs one
+// region setting for both.
+func (s *Sandbox) useStorage(external Storage) {
+	s.S3Endpoint = external.Endpoint
+	if external.Region != "" {
+		s.S3Region = external.Region
 	}
 	if shape.Region(s.S3Region) {
 		s.Region = s.S3Region
 	}
-	if at.AccessKey != "" {
-		s.S3AccessKey, s.S3SecretKey = at.AccessKey, at.SecretKey
+	if external.AccessKey != "" {
+		s.S3AccessKey, s.S3SecretKey = external.AccessKey, external.SecretKey
 	}
 	s.backendKey, s.backendSecret = s.S3AccessKey, s.S3SecretKey
 }
 
-func (s *Sandbox) start(ctx context.Context, o Options, kept keepsake) error {
+func (s *Sandbox) start(ctx context.Context, o Options, saved secrets) error {
 	if o.Storage == nil {
-		if err := s.startObjects(ctx, o, kept); err != nil {
+		if err := s.startObjects(ctx, o, saved); err != nil {
 			return err
 		}
 	}
-	if err := s.startPool(ctx, o, kept); err != nil {
+	if err := s.startPool(ctx, o, saved); err != nil {
 		return err
 	}
 	if _, err := os.Stat(s.GrantsFile); errors.Is(err, fs.ErrNotExist) {
@@ -101,14 +101,14 @@ func (s *Sandbox) start(ctx context.Context, o Options, kept keepsake) error {
 	return nil
 }
 
-func (s *Sandbox) startObjects(ctx context.Context, o Options, kept keepsake) error {
+func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) error {
 	uploads := filepath.Join(s.Dir, "uploads")
 	if err := os.MkdirAll(uploads, 0o700); err != nil {
 		return fmt.Errorf("sandbox: making a folder for uploads: %w", err)
 	}
 	keys := &s3.Keyring{}
-	keys.Put(kept.OwnerKey, s3.Credential{Secret: kept.OwnerSecret})
-	keys.Put(kept.BackendKey, s3.Credential{Secret: kept.BackendSecret, ReadOnly: true})
+	keys.Put(saved.OwnerKey, s3.Credential{Secret: saved.OwnerSecret})
+	keys.Put(saved.BackendKey, s3.Credential{Secret: saved.BackendSecret, ReadOnly: true})
 	var err error
 	if s.Objects, err = s3.New(s3.Config{Region: Region, Keys: keys, Now: o.Now, Dir: uploads, AccessLog: o.AccessLog}); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
@@ -120,16 +120,16 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, kept keepsake) er
 	return err
 }
 
-func (s *Sandbox) startPool(ctx context.Context, o Options, kept keepsake) error {
+func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error {
 	var err error
 	s.Pool, err = cognito.New(cognito.Config{
 		Region: s.Region, PoolID: s.UserPoolID, ClientID: clientID, Now: o.Now, Rand: rand.Reader,
 		OwnerKeys: func(id string) (string, bool) {
-			switch id { // the backend asks for groups with a key of its own
-			case kept.OwnerKey:
-				return kept.OwnerSecret, true
-			case kept.BackendKey:
-				return kept.BackendSecret, true
+			switch id { // the backend queries groups with its own key
+			case saved.OwnerKey:
+				return saved.OwnerSecret, true
+			case saved.BackendKey:
+				return saved.BackendSecret, true
 			case s.S3AccessKey:
 				return s.S3SecretKey, true
 			}
@@ -149,39 +149,40 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, kept keepsake) error
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	s.Issuer = s.Pool.Issuer()
-	for _, p := range kept.People {
+	for _, p := range saved.People {
 		_, err := s.Pool.AddUser(cognito.User{
 			Username: p.Username, Email: p.Username + "@example.com", Groups: p.Groups,
 			Password: p.Password, Temporary: p.Temporary, TOTPSecret: p.TOTPSecret, SetUpMFA: p.SetUpMFA,
 		})
-		if err != nil && !kept.old {
+		if err != nil && !saved.reused {
 			return fmt.Errorf("sandbox: adding %s: %w", p.Username, err)
 		}
 	}
-	if kept.old {
-		s.People = s.peopleNow(kept.People)
+	if saved.reused {
+		s.People = s.presentPeople(saved.People)
 	}
 	return nil
 }
 
-// peopleNow are the accounts of a directory that is used again: some have
-// chosen a password or set up an authenticator since.
-func (s *Sandbox) peopleNow(people []Person) []Person {
-	now := slices.Clone(people)
-	for i := range now {
-		p := &now[i]
+// presentPeople returns people in the present state of their accounts. In a
+// directory that is reused, a person may have changed their password or set up
+// an authenticator.
+func (s *Sandbox) presentPeople(people []Person) []Person {
+	present := slices.Clone(people)
+	for i := range present {
+		p := &present[i]
 		a := s.Pool.Account(p.Username, p.Password)
-		if !a.Knows {
+		if !a.PasswordMatches {
 			p.Password = ""
 		}
 		p.Temporary, p.TOTPSecret = a.Temporary, a.TOTPSecret
 		p.SetUpMFA = p.SetUpMFA && a.TOTPSecret == ""
 	}
-	return now
+	return present
 }
 
-// listen serves a handler on a port, 0 for a free one, to this machine only:
-// another Host or any Origin (a web page's script) gets 421 and nothing else.
+// listen serves h on a loopback port; 0 means a free one. A request with another
+// Host, or with an Origin (the script of a web page), gets an empty 421.
 func (s *Sandbox) listen(ctx context.Context, name string, h http.Handler, port int) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
@@ -204,18 +205,18 @@ func (s *Sandbox) listen(ctx context.Context, name string, h http.Handler, port 
 	return "http://" + l.Addr().String(), nil
 }
 
-// Warm makes what the pool would otherwise make when it is first needed.
+// Warm generates the pool's signing keys before the first sign-in.
 func (s *Sandbox) Warm() error { return s.Pool.Warm() }
 
-// CodeNow is the code that an account's authenticator app shows now, "" for an
+// CodeNow returns the present code of an account's authenticator app, "" for an
 // account without one.
 func (s *Sandbox) CodeNow(username string) string { return s.Pool.CodeNow(username) }
 
-// Credentials are those that the sandbox gives to the backend: they read
-// buckets and ask the pool, and change nothing in S3.
+// Credentials returns the backend's keys. They read buckets and query the pool,
+// and cannot write to S3.
 func (s *Sandbox) Credentials() (accessKey, secret string) { return s.backendKey, s.backendSecret }
 
-// Close ends both services and removes uploaded objects.
+// Close stops both services and removes uploaded objects.
 func (s *Sandbox) Close() error {
 	var errs []error
 	for _, srv := range s.servers {
@@ -227,30 +228,32 @@ func (s *Sandbox) Close() error {
 	return errors.Join(errs...)
 }
 
-// keepsake is what a data directory remembers.
-type keepsake struct {
+// secrets are the generated keys and accounts in a data directory.
+type secrets struct {
 	OwnerKey      string   `json:"owner_key"`
 	OwnerSecret   string   `json:"owner_secret"`
 	BackendKey    string   `json:"backend_key"`
 	BackendSecret string   `json:"backend_secret"`
 	People        []Person `json:"people"`
-	old           bool
+	reused        bool     // read from an earlier start's file
 }
 
-func keep(path string) (keepsake, error) {
-	var k keepsake
+// openSecrets reads the file at path. It generates the secrets and writes the
+// file if there is none.
+func openSecrets(path string) (secrets, error) {
+	var s secrets
 	raw, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		if err := json.Unmarshal(raw, &k); err != nil || k.OwnerKey == "" || len(k.People) == 0 {
-			return k, fmt.Errorf("sandbox: %s is not one of its files; choose another directory", path)
+		if err := json.Unmarshal(raw, &s); err != nil || s.OwnerKey == "" || len(s.People) == 0 {
+			return s, fmt.Errorf("sandbox: %s was not written by the demo; choose another directory", path)
 		}
-		k.old = true
-		return k, nil
+		s.reused = true
+		return s, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return k, fmt.Errorf("sandbox: %w", err)
+		return s, fmt.Errorf("sandbox: %w", err)
 	}
-	k = keepsake{
+	s = secrets{
 		OwnerKey: "AKIA" + letters(16), OwnerSecret: letters(40),
 		BackendKey: "AKIA" + letters(16), BackendSecret: letters(40),
 	}
@@ -259,26 +262,26 @@ func keep(path string) (keepsake, error) {
 		if p.TOTPSecret != "" {
 			p.TOTPSecret = letters(32)
 		}
-		k.People = append(k.People, p)
+		s.People = append(s.People, p)
 	}
-	if raw, err = json.MarshalIndent(k, "", "  "); err != nil {
-		return k, fmt.Errorf("sandbox: %w", err)
+	if raw, err = json.MarshalIndent(s, "", "  "); err != nil {
+		return s, fmt.Errorf("sandbox: %w", err)
 	}
 	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		return k, fmt.Errorf("sandbox: %w", err)
+		return s, fmt.Errorf("sandbox: %w", err)
 	}
-	return k, nil
+	return s, nil
 }
 
-// letters are n characters of A-Z and 2-7, from 5 random bits each.
+// letters returns n characters of A-Z and 2-7, with 5 random bits each.
 func letters(n int) string {
 	raw := make([]byte, (n*5+7)/8)
 	_, _ = rand.Read(raw) // never fails (crypto/rand)
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw)[:n]
 }
 
-// password can be typed and meets the pool's rules: 60 random bits, and the
-// kinds of characters that are asked for.
+// password returns a password that is easy to type and meets the pool's policy.
+// It has 60 random bits.
 func password() string {
 	l := strings.ToLower(letters(12))
 	return "Demo1-" + l[:4] + "-" + l[4:8] + "-" + l[8:]

@@ -62,7 +62,7 @@ type world struct {
 	*serve.Loopback
 }
 
-func beside(t *testing.T, w *demotest.World) world {
+func beside(t *testing.T, w *demotest.Demo) world {
 	t.Helper()
 	key, secret := w.Sandbox.Credentials()
 	return world{

@@ -75,7 +75,7 @@ func pretender(t *testing.T) *atomic.Int64 {
 }
 
 // atAWS serves a configuration for a pool at AWS: no loopback is handed in.
-func atAWS(t *testing.T, w *demotest.World) string {
+func atAWS(t *testing.T, w *demotest.Demo) string {
 	t.Helper()
 	key, secret := w.Sandbox.Credentials()
 	t.Setenv("AWS_ACCESS_KEY_ID", key)

@@ -52,7 +52,7 @@ func logAway(t *testing.T, v *venue) {
 	defer w.leave()
 	o, dir := w.put(w.place+"file.bin", random(1, 70_000), "CRC64NVME"), scratch(t)
 	e := w.engine()
-	release := v.usher.HoldLog(t)
+	release := v.usher.LockLog(t)
 	id := e.Add(w.request(w.place+"file.bin", dir))[0]
 	eventually(t, "waiting for the log", func() bool {
 		return errors.Is(find(t, e, id).Err, &api.Error{Code: api.AuditUnavailable})

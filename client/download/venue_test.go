@@ -31,7 +31,7 @@ import (
 type venue struct {
 	t     testing.TB
 	kind  string
-	usher *demotest.World
+	usher *demotest.Demo
 	store *store
 	front *httptest.Server
 	ada   demotest.Actor // who plays where nothing happens to the person
@@ -77,7 +77,7 @@ func (v *venue) world(t testing.TB, who visitor) *world {
 		if who.now == nil {
 			who.now = time.Now
 		}
-		m.Actor = v.usher.HireAt(t, who.now, m.name, group)
+		m.Actor = v.usher.AddPersonAt(t, who.now, m.name, group)
 	}
 	w.person = m
 	w.leave = func() {
@@ -190,7 +190,7 @@ func (m *member) revoke() {
 	m.until(token, "the end of the session", m.w.folder()+"absent", func(_ api.ReleaseResponse, err error) bool { return err != nil })
 }
 
-func (m *member) signIn() { m.v.usher.Return(m.t, m.Actor, m.alone()) }
+func (m *member) signIn() { m.v.usher.SignInAgain(m.t, m.Actor, m.alone()) }
 
 // withdraw takes the person out of the group.
 func (m *member) withdraw(path string) {
@@ -235,7 +235,7 @@ type store struct {
 	direct *http.Transport
 }
 
-func newStore(t testing.TB, address string, u *demotest.World) *store {
+func newStore(t testing.TB, address string, u *demotest.Demo) *store {
 	at, err := url.Parse(address)
 	must(t, err)
 	s := &store{at: at, direct: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: smallSlots}}

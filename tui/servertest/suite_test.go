@@ -73,7 +73,7 @@ func TestAuditLog(t *testing.T) {
 	servertest.Run(t, servertest.Audit(), func() (servertest.AuditBed, error) {
 		n++
 		name := fmt.Sprintf("suite-%02d", n)
-		person := w.Hire(t, name, "finance-team")
+		person := w.AddPerson(t, name, "finance-team")
 		return servertest.AuditBed{Log: grace, Filter: "who:" + name + " action:list", Record: func(n int) error {
 			for range n {
 				if _, err := person.List(t.Context(), api.ListRequest{}); err != nil {

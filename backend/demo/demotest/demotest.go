@@ -1,5 +1,5 @@
-// Package demotest starts a whole usher for a test and lets the test act as its
-// people: over real HTTP, with real sign-ins. Only tests import it.
+// Package demotest starts a whole usher for a test. The test acts as its people
+// over real HTTP, with real sign-ins. Only tests import this package.
 package demotest
 
 import (
@@ -24,37 +24,38 @@ import (
 	"usher/session"
 )
 
-// World is a running demo with its people.
-type World struct {
-	*demo.World
+// Demo is a running demo with its people.
+type Demo struct {
+	*demo.Demo
 	Profile session.Profile
 }
 
-// Start runs a demo in a directory of the test's and ends it with the test.
-func Start(t testing.TB, o demo.Options) *World {
+// Start runs a demo in a temporary directory and closes it at the end of the
+// test.
+func Start(t testing.TB, o demo.Options) *Demo {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
 	o.NewID = event.IDs(rand.Reader)
-	d, err := demo.Start(t.Context(), o)
+	started, err := demo.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Errorf("ending the demo: %v", err)
+		if err := started.Close(); err != nil {
+			t.Errorf("closing the demo: %v", err)
 		}
 	})
-	config, err := session.Discover(t.Context(), d.Server)
+	config, err := session.Discover(t.Context(), started.Server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	profile, err := session.NewProfile("demo", d.Server, config)
+	profile, err := session.NewProfile("demo", started.Server, config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &World{d, profile}
+	return &Demo{started, profile}
 }
 
 // Actor is a signed-in person.
@@ -63,78 +64,81 @@ type Actor struct {
 	Session *session.Session
 }
 
-// SignIn signs one of the demo's people in, with password and, where there is
-// one, TOTP code.
-func (w *World) SignIn(t testing.TB, username string) Actor {
+// SignIn signs in one of the demo's people, with password and, if required, a
+// TOTP code.
+func (d *Demo) SignIn(t testing.TB, username string) Actor {
 	t.Helper()
-	return w.signIn(t, username, time.Now)
+	return d.signIn(t, username, time.Now)
 }
 
-// hired is the password of everybody who was hired.
-const hired = "Hired1-for-a-test"
+// addedPassword is the password of each person that AddPerson adds.
+const addedPassword = "Added1-for-a-test"
 
-// Hire adds a person to the pool and signs them in. Safe for concurrent use.
-func (w *World) Hire(t testing.TB, username string, groups ...string) Actor {
+// AddPerson adds a person to the pool and signs them in. It is safe for
+// concurrent use.
+func (d *Demo) AddPerson(t testing.TB, username string, groups ...string) Actor {
 	t.Helper()
-	return w.HireAt(t, time.Now, username, groups...)
+	return d.AddPersonAt(t, time.Now, username, groups...)
 }
 
-// HireAt hires somebody whose machine has a clock of its own.
-func (w *World) HireAt(t testing.TB, now func() time.Time, username string, groups ...string) Actor {
+// AddPersonAt is AddPerson for a client with the clock now.
+func (d *Demo) AddPersonAt(t testing.TB, now func() time.Time, username string, groups ...string) Actor {
 	t.Helper()
-	if _, err := w.Sandbox.Pool.AddUser(cognito.User{Username: username, Groups: groups, Password: hired}); err != nil {
+	if _, err := d.Sandbox.Pool.AddUser(cognito.User{Username: username, Groups: groups, Password: addedPassword}); err != nil {
 		t.Errorf("adding %s: %v", username, err)
 		return Actor{}
 	}
-	return w.signIn(t, username, now)
+	return d.signIn(t, username, now)
 }
 
-// Return signs somebody in anew, on the machine where the session has ended.
-func (w *World) Return(t testing.TB, a Actor, username string) {
+// SignInAgain stores the tokens of a second sign-in in the session of a, which
+// has ended.
+func (d *Demo) SignInAgain(t testing.TB, a Actor, username string) {
 	t.Helper()
-	tokens, err := w.tokens(t.Context(), username, time.Now)
+	tokens, err := d.tokens(t.Context(), username, time.Now)
 	if err == nil {
 		err = a.Session.Adopt(tokens)
 	}
 	if err != nil {
-		t.Errorf("signing in %s anew: %v", username, err)
+		t.Errorf("signing in %s again: %v", username, err)
 	}
 }
 
-func (w *World) signIn(t testing.TB, username string, now func() time.Time) Actor {
+func (d *Demo) signIn(t testing.TB, username string, now func() time.Time) Actor {
 	t.Helper()
-	a, err := w.try(t.Context(), t.TempDir(), username, now)
+	a, err := d.try(t.Context(), t.TempDir(), username, now)
 	if err != nil {
 		t.Errorf("signing in %s: %v", username, err)
 	}
 	return a
 }
 
-func (w *World) try(ctx context.Context, dir, username string, now func() time.Time) (Actor, error) {
-	tokens, err := w.tokens(ctx, username, now)
+func (d *Demo) try(ctx context.Context, dir, username string, now func() time.Time) (Actor, error) {
+	tokens, err := d.tokens(ctx, username, now)
 	if err != nil {
 		return Actor{}, err
 	}
-	s, err := session.Open(session.Folders{Config: dir, State: dir}, w.Profile, session.Options{Now: now, Random: rand.Reader})
+	s, err := session.Open(session.Folders{Config: dir, State: dir}, d.Profile, session.Options{Now: now, Random: rand.Reader})
 	if err != nil {
 		return Actor{}, err
 	}
 	if err := s.Adopt(tokens); err != nil {
 		return Actor{}, err
 	}
-	c, err := client.New(client.Config{Server: w.Server, Tokens: s, UserAgent: "usher-test/1 (" + username + ")"})
+	c, err := client.New(client.Config{Server: d.Server, Tokens: s, UserAgent: "usher-test/1 (" + username + ")"})
 	return Actor{c, s}, err
 }
 
-// tokens are those of a sign-in, as long as it is one that w knows how to make.
-func (w *World) tokens(ctx context.Context, username string, now func() time.Time) (session.Tokens, error) {
-	password := hired
-	for _, p := range w.People {
+// tokens completes a sign-in of any form that the demo's accounts require, and
+// returns its tokens.
+func (d *Demo) tokens(ctx context.Context, username string, now func() time.Time) (session.Tokens, error) {
+	password := addedPassword
+	for _, p := range d.People {
 		if p.Username == username {
 			password = p.Password
 		}
 	}
-	in, err := session.NewSignIn(w.Profile, session.Options{Now: now, Random: rand.Reader})
+	in, err := session.NewSignIn(d.Profile, session.Options{Now: now, Random: rand.Reader})
 	if err != nil {
 		return session.Tokens{}, err
 	}
@@ -143,25 +147,25 @@ func (w *World) tokens(ctx context.Context, username string, now func() time.Tim
 		step, err = in.NewPassword(ctx, password+"-New1")
 	}
 	if err == nil && step.Kind == session.NeedCode {
-		step, err = in.Code(ctx, w.Sandbox.CodeNow(username))
+		step, err = in.Code(ctx, d.Sandbox.CodeNow(username))
 	}
 	if err == nil && step.Kind == session.SetUpCode {
-		step, err = in.Code(ctx, w.Sandbox.CodeNow(username))
+		step, err = in.Code(ctx, d.Sandbox.CodeNow(username))
 	}
 	if err != nil {
 		return session.Tokens{}, err
 	}
 	if step.Kind != session.Done {
-		return session.Tokens{}, fmt.Errorf("it stopped at step %v", step.Kind)
+		return session.Tokens{}, fmt.Errorf("the sign-in stopped at step %v", step.Kind)
 	}
 	return step.Tokens, nil
 }
 
-func (w *World) owner() aws.Config {
-	return aws.Config{Region: w.Region, Credentials: credentials.NewStaticCredentialsProvider(w.S3AccessKey, w.S3SecretKey, "")}
+func (d *Demo) owner() aws.Config {
+	return aws.Config{Region: d.Region, Credentials: credentials.NewStaticCredentialsProvider(d.S3AccessKey, d.S3SecretKey, "")}
 }
 
-// Code is what an authenticator app shows now.
+// Code returns the present TOTP code of a secret.
 func Code(t testing.TB, secret string) string {
 	t.Helper()
 	code, err := totp.GenerateCode(secret, time.Now())
@@ -171,10 +175,11 @@ func Code(t testing.TB, secret string) string {
 	return code
 }
 
-// Events are the log's, as an auditor reads them.
-func (w *World) Events(t testing.TB, filter string) []event.Event {
+// Events returns the events of the audit log that an auditor reads with a
+// filter.
+func (d *Demo) Events(t testing.TB, filter string) []event.Event {
 	t.Helper()
-	auditor := w.SignIn(t, "grace")
+	auditor := d.SignIn(t, "grace")
 	out, err := auditor.AuditQuery(t.Context(), api.AuditQueryRequest{Filter: filter, Limit: api.MaxAuditPage})
 	if err != nil {
 		t.Fatalf("querying %q: %v", filter, err)
@@ -182,22 +187,22 @@ func (w *World) Events(t testing.TB, filter string) []event.Event {
 	return out.Events
 }
 
-// Admin makes the pool owner's calls.
-func (w *World) Admin() *cognitoidentityprovider.Client {
-	return cognitoidentityprovider.NewFromConfig(w.owner(), func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = aws.String(w.CognitoEndpoint) })
+// Admin returns a client for the pool owner's calls.
+func (d *Demo) Admin() *cognitoidentityprovider.Client {
+	return cognitoidentityprovider.NewFromConfig(d.owner(), func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = aws.String(d.CognitoEndpoint) })
 }
 
-// S3 is the buckets' owner.
-func (w *World) S3() *s3.Client {
-	return s3.NewFromConfig(w.owner(), func(o *s3.Options) {
-		o.BaseEndpoint, o.UsePathStyle, o.Region = aws.String(w.S3Endpoint), true, w.S3Region
+// S3 returns a client with the keys of the buckets' owner.
+func (d *Demo) S3() *s3.Client {
+	return s3.NewFromConfig(d.owner(), func(o *s3.Options) {
+		o.BaseEndpoint, o.UsePathStyle, o.Region = aws.String(d.S3Endpoint), true, d.S3Region
 	})
 }
 
 // Put writes one object as the owner.
-func (w *World) Put(t testing.TB, bucket, key, body string) {
+func (d *Demo) Put(t testing.TB, bucket, key, body string) {
 	t.Helper()
-	_, err := w.S3().PutObject(context.WithoutCancel(t.Context()), &s3.PutObjectInput{
+	_, err := d.S3().PutObject(context.WithoutCancel(t.Context()), &s3.PutObjectInput{
 		Bucket: aws.String(bucket), Key: aws.String(key), Body: strings.NewReader(body),
 	})
 	if err != nil {

@@ -21,19 +21,19 @@ import (
 	"usher/session"
 )
 
-// Storage is where objects are when they are not at the sandbox's own address:
-// behind a proxy of the test's, or on somebody else's server.
+// Storage is an S3 address other than the sandbox's own: a proxy of the test or
+// another server.
 type Storage struct {
 	Endpoint    string
 	Key, Secret string    // of owner and backend; "": the sandbox's own pairs
-	FileKeys    bool      // it keeps objects as files
+	FileKeys    bool      // the server stores objects as files
 	URLSeconds  int       // life of a URL; 0: the default
-	Log         io.Writer // of the server's log, JSON lines; nil: it is dropped
+	Log         io.Writer // the server's log, JSON lines; nil: dropped
 }
 
-// StartOn runs a whole usher with the sandbox's pool and people, and objects
-// elsewhere: URLs name the storage's address.
-func StartOn(t testing.TB, storage func(*sandbox.Sandbox) Storage) *World {
+// StartOn runs a whole usher with the sandbox's pool and people, and with
+// objects at the returned storage, whose address the URLs contain.
+func StartOn(t testing.TB, storage func(*sandbox.Sandbox) Storage) *Demo {
 	t.Helper()
 	box, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), Now: time.Now})
 	if err != nil {
@@ -61,10 +61,10 @@ func StartOn(t testing.TB, storage func(*sandbox.Sandbox) Storage) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &World{&demo.World{Facts: facts, Server: server, Sandbox: box}, profile}
+	return &Demo{&demo.Demo{Facts: facts, Server: server, Sandbox: box}, profile}
 }
 
-// startBackend runs the real backend on these facts and gives its origin.
+// startBackend runs the real backend on these facts and returns its origin.
 func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials.StaticCredentialsProvider) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -102,25 +102,25 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 	return origin
 }
 
-// HoldLog keeps the audit log from being written to, as a disk that stands
-// still would, until release is called.
-func (w *World) HoldLog(t testing.TB) (release func()) {
+// LockLog blocks every write to the audit log, like a stalled disk, until
+// unlock is called.
+func (d *Demo) LockLog(t testing.TB) (unlock func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(w.Dir, "audit.db"))
+	db, err := sql.Open("sqlite", filepath.Join(d.Dir, "audit.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	conn, err := db.Conn(t.Context())
 	if err == nil {
-		_, err = conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE") // a write lock; readers go on
+		_, err = conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE") // a write lock; reads are not blocked
 	}
 	if err != nil {
-		t.Fatalf("holding the log: %v", err)
+		t.Fatalf("locking the log: %v", err)
 	}
 	return func() {
 		if _, err := conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
-			t.Errorf("letting go of the log: %v", err)
+			t.Errorf("unlocking the log: %v", err)
 		}
 	}
 }

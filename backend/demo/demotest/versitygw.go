@@ -14,13 +14,13 @@ import (
 	"usher/backend/sandbox"
 )
 
-// patience is how long a test waits for something that should come soon.
-const patience = 30 * time.Second
+// startLimit bounds the start and the end of the program.
+const startLimit = 30 * time.Second
 
-// Versitygw runs that program, an S3 server that others wrote, over an empty
-// directory, with versions, and gives its address. It can listen on a socket
-// but cannot say which free port it took, so it listens on a socket and a plain
-// relay gives it a port.
+// Versitygw runs versitygw, an independent S3 server, on an empty directory with
+// versioning, and returns its address. The program cannot report a free port
+// that it chose. It therefore listens on a socket, and a relay forwards a port
+// to that socket.
 func Versitygw(t testing.TB, program, key, secret string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "rig") // a socket's path must be short
@@ -34,21 +34,21 @@ func Versitygw(t testing.TB, program, key, secret string) string {
 			t.Fatal(err)
 		}
 	}
-	var said bytes.Buffer
+	var output bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program,
 		"--port", socket, "--region", sandbox.Region, "--quiet", "--keep-alive", "posix", "--versioning-dir", versions, data)
 	cmd.Env = []string{"ROOT_ACCESS_KEY_ID=" + key, "ROOT_SECRET_ACCESS_KEY=" + secret, "HOME=" + dir}
-	cmd.Stdout, cmd.Stderr = &said, &said
-	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, patience
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, startLimit
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := cmd.Wait(); err != nil && t.Failed() {
-			t.Logf("versitygw ended: %v\n%s", err, said.String())
+			t.Logf("versitygw ended: %v\n%s", err, output.String())
 		}
 	})
-	for end := time.Now().Add(patience); ; <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(startLimit); ; <-time.After(20 * time.Millisecond) {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
 			_ = c.Close()
@@ -61,7 +61,8 @@ func Versitygw(t testing.TB, program, key, secret string) string {
 	return relay(t, socket)
 }
 
-// relay passes bytes between a free port of this machine and a socket.
+// relay forwards connections from a free loopback port to a socket, and returns
+// the address of the port.
 func relay(t testing.TB, socket string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -75,27 +76,27 @@ func relay(t testing.TB, socket string) string {
 			if err != nil {
 				return
 			}
-			go pass(c.(*net.TCPConn), socket)
+			go forward(c.(*net.TCPConn), socket)
 		}
 	}()
 	return "http://" + listener.Addr().String()
 }
 
-func pass(near *net.TCPConn, socket string) {
-	defer func() { _ = near.Close() }()
+func forward(client *net.TCPConn, socket string) {
+	defer func() { _ = client.Close() }()
 	c, err := net.Dial("unix", socket)
 	if err != nil {
 		return
 	}
-	far := c.(*net.UnixConn)
-	defer func() { _ = far.Close() }()
-	there := make(chan struct{})
+	server := c.(*net.UnixConn)
+	defer func() { _ = server.Close() }()
+	sent := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(far, near)
-		_ = far.CloseWrite()
-		close(there)
+		_, _ = io.Copy(server, client)
+		_ = server.CloseWrite()
+		close(sent)
 	}()
-	_, _ = io.Copy(near, far)
-	_ = near.CloseWrite()
-	<-there
+	_, _ = io.Copy(client, server)
+	_ = client.CloseWrite()
+	<-sent
 }

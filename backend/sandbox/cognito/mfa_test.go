@@ -243,10 +243,10 @@ func TestMFASetupOfOneAccount(t *testing.T) {
 		t.Errorf("codes were wanted of %v, want %v", wanted, want)
 	}
 	a := b.pool.Account("katherine", testPassword)
-	if !a.Knows || a.Temporary || a.TOTPSecret != made.SecretCode {
+	if !a.PasswordMatches || a.Temporary || a.TOTPSecret != made.SecretCode {
 		t.Errorf("account %+v, want the password and the new secret", a)
 	}
-	if b.pool.Account("katherine", "Another-1-password").Knows {
+	if b.pool.Account("katherine", "Another-1-password").PasswordMatches {
 		t.Error("another password is taken for the account's")
 	}
 }

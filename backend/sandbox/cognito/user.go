@@ -268,9 +268,9 @@ func validName(s string) bool {
 
 // Account is the present state of an account that AddUser made.
 type Account struct {
-	Knows      bool   // the password is still the one that was given
-	Temporary  bool   // the password must be changed at the next sign-in
-	TOTPSecret string // base32; "" without an authenticator
+	PasswordMatches bool   // the given password is the account's
+	Temporary       bool   // the password must be changed at the next sign-in
+	TOTPSecret      string // base32; "" without an authenticator
 }
 
 // Account reports the state of an account and whether password is still its

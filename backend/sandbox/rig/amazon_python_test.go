@@ -25,7 +25,7 @@ func pythonChecks() []string {
 
 // demoFacts are what judge.py reads: the members of `usher demo --serve --json`
 // that it needs.
-func demoFacts(w *demotest.World) map[string]string {
+func demoFacts(w *demotest.Demo) map[string]string {
 	return map[string]string{
 		"region": w.Region, "user_pool_id": w.UserPoolID, "client_id": w.ClientID, "cognito_endpoint": w.CognitoEndpoint,
 		"s3_endpoint": w.S3Endpoint, "s3_access_key": w.S3AccessKey, "s3_secret_key": w.S3SecretKey, "mail_file": w.MailFile,

@@ -17,7 +17,7 @@ import (
 
 // fill puts the rig's objects into versitygw through Amazon's SDK and gives the
 // SHA-256 of each one that external auditors see, by key.
-func fill(t *testing.T, w *demotest.World) map[string]string {
+func fill(t *testing.T, w *demotest.Demo) map[string]string {
 	t.Helper()
 	client := w.S3()
 	for _, bucket := range []string{reports, "builds"} {

@@ -14,7 +14,7 @@ const patience = 30 * time.Second
 // onGateway is a whole usher whose S3 is versitygw: the sandbox's pool and
 // people, the real backend, and somebody else's server for the objects.
 // urlSeconds is the life of a URL.
-func onGateway(t testing.TB, urlSeconds int) *demotest.World {
+func onGateway(t testing.TB, urlSeconds int) *demotest.Demo {
 	t.Helper()
 	return demotest.StartOn(t, func(box *sandbox.Sandbox) demotest.Storage {
 		key, secret := box.Credentials() // the pool knows these too

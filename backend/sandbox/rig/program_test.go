@@ -25,7 +25,7 @@ type person struct {
 	env  []string
 }
 
-func newPerson(t *testing.T, w *demotest.World) person {
+func newPerson(t *testing.T, w *demotest.Demo) person {
 	home := t.TempDir()
 	return person{t, home, []string{"HOME=" + home, "USHER_SERVER=" + w.Server, "LANG=C.UTF-8", "TZ=UTC", "TMPDIR=" + t.TempDir()}}
 }
@@ -47,7 +47,7 @@ func (p person) usher(stdin string, args ...string) string {
 
 // testProgram does the main job with the real program: sign in, look, fetch,
 // and find the traces in the log.
-func testProgram(t *testing.T, w *demotest.World, want map[string]string) {
+func testProgram(t *testing.T, w *demotest.Demo, want map[string]string) {
 	grace := newPerson(t, w)
 	for _, p := range w.People {
 		if p.Username == "grace" {

@@ -231,7 +231,7 @@ func testRefused(t *testing.T, grace demotest.Actor) {
 }
 
 // testBent: a URL is for one object, one method and one content, on one host.
-func testBent(t *testing.T, w *demotest.World, who demotest.Actor) {
+func testBent(t *testing.T, w *demotest.Demo, who demotest.Actor) {
 	item := mustRelease(t, who, audited+"one.csv")
 	if strings.Contains(item.URL, w.S3SecretKey) {
 		t.Error("the URL holds the secret key")
@@ -296,7 +296,7 @@ func secondLater(date string) string {
 
 // testChanged: the ETag of a listing is signed into the URL, so the caller gets
 // that content or none.
-func testChanged(t *testing.T, w *demotest.World, who demotest.Actor) {
+func testChanged(t *testing.T, w *demotest.Demo, who demotest.Actor) {
 	key := audited + "changing.csv"
 	w.Put(t, reports, key, "before")
 	page, err := who.List(t.Context(), api.ListRequest{Bucket: reports, Prefix: audited})
@@ -328,7 +328,7 @@ func testChanged(t *testing.T, w *demotest.World, who demotest.Actor) {
 
 // testVersion: in a bucket with versions the URL is for the version that was
 // there, and for no other.
-func testVersion(t *testing.T, w *demotest.World) {
+func testVersion(t *testing.T, w *demotest.Demo) {
 	alan := w.SignIn(t, "alan")
 	w.Put(t, "builds", "app.txt", "first")
 	item, err := release(t.Context(), alan, api.ReleaseObject{Bucket: "builds", Key: "app.txt"}, "")

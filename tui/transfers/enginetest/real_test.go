@@ -43,7 +43,7 @@ func TestRealEngine(t *testing.T) {
 
 // real is between the engine and the backend.
 type real struct {
-	world  *demotest.World
+	world  *demotest.Demo
 	ada    demotest.Actor
 	prefix string
 	dir    string
