@@ -1,15 +1,13 @@
-// Package audit is the log that a release depends on: nothing leaves usher
-// before the event that says so is durable, and the types make that a fact.
-// Log.RecordReleases alone makes a valid Receipt, after the store said
-// "durable", and signing a URL takes a Receipt and nothing else. A log that
-// fails, hangs or is full releases nothing: every failure is ErrNotDurable,
-// within a deadline of its own, so that neither a slow disk nor a client that
-// hangs up decides what is recorded.
+// Package audit is the log that every release depends on. No URL is signed
+// before its event is durable, and the types enforce that order: only
+// Log.RecordReleases makes a valid Receipt, after the store has confirmed the
+// write, and the signer requires a Receipt. If the log fails, hangs or is full,
+// nothing is released: every failure is ErrNotDurable and arrives within the
+// log's own deadline. A client that disconnects does not stop a record.
 //
-// The package leaves the event's fields, hash and filter to event, keeping
-// events to a Store (audit/sqlite; audit/audittest holds the
-// promises that each of them keeps), deciding who may read the log, and
-// sealing the positions it hands out, to the backend.
+// Fields, hash and filter of events are in package event. Storage is a Store
+// (audit/sqlite; audit/audittest checks the contract). Access control of the
+// log and sealed page positions are left to the backend.
 package audit
 
 import (
@@ -20,72 +18,70 @@ import (
 	"usher/backend/event"
 )
 
-// Errors that callers tell apart with errors.Is.
+// Errors for errors.Is.
 var (
 	// ErrNotDurable wraps every failure to record. The event may or may not
-	// be in the log; what it would have allowed must not happen.
+	// be in the log; the action that it records must not happen.
 	ErrNotDurable = errors.New("the audit log did not confirm the record")
-	// ErrConflict says that an event's id is taken by another event. Trying
-	// again does not help.
-	ErrConflict = errors.New("an event with this id and another content is in the log")
-	// ErrTooSlow says that a query did not end in time. A narrower filter may.
+	// ErrConflict: the event's id belongs to another event. A retry does not
+	// help.
+	ErrConflict = errors.New("the log has a different event with this id")
+	// ErrTooSlow: the query exceeded its deadline. A narrower filter may help.
 	ErrTooSlow = errors.New("the audit query took too long")
-	// ErrBadPosition says that a page's position was not given out by this
-	// store, or that the event to go on after is not in the log.
+	// ErrBadPosition: the page's position was not issued by this store, or the
+	// event named by Page.After is not in the log.
 	ErrBadPosition = errors.New("not a position in the audit log")
 )
 
-// Store keeps events. It is safe for concurrent use. All its methods give up
-// when the context ends. What each promises is spelled out, and checked, in
-// audit/audittest.
+// Store keeps events. It is safe for concurrent use, and its methods return
+// when the context ends. Package audit/audittest checks the contract.
 type Store interface {
-	// Append makes the events durable, all or none of them, and only then
-	// returns nil: they survive the loss of the process and of power, and
-	// the next Query by anyone finds them. Two kinds are not recorded a
-	// second time, and count as recorded: an event that is there already,
-	// with the same id and canonical bytes (so that a write whose answer was
-	// lost can be repeated), and the report of a completion for an event
-	// that has one. Another event under a known id is ErrConflict, and
-	// nothing of the batch is recorded. Events are clean (event.Clean) and
-	// have ids.
+	// Append makes all events durable or none, and returns nil only after
+	// that: they survive a crash and a power failure, and every later Query
+	// finds them. Append is idempotent: an event with a known id and the same
+	// canonical bytes is skipped, so a write with a lost response can be
+	// retried. A second completion of one release is skipped too. A different
+	// event with a known id is ErrConflict, and nothing of the batch is
+	// recorded. Events must be clean (event.Clean) and have ids.
 	Append(ctx context.Context, events []event.Event) error
 
-	// Get gives the events with these ids that are in the log, in any order.
+	// Get returns the events with these ids, in any order. Unknown ids are
+	// skipped.
 	Get(ctx context.Context, ids []string) ([]event.Event, error)
 
-	// Query gives the events that match, as the page says.
+	// Query returns one page of the matching events.
 	Query(ctx context.Context, filter event.Filter, page Page) (Result, error)
 
-	// Hours counts the events of the hours that begin at from (a full hour,
-	// UTC) and after it; n hours, in order, empty ones included.
+	// Hours counts the events of n hours, in order, empty hours included. The
+	// first hour begins at from, a full hour in UTC.
 	Hours(ctx context.Context, from time.Time, n int) (Summary, error)
 
-	// Count is the number of events in the log.
+	// Count returns the number of events in the log.
 	Count(ctx context.Context) (int64, error)
 
-	// Check makes a durable write that adds no event: nil means that Append
+	// Check makes a durable write that adds no event. It returns nil if Append
 	// would succeed now.
 	Check(ctx context.Context) error
 }
 
-// MaxPage is the most events that one page holds.
+// MaxPage is the maximum number of events in a page.
 const MaxPage = 1000
 
-// Page says which matching events to give. In descending order (newest time
-// first; of one millisecond, the one recorded last first) pages go on from the
-// Position of the page before, and events recorded meanwhile move nothing. In
-// ascending order events come as they were recorded, whatever their clock
-// said, so that following the log misses none.
+// Page selects a part of the matching events. Descending pages have the newest
+// time first and, within a millisecond, the latest record first. Each continues
+// from the Position of the previous page, and new events do not shift it.
+// Ascending pages are in the order of recording, regardless of event times, so
+// a reader that follows the log misses nothing.
 type Page struct {
 	Limit     int    // 1..MaxPage
-	Position  string // descending: of the page before; "" for the newest
+	Position  string // descending: from the previous page; "" for the newest events
 	Ascending bool
-	After     string // ascending: the id of the event to go on after; "" for the first
-	Lookup    bool   // usher's own question, which waits behind no person's search
+	After     string // ascending: id of the event before the page; "" for the first page
+	Lookup    bool   // query by usher itself, not queued behind searches by people
 }
 
-// Result is one page. Position is "" when there are no more; ascending, the
-// last event's id is where to go on.
+// Result is one page. Position is "" after the last descending page. Ascending
+// pages continue after the id of their last event.
 type Result struct {
 	Events   []event.Event
 	Position string
@@ -94,9 +90,9 @@ type Result struct {
 // Summary counts events per hour, and over all those hours.
 type Summary struct {
 	Hours     []Hour
-	People    int   // different subs
-	Downloads int   // released objects; URLs renewed for a transfer count once
-	Denied    int   // denied decisions; a suppressed event counts for as many as it stands for
+	People    int   // distinct subs
+	Downloads int   // released objects; a renewed URL is not counted again
+	Denied    int   // denied decisions, those summed up in suppressed events included
 	Events    int64 // in the whole log
 }
 
@@ -107,7 +103,7 @@ type Hour struct {
 	Denied int
 }
 
-// Denials is how many denied decisions an event stands for.
+// Denials returns the number of denied decisions that an event represents.
 func Denials(e event.Event) int {
 	switch {
 	case e.Action == event.Suppressed:
@@ -118,8 +114,8 @@ func Denials(e event.Event) int {
 	return 0
 }
 
-// Releases is how many downloads begin with an event: one, or none where it
-// only renews a URL or is something else.
+// Releases returns 1 for an event that begins a download. It returns 0 for a
+// renewed URL and for every other event.
 func Releases(e event.Event) int {
 	if e.Action == event.Download && e.Outcome == event.Allowed && e.Continues == "" {
 		return 1

@@ -10,35 +10,36 @@ import (
 	"usher/backend/event"
 )
 
-// CompletionWindow is how long after a release its end can be reported.
+// CompletionWindow is the time after a release in which a client can report its
+// completion.
 const CompletionWindow = 24 * time.Hour
 
-// Completion is a client's word on how one released download ended. It is a
-// report, never proof.
+// Completion is a client's report on the end of one released download. It is
+// unverified.
 type Completion struct {
-	Event    string  // the id of the release
+	Event    string  // id of the release
 	Outcome  string  // api.CompletedDone, CompletedFailed or CompletedCancelled
-	Bytes    int64   // that arrived
-	Seconds  float64 // that it took
-	Verified string  // what was checked: an algorithm, "size", or ""
+	Bytes    int64   // received
+	Seconds  float64 // duration
+	Verified string  // checksum algorithm, "size", or ""
 }
 
-// RecordCompletions records the reports that can be true: of downloads
-// released to the same sub within CompletionWindow, each once, with values
-// that make sense. The others are dropped without a word, so that the answer
-// does not tell one's own events from those of others. base carries session,
-// address, user agent and request id of the reporting request. A completed
-// event continues the release it reports on and has its object; its outcome
-// is allowed for done and failed otherwise, its reason the client's word.
-func (l *Log) RecordCompletions(ctx context.Context, who event.User, base event.Event, reports []Completion) error {
-	if who.Sub == "" {
+// RecordCompletions records plausible reports: downloads that were released to
+// the same sub within CompletionWindow, each once, with possible values. It
+// drops the others silently, because an error would reveal event ids of other
+// users. base carries session, address, user agent and request id of the
+// reporting request. A completion event names the release in Continues and
+// copies its object. Its outcome is allowed for done and failed otherwise, and
+// its reason is the reported outcome.
+func (l *Log) RecordCompletions(ctx context.Context, user event.User, base event.Event, reports []Completion) error {
+	if user.Sub == "" {
 		return refused("a completion names a person")
 	}
 	ids := make([]string, 0, len(reports))
-	asked := make(map[string]Completion, len(reports))
+	first := make(map[string]Completion, len(reports))
 	for _, c := range reports {
-		if _, twice := asked[c.Event]; !twice && c.Event != "" && c.plausible() {
-			asked[c.Event] = c
+		if _, twice := first[c.Event]; !twice && c.Event != "" && c.plausible() {
+			first[c.Event] = c
 			ids = append(ids, c.Event)
 		}
 	}
@@ -56,23 +57,23 @@ func (l *Log) RecordCompletions(ctx context.Context, who event.User, base event.
 	now := l.now()
 	var batch []event.Event
 	for _, id := range ids {
-		e, c := byID[id], asked[id]
-		if e.Action != event.Download || e.Outcome != event.Allowed || e.User.Sub != who.Sub ||
+		e, c := byID[id], first[id]
+		if e.Action != event.Download || e.Outcome != event.Allowed || e.User.Sub != user.Sub ||
 			now.Sub(e.Time) > CompletionWindow || e.Size != nil && c.Bytes > *e.Size {
 			continue
 		}
-		batch = append(batch, l.completed(e, c, who, base, now))
+		batch = append(batch, l.completed(e, c, user, base, now))
 	}
 	return l.append(ctx, batch)
 }
 
-func (l *Log) completed(e event.Event, c Completion, who event.User, base event.Event, now time.Time) event.Event {
+func (l *Log) completed(e event.Event, c Completion, user event.User, base event.Event, now time.Time) event.Event {
 	outcome := event.Failed
 	if c.Outcome == api.CompletedDone {
 		outcome = event.Allowed
 	}
 	return l.fill(event.Event{
-		Time: now, User: who, Session: base.Session, SourceIP: base.SourceIP,
+		Time: now, User: user, Session: base.Session, SourceIP: base.SourceIP,
 		UserAgent: base.UserAgent, RequestID: base.RequestID,
 		Action: event.Completed, Outcome: outcome, Reason: c.Outcome, Purpose: e.Purpose,
 		Bucket: e.Bucket, Key: e.Key, Version: e.Version, ETag: e.ETag, Size: e.Size,
@@ -80,8 +81,8 @@ func (l *Log) completed(e event.Event, c Completion, who event.User, base event.
 	})
 }
 
-// plausible holds a report's values to what can be: known words, bytes and
-// seconds that are counts, what was verified a short plain name.
+// plausible reports whether the values are possible: a known outcome,
+// non-negative bytes and seconds, and a short alphanumeric name in Verified.
 func (c Completion) plausible() bool {
 	switch c.Outcome {
 	case api.CompletedDone, api.CompletedFailed, api.CompletedCancelled:

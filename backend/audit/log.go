@@ -17,8 +17,8 @@ const (
 	DefaultPending  = 512
 )
 
-// tries is how often a write is attempted inside its deadline. A store that
-// fails at once is asked again after retryPause and twice that.
+// tries is the number of attempts to write within the deadline. The pauses
+// between them are retryPause and twice that.
 const (
 	tries      = 3
 	retryPause = 20 * time.Millisecond
@@ -30,12 +30,11 @@ type Config struct {
 	Now   func() time.Time
 	NewID func(time.Time) string // ULIDs
 
-	// Deadline bounds each write with all its tries, and each query; 0 means
+	// Deadline bounds each write, its retries included, and each query. 0 means
 	// DefaultDeadline.
 	Deadline time.Duration
-	// Pending bounds how many writes wait for the store at once, those whose
-	// deadline has passed but which the store still holds included; more are
-	// refused at once. 0 means DefaultPending.
+	// Pending bounds the writes inside the store, those past their deadline
+	// included. Further writes are refused at once. 0 means DefaultPending.
 	Pending int
 }
 
@@ -45,19 +44,19 @@ type Log struct {
 	now      func() time.Time
 	newID    func(time.Time) string
 	deadline time.Duration
-	pending  chan struct{} // a token for each write that the store holds
+	pending  chan struct{} // semaphore: one token for each write inside the store
 }
 
-// New refuses a configuration without a store: a server that cannot record
-// must not start.
+// New returns a Log. It refuses a configuration without a store, because a
+// server that cannot record must not start.
 func New(c Config) (*Log, error) {
 	switch {
 	case c.Store == nil:
-		return nil, errors.New("audit: no store: usher releases nothing that it cannot record")
+		return nil, errors.New("audit: no store: usher releases nothing without a record")
 	case c.Now == nil:
 		return nil, errors.New("audit: no clock")
 	case c.NewID == nil:
-		return nil, errors.New("audit: nothing mints event ids")
+		return nil, errors.New("audit: no source of event ids")
 	case c.Deadline < 0 || c.Pending < 0:
 		return nil, errors.New("audit: deadline and pending writes cannot be negative")
 	}
@@ -73,13 +72,12 @@ func New(c Config) (*Log, error) {
 	}, nil
 }
 
-// NewID mints an event id, for a caller that has to name an event before it
-// records it.
+// NewID returns a new event id, for callers that need it before Record.
 func (l *Log) NewID() string { return l.newID(l.now()) }
 
-// Record makes events durable, all or none. An empty ID and a zero Time are
-// filled in. Allowed downloads and completions are refused: RecordReleases
-// and RecordCompletions are their only ways in.
+// Record makes all events durable or none. It fills in an empty ID and a zero
+// Time. It refuses allowed downloads and completions, which need
+// RecordReleases and RecordCompletions.
 func (l *Log) Record(ctx context.Context, events ...event.Event) error {
 	batch, err := l.others(events)
 	if err != nil {
@@ -88,22 +86,21 @@ func (l *Log) Record(ctx context.Context, events ...event.Event) error {
 	return l.append(ctx, batch)
 }
 
-// Release is a decision to let one object go, with what was checked before.
+// Release is an authorized download of one object.
 type Release struct {
-	// Event says who gets what: user, bucket, key, version or ETag, source.
-	// Its action is download and its outcome allowed; both may be left empty.
+	// Event has user, bucket, key, version or ETag, and source. Its action is
+	// download and its outcome allowed; both may be left empty.
 	Event event.Event
-	// CheckedAt is when the live check of the person was asked.
+	// CheckedAt is the start of the live check of the user.
 	CheckedAt time.Time
-	// Link asks for a URL that any browser can use; the event's purpose is
-	// link then, and only then.
+	// Link selects a URL for any browser. It is set exactly when the event's
+	// purpose is link.
 	Link bool
 }
 
-// RecordReleases makes releases durable, and with them, in the same write,
-// what else the request has to say (denied and failed objects). Only then it
-// gives a receipt for each release, in their order. On any error there is no
-// receipt at all.
+// RecordReleases makes releases durable, in one write with the other events of
+// the request (denied and failed objects). After that it returns a receipt for
+// each release, in the same order. On any error it returns no receipt.
 func (l *Log) RecordReleases(ctx context.Context, releases []Release, others ...event.Event) ([]Receipt, error) {
 	batch := make([]event.Event, 0, len(releases)+len(others))
 	receipts := make([]Receipt, 0, len(releases))
@@ -128,7 +125,8 @@ func (l *Log) RecordReleases(ctx context.Context, releases []Release, others ...
 	return receipts, nil
 }
 
-// release is the event of a release, held to what a receipt will claim.
+// release returns the event of a release. It refuses one with a field missing
+// or invalid that its receipt will carry.
 func (l *Log) release(r Release) (event.Event, error) {
 	e := r.Event
 	if e.Action == "" {
@@ -146,18 +144,18 @@ func (l *Log) release(r Release) (event.Event, error) {
 	case e.Bucket == "" || e.Key == "":
 		return e, refused("a release names an object")
 	case !utf8.ValidString(e.Bucket) || !utf8.ValidString(e.Key) || !utf8.ValidString(e.ETag) || !utf8.ValidString(e.Version):
-		return e, refused("a release names an object in UTF-8") // the event would name another one
+		return e, refused("a release names an object in UTF-8") // cleaning would change the name
 	case e.User.Sub == "":
 		return e, refused("a release names a person")
 	case r.CheckedAt.IsZero():
-		return e, refused("a release says when the person was checked")
+		return e, refused("a release has the time of its live check")
 	case r.Link != (e.Purpose == api.PurposeLink):
 		return e, refused("a release is for a link exactly when its purpose is")
 	}
 	return l.fill(e), nil
 }
 
-// others are events that release nothing.
+// others fills in events that release nothing, and refuses all others.
 func (l *Log) others(events []event.Event) ([]event.Event, error) {
 	batch := make([]event.Event, 0, len(events))
 	for _, e := range events {
@@ -167,16 +165,18 @@ func (l *Log) others(events []event.Event) ([]event.Event, error) {
 		case e.Action == event.Download && e.Outcome == event.Allowed:
 			return nil, refused("an allowed download is recorded as a release")
 		case e.Action == event.Completed:
-			return nil, refused("a completion is recorded as one")
+			return nil, refused("a completion is recorded with RecordCompletions")
 		}
 		batch = append(batch, l.fill(e))
 	}
 	return batch, nil
 }
 
-// refused is a caller's mistake; it counts as not durable, so that nobody
-// goes on after it.
-func refused(why string) error { return fmt.Errorf("recording: %s: %w", why, ErrNotDurable) }
+// refused returns the error for an invalid event. It wraps ErrNotDurable, so a
+// caller cannot continue after it.
+func refused(reason string) error {
+	return fmt.Errorf("recording: %s: %w", reason, ErrNotDurable)
+}
 
 func (l *Log) fill(e event.Event) event.Event {
 	if e.Time.IsZero() {
@@ -188,9 +188,9 @@ func (l *Log) fill(e event.Event) event.Event {
 	return event.Clean(e)
 }
 
-// append writes within the log's own deadline, whatever becomes of the
-// request. The store runs beside it, so that one that hangs in spite of its
-// context holds up nobody for longer.
+// append writes within the log's own deadline, even if the request is canceled.
+// The store runs in a goroutine of its own, so a store that ignores its context
+// cannot delay the caller further.
 func (l *Log) append(ctx context.Context, events []event.Event) error {
 	if len(events) == 0 {
 		return nil
@@ -198,7 +198,7 @@ func (l *Log) append(ctx context.Context, events []event.Event) error {
 	select {
 	case l.pending <- struct{}{}:
 	default:
-		return fmt.Errorf("recording: too many writes wait for the store: %w", ErrNotDurable)
+		return fmt.Errorf("recording: too many writes are pending: %w", ErrNotDurable)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.deadline)
 	done := make(chan error, 1)
@@ -211,11 +211,11 @@ func (l *Log) append(ctx context.Context, events []event.Event) error {
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		// The attempt's end cancels too: what it said counts, if it said it.
+		// The goroutine cancels ctx at its end too. Its result, if any, counts.
 		select {
 		case err = <-done:
 		default:
-			// The write may land later: an event without a URL, never the reverse.
+			// A later success leaves an event without a URL, never the reverse.
 			err = ctx.Err()
 		}
 	}
@@ -225,8 +225,8 @@ func (l *Log) append(ctx context.Context, events []event.Event) error {
 	return nil
 }
 
-// attempt tries a write that failed again, with the same ids: if the first
-// try landed after all, the store knows the events and says so.
+// attempt writes the events and retries a failed write with the same ids. The
+// store skips events that an earlier try recorded in spite of its error.
 func (l *Log) attempt(ctx context.Context, events []event.Event) error {
 	pause := retryPause
 	for try := 1; ; try++ {
@@ -243,8 +243,8 @@ func (l *Log) attempt(ctx context.Context, events []event.Event) error {
 	}
 }
 
-// Check makes a durable write that adds no event: nil means that a record would
-// be taken now.
+// Check makes a durable write that adds no event. It returns nil if Record
+// would succeed now.
 func (l *Log) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.deadline)
 	defer cancel()
@@ -254,8 +254,8 @@ func (l *Log) Check(ctx context.Context) error {
 	return nil
 }
 
-// Query gives one page of the events that match; ErrTooSlow when that takes
-// longer than the deadline.
+// Query returns one page of the matching events, or ErrTooSlow after the
+// deadline.
 func (l *Log) Query(ctx context.Context, filter event.Filter, page Page) (Result, error) {
 	if page.Limit < 1 || page.Limit > MaxPage {
 		return Result{}, fmt.Errorf("reading the audit log: a page has 1 to %d events", MaxPage)
@@ -263,15 +263,15 @@ func (l *Log) Query(ctx context.Context, filter event.Filter, page Page) (Result
 	return read(ctx, l, func(ctx context.Context) (Result, error) { return l.store.Query(ctx, filter, page) })
 }
 
-// Get gives the events with these ids that are in the log.
+// Get returns the events with these ids. Unknown ids are skipped.
 func (l *Log) Get(ctx context.Context, ids ...string) ([]event.Event, error) {
 	return read(ctx, l, func(ctx context.Context) ([]event.Event, error) { return l.store.Get(ctx, ids) })
 }
 
-// MaxHours is how many hours a summary can reach back.
+// MaxHours is the maximum number of hours in a summary.
 const MaxHours = 168
 
-// Summary counts the events of the last hours, the current one included.
+// Summary counts the events of the last hours, the current hour included.
 func (l *Log) Summary(ctx context.Context, hours int) (Summary, error) {
 	if hours < 1 || hours > MaxHours {
 		return Summary{}, fmt.Errorf("reading the audit log: a summary covers 1 to %d hours", MaxHours)
@@ -287,16 +287,16 @@ func (l *Log) Summary(ctx context.Context, hours int) (Summary, error) {
 	})
 }
 
-// read bounds a query.
+// read runs a query within the log's deadline.
 func read[T any](ctx context.Context, l *Log, query func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.deadline)
 	defer cancel()
-	answer, err := query(ctx)
+	result, err := query(ctx)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return answer, fmt.Errorf("reading the audit log: %w", ErrTooSlow)
+		return result, fmt.Errorf("reading the audit log: %w", ErrTooSlow)
 	}
 	if err != nil {
-		return answer, fmt.Errorf("reading the audit log: %w", err)
+		return result, fmt.Errorf("reading the audit log: %w", err)
 	}
-	return answer, nil
+	return result, nil
 }

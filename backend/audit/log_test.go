@@ -45,11 +45,11 @@ func TestNewRefusesMissingParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*audit.Config){
-		"no store": func(c *audit.Config) { c.Store = nil },
-		"no clock": func(c *audit.Config) { c.Now = nil },
-		"mints":    func(c *audit.Config) { c.NewID = nil },
-		"deadline": func(c *audit.Config) { c.Deadline = -1 },
-		"pending":  func(c *audit.Config) { c.Pending = -1 },
+		"no store":               func(c *audit.Config) { c.Store = nil },
+		"no clock":               func(c *audit.Config) { c.Now = nil },
+		"no source of event ids": func(c *audit.Config) { c.NewID = nil },
+		"deadline":               func(c *audit.Config) { c.Deadline = -1 },
+		"pending":                func(c *audit.Config) { c.Pending = -1 },
 	} {
 		c := whole
 		change(&c)
@@ -59,7 +59,7 @@ func TestNewRefusesMissingParts(t *testing.T) {
 	}
 }
 
-func TestReceiptsNameWhatIsRecorded(t *testing.T) {
+func TestReceiptsMatchTheirRecords(t *testing.T) {
 	store := audittest.NewMemory()
 	l := newLog(t, store)
 	link := release("b.csv")
@@ -90,12 +90,12 @@ func TestReceiptsNameWhatIsRecorded(t *testing.T) {
 	}
 }
 
-func TestRecordReleasesRefusesWhatNoReceiptCanClaim(t *testing.T) {
+func TestRecordReleasesRefusesInvalidReleases(t *testing.T) {
 	for name, change := range map[string]func(*audit.Release){
 		"no bucket":          func(r *audit.Release) { r.Event.Bucket = "" },
 		"no key":             func(r *audit.Release) { r.Event.Key = "" },
 		"key not UTF-8":      func(r *audit.Release) { r.Event.Key = "a\xff" },
-		"nobody":             func(r *audit.Release) { r.Event.User.Sub = "" },
+		"no user":            func(r *audit.Release) { r.Event.User.Sub = "" },
 		"never checked":      func(r *audit.Release) { r.CheckedAt = time.Time{} },
 		"a denial":           func(r *audit.Release) { r.Event.Outcome = event.Denied },
 		"a listing":          func(r *audit.Release) { r.Event.Action = event.List },
@@ -112,7 +112,7 @@ func TestRecordReleasesRefusesWhatNoReceiptCanClaim(t *testing.T) {
 	}
 }
 
-func TestRecordTakesNoReleaseAndNoCompletion(t *testing.T) {
+func TestRecordRefusesReleasesAndCompletions(t *testing.T) {
 	store := audittest.NewMemory()
 	l := newLog(t, store)
 	for _, e := range []event.Event{
@@ -142,7 +142,7 @@ func TestRecordTakesNoReleaseAndNoCompletion(t *testing.T) {
 	}
 }
 
-// faulty fails, hangs or answers late, as a test says.
+// faulty is a store with its Append replaced by a test.
 type faulty struct {
 	*audittest.Memory
 	append func(ctx context.Context, try int, write func() error) error
@@ -172,18 +172,18 @@ func TestNoReceiptWithoutADurableRecord(t *testing.T) {
 			}
 			return write()
 		}, true, 1, 60 * time.Millisecond, 3},
-		"fails after it wrote, then knows the events": {func(_ context.Context, try int, write func() error) error {
+		"fails after the write, succeeds on the retry": {func(_ context.Context, try int, write func() error) error {
 			err := write()
 			if try == 1 {
 				return errDisk
 			}
 			return err
 		}, true, 1, 20 * time.Millisecond, 2},
-		"fails after it wrote, each time": {func(_ context.Context, _ int, write func() error) error {
+		"fails after the write, each time": {func(_ context.Context, _ int, write func() error) error {
 			_ = write()
 			return errDisk
 		}, false, 1, 60 * time.Millisecond, 3},
-		"conflicts, which no second try mends": {func(context.Context, int, func() error) error { return audit.ErrConflict }, false, 0, 0, 1},
+		"conflicts, which is not retried": {func(context.Context, int, func() error) error { return audit.ErrConflict }, false, 0, 0, 1},
 		"is slow, but not too slow": {func(_ context.Context, _ int, write func() error) error {
 			time.Sleep(1900 * time.Millisecond)
 			return write()
@@ -196,11 +196,11 @@ func TestNoReceiptWithoutADurableRecord(t *testing.T) {
 				return ctx.Err()
 			}
 		}, false, 0, 2 * time.Second, 1},
-		"takes 3 s whatever one says": {func(_ context.Context, _ int, write func() error) error {
+		"takes 3 s and ignores the deadline": {func(_ context.Context, _ int, write func() error) error {
 			time.Sleep(3 * time.Second)
 			return write()
 		}, false, 0, 2 * time.Second, 1},
-		"never answers": {func(context.Context, int, func() error) error { <-hang; return errDisk }, false, 0, 2 * time.Second, 1},
+		"never returns": {func(context.Context, int, func() error) error { <-hang; return errDisk }, false, 0, 2 * time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -222,7 +222,7 @@ func TestNoReceiptWithoutADurableRecord(t *testing.T) {
 					t.Errorf("%d events in the log, want %d", n, test.events)
 				}
 				close(hang)
-				time.Sleep(5 * time.Second) // of the bubble's clock: the store lets go
+				time.Sleep(5 * time.Second) // fake time: the store's call returns
 				if tries := int(store.tries.Load()); tries != test.tries {
 					t.Errorf("%d tries, want %d", tries, test.tries)
 				}
@@ -231,8 +231,7 @@ func TestNoReceiptWithoutADurableRecord(t *testing.T) {
 	}
 }
 
-// A client that hangs up does not decide what is recorded.
-func TestAHangUpDoesNotStopTheRecord(t *testing.T) {
+func TestADisconnectedClientDoesNotStopTheRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &faulty{Memory: audittest.NewMemory(), append: func(ctx context.Context, _ int, write func() error) error {
 			select {
@@ -242,16 +241,17 @@ func TestAHangUpDoesNotStopTheRecord(t *testing.T) {
 				return ctx.Err()
 			}
 		}}
-		ctx, hangUp := context.WithCancel(t.Context())
-		hangUp()
+		ctx, disconnect := context.WithCancel(t.Context())
+		disconnect()
 		if err := newLog(t, store).Record(ctx, denied("a.csv")); err != nil || len(store.Events()) != 1 {
 			t.Errorf("%v, %d events", err, len(store.Events()))
 		}
 	})
 }
 
-// A store that hangs holds a bounded number of writes, and recovers.
-func TestWritesThatWaitAreBounded(t *testing.T) {
+// A store that hangs holds a bounded number of writes, and writes succeed again
+// after it recovers.
+func TestPendingWritesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pending = 3
 		hang := make(chan struct{})
@@ -280,7 +280,7 @@ func TestWritesThatWaitAreBounded(t *testing.T) {
 		close(hang)
 		synctest.Wait()
 		if err := l.Record(t.Context(), denied("after")); err != nil {
-			t.Errorf("the store works again, and the log does not: %v", err)
+			t.Errorf("a write after the store recovered: %v", err)
 		}
 	})
 }
@@ -293,7 +293,7 @@ func TestCompletions(t *testing.T) {
 		sized := release("sized.csv")
 		sized.Event.Size = &size
 		foreign := release("foreign.csv")
-		foreign.Event.User = event.User{Sub: "s-2", Username: "ada"} // the same name is not the same person
+		foreign.Event.User = event.User{Sub: "s-2", Username: "ada"} // same name, different sub
 		old, err := l.RecordReleases(t.Context(), []audit.Release{release("old.csv")})
 		if err != nil {
 			t.Fatal(err)
@@ -316,7 +316,7 @@ func TestCompletions(t *testing.T) {
 			return c
 		}
 		base := event.Event{Session: "7Q4K", SourceIP: "192.0.2.7", UserAgent: "usher/1.0", RequestID: "req-9",
-			Action: event.SignOut, Bucket: "elsewhere"} // only the request's own facts are taken
+			Action: event.SignOut, Bucket: "elsewhere"} // action and bucket of base are not copied
 		report := func(reports ...audit.Completion) []event.Event {
 			t.Helper()
 			n := len(store.Events())
@@ -364,8 +364,8 @@ func TestCompletions(t *testing.T) {
 		if got[2].Outcome != event.Failed || got[2].Reason != "failed" || got[3].Outcome != event.Failed || got[3].Reason != "cancelled" {
 			t.Errorf("recorded %+v", got[2:])
 		}
-		if again := report(one(id(0)), one(id(3))); len(again) != 0 {
-			t.Errorf("reported twice, recorded twice: %+v", again)
+		if second := report(one(id(0)), one(id(3))); len(second) != 0 {
+			t.Errorf("second reports were recorded: %+v", second)
 		}
 		if err := l.RecordCompletions(t.Context(), event.User{Username: "ada"}, base, []audit.Completion{one(id(0))}); !errors.Is(err, audit.ErrNotDurable) {
 			t.Errorf("without a sub: %v", err)
@@ -373,7 +373,7 @@ func TestCompletions(t *testing.T) {
 	})
 }
 
-// slow answers queries after a while.
+// slow is a store with queries that take a minute.
 type slow struct{ *audittest.Memory }
 
 func (s slow) Query(ctx context.Context, f event.Filter, p audit.Page) (audit.Result, error) {
@@ -385,7 +385,7 @@ func (s slow) Query(ctx context.Context, f event.Filter, p audit.Page) (audit.Re
 	}
 }
 
-func TestQueriesEnd(t *testing.T) {
+func TestQueriesHaveADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog(t, slow{audittest.NewMemory()})
 		begin := time.Now()
@@ -395,11 +395,11 @@ func TestQueriesEnd(t *testing.T) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := l.Query(gone, event.Filter{}, audit.Page{Limit: 1}); errors.Is(err, audit.ErrTooSlow) || !errors.Is(err, context.Canceled) {
-			t.Errorf("a reader who left: %v", err)
+			t.Errorf("a canceled query: %v", err)
 		}
 		for _, limit := range []int{0, -1, audit.MaxPage + 1} {
 			if _, err := l.Query(t.Context(), event.Filter{}, audit.Page{Limit: limit}); err == nil {
-				t.Errorf("a page of %d was answered", limit)
+				t.Errorf("a page of %d was accepted", limit)
 			}
 		}
 	})
@@ -426,7 +426,7 @@ func TestSummary(t *testing.T) {
 		}
 		for _, hours := range []int{0, audit.MaxHours + 1} {
 			if _, err := l.Summary(t.Context(), hours); err == nil {
-				t.Errorf("a summary of %d hours was answered", hours)
+				t.Errorf("a summary of %d hours was accepted", hours)
 			}
 		}
 	})

@@ -14,9 +14,8 @@ import (
 	"usher/backend/event"
 )
 
-// Memory is a store for tests of other packages. It passes the suite, except
-// that nothing of it survives the process: where a promise is about that, use
-// a real store.
+// Memory is a store for tests of other packages. It passes the suite, but its
+// events do not survive the process. Tests of durability need a real store.
 type Memory struct {
 	mu        sync.Mutex
 	events    []event.Event // in the order of recording
@@ -24,12 +23,12 @@ type Memory struct {
 	completed map[string]bool // releases that have a report
 }
 
-// NewMemory is an empty store.
+// NewMemory returns an empty store.
 func NewMemory() *Memory {
 	return &Memory{byID: map[string]int{}, completed: map[string]bool{}}
 }
 
-// Events is all that was recorded, in order.
+// Events returns all events in the order of recording.
 func (m *Memory) Events() []event.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -95,7 +94,7 @@ func (m *Memory) Query(ctx context.Context, filter event.Filter, page audit.Page
 	if page.Ascending {
 		return m.ascending(filter, page)
 	}
-	var order []int // of those that match
+	var order []int // indexes of the matching events
 	for i, e := range m.events {
 		if filter.Match(e) {
 			order = append(order, i)
@@ -189,8 +188,8 @@ func (m *Memory) Count(ctx context.Context) (int64, error) {
 // Check implements audit.Store.
 func (m *Memory) Check(ctx context.Context) error { return ctx.Err() }
 
-// NewID mints ids that sort by time, then by the order of minting. It is
-// deterministic, for tests.
+// NewID returns a deterministic source of ids. They sort by time, then by the
+// order of the calls.
 func NewID() func(time.Time) string {
 	var mu sync.Mutex
 	n := 0

@@ -13,11 +13,11 @@ import (
 	"usher/backend/event"
 )
 
-// start is where the samples' clock begins: a Sunday, ten minutes before an
-// hour ends.
+// start is the time of the first sample: a Sunday, ten minutes before a full
+// hour.
 var start = time.Date(2026, 11, 1, 9, 50, 0, 0, time.UTC)
 
-// Pools with near misses: names that begin like others, or look alike.
+// Values with near misses: common prefixes and similar spellings.
 var (
 	subs    = []string{"s-1", "s-10", "s-2", "ada", ""}
 	names   = []string{"ada", "Ada", "ada ", "grace", "s-2", ""}
@@ -28,7 +28,8 @@ var (
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
 
-// sample is the first n of always the same random events, in order of time.
+// sample returns n pseudo-random events in order of time. The sequence is the
+// same for every call.
 func sample(n int) []event.Event {
 	r := rand.New(rand.NewPCG(7, 11))
 	at := start
@@ -48,7 +49,8 @@ func sample(n int) []event.Event {
 	return all
 }
 
-// hostile are events whose text tries to be something else.
+// hostile returns events with SQL, patterns, control characters and long text
+// in every text field.
 func hostile() []event.Event {
 	var all []event.Event
 	for i, text := range []string{
@@ -66,7 +68,7 @@ func hostile() []event.Event {
 	return all
 }
 
-// filters compares random filters, page by page, with what they mean.
+// filters compares the pages of random filters with event.Filter.Match.
 func filters(ctx context.Context, s audit.Store) error {
 	all := append(sample(250), hostile()...)
 	for part := range slices.Chunk(all, 57) {
@@ -101,7 +103,7 @@ func filters(ctx context.Context, s audit.Store) error {
 			return fmt.Errorf("%s: %w", f, err)
 		}
 	}
-	if found < 1000 { // the filters found next to nothing: the check would be empty
+	if found < 1000 { // too few matches for a meaningful comparison
 		return errors.New("the suite's own filters are too narrow")
 	}
 	return nil
@@ -158,7 +160,7 @@ func hours(ctx context.Context, s audit.Store) error {
 		if err := s.Append(ctx, part); err != nil {
 			return err
 		}
-		if err := s.Append(ctx, part); err != nil { // again: must not count twice
+		if err := s.Append(ctx, part); err != nil { // a repetition is not counted twice
 			return err
 		}
 	}
@@ -173,30 +175,30 @@ func hours(ctx context.Context, s audit.Store) error {
 			return err
 		}
 		want, _ := naive.Hours(ctx, from, span.n)
-		got.Events, want.Events = 0, 0 // whole-log count: Count's
+		got.Events, want.Events = 0, 0 // filled in from Count by the log
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
-			return fmt.Errorf("from hour %d: %+v and not %+v", span.from, got, want)
+			return fmt.Errorf("from hour %d: %+v, want %+v", span.from, got, want)
 		}
 	}
 	return nil
 }
 
-// answer is a call that gives events.
-type answer func() ([]event.Event, error)
+// call is a deferred read of events from a store.
+type call func() ([]event.Event, error)
 
-func get(ctx context.Context, s audit.Store, ids ...string) answer {
+func get(ctx context.Context, s audit.Store, ids ...string) call {
 	return func() ([]event.Event, error) { return s.Get(ctx, ids) }
 }
 
-func page(ctx context.Context, s audit.Store, f event.Filter, p audit.Page) answer {
+func page(ctx context.Context, s audit.Store, f event.Filter, p audit.Page) call {
 	return func() ([]event.Event, error) {
 		r, err := s.Query(ctx, f, p)
 		return r.Events, err
 	}
 }
 
-// pages reads all descending pages.
-func pages(ctx context.Context, s audit.Store, f event.Filter, limit int) answer {
+// pages collects all descending pages.
+func pages(ctx context.Context, s audit.Store, f event.Filter, limit int) call {
 	return func() ([]event.Event, error) {
 		var all []event.Event
 		for p := (audit.Page{Limit: limit}); ; {
@@ -210,24 +212,24 @@ func pages(ctx context.Context, s audit.Store, f event.Filter, limit int) answer
 	}
 }
 
-// same compares an answer with what it has to be.
-func same(got answer, want ...event.Event) error {
+// same runs a call and compares its events with want.
+func same(got call, want ...event.Event) error {
 	events, err := got()
 	if err != nil {
 		return err
 	}
 	if len(events) != len(want) {
-		return fmt.Errorf("%d events and not %d", len(events), len(want))
+		return fmt.Errorf("%d events, want %d", len(events), len(want))
 	}
 	for i := range want {
 		if !equal(events[i], want[i]) {
-			return fmt.Errorf("event %d of %d is another one, or changed", i, len(want))
+			return fmt.Errorf("event %d of %d differs", i, len(want))
 		}
 	}
 	return nil
 }
 
-// equal compares the values behind the pointers too.
+// equal compares two events by value, including the pointer fields.
 func equal(a, b event.Event) bool {
 	if !pointEqual(a.Size, b.Size) || !pointEqual(a.Bytes, b.Bytes) || !pointEqual(a.Seconds, b.Seconds) {
 		return false

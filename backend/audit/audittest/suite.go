@@ -1,10 +1,9 @@
-// Package audittest holds what every audit.Store promises, as a suite that a
-// store passes or fails: Check gives one error for each broken promise, Run
-// reports them to a test. Memory is a store that passes it, for tests of
-// other packages.
+// Package audittest is the conformance suite of audit.Store. Check returns one
+// error for each violated requirement, and Run reports them to a test. Memory
+// is a conforming store for tests of other packages.
 //
-// The suite cannot pull the plug: that acknowledged events survive the loss of
-// the process is for each store's own tests.
+// The suite cannot simulate a crash: each store's own tests check that
+// acknowledged events survive the loss of the process.
 package audittest
 
 import (
@@ -21,56 +20,56 @@ import (
 	"usher/backend/event"
 )
 
-// promise is one thing that a store holds, checked on a fresh store.
-type promise struct {
+// requirement is one part of the contract, checked on a new store.
+type requirement struct {
 	name  string
 	check func(ctx context.Context, s audit.Store) error
 }
 
-func promises() []promise {
-	return []promise{
-		{"an answered append is there at once, byte for byte", readBack},
+func requirements() []requirement {
+	return []requirement{
+		{"an acknowledged append is readable at once, byte for byte", readBack},
 		{"a batch is recorded whole, in its order, or not at all", wholeBatch},
 		{"an event repeated with the same content is recorded once", repeated},
-		{"another event under a known id is refused with its whole batch", conflict},
+		{"a different event with a known id is refused with its whole batch", conflict},
 		{"a release has at most one completion", oneCompletion},
-		{"many writers at once lose nothing and repeat nothing", manyWriters},
-		{"a clock that steps back reorders pages but not following", clockBack},
-		{"pages meet without gap or overlap while events are added", steadyPages},
+		{"concurrent writers lose nothing and repeat nothing", manyWriters},
+		{"a clock that steps back affects descending pages only", clockBack},
+		{"pages have no gap and no overlap while events are added", steadyPages},
 		{"a query finds exactly what the filter matches", filters},
-		{"a page that begins nowhere is refused", badPosition},
-		{"hours are counted, empty ones included", hours},
-		{"a check writes and records nothing", checked},
-		{"a finished context ends a call", ended},
+		{"a page with an unknown position is refused", badPosition},
+		{"hours are counted, empty hours included", hours},
+		{"a check succeeds and records nothing", checked},
+		{"a canceled context ends a call", canceled},
 	}
 }
 
-// Check gives an error for each promise that a store breaks. open gives a
-// fresh, empty store; it is closed if it is an io.Closer.
+// Check returns an error for each requirement that a store violates. open
+// returns a new, empty store. Check closes a store that is an io.Closer.
 func Check(open func() audit.Store) []error {
-	var broken []error
-	for _, p := range promises() {
-		if err := checkOne(open(), p); err != nil {
-			broken = append(broken, fmt.Errorf("%s: %w", p.name, err))
+	var violated []error
+	for _, r := range requirements() {
+		if err := checkOne(open(), r); err != nil {
+			violated = append(violated, fmt.Errorf("%s: %w", r.name, err))
 		}
 	}
-	return broken
+	return violated
 }
 
-func checkOne(s audit.Store, p promise) (err error) {
+func checkOne(s audit.Store, r requirement) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if c, ok := s.(io.Closer); ok {
 		defer func() { err = errors.Join(err, c.Close()) }()
 	}
-	return p.check(ctx, s)
+	return r.check(ctx, s)
 }
 
-// Run reports what Check finds, a subtest for each promise.
+// Run is Check with a subtest for each requirement.
 func Run(t *testing.T, open func() audit.Store) {
-	for _, p := range promises() {
-		t.Run(p.name, func(t *testing.T) {
-			if err := checkOne(open(), p); err != nil {
+	for _, r := range requirements() {
+		t.Run(r.name, func(t *testing.T) {
+			if err := checkOne(open(), r); err != nil {
 				t.Error(err)
 			}
 		})
@@ -86,13 +85,13 @@ func readBack(ctx context.Context, s audit.Store) error {
 			return fmt.Errorf("event %d by id: %w", i, err)
 		}
 		if err := same(page(ctx, s, event.Filter{}, audit.Page{Limit: 1, Ascending: true, After: before(ctx, s, i)}), e); err != nil {
-			return fmt.Errorf("event %d by following: %w", i, err)
+			return fmt.Errorf("event %d in ascending order: %w", i, err)
 		}
 	}
 	return same(get(ctx, s, "no such event"))
 }
 
-// before is the id of the event recorded before the i-th.
+// before returns the id of the event recorded before the i-th.
 func before(ctx context.Context, s audit.Store, i int) string {
 	if i == 0 {
 		return ""
@@ -121,9 +120,9 @@ func wholeBatch(ctx context.Context, s audit.Store) error {
 	case getErr != nil:
 		return getErr
 	case err == nil && len(found) != len(more):
-		return fmt.Errorf("%d of %d events are there after success", len(found), len(more))
+		return fmt.Errorf("%d of %d events found after success", len(found), len(more))
 	case len(found) != 0 && len(found) != len(more):
-		return fmt.Errorf("%d of %d events are there after %w", len(found), len(more), err)
+		return fmt.Errorf("%d of %d events found after %w", len(found), len(more), err)
 	}
 	return nil
 }
@@ -136,7 +135,7 @@ func repeated(ctx context.Context, s audit.Store) error {
 		}
 	}
 	if n, err := s.Count(ctx); err != nil || n != int64(len(batch)) {
-		return fmt.Errorf("the log counts %d events and not %d (%v)", n, len(batch), err)
+		return fmt.Errorf("the log counts %d events, want %d (%v)", n, len(batch), err)
 	}
 	return same(page(ctx, s, event.Filter{}, audit.Page{Limit: 100, Ascending: true}), batch...)
 }
@@ -149,12 +148,12 @@ func conflict(ctx context.Context, s audit.Store) error {
 	other := batch[1]
 	other.Key += "x"
 	if err := s.Append(ctx, []event.Event{batch[3], other, batch[4]}); !errors.Is(err, audit.ErrConflict) {
-		return fmt.Errorf("another event under a known id: %v", err)
+		return fmt.Errorf("a different event with a known id: %v", err)
 	}
 	twin := batch[5]
 	twin.Outcome += "x"
 	if err := s.Append(ctx, []event.Event{batch[5], twin}); !errors.Is(err, audit.ErrConflict) {
-		return fmt.Errorf("two events under one id in a batch: %v", err)
+		return fmt.Errorf("two events with one id in a batch: %v", err)
 	}
 	if err := s.Append(ctx, batch[6:]); err != nil {
 		return fmt.Errorf("after a conflict: %w", err)
@@ -186,10 +185,10 @@ func oneCompletion(ctx context.Context, s audit.Store) error {
 			return err
 		}
 	}
-	again := report("again", released[0])
+	repeated := report("again", released[0])
 	other := released[2]
-	other.ID, other.Continues = "renewed", released[0].ID // not a completion: it may continue what it likes
-	if err := s.Append(ctx, []event.Event{again, other, report("twice-1", released[2]), report("twice-2", released[2])}); err != nil {
+	other.ID, other.Continues = "renewed", released[0].ID // no completion: any number may continue a release
+	if err := s.Append(ctx, []event.Event{repeated, other, report("twice-1", released[2]), report("twice-2", released[2])}); err != nil {
 		return err
 	}
 	all, err := page(ctx, s, event.Filter{Terms: []event.Term{{Field: event.ByAction, Value: event.Completed}}}, audit.Page{Limit: 100})()
@@ -206,7 +205,7 @@ func oneCompletion(ctx context.Context, s audit.Store) error {
 		}
 	}
 	if n, err := s.Count(ctx); err != nil || n != 7 {
-		return fmt.Errorf("the log counts %d events and not 7 (%v)", n, err)
+		return fmt.Errorf("the log counts %d events, want 7 (%v)", n, err)
 	}
 	return nil
 }
@@ -225,7 +224,7 @@ func manyWriters(ctx context.Context, s audit.Store) error {
 					continue
 				}
 				if err := same(get(ctx, s, e.ID), e); err != nil {
-					errs <- fmt.Errorf("right after its answer: %w", err)
+					errs <- fmt.Errorf("right after its append: %w", err)
 				}
 			}
 		})
@@ -239,25 +238,25 @@ func manyWriters(ctx context.Context, s audit.Store) error {
 	if err != nil {
 		return err
 	}
-	last := map[string]int{} // each writer's own order is kept
-	place := map[string]int{}
+	last := map[string]int{} // by writer: its events keep their order
+	index := map[string]int{}
 	for i, e := range all {
-		place[e.ID] = i
+		index[e.ID] = i
 	}
 	for _, e := range found {
-		i, ok := place[e.ID]
+		i, ok := index[e.ID]
 		if !ok {
-			return errors.New("an event is there twice, or was never written")
+			return errors.New("an event was recorded twice, or never written")
 		}
-		delete(place, e.ID)
+		delete(index, e.ID)
 		writer := fmt.Sprint(i / each)
 		if i < last[writer] {
-			return errors.New("one writer's events changed places")
+			return errors.New("one writer's events changed their order")
 		}
 		last[writer] = i
 	}
-	if len(place) > 0 {
-		return fmt.Errorf("%d events are lost", len(place))
+	if len(index) > 0 {
+		return fmt.Errorf("%d events are lost", len(index))
 	}
 	return nil
 }
@@ -282,7 +281,7 @@ func steadyPages(ctx context.Context, s audit.Store) error {
 	all := sample(90)
 	slices.SortFunc(all, func(a, b event.Event) int { return a.Time.Compare(b.Time) })
 	for i := range all {
-		all[i].Time = all[0].Time.Add(time.Duration(i/7) * time.Millisecond) // many of one instant
+		all[i].Time = all[0].Time.Add(time.Duration(i/7) * time.Millisecond) // several in each millisecond
 	}
 	if err := s.Append(ctx, all[:60]); err != nil {
 		return err
@@ -321,8 +320,8 @@ func badPosition(ctx context.Context, s audit.Store) error {
 	if err := s.Append(ctx, sample(3)); err != nil {
 		return err
 	}
-	nobody := event.Filter{Terms: []event.Term{{Field: event.ByWho, Value: "nobody"}}}
-	for _, f := range []event.Filter{{}, nobody} {
+	noMatch := event.Filter{Terms: []event.Term{{Field: event.ByWho, Value: "no-such-user"}}}
+	for _, f := range []event.Filter{{}, noMatch} {
 		for _, p := range []audit.Page{
 			{Limit: 1, Position: "x"}, {Limit: 1, Position: "1.2; DROP TABLE events"}, {Limit: 1, Ascending: true, After: "no such event"},
 		} {
@@ -334,7 +333,7 @@ func badPosition(ctx context.Context, s audit.Store) error {
 	return nil
 }
 
-func ended(ctx context.Context, s audit.Store) error {
+func canceled(ctx context.Context, s audit.Store) error {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	batch := sample(1)
@@ -361,7 +360,7 @@ func checked(ctx context.Context, s audit.Store) error {
 	}
 	n, err := s.Count(ctx)
 	if err == nil && n != 3 {
-		err = fmt.Errorf("3 events became %d by a check", n)
+		err = fmt.Errorf("%d events after a check, want 3", n)
 	}
 	return err
 }

@@ -17,7 +17,7 @@ func TestMemory(t *testing.T) {
 	Run(t, func() audit.Store { return NewMemory() })
 }
 
-// broken is a store with one thing wrong.
+// broken is a store with one defect.
 type broken struct {
 	*Memory
 	append func(m *Memory, ctx context.Context, events []event.Event) error
@@ -46,7 +46,7 @@ func (b *broken) Hours(ctx context.Context, from time.Time, n int) (audit.Summar
 	return b.hours(b.Memory, ctx, from, n)
 }
 
-// dropping loses a filter's terms of one kind.
+// dropping makes a store that ignores some terms of a filter.
 func dropping(drop func(event.Term) bool) func() *broken {
 	return func() *broken {
 		return &broken{query: func(m *Memory, ctx context.Context, f event.Filter, p audit.Page) (audit.Result, error) {
@@ -56,7 +56,7 @@ func dropping(drop func(event.Term) bool) func() *broken {
 	}
 }
 
-// reading changes the terms of a filter.
+// reading makes a store that misreads the terms of a filter.
 func reading(change func(*event.Term)) func() *broken {
 	return func() *broken {
 		return &broken{query: func(m *Memory, ctx context.Context, f event.Filter, p audit.Page) (audit.Result, error) {
@@ -69,7 +69,7 @@ func reading(change func(*event.Term)) func() *broken {
 	}
 }
 
-// recording changes events before they are recorded.
+// recording makes a store that changes events before recording them.
 func recording(change func(*event.Event)) func() *broken {
 	return func() *broken {
 		return &broken{append: func(m *Memory, ctx context.Context, events []event.Event) error {
@@ -82,8 +82,8 @@ func recording(change func(*event.Event)) func() *broken {
 	}
 }
 
-// TestTheSuiteFindsBrokenStores: a suite is to be trusted once it has failed
-// something.
+// TestTheSuiteFindsBrokenStores is the suite's negative control: every broken
+// store must fail it.
 func TestTheSuiteFindsBrokenStores(t *testing.T) {
 	stores := map[string]func() *broken{
 		"forgetful": func() *broken {
@@ -95,7 +95,7 @@ func TestTheSuiteFindsBrokenStores(t *testing.T) {
 				return m.Append(ctx, events)
 			}}
 		},
-		"answering before it writes": func() *broken {
+		"acknowledging before it writes": func() *broken {
 			var mu sync.Mutex
 			var waiting []event.Event
 			return &broken{append: func(m *Memory, ctx context.Context, events []event.Event) error {
@@ -106,7 +106,7 @@ func TestTheSuiteFindsBrokenStores(t *testing.T) {
 				return m.Append(ctx, late)
 			}}
 		},
-		"recording the half of a batch that fits": func() *broken {
+		"recording a part of a batch": func() *broken {
 			return &broken{append: func(m *Memory, ctx context.Context, events []event.Event) error {
 				for _, e := range events {
 					if err := m.Append(ctx, []event.Event{e}); err != nil {
@@ -123,7 +123,7 @@ func TestTheSuiteFindsBrokenStores(t *testing.T) {
 				return m.Append(ctx, events)
 			}}
 		},
-		"refusing what it knows": func() *broken {
+		"refusing known events": func() *broken {
 			return &broken{append: func(m *Memory, ctx context.Context, events []event.Event) error {
 				if known, _ := m.Get(ctx, ids(events)); len(known) > 0 {
 					return audit.ErrConflict
@@ -131,7 +131,7 @@ func TestTheSuiteFindsBrokenStores(t *testing.T) {
 				return m.Append(ctx, events)
 			}}
 		},
-		"believing any event under a known id": func() *broken {
+		"accepting a different event with a known id": func() *broken {
 			return &broken{append: func(m *Memory, ctx context.Context, events []event.Event) error {
 				err := m.Append(ctx, events)
 				if err == audit.ErrConflict {
@@ -140,7 +140,7 @@ func TestTheSuiteFindsBrokenStores(t *testing.T) {
 				return err
 			}}
 		},
-		"taking every completion": func() *broken {
+		"recording every completion": func() *broken {
 			return &broken{append: func(m *Memory, ctx context.Context, events []event.Event) error {
 				m.mu.Lock()
 				clear(m.completed)
@@ -158,7 +158,7 @@ func TestTheSuiteFindsBrokenStores(t *testing.T) {
 				return r, err
 			}}
 		},
-		"following by the clock": func() *broken {
+		"sorting ascending pages by time": func() *broken {
 			return &broken{query: func(m *Memory, ctx context.Context, f event.Filter, p audit.Page) (audit.Result, error) {
 				r, err := m.Query(ctx, f, p)
 				if p.Ascending {
@@ -192,12 +192,12 @@ func TestTheSuiteFindsBrokenStores(t *testing.T) {
 				return r, err
 			}}
 		},
-		"deaf to a finished context": func() *broken {
+		"ignoring a canceled context": func() *broken {
 			return &broken{append: func(m *Memory, ctx context.Context, events []event.Event) error {
 				return m.Append(context.WithoutCancel(ctx), events)
 			}}
 		},
-		"counting URLs for downloads": func() *broken {
+		"counting renewed URLs as downloads": func() *broken {
 			return &broken{hours: func(m *Memory, ctx context.Context, from time.Time, n int) (audit.Summary, error) {
 				s, err := m.Hours(ctx, from, n)
 				for _, e := range m.Events() {
@@ -215,12 +215,12 @@ func TestTheSuiteFindsBrokenStores(t *testing.T) {
 				return s, err
 			}}
 		},
-		"cutting text at NUL":    recording(func(e *event.Event) { e.Key, _, _ = strings.Cut(e.Key, "\x00") }),
-		"folding case":           reading(func(t *event.Term) { t.Value = strings.ToLower(t.Value) }),
-		"reading path as LIKE":   dropping(func(t event.Term) bool { return t.Field == event.ByPath && strings.ContainsAny(t.Value, "%_") }),
-		"taking exact as prefix": reading(func(t *event.Term) { t.Exact = false }),
-		"blind to negation":      reading(func(t *event.Term) { t.Not = false }),
-		"off by a millisecond":   reading(func(t *event.Term) { t.Time = t.Time.Add(time.Millisecond) }),
+		"cutting text at NUL":      recording(func(e *event.Event) { e.Key, _, _ = strings.Cut(e.Key, "\x00") }),
+		"folding case":             reading(func(t *event.Term) { t.Value = strings.ToLower(t.Value) }),
+		"reading path as LIKE":     dropping(func(t event.Term) bool { return t.Field == event.ByPath && strings.ContainsAny(t.Value, "%_") }),
+		"treating exact as prefix": reading(func(t *event.Term) { t.Exact = false }),
+		"ignoring negation":        reading(func(t *event.Term) { t.Not = false }),
+		"off by a millisecond":     reading(func(t *event.Term) { t.Time = t.Time.Add(time.Millisecond) }),
 	}
 	for _, field := range event.Fields() {
 		stores["dropping "+string(field)] = dropping(func(t event.Term) bool { return t.Field == field })
