@@ -139,7 +139,7 @@ func (c Config) missing() string {
 		{"the URL signer", c.Signer == nil},
 		{"the comparison of clocks", c.Clock == nil},
 		{"the audit log", c.Audit == nil},
-		{"the access questions", c.Access == nil},
+		{"the access reports", c.Access == nil},
 		{"the health checks", c.Health == nil},
 		{"the cursor sealer", c.Cursors == nil},
 		{"the life of URLs", c.URLLife <= 0},

@@ -72,7 +72,7 @@ type deathless struct {
 func (d deathless) ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error) {
 	s, err := d.Directory.ForRelease(ctx, c)
 	if err != nil {
-		return identity.Standing{Groups: []string{"finance-team"}, Asked: d.now()}, nil
+		return identity.Standing{Groups: []string{"finance-team"}, CheckedAt: d.now()}, nil
 	}
 	return s, nil
 }

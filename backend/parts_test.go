@@ -75,7 +75,7 @@ func rebuilt(t *testing.T, w *demotest.Demo, now func() time.Time, change func(*
 	pool := cognitoidentityprovider.NewFromConfig(sdk, func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = aws.String(w.CognitoEndpoint) })
 	source, err := identity.NewCognito(pool, w.UserPoolID, "", &http.Client{})
 	must(err)
-	questions, err := access.New(source)
+	reports, err := access.New(source)
 	must(err)
 	directory, err := identity.NewDirectory(identity.DirectoryConfig{Source: source, Now: now, AliveRate: 1e6, GroupsRate: 1e6})
 	must(err)
@@ -103,7 +103,7 @@ func rebuilt(t *testing.T, w *demotest.Demo, now func() time.Time, change func(*
 			Organisation: "test", Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID, Issuer: w.Issuer, S3Hosts: []string{s3URL.Host},
 			AuditorsGroup: "usher-auditors", AdminsGroup: "usher-admins",
 		},
-		Verifier: verifier, Directory: directory, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: questions, Health: well{},
+		Verifier: verifier, Directory: directory, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: reports, Health: well{},
 		Cursors: sealer, URLLife: object.DefaultLife, Hosts: []string{listener.Addr().String()}, Now: now, NewID: ids, Log: quiet,
 	}
 	if change != nil {

@@ -139,7 +139,7 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 	if err := b.sane(r.ctx, all); err != nil {
 		return nil, err
 	}
-	if err := b.recordReleases(r, all, who.Asked, in.Purpose == api.PurposeLink); err != nil {
+	if err := b.recordReleases(r, all, who.CheckedAt, in.Purpose == api.PurposeLink); err != nil {
 		return nil, err
 	}
 	if err := b.lasting(r, who.Groups, all); err != nil {

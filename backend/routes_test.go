@@ -38,7 +38,7 @@ func TestABackendHasAllItsParts(t *testing.T) {
 		"the URL signer":           func(c *backend.Config) { c.Signer = nil },
 		"the comparison of clocks": func(c *backend.Config) { c.Clock = nil },
 		"the audit log":            func(c *backend.Config) { c.Audit = nil },
-		"the access questions":     func(c *backend.Config) { c.Access = nil },
+		"the access reports":       func(c *backend.Config) { c.Access = nil },
 		"the cursor sealer":        func(c *backend.Config) { c.Cursors = nil },
 		"the life of URLs":         func(c *backend.Config) { c.URLLife = 0 },
 		"the host names":           func(c *backend.Config) { c.Hosts = nil },

@@ -1,10 +1,10 @@
-// Package access answers what admins and auditors ask of the grants: why can
-// this person (not) read that, who can read it, what can this person see, what
-// would a new grants file change. The answers come from the evaluator that also
-// decides requests, with the groups that the user pool has now.
+// Package access reports on grants for admins and auditors: the reasons of a
+// decision (Explain), the objects of a person (Can), the people of an object
+// (Who), and the effect of a new grants file (Diff). The results come from the
+// evaluator that also decides requests, with the current groups in the user pool.
 //
-// It decides nothing and records nothing; backend lets only admins ask, and
-// records each question.
+// The package decides no request and records nothing. backend admits only
+// admins, and records each query.
 package access
 
 import (
@@ -21,32 +21,32 @@ import (
 	"usher/backend/identity"
 )
 
-// maxPeople bounds how many people one question is answered for.
+// maxPeople is the greatest number of people in one result.
 const maxPeople = 5000
 
-// ErrTooMany says that more than maxPeople are in the groups concerned.
+// ErrTooMany reports more than maxPeople people in the groups concerned.
 var ErrTooMany = errors.New("too many people are in the groups concerned")
 
-// People is what the user pool says of people.
+// People is the user pool with its groups and their members.
 type People interface {
 	Groups(ctx context.Context, username string) ([]string, error)
 	Members(ctx context.Context, group string) ([]identity.Member, error)
 }
 
-// Questions answers them. Safe for concurrent use.
-type Questions struct{ people People }
+// Reporter makes the reports. Safe for concurrent use.
+type Reporter struct{ people People }
 
-// New asks people of the pool.
-func New(people People) (*Questions, error) {
+// New returns a Reporter on the people of a user pool.
+func New(people People) (*Reporter, error) {
 	if people == nil {
-		return nil, errors.New("access questions: a user pool is needed")
+		return nil, errors.New("access reports: a user pool is needed")
 	}
-	return &Questions{people}, nil
+	return &Reporter{people}, nil
 }
 
-// Explain says why a person may or may not read one object.
-func (q *Questions) Explain(ctx context.Context, set *grant.Set, in api.ExplainRequest, now time.Time) (api.ExplainResponse, error) {
-	groups, err := q.people.Groups(ctx, in.User)
+// Explain returns the decision about one object for a person, with its grants.
+func (r *Reporter) Explain(ctx context.Context, set *grant.Set, in api.ExplainRequest, now time.Time) (api.ExplainResponse, error) {
+	groups, err := r.people.Groups(ctx, in.User)
 	if err != nil {
 		return api.ExplainResponse{}, fmt.Errorf("explaining access: %w", err)
 	}
@@ -65,11 +65,11 @@ func (q *Questions) Explain(ctx context.Context, set *grant.Set, in api.ExplainR
 	return out, nil
 }
 
-// Can lists all that a person can see.
-func (q *Questions) Can(ctx context.Context, set *grant.Set, in api.CanRequest, now time.Time) (api.CanResponse, error) {
-	groups, err := q.people.Groups(ctx, in.User)
+// Can lists the folders and objects that a person can see.
+func (r *Reporter) Can(ctx context.Context, set *grant.Set, in api.CanRequest, now time.Time) (api.CanResponse, error) {
+	groups, err := r.people.Groups(ctx, in.User)
 	if err != nil {
-		return api.CanResponse{}, fmt.Errorf("listing what a person can see: %w", err)
+		return api.CanResponse{}, fmt.Errorf("listing a person's access: %w", err)
 	}
 	out := api.CanResponse{User: in.User, Groups: orEmpty(groups), Roots: []api.Root{}}
 	for _, r := range set.Tree(groups, now) {
@@ -78,27 +78,27 @@ func (q *Questions) Can(ctx context.Context, set *grant.Set, in api.CanRequest, 
 	return out, nil
 }
 
-// Who lists the groups that reach a path, and the people who do with all their
-// groups counted.
-func (q *Questions) Who(ctx context.Context, set *grant.Set, in api.WhoRequest, now time.Time) (api.WhoResponse, error) {
+// Who lists the groups with access to a path, and the people with access when
+// all their groups are counted.
+func (r *Reporter) Who(ctx context.Context, set *grant.Set, in api.WhoRequest, now time.Time) (api.WhoResponse, error) {
 	out := api.WhoResponse{Groups: []api.GroupAccess{}, People: []api.PersonAccess{}}
 	var names []string
 	for _, g := range set.WhoGroups(in.Bucket, in.Key, now) {
 		names = append(names, g.Group)
 		out.Groups = append(out.Groups, api.GroupAccess{Group: g.Group, Whole: g.Reach == grant.All, Grants: wires(g.Grants)})
 	}
-	// Denials of other groups count for people too.
-	people, err := q.members(ctx, set.Groups())
+	// All groups are needed: a denial of another group applies to a person too.
+	people, err := r.members(ctx, set.Groups())
 	if err != nil {
 		return out, err
 	}
 	for _, p := range people {
-		eyes := set.For(p.groups, now)
+		view := set.For(p.groups, now)
 		reach := grant.None
 		if in.Key == "" || strings.HasSuffix(in.Key, "/") {
-			reach = eyes.Folder(in.Bucket, in.Key)
+			reach = view.Folder(in.Bucket, in.Key)
 		}
-		if reach == grant.None && eyes.Decide(in.Bucket, in.Key).Allowed {
+		if reach == grant.None && view.Decide(in.Bucket, in.Key).Allowed {
 			reach = grant.All
 		}
 		if reach == grant.None {
@@ -110,7 +110,7 @@ func (q *Questions) Who(ctx context.Context, set *grant.Set, in api.WhoRequest, 
 	return out, nil
 }
 
-// List is the set in force.
+// List returns the active grants, and the problem of the last reload (if any).
 func List(set *grant.Set, problem error) api.GrantsListResponse {
 	out := api.GrantsListResponse{Version: set.Version(), Grants: []api.Grant{}}
 	for _, g := range set.Grants() {
@@ -122,9 +122,9 @@ func List(set *grant.Set, problem error) api.GrantsListResponse {
 	return out
 }
 
-// Diff says what a new grants file would change, for each person. A file that
-// would be refused is answered with what is wrong and the fixes.
-func (q *Questions) Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffRequest, now time.Time) (api.GrantsDiffResponse, error) {
+// Diff returns the changes that a new grants file would make for each person.
+// For a file that would be refused it returns the problems and their fixes.
+func (r *Reporter) Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffRequest, now time.Time) (api.GrantsDiffResponse, error) {
 	out := api.GrantsDiffResponse{Added: []api.Grant{}, Removed: []api.Grant{}, People: []api.PersonChange{}}
 	grants, err := file.Parse("grants", []byte(in.Text))
 	if err != nil {
@@ -144,7 +144,7 @@ func (q *Questions) Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffR
 	out.Added, out.Removed = without(next.Grants(), old.Grants()), without(old.Grants(), next.Grants())
 	groups := append(old.Groups(), next.Groups()...)
 	slices.Sort(groups)
-	people, err := q.members(ctx, slices.Compact(groups))
+	people, err := r.members(ctx, slices.Compact(groups))
 	if err != nil {
 		return out, err
 	}
@@ -165,7 +165,8 @@ func (q *Questions) Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffR
 	return out, nil
 }
 
-// without are the grants of one list that are not in the other, reasons aside.
+// without returns the grants of one list that are not in the other. It ignores
+// their reasons.
 func without(all, other []grant.Grant) []api.Grant {
 	out := []api.Grant{}
 	for _, g := range all {
@@ -181,14 +182,15 @@ type member struct {
 	groups []string
 }
 
-// members are the people in any of the groups, with those of their groups.
-func (q *Questions) members(ctx context.Context, groups []string) ([]member, error) {
+// members returns the people in any of the groups, each with their groups among
+// these.
+func (r *Reporter) members(ctx context.Context, groups []string) ([]member, error) {
 	byName := map[string]*member{}
 	var order []string
 	for _, g := range groups {
-		people, err := q.people.Members(ctx, g)
+		people, err := r.people.Members(ctx, g)
 		if err != nil {
-			return nil, fmt.Errorf("asking who is in a group: %w", err)
+			return nil, fmt.Errorf("listing the members of a group: %w", err)
 		}
 		for _, p := range people {
 			m := byName[p.Username]

@@ -19,15 +19,15 @@ type Kind uint8
 const (
 	None     Kind = iota
 	Requests      // whoami and sign-out
-	Lists         // listings, log queries and questions about access
+	Lists         // listings, log queries and access reports
 	Objects       // released or examined objects
 	Reports       // reported downloads: as many as Objects, counted apart
 	kinds
 )
 
-// Limits per person: a rate for each second, and the most at once.
+// Limits per person: a rate for each second, and a burst.
 const (
-	objectsPerSecond  = 5500 // GETs that S3 promises for one prefix (S3 user guide, "Optimizing Amazon S3 performance")
+	objectsPerSecond  = 5500 // GETs that S3 supports for one prefix (S3 user guide, "Optimizing Amazon S3 performance")
 	objectsBurst      = 2 * objectsPerSecond
 	listsPerSecond    = 20
 	listsBurst        = 40
@@ -38,8 +38,8 @@ const (
 // forget is the idle time after which a person leaves memory.
 const forget = 10 * time.Minute
 
-// Rates holds each person's remaining rates. They are spent before any store
-// is used, so that one person's flood cannot slow another's download.
+// Rates holds each person's remaining rates. A request spends its rate before
+// it uses any store: one person's flood cannot slow another's download.
 type Rates struct {
 	now func() time.Time
 
@@ -53,13 +53,13 @@ type spending struct {
 	used time.Time
 }
 
-// NewRates needs the server's clock.
+// NewRates returns full rates. now is the server's clock.
 func NewRates(now func() time.Time) *Rates {
 	return &Rates{now: now, people: map[string]*spending{}}
 }
 
-// Spend takes n of a person's rate, or nothing when less is left. A request
-// without a budget gets nothing.
+// Spend spends n of a person's rate, and returns false if less than n is left.
+// It always returns false for None.
 func (r *Rates) Spend(sub string, kind Kind, n int) bool {
 	if kind <= None || kind >= kinds {
 		return false
@@ -82,8 +82,8 @@ func (r *Rates) Spend(sub string, kind Kind, n int) bool {
 	return s.left[kind].AllowN(now, n)
 }
 
-// sweep drops idle people, at most once a minute. All their rates are whole
-// again by then. r.mu is held.
+// sweep drops idle people, at most once a minute. Their rates are full again by
+// then. r.mu is held.
 func (r *Rates) sweep(now time.Time) {
 	if now.Sub(r.swept) < time.Minute {
 		return

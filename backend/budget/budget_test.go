@@ -10,9 +10,9 @@ func stopped() (now func() time.Time, pass func(time.Duration)) {
 	return func() time.Time { return at }, func(d time.Duration) { at = at.Add(d) }
 }
 
-// A folder of ten thousand files is released at once, and the reports of its
-// downloads take nothing from the next ones; then it is as many a second as S3
-// gives for a prefix.
+// A burst releases a folder of ten thousand files at once. Reports of its
+// downloads spend nothing of the next releases. Afterwards the rate is the
+// request rate of S3 for one prefix.
 func TestRates(t *testing.T) {
 	now, pass := stopped()
 	r := NewRates(now)
@@ -43,13 +43,13 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// No budget is not a free one.
-func TestNoBudgetSpendsNothing(t *testing.T) {
+// A request without a budget is refused.
+func TestNoBudgetIsRefused(t *testing.T) {
 	now, _ := stopped()
 	r := NewRates(now)
 	for _, kind := range []Kind{None, kinds, kinds + 1} {
 		if r.Spend("ada", kind, 1) {
-			t.Errorf("a request with the budget %d passes", kind)
+			t.Errorf("a request with budget %d passes", kind)
 		}
 	}
 }

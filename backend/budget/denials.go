@@ -10,7 +10,7 @@ import (
 const deniedPerMinute = 300
 
 // drainEvery is the time between two drains. A killed process loses at most the
-// refusals of this time.
+// refusals of one such period.
 const drainEvery = time.Second
 
 // Denials bounds the recorded refusals of each person. Refusals beyond the
@@ -30,13 +30,13 @@ type refusals struct {
 	sample event.Event
 }
 
-// NewDenials needs the server's clock.
+// NewDenials returns an empty count. now is the server's clock.
 func NewDenials(now func() time.Time) *Denials {
 	return &Denials{now: now, people: map[string]*refusals{}}
 }
 
-// Denied counts a refusal. It returns false beyond the bound: the event is
-// then held back and counted.
+// Denied counts a refusal. It returns false beyond the bound: the event must
+// not be recorded now, and becomes part of a suppressed event.
 func (d *Denials) Denied(e event.Event) bool {
 	now := d.now()
 	d.mu.Lock()
@@ -54,7 +54,7 @@ func (d *Denials) Denied(e event.Event) bool {
 	return true
 }
 
-// of finds a person's refusals; d.mu is held.
+// of returns a person's refusals, and adds an entry if absent. d.mu is held.
 func (d *Denials) of(sub string) *refusals {
 	s := d.people[sub]
 	if s == nil {
@@ -64,9 +64,9 @@ func (d *Denials) of(sub string) *refusals {
 	return s
 }
 
-// Drain returns one event for each person with refusals that were held back,
-// and nothing within a second of the last drain (with all: always). The event
-// stands for its Count of them.
+// Drain returns one event for each person with refusals over the bound; Count
+// is their number. Within a second of the last drain it returns nothing, unless
+// all is true.
 func (d *Denials) Drain(all bool) []event.Event {
 	now := d.now()
 	d.mu.Lock()
@@ -91,7 +91,7 @@ func (d *Denials) Drain(all bool) []event.Event {
 	return events
 }
 
-// Restore takes back events of Drain that could not be recorded.
+// Restore adds back events from Drain that could not be recorded.
 func (d *Denials) Restore(events []event.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"usher/backend/event"
 )
 
-// Refusals beyond the bound become one event with their exact number, also
-// when the first attempt to record it failed.
+// Refusals beyond the bound become one event with their exact number, even
+// after a failed attempt to record it.
 func TestDenials(t *testing.T) {
 	now, pass := stopped()
 	d := NewDenials(now)
@@ -27,7 +27,7 @@ func TestDenials(t *testing.T) {
 	if !d.Denied(of("grace")) {
 		t.Error("one person's refusals use up another's")
 	}
-	// The count is drained within a second, and again when it could not be recorded.
+	// The count is drained after a second, and again after a failed record.
 	pass(time.Second)
 	d.Restore(d.Drain(false))
 	if got := d.Drain(false); len(got) != 0 {
@@ -49,6 +49,6 @@ func TestDenials(t *testing.T) {
 		t.Error("the next minute has no budget")
 	}
 	if len(d.Drain(true)) != 0 {
-		t.Error("nothing was held back, yet there is an event")
+		t.Error("an event without refusals over the bound")
 	}
 }

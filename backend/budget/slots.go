@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// ErrFull is returned when no slot became free in time.
+// ErrFull is the error of Take when no slot became free in time.
 var ErrFull = errors.New("no slot is free")
 
-// SlotLimits bounds concurrent work: in total, and for each owner of a class
-// (a person, an address).
+// SlotLimits bounds concurrent work in total, and for each owner. An owner is a
+// person or an address.
 type SlotLimits struct {
 	Total int
-	Each  []int         // one limit for each owner that Take names
+	Each  []int         // one limit for each argument of Take
 	Wait  time.Duration // longest wait for a slot
 }
 
-// Slots bounds concurrent work. An owner beyond its own limit waits behind its
-// own work and leaves the free slots to others.
+// Slots bounds concurrent work. An owner at its own limit waits for its own
+// slots, and the free slots stay open to others.
 type Slots struct {
 	limits SlotLimits
 
@@ -33,10 +33,10 @@ type Slots struct {
 
 type waiter struct {
 	owners []string
-	ready  chan struct{} // closed with mu held, when the slot is taken
+	ready  chan struct{} // closed with mu held, when the waiter has a slot
 }
 
-// NewSlots makes free slots.
+// NewSlots returns slots that are all free.
 func NewSlots(limits SlotLimits) *Slots {
 	s := &Slots{limits: limits}
 	for range limits.Each {
@@ -46,8 +46,8 @@ func NewSlots(limits SlotLimits) *Slots {
 }
 
 // Take waits for a slot for these owners, one for each limit. It fails with
-// ErrFull after the wait, when the context ends, or at once when as many
-// requests of one owner wait already as may work.
+// ErrFull after limits.Wait, when the context ends, or at once when an owner has
+// as many waiting requests as slots.
 func (s *Slots) Take(ctx context.Context, owners ...string) (release func(), err error) {
 	if len(owners) != len(s.limits.Each) {
 		return nil, errors.New("slots: one owner for each limit is needed")
@@ -83,14 +83,15 @@ func (s *Slots) Take(ctx context.Context, owners ...string) (release func(), err
 	return release, nil
 }
 
-// InUse counts the slots in use.
+// InUse returns the number of slots in use.
 func (s *Slots) InUse() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used
 }
 
-// giveUp leaves the queue. It returns false when the slot was taken meanwhile.
+// giveUp removes a waiter from the queue. It returns false if the waiter got a
+// slot meanwhile.
 func (s *Slots) giveUp(w *waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +121,7 @@ func (s *Slots) take(owners []string) {
 	add(s.by, owners, 1)
 }
 
-// leave frees a slot and gives free slots to the longest waiting that fit.
+// leave frees a slot. Free slots go to the waiters that fit, in order of arrival.
 func (s *Slots) leave(owners []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

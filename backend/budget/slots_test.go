@@ -18,8 +18,8 @@ func take(t *testing.T, s *Slots, owners ...string) func() {
 	return release
 }
 
-// An owner with all its slots in use waits behind its own work, and leaves the
-// free ones to others.
+// An owner with all its slots in use waits for its own slots, and leaves the
+// free slots to others.
 func TestOneOwnerLeavesSlotsToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSlots(SlotLimits{Total: 8, Each: []int{3, 6}, Wait: time.Second})
@@ -42,7 +42,7 @@ func TestOneOwnerLeavesSlotsToOthers(t *testing.T) {
 			t.Errorf("grace waited %s behind ada", took)
 		}
 		held[0]()
-		held[0]() // a second time counts for nothing
+		held[0]() // a second release has no effect
 		if err := <-got; err != nil {
 			t.Errorf("ada's fourth, after her first: %v", err)
 		}
@@ -85,8 +85,8 @@ func TestEachLimitHolds(t *testing.T) {
 	}
 }
 
-// The queue ends: after the wait, with the context, and at once when as many
-// of one owner wait already as may work.
+// Take fails after the longest wait, at the end of the context, and at once
+// when an owner has as many waiting requests as slots.
 func TestWaitingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSlots(SlotLimits{Total: 9, Each: []int{1}, Wait: time.Second})

@@ -1,7 +1,7 @@
-// Package cursor seals the place at which a listing or a search goes on. A
-// cursor travels through the client, which can neither read nor change it.
+// Package cursor seals the position at which a listing or a search continues.
+// The client sends a cursor back, and can neither read nor change it.
 //
-// The package leaves the meaning of the place to backend's handlers.
+// The package leaves the meaning of the position to backend's handlers.
 package cursor
 
 import (
@@ -19,41 +19,42 @@ import (
 	"usher/backend/object"
 )
 
-// Life is how long a cursor can be used.
+// Life is the lifetime of a cursor.
 const Life = 15 * time.Minute
 
-// ErrRefused is returned for a text that is no cursor, or none for this question now.
-var ErrRefused = errors.New("the cursor is not one of this server, or not for this question")
+// ErrRefused is the error of Open for a forged or expired cursor, or a cursor of
+// another query.
+var ErrRefused = errors.New("the cursor is not valid for this server and query")
 
-// Cursor is the place at which a listing or a search goes on, with the question
-// that it belongs to: verb, person, bucket, prefix and hash.
+// Cursor is the position at which a listing or a search continues. Verb, Sub,
+// Bucket, Prefix and Hash name its query.
 type Cursor struct {
 	Verb    string    `json:"v"`
 	Sub     string    `json:"u"`
 	Bucket  string    `json:"b,omitempty"`
 	Prefix  string    `json:"p,omitempty"`
-	Hash    string    `json:"f,omitempty"` // of the rest of the question (filter, recursive, start), by Hash
+	Hash    string    `json:"f,omitempty"` // the rest of the query (filter, recursive, start), by Hash
 	Token   string    `json:"t,omitempty"` // a position in the log
-	Event   string    `json:"e,omitempty"` // the first page's
+	Event   string    `json:"e,omitempty"` // event of the first page
 	Expires time.Time `json:"x"`
 
-	// Of a listing. Root is the id of the granted place that is being walked
-	// and Resume the position in it; After is the last name of a page that
-	// grants alone made; Before names the grants that decided on the rows so far.
+	// The position of a listing. Root is the id of the current granted root, and
+	// Resume the position in it. After is the last name of a page that came from
+	// grants alone. Before names the grants of the rows so far.
 	Root   string        `json:"r,omitempty"`
 	Resume object.Resume `json:"s,omitzero"`
 	After  string        `json:"a,omitempty"`
 	Before string        `json:"g,omitempty"`
 }
 
-// Sealer seals cursors with AES-256-GCM under a random nonce. It opens with the
-// keys of a rotation and seals with the first.
+// Sealer seals cursors with AES-256-GCM under a random nonce. It seals with the
+// first key, and opens with any.
 type Sealer struct {
 	ciphers []cipher.AEAD
 	rand    io.Reader
 }
 
-// NewSealer takes one key of 32 bytes, or two during a rotation.
+// NewSealer needs one key of 32 bytes, or two during a rotation.
 func NewSealer(random io.Reader, keys ...[]byte) (*Sealer, error) {
 	if random == nil || len(keys) < 1 || len(keys) > 2 {
 		return nil, fmt.Errorf("cursor sealer: one or two keys and a source of randomness are needed")
@@ -76,10 +77,10 @@ func NewSealer(random io.Reader, keys ...[]byte) (*Sealer, error) {
 	return s, nil
 }
 
-// additional keeps a sealed text of another use or format from opening as one.
+// additional binds a sealed text to this use and format.
 var additional = []byte("usher cursor 1")
 
-// Seal makes the text that travels.
+// Seal returns the encrypted text for the client.
 func (s *Sealer) Seal(c Cursor) (string, error) {
 	plain, err := json.Marshal(c)
 	if err != nil {
@@ -120,7 +121,7 @@ func (s *Sealer) Open(text string, want Cursor, now time.Time) (Cursor, error) {
 	return Cursor{}, ErrRefused
 }
 
-// Hash binds a cursor to the parts of a question.
+// Hash returns the hash of a query's parts for the field Hash.
 func Hash(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// flipped seals cursors, flips one bit of each at random, and counts how many
-// are still taken.
+// flipped seals cursors, flips one random bit of each, and returns the number
+// that still open.
 func flipped(s *Sealer, n int) (accepted int, err error) {
 	rng := mrand.New(mrand.NewPCG(8, 2))
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	question := Cursor{Verb: "list", Sub: "11111111-2222-3333-4444-555555555555", Bucket: "company-reports", Prefix: "annual/audited/", Hash: Hash("false", "")}
+	query := Cursor{Verb: "list", Sub: "11111111-2222-3333-4444-555555555555", Bucket: "company-reports", Prefix: "annual/audited/", Hash: Hash("false", "")}
 	var raw []byte
 	for i := range n {
 		if i%100 == 0 {
-			c := question
+			c := query
 			c.Resume.Token, c.Root, c.Expires = "1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=", "pannual/audited/", now.Add(Life)
 			text, err := s.Seal(c)
 			if err != nil {
 				return 0, err
 			}
-			if _, err := s.Open(text, question, now); err != nil {
+			if _, err := s.Open(text, query, now); err != nil {
 				return 0, err
 			}
 			if raw, err = base64.RawURLEncoding.DecodeString(text); err != nil {
@@ -32,7 +32,7 @@ func flipped(s *Sealer, n int) (accepted int, err error) {
 		}
 		at, bit := rng.IntN(len(raw)), byte(1)<<rng.IntN(8)
 		raw[at] ^= bit
-		if _, err := s.Open(base64.RawURLEncoding.EncodeToString(raw), question, now); err == nil {
+		if _, err := s.Open(base64.RawURLEncoding.EncodeToString(raw), query, now); err == nil {
 			accepted++
 		}
 		raw[at] ^= bit
@@ -56,11 +56,12 @@ func TestFlippedCursors(t *testing.T) {
 	}
 	t.Logf("CURSOR flips=%d accepted=%d", n, accepted)
 	if accepted != 0 {
-		t.Errorf("%d of %d cursors with one bit flipped are taken", accepted, n)
+		t.Errorf("%d of %d cursors with one flipped bit open", accepted, n)
 	}
 }
 
-// A rotation: the new key seals, both open, and then the old one is no more.
+// During a rotation the new key seals and both keys open. Afterwards cursors of
+// the old key are refused.
 func TestCursorKeysRotate(t *testing.T) {
 	random := mrand.NewChaCha8([32]byte{2})
 	old, next := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
@@ -76,7 +77,7 @@ func TestCursorKeysRotate(t *testing.T) {
 	c := Cursor{Verb: "list", Sub: "s", Expires: now.Add(time.Minute)}
 	for name, x := range map[string]struct {
 		by, at *Sealer
-		taken  bool
+		opens  bool
 	}{
 		"sealed before, opened during": {before, during, true}, "sealed during, opened after": {during, after, true},
 		"sealed during, opened during": {during, during, true}, "sealed before, opened after": {before, after, false}, "sealed during, opened before": {during, before, false},
@@ -85,7 +86,7 @@ func TestCursorKeysRotate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := x.at.Open(text, c, now); (err == nil) != x.taken {
+		if _, err := x.at.Open(text, c, now); (err == nil) != x.opens {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

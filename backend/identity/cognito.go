@@ -15,15 +15,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
 )
 
-// PoolAPI is the part of the Cognito API that liveness needs.
+// PoolAPI is the part of the Cognito API that Cognito uses.
 type PoolAPI interface {
 	GetUser(ctx context.Context, in *cognitoidentityprovider.GetUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.GetUserOutput, error)
 	AdminListGroupsForUser(ctx context.Context, in *cognitoidentityprovider.AdminListGroupsForUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.AdminListGroupsForUserOutput, error)
 	ListUsersInGroup(ctx context.Context, in *cognitoidentityprovider.ListUsersInGroupInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.ListUsersInGroupOutput, error)
 }
 
-// Cognito is the Source that asks a real user pool (or one that speaks its
-// protocol).
+// Cognito is the Source that queries a Cognito user pool, or a server with the
+// same protocol.
 type Cognito struct {
 	api      PoolAPI
 	pool     string
@@ -32,8 +32,9 @@ type Cognito struct {
 	limit    time.Duration
 }
 
-// NewCognito asks pool through api. hostedUI is the pool's domain
-// (https://…), for tokens that carry only the openid scope; it may be empty.
+// NewCognito returns a Source that queries pool through api. hostedUI is the
+// pool's domain (https://…), needed for tokens with the openid scope alone. It
+// may be empty.
 func NewCognito(api PoolAPI, pool, hostedUI string, web *http.Client) (*Cognito, error) {
 	if api == nil || pool == "" || web == nil {
 		return nil, fmt.Errorf("cognito: api, pool and web client are needed")
@@ -45,7 +46,7 @@ func NewCognito(api PoolAPI, pool, hostedUI string, web *http.Client) (*Cognito,
 	return c, nil
 }
 
-// Alive follows the token's verified scope: GetUser for
+// Alive chooses the call by the token's verified scope: GetUser for
 // aws.cognito.signin.user.admin, userInfo for openid.
 func (c *Cognito) Alive(ctx context.Context, claims Claims) (Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
@@ -62,7 +63,7 @@ func (c *Cognito) Alive(ctx context.Context, claims Claims) (Profile, error) {
 func (c *Cognito) getUser(ctx context.Context, claims Claims) (Profile, error) {
 	out, err := c.api.GetUser(ctx, &cognitoidentityprovider.GetUserInput{AccessToken: aws.String(claims.token.reveal())})
 	if err != nil {
-		return Profile{}, classify("asking for the session", err)
+		return Profile{}, classify(checkingSession, err)
 	}
 	var p Profile
 	email, verified := "", false
@@ -85,12 +86,12 @@ func (c *Cognito) getUser(ctx context.Context, claims Claims) (Profile, error) {
 func (c *Cognito) getUserInfo(ctx context.Context, claims Claims) (Profile, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.userInfo, nil)
 	if err != nil {
-		return Profile{}, fmt.Errorf("asking userInfo: %w", ErrUnavailable)
+		return Profile{}, fmt.Errorf("calling userInfo: %w", ErrUnavailable)
 	}
 	req.Header.Set("Authorization", "Bearer "+claims.token.reveal())
 	res, err := c.web.Do(req)
 	if err != nil {
-		return Profile{}, fmt.Errorf("asking userInfo: %w", ErrUnavailable)
+		return Profile{}, fmt.Errorf("calling userInfo: %w", ErrUnavailable)
 	}
 	defer func() { _ = res.Body.Close() }()
 	switch res.StatusCode {
@@ -117,7 +118,7 @@ func (c *Cognito) getUserInfo(ctx context.Context, claims Claims) (Profile, erro
 	return p, nil
 }
 
-// Groups reads all pages: a user can be in 100 groups, a page holds 60.
+// Groups reads all pages. A user can be in 100 groups, and a page holds 60.
 func (c *Cognito) Groups(ctx context.Context, username string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
@@ -128,7 +129,7 @@ func (c *Cognito) Groups(ctx context.Context, username string) ([]string, error)
 			UserPoolId: aws.String(c.pool), Username: aws.String(username), Limit: aws.Int32(60), NextToken: next,
 		})
 		if err != nil {
-			return nil, classify("asking for groups", err)
+			return nil, classify("listing groups", err)
 		}
 		for _, g := range out.Groups {
 			groups = append(groups, aws.ToString(g.GroupName))
@@ -137,17 +138,17 @@ func (c *Cognito) Groups(ctx context.Context, username string) ([]string, error)
 			return groups, nil
 		}
 	}
-	return nil, fmt.Errorf("asking for groups: pages without end: %w", ErrUnavailable)
+	return nil, fmt.Errorf("listing groups: too many pages: %w", ErrUnavailable)
 }
 
-// Member is somebody in a group.
+// Member is a user in a group.
 type Member struct {
 	Username string
 	Enabled  bool
 }
 
-// Members reads all pages of a group's people. A group that the pool does not
-// have has none.
+// Members reads all pages of a group's users. A group that is not in the pool
+// has no members.
 func (c *Cognito) Members(ctx context.Context, group string) ([]Member, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*c.limit)
 	defer cancel()
@@ -162,7 +163,7 @@ func (c *Cognito) Members(ctx context.Context, group string) ([]Member, error) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, classify("asking for a group's people", err)
+			return nil, classify("listing a group's members", err)
 		}
 		for _, u := range out.Users {
 			members = append(members, Member{Username: aws.ToString(u.Username), Enabled: u.Enabled})
@@ -171,14 +172,19 @@ func (c *Cognito) Members(ctx context.Context, group string) ([]Member, error) {
 			return members, nil
 		}
 	}
-	return nil, fmt.Errorf("asking for a group's people: more than %d: %w", 60*maxMemberPages, ErrUnavailable)
+	return nil, fmt.Errorf("listing a group's members: more than %d: %w", 60*maxMemberPages, ErrUnavailable)
 }
 
-// maxMemberPages bounds what one question may cost of ListUsersInGroup's 30
-// calls a second.
+// maxMemberPages bounds the calls of one Members. The quota of ListUsersInGroup
+// is 30 calls a second.
 const maxMemberPages = 100
 
-// classify tells "the pool says no" from "the pool could not be asked".
+// checkingSession names the call of GetUser in errors. There alone
+// NotAuthorizedException means an ended session.
+const checkingSession = "checking the session"
+
+// classify separates a refusal by the pool (ErrRevoked) from a failed call
+// (ErrUnavailable).
 func classify(doing string, err error) error {
 	var (
 		notAuthorized *types.NotAuthorizedException
@@ -189,11 +195,11 @@ func classify(doing string, err error) error {
 	switch {
 	case errors.As(err, &notFound), errors.As(err, &unconfirmed), errors.As(err, &reset):
 		return fmt.Errorf("%s: %w", doing, ErrRevoked)
-	case errors.As(err, &notAuthorized) && doing == "asking for the session":
+	case errors.As(err, &notAuthorized) && doing == checkingSession:
 		return fmt.Errorf("%s: %w", doing, ErrRevoked)
 	default:
-		// The cause is kept for the log; it holds no token, because the SDK
-		// never puts inputs into its errors.
+		// The cause is kept for the log. It contains no token, because SDK
+		// errors never include inputs.
 		return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 	}
 }

@@ -1,10 +1,10 @@
-// Package identity answers two questions about a request: who does its token
-// say the caller is (Verifier, by signature and claims, offline), and what does
-// the user pool say about that person now (Directory, live).
+// Package identity establishes the caller of a request. Verifier checks the
+// signature and claims of an access token offline. Directory returns the
+// person's current session state and groups from the user pool.
 //
-// A token never widens what the directory says: group claims are not read at
-// all. The package leaves what a group may see to grant, and what a refusal
-// looks like on the wire to backend.
+// The group claims of a token are never read: groups come from the directory
+// alone. The package leaves the rights of a group to grant, and the wire form
+// of a refusal to backend.
 package identity
 
 import (
@@ -16,24 +16,25 @@ import (
 	"usher/backend/api/shape"
 )
 
-// What can be wrong. Every error of this package wraps exactly one of these.
+// Every error of this package wraps exactly one of these.
 var (
 	ErrToken       = errors.New("the token is not acceptable")
 	ErrExpired     = errors.New("the token has expired")
-	ErrRevoked     = errors.New("the user pool no longer stands by this session")
-	ErrUnavailable = errors.New("the user pool could not be asked")
-	ErrBusy        = errors.New("the budget of directory questions is used up")
-	// ErrTooLarge is a token over MaxToken, usually of a person in too many groups.
+	ErrRevoked     = errors.New("the user pool has ended this session")
+	ErrUnavailable = errors.New("the user pool could not be reached")
+	ErrBusy        = errors.New("the budget of directory queries is used up")
+	// ErrTooLarge reports a token over MaxToken. The usual cause is a person in
+	// too many groups.
 	ErrTooLarge = errors.New("the token is too large")
-	// ErrClock is a good token at a time that the pool's own clock contradicts:
-	// this machine's clock is wrong, and the person is signed in.
+	// ErrClock reports a good token that only this machine's wrong clock rules
+	// out. The person is still signed in.
 	ErrClock = errors.New("this machine's clock differs from the user pool's")
 )
 
-// Claims is what a verified token says. Only Verifier makes a valid one; the
-// token itself stays inside, for the directory's question.
+// Claims are the claims of a verified token. Only Verifier makes valid Claims.
+// They keep the token itself for the directory's query.
 type Claims struct {
-	Sub      string // who; the only identity
+	Sub      string // the person's only identity
 	Username string // the pool's name for Sub, for directory calls and display
 	ClientID string
 	Session  string // origin_jti: one sign-in, through all its refreshes
@@ -56,8 +57,9 @@ func (s secret) reveal() string {
 	return *s.value
 }
 
-// Pool names a user pool. Issuer and key address are derived from it and never
-// from a setting of an SDK, so that no environment can move the root of trust.
+// Pool names a user pool. The issuer and the address of its keys are derived
+// from Pool and never from an SDK setting: no environment variable can move the
+// root of trust.
 type Pool struct {
 	Region, ID string
 	// AlternateIssuer selects the pool's other issuer form,
@@ -72,7 +74,7 @@ var (
 	loopbackShape = regexp.MustCompile(`^http://127\.0\.0\.1:[0-9]{1,5}/[A-Za-z0-9_-]{1,60}$`)
 )
 
-// Issuer is the exact `iss` that tokens of this pool carry.
+// Issuer returns the exact `iss` claim of this pool's tokens.
 // SPEC: Amazon Cognito developer guide, "Verifying a JSON web token".
 func (p Pool) Issuer() (string, error) {
 	if !shape.Region(p.Region) {

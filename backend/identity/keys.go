@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	penalty    = 10 * time.Second // between two fetches, whatever is asked
-	clockServe = time.Minute      // how long one comparison of clocks serves
-	keysExpire = 24 * time.Hour   // how long a good set serves while fetches fail
+	fetchPause = 10 * time.Second // least time between two fetches
+	clockLife  = time.Minute      // lifetime of one clock comparison
+	keysLife   = 24 * time.Hour   // lifetime of a good set while fetches fail
 	maxKeySet  = 64 << 10         // bytes
 	maxKeys    = 16
 )
 
-// KeySet holds a pool's public signing keys. An unknown key id causes a fetch
-// at most once in ten seconds, so that made-up ids cannot turn the backend
-// against the pool. Safe for concurrent use.
+// KeySet holds a pool's public signing keys. An unknown key id causes at most
+// one fetch in ten seconds, so that invented ids cannot make the backend flood
+// the pool. Safe for concurrent use.
 type KeySet struct {
 	url    string
 	client *http.Client
@@ -31,18 +31,18 @@ type KeySet struct {
 
 	mu      sync.Mutex
 	keys    map[string]*rsa.PublicKey
-	fetched time.Time // last good answer
-	tried   time.Time // last fetch, good or not
-	failed  error     // of the last fetch
-	begun   int       // fetches
-	flight  chan struct{}
+	fetched time.Time     // last successful fetch
+	tried   time.Time     // last fetch
+	failed  error         // error of the last fetch
+	fetches int           // number of fetches
+	flight  chan struct{} // closed when the running fetch ends; nil: none runs
 
-	behind   time.Duration // this machine's clock, by the Date of the pool's last answer
+	behind   time.Duration // lag of this machine's clock, by the pool's last Date header
 	compared time.Time
 }
 
-// NewKeySet serves the keys at issuer + "/.well-known/jwks.json". The client
-// must not follow redirects; NewKeySet makes sure of it.
+// NewKeySet returns the key set at issuer + "/.well-known/jwks.json". It uses a
+// copy of client that follows no redirects and times out after 5 s at most.
 func NewKeySet(issuer string, client *http.Client, now func() time.Time) (*KeySet, error) {
 	if issuer == "" || client == nil || now == nil {
 		return nil, fmt.Errorf("key set: issuer, client and clock are all needed")
@@ -55,18 +55,18 @@ func NewKeySet(issuer string, client *http.Client, now func() time.Time) (*KeySe
 	return &KeySet{url: issuer + "/.well-known/jwks.json", client: &c, now: now}, nil
 }
 
-// Key finds the key of an id. It fails with ErrToken when the pool, asked for
-// this call, does not know the id. It fails with ErrUnavailable when the pool
-// could not be asked now: a client must not throw its tokens away because of an
-// outage, or because a rotation followed the last fetch.
+// Key returns the key of an id. It fails with ErrToken when a fetch during this
+// call does not contain the id. It fails with ErrUnavailable when no fetch is
+// possible now: a client must not discard its tokens because of an outage, or
+// because the keys rotated after the last fetch.
 func (k *KeySet) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	k.mu.Lock()
-	before := k.begun
+	before := k.fetches
 	k.mu.Unlock()
 	for {
 		k.mu.Lock()
-		fresh := k.now().Sub(k.fetched) < keysExpire
-		key, asked := k.keys[kid], k.begun > before && k.failed == nil && k.flight == nil
+		fresh := k.now().Sub(k.fetched) < keysLife
+		key, asked := k.keys[kid], k.fetches > before && k.failed == nil && k.flight == nil
 		k.mu.Unlock()
 		switch {
 		case key != nil && fresh:
@@ -80,13 +80,13 @@ func (k *KeySet) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	}
 }
 
-// Behind returns how far this machine's clock is behind the pool's (negative:
-// ahead), or false when the pool cannot be asked now.
+// Behind returns the lag of this machine's clock behind the pool's (negative:
+// ahead). It returns false when the pool cannot be reached now.
 func (k *KeySet) Behind(ctx context.Context) (time.Duration, bool) {
 	for {
 		k.mu.Lock()
 		behind, since := k.behind, k.now().Sub(k.compared)
-		known := !k.compared.IsZero() && since >= 0 && since < clockServe
+		known := !k.compared.IsZero() && since >= 0 && since < clockLife
 		k.mu.Unlock()
 		if known {
 			return behind, true
@@ -97,8 +97,8 @@ func (k *KeySet) Behind(ctx context.Context) (time.Duration, bool) {
 	}
 }
 
-// update fetches the set, or waits for the fetch under way. It fails with
-// ErrUnavailable when the last fetch is too recent for another.
+// update fetches the set, or waits for the running fetch. It fails with
+// ErrUnavailable within fetchPause of the last fetch.
 func (k *KeySet) update(ctx context.Context) error {
 	k.mu.Lock()
 	if wait := k.flight; wait != nil {
@@ -111,7 +111,7 @@ func (k *KeySet) update(ctx context.Context) error {
 		}
 	}
 	now := k.now()
-	if since := now.Sub(k.tried); !k.tried.IsZero() && since >= 0 && since < penalty {
+	if since := now.Sub(k.tried); !k.tried.IsZero() && since >= 0 && since < fetchPause {
 		err := k.failed
 		k.mu.Unlock()
 		if err != nil {
@@ -120,10 +120,10 @@ func (k *KeySet) update(ctx context.Context) error {
 		return fmt.Errorf("signing keys were fetched %s ago: %w", since.Round(time.Second), ErrUnavailable)
 	}
 	k.tried, k.flight = now, make(chan struct{})
-	k.begun++
+	k.fetches++
 	k.mu.Unlock()
 
-	// The fetch outlives the caller that happened to start it.
+	// Other callers wait for the fetch: it outlives the caller that started it.
 	keys, date, err := k.fetch(context.WithoutCancel(ctx))
 
 	k.mu.Lock()
@@ -141,7 +141,7 @@ func (k *KeySet) update(ctx context.Context) error {
 	return nil
 }
 
-// fetch returns the keys and the Date of the answer, zero where it has none.
+// fetch returns the keys and the Date header of the response (zero if absent).
 func (k *KeySet) fetch(ctx context.Context) (keys map[string]*rsa.PublicKey, date time.Time, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
 	if err != nil {
@@ -169,8 +169,8 @@ func (k *KeySet) fetch(ctx context.Context) (keys map[string]*rsa.PublicKey, dat
 	return keys, date, err
 }
 
-// parseKeys takes the keys that are what Cognito publishes (RSA, RS256, for
-// signatures, 2048 bits or more) and drops every other one.
+// parseKeys returns the keys of the form that Cognito publishes: RSA of 2048
+// bits or more, for RS256 signatures. It drops all others.
 func parseKeys(body []byte) (map[string]*rsa.PublicKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

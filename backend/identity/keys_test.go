@@ -9,9 +9,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Of a key set only RSA keys of 2,048 bits for RS256 signatures are taken, as
-// Cognito publishes them.
-func TestKeysThatAreTaken(t *testing.T) {
+// A key set yields only keys of the form that Cognito publishes: RSA keys of
+// 2,048 bits for RS256 signatures.
+func TestAcceptedKeys(t *testing.T) {
 	long, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -22,8 +22,8 @@ func TestKeysThatAreTaken(t *testing.T) {
 	}
 	good := jose.JSONWebKey{Key: &long.PublicKey, KeyID: "good", Use: "sig", Algorithm: "RS256"}
 	for name, c := range map[string]struct {
-		change func(*jose.JSONWebKey)
-		taken  bool
+		change   func(*jose.JSONWebKey)
+		accepted bool
 	}{
 		"as published":      {func(*jose.JSONWebKey) {}, true},
 		"1,024 bits":        {func(k *jose.JSONWebKey) { k.Key = &short.PublicKey }, false},
@@ -45,8 +45,8 @@ func TestKeysThatAreTaken(t *testing.T) {
 		if err != nil || len(keys) == 0 {
 			t.Errorf("%s: %v, %d keys", name, err, len(keys))
 		}
-		if (len(keys) == 2) != c.taken {
-			t.Errorf("%s: %d keys are taken", name, len(keys))
+		if (len(keys) == 2) != c.accepted {
+			t.Errorf("%s: %d keys are accepted", name, len(keys))
 		}
 	}
 }

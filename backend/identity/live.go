@@ -13,90 +13,94 @@ import (
 
 const (
 	maxSessions = 8                // checked sessions kept for a person
-	activeFor   = 30 * time.Second // how long somebody counts as active after a question
-	forgetAfter = 10 * time.Minute // idle people leave memory
-	maxWait     = 2 * time.Second  // for a question within the budget
-	endedServes = 5 * time.Second  // how long a session's end is believed without asking again
+	activeFor   = 30 * time.Second // a person is active for this time after a release check
+	forgetAfter = 10 * time.Minute // idle time after which a person leaves memory
+	maxWait     = 2 * time.Second  // longest wait for the query budget
+	endedLife   = 5 * time.Second  // lifetime of an ended session's result
 
-	// A person's share of the questions to the pool: one of so many parts, and
-	// the most at once. Many sign-ins of one person then cannot use up all.
+	// Each person has 1/share of the query rate, with a burst of shareBurst.
+	// Many sign-ins of one person cannot use up the whole budget.
 	share      = 6
 	shareBurst = 2 * maxSessions
 )
 
-// Source is the user pool as the directory asks it.
+// Source is the user pool that the directory queries.
 type Source interface {
-	// Alive asks whether the pool still stands by the token's session and who
-	// it says the token's person is. It fails with ErrRevoked or ErrUnavailable.
+	// Alive checks the token's session and returns the profile of its person.
+	// It fails with ErrRevoked or ErrUnavailable.
 	Alive(ctx context.Context, c Claims) (Profile, error)
-	// Groups lists the person's groups now.
+	// Groups returns the person's current groups.
 	Groups(ctx context.Context, username string) ([]string, error)
 }
 
-// Profile is what the pool says about a person. Email is set only when
-// verified, and is an annotation: people can change it themselves.
+// Profile is a person's entry in the pool. Email is set only when verified. It
+// is an annotation and no identity: people can change their email address.
 type Profile struct{ Sub, Email string }
 
-// DirectoryConfig states how fresh answers must be, and how much may be asked.
+// DirectoryConfig bounds the age of results and the rate of queries.
 type DirectoryConfig struct {
 	Source Source
 	Now    func() time.Time
-	// MaxAge is how old an answer may be before a release (default 5 s) and
-	// before a listing (default 30 s), counted from when it was asked.
+	// ReleaseAge (default 5 s) and ListAge (default 30 s) are the greatest ages
+	// of a result for a release and for a listing, counted from the start of
+	// the query.
 	ReleaseAge, ListAge time.Duration
-	// OutageAge is how long listings live on old answers while the pool does
-	// not answer (default 60 s). Releases never do.
+	// OutageAge is the greatest age of a result for a listing while the pool
+	// does not respond (default 60 s). Releases are refused then.
 	OutageAge time.Duration
-	// Budgets in questions a second. Defaults are half of the pool's quotas for
-	// UserRead (120/s) and UserResourceRead (50/s), one instance.
+	// AliveRate and GroupsRate are budgets in queries a second. Each default is
+	// half of the pool's quota, for one server: UserRead (120/s) and
+	// UserResourceRead (50/s).
 	// SPEC: Cognito developer guide, "Quotas in Amazon Cognito".
 	AliveRate, GroupsRate float64
 }
 
-// Standing is what the directory says about a person, and when it was asked.
+// Standing is the directory's record of a person at one instant.
 type Standing struct {
 	Groups []string
 	Email  string
-	// Asked is the older of the two instants at which liveness and groups were
-	// asked (not answered): nothing later than it is known.
-	Asked time.Time
-	// ReleaseAge is the age in force for releases: above the configured one
-	// while more people are active than the pool's quotas allow.
+	// CheckedAt is the start of the older of the two queries, session state and
+	// groups. Later changes in the pool may be missing from the record.
+	CheckedAt time.Time
+	// ReleaseAge is the current greatest age for releases. It is above the
+	// configured one while more people are active than the pool's quotas allow.
 	ReleaseAge time.Duration
 }
 
-// Directory keeps the pool's answers for as long as they may be used. Liveness
-// is per session, groups are per person. It runs no ticker: a process that was
-// frozen cannot come back with answers that look fresh. Safe for concurrent use.
+// Directory caches the pool's results up to their greatest age. Liveness is
+// cached for each session, groups for each person. Directory has no ticker: a
+// process that was suspended cannot resume with results that look fresh. Safe
+// for concurrent use.
 type Directory struct {
 	c      DirectoryConfig
 	alive  *rate.Limiter
 	groups *rate.Limiter
 	calls  singleflight.Group
 
-	mu      sync.Mutex
-	people  map[string]*person
-	counted time.Time     // when active was last counted
-	stretch time.Duration // release age in force
+	mu         sync.Mutex
+	people     map[string]*person
+	counted    time.Time     // last count of active people
+	releaseAge time.Duration // current greatest age for releases
 }
 
 type person struct {
-	seen     time.Time // last question about releases
-	used     time.Time
+	seen     time.Time // last release check
+	used     time.Time // last use of this record
 	groups   []string
-	groupsAt time.Time
+	groupsAt time.Time // start of the groups query
 	sessions map[string]liveness
-	alive    *rate.Limiter // this person's share of the questions
-	lists    *rate.Limiter
+	alive    *rate.Limiter // this person's share of session queries
+	lists    *rate.Limiter // this person's share of groups queries
 }
 
+// liveness is the result of the last query about a session.
 type liveness struct {
-	at    time.Time // when it was asked; zero: never
-	ended time.Time // when the pool was asked and did not stand by it
+	at    time.Time // start of the query that found the session alive; zero: none
+	ended time.Time // start of the query that found the session ended; zero: none
 	email string
 }
 
-// NewDirectory fills in defaults and refuses a missing source or clock.
+// NewDirectory applies the defaults. It refuses a missing source or clock.
 func NewDirectory(c DirectoryConfig) (*Directory, error) {
 	if c.Source == nil || c.Now == nil {
 		return nil, fmt.Errorf("directory: source and clock are needed")
@@ -116,17 +120,17 @@ func NewDirectory(c DirectoryConfig) (*Directory, error) {
 		c.GroupsRate = 25
 	}
 	return &Directory{
-		c:       c,
-		alive:   rate.NewLimiter(rate.Limit(c.AliveRate), max(1, int(c.AliveRate))),
-		groups:  rate.NewLimiter(rate.Limit(c.GroupsRate), max(1, int(c.GroupsRate))),
-		people:  map[string]*person{},
-		stretch: c.ReleaseAge,
+		c:          c,
+		alive:      rate.NewLimiter(rate.Limit(c.AliveRate), max(1, int(c.AliveRate))),
+		groups:     rate.NewLimiter(rate.Limit(c.GroupsRate), max(1, int(c.GroupsRate))),
+		people:     map[string]*person{},
+		releaseAge: c.ReleaseAge,
 	}, nil
 }
 
-// age is how long ago t was, by wall clock or monotonic clock, whichever says
-// more: the monotonic one stands still while a machine sleeps, the wall clock
-// can be set back.
+// age returns the time since t by the wall clock or the monotonic clock,
+// whichever is longer. The monotonic clock stops while a machine sleeps, and the
+// wall clock can be set back.
 func age(now, t time.Time) time.Duration {
 	if t.IsZero() {
 		return 1 << 62
@@ -134,28 +138,29 @@ func age(now, t time.Time) time.Duration {
 	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }
 
-// ForRelease checks a person before a URL is signed: no answer older than the
-// release age counts, and an outage refuses.
+// ForRelease returns a person's record for the signing of a URL. It uses no
+// result older than the release age, and fails during an outage.
 func (d *Directory) ForRelease(ctx context.Context, c Claims) (Standing, error) {
 	limit := d.active(c.Sub)
 	return d.check(ctx, c, limit, limit)
 }
 
-// ForListing checks a person before names are shown. While the pool does not
-// answer, the last answers serve for OutageAge.
+// ForListing returns a person's record for a listing. During an outage it uses
+// results up to OutageAge.
 func (d *Directory) ForListing(ctx context.Context, c Claims) (Standing, error) {
 	return d.check(ctx, c, max(d.c.ListAge, d.InForce()), max(d.c.OutageAge, d.c.ListAge))
 }
 
-// InForce is the release age in force now.
+// InForce returns the current greatest age for releases.
 func (d *Directory) InForce() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.stretch
+	return d.releaseAge
 }
 
-// active notes that a person downloads, and once a second works out how old
-// answers must be allowed to get so that the questions stay within budget.
+// active marks a person as downloading and returns the current release age. It
+// computes the age once a second: the queries of all active people must fit
+// into the budget.
 func (d *Directory) active(sub string) time.Duration {
 	now := d.c.Now()
 	d.mu.Lock()
@@ -164,9 +169,9 @@ func (d *Directory) active(sub string) time.Duration {
 	if age(now, d.counted) >= time.Second {
 		d.counted = now
 		people, sessions := 0, 0
-		for who, p := range d.people {
+		for sub, p := range d.people {
 			if age(now, p.used) > forgetAfter {
-				delete(d.people, who)
+				delete(d.people, sub)
 				continue
 			}
 			if age(now, p.seen) <= activeFor {
@@ -175,12 +180,12 @@ func (d *Directory) active(sub string) time.Duration {
 			}
 		}
 		need := max(float64(people)/d.c.GroupsRate, float64(sessions)/d.c.AliveRate)
-		d.stretch = max(d.c.ReleaseAge, time.Duration(need*float64(time.Second)))
+		d.releaseAge = max(d.c.ReleaseAge, time.Duration(need*float64(time.Second)))
 	}
-	return d.stretch
+	return d.releaseAge
 }
 
-// person finds or begins a person's record; d.mu is held.
+// person returns a person's entry, and adds one if absent. d.mu is held.
 func (d *Directory) person(sub string, now time.Time) *person {
 	p := d.people[sub]
 	if p == nil {
@@ -195,45 +200,46 @@ func (d *Directory) person(sub string, now time.Time) *person {
 	return p
 }
 
-// check asks what is older than want, and lets answers up to outage old stand
-// in when the pool cannot be asked. An answer that another request drops
-// meanwhile is asked for again.
-func (d *Directory) check(ctx context.Context, c Claims, want, outage time.Duration) (Standing, error) {
+// check queries the pool for results older than maxAge. During an outage it uses
+// results up to outageAge. It repeats the query for a result that another
+// request drops meanwhile.
+func (d *Directory) check(ctx context.Context, c Claims, maxAge, outageAge time.Duration) (Standing, error) {
 	for range 4 {
-		if err := d.refresh(ctx, c, "alive", want, outage); err != nil {
+		if err := d.refresh(ctx, c, "alive", maxAge, outageAge); err != nil {
 			return Standing{}, err
 		}
-		if err := d.refresh(ctx, c, "groups", want, outage); err != nil {
+		if err := d.refresh(ctx, c, "groups", maxAge, outageAge); err != nil {
 			return Standing{}, err
 		}
-		if s, ok := d.standing(c, outage); ok {
+		if s, ok := d.standing(c, outageAge); ok {
 			return s, nil
 		}
 	}
-	return Standing{}, fmt.Errorf("answers do not last: %w", ErrUnavailable)
+	return Standing{}, fmt.Errorf("results were dropped repeatedly: %w", ErrUnavailable)
 }
 
-// standing is what is known of a session and its person, if it is recent.
-func (d *Directory) standing(c Claims, outage time.Duration) (Standing, bool) {
+// standing returns the record from cached results no older than maxAge.
+func (d *Directory) standing(c Claims, maxAge time.Duration) (Standing, bool) {
 	now := d.c.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.person(c.Sub, now)
 	live, ok := p.sessions[c.Session]
-	if !ok || !live.ended.IsZero() || age(now, live.at) > outage || age(now, p.groupsAt) > outage {
+	if !ok || !live.ended.IsZero() || age(now, live.at) > maxAge || age(now, p.groupsAt) > maxAge {
 		return Standing{}, false
 	}
-	asked := live.at
-	if age(now, p.groupsAt) > age(now, asked) {
-		asked = p.groupsAt
+	checked := live.at
+	if age(now, p.groupsAt) > age(now, checked) {
+		checked = p.groupsAt
 	}
 	return Standing{
 		Groups: append([]string(nil), p.groups...), Email: live.email,
-		Asked: asked, ReleaseAge: d.stretch,
+		CheckedAt: checked, ReleaseAge: d.releaseAge,
 	}, true
 }
 
-// Drop forgets a session at once, so that its next use asks the pool.
+// Drop removes a session and its person's groups from the cache. The next use
+// queries the pool.
 func (d *Directory) Drop(c Claims) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -243,65 +249,65 @@ func (d *Directory) Drop(c Claims) {
 	}
 }
 
-// known returns the age of what is known, and whether the session has ended
-// according to a recent answer.
-func (d *Directory) known(c Claims, what string) (since time.Duration, ended bool) {
+// known returns the age of a cached result, and whether a recent result found
+// the session ended.
+func (d *Directory) known(c Claims, kind string) (since time.Duration, ended bool) {
 	now := d.c.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.person(c.Sub, now)
-	if what == "alive" {
+	if kind == "alive" {
 		live := p.sessions[c.Session]
-		return age(now, live.at), age(now, live.ended) <= endedServes
+		return age(now, live.at), age(now, live.ended) <= endedLife
 	}
 	return age(now, p.groupsAt), false
 }
 
-func (d *Directory) refresh(ctx context.Context, c Claims, what string, want, outage time.Duration) error {
-	switch since, ended := d.known(c, what); {
+func (d *Directory) refresh(ctx context.Context, c Claims, kind string, maxAge, outageAge time.Duration) error {
+	switch since, ended := d.known(c, kind); {
 	case ended:
-		return fmt.Errorf("asked a moment ago: %w", ErrRevoked)
-	case since <= want:
+		return fmt.Errorf("by a recent check: %w", ErrRevoked)
+	case since <= maxAge:
 		return nil
 	}
-	key := what + "\x00" + c.Sub
-	if what == "alive" {
+	key := kind + "\x00" + c.Sub
+	if kind == "alive" {
 		key += "\x00" + c.Session
 	}
-	// The question goes on when the request that began it hangs up: others
-	// wait for the same answer.
+	// Other requests wait for the same result: the query continues when the
+	// request that started it is canceled.
 	background := context.WithoutCancel(ctx)
 	result := d.calls.DoChan(key, func() (any, error) {
-		if err := d.wait(background, c, what); err != nil {
+		if err := d.wait(background, c, kind); err != nil {
 			return nil, err
 		}
-		return nil, d.ask(background, c, what)
+		return nil, d.query(background, c, kind)
 	})
 	var err error
 	select {
 	case r := <-result:
 		err = r.Err
 	case <-ctx.Done():
-		err = fmt.Errorf("asking the directory: %w: %w", ErrUnavailable, ctx.Err())
+		err = fmt.Errorf("querying the directory: %w: %w", ErrUnavailable, ctx.Err())
 	}
 	if err == nil || errors.Is(err, ErrRevoked) {
 		return err
 	}
-	if since, _ := d.known(c, what); since <= outage {
+	if since, _ := d.known(c, kind); since <= outageAge {
 		return nil
 	}
 	return err
 }
 
-// wait takes a question out of the person's share, and then out of the budget
-// of all: a person beyond the share leaves the rest to others.
-func (d *Directory) wait(ctx context.Context, c Claims, what string) error {
+// wait spends one query of the person's share, then one of the whole budget. A
+// person over the share therefore uses nothing of the whole budget.
+func (d *Directory) wait(ctx context.Context, c Claims, kind string) error {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	d.mu.Lock()
 	p := d.person(c.Sub, d.c.Now())
 	own, all := p.lists, d.groups
-	if what == "alive" {
+	if kind == "alive" {
 		own, all = p.alive, d.alive
 	}
 	d.mu.Unlock()
@@ -313,11 +319,11 @@ func (d *Directory) wait(ctx context.Context, c Claims, what string) error {
 	return nil
 }
 
-// ask puts one question to the pool and keeps the answer under the instant at
-// which it was asked.
-func (d *Directory) ask(ctx context.Context, c Claims, what string) error {
+// query sends one query to the pool and caches the result. The age of the result
+// counts from the start of the query.
+func (d *Directory) query(ctx context.Context, c Claims, kind string) error {
 	asked := d.c.Now()
-	if what == "groups" {
+	if kind == "groups" {
 		groups, err := d.c.Source.Groups(ctx, c.Username)
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -332,8 +338,8 @@ func (d *Directory) ask(ctx context.Context, c Claims, what string) error {
 	}
 	profile, err := d.c.Source.Alive(ctx, c)
 	if err == nil && profile.Sub != c.Sub {
-		// The token is somebody else's: its name and its answer disagree.
-		err = fmt.Errorf("the directory names another person: %w", ErrRevoked)
+		// The pool's person for the token is not the token's sub.
+		err = fmt.Errorf("the directory returned another person: %w", ErrRevoked)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -347,8 +353,8 @@ func (d *Directory) ask(ctx context.Context, c Claims, what string) error {
 	return err
 }
 
-// keep stores a session's liveness and drops the one checked longest ago when
-// a person has more than maxSessions; d.mu is held.
+// keep stores a session's liveness. It drops the session with the oldest check
+// when a person has more than maxSessions. d.mu is held.
 func (d *Directory) keep(p *person, session string, l liveness) {
 	p.sessions[session] = l
 	for len(p.sessions) > maxSessions {
@@ -362,7 +368,7 @@ func (d *Directory) keep(p *person, session string, l liveness) {
 	}
 }
 
-// asked is when the pool was last asked about the session.
+// asked returns the start of the last query about the session.
 func (l liveness) asked() time.Time {
 	if l.ended.After(l.at) {
 		return l.ended

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// fakePool is a user pool that changes its mind when told.
+// fakePool is a user pool with states that a test can set.
 type fakePool struct {
 	mu     sync.Mutex
 	dead   map[string]bool // by session
@@ -85,19 +85,19 @@ func TestReleasesFollowTheDirectoryWithinFiveSeconds(t *testing.T) {
 		p.set(func(p *fakePool) { p.groups["ada"], p.dead[ada.Session] = nil, true })
 		time.Sleep(4900 * time.Millisecond)
 		if _, err := d.ForRelease(ctx, ada); err != nil {
-			t.Errorf("within the age the answer serves: %v", err)
+			t.Errorf("within 5 s: %v", err)
 		}
 		time.Sleep(200 * time.Millisecond)
 		if _, err := d.ForRelease(ctx, ada); !errors.Is(err, ErrRevoked) {
 			t.Errorf("after 5 s: %v, want ErrRevoked", err)
 		}
 		if _, err := d.ForListing(ctx, ada); !errors.Is(err, ErrRevoked) {
-			t.Errorf("a listing after the session's end is known: %v, want ErrRevoked", err)
+			t.Errorf("a listing after the end of the session was found: %v, want ErrRevoked", err)
 		}
 	})
 }
 
-func TestAgeCountsFromTheQuestion(t *testing.T) {
+func TestAgeCountsFromTheStartOfTheQuery(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
 		p.set(func(p *fakePool) { p.slow = 2 * time.Second })
 		before := time.Now()
@@ -105,8 +105,8 @@ func TestAgeCountsFromTheQuestion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !s.Asked.Equal(before) {
-			t.Errorf("asked %v after the question", s.Asked.Sub(before))
+		if !s.CheckedAt.Equal(before) {
+			t.Errorf("CheckedAt is %v after the start of the query", s.CheckedAt.Sub(before))
 		}
 	})
 }
@@ -134,7 +134,7 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-func TestOneQuestionForMany(t *testing.T) {
+func TestConcurrentRequestsShareOneQuery(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
 		p.set(func(p *fakePool) { p.slow = time.Second })
 		var wg sync.WaitGroup
@@ -147,12 +147,12 @@ func TestOneQuestionForMany(t *testing.T) {
 		}
 		wg.Wait()
 		if n := p.alive.Load(); n != 1 {
-			t.Errorf("%d questions for 100 requests at once", n)
+			t.Errorf("%d queries for 100 concurrent requests", n)
 		}
 	})
 }
 
-func TestQuestionsStayWithinTheBudget(t *testing.T) {
+func TestQueriesStayWithinTheBudget(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
 		const people, seconds = 500, 60
 		var wg sync.WaitGroup
@@ -170,16 +170,16 @@ func TestQuestionsStayWithinTheBudget(t *testing.T) {
 		}
 		wg.Wait()
 		if n := p.lists.Load(); n > 25*(seconds+12)+25 {
-			t.Errorf("%d group questions in %d s, over the budget of 25/s", n, seconds+12)
+			t.Errorf("%d groups queries in %d s, over the budget of 25/s", n, seconds+12)
 		}
 		if d.InForce() < 15*time.Second {
-			t.Errorf("with %d people active the age in force is %v; it must be honest", people, d.InForce())
+			t.Errorf("with %d active people the release age is %v, want 15 s or more", people, d.InForce())
 		}
 		t.Logf("groups=%d alive=%d failed=%d in force=%v", p.lists.Load(), p.alive.Load(), failed.Load(), d.InForce())
 	})
 }
 
-func TestAnswersAreNotMixedUp(t *testing.T) {
+func TestEachPersonHasTheirOwnResults(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
 		p.set(func(p *fakePool) { p.groups["ada"], p.groups["alan"] = []string{"a"}, []string{"b"} })
 		ctx := context.Background()
@@ -190,19 +190,19 @@ func TestAnswersAreNotMixedUp(t *testing.T) {
 				t.Fatalf("%v %v %v %v", ada, alan, err1, err2)
 			}
 		}
-		// Another person under a live session's name is another session.
+		// The same session name with another sub is another session.
 		stolen := claimsOf("ada")
 		stolen.Sub = "sub-alan"
 		p.set(func(p *fakePool) { p.dead[stolen.Session] = true })
 		if _, err := d.ForRelease(ctx, stolen); !errors.Is(err, ErrRevoked) {
-			t.Errorf("a session's answer served another sub: %v", err)
+			t.Errorf("the result of a session was used for another sub: %v", err)
 		}
 	})
 }
 
-// One person with hundreds of sign-ins does not use up the questions of all:
-// another's check is answered at once, and so are that person's few first.
-func TestOnePersonsSignInsLeaveOthersTheirQuestions(t *testing.T) {
+// Hundreds of sign-ins of one person do not use up the whole query budget: a
+// check for another person does not wait.
+func TestOnePersonsSignInsLeaveBudgetToOthers(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
 		var wg sync.WaitGroup
 		var busy atomic.Int64
@@ -234,9 +234,9 @@ func TestOnePersonsSignInsLeaveOthersTheirQuestions(t *testing.T) {
 	})
 }
 
-// Requests of a session that has ended do not ask the pool each time, and a
-// session that the pool stands by again is let in again.
-func TestAnEndedSessionIsNotAskedForEachTime(t *testing.T) {
+// Requests of an ended session cause one query in each endedLife. A session
+// that the pool accepts again is valid again after endedLife.
+func TestEndedSessionCausesOneQuery(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
 		ctx := context.Background()
 		ada := claimsOf("ada")
@@ -247,12 +247,12 @@ func TestAnEndedSessionIsNotAskedForEachTime(t *testing.T) {
 			}
 		}
 		if n := p.alive.Load(); n != 1 {
-			t.Errorf("%d questions for 1000 requests of an ended session", n)
+			t.Errorf("%d queries for 1000 requests of an ended session", n)
 		}
 		p.set(func(p *fakePool) { p.dead[ada.Session] = false })
-		time.Sleep(endedServes + time.Second)
+		time.Sleep(endedLife + time.Second)
 		if _, err := d.ForRelease(ctx, ada); err != nil {
-			t.Errorf("enabled again: %v", err)
+			t.Errorf("accepted again: %v", err)
 		}
 	})
 }
@@ -263,7 +263,7 @@ func (w *wrongPerson) Alive(context.Context, Claims) (Profile, error) {
 	return Profile{Sub: "somebody else"}, nil
 }
 
-func TestTheAnswerMustNameTheTokensPerson(t *testing.T) {
+func TestProfileMustMatchTheToken(t *testing.T) {
 	d, err := NewDirectory(DirectoryConfig{Source: &wrongPerson{}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestTheAnswerMustNameTheTokensPerson(t *testing.T) {
 	}
 }
 
-func TestAtMostEightSessionsAPerson(t *testing.T) {
+func TestEightSessionsPerPersonAreKept(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
 		for i := range 20 {
 			c := claimsOf("ada")
@@ -289,9 +289,9 @@ func TestAtMostEightSessionsAPerson(t *testing.T) {
 	})
 }
 
-// A machine that slept has a monotonic clock that did not move; one whose
-// clock was set back has a wall clock that did not. The older age wins.
-func TestAgeBySlowerClock(t *testing.T) {
+// After sleep the monotonic clock is late; after a clock change the wall clock
+// is. The longer age counts.
+func TestAgeIsTheLongerOfTwoClocks(t *testing.T) {
 	now := time.Now()
 	if got := age(now.Round(0).Add(time.Hour), now); got < 59*time.Minute {
 		t.Errorf("asleep for an hour: %v", got)
@@ -300,7 +300,7 @@ func TestAgeBySlowerClock(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if got := age(now, time.Time{}); got < 1000*time.Hour {
-		t.Errorf("never asked: %v", got)
+		t.Errorf("never checked: %v", got)
 	}
 }
 
@@ -327,9 +327,9 @@ func TestIssuer(t *testing.T) {
 	}
 }
 
-// Many people who come at one instant do not cost the pool more than its
-// budget: 25 questions at once, and 25 a second while they wait.
-func TestACrowdStaysWithinTheBudget(t *testing.T) {
+// Many people at one instant do not exceed the budget: 25 groups queries at
+// once, and 25 a second afterwards.
+func TestCrowdStaysWithinTheBudget(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *fakePool, d *Directory) {
 		var wg sync.WaitGroup
 		var busy atomic.Int64
@@ -342,10 +342,10 @@ func TestACrowdStaysWithinTheBudget(t *testing.T) {
 		}
 		wg.Wait()
 		if alive, lists := p.alive.Load(), p.lists.Load(); alive > 60+60*2 || lists > 25+25*4 {
-			t.Errorf("%d and %d questions", alive, lists)
+			t.Errorf("%d session and %d groups queries", alive, lists)
 		}
 		if busy.Load() == 0 {
-			t.Error("nobody of the crowd was refused: the budget did not come into it")
+			t.Error("no request was refused: the test did not reach the budget")
 		}
 	})
 }

@@ -15,8 +15,8 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
-// MaxToken is the most bytes of a token. A person in 100 groups, the most that
-// Cognito allows, with names of 128 characters has a token of 20 KiB.
+// MaxToken is the maximum size of a token in bytes. Cognito allows 100 groups
+// for a user; with names of 128 characters they make a token of 20 KiB.
 const MaxToken = 32 << 10
 
 const (
@@ -24,24 +24,23 @@ const (
 	maxLife = 24 * time.Hour // Cognito's longest access token
 )
 
-// Scopes by which the directory is asked.
+// Scopes of the directory's queries.
 const (
 	scopeSelf   = "aws.cognito.signin.user.admin" // GetUser
 	scopeOpenID = "openid"                        // userInfo
 )
 
-// VerifierConfig names all that a token must match.
+// VerifierConfig names the values that a token must match.
 type VerifierConfig struct {
 	Issuer    string   // exactly one of the pool's two forms
-	ClientIDs []string // app clients whose tokens are taken
+	ClientIDs []string // app clients with accepted tokens
 	Audience  string   // the API's origin; checked when a token carries aud
 	Keys      *KeySet
 	Now       func() time.Time
 }
 
-// Verifier checks access tokens offline. It caches no result: a signature
-// check costs 40 µs, and a cache would have to be keyed by what an attacker
-// chooses.
+// Verifier checks access tokens offline. It caches no result: a signature check
+// costs 40 µs, and an attacker would choose the keys of a cache.
 type Verifier struct{ c VerifierConfig }
 
 // NewVerifier refuses a configuration with a part missing.
@@ -53,19 +52,18 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 }
 
 var (
-	// SPEC: RFC 7515 §7.1, compact serialisation: three base64url parts, no padding.
+	// SPEC: RFC 7515 §7.1, compact serialization: three base64url parts, no padding.
 	tokenShape = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
 	kidShape   = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{1,128}$`)
-	// Cognito warns against relying on a UUID's form for sub.
+	// The Cognito documentation warns against relying on the form of a UUID for sub.
 	idShape   = regexp.MustCompile(`^[!-~]{1,128}$`)
 	nameShape = regexp.MustCompile(`^[\p{L}\p{M}\p{S}\p{N}\p{P}]{1,128}$`)
 	intShape  = regexp.MustCompile(`^[1-9][0-9]{0,15}$`)
 )
 
-// Verify checks an access token's form, signature and claims, in the order in
-// which they get dearer. Every failure is ErrToken, ErrTooLarge, ErrClock,
-// ErrExpired (all else is right) or ErrUnavailable (its key could not be
-// fetched).
+// Verify checks an access token's form, signature and claims, cheapest check
+// first. Every failure is ErrToken, ErrTooLarge, ErrClock, ErrExpired (all
+// other checks passed) or ErrUnavailable (the key could not be fetched).
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(token) > MaxToken {
 		return Claims{}, fmt.Errorf("%d bytes: %w", len(token), ErrTooLarge)
@@ -74,7 +72,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		return Claims{}, fmt.Errorf("form: %w", ErrToken)
 	}
 	for part := range strings.SplitSeq(token, ".") {
-		// Strict refuses the other spellings of the last character.
+		// Strict refuses alternative encodings of the last character.
 		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
 			return Claims{}, fmt.Errorf("encoding: %w", ErrToken)
 		}
@@ -107,7 +105,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	return claims, nil
 }
 
-// claimsIssuer reads the issuer that a token, not verified yet, claims to have.
+// claimsIssuer reports whether a token that is not verified yet names the
+// pool's issuer.
 func (v *Verifier) claimsIssuer(token string) bool {
 	parts := strings.Split(token, ".")
 	raw, _ := base64.RawURLEncoding.DecodeString(parts[1]) // decoded once already
@@ -116,8 +115,8 @@ func (v *Verifier) claimsIssuer(token string) bool {
 	return unmarshalStrict(raw, &fields) == nil && json.Unmarshal(fields["iss"], &iss) == nil && iss == v.c.Issuer
 }
 
-// headerKey takes the key id from a header that names RS256 and nothing that
-// changes how the token is to be read.
+// headerKey returns the key id. It refuses a header with another algorithm than
+// RS256 or with a field that changes the meaning of the token.
 func headerKey(token string) (string, error) {
 	encoded, _, _ := strings.Cut(token, ".")
 	raw, _ := base64.RawURLEncoding.DecodeString(encoded) // decoded once already
@@ -130,8 +129,8 @@ func headerKey(token string) (string, error) {
 		case "alg", "kid", "typ", "jwk", "jku", "x5u", "x5c", "x5t":
 			// Embedded keys are ignored: only the configured set counts.
 		default:
-			// SPEC: RFC 7515 §4.1.11: an extension that is not understood
-			// ("crit") must be refused; "cty" means a nested token.
+			// SPEC: RFC 7515 §4.1.11: an unknown extension ("crit") must be
+			// refused; "cty" means a nested token.
 			return "", fmt.Errorf("header field: %w", ErrToken)
 		}
 	}
@@ -212,13 +211,14 @@ func (v *Verifier) claims(ctx context.Context, payload []byte) (Claims, error) {
 		return Claims{}, fmt.Errorf("username: %w", ErrToken)
 	}
 	if !c.scopes[scopeSelf] && !c.scopes[scopeOpenID] {
-		return Claims{}, fmt.Errorf("no scope by which the directory can be asked: %w", ErrToken)
+		return Claims{}, fmt.Errorf("no scope allows a directory query: %w", ErrToken)
 	}
 	return c, v.times(ctx, raw, &c)
 }
 
-// times checks iat, exp, nbf and auth_time. The clock comes after all claims,
-// and expiry last, so that ErrClock and ErrExpired mean: nothing else is wrong.
+// times checks iat, exp, nbf and auth_time. Checks against the clock follow all
+// other checks, and expiry is last: with ErrClock or ErrExpired, nothing else is
+// wrong with the token.
 func (v *Verifier) times(ctx context.Context, raw map[string]json.RawMessage, c *Claims) error {
 	now := v.c.Now()
 	var ok bool
@@ -239,14 +239,16 @@ func (v *Verifier) times(ctx context.Context, raw map[string]json.RawMessage, c 
 			return fmt.Errorf("auth_time: %w", ErrToken)
 		}
 	}
-	// The pool signed the time of issue: it is past by the pool's clock.
+	// The pool signed the time of issue. An issue in the future means that this
+	// machine's clock is behind.
 	if ahead := c.Issued.Sub(now); ahead > leeway {
 		return fmt.Errorf("issued %s in the future: %w", ahead.Round(time.Second), ErrClock)
 	}
 	if now.After(c.Expires.Add(leeway)) {
-		// Ahead by more than a token's life, a new one is over at once too.
+		// With this clock ahead by more than a token's life, each new token would
+		// be expired too.
 		if behind, known := v.c.Keys.Behind(ctx); known && -behind > c.Expires.Sub(c.Issued)+leeway {
-			return fmt.Errorf("expired, at %s ahead: %w", (-behind).Round(time.Second), ErrClock)
+			return fmt.Errorf("expired by a clock %s ahead: %w", (-behind).Round(time.Second), ErrClock)
 		}
 		return ErrExpired
 	}
@@ -260,7 +262,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// instant reads a NumericDate, of which only whole seconds 1..2^53 are taken.
+// instant parses a NumericDate. It accepts only whole seconds 1..2^53.
 // SPEC: RFC 7519 §2.
 func instant(raw json.RawMessage) (time.Time, bool) {
 	if !intShape.Match(raw) {

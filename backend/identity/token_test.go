@@ -66,42 +66,43 @@ func TestHostileTokens(t *testing.T) {
 	good := f.Token(f.Claims())
 	for name, token := range set {
 		if c, err := v.Verify(ctx, token); err == nil {
-			t.Errorf("%s: let in as %s", name, c.Sub)
+			t.Errorf("%s: accepted as %s", name, c.Sub)
 		} else if !errors.Is(err, ErrToken) {
 			t.Errorf("%s: %v, want ErrToken", name, err)
 		} else if strings.Contains(err.Error(), "eyJ") {
 			t.Errorf("%s: the error quotes the token", name)
 		}
-		// The good one is taken right before and after: nothing is remembered.
+		// A hostile token does not change the result for a good token.
 		if _, err := v.Verify(ctx, good); err != nil {
 			t.Fatalf("after %s the good token is refused: %v", name, err)
 		}
 	}
 }
 
-// Refused for another cause than the token, so that its owner keeps it.
-func TestRefusedForAnotherCause(t *testing.T) {
+// A token refused for a cause outside the token has its own error: the client
+// keeps the sign-in.
+func TestRefusalsForCausesOutsideTheToken(t *testing.T) {
 	unknown := func(f *forge) string { kid, _, _ := f.Refused(); return kid }
 	for name, c := range map[string]struct {
 		token func(f *forge) string
 		again bool // verified a second time
 		want  error
 	}{
-		"an unknown key, asked for":      {unknown, false, ErrToken},
-		"the same key, not asked again":  {unknown, true, ErrUnavailable},
+		"an unknown key after a fetch":   {unknown, false, ErrToken},
+		"the same key without a fetch":   {unknown, true, ErrUnavailable},
 		"issued a minute in the future":  {func(f *forge) string { _, future, _ := f.Refused(); return future }, false, ErrClock},
 		"issued beyond the leeway":       {func(f *forge) string { return f.With("iat", f.Now.Add(leeway+time.Second).Unix()) }, false, ErrClock},
 		"issued as far ahead as allowed": {func(f *forge) string { return f.With("iat", f.Now.Add(leeway).Unix()) }, false, nil},
 		"not valid yet":                  {func(f *forge) string { return f.With("nbf", f.Now.Add(leeway+time.Second).Unix()) }, false, ErrToken},
 		"one byte too many":              {func(f *forge) string { _, _, large := f.Refused(); return large }, false, ErrTooLarge},
-		"as large as a token may be":     {func(f *forge) string { return f.Sized(MaxToken) }, false, nil},
+		"the maximum size":               {func(f *forge) string { return f.Sized(MaxToken) }, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newForge(t)
 			v := f.verifier(t)
 			token := c.token(f)
 			if token == "" {
-				t.Fatal("no such token can be made")
+				t.Fatal("no token has this size")
 			}
 			_, err := v.Verify(context.Background(), token)
 			if c.again {
@@ -114,8 +115,7 @@ func TestRefusedForAnotherCause(t *testing.T) {
 	}
 }
 
-// A key set that was fetched before a rotation says nothing about a new key,
-// whether this call or another one waits for it.
+// A key set from before a rotation does not prove that a new key is unknown.
 func TestRotationRightAfterAFetch(t *testing.T) {
 	f := newForge(t)
 	v := f.verifier(t)
@@ -129,14 +129,14 @@ func TestRotationRightAfterAFetch(t *testing.T) {
 	if _, err := v.Verify(ctx, rotated); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrToken) {
 		t.Errorf("a second after the fetch: %v, want ErrUnavailable", err)
 	}
-	f.Now = f.Now.Add(penalty)
+	f.Now = f.Now.Add(fetchPause)
 	if _, err := v.Verify(ctx, rotated); err != nil {
 		t.Errorf("ten seconds later: %v", err)
 	}
 }
 
-// A server ahead of the pool by more than a token's life refuses every token:
-// that is its clock. Ahead by less, a new token helps.
+// A server clock ahead of the pool by more than a token's life expires every
+// token: the error is ErrClock. With a smaller lead, a new token is valid.
 func TestServerAheadOfThePool(t *testing.T) {
 	for name, c := range map[string]struct {
 		ahead time.Duration
@@ -168,8 +168,8 @@ func TestServerAheadOfThePool(t *testing.T) {
 	}
 }
 
-// The negative control: without the check, the tokens that differ in just that
-// claim get in, so the test above does test it.
+// Negative control of TestHostileTokens: a verifier for another issuer and
+// client accepts a token with exactly these claims.
 func TestHostileTokensNeedTheChecks(t *testing.T) {
 	f := newForge(t)
 	loose, err := NewVerifier(VerifierConfig{Issuer: testIssuer + "2", ClientIDs: []string{"client2"}, Keys: f.keys, Now: func() time.Time { return f.Now }})
@@ -179,7 +179,7 @@ func TestHostileTokensNeedTheChecks(t *testing.T) {
 	c := f.Claims()
 	c["iss"], c["client_id"] = testIssuer+"2", "client2"
 	if _, err := loose.Verify(context.Background(), f.Token(c)); err != nil {
-		t.Fatalf("the control token is refused for another reason: %v", err)
+		t.Fatalf("the control token is refused: %v", err)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestExpiryAndLeeway(t *testing.T) {
 	for after, want := range map[time.Duration]error{29 * time.Second: nil, 30 * time.Second: nil, 31 * time.Second: ErrExpired, 48 * time.Hour: ErrExpired} {
 		f.Now = end.Add(after)
 		if _, err := v.Verify(context.Background(), token); !errors.Is(err, want) {
-			t.Errorf("%v after its end: %v, want %v", after, err, want)
+			t.Errorf("%v after expiry: %v, want %v", after, err, want)
 		}
 		f.Now = end.Add(-600 * time.Second)
 	}
@@ -227,7 +227,7 @@ func TestMutatedTokens(t *testing.T) {
 	}
 	t.Logf("TOKEN mutations=%d accepted_bad=%d rejected_good=%d", n, accepted, rejected)
 	if accepted != 0 || rejected != 0 {
-		t.Errorf("%d of %d mutated tokens were let in, and the good one was refused %d times", accepted, n, rejected)
+		t.Errorf("%d of %d mutated tokens were accepted, and the good token was refused %d times", accepted, n, rejected)
 	}
 	if _, err := v.Verify(ctx, good); err != nil {
 		t.Errorf("the good token is refused: %v", err)
@@ -245,10 +245,10 @@ func TestUnknownKeysCauseOneFetch(t *testing.T) {
 	before := f.Fetches.Load()
 	for i := range 500 {
 		if i%50 == 0 {
-			f.Now = f.Now.Add(time.Second) // ten seconds in all, but for the last
+			f.Now = f.Now.Add(time.Second) // 10 s in total
 		}
 		if _, err := v.Verify(ctx, f.Raw(fmt.Sprintf(`{"alg":"RS256","kid":"bogus%d"}`, i), string(payload))); err == nil {
-			t.Fatal("a bogus key id was let in")
+			t.Fatal("a bogus key id was accepted")
 		}
 	}
 	if got := f.Fetches.Load() - before; got > 1 {
@@ -264,7 +264,8 @@ func TestKeyRotationAndOutage(t *testing.T) {
 	if _, err := v.Verify(ctx, old); err != nil {
 		t.Fatal(err)
 	}
-	// An outage: the known key serves on, an unknown one is not a refusal.
+	// During an outage a known key stays valid, and an unknown key is no refusal
+	// of the token.
 	f.Now = f.Now.Add(11 * time.Second)
 	f.Status.Store(http.StatusInternalServerError)
 	payload, _ := json.Marshal(f.Claims())
@@ -275,7 +276,7 @@ func TestKeyRotationAndOutage(t *testing.T) {
 	if _, err := v.Verify(ctx, old); err != nil {
 		t.Errorf("known key during an outage: %v", err)
 	}
-	// The new key is there: one round trip.
+	// After the rotation one fetch finds the new key.
 	f.Now = f.Now.Add(11 * time.Second)
 	f.KID = "key2="
 	f.Status.Store(http.StatusOK)
@@ -283,7 +284,7 @@ func TestKeyRotationAndOutage(t *testing.T) {
 		t.Errorf("after the rotation: %v", err)
 	}
 	if _, err := v.Verify(ctx, old); err == nil {
-		t.Error("a key that left the set still counts")
+		t.Error("a key that was removed from the set is still accepted")
 	}
 }
 

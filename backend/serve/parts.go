@@ -88,7 +88,7 @@ func (m *made) assemble(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	directory, questions, err := newDirectory(c, m.reach.pool, w)
+	directory, reports, err := newDirectory(c, m.reach.pool, w)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (m *made) assemble(ctx context.Context, c Config) (err error) {
 	m.vitals = &vitals{reach: m.reach, audit: log, grants: m.grants, log: w.Log, known: map[string]string{}}
 	m.config = backend.Config{
 		Verifier: verifier, Directory: directory, Grants: m.grants, Objects: objects, Clock: m.reach.clock, Audit: log,
-		Access: questions, Health: m.vitals, FileKeys: c.S3.fileKeys(m.reach.host), Now: w.Now, NewID: w.NewID, Log: w.Log,
+		Access: reports, Health: m.vitals, FileKeys: c.S3.fileKeys(m.reach.host), Now: w.Now, NewID: w.NewID, Log: w.Log,
 	}
 	return m.changeable(c)
 }
@@ -207,12 +207,12 @@ func newPool(c Config, sdk aws.Config, loop *Loopback) *cognitoidentityprovider.
 	})
 }
 
-func newDirectory(c Config, pool identity.PoolAPI, w World) (*identity.Directory, *access.Questions, error) {
+func newDirectory(c Config, pool identity.PoolAPI, w World) (*identity.Directory, *access.Reporter, error) {
 	source, err := identity.NewCognito(pool, c.UserPoolID, c.HostedUI, &http.Client{Timeout: 5 * time.Second})
 	if err != nil {
 		return nil, nil, err
 	}
-	questions, err := access.New(source)
+	reports, err := access.New(source)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -222,7 +222,7 @@ func newDirectory(c Config, pool identity.PoolAPI, w World) (*identity.Directory
 		Source: source, Now: w.Now,
 		AliveRate: 60 / float64(c.Instances), GroupsRate: 25 / float64(c.Instances),
 	})
-	return directory, questions, err
+	return directory, reports, err
 }
 
 // clock is the skew check with the S3 client that it may ask.

@@ -1,5 +1,5 @@
-// Package identitytest forges tokens: as a user pool would sign them, and as it
-// never would. Only tests import it.
+// Package identitytest signs tokens for tests: good ones, as a user pool signs
+// them, and hostile ones.
 package identitytest
 
 import (
@@ -22,19 +22,19 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Forge holds a pool's signing key. It is the http.Handler of its JWKS.
+// Forge signs tokens with a pool's key. It is the http.Handler of the JWKS.
 type Forge struct {
 	Key     *rsa.PrivateKey
 	KID     string
 	Issuer  string
 	Client  string
-	Origin  string // the API's, for aud
+	Origin  string // origin of the API, for aud
 	Now     time.Time
-	Fetches atomic.Int64 // of the JWKS
-	Status  atomic.Int64 // what the JWKS answers; 0 is 200
+	Fetches atomic.Int64 // number of requests for the JWKS
+	Status  atomic.Int64 // HTTP status of the JWKS; 0 means 200
 }
 
-// New makes a key.
+// New returns a Forge with a new RSA key of 2,048 bits.
 func New(t testing.TB, issuer, client, origin string) *Forge {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -44,7 +44,7 @@ func New(t testing.TB, issuer, client, origin string) *Forge {
 	return &Forge{Key: key, KID: "key1=", Issuer: issuer, Client: client, Origin: origin, Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 }
 
-// ServeHTTP answers the JWKS.
+// ServeHTTP serves the JWKS.
 func (f *Forge) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	f.Fetches.Add(1)
 	w.Header().Set("Date", f.Now.UTC().Format(http.TimeFormat))
@@ -57,7 +57,7 @@ func (f *Forge) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}})
 }
 
-// Claims are those of a good access token of ada's.
+// Claims returns the claims of a good access token for the user ada.
 func (f *Forge) Claims() map[string]any {
 	return map[string]any{
 		"sub": "11111111-2222-3333-4444-555555555555", "username": "ada", "client_id": f.Client,
@@ -69,7 +69,7 @@ func (f *Forge) Claims() map[string]any {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// Raw signs exactly these bytes with RS256.
+// Raw signs exactly the given bytes with RS256.
 func (f *Forge) Raw(header, payload string) string {
 	input := b64([]byte(header)) + "." + b64([]byte(payload))
 	sum := sha256.Sum256([]byte(input))
@@ -80,10 +80,10 @@ func (f *Forge) Raw(header, payload string) string {
 	return input + "." + b64(sig)
 }
 
-// Header is that of a good token.
+// Header returns the header of a good token.
 func (f *Forge) Header() string { return fmt.Sprintf(`{"alg":"RS256","kid":%q}`, f.KID) }
 
-// Token signs claims under the good header.
+// Token signs claims with a good header.
 func (f *Forge) Token(claims map[string]any) string {
 	raw, err := json.Marshal(claims)
 	if err != nil {
@@ -92,7 +92,7 @@ func (f *Forge) Token(claims map[string]any) string {
 	return f.Raw(f.Header(), string(raw))
 }
 
-// With changes or (nil) removes one claim.
+// With returns a token with one claim changed, or removed if value is nil.
 func (f *Forge) With(name string, value any) string {
 	c := f.Claims()
 	if value == nil {
@@ -103,7 +103,7 @@ func (f *Forge) With(name string, value any) string {
 	return f.Token(c)
 }
 
-// Hostile are the named tokens that must not be let in.
+// Hostile returns tokens that must be refused, by name.
 func (f *Forge) Hostile() map[string]string {
 	good := f.Token(f.Claims())
 	parts := strings.Split(good, ".")
@@ -168,14 +168,14 @@ func (f *Forge) Hostile() map[string]string {
 		"sub twice": dup(`"sub":"other"`), "claims in another case": dup(`"Sub":"other"`), "claims a list": f.Raw(f.Header(), `["sub"]`), "claims null": f.Raw(f.Header(), `null`),
 		"padding": parts[0] + "=." + parts[1] + "." + parts[2], "newline inside": parts[0] + ".\n" + parts[1] + "." + parts[2], "newline at the end": good + "\n",
 		"space": " " + good, "another spelling of the last character": good[:len(good)-1] + spelling,
-		"JSON serialisation": `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`,
+		"JSON serialization": `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`,
 		"payload of another": parts[0] + "." + b64(stolenRaw) + "." + parts[2],
 	}
 	return set
 }
 
-// Refused are tokens that are not let in for another cause than the token: they
-// say nothing against the person, whose sign-in must be kept.
+// Refused returns tokens that are refused for a cause outside the token. The
+// person's sign-in must be kept.
 func (f *Forge) Refused() (unknownKey, fromTheFuture, tooLarge string) {
 	payload, err := json.Marshal(f.Claims())
 	if err != nil {
@@ -184,9 +184,9 @@ func (f *Forge) Refused() (unknownKey, fromTheFuture, tooLarge string) {
 	return f.Raw(`{"alg":"RS256","kid":"other="}`, string(payload)), f.With("iat", f.Now.Unix()+60), f.Sized(32<<10 + 1)
 }
 
-// Sized is a good token of exactly n bytes, "" where there is none.
+// Sized returns a good token of exactly n bytes, or "" if none exists.
 func (f *Forge) Sized(n int) string {
-	for typ := range 4 { // base64 skips some lengths; the header's makes up for it
+	for typ := range 4 { // base64 skips some lengths; a longer header reaches them
 		header := fmt.Sprintf(`{"alg":"RS256","kid":%q,"typ":%q}`, f.KID, strings.Repeat("J", typ))
 		token := func(pad int) string {
 			c := f.Claims()
