@@ -1,9 +1,9 @@
-// Package client makes typed calls to the backend: it knows the address, the
-// wire types, deadlines and when a call may be repeated (retry.go). Callers
-// repeat nothing themselves. The package leaves the person's identity to
-// session (through TokenSource), and the bytes of objects to client/download.
+// Package client makes typed calls to the backend. It holds the address, the
+// wire types, the deadlines and the retries (retry.go); callers do not repeat
+// calls. Package session provides the access tokens (TokenSource), and
+// client/download fetches the bytes of objects.
 //
-// What it returns is what the server wrote: names and texts in it go through
+// The texts in an answer, such as names, are untrusted: they pass through
 // backend/safetext before they are shown.
 package client
 
@@ -29,7 +29,7 @@ import (
 
 const (
 	maxAnswer = 16 << 20         // bytes of one answer; a page of 1,000 keys is about 2 MiB at most
-	callLimit = 30 * time.Second // of one attempt
+	callLimit = 30 * time.Second // for one attempt
 	dialLimit = 10 * time.Second
 
 	// Proxies refuse a longer header line by default: 8 KiB in nginx
@@ -39,22 +39,22 @@ const (
 	nginxHeaderTooLarge = 494
 )
 
-// TokenSource gives the access token of whoever is signed in.
+// TokenSource returns the access token of the signed-in person.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
-	// Ended is told that the backend did not take this token any more.
-	Ended(token string)
+	// Refused is called when the backend refuses this token.
+	Refused(token string)
 }
 
-// Config says where the server is and how calls are made.
+// Config is the configuration of a Client.
 type Config struct {
 	Server    string // origin: https://host[:port], or http on loopback
 	Tokens    TokenSource
 	UserAgent string
-	Transport http.RoundTripper // nil: a plain one with system roots and TLS 1.2 or later
+	Transport http.RoundTripper // nil: Transport(), with system roots and TLS 1.2 or later
 }
 
-// Client calls one server. Safe for concurrent use.
+// Client calls one server. It is safe for concurrent use.
 type Client struct {
 	base   *url.URL
 	tokens TokenSource
@@ -62,8 +62,8 @@ type Client struct {
 	http   *http.Client
 }
 
-// New checks the address: https, or http to loopback only; nothing but scheme,
-// host and port.
+// New returns a client for a server. The address must have only a scheme, a host
+// and a port. The scheme must be https, or http on loopback.
 func New(c Config) (*Client, error) {
 	base, err := url.Parse(c.Server)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.Trim(base.Path, "/") != "" {
@@ -81,12 +81,12 @@ func New(c Config) (*Client, error) {
 	base.Path = ""
 	return &Client{base: base, tokens: c.Tokens, agent: c.UserAgent, http: &http.Client{
 		Transport: c.Transport,
-		// A server that moves is a change of trust: configure it anew.
+		// A redirect would change the trusted server, so none is followed.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
-// Transport is what the client uses by default.
+// Transport returns the default transport of a client.
 func Transport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -100,36 +100,36 @@ func Transport() *http.Transport {
 	}
 }
 
-// Host is the server's name for messages.
+// Host returns the server's host for messages.
 func (c *Client) Host() string { return c.base.Host }
 
-// Whoami asks who the server takes the caller to be.
+// Whoami returns the person and the groups of the token.
 func (c *Client) Whoami(ctx context.Context) (out api.Whoami, err error) {
 	return out, c.call(ctx, api.VerbWhoami, struct{}{}, &out)
 }
 
-// List asks for one page of what may be seen under a prefix.
+// List returns one page of the visible entries under a prefix.
 func (c *Client) List(ctx context.Context, in api.ListRequest) (out api.ListResponse, err error) {
 	return out, c.call(ctx, api.VerbList, in, &out)
 }
 
-// Stat asks for one object's facts.
+// Stat returns the metadata of one object.
 func (c *Client) Stat(ctx context.Context, in api.StatRequest) (out api.StatResponse, err error) {
 	return out, c.call(ctx, api.VerbStat, in, &out)
 }
 
-// Release asks for presigned URLs; each item has its own URL or error.
+// Release returns presigned URLs; each item has a URL or an error.
 func (c *Client) Release(ctx context.Context, in api.ReleaseRequest) (out api.ReleaseResponse, err error) {
 	if err := c.call(ctx, api.VerbRelease, in, &out); err != nil {
 		return out, err
 	}
 	if len(out.Items) != len(in.Objects) {
-		return api.ReleaseResponse{}, api.Misspoken(c.Host(), "it answered for other files than asked", nil)
+		return api.ReleaseResponse{}, api.Misspoken(c.Host(), "its answer is for other files than requested", nil)
 	}
 	return out, nil
 }
 
-// Complete reports how downloads ended.
+// Complete reports the results of downloads.
 func (c *Client) Complete(ctx context.Context, in api.CompleteRequest) error {
 	return c.call(ctx, api.VerbComplete, in, &api.CompleteResponse{})
 }
@@ -139,37 +139,37 @@ func (c *Client) Signout(ctx context.Context) error {
 	return c.call(ctx, api.VerbSignout, struct{}{}, &api.SignoutResponse{})
 }
 
-// AuditQuery asks for one page of the audit log.
+// AuditQuery returns one page of the audit log.
 func (c *Client) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (out api.AuditQueryResponse, err error) {
 	return out, c.call(ctx, api.VerbAuditQuery, in, &out)
 }
 
-// AuditSummary asks for counts per hour.
+// AuditSummary returns the counts of events per hour.
 func (c *Client) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (out api.AuditSummaryResponse, err error) {
 	return out, c.call(ctx, api.VerbAuditSummary, in, &out)
 }
 
-// Explain asks why a person may or may not read an object (admins).
+// Explain returns the reason why a person may or may not read an object (admins).
 func (c *Client) Explain(ctx context.Context, in api.ExplainRequest) (out api.ExplainResponse, err error) {
 	return out, c.call(ctx, api.VerbExplain, in, &out)
 }
 
-// Who asks who can read a path (admins).
+// Who returns the groups and people that can read a path (admins).
 func (c *Client) Who(ctx context.Context, in api.WhoRequest) (out api.WhoResponse, err error) {
 	return out, c.call(ctx, api.VerbWho, in, &out)
 }
 
-// Can asks what a person can see (admins).
+// Can returns the paths that a person can see (admins).
 func (c *Client) Can(ctx context.Context, in api.CanRequest) (out api.CanResponse, err error) {
 	return out, c.call(ctx, api.VerbCan, in, &out)
 }
 
-// GrantsList asks for the grants in force (admins).
+// GrantsList returns the grants in force (admins).
 func (c *Client) GrantsList(ctx context.Context) (out api.GrantsListResponse, err error) {
 	return out, c.call(ctx, api.VerbGrantsList, struct{}{}, &out)
 }
 
-// GrantsDiff asks what a new grants file would change (admins).
+// GrantsDiff returns the effects of a new grants file (admins).
 func (c *Client) GrantsDiff(ctx context.Context, in api.GrantsDiffRequest) (out api.GrantsDiffResponse, err error) {
 	return out, c.call(ctx, api.VerbGrantsDiff, in, &out)
 }
@@ -182,14 +182,14 @@ func (c *Client) attempt(ctx context.Context, verb api.Verb, body []byte, out an
 	if err != nil {
 		return err
 	}
-	err = c.once(limited, verb, token, body, out)
+	err = c.post(limited, verb, token, body, out)
 	if refusesToken(err) {
-		c.tokens.Ended(token)
+		c.tokens.Refused(token)
 	}
 	return err
 }
 
-func (c *Client) once(ctx context.Context, verb api.Verb, token string, body []byte, out any) error {
+func (c *Client) post(ctx context.Context, verb api.Verb, token string, body []byte, out any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+verb.Path(), bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("writing the request: %w", err)
@@ -209,7 +209,7 @@ func (c *Client) once(ctx context.Context, verb api.Verb, token string, body []b
 		return c.network(ctx, err)
 	}
 	if len(raw) > maxAnswer {
-		return api.Misspoken(c.Host(), "its answer is far too long", nil)
+		return api.Misspoken(c.Host(), "its answer is too long", nil)
 	}
 	if res.StatusCode != http.StatusOK {
 		return c.refusal(res, raw, token)
@@ -227,8 +227,9 @@ func (c *Client) once(ctx context.Context, verb api.Verb, token string, body []b
 
 var requestID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
-// refusal takes code, request id and pause of an error answer; its text comes
-// from the table. A code that does not fit the status is not usher's answer.
+// refusal reads the code, the request ID and the pause of an error answer. Its
+// text comes from the table. An answer with a code of another status is not
+// usher's.
 func (c *Client) refusal(res *http.Response, raw []byte, token string) error {
 	var body api.ErrorBody
 	if json.Unmarshal(raw, &body) == nil {
@@ -247,13 +248,14 @@ func (c *Client) refusal(res *http.Response, raw []byte, token string) error {
 	switch res.StatusCode {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge, nginxHeaderTooLarge:
 		if len(token) > commonHeader {
-			e.Advice = fmt.Sprintf("Your sign-in has %d kB, because you are in many groups, and a proxy before the server may take less. Ask your administrator.", len(token)/1000)
+			e.Advice = fmt.Sprintf("Your sign-in has %d kB, because you are in many groups, and a proxy in front of the server may not accept that much. Ask your administrator.", len(token)/1000)
 		}
 	}
 	return e
 }
 
-// network keeps a canceled call what it is.
+// network maps a failed exchange to *api.Unreachable, and returns the
+// cancellation of ctx unchanged.
 func (c *Client) network(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
@@ -261,9 +263,9 @@ func (c *Client) network(ctx context.Context, err error) error {
 	return api.NewUnreachable(c.Host(), err)
 }
 
-// behind is how much the server's clock is behind the sign-in service's, at
-// least: the time of issue in the access token against the answer's Date.
-// Nothing is verified; the result is for a sentence.
+// behind returns a lower bound of the lag of the server's clock behind the
+// sign-in service's: the issue time in the access token minus the answer's Date.
+// Neither is verified; the result is used in a sentence only.
 func behind(h http.Header, token string) time.Duration {
 	now, err := http.ParseTime(h.Get("Date"))
 	parts := strings.Split(token, ".")

@@ -12,10 +12,10 @@ import (
 	"usher/backend/api"
 )
 
-// The limits of the pauses within one call, all pauses together.
+// The limits of the sum of all pauses within one call.
 const (
-	busyLimit    = time.Minute     // for rate_limited: the server is well, and its budget refills
-	troubleLimit = 8 * time.Second // for the table's other rows with Retry
+	busyLimit    = time.Minute     // for rate_limited: the server works, and the budget refills
+	failureLimit = 8 * time.Second // for the table's other rows with Retry
 	firstPause   = 250 * time.Millisecond
 	longestPause = 4 * time.Second
 	networkPause = 500 * time.Millisecond
@@ -37,13 +37,13 @@ func WithWait(ctx context.Context, f func(Wait)) context.Context {
 	return context.WithValue(ctx, waitKey{}, f)
 }
 
-// call makes a call and repeats it: at once when the token ended under way,
-// once after a connection that broke before its time limit, and as long as the limits above allow after
-// an answer whose row in the table has Retry. Each verb may be repeated, and a
-// repetition is an event of its own.
+// call makes a call and repeats it in three cases: once, without a pause, after
+// a refusal of the token; once after a connection that broke before its time
+// limit; and, within the limits above, after an answer whose row in the table
+// has Retry. Every verb may be repeated, and each repetition is a separate event.
 //
-// A pause is at least the answer's Retry-After. Where ctx or the limit ends
-// before the pause would, the answer is returned at once.
+// A pause is at least the answer's Retry-After. If ctx or the limit would end
+// during the pause, the answer is returned at once.
 func (c *Client) call(ctx context.Context, verb api.Verb, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -71,8 +71,8 @@ func (c *Client) call(ctx context.Context, verb api.Verb, in, out any) error {
 
 // retries is the history of one call.
 type retries struct {
-	token, network bool          // repeated for this reason
-	paused         time.Duration // in all
+	token, network bool          // a retry was made for this reason
+	paused         time.Duration // the sum
 	backoff        time.Duration
 }
 
@@ -99,7 +99,7 @@ func (r *retries) pause(answer *api.Error) (time.Duration, bool) {
 	if !api.Lookup(answer.Code).Retry {
 		return 0, false
 	}
-	limit := troubleLimit
+	limit := failureLimit
 	if answer.Code == api.RateLimited {
 		limit = busyLimit
 	}

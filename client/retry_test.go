@@ -16,16 +16,16 @@ import (
 	"usher/client"
 )
 
-// answers plays a server: each call gets the next answer, the last one stays.
+// answers is a server: each call gets the next answer, and the last one repeats.
 type answers struct {
 	list  []answer
 	calls int
 }
 
 type answer struct {
-	code   api.Code // "" answers an empty listing
+	code   api.Code // "" for an empty listing
 	after  string   // Retry-After
-	broken bool     // no answer at all
+	broken bool     // the connection breaks
 }
 
 func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -47,10 +47,10 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // bearer is a token source that counts refusals.
-type bearer struct{ ended int }
+type bearer struct{ refused int }
 
 func (b *bearer) Token(context.Context) (string, error) { return "t", nil }
-func (b *bearer) Ended(string)                          { b.ended++ }
+func (b *bearer) Refused(string)                        { b.refused++ }
 
 func clientOf(t *testing.T, a *answers, b *bearer) *client.Client {
 	t.Helper()
@@ -67,23 +67,23 @@ func TestRetries(t *testing.T) {
 		answers []answer
 		calls   int
 		took    time.Duration
-		code    api.Code // of the end; "" for success
+		code    api.Code // of the result; "" for success
 	}{
-		"a busy server":          {[]answer{busy, busy, busy, ok}, 4, 3 * time.Second, ""},
-		"no header":              {[]answer{{code: api.RateLimited}, {code: api.RateLimited}, ok}, 3, 750 * time.Millisecond, ""},
-		"a long pause":           {[]answer{{code: api.RateLimited, after: "20"}, ok}, 2, 20 * time.Second, ""},
-		"a date":                 {[]answer{{code: api.RateLimited, after: "Sat, 28 Nov 2026 12:00:07 GMT"}, ok}, 2, 7 * time.Second, ""},
-		"too long a pause":       {[]answer{{code: api.RateLimited, after: "3600"}, ok}, 1, 0, api.RateLimited},
-		"no header that is read": {[]answer{{code: api.RateLimited, after: "soon"}, ok}, 2, 250 * time.Millisecond, ""},
-		"busy for ever":          {[]answer{{code: api.RateLimited, after: "30"}}, 3, time.Minute, api.RateLimited},
-		"trouble that passes":    {[]answer{{code: api.AuditUnavailable, after: "1"}, {code: api.StorageUnavailable, after: "1"}, ok}, 3, 2 * time.Second, ""},
-		"trouble that stays":     {[]answer{{code: api.StorageUnavailable, after: "4"}}, 3, 8 * time.Second, api.StorageUnavailable},
-		"a refusal":              {[]answer{{code: api.NotFound, after: "1"}, ok}, 1, 0, api.NotFound},
-		"a bug":                  {[]answer{{code: api.Internal, after: "1"}, ok}, 1, 0, api.Internal},
-		"a token that ends":      {[]answer{{code: api.TokenExpired}, ok}, 2, 0, ""},
-		"a session that ends":    {[]answer{{code: api.TokenExpired}}, 2, 0, api.TokenExpired},
-		"one broken connection":  {[]answer{{broken: true}, ok}, 2, 500 * time.Millisecond, ""},
-		"all at once":            {[]answer{busy, {broken: true}, {code: api.TokenExpired}, busy, ok}, 5, 2500 * time.Millisecond, ""},
+		"a busy server":         {[]answer{busy, busy, busy, ok}, 4, 3 * time.Second, ""},
+		"no header":             {[]answer{{code: api.RateLimited}, {code: api.RateLimited}, ok}, 3, 750 * time.Millisecond, ""},
+		"a long pause":          {[]answer{{code: api.RateLimited, after: "20"}, ok}, 2, 20 * time.Second, ""},
+		"a date":                {[]answer{{code: api.RateLimited, after: "Sat, 28 Nov 2026 12:00:07 GMT"}, ok}, 2, 7 * time.Second, ""},
+		"too long a pause":      {[]answer{{code: api.RateLimited, after: "3600"}, ok}, 1, 0, api.RateLimited},
+		"an invalid header":     {[]answer{{code: api.RateLimited, after: "soon"}, ok}, 2, 250 * time.Millisecond, ""},
+		"always busy":           {[]answer{{code: api.RateLimited, after: "30"}}, 3, time.Minute, api.RateLimited},
+		"a passing failure":     {[]answer{{code: api.AuditUnavailable, after: "1"}, {code: api.StorageUnavailable, after: "1"}, ok}, 3, 2 * time.Second, ""},
+		"a lasting failure":     {[]answer{{code: api.StorageUnavailable, after: "4"}}, 3, 8 * time.Second, api.StorageUnavailable},
+		"a refusal":             {[]answer{{code: api.NotFound, after: "1"}, ok}, 1, 0, api.NotFound},
+		"a bug":                 {[]answer{{code: api.Internal, after: "1"}, ok}, 1, 0, api.Internal},
+		"a token that ends":     {[]answer{{code: api.TokenExpired}, ok}, 2, 0, ""},
+		"a session that ends":   {[]answer{{code: api.TokenExpired}}, 2, 0, api.TokenExpired},
+		"one broken connection": {[]answer{{broken: true}, ok}, 2, 500 * time.Millisecond, ""},
+		"all at once":           {[]answer{busy, {broken: true}, {code: api.TokenExpired}, busy, ok}, 5, 2500 * time.Millisecond, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -105,11 +105,11 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// Each row of the table is repeated exactly where it says so.
+// A call is repeated exactly for the rows of the table with Retry.
 func TestRetryColumn(t *testing.T) {
 	for _, row := range api.Failures() {
 		if row.Exit == api.ExitSignedOut {
-			continue // its own rule, above
+			continue // has a limit of its own, tested above
 		}
 		synctest.Test(t, func(t *testing.T) {
 			a := &answers{list: []answer{{code: row.Code}, {}}}
@@ -121,7 +121,7 @@ func TestRetryColumn(t *testing.T) {
 	}
 }
 
-// A page hears of each pause, before it begins.
+// A page is notified of each pause before the pause begins.
 func TestWithWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{list: []answer{{code: api.RateLimited, after: "2"}, {broken: true}, {code: api.StorageUnavailable, after: "3"}, {}}}
@@ -136,8 +136,8 @@ func TestWithWait(t *testing.T) {
 	})
 }
 
-// A context that ends before the pause would costs no pause; one that is
-// canceled ends it.
+// A deadline before the end of the pause skips the pause; a cancellation ends
+// it.
 func TestRetriesKeepToTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{list: []answer{{code: api.RateLimited, after: "10"}, {}}}
@@ -158,19 +158,19 @@ func TestRetriesKeepToTheContext(t *testing.T) {
 	})
 }
 
-// The token source hears of each refusal of its token.
+// The token source is notified of each refusal of its token.
 func TestRefusedTokens(t *testing.T) {
 	for _, code := range []api.Code{api.TokenExpired, api.SessionRevoked, api.Unauthenticated} {
 		b := &bearer{}
 		_, err := clientOf(t, &answers{list: []answer{{code: code}}}, b).List(t.Context(), api.ListRequest{})
-		if !api.SignedOut(err) || b.ended != 2 {
-			t.Errorf("%s: %v, heard of %d times", code, err, b.ended)
+		if !api.SignedOut(err) || b.refused != 2 {
+			t.Errorf("%s: %v, %d refusals reported", code, err, b.refused)
 		}
 	}
 }
 
-// A proxy that refuses a large token is named, and the groups that made it
-// large; with a small token it is not.
+// After the refusal of a large token, the error names the groups and a proxy as
+// the cause. After that of a small token it does not.
 func TestProxyRefusesALargeToken(t *testing.T) {
 	for size, want := range map[int]bool{12_000: true, 1_000: false} {
 		a := roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -194,10 +194,10 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 type fixed string
 
 func (f fixed) Token(context.Context) (string, error) { return string(f), nil }
-func (f fixed) Ended(string)                          {}
+func (f fixed) Refused(string)                        {}
 
-// A server whose clock is behind is named with the difference, and the session
-// is kept.
+// The error of a server with a slow clock has the difference, and the session
+// continues.
 func TestClockSkew(t *testing.T) {
 	at, err := http.ParseTime("Sat, 28 Nov 2026 12:02:00 GMT")
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 	maxConfig     = 64 << 10 // bytes of GET /v1/config
 )
 
-// AddressError says why an address of a server is not accepted.
+// AddressError is a refused server address.
 type AddressError struct {
 	Address safetext.Text
 	Problem string
@@ -38,10 +38,10 @@ func (e *AddressError) Error() string {
 	return fmt.Sprintf("%s is not a server's address: %s. Write it like https://files.example.com", e.Address, e.Problem)
 }
 
-// Exit is the exit code a command ends with.
+// Exit returns the exit code of a command that ends with this error.
 func (e *AddressError) Exit() int { return api.ExitUsage }
 
-// ConfigError says that a server's configuration cannot be used.
+// ConfigError is a server configuration that cannot be used.
 type ConfigError struct {
 	Host    safetext.Text
 	Problem string
@@ -51,13 +51,13 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("%s does not answer like an usher server: %s. Check the address, or ask your administrator.", e.Host, e.Problem)
 }
 
-// Exit is the exit code a command ends with.
+// Exit returns the exit code of a command that ends with this error.
 func (e *ConfigError) Exit() int { return api.ExitUnavailable }
 
-// Origin checks an address that a person typed and brings it into the one
-// form in which origins are kept and compared: scheme, lower-case host, and
-// the port unless it is the scheme's own. It accepts https, and http on
-// loopback; no user, path, query or fragment.
+// Origin checks a server address and returns its canonical form, in which
+// origins are stored and compared: scheme, lower-case host, and the port unless
+// it is the default of the scheme. It accepts https, and http on loopback, and
+// refuses a user, a path, a query and a fragment.
 func Origin(address string) (string, error) {
 	refuse := func(problem string) (string, error) {
 		return "", &AddressError{safetext.New(address), problem}
@@ -108,9 +108,10 @@ func onLoopback(origin string) bool {
 	return err == nil && shape.Loopback(u.Hostname())
 }
 
-// Discover asks a server what anyone may know of it. The answer is checked to
-// be usable and is not yet trusted: `usher configure` shows it and asks. It
-// follows no redirect, reads at most 64 KiB and takes at most 10 s.
+// Discover fetches the public configuration of a server. The returned
+// configuration is well-formed but not trusted: `usher configure` shows it to
+// the user for consent. Discover follows no redirect, reads at most 64 KiB and
+// takes at most 10 s.
 func Discover(ctx context.Context, server string) (api.Config, error) {
 	client := newHTTPClient()
 	defer client.CloseIdleConnections()
@@ -129,7 +130,7 @@ func discover(ctx context.Context, client *http.Client, server string) (api.Conf
 	defer cancel()
 	req, err := http.NewRequestWithContext(limited, http.MethodGet, origin+"/v1/config", nil)
 	if err != nil {
-		return api.Config{}, fmt.Errorf("asking for the configuration: %w", err)
+		return api.Config{}, fmt.Errorf("requesting the configuration: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
 	resp, err := client.Do(req)
@@ -139,7 +140,7 @@ func discover(ctx context.Context, client *http.Client, server string) (api.Conf
 	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return refuse("it sends to another address, which usher does not follow")
+		return refuse("it redirects to another address, which usher does not follow")
 	case resp.StatusCode != http.StatusOK:
 		return refuse(fmt.Sprintf("it answered with status %d", resp.StatusCode))
 	}
@@ -160,14 +161,15 @@ func discover(ctx context.Context, client *http.Client, server string) (api.Conf
 	return config, nil
 }
 
-// checkConfig refuses what would make usher talk to somebody it should not.
+// checkConfig refuses a configuration that would send credentials or downloads
+// to a host other than the pinned ones.
 func checkConfig(origin string, c api.Config) error {
 	refuse := func(problem string) error {
 		return &ConfigError{safetext.New(hostOf(origin)), problem}
 	}
 	switch {
 	case c.Organisation == "" || len(c.Organisation) > 200:
-		return refuse("it does not name its organisation")
+		return refuse("it does not name its organization")
 	case !shape.Region(c.Region):
 		return refuse("its region is not an AWS region")
 	case !shape.PoolID(c.UserPoolID, c.Region):
@@ -175,9 +177,9 @@ func checkConfig(origin string, c api.Config) error {
 	case !clientForm.MatchString(c.ClientID):
 		return refuse("its client ID is malformed")
 	case len(c.S3Hosts) == 0 || len(c.S3Hosts) > 50:
-		return refuse("it does not say where downloads come from")
+		return refuse("it names no download hosts")
 	case slices.ContainsFunc(c.S3Hosts, func(h string) bool { return !s3Form.MatchString(h) }):
-		return refuse("a host for downloads is not a host name")
+		return refuse("a download host is not a host name")
 	}
 	endpoint, err := cognitoEndpoint(origin, c)
 	if err != nil {
@@ -193,11 +195,11 @@ func checkConfig(origin string, c api.Config) error {
 	return nil
 }
 
-// cognitoEndpoint is the address passwords' proofs go to: derived from region
-// and pool, by the SDK's own table of partitions and from nothing else. An
-// address that the configuration spells out counts only where the server and
-// that address are both on loopback: otherwise a hostile server could name a
-// pool of its own making and collect passwords' proofs there.
+// cognitoEndpoint returns the address that receives password proofs. The SDK's
+// table of partitions derives it from region and pool alone. The address in a
+// configuration is used only where the server and that address are both on
+// loopback: otherwise a hostile server could name a pool of its own and collect
+// password proofs there.
 func cognitoEndpoint(origin string, c api.Config) (string, error) {
 	if c.CognitoEndpoint != "" && onLoopback(origin) {
 		endpoint, err := Origin(c.CognitoEndpoint)
@@ -214,33 +216,34 @@ func cognitoEndpoint(origin string, c api.Config) (string, error) {
 	return resolved.URI.Scheme + "://" + resolved.URI.Host, nil
 }
 
-// newHTTPClient keeps to TLS 1.2 and later with the system's roots (Go reads
-// SSL_CERT_FILE), follows no redirect and keeps no cookie.
+// newHTTPClient returns a client for TLS 1.2 and later with the system's roots
+// (Go reads SSL_CERT_FILE), without redirects and without cookies.
 func newHTTPClient() *http.Client {
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 		t.MaxResponseHeaderBytes = 64 << 10
 		t.OnProxyConnectResponse = api.ProxyAnswer
 	}).GetTransport()
-	return stayingClient(transport)
+	return noRedirectClient(transport)
 }
 
-// stayingClient follows no redirect: a server that moves is configured anew.
-func stayingClient(transport http.RoundTripper) *http.Client {
+// noRedirectClient follows no redirect: a server that moves is configured again.
+func noRedirectClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// PinError says what changed at a server since it was trusted. Nothing is
-// sent to such a server until it is configured again.
+// PinError lists the differences between a server's configuration and the
+// trusted one. No credentials are sent to such a server until it is configured
+// again.
 type PinError struct {
 	Server  string
 	Changes []Change
 }
 
-// Change is one pinned value that is not what it was.
+// Change is one pinned value that differs.
 type Change struct {
 	What     string
 	Old, New safetext.Text
@@ -256,7 +259,7 @@ func (e *PinError) Error() string {
 	return b.String()
 }
 
-// Exit is the exit code a command ends with.
+// Exit returns the exit code of a command that ends with this error.
 func (e *PinError) Exit() int { return api.ExitUsage }
 
 func orNone(t safetext.Text) string {
@@ -266,10 +269,9 @@ func orNone(t safetext.Text) string {
 	return t.String()
 }
 
-// CheckPinned compares what a server says now with what was trusted: its
-// organisation, region, user pool, client id, issuer, sign-in addresses and
-// the hosts that downloads may come from. A difference is a *PinError that
-// names all of them.
+// CheckPinned compares the current configuration of a server with the trusted
+// one: organization, region, user pool, client ID, issuer, sign-in addresses
+// and download hosts. The error is a *PinError with all differences.
 func CheckPinned(trusted, now api.Config) error {
 	hosts := func(c api.Config) string {
 		h := slices.Clone(c.S3Hosts)
@@ -278,14 +280,14 @@ func CheckPinned(trusted, now api.Config) error {
 	}
 	var changes []Change
 	for _, p := range []struct{ what, old, new string }{
-		{"the organisation", trusted.Organisation, now.Organisation},
+		{"the organization", trusted.Organisation, now.Organisation},
 		{"the region", trusted.Region, now.Region},
 		{"the user pool", trusted.UserPoolID, now.UserPoolID},
-		{"the client id", trusted.ClientID, now.ClientID},
+		{"the client ID", trusted.ClientID, now.ClientID},
 		{"the issuer", trusted.Issuer, now.Issuer},
 		{"the sign-in address", trusted.CognitoEndpoint, now.CognitoEndpoint},
 		{"the company sign-in", trusted.HostedUI, now.HostedUI},
-		{"the hosts for downloads", hosts(trusted), hosts(now)},
+		{"the download hosts", hosts(trusted), hosts(now)},
 	} {
 		if p.old != p.new {
 			changes = append(changes, Change{p.what, safetext.New(p.old), safetext.New(p.new)})
@@ -297,12 +299,12 @@ func CheckPinned(trusted, now api.Config) error {
 	return &PinError{Changes: changes}
 }
 
-// Recheck asks a profile's server again and refuses what differs from what
-// was trusted; it is for the moment before a password is typed. The answer
-// holds the values that may change (lifetimes, groups, oldest client). It asks
-// over transport, whose connection then serves the calls that follow.
+// Recheck fetches the configuration of a profile's server again, before a
+// password is typed. A difference in a pinned value is a *PinError. The result
+// has the values that may change (lifetimes, groups, oldest client). Recheck
+// uses transport, and later calls can reuse its connection.
 func (p Profile) Recheck(ctx context.Context, transport http.RoundTripper) (api.Config, error) {
-	now, err := discover(ctx, stayingClient(transport), p.Server)
+	now, err := discover(ctx, noRedirectClient(transport), p.Server)
 	if err != nil {
 		return api.Config{}, err
 	}

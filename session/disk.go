@@ -16,8 +16,8 @@ import (
 const maxFile = 64 << 10 // bytes of any file this package reads
 
 // readOwn reads a file of usher's own, at most maxFile bytes. It refuses a
-// symbolic link, anything but a regular file, another owner, and permission
-// bits in forbidden. A file that is not there is fs.ErrNotExist.
+// symbolic link, a file that is not regular, a foreign owner, and permission
+// bits in forbidden. A missing file is fs.ErrNotExist.
 func readOwn(path string, forbidden fs.FileMode) ([]byte, error) {
 	file, err := openNoFollow(path)
 	switch {
@@ -53,7 +53,7 @@ func readOwn(path string, forbidden fs.FileMode) ([]byte, error) {
 // checkOwn refuses a foreign owner and forbidden permission bits.
 func checkOwn(path string, info fs.FileInfo, forbidden fs.FileMode) error {
 	if !ownedByUs(info) {
-		return &FileError{safetext.New(path), "it belongs to somebody else", "Remove it, or ask its owner to."}
+		return &FileError{safetext.New(path), "it belongs to another user", "Remove it, or ask its owner to."}
 	}
 	if bits := info.Mode().Perm() & forbidden; permissionsCount && bits != 0 {
 		problem := "others can change it"
@@ -69,8 +69,8 @@ func checkOwn(path string, info fs.FileInfo, forbidden fs.FileMode) error {
 	return nil
 }
 
-// ownDir makes a folder for usher alone (0700) and refuses one that is a
-// symbolic link, somebody else's or open to others.
+// ownDir creates a private folder (0700). It refuses one that is a symbolic
+// link, belongs to another user, or is open to others.
 func ownDir(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return diskError(path, err)
@@ -93,9 +93,9 @@ func checkDir(path string) error {
 	return checkOwn(path, info, 0o077)
 }
 
-// writeOwn replaces a file as one step: a reader, also after a crash, finds
-// the old content or the new, never a part. The file is 0600; its folder has
-// to exist. What an interrupted write left behind is removed.
+// writeOwn replaces a file atomically: a reader finds the old content or the
+// new, even after a crash. The file is 0600; its folder must exist. writeOwn
+// removes the leftovers of interrupted writes.
 func writeOwn(path string, data []byte) error {
 	removeLeftovers(path)
 	file, err := os.CreateTemp(filepath.Dir(path), leftoverPrefix(path)+"*") // 0600
@@ -121,7 +121,7 @@ func writeOwn(path string, data []byte) error {
 	return nil
 }
 
-// removeOwn removes a file and what an interrupted write of it left behind.
+// removeOwn removes a file and the leftovers of interrupted writes.
 func removeOwn(path string) error {
 	removeLeftovers(path)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -145,8 +145,8 @@ func removeLeftovers(path string) {
 	}
 }
 
-// syncDir makes a rename durable; where a folder cannot be synced the rename
-// still is atomic, so a failure is not one.
+// syncDir makes a rename durable. Where a folder cannot be synced, the rename
+// is still atomic, so syncDir returns no error.
 func syncDir(path string) {
 	if dir, err := os.Open(path); err == nil {
 		dir.Sync()
@@ -171,8 +171,8 @@ func diskError(path string, err error) error {
 	return &FileError{safetext.New(path), safetext.New(err.Error()).String(), "Make room or change its permissions, then try again."}
 }
 
-// quote writes a path for a shell; a path that does not print is left to the
-// person.
+// quote returns a path in the syntax of a shell. A path with unprintable
+// characters is returned escaped and without quotes.
 func quote(path string) string {
 	if safe := safetext.New(path).String(); safe != path {
 		return safe
@@ -180,13 +180,13 @@ func quote(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// age is how long ago an instant was, by the wall clock and by the monotonic
-// clock, the older of both: the monotonic one stands still while a machine
-// sleeps, the wall clock can be set. ok is false where the wall clock says the
-// instant lies ahead, so that nothing can be said.
+// age returns the time since an instant: the larger of the wall clock's and the
+// monotonic clock's difference. The monotonic clock stops while a machine
+// sleeps; the wall clock can be set. ok is false where the wall clock puts the
+// instant in the future, because the age is unknown then.
 func age(since, now time.Time) (d time.Duration, ok bool) {
 	wall := now.Round(0).Sub(since.Round(0))
-	mono := now.Sub(since) // the wall difference where one of the two has no monotonic reading
+	mono := now.Sub(since) // the wall difference if one of the two has no monotonic reading
 	if wall < -5*time.Second {
 		return mono, false
 	}

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// Permission bits say nothing here: the person's own profile folder is closed
-// to others by the system.
+// Permission bits have no meaning here: the system closes a user's profile
+// folder to others.
 const permissionsCount = false
 
 func openNoFollow(path string) (*os.File, error) {

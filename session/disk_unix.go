@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-const permissionsCount = true // permission bits say who can read
+const permissionsCount = true // permission bits restrict readers
 
-// openNoFollow opens for reading; a symbolic link as the last part fails, and
-// a named pipe does not block.
+// openNoFollow opens a file for reading. It fails if the last element of the
+// path is a symbolic link, and does not block on a named pipe.
 func openNoFollow(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 }

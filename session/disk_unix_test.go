@@ -15,8 +15,8 @@ import (
 	"usher/session"
 )
 
-// TestTokensAtRest: 0600 in a folder 0700, whatever the umask, and nothing
-// else is left lying about.
+// Tokens are stored 0600 in a folder 0700 whatever the umask, and leftovers
+// are removed.
 func TestTokensAtRest(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	r := newRig(t, nil)
@@ -40,8 +40,8 @@ func TestTokensAtRest(t *testing.T) {
 	}
 }
 
-// TestExposedTokensAreRefused: each case is refused with the remedy, by Open
-// and by a session that is open already; the first is the negative control.
+// Each case is refused with its fix, by Open and by a session that is open
+// already. The first case is the negative control.
 func TestExposedTokensAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		expose func(file string) error
@@ -92,7 +92,7 @@ func relink(path string) error {
 	return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
 }
 
-// TestBrokenTokenFiles: what is not whole is no session, never a crash.
+// A damaged token file counts as no session and never crashes the program.
 func TestBrokenTokenFiles(t *testing.T) {
 	r := newRig(t, nil)
 	r.signedIn("ada")
@@ -128,8 +128,8 @@ func TestBrokenTokenFiles(t *testing.T) {
 	r.token(r.open())
 }
 
-// TestProfilesThatOthersCanChange are refused: they say where passwords'
-// proofs go.
+// A profile names the endpoint that receives password proofs, so a profile that
+// others can change is refused.
 func TestProfilesThatOthersCanChange(t *testing.T) {
 	r := newRig(t, nil)
 	if err := r.folders.SaveProfile(r.profile()); err != nil {

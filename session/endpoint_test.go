@@ -6,8 +6,8 @@ import (
 	"usher/backend/api"
 )
 
-// TestCognitoEndpoint: only a server on loopback names its own, and only on
-// loopback; for everyone else region and pool decide.
+// Only a server on loopback may name its own endpoint, and only one on
+// loopback. For other servers the endpoint follows from region and pool.
 func TestCognitoEndpoint(t *testing.T) {
 	for _, c := range []struct{ server, region, explicit, want string }{
 		{"https://files.example.com", "eu-central-1", "", "https://cognito-idp.eu-central-1.amazonaws.com"},
@@ -29,8 +29,7 @@ func TestCognitoEndpoint(t *testing.T) {
 	}
 }
 
-// TestIssuerBelongsToThePool: away from loopback the two forms that AWS uses
-// and nothing else.
+// Away from loopback an issuer has one of the two forms that AWS uses.
 func TestIssuerBelongsToThePool(t *testing.T) {
 	for issuer, want := range map[string]bool{
 		"https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_a":        true,

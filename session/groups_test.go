@@ -15,8 +15,8 @@ import (
 	"usher/session"
 )
 
-// manyGroups are Cognito's 100 groups for one person, with names of n times a
-// letter.
+// manyGroups returns Cognito's maximum of 100 groups for one person. Each name
+// has n letters.
 func manyGroups(letter string, n int) []string {
 	names := make([]string, 100)
 	for i := range names {
@@ -25,8 +25,8 @@ func manyGroups(letter string, n int) []string {
 	return names
 }
 
-// A person in 100 groups signs in and stays signed in. One whose access token
-// is larger than any server takes learns the reason at the sign-in.
+// A person in 100 groups signs in and stays signed in. If the access token is
+// larger than the server's limit, the sign-in fails with the reason.
 func TestManyGroups(t *testing.T) {
 	r := newRig(t, nil)
 	for name, groups := range map[string][]string{
@@ -52,8 +52,8 @@ func TestManyGroups(t *testing.T) {
 	}
 }
 
-// A person who grows into too many groups while signed in keeps the session:
-// the rotated refresh token is stored although its access token is of no use.
+// A person who gets too many groups while signed in keeps the session: the
+// rotated refresh token is stored although the access token is unusable.
 func TestRotatedTokenIsKept(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(access string) string
@@ -68,7 +68,7 @@ func TestRotatedTokenIsKept(t *testing.T) {
 			first := r.token(s)
 			r.inject(spoiled(t, c.spoil))
 			r.pass(10 * time.Minute)
-			for range 3 { // each renewal uses the refresh token of the one before
+			for range 3 { // each renewal uses the refresh token of the previous one
 				_, err := s.Token(ctx)
 				wantErr(t, err, c.want)
 				r.pass(2 * time.Minute)
@@ -84,7 +84,7 @@ func TestRotatedTokenIsKept(t *testing.T) {
 	}
 }
 
-// spoiled changes the access tokens that a pool's renewals bring.
+// spoiled modifies the access tokens in the pool's renewals.
 func spoiled(t *testing.T, spoil func(string) string) fault {
 	return func(op string, _ int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
 		if op != "GetTokensFromRefreshToken" {
@@ -104,7 +104,7 @@ func spoiled(t *testing.T, spoil func(string) string) fault {
 	}
 }
 
-// inGroups puts groups into an access token.
+// inGroups returns a function that puts groups into an access token.
 func inGroups(groups []string) func(string) string {
 	return func(access string) string {
 		parts := strings.Split(access, ".")

@@ -22,20 +22,20 @@ import (
 )
 
 const (
-	callLimit  = 15 * time.Second // of one call to the pool, its repeats included
-	maxAnswer  = 256 << 10        // bytes of an answer of the pool
+	callLimit  = 15 * time.Second // of one call to the pool, including its retries
+	maxAnswer  = 256 << 10        // bytes of one answer of the pool
 	maxTries   = 3
-	firstPause = 200 * time.Millisecond // before the first repeat; doubled before the second
+	firstPause = 200 * time.Millisecond // before the first retry; doubled before the second
 )
 
-// pause comes without jitter: one person's renewals do not come in herds.
+// pause has no jitter: the renewals of one person do not collide.
 func pause(attempt int, _ error) (time.Duration, error) {
 	return firstPause << max(attempt-1, 0), nil
 }
 
-// pool is the user pool of a profile, as a client without AWS credentials
-// sees it. No configuration of the AWS SDK, neither file nor environment, has
-// a say in where it connects.
+// pool is the user pool of a profile, called without AWS credentials. No
+// configuration of the AWS SDK, neither file nor environment, can change its
+// endpoint.
 type pool struct {
 	client   *cognito.Client
 	clientID string
@@ -57,13 +57,13 @@ func newPool(p Profile, now func() time.Time) (*pool, error) {
 		Credentials:  aws.AnonymousCredentials{},
 		HTTPClient:   boundedClient{newHTTPClient()},
 		Logger:       logging.Nop{},
-		Retryer:      whenThrottled(),
+		Retryer:      retryThrottled(),
 	})
 	return &pool{client: client, clientID: p.Config.ClientID, host: hostOf(endpoint), now: now}, nil
 }
 
-// boundedClient cuts answers off at maxAnswer, so that nobody in between can
-// fill the memory.
+// boundedClient cuts answers off at maxAnswer bytes, so that no host on the
+// path can exhaust the memory.
 type boundedClient struct{ http *http.Client }
 
 func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
@@ -78,9 +78,9 @@ func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// whenThrottled repeats only what the pool says it did not do. A proof of a
-// password is never sent twice: failed tries count towards the lockout.
-func whenThrottled() aws.Retryer {
+// retryThrottled retries only calls that the pool rejected without an effect. A
+// password proof is never sent twice: failed attempts count towards the lockout.
+func retryThrottled() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.Backoff = maxTries, retry.BackoffDelayerFunc(pause)
 		o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{
@@ -89,40 +89,39 @@ func whenThrottled() aws.Retryer {
 	})
 }
 
-// whenLost also repeats after a cut connection and after 5xx: a renewal may
-// be asked for twice, because the old refresh token stays good for the grace
-// period.
-func whenLost(o *cognito.Options) {
+// retryLost also retries after a cut connection and after 5xx: a renewal may be
+// sent twice, because the old refresh token stays valid for the grace period.
+func retryLost(o *cognito.Options) {
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.Backoff = maxTries, retry.BackoffDelayerFunc(pause)
 	})
 }
 
-// renew gets a new access token. GetTokensFromRefreshToken answers pools
-// with and without rotation; REFRESH_TOKEN_AUTH is for servers that do not
-// know it yet.
+// renew gets a new access token. GetTokensFromRefreshToken works for pools
+// with and without rotation; REFRESH_TOKEN_AUTH is for servers without that
+// call.
 //
-// Where the pool's answer has an access token that is of no use, renew returns
-// an error and t with the answer's refresh token: the one in t may be used up.
+// Where the access token in the answer is unusable, renew returns an error and
+// t with the new refresh token, because the refresh token in t may be spent.
 // SPEC: Cognito API reference, RefreshTokenRotationType.
 func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	asked := p.now()
+	requestedAt := p.now()
 	var result *types.AuthenticationResultType
 	out, err := p.client.GetTokensFromRefreshToken(ctx, &cognito.GetTokensFromRefreshTokenInput{
 		ClientId:     aws.String(p.clientID),
 		RefreshToken: aws.String(t.Refresh.Reveal()),
-	}, whenLost)
+	}, retryLost)
 	if err == nil {
 		result = out.AuthenticationResult
-	} else if knowsNoRotation(err) {
+	} else if lacksRotation(err) {
 		var old *cognito.InitiateAuthOutput
 		old, err = p.client.InitiateAuth(ctx, &cognito.InitiateAuthInput{
 			ClientId:       aws.String(p.clientID),
 			AuthFlow:       types.AuthFlowTypeRefreshTokenAuth,
 			AuthParameters: map[string]string{"REFRESH_TOKEN": t.Refresh.Reveal()},
-		}, whenLost)
+		}, retryLost)
 		if err == nil {
 			result = old.AuthenticationResult
 		}
@@ -135,9 +134,9 @@ func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
 	}
 	refresh := aws.ToString(result.RefreshToken)
 	if refresh == "" {
-		refresh = t.Refresh.Reveal() // without rotation the old one stays
+		refresh = t.Refresh.Reveal() // without rotation the old one stays valid
 	}
-	fresh, err := newTokens(aws.ToString(result.AccessToken), refresh, aws.ToString(result.IdToken), p.clientID, asked)
+	fresh, err := newTokens(aws.ToString(result.AccessToken), refresh, aws.ToString(result.IdToken), p.clientID, requestedAt)
 	switch {
 	case err == nil && fresh.claims.Sub != t.claims.Sub:
 		return Tokens{}, ErrGarbled
@@ -153,7 +152,7 @@ func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
 	return fresh, nil
 }
 
-func knowsNoRotation(err error) bool {
+func lacksRotation(err error) bool {
 	var e smithy.APIError
 	if !errors.As(err, &e) {
 		return false
@@ -166,13 +165,13 @@ func knowsNoRotation(err error) bool {
 	return false
 }
 
-// revoke ends this session: its refresh token and all access tokens made
-// from it. One that had ended already is no error.
+// revoke ends this session: its refresh token and all access tokens made from
+// it. A session that has ended already is not an error.
 func (p *pool) revoke(ctx context.Context, t Tokens) error {
 	_, err := p.client.RevokeToken(ctx, &cognito.RevokeTokenInput{
 		ClientId: aws.String(p.clientID),
 		Token:    aws.String(t.Refresh.Reveal()),
-	}, whenLost)
+	}, retryLost)
 	if err == nil {
 		return nil
 	}
@@ -182,16 +181,17 @@ func (p *pool) revoke(ctx context.Context, t Tokens) error {
 	return nil
 }
 
-// revokeAll ends every session of the person, everywhere.
+// revokeAll ends every session of the person.
 func (p *pool) revokeAll(ctx context.Context, t Tokens) error {
-	_, err := p.client.GlobalSignOut(ctx, &cognito.GlobalSignOutInput{AccessToken: aws.String(t.Access.Reveal())}, whenLost)
+	_, err := p.client.GlobalSignOut(ctx, &cognito.GlobalSignOutInput{AccessToken: aws.String(t.Access.Reveal())}, retryLost)
 	if err == nil {
 		return nil
 	}
 	return p.explain(ctx, err, errEnded)
 }
 
-// serverTime is the pool's clock as its answer gave it, or ours without one.
+// serverTime returns the pool's clock from its answer, or the local clock if
+// the answer has no date.
 func (p *pool) serverTime(answer middleware.Metadata) time.Time {
 	if t, ok := awsmiddleware.GetServerTime(answer); ok && !t.IsZero() {
 		return t
@@ -199,9 +199,9 @@ func (p *pool) serverTime(answer middleware.Metadata) time.Time {
 	return p.now()
 }
 
-// explain turns a failed call into a sentence. refused is what NotAuthorized
-// means at this step. Cognito's own words are read for two marks and shown
-// nowhere.
+// explain maps a failed call to a sentence. refused is the meaning of
+// NotAuthorized at this step. Two markers are looked for in Cognito's message,
+// which is never shown.
 func (p *pool) explain(ctx context.Context, err, refused error) error {
 	var answer smithy.APIError
 	var response *smithyhttp.ResponseError
@@ -227,7 +227,7 @@ func (p *pool) explain(ctx context.Context, err, refused error) error {
 	failure := p.failureOf(code, answer.ErrorMessage(), status, refused)
 	switch failure {
 	case refused, ErrWrongPassword, ErrLocked, ErrCode, ErrCodeUsed:
-		return failure // its details would tell apart what has to read the same
+		return failure // its details would distinguish cases that must read the same
 	}
 	e := &AnswerError{failure: failure, code: oneWord(code), requestID: "unknown"}
 	var withID interface{ ServiceRequestID() string }
@@ -237,7 +237,7 @@ func (p *pool) explain(ctx context.Context, err, refused error) error {
 	return e
 }
 
-// failureOf is the table from Cognito's exceptions to sentences.
+// failureOf maps Cognito's exceptions to sentences.
 func (p *pool) failureOf(code, message string, status int, refused error) error {
 	message = strings.ToLower(message)
 	switch code {
@@ -287,5 +287,5 @@ func oneWord(s string) string {
 	return "unknown"
 }
 
-// String names the pool by its host.
+// String returns the pool's host.
 func (p *pool) String() string { return fmt.Sprintf("pool at %s", p.host) }

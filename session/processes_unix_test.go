@@ -22,16 +22,16 @@ import (
 	"usher/session"
 )
 
-// childJob is what a test asks of a process of its own.
+// childJob configures a child process.
 type childJob struct {
 	Folders session.Folders
 	Profile session.Profile
-	NoRoom  bool // the disk takes no byte
+	NoRoom  bool // all writes to the disk fail
 }
 
 const childVariable = "USHER_SESSION_TEST_CHILD"
 
-// TestMain lets the test binary be the other process too.
+// TestMain lets the test binary run as the child process too.
 func TestMain(m *testing.M) {
 	if job := os.Getenv(childVariable); job != "" {
 		child(job)
@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child opens the session and, for each line it reads ("0", "600": seconds to
-// move its clock ahead), writes one line: the token's fingerprint or the error.
+// child opens the session. For each line of input ("0", "600": seconds by which
+// its clock moves) it writes one line: the token's fingerprint or the error.
 func child(encoded string) {
 	var job childJob
 	if err := json.Unmarshal([]byte(encoded), &job); err != nil {
@@ -103,7 +103,7 @@ func start(t *testing.T, job childJob) *process {
 	return p
 }
 
-// ask has the child ask for a token after its clock moved on.
+// ask moves the child's clock and requests a token.
 func (p *process) ask(ahead int) { fmt.Fprintln(p.in, ahead) }
 
 func (p *process) answer(t *testing.T) string {
@@ -114,9 +114,8 @@ func (p *process) answer(t *testing.T) string {
 	return p.out.Text()
 }
 
-// TestProcessesRace: processes that find the token run out at the same moment
-// use each refresh token once and end up with the same access token, with a
-// pool that forgives no reuse.
+// Processes that find the token expired at the same moment use each refresh
+// token once and get the same access token. The pool allows no reuse.
 func TestProcessesRace(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *cognito.Config) { c.GracePeriod = 0 })
@@ -126,8 +125,8 @@ func TestProcessesRace(t *testing.T) {
 	rival := make(chan struct{})
 	r.inject(func(op string, _ int, _ http.ResponseWriter, req *http.Request, _ http.Handler) bool {
 		if op == "GetTokensFromRefreshToken" {
-			// The pool takes its time, so that a second process that does not
-			// wait for its turn gets here too.
+			// The pool delays its answer, so that a second process without the
+			// lock would arrive here too.
 			select {
 			case rival <- struct{}{}:
 			case <-rival:
@@ -150,7 +149,7 @@ func TestProcessesRace(t *testing.T) {
 	const cycles = 10
 	last := ""
 	for range cycles {
-		r.world.add(10 * time.Minute)
+		r.poolClock.add(10 * time.Minute)
 		for _, p := range processes {
 			p.ask(600)
 		}
@@ -175,9 +174,9 @@ func TestProcessesRace(t *testing.T) {
 	}
 }
 
-// TestKilledBeforeStoring: the pool replaced the refresh token, and the
-// process died before the new one was on the disk. Within the grace period
-// the next process goes on; later the person signs in again.
+// The pool replaced the refresh token, and the process died before it stored
+// the new one. Within the grace period the next process continues; after it
+// the person signs in again.
 func TestKilledBeforeStoring(t *testing.T) {
 	t.Parallel()
 	for _, late := range []bool{false, true} {
@@ -187,8 +186,8 @@ func TestKilledBeforeStoring(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.world.add(10 * time.Minute)
-		p := start(t, childJob{Folders: r.folders, Profile: r.profile(), NoRoom: true}) // nothing it gets can reach the disk
+		r.poolClock.add(10 * time.Minute)
+		p := start(t, childJob{Folders: r.folders, Profile: r.profile(), NoRoom: true}) // no renewed token reaches the disk
 		p.ask(600)
 		if got := p.answer(t); got[:7] != "secret " {
 			t.Fatalf("a full disk ended the session: %s", got)
@@ -199,7 +198,7 @@ func TestKilledBeforeStoring(t *testing.T) {
 			t.Fatalf("the file changed: %v", err)
 		}
 		if late {
-			r.world.add(2 * time.Minute)
+			r.poolClock.add(2 * time.Minute)
 		}
 		next := start(t, childJob{Folders: r.folders, Profile: r.profile()})
 		next.ask(600)
@@ -213,8 +212,8 @@ func TestKilledBeforeStoring(t *testing.T) {
 	}
 }
 
-// TestFullDisk: a process whose renewed tokens cannot be stored goes on with
-// what it has, renewal after renewal.
+// A process that cannot store its renewed tokens continues with those in
+// memory, renewal after renewal.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *cognito.Config) { c.GracePeriod = 0 })
@@ -222,7 +221,7 @@ func TestFullDisk(t *testing.T) {
 	p := start(t, childJob{Folders: r.folders, Profile: r.profile(), NoRoom: true})
 	last := ""
 	for range 4 {
-		r.world.add(10 * time.Minute)
+		r.poolClock.add(10 * time.Minute)
 		p.ask(600)
 		got := p.answer(t)
 		if got[:7] != "secret " || got == last {

@@ -20,32 +20,32 @@ import (
 	"usher/backend/safetext"
 )
 
-// Profile is a server whose organisation, origin, region and pool a person
-// was shown and trusted once. Config is what was trusted then.
+// Profile is a trusted server: its organization, origin, region and pool were
+// shown to the person, who accepted them. Config is the accepted configuration.
 type Profile struct {
 	Name      string     `json:"name"`
-	Server    string     `json:"server"` // as Origin writes it
+	Server    string     `json:"server"` // in the form of Origin
 	Config    api.Config `json:"config"`
-	Transient bool       `json:"-"` // a loopback server named by USHER_SERVER or --server: used without being saved
+	Transient bool       `json:"-"` // a loopback server from USHER_SERVER or --server; not saved
 }
 
-// Folders are the two places where usher keeps files of its own.
+// Folders are the two folders for usher's own files.
 type Folders struct {
 	Config string // profiles
-	State  string // tokens, queue, last place
+	State  string // tokens, queue, last path
 }
 
-// DefaultFolders follow the XDG base directory specification.
+// DefaultFolders returns the folders of the XDG base directory specification.
 func DefaultFolders() Folders {
 	return Folders{Config: filepath.Join(xdg.ConfigHome, "usher"), State: filepath.Join(xdg.StateHome, "usher")}
 }
 
-// StateFile is where a part of usher keeps something between runs, such as
-// the last place. The name is one of the program's own words, never data.
+// StateFile returns the path of a state file, such as that of the last path.
+// The name is a constant of the program, never data.
 func (f Folders) StateFile(name string) string { return filepath.Join(f.State, filepath.Base(name)) }
 
-// QueueFile is where a person's unfinished transfers of a server are kept. A
-// server on this machine changes its port, so there its pool stands for it.
+// QueueFile returns the path of a person's unfinished transfers at a server. A
+// server on loopback can change its port, so its pool identifies it.
 func (f Folders) QueueFile(p Profile, sub string) string {
 	place := p.Server
 	if onLoopback(place) {
@@ -55,7 +55,7 @@ func (f Folders) QueueFile(p Profile, sub string) string {
 	return f.StateFile("queue-" + hex.EncodeToString(sum[:8]) + ".json")
 }
 
-// SaveState replaces a state file (0600) as one step.
+// SaveState replaces a state file (0600) atomically.
 func (f Folders) SaveState(name string, data []byte) error {
 	if err := ownDir(f.State); err != nil {
 		return err
@@ -63,7 +63,8 @@ func (f Folders) SaveState(name string, data []byte) error {
 	return writeOwn(f.StateFile(name), data)
 }
 
-// LoadState reads a state file of at most 64 KiB; none is fs.ErrNotExist.
+// LoadState reads a state file of at most 64 KiB; a missing file is
+// fs.ErrNotExist.
 func (f Folders) LoadState(name string) ([]byte, error) {
 	return readOwn(f.StateFile(name), 0o077)
 }
@@ -76,7 +77,7 @@ var ErrNoServer error = &Failure{
 	exit:     api.ExitUsage,
 }
 
-// ProfileError says why a profile cannot be used.
+// ProfileError is a profile that cannot be used.
 type ProfileError struct {
 	Name    safetext.Text
 	Problem string // a predicate: "is not saved here"
@@ -87,11 +88,11 @@ func (e *ProfileError) Error() string {
 	return fmt.Sprintf("The profile %s %s. %s", e.Name, e.Problem, e.Fix)
 }
 
-// Exit is the exit code a command ends with.
+// Exit returns the exit code of a command that ends with this error.
 func (e *ProfileError) Exit() int { return api.ExitUsage }
 
-// NewProfile pins a configuration that a person agreed to. An empty name
-// becomes one made from the host.
+// NewProfile pins a configuration that the person accepted. An empty name is
+// replaced by one made from the host.
 func NewProfile(name, server string, config api.Config) (Profile, error) {
 	origin, err := Origin(server)
 	if err != nil {
@@ -104,7 +105,7 @@ func NewProfile(name, server string, config api.Config) (Profile, error) {
 	return p, p.check()
 }
 
-// nameFor makes a profile's name from an origin's host and port.
+// nameFor returns a profile name made from an origin's host and port.
 func nameFor(origin string) string {
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
@@ -118,14 +119,14 @@ func nameFor(origin string) string {
 
 func (p Profile) check() error {
 	if !profileName.MatchString(p.Name) {
-		return &ProfileError{safetext.New(p.Name), "has a name that cannot be used", "Use small letters, digits, dots and dashes."}
+		return &ProfileError{safetext.New(p.Name), "has a name that cannot be used", "Use lowercase letters, digits, dots and dashes."}
 	}
 	origin, err := Origin(p.Server)
 	if err != nil {
 		return err
 	}
 	if origin != p.Server {
-		return &AddressError{safetext.New(p.Server), "it is not in its plain form"}
+		return &AddressError{safetext.New(p.Server), "it is not in canonical form"}
 	}
 	return checkConfig(p.Server, p.Config)
 }
@@ -134,7 +135,7 @@ func (f Folders) profiles() string { return filepath.Join(f.Config, "profiles") 
 
 func (f Folders) profileFile(name string) string { return filepath.Join(f.profiles(), name+".json") }
 
-// SaveProfile keeps a profile; the first one saved becomes the default.
+// SaveProfile stores a profile; the first one saved becomes the default.
 func (f Folders) SaveProfile(p Profile) error {
 	if err := p.check(); err != nil {
 		return err
@@ -159,11 +160,11 @@ func (f Folders) SaveProfile(p Profile) error {
 	return nil
 }
 
-// LoadProfile reads a saved profile and checks it as if it had just come from
-// the server. A file that others can change is refused.
+// LoadProfile reads a saved profile and checks it like an answer of the
+// server. A file that other users can change is refused.
 func (f Folders) LoadProfile(name string) (Profile, error) {
 	if !profileName.MatchString(name) {
-		return Profile{}, &ProfileError{safetext.New(name), "has a name that cannot be used", "Use small letters, digits, dots and dashes."}
+		return Profile{}, &ProfileError{safetext.New(name), "has a name that cannot be used", "Use lowercase letters, digits, dots and dashes."}
 	}
 	data, err := readOwn(f.profileFile(name), 0o022)
 	switch {
@@ -187,7 +188,7 @@ func (f Folders) knownProfiles() string {
 	return "Saved are: " + strings.Join(names, ", ") + "."
 }
 
-// Profiles lists the names of the saved profiles, sorted.
+// Profiles returns the names of the saved profiles, sorted.
 func (f Folders) Profiles() ([]string, error) {
 	entries, err := os.ReadDir(f.profiles())
 	switch {
@@ -208,8 +209,8 @@ func (f Folders) Profiles() ([]string, error) {
 
 func (f Folders) defaultFile() string { return filepath.Join(f.Config, "default") }
 
-// Default is the name of the profile used when none is named: the one chosen
-// by SetDefault, else the only one there is, else "".
+// Default returns the name of the profile that is used when none is named: the
+// one set by SetDefault, else the only one, else "".
 func (f Folders) Default() string {
 	names, err := f.Profiles()
 	if err != nil {
@@ -225,18 +226,18 @@ func (f Folders) Default() string {
 	return ""
 }
 
-// SetDefault chooses the profile used when none is named.
+// SetDefault sets the profile that is used when none is named.
 func (f Folders) SetDefault(name string) error {
 	if !profileName.MatchString(name) {
-		return &ProfileError{safetext.New(name), "has a name that cannot be used", "Use small letters, digits, dots and dashes."}
+		return &ProfileError{safetext.New(name), "has a name that cannot be used", "Use lowercase letters, digits, dots and dashes."}
 	}
 	return writeOwn(f.defaultFile(), []byte(name+"\n"))
 }
 
-// Resolve finds the profile to use. A flag is stronger than the environment
-// (USHER_PROFILE, USHER_SERVER), and both are stronger than the default; a
-// profile and a server named in one place have to agree. A server that is not
-// saved is used only on loopback, discovered without asking.
+// Resolve returns the profile to use. A flag overrides the environment
+// (USHER_PROFILE, USHER_SERVER), and both override the default. A profile and
+// a server from the same source must agree. A server that is not saved is
+// accepted only on loopback, and is then discovered without consent.
 func (f Folders) Resolve(ctx context.Context, profileFlag, serverFlag string, getenv func(string) string) (Profile, error) {
 	name, server := profileFlag, serverFlag
 	if name == "" && server == "" {

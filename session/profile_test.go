@@ -72,8 +72,8 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// FuzzOrigin: an origin is its own plain form, names a host and cannot hold
-// anything that a terminal would act on.
+// Origin is idempotent, and its result names a host and holds no control
+// characters.
 func FuzzOrigin(f *testing.F) {
 	for _, seed := range []string{"https://files.example.com:8443/", "http://[::1]:80", "http://localhost", "https://a@b", "https://x/%2e", "HTTPS://A:443"} {
 		f.Add(seed)
@@ -181,8 +181,8 @@ func TestDiscoverWithoutNetwork(t *testing.T) {
 	}
 }
 
-// TestCheckPinned changes one pinned value after the other; the values that
-// may change are the negative control.
+// Each pinned value is changed in turn. The values that may change are the
+// negative control.
 func TestCheckPinned(t *testing.T) {
 	trusted := api.Config{
 		Organisation: "Example", Region: "eu-central-1", UserPoolID: "eu-central-1_a", ClientID: "c", Issuer: "https://i",

@@ -32,16 +32,16 @@ const (
 	totpSecret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 )
 
-// rig is a pool over HTTP, the configuration of a server that uses it, and
-// everything a session needs, each with its own clock.
+// rig is a pool over HTTP, the configuration of a server that uses it, and the
+// dependencies of a session. Pool and session have a clock each.
 type rig struct {
-	t       testing.TB
-	pool    *cognito.Pool
-	server  *httptest.Server
-	config  api.Config
-	folders session.Folders
-	world   *clock // the pool's
-	here    *clock // this machine's
+	t          testing.TB
+	pool       *cognito.Pool
+	server     *httptest.Server
+	config     api.Config
+	folders    session.Folders
+	poolClock  *clock
+	localClock *clock
 
 	mu     sync.Mutex
 	fault  fault
@@ -49,7 +49,7 @@ type rig struct {
 	bodies []string
 }
 
-// fault may answer a call in the pool's place, and says whether it did.
+// fault may answer a call in place of the pool, and reports whether it did.
 type fault func(operation string, n int, w http.ResponseWriter, r *http.Request, pool http.Handler) bool
 
 type clock struct {
@@ -61,7 +61,7 @@ func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at 
 
 func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.at = c.at.Add(d) }
 
-// warmKeys makes signing keys once for all rigs.
+// warmKeys generates signing keys once for all rigs.
 var warmKeys = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "usher-pool")
 	if err != nil {
@@ -91,8 +91,8 @@ func poolConfig(now func() time.Time) cognito.Config {
 func newRig(t testing.TB, change func(*cognito.Config)) *rig {
 	t.Helper()
 	start := time.Now().Round(0)
-	r := &rig{t: t, world: &clock{at: start}, here: &clock{at: start}, calls: map[string]int{}}
-	c := poolConfig(r.world.now)
+	r := &rig{t: t, poolClock: &clock{at: start}, localClock: &clock{at: start}, calls: map[string]int{}}
+	c := poolConfig(r.poolClock.now)
 	keys, err := warmKeys()
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// inject sets the fault and counts from zero again.
+// inject sets the fault and resets the call counts.
 func (r *rig) inject(f fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -163,11 +163,11 @@ func (r *rig) count(operation string) int {
 	return r.calls[operation]
 }
 
-// pass lets time go by everywhere.
-func (r *rig) pass(d time.Duration) { r.world.add(d); r.here.add(d) }
+// pass advances both clocks.
+func (r *rig) pass(d time.Duration) { r.poolClock.add(d); r.localClock.add(d) }
 
 func (r *rig) options() session.Options {
-	return session.Options{Now: r.here.now, Random: rand.Reader}
+	return session.Options{Now: r.localClock.now, Random: rand.Reader}
 }
 
 func (r *rig) profile() session.Profile {
@@ -197,7 +197,7 @@ func (r *rig) open() *session.Session {
 	return s
 }
 
-// tokens signs a person in that has no second factor.
+// tokens signs in a person without a second factor.
 func (r *rig) tokens(username string) session.Tokens {
 	r.t.Helper()
 	step, err := r.signIn().Password(context.Background(), username, password)
@@ -207,7 +207,7 @@ func (r *rig) tokens(username string) session.Tokens {
 	return step.Tokens
 }
 
-// signedIn is a session with fresh tokens.
+// signedIn returns a session with fresh tokens.
 func (r *rig) signedIn(username string) *session.Session {
 	r.t.Helper()
 	s := r.open()
@@ -228,7 +228,7 @@ func (r *rig) token(s *session.Session) string {
 
 func (r *rig) tokenFile() string { return filepath.Join(r.folders.State, "tokens", "test.json") }
 
-// owner makes the pool's admin calls.
+// owner returns a client for the pool's admin calls.
 func (r *rig) owner() *idp.Client {
 	return idp.New(idp.Options{
 		Region: "eu-central-1", BaseEndpoint: aws.String(r.server.URL),
@@ -247,7 +247,7 @@ func (r *rig) disable(username string) {
 	}
 }
 
-// refuse answers one operation like Cognito does, with words of its own.
+// refuse answers one operation with an exception, in Cognito's format.
 func refuse(operation, exception, message string) fault {
 	return func(op string, _ int, w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
 		if op != operation {

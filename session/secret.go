@@ -7,12 +7,12 @@ import (
 	"log/slog"
 )
 
-// Secret is a token, a challenge session or a TOTP secret. Every fmt verb,
-// slog and encoding/json show at most a fingerprint; Reveal alone gives the
-// text, and a search for it is the list of places to review.
+// Secret is a token, a challenge session or a TOTP secret. Every fmt verb, slog
+// and encoding/json show at most a fingerprint. Only Reveal returns the text,
+// so the calls of Reveal are the list of places to review.
 type Secret struct{ raw *string } // a pointer, so that no fmt verb can reach the text
 
-// NewSecret takes the text to be kept quiet. The empty text is the zero Secret.
+// NewSecret returns the secret for a text. The empty text is the zero Secret.
 func NewSecret(s string) Secret {
 	if s == "" {
 		return Secret{}
@@ -20,8 +20,8 @@ func NewSecret(s string) Secret {
 	return Secret{&s}
 }
 
-// Reveal gives the text: for the wire, the token file, or the one screen that
-// has to show it.
+// Reveal returns the text: for the wire, the token file, or the one screen that
+// shows it.
 func (s Secret) Reveal() string {
 	if s.raw == nil {
 		return ""
@@ -29,15 +29,15 @@ func (s Secret) Reveal() string {
 	return *s.raw
 }
 
-// IsZero says whether there is no text.
+// IsZero reports whether the text is empty.
 func (s Secret) IsZero() bool { return s.raw == nil }
 
 // Equal compares the texts.
 func (s Secret) Equal(t Secret) bool { return s.Reveal() == t.Reveal() }
 
-// String is a fingerprint: 8 hex digits of SHA-256, enough to tell two tokens
-// apart in a log and of no use to anyone else. Only texts too long to be
-// guessed get one; a short text (a typed code) shows nothing at all.
+// String returns a fingerprint: 8 hex digits of SHA-256. It distinguishes two
+// tokens in a log and is useless to an attacker. Only texts too long to be
+// guessed have one; a short text (a typed code) is printed as "secret".
 func (s Secret) String() string {
 	raw := s.Reveal()
 	switch {
@@ -50,12 +50,12 @@ func (s Secret) String() string {
 	return "secret " + hex.EncodeToString(sum[:4])
 }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (s Secret) GoString() string { return s.String() }
 
-// LogValue is String, for slog.
+// LogValue returns String, for slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalJSON writes the fingerprint: the token file is written on purpose
-// elsewhere, everything else would be an accident.
+// MarshalJSON writes the fingerprint. The token file is written with Reveal;
+// any other JSON with a secret is a mistake.
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }

@@ -12,9 +12,9 @@ import (
 	"usher/session"
 )
 
-// TestSecretsArePrintedNowhere puts everything that holds a secret into every
-// shape and through every verb. The plain string is the negative control.
-func TestSecretsArePrintedNowhere(t *testing.T) {
+// Every type with a secret is printed in every shape and with every verb. The
+// plain string is the negative control.
+func TestSecretsAreNotPrinted(t *testing.T) {
 	r := newRig(t, func(c *cognito.Config) { c.MFA = cognito.MFARequired })
 	signIn := r.signIn()
 	step, err := signIn.Password(ctx, "ada", password)
@@ -25,7 +25,7 @@ func TestSecretsArePrintedNowhere(t *testing.T) {
 	if err := s.Adopt(done.Tokens); err != nil {
 		t.Fatal(err)
 	}
-	half := r.signIn() // one that waits for an answer and holds a session
+	half := r.signIn() // has an open challenge and its session
 	if _, err := half.Password(ctx, "grace", password); err != nil {
 		t.Fatal(err)
 	}

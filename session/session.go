@@ -1,28 +1,3 @@
-// Package session signs a person in through Cognito and keeps them signed in:
-// it discovers and pins a server, proves a password by SRP, keeps the tokens
-// of a profile on disk, renews them, and hands out access tokens.
-//
-// It promises:
-//   - a password that exists already is never sent; a proof of it goes only to
-//     the endpoint derived from the pinned region and pool, which no setting
-//     of the AWS SDK can move;
-//   - tokens lie in a file 0600 in a folder 0700, replaced as one step, and a
-//     file that others can get at is refused with the fix;
-//   - of many processes with one profile a single one renews at a time, so a
-//     refresh token that rotates is used once; who loses a race adopts what
-//     the other got, and nobody throws away tokens that are not the ones that
-//     were refused;
-//   - a clock that is wrong does not end a session;
-//   - errors are sentences (Failure and its kin) that say what to do and hold
-//     no text of Cognito, no token and no password.
-//
-// It has no user interface, and leaves the server's own calls to client. What
-// tokens say about a person here is unverified, for a first paint only: the
-// server decides.
-//
-//	p, err := folders.Resolve(ctx, "", "", os.Getenv)
-//	s, err := session.Open(folders, p, session.Options{Now: time.Now, Random: rand.Reader})
-//	token, err := s.Token(ctx) // errors.Is(err, session.ErrSignedOut): sign in
 package session
 
 import (
@@ -36,36 +11,36 @@ import (
 )
 
 const (
-	renewLimit = 30 * time.Second // of one renewal, waiting for the lock included
-	lockLimit  = 5 * time.Second  // of waiting for the lock to store or to sign out
+	renewLimit = 30 * time.Second // of one renewal, including the wait for the lock
+	lockLimit  = 5 * time.Second  // of the wait for the lock before a store or a sign-out
 )
 
-// Session hands out a profile's access tokens. Its methods may be called from
-// any goroutine.
+// Session holds the tokens of one profile. Its methods may be called from any
+// goroutine.
 type Session struct {
 	profile Profile
 	store   *store
 	pool    *pool
 	now     func() time.Time
 
-	mu      sync.Mutex
-	current Tokens    // zero: signed out, as far as this process knows
-	flight  *flight   // the renewal under way, if any
-	who     string    // the sub this process works for, once known; only Adopt changes it
-	refused Secret    // the access token that the server refused last
-	again   time.Time // when tokens renewed because of a refusal came
-	behind  Secret    // the refresh token still on disk after a failed write; zero: current is there
+	mu        sync.Mutex
+	current   Tokens    // zero: signed out, as far as this process has seen
+	flight    *flight   // the renewal in progress, or nil
+	sub       string    // the sub of this process; "" before the first tokens, changed only by Adopt
+	refused   Secret    // the access token that the server refused last
+	renewedAt time.Time // arrival of the tokens that were renewed because of a refusal
+	onDisk    Secret    // the refresh token on disk after a failed write; zero: current is on disk
 }
 
-// flight is one renewal that any number of callers wait for.
+// flight is one renewal, shared by all concurrent callers of Token.
 type flight struct {
 	done   chan struct{} // closed when tokens and err are set
 	tokens Tokens
 	err    error
 }
 
-// Open reads what is kept for a profile. Being signed out is no error here;
-// tokens that others can get at are.
+// Open reads the stored tokens of a profile. A profile without tokens is not
+// an error; a token file that other users can access is a *FileError.
 func Open(f Folders, p Profile, o Options) (*Session, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -81,15 +56,15 @@ func Open(f Folders, p Profile, o Options) (*Session, error) {
 	if s.current, err = s.store.read(); err != nil {
 		return nil, err
 	}
-	s.who = s.current.claims.Sub
+	s.sub = s.current.claims.Sub
 	return s, nil
 }
 
-// Profile is the profile the session is for.
+// Profile returns the profile of the session.
 func (s *Session) Profile() Profile { return s.profile }
 
-// Person is who signed in, as the tokens say: for the first paint, until the
-// server's whoami has answered. ok is false when signed out.
+// Person returns the person and the groups in the tokens, unverified: for the
+// first paint, before the answer to whoami. ok is false when signed out.
 func (s *Session) Person() (person api.Person, groups []string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,9 +72,9 @@ func (s *Session) Person() (person api.Person, groups []string, ok bool) {
 	return person, groups, !s.current.Access.IsZero()
 }
 
-// Token gives an access token with a minute left, renewing it when needed.
-// ErrSignedOut means that there is no session any more. When the pool cannot
-// be reached, a token that still lives is given all the same.
+// Token returns an access token with at least a minute left, after a renewal
+// where one is due. ErrSignedOut means that the session has ended. While the
+// pool cannot be reached, a token with more than 5 s left is returned.
 func (s *Session) Token(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	if s.usable(s.current) {
@@ -111,7 +86,7 @@ func (s *Session) Token(ctx context.Context) (string, error) {
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
 		s.flight = f
-		go s.fly(context.WithoutCancel(ctx), f)
+		go s.runFlight(context.WithoutCancel(ctx), f)
 	}
 	s.mu.Unlock()
 	select {
@@ -122,14 +97,15 @@ func (s *Session) Token(ctx context.Context) (string, error) {
 	}
 }
 
-// usable needs mu.
+// usable reports whether a token can be used without a renewal. The caller
+// holds mu.
 func (s *Session) usable(t Tokens) bool {
 	return t.fresh(s.now()) && !t.Access.Equal(s.refused)
 }
 
-// fly renews for all who wait. It does not end with the caller who began it:
-// a rotated token whose answer is not read would be lost.
-func (s *Session) fly(ctx context.Context, f *flight) {
+// runFlight runs one renewal for all callers. The renewal outlives the caller that
+// started it: a rotated refresh token would be lost with an unread answer.
+func (s *Session) runFlight(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, renewLimit)
 	defer cancel()
 	f.tokens, f.err = s.renew(ctx)
@@ -143,15 +119,15 @@ func (s *Session) fly(ctx context.Context, f *flight) {
 	close(f.done)
 }
 
-// renew brings current up to date under the lock that all processes share:
-// by what another process stored meanwhile, or by asking the pool.
+// renew brings current up to date, under the lock that all processes share:
+// with the tokens that another process stored meanwhile, or from the pool.
 func (s *Session) renew(ctx context.Context) (Tokens, error) {
 	if _, err := s.stored(); err != nil {
-		return Tokens{}, err // nothing to renew: leave no lock file behind
+		return Tokens{}, err // without tokens, no lock file is created
 	}
 	unlock, err := s.store.lock(ctx)
 	if err != nil {
-		return Tokens{}, waitedTooLong(err)
+		return Tokens{}, busyError(err)
 	}
 	defer unlock()
 	stored, err := s.stored()
@@ -159,16 +135,17 @@ func (s *Session) renew(ctx context.Context) (Tokens, error) {
 		return Tokens{}, err
 	}
 	if s.acceptable(stored) {
-		s.take(stored)
+		s.setCurrent(stored)
 		return stored, nil
 	}
-	if s.hopeless(stored) {
+	if s.refusedTwice(stored) {
 		return Tokens{}, s.end()
 	}
-	return s.ask(ctx, stored, true)
+	return s.renewAtPool(ctx, stored, true)
 }
 
-// stored reads the file: what this process should go on from.
+// stored returns the tokens in the file, or the newer ones in memory where the
+// last write failed.
 func (s *Session) stored() (Tokens, error) {
 	stored, err := s.store.read()
 	if err != nil {
@@ -184,11 +161,11 @@ func (s *Session) stored() (Tokens, error) {
 			return Tokens{}, errEnded
 		}
 		return Tokens{}, ErrSignedOut
-	case s.who != "" && stored.claims.Sub != s.who:
+	case s.sub != "" && stored.claims.Sub != s.sub:
 		s.current = Tokens{}
 		return Tokens{}, errOtherPerson
-	case !s.behind.IsZero() && stored.Refresh.Equal(s.behind):
-		return s.current, nil // ours are newer; the disk did not take them
+	case !s.onDisk.IsZero() && stored.Refresh.Equal(s.onDisk):
+		return s.current, nil // newer than the file: the last write failed
 	}
 	return stored, nil
 }
@@ -199,20 +176,20 @@ func (s *Session) acceptable(t Tokens) bool {
 	return s.usable(t)
 }
 
-// hopeless says whether the server refused tokens that were renewed because
-// of a refusal less than a minute ago: asking on would go round in circles.
-func (s *Session) hopeless(t Tokens) bool {
+// refusedTwice reports whether the server refused tokens that were renewed because
+// of a refusal less than a minute ago. Another renewal would start a loop.
+func (s *Session) refusedTwice(t Tokens) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.again.IsZero() || !t.Access.Equal(s.refused) {
+	if s.renewedAt.IsZero() || !t.Access.Equal(s.refused) {
 		return false
 	}
-	d, ok := age(s.again, s.now())
+	d, ok := age(s.renewedAt, s.now())
 	return ok && d < time.Minute
 }
 
-// take makes tokens current.
-func (s *Session) take(t Tokens) {
+// setCurrent makes t current.
+func (s *Session) setCurrent(t Tokens) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.Access.Equal(s.current.Access) {
@@ -220,16 +197,16 @@ func (s *Session) take(t Tokens) {
 		return
 	}
 	if !s.refused.IsZero() && s.refused.Equal(s.current.Access) {
-		s.again = s.now()
+		s.renewedAt = s.now()
 	}
-	s.current, s.who = t, t.claims.Sub
+	s.current, s.sub = t, t.claims.Sub
 }
 
-// ask renews at the pool and stores before use. Where the pool refuses, the
-// file is read once more (there are file systems without locks): tokens that
-// another process got meanwhile are adopted, and only the very tokens that
-// were refused are thrown away.
-func (s *Session) ask(ctx context.Context, old Tokens, once bool) (Tokens, error) {
+// renewAtPool renews at the pool and stores the tokens before their first use. Where
+// the pool refuses the refresh token, it reads the file once more, because
+// some file systems have no locks. It adopts tokens that another process
+// stored, and removes only the tokens that were refused.
+func (s *Session) renewAtPool(ctx context.Context, old Tokens, once bool) (Tokens, error) {
 	fresh, err := s.pool.renew(ctx, old)
 	if !fresh.Refresh.IsZero() && (err == nil || !fresh.Refresh.Equal(old.Refresh)) {
 		s.save(old, fresh)
@@ -237,7 +214,7 @@ func (s *Session) ask(ctx context.Context, old Tokens, once bool) (Tokens, error
 	if err == nil {
 		return fresh, nil
 	}
-	if !ended(err) {
+	if !final(err) {
 		return Tokens{}, err
 	}
 	stored, rerr := s.stored()
@@ -247,36 +224,36 @@ func (s *Session) ask(ctx context.Context, old Tokens, once bool) (Tokens, error
 	case stored.Refresh.Equal(old.Refresh):
 		return Tokens{}, s.end()
 	case s.acceptable(stored):
-		s.take(stored)
+		s.setCurrent(stored)
 		return stored, nil
 	case once:
-		return s.ask(ctx, stored, false)
+		return s.renewAtPool(ctx, stored, false)
 	}
 	return Tokens{}, err
 }
 
-// ended says whether the pool's refusal is final for a refresh token.
-func ended(err error) bool {
+// final reports whether the pool's refusal of a refresh token is final.
+func final(err error) bool {
 	return errors.Is(err, ErrSignedOut) || errors.Is(err, ErrPasswordReset) || errors.Is(err, ErrUnfinishedAccount)
 }
 
-// save stores renewed tokens and makes them current. A disk that does not
-// take them (full, read-only) does not end the session: this process goes on
-// with what it has and tries to store it at the next renewal.
+// save stores renewed tokens and makes them current. A failed write (disk full
+// or read-only) does not end the session: the process uses the tokens in
+// memory, and writes again at the next renewal.
 func (s *Session) save(old, fresh Tokens) {
 	err := s.store.write(fresh)
-	s.take(fresh)
+	s.setCurrent(fresh)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case err == nil:
-		s.behind = Secret{}
-	case s.behind.IsZero():
-		s.behind = old.Refresh
+		s.onDisk = Secret{}
+	case s.onDisk.IsZero():
+		s.onDisk = old.Refresh
 	}
 }
 
-// end forgets tokens that the pool refused.
+// end removes tokens that the pool refused.
 func (s *Session) end() error {
 	if err := s.forget(); err != nil {
 		return err
@@ -284,20 +261,20 @@ func (s *Session) end() error {
 	return errEnded
 }
 
-// forget removes the tokens from the disk and from memory; from memory also
-// where the disk does not let go of them.
+// forget removes the tokens from the disk and from memory. The tokens in
+// memory go even if the removal from the disk fails.
 func (s *Session) forget() error {
 	err := s.store.wipe()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current, s.refused, s.again, s.behind = Tokens{}, Secret{}, time.Time{}, Secret{}
+	s.current, s.refused, s.renewedAt, s.onDisk = Tokens{}, Secret{}, time.Time{}, Secret{}
 	return err
 }
 
-// Ended says that the server refused this access token (token_expired or
-// session_revoked). The next Token renews, or finds out that the session is
-// over; a token that is not the present one is old news and changes nothing.
-func (s *Session) Ended(token string) {
+// Refused records that the server refused this access token (token_expired or
+// session_revoked). The next call of Token renews, or returns ErrSignedOut.
+// The refusal of a token that is no longer current has no effect.
+func (s *Session) Refused(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if token != "" && s.current.Access.Reveal() == token {
@@ -305,7 +282,7 @@ func (s *Session) Ended(token string) {
 	}
 }
 
-// Adopt keeps the tokens of a sign-in that is done.
+// Adopt stores the tokens of a completed sign-in.
 func (s *Session) Adopt(t Tokens) error {
 	if t.Access.IsZero() || t.Refresh.IsZero() {
 		return ErrSignedOut
@@ -314,7 +291,7 @@ func (s *Session) Adopt(t Tokens) error {
 	defer cancel()
 	unlock, err := s.store.lock(ctx)
 	if err != nil {
-		return waitedTooLong(err)
+		return busyError(err)
 	}
 	defer unlock()
 	if err := s.store.write(t); err != nil {
@@ -322,14 +299,15 @@ func (s *Session) Adopt(t Tokens) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current, s.who = t, t.claims.Sub
-	s.refused, s.again, s.behind = Secret{}, time.Time{}, Secret{}
+	s.current, s.sub = t, t.claims.Sub
+	s.refused, s.renewedAt, s.onDisk = Secret{}, time.Time{}, Secret{}
 	return nil
 }
 
-// SignOut ends the session at the pool, or with everywhere all sessions of
-// the person, and forgets it here in any case, also when the pool cannot be
-// reached (*SignOutError). Signed out already is no error.
+// SignOut ends the session at the pool (with everywhere, all sessions of the
+// person) and removes its tokens here. A pool that cannot be reached is a
+// *SignOutError; the tokens are removed in that case too. SignOut of a profile
+// without tokens is not an error.
 func (s *Session) SignOut(ctx context.Context, everywhere bool) error {
 	if !s.store.exists() {
 		return nil
@@ -342,35 +320,35 @@ func (s *Session) SignOut(ctx context.Context, everywhere bool) error {
 	tokens, err := s.stored()
 	switch {
 	case errors.Is(err, errOtherPerson):
-		return nil // theirs stays
-	case err != nil && !errors.Is(err, ErrSignedOut): // a file that is not to be trusted: end what this process knows
+		return nil // another person's tokens stay
+	case err != nil && !errors.Is(err, ErrSignedOut): // an unsafe file: end the session in memory
 		s.mu.Lock()
 		tokens = s.current
 		s.mu.Unlock()
 	}
-	var told error
+	var poolErr error
 	if !tokens.Refresh.IsZero() {
-		told = s.tell(ctx, tokens, everywhere)
+		poolErr = s.endSessions(ctx, tokens, everywhere)
 	}
 	switch err := s.forget(); {
 	case err != nil:
 		return err
-	case told != nil && everywhere:
-		return &SignOutError{cause: told, remaining: "your sign-ins in other places may still be open"}
-	case told != nil:
-		return &SignOutError{cause: told, remaining: "the sign-in service could not be told, so this session ends by itself later"}
+	case poolErr != nil && everywhere:
+		return &SignOutError{cause: poolErr, remaining: "your sign-ins in other places may still be open"}
+	case poolErr != nil:
+		return &SignOutError{cause: poolErr, remaining: "the sign-in service could not be poolErr, so this session ends by itself later"}
 	}
 	return nil
 }
 
-// tell ends sessions at the pool.
-func (s *Session) tell(ctx context.Context, t Tokens, everywhere bool) error {
+// endSessions ends the session, or all sessions, at the pool.
+func (s *Session) endSessions(ctx context.Context, t Tokens, everywhere bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
 	if !everywhere {
 		return s.pool.revoke(ctx, t)
 	}
-	if !s.acceptable(t) { // GlobalSignOut takes a live access token only
+	if !s.acceptable(t) { // GlobalSignOut accepts only a live access token
 		fresh, err := s.pool.renew(ctx, t)
 		if err != nil {
 			return err
@@ -380,24 +358,24 @@ func (s *Session) tell(ctx context.Context, t Tokens, everywhere bool) error {
 	return s.pool.revokeAll(ctx, t)
 }
 
-// errBusy: another process of this person holds the lock for too long.
+// errBusy: another process of this user held the lock longer than the limit.
 var errBusy error = &Failure{
 	sentence: "Another usher on this machine is renewing your sign-in and does not finish. Try again.",
 	exit:     api.ExitUnavailable,
 }
 
-func waitedTooLong(err error) error {
+func busyError(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errBusy
 	}
 	return err
 }
 
-// String names the session by its profile.
+// String returns the session's name, which is that of its profile.
 func (s *Session) String() string { return "session of profile " + s.profile.Name }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (s *Session) GoString() string { return s.String() }
 
-// LogValue is String, for slog.
+// LogValue returns String, for slog.
 func (s *Session) LogValue() slog.Value { return slog.StringValue(s.String()) }

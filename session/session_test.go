@@ -21,13 +21,13 @@ import (
 	"usher/session"
 )
 
-func TestTokenIsRenewedWhenItRunsOut(t *testing.T) {
+func TestExpiredTokenIsRenewed(t *testing.T) {
 	for _, rotation := range []bool{true, false} {
 		r := newRig(t, func(c *cognito.Config) { c.Rotation = rotation })
 		s := r.signedIn("ada")
 		r.inject(nil)
 		first := r.token(s)
-		r.pass(8*time.Minute + 59*time.Second) // of ten: 61 s left
+		r.pass(8*time.Minute + 59*time.Second) // of 10 minutes: 61 s left
 		if r.token(s) != first || r.count("GetTokensFromRefreshToken") != 0 {
 			t.Error("renewed too early")
 		}
@@ -46,11 +46,11 @@ func TestTokenIsRenewedWhenItRunsOut(t *testing.T) {
 		if person, _, ok := s.Person(); !ok || person.Email != "ada@example.com" {
 			t.Errorf("person after renewals: %+v", person)
 		}
-		r.pass(13 * time.Hour) // past the refresh token's 12
+		r.pass(13 * time.Hour) // the refresh token lives for 12 h
 		_, err := s.Token(ctx)
 		wantErr(t, err, session.ErrSignedOut)
 		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("tokens that ended are still kept: %v", err)
+			t.Errorf("tokens that ended are still on the disk: %v", err)
 		}
 	}
 }
@@ -70,8 +70,8 @@ func TestManyCallersOneRenewal(t *testing.T) {
 	}
 }
 
-// TestWithoutRotationCall: a server that does not know the call gets the older
-// one, also moto's and cognito-local's way of saying no.
+// A server without GetTokensFromRefreshToken gets the older call. The errors of
+// moto and cognito-local count as such an answer.
 func TestWithoutRotationCall(t *testing.T) {
 	t.Parallel()
 	for _, exception := range []string{"UnknownOperationException", "NotImplementedError", "Unsupported", "InvalidParameterException"} {
@@ -88,12 +88,11 @@ func TestWithoutRotationCall(t *testing.T) {
 	}
 }
 
-// TestClockWrongByADay: the life of a token is the pool's figure, counted
-// from here.
-func TestClockWrongByADay(t *testing.T) {
+// The life of a token is the pool's figure, counted by the local clock.
+func TestWrongClock(t *testing.T) {
 	for _, wrong := range []time.Duration{-24 * time.Hour, 24 * time.Hour, -400 * 24 * time.Hour} {
 		r := newRig(t, nil)
-		r.here.add(wrong)
+		r.localClock.add(wrong)
 		day := time.Now().UTC().Format(" Jan 2 ")
 		s := r.signedIn("ada")
 		if all := strings.Join(r.bodies, ""); !strings.Contains(all, day) && !strings.Contains(all, time.Now().UTC().Format(" Jan 2 ")) {
@@ -117,7 +116,7 @@ func TestClockSetWhileSignedIn(t *testing.T) {
 	s := r.signedIn("ada")
 	for i, jump := range []time.Duration{-24 * time.Hour, 48 * time.Hour, -time.Hour} {
 		r.inject(nil)
-		r.here.add(jump)
+		r.localClock.add(jump)
 		r.token(s)
 		r.token(s)
 		if got := r.count("GetTokensFromRefreshToken"); got != 1 {
@@ -126,25 +125,25 @@ func TestClockSetWhileSignedIn(t *testing.T) {
 	}
 }
 
-func TestEndedByTheServer(t *testing.T) {
+func TestRefusedByTheServer(t *testing.T) {
 	t.Run("still good at the pool", func(t *testing.T) {
 		r := newRig(t, nil)
 		s := r.signedIn("ada")
 		r.inject(nil)
 		first := r.token(s)
-		s.Ended("some other token")
-		s.Ended("")
+		s.Refused("some other token")
+		s.Refused("")
 		if r.token(s) != first {
 			t.Error("another token's end ended this one")
 		}
-		s.Ended(first)
-		s.Ended(first)
+		s.Refused(first)
+		s.Refused(first)
 		second := r.token(s)
-		s.Ended(first) // late news
+		s.Refused(first) // already replaced: no effect
 		if second == first || r.token(s) != second || r.count("GetTokensFromRefreshToken") != 1 {
 			t.Errorf("%d renewals", r.count("GetTokensFromRefreshToken"))
 		}
-		s.Ended(second) // at once again: renewing does not help
+		s.Refused(second) // the renewed one is refused at once: another renewal cannot help
 		_, err := s.Token(ctx)
 		wantErr(t, err, session.ErrSignedOut)
 		if got := r.count("GetTokensFromRefreshToken"); got != 1 {
@@ -155,7 +154,7 @@ func TestEndedByTheServer(t *testing.T) {
 		r := newRig(t, nil)
 		s := r.signedIn("ada")
 		for range 4 {
-			s.Ended(r.token(s))
+			s.Refused(r.token(s))
 			r.token(s)
 			r.pass(time.Hour)
 		}
@@ -165,22 +164,23 @@ func TestEndedByTheServer(t *testing.T) {
 		s := r.signedIn("ada")
 		token := r.token(s)
 		r.disable("ada")
-		s.Ended(token)
+		s.Refused(token)
 		_, err := s.Token(ctx)
 		wantErr(t, err, session.ErrSignedOut)
 		if !strings.Contains(err.Error(), "has ended") {
 			t.Errorf("%q", err)
 		}
 		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
-			t.Error("tokens are still kept")
+			t.Error("tokens are still on the disk")
 		}
 		_, err = s.Token(ctx)
 		wantErr(t, err, session.ErrSignedOut)
 	})
 }
 
-// TestSiblings: two processes share a profile. (Real ones: processes_test.go.)
-func TestSiblings(t *testing.T) {
+// Two sessions share a profile in one process; processes_unix_test.go has
+// two processes.
+func TestTwoSessions(t *testing.T) {
 	r := newRig(t, nil)
 	a := r.signedIn("ada")
 	b := r.open()
@@ -189,23 +189,23 @@ func TestSiblings(t *testing.T) {
 	if r.token(a) != r.token(b) || r.count("GetTokensFromRefreshToken") != 1 {
 		t.Error("the second did not adopt what the first got")
 	}
-	a.Ended(r.token(a))
+	a.Refused(r.token(a))
 	r.token(a)
-	b.Ended(r.token(b)) // b still has the token that a replaced
+	b.Refused(r.token(b)) // b still has the token that a has replaced
 	if r.token(b) != r.token(a) || r.count("GetTokensFromRefreshToken") != 2 {
 		t.Errorf("%d renewals, want 2", r.count("GetTokensFromRefreshToken"))
 	}
 	if err := a.SignOut(ctx, false); err != nil {
 		t.Fatal(err)
 	}
-	b.Ended(r.token(b))
+	b.Refused(r.token(b))
 	_, err := b.Token(ctx)
 	wantErr(t, err, session.ErrSignedOut)
 }
 
-// TestRefusedRenewal plays file systems without locks: while the pool refuses
-// our refresh token, a sibling stores another. Its tokens are adopted; only
-// tokens that are the very ones refused are thrown away.
+// Without file locks another session can store tokens while the pool refuses
+// this session's refresh token. Those tokens are adopted. Only the tokens that
+// were refused are removed.
 func TestRefusedRenewal(t *testing.T) {
 	for _, exception := range []string{"RefreshTokenReuseException", "NotAuthorizedException"} {
 		r := newRig(t, nil)
@@ -220,22 +220,22 @@ func TestRefusedRenewal(t *testing.T) {
 			return refused(op, n, w, req, pool)
 		})
 		token := r.token(s)
-		kept, err := os.ReadFile(r.tokenFile())
-		if err != nil || !strings.Contains(string(kept), token) || r.count("GetTokensFromRefreshToken") != 1 {
+		stored, err := os.ReadFile(r.tokenFile())
+		if err != nil || !strings.Contains(string(stored), token) || r.count("GetTokensFromRefreshToken") != 1 {
 			t.Errorf("%s: the sibling's tokens were not adopted: %v", exception, err)
 		}
-		// Negative control: nobody stored anything, so they are gone.
+		// Negative control: without other tokens, the refused ones are removed.
 		r.pass(10 * time.Minute)
 		r.inject(refused)
 		_, err = s.Token(ctx)
 		wantErr(t, err, session.ErrSignedOut)
 		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: refused tokens are still kept", exception)
+			t.Errorf("%s: refused tokens are still on the disk", exception)
 		}
 	}
 }
 
-// siblingFile is the token file that another sign-in would write.
+// siblingFile returns the token file of another sign-in.
 func (r *rig) siblingFile(username string) string {
 	r.t.Helper()
 	elsewhere := session.Folders{Config: r.folders.Config, State: filepath.Join(r.t.TempDir(), "usher")}
@@ -262,9 +262,9 @@ func replace(t *testing.T, from, to string) {
 	}
 }
 
-// TestSomebodyElseSignsIn: a browser that shows ada's files must not go on as
-// grace because grace signed in with the same profile.
-func TestSomebodyElseSignsIn(t *testing.T) {
+// A browser with ada's files must not continue as grace after grace signs in
+// with the same profile.
+func TestAnotherPersonSignsIn(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signedIn("ada")
 	other := r.signedIn("grace")
@@ -307,8 +307,8 @@ func TestNoNetwork(t *testing.T) {
 	}
 }
 
-// TestLostAnswer: the pool replaced the refresh token and its answer was lost.
-// The old one is good for the grace period, and asking again is automatic.
+// The pool replaced the refresh token and its answer was lost. The old one is
+// valid for the grace period, and the call is repeated automatically.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -327,9 +327,9 @@ func TestLostAnswer(t *testing.T) {
 	r.token(s)
 }
 
-// TestCallerLeaves: the person leaves the folder while the token is renewed.
-// The answer is read and kept all the same, with a pool that forgives nothing.
-func TestCallerLeaves(t *testing.T) {
+// A canceled caller does not cancel the renewal: its answer is read and stored.
+// The pool allows no reuse.
+func TestCanceledCaller(t *testing.T) {
 	r := newRig(t, func(c *cognito.Config) { c.GracePeriod = 0 })
 	s := r.signedIn("ada")
 	r.pass(10 * time.Minute)
@@ -351,8 +351,7 @@ func TestCallerLeaves(t *testing.T) {
 	}
 }
 
-// TestOnlyTheAccessTokenLeaves: nothing else is handed out, and no ID token
-// is kept.
+// The token file holds no ID token, and Token returns the access token alone.
 func TestOnlyTheAccessTokenLeaves(t *testing.T) {
 	r := newRig(t, nil)
 	tokens := r.tokens("ada")
@@ -367,11 +366,11 @@ func TestOnlyTheAccessTokenLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var kept map[string]any
-	if err := json.Unmarshal(data, &kept); err != nil {
+	var tokenFile map[string]any
+	if err := json.Unmarshal(data, &tokenFile); err != nil {
 		t.Fatal(err)
 	}
-	names := slices.Sorted(maps.Keys(kept))
+	names := slices.Sorted(maps.Keys(tokenFile))
 	if got, want := strings.Join(names, " "), "access_token asked client_id email refresh_token server user_pool_id version"; got != want {
 		t.Errorf("the file holds %s, want %s", got, want)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
 )
 
-// Options are what this package takes from outside. Both are required.
+// Options are the dependencies of this package. Both are required.
 type Options struct {
 	Now    func() time.Time // time.Now
 	Random io.Reader        // crypto/rand.Reader
@@ -30,29 +30,29 @@ func (o Options) check() error {
 	return nil
 }
 
-// StepKind says what a sign-in needs next.
+// StepKind is the next step of a sign-in.
 type StepKind int
 
 const (
-	Done            StepKind = iota + 1 // Step.Tokens are there; hand them to Session.Adopt
-	NeedNewPassword                     // ask for one, rules first (PasswordRules), then call NewPassword
-	NeedCode                            // ask for the six digits of the authenticator app, then call Code
+	Done            StepKind = iota + 1 // Step.Tokens is set: pass it to Session.Adopt
+	NeedNewPassword                     // prompt for one, rules first (PasswordRules), then call NewPassword
+	NeedCode                            // prompt for the six digits of the authenticator app, then call Code
 	SetUpCode                           // show Step.URI as QR and Step.Secret as text, then call Code with the first code
 )
 
-// Step is how far a sign-in has come.
+// Step is the state of a sign-in.
 type Step struct {
 	Kind   StepKind
-	Secret Secret // SetUpCode: what to type into the app, base32
-	URI    Secret // SetUpCode: the same as otpauth address, at most 106 bytes for ASCII names (QR version 5)
+	Secret Secret // SetUpCode: the secret to type into the app, base32
+	URI    Secret // SetUpCode: the same as an otpauth address, at most 106 bytes for ASCII names (QR version 5)
 	Tokens Tokens // Done
 }
 
-// SignIn takes one person through Cognito's challenges, one step a call, and
-// shows and stores nothing. After an error that names what was typed
-// (ErrCode, ErrPasswordRules) the same step can be called again; after
-// ErrStartAgain, and after any failure of Password, it begins with Password.
-// Methods may be called from any goroutine, one at a time.
+// SignIn performs Cognito's challenges for one person, one step a call. It
+// shows and stores nothing. After ErrCode or ErrPasswordRules the same step can
+// be called again. After ErrStartAgain, and after any failure of Password, the
+// sign-in starts again with Password. Its methods may be called from any
+// goroutine, one at a time.
 type SignIn struct {
 	pool         *pool
 	poolID       string
@@ -60,14 +60,14 @@ type SignIn struct {
 	random       io.Reader
 
 	mu        sync.Mutex
-	challenge types.ChallengeNameType // the one that waits for an answer
-	userID    string                  // as Cognito names the person from the first challenge on
-	typed     string                  // as the person typed it, for the label of the app
+	challenge types.ChallengeNameType // the open challenge
+	userID    string                  // Cognito's name for the person, from the first challenge on
+	typed     string                  // the user name as typed, for the label in the app
 	session   Secret                  // of the challenge
-	verified  bool                    // SetUpCode: the code was right, only the last answer is due
+	verified  bool                    // SetUpCode: the code was accepted, only the last answer is missing
 }
 
-// NewSignIn prepares a sign-in to a profile's pool. Nothing is sent yet.
+// NewSignIn prepares a sign-in to a profile's pool. It sends nothing.
 func NewSignIn(p Profile, o Options) (*SignIn, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -79,8 +79,8 @@ func NewSignIn(p Profile, o Options) (*SignIn, error) {
 	return &SignIn{pool: pool, poolID: p.Config.UserPoolID, organisation: p.Config.Organisation, random: o.Random}, nil
 }
 
-// Password begins a sign-in, or begins it again. The password proves itself
-// by SRP and is not sent.
+// Password starts a sign-in, or starts it again. SRP proves the password
+// without sending it.
 func (s *SignIn) Password(ctx context.Context, username, password string) (Step, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +95,7 @@ func (s *SignIn) Password(ctx context.Context, username, password string) (Step,
 	if err != nil {
 		return Step{}, err
 	}
-	begun, err := s.pool.client.InitiateAuth(ctx, &cognito.InitiateAuthInput{
+	started, err := s.pool.client.InitiateAuth(ctx, &cognito.InitiateAuthInput{
 		ClientId:       aws.String(s.pool.clientID),
 		AuthFlow:       types.AuthFlowTypeUserSrpAuth,
 		AuthParameters: map[string]string{"USERNAME": username, "SRP_A": srp.publicA()},
@@ -103,25 +103,25 @@ func (s *SignIn) Password(ctx context.Context, username, password string) (Step,
 	if err != nil {
 		return Step{}, s.pool.explain(ctx, err, ErrWrongPassword)
 	}
-	switch begun.ChallengeName {
+	switch started.ChallengeName {
 	case types.ChallengeNameTypePasswordVerifier:
 	case "":
 		return Step{}, ErrGarbled
 	default:
 		return Step{}, ErrUnknownStep
 	}
-	challenge, err := srp.readChallenge(begun.ChallengeParameters)
+	challenge, err := srp.readChallenge(started.ChallengeParameters)
 	if err != nil {
 		return Step{}, ErrGarbled
 	}
-	// The pool's clock, not ours: the proof has to hold where ours is wrong.
-	proof, timestamp, err := srp.proof(challenge, password, s.pool.serverTime(begun.ResultMetadata))
+	// The pool's clock: the proof must be valid although the local clock is wrong.
+	proof, timestamp, err := srp.proof(challenge, password, s.pool.serverTime(started.ResultMetadata))
 	if err != nil {
 		return Step{}, ErrGarbled
 	}
 	s.userID, s.typed = challenge.userID, username
-	step, err := s.respond(ctx, types.ChallengeNameTypePasswordVerifier, aws.ToString(begun.Session), map[string]string{
-		"PASSWORD_CLAIM_SECRET_BLOCK": begun.ChallengeParameters["SECRET_BLOCK"],
+	step, err := s.respond(ctx, types.ChallengeNameTypePasswordVerifier, aws.ToString(started.Session), map[string]string{
+		"PASSWORD_CLAIM_SECRET_BLOCK": started.ChallengeParameters["SECRET_BLOCK"],
 		"PASSWORD_CLAIM_SIGNATURE":    proof,
 		"TIMESTAMP":                   timestamp,
 	}, ErrWrongPassword)
@@ -131,8 +131,8 @@ func (s *SignIn) Password(ctx context.Context, username, password string) (Step,
 	return step, err
 }
 
-// NewPassword answers NeedNewPassword. Cognito asks for the new password
-// itself, so this one is sent (over TLS); the old one still is not.
+// NewPassword completes NeedNewPassword. Cognito needs the new password itself,
+// so the new one is sent (over TLS); the old one is not.
 func (s *SignIn) NewPassword(ctx context.Context, password string) (Step, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,14 +145,14 @@ func (s *SignIn) NewPassword(ctx context.Context, password string) (Step, error)
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	step, err := s.respond(ctx, s.challenge, s.session.Reveal(), map[string]string{"NEW_PASSWORD": password}, ErrStartAgain)
-	if errors.Is(err, ErrMisconfigured) { // InvalidParameter: a password of characters that Cognito does not take
+	if errors.Is(err, ErrMisconfigured) { // InvalidParameter: a password with characters that Cognito does not accept
 		err = ErrPasswordRules
 	}
 	return step, err
 }
 
-// Code answers NeedCode, and SetUpCode with the app's first code. Anything but
-// six digits, spaces aside, is ErrCode without asking.
+// Code completes NeedCode, and SetUpCode with the app's first code. A code that
+// is not six digits, spaces aside, is ErrCode without a call.
 func (s *SignIn) Code(ctx context.Context, code string) (Step, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,8 +183,8 @@ func sixDigits(code string) bool {
 	return len(code) == 6 && strings.Trim(code, "0123456789") == ""
 }
 
-// respond answers a challenge and reads what comes next. Each answer carries
-// the latest session: Cognito gives a new one with every step.
+// respond answers a challenge and returns the next step. Each answer carries
+// the latest session, because Cognito issues a new one with every step.
 func (s *SignIn) respond(ctx context.Context, name types.ChallengeNameType, session string, answers map[string]string, refused error) (Step, error) {
 	responses := map[string]string{"USERNAME": s.userID}
 	for k, v := range answers {
@@ -198,7 +198,7 @@ func (s *SignIn) respond(ctx context.Context, name types.ChallengeNameType, sess
 	if session != "" {
 		in.Session = aws.String(session)
 	}
-	asked := s.pool.now()
+	requestedAt := s.pool.now()
 	out, err := s.pool.client.RespondToAuthChallenge(ctx, in)
 	if err != nil {
 		err = s.pool.explain(ctx, err, refused)
@@ -208,7 +208,7 @@ func (s *SignIn) respond(ctx context.Context, name types.ChallengeNameType, sess
 		return Step{}, err
 	}
 	if r := out.AuthenticationResult; r != nil {
-		tokens, err := newTokens(aws.ToString(r.AccessToken), aws.ToString(r.RefreshToken), aws.ToString(r.IdToken), s.pool.clientID, asked)
+		tokens, err := newTokens(aws.ToString(r.AccessToken), aws.ToString(r.RefreshToken), aws.ToString(r.IdToken), s.pool.clientID, requestedAt)
 		s.reset()
 		if err != nil {
 			return Step{}, err
@@ -219,15 +219,15 @@ func (s *SignIn) respond(ctx context.Context, name types.ChallengeNameType, sess
 	return s.next(ctx, out.ChallengeParameters)
 }
 
-// next says what the challenge at hand needs, and does what needs nobody.
+// next returns the step of the open challenge. Steps without input are done here.
 func (s *SignIn) next(ctx context.Context, parameters map[string]string) (Step, error) {
 	step, err := Step{}, error(nil)
 	switch s.challenge {
 	case types.ChallengeNameTypeNewPasswordRequired:
 		step.Kind = NeedNewPassword
 		var required []string
-		// SPEC: RespondToAuthChallenge, NEW_PASSWORD_REQUIRED: the answer has
-		// to bring these attributes; an administrator fills them in.
+		// SPEC: RespondToAuthChallenge, NEW_PASSWORD_REQUIRED: the answer must
+		// have these attributes; an administrator fills them in.
 		if json.Unmarshal([]byte(parameters["requiredAttributes"]), &required) == nil && len(required) > 0 {
 			err = ErrUnfinishedAccount
 		}
@@ -259,11 +259,11 @@ func (s *SignIn) next(ctx context.Context, parameters map[string]string) (Step, 
 
 const softwareToken = "SOFTWARE_TOKEN_MFA"
 
-// listed says whether a challenge's list allows an authenticator app.
+// listed reports whether a challenge's list allows an authenticator app.
 func listed(list string) bool {
 	var kinds []string
 	if list == "" || json.Unmarshal([]byte(list), &kinds) != nil {
-		return true // no list: nothing speaks against it
+		return true // no list, no restriction
 	}
 	for _, k := range kinds {
 		if k == softwareToken {
@@ -291,10 +291,10 @@ func (s *SignIn) setUp(ctx context.Context) (Step, error) {
 	return Step{Kind: SetUpCode, Secret: NewSecret(secret), URI: NewSecret(otpauth(s.organisation, s.typed, secret))}, nil
 }
 
-// otpauth is the address that authenticator apps read: SHA-1, 6 digits and
-// 30 s are their defaults and Cognito's. It is kept within 106 bytes, which a
-// QR code of version 5 holds (41 columns with a narrow margin), by the
-// shortest label that still tells accounts apart.
+// otpauth returns the address for authenticator apps. SHA-1, 6 digits and 30 s
+// are their defaults and Cognito's. otpauth takes the longest label that keeps
+// the address within 106 bytes, the capacity of a QR code of version 5 (41
+// columns with a narrow margin).
 // SPEC: Key Uri Format (google-authenticator wiki); TOTP is RFC 6238.
 func otpauth(organisation, username, secret string) string {
 	const limit = 106
@@ -308,7 +308,7 @@ func otpauth(organisation, username, secret string) string {
 	return address
 }
 
-// verify hands in the first code of a new authenticator app.
+// verify submits the first code of a new authenticator app.
 func (s *SignIn) verify(ctx context.Context, code string) error {
 	out, err := s.pool.client.VerifySoftwareToken(ctx, &cognito.VerifySoftwareTokenInput{
 		Session:            aws.String(s.session.Reveal()),
@@ -329,7 +329,7 @@ func (s *SignIn) verify(ctx context.Context, code string) error {
 	return nil
 }
 
-// reset forgets the attempt.
+// reset discards the attempt.
 func (s *SignIn) reset() {
 	s.challenge, s.userID, s.typed, s.session, s.verified = "", "", "", Secret{}, false
 }

@@ -24,7 +24,7 @@ var ctx = context.Background()
 
 func code(t *testing.T, r *rig, secret string) string {
 	t.Helper()
-	c, err := totp.GenerateCode(secret, r.world.now())
+	c, err := totp.GenerateCode(secret, r.poolClock.now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,9 +60,9 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// TestExistingPasswordNeverTravels reads every byte that reached the pool. The
-// new password is the negative control: it has to travel.
-func TestExistingPasswordNeverTravels(t *testing.T) {
+// No byte that reached the pool is part of the existing password. The new
+// password, which must be sent, is the negative control.
+func TestExistingPasswordIsNeverSent(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signIn()
 	step, err := s.Password(ctx, "newcomer", password)
@@ -79,8 +79,8 @@ func TestExistingPasswordNeverTravels(t *testing.T) {
 	}
 }
 
-// TestOneSentence: whoever is refused learns nothing about the account.
-func TestOneSentence(t *testing.T) {
+// Every refusal has the same sentence, which reveals nothing about the account.
+func TestRefusalsReadTheSame(t *testing.T) {
 	r := newRig(t, nil)
 	r.disable("grace")
 	var texts []string
@@ -93,13 +93,13 @@ func TestOneSentence(t *testing.T) {
 	_, err := r.signIn().Password(ctx, "nobody", password)
 	texts = append(texts, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)))
 	for _, text := range texts {
-		if text != texts[0] || !strings.HasPrefix(text, "User name or password is not right.") {
+		if text != texts[0] || !strings.HasPrefix(text, "User name or password is incorrect.") {
 			t.Errorf("%q differs from %q", text, texts[0])
 		}
 	}
 }
 
-// TestLockout: the tries are the person's, none is added by usher.
+// usher adds no attempts of its own to the person's.
 func TestLockout(t *testing.T) {
 	r := newRig(t, nil)
 	var err error
@@ -205,7 +205,7 @@ func TestSetUpCode(t *testing.T) {
 	}
 	_, err = s.Code(ctx, wrong)
 	wantErr(t, err, session.ErrCode)
-	// The last answer is lost: the same step finishes without a second code.
+	// The last answer is lost: the same step completes without a second code.
 	r.inject(func(op string, n int, w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
 		if op == "RespondToAuthChallenge" && n == 1 {
 			cut(w)
@@ -242,8 +242,8 @@ func TestChallengeRunsOut(t *testing.T) {
 	wantStep(t, step, err, session.NeedCode)
 }
 
-// TestCutConnection cuts each of the four messages of SRP. Nothing is sent
-// twice by itself, and the next try works.
+// Each of the four messages of SRP is cut off. No message is repeated
+// automatically, and the next attempt succeeds.
 func TestCutConnection(t *testing.T) {
 	r := newRig(t, nil)
 	for _, op := range []string{"InitiateAuth", "RespondToAuthChallenge"} {
@@ -294,7 +294,7 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestConnectionRefused(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signIn()
 	r.server.Close()
@@ -310,9 +310,9 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// TestCognitosWordsStayOut sends every exception with text that would harm a
-// terminal or tell a secret, and looks for it in all that can be printed.
-func TestCognitosWordsStayOut(t *testing.T) {
+// Every exception has a message that would harm a terminal or reveal a secret.
+// No part of it is printed.
+func TestCognitoMessagesAreNotShown(t *testing.T) {
 	r := newRig(t, nil)
 	const words = "LEAKED \x1b[31m arn:aws:cognito-idp"
 	exceptions := map[string]error{
@@ -342,9 +342,9 @@ func TestCognitosWordsStayOut(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotCognito: the log-in page of a hotel, a redirect, the ID token
-// where the access token belongs.
-func TestWhatIsNotCognito(t *testing.T) {
+// The answer is the log-in page of a hotel, a redirect, or has an ID token in
+// place of the access token.
+func TestForeignAnswers(t *testing.T) {
 	r := newRig(t, nil)
 	ada := r.pool
 	issued, err := ada.SignIn("ada")
@@ -418,13 +418,13 @@ func TestWhatIsNotCognito(t *testing.T) {
 	if followed.Load() != 0 {
 		t.Error("a redirect was followed")
 	}
-	// Negative control: the same answer with the right tokens is taken.
+	// Negative control: the same answer with the right tokens is accepted.
 	r.inject(answer(200, tokens(issued.Access, issued.ID, issued.Refresh)))
 	r.tokens("ada")
 }
 
-// TestSettingsOfTheSDKMoveNothing: the variables are real ones of the AWS SDK.
-func TestSettingsOfTheSDKMoveNothing(t *testing.T) {
+// The variables are real ones of the AWS SDK.
+func TestSDKSettingsHaveNoEffect(t *testing.T) {
 	r := newRig(t, nil)
 	var trapped atomic.Int32
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { trapped.Add(1) }))

@@ -17,7 +17,7 @@ func TestSignOut(t *testing.T) {
 	gone := func(t *testing.T, r *rig) {
 		t.Helper()
 		if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
-			t.Error("tokens are still kept")
+			t.Error("tokens are still on the disk")
 		}
 	}
 	t.Run("here", func(t *testing.T) {
@@ -31,7 +31,7 @@ func TestSignOut(t *testing.T) {
 		_, err := s.Token(ctx)
 		wantErr(t, err, session.ErrSignedOut)
 		if r.count("RevokeToken") != 1 {
-			t.Error("the pool was not told")
+			t.Error("the pool was not poolErr")
 		}
 		if err := s.SignOut(ctx, false); err != nil {
 			t.Errorf("twice: %v", err)
@@ -43,7 +43,7 @@ func TestSignOut(t *testing.T) {
 		r := newRig(t, nil)
 		elsewhere := r.siblingSession("ada")
 		s := r.signedIn("ada")
-		r.pass(10 * time.Minute) // so that it needs a new access token first
+		r.pass(10 * time.Minute) // so that a new access token is needed first
 		if err := s.SignOut(ctx, true); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestSignOut(t *testing.T) {
 	})
 }
 
-// siblingSession is the same person's session on another machine.
+// siblingSession returns the same person's session on another machine.
 func (r *rig) siblingSession(username string) *session.Session {
 	r.t.Helper()
 	elsewhere := session.Folders{Config: r.folders.Config, State: filepath.Join(r.t.TempDir(), "usher")}

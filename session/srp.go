@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// The client's side of Cognito's Secure Remote Password: the password proves
-// itself and never travels. It is SRP-6a (RFC 5054 §2.5, with S as §2.6) over
-// SHA-256 with these deviations, which Amazon's own client shows
+// The client's side of Cognito's Secure Remote Password protocol, which proves
+// a password without sending it. It is SRP-6a (RFC 5054 §2.5, with S as §2.6)
+// over SHA-256, with these deviations as in Amazon's own client
 // (amazon-cognito-identity-js, AuthenticationHelper and CognitoUser):
 //
 //   - the group is the 3072-bit one of RFC 3526 §4 with generator 2
@@ -25,7 +25,7 @@ import (
 //   - the identity is pool name + user id, and the key is HKDF-SHA-256
 //     (RFC 5869) of S, salt u, info "Caldera Derived Key", 16 bytes;
 //   - the proof is HMAC-SHA-256 over pool name, user id, secret block and
-//     timestamp. There is no proof by the server.
+//     timestamp. The server proves nothing.
 const srpPrime = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74" +
 	"020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437" +
 	"4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED" +
@@ -39,17 +39,17 @@ const srpPrime = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC
 	"D87602733EC86A64521F2B18177B200CBBE117577A615D6C770988C0BAD946E2" +
 	"08E24FA074E5AB3143DB5BFCE0FD108E4B82D120A93AD2CAFFFFFFFFFFFFFFFF"
 
-// srpTime is the layout of the timestamp in the proof, in UTC, the day
-// without a leading zero.
+// srpTime is the layout of the timestamp in the proof, in UTC. The day has no
+// leading zero.
 const srpTime = "Mon Jan 2 15:04:05 UTC 2006"
 
-// srpClient is one attempt: a is its ephemeral secret.
+// srpClient is one attempt; a is its ephemeral secret.
 type srpClient struct {
 	n, g, a, bigA *big.Int
-	pool          string // the part of the pool id after the region
+	pool          string // the part of the pool ID after the region
 }
 
-// srpChallenge is what Cognito sends back.
+// srpChallenge holds the parameters of Cognito's challenge.
 type srpChallenge struct {
 	userID      string // USER_ID_FOR_SRP
 	salt, bigB  *big.Int
@@ -58,7 +58,7 @@ type srpChallenge struct {
 
 var errSRP = errors.New("the challenge is not one of SRP")
 
-// newSRP draws the ephemeral secret: 128 bytes, as Amazon's client does.
+// newSRP draws an ephemeral secret of 128 bytes, as Amazon's client does.
 func newSRP(random io.Reader, poolID string) (*srpClient, error) {
 	secret := make([]byte, 128)
 	if _, err := io.ReadFull(random, secret); err != nil {
@@ -77,7 +77,7 @@ func srpFrom(a *big.Int, poolID string) (*srpClient, error) {
 	return &srpClient{n: n, g: g, a: a, bigA: new(big.Int).Exp(g, a, n), pool: pool}, nil
 }
 
-// publicA is SRP_A.
+// publicA returns SRP_A.
 func (c *srpClient) publicA() string { return c.bigA.Text(16) }
 
 // readChallenge checks the parameters of PASSWORD_VERIFIER.
@@ -91,8 +91,8 @@ func (c *srpClient) readChallenge(parameters map[string]string) (srpChallenge, e
 	if err != nil || !okSalt || !okB || ch.userID == "" || len(block) == 0 || len(block) > 16<<10 {
 		return ch, errSRP
 	}
-	// SPEC: RFC 5054 §2.5.4, the client aborts where B % N is zero: the proof
-	// would not depend on the password's verifier.
+	// SPEC: RFC 5054 §2.5.4: the client aborts if B % N is zero, because the
+	// proof would not depend on the password's verifier.
 	if new(big.Int).Mod(ch.bigB, c.n).Sign() == 0 {
 		return ch, errSRP
 	}
@@ -123,7 +123,7 @@ func (c *srpClient) key(ch srpChallenge, password string) ([]byte, error) {
 	return hkdf.Key(sha256.New, pad(s), pad(u), "Caldera Derived Key", 16)
 }
 
-// proof is PASSWORD_CLAIM_SIGNATURE with the TIMESTAMP that belongs to it.
+// proof returns PASSWORD_CLAIM_SIGNATURE and the TIMESTAMP it covers.
 func (c *srpClient) proof(ch srpChallenge, password string, now time.Time) (signature, timestamp string, err error) {
 	key, err := c.key(ch, password)
 	if err != nil {
@@ -137,8 +137,8 @@ func (c *srpClient) proof(ch srpChallenge, password string, now time.Time) (sign
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil)), timestamp, nil
 }
 
-// pad is a number's bytes as two's complement: the fewest that hold it, with
-// a zero byte in front where the highest bit is set.
+// pad returns a number as two's complement of minimal length: with a zero byte
+// in front if the highest bit is set.
 func pad(n *big.Int) []byte {
 	b := n.Bytes()
 	if len(b) == 0 || b[0]&0x80 != 0 {

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// TestSRPVectors holds the client to testdata/srp.json, which was computed
-// with amazon-cognito-identity-js 6.3.21 (AuthenticationHelper, its ephemeral
-// secret set by hand). The cases are the ones in which an encoding of numbers
-// can go wrong unseen: leading zero bytes and high bits in A, B, salt, u, S.
+// The client reproduces testdata/srp.json, which was computed with
+// amazon-cognito-identity-js 6.3.21 (AuthenticationHelper, with a fixed
+// ephemeral secret). The vectors cover the encodings of numbers that can be
+// wrong unnoticed: leading zero bytes and high bits in A, B, salt, u and S.
 func TestSRPVectors(t *testing.T) {
 	data, err := os.ReadFile("testdata/srp.json")
 	if err != nil {
@@ -55,8 +55,8 @@ func TestSRPVectors(t *testing.T) {
 	}
 }
 
-// TestSRPRefusesChallenges: a server must not talk the client into a proof
-// that does not depend on the password, or into a crash.
+// A server cannot cause a proof that does not depend on the password, or a
+// crash.
 func TestSRPRefusesChallenges(t *testing.T) {
 	client, err := srpFrom(big.NewInt(12345), "eu-central-1_Ab3dEf9Gh")
 	if err != nil {
@@ -88,7 +88,7 @@ func TestSRPRefusesChallenges(t *testing.T) {
 	}
 }
 
-// The layout is Cognito's own: a day of one digit has no zero in front.
+// The layout is Cognito's: a day of one digit has no leading zero.
 func TestSRPTimestamp(t *testing.T) {
 	at := time.Date(2026, 11, 3, 4, 5, 6, 0, time.FixedZone("", 3600))
 	if got, want := at.UTC().Format(srpTime), "Tue Nov 3 03:05:06 UTC 2026"; got != want {

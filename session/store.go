@@ -13,35 +13,35 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// store is the tokens of one profile at rest: one file, 0600 in a folder
+// store holds the tokens of one profile on disk: one file, 0600 in a folder
 // 0700, and a lock beside it that all processes of this person share.
 type store struct {
 	path    string
 	profile Profile
 }
 
-// kept is the file. Server, Pool and Client bind the tokens to whom they are
-// for: a profile pointed elsewhere finds none.
-type kept struct {
-	Version int       `json:"version"`
-	Server  string    `json:"server"`
-	Pool    string    `json:"user_pool_id"`
-	Client  string    `json:"client_id"`
-	Access  string    `json:"access_token"`
-	Refresh string    `json:"refresh_token"`
-	Email   string    `json:"email,omitempty"`
-	Asked   time.Time `json:"asked"`
+// tokenFile is the format of the file. Server, Pool and Client bind the tokens to
+// their audience: a profile with another server has no tokens.
+type tokenFile struct {
+	Version     int       `json:"version"`
+	Server      string    `json:"server"`
+	Pool        string    `json:"user_pool_id"`
+	Client      string    `json:"client_id"`
+	Access      string    `json:"access_token"`
+	Refresh     string    `json:"refresh_token"`
+	Email       string    `json:"email,omitempty"`
+	RequestedAt time.Time `json:"asked"`
 }
 
-const keptVersion = 1
+const fileVersion = 1
 
 func newStore(f Folders, p Profile) *store {
 	return &store{path: filepath.Join(f.State, "tokens", p.Name+".json"), profile: p}
 }
 
-// read gives the tokens kept, or zero Tokens where there are none: no file, a
-// file cut short or of another version, tokens for another server or pool.
-// A file or folder that others can get at is a *FileError.
+// read returns the stored tokens. It returns zero Tokens without a file, for a
+// truncated file, for another version, and for tokens of another server or
+// pool. A file or folder that other users can access is a *FileError.
 func (s *store) read() (Tokens, error) {
 	if err := checkDir(filepath.Dir(s.path)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -56,12 +56,12 @@ func (s *store) read() (Tokens, error) {
 	case err != nil:
 		return Tokens{}, err
 	}
-	var k kept
-	if json.Unmarshal(data, &k) != nil || k.Version != keptVersion ||
+	var k tokenFile
+	if json.Unmarshal(data, &k) != nil || k.Version != fileVersion ||
 		k.Server != s.profile.Server || k.Pool != s.profile.Config.UserPoolID || k.Client != s.profile.Config.ClientID {
 		return Tokens{}, nil
 	}
-	t, err := newTokens(k.Access, k.Refresh, "", k.Client, k.Asked)
+	t, err := newTokens(k.Access, k.Refresh, "", k.Client, k.RequestedAt)
 	if err != nil {
 		return Tokens{}, nil
 	}
@@ -69,20 +69,20 @@ func (s *store) read() (Tokens, error) {
 	return t, nil
 }
 
-// write keeps tokens in place of those before, durable when it returns.
+// write replaces the stored tokens; they are durable when it returns.
 func (s *store) write(t Tokens) error {
 	if err := ownDir(filepath.Dir(s.path)); err != nil {
 		return err
 	}
-	data, err := json.Marshal(kept{
-		Version: keptVersion,
-		Server:  s.profile.Server,
-		Pool:    s.profile.Config.UserPoolID,
-		Client:  s.profile.Config.ClientID,
-		Access:  t.Access.Reveal(),
-		Refresh: t.Refresh.Reveal(),
-		Email:   t.Email,
-		Asked:   t.Asked.UTC(),
+	data, err := json.Marshal(tokenFile{
+		Version:     fileVersion,
+		Server:      s.profile.Server,
+		Pool:        s.profile.Config.UserPoolID,
+		Client:      s.profile.Config.ClientID,
+		Access:      t.Access.Reveal(),
+		Refresh:     t.Refresh.Reveal(),
+		Email:       t.Email,
+		RequestedAt: t.RequestedAt.UTC(),
 	})
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (s *store) write(t Tokens) error {
 	return writeOwn(s.path, data)
 }
 
-// exists says whether there is a token file, whatever is in it.
+// exists reports whether there is a token file, whatever its content.
 func (s *store) exists() bool {
 	_, err := os.Lstat(s.path)
 	return err == nil
@@ -100,8 +100,9 @@ func (s *store) exists() bool {
 func (s *store) wipe() error { return removeOwn(s.path) }
 
 // lock waits until no other process of this person reads, renews or writes.
-// Where the file system has no locks (some NFS), or takes no lock file, it
-// goes on without: reading again and compare-and-clear keep the session then.
+// Without locks in the file system (some NFS), or without room for the lock
+// file, it returns no error: the second read and the compare-and-clear in
+// Session protect the tokens then.
 func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 	if err := ownDir(filepath.Dir(s.path)); err != nil {
 		return nil, err

@@ -9,20 +9,20 @@ import (
 	"usher/backend/api"
 )
 
-// Tokens are what a sign-in or a renewal brought. There is no ID token among
-// them: usher's server takes access tokens only, so nothing else is kept.
+// Tokens are the result of a sign-in or a renewal. The ID token is not stored,
+// because usher's server accepts access tokens only.
 type Tokens struct {
-	Access  Secret
-	Refresh Secret
-	Email   string        // from the ID token that came along; an annotation, never identity
-	Asked   time.Time     // this machine's clock when they were asked for
-	Life    time.Duration // of Access: exp - iat, both the pool's own clock
+	Access      Secret
+	Refresh     Secret
+	Email       string        // from the ID token of the same answer; an annotation, never identity
+	RequestedAt time.Time     // of the request for the tokens, by the local clock
+	Life        time.Duration // of Access: exp - iat, both by the pool's clock
 
 	claims claims
 }
 
-// claims are the parts of a token that this package reads, unverified: they
-// came straight from the pool over TLS, and no decision rests on them.
+// claims are the parts of a token that this package reads, unverified: the
+// token came from the pool over TLS, and no decision depends on the claims.
 type claims struct {
 	Sub      string   `json:"sub"`
 	Username string   `json:"username"`
@@ -35,14 +35,13 @@ type claims struct {
 }
 
 const (
-	maxToken   = 32 << 10 // bytes of an access token, as the server's limit
+	maxToken   = 32 << 10 // bytes of an access token; equal to the server's limit
 	maxRefresh = 16 << 10 // bytes
 	maxLife    = 24 * time.Hour
-	margin     = time.Minute // a token with less left than this is renewed first
+	margin     = time.Minute // a token with less time left is renewed before use
 )
 
-// readClaims decodes the middle part of a JWT (RFC 7519 §7.2) and checks
-// nothing about it.
+// readClaims decodes the payload of a JWT (RFC 7519 §7.2) without any check.
 func readClaims(token string) (claims, bool) {
 	var c claims
 	parts := strings.Split(token, ".")
@@ -56,11 +55,12 @@ func readClaims(token string) (claims, bool) {
 	return c, true
 }
 
-// newTokens takes the pool's answer. An ID token in the access token's place,
-// another client's token or one without a life is ErrGarbled here, so that it
-// never leaves for the server. One that no server takes is ErrTooManyGroups:
-// the groups are the only part of a token that grows.
-func newTokens(access, refresh, id, clientID string, asked time.Time) (Tokens, error) {
+// newTokens checks an answer of the pool. An ID token in place of the access
+// token, a token of another client, and a token without a lifetime are
+// ErrGarbled, so they are never sent to the server. An access token above the
+// server's limit is ErrTooManyGroups: the groups are the only part of a token
+// that grows.
+func newTokens(access, refresh, id, clientID string, requestedAt time.Time) (Tokens, error) {
 	c, ok := readClaims(access)
 	life := time.Duration(c.Expires-c.Issued) * time.Second
 	switch {
@@ -73,7 +73,7 @@ func newTokens(access, refresh, id, clientID string, asked time.Time) (Tokens, e
 	case len(access) > maxToken:
 		return Tokens{}, ErrTooManyGroups
 	}
-	t := Tokens{Access: NewSecret(access), Refresh: NewSecret(refresh), Asked: asked, Life: life, claims: c}
+	t := Tokens{Access: NewSecret(access), Refresh: NewSecret(refresh), RequestedAt: requestedAt, Life: life, claims: c}
 	if idClaims, ok := readClaims(id); ok && idClaims.Sub == c.Sub && len(idClaims.Email) <= 320 {
 		t.Email = idClaims.Email
 	}
@@ -82,34 +82,34 @@ func newTokens(access, refresh, id, clientID string, asked time.Time) (Tokens, e
 
 func validRefresh(token string) bool { return token != "" && len(token) <= maxRefresh }
 
-// left is how much of the access token's life remains at now. The life is the
-// pool's own figure and is counted from this machine's asking, so a clock
-// that is wrong by a day makes no difference. A clock set back since makes
-// the age unknown: nothing is left.
+// left returns the remaining life of the access token. The life is the pool's
+// own figure and is counted from the request by the local clock, so a clock
+// that is wrong by a day has no effect. A clock that was set back since makes
+// the age unknown; left returns 0 then.
 func (t Tokens) left(now time.Time) time.Duration {
-	d, ok := age(t.Asked, now)
+	d, ok := age(t.RequestedAt, now)
 	if !ok {
 		return 0
 	}
 	return t.Life - d
 }
 
-// fresh says whether the access token can be used without renewing: it has a
-// minute left, or half its life where that is shorter.
+// fresh reports whether the access token can be used without a renewal: it has
+// a minute left, or half its life if that is shorter.
 func (t Tokens) fresh(now time.Time) bool {
 	return !t.Access.IsZero() && t.left(now) >= min(margin, t.Life/2)
 }
 
-// person is who the tokens are for, as they say themselves.
+// person returns the person and the groups in the tokens, unverified.
 func (t Tokens) person() (api.Person, []string) {
 	return api.Person{Sub: t.claims.Sub, Username: t.claims.Username, Email: t.Email}, t.claims.Groups
 }
 
-// Sub says whose tokens they are; "" for none.
+// Sub returns the sub in the tokens; "" without tokens.
 func (t Tokens) Sub() string { return t.claims.Sub }
 
-// String names the tokens by fingerprint.
+// String returns the fingerprint of the access token.
 func (t Tokens) String() string { return "tokens " + t.Access.String() }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (t Tokens) GoString() string { return t.String() }

@@ -100,7 +100,7 @@ func scenes() []scene {
 		{"sign-in", signedOut, nil},
 		{"sign-in-wrong", signedOut, func(t *testing.T, w *world) {
 			signIn("ada", "wrong")(w)
-			w.Want(t, "User name or password is not right.")
+			w.Want(t, "User name or password is incorrect.")
 		}},
 		{"sign-in-code", signedOut, func(t *testing.T, w *world) { signIn("alan", "Bombe-1940")(w); w.Want(t, "123456") }},
 		{"sign-in-new", signedOut, func(t *testing.T, w *world) { signIn("new", "Temporary-1")(w); w.Want(t, "At least 8") }},

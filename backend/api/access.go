@@ -2,11 +2,11 @@ package api
 
 import "time"
 
-// MaxDiffBody is the bytes of a grants/diff body.
+// MaxDiffBody is the limit of a grants/diff body in bytes.
 const MaxDiffBody = 1 << 20
 
-// Grant is a grant on the wire. Text is the line by which events and
-// explanations name it.
+// Grant is a grant on the wire. Text is its one-line form in events and
+// explanations.
 type Grant struct {
 	Group     string     `json:"group"`
 	Bucket    string     `json:"bucket"`
@@ -19,94 +19,99 @@ type Grant struct {
 	Text      string     `json:"text"`
 }
 
-// ExplainRequest asks why a person may or may not read an object.
+// ExplainRequest names the person and the object of an explanation.
 type ExplainRequest struct {
 	User   string `json:"user"`
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
 }
 
-// ExplainResponse is the evaluator's answer for one person and one object.
+// ExplainResponse is the evaluator's decision for one person and one object.
 type ExplainResponse struct {
 	User    string   `json:"user"`
 	Groups  []string `json:"groups"`
 	Allowed bool     `json:"allowed"`
 	By      *Grant   `json:"by,omitempty"` // the grant that decided
-	Allows  []Grant  `json:"allows"`       // of the person's groups, reaching the object
+	Allows  []Grant  `json:"allows"`       // of the person's groups, matching the object
 	Denies  []Grant  `json:"denies"`
-	Asleep  []Grant  `json:"asleep"`  // out of their window now
-	Nearest []Grant  `json:"nearest"` // what else these groups have in the bucket
+	Asleep  []Grant  `json:"asleep"`  // matching, but outside their period of validity
+	Nearest []Grant  `json:"nearest"` // other grants of these groups in the bucket
 	Others  []Grant  `json:"others"`  // of other groups, allowing the object
-	Missing []Grant  `json:"missing"` // one of these would allow it
+	Missing []Grant  `json:"missing"` // hypothetical grants, each of which would allow it
 }
 
-// WhoRequest asks who can read a path: an object, or a folder (Key "" or
-// ending in "/").
+// WhoRequest names a path whose readers are requested: an object, or a folder
+// (Key "" or ending in "/").
 type WhoRequest struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
 }
 
-// WhoResponse lists the groups that reach the path and the people in them.
+// WhoResponse lists the groups with access to the path and their people.
 type WhoResponse struct {
 	Groups []GroupAccess  `json:"groups"`
 	People []PersonAccess `json:"people"`
 }
 
-// GroupAccess is a group that reaches a path, wholly or in parts.
+// GroupAccess is a group with access to a path. Whole is false for access to
+// parts of it.
 type GroupAccess struct {
 	Group  string  `json:"group"`
 	Whole  bool    `json:"whole"`
 	Grants []Grant `json:"grants"`
 }
 
-// PersonAccess is a person who can read a path now, all their groups counted.
+// PersonAccess is a person with access to a path now, through any of their
+// groups.
 type PersonAccess struct {
 	Username string   `json:"username"`
 	Enabled  bool     `json:"enabled"`
 	Whole    bool     `json:"whole"`
-	Groups   []string `json:"groups"` // by which the person reaches it
+	Groups   []string `json:"groups"` // the groups that give access
 }
 
-// CanRequest asks what a person can see.
+// CanRequest names a person whose readable paths are requested.
 type CanRequest struct {
 	User string `json:"user"`
 }
 
-// CanResponse is the fewest places that hold all that the person can read.
+// CanResponse is the smallest set of paths that covers everything the person
+// can read.
 type CanResponse struct {
 	User   string   `json:"user"`
 	Groups []string `json:"groups"`
 	Roots  []Root   `json:"roots"`
 }
 
-// Root is a granted place, less the denials below it.
+// Root is a granted path, minus the denials below it.
 type Root struct {
 	Grant  Grant   `json:"grant"`
 	Except []Grant `json:"except"`
 }
 
-// GrantsListResponse is the set in force. Problem is why a newer one is not.
+// GrantsListResponse is the set in force. Problem is the reason why a newer set
+// was refused, or "".
 type GrantsListResponse struct {
 	Version string  `json:"version"`
 	Grants  []Grant `json:"grants"`
 	Problem string  `json:"problem,omitempty"`
 }
 
-// GrantsDiffRequest sends the text of a grants file to try; nothing changes.
+// GrantsDiffRequest has the text of a grants file to compare with the set in
+// force. Nothing is changed.
 type GrantsDiffRequest struct {
 	Text string `json:"text"`
 }
 
-// GrantsDiffResponse has either Problems, or what would change for each person.
+// GrantsDiffResponse has either Problems, or the changes for each person.
 type GrantsDiffResponse struct {
 	Problems []GrantsProblem `json:"problems,omitempty"`
 	Added    []Grant         `json:"added"`
 	Removed  []Grant         `json:"removed"`
-	People   []PersonChange  `json:"people"` // only those for whom something changes
+	People   []PersonChange  `json:"people"` // people with a change only
 }
 
-// GrantsProblem is one thing wrong with a grants file, with the fix.
+// GrantsProblem is one error in a grants file, with the fix.
 type GrantsProblem struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
@@ -114,8 +119,8 @@ type GrantsProblem struct {
 	Fix     string `json:"fix"`
 }
 
-// PersonChange is what appears and disappears for one person: bucket/path,
-// folders ending in "/".
+// PersonChange lists the paths that appear and disappear for one person, as
+// bucket/path. Folders end in "/".
 type PersonChange struct {
 	Username   string   `json:"username"`
 	Appears    []string `json:"appears"`

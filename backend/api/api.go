@@ -1,14 +1,14 @@
-// Package api is the contract between usher's client and its backend: the
-// requests and answers that travel as JSON over HTTPS, and the one table of
-// errors that server, commands and browser all read (errors.go).
+// Package api is the contract between usher's client and its backend: the JSON
+// requests and answers over HTTPS, and the table of errors for server, commands
+// and browser (errors.go).
 //
 // Every call is POST /v1/<verb> with a JSON body, except GET /v1/config.
-// Buckets and keys travel as literal bytes in the body, never in the URL, so
-// that no proxy or router can clean, decode or fold them. Wire strings are
-// what others wrote: whoever shows one goes through safetext first.
+// Buckets and keys are literal bytes in the body, never in the URL, so that no
+// proxy or router can clean, decode or fold them. Wire strings are untrusted:
+// they pass through safetext before they are shown.
 //
-// The package leaves transport to client, deciding to backend and grant, and
-// the audit event's own shape to event.
+// Transport belongs to package client, decisions to backend and grant, and the
+// form of an audit event to event.
 package api
 
 import (
@@ -17,7 +17,7 @@ import (
 	"usher/backend/event"
 )
 
-// Sizes and counts that both sides keep to.
+// Limits that client and server share.
 const (
 	MaxBody        = 64 << 10 // bytes of a request body, except release
 	MaxReleaseBody = 1 << 20  // bytes of a release body
@@ -27,14 +27,14 @@ const (
 	MaxAuditPage   = 1000     // events in one page of the audit log
 )
 
-// Config is what anyone may know of a server before signing in.
+// Config is the public configuration of a server, available before sign-in.
 type Config struct {
 	Organisation    string   `json:"organisation"`
 	Region          string   `json:"region"`
 	UserPoolID      string   `json:"user_pool_id"`
 	ClientID        string   `json:"client_id"`
 	Issuer          string   `json:"issuer"`
-	CognitoEndpoint string   `json:"cognito_endpoint,omitempty"` // counts only when the server is on loopback
+	CognitoEndpoint string   `json:"cognito_endpoint,omitempty"` // used only if the server is on loopback
 	HostedUI        string   `json:"hosted_ui,omitempty"`
 	S3Hosts         []string `json:"s3_hosts"` // host[:port] that download URLs may name; BUCKET.host is allowed too
 	URLSeconds      int      `json:"url_seconds"`
@@ -44,16 +44,16 @@ type Config struct {
 	OldestClient    string   `json:"oldest_client"`
 }
 
-// Person is who the backend takes the caller to be. Sub alone is identity;
-// the others are annotations that may change.
+// Person is the verified caller. Only Sub is identity; the other fields are
+// annotations that may change.
 type Person struct {
 	Sub      string `json:"sub"`
 	Username string `json:"username"`
 	Email    string `json:"email,omitempty"`
 }
 
-// Whoami answers whoami: the person, the directory's current groups, and the
-// bound on revocation in force.
+// Whoami is the response to whoami: the person, the current groups in the
+// directory, and the bound on revocation in force.
 type Whoami struct {
 	Person        Person    `json:"person"`
 	Groups        []string  `json:"groups"`
@@ -62,7 +62,7 @@ type Whoami struct {
 	SessionStart  time.Time `json:"session_start"`
 }
 
-// Kind says what an entry is; a name's shape never does.
+// Kind is the kind of an entry. It never follows from the form of the name.
 type Kind string
 
 const (
@@ -71,29 +71,29 @@ const (
 	KindObject Kind = "object"
 )
 
-// ListRequest asks for what the caller may see under a prefix. An empty
-// bucket asks for the buckets the caller's grants name.
+// ListRequest requests the visible entries under a prefix. An empty bucket
+// requests the buckets in the caller's grants.
 type ListRequest struct {
 	Bucket    string `json:"bucket"`
 	Prefix    string `json:"prefix"`
 	Recursive bool   `json:"recursive,omitempty"` // every object below, no folders
-	Start     string `json:"start,omitempty"`     // begin after this name (relative to the prefix)
-	Cursor    string `json:"cursor,omitempty"`    // of the answer before; sealed
+	Start     string `json:"start,omitempty"`     // start after this name (relative to the prefix)
+	Cursor    string `json:"cursor,omitempty"`    // from the previous answer; sealed
 	Limit     int    `json:"limit,omitempty"`     // 1..MaxList; 0 means MaxList
 }
 
-// Entry is one row of a listing. Name is relative to the prefix asked for; a
-// folder's name ends in "/", a bucket's is bare.
+// Entry is one row of a listing. Name is relative to the requested prefix. The
+// name of a folder ends in "/", that of a bucket does not.
 type Entry struct {
 	Name     string     `json:"name"`
 	Kind     Kind       `json:"kind"`
 	Size     int64      `json:"size,omitempty"`
 	Modified *time.Time `json:"modified,omitempty"`
-	ETag     string     `json:"etag,omitempty"` // with its quotes, as S3 gives it
+	ETag     string     `json:"etag,omitempty"` // with its quotes, as in S3's answer
 	Archived bool       `json:"archived,omitempty"`
 }
 
-// ListResponse is one page. It may be empty while Cursor is set: ask on.
+// ListResponse is one page. An empty page with a Cursor has a next page.
 type ListResponse struct {
 	Entries       []Entry `json:"entries"`
 	Cursor        string  `json:"cursor,omitempty"`
@@ -101,38 +101,38 @@ type ListResponse struct {
 	GrantsVersion string  `json:"grants_version"`
 }
 
-// Purpose of a release.
+// The purposes of a release.
 const (
 	PurposeDownload = "download"
 	PurposePreview  = "preview"
 	PurposeLink     = "link" // for a browser or curl: only the host header is signed
 )
 
-// ReleaseObject names one object. With an ETag the URL holds S3 to that
-// content and no HEAD is made; without one the answer carries size, checksum
-// and parts.
+// ReleaseObject names one object. With an ETag the URL is valid for that
+// content only, and no HEAD is made. Without an ETag the answer has size,
+// checksum and parts.
 type ReleaseObject struct {
 	Bucket    string `json:"bucket"`
 	Key       string `json:"key"`
 	ETag      string `json:"etag,omitempty"`
-	Continues string `json:"continues,omitempty"` // the first event of a transfer that goes on
+	Continues string `json:"continues,omitempty"` // the first event of a resumed transfer
 }
 
-// ReleaseRequest asks for 1..MaxRelease presigned URLs.
+// ReleaseRequest requests 1..MaxRelease presigned URLs.
 type ReleaseRequest struct {
 	Objects []ReleaseObject `json:"objects"`
 	Purpose string          `json:"purpose,omitempty"` // "" means download
 }
 
-// ReleaseResponse has one item for each object asked for, in that order.
+// ReleaseResponse has one item for each requested object, in the same order.
 type ReleaseResponse struct {
 	Items     []ReleaseItem `json:"items"`
-	RequestID string        `json:"-"` // from the answer's X-Request-Id: what a person can quote
+	RequestID string        `json:"-"` // from the answer's X-Request-Id, for a support request
 }
 
-// ReleaseItem is a URL or an error. Headers must be sent exactly as given;
-// Range may be added. Life counts in seconds from the moment the answer
-// arrives, because the client's clock may be wrong.
+// ReleaseItem is a URL or an error. Headers must be sent unchanged; Range may
+// be added. Life is in seconds from the arrival of the answer, because the
+// client's clock may be wrong.
 type ReleaseItem struct {
 	Event    string            `json:"event,omitempty"`
 	URL      string            `json:"url,omitempty"`
@@ -147,9 +147,9 @@ type ReleaseItem struct {
 	Error    *ItemError        `json:"error,omitempty"`
 }
 
-// Checksum is what S3 keeps for an object. Algorithm is CRC64NVME, CRC32C,
-// CRC32, SHA256, SHA1 or MD5 (MD5 only where the backend knows the ETag to be
-// one); Type is FULL_OBJECT or COMPOSITE; Value is base64, for COMPOSITE with
+// Checksum is the checksum that S3 stores with an object. Algorithm is
+// CRC64NVME, CRC32C, CRC32, SHA256, SHA1 or MD5 (MD5 only where the ETag is
+// known to be one); Type is FULL_OBJECT or COMPOSITE; Value is base64, for COMPOSITE with
 // "-<parts>".
 type Checksum struct {
 	Algorithm string `json:"algorithm"`
@@ -157,7 +157,7 @@ type Checksum struct {
 	Value     string `json:"value"`
 }
 
-// Parts of a multipart object whose parts, the last one apart, have equal size.
+// Parts describes a multipart object. All parts but the last have equal size.
 type Parts struct {
 	Count int   `json:"count"`
 	Size  int64 `json:"size"`
@@ -169,13 +169,13 @@ type ItemError struct {
 	Message string `json:"message"`
 }
 
-// StatRequest asks for one object's HEAD facts. It is an event.
+// StatRequest requests the metadata of one object. It is recorded as an event.
 type StatRequest struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
 }
 
-// StatResponse is what HEAD says. Grant names the grant that shows it.
+// StatResponse is the result of HEAD. Grant is the grant that allows it.
 type StatResponse struct {
 	Event       string    `json:"event"`
 	Size        int64     `json:"size"`
@@ -189,14 +189,15 @@ type StatResponse struct {
 	Grant       string    `json:"grant,omitempty"`
 }
 
-// Outcomes a client may report with complete.
+// The outcomes that a client may report with complete.
 const (
 	CompletedDone      = "done"
 	CompletedFailed    = "failed"
 	CompletedCancelled = "cancelled"
 )
 
-// CompleteRequest reports how transfers ended: the client's word, not proof.
+// CompleteRequest reports the results of transfers: the client's claim, not
+// proof.
 type CompleteRequest struct {
 	Items []CompleteItem `json:"items"` // 1..MaxRelease
 }
@@ -211,16 +212,16 @@ type CompleteItem struct {
 	Verified string  `json:"verified,omitempty"`
 }
 
-// CompleteResponse is the same whether an event was known or not.
+// CompleteResponse is the same for known and unknown events.
 type CompleteResponse struct{}
 
-// SignoutResponse answers signout, after the event is durable.
+// SignoutResponse is sent after the event is durable.
 type SignoutResponse struct {
 	Event string `json:"event"`
 }
 
-// AuditQueryRequest asks for events: newest first from Cursor, or, with
-// After, those after an event id in ascending order, for following.
+// AuditQueryRequest requests events: newest first from Cursor, or, with After,
+// the events after an ID in ascending order, to follow the log.
 type AuditQueryRequest struct {
 	Filter string `json:"filter"` // the grammar of event.ParseFilter; at most event.MaxFilter bytes
 	Cursor string `json:"cursor,omitempty"`
@@ -234,12 +235,12 @@ type AuditQueryResponse struct {
 	Cursor string        `json:"cursor,omitempty"`
 }
 
-// AuditSummaryRequest asks for counts per hour over the last Hours (1..168).
+// AuditSummaryRequest requests counts per hour over the last Hours (1..168).
 type AuditSummaryRequest struct {
 	Hours int `json:"hours"`
 }
 
-// AuditSummaryResponse has one bucket for each hour, oldest first, and totals.
+// AuditSummaryResponse has one AuditHour for each hour, oldest first, and totals.
 type AuditSummaryResponse struct {
 	Hours     []AuditHour `json:"hours"`
 	People    int         `json:"people"`
@@ -255,8 +256,8 @@ type AuditHour struct {
 	Denied int       `json:"denied"`
 }
 
-// Health answers GET and HEAD of /healthz and /readyz, with status 503 when it
-// is not OK.
+// Health is the answer to GET and HEAD of /healthz and /readyz. The status is
+// 503 if it is not OK.
 type Health struct {
 	OK            bool            `json:"ok"`
 	Problems      []HealthProblem `json:"problems,omitempty"`
@@ -265,8 +266,8 @@ type Health struct {
 	BoundSeconds  int             `json:"bound_seconds"`
 }
 
-// HealthProblem is a part that fails: log, grants, clock, pool, directory,
-// signer or storage. The server's log has the cause and the fix.
+// HealthProblem is a failing part: log, grants, clock, pool, directory, signer
+// or storage. The server's log has the cause and the fix.
 type HealthProblem struct {
 	Part    string `json:"part"`
 	Problem string `json:"problem"`

@@ -39,7 +39,7 @@ const (
 	ExitMixed       = 1  // several failed for different causes
 	ExitSignedOut   = 3  // not signed in
 	ExitNotFound    = 4  // not found or not granted
-	ExitIntegrity   = 5  // content changed or not what it should be
+	ExitIntegrity   = 5  // content changed or does not match its checksum
 	ExitUnavailable = 6  // network or server
 	ExitDisk        = 7  // the local disk
 	ExitUsage       = 64 // the command line
@@ -48,20 +48,20 @@ const (
 	ExitTerminated  = 143
 )
 
-// NoBucket is the sentence for a list of buckets without a row, in the browser
-// and in the command.
+// NoBucket is the sentence for an empty list of buckets, in the browser and in
+// the commands.
 const NoBucket = "You are signed in, but no bucket is open to your groups. Ask your administrator."
 
-// Failure is one row of the table: what a code means on each surface.
+// Failure is one row of the table: the meaning of a code on each surface.
 type Failure struct {
 	Code     Code
 	Status   int    // HTTP
 	Exit     int    // of a command
-	Sentence string // what the person reads; never holds input or an AWS text
-	Retry    bool   // trying again later can help
+	Sentence string // for the screen; without input and without text of AWS
+	Retry    bool   // a later retry can succeed
 }
 
-// Failures is the table that server, commands, browser and manual read.
+// Failures returns the table for server, commands, browser and manual.
 func Failures() []Failure {
 	return []Failure{
 		{BadRequest, http.StatusBadRequest, ExitUsage, "The server did not understand this request. Check the path, and that usher is up to date.", false},
@@ -71,24 +71,24 @@ func Failures() []Failure {
 		{SessionRevoked, http.StatusUnauthorized, ExitSignedOut, "Your sign-in was ended by an administrator or from another place. Sign in again.", false},
 		{NotFound, http.StatusNotFound, ExitNotFound, "There is nothing here that you can open.", false},
 		{LengthRequired, http.StatusLengthRequired, ExitUnavailable, "The server refused a request without a length. A proxy between you and the server may be at fault.", false},
-		{ObjectChanged, http.StatusPreconditionFailed, ExitIntegrity, "The file changed meanwhile. Start this download again.", false},
+		{ObjectChanged, http.StatusPreconditionFailed, ExitIntegrity, "The file has changed since. Start this download again.", false},
 		{ObjectArchived, http.StatusConflict, ExitNotFound, "This file is archived. Ask its owner to restore it first.", false},
 		{TooLarge, http.StatusRequestEntityTooLarge, ExitUsage, "This request is too large. Ask for fewer files at once.", false},
-		{UnsupportedType, http.StatusUnsupportedMediaType, ExitUnavailable, "The server did not take this request's type. Check that usher is up to date.", false},
-		{WrongHost, http.StatusMisdirectedRequest, ExitUnavailable, "This server does not answer under that address. Check the server's address.", false},
+		{UnsupportedType, http.StatusUnsupportedMediaType, ExitUnavailable, "The server does not accept this type of request. Check that usher is up to date.", false},
+		{WrongHost, http.StatusMisdirectedRequest, ExitUnavailable, "This server does not serve that address. Check the server's address.", false},
 		{RateLimited, http.StatusTooManyRequests, ExitUnavailable, "Too many requests. Wait a moment and try again.", true},
-		{HeaderTooLarge, http.StatusRequestHeaderFieldsTooLarge, ExitUnavailable, "Your sign-in is too large to send, usually because you are in too many groups. Ask your administrator to take you out of some of them. A proxy that adds headers can be the cause too.", false},
-		{Internal, http.StatusInternalServerError, ExitBug, "usher made a mistake. Give the request id to your administrator.", false},
+		{HeaderTooLarge, http.StatusRequestHeaderFieldsTooLarge, ExitUnavailable, "Your sign-in is too large to send, usually because you are in too many groups. Ask your administrator to remove you from some of them. A proxy that adds headers can be the cause too.", false},
+		{Internal, http.StatusInternalServerError, ExitBug, "usher has a bug. Give the request ID to your administrator.", false},
 		{AuditUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "usher could not record this, so nothing was released. Try again.", true},
 		{IdentityUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "usher could not check your sign-in, so nothing was released. Try again.", true},
 		{StorageUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "The storage did not answer. Try again.", true},
 		{ClockSkew, http.StatusServiceUnavailable, ExitUnavailable, "The server's clock is wrong, so it cannot check your sign-in or sign downloads. Your sign-in is kept. Ask your administrator to correct the server's clock.", false},
 		{SlowQuery, http.StatusServiceUnavailable, ExitUnavailable, "This search of the audit log took too long. Narrow it: give a time, a person or a path.", false},
-		{StorageRefused, http.StatusBadGateway, ExitUnavailable, "The server was refused by the storage. Tell your administrator, and give the request id.", false},
+		{StorageRefused, http.StatusBadGateway, ExitUnavailable, "The server was refused by the storage. Give the request ID to your administrator.", false},
 	}
 }
 
-// Lookup finds a code's row; an unknown code reads as Internal.
+// Lookup returns the row of a code; that of Internal for an unknown code.
 func Lookup(c Code) Failure {
 	table := Failures()
 	internal := Failure{}
@@ -103,14 +103,14 @@ func Lookup(c Code) Failure {
 	return internal
 }
 
-// Error is a failure as the server answered it. It satisfies error; its text
-// is the table's sentence with the request id, never the server's own words.
+// Error is a failure in an answer of the server. Its text is the sentence in the
+// table with the request ID, never a text from the answer.
 type Error struct {
 	Code       Code          `json:"code"`
 	Message    string        `json:"message"`
 	RequestID  string        `json:"request_id"`
 	RetryAfter time.Duration `json:"-"` // from the answer's header; 0: none
-	Behind     time.Duration `json:"-"` // of clock_skew: the server's clock is at least this much behind; 0: unknown
+	Behind     time.Duration `json:"-"` // of clock_skew: the server's clock is behind by at least this; 0: unknown
 }
 
 func (e *Error) Error() string {
@@ -124,16 +124,16 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (request %s)", s, e.RequestID)
 }
 
-// Exit is the exit code of a command that ends with this failure.
+// Exit returns the exit code of a command that ends with this failure.
 func (e *Error) Exit() int { return Lookup(e.Code).Exit }
 
-// Is lets errors.Is compare by code: errors.Is(err, &api.Error{Code: api.NotFound}).
+// Is compares by code, for errors.Is(err, &api.Error{Code: api.NotFound}).
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
 
-// ErrorBody is the JSON body of every answer that is not 200.
+// ErrorBody is the JSON body of every answer with a status other than 200.
 type ErrorBody struct {
 	Error Error `json:"error"`
 }

@@ -4,10 +4,10 @@ import "strings"
 
 const maxETag = 128 // characters between the quotes; S3 writes at most 38
 
-// ETag returns an entity tag in the one form that usher compares and sends:
-// quoted, strong, printable ASCII. A tag without quotes gets them. It returns
-// "" for a text that cannot be held to with If-Match: empty, weak, too long, or
-// with a character that no entity tag may hold.
+// ETag returns an entity tag in the form that usher compares and sends: quoted,
+// strong, printable ASCII. It adds missing quotes. It returns "" for a text that
+// cannot be used with If-Match: empty, weak, too long, or with a character that
+// is not allowed in an entity tag.
 //
 // SPEC: RFC 9110 §8.8.3 (form) and §13.1.1 (If-Match compares strongly).
 func ETag(text string) string {

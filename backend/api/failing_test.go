@@ -16,13 +16,13 @@ import (
 	"usher/backend/api"
 )
 
-// Each row of the table is an answer: never Offline, and SignedOut exactly
-// where its exit code is.
+// A row of the table is an answer, so it is never Offline. It is SignedOut
+// exactly if its exit code is ExitSignedOut.
 func TestAnswersAreNotOffline(t *testing.T) {
 	for _, row := range api.Failures() {
 		err := fmt.Errorf("listing: %w", &api.Error{Code: row.Code})
 		if api.Offline(err) {
-			t.Errorf("%s is taken for a lost network", row.Code)
+			t.Errorf("%s counts as offline", row.Code)
 		}
 		if api.SignedOut(err) != (row.Exit == api.ExitSignedOut) {
 			t.Errorf("SignedOut(%s) = %v", row.Code, api.SignedOut(err))
@@ -45,7 +45,7 @@ func TestAnswersAreNotOffline(t *testing.T) {
 	}
 }
 
-// A cause is named once, in these words, and holds nothing of the error's text.
+// The message names the cause once, in these words, without the error's text.
 func TestUnreachable(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://user:secret@proxy.example.com:3128")
 	dial := func(err error) error {
@@ -65,7 +65,7 @@ func TestUnreachable(t *testing.T) {
 		"(its proxy proxy.example.com:3128: nothing listens there). Check HTTPS_PROXY":    proxy(dial(syscall.ECONNREFUSED)),
 		"(its proxy proxy.example.com:3128: there is no such host). Check HTTPS_PROXY":    proxy(dial(&net.DNSError{IsNotFound: true})),
 		"(its proxy proxy.example.com:3128: it refused with HTTP status 403)":             &url.Error{Op: "Post", URL: "https://h/secret", Err: &api.ProxyRefusal{Status: 403}},
-		"(its proxy proxy.example.com:3128: it wants a user name and password (HTTP stat": &api.ProxyRefusal{Status: 407},
+		"(its proxy proxy.example.com:3128: it requires a user name and password (HTTP s": &api.ProxyRefusal{Status: 407},
 		"(the connection failed)":                                                         errors.New("secret"),
 	} {
 		t.Run(want, func(t *testing.T) {

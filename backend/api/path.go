@@ -15,7 +15,7 @@ import (
 // or ends in "/". The zero Path is the root, which holds the buckets.
 type Path struct{ Bucket, Key string }
 
-// PathError is a text that ParsePath refuses.
+// PathError is the refusal of a text by ParsePath.
 type PathError struct {
 	Text    safetext.Text
 	Problem string // such as "a bucket's name has 3 to 63 characters"
@@ -25,20 +25,20 @@ func (e *PathError) Error() string {
 	return fmt.Sprintf("%s is not a path in a bucket: %s. Write it like bucket/folder/file.", e.Text, e.Problem)
 }
 
-// Short is Error for a place that shows the text already.
+// Short returns the message without the text, for a page that shows the text.
 func (e *PathError) Short() string {
 	return strings.ToUpper(e.Problem[:1]) + e.Problem[1:] + ". A path is bucket/key."
 }
 
-// Exit is the exit code of a command that ends with this error.
+// Exit returns the exit code of a command that ends with this error.
 func (e *PathError) Exit() int { return ExitUsage }
 
 // arn is an S3 ARN, up to its resource. SPEC: Service Authorization Reference,
 // "Resource types defined by Amazon S3", bucket and object.
 var arn = regexp.MustCompile(`^arn:aws[a-z-]*:s3:([^:]*):([^:]*):`)
 
-// ParsePath reads bucket/key. It takes s3://bucket/key, arn:aws:s3:::bucket/key
-// and /bucket/key as the same path; "" and "/" are the root. The key is never
+// ParsePath parses bucket/key. s3://bucket/key, arn:aws:s3:::bucket/key and
+// /bucket/key are the same path; "" and "/" are the root. The key is not
 // cleaned. A refusal is a *PathError.
 func ParsePath(s string) (Path, error) {
 	rest, problem := withoutScheme(s)
@@ -69,7 +69,7 @@ func ParsePath(s string) (Path, error) {
 	return Path{bucket, key}, nil
 }
 
-// withoutScheme strips what other tools put before bucket/key.
+// withoutScheme strips the prefixes of other tools from bucket/key.
 func withoutScheme(s string) (rest, problem string) {
 	const scheme = "s3://"
 	switch found := arn.FindStringSubmatch(s); {
@@ -80,7 +80,7 @@ func withoutScheme(s string) (rest, problem string) {
 		}
 		return rest, ""
 	case found != nil && found[1]+found[2] != "":
-		return "", "it is the ARN of something else than a bucket or an object"
+		return "", "it is the ARN of another kind of resource"
 	case found != nil:
 		if rest = s[len(found[0]):]; rest == "" || rest[0] == '/' {
 			return "", "it has no bucket"
@@ -95,7 +95,7 @@ func withoutScheme(s string) (rest, problem string) {
 	return strings.TrimPrefix(s, "/"), ""
 }
 
-// String is the form that ParsePath reads: bucket/key, "" for the root.
+// String returns the form that ParsePath accepts: bucket/key, "" for the root.
 func (p Path) String() string {
 	if p.Bucket == "" {
 		return ""
@@ -109,8 +109,8 @@ func (p Path) IsRoot() bool { return p.Bucket == "" }
 // IsFolder reports whether the path is the root, a bucket or a folder.
 func (p Path) IsFolder() bool { return p.Key == "" || strings.HasSuffix(p.Key, "/") }
 
-// Parent is the folder that holds the path; of a bucket and of the root, the
-// root.
+// Parent returns the folder that contains the path. The parent of a bucket and
+// of the root is the root.
 func (p Path) Parent() Path {
 	if p.Key == "" {
 		return Path{}
@@ -119,8 +119,8 @@ func (p Path) Parent() Path {
 	return Path{p.Bucket, p.Key[:cut]}
 }
 
-// Base is the last name, without the slash of a folder: the bucket's own name
-// for a bucket, "" for the root.
+// Base returns the last element, without the slash of a folder: the bucket's
+// name for a bucket, "" for the root.
 func (p Path) Base() string {
 	if p.Key == "" {
 		return p.Bucket
@@ -129,7 +129,7 @@ func (p Path) Base() string {
 	return name[strings.LastIndexByte(name, '/')+1:]
 }
 
-// Join is the path of an entry of this folder, by the name in the listing.
+// Join returns the path of an entry of this folder. name is as in the listing.
 func (p Path) Join(name string) Path {
 	if p.IsRoot() {
 		return Path{Bucket: strings.TrimSuffix(name, "/")}
@@ -137,7 +137,7 @@ func (p Path) Join(name string) Path {
 	return Path{p.Bucket, p.Key + name}
 }
 
-// IsMarker reports whether an object of this size only makes its folder
-// visible. SPEC: S3 user guide, "Organizing objects by using folders": a
-// zero-byte object whose key ends in "/". One with bytes is a file.
+// IsMarker reports whether an object of this size is a folder marker. SPEC: S3
+// user guide, "Organizing objects by using folders": a zero-byte object whose
+// key ends in "/". An object with bytes is a file.
 func (p Path) IsMarker(size int64) bool { return size == 0 && strings.HasSuffix(p.Key, "/") }

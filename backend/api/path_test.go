@@ -59,7 +59,7 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
-// A text that cannot be a path is refused with its reason and exit code 64.
+// A text that is not a path is refused with the reason and exit code 64.
 func TestParsePathRefuses(t *testing.T) {
 	for text, reason := range map[string]string{
 		"./x": "a file on this machine", "../x/y": "a file on this machine", ".": "a file on this machine",
@@ -90,8 +90,8 @@ func TestParsePathRefuses(t *testing.T) {
 	}
 }
 
-// A path prints as the text it is read from, and a folder and a name make up
-// the path they were split from.
+// String and ParsePath are inverse, and so are Join and the pair of Parent and
+// Base.
 func TestPathReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := api.Path{
@@ -114,7 +114,7 @@ func TestPathReadsBack(t *testing.T) {
 	})
 }
 
-// Only an empty object can be a marker of its folder.
+// Only an empty object is a folder marker.
 func TestIsMarker(t *testing.T) {
 	folder, file := api.Path{Bucket: "abc", Key: "x/"}, api.Path{Bucket: "abc", Key: "x"}
 	for _, c := range []struct {

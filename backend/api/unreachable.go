@@ -17,13 +17,13 @@ import (
 	"usher/backend/safetext"
 )
 
-// Unreachable is a host without a usable answer. Its sentence holds no text of
+// Unreachable is a host without a usable answer. The error text has no text of
 // the host, of a resolver or of a proxy.
 type Unreachable struct {
 	Host   string // host[:port]
 	Reason string // a few words, such as "it took too long"
 	Advice string // a sentence
-	Cause  error  // for --debug; may hold anything
+	Cause  error  // for --debug; may have untrusted text
 }
 
 const (
@@ -35,8 +35,8 @@ const (
 
 func (e *Unreachable) Error() string { return e.sentence() + " " + e.Advice }
 
-// Short is Error without the general advice to try again, for a page that
-// tries again by itself.
+// Short returns Error without the general advice to try again, for a page that
+// retries automatically.
 func (e *Unreachable) Short() string {
 	if e.Advice == adviceNetwork {
 		return e.sentence()
@@ -50,10 +50,10 @@ func (e *Unreachable) sentence() string {
 
 func (e *Unreachable) Unwrap() error { return e.Cause }
 
-// Exit is the exit code of a command that ends with this error.
+// Exit returns the exit code of a command that ends with this error.
 func (e *Unreachable) Exit() int { return ExitUnavailable }
 
-// NewUnreachable reads a failed exchange with a host. The caller handles a
+// NewUnreachable classifies a failed exchange with a host. The caller handles a
 // canceled context first.
 func NewUnreachable(host string, err error) *Unreachable {
 	e := &Unreachable{Host: host, Reason: Reason(err), Advice: adviceNetwork, Cause: err}
@@ -74,14 +74,14 @@ func NewUnreachable(host string, err error) *Unreachable {
 	return e
 }
 
-// Misspoken is a host whose answer is not usher's: problem describes the
-// answer, in words that hold nothing of it.
+// Misspoken returns the error for an answer that is not usher's. problem
+// describes the answer without quoting it.
 func Misspoken(host, problem string, cause error) *Unreachable {
 	return &Unreachable{Host: host, Reason: problem, Advice: adviceNetwork, Cause: cause}
 }
 
-// Reason names the cause of a failed connection in a few words. It never
-// quotes the error's own text, which may hold a URL.
+// Reason returns the cause of a failed connection in a few words. It never
+// quotes the text of the error, which may contain a URL.
 func Reason(err error) string {
 	var (
 		dns     *net.DNSError
@@ -133,12 +133,12 @@ type ProxyRefusal struct{ Status int }
 
 func (e *ProxyRefusal) Error() string {
 	if e.Status == http.StatusProxyAuthRequired {
-		return "it wants a user name and password (HTTP status 407)"
+		return "it requires a user name and password (HTTP status 407)"
 	}
 	return fmt.Sprintf("it refused with HTTP status %d", e.Status)
 }
 
-// ProxyAnswer is for http.Transport.OnProxyConnectResponse.
+// ProxyAnswer is a function for http.Transport.OnProxyConnectResponse.
 func ProxyAnswer(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
 	if res.StatusCode != http.StatusOK {
 		return &ProxyRefusal{Status: res.StatusCode}
@@ -152,8 +152,8 @@ func throughProxy(err error) bool {
 	return errors.As(err, &refused) || errors.As(err, &op) && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks"))
 }
 
-// proxyOf is the address of the environment's proxy for a host, without user
-// name and password; "" for none.
+// proxyOf returns the address of the environment's proxy for a host, without
+// user name and password; "" for none.
 func proxyOf(host string) string {
 	u, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: host}})
 	if err != nil || u == nil {

@@ -20,5 +20,5 @@ const (
 	VerbGrantsDiff   Verb = "grants/diff"
 )
 
-// Path is the address of a verb on the server.
+// Path returns the URL path of a verb on the server.
 func (v Verb) Path() string { return "/v1/" + string(v) }

@@ -104,7 +104,7 @@ func victim(ctx context.Context, dir, server, s3 string) error {
 type fixedToken string
 
 func (f fixedToken) Token(context.Context) (string, error) { return string(f), nil }
-func (fixedToken) Ended(string)                            {}
+func (fixedToken) Refused(string)                          {}
 
 // child is the test binary as a program that downloads path into dir, from the
 // world and as its person.

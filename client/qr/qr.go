@@ -1,8 +1,8 @@
 // Package qr draws a QR code for a terminal, two modules in a cell.
 //
-// The code is black on white whatever the colors of the terminal are, and has
-// a margin of two modules on each side. A terminal without colors cannot show
-// one: callers test for colors first.
+// The code is black on white in every color scheme and has a margin of two
+// modules on each side. A terminal without colors cannot show it: callers test
+// for colors first.
 package qr
 
 import (
@@ -12,7 +12,7 @@ import (
 	"rsc.io/qr"
 )
 
-// Ink is the sequence for black on white in a terminal with 256 colors.
+// Ink is the escape sequence for black on white in a terminal with 256 colors.
 const Ink = "\x1b[38;5;16;48;5;231m"
 
 const (
@@ -20,9 +20,9 @@ const (
 	reset  = "\x1b[0m"
 )
 
-// Draw gives the lines of a code for text, all of one width. Each line begins
-// with ink, a sequence that sets both colors, and ends with a reset. Text that
-// is too long for a code is an error, which does not quote it.
+// Draw returns the lines of a QR code for text, all of one width. Each line
+// starts with ink, an escape sequence that sets both colors, and ends with a
+// reset. The error for a text that is too long does not quote it.
 func Draw(text, ink string) ([]string, error) {
 	code, err := qr.Encode(text, qr.L)
 	if err != nil {
@@ -41,7 +41,7 @@ func Draw(text, ink string) ([]string, error) {
 	return lines, nil
 }
 
-// cell is one cell for an upper and a lower module.
+// cell returns the character for an upper and a lower module.
 func cell(up, low bool) string {
 	switch {
 	case up && low:

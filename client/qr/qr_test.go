@@ -11,7 +11,7 @@ import (
 	"usher/client/qr"
 )
 
-// The drawing holds every module of the code and a white margin.
+// The drawing has every module of the code and a white margin.
 func TestDraw(t *testing.T) {
 	const text = "otpauth://totp/usher:ada?secret=JBSWY3DPEHPK3PXP&issuer=Example"
 	lines, err := qr.Draw(text, qr.Ink)
@@ -44,7 +44,7 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// A text that does not fit is an error without the text: it may be a secret.
+// The error for a text that is too long does not contain it: it may be a secret.
 func TestDrawTooLong(t *testing.T) {
 	long := strings.Repeat("secret", 1000)
 	lines, err := qr.Draw(long, qr.Ink)
@@ -56,8 +56,8 @@ func TestDrawTooLong(t *testing.T) {
 	}
 }
 
-// The code of the longest address that a sign-in makes fits 80x24, with the
-// question under it.
+// The code of the longest otpauth address of a sign-in fits 80x24, with the
+// prompt below it.
 func TestDrawFits(t *testing.T) {
 	lines, err := qr.Draw("otpauth://totp/"+strings.Repeat("x", 91), qr.Ink)
 	if err != nil {

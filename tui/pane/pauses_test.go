@@ -19,7 +19,7 @@ import (
 type token struct{}
 
 func (token) Token(context.Context) (string, error) { return rand.Text(), nil }
-func (token) Ended(string)                          {}
+func (token) Refused(string)                        {}
 
 // The pauses of a call arrive as messages, and Next ends with the call.
 func TestPauses(t *testing.T) {

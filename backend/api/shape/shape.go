@@ -1,6 +1,6 @@
-// Package shape holds the forms of names that AWS and networks give out:
-// regions, user pools, buckets, and hosts that are this machine. It is pure,
-// and every room may use it, the sandbox included.
+// Package shape checks the forms of names: regions, user pools, buckets and
+// loopback hosts. It is pure, and every package may import it, including the
+// sandbox.
 package shape
 
 import (
@@ -18,11 +18,10 @@ var (
 	poolShape   = regexp.MustCompile(`^[0-9A-Za-z]+$`)
 )
 
-// Region reports whether a text has the shape of an AWS region's name.
+// Region reports whether a text has the form of the name of an AWS region.
 func Region(s string) bool { return len(s) <= 30 && regionShape.MatchString(s) }
 
-// PoolID reports whether a text has the shape of a user pool id of a
-// region.
+// PoolID reports whether a text has the form of a user pool ID of a region.
 func PoolID(id, region string) bool {
 	name, ok := strings.CutPrefix(id, region+"_")
 	return ok && Region(region) && len(id) <= maxPoolID && poolShape.MatchString(name)
@@ -38,8 +37,8 @@ func Loopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// BucketProblem is the rule of Amazon S3 that a bucket's name breaks, or "".
-// Aliases of access points break one too, so that no grant reaches data by a
+// BucketProblem returns the rule of Amazon S3 that a bucket name breaks, or "".
+// Aliases of access points are refused too, so that no grant reaches data by a
 // second name. SPEC: S3 user guide, "General purpose bucket naming rules".
 func BucketProblem(name string) string {
 	switch {
