@@ -16,7 +16,7 @@ import (
 type constant struct{}
 
 func (constant) Token(context.Context) (string, error) { return "token", nil }
-func (constant) Ended(string)                          {}
+func (constant) Refused(string)                        {}
 
 // A server that moves is a change of trust: the client follows no redirect,
 // and no token reaches another address.
@@ -41,17 +41,17 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		server.Close()
 	}
 	if n := visits.Load(); n != 0 {
-		t.Errorf("another server was asked %d times", n)
+		t.Errorf("another server received %d requests", n)
 	}
 }
 
-// An answer is bounded in memory, whatever its length says.
+// An answer is bounded in memory, whatever its length header is.
 func TestLongAnswersAreRefused(t *testing.T) {
 	const most = 16 << 20 // bytes of one answer
 	for name, c := range map[string]struct {
 		padding int
 		taken   bool
-	}{"as long as may be": {most - 2, true}, "a byte longer": {most - 1, false}} {
+	}{"the longest": {most - 2, true}, "one byte longer": {most - 1, false}} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "{}"+strings.Repeat(" ", c.padding))
 		}))
@@ -60,7 +60,7 @@ func TestLongAnswersAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = person.Whoami(t.Context())
-		if taken := err == nil; taken != c.taken || !taken && !strings.Contains(err.Error(), "far too long") {
+		if taken := err == nil; taken != c.taken || !taken && !strings.Contains(err.Error(), "too long") {
 			t.Errorf("%s: %v", name, err)
 		}
 		server.Close()

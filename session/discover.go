@@ -287,7 +287,7 @@ func CheckPinned(trusted, now api.Config) error {
 		{"the issuer", trusted.Issuer, now.Issuer},
 		{"the sign-in address", trusted.CognitoEndpoint, now.CognitoEndpoint},
 		{"the company sign-in", trusted.HostedUI, now.HostedUI},
-		{"the download hosts", hosts(trusted), hosts(now)},
+		{"the list of download hosts", hosts(trusted), hosts(now)},
 	} {
 		if p.old != p.new {
 			changes = append(changes, Change{p.what, safetext.New(p.old), safetext.New(p.new)})

@@ -124,15 +124,15 @@ func TestDiscover(t *testing.T) {
 		"wrong types":         {200, `{"organisation":7}`, "not a configuration"},
 		"too long":            {200, string(good) + strings.Repeat(" ", 64<<10), "too long"},
 		"trailing":            {200, string(good) + "{}", "not a configuration"},
-		"no organisation":     {200, with(func(c *api.Config) { c.Organisation = "" }), "organisation"},
+		"no organization":     {200, with(func(c *api.Config) { c.Organisation = "" }), "organization"},
 		"region is a host":    {200, with(func(c *api.Config) { c.Region = "evil.example.com/" }), "region"},
 		"region of another":   {200, with(func(c *api.Config) { c.Region = "us-east-1" }), "user pool"},
 		"pool without region": {200, with(func(c *api.Config) { c.UserPoolID = "TestPool1" }), "user pool"},
 		"pool with a path":    {200, with(func(c *api.Config) { c.UserPoolID = "eu-central-1_a/../b" }), "user pool"},
 		"client":              {200, with(func(c *api.Config) { c.ClientID = "a b" }), "client"},
 		"foreign sign-in":     {200, with(func(c *api.Config) { c.CognitoEndpoint = "https://cognito.example.com" }), "not on this machine"},
-		"no download hosts":   {200, with(func(c *api.Config) { c.S3Hosts = nil }), "downloads"},
-		"strange download":    {200, with(func(c *api.Config) { c.S3Hosts = []string{"a/b"} }), "downloads"},
+		"no download hosts":   {200, with(func(c *api.Config) { c.S3Hosts = nil }), "download host"},
+		"strange download":    {200, with(func(c *api.Config) { c.S3Hosts = []string{"a/b"} }), "download host"},
 		"region without pools": {200, with(func(c *api.Config) {
 			c.Region, c.UserPoolID = "xx-nowhere-1", "xx-nowhere-1_a"
 			c.CognitoEndpoint = "x"
@@ -195,14 +195,14 @@ func TestCheckPinned(t *testing.T) {
 		t.Errorf("what may change is refused: %v", err)
 	}
 	for what, change := range map[string]func(*api.Config){
-		"organisation":    func(c *api.Config) { c.Organisation = "Evil\x1b[2J" },
+		"organization":    func(c *api.Config) { c.Organisation = "Evil\x1b[2J" },
 		"region":          func(c *api.Config) { c.Region = "evil" },
 		"user pool":       func(c *api.Config) { c.UserPoolID = "evil" },
-		"client id":       func(c *api.Config) { c.ClientID = "evil" },
+		"client ID":       func(c *api.Config) { c.ClientID = "evil" },
 		"issuer":          func(c *api.Config) { c.Issuer = "evil" },
 		"sign-in address": func(c *api.Config) { c.CognitoEndpoint = "evil" },
 		"company sign-in": func(c *api.Config) { c.HostedUI = "evil" },
-		"downloads":       func(c *api.Config) { c.S3Hosts = append(c.S3Hosts[:1:1], "evil.example.com") },
+		"download hosts":  func(c *api.Config) { c.S3Hosts = append(c.S3Hosts[:1:1], "evil.example.com") },
 	} {
 		now := trusted
 		change(&now)

@@ -61,7 +61,8 @@ func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at 
 
 func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.at = c.at.Add(d) }
 
-// warmKeys generates signing keys once for all rigs.
+// warmKeys generates signing keys once for all rigs. It returns a state file
+// without the MFA rule, so that each rig has the rule of its configuration.
 var warmKeys = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "usher-pool")
 	if err != nil {
@@ -77,7 +78,16 @@ var warmKeys = sync.OnceValues(func() ([]byte, error) {
 	if err := pool.Warm(); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(c.StateFile)
+	data, err := os.ReadFile(c.StateFile)
+	if err != nil {
+		return nil, err
+	}
+	state := map[string]json.RawMessage{}
+	if err := json.Unmarshal(data, &state); err != nil {
+		return nil, err
+	}
+	delete(state, "mfa")
+	return json.Marshal(state)
 })
 
 func poolConfig(now func() time.Time) cognito.Config {

@@ -272,7 +272,7 @@ func TestAnotherPersonSignsIn(t *testing.T) {
 	for range 2 {
 		_, err := s.Token(ctx)
 		wantErr(t, err, session.ErrSignedOut)
-		if !strings.Contains(err.Error(), "Somebody else") {
+		if !strings.Contains(err.Error(), "Another person") {
 			t.Errorf("%q", err)
 		}
 	}
