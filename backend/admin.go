@@ -13,7 +13,7 @@ import (
 	"usher/backend/identity"
 )
 
-// Access answers admins' questions about grants.
+// Access makes reports about grants for admins.
 type Access interface {
 	Explain(ctx context.Context, set *grant.Set, in api.ExplainRequest, now time.Time) (api.ExplainResponse, error)
 	Can(ctx context.Context, set *grant.Set, in api.CanRequest, now time.Time) (api.CanResponse, error)
@@ -21,17 +21,17 @@ type Access interface {
 	Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffRequest, now time.Time) (api.GrantsDiffResponse, error)
 }
 
-// asked lets members of the admins' group on, records the question, and gives
-// the set to answer it with. To others the question does not exist.
-func (r *request) asked(what, bucket, key string) (*grant.Set, error) {
-	who, err := r.listing()
+// admin admits members of the admins' group, records the query, and returns the
+// active grants. Others get "not found".
+func (r *request) admin(query, bucket, key string) (*grant.Set, error) {
+	person, err := r.listing()
 	if err != nil {
 		return nil, err
 	}
 	e := r.event(event.Explain, bucket, key)
-	e.Reason = what
-	if !slices.Contains(who.Groups, r.b.c.Public.AdminsGroup) {
-		e.Reason = what + "; not in the admins' group"
+	e.Reason = query
+	if !slices.Contains(person.Groups, r.b.c.Public.AdminsGroup) {
+		e.Reason = query + "; not in the admins' group"
 		return nil, r.deny(e)
 	}
 	set, err := r.b.c.Grants.Current(r.ctx)
@@ -42,9 +42,9 @@ func (r *request) asked(what, bucket, key string) (*grant.Set, error) {
 	return set, r.record(e)
 }
 
-// answered turns the pool's refusals into codes: a person it does not know is
-// not found.
-func answered(err error) error {
+// accessFailure returns the code for a failed report. An unknown person is "not
+// found".
+func accessFailure(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -57,7 +57,7 @@ func answered(err error) error {
 	}
 }
 
-const maxUsername = 128 // bytes of a username asked about
+const maxUsername = 128 // bytes
 
 func (b *Backend) explain(r *request) (any, error) {
 	var in api.ExplainRequest
@@ -67,12 +67,12 @@ func (b *Backend) explain(r *request) (any, error) {
 	if in.User == "" || len(in.User) > maxUsername || !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) {
 		return nil, fail(api.BadRequest, errors.New("explain"))
 	}
-	set, err := r.asked("explain "+in.User, in.Bucket, in.Key)
+	set, err := r.admin("explain "+in.User, in.Bucket, in.Key)
 	if err != nil {
 		return nil, err
 	}
 	out, err := b.c.Access.Explain(r.ctx, set, in, r.now)
-	return out, answered(err)
+	return out, accessFailure(err)
 }
 
 func (b *Backend) can(r *request) (any, error) {
@@ -83,12 +83,12 @@ func (b *Backend) can(r *request) (any, error) {
 	if in.User == "" || len(in.User) > maxUsername {
 		return nil, fail(api.BadRequest, errors.New("can"))
 	}
-	set, err := r.asked("can "+in.User, "", "")
+	set, err := r.admin("can "+in.User, "", "")
 	if err != nil {
 		return nil, err
 	}
 	out, err := b.c.Access.Can(r.ctx, set, in, r.now)
-	return out, answered(err)
+	return out, accessFailure(err)
 }
 
 func (b *Backend) who(r *request) (any, error) {
@@ -99,19 +99,19 @@ func (b *Backend) who(r *request) (any, error) {
 	if !grant.ValidBucket(in.Bucket) || (in.Key != "" && !grant.ValidKey(in.Key)) {
 		return nil, fail(api.BadRequest, errors.New("who"))
 	}
-	set, err := r.asked("who", in.Bucket, in.Key)
+	set, err := r.admin("who", in.Bucket, in.Key)
 	if err != nil {
 		return nil, err
 	}
 	out, err := b.c.Access.Who(r.ctx, set, in, r.now)
-	return out, answered(err)
+	return out, accessFailure(err)
 }
 
 func (b *Backend) grantsList(r *request) (any, error) {
 	if err := r.decode(&struct{}{}); err != nil {
 		return nil, err
 	}
-	set, err := r.asked("grants list", "", "")
+	set, err := r.admin("grants list", "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +123,10 @@ func (b *Backend) grantsDiff(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	set, err := r.asked("grants diff", "", "")
+	set, err := r.admin("grants diff", "", "")
 	if err != nil {
 		return nil, err
 	}
 	out, err := b.c.Access.Diff(r.ctx, set, in, r.now)
-	return out, answered(err)
+	return out, accessFailure(err)
 }

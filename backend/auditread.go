@@ -12,17 +12,17 @@ import (
 	"usher/backend/event"
 )
 
-const auditPage = 200 // events when no limit is asked for
+const auditPage = 200 // events in a page, for a request without a limit
 
-// auditor lets members of the auditors' group on; to others the log does not
-// exist. Reading the log is an event, like any other access.
+// auditor admits members of the auditors' group. Others get "not found". A read
+// of the log is an event too, like any other access.
 func (r *request) auditor(e *event.Event) error {
-	who, err := r.listing()
+	person, err := r.listing()
 	if err != nil {
 		return err
 	}
-	e.User.Email = who.Email
-	if !slices.Contains(who.Groups, r.b.c.Public.AuditorsGroup) {
+	e.User.Email = person.Email
+	if !slices.Contains(person.Groups, r.b.c.Public.AuditorsGroup) {
 		e.Reason = "not in the auditors' group"
 		return r.deny(*e)
 	}
@@ -81,7 +81,7 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 	return out, nil
 }
 
-// search runs a search of the log in one of the person's slots for them.
+// search runs a search of the log in one of the person's slots.
 func (r *request) search(run func() error) error {
 	done, err := r.b.queries.Take(r.ctx, r.claims.Sub)
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *request) search(run func() error) error {
 	}
 }
 
-// first is the id of the chain that an event belongs to.
+// first returns the id of an event's chain: the id of its first event.
 func first(e event.Event) string {
 	if e.Continues != "" {
 		return e.Continues

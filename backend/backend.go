@@ -1,11 +1,11 @@
 // Package backend is the authorization backend as an http.Handler. Every
-// request walks the same way: guard (is this a request at all) → verify (whose
-// token) → live check (what does the directory say now) → decide (grants) →
-// record (durably) → answer. Nothing is answered that was not recorded first,
-// and only release.go reaches the presigner.
+// request passes the same steps: guard (form of the request) → verify (token) →
+// live check (current session and groups) → decide (grants) → record (durably)
+// → respond. Each response follows its durable record, and only release.go
+// calls the presigner.
 //
-// The package owns the order of these steps and the words of the wire. It
-// leaves each step's meaning to identity, grant, object and audit, and sockets,
+// The package owns the order of the steps and the form of the wire. It leaves
+// each step to identity, grant, object and audit. It leaves sockets,
 // configuration and shutdown to serve.
 package backend
 
@@ -33,12 +33,12 @@ import (
 	"usher/backend/safetext"
 )
 
-// Verifier says whose token this is, offline.
+// Verifier checks a token offline and returns its claims.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (identity.Claims, error)
 }
 
-// Directory says what the user pool holds of a person now.
+// Directory returns a person's current session state and groups.
 type Directory interface {
 	ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error)
 	ForListing(ctx context.Context, c identity.Claims) (identity.Standing, error)
@@ -46,48 +46,50 @@ type Directory interface {
 	InForce() time.Duration
 }
 
-// Grants is the set in force. Problem is a newer set's refusal, if any.
+// Grants is the source of the active grants. Problem returns the error of a
+// newer set that was refused, or nil.
 type Grants interface {
 	Current(ctx context.Context) (*grant.Set, error)
 	Problem() error
 }
 
-// Objects lists and asks S3.
+// Objects lists and examines objects in S3. Explain writes the cause of a
+// refused download to the server's log.
 type Objects interface {
 	List(ctx context.Context, q object.ListQuery) (object.Page, error)
 	Head(ctx context.Context, bucket, key, event string) (object.Facts, error)
 	Explain(ctx context.Context, bucket, key, event string)
 }
 
-// Signer presigns what carries a receipt.
+// Signer presigns the release of a receipt.
 type Signer interface {
 	Sign(ctx context.Context, r audit.Receipt) (object.SignedURL, error)
 }
 
-// Clock fails when this machine's time and the storage's disagree.
+// Clock fails when the clocks of this machine and the storage differ.
 type Clock interface {
 	Check(ctx context.Context, bucket string) error
 }
 
-// Log records and is asked.
+// Log records and queries events.
 type Log interface {
 	Record(ctx context.Context, events ...event.Event) error
 	RecordReleases(ctx context.Context, releases []audit.Release, others ...event.Event) ([]audit.Receipt, error)
-	RecordCompletions(ctx context.Context, who event.User, base event.Event, reports []audit.Completion) error
+	RecordCompletions(ctx context.Context, user event.User, base event.Event, reports []audit.Completion) error
 	Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error)
 	Get(ctx context.Context, ids ...string) ([]event.Event, error)
 	Summary(ctx context.Context, hours int) (audit.Summary, error)
 }
 
-// Cursors seals the place at which a listing or a search goes on.
+// Cursors seals the position at which a listing or a search continues.
 type Cursors interface {
 	Seal(c cursor.Cursor) (string, error)
 	Open(text string, want cursor.Cursor, now time.Time) (cursor.Cursor, error)
 }
 
-// Config is all that the backend needs; only FileKeys and Proxies may be empty.
+// Config holds the parts of the backend. Only FileKeys and Proxies may be empty.
 type Config struct {
-	Public    api.Config // what GET config answers
+	Public    api.Config // the response of GET config
 	Verifier  Verifier
 	Directory Directory
 	Grants    Grants
@@ -99,9 +101,9 @@ type Config struct {
 	Health    Health
 	Cursors   Cursors
 	URLLife   time.Duration
-	FileKeys  bool           // the storage keeps objects as files and may take a/../b for b
-	Hosts     []string       // Host headers that are answered, port included
-	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
+	FileKeys  bool           // the storage keeps objects as files: a/../b may be the file b
+	Hosts     []string       // accepted Host headers, port included
+	Proxies   []netip.Prefix // peers with a trusted X-Forwarded-For
 	Now       func() time.Time
 	NewID     func(time.Time) string
 	Log       *slog.Logger
@@ -111,21 +113,21 @@ type Config struct {
 type Backend struct {
 	c      Config
 	routes map[string]route // by path
-	*spent
+	*usage
 }
 
-// spent is the state that outlives a change of the configuration.
-type spent struct {
+// usage is the state that outlives a change of the configuration.
+type usage struct {
 	rates    *budget.Rates
 	denials  *budget.Denials
 	bodies   *budget.Slots // bodies being read
-	work     *budget.Slots // requests at work
+	work     *budget.Slots // requests in their handlers
 	queries  *budget.Slots // searches of the log
 	sessions *sessions
 	signouts singleflight.Group
 }
 
-// missing names the first part that is not there, in words, or is "".
+// missing returns the name of the first missing part, or "".
 func (c Config) missing() string {
 	for _, part := range []struct {
 		name   string
@@ -155,8 +157,8 @@ func (c Config) missing() string {
 	return ""
 }
 
-// New refuses a configuration with a part missing: a backend without, say, an
-// audit log must not start.
+// New returns a backend. It refuses a configuration with a missing part: a
+// backend without, for example, an audit log must not start.
 func New(c Config) (*Backend, error) {
 	if part := c.missing(); part != "" {
 		return nil, fmt.Errorf("backend: %s is missing", part)
@@ -164,14 +166,14 @@ func New(c Config) (*Backend, error) {
 	if err := public(c.Public); err != nil {
 		return nil, err
 	}
-	return build(c, &spent{
+	return build(c, &usage{
 		rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), sessions: newSessions(),
 		bodies: budget.NewSlots(bodySlots()), work: budget.NewSlots(workSlots()), queries: budget.NewSlots(querySlots()),
 	})
 }
 
-// With is a backend with another configuration that counts on with the budgets
-// and slots of this one.
+// With returns a backend with another configuration and the same budgets, slots
+// and sessions.
 func (b *Backend) With(c Config) (*Backend, error) {
 	if part := c.missing(); part != "" {
 		return nil, fmt.Errorf("backend: %s is missing", part)
@@ -179,11 +181,11 @@ func (b *Backend) With(c Config) (*Backend, error) {
 	if err := public(c.Public); err != nil {
 		return nil, err
 	}
-	return build(c, b.spent)
+	return build(c, b.usage)
 }
 
-func build(c Config, s *spent) (b *Backend, err error) {
-	b = &Backend{c: c, spent: s}
+func build(c Config, u *usage) (b *Backend, err error) {
+	b = &Backend{c: c, usage: u}
 	if b.routes, err = index(b.table()); err != nil {
 		return nil, err
 	}
@@ -192,8 +194,8 @@ func build(c Config, s *spent) (b *Backend, err error) {
 
 const maxPublic = 256 // bytes of one text of the public configuration
 
-// public holds the configuration that anyone can read to texts that every
-// screen shows as they are: no control characters, nothing invisible, bounded.
+// public checks the configuration that anyone can read. Each text must be short,
+// without control characters and invisible characters: clients show it unchanged.
 func public(c api.Config) error {
 	raw, err := json.Marshal(c)
 	if err != nil {
@@ -223,8 +225,8 @@ func public(c api.Config) error {
 	return nil
 }
 
-// Start records that the service runs. A log that cannot take this event
-// cannot take any, so the service must not listen.
+// Start records the start of the service. After an error the log cannot record
+// any event, and the service must not listen.
 func (b *Backend) Start(ctx context.Context) error {
 	set, err := b.c.Grants.Current(ctx)
 	if err != nil {
@@ -233,11 +235,11 @@ func (b *Backend) Start(ctx context.Context) error {
 	return b.service(ctx, event.Event{Action: event.ServiceStart, GrantsVersion: set.Version()})
 }
 
-// Flush records the refusals that were held back. It is called each second, so
-// that a flood that ends is recorded without a further request.
+// Flush records the count of refusals over the budget. Call it each second: the
+// end of a flood is then recorded without a further request.
 func (b *Backend) Flush(ctx context.Context) error { return b.suppressed(ctx) }
 
-// Stop records what was held back and that the service ends.
+// Stop records the count of refusals over the budget and the end of the service.
 func (b *Backend) Stop(ctx context.Context) error {
 	if held := b.denials.Drain(true); len(held) > 0 {
 		if err := b.c.Audit.Record(ctx, held...); err != nil {
@@ -256,8 +258,8 @@ func (b *Backend) service(ctx context.Context, e event.Event) error {
 	return nil
 }
 
-// bound is the revocation bound in force, in whole seconds: the age that a live
-// check may have plus a URL's life.
+// bound is the current revocation bound in whole seconds: the greatest age of a
+// live check plus the life of a URL.
 func (b *Backend) bound() int {
 	d := b.c.Directory.InForce() + b.c.URLLife
 	return int((d + time.Second - 1) / time.Second)
@@ -267,7 +269,7 @@ func (b *Backend) whoami(r *request) (any, error) {
 	if err := r.decode(&struct{}{}); err != nil {
 		return nil, err
 	}
-	who, err := r.listing()
+	person, err := r.listing()
 	if err != nil {
 		return nil, err
 	}
@@ -275,20 +277,20 @@ func (b *Backend) whoami(r *request) (any, error) {
 	if err != nil {
 		return nil, fail(api.StorageUnavailable, err)
 	}
-	if err := r.record(); err != nil { // the session's start, when this is its first request
+	if err := r.record(); err != nil { // records the session's start on the first request
 		return nil, err
 	}
 	return api.Whoami{
-		Person:        api.Person{Sub: r.claims.Sub, Username: r.claims.Username, Email: who.Email},
-		Groups:        append([]string{}, who.Groups...), // [] and never null
+		Person:        api.Person{Sub: r.claims.Sub, Username: r.claims.Username, Email: person.Email},
+		Groups:        append([]string{}, person.Groups...), // [] and never null
 		GrantsVersion: set.Version(),
 		BoundSeconds:  b.bound(),
 		SessionStart:  r.claims.SignedIn,
 	}, nil
 }
 
-// signout records the end of a session once: a repetition returns the event of
-// the first.
+// signout records the end of a session once. A repetition returns the event of
+// the first sign-out.
 func (b *Backend) signout(r *request) (any, error) {
 	if err := r.decode(&struct{}{}); err != nil {
 		return nil, err
@@ -316,8 +318,8 @@ func (b *Backend) signout(r *request) (any, error) {
 	return api.SignoutResponse{Event: id.(string)}, nil
 }
 
-// complete takes the client's word on how its downloads ended. The answer is
-// the same whether an event was known or not.
+// complete records the outcomes of downloads that a client reports. The response
+// is the same for known and unknown events.
 func (b *Backend) complete(r *request) (any, error) {
 	var in api.CompleteRequest
 	if err := r.decode(&in); err != nil {
@@ -344,8 +346,9 @@ func (b *Backend) complete(r *request) (any, error) {
 	return api.CompleteResponse{}, nil
 }
 
-// explain looks into the first download that is reported to have failed before
-// its first byte: the storage refuses a client, and only the client sees why.
+// explain repeats the first download that a client reports as failed before its
+// first byte. Only the client got the storage's refusal: the repetition brings
+// the cause into the server's log.
 func (r *request) explain(items []api.CompleteItem) {
 	i := slices.IndexFunc(items, func(it api.CompleteItem) bool {
 		return it.Outcome == api.CompletedFailed && it.Bytes == 0

@@ -10,13 +10,13 @@ import (
 	"usher/backend/event"
 )
 
-// pathsAtOnce bounds the objects of one query for completions.
-const pathsAtOnce = event.MaxTerms - 4
+// maxPaths is the greatest number of objects in one query for completions.
+const maxPaths = event.MaxTerms - 4
 
-// chains looks up the events that items claim to continue. A download that
-// continues another is not counted as one, so the claim must hold: a release of
-// the same object to the same person, the first of its chain, of the last 24
-// hours and not reported as done. An item with another claim is refused.
+// chains looks up the events named in the items' continues fields. A continued
+// download is not counted as a new one, so the field is checked. The event must
+// be a release of the same object to the same person, first of its chain, of the
+// last 24 hours, and not reported as done. Other items are refused.
 func (r *request) chains(all []candidate) error {
 	var ids []string
 	for i := range all {
@@ -29,7 +29,7 @@ func (r *request) chains(all []candidate) error {
 	}
 	found, err := r.b.c.Audit.Get(r.ctx, ids...)
 	if err != nil {
-		return fail(api.AuditUnavailable, fmt.Errorf("looking up what a release continues: %w", err))
+		return fail(api.AuditUnavailable, fmt.Errorf("looking up a continued release: %w", err))
 	}
 	first := make(map[string]event.Event, len(found))
 	for _, e := range found {
@@ -56,7 +56,7 @@ func (r *request) chains(all []candidate) error {
 	return nil
 }
 
-// closed takes away the chains whose download was reported as done.
+// closed removes the chains with a download that was reported as done.
 func (r *request) closed(first map[string]event.Event) error {
 	var paths []event.Term
 	var since time.Time
@@ -69,7 +69,7 @@ func (r *request) closed(first map[string]event.Event) error {
 			since = e.Time
 		}
 	}
-	for some := range slices.Chunk(paths, pathsAtOnce) {
+	for some := range slices.Chunk(paths, maxPaths) {
 		filter := event.Filter{Terms: append([]event.Term{
 			{Field: event.ByAction, Value: event.Completed}, {Field: event.ByOutcome, Value: event.Allowed},
 			{Field: event.ByWho, Value: r.claims.Sub}, {Field: event.BySince, Time: since},
@@ -77,7 +77,7 @@ func (r *request) closed(first map[string]event.Event) error {
 		for page := (audit.Page{Limit: audit.MaxPage}); ; {
 			done, err := r.b.c.Audit.Query(r.ctx, filter, page)
 			if err != nil {
-				return fail(api.AuditUnavailable, fmt.Errorf("looking up what a release continues: %w", err))
+				return fail(api.AuditUnavailable, fmt.Errorf("looking up a continued release: %w", err))
 			}
 			for _, e := range done.Events {
 				delete(first, e.Continues)

@@ -24,20 +24,20 @@ import (
 	"usher/backend/safetext"
 )
 
-// MaxHeader is the most bytes of a request's header: 64 KiB, of which a token
-// has up to identity.MaxToken, and 4 KiB for what proxies add.
+// MaxHeader is the maximum size of a request's header in bytes: 64 KiB for the
+// client (a token has up to identity.MaxToken), and 4 KiB for proxies.
 const MaxHeader = 68 << 10
 
 const (
-	maxUserAgent = 256              // bytes recorded
-	retryAfter   = 1                // seconds, on 429 and 503
-	bodyTime     = 15 * time.Second // for a body to arrive
-	maxWait      = 2 * time.Second  // for a slot
+	maxUserAgent = 256              // recorded bytes
+	retryAfter   = 1                // seconds, with 429 and 503
+	bodyTime     = 15 * time.Second // longest transfer of a body
+	maxWait      = 2 * time.Second  // longest wait for a slot
 )
 
-// The slots, in total and for each person and each address. Many people can
-// share an address (a proxy that is not configured, a company's NAT), so that
-// one may have half of all.
+// The slots: in total, for each person and for each address. Many people can
+// share an address (behind an unconfigured proxy or a NAT), so one address may
+// use half of the slots.
 func bodySlots() budget.SlotLimits {
 	return budget.SlotLimits{Total: 1024, Each: []int{32, 512}, Wait: maxWait}
 }
@@ -46,13 +46,13 @@ func workSlots() budget.SlotLimits {
 	return budget.SlotLimits{Total: 512, Each: []int{64, 256}, Wait: maxWait}
 }
 
-// querySlots are for searches of the log, of each person.
+// querySlots bounds searches of the log, in total and for each person.
 func querySlots() budget.SlotLimits {
 	return budget.SlotLimits{Total: 8, Each: []int{2}, Wait: maxWait}
 }
 
-// failure carries a code out of a handler. The cause is for the log; the person
-// reads the table's sentence.
+// failure is a handler's error with its code. The cause is for the server's log;
+// the person reads the sentence of the code.
 type failure struct {
 	code  api.Code
 	cause error
@@ -68,7 +68,7 @@ func (f *failure) Unwrap() error { return f.cause }
 
 func fail(code api.Code, cause error) error { return &failure{code, cause} }
 
-// ServeHTTP guards, routes, answers and logs one line.
+// ServeHTTP handles a request and logs one line.
 func (b *Backend) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	start := b.c.Now()
 	id := b.c.NewID(start)
@@ -108,8 +108,8 @@ func codeOf(err error) api.Code {
 	return api.Internal
 }
 
-// log writes one line per request. Paths, tokens and URLs are not in it; the
-// cause passes through safetext, because it may quote what others wrote.
+// log writes one line per request, without object paths, tokens and URLs. The
+// cause may quote foreign text and passes through safetext.
 func (b *Backend) log(r *request, status int, err error) {
 	attrs := []slog.Attr{
 		slog.String("request", r.id), slog.String("verb", r.verb), slog.Int("status", status),
@@ -119,8 +119,8 @@ func (b *Backend) log(r *request, status int, err error) {
 		attrs = append(attrs, slog.Any("sub", safetext.New(r.claims.Sub)))
 	}
 	level := slog.LevelInfo
-	if err == nil && r.trouble != nil {
-		attrs = append(attrs, slog.Any("storage", safetext.New(r.trouble.Error())))
+	if err == nil && r.itemErr != nil {
+		attrs = append(attrs, slog.Any("storage", safetext.New(r.itemErr.Error())))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", safetext.New(err.Error())))
@@ -131,8 +131,8 @@ func (b *Backend) log(r *request, status int, err error) {
 	b.c.Log.LogAttrs(context.WithoutCancel(r.ctx), level, "request", attrs...)
 }
 
-// serve turns a panic into the sentence for a bug: one request's mistake does
-// not end the process.
+// serve routes a request. A panic becomes an internal error: a bug in one
+// request does not end the process.
 func (b *Backend) serve(w http.ResponseWriter, r *request) (body any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -159,20 +159,20 @@ func (b *Backend) serve(w http.ResponseWriter, r *request) (body any, err error)
 		}
 		return nil, fail(api.NotFound, nil)
 	}
-	way, ok := b.routes[path]
+	found, ok := b.routes[path]
 	if !ok {
 		return nil, fail(api.NotFound, nil)
 	}
-	r.verb, r.way = string(way.verb), way
-	return b.answer(w, r)
+	r.verb, r.route = string(found.verb), found
+	return b.handle(w, r)
 }
 
-// answer takes a request of a known verb from its header to its answer. Cheap
-// refusals come first. A slot for work is taken last, when person and body are
-// there: an unfinished body holds none, nor does a session that has ended.
-func (b *Backend) answer(w http.ResponseWriter, r *request) (any, error) {
+// handle runs the steps of a request with a known verb, cheap refusals first. A
+// work slot is the last step before the handler: unfinished bodies and ended
+// sessions use none.
+func (b *Backend) handle(w http.ResponseWriter, r *request) (any, error) {
 	if err := b.admit(w, r); err != nil {
-		// The server would wait for the rest of the body before it answers.
+		// Without this, net/http reads the rest of the body before the response.
 		w.Header().Set("Connection", "close")
 		return nil, err
 	}
@@ -182,11 +182,10 @@ func (b *Backend) answer(w http.ResponseWriter, r *request) (any, error) {
 	}
 	defer done()
 	r.now = b.c.Now()
-	return r.way.serve(r)
+	return r.route.serve(r)
 }
 
-// admit identifies the person, checks that the session lives, and reads the
-// body.
+// admit verifies the token, checks the session, and reads the body.
 func (b *Backend) admit(w http.ResponseWriter, r *request) error {
 	if err := r.identify(); err != nil {
 		return err
@@ -194,7 +193,7 @@ func (b *Backend) admit(w http.ResponseWriter, r *request) error {
 	if err := b.suppressed(r.ctx); err != nil {
 		return err
 	}
-	if !b.rates.Spend(r.claims.Sub, r.way.spends, 1) {
+	if !b.rates.Spend(r.claims.Sub, r.route.spends, 1) {
 		return fail(api.RateLimited, errors.New("over the budget"))
 	}
 	if err := r.live(); err != nil {
@@ -208,7 +207,7 @@ func (b *Backend) admit(w http.ResponseWriter, r *request) error {
 	return r.read(w)
 }
 
-// suppressed records the counts of denials over the budget.
+// suppressed records the count of refusals over the budget.
 func (b *Backend) suppressed(ctx context.Context) error {
 	held := b.denials.Drain(false)
 	if len(held) == 0 {
@@ -221,8 +220,8 @@ func (b *Backend) suppressed(ctx context.Context) error {
 	return nil
 }
 
-// guard refuses what is not a plain request to this server, before anything of
-// it is read.
+// guard refuses anything but a plain request to this server. It reads only the
+// header.
 func (b *Backend) guard(h *http.Request) error {
 	switch {
 	case headerSize(h) > MaxHeader:
@@ -231,11 +230,11 @@ func (b *Backend) guard(h *http.Request) error {
 		return fail(api.BadRequest, errors.New("absolute-form"))
 	case !healthPath(h) && !slices.Contains(b.c.Hosts, strings.ToLower(h.Host)):
 		return fail(api.WrongHost, errors.New("host"))
-	case len(h.Header.Values("Origin")) > 0: // usher has no web page; a browser's script has no business here
+	case len(h.Header.Values("Origin")) > 0: // usher has no web page: no browser script may call it
 		return fail(api.WrongHost, errors.New("origin"))
 	case h.Method != http.MethodGet && h.Method != http.MethodHead && h.Method != http.MethodPost:
 		return fail(api.BadRequest, errors.New("method"))
-	case len(h.TransferEncoding) > 0: // also when Content-Length is there: which counts is a proxy's guess
+	case len(h.TransferEncoding) > 0: // even with Content-Length: proxies differ in the one they use
 		return fail(api.LengthRequired, errors.New("transfer encoding"))
 	case h.URL.RawQuery != "" || h.URL.ForceQuery:
 		return fail(api.BadRequest, errors.New("query"))
@@ -258,7 +257,7 @@ func (b *Backend) guard(h *http.Request) error {
 	return nil
 }
 
-// headerSize is the bytes of a header as HTTP/1.1 writes it.
+// headerSize returns the size of a header in HTTP/1.1 form, in bytes.
 func headerSize(h *http.Request) int {
 	n := len(h.Method) + len(h.RequestURI) + len(h.Host) + len(" HTTP/1.1\r\nHost: \r\n\r\n")
 	for name, values := range h.Header {
@@ -269,13 +268,14 @@ func headerSize(h *http.Request) int {
 	return n
 }
 
-// read takes the body, within its limits of size and time.
+// read reads the body, within the limits of size and time.
 func (r *request) read(w http.ResponseWriter) error {
-	limit := r.way.limit
+	limit := r.route.limit
 	if r.http.ContentLength > limit {
 		return fail(api.TooLarge, nil)
 	}
-	// A server without deadlines (a Lambda) refuses this; it has whole bodies.
+	// A server without deadlines (AWS Lambda) returns an error here. It delivers
+	// whole bodies, so the error has no effect.
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
 	raw, err := io.ReadAll(io.LimitReader(r.http.Body, limit+1))
@@ -290,8 +290,8 @@ func (r *request) read(w http.ResponseWriter) error {
 	return nil
 }
 
-// decode takes exactly one JSON object with known, unrepeated names, spelled as
-// the contract spells them.
+// decode parses one JSON object. It refuses unknown names, repeated names, and
+// names in another letter case than the API's.
 func (r *request) decode(into any) error {
 	if !bytes.HasPrefix(bytes.TrimLeft(r.body, " \t\r\n"), []byte("{")) {
 		return fail(api.BadRequest, errors.New("json"))
@@ -299,12 +299,12 @@ func (r *request) decode(into any) error {
 	if !unicodeText(r.body) {
 		return fail(api.BadRequest, errors.New("json that is not Unicode text"))
 	}
-	// This decoder refuses duplicates and skips other spellings of a name…
+	// This decoder refuses repeated names and ignores names in another case…
 	if err := josejson.Unmarshal(r.body, into); err != nil {
 		return fail(api.BadRequest, errors.New("json"))
 	}
-	// …and this one refuses unknown names but takes other spellings: what both
-	// read alike is what was meant.
+	// …and this one refuses unknown names and accepts names in another case. Equal
+	// results mean that no name was ambiguous.
 	again := reflect.New(reflect.TypeOf(into).Elem()).Interface()
 	strict := json.NewDecoder(bytes.NewReader(r.body))
 	strict.DisallowUnknownFields()

@@ -132,8 +132,8 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 	}
 	b.heads(r.ctx, all, in.Purpose)
 	for i := range all {
-		if r.trouble == nil && all[i].cause != nil && !errors.Is(all[i].cause, object.ErrAbsent) {
-			r.trouble = all[i].cause
+		if r.itemErr == nil && all[i].cause != nil && !errors.Is(all[i].cause, object.ErrAbsent) {
+			r.itemErr = all[i].cause
 		}
 	}
 	if err := b.sane(r.ctx, all); err != nil {

@@ -17,23 +17,23 @@ import (
 	"usher/backend/identity"
 )
 
-// request is one call on its way through the backend.
+// request is the state of one HTTP request.
 type request struct {
 	b      *Backend
 	http   *http.Request
 	ctx    context.Context
 	id     string
 	verb   string
-	way    route
+	route  route
 	ip     string
-	began  time.Time // of the request, for the server's log
-	now    time.Time // of the decision and of its events: after the body has arrived
+	began  time.Time // start of the request, for the server's log
+	now    time.Time // instant of the decision and its events, after the body was read
 	body   []byte
 	claims identity.Claims
-	status int // HTTP, of an answer that is no error; 0: 200
+	status int // HTTP status of a successful response; 0 means 200
 	email  string
 
-	trouble error // of single items, for the log's line of a request that succeeds
+	itemErr error // storage failure of single items, for the log line of a successful request
 }
 
 // identify verifies the bearer token.
@@ -73,11 +73,11 @@ func identityFailure(err error) error {
 	}
 }
 
-// live checks, as the route demands, that the session has not ended. Handlers
-// check once more: a body and a slot can take their time.
+// live checks that the session has not ended, at the route's freshness. Handlers
+// check again: the body and the slot can take seconds.
 func (r *request) live() error {
 	var err error
-	if r.way.check == forReleasing {
+	if r.route.check == forReleasing {
 		_, err = r.releasing()
 	} else {
 		_, err = r.listing()
@@ -85,7 +85,8 @@ func (r *request) live() error {
 	return err
 }
 
-// listing and releasing ask the directory, as fresh as the purpose needs.
+// listing and releasing return the person's directory record at the freshness
+// of a listing and of a release.
 func (r *request) listing() (identity.Standing, error) {
 	return r.standing(r.b.c.Directory.ForListing)
 }
@@ -94,8 +95,8 @@ func (r *request) releasing() (identity.Standing, error) {
 	return r.standing(r.b.c.Directory.ForRelease)
 }
 
-func (r *request) standing(ask func(context.Context, identity.Claims) (identity.Standing, error)) (identity.Standing, error) {
-	s, err := ask(r.ctx, r.claims)
+func (r *request) standing(query func(context.Context, identity.Claims) (identity.Standing, error)) (identity.Standing, error) {
+	s, err := query(r.ctx, r.claims)
 	if err != nil {
 		if errors.Is(err, identity.ErrRevoked) {
 			r.ended()
@@ -106,10 +107,10 @@ func (r *request) standing(ask func(context.Context, identity.Claims) (identity.
 	return s, nil
 }
 
-// ended records an attempt after a session's end. Nothing is released whether
-// or not the record succeeds, so its failure only reaches the log.
+// ended records a request of an ended session. The request is refused in any
+// case, so a failure to record only reaches the server's log.
 func (r *request) ended() {
-	e := r.event(r.way.action, "", "")
+	e := r.event(r.route.action, "", "")
 	e.Outcome, e.Reason = event.Denied, "session ended"
 	if !r.b.denials.Denied(e) {
 		return
@@ -119,7 +120,7 @@ func (r *request) ended() {
 	}
 }
 
-// event begins an event with all that the request says of its origin.
+// event returns an event with the person, session and source of the request.
 func (r *request) event(action, bucket, key string) event.Event {
 	return event.Event{
 		ID: r.b.c.NewID(r.now), Time: r.now, Action: action, Bucket: bucket, Key: key,
@@ -128,13 +129,13 @@ func (r *request) event(action, bucket, key string) event.Event {
 	}
 }
 
-// fingerprint names a session in events without giving its id away.
+// fingerprint names a session in events without revealing its id.
 func fingerprint(origin string) string {
 	sum := sha256.Sum256([]byte("session\x00" + origin))
 	return "s-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10]))
 }
 
-// userAgent is valid UTF-8 of at most maxUserAgent bytes.
+// userAgent returns the User-Agent as valid UTF-8 of at most maxUserAgent bytes.
 func userAgent(h *http.Request) string {
 	ua := strings.ToValidUTF8(h.UserAgent(), "\uFFFD")
 	for len(ua) > maxUserAgent {
@@ -144,7 +145,8 @@ func userAgent(h *http.Request) string {
 	return ua
 }
 
-// record writes events, with the session's start before its first one.
+// record writes events. The first record of a session begins with its
+// session-start event.
 func (r *request) record(events ...event.Event) error {
 	events = append(r.opening(), events...)
 	if len(events) == 0 {
@@ -157,8 +159,8 @@ func (r *request) record(events ...event.Event) error {
 	return nil
 }
 
-// opening is the session-start event when the log has none of this session.
-// Two processes may each write one; an auditor sees both.
+// opening returns the session-start event if the log has none for this session.
+// Two server processes may each write one, and an auditor sees both.
 func (r *request) opening() []event.Event {
 	if !r.b.sessions.claim(r.claims.Session) {
 		return nil
@@ -171,8 +173,8 @@ func (r *request) opening() []event.Event {
 	return []event.Event{e}
 }
 
-// recorded is the id of this session's event of an action, or "" where the log
-// has none or cannot be read now.
+// recorded returns the id of this session's event with an action. It returns ""
+// if the log has none or cannot be read now.
 func (r *request) recorded(action string) string {
 	filter, err := event.ParseFilter("session:"+fingerprint(r.claims.Session)+" action:"+action+" outcome:"+event.Allowed, r.now)
 	if err != nil {
@@ -185,13 +187,12 @@ func (r *request) recorded(action string) string {
 	return known.Events[0].ID
 }
 
-// spend takes n more of the rate that the request's route names, which every
-// request has spent once already.
+// spend spends n more of the route's rate. Each request has spent one already.
 func (r *request) spend(n int) bool {
-	return n <= 0 || r.b.rates.Spend(r.claims.Sub, r.way.spends, n)
+	return n <= 0 || r.b.rates.Spend(r.claims.Sub, r.route.spends, n)
 }
 
-// deny records a refusal and answers as if there were nothing.
+// deny records a refusal and returns "not found".
 func (r *request) deny(e event.Event) error {
 	e.Outcome = event.Denied
 	if !r.b.denials.Denied(e) {
@@ -203,40 +204,40 @@ func (r *request) deny(e event.Event) error {
 	return fail(api.NotFound, nil)
 }
 
-// sessions remembers which sign-ins have their start and end recorded. It is a
-// cache of the log.
+// sessions caches, from the log, the sessions with a recorded start or end.
 type sessions struct {
 	mu    sync.Mutex
-	seen  map[string]bool   // origin_jti
-	ended map[string]string // origin_jti to the id of its sign-out
+	seen  map[string]bool   // by origin_jti
+	ended map[string]string // event id of the sign-out, by origin_jti
 }
 
-const maxRemembered = 10_000
+const maxCached = 10_000 // sessions in each map
 
 func newSessions() *sessions { return &sessions{seen: map[string]bool{}, ended: map[string]string{}} }
 
-// claim returns whether the caller is the one to record the session's start.
+// claim reports whether the caller must record the session's start.
 func (s *sessions) claim(origin string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen[origin] {
 		return false
 	}
-	if len(s.seen) >= maxRemembered {
+	if len(s.seen) >= maxCached {
 		clear(s.seen)
 	}
 	s.seen[origin] = true
 	return true
 }
 
-// forget lets the next request try again, after a write that failed.
+// forget makes the next request record the session's start, after a failed
+// write.
 func (s *sessions) forget(origin string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.seen, origin)
 }
 
-// signedOut is the id of the session's sign-out, or "".
+// signedOut returns the event id of the session's sign-out, or "".
 func (s *sessions) signedOut(origin string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,7 +247,7 @@ func (s *sessions) signedOut(origin string) string {
 func (s *sessions) end(origin, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.ended) >= maxRemembered {
+	if len(s.ended) >= maxCached {
 		clear(s.ended)
 	}
 	s.ended[origin] = id

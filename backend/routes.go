@@ -8,17 +8,17 @@ import (
 	"usher/backend/event"
 )
 
-// route is all that a verb needs. Each part is required.
+// route holds the parts of a verb. Each part is required.
 type route struct {
 	verb   api.Verb
-	limit  int64       // bytes of body
-	spends budget.Kind // of the person's rates, by each request
-	check  freshness   // of the live check before anything else
-	action string      // of its refused events
+	limit  int64       // greatest size of the body, in bytes
+	spends budget.Kind // the person's rate that each request spends
+	check  freshness   // of the live check before the body is read
+	action string      // audit action of a refused request
 	serve  func(r *request) (any, error)
 }
 
-// freshness is the use of a live check, which decides how old it may be.
+// freshness is the purpose of a live check. It bounds the check's age.
 type freshness uint8
 
 const (
@@ -27,14 +27,15 @@ const (
 	forReleasing           // a URL is signed
 )
 
-// table is the table of verbs.
+// table returns the routes of all verbs.
 func (b *Backend) table() []route {
 	return []route{
 		{api.VerbWhoami, api.MaxBody, budget.Requests, forListing, event.SessionStart, b.whoami},
 		{api.VerbList, api.MaxBody, budget.Lists, forListing, event.List, b.list},
 		{api.VerbStat, api.MaxBody, budget.Objects, forListing, event.Stat, b.stat},
 		{api.VerbRelease, api.MaxReleaseBody, budget.Objects, forReleasing, event.Download, b.release},
-		// The log takes event.Completed for reports that were accepted, and only once each.
+		// The log accepts event.Completed only once for each accepted report, so
+		// refusals are recorded as Download.
 		{api.VerbComplete, api.MaxBody, budget.Reports, forListing, event.Download, b.complete},
 		{api.VerbSignout, api.MaxBody, budget.Requests, forListing, event.SignOut, b.signout},
 		{api.VerbAuditQuery, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditQuery},
@@ -47,8 +48,8 @@ func (b *Backend) table() []route {
 	}
 }
 
-// index finds routes by their path. A route without a limit, a budget, a live
-// check or an audit action is refused, so that no verb can be added without.
+// index returns the routes by path. It refuses a route with a missing part: no
+// verb can be added without a limit, a budget, a live check or an audit action.
 func index(routes []route) (map[string]route, error) {
 	byPath := make(map[string]route, len(routes))
 	for _, w := range routes {
@@ -71,7 +72,7 @@ func index(routes []route) (map[string]route, error) {
 			return nil, fmt.Errorf("backend: the route %q has no %s", w.verb, missing)
 		}
 		if _, taken := byPath[w.verb.Path()]; taken {
-			return nil, fmt.Errorf("backend: the route %q is there twice", w.verb)
+			return nil, fmt.Errorf("backend: two routes for %q", w.verb)
 		}
 		byPath[w.verb.Path()] = w
 	}

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// invalidSource is the recorded address where there is none: the peer, or an
-// entry that a trusted proxy forwarded, does not parse.
+// invalidSource is recorded in place of an address that does not parse: that of
+// the peer, or an X-Forwarded-For entry from a trusted proxy.
 const invalidSource = "invalid"
 
-// source is the address that a request came from. X-Forwarded-For counts only
-// when the peer is a configured proxy, and then its right-most address that is
-// not one. An entry that does not parse ends the walk as invalidSource: the
-// proxy's own address would pass for the client's.
+// source returns the client's address. X-Forwarded-For is used only if the peer
+// is a configured proxy; the source is then its right-most address that is not a
+// configured proxy. An entry that does not parse yields invalidSource: the
+// address of the proxy must not be recorded as the client's.
 func (b *Backend) source(h *http.Request) string {
 	host, _, err := net.SplitHostPort(h.RemoteAddr)
 	if err != nil {
@@ -45,8 +45,8 @@ func (b *Backend) trusted(a netip.Addr) bool {
 	return slices.ContainsFunc(b.c.Proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// forwarded parses one entry of X-Forwarded-For: an address, which some
-// proxies write with a port, in brackets, or in quotes.
+// forwarded parses one entry of X-Forwarded-For: an address. Some proxies add a
+// port, brackets or quotes.
 // SPEC: RFC 7239 §6 for the quotes; Elastic Load Balancing, "X-Forwarded-For",
 // routing.http.xff_client_port, for the port.
 func forwarded(hop string) (netip.Addr, bool) {
@@ -68,6 +68,6 @@ func forwarded(hop string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// plain is the form in which addresses are compared and recorded: IPv4 as
-// such, and no zone.
+// plain returns an address in the form for comparison and record: IPv4 as IPv4,
+// and without a zone.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }

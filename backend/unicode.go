@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// unicodeText reports whether JSON holds UTF-8, and no escape of half a
+// unicodeText reports whether JSON is valid UTF-8 without escapes of half a
 // surrogate pair. Go's decoders read both as U+FFFD: a request for one object
-// would become one for another.
+// would become a request for another.
 // SPEC: RFC 8259 §8.1 and §8.2.
 func unicodeText(body []byte) bool {
 	if !utf8.Valid(body) {
@@ -26,7 +26,7 @@ func unicodeText(body []byte) bool {
 		}
 		first, ok := escape(body[i:])
 		if !ok {
-			return true // no JSON at all; the decoder refuses it
+			return true // not JSON; the decoder refuses it
 		}
 		body = body[i+6:]
 		if !utf16.IsSurrogate(first) {
@@ -40,7 +40,7 @@ func unicodeText(body []byte) bool {
 	}
 }
 
-// escape reads \uXXXX at the beginning of b.
+// escape parses \uXXXX at the start of b.
 func escape(b []byte) (rune, bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false

@@ -12,14 +12,14 @@ import (
 	"usher/backend/object"
 )
 
-// root is a granted place to walk: a prefix, or one object.
+// root is a granted prefix or object below the listed folder.
 type root struct {
 	path   string
 	object bool
 }
 
-// id names a root in a cursor. An index would name another root once grants
-// changed.
+// id names a root in a cursor. An index would name another root after a change
+// of grants.
 func (r root) id() string {
 	if r.object {
 		return "o" + r.path
@@ -27,9 +27,8 @@ func (r root) id() string {
 	return "p" + r.path
 }
 
-// over reports whether all of a root comes before the name behind which a
-// listing begins.
-func (r root) over(start string) bool {
+// before reports whether the whole root sorts before or at start.
+func (r root) before(start string) bool {
 	return start != "" && r.path <= start && (r.object || !strings.HasPrefix(start, r.path))
 }
 
@@ -48,8 +47,8 @@ func rootsBelow(tree []grant.Root, bucket, prefix string) []root {
 	return roots
 }
 
-// walk asks S3 for page after page, filters, and stops at the limit, at the
-// end, or after maxListCalls calls: a page may then be short or empty.
+// walk lists the roots page by page and filters the rows. It stops at the limit,
+// at the end, or after maxListCalls calls; a page can be short or empty then.
 func (l *listing) walk(roots []root) error {
 	i := 0
 	if l.at.Event != "" {
@@ -64,7 +63,7 @@ func (l *listing) walk(roots []root) error {
 	}
 	for calls := 0; i < len(roots); {
 		at := roots[i]
-		if at.over(start) || at.object && l.hidden(at.path) {
+		if at.before(start) || at.object && l.hidden(at.path) {
 			i++
 			continue
 		}
@@ -78,7 +77,7 @@ func (l *listing) walk(roots []root) error {
 			Resume: l.at.Resume, Limit: l.in.Limit - len(l.entries),
 		}
 		if at.object {
-			q.Limit = 1 // in byte order the object itself comes first
+			q.Limit = 1 // in byte order the object itself is first
 		}
 		page, err := l.r.b.c.Objects.List(l.r.ctx, q)
 		if err != nil {
@@ -93,10 +92,10 @@ func (l *listing) walk(roots []root) error {
 	return nil
 }
 
-// failed records a listing that the storage did not give.
+// failed records a listing that failed in the storage.
 func (l *listing) failed(err error) error {
 	code, reason := storageFailure(err)
-	if code == api.NotFound || code == api.ObjectArchived { // no outcome of a listing
+	if code == api.NotFound || code == api.ObjectArchived { // these are outcomes of single objects
 		code, reason = api.StorageRefused, "the storage has no such bucket"
 	}
 	l.event.Outcome, l.event.Reason = event.Failed, reason
@@ -106,10 +105,9 @@ func (l *listing) failed(err error) error {
 	return fail(code, err)
 }
 
-// before names all that decides on the rows before a cursor: the grants of this
-// person, and the denials, that lie before it. While it is the same, no row
-// before the cursor has come or gone by a change of grants, and the next page
-// may follow.
+// before returns a hash of the person's grants and denials that decide on rows
+// up to the cursor. As long as the hash is the same, no change of grants has
+// added or removed a row before the cursor, and the next page may follow.
 func (l *listing) before() string {
 	var parts []string
 	if l.in.Bucket == "" {
@@ -142,8 +140,8 @@ func (l *listing) before() string {
 	return cursor.Hash(parts...)
 }
 
-// storageFailure gives the code for a failed call to the storage, and
-// the reason that is recorded.
+// storageFailure returns the code and the recorded reason of a failed storage
+// call.
 func storageFailure(err error) (api.Code, string) {
 	switch {
 	case errors.Is(err, object.ErrAbsent):
