@@ -46,7 +46,8 @@ func (v *venue) audited(t *testing.T) {
 	}
 }
 
-// logAway: while the log cannot be written, nothing is released; then it goes on.
+// logAway: while the log cannot be written, nothing is released, and what the
+// client gave up is paused; resumed, it goes on.
 func logAway(t *testing.T, v *venue) {
 	w := v.world(t, visitor{})
 	defer w.leave()
@@ -61,6 +62,7 @@ func logAway(t *testing.T, v *venue) {
 		t.Errorf("%d requests without a record", n)
 	}
 	release()
+	e.ResumeAll()
 	wait(t, e)
 	mustEqual(t, find(t, e, id).Dest, o.data)
 }

@@ -167,31 +167,33 @@ func (w *world) answer(r *http.Request) *http.Response {
 // repeats is how often the client repeats a call that may be repeated.
 const repeats = 8
 
-// patiently repeats a call as the client does.
-func patiently[T any](call func() (T, error)) (T, error) {
+// patiently repeats a call as the client does, where there is no client: before
+// the fake, and for faults that a test makes up.
+func patiently(call func() error) error {
 	for n := 0; ; n++ {
-		out, err := call()
+		err := call()
 		var ae *api.Error
 		if n == repeats || !errors.As(err, &ae) || !api.Lookup(ae.Code).Retry {
-			return out, err
+			return err
 		}
 	}
 }
 
 // Release is the backend's.
 func (w *world) Release(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error) {
-	return patiently(func() (api.ReleaseResponse, error) { return w.releaseOnce(ctx, req) })
-}
-
-func (w *world) releaseOnce(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error) {
-	w.mu.Lock()
-	w.releases++
-	n, before, after := w.releases, w.onRelease, w.onItem
-	w.mu.Unlock()
-	if before != nil {
-		if err := before(n, req); err != nil {
-			return api.ReleaseResponse{}, err
+	var after func(*api.ReleaseItem)
+	if err := patiently(func() error {
+		w.mu.Lock()
+		w.releases++
+		n, before := w.releases, w.onRelease
+		after = w.onItem
+		w.mu.Unlock()
+		if before == nil {
+			return nil
 		}
+		return before(n, req)
+	}); err != nil {
+		return api.ReleaseResponse{}, err
 	}
 	w.mu.Lock()
 	w.released += len(req.Objects)
@@ -229,12 +231,8 @@ func (w *world) Complete(ctx context.Context, req api.CompleteRequest) error {
 
 // List is the backend's.
 func (w *world) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
-	return patiently(func() (api.ListResponse, error) { return w.listOnce(ctx, req) })
-}
-
-func (w *world) listOnce(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
 	if f := w.onList; f != nil {
-		if err := f(int(w.lists.Add(1))); err != nil {
+		if err := patiently(func() error { return f(int(w.lists.Add(1))) }); err != nil {
 			return api.ListResponse{}, err
 		}
 	}
