@@ -16,14 +16,14 @@ import (
 // Errors of Backup.
 var (
 	ErrNoLog  = errors.New("there is no audit log")
-	ErrExists = errors.New("the file exists already; a backup replaces nothing")
+	ErrExists = errors.New("the file already exists; a backup never replaces a file")
 )
 
-// Backup copies the log at path to a new file, readable by its owner alone,
-// while a server may be writing it: all events that were durable when Backup
-// began are in the copy, those in the write-ahead log too. The copy's chain is
-// verified before it gets its name, so that no other file ever has that name.
-// It returns the last record of the copy, whose number is the count of events.
+// Backup copies the log at path to the new file dest with mode 0600. A server
+// may write the log meanwhile: the copy has all events that were durable when
+// Backup began, including those in the write-ahead log. Backup verifies the
+// chain of the copy before it creates dest, so dest is never incomplete. It
+// returns the last record of the copy; its number is the count of events.
 func Backup(ctx context.Context, path, dest string) (event.Head, error) {
 	head, err := backup(ctx, path, dest)
 	if err != nil {
@@ -44,17 +44,17 @@ func backup(ctx context.Context, path, dest string) (head event.Head, err error)
 		return head, err
 	}
 	defer func() { err = errors.Join(err, source.db.Close()) }()
-	// Read before the copy: all that they name was durable before it.
+	// Read before the copy, so the copy must have these records.
 	known, err := knownHeads(ctx, source)
 	if err != nil {
 		return head, err
 	}
-	// SQLite takes an empty file for a new one; this one is private from its start.
+	// SQLite accepts an empty file as a new database. CreateTemp sets mode 0600.
 	temp, err := os.CreateTemp(filepath.Dir(dest), ".usher-backup-*")
 	if err != nil {
 		return head, err
 	}
-	defer func() { err = errors.Join(err, gone(os.Remove(temp.Name()))) }()
+	defer func() { err = errors.Join(err, ignoreMissing(os.Remove(temp.Name()))) }()
 	if err := temp.Close(); err != nil {
 		return head, err
 	}
@@ -66,10 +66,10 @@ func backup(ctx context.Context, path, dest string) (head event.Head, err error)
 	if head, err = verified(ctx, temp.Name(), known); err != nil {
 		return head, err
 	}
-	if err := durable(temp.Name()); err != nil {
+	if err := syncFile(temp.Name()); err != nil {
 		return head, err
 	}
-	// A link, unlike a rename, never replaces a file.
+	// Unlike a rename, a link never replaces a file.
 	if err := os.Link(temp.Name(), dest); errors.Is(err, fs.ErrExist) {
 		return head, fmt.Errorf("%s: %w", dest, ErrExists)
 	} else if err != nil { // a file system without links
@@ -80,7 +80,7 @@ func backup(ctx context.Context, path, dest string) (head event.Head, err error)
 	return head, syncFolder(filepath.Dir(dest))
 }
 
-// readOnly opens a log for reading alone.
+// readOnly opens a log without write access.
 func readOnly(path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -94,7 +94,7 @@ func readOnly(path string) (*Store, error) {
 	return &Store{path: path, reader: reader{db}}, nil
 }
 
-// knownHeads are places that a copy of the log has to reach.
+// knownHeads returns the records that a copy of the log must contain.
 func knownHeads(ctx context.Context, source *Store) ([]event.Head, error) {
 	claimed, _, err := readHead(source.path + headSuffix)
 	if err != nil {
@@ -111,7 +111,7 @@ func knownHeads(ctx context.Context, source *Store) ([]event.Head, error) {
 	return known, nil
 }
 
-// verified reads a copy from its first record to its last.
+// verified checks the whole chain of a copy and returns its last record.
 func verified(ctx context.Context, path string, known []event.Head) (event.Head, error) {
 	copied, err := readOnly(path)
 	if err != nil {
@@ -125,12 +125,12 @@ func verified(ctx context.Context, path string, known []event.Head) (event.Head,
 	case !report.Whole():
 		return event.Head{}, fmt.Errorf("%w: %s", ErrDamaged, report.Faults[0])
 	case report.Events != report.Head.Seq:
-		return event.Head{}, fmt.Errorf("%w: %d records, and the last is number %d", ErrDamaged, report.Events, report.Head.Seq)
+		return event.Head{}, fmt.Errorf("%w: it has %d records, but the last one is number %d", ErrDamaged, report.Events, report.Head.Seq)
 	}
 	return report.Head, nil
 }
 
-func durable(path string) error {
+func syncFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func durable(path string) error {
 
 // syncFolder makes the entries of a folder durable.
 func syncFolder(path string) error {
-	if runtime.GOOS == "windows" { // which cannot sync a directory, and need not
+	if runtime.GOOS == "windows" { // needs no sync of directories and supports none
 		return nil
 	}
 	dir, err := os.Open(path)
@@ -150,8 +150,8 @@ func syncFolder(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// gone forgives the removal of a file that is not there.
-func gone(err error) error {
+// ignoreMissing returns nil for the error of a file that does not exist.
+func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// A live log keeps its last events in the write-ahead log, all the more while
-// a reader holds a snapshot open. The backup has them all.
-func TestABackupHoldsAllOfALiveLog(t *testing.T) {
+// The last events of a live log are in the write-ahead log, especially while a
+// reader holds a snapshot open. The backup has all of them.
+func TestABackupOfALiveLogIsComplete(t *testing.T) {
 	dir := t.TempDir()
 	path, dest := filepath.Join(dir, "audit.db"), filepath.Join(dir, "backup.db")
 	s := openTest(t, path)
@@ -49,15 +49,15 @@ func TestABackupHoldsAllOfALiveLog(t *testing.T) {
 	if live := whole(t, s); live != head {
 		t.Errorf("the log ends at %v, its backup at %v", live.Seq, head.Seq)
 	}
-	// A backup is a log: it can be opened in the place of a lost one.
+	// A backup is a log and can replace a lost one.
 	copied := openTest(t, dest)
 	if whole(t, copied) != head {
-		t.Error("the backup, opened, ends elsewhere")
+		t.Error("the opened backup has another end")
 	}
 }
 
-// Events that were acknowledged before the backup began are in it, whatever is
-// written meanwhile.
+// Events that were acknowledged before the backup began are in it, also while
+// other events are written.
 func TestABackupWhileEventsAreWritten(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "audit.db")
@@ -89,8 +89,8 @@ func TestABackupWhileEventsAreWritten(t *testing.T) {
 	}
 }
 
-// After kill -9 the write-ahead log alone holds the last events, and no server
-// is there to fold it in.
+// After kill -9 the last events are only in the write-ahead log, and no server
+// merges it into the file.
 func TestABackupAfterKill9(t *testing.T) {
 	dir := t.TempDir()
 	path, dest := filepath.Join(dir, "audit.db"), filepath.Join(dir, "backup.db")
@@ -113,7 +113,7 @@ func TestABackupOfAStoppedLog(t *testing.T) {
 	}
 }
 
-func TestARefusedBackupLeavesNothing(t *testing.T) {
+func TestARefusedBackupCreatesNoFile(t *testing.T) {
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, c := range []struct {
@@ -128,13 +128,13 @@ func TestARefusedBackupLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, ErrForeign},
-		{"a file there already", t.Context(), func(t *testing.T, path, dest string) {
+		{"an existing file", t.Context(), func(t *testing.T, path, dest string) {
 			logWith(t, path, 3)
 			if err := os.WriteFile(dest, []byte("mine"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, ErrExists},
-		{"a link there already", t.Context(), func(t *testing.T, path, dest string) {
+		{"an existing link", t.Context(), func(t *testing.T, path, dest string) {
 			logWith(t, path, 3)
 			if err := os.Symlink("nowhere", dest); err != nil {
 				t.Fatal(err)
@@ -164,6 +164,6 @@ func TestARefusedBackupLeavesNothing(t *testing.T) {
 		})
 	}
 	if _, err := Backup(t.Context(), "audit.db", filepath.Join(t.TempDir(), "no", "folder")); err == nil || errors.Is(err, fs.ErrExist) {
-		t.Errorf("into a folder that is not there: %v", err)
+		t.Errorf("into a missing folder: %v", err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"usher/backend/event"
 )
 
-// BenchmarkSyncFloor is what a durable append cannot be faster than: one write
-// of as many bytes, and a sync.
+// BenchmarkSyncFloor measures the lower bound of a durable append: one write of
+// the same bytes and a sync.
 func BenchmarkSyncFloor(b *testing.B) {
 	for _, n := range []int{1, 250} {
 		b.Run(fmt.Sprintf("%d", n), func(b *testing.B) {
@@ -68,7 +68,7 @@ func BenchmarkAppend(b *testing.B) {
 	})
 }
 
-// BenchmarkQuery asks a log of 200,000 events for a page of 200.
+// BenchmarkQuery reads pages of 200 events from a log of 200,000.
 func BenchmarkQuery(b *testing.B) {
 	const events = 200_000
 	s := openTest(b, filepath.Join(b.TempDir(), "audit.db"))
@@ -82,7 +82,7 @@ func BenchmarkQuery(b *testing.B) {
 				batch[j].Outcome = event.Denied
 			}
 			if i < events/10 {
-				batch[j].Bucket = "old-reports" // dense, and all at the far end
+				batch[j].Bucket = "old-reports" // frequent, and only among the oldest
 			}
 		}
 		if err := s.Append(b.Context(), batch); err != nil {

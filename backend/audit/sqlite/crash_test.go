@@ -17,7 +17,8 @@ import (
 	"usher/backend/event"
 )
 
-// crashEnv makes the test binary a server that appends until it is killed.
+// crashEnv names a log. If it is set, the test binary is a server that appends
+// to this log until it is killed.
 const crashEnv = "USHER_AUDIT_CRASH_LOG"
 
 func TestMain(m *testing.M) {
@@ -30,8 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// appendUntilKilled writes from several goroutines, batches of different
-// sizes, and says each batch that was acknowledged, after it was.
+// appendUntilKilled appends batches of different sizes from several goroutines.
+// It prints each batch after its acknowledgment.
 func appendUntilKilled(path string, out io.Writer) error {
 	s, err := Open(path)
 	if err != nil {
@@ -51,7 +52,7 @@ func appendUntilKilled(path string, out io.Writer) error {
 					errs <- err
 					return
 				}
-				// One write each, so that a line is there whole or not at all.
+				// One write for each line, so no line is printed in part.
 				fmt.Fprintf(out, "ack %s %d\n", batch[0].ID, n)
 			}
 		}()
@@ -73,7 +74,7 @@ func TestEveryAcknowledgedEventSurvivesKill9(t *testing.T) {
 		}
 		found, err := s.Get(t.Context(), acknowledged)
 		if err != nil || len(found) != len(acknowledged) {
-			t.Errorf("round %d: %d events were acknowledged, %d are there (%v)", round, len(acknowledged), len(found), err)
+			t.Errorf("round %d: %d events were acknowledged, %d were found (%v)", round, len(acknowledged), len(found), err)
 		}
 		report, err := event.VerifyChain(event.Head{}, kept, s.Links(t.Context(), 0))
 		if err != nil || !report.Whole() {
@@ -90,8 +91,8 @@ func TestEveryAcknowledgedEventSurvivesKill9(t *testing.T) {
 	t.Logf("%d rounds, %d events acknowledged", rounds, len(acknowledged))
 }
 
-// killAfter runs the server, kills it after some acknowledgements, and gives
-// the ids of all events that it acknowledged until then.
+// killAfter runs the server, kills it after a number of acknowledgments, and
+// returns the ids of all acknowledged events.
 func killAfter(t *testing.T, path string, acks int) []string {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
@@ -108,7 +109,7 @@ func killAfter(t *testing.T, path string, acks int) []string {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		word := strings.Fields(lines.Text())
 		if word[0] != "ack" || len(word) != 3 {
-			t.Fatalf("the server says %q", lines.Text())
+			t.Fatalf("unexpected output %q", lines.Text())
 		}
 		first, err1 := strconv.Atoi(word[1])
 		n, err2 := strconv.Atoi(word[2])
@@ -120,7 +121,7 @@ func killAfter(t *testing.T, path string, acks int) []string {
 		}
 		if acks--; acks <= 0 && !killed {
 			killed = true
-			if _, err := Open(path); !errors.Is(err, ErrLocked) { // and while it lives, nobody else writes
+			if _, err := Open(path); !errors.Is(err, ErrLocked) { // one writer only
 				t.Errorf("opened beside another process: %v", err)
 			}
 			if err := child.Process.Kill(); err != nil {
@@ -134,8 +135,8 @@ func killAfter(t *testing.T, path string, acks int) []string {
 	return ids
 }
 
-// What a kill cannot show, because the kernel keeps the pages: that each
-// commit is synced. SQLite says whether it will.
+// A kill does not test the sync of commits, because the kernel keeps the pages.
+// This test checks SQLite's settings instead.
 func TestCommitsAreSynced(t *testing.T) {
 	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
 	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal"} { // 2 is FULL

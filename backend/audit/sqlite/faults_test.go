@@ -12,7 +12,7 @@ import (
 	"usher/backend/event"
 )
 
-// The file is gone, or is another one: what SQLite would write reaches nobody.
+// SQLite would write to files that were deleted or replaced; Append must fail.
 func TestAMissingFileFailsClosed(t *testing.T) {
 	for name, hurt := range map[string]func(path string) error{
 		"log deleted": os.Remove,
@@ -32,7 +32,7 @@ func TestAMissingFileFailsClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 2 {
-				if err := s.Append(t.Context(), samples(1+i, 1)); !errors.Is(err, errGone) {
+				if err := s.Append(t.Context(), samples(1+i, 1)); !errors.Is(err, errFileGone) {
 					t.Errorf("append %d: %v", i, err)
 				}
 			}
@@ -40,20 +40,20 @@ func TestAMissingFileFailsClosed(t *testing.T) {
 	}
 }
 
-// It vanishes while the commit is under way: the commit does not count.
-func TestAFileThatVanishesDuringTheCommit(t *testing.T) {
+// A commit does not count if the file is moved during it.
+func TestAFileMovedDuringTheCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	s := openTest(t, path)
 	hook := &pending{ctx: hookContext{t.Context(), func() { _ = os.Rename(path, path+".1") }}, events: samples(0, 1), done: make(chan error, 1)}
 	hook.canonical = [][]byte{event.Canonical(hook.events[0])}
 	s.queue <- hook
-	if err := <-hook.done; !errors.Is(err, errGone) {
+	if err := <-hook.done; !errors.Is(err, errFileGone) {
 		t.Errorf("%v", err)
 	}
 	if err := os.Rename(path+".1", path); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Append(t.Context(), samples(0, 2)); err != nil { // back again: the same events are known
+	if err := s.Append(t.Context(), samples(0, 2)); err != nil { // the first event is in the file already
 		t.Fatal(err)
 	}
 	if head := whole(t, s); head.Seq != 2 {
@@ -61,8 +61,8 @@ func TestAFileThatVanishesDuringTheCommit(t *testing.T) {
 	}
 }
 
-// hookContext calls a function when the writer looks whether anybody waits,
-// which it does inside the transaction.
+// hookContext calls a function from Err, which the writer calls inside the
+// transaction.
 type hookContext struct {
 	context.Context
 	hook func()
@@ -76,7 +76,7 @@ func TestAFullDiskFailsClosedAndRecovers(t *testing.T) {
 	if err := s.Append(t.Context(), samples(0, 50)); err != nil {
 		t.Fatal(err)
 	}
-	limit := func(pages int) { // SQLite's own way to run out of space
+	limit := func(pages int) { // simulates a full disk
 		t.Helper()
 		done := make(chan error, 1)
 		w := &pending{ctx: hookContext{t.Context(), func() {
@@ -88,7 +88,7 @@ func TestAFullDiskFailsClosedAndRecovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	limit(1) // SQLite takes the present size
+	limit(1) // SQLite uses the current size as minimum
 	failed := 0
 	for i := 50; i < 150; i++ {
 		err := s.Append(t.Context(), samples(i, 1))
@@ -101,25 +101,25 @@ func TestAFullDiskFailsClosedAndRecovers(t *testing.T) {
 		}
 	}
 	if failed == 0 {
-		t.Fatal("the disk never filled: the test shows nothing")
+		t.Fatal("the disk was never full: this test proves nothing")
 	}
 	limit(1 << 20)
 	if err := s.Append(t.Context(), samples(50, 100)); err != nil {
-		t.Fatalf("with space again: %v", err)
+		t.Fatalf("after the limit was raised: %v", err)
 	}
 	if head := whole(t, s); head.Seq != 150 {
 		t.Errorf("%d records", head.Seq)
 	}
 }
 
-// One append that cannot be written does not take those down that wait with it.
+// An append that cannot be written does not fail the others in its group.
 func TestAFailingAppendFailsAlone(t *testing.T) {
 	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
 	blocked, release := make(chan struct{}), make(chan struct{})
 	first := &pending{ctx: hookContext{t.Context(), func() { close(blocked); <-release }}, done: make(chan error, 1)}
 	s.queue <- first
 	<-blocked
-	// A canonical text that is missing makes the writer's NOT NULL fail.
+	// The missing canonical bytes violate a NOT NULL constraint.
 	bad := &pending{ctx: t.Context(), events: samples(5, 1), canonical: [][]byte{nil}, done: make(chan error, 1)}
 	good := &pending{ctx: t.Context(), events: samples(6, 1), canonical: [][]byte{event.Canonical(sample(6))}, done: make(chan error, 1)}
 	s.queue <- bad
@@ -129,15 +129,15 @@ func TestAFailingAppendFailsAlone(t *testing.T) {
 		t.Error("the bad append succeeded")
 	}
 	if err := errors.Join(<-first.done, <-good.done); err != nil {
-		t.Errorf("the good one failed with it: %v", err)
+		t.Errorf("a good append failed too: %v", err)
 	}
 	if head := whole(t, s); head.Seq != 1 {
 		t.Errorf("%d records", head.Seq)
 	}
 }
 
-// A failed sync is not believed a second time.
-func TestAFailedSyncIsForGood(t *testing.T) {
+// No write succeeds after a failed sync.
+func TestAFailedSyncIsPermanent(t *testing.T) {
 	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
 	w := &writer{broken: errSync, conn: s.writer.conn, guard: s.guard}
 	one := &pending{ctx: t.Context(), done: make(chan error, 1)}
@@ -154,7 +154,7 @@ func TestAFailedSyncIsForGood(t *testing.T) {
 	}
 }
 
-// coded is an error with a result code of SQLite.
+// coded is an error with an SQLite result code.
 type coded int
 
 func (c coded) Error() string { return "disk I/O error" }

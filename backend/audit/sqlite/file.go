@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 )
 
-// isLog refuses a path that holds no audit log, before anything is made beside
-// it: ErrNoLog where nothing is, ErrForeign for another file. An empty file,
-// which a crash can leave, passes.
+// isLog checks that path is an audit log without changing anything. It returns
+// ErrNoLog for a missing file and ErrForeign for any other file. An empty file,
+// which a crash can leave behind, is accepted.
 // SPEC: https://www.sqlite.org/fileformat.html, "The Database Header".
 func isLog(path string) error {
 	info, err := os.Stat(path)
@@ -40,8 +40,7 @@ func isLog(path string) error {
 	case err != nil:
 		return err
 	}
-	// The id is not in the file yet when the first transaction is in the
-	// write-ahead log alone.
+	// The id is 0 while the first transaction is only in the write-ahead log.
 	id := binary.BigEndian.Uint32(header[idAt:])
 	if string(header[:len(magic)]) != magic || id != applicationID && id != 0 {
 		return ErrForeign
@@ -49,9 +48,8 @@ func isLog(path string) error {
 	return nil
 }
 
-// private makes sure that the file exists and that only its owner can read
-// it. SQLite gives the files it puts beside it (WAL, shared memory) the same
-// mode.
+// private creates the file if necessary and restricts it to its owner. SQLite
+// creates the WAL and shared-memory files with the same mode.
 func private(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err == nil {
@@ -73,8 +71,8 @@ func private(path string) error {
 	return nil
 }
 
-// guard remembers which files the log was opened with. SQLite would go on
-// writing to files that were deleted or replaced, and so into nothing.
+// guard detects that the log's files were deleted or replaced. Without it,
+// SQLite would keep writing to the unlinked files.
 type guard struct{ files []guarded }
 
 type guarded struct {
@@ -82,8 +80,9 @@ type guarded struct {
 	info fs.FileInfo
 }
 
-// watch also makes the directory's entries for the files durable.
-func watch(path string) (*guard, error) {
+// newGuard returns a guard of the log's files. It also syncs their directory
+// entries.
+func newGuard(path string) (*guard, error) {
 	g := &guard{}
 	for _, p := range []string{path, path + "-wal", path + headSuffix} {
 		info, err := os.Stat(p)
@@ -95,17 +94,17 @@ func watch(path string) (*guard, error) {
 	return g, syncFolder(filepath.Dir(path))
 }
 
-var errGone = errors.New("the audit log's file was moved, replaced or deleted while usher runs; put it back or restart usher")
+var errFileGone = errors.New("the audit log's file was moved, replaced or deleted while usher was running; put it back or restart usher")
 
-// check says whether the files are still where they were.
+// check returns errFileGone unless the same files are still at their paths.
 func (g *guard) check() error {
 	for _, f := range g.files {
 		info, err := os.Stat(f.path)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errGone, err)
+			return fmt.Errorf("%w: %w", errFileGone, err)
 		}
 		if !os.SameFile(info, f.info) {
-			return errGone
+			return errFileGone
 		}
 	}
 	return nil

@@ -15,26 +15,25 @@ import (
 	"usher/backend/event"
 )
 
-// ErrBehind says that records which were written are not in the log any more.
+// ErrBehind: the log no longer has records that were written to it.
 var ErrBehind = errors.New("the audit log has lost records")
 
-// The head file keeps the number and hash of the last record beside the
-// database, outside its write-ahead log, so that the loss of the latter shows.
-// It is written after a commit is durable and never before: a crash at any
-// point leaves it at or behind the log's end. Two slots, each in a disk sector
-// of its own, are written in turn, so that a torn write costs the newer one
-// alone. A line of text in each slot can be read without usher.
+// The head file keeps the number and hash of the last record outside the
+// database and its write-ahead log, so the loss of either is detected. It is
+// written only after a commit is durable: a crash leaves it at or before the
+// log's end. It has two slots in separate disk sectors, written alternately, so
+// a torn write damages the newer slot only. Each slot is a line of text.
 const (
 	headSuffix = ".head"
 	slotSize   = 512
 	headWords  = "usher-head-1"
-	headSync   = time.Second // between two syncs of the file
+	headSync   = time.Second // interval between syncs of the file
 )
 
 // headFile is the open head file of a log.
 type headFile struct {
 	f    *os.File
-	slot int64 // the one to write next
+	slot int64 // index of the next write
 
 	mu      sync.Mutex
 	dirty   bool
@@ -49,7 +48,7 @@ func slot(h event.Head) []byte {
 	return append([]byte(line), bytes.Repeat([]byte("\n"), slotSize-len(line))...)
 }
 
-// parseSlot returns false for a slot that was never written, or not whole.
+// parseSlot returns false for an empty or torn slot.
 func parseSlot(raw []byte) (h event.Head, ok bool) {
 	line, _, _ := strings.Cut(string(raw), "\n")
 	at := strings.LastIndexByte(line, ' ')
@@ -69,8 +68,8 @@ func parseSlot(raw []byte) (h event.Head, ok bool) {
 	return h, err == nil
 }
 
-// readHead returns the newer head of the file at path, and the slot that may
-// be written next. A file that is absent or holds no whole slot claims nothing.
+// readHead returns the newer head in the file at path and the index of the
+// other slot. For a file that is missing or has no valid slot, the head is zero.
 func readHead(path string) (h event.Head, next int64, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -85,8 +84,8 @@ func readHead(path string) (h event.Head, next int64, err error) {
 	return h, next, nil
 }
 
-// openHead opens the head file for writing, with both of its sectors in place:
-// later writes need no space.
+// openHead opens the head file for writing. It allocates both slots, so later
+// writes need no disk space.
 func openHead(path string, next int64) (*headFile, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -103,11 +102,11 @@ func openHead(path string, next int64) (*headFile, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the head of the audit log: %w", err), f.Close())
 	}
-	go h.keep()
+	go h.syncLoop()
 	return h, nil
 }
 
-// write puts a head that is durable in the log into the file.
+// write stores a head. The record must be durable in the log already.
 func (h *headFile) write(head event.Head) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -117,7 +116,7 @@ func (h *headFile) write(head event.Head) error {
 	return h.put(head)
 }
 
-// reset makes the file claim this head and no higher one.
+// reset stores a head in both slots, so no higher one remains.
 func (h *headFile) reset(head event.Head) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,9 +132,9 @@ func (h *headFile) put(head event.Head) error {
 	return nil
 }
 
-// keep syncs the file from time to time. The loss of a sync, which needs the
-// loss of power, makes the claim an older one and never a wrong one.
-func (h *headFile) keep() {
+// syncLoop syncs the file every headSync. A power failure before a sync leaves
+// an older head in the file, never a wrong one.
+func (h *headFile) syncLoop() {
 	defer close(h.stopped)
 	tick := time.NewTicker(headSync)
 	defer tick.Stop()
@@ -166,15 +165,15 @@ func (h *headFile) close() error {
 	return errors.Join(h.sync(), h.f.Close())
 }
 
-// behind compares the log's end with what the head file claims. at is the
-// log's own record of that number.
-func behind(claimed, end, at event.Head) error {
+// compareHeads compares the log's end with the head in the head file (claimed).
+// at is the log's own record with claimed's number.
+func compareHeads(claimed, end, at event.Head) error {
 	switch {
 	case claimed.Seq > end.Seq:
-		return fmt.Errorf("%w: it ends at record %d, and record %d was written; put the log back together with its -wal file, or start once with --accept-lost-records to go on without them",
+		return fmt.Errorf("%w: it ends at record %d, but record %d was written; restore the log together with its -wal file, or start once with --accept-lost-records to continue without these records",
 			ErrBehind, end.Seq, claimed.Seq)
 	case claimed.Seq > 0 && at != claimed:
-		return fmt.Errorf("%w: record %d is another one than was written; put the log back, or start once with --accept-lost-records to go on with this one", ErrBehind, claimed.Seq)
+		return fmt.Errorf("%w: record %d differs from the one that was written; restore the log, or start once with --accept-lost-records to continue with this log", ErrBehind, claimed.Seq)
 	}
 	return nil
 }

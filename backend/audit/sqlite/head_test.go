@@ -12,7 +12,7 @@ import (
 	"usher/backend/event"
 )
 
-// copyFile copies a file, as someone with a shell does.
+// copyFile copies one file, without its WAL and head file.
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	raw, err := os.ReadFile(from)
@@ -24,9 +24,9 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// A log whose last records are gone is refused, and goes on only when that is
-// accepted.
-func TestALostWALIsSeen(t *testing.T) {
+// A log without its last records is refused. It can be opened only by a caller
+// that accepts the loss.
+func TestALostWALIsDetected(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	logWith(t, path, 5)
 	acknowledged := len(killAfter(t, path, 20))
@@ -34,7 +34,7 @@ func TestALostWALIsSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // a refusal changes nothing
-		if s, err := Open(path); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "it ends at record 5") || !strings.Contains(err.Error(), "--accept-lost-records") {
+		if s, err := Open(path); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "it ends at record 5,") || !strings.Contains(err.Error(), "--accept-lost-records") {
 			if err == nil {
 				_ = s.Close()
 			}
@@ -50,12 +50,12 @@ func TestALostWALIsSeen(t *testing.T) {
 	}
 	again := openTest(t, path)
 	if whole(t, again); again.Lost() != nil {
-		t.Errorf("the accepted loss is still there: %v", again.Lost())
+		t.Errorf("the accepted loss is reported again: %v", again.Lost())
 	}
 }
 
-// All records are lost, and the log is accepted empty.
-func TestAnEmptiedLogIsSeen(t *testing.T) {
+// The loss of all records is detected, and can be accepted too.
+func TestADeletedLogIsDetected(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	logWith(t, path, 5)
 	if err := os.Remove(path); err != nil {
@@ -65,7 +65,7 @@ func TestAnEmptiedLogIsSeen(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	if _, err := os.Stat(path + headSuffix); err != nil {
-		t.Errorf("the refusal took the claim away: %v", err)
+		t.Errorf("the refusal removed the head file: %v", err)
 	}
 	s, err := OpenLossy(path)
 	if err != nil {
@@ -77,7 +77,7 @@ func TestAnEmptiedLogIsSeen(t *testing.T) {
 	openTest(t, path)
 }
 
-func TestAnotherLogInItsPlaceIsSeen(t *testing.T) {
+func TestAReplacedLogIsDetected(t *testing.T) {
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "audit.db"), filepath.Join(dir, "other.db")
 	logWith(t, path, 5)
@@ -86,14 +86,14 @@ func TestAnotherLogInItsPlaceIsSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	copyFile(t, other, path)
-	if _, err := Open(path); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "record 5 is another one") {
+	if _, err := Open(path); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "record 5 differs") {
 		t.Errorf("%v", err)
 	}
 }
 
-// The claim follows the commit: while the transaction is open the file has the
-// head before.
-func TestTheHeadClaimsOnlyWhatIsDurable(t *testing.T) {
+// The head file is written after the commit. During the transaction it has the
+// previous head.
+func TestTheHeadFileFollowsTheCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	s := openTest(t, path)
 	claimed := func() uint64 {
@@ -117,7 +117,7 @@ func TestTheHeadClaimsOnlyWhatIsDurable(t *testing.T) {
 	}
 }
 
-// A torn slot costs one claim; the other slot has the one before.
+// After a torn write of one slot, the other slot has the previous head.
 func TestATornHead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "head")
 	h, err := openHead(path, 0)
@@ -167,7 +167,7 @@ func TestACheckFailsWithTheLog(t *testing.T) {
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Check(t.Context()); !errors.Is(err, errGone) {
+	if err := s.Check(t.Context()); !errors.Is(err, errFileGone) {
 		t.Errorf("a check without the file: %v", err)
 	}
 	if err := os.Rename(path+".1", path); err != nil {
@@ -193,8 +193,8 @@ func TestACheckWrites(t *testing.T) {
 	}
 }
 
-// A path that cannot hold a log is left as it was found.
-func TestAWrongPathLeavesNothing(t *testing.T) {
+// A failed Open creates no file and changes none.
+func TestAFailedOpenChangesNothing(t *testing.T) {
 	foreign := func(t *testing.T, path string) {
 		db, err := sql.Open("sqlite", "file:"+path)
 		if err != nil {
@@ -228,12 +228,12 @@ func TestAWrongPathLeavesNothing(t *testing.T) {
 			}
 		}, ErrForeign},
 		{"another database", foreign, ErrForeign},
-		{"a folder in the lock's place", func(t *testing.T, path string) {
+		{"a folder at the lock's path", func(t *testing.T, path string) {
 			if err := os.Mkdir(path+".lock", 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}, nil},
-		{"a folder in the head's place", func(t *testing.T, path string) {
+		{"a folder at the head file's path", func(t *testing.T, path string) {
 			if err := os.Mkdir(path+headSuffix, 0o755); err != nil {
 				t.Fatal(err)
 			}

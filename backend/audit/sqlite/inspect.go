@@ -10,10 +10,9 @@ import (
 	"usher/backend/event"
 )
 
-// Inspect reports whether Open would succeed, and leaves everything as it is:
-// no log is made and none is locked, so a server may be running. It reads the
-// last records, compares the log's end with its head file, and tries a write in
-// the log's folder.
+// Inspect reports whether Open would succeed. It creates no log and takes no
+// lock, so a server may be running. It verifies the last records, compares the
+// log's end with its head file, and tries a write in the log's folder.
 func Inspect(ctx context.Context, path string) error {
 	if err := inspect(ctx, path); err != nil {
 		return fmt.Errorf("inspecting the audit log: %w", err)
@@ -26,20 +25,20 @@ func inspect(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := before(path, false); err != nil {
+	if err := checkPath(path, false); err != nil {
 		return err
 	}
 	if err := writable(path); err != nil {
 		return err
 	}
 	if err := isLog(path); errors.Is(err, ErrNoLog) {
-		return nil // the first start makes it
+		return nil // the first start creates it
 	}
 	s, err := readOnly(path)
 	if err != nil {
 		return err
 	}
-	// The claim first: a running server adds to both.
+	// Before the log: a running server adds to both.
 	claimed, _, err := readHead(path + headSuffix)
 	if err == nil {
 		err = s.checkEnd(ctx, claimed)
@@ -59,10 +58,11 @@ func (s *Store) checkEnd(ctx context.Context, claimed event.Head) error {
 	if err != nil {
 		return err
 	}
-	return behind(claimed, end, at)
+	return compareHeads(claimed, end, at)
 }
 
-// writable makes and writes a file beside the log, as SQLite does.
+// writable checks that the log can be opened for writing, and that a file can
+// be created and written in its folder.
 func writable(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".usher-check-*")
 	if err != nil {
@@ -74,7 +74,7 @@ func writable(path string) error {
 		return err
 	}
 	if f, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
-		return gone(err)
+		return ignoreMissing(err)
 	}
 	return f.Close()
 }

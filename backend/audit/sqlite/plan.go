@@ -10,24 +10,24 @@ import (
 	"usher/backend/event"
 )
 
-// few is how many rows are cheap to sort, or to look through one by one.
+// few is the number of rows that are cheap to sort or to scan.
 const few = 5_000
 
-// where is a filter on its way into SQL. Everything that a person typed is a
-// bound parameter; the text is made of the constants in this file.
+// where is the WHERE clause of a filter. The SQL text consists of constants in
+// this file; values from the filter are bound parameters.
 type where struct {
 	conditions []string
 	args       []any
 	nothing    bool    // no event can match
-	indexes    []index // that could lead to the events
-	walk       string  // how SQLite is told to find them
+	indexes    []index // usable for this filter
+	indexedBy  string  // the chosen index, an INDEXED BY clause
 }
 
-// index is one way to the events.
+// index is an index of the events table and its part of the condition.
 type index struct {
 	name, condition string
 	args            []any
-	ordered         bool // its rows come in the order of time
+	ordered         bool // its rows are in the order of time
 }
 
 func (w *where) and(condition string, args ...any) {
@@ -35,9 +35,9 @@ func (w *where) and(condition string, args ...any) {
 	w.args = append(w.args, args...)
 }
 
-// sql is the query for seq, time and event, with the limit as last parameter.
-// The search stands in a part of its own, which the outer sorting makes SQLite
-// finish before the first row: only until then can the driver interrupt it.
+// sql returns the query for seq, time and event. Its last parameter is the
+// limit. The search is a materialized subquery, which SQLite finishes before
+// the first row: the driver can interrupt a query only until then.
 func (w *where) sql(ascending bool) string {
 	order := "%[1]s.time DESC, %[1]s.seq DESC"
 	if ascending {
@@ -50,15 +50,15 @@ func (w *where) sql(ascending bool) string {
 	return fmt.Sprintf(`WITH page AS MATERIALIZED (
 		SELECT e.seq AS seq, e.time AS time FROM events AS e %s %s ORDER BY %s LIMIT ?
 	) SELECT page.seq, page.time, r.event FROM page CROSS JOIN records AS r ON r.seq = page.seq ORDER BY %s`,
-		w.walk, condition, fmt.Sprintf(order, "e"), fmt.Sprintf(order, "page"))
+		w.indexedBy, condition, fmt.Sprintf(order, "e"), fmt.Sprintf(order, "page"))
 }
 
-// where translates a filter. What it means is event.Filter.Match; the suite
-// holds the two together.
+// where translates a filter. audittest compares the result with
+// event.Filter.Match.
 func (s reader) where(ctx context.Context, filter event.Filter) (*where, error) {
 	w := &where{}
 	for _, field := range event.Fields() {
-		var some, none []event.Term // alternatives, and what must not be
+		var some, none []event.Term // alternatives, and negated terms
 		for _, t := range filter.Terms {
 			switch {
 			case t.Field != field:
@@ -102,7 +102,7 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 	case event.ByAction, event.ByOutcome:
 		column, index := columnOf(field)
 		if len(some) == 0 && len(none) > 0 {
-			rest, err := s.others(ctx, column, index, values(none))
+			rest, err := s.otherValues(ctx, column, index, values(none))
 			w.nothing = w.nothing || len(rest) == 0
 			w.equal(column, index, rest)
 			return err
@@ -113,7 +113,7 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 		column, index := columnOf(field)
 		w.equal(column, index, values(some))
 		w.differ(column, values(none))
-		if field == event.ByBucket && len(some) == 1 { // buckets have no index of their own
+		if field == event.ByBucket && len(some) == 1 { // a bucket is a prefix of the object index
 			b := some[0].Value
 			w.indexes = append(w.indexes, rangeOf("events_object", "e.object >= ? AND e.object < ?", []byte(b+"/"), []byte(b+"0")))
 		}
@@ -121,7 +121,7 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 	return nil
 }
 
-// columnOf is where a field is kept, and the index on it.
+// columnOf returns the column of a field and its index.
 func columnOf(f event.Field) (column, index string) {
 	switch f {
 	case event.ByAction:
@@ -157,9 +157,9 @@ func (w *where) equal(column, name string, vs []any) {
 	if len(vs) == 0 {
 		return
 	}
-	condition := column + " IN (" + marks(len(vs)) + ")"
+	condition := column + " IN (" + placeholders(len(vs)) + ")"
 	if len(vs) == 1 {
-		condition = column + " = ?" // whose rows SQLite knows to be in order
+		condition = column + " = ?" // SQLite returns these rows in the index's order
 	}
 	w.and(condition, vs...)
 	if name != "" {
@@ -169,11 +169,11 @@ func (w *where) equal(column, name string, vs []any) {
 
 func (w *where) differ(column string, vs []any) {
 	if len(vs) > 0 {
-		w.and(column+" NOT IN ("+marks(len(vs))+")", vs...)
+		w.and(column+" NOT IN ("+placeholders(len(vs))+")", vs...)
 	}
 }
 
-// paths are ranges of bytes: no pattern, so nothing to escape.
+// paths adds path terms as ranges of bytes, which need no escaping.
 func (w *where) paths(some, none []event.Term) {
 	var either []string
 	var args []any
@@ -209,13 +209,13 @@ func pathRange(t event.Term) (string, []any) {
 	return "e.object >= ? AND e.object < ?", []any{low, high}
 }
 
-// people are the numbers of those whom who: terms name.
+// people returns the person numbers that match who: terms.
 func (s reader) people(ctx context.Context, terms []event.Term) ([]any, error) {
 	if len(terms) == 0 {
 		return nil, nil
 	}
 	vs := values(terms)
-	rows, err := s.db.QueryContext(ctx, "SELECT person FROM people WHERE sub IN ("+marks(len(vs))+") OR username IN ("+marks(len(vs))+")", append(vs, vs...)...)
+	rows, err := s.db.QueryContext(ctx, "SELECT person FROM people WHERE sub IN ("+placeholders(len(vs))+") OR username IN ("+placeholders(len(vs))+")", append(vs, vs...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -231,20 +231,21 @@ func (s reader) people(ctx context.Context, terms []event.Term) ([]any, error) {
 	return people, rows.Err()
 }
 
-// Ways to the events that need no term.
+// Indexes that need no term.
 const (
-	byTime = "INDEXED BY sqlite_autoindex_events_1" // the table itself
+	byTime = "INDEXED BY sqlite_autoindex_events_1" // the primary key
 	bySeq  = "INDEXED BY events_seq"
 )
 
-// choose picks the way to the events. SQLite's own statistics are averages,
-// and an audit log is all exceptions: most outcomes are allowed, and the
-// denied ones are asked for. So each index is asked how many rows it would
-// lead to, up to few. The rarest leads, and is sorted; where all are many,
-// those that come in the order asked for are walked until the page is full.
-func (s reader) choose(ctx context.Context, w *where, ascending bool) error {
+// chooseIndex selects the index for a query. SQLite's own statistics are
+// averages, but searches are for exceptions: most outcomes are allowed, and
+// auditors search for the denied ones. So chooseIndex counts the rows of each
+// index, up to few. It selects the index with the fewest rows, which are then
+// sorted. If every index has many rows, it selects one in the requested order,
+// which is scanned until the page is full.
+func (s reader) chooseIndex(ctx context.Context, w *where, ascending bool) error {
 	if !ascending && len(w.indexes) == 1 && w.indexes[0].ordered {
-		w.walk = "INDEXED BY " + w.indexes[0].name
+		w.indexedBy = "INDEXED BY " + w.indexes[0].name
 		return nil
 	}
 	best, least := index{}, few+1
@@ -260,19 +261,19 @@ func (s reader) choose(ctx context.Context, w *where, ascending bool) error {
 	}
 	switch {
 	case least <= few, best.ordered && !ascending:
-		w.walk = "INDEXED BY " + best.name
+		w.indexedBy = "INDEXED BY " + best.name
 	case ascending:
-		w.walk = bySeq
+		w.indexedBy = bySeq
 	default:
-		w.walk = byTime
+		w.indexedBy = byTime
 	}
 	return nil
 }
 
-// others are the values of an indexed column with few different ones, but for
-// those given: -outcome:allowed is outcome:denied or outcome:failed, which an
-// index finds. Each step is one look-up.
-func (s reader) others(ctx context.Context, column, name string, not []any) ([]any, error) {
+// otherValues returns the distinct values of an indexed column except those in
+// not. It turns -outcome:allowed into outcome:denied or outcome:failed, which
+// can use the index. Each value costs one lookup, so the column must have few.
+func (s reader) otherValues(ctx context.Context, column, name string, not []any) ([]any, error) {
 	var rest []any
 	query := "SELECT min(" + column + ") FROM events AS e INDEXED BY " + name
 	var args []any
@@ -294,5 +295,5 @@ func (s reader) others(ctx context.Context, column, name string, not []any) ([]a
 	}
 }
 
-// marks is n parameters.
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+// placeholders returns n bound parameters, separated by commas.
+func placeholders(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }

@@ -14,12 +14,13 @@ import (
 	"usher/backend/event"
 )
 
-// reader runs queries on connections of its own.
+// reader runs queries on its own connections.
 type reader struct{ db *sql.DB }
 
-// Get implements audit.Store. Releases wait for it.
+// Get implements audit.Store. It uses the lookup connections, because releases
+// depend on it.
 func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {
-	const most = 500 // well under SQLite's limit of bound parameters
+	const most = 500 // far below SQLite's limit of bound parameters
 	var found []event.Event
 	for len(ids) > 0 {
 		n := min(len(ids), most)
@@ -27,7 +28,7 @@ func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {
 		for i, id := range ids[:n] {
 			args[i] = id
 		}
-		part, err := s.lookup.events(ctx, "SELECT e.seq, e.time, r.event FROM events e JOIN records r USING (seq) WHERE e.id IN ("+marks(n)+")", args)
+		part, err := s.lookup.events(ctx, "SELECT e.seq, e.time, r.event FROM events e JOIN records r USING (seq) WHERE e.id IN ("+placeholders(n)+")", args)
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +55,7 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 		return r, err
 	}
 	if w.nothing {
-		return r, s.knows(ctx, page)
+		return r, s.checkPosition(ctx, page)
 	}
 	if page.Ascending {
 		err = s.ascending(ctx, w, page)
@@ -80,8 +81,9 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 	return r, nil
 }
 
-// knows refuses a page that begins nowhere, for a filter that finds nothing.
-func (s reader) knows(ctx context.Context, page audit.Page) error {
+// checkPosition returns ErrBadPosition for a page with an unknown position, for
+// filters that match nothing and therefore run no search.
+func (s reader) checkPosition(ctx context.Context, page audit.Page) error {
 	return errors.Join(s.ascending(ctx, &where{}, page), s.descending(ctx, &where{}, page))
 }
 
@@ -93,7 +95,7 @@ func (s reader) descending(ctx context.Context, w *where, page audit.Page) error
 		}
 		w.and("(e.time, e.seq) < (?, ?)", p.time, p.seq)
 	}
-	return s.choose(ctx, w, false)
+	return s.chooseIndex(ctx, w, false)
 }
 
 func (s reader) ascending(ctx context.Context, w *where, page audit.Page) error {
@@ -116,13 +118,13 @@ func (s reader) ascending(ctx context.Context, w *where, page audit.Page) error 
 	}
 	w.and("e.seq > ?", after)
 	if int64(head.Seq)-after <= few {
-		w.walk = bySeq // following: what is new is soon read
+		w.indexedBy = bySeq // a reader near the end of the log: few new rows
 		return nil
 	}
-	return s.choose(ctx, w, true)
+	return s.chooseIndex(ctx, w, true)
 }
 
-// position is where a descending page ended.
+// position is the last row of a descending page.
 type position struct{ time, seq int64 }
 
 func (p position) String() string {
@@ -139,29 +141,29 @@ func parsePosition(s string) (position, error) {
 	return position{time, seq}, nil
 }
 
-// found is an event with its place.
-type found struct {
+// row is an event with its position in the log.
+type row struct {
 	seq, time int64
 	event     event.Event
 }
 
 // events runs a query for seq, time and canonical bytes.
-func (s reader) events(ctx context.Context, query string, args []any) (all []found, err error) {
+func (s reader) events(ctx context.Context, query string, args []any) (all []row, err error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var f found
+		var r row
 		var canonical sql.RawBytes
-		if err := rows.Scan(&f.seq, &f.time, &canonical); err != nil {
+		if err := rows.Scan(&r.seq, &r.time, &canonical); err != nil {
 			return nil, err
 		}
-		if f.event, err = event.Parse(canonical); err != nil {
-			return nil, fmt.Errorf("record %d: %w", f.seq, err)
+		if r.event, err = event.Parse(canonical); err != nil {
+			return nil, fmt.Errorf("record %d: %w", r.seq, err)
 		}
-		all = append(all, f)
+		all = append(all, r)
 	}
 	return all, rows.Err()
 }
@@ -197,7 +199,7 @@ func (s *Store) Hours(ctx context.Context, from time.Time, n int) (_ audit.Summa
 	return sum, err
 }
 
-// hourOf is the number of the hour since 1970, also before it.
+// hourOf returns the number of full hours since 1970, negative before it.
 func hourOf(ms int64) int64 {
 	const hour = 3_600_000
 	if ms < 0 {
@@ -206,14 +208,15 @@ func hourOf(ms int64) int64 {
 	return ms / hour
 }
 
-// Count implements audit.Store. Numbers have no holes.
+// Count implements audit.Store. Record numbers have no gaps, so the last one is
+// the count.
 func (s *Store) Count(ctx context.Context) (int64, error) {
 	head, err := s.Head(ctx)
 	return int64(head.Seq), err
 }
 
-// Head is the last record's place in the chain: what to keep elsewhere, to
-// be able to tell later that the log still leads to it.
+// Head returns number and hash of the last record. A copy of them elsewhere can
+// prove later that the log still contains this record.
 func (s reader) Head(ctx context.Context) (event.Head, error) {
 	return scanHead(s.db.QueryRowContext(ctx, "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"))
 }
@@ -239,14 +242,14 @@ func scanHead(row *sql.Row) (event.Head, error) {
 	return h, nil
 }
 
-// ErrIndex says that the index over the log does not say what the log says:
-// queries cannot be believed, though the chain may be whole.
+// ErrIndex: the index disagrees with the records. Query results may be wrong,
+// even if the chain is whole.
 var ErrIndex = errors.New("the audit log's index disagrees with its records")
 
 // Links reads the chain in order, beginning after a number, for
-// event.VerifyChain. It reads in pieces, so that a long verification holds up
-// no one. A record that cannot be read, or whose row in the index is not the
-// one that it would get, ends it with an error.
+// event.VerifyChain. It reads in chunks, so a long verification blocks no
+// writer. It ends with an error at a record that cannot be read or has another
+// row in the index than the one derived from it.
 func (s *Store) Links(ctx context.Context, after uint64) iter.Seq2[event.Link, error] {
 	return func(yield func(event.Link, error) bool) {
 		for {
@@ -268,14 +271,14 @@ func (s *Store) Links(ctx context.Context, after uint64) iter.Seq2[event.Link, e
 	}
 }
 
-// piece is how many records one query of Links reads.
-const piece = 1000
+// chunk is the number of records in one query of Links.
+const chunk = 1000
 
 func (s *Store) links(ctx context.Context, after uint64) (links []event.Link, err error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT r.seq, r.prev, r.hash, r.event,
 			e.id, e.time, e.session, e.action, e.outcome, e.bucket, e.object, e.ip, e.request, e.continues, p.sub, p.username
 		FROM records r LEFT JOIN events e USING (seq) LEFT JOIN people p USING (person)
-		WHERE r.seq > ? ORDER BY r.seq LIMIT ?`, int64(after), piece)
+		WHERE r.seq > ? ORDER BY r.seq LIMIT ?`, int64(after), chunk)
 	if err != nil {
 		return nil, err
 	}

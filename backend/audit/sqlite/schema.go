@@ -12,14 +12,14 @@ import (
 // applicationID marks the file in SQLite's header: "ushA".
 const applicationID = 0x75736841
 
-// version of the layout, in SQLite's user_version.
+// version is the layout's version, in SQLite's user_version.
 const version = 1
 
-// schema: records is the log, the rest an index over it. events is kept in
-// the order of time, in narrow rows, so that a filter without an index of its
-// own is read off in one go. Its indexes end, unsaid, in the primary key: one
-// person's events, say, are walked newest first without sorting. Objects are
-// BLOBs: their ranges are ranges of bytes.
+// schema: records is the log, and the other tables are an index of it. The rows
+// of events are short and in the order of time, so a filter without an index
+// needs one fast scan. Each index implicitly ends with the primary key, so the
+// events of one person, for example, are read newest first without sorting.
+// Objects are BLOBs, because their ranges are ranges of bytes.
 const schema = `
 CREATE TABLE records (
 	seq   INTEGER PRIMARY KEY,
@@ -72,12 +72,14 @@ CREATE TABLE hour_people (
 ) STRICT, WITHOUT ROWID;
 `
 
-// errNoWAL: SQLite falls back silently where a file system cannot do it.
-var errNoWAL = errors.New("this file system cannot hold the audit log: SQLite's write-ahead log does not work there; choose a local disk")
+// errNoWAL is returned because SQLite would silently fall back to another
+// journal on a file system without shared memory.
+var errNoWAL = errors.New("this file system does not support SQLite's write-ahead log; put the audit log on a local disk")
 
 func pragma(name string, value int) string { return fmt.Sprintf("PRAGMA %s = %d", name, value) }
 
-// prepareFile makes an empty file a log, or refuses what is not one.
+// prepareFile creates the schema in an empty file. It returns ErrForeign or
+// ErrNewer for a file that is not a log of this version.
 func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	var app, user, tables int
 	for _, q := range []struct {
@@ -122,7 +124,7 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	return tx.Commit()
 }
 
-// columns is what the index holds of an event, besides the person.
+// columns are the indexed fields of an event, except the person.
 type columns struct {
 	id, session, action, outcome, bucket, ip, request, continues string
 	time                                                         int64

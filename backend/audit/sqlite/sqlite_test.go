@@ -54,7 +54,7 @@ func samples(from, n int) []event.Event {
 	return all
 }
 
-// whole verifies the chain and gives its head.
+// whole verifies the chain and returns its head.
 func whole(t *testing.T, s *Store) event.Head {
 	t.Helper()
 	report, err := event.VerifyChain(event.Head{}, nil, s.Links(t.Context(), 0))
@@ -67,7 +67,7 @@ func whole(t *testing.T, s *Store) event.Head {
 	return report.Head
 }
 
-// write runs SQL on a log's file as somebody with access to it could.
+// write runs SQL on the log's file, bypassing Store.
 func write(t *testing.T, path string, statements ...string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path)
@@ -83,7 +83,7 @@ func write(t *testing.T, path string, statements ...string) {
 }
 
 func TestTheLogSurvivesReopening(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a log?mode=ro#%41 é.db") // a name is a name, not parameters
+	path := filepath.Join(t.TempDir(), "a log?mode=ro#%41 é.db") // must not be parsed as a URL
 	s := openTest(t, path)
 	if err := s.Append(t.Context(), samples(0, 250)); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestTheLogSurvivesReopening(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the WAL was not folded into the file: %v", err)
+		t.Errorf("the WAL was not merged into the file: %v", err)
 	}
 	for _, name := range []string{path, path + ".lock"} {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
@@ -110,7 +110,7 @@ func TestTheLogSurvivesReopening(t *testing.T) {
 	}
 }
 
-func TestFilesAreTheOwners(t *testing.T) {
+func TestFilesAreReadableByTheirOwnerOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	s := openTest(t, path)
 	if err := s.Close(); err != nil {
@@ -158,7 +158,7 @@ func TestOpenRefuses(t *testing.T) {
 			write(t, path, `UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'report-2.', 'report-3.') AS BLOB) WHERE seq = 3`,
 				`UPDATE events SET object = CAST(replace(CAST(object AS TEXT), 'report-2.', 'report-3.') AS BLOB) WHERE seq = 3`)
 		}, ErrDamaged},
-		"a last record that is none": {func(t *testing.T, path string) {
+		"an unreadable last record": {func(t *testing.T, path string) {
 			logWith(t, path, 3)
 			write(t, path, `UPDATE records SET event = x'00' WHERE seq = 3`)
 		}, ErrDamaged},
@@ -166,15 +166,15 @@ func TestOpenRefuses(t *testing.T) {
 			logWith(t, path, 3)
 			write(t, path, `DELETE FROM records WHERE seq = 2`)
 		}, ErrDamaged},
-		"an index that says something else": {func(t *testing.T, path string) {
+		"an index row that differs": {func(t *testing.T, path string) {
 			logWith(t, path, 3)
 			write(t, path, `UPDATE events SET outcome = 'denied' WHERE seq = 2`)
 		}, ErrIndex},
-		"an index that names another person": {func(t *testing.T, path string) {
+		"an index row of another person": {func(t *testing.T, path string) {
 			logWith(t, path, 3)
 			write(t, path, `UPDATE people SET username = 'alan' WHERE person = 1`)
 		}, ErrIndex},
-		"an index without a row": {func(t *testing.T, path string) {
+		"a missing index row": {func(t *testing.T, path string) {
 			logWith(t, path, 3)
 			write(t, path, `DELETE FROM events WHERE seq = 2`)
 		}, ErrIndex},
@@ -208,7 +208,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// logWith makes a log of n events and closes it.
+// logWith creates a log of n events and closes it.
 func logWith(t *testing.T, path string, n int) {
 	t.Helper()
 	s, err := Open(path)
@@ -220,7 +220,7 @@ func logWith(t *testing.T, path string, n int) {
 	}
 }
 
-// Damage before the last records is Verify's to find.
+// Open checks the last records only; Verify finds older damage.
 func TestVerifyFindsOldDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	logWith(t, path, tail+300)
@@ -246,7 +246,7 @@ func TestOneProcessWrites(t *testing.T) {
 		t.Fatalf("a second writer: %v", err)
 	}
 	if err := s.Append(t.Context(), samples(0, 1)); err != nil {
-		t.Errorf("after a second one was refused: %v", err)
+		t.Errorf("after a second writer was refused: %v", err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -269,7 +269,7 @@ func TestAppendsShareCommits(t *testing.T) {
 	}
 	for deadline := time.Now().Add(10 * time.Second); len(s.queue) < waiting; runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d appends wait", len(s.queue), waiting)
+			t.Fatalf("%d of %d appends are queued", len(s.queue), waiting)
 		}
 	}
 	close(release)
@@ -282,9 +282,9 @@ func TestAppendsShareCommits(t *testing.T) {
 	if <-first.done != nil {
 		t.Error("the first append failed")
 	}
-	// Alone, each would have written at least a page of each of a dozen tables.
+	// In separate commits, each append would write a page of a dozen tables.
 	if grown := (walSize(t, s) - frames) / 4096; grown > 5*waiting {
-		t.Errorf("%d appends wrote %d pages: they did not share", waiting, grown)
+		t.Errorf("%d appends wrote %d pages: they did not share a commit", waiting, grown)
 	}
 	if head := whole(t, s); head.Seq != waiting {
 		t.Errorf("%d records", head.Seq)
@@ -300,8 +300,8 @@ func walSize(t *testing.T, s *Store) int64 {
 	return info.Size()
 }
 
-// Nobody waits any more: it need not be recorded.
-func TestAnAbandonedAppendIsSkipped(t *testing.T) {
+// An append whose caller has given up need not be recorded.
+func TestACanceledAppendIsSkipped(t *testing.T) {
 	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
 	blocked, release := make(chan struct{}), make(chan struct{})
 	s.queue <- &pending{ctx: hookContext{t.Context(), func() { close(blocked); <-release }}, done: make(chan error, 1)}
@@ -347,8 +347,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// The driver can interrupt a search only before its first row; all of a
-// query's work is done by then, so that a deadline really ends it.
+// The driver can interrupt a query only before its first row. A search does all
+// of its work before that, so a deadline ends it.
 func TestADeadlineInterruptsAQuery(t *testing.T) {
 	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
 	if err := s.Append(t.Context(), samples(0, 4000)); err != nil {
@@ -358,9 +358,9 @@ func TestADeadlineInterruptsAQuery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The newest event is found at once; to pass any other takes minutes.
+	// The newest event is found at once; testing any other event takes minutes.
 	long.and("(e.seq = 4000 OR (SELECT count(*) FROM events a, events b WHERE a.object || b.object = e.object) > 0)")
-	long.walk = byTime
+	long.indexedBy = byTime
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
@@ -376,15 +376,15 @@ func TestADeadlineInterruptsAQuery(t *testing.T) {
 	}
 }
 
-// A lookup of usher's own does not wait for searches that hold all connections
-// for them; without its own connections (Page.Lookup ignored) it would.
-func TestALookupWaitsBehindNoSearch(t *testing.T) {
+// A lookup by usher itself does not wait while searches hold all of their
+// connections. It would wait if Page.Lookup were ignored.
+func TestALookupDoesNotWaitForSearches(t *testing.T) {
 	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
 	all := samples(0, 10)
 	if err := s.Append(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
-	for range readers { // as long searches hold them
+	for range readers { // as during long searches
 		conn, err := s.db.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -394,7 +394,7 @@ func TestALookupWaitsBehindNoSearch(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := s.Query(short, event.Filter{}, audit.Page{Limit: 1}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a search beside searches that hold all connections: %v; this test shows nothing", err)
+		t.Errorf("a search while searches hold all connections: %v; this test proves nothing", err)
 	}
 	patient, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()

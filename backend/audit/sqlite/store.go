@@ -1,27 +1,3 @@
-// Package sqlite keeps the audit log in one SQLite file: the store for a
-// single machine, with nothing to install. (modernc.org/sqlite is SQLite
-// translated to Go.)
-//
-// What it promises is audit.Store's contract; how it keeps it:
-//
-//   - Durable. The journal is a write-ahead log with synchronous=FULL: the WAL
-//     is synced to disk by every commit, and Append answers after the commit
-//     (https://www.sqlite.org/pragma.html#pragma_synchronous; with NORMAL a
-//     power cut could take back the last commits). One goroutine writes, and
-//     all appends that arrived while the disk was busy share the next commit,
-//     so that many writers cost one sync and nobody waits for company.
-//   - Fail closed. A full disk, a file that is no longer where it was, a WAL
-//     that somebody removed: the commit does not count, Append is an error.
-//   - One writer. A second process that opens the log is refused.
-//   - Nothing is lost unseen. A file beside the log keeps its last number and
-//     hash; a log that ends before it is refused (ErrBehind).
-//   - A chain. Each record carries its number, the hash of the one before it
-//     and its own (event.Hash), computed in the transaction that writes it.
-//
-// The table records is the log. The others are an index over it for queries,
-// each row derived from one record; Links compares the two while it reads.
-//
-// The package leaves deciding, deadlines and retries to audit.
 package sqlite
 
 import (
@@ -45,28 +21,28 @@ import (
 
 // Errors of Open.
 var (
-	// ErrLocked says that another process writes this log.
-	ErrLocked = errors.New("another usher is already writing this audit log; one log has one server")
-	// ErrForeign says that the file is not an audit log.
+	// ErrLocked: another process writes this log.
+	ErrLocked = errors.New("another usher process is writing this audit log; use one log per server")
+	// ErrForeign: the file is not an audit log.
 	ErrForeign = errors.New("this file is not an usher audit log; choose another path")
-	// ErrNewer says that the file's layout is unknown.
+	// ErrNewer: the file's layout is unknown.
 	ErrNewer = errors.New("this audit log was written by a newer usher; use that version")
-	// ErrDamaged says that the file's end does not read as it was written.
+	// ErrDamaged: records are unreadable or do not match the chain.
 	ErrDamaged = errors.New("this audit log is damaged; keep the file, and restore a copy or start a new one at another path")
 )
 
 var (
 	errClosed = errors.New("the audit log is closed")
-	// errSync: after a failed sync the kernel may call the next one a success
-	// although pages were lost, so nothing is believed until a restart.
+	// errSync: after a failed sync the kernel may report the next one as a
+	// success although pages were lost. Every write fails until a restart.
 	errSync = errors.New("the disk failed to sync the audit log; check it and restart usher")
 )
 
-// Connections for people's searches, and those for lookups of usher's own. A
-// release makes a lookup, and must not wait behind searches.
+// Numbers of connections. A release makes a lookup, which must not wait for
+// searches.
 const (
-	readers = 4
-	lookups = 4
+	readers = 4 // for searches by people
+	lookups = 4 // for queries by usher itself
 )
 
 // Store is an audit.Store in one file.
@@ -76,28 +52,28 @@ type Store struct {
 	guard *guard
 	write *sql.DB
 	head  *headFile
-	lost  error     // records that were missing at the start, and accepted
-	conn  *sql.Conn // the one of write, used by the writer goroutine alone
+	lost  error     // accepted loss of records, found at the start
+	conn  *sql.Conn // of write; used by the writer goroutine only
 
-	reader        // for people's searches
-	lookup reader // for usher's own questions
+	reader        // for searches by people
+	lookup reader // for queries by usher itself
 
 	queue   chan *pending
-	closing chan struct{} // closed by Close: nothing more is taken
-	stopped chan struct{} // closed by the writer when it is done
+	closing chan struct{} // closed by Close; further appends are refused
+	stopped chan struct{} // closed by the writer goroutine at its end
 	once    sync.Once
 	writer  *writer
 }
 
-// Open opens the log at path or makes a new one, readable by its owner alone.
-// The directory must exist. It refuses a file that another process writes
-// (ErrLocked), that is something else (ErrForeign, ErrNewer), or whose last
-// records are not whole (ErrDamaged), or that has lost records (ErrBehind); the
-// rest of the chain is for Verify. A path that cannot hold a log is left as it is.
+// Open opens the log at path or creates one with mode 0600. The directory must
+// exist. Open returns ErrLocked if another process writes the file, ErrForeign
+// or ErrNewer if it is not a log of this version, ErrDamaged if its last
+// records are damaged, and ErrBehind if it has lost records. Verify checks the
+// rest of the chain. After an error, Open removes the files that it created.
 func Open(path string) (*Store, error) { return opened(open(path, false)) }
 
-// OpenLossy is Open for a log that has lost records, when that is known and
-// accepted. Lost has the loss.
+// OpenLossy is Open without ErrBehind, for an administrator who accepts the
+// loss of records. Lost returns the loss.
 func OpenLossy(path string) (*Store, error) { return opened(open(path, true)) }
 
 func opened(s *Store, err error) (*Store, error) {
@@ -107,19 +83,19 @@ func opened(s *Store, err error) (*Store, error) {
 	return s, nil
 }
 
-// Lost is the ErrBehind that OpenLossy accepted, or nil.
+// Lost returns the ErrBehind that OpenLossy accepted, or nil.
 func (s *Store) Lost() error { return s.lost }
 
 func open(path string, lossy bool) (_ *Store, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, err
 	}
-	if err := before(path, lossy); err != nil {
+	if err := checkPath(path, lossy); err != nil {
 		return nil, err
 	}
 	noLock := absent(path + ".lock")
-	// The lock is a file of its own: SQLite's locks on the log vanish when
-	// this process closes any other handle on it.
+	// The lock is a separate file: SQLite's locks on the log are released when
+	// this process closes any other handle to it.
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
 	s := &Store{path: path, lock: lock, queue: make(chan *pending, maxGroup),
 		closing: make(chan struct{}), stopped: make(chan struct{})}
@@ -128,15 +104,15 @@ func open(path string, lossy bool) (_ *Store, err error) {
 	} else if !got {
 		return nil, ErrLocked
 	}
-	// Behind the lock: no other usher makes any of them now.
-	made := append(absent(path, path+"-wal", path+"-shm", path+headSuffix), noLock...)
+	// Under the lock, no other usher process creates any of these files.
+	created := append(absent(path, path+"-wal", path+"-shm", path+headSuffix), noLock...)
 	defer func() {
 		if err != nil {
-			// A log that was there keeps its files: they may hold records.
-			if !errors.Is(err, ErrForeign) && !slices.Contains(made, path) {
-				made = nil
+			// The files of an existing log may have records and are kept.
+			if !errors.Is(err, ErrForeign) && !slices.Contains(created, path) {
+				created = nil
 			}
-			s.release(made)
+			s.release(created)
 		}
 	}()
 	if err := private(path); err != nil {
@@ -166,7 +142,7 @@ func open(path string, lossy bool) (_ *Store, err error) {
 	if err := s.checkHead(ctx, lossy); err != nil {
 		return nil, explain(err)
 	}
-	if s.guard, err = watch(path); err != nil {
+	if s.guard, err = newGuard(path); err != nil {
 		return nil, err
 	}
 	if s.writer, err = newWriter(ctx, s.conn, s.guard, s.head); err != nil {
@@ -176,7 +152,7 @@ func open(path string, lossy bool) (_ *Store, err error) {
 	return s, nil
 }
 
-// openReader prepares at most n connections that cannot write.
+// openReader returns a reader with at most n connections, all read-only.
 func openReader(path string, n int) (reader, error) {
 	db, err := sql.Open("sqlite", dsn(path, "_query_only=1", "_pragma=cache_size(-8000)"))
 	if err != nil {
@@ -187,7 +163,8 @@ func openReader(path string, n int) (reader, error) {
 	return reader{db}, nil
 }
 
-// dsn is path with parameters, for a driver that cuts at the first "?".
+// dsn returns path and parameters as a URL. The driver cuts it at the first
+// "?", so the path is escaped.
 func dsn(path string, params ...string) string {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
 	s := u.String() + "?_busy_timeout=1000&_defensive=1&_dqs=0"
@@ -197,7 +174,8 @@ func dsn(path string, params ...string) string {
 	return s
 }
 
-// Close takes no more appends, finishes those it has, and gives the file free.
+// Close refuses further appends, finishes the pending ones, and releases the
+// lock.
 func (s *Store) Close() error {
 	var err error
 	s.once.Do(func() {
@@ -208,9 +186,9 @@ func (s *Store) Close() error {
 	return err
 }
 
-// release closes all, removes files, and unlocks last: no other usher opens a
-// log whose files are being removed.
-func (s *Store) release(made files) error {
+// release closes everything, removes files, and unlocks last: no other usher
+// process can open a log during the removal of its files.
+func (s *Store) release(created files) error {
 	var errs []error
 	for _, db := range []*sql.DB{s.db, s.lookup.db} {
 		if db != nil {
@@ -223,19 +201,19 @@ func (s *Store) release(made files) error {
 	if s.writer != nil {
 		errs = append(errs, s.writer.close())
 	}
-	if s.conn != nil { // the last to close folds the WAL into the file
+	if s.conn != nil { // closing the last connection merges the WAL into the file
 		errs = append(errs, s.conn.Close())
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
-	made.remove()
+	created.remove()
 	return errors.Join(append(errs, s.lock.Unlock())...)
 }
 
-// before looks at a path before anything is made there. It refuses what is no
-// log, and a log that is gone though its head file is there.
-func before(path string, lossy bool) error {
+// checkPath checks a path before any file is created. It refuses a file that is
+// no log, and a missing log with a head file.
+func checkPath(path string, lossy bool) error {
 	err := isLog(path)
 	if !errors.Is(err, ErrNoLog) {
 		return err
@@ -244,7 +222,7 @@ func before(path string, lossy bool) error {
 	if err != nil || lossy {
 		return err
 	}
-	return behind(claimed, event.Head{}, event.Head{})
+	return compareHeads(claimed, event.Head{}, event.Head{})
 }
 
 func absent(paths ...string) (a files) {
@@ -256,18 +234,18 @@ func absent(paths ...string) (a files) {
 	return a
 }
 
-// files are those of a log that were not there before Open.
+// files are files of a log that did not exist before Open.
 type files []string
 
-// remove takes away what a failed Open made.
+// remove deletes the files after a failed Open.
 func (f files) remove() {
 	for _, p := range f {
 		_ = os.Remove(p)
 	}
 }
 
-// explain turns SQLite's codes for a file that is no database, or a broken
-// one, into sentences.
+// explain maps SQLite's codes for other files and broken databases to
+// ErrForeign and ErrDamaged.
 func explain(err error) error {
 	switch code(err) & 0xff {
 	case codes.SQLITE_NOTADB:
@@ -278,20 +256,21 @@ func explain(err error) error {
 	return err
 }
 
-// code is SQLite's extended result code, 0 where there is none.
+// code returns SQLite's extended result code, or 0.
 func code(err error) int {
-	var e interface{ Code() int } // as the driver's errors have
+	var e interface{ Code() int } // implemented by the driver's errors
 	if errors.As(err, &e) {
 		return e.Code()
 	}
 	return 0
 }
 
-// tail is how many of the last records are verified at the start, which takes
-// a fraction of a second; Verify reads all of them.
+// tail is the number of records that Open verifies, in a fraction of a second.
+// Verify reads all records.
 const tail = 20_000
 
-// checkTail reads the last records: what a crash or a clumsy copy would hurt.
+// checkTail verifies the last records, which a crash or an incomplete copy is
+// most likely to damage.
 func (s *Store) checkTail(ctx context.Context) error {
 	head, err := s.Head(ctx)
 	if err != nil {
@@ -310,20 +289,20 @@ func (s *Store) checkTail(ctx context.Context) error {
 	return damage(report, head)
 }
 
-// damage is the first fault of a chain that should end at head, or later.
+// damage returns the first fault of a chain that must end at head or later.
 func damage(report event.Report, head event.Head) error {
 	switch {
 	case !report.Whole():
 		return fmt.Errorf("%w (%s)", ErrDamaged, report.Faults[0])
 	case report.Head.Seq < head.Seq:
-		return fmt.Errorf("%w (it reads up to record %d of %d)", ErrDamaged, report.Head.Seq, head.Seq)
+		return fmt.Errorf("%w (only records up to %d of %d are readable)", ErrDamaged, report.Head.Seq, head.Seq)
 	}
 	return nil
 }
 
-// Verify reads the chain from its first record and compares each with the
-// index: nil, ErrDamaged or ErrIndex, or the end of ctx. It may take minutes,
-// during which the log can be written and queried. pause is called after each
+// Verify reads the chain from its first record and compares each record with
+// the index. It returns nil, ErrDamaged, ErrIndex or the error of ctx. It may
+// take minutes and does not block writes or queries. It calls pause after every
 // thousand records.
 func (s *Store) Verify(ctx context.Context, pause func(context.Context)) error {
 	head, err := s.Head(ctx)
@@ -336,7 +315,7 @@ func (s *Store) Verify(ctx context.Context, pause func(context.Context)) error {
 			if !yield(l, err) {
 				return
 			}
-			if n++; n%piece == 0 {
+			if n++; n%chunk == 0 {
 				pause(ctx)
 			}
 		}
@@ -348,7 +327,8 @@ func (s *Store) Verify(ctx context.Context, pause func(context.Context)) error {
 	return damage(report, head)
 }
 
-// checkHead compares the log with its head file, and opens that for writing.
+// checkHead compares the log with its head file, then opens the head file for
+// writing.
 func (s *Store) checkHead(ctx context.Context, lossy bool) error {
 	claimed, next, err := readHead(s.path + headSuffix)
 	if err != nil {
@@ -362,7 +342,7 @@ func (s *Store) checkHead(ctx context.Context, lossy bool) error {
 	if err != nil {
 		return err
 	}
-	if s.lost = behind(claimed, end, at); s.lost != nil && !lossy {
+	if s.lost = compareHeads(claimed, end, at); s.lost != nil && !lossy {
 		return s.lost
 	}
 	if s.head, err = openHead(s.path+headSuffix, next); err != nil {

@@ -13,23 +13,23 @@ import (
 	"usher/backend/event"
 )
 
-// Bounds of one transaction: appends, and events in them (an append is never
-// split).
+// Bounds of one transaction. An append is never split, so the last append may
+// exceed maxEvents.
 const (
-	maxGroup  = 128
-	maxEvents = 4000
+	maxGroup  = 128  // appends
+	maxEvents = 4000 // events
 )
 
-// maxPeople bounds the writer's memory of who has which number.
+// maxPeople bounds the writer's cache of person numbers.
 const maxPeople = 10_000
 
-// pending is one Append on its way to the writer.
+// pending is an append in the writer's queue.
 type pending struct {
 	ctx       context.Context
 	events    []event.Event
 	canonical [][]byte
-	probe     bool       // no events, but a commit that writes
-	done      chan error // holds one
+	probe     bool       // a check: a durable write without events
+	done      chan error // buffer of one
 }
 
 // Append implements audit.Store.
@@ -77,8 +77,8 @@ func (s *Store) enqueue(ctx context.Context, w *pending) error {
 	}
 }
 
-// run is the writer: it takes what waits and commits it together. The sync of
-// one commit is the time in which the next group gathers.
+// run is the writer goroutine. It commits all queued appends together. The next
+// group accumulates while a commit is synced.
 func (s *Store) run() {
 	defer close(s.stopped)
 	for {
@@ -112,21 +112,21 @@ func (s *Store) gather(first *pending) []*pending {
 	return group
 }
 
-// writer owns the one connection that writes.
+// writer owns the only connection with write access.
 type writer struct {
-	conn   *sql.Conn
-	guard  *guard
-	mark   *headFile
-	broken error // set once nothing can be believed any more
-	people map[event.User]int64
+	conn     *sql.Conn
+	guard    *guard
+	headFile *headFile
+	broken   error // a failed sync; every further write fails with it
+	people   map[event.User]int64
 
 	prepared []*sql.Stmt
 
 	head, known, addPerson, findPerson, addRecord, addEvent, addHour, addHourPerson *sql.Stmt
 }
 
-func newWriter(ctx context.Context, conn *sql.Conn, g *guard, mark *headFile) (*writer, error) {
-	w := &writer{conn: conn, guard: g, mark: mark, people: map[event.User]int64{}}
+func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*writer, error) {
+	w := &writer{conn: conn, guard: g, headFile: head, people: map[event.User]int64{}}
 	for _, p := range []struct {
 		to  **sql.Stmt
 		sql string
@@ -154,7 +154,7 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard, mark *headFile) (*
 	return w, nil
 }
 
-// close gives the statements back: SQLite keeps a connection open for them.
+// close closes the prepared statements, which would keep the connection open.
 func (w *writer) close() error {
 	var errs []error
 	for _, s := range w.prepared {
@@ -163,9 +163,9 @@ func (w *writer) close() error {
 	return errors.Join(errs...)
 }
 
-// commit writes a group in one transaction and answers each of its appends.
-// Where the writing itself fails (not the commit), each is tried alone, so
-// that an append in conflict cannot take its neighbours down.
+// commit writes a group in one transaction and sends each append its result. If
+// a statement before the commit fails, each append is retried in a transaction
+// of its own, so one bad append cannot fail the others.
 func (w *writer) commit(group []*pending) {
 	results, err := w.transaction(group)
 	if err != nil && results == nil && len(group) > 1 && w.broken == nil {
@@ -184,8 +184,8 @@ func (w *writer) commit(group []*pending) {
 	}
 }
 
-// transaction gives a result for each append of the group, or an error for
-// all of them: without results where it came before the commit.
+// transaction returns a result for each append of the group. An error applies
+// to all of them; results is nil if it occurred before the commit.
 func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if w.broken != nil {
 		return nil, w.broken
@@ -193,7 +193,7 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if err := w.guard.check(); err != nil {
 		return nil, err
 	}
-	ctx := context.Background() // a commit is never left half-way; whoever waits has a deadline
+	ctx := context.Background() // callers have deadlines; a commit must not be interrupted
 	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return nil, err
 	}
@@ -202,16 +202,16 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 			w.rollback(ctx, err)
 		}
 	}()
-	g := grouped{w: w, hours: map[int64]audit.Summary{}, seen: map[hourPerson]bool{}}
+	g := openTx{w: w, hours: map[int64]audit.Summary{}, seen: map[hourPerson]bool{}}
 	if g.head, err = w.readHead(ctx); err != nil {
 		return nil, err
 	}
-	answers := make([]error, len(group))
+	results = make([]error, len(group))
 	for i, one := range group {
-		if answers[i] = one.ctx.Err(); answers[i] != nil {
-			continue // nobody waits for it any more
+		if results[i] = one.ctx.Err(); results[i] != nil {
+			continue // the caller has given up
 		}
-		if one.probe { // the same value again: the page is written, and nothing changes
+		if one.probe { // writes the page without a change of its content
 			if _, err := w.conn.ExecContext(ctx, pragma("user_version", version)); err != nil {
 				return nil, err
 			}
@@ -224,22 +224,22 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 		return nil, err
 	}
 	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
-		return answers, err
+		return results, err
 	}
 	if err := w.guard.check(); err != nil {
-		return answers, err
+		return results, err
 	}
-	return answers, w.mark.write(g.head) // after the commit: it claims no more than is durable
+	return results, w.headFile.write(g.head) // after the commit, so the head is durable
 }
 
-// rollback leaves the connection without a transaction, whatever happened.
+// rollback ends the transaction after any error.
 func (w *writer) rollback(ctx context.Context, cause error) {
-	clear(w.people) // some may have been numbered in this transaction
+	clear(w.people) // may have numbers from this transaction
 	switch code(cause) {
 	case codes.SQLITE_IOERR_FSYNC, codes.SQLITE_IOERR_DIR_FSYNC:
 		w.broken = fmt.Errorf("%w: %w", errSync, cause)
 	}
-	// After some errors, and after a commit, there is none to roll back.
+	// Fails harmlessly if no transaction is open, as after a commit.
 	_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
 }
 
@@ -266,8 +266,8 @@ func (w *writer) person(ctx context.Context, u event.User) (int64, error) {
 	return n, nil
 }
 
-// grouped is one transaction under way.
-type grouped struct {
+// openTx is the state of an open transaction.
+type openTx struct {
 	w     *writer
 	head  event.Head
 	hours map[int64]audit.Summary
@@ -276,8 +276,8 @@ type grouped struct {
 
 type hourPerson struct{ start, person int64 }
 
-// append writes one append's events.
-func (g *grouped) append(ctx context.Context, one *pending) error {
+// append writes the events of one append.
+func (g *openTx) append(ctx context.Context, one *pending) error {
 	for i, e := range one.events {
 		person, err := g.w.person(ctx, e.User)
 		if err != nil {
@@ -294,8 +294,9 @@ func (g *grouped) append(ctx context.Context, one *pending) error {
 	return nil
 }
 
-// insert adds one event to the chain, or finds that it is there.
-func (g *grouped) insert(ctx context.Context, e event.Event, canonical []byte, person int64) (fresh bool, err error) {
+// insert adds one event to the chain and returns true. For an event that is in
+// the log already it returns false.
+func (g *openTx) insert(ctx context.Context, e event.Event, canonical []byte, person int64) (fresh bool, err error) {
 	seq, c := g.head.Seq+1, columnsOf(e)
 	result, err := g.w.addEvent.ExecContext(ctx, seq, c.id, c.time, person, c.session, c.action, c.outcome,
 		c.bucket, []byte(c.object), c.ip, c.request, c.continues)
@@ -315,8 +316,9 @@ func (g *grouped) insert(ctx context.Context, e event.Event, canonical []byte, p
 	return true, nil
 }
 
-// known says whether an event that was not added need not be.
-func (g *grouped) known(ctx context.Context, e event.Event, canonical []byte) error {
+// known returns nil if an event that was not inserted counts as recorded, and
+// ErrConflict if its id belongs to a different event.
+func (g *openTx) known(ctx context.Context, e event.Event, canonical []byte) error {
 	var there []byte
 	switch err := g.w.known.QueryRowContext(ctx, e.ID).Scan(&there); {
 	case errors.Is(err, sql.ErrNoRows) && e.Action == event.Completed:
@@ -329,7 +331,7 @@ func (g *grouped) known(ctx context.Context, e event.Event, canonical []byte) er
 	return nil
 }
 
-func (g *grouped) count(e event.Event, person int64) {
+func (g *openTx) count(e event.Event, person int64) {
 	start := hourOf(e.Time.UnixMilli())
 	h := g.hours[start]
 	h.Events++
@@ -341,8 +343,8 @@ func (g *grouped) count(e event.Event, person int64) {
 	}
 }
 
-// finish writes what the whole group adds to the counts per hour.
-func (g *grouped) finish(ctx context.Context) error {
+// finish adds the group's counts to the hourly totals.
+func (g *openTx) finish(ctx context.Context) error {
 	for start, h := range g.hours {
 		if _, err := g.w.addHour.ExecContext(ctx, start, h.Events, h.Denied, h.Downloads); err != nil {
 			return err
