@@ -10,7 +10,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/api/shape"
-	"usher/client/download"
+	localname "usher/client/download/name"
 	"usher/client/download/ticket"
 	"usher/session"
 )
@@ -91,7 +91,7 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 		}{t.String(), item.URL, item.Life, item.Event})
 		return nil
 	case curl:
-		name, flags := download.LocalName(t.Base()), ""
+		name, flags := localname.Local(t.Base()), ""
 		if strings.Contains(name, "/") { // one that is too long for a file system goes on in a folder
 			flags = " --create-dirs"
 		}

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	localname "usher/client/download/name"
 )
 
 // cases resolves names that a file system takes for one although keys tell
@@ -36,7 +38,7 @@ func (d *disk) foldsAt(dir string, create bool) bool {
 		if !create {
 			return false // nothing is here, so nothing has collided
 		}
-		name = partMark + "case"
+		name = localname.PartMark + "case"
 		file, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|openNoFollow, 0o600)
 		if err != nil {
 			return false
@@ -81,11 +83,11 @@ func swapCase(s string) string {
 
 // claim gives who the name under dir, or the strict form if somebody has it.
 func (c *cases) claim(dir, name, strict, who string) string {
-	if composed(name) {
+	if localname.Composed(name) {
 		name = strict
 	}
 	for _, try := range []string{name, strict} {
-		id := foldName(filepath.Join(dir, try))
+		id := localname.Fold(filepath.Join(dir, try))
 		if owner, ok := c.taken[id]; !ok || owner == who {
 			c.taken[id] = who
 			return try

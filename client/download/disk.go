@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	localname "usher/client/download/name"
 )
 
 // disk opens folders below destinations and shares them between transfers.
@@ -202,7 +204,7 @@ func openBelow(dir string, rel []string, create bool) (*os.Root, []string, error
 
 // stepDown opens, and if need be makes, one folder.
 func stepDown(root *os.Root, at, name string, create bool) (*os.Root, string, error) {
-	for _, try := range []string{name, name + clashMark} {
+	for _, try := range []string{name, name + localname.ClashMark} {
 		seen, err := root.Lstat(try)
 		if errors.Is(err, fs.ErrNotExist) && create {
 			if err = root.Mkdir(try, 0o777); err == nil || errors.Is(err, fs.ErrExist) {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	localname "usher/client/download/name"
 	"usher/client/download/ticket"
 )
 
@@ -24,7 +25,7 @@ type hooks struct {
 	rootCAs      *x509.CertPool
 	noIfMatch    bool
 	noVerify     bool
-	localName    func(key string, form nameForm) string
+	localName    func(form localname.Form, key string) string
 	openRoot     func(dir string, rel []string, create bool) (*os.Root, []string, error)
 	writeAt      func(f *os.File, p []byte, off int64) (int, error)
 	free         func(*folder) int64
@@ -38,7 +39,7 @@ type hooks struct {
 
 func (h hooks) withDefaults() hooks {
 	if h.localName == nil {
-		h.localName = localName
+		h.localName = localname.In
 	}
 	if h.openRoot == nil {
 		h.openRoot = openBelow

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/verify"
 )
 
 // failAt makes the disk fail once at least n bytes of the file were written,
@@ -146,10 +147,10 @@ func onThisMachine() []fault {
 		{name: "27 sidecar lies", min: 1, arm: func(tr *trial) { tr.leaves(make([]byte, tr.size), tr.sidecar(tr.key, tr.size, "1234")) }, want: Done},
 		{name: "27 sidecar of another object", min: 1, arm: func(tr *trial) {
 			other := random(5, tr.size) // whole, and its sum is right
-			tr.leaves(other, tr.sidecar(tr.key+"x", tr.size, fmt.Sprintf("%x", crc64nvmeKind.update(0, other))))
+			tr.leaves(other, tr.sidecar(tr.key+"x", tr.size, fmt.Sprintf("%x", verify.CRCFor("CRC64NVME").Update(0, other))))
 		}, want: Done},
 		{name: "27 sidecar of the whole", min: 1, arm: func(tr *trial) { // the rows above are not for want of belief
-			tr.leaves(tr.obj.data, tr.sidecar(tr.key, tr.size, fmt.Sprintf("%x", crc64nvmeKind.update(0, tr.obj.data))))
+			tr.leaves(tr.obj.data, tr.sidecar(tr.key, tr.size, fmt.Sprintf("%x", verify.CRCFor("CRC64NVME").Update(0, tr.obj.data))))
 		}, want: Done, check: func(tr *trial, _ Transfer) error {
 			if tr.gets.Load() > 0 {
 				return fmt.Errorf("%d GETs for what is here", tr.gets.Load())

@@ -11,6 +11,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client/download/ticket"
+	"usher/client/download/verify"
 )
 
 // job fetches one content of one object into its part file: it owns the
@@ -22,7 +23,7 @@ type job struct {
 	plain  bool // small: the first request asks for everything, without a range
 	named  bool // releases name the listing's ETag
 	ledger *ledger
-	want   want
+	want   verify.Check
 
 	etag     string
 	size     int64 // -1 until the first answer
@@ -325,8 +326,8 @@ func (j *job) meet(ctx context.Context, a *answer) error {
 	}
 	learned := unsized
 	if a.whole && j.checksum == nil && a.checksum != nil {
-		w, err := wantOf(a.checksum, nil, j.size)
-		if err != nil && !errors.Is(err, errUnusable) {
+		w, err := verify.Expect(a.checksum, nil, j.size)
+		if err != nil && !errors.Is(err, verify.ErrUnusable) {
 			j.mu.Unlock()
 			return badAnswer(err.Error())
 		}
@@ -377,7 +378,7 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 			if w.pos+int64(have) > asked {
 				return badAnswer("the storage sent more than it announced")
 			}
-			crc = j.ledger.kind.update(crc, b[:own])
+			crc = j.ledger.kind.Update(crc, b[:own])
 			if own > 0 {
 				if _, err := j.e.cfg.hooks.writeAt(j.part.file, b[:own], w.pos); err != nil {
 					return j.e.writeError(j, err)
@@ -436,7 +437,7 @@ func (j *job) note() {
 	// That it cannot be written is no reason to stop: it costs bytes, later.
 	_ = j.part.note(sidecar{Bucket: j.t.req.Bucket, Key: j.t.req.Key, ETag: j.etag, Version: j.version, Size: size,
 		Modified: modified, Checksum: checksum, Parts: j.parts, Event: event, EventAt: at,
-		CRC: j.ledger.kind.name, Ranges: j.ledger.sums()})
+		CRC: j.ledger.kind.Name(), Ranges: j.ledger.sums()})
 	j.notedAt.Store(j.t.done.Load())
 }
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"usher/client/download/verify"
 )
 
 // another is the id of a person that these tests do not run as.
@@ -49,7 +51,7 @@ func TestForeignPart(t *testing.T) {
 			must(t, os.WriteFile(part, planted, 0o600))
 			must(t, os.Chmod(part, 0o600))
 			side := fmt.Sprintf(`{"format":1,"bucket":"b","key":"k","etag":%q,"size":%d,"crc":"CRC64NVME","checksum":{"algorithm":"CRC64NVME","type":"FULL_OBJECT","value":%q},"ranges":[{"from":0,"to":%d,"sum":"%x"}]}`,
-				o.etag, len(data), base64.StdEncoding.EncodeToString(plainSum("CRC64NVME", planted)), len(data), crc64nvmeKind.update(0, planted))
+				o.etag, len(data), base64.StdEncoding.EncodeToString(plainSum("CRC64NVME", planted)), len(data), verify.CRCFor("CRC64NVME").Update(0, planted))
 			must(t, os.WriteFile(part+".json", []byte(side), 0o600))
 			before, err := os.Stat(part)
 			must(t, err)
@@ -77,7 +79,7 @@ func TestForeignPart(t *testing.T) {
 	part := filepath.Join(dir, partName("b", "k", o.etag))
 	must(t, os.WriteFile(part, data, 0o600))
 	must(t, os.WriteFile(part+".json", fmt.Appendf(nil, `{"format":1,"bucket":"b","key":"k","etag":%q,"size":%d,"crc":"CRC64NVME","ranges":[{"from":0,"to":%d,"sum":"%x"}]}`,
-		o.etag, len(data), len(data), crc64nvmeKind.update(0, data)), 0o600))
+		o.etag, len(data), len(data), verify.CRCFor("CRC64NVME").Update(0, data)), 0o600))
 	e := w.engine()
 	e.Add(w.request("b/k", dir))
 	wait(t, e)

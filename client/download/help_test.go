@@ -3,12 +3,13 @@ package download
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	localname "usher/client/download/name"
 )
 
 // patience is how long a test waits for something that should come soon.
@@ -94,12 +95,10 @@ func scratch(t testing.TB) string {
 func leftovers(t testing.TB, dir string) (found []string) {
 	t.Helper()
 	filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
-		if err == nil && strings.HasPrefix(d.Name(), partMark) {
+		if err == nil && strings.HasPrefix(d.Name(), localname.PartMark) {
 			found = append(found, p)
 		}
 		return nil
 	})
 	return found
 }
-
-var _ io.Writer = (*ordered)(nil)

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"usher/backend/api"
+	localname "usher/client/download/name"
+	"usher/client/download/name/nametest"
 )
 
 // fetchHostile downloads a folder of hostile names into a place with traps
@@ -27,7 +29,7 @@ func fetchHostile(t *testing.T, where scene, h hooks) (r tally, dest string, sna
 	must(t, os.Symlink("../../../canary", filepath.Join(dest, "filetrap")))
 	before := walk(base)
 	w = where.world(t, visitor{})
-	for i, n := range hostile() {
+	for i, n := range nametest.Hostile() {
 		if n != "" && len(w.folder())+len("h/")+len(n) <= api.MaxKey {
 			w.put(w.place+"h/"+n, fmt.Appendf(nil, "%d %s", i, n), "CRC64NVME")
 		}
@@ -86,7 +88,7 @@ func hostileFolder(t *testing.T, where scene, fold bool) {
 		}
 		rel, err := filepath.Rel(dest, tr.Dest)
 		must(t, err)
-		back, err := KeyOf(filepath.ToSlash(rel))
+		back, err := localname.KeyOf(filepath.ToSlash(rel))
 		if err != nil || back != name {
 			t.Errorf("%q lies at %q, which reads as %q, %v", name, rel, back, err)
 		}
@@ -94,10 +96,10 @@ func hostileFolder(t *testing.T, where scene, fold bool) {
 			t.Errorf("two objects at %q", tr.Dest)
 		}
 		keys[tr.Dest] = true
-		if other, ok := folded[foldName(tr.Dest)]; ok && fold {
+		if other, ok := folded[localname.Fold(tr.Dest)]; ok && fold {
 			t.Errorf("%q and %q are one name where case does not count", tr.Dest, other)
 		}
-		folded[foldName(tr.Dest)] = tr.Dest
+		folded[localname.Fold(tr.Dest)] = tr.Dest
 	}
 	t.Logf("NAMES world=%s put=%d arrived=%d outside_dest=%d overwritten=%d", where.name(), len(w.objects), done, r.outside, r.overwritten)
 	if r.outside != 0 || r.overwritten != 0 || done < 120 {
@@ -124,7 +126,7 @@ func controls(t *testing.T, where scene, exact bool) {
 		return nil
 	}
 	noRoot := hooks{
-		localName: func(key string, _ nameForm) string { return key },
+		localName: func(_ localname.Form, key string) string { return key },
 		openRoot: func(dir string, rel []string, create bool) (*os.Root, []string, error) {
 			p := filepath.Join(append([]string{dir}, rel...)...)
 			if create {

@@ -6,13 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-)
 
-// piece is a range [off, end) that is written, and its CRC.
-type piece struct {
-	off, end int64
-	crc      uint64
-}
+	"usher/client/download/verify"
+)
 
 // span is a range [off, end) that nobody works on.
 type span struct{ off, end int64 }
@@ -29,32 +25,29 @@ type lane struct {
 // which are missing, and hands out the work. Pieces are kept sorted and
 // joined, so that in the end there is one, with the CRC of the whole.
 type ledger struct {
-	kind *crcKind
+	kind *verify.CRC
 	// border is the part size of a composite checksum: no piece crosses a
 	// multiple of it, because parts are summed one by one. 0: none.
 	border int64
 
 	mu    sync.Mutex
 	size  int64
-	done  []piece
+	done  []verify.Range
 	lanes []*lane
 	gaps  []span
 }
 
 // newLedger starts with everything missing but the pieces that are there.
 // A size of -1 is not known yet; learn tells it.
-func newLedger(size int64, w want, have []piece) *ledger {
-	l := &ledger{kind: w.crc(), size: size}
-	if w.kind != nil {
-		l.border = w.partSize
-	}
+func newLedger(size int64, w verify.Check, have []verify.Range) *ledger {
+	l := &ledger{kind: w.CRC(), border: w.Border(), size: size}
 	var at int64
 	for _, p := range have {
-		if p.off > at {
-			l.gaps = append(l.gaps, span{at, p.off})
+		if p.Off > at {
+			l.gaps = append(l.gaps, span{at, p.Off})
 		}
 		l.keep(p)
-		at = p.end
+		at = p.End
 	}
 	switch {
 	case size < 0:
@@ -148,7 +141,7 @@ func (l *ledger) leave(w *lane) {
 	defer l.mu.Unlock()
 	l.lanes = slices.DeleteFunc(l.lanes, func(o *lane) bool { return o == w })
 	if w.pos > w.off {
-		l.keep(piece{w.off, w.pos, w.crc})
+		l.keep(verify.Range{Off: w.off, End: w.pos, CRC: w.crc})
 	}
 	if w.pos < w.end || w.off == w.end && !w.ended {
 		i, _ := slices.BinarySearchFunc(l.gaps, w.pos, func(g span, at int64) int {
@@ -164,13 +157,13 @@ func (l *ledger) leave(w *lane) {
 // learn sets what the first answer told: the size, and the checksum to sum
 // towards. It tells whether it could: not where something is written already,
 // or more than one connection has work.
-func (l *ledger) learn(size int64, w want) bool {
+func (l *ledger) learn(size int64, w verify.Check) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.done) > 0 || len(l.lanes) != 1 || l.lanes[0].held > l.lanes[0].off {
 		return false
 	}
-	l.kind, l.border, l.size = w.crc(), 0, size
+	l.kind, l.border, l.size = w.CRC(), 0, size
 	for _, lane := range l.lanes {
 		lane.end = size
 	}
@@ -178,9 +171,9 @@ func (l *ledger) learn(size int64, w want) bool {
 }
 
 // keep inserts a piece and joins it with its neighbours.
-func (l *ledger) keep(p piece) {
-	i, _ := slices.BinarySearchFunc(l.done, p.off, func(q piece, at int64) int {
-		if q.off < at {
+func (l *ledger) keep(p verify.Range) {
+	i, _ := slices.BinarySearchFunc(l.done, p.Off, func(q verify.Range, at int64) int {
+		if q.Off < at {
 			return -1
 		}
 		return 1
@@ -191,10 +184,10 @@ func (l *ledger) keep(p piece) {
 			continue
 		}
 		a, b := l.done[j], l.done[j+1]
-		if a.end != b.off || l.border > 0 && b.off%l.border == 0 {
+		if a.End != b.Off || l.border > 0 && b.Off%l.border == 0 {
 			continue
 		}
-		l.done[j] = piece{a.off, b.end, l.kind.combine(a.crc, b.crc, b.end-b.off)}
+		l.done[j] = verify.Range{Off: a.Off, End: b.End, CRC: l.kind.Combine(a.CRC, b.CRC, b.End-b.Off)}
 		l.done = slices.Delete(l.done, j+1, j+2)
 	}
 }
@@ -207,23 +200,23 @@ func (l *ledger) complete() bool {
 }
 
 // pieces is a copy of what is written, lanes under way included, in order.
-func (l *ledger) pieces() []piece {
+func (l *ledger) pieces() []verify.Range {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := slices.Clone(l.done)
 	for _, w := range l.lanes {
 		if w.pos > w.off {
-			all = append(all, piece{w.off, w.pos, w.crc})
+			all = append(all, verify.Range{Off: w.off, End: w.pos, CRC: w.crc})
 		}
 	}
-	slices.SortFunc(all, func(a, b piece) int { return int(min(max(a.off-b.off, -1), 1)) })
+	slices.SortFunc(all, func(a, b verify.Range) int { return int(min(max(a.Off-b.Off, -1), 1)) })
 	return all
 }
 
 // have counts the bytes that are written.
 func (l *ledger) have() (n int64) {
 	for _, p := range l.pieces() {
-		n += p.end - p.off
+		n += p.End - p.Off
 	}
 	return n
 }
@@ -233,22 +226,22 @@ func (l *ledger) sums() []rangeSum {
 	pieces := l.pieces()
 	out := make([]rangeSum, len(pieces))
 	for i, p := range pieces {
-		out[i] = rangeSum{p.off, p.end, strconv.FormatUint(p.crc, 16)}
+		out[i] = rangeSum{p.Off, p.End, strconv.FormatUint(p.CRC, 16)}
 	}
 	return out
 }
 
 // piecesOf reads a sidecar's ranges, splitting none: a range that crosses the
 // border of a part is of no use and dropped.
-func piecesOf(sums []rangeSum, border int64) ([]piece, error) {
-	var out []piece
+func piecesOf(sums []rangeSum, border int64) ([]verify.Range, error) {
+	var out []verify.Range
 	for _, s := range sums {
 		crc, err := strconv.ParseUint(s.Sum, 16, 64)
 		if err != nil {
 			return nil, fmt.Errorf("reading a sidecar's sum: %w", err)
 		}
 		if sameBorder(border, s.From, s.To) {
-			out = append(out, piece{s.From, s.To, crc})
+			out = append(out, verify.Range{Off: s.From, End: s.To, CRC: crc})
 		}
 	}
 	return out, nil

@@ -2,6 +2,8 @@ package download
 
 import (
 	"path/filepath"
+
+	localname "usher/client/download/name"
 )
 
 // Presence is what is known of an object on this machine.
@@ -50,7 +52,7 @@ func (e *Engine) local(r Request, segs []string, scans map[string]map[string]sid
 	name := segs[len(segs)-1]
 	info, err := f.root.Lstat(name)
 	if err == nil && info.IsDir() && !r.Folder {
-		name += clashMark
+		name += localname.ClashMark
 		info, err = f.root.Lstat(name)
 	}
 	switch {

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	localname "usher/client/download/name"
 )
 
 // The fault matrix: what can go wrong between S3 and the disk, at each size
@@ -196,7 +198,7 @@ func runTrial(t *testing.T, where scene, f fault, size, cut int, h hooks, r *tal
 		r.complain("%s: left behind %v", what, left)
 	}
 	for p, content := range walk(base) {
-		if p == "dest/file.bin" || p == "dest/second.bin" || filepath.Dir(p) == "dest" && strings.HasPrefix(filepath.Base(p), partMark) {
+		if p == "dest/file.bin" || p == "dest/second.bin" || filepath.Dir(p) == "dest" && strings.HasPrefix(filepath.Base(p), localname.PartMark) {
 			continue
 		}
 		if was, ok := before[p]; !ok {

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"usher/backend/api"
+	localname "usher/client/download/name"
+	"usher/client/download/verify"
 )
 
 // partName names the part file of one content of one object.
 func partName(bucket, key, etag string) string {
 	sum := sha256.Sum256([]byte(bucket + "/" + key + "/" + etag))
-	return partMark + hex.EncodeToString(sum[:8])
+	return localname.PartMark + hex.EncodeToString(sum[:8])
 }
 
 // sidecar is what stands in "<part>.json": whose bytes the part holds and
@@ -63,7 +65,7 @@ func (s sidecar) have() (n int64) {
 }
 
 func (s sidecar) sane() bool {
-	if s.Format != sidecarFormat || s.Size < 0 || crcFor(s.CRC) == nil {
+	if s.Format != sidecarFormat || s.Size < 0 || verify.CRCFor(s.CRC) == nil {
 		return false
 	}
 	var at int64
@@ -147,7 +149,7 @@ func (f *folder) openPart(name string) (*part, error) {
 // nextPart is the n-th name beside a part's own.
 func nextPart(name string, n int) string {
 	sum := sha256.Sum256([]byte(name + " " + strconv.Itoa(n)))
-	return partMark + hex.EncodeToString(sum[:8])
+	return localname.PartMark + hex.EncodeToString(sum[:8])
 }
 
 // openOnly opens the part of exactly that name, which is ours, and locks it. A
@@ -394,7 +396,7 @@ func (f *folder) scanParts() map[string]sidecar {
 		for _, n := range names {
 			name := strings.TrimSuffix(strings.TrimSuffix(n, ".new"), ".json")
 			_, seen := found[name]
-			if seen || !strings.HasPrefix(name, partMark) || len(name) != len(partMark)+16 || len(found) > 10_000 {
+			if seen || !strings.HasPrefix(name, localname.PartMark) || len(name) != len(localname.PartMark)+16 || len(found) > 10_000 {
 				continue
 			}
 			s, _ := f.notes(name)
@@ -462,7 +464,7 @@ func (p *part) rename(name string, mode Conflict) (string, error) {
 			return "", diskError(filepath.Join(p.folder.path, try), err)
 		}
 		if seen, e := root.Lstat(try); e == nil && seen.IsDir() && try == name {
-			try = name + clashMark
+			try = name + localname.ClashMark
 			continue
 		}
 		if mode != KeepBoth || n > 999 {

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	localname "usher/client/download/name"
 	"usher/client/download/ticket"
+	"usher/client/download/verify"
 )
 
 // localPath is where a request lands below its Dir, as safe names.
@@ -19,7 +21,7 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 		return nil, nil
 	}
 	if r.Name != "" {
-		if !filepath.IsLocal(r.Name) || strings.ContainsAny(r.Name, `/\`) || r.Name == "." || hasFoldPrefix(r.Name, partMark) {
+		if !filepath.IsLocal(r.Name) || strings.ContainsAny(r.Name, `/\`) || r.Name == "." || localname.HasFoldPrefix(r.Name, localname.PartMark) {
 			return nil, &Error{Kind: ErrName, Path: r.Name, Detail: "it is not a plain file name"}
 		}
 		return []string{r.Name}, nil
@@ -50,18 +52,18 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 	}
 	segs := e.names(r, rest)
 	if r.FolderToo {
-		segs[len(segs)-1] += clashMark
+		segs[len(segs)-1] += localname.ClashMark
 	}
 	return segs, nil
 }
 
 // names are the local names of a key's rest below a request's destination.
 func (e *Engine) names(r Request, rest string) []string {
-	form := localForm
+	form := localname.Unix
 	if r.Names == PortableNames || runtime.GOOS == "windows" || e.disk.needsPortable(r.Dir) {
-		form = portableForm
+		form = localname.Portable
 	}
-	return strings.Split(e.cfg.hooks.localName(rest, form), "/")
+	return strings.Split(e.cfg.hooks.localName(form, rest), "/")
 }
 
 // claimName keeps two requests apart that would land under one name, the same
@@ -90,7 +92,7 @@ func (e *Engine) claimName(r Request, segs []string) []string {
 			return segs
 		case owner == folder && n == 0:
 			segs = slices.Clone(segs)
-			segs[last], n = segs[last]+clashMark, -1
+			segs[last], n = segs[last]+localname.ClashMark, -1
 		}
 	}
 }
@@ -144,7 +146,7 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 	}
 	info, err := f.root.Lstat(name)
 	if err == nil && info.IsDir() {
-		name += clashMark
+		name += localname.ClashMark
 		info, err = f.root.Lstat(name)
 	}
 	if p.path = filepath.Join(f.path, name); err != nil {
@@ -268,13 +270,13 @@ func (f *folder) holds(name string, tk *ticket.Ticket, again bool) (verified str
 	if !again && f.recorded(name, tk.ETag, info) {
 		return recorded, true, nil
 	}
-	w, err := wantOf(tk.Checksum, tk.Parts, tk.Size)
-	if err != nil || w.algorithm == "" {
+	w, err := verify.Expect(tk.Checksum, tk.Parts, tk.Size)
+	if err != nil || w.None() {
 		return "", false, nil
 	}
-	same, err = w.matchesReader(file, tk.Size)
+	same, err = w.MatchesReader(file, tk.Size)
 	if same {
-		writeRecord(file, recordOf(tk.ETag, w.label(), info.Size(), info.ModTime()))
+		writeRecord(file, recordOf(tk.ETag, w.Label(), info.Size(), info.ModTime()))
 	}
-	return w.label(), same, err
+	return w.Label(), same, err
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	localname "usher/client/download/name"
 )
 
 // recorded is the word for a file that was not compared: a note beside it names
@@ -55,7 +57,7 @@ const partMode fs.FileMode = 0o600
 func (f *folder) partPerm() fs.FileMode {
 	f.perm.Do(func() {
 		f.newPerm = partMode
-		const name = partMark + "mode"
+		const name = localname.PartMark + "mode"
 		file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, partMode)
 		if err != nil {
 			return

@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"usher/client/download/verify"
 	"usher/client/quantity"
 )
 
 // prepare decides how the bytes are summed and takes over what an earlier try left.
 func (j *job) prepare() error {
 	var err error
-	if j.want, err = wantOf(j.checksum, j.parts, j.size); errors.Is(err, errUnusable) {
+	if j.want, err = verify.Expect(j.checksum, j.parts, j.size); errors.Is(err, verify.ErrUnusable) {
 		j.lookUp = true
 	} else if err != nil {
 		return &mismatch{err.Error()}
@@ -33,12 +34,12 @@ func (j *job) prepare() error {
 // resume reads the part again where its sidecar says that bytes are there,
 // and takes only ranges whose sums agree: after a power cut the sidecar may
 // know more than the disk. Without a sidecar that fits, the part is emptied.
-func (j *job) resume() []piece {
+func (j *job) resume() []verify.Range {
 	if j.part.size > 0 && !j.noRange {
 		if s, ok := j.part.folder.notes(j.part.name); ok && s.ETag == j.etag && s.Bucket == j.t.req.Bucket &&
 			s.Key == j.t.req.Key && (s.ETag != "" || !s.Modified.IsZero() && s.Modified.Equal(j.modified)) && (j.size < 0 || s.Size == j.size) {
 			if j.checksum == nil && s.Checksum != nil {
-				if w, err := wantOf(s.Checksum, s.Parts, s.Size); err == nil {
+				if w, err := verify.Expect(s.Checksum, s.Parts, s.Size); err == nil {
 					j.checksum, j.parts, j.want = s.Checksum, s.Parts, w
 				}
 			}
@@ -56,33 +57,29 @@ func (j *job) resume() []piece {
 	return nil
 }
 
-func (j *job) readBack(s sidecar) []piece {
-	kind := j.want.crc()
-	border := int64(0)
-	if j.want.kind != nil {
-		border = j.want.partSize
-	}
-	if s.CRC != kind.name {
+func (j *job) readBack(s sidecar) []verify.Range {
+	kind := j.want.CRC()
+	if s.CRC != kind.Name() {
 		return nil
 	}
-	said, err := piecesOf(s.Ranges, border)
+	said, err := piecesOf(s.Ranges, j.want.Border())
 	if err != nil {
 		return nil
 	}
 	buf := j.e.buffers.get(bufferSize)
 	defer j.e.buffers.put(buf)
-	var have []piece
+	var have []verify.Range
 	for _, p := range said {
-		crc, at := uint64(0), p.off
-		for at < p.end {
-			n, err := j.part.file.ReadAt((*buf)[:min(int64(len(*buf)), p.end-at)], at)
-			if n == 0 || err != nil && at+int64(n) < p.end {
+		crc, at := uint64(0), p.Off
+		for at < p.End {
+			n, err := j.part.file.ReadAt((*buf)[:min(int64(len(*buf)), p.End-at)], at)
+			if n == 0 || err != nil && at+int64(n) < p.End {
 				break
 			}
-			crc = kind.update(crc, (*buf)[:n])
+			crc = kind.Update(crc, (*buf)[:n])
 			at += int64(n)
 		}
-		if at == p.end && crc == p.crc || j.e.cfg.hooks.noVerify {
+		if at == p.End && crc == p.CRC || j.e.cfg.hooks.noVerify {
 			have = append(have, p)
 		}
 	}
@@ -124,19 +121,19 @@ func (j *job) verify(ctx context.Context) error {
 		if tk.ETag != j.etag {
 			return &Error{Kind: ErrChanged, Path: j.t.req.Key}
 		}
-		if j.want, err = wantOf(tk.Checksum, tk.Parts, j.size); err != nil && !errors.Is(err, errUnusable) {
+		if j.want, err = verify.Expect(tk.Checksum, tk.Parts, j.size); err != nil && !errors.Is(err, verify.ErrUnusable) {
 			return &mismatch{err.Error()}
 		}
 	}
 	ok, err := true, error(nil)
 	j.e.mu.Lock()
-	j.t.verified = j.want.label() // of what is being checked
+	j.t.verified = j.want.Label() // of what is being checked
 	j.e.mu.Unlock()
-	if w := j.want; w.algorithm != "" && !j.e.cfg.hooks.noVerify {
-		if w.kind != nil && w.kind == j.ledger.kind && (w.parts == 0 || j.ledger.border == w.partSize) {
-			ok = w.matchesRanges(j.ledger.pieces())
+	if w := j.want; !w.None() && !j.e.cfg.hooks.noVerify {
+		if w.Combines(j.ledger.kind, j.ledger.border) {
+			ok = w.MatchesRanges(j.ledger.pieces())
 		} else {
-			ok, err = w.matchesReader(j.part.file, j.size)
+			ok, err = w.MatchesReader(j.part.file, j.size)
 		}
 	}
 	if err != nil || !ok {
@@ -148,7 +145,7 @@ func (j *job) verify(ctx context.Context) error {
 		return diskError(j.part.folder.path, err)
 	}
 	if !ok {
-		return &mismatch{"its " + j.want.label() + " differs"}
+		return &mismatch{"its " + j.want.Label() + " differs"}
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"usher/client/download/verify"
 )
 
 // TestOthersStartAtHeaders: the first request is a range, and the other
@@ -118,7 +120,7 @@ func TestManyInFlight(t *testing.T) {
 
 // TestTheft: the tail of a large object does not hang on one connection.
 func TestTheft(t *testing.T) {
-	l := newLedger(64<<20, want{}, nil)
+	l := newLedger(64<<20, verify.Check{}, nil)
 	a := l.claim(64<<20, 0)
 	l.wrote(a, l.hold(a, 256<<10), 0)
 	b := l.claim(1<<20, 0)
@@ -129,7 +131,7 @@ func TestTheft(t *testing.T) {
 	if c := l.claim(1<<20, 0); c == nil || c.off < a.held || c.end > b.off && c.off < b.held {
 		t.Errorf("the third got %+v, beside %+v and %+v", c, a, b)
 	}
-	small := newLedger(600<<10, want{}, nil)
+	small := newLedger(600<<10, verify.Check{}, nil)
 	small.claim(600<<10, 0)
 	if x := small.claim(1, 0); x != nil {
 		t.Errorf("a rest that is not worth it was taken: %+v", x)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	localname "usher/client/download/name"
 	"usher/client/quantity"
 )
 
@@ -310,7 +311,7 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 	if when.IsZero() {
 		when = e.cfg.Now()
 	}
-	label := j.want.label()
+	label := j.want.Label()
 	name := t.segs[len(t.segs)-1]
 	if t.req.Name == "" {
 		name = f.claim(name, t.req.Bucket+"/"+t.req.Key)
@@ -338,8 +339,8 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 
 // strictName is the form of a local name that no other is taken for.
 func strictName(name string) string {
-	if key, err := KeyOf(name); err == nil {
-		return localName(key, strictForm)
+	if key, err := localname.KeyOf(name); err == nil {
+		return localname.In(localname.Strict, key)
 	}
 	return name
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"usher/client/download/verify"
 )
 
 // Save fetches one object, in order, into w: for pipes, where nothing can be
@@ -77,8 +79,8 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 	if tk.Size < 0 {
 		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its size is not known"}
 	}
-	check, err := wantOf(tk.Checksum, tk.Parts, tk.Size)
-	if err != nil && !errors.Is(err, errUnusable) {
+	check, err := verify.Expect(tk.Checksum, tk.Parts, tk.Size)
+	if err != nil && !errors.Is(err, verify.ErrUnusable) {
 		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: err.Error()}
 	}
 	e.mu.Lock()
@@ -86,7 +88,7 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 	e.mu.Unlock()
 	j := &job{e: e, t: t, plain: true, etag: tk.ETag, size: tk.Size, ticket: tk, checksum: tk.Checksum, want: check}
 	j.ledger = newLedger(tk.Size, check, nil)
-	sum := newOrdered(check)
+	sum := verify.NewStream(check)
 	for failed := (streak{}); ; {
 		from := t.done.Load()
 		err := j.pour(ctx, io.MultiWriter(sum, w))
@@ -108,11 +110,11 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 			return err
 		}
 	}
-	if !sum.matches() && !e.cfg.hooks.noVerify {
-		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its " + check.label() + " differs; what was written is not to be used"}
+	if !sum.Matches() && !e.cfg.hooks.noVerify {
+		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its " + check.Label() + " differs; what was written is not to be used"}
 	}
 	e.mu.Lock()
-	t.verified = check.label()
+	t.verified = check.Label()
 	e.mu.Unlock()
 	return nil
 }

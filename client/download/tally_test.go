@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	localname "usher/client/download/name"
 )
 
 // faultsPlanned is how many ways to fail were planned for. A row's name begins
@@ -250,7 +252,7 @@ func watchAll(names map[string]func([]byte) bool, wrong *int) (stop func()) {
 // consistent says which bytes a sidecar in dir claims that its part does not
 // have; data gives an object's content by its key.
 func consistent(dir string, data func(key string) []byte) (problems []string) {
-	names, _ := filepath.Glob(filepath.Join(dir, partMark+"*.json"))
+	names, _ := filepath.Glob(filepath.Join(dir, localname.PartMark+"*.json"))
 	for _, name := range names {
 		raw, err := os.ReadFile(name)
 		var s sidecar

@@ -19,6 +19,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client"
+	localname "usher/client/download/name"
 )
 
 // TestMain lets the test binary be the program that is killed.
@@ -202,7 +203,7 @@ func (tr *trial) endChild(cmd *exec.Cmd, end func(*exec.Cmd) error, code int) {
 	}
 	if tr.cut > 1<<20 {
 		eventually(t, "a note of what is there", func() bool {
-			found, _ := filepath.Glob(filepath.Join(tr.dir, partMark+"*.json"))
+			found, _ := filepath.Glob(filepath.Join(tr.dir, localname.PartMark+"*.json"))
 			return len(found) > 0
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	localname "usher/client/download/name"
 )
 
 // startWalk begins to list a folder, under mu.
@@ -262,7 +263,7 @@ func refusalOf(r Request, entry api.Entry) error {
 func (e *Engine) below(t *transfer, r Request) []string {
 	segs := append(slices.Clone(t.segs), e.names(t.req, strings.TrimPrefix(r.Key, t.req.Key))...)
 	if r.FolderToo {
-		segs[len(segs)-1] += clashMark
+		segs[len(segs)-1] += localname.ClashMark
 	}
 	return segs
 }

@@ -10,6 +10,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
+	localname "usher/client/download/name"
 	"usher/client/quantity"
 )
 
@@ -128,7 +129,7 @@ func savedAs(x *download.Transfer) string {
 	if x.Folder || x.State != download.Done || x.Dest == "" {
 		return ""
 	}
-	if name := filepath.Base(x.Dest); name != download.LocalName(path.Base(x.Key)) {
+	if name := filepath.Base(x.Dest); name != localname.Local(path.Base(x.Key)) {
 		return name
 	}
 	return ""

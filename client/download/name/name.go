@@ -1,4 +1,23 @@
-package download
+// Package name maps object keys to local file names and back.
+//
+// A key is hostile input. Local returns a relative path for any key, and KeyOf
+// returns the key of such a path, so two keys never share a name. Most keys are
+// unchanged.
+//
+//   - A forbidden byte becomes %XX. In every form these are control and invisible
+//     characters and invalid UTF-8, which harm a terminal or a reader, and the
+//     names "." and "..". The portable form, which every system accepts, adds
+//     \ : * ? " < > |, unusual spaces, a dot or space at the end, a "~" at the
+//     start, and the first letter of CON, NUL, COM1 and similar names.
+//   - A "%" that could be read as an escape becomes %25.
+//   - An empty segment becomes "%-".
+//   - A segment over 240 bytes continues in a folder: "aaa%+/%+bbb".
+//   - "%~" at the end marks a name whose plain form is already taken by a folder,
+//     or by a file of the same name.
+//
+// The package is pure. It leaves the file system and the choice between two
+// conflicting names to its callers.
+package name
 
 import (
 	"errors"
@@ -9,47 +28,40 @@ import (
 	"unicode/utf8"
 )
 
-// Object keys are hostile input. LocalName makes of any key a relative path
-// that reads back: KeyOf gives the key again, so two keys never share a name.
-// Most keys come out unchanged.
-//
-//   - A byte that must not stand in a name becomes %XX. In every form these are
-//     control and invisible characters and invalid UTF-8, which harm a terminal
-//     or a reader, and the names "." and "..". The portable form, which every
-//     system takes, adds \ : * ? " < > |, odd spaces, a dot or space at the end,
-//     a "~" at the start, and the first letter of CON, NUL, COM1 and the like.
-//   - A "%" that could be taken for one of ours becomes %25.
-//   - An empty segment becomes "%-".
-//   - A segment over 240 bytes goes on in a folder: "aaa%+/%+bbb".
-//   - "%~" at the end is a name that would stand where a folder, or a file of
-//     the same name, already is.
+// Marks in local names.
 const (
-	emptyMark = "%-"
-	goesOn    = "%+"
-	clashMark = "%~"
-	maxName   = 240       // bytes; 255 is what file systems take, less room for marks and " (1)"
-	partMark  = ".usher-" // begins the names of part files; no object may have one
+	ClashMark = "%~"      // ends the name of an object whose plain name is taken
+	PartMark  = ".usher-" // begins the names of part files; no object may have one
+
+	emptyMark    = "%-"
+	continueMark = "%+"
+	maxBytes     = 240 // file systems accept 255; the rest is room for marks and " (1)"
 )
 
-// nameForm says which characters a local name may hold.
-type nameForm int
+// Form is the set of characters of a local name.
+type Form int
 
+// The forms.
 const (
-	localForm    nameForm = iota // what the file systems of this machine take
-	portableForm                 // what those of every machine take
-	strictForm                   // the same, and tells apart what differs in case or Unicode form alone
+	Unix     Form = iota // accepted by the file systems of Unix
+	Portable             // accepted by the file systems of every system
+	Strict               // Portable, and distinct where only case or Unicode form differs
 )
 
-// LocalName maps a key, or the rest of one below a prefix, to a relative
-// local path with "/" between its parts, in the form of this machine.
-func LocalName(key string) string {
+// Native returns the form of this machine.
+func Native() Form {
 	if runtime.GOOS == "windows" {
-		return localName(key, portableForm)
+		return Portable
 	}
-	return localName(key, localForm)
+	return Unix
 }
 
-func localName(key string, form nameForm) string {
+// Local maps a key, or the rest of a key below a prefix, to a relative local
+// path with "/" between its parts, in the form of this machine.
+func Local(key string) string { return In(Native(), key) }
+
+// In is Local in a given form.
+func In(form Form, key string) string {
 	segments := strings.Split(key, "/")
 	for i, s := range segments {
 		segments[i] = split(escapeSegment(s, form))
@@ -57,7 +69,7 @@ func localName(key string, form nameForm) string {
 	return strings.Join(segments, "/")
 }
 
-// KeyOf gives the key that LocalName made path from.
+// KeyOf returns the key of a path that Local or In returned, in any form.
 func KeyOf(path string) (string, error) {
 	var key, segment strings.Builder
 	open := false
@@ -65,15 +77,15 @@ func KeyOf(path string) (string, error) {
 		if i > 0 && !open {
 			key.WriteByte('/')
 		}
-		part = strings.TrimSuffix(part, clashMark)
+		part = strings.TrimSuffix(part, ClashMark)
 		if open {
-			rest, ok := strings.CutPrefix(part, goesOn)
+			rest, ok := strings.CutPrefix(part, continueMark)
 			if !ok {
 				return "", errors.New("reading a local name: a long name breaks off")
 			}
 			part = rest
 		}
-		part, open = strings.CutSuffix(part, goesOn)
+		part, open = strings.CutSuffix(part, continueMark)
 		segment.WriteString(part)
 		if open {
 			continue
@@ -91,9 +103,9 @@ func KeyOf(path string) (string, error) {
 	return key.String(), nil
 }
 
-// escapeSegment makes one segment safe. The strict form escapes capitals, the
+// escapeSegment escapes one segment. The strict form also escapes capitals, the
 // first letter and everything outside ASCII.
-func escapeSegment(s string, form nameForm) string {
+func escapeSegment(s string, form Form) string {
 	switch s {
 	case "":
 		return emptyMark
@@ -104,13 +116,13 @@ func escapeSegment(s string, form nameForm) string {
 	}
 	var b strings.Builder
 	seenLetter := false
-	portable := form != localForm
-	first := portable && (reserved(s) || s[0] == '~') || hasFoldPrefix(s, partMark)
+	portable := form != Unix
+	first := portable && (reserved(s) || s[0] == '~') || HasFoldPrefix(s, PartMark)
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		last := i+n == len(s)
 		esc := i == 0 && first || portable && (last && (r == '.' || r == ' ') || unportable(r)) || forbidden(r, n) || percentMark(s[i:])
-		if form == strictForm && !esc {
+		if form == Strict && !esc {
 			letter := r < utf8.RuneSelf && unicode.IsLetter(r)
 			esc = r >= utf8.RuneSelf || unicode.IsUpper(r) || letter && !seenLetter
 			seenLetter = seenLetter || letter
@@ -127,15 +139,15 @@ func escapeSegment(s string, form nameForm) string {
 	return b.String()
 }
 
-// unportable reports characters that some file systems do not take, and spaces
-// that look like the plain one.
+// unportable reports characters that some file systems refuse, and spaces that
+// look like the plain one.
 func unportable(r rune) bool {
 	return strings.ContainsRune(`\:*?"<>|`, r) || r != ' ' && unicode.Is(unicode.Zs, r)
 }
 
 // forbidden reports characters that no local name holds. IsPrint is false for
-// control and format characters (bidi, zero width) and for all spaces but one;
-// spaces that have a width harm nobody.
+// control and format characters (bidi, zero width) and for all spaces but one.
+// Spaces with a width are harmless.
 func forbidden(r rune, size int) bool {
 	switch {
 	case r == utf8.RuneError && size == 1: // an invalid byte
@@ -150,7 +162,7 @@ func forbidden(r rune, size int) bool {
 	return false
 }
 
-// percentMark tells whether s begins with a "%" that would read as ours.
+// percentMark reports whether s begins with a "%" that could be read as an escape.
 func percentMark(s string) bool {
 	if s[0] != '%' || len(s) < 2 {
 		return false
@@ -158,8 +170,8 @@ func percentMark(s string) bool {
 	return strings.IndexByte("-+~", s[1]) >= 0 || len(s) > 2 && isHex(s[1]) && isHex(s[2])
 }
 
-// reserved tells whether Windows takes the name for a device, with or without
-// an extension (Microsoft, "Naming Files, Paths, and Namespaces").
+// reserved reports whether the name is a device of Windows, with or without an
+// extension (Microsoft, "Naming Files, Paths, and Namespaces").
 func reserved(s string) bool {
 	base, _, _ := strings.Cut(s, ".")
 	base = strings.ToUpper(strings.TrimRight(base, " "))
@@ -175,23 +187,24 @@ func reserved(s string) bool {
 	return false
 }
 
-func hasFoldPrefix(s, prefix string) bool {
+// HasFoldPrefix reports whether s begins with prefix, in any case.
+func HasFoldPrefix(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
-// split breaks an escaped segment that is too long, never inside a character
-// or an escape.
+// split breaks an escaped segment that is too long, at the border of a character
+// and of an escape.
 func split(s string) string {
-	if len(s) <= maxName {
+	if len(s) <= maxBytes {
 		return s
 	}
 	var b strings.Builder
-	for len(s) > maxName-2*len(goesOn) {
-		at := maxName - 2*len(goesOn)
+	for len(s) > maxBytes-2*len(continueMark) {
+		at := maxBytes - 2*len(continueMark)
 		for !utf8.RuneStart(s[at]) || s[at-1] == '%' || at > 1 && s[at-2] == '%' {
 			at--
 		}
-		b.WriteString(s[:at] + goesOn + "/" + goesOn)
+		b.WriteString(s[:at] + continueMark + "/" + continueMark)
 		s = s[at:]
 	}
 	b.WriteString(s)
@@ -231,14 +244,14 @@ func unhex(c byte) byte {
 	return c - 'A' + 10
 }
 
-// foldName maps names that a case-insensitive file system may take for one to
-// the same text.
-func foldName(name string) string { return strings.ToLower(strings.ToUpper(name)) }
+// Fold returns the same text for all names that a case-insensitive file system
+// may take for one name.
+func Fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
-// composed tells whether a name holds characters that some file systems
-// (APFS, HFS+) store in another form: combining marks and compatibility
-// characters. On such a system the strict form is used.
-func composed(name string) bool {
+// Composed reports whether a name holds characters that some file systems (APFS,
+// HFS+) store in another form: combining marks and compatibility characters. Such
+// a system needs the strict form.
+func Composed(name string) bool {
 	for _, r := range name {
 		switch {
 		case r < 0x300:

@@ -1,0 +1,67 @@
+package download
+
+import (
+	"encoding/base64"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"usher/backend/api"
+	"usher/client/download/verify"
+)
+
+// composite returns the check of an object in two parts of 5 MiB, with a CRC32C.
+func composite(t *testing.T, data []byte) verify.Check {
+	t.Helper()
+	sum := base64.StdEncoding.EncodeToString(make([]byte, 4))
+	w, err := verify.Expect(&api.Checksum{Algorithm: "CRC32C", Type: "COMPOSITE", Value: sum + "-2"},
+		&api.Parts{Count: 2, Size: 5 << 20}, int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// TestLedger hands out and takes back ranges in random order, with breaks and
+// thefts, and wants every byte once and the sum of the whole.
+func TestLedger(t *testing.T) {
+	data := random(9, 9<<20+123)
+	for seed := range uint64(60) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		w, border := verify.Check{}, false
+		if seed%3 == 1 {
+			w, border = composite(t, data), true
+		}
+		l := newLedger(int64(len(data)), w, nil)
+		var lanes []*lane
+		for !l.complete() {
+			if len(lanes) < 8 && rnd.IntN(3) > 0 {
+				if x := l.claim(1+rnd.Int64N(2<<20), 0); x != nil {
+					lanes = append(lanes, x)
+				}
+			}
+			if len(lanes) == 0 {
+				continue
+			}
+			i := rnd.IntN(len(lanes))
+			x := lanes[i]
+			n := l.hold(x, rnd.IntN(256<<10))
+			crc := l.kind.Update(x.crc, data[x.pos:x.pos+int64(n)])
+			if end := l.wrote(x, n, crc); end || rnd.IntN(20) == 0 {
+				l.leave(x)
+				lanes = slices.Delete(lanes, i, i+1)
+			}
+		}
+		for _, p := range l.pieces() {
+			if p.CRC != l.kind.Update(0, data[p.Off:p.End]) {
+				t.Fatalf("seed %d: the sum of %d-%d is wrong", seed, p.Off, p.End)
+			}
+		}
+		if got := l.have(); got != int64(len(data)) {
+			t.Fatalf("seed %d: %d bytes of %d", seed, got, len(data))
+		}
+		if n := len(l.pieces()); !border && n != 1 || border && n != 2 {
+			t.Fatalf("seed %d: %d pieces", seed, n)
+		}
+	}
+}
