@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// The owner's calls on accounts. Their signature has been checked before.
+// The owner's calls on accounts. serveAPI has verified their signature.
 
 type adminInput struct{ UserPoolId, Username string }
 
-// userShape is an account as the API shows it; times are seconds since 1970.
+// userShape is the API's form of an account. Times are seconds since 1970.
 type userShape struct {
 	Username             string
 	Attributes           []attribute
@@ -38,7 +38,7 @@ func (p *Pool) checkPool(id string) error {
 	}
 }
 
-// withNamed runs f under the lock for the account that an owner's call names.
+// withNamed runs f under the lock with the account that an owner's call names.
 func (p *Pool) withNamed(in adminInput, f func(*user) error) error {
 	if err := p.checkPool(in.UserPoolId); err != nil {
 		return err
@@ -57,8 +57,9 @@ type adminCreateUserInput struct {
 	UserAttributes                                         []attribute
 }
 
-// adminCreateUser makes an account that must change its password. Without a
-// TemporaryPassword one is made, and sent to the account's address.
+// adminCreateUser creates an account that must change its password. Without a
+// TemporaryPassword, the pool generates one and mails it to the account's
+// address.
 func (p *Pool) adminCreateUser(now time.Time, in *adminCreateUserInput) (any, error) {
 	if err := p.checkPool(in.UserPoolId); err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func (p *Pool) adminCreateUser(now time.Time, in *adminCreateUserInput) (any, er
 		attributes = append(attributes, [2]string{a.Name, a.Value})
 	}
 	var invitation Mail
-	defer func() { // after the lock is released
+	defer func() { // runs after the lock is released
 		if invitation.To != "" {
 			p.send(invitation)
 		}
@@ -98,8 +99,8 @@ func (p *Pool) adminCreateUser(now time.Time, in *adminCreateUserInput) (any, er
 	return struct{ User userShape }{u.shape()}, nil
 }
 
-// invitedAgain gives an account that waits for its first sign-in another
-// temporary password. It needs p.mu.
+// invitedAgain sets another temporary password on an account that has never
+// signed in. The caller holds p.mu.
 func (p *Pool) invitedAgain(now time.Time, username, password string) (*user, error) {
 	u, err := p.adminUser(username)
 	if err != nil {
@@ -159,7 +160,7 @@ func (p *Pool) adminSetUserPassword(now time.Time, in *adminSetUserPasswordInput
 	})
 }
 
-// adminDisableUser ends everything the person has, for good.
+// adminDisableUser disables an account and revokes all its tokens permanently.
 //
 // SPEC: token-revocation: tokens revoked by disabling "don't become active if
 // you enable the user account again".

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// done fails the test on an error of the SDK.
+// done returns a function that fails the test on an error of the SDK.
 func done[T any](t *testing.T) func(*T, error) *T {
 	t.Helper()
 	return func(out *T, err error) *T {
@@ -27,8 +27,8 @@ func done[T any](t *testing.T) func(*T, error) *T {
 	}
 }
 
-// The SDK that the backend uses speaks every owner's call and reads every
-// member it needs.
+// The backend's SDK can make every owner's call and decode every member that the
+// backend needs.
 func TestOwnerCallsThroughTheSDK(t *testing.T) {
 	b := newBench(t, nil)
 	ctx, pool := t.Context(), aws.String(testPool)
@@ -61,12 +61,12 @@ func TestOwnerCallsThroughTheSDK(t *testing.T) {
 	if exists := new(types.GroupExistsException); !errors.As(err, &exists) {
 		t.Errorf("a second one: %v", err)
 	}
-	// By sub too, which is what a token carries for certain.
+	// A sub is valid too: every token contains it.
 	done[idp.AdminAddUserToGroupOutput](t)(b.sdk.AdminAddUserToGroup(ctx, &idp.AdminAddUserToGroupInput{UserPoolId: pool,
 		Username: sub, GroupName: aws.String("finance-team")}))
 	_, err = b.sdk.AdminAddUserToGroup(ctx, &idp.AdminAddUserToGroupInput{UserPoolId: pool, Username: sub, GroupName: aws.String("nobodies")})
 	if absent := new(types.ResourceNotFoundException); !errors.As(err, &absent) {
-		t.Errorf("a group that is not there: %v", err)
+		t.Errorf("an absent group: %v", err)
 	}
 	groupsOf := func() []string {
 		out := done[idp.AdminListGroupsForUserOutput](t)(b.sdk.AdminListGroupsForUser(ctx,
@@ -111,7 +111,7 @@ func TestOwnerCallsThroughTheSDK(t *testing.T) {
 	}
 }
 
-// The calls of a signed-in person, through the same SDK, without any keys.
+// The calls of a signed-in person through the same SDK, without AWS keys.
 func TestPersonalCallsThroughTheSDK(t *testing.T) {
 	b := newBench(t, nil)
 	sub := b.addUser(User{Username: "ada", Email: "ada@example.com", Groups: []string{"finance-team"}})
@@ -129,7 +129,7 @@ func TestPersonalCallsThroughTheSDK(t *testing.T) {
 	access, refresh := out.AuthenticationResult.AccessToken, out.AuthenticationResult.RefreshToken
 	me := done[idp.GetUserOutput](t)(b.sdk.GetUser(ctx, &idp.GetUserInput{AccessToken: access}))
 	if *me.Username != "ada" || *me.UserAttributes[0].Value != sub {
-		t.Errorf("GetUser gives %+v", me)
+		t.Errorf("GetUser returned %+v", me)
 	}
 	renewed := done[idp.GetTokensFromRefreshTokenOutput](t)(b.sdk.GetTokensFromRefreshToken(ctx,
 		&idp.GetTokensFromRefreshTokenInput{ClientId: aws.String(testClient), RefreshToken: refresh}))
@@ -158,11 +158,11 @@ func TestPersonalCallsThroughTheSDK(t *testing.T) {
 	}
 	_, err = b.sdk.GetTokensFromRefreshToken(ctx, &idp.GetTokensFromRefreshTokenInput{ClientId: aws.String(testClient), RefreshToken: refresh})
 	if refused := new(types.NotAuthorizedException); !errors.As(err, &refused) {
-		t.Errorf("refresh after the end: %v", err)
+		t.Errorf("refresh after GlobalSignOut: %v", err)
 	}
 }
 
-func TestPagesMissNothing(t *testing.T) {
+func TestPagesAreComplete(t *testing.T) {
 	b := newBench(t, nil)
 	var groups []string
 	for i := range 7 {
@@ -227,10 +227,10 @@ func TestPagesMissNothing(t *testing.T) {
 		}
 		foreign := aws.String("bm90IG91cnM")
 		if _, _, err := ask(2, foreign); err == nil {
-			t.Errorf("%s took a token that it did not give", name)
+			t.Errorf("%s accepted an invented token", name)
 		}
 		if _, _, err := ask(61, nil); err == nil {
-			t.Errorf("%s took a limit of 61", name)
+			t.Errorf("%s accepted a limit of 61", name)
 		}
 	}
 	_, token, err := pages["ListUsersInGroup"](1, nil)
@@ -238,7 +238,7 @@ func TestPagesMissNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := pages["AdminListGroupsForUser"](1, token); err == nil {
-		t.Error("a token of one list is good for another")
+		t.Error("a token of one list is valid for another")
 	}
 }
 
@@ -259,11 +259,11 @@ func TestListUsersFilter(t *testing.T) {
 		for _, u := range out.Users {
 			got = append(got, u.Username)
 			if len(u.Attributes) != 1 {
-				t.Errorf("AttributesToGet gave %v", u.Attributes)
+				t.Errorf("AttributesToGet returned %v", u.Attributes)
 			}
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s gives %v, want %v", filter, got, want)
+			t.Errorf("%s returned %v, want %v", filter, got, want)
 		}
 	}
 	for _, bad := range []string{"username", `username = ada`, `username = "ada`, `password = "x"`, `= "x"`, `username != "x"`} {
@@ -271,9 +271,9 @@ func TestListUsersFilter(t *testing.T) {
 	}
 }
 
-// Nobody but the owner makes an owner's call: not unsigned, not with other
-// keys, not for another region, service or time.
-func TestOwnerCallsNeedTheOwnersSignature(t *testing.T) {
+// An owner's call without a signature, or with other keys or another region, is
+// refused.
+func TestOwnerCallsRequireTheOwnersSignature(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	list := func(c *idp.Client) error {
@@ -294,11 +294,11 @@ func TestOwnerCallsNeedTheOwnersSignature(t *testing.T) {
 		client *idp.Client
 		want   string
 	}{
-		"a wrong secret":        {sdkClient(b.url, testKeyID, "wrong", testRegion), "InvalidSignatureException"},
-		"no secret":             {sdkClient(b.url, testKeyID, " ", testRegion), "InvalidSignatureException"},
-		"an unknown key":        {sdkClient(b.url, "AKIDOTHER", testSecret, testRegion), "UnrecognizedClientException"},
-		"another region":        {sdkClient(b.url, testKeyID, testSecret, "us-east-1"), "InvalidSignatureException"},
-		"a key id like another": {sdkClient(b.url, "AKIDOWNER2", testSecret, testRegion), "UnrecognizedClientException"},
+		"a wrong secret":                      {sdkClient(b.url, testKeyID, "wrong", testRegion), "InvalidSignatureException"},
+		"no secret":                           {sdkClient(b.url, testKeyID, " ", testRegion), "InvalidSignatureException"},
+		"an unknown key":                      {sdkClient(b.url, "AKIDOTHER", testSecret, testRegion), "UnrecognizedClientException"},
+		"another region":                      {sdkClient(b.url, testKeyID, testSecret, "us-east-1"), "InvalidSignatureException"},
+		"a key id with the owner's as prefix": {sdkClient(b.url, "AKIDOWNER2", testSecret, testRegion), "UnrecognizedClientException"},
 	} {
 		if got := code(list(c.client)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// standardAttributes are those of OpenID Connect that a pool has without a
-// schema of its own.
+// standardAttributes returns the OpenID Connect attributes in a pool without a
+// custom schema.
 //
 // SPEC: user-pool-settings-attributes, "Standard attributes".
 func standardAttributes() []string {
@@ -15,7 +15,7 @@ func standardAttributes() []string {
 		"profile", "updated_at", "website", "zoneinfo"}
 }
 
-// checkAttribute holds a name and its value to the pool's schema.
+// checkAttribute checks an attribute's name and value against the pool's schema.
 func checkAttribute(name, value string) error {
 	switch {
 	case name == "":
@@ -37,8 +37,8 @@ type updateAttributesInput struct {
 	UserAttributes                    []attribute
 }
 
-// adminUpdateUserAttributes changes attributes. A new address counts as
-// verified only if the same call says so.
+// adminUpdateUserAttributes changes attributes. A new address is unverified
+// unless the same call sets email_verified.
 //
 // SPEC: API AdminUpdateUserAttributes.
 func (p *Pool) adminUpdateUserAttributes(now time.Time, in *updateAttributesInput) (any, error) {
@@ -51,8 +51,8 @@ func (p *Pool) adminUpdateUserAttributes(now time.Time, in *updateAttributesInpu
 	})
 }
 
-// updateUserAttributes changes one's own. Nobody verifies an address by saying
-// so.
+// updateUserAttributes changes the caller's own attributes. It refuses
+// email_verified.
 //
 // SPEC: API UpdateUserAttributes.
 func (p *Pool) updateUserAttributes(now time.Time, in *updateAttributesInput) (any, error) {
@@ -70,7 +70,7 @@ func (p *Pool) updateUserAttributes(now time.Time, in *updateAttributesInput) (a
 	})
 }
 
-// givenAttributes are the changes of a call, with what they imply.
+// givenAttributes returns the changes of a call, including implied changes.
 func givenAttributes(list []attribute) (map[string]string, error) {
 	if list == nil {
 		return nil, missing("userAttributes")
@@ -91,7 +91,7 @@ func givenAttributes(list []attribute) (map[string]string, error) {
 	return given, nil
 }
 
-// setAttributes needs p.mu.
+// setAttributes requires that the caller holds p.mu.
 func (p *Pool) setAttributes(now time.Time, u *user, given map[string]string) error {
 	next := func(name string) string {
 		if v, ok := given[name]; ok {
@@ -156,7 +156,7 @@ func (in *deleteAttributesInput) check() error {
 	return nil
 }
 
-// removeAttributes needs p.mu.
+// removeAttributes requires that the caller holds p.mu.
 func (p *Pool) removeAttributes(now time.Time, u *user, names []string) {
 	for _, name := range names {
 		delete(u.Attributes, name)
@@ -175,10 +175,10 @@ type mfaPreference struct {
 	EmailMfaSettings         *mfaSettings
 }
 
-// setMFA changes the factors of an account. It needs p.mu.
+// setMFA changes the MFA preference of an account. The caller holds p.mu.
 func (p *Pool) setMFA(now time.Time, u *user, in mfaPreference) error {
 	for name, s := range map[string]*mfaSettings{"SMS_MFA": in.SMSMfaSettings, "EMAIL_OTP": in.EmailMfaSettings} {
-		if s != nil && s.Enabled { // the pool has neither
+		if s != nil && s.Enabled { // the pool has neither SMS nor e-mail codes
 			return invalidParameter("User does not have delivery config set to turn on " + name)
 		}
 	}

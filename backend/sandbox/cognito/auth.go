@@ -23,8 +23,8 @@ type respondInput struct {
 	ChallengeResponses map[string]string
 }
 
-// authOutput is the answer of every step of a sign-in: another challenge or
-// the tokens.
+// authOutput is the response of each step of a sign-in: another challenge or the
+// tokens.
 type authOutput struct {
 	ChallengeName        string `json:",omitempty"`
 	ChallengeParameters  map[string]string
@@ -51,7 +51,7 @@ func (p *Pool) checkClient(id string) error {
 	}
 }
 
-// quoteID keeps an answer from carrying much of what was asked.
+// quoteID quotes a caller's text for an error message, and truncates it.
 func quoteID(id string) string {
 	if len(id) > 128 {
 		id = id[:128]
@@ -90,8 +90,8 @@ func (p *Pool) initiateAuth(now time.Time, in *initiateAuthInput) (any, error) {
 	}
 }
 
-// startSRP answers anybody: for a name that nobody has, the challenge is
-// simulated.
+// startSRP begins an SRP sign-in. For an unknown username it simulates the
+// challenge.
 //
 // SPEC: cognito-user-pool-managing-errors (PreventUserExistenceErrors): "the
 // same salt and an internal user ID in UUID format for the same username and
@@ -112,7 +112,8 @@ func (p *Pool) startSRP(now time.Time, params map[string]string) (any, error) {
 	var salt *big.Int
 	p.mu.Lock()
 	if u := p.signInUser(typed); u != nil {
-		// SPEC: how-to-manage-user-accounts: a disabled account says so.
+		// SPEC: how-to-manage-user-accounts: the error of a disabled account is
+		// distinct.
 		if u.Disabled {
 			p.mu.Unlock()
 			return nil, notAuthorized("User is disabled.")
@@ -135,9 +136,9 @@ func (p *Pool) startSRP(now time.Time, params map[string]string) (any, error) {
 	return &authOutput{
 		ChallengeName: passwordVerifier,
 		ChallengeParameters: map[string]string{
-			"SALT":            salt.Text(16), // no leading zeros, so at times an odd number of digits
+			"SALT":            salt.Text(16), // without leading zeros, so the number of digits may be odd
 			"SRP_B":           c.publicB.Text(16),
-			"SECRET_BLOCK":    p.put(now, c),
+			"SECRET_BLOCK":    p.addChallenge(now, c),
 			"USER_ID_FOR_SRP": c.userID,
 			"USERNAME":        c.userID,
 		},
@@ -169,12 +170,12 @@ func (p *Pool) passwordAuth(now time.Time, params map[string]string) (any, error
 		p.mu.Unlock()
 		return nil, notAuthorized("User is disabled.")
 	}
-	if u == nil || !u.knows(p.name, password) {
+	if u == nil || !u.passwordMatches(p.name, password) {
 		p.failed(now, factorPassword, name)
 		p.mu.Unlock()
 		return nil, wrongPassword()
 	}
-	out, issue, err := p.proceed(now, u, newPasswordRequired)
+	out, issue, err := p.nextStep(now, u, newPasswordRequired)
 	p.mu.Unlock()
 	return p.finish(out, issue, err)
 }
@@ -201,14 +202,14 @@ func (p *Pool) respond(now time.Time, in *respondInput) (any, error) {
 	if in.ChallengeName != passwordVerifier && in.Session == "" {
 		return nil, invalidParameter("Missing required parameter Session")
 	}
-	if err := p.makeKeys(); err != nil { // before anything is spent
+	if err := p.makeKeys(); err != nil { // before the challenge is spent
 		return nil, err
 	}
 	out, issue, err := answer(now, in)
 	return p.finish(out, issue, err)
 }
 
-// finish signs the tokens that a step earned, outside the lock.
+// finish signs the tokens of a step's issue, outside the lock.
 func (p *Pool) finish(out *authOutput, issue *issue, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -223,8 +224,8 @@ func (p *Pool) finish(out *authOutput, issue *issue, err error) (any, error) {
 	return &authOutput{ChallengeParameters: map[string]string{}, AuthenticationResult: result}, nil
 }
 
-// answerPassword verifies the proof of a password. The secret block is the
-// challenge's name; a wrong one reads like a wrong password.
+// answerPassword verifies the proof of a password. The secret block identifies
+// the challenge. An unknown block returns the error of a wrong password.
 func (p *Pool) answerPassword(now time.Time, in *respondInput) (*authOutput, *issue, error) {
 	r := in.ChallengeResponses
 	for _, key := range []string{"PASSWORD_CLAIM_SECRET_BLOCK", "PASSWORD_CLAIM_SIGNATURE", "TIMESTAMP"} {
@@ -241,7 +242,7 @@ func (p *Pool) answerPassword(now time.Time, in *respondInput) (*authOutput, *is
 		return nil, nil, invalidParameter("Value of PASSWORD_CLAIM_SIGNATURE is not base64")
 	}
 	p.mu.Lock()
-	c, err := p.peek(now, r["PASSWORD_CLAIM_SECRET_BLOCK"], passwordVerifier)
+	c, err := p.findChallenge(now, r["PASSWORD_CLAIM_SECRET_BLOCK"], passwordVerifier)
 	if err != nil {
 		p.mu.Unlock()
 		return nil, nil, wrongPassword()
@@ -262,12 +263,12 @@ func (p *Pool) answerPassword(now time.Time, in *respondInput) (*authOutput, *is
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u := p.users[c.username]
-	// The account may have been replaced or given another password meanwhile.
+	// The account may have been replaced, or its password changed, meanwhile.
 	if !good || u == nil || u.Sub != c.sub || c.verifier.Cmp(new(big.Int).SetBytes(u.Verifier)) != 0 {
 		p.failed(now, factorPassword, name)
 		return nil, nil, wrongPassword()
 	}
-	return p.proceed(now, u, newPasswordRequired)
+	return p.nextStep(now, u, newPasswordRequired)
 }
 
 func (p *Pool) goodClaim(c *challenge, username string, block []byte, timestamp string, signature []byte) bool {
@@ -279,10 +280,11 @@ func (p *Pool) goodClaim(c *challenge, username string, block []byte, timestamp 
 	return hmac.Equal(want, signature) && (username == c.userID || username == c.typed) && goodTimestamp(timestamp)
 }
 
-// goodTimestamp holds a client to the one spelling that the service takes: UTC,
-// no zero before the day, the right weekday. How far it may be off is not
-// documented, and clients whose clock is an hour wrong are known to sign in,
-// so it is not compared with the clock; the secret block bounds its use.
+// goodTimestamp reports whether s has the only spelling that the service
+// accepts: UTC, no zero before the day, the right weekday. The permitted
+// deviation is not documented, and clients with a clock wrong by an hour do sign
+// in. The time is therefore not compared with the clock: the secret block bounds
+// the life of a proof.
 func goodTimestamp(s string) bool {
 	const layout = "Mon Jan 2 15:04:05 MST 2006"
 	t, err := time.Parse(layout, s)
@@ -296,7 +298,7 @@ func (p *Pool) answerNewPassword(now time.Time, in *respondInput) (*authOutput, 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, u, err := p.answering(now, in)
+	c, u, err := p.challengeOf(now, in)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -304,11 +306,11 @@ func (p *Pool) answerNewPassword(now time.Time, in *respondInput) (*authOutput, 
 		return nil, nil, notAuthorized("Invalid session for the user.")
 	}
 	if err := p.setPassword(now, u, password, false); err != nil {
-		p.miss(c)
+		p.wrongResponse(c)
 		return nil, nil, err
 	}
 	c.spent = true
-	return p.proceed(now, u, softwareTokenMFA)
+	return p.nextStep(now, u, softwareTokenMFA)
 }
 
 func (p *Pool) answerCode(now time.Time, in *respondInput) (*authOutput, *issue, error) {
@@ -318,7 +320,7 @@ func (p *Pool) answerCode(now time.Time, in *respondInput) (*authOutput, *issue,
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, u, err := p.answering(now, in)
+	c, u, err := p.challengeOf(now, in)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -329,10 +331,10 @@ func (p *Pool) answerCode(now time.Time, in *respondInput) (*authOutput, *issue,
 	switch verdict {
 	case codeWrong:
 		p.failed(now, factorCode, u.Username)
-		p.miss(c)
+		p.wrongResponse(c)
 		return nil, nil, &Error{Code: "CodeMismatchException", Message: "Invalid code received for user"}
 	case codeUsed:
-		p.miss(c)
+		p.wrongResponse(c)
 		return nil, nil, &Error{Code: "ExpiredCodeException", Message: "Your software token has already been used once."}
 	}
 	u.TOTPLast, c.spent = step, true
@@ -340,11 +342,11 @@ func (p *Pool) answerCode(now time.Time, in *respondInput) (*authOutput, *issue,
 	return nil, p.issueFor(now, u), nil
 }
 
-// answerSetup closes MFA_SETUP, once VerifySoftwareToken took a code.
+// answerSetup completes MFA_SETUP after VerifySoftwareToken accepted a code.
 func (p *Pool) answerSetup(now time.Time, in *respondInput) (*authOutput, *issue, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, u, err := p.answering(now, in)
+	c, u, err := p.challengeOf(now, in)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -355,9 +357,10 @@ func (p *Pool) answerSetup(now time.Time, in *respondInput) (*authOutput, *issue
 	return nil, p.issueFor(now, u), nil
 }
 
-// answering finds the challenge of an answer and whose it is. It needs p.mu.
-func (p *Pool) answering(now time.Time, in *respondInput) (*challenge, *user, error) {
-	c, err := p.peek(now, in.Session, in.ChallengeName)
+// challengeOf returns the challenge of a response, and its account. The caller
+// holds p.mu.
+func (p *Pool) challengeOf(now time.Time, in *respondInput) (*challenge, *user, error) {
+	c, err := p.findChallenge(now, in.Session, in.ChallengeName)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -372,5 +375,5 @@ func (p *Pool) answering(now time.Time, in *respondInput) (*challenge, *user, er
 	return c, u, nil
 }
 
-// sortedKeys is the order in which attributes are shown.
+// sortedKeys returns attribute names in the order of the API's responses.
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The challenges that a sign-in can meet.
+// The challenges of a sign-in.
 const (
 	passwordVerifier    = "PASSWORD_VERIFIER"
 	newPasswordRequired = "NEW_PASSWORD_REQUIRED"
@@ -19,26 +19,27 @@ const (
 
 const (
 	sessionBytes     = 640  // a Session of 854 characters; the API allows 20..2048
-	secretBlockBytes = 1024 // about what the service sends
+	secretBlockBytes = 1024 // about the size of the service's blocks
 )
 
-// challenge is a question that was put to somebody and its one answer.
+// challenge is an open step of a sign-in.
 type challenge struct {
 	name     string
-	username string // "" for nobody
-	sub      string // so that a name given to somebody else later is not mistaken
-	typed    string // what was typed as the username
+	username string // "" for an unknown account
+	sub      string // detects an account that was replaced under the same username
+	typed    string // the username or alias as typed
 	expires  time.Time
 	spent    bool
-	wrong    int  // answers that were wrong
-	proven   bool // MFA_SETUP: the new authenticator has shown a good code
+	wrong    int  // count of wrong responses
+	proven   bool // MFA_SETUP: a code of the new authenticator was valid
 
 	publicA, publicB, secretB, verifier *big.Int // PASSWORD_VERIFIER
 	userID                              string
 }
 
-// put keeps a challenge under a fresh unguessable name. It needs p.mu.
-func (p *Pool) put(now time.Time, c *challenge) (session string) {
+// addChallenge stores a challenge under a new random session, and returns the
+// session. The caller holds p.mu.
+func (p *Pool) addChallenge(now time.Time, c *challenge) (session string) {
 	size := sessionBytes
 	encode := base64.RawURLEncoding.EncodeToString
 	if c.name == passwordVerifier {
@@ -51,11 +52,11 @@ func (p *Pool) put(now time.Time, c *challenge) (session string) {
 	return session
 }
 
-// peek finds a challenge that can still be answered. It needs p.mu.
+// findChallenge returns a challenge that is still open. The caller holds p.mu.
 //
 // SPEC: API RespondToAuthChallenge, Session; AuthSessionValidity is 3 minutes
-// unless set. That a session can be used once is the service's own error text.
-func (p *Pool) peek(now time.Time, session string, names ...string) (*challenge, error) {
+// unless set. The source of the single use is the service's own error text.
+func (p *Pool) findChallenge(now time.Time, session string, names ...string) (*challenge, error) {
 	c := p.challenges[session]
 	switch {
 	case c == nil:
@@ -73,17 +74,17 @@ func (p *Pool) peek(now time.Time, session string, names ...string) (*challenge,
 	return nil, notAuthorized("Invalid session for the user.")
 }
 
-// miss counts a wrong answer; too many end the session. AWS does not document
-// how many an MFA session forgives; Config.SessionTries says it here.
-func (p *Pool) miss(c *challenge) {
+// wrongResponse counts a wrong response. Config.SessionTries of them end the
+// session. AWS does not document the number for an MFA session.
+func (p *Pool) wrongResponse(c *challenge) {
 	c.wrong++
 	if c.wrong >= p.cfg.SessionTries {
 		c.spent = true
 	}
 }
 
-// prune forgets what has run out, each time the tables have doubled. It needs
-// p.mu.
+// prune removes expired entries each time the tables have doubled. The caller
+// holds p.mu.
 func (p *Pool) prune(now time.Time) {
 	if len(p.challenges)+len(p.lockouts)+len(p.signIns) < p.pruneAt {
 		return
@@ -99,7 +100,7 @@ func (p *Pool) prune(now time.Time) {
 		}
 	}
 	for id, s := range p.signIns {
-		// An access token may outlive the refresh token that it came with.
+		// An access token may outlive the refresh token issued with it.
 		if now.After(s.Expires.Add(p.cfg.AccessTokenLife)) {
 			p.forget(id, s)
 		}
@@ -107,15 +108,15 @@ func (p *Pool) prune(now time.Time) {
 	p.pruneAt = max(1024, 2*(len(p.challenges)+len(p.lockouts)+len(p.signIns)))
 }
 
-// proceed gives what comes after a password: the next challenge, from the one
-// named on, or the right to tokens. It needs p.mu.
-func (p *Pool) proceed(now time.Time, u *user, from string) (*authOutput, *issue, error) {
+// nextStep returns the step after a valid password: the first required challenge
+// in sequence, starting with from, or an issue of tokens. The caller holds p.mu.
+func (p *Pool) nextStep(now time.Time, u *user, from string) (*authOutput, *issue, error) {
 	if u.Disabled {
 		return nil, nil, notAuthorized("User is disabled.")
 	}
-	ask := func(name string, params map[string]string) (*authOutput, *issue, error) {
+	respond := func(name string, params map[string]string) (*authOutput, *issue, error) {
 		params["USER_ID_FOR_SRP"] = u.Username
-		session := p.put(now, &challenge{name: name, username: u.Username, sub: u.Sub})
+		session := p.addChallenge(now, &challenge{name: name, username: u.Username, sub: u.Sub})
 		return &authOutput{ChallengeName: name, ChallengeParameters: params, Session: session}, nil, nil
 	}
 	if u.Status == statusReset {
@@ -129,18 +130,18 @@ func (p *Pool) proceed(now time.Time, u *user, from string) (*authOutput, *issue
 		if err != nil {
 			return nil, nil, fmt.Errorf("writing the attributes: %w", err)
 		}
-		return ask(newPasswordRequired, map[string]string{
+		return respond(newPasswordRequired, map[string]string{
 			"requiredAttributes": "[]", "userAttributes": string(attributes)})
 	}
-	// Cognito requires a second factor of a whole pool. A demo has one account
-	// that shows the set-up beside others that have no need of it.
+	// In Cognito, a second factor is required for a whole pool. The demo requires
+	// it for one account only, to show the set-up.
 	required := p.mfa == MFARequired || p.mfa == MFAOptional && u.MustMFA
 	switch {
 	case p.mfa != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || required):
 		p.codeWanted(u)
-		return ask(softwareTokenMFA, map[string]string{})
+		return respond(softwareTokenMFA, map[string]string{})
 	case required:
-		return ask(mfaSetup, map[string]string{"MFAS_CAN_SETUP": `["SOFTWARE_TOKEN_MFA"]`})
+		return respond(mfaSetup, map[string]string{"MFAS_CAN_SETUP": `["SOFTWARE_TOKEN_MFA"]`})
 	}
 	return nil, p.issueFor(now, u), nil
 }

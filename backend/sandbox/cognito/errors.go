@@ -2,7 +2,7 @@ package cognito
 
 import "net/http"
 
-// Error is a refusal as the service words it: Code is the exception's name on
+// Error is a refusal in the service's words. Code is the exception's name on
 // the wire. The in-process helpers return it too.
 type Error struct {
 	Code    string
@@ -14,7 +14,7 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
 func (e *Error) httpStatus() int {
 	if e.status == 0 {
-		return http.StatusBadRequest // JSON 1.1 answers nearly every exception with 400
+		return http.StatusBadRequest // the status of nearly every exception in JSON 1.1
 	}
 	return e.status
 }
@@ -35,11 +35,12 @@ func notFound(message string) *Error {
 	return &Error{Code: "ResourceNotFoundException", Message: message}
 }
 
-// missing is the service's answer to a required member that is absent.
+// missing returns the service's error for an absent required member.
 func missing(member string) *Error {
 	return invalidParameter("1 validation error detected: Value at '" + member +
 		"' failed to satisfy constraint: Member must not be null")
 }
 
-// wrongPassword is one sentence for a wrong password and an unknown person.
+// wrongPassword returns the common error of a wrong password and an unknown
+// username.
 func wrongPassword() *Error { return notAuthorized("Incorrect username or password.") }

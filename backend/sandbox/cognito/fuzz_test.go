@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// fuzzPool is a pool with a person in it, without a socket: a handler is
-// called a million times.
+// fuzzPool returns a pool with one account. It has no socket, because the fuzzer
+// calls the handler a million times.
 func fuzzPool(f *testing.F) (*Pool, Tokens) {
 	f.Helper()
 	p, err := New(testConfig(time.Now))
@@ -29,8 +29,8 @@ func fuzzPool(f *testing.F) (*Pool, Tokens) {
 	return p, tokens
 }
 
-// Whatever a body holds, the answer is JSON with a known status, no owner's
-// call passes unsigned, and nobody is signed in without a proof.
+// Every body gets a JSON response with a known status. No unsigned owner's call
+// and no sign-in without a proof succeeds.
 func FuzzCalls(f *testing.F) {
 	p, tokens := fuzzPool(f)
 	for _, seed := range []struct{ operation, body string }{
@@ -56,18 +56,18 @@ func FuzzCalls(f *testing.F) {
 		w := httptest.NewRecorder()
 		p.ServeHTTP(w, r)
 		if !slices.Contains([]int{200, 400, 413}, w.Code) || !json.Valid(w.Body.Bytes()) {
-			t.Fatalf("%q answered %d %q", operation, w.Code, w.Body)
+			t.Fatalf("%q returned %d %q", operation, w.Code, w.Body)
 		}
 		if w.Code == 200 && (p.ops[operation].signed || strings.Contains(w.Body.String(), "AccessToken")) {
 			t.Fatalf("%q passed: %s", operation, w.Body)
 		}
 		if strings.Contains(w.Body.String(), testTOTPSecret) {
-			t.Fatalf("%q gave the secret away", operation)
+			t.Fatalf("%q disclosed the secret", operation)
 		}
 	})
 }
 
-// A token is good as it was given and in no other spelling.
+// An access token is valid in its original spelling only.
 func FuzzAccessToken(f *testing.F) {
 	p, tokens := fuzzPool(f)
 	f.Add(tokens.Access)
@@ -84,7 +84,7 @@ func FuzzAccessToken(f *testing.F) {
 	})
 }
 
-// What parses as a signature's header is made of its parts alone.
+// A header that parses is equal to the header formatted from its parts.
 func FuzzAuthorization(f *testing.F) {
 	f.Add("AWS4-HMAC-SHA256 Credential=AKID/20261123/eu-west-1/cognito-idp/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("a", 64))
 	f.Add("AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request,Credential=a/b/c/d/aws4_request,Signature=" + strings.Repeat("a", 64))

@@ -57,7 +57,7 @@ func (p *Pool) createGroup(now time.Time, in *groupInput) (any, error) {
 	return struct{ Group groupShape }{p.groupShape(g)}, nil
 }
 
-// checkGroup needs p.mu.
+// checkGroup requires that the caller holds p.mu.
 func (p *Pool) checkGroup(name string) error {
 	if name == "" {
 		return missing("groupName")
@@ -68,8 +68,8 @@ func (p *Pool) checkGroup(name string) error {
 	return nil
 }
 
-// adminAddUserToGroup changes the next tokens; those that exist keep the
-// groups they were signed with.
+// adminAddUserToGroup adds a membership. It shows in the next tokens; existing
+// tokens keep the groups in their claims.
 func (p *Pool) adminAddUserToGroup(now time.Time, in *groupInput) (any, error) {
 	return nil, p.withNamed(adminInput{in.UserPoolId, in.Username}, func(u *user) error {
 		if err := p.checkGroup(in.GroupName); err != nil {
@@ -105,7 +105,7 @@ type groupsOutput struct {
 	NextToken string `json:",omitempty"`
 }
 
-// groupsPage needs p.mu.
+// groupsPage requires that the caller holds p.mu.
 func (p *Pool) groupsPage(op string, names []string, in *listInput) (*groupsOutput, error) {
 	names, next, err := page(op, names, in.Limit, in.NextToken)
 	if err != nil {
@@ -187,7 +187,7 @@ func (p *Pool) updateGroup(now time.Time, in *groupInput) (any, error) {
 	})
 }
 
-// withGroup answers with the group that a call names, after f.
+// withGroup runs f on the group that a call names, and returns the group.
 func (p *Pool) withGroup(in *groupInput, f func(*group)) (any, error) {
 	if err := p.checkPool(in.UserPoolId); err != nil {
 		return nil, err
@@ -202,7 +202,7 @@ func (p *Pool) withGroup(in *groupInput, f func(*group)) (any, error) {
 	return struct{ Group groupShape }{p.groupShape(g)}, nil
 }
 
-// deleteGroup leaves its members without it.
+// deleteGroup removes a group and the memberships in it.
 func (p *Pool) deleteGroup(now time.Time, in *groupInput) (any, error) {
 	_, err := p.withGroup(in, func(g *group) {
 		for _, u := range p.users {

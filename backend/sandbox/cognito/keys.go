@@ -20,21 +20,21 @@ import (
 // ID tokens and one for access tokens, so two keys in the JWKS.
 type keyring struct {
 	mu     sync.Mutex
-	making sync.Mutex // held while a pair is made, about 0.2 s
+	making sync.Mutex // held during key generation, about 0.2 s per pair
 	access *keyPair
 	id     *keyPair
-	old    []*keyPair // former pairs: still published, still verify
+	old    []*keyPair // previous pairs: published, and valid for verification
 }
 
 type keyPair struct {
 	kid string
-	use string // "access" or "id": which token it signs
+	use string // type of the signed tokens: "access" or "id"
 	key *rsa.PrivateKey
 }
 
-// Warm makes the signing keys now, which takes about a third of a second, so
-// that the first sign-in need not wait. Whoever cares for a fast start calls
-// it in the background after its first frame.
+// Warm generates the signing keys, which takes about a third of a second.
+// Without Warm, the first sign-in generates them. For a fast start, call Warm in
+// the background after the first frame.
 func (p *Pool) Warm() error {
 	if err := p.makeKeys(); err != nil {
 		return err
@@ -42,8 +42,8 @@ func (p *Pool) Warm() error {
 	return p.save()
 }
 
-// RotateKeys signs with new keys from now on. The former ones stay in the
-// JWKS until ForgetOldKeys.
+// RotateKeys generates new signing keys and uses them from now on. The previous
+// keys stay in the JWKS until ForgetOldKeys.
 func (p *Pool) RotateKeys() error {
 	if err := p.newKeys(true); err != nil {
 		return err
@@ -51,8 +51,8 @@ func (p *Pool) RotateKeys() error {
 	return p.save()
 }
 
-// ForgetOldKeys takes the former keys out of the JWKS; tokens signed with them
-// are invalid from now on.
+// ForgetOldKeys removes the previous keys from the JWKS. Their tokens are
+// invalid from now on.
 func (p *Pool) ForgetOldKeys() error {
 	p.keys.mu.Lock()
 	p.keys.old = nil
@@ -68,8 +68,8 @@ func (p *Pool) makeKeys() error {
 	return p.newKeys(false)
 }
 
-// newKeys makes two pairs at once; without replace it leaves a ring alone that
-// was filled while it waited.
+// newKeys generates two pairs concurrently. Without replace, existing pairs
+// stay, including those of a concurrent call.
 func (p *Pool) newKeys(replace bool) error {
 	p.keys.making.Lock()
 	defer p.keys.making.Unlock()
@@ -86,7 +86,7 @@ func (p *Pool) newKeys(replace bool) error {
 				failures[i] = err
 				return
 			}
-			kid := base64.StdEncoding.EncodeToString(p.random(32)) // ends in "=", as the service's
+			kid := base64.StdEncoding.EncodeToString(p.random(32)) // ends in "=", like the service's
 			pairs[i] = &keyPair{kid: kid, use: use, key: key}
 		})
 	}
@@ -116,7 +116,7 @@ func (k *keyring) pairs() (access, id *keyPair) {
 	return k.access, k.id
 }
 
-// all gives the pairs that are published, the current ones first.
+// all returns the published pairs, the current ones first.
 func (k *keyring) all() []*keyPair {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -151,8 +151,8 @@ func (k *keyPair) jwt(claims any) (string, error) {
 	return signing + "." + encode(signature), nil
 }
 
-// SignAccess signs any claims with the access tokens' key, as nobody outside
-// the service could. Tests of a verifier make their hostile tokens with it.
+// SignAccess signs arbitrary claims with the access tokens' key. Tests of a
+// verifier create hostile tokens with it.
 func (p *Pool) SignAccess(claims map[string]any) (string, error) {
 	if err := p.makeKeys(); err != nil {
 		return "", err
@@ -161,8 +161,8 @@ func (p *Pool) SignAccess(claims map[string]any) (string, error) {
 	return access.jwt(claims)
 }
 
-// readAccess verifies an access token's signature and gives its claims. It
-// says nothing about expiry or revocation.
+// readAccess verifies an access token's signature and returns its claims. It
+// checks neither expiry nor revocation.
 func (p *Pool) readAccess(token string) (*accessClaims, error) {
 	invalid := notAuthorized("Invalid Access Token")
 	parts := strings.Split(token, ".")
@@ -196,7 +196,7 @@ func (p *Pool) readAccess(token string) (*accessClaims, error) {
 	return nil, invalid
 }
 
-// jwks is the pool's published key set.
+// jwks returns the pool's published key set.
 func (p *Pool) jwks() any {
 	type jwk struct {
 		Alg string `json:"alg"`

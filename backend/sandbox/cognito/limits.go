@@ -6,10 +6,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Quotas are requests per second, each with a burst of one second; 0 sets no
-// limit. A call beyond one is answered TooManyRequestsException.
+// Quotas are requests per second, each with a burst of one second; 0 means no
+// limit. A call beyond a quota is refused with TooManyRequestsException.
 type Quotas struct {
-	UserAuthentication int // InitiateAuth, GetTokensFromRefreshToken; RespondToAuthChallenge has three times it
+	UserAuthentication int // InitiateAuth, GetTokensFromRefreshToken; RespondToAuthChallenge has three times as many
 	UserRead           int // GetUser, AdminGetUser
 	UserResourceRead   int // AdminListGroupsForUser
 	UserList           int // ListUsers, ListUsersInGroup; not adjustable in AWS
@@ -18,7 +18,7 @@ type Quotas struct {
 	PersonRead         int // GetUser for one person
 }
 
-// DefaultQuotas are those of a new AWS account in one region.
+// DefaultQuotas returns the quotas of a new AWS account in one region.
 //
 // SPEC: cognito/latest/developerguide/quotas.
 func DefaultQuotas() Quotas {
@@ -26,13 +26,13 @@ func DefaultQuotas() Quotas {
 		UserUpdate: 25, UserToken: 120, PersonRead: 10}
 }
 
-// quota names a bucket of calls.
+// quota names a token bucket of the rate limiter.
 type quota string
 
 const (
 	noQuota         quota = ""
 	quotaSignIn     quota = "UserAuthentication"
-	quotaChallenge  quota = "UserAuthentication answers"
+	quotaChallenge  quota = "UserAuthentication responses"
 	quotaRead       quota = "UserRead"
 	quotaResource   quota = "UserResourceRead"
 	quotaList       quota = "UserList"
@@ -64,14 +64,14 @@ func (q Quotas) perSecond(which quota) int {
 	}
 }
 
-// admit takes one token of a quota's bucket; whose tells people apart where
-// the quota is one person's. It needs p.mu.
-func (p *Pool) admit(now time.Time, which quota, whose string) error {
+// admit takes one token from a quota's bucket. owner is a username for a quota
+// per person, otherwise "". The caller holds p.mu.
+func (p *Pool) admit(now time.Time, which quota, owner string) error {
 	perSecond := p.cfg.Quotas.perSecond(which)
 	if perSecond == 0 {
 		return nil
 	}
-	key := string(which) + " " + whose
+	key := string(which) + " " + owner
 	b := p.buckets[key]
 	if b == nil {
 		b = rate.NewLimiter(rate.Limit(perSecond), perSecond)
@@ -88,8 +88,8 @@ func (p *Pool) admit(now time.Time, which quota, whose string) error {
 // SPEC: authentication.md, "Lockout behavior for failed sign-in attempts":
 // after the nth failure, n ≥ 5, the account is locked for 2^(n-5) seconds, to
 // about 15 minutes; attempts while locked change nothing; a success or 15
-// minutes without an attempt starts anew. user-pool-settings-mfa: the same for
-// MFA codes.
+// minutes without an attempt resets the count. user-pool-settings-mfa: the same
+// for MFA codes.
 type lockout struct {
 	failures    int
 	until, last time.Time
@@ -100,7 +100,7 @@ const (
 	lockoutMax   = 15 * time.Minute
 )
 
-// factor tells the two counts of a person apart.
+// factor selects one of a person's failure counts.
 type factor string
 
 const (
@@ -109,7 +109,8 @@ const (
 	factorReset    factor = "reset "
 )
 
-// locked says whether an attempt may not even be looked at. It needs p.mu.
+// locked returns an error while a lockout is in force. It also records the time
+// of the attempt. The caller holds p.mu.
 func (p *Pool) locked(now time.Time, f factor, username string) error {
 	l := p.lockouts[string(f)+username]
 	if l == nil {
@@ -126,7 +127,7 @@ func (p *Pool) locked(now time.Time, f factor, username string) error {
 	return nil
 }
 
-// failed counts a wrong answer. It needs p.mu.
+// failed counts a failed attempt. The caller holds p.mu.
 func (p *Pool) failed(now time.Time, f factor, username string) {
 	key := string(f) + username
 	l := p.lockouts[key]
@@ -141,7 +142,7 @@ func (p *Pool) failed(now time.Time, f factor, username string) {
 	}
 }
 
-// succeeded forgets a person's failures. It needs p.mu.
+// succeeded resets a person's failure counts. The caller holds p.mu.
 func (p *Pool) succeeded(username string) {
 	delete(p.lockouts, string(factorPassword)+username)
 	delete(p.lockouts, string(factorCode)+username)

@@ -9,32 +9,32 @@ import (
 
 const exceeded = "NotAuthorizedException: Password attempts exceeded"
 
-// The waits are the documented 2^(n-5) seconds, to about 15 minutes.
+// The lockouts are the documented 2^(n-5) seconds, to about 15 minutes.
 func TestWrongPasswordsLockForDoublingTimes(t *testing.T) {
-	for _, who := range []string{"ada", "nobody"} { // an unknown person locks alike
+	for _, username := range []string{"ada", "nobody"} { // an unknown username is locked too
 		b := newBench(t, nil)
 		b.addUser(User{Username: "ada"})
-		wrong := func() string { _, failure := b.prove(who, "Wrong-horse-7"); return failure }
+		wrong := func() string { _, failure := b.prove(username, "Wrong-horse-7"); return failure }
 		for n := 1; n <= 4; n++ {
 			if got := wrong(); strings.Contains(got, "exceeded") {
-				t.Fatalf("%s locked after %d failures", who, n)
+				t.Fatalf("%s locked after %d failures", username, n)
 			}
 		}
 		for n := 5; n <= 17; n++ {
 			if got := wrong(); !strings.Contains(got, "Incorrect") {
-				t.Fatalf("%s: failure %d answered %q", who, n, got)
+				t.Fatalf("%s: failure %d returned %q", username, n, got)
 			}
 			wait := min(time.Second<<(n-5), 15*time.Minute)
 			b.clock.advance(wait - time.Millisecond)
 			if got := wrong(); got != exceeded {
-				t.Fatalf("%s: %v after failure %d answered %q", who, wait-time.Millisecond, n, got)
+				t.Fatalf("%s: %v after failure %d returned %q", username, wait-time.Millisecond, n, got)
 			}
 			b.clock.advance(time.Millisecond)
 		}
 	}
 }
 
-func TestLockRefusesTheRightPasswordAndEndsWithASuccess(t *testing.T) {
+func TestLockoutRefusesTheRightPasswordUntilItsEnd(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	fail := func(times int) {
@@ -51,7 +51,7 @@ func TestLockRefusesTheRightPasswordAndEndsWithASuccess(t *testing.T) {
 	fail(4) // counted from zero again
 	b.signIn("ada", testPassword)
 	fail(5)
-	b.clock.advance(15 * time.Minute) // nobody tried
+	b.clock.advance(15 * time.Minute) // without an attempt
 	fail(4)
 	b.signIn("ada", testPassword)
 }

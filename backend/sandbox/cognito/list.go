@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-const maxPage = 60 // SPEC: quotas, most entries of a page
+const maxPage = 60 // entries; SPEC: quotas
 
-// page cuts one page out of sorted names. A token names the list it belongs
-// to and the last name that was given, so that entries which come and go
-// between two pages neither repeat nor hide others.
+// page returns one page of sorted names. A token contains its list and the last
+// name of its page. An entry that is added or removed between two pages
+// therefore neither repeats nor hides other entries.
 func page(list string, names []string, limit *int, token string) (cut []string, next string, err error) {
 	size := maxPage
 	if limit != nil {
@@ -42,8 +42,8 @@ func page(list string, names []string, limit *int, token string) (cut []string, 
 	return names, base64.RawURLEncoding.EncodeToString([]byte(list + "\x00" + names[size-1])), nil
 }
 
-// parseFilter reads ListUsers' filter: one attribute, = or ^= (begins with),
-// and a quoted value.
+// parseFilter parses the filter of ListUsers: one attribute, = or ^= (begins
+// with), and a quoted value.
 //
 // SPEC: API ListUsers, Filter.
 func parseFilter(filter string) (func(*user) bool, error) {
@@ -87,7 +87,7 @@ var filterFields = map[string]func(*user) string{
 	"family_name":         func(u *user) string { return u.Attributes["family_name"] },
 	"preferred_username":  func(u *user) string { return u.Attributes["preferred_username"] },
 	"phone_number":        func(u *user) string { return u.Attributes["phone_number"] },
-	"status": func(u *user) string { // whether it is enabled, not UserStatus
+	"status": func(u *user) string { // enabled or disabled, not UserStatus
 		if u.Disabled {
 			return "disabled"
 		}

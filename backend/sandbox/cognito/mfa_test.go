@@ -11,7 +11,7 @@ import (
 
 const testTOTPSecret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
-// code is what an authenticator app would show at the bench's time, shifted.
+// code returns the code of an authenticator app at the bench's time plus shift.
 func (b *bench) code(secret string, shift time.Duration) string {
 	return b.codeOf(secret, shift, otp.AlgorithmSHA1)
 }
@@ -30,7 +30,7 @@ func (b *bench) codeChallenge(username, password string) string {
 	b.t.Helper()
 	out, failure := b.prove(username, password)
 	if failure != "" || out.ChallengeName != softwareTokenMFA {
-		b.t.Fatalf("answered %q, challenge %q", failure, out.ChallengeName)
+		b.t.Fatalf("returned %q, challenge %q", failure, out.ChallengeName)
 	}
 	return out.Session
 }
@@ -51,7 +51,7 @@ func TestTOTPWindow(t *testing.T) {
 		b.addUser(User{Username: "alan", TOTPSecret: testTOTPSecret})
 		_, failure := b.sendCode(b.codeChallenge("alan", testPassword), "alan", b.code(testTOTPSecret, c.shift))
 		if (failure == "") != c.good {
-			t.Errorf("%s: answered %q", c.name, failure)
+			t.Errorf("%s: returned %q", c.name, failure)
 		}
 		if !c.good {
 			failsWith(t, failure, "CodeMismatchException", "Invalid code")
@@ -59,7 +59,7 @@ func TestTOTPWindow(t *testing.T) {
 	}
 }
 
-func TestTOTPCodeCountsOnce(t *testing.T) {
+func TestTOTPCodeIsAcceptedOnce(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "alan", TOTPSecret: testTOTPSecret})
 	earlier, code := b.code(testTOTPSecret, -30*time.Second), b.code(testTOTPSecret, 0)
@@ -73,7 +73,7 @@ func TestTOTPCodeCountsOnce(t *testing.T) {
 	for name, used := range map[string]string{"the same code": code, "an older code": earlier} {
 		_, failure := b.sendCode(b.codeChallenge("alan", testPassword), "alan", used)
 		if failure != "ExpiredCodeException: Your software token has already been used once." {
-			t.Errorf("%s: answered %q", name, failure)
+			t.Errorf("%s: returned %q", name, failure)
 		}
 	}
 	b.clock.advance(30 * time.Second)
@@ -82,7 +82,7 @@ func TestTOTPCodeCountsOnce(t *testing.T) {
 	}
 }
 
-func TestTOTPSessionForgivesAndThenEnds(t *testing.T) {
+func TestTOTPSessionEndsAfterTooManyTries(t *testing.T) {
 	for tries, want := range map[int]string{0: "", 1: "Invalid session for the user, session can only be used once."} {
 		b := newBench(t, func(c *Config) { c.SessionTries = tries })
 		b.addUser(User{Username: "alan", TOTPSecret: testTOTPSecret})
@@ -153,7 +153,7 @@ func TestSettingUpTOTPWhileSignedIn(t *testing.T) {
 	b.mustCall("SetUserMFAPreference", preference, nil)
 	session := b.codeChallenge("ada", testPassword)
 	_, failure := b.sendCode(session, "ada", b.code(made.SecretCode, 0))
-	failsWith(t, failure, "ExpiredCodeException", "") // the code that verified counts as used
+	failsWith(t, failure, "ExpiredCodeException", "") // VerifySoftwareToken used this code
 	if _, failure := b.sendCode(session, "ada", b.code(made.SecretCode, 30*time.Second)); failure != "" {
 		t.Error(failure)
 	}
@@ -168,7 +168,7 @@ func TestMFASetupIsForcedWhereRequired(t *testing.T) {
 	out, _ := b.prove("newbie", testPassword)
 	out, failure := b.answer(newPasswordRequired, out.Session, params{"USERNAME": "newbie", "NEW_PASSWORD": "Brand-new-8"})
 	if failure != "" || out.ChallengeName != mfaSetup || out.AuthenticationResult != nil {
-		t.Fatalf("answered %q, challenge %q", failure, out.ChallengeName)
+		t.Fatalf("returned %q, challenge %q", failure, out.ChallengeName)
 	}
 	if got := out.ChallengeParameters["MFAS_CAN_SETUP"]; got != `["SOFTWARE_TOKEN_MFA"]` {
 		t.Errorf("MFAS_CAN_SETUP is %s", got)
@@ -177,7 +177,7 @@ func TestMFASetupIsForcedWhereRequired(t *testing.T) {
 		return b.answer(mfaSetup, session, params{"USERNAME": "newbie"})
 	}
 	_, failure = finish(out.Session)
-	failsWith(t, failure, "InvalidParameterException", "not set up") // no way round it
+	failsWith(t, failure, "InvalidParameterException", "not set up") // the set-up cannot be skipped
 
 	var made struct{ SecretCode, Session string }
 	b.mustCall("AssociateSoftwareToken", softwareTokenInput{Session: out.Session}, &made)
@@ -196,7 +196,7 @@ func TestMFASetupIsForcedWhereRequired(t *testing.T) {
 	}
 	out, _ = b.prove("newbie", "Brand-new-8")
 	if out.ChallengeName != softwareTokenMFA {
-		t.Errorf("the next sign-in asks %q", out.ChallengeName)
+		t.Errorf("the challenge of the next sign-in is %q", out.ChallengeName)
 	}
 }
 
@@ -208,8 +208,8 @@ func TestPoolWithoutMFA(t *testing.T) {
 		"SoftwareTokenMFANotFoundException", "not been enabled")
 }
 
-// One account of a pool that leaves MFA optional can be made to set it up, and
-// CodeNow is what its app shows at each step.
+// SetUpMFA requires a set-up of one account in a pool with optional MFA. CodeNow
+// returns its code at each step.
 func TestMFASetupOfOneAccount(t *testing.T) {
 	var wanted []string
 	b := newBench(t, func(c *Config) { c.CodeWanted = func(name string) { wanted = append(wanted, name) } })
@@ -234,19 +234,19 @@ func TestMFASetupOfOneAccount(t *testing.T) {
 	if _, failure := b.answer(mfaSetup, verified.Session, params{"USERNAME": "katherine"}); failure != "" {
 		t.Fatal(failure)
 	}
-	// The code that set it up counts as used: CodeNow is the next one.
+	// The set-up used its code: CodeNow returns the next one.
 	session := b.codeChallenge("katherine", testPassword)
 	if _, failure := b.sendCode(session, "katherine", b.pool.CodeNow("katherine")); failure != "" {
 		t.Error(failure)
 	}
 	if want := []string{"katherine", "katherine"}; !slices.Equal(wanted, want) {
-		t.Errorf("codes were wanted of %v, want %v", wanted, want)
+		t.Errorf("CodeWanted was called for %v, want %v", wanted, want)
 	}
 	a := b.pool.Account("katherine", testPassword)
 	if !a.PasswordMatches || a.Temporary || a.TOTPSecret != made.SecretCode {
 		t.Errorf("account %+v, want the password and the new secret", a)
 	}
 	if b.pool.Account("katherine", "Another-1-password").PasswordMatches {
-		t.Error("another password is taken for the account's")
+		t.Error("another password matches the account")
 	}
 }

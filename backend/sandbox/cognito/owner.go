@@ -36,7 +36,7 @@ func (p *Pool) describeUserPool(_ time.Time, in *describeUserPoolInput) (any, er
 
 type adminInitiateAuthInput struct{ UserPoolId, ClientId, AuthFlow string }
 
-// adminInitiateAuth is refused: the app client has none of the owner's flows.
+// adminInitiateAuth refuses every call: the app client enables no admin flow.
 //
 // SPEC: API AdminInitiateAuth; ExplicitAuthFlows of the client.
 func (p *Pool) adminInitiateAuth(_ time.Time, in *adminInitiateAuthInput) (any, error) {
@@ -57,7 +57,7 @@ type listPoolsInput struct {
 	MaxResults *int
 }
 
-// checkMaxResults holds MaxResults, which these calls require, to 1..60.
+// checkMaxResults checks that MaxResults is 1..60, and present if required.
 func checkMaxResults(n *int, required bool) error {
 	switch {
 	case n == nil && required:
@@ -84,7 +84,8 @@ func (p *Pool) listUserPools(_ time.Time, in *listPoolsInput) (any, error) {
 	}}}, nil
 }
 
-// created is the time of the oldest account. It needs p.mu.
+// created returns the creation time of the oldest account. The caller holds
+// p.mu.
 func (p *Pool) created() time.Time {
 	at := p.cfg.Now()
 	for _, u := range p.users {
@@ -165,7 +166,7 @@ func (p *Pool) getUserPoolMFAConfig(_ time.Time, in *mfaConfigInput) (any, error
 	return p.mfaConfig(), nil
 }
 
-// mfaConfig needs p.mu.
+// mfaConfig requires that the caller holds p.mu.
 func (p *Pool) mfaConfig() any {
 	out := map[string]any{"MfaConfiguration": p.mfa}
 	if p.mfa != MFAOff {
@@ -174,8 +175,8 @@ func (p *Pool) mfaConfig() any {
 	return out
 }
 
-// setUserPoolMFAConfig changes the rule for the second factor. Authenticator
-// apps are the one kind here.
+// setUserPoolMFAConfig changes the pool's MFA mode. Authenticator apps are the
+// only supported factor.
 //
 // SPEC: API SetUserPoolMfaConfig.
 func (p *Pool) setUserPoolMFAConfig(_ time.Time, in *mfaConfigInput) (any, error) {

@@ -12,15 +12,15 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// refused checks the code of an API error.
-func refused(t *testing.T, what string, err error, code string) {
+// wantCode checks the code of an API error; "" means success.
+func wantCode(t *testing.T, name string, err error, code string) {
 	t.Helper()
 	have := ""
 	if e := smithy.APIError(nil); errors.As(err, &e) {
 		have = e.ErrorCode()
 	}
 	if have != code {
-		t.Errorf("%s: %v, want %q", what, err, code)
+		t.Errorf("%s: %v, want %q", name, err, code)
 	}
 }
 
@@ -36,11 +36,11 @@ func TestGroupsThroughTheSDK(t *testing.T) {
 	}
 	done[idp.UpdateGroupOutput](t)(b.sdk.UpdateGroup(ctx, &idp.UpdateGroupInput{UserPoolId: pool, GroupName: name, Precedence: aws.Int32(3)}))
 	if got = done[idp.GetGroupOutput](t)(b.sdk.GetGroup(ctx, &idp.GetGroupInput{UserPoolId: pool, GroupName: name})); *got.Group.Description != "money" {
-		t.Errorf("a change of the precedence took the description: %+v", got.Group)
+		t.Errorf("a change of the precedence removed the description: %+v", got.Group)
 	}
 	done[idp.DeleteGroupOutput](t)(b.sdk.DeleteGroup(ctx, &idp.DeleteGroupInput{UserPoolId: pool, GroupName: name}))
 	_, err := b.sdk.GetGroup(ctx, &idp.GetGroupInput{UserPoolId: pool, GroupName: name})
-	refused(t, "a deleted group", err, "ResourceNotFoundException")
+	wantCode(t, "a deleted group", err, "ResourceNotFoundException")
 	of := done[idp.AdminListGroupsForUserOutput](t)(b.sdk.AdminListGroupsForUser(ctx, &idp.AdminListGroupsForUserInput{UserPoolId: pool, Username: aws.String("ada")}))
 	if len(of.Groups) != 0 {
 		t.Errorf("ada is still in %+v", of.Groups)
@@ -55,7 +55,7 @@ func TestPoolAndClientThroughTheSDK(t *testing.T) {
 		t.Errorf("pools are %+v", pools.UserPools)
 	}
 	_, err := b.sdk.ListUserPools(ctx, &idp.ListUserPoolsInput{MaxResults: aws.Int32(61)})
-	refused(t, "61 at once", err, "InvalidParameterException")
+	wantCode(t, "61 at once", err, "InvalidParameterException")
 	clients := done[idp.ListUserPoolClientsOutput](t)(b.sdk.ListUserPoolClients(ctx, &idp.ListUserPoolClientsInput{UserPoolId: pool}))
 	if len(clients.UserPoolClients) != 1 || *clients.UserPoolClients[0].ClientId != testClient {
 		t.Errorf("clients are %+v", clients.UserPoolClients)
@@ -69,13 +69,12 @@ func TestPoolAndClientThroughTheSDK(t *testing.T) {
 	}
 	_, err = b.sdk.AdminInitiateAuth(ctx, &idp.AdminInitiateAuthInput{UserPoolId: pool, ClientId: aws.String(testClient),
 		AuthFlow: types.AuthFlowTypeAdminUserPasswordAuth, AuthParameters: map[string]string{"USERNAME": "ada", "PASSWORD": testPassword}})
-	refused(t, "a flow that the client lacks", err, "InvalidParameterException")
+	wantCode(t, "a flow that the client lacks", err, "InvalidParameterException")
 	_, err = b.sdk.DescribeUserPoolClient(ctx, &idp.DescribeUserPoolClientInput{UserPoolId: pool, ClientId: aws.String("another")})
-	refused(t, "another client", err, "ResourceNotFoundException")
+	wantCode(t, "another client", err, "ResourceNotFoundException")
 }
 
-// The pool's rule for the second factor can be changed while it runs, and
-// outlives it.
+// The pool's MFA mode can be changed at run time. It is part of the state file.
 func TestMFAConfigThroughTheSDK(t *testing.T) {
 	file := t.TempDir() + "/pool.json"
 	b := newBench(t, func(c *Config) { c.StateFile = file })
@@ -85,22 +84,22 @@ func TestMFAConfigThroughTheSDK(t *testing.T) {
 		return done[idp.GetUserPoolMfaConfigOutput](t)(b.sdk.GetUserPoolMfaConfig(ctx, &idp.GetUserPoolMfaConfigInput{UserPoolId: pool})).MfaConfiguration
 	}
 	if have := rule(); have != types.UserPoolMfaTypeOptional {
-		t.Errorf("the rule is %s", have)
+		t.Errorf("the MFA mode is %s", have)
 	}
 	b.signIn("ada", testPassword)
 	done[idp.SetUserPoolMfaConfigOutput](t)(b.sdk.SetUserPoolMfaConfig(ctx, &idp.SetUserPoolMfaConfigInput{UserPoolId: pool,
 		MfaConfiguration: types.UserPoolMfaTypeOn, SoftwareTokenMfaConfiguration: &types.SoftwareTokenMfaConfigType{Enabled: true}}))
 	if out, _ := b.prove("ada", testPassword); out.ChallengeName != mfaSetup {
-		t.Errorf("where it is required the challenge is %q, want %s", out.ChallengeName, mfaSetup)
+		t.Errorf("with MFA required the challenge is %q, want %s", out.ChallengeName, mfaSetup)
 	}
 	_, err := b.sdk.SetUserPoolMfaConfig(ctx, &idp.SetUserPoolMfaConfigInput{UserPoolId: pool, MfaConfiguration: "MAYBE"})
-	refused(t, "another rule", err, "InvalidParameterException")
+	wantCode(t, "an unknown mode", err, "InvalidParameterException")
 	_, err = b.sdk.SetUserPoolMfaConfig(ctx, &idp.SetUserPoolMfaConfigInput{UserPoolId: pool,
 		MfaConfiguration: types.UserPoolMfaTypeOn, SoftwareTokenMfaConfiguration: &types.SoftwareTokenMfaConfigType{}})
-	refused(t, "required without a factor", err, "InvalidParameterException")
+	wantCode(t, "required without a factor", err, "InvalidParameterException")
 	again := newBench(t, func(c *Config) { c.StateFile = file })
 	if again.pool.mfa != MFARequired {
-		t.Errorf("after a restart the rule is %s", again.pool.mfa)
+		t.Errorf("after a restart the MFA mode is %s", again.pool.mfa)
 	}
 }
 
@@ -125,24 +124,24 @@ func TestAttributesThroughTheSDK(t *testing.T) {
 		}
 		return have
 	}
-	refused(t, "a name", update("name", "Ada Lovelace"), "")
-	refused(t, "a new address", update("email", "lovelace@example.com"), "")
+	wantCode(t, "a name", update("name", "Ada Lovelace"), "")
+	wantCode(t, "a new address", update("email", "lovelace@example.com"), "")
 	if have := of(); have["name"] != "Ada Lovelace" || have["email"] != "lovelace@example.com" || have["email_verified"] != "false" {
 		t.Errorf("attributes are %v, want the new address unverified", have)
 	}
-	refused(t, "another's address", update("email", "grace@example.com", "email_verified", "true"), "AliasExistsException")
-	refused(t, "verification of it", update("email_verified", "true"), "")
-	refused(t, "sub", update("sub", "1"), "InvalidParameterException")
-	refused(t, "outside of the schema", update("custom:floor", "3"), "InvalidParameterException")
-	refused(t, "no boolean", update("email_verified", "yes"), "InvalidParameterException")
+	wantCode(t, "another's address", update("email", "grace@example.com", "email_verified", "true"), "AliasExistsException")
+	wantCode(t, "verification of it", update("email_verified", "true"), "")
+	wantCode(t, "sub", update("sub", "1"), "InvalidParameterException")
+	wantCode(t, "outside of the schema", update("custom:floor", "3"), "InvalidParameterException")
+	wantCode(t, "no boolean", update("email_verified", "yes"), "InvalidParameterException")
 	own := aws.String(b.signIn("ada", testPassword).AccessToken)
 	updateOwn := func(name, value string) error {
 		_, err := b.sdk.UpdateUserAttributes(ctx, &idp.UpdateUserAttributesInput{AccessToken: own,
 			UserAttributes: []types.AttributeType{{Name: aws.String(name), Value: aws.String(value)}}})
 		return err
 	}
-	refused(t, "one's own nickname", updateOwn("nickname", "countess"), "")
-	refused(t, "one's own verification", updateOwn("email_verified", "true"), "NotAuthorizedException")
+	wantCode(t, "one's own nickname", updateOwn("nickname", "countess"), "")
+	wantCode(t, "one's own verification", updateOwn("email_verified", "true"), "NotAuthorizedException")
 	if have := of(); have["nickname"] != "countess" {
 		t.Errorf("attributes are %v, want the nickname", have)
 	}
@@ -150,13 +149,13 @@ func TestAttributesThroughTheSDK(t *testing.T) {
 		t.Errorf("removal of one's own: %v, %v", err, of())
 	}
 	_, err := b.sdk.AdminDeleteUserAttributes(ctx, &idp.AdminDeleteUserAttributesInput{UserPoolId: pool, Username: ada, UserAttributeNames: []string{"email"}})
-	refused(t, "removal", err, "")
+	wantCode(t, "removal", err, "")
 	if have := of(); have["email"] != "" || have["email_verified"] != "" || have["name"] == "" {
-		t.Errorf("attributes are %v, want the address gone", have)
+		t.Errorf("attributes are %v, want no address", have)
 	}
 }
 
-func TestMFAPreferenceOfAnotherThroughTheSDK(t *testing.T) {
+func TestAdminSetUserMFAPreferenceThroughTheSDK(t *testing.T) {
 	b := newBench(t, nil)
 	ctx, pool := t.Context(), aws.String(testPool)
 	b.addUser(User{Username: "alan", TOTPSecret: testTOTPSecret})
@@ -166,19 +165,19 @@ func TestMFAPreferenceOfAnotherThroughTheSDK(t *testing.T) {
 			SoftwareTokenMfaSettings: &types.SoftwareTokenMfaSettingsType{Enabled: on, PreferredMfa: on}})
 		return err
 	}
-	refused(t, "off", set("alan", false), "")
+	wantCode(t, "off", set("alan", false), "")
 	b.signIn("alan", testPassword)
-	refused(t, "on", set("alan", true), "")
+	wantCode(t, "on", set("alan", true), "")
 	if out, _ := b.prove("alan", testPassword); out.ChallengeName != softwareTokenMFA {
 		t.Errorf("the challenge is %q, want %s", out.ChallengeName, softwareTokenMFA)
 	}
-	refused(t, "without an authenticator", set("ada", true), "InvalidParameterException")
+	wantCode(t, "without an authenticator", set("ada", true), "InvalidParameterException")
 	_, err := b.sdk.AdminSetUserMFAPreference(ctx, &idp.AdminSetUserMFAPreferenceInput{UserPoolId: pool, Username: aws.String("ada"),
 		SMSMfaSettings: &types.SMSMfaSettingsType{Enabled: true}})
-	refused(t, "SMS", err, "InvalidParameterException")
+	wantCode(t, "SMS", err, "InvalidParameterException")
 }
 
-// mailed collects what a pool sends.
+// mailed collects the mail of a pool.
 type mailed []Mail
 
 func (m *mailed) add(one Mail) { *m = append(*m, one) }
@@ -213,31 +212,31 @@ func TestForgottenPassword(t *testing.T) {
 	if m.Code == wrong {
 		wrong = "000001"
 	}
-	refused(t, "another code", confirm(wrong, "Brand-new-8"), "CodeMismatchException")
-	refused(t, "a weak password", confirm(m.Code, "weak"), "InvalidPasswordException")
-	refused(t, "the code", confirm(m.Code, "Brand-new-8"), "")
+	wantCode(t, "another code", confirm(wrong, "Brand-new-8"), "CodeMismatchException")
+	wantCode(t, "a weak password", confirm(m.Code, "weak"), "InvalidPasswordException")
+	wantCode(t, "the code", confirm(m.Code, "Brand-new-8"), "")
 	b.signIn("ada", "Brand-new-8")
-	refused(t, "the code again", confirm(m.Code, "Brand-new-9"), "CodeMismatchException")
+	wantCode(t, "the code again", confirm(m.Code, "Brand-new-9"), "CodeMismatchException")
 	done[idp.ForgotPasswordOutput](t)(b.sdk.ForgotPassword(ctx, &idp.ForgotPasswordInput{ClientId: client, Username: ada}))
 	b.clock.advance(resetCodeLife)
-	refused(t, "a code after its hour", confirm(mail.last(t).Code, "Brand-new-9"), "ExpiredCodeException")
+	wantCode(t, "a code after its hour", confirm(mail.last(t).Code, "Brand-new-9"), "ExpiredCodeException")
 
-	// A name that nobody has is answered alike, and nothing is sent.
+	// The response for an unknown username is the same, and no mail is sent.
 	before := len(mail)
 	nobody := done[idp.ForgotPasswordOutput](t)(b.sdk.ForgotPassword(ctx, &idp.ForgotPasswordInput{ClientId: client, Username: aws.String("nobody")}))
 	if d := *nobody.CodeDeliveryDetails.Destination; !strings.Contains(d, "***@") || len(mail) != before {
-		t.Errorf("for nobody it was delivered to %q, mail sent: %t", d, len(mail) != before)
+		t.Errorf("for an unknown username: delivered to %q, mail sent: %t", d, len(mail) != before)
 	}
 	b.addUser(User{Username: "mute"})
 	_, err := b.sdk.ForgotPassword(ctx, &idp.ForgotPasswordInput{ClientId: client, Username: aws.String("mute")})
-	refused(t, "without an address", err, "InvalidParameterException")
+	wantCode(t, "without an address", err, "InvalidParameterException")
 	for range resetsPerHour + 1 {
 		_, err = b.sdk.ForgotPassword(ctx, &idp.ForgotPasswordInput{ClientId: client, Username: ada})
 	}
-	refused(t, "one code too many", err, "LimitExceededException")
+	wantCode(t, "one code too many", err, "LimitExceededException")
 }
 
-func TestGuessedCodesLock(t *testing.T) {
+func TestWrongResetCodesLock(t *testing.T) {
 	var mail mailed
 	b := newBench(t, func(c *Config) { c.Send = mail.add })
 	b.addUser(User{Username: "ada", Email: "ada@example.com"})
@@ -248,14 +247,14 @@ func TestGuessedCodesLock(t *testing.T) {
 		return err
 	}
 	for range lockoutAfter {
-		refused(t, "a guess", confirm("x"), "CodeMismatchException")
+		wantCode(t, "a guess", confirm("x"), "CodeMismatchException")
 	}
-	refused(t, "the code, while guesses are locked", confirm(mail.last(t).Code), "LimitExceededException")
+	wantCode(t, "the code during the lockout", confirm(mail.last(t).Code), "LimitExceededException")
 	b.clock.advance(2 * time.Second)
-	refused(t, "the code, later", confirm(mail.last(t).Code), "")
+	wantCode(t, "the code after the lockout", confirm(mail.last(t).Code), "")
 }
 
-func TestAdministratorResetsAPassword(t *testing.T) {
+func TestAdminResetUserPassword(t *testing.T) {
 	var mail mailed
 	b := newBench(t, func(c *Config) { c.Send = mail.add })
 	b.addUser(User{Username: "ada", Email: "ada@example.com"})
@@ -265,7 +264,7 @@ func TestAdministratorResetsAPassword(t *testing.T) {
 		_, err := b.sdk.AdminResetUserPassword(ctx, &idp.AdminResetUserPasswordInput{UserPoolId: pool, Username: aws.String(name)})
 		return err
 	}
-	refused(t, "reset", reset("ada"), "")
+	wantCode(t, "reset", reset("ada"), "")
 	got := done[idp.AdminGetUserOutput](t)(b.sdk.AdminGetUser(ctx, &idp.AdminGetUserInput{UserPoolId: pool, Username: ada}))
 	if got.UserStatus != types.UserStatusTypeResetRequired {
 		t.Errorf("the status is %s", got.UserStatus)
@@ -275,11 +274,12 @@ func TestAdministratorResetsAPassword(t *testing.T) {
 	done[idp.ConfirmForgotPasswordOutput](t)(b.sdk.ConfirmForgotPassword(ctx, &idp.ConfirmForgotPasswordInput{ClientId: aws.String(testClient), Username: ada,
 		ConfirmationCode: aws.String(mail.last(t).Code), Password: aws.String("Brand-new-8")}))
 	b.signIn("ada", "Brand-new-8")
-	refused(t, "one who waits for a first password", reset("fresh"), "NotAuthorizedException")
-	refused(t, "nobody", reset("nobody"), "UserNotFoundException")
+	wantCode(t, "an account with a temporary password", reset("fresh"), "NotAuthorizedException")
+	wantCode(t, "nobody", reset("nobody"), "UserNotFoundException")
 }
 
-// A password that the pool makes up reaches the person, once more on demand.
+// A generated temporary password is mailed to the person, and mailed again with
+// MessageAction RESEND.
 func TestInvitation(t *testing.T) {
 	var mail mailed
 	b := newBench(t, func(c *Config) { c.Send = mail.add })
@@ -293,6 +293,6 @@ func TestInvitation(t *testing.T) {
 		t.Errorf("the password sent again: %q, challenge %q", failure, out.ChallengeName)
 	}
 	if _, failure := b.prove("new", first); failure == "" {
-		t.Error("the first password still holds")
+		t.Error("the first temporary password is still valid")
 	}
 }

@@ -18,25 +18,25 @@ import (
 	"usher/backend/api/shape"
 )
 
-// MFA is the pool's rule for a second factor.
+// MFA is the pool's mode for a second factor.
 type MFA string
 
 const (
 	MFAOff      MFA = "OFF"
-	MFAOptional MFA = "OPTIONAL" // asked of whoever has set up an authenticator
-	MFARequired MFA = "ON"       // whoever has none must set one up to sign in
+	MFAOptional MFA = "OPTIONAL" // required only of accounts with an authenticator
+	MFARequired MFA = "ON"       // an account without an authenticator must set one up to sign in
 )
 
-// Config is what a pool is built from. The first block is required.
+// Config configures a pool. The fields of the first block are required.
 type Config struct {
 	Region    string // us-east-1
 	PoolID    string // us-east-1_AbCdEfGhI
 	ClientID  string // the one app client; it has no secret
 	Now       func() time.Time
 	Rand      io.Reader
-	OwnerKeys func(accessKeyID string) (secret string, ok bool) // who may make the owner's calls
+	OwnerKeys func(accessKeyID string) (secret string, ok bool) // keys that authenticate the owner's calls
 
-	BaseURL   string // http://127.0.0.1:PORT; or SetBaseURL once there is a listener
+	BaseURL   string // http://127.0.0.1:PORT; or call SetBaseURL after listening
 	StateFile string // "" keeps everything in memory
 
 	AccessTokenLife  time.Duration // default 10 min; also the ID token's
@@ -45,17 +45,17 @@ type Config struct {
 	SessionTries     int           // wrong answers that end a challenge's session; default 3
 
 	Rotation     bool          // refresh tokens are replaced when used
-	GracePeriod  time.Duration // how long a replaced one still works, 0..60 s
+	GracePeriod  time.Duration // validity of a replaced refresh token, 0..60 s
 	MFA          MFA           // default MFAOptional
-	PasswordAuth bool          // also take USER_PASSWORD_AUTH
+	PasswordAuth bool          // enables USER_PASSWORD_AUTH
 	Quotas       Quotas
 
-	// Send gets the mail that the service would send. It must not call the
-	// pool. It may be nil.
+	// Send is called with each mail of the service. It must not call the pool.
+	// It may be nil.
 	Send func(Mail)
 
-	// CodeWanted hears of each account that is to give a code now. It must
-	// neither block nor call the pool. It may be nil.
+	// CodeWanted is called with the username of each account whose next step is a
+	// TOTP code. It must neither block nor call the pool. It may be nil.
 	CodeWanted func(username string)
 }
 
@@ -70,26 +70,26 @@ type Pool struct {
 
 	mu         sync.Mutex
 	baseURL    string
-	secret     []byte // makes the simulated salts of unknown people
+	secret     []byte // key of the simulated salts of unknown usernames
 	users      map[string]*user
 	groups     map[string]*group
 	signIns    map[string]*signIn       // by origin_jti
 	refresh    map[tokenHash]string     // refresh token → origin_jti
 	challenges map[string]*challenge    // by Session, or by secret block for SRP
 	lockouts   map[string]*lockout      // by kind and username
-	resets     map[string][]time.Time   // when codes for a new password were sent, by name
-	mfa        MFA                      // the rule now; Config.MFA is the first one
+	resets     map[string][]time.Time   // times of the reset codes sent, by name
+	mfa        MFA                      // the present mode; Config.MFA is the initial one
 	calls      map[string]int           // by operation
 	buckets    map[string]*rate.Limiter // by quota, and by person
 	pruneAt    int
-	changed    uint64 // counts changes that the state file must hold
+	changed    uint64 // count of changes that belong in the state file
 
 	saveMu sync.Mutex
 	saved  uint64
 }
 
-// New checks the configuration and loads the state file where one exists. It
-// makes no keys: see Warm.
+// New checks the configuration and loads the state file, if there is one. It
+// generates no keys: see Warm.
 func New(c Config) (*Pool, error) {
 	switch {
 	case c.Region == "":
@@ -148,8 +148,8 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// SetBaseURL says where the pool listens, as scheme and host. Tokens name it
-// in iss from then on.
+// SetBaseURL sets scheme and host of the pool's address. They are part of iss in
+// all later tokens.
 func (p *Pool) SetBaseURL(base string) error {
 	u, err := url.Parse(base)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
@@ -161,8 +161,8 @@ func (p *Pool) SetBaseURL(base string) error {
 	return nil
 }
 
-// Issuer is the iss of the pool's tokens: the base URL and the pool id. Before
-// a base URL is known it is the one that AWS would use.
+// Issuer returns the iss of the pool's tokens: the base URL and the pool id.
+// Before a base URL is set, the result is AWS's issuer for this pool id.
 func (p *Pool) Issuer() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,8 +176,8 @@ func (p *Pool) issuer() string {
 	return p.baseURL + "/" + p.cfg.PoolID
 }
 
-// Calls gives how often each operation was asked for since New, refused and
-// throttled calls included; userInfo and jwks.json count under those names.
+// Calls returns the number of calls of each operation since New, including
+// refused and throttled calls. userInfo and jwks.json count under those names.
 func (p *Pool) Calls() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -190,8 +190,8 @@ func (p *Pool) count(operation string) {
 	p.calls[operation]++
 }
 
-// random reads n bytes. A source of randomness that fails leaves nothing
-// sensible to do, so it panics, as crypto/rand does.
+// random returns n random bytes. It panics if the source of randomness fails, as
+// crypto/rand does.
 func (p *Pool) random(n int) []byte {
 	b := make([]byte, n)
 	p.randMu.Lock()
@@ -202,7 +202,7 @@ func (p *Pool) random(n int) []byte {
 	return b
 }
 
-// uuid gives a random (version 4) UUID.
+// uuid returns a random (version 4) UUID.
 func (p *Pool) uuid() string { return formatUUID(p.random(16)) }
 
 func formatUUID(b []byte) string {
@@ -212,8 +212,8 @@ func formatUUID(b []byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
 }
 
-// simulate gives bytes that are the same for one purpose and name, and mean
-// nothing to whoever lacks the pool's secret.
+// simulate returns bytes that are constant for a purpose and a name. Without the
+// pool's secret they are indistinguishable from random bytes.
 func (p *Pool) simulate(purpose, name string) []byte {
 	m := hmac.New(sha256.New, p.secret)
 	m.Write([]byte(purpose + "\x00" + name))

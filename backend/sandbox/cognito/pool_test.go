@@ -33,8 +33,8 @@ const (
 	testPassword = "Correct-horse-7"
 )
 
-// clock is a time that tests move. It begins at the real one, because the
-// SDK signs with that.
+// clock is a clock that tests advance. It begins at the real time, because the
+// SDK signs with the real time.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -52,7 +52,7 @@ func (c *clock) advance(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// bench is a pool on a real socket and the means to talk to it.
+// bench is a pool on a real socket, with clients for it.
 type bench struct {
 	t     *testing.T
 	pool  *Pool
@@ -61,7 +61,8 @@ type bench struct {
 	sdk   *idp.Client
 }
 
-// The signing keys of all test pools but one are made once: 0.3 s each.
+// sharedKeys are the signing keys of all test pools but one. Generation takes
+// 0.3 s.
 var sharedKeys = sync.OnceValue(func() *keyring {
 	p, err := New(testConfig(time.Now))
 	if err == nil {
@@ -125,7 +126,7 @@ func (b *bench) addUser(u User) string {
 	return sub
 }
 
-// post sends one call as bytes, without any SDK.
+// post sends one call without an SDK.
 func (b *bench) post(operation string, in any, sign bool) (status int, body []byte) {
 	b.t.Helper()
 	payload, err := json.Marshal(in)
@@ -144,7 +145,7 @@ func (b *bench) post(operation string, in any, sign bool) (status int, body []by
 	return b.do(req)
 }
 
-// sign uses the bench's clock, as the SDK cannot.
+// sign signs with the bench's clock, which the SDK cannot use.
 func (b *bench) sign(req *http.Request, payload []byte) {
 	b.t.Helper()
 	h := sha256.Sum256(payload)
@@ -169,7 +170,7 @@ func (b *bench) do(req *http.Request) (int, []byte) {
 	return resp.StatusCode, body
 }
 
-// call sends one call and gives the exception as "Code: message", or "".
+// call sends one call and returns the exception as "Code: message", or "".
 func (b *bench) call(operation string, in, out any) string {
 	b.t.Helper()
 	status, body := b.post(operation, in, b.pool.ops[operation].signed)
@@ -179,13 +180,13 @@ func (b *bench) call(operation string, in, out any) string {
 			Message string `json:"message"`
 		}
 		if err := json.Unmarshal(body, &e); err != nil || e.Type == "" {
-			b.t.Fatalf("%s answered %d %.200q", operation, status, body)
+			b.t.Fatalf("%s returned %d %.200q", operation, status, body)
 		}
 		return e.Type + ": " + e.Message
 	}
 	if out != nil {
 		if err := json.Unmarshal(body, out); err != nil {
-			b.t.Fatalf("%s answered %.200q: %v", operation, body, err)
+			b.t.Fatalf("%s returned %.200q: %v", operation, body, err)
 		}
 	}
 	return ""
@@ -200,7 +201,7 @@ func (b *bench) mustCall(operation string, in, out any) {
 
 type params map[string]string
 
-// start begins an SRP sign-in and gives the client half and the challenge.
+// start begins an SRP sign-in and returns the client's side and the challenge.
 func (b *bench) start(username string) (*srpClient, *authOutput) {
 	b.t.Helper()
 	a, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 256))
@@ -217,7 +218,7 @@ func (b *bench) start(username string) (*srpClient, *authOutput) {
 	return client, out
 }
 
-// prove answers the challenge of a password.
+// prove responds to the challenge of a password.
 func (b *bench) prove(username, password string) (*authOutput, string) {
 	b.t.Helper()
 	client, challenge := b.start(username)
@@ -236,7 +237,7 @@ func (b *bench) answer(name, session string, answers params) (*authOutput, strin
 	return out, failure
 }
 
-// signIn gives the tokens of a person without a second factor.
+// signIn returns the tokens of an account without a second factor.
 func (b *bench) signIn(username, password string) authResult {
 	b.t.Helper()
 	out, failure := b.prove(username, password)
@@ -246,22 +247,22 @@ func (b *bench) signIn(username, password string) authResult {
 	return *out.AuthenticationResult
 }
 
-// alive says what GetUser says of an access token.
+// alive returns the exception of GetUser with an access token, "" for success.
 func (b *bench) alive(token string) string {
 	b.t.Helper()
 	return b.call("GetUser", accessTokenInput{token}, nil)
 }
 
 // failsWith fails the test unless got begins with the exception's name and
-// holds the words.
+// contains words.
 func failsWith(t *testing.T, got, code, words string) {
 	t.Helper()
 	if !strings.HasPrefix(got, code+": ") || !strings.Contains(got, words) {
-		t.Errorf("answered %q, want %s with %q", got, code, words)
+		t.Errorf("returned %q, want %s with %q", got, code, words)
 	}
 }
 
-func TestNewNamesWhatIsWrong(t *testing.T) {
+func TestNewNamesTheInvalidField(t *testing.T) {
 	good := testConfig(time.Now)
 	for want, spoil := range map[string]func(*Config){
 		"Region":      func(c *Config) { c.Region = "" },
@@ -282,7 +283,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		}
 	}
 	if _, err := New(good); err != nil {
-		t.Errorf("a good configuration: %v", err)
+		t.Errorf("a valid configuration: %v", err)
 	}
 }
 
@@ -312,14 +313,14 @@ func TestAddUserRefuses(t *testing.T) {
 		}
 	}
 	if _, err := b.pool.AddUser(User{Username: "y", Password: testPassword, TOTPSecret: "not base32!"}); err == nil {
-		t.Error("took a TOTP secret that is not base32")
+		t.Error("a TOTP secret that is not base32 was accepted")
 	}
 	if b.pool.HasUser("x") || !b.pool.HasUser("ada") {
 		t.Error("HasUser is wrong")
 	}
 }
 
-func TestSecretsReachNoVerb(t *testing.T) {
+func TestNoFormatVerbShowsASecret(t *testing.T) {
 	values := []any{User{Username: "ada", Password: "sesame", TOTPSecret: "sesame"}, Tokens{"sesame", "sesame", "sesame"},
 		&User{Password: "sesame"}, []User{{Password: "sesame"}}, map[string]Tokens{"x": {Refresh: "sesame"}}}
 	for _, v := range values {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Mail is one message of the service to a person.
+// Mail is one e-mail of the service to a person.
 type Mail struct {
 	Time     time.Time `json:"time"`
 	To       string    `json:"to"`
@@ -17,8 +17,8 @@ type Mail struct {
 	Password string    `json:"temporary_password,omitempty"` // of a new account
 }
 
-// statusReset is the status of an account whose password an administrator has
-// taken away.
+// statusReset is the status of an account after an administrator's password
+// reset.
 const statusReset = "RESET_REQUIRED"
 
 const (
@@ -27,10 +27,10 @@ const (
 
 	// SPEC: quotas, "ForgotPassword": 5 to 20 an hour for one account.
 	resetsPerHour = 10
-	maxResetNames = 4096 // that are counted at once
+	maxResetNames = 4096 // usernames in the count
 )
 
-// reset is a code that was sent and not yet used.
+// reset is an unused reset code.
 type reset struct {
 	Code    string    `json:"code"`
 	Expires time.Time `json:"expires"`
@@ -42,7 +42,7 @@ type codeDelivery struct {
 	AttributeName  string
 }
 
-// deliveryTo hides most of an address, as the service does.
+// deliveryTo masks most of an address, as the service does.
 func deliveryTo(address string) codeDelivery {
 	name, domain, _ := strings.Cut(address, "@")
 	first := func(s string) string {
@@ -60,7 +60,7 @@ func (p *Pool) send(m Mail) {
 	}
 }
 
-// newReset makes a code for an account. It needs p.mu.
+// newReset generates a reset code for an account. The caller holds p.mu.
 func (p *Pool) newReset(now time.Time, u *user) (Mail, error) {
 	if u.Disabled {
 		return Mail{}, notAuthorized("User is disabled.")
@@ -79,7 +79,7 @@ func (p *Pool) newReset(now time.Time, u *user) (Mail, error) {
 
 type forgotPasswordInput struct{ ClientId, Username string }
 
-// forgotPassword answers for a name that nobody has as for one that exists.
+// forgotPassword returns the same response for an unknown and a known username.
 //
 // SPEC: cognito-user-pool-managing-errors, ForgotPassword.
 func (p *Pool) forgotPassword(now time.Time, in *forgotPasswordInput) (any, error) {
@@ -110,7 +110,8 @@ func (p *Pool) forgotPassword(now time.Time, in *forgotPasswordInput) (any, erro
 	return output{deliveryTo(mail.To)}, nil
 }
 
-// admitReset bounds how many codes are sent for one name. It needs p.mu.
+// admitReset limits the number of codes per hour for one name. The caller holds
+// p.mu.
 func (p *Pool) admitReset(now time.Time, name string) error {
 	if len(p.resets) > maxResetNames {
 		clear(p.resets)
@@ -168,8 +169,8 @@ func (p *Pool) confirmForgotPassword(now time.Time, in *confirmForgotInput) (any
 	return nil, nil
 }
 
-// adminResetUserPassword takes the password away until a code that is sent has
-// set another.
+// adminResetUserPassword invalidates the password and mails a code for setting
+// another.
 //
 // SPEC: API AdminResetUserPassword: PasswordResetRequiredException at the next
 // sign-in.

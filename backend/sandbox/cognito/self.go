@@ -2,12 +2,12 @@ package cognito
 
 import "time"
 
-// The calls that a person makes for themselves, with an access token, a
-// refresh token or a challenge's Session.
+// The calls of a person on their own account, with an access token, a refresh
+// token or a challenge's Session.
 
 type attribute struct{ Name, Value string }
 
-// attributes gives an account's attributes, sub first.
+// attributes returns an account's attributes, sub first.
 func (u *user) attributes() []attribute {
 	list := []attribute{{"sub", u.Sub}}
 	for _, name := range sortedKeys(u.Attributes) {
@@ -16,7 +16,7 @@ func (u *user) attributes() []attribute {
 	return list
 }
 
-// mfa gives UserMFASettingList and PreferredMfaSetting.
+// mfa returns UserMFASettingList and PreferredMfaSetting.
 func (u *user) mfa() (list []string, preferred string) {
 	if u.TOTPSecret == "" || !u.TOTPOn {
 		return nil, ""
@@ -44,7 +44,7 @@ func (p *Pool) getUser(now time.Time, in *accessTokenInput) (any, error) {
 	return out, err
 }
 
-// globalSignOut ends all of a person's families of tokens.
+// globalSignOut revokes all of a person's token families.
 func (p *Pool) globalSignOut(now time.Time, in *accessTokenInput) (any, error) {
 	return nil, p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
 		p.revokeAll(u)
@@ -66,10 +66,10 @@ func (p *Pool) getTokensFromRefreshToken(now time.Time, in *getTokensInput) (any
 
 type revokeTokenInput struct{ Token, ClientId string }
 
-// revokeToken ends the family of a refresh token.
+// revokeToken revokes the family of a refresh token.
 //
-// SPEC: API RevokeToken lists UnsupportedTokenTypeException for what is no
-// refresh token; RFC 7009 §2.2: an unknown one is answered like success.
+// SPEC: API RevokeToken: UnsupportedTokenTypeException for a token of another
+// type. RFC 7009 §2.2: success for an unknown token.
 func (p *Pool) revokeToken(_ time.Time, in *revokeTokenInput) (any, error) {
 	if err := p.checkClient(in.ClientId); err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (p *Pool) changePassword(now time.Time, in *changePasswordInput) (any, erro
 		if err := p.locked(now, factorPassword, u.Username); err != nil {
 			return &Error{Code: "LimitExceededException", Message: "Attempt limit exceeded, please try after some time."}
 		}
-		if !u.knows(p.name, in.PreviousPassword) {
+		if !u.passwordMatches(p.name, in.PreviousPassword) {
 			p.failed(now, factorPassword, u.Username)
 			return wrongPassword()
 		}
@@ -110,14 +110,14 @@ func (p *Pool) changePassword(now time.Time, in *changePasswordInput) (any, erro
 
 type softwareTokenInput struct{ AccessToken, Session, UserCode string }
 
-// withTOTPOwner runs f for the person of an MFA_SETUP session, whose challenge
-// it then gets too, or of an access token.
+// withTOTPOwner runs f with the account of an MFA_SETUP session and its
+// challenge, or with the account of an access token and a nil challenge.
 func (p *Pool) withTOTPOwner(now time.Time, in *softwareTokenInput, f func(*user, *challenge) error) error {
 	p.mu.Lock()
 	off := p.mfa == MFAOff
 	p.mu.Unlock()
 	if off {
-		// SPEC: user-pool-settings-mfa-totp, in these words.
+		// SPEC: user-pool-settings-mfa-totp has this text.
 		return &Error{Code: "SoftwareTokenMFANotFoundException",
 			Message: "Software Token MFA has not been enabled by the userPool"}
 	}
@@ -129,7 +129,7 @@ func (p *Pool) withTOTPOwner(now time.Time, in *softwareTokenInput, f func(*user
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, err := p.peek(now, in.Session, mfaSetup)
+	c, err := p.findChallenge(now, in.Session, mfaSetup)
 	if err != nil {
 		return err
 	}
@@ -140,8 +140,8 @@ func (p *Pool) withTOTPOwner(now time.Time, in *softwareTokenInput, f func(*user
 	return f(u, c)
 }
 
-// associateSoftwareToken hands out a new secret, which counts once a code of
-// it was shown.
+// associateSoftwareToken returns a new TOTP secret. The secret is in force only
+// after VerifySoftwareToken.
 func (p *Pool) associateSoftwareToken(now time.Time, in *softwareTokenInput) (any, error) {
 	var out struct {
 		SecretCode string
@@ -178,7 +178,7 @@ func (p *Pool) verifySoftwareToken(now time.Time, in *softwareTokenInput) (any, 
 		if verdict != codeGood {
 			p.failed(now, factorCode, u.Username)
 			if c != nil {
-				p.miss(c)
+				p.wrongResponse(c)
 			}
 			return &Error{Code: "EnableSoftwareTokenMFAException", Message: "Code mismatch"}
 		}
@@ -193,12 +193,12 @@ func (p *Pool) verifySoftwareToken(now time.Time, in *softwareTokenInput) (any, 
 	return out, err
 }
 
-// renew moves a challenge to a new Session and spends the one it had. It needs
-// p.mu.
+// renew moves a challenge to a new Session and spends the previous one. The
+// caller holds p.mu.
 func (p *Pool) renew(now time.Time, c *challenge) string {
 	next := *c
 	c.spent = true
-	return p.put(now, &next)
+	return p.addChallenge(now, &next)
 }
 
 type setMFAPreferenceInput struct {

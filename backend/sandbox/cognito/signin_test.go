@@ -11,7 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-func TestSignInGivesTokensShapedLikeCognitos(t *testing.T) {
+func TestTokensHaveCognitosForm(t *testing.T) {
 	b := newBench(t, nil)
 	sub := b.addUser(User{Username: "ada", Email: "ada@example.com", Groups: []string{"finance-team", "a-team"}})
 	b.addUser(User{Username: "nobody-special"})
@@ -34,11 +34,11 @@ func TestSignInGivesTokensShapedLikeCognitos(t *testing.T) {
 		"email": "ada@example.com", "email_verified": true, "cognito:groups": []any{"a-team", "finance-team"}},
 		"origin_jti", "event_id", "jti")
 	if access["origin_jti"] != id["origin_jti"] || access["jti"] == id["jti"] || access["jti"] == access["origin_jti"] {
-		t.Error("the token identifiers are not as they should be")
+		t.Error("the token identifiers have the wrong relations")
 	}
 	other, _ := b.claims(b.signIn("nobody-special", testPassword).AccessToken)
 	if _, there := other["cognito:groups"]; there {
-		t.Error("cognito:groups is there for a person without groups")
+		t.Error("cognito:groups is present for an account without groups")
 	}
 }
 
@@ -59,7 +59,8 @@ func (b *bench) claims(token string) (claims map[string]any, kid string) {
 	return nil, ""
 }
 
-// wantEqual compares claims; those in random must be there and are not compared.
+// wantEqual compares claims. Those in random must be UUIDs; their values are not
+// compared.
 func wantEqual(t *testing.T, got, want map[string]any, random ...string) {
 	t.Helper()
 	got = maps.Clone(got)
@@ -71,7 +72,7 @@ func wantEqual(t *testing.T, got, want map[string]any, random ...string) {
 	}
 	for name := range got {
 		if _, ok := want[name]; !ok {
-			t.Errorf("there is a claim %s = %v", name, got[name])
+			t.Errorf("unexpected claim %s = %v", name, got[name])
 		}
 	}
 	for name, v := range want {
@@ -93,13 +94,13 @@ func TestSignInByVerifiedEmail(t *testing.T) {
 	b.addUser(User{Username: "ada", Email: "Ada@Example.com"})
 	_, challenge := b.start("ada@example.com")
 	if got := challenge.ChallengeParameters["USER_ID_FOR_SRP"]; got != "ada" {
-		t.Errorf("USER_ID_FOR_SRP is %q: a client must take this name into its proof, not what was typed", got)
+		t.Errorf("USER_ID_FOR_SRP is %q: the proof must contain this name, not the typed one", got)
 	}
 	b.signIn("ada@example.com", testPassword)
 }
 
-// What makes a proof bad must be refused with one sentence; the good one, made
-// the same way, must pass.
+// Every invalid proof is refused with the same message. A valid proof, built the
+// same way, is accepted.
 func TestProofOfPassword(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
@@ -113,14 +114,14 @@ func TestProofOfPassword(t *testing.T) {
 		spoil    func(params)
 		good     bool
 	}{
-		"good":                       {testPassword, func(params) {}, true},
-		"wrong password":             {testPassword + "x", func(params) {}, false},
-		"empty password":             {"", func(params) {}, false},
-		"a signature with a bit off": {testPassword, func(p params) { p["PASSWORD_CLAIM_SIGNATURE"] = wrongByte(p["PASSWORD_CLAIM_SIGNATURE"]) }, false},
-		"a shorter signature":        {testPassword, func(p params) { p["PASSWORD_CLAIM_SIGNATURE"] = "AAAA" }, false},
-		"an invented secret block":   {testPassword, func(p params) { p["PASSWORD_CLAIM_SECRET_BLOCK"] = wrongByte(p["PASSWORD_CLAIM_SECRET_BLOCK"]) }, false},
-		"another timestamp":          {testPassword, func(p params) { p["TIMESTAMP"] = "Thu Jan 1 00:00:00 UTC 1970" }, false},
-		"another username":           {testPassword, func(p params) { p["USERNAME"] = "grace" }, false},
+		"good":                          {testPassword, func(params) {}, true},
+		"wrong password":                {testPassword + "x", func(params) {}, false},
+		"empty password":                {"", func(params) {}, false},
+		"a signature with a wrong byte": {testPassword, func(p params) { p["PASSWORD_CLAIM_SIGNATURE"] = wrongByte(p["PASSWORD_CLAIM_SIGNATURE"]) }, false},
+		"a shorter signature":           {testPassword, func(p params) { p["PASSWORD_CLAIM_SIGNATURE"] = "AAAA" }, false},
+		"an invented secret block":      {testPassword, func(p params) { p["PASSWORD_CLAIM_SECRET_BLOCK"] = wrongByte(p["PASSWORD_CLAIM_SECRET_BLOCK"]) }, false},
+		"another timestamp":             {testPassword, func(p params) { p["TIMESTAMP"] = "Thu Jan 1 00:00:00 UTC 1970" }, false},
+		"another username":              {testPassword, func(p params) { p["USERNAME"] = "grace" }, false},
 	} {
 		client, challenge := b.start("ada")
 		answers, err := client.answer(challenge.ChallengeParameters, c.password, b.clock.now())
@@ -133,7 +134,7 @@ func TestProofOfPassword(t *testing.T) {
 		case c.good && (failure != "" || out.AuthenticationResult == nil):
 			t.Errorf("%s: %s", name, failure)
 		case !c.good && failure != "NotAuthorizedException: Incorrect username or password.":
-			t.Errorf("%s: answered %q", name, failure)
+			t.Errorf("%s: returned %q", name, failure)
 		}
 		b.pool.mu.Lock()
 		b.pool.succeeded("ada") // this test is not about the lockout
@@ -149,13 +150,12 @@ func TestProofOfPassword(t *testing.T) {
 		answers, _ := client.answer(challenge.ChallengeParameters, testPassword, b.clock.now())
 		spoil(answers)
 		if _, failure := b.answer(passwordVerifier, "", answers); !strings.HasPrefix(failure, "InvalidParameterException") {
-			t.Errorf("%s: answered %q", name, failure)
+			t.Errorf("%s: returned %q", name, failure)
 		}
 	}
 }
 
-// The timestamp is signed, so a client that spells it otherwise fails; one
-// whose clock is wrong does not.
+// The timestamp is signed: another spelling fails. A wrong clock does not.
 func TestTimestampSpelling(t *testing.T) {
 	for s, want := range map[string]bool{
 		"Mon Nov 23 18:40:00 UTC 2026": true, "Thu Nov 5 08:04:05 UTC 2026": true, "Thu Jan 1 00:00:00 UTC 1970": true,
@@ -171,11 +171,11 @@ func TestTimestampSpelling(t *testing.T) {
 	client, challenge := b.start("ada")
 	answers, _ := client.answer(challenge.ChallengeParameters, testPassword, b.clock.now().Add(25*time.Hour))
 	if _, failure := b.answer(passwordVerifier, "", answers); failure != "" {
-		t.Errorf("a clock that is a day ahead: %s", failure)
+		t.Errorf("a clock one day ahead: %s", failure)
 	}
 }
 
-func TestSecretBlockIsSpentByOneAnswerAndRunsOut(t *testing.T) {
+func TestSecretBlockIsValidOnceAndExpires(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	client, challenge := b.start("ada")
@@ -194,12 +194,12 @@ func TestSecretBlockIsSpentByOneAnswerAndRunsOut(t *testing.T) {
 		b.clock.advance(c.wait)
 		answers, _ := client.answer(challenge.ChallengeParameters, testPassword, b.clock.now())
 		if _, failure := b.answer(passwordVerifier, "", answers); (failure == "") != c.good {
-			t.Errorf("after %v: answered %q", c.wait, failure)
+			t.Errorf("after %v: returned %q", c.wait, failure)
 		}
 	}
 }
 
-func TestUnknownPeopleGetTheSameChallengeAndNoEntry(t *testing.T) {
+func TestUnknownUsernameGetsAChallengeAndNoTokens(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	_, known := b.start("ada")
@@ -208,15 +208,15 @@ func TestUnknownPeopleGetTheSameChallengeAndNoEntry(t *testing.T) {
 	_, third := b.start("trudy")
 	for name := range known.ChallengeParameters {
 		if first.ChallengeParameters[name] == "" {
-			t.Errorf("%s is missing for an unknown person", name)
+			t.Errorf("%s is missing for an unknown username", name)
 		}
 	}
 	for _, name := range []string{"SALT", "USER_ID_FOR_SRP"} {
 		if first.ChallengeParameters[name] != second.ChallengeParameters[name] {
-			t.Errorf("%s of an unknown person changes", name)
+			t.Errorf("%s of an unknown username changes", name)
 		}
 		if first.ChallengeParameters[name] == third.ChallengeParameters[name] {
-			t.Errorf("%s of two unknown people is the same", name)
+			t.Errorf("%s of two unknown usernames is the same", name)
 		}
 	}
 	if first.ChallengeParameters["SRP_B"] == second.ChallengeParameters["SRP_B"] {
@@ -225,15 +225,15 @@ func TestUnknownPeopleGetTheSameChallengeAndNoEntry(t *testing.T) {
 	_, failure := b.prove("mallory", testPassword)
 	_, wrong := b.prove("ada", testPassword+"x")
 	if failure != wrong || failure == "" {
-		t.Errorf("an unknown person gets %q, a wrong password %q", failure, wrong)
+		t.Errorf("an unknown username gets %q, a wrong password %q", failure, wrong)
 	}
-	// A sub is no name to sign in with.
+	// A sub is not valid for a sign-in.
 	if _, failure := b.prove(b.pool.users["ada"].Sub, testPassword); failure != wrong {
 		t.Errorf("signing in by sub: %q", failure)
 	}
 }
 
-func TestPasswordInClearIsRefusedUnlessAllowed(t *testing.T) {
+func TestPlainPasswordIsRefusedUnlessEnabled(t *testing.T) {
 	in := initiateAuthInput{AuthFlow: "USER_PASSWORD_AUTH", ClientId: testClient,
 		AuthParameters: params{"USERNAME": "ada", "PASSWORD": testPassword}}
 	b := newBench(t, nil)
@@ -258,7 +258,7 @@ func TestNewPasswordRequired(t *testing.T) {
 	b.addUser(User{Username: "newbie", Email: "n@example.com", Temporary: true})
 	out, failure := b.prove("newbie", testPassword)
 	if failure != "" || out.ChallengeName != newPasswordRequired || len(out.Session) < 20 || len(out.Session) > 2048 {
-		t.Fatalf("answered %q, challenge %q, session of %d", failure, out.ChallengeName, len(out.Session))
+		t.Fatalf("returned %q, challenge %q, session of %d", failure, out.ChallengeName, len(out.Session))
 	}
 	if got := out.ChallengeParameters["userAttributes"]; got != `{"email":"n@example.com","email_verified":"true"}` {
 		t.Errorf("userAttributes is %s", got)
@@ -268,12 +268,12 @@ func TestNewPasswordRequired(t *testing.T) {
 	failsWith(t, failure, "InvalidPasswordException", "not long enough")
 	name["NEW_PASSWORD"] = "Brand-new-8"
 	_, failure = b.answer(softwareTokenMFA, session, params{"USERNAME": "newbie", "SOFTWARE_TOKEN_MFA_CODE": "123456"})
-	failsWith(t, failure, "NotAuthorizedException", "Invalid session") // a session answers its own question only
+	failsWith(t, failure, "NotAuthorizedException", "Invalid session") // a session is valid for its own challenge only
 	_, failure = b.answer(newPasswordRequired, session, params{"USERNAME": "ada", "NEW_PASSWORD": "Brand-new-8"})
 	failsWith(t, failure, "NotAuthorizedException", "Invalid session")
 	out, failure = b.answer(newPasswordRequired, session, name)
 	if failure != "" || out.AuthenticationResult == nil {
-		t.Fatalf("answered %q", failure)
+		t.Fatalf("returned %q", failure)
 	}
 	_, failure = b.answer(newPasswordRequired, session, name)
 	failsWith(t, failure, "NotAuthorizedException", "can only be used once")
@@ -283,7 +283,7 @@ func TestNewPasswordRequired(t *testing.T) {
 	}
 }
 
-func TestTemporaryPasswordRunsOutAndSessionsDo(t *testing.T) {
+func TestTemporaryPasswordsAndSessionsExpire(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "newbie", Temporary: true})
 	out, _ := b.prove("newbie", testPassword)
@@ -297,7 +297,7 @@ func TestTemporaryPasswordRunsOutAndSessionsDo(t *testing.T) {
 	failsWith(t, failure, "NotAuthorizedException", "Temporary password has expired")
 }
 
-func TestAnAccountReplacedDuringASignInIsNotEntered(t *testing.T) {
+func TestReplacedAccountRefusesTheEarlierChallenge(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	client, challenge := b.start("ada")

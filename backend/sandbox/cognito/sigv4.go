@@ -18,7 +18,7 @@ const (
 	sigService   = "cognito-idp"
 )
 
-// checkSignature holds an owner's call to Signature Version 4.
+// checkSignature verifies Signature Version 4 of an owner's call.
 //
 // SPEC: IAM user guide, reference_sigv-create-signed-request. The request is
 // always POST / without a query, so those lines of the canonical request are
@@ -38,7 +38,7 @@ func (p *Pool) checkSignature(now time.Time, r *http.Request, body []byte) error
 		return err
 	}
 	secret, known := p.cfg.OwnerKeys(auth.keyID)
-	if !known || r.Header.Get("X-Amz-Security-Token") != "" { // the owner's keys have no session
+	if !known || r.Header.Get("X-Amz-Security-Token") != "" { // the owner's keys have no session token
 		return &Error{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
 	}
 	bodyHash := sha256.Sum256(body)
@@ -74,7 +74,8 @@ func badSignature(message string) *Error {
 	return &Error{Code: "InvalidSignatureException", Message: message}
 }
 
-// checkScope holds the date and the credential scope to now and to this pool.
+// checkScope checks the date against now, and the credential scope against this
+// pool's region and service.
 func (p *Pool) checkScope(now time.Time, r *http.Request, a authorization) error {
 	date := r.Header.Get("X-Amz-Date")
 	at, err := time.Parse(sigTime, date)
@@ -131,8 +132,8 @@ func parseAuthorization(header string) (authorization, bool) {
 		signedHeaders: strings.Split(fields["SignedHeaders"], ";"), signature: fields["Signature"]}, true
 }
 
-// canonicalRequest rebuilds what was signed. host and every X-Amz header must
-// be part of it, or whoever carries the request could change them.
+// canonicalRequest returns the signed text. host and every X-Amz header must be
+// signed: otherwise an intermediary could change them.
 func canonicalRequest(r *http.Request, signed []string, payload string) (string, error) {
 	if !slices.IsSorted(signed) || !slices.Contains(signed, "host") {
 		return "", badSignature("'Host' must be a 'SignedHeader' and signed headers must be sorted.")

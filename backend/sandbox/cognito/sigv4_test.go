@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// signed makes a good owner's request, which a test then spoils.
+// signed returns a valid owner's request, which a test then changes.
 func (b *bench) signed() *http.Request {
 	b.t.Helper()
 	payload, _ := json.Marshal(adminInput{testPool, "ada"})
@@ -33,7 +33,7 @@ func TestSignatureCoversTheRequest(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		spoil func(*http.Request)
-		want  string // "" for a request that must pass
+		want  string // "" for success
 	}{
 		"nothing": {func(*http.Request) {}, ""},
 		"a header that is not signed and not x-amz": {func(r *http.Request) { r.Header.Set("Amz-Sdk-Request", "attempt=1") }, ""},
@@ -79,7 +79,7 @@ func TestSignatureCoversTheRequest(t *testing.T) {
 	}
 }
 
-func TestSignatureIsGoodForFifteenMinutesEitherWay(t *testing.T) {
+func TestSignatureIsValidWithinFifteenMinutes(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	for _, c := range []struct {

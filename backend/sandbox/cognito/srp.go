@@ -8,9 +8,9 @@ import (
 	"math/big"
 )
 
-// The server's half of SRP-6a as Cognito speaks it. The group is the 3072-bit
-// one of RFC 5054 appendix A with generator 2; the hash is SHA-256. AWS
-// publishes the construction only through its clients, so the judges are
+// The server's side of SRP-6a in Cognito's variant. The group is the 3072-bit
+// group of RFC 5054 appendix A with generator 2; the hash is SHA-256. AWS
+// publishes the construction only in its clients. The references are therefore
 // amazon-cognito-identity-js and cognito-srp-helper.
 //
 //	k = H(pad N | pad g)    x = H(pad salt | H(pool | user ":" password))    v = g^x
@@ -19,8 +19,8 @@ import (
 //	claim = HMAC-SHA256(key, pool | user | secret block | timestamp)
 //
 // pool is the part of the pool id after the underscore and user is
-// USER_ID_FOR_SRP. Lengths are not those of the group but of each number: pad
-// is where a client goes wrong once in 256 times.
+// USER_ID_FOR_SRP. Numbers are padded to their own length, not to that of the
+// group. A client with another padding fails once in 256 times.
 
 const srpPrimeHex = "" +
 	"FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD" +
@@ -32,7 +32,7 @@ const srpPrimeHex = "" +
 	"ABF5AE8CDB0933D71E8C94E04A25619DCEE3D2261AD2EE6BF12FFA06D98A0864D87602733EC86A64521F2B18177B200C" +
 	"BBE117577A615D6C770988C0BAD946E208E24FA074E5AB3143DB5BFCE0FD108E4B82D120A93AD2CAFFFFFFFFFFFFFFFF"
 
-// Fixed for ever: nothing writes to these.
+// These are constants: nothing writes to them.
 var (
 	srpN, _ = new(big.Int).SetString(srpPrimeHex, 16)
 	srpG    = big.NewInt(2)
@@ -47,8 +47,8 @@ const (
 
 var errNumber = errors.New("not a number of the group")
 
-// pad gives n as the shortest big-endian two's complement: no leading zero
-// byte but the one that keeps the sign bit clear.
+// pad returns n as the shortest big-endian two's complement. The only leading
+// zero byte is one that keeps the sign bit clear.
 func pad(n *big.Int) []byte {
 	b := n.Bytes()
 	if len(b) == 0 || b[0]&0x80 != 0 {
@@ -65,17 +65,17 @@ func hash(parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// parsePublic reads a client's SRP_A: hexadecimal digits alone, in 1..N-1.
+// parsePublic parses a client's SRP_A: hexadecimal digits only, in 1..N-1.
 //
-// SPEC: RFC 5054 §2.5.4, a server must stop when A mod N is zero, or whoever
-// sends it knows S without a password.
+// SPEC: RFC 5054 §2.5.4: a server must abort if A mod N is zero, because the
+// client could then compute S without a password.
 func parsePublic(s string) (*big.Int, error) {
 	if len(s) == 0 || len(s) > srpMaxHex {
 		return nil, errNumber
 	}
 	for _, c := range []byte(s) {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-			return nil, errNumber // SetString would take a sign
+			return nil, errNumber // SetString would accept a sign
 		}
 	}
 	n, ok := new(big.Int).SetString(s, 16)
@@ -85,21 +85,22 @@ func parsePublic(s string) (*big.Int, error) {
 	return n, nil
 }
 
-// srpVerifier gives what the pool keeps in place of a password.
+// srpVerifier returns the verifier that the pool stores in place of a password.
 func srpVerifier(pool, userID, password string, salt *big.Int) *big.Int {
 	inner := hash([]byte(pool + userID + ":" + password))
 	x := new(big.Int).SetBytes(hash(pad(salt), inner))
 	return x.Exp(srpG, x, srpN)
 }
 
-// srpPublic gives the server's B for its secret b and a person's verifier.
+// srpPublic returns the server's B for its secret b and an account's verifier.
 func srpPublic(b, v *big.Int) *big.Int {
 	B := new(big.Int).Mul(srpK, v)
 	B.Add(B, new(big.Int).Exp(srpG, b, srpN))
 	return B.Mod(B, srpN)
 }
 
-// srpKey gives the 16 bytes that both sides know when the password was right.
+// srpKey returns the key of 16 bytes that both sides share if the password is
+// right.
 func srpKey(A, B, b, v *big.Int) ([]byte, error) {
 	u := new(big.Int).SetBytes(hash(pad(A), pad(B)))
 	if u.Sign() == 0 {
@@ -110,7 +111,7 @@ func srpKey(A, B, b, v *big.Int) ([]byte, error) {
 	return hkdf.Key(sha256.New, pad(S), pad(u), "Caldera Derived Key", 16)
 }
 
-// srpClaim is the proof of password over one challenge.
+// srpClaim returns the proof of the password for one challenge.
 func srpClaim(key []byte, pool, userID string, block []byte, timestamp string) []byte {
 	m := hmac.New(sha256.New, key)
 	m.Write([]byte(pool))

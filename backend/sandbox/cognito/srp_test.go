@@ -39,8 +39,8 @@ func readVectors(t *testing.T) (pool, user string, vectors []srpVector) {
 	return file.Pool, file.User, vectors
 }
 
-// The numbers that begin with a zero or a high bit come once in 256 or twice
-// in two exchanges; here each of them comes for certain.
+// A number that begins with a zero byte occurs once in 256 exchanges, and one
+// with a high bit in every second. The vectors contain each of them.
 func TestSRPKeysEqualThoseOfTheReferenceClient(t *testing.T) {
 	pool, user, vectors := readVectors(t)
 	for _, v := range vectors {
@@ -67,8 +67,8 @@ func TestSRPKeysEqualThoseOfTheReferenceClient(t *testing.T) {
 	}
 }
 
-// The vectors must catch the usual mistakes, or the test above proves little.
-func TestSRPVectorsCatchBadPadding(t *testing.T) {
+// A negative control of the test above: the vectors detect the usual mistakes.
+func TestSRPVectorsDetectWrongPadding(t *testing.T) {
 	pool, user, vectors := readVectors(t)
 	fixedWidth := func(width int) func(*big.Int) string {
 		return func(n *big.Int) string {
@@ -111,7 +111,7 @@ func TestSRPVectorsCatchBadPadding(t *testing.T) {
 	}
 }
 
-func TestPadIsTheShortestWithAClearSignBit(t *testing.T) {
+func TestPadIsShortestWithAClearSignBit(t *testing.T) {
 	for n, want := range map[string]string{"0": "00", "1": "01", "7f": "7f", "80": "0080", "ff": "00ff",
 		"100": "0100", "7fff": "7fff", "8000": "008000", "00000001": "01"} {
 		if got := hex.EncodeToString(pad(hexNumber(n))); got != want {
@@ -120,14 +120,14 @@ func TestPadIsTheShortestWithAClearSignBit(t *testing.T) {
 	}
 }
 
-func TestParsePublicRefusesWhatGivesTheKeyAway(t *testing.T) {
+func TestParsePublicRefusesPredictableKeys(t *testing.T) {
 	N := clientPrime()
 	plus := func(n *big.Int, d int64) string { return new(big.Int).Add(n, big.NewInt(d)).Text(16) }
 	double := new(big.Int).Mul(N, big.NewInt(2)).Text(16)
 	for _, bad := range []string{"", "0", "00", strings.Repeat("0", 768), N.Text(16), "00" + N.Text(16), double, plus(N, 1),
 		"-1", "+1", "0x1", "1_0", " 1", "1 ", "1\n", "g", "٣", strings.Repeat("f", 768), strings.Repeat("1", 771), strings.Repeat("1", 1<<20)} {
 		if _, err := parsePublic(bad); err == nil {
-			t.Errorf("took %.40q", bad)
+			t.Errorf("accepted %.40q", bad)
 		}
 	}
 	for _, good := range []string{"1", "2", "A", "a", "00ff", plus(N, -1), "00" + plus(N, -1)} {

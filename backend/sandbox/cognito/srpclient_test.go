@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-// srpClient is the other half of the exchange, written for the tests alone and
-// in another way than the server's: on hexadecimal text, as the service's own
-// clients do it, with HKDF spelled out. It shares nothing with srp.go but the
-// prime's digits.
+// srpClient is the client's side of the exchange. It is independent of srp.go
+// except for the prime's digits: it computes on hexadecimal text, as the
+// service's own clients do, and contains its own HKDF.
 type srpClient struct {
 	pool   string
 	a, A   *big.Int
@@ -61,8 +60,8 @@ func hexNumber(s string) *big.Int {
 	return n
 }
 
-// key gives the password authentication key, or an error when the server is
-// not to be believed.
+// key returns the password authentication key, or an error if the server's B is
+// invalid.
 func (c *srpClient) key(userID, password string, B, salt *big.Int) ([]byte, error) {
 	N := clientPrime()
 	if new(big.Int).Mod(B, N).Sign() == 0 {
@@ -85,7 +84,7 @@ func (c *srpClient) key(userID, password string, B, salt *big.Int) ([]byte, erro
 	return okm.Sum(nil)[:16], nil
 }
 
-// answer makes the ChallengeResponses of PASSWORD_VERIFIER.
+// answer returns the ChallengeResponses of PASSWORD_VERIFIER.
 func (c *srpClient) answer(challenge map[string]string, password string, now time.Time) (map[string]string, error) {
 	userID := challenge["USER_ID_FOR_SRP"]
 	key, err := c.key(userID, password, hexNumber(challenge["SRP_B"]), hexNumber(challenge["SALT"]))

@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// state is what outlives the process: accounts, groups, keys and the families
-// of tokens. Challenges, failures, quotas and counts do not.
+// state is the content of the state file: accounts, groups, keys and token
+// families. Challenges, lockouts, quotas and call counts are not stored.
 type state struct {
 	Version int                `json:"version"`
 	PoolID  string             `json:"pool_id"`
 	Secret  []byte             `json:"secret"`
-	Keys    []storedKey        `json:"keys,omitempty"` // access, id, then former ones
+	Keys    []storedKey        `json:"keys,omitempty"` // access, id, then previous ones
 	Users   []*user            `json:"users"`
 	Groups  []*group           `json:"groups"`
 	SignIns map[string]*signIn `json:"sign_ins"`
@@ -37,18 +37,18 @@ type storedKey struct {
 
 const stateVersion = 1
 
-// save makes the state file hold at least all changes made before the call.
-// Calls that wait for one another's write share the next one.
+// save writes a state file with at least all changes made before the call. Calls
+// that wait for a write in progress share the next one.
 func (p *Pool) save() error {
 	if p.cfg.StateFile == "" {
 		return nil
 	}
 	p.mu.Lock()
-	mine := p.changed
+	needed := p.changed
 	p.mu.Unlock()
 	p.saveMu.Lock()
 	defer p.saveMu.Unlock()
-	if p.saved >= mine {
+	if p.saved >= needed {
 		return nil
 	}
 	body, upTo, err := p.snapshot()
@@ -81,7 +81,7 @@ func (p *Pool) snapshot() (body []byte, upTo uint64, err error) {
 	return body, p.changed, err
 }
 
-// replaceFile writes a file whole or not at all, for the owner's eyes only.
+// replaceFile replaces a file atomically. Its mode is 0600.
 func replaceFile(name string, body []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // 0600
 	if err != nil {
@@ -103,8 +103,8 @@ func replaceFile(name string, body []byte) error {
 	return nil
 }
 
-// load takes the state file up where there is one. It refuses one that others
-// may read, and one of another pool.
+// load reads the state file, if there is one. It refuses a file that is readable
+// by other users, and a file of another pool.
 func (p *Pool) load() error {
 	if p.cfg.StateFile == "" {
 		return nil
@@ -120,7 +120,7 @@ func (p *Pool) load() error {
 		return fmt.Errorf("%s is not a regular file", p.cfg.StateFile)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s holds keys and is open to others (mode %v); it must be 0600", p.cfg.StateFile, info.Mode().Perm())
+		return fmt.Errorf("%s contains keys and is readable by other users (mode %v); its mode must be 0600", p.cfg.StateFile, info.Mode().Perm())
 	}
 	body, err := os.ReadFile(p.cfg.StateFile)
 	if err != nil {
@@ -131,19 +131,19 @@ func (p *Pool) load() error {
 		return fmt.Errorf("%s is not a state file: %w", p.cfg.StateFile, err)
 	}
 	if s.Version != stateVersion || s.PoolID != p.cfg.PoolID || len(s.Secret) == 0 {
-		return fmt.Errorf("%s is not of this version and pool", p.cfg.StateFile)
+		return fmt.Errorf("%s belongs to another version or pool", p.cfg.StateFile)
 	}
-	return p.adopt(s)
+	return p.restore(s)
 }
 
-func (p *Pool) adopt(s state) error {
+func (p *Pool) restore(s state) error {
 	p.secret = s.Secret
 	switch s.MFA {
 	case MFAOff, MFAOptional, MFARequired:
 		p.mfa = s.MFA
-	case "": // a file of an earlier version
+	case "": // absent in files of earlier versions
 	default:
-		return fmt.Errorf("the MFA rule %q is not OFF, OPTIONAL or ON", s.MFA)
+		return fmt.Errorf("the MFA mode %q is not OFF, OPTIONAL or ON", s.MFA)
 	}
 	var pairs []*keyPair
 	for _, k := range s.Keys {

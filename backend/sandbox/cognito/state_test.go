@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// restart makes a second pool from what the first left on the disk.
+// restart starts a second pool on the state file of the first.
 func (b *bench) restart(change func(*Config)) (*bench, error) {
 	b.t.Helper()
 	config := b.pool.cfg
@@ -59,7 +59,7 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 	}
 	for name, secret := range map[string]string{"a password": testPassword, "a refresh token": second.RefreshToken, "an access token": second.AccessToken} {
 		if strings.Contains(string(raw), secret) {
-			t.Errorf("the state file holds %s", name)
+			t.Errorf("the state file contains %s", name)
 		}
 	}
 	if left, err := os.ReadDir(filepath.Dir(file)); err != nil || len(left) != 1 {
@@ -91,11 +91,11 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 	_, failure = b.tryStart("grace")
 	failsWith(t, failure, "NotAuthorizedException", "User is disabled.")
 	if _, again := b.start("mallory"); again.ChallengeParameters["SALT"] != unknown.ChallengeParameters["SALT"] {
-		t.Error("the simulated salt changed, which tells unknown people from known ones")
+		t.Error("the simulated salt changed, which distinguishes unknown usernames from known ones")
 	}
 }
 
-func TestBadStateFilesStopTheStart(t *testing.T) {
+func TestInvalidStateFilesAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pool.json")
 	b := newBench(t, func(c *Config) { c.StateFile = file })
@@ -115,13 +115,13 @@ func TestBadStateFilesStopTheStart(t *testing.T) {
 	}{
 		"truncated":       {write(good[:len(good)/2], 0o600), "not a state file"},
 		"empty":           {write(nil, 0o600), "not a state file"},
-		"another pool's":  {write([]byte(strings.Replace(string(good), testPool, testRegion+"_Other", 1)), 0o600), "version and pool"},
-		"a later version": {write([]byte(strings.Replace(string(good), `"version":1`, `"version":2`, 1)), 0o600), "version and pool"},
+		"another pool's":  {write([]byte(strings.Replace(string(good), testPool, testRegion+"_Other", 1)), 0o600), "version or pool"},
+		"a later version": {write([]byte(strings.Replace(string(good), `"version":1`, `"version":2`, 1)), 0o600), "version or pool"},
 		"an empty entry":  {write([]byte(strings.Replace(string(good), `"users":[`, `"users":[null,`, 1)), 0o600), "entry is empty"},
 		"a directory":     {func() error { return errors.Join(os.RemoveAll(file), os.Mkdir(file, 0o700)) }, "not a regular file"},
 	}
 	if runtime.GOOS != "windows" {
-		cases["open to others"] = struct {
+		cases["readable by others"] = struct {
 			spoil func() error
 			want  string
 		}{write(good, 0o644), "must be 0600"}
@@ -145,11 +145,11 @@ func TestBadStateFilesStopTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := b.restart(nil); err != nil {
-		t.Errorf("the good file: %v", err)
+		t.Errorf("the valid file: %v", err)
 	}
 }
 
-func TestWhatCannotBeKeptIsNotAnswered(t *testing.T) {
+func TestUnsavedChangeIsNotAcknowledged(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func TestWhatCannotBeKeptIsNotAnswered(t *testing.T) {
 	}
 	status, body := b.post("CreateGroup", groupInput{UserPoolId: testPool, GroupName: "g"}, true)
 	if status != 500 || !strings.Contains(string(body), "InternalErrorException") || strings.Contains(string(body), dir) {
-		t.Errorf("answered %d %s", status, body)
+		t.Errorf("returned %d %s", status, body)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -169,11 +169,11 @@ func TestWhatCannotBeKeptIsNotAnswered(t *testing.T) {
 	b.mustCall("CreateGroup", groupInput{UserPoolId: testPool, GroupName: "h"}, nil)
 	again, err := b.restart(nil)
 	if err != nil || again.pool.groups["g"] == nil || again.pool.groups["h"] == nil {
-		t.Errorf("what was not written is not caught up with: %v", err)
+		t.Errorf("the next save does not include the unsaved change: %v", err)
 	}
 }
 
-// Many people at once: nothing is lost, and what an answer told is in the file.
+// Concurrent calls lose no change, and the file contains every acknowledged one.
 func TestConcurrentUse(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pool.json")
 	b := newBench(t, func(c *Config) { c.StateFile = file })
@@ -217,8 +217,8 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-// Keys cost a third of a second, which a start must not wait for.
-func TestNoKeysBeforeTheyAreNeeded(t *testing.T) {
+// Key generation takes a third of a second, so New must not generate keys.
+func TestNoKeysBeforeTheFirstUse(t *testing.T) {
 	p, err := New(testConfig(time.Now))
 	if err != nil {
 		t.Fatal(err)
@@ -228,21 +228,21 @@ func TestNoKeysBeforeTheyAreNeeded(t *testing.T) {
 	b.addUser(User{Username: "ada"})
 	b.start("ada")
 	if access, _ := p.keys.pairs(); access != nil {
-		t.Error("there are keys before anything was signed")
+		t.Error("keys exist before the first signature")
 	}
 	if n := len(b.jwks().Keys); n != 2 {
-		t.Errorf("%d keys are published once they are asked for", n)
+		t.Errorf("%d keys are published at the first request", n)
 	}
 	first, _ := p.keys.pairs()
 	if err := p.Warm(); err != nil {
 		t.Fatal(err)
 	}
 	if second, _ := p.keys.pairs(); second != first {
-		t.Error("Warm made other keys")
+		t.Error("Warm replaced the keys")
 	}
 }
 
-func TestOldFamiliesAreForgotten(t *testing.T) {
+func TestExpiredFamiliesAreRemoved(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	for range 20 {
@@ -258,7 +258,7 @@ func TestOldFamiliesAreForgotten(t *testing.T) {
 	families, hashes := len(b.pool.signIns), len(b.pool.refresh)
 	b.pool.mu.Unlock()
 	if families != 1 || hashes != 1 {
-		t.Errorf("%d families and %d refresh tokens are kept, want those of one sign-in", families, hashes)
+		t.Errorf("%d families and %d refresh tokens are stored, want those of one sign-in", families, hashes)
 	}
 	if got := b.alive(tokens.AccessToken); got != "" {
 		t.Error(got)

@@ -9,34 +9,34 @@ import (
 	"time"
 )
 
-// scopeAdmin is the one scope of a token from a native sign-in.
+// scopeAdmin is the only scope of a token from an SRP sign-in.
 const scopeAdmin = "aws.cognito.signin.user.admin"
 
-// tokenHash stands for a refresh token, which itself is kept nowhere.
+// tokenHash is the hash of a refresh token. The token itself is not stored.
 type tokenHash [sha256.Size]byte
 
-// signIn is what one sign-in gave: the family of tokens that share an
-// origin_jti. A token whose family is unknown or revoked is dead.
+// signIn is the token family of one sign-in: all its tokens have the same
+// origin_jti. A token of an unknown or revoked family is invalid.
 type signIn struct {
 	Username string         `json:"username"`
 	Sub      string         `json:"sub"`
 	Scope    string         `json:"scope"`
 	EventID  string         `json:"event_id"`
 	AuthTime time.Time      `json:"auth_time"`
-	Expires  time.Time      `json:"expires"` // of every refresh token in it
+	Expires  time.Time      `json:"expires"` // of every refresh token in the family
 	Revoked  bool           `json:"revoked,omitempty"`
 	Refresh  []refreshToken `json:"refresh"`
 }
 
 type refreshToken struct {
 	Hash    []byte    `json:"hash"`
-	Rotated time.Time `json:"rotated,omitzero"` // when it was replaced
+	Rotated time.Time `json:"rotated,omitzero"` // time of its replacement
 }
 
-// accessClaims are an access token's.
+// accessClaims are the claims of an access token.
 //
-// SPEC: using-the-access-token; cognito:groups is absent for whoever is in
-// none, and there is no aud.
+// SPEC: using-the-access-token: cognito:groups is absent for an account without
+// groups, and there is no aud.
 type accessClaims struct {
 	Sub       string   `json:"sub"`
 	Groups    []string `json:"cognito:groups,omitempty"`
@@ -53,7 +53,7 @@ type accessClaims struct {
 	Username  string   `json:"username"`
 }
 
-// idClaims are an ID token's. SPEC: using-the-id-token.
+// idClaims are the claims of an ID token. SPEC: using-the-id-token.
 type idClaims struct {
 	Sub           string   `json:"sub"`
 	Groups        []string `json:"cognito:groups,omitempty"`
@@ -71,15 +71,16 @@ type idClaims struct {
 	Email         string   `json:"email,omitempty"`
 }
 
-// issue is a right to tokens, decided under the lock and signed outside it.
+// issue holds the unsigned tokens of a decision under the lock. Signing happens
+// outside the lock.
 type issue struct {
 	access  accessClaims
 	id      idClaims
-	refresh string // "" where the refresh token stays the same
+	refresh string // "" if the refresh token stays the same
 	life    time.Duration
 }
 
-// Tokens is what a sign-in gives.
+// Tokens are the tokens of a sign-in.
 type Tokens struct {
 	Access, ID, Refresh string
 }
@@ -89,9 +90,9 @@ func (Tokens) String() string         { return "tokens" }
 func (t Tokens) GoString() string     { return t.String() }
 func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// SignIn gives tokens for a person without asking for a password, with the
-// given scopes in place of aws.cognito.signin.user.admin: what a test needs of
-// managed login, which would ask for openid.
+// SignIn returns tokens for an account without a password. Its scopes, if any,
+// replace aws.cognito.signin.user.admin. A test can thereby get an openid token,
+// as from managed login.
 func (p *Pool) SignIn(username string, scopes ...string) (Tokens, error) {
 	if err := p.makeKeys(); err != nil {
 		return Tokens{}, err
@@ -120,8 +121,8 @@ func (p *Pool) SignIn(username string, scopes ...string) (Tokens, error) {
 	return Tokens{Access: result.AccessToken, ID: result.IdToken, Refresh: result.RefreshToken}, p.save()
 }
 
-// issueFor begins a new family of tokens for a person who has proven to be
-// who they are. It needs p.mu.
+// issueFor creates a token family for an authenticated account. The caller holds
+// p.mu.
 func (p *Pool) issueFor(now time.Time, u *user) *issue {
 	s := &signIn{Username: u.Username, Sub: u.Sub, Scope: scopeAdmin, EventID: p.uuid(),
 		AuthTime: now, Expires: now.Add(p.cfg.RefreshTokenLife)}
@@ -134,8 +135,8 @@ func (p *Pool) issueFor(now time.Time, u *user) *issue {
 	return p.claims(now, origin, s, u, token)
 }
 
-// claims fills in both tokens as things are at this moment: groups that
-// changed since the sign-in show in the next token. It needs p.mu.
+// claims fills in both tokens from the account's present state: a change of
+// groups after the sign-in shows in the next token. The caller holds p.mu.
 func (p *Pool) claims(now time.Time, origin string, s *signIn, u *user, refresh string) *issue {
 	iat, exp := now.Unix(), now.Add(p.cfg.AccessTokenLife).Unix()
 	groups := slices.Clone(u.Groups)
@@ -167,8 +168,8 @@ func (p *Pool) sign(i issue) (*authResult, error) {
 		ExpiresIn: int(i.life / time.Second), TokenType: "Bearer"}, nil
 }
 
-// addRefreshToken makes an opaque token shaped like the service's: five parts
-// as of an encrypted JWT, about 1,700 characters. It needs p.mu.
+// addRefreshToken creates an opaque token in the service's form: five parts like
+// those of an encrypted JWT, about 1,700 characters. The caller holds p.mu.
 func (p *Pool) addRefreshToken(origin string, s *signIn) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	random := p.random(256 + 12 + 900 + 16)
@@ -182,8 +183,8 @@ func (p *Pool) addRefreshToken(origin string, s *signIn) string {
 	return token
 }
 
-// findRefresh finds a refresh token and its family; nil for an unknown one. It
-// needs p.mu.
+// findRefresh returns the family of a refresh token and the token's index there.
+// s is nil for an unknown token. The caller holds p.mu.
 func (p *Pool) findRefresh(token string) (origin string, s *signIn, at int) {
 	h := tokenHash(sha256.Sum256([]byte(token)))
 	origin, ok := p.refresh[h]
@@ -195,12 +196,11 @@ func (p *Pool) findRefresh(token string) (origin string, s *signIn, at int) {
 	return origin, s, at
 }
 
-// refreshTokens gives new tokens for a refresh token, and with rotation a new
-// refresh token that lives no longer than the first.
+// refreshTokens returns new tokens for a refresh token. With rotation they
+// include a new refresh token, which expires with the first one.
 //
-// SPEC: using-the-refresh-token, "Refresh token rotation". That a reused token
-// leaves the family alive is how the page reads; it documents no more than the
-// exception.
+// SPEC: using-the-refresh-token, "Refresh token rotation". The page documents
+// only the exception for a reused token, so the family stays valid here.
 func (p *Pool) refreshTokens(now time.Time, token string) (any, error) {
 	if token == "" {
 		return nil, invalidParameter("Missing required parameter REFRESH_TOKEN")
@@ -243,13 +243,13 @@ func (p *Pool) useRefresh(now time.Time, token string) (*issue, error) {
 	return p.claims(now, origin, s, u, next), nil
 }
 
-// revoke ends a family of tokens. It needs p.mu.
+// revoke revokes a token family. The caller holds p.mu.
 func (p *Pool) revoke(s *signIn) {
 	s.Revoked = true
 	p.changed++
 }
 
-// revokeAll ends everything that a person has. It needs p.mu.
+// revokeAll revokes all token families of an account. The caller holds p.mu.
 func (p *Pool) revokeAll(u *user) {
 	for _, s := range p.signIns {
 		if s.Sub == u.Sub {
@@ -258,7 +258,8 @@ func (p *Pool) revokeAll(u *user) {
 	}
 }
 
-// forget drops a family; whatever is left of it is dead. It needs p.mu.
+// forget removes a token family, which invalidates its tokens. The caller holds
+// p.mu.
 func (p *Pool) forget(origin string, s *signIn) {
 	for _, r := range s.Refresh {
 		delete(p.refresh, tokenHash(r.Hash))
@@ -267,11 +268,11 @@ func (p *Pool) forget(origin string, s *signIn) {
 	p.changed++
 }
 
-// withUser runs f under the lock for whom an access token speaks for, if it
-// still speaks for anybody and has the scope.
+// withUser runs f under the lock with the account of an access token. The token
+// must be valid and have the scope.
 //
-// SPEC: token-revocation. The words for a token of a disabled account are not
-// documented; whoever asks must take any refusal as an end.
+// SPEC: token-revocation. The error text for a disabled account is not
+// documented. A client must treat every refusal as the end of the session.
 func (p *Pool) withUser(now time.Time, token, scope string, f func(*user) error) error {
 	if token == "" {
 		return missing("accessToken")

@@ -28,19 +28,19 @@ func TestRotation(t *testing.T) {
 	b.mustCall("AdminAddUserToGroup", groupInput{UserPoolId: testPool, GroupName: "new-group", Username: "ada"}, nil)
 	second, failure := b.renew(first.RefreshToken)
 	if failure != "" || second.RefreshToken == "" || second.RefreshToken == first.RefreshToken {
-		t.Fatalf("answered %q, token kept: %v", failure, second.RefreshToken == first.RefreshToken)
+		t.Fatalf("returned %q, token kept: %v", failure, second.RefreshToken == first.RefreshToken)
 	}
 	renewed, _ := b.claims(second.AccessToken)
 	if renewed["origin_jti"] != began["origin_jti"] || renewed["auth_time"] != began["auth_time"] || renewed["jti"] == began["jti"] {
 		t.Error("the renewed token does not belong to its sign-in")
 	}
 	if renewed["iat"] == began["iat"] || renewed["cognito:groups"] == nil {
-		t.Error("the renewed token is not of now")
+		t.Error("the renewed token has the wrong time")
 	}
 	b.clock.advance(10*time.Second - time.Millisecond)
 	third, failure := b.renew(first.RefreshToken)
 	if failure != "" || third.RefreshToken == second.RefreshToken {
-		t.Errorf("a replaced token within its grace: %q", failure)
+		t.Errorf("a replaced token within the grace period: %q", failure)
 	}
 	b.clock.advance(time.Millisecond)
 	_, failure = b.renew(first.RefreshToken)
@@ -54,7 +54,7 @@ func TestRotation(t *testing.T) {
 		AuthParameters: params{"REFRESH_TOKEN": second.RefreshToken}}, nil), "InvalidParameterException", "REFRESH_TOKEN_AUTH")
 }
 
-func TestRotatedTokensLiveNoLongerThanTheFirst(t *testing.T) {
+func TestRotatedTokensExpireWithTheFirst(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	token := b.signIn("ada", testPassword).RefreshToken
@@ -71,7 +71,7 @@ func TestRotatedTokensLiveNoLongerThanTheFirst(t *testing.T) {
 	failsWith(t, failure, "NotAuthorizedException", "Refresh Token has expired")
 }
 
-func TestNoGraceMeansOnce(t *testing.T) {
+func TestWithoutGraceATokenIsValidOnce(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.GracePeriod = 0 })
 	b.addUser(User{Username: "ada"})
 	token := b.signIn("ada", testPassword).RefreshToken
@@ -91,7 +91,7 @@ func TestRefreshWithoutRotation(t *testing.T) {
 		b.mustCall("InitiateAuth", initiateAuthInput{AuthFlow: flow, ClientId: testClient,
 			AuthParameters: params{"REFRESH_TOKEN": token}}, &out)
 		if out.AuthenticationResult.RefreshToken != "" || b.alive(out.AuthenticationResult.AccessToken) != "" {
-			t.Errorf("%s gives a new refresh token or a dead access token", flow)
+			t.Errorf("%s returned a new refresh token or an invalid access token", flow)
 		}
 	}
 	if renewed, failure := b.renew(token); failure != "" || renewed.RefreshToken != "" {
@@ -103,7 +103,7 @@ func TestBadRefreshTokens(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	tokens := b.signIn("ada", testPassword)
-	for name, token := range map[string]string{"invented": "x", "with a letter off": tokens.RefreshToken[:len(tokens.RefreshToken)-1] + "!",
+	for name, token := range map[string]string{"invented": "x", "with a wrong letter": tokens.RefreshToken[:len(tokens.RefreshToken)-1] + "!",
 		"an access token": tokens.AccessToken} {
 		if _, failure := b.renew(token); failure != "NotAuthorizedException: Invalid Refresh Token" {
 			t.Errorf("%s: %q", name, failure)
@@ -112,16 +112,16 @@ func TestBadRefreshTokens(t *testing.T) {
 	failsWith(t, b.call("GetTokensFromRefreshToken", getTokensInput{tokens.RefreshToken, "other"}, nil), "ResourceNotFoundException", "other")
 }
 
-// Each way to end a session, what of it dies, and that the signature goes on
-// verifying: only a call to the pool can see the end.
-func TestEndsAreSeenAtOnce(t *testing.T) {
+// After each way to end a session, GetUser refuses its tokens at once. The
+// signature still verifies: only a call to the pool detects the end.
+func TestEndedSessionsAreRefusedAtOnce(t *testing.T) {
 	const revoked = "NotAuthorizedException: Access Token has been revoked"
 	for _, c := range []struct {
 		name  string
 		end   func(b *bench, mine authResult)
-		mine  string // what GetUser then says of the session that was ended
-		other string // … of the person's other session
-		renew string // … of refreshing the ended session
+		mine  string // exception of GetUser for the ended session
+		other string // exception of GetUser for the person's other session
+		renew string // exception of refreshing the ended session
 	}{
 		{"nothing", func(*bench, authResult) {}, "", "", ""},
 		{"RevokeToken", func(b *bench, mine authResult) {
@@ -164,7 +164,7 @@ func TestEndsAreSeenAtOnce(t *testing.T) {
 			}
 			if c.name != "expiry" {
 				if got := b.alive(bystander.AccessToken); got != "" {
-					t.Errorf("somebody else's session: %q", got)
+					t.Errorf("another person's session: %q", got)
 				}
 			}
 			b.claims(mine.AccessToken) // the signature still verifies
@@ -186,7 +186,7 @@ func (b *bench) tryStart(username string) (*authOutput, string) {
 		AuthParameters: params{"USERNAME": username, "SRP_A": "2"}}, out)
 }
 
-// A person who was signed out everywhere can sign in again in the same second.
+// A person can sign in again in the second of a global sign-out.
 func TestSignInRightAfterGlobalSignOut(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
@@ -196,7 +196,7 @@ func TestSignInRightAfterGlobalSignOut(t *testing.T) {
 	}
 }
 
-func TestRevokeTokenTakesOnlyRefreshTokens(t *testing.T) {
+func TestRevokeTokenAcceptsOnlyRefreshTokens(t *testing.T) {
 	b := newBench(t, nil)
 	b.addUser(User{Username: "ada"})
 	tokens := b.signIn("ada", testPassword)
@@ -207,7 +207,7 @@ func TestRevokeTokenTakesOnlyRefreshTokens(t *testing.T) {
 		t.Error(got)
 	}
 	b.mustCall("RevokeToken", revokeTokenInput{tokens.RefreshToken, testClient}, nil)
-	b.mustCall("RevokeToken", revokeTokenInput{tokens.RefreshToken, testClient}, nil) // twice is no failure
+	b.mustCall("RevokeToken", revokeTokenInput{tokens.RefreshToken, testClient}, nil) // a second revocation is not an error
 }
 
 func TestForgedAccessTokens(t *testing.T) {
@@ -267,13 +267,13 @@ func TestKeyRotation(t *testing.T) {
 	}
 	after := b.signIn("ada", testPassword)
 	if _, kid := b.claims(after.AccessToken); kid == oldKID {
-		t.Error("the old key still signs")
+		t.Error("the previous key still signs")
 	}
 	if n := len(b.jwks().Keys); n != 4 {
-		t.Errorf("%d keys published, want the former ones too", n)
+		t.Errorf("%d keys published, want the previous ones too", n)
 	}
 	if got := b.alive(before.AccessToken); got != "" {
-		t.Errorf("a token of the former key: %s", got)
+		t.Errorf("a token of the previous key: %s", got)
 	}
 	if err := b.pool.ForgetOldKeys(); err != nil {
 		t.Fatal(err)

@@ -16,20 +16,20 @@ const (
 	totpSecretBytes = 32
 )
 
-// totpVerdict says what became of a code.
+// totpVerdict is the result of checkCode.
 type totpVerdict int
 
 const (
 	codeWrong totpVerdict = iota
-	codeUsed              // right, but its step or a later one has been used
+	codeUsed              // right, but this step or a later one was used before
 	codeGood
 )
 
-// checkCode looks for a code in the steps around now.
+// checkCode compares a code with the codes of the steps around now.
 //
 // SPEC: user-pool-settings-mfa-totp: SHA-1 only, and "TOTP tokens that are
-// within 30 seconds before or after the attempt". RFC 6238 §5.2: a code
-// counts once; last is the latest step that was used.
+// within 30 seconds before or after the attempt". RFC 6238 §5.2: a code is
+// accepted once; last is the latest step used.
 func checkCode(secret, code string, now time.Time, last int64) (totpVerdict, int64) {
 	key, err := decodeTOTPSecret(secret)
 	if err != nil {
@@ -67,9 +67,9 @@ func encodeTOTPSecret(key []byte) string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
 }
 
-// CodeNow is the code that username's authenticator app shows now, or the one
-// after it when that one has been used. It is "" for an account without an
-// authenticator.
+// CodeNow returns the present code of username's authenticator app, or the next
+// code if the present one has been used. The result is "" for an account without
+// an authenticator.
 func (p *Pool) CodeNow(username string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -25,15 +25,15 @@ const (
 // User is a person for AddUser.
 type User struct {
 	Username   string
-	Email      string // taken as verified; may then be typed in place of the username
+	Email      string // verified; can be typed in place of the username
 	Groups     []string
 	Password   string
 	Temporary  bool   // the password must be changed at the first sign-in
-	TOTPSecret string // base32; "" leaves the person without a second factor
+	TOTPSecret string // base32; "" means no second factor
 	SetUpMFA   bool   // an authenticator must be set up at the first sign-in
 }
 
-// String keeps the secrets of a User out of every log.
+// String hides the secrets of a User from logs.
 func (u User) String() string       { return "user " + u.Username }
 func (u User) GoString() string     { return u.String() }
 func (u User) LogValue() slog.Value { return slog.StringValue(u.String()) }
@@ -44,7 +44,7 @@ func (u User) attributes() [][2]string {
 	return [][2]string{{"email", u.Email}, {"email_verified", "true"}}
 }
 
-// user is an account. Passwords are kept as SRP verifiers only.
+// user is an account. Passwords are stored as SRP verifiers only.
 type user struct {
 	Username   string            `json:"username"`
 	Sub        string            `json:"sub"`
@@ -54,7 +54,7 @@ type user struct {
 	Verifier   []byte            `json:"verifier"`
 	Status     string            `json:"status"`
 	Disabled   bool              `json:"disabled,omitempty"`
-	PasswordAt time.Time         `json:"password_at"` // when a temporary password was set
+	PasswordAt time.Time         `json:"password_at"` // time at which a temporary password was set
 	TOTPSecret string            `json:"totp_secret,omitempty"`
 	TOTPOn     bool              `json:"totp_on,omitempty"`   // the person's MFA preference
 	TOTPLast   int64             `json:"totp_last,omitempty"` // latest step used
@@ -63,11 +63,11 @@ type user struct {
 	Created    time.Time         `json:"created"`
 	Modified   time.Time         `json:"modified"`
 
-	pendingTOTP string // AssociateSoftwareToken's secret until a code proves it
+	pendingTOTP string // secret of AssociateSoftwareToken, until VerifySoftwareToken
 }
 
-// AddUser makes an account, and the groups it names, and gives its sub. A
-// name that exists is refused with UsernameExistsException.
+// AddUser creates an account and its groups, and returns its sub. An existing
+// username is refused with UsernameExistsException.
 func (p *Pool) AddUser(u User) (sub string, err error) {
 	if u.TOTPSecret != "" {
 		if _, err := decodeTOTPSecret(u.TOTPSecret); err != nil {
@@ -93,15 +93,15 @@ func (p *Pool) AddUser(u User) (sub string, err error) {
 	return made.Sub, p.save()
 }
 
-// HasUser says whether an account of that username exists, which after a
-// restart on a state file it may.
+// HasUser reports whether an account of that username exists, for example in a
+// state file.
 func (p *Pool) HasUser(username string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.users[username] != nil
 }
 
-// createUser needs p.mu.
+// createUser requires that the caller holds p.mu.
 func (p *Pool) createUser(now time.Time, username, password string, temporary bool, attributes [][2]string) (*user, error) {
 	if !validName(username) {
 		return nil, invalidParameter("1 validation error detected: Value at 'username' failed to satisfy constraint: " +
@@ -128,7 +128,7 @@ func (p *Pool) createUser(now time.Time, username, password string, temporary bo
 	return u, nil
 }
 
-// setPassword needs p.mu.
+// setPassword requires that the caller holds p.mu.
 func (p *Pool) setPassword(now time.Time, u *user, password string, temporary bool) error {
 	if err := checkPassword(password); err != nil {
 		return err
@@ -144,23 +144,23 @@ func (p *Pool) setPassword(now time.Time, u *user, password string, temporary bo
 	return nil
 }
 
-// knows says whether password is the account's.
-func (u *user) knows(pool, password string) bool {
+// passwordMatches reports whether password is the account's.
+func (u *user) passwordMatches(pool, password string) bool {
 	v := srpVerifier(pool, u.Username, password, new(big.Int).SetBytes(u.Salt))
 	return subtle.ConstantTimeCompare(v.Bytes(), u.Verifier) == 1
 }
 
-// touch notes a change of an account; it needs p.mu.
+// touch records a change of an account. The caller holds p.mu.
 func (p *Pool) touch(now time.Time, u *user) {
 	u.Modified = now
 	p.changed++
 }
 
-// signInUser finds who may sign in as name: a username, or an e-mail address
-// that is verified. It needs p.mu.
+// signInUser returns the account that signs in as name, or nil. name is a
+// username or a verified e-mail address. The caller holds p.mu.
 //
-// SPEC: user-pool-settings-attributes, alias attributes. A sub does not sign
-// anyone in.
+// SPEC: user-pool-settings-attributes, alias attributes. A sub is not valid for
+// a sign-in.
 func (p *Pool) signInUser(name string) *user {
 	if u := p.users[name]; u != nil || !strings.Contains(name, "@") {
 		return u
@@ -173,8 +173,8 @@ func (p *Pool) signInUser(name string) *user {
 	return nil
 }
 
-// adminUser finds the account of an owner's call: by username, alias or sub.
-// It needs p.mu.
+// adminUser returns the account of an owner's call by username, alias or sub.
+// The caller holds p.mu.
 func (p *Pool) adminUser(name string) (*user, error) {
 	if name == "" {
 		return nil, missing("username")
@@ -188,7 +188,7 @@ func (p *Pool) adminUser(name string) (*user, error) {
 	return nil, userNotFound()
 }
 
-// bySub needs p.mu.
+// bySub requires that the caller holds p.mu.
 func (p *Pool) bySub(sub string) *user {
 	for _, u := range p.users {
 		if u.Sub == sub {
@@ -210,8 +210,8 @@ func (u *user) leave(group string) {
 	}
 }
 
-// checkPassword is the pool's policy: at least 8 characters with upper case,
-// lower case, a digit and a symbol, as a pool has it unless told otherwise.
+// checkPassword enforces Cognito's default policy: at least 8 characters with
+// upper case, lower case, a digit and a symbol.
 func checkPassword(password string) error {
 	refuse := func(why string) error {
 		return &Error{Code: "InvalidPasswordException", Message: "Password did not conform with policy: " + why}
@@ -231,8 +231,8 @@ func checkPassword(password string) error {
 			upper = true
 		case c >= '0' && c <= '9':
 			digit = true
-		// SPEC: user-pool-settings-policies lists the symbols; a space counts
-		// only inside.
+		// SPEC: user-pool-settings-policies lists the symbols. A space is valid only
+		// inside.
 		case strings.ContainsRune("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-", c):
 			symbol = true
 		}
@@ -252,8 +252,8 @@ func checkPassword(password string) error {
 	return nil
 }
 
-// validName holds usernames and group names to 1..128 letters, marks, symbols,
-// numbers and punctuation.
+// validName reports whether s is a valid username or group name: 1..128 letters,
+// marks, symbols, numbers and punctuation.
 func validName(s string) bool {
 	if s == "" || utf8.RuneCountInString(s) > 128 || !utf8.ValidString(s) {
 		return false
@@ -266,15 +266,15 @@ func validName(s string) bool {
 	return true
 }
 
-// Account is the present state of an account that AddUser made.
+// Account is the present state of an account.
 type Account struct {
 	PasswordMatches bool   // the given password is the account's
 	Temporary       bool   // the password must be changed at the next sign-in
 	TOTPSecret      string // base32; "" without an authenticator
 }
 
-// Account reports the state of an account and whether password is still its
-// own. An unknown username has the zero Account.
+// Account returns the state of an account, compared with password. The result
+// for an unknown username is the zero Account.
 func (p *Pool) Account(username, password string) Account {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -282,5 +282,5 @@ func (p *Pool) Account(username, password string) Account {
 	if u == nil {
 		return Account{}
 	}
-	return Account{u.knows(p.name, password), u.Status == statusForceChange, u.TOTPSecret}
+	return Account{u.passwordMatches(p.name, password), u.Status == statusForceChange, u.TOTPSecret}
 }

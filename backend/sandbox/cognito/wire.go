@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	// Member names match exactly and may come only once, as AWS reads them.
+	// Like AWS, this decoder matches member names exactly and refuses duplicates.
 	strictjson "github.com/go-jose/go-jose/v4/json"
 
 	"usher/backend/api/shape"
@@ -22,14 +22,14 @@ const (
 	maxBody      = 256 << 10 // bytes
 )
 
-// operation is one call of the API.
+// operation is one operation of the API.
 type operation struct {
 	quota  quota
 	signed bool // an owner's call
 	run    func(now time.Time, body []byte) (any, error)
 }
 
-// decoded gives an operation its input.
+// decoded returns an operation that decodes its input and calls f.
 func decoded[In any](f func(time.Time, *In) (any, error)) func(time.Time, []byte) (any, error) {
 	return func(now time.Time, body []byte) (any, error) {
 		in := new(In)
@@ -89,7 +89,7 @@ func (p *Pool) operations() map[string]operation {
 	}
 }
 
-// named reports whether host is the one in the pool's base URL.
+// named reports whether host is the host of the pool's base URL.
 func (p *Pool) named(host string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,20 +97,19 @@ func (p *Pool) named(host string) bool {
 	return found && strings.EqualFold(host, own)
 }
 
-// ServeHTTP answers the API at POST /, the pool's documents under its id, and
+// ServeHTTP serves the API at POST /, the pool's documents under its id, and
 // /oauth2/userInfo.
 func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-Requestid", p.uuid())
 	w.Header().Set("Date", p.cfg.Now().UTC().Format(http.TimeFormat))
-	// A web page elsewhere must not reach a pool on this machine, neither by a
-	// name of its own that resolves to loopback nor from its own origin. The
-	// name in the base URL is the pool's own.
+	// A web page elsewhere must not reach a pool on this machine, neither with a
+	// host name of its own that resolves to loopback nor from its own origin.
 	if !loopbackHost(r.Host) && !p.named(r.Host) {
-		http.Error(w, "this pool answers to loopback names and its own only", http.StatusMisdirectedRequest)
+		http.Error(w, "this pool serves loopback host names and its own only", http.StatusMisdirectedRequest)
 		return
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
-		http.Error(w, "this pool answers no web page", http.StatusForbidden)
+		http.Error(w, "this pool serves no other web page", http.StatusForbidden)
 		return
 	}
 	switch path := r.URL.Path; {
@@ -127,8 +126,7 @@ func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// loopbackHost says whether a Host header names this machine by a loopback
-// address or as localhost.
+// loopbackHost reports whether a Host header is a loopback address or localhost.
 func loopbackHost(host string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
@@ -168,7 +166,7 @@ func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := op.run(now, body)
 	if saveErr := p.save(); saveErr != nil {
-		err = saveErr // what is not kept is not answered for
+		err = saveErr // a change that was not saved must not be acknowledged
 	}
 	if err != nil {
 		writeError(w, err)
@@ -180,8 +178,7 @@ func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, contentType, out)
 }
 
-// writeError answers with an exception; a fault of the pool itself shows none
-// of its cause.
+// writeError writes an exception. An internal error does not show its cause.
 func writeError(w http.ResponseWriter, err error) {
 	var refusal *Error
 	if !errors.As(err, &refusal) {
@@ -202,7 +199,7 @@ func writeJSON(w http.ResponseWriter, status int, media string, v any) {
 	}
 	w.Header().Set("Content-Type", media)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // whoever hung up needs no answer
+	_, _ = w.Write(body) // fails only if the client is gone
 }
 
 func (p *Pool) serveJWKS(w http.ResponseWriter) {
@@ -228,10 +225,10 @@ func (p *Pool) serveConfiguration(w http.ResponseWriter) {
 	})
 }
 
-// serveUserInfo answers for an access token with the openid scope.
+// serveUserInfo returns the attributes of an access token with the openid scope.
 //
-// SPEC: userinfo-endpoint: email_verified is a string, and one sentence
-// covers every dead token.
+// SPEC: userinfo-endpoint: email_verified is a string, and all invalid tokens
+// have one error text.
 func (p *Pool) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 	p.count("userInfo")
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")

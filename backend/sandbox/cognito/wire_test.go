@@ -25,14 +25,14 @@ func (b *bench) get(path string, out any) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		b.t.Fatalf("%s answered %s", path, resp.Status)
+		b.t.Fatalf("%s returned %s", path, resp.Status)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-// request sends anything at all.
+// request sends an arbitrary request.
 func (b *bench) request(method, path, body string, change func(*http.Request)) (*http.Response, string) {
 	b.t.Helper()
 	req, err := http.NewRequest(method, b.url+path, strings.NewReader(body))
@@ -53,7 +53,7 @@ func (b *bench) request(method, path, body string, change func(*http.Request)) (
 	return resp, string(text)
 }
 
-func TestForeignHostsAndOriginsGetNothing(t *testing.T) {
+func TestForeignHostsAndOriginsAreRefused(t *testing.T) {
 	b := newBench(t, nil)
 	port := b.url[strings.LastIndex(b.url, ":"):]
 	for _, path := range []string{"/", "/" + testPool + "/.well-known/jwks.json", "/oauth2/userInfo"} {
@@ -77,14 +77,14 @@ func TestForeignHostsAndOriginsGetNothing(t *testing.T) {
 			}
 			for name := range resp.Header {
 				if strings.HasPrefix(name, "Access-Control-") {
-					t.Errorf("%s answers %s", path, name)
+					t.Errorf("%s of another host returned %s", path, name)
 				}
 			}
 		}
 	}
 }
 
-func TestWhatIsNoCall(t *testing.T) {
+func TestInvalidCallsAreRefused(t *testing.T) {
 	b := newBench(t, nil)
 	target := func(name string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set("X-Amz-Target", name) }
@@ -100,14 +100,14 @@ func TestWhatIsNoCall(t *testing.T) {
 		{"another service", "POST", "/", "{}", target("DynamoDB_20120810.GetUser"), 400, "UnknownOperationException"},
 		{"another content type", "POST", "/", "{}", func(r *http.Request) {
 			target(targetPrefix + "GetUser")(r)
-			r.Header.Set("Content-Type", "text/plain") // what a web page may send unasked
+			r.Header.Set("Content-Type", "text/plain") // allowed to a web page without a preflight request
 		}, 400, "UnknownOperationException"},
 		{"no JSON", "POST", "/", "{", target(targetPrefix + "GetUser"), 400, "SerializationException"},
 		{"an array", "POST", "/", "[]", target(targetPrefix + "GetUser"), 400, "SerializationException"},
-		{"a number for a text", "POST", "/", `{"AccessToken":1}`, target(targetPrefix + "GetUser"), 400, "SerializationException"},
+		{"a number in place of a string", "POST", "/", `{"AccessToken":1}`, target(targetPrefix + "GetUser"), 400, "SerializationException"},
 		{"a member twice", "POST", "/", `{"AccessToken":"a","AccessToken":"b"}`, target(targetPrefix + "GetUser"), 400, "SerializationException"},
 		{"a member in lower case", "POST", "/", `{"accesstoken":"a"}`, target(targetPrefix + "GetUser"), 400, "InvalidParameterException"},
-		{"too much", "POST", "/", strings.Repeat(" ", maxBody+1), target(targetPrefix + "GetUser"), 413, "SerializationException"},
+		{"too many bytes", "POST", "/", strings.Repeat(" ", maxBody+1), target(targetPrefix + "GetUser"), 413, "SerializationException"},
 		{"a GET", "GET", "/", "", target(targetPrefix + "GetUser"), 404, ""},
 		{"another path", "POST", "/x", "{}", target(targetPrefix + "GetUser"), 404, ""},
 		{"another pool's keys", "GET", "/eu-west-1_Other/.well-known/jwks.json", "", func(*http.Request) {}, 404, ""},
@@ -126,7 +126,7 @@ func TestWhatIsNoCall(t *testing.T) {
 	}
 }
 
-func TestUserInfoNeedsOpenID(t *testing.T) {
+func TestUserInfoRequiresOpenID(t *testing.T) {
 	b := newBench(t, nil)
 	sub := b.addUser(User{Username: "ada", Email: "ada@example.com"})
 	native, err := b.pool.SignIn("ada")
@@ -159,10 +159,10 @@ func TestUserInfoNeedsOpenID(t *testing.T) {
 	}
 	b.mustCall("AdminDisableUser", adminInput{testPool, "ada"}, nil)
 	if status, _, _ := ask(managed.Access); status != 401 {
-		t.Errorf("a disabled person: %d", status)
+		t.Errorf("a disabled account: %d", status)
 	}
 	if _, err := b.pool.SignIn("ada"); err == nil {
-		t.Error("SignIn gives tokens to a disabled person")
+		t.Error("SignIn returned tokens for a disabled account")
 	}
 }
 
