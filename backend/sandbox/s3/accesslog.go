@@ -27,7 +27,7 @@ func hostID(requestID string) string {
 	return base64.StdEncoding.EncodeToString([]byte("usher-sandbox/" + requestID))
 }
 
-// accessLog writes S3's server access log format.
+// accessLog writes lines in the format of S3's server access logs.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
 type accessLog struct {
 	mu sync.Mutex
@@ -67,8 +67,9 @@ func (l *accessLog) write(q *request, took time.Duration) {
 	_, _ = io.WriteString(l.w, line)
 }
 
-// redact drops what would let a reader of the log use a URL again. S3 does not
-// promise that; everything else of the query, x-usher-event included, stays.
+// redact removes the signature and the session token from a logged URI, because
+// a reader of the log could otherwise use the URL again. S3 does not promise
+// that. The rest of the query, x-usher-event included, stays.
 func redact(uri string) string {
 	path, query, ok := strings.Cut(uri, "?")
 	if !ok {
@@ -84,7 +85,7 @@ func redact(uri string) string {
 	return logSafe(path + "?" + strings.Join(parts, "&"))
 }
 
-// logSafe keeps a field on its line and inside its quotes.
+// logSafe escapes characters that would end a field's line or its quotes.
 func logSafe(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

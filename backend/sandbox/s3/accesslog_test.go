@@ -55,11 +55,11 @@ func TestAccessLog(t *testing.T) {
 		t.Errorf("refusal: %v", m[2])
 	}
 	if all := r.log.String(); strings.Contains(all, signature) || strings.Contains(all, "the-session-token") || strings.Contains(all, "\x9b") {
-		t.Errorf("the log holds a secret or a control byte: %s", all)
+		t.Errorf("the log contains a secret or a control byte: %s", all)
 	}
 }
 
-func TestNothingPrintsASecret(t *testing.T) {
+func TestNoFormatVerbShowsASecret(t *testing.T) {
 	c := Credential{Secret: "hush-hush", SessionToken: "tok-tok"}
 	ring := new(Keyring)
 	ring.Put("AKIA", c)
@@ -77,7 +77,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 }
 
-func TestNewNamesWhatIsMissing(t *testing.T) {
+func TestNewNamesTheMissingField(t *testing.T) {
 	full := Config{Region: region, Keys: new(Keyring), Now: time.Now, Dir: t.TempDir()}
 	if _, err := New(full); err != nil {
 		t.Fatal(err)

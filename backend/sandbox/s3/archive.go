@@ -36,8 +36,8 @@ func (o *object) state() objectState {
 	return objectState{}
 }
 
-// changeState lets change alter the state of q's object, and answers with the
-// status that change returns.
+// changeState calls change with the state of q's object, and responds with the
+// returned status.
 func (q *request) changeState(change func(*object, *objectState) (int, error)) error {
 	if err := q.namedVersion(); err != nil {
 		return err
@@ -66,8 +66,7 @@ func (q *request) changeState(change func(*object, *objectState) (int, error)) e
 	return nil
 }
 
-// restored returns the restoration in force at now: one that has ended is
-// none.
+// restored returns the restoration in force at now. ok is false after its end.
 func (o *object) restored(now time.Time) (r restoration, ok bool) {
 	r = o.state().restore
 	return r, !r.ready.IsZero() && now.Before(r.expires)
@@ -75,7 +74,7 @@ func (o *object) restored(now time.Time) (r restoration, ok bool) {
 
 func (r restoration) ongoing(now time.Time) bool { return now.Before(r.ready) }
 
-// header is x-amz-restore.
+// header returns the value of x-amz-restore.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 func (r restoration) header(now time.Time) string {
 	if r.ongoing(now) {
@@ -108,7 +107,8 @@ func invalidState(message string, o *object) error {
 	return fail("InvalidObjectState", message, field{"StorageClass", o.class()})
 }
 
-// restoreTime is how long a restoration takes here. S3 takes minutes to days.
+// restoreTime returns the duration of a restoration, which is a few seconds here
+// and minutes to days in S3. The second result is false for an unknown tier.
 func restoreTime(tier string) (time.Duration, bool) {
 	switch tier {
 	case "Expedited":
@@ -121,8 +121,8 @@ func restoreTime(tier string) (time.Duration, bool) {
 	return 0, false
 }
 
-// restoreObject is RestoreObject: 202 when a restoration begins, 200 when the
-// life of a restored copy changes.
+// restoreObject is RestoreObject. Its status is 202 if a restoration begins, 200
+// if the life of a restored copy changes.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
 func (q *request) restoreObject() error {
 	doc, err := q.document(64 << 10)
@@ -178,7 +178,7 @@ func (o *object) restore(s *objectState, now time.Time, days int, tier string, t
 	return status, nil
 }
 
-// expiry is the midnight, UTC, that follows the last whole day.
+// expiry returns the midnight, UTC, that follows the last whole day.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html
 func expiry(ready time.Time, days int) time.Time {
 	return ready.UTC().AddDate(0, 0, days+1).Truncate(24 * time.Hour)

@@ -14,7 +14,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// archive is an archived object as a client meets it.
+// archive is a server with one archived object, "frozen".
 type archive struct {
 	*rig
 	t   *testing.T
@@ -50,7 +50,7 @@ func (a archive) restore(days int32, tier types.Tier) error {
 	return err
 }
 
-// listed is the object's row.
+// listed returns the object's row in a listing.
 func (a archive) listed(wanted ...types.OptionalObjectAttributes) types.Object {
 	a.t.Helper()
 	out, err := a.client.ListObjectsV2(a.t.Context(), &awss3.ListObjectsV2Input{Bucket: aws.String("box"), OptionalObjectAttributes: wanted})
@@ -73,7 +73,7 @@ func TestArchivedObjectIsRestored(t *testing.T) {
 	if err := a.restore(3, types.TierStandard); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "GET while it is restored", a.get(), "InvalidObjectState")
+	wantCode(t, "GET during the restoration", a.get(), "InvalidObjectState")
 	wantCode(t, "a second restoration", a.restore(3, types.TierStandard), "RestoreAlreadyInProgress")
 	if have := a.restoreHeader(); have != `ongoing-request="true"` {
 		t.Errorf("x-amz-restore is %q", have)
@@ -82,7 +82,7 @@ func TestArchivedObjectIsRestored(t *testing.T) {
 		t.Errorf("listed with %+v, want a restoration in progress", s)
 	}
 	a.clock.Add(2 * time.Second)
-	wantCode(t, "GET after it", a.get(), "")
+	wantCode(t, "GET after the restoration", a.get(), "")
 	end := a.clock.Now().UTC().AddDate(0, 0, 4).Truncate(24 * time.Hour)
 	if have, want := a.restoreHeader(), `ongoing-request="false", expiry-date="`+end.Format(http.TimeFormat)+`"`; have != want {
 		t.Errorf("x-amz-restore is %q, want %q", have, want)
@@ -91,7 +91,7 @@ func TestArchivedObjectIsRestored(t *testing.T) {
 		t.Errorf("listed with %+v, want the end %v", s, end)
 	}
 	if row := a.listed(); row.RestoreStatus != nil {
-		t.Error("RestoreStatus is listed although it was not asked for")
+		t.Error("RestoreStatus is listed without a request for it")
 	}
 	a.clock.Add(5 * 24 * time.Hour)
 	late := a.do(a.signed(raw{method: "GET", path: "/box/frozen"})) // signed by the moved clock
@@ -108,19 +108,19 @@ func TestRestoreIsRefused(t *testing.T) {
 	wantCode(t, "expedited from the deep archive", a.restore(1, types.TierExpedited), "InvalidArgument")
 	wantCode(t, "for no days", a.restore(0, types.TierBulk), "InvalidArgument")
 	a.put("frozen", "warm again")
-	wantCode(t, "what is not archived", a.restore(1, types.TierStandard), "InvalidObjectState")
+	wantCode(t, "an object that is not archived", a.restore(1, types.TierStandard), "InvalidObjectState")
 	a.key = aws.String("absent")
-	wantCode(t, "what is not there", a.restore(1, types.TierStandard), "NoSuchKey")
+	wantCode(t, "an absent object", a.restore(1, types.TierStandard), "NoSuchKey")
 	q := a.signed(raw{method: "POST", path: "/box/frozen", query: "restore", body: "<x/>"})
 	if have := a.do(q).code(); have != "MalformedXML" {
-		t.Errorf("a body that is no request: %s", have)
+		t.Errorf("an invalid body: %s", have)
 	}
 	b := newArchive(t, types.StorageClassGlacierIr)
 	wantCode(t, "GET of instant retrieval", b.get(), "")
 }
 
-// The second restoration of a restored object moves its end, and answers 200.
-func TestRestoredObjectLivesLonger(t *testing.T) {
+// Another restoration of a restored object changes its end, with status 200.
+func TestRestorationIsExtended(t *testing.T) {
 	a := newArchive(t, types.StorageClassGlacier)
 	if err := a.restore(1, types.TierExpedited); err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestRestoredObjectLivesLonger(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r, ok := smithyResponse(out); !ok || r.StatusCode != http.StatusOK {
-		t.Errorf("answered %v, want 200", r)
+		t.Errorf("returned %v, want 200", r)
 	}
 	if later := a.restoreHeader(); later == first || strings.Contains(later, "true") {
 		t.Errorf("x-amz-restore is %q after %q", later, first)
@@ -144,8 +144,8 @@ func smithyResponse(out *awss3.RestoreObjectOutput) (*smithyhttp.Response, bool)
 	return r, ok
 }
 
-// Parts and copies keep the class that they were given, and no copy reads an
-// archive.
+// Parts and copies have their requested storage class. A copy of an archived
+// object is refused.
 func TestClassOfCopiesAndParts(t *testing.T) {
 	a := newArchive(t, types.StorageClassGlacier)
 	copied := func(key string, class types.StorageClass) error {

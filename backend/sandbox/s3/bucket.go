@@ -18,7 +18,8 @@ type bucket struct {
 	tags    []tag // guarded by the server's lock
 }
 
-// store puts o in place of what was there. The server's lock is held.
+// store puts o into the index in place of any earlier object. The caller holds
+// the server's lock.
 func (b *bucket) store(o *object) {
 	if old := b.objects.put(o); old != nil {
 		o.replaced = old.replaced + 1
@@ -26,7 +27,7 @@ func (b *bucket) store(o *object) {
 	}
 }
 
-// bucket finds q's bucket. The server's lock is held.
+// bucket returns q's bucket. The caller holds the server's lock.
 func (q *request) bucket() (*bucket, error) {
 	if b, ok := q.srv.buckets[q.target.bucket]; ok {
 		return b, nil
@@ -34,7 +35,7 @@ func (q *request) bucket() (*bucket, error) {
 	return nil, noSuchBucket(q.target.bucket)
 }
 
-// CreateBucket makes an empty bucket, as the owner would.
+// CreateBucket creates an empty bucket.
 func (s *Server) CreateBucket(name string, created time.Time) error {
 	if !validBucket(name) {
 		return fmt.Errorf("creating bucket: %w", fail("InvalidBucketName", "The specified bucket is not valid."))
@@ -53,7 +54,7 @@ func bucketTaken(name string) error {
 		field{"BucketName", name})
 }
 
-// validBucket holds the naming rules of general purpose buckets.
+// validBucket checks the naming rules of general purpose buckets.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 func validBucket(s string) bool {
 	if len(s) < 3 || len(s) > 63 || strings.Contains(s, "..") {
@@ -191,8 +192,8 @@ func (q *request) deleteBucket() error {
 	return nil
 }
 
-// known answers nil if q's bucket exists.
-func (q *request) known() error {
+// checkBucketExists returns NoSuchBucket if q's bucket does not exist.
+func (q *request) checkBucketExists() error {
 	q.srv.mu.RLock()
 	defer q.srv.mu.RUnlock()
 	_, err := q.bucket()
@@ -200,7 +201,7 @@ func (q *request) known() error {
 }
 
 func (q *request) headBucket() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
 	q.w.Header().Set("x-amz-bucket-region", q.srv.verifier.region)
@@ -210,7 +211,7 @@ func (q *request) headBucket() error {
 }
 
 func (q *request) bucketLocation() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
 	var x xmlDoc
@@ -222,9 +223,9 @@ func (q *request) bucketLocation() error {
 	return q.sendXML(&x)
 }
 
-// bucketVersioning says what S3 says of a bucket that never had versions.
+// bucketVersioning returns S3's document for a bucket that never had versions.
 func (q *request) bucketVersioning() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
 	var x xmlDoc

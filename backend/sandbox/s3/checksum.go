@@ -28,7 +28,7 @@ type checksumAlgorithm struct {
 
 func (a *checksumAlgorithm) header() string { return "x-amz-checksum-" + strings.ToLower(a.name) }
 
-// valid says whether s is a checksum of this algorithm in base64.
+// valid reports whether s is a checksum of this algorithm in base64.
 func (a *checksumAlgorithm) valid(s string) bool {
 	b, err := base64.StdEncoding.DecodeString(s)
 	return err == nil && len(b) == a.size
@@ -59,12 +59,11 @@ func algorithmNamed(name string) *checksumAlgorithm {
 	return nil
 }
 
-// checksum is the additional checksum that an object carries. The zero value
-// is none.
+// checksum is an object's additional checksum. The zero value is none.
 type checksum struct {
 	algorithm *checksumAlgorithm
 	kind      string // fullObject or composite
-	value     string // base64, composite ones with "-N"
+	value     string // base64; a composite one ends in "-N"
 }
 
 func (c checksum) setHeaders(h http.Header) {
@@ -81,16 +80,18 @@ func (c checksum) xml(x *xmlDoc) {
 	}
 }
 
-// wanted is the checksum that a request claims for its payload: at most one,
-// as a header or, its value still to come, as a trailer.
-type wanted struct {
+// claimedChecksum is the checksum that a request claims for its payload. It is
+// in a header, or in a trailer after the payload.
+type claimedChecksum struct {
 	algorithm *checksumAlgorithm
 	value     string
 	trailer   bool
 }
 
-func wantedChecksum(h http.Header) (wanted, error) {
-	var w wanted
+// readChecksum reads the claimed checksum: at most one is valid. Its value is ""
+// if it comes as a trailer.
+func readChecksum(h http.Header) (claimedChecksum, error) {
+	var w claimedChecksum
 	for _, a := range algorithms() {
 		v := h.Get(a.header())
 		if v == "" {
@@ -102,7 +103,7 @@ func wantedChecksum(h http.Header) (wanted, error) {
 		if !a.valid(v) {
 			return w, fail("InvalidRequest", "Value for "+a.header()+" header is invalid.")
 		}
-		w = wanted{algorithm: a, value: v}
+		w = claimedChecksum{algorithm: a, value: v}
 	}
 	if t := strings.ToLower(strings.TrimSpace(h.Get("x-amz-trailer"))); t != "" {
 		if w.algorithm != nil {
@@ -110,7 +111,7 @@ func wantedChecksum(h http.Header) (wanted, error) {
 		}
 		for _, a := range algorithms() {
 			if a.header() == t {
-				w = wanted{algorithm: a, trailer: true}
+				w = claimedChecksum{algorithm: a, trailer: true}
 			}
 		}
 		if w.algorithm == nil {

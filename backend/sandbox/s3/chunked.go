@@ -19,8 +19,8 @@ const (
 	trailerSigner = "x-amz-trailer-signature"
 )
 
-// chunkSigner carries the chain of chunk signatures: each covers the one
-// before it, the first one the signature of the request's headers.
+// chunkSigner holds the chain of chunk signatures. Each covers the one before
+// it, and the first one covers the signature of the request's headers.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 type chunkSigner struct {
 	key         []byte
@@ -38,9 +38,9 @@ func (c *chunkSigner) check(kind, tail, got string) error {
 	return nil
 }
 
-// chunkReader decodes the aws-chunked content encoding. Data flows on before
-// its chunk's signature is checked, so a caller must not commit anything until
-// it has seen io.EOF.
+// chunkReader decodes the aws-chunked content encoding. It returns data before
+// it has checked the chunk's signature, so a caller must not commit anything
+// before io.EOF.
 type chunkReader struct {
 	br       *bufio.Reader
 	signer   *chunkSigner // nil: chunks are not signed
@@ -93,8 +93,8 @@ func (c *chunkReader) Read(p []byte) (int, error) {
 	return n, c.err
 }
 
-// next reads a chunk header; after the last chunk it reads the trailers and
-// answers io.EOF.
+// next reads a chunk header. After the last chunk it reads the trailers and
+// returns io.EOF.
 func (c *chunkReader) next() error {
 	line, err := c.line()
 	if err != nil {
@@ -148,7 +148,7 @@ func (c *chunkReader) endChunk() error {
 	return c.signer.check(streamSigned[len("STREAMING-"):], emptySHA256+"\n"+hex.EncodeToString(c.hash.Sum(nil)), c.sig)
 }
 
-// readTrailers takes "name:value" lines up to an empty line or the end.
+// readTrailers reads "name:value" lines up to an empty line or the end.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 func (c *chunkReader) readTrailers() error {
 	signature, signed := "", ""
@@ -188,7 +188,7 @@ func incomplete(err error) error {
 	return err
 }
 
-// line reads up to a line feed and drops the line end.
+// line returns the bytes before the next line feed, without the line end.
 func (c *chunkReader) line() (string, error) {
 	b, err := c.br.ReadSlice('\n')
 	switch {

@@ -24,7 +24,7 @@ func docSigner(seed string) *chunkSigner {
 	return &chunkSigner{key: signingKey(docSecret, "20130524", "us-east-1"), when: docDate, scope: docScope, previous: seed, equal: constantTimeEqual}
 }
 
-// docBody is the example of the documentation: 64 KiB, 1 KiB, end.
+// docBody returns the documentation's example: chunks of 64 KiB, 1 KiB and 0.
 func docBody(one, two, end, tail string) string {
 	return "10000;chunk-signature=" + one + "\r\n" + strings.Repeat("a", 65536) + "\r\n" +
 		"400;chunk-signature=" + two + "\r\n" + strings.Repeat("a", 1024) + "\r\n" + "0;chunk-signature=" + end + "\r\n" + tail
@@ -77,7 +77,7 @@ func TestPublishedChunkVectors(t *testing.T) {
 	}
 }
 
-// chunked encodes body and signs each chunk, if there is a signer.
+// chunked encodes body and signs each chunk if s is not nil.
 func chunked(body []byte, size int, s *chunkSigner, trailer string) string {
 	var b strings.Builder
 	for done := false; !done; {
@@ -115,7 +115,7 @@ func TestChunkedUploads(t *testing.T) {
 		q := raw{method: "PUT", path: "/box/k", header: h}
 		me := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}
 		now := r.clock.Now()
-		// The length of the body is not signed here, so the head can be signed first.
+		// The length of the body is not signed, so the headers can be signed first.
 		q = r.signedAs(q, me, payload, region, "s3", now)
 		var s *chunkSigner
 		if strings.HasPrefix(payload, streamSigned) {
@@ -156,8 +156,8 @@ func TestChunkedUploads(t *testing.T) {
 	}
 }
 
-// FuzzChunks: the decoder never panics, never answers more than was sent, and
-// what it accepts says the same when encoded again.
+// The decoder never panics and never returns more bytes than its input. Accepted
+// data is the same after encoding and decoding it again.
 func FuzzChunks(f *testing.F) {
 	f.Add([]byte(chunked([]byte("hello"), 5, nil, "")))
 	f.Add([]byte(chunked(bytes.Repeat([]byte("x"), 9000), 8192, nil, "x-amz-checksum-crc32:AAAAAA==\r\n")))

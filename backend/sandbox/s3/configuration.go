@@ -3,11 +3,11 @@ package s3
 import "net/http"
 
 // subresource is a part of a bucket or of an object that has its own requests.
-// A method without an operation is refused with NotImplemented: nothing is
-// taken and then forgotten.
+// A method without an operation is refused with NotImplemented: no setting is
+// accepted and then ignored.
 type subresource struct {
 	name string // of the query parameter
-	log  string // as the access log calls it
+	log  string // name in the access log
 	ops  map[string]operation
 }
 
@@ -21,7 +21,7 @@ func find(all []subresource, q params) (subresource, bool) {
 	return subresource{}, false
 }
 
-// operation answers a method, or refuses it.
+// operation returns the operation of a method and its name in the access log.
 func (s subresource) operation(method string) (string, operation) {
 	op := s.ops[method]
 	if op == nil {
@@ -32,18 +32,18 @@ func (s subresource) operation(method string) (string, operation) {
 
 func get(op operation) map[string]operation { return map[string]operation{http.MethodGet: op} }
 
-// absent is a configuration that a bucket never had: a read is an error, a
-// removal succeeds.
+// absent returns the operations of a configuration that a bucket never had: a
+// read returns an error, a removal succeeds.
 func absent(code, message string) map[string]operation {
 	return map[string]operation{
 		http.MethodGet: func(q *request) error {
-			if err := q.known(); err != nil {
+			if err := q.checkBucketExists(); err != nil {
 				return err
 			}
 			return fail(code, message, field{"BucketName", q.target.bucket})
 		},
 		http.MethodDelete: func(q *request) error {
-			if err := q.known(); err != nil {
+			if err := q.checkBucketExists(); err != nil {
 				return err
 			}
 			q.w.WriteHeader(http.StatusNoContent)
@@ -52,10 +52,10 @@ func absent(code, message string) map[string]operation {
 	}
 }
 
-// fixed answers a read with one document.
+// fixed returns a read operation with a constant document.
 func fixed(write func(x *xmlDoc)) map[string]operation {
 	return get(func(q *request) error {
-		if err := q.known(); err != nil {
+		if err := q.checkBucketExists(); err != nil {
 			return err
 		}
 		var x xmlDoc
@@ -71,11 +71,11 @@ func emptyDocument(root string) map[string]operation {
 	})
 }
 
-// listed answers a list of configurations, of which there is none, and a read
-// of one by its id.
+// listed returns the operations of a list of configurations, which is empty. A
+// read of one by its id returns an error.
 func listed(root string) map[string]operation {
 	return get(func(q *request) error {
-		if err := q.known(); err != nil {
+		if err := q.checkBucketExists(); err != nil {
 			return err
 		}
 		if q.target.query.has("id") {
@@ -89,8 +89,9 @@ func listed(root string) map[string]operation {
 	})
 }
 
-// bucketSubresources are those of a bucket as S3 makes one today: private,
-// encrypted by S3, its objects the owner's, without versions.
+// bucketSubresources returns the subresources of a bucket with S3's present
+// defaults: private, encrypted by S3, objects owned by the bucket's owner, no
+// versions.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 func bucketSubresources() []subresource {
 	all := []subresource{
@@ -124,7 +125,8 @@ func bucketSubresources() []subresource {
 	return append(all, subresource{"delete", "MULTI_OBJECT_DELETE", map[string]operation{http.MethodPost: (*request).deleteObjects}})
 }
 
-// objectSubresources are those of an object. Uploads are in objectOperation.
+// objectSubresources returns the subresources of an object. Uploads are in
+// objectOperation.
 func objectSubresources() []subresource {
 	locked := map[string]operation{http.MethodGet: (*request).noObjectLock, http.MethodPut: (*request).noObjectLock}
 	return []subresource{
@@ -141,13 +143,13 @@ func objectSubresources() []subresource {
 }
 
 func (q *request) noObjectLock() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
 	return missingObjectLock()
 }
 
-// getACL answers for a bucket or an object: its owner has all rights.
+// getACL returns the ACL of a bucket or an object: its owner has all rights.
 func (q *request) getACL() error {
 	if q.target.key != "" {
 		o, err := q.open()
@@ -155,7 +157,7 @@ func (q *request) getACL() error {
 			return err
 		}
 		release(o.content)
-	} else if err := q.known(); err != nil {
+	} else if err := q.checkBucketExists(); err != nil {
 		return err
 	}
 	var x xmlDoc
@@ -175,18 +177,19 @@ func (q *request) getACL() error {
 }
 
 func (q *request) putACL() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
 	return aclNotSupported()
 }
 
-// putVersioning is refused: versions that are not kept must not be promised.
+// putVersioning refuses every change: the server stores no versions, so it must
+// not promise them.
 func (q *request) putVersioning() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
-	return fail("NotImplemented", "The demo's storage keeps no versions, so versioning can be neither enabled nor suspended.")
+	return fail("NotImplemented", "The demo's storage stores no versions, so versioning can be neither enabled nor suspended.")
 }
 
 func writeEncryptionRule(x *xmlDoc) {
@@ -223,7 +226,7 @@ func writePayment(x *xmlDoc) {
 }
 
 // listVersions is ListObjectVersions of a bucket without versions: each object
-// is its one version, "null".
+// has one version, "null".
 func (q *request) listVersions() error {
 	p := q.target.query
 	limit, err := limitParam(p, "max-keys", maxKeys)
@@ -285,7 +288,7 @@ func (l listing) writeVersions() error {
 		x.el("Key", l.encode(e.object.key))
 		x.el("VersionId", nullVersion)
 		x.bool("IsLatest", true)
-		l.writeFacts(&x, e.object)
+		l.writeCommon(&x, e.object)
 		writeOwner(&x)
 		x.end("Version")
 	}

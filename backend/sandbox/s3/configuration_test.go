@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Every question about a bucket has the answer of a bucket that was made today.
-func TestQuestionsAboutABucket(t *testing.T) {
+// Every read of a bucket's configuration returns S3's defaults for a new bucket.
+func TestDefaultConfigurationOfABucket(t *testing.T) {
 	r := newRig(t)
 	box, ctx, c := aws.String("box"), t.Context(), r.client
 	for _, q := range []struct {
@@ -66,12 +66,12 @@ func TestQuestionsAboutABucket(t *testing.T) {
 			_, err := c.GetBucketInventoryConfiguration(ctx, &awss3.GetBucketInventoryConfigurationInput{Bucket: box, Id: aws.String("x")})
 			return err
 		}, "NoSuchConfiguration"},
-		{"versioning is not promised", func() error {
+		{"versioning is refused", func() error {
 			_, err := c.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{Bucket: box,
 				VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
 			return err
 		}, "NotImplemented"},
-		{"a policy is not dropped", func() error {
+		{"a policy is refused", func() error {
 			_, err := c.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: box, Policy: aws.String("{}")})
 			return err
 		}, "NotImplemented"},
@@ -100,7 +100,7 @@ func TestQuestionsAboutABucket(t *testing.T) {
 	}
 }
 
-func TestTagsAreKept(t *testing.T) {
+func TestTagsAreStored(t *testing.T) {
 	r := newRig(t)
 	ctx, box, k := t.Context(), aws.String("box"), aws.String("k")
 	if _, err := r.client.PutObject(ctx, input("k", func(in *awss3.PutObjectInput) { in.Tagging = aws.String("a=1&b=two%20words") })); err != nil {
@@ -127,7 +127,7 @@ func TestTagsAreKept(t *testing.T) {
 	wantCode(t, "removal", err, "")
 	wantTags(t, r, "k")
 	_, err = r.client.PutObjectTagging(ctx, &awss3.PutObjectTaggingInput{Bucket: box, Key: aws.String("no"), Tagging: &types.Tagging{TagSet: set}})
-	wantCode(t, "tags of what is not there", err, "NoSuchKey")
+	wantCode(t, "tags of an absent object", err, "NoSuchKey")
 	many := make([]types.Tag, 11)
 	for i := range many {
 		many[i] = types.Tag{Key: aws.String(strings.Repeat("k", i+1)), Value: aws.String("")}
@@ -157,7 +157,7 @@ func wantTags(t *testing.T, r *rig, key string, want ...string) {
 	}
 }
 
-func TestVersionsOfABucketWithout(t *testing.T) {
+func TestVersionsOfAnUnversionedBucket(t *testing.T) {
 	r := newRig(t)
 	for _, key := range []string{"a/1", "a/2", "b"} {
 		r.put(key, "x")
@@ -172,8 +172,7 @@ func TestVersionsOfABucketWithout(t *testing.T) {
 	}
 }
 
-// A part that is copied has the bytes, the ETag and the checksum of a part that
-// was sent.
+// A copied part has the same bytes, ETag and checksum as an uploaded part.
 func TestPartsAreCopied(t *testing.T) {
 	r := newRig(t)
 	ctx, box, key := t.Context(), aws.String("box"), aws.String("whole")

@@ -13,21 +13,22 @@ import (
 )
 
 const (
-	copyBuffer = 256 << 10 // bytes; what one write of a body hands to the network
-	memoryMax  = 1 << 20   // bytes; a longer upload goes to a file
+	copyBuffer = 256 << 10 // bytes per write of a body to the network
+	memoryMax  = 1 << 20   // bytes; a longer upload is stored in a file
 )
 
-// Content is the bytes of an object. ReadAt is io.ReaderAt's: safe for many
-// callers at once, and any offset costs the same. What it answers for one
-// offset never changes.
+// Content is the bytes of an object. ReadAt has the contract of io.ReaderAt. In
+// addition it is safe for concurrent use, its cost does not depend on the
+// offset, and the bytes never change.
 type Content interface {
 	Size() int64
 	ReadAt(p []byte, off int64) (int, error)
 }
 
-// held is content with something to give back, once for each hold.
-type held interface {
-	hold()
+// refCounted is content with a reference count. Each call of retain requires one
+// of release.
+type refCounted interface {
+	retain()
 	release()
 }
 
@@ -46,8 +47,9 @@ func (m memory) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// blob is an uploaded body in a file with a random name. The file goes when
-// the last holder lets go: the index, or a GET that outlives a DELETE.
+// blob is an uploaded body in a file with a random name. The last release
+// removes the file. References belong to the index and to running GETs, which may
+// outlive a DELETE.
 type blob struct {
 	path string
 	size int64
@@ -65,7 +67,7 @@ func (b *blob) ReadAt(p []byte, off int64) (int, error) {
 	return f.ReadAt(p, off)
 }
 
-func (b *blob) hold() { b.refs.Add(1) }
+func (b *blob) retain() { b.refs.Add(1) }
 
 func (b *blob) release() {
 	if b.refs.Add(-1) == 0 {
@@ -73,7 +75,7 @@ func (b *blob) release() {
 	}
 }
 
-// joined is the parts of a multipart upload, one after the other.
+// joined is the concatenation of the parts of a multipart upload.
 type joined struct {
 	parts []Content
 	size  int64
@@ -104,7 +106,7 @@ func (j *joined) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// each calls f with the piece of each part that [off, off+length) touches.
+// each calls f with the section of each part within [off, off+length).
 func (j *joined) each(off, length int64, f func(c Content, off, length int64) error) error {
 	for _, c := range j.parts {
 		if length == 0 {
@@ -123,9 +125,9 @@ func (j *joined) each(off, length int64, f func(c Content, off, length int64) er
 	return nil
 }
 
-func (j *joined) hold() {
+func (j *joined) retain() {
 	for _, p := range j.parts {
-		hold(p)
+		retain(p)
 	}
 }
 
@@ -135,22 +137,22 @@ func (j *joined) release() {
 	}
 }
 
-func hold(c Content) {
-	if h, ok := c.(held); ok {
-		h.hold()
+func retain(c Content) {
+	if h, ok := c.(refCounted); ok {
+		h.retain()
 	}
 }
 
 func release(c Content) {
-	if h, ok := c.(held); ok {
+	if h, ok := c.(refCounted); ok {
 		h.release()
 	}
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
 
-// writeContent sends [off, off+length) of c. A file goes by io.Copy, which
-// lets the kernel move it to the socket.
+// writeContent writes [off, off+length) of c. It writes a file with io.Copy,
+// which can use sendfile.
 func writeContent(w io.Writer, c Content, off, length int64) error {
 	switch c := c.(type) {
 	case memory:
@@ -191,8 +193,8 @@ func writeContent(w io.Writer, c Content, off, length int64) error {
 	return nil
 }
 
-// spool stores r: in memory up to memoryMax, beyond it in a file of dir whose
-// name has nothing of the key. The content is held once, for the caller.
+// spool stores r in memory up to memoryMax, and otherwise in a file of dir with
+// a random name. The caller owns one reference to the content.
 func spool(dir string, r io.Reader, sums ...hash.Hash) (Content, error) {
 	writers := make([]io.Writer, 0, len(sums)+1)
 	for _, h := range sums {
@@ -219,7 +221,7 @@ func spool(dir string, r io.Reader, sums ...hash.Hash) (Content, error) {
 		b.size += int64(len(small))
 	}
 	err = errors.Join(err, f.Close())
-	b.hold()
+	b.retain()
 	if err != nil {
 		b.release()
 		return nil, err

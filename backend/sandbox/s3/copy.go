@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// copySource finds the object that x-amz-copy-source names and holds its
-// content; the caller releases it.
+// copySource returns the object in x-amz-copy-source and retains its content.
+// The caller releases it.
 func (q *request) copySource() (bucketName string, from *object, err error) {
 	header := q.r.Header.Get("x-amz-copy-source")
 	named, version, versioned := strings.Cut(header, "?versionId=")
@@ -33,13 +33,14 @@ func (q *request) copySource() (bucketName string, from *object, err error) {
 	if from = b.objects.get(key); from == nil {
 		return "", nil, noSuchKey(key)
 	}
-	hold(from.content)
+	retain(from.content)
 	return bucketName, from, nil
 }
 
-// readable checks that the source may be read, and the conditions on it.
+// readable checks that the source's bytes are available, and the conditions on
+// it.
 func (q *request) readable(from *object) error {
-	if err := from.encryption().opens(q.r.Header, copySourcePrefix); err != nil {
+	if err := from.encryption().checkCustomerKey(q.r.Header, copySourcePrefix); err != nil {
 		return err
 	}
 	if from.archived(q.now) {
@@ -57,7 +58,8 @@ func (q *request) readable(from *object) error {
 	return nil
 }
 
-// copyObject shares the source's bytes and takes its ETag and checksum along.
+// copyObject is CopyObject. The copy shares the source's bytes, and has its ETag
+// and checksum.
 func (q *request) copyObject() error {
 	bucketName, from, err := q.copySource()
 	if err != nil {
@@ -71,7 +73,7 @@ func (q *request) copyObject() error {
 		release(from.content)
 		return err
 	}
-	q.writeAnswer(o.encryption())
+	q.setWriteHeaders(o.encryption())
 	var x xmlDoc
 	x.start("CopyObjectResult", namespace)
 	x.time("LastModified", o.modified)
@@ -109,28 +111,28 @@ func (q *request) copyOf(from *object, bucketName string) (*object, error) {
 		return nil, err
 	}
 	o := &object{key: q.target.key, content: from.content, modified: q.now.UTC().Truncate(time.Second), mime: from.mime,
-		more: &details{}, etagText: from.etag(), given: sum, noSum: sum.value == ""}
-	if from.more != nil {
-		*o.more = *from.more
+		details: &details{}, etagText: from.etag(), given: sum, noSum: sum.value == ""}
+	if from.details != nil {
+		*o.details = *from.details
 	}
-	mime, more, err := describe(q.r.Header)
+	mime, details, err := describe(q.r.Header)
 	if err != nil {
 		return nil, err
 	}
 	if replace {
-		more.parts, more.partSize = o.more.parts, o.more.partSize
-		o.mime, o.more = mime, more
+		details.parts, details.partSize = o.details.parts, o.details.partSize
+		o.mime, o.details = mime, details
 	}
-	// These are not copied: S3 takes them from the request, or its defaults.
-	o.more.headers = maps.Clone(o.more.headers)
-	delete(o.more.headers, redirectHeader)
+	// These are not copied: S3 uses the request's values, or its defaults.
+	o.details.headers = maps.Clone(o.details.headers)
+	delete(o.details.headers, redirectHeader)
 	if at := q.r.Header.Get(redirectHeader); at != "" {
-		if o.more.headers == nil {
-			o.more.headers = map[string]string{}
+		if o.details.headers == nil {
+			o.details.headers = map[string]string{}
 		}
-		o.more.headers[redirectHeader] = at
+		o.details.headers[redirectHeader] = at
 	}
-	o.more.class, o.more.encryption = class, encrypted
+	o.details.class, o.details.encryption = class, encrypted
 	if encrypted.kms != "" || encrypted.customer.fingerprint != "" {
 		o.etagText = encrypted.etag([]byte(from.etag()))
 	}
@@ -138,8 +140,8 @@ func (q *request) copyOf(from *object, bucketName string) (*object, error) {
 	return o, nil
 }
 
-// copiedChecksum is the source's, or one of the algorithm that the request
-// names.
+// copiedChecksum returns the source's checksum, or one of the algorithm in the
+// request.
 func (q *request) copiedChecksum(from *object) (checksum, error) {
 	name := q.r.Header.Get("x-amz-checksum-algorithm")
 	if name == "" {
@@ -153,7 +155,7 @@ func (q *request) copiedChecksum(from *object) (checksum, error) {
 	return checksum{a, fullObject, value}, err
 }
 
-// directive reads COPY, the default, or REPLACE.
+// directive reports whether a directive is REPLACE. The default is COPY.
 func directive(h http.Header, name string) (replace bool, err error) {
 	switch v := h.Get(name); v {
 	case "", "COPY":
@@ -204,7 +206,7 @@ func (s section) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-func (s section) hold()    { hold(s.of) }
+func (s section) retain()  { retain(s.of) }
 func (s section) release() { release(s.of) }
 
 // copyPart is UploadPartCopy.
@@ -220,13 +222,13 @@ func (q *request) copyPart() error {
 	}
 	got, err := q.copied(from, u)
 	if err == nil {
-		err = q.keepPart(u, n, got)
+		err = q.storePart(u, n, got)
 	}
 	if err != nil {
 		release(from.content)
 		return err
 	}
-	u.more.setHeaders(q.w.Header())
+	u.details.setHeaders(q.w.Header())
 	var x xmlDoc
 	x.start("CopyPartResult", namespace)
 	x.time("LastModified", q.now.UTC())
@@ -255,7 +257,8 @@ func (q *request) copied(from *object, u *upload) (received, error) {
 	return received{part, m.Sum(nil), checksum{u.algorithm, u.kind, base64.StdEncoding.EncodeToString(s.Sum(nil))}}, nil
 }
 
-// copyRange reads x-amz-copy-source-range; without one it is all of c.
+// copyRange returns the section of c in x-amz-copy-source-range, or all of c
+// without that header.
 func (q *request) copyRange(c Content) (section, error) {
 	const name = "x-amz-copy-source-range"
 	part := section{of: c, size: c.Size()}

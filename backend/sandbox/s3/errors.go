@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// apiError is a refusal in S3's words: code, status and message go to the
-// caller as XML, extra elements after them.
+// apiError is a refusal in S3's words. The response contains code and message as
+// XML, followed by extra elements.
 type apiError struct {
 	code    string
 	message string
@@ -22,7 +22,7 @@ func fail(code, message string, extra ...field) *apiError {
 	return &apiError{code: code, message: message, extra: extra}
 }
 
-// status is the HTTP status of each error code this server answers with.
+// status returns the HTTP status of an error code.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 func status(code string) int {
 	switch code {
@@ -78,8 +78,8 @@ func preconditionFailed(condition string) *apiError {
 		field{"Condition", condition})
 }
 
-// refuse writes err as S3 would. An error that is not an apiError is a fault
-// of this server; its text stays inside.
+// refuse writes err in S3's form. An error of another type than apiError is
+// internal: the response does not contain its text.
 func (q *request) refuse(err error) {
 	var e *apiError
 	if !errors.As(err, &e) {
@@ -92,7 +92,7 @@ func (q *request) refuse(err error) {
 		q.w.WriteHeader(st)
 		return
 	}
-	// A body that was not read to its end must not be taken for the next request.
+	// The rest of an unread body must not be parsed as the next request.
 	if q.r.ContentLength != 0 && !q.bodyRead {
 		h.Set("Connection", "close")
 	}

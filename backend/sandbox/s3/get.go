@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// open finds q's object and holds its content; the caller releases it.
+// open returns q's object and retains its content. The caller releases it.
 func (q *request) open() (*object, error) {
-	if s := q.target.query.get("partNumber"); s != "" { // wrong whether or not there is an object
+	if s := q.target.query.get("partNumber"); s != "" { // invalid even if there is no such object
 		if n := q.partNumber(); n < 1 || n > maxPart {
 			return nil, invalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", s)
 		}
@@ -28,12 +28,12 @@ func (q *request) open() (*object, error) {
 	if o == nil {
 		return nil, noSuchKey(q.target.key)
 	}
-	hold(o.content)
+	retain(o.content)
 	return o, nil
 }
 
-// namedVersion refuses every version but "null", which is the one of a bucket
-// without versions.
+// namedVersion refuses every version id except "null", the only version in a
+// bucket without versions.
 func (q *request) namedVersion() error {
 	if v := q.target.query; v.has("versionId") && v.get("versionId") != "null" {
 		return invalidArgument("Invalid version id specified", "versionId", v.get("versionId"))
@@ -41,8 +41,8 @@ func (q *request) namedVersion() error {
 	return nil
 }
 
-// overrides are the response-* parameters of GetObject. They need a signed
-// request, which here is every request.
+// overrides returns the response-* parameters of GetObject and their headers.
+// They require a signed request; this server refuses all others.
 func overrides() [6][2]string {
 	return [6][2]string{
 		{"response-content-type", "Content-Type"}, {"response-content-language", "Content-Language"},
@@ -59,7 +59,7 @@ func (q *request) getObject() error {
 	}
 	defer release(o.content)
 	q.objSize = o.content.Size()
-	if err := o.encryption().opens(q.r.Header, customerPrefix); err != nil {
+	if err := o.encryption().checkCustomerKey(q.r.Header, customerPrefix); err != nil {
 		return err
 	}
 	if q.r.Method != http.MethodHead && o.archived(q.now) {
@@ -86,11 +86,11 @@ func (q *request) getObject() error {
 	}
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Type", o.mime)
-	if o.more != nil {
-		for name, v := range o.more.headers {
+	if o.details != nil {
+		for name, v := range o.details.headers {
 			h.Set(name, v)
 		}
-		for name, v := range o.more.metadata {
+		for name, v := range o.details.metadata {
 			h.Set("x-amz-meta-"+name, v)
 		}
 	}
@@ -111,7 +111,8 @@ func (q *request) getObject() error {
 	return writeContent(q.w, o.content, off, length)
 }
 
-// stateHeaders are those of storage class, encryption, restoration and tags.
+// stateHeaders sets the headers of storage class, encryption, restoration and
+// tags.
 func (q *request) stateHeaders(o *object) {
 	h := q.w.Header()
 	o.encryption().setHeaders(h)
@@ -126,9 +127,9 @@ func (q *request) stateHeaders(o *object) {
 	}
 }
 
-// checksumHeaders adds the checksum only if the header x-amz-checksum-mode
-// asks for it; the query parameter of that name has no effect in S3. A range
-// has no checksum, a part has its own.
+// checksumHeaders adds the checksum if the header x-amz-checksum-mode requests
+// it. The query parameter of that name has no effect in S3. A range has no
+// checksum, and a part has its own.
 func (q *request) checksumHeaders(o *object, code int) error {
 	if !strings.EqualFold(q.r.Header.Get("x-amz-checksum-mode"), "ENABLED") {
 		return nil
@@ -150,7 +151,7 @@ func (q *request) checksumHeaders(o *object, code int) error {
 	return nil
 }
 
-// partNumber is the valid partNumber parameter, 0 if there is none.
+// partNumber returns the valid partNumber parameter, 0 without one.
 func (q *request) partNumber() int {
 	n, err := strconv.Atoi(q.target.query.get("partNumber"))
 	if err != nil || n < 1 {
@@ -159,7 +160,7 @@ func (q *request) partNumber() int {
 	return n
 }
 
-// extent is which bytes are meant: all, a part, or a range.
+// extent returns the requested bytes: the whole object, a part, or a range.
 func (q *request) extent(o *object) (off, length int64, code int, err error) {
 	size := o.content.Size()
 	if s := q.target.query.get("partNumber"); s != "" {
@@ -191,9 +192,9 @@ func (q *request) extent(o *object) (off, length int64, code int, err error) {
 	return r, length, http.StatusPartialContent, nil
 }
 
-// parseRange reads a single byte range. What S3 does not understand, several
-// ranges included, is ignored and the whole object meant; ok is false for a
-// range beyond the end.
+// parseRange parses a single byte range. As in S3, an invalid header or several
+// ranges are ignored, and the result is the whole object. ok is false for a range
+// beyond the end.
 // SPEC: RFC 9110 §14.1.2, §14.2, and §13.1.5 for If-Range.
 func parseRange(h http.Header, o *object) (off, length int64, partial, ok bool) {
 	spec, isBytes := strings.CutPrefix(h.Get("Range"), "bytes=")
@@ -210,7 +211,7 @@ func parseRange(h http.Header, o *object) (off, length int64, partial, ok bool) 
 		if err != nil {
 			n = math.MaxInt64 // longer than any object
 		}
-		if size == 0 && n > 0 { // a suffix of nothing can be satisfied, by all of it
+		if size == 0 && n > 0 { // a suffix range of an empty object is the whole object
 			return 0, 0, false, true
 		}
 		n = min(n, size)
@@ -237,7 +238,8 @@ func parseRange(h http.Header, o *object) (off, length int64, partial, ok bool) 
 
 func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// checkConditions holds the order of RFC 9110 §13.2.2, which is S3's.
+// checkConditions evaluates conditions in the order of RFC 9110 §13.2.2, which is
+// also S3's.
 func checkConditions(h http.Header, etag string, modified time.Time) *apiError {
 	if v := h.Get("If-Match"); v != "" {
 		if !etagMatches(v, etag) {
@@ -256,7 +258,8 @@ func checkConditions(h http.Header, etag string, modified time.Time) *apiError {
 	return nil
 }
 
-// etagMatches compares with a list of ETags; S3 takes them without quotes too.
+// etagMatches reports whether a list of ETags contains etag. Like S3, it accepts
+// ETags without quotes.
 func etagMatches(list, etag string) bool {
 	for s := range strings.SplitSeq(list, ",") {
 		s = strings.TrimPrefix(strings.TrimSpace(s), "W/")
@@ -291,7 +294,7 @@ func (q *request) getAttributes() error {
 	}
 	defer release(o.content)
 	q.objSize = o.content.Size()
-	if err := o.encryption().opens(q.r.Header, customerPrefix); err != nil {
+	if err := o.encryption().checkCustomerKey(q.r.Header, customerPrefix); err != nil {
 		return err
 	}
 	var x xmlDoc

@@ -116,7 +116,7 @@ func TestConditions(t *testing.T) {
 			}
 		}
 	}
-	// A URL pinned to content dies with the content.
+	// A URL with If-Match is invalid after the content changes.
 	pinned := r.presigned(raw{method: "GET", path: "/box/k", header: h("If-Match", etag)}, 60)
 	if a := r.do(pinned); a.StatusCode != 200 {
 		t.Fatalf("pinned: %s %s", a.Status, a.body)
@@ -127,7 +127,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// Checksums come with the header alone, and only with the whole object.
+// Only the header requests checksums, and only the whole object has one.
 func TestChecksumMode(t *testing.T) {
 	r := newRig(t)
 	r.seed("k")
@@ -215,7 +215,7 @@ func TestKeysAreExactBytes(t *testing.T) {
 		}
 	}
 	if r.srv.buckets["box"].objects.n != 0 {
-		t.Errorf("%d objects are left", r.srv.buckets["box"].objects.n)
+		t.Errorf("%d objects remain", r.srv.buckets["box"].objects.n)
 	}
 	if a := r.do(r.signed(raw{method: "PUT", path: "/box/" + strings.Repeat("k", 1025)})); a.code() != "KeyTooLongError" {
 		t.Errorf("1,025 bytes: %s %s", a.Status, a.code())
@@ -254,7 +254,7 @@ func TestMissingThings(t *testing.T) {
 	}
 }
 
-// far is content larger than any machine holds.
+// far is content of 2 TiB.
 type far struct{ broken bool }
 
 func (far) Size() int64 { return 2 << 40 }
@@ -290,7 +290,7 @@ func TestGeneratedContent(t *testing.T) {
 	if *out.ETag != *head.ETag || strings.Count(*out.ETag, "-") != 1 {
 		t.Errorf("ETags %s and %s", *out.ETag, *head.ETag)
 	}
-	// New content under the old name and date is other content.
+	// New content with the same name and date has another ETag.
 	if err := r.srv.PutContent("box", "far", Object{Content: far{true}, Modified: at, NoChecksum: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -298,13 +298,13 @@ func TestGeneratedContent(t *testing.T) {
 	if err != nil || *again.ETag == *head.ETag {
 		t.Errorf("replaced content has the ETag %s again (%v)", *again.ETag, err)
 	}
-	// Content that breaks off must not look whole.
+	// Truncated content must not look complete.
 	broken, err := r.client.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("far")})
 	if err == nil {
 		_, err = io.Copy(io.Discard, broken.Body)
 	}
 	if err == nil {
-		t.Error("a body that broke off ended without an error")
+		t.Error("a truncated body ended without an error")
 	}
 }
 
@@ -352,7 +352,7 @@ func TestPartsOfGeneratedContent(t *testing.T) {
 	}
 }
 
-// fetch GETs url n times over kept connections and throws the bodies away.
+// fetch GETs url b.N times over persistent connections and discards the bodies.
 func fetch(b *testing.B, url string) {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
@@ -383,7 +383,7 @@ func BenchmarkGetSmall(b *testing.B) {
 	fetch(b, r.url+q.path+"?"+q.query)
 }
 
-// BenchmarkGetSmallFloor is the same answer without S3.
+// BenchmarkGetSmallFloor serves the same response without S3.
 func BenchmarkGetSmallFloor(b *testing.B) {
 	body := bytes.Repeat([]byte("x"), 1000)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }))
@@ -411,7 +411,7 @@ func BenchmarkGetLarge(b *testing.B) {
 	}
 }
 
-// zeros is content that costs nothing to make.
+// zeros is content of zero bytes, which cost nothing to compute.
 type zeros int64
 
 func (z zeros) Size() int64 { return int64(z) }

@@ -30,7 +30,7 @@ const (
 	secret = "not-a-secret-but-long-enough-for-this"
 )
 
-// clock is the server's time, moved by hand.
+// clock is the server's clock. Tests advance it.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -48,7 +48,7 @@ func (c *clock) Add(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// rig is one server on loopback with the SDK's client for it.
+// rig is a server on loopback with an SDK client.
 type rig struct {
 	t      testing.TB
 	srv    *Server
@@ -113,15 +113,15 @@ func (r *rig) put(key, body string) {
 	}
 }
 
-// raw is a request as bytes on the wire see it.
+// raw is a request without the URL processing of net/http.
 type raw struct {
 	method, path, query string // path and query already encoded
-	host                string // the Host header, if another
+	host                string // the Host header; "" for the server's address
 	header              http.Header
 	body                string
 }
 
-// do sends a request without any help from net/http's client about the URL.
+// do sends a request without net/http's client, which would change the URL.
 func (r *rig) do(q raw) *answer {
 	r.t.Helper()
 	conn := r.send(q)
@@ -129,7 +129,7 @@ func (r *rig) do(q raw) *answer {
 	return readAnswer(r.t, conn, q.method)
 }
 
-// send writes a request and returns the connection that the answer comes on.
+// send writes a request and returns its connection.
 func (r *rig) send(q raw) net.Conn {
 	r.t.Helper()
 	u, err := url.Parse(r.url)
@@ -176,7 +176,7 @@ func (a *answer) code() string {
 	return code
 }
 
-// signed signs a raw request in its headers. The signature is the SDK's.
+// signed signs a raw request in its headers with the SDK's signer.
 func (r *rig) signed(q raw) raw {
 	r.t.Helper()
 	sum := sha256.Sum256([]byte(q.body))
@@ -195,7 +195,7 @@ func (r *rig) signedAs(q raw, c aws.Credentials, payload, region, service string
 	return q
 }
 
-// presigned answers q as a presigned URL, life in seconds.
+// presigned returns q as a presigned URL; life is in seconds.
 func (r *rig) presigned(q raw, life int) raw {
 	r.t.Helper()
 	return r.presignedAs(q, life, aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}, region, "s3", r.clock.Now())
@@ -230,7 +230,7 @@ func (r *rig) build(q raw) *http.Request {
 		r.t.Fatalf("bad test path %q", q.path)
 	}
 	u.Path, u.RawPath, u.RawQuery = path, string(uriEncode(nil, path, true)), q.query
-	u.Opaque = "//" + u.Host + u.RawPath // so that the signer takes the path as it is
+	u.Opaque = "//" + u.Host + u.RawPath // the signer does not change an opaque path
 	host := q.host
 	if host == "" {
 		host = u.Host

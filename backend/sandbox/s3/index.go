@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// index keeps objects in the byte order of their keys: a list of short sorted
-// blocks, so that a look-up is two binary searches and an insertion moves at
-// most one block. Load in order and it is an append.
+// index stores objects in the byte order of their keys, as a list of short sorted
+// blocks. A look-up is two binary searches, and an insertion moves at most one
+// block. An insertion in key order is an append.
 type index struct {
 	blocks [][]*object // none empty
 	n      int
@@ -15,7 +15,7 @@ type index struct {
 
 const blockMax = 512 // objects
 
-// seek finds the first object whose key is not less than key.
+// seek returns the position of the first object whose key is not less than key.
 func (x *index) seek(key string) (block, pos int) {
 	block, _ = slices.BinarySearchFunc(x.blocks, key, func(b []*object, key string) int {
 		return strings.Compare(b[len(b)-1].key, key)
@@ -29,7 +29,7 @@ func (x *index) seek(key string) (block, pos int) {
 	return block, pos
 }
 
-// at is the object at a position of seek, nil at the end.
+// at returns the object at a position of seek, nil at the end.
 func (x *index) at(block, pos int) *object {
 	if block >= len(x.blocks) {
 		return nil
@@ -44,7 +44,7 @@ func (x *index) get(key string) *object {
 	return nil
 }
 
-// put stores o and answers the object it replaced, or nil.
+// put stores o and returns the replaced object, or nil.
 func (x *index) put(o *object) *object {
 	if len(x.blocks) == 0 {
 		x.blocks = append(x.blocks, append(make([]*object, 0, blockMax), o))
@@ -53,7 +53,7 @@ func (x *index) put(o *object) *object {
 	}
 	block := len(x.blocks) - 1
 	pos := len(x.blocks[block])
-	if x.blocks[block][pos-1].key >= o.key { // not after all others, as when loading in order
+	if x.blocks[block][pos-1].key >= o.key { // not an append
 		block, pos = x.seek(o.key)
 	}
 	if pos < len(x.blocks[block]) && x.blocks[block][pos].key == o.key {
@@ -64,7 +64,7 @@ func (x *index) put(o *object) *object {
 	x.n++
 	b := x.blocks[block]
 	if len(b) == blockMax {
-		// Loading in order fills blocks; a split elsewhere leaves two halves.
+		// An append starts a new block; an insertion splits the block in halves.
 		cut := blockMax / 2
 		if block == len(x.blocks)-1 && pos == blockMax {
 			cut = blockMax
@@ -78,11 +78,11 @@ func (x *index) put(o *object) *object {
 		}
 		b = x.blocks[block]
 	}
-	x.blocks[block] = slices.Insert(b, pos, o) // in place: there is room for blockMax
+	x.blocks[block] = slices.Insert(b, pos, o) // in place: the capacity is blockMax
 	return nil
 }
 
-// remove deletes key and answers what it was, or nil.
+// remove deletes key and returns its object, or nil.
 func (x *index) remove(key string) *object {
 	block, pos := x.seek(key)
 	o := x.at(block, pos)
@@ -111,14 +111,14 @@ func (e entry) name() string {
 	return e.prefix
 }
 
-// list answers up to limit entries whose name begins with prefix and is
-// greater than after, keys and common prefixes in one order, and whether there
-// are more. A common prefix that is not greater than after was given before,
-// or lies around after, and is left out with all that is in it, as in S3.
+// list returns up to limit entries with a name that begins with prefix and is
+// greater than after, and whether more follow. Keys and common prefixes are in
+// one order. As in S3, a common prefix that is not greater than after is omitted
+// with all its keys: an earlier page listed it, or it is a prefix of after.
 func (x *index) list(prefix, delimiter, after string, limit int) (rows []entry, more bool) {
 	start := prefix
 	if after >= start {
-		start = after + "\x00" // the least key greater than after
+		start = after + "\x00" // the smallest key greater than after
 	}
 	block, pos := x.seek(start)
 	for {
@@ -152,10 +152,10 @@ func (x *index) list(prefix, delimiter, after string, limit int) (rows []entry, 
 	}
 }
 
-// successor is the least string greater than every string that begins with s;
-// false if there is none.
+// successor returns the smallest string greater than every string that begins
+// with s. The second result is false if there is none.
 func successor(s string) (string, bool) {
-	for s != "" && s[len(s)-1] == 0xff { // bytes, not text: TrimRight would read UTF-8
+	for s != "" && s[len(s)-1] == 0xff { // bytes, not text: TrimRight would decode UTF-8
 		s = s[:len(s)-1]
 	}
 	if s == "" {

@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Credential is what an access key id stands for.
+// Credential is the secret and the rights of an access key id.
 type Credential struct {
 	Secret       string
-	SessionToken string    // must come with each request if set, and must not come if not
+	SessionToken string    // required in each request if set, forbidden if ""
 	Expires      time.Time // zero: never
-	ReadOnly     bool      // may only GET and HEAD
+	ReadOnly     bool      // permits only GET and HEAD
 }
 
-// Format keeps the secret out of every %v, %+v and %#v.
+// Format hides the secret from every verb of fmt.
 func (c Credential) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "s3.Credential(redacted)") }
 
-// Keyring holds the credentials in force. Keys may be added and removed while
-// the server runs: a URL signed with a removed key is dead at once, as in AWS.
-// The zero value is an empty ring.
+// Keyring holds the valid credentials. Keys can be added and removed while the
+// server runs. As in AWS, a URL signed with a removed key is invalid at once. The
+// zero value is an empty ring.
 type Keyring struct {
 	mu   sync.RWMutex
-	keys map[string]*Credential // pointers: fmt, asked for a struct around the ring, stops at them
+	keys map[string]*Credential // pointers, because fmt does not follow them inside a struct
 }
 
-// Format keeps the secrets out of every %v: fmt would not ask a Credential
-// inside an unexported field.
+// Format hides the secrets from every verb of fmt, which does not call
+// Credential's Format inside an unexported field.
 func (k *Keyring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "s3.Keyring(redacted)") }
 
 // Put adds or replaces a credential.
@@ -40,7 +40,7 @@ func (k *Keyring) Put(accessKeyID string, c Credential) {
 	k.keys[accessKeyID] = &c
 }
 
-// Remove forgets a credential.
+// Remove removes a credential. Its key id is unknown from now on.
 func (k *Keyring) Remove(accessKeyID string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

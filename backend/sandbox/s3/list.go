@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-const maxKeys = 1000 // in a page; SPEC: API_ListObjectsV2.html
+const maxKeys = 1000 // per page; SPEC: API_ListObjectsV2.html
 
 // listObjects is ListObjectsV2 with list-type=2, ListObjects without.
 func (q *request) listObjects() error {
@@ -73,7 +73,7 @@ func limitParam(p params, name string, most int) (int, error) {
 type listing struct {
 	q        *request
 	v2       bool
-	restores bool // RestoreStatus was asked for
+	restores bool // the request includes RestoreStatus
 	rows     []entry
 	more     bool
 	limit    int
@@ -135,15 +135,15 @@ func (l listing) writePrefixes(x *xmlDoc) {
 func (l listing) writeRow(x *xmlDoc, o *object, owner bool) {
 	x.open("Contents")
 	x.el("Key", l.encode(o.key))
-	l.writeFacts(x, o)
+	l.writeCommon(x, o)
 	if owner {
 		writeOwner(x)
 	}
 	x.end("Contents")
 }
 
-// writeFacts writes what a row of objects and one of versions have in common.
-func (l listing) writeFacts(x *xmlDoc, o *object) {
+// writeCommon writes the elements that objects and versions have in common.
+func (l listing) writeCommon(x *xmlDoc, o *object) {
 	x.time("LastModified", o.modified)
 	x.el("ETag", `"`+o.etag()+`"`)
 	switch {
@@ -163,7 +163,8 @@ func (l listing) writeFacts(x *xmlDoc, o *object) {
 	}
 }
 
-// wantsRestoreStatus reads x-amz-optional-object-attributes.
+// wantsRestoreStatus reports whether x-amz-optional-object-attributes contains
+// RestoreStatus.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func (q *request) wantsRestoreStatus() (wanted bool, err error) {
 	for _, v := range q.r.Header.Values("x-amz-optional-object-attributes") {
@@ -180,9 +181,9 @@ func (q *request) wantsRestoreStatus() (wanted bool, err error) {
 	return wanted, nil
 }
 
-// sealToken makes a continuation token: the last name given, with a MAC over
-// it and the question it continues, so that a made-up or borrowed token is
-// noticed.
+// sealToken returns a continuation token: the last listed name, with a MAC over
+// the name, bucket and prefix. openToken refuses an invented token, and a token
+// of another listing.
 func (q *request) sealToken(last string) string {
 	return base64.URLEncoding.EncodeToString(append(q.tokenMAC(last), last...))
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// page is one ListObjectsV2 answer, names decoded, in listing order.
+// listAll returns the decoded names of all pages, in listing order, and the number
+// of pages.
 func (r *rig) listAll(in *awss3.ListObjectsV2Input) (names []string, pages int) {
 	r.t.Helper()
 	in.Bucket = aws.String("box")
@@ -78,7 +79,7 @@ func TestListingPages(t *testing.T) {
 		{"empty segment", awss3.ListObjectsV2Input{Delimiter: aws.String("/"), Prefix: aws.String("b/")}, []string{"b//", "b/x/"}},
 		{"prefix within a name", awss3.ListObjectsV2Input{Prefix: aws.String("fi")}, []string{"file", "file/child"}},
 		{"start after a key", awss3.ListObjectsV2Input{StartAfter: aws.String("file")}, []string{"file/child", "new\nline", "t\x01", "x y+z", "zz/\xf4\x8f\xbf\xbf", "ü"}},
-		// A prefix around start-after is left out whole, as S3 does.
+		// As in S3, a common prefix of start-after is omitted with all its keys.
 		{"start after inside a folder", awss3.ListObjectsV2Input{Delimiter: aws.String("/"), StartAfter: aws.String("a/1")}, []string{"b", "b/", "c/", "file", "file/", "new\nline", "t\x01", "x y+z", "zz/", "ü"}},
 		{"start before the prefix", awss3.ListObjectsV2Input{Prefix: aws.String("b/"), StartAfter: aws.String("a")}, []string{"b//z", "b/x/y"}},
 		{"start after the prefix", awss3.ListObjectsV2Input{Prefix: aws.String("b/"), StartAfter: aws.String("c")}, nil},
@@ -99,8 +100,8 @@ func TestListingPages(t *testing.T) {
 	}
 }
 
-// The index agrees with a slow obvious listing on random keys.
-func TestListAgainstANaiveOne(t *testing.T) {
+// For random keys, the index returns the same listing as a naive implementation.
+func TestListEqualsANaiveListing(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for round := range 40 {
 		var x index
@@ -109,7 +110,7 @@ func TestListAgainstANaiveOne(t *testing.T) {
 			k := randomKey(rnd)
 			if rnd.IntN(5) == 0 && keys[k] {
 				if x.remove(k) == nil {
-					t.Fatalf("%q was not there to remove", k)
+					t.Fatalf("%q was not found to remove", k)
 				}
 				delete(keys, k)
 				continue
@@ -199,19 +200,19 @@ func TestListingRefusals(t *testing.T) {
 		want        int
 		code        string
 	}{
-		"good token":         {"/box", "list-type=2&continuation-token=" + esc, 200, ""},
-		"garbage token":      {"/box", "list-type=2&continuation-token=garbage", 400, "InvalidArgument"},
-		"empty token":        {"/box", "list-type=2&continuation-token=", 400, "InvalidArgument"},
-		"token changed":      {"/box", "list-type=2&continuation-token=" + url.QueryEscape(token[:8]+other+token[9:]), 400, "InvalidArgument"},
-		"token's key":        {"/box", "list-type=2&continuation-token=YQ==", 400, "InvalidArgument"},
-		"another prefix's":   {"/box", "list-type=2&prefix=b&continuation-token=" + esc, 400, "InvalidArgument"},
-		"another bucket's":   {"/other", "list-type=2&continuation-token=" + esc, 400, "InvalidArgument"},
-		"max-keys no number": {"/box", "list-type=2&max-keys=x", 400, "InvalidArgument"},
-		"max-keys negative":  {"/box", "list-type=2&max-keys=-1", 400, "InvalidArgument"},
-		"encoding":           {"/box", "list-type=2&encoding-type=base64", 400, "InvalidArgument"},
-		"no bucket":          {"/nobox", "list-type=2", 404, "NoSuchBucket"},
-		"slash after bucket": {"/box/", "list-type=2", 200, ""},
-		"max-keys zero":      {"/box", "list-type=2&max-keys=0", 200, ""},
+		"good token":            {"/box", "list-type=2&continuation-token=" + esc, 200, ""},
+		"garbage token":         {"/box", "list-type=2&continuation-token=garbage", 400, "InvalidArgument"},
+		"empty token":           {"/box", "list-type=2&continuation-token=", 400, "InvalidArgument"},
+		"token changed":         {"/box", "list-type=2&continuation-token=" + url.QueryEscape(token[:8]+other+token[9:]), 400, "InvalidArgument"},
+		"token's key":           {"/box", "list-type=2&continuation-token=YQ==", 400, "InvalidArgument"},
+		"another prefix's":      {"/box", "list-type=2&prefix=b&continuation-token=" + esc, 400, "InvalidArgument"},
+		"another bucket's":      {"/other", "list-type=2&continuation-token=" + esc, 400, "InvalidArgument"},
+		"max-keys not a number": {"/box", "list-type=2&max-keys=x", 400, "InvalidArgument"},
+		"max-keys negative":     {"/box", "list-type=2&max-keys=-1", 400, "InvalidArgument"},
+		"encoding":              {"/box", "list-type=2&encoding-type=base64", 400, "InvalidArgument"},
+		"no bucket":             {"/nobox", "list-type=2", 404, "NoSuchBucket"},
+		"slash after bucket":    {"/box/", "list-type=2", 200, ""},
+		"max-keys zero":         {"/box", "list-type=2&max-keys=0", 200, ""},
 	} {
 		a := r.do(r.signed(raw{method: "GET", path: c.path, query: c.query}))
 		if a.StatusCode != c.want || a.code() != c.code {

@@ -15,19 +15,19 @@ import (
 
 const (
 	maxPart = 10000   // parts of an upload; SPEC: userguide/qfacts.html
-	minPart = 5 << 20 // bytes, but for the last part
+	minPart = 5 << 20 // bytes, except for the last part
 )
 
-// upload is a multipart upload under way. The server's lock guards parts.
+// upload is a multipart upload in progress. The server's lock guards parts.
 type upload struct {
 	id, bucket, key string
 	began           time.Time
 	mime            string
-	more            *details
+	details         *details
 	tags            []tag
 	algorithm       *checksumAlgorithm
 	kind            string
-	named           bool // the caller chose the algorithm
+	named           bool // the request named the algorithm
 	parts           map[int]*uploaded
 }
 
@@ -36,7 +36,7 @@ type uploaded struct {
 	at time.Time
 }
 
-func (u *upload) class() string { return u.more.classOrDefault() }
+func (u *upload) class() string { return u.details.classOrDefault() }
 
 func (u *upload) release() {
 	for _, p := range u.parts {
@@ -44,7 +44,7 @@ func (u *upload) release() {
 	}
 }
 
-// upload finds q's upload. The server's lock is held.
+// upload returns q's upload. The caller holds the server's lock.
 func (q *request) upload() (*upload, error) {
 	if _, err := q.bucket(); err != nil {
 		return nil, err
@@ -58,14 +58,14 @@ func (q *request) upload() (*upload, error) {
 }
 
 func (q *request) createUpload() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
-	mime, more, err := describe(q.r.Header)
+	mime, details, err := describe(q.r.Header)
 	if err != nil {
 		return err
 	}
-	if more.class, more.encryption, err = q.writeProperties(); err != nil {
+	if details.class, details.encryption, err = q.writeProperties(); err != nil {
 		return err
 	}
 	tags, err := headerTags(q.r.Header)
@@ -73,7 +73,7 @@ func (q *request) createUpload() error {
 		return err
 	}
 	u := &upload{id: rand.Text() + rand.Text(), bucket: q.target.bucket, key: q.target.key, began: q.now.UTC(),
-		mime: mime, more: more, tags: tags, algorithm: &crc64NVME, kind: fullObject, parts: map[int]*uploaded{}}
+		mime: mime, details: details, tags: tags, algorithm: &crc64NVME, kind: fullObject, parts: map[int]*uploaded{}}
 	if name := q.r.Header.Get("x-amz-checksum-algorithm"); name != "" {
 		if u.algorithm = algorithmNamed(name); u.algorithm == nil {
 			return unknownChecksum()
@@ -98,7 +98,7 @@ func (q *request) createUpload() error {
 		q.w.Header().Set("x-amz-checksum-algorithm", u.algorithm.name)
 		q.w.Header().Set("x-amz-checksum-type", u.kind)
 	}
-	q.writeAnswer(u.more.encryption)
+	q.setWriteHeaders(u.details.encryption)
 	var x xmlDoc
 	x.start("InitiateMultipartUploadResult", namespace)
 	x.el("Bucket", u.bucket)
@@ -108,7 +108,7 @@ func (q *request) createUpload() error {
 	return q.sendXML(&x)
 }
 
-// partOfUpload is the part number of a request and its upload.
+// partOfUpload returns the part number of a request and its upload.
 func (q *request) partOfUpload() (n int, u *upload, err error) {
 	n = q.partNumber()
 	if n < 1 || n > maxPart {
@@ -120,12 +120,12 @@ func (q *request) partOfUpload() (n int, u *upload, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	// Each part brings the key that the upload was begun with.
-	return n, u, u.more.opens(q.r.Header, customerPrefix)
+	// Each part requires the customer key of the upload's start.
+	return n, u, u.details.checkCustomerKey(q.r.Header, customerPrefix)
 }
 
-// keepPart puts a part in the place of an earlier one.
-func (q *request) keepPart(u *upload, n int, got received) error {
+// storePart stores a part in place of an earlier one with its number.
+func (q *request) storePart(u *upload, n int, got received) error {
 	q.srv.mu.Lock()
 	defer q.srv.mu.Unlock()
 	if _, err := q.upload(); err != nil {
@@ -143,7 +143,7 @@ func (q *request) uploadPart() error {
 	if err != nil {
 		return err
 	}
-	want, err := wantedChecksum(q.r.Header)
+	want, err := readChecksum(q.r.Header)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (q *request) uploadPart() error {
 		return err
 	}
 	answer := got.sum
-	if got.sum.algorithm != u.algorithm { // checked, but not what this upload keeps
+	if got.sum.algorithm != u.algorithm { // verified, but the upload stores another one
 		v, err := sumOf(u.algorithm, got.content, 0, got.content.Size())
 		if err != nil {
 			release(got.content)
@@ -163,12 +163,12 @@ func (q *request) uploadPart() error {
 		}
 		got.sum = checksum{u.algorithm, u.kind, v}
 	}
-	if err := q.keepPart(u, n, got); err != nil {
+	if err := q.storePart(u, n, got); err != nil {
 		release(got.content)
 		return err
 	}
 	h := q.w.Header()
-	u.more.setHeaders(h)
+	u.details.setHeaders(h)
 	h["ETag"] = []string{`"` + hex.EncodeToString(got.md5) + `"`}
 	h.Set(answer.algorithm.header(), answer.value)
 	h.Set("Content-Length", "0")
@@ -202,8 +202,8 @@ func (q *request) completeUpload() error {
 	var have map[int]*uploaded
 	if err == nil {
 		have = maps.Clone(u.parts)
-		for _, p := range have { // a part may be replaced while it is read here
-			hold(p.content)
+		for _, p := range have { // a part may be replaced during this read
+			retain(p.content)
 			defer release(p.content)
 		}
 	}
@@ -233,8 +233,7 @@ func (q *request) completeUpload() error {
 }
 
 // completeBody reads the list of parts. An x-amz-checksum-* header of this
-// request is of the whole object, not of this body, so it is kept from the
-// body's own check.
+// request belongs to the whole object, so it is not compared with this body.
 func (q *request) completeBody() (completion, error) {
 	var c completion
 	p, err := q.body()
@@ -256,11 +255,11 @@ func (q *request) completeBody() (completion, error) {
 	return c, nil
 }
 
-// assemble checks the list of parts and makes the object of them.
+// assemble checks the list of parts and returns the object of these parts.
 func (q *request) assemble(u *upload, have map[int]*uploaded, doc completion) (*object, error) {
 	var contents []Content
 	var md5s, sums []byte
-	more := *u.more
+	details := *u.details
 	for i := 1; i < len(doc.Part); i++ {
 		if doc.Part[i].PartNumber <= doc.Part[i-1].PartNumber {
 			return nil, fail("InvalidPartOrder", "The list of parts was not in ascending order. The parts list must be specified in order by part number.")
@@ -281,7 +280,7 @@ func (q *request) assemble(u *upload, have map[int]*uploaded, doc completion) (*
 		md5s = append(md5s, p.md5...)
 		raw, _ := base64.StdEncoding.DecodeString(p.sum.value)
 		sums = append(sums, raw...)
-		more.parts = append(more.parts, part{p.content.Size(), [md5.Size]byte(p.md5), p.sum.value})
+		details.parts = append(details.parts, part{p.content.Size(), [md5.Size]byte(p.md5), p.sum.value})
 	}
 	whole := join(contents)
 	if s := q.r.Header.Get("x-amz-mp-object-size"); s != "" && s != strconv.FormatInt(whole.size, 10) {
@@ -292,7 +291,7 @@ func (q *request) assemble(u *upload, have map[int]*uploaded, doc completion) (*
 		return nil, err
 	}
 	etag := md5.Sum(md5s) //nolint:gosec // S3's ETag
-	o := &object{key: u.key, content: whole, modified: q.now.UTC().Truncate(time.Second), mime: u.mime, more: &more,
+	o := &object{key: u.key, content: whole, modified: q.now.UTC().Truncate(time.Second), mime: u.mime, details: &details,
 		etagText: hex.EncodeToString(etag[:]) + "-" + strconv.Itoa(len(contents)), given: sum}
 	o.changing.Store(&objectState{tags: u.tags})
 	return o, nil
@@ -316,8 +315,8 @@ func (q *request) wholeChecksum(u *upload, whole *joined, sums []byte, parts int
 	return sum, nil
 }
 
-// commitUpload puts the object in place and drops the parts not used, unless
-// the upload changed meanwhile.
+// commitUpload stores the object and releases unused parts. It refuses an upload
+// that changed meanwhile.
 func (q *request) commitUpload(u *upload, o *object, have map[int]*uploaded) error {
 	q.srv.mu.Lock()
 	defer q.srv.mu.Unlock()
@@ -334,7 +333,7 @@ func (q *request) commitUpload(u *upload, o *object, have map[int]*uploaded) err
 	if err := q.conditionOn(b.objects.get(o.key)); err != nil {
 		return err
 	}
-	hold(o.content)
+	retain(o.content)
 	u.release()
 	delete(q.srv.uploads, u.id)
 	b.store(o)

@@ -36,7 +36,8 @@ func uploadParts(r *rig, key string, body []byte, alg types.ChecksumAlgorithm, k
 	return r.client.CompleteMultipartUpload(ctx, &awss3.CompleteMultipartUploadInput{Bucket: aws.String("box"), Key: aws.String(key), UploadId: up.UploadId, MultipartUpload: &done, ChecksumType: kind})
 }
 
-// only leaves out the SDK's own CRC32 of an upload that keeps another.
+// only returns v if alg is want. It omits the SDK's own CRC32 from an upload with
+// another algorithm.
 func only(alg, want types.ChecksumAlgorithm, v *string) *string {
 	if alg == want {
 		return v
@@ -112,7 +113,7 @@ func TestMultipart(t *testing.T) {
 		}
 	}
 	if n := r.files(); n != 2 { // the third part is small
-		t.Errorf("%d files are kept for one object", n)
+		t.Errorf("%d files are stored for one object", n)
 	}
 }
 
@@ -169,7 +170,7 @@ func TestMultipartRefusals(t *testing.T) {
 		t.Errorf("after abort: %s", got)
 	}
 	if n := r.files(); n != 0 {
-		t.Errorf("%d files are left", n)
+		t.Errorf("%d files remain", n)
 	}
 }
 

@@ -22,21 +22,21 @@ import (
 const (
 	maxKey         = 1024 // bytes; SPEC: userguide/object-keys.html
 	maxMetadata    = 2 << 10
-	defaultType    = "binary/octet-stream" // what S3 answers when none was given
+	defaultType    = "binary/octet-stream" // S3's default
 	storageDefault = "STANDARD"
 )
 
-// object is immutable once it is in the index, but for its state and for the
-// facts that are computed at their first use.
+// object is immutable in the index, except for its state and for the values
+// computed at their first use.
 type object struct {
 	key      string
 	content  Content
 	modified time.Time // whole seconds
 	mime     string
-	more     *details // nil for most
-	replaced uint32   // how many objects this key had before
+	details  *details // nil for most
+	replaced uint32   // number of earlier objects with this key
 
-	changing atomic.Pointer[objectState] // nil: none of it; see state
+	changing atomic.Pointer[objectState] // nil: the zero state; see state
 
 	etagOnce sync.Once
 	etagText string
@@ -47,12 +47,12 @@ type object struct {
 	sumErr   error
 }
 
-// details are what few objects have.
+// details are the properties that most objects lack.
 type details struct {
 	headers  map[string]string // Cache-Control, Content-Encoding, …
 	metadata map[string]string // x-amz-meta-*, lower case
 	parts    []part            // of a multipart upload
-	partSize int64             // of a generated object that poses as one
+	partSize int64             // of a generated object in the form of a multipart upload
 	class    string            // storage class; "" is STANDARD
 	encryption
 }
@@ -61,14 +61,14 @@ type details struct {
 type part struct {
 	size int64
 	md5  [md5.Size]byte
-	sum  string // base64, in the object's algorithm; "" if not known
+	sum  string // base64, in the object's algorithm; "" if unknown
 }
 
-// etag answers the ETag without quotes. An upload has its MD5 or, in parts,
-// the MD5 of the parts' MD5s with "-N". Generated content has neither: reading
-// 256 MiB to list a name would not do, so its ETag is made from key, size,
-// date and the number of objects the key had before, in the form of an upload
-// in one part ("…-1"), which tools do not take for an MD5.
+// etag returns the ETag without quotes. The ETag of an upload is its MD5, or the
+// MD5 of the parts' MD5s with "-N". For generated content an MD5 is too
+// expensive: a listing would read 256 MiB for one name. Its ETag is a hash of
+// key, size, date and the number of earlier objects with the key. The form is
+// that of an upload in one part ("…-1"), which tools do not mistake for an MD5.
 func (o *object) etag() string {
 	o.etagOnce.Do(func() {
 		if o.etagText != "" {
@@ -82,8 +82,8 @@ func (o *object) etag() string {
 	return o.etagText
 }
 
-// checksum answers the object's checksum; for generated content the CRC64NVME
-// of all bytes is computed at the first call.
+// checksum returns the object's checksum. For generated content, the first call
+// computes the CRC64NVME of all bytes.
 func (o *object) checksum() (checksum, error) {
 	if o.noSum || o.given.value != "" {
 		return o.given, nil
@@ -103,51 +103,51 @@ func sumOf(a *checksumAlgorithm, c Content, off, length int64) (string, error) {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil)), nil
 }
 
-// partCount is the number in the ETag's "-N", 0 for an object put in one piece.
+// partCount returns the number in the ETag's "-N", 0 for an object of PutObject.
 func (o *object) partCount() int {
 	switch {
-	case o.more == nil:
+	case o.details == nil:
 		return 0
-	case o.more.partSize > 0:
-		return int(max(1, (o.content.Size()+o.more.partSize-1)/o.more.partSize))
+	case o.details.partSize > 0:
+		return int(max(1, (o.content.Size()+o.details.partSize-1)/o.details.partSize))
 	}
-	return len(o.more.parts)
+	return len(o.details.parts)
 }
 
-// span is where part n (from 1) lies.
+// span returns the offset and length of part n (from 1).
 func (o *object) span(n int) (off, length int64) {
 	size := o.content.Size()
 	switch {
 	case o.partCount() == 0:
 		return 0, size
-	case o.more.partSize > 0:
-		off = int64(n-1) * o.more.partSize
-		return off, min(o.more.partSize, size-off)
+	case o.details.partSize > 0:
+		off = int64(n-1) * o.details.partSize
+		return off, min(o.details.partSize, size-off)
 	}
-	for _, p := range o.more.parts[:n-1] {
+	for _, p := range o.details.parts[:n-1] {
 		off += p.size
 	}
-	return off, o.more.parts[n-1].size
+	return off, o.details.parts[n-1].size
 }
 
-// partChecksum is the checksum of part n alone.
+// partChecksum returns the checksum of part n alone.
 func (o *object) partChecksum(n int) (checksum, error) {
 	sum, err := o.checksum()
 	if err != nil || sum.algorithm == nil || o.partCount() == 0 {
 		return sum, err
 	}
-	if o.more.partSize > 0 {
+	if o.details.partSize > 0 {
 		off, length := o.span(n)
 		sum.value, err = sumOf(sum.algorithm, o.content, off, length)
 		return sum, err
 	}
-	sum.value = o.more.parts[n-1].sum
+	sum.value = o.details.parts[n-1].sum
 	return sum, nil
 }
 
 const redirectHeader = "X-Amz-Website-Redirect-Location"
 
-// storedHeaders are the headers of a PUT that come back with each GET, beside
+// storedHeaders returns the headers of a PUT that each GET returns, in addition to
 // Content-Type and x-amz-meta-*.
 // SPEC: userguide/UsingMetadata.html, "System-defined object metadata".
 func storedHeaders() [6]string {
@@ -155,7 +155,7 @@ func storedHeaders() [6]string {
 		redirectHeader}
 }
 
-// describe takes content type, stored headers and metadata from a request.
+// describe reads content type, stored headers and metadata of a request.
 func describe(h http.Header) (mime string, d *details, err error) {
 	mime = h.Get("Content-Type")
 	if mime == "" {
@@ -193,25 +193,25 @@ func describe(h http.Header) (mime string, d *details, err error) {
 	return mime, d, nil
 }
 
-// Object is what PutContent stores. The zero values of the optional fields
-// give what S3 would.
+// Object is an object for PutContent. The zero values of the optional fields mean
+// S3's defaults.
 type Object struct {
 	Content     Content
 	ContentType string    // default binary/octet-stream
-	Modified    time.Time // default now; kept in whole seconds
+	Modified    time.Time // default now; truncated to whole seconds
 	Metadata    map[string]string
 	Class       string // storage class; default STANDARD
 
 	ETag      string // without quotes; default an opaque one, see the package comment
-	CRC64NVME string // base64, FULL_OBJECT; default computed when first asked for
-	PartSize  int64  // bytes; > 0: the object poses as a multipart upload in such parts
-	// NoChecksum leaves the additional checksum out, as for objects that came
-	// to S3 before it made its own.
+	CRC64NVME string // base64, FULL_OBJECT; default computed at the first use
+	PartSize  int64  // bytes; > 0: the object has the form of a multipart upload with such parts
+	// NoChecksum omits the additional checksum. In S3, objects older than S3's
+	// default checksums have none.
 	NoChecksum bool
 }
 
-// PutContent stores an object whose bytes come from code. Content that
-// implements neither file nor cache costs no memory but its own.
+// PutContent stores an object whose bytes come from code. The server reads the
+// content on demand and stores no copy.
 func (s *Server) PutContent(bucketName, key string, o Object) error {
 	if err := checkKey(key); err != nil {
 		return fmt.Errorf("putting content: %w", err)
@@ -231,7 +231,7 @@ func (s *Server) PutContent(bucketName, key string, o Object) error {
 		obj.given = checksum{&crc64NVME, fullObject, o.CRC64NVME}
 	}
 	if o.PartSize > 0 || len(o.Metadata) > 0 || o.Class != "" {
-		obj.more = &details{partSize: o.PartSize, metadata: maps.Clone(o.Metadata), class: o.Class}
+		obj.details = &details{partSize: o.PartSize, metadata: maps.Clone(o.Metadata), class: o.Class}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

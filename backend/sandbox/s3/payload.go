@@ -15,9 +15,9 @@ import (
 
 const maxObject = 5 << 30 // bytes in one PUT; SPEC: userguide/upload-objects.html
 
-// payload is a request body with all that was promised about it: length,
-// signed hash, chunk signatures, Content-MD5, additional checksum. Its Read
-// answers io.EOF only if every promise held.
+// payload is a request body with its claims: length, signed hash, chunk
+// signatures, Content-MD5 and additional checksum. Read returns io.EOF only if
+// every claim is true.
 type payload struct {
 	r      io.Reader
 	n      int64
@@ -28,8 +28,8 @@ type payload struct {
 	sawEOF bool
 }
 
-// body opens the payload of a request. Nothing may be committed before it has
-// been read to io.EOF.
+// body returns the payload of a request. The caller must read it to io.EOF before
+// a commit.
 func (q *request) body() (*payload, error) {
 	q.bodyRead = true
 	p := &payload{r: q.r.Body, want: q.r.ContentLength}
@@ -82,18 +82,18 @@ func (p *payload) Read(b []byte) (int, error) {
 	return n, io.EOF
 }
 
-// received is an upload that kept its promises.
+// received is a verified upload.
 type received struct {
 	content Content
 	md5     []byte
 	sum     checksum
 }
 
-// receive stores the request's payload and checks Content-MD5 and the
-// checksum in header or trailer. Without one, fallback is computed, as S3
-// does. The content is held once, for the caller.
+// receive stores the request's payload. It checks Content-MD5 and the checksum in
+// header or trailer. Without one it computes fallback, as S3 does. The caller
+// owns one reference to the content.
 func (q *request) receive(fallback *checksumAlgorithm) (received, error) {
-	want, err := wantedChecksum(q.r.Header)
+	claimed, err := readChecksum(q.r.Header)
 	if err != nil {
 		return received{}, err
 	}
@@ -101,14 +101,14 @@ func (q *request) receive(fallback *checksumAlgorithm) (received, error) {
 	if err != nil {
 		return received{}, err
 	}
-	if want.trailer && (p.chunk == nil || !p.chunk.trailing) {
+	if claimed.trailer && (p.chunk == nil || !p.chunk.trailing) {
 		return received{}, fail("InvalidRequest", "x-amz-trailer needs a payload that ends in a trailer.")
 	}
 	wantMD5, err := contentMD5(q.r.Header.Values("Content-MD5"))
 	if err != nil {
 		return received{}, err
 	}
-	a := want.algorithm
+	a := claimed.algorithm
 	if a == nil {
 		a = fallback
 	}
@@ -118,31 +118,31 @@ func (q *request) receive(fallback *checksumAlgorithm) (received, error) {
 		return received{}, err
 	}
 	got := received{content, m.Sum(nil), checksum{a, fullObject, base64.StdEncoding.EncodeToString(s.Sum(nil))}}
-	if err := got.check(want, wantMD5, p); err != nil {
+	if err := got.check(claimed, wantMD5, p); err != nil {
 		release(content)
 		return received{}, err
 	}
 	return got, nil
 }
 
-func (g received) check(want wanted, wantMD5 []byte, p *payload) error {
+func (g received) check(claimed claimedChecksum, wantMD5 []byte, p *payload) error {
 	if wantMD5 != nil && !bytes.Equal(wantMD5, g.md5) {
 		return fail("BadDigest", "The Content-MD5 you specified did not match what we received.")
 	}
 	if p.chunk != nil {
 		for name := range p.chunk.trailers {
-			if !want.trailer || name != want.algorithm.header() {
+			if !claimed.trailer || name != claimed.algorithm.header() {
 				return fail("MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform to our published schema.")
 			}
 		}
 	}
-	if want.trailer {
-		if want.value = p.chunk.trailers[want.algorithm.header()]; !want.algorithm.valid(want.value) {
+	if claimed.trailer {
+		if claimed.value = p.chunk.trailers[claimed.algorithm.header()]; !claimed.algorithm.valid(claimed.value) {
 			return fail("MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform to our published schema.")
 		}
 	}
-	if want.value != "" && want.value != g.sum.value {
-		return fail("BadDigest", "The "+want.algorithm.name+" you specified did not match the calculated checksum.")
+	if claimed.value != "" && claimed.value != g.sum.value {
+		return fail("BadDigest", "The "+claimed.algorithm.name+" you specified did not match the calculated checksum.")
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func contentMD5(header []string) ([]byte, error) {
 	return b, nil
 }
 
-// document reads a small XML body whole, its checksums included.
+// document reads a small XML body as a whole and verifies its checksums.
 func (q *request) document(limit int64) ([]byte, error) {
 	if q.r.ContentLength > limit {
 		return nil, malformedXML()

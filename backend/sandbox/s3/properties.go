@@ -14,16 +14,16 @@ import (
 // account owns every bucket.
 const account = "000000000000"
 
-// storageClasses are those of general purpose buckets.
+// storageClasses returns the storage classes of general purpose buckets.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, x-amz-storage-class
 func storageClasses() []string {
 	return []string{storageDefault, "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
 		classGlacier, classDeepArchive, "GLACIER_IR"}
 }
 
-// encryption is how an object is kept at rest. The zero value is SSE-S3, which
-// S3 applies to every object. Bytes are not encrypted here; the answers are
-// those of S3.
+// encryption is an object's server-side encryption. The zero value is SSE-S3,
+// S3's default. This server does not encrypt bytes; it only enforces keys and
+// returns S3's headers.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html
 type encryption struct {
 	kms       string // "", "aws:kms" or "aws:kms:dsse"
@@ -49,8 +49,8 @@ const (
 	customerKeyAbsent = "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key."
 )
 
-// writeProperties reads storage class and encryption of a write. It refuses
-// ACLs and object locks, as new buckets do.
+// writeProperties reads storage class and encryption of a write. It refuses ACLs
+// and object locks, which new buckets do not support.
 func (q *request) writeProperties() (class string, e encryption, err error) {
 	h := q.r.Header
 	if err = refuseACL(h); err != nil {
@@ -75,8 +75,8 @@ func (q *request) writeProperties() (class string, e encryption, err error) {
 	return class, e, err
 }
 
-// refuseACL refuses every ACL but the owner's. New buckets have had no ACLs
-// since April 2023.
+// refuseACL refuses every ACL except the owner's. Buckets created since April
+// 2023 have no ACLs.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 func refuseACL(h http.Header) error {
 	acl := h.Get("x-amz-acl")
@@ -154,8 +154,8 @@ func readCustomerKey(h http.Header, prefix string) (customerKey, error) {
 	return customerKey{sum, sha256.Sum256(raw)}, nil
 }
 
-// opens checks the key that a read brings, in the headers with this prefix.
-func (e encryption) opens(h http.Header, prefix string) error {
+// checkCustomerKey checks the customer key in the headers with this prefix.
+func (e encryption) checkCustomerKey(h http.Header, prefix string) error {
 	k, err := readCustomerKey(h, prefix)
 	switch {
 	case err != nil:
@@ -170,7 +170,7 @@ func (e encryption) opens(h http.Header, prefix string) error {
 	return nil
 }
 
-// setHeaders writes the headers of an answer to a write or a read.
+// setHeaders sets the response headers of a write or a read.
 func (e encryption) setHeaders(h http.Header) {
 	switch {
 	case e.customer.fingerprint != "":
@@ -187,16 +187,17 @@ func (e encryption) setHeaders(h http.Header) {
 	}
 }
 
-// writeAnswer is setHeaders for the answer to a write, which names the context
-// of the KMS key too.
-func (q *request) writeAnswer(e encryption) {
+// setWriteHeaders sets the response headers of a write, which include the context
+// of the KMS key.
+func (q *request) setWriteHeaders(e encryption) {
 	e.setHeaders(q.w.Header())
 	if v := q.r.Header.Get(sseHeader + "-context"); v != "" && e.kms != "" {
 		q.w.Header().Set(sseHeader+"-context", v)
 	}
 }
 
-// etag is the ETag of bytes with this MD5. Only that of SSE-S3 is the MD5.
+// etag returns the ETag of bytes with this MD5. Only with SSE-S3 is the ETag the
+// MD5.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html, ETag
 func (e encryption) etag(sum []byte) string {
 	if e.kms != "" || e.customer.fingerprint != "" {
@@ -206,8 +207,8 @@ func (e encryption) etag(sum []byte) string {
 	return hex.EncodeToString(sum)
 }
 
-// class is the object's storage class.
-func (o *object) class() string { return o.more.classOrDefault() }
+// class returns the object's storage class.
+func (o *object) class() string { return o.details.classOrDefault() }
 
 func (d *details) classOrDefault() string {
 	if d == nil || d.class == "" {
@@ -217,13 +218,13 @@ func (d *details) classOrDefault() string {
 }
 
 func (o *object) encryption() encryption {
-	if o.more == nil {
+	if o.details == nil {
 		return encryption{}
 	}
-	return o.more.encryption
+	return o.details.encryption
 }
 
-// expectedOwner holds a request to the account that it names.
+// expectedOwner refuses a request that expects another owner than account.
 func (q *request) expectedOwner() error {
 	for _, name := range []string{"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"} {
 		if v := q.r.Header.Get(name); v != "" && v != account {

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// wantCode checks the code of an API error; "" wants success.
-func wantCode(t *testing.T, what string, err error, code string) {
+// wantCode checks the code of an API error; "" means success.
+func wantCode(t *testing.T, name string, err error, code string) {
 	t.Helper()
 	have := ""
 	if e := smithy.APIError(nil); errors.As(err, &e) {
@@ -24,7 +24,7 @@ func wantCode(t *testing.T, what string, err error, code string) {
 		have = err.Error()
 	}
 	if have != code {
-		t.Errorf("%s: %q, want %q", what, have, code)
+		t.Errorf("%s: %q, want %q", name, have, code)
 	}
 }
 
@@ -36,21 +36,21 @@ func input(key string, change func(*awss3.PutObjectInput)) *awss3.PutObjectInput
 	return in
 }
 
-// A client that waits for "100 Continue" gets it for a body of no bytes too.
+// A client that waits for "100 Continue" receives it even for an empty body.
 func TestContinueForAnEmptyBody(t *testing.T) {
 	r := newRig(t)
 	q := r.signed(raw{method: "PUT", path: "/box/empty"})
 	q.header.Set("Expect", "100-continue")
 	if a := r.do(q); a.StatusCode != 100 {
-		t.Errorf("the first answer is %s, want 100 Continue", a.Status)
+		t.Errorf("the first response is %s, want 100 Continue", a.Status)
 	}
 	if a := r.do(r.signed(raw{method: "PUT", path: "/box/empty"})); a.StatusCode != 200 {
 		t.Errorf("without the header: %s, want 200 at once", a.Status)
 	}
 }
 
-// S3 sends its own headers in lower case, and clients take the names of
-// metadata as they come.
+// S3 sends x-amz-* headers in lower case, and clients derive the names of metadata
+// from them.
 func TestAmazonHeadersAreLowerCase(t *testing.T) {
 	r := newRig(t)
 	if _, err := r.client.PutObject(t.Context(), input("k", func(in *awss3.PutObjectInput) {
@@ -70,11 +70,11 @@ func TestAmazonHeadersAreLowerCase(t *testing.T) {
 		}
 	}
 	if strings.Contains(string(text), "X-Amz-") {
-		t.Errorf("a header in capitals:\n%s", text)
+		t.Errorf("a header with upper-case letters:\n%s", text)
 	}
 }
 
-func TestWhatAWriteNamesIsKeptOrRefused(t *testing.T) {
+func TestPropertiesOfAWriteAreStoredOrRefused(t *testing.T) {
 	r := newRig(t)
 	for _, c := range []struct {
 		name   string
@@ -102,7 +102,7 @@ func TestWhatAWriteNamesIsKeptOrRefused(t *testing.T) {
 	}
 }
 
-func TestKMSIsKept(t *testing.T) {
+func TestKMSKeyIsStored(t *testing.T) {
 	r := newRig(t)
 	put, err := r.client.PutObject(t.Context(), input("k", func(in *awss3.PutObjectInput) {
 		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = types.ServerSideEncryptionAwsKms, aws.String("1234abcd"), aws.Bool(true)
@@ -120,13 +120,13 @@ func TestKMSIsKept(t *testing.T) {
 		t.Errorf("put %v %v, head %v %v", put.ServerSideEncryption, aws.ToString(put.SSEKMSKeyId), head.ServerSideEncryption, aws.ToString(head.SSEKMSKeyId))
 	}
 	if plain := md5.Sum([]byte("body")); strings.Contains(aws.ToString(put.ETag), strings.ToLower(hexOf(plain[:]))) {
-		t.Error("the ETag of an object under KMS is its MD5")
+		t.Error("the ETag of an object with SSE-KMS is its MD5")
 	}
 }
 
 func hexOf(b []byte) string { return encryption{}.etag(b) }
 
-func TestCustomerKeyOpensItsObjectAlone(t *testing.T) {
+func TestCustomerKeyReadsItsObjectOnly(t *testing.T) {
 	r := newRig(t)
 	key, other := strings.Repeat("k", 32), strings.Repeat("o", 32)
 	in64 := func(s string) *string { return aws.String(base64.StdEncoding.EncodeToString([]byte(s))) }
@@ -148,13 +148,13 @@ func TestCustomerKeyOpensItsObjectAlone(t *testing.T) {
 	wantCode(t, "its key", get("c", key), "")
 	wantCode(t, "no key", get("c", ""), "InvalidRequest")
 	wantCode(t, "another key", get("c", other), "AccessDenied")
-	wantCode(t, "a key for an object without", get("plain", key), "InvalidRequest")
+	wantCode(t, "a key for an unencrypted object", get("plain", key), "InvalidRequest")
 	_, err := r.client.HeadObject(t.Context(), &awss3.HeadObjectInput{Bucket: aws.String("box"), Key: aws.String("c")})
 	wantCode(t, "HEAD without a key", err, "BadRequest")
 	_, err = r.client.PutObject(t.Context(), input("c", func(in *awss3.PutObjectInput) {
 		in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = aws.String("AES256"), in64(key), sum(other)
 	}))
-	wantCode(t, "a key with another's MD5", err, "InvalidArgument")
+	wantCode(t, "a key with the MD5 of another", err, "InvalidArgument")
 	_, err = r.client.CopyObject(t.Context(), &awss3.CopyObjectInput{Bucket: aws.String("box"), Key: aws.String("copy"), CopySource: aws.String("box/c")})
 	wantCode(t, "a copy without the source's key", err, "InvalidRequest")
 }

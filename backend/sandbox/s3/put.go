@@ -7,21 +7,21 @@ import (
 )
 
 func (q *request) putObject() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
-	mime, more, err := describe(q.r.Header)
+	mime, details, err := describe(q.r.Header)
 	if err != nil {
 		return err
 	}
-	if more.class, more.encryption, err = q.writeProperties(); err != nil {
+	if details.class, details.encryption, err = q.writeProperties(); err != nil {
 		return err
 	}
 	tags, err := headerTags(q.r.Header)
 	if err != nil {
 		return err
 	}
-	if err := q.writeCondition(); err != nil { // before the body moves
+	if err := q.writeCondition(); err != nil { // before the body is read
 		return err
 	}
 	got, err := q.receive(&crc64NVME)
@@ -29,7 +29,7 @@ func (q *request) putObject() error {
 		return err
 	}
 	o := &object{key: q.target.key, content: got.content, modified: q.now.UTC().Truncate(time.Second), mime: mime,
-		more: more, etagText: more.etag(got.md5), given: got.sum}
+		details: details, etagText: details.etag(got.md5), given: got.sum}
 	o.changing.Store(&objectState{tags: tags})
 	if err := q.commit(o); err != nil {
 		release(got.content)
@@ -38,14 +38,14 @@ func (q *request) putObject() error {
 	q.objSize = o.content.Size()
 	h := q.w.Header()
 	h["ETag"] = []string{`"` + o.etag() + `"`}
-	q.writeAnswer(more.encryption)
+	q.setWriteHeaders(details.encryption)
 	o.given.setHeaders(h)
 	h.Set("Content-Length", "0")
 	q.w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// writeCondition checks If-None-Match: * and If-Match against what is stored.
+// writeCondition checks If-None-Match: * and If-Match against the stored object.
 func (q *request) writeCondition() error {
 	q.srv.mu.RLock()
 	defer q.srv.mu.RUnlock()
@@ -71,7 +71,7 @@ func (q *request) conditionOn(old *object) error {
 	return nil
 }
 
-// commit puts o into the index if the write condition still holds, in one step.
+// commit stores o in the index if the write condition is still true, atomically.
 func (q *request) commit(o *object) error {
 	q.srv.mu.Lock()
 	defer q.srv.mu.Unlock()
@@ -104,11 +104,11 @@ func (q *request) deleteObject() error {
 	if err != nil {
 		return err
 	}
-	q.w.WriteHeader(http.StatusNoContent) // whether or not it was there
+	q.w.WriteHeader(http.StatusNoContent) // also for an absent object
 	return nil
 }
 
-// drop removes key, if it is there. The server's lock is held.
+// drop removes key, if present. The caller holds the server's lock.
 func (b *bucket) drop(key string) {
 	if o := b.objects.remove(key); o != nil {
 		release(o.content)
@@ -117,10 +117,10 @@ func (b *bucket) drop(key string) {
 
 // deleteObjects is the multi-object delete.
 func (q *request) deleteObjects() error {
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
-	w, err := wantedChecksum(q.r.Header)
+	w, err := readChecksum(q.r.Header)
 	if err != nil {
 		return err
 	}

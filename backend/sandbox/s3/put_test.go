@@ -41,7 +41,7 @@ func (r *rig) files() int {
 	return len(entries)
 }
 
-// unseekable makes the SDK send a trailing checksum, as it does for streams.
+// unseekable is a stream, for which the SDK sends a trailing checksum.
 type unseekable struct{ io.Reader }
 
 func TestPutAndGetThroughTheSDK(t *testing.T) {
@@ -74,7 +74,7 @@ func TestPutAndGetThroughTheSDK(t *testing.T) {
 				}
 			}
 			if n := r.files(); n != 1 {
-				t.Errorf("%d files are kept for one large object", n)
+				t.Errorf("%d files are stored for one large object", n)
 			}
 			if err := r.srv.Close(); err != nil || r.files() != 0 {
 				t.Errorf("after Close %d files, %v", r.files(), err)
@@ -121,9 +121,9 @@ func TestPutRefusals(t *testing.T) {
 		}
 	}
 	if n := r.files(); n != 0 {
-		t.Errorf("%d files are left of refused uploads", n)
+		t.Errorf("%d files of refused uploads remain", n)
 	}
-	// A signed body is this body.
+	// A signature covers the body.
 	q := r.signed(raw{method: "PUT", path: "/box/k", body: "signed body"})
 	q.body = "other body!"
 	if a := r.do(q); a.code() != "XAmzContentSHA256Mismatch" {
@@ -132,7 +132,7 @@ func TestPutRefusals(t *testing.T) {
 	if a := r.do(r.signed(raw{method: "GET", path: "/box/k"})); a.body != "hello" {
 		t.Errorf("a refused upload changed the object: %q", a.body)
 	}
-	// A presigned PUT whose content hash is signed holds the body to it.
+	// A presigned PUT with a signed content hash accepts only the body of that hash.
 	p := r.presigned(raw{method: "PUT", path: "/box/k", header: http.Header{"X-Amz-Content-Sha256": {emptySHA256}}}, 60)
 	p.body = "not empty"
 	if a := r.do(p); a.StatusCode < 400 {
@@ -140,7 +140,7 @@ func TestPutRefusals(t *testing.T) {
 	}
 }
 
-func TestOnlyOneOfManyCreates(t *testing.T) {
+func TestOnlyOneConcurrentCreationSucceeds(t *testing.T) {
 	r := newRig(t)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -163,7 +163,7 @@ func TestOnlyOneOfManyCreates(t *testing.T) {
 	}
 }
 
-// A body under way is whole even if its object goes meanwhile.
+// A body in transfer is complete even if its object is deleted meanwhile.
 func TestGetOutlivesDelete(t *testing.T) {
 	r := newRig(t)
 	ctx := context.Background()
@@ -184,7 +184,7 @@ func TestGetOutlivesDelete(t *testing.T) {
 	}
 	for deadline := time.Now().Add(5 * time.Second); r.files() > 0; {
 		if time.Now().After(deadline) {
-			t.Fatal("the file stays")
+			t.Fatal("the file was not removed")
 		}
 		<-time.After(time.Millisecond)
 	}
@@ -258,7 +258,7 @@ func TestCopyAndDelete(t *testing.T) {
 		t.Errorf("%+v %v", out, err)
 	}
 	if n := r.srv.buckets["box"].objects.n; n != 0 {
-		t.Errorf("%d objects are left", n)
+		t.Errorf("%d objects remain", n)
 	}
 	if a := r.do(r.signed(raw{method: "POST", path: "/box", query: "delete", body: "<Delete><Object><Key>k</Key></Object></Delete>"})); a.code() != "InvalidRequest" {
 		t.Errorf("delete without a checksum: %s %s", a.Status, a.code())

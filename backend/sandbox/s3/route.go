@@ -4,9 +4,9 @@ import "net/http"
 
 type operation func(*request) error
 
-// route picks the operation by method, target and subresource. Parameters it
-// does not know are ignored, as S3 does (x-id, x-anything). A subresource of S3
-// that is not served here is refused.
+// route returns the operation of method, target and subresource. Unknown
+// parameters are ignored, as in S3 (x-id, x-anything). An S3 subresource that
+// this server does not implement is refused.
 func (q *request) route() (operation, error) {
 	t, m := q.target, q.r.Method
 	var name string
@@ -37,7 +37,8 @@ func (q *request) route() (operation, error) {
 	return op, nil
 }
 
-// methodWord is a method for the log; anything else could be a line of its own.
+// methodWord returns a method for the log. It replaces unknown methods, which
+// could contain line breaks.
 func methodWord(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodOptions:

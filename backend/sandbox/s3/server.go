@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// Config is what a Server needs. Every field but AccessLog is required.
+// Config configures a Server. Every field except AccessLog is required.
 type Config struct {
 	Region string
 	Keys   *Keyring
 	Now    func() time.Time
-	Dir    string // an existing folder for large uploads; emptied by Close
-	// AccessLog gets one line a request in the format of S3's server access
-	// logs, the query string included, but for signature and session token.
+	Dir    string // an existing folder for large uploads; Close empties it
+	// AccessLog receives one line per request in the format of S3's server access
+	// logs. It includes the query string without signature and session token.
 	AccessLog io.Writer
 }
 
-// Server is the http.Handler. Nothing may come between it and the listener
-// that rewrites a path: it reads the request line as sent.
+// Server is the http.Handler. It parses the request line as sent, so no
+// middleware may rewrite the path.
 type Server struct {
 	verifier verifier
 	now      func() time.Time
@@ -33,15 +33,15 @@ type Server struct {
 
 	ofBuckets, ofObjects []subresource
 
-	mu      sync.RWMutex // guards all below; never held while a body moves
+	mu      sync.RWMutex // guards the fields below; never held during the transfer of a body
 	buckets map[string]*bucket
 	uploads map[string]*upload // by upload id
 }
 
-// Format keeps keys and the names of objects out of every %v.
+// Format hides keys and object names from every verb of fmt.
 func (s *Server) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "s3.Server") }
 
-// New answers a server without buckets, or names what c lacks.
+// New returns a server without buckets. The error names a missing field of c.
 func New(c Config) (*Server, error) {
 	switch {
 	case c.Region == "":
@@ -69,8 +69,8 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Close forgets every object and removes the files of uploads. Requests under
-// way may fail.
+// Close removes every object and the files of uploads. Requests in progress may
+// fail.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,27 +89,27 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// request is one request on its way through the server.
+// request is the state of one request.
 type request struct {
 	srv       *Server
 	w         *recorder
 	r         *http.Request
 	id        string
-	now       time.Time // one instant for all decisions of this request
+	now       time.Time // the same instant for all decisions of this request
 	target    target
 	id4       identity
-	operation string // as the access log calls it
+	operation string // name in the access log
 	errorCode string
 	objSize   int64 // -1: no object
 	bodyRead  bool
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP serves one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{srv: s, w: &recorder{ResponseWriter: w}, r: r, id: requestID(), now: s.now(), objSize: -1}
 	began := time.Now()
-	// net/http answers "Expect: 100-continue" when a body is read, and so never
-	// for one of no bytes; a client would wait for its time limit.
+	// net/http sends "100 Continue" when a body is read, so never for an empty
+	// body. The client would wait for its timeout.
 	if r.ContentLength == 0 && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
 		w.WriteHeader(http.StatusContinue)
 	}
@@ -122,7 +122,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer func() { s.log.write(q, time.Since(began)) }()
 	}
 	if err := q.serve(); err != nil {
-		if q.w.status != 0 { // the head is out: all that is left is to cut the body short
+		if q.w.status != 0 { // the headers are sent: truncate the body
 			panic(http.ErrAbortHandler)
 		}
 		q.refuse(err)
@@ -138,7 +138,7 @@ func (q *request) serve() error {
 		q.operation = "REST.OPTIONS.PREFLIGHT"
 		return fail("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
 	}
-	op, refusal := q.route() // first, so that the log can name what was tried
+	op, refusal := q.route() // first, so that the log contains the operation
 	if q.id4, err = q.srv.verifier.verify(q.r, q.target, q.now); err != nil {
 		return err
 	}
@@ -154,8 +154,8 @@ func (q *request) serve() error {
 	return op(q)
 }
 
-// recorder notes status and length for the access log, and lets io.Copy reach
-// the connection's ReadFrom.
+// recorder records status and length for the access log. It exposes the
+// connection's ReadFrom to io.Copy.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -177,8 +177,8 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// lowerAmazon spells x-amz-* headers as S3 does. Clients take the names of
-// metadata from them as they come.
+// lowerAmazon changes the names of x-amz-* headers to lower case, as in S3.
+// Clients derive the names of metadata from them.
 func lowerAmazon(h http.Header) {
 	for name, values := range h {
 		if strings.HasPrefix(name, "X-Amz-") {

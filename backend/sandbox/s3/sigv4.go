@@ -26,7 +26,7 @@ const (
 	signedPayloadHexLength = 64
 )
 
-// identity is who signed a request, and what the signature says of its body.
+// identity is the verified signer of a request and the signed payload hash.
 type identity struct {
 	accessKeyID string
 	readOnly    bool
@@ -35,7 +35,7 @@ type identity struct {
 	chunks      *chunkSigner
 }
 
-// claim is a signature as the caller states it, not yet believed.
+// claim is an unverified signature of a request.
 type claim struct {
 	accessKeyID, date, region, service, terminal string
 	when                                         string // X-Amz-Date
@@ -45,9 +45,8 @@ type claim struct {
 	query                                        bool
 }
 
-// verifier holds what SigV4 is checked against. equal is a field so that a
-// test can show that the tampering cases notice a verifier that does not
-// compare.
+// verifier verifies SigV4. equal is a field for a negative control: a test
+// replaces the comparison and then expects the tampering cases to fail.
 type verifier struct {
 	region string
 	keys   *Keyring
@@ -56,7 +55,7 @@ type verifier struct {
 
 func constantTimeEqual(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
-// verify answers who sent r, or why it is refused.
+// verify returns the signer of r, or the error of a refusal.
 func (v *verifier) verify(r *http.Request, t target, now time.Time) (identity, error) {
 	c, err := v.claimed(r, t, now)
 	if err != nil {
@@ -98,8 +97,8 @@ func (v *verifier) verify(r *http.Request, t target, now time.Time) (identity, e
 	return id, nil
 }
 
-// claimed reads the signature from the header or the query and checks all that
-// needs no secret: form, scope, dates.
+// claimed reads the signature from the header or the query. It checks everything
+// that requires no secret: form, scope and dates.
 func (v *verifier) claimed(r *http.Request, t target, now time.Time) (claim, error) {
 	auth := r.Header.Values("Authorization")
 	inQuery := t.query.has("X-Amz-Algorithm") || t.query.has("X-Amz-Signature") || t.query.has("X-Amz-Credential")
@@ -162,8 +161,8 @@ func (v *verifier) fromHeader(r *http.Request, auth string, now time.Time) (clai
 	return c, checkPayloadHash(c.payload)
 }
 
-// headerDate takes x-amz-date or, without it, Date, which is brought into the
-// form that the string to sign has.
+// headerDate reads x-amz-date or, without it, Date. c.when is the date in the
+// format of the string to sign.
 func headerDate(r *http.Request, c *claim) (time.Time, error) {
 	if c.when = r.Header.Get("X-Amz-Date"); c.when == "" {
 		t, err := http.ParseTime(r.Header.Get("Date"))
@@ -180,8 +179,8 @@ func headerDate(r *http.Request, c *claim) (time.Time, error) {
 	return t, nil
 }
 
-// parseAmzDate takes exactly yyyyMMdd'T'HHmmss'Z'; time.Parse alone would let
-// fractions of a second pass.
+// parseAmzDate accepts exactly yyyyMMdd'T'HHmmss'Z'. time.Parse alone would
+// accept fractions of a second.
 func parseAmzDate(s string) (time.Time, error) {
 	if len(s) != len(amzDate) {
 		return time.Time{}, errors.New("not an ISO 8601 basic date")
@@ -243,8 +242,8 @@ func (v *verifier) fromQuery(r *http.Request, q params, now time.Time) (claim, e
 	return c, checkPayloadHash(c.payload)
 }
 
-// scope splits id/date/region/service/terminal from the right (an id may hold
-// a slash, the others may not) and says what is wrong with it, "" if nothing.
+// scope splits id/date/region/service/terminal from the right: only an id may
+// contain a slash. why is the error text for an invalid scope, otherwise "".
 func (c *claim) scope(s, region string) (why string, extra []field) {
 	p := strings.Split(s, "/")
 	n := len(p)
@@ -278,9 +277,9 @@ func checkPayloadHash(s string) error {
 	return invalidArgument("x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.", "x-amz-content-sha256", s)
 }
 
-// checkSignedHeaders holds the rule that host and every x-amz-* header sent
-// must be signed. If-Range joins them once Range is signed, because it decides
-// what Range means.
+// checkSignedHeaders requires that host and every x-amz-* header are signed. If
+// Range is signed, If-Range must be signed too, because it changes the effect of
+// Range.
 func checkSignedHeaders(r *http.Request, c claim, names []string) error {
 	var missing []string
 	if !slices.Contains(names, "host") {
@@ -301,7 +300,7 @@ func checkSignedHeaders(r *http.Request, c claim, names []string) error {
 		field{"HeadersNotSigned", strings.Join(missing, ", ")})
 }
 
-// canonicalRequest is the text whose hash is signed.
+// canonicalRequest returns the text whose hash is signed.
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 func canonicalRequest(r *http.Request, t target, c claim, names []string) []byte {
 	b := make([]byte, 0, 1024)
@@ -323,8 +322,8 @@ func canonicalRequest(r *http.Request, t target, c claim, names []string) []byte
 	return append(b, c.payload...)
 }
 
-// canonicalQuery sorts by encoded name, then encoded value; every parameter
-// counts, each time it is given, but the signature itself.
+// canonicalQuery appends the query sorted by encoded name, then by encoded value.
+// It includes every parameter and every duplicate except the signature itself.
 func canonicalQuery(b []byte, q params, presigned bool) []byte {
 	type pair struct{ name, value string }
 	pairs := make([]pair, 0, len(q))
@@ -351,8 +350,8 @@ func canonicalQuery(b []byte, q params, presigned bool) []byte {
 	return b
 }
 
-// headerValue is the canonical value of a signed header: values joined by
-// commas, spaces trimmed and runs of them folded.
+// headerValue returns the canonical value of a signed header: values joined by
+// commas, with outer spaces trimmed and inner runs of spaces folded.
 func headerValue(r *http.Request, name string) string {
 	switch name {
 	case "host": // net/http moves these three out of the header map

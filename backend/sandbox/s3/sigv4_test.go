@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// tampering is every way in which a good presigned URL is changed. Each must
-// be refused with the code named.
+// tampering returns changes of valid presigned URLs. Each case returns the
+// response and the expected code.
 func tampering(r *rig) map[string]func() (*answer, string) {
 	const etag = `"5d41402abc4b2a76b9719d911017c592"` // of "hello"
 	good := r.presigned(raw{method: "GET", path: "/box/dir/a%20b.txt", query: "x-usher-event=01J&b=2&b=1"}, 60)
@@ -66,7 +66,7 @@ func tampering(r *rig) map[string]func() (*answer, string) {
 		"life above a week":            code(change(good, replace("X-Amz-Expires=60", "X-Amz-Expires=604801")), "AuthorizationQueryParametersError"),
 		"life zero":                    code(change(good, replace("X-Amz-Expires=60", "X-Amz-Expires=0")), "AuthorizationQueryParametersError"),
 		"life negative":                code(change(good, replace("X-Amz-Expires=60", "X-Amz-Expires=-60")), "AuthorizationQueryParametersError"),
-		"life no number":               code(change(good, replace("X-Amz-Expires=60", "X-Amz-Expires=60s")), "AuthorizationQueryParametersError"),
+		"life not a number":            code(change(good, replace("X-Amz-Expires=60", "X-Amz-Expires=60s")), "AuthorizationQueryParametersError"),
 		"life removed":                 code(change(good, replace("X-Amz-Expires=60", "y=1")), "AuthorizationQueryParametersError"),
 		"host no longer signed":        code(change(good, replace("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders=range")), "AccessDenied"),
 		"x-amz header not signed":      code(change(good, func(q *raw) { q.header.Set("x-amz-checksum-mode", "ENABLED") }), "AccessDenied"),
@@ -105,7 +105,7 @@ func upperSignature(q *raw) {
 	q.query = q.query[:i] + strings.ToUpper(q.query[i:])
 }
 
-// runTampering answers the cases that were not refused as they should be.
+// runTampering returns the number of cases and those without the expected code.
 func runTampering(r *rig) (cases int, wrong []string) {
 	r.put("dir/a b.txt", "hello")
 	r.put("dir/other.txt", "other")
@@ -134,9 +134,9 @@ func TestTamperedURLIsRefused(t *testing.T) {
 	}
 }
 
-// The negative control: a verifier that does not compare lets nearly all of
-// them in, and the test above would say so.
-func TestTamperingIsNoticedOnlyByTheComparison(t *testing.T) {
+// The negative control: without the comparison of signatures, nearly all cases of
+// the test above fail.
+func TestTamperingCasesDetectAMissingComparison(t *testing.T) {
 	r := newRig(t)
 	r.srv.verifier.equal = func(_, _ []byte) bool { return true }
 	_, wrong := runTampering(r)
@@ -242,11 +242,11 @@ func TestTemporaryAndRemovedCredentials(t *testing.T) {
 	}
 	put := r.signedAs(raw{method: "PUT", path: "/box/k", body: ""}, temp, emptySHA256, region, "s3", r.clock.Now())
 	if a := r.do(put); a.code() != "AccessDenied" {
-		t.Errorf("a read-only key may write: %s %s", a.Status, a.code())
+		t.Errorf("a write with a read-only key: %s %s", a.Status, a.code())
 	}
 	r.clock.Add(30 * time.Second)
 	if a := r.do(link); a.StatusCode != 400 || a.code() != "ExpiredToken" {
-		t.Errorf("after the credential's end: %s %s", a.Status, a.code())
+		t.Errorf("after the credential's expiry: %s %s", a.Status, a.code())
 	}
 	mine := r.presigned(raw{method: "GET", path: "/box/k"}, 600)
 	r.keys.Remove(keyID)
@@ -255,7 +255,7 @@ func TestTemporaryAndRemovedCredentials(t *testing.T) {
 	}
 }
 
-// If-Range decides what Range means: once Range is signed it must be signed too.
+// If-Range changes the effect of Range, so it must be signed if Range is signed.
 func TestIfRangeMustBeSignedWithRange(t *testing.T) {
 	r := newRig(t)
 	r.put("k", "0123456789")

@@ -45,13 +45,13 @@ func checkTags(tags []tag, most int) error {
 	return nil
 }
 
-// notInTag reports whether a character is none of letters, digits, spaces and
-// these symbols.
+// notInTag reports whether r is invalid in a tag: neither a letter, a digit, a
+// space nor one of these symbols.
 func notInTag(r rune) bool {
 	return !unicode.In(r, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", r)
 }
 
-// headerTags reads x-amz-tagging: a query string.
+// headerTags parses x-amz-tagging, which is a query string.
 func headerTags(h http.Header) ([]tag, error) {
 	text := h.Get("x-amz-tagging")
 	if text == "" {
@@ -70,7 +70,7 @@ func headerTags(h http.Header) ([]tag, error) {
 	return tags, checkTags(tags, maxObjectTags)
 }
 
-// tagDocument reads the body of a PUT of tags.
+// tagDocument parses the body of a tagging request.
 func (q *request) tagDocument(most int) ([]tag, error) {
 	doc, err := q.document(64 << 10)
 	if err != nil {

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// target is what the request line asked for, read from its raw bytes: nothing
-// here cleans, folds or normalises.
+// target is the parsed request line. Parsing neither cleans nor normalizes its
+// bytes.
 type target struct {
 	path   string // decoded
 	bucket string
-	key    string // exact bytes; "" when the bucket itself is meant
+	key    string // exact bytes; "" for the bucket itself
 	query  params
 }
 
 type param struct{ name, value string }
 
-// params keeps the order and the duplicates of a query string: a signature
-// covers them all.
+// params preserves the order and the duplicates of a query string, because a
+// signature covers them all.
 type params []param
 
 func (p params) get(name string) string {
@@ -44,8 +44,8 @@ func (p params) count(name string) (n int) {
 	return n
 }
 
-// parseTarget reads r.RequestURI, which net/http leaves as it came; r.URL.Path
-// would do but for what a mux or a proxy may have done to it.
+// parseTarget parses r.RequestURI, which net/http does not change. A mux or a
+// proxy may have changed r.URL.Path.
 func parseTarget(r *http.Request) (target, error) {
 	bad := fail("InvalidURI", "Couldn't parse the specified URI.")
 	raw := r.RequestURI
@@ -95,7 +95,8 @@ func parseQuery(raw string) (params, bool) {
 	return p, true
 }
 
-// percentDecode undoes %XX and, in a query, "+"; false for a broken escape.
+// percentDecode decodes %XX and, in a query, "+". The second result is false for
+// an invalid escape.
 func percentDecode(s string, plus bool) (string, bool) {
 	if !strings.ContainsAny(s, "%+") {
 		return s, true
@@ -136,8 +137,8 @@ func unhex(c byte) int {
 
 const upperHex = "0123456789ABCDEF"
 
-// uriEncode is SigV4's UriEncode: everything but unreserved characters, "/"
-// kept in a path.
+// uriEncode is SigV4's UriEncode. It encodes everything except unreserved
+// characters and, in a path, "/".
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 func uriEncode(b []byte, s string, keepSlash bool) []byte {
 	for i := 0; i < len(s); i++ {
@@ -152,8 +153,8 @@ func uriEncode(b []byte, s string, keepSlash bool) []byte {
 	return b
 }
 
-// listEncode is the encoding of encoding-type=url, the one of HTML forms: a
-// space becomes "+", "/" stays.
+// listEncode is the encoding of encoding-type=url, which is that of HTML forms: a
+// space becomes "+", and "/" stays.
 func listEncode(s string) string {
 	b := make([]byte, 0, len(s)+8)
 	for i := 0; i < len(s); i++ {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzTarget: what is parsed encodes to a canonical form that parses to the
-// same, and two targets that differ have two canonical forms.
+// The canonical form of a target parses to the same target. Different targets have
+// different canonical forms.
 func FuzzTarget(f *testing.F) {
 	for _, s := range []string{"/b/k", "/b//k", "//b/k", "/b/a/../c", "/b/%2e%2e/x", "/b/a%2Fb", "/b/a+b?x=1+2&x=%2B", "/b?list-type=2&prefix=a%26b", "/b/k?&&=&a&a=", "/b/k?a;b=c", "http://h/b/k?x", "http://h?x", "*", "/%", "/b/\xff?\xff=%00"} {
 		f.Add(s, "/b/k")
@@ -54,7 +54,7 @@ func canonicalTarget(t *testing.T, uri string) (canonical, bool) {
 	c := canonical{g, form(g)}
 	again, err := parseTarget(&http.Request{RequestURI: c.text})
 	if err != nil || form(again) != c.text || again.bucket != g.bucket || again.key != g.key {
-		t.Fatalf("%q has the canonical form %q, which says %q (%v)", uri, c.text, form(again), err)
+		t.Fatalf("%q has the canonical form %q, which parses as %q (%v)", uri, c.text, form(again), err)
 	}
 	if strings.Trim(strings.ReplaceAll(g.path, "/", ""), "") != "" && again.path != g.path {
 		t.Fatalf("%q: path %q became %q", uri, g.path, again.path)
@@ -62,7 +62,7 @@ func canonicalTarget(t *testing.T, uri string) (canonical, bool) {
 	return c, true
 }
 
-// The list encoding is undone by what clients use.
+// Clients' form decoding reverses the list encoding.
 func FuzzListEncode(f *testing.F) {
 	f.Add("a b+c/ü~*\x00\n%41")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -68,7 +68,7 @@ func (q *request) listUploads() error {
 	if p.get("delimiter") != "" {
 		return notImplemented()
 	}
-	if err := q.known(); err != nil {
+	if err := q.checkBucketExists(); err != nil {
 		return err
 	}
 	encode := func(s string) string { return s }

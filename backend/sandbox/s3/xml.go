@@ -10,10 +10,10 @@ import (
 
 const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-// xmlDoc writes S3's XML. encoding/xml is not used for writing because S3
-// answers with keys that XML 1.0 cannot hold: a control character goes out as
-// a numeric reference, which strict parsers refuse, and which is why clients
-// ask for encoding-type=url.
+// xmlDoc writes S3's XML. encoding/xml cannot write it: keys may contain
+// characters that are invalid in XML 1.0. S3 writes a control character as a
+// numeric reference, which strict parsers refuse. Clients therefore request
+// encoding-type=url.
 type xmlDoc struct{ bytes.Buffer }
 
 func (x *xmlDoc) start(name, ns string) {

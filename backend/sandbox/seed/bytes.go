@@ -26,8 +26,8 @@ func seedOf(name string) uint64 {
 	return mix(h.Sum64())
 }
 
-// random is a small generator for names and numbers. It is a value, so a copy
-// makes the same line again.
+// random is a small generator for names and numbers. It is a value type, so a copy
+// generates the same sequence again.
 type random uint64
 
 func (r *random) next() uint64 {
@@ -154,7 +154,7 @@ func (l *lazy) ReadAt(p []byte, off int64) (int, error) {
 	l.once.Do(func() {
 		l.content, l.err = l.build()
 		if l.err == nil && l.content.Size() != l.size {
-			l.err = errors.New("seed: content has another length than was said")
+			l.err = errors.New("seed: content differs from its declared length")
 		}
 	})
 	if l.err != nil {

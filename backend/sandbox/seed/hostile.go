@@ -14,7 +14,7 @@ const HostilePrefix = "public/hostile/"
 func hostileNames() []string {
 	return []string{
 		// For the terminal.
-		"\x1b[2J\x1b[31mred.txt",                     // CSI: clear the screen, colour
+		"\x1b[2J\x1b[31mred.txt",                     // CSI: clear the screen, color
 		"\x1b]52;c;cm0gLXJmIH4K\x07clip.txt",         // OSC 52: write the clipboard
 		"\x1b]0;root@prod\x07title.txt",              // OSC 0: window title
 		"\x1b]8;;http://evil.example/\x1b\\link.txt", // OSC 8: hyperlink
@@ -39,7 +39,7 @@ func hostileNames() []string {
 		"README.txt", "readme.TXT", // one file on a case-insensitive file system
 		"a", "a/b", // a file and a folder of one name
 		"marker/", "marker/inside.txt", // a folder marker, and
-		"heavy/",         // one that is no marker: it has bytes
+		"heavy/",         // not a marker: it has bytes
 		"stream.txt:ads", // alternate data stream
 		"~", "$HOME", "*?<>|\".txt",
 		// For the shell and the spreadsheet.

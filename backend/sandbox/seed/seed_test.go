@@ -45,7 +45,7 @@ func loaded(t testing.TB) *s3.Server {
 	return s
 }
 
-// store records the objects of Load.
+// store records the objects that Load puts.
 type store struct {
 	names   []string
 	objects map[string]s3.Object
@@ -56,7 +56,7 @@ func (s *store) CreateBucket(string, time.Time) error { return nil }
 func (s *store) PutContent(bucket, key string, o s3.Object) error {
 	name := bucket + "/" + key
 	if _, ok := s.objects[name]; ok {
-		return fmt.Errorf("%q is there twice", name)
+		return fmt.Errorf("%q occurs twice", name)
 	}
 	s.names = append(s.names, name)
 	s.objects[name] = o
@@ -81,9 +81,9 @@ func read(t testing.TB, c s3.Content) []byte {
 	return b
 }
 
-func TestTheServerTakesEveryName(t *testing.T) { loaded(t) }
+func TestServerAcceptsEveryName(t *testing.T) { loaded(t) }
 
-func TestWhatIsThere(t *testing.T) {
+func TestContentsOfTheBuckets(t *testing.T) {
 	s := everything(t)
 	count := map[string]int{}
 	for name, o := range s.objects {
@@ -107,7 +107,7 @@ func TestWhatIsThere(t *testing.T) {
 		t.Errorf("the big folder has %d objects", n)
 	}
 	if o := s.objects[Datasets+"/"+HostilePrefix+"2-tib.bin"]; o.Content == nil || o.Content.Size() != 2<<40 {
-		t.Error("there is no object of 2 TiB")
+		t.Error("no object has 2 TiB")
 	}
 	audited := map[string]bool{}
 	for name := range s.objects {
@@ -125,7 +125,7 @@ func TestHostileNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, name := range hostileNames() {
 		if seen[name] || len(HostilePrefix+name) > 1024 || !utf8.ValidString(name) {
-			t.Errorf("%q is there twice, too long or not UTF-8", name)
+			t.Errorf("%q occurs twice, too long or not UTF-8", name)
 		}
 		seen[name] = true
 	}
@@ -142,7 +142,7 @@ func TestHostileNames(t *testing.T) {
 		}
 	}
 	if composed == 0 {
-		t.Error("no two names differ in normalisation alone")
+		t.Error("no two names differ only in normalization")
 	}
 }
 
@@ -164,10 +164,10 @@ func TestBigObjectConstants(t *testing.T) {
 		sums.Write(sum[:])
 	}
 	if etag := hex.EncodeToString(sums.Sum(nil)) + "-" + strconv.Itoa(BigSize/BigPartSize); etag != BigETag {
-		t.Errorf("ETag %s, the constant says %s", etag, BigETag)
+		t.Errorf("ETag %s, the constant is %s", etag, BigETag)
 	}
 	if v := base64.StdEncoding.EncodeToString(crc.Sum(nil)); v != BigCRC64NVME {
-		t.Errorf("CRC64NVME %s, the constant says %s", v, BigCRC64NVME)
+		t.Errorf("CRC64NVME %s, the constant is %s", v, BigCRC64NVME)
 	}
 }
 
@@ -199,7 +199,7 @@ func TestAnyOffset(t *testing.T) {
 }
 
 // Every file has the format of its name. Large files of one format are read once.
-func TestFilesAreWhatTheySay(t *testing.T) {
+func TestFilesHaveTheFormatOfTheirName(t *testing.T) {
 	s := everything(t)
 	tried := map[string]int{}
 	for _, name := range s.names {
@@ -220,7 +220,7 @@ func TestFilesAreWhatTheySay(t *testing.T) {
 	}
 	for _, kind := range []string{"csv", "pdf", "png", "gz", "parquet", "json", "jsonl", "md", "log"} {
 		if tried[kind] == 0 {
-			t.Errorf("no %s was tried", kind)
+			t.Errorf("no %s was checked", kind)
 		}
 	}
 }
@@ -317,7 +317,7 @@ func checkParquet(b []byte) error {
 	return nil
 }
 
-func TestSumsAreTrue(t *testing.T) {
+func TestSumsAreCorrect(t *testing.T) {
 	s := everything(t)
 	dir := Builds + "/usher/1.4.0/"
 	checked := 0
@@ -327,7 +327,7 @@ func TestSumsAreTrue(t *testing.T) {
 			continue
 		}
 		if got := sha256.Sum256(read(t, s.objects[dir+name].Content)); hex.EncodeToString(got[:]) != sum {
-			t.Errorf("%s: the sum is not true", name)
+			t.Errorf("%s: the sum is wrong", name)
 		}
 		checked++
 	}
