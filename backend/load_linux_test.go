@@ -104,11 +104,11 @@ func (l *load) talk(c net.Conn, host, token string, rounds int) {
 	in := bufio.NewReader(c)
 	request := "POST /v1/whoami HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/json\r\nAuthorization: Bearer " + token + "\r\nContent-Length: 2\r\n\r\n{}"
 	for range rounds {
-		began, status := time.Now(), 0
+		began, status, over := time.Now(), 0, false
 		_ = c.SetDeadline(began.Add(time.Minute))
 		if _, err := c.Write([]byte(request)); err == nil {
 			if res, err := http.ReadResponse(in, nil); err == nil {
-				status = res.StatusCode
+				status, over = res.StatusCode, res.Close
 				_ = res.Body.Close() // reads the rest
 			}
 		}
@@ -116,7 +116,7 @@ func (l *load) talk(c net.Conn, host, token string, rounds int) {
 		l.answers[status]++
 		l.took = append(l.took, time.Since(began))
 		l.mu.Unlock()
-		if status == 0 {
+		if status == 0 || over { // a server that is full says so and closes
 			return
 		}
 	}
