@@ -49,7 +49,7 @@ func readDeeds(t *testing.T) deeds {
 
 // read takes one function. Functions that explain or list actions answer none.
 func (d deeds) read(pkg string, f *ast.FuncDecl) {
-	if slices.Contains([]string{"Why", "Hints", "Label", "leftOut", "places", "openedBy", "opens", "where"}, f.Name.Name) {
+	if slices.Contains([]string{"Why", "whyNot", "Hints", "Label", "leftOut", "places", "openedBy", "opens", "where"}, f.Name.Name) {
 		return
 	}
 	if d.answers[pkg] == nil {

@@ -336,6 +336,24 @@ func TestHostileNamesTouchNothing(t *testing.T) {
 	}
 }
 
+// A sentence on the status line escapes a hostile name once.
+func TestStatusLineEscapesANameOnce(t *testing.T) {
+	const name, shown = "a\x1b[2Jb", `a\u{1b}[2Jb`
+	play(t, func(w *world) {
+		w.server.Put("datasets/"+name+"/inside", 12, "2026-01-02 03:04")
+		w.deps.Start = tuitest.At("datasets/" + name + "/")
+	}, func(t *testing.T, w *world) {
+		w.Press("y")
+		w.Want(t, "Sent to the clipboard: datasets/"+shown+"/inside")
+		w.server.Put("datasets/other", 12, "2026-01-02 03:04")
+		w.server.Hide("datasets/" + name)
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.Want(t, shown+"/ is no longer available")
+		w.Not(t, `\\u{1b}`)
+	})
+}
+
 // The negative control: the names hold the sequences that the test above looks for.
 func TestHostileNamesAreHostile(t *testing.T) {
 	all := strings.Join(tuitest.HostileNames(), "")

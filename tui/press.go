@@ -107,7 +107,7 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 // leftOut are the actions that the help does not show, because the person's
 // groups do not open their pages.
 func (m *Model) leftOut(a keys.Action) bool {
-	return m.places(a) && m.shut(a) != "" || a == keys.Touched && m.shut(keys.OpenAudit) != ""
+	return m.places(a) && !m.shut(a).IsZero() || a == keys.Touched && !m.shut(keys.OpenAudit).IsZero()
 }
 
 // places are the actions that open a page by group.

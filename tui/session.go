@@ -116,7 +116,7 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		m.stack, m.dialog = nil, nil
 		m.otherHands()
 		*m.env.Me = pane.Me{Online: true}
-		m.signin.Again("")
+		m.signin.Again(safetext.Text{})
 		if msg.err != nil {
 			m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
 		}
@@ -127,7 +127,7 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		return m.unfinished(true), true
 	case again:
 		m.session.phase = m.session.phase.after(answered)
-		m.signin.Again("")
+		m.signin.Again(safetext.Text{})
 	case themed:
 		return m.setTheme(msg.name), true
 	case disarm:
@@ -200,7 +200,7 @@ func (m *Model) fresh() tea.Cmd {
 	m.otherHands()
 	b, err := m.newBrowser()
 	if err != nil {
-		return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
+		return pane.Send(pane.Say{Text: pane.Safe(err.Error()), Tone: pane.Bad})
 	}
 	m.browse = b
 	return tea.Batch(m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(pane.Place{}))
@@ -218,7 +218,7 @@ func (m *Model) signedIn() tea.Cmd {
 	m.env.Me.Online = true
 	b, err := m.newBrowser()
 	if err != nil {
-		return pane.Send(pane.Say{Text: err.Error(), Tone: pane.Bad})
+		return pane.Send(pane.Say{Text: pane.Safe(err.Error()), Tone: pane.Bad})
 	}
 	m.browse = b
 	return tea.Batch(m.whoami(), m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(m.deps.Start))

@@ -24,6 +24,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
+	"usher/backend/safetext"
 	"usher/tui/browse"
 	"usher/tui/dialog"
 	"usher/tui/keys"
@@ -111,8 +112,8 @@ func (m *Model) newBrowser() (*browse.Pane, error) {
 	d := m.deps
 	return browse.New(browse.Deps{
 		Env: m.env, Backend: d.Backend, Server: d.Server, Now: d.Now, Read: d.Read, Local: m.localCheck, Transfer: m.transfer,
-		Touched: func() string { return m.shut(keys.OpenAudit) },
-		Explain: func() bool { return m.shut(keys.Why) == "" },
+		Touched: func() safetext.Text { return m.shut(keys.OpenAudit) },
+		Explain: func() bool { return m.shut(keys.Why).IsZero() },
 	})
 }
 
@@ -267,7 +268,7 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 		if p.Open != msg.Page {
 			continue
 		}
-		if why := m.shut(msg.Page); why != "" {
+		if why := m.shut(msg.Page); !why.IsZero() {
 			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 		}
 		page, err := p.New(m.env, msg.On)
@@ -284,16 +285,16 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 }
 
 // shut returns the reason for which a page cannot be opened, or "".
-func (m *Model) shut(a keys.Action) string {
+func (m *Model) shut(a keys.Action) safetext.Text {
 	for _, p := range m.deps.Pages {
 		if p.Open == a {
 			if m.env.Me.In(p.Group) {
-				return ""
+				return safetext.Text{}
 			}
-			return "The " + p.Name + " needs group " + p.Group.String() + ". Ask your administrator."
+			return safetext.New("The " + p.Name + " needs group " + p.Group.Raw() + ". Ask your administrator.")
 		}
 	}
-	return "There is no such page here."
+	return safetext.New("There is no such page here.")
 }
 
 // has reports whether a page exists at all.
@@ -307,9 +308,8 @@ func (m *Model) has(a keys.Action) bool {
 }
 
 func (m *Model) copy(c pane.Copy) tea.Cmd {
-	shown := c.Text.String()
-	m.say = pane.Say{Text: "Sent to the clipboard: " + shown}
-	return tea.SetClipboard(shown)
+	m.say = pane.Say{Text: safetext.New("Sent to the clipboard: " + c.Text.Raw())}
+	return tea.SetClipboard(c.Text.String())
 }
 
 func (m *Model) paste(msg tea.PasteMsg) tea.Cmd {

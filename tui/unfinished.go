@@ -3,6 +3,7 @@ package tui
 import (
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/client/quantity"
 	"usher/tui/dialog"
@@ -55,7 +56,7 @@ func (m *Model) left(msg left) tea.Cmd {
 		return nil
 	}
 	if msg.asked {
-		return pane.Send(pane.Say{Text: "Nothing is unfinished from an earlier time."})
+		return pane.Send(pane.Say{Text: safetext.New("No unfinished transfers.")})
 	}
 	return nil
 }
@@ -77,7 +78,7 @@ func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 		Choices: []dialog.Choice{
 			{Keys: []string{"enter"}, Label: "resume", Cmd: m.transfers.GoOn(reqs)},
 			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
-			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: "They wait. : and \"unfinished\" asks again."})},
+			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: safetext.New("Unfinished transfers are kept. To see this again, press : and type \"unfinished\".")})},
 		},
 	}
 	m.dialog, m.session.resume = ask, ask

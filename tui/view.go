@@ -149,8 +149,8 @@ func (m *Model) place(parts []string, w int) string {
 func (m *Model) status() string {
 	t, w := m.env.Theme, m.w-2
 	left, right := m.front().Status(m.w)
-	if m.say.Text != "" {
-		left = m.say.Tone.Paint(t, format.End(line(m.say.Text), w, t.Glyphs.Ellipsis))
+	if !m.say.Text.IsZero() {
+		left = pane.Name(t, m.say.Tone.Style(t), m.say.Text, w, format.End)
 	}
 	if strip := m.transfers.Strip(); strip != nil && m.front() != pane.Pane(m.transfers) {
 		right = format.Fit(w-2-format.Width(left), strip...)
@@ -165,7 +165,7 @@ func (m *Model) keyLine() string {
 	labels, _ := page.(pane.Labels)
 	var hints [][2]string
 	for _, a := range page.Hints() {
-		if m.places(a) && (!m.has(a) || m.shut(a) != "") {
+		if m.places(a) && (!m.has(a) || !m.shut(a).IsZero()) {
 			continue
 		}
 		for _, h := range m.env.Keys.Hints(page.Context(), a) {

@@ -244,7 +244,7 @@ func (p *Pane) sentence(err error, of *view) string {
 	case api.TooLarge:
 		return "Too many people are in the groups concerned. Ask about one person."
 	}
-	return pane.Sentence(err, p.Server)
+	return pane.Sentence(err, p.Server).String()
 }
 
 // dirty drops the drawn lines.

@@ -14,7 +14,7 @@ import (
 
 // Do answers an action of the page's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
-	if why := p.Why(a); why != "" {
+	if why := p.Why(a); !why.IsZero() {
 		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 	}
 	v := p.top()
@@ -84,8 +84,11 @@ func (v *view) copied() safetext.Text {
 	return v.at.Text()
 }
 
-// Why returns the reason for which an action is not possible now, or "".
-func (p *Pane) Why(a keys.Action) string {
+// Why returns the reason that an action is not possible now, if it is not.
+func (p *Pane) Why(a keys.Action) safetext.Text { return safetext.New(p.whyNot(a)) }
+
+// whyNot is that reason, raw; "" without one.
+func (p *Pane) whyNot(a keys.Action) string {
 	v := p.top()
 	if v == nil {
 		return ""
@@ -99,7 +102,7 @@ func (p *Pane) Why(a keys.Action) string {
 	case keys.CanSee:
 		switch {
 		case v.kind == can:
-			return "This is what " + v.user.String() + " can see."
+			return "This is what " + v.user.Raw() + " can see."
 		case v.about().IsZero():
 			return "What can they see: move to a person."
 		}
@@ -205,7 +208,7 @@ func parse(text string) (k kind, at pane.Place, user safetext.Text, wrong string
 	where, err := api.ParsePath(text)
 	switch {
 	case err != nil:
-		return 0, at, user, pane.Sentence(err, "")
+		return 0, at, user, pane.Sentence(err, "").String()
 	case where.IsRoot():
 		return 0, at, user, "A path begins with its bucket: bucket/key."
 	}
@@ -228,5 +231,5 @@ func (p *Pane) Hints() []keys.Action {
 	case keys.Because:
 		all = []keys.Action{keys.CanSee, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
 	}
-	return slices.DeleteFunc(all, func(a keys.Action) bool { return p.Why(a) != "" })
+	return slices.DeleteFunc(all, func(a keys.Action) bool { return !p.Why(a).IsZero() })
 }

@@ -159,7 +159,7 @@ func look(t *testing.T, p *Pane, v *view, w, h int) {
 		left, right := p.Status(w)
 		whole(t, "status", left+right, 1<<20, 1)
 		for _, a := range []keys.Action{keys.CanSee, keys.CopyPath, keys.Grants} {
-			if err := safetexttest.Leaks(p.Why(a)); err != nil {
+			if err := safetexttest.Leaks(p.Why(a).String()); err != nil {
 				t.Error(err)
 			}
 		}

@@ -346,7 +346,7 @@ func (p *Pane) sentence(err error, of *question) string {
 	case api.BadCursor:
 		return "This was read too long ago to go on from here. Read the log again with ctrl+r."
 	}
-	return pane.Sentence(err, p.Server)
+	return pane.Sentence(err, p.Server).String()
 }
 
 // entry is the row under line i, nil for a day or nothing.

@@ -7,13 +7,14 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/event"
+	"usher/backend/safetext"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
 // Do answers an action of the page's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
-	if why := p.Why(a); why != "" {
+	if why := p.Why(a); !why.IsZero() {
 		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 	}
 	switch a {
@@ -68,19 +69,19 @@ func (p *Pane) chosen() *fact {
 	return nil
 }
 
-// Why returns the reason for which an action is not possible now, or "".
-func (p *Pane) Why(a keys.Action) string {
+// Why returns the reason that an action is not possible now, if it is not.
+func (p *Pane) Why(a keys.Action) safetext.Text {
 	switch a {
 	case keys.Enter, keys.Touched, keys.CopyPath:
 		f := p.chosen()
 		switch {
 		case f == nil:
-			return "There is no event here."
+			return safetext.New("There is no event here.")
 		case a != keys.Enter && !f.named:
-			return "This event names no file."
+			return safetext.New("This event names no file.")
 		}
 	}
-	return ""
+	return safetext.Text{}
 }
 
 // touched shows the events of the same path.
@@ -89,7 +90,7 @@ func (p *Pane) touched() tea.Cmd {
 	to := filterFor(bucket, key)
 	p.open = nil
 	if to == p.filter {
-		return pane.Send(pane.Say{Text: "These are the events of this path. esc goes back."})
+		return pane.Send(pane.Say{Text: safetext.New("These are the events of this path. esc goes back.")})
 	}
 	p.back = append(p.back, p.filter)
 	return p.use(to)

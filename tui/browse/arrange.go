@@ -4,6 +4,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/tui/pane"
 )
 
@@ -79,7 +80,7 @@ func (p *Pane) seek() tea.Cmd {
 		}
 		if l.complete {
 			p.here.want = ""
-			return pane.Send(pane.Say{Text: api.Lookup(api.NotFound).Sentence, Tone: pane.Warning})
+			return pane.Send(pane.Say{Text: safetext.New(api.Lookup(api.NotFound).Sentence), Tone: pane.Warning})
 		}
 		return p.more()
 	}

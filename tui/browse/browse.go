@@ -51,7 +51,7 @@ type Deps struct {
 	Read func(ctx context.Context, e Entry, n int) ([]byte, error)
 	// Touched is true if there is a page for "who touched this file" that
 	// the person may open; else it is a sentence with the reason.
-	Touched func() string
+	Touched func() safetext.Text
 	// Explain is true if there is a page for "why can I see this" that the
 	// person may open; without it the details name the grant. It may be nil.
 	Explain func() bool

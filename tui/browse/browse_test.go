@@ -165,7 +165,7 @@ func TestGone(t *testing.T) {
 			t.Errorf("it stays at %s", got)
 		}
 		say, ok := message[pane.Say](b)
-		if !ok || !strings.HasPrefix(say.Text, "audited/ is no longer available") {
+		if !ok || !strings.HasPrefix(say.Text.String(), "audited/ is no longer available") {
 			t.Errorf("it says %q", say.Text)
 		}
 	})
@@ -200,7 +200,7 @@ func TestWhy(t *testing.T) {
 			{keys.Visited, "No place was visited before this one."},
 			{keys.Enter, ""},
 		} {
-			if got := b.Why(row.action); got != row.want {
+			if got := b.Why(row.action).String(); got != row.want {
 				t.Errorf("%s: %q, want %q", row.action, got, row.want)
 			}
 		}

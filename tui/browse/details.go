@@ -77,7 +77,7 @@ func (p *Pane) ask(e Entry) tea.Cmd {
 // read fetches the beginning of a file to show it.
 func (p *Pane) read(e Entry) tea.Cmd {
 	read, gen := p.Read, p.gen
-	return tea.Sequence(pane.Send(pane.Say{Text: "Reading the first 64 kB. This is written to the audit log."}), func() tea.Msg {
+	return tea.Sequence(pane.Send(pane.Say{Text: safetext.New("Reading the first 64 kB. The read is recorded in the audit log.")}), func() tea.Msg {
 		ctx, cancel := contextFor(listLimit)
 		defer cancel()
 		data, err := read(ctx, e, readBytes)
@@ -95,7 +95,7 @@ func (p *Pane) detailed(msg tea.Msg) tea.Cmd {
 		}
 		if m.err != nil {
 			if keyOf(d.entry) == m.key {
-				d.why = pane.Sentence(m.err, p.Server)
+				d.why = pane.Sentence(m.err, p.Server).String()
 			}
 			return pane.Send(pane.Failed{Err: m.err})
 		}

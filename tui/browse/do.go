@@ -71,7 +71,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 		p.typeInto(going, "")
 	case keys.FindHere:
 		if p.here.spot.bucket == "" {
-			return pane.Send(pane.Say{Text: "Find below here: open a bucket first.", Tone: pane.Warning}), true
+			return pane.Send(pane.Say{Text: safetext.New("Find below here: open a bucket first."), Tone: pane.Warning}), true
 		}
 		s := p.here.spot
 		s.deep = true
@@ -239,9 +239,9 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		if p.arr.hidden {
 			say = "Names that begin with a dot are hidden."
 		}
-		return tea.Batch(p.arrange(), pane.Send(pane.Say{Text: say}))
+		return tea.Batch(p.arrange(), pane.Send(pane.Say{Text: safetext.New(say)}))
 	}
-	if why := p.Why(a); why != "" {
+	if why := p.Why(a); !why.IsZero() {
 		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 	}
 	e, _ := p.at(p.table.Cursor())
@@ -259,7 +259,7 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 	case keys.CopySum:
 		f, ok := p.details.facts[keyOf(e)]
 		if !ok || f.Checksum == nil {
-			return tea.Batch(p.ask(e), pane.Send(pane.Say{Text: "Asking for the checksum. Press Y again when it is shown."}))
+			return tea.Batch(p.ask(e), pane.Send(pane.Say{Text: safetext.New("Fetching the checksum. Press Y again when it is shown.")}))
 		}
 		return pane.Send(pane.Copy{Text: safetext.New(f.Checksum.Algorithm + " " + f.Checksum.Value)})
 	case keys.Touched:

@@ -143,7 +143,7 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	if p.asked != nil {
 		p.show(*p.asked)
 	}
-	p.problem = problem{err: m.err, text: pane.Sentence(m.err, p.Server)}
+	p.problem = problem{err: m.err, text: pane.Sentence(m.err, p.Server).String()}
 	p.stale = len(p.now().rows) > 0
 	p.dirty()
 	return report
@@ -170,7 +170,7 @@ func (p *Pane) gone(at spot, tried bool, err error) tea.Cmd {
 	if climbing {
 		return next // the folder that was lost has been named already
 	}
-	say := pane.Say{Text: safetext.New(at.name()).String() + " is no longer available: it was removed, or your access to it ended.", Tone: pane.Warning}
+	say := pane.Say{Text: safetext.New(at.name() + " is no longer available: it was removed, or your access to it ended."), Tone: pane.Warning}
 	if tried {
 		say.Text = pane.Sentence(err, p.Server)
 	}

@@ -4,12 +4,21 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
-// Why returns the reason for which an action is not possible now, or "".
-func (p *Pane) Why(a keys.Action) string {
+// Why returns the reason that an action is not possible now, if it is not.
+func (p *Pane) Why(a keys.Action) safetext.Text {
+	if a == keys.Touched && p.Touched != nil && !p.Touched().IsZero() {
+		return p.Touched()
+	}
+	return safetext.New(p.whyNot(a))
+}
+
+// whyNot is a reason that the pane itself knows, "" without one.
+func (p *Pane) whyNot(a keys.Action) string {
 	e, row := p.at(p.table.Cursor())
 	file := row && e.isFile()
 	switch a {
@@ -42,8 +51,6 @@ func (p *Pane) Why(a keys.Action) string {
 		switch {
 		case p.Touched == nil:
 			return "There is no audit log here."
-		case p.Touched() != "":
-			return p.Touched()
 		case !row:
 			return "Who touched this: move to a file."
 		}

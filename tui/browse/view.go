@@ -247,7 +247,7 @@ func (p *Pane) Hints() []keys.Action {
 	if p.w >= 170 {
 		h = append(h, keys.FindHere, keys.Read)
 	}
-	if p.Touched != nil && p.Touched() == "" && p.w >= 110 {
+	if p.Touched != nil && p.Touched().IsZero() && p.w >= 110 {
 		h = append(h, keys.OpenAudit)
 	}
 	h = append(h, keys.CopyPath)

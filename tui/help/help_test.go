@@ -1,6 +1,7 @@
 package help_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
+	"usher/backend/safetext"
 	"usher/tui/help"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -86,7 +88,7 @@ type ran string
 func palette() *help.Palette {
 	send := func(r ran) tea.Cmd { return pane.Send(r) }
 	return help.NewPalette([]help.Command{
-		{Name: "Audit log", Key: "A", Off: "The audit log needs group auditors.", Run: send("audit")},
+		{Name: "Audit log", Key: "A", Off: safetext.New("The audit log needs group auditors."), Run: send("audit")},
 		{Name: "Download marked files", Key: "d", Run: send("download")},
 		{Name: "Unmark all", Key: "u", Run: send("unmark")},
 	}, func(path string) tea.Cmd { return send(ran("go to " + path)) })
@@ -101,7 +103,7 @@ func TestPalette(t *testing.T) {
 		{"", ran("download")},
 		{"unm", ran("unmark")},
 		{"dmf", ran("download")},
-		{"audit", pane.Say{Text: "Audit log: The audit log needs group auditors.", Tone: pane.Warning}},
+		{"audit", pane.Say{Text: safetext.New("Audit log: The audit log needs group auditors."), Tone: pane.Warning}},
 		{"reports/2025/", ran("go to reports/2025/")},
 	} {
 		p := palette()
@@ -111,7 +113,7 @@ func TestPalette(t *testing.T) {
 			t.Errorf("%q: over %v", row.typed, over)
 			continue
 		}
-		if got := cmd(); got != row.want {
+		if got := cmd(); fmt.Sprint(got) != fmt.Sprint(row.want) {
 			t.Errorf("%q runs %v, want %v", row.typed, got, row.want)
 		}
 	}

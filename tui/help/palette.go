@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/sahilm/fuzzy"
 
+	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -18,7 +19,7 @@ type Command struct {
 	Name string  // "Download marked files"
 	Note string  // "3 files, 1.02 GB"
 	Key  string  // as shown
-	Off  string  // why it is not possible now; "" if it is
+	Off  safetext.Text // the reason that it is not possible now; empty if it is
 	Run  tea.Cmd // nil if off
 }
 
@@ -65,7 +66,7 @@ func (p *Palette) find() {
 }
 
 func off(c Command) int {
-	if c.Off != "" {
+	if !c.Off.IsZero() {
 		return 1
 	}
 	return 0
@@ -91,8 +92,8 @@ func (p *Palette) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 		}
 		if p.at < len(p.found) {
 			c := p.all[p.found[p.at].command]
-			if c.Off != "" {
-				return true, pane.Send(pane.Say{Text: c.Name + ": " + c.Off, Tone: pane.Warning})
+			if !c.Off.IsZero() {
+				return true, pane.Send(pane.Say{Text: safetext.New(c.Name + ": " + c.Off.Raw()), Tone: pane.Warning})
 			}
 			return true, c.Run
 		}
@@ -150,7 +151,7 @@ func (p *Palette) row(t *theme.Theme, m match, cursor bool, w int) string {
 		g = k.Accent.Paint(k.Glyphs.Cursor)
 	}
 	name := k.Text
-	if c.Off != "" {
+	if !c.Off.IsZero() {
 		name = k.Muted
 	}
 	if cursor {
@@ -162,10 +163,10 @@ func (p *Palette) row(t *theme.Theme, m match, cursor bool, w int) string {
 	}
 	line := g + pane.Ranges(name, name.Underline(), c.Name, ranges)
 	right, style := c.Key, k.Text.Bold()
-	if c.Off != "" {
-		right, style = format.End(c.Off, w/2, k.Glyphs.Ellipsis), k.Warn
+	if !c.Off.IsZero() {
+		right, style = format.End(c.Off.String(), w/2, k.Glyphs.Ellipsis), k.Warn
 	}
-	if c.Note != "" && c.Off == "" {
+	if c.Note != "" && c.Off.IsZero() {
 		line += k.Muted.Paint("  " + c.Note)
 	}
 	return k.Pad(line, w-1-format.Width(right)) + style.Paint(right) + k.Fill.Paint(" ")

@@ -70,8 +70,9 @@ type Pane interface {
 	Hints() []keys.Action
 	// Do answers an action of the context (keys.Back comes from esc and q).
 	Do(a keys.Action) tea.Cmd
-	// Why returns a sentence with the reason for which an action is not possible now, or "".
-	Why(a keys.Action) string
+	// Why returns the reason that an action is not possible now, as a
+	// sentence; the zero Text if it is possible.
+	Why(a keys.Action) safetext.Text
 	// Typing is true while a text field has the keys; then every key press
 	// goes to Key, paste to Handle, and nothing else is interpreted.
 	Typing() bool
@@ -120,7 +121,7 @@ func (p Place) Text() safetext.Text { return safetext.New(p.Path()) }
 type (
 	// Say puts a sentence on the status line until the next key press.
 	Say struct {
-		Text string
+		Text safetext.Text
 		Tone Tone
 	}
 	// Close leaves the page for the one below.
@@ -159,17 +160,17 @@ const (
 	Bad
 )
 
-// Paint paints a sentence in its tone.
-func (n Tone) Paint(t *theme.Theme, s string) string {
+// Style is the style of a sentence in its tone.
+func (n Tone) Style(t *theme.Theme) theme.Style {
 	switch n {
 	case Good:
-		return t.OK.Paint(s)
+		return t.OK
 	case Warning:
-		return t.Warn.Paint(s)
+		return t.Warn
 	case Bad:
-		return t.Bad.Paint(s)
+		return t.Bad
 	}
-	return t.Text.Paint(s)
+	return t.Text
 }
 
 // Send makes a command of a message.
@@ -185,21 +186,31 @@ func Code(err error) api.Code {
 }
 
 // Sentence is the text of an error for the status line: the table's sentence
-// with the request id, the error's own if it was written to be read, or that
-// the server did not answer.
-func Sentence(err error, host string) string {
+// with the request ID, the error's own text if it was written for people, or a
+// sentence that the server did not answer.
+func Sentence(err error, host string) safetext.Text {
 	var lost *api.Unreachable
 	var typed *api.PathError
 	var e api.Failing
 	switch {
 	case errors.As(err, &typed):
-		return typed.Short()
+		return Safe(typed.Short())
 	case errors.As(err, &lost):
-		return safetext.Line(lost.Short())
+		return Safe(lost.Short())
 	case errors.As(err, &e):
-		return safetext.Line(e.Error())
+		return Safe(e.Error())
 	}
-	return "No answer from " + safetext.Line(host) + "."
+	return safetext.New("No answer from " + host + ".")
+}
+
+// Safe makes a Text of a string that is safe to print already, such as the
+// text of an error: safetext.New would escape its escapes again. Any other
+// string is escaped.
+func Safe(s string) safetext.Text {
+	if raw, err := safetext.Unescape(s); err == nil {
+		return safetext.New(raw)
+	}
+	return safetext.New(s)
 }
 
 // File names one object, raw, as a map key. It is never printed.

@@ -103,10 +103,11 @@ func New(d Deps) (*Page, error) {
 	return p, nil
 }
 
-// Again starts over at the password, for the same person.
-func (p *Page) Again(say string) {
+// Again starts over at the password, for the same person, with a sentence about
+// the reason.
+func (p *Page) Again(reason safetext.Text) {
 	p.leave()
-	p.say, p.good = say, false
+	p.say, p.good = reason.String(), false
 	p.field = 0
 	if p.user.Value() != "" {
 		p.field = 1
@@ -165,7 +166,7 @@ func (p *Page) Handle(msg tea.Msg) tea.Cmd {
 		}
 		if m.err != nil {
 			p.leave()
-			p.say, p.good = pane.Sentence(m.err, p.Server), false
+			p.say, p.good = pane.Sentence(m.err, p.Server).String(), false
 			return nil
 		}
 		p.leave()
@@ -214,7 +215,7 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 
 // refused shows the reason, and stays at the step if it can be answered again.
 func (p *Page) refused(m stepped) tea.Cmd {
-	say := pane.Sentence(m.err, p.Server)
+	say := pane.Sentence(m.err, p.Server).String()
 	again := p.stage != askPassword && (errors.Is(m.err, session.ErrCode) || errors.Is(m.err, session.ErrPasswordRules) || api.Offline(m.err))
 	p.code.Set("")
 	if !again {

@@ -164,13 +164,16 @@ func (a *Ask) start(c download.Conflict) tea.Cmd {
 	}
 	a.started, a.gone = true, true
 	reqs := a.requests(c)
-	say := quantity.Plural(len(a.files), "download", "downloads") + " started. t shows the queue."
+	say := safetext.New(quantity.Plural(len(a.files), "download", "downloads") + " started. t shows the queue.")
 	if a.counting || a.more {
-		say = "Download started; counting continues. t shows the queue."
+		say = safetext.New("Download started; counting continues. t shows the queue.")
 	}
 	if len(reqs) == 1 && (!reqs[0].Folder || len(a.files) == 0 && !a.counting) {
 		name := api.Path{Bucket: reqs[0].Bucket, Key: reqs[0].Key}.Base()
-		say = "Download started: " + format.Middle(safetext.Line(name), 40, a.p.Env.Theme.Glyphs.Ellipsis)
+		if !safetext.New(name).Escaped() { // a cut must not go through an escape
+			name = format.Middle(name, 40, a.p.Env.Theme.Glyphs.Ellipsis)
+		}
+		say = safetext.New("Download started: " + name)
 	}
 	return tea.Sequence(pane.Send(Begun{}), pane.Send(pane.Say{Text: say}), a.p.put(func(e Engine) { e.Add(reqs...) }))
 }

@@ -70,7 +70,7 @@ func (a *Ask) counted(m counted) tea.Cmd {
 		return nil
 	}
 	if m.err != nil {
-		a.counting, a.why = false, pane.Sentence(m.err, a.p.Server)
+		a.counting, a.why = false, pane.Sentence(m.err, a.p.Server).String()
 		return pane.Send(pane.Failed{Err: m.err})
 	}
 	folder := a.items[m.item]

@@ -25,7 +25,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	case keys.Reload:
 		return tea.Batch(p.Look(), p.space())
 	}
-	if why := p.Why(a); why != "" {
+	if why := p.Why(a); !why.IsZero() {
 		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 	}
 	switch a {
@@ -137,8 +137,11 @@ func (p *Pane) partial(t *download.Transfer) int64 {
 	return sum
 }
 
-// Why returns the reason for which an action is not possible now, or "".
-func (p *Pane) Why(a keys.Action) string {
+// Why returns the reason that an action is not possible now, if it is not.
+func (p *Pane) Why(a keys.Action) safetext.Text { return safetext.New(p.whyNot(a)) }
+
+// whyNot is that reason, "" without one.
+func (p *Pane) whyNot(a keys.Action) string {
 	t := p.current()
 	switch a {
 	case keys.PauseAll:
@@ -206,5 +209,5 @@ func (p *Pane) Hints() []keys.Action {
 		h = append(h, keys.Later, keys.Folder)
 	}
 	h = append(h, keys.CopyPath, keys.Back, keys.Help)
-	return slices.DeleteFunc(h, func(a keys.Action) bool { return p.Why(a) != "" })
+	return slices.DeleteFunc(h, func(a keys.Action) bool { return p.whyNot(a) != "" })
 }

@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/client/quantity"
 	"usher/tui/pane"
@@ -15,11 +16,11 @@ import (
 // those that were here, and those that did not arrive.
 func (p *Pane) ended() tea.Cmd {
 	s := p.snap
-	say := pane.Say{Tone: pane.Good, Text: summary(s)}
+	say := pane.Say{Tone: pane.Good, Text: safetext.New(summary(s))}
 	if s.FilesDiffer > 0 || s.FilesFailed > 0 {
 		say.Tone = pane.Warning
 	}
-	if say.Text == "" {
+	if say.Text.IsZero() {
 		return nil
 	}
 	return pane.Send(say)

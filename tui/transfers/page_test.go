@@ -140,7 +140,7 @@ func says(cmd tea.Cmd) string {
 	}
 	switch m := cmd().(type) {
 	case pane.Say:
-		return m.Text
+		return m.Text.String()
 	case tea.BatchMsg:
 		for _, c := range m {
 			if s := says(c); s != "" {
@@ -211,11 +211,11 @@ func TestLabelsFollowTheRow(t *testing.T) {
 		t.Errorf("a paused one: %q, %q", p.Label(keys.Pause), p.Label(keys.PauseAll))
 	}
 	at(download.Failed, &download.Error{Kind: download.ErrExists})
-	if p.Label(keys.Again) != "replace" || p.Why(keys.KeepBoth) != "" {
+	if p.Label(keys.Again) != "replace" || !p.Why(keys.KeepBoth).IsZero() {
 		t.Errorf("one that is in the way: %q, %q", p.Label(keys.Again), p.Why(keys.KeepBoth))
 	}
 	at(download.Failed, download.ErrNetwork)
-	if p.Label(keys.Again) != "" || p.Why(keys.KeepBoth) == "" {
+	if p.Label(keys.Again) != "" || p.Why(keys.KeepBoth).IsZero() {
 		t.Error("a broken connection is nothing to keep both of")
 	}
 	for _, b := range p.Env.Keys.All(keys.Transfers) {
