@@ -27,10 +27,10 @@ func TestFileOfThatSizeIsComparedAndLeft(t *testing.T) {
 	at80(t, another, func(t *testing.T, w *world) {
 		w.Press("j", "j", "j", "d")
 		w.Wait(time.Second)
-		w.Want(t, "here: compared first;", "one that differs is left as it is", "enter download", "b keep both", "r replace", "c change folder", "esc cancel")
+		w.Want(t, "1 local file has this name: compared", "not replaced if different", "enter download", "b keep both", "r replace", "c change folder", "esc cancel")
 		w.Press("enter")
 		w.Wait(time.Second)
-		w.Want(t, "1 file differs and was left as it is. t shows more.")
+		w.Want(t, "1 file differs and was not replaced. t shows more.")
 		if l := lineOf(w, "▌  2018-annual-report.pdf"); !strings.Contains(l, "other") {
 			t.Errorf("the Local column: %q", l)
 		}
@@ -61,12 +61,12 @@ func TestFileOfAFolderThatDiffers(t *testing.T) {
 	}, func(t *testing.T, w *world) {
 		w.Press("j", "j", "d")
 		w.Wait(time.Second)
-		w.Want(t, "1 file is here and differs; it stays as it is")
+		w.Want(t, "1 local file differs and is not replaced")
 		w.Press("enter")
 		w.Wait(time.Second)
-		w.Want(t, "1 file, 100 B, verified", "1 file differs and was left as it is.")
+		w.Want(t, "1 file, 100 B, verified", "1 file differs and was not replaced.")
 		w.Press("t")
-		w.Want(t, "working-papers/2024/b.csv", "left as it is: a different file is here", "2 files, 1 left as they are")
+		w.Want(t, "working-papers/2024/b.csv", "not replaced: a different file is here", "2 files, 1 not replaced")
 		w.Press("g", "b")
 		w.Wait(time.Second)
 		for _, x := range w.engine.Snapshot().Transfers {
@@ -83,7 +83,7 @@ func TestWhatIsHereAlreadyIsSaid(t *testing.T) {
 		w.Wait(time.Second)
 		w.Press("enter")
 		w.Wait(2 * time.Second)
-		w.Want(t, "1 file, 2.32 MB, verified. 1 file was here already and is the same.")
+		w.Want(t, "1 file, 2.32 MB, verified. 1 file was already here and identical.")
 	})
 }
 
@@ -96,7 +96,7 @@ func TestAnotherFolderHoldsForTheSession(t *testing.T) {
 		w.Press("ctrl+u")
 		w.Type("reports")
 		w.Press("enter")
-		w.Want(t, "Type the whole path of a folder: it begins", "reports", "use this folder")
+		w.Want(t, "Type a full path that begins", "reports", "use this folder")
 		w.Press("ctrl+u")
 		w.Type("~/reports")
 		w.Press("enter")
@@ -117,7 +117,7 @@ func TestAnotherFolderHoldsForTheSession(t *testing.T) {
 		w.Want(t, "To ~/reports  41.6 GB free")
 		w.Press("esc", "a", "d")
 		w.Wait(time.Second)
-		w.Want(t, "~/reports/company-reports", "2 files are here already and the same")
+		w.Want(t, "~/reports/company-reports", "2 files are already here and identical")
 	})
 }
 
@@ -138,12 +138,12 @@ func TestObjectThatIsListedByItsNameAlone(t *testing.T) {
 		}
 		w.Press("d")
 		w.Wait(time.Second)
-		w.Want(t, "1 file of that name is here: compared first", "size not listed")
+		w.Want(t, "1 local file has this name: compared first", "size not listed")
 		w.Press("enter")
 		w.Wait(time.Second)
-		w.Want(t, "1 file was here already and is the same.")
+		w.Want(t, "1 file was already here and identical.")
 		w.Press("t")
-		w.Want(t, "already here and the same")
+		w.Want(t, "already here and identical")
 	})
 }
 
@@ -192,7 +192,7 @@ func TestFileThatDoesNotFitIsLeftOut(t *testing.T) {
 	}, func(t *testing.T, w *world) {
 		w.Press("D")
 		w.Wait(time.Second)
-		w.Want(t, "2.20 TB needed, 41.6 GB free", "l leave out what does not fit")
+		w.Want(t, "2.20 TB needed, 41.6 GB free", "l skip files that do not fit")
 		w.Press("enter")
 		if n := len(w.engine.Snapshot().Transfers); n != 0 {
 			t.Fatalf("%d transfers began", n)

@@ -236,7 +236,7 @@ func TestDownloadAsksBeforeItReplaces(t *testing.T) {
 	}, func(t *testing.T, w *world) {
 		w.Press("j", "j", "j", "d")
 		w.Wait(time.Second)
-		w.Want(t, "1 file is here and differ", "keep both", "replace")
+		w.Want(t, "1 local file differs", "keep both", "replace")
 		w.Press("b")
 		w.Wait(time.Second)
 		s := w.engine.Snapshot()
@@ -273,7 +273,7 @@ func TestQuitAsksWhileTransfersRun(t *testing.T) {
 		w.Press("G", "k", "k", "k", "k", "d") // the ledger
 		w.Wait(time.Second)
 		w.Press("enter", "q")
-		w.Want(t, "1 download runs. Partial files stay, and usher offers to")
+		w.Want(t, "1 download is running. Partial files are kept, and usher")
 		w.Press("esc", "esc", "esc")
 		w.Want(t, "33 of 33")
 	})

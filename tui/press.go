@@ -196,7 +196,7 @@ func (m *Model) palette() dialog.Dialog {
 		}
 	}
 	all = append(all,
-		help.Command{Name: "Transfers: unfinished ones from an earlier time", Run: pane.Send(recall{})},
+		help.Command{Name: "Transfers: unfinished ones from an earlier run", Run: pane.Send(recall{})},
 		help.Command{Name: "Theme: dark", Run: pane.Send(themed{"dark"})},
 		help.Command{Name: "Theme: light", Run: pane.Send(themed{"light"})})
 	if m.deps.SignOut != nil {
@@ -228,15 +228,15 @@ func (m *Model) sessionDialog() dialog.Dialog {
 	lines = append(lines, dialog.Line{Label: "Groups", Text: groups},
 		dialog.Line{Label: "Server", Text: line(m.deps.Server)})
 	if !m.deps.Organisation.IsZero() {
-		lines = append(lines, dialog.Line{Label: "Organisation", Text: m.deps.Organisation.String()})
+		lines = append(lines, dialog.Line{Label: "Organization", Text: m.deps.Organisation.String()})
 	}
-	lines = append(lines, dialog.Line{Label: "Files go to", Text: m.transfers.Where()})
+	lines = append(lines, dialog.Line{Label: "Downloads", Text: m.transfers.Where()})
 	if m.deps.Version != "" {
 		lines = append(lines, dialog.Line{Label: "Client", Text: "usher " + line(m.deps.Version)})
 	}
 	if me.Bound > 0 {
 		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Quiet,
-			Text: fmt.Sprintf("When someone removes your access, no download starts after %d s. One that is running then ends first.", me.Bound)})
+			Text: fmt.Sprintf("If your access is removed, no download starts after %d s. A download that is running may finish.", me.Bound)})
 	}
 	ask := &dialog.Ask{Title: "Session", Lines: lines}
 	if m.deps.SignOut != nil {

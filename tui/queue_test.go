@@ -17,7 +17,7 @@ func TestReplaceAsksFirst(t *testing.T) {
 		w.Press("enter")
 		w.Wait(time.Second)
 		w.Press("t", "r")
-		w.Want(t, "Replace what is here", "2018-annual-report.pdf is here with another content", "esc leave it")
+		w.Want(t, "Replace local files", "2018-annual-report.pdf is here with different", "esc cancel")
 		w.Press("esc")
 		if s := w.engine.Snapshot(); !s.Transfers[0].Differs {
 			t.Errorf("esc replaced it: %+v", s.Transfers)
@@ -38,7 +38,7 @@ func TestRefusedNameIsTriedWithAnotherAnswer(t *testing.T) {
 		w.Wait(time.Second)
 		w.Press("enter") // go on: a request of before, which refuses
 		w.Wait(time.Second)
-		w.Want(t, "1 of 1 file did not arrive")
+		w.Want(t, "1 of 1 file failed")
 		w.Press("t")
 		w.Want(t, "✗ failed", "a different file is here", "b keep both", "r replace")
 		w.Press("b")
@@ -173,15 +173,15 @@ func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
 		w.Wait(5 * time.Second)
 		w.Want(t, "Commands")
 		w.Press("esc")
-		w.Want(t, "1 transfer is unfinished since last time")
+		w.Want(t, "1 transfer from last time is unfinished")
 		w.Wait(time.Second)
 		w.Press("esc") // not now
-		w.Want(t, `They wait. : and "unfinished" asks again.`)
+		w.Want(t, `Kept for later. To resume, press : and type "unfinished".`)
 		w.Press(":")
 		w.Type("unfinished")
 		w.Press("enter")
 		w.Wait(5 * time.Second)
-		w.Want(t, "1 transfer is unfinished since last time")
+		w.Want(t, "1 transfer from last time is unfinished")
 		w.Press("enter")
 		w.Wait(time.Second)
 		w.Want(t, "1 file, 5 B, verified.")
@@ -189,7 +189,7 @@ func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
 		w.Type("unfinished")
 		w.Press("enter")
 		w.Wait(5 * time.Second)
-		w.Want(t, "Nothing is unfinished from an earlier time.")
+		w.Want(t, "There are no unfinished transfers.")
 	})
 }
 
@@ -206,7 +206,7 @@ func TestResumeQuestionOutlivesTheSession(t *testing.T) {
 		w.Type("Analytical-42")
 		w.Press("enter")
 		w.Wait(2 * time.Second)
-		w.Want(t, "1 transfer is unfinished since last time")
+		w.Want(t, "1 transfer from last time is unfinished")
 	})
 }
 
@@ -217,13 +217,13 @@ func TestQuitPromisesNoMoreThanHolds(t *testing.T) {
 		w.Press("enter")
 		w.Wait(time.Second)
 		w.Press("q")
-		w.Want(t, "1 download runs. Partial files stay, but their list is", "another usher process")
+		w.Want(t, "1 download is running. Partial files are kept, but their", "another usher process")
 		w.Not(t, "next time")
 		w.Press("esc", "t", "P")
 		w.Wait(time.Second)
 		w.Want(t, "Another usher process owns the queue.")
 		w.Press("esc", "q")
-		w.Want(t, "Transfers are paused. Partial files stay, but")
+		w.Want(t, "Transfers are paused. Partial files are kept, but")
 	})
 }
 
@@ -243,7 +243,7 @@ func TestAnotherPersonIsAskedForTheirOwn(t *testing.T) {
 		w.Type("Analytical-42")
 		w.Press("enter")
 		w.Wait(2 * time.Second)
-		w.Want(t, "● grace", "1 transfer is unfinished since last time")
+		w.Want(t, "● grace", "1 transfer from last time is unfinished")
 		w.Not(t, "running", "ledger")
 		w.Wait(time.Second)
 		w.Press("esc", "t")
@@ -273,7 +273,7 @@ func TestRemovingWhatWasFetchedAsks(t *testing.T) {
 		w.fetch("2025-con")
 		w.Wait(3 * time.Second)
 		w.Press("t", "x")
-		w.Want(t, "MB were fetched. Remove them?", "enter remove", "esc keep")
+		w.Want(t, "MB were downloaded. Delete them?", "enter remove", "esc keep")
 		w.Press("esc")
 		if n := len(w.engine.Snapshot().Transfers); n != 2 {
 			t.Errorf("%d transfers after esc", n)

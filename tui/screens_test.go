@@ -119,7 +119,7 @@ func scenes() []scene {
 			w.Press("/")
 			w.Type("ledgr")
 			w.Wait(time.Second)
-			w.Want(t, `Nothing fits "ledgr".`)
+			w.Want(t, `Nothing matches "ledgr".`)
 		}},
 		{"details", nil, press("j", "j", "j", "enter")},
 		{"reader", nil, press("j", "j", "j", "v")},

@@ -259,11 +259,11 @@ func (m *Model) ended(err error) tea.Cmd {
 		why = api.Lookup(code).Sentence
 	}
 	lines := []dialog.Line{
-		{Text: why + " You come back to this folder with your marks."},
+		{Text: why + " This folder and your marks are kept."},
 	}
 	if n := m.waitingTransfers(); n > 0 {
 		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Warning,
-			Text: m.env.Theme.Glyphs.Paused + " " + quantity.Plural(n, "download waits and resumes by itself.", "downloads wait and resume by themselves.")})
+			Text: m.env.Theme.Glyphs.Paused + " " + quantity.Plural(n, "download is waiting and resumes automatically.", "downloads are waiting and resume automatically.")})
 	}
 	lines = append(lines, dialog.Line{}, dialog.Line{Label: "Person", Text: m.env.Me.Name.String()})
 	ask := &dialog.Ask{Title: "Your sign-in has ended", Firm: true, Lines: lines, Choices: []dialog.Choice{

@@ -56,7 +56,7 @@ func (m *Model) left(msg left) tea.Cmd {
 		return nil
 	}
 	if msg.asked {
-		return pane.Send(pane.Say{Text: safetext.New("No unfinished transfers.")})
+		return pane.Send(pane.Say{Text: safetext.New("There are no unfinished transfers.")})
 	}
 	return nil
 }
@@ -74,11 +74,11 @@ func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 	}
 	ask := &dialog.Ask{
 		Title: "Unfinished transfers",
-		Lines: []dialog.Line{{Text: quantity.Plural(len(reqs), "transfer is", "transfers are") + " unfinished since last time. What was fetched is kept."}},
+		Lines: []dialog.Line{{Text: quantity.Plural(len(reqs), "transfer from last time is", "transfers from last time are") + " unfinished. Partial files are kept."}},
 		Choices: []dialog.Choice{
 			{Keys: []string{"enter"}, Label: "resume", Cmd: m.transfers.GoOn(reqs)},
 			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
-			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: safetext.New("Unfinished transfers are kept. To see this again, press : and type \"unfinished\".")})},
+			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: safetext.New("Kept for later. To resume, press : and type \"unfinished\".")})},
 		},
 	}
 	m.dialog, m.session.resume = ask, ask
@@ -92,14 +92,14 @@ func (m *Model) askQuit() tea.Cmd {
 	if !active && (keeps || !open) {
 		return m.quit()
 	}
-	say := "Transfers wait."
+	say := "Transfers are waiting."
 	switch {
 	case !active:
 		say = "Transfers are paused."
 	case n > 0:
-		say = quantity.Plural(n, "download runs.", "downloads run.")
+		say = quantity.Plural(n, "download is running.", "downloads are running.")
 	}
-	say += " Partial files stay"
+	say += " Partial files are kept"
 	if keeps {
 		say += ", and usher offers to resume next time."
 	} else {

@@ -100,7 +100,7 @@ func (m *Model) top() string {
 		right += t.Muted.Paint(m.groups()) + t.Muted.Paint("  "+format.End(line(m.deps.Server), 32, t.Glyphs.Ellipsis))
 	}
 	if m.w >= 170 && me.Bound > 0 {
-		right += t.Muted.Paint(fmt.Sprintf("   access removed takes effect within %d s", me.Bound))
+		right += t.Muted.Paint(fmt.Sprintf("   removed access ends within %d s", me.Bound))
 	}
 	room := m.w - 2 - ansi.StringWidth(right) - len("usher  ") - 2
 	left := t.Accent.Bold().Paint("usher") + "  " + m.place(m.front().Title(), room)

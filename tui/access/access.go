@@ -232,9 +232,9 @@ func (p *Pane) sentence(err error, of *view) string {
 	case api.NotFound:
 		// To anyone but admins no question exists; of a person whom the
 		// server does not know the answer is the same.
-		s := "These questions need group " + p.Group.String() + ". Ask your administrator."
+		s := "This page needs group " + p.Group.String() + ". Ask your administrator."
 		if !of.user.IsZero() && of.kind != who {
-			s = "The server knows no such person, or these questions are not open to you: they need group " + p.Group.String() + "."
+			s = "There is no such person, or this page is not open to you: it needs group " + p.Group.String() + "."
 		}
 		var answer *api.Error
 		if errors.As(err, &answer) && answer.RequestID != "" {
@@ -242,7 +242,7 @@ func (p *Pane) sentence(err error, of *view) string {
 		}
 		return s
 	case api.TooLarge:
-		return "Too many people are in the groups concerned. Ask about one person."
+		return "These groups have too many people. Type the name of one person."
 	}
 	return pane.Sentence(err, p.Server).String()
 }

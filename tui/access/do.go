@@ -108,11 +108,11 @@ func (p *Pane) whyNot(a keys.Action) string {
 		}
 	case keys.Grants:
 		if v.kind == grants {
-			return "These are all grants."
+			return "All grants are shown."
 		}
 	case keys.Reload:
 		if v.kind == reach {
-			return "Nothing was asked for this. esc goes back to the list, which can be asked for again."
+			return "Refresh: press esc, then refresh the list."
 		}
 	case keys.CopyPath:
 		if v.copied().IsZero() {
@@ -195,7 +195,7 @@ func parse(text string) (k kind, at pane.Place, user safetext.Text, wrong string
 	if !path {
 		name := strings.TrimSpace(text)
 		if strings.Contains(name, " ") {
-			return 0, at, user, "A path has a slash in it: bucket/key. A person's name has no blank."
+			return 0, at, user, "A path has a slash: bucket/key. A user name has no space."
 		}
 		return can, at, safetext.New(name), ""
 	}
@@ -203,7 +203,7 @@ func parse(text string) (k kind, at pane.Place, user safetext.Text, wrong string
 		user, text = safetext.New(strings.TrimSpace(head[:i])), text[i+1:]
 	}
 	if strings.Contains(user.Raw(), " ") {
-		return 0, at, user, "One person and one path, with a blank between them."
+		return 0, at, user, "Type one person and one path, with a space between them."
 	}
 	where, err := api.ParsePath(text)
 	switch {

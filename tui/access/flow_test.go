@@ -40,7 +40,7 @@ func TestOneQuestionAKey(t *testing.T) {
 		w.Press("g", "enter")                                             // a group in full is known already
 		w.Want(t, "Why audit-team can", "By ")
 		w.Press("ctrl+r")
-		w.Want(t, "Nothing was asked for this.")
+		w.Want(t, "Refresh: press esc, then refresh the list.")
 		w.Press("esc", "G", "enter") // and so is a person, for a folder
 		w.Want(t, "noor.haddad is disabled and can read nothing")
 		w.Press("esc", "/")
@@ -73,7 +73,7 @@ func TestOneQuestionAKey(t *testing.T) {
 func TestWhyNot(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *world) {
 		w.find("grace company-reports/quarterly/q3.csv")
-		w.Want(t, "✗ grace cannot read this file", "Near it", "allow company-reports/annual/audited/", "Other groups", "to finance-team",
+		w.Want(t, "✗ grace cannot read this file", "Nearby grants", "allow company-reports/annual/audited/", "Other groups", "to finance-team",
 			"One of these", "to external-auditors", "would allow it. None exists.")
 		w.Press("m")
 		w.Wait(time.Second)
@@ -117,7 +117,7 @@ func TestWhyCanISeeThis(t *testing.T) {
 		w.open(t, 120, 40, colorprofile.TrueColor)
 		w.Press("j", "j", "j", "W")
 		w.Wait(time.Second)
-		w.Want(t, "You see it through", "finance-team reads")
+		w.Want(t, "Allowed by", "finance-team reads")
 		w.wantAsked(t)
 	})
 }
@@ -140,7 +140,7 @@ func TestOthersStayOut(t *testing.T) {
 // The server has the last word: a person without the group is refused.
 func TestRefusedByTheServer(t *testing.T) {
 	play(t, failing(api.NotFound), func(t *testing.T, w *world) {
-		w.Want(t, "These questions need group usher-admins. Ask your", "(request r-01JD9X5C8M)")
+		w.Want(t, "This page needs group usher-admins. Ask your", "(request r-01JD9X5C8M)")
 		w.Wait(time.Hour)
 		w.wantAsked(t, "who "+folder)
 		w.office.do(func() { w.office.fail = nil })
@@ -150,7 +150,7 @@ func TestRefusedByTheServer(t *testing.T) {
 		w.office.do(func() { w.office.fail = &api.Error{Code: api.TooLarge} })
 		w.Press("ctrl+r") // the known answer stays, with the reason below it
 		w.Wait(time.Second)
-		w.Want(t, "Too many people are in the groups concerned.", "ctrl+r asks again", "3 groups, 5 people")
+		w.Want(t, "These groups have too many people.", "ctrl+r try again", "3 groups, 5 people")
 	})
 }
 
@@ -161,12 +161,12 @@ func TestGraceBeforeAsking(t *testing.T) {
 		w.Press("a")
 		w.Wait(100 * time.Millisecond)
 		w.Want(t, "Who can read this folder")
-		w.Not(t, "asking")
+		w.Not(t, "loading")
 		w.Wait(100 * time.Millisecond)
-		w.Want(t, "All grants", "asking…")
+		w.Want(t, "All grants", "loading…")
 		w.Wait(time.Second)
 		w.Want(t, "10 grants")
-		w.Not(t, "asking")
+		w.Not(t, "loading")
 	})
 }
 
@@ -241,13 +241,13 @@ func TestTextField(t *testing.T) {
 		w.Press("down", "enter") // an empty field sends no question
 		w.Wait(time.Second)
 		w.find("two words")
-		w.Want(t, "A path has a slash in it")
+		w.Want(t, "A path has a slash")
 		w.Press("ctrl+u", "enter", "/")
 		w.Send(tea.PasteMsg{Content: "edsger\x1b[2J"})
 		w.Press("esc")
 		w.wantAsked(t, "who "+folder, "can alan", "can grace")
 		w.find("company-reports") // a bare word is a person
-		w.Want(t, "The server knows no such person")
+		w.Want(t, "There is no such person")
 		w.find("company-reports/")
 		w.Want(t, "Who can read this bucket")
 		w.find("alan " + folder)

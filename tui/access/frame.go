@@ -119,14 +119,14 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	asked := p.asked != nil && p.asked.view == v
 	switch {
 	case asked && p.slow:
-		say = "Asking the server" + t.Glyphs.Ellipsis
+		say = "Waiting for the server" + t.Glyphs.Ellipsis
 	case v.problem != "":
-		say, hints = v.problem, [][2]string{{"ctrl+r", "ask again"}, {"/", "ask something else"}, {"esc", "back"}}
+		say, hints = v.problem, [][2]string{{"ctrl+r", "try again"}, {"/", "find something else"}, {"esc", "back"}}
 	case asked:
 	case v.kind == who:
-		say, hints = "No group can read anything there.", [][2]string{{"/", "ask something else"}, {"a", "all grants"}, {"esc", "back"}}
+		say, hints = "No group can read anything there.", [][2]string{{"/", "find something else"}, {"a", "all grants"}, {"esc", "back"}}
 	case v.kind == can:
-		say, hints = v.user.String()+" can see nothing.", [][2]string{{"/", "ask something else"}, {"a", "all grants"}, {"esc", "back"}}
+		say, hints = v.user.String()+" can see nothing.", [][2]string{{"/", "find something else"}, {"a", "all grants"}, {"esc", "back"}}
 	default:
 		say = "There are no grants: nobody can see anything."
 	}
@@ -177,14 +177,14 @@ func (p *Pane) Cursor() *tea.Cursor {
 // Status is the keys of the text field, a failure, or more of the row.
 func (p *Pane) Status(w int) (left, right string) {
 	t, v := p.Env.Theme, p.top()
-	note := t.Muted.Paint("Each question is written to the audit log.")
+	note := t.Muted.Paint("Each query is recorded in the audit log.")
 	switch {
 	case p.typing:
-		return t.Keys(w-2, [2]string{"enter", "ask"}, [2]string{"up", "earlier questions"}, [2]string{"esc", "leave it"}), note
+		return t.Keys(w-2, [2]string{"enter", "find"}, [2]string{"up", "earlier entries"}, [2]string{"esc", "cancel"}), note
 	case v == nil:
 		return "", ""
 	case v.problem != "" && v.ans != nil:
-		return t.Warn.Paint(t.Glyphs.Offline + " " + v.problem), t.Muted.Paint("ctrl+r asks again")
+		return t.Warn.Paint(t.Glyphs.Offline + " " + v.problem), t.Muted.Paint("ctrl+r try again")
 	case v.missing():
 		return t.Warn.Paint(v.user.String() + " is not among the people who can read this."), ""
 	case v.kind == can && v.ans != nil && len(v.ans.in) > 0:

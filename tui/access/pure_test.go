@@ -239,8 +239,8 @@ func TestParse(t *testing.T) {
 		"ada s3://builds/x":           "1 builds/x ada",
 		"arn:aws:s3:::builds/x/":      "0 builds/x/ ",
 		"ada ./x":                     "It names a file on this machine. A path is bucket/key.",
-		"two words":                   "A path has a slash in it: bucket/key. A person's name has no blank.",
-		"ada grace builds/x":          "One person and one path, with a blank between them.",
+		"two words":                   "A path has a slash: bucket/key. A user name has no space.",
+		"ada grace builds/x":          "Type one person and one path, with a space between them.",
 		"ada@example.com builds/x/y/": "0 builds/x/y/ ada@example.com",
 	} {
 		k, at, user, wrong := parse(text)

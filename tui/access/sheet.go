@@ -152,24 +152,24 @@ func (p *Pane) explained(v *view, w int) []string {
 	if len(a.denies) > 0 {
 		e := k.begin("Denied by")
 		e.grants(a.denies, true, "")
-		e.say(t.Muted, "A denial wins over every grant.")
+		e.say(t.Muted, "A deny grant overrides every allow grant.")
 	} else {
 		k.begin("Denied by").say(t.Text, "no grant of these groups")
 	}
 	if len(a.asleep) > 0 {
-		k.begin("Out of time").grants(a.asleep, true, "")
+		k.begin("Not in force").grants(a.asleep, true, "")
 	}
 	if a.allowed {
 		return k.lines
 	}
 	if len(a.nearest) > 0 {
-		k.begin("Near it").grants(a.nearest, true, "")
+		k.begin("Nearby grants").grants(a.nearest, true, "")
 	}
 	if len(a.others) > 0 {
 		k.begin("Other groups").grants(a.others, true, "")
 	}
 	if len(a.would) > 0 {
-		label := "Would help"
+		label := "Missing grant"
 		if len(a.would) > 1 {
 			label = "One of these"
 		}
@@ -212,7 +212,7 @@ func (p *Pane) personSheet(k *sheet, v *view, who *person) {
 		k.verdict(t.Glyphs.Yes, t.OK, name+" can read parts of "+v.thing())
 	}
 	k.path(v.at)
-	k.begin("Through").texts(who.groups, "no group that reaches it by itself")
+	k.begin("Through").texts(who.groups, "no single group")
 	var allows, denies []grant
 	for _, g := range v.ans.groups {
 		if !has(who.groups, g.name) {
@@ -226,17 +226,17 @@ func (p *Pane) personSheet(k *sheet, v *view, who *person) {
 			}
 		}
 	}
-	k.begin("Allowed by").grants(allows, len(who.groups) > 1, "no grant is known here")
+	k.begin("Allowed by").grants(allows, len(who.groups) > 1, "no grant is listed here")
 	e := k.begin("Denied by")
 	switch {
 	case whole:
 		e.say(t.Text, "no grant of this person's groups")
 	case len(denies) > 0:
 		e.grants(denies, len(who.groups) > 1, "")
-		e.say(t.Muted, "Other groups of this person may deny more. m shows what is left.")
+		e.say(t.Muted, "Other groups of this person may deny more. m shows the result.")
 	default:
 		e.say(t.Text, "no grant of these groups")
-		e.say(t.Muted, "Other groups of this person may deny something. m shows what is left.")
+		e.say(t.Muted, "Other groups of this person may deny something. m shows the result.")
 	}
 }
 
@@ -251,16 +251,16 @@ func (p *Pane) groupSheet(k *sheet, v *view, g *group) {
 		k.verdict(t.Glyphs.Yes, t.OK, name+" can read parts of "+v.thing())
 	}
 	k.path(v.at)
-	k.begin("By").grants(g.grants, false, "no grant is known here")
+	k.begin("By").grants(g.grants, false, "no grant is listed here")
 	var in []safetext.Text
 	for i := range v.ans.people {
 		if x := &v.ans.people[i]; has(x.groups, g.name) {
 			in = append(in, x.name)
 		}
 	}
-	k.begin("People").texts(in, "nobody in it can read this")
+	k.begin("People").texts(in, "no member can read this")
 	k.gap()
-	for _, l := range format.Wrap("A person who is in another group with a denial may read less.", max(8, k.w-4)) {
+	for _, l := range format.Wrap("A deny grant of another group may take away some of this.", max(8, k.w-4)) {
 		k.lines = append(k.lines, "   "+t.Muted.Paint(l))
 	}
 }
@@ -275,9 +275,9 @@ func (p *Pane) grantSheet(k *sheet, g *grant) {
 		what = "the whole bucket"
 	}
 	if g.deny {
-		k.verdict(t.Glyphs.No, t.Bad, "Takes away "+what)
+		k.verdict(t.Glyphs.No, t.Bad, "Denies "+what)
 	} else {
-		k.verdict(t.Glyphs.Yes, t.OK, "Gives "+what)
+		k.verdict(t.Glyphs.Yes, t.OK, "Allows "+what)
 	}
 	k.path(g.at)
 	k.gap()

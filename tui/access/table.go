@@ -158,7 +158,7 @@ func effect(t *theme.Theme, g *grant) string {
 func (g *grant) short(t *theme.Theme) string {
 	switch {
 	case g.over:
-		return t.Warn.Paint("over " + format.Date(g.until))
+		return t.Warn.Paint("ended " + format.Date(g.until))
 	case g.early:
 		return t.Warn.Paint("from " + format.Date(g.from))
 	case !g.until.IsZero():
@@ -178,7 +178,7 @@ func (g *grant) long() string {
 	}
 	switch {
 	case g.over:
-		parts = append(parts, "over since "+format.DateTime(g.until)+" UTC")
+		parts = append(parts, "ended "+format.DateTime(g.until)+" UTC")
 	case !g.until.IsZero():
 		parts = append(parts, "until "+format.DateTime(g.until)+" UTC")
 	}
@@ -201,14 +201,14 @@ func (p *Pane) header(v *view, w int) string {
 		cell("Through", inner-nameW(inner)-readsW-2)
 	case can:
 		path, group, when := placesW(inner)
-		cell("Place", path)
+		cell("Path", path)
 		cell("Through group", group)
 		cell("Time", when)
 	default:
 		path, group, when := placesW(inner - effectW - 1)
 		cell("Group", group)
 		cell("Effect", effectW)
-		cell("Place", path)
+		cell("Path", path)
 		cell("Time", when)
 	}
 	return t.Muted.Paint(format.End(strings.TrimRight(b.String(), " "), w, ""))

@@ -168,7 +168,7 @@ func (v *view) whoLines() {
 		}
 	}
 	if len(a.people) == 0 {
-		v.lines = append(v.lines, line{heading: "No person of these groups can read it."})
+		v.lines = append(v.lines, line{heading: "No person in these groups can read it."})
 		return
 	}
 	v.lines = append(v.lines, line{heading: "People"})
@@ -241,7 +241,7 @@ func (p *Pane) headline(v *view) (title, note string) {
 	case can:
 		title = "What " + name + " can see"
 		if v.ans != nil {
-			note = quantity.Plural(len(v.ans.roots), "place", "places")
+			note = quantity.Plural(len(v.ans.roots), "path", "paths")
 		}
 	case grants:
 		title = "All grants"
@@ -262,7 +262,7 @@ func (p *Pane) headline(v *view) (title, note string) {
 		title = p.rowTitle(v, v.of)
 	}
 	if p.asked != nil && p.slow && p.asked.view == v {
-		note = "asking" + p.Env.Theme.Glyphs.Ellipsis
+		note = "loading" + p.Env.Theme.Glyphs.Ellipsis
 	}
 	return title, note
 }
@@ -280,7 +280,7 @@ func (p *Pane) rowTitle(v *view, l line) string {
 	case l.grant == nil:
 		return ""
 	case l.grant.deny:
-		return "This denial"
+		return "This deny grant"
 	}
 	return "This grant"
 }

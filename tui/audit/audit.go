@@ -344,7 +344,7 @@ func (p *Pane) sentence(err error, of *question) string {
 		}
 		return "The audit log is not open to you. Ask your administrator."
 	case api.BadCursor:
-		return "This was read too long ago to go on from here. Read the log again with ctrl+r."
+		return "This page of the log has expired. Press ctrl+r to read the log again."
 	}
 	return pane.Sentence(err, p.Server).String()
 }

@@ -85,7 +85,7 @@ func (p *Pane) bars(t *theme.Theme, c *counts, w int) []string {
 	}
 	label := func(s string) string { return " " + format.PadRight(s, chartLabel-1) }
 	lines := []string{
-		t.Muted.Paint(label("most "+quantity.Count(c.most))) + t.Accent.Paint(high.String()),
+		t.Muted.Paint(label("peak "+quantity.Count(c.most))) + t.Accent.Paint(high.String()),
 		t.Muted.Paint(label("events")) + t.Accent.Paint(low.String()),
 		t.Bad.Paint(label("denied")) + denied.String(),
 		t.Muted.Paint(label("")) + t.Muted.Paint(hours.String()),

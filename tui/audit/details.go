@@ -31,9 +31,9 @@ func (p *Pane) details(w int) string {
 		first := &p.log.facts[e.members[0]]
 		title := "Event " + first.id.String()
 		if n := len(e.members); n > 1 {
-			title += " and " + quantity.Count(n-1) + " that continue it"
+			title += " and " + quantity.Count(n-1) + " more"
 		}
-		lines = append(append(lines, t.Head(title, "enter opens it full size", w, false)), p.detailLines(t, e, w)...)
+		lines = append(append(lines, t.Head(title, "enter shows all fields", w, false)), p.detailLines(t, e, w)...)
 	}
 	for i := range lines {
 		lines[i] = t.Pad(lines[i], w)
@@ -108,7 +108,7 @@ func (p *Pane) when(at time.Time) string {
 	case p.local:
 		return here.Format("2006-01-02 15:04:05.000 ") + format.Zone(here) + "  (" + format.Clock(at.UTC()) + " UTC)"
 	}
-	return s + "  (" + format.Clock(here) + " here)"
+	return s + "  (" + format.Clock(here) + " local)"
 }
 
 // what is the action in words.
@@ -118,10 +118,10 @@ func what(f *fact) safetext.Text {
 		parts = append(parts, quantity.Size(*f.size))
 	}
 	if !f.released && f.action.Raw() == event.Download {
-		parts = append(parts, "nothing released")
+		parts = append(parts, "no URL released")
 	}
 	if f.count > 0 {
-		parts = append(parts, quantity.Plural(f.count, "refusal", "refusals"))
+		parts = append(parts, quantity.Plural(f.count, "denial", "denials"))
 	}
 	return safetext.New(strings.Join(parts, ", "))
 }
@@ -137,7 +137,7 @@ func (p *Pane) reason(f *fact) (label string, text safetext.Text) {
 	}
 	label = "Why"
 	if f.action.Raw() == event.AuditRead {
-		label = "Asked for"
+		label = "Query"
 		if len(parts) == 0 {
 			parts = []string{"all events"}
 		}
@@ -149,7 +149,7 @@ func (p *Pane) reason(f *fact) (label string, text safetext.Text) {
 func (p *Pane) story(e *entry) safetext.Text {
 	if len(e.members) == 1 && e.reported < 0 {
 		if first := &p.log.facts[e.members[0]]; first.released {
-			return safetext.New("nothing more among the events of this filter")
+			return safetext.New("no later event matches this filter")
 		}
 		return safetext.Text{}
 	}
@@ -187,7 +187,7 @@ func report(f *fact) string {
 		s += " in " + took(*f.seconds)
 	}
 	if !f.verified.IsZero() {
-		s += ", checked by " + f.verified.Raw()
+		s += ", verified by " + f.verified.Raw()
 	}
 	return s + " (reported by the client)"
 }

@@ -263,7 +263,7 @@ func TestFailures(t *testing.T) {
 		w.book.do(func() { w.book.fail = &api.Error{Code: api.BadCursor, RequestID: "r-3"} })
 		w.Press("G")
 		w.Wait(time.Second)
-		w.Want(t, "This was read too long ago to go on", "nightly/0251.tar.gz")
+		w.Want(t, "This page of the log has expired.", "nightly/0251.tar.gz")
 		w.Press("k", "j", "k") // a failure is not asked again and again
 		w.Wait(time.Second)
 		n := len(w.book.queries())
@@ -276,7 +276,7 @@ func TestFailures(t *testing.T) {
 		if got := w.book.queries(); len(got) != 3 || got[2].Cursor != "" {
 			t.Errorf("after ctrl+r: %+v", got)
 		}
-		w.Not(t, "too long ago")
+		w.Not(t, "has expired")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(many(450))

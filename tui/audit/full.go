@@ -6,6 +6,7 @@ import (
 	"charm.land/bubbles/v2/viewport"
 	"github.com/charmbracelet/x/ansi"
 
+	"usher/backend/event"
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
@@ -50,7 +51,7 @@ func (v *full) lines(p *Pane, w int) []string {
 	if len(v.members) == 1 {
 		return lines
 	}
-	head := quantity.Plural(len(v.members)-1, "event continues it", "events continue it") + ", the oldest first"
+	head := quantity.Plural(len(v.members)-1, "later event", "later events") + ", oldest first"
 	lines = append(lines, "", t.Head(head, "", w, false))
 	for i := range v.members[1:] {
 		f := &v.members[i+1]
@@ -85,6 +86,13 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 	k.name(label, f.reason)
 	k.name("Grant", f.grant)
 	k.gap()
+	k.name("Grants", f.grants)
+	k.name("Before", f.grantsBefore)
+	if f.action.Raw() == event.GrantsChanged {
+		k.plain("Added", quantity.Plural(f.grantsAdded, "grant", "grants"))
+		k.plain("Removed", quantity.Plural(f.grantsRemoved, "grant", "grants"))
+	}
+	k.gap()
 	if f.named {
 		k.name("Path", f.path)
 	}
@@ -101,7 +109,7 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 	k.name("Client", f.agent)
 	k.name("Request", f.request)
 	if f.bound > 0 {
-		k.plain("Bound", strconv.Itoa(f.bound)+" s until a removed access takes effect, at that time")
+		k.plain("Bound", strconv.Itoa(f.bound)+" s until removed access ended, at that time")
 	}
 	if f.count > 0 {
 		k.plain("Count", quantity.Count(f.count))
@@ -198,5 +206,5 @@ func (k *sheet) report(f *fact) {
 	if f.seconds != nil {
 		k.plain("Time", took(*f.seconds))
 	}
-	k.name("Checked by", f.verified)
+	k.name("Checksum", f.verified)
 }

@@ -55,11 +55,13 @@ type fact struct {
 	action, purpose, outcome        safetext.Text
 	path, version, etag             safetext.Text
 	reason, grant, continues        safetext.Text
+	grants, grantsBefore            safetext.Text // versions of the grants
 	ip, agent, request, verified    safetext.Text
 	at                              time.Time
 	size, bytes                     *int64
 	seconds                         *float64
 	bound, count                    int
+	grantsAdded, grantsRemoved      int
 	named, folder, denied, released bool
 	completed                       bool
 }
@@ -71,6 +73,7 @@ func factOf(e event.Event) fact {
 		action: s(e.Action), purpose: s(e.Purpose), outcome: s(e.Outcome),
 		path: s(e.Path()), version: s(e.Version), etag: s(e.ETag),
 		reason: s(e.Reason), grant: s(e.Grant), continues: s(e.Continues),
+		grants: s(e.GrantsVersion), grantsBefore: s(e.GrantsBefore), grantsAdded: e.GrantsAdded, grantsRemoved: e.GrantsRemoved,
 		ip: s(e.SourceIP), agent: s(e.UserAgent), request: s(e.RequestID), verified: s(e.Verified),
 		at: e.Time.UTC(), size: e.Size, bytes: e.Bytes, seconds: e.Seconds, bound: e.Bound, count: e.Count,
 		named:     e.Bucket != "",

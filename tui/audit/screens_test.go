@@ -76,10 +76,16 @@ func scenes() []scene {
 			w.Wait(time.Second)
 			w.Want(t, "Reported by the client, not checked by the server")
 		}},
+		{"event-grants", nil, func(t *testing.T, w *world) {
+			w.filter("action:grants-changed")
+			w.Press("enter")
+			w.Wait(time.Second)
+			w.Want(t, "grants file", "Added", "1 grant", "7d793037a0760186574b0282f2f435e7")
+		}},
 		{"local", nil, press("z")},
 		{"nothing", nil, func(t *testing.T, w *world) {
 			w.filter("who:nobody")
-			w.Want(t, "No event fits this filter.")
+			w.Want(t, "No event matches this filter.")
 		}},
 		{"refused", func(w *world) { w.book.fail = &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"} }, func(t *testing.T, w *world) {
 			w.Want(t, "The audit log needs group usher-auditors.")

@@ -158,7 +158,7 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 	case f.action.Raw() == event.AuditRead && f.reason.IsZero():
 		return t.Muted.Paint(format.End("all events", w, t.Glyphs.Ellipsis))
 	case f.action.Raw() == event.Suppressed:
-		return t.Muted.Paint(format.End(quantity.Plural(f.count, "refusal", "refusals")+" over the budget", w, t.Glyphs.Ellipsis))
+		return t.Muted.Paint(format.End(quantity.Plural(f.count, "denial", "denials")+" over the event budget", w, t.Glyphs.Ellipsis))
 	}
 	return pane.Name(t, t.Muted, f.reason, w, format.End)
 }

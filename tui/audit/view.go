@@ -168,7 +168,7 @@ func (p *Pane) below(w int) string {
 		_, could := p.possible()
 		say := strings.Join(could, "  ")
 		if p.hidden && p.field.Value() == "" {
-			say = "The filter in force has characters that cannot be typed. esc keeps it."
+			say = "The current filter has characters that cannot be typed. esc keeps it."
 		}
 		return strings.Repeat(" ", promptW) + t.Muted.Paint(format.End(say, w-promptW-1, t.Glyphs.Ellipsis))
 	case p.h < chartFrom:
@@ -240,8 +240,8 @@ func (p *Pane) blank(w, h int) string {
 		say = p.problem.text
 		hints = [][2]string{{"ctrl+r", "try again"}, {"/", "filter"}, {"esc", "back"}}
 	case p.filter != "":
-		say = "No event fits this filter."
-		hints = [][2]string{{"/", "change it"}, {"esc", "back"}}
+		say = "No event matches this filter."
+		hints = [][2]string{{"/", "change the filter"}, {"esc", "back"}}
 	default:
 		say = "The log has no events."
 	}
@@ -260,11 +260,11 @@ func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	switch {
 	case p.typing:
-		return t.Keys(w-2, [2]string{"enter", "ask the log"}, [2]string{"tab", "complete"}, [2]string{"up", "earlier filters"}, [2]string{"esc", "leave it"}), ""
+		return t.Keys(w-2, [2]string{"enter", "apply"}, [2]string{"tab", "complete"}, [2]string{"up", "earlier filters"}, [2]string{"esc", "cancel"}), ""
 	case p.problem.text != "" && len(p.lines) > 0:
-		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint("ctrl+r tries again")
+		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint("ctrl+r try again")
 	case p.log.full() && p.log.next != "":
-		return t.Warn.Paint("Only the newest " + quantity.Count(keepMost) + " events are kept here. A filter with until: reaches older ones."), ""
+		return t.Warn.Paint("Only the newest " + quantity.Count(keepMost) + " events are shown. For older ones, use until: in the filter."), ""
 	}
 	return "", ""
 }

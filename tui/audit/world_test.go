@@ -170,6 +170,17 @@ func (p *person) record(after time.Duration, e event.Event) string {
 	return e.ID
 }
 
+// changeGrants adds a change of the grants file. No request made it, so it has
+// no session and no address.
+func (b *logbook) changeGrants(at time.Time, added, removed int) {
+	b.ids++
+	b.events = append(b.events, event.Event{
+		ID: fmt.Sprintf("01JD9X%020d", b.ids), Time: at, User: event.User{Username: "grants file"}, Action: event.GrantsChanged, Outcome: event.Allowed,
+		Reason:       fmt.Sprintf("%d grant added, %d removed", added, removed),
+		GrantsBefore: "5d41402abc4b2a76b9719d911017c592", GrantsVersion: "7d793037a0760186574b0282f2f435e7", GrantsAdded: added, GrantsRemoved: removed,
+	})
+}
+
 // list is a folder of some pages.
 func (p *person) list(bucket, prefix string, pages int) {
 	first := p.record(7*time.Second, event.Event{Action: event.List, Bucket: bucket, Key: prefix, Grant: "allow finance-team " + bucket + "/" + prefix})
@@ -203,7 +214,7 @@ func sample() *logbook {
 	}
 	root := b.person("margaret", "10.4.18.3", day(19, 9, 58, 13, 554))
 	root.record(0, event.Event{Action: event.SessionStart})
-	root.record(time.Minute, event.Event{Action: event.GrantsChanged, Reason: "version 41: finance-team reads company-reports/annual/"})
+	b.changeGrants(day(19, 9, 59, 13, 554), 1, 0)
 
 	alan := b.person("alan", "192.0.2.77", day(22, 16, 31, 1, 355))
 	alan.record(0, event.Event{Action: event.SessionStart})

@@ -137,7 +137,7 @@ func TestFilter(t *testing.T) {
 		b.write("ledger 2025")
 		b.wants(t, "2 of 33", "2025-consolidated…edger.parquet")
 		b.write("x")
-		b.wants(t, `Nothing fits "ledger 2025x".`)
+		b.wants(t, `Nothing matches "ledger 2025x".`)
 		b.Key(tea.KeyPressMsg{Code: tea.KeyEscape})
 		b.wants(t, "33 of 33")
 	})
@@ -197,7 +197,7 @@ func TestWhy(t *testing.T) {
 			{keys.Whole, "Download: open a bucket first."},
 			{keys.CopySum, "Copy the checksum: move to a file."},
 			{keys.Touched, "There is no audit log here."},
-			{keys.Visited, "No place was visited before this one."},
+			{keys.Visited, "There is no folder to go back to."},
 			{keys.Enter, ""},
 		} {
 			if got := b.Why(row.action).String(); got != row.want {

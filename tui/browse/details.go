@@ -175,11 +175,11 @@ func (d *details) lines(p *Pane, w int) []string {
 		d.factLines(p, f, pair, text)
 	}
 	if e.Archived {
-		lines = append(lines, "", t.Warn.Paint("Archived: it has to be restored"), t.Warn.Paint("before it can be fetched."))
+		lines = append(lines, "", t.Warn.Paint("Archived: restore it before"), t.Warn.Paint("you download it."))
 	}
 	lines = append(lines, p.localLines(e, w)...)
 	if have && f.Grant != "" {
-		lines = append(lines, "", t.Muted.Paint("You see it through"))
+		lines = append(lines, "", t.Muted.Paint("Allowed by"))
 		for _, l := range format.Wrap(safetext.Line(f.Grant), w) {
 			lines = append(lines, t.Text.Paint(l))
 		}
@@ -190,7 +190,7 @@ func (d *details) lines(p *Pane, w int) []string {
 			lines = append(lines, t.Warn.Paint(l))
 		}
 	}
-	for _, l := range format.Wrap("Not read yet. Reading is written to the audit log.", w) {
+	for _, l := range format.Wrap("Not read yet. Each read is recorded in the audit log.", w) {
 		lines = append(lines, t.Text.Paint(l))
 	}
 	lines = append(lines, t.Text.Bold().Paint("v")+t.Muted.Paint(" read the first 64 kB"))
@@ -209,10 +209,10 @@ func (d *details) factLines(p *Pane, f api.StatResponse, pair func(label, value 
 		label := strings.ToLower(safetext.Line(f.Checksum.Algorithm))
 		pair(format.End(label, 9, t.Glyphs.Ellipsis), text(safetext.Line(f.Checksum.Value)))
 		if f.Checksum.Type == "COMPOSITE" {
-			pair("", t.Muted.Paint("of its parts"))
+			pair("", t.Muted.Paint("composite, by parts"))
 		}
 	} else {
-		pair("Checksum", t.Muted.Paint("none kept"))
+		pair("Checksum", t.Muted.Paint("none stored"))
 	}
 	pair("ETag", text(strings.Trim(safetext.Line(f.ETag), `"`)))
 	if f.Version != "" {

@@ -71,7 +71,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 		p.typeInto(going, "")
 	case keys.FindHere:
 		if p.here.spot.bucket == "" {
-			return pane.Send(pane.Say{Text: safetext.New("Find below here: open a bucket first."), Tone: pane.Warning}), true
+			return pane.Send(pane.Say{Text: safetext.New("Search subfolders: open a bucket first."), Tone: pane.Warning}), true
 		}
 		s := p.here.spot
 		s.deep = true

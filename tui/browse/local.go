@@ -133,13 +133,13 @@ func (p *Pane) localLines(e Entry, w int) []string {
 	var state string
 	switch {
 	case l.Presence == download.Here:
-		state = t.OK.Paint(t.Glyphs.Yes + " verified when it came")
+		state = t.OK.Paint(t.Glyphs.Yes + " verified on download")
 	case l.Presence == download.HereMaybe:
 		state = t.Text.Paint("same name, not compared")
 	case l.Presence == download.HereOther:
-		state = t.Warn.Paint("another file of that name")
+		state = t.Warn.Paint("a different file is here")
 	case l.Presence == download.HerePartial:
-		state = t.Warn.Paint(quantity.Count(l.Percent) + "% of it, d resumes")
+		state = t.Warn.Paint(quantity.Count(l.Percent) + "% downloaded, d resumes")
 	default:
 		return nil
 	}

@@ -52,15 +52,15 @@ func (p *Pane) whyNot(a keys.Action) string {
 		case p.Touched == nil:
 			return "There is no audit log here."
 		case !row:
-			return "Who touched this: move to a file."
+			return "Who accessed this: move to a file."
 		}
 	case keys.Visited:
 		if len(p.back) == 0 {
-			return "No place was visited before this one."
+			return "There is no folder to go back to."
 		}
 	case keys.Forward:
 		if len(p.ahead) == 0 {
-			return "This is the last place visited."
+			return "There is no folder to go forward to."
 		}
 	}
 	return ""

@@ -191,11 +191,11 @@ func (p *Pane) blank(w, h int) string {
 			say = "listing" + t.Glyphs.Ellipsis + " " + quantity.Count(len(l.rows))
 		}
 	case p.filter != "":
-		say = "Nothing fits \"" + safetext.Line(p.filter) + "\"."
-		hints = [][2]string{{"esc", "shows all " + quantity.Count(len(l.rows))}}
+		say = "Nothing matches \"" + safetext.Line(p.filter) + "\"."
+		hints = [][2]string{{"esc", "show all " + quantity.Count(len(l.rows))}}
 	case p.here.spot.bucket == "":
 		say = api.NoBucket
-		hints = [][2]string{{"i", "shows your groups"}, {"ctrl+r", "refresh"}}
+		hints = [][2]string{{"i", "show your groups"}, {"ctrl+r", "refresh"}}
 	default:
 		say = "Nothing here that you can see."
 		hints = [][2]string{up, {"ctrl+r", "refresh"}}
@@ -219,7 +219,7 @@ func (p *Pane) Status(w int) (left, right string) {
 		left = t.Text.Paint("Sort by")
 	case p.stale && p.problem.err != nil:
 		left = t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text)
-		right = t.Muted.Paint("ctrl+r tries now")
+		right = t.Muted.Paint("ctrl+r try now")
 	}
 	if right == "" && !l.at.IsZero() && w >= 110 {
 		right = t.Muted.Paint("listed " + format.Clock(l.at.In(p.Env.Zone)))

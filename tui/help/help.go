@@ -119,7 +119,7 @@ func (k *Keys) View(t *theme.Theme, w, h int) string {
 		k.top = 0
 	}
 	if len(lines) == 0 {
-		lines = []string{p.Text.Paint("No key fits.")}
+		lines = []string{p.Text.Paint("No key matches.")}
 	}
 	all := append(head, lines...)
 	all = append(all, foot...)

@@ -71,7 +71,7 @@ func TestKeysFind(t *testing.T) {
 		t.Errorf("found:\n%s", got)
 	}
 	write(h, "zzz")
-	if got := screen(h); !strings.Contains(got, "No key fits.") {
+	if got := screen(h); !strings.Contains(got, "No key matches.") {
 		t.Errorf("found:\n%s", got)
 	}
 	if over, _ := h.Key(tea.KeyPressMsg{Code: tea.KeyEscape}); over {
@@ -122,7 +122,7 @@ func TestPalette(t *testing.T) {
 func TestPaletteFindsNothing(t *testing.T) {
 	p := palette()
 	write(p, "zzz")
-	if got := screen(p); !strings.Contains(got, "No command fits.") || !strings.Contains(got, "0 of 3") {
+	if got := screen(p); !strings.Contains(got, "No command matches.") || !strings.Contains(got, "0 of 3") {
 		t.Errorf("found:\n%s", got)
 	}
 	if over, cmd := p.Key(enter()); over || cmd != nil {

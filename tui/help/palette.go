@@ -16,11 +16,11 @@ import (
 
 // Command is one line of the palette.
 type Command struct {
-	Name string  // "Download marked files"
-	Note string  // "3 files, 1.02 GB"
-	Key  string  // as shown
+	Name string        // "Download marked files"
+	Note string        // "3 files, 1.02 GB"
+	Key  string        // as shown
 	Off  safetext.Text // the reason that it is not possible now; empty if it is
-	Run  tea.Cmd // nil if off
+	Run  tea.Cmd       // nil if off
 }
 
 // Palette finds a command by typing. The typed text may also be a path.
@@ -134,7 +134,7 @@ func (p *Palette) View(t *theme.Theme, w, h int) string {
 	case p.isPath():
 		lines = append(lines[:3], k.Accent.Paint(k.Glyphs.Cursor)+k.Text.Paint("go to "+format.Start(p.field.Shown(), inner-8, k.Glyphs.Ellipsis)))
 	case len(p.found) == 0:
-		lines = append(lines, k.Text.Paint("No command fits."))
+		lines = append(lines, k.Text.Paint("No command matches."))
 	}
 	for len(lines) < room+3 {
 		lines = append(lines, "")

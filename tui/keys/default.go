@@ -98,14 +98,14 @@ func Default() []Set {
 		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
-		{Context: Access, On: Reader, Bindings: access("why", "Why this person or group can")},
-		{Context: Places, On: Reader, Bindings: access("who can see it", "Who can see this place")},
+		{Context: Access, On: Reader, Bindings: access("why", "Why this person or group has access")},
+		{Context: Places, On: Reader, Bindings: access("who can see it", "Who can see this path")},
 		{Context: Because, On: Reader, Bindings: because()},
 	}
 }
 
 func everywhere() []Binding {
-	const places, all = "Places", "Everywhere"
+	const places, all = "Pages", "Everywhere"
 	return []Binding{
 		{OpenTransfers, []string{"t"}, "", "transfers", "Transfers", places},
 		{OpenAudit, []string{"A"}, "", "audit log", "Audit log", places},
@@ -114,9 +114,9 @@ func everywhere() []Binding {
 		{Palette, []string{":"}, "", "commands", "", all},
 		{Help, []string{"?"}, "", "help", "Help: keys of this pane", all},
 		{Back, []string{"esc"}, "", "back", "", all},
-		{Reload, []string{"ctrl+r"}, "", "refresh", "Refresh: list again", all},
-		{Suspend, []string{"ctrl+z"}, "", "suspend", "Suspend: back to the shell, fg returns", all},
-		{Redraw, []string{"ctrl+l"}, "", "draw again", "Draw the screen again", all},
+		{Reload, []string{"ctrl+r"}, "", "refresh", "Refresh", all},
+		{Suspend, []string{"ctrl+z"}, "", "suspend", "Suspend to the shell; fg returns", all},
+		{Redraw, []string{"ctrl+l"}, "", "redraw", "Redraw the screen", all},
 		{Quit, []string{"q", "ctrl+c"}, "q", "quit", "Quit", all},
 	}
 }
@@ -147,13 +147,13 @@ func walking() []Binding {
 		{Parent, []string{"h", "left", "backspace"}, "h", "parent folder", "Parent folder", move},
 		{NextPane, []string{"tab"}, "", "next pane", "", move},
 		{PrevPane, []string{"shift+tab"}, "", "previous pane", "", move},
-		{Visited, []string{"["}, "", "back", "Back in the places visited", move},
-		{Forward, []string{"]"}, "", "forward", "Forward in the places visited", move},
-		{Buckets, []string{"~"}, "", "buckets", "Buckets: the list of all", move},
-		{FindHere, []string{"F"}, "", "find below here", "Find below here", find},
+		{Visited, []string{"["}, "", "back", "Back to the folder before", move},
+		{Forward, []string{"]"}, "", "forward", "Forward to the folder after", move},
+		{Buckets, []string{"~"}, "", "buckets", "All buckets", move},
+		{FindHere, []string{"F"}, "", "search subfolders", "Search this folder and its subfolders", find},
 		{GoTo, []string{"ctrl+g"}, "", "go to a path", "Go to a path", find},
 		{Hidden, []string{"."}, "", "hidden names", "Show or hide hidden names", find},
-		{Whole, []string{"D"}, "", "download folder", "Download this folder and all below", files},
+		{Whole, []string{"D"}, "", "download folder", "Download this folder and its subfolders", files},
 	}
 }
 
@@ -163,14 +163,14 @@ func browser() []Binding {
 		{SortMenu, []string{"s"}, "", "sort by…", "Sort by name, size, modified or kind", find},
 		{Mark, []string{"space"}, "", "mark", "Mark and go down", mark},
 		{MarkAll, []string{"a"}, "", "mark all shown", "Mark all shown", mark},
-		{SwapMark, []string{"*"}, "", "swap marks", "Swap marks", mark},
+		{SwapMark, []string{"*"}, "", "invert marks", "Invert marks", mark},
 		{Unmark, []string{"u"}, "", "unmark all", "Unmark all", mark},
 		{Download, []string{"d"}, "", "download", "Download marked files", files},
 		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", files},
 		{CopySum, []string{"Y"}, "", "copy checksum", "Copy the checksum", files},
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
-		{Touched, []string{"w"}, "", "who touched this", "Who touched this file", files},
+		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
 	}...)
 }
 
@@ -189,7 +189,7 @@ func details() []Binding {
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", files},
 		{CopySum, []string{"Y"}, "", "copy checksum", "Copy the checksum", files},
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
-		{Touched, []string{"w"}, "", "who touched this", "Who touched this file", files},
+		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
 	}
 }
 
@@ -209,7 +209,7 @@ func transfers() []Binding {
 	return []Binding{
 		{Pause, []string{"p"}, "", "pause", "Pause or resume", one},
 		{Again, []string{"r"}, "", "try again", "Try this transfer again", one},
-		{KeepBoth, []string{"b"}, "", "keep both", "Keep both: fetch it beside the file that is here", one},
+		{KeepBoth, []string{"b"}, "", "keep both", "Keep both: download beside the local file", one},
 		{Remove, []string{"x"}, "", "remove", "Remove from the list", one},
 		{Later, []string{"J"}, "J K", "move down, up", "", one},
 		{Sooner, []string{"K"}, "", "move up", "", one},
@@ -224,7 +224,7 @@ func audit() []Binding {
 	const g = "Log"
 	return []Binding{
 		{Enter, []string{"enter", "l", "right"}, "enter", "open", "Open the event", g},
-		{Touched, []string{"w"}, "", "who touched this", "Who touched this file", g},
+		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", g},
 		{Zone, []string{"z"}, "", "UTC or local", "Times in UTC or local", g},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
 	}
@@ -234,7 +234,7 @@ func event() []Binding {
 	const g = "Event"
 	return []Binding{
 		{Parent, []string{"h", "left", "backspace"}, "h", "back to the log", "", g},
-		{Touched, []string{"w"}, "", "who touched this", "", g},
+		{Touched, []string{"w"}, "", "who accessed this", "", g},
 		{Zone, []string{"z"}, "", "UTC or local", "", g},
 		{CopyPath, []string{"y"}, "", "copy path", "", g},
 	}

@@ -108,13 +108,13 @@ func TestWindow(t *testing.T) {
 }
 
 func ExampleMiddle() {
-	for _, l := range pane.Middle([]string{"No event fits.", "esc back"}, 24, 6) {
+	for _, l := range pane.Middle([]string{"No event matches.", "esc back"}, 24, 6) {
 		fmt.Printf("%q\n", l)
 	}
 	// Output:
 	// ""
-	// "     No event fits."
-	// "     esc back"
+	// "   No event matches."
+	// "   esc back"
 	// ""
 	// ""
 	// ""

@@ -46,7 +46,7 @@ func (p Pauses) Next(message func(client.Wait) tea.Msg) tea.Cmd {
 // is shown otherwise.
 func Pause(w client.Wait) string {
 	if w.Code == api.RateLimited {
-		return "the server asks to wait"
+		return "the server is busy, waiting"
 	}
-	return "the server is in trouble, trying again"
+	return "the server failed, trying again"
 }

@@ -45,7 +45,7 @@ func TestPauses(t *testing.T) {
 		p.Done()
 		ended <- err
 	}()
-	if got := next(); got != "the server asks to wait" {
+	if got := next(); got != "the server is busy, waiting" {
 		t.Errorf("the first message is %v", got)
 	}
 	if err := <-ended; err != nil {

@@ -248,7 +248,7 @@ func (p *Page) submit() tea.Cmd {
 			return nil
 		}
 		if !p.secret[0].equal(&p.secret[1]) {
-			p.say = "The two are not the same. Type the new password again."
+			p.say = "The two passwords differ. Type the new password again."
 			p.secret[0].zero()
 			p.secret[1].zero()
 			p.field = 0

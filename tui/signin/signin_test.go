@@ -102,7 +102,7 @@ func TestNewPasswordIsTypedTwice(t *testing.T) {
 	if cmd := p.Key(tuitest.Key("enter")); cmd != nil {
 		t.Error("two different passwords were sent")
 	}
-	if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, "The two are not the same.") {
+	if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, "The two passwords differ.") {
 		t.Errorf("the frame:\n%s", s)
 	}
 }
@@ -133,6 +133,25 @@ func TestEnterChoosesTheFirstDemoAccount(t *testing.T) {
 	without := page(t, nil)
 	if without.Key(tuitest.Key("enter")); !strings.Contains(ansi.Strip(without.View(80, 23)), "Type your user name") {
 		t.Error("without demo accounts the form names what is missing no more")
+	}
+}
+
+// No key is missing from the key line of a stage.
+func TestKeyLineIsWhole(t *testing.T) {
+	p := page(t, func(d *signin.Deps) {
+		d.Demo = []signin.Account{{User: "new", Password: password}}
+	})
+	for _, want := range []string{"enter sign in", "tab next field", "account", "ctrl+c quit"} {
+		if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, want) {
+			t.Errorf("no %q in:\n%s", want, s)
+		}
+	}
+	p.Key(tuitest.Key("enter"))
+	p.Handle(p.Key(tuitest.Key("enter"))())
+	for _, want := range []string{"enter save", "tab next field", "esc start over"} {
+		if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, want) {
+			t.Errorf("no %q in:\n%s", want, s)
+		}
 	}
 }
 

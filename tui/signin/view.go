@@ -69,7 +69,7 @@ func (p *Page) form() []string {
 		lines = append(lines, p.row(0, "New", p.dots(0))...)
 		lines = append(lines, p.row(1, "Again", p.dots(1))...)
 	case askCode:
-		head("Enter the code of your authenticator app")
+		head("Enter the code from your authenticator app")
 		lines = append(lines, p.row(0, "Code", t.Text.Paint(p.code.Value()))...)
 	}
 	lines = append(lines, p.saying(blockW-4)...)
@@ -133,13 +133,13 @@ func (p *Page) keys(w int) string {
 	case askPassword:
 		pairs = append(pairs, [2]string{"tab", "next field"})
 		if len(p.Demo) > 0 {
-			pairs = append(pairs, [2]string{p.Env.Theme.Glyphs.Down, "next account"})
+			pairs = append(pairs, [2]string{p.Env.Theme.Glyphs.Down, "account"})
 		}
 		pairs = append(pairs, [2]string{"ctrl+c", "quit"})
 	case askNew:
-		pairs = [][2]string{{"enter", "set it"}, {"tab", "next field"}, {"esc", "start again"}}
+		pairs = [][2]string{{"enter", "save"}, {"tab", "next field"}, {"esc", "start over"}}
 	default:
-		pairs = append(pairs, [2]string{"esc", "start again"})
+		pairs = append(pairs, [2]string{"esc", "start over"})
 	}
 	return p.Env.Theme.Keys(w, pairs...)
 }
@@ -148,8 +148,8 @@ func (p *Page) keys(w int) string {
 func (p *Page) footer() []string {
 	t := p.Env.Theme
 	if len(p.Demo) == 0 {
-		return []string{"", " " + t.Muted.Paint("The password proves itself to the sign-in service."),
-			" " + t.Muted.Paint("It is not sent, and not kept on this machine.")}
+		return []string{"", " " + t.Muted.Paint("Your password is checked without being sent,"),
+			" " + t.Muted.Paint("and it is not stored on this machine.")}
 	}
 	lines := []string{"", " " + t.Muted.Paint("Demo accounts on this machine")}
 	for i, a := range p.Demo {

@@ -236,7 +236,7 @@ func (a *Ask) ways() []way {
 		if len(a.files) == 0 {
 			return nil
 		}
-		return []way{{key: "l", label: "leave out what does not fit"}}
+		return []way{{key: "l", label: "skip files that do not fit"}}
 	case len(a.files) == 0 && len(a.left) > 0:
 		return nil
 	case a.taken():

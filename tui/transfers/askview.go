@@ -114,7 +114,7 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 	}
 	switch {
 	case !a.enough() && a.more:
-		add("Free space", fmt.Sprintf("more than %s needed, %s free. What does not fit fails and says so.", quantity.Size(a.needed()), quantity.Size(a.free)), p.Warn)
+		add("Free space", fmt.Sprintf("more than %s needed, %s free. Files that do not fit will fail.", quantity.Size(a.needed()), quantity.Size(a.free)), p.Warn)
 	case !a.enough():
 		add("Free space", fmt.Sprintf("%s needed, %s free. c chooses another folder.", quantity.Size(a.needed()), quantity.Size(a.free)), p.Bad)
 	case a.free >= 0:
@@ -130,9 +130,9 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 	case a.counting || a.more:
 		add("Recorded", "each download, in the audit log", p.Text)
 	case n == 0 && len(a.left) > 0:
-		add("Recorded", "nothing: no file is left to download", p.Text)
+		add("Recorded", "nothing: there is no file to download", p.Text)
 	case n == 0:
-		add("Empty", "there is no file in it; the folder itself is made here", p.Text)
+		add("Empty", "there is no file in it; an empty local folder is made", p.Text)
 	default:
 		add("Recorded", quantity.Plural(n, "download", "downloads")+", in the audit log", p.Text)
 	}
@@ -142,19 +142,19 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 // hereFacts is the files that are here already, and their treatment.
 func (a *Ask) hereFacts(add func(name, text string, s theme.Style), p *theme.Theme) {
 	if n := a.here(download.Here); n > 0 {
-		add("Here", quantity.Plural(n, "file is", "files are")+" here already and the same; not fetched again", p.Text)
+		add("Here", quantity.Plural(n, "file is", "files are")+" already here and identical; not downloaded again", p.Text)
 	}
 	if n := a.here(download.HereMaybe); n > 0 {
-		add("Here", quantity.Plural(n, "file of that name is", "files of these names are")+" here: compared first; one that differs is left as it is", p.Text)
+		add("Here", quantity.Plural(n, "local file has this name", "local files have these names")+": compared first, and not replaced if different", p.Text)
 	}
 	if n := a.here(download.HereOther); n > 0 {
-		add("Here", quantity.Plural(n, "file is here and differs; it stays as it is", "files are here and differ; they stay as they are"), p.Warn)
+		add("Here", quantity.Plural(n, "local file differs and is not replaced", "local files differ and are not replaced"), p.Warn)
 	}
 	if a.checked && a.local == nil && len(a.files) > 0 {
-		add("Here", "what is here already is compared, not fetched again; what differs is left as it is", p.Text)
+		add("Here", "local files are compared: identical ones are not downloaded again, different ones are not replaced", p.Text)
 	}
 	if n := a.here(download.HerePartial); n > 0 {
-		add("Partial", quantity.Plural(n, "file resumes", "files resume")+" from what was kept", p.Text)
+		add("Partial", quantity.Plural(n, "file resumes", "files resume")+" from the partial download", p.Text)
 	}
 }
 

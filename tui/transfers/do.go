@@ -87,14 +87,14 @@ func (p *Pane) anew(t *download.Transfer, c download.Conflict) tea.Cmd {
 // askReplace opens a question before a file of the person is given up: r is "try again"
 // everywhere else.
 func (p *Pane) askReplace(t *download.Transfer) tea.Cmd {
-	line := dialog.Line{Text: safetext.Line(base(t)) + " is here with another content. It is replaced by the one on the server, once that one is complete and checked."}
+	line := dialog.Line{Text: safetext.Line(base(t)) + " is here with different content. It is replaced by the file on the server once that file is complete and verified."}
 	if t.Folder {
-		line.Text = "What is here and differs is replaced by what is on the server, each file once it is complete and checked."
+		line.Text = "Local files that differ are replaced by the files on the server, each once it is complete and verified."
 	}
-	return pane.Send(dialog.Show{Dialog: &dialog.Ask{Title: "Replace what is here", Lines: []dialog.Line{line}, Choices: []dialog.Choice{
+	return pane.Send(dialog.Show{Dialog: &dialog.Ask{Title: "Replace local files", Lines: []dialog.Line{line}, Choices: []dialog.Choice{
 		{Keys: []string{"enter"}, Label: "replace", Cmd: p.anew(t, download.Overwrite)},
 		{Keys: []string{"b"}, Label: "keep both", Cmd: p.anew(t, download.KeepBoth)},
-		{Keys: []string{"esc", "q"}, Label: "leave it"},
+		{Keys: []string{"esc", "q"}, Label: "cancel"},
 	}}})
 }
 
@@ -110,9 +110,9 @@ func (p *Pane) remove(t *download.Transfer) tea.Cmd {
 	if kept <= much {
 		return do
 	}
-	say := quantity.Size(kept) + " were fetched. Remove them?"
+	say := quantity.Size(kept) + " were downloaded. Delete them?"
 	if t.Folder {
-		say = quantity.Size(kept) + " of unfinished files were fetched. Remove them? Files that are complete stay."
+		say = quantity.Size(kept) + " of unfinished files were downloaded. Delete them? Complete files are kept."
 	}
 	return pane.Send(dialog.Show{Dialog: &dialog.Ask{Title: "Remove from the list", Lines: []dialog.Line{{Text: say}}, Choices: []dialog.Choice{
 		{Keys: []string{"enter"}, Label: "remove", Cmd: do},
@@ -146,7 +146,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 	switch a {
 	case keys.PauseAll:
 		if !p.tally.open() {
-			return "Pause: nothing moves."
+			return "Pause: no download is running."
 		}
 	case keys.AgainAll:
 		if !p.tally.failed {
@@ -160,7 +160,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 	switch a {
 	case keys.Pause:
 		if t.State.Finished() {
-			return "Pause: this transfer is over."
+			return "Pause: this transfer has ended."
 		}
 	case keys.Again:
 		if !clashes(t) && t.State != download.Failed && t.State != download.Denied && t.State != download.WaitingNetwork {
@@ -168,15 +168,15 @@ func (p *Pane) whyNot(a keys.Action) string {
 		}
 	case keys.KeepBoth:
 		if !clashes(t) {
-			return "Keep both: no other file is in the way of this one."
+			return "Keep both: no local file is in the way."
 		}
 	case keys.Later, keys.Sooner:
 		if t.State != download.Waiting {
-			return "Move: only what waits can be moved."
+			return "Move: only a waiting transfer can be moved."
 		}
 	case keys.Folder:
 		if t.Dest == "" {
-			return "Its place is not known yet."
+			return "Its local path is not known yet."
 		}
 	}
 	return ""

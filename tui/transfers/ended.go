@@ -32,7 +32,7 @@ func summary(s download.Snapshot) string {
 	came := s.FilesDone - same - left
 	var say []string
 	if s.FilesFailed > 0 {
-		say = append(say, fmt.Sprintf("%s of %s did not arrive. t shows why.",
+		say = append(say, fmt.Sprintf("%s of %s failed. t shows why.",
 			quantity.Count(s.FilesFailed), quantity.Plural(s.FilesDone+s.FilesFailed, "file", "files")))
 	}
 	if came > 0 {
@@ -48,10 +48,10 @@ func summary(s download.Snapshot) string {
 		say = append(say, text)
 	}
 	if left > 0 {
-		say = append(say, quantity.Plural(left, "file differs and was left as it is.", "files differ and were left as they are.")+" t shows more.")
+		say = append(say, quantity.Plural(left, "file differs and was not replaced.", "files differ and were not replaced.")+" t shows more.")
 	}
 	if same > 0 {
-		say = append(say, quantity.Plural(same, "file was here already and is the same.", "files were here already and are the same."))
+		say = append(say, quantity.Plural(same, "file was already here and identical.", "files were already here and identical."))
 	}
 	return strings.Join(say, " ")
 }

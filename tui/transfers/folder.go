@@ -62,9 +62,9 @@ func (p *Pane) folder(typed string) (dir, wrong string) {
 	}
 	if !filepath.IsAbs(dir) {
 		if p.Home != "" {
-			return "", "Type the whole path of a folder: it begins with / or ~/."
+			return "", "Type a full path that begins with / or ~/."
 		}
-		return "", "Type the whole path of a folder, from its root."
+		return "", "Type a full path, from the root."
 	}
 	return filepath.Clean(dir), ""
 }

@@ -32,14 +32,14 @@ func (p *Pane) notes(x *download.Transfer) []string {
 		}
 	case download.WaitingNetwork:
 		if x.Done > 0 {
-			return []string{"waits for the network " + at, at}
+			return []string{"waiting for the network " + at, at}
 		}
-		return []string{"resumes by itself"}
+		return []string{"resumes automatically"}
 	case download.WaitingSignIn:
 		if x.Done > 0 {
-			return []string{"waits for your sign-in " + at, at}
+			return []string{"waiting for your sign-in " + at, at}
 		}
-		return []string{"resumes after your sign-in"}
+		return []string{"resumes after you sign in"}
 	case download.Failed:
 		if x.Folder && x.FilesFailed > 0 {
 			failed, all := quantity.Count(x.FilesFailed), quantity.Count(x.Files)
@@ -57,9 +57,9 @@ func (p *Pane) notes(x *download.Transfer) []string {
 		return p.arrived(x)
 	case download.Skipped:
 		if x.Differs {
-			return []string{"left as it is: a different file is here", "a different file is here"}
+			return []string{"not replaced: a different file is here", "a different file is here"}
 		}
-		return []string{"already here and the same"}
+		return []string{"already here and identical"}
 	}
 	return []string{""}
 }
@@ -106,7 +106,7 @@ func (p *Pane) arrived(x *download.Transfer) []string {
 	if x.Folder {
 		say := quantity.Plural(x.FilesDone, "file", "files")
 		if n := x.FilesDiffer; n > 0 {
-			return []string{say + ", " + quantity.Count(n) + " left as they are", say + ", " + quantity.Count(n) + " differ", say}
+			return []string{say + ", " + quantity.Count(n) + " not replaced", say + ", " + quantity.Count(n) + " differ", say}
 		}
 		return []string{say}
 	}
@@ -115,7 +115,7 @@ func (p *Pane) arrived(x *download.Transfer) []string {
 	case "":
 		forms = []string{""}
 	case "size":
-		forms = []string{"complete, no checksum kept", "complete"}
+		forms = []string{"complete, no checksum stored", "complete"}
 	}
 	if as := savedAs(x); as != "" {
 		forms = append([]string{forms[0] + ", saved as " + safetext.Line(as), "saved as " + safetext.Line(as)}, forms...)
@@ -146,9 +146,9 @@ func cause(x *download.Transfer) string {
 	case errors.Is(x.Err, download.ErrExists):
 		return "a different file is here"
 	case errors.As(x.Err, &disk) && disk.Kind == download.ErrDisk && disk.Needed > 0:
-		return "no room for it"
+		return "not enough space"
 	case errors.Is(x.Err, download.ErrDisk):
-		return "can't be written here"
+		return "cannot be written"
 	case errors.Is(x.Err, download.ErrIntegrity):
 		return "does not match its checksum"
 	case errors.Is(x.Err, download.ErrChanged):
@@ -158,11 +158,11 @@ func cause(x *download.Transfer) string {
 	case errors.Is(x.Err, download.ErrSpecial):
 		return "a device or pipe is here"
 	case errors.Is(x.Err, download.ErrBusy):
-		return "another usher has it"
+		return "in use by another usher"
 	case errors.Is(x.Err, download.ErrLink):
 		return "a link is in the way"
 	case errors.Is(x.Err, download.ErrName):
-		return "can't have its name here"
+		return "name not possible here"
 	case errors.As(x.Err, &refused) && refused.Code == api.ObjectArchived:
 		return "archived"
 	case refused != nil:

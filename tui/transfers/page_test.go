@@ -162,11 +162,11 @@ func TestSentenceAtTheEnd(t *testing.T) {
 		want string
 	}{
 		{download.Snapshot{Files: 3, FilesDone: 3, BytesNew: 412_000_000}, "3 files, 412 MB, verified."},
-		{download.Snapshot{Files: 1, FilesDone: 1, FilesSame: 1}, "1 file was here already and is the same."},
-		{download.Snapshot{Files: 4, FilesDone: 4, FilesSame: 2, BytesNew: 5000}, "2 files, 5.00 kB, verified. 2 files were here already and are the same."},
+		{download.Snapshot{Files: 1, FilesDone: 1, FilesSame: 1}, "1 file was already here and identical."},
+		{download.Snapshot{Files: 4, FilesDone: 4, FilesSame: 2, BytesNew: 5000}, "2 files, 5.00 kB, verified. 2 files were already here and identical."},
 		{download.Snapshot{Files: 3, FilesDone: 3, BytesNew: 5000, FilesPlain: 2}, "3 files, 5.00 kB, verified, 2 of them by size only."},
 		{download.Snapshot{Files: 3, FilesDone: 3, BytesNew: 5000, FilesPlain: 3}, "3 files, 5.00 kB, checked by size only."},
-		{download.Snapshot{Files: 3, FilesDone: 2, BytesNew: 5000, FilesFailed: 1}, "1 of 3 files did not arrive. t shows why. 2 files, 5.00 kB, verified."},
+		{download.Snapshot{Files: 3, FilesDone: 2, BytesNew: 5000, FilesFailed: 1}, "1 of 3 files failed. t shows why. 2 files, 5.00 kB, verified."},
 		{download.Snapshot{Files: 2, FilesDone: 1, BytesNew: 5000, Transfers: []download.Transfer{row(1, download.Done), row(2, download.Paused)}}, ""},
 		{download.Snapshot{}, ""}, // all were removed
 	} {
@@ -185,13 +185,13 @@ func TestSentenceAtTheEnd(t *testing.T) {
 	left := row(7, download.Skipped)
 	left.Differs = true
 	p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 2, Transfers: []download.Transfer{row(7, download.Running)}}})
-	want := "1 file differs and was left as it is. t shows more. 1 file was here already and is the same."
+	want := "1 file differs and was not replaced. t shows more. 1 file was already here and identical."
 	if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 2, FilesDone: 2, FilesSame: 1, FilesDiffer: 1, Transfers: []download.Transfer{left, row(8, download.Skipped)}}})); say != want {
 		t.Errorf("said %q, want %q", say, want)
 	}
 	// The next batch is not told of it again.
 	p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, Transfers: []download.Transfer{left, row(9, download.Running)}}})
-	if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, FilesDone: 1, FilesSame: 1, Transfers: []download.Transfer{left, row(9, download.Skipped)}}})); say != "1 file was here already and is the same." {
+	if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, FilesDone: 1, FilesSame: 1, Transfers: []download.Transfer{left, row(9, download.Skipped)}}})); say != "1 file was already here and identical." {
 		t.Errorf("said %q", say)
 	}
 }

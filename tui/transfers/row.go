@@ -228,7 +228,7 @@ func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 	switch x.State {
 	case download.Done:
 		if as := savedAs(x); as != "" {
-			return "Its name was taken here, so it was saved as " + safetext.Line(as), nil
+			return "A local file has its name already, so it was saved as " + safetext.Line(as), nil
 		}
 	case download.Paused:
 		if x.Err == nil {
@@ -239,17 +239,17 @@ func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 		if !x.Differs {
 			return "", nil
 		}
-		return "It was left as it is, and nothing was fetched.", [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
+		return "The local file was not replaced, and nothing was downloaded.", [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
 	case download.Failed:
 		switch {
 		case errors.Is(x.Err, download.ErrExists):
 			return say, [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
 		case errors.Is(x.Err, download.ErrChanged):
-			again = "fetch what is there now"
+			again = "download the new version"
 		case x.Folder && x.FilesFailed > 0:
-			again = "try the failed ones again"
+			again = "try the failed files again"
 			if x.FilesFailed > 1 {
-				say = "The first: " + say
+				say = "First failure: " + say
 			}
 		}
 		return say, [][2]string{{"r", again}, remove}
@@ -258,9 +258,9 @@ func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
 	case download.WaitingSignIn:
 		return say, [][2]string{remove}
 	case download.Denied:
-		say = "No longer available: your access to this file ended, or it is gone."
+		say = "No longer available: your access to this file ended, or it was removed."
 		if x.Done > 0 {
-			say += " What was fetched is kept."
+			say += " The partial file is kept."
 		}
 		var refused *api.Error
 		if errors.As(x.Err, &refused) && refused.RequestID != "" {

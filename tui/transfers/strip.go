@@ -82,7 +82,7 @@ func (p *Pane) Window() (title string, bar *tea.ProgressBar) {
 func (p *Pane) Dock(w, h int) string {
 	t := p.Env.Theme
 	var parts []string
-	for g, name := range [groups]string{"running", "need a look", "paused", "waiting", "done", "denied"} {
+	for g, name := range [groups]string{"running", "need attention", "paused", "waiting", "done", "denied"} {
 		if n := p.tally.files[g]; n > 0 {
 			parts = append(parts, quantity.Count(n)+" "+name)
 		}

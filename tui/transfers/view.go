@@ -129,7 +129,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	if !p.keeps && p.tally.open() {
 		return left, t.Muted.Paint("Another usher process owns the queue.")
 	}
-	return left, t.Muted.Paint("Partial files stay when you quit.")
+	return left, t.Muted.Paint("Partial files are kept when you quit.")
 }
 
 // short writes a local path with ~ for the home folder.
