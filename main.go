@@ -106,7 +106,7 @@ func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, 
 }
 
 // startDemo runs the sandbox and the real backend in this process.
-func startDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoWorld, error) {
+func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) {
 	options := demo.Options{
 		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, AcceptLost: o.AcceptLost, NewID: event.IDs(rand.Reader),
 	}
@@ -116,7 +116,7 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoWorld, error) {
 	}
 	w, err := demo.Start(ctx, options)
 	if err != nil {
-		return cli.DemoWorld{}, err
+		return cli.RunningDemo{}, err
 	}
 	facts := cli.DemoFacts{
 		Server: w.Server, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
@@ -128,7 +128,7 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoWorld, error) {
 			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary, SetUpMFA: p.SetUpMFA,
 		})
 	}
-	return cli.DemoWorld{
+	return cli.RunningDemo{
 		Server: w.Server, Facts: facts, Close: w.Close, Wait: w.Wait, CodeNow: w.Sandbox.CodeNow,
 		Folders: session.Folders{Config: filepath.Join(w.Dir, "config"), State: filepath.Join(w.Dir, "state")},
 	}, nil

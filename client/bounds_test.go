@@ -18,8 +18,8 @@ type constant struct{}
 func (constant) Token(context.Context) (string, error) { return "token", nil }
 func (constant) Refused(string)                        {}
 
-// A server that moves is a change of trust: the client follows no redirect,
-// and no token reaches another address.
+// A redirect would change the trusted server: the client follows none, and no
+// token reaches another address.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var visits atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -36,7 +36,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := c.Whoami(t.Context()); err == nil {
-			t.Errorf("status %d: the answer of another server is taken", status)
+			t.Errorf("status %d: the answer of another server is accepted", status)
 		}
 		server.Close()
 	}
@@ -67,8 +67,7 @@ func TestLongAnswersAreRefused(t *testing.T) {
 	}
 }
 
-// Tokens go to https addresses, or to this machine, and to nothing that holds
-// more than an origin.
+// Tokens are sent only to an origin, over https or on loopback.
 func TestAddresses(t *testing.T) {
 	for address, taken := range map[string]bool{
 		"https://files.example.com": true, "https://files.example.com:8443/": true, "http://127.0.0.1:8080": true, "http://localhost:8080": true, "http://[::1]:8080": true,

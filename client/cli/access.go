@@ -16,9 +16,9 @@ func (a *app) accessCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "access",
 		SuggestFor: []string{"explain", "why", "can"},
-		Short:      "Ask who may see what, and why",
+		Short:      "Explain who can see which files, and why",
 		GroupID:    "log",
-		Long: `Ask the server's own evaluator who may see what, and why. For members of the admins' group; each question is in the audit log.
+		Long: `Show who can see which files, and why, as the server decides it. For members of the admins' group; each query is recorded in the audit log.
 
 A PATH is bucket/key, byte for byte; a folder ends in "/".`,
 		Example: `
@@ -27,47 +27,46 @@ usher access who company-reports/annual/audited/
 usher access can alan
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			return unknown(cmd, args, "a question: explain, who or can")
+			return unknown(cmd, args, "a subcommand: explain, who or can")
 		}),
 	}
 	cmd.AddCommand(
 		&cobra.Command{
-			Use: "explain USER PATH", Short: "Why may this person read this object, or why not",
-			Long:    "Say which grant lets a person read an object, which one takes it away, or which one would have to exist.",
+			Use: "explain USER PATH", Short: "Show why a person can or cannot read an object",
+			Long:    "Show the grant that allows a person to read an object, the grant that denies it, or the grants that would allow it.",
 			Example: "\nusher access explain grace company-reports/quarterly/q3.csv\n",
-			RunE:    a.run(a.explainAccess),
+			RunE:    a.run(a.accessExplain),
 		},
 		&cobra.Command{
-			Use: "who PATH", Short: "Who can read this",
+			Use: "who PATH", Short: "Show who can read a path",
 			Long:    "List the groups and the people who can read an object, or anything in a folder.",
 			Example: "\nusher access who company-reports/annual/audited/\nusher access who --json builds/ | jq -r '.people[].username'\n",
-			RunE:    a.run(a.whoCan),
+			RunE:    a.run(a.accessWho),
 		},
 		&cobra.Command{
-			Use: "can USER", Short: "What can this person see",
-			Long:    "List the fewest places that hold all that a person can see, with what is taken away below them.",
+			Use: "can USER", Short: "Show the paths that a person can see",
+			Long:    "List the smallest set of paths that covers everything a person can see, with the denied paths below them.",
 			Example: "\nusher access can alan\n",
-			RunE:    a.run(a.whatCan),
+			RunE:    a.run(a.accessCan),
 		},
 	)
 	return cmd
 }
 
-// forAdmins says whom these questions are for, where the server says that
-// there is nothing.
+// forAdmins replaces not_found by a sentence that names the admins' group.
 func forAdmins(err error, group string) error {
 	var answer *api.Error
 	if !errors.As(err, &answer) || answer.Code != api.NotFound {
 		return err
 	}
-	text := fmt.Sprintf("There is no such person, or these questions are not for you: they are for the group %s.", safe(group))
+	text := fmt.Sprintf("There is no such person, or you may not use these commands: they are for the group %s.", safe(group))
 	if answer.RequestID != "" {
 		text += " (request " + answer.RequestID + ")"
 	}
 	return &failedError{text: text, exit: api.ExitNotFound, cause: err}
 }
 
-func (a *app) explainAccess(cmd *cobra.Command, args []string) error {
+func (a *app) accessExplain(cmd *cobra.Command, args []string) error {
 	if err := exactly(cmd, args, 2, 2, "explain takes the name of a person and the PATH of an object."); err != nil {
 		return err
 	}
@@ -110,17 +109,17 @@ func (a *app) explainAccess(cmd *cobra.Command, args []string) error {
 		}
 	}
 	list("These grants allow it:", out.Allows)
-	list("These grants take it away, and win:", out.Denies)
-	list("These grants are outside their time:", out.Asleep)
+	list("These grants deny it, and a denial wins:", out.Denies)
+	list("These grants are not valid now:", out.Asleep)
 	if !out.Allowed {
-		list("What these groups reach in this bucket:", out.Nearest)
+		list("The other grants of these groups in this bucket:", out.Nearest)
 		list("Groups that can read it:", out.Others)
 		list("One of these grants would allow it:", out.Missing)
 	}
 	return nil
 }
 
-// grantLine is a grant and why it was given.
+// grantLine returns a grant with its reason.
 func grantLine(g api.Grant) string {
 	line := safe(g.Text)
 	if g.Reason != "" {
@@ -129,7 +128,7 @@ func grantLine(g api.Grant) string {
 	return line
 }
 
-func (a *app) whoCan(cmd *cobra.Command, args []string) error {
+func (a *app) accessWho(cmd *cobra.Command, args []string) error {
 	if err := exactly(cmd, args, 1, 1, "who takes the PATH of an object or a folder."); err != nil {
 		return err
 	}
@@ -186,7 +185,7 @@ func (a *app) whoCan(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) whatCan(cmd *cobra.Command, args []string) error {
+func (a *app) accessCan(cmd *cobra.Command, args []string) error {
 	if err := exactly(cmd, args, 1, 1, "can takes the name of a person."); err != nil {
 		return err
 	}
@@ -225,9 +224,9 @@ func grantPath(g api.Grant) string {
 func (a *app) grantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "grants",
-		Short:   "Show the grants, and try a change",
+		Short:   "Show the grants, or preview a change",
 		GroupID: "log",
-		Long: `Show the grants in force, and what a changed file would do before it is put in place. For members of the admins' group; each question is in the audit log.
+		Long: `Show the grants in force, or preview the effect of a changed file. For members of the admins' group; each query is recorded in the audit log.
 
 A grant gives a group one prefix that ends in "/", one object, or with prefix "" a whole bucket. effect: deny always wins.`,
 		Example: `
@@ -235,19 +234,19 @@ usher grants list
 usher grants diff new.yaml
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			return unknown(cmd, args, "a verb: list or diff")
+			return unknown(cmd, args, "a subcommand: list or diff")
 		}),
 	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "Show the grants in force",
-			Long:    "Show the grants in force, and whether a newer file was refused.",
+			Long:    "Show the grants in force. If a newer file was refused, show its errors.",
 			Example: "\nusher grants list\n",
 			RunE:    a.run(a.listGrants),
 		},
 		&cobra.Command{
-			Use: "diff FILE", Short: "What would this file change, for each person",
-			Long:    "Send a grants file to the server, which answers what would appear and disappear for each person. Nothing is changed. With a mistake in the file it answers line and fix, and the exit code is 64. - reads stdin.",
+			Use: "diff FILE", Short: "Show the changes that a grants file would make",
+			Long:    "Send a grants file to the server and show the paths that would appear and disappear for each person. Nothing is changed. If the file has an error, show its line and the fix; the exit code is 64. The file - is stdin.",
 			Example: "\nusher grants diff new.yaml\n",
 			RunE:    a.run(a.diffGrants),
 		},
@@ -326,7 +325,7 @@ func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
 		fmt.Fprintln(a.Out, "- "+grantLine(g))
 	}
 	if len(out.People) == 0 {
-		fmt.Fprintln(a.Out, "Nothing changes for anybody.")
+		fmt.Fprintln(a.Out, "No person's access would change.")
 		return nil
 	}
 	for _, p := range out.People {
@@ -341,18 +340,18 @@ func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// readGrants takes at most what the server takes.
+// readGrants reads a grants file. Its limit is the server's.
 func (a *app) readGrants(name string) (string, error) {
 	in := a.In
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return "", &failedError{text: fmt.Sprintf("Can't read %s. Check its name and that you may read it.", safe(name)), exit: api.ExitDisk, cause: err}
+			return "", &failedError{text: fmt.Sprintf("Can't read %s. Check its name and its permissions.", safe(name)), exit: api.ExitDisk, cause: err}
 		}
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	const most = api.MaxDiffBody / 2 // JSON may need two bytes for one
+	const most = api.MaxDiffBody / 2 // JSON may need two bytes for one byte
 	raw, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err != nil {
 		return "", &failedError{text: fmt.Sprintf("Can't read %s.", safe(name)), exit: api.ExitDisk, cause: err}

@@ -18,12 +18,12 @@ import (
 	"usher/session"
 )
 
-// login signs a person in, step by step as the pool asks.
+// login signs a person in, through the challenges of the pool.
 type login struct {
 	*app
 	username                          string
 	passwordIn, newPasswordIn, codeIn bool
-	lines                             *bufio.Reader // of stdin, where it is read and not asked
+	lines                             *bufio.Reader // of stdin, for the secrets of the -stdin flags
 }
 
 func (a *app) loginCommand() *cobra.Command {
@@ -33,9 +33,9 @@ func (a *app) loginCommand() *cobra.Command {
 		SuggestFor: []string{"signin", "sign-in", "auth"},
 		Short:      "Sign in",
 		GroupID:    "session",
-		Long: `Sign in with user name and password, and the code of an authenticator app where your account has one. The password is proved and never sent. The sign-in is kept in a file that only you can read.
+		Long: `Sign in with user name and password, and the code of an authenticator app where your account has one. Your existing password is never sent. The sign-in is stored in a file that only you can read.
 
-In a job, name the user and give the secrets on stdin, one a line: the password, then the new password if one has to be set, then the code.
+In a job, name the user and pass the secrets on stdin, one a line: the password, then the new password if one must be set, then the code.
 
 With --json: {"username","groups","server"}.`,
 		Example: `
@@ -49,9 +49,9 @@ usher login -u alan --password-stdin --code-stdin
 `,
 		RunE: a.run(l.run),
 	}
-	cmd.Flags().StringVarP(&l.username, "username", "u", "", "who signs in")
+	cmd.Flags().StringVarP(&l.username, "username", "u", "", "sign in as this user")
 	cmd.Flags().BoolVar(&l.passwordIn, "password-stdin", false, "read the password from stdin")
-	cmd.Flags().BoolVar(&l.newPasswordIn, "new-password-stdin", false, "read a new password from stdin, if one has to be set")
+	cmd.Flags().BoolVar(&l.newPasswordIn, "new-password-stdin", false, "read a new password from stdin, if one must be set")
 	cmd.Flags().BoolVar(&l.codeIn, "code-stdin", false, "read the code of the authenticator app from stdin")
 	return cmd
 }
@@ -61,10 +61,10 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if l.username == "" && !l.InTTY {
-		return usagef("There is no terminal to ask on. Name the user with --username and give the password with --password-stdin.")
+		return usagef("There is no terminal for a prompt. Name the user with --username and pass the password with --password-stdin.")
 	}
 	if !l.passwordIn && !l.InTTY {
-		return usagef("There is no terminal to ask on. Give the password with --password-stdin.")
+		return usagef("There is no terminal for a prompt. Pass the password with --password-stdin.")
 	}
 	l.lines = bufio.NewReaderSize(io.LimitReader(l.In, 16<<10), 512)
 	at, err := l.connect(cmd.Context())
@@ -94,13 +94,13 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (l *login) signIn(ctx context.Context, at place) (session.Tokens, error) {
+func (l *login) signIn(ctx context.Context, at connection) (session.Tokens, error) {
 	in, err := session.NewSignIn(at.profile, session.Options{Now: l.Now, Random: rand.Reader})
 	if err != nil {
 		return session.Tokens{}, err
 	}
 	if l.username == "" {
-		if l.username, err = l.ask(ctx, fmt.Sprintf("User name at %s: ", hostOf(at.profile))); err != nil {
+		if l.username, err = l.prompt(ctx, fmt.Sprintf("User name at %s: ", hostOf(at.profile))); err != nil {
 			return session.Tokens{}, err
 		}
 	}
@@ -115,14 +115,14 @@ func (l *login) signIn(ctx context.Context, at place) (session.Tokens, error) {
 	return step.Tokens, err
 }
 
-// next answers one more question of the pool's.
+// next completes one challenge of the pool.
 func (l *login) next(ctx context.Context, in *session.SignIn, step session.Step) (session.Step, error) {
 	switch step.Kind {
 	case session.NeedNewPassword:
 		return l.retry(l.newPasswordIn, func() (session.Step, error) { return l.newPassword(ctx, in) })
 	case session.SetUpCode:
 		if !l.InTTY && !l.codeIn {
-			return session.Step{}, usagef("Your account asks for an authenticator app to be set up. Run usher login in a terminal once.")
+			return session.Step{}, usagef("Your account must set up an authenticator app. Run usher login in a terminal once.")
 		}
 		l.showSetUp(step)
 	}
@@ -135,11 +135,11 @@ func (l *login) next(ctx context.Context, in *session.SignIn, step session.Step)
 	})
 }
 
-// retry asks again, three times in all, where what was typed did not fit and a
-// person is there to type it again.
-func (l *login) retry(fromStdin bool, once func() (session.Step, error)) (session.Step, error) {
+// retry prompts again after an invalid code or password, three times in all, if
+// it was typed in a terminal.
+func (l *login) retry(fromStdin bool, attempt func() (session.Step, error)) (session.Step, error) {
 	for try := 1; ; try++ {
-		step, err := once()
+		step, err := attempt()
 		wrong := errors.Is(err, session.ErrCode) || errors.Is(err, session.ErrPasswordRules)
 		if err == nil || !wrong || fromStdin || try == 3 {
 			return step, err
@@ -168,21 +168,21 @@ func (l *login) newPassword(ctx context.Context, in *session.SignIn) (session.St
 	return in.NewPassword(ctx, password)
 }
 
-// mismatch is a new password that was typed in two ways; it is asked again
-// like one that breaks the rules.
+// mismatch means that the two entries of a new password differ. The prompt is
+// repeated, as for a password that breaks the rules.
 type mismatch struct{}
 
-func (*mismatch) Error() string { return "Those two were not the same. Nothing was changed." }
+func (*mismatch) Error() string { return "The two passwords differ. Nothing was changed." }
 func (*mismatch) Exit() int     { return api.ExitUsage }
 func (*mismatch) Unwrap() error { return session.ErrPasswordRules }
 
-// secret reads a secret from stdin, or asks for it on the terminal.
+// secret reads a secret from stdin, or prompts for it on the terminal.
 func (l *login) secret(ctx context.Context, fromStdin bool, question, flag string) (string, error) {
 	if !fromStdin {
 		if !l.InTTY {
-			return "", usagef("This account asks for more than was given, and there is no terminal to ask on. Give it with %s.", flag)
+			return "", usagef("This account needs one more secret, and there is no terminal for a prompt. Pass it with %s.", flag)
 		}
-		return l.askSecret(ctx, question)
+		return l.promptSecret(ctx, question)
 	}
 	line, err := await(ctx, func() (string, error) {
 		line, err := l.lines.ReadString('\n')
@@ -202,10 +202,10 @@ func (l *login) secret(ctx context.Context, fromStdin bool, question, flag strin
 	return line, nil
 }
 
-// showSetUp shows what an authenticator app needs: a QR code where there is a
-// terminal, and the secret as text.
+// showSetUp shows the secret for an authenticator app: as a QR code in a
+// terminal, and as text.
 func (l *login) showSetUp(step session.Step) {
-	fmt.Fprintln(l.Err, "Your account asks for a second step. Add this to an authenticator app:")
+	fmt.Fprintln(l.Err, "Your account needs a second factor. Add this to an authenticator app:")
 	if l.ErrTTY && l.Getenv("NO_COLOR") == "" {
 		if code, err := qr.Draw(step.URI.Reveal(), qr.Ink); err == nil {
 			fmt.Fprintln(l.Err, strings.Join(code, "\n"))
@@ -225,7 +225,7 @@ func groups(names []string) string {
 	return strings.Join(shown, ", ")
 }
 
-// fewGroups fits a line; usher whoami lists all.
+// fewGroups returns a text that fits a line; usher whoami lists all groups.
 func fewGroups(names []string) string {
 	const most = 8
 	if len(names) > most {
@@ -234,7 +234,7 @@ func fewGroups(names []string) string {
 	return groups(names)
 }
 
-// listOf is never null in JSON.
+// listOf returns names, or an empty slice for nil, which JSON would write as null.
 func listOf(names []string) []string {
 	if names == nil {
 		return []string{}
@@ -249,13 +249,13 @@ func (a *app) logoutCommand() *cobra.Command {
 		SuggestFor: []string{"signout", "sign-out"},
 		Short:      "Sign out",
 		GroupID:    "session",
-		Long: `Sign out: the server records it, the sign-in service ends the session, and this machine forgets it, also without a network.
+		Long: `Sign out: the server records it, the sign-in service ends the session, and this machine deletes the sign-in, even without a network.
 
-With --json: {"signed_out","server"}; signed_out is false where nobody was signed in.`,
+With --json: {"signed_out","server"}; signed_out is false if you were not signed in.`,
 		Example: `
 usher logout
 
-# End your sign-ins on every machine
+# End your sign-ins on all machines
 usher logout --everywhere
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
@@ -265,11 +265,12 @@ usher logout --everywhere
 			return a.logout(cmd.Context(), everywhere)
 		}),
 	}
-	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "end your sign-ins in all places")
+	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "end your sign-ins on all machines")
 	return cmd
 }
 
-// signoutLimit bounds telling the server: signing out works without it.
+// signoutLimit bounds the call to the server, without which a sign-out succeeds
+// too.
 const signoutLimit = 5 * time.Second
 
 func (a *app) logout(ctx context.Context, everywhere bool) error {
@@ -277,7 +278,7 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 	if err != nil {
 		return err
 	}
-	at, err := a.at(p, a.transport()) // without asking whether it is as it was: nothing is typed here
+	at, err := a.at(p, a.transport()) // no check of the server, because no secret is typed
 	if err != nil {
 		return err
 	}
@@ -287,7 +288,7 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 		err := at.client.Signout(limited)
 		cancel()
 		if err != nil {
-			a.debugf("telling the server: %v", err)
+			a.debugf("recording the sign-out: %v", err)
 		}
 	}
 	if err := at.session.SignOut(ctx, everywhere); err != nil {
@@ -302,7 +303,7 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 	case !was:
 		fmt.Fprintf(a.Err, "You were not signed in to %s.\n", hostOf(p))
 	case everywhere:
-		fmt.Fprintf(a.Err, "You are signed out of %s, here and everywhere else.\n", hostOf(p))
+		fmt.Fprintf(a.Err, "You are signed out of %s on all machines.\n", hostOf(p))
 	default:
 		fmt.Fprintf(a.Err, "You are signed out of %s.\n", hostOf(p))
 	}
@@ -313,9 +314,9 @@ func (a *app) whoamiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:        "whoami",
 		SuggestFor: []string{"me", "who"},
-		Short:      "Show who you are to the server",
+		Short:      "Show your user, groups and server",
 		GroupID:    "session",
-		Long: `Show who the server takes you to be, your groups as the directory has them now, and how fast a change of your access takes effect.
+		Long: `Show your user name as the server sees it, your current groups in the directory, and the time within which a revocation takes effect.
 
 With --json: {"person","groups","grants_version","bound_seconds","session_start","server","organisation"}.`,
 		Example: `

@@ -21,8 +21,7 @@ import (
 	"usher/session"
 )
 
-// app is one run of the program: what main handed in, and the flags that
-// every command has.
+// app is one run of the program: its dependencies and the global flags.
 type app struct {
 	Program
 	json    bool
@@ -30,19 +29,19 @@ type app struct {
 	profile string
 	server  string
 
-	ran    bool // a command was found and began
+	ran    bool // a command was found and started
 	hangup hangup
 }
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "usher [PATH]",
-		Short: "Browse and download the S3 folders that you may see",
-		Long: `Browse and download the S3 folders that your groups may see, without AWS credentials.
+		Short: "Browse and download the S3 folders that your groups can see",
+		Long: `Browse and download the S3 folders that your groups can see, without AWS credentials.
 
-Without a command, usher opens the browser, at PATH if one is given. A PATH is bucket/key, byte for byte; a folder ends in "/". s3://bucket/key and arn:aws:s3:::bucket/key are taken too.
+Without a command, usher opens the browser, at PATH if one is given. A PATH is bucket/key, byte for byte; a folder ends in "/". s3://bucket/key and arn:aws:s3:::bucket/key work too.
 
-Exit codes: 0 done; 1 several failed for different causes, or a limit cut the list; 3 not signed in; 4 not found or not granted; 5 the content is not what it should be; 6 network or server; 7 the local disk; 64 the command line; 130 and 143 stopped by a signal; 70 a mistake of usher's own. With --json a failure is one line on stderr: {"error":{"code","message","request_id"}}.`,
+Exit codes: 0 done; 1 several failed for different causes, or a limit cut the list; 3 not signed in; 4 not found or not granted; 5 the content changed or does not match its checksum; 6 network or server; 7 the local disk; 64 the command line; 130 and 143 stopped by a signal; 70 a bug in usher. With --json a failure is one line on stderr: {"error":{"code","message","request_id"}}.`,
 		Example: `
 # Try everything on this machine, without AWS
 usher demo
@@ -91,7 +90,8 @@ usher audit who:ada since:24h
 	return root
 }
 
-// run notes that a command began: errors from here on are its own.
+// run records that a command started: later errors are the command's, not
+// cobra's.
 func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.ran = true
@@ -99,15 +99,16 @@ func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.C
 	}
 }
 
-// exactly checks the number of arguments, with a sentence that says what for.
-func exactly(cmd *cobra.Command, args []string, least, most int, what string) error {
+// exactly checks the number of arguments. sentence is the error text; it names
+// the arguments.
+func exactly(cmd *cobra.Command, args []string, least, most int, sentence string) error {
 	if len(args) >= least && (most < 0 || len(args) <= most) {
 		return nil
 	}
-	return &usageError{text: what, help: cmd.CommandPath() + " --help"}
+	return &usageError{text: sentence, help: cmd.CommandPath() + " --help"}
 }
 
-// noCommand names the command that was most likely meant.
+// noCommand returns the error text for an unknown command, with a suggestion.
 func noCommand(cmd *cobra.Command, word string) string {
 	text := fmt.Sprintf("There is no command %s %s.", cmd.CommandPath(), safe(word))
 	cmd.SuggestionsMinimumDistance = 2
@@ -117,7 +118,7 @@ func noCommand(cmd *cobra.Command, word string) string {
 	return text
 }
 
-// unknown is the error of a command that only holds others.
+// unknown returns the error of a command that only has subcommands.
 func unknown(cmd *cobra.Command, args []string, needs string) error {
 	text := fmt.Sprintf("%s needs %s.", cmd.CommandPath(), needs)
 	if len(args) > 0 {
@@ -126,37 +127,37 @@ func unknown(cmd *cobra.Command, args []string, needs string) error {
 	return &usageError{text: text, help: cmd.CommandPath() + " --help"}
 }
 
-// place is a server, and whoever is signed in there.
-type place struct {
+// connection is a server and the person who is signed in to it.
+type connection struct {
 	profile session.Profile
 	session *session.Session
 	client  *client.Client
 }
 
-// connect finds the server to use and makes sure that it still is the one
-// that was trusted.
-func (a *app) connect(ctx context.Context) (place, error) {
+// connect returns a connection to the chosen server, after a check that its
+// configuration is the trusted one.
+func (a *app) connect(ctx context.Context) (connection, error) {
 	p, err := a.Folders.Resolve(ctx, a.profile, a.server, a.Getenv)
 	if err != nil {
-		return place{}, err
+		return connection{}, err
 	}
 	transport := a.transport()
-	if !p.Transient { // a transient one was asked just now
+	if !p.Transient { // a transient profile was just discovered
 		now, err := p.Recheck(ctx, transport)
 		if err != nil {
-			return place{}, err
+			return connection{}, err
 		}
 		a.warnIfOld(now.OldestClient, p)
 	}
 	return a.at(p, transport)
 }
 
-// at opens a profile without asking its server anything.
-func (a *app) at(p session.Profile, transport http.RoundTripper) (place, error) {
+// at returns a connection to a profile's server without a request.
+func (a *app) at(p session.Profile, transport http.RoundTripper) (connection, error) {
 	a.debugf("profile %s, server %s, pool %s", p.Name, p.Server, p.Config.UserPoolID)
 	s, err := session.Open(a.Folders, p, session.Options{Now: a.Now, Random: rand.Reader})
 	if err != nil {
-		return place{}, err
+		return connection{}, err
 	}
 	c, err := client.New(client.Config{
 		Server: p.Server, Tokens: s,
@@ -164,13 +165,13 @@ func (a *app) at(p session.Profile, transport http.RoundTripper) (place, error) 
 		Transport: transport,
 	})
 	if err != nil {
-		return place{}, err
+		return connection{}, err
 	}
-	return place{profile: p, session: s, client: c}, nil
+	return connection{profile: p, session: s, client: c}, nil
 }
 
-// transport writes a line for each call when --debug is on: the verb, the
-// status and the time it took, nothing of headers and bodies.
+// transport returns an HTTP transport. With --debug it prints a line for each
+// call: the verb, the status and the duration, nothing of headers and bodies.
 func (a *app) transport() http.RoundTripper {
 	t := client.Transport()
 	if !a.debug {
@@ -196,14 +197,14 @@ func (t *debugTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// warnIfOld says when the server asks for a newer usher.
+// warnIfOld prints a warning if the server requires a newer usher.
 func (a *app) warnIfOld(oldest string, p session.Profile) {
 	if olderThan(a.Version, oldest) {
-		fmt.Fprintf(a.Err, "This usher (%s) is older than what %s serves (%s and later). Update it.\n", a.Version, hostOf(p), safe(oldest))
+		fmt.Fprintf(a.Err, "This usher (%s) is too old for %s, which supports %s and later. Update it.\n", a.Version, hostOf(p), safe(oldest))
 	}
 }
 
-// olderThan compares versions like 1.12.3; what is not one is not older.
+// olderThan compares versions like 1.12.3. It returns false for any other text.
 func olderThan(have, least string) bool {
 	var h, l [3]int
 	for _, v := range []struct {
@@ -223,7 +224,7 @@ func olderThan(have, least string) bool {
 	return false
 }
 
-// browse is usher without a command.
+// browse runs usher without a command.
 func (a *app) browse(cmd *cobra.Command, args []string) error {
 	path := ""
 	switch len(args) {
@@ -254,14 +255,14 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return a.open(cmd.Context(), at, path, "", DemoWorld{})
+	return a.open(cmd.Context(), at, path, "", RunningDemo{})
 }
 
-func (a *app) open(ctx context.Context, at place, path, downloads string, demo DemoWorld) error {
+func (a *app) open(ctx context.Context, at connection, path, downloads string, demo RunningDemo) error {
 	if downloads == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return &failedError{text: "Can't find your home folder, where downloads go. Set HOME and try again.", exit: explain(err).exit, cause: err}
+			return &failedError{text: "Can't find your home folder, the default for downloads. Set HOME and try again.", exit: explain(err).exit, cause: err}
 		}
 		downloads = filepath.Join(home, "usher")
 	}
@@ -271,18 +272,18 @@ func (a *app) open(ctx context.Context, at place, path, downloads string, demo D
 	})
 }
 
-// ask shows a question on stderr and reads a line of the answer. It gives up
-// when ctx ends.
-func (a *app) ask(ctx context.Context, question string) (string, error) {
+// prompt writes a question to stderr and reads a line. It returns early when ctx
+// ends.
+func (a *app) prompt(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(a.Err, question)
 	return await(ctx, func() (string, error) { return readLine(a.In) }, nil)
 }
 
-// askSecret is ask without echo.
-func (a *app) askSecret(ctx context.Context, question string) (string, error) {
+// promptSecret is prompt without echo.
+func (a *app) promptSecret(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(a.Err, question)
 	var restore func()
-	if f, ok := a.In.(*os.File); ok { // a signal must not leave the terminal without echo
+	if f, ok := a.In.(*os.File); ok { // restored on a signal, so that the terminal echoes again
 		if state, err := term.GetState(int(f.Fd())); err == nil {
 			restore = func() { _ = term.Restore(int(f.Fd()), state) }
 		}
@@ -292,8 +293,8 @@ func (a *app) askSecret(ctx context.Context, question string) (string, error) {
 	return s, err
 }
 
-// await runs a read that cannot be cancelled, and leaves it behind when ctx
-// ends: the process is about to end too.
+// await runs a read that cannot be canceled. When ctx ends, await returns and the
+// read continues in the background, because the process is about to end.
 func await(ctx context.Context, read func() (string, error), abandon func()) (string, error) {
 	type answer struct {
 		text string
@@ -318,8 +319,8 @@ func await(ctx context.Context, read func() (string, error), abandon func()) (st
 	}
 }
 
-// readLine reads up to a newline and not a byte further, so that what follows
-// is left for the next reader.
+// readLine reads up to a newline and not a byte further, so that the rest is
+// left for the next reader.
 func readLine(r io.Reader) (string, error) {
 	var line []byte
 	one := make([]byte, 1)

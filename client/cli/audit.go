@@ -21,7 +21,7 @@ type auditShow struct {
 	noFold bool
 }
 
-// auditRows is the limit of a table: a few screens. JSON has none.
+// auditRows is the default limit of a table, in events. JSON has no limit.
 const auditRows = 200
 
 func (a *app) auditCommand() *cobra.Command {
@@ -30,13 +30,13 @@ func (a *app) auditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "audit [QUERY]",
 		SuggestFor: []string{"log"},
-		Short:      "Show who did what",
+		Short:      "Show the audit log",
 		GroupID:    "log",
-		Long: `Show the audit log, newest first, to members of the auditors' group: who listed, fetched or was denied what, when and from where. Times are UTC. Pages of one listing, and the links and the end of one download, are one row; --no-fold shows each event.
+		Long: `Show the audit log, newest first, to members of the auditors' group: each listing, download and denial with its user, path, time and address. Times are UTC. Pages of one listing, and the links and the end of one download, are one row; --no-fold shows each event.
 
-A table has the newest 200 events, or as many as --limit. Where more fit, it ends with a line on stderr and exit code 1; --all shows every event. With --json there is no limit but --limit.
+A table has the newest 200 events, or as many as --limit. If more events match, the command ends with a line on stderr and exit code 1; --all shows every event. With --json the only limit is --limit.
 
-A QUERY is made of terms. Terms of one field are alternatives, different fields all have to fit, and "-" in front means "but not":
+A QUERY is a list of terms. Terms of one field are alternatives; terms of different fields must all match; "-" in front of a term excludes its matches:
   who:NAME  action:NAME  outcome:allowed|denied|failed  bucket:NAME  path:PREFIX  path:=PATH
   session:ID  ip:ADDRESS  id:EVENT  request:ID  since:TIME  until:TIME
 A time is a day (2026-11-01), an instant (2026-11-01T10:00) or an age (30m, 24h, 7d).
@@ -47,7 +47,7 @@ usher audit
 usher audit who:ada action:download since:2026-11-01
 usher audit 'path:="company-reports/annual/letter to all.pdf"'
 
-# What was refused today, for another program
+# The denials of the last day, for another program
 usher audit --json outcome:denied since:24h
 `,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -72,7 +72,7 @@ usher audit --json outcome:denied since:24h
 	return cmd
 }
 
-// terms is what a shell may complete a query with.
+// terms returns the completions of a query in a shell.
 func terms() []string {
 	var out []string
 	for _, f := range event.Fields() {
@@ -104,7 +104,7 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 	shown, cut := 0, false
 	req := api.AuditQueryRequest{Filter: query, Limit: api.MaxAuditPage}
 	for !cut {
-		if s.limit > 0 { // one more than is shown tells whether there are more
+		if s.limit > 0 { // one event above the limit reveals that the result is cut
 			req.Limit = min(s.limit-shown+1, api.MaxAuditPage)
 		}
 		page, err := at.client.AuditQuery(ctx, req)
@@ -131,20 +131,19 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 		}
 	}
 	if shown == 0 && s.ErrTTY && !s.json {
-		fmt.Fprintln(s.Err, "No event fits this query.")
+		fmt.Fprintln(s.Err, "No event matches this query.")
 	}
 	s.print(kept)
 	if cut {
 		return &failedError{
-			text: fmt.Sprintf("These are the newest %s that fit. --all shows the others too.", quantity.Plural(shown, "event", "events")),
+			text: fmt.Sprintf("These are the newest %s that match. --all shows the others too.", quantity.Plural(shown, "event", "events")),
 			exit: api.ExitMixed, code: "cut",
 		}
 	}
 	return nil
 }
 
-// forAuditors says whom the log is for, where the server says that it is not
-// there.
+// forAuditors replaces not_found by a sentence that names the auditors' group.
 func forAuditors(err error, group string) error {
 	var answer *api.Error
 	if !errors.As(err, &answer) || answer.Code != api.NotFound {
@@ -169,7 +168,7 @@ func (s *auditShow) print(events []event.Event) {
 	} else {
 		rows = event.Fold(events)
 	}
-	t := table{widest: 48} // a long path makes one long row, and no wide column
+	t := table{widest: 48} // a longer path widens its row only
 	t.add("TIME (UTC)", "WHO", "ACTION", "OUTCOME", "PATH", "FROM", "REASON")
 	for _, r := range rows {
 		e := r.Event
@@ -178,7 +177,7 @@ func (s *auditShow) print(events []event.Event) {
 	t.write(s.Out)
 }
 
-// subject is the path that an event is about, or the change of the grants.
+// subject returns the path of an event, or the change of the grants.
 func subject(e event.Event) string {
 	if e.Action == event.GrantsChanged {
 		return safe(e.Reason)
@@ -186,7 +185,7 @@ func subject(e event.Event) string {
 	return safe(e.Path())
 }
 
-// reason is the server's reason, where no other column has it.
+// reason returns the server's reason, if no other column has it.
 func reason(e event.Event) string {
 	if e.Action == event.GrantsChanged || e.Action == event.Completed {
 		return ""
@@ -194,7 +193,7 @@ func reason(e event.Event) string {
 	return safe(e.Reason)
 }
 
-// action says for what a link was asked where it was not to download.
+// action adds the purpose of a release that was not a download.
 func action(r event.Row) string {
 	e := r.Event
 	s := safe(e.Action)
@@ -207,9 +206,9 @@ func action(r event.Row) string {
 	return s
 }
 
-// outcome adds the client's word on how a download ended, marked as such.
+// outcome adds the result that the client reported, marked as reported.
 func outcome(r event.Row) string {
-	s := safe(r.Outcome) // the worst of the row's
+	s := safe(r.Outcome) // the worst outcome in the row
 	if c := r.Completed; c != nil && r.Event.Action == event.Download {
 		s += ", reported " + safe(c.Reason)
 	}
@@ -219,8 +218,7 @@ func outcome(r event.Row) string {
 	return s
 }
 
-// filterError puts a caret under the word that is wrong, and says what could
-// stand there.
+// filterError puts carets under the wrong word and lists the possible words.
 func filterError(query string, err error) error {
 	var wrong *event.FilterError
 	if !errors.As(err, &wrong) {

@@ -1,23 +1,3 @@
-// Package cli is usher's plain commands: ls, get, url, audit and the others,
-// for people in a hurry, for scripts and for jobs without a terminal. They do
-// what the browser does, with the same client, session and download engine.
-//
-// It promises:
-//   - stdout holds what was asked for and nothing else; messages, progress and
-//     questions go to stderr. With --json, stdout is one JSON object, or one a
-//     line, with stable names;
-//   - nothing is asked when stdin is not a terminal;
-//   - every failure is one sentence that says what to do, with the request id
-//     where there is one, and an exit code that a script can rely on (fail.go).
-//     With --json the failure is one line on stderr:
-//     {"error":{"code","message","request_id"}};
-//   - names and texts that others wrote are escaped on their way out, except
-//     with ls -0, which is for programs;
-//   - --debug shows calls and causes, never a token, a password or the
-//     signature of a URL.
-//
-// It decides nothing: who may see what is the backend's business. It builds no
-// backend either; main hands it in as Demo and Serve.
 package cli
 
 import (
@@ -37,8 +17,8 @@ import (
 	"usher/session"
 )
 
-// Program is what main hands in: the world, and the parts that this package
-// may not build. All fields are needed.
+// Program holds the dependencies of the commands: the environment, and the
+// parts that only main may build. All fields are required.
 type Program struct {
 	Version string
 	Folders session.Folders     // configuration and state
@@ -51,30 +31,30 @@ type Program struct {
 
 	ReadPassword func() (string, error)                                                  // one line from the terminal, without echo
 	Browse       func(ctx context.Context, b Browser) error                              // the full-screen program
-	Demo         func(ctx context.Context, o DemoOptions) (DemoWorld, error)             // sandbox and backend in this process
+	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)           // sandbox and backend in this process
 	Serve        func(ctx context.Context, o ServeOptions) error                         // the backend; returns nil when ctx ends
-	Check        func(ctx context.Context, configFile string) ([]Finding, error)         // tries what the backend needs
+	Check        func(ctx context.Context, configFile string) ([]Finding, error)         // checks the dependencies of the backend
 	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error) // copies a log on this machine
 }
 
-// Browser is what the full-screen program needs.
+// Browser holds the dependencies of the full-screen program.
 type Browser struct {
 	Profile   session.Profile
 	Session   *session.Session
 	Client    *client.Client
 	Folders   session.Folders
-	Path      string                       // where to open, "" for the last place; as typed
-	Accounts  []Account                    // demo people, shown at the sign-in
-	CodeNow   func(username string) string // of a demo account's authenticator app
+	Path      string                       // the first folder, as typed; "" for the last path
+	Accounts  []Account                    // the accounts of a demo, shown at the sign-in
+	CodeNow   func(username string) string // the current code of a demo account's authenticator app
 	Downloads string                       // directory for downloads, absolute
 }
 
 // DemoOptions configure a demo.
 type DemoOptions struct {
 	Dir        string                // "": a temporary directory
-	Port       int                   // the first of three in a row; 0: those that Dir keeps, or free ones
-	Storage    *DemoStorage          // nil: the demo's own S3, with files
-	CodeWanted func(username string) // an account is to give a code now; must not block
+	Port       int                   // the first of three consecutive ports; 0: those stored in Dir, or free ones
+	Storage    *DemoStorage          // nil: the demo's own S3 with its files
+	CodeWanted func(username string) // called when an account needs a code; must not block
 	AcceptLost bool                  // start although the audit log has lost records
 }
 
@@ -85,18 +65,18 @@ type DemoStorage struct {
 	AccessKey, SecretKey string // "": the demo's own pair
 }
 
-// DemoWorld is a running demo. Close ends it and removes a temporary
-// directory; it may be called again. Wait returns when the backend has ended.
-type DemoWorld struct {
+// RunningDemo is a running demo. Close ends it and removes a temporary
+// directory; it may be called again. Wait returns after the end of the backend.
+type RunningDemo struct {
 	Server  string
 	Facts   DemoFacts
 	Folders session.Folders              // the demo's own
-	CodeNow func(username string) string // of the account's authenticator app; "" without one
+	CodeNow func(username string) string // the current code of the account's authenticator app; "" without one
 	Close   func() error
 	Wait    func() error
 }
 
-// DemoFacts are what `usher demo --serve --json` prints, as one line.
+// DemoFacts is the output of `usher demo --serve --json`, in one line.
 type DemoFacts struct {
 	Server          string    `json:"server"`
 	Region          string    `json:"region"`
@@ -115,7 +95,7 @@ type DemoFacts struct {
 	MailFile        string    `json:"mail_file"`
 }
 
-// Account is one of the demo's people. Password is "" once it was changed.
+// Account is an account of the demo. Password is "" after a change.
 type Account struct {
 	Username   string   `json:"username"`
 	Password   string   `json:"password"`
@@ -125,11 +105,11 @@ type Account struct {
 	SetUpMFA   bool     `json:"set_up_mfa,omitempty"` // must set up an authenticator app at the first sign-in
 }
 
-// About describes an account for the person who chooses one.
+// About describes an account in the list of accounts.
 func (a Account) About() string {
 	about := groups(a.Groups)
 	if a.Password == "" {
-		about += "; has a password of their own"
+		about += "; has their own password"
 	}
 	switch {
 	case a.Temporary:
@@ -137,7 +117,7 @@ func (a Account) About() string {
 	case a.SetUpMFA:
 		about += "; must set up a code"
 	case a.TOTPSecret != "":
-		about += "; gives a code"
+		about += "; needs a code"
 	}
 	return about
 }
@@ -161,11 +141,11 @@ func (p Program) check() error {
 }
 
 // Main runs one command line (without the program's name), prints its failure
-// and returns the exit code. The first SIGINT, SIGTERM or SIGHUP cancels what
-// runs; after two seconds another one ends the process.
+// and returns the exit code. The first SIGINT, SIGTERM or SIGHUP cancels the
+// command. A signal at least two seconds later ends the process.
 func Main(ctx context.Context, p Program, args []string) int {
 	if err := p.check(); err != nil {
-		panic(err) // a mistake in main, before anything else can work
+		panic(err) // a bug in main
 	}
 	out := &output{to: p.Out}
 	p.Out = out
@@ -179,14 +159,13 @@ func Main(ctx context.Context, p Program, args []string) int {
 	return a.finish(ctx, err)
 }
 
-// debugWait shows the pauses that the server asks for, with --debug.
+// debugWait prints the pauses before retries, with --debug.
 func (a *app) debugWait(w client.Wait) {
 	a.debugf("%s: the call is repeated in %s", w.Code, w.For)
 }
 
-// execute runs a command line. Help is fang's; the rest does without it,
-// because fang reads the terminal's background color, which a typing mistake
-// over a slow link has no use for.
+// execute runs a command line. Only help uses fang, because fang queries the
+// terminal for its background color, which delays an error on a slow link.
 func (a *app) execute(ctx context.Context, args []string) error {
 	styled := func(args ...string) error {
 		pages := Root(a.Program)
@@ -203,7 +182,7 @@ func (a *app) execute(ctx context.Context, args []string) error {
 		}
 	})
 	err := root.ExecuteContext(ctx)
-	if err != nil && !a.ran { // cobra's own: a flag, or a command that there is not
+	if err != nil && !a.ran { // cobra's own error: an unknown flag or command
 		var usage *usageError
 		if !errors.As(err, &usage) {
 			err = &usageError{text: safeSentence(err), help: "usher --help"}
@@ -212,21 +191,20 @@ func (a *app) execute(ctx context.Context, args []string) error {
 	return err
 }
 
-// Root is the tree of commands, for whoever generates pages from it. Main
-// runs it.
+// Root returns the tree of commands, to generate pages from. Main runs it.
 func Root(p Program) *cobra.Command { return (&app{Program: p}).root() }
 
-// stopped is the cause of a context that a signal ended.
+// stopped is the cause of a context that a signal canceled.
 type stopped struct{ exit int }
 
 func (s *stopped) Error() string { return "Stopped." }
 func (s *stopped) Exit() int     { return s.exit }
 
-// hangup receives SIGHUP, which ends a command unless the command takes it.
+// hangup receives SIGHUP. The signal ends a command that has not called take.
 type hangup struct{ ends chan os.Signal }
 
-// take returns the SIGHUPs to come, also where they were ignored until now: a
-// server under nohup is reloaded like any other.
+// take returns a channel of future SIGHUPs, even if the process ignored them:
+// a server under nohup can be reloaded too.
 func (h *hangup) take() <-chan os.Signal {
 	taken := make(chan os.Signal, 1)
 	signal.Notify(taken, syscall.SIGHUP)
@@ -234,32 +212,32 @@ func (h *hangup) take() <-chan os.Signal {
 	return taken
 }
 
-// withSignals cancels the context when the process is asked to end.
+// withSignals returns a context that a signal to end the process cancels.
 func withSignals(ctx context.Context, h *hangup) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	h.ends = make(chan os.Signal, 1)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup means what it says
+	if !signal.Ignored(syscall.SIGHUP) { // respects nohup
 		signal.Notify(h.ends, syscall.SIGHUP)
 	}
 	done := make(chan struct{})
 	go func() {
 		var s os.Signal
 		select {
-		case s = <-asked:
+		case s = <-signals:
 		case s = <-h.ends:
 		case <-done:
 			return
 		}
 		cancel(&stopped{exit: exitOfSignal(s)})
-		// A person who presses Ctrl-C twice at once means one stop: what
-		// ends now still has to clean up.
-		time.AfterFunc(2*time.Second, func() { signal.Stop(asked); signal.Stop(h.ends) })
+		// Two quick presses of Ctrl-C count as one stop: the command still
+		// has to clean up.
+		time.AfterFunc(2*time.Second, func() { signal.Stop(signals); signal.Stop(h.ends) })
 	}()
 	return ctx, func() {
 		close(done)
-		signal.Stop(asked)
+		signal.Stop(signals)
 		signal.Stop(h.ends)
 		cancel(nil)
 	}

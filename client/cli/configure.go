@@ -18,13 +18,13 @@ func (a *app) configureCommand() *cobra.Command {
 		SuggestFor: []string{"config", "setup", "init"},
 		Short:      "Trust a server",
 		GroupID:    "session",
-		Long: `Ask a server what it is, show it, and trust it once you agree. From then on usher refuses the server if its organisation, region, user pool or storage change.
+		Long: `Fetch the settings of a server, show them, and trust the server after you agree. From then on usher refuses the server if its organization, region, user pool or storage changes.
 
-With --profile the server is saved under that name; the first one saved is used when none is named. With --json: {"profile","server","config"}.`,
+With --profile the server is saved under that name. The first saved server is the default. With --json: {"profile","server","config"}.`,
 		Example: `
 usher configure https://files.example.com
 
-# In a script, for an address that you are sure of
+# In a script, for an address that you trust
 usher configure --yes --profile work https://files.example.com
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ usher configure --yes --profile work https://files.example.com
 			return a.configure(cmd.Context(), args[0], yes)
 		}),
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "trust it without asking")
+	cmd.Flags().BoolVar(&yes, "yes", false, "trust the server without a prompt")
 	return cmd
 }
 
@@ -52,14 +52,14 @@ func (a *app) configure(ctx context.Context, address string, yes bool) error {
 		if old.Server != p.Server {
 			fmt.Fprintf(a.Err, "The profile %s was for %s until now.\n", p.Name, safe(old.Server))
 		} else if err := session.CheckPinned(old.Config, p.Config); err != nil {
-			fmt.Fprintln(a.Err, "This is not what you trusted before. Ask your administrator if you did not expect a change.")
+			fmt.Fprintln(a.Err, "These settings differ from those that you trusted. If you did not expect a change, ask your administrator.")
 		}
 	}
 	if !yes {
 		if !a.InTTY {
-			return usagef("There is no terminal to ask on. If this is the right server, add --yes.")
+			return usagef("There is no terminal for a prompt. If this is the right server, add --yes.")
 		}
-		answer, err := a.ask(ctx, "Trust this server? [y/N] ")
+		answer, err := a.prompt(ctx, "Trust this server? [y/N] ")
 		if err != nil {
 			return err
 		}
@@ -86,10 +86,10 @@ func (a *app) configure(ctx context.Context, address string, yes bool) error {
 	return nil
 }
 
-// introduce shows what a person is asked to trust.
+// introduce prints the settings that the person is about to trust.
 func (a *app) introduce(p session.Profile) {
 	var t table
-	t.add("Organisation", safe(p.Config.Organisation))
+	t.add("Organization", safe(p.Config.Organisation))
 	t.add("Server", safe(p.Server))
 	t.add("Region", safe(p.Config.Region))
 	t.add("User pool", safe(p.Config.UserPoolID))

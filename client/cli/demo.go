@@ -20,20 +20,20 @@ func (a *app) demoCommand() *cobra.Command {
 		Use:     "demo",
 		Short:   "Try everything on this machine, without AWS",
 		GroupID: "machine",
-		Long: `Run a sign-in service, a storage and usher's server on this machine, with people and files to play with, and open the browser. Nothing leaves the machine, and everything is removed at the end.
+		Long: `Run a sign-in service, a storage and usher's server on this machine, with sample people and files, and open the browser. Nothing leaves the machine, and everything is removed at the end.
 
-With --serve there is no browser: it prints how to connect, and stays until Ctrl-C; when an account is to give the code of an authenticator app, it prints the code that is good now. With --serve --json it prints one line when everything answers: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa"}],"dir","grants_file","mail_file"}. Mail of the sign-in service (codes for a new password, first passwords) goes to mail_file, one JSON object a line. Objects in the classes GLACIER and DEEP_ARCHIVE must be restored before they can be read, which takes no time (Expedited), 2 seconds (Standard) or 5 (Bulk).
+With --serve there is no browser: the command prints the settings to connect with and runs until Ctrl-C. When an account needs the code of an authenticator app, it prints the current code. With --serve --json it prints one line when everything is ready: {"server","region","user_pool_id","client_id","cognito_endpoint","issuer","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa"}],"dir","grants_file","mail_file"}. Mail of the sign-in service (codes for a new password, first passwords) is written to mail_file, one JSON object a line. Objects in the classes GLACIER and DEEP_ARCHIVE must be restored before they can be read. A restore takes no time (Expedited), 2 seconds (Standard) or 5 (Bulk).
 
-With --dir the next start has the same people, passwords and ports; uploaded files do not stay. --port N takes N for usher's server, N+1 for the storage and N+2 for the sign-in service.
+With --dir the next start has the same people, passwords and ports, but no uploaded files. --port N uses N for usher's server, N+1 for the storage and N+2 for the sign-in service.
 
-With --s3-endpoint the files come from an S3 server of yours, and the demo writes nothing to it; its grants file has to name your buckets. The keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without these the demo signs with its own s3_access_key and s3_secret_key, for a server that takes them or checks none. The region comes from AWS_REGION or AWS_DEFAULT_REGION, or is us-east-1. The keys also make admin calls to the demo's sign-in service. With keys from the environment and an https address, s3_secret_key is empty.`,
+With --s3-endpoint the files come from your own S3 server, to which the demo writes nothing; name your buckets in its grants file. The keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without these the demo signs with its own s3_access_key and s3_secret_key, for a server that accepts them or checks no keys. The region comes from AWS_REGION or AWS_DEFAULT_REGION, or is us-east-1. The same keys sign admin calls to the demo's sign-in service. With keys from the environment and an https address, s3_secret_key is empty.`,
 		Example: `
 usher demo
 
 # For other terminals, scripts and tools
 usher demo --serve
 
-# With the same people, passwords and addresses next time
+# With the same people, passwords and addresses at each start
 usher demo --dir ~/usher-demo
 usher demo --serve --port 8400
 
@@ -57,77 +57,77 @@ usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 			return a.demo(cmd.Context(), o, serve)
 		}),
 	}
-	cmd.Flags().BoolVar(&serve, "serve", false, "no browser: print how to connect, and stay")
-	cmd.Flags().StringVar(&o.Dir, "dir", "", "keep everything in this directory")
-	cmd.Flags().IntVar(&o.Port, "port", 0, "listen on this port and the two after it")
+	cmd.Flags().BoolVar(&serve, "serve", false, "no browser: print the settings to connect with, and keep running")
+	cmd.Flags().StringVar(&o.Dir, "dir", "", "store everything in this directory")
+	cmd.Flags().IntVar(&o.Port, "port", 0, "listen on this port and the next two")
 	cmd.Flags().StringVar(&endpoint, "s3-endpoint", "", "use the S3 server at this address, and its buckets")
 	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
 }
 
-// demo runs a world, and ends it in every case.
+// demo runs a demo and always ends it.
 func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
 	wanted := make(chan string, 16)
 	o.CodeWanted = func(username string) {
 		select {
 		case wanted <- username:
-		default: // too many at once to read
+		default: // more codes than a person can read
 		}
 	}
-	world, err := a.Demo(ctx, o)
+	demo, err := a.Demo(ctx, o)
 	if err != nil {
 		return startError("The demo can't start", err)
 	}
 	defer func() {
-		if cerr := world.Close(); err == nil && cerr != nil {
+		if cerr := demo.Close(); err == nil && cerr != nil {
 			err = startError("The demo did not end cleanly", cerr)
 		}
 	}()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() { cancel(world.Wait()) }()
+	go func() { cancel(demo.Wait()) }()
 	if serve {
-		a.introduceDemo(world, o)
+		a.introduceDemo(demo, o)
 		if err := a.unwritten(); err != nil {
 			return err
 		}
-		a.showCodes(ctx, world, wanted)
-		var asked *stopped
-		if cause := context.Cause(ctx); !errors.As(cause, &asked) {
+		a.showCodes(ctx, demo, wanted)
+		var signal *stopped
+		if cause := context.Cause(ctx); !errors.As(cause, &signal) {
 			return startError("The demo's server ended", cause)
 		}
-		return nil // the way it is meant to end
+		return nil // ended by a signal
 	}
-	a.Folders, a.server, a.profile = world.Folders, world.Server, ""
+	a.Folders, a.server, a.profile = demo.Folders, demo.Server, ""
 	at, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	return a.open(ctx, at, "", filepath.Join(world.Facts.Dir, "downloads"), world)
+	return a.open(ctx, at, "", filepath.Join(demo.Facts.Dir, "downloads"), demo)
 }
 
-// showCodes prints the code of each account that is to give one, until ctx
-// ends. The demo then needs no authenticator app.
-func (a *app) showCodes(ctx context.Context, world DemoWorld, wanted <-chan string) {
+// showCodes prints the code of each account that needs one, until ctx ends. So
+// the demo needs no authenticator app.
+func (a *app) showCodes(ctx context.Context, demo RunningDemo, wanted <-chan string) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case username := <-wanted:
-			if !a.json { // the one line is for a program
-				fmt.Fprintln(a.Out, world.codeLine(username))
+			if !a.json { // stdout has one line, for a program
+				fmt.Fprintln(a.Out, demo.codeLine(username))
 			}
 		}
 	}
 }
 
-func (w DemoWorld) codeLine(username string) string {
-	return safe(username) + ": the code now is " + w.CodeNow(username)
+func (w RunningDemo) codeLine(username string) string {
+	return safe(username) + ": the current code is " + w.CodeNow(username)
 }
 
-// ownStorage reads keys and region of an S3 server from the variables that
-// every AWS tool reads.
+// ownStorage reads the keys and the region of an S3 server from the standard AWS
+// variables.
 func (a *app) ownStorage(endpoint string) (*DemoStorage, error) {
 	s := &DemoStorage{
 		Endpoint: endpoint, Region: a.Getenv("AWS_REGION"),
@@ -138,19 +138,19 @@ func (a *app) ownStorage(endpoint string) (*DemoStorage, error) {
 	}
 	switch {
 	case (s.AccessKey == "") != (s.SecretKey == ""):
-		return nil, usagef("Set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither: the demo then signs with keys of its own.")
+		return nil, usagef("Set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither. Without them the demo signs with its own keys.")
 	case s.AccessKey != "" && a.Getenv("AWS_SESSION_TOKEN") != "":
-		// A link must end before the key that signs it, and these variables hold no end.
-		return nil, usagef("AWS_SESSION_TOKEN is set: the demo can't sign with temporary keys, because it can't know when they end. Use keys without a session token.")
+		// A link must expire before the key that signs it, and the variables have no expiry.
+		return nil, usagef("AWS_SESSION_TOKEN is set: the demo can't sign with temporary keys, because their expiry is unknown. Use keys without a session token.")
 	}
 	return s, nil
 }
 
-// introduceDemo prints how to connect. The passwords are the demo's own and
-// open nothing else. A secret key from the environment is printed to a program
-// alone, and only where it opens no more than a server on this machine.
-func (a *app) introduceDemo(world DemoWorld, o DemoOptions) {
-	f := world.Facts
+// introduceDemo prints the settings to connect with. The passwords are valid in
+// the demo only. A secret key from the environment is printed with --json alone,
+// and only for a server on this machine.
+func (a *app) introduceDemo(demo RunningDemo, o DemoOptions) {
+	f := demo.Facts
 	foreign := o.Storage != nil && o.Storage.AccessKey != ""
 	if foreign && !strings.HasPrefix(f.S3Endpoint, "http://") {
 		f.S3SecretKey = ""
@@ -168,19 +168,19 @@ func (a *app) introduceDemo(world DemoWorld, o DemoOptions) {
 	t.write(a.Out)
 	for _, p := range f.People {
 		if p.TOTPSecret != "" {
-			fmt.Fprintf(a.Out, "\n%s, secret of the authenticator app %s\n", world.codeLine(p.Username), p.TOTPSecret)
+			fmt.Fprintf(a.Out, "\n%s, secret of the authenticator app %s\n", demo.codeLine(p.Username), p.TOTPSecret)
 		}
 	}
 	keys := "access key " + f.S3AccessKey + ", secret key " + f.S3SecretKey
 	if foreign {
 		keys = "access key " + safe(f.S3AccessKey) + " with its secret key from the environment"
 	}
-	fmt.Fprintf(a.Out, "\nGrants     %s (change it while this runs)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\nMail       %s\n\n",
+	fmt.Fprintf(a.Out, "\nGrants     %s (you can change it while this runs)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\nMail       %s\n\n",
 		safe(f.GrantsFile), safe(f.S3Endpoint), keys, f.CognitoEndpoint, f.UserPoolID, f.ClientID, safe(f.MailFile))
 	if o.Dir == "" {
-		fmt.Fprintln(a.Out, "Ctrl-C ends it and removes everything.")
+		fmt.Fprintln(a.Out, "Press Ctrl-C to end the demo and remove everything.")
 	} else {
-		fmt.Fprintf(a.Out, "Ctrl-C ends it; %s stays.\n", safe(f.Dir))
+		fmt.Fprintf(a.Out, "Press Ctrl-C to end the demo; %s is kept.\n", safe(f.Dir))
 	}
 }
 
@@ -193,7 +193,7 @@ func first(people []Account) string {
 
 func (a *app) manCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "man", Short: "Generates manpages", Hidden: true, Args: cobra.NoArgs,
+		Use: "man", Short: "Print the manual page", Hidden: true, Args: cobra.NoArgs,
 		DisableFlagsInUseLine: true,
 		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
 			page, err := mango.NewManPage(1, cmd.Root())

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A secret key from the environment is printed to a program alone, and only
-// for a server on this machine.
+// A secret key from the environment is printed with --json alone, and only for
+// a server on this machine.
 func TestDemoPrintsNoSecretFromTheEnvironment(t *testing.T) {
 	const secret = "secret-of-the-environment"
 	for _, c := range []struct {
@@ -24,7 +24,7 @@ func TestDemoPrintsNoSecretFromTheEnvironment(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
 			a := &app{Program: Program{Out: &out}, json: c.json}
-			a.introduceDemo(DemoWorld{Facts: DemoFacts{S3Endpoint: c.endpoint, S3AccessKey: "a", S3SecretKey: secret}}, DemoOptions{Storage: c.own})
+			a.introduceDemo(RunningDemo{Facts: DemoFacts{S3Endpoint: c.endpoint, S3AccessKey: "a", S3SecretKey: secret}}, DemoOptions{Storage: c.own})
 			if strings.Contains(out.String(), secret) != c.printed {
 				t.Errorf("printed the secret key: %t, want %t", !c.printed, c.printed)
 			}

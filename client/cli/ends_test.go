@@ -22,8 +22,8 @@ import (
 	"usher/client/download"
 )
 
-// depot is a storage and a backend for get: real connections to an S3 that
-// serves what was put, and a backend that releases it.
+// depot is a storage and a backend for get, with real connections to an S3 that
+// serves the test's objects.
 type depot struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -106,8 +106,8 @@ func (s *depot) List(_ context.Context, req api.ListRequest) (out api.ListRespon
 	return out, nil
 }
 
-// run plays usher get: what the command prints, its exit code, and the engine's
-// last snapshot.
+// run runs usher get. It returns the output, the exit code and the engine's last
+// snapshot.
 func (s *depot) run(t *testing.T, asJSON bool, flags func(*get), paths ...string) (out, errs string, exit int, last download.Snapshot) {
 	t.Helper()
 	var o, e strings.Builder
@@ -149,7 +149,7 @@ func jsonLines(t *testing.T, out string) (all []fetched) {
 	return all
 }
 
-// ending is one way in which a transfer ends.
+// ending is one result of a transfer.
 type ending struct {
 	name  string
 	state download.State
@@ -157,7 +157,7 @@ type ending struct {
 	flags func(*get)
 	arm   func(t *testing.T, s *depot, dir string)
 	exit  int
-	says  string // part of the line
+	text  string // part of the line
 }
 
 func endings() []ending {
@@ -213,17 +213,17 @@ func endings() []ending {
 	}
 }
 
-// notEnds are the states in which a transfer has not ended when get has; each
-// with the reason.
+// notEnds are the states that are not results of a transfer of get, with the
+// reason.
 var notEnds = map[download.State]string{
 	download.Waiting: "get waits for it", download.Running: "get waits for it", download.Verifying: "get waits for it",
 	download.WaitingNetwork: "get waits for it",
-	download.WaitingSignIn:  "the command's own error names it, TestReportEndsWithWhatDidNotFinish",
+	download.WaitingSignIn:  "the command's error shows it, TestReportUnfinished",
 	download.Cancelled:      "no flag of get cancels one file; Ctrl-C ends the command, script interrupt",
 }
 
-// TestEnds: every end is one line, one line of JSON, one count of the snapshot,
-// and an exit code, all the same. A state without a row fails.
+// For every result, the line, the line of JSON, the count in the snapshot and the
+// exit code agree. A state without a row fails the test.
 func TestEnds(t *testing.T) {
 	played := map[download.State]bool{}
 	for _, row := range endings() {
@@ -245,8 +245,8 @@ func TestEnds(t *testing.T) {
 					t.Errorf("json %v: exit %d, want %d\n%s%s", asJSON, exit, row.exit, out, errs)
 				}
 				if !asJSON {
-					if n := strings.Count(out+errs, row.says); n == 0 {
-						t.Errorf("no line says %q:\n%s%s", row.says, out, errs)
+					if n := strings.Count(out+errs, row.text); n == 0 {
+						t.Errorf("no line has %q:\n%s%s", row.text, out, errs)
 					}
 					continue
 				}
@@ -254,8 +254,8 @@ func TestEnds(t *testing.T) {
 				if len(all) != 1 || all[0].State != row.state.String() || (all[0].Error != nil) != (row.exit != 0) {
 					t.Fatalf("lines of JSON: %s", out)
 				}
-				if e := all[0].Error; e != nil && !strings.Contains(e.Message, row.says) && !strings.Contains(all[0].State, row.says) {
-					t.Errorf("the line of JSON does not say %q: %s", row.says, out)
+				if e := all[0].Error; e != nil && !strings.Contains(e.Message, row.text) && !strings.Contains(all[0].State, row.text) {
+					t.Errorf("the line of JSON does not have %q: %s", row.text, out)
 				}
 				if got := len(all) - last.FilesDone - last.FilesFailed; last.Files > 0 && row.state != download.Paused && got != 0 {
 					t.Errorf("%d lines, and the snapshot counts %d done and %d failed", len(all), last.FilesDone, last.FilesFailed)
@@ -265,12 +265,12 @@ func TestEnds(t *testing.T) {
 	}
 	for s := download.State(0); s.String() != "unknown"; s++ {
 		if !played[s] && notEnds[s] == "" {
-			t.Errorf("no row ends as %v", s)
+			t.Errorf("no row has the state %v", s)
 		}
 	}
 }
 
-// TestEndsOfAFolder mixes them: nothing is left out, and the causes decide the
+// A folder with several results has a line for each, and the causes decide the
 // exit code.
 func TestEndsOfAFolder(t *testing.T) {
 	for _, row := range []struct {
@@ -313,7 +313,7 @@ func TestEndsOfAFolder(t *testing.T) {
 	}
 }
 
-// TestArchivedButHere: a file that was fetched before it was archived is here.
+// A file that was downloaded before it was archived counts as here.
 func TestArchivedButHere(t *testing.T) {
 	s, dir := newDepot(t), t.TempDir()
 	s.objects["d/a"] = "one"
@@ -327,7 +327,7 @@ func TestArchivedButHere(t *testing.T) {
 	}
 }
 
-// TestDryRunNames: --dry-run names the paths that the run uses, each once.
+// The paths of --dry-run are those of the download, each once.
 func TestDryRunNames(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -338,8 +338,8 @@ func TestDryRunNames(t *testing.T) {
 		{"a wildcard in the first segment", []string{"x/a.md", "y/a.md", "y/z/b.md", "c.md"}, []string{"lab/**/*.md"},
 			[]string{"c.md", "x/a.md", "y/a.md", "y/z/b.md"}},
 		{"a wildcard below a folder", []string{"x/1/a.md", "x/2/a.md"}, []string{"lab/x/*/a.md"}, []string{"1/a.md", "2/a.md"}},
-		{"names that meet", []string{"x/a.md", "y/a.md"}, []string{"lab/x/a.md", "lab/y/a.md"}, []string{"a (1).md", "a.md"}},
-		{"folders that meet", []string{"x/f/a", "y/f/a"}, []string{"lab/x/f/", "lab/y/f/"}, []string{"f/a", "f/a (1)"}},
+		{"two equal names", []string{"x/a.md", "y/a.md"}, []string{"lab/x/a.md", "lab/y/a.md"}, []string{"a (1).md", "a.md"}},
+		{"two equal folders", []string{"x/f/a", "y/f/a"}, []string{"lab/x/f/", "lab/y/f/"}, []string{"f/a", "f/a (1)"}},
 		{"an object and a folder", []string{"d/a", "d/a.b", "d/a/x"}, []string{"lab/d/"}, []string{"d/a%~", "d/a.b", "d/a/x"}},
 		{"an object and a folder, by a pattern", []string{"d/a", "d/a.b", "d/a/x"}, []string{"lab/d/**"}, []string{"a%~", "a.b", "a/x"}},
 		{"an object and a folder, named one by one", []string{"d/a", "d/a/x"}, []string{"lab/d/a", "lab/d/a/"}, []string{"a%~", "a/x"}},
@@ -386,7 +386,7 @@ func TestDryRunNames(t *testing.T) {
 	}
 }
 
-// TestDryRunKeepsBoth: the number is the one that the run uses.
+// The number in the name of --keep-both is the same in --dry-run and download.
 func TestDryRunKeepsBoth(t *testing.T) {
 	s, dir := newDepot(t), t.TempDir()
 	s.objects["d/a.txt"] = "new"
@@ -404,8 +404,8 @@ func TestDryRunKeepsBoth(t *testing.T) {
 	}
 }
 
-// TestOneLineForAll: a destination that cannot be written is one line and no
-// release, whether a folder, a pattern or many paths are asked for.
+// A destination that cannot be written causes one line and no release, for a
+// folder, a pattern and several paths.
 func TestOneLineForAll(t *testing.T) {
 	for _, paths := range [][]string{{"lab/d/"}, {"lab/d/*"}, {"lab/d/1", "lab/d/2", "lab/d/3"}} {
 		s, dir := newDepot(t), t.TempDir()

@@ -18,10 +18,10 @@ import (
 	"usher/session"
 )
 
-// usageError is a command line that cannot be carried out.
+// usageError is an invalid command line.
 type usageError struct {
 	text string // a sentence, safe to print
-	help string // where to read on, "" for nowhere
+	help string // a command with more help, or ""
 }
 
 func usagef(format string, args ...any) error {
@@ -49,18 +49,18 @@ func (e *failedError) Error() string { return e.text }
 func (e *failedError) Exit() int     { return e.exit }
 func (e *failedError) Unwrap() error { return e.cause }
 
-// failure is an error as it leaves the program.
+// failure is an error in the form in which it is printed.
 type failure struct {
 	Code      string `json:"code"`
 	Message   string `json:"message"`
 	RequestID string `json:"request_id,omitempty"`
 
 	exit int
-	line string // Message with the request id: what a person reads
+	line string // Message with the request ID, for people
 }
 
-// codes name the exit codes in JSON where the failure did not come with a
-// code of the server's.
+// codes returns the JSON code of an exit code, for a failure without a code of
+// the server.
 func codes(exit int) string {
 	switch exit {
 	case api.ExitMixed:
@@ -85,10 +85,10 @@ func codes(exit int) string {
 	return string(api.Internal)
 }
 
-const bugSentence = "usher made a mistake. Run it again with --debug and show the output to whoever looks after usher."
+const bugSentence = "usher has a bug. Run the command again with --debug and send the output to your administrator."
 
-// explain is the one place where an error becomes a sentence and an exit
-// code. What does not speak for itself is a bug: its text is for --debug.
+// explain maps every error to a sentence and an exit code. An error of an unknown
+// type is a bug, and its text is printed with --debug only.
 func explain(err error) failure {
 	var (
 		answer *api.Error
@@ -125,7 +125,7 @@ func explain(err error) failure {
 	return plain(api.ExitBug, bugSentence)
 }
 
-// hinted names the command that signs in.
+// hinted adds the command for a sign-in.
 func (f failure) hinted(signedOut bool) failure {
 	const hint = " Run usher login."
 	if signedOut && !strings.Contains(f.Message, "usher login") {
@@ -134,8 +134,8 @@ func (f failure) hinted(signedOut bool) failure {
 	return f
 }
 
-// codeOf tells the failures of a download apart, where several share one exit
-// code.
+// codeOf returns the JSON code of a failure. It distinguishes the failures of
+// downloads that share an exit code.
 func codeOf(err error, otherwise string) string {
 	var own *failedError
 	if errors.As(err, &own) && own.code != "" {
@@ -153,11 +153,11 @@ func codeOf(err error, otherwise string) string {
 }
 
 func diskSentence(path string, cause error) string {
-	return fmt.Sprintf("Can't use %s: %s. Make room, change its permissions or choose another place, then try again.",
+	return fmt.Sprintf("Can't use %s: %s. Make room, change its permissions or choose another folder, then try again.",
 		safetext.Line(path), safetext.Line(cause.Error()))
 }
 
-// finish prints how the command ended and gives the exit code.
+// finish prints the error of the command and returns the exit code.
 func (a *app) finish(ctx context.Context, err error) int {
 	if err == nil {
 		return api.ExitOK
@@ -167,7 +167,7 @@ func (a *app) finish(ctx context.Context, err error) int {
 	if f.exit == api.ExitInterrupted && errors.As(context.Cause(ctx), &sig) {
 		f.exit, f.Code = sig.exit, codes(sig.exit)
 	}
-	if f.exit == exitPipe { // the reader of the output left, as with head
+	if f.exit == exitPipe { // the reader closed the pipe, as head does
 		return f.exit
 	}
 	if a.json {
@@ -192,7 +192,7 @@ func exitOfSignal(s os.Signal) int {
 	return api.ExitTerminated
 }
 
-// many is what several failures come to: their one exit code, or ExitMixed.
+// many sums up several failures: their common exit code, or ExitMixed.
 type many struct {
 	failed, total int
 	first         error
@@ -209,8 +209,8 @@ func (m *many) add(err error) {
 	}
 }
 
-// err is nil where nothing failed, and the failure itself where one thing was
-// asked for.
+// err returns nil without a failure, and the failure itself for a command with
+// one file.
 func (m *many) err() error {
 	switch {
 	case m.failed == 0:
@@ -225,7 +225,7 @@ func (m *many) err() error {
 	return &failedError{text: text, exit: m.exit, cause: m.first}
 }
 
-// debugf writes a line for --debug, without anything that opens a door.
+// debugf writes a line for --debug, with secrets removed.
 func (a *app) debugf(format string, args ...any) {
 	if a.debug {
 		fmt.Fprintf(a.Err, "debug: %s\n", scrub(safetext.Line(fmt.Sprintf(format, args...))))
@@ -234,8 +234,8 @@ func (a *app) debugf(format string, args ...any) {
 
 var secrets = regexp.MustCompile(`(?i)(X-Amz-(?:Signature|Security-Token|Credential)=)[^&\s"']+|(Bearer )[^\s"']+|(eyJ[0-9A-Za-z_-]{5,})\.[0-9A-Za-z_.-]+`)
 
-// scrub takes signatures and tokens out of a text. None should be there; this
-// is for the error of a library that says more than expected.
+// scrub removes signatures and tokens from a text. It is a safeguard against
+// verbose errors of libraries.
 func scrub(s string) string {
 	return secrets.ReplaceAllStringFunc(s, func(found string) string {
 		for _, keep := range []string{"=", " "} {
@@ -247,7 +247,7 @@ func scrub(s string) string {
 	})
 }
 
-// safeSentence makes cobra's messages into sentences; they quote what was typed.
+// safeSentence turns a message of cobra, which quotes user input, into a sentence.
 func safeSentence(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	text, _, _ = strings.Cut(text, ": strconv.")

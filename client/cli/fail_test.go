@@ -18,8 +18,8 @@ import (
 	"usher/session"
 )
 
-// Every code of the server's has its exit code and its sentence, and is named
-// in JSON; what speaks for nobody is a bug whose text stays inside.
+// Every code of the server has its exit code, its sentence and its JSON code. An
+// error of an unknown type is a bug, and its text is not printed.
 func TestExplain(t *testing.T) {
 	for _, row := range api.Failures() {
 		f := explain(fmt.Errorf("listing: %w", &api.Error{Code: row.Code, Message: "\x1b[2Jserver", RequestID: "R1"}))
@@ -35,7 +35,7 @@ func TestExplain(t *testing.T) {
 		say  string
 	}{
 		{session.ErrSignedOut, 3, "signed_out", "usher login"},
-		{session.ErrWrongPassword, 3, "signed_out", "not right."},
+		{session.ErrWrongPassword, 3, "signed_out", "incorrect."},
 		{session.ErrNoServer, 64, "usage", "usher configure"},
 		{api.Misspoken("h", "it fell asleep", nil), 6, "unavailable", "Can't reach h"},
 		{&download.Error{Kind: download.ErrIntegrity, Path: "a"}, 5, "integrity", "checksum"},
@@ -55,7 +55,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// Several failures of one cause keep its code; different causes are 1.
+// Several failures with one exit code keep it; with different ones the exit code
+// is 1.
 func TestMany(t *testing.T) {
 	absent := &api.Error{Code: api.NotFound}
 	full := &download.Error{Kind: download.ErrDisk, Path: "x", Needed: 5}
@@ -108,13 +109,13 @@ func TestFinish(t *testing.T) {
 	if code := a.finish(ctx, fmt.Errorf("listing: %w", context.Canceled)); code != 143 || out.String() != "usher: Stopped.\n" {
 		t.Errorf("%d, %q", code, out.String())
 	}
-	// A failure of its own is not hidden by a signal that came late.
+	// A late signal does not hide the command's own failure.
 	if code := a.finish(ctx, &api.Error{Code: api.NotFound}); code != 4 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-// What a library may let slip does not get through --debug.
+// --debug does not print secrets in the error of a library.
 func TestDebugKeepsSecrets(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{Program: Program{Err: &out}, debug: true}
@@ -134,13 +135,13 @@ func TestDebugKeepsSecrets(t *testing.T) {
 	}
 }
 
-func TestProgramNamesWhatIsMissing(t *testing.T) {
+func TestProgramNamesMissingParts(t *testing.T) {
 	whole := Program{
 		Version: "1.0.0", Folders: session.Folders{Config: "c", State: "s"}, Getenv: func(string) string { return "" }, Now: time.Now,
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{},
 		ReadPassword: func() (string, error) { return "", nil },
 		Browse:       func(context.Context, Browser) error { return nil },
-		Demo:         func(context.Context, DemoOptions) (DemoWorld, error) { return DemoWorld{}, nil },
+		Demo:         func(context.Context, DemoOptions) (RunningDemo, error) { return RunningDemo{}, nil },
 		Serve:        func(context.Context, ServeOptions) error { return nil },
 		Check:        func(context.Context, string) ([]Finding, error) { return nil, nil },
 		Backup:       func(context.Context, AuditLog, string) (BackedUp, error) { return BackedUp{}, nil },

@@ -16,7 +16,7 @@ import (
 	"usher/client/quantity"
 )
 
-// get fetches files, folders and what fits patterns.
+// get downloads files, folders and the matches of patterns.
 type get struct {
 	*app
 	paths                         pathFlags
@@ -24,13 +24,13 @@ type get struct {
 	overwrite, skip, keep, dryRun bool
 	checksum                      bool
 	parallel                      int
-	counted                       bool // parallel was said
+	counted                       bool // --parallel was given
 	limit                         string
 	names                         string
 }
 
-// patience is how long a job keeps trying while the network is down. In a
-// terminal a person sees it wait, and decides.
+// patience is the time for which a job retries while the network is down. In a
+// terminal there is no limit, because a person sees the state and can stop.
 const patience = 10 * time.Minute
 
 func (a *app) getCommand() *cobra.Command {
@@ -40,18 +40,18 @@ func (a *app) getCommand() *cobra.Command {
 		SuggestFor: []string{"cp", "copy", "download", "fetch", "pull", "sync"},
 		Short:      "Download files and folders",
 		GroupID:    "files",
-		Long: `Download files, whole folders (PATH ends in "/") and what fits a pattern (quoted, with *, ?, [a-z], {a,b} and ** for any number of folders). Every file is verified before it gets its name. What was interrupted goes on from where it was when the same command runs again.
+		Long: `Download files, whole folders (PATH ends in "/") and the matches of a pattern (quoted, with *, ?, [a-z], {a,b} and ** for any number of folders). Every file is verified before it gets its name. To resume an interrupted download, run the same command again.
 
-A file that is here already and the same is not fetched again. One that differs is left alone, and that is an error, unless you say what to do. A file that usher fetched is known by a note that goes with it; --checksum compares its content.
+A file that is already here with the same content is not downloaded again. A file that differs is not changed, and counts as an error, unless a flag chooses another action. usher recognizes files that it downloaded by a note stored with them; --checksum compares the content instead.
 
--o names a folder, or for one file also the file; "-o -" writes one file to stdout, where it is verified at the end: only exit code 0 means that it is good.
+-o names a folder, or the file for a single download; "-o -" writes one file to stdout and verifies it at the end: only exit code 0 means that the content is complete and correct.
 
 With --json each finished file is a line: {"path","dest","size","state","verified","event","error"}.`,
 		Example: `
 usher get company-reports/annual/audited/letter.pdf
 usher get company-reports/annual/ -o reports
 
-# What fits a pattern, in a job
+# The matches of a pattern, in a job
 usher get 'datasets/public/2026-11/**/*.parquet' -o data --json
 
 # Into a pipe
@@ -61,14 +61,14 @@ usher get builds/nightly/usher.tar.gz -o - | tar xz
 	}
 	g.paths.add(cmd, true)
 	f := cmd.Flags()
-	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the folder you are in)")
-	f.BoolVar(&g.overwrite, "overwrite", false, "fetch all, and replace the files that are here")
-	f.BoolVar(&g.checksum, "checksum", false, "compare files that are here by their content")
-	f.BoolVar(&g.skip, "skip-existing", false, "leave files that are here, whatever is in them")
-	f.BoolVar(&g.keep, "keep-both", false, "save beside files that differ, as name (1)")
-	f.BoolVar(&g.dryRun, "dry-run", false, "show what would be fetched, and fetch nothing")
-	f.StringVar(&g.names, "names", "local", "local: change names only where this disk needs it; portable: where any would")
-	f.IntVar(&g.parallel, "parallel", 0, "fetch at most this many files at once")
+	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the current folder)")
+	f.BoolVar(&g.overwrite, "overwrite", false, "download all files, and replace existing ones")
+	f.BoolVar(&g.checksum, "checksum", false, "compare existing files by their content")
+	f.BoolVar(&g.skip, "skip-existing", false, "keep existing files, whatever their content")
+	f.BoolVar(&g.keep, "keep-both", false, "save next to existing files that differ, as name (1)")
+	f.BoolVar(&g.dryRun, "dry-run", false, "show the files that would be downloaded, and download nothing")
+	f.StringVar(&g.names, "names", "local", "local: change names only as this disk requires; portable: as any system would")
+	f.IntVar(&g.parallel, "parallel", 0, "download at most this many files at once")
 	f.StringVar(&g.limit, "limit", "", "use at most this many bytes a second, like 800k or 10M")
 	return cmd
 }
@@ -84,7 +84,7 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 		if t.IsRoot() {
-			return usagef("Name what to fetch, like bucket/folder/.")
+			return usagef("Name a file or folder, like bucket/folder/.")
 		}
 		targets = append(targets, t)
 	}
@@ -105,7 +105,7 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 	return g.fetch(cmd.Context(), config, targets)
 }
 
-// config is what the flags say about the engine.
+// config returns the engine's configuration by the flags.
 func (g *get) config() (download.Config, error) {
 	c := download.Config{Report: true, Parallel: g.parallel, Now: g.Now}
 	if g.overwrite && g.skip || g.overwrite && g.keep || g.skip && g.keep {
@@ -127,13 +127,13 @@ func (g *get) config() (download.Config, error) {
 		c.Patience = patience
 	}
 	if g.dest == "-" && (g.json || g.dryRun) {
-		return c, usagef("-o - writes the file to stdout, where nothing else can go. Leave --json and --dry-run out.")
+		return c, usagef("-o - writes the file to stdout, so it excludes --json and --dry-run. Leave them out.")
 	}
 	return c, nil
 }
 
-// place says where one target lands: in a folder, or as a file of a name.
-func (g *get) place(alone bool) (dir, name string) {
+// destination returns the folder of a target, and its file name if -o gives one.
+func (g *get) destination(alone bool) (dir, name string) {
 	switch {
 	case g.dest == "":
 		return ".", ""
@@ -146,7 +146,7 @@ func (g *get) place(alone bool) (dir, name string) {
 	return filepath.Dir(g.dest), filepath.Base(g.dest)
 }
 
-// form is the form of local names.
+// form returns the form of local names.
 func (g *get) form() download.Names {
 	if g.names == "portable" {
 		return download.PortableNames
@@ -166,18 +166,17 @@ func (g *get) conflict() download.Conflict {
 	return download.Refuse
 }
 
-// plan turns targets into requests, as listings come in. Plain paths are
-// looked up first: the listing says whether one is a file or a folder, and
-// with its ETag a small file needs no look-up of its own. What no listing
-// shows is asked for all the same, so that the refusal is the server's, and
-// recorded; listed is false for it.
+// plan turns targets into requests as listings arrive. Plain paths are looked
+// up first: the listing shows whether a path is a file or a folder, and its ETag
+// saves a small file another lookup. A path without a listing entry is requested
+// too, so that the refusal is the server's and is recorded; listed is false then.
 func (g *get) plan(ctx context.Context, from lister, targets []api.Path, add func(r download.Request, listed bool)) error {
 	found, err := g.lookUp(ctx, from, targets)
 	if err != nil {
 		return err
 	}
 	folder := func(t api.Path) bool { return !g.paths.pattern(t) && (t.IsFolder() || found[t].Kind == api.KindFolder) }
-	// Folders first: a file of the same local name makes way for its folder.
+	// Folders first: a folder has priority over a file of the same local name.
 	targets = append(slices.DeleteFunc(slices.Clone(targets), func(t api.Path) bool { return !folder(t) }),
 		slices.DeleteFunc(slices.Clone(targets), folder)...)
 	for _, t := range targets {
@@ -191,12 +190,12 @@ func (g *get) plan(ctx context.Context, from lister, targets []api.Path, add fun
 					return err
 				}
 				n++
-				r.Dir, _ = g.place(false)
+				r.Dir, _ = g.destination(false)
 				r.Conflict, r.Checksum, r.Names = g.conflict(), g.checksum, g.form()
 				add(r, true)
 			}
 			if n > 0 {
-				continue // else, as in a shell, it is a name
+				continue // without a match it is a plain name, as in a shell
 			}
 		}
 		add(g.request(t, found[t], len(targets) == 1), found[t].Kind != "")
@@ -237,16 +236,16 @@ func (g *get) request(t api.Path, e api.Entry, alone bool) download.Request {
 			r.Modified = *e.Modified
 		}
 	}
-	r.Dir, r.Name = g.place(alone && !r.Folder)
+	r.Dir, r.Name = g.destination(alone && !r.Folder)
 	return r
 }
 
-// fetch runs the engine until nothing is left to do.
+// fetch runs the engine until all downloads have ended.
 func (g *get) fetch(ctx context.Context, config download.Config, targets []api.Path) error {
 	return g.fetchWith(ctx, config, targets, new(download.Snapshot))
 }
 
-// fetchWith is fetch and stores the engine's last snapshot in last.
+// fetchWith runs fetch and stores the engine's last snapshot in last.
 func (g *get) fetchWith(ctx context.Context, config download.Config, targets []api.Path, last *download.Snapshot) error {
 	out, end := newReport(g.app)
 	defer end()
@@ -263,7 +262,7 @@ func (g *get) fetchWith(ctx context.Context, config download.Config, targets []a
 	return g.follow(ctx, engine, out, from, targets, last)
 }
 
-// follow adds the targets and reports until nothing is left to do.
+// follow adds the targets and reports progress until all downloads have ended.
 func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path, last *download.Snapshot) error {
 	out.single = len(targets) == 1 && !targets[0].IsFolder() && !g.paths.pattern(targets[0])
 	stopDrawing := out.draw(engine)
@@ -278,7 +277,7 @@ func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, 
 		err = engine.Wait(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
-		out.fail(err) // what was asked for before goes on to its end
+		out.fail(err) // the targets before it are downloaded to the end
 		err = engine.Wait(ctx)
 	}
 	stopDrawing()
@@ -287,7 +286,7 @@ func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, 
 		err = cerr
 	}
 	if ctx.Err() != nil {
-		*last = engine.Snapshot() // only what is kept counts
+		*last = engine.Snapshot() // counts only the bytes that were kept
 	}
 	if err != nil || ctx.Err() != nil {
 		return stoppedWhile(ctx, err, *last)
@@ -295,10 +294,10 @@ func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, 
 	return out.end(*last)
 }
 
-// straight asks for a single file without a look at its folder first: one
-// journey to the server less, and one event. It gives back what is still to be
-// planned: all, where something is at its place already or there is more than
-// one; and a path that turns out to be no file, for it may be a folder.
+// straight requests a single file without listing its folder first, which saves
+// a round trip and an event. It returns the targets that still need a plan: all
+// of them if there are several or the destination exists, and a path that is not
+// a file, because it may be a folder.
 func (g *get) straight(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path) ([]api.Path, error) {
 	if len(targets) != 1 || targets[0].IsFolder() || g.paths.pattern(targets[0]) {
 		return targets, nil
@@ -326,7 +325,7 @@ func (g *get) straight(ctx context.Context, engine *download.Engine, out *report
 	return targets, nil
 }
 
-// stoppedWhile says what a signal left behind.
+// stoppedWhile returns the error of a command that a signal ended.
 func stoppedWhile(ctx context.Context, err error, last download.Snapshot) error {
 	cause := context.Cause(ctx)
 	if cause == nil {
@@ -334,7 +333,7 @@ func stoppedWhile(ctx context.Context, err error, last download.Snapshot) error 
 	}
 	text := "Stopped."
 	if last.BytesDone > 0 {
-		text = "Stopped. What was fetched is kept: the same command goes on from there."
+		text = "Stopped. The downloaded part is kept: run the same command to resume."
 	}
 	return &failedError{text: text, exit: api.ExitInterrupted, cause: cause}
 }
@@ -345,7 +344,7 @@ func (g *get) toStdout(ctx context.Context, config download.Config, targets []ap
 		return usagef("-o - takes the PATH of one file, without wildcards.")
 	}
 	if g.OutTTY {
-		return usagef("-o - is for pipes, and stdout is a terminal. Name a file with -o.")
+		return usagef("-o - is for pipes, but stdout is a terminal. Name a file with -o.")
 	}
 	out, end := newReport(g.app)
 	defer end()
@@ -361,12 +360,12 @@ func (g *get) toStdout(ctx context.Context, config download.Config, targets []ap
 		}
 	}
 	if err != nil && ctx.Err() != nil {
-		return &failedError{text: "Stopped. What was written so far is not the whole file.", exit: api.ExitInterrupted, cause: context.Cause(ctx)}
+		return &failedError{text: "Stopped. The output is not the complete file.", exit: api.ExitInterrupted, cause: context.Cause(ctx)}
 	}
 	return err
 }
 
-// preview is --dry-run: the files that would be fetched, and their local names.
+// preview implements --dry-run: it prints the files and their local names.
 func (g *get) preview(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path) error {
 	var files, here int
 	var bytes int64
@@ -380,7 +379,7 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, out *report,
 		case download.HereMaybe, download.HereOther:
 			state, note = "exists", " (a file is there)"
 		case download.HerePartial:
-			state, note = "unfinished", " (goes on)"
+			state, note = "unfinished", " (resumes)"
 		}
 		line := fetched{Path: r.Bucket + "/" + r.Key, Dest: p.Path, State: state}
 		if r.ETag != "" {
@@ -404,7 +403,7 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, out *report,
 			return
 		}
 		if !listed && !r.Folder {
-			err = &api.Error{Code: api.NotFound} // as the release would say, without asking for one
+			err = &api.Error{Code: api.NotFound} // the same error as of a release, without a release
 			return
 		}
 		for p, perr := range engine.Preview(ctx, r) {
@@ -423,9 +422,9 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, out *report,
 	if !g.json {
 		already := ""
 		if here > 0 {
-			already = ", " + quantity.Count(here) + " of them here already"
+			already = ", " + quantity.Count(here) + " of them already here"
 		}
-		fmt.Fprintf(g.Err, "%s, %s%s. Nothing was fetched.\n", quantity.Plural(files, "file", "files"), quantity.Size(bytes), already)
+		fmt.Fprintf(g.Err, "%s, %s%s. Nothing was downloaded.\n", quantity.Plural(files, "file", "files"), quantity.Size(bytes), already)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"usher/client/quantity"
 )
 
-// ls lists a folder, a folder and all below, one object, or what fits a
+// ls lists a folder, all objects below a folder, one object, or the matches of a
 // pattern.
 type ls struct {
 	*app
@@ -37,16 +37,16 @@ func (a *app) lsCommand() *cobra.Command {
 		SuggestFor: []string{"list", "dir"},
 		Short:      "List a folder",
 		GroupID:    "files",
-		Long: `List what you may see in a folder; without PATH, the buckets. Folders end in "/".
+		Long: `List the entries of a folder that you can see; without PATH, the buckets. Folders end in "/".
 
-One name a line, with what a terminal must not see written as \u{1b} and the like; get and url take such a name with --escaped. With -0 names are raw and end in a NUL byte, for xargs -0.
+The output is one name a line. Control characters are escaped, like \u{1b}; get and url accept such a name with --escaped. With -0 names are raw and end in a NUL byte, for xargs -0.
 
 Sizes are decimal, times are local. With --json each line is {"path","name","kind","size","modified","etag"}.`,
 		Example: `
 usher ls company-reports/annual/
 usher ls -l company-reports/annual/
 
-# All below a folder, and what fits a pattern
+# All objects below a folder, and the matches of a pattern
 usher ls -R builds/nightly/
 usher ls 'company-reports/**/*.csv'
 
@@ -56,10 +56,10 @@ usher ls -R -p -0 builds/nightly/ | xargs -0 usher get --literal -o out
 		RunE: a.run(l.run),
 	}
 	l.paths.add(cmd, true)
-	cmd.Flags().BoolVarP(&l.recursive, "recursive", "R", false, "every object below, without folders")
-	cmd.Flags().BoolVarP(&l.long, "long", "l", false, "with size and time")
-	cmd.Flags().BoolVarP(&l.whole, "paths", "p", false, "whole paths instead of names")
-	cmd.Flags().BoolVarP(&l.null, "null", "0", false, "raw names that end in NUL, for programs")
+	cmd.Flags().BoolVarP(&l.recursive, "recursive", "R", false, "list every object below, without folders")
+	cmd.Flags().BoolVarP(&l.long, "long", "l", false, "show size and time")
+	cmd.Flags().BoolVarP(&l.whole, "paths", "p", false, "show paths instead of names")
+	cmd.Flags().BoolVarP(&l.null, "null", "0", false, "end names in NUL and do not escape them, for programs")
 	return cmd
 }
 
@@ -68,7 +68,7 @@ func (l *ls) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if l.null && l.json {
-		return usagef("-0 and --json are two forms of output. Choose one.")
+		return usagef("Use only one of -0 and --json.")
 	}
 	var t api.Path
 	if len(args) == 1 {
@@ -96,7 +96,7 @@ func (l *ls) empty(t api.Path) string {
 	if t.Bucket == "" {
 		return api.NoBucket
 	}
-	return "Nothing here that you can see."
+	return "There is nothing here that you can see."
 }
 
 func (l *ls) show(ctx context.Context, from lister, t api.Path) error {
@@ -107,7 +107,7 @@ func (l *ls) show(ctx context.Context, from lister, t api.Path) error {
 		if err := l.pattern(ctx, from, t); !errors.Is(err, &api.Error{Code: api.NotFound}) {
 			return err
 		}
-		// As in a shell, a pattern that fits nothing is a name.
+		// As in a shell, a pattern without a match is a plain name.
 	}
 	if !t.IsFolder() {
 		name := t.Base()
@@ -124,14 +124,14 @@ func (l *ls) show(ctx context.Context, from lister, t api.Path) error {
 	return l.folder(ctx, from, t, "")
 }
 
-// pattern shows names relative to the folders before the first wildcard.
+// pattern prints names relative to the folder before the first wildcard.
 func (l *ls) pattern(ctx context.Context, from lister, t api.Path) error {
 	for r, err := range download.Expand(ctx, from, t.String()) {
 		if err != nil {
 			return err
 		}
 		base := ""
-		if r.Base != nil { // a pattern whose wildcards are all literal has none
+		if r.Base != nil { // nil for a pattern whose wildcards are all literal
 			base = *r.Base
 		}
 		e := api.Entry{Name: strings.TrimPrefix(r.Key, base), Kind: api.KindObject, Size: r.Size, ETag: r.ETag}
@@ -164,7 +164,7 @@ func (l *ls) root(ctx context.Context, from lister) error {
 	return nil
 }
 
-// folder prints pages as they come. Shown names begin with lead.
+// folder prints pages as they arrive. Printed names start with lead.
 func (l *ls) folder(ctx context.Context, from lister, at api.Path, lead string) error {
 	return pages(ctx, from, api.ListRequest{Bucket: at.Bucket, Prefix: at.Key, Recursive: l.recursive}, func(entries []api.Entry) error {
 		for _, e := range entries {
@@ -191,7 +191,7 @@ type row struct {
 	Archived bool       `json:"archived,omitempty"`
 }
 
-// print writes an entry of the folder in under a name.
+// print writes an entry of the folder in, with the given name.
 func (l *ls) print(in api.Path, name string, e api.Entry) {
 	l.shown++
 	path := in.Join(e.Name).String()
@@ -201,7 +201,7 @@ func (l *ls) print(in api.Path, name string, e api.Entry) {
 	switch {
 	case l.whole:
 		name = path
-	case name == "" && !l.json && !l.null: // an object with bytes that has the folder's own key
+	case name == "" && !l.json && !l.null: // an object with bytes whose key is the folder's
 		name = "./"
 	}
 	switch {
@@ -220,8 +220,8 @@ func (l *ls) print(in api.Path, name string, e api.Entry) {
 	}
 }
 
-// size and time are blank where the listing does not know them: of folders,
-// and of an object that only its own grant shows.
+// size returns blanks if the listing has no size: for folders, and for an object
+// with a grant of its own.
 func (l *ls) size(e api.Entry) string {
 	if e.Kind != api.KindObject || e.Modified == nil {
 		return strings.Repeat(" ", 7)

@@ -12,9 +12,9 @@ import (
 	"usher/backend/safetext"
 )
 
-// output is stdout for all that a command prints. It keeps the first failure,
-// after which it writes nothing more: a command that ignores the result of a
-// write still ends with exit code 7.
+// output is stdout for all output of a command. After the first failed write it
+// writes nothing more and keeps the error, so that a command that ignores the
+// result of a write still ends with exit code 7.
 type output struct {
 	to io.Writer
 
@@ -36,7 +36,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Read, Close and Fd make output a file for colorprofile, which looks for a
+// Read, Close and Fd make output a file for colorprofile, which detects a
 // terminal. Nothing reads from stdout, and finish closes it.
 func (o *output) Read([]byte) (int, error) { return 0, io.EOF }
 func (o *output) Close() error             { return nil }
@@ -47,15 +47,15 @@ func (o *output) Fd() uintptr {
 	return ^uintptr(0)
 }
 
-// failure returns the failure of a write so far, or nil.
+// failure returns the first failure of a write, or nil.
 func (o *output) failure() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return outputError(o.err)
 }
 
-// finish closes stdout, which may be where a file system reports that it did
-// not take a write (close(2)), and returns the first failure.
+// finish closes stdout and returns the first failure. Some file systems report a
+// failed write only at close(2).
 func (o *output) finish() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -65,8 +65,8 @@ func (o *output) finish() error {
 	return outputError(o.err)
 }
 
-// exitPipe is the exit code that a shell shows for SIGPIPE. usher ends with it
-// also where the signal is ignored.
+// exitPipe is the exit code of a shell for SIGPIPE. usher ends with it even if
+// the signal is ignored.
 const exitPipe = 128 + int(syscall.SIGPIPE)
 
 func outputError(err error) error {
@@ -74,7 +74,7 @@ func outputError(err error) error {
 		return nil
 	}
 	if errors.Is(err, syscall.EPIPE) {
-		return &failedError{text: "Nothing reads the output any more.", exit: exitPipe, cause: err}
+		return &failedError{text: "The reader of the output is gone.", exit: exitPipe, cause: err}
 	}
 	reason := err.Error()
 	var errno syscall.Errno
@@ -87,8 +87,8 @@ func outputError(err error) error {
 	}
 }
 
-// unwritten returns the failure of a write to stdout so far. A command that
-// reads page after page checks it, and does not go on for nothing.
+// unwritten returns the first failure of a write to stdout. A command with many
+// pages checks it after each page, and stops early.
 func (a *app) unwritten() error {
 	if o, ok := a.Out.(*output); ok {
 		return o.failure()

@@ -13,23 +13,24 @@ import (
 	"usher/backend/safetext"
 )
 
-// parsePath reads a PATH. With escaped it is written as usher prints names.
+// parsePath parses a PATH. With escaped, s is in the form in which usher prints
+// names.
 func parsePath(s string, escaped bool) (api.Path, error) {
 	if escaped {
 		raw, err := safetext.Unescape(s)
 		if err != nil {
-			return api.Path{}, usagef("%s is not a path as usher prints it. Leave --escaped out to give it byte for byte.", safe(s))
+			return api.Path{}, usagef("%s is not a path in the form that usher prints. To pass it byte for byte, leave --escaped out.", safe(s))
 		}
 		s = raw
 	}
 	return api.ParsePath(s)
 }
 
-// pathFlags are those of all commands that take a PATH.
+// pathFlags are the flags of all commands with a PATH.
 type pathFlags struct{ escaped, literal bool }
 
 func (f *pathFlags) add(cmd *cobra.Command, globs bool) {
-	cmd.Flags().BoolVar(&f.escaped, "escaped", false, `PATH is written as usher prints it, with \u{1b} for an escape character`)
+	cmd.Flags().BoolVar(&f.escaped, "escaped", false, `PATH is in the form that usher prints, with \u{1b} for an escape character`)
 	if globs {
 		cmd.Flags().BoolVar(&f.literal, "literal", false, "*, ?, [ and { in PATH are ordinary characters")
 	}
@@ -37,17 +38,17 @@ func (f *pathFlags) add(cmd *cobra.Command, globs bool) {
 
 const globSigns = "*?[{"
 
-// pattern says whether a key is to be matched against what is there.
+// pattern reports whether a key is a pattern.
 func (f *pathFlags) pattern(t api.Path) bool {
 	return !f.literal && strings.ContainsAny(t.Key, globSigns)
 }
 
-// lister is what finding things asks of the server.
+// lister lists folders; *client.Client implements it.
 type lister interface {
 	List(ctx context.Context, req api.ListRequest) (api.ListResponse, error)
 }
 
-// pages shows every page of a listing to visit, as they come.
+// pages calls visit with each page of a listing as it arrives.
 func pages(ctx context.Context, l lister, req api.ListRequest, visit func([]api.Entry) error) error {
 	for {
 		page, err := l.List(ctx, req)
@@ -64,9 +65,9 @@ func pages(ctx context.Context, l lister, req api.ListRequest, visit func([]api.
 	}
 }
 
-// look finds names in one folder, each as an object or, where there is no
-// object, as a folder. Listings are in byte order, so it reads only where the
-// names can be. A folder that cannot be listed holds nothing.
+// look finds names in one folder, each as an object or else as a folder.
+// Listings are in byte order, so look reads only the ranges that can have the
+// names. A folder that cannot be listed counts as empty.
 func look(ctx context.Context, l lister, bucket, prefix string, names []string) (map[string]api.Entry, error) {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	found := map[string]api.Entry{}
@@ -103,7 +104,7 @@ func look(ctx context.Context, l lister, bucket, prefix string, names []string) 
 	}
 }
 
-// before is a name that sorts before this one and, mostly, close to it.
+// before returns a name that sorts before this one and usually close to it.
 func before(name string) string {
 	_, n := utf8.DecodeLastRuneInString(name)
 	return name[:len(name)-n]

@@ -24,11 +24,11 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
-// shelf is a folder that lists its names in byte order, a page at a time.
+// shelf is a folder that lists its names in byte order, page by page.
 type shelf struct {
 	entries []api.Entry
 	page    int
-	asked   int
+	calls   int
 }
 
 func newShelf(objects, folders []string, page int) *shelf {
@@ -44,7 +44,7 @@ func newShelf(objects, folders []string, page int) *shelf {
 }
 
 func (s *shelf) List(_ context.Context, req api.ListRequest) (api.ListResponse, error) {
-	s.asked++
+	s.calls++
 	after := req.Start
 	if req.Cursor != "" {
 		after = req.Cursor
@@ -63,7 +63,7 @@ func (s *shelf) List(_ context.Context, req api.ListRequest) (api.ListResponse, 
 	return out, nil
 }
 
-// look finds just what a walk through everything would find.
+// look returns the same entries as a complete listing.
 func TestLookAgreesWithAWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringMatching(`[ab!~0é]{1,3}`)
@@ -93,7 +93,8 @@ func TestLookAgreesWithAWalk(t *testing.T) {
 	})
 }
 
-// A name in a folder of a million costs a page or two, not a thousand.
+// A lookup in a folder with a million names reads one or two pages, not a
+// thousand.
 func TestLookSkips(t *testing.T) {
 	var objects []string
 	for a := 'a'; a <= 'z'; a++ {
@@ -108,7 +109,7 @@ func TestLookSkips(t *testing.T) {
 	if err != nil || len(found) != 3 {
 		t.Fatalf("%v, %v", found, err)
 	}
-	if s.asked > 6 {
-		t.Errorf("%d pages were read for three names", s.asked)
+	if s.calls > 6 {
+		t.Errorf("%d pages were read for three names", s.calls)
 	}
 }

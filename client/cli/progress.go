@@ -15,15 +15,14 @@ import (
 	"usher/client/quantity"
 )
 
-// drawEvery is how often progress is drawn at most.
+// drawEvery is the interval between two updates of the progress lines.
 const drawEvery = 200 * time.Millisecond
 
-// draw keeps the lines of progress up to date until the function that it
-// returns is called.
+// draw updates the progress lines until stop is called.
 func (r *report) draw(engine *download.Engine) (stop func()) {
 	show, every := r.show, drawEvery
 	if !r.live() {
-		show, every = r.sayWaiting, sayEvery
+		show, every = r.reportWaiting, waitingEvery
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -50,11 +49,11 @@ func (r *report) draw(engine *download.Engine) (stop func()) {
 	}
 }
 
-// sayEvery is how often a job is asked whether it stands still.
-const sayEvery = 5 * time.Second
+// waitingEvery is the interval between two checks for stalled downloads in a job.
+const waitingEvery = 5 * time.Second
 
-// sayWaiting says once in a log that nothing moves, and why.
-func (r *report) sayWaiting(s download.Snapshot) {
+// reportWaiting prints one line when all downloads start to wait, with the reason.
+func (r *report) reportWaiting(s download.Snapshot) {
 	waits := waiting(s)
 	if waits != r.waits && waits != "" && waits != "verifying" && !r.json {
 		fmt.Fprintf(r.Err, "%s%s.\n", strings.ToUpper(waits[:1]), waits[1:])
@@ -62,7 +61,7 @@ func (r *report) sayWaiting(s download.Snapshot) {
 	r.waits = waits
 }
 
-// watch draws the progress of one file that goes into a pipe.
+// watch draws the progress of one file that is written to a pipe.
 func (r *report) watch(t download.Transfer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,7 +72,7 @@ func (r *report) watch(t download.Transfer) {
 	r.show(s)
 }
 
-// stopWatching takes it off again.
+// stopWatching removes the progress lines.
 func (r *report) stopWatching() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,7 +81,8 @@ func (r *report) stopWatching() {
 	}
 }
 
-// show draws in one write, so that nothing flickers. It needs mu.
+// show draws the progress lines in one write, to avoid flicker. The caller holds
+// mu.
 func (r *report) show(s download.Snapshot) {
 	width := r.width() - 1
 	lines := append(fileLines(s, width), progressLine(s, width))
@@ -90,8 +90,8 @@ func (r *report) show(s download.Snapshot) {
 	r.drawn = len(lines)
 }
 
-// erase gives the codes that take the lines of progress off the screen. It
-// needs mu.
+// erase returns the codes that remove the progress lines from the screen. The
+// caller holds mu.
 func (r *report) erase() string {
 	n := r.drawn
 	r.drawn = 0
@@ -104,14 +104,14 @@ func (r *report) erase() string {
 	return "\r" + ansi.CursorUp(n-1) + ansi.EraseScreenBelow
 }
 
-// Of many files the large ones have a line each, as long as they move.
+// With several files, each large file that is in progress has its own line.
 const (
-	ownLine  = 8 << 20 // bytes
-	ownLines = 4
+	ownLine  = 8 << 20 // minimum size in bytes
+	ownLines = 4       // maximum number of lines
 )
 
-// fileLines are the large files under way, each in a line of at most width
-// cells; none where there is one file, whose line is the whole's.
+// fileLines returns a line of at most width cells for each large file in
+// progress. With a single file there are none: progressLine shows it.
 func fileLines(s download.Snapshot, width int) (lines []string) {
 	if s.Files < 2 {
 		return nil
@@ -136,7 +136,7 @@ func fileLines(s download.Snapshot, width int) (lines []string) {
 	return lines
 }
 
-// middle cuts a text to so many cells, and keeps its beginning and its end.
+// middle shortens a text to a number of cells by removing its middle.
 func middle(s string, cells int) string {
 	w := ansi.StringWidth(s)
 	if w <= cells {
@@ -155,8 +155,8 @@ func (r *report) width() int {
 	return 80
 }
 
-// Taskbar says whether the terminal shows progress by OSC 9;4. Others take OSC 9
-// for a notification, so it goes only to those that say who they are.
+// Taskbar reports whether the terminal shows progress by OSC 9;4. In other
+// terminals OSC 9 is a notification, so only known terminals are accepted.
 func Taskbar(getenv func(string) string) bool {
 	switch getenv("TERM_PROGRAM") {
 	case "ghostty", "WezTerm":
@@ -165,8 +165,8 @@ func Taskbar(getenv func(string) string) bool {
 	return getenv("WT_SESSION") != "" || getenv("ConEmuANSI") == "ON"
 }
 
-// chrome is progress around the terminal: in its title, where there is one, and
-// on the taskbar.
+// chrome returns the codes for progress in the terminal's title and on the
+// taskbar.
 func (r *report) chrome(s download.Snapshot) (codes string) {
 	if s.Bytes == 0 {
 		return ""
@@ -184,7 +184,7 @@ func (r *report) chrome(s download.Snapshot) (codes string) {
 	return codes
 }
 
-// unchrome puts things back.
+// unchrome returns the codes that restore title and taskbar.
 func (r *report) unchrome() (codes string) {
 	if r.title > 0 {
 		codes += ansi.SetWindowTitle("") + popTitle
@@ -197,13 +197,13 @@ func (r *report) unchrome() (codes string) {
 }
 
 // SPEC: xterm control sequences, window manipulation 22 and 23: the title is
-// kept on a stack. Who does not know them ignores them.
+// saved on a stack. Terminals without a stack ignore the codes.
 const (
 	pushTitle = "\x1b[22;2t"
 	popTitle  = "\x1b[23;2t"
 )
 
-// hasTitle leaves out the consoles that would print the title.
+// hasTitle returns false for consoles that would print the title.
 func (r *report) hasTitle() bool {
 	switch r.Getenv("TERM") {
 	case "", "dumb", "linux":
@@ -212,7 +212,7 @@ func (r *report) hasTitle() bool {
 	return true
 }
 
-// percent never says 100 before all is verified.
+// percent returns at most 99, because 100 means verified.
 func percent(s download.Snapshot) int {
 	if s.Bytes <= 0 {
 		return 0
@@ -220,8 +220,8 @@ func percent(s download.Snapshot) int {
 	return int(min(float64(s.BytesDone)/float64(s.Bytes)*100, 99))
 }
 
-// progressLine is the state of all downloads in one line of at most width
-// cells; the bar gives way first.
+// progressLine returns the state of all downloads in one line of at most width
+// cells. A narrow line has no bar.
 func progressLine(s download.Snapshot, width int) string {
 	const cells = 20
 	full := percent(s) * cells / 100
@@ -250,7 +250,7 @@ func progressLine(s download.Snapshot, width int) string {
 	return ansi.Truncate(line, width, "…")
 }
 
-// waiting says what everything waits for, if nothing moves.
+// waiting returns the reason for which all downloads wait, or "".
 func waiting(s download.Snapshot) string {
 	if s.Running > 0 {
 		return ""

@@ -13,11 +13,10 @@ import (
 	"usher/client/quantity"
 )
 
-// newReport makes a report and the function that ends it: nothing is held back
-// afterwards.
+// newReport returns a report and a function that flushes its output.
 func newReport(a *app) (*report, func()) {
 	r := &report{app: a}
-	out, err, quiet := &late{to: a.Out}, &late{to: a.Err}, *a
+	out, err, quiet := &delayed{to: a.Out}, &delayed{to: a.Err}, *a
 	quiet.Out = out
 	if !r.live() {
 		quiet.Err = err
@@ -26,35 +25,35 @@ func newReport(a *app) (*report, func()) {
 	return r, func() { out.flush(); err.flush() }
 }
 
-// report shows how downloads go: on a terminal a few lines that are drawn over
-// and over (progress.go), and lines that stay only for what failed; where
-// stdout is no terminal a line there for each finished file; with --json the
-// same as JSON.
+// report shows the progress and the results of downloads. On a terminal it draws
+// progress lines (progress.go) and leaves a line for each failure. If stdout is
+// not a terminal, it writes a line for each finished file there; with --json in
+// JSON.
 type report struct {
 	*app
 
 	mu      sync.Mutex
-	drawn   int    // lines of progress on the screen
-	title   int    // the percentage in the terminal's title, and one; 0: none
-	single  bool   // one file was named: the command's own error names its failure
-	held    string // the line of that failure, printed only if another follows
+	drawn   int    // number of progress lines on the screen
+	title   int    // 1 + the percentage in the terminal's title; 0: no title
+	single  bool   // one file was named: the command's error shows its failure
+	held    string // the line of the first failure, printed only if a second one follows
 	many    many
 	done    tally
-	same    int // were here already
-	left    int // were here, and stay as they are
-	folders int // that could not be listed
+	same    int // already here
+	left    int // existing files that differ and were not changed
+	folders int // folders that could not be listed
 
-	here    string             // the folder that the person is in, once it was asked for
-	waits   string             // what a log says that everything waits for
-	unsure  string             // a path that may be a folder
-	refused *download.Transfer // its end as a file
+	here    string             // the current folder, once it was needed
+	waits   string             // the reason to wait that was last printed
+	unsure  string             // a path that can be a file or a folder
+	refused *download.Transfer // the result of unsure as a file
 }
 
-// tally counts what was fetched.
+// tally counts the downloaded files.
 type tally struct {
 	files, sizeOnly int
 	bytes           int64
-	said            string // of the last one
+	text            string // the line of the last file
 }
 
 // fetched is one line of get --json.
@@ -70,8 +69,8 @@ type fetched struct {
 
 func (r *report) live() bool { return r.ErrTTY && !r.json }
 
-// finished takes an end; the engine calls it, one call at a time. It is the one
-// place that prints ends, and end sums up no others.
+// finished prints the result of a transfer and counts it for end. The engine
+// calls it, one call at a time, for every transfer.
 func (r *report) finished(t download.Transfer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,9 +92,9 @@ func (r *report) finished(t download.Transfer) {
 		}
 		text = fmt.Sprintf("%s  %s  %s", r.near(t.Dest), quantity.Size(t.Size), verifiedBy(t.Verified))
 		if t.Anew {
-			text += "; it changed since the last try and was fetched anew"
+			text += "; it had changed, so it was downloaded again from the start"
 		}
-		r.done.said = text
+		r.done.text = text
 	case download.Skipped:
 		r.same++
 		if text = fmt.Sprintf("%s  here already", r.near(t.Dest)); t.Differs {
@@ -105,7 +104,7 @@ func (r *report) finished(t download.Transfer) {
 	default:
 		err := choices(t.Err)
 		if err == nil {
-			err = &failedError{text: "The download was cancelled.", exit: api.ExitInterrupted}
+			err = &failedError{text: "The download was canceled.", exit: api.ExitInterrupted}
 		}
 		if r.many.add(err); t.Folder {
 			r.folders++
@@ -117,7 +116,7 @@ func (r *report) finished(t download.Transfer) {
 	switch {
 	case r.json:
 		r.writeJSON(r.Out, line)
-	case line.Error != nil && below(t.Err): // the command's own error names it, and no file else is tried
+	case line.Error != nil && below(t.Err): // the command's error shows it, and no other file is tried
 	case line.Error != nil && r.single && r.many.failed == 1:
 		r.held = text
 	case line.Error != nil:
@@ -129,8 +128,8 @@ func (r *report) finished(t download.Transfer) {
 	}
 }
 
-// refusal gives the end of the path that may be a folder, if it was no file. It
-// is sure now.
+// refusal returns the result of the path that can be a folder, if it was not a
+// file. Later results are printed.
 func (r *report) refusal() *download.Transfer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,21 +137,22 @@ func (r *report) refusal() *download.Transfer {
 	return r.refused
 }
 
-// addsFolder notes that a request is for a folder: its files are named one by one.
+// addsFolder records that a request is for a folder, so that every failure has
+// its own line.
 func (r *report) addsFolder(folder bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.single = r.single && !folder
 }
 
-// fail takes a failure that is not of one file.
+// fail counts a failure that does not belong to one file.
 func (r *report) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.many.add(err)
 }
 
-// choices names the flags where the engine's sentence leaves a choice.
+// choices adds the flags to the engine's error for an existing file.
 func choices(err error) error {
 	var taken *download.Error
 	if errors.As(err, &taken) && taken.Kind == download.ErrExists {
@@ -164,7 +164,7 @@ func choices(err error) error {
 	return err
 }
 
-// near writes a local path from where the person is, if it lies below.
+// near returns a local path relative to the current folder, if it is below.
 func (r *report) near(path string) string {
 	if r.here == "" {
 		r.here, _ = os.Getwd()
@@ -185,7 +185,7 @@ func verifiedBy(algorithm string) string {
 	return "verified " + safe(algorithm)
 }
 
-// line needs mu.
+// line prints a line above the progress lines. The caller holds mu.
 func (r *report) line(text string) {
 	fmt.Fprint(r.Err, r.erase())
 	if r.held != "" {
@@ -195,7 +195,7 @@ func (r *report) line(text string) {
 	fmt.Fprintln(r.Err, text)
 }
 
-// end sums up, and gives the error of the whole.
+// end prints the summary and returns the error of the command.
 func (r *report) end(last download.Snapshot) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -203,7 +203,7 @@ func (r *report) end(last download.Snapshot) error {
 	for _, t := range last.Transfers {
 		if t.State == download.WaitingSignIn {
 			return &failedError{
-				text: "Your sign-in has ended. Sign in with usher login; the same command then goes on from what was fetched.",
+				text: "Your sign-in has ended. Run usher login, then the same command again to resume.",
 				exit: api.ExitSignedOut, cause: t.Err,
 			}
 		}
@@ -215,11 +215,11 @@ func (r *report) end(last download.Snapshot) error {
 		r.sum(r.Err)
 	}
 	if last.Files == 0 && r.many.failed == 0 && !r.json {
-		fmt.Fprintln(r.Err, "There is no file in it. The folder itself is here now.")
+		fmt.Fprintln(r.Err, "The folder has no files. It was created here.")
 	}
 	err := r.many.err()
 	for _, t := range last.Transfers {
-		if err != nil && t.State == download.Paused && t.Err == nil { // the engine stopped what would fail alike
+		if err != nil && t.State == download.Paused && t.Err == nil { // the engine stopped the files that would fail for the same reason
 			f := explain(r.many.first)
 			return &failedError{text: f.line + " No other file was tried.", exit: r.many.exit, cause: r.many.first}
 		}
@@ -227,7 +227,7 @@ func (r *report) end(last download.Snapshot) error {
 	return err
 }
 
-// below reports whether a failure is that of all files below a folder.
+// below reports whether a failure applies to all files below a folder.
 func below(err error) bool {
 	var own *download.Error
 	return errors.As(err, &own) && own.Below != ""
@@ -237,7 +237,7 @@ func (r *report) sum(w io.Writer) {
 	d := r.done
 	switch {
 	case d.files == 1 && r.live() && r.OutTTY:
-		fmt.Fprintln(w, d.said)
+		fmt.Fprintln(w, d.text)
 	case d.files > 1 && d.sizeOnly == 0:
 		fmt.Fprintf(w, "%s, %s, verified\n", quantity.Plural(d.files, "file", "files"), quantity.Size(d.bytes))
 	case d.files > 1:

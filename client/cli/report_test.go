@@ -33,7 +33,7 @@ func here(t *testing.T, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// Without a terminal each file is a line; on one, only what failed is.
+// Without a terminal each file has a line; on a terminal, only a failure has one.
 func TestReportLines(t *testing.T) {
 	done := download.Transfer{Bucket: "b", Key: "k\x1b", Dest: here(t, "k\x1b"), Size: 1500, State: download.Done, Verified: "crc64nvme"}
 	bad := download.Transfer{Bucket: "b", Key: "gone", Size: -1, State: download.Denied, Err: &api.Error{Code: api.NotFound}}
@@ -61,8 +61,8 @@ func TestReportLines(t *testing.T) {
 	}
 }
 
-// The only file's failure is said once, by the end.
-func TestReportSaysOneFailureOnce(t *testing.T) {
+// The failure of the only file is printed once, by end.
+func TestReportOneFailure(t *testing.T) {
 	r, _, errs := reportTo(false, false)
 	r.single = true
 	r.finished(download.Transfer{Bucket: "b", Key: "k", State: download.Failed, Err: &download.Error{Kind: download.ErrExists, Path: "/x\x1b"}})
@@ -72,9 +72,9 @@ func TestReportSaysOneFailureOnce(t *testing.T) {
 	}
 }
 
-// What waits for a sign-in, and a folder that could not be listed, are
-// failures of the whole.
-func TestReportEndsWithWhatDidNotFinish(t *testing.T) {
+// A transfer that waits for a sign-in, and a folder that could not be listed, are
+// failures of the command.
+func TestReportUnfinished(t *testing.T) {
 	r, _, _ := reportTo(false, false)
 	err := r.end(download.Snapshot{Files: 2, Transfers: []download.Transfer{{State: download.WaitingSignIn, Err: &api.Error{Code: api.TokenExpired}}}})
 	if f := explain(err); f.exit != api.ExitSignedOut || !strings.Contains(f.line, "usher login") {
@@ -118,7 +118,7 @@ func TestProgressLine(t *testing.T) {
 func TestSecretGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		silent, _ := io.Pipe() // nobody writes to it
+		silent, _ := io.Pipe() // without a writer
 		l := &login{app: &app{}, lines: bufio.NewReader(silent)}
 		time.AfterFunc(time.Second, func() { cancel(&stopped{exit: api.ExitTerminated}) })
 		_, err := l.secret(ctx, true, "Password: ", "--password-stdin")
@@ -129,7 +129,7 @@ func TestSecretGivesUp(t *testing.T) {
 	})
 }
 
-// A question does not outlive its context.
+// A prompt ends with its context.
 func TestAwaitGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -141,7 +141,7 @@ func TestAwaitGivesUp(t *testing.T) {
 		if !errors.As(err, &s) || !restored {
 			t.Errorf("%v, restored %v", err, restored)
 		}
-		typed <- "" // lets the reader go
+		typed <- "" // ends the reader
 	})
 }
 
@@ -156,12 +156,12 @@ func TestReadLineLeavesTheRest(t *testing.T) {
 		t.Error("a line after the end")
 	}
 	if _, err := readLine(strings.NewReader(strings.Repeat("x", 5000))); err == nil {
-		t.Error("a line without end was taken")
+		t.Error("a line without end was accepted")
 	}
 }
 
-// Large files have lines of their own beside the line of the whole, which is
-// the only one where there is one file.
+// Large files have lines of their own below the line of all files. A single file
+// has the latter only.
 func TestFileLines(t *testing.T) {
 	big := func(key string, state download.State) download.Transfer {
 		return download.Transfer{Key: "dir/" + key, Size: 100e6, Done: 68e6, Rate: 24.1e6, State: state}
@@ -197,7 +197,7 @@ func TestFileLines(t *testing.T) {
 	}
 }
 
-// What is drawn is taken off again, and the title is put back.
+// The progress lines are removed at the end, and the title is restored.
 func TestProgressIsErased(t *testing.T) {
 	r, _, errs := reportTo(true, false)
 	r.Getenv = func(name string) string {

@@ -15,14 +15,14 @@ import (
 	"usher/client/quantity"
 )
 
-// ServeOptions configure the server.
+// ServeOptions configures the server.
 type ServeOptions struct {
 	Config     string           // file
 	AcceptLost bool             // start although the audit log has lost records
-	Reload     <-chan os.Signal // each one: read the configuration, grants and certificate again
+	Reload     <-chan os.Signal // each signal reloads the configuration, the grants and the certificate
 }
 
-// Finding is the outcome of one check of a server's configuration.
+// Finding is the result of one check of a server's configuration.
 type Finding struct {
 	Part    string // log, grants, pool, ...
 	Subject string // file, pool or bucket
@@ -31,8 +31,8 @@ type Finding struct {
 	Exit    int
 }
 
-// AuditLog is where a log is: a server's configuration that names it, or its
-// file. One of the two is set.
+// AuditLog names an audit log: by the server's configuration, or by its file. One
+// of the fields is set.
 type AuditLog struct{ Config, File string }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -40,11 +40,11 @@ func (a *app) serveCommand() *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
 		Use:     "serve",
-		Short:   "Run usher's server for a real pool and real buckets",
+		Short:   "Run usher's server for your user pool and buckets",
 		GroupID: "machine",
-		Long: `Run the server that checks sign-ins, decides by the grants, records, and hands out links. AWS credentials come from the places where every AWS tool looks. It runs until SIGINT or SIGTERM and lets requests under way finish; its log is JSON on stderr. SIGHUP makes it read the configuration, the grants and the certificate again.
+		Long: `Run the server, which verifies sign-ins, decides by the grants, records each action and signs links. AWS credentials come from the standard AWS configuration. The server runs until SIGINT or SIGTERM and completes open requests; its log is JSON on stderr. SIGHUP reloads the configuration, the grants and the certificate.
 
-With --check it serves nothing: it tries the audit log, the grants, the certificate, the user pool, the credentials and each granted bucket, prints a line for each with the next step where one fails, and ends. It changes nothing and can run beside the server. With --json each line is {"part","subject","ok","problem","fix"}.`,
+With --check it does not serve: it checks the audit log, the grants, the certificate, the user pool, the credentials and each granted bucket, and prints a line for each, with the next step after a failure. It changes nothing and can run while the server runs. With --json each line is {"part","subject","ok","problem","fix"}.`,
 		Example: `
 usher serve --config /etc/usher/usher.yaml --check
 usher serve --config /etc/usher/usher.yaml
@@ -67,14 +67,14 @@ usher serve --config /etc/usher/usher.yaml
 		}),
 	}
 	cmd.Flags().StringVar(&o.Config, "config", "", "configuration file (YAML)")
-	cmd.Flags().BoolVar(&check, "check", false, "try everything that the server needs, and end")
+	cmd.Flags().BoolVar(&check, "check", false, "check everything that the server needs, and exit")
 	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	return cmd
 }
 
-// check prints a line for each part. Failures that share an exit code end with
-// it.
+// check prints a line for each part. The exit code is that of the failures, if
+// they share one.
 func (a *app) check(ctx context.Context, config string) error {
 	findings, err := a.Check(ctx, config)
 	if err != nil {
@@ -120,16 +120,16 @@ func (a *app) printFinding(f Finding) {
 	fmt.Fprintln(a.Out, line)
 }
 
-// configPlaces are where a command on the server's machine looks for the
-// configuration that none was named for.
-var configPlaces = []string{"usher.yaml", "/etc/usher/usher.yaml"}
+// configPaths are the default configuration files of commands on the server's
+// machine.
+var configPaths = []string{"usher.yaml", "/etc/usher/usher.yaml"}
 
 func (a *app) backupCommand() *cobra.Command {
 	var from AuditLog
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the audit log, on the server's machine",
-		Long: `Copy the audit log to a new file, on the machine of the server and while it runs. All events that are recorded when the command starts are in the copy; a plain copy of the database lacks those that are still in its write-ahead log. The copy is verified before it gets its name, and replaces nothing.
+		Long: `Copy the audit log to a new file, on the machine of the server and while it runs. All events that are recorded when the command starts are in the copy; a plain copy of the database lacks the events in its write-ahead log. The copy is verified before it gets its name, and never replaces a file.
 
 The log is the one that the server's configuration names. Without --config and --log the configuration is ./usher.yaml or /etc/usher/usher.yaml. The copy is a log itself: name it in a configuration to serve from it.
 
@@ -142,7 +142,7 @@ usher audit backup --config /etc/usher/usher.yaml /backup/audit.db
 usher audit backup --log ~/usher-demo/audit.db audit-copy.db
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 1, 1, "backup takes the file to make: usher audit backup FILE."); err != nil {
+			if err := exactly(cmd, args, 1, 1, "backup takes the name of a new file: usher audit backup FILE."); err != nil {
 				return err
 			}
 			return a.backup(cmd.Context(), from, args[0])
@@ -167,7 +167,7 @@ func (a *app) backup(ctx context.Context, from AuditLog, file string) error {
 	}
 	done, err := a.Backup(ctx, from, file)
 	if err != nil {
-		return startError("There is no backup", err)
+		return startError("The backup failed", err)
 	}
 	if a.json {
 		return a.writeBackup(file, done)
@@ -176,8 +176,8 @@ func (a *app) backup(ctx context.Context, from AuditLog, file string) error {
 	return nil
 }
 
-// BackedUp is a finished backup: how many events it has, and the hash of the
-// last one in hexadecimal.
+// BackedUp is a finished backup: its number of events, and the hash of the last
+// one in hexadecimal.
 type BackedUp struct {
 	Events uint64
 	Head   string
@@ -193,19 +193,19 @@ func (a *app) writeBackup(file string, done BackedUp) error {
 }
 
 func findConfig() (string, error) {
-	for _, place := range configPlaces {
-		if _, err := os.Stat(place); !errors.Is(err, fs.ErrNotExist) {
-			return place, nil
+	for _, path := range configPaths {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path, nil
 		}
 	}
 	return "", usagef("There is no usher.yaml here and no /etc/usher/usher.yaml. Name the server's configuration with --config, or the log with --log.")
 }
 
-// startError is for administrators of a server: the reason belongs to the
-// sentence, because it names the setting or file to change.
+// startError returns an error for the administrator of a server. Its sentence
+// includes the cause, which names the setting or file to change.
 func startError(what string, err error) error {
 	if err == nil {
-		err = errors.New("it ended without a reason")
+		err = errors.New("it ended without an error")
 	}
 	if errors.Is(err, context.Canceled) {
 		return err

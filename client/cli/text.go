@@ -16,7 +16,7 @@ import (
 	"usher/session"
 )
 
-// safe is how text that others wrote gets onto a line.
+// safe escapes untrusted text for one line.
 func safe(s string) string { return safetext.Line(s) }
 
 func hostOf(p session.Profile) string {
@@ -27,8 +27,8 @@ func hostOf(p session.Profile) string {
 	return u.Host
 }
 
-// bytesOf reads an amount such as 800k, 10M, 1.5G or 2MiB: k, M, G and T are
-// decimal, ki, Mi, Gi and Ti binary; a B at the end is welcome.
+// bytesOf parses an amount such as 800k, 10M, 1.5G or 2MiB: k, M, G and T are
+// decimal, ki, Mi, Gi and Ti binary, with an optional B at the end.
 func bytesOf(s string) (int64, error) {
 	text := strings.TrimSuffix(strings.TrimSpace(s), "B")
 	digits := strings.TrimRight(text, "kKMGTi")
@@ -43,8 +43,8 @@ func bytesOf(s string) (int64, error) {
 	return int64(n * unit), nil
 }
 
-// shellQuote writes a word so that a POSIX shell reads it back. Text that does
-// not print is escaped, and then only shows what was meant.
+// shellQuote quotes a word for a POSIX shell. Unprintable text is escaped, and a
+// shell cannot read it back.
 func shellQuote(s string) string {
 	s = safe(s)
 	if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:@%") == "" {
@@ -53,7 +53,7 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// table pads columns to the widest cell; the last one is left as it is.
+// table pads columns to the widest cell; the last column has no padding.
 type table struct {
 	rows   [][]string
 	widest int // cells of a padded column at most; 0: no limit
@@ -87,9 +87,9 @@ func (t *table) write(w io.Writer) {
 	}
 }
 
-// writeJSON writes one value on one line. Characters that a terminal could act
-// on, and that encoding/json leaves as they are, become \u escapes: the same
-// string to every reader of JSON.
+// writeJSON writes one value on one line. Control characters for a terminal that
+// encoding/json does not escape become \u escapes, which are the same string to
+// every JSON parser.
 func (a *app) writeJSON(w io.Writer, v any) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -125,8 +125,8 @@ func printableJSON(line []byte) []byte {
 	return out
 }
 
-// lines escapes an error of several lines, such as one that quotes the place
-// in a file, line by line.
+// lines escapes an error with several lines, such as one with an excerpt of a
+// file, line by line.
 func lines(err error) string {
 	all := strings.Split(scrub(strings.TrimSpace(err.Error())), "\n")
 	for i, l := range all {

@@ -53,7 +53,7 @@ func TestShellQuote(t *testing.T) {
 	}
 }
 
-// A line of JSON reads back the same, and holds nothing that a terminal acts on.
+// A line of JSON decodes to the same text and has no control characters.
 func FuzzJSONLine(f *testing.F) {
 	for _, s := range []string{"", "plain", "\x1b[2J", "\u009b2J", "\u202efdp", "a\u0301\u0301", "\U000e0041", "世界", "<&>", "\x7f", "\u2028", "\xff"} {
 		f.Add(s)
@@ -85,8 +85,7 @@ func TestTableKeepsColumnsUnderWideNames(t *testing.T) {
 	}
 }
 
-// The caret stands under the word, also where what comes before it is escaped
-// or wide.
+// The carets are under the wrong word, even after escaped or wide text.
 func TestFilterCaret(t *testing.T) {
 	for query, want := range map[string]string{
 		"who:ada acton:list":      "  who:ada acton:list\n          ^^^^^",
@@ -96,7 +95,7 @@ func TestFilterCaret(t *testing.T) {
 	} {
 		_, err := event.ParseFilter(query, time.Now())
 		if err == nil {
-			t.Fatalf("%q was taken", query)
+			t.Fatalf("%q was accepted", query)
 		}
 		f := explain(filterError(query, err))
 		if f.exit != api.ExitUsage || !strings.Contains(f.line, want) || strings.Contains(f.line, "\x1b") {

@@ -23,13 +23,13 @@ func (a *app) urlCommand() *cobra.Command {
 		SuggestFor: []string{"presign"},
 		Short:      "Print a short-lived download link",
 		GroupID:    "files",
-		Long: `Print a link to one file that any browser or curl can use. Whoever has the link can fetch the file until it ends, mostly a minute later; the log says that you asked for it.
+		Long: `Print a link to one file that any browser or curl can use. Any person with the link can download the file until it expires, usually after a minute. The audit log records the link under your name.
 
 With --json: {"path","url","life","event"}, life in seconds.`,
 		Example: `
 usher url company-reports/annual/audited/letter.pdf
 
-# A line to paste on a machine without usher
+# A command for a machine without usher
 usher url --curl builds/nightly/usher.tar.gz
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
@@ -56,7 +56,7 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 	if err != nil {
 		return err
 	}
-	if t.IsFolder() { // an object with bytes is a file, also where its key ends in "/"
+	if t.IsFolder() { // an object with bytes is a file, even if its key ends in "/"
 		facts, err := at.client.Stat(cmd.Context(), api.StatRequest{Bucket: t.Bucket, Key: t.Key})
 		if errors.Is(err, &api.Error{Code: api.NotFound}) || err == nil && facts.Size == 0 {
 			return isFolder(t)
@@ -69,7 +69,7 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 	if err != nil {
 		return err
 	}
-	object, asked := api.ReleaseObject{Bucket: t.Bucket, Key: t.Key}, a.Now()
+	object, requested := api.ReleaseObject{Bucket: t.Bucket, Key: t.Key}, a.Now()
 	answer, err := at.client.Release(cmd.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{object}, Purpose: api.PurposeLink})
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 	if item.Error != nil {
 		return &api.Error{Code: item.Error.Code, RequestID: answer.RequestID}
 	}
-	if _, err := check.Check(object, item, asked); err != nil {
+	if _, err := check.Check(object, item, requested); err != nil {
 		return err
 	}
 	switch {
@@ -92,16 +92,16 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 		return nil
 	case curl:
 		name, flags := localname.Local(t.Base()), ""
-		if strings.Contains(name, "/") { // one that is too long for a file system goes on in a folder
+		if strings.Contains(name, "/") { // a name that is too long for a file system has a folder
 			flags = " --create-dirs"
 		}
-		// The path as it is: curl would follow dots in a key.
+		// --path-as-is: curl would resolve dots in a key.
 		fmt.Fprintf(a.Out, "curl --fail --path-as-is%s --output %s %s\n", flags, shellQuote("./"+name), shellQuote(item.URL))
 	default:
 		fmt.Fprintln(a.Out, item.URL)
 	}
 	if a.ErrTTY {
-		fmt.Fprintf(a.Err, "The link works for %d s, for whoever has it.\n", item.Life)
+		fmt.Fprintf(a.Err, "The link works for %d s, for any person who has it.\n", item.Life)
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func isFolder(t api.Path) error {
 	return usagef("A link is for one file, and %s is a folder. To fetch it: usher get %s", safe(t.String()), shellQuote(t.String()))
 }
 
-// ownMachine says that a profile's server is on this machine.
+// ownMachine reports whether a profile's server is on this machine.
 func ownMachine(p session.Profile) bool {
 	u, err := url.Parse(p.Server)
 	return err == nil && shape.Loopback(u.Hostname())

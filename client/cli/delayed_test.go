@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// writes keeps what each write brought.
+// writes records the data of each write.
 type writes struct {
 	mu  sync.Mutex
 	all []string
@@ -28,31 +28,31 @@ func (w *writes) got() []string {
 	return slices.Clone(w.all)
 }
 
-func TestLate(t *testing.T) {
+func TestDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var to writes
-		l := &late{to: &to}
-		say := func(s string) { _, _ = l.Write([]byte(s)) }
-		say("one\n")
-		time.Sleep(lateness / 2)
-		say("two\n")
+		l := &delayed{to: &to}
+		write := func(s string) { _, _ = l.Write([]byte(s)) }
+		write("one\n")
+		time.Sleep(maxDelay / 2)
+		write("two\n")
 		if got := to.got(); len(got) != 0 {
 			t.Errorf("%q at once", got)
 		}
-		time.Sleep(lateness/2 + time.Millisecond)
+		time.Sleep(maxDelay/2 + time.Millisecond)
 		synctest.Wait()
 		if got := to.got(); len(got) != 1 || got[0] != "one\ntwo\n" {
 			t.Errorf("%q after a while", got)
 		}
-		say("three\n")
+		write("three\n")
 		l.flush()
 		l.flush()
 		if got := to.got(); len(got) != 2 || got[1] != "three\n" {
 			t.Errorf("%q at the end", got)
 		}
-		say(strings.Repeat("x", lateMost))
+		write(strings.Repeat("x", maxBuffered))
 		if got := to.got(); len(got) != 3 {
-			t.Errorf("%d bytes are held", lateMost)
+			t.Errorf("%d bytes are held", maxBuffered)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
