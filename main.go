@@ -56,7 +56,7 @@ func serveFile(ctx context.Context, o cli.ServeOptions) error {
 		return err
 	}
 	config.AcceptLost = o.AcceptLost
-	w := serveWorld()
+	w := serveDeps()
 	server, err := serve.New(ctx, config, w, nil)
 	if err != nil {
 		return err
@@ -71,8 +71,8 @@ func serveFile(ctx context.Context, o cli.ServeOptions) error {
 	return server.Run(ctx)
 }
 
-func serveWorld() serve.World {
-	return serve.World{
+func serveDeps() serve.Deps {
+	return serve.Deps{
 		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	}
 }
@@ -83,7 +83,7 @@ func check(ctx context.Context, file string) ([]cli.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := serve.Check(ctx, config, serveWorld(), nil)
+	found, err := serve.Check(ctx, config, serveDeps(), nil)
 	out := make([]cli.Finding, len(found))
 	for i, f := range found {
 		out[i] = cli.Finding(f)

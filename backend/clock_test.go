@@ -32,7 +32,7 @@ func beside(t *testing.T, w *demotest.Demo, now func() time.Time) string {
 	s, err := serve.NewOn(t.Context(), serve.Config{
 		Listen: listener.Addr().String(), PublicURL: origin, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
 		Grants: w.GrantsFile, Audit: filepath.Join(t.TempDir(), "audit.db"),
-	}, serve.World{Now: now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)},
+	}, serve.Deps{Now: now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)},
 		&serve.Loopback{Issuer: w.Issuer, Cognito: w.CognitoEndpoint, S3: w.S3Endpoint, Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")}, listener)
 	if err != nil {
 		t.Fatal(err)

@@ -117,7 +117,7 @@ func (f *forgedPool) server(t *testing.T) (origin string, asked *atomic.Int64) {
 	f.Origin = origin
 	s, err := serve.NewOn(t.Context(), serve.Config{
 		Listen: listener.Addr().String(), PublicURL: origin, Region: "us-east-1", UserPoolID: forgedID, ClientID: f.Client, Grants: grants, Audit: filepath.Join(dir, "audit.db"),
-	}, serve.World{Now: f.clock.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)},
+	}, serve.Deps{Now: f.clock.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)},
 		&serve.Loopback{Issuer: f.Issuer, Cognito: f.url, S3: storage.URL, Credentials: noKeys}, listener)
 	if err != nil {
 		t.Fatal(err)

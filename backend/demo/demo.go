@@ -130,7 +130,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: d.Server,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
-	}, serve.World{
+	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{
 		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint,

@@ -112,7 +112,7 @@ func (g Grant) Problems() []Problem {
 		wrong("prefix", `does not end in "/"`, `put a "/" at its end for a folder, or write object: for one object`)
 	}
 	if g.Effect != "" && g.Effect != Allow && g.Effect != Deny {
-		wrong("effect", "is neither allow nor deny", "write allow or deny, or leave it out for allow")
+		wrong("effect", "is neither allow nor deny", "write allow or deny; without effect, the grant allows")
 	}
 	if !validInstant(g.NotBefore) {
 		wrong("not_before", "is outside the years 1970 to 9999", "write an instant such as 2026-12-31T00:00:00Z")

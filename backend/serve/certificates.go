@@ -13,13 +13,13 @@ import (
 	"usher/backend/safetext"
 )
 
-// lookAgain is how often the certificate's files are looked at, when people
-// connect.
-const lookAgain = time.Second
+// checkEvery is the minimum interval between checks of the certificate's files.
+// Connections trigger the checks.
+const checkEvery = time.Second
 
-// certificates serves the certificate of two files, and takes new ones when
-// the files change. While they do not fit, as between two renames, the
-// certificate before serves on.
+// certificates provides the certificate from two files and reloads it when they
+// change. While certificate and key do not match, as between two renames, the
+// previous certificate stays in use.
 type certificates struct {
 	now func() time.Time
 	log *slog.Logger
@@ -27,17 +27,17 @@ type certificates struct {
 	mu      sync.Mutex
 	files   TLS
 	pair    *tls.Certificate
-	read    [2]fs.FileInfo // of which pair is
-	looked  time.Time
-	refused string // the cause that the log has
+	read    [2]fs.FileInfo // files of pair
+	checked time.Time
+	refused string // last logged error
 }
 
-func newCertificates(files TLS, w World) (*certificates, error) {
-	c := &certificates{now: w.Now, log: w.Log, looked: w.Now()}
+func newCertificates(files TLS, d Deps) (*certificates, error) {
+	c := &certificates{now: d.Now, log: d.Log, checked: d.Now()}
 	return c, c.use(files)
 }
 
-// use loads these files, or keeps those before.
+// use loads new files. After an error, the previous certificate stays in use.
 func (c *certificates) use(files TLS) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,27 +67,27 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	if age := now.Sub(c.looked); age < 0 || age >= lookAgain {
-		c.looked = now
-		c.look()
+	if age := now.Sub(c.checked); age < 0 || age >= checkEvery {
+		c.checked = now
+		c.reloadIfChanged()
 	}
 	if c.pair == nil {
-		return nil, errors.New("there is no certificate")
+		return nil, errors.New("no certificate is loaded")
 	}
 	return c.pair, nil
 }
 
-func (c *certificates) look() {
+func (c *certificates) reloadIfChanged() {
 	if unchanged(c.files.Cert, c.read[0]) && unchanged(c.files.Key, c.read[1]) {
 		return
 	}
 	err := c.load(c.files)
 	switch {
 	case err == nil:
-		c.log.Info("a new certificate serves", "file", safetext.New(c.files.Cert), "until", c.pair.Leaf.NotAfter)
+		c.log.Info("new certificate in use", "file", safetext.New(c.files.Cert), "until", c.pair.Leaf.NotAfter)
 	case err.Error() != c.refused:
 		c.refused = err.Error()
-		c.log.Error("the new certificate is refused, and the one before serves", "error", safetext.New(c.refused))
+		c.log.Error("new certificate refused; the previous one stays in use", "error", safetext.New(c.refused))
 	}
 }
 
@@ -96,7 +96,7 @@ func unchanged(path string, read fs.FileInfo) bool {
 	return err == nil && os.SameFile(info, read) && info.Size() == read.Size() && info.ModTime().Equal(read.ModTime())
 }
 
-// paths are the files in use.
+// paths returns the paths in use.
 func (c *certificates) paths() TLS {
 	c.mu.Lock()
 	defer c.mu.Unlock()

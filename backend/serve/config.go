@@ -1,9 +1,9 @@
-// Package serve turns a configuration into a running backend: it reads the
-// file, builds the parts in the order in which they depend on each other, and
-// listens until it is told to stop. A part that cannot be built stops the
-// program with one sentence; no part has a silent stand-in.
+// Package serve turns a configuration into a running backend. It reads the
+// file, builds the parts in the order of their dependencies, and listens until
+// the context ends. If a part cannot be built, the program ends with one
+// sentence; no part has a silent fallback.
 //
-// It leaves all that a request means to backend.
+// The handling of requests is left to package backend.
 package serve
 
 import (
@@ -29,60 +29,61 @@ import (
 	"usher/backend/safetext"
 )
 
-// Config is what `usher serve --config FILE` reads (YAML). Relative paths are
-// relative to the file.
+// Config is the YAML configuration of `usher serve --config FILE`. Relative
+// paths are relative to the file.
 type Config struct {
 	Organisation  string   `yaml:"organisation"`
 	Listen        string   `yaml:"listen"`     // address:port
-	PublicURL     string   `yaml:"public_url"` // the origin people configure
+	PublicURL     string   `yaml:"public_url"` // origin in the users' configuration
 	Region        string   `yaml:"region"`
 	UserPoolID    string   `yaml:"user_pool_id"`
 	ClientID      string   `yaml:"client_id"`
 	HostedUI      string   `yaml:"hosted_ui"`
-	NewIssuer     bool     `yaml:"new_issuer"` // the pool's other issuer form
+	NewIssuer     bool     `yaml:"new_issuer"` // the pool's alternate issuer form
 	AuditorsGroup string   `yaml:"auditors_group"`
 	AdminsGroup   string   `yaml:"admins_group"`
 	Grants        string   `yaml:"grants"`      // file
 	Audit         string   `yaml:"audit"`       // SQLite file
 	URLSeconds    int      `yaml:"url_seconds"` // 15..900
-	Instances     int      `yaml:"instances"`   // that share the pool's quotas
+	Instances     int      `yaml:"instances"`   // number of servers that share the pool's quotas
 	Proxies       []string `yaml:"trusted_proxies"`
 	CursorKeys    []string `yaml:"cursor_keys"` // base64 of 32 bytes; one, or two during a rotation
 	TLS           TLS      `yaml:"tls"`
 	S3            S3       `yaml:"s3"`
 
-	// AcceptLost starts with a log that has lost records, and records that. It
-	// is for one start, so a file cannot set it.
+	// AcceptLost starts with a log that has lost records, and records the loss.
+	// It applies to one start, so a file cannot set it.
 	AcceptLost bool `yaml:"-"`
 }
 
-// TLS names the certificate. Behind a proxy that ends TLS, proxy is true.
+// TLS has the paths of certificate and key. Proxy is true behind a proxy that
+// terminates TLS.
 type TLS struct {
 	Cert  string `yaml:"cert"`
 	Key   string `yaml:"key"`
 	Proxy bool   `yaml:"proxy"`
 }
 
-// S3 says where objects are. Credentials come from the AWS SDK's own chain; so
-// does the endpoint when none is given.
+// S3 is the location of the storage. Credentials come from the AWS SDK's own
+// chain, as does an empty endpoint.
 type S3 struct {
-	Region    string `yaml:"region"` // the pool's when empty
+	Region    string `yaml:"region"` // empty: the pool's region
 	Endpoint  string `yaml:"endpoint"`
 	PathStyle bool   `yaml:"path_style"`
-	// ExactKeys says that a/../b, a//b and ./b are names of their own, as on
-	// AWS. Where it is not said, it is taken to be so for AWS alone: a server
-	// that keeps objects as files may answer with another object.
+	// ExactKeys: a/../b, a//b and ./b are distinct keys, as on AWS. A storage
+	// that keeps objects as files may return another object for them. The
+	// default is true for AWS only.
 	ExactKeys *bool `yaml:"exact_keys"`
 }
 
-// Load reads a configuration file. Every error names the file and what to
-// change.
+// Load reads a configuration file. Every error names the file and the
+// correction.
 func Load(path string) (Config, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)
 	}
-	// Whoever writes it decides which grants and which log count.
+	// The file selects the grants and the audit log, so it must be protected.
 	if err := file.Guarded(path); err != nil {
 		return Config{}, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -104,7 +105,7 @@ func Load(path string) (Config, error) {
 	return c, nil
 }
 
-// complete fills in defaults and refuses what cannot work.
+// complete fills in defaults and refuses invalid values.
 func (c *Config) complete() error {
 	if c.AuditorsGroup == "" {
 		c.AuditorsGroup = "usher-auditors"
@@ -149,7 +150,7 @@ var clientShape = regexp.MustCompile(`^[A-Za-z0-9_+]{1,128}$`)
 
 const maxOrganisation = 100 // bytes
 
-// texts holds names to their shapes: screens and logs show them to everyone.
+// texts checks the names that screens and logs show.
 func (c *Config) texts() error {
 	if len(c.Organisation) > maxOrganisation || safetext.New(c.Organisation).Escaped() {
 		return fmt.Errorf("organisation must be at most %d bytes without control characters", maxOrganisation)
@@ -166,7 +167,8 @@ func (c *Config) texts() error {
 	return nil
 }
 
-// trust checks what the parts would refuse later, without the file's name.
+// trust checks fields that the parts would refuse later, in an error without
+// the file's name.
 func (c *Config) trust() error {
 	if err := c.texts(); err != nil {
 		return err
@@ -184,7 +186,7 @@ func (c *Config) trust() error {
 	if len(keys) == 0 && c.Instances > 1 {
 		return errors.New("several instances need cursor_keys: openssl rand -base64 32")
 	}
-	// Access tokens are sent there.
+	// Access tokens are sent to this address.
 	if u, ok := origin(c.HostedUI); c.HostedUI != "" && (!ok || u.Scheme == "http" && !shape.Loopback(u.Hostname())) {
 		return errors.New("hosted_ui must be an origin like https://sign-in.example.com")
 	}
@@ -203,7 +205,7 @@ func origin(text string) (*url.URL, bool) {
 	return u, u.Scheme == "https" || u.Scheme == "http"
 }
 
-// addresses holds the public URL to an origin and plain HTTP to loopback.
+// addresses requires an origin as public URL, and TLS except on loopback.
 func (c *Config) addresses() error {
 	u, ok := origin(c.PublicURL)
 	if !ok {
@@ -225,7 +227,7 @@ func (c *Config) addresses() error {
 	return nil
 }
 
-// fileKeys reports whether the storage may take one name for another.
+// fileKeys reports whether the storage may confuse distinct keys.
 func (s S3) fileKeys(host string) bool {
 	if s.ExactKeys != nil {
 		return !*s.ExactKeys
@@ -237,8 +239,8 @@ func (s S3) fileKeys(host string) bool {
 	return !strings.HasSuffix(name, ".amazonaws.com") && !strings.HasSuffix(name, ".amazonaws.com.cn")
 }
 
-// hosts are the Host headers that are answered. The scheme's default port may
-// be written or left out (RFC 9110 §4.2.3).
+// hosts returns the accepted Host headers. The scheme's default port is optional
+// in them (RFC 9110 §4.2.3).
 func (c Config) hosts(listening net.Addr) []string {
 	u, err := url.Parse(c.PublicURL)
 	if err != nil {
@@ -275,8 +277,8 @@ func (c Config) proxies() ([]netip.Prefix, error) {
 // addresses (RFC 4291 §2.5.5.2).
 const mappedBits = 96
 
-// proxy parses an address or a network. Peers are compared as IPv4 where they
-// are IPv4-mapped, so a mapped network becomes the IPv4 network that it means.
+// proxy parses an address or a network. IPv4-mapped peers are compared as IPv4,
+// so proxy converts a mapped network to IPv4.
 func proxy(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"usher/backend/serve"
 )
 
-// A whole configuration, line by line, so that a case can change one of them.
+// good is a complete configuration, by field, so a case can change one field.
 var good = map[string]string{
 	"listen": "127.0.0.1:8443", "public_url": "https://files.example.com", "region": "eu-central-1", "user_pool_id": "eu-central-1_AbCdEf", "client_id": "1example",
 	"grants": "grants.yaml", "audit": "audit.db",
@@ -64,12 +64,11 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// Whoever wrote a bad configuration reads which file, which field and what to
-// write instead.
+// The error of a bad configuration names the file, the field and the correction.
 func TestLoadRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		change map[string]string
-		says   []string
+		want   []string // in the error
 	}{
 		"no address":              {map[string]string{"listen": ""}, []string{"listen is missing"}},
 		"no public URL":           {map[string]string{"public_url": ""}, []string{"public_url is missing"}},
@@ -78,24 +77,24 @@ func TestLoadRefuses(t *testing.T) {
 		"no client":               {map[string]string{"client_id": ""}, []string{"client_id is missing"}},
 		"no grants":               {map[string]string{"grants": ""}, []string{"grants is missing"}},
 		"no log":                  {map[string]string{"audit": ""}, []string{"audit is missing"}},
-		"a field nobody knows":    {map[string]string{"issuer": "http://127.0.0.1:9/x"}, []string{"issuer"}},
+		"an unknown field":        {map[string]string{"issuer": "http://127.0.0.1:9/x"}, []string{"issuer"}},
 		"a loopback pool":         {map[string]string{"loopback": "true"}, []string{"loopback"}},
 		"not YAML":                {map[string]string{"listen": "[x"}, []string{"usher.yaml"}},
 		"a number in words":       {map[string]string{"url_seconds": "sixty"}, []string{"usher.yaml:", "must be of the type int"}},
 		"no port":                 {map[string]string{"listen": "127.0.0.1"}, []string{"listen must be address:port"}},
-		"a URL that dies at once": {map[string]string{"url_seconds": "14"}, []string{"url_seconds must be 15 to 900"}},
-		"a URL that lives long":   {map[string]string{"url_seconds": "901"}, []string{"url_seconds must be 15 to 900"}},
-		"a negative life":         {map[string]string{"url_seconds": "-60"}, []string{"url_seconds must be 15 to 900"}},
+		"a short URL lifetime":    {map[string]string{"url_seconds": "14"}, []string{"url_seconds must be 15 to 900"}},
+		"a long URL lifetime":     {map[string]string{"url_seconds": "901"}, []string{"url_seconds must be 15 to 900"}},
+		"a negative lifetime":     {map[string]string{"url_seconds": "-60"}, []string{"url_seconds must be 15 to 900"}},
 		"negative instances":      {map[string]string{"instances": "-1"}, []string{"instances must be 1 to 1000"}},
 		"too many instances":      {map[string]string{"instances": "1001"}, []string{"instances must be 1 to 1000"}},
-		"a public path":           {map[string]string{"public_url": "https://files.example.com/usher"}, []string{"public_url must be an origin"}},
-		"a public user":           {map[string]string{"public_url": "https://a:b@files.example.com"}, []string{"public_url must be an origin"}},
-		"a public host alone":     {map[string]string{"public_url": "files.example.com"}, []string{"public_url must be an origin"}},
+		"a public URL with path":  {map[string]string{"public_url": "https://files.example.com/usher"}, []string{"public_url must be an origin"}},
+		"a public URL with user":  {map[string]string{"public_url": "https://a:b@files.example.com"}, []string{"public_url must be an origin"}},
+		"a public URL, no scheme": {map[string]string{"public_url": "files.example.com"}, []string{"public_url must be an origin"}},
 		"public, not encrypted":   {map[string]string{"public_url": "http://files.example.com"}, []string{"public_url must begin with https://"}},
 		"open, not encrypted":     {map[string]string{"listen": "0.0.0.0:8080"}, []string{"listen is not on 127.0.0.1", "tls"}},
 		"half a certificate":      {map[string]string{"tls": "{cert: c.pem}"}, []string{"tls needs both cert and key"}},
 		"no such region":          {map[string]string{"region": "Europe"}, []string{"region", "Europe"}},
-		"a pool of elsewhere":     {map[string]string{"user_pool_id": "us-east-1_AbCdEf"}, []string{"user pool id", "eu-central-1"}},
+		"a pool of other region":  {map[string]string{"user_pool_id": "us-east-1_AbCdEf"}, []string{"user pool id", "eu-central-1"}},
 		"a pool that is a URL":    {map[string]string{"user_pool_id": "http://127.0.0.1:9/eu-central-1_AbCdEf"}, []string{"user pool id"}},
 		"a proxy by name":         {map[string]string{"trusted_proxies": "[proxy.internal]"}, []string{"trusted_proxies", "proxy.internal"}},
 		"a short cursor key":      {map[string]string{"cursor_keys": "[c2hvcnQ=]"}, []string{"cursor_keys: entry 1 is not 32 bytes in base64"}},
@@ -107,23 +106,23 @@ func TestLoadRefuses(t *testing.T) {
 		"a group of two lines":    {map[string]string{"auditors_group": `"usher\nauditors"`}, []string{"auditors_group"}},
 		"a group with an escape":  {map[string]string{"admins_group": `"a\e]0;x\ab"`}, []string{"admins_group"}},
 		"a group with a space":    {map[string]string{"admins_group": "usher admins"}, []string{"admins_group"}},
-		"an odd client":           {map[string]string{"client_id": `"1\e[0m"`}, []string{"client_id"}},
+		"a client with an escape": {map[string]string{"client_id": `"1\e[0m"`}, []string{"client_id"}},
 		"a client with a quote":   {map[string]string{"client_id": `a"b`}, []string{"client_id"}},
-		"a hosted UI in clear":    {map[string]string{"hosted_ui": "http://sign-in.example.com"}, []string{"hosted_ui must be an origin"}},
+		"a hosted UI over HTTP":   {map[string]string{"hosted_ui": "http://sign-in.example.com"}, []string{"hosted_ui must be an origin"}},
 	} {
 		_, path, err := load(t, c.change)
 		if err == nil {
-			t.Errorf("%s is taken", name)
+			t.Errorf("%s is accepted", name)
 			continue
 		}
-		for _, word := range append(c.says, path) {
+		for _, word := range append(c.want, path) {
 			if !strings.Contains(err.Error(), word) {
-				t.Errorf("%s: %q does not say %q", name, err, word)
+				t.Errorf("%s: %q, want %q in it", name, err, word)
 			}
 		}
 	}
 	if _, err := serve.Load(filepath.Join(t.TempDir(), "none.yaml")); err == nil || !strings.Contains(err.Error(), "none.yaml") {
-		t.Errorf("a file that is not there: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 }
 

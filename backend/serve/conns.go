@@ -13,31 +13,32 @@ import (
 	"syscall"
 )
 
-// conns accepts connections up to a limit. At the limit a newcomer replaces
-// connections without a request: new, idle, or in the middle of a header. They
-// are taken from the address that has most of them, the oldest first, so that
-// one address with thousands of idle connections cannot lock others out.
+// conns is a listener with a limit on open connections. At the limit, a new
+// connection replaces connections without a request: new, idle, or with an
+// incomplete header. The oldest connections of the address with the most of them
+// are closed first, so one address with thousands of idle connections cannot
+// block others.
 type conns struct {
 	net.Listener
-	most int
+	limit int
 
 	mu    sync.Mutex
 	open  map[*conn]struct{}
-	clock uint64 // counts the changes of state
+	clock uint64 // number of state changes
 }
 
-// conn is an accepted connection. Its fields are under conns.mu.
+// conn is an accepted connection. conns.mu guards its fields.
 type conn struct {
 	net.Conn
 	all    *conns
 	from   netip.Prefix
-	since  uint64 // when the last request ended, by conns.clock
-	active int    // requests in the handler; HTTP/2 can have several
+	since  uint64 // conns.clock at the end of the last request
+	active int    // requests in the handler; several with HTTP/2
 	once   sync.Once
 }
 
-func limitConns(l net.Listener, most int) *conns {
-	return &conns{Listener: l, most: most, open: map[*conn]struct{}{}}
+func limitConns(l net.Listener, limit int) *conns {
+	return &conns{Listener: l, limit: limit, open: map[*conn]struct{}{}}
 }
 
 // Accept implements net.Listener.
@@ -45,7 +46,7 @@ func (l *conns) Accept() (net.Conn, error) {
 	for {
 		raw, err := l.Listener.Accept()
 		if err != nil {
-			// Descriptors can end before the limit is reached.
+			// File descriptors can run out below the limit.
 			if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && l.evict() {
 				continue
 			}
@@ -55,7 +56,7 @@ func (l *conns) Accept() (net.Conn, error) {
 			_ = raw.Close() // every connection has a request
 			continue
 		}
-		c := &conn{Conn: raw, all: l, from: origins(raw.RemoteAddr())}
+		c := &conn{Conn: raw, all: l, from: network(raw.RemoteAddr())}
 		l.mu.Lock()
 		l.clock++
 		c.since = l.clock
@@ -68,12 +69,13 @@ func (l *conns) Accept() (net.Conn, error) {
 func (l *conns) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.open) >= l.most
+	return len(l.open) >= l.limit
 }
 
-// evict closes the oldest connections without a request of the address that has
-// most of them: one in a hundred of all, so that a flood does not search all
-// connections for each of its own. It returns false when there are none.
+// evict finds the address with the most connections without a request and closes
+// the oldest of them, up to 1% of the limit. With fewer, a flood would cause a
+// search through all connections for each of its own. evict returns false if it
+// closed none.
 func (l *conns) evict() bool {
 	l.mu.Lock()
 	waiting := map[netip.Prefix][]*conn{}
@@ -88,7 +90,7 @@ func (l *conns) evict() bool {
 		}
 	}
 	slices.SortFunc(worst, func(a, b *conn) int { return cmp.Compare(a.since, b.since) })
-	worst = worst[:min(len(worst), max(1, l.most/100))]
+	worst = worst[:min(len(worst), max(1, l.limit/100))]
 	l.mu.Unlock()
 	for _, c := range worst {
 		_ = c.Close()
@@ -106,9 +108,10 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// origins is the address that a limit counts: of IPv6 the network of one host.
+// network returns the IPv4 address or the IPv6 subnet of a peer. One IPv6 host
+// can use every address of its subnet.
 // SPEC: RFC 4291 §2.5.4, a subnet prefix has 64 bits.
-func origins(a net.Addr) netip.Prefix {
+func network(a net.Addr) netip.Prefix {
 	at, err := netip.ParseAddrPort(a.String())
 	if err != nil {
 		return netip.Prefix{}
@@ -126,7 +129,7 @@ func origins(a net.Addr) netip.Prefix {
 
 type connKey struct{}
 
-// context lets track find the connection of a request.
+// context puts the connection into the request's context for track.
 func (l *conns) context(ctx context.Context, c net.Conn) context.Context {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
@@ -134,7 +137,7 @@ func (l *conns) context(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// track marks connections that have a request.
+// track counts the requests of each connection.
 func (l *conns) track(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {

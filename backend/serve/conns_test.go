@@ -13,8 +13,9 @@ import (
 
 const fewConns = 20
 
-// limited runs a server with the limit of conns, or, for the control, with a
-// listener that only stops accepting. /slow answers when the test ends.
+// limited runs a server with a limit of fewConns connections. If off is set, its
+// listener stops accepting at the limit instead of closing idle connections. A
+// request for /slow lasts until the test ends.
 func limited(t *testing.T, off bool) (address string) {
 	t.Helper()
 	raw, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,10 +47,10 @@ func limited(t *testing.T, off bool) (address string) {
 	return raw.Addr().String()
 }
 
-// waiting accepts as many connections as it has room for, and no more.
+// waiting is a listener that stops accepting at its limit.
 type waiting struct {
 	net.Listener
-	room chan struct{}
+	slots chan struct{}
 }
 
 func (w *waiting) Accept() (net.Conn, error) {
@@ -58,9 +59,9 @@ func (w *waiting) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	select {
-	case w.room <- struct{}{}:
+	case w.slots <- struct{}{}:
 		return c, nil
-	default: // as the backlog of a full listener: open, and never served
+	default: // like the backlog of a full listener: open but never served
 		return w.Accept()
 	}
 }
@@ -76,10 +77,10 @@ func dialFrom(t *testing.T, from, to string) net.Conn {
 	return c
 }
 
-// ask sends a request and reads the status, or 0 when there is no answer in time.
-func ask(t *testing.T, c net.Conn, path string, patience time.Duration) int {
+// get sends a request and returns the status, or 0 after the timeout.
+func get(t *testing.T, c net.Conn, path string, timeout time.Duration) int {
 	t.Helper()
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(timeout))
 	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		return 0
 	}
@@ -97,10 +98,11 @@ func closed(c net.Conn) bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// Connections without a request make room for newcomers; those with a request,
-// and those of other addresses, stay. The control is a listener that only stops
-// accepting at the limit: there the newcomer has no answer.
-func TestIdleConnectionsLockNobodyOut(t *testing.T) {
+// At the limit, a new connection replaces connections without a request.
+// Connections with a request and those of other addresses stay open. In the
+// negative control, a listener that stops accepting, the new connection gets no
+// response.
+func TestIdleConnectionsBlockNoOthers(t *testing.T) {
 	address := limited(t, false)
 	working := dialFrom(t, "127.0.0.1", address)
 	_ = working.SetDeadline(time.Now().Add(20 * time.Second))
@@ -111,8 +113,8 @@ func TestIdleConnectionsLockNobodyOut(t *testing.T) {
 		t.Fatalf("the slow request: %v", err)
 	}
 	honest := dialFrom(t, "127.0.0.2", address)
-	if ask(t, honest, "/", 10*time.Second) != http.StatusOK {
-		t.Fatal("the honest connection is not answered")
+	if get(t, honest, "/", 10*time.Second) != http.StatusOK {
+		t.Fatal("the honest connection gets no response")
 	}
 	var idle []net.Conn
 	for i := range 3 * fewConns {
@@ -123,36 +125,36 @@ func TestIdleConnectionsLockNobodyOut(t *testing.T) {
 		idle = append(idle, c)
 	}
 	for range 5 {
-		if got := ask(t, dialFrom(t, "127.0.0.3", address), "/", 10*time.Second); got != http.StatusOK {
-			t.Errorf("a newcomer beside %d idle connections: %d", len(idle), got)
+		if got := get(t, dialFrom(t, "127.0.0.3", address), "/", 10*time.Second); got != http.StatusOK {
+			t.Errorf("a new connection with %d idle ones: %d", len(idle), got)
 		}
 	}
-	if got := ask(t, honest, "/", 10*time.Second); got != http.StatusOK {
+	if got := get(t, honest, "/", 10*time.Second); got != http.StatusOK {
 		t.Errorf("another address's idle connection: %d", got)
 	}
 	if closed(working) {
 		t.Error("the connection with a request is closed")
 	}
-	gone := 0
+	evicted := 0
 	for _, c := range idle {
 		if closed(c) {
-			gone++
+			evicted++
 		}
 	}
-	if gone < 2*fewConns {
-		t.Errorf("%d of %d idle connections are closed", gone, len(idle))
+	if evicted < 2*fewConns {
+		t.Errorf("%d of %d idle connections are closed", evicted, len(idle))
 	}
 
 	control := limited(t, true)
 	for range 3 * fewConns {
 		dialFrom(t, "127.0.0.1", control)
 	}
-	if got := ask(t, dialFrom(t, "127.0.0.3", control), "/", 300*time.Millisecond); got != 0 {
-		t.Errorf("without the limit of conns a newcomer is answered with %d: this test shows nothing", got)
+	if got := get(t, dialFrom(t, "127.0.0.3", control), "/", 300*time.Millisecond); got != 0 {
+		t.Errorf("without the limit a new connection gets %d: this test proves nothing", got)
 	}
 }
 
-func TestOriginsOfConnections(t *testing.T) {
+func TestNetworkOfAPeer(t *testing.T) {
 	for text, want := range map[string]string{
 		"192.0.2.7:1": "192.0.2.7/32", "[::ffff:192.0.2.7]:1": "192.0.2.7/32", "[2001:db8:1:2:3::4]:1": "2001:db8:1:2::/64", "[fe80::1%eth0]:1": "fe80::/64",
 	} {
@@ -160,7 +162,7 @@ func TestOriginsOfConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := origins(a).String(); got != want {
+		if got := network(a).String(); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}

@@ -17,13 +17,13 @@ import (
 	"usher/backend/identity/identitytest"
 )
 
-// noted answers every call of the AWS SDK with a refusal, and notes the host.
-type noted struct {
+// refusing fails every call of the AWS SDK and records the host.
+type refusing struct {
 	mu    sync.Mutex
 	hosts []string
 }
 
-func (n *noted) Do(r *http.Request) (*http.Response, error) {
+func (n *refusing) Do(r *http.Request) (*http.Response, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.hosts = append(n.hosts, r.URL.Scheme+"://"+r.URL.Host)
@@ -33,8 +33,8 @@ func (n *noted) Do(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// The live check goes to AWS at the address of the pool's region; no setting
-// of the environment moves it to somebody who says that all are alive.
+// The live check calls AWS at the address of the pool's region. No environment
+// variable can redirect it to a server that reports every user as active.
 func TestTheEnvironmentDoesNotMoveTheDirectory(t *testing.T) {
 	forge := identitytest.New(t, "", "client1", "")
 	jwks := httptest.NewServer(forge)
@@ -65,19 +65,19 @@ func TestTheEnvironmentDoesNotMoveTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if sdk.BaseEndpoint == nil {
-		t.Fatal("the environment moves nothing at all: this test shows nothing")
+		t.Fatal("the SDK ignores the environment: this test proves nothing")
 	}
-	calls := &noted{}
+	calls := &refusing{}
 	sdk.HTTPClient = calls
-	directory, questions, err := newDirectory(c, newPool(c, sdk, nil), World{Now: now, Log: slog.New(slog.DiscardHandler)})
+	directory, questions, err := newDirectory(c, newPool(c, sdk, nil), Deps{Now: now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := directory.ForRelease(context.Background(), claims); !errors.Is(err, identity.ErrUnavailable) {
-		t.Errorf("a pool that refuses to answer: %v, want ErrUnavailable", err)
+		t.Errorf("a pool that refuses calls: %v, want ErrUnavailable", err)
 	}
 	if questions == nil || len(calls.hosts) == 0 {
-		t.Fatal("nobody was asked")
+		t.Fatal("no call was made")
 	}
 	if i := slices.IndexFunc(calls.hosts, func(h string) bool { return h != "https://cognito-idp.eu-central-1.amazonaws.com" }); i >= 0 {
 		t.Errorf("the live check went to %s", calls.hosts[i])

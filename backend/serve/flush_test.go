@@ -14,9 +14,9 @@ import (
 	"usher/backend/event"
 )
 
-// Refusals over the budget are in the log soon after a flood, without a further
-// request and without an orderly end: a killed server has recorded them.
-func TestSuppressedRefusalsAreRecordedByThemselves(t *testing.T) {
+// Refusals over the budget are recorded soon after a flood, without another
+// request or a shutdown, so a killed server has recorded them.
+func TestSuppressedRefusalsAreRecordedWithoutATrigger(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	ada := w.SignIn(t, "ada")
 	token, err := ada.Session.Token(t.Context())
@@ -41,7 +41,7 @@ func TestSuppressedRefusalsAreRecordedByThemselves(t *testing.T) {
 			t.Fatalf("a release: %d, want %d", res.StatusCode, want)
 		}
 	}
-	// Past the server, as it is on the disk.
+	// Read the file directly, bypassing the server.
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.Dir, "audit.db")+"?mode=ro")
 	if err != nil {
 		t.Fatal(err)

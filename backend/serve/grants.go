@@ -11,20 +11,20 @@ import (
 	"usher/backend/grant/file"
 )
 
-// grantsFile is the user of grants-changed events. Cognito takes no user name
-// with a space, so no person has this one.
+// grantsFile is the user name in grants-changed events. Cognito allows no space
+// in user names, so no real user has it.
 const grantsFile = "grants file"
 
-// changes records each change of the grants before it is in force.
+// changes records each change of the grants before it takes effect.
 type changes struct {
 	log *audit.Log
 	now func() time.Time
 
 	mu   sync.Mutex
-	last event.Event // not known to be durable; recorded again with the same id
+	last event.Event // unconfirmed; a retry uses the same id
 }
 
-// record is the Changed function of the grants file.
+// record implements file.Config.Changed.
 func (c *changes) record(ctx context.Context, change file.Change) error {
 	return c.write(ctx, event.Event{
 		GrantsBefore: change.Before, GrantsVersion: change.After, GrantsAdded: change.Added, GrantsRemoved: change.Removed,
@@ -39,16 +39,16 @@ func grants(n int) string {
 	return fmt.Sprintf("%d grants", n)
 }
 
-// whileOff records that the file at the start is not the one that was in force
-// when usher last ran. The grants of then are gone, so nothing is counted. In
-// an empty log the start itself has the first version.
-func (c *changes) whileOff(ctx context.Context, version string) error {
+// offline records a change of the grants since usher last ran. It has no counts,
+// because the previous grants are unknown. In an empty log, the event of the
+// start has the first version.
+func (c *changes) offline(ctx context.Context, version string) error {
 	filter := event.Filter{Terms: []event.Term{
 		{Field: event.ByAction, Value: event.GrantsChanged}, {Field: event.ByAction, Value: event.ServiceStart},
 	}}
 	known, err := c.log.Query(ctx, filter, audit.Page{Limit: 1, Lookup: true})
 	if err != nil {
-		return fmt.Errorf("looking up the grants before: %w", err)
+		return fmt.Errorf("looking up the previous version of the grants: %w", err)
 	}
 	if len(known.Events) == 0 || known.Events[0].GrantsVersion == "" || known.Events[0].GrantsVersion == version {
 		return nil

@@ -15,16 +15,16 @@ import (
 )
 
 // eventually polls until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within 20 s: %s", condition)
 		}
 	}
 }
 
-// healthAt fetches a health page, whatever its status.
+// healthAt returns a health page and its status.
 func healthAt(t *testing.T, address string) (h api.Health, status int) {
 	t.Helper()
 	res, err := http.Get(address)
@@ -82,7 +82,7 @@ func TestAChangeOfTheGrantsIsAnEvent(t *testing.T) {
 		t.Errorf("after the change while it was off: %+v", found)
 	}
 
-	// An unchanged file is no event.
+	// An unchanged file causes no event.
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestAChangeOfTheGrantsIsAnEvent(t *testing.T) {
 	}
 }
 
-// A log that takes no records leaves the grants before in force.
+// If the change cannot be recorded, the previous grants stay in force.
 func TestGrantsWithoutARecordAreNotInForce(t *testing.T) {
 	r := start(t, nil)
 	page := "http://" + r.address + "/healthz"
@@ -111,7 +111,7 @@ func TestGrantsWithoutARecordAreNotInForce(t *testing.T) {
 		}
 		return h.GrantsError != ""
 	})
-	if lines := r.log.lines(t, "the grants file is refused, and the grants before it stay in force"); len(lines) != 1 || !strings.Contains(lines[0]["problem"].(string), "not recorded") {
+	if lines := r.log.lines(t, "grants file refused; the previous grants stay in force"); len(lines) != 1 || !strings.Contains(lines[0]["problem"].(string), "not recorded") {
 		t.Errorf("the log has %v", lines)
 	}
 	if err := os.Rename(aside, r.config.Audit); err != nil {

@@ -15,93 +15,93 @@ import (
 	"usher/backend/safetext"
 )
 
-// How long an answer to a health checker serves the next ones. Anyone may ask
-// for it, so it must not make the server write or call without a bound.
+// How long a health result is reused. The pages need no token, so requests must
+// not cause unlimited writes and calls.
 const (
-	aliveServes = 2 * time.Second
-	readyServes = 10 * time.Second
+	aliveTTL = 2 * time.Second
+	readyTTL = 10 * time.Second
 )
 
-// vitals tries the parts of a running server. It satisfies backend.Health.
-type vitals struct {
-	reach  *reach
-	audit  *audit.Log
-	grants interface {
+// health checks the parts of a running server. It implements backend.Health.
+type health struct {
+	checker *checker
+	audit   *audit.Log
+	grants  interface {
 		Current(ctx context.Context) (*grant.Set, error)
 	}
 	log          *slog.Logger
-	alive, ready answer
+	alive, ready result
 
 	mu      sync.Mutex
-	known   map[string]string // part and subject, to the problem that the log has
-	damaged error             // of older records of the log
+	known   map[string]string // part and subject, to the last logged problem
+	damaged error             // damage in older records of the audit log
 }
 
-// answer is the last outcome of a set of checks. Its lock is held while they
-// run: callers meanwhile share the outcome.
-type answer struct {
+// result is the last outcome of a set of checks. Its lock is held while they
+// run, so concurrent callers share the outcome.
+type result struct {
 	mu       sync.Mutex
 	at       time.Time
 	problems []api.HealthProblem
 }
 
-func (a *answer) get(now func() time.Time, serves time.Duration, try func() []Finding) []api.HealthProblem {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if age := now().Sub(a.at); a.at.IsZero() || age < 0 || age >= serves {
-		a.problems = public(try())
-		a.at = now()
+func (r *result) get(now func() time.Time, ttl time.Duration, check func() []Finding) []api.HealthProblem {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if age := now().Sub(r.at); r.at.IsZero() || age < 0 || age >= ttl {
+		r.problems = public(check())
+		r.at = now()
 	}
-	return a.problems
+	return r.problems
 }
 
 // Alive implements backend.Health.
-func (v *vitals) Alive(ctx context.Context) []api.HealthProblem {
-	ctx = context.WithoutCancel(ctx) // others share the answer
-	return v.alive.get(v.reach.now, aliveServes, func() []Finding { return v.note(v.local(ctx)) })
+func (h *health) Alive(ctx context.Context) []api.HealthProblem {
+	ctx = context.WithoutCancel(ctx) // other callers share the result
+	return h.alive.get(h.checker.now, aliveTTL, func() []Finding { return h.logChanges(h.local(ctx)) })
 }
 
 // Ready implements backend.Health.
-func (v *vitals) Ready(ctx context.Context) []api.HealthProblem {
+func (h *health) Ready(ctx context.Context) []api.HealthProblem {
 	ctx = context.WithoutCancel(ctx)
-	return v.ready.get(v.reach.now, readyServes, func() []Finding { return v.note(append(v.local(ctx), v.remote(ctx)...)) })
+	return h.ready.get(h.checker.now, readyTTL, func() []Finding { return h.logChanges(append(h.local(ctx), h.remote(ctx)...)) })
 }
 
-func (v *vitals) local(ctx context.Context) []Finding {
-	out := []Finding{v.record(ctx)}
-	if set, err := v.grants.Current(ctx); err == nil {
-		out = append(out, v.reach.clocks(ctx, set)...)
+func (h *health) local(ctx context.Context) []Finding {
+	out := []Finding{h.record(ctx)}
+	if set, err := h.grants.Current(ctx); err == nil {
+		out = append(out, h.checker.clocks(ctx, set)...)
 	}
 	return out
 }
 
-func (v *vitals) remote(ctx context.Context) []Finding {
-	set, err := v.grants.Current(ctx)
+func (h *health) remote(ctx context.Context) []Finding {
+	set, err := h.grants.Current(ctx)
 	if err != nil {
-		return []Finding{fails(partGrants, v.reach.config.Grants, api.ExitUsage, err, "")}
+		return []Finding{finding(partGrants, h.checker.config.Grants, api.ExitUsage, err, "")}
 	}
-	return v.reach.all(ctx, set)
+	return h.checker.all(ctx, set)
 }
 
-// record tries the log with a write that adds no event.
-func (v *vitals) record(ctx context.Context) Finding {
-	path := v.reach.config.Audit
-	v.mu.Lock()
-	damaged := v.damaged
-	v.mu.Unlock()
+// record checks the audit log with a write that adds no event.
+func (h *health) record(ctx context.Context) Finding {
+	path := h.checker.config.Audit
+	h.mu.Lock()
+	damaged := h.damaged
+	h.mu.Unlock()
 	if damaged != nil {
-		return fails(partLog, path, api.ExitIntegrity, damaged, "keep the file, and restore a backup or start a new log at another path")
+		return finding(partLog, path, api.ExitIntegrity, damaged, "keep the file, and restore a backup or start a new log at another path")
 	}
-	return fails(partLog, path, api.ExitDisk, v.audit.Check(ctx), logFix(path))
+	return finding(partLog, path, api.ExitDisk, h.audit.Check(ctx), logFix(path))
 }
 
 func logFix(file string) string {
-	return "look at the disk and the permissions of " + file + " and its folder"
+	return "check the disk and the permissions of " + file + " and its folder"
 }
 
-// verify reads the whole log once, beside the server's work.
-func (v *vitals) verify(ctx context.Context, store *sqlite.Store) {
-	const rest = 20 * time.Millisecond // for each thousand records, so that a core is left to people
+// verify reads the whole audit log once, while the server runs.
+func (h *health) verify(ctx context.Context, store *sqlite.Store) {
+	const rest = 20 * time.Millisecond // pause after a thousand records, for other work
 	err := store.Verify(ctx, func(ctx context.Context) {
 		select {
 		case <-time.After(rest):
@@ -111,34 +111,35 @@ func (v *vitals) verify(ctx context.Context, store *sqlite.Store) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	v.mu.Lock()
-	v.damaged = err
-	v.mu.Unlock()
-	v.note([]Finding{v.record(ctx)})
+	h.mu.Lock()
+	h.damaged = err
+	h.mu.Unlock()
+	h.logChanges([]Finding{h.record(ctx)})
 }
 
-// note writes each problem to the server's log when it appears, changes or ends.
-func (v *vitals) note(findings []Finding) []Finding {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+// logChanges logs each problem when it appears, changes or ends.
+func (h *health) logChanges(findings []Finding) []Finding {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, f := range findings {
 		key := f.Part + "\x00" + f.Subject
-		if v.known[key] == f.Problem {
+		if h.known[key] == f.Problem {
 			continue
 		}
 		attrs := []slog.Attr{slog.String("part", f.Part), slog.Any("subject", safetext.New(f.Subject))}
 		if f.Problem == "" {
-			delete(v.known, key)
-			v.log.LogAttrs(context.Background(), slog.LevelInfo, "check: works again", attrs...)
+			delete(h.known, key)
+			h.log.LogAttrs(context.Background(), slog.LevelInfo, "check: works again", attrs...)
 			continue
 		}
-		v.known[key] = f.Problem
-		v.log.LogAttrs(context.Background(), slog.LevelError, "check: fails", append(attrs, slog.Any("error", safetext.New(f.Problem)), slog.Any("fix", safetext.New(f.Fix)))...)
+		h.known[key] = f.Problem
+		h.log.LogAttrs(context.Background(), slog.LevelError, "check: fails", append(attrs, slog.Any("error", safetext.New(f.Problem)), slog.Any("fix", safetext.New(f.Fix)))...)
 	}
 	return findings
 }
 
-// public words the problems for anyone: no bucket, no file, no cause.
+// public returns the problems without buckets, files and causes, because the
+// pages need no token.
 func public(findings []Finding) []api.HealthProblem {
 	var out []api.HealthProblem
 	buckets, failing := 0, 0
@@ -161,7 +162,7 @@ func public(findings []Finding) []api.HealthProblem {
 }
 
 var publicTexts = map[string]string{
-	partTLS:       "the certificate has ended, ends soon or is not for this name",
+	partTLS:       "the certificate has expired, expires soon or is not for this name",
 	partLog:       "the audit log takes no records or is damaged; without a record nothing is listed or released",
 	partGrants:    "the grants cannot be read",
 	partClock:     "this machine's clock differs from the storage's by more than 5 s; nothing is released",
@@ -170,26 +171,26 @@ var publicTexts = map[string]string{
 	partSigner:    "the server's credentials cannot sign links",
 }
 
-// Check tries everything that a server with this configuration needs, and
-// changes nothing: it makes no log, takes no lock and does not listen, so that
-// it can run beside the server.
-func Check(ctx context.Context, c Config, w World, loop *Loopback) ([]Finding, error) {
+// Check checks everything that a server with this configuration needs. It
+// creates no log, takes no lock and does not listen, so it can run beside the
+// server.
+func Check(ctx context.Context, c Config, d Deps, loop *Loopback) ([]Finding, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
 	err := sqlite.Inspect(ctx, c.Audit)
-	out := []Finding{fails(partLog, c.Audit, api.ExitDisk, err, logFix(c.Audit))}
+	out := []Finding{finding(partLog, c.Audit, api.ExitDisk, err, logFix(c.Audit))}
 	if known, ok := logFailure(err).(interface{ Exit() int }); ok {
 		out[0].Exit, out[0].Fix = known.Exit(), "restore a backup, or start a new log at another path"
 	}
 	set, err := file.Read(c.Grants)
-	out = append(out, fails(partGrants, c.Grants, api.ExitUsage, err, "correct the file as the message says"))
+	out = append(out, finding(partGrants, c.Grants, api.ExitUsage, err, "correct the file as the message says"))
 	if err != nil {
 		if set, err = grant.NewSet(nil); err != nil {
 			return nil, err
 		}
 	}
-	r, err := newReach(ctx, c, w, loop)
+	r, err := newChecker(ctx, c, d, loop)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func TestHealthFollowsTheLog(t *testing.T) {
 	if err := os.Rename(r.config.Audit+".aside", r.config.Audit); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the log that is back is on the page", func() bool {
+	eventually(t, "the restored log is on the page", func() bool {
 		h, status := healthAt(t, page)
 		return h.OK && status == http.StatusOK
 	})
@@ -54,29 +54,28 @@ func TestHealthFollowsTheLog(t *testing.T) {
 	}
 }
 
-// world is the configuration of a server beside a demo's, with the demo's pool
-// and storage.
-type world struct {
+// setup has the arguments of a server with the pool and the storage of a demo.
+type setup struct {
 	serve.Config
-	serve.World
+	serve.Deps
 	*serve.Loopback
 }
 
-func beside(t *testing.T, w *demotest.Demo) world {
+func beside(t *testing.T, w *demotest.Demo) setup {
 	t.Helper()
 	key, secret := w.Sandbox.Credentials()
-	return world{
+	return setup{
 		serve.Config{
 			Listen: "127.0.0.1:0", PublicURL: "http://127.0.0.1", Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
 			Grants: w.GrantsFile, Audit: filepath.Join(t.TempDir(), "audit.db"),
 		},
-		serve.World{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)},
+		serve.Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)},
 		&serve.Loopback{Issuer: w.Issuer, Cognito: w.CognitoEndpoint, S3: w.S3Endpoint, Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")},
 	}
 }
 
-// dead is an address where nothing listens.
-func dead(t *testing.T) string {
+// unused returns an address without a listener.
+func unused(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -100,41 +99,41 @@ func grantsIn(t *testing.T, text string, mode os.FileMode) string {
 
 func TestCheck(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
-	nowhere := dead(t)
+	nowhere := unused(t)
 	for _, c := range []struct {
 		name   string
-		change func(*world)
-		parts  []string // that fail
-		fix    string   // of the first
+		change func(*setup)
+		parts  []string // failing parts
+		fix    string   // in the first failing part
 		exit   int
 	}{
-		{"all is well", func(*world) {}, nil, "", 0},
-		{"beside the running server", func(x *world) { x.Audit = filepath.Join(w.Dir, "audit.db") }, nil, "", 0},
-		{"no pool", func(x *world) { x.Cognito, x.Issuer = nowhere, nowhere+"/"+w.UserPoolID }, []string{"pool", "directory"}, "user_pool_id", api.ExitUnavailable},
-		{"no storage", func(x *world) { x.Loopback.S3 = nowhere }, []string{"storage", "storage", "storage"}, "open the way to", api.ExitUnavailable},
-		{"a bucket that is not there", func(x *world) {
+		{"nothing fails", func(*setup) {}, nil, "", 0},
+		{"beside the running server", func(x *setup) { x.Audit = filepath.Join(w.Dir, "audit.db") }, nil, "", 0},
+		{"no pool", func(x *setup) { x.Cognito, x.Issuer = nowhere, nowhere+"/"+w.UserPoolID }, []string{"pool", "directory"}, "user_pool_id", api.ExitUnavailable},
+		{"no storage", func(x *setup) { x.Loopback.S3 = nowhere }, []string{"storage", "storage", "storage"}, "check the network path to", api.ExitUnavailable},
+		{"a missing bucket", func(x *setup) {
 			x.Grants = grantsIn(t, "grants:\n  - {group: g, bucket: no-such-bucket, prefix: \"\"}\n  - {group: g, bucket: company-reports, prefix: \"\"}\n", 0o600)
 		}, []string{"storage"}, "there is no bucket no-such-bucket", api.ExitUnavailable},
-		{"a key that the storage refuses", func(x *world) {
+		{"a refused key", func(x *setup) {
 			x.Credentials = credentials.NewStaticCredentialsProvider("AKIAWRONG", "wrong", "")
 			x.Grants = grantsIn(t, "grants:\n  - {group: g, bucket: company-reports, prefix: \"\"}\n", 0o600)
 		}, []string{"directory", "storage"}, "cred", api.ExitUnavailable},
-		{"a session token without an end", func(x *world) {
+		{"a session token without an expiry", func(x *setup) {
 			x.Credentials = credentials.NewStaticCredentialsProvider("AKIA", "s", "token")
 			x.Grants = grantsIn(t, "grants: []\n", 0o600)
 		}, []string{"directory", "signer"}, "", api.ExitUnavailable},
-		{"a clock that is wrong", func(x *world) { x.Now = func() time.Time { return time.Now().Add(-time.Minute) } }, []string{"clock"}, "synchronize", api.ExitUnavailable},
-		{"a log without its folder", func(x *world) { x.Audit = filepath.Join(t.TempDir(), "none", "audit.db") }, []string{"log"}, "permissions", api.ExitDisk},
-		{"a log that is a folder", func(x *world) { x.Audit = t.TempDir() }, []string{"log"}, "", api.ExitDisk},
-		{"grants that anyone can write", func(x *world) { x.Grants = grantsIn(t, "grants: []\n", 0o666) }, []string{"grants"}, "", api.ExitUsage},
-		{"grants with a mistake", func(x *world) { x.Grants = grantsIn(t, "grants:\n", 0o600) }, []string{"grants"}, "", api.ExitUsage},
-		{"a certificate that is not there", func(x *world) { x.TLS = serve.TLS{Cert: "none.pem", Key: "none.pem"} }, []string{"tls"}, "", api.ExitUsage},
+		{"a wrong clock", func(x *setup) { x.Now = func() time.Time { return time.Now().Add(-time.Minute) } }, []string{"clock"}, "synchronize", api.ExitUnavailable},
+		{"a log without its folder", func(x *setup) { x.Audit = filepath.Join(t.TempDir(), "none", "audit.db") }, []string{"log"}, "permissions", api.ExitDisk},
+		{"a log that is a folder", func(x *setup) { x.Audit = t.TempDir() }, []string{"log"}, "", api.ExitDisk},
+		{"grants that anyone can write", func(x *setup) { x.Grants = grantsIn(t, "grants: []\n", 0o666) }, []string{"grants"}, "", api.ExitUsage},
+		{"grants with a mistake", func(x *setup) { x.Grants = grantsIn(t, "grants:\n", 0o600) }, []string{"grants"}, "", api.ExitUsage},
+		{"a missing certificate", func(x *setup) { x.TLS = serve.TLS{Cert: "none.pem", Key: "none.pem"} }, []string{"tls"}, "", api.ExitUsage},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := beside(t, w)
 			c.change(&x)
 			before := listing(t, filepath.Dir(x.Audit))
-			found, err := serve.Check(t.Context(), x.Config, x.World, x.Loopback)
+			found, err := serve.Check(t.Context(), x.Config, x.Deps, x.Loopback)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +144,7 @@ func TestCheck(t *testing.T) {
 					failed, parts = append(failed, f), append(parts, f.Part)
 				}
 			}
-			if len(c.parts) == 3 && len(parts) > 0 && parts[0] == c.parts[0] { // as many as the demo has buckets
+			if len(c.parts) == 3 && len(parts) > 0 && parts[0] == c.parts[0] { // one for each bucket of the demo
 				parts = c.parts
 			}
 			if !slices.Equal(parts, c.parts) {
@@ -174,8 +173,8 @@ func listing(t *testing.T, dir string) string {
 	return strings.Join(names, " ")
 }
 
-// run serves a world until the test ends.
-func run(t *testing.T, x world) string {
+// run serves a setup until the test ends.
+func run(t *testing.T, x setup) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -183,7 +182,7 @@ func run(t *testing.T, x world) string {
 	}
 	at := "http://" + listener.Addr().String()
 	x.PublicURL, x.Listen = at, listener.Addr().String()
-	s, err := serve.NewOn(t.Context(), x.Config, x.World, x.Loopback, listener)
+	s, err := serve.NewOn(t.Context(), x.Config, x.Deps, x.Loopback, listener)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,12 +198,12 @@ func run(t *testing.T, x world) string {
 	return at
 }
 
-func TestReadyTriesEverything(t *testing.T) {
+func TestReadyChecksEverything(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	if h, status := healthAt(t, w.Server+"/readyz"); !h.OK || status != http.StatusOK {
 		t.Errorf("the demo: %d %+v", status, h)
 	}
-	nowhere := dead(t)
+	nowhere := unused(t)
 	x := beside(t, w)
 	x.Cognito, x.Issuer = nowhere, nowhere+"/"+w.UserPoolID
 	x.Grants = grantsIn(t, "grants:\n  - {group: g, bucket: secret-project, prefix: \"\"}\n  - {group: g, bucket: company-reports, prefix: \"\"}\n", 0o600)
@@ -216,7 +215,7 @@ func TestReadyTriesEverything(t *testing.T) {
 	for _, p := range h.Problems {
 		parts = append(parts, p.Part)
 		if strings.Contains(p.Problem, "secret-project") || p.Problem == "" {
-			t.Errorf("the page, which anyone may read, has %q", p.Problem)
+			t.Errorf("the public page has %q", p.Problem)
 		}
 	}
 	if want := []string{"pool", "directory", "storage"}; status != http.StatusServiceUnavailable || h.OK || !slices.Equal(parts, want) {
@@ -231,7 +230,7 @@ func TestReadyTriesEverything(t *testing.T) {
 	if lines := log.lines(t, "check: fails"); len(lines) != 3 || !strings.Contains(lines[2]["fix"].(string), "secret-project") {
 		t.Errorf("the server's log has %v", lines)
 	}
-	// A second call within seconds makes no second round of calls and lines.
+	// A second request within seconds repeats no calls and no log lines.
 	if again, _ := healthAt(t, at+"/readyz"); len(again.Problems) != 3 || len(log.lines(t, "check: fails")) != 3 {
 		t.Errorf("again: %+v", again)
 	}

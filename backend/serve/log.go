@@ -12,8 +12,7 @@ import (
 	"usher/backend/event"
 )
 
-// logError is a failure of the audit log's file with the exit code of the
-// command that met it.
+// logError is a failure of the audit log's file with an exit code.
 type logError struct {
 	exit  int
 	cause error
@@ -22,10 +21,10 @@ type logError struct {
 func (e *logError) Error() string { return e.cause.Error() }
 func (e *logError) Unwrap() error { return e.cause }
 
-// Exit is the exit code of a command.
+// Exit returns the exit code for a command.
 func (e *logError) Exit() int { return e.exit }
 
-// logFailure gives a log that is not whole its exit code.
+// logFailure adds an exit code to the error of a damaged or incomplete log.
 func logFailure(err error) error {
 	for _, broken := range []error{sqlite.ErrDamaged, sqlite.ErrBehind, sqlite.ErrIndex} {
 		if errors.Is(err, broken) {
@@ -35,17 +34,17 @@ func logFailure(err error) error {
 	return err
 }
 
-// Backup copies the log at path to a new file, also while a server writes it,
-// and returns the copy's last record. See sqlite.Backup.
+// Backup copies the log at path to a new file and returns the copy's last
+// record. A server may write the log meanwhile. See sqlite.Backup.
 func Backup(ctx context.Context, path, file string) (event.Head, error) {
 	head, err := sqlite.Backup(ctx, path, file)
-	if err != nil && ctx.Err() != nil { // SQLite's word for it is "interrupted"
+	if err != nil && ctx.Err() != nil { // SQLite reports "interrupted"
 		err = fmt.Errorf("backing up the audit log: %w", context.Cause(ctx))
 	}
 	return head, logFailure(err)
 }
 
-// openLog opens the log that the configuration names.
+// openLog opens the configured audit log.
 func openLog(c Config) (*sqlite.Store, error) {
 	open := sqlite.Open
 	if c.AcceptLost {
@@ -55,12 +54,12 @@ func openLog(c Config) (*sqlite.Store, error) {
 	return store, logFailure(err)
 }
 
-// recordLoss makes an accepted loss of records an event.
+// recordLoss records the accepted loss of records as an event.
 func recordLoss(ctx context.Context, log *audit.Log, lost error) error {
 	if lost == nil {
 		return nil
 	}
-	loss, _, _ := strings.Cut(lost.Error(), ";") // without the advice
+	loss, _, _ := strings.Cut(lost.Error(), ";") // without the next step
 	e := event.Event{Action: event.ServiceStart, Outcome: event.Failed, Reason: loss + "; accepted at the start"}
 	if err := log.Record(ctx, e); err != nil {
 		return fmt.Errorf("recording the loss of records: %w", err)

@@ -28,17 +28,18 @@ import (
 	"usher/backend/object"
 )
 
-// World is what the parts take from outside: time, randomness, a voice.
-type World struct {
+// Deps are the dependencies that tests replace: time, randomness, ids and the
+// server's log.
+type Deps struct {
 	Now   func() time.Time
 	Rand  io.Reader
 	NewID func(time.Time) string // ULIDs, in order within this process
 	Log   *slog.Logger
 }
 
-// Loopback stands in for AWS on this machine. It is an argument and never a
-// setting, so that no file and no environment can make a real server trust a
-// pool on loopback.
+// Loopback has the addresses of a local replacement for AWS. It is an argument
+// and not a setting, so no file and no environment variable can make a real
+// server trust a local pool.
 type Loopback struct {
 	Issuer      string // http://127.0.0.1:PORT/POOL
 	Cognito     string // endpoint
@@ -46,87 +47,87 @@ type Loopback struct {
 	Credentials aws.CredentialsProvider
 }
 
-// made are the parts of a server that outlive a reload.
-type made struct {
+// parts are the parts of a server that are kept during a reload.
+type parts struct {
 	config   backend.Config
-	reach    *reach
-	vitals   *vitals
+	checker  *checker
+	health   *health
 	store    *sqlite.Store
 	grants   *file.Store
-	inForce  func() time.Duration // the age that a live check may have
-	world    World
+	inForce  func() time.Duration // maximum age of a live check
+	deps     Deps
 	loop     *Loopback
 	listener net.Addr
 }
 
-// build makes the parts in the order in which they depend on each other. The
-// store is closed when a later part fails.
-func build(ctx context.Context, c Config, w World, loop *Loopback, listening net.Addr) (*made, error) {
+// build makes the parts in the order of their dependencies. It closes the store
+// if a later part fails.
+func build(ctx context.Context, c Config, d Deps, loop *Loopback, listening net.Addr) (*parts, error) {
 	store, err := openLog(c)
 	if err != nil {
 		return nil, err
 	}
-	m := &made{store: store, world: w, loop: loop, listener: listening}
-	if err := m.assemble(ctx, c); err != nil {
+	p := &parts{store: store, deps: d, loop: loop, listener: listening}
+	if err := p.assemble(ctx, c); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return m, nil
+	return p, nil
 }
 
-func (m *made) assemble(ctx context.Context, c Config) (err error) {
-	w := m.world
-	if m.reach, err = newReach(ctx, c, w, m.loop); err != nil {
+func (p *parts) assemble(ctx context.Context, c Config) (err error) {
+	d := p.deps
+	if p.checker, err = newChecker(ctx, c, d, p.loop); err != nil {
 		return err
 	}
-	keys, err := identity.NewKeySet(m.reach.issuer, &http.Client{}, w.Now)
+	keys, err := identity.NewKeySet(p.checker.issuer, &http.Client{}, d.Now)
 	if err != nil {
 		return err
 	}
 	verifier, err := identity.NewVerifier(identity.VerifierConfig{
-		Issuer: m.reach.issuer, ClientIDs: []string{c.ClientID}, Audience: c.PublicURL, Keys: keys, Now: w.Now,
+		Issuer: p.checker.issuer, ClientIDs: []string{c.ClientID}, Audience: c.PublicURL, Keys: keys, Now: d.Now,
 	})
 	if err != nil {
 		return err
 	}
-	directory, reports, err := newDirectory(c, m.reach.pool, w)
+	directory, reports, err := newDirectory(c, p.checker.pool, d)
 	if err != nil {
 		return err
 	}
-	m.inForce = directory.InForce
-	log, err := audit.New(audit.Config{Store: m.store, Now: w.Now, NewID: w.NewID})
+	p.inForce = directory.InForce
+	log, err := audit.New(audit.Config{Store: p.store, Now: d.Now, NewID: d.NewID})
 	if err != nil {
 		return err
 	}
-	if err := recordLoss(ctx, log, m.store.Lost()); err != nil {
+	if err := recordLoss(ctx, log, p.store.Lost()); err != nil {
 		return err
 	}
-	if m.grants, err = openGrants(ctx, c, w, log); err != nil {
+	if p.grants, err = openGrants(ctx, c, d, log); err != nil {
 		return err
 	}
-	objects, err := object.NewStore(object.StoreConfig{Client: m.reach.s3, Log: w.Log, Now: w.Now})
+	objects, err := object.NewStore(object.StoreConfig{Client: p.checker.s3, Log: d.Log, Now: d.Now})
 	if err != nil {
 		return err
 	}
-	m.vitals = &vitals{reach: m.reach, audit: log, grants: m.grants, log: w.Log, known: map[string]string{}}
-	m.config = backend.Config{
-		Verifier: verifier, Directory: directory, Grants: m.grants, Objects: objects, Clock: m.reach.clock, Audit: log,
-		Access: reports, Health: m.vitals, FileKeys: c.S3.fileKeys(m.reach.host), Now: w.Now, NewID: w.NewID, Log: w.Log,
+	p.health = &health{checker: p.checker, audit: log, grants: p.grants, log: d.Log, known: map[string]string{}}
+	p.config = backend.Config{
+		Verifier: verifier, Directory: directory, Grants: p.grants, Objects: objects, Clock: p.checker.clock, Audit: log,
+		Access: reports, Health: p.health, FileKeys: c.S3.fileKeys(p.checker.host), Now: d.Now, NewID: d.NewID, Log: d.Log,
 	}
-	return m.changeable(c)
+	return p.setReloadable(c)
 }
 
-// changeable sets the parts that a reload makes anew.
-func (m *made) changeable(c Config) error {
+// setReloadable sets the parts that a reload replaces.
+func (p *parts) setReloadable(c Config) error {
 	presigner, err := object.NewPresigner(object.PresignerConfig{
-		Region: c.S3.Region, Endpoint: m.reach.endpoint, PathStyle: m.reach.pathStyle, Credentials: m.reach.credentials,
-		Life: time.Duration(c.URLSeconds) * time.Second, CheckAge: m.inForce, Now: m.world.Now,
+		Region: c.S3.Region, Endpoint: p.checker.endpoint, PathStyle: p.checker.pathStyle, Credentials: p.checker.credentials,
+		Life: time.Duration(c.URLSeconds) * time.Second, CheckAge: p.inForce, Now: p.deps.Now,
 	})
 	if err != nil {
 		return err
 	}
-	sealer := m.config.Cursors
+	sealer := p.config.Cursors
 	if sealer == nil || len(c.CursorKeys) > 0 {
-		if sealer, err = newSealer(c, m.world); err != nil {
+		if sealer, err = newSealer(c, p.deps); err != nil {
 			return err
 		}
 	}
@@ -137,21 +138,21 @@ func (m *made) changeable(c Config) error {
 	life := time.Duration(c.URLSeconds) * time.Second
 	public := api.Config{
 		Organisation: c.Organisation, Region: c.Region, UserPoolID: c.UserPoolID, ClientID: c.ClientID,
-		Issuer: m.reach.issuer, HostedUI: c.HostedUI, S3Hosts: []string{m.reach.host}, URLSeconds: c.URLSeconds,
-		BoundSeconds:  int((m.inForce() + life) / time.Second),
+		Issuer: p.checker.issuer, HostedUI: c.HostedUI, S3Hosts: []string{p.checker.host}, URLSeconds: c.URLSeconds,
+		BoundSeconds:  int((p.inForce() + life) / time.Second),
 		AuditorsGroup: c.AuditorsGroup, AdminsGroup: c.AdminsGroup, OldestClient: "0.1.0",
 	}
-	if m.loop != nil {
-		public.CognitoEndpoint = m.loop.Cognito
+	if p.loop != nil {
+		public.CognitoEndpoint = p.loop.Cognito
 	}
-	m.config.Public, m.config.Signer, m.config.Cursors, m.config.URLLife = public, presigner, sealer, life
-	m.config.Hosts, m.config.Proxies = c.hosts(m.listener), proxies
+	p.config.Public, p.config.Signer, p.config.Cursors, p.config.URLLife = public, presigner, sealer, life
+	p.config.Hosts, p.config.Proxies = c.hosts(p.listener), proxies
 	return nil
 }
 
-func openGrants(ctx context.Context, c Config, w World, log *audit.Log) (*file.Store, error) {
-	changed := &changes{log: log, now: w.Now}
-	store, err := file.Open(file.Config{Path: c.Grants, Now: w.Now, Log: w.Log, Changed: changed.record})
+func openGrants(ctx context.Context, c Config, d Deps, log *audit.Log) (*file.Store, error) {
+	changed := &changes{log: log, now: d.Now}
+	store, err := file.Open(file.Config{Path: c.Grants, Now: d.Now, Log: d.Log, Changed: changed.record})
 	if err != nil {
 		return nil, err
 	}
@@ -159,12 +160,12 @@ func openGrants(ctx context.Context, c Config, w World, log *audit.Log) (*file.S
 	if err != nil {
 		return nil, err
 	}
-	return store, changed.whileOff(ctx, set.Version())
+	return store, changed.offline(ctx, set.Version())
 }
 
-// awsConfig follows the SDK's own chain; only the sandbox hands credentials in.
+// awsConfig uses the SDK's own chain. Only the sandbox passes credentials.
 func awsConfig(ctx context.Context, c Config, loop *Loopback) (aws.Config, error) {
-	// A plain *http.Client would fail where AWS_CA_BUNDLE is set.
+	// The SDK refuses a plain *http.Client if AWS_CA_BUNDLE is set.
 	web := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 128 })
 	if loop != nil {
 		return aws.Config{Region: c.S3.Region, Credentials: loop.Credentials, HTTPClient: web}, nil
@@ -176,8 +177,8 @@ func awsConfig(ctx context.Context, c Config, loop *Loopback) (aws.Config, error
 	return sdk, nil
 }
 
-// newReach makes the clients for all that is outside of this machine.
-func newReach(ctx context.Context, c Config, w World, loop *Loopback) (*reach, error) {
+// newChecker makes the clients of pool and storage, and the checks that use them.
+func newChecker(ctx context.Context, c Config, d Deps, loop *Loopback) (*checker, error) {
 	pool := c.pool()
 	if loop != nil {
 		pool.LoopbackIssuer = loop.Issuer
@@ -190,12 +191,12 @@ func newReach(ctx context.Context, c Config, w World, loop *Loopback) (*reach, e
 	if err != nil {
 		return nil, err
 	}
-	r := &reach{config: c, issuer: issuer, pool: newPool(c, sdk, loop), credentials: sdk.Credentials, tls: func() TLS { return c.TLS }, now: w.Now}
+	r := &checker{config: c, issuer: issuer, pool: newPool(c, sdk, loop), credentials: sdk.Credentials, tls: func() TLS { return c.TLS }, now: d.Now}
 	return r, r.storage(sdk, loop)
 }
 
-// newPool calls the pool at the address that its region implies: an endpoint
-// from the environment does not count here.
+// newPool returns a client for the pool. Its address follows from the region;
+// an endpoint in the environment is ignored.
 func newPool(c Config, sdk aws.Config, loop *Loopback) *cognitoidentityprovider.Client {
 	endpoint := "https://cognito-idp." + c.Region + ".amazonaws.com"
 	if loop != nil {
@@ -207,7 +208,7 @@ func newPool(c Config, sdk aws.Config, loop *Loopback) *cognitoidentityprovider.
 	})
 }
 
-func newDirectory(c Config, pool identity.PoolAPI, w World) (*identity.Directory, *access.Reporter, error) {
+func newDirectory(c Config, pool identity.PoolAPI, d Deps) (*identity.Directory, *access.Reporter, error) {
 	source, err := identity.NewCognito(pool, c.UserPoolID, c.HostedUI, &http.Client{Timeout: 5 * time.Second})
 	if err != nil {
 		return nil, nil, err
@@ -216,16 +217,16 @@ func newDirectory(c Config, pool identity.PoolAPI, w World) (*identity.Directory
 	if err != nil {
 		return nil, nil, err
 	}
-	// Half of the pool's quotas, shared by the instances.
+	// Use half of the pool's quotas, divided by the instances.
 	// SPEC: Cognito developer guide, "Quotas in Amazon Cognito": UserRead 120/s, UserResourceRead 50/s.
 	directory, err := identity.NewDirectory(identity.DirectoryConfig{
-		Source: source, Now: w.Now,
+		Source: source, Now: d.Now,
 		AliveRate: 60 / float64(c.Instances), GroupsRate: 25 / float64(c.Instances),
 	})
 	return directory, reports, err
 }
 
-// clock is the skew check with the S3 client that it may ask.
+// clock is the skew check with its S3 client.
 type clock struct {
 	skew   *object.Skew
 	client object.S3
@@ -235,8 +236,8 @@ func (c clock) Check(ctx context.Context, bucket string) error {
 	return c.skew.Check(ctx, c.client, bucket)
 }
 
-// storage makes the S3 client, whose answers also tell the storage's time.
-func (r *reach) storage(sdk aws.Config, loop *Loopback) error {
+// storage makes the S3 client. Its responses also carry the storage's time.
+func (r *checker) storage(sdk aws.Config, loop *Loopback) error {
 	c := r.config
 	skew := object.NewSkew(r.now)
 	r.pathStyle = c.S3.PathStyle || loop != nil
@@ -257,25 +258,25 @@ func (r *reach) storage(sdk aws.Config, loop *Loopback) error {
 	}
 	u, err := url.Parse(r.endpoint)
 	if err != nil || u.Host == "" {
-		return errors.New("the S3 endpoint is not an address")
+		return errors.New("the S3 endpoint is not a URL with a host")
 	}
 	r.s3, r.clock, r.host = client, clock{skew, client}, u.Host
 	return nil
 }
 
-// newSealer uses the configured keys, or a random one for a single instance:
-// its listings then end with it.
-func newSealer(c Config, w World) (*cursor.Sealer, error) {
+// newSealer uses the configured keys. Without keys it uses a random one, so page
+// cursors become invalid at a restart.
+func newSealer(c Config, d Deps) (*cursor.Sealer, error) {
 	keys, err := c.cursorKeys()
 	if err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {
 		key := make([]byte, 32)
-		if _, err := io.ReadFull(w.Rand, key); err != nil {
+		if _, err := io.ReadFull(d.Rand, key); err != nil {
 			return nil, fmt.Errorf("making a cursor key: %w", err)
 		}
 		keys = [][]byte{key}
 	}
-	return cursor.NewSealer(w.Rand, keys...)
+	return cursor.NewSealer(d.Rand, keys...)
 }

@@ -21,7 +21,7 @@ import (
 	"usher/backend/serve"
 )
 
-// logged collects the server's log.
+// logged is a writer that collects the server's log.
 type logged struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -51,7 +51,7 @@ func (l *logged) lines(t *testing.T, message string) []map[string]any {
 	return out
 }
 
-// running is a server behind a proxy that ends TLS, without anyone signed in.
+// running is a server in a proxy's configuration, without signed-in users.
 type running struct {
 	*serve.Server
 	address string
@@ -80,7 +80,7 @@ func start(t *testing.T, change func(*serve.Config)) *running {
 		change(&c)
 	}
 	log := &logged{}
-	s, err := serve.New(t.Context(), c, serve.World{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewJSONHandler(log, nil))}, nil)
+	s, err := serve.New(t.Context(), c, serve.Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewJSONHandler(log, nil))}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func start(t *testing.T, change func(*serve.Config)) *running {
 	return &running{Server: s, address: s.Addr().String(), log: log, config: c}
 }
 
-// send writes a request as it stands and returns the answer's status.
+// send writes a request without changes and returns the status.
 func (r *running) send(t *testing.T, method, path string, header ...string) int {
 	t.Helper()
 	conn, err := net.Dial("tcp", r.address)
@@ -115,7 +115,7 @@ func (r *running) send(t *testing.T, method, path string, header ...string) int 
 }
 
 // recorded sends a request with these X-Forwarded-For lines and returns the
-// address that the server took it to come from.
+// client address that the server logged.
 func (r *running) recorded(t *testing.T, forwarded ...string) string {
 	t.Helper()
 	header := []string{"Host: files.example.com"}
@@ -155,14 +155,14 @@ func TestForwardedAddresses(t *testing.T) {
 				{[]string{"[2001:db8::1]:443"}, "2001:db8::1"},
 				{[]string{`"[2001:DB8::1]:443"`}, "2001:db8::1"},
 				{[]string{"fe80::1%eth0"}, "fe80::1"},
-				// The right-most address that is no proxy, in one line or several.
+				// The rightmost address that is no proxy, in one line or several.
 				{[]string{"192.0.2.1, 203.0.113.7, 127.0.0.1:4444"}, "203.0.113.7"},
 				{[]string{"192.0.2.1, 203.0.113.7:1, ::ffff:10.9.9.9, [2001:db8:1::5]:80"}, "203.0.113.7"},
 				{[]string{"192.0.2.1", "203.0.113.7", "127.0.0.1"}, "203.0.113.7"},
 				{[]string{"garbage, 203.0.113.7"}, "203.0.113.7"},
 				{[]string{"203.0.113.7, , "}, "203.0.113.7"},
 				{[]string{"10.0.0.2, 10.0.0.1"}, "10.0.0.2"},
-				// No address where the client's should be.
+				// The entry of the client is no address.
 				{[]string{"unknown"}, "invalid"},
 				{[]string{"203.0.113.7, unknown"}, "invalid"},
 				{[]string{"203.0.113.7, _hidden, 10.0.0.1"}, "invalid"},
@@ -181,8 +181,8 @@ func TestForwardedAddresses(t *testing.T) {
 	}
 }
 
-// A peer that is no configured proxy does not choose its own address.
-func TestForwardedByAStrangerIsIgnored(t *testing.T) {
+// The X-Forwarded-For header of a peer that is no configured proxy is ignored.
+func TestForwardedByAnUnknownPeerIsIgnored(t *testing.T) {
 	for name, proxies := range map[string][]string{
 		"no proxy":      nil,
 		"another proxy": {"10.0.0.0/8", "::1", "::ffff:192.0.2.0/120"},
@@ -198,7 +198,7 @@ func TestForwardedByAStrangerIsIgnored(t *testing.T) {
 	}
 }
 
-func TestHostsThatAreAnswered(t *testing.T) {
+func TestAcceptedHosts(t *testing.T) {
 	for _, c := range []struct {
 		public     string
 		good, evil []string
@@ -223,9 +223,9 @@ func TestHostsThatAreAnswered(t *testing.T) {
 	}
 }
 
-// Load balancers check health by GET or HEAD, with the target's address or
-// nothing as Host.
-func TestHealthCheckersAreAnswered(t *testing.T) {
+// Load balancers check health by GET or HEAD. Their Host is the target's address
+// or empty.
+func TestHealthCheckersAreServed(t *testing.T) {
 	r := start(t, nil)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		for _, host := range []string{"files.example.com", "10.0.0.5:8443", "10.0.0.5", "[2001:db8::1]:8443", "ip-10-0-0-5.internal", ""} {

@@ -10,26 +10,26 @@ import (
 	"usher/backend/safetext"
 )
 
-// changeable are the fields of a configuration that a reload takes over. The
-// others are the server's place and its sources of trust, and need a restart.
-var changeable = []string{"organisation", "auditors_group", "admins_group", "url_seconds", "trusted_proxies", "cursor_keys", "tls"}
+// reloadable are the fields of a configuration that a reload applies. The others
+// are addresses and sources of trust, and need a restart.
+var reloadable = []string{"organisation", "auditors_group", "admins_group", "url_seconds", "trusted_proxies", "cursor_keys", "tls"}
 
-// ReloadFile reads the configuration again, and with it the grants and the
-// certificate. What cannot be taken over is in the server's log, and everything
-// before stays in force: a reload never ends the server.
+// ReloadFile reads the configuration, the grants and the certificate again. If
+// the new configuration is refused, the cause is logged and the previous one
+// stays in force.
 func (s *Server) ReloadFile(ctx context.Context, path string) {
 	c, err := Load(path)
 	if err == nil {
 		err = s.Reload(ctx, c)
 	}
 	if err != nil {
-		s.log.Error("the configuration is refused, and the one before stays in force", "error", safetext.New(err.Error()))
+		s.log.Error("configuration refused; the previous one stays in force", "error", safetext.New(err.Error()))
 	}
 }
 
-// Reload takes over the fields of c that can change, reads the grants and the
-// certificate again, and logs which fields need a restart. On an error the
-// configuration before is in force, whole.
+// Reload applies the reloadable fields of c, reads the grants and the
+// certificate again, and logs the fields that need a restart. On an error the
+// previous configuration stays in force completely.
 func (s *Server) Reload(ctx context.Context, c Config) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -37,37 +37,38 @@ func (s *Server) Reload(ctx context.Context, c Config) error {
 		return err
 	}
 	next, changed, restart := merge(s.config, c)
-	if err := next.complete(); err != nil { // the two may not fit together
+	if err := next.complete(); err != nil { // old and new fields may conflict
 		return err
 	}
-	before := s.made.config
-	if err := s.made.changeable(next); err != nil {
-		s.made.config = before
+	before := s.parts.config
+	if err := s.parts.setReloadable(next); err != nil {
+		s.parts.config = before
 		return err
 	}
-	b, err := s.live.Load().With(s.made.config)
+	b, err := s.live.Load().With(s.parts.config)
 	if err != nil {
-		s.made.config = before
+		s.parts.config = before
 		return fmt.Errorf("reloading: %w", err)
 	}
 	if s.certificates != nil {
 		if err := s.certificates.use(next.TLS); err != nil {
-			s.made.config = before
+			s.parts.config = before
 			return err
 		}
 	}
 	s.live.Store(b)
 	s.config = next
 	attrs := []slog.Attr{slog.Any("changed", changed), slog.Any("need_restart", restart)}
-	if err := s.made.grants.Reload(ctx); err != nil {
+	if err := s.parts.grants.Reload(ctx); err != nil {
 		attrs = append(attrs, slog.Any("grants_refused", safetext.New(err.Error())))
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "reloaded", attrs...)
 	return nil
 }
 
-// merge is the configuration in force with the changeable fields of another,
-// and the names of the fields that differ, in two lists.
+// merge returns the configuration in force with the reloadable fields of next,
+// and the names of the fields that differ: those applied, and those that need a
+// restart.
 func merge(now, next Config) (merged Config, changed, restart []string) {
 	merged = now
 	old, wanted, out := reflect.ValueOf(now), reflect.ValueOf(next), reflect.ValueOf(&merged).Elem()
@@ -77,7 +78,7 @@ func merge(now, next Config) (merged Config, changed, restart []string) {
 		if name == "-" || reflect.DeepEqual(old.Field(i).Interface(), wanted.Field(i).Interface()) {
 			continue
 		}
-		if !slices.Contains(changeable, name) || name == "tls" && !now.TLS.alike(next.TLS) || name == "cursor_keys" && len(next.CursorKeys) == 0 {
+		if !slices.Contains(reloadable, name) || name == "tls" && !now.TLS.sameMode(next.TLS) || name == "cursor_keys" && len(next.CursorKeys) == 0 {
 			restart = append(restart, name)
 			continue
 		}
@@ -87,7 +88,7 @@ func merge(now, next Config) (merged Config, changed, restart []string) {
 	return merged, changed, restart
 }
 
-// alike reports whether both end TLS here, or both do not.
-func (t TLS) alike(other TLS) bool {
+// sameMode reports whether both terminate TLS in usher, or both do not.
+func (t TLS) sameMode(other TLS) bool {
 	return (t.Cert == "") == (other.Cert == "") && t.Proxy == other.Proxy
 }

@@ -51,7 +51,7 @@ func words(of any) []string {
 	return out
 }
 
-func TestReloadTakesOverWhatCanChange(t *testing.T) {
+func TestReloadAppliesReloadableFieldsOnly(t *testing.T) {
 	r := start(t, nil)
 	next := r.config
 	next.Organisation, next.AuditorsGroup, next.AdminsGroup, next.URLSeconds, next.Proxies = "Other", "a", "b", 120, []string{"127.0.0.1"}
@@ -68,10 +68,10 @@ func TestReloadTakesOverWhatCanChange(t *testing.T) {
 		t.Errorf("in force: %+v", c)
 	}
 	if c.Region != r.config.Region || c.UserPoolID != r.config.UserPoolID {
-		t.Errorf("the pool was exchanged under the running server: %+v", c)
+		t.Errorf("the reload replaced the pool: %+v", c)
 	}
 	if got := r.recorded(t, "203.0.113.7"); got != "203.0.113.7" {
-		t.Errorf("the new proxy is not believed: %s", got)
+		t.Errorf("the new proxy is not trusted: %s", got)
 	}
 	lines := r.log.lines(t, "reloaded")
 	if len(lines) != 1 {
@@ -81,10 +81,10 @@ func TestReloadTakesOverWhatCanChange(t *testing.T) {
 		t.Errorf("changed: %q, want %q", got, want)
 	}
 	if got, want := words(lines[0]["need_restart"]), []string{"audit", "listen", "region", "user_pool_id"}; !slices.Equal(got, want) {
-		t.Errorf("in need of a restart: %q, want %q", got, want)
+		t.Errorf("need a restart: %q, want %q", got, want)
 	}
 	if in := r.log.lines(t, "grants are in force"); len(in) != 1 {
-		t.Errorf("the grants were not read at once: %v", in)
+		t.Errorf("the reload did not read the grants: %v", in)
 	}
 }
 
@@ -96,9 +96,9 @@ func TestABadReloadChangesNothing(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		n := len(r.log.lines(t, "the configuration is refused, and the one before stays in force"))
+		n := len(r.log.lines(t, "configuration refused; the previous one stays in force"))
 		r.ReloadFile(t.Context(), path)
-		if got := len(r.log.lines(t, "the configuration is refused, and the one before stays in force")); got != n+1 {
+		if got := len(r.log.lines(t, "configuration refused; the previous one stays in force")); got != n+1 {
 			t.Errorf("%s: the log has no line for it", name)
 		}
 	}
@@ -113,7 +113,7 @@ func TestABadReloadChangesNothing(t *testing.T) {
 	}
 }
 
-// Grants that are refused do not stop the rest of a reload, and are named.
+// Refused grants are logged and do not stop the rest of a reload.
 func TestAReloadWithBadGrants(t *testing.T) {
 	r := start(t, nil)
 	if err := os.WriteFile(r.config.Grants, []byte("grants:\n"), 0o600); err != nil {
@@ -129,8 +129,8 @@ func TestAReloadWithBadGrants(t *testing.T) {
 	}
 }
 
-// issue writes a self-signed certificate with a serial number, over the files
-// of one before.
+// issue writes a self-signed certificate with a serial number. It replaces
+// existing files.
 func issue(t *testing.T, files serve.TLS, serial int64) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -160,7 +160,7 @@ func issue(t *testing.T, files serve.TLS, serial int64) {
 	}
 }
 
-// serial is that of the certificate that the server shows.
+// serial returns the serial number of the server's certificate.
 func serial(t *testing.T, address string) int64 {
 	t.Helper()
 	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
@@ -179,7 +179,7 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	if got := serial(t, r.address); got != 1 {
 		t.Fatalf("certificate %d", got)
 	}
-	// A renewal that is half done: the certificate before serves.
+	// During an incomplete renewal the previous certificate stays in use.
 	if err := os.WriteFile(files.Cert, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -187,16 +187,16 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 		if got := serial(t, r.address); got != 1 {
 			t.Fatalf("certificate %d", got)
 		}
-		return len(r.log.lines(t, "the new certificate is refused, and the one before serves")) == 1
+		return len(r.log.lines(t, "new certificate refused; the previous one stays in use")) == 1
 	})
 	issue(t, files, 2)
-	eventually(t, "the new certificate serves", func() bool { return serial(t, r.address) == 2 })
-	// A reload takes other files, and refuses bad ones.
+	eventually(t, "the new certificate is in use", func() bool { return serial(t, r.address) == 2 })
+	// A reload loads other files and refuses bad ones.
 	other := serve.TLS{Cert: filepath.Join(dir, "cert2.pem"), Key: filepath.Join(dir, "key2.pem")}
 	next := r.config
 	next.TLS = other
 	if err := r.Reload(t.Context(), next); err == nil {
-		t.Error("files that are not there are taken")
+		t.Error("missing files are accepted")
 	}
 	issue(t, other, 3)
 	if err := r.Reload(t.Context(), next); err != nil || serial(t, r.address) != 3 {

@@ -18,41 +18,41 @@ import (
 	"usher/backend"
 )
 
-// Limits of the listener. Together they bound what a slow or hostile peer can
-// hold on to.
+// Limits of the listener. Together they bound the resources that a slow or
+// hostile peer can occupy.
 const (
 	readHeader  = 5 * time.Second
 	readAll     = 15 * time.Second
 	writeAll    = 30 * time.Second
 	idle        = 60 * time.Second
-	maxHeader   = backend.MaxHeader + 32<<10 // a little more than is taken gets an answer in JSON
+	maxHeader   = backend.MaxHeader + 32<<10 // headers slightly over the limit get an error in JSON
 	maxConns    = 12_000
 	drainPeriod = 10 * time.Second
 	flushEvery  = time.Second
 )
 
-// shortest is the size in bytes from which an answer is sent compressed, to
-// whoever accepts that: a page of a listing, or 250 URLs, is ten times as long
-// otherwise, and on a far link takes four round trips instead of one.
-const shortest = 2 << 10
+// minCompressed is the smallest size in bytes of a compressed response. A page
+// of a listing, or 250 URLs, compresses to a tenth, which saves three of four
+// round trips on a distant link.
+const minCompressed = 2 << 10
 
 // Server is a backend with its listener and its log.
 type Server struct {
 	listener     net.Listener
 	certificates *certificates // nil: plain HTTP
-	made         *made
-	live         atomic.Pointer[backend.Backend] // exchanged by a reload
+	parts        *parts
+	live         atomic.Pointer[backend.Backend] // replaced by a reload
 	log          *slog.Logger
 
-	reloading sync.Mutex // guards config, and made.config
+	reloading sync.Mutex // guards config, and parts.config
 	config    Config
 }
 
-// New builds everything and opens the listener, but answers nothing yet. loop
-// is nil but for the sandbox and tests.
-func New(ctx context.Context, c Config, w World, loop *Loopback) (*Server, error) {
-	if w.Now == nil || w.Rand == nil || w.NewID == nil || w.Log == nil {
-		return nil, errors.New("serve: clock, randomness, ids and log are needed")
+// New builds all parts and opens the listener; Run serves requests. loop is nil
+// except in the sandbox and in tests.
+func New(ctx context.Context, c Config, d Deps, loop *Loopback) (*Server, error) {
+	if d.Now == nil || d.Rand == nil || d.NewID == nil || d.Log == nil {
+		return nil, errors.New("serve: a clock, randomness, ids and a log are required")
 	}
 	if err := c.complete(); err != nil {
 		return nil, err
@@ -61,54 +61,53 @@ func New(ctx context.Context, c Config, w World, loop *Loopback) (*Server, error
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", c.Listen, err)
 	}
-	return on(ctx, c, w, loop, listener)
+	return newServer(ctx, c, d, loop, listener)
 }
 
-// NewOn is New for a listener that is open already; the public URL may name
-// its port.
-func NewOn(ctx context.Context, c Config, w World, loop *Loopback, listener net.Listener) (*Server, error) {
+// NewOn is New for an open listener, so the public URL can include its port.
+func NewOn(ctx context.Context, c Config, d Deps, loop *Loopback, listener net.Listener) (*Server, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	return on(ctx, c, w, loop, listener)
+	return newServer(ctx, c, d, loop, listener)
 }
 
-func on(ctx context.Context, c Config, w World, loop *Loopback, listener net.Listener) (*Server, error) {
-	s := &Server{config: c, listener: listener, log: w.Log}
-	if err := s.build(ctx, w, loop); err != nil {
+func newServer(ctx context.Context, c Config, d Deps, loop *Loopback, listener net.Listener) (*Server, error) {
+	s := &Server{config: c, listener: listener, log: d.Log}
+	if err := s.build(ctx, d, loop); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return s, nil
 }
 
-func (s *Server) build(ctx context.Context, w World, loop *Loopback) (err error) {
+func (s *Server) build(ctx context.Context, d Deps, loop *Loopback) (err error) {
 	if s.config.TLS.Cert != "" {
-		if s.certificates, err = newCertificates(s.config.TLS, w); err != nil {
+		if s.certificates, err = newCertificates(s.config.TLS, d); err != nil {
 			return err
 		}
 	}
-	if s.made, err = build(ctx, s.config, w, loop, s.listener.Addr()); err != nil {
+	if s.parts, err = build(ctx, s.config, d, loop, s.listener.Addr()); err != nil {
 		return err
 	}
 	if s.certificates != nil {
-		s.made.reach.tls = s.certificates.paths
+		s.parts.checker.tls = s.certificates.paths
 	}
-	b, err := backend.New(s.made.config)
+	b, err := backend.New(s.parts.config)
 	if err != nil {
-		return errors.Join(err, s.made.store.Close())
+		return errors.Join(err, s.parts.store.Close())
 	}
 	s.live.Store(b)
 	return nil
 }
 
-// Addr is where the server listens.
+// Addr returns the listener's address.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Try tries everything that the server needs, and writes what fails to its log.
-func (s *Server) Try(ctx context.Context) { s.made.vitals.Ready(ctx) }
+// Try checks everything that the server needs and logs the failures.
+func (s *Server) Try(ctx context.Context) { s.parts.health.Ready(ctx) }
 
-// flush records refusals that were held back, each second. A failure is on the
-// health page, and the counts stay for the next second.
+// flush records the counts of suppressed refusals every second. After a failure,
+// which the health page shows, the counts are kept for the next attempt.
 func (s *Server) flush(ctx context.Context) {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -122,22 +121,22 @@ func (s *Server) flush(ctx context.Context) {
 	}
 }
 
-// serve answers with the backend in force.
+// serve passes a request to the current backend.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) { s.live.Load().ServeHTTP(w, r) }
 
-// Run answers until ctx ends, then lets requests under way finish for ten
-// seconds. The log says when the service starts and stops.
+// Run serves requests until ctx ends, then waits up to ten seconds for requests
+// in progress. Start and stop of the service are recorded in the audit log.
 func (s *Server) Run(ctx context.Context) error {
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup
 	defer func() {
 		stop()
 		tasks.Wait()
-		_ = s.made.store.Close()
+		_ = s.parts.store.Close()
 	}()
-	// What is secret in an answer (URLs) differs each time that it is asked
-	// for, so that its length under compression tells nobody anything.
-	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(shortest), gzhttp.CompressionLevel(gzip.BestSpeed))
+	// The secrets in responses (URLs) differ in every response, so compressed
+	// lengths reveal nothing about them.
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.CompressionLevel(gzip.BestSpeed))
 	if err != nil {
 		_ = s.listener.Close()
 		return fmt.Errorf("preparing compression: %w", err)
@@ -153,7 +152,7 @@ func (s *Server) Run(ctx context.Context) error {
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	tasks.Go(func() { s.made.vitals.verify(beside, s.made.store) })
+	tasks.Go(func() { s.parts.health.verify(beside, s.parts.store) })
 	tasks.Go(func() { s.flush(beside) })
 	failed := make(chan error, 1)
 	go func() {

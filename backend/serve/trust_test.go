@@ -26,36 +26,37 @@ import (
 	"usher/backend/serve"
 )
 
-// outside stands at the edge of this machine: what goes to loopback passes,
-// and what would leave is noted and fails as if there were no network.
-type outside struct {
-	next http.RoundTripper
-	mu   sync.Mutex
-	went []string
+// localOnly is a transport that passes requests to loopback. It records all
+// others and fails them like a missing network.
+type localOnly struct {
+	next    http.RoundTripper
+	mu      sync.Mutex
+	blocked []string
 }
 
-func (o *outside) RoundTrip(r *http.Request) (*http.Response, error) {
+func (o *localOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if ip := net.ParseIP(r.URL.Hostname()); ip != nil && ip.IsLoopback() {
 		return o.next.RoundTrip(r)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.went = append(o.went, r.URL.String())
+	o.blocked = append(o.blocked, r.URL.String())
 	return nil, &net.OpError{Op: "dial", Err: net.UnknownNetworkError("none in this test")}
 }
 
-// atEdge puts an outside in the place of the default transport.
-func atEdge(t *testing.T) *outside {
+// blockNetwork replaces the default transport by a localOnly.
+func blockNetwork(t *testing.T) *localOnly {
 	t.Helper()
 	before := http.DefaultTransport
-	o := &outside{next: before}
+	o := &localOnly{next: before}
 	http.DefaultTransport = o
 	t.Cleanup(func() { http.DefaultTransport = before })
 	return o
 }
 
-// pretender counts what reaches it, and is what the environment names as AWS.
-func pretender(t *testing.T) *atomic.Int64 {
+// decoy starts a server that counts its requests, and sets it as the AWS endpoint
+// in the environment.
+func decoy(t *testing.T) *atomic.Int64 {
 	t.Helper()
 	hits := &atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -74,7 +75,7 @@ func pretender(t *testing.T) *atomic.Int64 {
 	return hits
 }
 
-// atAWS serves a configuration for a pool at AWS: no loopback is handed in.
+// atAWS runs a server for a pool at AWS, without a Loopback.
 func atAWS(t *testing.T, w *demotest.Demo) string {
 	t.Helper()
 	key, secret := w.Sandbox.Credentials()
@@ -88,7 +89,7 @@ func atAWS(t *testing.T, w *demotest.Demo) string {
 	s, err := serve.NewOn(t.Context(), serve.Config{
 		Listen: listener.Addr().String(), PublicURL: at, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
 		Grants: w.GrantsFile, Audit: filepath.Join(t.TempDir(), "audit.db"), S3: serve.S3{Endpoint: w.S3Endpoint, PathStyle: true},
-	}, serve.World{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)}, nil, listener)
+	}, serve.Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)}, nil, listener)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,11 +130,11 @@ func call(t *testing.T, method, address, token string, into any) int {
 	return res.StatusCode
 }
 
-// A server for a pool at AWS takes no token of a sandbox, be they ever so
-// alike, and asks nobody but AWS for keys, whatever the environment says.
+// A server for a pool at AWS accepts no token of a sandbox, even with the same
+// names, and fetches keys only from AWS, regardless of the environment.
 func TestARealPoolTrustsNoSandbox(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
-	hits, edge := pretender(t), atEdge(t)
+	hits, network := decoy(t), blockNetwork(t)
 	server := atAWS(t, w)
 	const issuer = "https://cognito-idp." + sandbox.Region + ".amazonaws.com/"
 
@@ -146,7 +147,7 @@ func TestARealPoolTrustsNoSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	if public.Issuer != issuer+w.UserPoolID || public.CognitoEndpoint != "" || public.Region != w.Region || !slices.Equal(public.S3Hosts, []string{s3.Host}) {
-		t.Errorf("what people are told to trust: %+v", public)
+		t.Errorf("the public configuration: %+v", public)
 	}
 
 	ada := w.SignIn(t, "ada")
@@ -160,16 +161,16 @@ func TestARealPoolTrustsNoSandbox(t *testing.T) {
 			t.Errorf("a sandbox token on %s: %d %s, want 401 unauthenticated", verb, status, answer.Error.Code)
 		}
 	}
-	if len(edge.went) > 0 {
-		t.Errorf("a sandbox token made the server ask %q", edge.went)
+	if len(network.blocked) > 0 {
+		t.Errorf("a sandbox token made the server call %q", network.blocked)
 	}
-	// The sandbox's token is good where it belongs: it is the pool that is not.
+	// The token is valid at its own server.
 	var me api.Whoami
 	if status := call(t, http.MethodPost, w.Server+"/v1/whoami", token, &me); status != http.StatusOK {
 		t.Errorf("the sandbox token on its own server: %d", status)
 	}
 
-	// Under AWS's name it would need AWS's key, and only AWS is asked for that.
+	// A token with AWS's issuer needs a key of AWS, which is fetched only there.
 	forged, err := w.Sandbox.Pool.SignAccess(map[string]any{
 		"iss": issuer + w.UserPoolID, "sub": me.Person.Sub, "username": "ada", "client_id": w.ClientID, "token_use": "access", "scope": "aws.cognito.signin.user.admin",
 		"jti": "j", "origin_jti": "o", "auth_time": time.Now().Unix(), "iat": time.Now().Unix(), "exp": time.Now().Unix() + 300,
@@ -178,21 +179,21 @@ func TestARealPoolTrustsNoSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status := call(t, http.MethodPost, server+"/v1/whoami", forged, &answer); status != http.StatusServiceUnavailable || answer.Error.Code != api.IdentityUnavailable {
-		t.Errorf("a sandbox token under AWS's name: %d %s, want 503 identity_unavailable", status, answer.Error.Code)
+		t.Errorf("a sandbox token with AWS's issuer: %d %s, want 503 identity_unavailable", status, answer.Error.Code)
 	}
-	if want := []string{issuer + w.UserPoolID + "/.well-known/jwks.json"}; !slices.Equal(edge.went, want) {
-		t.Errorf("asked for keys: %q, want %q", edge.went, want)
+	if want := []string{issuer + w.UserPoolID + "/.well-known/jwks.json"}; !slices.Equal(network.blocked, want) {
+		t.Errorf("keys fetched from %q, want %q", network.blocked, want)
 	}
 	if n := hits.Load(); n != 0 {
-		t.Errorf("the environment's address was asked %d times", n)
+		t.Errorf("the decoy got %d requests", n)
 	}
-	// It is there to be asked.
+	// The decoy is reachable.
 	res, err := http.Get(os.Getenv("AWS_ENDPOINT_URL"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
 	if res.StatusCode != http.StatusTeapot || hits.Load() != 1 {
-		t.Errorf("the environment's address answers %d, %d hits", res.StatusCode, hits.Load())
+		t.Errorf("the decoy returns %d, %d hits", res.StatusCode, hits.Load())
 	}
 }

@@ -82,7 +82,7 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 		Region: facts.Region, UserPoolID: facts.UserPoolID, ClientID: facts.ClientID,
 		Grants: facts.GrantsFile, Audit: filepath.Join(facts.Dir, "audit.db"),
 		S3: serve.S3{ExactKeys: &exact},
-	}, serve.World{
+	}, serve.Deps{
 		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log,
 	}, &serve.Loopback{
 		Issuer: facts.Issuer, Cognito: facts.CognitoEndpoint, S3: facts.S3Endpoint, Credentials: keys,

@@ -12,7 +12,7 @@ import (
 	"usher/backend/grant/file"
 )
 
-// A change is in force after its record and not before.
+// A change takes effect only after its record.
 func TestAChangeIsRecordedFirst(t *testing.T) {
 	h := open(t, oneGrant)
 	before, err := h.store.Current(t.Context())
@@ -33,7 +33,7 @@ func TestAChangeIsRecordedFirst(t *testing.T) {
 	if n := strings.Count(h.log.String(), "disk full"); n != 1 {
 		t.Errorf("the log has the cause %d times", n)
 	}
-	h.refuse = nil // the log takes records again: no further edit is needed
+	h.refuse = nil // after the log recovers, no further edit is needed
 	h.clock.advance(time.Second)
 	if got := h.grants(); got != 2 {
 		t.Fatalf("%d grants are in force", got)
@@ -75,8 +75,8 @@ func TestChangesAreCounted(t *testing.T) {
 	}
 }
 
-// An edit of the layout alone changes no grant, and is no event.
-func TestTheSameGrantsAreNoChange(t *testing.T) {
+// An edit of the layout only is no change and causes no event.
+func TestAnEditOfTheLayoutIsNoChange(t *testing.T) {
 	h := open(t, oneGrant)
 	h.write("# a comment\n" + oneGrant)
 	h.clock.advance(time.Second)
@@ -98,7 +98,7 @@ func TestReloadReadsAtOnce(t *testing.T) {
 	}
 }
 
-// grantsAt puts a grants file two folders deep, with these modes.
+// grantsAt writes a grants file in two nested folders, with these modes.
 func grantsAt(t *testing.T, outer, inner, mode os.FileMode) string {
 	t.Helper()
 	top := filepath.Join(t.TempDir(), "outer")
@@ -120,15 +120,15 @@ func TestAFileThatOthersCanWriteIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		name               string
 		outer, inner, file os.FileMode
-		fix                string // the last element that chmod names; "" for a good file
+		fix                string // last path element in the fix; "" for a good file
 	}{
 		{"private", 0o700, 0o700, 0o600, ""},
-		{"read by all", 0o755, 0o755, 0o644, ""},
-		{"written by the group", 0o775, 0o775, 0o664, ""},
+		{"readable by all", 0o755, 0o755, 0o644, ""},
+		{"writable by the group", 0o775, 0o775, 0o664, ""},
 		{"a sticky folder", 0o777 | sticky, 0o777 | sticky, 0o644, ""},
-		{"written by all", 0o755, 0o755, 0o666, "grants.yaml"},
-		{"written by others alone", 0o755, 0o755, 0o602, "grants.yaml"},
-		{"in a sticky folder, written by all", 0o755, 0o777 | sticky, 0o666, "grants.yaml"},
+		{"writable by all", 0o755, 0o755, 0o666, "grants.yaml"},
+		{"writable by others only", 0o755, 0o755, 0o602, "grants.yaml"},
+		{"in a sticky folder, writable by all", 0o755, 0o777 | sticky, 0o666, "grants.yaml"},
 		{"an open folder", 0o755, 0o777, 0o600, "inner"},
 		{"an open folder above", 0o777, 0o755, 0o600, "outer"},
 	} {
@@ -155,12 +155,12 @@ func TestAFileThatOthersCanWriteIsRefused(t *testing.T) {
 	}
 }
 
-// before is path up to and with the named element.
+// before returns path up to the named element, inclusive.
 func before(path, name string) string {
 	return path[:strings.LastIndex(path, "/"+name)] + "/" + name
 }
 
-// A link in an open folder can be replaced, wherever it leads.
+// A link in an open folder can be replaced, so its target does not matter.
 func TestALinkInAnOpenFolderIsRefused(t *testing.T) {
 	path := grantsAt(t, 0o755, 0o755, 0o600)
 	dir := filepath.Join(t.TempDir(), "open")
@@ -175,7 +175,7 @@ func TestALinkInAnOpenFolderIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnOpenFileKeepsTheGrantsBefore(t *testing.T) {
+func TestAnOpenFileKeepsThePreviousGrants(t *testing.T) {
 	h := open(t, oneGrant)
 	if err := os.Chmod(h.path, 0o666); err != nil {
 		t.Fatal(err)

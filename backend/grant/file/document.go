@@ -14,26 +14,25 @@ import (
 	"usher/backend/safetext"
 )
 
-// maxNesting is how deep a file may nest. A grants file needs three; the
-// parser recurses, so that a file of a million brackets must not reach it.
+// maxNesting bounds the nesting of a file. A grants file needs three levels. The
+// parser is recursive, so a file with a million brackets must not reach it.
 const maxNesting = 16
 
 // document parses the YAML and returns the one document in it, or nil and at
 // least one problem.
 func (p *parser) document(data []byte) (root ast.Node) {
 	if len(data) > MaxBytes {
-		p.wrong(1, 1, fmt.Sprintf("the file has more than %d MiB", MaxBytes>>20), "give to prefixes instead of to objects, and use fewer of them")
+		p.wrong(1, 1, fmt.Sprintf("the file has more than %d MiB", MaxBytes>>20), "grant prefixes instead of single objects, and use fewer grants")
 		return nil
 	}
 	if !p.characters(data) {
 		return nil
 	}
 	defer func() {
-		// What others write must not end the program, whatever the YAML
-		// package thinks of it.
+		// A panic of the YAML package must not end the program.
 		if fault := recover(); fault != nil {
 			root = nil
-			p.wrong(1, 1, "the file is not YAML that can be read", "write it as the example in the manual")
+			p.wrong(1, 1, "the file is not readable YAML", "follow the example in the manual")
 		}
 	}()
 	tokens := lexer.Tokenize(string(data))
@@ -56,14 +55,14 @@ func (p *parser) document(data []byte) (root ast.Node) {
 		p.wrong(1, 1, "the file is empty", shape+"; for no grants at all write grants: []")
 		return nil
 	case len(docs) > 1:
-		p.wrongAt(docs[1].Body, "a second document begins here", "keep all grants in one list")
+		p.wrongAt(docs[1].Body, "a second document begins here", "put all grants into one list")
 		return nil
 	}
 	return docs[0].Body
 }
 
-// tokens refuses the parts of YAML that a grants file does not need and in
-// which what is written is not what is meant, and nesting that is too deep.
+// tokens refuses too deep nesting, and YAML features that a grants file does not
+// need and that make it hard to read correctly.
 func (p *parser) tokens(tokens token.Tokens) bool {
 	depth, dashes, line := 0, 0, 0
 	for _, t := range tokens {
@@ -72,7 +71,7 @@ func (p *parser) tokens(tokens token.Tokens) bool {
 		}
 		switch t.Type {
 		case token.AnchorType, token.AliasType, token.TagType, token.MergeKeyType, token.DirectiveType, token.MappingKeyType:
-			p.wrong(line, t.Position.Column, "anchors, aliases, tags, merges, directives and ? are not taken", "write each grant out")
+			p.wrong(line, t.Position.Column, "anchors, aliases, tags, merges, directives and ? are not supported", "write each grant out")
 			return false
 		case token.SequenceStartType, token.MappingStartType:
 			depth++
@@ -89,7 +88,8 @@ func (p *parser) tokens(tokens token.Tokens) bool {
 	return true
 }
 
-// syntax turns the YAML package's error into ours; its text may quote the file.
+// syntax converts an error of the YAML package. Its text may quote the file, so
+// it is escaped.
 func (p *parser) syntax(err error) {
 	line, column, message := 1, 1, "cannot be read"
 	var y yaml.Error
@@ -104,10 +104,10 @@ func (p *parser) syntax(err error) {
 		p.wrong(line, column, message, "remove one of the two")
 		return
 	}
-	p.wrong(line, column, "this is not YAML: "+message, "look at the indentation, the quotes and the brackets on this line and the one before")
+	p.wrong(line, column, "this is not YAML: "+message, "check the indentation, the quotes and the brackets on this line and the previous one")
 }
 
-// cut keeps the first n characters.
+// cut returns the first n characters, with an ellipsis if there are more.
 func cut(s string, n int) string {
 	if r := []rune(s); len(r) > n {
 		return string(r[:n]) + "…"

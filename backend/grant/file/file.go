@@ -1,26 +1,3 @@
-// Package file keeps grants in a YAML file that people write:
-//
-//	grants:
-//	  - {group: finance-team, bucket: company-reports, prefix: quarterly/}
-//	  - {group: external-auditors, bucket: company-reports, object: annual/letter.pdf, expires: 2026-12-31T00:00:00Z, reason: "audit 2026"}
-//	  - {group: contractors, bucket: builds, prefix: "", effect: deny}
-//
-// A Store follows its file: a change is in force within a second of its being
-// written, at the next call of Current, and only after Config.Changed recorded
-// it. A file that is refused, not recorded, or gone, leaves the grants before
-// it in force, and Problem has the reason until it is put right: it never means
-// that everyone, or no one, may read. To take all grants away, write
-// grants: [].
-//
-// A file that other accounts of the machine can write is refused (Guarded).
-//
-// A file is taken whole or not at all. Parse refuses whatever could mean
-// something else than its author thinks: a prefix that does not end in "/", an
-// unknown or doubled field, a grant with neither prefix nor object, a window
-// that ends before it starts, the same grant twice, anchors and tags, and
-// characters that do not show. Each refusal says the line and the fix.
-//
-// The package leaves deciding to grant.
 package file
 
 import (
@@ -39,34 +16,33 @@ import (
 	"usher/backend/safetext"
 )
 
-// The file is looked at when a question is asked, at most every lookEvery. A
-// change is read once the file has been left alone for settle, so that one
-// that is being written in place is not taken half. Together they stay under
-// the second that is promised.
+// Current checks the file at most every checkEvery. A changed file is read after
+// it was unchanged for quietPeriod, so a file that is written in place is not
+// read in part. Together they stay below the documented second.
 const (
-	lookEvery = 200 * time.Millisecond
-	settle    = 250 * time.Millisecond
+	checkEvery  = 200 * time.Millisecond
+	quietPeriod = 250 * time.Millisecond
 )
 
-// Config is what a Store needs; no part may be missing.
+// Config has the parts of a Store. All are required.
 type Config struct {
 	Path string
 	Now  func() time.Time
-	Log  *slog.Logger // says when grants change, and when a file is refused
-	// Changed records a change durably. The new grants are in force only after
-	// it returned nil; it is called again with the same change after an error.
+	Log  *slog.Logger // changes of the grants and refusals of the file
+	// Changed records a change durably. The new grants take effect only after
+	// it returns nil. After an error, it is called again with the same change.
 	Changed func(ctx context.Context, c Change) error
 }
 
-// Change is a new content of the file, beside the one in force. Before and
-// After are versions of grant.Set. A grant of which anything was edited counts
-// as one removed and one added.
+// Change is the difference between the grants in force and new ones. Before and
+// After are versions of grant.Set. An edited grant counts as one removed and one
+// added.
 type Change struct {
 	Before, After  string
 	Added, Removed int
 }
 
-// Store is the grants of one file. It is safe for any number of goroutines.
+// Store has the grants of one file. It is safe for concurrent use.
 type Store struct {
 	path    string
 	now     func() time.Time
@@ -75,11 +51,11 @@ type Store struct {
 
 	state atomic.Pointer[state]
 
-	mu      sync.Mutex // held by the one goroutine that looks at the file
-	looked  time.Time
-	read    os.FileInfo // the file that was read last; nil if it must be read again
-	pending os.FileInfo // a file that differs from it
-	since   time.Time   // when pending was first seen
+	mu      sync.Mutex // held by the goroutine that checks the file
+	checked time.Time
+	read    os.FileInfo // last file read; nil if it must be read again
+	pending os.FileInfo // a changed file that is not read yet
+	since   time.Time   // first sight of pending
 }
 
 type state struct {
@@ -87,12 +63,12 @@ type state struct {
 	problem error
 }
 
-// Open reads the file, which must be there and good: a service does not start
-// without its grants.
+// Open reads the file and returns its Store. The file must exist and be valid: a
+// server does not start without its grants.
 func Open(c Config) (*Store, error) {
 	switch {
 	case c.Path == "":
-		return nil, errors.New("opening grants: the config names no file")
+		return nil, errors.New("opening grants: the config has no file (Path)")
 	case c.Now == nil:
 		return nil, errors.New("opening grants: the config has no clock (Now)")
 	case c.Log == nil:
@@ -100,65 +76,65 @@ func Open(c Config) (*Store, error) {
 	case c.Changed == nil:
 		return nil, errors.New("opening grants: the config has no record of changes (Changed)")
 	}
-	s := &Store{path: c.Path, now: c.Now, log: c.Log, changed: c.Changed, looked: c.Now()}
+	s := &Store{path: c.Path, now: c.Now, log: c.Log, changed: c.Changed, checked: c.Now()}
 	set, info, err := s.load()
 	if err != nil {
 		return nil, fmt.Errorf("opening grants: %w", err)
 	}
-	if s.looked.Sub(info.ModTime()) >= settle {
-		s.read = info // a younger one may still be written, and is read again
+	if s.checked.Sub(info.ModTime()) >= quietPeriod {
+		s.read = info // a newer file may be incomplete and is read again
 	}
 	s.state.Store(&state{set: set})
 	return s, nil
 }
 
-// Read returns the grants of the file as it is now, by the rules of Open.
+// Read returns the grants in the file, with the checks of Open.
 func Read(path string) (*grant.Set, error) {
 	set, _, err := (&Store{path: path}).load()
 	return set, err
 }
 
-// Current returns the grants in force. It fails only if ctx is done.
+// Current returns the grants in force. It fails only if ctx has ended.
 func (s *Store) Current(ctx context.Context) (*grant.Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("reading grants: %w", err)
 	}
-	s.look(ctx)
+	s.refresh(ctx)
 	return s.state.Load().set, nil
 }
 
-// Problem says why the file as it is now is not in force: nil if it is. The
-// text is safe to print, and names the file, the lines and the fixes.
+// Problem returns the reason why the current file is not in force, or nil. The
+// text is safe to print. It has the file, the lines and the fixes.
 func (s *Store) Problem() error {
-	s.look(context.Background())
+	s.refresh(context.Background())
 	return s.state.Load().problem
 }
 
-// Reload reads the file now, whether or not it seems unchanged, and returns
-// why it is not in force: nil if it is.
+// Reload reads the file at once, even if it seems unchanged. It returns the
+// reason why the file is not in force, or nil.
 func (s *Store) Reload(ctx context.Context) error {
 	s.mu.Lock()
-	s.looked = s.now()
-	s.take(ctx, nil)
+	s.checked = s.now()
+	s.apply(ctx, nil)
 	s.mu.Unlock()
 	return s.state.Load().problem
 }
 
-// look takes a changed file into force. One goroutine looks, and the others
-// go on with what is in force.
-func (s *Store) look(ctx context.Context) {
+// refresh applies a changed file. Only one goroutine does so at a time; others
+// use the grants in force meanwhile.
+func (s *Store) refresh(ctx context.Context) {
 	if !s.mu.TryLock() {
 		return
 	}
 	defer s.mu.Unlock()
 	now := s.now()
-	if age := now.Sub(s.looked); age >= 0 && age < lookEvery {
+	if age := now.Sub(s.checked); age >= 0 && age < checkEvery {
 		return
 	}
-	s.looked = now
+	s.checked = now
 	info, err := os.Stat(s.path)
 	if err != nil {
-		s.refuse(plainly("looking at the grants file", err))
+		s.refuse(plainly("checking the grants file", err))
 		return
 	}
 	if same(info, s.read) {
@@ -167,22 +143,22 @@ func (s *Store) look(ctx context.Context) {
 	if !same(info, s.pending) {
 		s.pending, s.since = info, now
 	}
-	if now.Sub(info.ModTime()) < settle && now.Sub(s.since) < settle {
+	if now.Sub(info.ModTime()) < quietPeriod && now.Sub(s.since) < quietPeriod {
 		return
 	}
-	s.take(ctx, info)
+	s.apply(ctx, info)
 }
 
-// take reads the file and puts it into force, or refuses it. expected is the
-// file that was looked at; nil for any. s.mu is held.
-func (s *Store) take(ctx context.Context, expected os.FileInfo) {
+// apply reads the file and puts its grants into force, or refuses it. expected
+// is the file that was checked, or nil for any. s.mu is held.
+func (s *Store) apply(ctx context.Context, expected os.FileInfo) {
 	set, loaded, err := s.load()
 	if loaded != nil && expected != nil && !same(loaded, expected) {
-		return // it changed meanwhile: the next look reads it
+		return // changed meanwhile; the next refresh reads it
 	}
 	if err != nil {
 		s.refuse(err)
-		s.read = loaded // refused for its content: not read again until it changes
+		s.read = loaded // invalid content is not read again until it changes
 		return
 	}
 	if err := s.accept(ctx, set); err != nil {
@@ -192,8 +168,8 @@ func (s *Store) take(ctx context.Context, expected os.FileInfo) {
 	s.read, s.pending = loaded, nil
 }
 
-// accept puts a set into force after its change was recorded. A caller that
-// hangs up does not undo the record, so its cancellation does not count.
+// accept records a change and then puts the new set into force. The caller's
+// cancellation does not interrupt the record.
 func (s *Store) accept(ctx context.Context, set *grant.Set) error {
 	before := s.state.Load()
 	if before.set.Version() == set.Version() {
@@ -228,7 +204,8 @@ func difference(before, after *grant.Set) Change {
 	return c
 }
 
-// refuse keeps the grants in force and says why, once for each reason.
+// refuse keeps the grants in force. It stores the problem and logs it, once for
+// each reason.
 func (s *Store) refuse(problem error) {
 	s.read, s.pending = nil, nil
 	before := s.state.Load()
@@ -236,15 +213,15 @@ func (s *Store) refuse(problem error) {
 		return
 	}
 	s.state.Store(&state{set: before.set, problem: problem})
-	s.log.Error("the grants file is refused, and the grants before it stay in force", "problem", problem.Error(), "version", before.set.Version())
+	s.log.Error("grants file refused; the previous grants stay in force", "problem", problem.Error(), "version", before.set.Version())
 }
 
-// load reads and parses the file. The info is that of the file read; with an
-// error it is there only if the content is at fault.
+// load reads and parses the file. It returns the info of the file, also with an
+// error about its content, but not with other errors.
 func (s *Store) load() (*grant.Set, os.FileInfo, error) {
 	info, err := os.Stat(s.path)
 	if err != nil {
-		return nil, nil, plainly("looking at the grants file", err)
+		return nil, nil, plainly("checking the grants file", err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("%s is not a file", safetext.Line(s.path))
@@ -262,7 +239,7 @@ func (s *Store) load() (*grant.Set, os.FileInfo, error) {
 		return nil, nil, plainly("reading the grants file", err)
 	}
 	if info, err = f.Stat(); err != nil {
-		return nil, nil, plainly("looking at the grants file", err)
+		return nil, nil, plainly("checking the grants file", err)
 	}
 	grants, err := Parse(filepath.Base(s.path), data)
 	if err != nil {
@@ -275,8 +252,8 @@ func (s *Store) load() (*grant.Set, os.FileInfo, error) {
 	return set, info, nil
 }
 
-// plainly makes an error of the operating system, which quotes the path, safe
-// to print, and keeps it for errors.Is.
+// plainly makes an error of the operating system safe to print, because its text
+// quotes the path. errors.Is still finds the cause.
 func plainly(doing string, err error) error {
 	return &osError{doing, err}
 }
@@ -291,7 +268,7 @@ func (e *osError) Error() string {
 }
 func (e *osError) Unwrap() error { return e.err }
 
-// same says whether two looks show the same unchanged file.
+// same reports whether a and b are the same unchanged file.
 func same(a, b os.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }

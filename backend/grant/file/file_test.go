@@ -20,14 +20,14 @@ import (
 	"usher/backend/grant/granttest"
 )
 
-// clock runs with the machine's and is moved ahead of it.
+// clock is the machine's clock plus an offset.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// replace writes a file as a careful editor does: beside it, and then over it.
+// replace replaces a file atomically, by a rename.
 func replace(path string, data []byte) error {
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		return err
@@ -35,7 +35,7 @@ func replace(path string, data []byte) error {
 	return os.Rename(path+".new", path)
 }
 
-func rigs(t *testing.T) func() (granttest.Rig, error) {
+func fixtures(t *testing.T) func() (granttest.Rig, error) {
 	return func() (granttest.Rig, error) {
 		path := filepath.Join(t.TempDir(), "grants.yaml")
 		c := &clock{}
@@ -51,24 +51,24 @@ func rigs(t *testing.T) func() (granttest.Rig, error) {
 	}
 }
 
-func TestStore(t *testing.T) { granttest.Run(t, rigs(t)) }
+func TestStore(t *testing.T) { granttest.Run(t, fixtures(t)) }
 
-// recorded stands for a log that takes every change.
+// recorded is a Config.Changed that accepts every change.
 func recorded(context.Context, file.Change) error { return nil }
 
-// house is a store over a file with a log that tests read.
-type house struct {
+// fixture is a store with its file, clock and log.
+type fixture struct {
 	t     *testing.T
 	path  string
 	clock clock
 	store *file.Store
 	log   *bytes.Buffer
 
-	changes []file.Change // recorded
-	refuse  error         // of the audit log
+	changes []file.Change // recorded changes
+	refuse  error         // result of further records, if not nil
 }
 
-func (h *house) record(_ context.Context, c file.Change) error {
+func (h *fixture) record(_ context.Context, c file.Change) error {
 	if h.refuse != nil {
 		return h.refuse
 	}
@@ -81,8 +81,8 @@ const (
 	twoGrants = oneGrant + "  - {group: g, bucket: bkt, prefix: b/}\n"
 )
 
-func open(t *testing.T, text string) *house {
-	h := &house{t: t, path: filepath.Join(t.TempDir(), "grants.yaml"), log: &bytes.Buffer{}}
+func open(t *testing.T, text string) *fixture {
+	h := &fixture{t: t, path: filepath.Join(t.TempDir(), "grants.yaml"), log: &bytes.Buffer{}}
 	h.write(text)
 	store, err := file.Open(file.Config{Path: h.path, Now: h.clock.now, Log: slog.New(slog.NewTextHandler(h.log, nil)), Changed: h.record})
 	if err != nil {
@@ -92,15 +92,15 @@ func open(t *testing.T, text string) *house {
 	return h
 }
 
-// write writes in place, as a careless editor does.
-func (h *house) write(text string) {
+// write writes the file in place.
+func (h *fixture) write(text string) {
 	h.t.Helper()
 	if err := os.WriteFile(h.path, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) grants() int {
+func (h *fixture) grants() int {
 	h.t.Helper()
 	set, err := h.store.Current(context.Background())
 	if err != nil {
@@ -109,7 +109,7 @@ func (h *house) grants() int {
 	return set.Len()
 }
 
-func TestConfigIsWhole(t *testing.T) {
+func TestOpenRequiresAllParts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "grants.yaml")
 	if err := replace(path, []byte(oneGrant)); err != nil {
 		t.Fatal(err)
@@ -124,13 +124,12 @@ func TestConfigIsWhole(t *testing.T) {
 	}
 }
 
-// TestFileWrittenInPlace shows the store a file that is cut after its first
-// grant, as it stands while it is being written: it is left alone until it
-// has been quiet.
+// TestFileWrittenInPlace: a file that is cut after its first grant, as during a
+// write in place, is not read until it was unchanged for a while.
 func TestFileWrittenInPlace(t *testing.T) {
 	h := open(t, twoGrants)
 	h.clock.advance(time.Second)
-	h.grants() // the young file is read once more, and believed from now on
+	h.grants() // the new file is read a second time
 	h.write(oneGrant)
 	h.clock.ahead.Store(int64(time.Second + 210*time.Millisecond))
 	mtime := h.clock.now().Add(-100 * time.Millisecond)
@@ -142,12 +141,12 @@ func TestFileWrittenInPlace(t *testing.T) {
 	}
 	h.clock.advance(time.Second)
 	if n := h.grants(); n != 1 {
-		t.Errorf("a file that has been quiet is not in force: %d grants", n)
+		t.Errorf("an unchanged file is not in force: %d grants", n)
 	}
 }
 
-// TestSameSizeSameInstant changes a file right after it was read, to another
-// of its size and time of change: no look at the directory shows that.
+// TestSameSizeSameInstant: a change right after the read that keeps size and
+// modification time is detected, although the file's info is equal.
 func TestSameSizeSameInstant(t *testing.T) {
 	h := open(t, oneGrant)
 	info, err := os.Stat(h.path)
@@ -165,7 +164,7 @@ func TestSameSizeSameInstant(t *testing.T) {
 	}
 }
 
-// TestClockOfTheFileIsAhead: a file server's clock may differ from ours.
+// TestClockOfTheFileIsAhead: a file server's clock may differ from usher's.
 func TestClockOfTheFileIsAhead(t *testing.T) {
 	h := open(t, oneGrant)
 	h.clock.advance(time.Second)
@@ -180,11 +179,11 @@ func TestClockOfTheFileIsAhead(t *testing.T) {
 		h.grants()
 	}
 	if n := h.grants(); n != 2 {
-		t.Errorf("a file from the future is not in force after a second: %d grants", n)
+		t.Errorf("a file with a future time is not in force after a second: %d grants", n)
 	}
 }
 
-// TestClockStepsBack: the next look does not wait for the clock to catch up.
+// TestClockStepsBack: the next check does not wait until the clock catches up.
 func TestClockStepsBack(t *testing.T) {
 	h := open(t, oneGrant)
 	h.clock.advance(time.Hour)
@@ -196,7 +195,7 @@ func TestClockStepsBack(t *testing.T) {
 	}
 }
 
-func TestProblemSaysWhereAndIsLoggedOnce(t *testing.T) {
+func TestProblemHasThePositionAndIsLoggedOnce(t *testing.T) {
 	h := open(t, oneGrant)
 	h.write("grants:\n  - {group: g, bucket: bkt, prefix: \"fin\\e[2Jance\"}\n")
 	for range 5 {
@@ -208,35 +207,36 @@ func TestProblemSaysWhereAndIsLoggedOnce(t *testing.T) {
 		t.Errorf("the problem is %v", err)
 	}
 	if log := h.log.String(); strings.Count(log, "stay in force") != 1 || strings.Contains(log, "\x1b") {
-		t.Errorf("the log says\n%s", log)
+		t.Errorf("the log has\n%s", log)
 	}
 	h.write(oneGrant)
 	h.clock.advance(time.Second)
 	if h.grants(); h.store.Problem() != nil || strings.Count(h.log.String(), "grants are in force") != 1 {
-		t.Errorf("after it was put right: %v, and the log says\n%s", h.store.Problem(), h.log)
+		t.Errorf("after the correction: %v, and the log has\n%s", h.store.Problem(), h.log)
 	}
 }
 
-// TestProblemLooksForItself: a health check may be all that ever asks.
-func TestProblemLooksForItself(t *testing.T) {
+// TestProblemChecksTheFile: a health check may be the only caller.
+func TestProblemChecksTheFile(t *testing.T) {
 	h := open(t, oneGrant)
 	if err := os.Remove(h.path); err != nil {
 		t.Fatal(err)
 	}
 	h.clock.advance(time.Second)
 	if err := h.store.Problem(); !strings.Contains(err.Error(), "the grants file") {
-		t.Errorf("the problem with a vanished file is %v", err)
+		t.Errorf("the problem with a missing file is %v", err)
 	}
 }
 
-// TestWhatIsNoFile must neither be read nor waited for.
-func TestWhatIsNoFile(t *testing.T) {
+// TestNoRegularFile: reading a path that is no usable file neither blocks nor
+// changes the grants.
+func TestNoRegularFile(t *testing.T) {
 	for name, put := range map[string]func(path string) error{
 		"a directory":        func(path string) error { return os.Mkdir(path, 0o700) },
 		"a pipe":             func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		"an empty file":      func(path string) error { return os.WriteFile(path, nil, 0o600) },
 		"a dangling symlink": func(path string) error { return os.Symlink(path+".gone", path) },
-		"too much": func(path string) error {
+		"a huge file": func(path string) error {
 			if err := os.WriteFile(path, []byte("grants: []\n"), 0o600); err != nil {
 				return err
 			}
@@ -257,8 +257,9 @@ func TestWhatIsNoFile(t *testing.T) {
 	}
 }
 
-// TestSymlinkThatIsSwapped is how a configuration is mounted into a container.
-func TestSymlinkThatIsSwapped(t *testing.T) {
+// TestReplacedSymlink: configuration in a container is updated by replacing a
+// link.
+func TestReplacedSymlink(t *testing.T) {
 	h := open(t, oneGrant)
 	first, second := h.path+".1", h.path+".2"
 	for path, text := range map[string]string{first: oneGrant, second: twoGrants} {
@@ -280,22 +281,22 @@ func TestSymlinkThatIsSwapped(t *testing.T) {
 	}
 }
 
-func TestNotThere(t *testing.T) {
+func TestMissingFile(t *testing.T) {
 	_, err := file.Open(file.Config{Path: filepath.Join(t.TempDir(), "no\x1bsuch"), Now: time.Now, Log: slog.New(slog.DiscardHandler), Changed: recorded})
 	if err == nil || strings.Contains(err.Error(), "\x1b") || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("opening no file: %v", err)
+		t.Errorf("opening a missing file: %v", err)
 	}
 }
 
-// TestBadFilesUnderLoad replaces the file fifty times, every other time by a
-// bad one, while others ask: nobody ever sees anything but a good set.
+// TestBadFilesUnderLoad replaces the file fifty times, every second time by an
+// invalid one. Concurrent readers always get a valid set.
 func TestBadFilesUnderLoad(t *testing.T) {
 	h := open(t, oneGrant)
 	stop := make(chan struct{})
-	var asking sync.WaitGroup
+	var readers sync.WaitGroup
 	var wrong atomic.Int64
 	for range 4 {
-		asking.Go(func() {
+		readers.Go(func() {
 			for {
 				select {
 				case <-stop:
@@ -318,9 +319,9 @@ func TestBadFilesUnderLoad(t *testing.T) {
 		h.grants()
 	}
 	close(stop)
-	asking.Wait()
+	readers.Wait()
 	if n := wrong.Load(); n > 0 {
-		t.Errorf("%d answers came from no good file", n)
+		t.Errorf("%d reads returned no valid set", n)
 	}
 }
 

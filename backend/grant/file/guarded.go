@@ -11,18 +11,18 @@ import (
 	"usher/backend/safetext"
 )
 
-// ErrWritable is the cause of a refusal by Guarded.
+// ErrWritable: any account of the machine can write the file.
 var ErrWritable = errors.New("every account of this machine can write it")
 
 const otherWrite = 0o002
 
-// Guarded refuses a file that any account of the machine can change: by its
-// mode, or because a folder on its path lets anyone replace its files.
-// Links are followed; their folders count too. A folder with the sticky bit is
-// fine, because there only the owner replaces a file. Members of the group are
-// trusted: giving a file to a group is a decision, and often the default mode.
-// The error names the path and the command that puts it right. On Windows, where
-// a mode shows nothing, every file passes.
+// Guarded returns ErrWritable for a file that any account of the machine can
+// change, either by its mode or because a folder on its path lets anyone replace
+// its files. Guarded follows links and checks their folders too. It accepts
+// folders with the sticky bit, where only the owner can replace a file. It
+// accepts files that their group can write, which is an administrator's decision
+// and often the default mode. The error has the path and the command that
+// corrects it. On Windows modes have no meaning, and Guarded returns nil.
 func Guarded(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -54,11 +54,10 @@ func Guarded(path string) error {
 	return fmt.Errorf("%s is behind too many links", safetext.Line(path))
 }
 
-// maxLinks is how many links Linux follows (path_resolution(7)).
+// maxLinks is Linux's limit of links in a path (path_resolution(7)).
 const maxLinks = 40
 
-// folders checks a folder and those above it. A folder that is itself a link
-// is checked where it leads.
+// folders checks a folder and its parents. Links are resolved first.
 func folders(dir string) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {

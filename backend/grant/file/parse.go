@@ -13,15 +13,15 @@ import (
 	"usher/backend/safetext"
 )
 
-// Bounds of a grants file, and of what is said about a bad one.
+// Bounds of a grants file and of the report about an invalid one.
 const (
 	MaxBytes    = 32 << 20
 	MaxGrants   = 100_000
-	MaxProblems = 20 // more are not listed
+	MaxProblems = 20 // further problems are not reported
 )
 
-// ParseError is one thing wrong with a grants file, where it is, and how to
-// put it right. Problem and Fix are safe to print.
+// ParseError is one problem in a grants file, with its position and the fix.
+// Problem and Fix are safe to print.
 type ParseError struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`   // from 1
@@ -30,16 +30,15 @@ type ParseError struct {
 	Fix     string `json:"fix"`
 }
 
-// Error is the place, the problem and the fix on one line.
+// Error returns the position, the problem and the fix on one line.
 func (e *ParseError) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s; %s", safetext.Line(e.File), e.Line, e.Column, e.Problem, e.Fix)
 }
 
-// ParseErrors is all that is wrong with a file, in its order, at most
-// MaxProblems.
+// ParseErrors are the problems in a file, in its order, at most MaxProblems.
 type ParseErrors []*ParseError
 
-// Error has a line for each problem.
+// Error returns one line for each problem.
 func (all ParseErrors) Error() string {
 	var b strings.Builder
 	for i, e := range all {
@@ -51,7 +50,7 @@ func (all ParseErrors) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the problems one by one to errors.As.
+// Unwrap lets errors.As find each problem.
 func (all ParseErrors) Unwrap() []error {
 	errs := make([]error, len(all))
 	for i, e := range all {
@@ -60,9 +59,9 @@ func (all ParseErrors) Unwrap() []error {
 	return errs
 }
 
-// Parse reads a grants file. It either returns every grant in it, in its
-// order and canonical form, or ParseErrors and no grant at all. The name is
-// what the errors call the file.
+// Parse parses a grants file. It returns either all grants, in the order of the
+// file and in canonical form, or ParseErrors and no grant. name is the file name
+// in the errors.
 func Parse(name string, data []byte) ([]grant.Grant, error) {
 	p := &parser{name: name, first: map[grant.Grant]int{}}
 	if root := p.document(data); root != nil {
@@ -77,7 +76,7 @@ func Parse(name string, data []byte) ([]grant.Grant, error) {
 type parser struct {
 	name     string
 	grants   []grant.Grant
-	first    map[grant.Grant]int // a grant without its reason, to the line it stands on
+	first    map[grant.Grant]int // line of each grant; the key has no reason
 	problems ParseErrors
 }
 
@@ -88,13 +87,13 @@ func (p *parser) wrong(line, column int, problem, fix string) {
 }
 
 func (p *parser) wrongAt(n ast.Node, problem, fix string) {
-	line, column := place(n)
+	line, column := position(n)
 	p.wrong(line, column, problem, fix)
 }
 
-// place is where a node begins. A mapping's own token is its first colon, or
-// its brace.
-func place(n ast.Node) (line, column int) {
+// position returns the beginning of a node. The token of a block mapping is its
+// first colon, so position uses its first key.
+func position(n ast.Node) (line, column int) {
 	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		n = m.Values[0].Key
 	}
@@ -102,8 +101,8 @@ func place(n ast.Node) (line, column int) {
 	return pos.Line, pos.Column
 }
 
-// characters refuses what a reader of the file would not see, or see
-// elsewhere: such a character must be written as an escape.
+// characters refuses characters that are invisible or change the order of the
+// text. They must be written as escapes.
 func (p *parser) characters(data []byte) bool {
 	line, column := 1, 1
 	for i := 0; i < len(data); {
@@ -114,7 +113,7 @@ func (p *parser) characters(data []byte) bool {
 			return false
 		case r == '\n' || r == '\t' || r == '\r' && i+1 < len(data) && data[i+1] == '\n':
 		case !unicode.IsPrint(r):
-			p.wrong(line, column, fmt.Sprintf("the character %U does not show", r), fmt.Sprintf(`write it in double quotes as "\u%04x", or remove it`, r))
+			p.wrong(line, column, fmt.Sprintf("the character %U is not printable", r), fmt.Sprintf(`write it in double quotes as "\u%04x", or remove it`, r))
 			return false
 		}
 		if column++; r == '\n' {
@@ -127,7 +126,7 @@ func (p *parser) characters(data []byte) bool {
 
 const shape = "write grants: and below it one line for each, such as - {group: finance-team, bucket: company-reports, prefix: quarterly/}"
 
-// file walks the top of the document: one mapping with the one key grants.
+// file reads the top of the document: a mapping with the single key grants.
 func (p *parser) file(root ast.Node) {
 	top, ok := root.(*ast.MappingNode)
 	if !ok {
@@ -150,11 +149,11 @@ func (p *parser) file(root ast.Node) {
 	}
 	seq, ok := list.(*ast.SequenceNode)
 	if !ok {
-		p.wrongAt(list, "grants is "+kind(list)+" and not a list", shape+"; for no grants at all write grants: []")
+		p.wrongAt(list, "grants is "+kind(list)+", not a list", shape+"; for no grants at all write grants: []")
 		return
 	}
 	if len(seq.Values) > MaxGrants {
-		p.wrongAt(seq.Values[MaxGrants], fmt.Sprintf("there are more than %d grants", MaxGrants), "give to prefixes instead of to objects, and use fewer of them")
+		p.wrongAt(seq.Values[MaxGrants], fmt.Sprintf("there are more than %d grants", MaxGrants), "grant prefixes instead of single objects, and use fewer grants")
 		return
 	}
 	for _, n := range seq.Values {
@@ -166,7 +165,7 @@ func (p *parser) file(root ast.Node) {
 func (p *parser) grant(n ast.Node) {
 	entry, ok := n.(*ast.MappingNode)
 	if !ok {
-		p.wrongAt(n, "this is "+kind(n)+" and not a grant", "write - {group: NAME, bucket: NAME, prefix: FOLDER/}")
+		p.wrongAt(n, "this is "+kind(n)+", not a grant", "write - {group: NAME, bucket: NAME, prefix: FOLDER/}")
 		return
 	}
 	before := len(p.problems)
@@ -182,9 +181,9 @@ func (p *parser) grant(n ast.Node) {
 	}
 	switch {
 	case given["prefix"] != nil && given["object"] != nil:
-		p.wrongAt(given["object"], "a grant has prefix or object, and this one has both", "keep one of the two, or write two grants")
+		p.wrongAt(given["object"], "the grant has both a prefix and an object", "keep one of the two, or write two grants")
 	case given["prefix"] == nil && given["object"] == nil:
-		p.wrongAt(entry, "the grant names neither a prefix nor an object", `add prefix: FOLDER/ or object: KEY, or prefix: "" for the whole bucket`)
+		p.wrongAt(entry, "the grant has neither a prefix nor an object", `add prefix: FOLDER/ or object: KEY, or prefix: "" for the whole bucket`)
 	}
 	if len(p.problems) > before {
 		return
@@ -197,18 +196,18 @@ func (p *parser) grant(n ast.Node) {
 		return
 	}
 	g = g.Canonical()
-	line, _ := place(entry)
+	line, _ := position(entry)
 	bare := g
 	bare.Reason = ""
 	if other, ok := p.first[bare]; ok {
-		p.wrongAt(entry, fmt.Sprintf("the same grant stands on line %d", other), "remove one of the two")
+		p.wrongAt(entry, fmt.Sprintf("the same grant is on line %d", other), "remove one of the two")
 		return
 	}
 	p.first[bare] = line
 	p.grants = append(p.grants, g)
 }
 
-// field reads one field of a grant into g and notes its node in given.
+// field reads one field of a grant into g and stores its node in given.
 func (p *parser) field(g *grant.Grant, given map[string]ast.Node, v *ast.MappingValueNode) {
 	name := text(v.Key)
 	switch name {
@@ -220,11 +219,11 @@ func (p *parser) field(g *grant.Grant, given map[string]ast.Node, v *ast.Mapping
 	given[name] = v.Value
 	s, ok := v.Value.(*ast.StringNode)
 	if !ok {
-		fix := "write a text, in double quotes if it looks like something else"
+		fix := "write text, in double quotes if YAML reads it as another type"
 		if _, null := v.Value.(*ast.NullNode); null && name == "prefix" {
-			fix = `write prefix: "" if the whole bucket is meant`
+			fix = `write prefix: "" for the whole bucket`
 		}
-		p.wrongAt(v.Value, name+" is "+kind(v.Value)+" and not a text", fix)
+		p.wrongAt(v.Value, name+" is "+kind(v.Value)+", not text", fix)
 		return
 	}
 	switch name {
@@ -240,7 +239,7 @@ func (p *parser) field(g *grant.Grant, given map[string]ast.Node, v *ast.Mapping
 		}
 	case "effect":
 		if g.Effect = grant.Effect(s.Value); s.Value == "" {
-			p.wrongAt(s, "effect is empty", "write allow or deny, or leave it out for allow")
+			p.wrongAt(s, "effect is empty", "write allow or deny; without effect, the grant allows")
 		}
 	case "not_before":
 		g.NotBefore = p.instant(name, s)
@@ -251,17 +250,16 @@ func (p *parser) field(g *grant.Grant, given map[string]ast.Node, v *ast.Mapping
 	}
 }
 
-// instant reads a time. It refuses the zero instant, which would stand for no
-// bound at all.
+// instant reads a time. It refuses the zero time, which means no bound.
 func (p *parser) instant(name string, s *ast.StringNode) time.Time {
 	t, err := time.Parse(time.RFC3339, s.Value)
 	if err != nil || t.UTC().Year() < 1970 {
-		p.wrongAt(s, name+" "+quote(s.Value)+" is not an instant from 1970 on", "write date, time and zone, such as 2026-12-31T00:00:00Z")
+		p.wrongAt(s, name+" "+quote(s.Value)+" is not a time in or after 1970", "write date, time and zone, such as 2026-12-31T00:00:00Z")
 	}
 	return t
 }
 
-// text is a key's value if it is plain text.
+// text returns the value of a plain text, or "".
 func text(n ast.Node) string {
 	if s, ok := n.(*ast.StringNode); ok {
 		return s.Value
@@ -269,7 +267,7 @@ func text(n ast.Node) string {
 	return ""
 }
 
-// source is what a scalar says, for a message.
+// source returns the text of a scalar for a message.
 func source(n ast.Node) string {
 	if s, ok := n.(*ast.StringNode); ok {
 		return s.Value
@@ -277,8 +275,8 @@ func source(n ast.Node) string {
 	return n.GetToken().Value
 }
 
-// quote makes a text of the file fit for a message: escaped, and cut after 60
-// characters.
+// quote returns text from the file for a message: escaped, quoted and cut after
+// 60 characters.
 func quote(s string) string {
 	line := []rune(safetext.Line(s))
 	if len(line) > 60 {
@@ -290,7 +288,7 @@ func quote(s string) string {
 func kind(n ast.Node) string {
 	switch n.(type) {
 	case *ast.StringNode, *ast.LiteralNode:
-		return "a text"
+		return "text"
 	case *ast.NullNode:
 		return "empty"
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
@@ -302,5 +300,5 @@ func kind(n ast.Node) string {
 	case *ast.SequenceNode:
 		return "a list"
 	}
-	return "something else"
+	return "of another type"
 }

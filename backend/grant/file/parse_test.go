@@ -49,7 +49,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// one is a file with one grant of these fields, on line 2 from column 5 on.
+// one returns a file with one grant of these fields, at line 2, column 5.
 func one(fields string) string { return "grants:\n  - {" + fields + "}\n" }
 
 func TestRefusals(t *testing.T) {
@@ -58,53 +58,53 @@ func TestRefusals(t *testing.T) {
 		"prefix without slash":   {one("group: g, bucket: bkt, prefix: finance"), `2:37: prefix "finance" does not end in "/"; put a "/" at its end for a folder, or write object: for one object`},
 		"pattern":                {one(`group: g, bucket: bkt, prefix: "a/*"`), `2:37: prefix "a/*" does not end in "/"; put a "/" at its end for a folder, or write object: for one object`},
 		"prefix with NUL":        {one(`group: g, bucket: bkt, prefix: "a\0/"`), `2:37: prefix "a\u{0}/" is not the beginning of an object key; use at most 1024 bytes of UTF-8 without NUL`},
-		"both":                   {one(good + ", object: a"), `2:49: a grant has prefix or object, and this one has both; keep one of the two, or write two grants`},
-		"neither":                {one("group: g, bucket: bkt"), `2:5: the grant names neither a prefix nor an object; add prefix: FOLDER/ or object: KEY, or prefix: "" for the whole bucket`},
-		"prefix without value":   {one("group: g, bucket: bkt, prefix: "), `2:36: prefix is empty and not a text; write prefix: "" if the whole bucket is meant`},
-		"prefix null":            {one("group: g, bucket: bkt, prefix: ~"), `2:37: prefix is empty and not a text; write prefix: "" if the whole bucket is meant`},
+		"both":                   {one(good + ", object: a"), `2:49: the grant has both a prefix and an object; keep one of the two, or write two grants`},
+		"neither":                {one("group: g, bucket: bkt"), `2:5: the grant has neither a prefix nor an object; add prefix: FOLDER/ or object: KEY, or prefix: "" for the whole bucket`},
+		"prefix without value":   {one("group: g, bucket: bkt, prefix: "), `2:36: prefix is empty, not text; write prefix: "" for the whole bucket`},
+		"prefix null":            {one("group: g, bucket: bkt, prefix: ~"), `2:37: prefix is empty, not text; write prefix: "" for the whole bucket`},
 		"empty object":           {one(`group: g, bucket: bkt, object: ""`), `2:37: object is empty; write the object's key, or prefix: "" for the whole bucket`},
 		"empty group":            {one(`group: "", bucket: bkt, prefix: a/`), `2:13: group "" is empty; name the Cognito group`},
 		"no group":               {one("bucket: bkt, prefix: a/"), `2:5: group is missing; add group: NAME`},
 		"group with space":       {one("group: the team, bucket: bkt, prefix: a/"), `2:13: group "the team" is not a name that Cognito accepts; use 1 to 128 letters, digits, symbols and punctuation, and no spaces`},
-		"group number":           {one("group: 12, bucket: bkt, prefix: a/"), `2:13: group is a number and not a text; write a text, in double quotes if it looks like something else`},
-		"group true":             {one("group: true, bucket: bkt, prefix: a/"), `2:13: group is true or false and not a text; write a text, in double quotes if it looks like something else`},
-		"group list":             {one("group: [a, b], bucket: bkt, prefix: a/"), `2:13: group is a list and not a text; write a text, in double quotes if it looks like something else`},
+		"group number":           {one("group: 12, bucket: bkt, prefix: a/"), `2:13: group is a number, not text; write text, in double quotes if YAML reads it as another type`},
+		"group true":             {one("group: true, bucket: bkt, prefix: a/"), `2:13: group is true or false, not text; write text, in double quotes if YAML reads it as another type`},
+		"group list":             {one("group: [a, b], bucket: bkt, prefix: a/"), `2:13: group is a list, not text; write text, in double quotes if YAML reads it as another type`},
 		"no bucket":              {one("group: g, prefix: a/"), `2:5: bucket is missing; add bucket: NAME`},
 		"bucket ARN":             {one(`group: g, bucket: "arn:aws:s3:::b", prefix: a/`), `2:24: bucket "arn:aws:s3:::b" is not a bucket name; use 3 to 63 of a-z, 0-9, dot and hyphen, as S3's naming rules say`},
 		"unknown field":          {one(good + ", efect: deny"), `2:41: unknown field "efect"; the fields are group, bucket, prefix or object, effect, not_before, expires and reason`},
 		"field in capitals":      {one(good + ", Effect: deny"), `2:41: unknown field "Effect"; the fields are group, bucket, prefix or object, effect, not_before, expires and reason`},
 		"field number":           {one(good + ", 1: deny"), `2:41: unknown field "1"; the fields are group, bucket, prefix or object, effect, not_before, expires and reason`},
 		"field twice":            {one(good + ", group: h"), `2:41: mapping key "group" already defined at [2:6]; remove one of the two`},
-		"unknown effect":         {one(good + ", effect: Deny"), `2:49: effect "Deny" is neither allow nor deny; write allow or deny, or leave it out for allow`},
-		"empty effect":           {one(good + `, effect: ""`), `2:49: effect is empty; write allow or deny, or leave it out for allow`},
+		"unknown effect":         {one(good + ", effect: Deny"), `2:49: effect "Deny" is neither allow nor deny; write allow or deny; without effect, the grant allows`},
+		"empty effect":           {one(good + `, effect: ""`), `2:49: effect is empty; write allow or deny; without effect, the grant allows`},
 		"window backwards":       {one(good + ", not_before: 2026-12-31T00:00:00Z, expires: 2026-12-30T00:00:00Z"), `2:84: expires "2026-12-30T00:00:00Z" is not after not_before; the window must end after it starts`},
 		"window of no length":    {one(good + ", not_before: 2026-12-31T00:00:00Z, expires: 2026-12-31T01:00:00+01:00"), `2:84: expires "2026-12-31T01:00:00+01:00" is not after not_before; the window must end after it starts`},
-		"a day only":             {one(good + ", expires: 2026-12-31"), `2:50: expires "2026-12-31" is not an instant from 1970 on; write date, time and zone, such as 2026-12-31T00:00:00Z`},
-		"the zero instant":       {one(good + ", expires: 0001-01-01T00:00:00Z"), `2:50: expires "0001-01-01T00:00:00Z" is not an instant from 1970 on; write date, time and zone, such as 2026-12-31T00:00:00Z`},
-		"31 February":            {one(good + ", expires: 2026-02-31T00:00:00Z"), `2:50: expires "2026-02-31T00:00:00Z" is not an instant from 1970 on; write date, time and zone, such as 2026-12-31T00:00:00Z`},
-		"the same twice":         {"grants:\n  - {" + good + "}\n  - {reason: other, effect: allow, " + good + "}\n", `3:5: the same grant stands on line 2; remove one of the two`},
+		"a day only":             {one(good + ", expires: 2026-12-31"), `2:50: expires "2026-12-31" is not a time in or after 1970; write date, time and zone, such as 2026-12-31T00:00:00Z`},
+		"the zero instant":       {one(good + ", expires: 0001-01-01T00:00:00Z"), `2:50: expires "0001-01-01T00:00:00Z" is not a time in or after 1970; write date, time and zone, such as 2026-12-31T00:00:00Z`},
+		"31 February":            {one(good + ", expires: 2026-02-31T00:00:00Z"), `2:50: expires "2026-02-31T00:00:00Z" is not a time in or after 1970; write date, time and zone, such as 2026-12-31T00:00:00Z`},
+		"the same twice":         {"grants:\n  - {" + good + "}\n  - {reason: other, effect: allow, " + good + "}\n", `3:5: the same grant is on line 2; remove one of the two`},
 		"block style":            {"grants:\n  - group: g\n    bucket: bkt\n    prefix: a\n", `4:13: prefix "a" does not end in "/"; put a "/" at its end for a folder, or write object: for one object`},
 		"block style, no bucket": {"grants:\n  - group: g\n    prefix: a/\n", `2:5: bucket is missing; add bucket: NAME`},
 		"long value":             {one("group: g, bucket: bkt, prefix: " + strings.Repeat("a", 99)), `2:37: prefix "` + strings.Repeat("a", 60) + `…" does not end in "/"; put a "/" at its end for a folder, or write object: for one object`},
-		"not a grant":            {"grants:\n  - g\n", `2:5: this is a text and not a grant; write - {group: NAME, bucket: NAME, prefix: FOLDER/}`},
-		"not a list":             {"grants: {group: g}\n", `1:9: grants is a mapping and not a list`},
-		"no value":               {"grants:\n", `1:9: grants is empty and not a list`},
+		"not a grant":            {"grants:\n  - g\n", `2:5: this is text, not a grant; write - {group: NAME, bucket: NAME, prefix: FOLDER/}`},
+		"not a list":             {"grants: {group: g}\n", `1:9: grants is a mapping, not a list`},
+		"no value":               {"grants:\n", `1:9: grants is empty, not a list`},
 		"other top":              {"grant: []\n", `1:1: unknown field "grant"; the only field at the top is grants`},
 		"second top":             {"grants: []\nusers: []\n", `2:1: unknown field "users"; the only field at the top is grants`},
 		"a list at the top":      {"- a\n", `1:1: this is not a grants file`},
 		"an empty mapping":       {"{}\n", `1:1: there is no field grants`},
 		"empty file":             {"", `1:1: the file is empty`},
 		"comment only":           {"# soon\n", `1:1: the file is empty`},
-		"two documents":          {"grants: []\n---\ngrants: []\n", `3:1: a second document begins here; keep all grants in one list`},
-		"anchor":                 {one("group: &x g, bucket: bkt, prefix: a/"), `2:13: anchors, aliases, tags, merges, directives and ? are not taken; write each grant out`},
-		"merge":                  {one("<<: {}, " + good), `2:6: anchors, aliases, tags, merges, directives and ? are not taken; write each grant out`},
-		"tag":                    {one("group: !!str 1, bucket: bkt, prefix: a/"), `2:13: anchors, aliases, tags, merges, directives and ? are not taken; write each grant out`},
-		"unclosed":               {"grants: [\n", `1:9: this is not YAML: sequence end token ']' not found; look at the indentation, the quotes and the brackets on this line and the one before`},
-		"tab":                    {"grants:\n\t- {}\n", "2:1: this is not YAML: found character '\\u{9}' that cannot start any token; look at the indentation, the quotes and the brackets on this line and the one before"},
+		"two documents":          {"grants: []\n---\ngrants: []\n", `3:1: a second document begins here; put all grants into one list`},
+		"anchor":                 {one("group: &x g, bucket: bkt, prefix: a/"), `2:13: anchors, aliases, tags, merges, directives and ? are not supported; write each grant out`},
+		"merge":                  {one("<<: {}, " + good), `2:6: anchors, aliases, tags, merges, directives and ? are not supported; write each grant out`},
+		"tag":                    {one("group: !!str 1, bucket: bkt, prefix: a/"), `2:13: anchors, aliases, tags, merges, directives and ? are not supported; write each grant out`},
+		"unclosed":               {"grants: [\n", `1:9: this is not YAML: sequence end token ']' not found; check the indentation, the quotes and the brackets on this line and the previous one`},
+		"tab":                    {"grants:\n\t- {}\n", "2:1: this is not YAML: found character '\\u{9}' that cannot start any token; check the indentation, the quotes and the brackets on this line and the previous one"},
 		"not UTF-8":              {"grants: []\n# \xff", `2:3: byte 0xff is not UTF-8; save the file as UTF-8`},
-		"byte order mark":        {"\ufeffgrants: []\n", `1:1: the character U+FEFF does not show; write it in double quotes as "\ufeff", or remove it`},
-		"hidden line":            {"grants: []\n# x\r  - {" + good + "}\n", `2:4: the character U+000D does not show; write it in double quotes as "\u000d", or remove it`},
-		"reordered":              {one("group: \"a\u202eb\", bucket: bkt, prefix: a/"), `2:15: the character U+202E does not show; write it in double quotes as "\u202e", or remove it`},
+		"byte order mark":        {"\ufeffgrants: []\n", `1:1: the character U+FEFF is not printable; write it in double quotes as "\ufeff", or remove it`},
+		"hidden line":            {"grants: []\n# x\r  - {" + good + "}\n", `2:4: the character U+000D is not printable; write it in double quotes as "\u000d", or remove it`},
+		"reordered":              {one("group: \"a\u202eb\", bucket: bkt, prefix: a/"), `2:15: the character U+202E is not printable; write it in double quotes as "\u202e", or remove it`},
 		"escape":                 {one(`group: g, bucket: bkt, prefix: "\e[2J"`), `2:37: prefix "\u{1b}[2J" does not end in "/"; put a "/" at its end for a folder, or write object: for one object`},
 	} {
 		grants, err := file.Parse("grants.yaml", []byte(c.text))
@@ -135,8 +135,8 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
-// TestHostileTextInErrors puts what should never reach a terminal into every
-// place that an error quotes.
+// TestHostileTextInErrors puts control characters into every part of a file that
+// an error quotes.
 func TestHostileTextInErrors(t *testing.T) {
 	for _, p := range safetexttest.Payloads() {
 		escaped := strings.TrimSuffix(strings.TrimPrefix(string(file.Print([]grant.Grant{{Group: p.Text}})), "grants:\n  - {group: "), ", bucket: \"\", prefix: \"\"}\n")
@@ -158,7 +158,7 @@ func TestHostileTextInErrors(t *testing.T) {
 	}
 }
 
-// TestBounds: what is too big or too deep is refused, and soon.
+// TestBounds: files that are too large or too deeply nested are refused fast.
 func TestBounds(t *testing.T) {
 	for name, text := range map[string]string{
 		"too many bytes":   "grants: []\n#" + strings.Repeat("x", file.MaxBytes),
@@ -218,8 +218,8 @@ func TestPrint(t *testing.T) {
 	checkRoundTrip(t, samples)
 }
 
-// TestRandomTextsRoundTrip puts drawn texts into reason and prefix, with all
-// that means something to a reader of YAML.
+// TestRandomTextsRoundTrip prints and parses random texts, with characters that
+// are special in YAML, as reason and prefix.
 func TestRandomTextsRoundTrip(t *testing.T) {
 	pieces := []string{"a", "1", " ", "\n", "\r", "\t", "\"", "'", "\\", ":", ": ", "#", " #", "- ", "{", "}", "[", "]", ",", "&", "*", "!", "|", ">", "%", "@", "`", "~", "null", "true",
 		"---", "...", "\u0085", "\u00a0", "\u2028", "\ufeff", "\ue000", "é", "e\u0301", "😀", "\U0010ffff", "\x00", "\x1b", "\x7f", "?", "<<", "=", "0x1", "1e3", "\\u0041", "\\x41"}

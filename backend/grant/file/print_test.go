@@ -10,8 +10,8 @@ import (
 	"usher/backend/grant"
 )
 
-// Print writes grants as a file, one line for each, in the order given. What
-// Parse reads, Print writes, and Parse reads back the same.
+// Print returns a grants file with one line for each grant, in the given order.
+// Parse returns the same grants.
 func Print(grants []grant.Grant) []byte {
 	if len(grants) == 0 {
 		return []byte("grants: []\n")
@@ -44,11 +44,11 @@ func Print(grants []grant.Grant) []byte {
 
 var (
 	plainText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]*$`)
-	otherWord = regexp.MustCompile(`^(?i:true|false|null|yes|no|on|off|y|n|nan|inf)$`) // some reader of YAML takes it for something else
+	otherWord = regexp.MustCompile(`^(?i:true|false|null|yes|no|on|off|y|n|nan|inf)$`) // other types for some YAML parsers
 )
 
-// scalar writes a text plain where nobody can misread it, else in double
-// quotes with escapes for all that does not show.
+// scalar returns unambiguous text unquoted, and other text in double quotes with
+// escapes for characters that are not printable.
 func scalar(s string) string {
 	if plainText.MatchString(s) && !otherWord.MatchString(s) {
 		return s

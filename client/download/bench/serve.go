@@ -51,7 +51,7 @@ func serveUsher(ctx context.Context, args []string) error {
 		Listen: listener.Addr().String(), PublicURL: "http://" + listener.Addr().String(),
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(*dir, "audit.db"),
-	}, serve.World{
+	}, serve.Deps{
 		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader),
 		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	}, &serve.Loopback{

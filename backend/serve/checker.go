@@ -26,7 +26,7 @@ import (
 	"usher/backend/object"
 )
 
-// Parts that are checked.
+// Names of the checked parts.
 const (
 	partTLS       = "tls"
 	partLog       = "log"
@@ -39,17 +39,17 @@ const (
 )
 
 // Finding is the outcome of one check. Its texts are for administrators: they
-// name files and buckets, and no secret. They are not escaped.
+// name files and buckets, but no secrets. They are not escaped.
 type Finding struct {
 	Part    string
-	Subject string // file, pool, bucket
-	Problem string // "": it works
-	Fix     string // the next step
-	Exit    int    // of a command
+	Subject string // file, pool or bucket
+	Problem string // "" if the check passed
+	Fix     string // next step
+	Exit    int    // exit code for a command
 }
 
-// fails is a Finding of err, which may be nil.
-func fails(part, subject string, exit int, err error, fix string) Finding {
+// finding returns the Finding for err, which may be nil.
+func finding(part, subject string, exit int, err error, fix string) Finding {
 	if err == nil {
 		return Finding{Part: part, Subject: subject}
 	}
@@ -57,28 +57,29 @@ func fails(part, subject string, exit int, err error, fix string) Finding {
 }
 
 const (
-	tryFor    = 5 * time.Second // one call
-	tryAtOnce = 8               // buckets
-	soonEnds  = 14 * 24 * time.Hour
+	callTimeout = 5 * time.Second
+	atOnce      = 8                   // concurrent checks of buckets
+	renewBefore = 14 * 24 * time.Hour // certificates that expire sooner are reported
 )
 
-// reach has the clients for all that is outside of the server's machine.
-type reach struct {
+// checker checks the certificate, the pool and the storage. It has the clients
+// for all remote parts.
+type checker struct {
 	config      Config
 	issuer      string
 	pool        identity.PoolAPI
 	s3          object.S3
-	endpoint    string // of the storage
+	endpoint    string // URL of the storage
 	host        string // of endpoint
 	pathStyle   bool
 	credentials aws.CredentialsProvider
 	clock       clock
-	tls         func() TLS // the files in use
+	tls         func() TLS // returns the files in use
 	now         func() time.Time
 }
 
-// all tries each part once.
-func (r *reach) all(ctx context.Context, set *grant.Set) []Finding {
+// all checks each part once.
+func (r *checker) all(ctx context.Context, set *grant.Set) []Finding {
 	var out []Finding
 	if f, ok := r.certificate(); ok {
 		out = append(out, f)
@@ -89,7 +90,7 @@ func (r *reach) all(ctx context.Context, set *grant.Set) []Finding {
 }
 
 // certificate checks the server's own TLS files.
-func (r *reach) certificate() (Finding, bool) {
+func (r *checker) certificate() (Finding, bool) {
 	files := r.tls()
 	if files.Cert == "" {
 		return Finding{}, false
@@ -97,34 +98,34 @@ func (r *reach) certificate() (Finding, bool) {
 	file := files.Cert
 	pair, err := tls.LoadX509KeyPair(file, files.Key)
 	if err != nil {
-		return fails(partTLS, file, api.ExitUsage, err, "name the certificate with its chain and its private key, in PEM, in tls: cert and key"), true
+		return finding(partTLS, file, api.ExitUsage, err, "name the certificate with its chain and its private key, in PEM, in tls: cert and key"), true
 	}
 	leaf := pair.Leaf
 	u, err := url.Parse(r.config.PublicURL)
 	if err != nil {
-		return fails(partTLS, file, api.ExitUsage, err, "correct public_url"), true
+		return finding(partTLS, file, api.ExitUsage, err, "correct public_url"), true
 	}
 	switch now := r.now(); {
 	case now.After(leaf.NotAfter):
-		err = fmt.Errorf("the certificate ended on %s", leaf.NotAfter.UTC().Format(time.DateOnly))
+		err = fmt.Errorf("the certificate expired on %s", leaf.NotAfter.UTC().Format(time.DateOnly))
 	case now.Before(leaf.NotBefore):
-		err = fmt.Errorf("the certificate begins on %s", leaf.NotBefore.UTC().Format(time.DateOnly))
-	case now.Add(soonEnds).After(leaf.NotAfter) && leaf.NotAfter.Sub(leaf.NotBefore) > 2*soonEnds:
-		err = fmt.Errorf("the certificate ends on %s", leaf.NotAfter.UTC().Format(time.DateOnly))
+		err = fmt.Errorf("the certificate is not valid before %s", leaf.NotBefore.UTC().Format(time.DateOnly))
+	case now.Add(renewBefore).After(leaf.NotAfter) && leaf.NotAfter.Sub(leaf.NotBefore) > 2*renewBefore:
+		err = fmt.Errorf("the certificate expires on %s", leaf.NotAfter.UTC().Format(time.DateOnly))
 	default:
 		err = leaf.VerifyHostname(u.Hostname())
 	}
 	var name x509.HostnameError
 	if errors.As(err, &name) {
-		return fails(partTLS, file, api.ExitUsage, err, "get a certificate for "+u.Hostname()), true
+		return finding(partTLS, file, api.ExitUsage, err, "get a certificate for "+u.Hostname()), true
 	}
-	return fails(partTLS, file, api.ExitUsage, err, "renew the certificate; usher takes the new files without a restart"), true
+	return finding(partTLS, file, api.ExitUsage, err, "renew the certificate; usher loads the new files without a restart"), true
 }
 
-// keys fetches the pool's signing keys, without which no token is verified. A
-// key that the pool does not have is the sign of an answer.
-func (r *reach) keys(ctx context.Context) Finding {
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
+// keys fetches the pool's signing keys. It requests an unknown key id, so
+// identity.ErrToken proves that the keys were received.
+func (r *checker) keys(ctx context.Context) Finding {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	set, err := identity.NewKeySet(r.issuer, &http.Client{}, r.now)
 	if err == nil {
@@ -133,25 +134,25 @@ func (r *reach) keys(ctx context.Context) Finding {
 	if errors.Is(err, identity.ErrToken) {
 		err = nil
 	}
-	return fails(partPool, r.issuer, api.ExitUnavailable, err,
+	return finding(partPool, r.issuer, api.ExitUnavailable, err,
 		"check region and user_pool_id, and that HTTPS to that address is open (HTTPS_PROXY names a proxy)")
 }
 
-// directory makes the two calls by which people's groups are read, for names
-// that the pool does not have.
-func (r *reach) directory(ctx context.Context) Finding {
-	ctx, cancel := context.WithTimeout(ctx, 2*tryFor)
+// directory makes the two calls that read groups, with names that do not exist
+// in the pool.
+func (r *checker) directory(ctx context.Context) Finding {
+	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
-	const nobody = "usher-check"
+	const unknown = "usher-check"
 	_, err := r.pool.AdminListGroupsForUser(ctx, &cognitoidentityprovider.AdminListGroupsForUserInput{
-		UserPoolId: aws.String(r.config.UserPoolID), Username: aws.String(nobody), Limit: aws.Int32(1),
+		UserPoolId: aws.String(r.config.UserPoolID), Username: aws.String(unknown), Limit: aws.Int32(1),
 	})
 	if user := (*types.UserNotFoundException)(nil); errors.As(err, &user) {
 		err = nil
 	}
 	if err == nil {
 		_, err = r.pool.ListUsersInGroup(ctx, &cognitoidentityprovider.ListUsersInGroupInput{
-			UserPoolId: aws.String(r.config.UserPoolID), GroupName: aws.String(nobody), Limit: aws.Int32(1),
+			UserPoolId: aws.String(r.config.UserPoolID), GroupName: aws.String(unknown), Limit: aws.Int32(1),
 		})
 		if group := (*types.ResourceNotFoundException)(nil); errors.As(err, &group) {
 			err = nil
@@ -166,31 +167,31 @@ func (r *reach) directory(ctx context.Context) Finding {
 	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException":
 		fix = "the server's AWS credentials are not valid: replace them"
 	}
-	return fails(partDirectory, r.config.UserPoolID, api.ExitUnavailable, plainly(err), fix)
+	return finding(partDirectory, r.config.UserPoolID, api.ExitUnavailable, brief(err), fix)
 }
 
 // signer checks the credentials that sign URLs.
-func (r *reach) signer(ctx context.Context) Finding {
-	ctx, cancel := context.WithTimeout(ctx, 2*tryFor)
+func (r *checker) signer(ctx context.Context) Finding {
+	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
 	creds, err := r.credentials.Retrieve(ctx)
 	fix := "give the server a role (instance profile, ECS task role, web identity) or an access key"
 	switch {
 	case err != nil:
-		err = fmt.Errorf("there are no AWS credentials: %w", plainly(err))
+		err = fmt.Errorf("there are no AWS credentials: %w", brief(err))
 	case creds.SessionToken != "" && !creds.CanExpire:
-		// SPEC: a presigned URL ends with its credentials (S3 user guide, "Who can
-		// create a presigned URL"); their end is not known here.
-		err = errors.New("the credentials have a session token without a known end, and such never sign")
+		// SPEC: a presigned URL expires with its credentials (S3 user guide, "Who can
+		// create a presigned URL"). Their expiry is unknown here.
+		err = errors.New("the credentials have a session token without a known expiry and cannot sign URLs")
 		fix = "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or remove aws_session_token from the profile), and run with a role: instance profile, ECS task role, web identity, or credential_process with an Expiration"
 	case creds.CanExpire && creds.Expires.Before(r.now()):
-		err = errors.New("the credentials have ended")
+		err = errors.New("the credentials have expired")
 		fix = "renew them"
 	}
-	return fails(partSigner, creds.Source, api.ExitUnavailable, err, fix)
+	return finding(partSigner, creds.Source, api.ExitUnavailable, err, fix)
 }
 
-// firstGrants has one allow grant for each bucket.
+// firstGrants returns one allow grant for each bucket.
 func firstGrants(set *grant.Set) []grant.Grant {
 	var firsts []grant.Grant
 	for _, g := range set.Grants() {
@@ -201,16 +202,16 @@ func firstGrants(set *grant.Set) []grant.Grant {
 	return firsts
 }
 
-// buckets lists and looks at one object of each granted bucket.
-func (r *reach) buckets(ctx context.Context, firsts []grant.Grant) []Finding {
+// buckets lists each granted bucket and checks one of its objects.
+func (r *checker) buckets(ctx context.Context, firsts []grant.Grant) []Finding {
 	out := make([]Finding, len(firsts))
-	places := make(chan struct{}, tryAtOnce)
+	semaphore := make(chan struct{}, atOnce)
 	var work sync.WaitGroup
 	for i, g := range firsts {
 		work.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
-			ctx, cancel := context.WithTimeout(ctx, 2*tryFor)
+			semaphore <- struct{}{}
+			defer func() { <-semaphore }()
+			ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 			defer cancel()
 			out[i] = r.bucket(ctx, g)
 		})
@@ -219,12 +220,12 @@ func (r *reach) buckets(ctx context.Context, firsts []grant.Grant) []Finding {
 	return out
 }
 
-func (r *reach) bucket(ctx context.Context, g grant.Grant) Finding {
+func (r *checker) bucket(ctx context.Context, g grant.Grant) Finding {
 	key := g.Object
 	if key == "" {
 		page, err := r.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String(g.Bucket), Prefix: aws.String(g.Prefix), MaxKeys: aws.Int32(1)})
 		if err != nil {
-			return fails(partStorage, g.Bucket, api.ExitUnavailable, plainly(err), r.storageFix(err, g.Bucket, "s3:ListBucket on arn:aws:s3:::"+g.Bucket))
+			return finding(partStorage, g.Bucket, api.ExitUnavailable, brief(err), r.storageFix(err, g.Bucket, "s3:ListBucket on arn:aws:s3:::"+g.Bucket))
 		}
 		if len(page.Contents) == 0 {
 			return Finding{Part: partStorage, Subject: g.Bucket}
@@ -235,10 +236,10 @@ func (r *reach) bucket(ctx context.Context, g grant.Grant) Finding {
 	if status(err) == http.StatusNotFound && code(err) != "NoSuchBucket" {
 		err = nil
 	}
-	return fails(partStorage, g.Bucket, api.ExitUnavailable, plainly(err), r.storageFix(err, g.Bucket, "s3:GetObject on arn:aws:s3:::"+g.Bucket+"/* (and kms:Decrypt on its key)"))
+	return finding(partStorage, g.Bucket, api.ExitUnavailable, brief(err), r.storageFix(err, g.Bucket, "s3:GetObject on arn:aws:s3:::"+g.Bucket+"/* (and kms:Decrypt on its key)"))
 }
 
-func (r *reach) storageFix(err error, bucket, right string) string {
+func (r *checker) storageFix(err error, bucket, right string) string {
 	switch s := status(err); {
 	case code(err) == "NoSuchBucket":
 		return "there is no bucket " + bucket + ": correct the grants, or create it"
@@ -247,28 +248,28 @@ func (r *reach) storageFix(err error, bucket, right string) string {
 	case s == http.StatusForbidden:
 		return "allow the server's role " + right
 	case s == 0:
-		return "open the way to " + r.host + " (DNS, firewall, HTTPS_PROXY, s3: endpoint)"
+		return "check the network path to " + r.host + " (DNS, firewall, HTTPS_PROXY, s3: endpoint)"
 	}
-	return "look at the storage at " + r.host
+	return "check the storage at " + r.host
 }
 
-// clocks compares this machine's time with the storage's, where it has one and
-// it answers.
-func (r *reach) clocks(ctx context.Context, set *grant.Set) []Finding {
+// clocks compares this machine's time with the storage's. It returns nothing if
+// no bucket is granted or the storage does not respond.
+func (r *checker) clocks(ctx context.Context, set *grant.Set) []Finding {
 	firsts := firstGrants(set)
 	if len(firsts) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	err := r.clock.Check(ctx, firsts[0].Bucket)
 	if err != nil && !errors.Is(err, object.ErrSkew) {
-		return nil // a storage that does not answer is a finding of its own
+		return nil // buckets reports a storage that does not respond
 	}
-	return []Finding{fails(partClock, "", api.ExitUnavailable, err, "synchronize this machine's clock (chronyd or systemd-timesyncd)")}
+	return []Finding{finding(partClock, "", api.ExitUnavailable, err, "synchronize this machine's clock (chronyd or systemd-timesyncd)")}
 }
 
-// code is an AWS error's code, or "".
+// code returns the code of an AWS error, or "".
 func code(err error) string {
 	var named smithy.APIError
 	if errors.As(err, &named) {
@@ -277,17 +278,17 @@ func code(err error) string {
 	return ""
 }
 
-// status is the HTTP status of an AWS error; 0: no answer.
+// status returns the HTTP status of an AWS error, or 0 without a response.
 func status(err error) int {
-	var answer *smithyhttp.ResponseError
-	if errors.As(err, &answer) && answer.Response != nil {
-		return answer.HTTPStatusCode()
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil {
+		return response.HTTPStatusCode()
 	}
 	return 0
 }
 
-// plainly is an AWS error without the SDK's account of its retries and ids.
-func plainly(err error) error {
+// brief returns an AWS error without the SDK's details of retries and ids.
+func brief(err error) error {
 	var named smithy.APIError
 	var at *url.Error
 	switch {
@@ -298,7 +299,7 @@ func plainly(err error) error {
 	case errors.As(err, &at):
 		return at.Err
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return errors.New("no answer in time")
+		return errors.New("no response in time")
 	}
 	return err
 }
