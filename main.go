@@ -51,24 +51,7 @@ func main() {
 
 // serveFile runs the backend for a real pool and real buckets.
 func serveFile(ctx context.Context, o cli.ServeOptions) error {
-	config, err := serve.Load(o.Config)
-	if err != nil {
-		return err
-	}
-	config.AcceptLost = o.AcceptLost
-	w := serveDeps()
-	server, err := serve.New(ctx, config, w, nil)
-	if err != nil {
-		return err
-	}
-	w.Log.Info("listening", "address", server.Addr().String(), "public_url", config.PublicURL)
-	go server.Try(ctx)
-	go func() {
-		for range o.Reload {
-			server.ReloadFile(ctx, o.Config)
-		}
-	}()
-	return server.Run(ctx)
+	return serve.RunFile(ctx, o.Config, o.AcceptLost, o.Reload, serveDeps())
 }
 
 func serveDeps() serve.Deps {
@@ -77,13 +60,9 @@ func serveDeps() serve.Deps {
 	}
 }
 
-// check tries what a server needs.
+// check tries the parts that a server needs.
 func check(ctx context.Context, file string) ([]cli.Finding, error) {
-	config, err := serve.Load(file)
-	if err != nil {
-		return nil, err
-	}
-	found, err := serve.Check(ctx, config, serveDeps(), nil)
+	found, err := serve.CheckFile(ctx, file, serveDeps())
 	out := make([]cli.Finding, len(found))
 	for i, f := range found {
 		out[i] = cli.Finding(f)
@@ -93,15 +72,7 @@ func check(ctx context.Context, file string) ([]cli.Finding, error) {
 
 // backup copies an audit log of this machine.
 func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, error) {
-	log := from.File
-	if from.Config != "" {
-		config, err := serve.Load(from.Config)
-		if err != nil {
-			return cli.BackedUp{}, err
-		}
-		log = config.Audit
-	}
-	head, err := serve.Backup(ctx, log, file)
+	head, err := serve.BackupFile(ctx, from.Config, from.File, file)
 	return cli.BackedUp{Events: head.Seq, Head: fmt.Sprintf("%x", head.Hash)}, err
 }
 

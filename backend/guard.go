@@ -178,7 +178,7 @@ func (b *Backend) handle(w http.ResponseWriter, r *request) (any, error) {
 	}
 	done, err := b.work.Take(r.ctx, r.claims.Sub, r.ip)
 	if err != nil {
-		return nil, fail(api.RateLimited, fmt.Errorf("waiting for a slot: %w", err))
+		return nil, fail(api.RateLimited, fmt.Errorf("waiting for a slot, %d in use: %w", b.work.InUse(), err))
 	}
 	defer done()
 	r.now = b.c.Now()
@@ -201,7 +201,7 @@ func (b *Backend) admit(w http.ResponseWriter, r *request) error {
 	}
 	done, err := b.bodies.Take(r.ctx, r.claims.Sub, r.ip)
 	if err != nil {
-		return fail(api.RateLimited, fmt.Errorf("waiting to read the body: %w", err))
+		return fail(api.RateLimited, fmt.Errorf("waiting to read the body, %d being read: %w", b.bodies.InUse(), err))
 	}
 	defer done()
 	return r.read(w)

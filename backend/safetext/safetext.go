@@ -1,6 +1,6 @@
 // Package safetext makes untrusted text (object names, error bodies, audit
-// fields, server replies) safe for a terminal, a log, a CSV file or a local file
-// name. Untrusted text reaches these places through this package alone.
+// fields, server replies) safe for a terminal, a log or a local file name.
+// Untrusted text reaches these places through this package alone.
 //
 // The result is valid UTF-8 on one line. It holds no control, bidirectional,
 // zero-width or otherwise invisible character, and converts back to the original
@@ -119,22 +119,4 @@ func Line(s string) string {
 		b.WriteString(span.Text)
 	}
 	return b.String()
-}
-
-// CSV escapes s for a cell of a spreadsheet, so that no cell is a formula: a text
-// that begins like a formula or with an apostrophe gets an apostrophe in front.
-// The package encoding/csv quotes commas and quotes.
-//
-// SPEC: OWASP, CSV Injection: = + - @, tab and carriage return, and the
-// full-width forms of the four; tab and carriage return are escaped by Line.
-func CSV(s string) string {
-	line := Line(s)
-	first := strings.TrimLeft(line, " ")
-	if first == "" {
-		return line
-	}
-	if strings.ContainsAny(string([]rune(first)[0]), "=+-@'\uff1d\uff0b\uff0d\uff20") {
-		return "'" + line
-	}
-	return line
 }

@@ -2,7 +2,6 @@ package safetext_test
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -153,15 +152,7 @@ func FuzzString(f *testing.F) {
 		if raw, err := safetext.Unescape(s); err == nil && safetext.Line(raw) != s {
 			t.Fatalf("Unescape took %+q, which prints as %+q", s, safetext.Line(raw))
 		}
-		if cell := safetext.CSV(s); strings.ContainsAny(first(cell), "=+-@\t\r") {
-			t.Fatalf("CSV(%+q) = %+q begins like a formula", s, cell)
-		}
 	})
-}
-
-func first(s string) string {
-	s = strings.TrimLeft(s, " ")
-	return s[:min(1, len(s))]
 }
 
 // holder has the shapes in which fmt cannot call a method: it prints
@@ -252,24 +243,6 @@ func TestComparisons(t *testing.T) {
 	}
 	if !zero.IsZero() || !zero.Equal(safetext.New("")) || zero.String() != "" || zero.Len() != 0 || a.IsZero() || a.Len() != 1 {
 		t.Error("the zero Text is not an empty text")
-	}
-}
-
-func TestCSV(t *testing.T) {
-	for _, c := range []struct{ raw, want string }{
-		{"", ""}, {"   ", "   "}, {"a,b\"c", "a,b\"c"}, {"=1+1", "'=1+1"}, {"+1", "'+1"}, {"-1", "'-1"}, {"@SUM(A1)", "'@SUM(A1)"},
-		{"  =1", "'  =1"}, {"\t=1", `\u{9}=1`}, {"\r=1", `\u{d}=1`}, {"'=1", "''=1"}, {"\uff1d1", "'\uff1d1"}, {"a=1", "a=1"}, {"\x1b", `\u{1b}`},
-	} {
-		if got := safetext.CSV(c.raw); got != c.want {
-			t.Errorf("CSV(%+q) = %+q, want %+q", c.raw, got, c.want)
-		}
-		var out bytes.Buffer
-		w := csv.NewWriter(&out)
-		w.Write([]string{safetext.CSV(c.raw), "end"})
-		w.Flush()
-		if rows, err := csv.NewReader(&out).ReadAll(); err != nil || len(rows) != 1 || rows[0][0] != c.want {
-			t.Errorf("CSV(%+q) does not survive as a cell: %q, %v", c.raw, rows, err)
-		}
 	}
 }
 

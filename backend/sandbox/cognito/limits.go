@@ -18,14 +18,6 @@ type Quotas struct {
 	PersonRead         int // GetUser for one person
 }
 
-// DefaultQuotas returns the quotas of a new AWS account in one region.
-//
-// SPEC: cognito/latest/developerguide/quotas.
-func DefaultQuotas() Quotas {
-	return Quotas{UserAuthentication: 120, UserRead: 120, UserResourceRead: 50, UserList: 30,
-		UserUpdate: 25, UserToken: 120, PersonRead: 10}
-}
-
 // quota names a token bucket of the rate limiter.
 type quota string
 

@@ -1,0 +1,54 @@
+package serve
+
+import (
+	"context"
+	"os"
+
+	"usher/backend/event"
+)
+
+// RunFile runs the server of a configuration file until ctx ends. Each value of
+// reload makes the server read the file again. If acceptLost is set, the server
+// starts although its log has lost records.
+func RunFile(ctx context.Context, file string, acceptLost bool, reload <-chan os.Signal, d Deps) error {
+	config, err := Load(file)
+	if err != nil {
+		return err
+	}
+	config.AcceptLost = acceptLost
+	server, err := New(ctx, config, d, nil)
+	if err != nil {
+		return err
+	}
+	d.Log.Info("listening", "address", server.Addr().String(), "public_url", config.PublicURL)
+	go server.Try(ctx)
+	go func() {
+		for range reload {
+			server.ReloadFile(ctx, file)
+		}
+	}()
+	return server.Run(ctx)
+}
+
+// CheckFile tries every part that the server of a configuration file needs. See
+// Check.
+func CheckFile(ctx context.Context, file string, d Deps) ([]Finding, error) {
+	config, err := Load(file)
+	if err != nil {
+		return nil, err
+	}
+	return Check(ctx, config, d, nil)
+}
+
+// BackupFile copies an audit log to file: the log of a configuration file, or, if
+// config is empty, the log at path. See Backup.
+func BackupFile(ctx context.Context, config, path, file string) (event.Head, error) {
+	if config != "" {
+		c, err := Load(config)
+		if err != nil {
+			return event.Head{}, err
+		}
+		path = c.Audit
+	}
+	return Backup(ctx, path, file)
+}
