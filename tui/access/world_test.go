@@ -41,7 +41,6 @@ func (r rule) wire() api.Grant {
 	} else {
 		g.Object = key
 	}
-	g.Text = g.Effect + " " + r.group + " " + r.path
 	day := func(s string) *time.Time {
 		at, err := time.Parse(time.DateOnly, s)
 		if err != nil {
@@ -57,6 +56,17 @@ func (r rule) wire() api.Grant {
 	case r.until != "":
 		g.Expires = day(r.until)
 	}
+	g.Text = g.Effect + " " + r.group
+	if g.NotBefore != nil {
+		g.Text += " from " + g.NotBefore.Format(time.RFC3339)
+	}
+	if g.Expires != nil {
+		g.Text += " until " + g.Expires.Format(time.RFC3339)
+	}
+	if g.Prefix == nil {
+		g.Text += " object"
+	}
+	g.Text += " " + r.path
 	return g
 }
 
@@ -151,10 +161,18 @@ func (o *office) Explain(ctx context.Context, in api.ExplainRequest) (api.Explai
 		}
 	}
 	out.Allowed = len(out.Allows) > 0 && len(out.Denies) == 0
-	if !out.Allowed && len(out.Denies) == 0 {
-		for _, g := range who.groups {
-			out.Missing = append(out.Missing, rule{group: g, path: path[:strings.LastIndexByte(path, '/')+1]}.wire())
-		}
+	if len(out.Allows) > 0 {
+		out.Nearest = nil
+	}
+	if len(out.Allows)+len(out.Denies) > 0 {
+		out.Others = nil
+		return out, nil
+	}
+	if i := strings.LastIndexByte(in.Key, '/'); i >= 0 { // else the object itself
+		path = in.Bucket + "/" + in.Key[:i+1]
+	}
+	for _, g := range who.groups {
+		out.Missing = append(out.Missing, rule{group: g, path: path}.wire())
 	}
 	return out, nil
 }
@@ -168,16 +186,20 @@ func (o *office) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, e
 	folder := strings.HasSuffix(path, "/")
 	var out api.WhoResponse
 	reach := func(groups []string) (any, whole bool, grants []api.Grant) {
-		lost := false
+		denied, cut := false, false
 		for _, r := range o.rules {
-			below := folder && strings.HasPrefix(r.path, path)
-			if !slices.Contains(groups, r.group) || !r.awake() || !r.reaches(path) && !below {
+			covers, below := r.reaches(path), folder && strings.HasPrefix(r.path, path)
+			if !slices.Contains(groups, r.group) || !r.awake() || !covers && !below {
 				continue
 			}
 			grants = append(grants, r.wire())
-			any, whole, lost = any || !r.deny, whole || !r.deny && r.reaches(path), lost || r.deny
+			if r.deny {
+				denied, cut = denied || covers, true
+				continue
+			}
+			any, whole = true, whole || covers
 		}
-		return any, whole && !lost, grants
+		return any && !denied, whole && !cut, grants
 	}
 	var names []string
 	for _, r := range o.rules {
@@ -195,7 +217,8 @@ func (o *office) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, e
 	return out, nil
 }
 
-// Can lists the allows of a person, with the denials below them.
+// Can lists the allows of a person that no other one covers and no denial
+// hides, with the denials below them.
 func (o *office) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, error) {
 	if err := o.begin(ctx, "can "+in.User); err != nil {
 		return api.CanResponse{}, err
@@ -206,7 +229,9 @@ func (o *office) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, e
 	}
 	out := api.CanResponse{User: in.User, Groups: who.groups}
 	for _, r := range o.rules {
-		if r.deny || !r.awake() || !slices.Contains(who.groups, r.group) {
+		mine := func(x rule) bool { return x.awake() && slices.Contains(who.groups, x.group) }
+		hides := func(x rule) bool { return mine(x) && x.reaches(r.path) && (x.deny || x.path != r.path) }
+		if r.deny || !mine(r) || slices.ContainsFunc(o.rules, hides) {
 			continue
 		}
 		root := api.Root{Grant: r.wire()}
@@ -217,10 +242,18 @@ func (o *office) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, e
 		}
 		out.Roots = append(out.Roots, root)
 	}
+	slices.SortStableFunc(out.Roots, func(a, b api.Root) int { return strings.Compare(rootPath(a), rootPath(b)) })
 	return out, nil
 }
 
-// GrantsList gives all rules.
+func rootPath(r api.Root) string {
+	if r.Grant.Prefix != nil {
+		return r.Grant.Bucket + "/" + *r.Grant.Prefix
+	}
+	return r.Grant.Bucket + "/" + r.Grant.Object
+}
+
+// GrantsList returns all rules.
 func (o *office) GrantsList(ctx context.Context) (api.GrantsListResponse, error) {
 	if err := o.begin(ctx, "grants"); err != nil {
 		return api.GrantsListResponse{}, err

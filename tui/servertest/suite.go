@@ -1,6 +1,6 @@
-// Package servertest is the promises of a server to the screens: how it lists
-// and pages, and how the audit log is read. The backend and the servers that
-// the screens are tested with pass the same suites.
+// Package servertest holds the promises of a server to the screens: listing and
+// paging, reading the audit log, and the access queries of admins. The backend
+// and the fakes of the screens' tests pass the same suites.
 package servertest
 
 import (

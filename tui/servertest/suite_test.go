@@ -3,9 +3,11 @@ package servertest_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -83,6 +85,40 @@ func TestAuditLog(t *testing.T) {
 			return nil
 		}}, nil
 	})
+}
+
+// The backend keeps the promises of the server that the access page is tested
+// with, over HTTP, on a grants file.
+func TestAccess(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	margaret := w.SignIn(t, "margaret")
+	for name, groups := range servertest.Members() {
+		w.AddPerson(t, name, groups...)
+	}
+	text := "grants:\n"
+	for _, r := range servertest.Rules() {
+		part, effect := "prefix", "allow"
+		if !strings.HasSuffix(r.Path, "/") {
+			part = "object"
+		}
+		if r.Deny {
+			effect = "deny"
+		}
+		text += fmt.Sprintf("  - {group: %s, bucket: %s, %s: %s, effect: %s}\n", r.Group, r.Bucket, part, r.Path, effect)
+	}
+	if err := os.WriteFile(w.GrantsFile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		r, err := margaret.GrantsList(t.Context())
+		if err == nil && len(r.Grants) == len(servertest.Rules()) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the grants are not in force after 20 s: %d grants, problem %q, error %v", len(r.Grants), r.Problem, err)
+		}
+	}
+	servertest.Run(t, servertest.Access(), func() (servertest.AccessBed, error) { return servertest.AccessBed{Server: margaret}, nil })
 }
 
 // Each broken server breaks the promise that is named with it.

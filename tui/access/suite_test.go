@@ -1,0 +1,108 @@
+package access_test
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"testing"
+
+	"usher/backend/api"
+	"usher/tui/access"
+	"usher/tui/servertest"
+)
+
+// suiteBed is a bed around the server of this package's tests; change may break
+// it.
+func suiteBed(change func(*office) access.Backend) func() (servertest.AccessBed, error) {
+	return func() (servertest.AccessBed, error) {
+		o := &office{}
+		for _, r := range servertest.Rules() {
+			o.rules = append(o.rules, rule{group: r.Group, path: r.Bucket + "/" + r.Path, deny: r.Deny})
+		}
+		for name, groups := range servertest.Members() {
+			o.people = append(o.people, account{name: name, groups: groups})
+		}
+		slices.SortFunc(o.people, func(a, b account) int { return cmp.Compare(a.name, b.name) })
+		if change != nil {
+			return servertest.AccessBed{Server: change(o)}, nil
+		}
+		return servertest.AccessBed{Server: o}, nil
+	}
+}
+
+// The server that the page is tested with answers like the backend.
+func TestOffice(t *testing.T) { servertest.Run(t, servertest.Access(), suiteBed(nil)) }
+
+// Each broken server breaks the promise that is named with it.
+func TestAccessSuiteBites(t *testing.T) {
+	for name, change := range map[string]func(*bent){
+		"the readers of a folder are groups and people":                    func(b *bent) { b.who = func(r *api.WhoResponse) { slices.Reverse(r.People) } },
+		"a denial below a folder leaves parts of it":                       func(b *bent) { b.who = func(r *api.WhoResponse) { r.Groups[1].Whole = true } },
+		"a denied object has no readers":                                   func(b *bent) { b.who = func(r *api.WhoResponse) { r.People = make([]api.PersonAccess, 1) } },
+		"an allowed object is explained by its allow":                      func(b *bent) { b.explain = func(r *api.ExplainResponse) { r.Allows = nil } },
+		"a denied object is explained by its denial":                       func(b *bent) { b.explain = func(r *api.ExplainResponse) { r.Allowed = true } },
+		"an object without a grant is explained by grants that would help": func(b *bent) { b.explain = func(r *api.ExplainResponse) { r.Missing = nil } },
+		"a person's roots are the fewest":                                  func(b *bent) { b.can = func(r *api.CanResponse) { r.Roots = append(r.Roots, r.Roots[0]) } },
+		"an unknown person is not found":                                   func(b *bent) { b.lenient = true },
+		"all grants are listed, with a version":                            func(b *bent) { b.list = func(r *api.GrantsListResponse) { r.Grants = r.Grants[1:] } },
+	} {
+		found := false
+		for _, p := range servertest.Access() {
+			if p.Name != name {
+				continue
+			}
+			found = true
+			if p.Check(suiteBed(func(o *office) access.Backend { b := &bent{office: o}; change(b); return b })) == nil {
+				t.Errorf("the suite does not notice: %s", name)
+			}
+		}
+		if !found {
+			t.Errorf("there is no promise %q", name)
+		}
+	}
+}
+
+// bent changes the answers of a server.
+type bent struct {
+	*office
+	who     func(*api.WhoResponse)
+	explain func(*api.ExplainResponse)
+	can     func(*api.CanResponse)
+	list    func(*api.GrantsListResponse)
+	lenient bool // an unknown person has an empty answer
+}
+
+func (b *bent) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, error) {
+	out, err := b.office.Who(ctx, in)
+	if b.who != nil && err == nil {
+		b.who(&out)
+	}
+	return out, err
+}
+
+func (b *bent) Explain(ctx context.Context, in api.ExplainRequest) (api.ExplainResponse, error) {
+	out, err := b.office.Explain(ctx, in)
+	if b.explain != nil && err == nil {
+		b.explain(&out)
+	}
+	return out, err
+}
+
+func (b *bent) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, error) {
+	out, err := b.office.Can(ctx, in)
+	if b.lenient {
+		return out, nil
+	}
+	if b.can != nil && err == nil {
+		b.can(&out)
+	}
+	return out, err
+}
+
+func (b *bent) GrantsList(ctx context.Context) (api.GrantsListResponse, error) {
+	out, err := b.office.GrantsList(ctx)
+	if b.list != nil && err == nil {
+		b.list(&out)
+	}
+	return out, err
+}
