@@ -16,7 +16,7 @@ import (
 	"usher/backend/sandbox/s3"
 )
 
-// fill puts n tiny objects below quarterly/; name makes a key of a number.
+// fill stores n tiny objects below quarterly/. name returns the key for a number.
 func fill(t *testing.T, w *demotest.Demo, n int, name func(int) string) {
 	t.Helper()
 	for i := range n {
@@ -26,8 +26,7 @@ func fill(t *testing.T, w *demotest.Demo, n int, name func(int) string) {
 	}
 }
 
-// busy keeps ada's budget of listings used up, until the function that it
-// returns is called.
+// busy exhausts ada's budget of listings until stop is called.
 func busy(t *testing.T, w *demotest.Demo) (stop func()) {
 	t.Helper()
 	ada := w.SignIn(t, "ada")
@@ -36,15 +35,16 @@ func busy(t *testing.T, w *demotest.Demo) (stop func()) {
 	for range 8 {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = ada.List(ctx, api.ListRequest{}) // refused most of the time, as it should be
+				_, _ = ada.List(ctx, api.ListRequest{}) // mostly refused
 			}
 		})
 	}
 	return func() { cancel(); all.Wait() }
 }
 
-// The server takes 20 listings a second. A filter over a large folder needs
-// more, so the browser waits for the time of Retry-After, and reaches the last row.
+// The server accepts 20 listings a second. A filter over a large folder needs
+// more, so the browser waits as long as Retry-After requires, and reaches the
+// last row.
 func TestSceneFilterOfALargeFolder(t *testing.T) {
 	rows, all := 200_000, "200,000"
 	if testing.Short() {
@@ -65,7 +65,7 @@ func TestSceneFilterOfALargeFolder(t *testing.T) {
 	s.shows(all + " of " + all)
 }
 
-// Sixty marked folders are counted and downloaded, though that takes more
+// Sixty marked folders are counted and downloaded, although this needs more
 // listings at once than the server allows.
 func TestSceneSixtyMarkedFolders(t *testing.T) {
 	const folders = 60

@@ -13,10 +13,10 @@ import (
 	"usher/backend/safetext/safetexttest"
 )
 
-// Each hostile text of the corpus is a name in a bucket, a name that is not
-// there, a word of a filter and an argument: no command writes any of it as it
-// is, neither to standard output nor to standard error.
-func TestCommandsEscapeWhatTheyPrint(t *testing.T) {
+// Each hostile text of the corpus is a name in a bucket, an absent name, a word of
+// a filter and an argument. No command prints it unescaped, neither to stdout nor
+// to stderr.
+func TestCommandsEscapeTheirOutput(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	c := commands{t: t, home: t.TempDir(), server: w.Server}
 	for _, p := range w.People {
@@ -27,7 +27,7 @@ func TestCommandsEscapeWhatTheyPrint(t *testing.T) {
 	const folder = "company-reports/annual/hostile/"
 	put := 0
 	for _, p := range safetexttest.Payloads() {
-		if !utf8.ValidString(p.Text) || strings.Contains(p.Text, "\x00") { // no key in S3
+		if !utf8.ValidString(p.Text) || strings.Contains(p.Text, "\x00") { // not a valid S3 key
 			continue
 		}
 		bucket, key, _ := strings.Cut(folder+p.Text, "/")
@@ -44,7 +44,7 @@ func TestCommandsEscapeWhatTheyPrint(t *testing.T) {
 	c.check("get", "--json", folder, "-o", "again")
 	c.put = 1
 	for _, p := range safetexttest.Payloads() {
-		if strings.Contains(p.Text, "\x00") { // no argument either
+		if strings.Contains(p.Text, "\x00") { // not a valid argument
 			continue
 		}
 		c.check("ls", folder+"none"+p.Text+"/")
@@ -63,7 +63,7 @@ func TestCommandsEscapeWhatTheyPrint(t *testing.T) {
 	}
 }
 
-// commands runs usher as somebody with a home of their own.
+// commands runs usher with a separate home folder.
 type commands struct {
 	t              *testing.T
 	home, server   string
@@ -82,7 +82,7 @@ func (c *commands) run(stdin string, args ...string) (out, errs string) {
 	cmd.Env = []string{"HOME=" + c.home, "USHER_SERVER=" + c.server, "LANG=C.UTF-8", "TZ=UTC", "TMPDIR=" + c.t.TempDir()}
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
-	_ = cmd.Run() // that it fails is half of what is looked at
+	_ = cmd.Run() // failures are part of the test
 	return o.String(), e.String()
 }
 

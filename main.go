@@ -1,7 +1,7 @@
-// Usher lets people browse and download the S3 folders that their groups may
-// see, from a terminal, without AWS credentials. This file is the table of
-// contents: it reads the world, builds the parts, runs one of them, and turns
-// the error into an exit code.
+// Usher is a terminal program to browse and download the S3 folders that the
+// user's groups can see, without AWS credentials. This file is the table of
+// contents: it reads the environment, builds the parts, runs one of them, and
+// returns the exit code.
 package main
 
 import (
@@ -49,7 +49,7 @@ func main() {
 	}, os.Args[1:]))
 }
 
-// serveFile runs the backend for a real pool and real buckets.
+// serveFile runs the backend for a user pool and buckets on AWS.
 func serveFile(ctx context.Context, o cli.ServeOptions) error {
 	return serve.RunFile(ctx, o.Config, o.AcceptLost, o.Reload, serveDeps())
 }
@@ -60,7 +60,7 @@ func serveDeps() serve.Deps {
 	}
 }
 
-// check tries the parts that a server needs.
+// check checks the dependencies of a server.
 func check(ctx context.Context, file string) ([]cli.Finding, error) {
 	found, err := serve.CheckFile(ctx, file, serveDeps())
 	out := make([]cli.Finding, len(found))
@@ -111,7 +111,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	engine, err := download.NewHands(person.Sub, func(owner string) (*download.Engine, error) {
 		c := download.Config{
 			Releaser: b.Client, Lister: b.Client, S3Hosts: b.Profile.Config.S3Hosts, Report: true,
-			AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // of loopback: profiles take no other
+			AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // loopback only: profiles accept no other
 		}
 		if owner != "" {
 			c.QueueFile = b.Folders.QueueFile(b.Profile, owner)
@@ -130,7 +130,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	}
 	model, err := tui.New(deps)
 	if err == nil {
-		// Signals end ctx (client/cli), and that ends the program.
+		// A signal cancels ctx (client/cli), which ends the program.
 		_, err = tea.NewProgram(model, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
 	}
 	if cerr := engine.Close(); err == nil {

@@ -40,8 +40,8 @@ import (
 	"usher/client/cli"
 )
 
-// The scripts are what people type, against `usher demo` in a process of its
-// own: sign-in service, storage and backend over real HTTP.
+// The scripts are command lines against `usher demo` in a separate process, with
+// sign-in service, storage and backend over real HTTP.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"usher": main})
 }
@@ -70,20 +70,20 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("__FANG_TEST_WIDTH", "100") // of --help, in place of the terminal's
 			env.Values[demoKey{}] = &demoProcess{}
-			env.Values[bentKey{}] = new(*objecttest.Storage)
+			env.Values[faultyKey{}] = new(*objecttest.Storage)
 			env.Values[testKey{}] = t
 			env.Values[jobKey{}] = new(*exec.Cmd)
 			return os.MkdirAll(filepath.Join(env.WorkDir, ".home"), 0o700)
 		},
 		Condition: func(name string) (bool, error) {
-			if name == "root" { // to whom permissions do not apply
+			if name == "root" { // permissions do not apply to root
 				return os.Geteuid() == 0, nil
 			}
 			return false, fmt.Errorf("there is no condition %s", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"demo":      positive("demo", 0, beginDemo),
-			"bent":      positive("bent HOW", 1, bent),
+			"faulty":    positive("faulty HOW", 1, faulty),
 			"stop":      positive("stop", 0, endDemo),
 			"totp":      positive("totp NAME", 1, writeCode),
 			"full":      positive("full ARGS...", -1, full),
@@ -102,8 +102,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// positive makes a command that has no negation and takes a number of
-// arguments, or at least -n of them.
+// positive returns a command without a negated form that takes n arguments, or at
+// least -n of them.
 func positive(usage string, n int, run func(*testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || n >= 0 && len(args) != n || n < 0 && len(args) < -n {
@@ -125,7 +125,7 @@ type (
 	jobKey  struct{}
 )
 
-// running finds the script's demo.
+// running returns the script's demo.
 func running(ts *testscript.TestScript) *demoProcess {
 	d := ts.Value(demoKey{}).(*demoProcess)
 	if d.cmd == nil {
@@ -134,8 +134,8 @@ func running(ts *testscript.TestScript) *demoProcess {
 	return d
 }
 
-// beginDemo sets USHER_SERVER, S3_ENDPOINT, DEMO_DIR and GRANTS, and writes a file
-// NAME.pw with the password for each person.
+// beginDemo starts a demo, sets USHER_SERVER, S3_ENDPOINT, DEMO_DIR and GRANTS,
+// and writes a file NAME.pw with the password of each person.
 func beginDemo(ts *testscript.TestScript, args []string) {
 	program, err := exec.LookPath("usher")
 	ts.Check(err)
@@ -171,7 +171,7 @@ func beginDemo(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// endDemo sends SIGTERM, and wants exit code 0 and nothing left behind.
+// endDemo sends SIGTERM, and requires exit code 0 and no files left.
 func endDemo(ts *testscript.TestScript, _ []string) {
 	d := running(ts)
 	ts.Check(d.cmd.Process.Signal(syscall.SIGTERM))
@@ -181,7 +181,7 @@ func endDemo(ts *testscript.TestScript, _ []string) {
 	clean(ts, []string{d.tmp})
 }
 
-// writeCode writes NAME.in: the password and a fresh code, a line each.
+// writeCode writes NAME.in: the password and a current code, one a line.
 func writeCode(ts *testscript.TestScript, args []string) {
 	for _, p := range running(ts).facts.People {
 		if p.Username == args[0] {
@@ -194,7 +194,7 @@ func writeCode(ts *testscript.TestScript, args []string) {
 	ts.Fatalf("there is no %s", args[0])
 }
 
-// exits runs a command and wants exactly this exit code.
+// exits runs a command and requires an exit code.
 func exits(ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -211,8 +211,8 @@ func exits(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// full runs usher with stdout on a full disk, and wants exit code 7 and one
-// sentence. Systems without /dev/full leave it out.
+// full runs usher with stdout on a full disk, and requires exit code 7 and one
+// sentence. It does nothing on systems without /dev/full.
 func full(ts *testscript.TestScript, args []string) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		return
@@ -224,8 +224,7 @@ func full(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// Each command that there is runs on a full disk in output.txtar, apart from
-// those that print nothing on stdout.
+// Every command with output on stdout is run on a full disk in output.txtar.
 func TestEveryCommandOnAFullDisk(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(scripts, "output.txtar"))
 	if err != nil {
@@ -248,7 +247,7 @@ func TestEveryCommandOnAFullDisk(t *testing.T) {
 	missing(cli.Root(cli.Program{Version: "1.2.3"}))
 }
 
-// owner is an S3 client with the keys of the sandbox's account.
+// owner returns an S3 client with the keys of the sandbox's account.
 func owner(ts *testscript.TestScript, path string) (client *s3.Client, bucket, key *string) {
 	f := running(ts).facts
 	b, k, ok := strings.Cut(path, "/")
@@ -261,7 +260,7 @@ func owner(ts *testscript.TestScript, path string) (client *s3.Client, bucket, k
 	}), aws.String(b), aws.String(k)
 }
 
-// same compares a file with an object, fetched another way, by SHA-256.
+// same compares a file with an object, read by another client, by SHA-256.
 func same(ts *testscript.TestScript, args []string) {
 	client, bucket, key := owner(ts, args[1])
 	out, err := client.GetObject(context.Background(), &s3.GetObjectInput{Bucket: bucket, Key: key})
@@ -285,7 +284,7 @@ func same(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// store puts a file into the storage, as its owner would.
+// store uploads a file with the owner's keys.
 func store(ts *testscript.TestScript, args []string) {
 	client, bucket, key := owner(ts, args[0])
 	_, err := client.PutObject(context.Background(), &s3.PutObjectInput{
@@ -296,7 +295,7 @@ func store(ts *testscript.TestScript, args []string) {
 
 var address = regexp.MustCompile(`https?://[^\s'"]+`)
 
-// fetch gets the URL that a file names, as a browser would, and wants a status.
+// fetch gets the URL in a file, like a browser, and requires a status.
 func fetch(ts *testscript.TestScript, args []string) {
 	link := address.FindString(ts.ReadFile(args[1]))
 	if link == "" {
@@ -313,8 +312,8 @@ func fetch(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), body, 0o600))
 }
 
-// startLiar sets LIAR: the demo's backend behind a proxy that sends people to
-// another host for their downloads.
+// startLiar sets LIAR: the demo's backend behind a proxy that replaces the host
+// of downloads.
 func startLiar(ts *testscript.TestScript, _ []string) {
 	facts := running(ts).facts
 	to, err := url.Parse(facts.Server)
@@ -349,8 +348,8 @@ func startLiar(ts *testscript.TestScript, _ []string) {
 	ts.Setenv("LIAR", server.URL)
 }
 
-// startGarbage sets GARBAGE: a server that answers everything, and nothing
-// that makes sense, with escape sequences in it.
+// startGarbage sets GARBAGE: a server whose answers are not usher's and have
+// escape sequences.
 func startGarbage(ts *testscript.TestScript, _ []string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "\x1b[2J{\"organisation\": \"\x1b]0;owned\x07\"")
@@ -359,7 +358,7 @@ func startGarbage(ts *testscript.TestScript, _ []string) {
 	ts.Setenv("GARBAGE", server.URL)
 }
 
-// clean wants a folder to hold nothing but what is allowed.
+// clean requires that a folder has only the allowed files.
 func clean(ts *testscript.TestScript, args []string) {
 	entries, err := os.ReadDir(ts.MkAbs(args[0]))
 	ts.Check(err)
@@ -373,8 +372,8 @@ func clean(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// interrupt waits until a file fits, then sends a signal to the newest
-// background job: INT is Ctrl-C.
+// interrupt waits for a file that matches, then sends a signal to the newest
+// background job. INT is Ctrl-C.
 func interrupt(ts *testscript.TestScript, args []string) {
 	jobs := ts.BackgroundCmds()
 	if len(jobs) == 0 {
@@ -396,7 +395,7 @@ func interrupt(ts *testscript.TestScript, args []string) {
 	ts.Check(job.Process.Signal(signals[args[0]]))
 }
 
-// ended wants an exit code of the job that was interrupted, after wait.
+// ended requires an exit code of the interrupted job, after wait.
 func ended(ts *testscript.TestScript, args []string) {
 	job := *ts.Value(jobKey{}).(**exec.Cmd)
 	if job == nil || job.ProcessState == nil {
@@ -407,8 +406,8 @@ func ended(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// jsonLines wants lines, each an object with these keys and no others; a key
-// that ends in "?" may be missing.
+// jsonLines requires lines, each an object with exactly these keys. A key that
+// ends in "?" may be missing.
 func jsonLines(ts *testscript.TestScript, args []string) {
 	text := strings.TrimSuffix(ts.ReadFile(args[0]), "\n")
 	if text == "" {
@@ -432,8 +431,7 @@ func jsonLines(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// quiet wants a text to hold no character that a terminal acts on, the end of
-// a line apart.
+// quiet requires that a text has no control characters except line ends.
 func quiet(ts *testscript.TestScript, args []string) {
 	text := ts.ReadFile(args[0])
 	if text == "" {
@@ -446,8 +444,8 @@ func quiet(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// A password that is typed in a terminal is not shown, and Ctrl-C at its
-// question gives the terminal back as it was.
+// A password that is typed in a terminal is not echoed, and Ctrl-C at the prompt
+// restores the terminal.
 func TestLoginInATerminal(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	s, _ := open(t, w, 80, 24, "login")

@@ -27,8 +27,7 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// terminal is the real program in a pty, with an emulator that shows what a
-// person would see.
+// terminal is the real program in a pty, with an emulator for its screen.
 type terminal struct {
 	t      testing.TB
 	pty    *os.File
@@ -43,8 +42,8 @@ type terminal struct {
 	}
 }
 
-// open starts `usher ARGS` in an empty home. Downloads land in the directory
-// that is returned.
+// open starts `usher ARGS` in an empty home. It returns the folder of the
+// downloads too.
 func open(t testing.TB, w *demotest.Demo, cols, rows int, args ...string) (*terminal, string) {
 	t.Helper()
 	program, err := exec.LookPath("usher") // the test binary under that name (testscript.Main)
@@ -109,20 +108,21 @@ func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
 
 const patience = 30 * time.Second
 
-// text is what the screen shows now.
+// text returns the current text of the screen.
 func (s *terminal) text() string {
 	s.draw.Lock()
 	defer s.draw.Unlock()
 	return s.screen.String()
 }
 
-// until polls the screen; the test ends with the screen when it never comes.
+// until polls the screen until ok returns true. After the time limit the test
+// fails with the screen.
 func (s *terminal) until(what string, ok func(screen string) bool) {
 	s.t.Helper()
 	s.within(patience, what, ok)
 }
 
-// within is until with another limit.
+// within is until with another time limit.
 func (s *terminal) within(limit time.Duration, what string, ok func(screen string) bool) {
 	s.t.Helper()
 	for end := time.Now().Add(limit); time.Now().Before(end); <-time.After(25 * time.Millisecond) {
@@ -165,7 +165,7 @@ func (s *terminal) keys(keys ...string) {
 	}
 }
 
-// quits waits for the program's end and gives its exit code.
+// quits waits for the end of the program and returns its exit code.
 func (s *terminal) quits() int {
 	s.t.Helper()
 	select {
@@ -188,7 +188,7 @@ func (s *terminal) signIn(w *demotest.Demo, name string) {
 	s.shows("● " + name)
 }
 
-// goTo opens a path with the browser's own prompt.
+// goTo opens a path with the browser's prompt.
 func (s *terminal) goTo(path string) {
 	s.t.Helper()
 	s.keys("ctrl+g")
@@ -196,8 +196,8 @@ func (s *terminal) goTo(path string) {
 	s.keys(path, "enter")
 }
 
-// The main job: sign in, walk, download, and find it in the audit log; with the
-// window resized on the way.
+// The main journey: sign in, browse, download, and find the download in the audit
+// log. The window is resized meanwhile.
 func TestMainJob(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	s, work := open(t, w, 120, 40)
@@ -248,7 +248,7 @@ func TestMainJob(t *testing.T) {
 		s.shows("opinion", "● grace")
 	}
 
-	s.keys("esc") // by itself: escape and a letter are one key to a terminal
+	s.keys("esc") // alone: escape and a letter are one key in a terminal
 	s.shows("34 of 34")
 	s.keys("A")
 	s.shows("Audit log", "download", "opinion", "session-start", "127.0.0.1")
@@ -270,8 +270,8 @@ func TestMainJob(t *testing.T) {
 	}
 }
 
-// Ada sees her folders; taken out of her group, the folder that she looks at
-// closes and says why.
+// Ada has a folder open. After she is removed from her group, the folder closes
+// and the screen shows the reason.
 func TestAccessRemovedWhileTheFolderIsOpen(t *testing.T) {
 	now := &shifted{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
@@ -288,7 +288,7 @@ func TestAccessRemovedWhileTheFolderIsOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now.Pass(31 * time.Second) // listings may live on a check of 30 s
+	now.Pass(31 * time.Second) // listings may use a check that is up to 30 s old
 	s.keys("ctrl+r")
 	s.hides("2018-q1/")
 	s.until("why the folder closed", func(screen string) bool {
@@ -296,7 +296,8 @@ func TestAccessRemovedWhileTheFolderIsOpen(t *testing.T) {
 	})
 }
 
-// Whoever is disabled is told that the session ended; place and marks stay.
+// After an account is disabled, the screen shows that the session ended. The path
+// and the marks stay.
 func TestSessionEnded(t *testing.T) {
 	now := &shifted{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
@@ -312,8 +313,8 @@ func TestSessionEnded(t *testing.T) {
 	now.Pass(31 * time.Second)
 	s.keys("ctrl+r")
 	s.shows("Your sign-in has ended")
-	// A dialog that opens by itself takes no keys at first: they were meant
-	// for the list.
+	// A dialog that opens by itself ignores keys at first, because they were
+	// typed for the list.
 	s.until("the sign-in", func(screen string) bool {
 		if !strings.Contains(screen, "Password") {
 			s.keys("enter")
@@ -329,7 +330,7 @@ func TestSessionEnded(t *testing.T) {
 	s.shows("audited/", "annual")
 }
 
-// `usher demo` ends cleanly: the terminal as it was, nothing left on the disk.
+// `usher demo` ends cleanly: the terminal is restored and the disk has no files.
 func TestDemoLeavesNothing(t *testing.T) {
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		s, _ := open(t, nil, 80, 24, "demo")
@@ -364,7 +365,7 @@ func TestDemoLeavesNothing(t *testing.T) {
 	}
 }
 
-// Hostile names are shown escaped and never reach the terminal as they are.
+// Hostile names are escaped before they reach the terminal.
 func TestHostileNamesOnTheRealScreen(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	s, _ := open(t, w, 120, 40)
@@ -379,14 +380,14 @@ func TestHostileNamesOnTheRealScreen(t *testing.T) {
 	}
 }
 
-// shifted is real time moved ahead.
+// shifted is a clock ahead of real time.
 type shifted struct{ ahead atomic.Int64 }
 
 func (s *shifted) Now() time.Time       { return time.Now().Add(time.Duration(s.ahead.Load())) }
 func (s *shifted) Pass(d time.Duration) { s.ahead.Add(int64(d)) }
 
-// BenchmarkFirstFrame is from the start of the process to the sign-in screen
-// of `usher demo`: sandbox, backend and browser.
+// BenchmarkFirstFrame measures the time from the start of the process to the
+// sign-in screen of `usher demo`: sandbox, backend and browser.
 func BenchmarkFirstFrame(b *testing.B) {
 	for b.Loop() {
 		s, _ := open(b, nil, 120, 40, "demo")
@@ -405,9 +406,9 @@ func BenchmarkFirstFrame(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/frame")
 }
 
-// BenchmarkCursorMove counts the bytes that the terminal gets for a cursor move
-// down a folder of 2,000, over SSH, at 120x40 with three panes, the edges of
-// the window included. Each move waits until the one before is drawn.
+// BenchmarkCursorMove counts the bytes written to the terminal for a cursor move
+// in a folder of 2,000 entries, over SSH, at 120x40 with three panes, including
+// the edges of the window. Each move waits until the previous one is drawn.
 func BenchmarkCursorMove(b *testing.B) {
 	b.Setenv("SSH_TTY", "/dev/pts/0")
 	w := demotest.Start(b, demo.Options{})
@@ -416,7 +417,7 @@ func BenchmarkCursorMove(b *testing.B) {
 	}
 	s, _ := open(b, w, 120, 40, "company-reports/annual/many/")
 	s.signIn(w, "ada")
-	s.shows("1,000 and more") // a page; the next one comes as the cursor nears its end
+	s.shows("1,000 and more") // one page; the next one loads when the cursor is near its end
 	settle := func(from int64) {
 		for last := from; ; {
 			<-time.After(20 * time.Millisecond)
@@ -442,12 +443,12 @@ func BenchmarkCursorMove(b *testing.B) {
 	b.ReportMetric(float64(total)/float64(moves), "bytes/move")
 }
 
-// katherine has to set up an authenticator app: the demo shows its code, in the
-// browser and to `usher login` in another terminal.
+// katherine must set up an authenticator app. The demo shows its code, in the
+// browser and for `usher login` in another terminal.
 func TestDemoSetsUpASecondFactor(t *testing.T) {
 	s, _ := open(t, nil, 100, 40, "demo", "--dir", t.TempDir())
 	s.shows("Sign in", "katherine", "must set up a code")
-	s.keys("enter") // an empty form: the first account is chosen
+	s.keys("enter") // an empty form: the first account is selected
 	s.until("ada chosen", func(screen string) bool {
 		return strings.Contains(screen, "▌ada") || strings.Contains(screen, "User        ada")
 	})

@@ -15,27 +15,27 @@ import (
 	"testing"
 )
 
-// rule says what the packages under a folder may not import, and why. A rule
-// whose folder or target is gone is a mistake too.
+// rule forbids an import in all packages under a folder, with the reason. A rule
+// without an existing folder or target is an error too.
 type rule struct {
 	from, not string
 	except    []string
-	why       string
+	reason    string
 }
 
-// rules are the room plan: imports point downwards, and each room knows only
-// what it needs.
+// rules is the plan of the rooms: imports point downwards, and each room imports
+// only its dependencies.
 func rules() []rule {
 	contract := []string{"usher/backend/api", "usher/backend/event", "usher/backend/safetext"}
 	return []rule{
-		{"usher/tui", "usher/backend", contract, "the screen knows the contract, never how a decision is made"},
-		{"usher/session", "usher/backend", contract, "who signs in needs no more of the server than its contract"},
-		{"usher/client", "usher/backend", contract, "a client that could decide would be tempted to"},
+		{"usher/tui", "usher/backend", contract, "the screen uses the contract; decisions are the backend's"},
+		{"usher/session", "usher/backend", contract, "a sign-in needs only the contract of the server"},
+		{"usher/client", "usher/backend", contract, "the client must not make decisions"},
 		{"usher/tui", "net/http", nil, "panes do no I/O; the client does"},
-		{"usher/tui", "usher/client/cli", nil, "the screen and the commands are two ways in, side by side"},
+		{"usher/tui", "usher/client/cli", nil, "the screen and the commands are independent front ends"},
 		{"usher/client", "usher/tui", nil, "commands work without a screen"},
 		{"usher/session", "usher/tui", nil, "a sign-in has no screen of its own"},
-		{"usher/session", "usher/client", nil, "the client takes tokens from the session, not the other way round"},
+		{"usher/session", "usher/client", nil, "the client gets tokens from the session, not the reverse"},
 		{"usher/client/download", "usher/session", nil, "the engine never sees a token: none of them may reach S3"},
 		{"usher/client/download/ticket", "os", nil, "the check of a URL reads no files"},
 		{"usher/client/download/ticket", "usher/client", nil, "commands and engine use the same check"},
@@ -43,27 +43,27 @@ func rules() []rule {
 		{"usher/client/download/name", "usher", []string{"usher/client/download/name"}, "a name depends on the key alone"},
 		{"usher/client/download/verify", "os", nil, "checks compare bytes; files are the engine's"},
 		{"usher/client/download/verify", "usher/client", nil, "engine and commands use the same checks"},
-		{"usher/client/download/h1", "usher", nil, "requests are all alike to it"},
-		{"usher/client/quantity", "usher", nil, "everybody writes numbers with it"},
+		{"usher/client/download/h1", "usher", nil, "it treats all requests alike"},
+		{"usher/client/quantity", "usher", nil, "all packages can format numbers with it"},
 		{"usher/client/qr", "usher", nil, "commands and screen draw the same code"},
-		{"usher/client/download", "charm.land", nil, "the engine serves commands and screen alike"},
+		{"usher/client/download", "charm.land", nil, "commands and screen share the engine"},
 		{"usher/backend", "usher/session", []string{"usher/backend/demo/demotest>"}, "the server trusts no client code"},
 		{"usher/backend", "usher/client", []string{"usher/backend/demo/demotest>"}, "the server trusts no client code"},
 		{"usher/backend", "usher/tui", nil, "a server has no screen"},
 		{"usher/backend", "usher/backend/sandbox", []string{"usher/backend/demo>", "usher/backend/sandbox>"}, "production never runs on the sandbox"},
-		{"usher/backend/sandbox", "usher/backend", []string{"usher/backend/sandbox", "usher/backend/api/shape"}, "the sandbox is a stranger to the backend, like AWS"},
-		{"usher/backend/grant", "context", []string{"usher/backend/grant/file>", "usher/backend/grant/granttest>"}, "deciding waits for nothing"},
-		{"usher/backend/grant", "os", []string{"usher/backend/grant/file>", "usher/backend/grant/granttest>"}, "deciding reads no files"},
+		{"usher/backend/sandbox", "usher/backend", []string{"usher/backend/sandbox", "usher/backend/api/shape"}, "the sandbox is independent of the backend, like AWS"},
+		{"usher/backend/grant", "context", []string{"usher/backend/grant/file>", "usher/backend/grant/granttest>"}, "a decision never blocks"},
+		{"usher/backend/grant", "os", []string{"usher/backend/grant/file>", "usher/backend/grant/granttest>"}, "a decision reads no files"},
 		{"usher/backend/grant", "net", nil, "deciding asks nobody"},
 		{"usher/backend/grant", "github.com/aws", nil, "deciding asks nobody"},
 		{"usher/backend/event", "os", nil, "an auditor checks a log without usher's storage"},
 		{"usher/backend/event", "net", []string{"net/netip"}, "an auditor checks a log without a network"},
-		{"usher/backend/api/shape", "usher", nil, "every room stands on it"},
-		{"usher/backend/safetext", "usher", []string{"usher/backend/safetext"}, "everybody stands on it"},
-		{"usher/backend/object", "usher/backend/identity", nil, "S3 is not told who asks"},
-		{"usher/backend/object", "usher/backend/grant", nil, "S3 is not told why"},
-		{"usher/backend/audit", "usher/backend/object", nil, "the log does not know how URLs are signed"},
-		{"usher/backend/identity", "usher/backend/grant", nil, "who somebody is does not depend on what he may see"},
+		{"usher/backend/api/shape", "usher", nil, "every room can import it"},
+		{"usher/backend/safetext", "usher", []string{"usher/backend/safetext"}, "every room can import it"},
+		{"usher/backend/object", "usher/backend/identity", nil, "S3 does not learn the caller"},
+		{"usher/backend/object", "usher/backend/grant", nil, "S3 does not learn the reason"},
+		{"usher/backend/audit", "usher/backend/object", nil, "the log is independent of the signing of URLs"},
+		{"usher/backend/identity", "usher/backend/grant", nil, "identity does not depend on grants"},
 	}
 }
 
@@ -93,8 +93,8 @@ func packages(t *testing.T) []listed {
 
 func under(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
 
-// allowed reads an exception: a target folder, or, ending in ">", a place that
-// the rule does not bind.
+// allowed reports whether an exception permits an import. An exception is a
+// target folder, or, ending in ">", a folder that the rule does not apply to.
 func (r rule) allowed(from, to string) bool {
 	for _, e := range r.except {
 		if place, ok := strings.CutSuffix(e, ">"); ok && under(from, place) || !ok && under(to, e) {
@@ -119,20 +119,19 @@ func TestImportsPointDownwards(t *testing.T) {
 	}
 	for _, r := range rules() {
 		if !have(r.from) || strings.HasPrefix(r.not, "usher") && !have(r.not) {
-			t.Errorf("the rule %s ↛ %s names a room that is gone", r.from, r.not)
+			t.Errorf("the rule %s ↛ %s names a room that does not exist", r.from, r.not)
 		}
 		for _, p := range all {
 			for _, to := range p.Imports {
 				if under(p.ImportPath, r.from) && under(to, r.not) && !r.allowed(p.ImportPath, to) {
-					t.Errorf("%s imports %s: %s", p.ImportPath, to, r.why)
+					t.Errorf("%s imports %s: %s", p.ImportPath, to, r.reason)
 				}
 			}
 		}
 	}
 }
 
-// What the released program is made of leaves out what tests and the demo's
-// judges need.
+// The released program does not include the packages of tests and of the rig.
 func TestProductionGraph(t *testing.T) {
 	for _, build := range []struct {
 		args   []string
@@ -152,15 +151,15 @@ func TestProductionGraph(t *testing.T) {
 		for _, p := range deps {
 			for _, not := range build.absent {
 				if under(p, not) {
-					t.Errorf("go %s: the program holds %s", strings.Join(build.args, " "), p)
+					t.Errorf("go %s: the program includes %s", strings.Join(build.args, " "), p)
 				}
 			}
 		}
 	}
 }
 
-// A made-up import breaks a rule: the test above can fail.
-func TestRulesBite(t *testing.T) {
+// Control: an invented import breaks a rule.
+func TestRulesCatchImports(t *testing.T) {
 	bitten := 0
 	for _, r := range rules() {
 		if r.from == "usher/tui" && under("net/http", r.not) && !r.allowed("usher/tui/browse", "net/http") {
@@ -171,7 +170,7 @@ func TestRulesBite(t *testing.T) {
 		}
 	}
 	if bitten != 2 {
-		t.Errorf("%d of 2 broken imports were seen", bitten)
+		t.Errorf("%d of 2 forbidden imports were found", bitten)
 	}
 }
 
@@ -182,12 +181,12 @@ func TestRoomsHaveANameAndADoc(t *testing.T) {
 		}
 		switch path.Base(p.ImportPath) {
 		case "util", "utils", "common", "helpers", "types", "misc":
-			t.Errorf("%s is a room without a job", p.ImportPath)
+			t.Errorf("%s is a name without a purpose", p.ImportPath)
 		}
 	}
 }
 
-// Only one file may name the presigner's Sign: release.go. And main alone exits.
+// Only release.go may call the presigner's Sign, and only main may exit.
 func TestOneWayToAURL(t *testing.T) {
 	signers := 0
 	for _, p := range packages(t) {
@@ -214,7 +213,7 @@ func TestOneWayToAURL(t *testing.T) {
 	}
 }
 
-// usesOf finds the selections x.y of a file, by the last name of x.
+// usesOf returns the selector expressions x.y in a file, by the last name of x.
 func usesOf(file *ast.File) map[string]bool {
 	uses := map[string]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {

@@ -17,7 +17,7 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// alanSignsIn goes through password and code.
+// alanSignsIn signs in with password and code.
 func (s *terminal) alanSignsIn(w *demotest.Demo) {
 	s.t.Helper()
 	s.alanSignsInAt(w, time.Now())
@@ -40,8 +40,8 @@ func (s *terminal) alanSignsInAt(w *demotest.Demo, now time.Time) {
 	s.shows("● alan")
 }
 
-// The nightly build: open at a path, narrow, mark three files, download; what
-// is here already and the same is not fetched again.
+// The nightly build: alan opens a path, filters, marks three files and downloads
+// them. A file with the same content is not downloaded again.
 func TestSceneNightlyBuild(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	for _, name := range []string{"one.bin", "three.bin", "two.bin"} {
@@ -50,7 +50,7 @@ func TestSceneNightlyBuild(t *testing.T) {
 	s, dir := open(t, w, 120, 40, "builds/mine/")
 	s.alanSignsIn(w)
 	s.shows("one.bin", "3 of 3")
-	s.keys("d") // the first alone, without a question
+	s.keys("d") // the first alone, without a prompt
 	s.shows("1 file")
 	s.shows("here")
 	s.keys("space", "space", "space")
@@ -73,7 +73,7 @@ func TestSceneNightlyBuild(t *testing.T) {
 			released++
 		}
 	}
-	if released > 2 { // the second look at it may ask for its checksum
+	if released > 2 { // the second comparison may need the checksum
 		t.Errorf("one.bin was released %d times", released)
 	}
 	s.raw.Lock()
@@ -83,8 +83,8 @@ func TestSceneNightlyBuild(t *testing.T) {
 	}
 }
 
-// The train, at its end: the program dies in the middle of a big file; the next
-// one asks whether to go on, and goes on.
+// The program is killed during the download of a large file. The next start
+// offers to resume it, and resumes.
 func TestSceneKilledAndResumed(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	s, dir := open(t, w, 100, 30, "builds/images/")
@@ -94,12 +94,12 @@ func TestSceneKilledAndResumed(t *testing.T) {
 	s.shows("2 of 3")
 	s.keys("enter", "d")
 	target := filepath.Join(dir, "builds", "images")
-	begun := func(pattern string) bool {
+	exists := func(pattern string) bool {
 		found, err := filepath.Glob(pattern)
 		return err == nil && len(found) > 0
 	}
 	state := filepath.Join(filepath.Dir(dir), "state", "usher", "queue-*.json")
-	for end := time.Now().Add(patience); !begun(state) || !begun(filepath.Join(target, ".usher-*")); <-time.After(time.Millisecond) {
+	for end := time.Now().Add(patience); !exists(state) || !exists(filepath.Join(target, ".usher-*")); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("no part file, or no queue:\n%s", s.text())
 		}
@@ -109,7 +109,7 @@ func TestSceneKilledAndResumed(t *testing.T) {
 	}
 	s.quits()
 	if _, err := os.Stat(filepath.Join(target, "usher-appliance-2026.11.img")); err == nil {
-		t.Skip("the file was complete before the kill") // too fast a machine for this scene
+		t.Skip("the file was complete before the kill") // the machine is too fast for this scene
 	}
 	again := s.reopen(100, 30)
 	again.until("the question", func(screen string) bool { return strings.Contains(strings.ToLower(screen), "unfinished") })
@@ -128,7 +128,8 @@ func TestSceneKilledAndResumed(t *testing.T) {
 	}
 }
 
-// Somebody moves team: what is refused says so; put back, one key tries again.
+// A person leaves a group: the refused download shows the reason. After the
+// person is back, one key retries it.
 func TestSceneMovedAndBack(t *testing.T) {
 	now := &shifted{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
@@ -167,19 +168,19 @@ func TestSceneMovedAndBack(t *testing.T) {
 	}
 }
 
-// signsOut leaves an empty form.
+// signsOut signs out, and empties the sign-in form.
 func (s *terminal) signsOut() {
 	s.t.Helper()
 	s.keys("i")
 	s.shows("sign out")
 	s.keys("o")
 	s.shows("Sign in", "Password")
-	s.keys("\x1b[Z", "\x15") // back to the user's name, which is kept
+	s.keys("\x1b[Z", "\x15") // back to the field of the user name, which is kept
 }
 
-// Two people at one window: what the first began stops with their sign-out. The
-// second sees none of it and no URL is asked for under the second one's name;
-// the first is asked about it on coming back.
+// Two people use one window. The downloads of the first person stop at their
+// sign-out. The second person does not see them, and no URL is requested in the
+// second person's name. After the next sign-in the first person can resume.
 func TestSceneAnotherPersonAtTheWindow(t *testing.T) {
 	now := &shifted{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
@@ -197,7 +198,7 @@ func TestSceneAnotherPersonAtTheWindow(t *testing.T) {
 	s.signsOut()
 	before := len(w.Events(t, "action:download"))
 	if _, err := os.Stat(filepath.Join(target, "usher-appliance-2026.11.img")); err == nil {
-		t.Skip("the file was complete before the sign-out") // too fast a machine for this scene
+		t.Skip("the file was complete before the sign-out") // the machine is too fast for this scene
 	}
 	s.signIn(w, "ada")
 	s.shows("● ada")
@@ -209,7 +210,7 @@ func TestSceneAnotherPersonAtTheWindow(t *testing.T) {
 		t.Errorf("%d downloads were recorded for another person", n-before)
 	}
 	s.signsOut()
-	now.Pass(31 * time.Second) // a code is good once
+	now.Pass(31 * time.Second) // a code works once
 	s.alanSignsInAt(w, now.Now())
 	s.until("the question", func(screen string) bool { return strings.Contains(strings.ToLower(screen), "unfinished") })
 	s.until("the download's end", func(screen string) bool {

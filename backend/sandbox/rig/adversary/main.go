@@ -67,7 +67,7 @@ func suites() []suite {
 		{"./backend", "^TestManyConnections$"},
 		{"./client/download", "^(TestFaults|TestControls|TestHostileFolder)$"},
 		{"./tui", "^(TestTerminal|TestTerminalCheckSeesEachText)$"},
-		{".", "^TestCommandsEscapeWhatTheyPrint$"},
+		{".", "^TestCommandsEscapeTheirOutput$"},
 	}
 }
 

@@ -16,14 +16,14 @@ import (
 	"usher/backend/sandbox"
 )
 
-// bentKey finds the storage of a script that answers wrongly.
-type bentKey struct{}
+// faultyKey is the key of a script's faulty storage.
+type faultyKey struct{}
 
-// testKey finds the test that runs the scripts: a storage ends with it.
+// testKey is the key of the test that runs the scripts and ends their storage.
 type testKey struct{}
 
-// bending are the ways in which the storage of a script answers.
-func bending() map[string]func(*objecttest.Listing) {
+// listingFaults returns the faults of a listing by name.
+func listingFaults() map[string]func(*objecttest.Listing) {
 	odd := func(change func(*objecttest.Row)) func(*objecttest.Listing) {
 		return func(l *objecttest.Listing) {
 			for i := range l.Rows {
@@ -32,7 +32,7 @@ func bending() map[string]func(*objecttest.Listing) {
 		}
 	}
 	return map[string]func(*objecttest.Listing){
-		"not":          nil,
+		"none":         nil,
 		"unquoted":     odd(func(r *objecttest.Row) { r.ETag = r.ETag[min(1, len(r.ETag)):max(1, len(r.ETag)-1)] }),
 		"no-etags":     odd(func(r *objecttest.Row) { r.ETag = `""` }),
 		"no-dates":     odd(func(r *objecttest.Row) { r.Modified = "yesterday" }),
@@ -48,22 +48,22 @@ func bending() map[string]func(*objecttest.Listing) {
 	}
 }
 
-// bent lets the storage of a demo answer wrongly; the first one starts both.
-func bent(ts *testscript.TestScript, args []string) {
-	how, ok := bending()[args[0]]
+// faulty sets the fault in the storage of a demo. The first call starts both.
+func faulty(ts *testscript.TestScript, args []string) {
+	fault, ok := listingFaults()[args[0]]
 	if !ok {
-		ts.Fatalf("there is no way %s in which a storage answers", args[0])
+		ts.Fatalf("unknown fault %s of a storage", args[0])
 	}
-	s := ts.Value(bentKey{}).(**objecttest.Storage)
+	s := ts.Value(faultyKey{}).(**objecttest.Storage)
 	if *s == nil {
 		*s = objecttest.New(ts.Value(testKey{}).(testing.TB))
 		stock(*s)
 		beginDemo(ts, []string{"--s3-endpoint", (*s).URL})
 	}
-	(*s).Bend(how, refusing, refusing)
+	(*s).Bend(fault, refusing, refusing)
 }
 
-// stock puts files where ada reads.
+// stock stores files that ada can read.
 func stock(s *objecttest.Storage) {
 	const at = "quarterly/"
 	for i := range 3 {
@@ -82,7 +82,8 @@ func stock(s *objecttest.Storage) {
 		Restore: `ongoing-request="false", expiry-date="Fri, 21 Dec 2027 00:00:00 GMT"`})
 }
 
-// refusing is a storage that refuses some objects, each for a cause of its own.
+// refusing answers for a storage that refuses some objects, each for another
+// reason.
 func refusing(w http.ResponseWriter, r *http.Request, _, key string) bool {
 	switch name := path.Base(key); {
 	case name == "kms.bin" && r.Method == http.MethodGet:
@@ -99,34 +100,34 @@ func refusing(w http.ResponseWriter, r *http.Request, _, key string) bool {
 	return true
 }
 
-// The browser before the same storage: each row once, none that was not asked
-// for, and a cause in place of a folder that the storage does not give.
-func TestBrowserBeforeBentStorage(t *testing.T) {
+// With the same storage the browser shows each row once, no row that was not
+// requested, and the reason in place of a folder that cannot be listed.
+func TestBrowserWithFaultyStorage(t *testing.T) {
 	fake := objecttest.New(t)
 	stock(fake)
 	w := demotest.StartOn(t, func(*sandbox.Sandbox) demotest.Storage { return demotest.Storage{Endpoint: fake.URL} })
 	s, work := open(t, w, 120, 40)
 	s.signIn(w, "ada")
-	bend := func(how string) {
+	inject := func(fault string) {
 		t.Helper()
-		list, ok := bending()[how]
+		list, ok := listingFaults()[fault]
 		if !ok {
-			t.Fatalf("there is no way %s", how)
+			t.Fatalf("unknown fault %s", fault)
 		}
 		fake.Bend(list, refusing, refusing)
 	}
-	bend("twice")
+	inject("twice")
 	s.goTo("company-reports/quarterly/d/")
 	s.shows("0.txt", "2.txt", "3 of 3")
-	bend("foreign")
+	inject("foreign")
 	s.goTo("company-reports/quarterly/m/")
 	s.shows("kms.bin", "5 of 5")
 	s.hides("salaries", "board")
-	bend("no-dates")
+	inject("no-dates")
 	s.goTo("company-reports/quarterly/d/")
 	s.keys("ctrl+r")
 	s.shows("0.txt", "3 of 3")
-	bend("unquoted")
+	inject("unquoted")
 	s.keys("ctrl+r", "d")
 	s.until("the end of the download", func(screen string) bool { return strings.Contains(screen, "verified") })
 	if got, err := os.ReadFile(filepath.Join(work, "company-reports", "quarterly", "d", "0.txt")); err != nil || string(got) != "0" {
@@ -134,10 +135,10 @@ func TestBrowserBeforeBentStorage(t *testing.T) {
 	}
 	s.goTo("company-reports/quarterly/slash/y/")
 	s.shows("./", "2 of 2")
-	bend("list-refused")
+	inject("list-refused")
 	s.goTo("company-reports/quarterly/slash/")
 	s.shows("refused by the storage")
-	bend("not")
+	inject("none")
 	s.goTo("company-reports/quarterly/m/")
 	s.shows("5 of 5")
 	s.keys("q")
