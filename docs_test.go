@@ -29,7 +29,11 @@ func readTree(t *testing.T) tree {
 		case d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules"):
 			return filepath.SkipDir
 		}
-		found.paths[filepath.ToSlash(file)] = true
+		name := filepath.ToSlash(file)
+		found.paths[name] = true
+		if i := strings.Index(name, "/testdata/"); i >= 0 { // a document may name it relative to its package
+			found.paths[name[i+1:]] = true
+		}
 		found.bases[d.Name()] = true
 		if filepath.Ext(file) != ".go" || strings.Contains(file, "testdata") {
 			return nil

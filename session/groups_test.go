@@ -52,7 +52,7 @@ func TestManyGroups(t *testing.T) {
 	}
 }
 
-// A person who gets too many groups while signed in keeps the session: the
+// A person added to too many groups while signed in keeps the session: the
 // rotated refresh token is stored although the access token is unusable.
 func TestRotatedTokenIsKept(t *testing.T) {
 	for name, c := range map[string]struct {

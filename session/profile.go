@@ -21,7 +21,7 @@ import (
 )
 
 // Profile is a trusted server: its organization, origin, region and pool were
-// shown to the person, who accepted them. Config is the accepted configuration.
+// shown to the person and accepted. Config is the accepted configuration.
 type Profile struct {
 	Name      string     `json:"name"`
 	Server    string     `json:"server"` // in the form of Origin

@@ -64,20 +64,31 @@ func (c counts) total() (n int) {
 
 var word = regexp.MustCompile(`[A-Za-z][A-Za-z']*`)
 
-// count returns the counts of the comments in one Go file.
+// docName matches a capitalized first word of a comment, such as the name of a
+// method Who in its doc comment.
+var docName = regexp.MustCompile(`^// [A-Z][a-z]+ `)
+
+// count returns the counts of the comments in one Go file. The name at the start
+// of a doc comment is not counted.
 func count(src []byte) counts {
 	c := counts{markers: map[string]int{}}
 	set := token.NewFileSet()
 	var s scanner.Scanner
 	s.Init(set.AddFile("", set.Base(), len(src)), src, nil, scanner.ScanComments)
+	last := token.ILLEGAL
 	for {
 		_, tok, text := s.Scan()
+		first := last != token.COMMENT
+		last = tok
 		switch tok {
 		case token.EOF:
 			return c
 		case token.COMMENT:
 			if strings.HasPrefix(text, "//go:") {
 				continue
+			}
+			if first {
+				text = docName.ReplaceAllString(text, "")
 			}
 			for _, w := range word.FindAllString(text, -1) {
 				c.words++

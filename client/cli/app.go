@@ -127,7 +127,7 @@ func unknown(cmd *cobra.Command, args []string, needs string) error {
 	return &usageError{text: text, help: cmd.CommandPath() + " --help"}
 }
 
-// connection is a server and the person who is signed in to it.
+// connection is a server and the person signed in to it.
 type connection struct {
 	profile session.Profile
 	session *session.Session
