@@ -10,7 +10,7 @@ import (
 
 // TestBadServers lets the backend answer garbage.
 func TestBadServers(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/k", random(1, 1000), "CRC64NVME")
 	for name, change := range map[string]func(*api.ReleaseItem){
 		"bad URL":            func(i *api.ReleaseItem) { i.URL = "https://evil.example/b/k?X-Amz-Expires=60&X-Amz-Signature=5ec4e7" },

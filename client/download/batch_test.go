@@ -20,7 +20,7 @@ import (
 // TestEverybodyWaitsForTheSignIn: while the one who asks for URLs waits for a
 // sign-in, who comes later is said to wait too, and nothing counts as running.
 func TestEverybodyWaitsForTheSignIn(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for i := range 3 {
 		w.put(fmt.Sprintf("b/%d", i), random(uint64(i), 9<<20), "CRC64NVME")
 	}
@@ -48,7 +48,7 @@ func TestEverybodyWaitsForTheSignIn(t *testing.T) {
 
 // TestSaveWithoutASignIn: where nobody can sign in again, a pipe ends.
 func TestSaveWithoutASignIn(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/k", random(1, 1000), "CRC64NVME")
 	w.onRelease = func(int, api.ReleaseRequest) error { return &api.Error{Code: api.SessionRevoked} }
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -63,7 +63,7 @@ func TestSaveWithoutASignIn(t *testing.T) {
 // next run each finds its own.
 func TestOneNameTwoObjects(t *testing.T) {
 	for _, c := range []Conflict{Refuse, Overwrite, Leave, KeepBoth} {
-		w := newWorld(t)
+		w := newTestbed(t)
 		w.put("b/x/same.txt", []byte("x"), "CRC64NVME")
 		w.put("b/y/same.txt", []byte("yy"), "CRC64NVME")
 		dir := scratch(t)
@@ -96,7 +96,7 @@ func TestOneNameTwoObjects(t *testing.T) {
 
 // TestLeave: what is here is compared, noted if it is the same, and left alone.
 func TestLeave(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for _, k := range []string{"same", "other", "longer"} {
 		w.put("b/"+k, []byte("0123456789"), "CRC64NVME")
 	}
@@ -153,7 +153,7 @@ func canRecord(t *testing.T, dir string) bool {
 
 // TestKeepBothOnce: what was kept beside another file is found there again.
 func TestKeepBothOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/same.txt", []byte("theirs"), "CRC64NVME")
 	dir := scratch(t)
 	must(t, os.WriteFile(filepath.Join(dir, "same.txt"), []byte("mine!!"), 0o600))
@@ -175,7 +175,7 @@ func TestKeepBothOnce(t *testing.T) {
 // TestBatches: sums are of what was added since the queue was at rest, and what
 // is paused or failed keeps what it has.
 func TestBatches(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/one", random(1, 3<<20), "CRC64NVME")
 	w.put("b/two", random(2, 9<<20), "CRC64NVME")
 	w.put("b/three", random(3, 1000), "")
@@ -247,7 +247,7 @@ func hangHalf(rw http.ResponseWriter, r *http.Request, o *object, goOn chan stru
 // TestPausedWalkGoesOn: a folder that is paused while it is listed is listed to
 // its end afterwards.
 func TestPausedWalkGoesOn(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.page = 5
 	for i := range 60 {
 		w.put(fmt.Sprintf("b/f/%02d", i), []byte("x"), "")
@@ -286,7 +286,7 @@ func TestPausedWalkGoesOn(t *testing.T) {
 
 // listedFolder starts a folder of n files that was listed already, and holds
 // its URLs back until proceed is called.
-func (w *world) listedFolder(n int, size int64, change ...func(*Config)) (e *Engine, id ID, proceed func()) {
+func (w *testbed) listedFolder(n int, size int64, change ...func(*Config)) (e *Engine, id ID, proceed func()) {
 	var listed []api.Entry
 	for i := range n {
 		listed = append(listed, api.Entry{Name: fmt.Sprintf("%04d", i), Kind: api.KindObject, Size: size, ETag: `"e"`})
@@ -301,7 +301,7 @@ func (w *world) listedFolder(n int, size int64, change ...func(*Config)) (e *Eng
 // TestSlowLink: over a link that is slow, few files are fetched together, and
 // URLs are asked for only as far ahead as they can be used.
 func TestSlowLink(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	e, id, proceed := w.listedFolder(600, 200_000, func(c *Config) { c.Timeouts.Tick = time.Hour })
 	defer func() { proceed(); e.Cancel(id); e.Close() }()
 	eventually(t, "the list", func() bool { return find(t, e, id).Files == 600 })
@@ -331,7 +331,7 @@ func TestSlowLink(t *testing.T) {
 // TestAwayAndBack: who waited for the network is running again with the first
 // byte, and one connection that fails beside others is no outage.
 func TestAwayAndBack(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k", random(1, 1000), "CRC64NVME")
 	e := w.engine()
 	e.mu.Lock()
@@ -365,7 +365,7 @@ func (*netDown) As(target any) bool {
 
 // TestDiskSentences: what is needed and what is available, of which file.
 func TestDiskSentences(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/f/big.bin", random(1, 9<<20), "")
 	w.put("b/f/small.bin", random(1, 1000), "")
 	dir := scratch(t)
@@ -387,7 +387,7 @@ func TestDiskSentences(t *testing.T) {
 // TestFailedIsTakenOff: what failed in a folder can be taken off the list, and
 // the folder is done then; nothing of it is left on the disk.
 func TestFailedIsTakenOff(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for i := range 3 {
 		w.put(fmt.Sprintf("b/f/%d", i), []byte("x"), "")
 	}
@@ -409,7 +409,7 @@ func TestFailedIsTakenOff(t *testing.T) {
 // TestListedCountsAtOnce: a folder that was listed already is counted before its
 // first file is here.
 func TestListedCountsAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	e, id, proceed := w.listedFolder(5000, 10)
 	eventually(t, "the count", func() bool {
 		tr := find(t, e, id)

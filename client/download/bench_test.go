@@ -19,39 +19,39 @@ func BenchmarkProcess(b *testing.B) {
 	must(b, err)
 	for _, c := range []struct {
 		name string
-		fill func(w *world)
+		fill func(w *testbed)
 		per  float64
 		unit string
 	}{
-		{"1GiB", func(w *world) {
+		{"1GiB", func(w *testbed) {
 			data := make([]byte, 1<<30)
 			for at := 0; at < len(data); at += copy(data[at:], noise()) {
 			}
 			w.put("b/f/big", data, "CRC64NVME")
 		}, 1, "cpu-s/GiB"},
-		{"16x32MiB", func(w *world) {
+		{"16x32MiB", func(w *testbed) {
 			for i := range 16 {
 				w.put(fmt.Sprintf("b/f/%d", i), random(uint64(i), 32<<20), "CRC64NVME")
 			}
 		}, 0.5, "cpu-s/GiB"},
-		{"10000x4KiB", func(w *world) {
+		{"10000x4KiB", func(w *testbed) {
 			for i := range 10_000 {
 				w.put(fmt.Sprintf("b/f/%05d", i), random(uint64(i), 4096), "CRC64NVME")
 			}
 		}, 10, "cpu-s/1000"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			w := newWorld(b)
+			w := newTestbed(b)
 			w.page = 1000
 			c.fill(w)
 			backend := w.backend()
 			var cpu, wall [2]float64 // usher, floor
 			peak := 0.0
 			for b.Loop() {
-				for i, extra := range []string{"USHER_VICTIM_MEASURED=1", "USHER_VICTIM_FLOOR=1"} {
+				for i, extra := range []string{"USHER_TEST_CHILD_MEASURED=1", "USHER_TEST_CHILD_FLOOR=1"} {
 					dir := scratch(b)
 					cmd := exec.Command(self)
-					cmd.Env = append(os.Environ(), "USHER_VICTIM="+dir, "USHER_VICTIM_SERVER="+backend.URL, "USHER_VICTIM_S3="+w.host(), extra)
+					cmd.Env = append(os.Environ(), "USHER_TEST_CHILD="+dir, "USHER_TEST_CHILD_SERVER="+backend.URL, "USHER_TEST_CHILD_S3="+w.host(), extra)
 					began := time.Now()
 					out, err := cmd.CombinedOutput()
 					if err != nil {

@@ -29,7 +29,7 @@ func TestBounds(t *testing.T) {
 // that are opened ahead.
 func TestParallelConnections(t *testing.T) {
 	for _, parallel := range []int{1, 3} {
-		w := newWorld(t)
+		w := newTestbed(t)
 		w.put("b/f/large", random(1, 40<<20), "CRC64NVME")
 		w.put("b/f/medium", random(2, 9<<20), "CRC64NVME")
 		for i := range 60 {
@@ -54,7 +54,7 @@ func TestShortRanges(t *testing.T) {
 	const most = 300_000
 	for _, size := range []int{1, 200_000, 1 << 20, 3 << 20, 9 << 20} {
 		for _, named := range []bool{true, false} {
-			w := newWorld(t)
+			w := newTestbed(t)
 			o := w.put("b/k", random(1, size), "CRC64NVME")
 			w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 				from, to := 0, len(o.data)-1
@@ -103,7 +103,7 @@ func TestWrongRange(t *testing.T) {
 		"the last before the first": func(from, to int) (int, int, int) { return to, from, to - from + 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newTestbed(t)
 			w.put("b/k", random(1, size), "")
 			w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 				var from, to int

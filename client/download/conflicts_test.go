@@ -10,7 +10,7 @@ import (
 
 // TestConflicts: nothing that is here is replaced unless told.
 func TestConflicts(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k.tar.gz", random(1, 5000), "CRC64NVME")
 	for _, c := range []struct {
 		name     string
@@ -61,7 +61,7 @@ func TestConflicts(t *testing.T) {
 // TestHereAlready: what usher fetched itself costs neither a URL nor an event
 // the second time, until somebody touches it.
 func TestHereAlready(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/k", random(1, 5000), "CRC64NVME")
 	e, dir := w.engine(), scratch(t)
 	id := e.Add(w.request("b/k", dir))[0]

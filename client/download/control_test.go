@@ -17,7 +17,7 @@ import (
 )
 
 // slowly lets an answer's first half through and holds the rest back until go.
-func (w *world) slowly(go_ <-chan struct{}) {
+func (w *testbed) slowly(go_ <-chan struct{}) {
 	w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Range") != "" {
 			return false
@@ -38,7 +38,7 @@ func (w *world) slowly(go_ <-chan struct{}) {
 
 // TestPauseResume keeps what was fetched over a pause, and over a restart.
 func TestPauseResume(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k", random(1, 600_000), "CRC64NVME")
 	w.slowly(make(chan struct{}))
 	dir, queue := scratch(t), filepath.Join(scratch(t), "queue")
@@ -78,7 +78,7 @@ func TestPauseResume(t *testing.T) {
 
 // TestQueueIsKept: who starts and does not resume loses nothing; Forget does.
 func TestQueueIsKept(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/a", random(1, 10), "")
 	w.put("b/c", random(2, 10), "")
 	dir, queue := scratch(t), filepath.Join(scratch(t), "sub", "queue")
@@ -124,7 +124,7 @@ func TestQueueIsKept(t *testing.T) {
 // TestLeftOutStaysOut: what is not wanted of a folder is not fetched, neither
 // now nor by a later run that goes on with the folder.
 func TestLeftOutStaysOut(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for _, name := range []string{"a", "big", "sub/big", "z"} {
 		w.put("b/f/"+name, random(1, 10), "")
 	}
@@ -159,7 +159,7 @@ func TestLeftOutStaysOut(t *testing.T) {
 // TestArrivedMeanwhile: another usher finishes the file while this one waits
 // for its URL. It is not fetched a second time.
 func TestArrivedMeanwhile(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k", random(1, 600_000), "CRC64NVME")
 	dir := scratch(t)
 	w.onRelease = func(n int, _ api.ReleaseRequest) error {
@@ -185,7 +185,7 @@ func TestArrivedMeanwhile(t *testing.T) {
 
 // TestCancel removes the part, and a second cancel the entry.
 func TestCancel(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/k", random(1, 600_000), "CRC64NVME")
 	w.put("b/l", random(2, 600_000), "CRC64NVME")
 	w.slowly(make(chan struct{}))
@@ -216,7 +216,7 @@ func TestCancel(t *testing.T) {
 
 // TestFolderControl pauses, resumes, fails and retries a whole folder.
 func TestFolderControl(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for i := range 350 {
 		w.put(fmt.Sprintf("b/f/%03d", i), []byte(fmt.Sprint("content ", i)), "CRC64NVME")
 	}
@@ -254,7 +254,7 @@ func TestFolderControl(t *testing.T) {
 // TestRenewal: a URL near its end starts no request; the next one continues
 // the first event, and one completion is reported for the chain.
 func TestRenewal(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k", random(1, 40<<20), "CRC64NVME") // more requests than start at once
 	var shift atomic.Int64
 	w.onGet = func(n int, _ *object, _ http.ResponseWriter, _ *http.Request) bool {
@@ -282,7 +282,7 @@ func TestRenewal(t *testing.T) {
 
 // TestWalkTroubles: the listing fails, the cursor ages, the sign-in ends.
 func TestWalkTroubles(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for i := range 250 {
 		w.put(fmt.Sprintf("b/f/%03d", i), []byte("x"), "")
 	}
@@ -317,7 +317,7 @@ func TestWalkTroubles(t *testing.T) {
 
 // TestOddNeighbour: a name that the backend refuses to read fails alone.
 func TestOddNeighbour(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	e, dir := w.engine(), scratch(t)
 	w.onRelease = func(_ int, req api.ReleaseRequest) error {
 		for _, o := range req.Objects {
@@ -342,14 +342,14 @@ func TestOddNeighbour(t *testing.T) {
 // TestNoSecrets: no URL, signature or control character gets into what the
 // engine says, whatever goes wrong.
 func TestNoSecrets(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	name := "b/dir/\x1b[2J\u202egpj.exe"
 	w.put(name, random(1, 5000), "CRC64NVME")
 	var mu sync.Mutex
 	var said []string
 	for _, f := range []func(int, *object, http.ResponseWriter, *http.Request) bool{
 		status(500, "x"), status(403, "AccessDenied"), status(404, "x"), status(412, "x"), status(301, "x"), status(400, "x"),
-		w.cutAfter(10, true),
+		w.closeAfter(10, true),
 	} {
 		w.onGet = f
 		e := w.engine(func(c *Config) {
@@ -378,7 +378,7 @@ func TestNoSecrets(t *testing.T) {
 }
 
 func TestLimitMoveAndGuards(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/k", random(1, 300_000), "CRC64NVME")
 	e := w.engine(func(c *Config) { c.Limit = 400_000 })
 	began := time.Now()
@@ -436,7 +436,7 @@ func TestLimitMoveAndGuards(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for name, change := range map[string]func(*Config){
 		"no releaser": func(c *Config) { c.Releaser = nil }, "no hosts": func(c *Config) { c.S3Hosts = nil },
 		"negative": func(c *Config) { c.Limit = -1 },

@@ -18,7 +18,7 @@ func TestNamesOfTheDestination(t *testing.T) {
 		if runtime.GOOS == "windows" {
 			row.want = "10%3A00.log"
 		}
-		w := newWorld(t)
+		w := newTestbed(t)
 		w.put("b/f/10:00.log", []byte("x"), "CRC64NVME")
 		e, dir := w.engine(func(c *Config) { c.hooks.windowsNames = func(string) bool { return row.windows } }), scratch(t)
 		e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: dir, Names: row.names})

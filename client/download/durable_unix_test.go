@@ -17,7 +17,7 @@ import (
 // sync ends: the system reports the loss once.
 func TestFailedSync(t *testing.T) {
 	for _, size := range []int{1000, 3 << 20} {
-		w := newWorld(t)
+		w := newTestbed(t)
 		o := w.put("b/k", random(1, size), "CRC64NVME")
 		var fails atomic.Bool
 		fails.Store(true)
@@ -55,7 +55,7 @@ func TestFailedSync(t *testing.T) {
 // TestLinkForFolder: a link in the place of a folder is not followed, also where
 // it leads to another folder of the destination.
 func TestLinkForFolder(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/f/sub/x", random(1, 1000), "CRC64NVME")
 	dir := scratch(t)
 	must(t, os.MkdirAll(filepath.Join(dir, "f", "other"), 0o700))

@@ -14,7 +14,7 @@ import (
 // TestGet fetches objects of each size class and each kind of checksum, with
 // the listing's ETag and without.
 func TestGet(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	sums := []string{"CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1", "MD5", "", "CRC32C/5242880", "SHA256/5242880", "CRC64NVME/5242880"}
 	sizes := []int{0, 1, 4095, 1 << 20, 8<<20 - 1, 8 << 20, 8<<20 + 1, 20 << 20}
 	type file struct {
@@ -67,7 +67,7 @@ func TestGet(t *testing.T) {
 
 // TestFolder fetches a tree: markers, empty folders, clashes, many files.
 func TestFolder(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for i := range 700 {
 		w.put(fmt.Sprintf("b/top/in/%03d", i), []byte(fmt.Sprint(i)), "CRC64NVME")
 	}
@@ -115,7 +115,7 @@ func TestFolder(t *testing.T) {
 // TestListedFolder: what the caller has listed is not listed again; the walk
 // goes on behind it.
 func TestListedFolder(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for i := range 30 {
 		w.put(fmt.Sprintf("b/top/%02d", i), []byte(fmt.Sprint(i)), "CRC64NVME")
 	}
@@ -140,7 +140,7 @@ func TestListedFolder(t *testing.T) {
 // TestWalkAgain: a walk that failed in the middle and is tried again counts no
 // file twice.
 func TestWalkAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.page = 10
 	for i := range 35 {
 		w.put(fmt.Sprintf("b/top/%02d", i), []byte(fmt.Sprint(i)), "CRC64NVME")

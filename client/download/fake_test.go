@@ -30,7 +30,7 @@ import (
 // memory is a fake S3 and a fake backend, in this process: the S3 knows
 // presigned URLs with their life, ranges, If-Match and checksums.
 type memory struct {
-	w       *world
+	w       *testbed
 	urls    map[string]issued // by signature
 	events  int
 	life    int // seconds
@@ -44,10 +44,10 @@ type issued struct {
 	until      time.Time
 }
 
-func newWorld(t testing.TB) *world {
-	w := &world{t: t, objects: map[string]*object{}, place: "b/"}
+func newTestbed(t testing.TB) *testbed {
+	w := &testbed{t: t, objects: map[string]*object{}, root: "b/"}
 	w.memory = &memory{w: w, urls: map[string]issued{}, denied: map[string]bool{}, life: 60, page: 100}
-	w.origin, w.person = w.memory, w.memory
+	w.origin, w.user = w.memory, w.memory
 	srv := httptest.NewUnstartedServer(w)
 	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		switch s {
@@ -60,17 +60,17 @@ func newWorld(t testing.TB) *world {
 		}
 	}
 	srv.Start()
-	w.url, w.leave = srv.URL, srv.Close
+	w.url, w.close = srv.URL, srv.Close
 	t.Cleanup(srv.Close)
 	return w
 }
 
 // fake is the world in which everything but the sockets is made up.
-type fake struct{}
+type fakeStack struct{}
 
-func (fake) name() string { return "fake" }
+func (fakeStack) name() string { return "fake" }
 
-func (fake) world(t testing.TB, _ visitor) *world { return newWorld(t) }
+func (fakeStack) testbed(t testing.TB, _ userOptions) *testbed { return newTestbed(t) }
 
 // noise is what objects are made of: random bytes, made once.
 var noise = sync.OnceValue(func() []byte {
@@ -193,7 +193,7 @@ func (m *memory) Release(_ context.Context, req api.ReleaseRequest) (api.Release
 }
 
 // env has a child ask this process.
-func (m *memory) env() []string { return []string{"USHER_VICTIM_SERVER=" + m.w.backend().URL} }
+func (m *memory) env() []string { return []string{"USHER_TEST_CHILD_SERVER=" + m.w.backend().URL} }
 
 func (m *memory) Complete(context.Context, api.CompleteRequest) error { return nil }
 
@@ -274,7 +274,7 @@ func respond(status int, h http.Header, body []byte) *http.Response {
 }
 
 // send answers with data, or the range of it that was asked.
-func (w *world) send(rw http.ResponseWriter, r *http.Request, o *object, data []byte) {
+func (w *testbed) send(rw http.ResponseWriter, r *http.Request, o *object, data []byte) {
 	resp := content(r, o, data)
 	for k, v := range resp.Header {
 		rw.Header()[k] = v

@@ -43,7 +43,7 @@ func TestForeignPart(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newTestbed(t)
 			o := w.put("b/k", data, "")
 			dir := scratch(t)
 			part := filepath.Join(dir, partName("b", "k", o.etag))
@@ -73,7 +73,7 @@ func TestForeignPart(t *testing.T) {
 		})
 	}
 	// The control: the same part, this person's alone, is believed.
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k", data, "")
 	dir := scratch(t)
 	part := filepath.Join(dir, partName("b", "k", o.etag))
@@ -91,14 +91,14 @@ func TestForeignPart(t *testing.T) {
 // TestResumeBesideForeign: a transfer beside a planted part goes on from its own
 // part, and leaves none.
 func TestResumeBesideForeign(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	data := random(1, 20<<20)
 	o := w.put("b/k", data, "CRC64NVME")
 	dir := scratch(t)
 	part := filepath.Join(dir, partName("b", "k", o.etag))
 	must(t, os.WriteFile(part, []byte("planted"), 0o600))
 	must(t, os.Chmod(part, 0o666))
-	w.onGet = w.cutAfter(3<<20, true)
+	w.onGet = w.closeAfter(3<<20, true)
 	e := w.engine(func(c *Config) { c.Parallel = 1 })
 	id := e.Add(w.request("b/k", dir))[0]
 	eventually(t, "some bytes", func() bool { return find(t, e, id).Done > 2<<20 })
@@ -143,7 +143,7 @@ func TestForgedRecord(t *testing.T) {
 		{"another's file", func(t *testing.T, _, file string) { chown(t, file) }, Refuse, false, Failed, "", 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newTestbed(t)
 			o := w.put("b/k", random(1, 5000), "CRC64NVME")
 			dir := t.TempDir()
 			file := filepath.Join(dir, "k")
@@ -194,7 +194,7 @@ func chown(t *testing.T, path string) {
 // parts are private until then.
 func TestModes(t *testing.T) {
 	for _, mask := range []int{0o022, 0o002, 0o077, 0} {
-		w := newWorld(t)
+		w := newTestbed(t)
 		for _, size := range []int{100, 900_000, 9 << 20} {
 			w.put(fmt.Sprintf("b/f/sub/%d", size), random(1, size), "CRC64NVME")
 		}
@@ -224,10 +224,10 @@ func TestModes(t *testing.T) {
 			}
 		}()
 	}
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k", random(1, 9<<20), "CRC64NVME")
 	dir := scratch(t)
-	w.onGet = w.cutAfter(1<<20, true)
+	w.onGet = w.closeAfter(1<<20, true)
 	e := w.engine(func(c *Config) { c.Timeouts.BackoffMin = time.Minute })
 	id := e.Add(w.request("b/k", dir))[0]
 	eventually(t, "a part", func() bool { return find(t, e, id).Done > 0 })
@@ -238,7 +238,7 @@ func TestModes(t *testing.T) {
 
 // TestSpecialFiles: devices, pipes and sockets are never replaced.
 func TestSpecialFiles(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/k", random(1, 5000), "CRC64NVME")
 	for _, row := range []struct {
 		name string
@@ -282,7 +282,7 @@ func TestSpecialFiles(t *testing.T) {
 // TestHeldForEver: a part whose holder does not move is waited for, and not for
 // ever.
 func TestHeldForEver(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k", random(1, 900_000), "CRC64NVME")
 	dir := scratch(t)
 	part := filepath.Join(dir, partName("b", "k", o.etag))

@@ -15,30 +15,30 @@ import (
 )
 
 // happening is what may befall a GET, the n-th; true: it is answered.
-type happening func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool
+type getHandler func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool
 
 // step is a happening in a script.
 type step struct {
 	when func(*http.Request) bool // nil: whatever is asked
-	do   happening
+	do   getHandler
 }
 
 // proper is a GET to which nothing happens.
-var proper = step{do: func(int, *object, http.ResponseWriter, *http.Request) bool { return false }}
+var noFault = step{do: func(int, *object, http.ResponseWriter, *http.Request) bool { return false }}
 
-func each(h happening) step { return step{do: h} }
+func anyGET(h getHandler) step { return step{do: h} }
 
 // script makes things happen one after the other, each to the next GET that it
 // is for; the last to all that follow.
-func (w *world) script(steps ...step) {
+func (w *testbed) script(steps ...step) {
 	var mu sync.Mutex
 	at := 0
-	next := func(r *http.Request) happening {
+	next := func(r *http.Request) getHandler {
 		mu.Lock()
 		defer mu.Unlock()
 		s := steps[at]
 		if s.when != nil && !s.when(r) {
-			return proper.do
+			return noFault.do
 		}
 		at = min(at+1, len(steps)-1)
 		return s.do
@@ -51,13 +51,13 @@ func (w *world) script(steps ...step) {
 // covers is for the GET whose answer holds byte n of the object.
 func covers(n int) func(*http.Request) bool {
 	return func(r *http.Request) bool {
-		from, to := asked(r)
+		from, to := requestedRange(r)
 		return from <= n && n < to
 	}
 }
 
 // asked is the range [from, to) of a GET.
-func asked(r *http.Request) (from, to int) {
+func requestedRange(r *http.Request) (from, to int) {
 	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
 		return 0, math.MaxInt
 	}
@@ -65,7 +65,7 @@ func asked(r *http.Request) (from, to int) {
 }
 
 // status refuses with an answer like S3's; header are names and values.
-func status(code int, s3code string, header ...string) happening {
+func status(code int, s3code string, header ...string) getHandler {
 	return func(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
 		for i := 0; i+1 < len(header); i += 2 {
 			rw.Header().Set(header[i], header[i+1])
@@ -87,7 +87,7 @@ func expired(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
 
 // cutAfter sends the proper answer, but only n bytes of its body, and ends the
 // connection: with a reset, or in order.
-func (w *world) cutAfter(n int, reset bool) happening {
+func (w *testbed) closeAfter(n int, reset bool) getHandler {
 	return func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
 		resp := w.answer(r)
 		defer resp.Body.Close()
@@ -104,10 +104,10 @@ func (w *world) cutAfter(n int, reset bool) happening {
 }
 
 // cutAt is cutAfter for the GET that holds byte n of the object, before it.
-func (w *world) cutAt(n int, reset bool) step {
+func (w *testbed) closeAt(n int, reset bool) step {
 	return step{covers(n), func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
-		from, _ := asked(r)
-		return w.cutAfter(n-from, reset)(i, o, rw, r)
+		from, _ := requestedRange(r)
+		return w.closeAfter(n-from, reset)(i, o, rw, r)
 	}}
 }
 
@@ -134,7 +134,7 @@ func end(conn net.Conn, reset bool) {
 }
 
 // altered sends the answer after change had it.
-func (w *world) altered(change func(r *http.Request, resp *http.Response)) happening {
+func (w *testbed) modify(change func(r *http.Request, resp *http.Response)) getHandler {
 	return func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
 		resp := w.answer(r)
 		defer resp.Body.Close()
@@ -151,7 +151,7 @@ func (w *world) altered(change func(r *http.Request, resp *http.Response)) happe
 }
 
 // short ends the body before byte n as if that were the end: no length is said.
-func (w *world) short(n int) step {
+func (w *testbed) truncateAt(n int) step {
 	return step{covers(n), func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
 		resp := w.answer(r)
 		defer resp.Body.Close()
@@ -159,7 +159,7 @@ func (w *world) short(n int) step {
 		rw.Header().Del("Content-Length")
 		rw.WriteHeader(resp.StatusCode)
 		rw.(http.Flusher).Flush() // else a short body's length is added
-		from, _ := asked(r)
+		from, _ := requestedRange(r)
 		sent, _ := io.CopyN(rw, resp.Body, int64(n-from))
 		w.sent.Add(sent)
 		return true
@@ -167,9 +167,9 @@ func (w *world) short(n int) step {
 }
 
 // flip turns a bit of byte n of the object over.
-func (w *world) flip(n int) step {
-	return step{covers(n), w.altered(func(r *http.Request, resp *http.Response) {
-		from, _ := asked(r)
+func (w *testbed) flipBit(n int) step {
+	return step{covers(n), w.modify(func(r *http.Request, resp *http.Response) {
+		from, _ := requestedRange(r)
 		resp.Body = io.NopCloser(&bitFlipper{resp.Body, n - from})
 	})}
 }
@@ -189,9 +189,9 @@ func (f *bitFlipper) Read(p []byte) (int, error) {
 }
 
 // more sends bytes behind the end, announced or not.
-func (w *world) more(announced bool) step {
+func (w *testbed) extraBytes(announced bool) step {
 	const extra = "extra"
-	return each(w.altered(func(_ *http.Request, resp *http.Response) {
+	return anyGET(w.modify(func(_ *http.Request, resp *http.Response) {
 		resp.Body = io.NopCloser(io.MultiReader(resp.Body, strings.NewReader(extra)))
 		if resp.Header.Del("Content-Length"); announced {
 			resp.Header.Set("Content-Length", strconv.FormatInt(resp.ContentLength+int64(len(extra)), 10))
@@ -200,7 +200,7 @@ func (w *world) more(announced bool) step {
 }
 
 // paced sends step bytes at a time.
-func (w *world) paced(step int64, pause time.Duration) happening {
+func (w *testbed) paced(step int64, pause time.Duration) getHandler {
 	return w.holdAt(0, func(r *http.Request, send func(int64) error) {
 		for send(step) == nil {
 			select {
@@ -213,7 +213,7 @@ func (w *world) paced(step int64, pause time.Duration) happening {
 }
 
 // stallAt sends up to byte n of the object, then nothing, or one byte each 20 ms.
-func (w *world) stallAt(n int, drip bool) step {
+func (w *testbed) stallAt(n int, drip bool) step {
 	return w.holdAt(n, func(r *http.Request, send func(int64) error) {
 		for drip {
 			select {
@@ -231,7 +231,7 @@ func (w *world) stallAt(n int, drip bool) step {
 
 // holdAt sends up to byte n of the object and leaves the rest to then, which
 // may send more of it.
-func (w *world) holdAt(n int, then func(r *http.Request, send func(int64) error)) step {
+func (w *testbed) holdAt(n int, then func(r *http.Request, send func(int64) error)) step {
 	return step{covers(n), func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
 		resp := w.answer(r)
 		defer resp.Body.Close()
@@ -243,7 +243,7 @@ func (w *world) holdAt(n int, then func(r *http.Request, send func(int64) error)
 			rw.(http.Flusher).Flush()
 			return err
 		}
-		from, _ := asked(r)
+		from, _ := requestedRange(r)
 		_ = send(int64(max(n-from, 0)))
 		then(r, send)
 		return true

@@ -44,7 +44,7 @@ func TestHalt(t *testing.T) {
 		{"no space, found by writing", nil, full(3), 2 * smallSlots * 9},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newTestbed(t)
 			for i := range 3000 {
 				w.put(fmt.Sprintf("b/f/%04d", i), random(uint64(i), 100), "CRC64NVME")
 			}
@@ -84,7 +84,7 @@ func TestHalt(t *testing.T) {
 
 // TestHaltEnds: when the cause is gone, all goes on.
 func TestHaltEnds(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for i := range 300 {
 		w.put(fmt.Sprintf("b/f/%03d", i), random(uint64(i), 100), "CRC64NVME")
 	}

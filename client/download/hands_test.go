@@ -11,7 +11,7 @@ import (
 // TestHands: what one person began stops when another signs in, is not asked
 // for under their name, and is there when the first one comes back.
 func TestHands(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/ada", random(1, 9<<20), "CRC64NVME")
 	w.put("b/grace", random(2, 1000), "CRC64NVME")
 	dir, state := scratch(t), t.TempDir()

@@ -16,7 +16,7 @@ import (
 
 // fetchHostile downloads a folder of hostile names into a place with traps
 // around and in it, and counts what went where it must not.
-func fetchHostile(t *testing.T, where scene, h hooks) (r tally, dest string, snap Snapshot, w *world) {
+func fetchHostile(t *testing.T, on stack, h hooks) (r tally, dest string, snap Snapshot, w *testbed) {
 	t.Helper()
 	base := scratch(t)
 	dest = filepath.Join(base, "a", "b", "dest")
@@ -28,10 +28,10 @@ func fetchHostile(t *testing.T, where scene, h hooks) (r tally, dest string, sna
 	must(t, os.Symlink("../../../outside", filepath.Join(dest, "trap")))
 	must(t, os.Symlink("../../../canary", filepath.Join(dest, "filetrap")))
 	before := walk(base)
-	w = where.world(t, visitor{})
+	w = on.testbed(t, userOptions{})
 	for i, n := range nametest.Hostile() {
 		if n != "" && len(w.folder())+len("h/")+len(n) <= api.MaxKey {
-			w.put(w.place+"h/"+n, fmt.Appendf(nil, "%d %s", i, n), "CRC64NVME")
+			w.put(w.root+"h/"+n, fmt.Appendf(nil, "%d %s", i, n), "CRC64NVME")
 		}
 	}
 	e := w.engine(func(c *Config) { c.hooks = h })
@@ -52,14 +52,14 @@ func fetchHostile(t *testing.T, where scene, h hooks) (r tally, dest string, sna
 }
 
 func TestHostileFolder(t *testing.T) {
-	hostileFolder(t, fake{}, false)
-	hostileFolder(t, fake{}, true)
+	hostileFolder(t, fakeStack{}, false)
+	hostileFolder(t, fakeStack{}, true)
 }
 
 // hostileFolder wants every object of a hostile folder to arrive, under a name
 // that reads back, and nothing outside to change.
-func hostileFolder(t *testing.T, where scene, fold bool) {
-	r, dest, snap, w := fetchHostile(t, where, hooks{fold: fold})
+func hostileFolder(t *testing.T, on stack, fold bool) {
+	r, dest, snap, w := fetchHostile(t, on, hooks{fold: fold})
 	keys, folded, done := map[string]bool{}, map[string]string{}, 0
 	for _, tr := range snap.Transfers[1:] {
 		name := strings.TrimPrefix(tr.Key, w.folder()+"h/")
@@ -101,7 +101,7 @@ func hostileFolder(t *testing.T, where scene, fold bool) {
 		}
 		folded[localname.Fold(tr.Dest)] = tr.Dest
 	}
-	t.Logf("NAMES world=%s put=%d arrived=%d outside_dest=%d overwritten=%d", where.name(), len(w.objects), done, r.outside, r.overwritten)
+	t.Logf("NAMES world=%s put=%d arrived=%d outside_dest=%d overwritten=%d", on.name(), len(w.objects), done, r.outside, r.overwritten)
 	if r.outside != 0 || r.overwritten != 0 || done < 120 {
 		t.Errorf("only %d of %d hostile names arrived, or some elsewhere", done, len(w.objects))
 	}
@@ -110,16 +110,16 @@ func hostileFolder(t *testing.T, where scene, fold bool) {
 	}
 }
 
-func TestControls(t *testing.T) { controls(t, fake{}, true) }
+func TestControls(t *testing.T) { controls(t, fakeStack{}, true) }
 
 // controls switches each guard off and wants the matrix to notice: if it did
 // not, its zeros would mean nothing. Names that lead out need an S3 that keeps
 // them as they are.
-func controls(t *testing.T, where scene, exact bool) {
+func controls(t *testing.T, on stack, exact bool) {
 	play := func(name string, h hooks) *tally {
 		for _, f := range faults() {
 			if f.name == name {
-				return runMatrix(t, where, []fault{f}, h)
+				return runMatrix(t, on, []fault{f}, h)
 			}
 		}
 		t.Fatalf("no row %q", name)
@@ -144,7 +144,7 @@ func controls(t *testing.T, where scene, exact bool) {
 		{"no If-Match", func() *tally { return play("12 changed, and nobody says so", hooks{noIfMatch: true}) }},
 		{"no verification", func() *tally { return play("05 flipped bit always", hooks{noVerify: true}) }},
 		{"no safe names and no root", func() *tally {
-			r, _, _, _ := fetchHostile(t, where, noRoot)
+			r, _, _, _ := fetchHostile(t, on, noRoot)
 			return &r
 		}},
 	}
@@ -154,7 +154,7 @@ func controls(t *testing.T, where scene, exact bool) {
 	for _, c := range all {
 		r := c.run()
 		t.Logf("CONTROL world=%s %s: sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d complaints=%d",
-			where.name(), c.name, r.shaBad, r.wrongFinal, r.outside, r.overwritten, len(r.complaints))
+			on.name(), c.name, r.shaBad, r.wrongFinal, r.outside, r.overwritten, len(r.complaints))
 		if r.bad() == 0 {
 			t.Errorf("%s: nothing noticed", c.name)
 		} else {

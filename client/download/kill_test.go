@@ -17,24 +17,24 @@ import (
 // TestKill ends the program with SIGKILL at random instants until folders are
 // complete: 20 times, or 200 in a soak.
 func TestKill(t *testing.T) {
-	killMany(t, fake{}, 20)
+	killMany(t, fakeStack{}, 20)
 }
 
 // killMany kills a program over and over. What is under a final name must be
 // right at every instant, and a sidecar must not claim what is not there. A
 // death costs what some twenty connections had in their buffers.
-func killMany(t *testing.T, where scene, kills int) {
+func killMany(t *testing.T, on stack, kills int) {
 	if soak() {
 		kills = 200
 	}
-	w := where.world(t, visitor{})
-	defer w.leave()
+	w := on.testbed(t, userOptions{})
+	defer w.close()
 	sizes, total := []int{0, 1, 5000, 70_000, 900_000, 3 << 20, 9 << 20, 20 << 20}, 0
 	for i, n := range sizes {
-		w.put(fmt.Sprintf("%sf/%d", w.place, i), random(uint64(i), n), []string{"CRC64NVME", "CRC32C", "SHA256", ""}[i%4])
+		w.put(fmt.Sprintf("%sf/%d", w.root, i), random(uint64(i), n), []string{"CRC64NVME", "CRC32C", "SHA256", ""}[i%4])
 		total += n
 	}
-	w.script(each(w.paced(64<<10, 2*time.Millisecond)))
+	w.script(anyGET(w.paced(64<<10, 2*time.Millisecond)))
 	rnd := rand.New(rand.NewPCG(1, uint64(kills)))
 	rounds, wrong, lies, dir := 0, 0, 0, scratch(t)
 	content := func(key string) []byte {
@@ -46,7 +46,7 @@ func killMany(t *testing.T, where scene, kills int) {
 	whole := func() {
 		t.Helper()
 		for i := range sizes {
-			mustEqual(t, filepath.Join(dir, strconv.Itoa(i)), w.object(fmt.Sprintf("%sf/%d", w.place, i)).data)
+			mustEqual(t, filepath.Join(dir, strconv.Itoa(i)), w.object(fmt.Sprintf("%sf/%d", w.root, i)).data)
 		}
 		if left := leftovers(t, dir); left != nil {
 			t.Fatalf("left behind %v", left)
@@ -56,12 +56,12 @@ func killMany(t *testing.T, where scene, kills int) {
 		dir = scratch(t)
 	}
 	for done := 0; done < kills; {
-		cmd := w.child(w.place+"f/", dir)
+		cmd := w.child(w.root+"f/", dir)
 		var said strings.Builder
 		cmd.Stderr = &said
 		finals := map[string]func([]byte) bool{}
 		for i := range sizes {
-			o := w.object(fmt.Sprintf("%sf/%d", w.place, i))
+			o := w.object(fmt.Sprintf("%sf/%d", w.root, i))
 			finals[filepath.Join(dir, strconv.Itoa(i))] = func(b []byte) bool { return string(b) == string(o.data) }
 		}
 		stop := watchAll(finals, &wrong)
@@ -107,14 +107,14 @@ func killMany(t *testing.T, where scene, kills int) {
 			done++
 		}
 	}
-	cmd := w.child(w.place+"f/", dir)
+	cmd := w.child(w.root+"f/", dir)
 	if said, err := cmd.CombinedOutput(); err != nil { // left alone, it comes to its end
 		t.Fatalf("%v: %s", err, said)
 	}
 	whole()
 	need := int64(rounds) * int64(total)
-	t.Logf("KILL world=%s kills=%d complete=%d wrong_final_seen=%d sidecar_lies=%d refetched=%d of %d bytes", where.name(), kills, rounds, wrong, lies, w.sent.Load()-need, need)
-	if wrong != 0 || w.sent.Load()-need > int64(kills)*2*twice {
+	t.Logf("KILL world=%s kills=%d complete=%d wrong_final_seen=%d sidecar_lies=%d refetched=%d of %d bytes", on.name(), kills, rounds, wrong, lies, w.sent.Load()-need, need)
+	if wrong != 0 || w.sent.Load()-need > int64(kills)*2*maxRefetch {
 		t.Errorf("wrong finals: %d; %d bytes came twice", wrong, w.sent.Load()-need)
 	}
 }

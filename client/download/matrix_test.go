@@ -17,86 +17,85 @@ import (
 	localname "usher/client/download/name"
 )
 
-// The fault matrix: what can go wrong between S3 and the disk, at each size
-// and, where the fault is a cut, at each place. A row does not know in which
-// world it is played. USHER_SOAK=1 plays all of it everywhere.
+// The fault matrix plays every fault between S3 and the disk at each file size
+// and, for a fault at an offset, at several offsets. A row is independent of
+// the stack that it runs on. USHER_SOAK=1 plays all rows on every stack.
 
-// scene is a kind of world.
-type scene interface {
+// stack makes testbeds, from fakes (fakeStack) or from real parts (realStack).
+type stack interface {
 	name() string
-	world(testing.TB, visitor) *world
+	testbed(testing.TB, userOptions) *testbed
 }
 
-// visitor is who downloads.
-type visitor struct {
-	alone bool             // somebody whom nobody else plays: something happens to them
-	now   func() time.Time // their machine's clock; nil: it is right
+// userOptions describe the user of a testbed.
+type userOptions struct {
+	exclusive bool             // no other testbed shares the user: the test ends a session or a grant
+	now       func() time.Time // the clock of the user's machine; nil: the correct time
 }
 
-// fault is one row: how it is set up and what must come of it.
+// fault is one row of the matrix: the setup and the expected result.
 type fault struct {
-	name    string // begins with the number of the fault in the plan
-	cuts    bool   // happens at an offset
-	stalls  bool   // somebody must lose patience
-	seldom  bool   // takes seconds where it is real: one size, one place
-	min     int    // smallest size for which it means anything
-	max     int    // largest; 0: any
-	sum     string // of the object, as put takes it; "": CRC64NVME, "none": none
-	key     string // "": dir/file.bin
-	alone   bool   // see visitor
-	off     time.Duration
-	nowhere map[string]string // scenes where it can mean nothing, and why
-	arm     func(*trial)
-	// then acts while the transfer runs or after it stopped; may be nil.
-	then  func(*testing.T, *trial)
-	want  State
-	also  State // as good; 0: none
-	err   error // errors.Is
-	exit  int   // of a command that ends so; 0: not asked
-	again int   // how often the whole may be fetched once more
-
-	check func(*trial, Transfer) error // of what else was promised; may be nil
+	name        string            // begins with the fault's number, 01 to 29; other rows have a name only
+	atOffset    bool              // played at each of offsets
+	stalls      bool              // needs the idle timeout to expire: it is set to stall
+	slow        bool              // takes seconds on a real stack: one size and one offset there
+	min         int               // smallest size, in bytes
+	max         int               // largest size, in bytes; 0: no limit
+	sum         string            // the object's checksum, as for put; "": CRC64NVME, "none": none
+	key         string            // "": dir/file.bin
+	exclusive   bool              // see userOptions
+	clockOffset time.Duration     // error of the clock of the user's machine
+	skip        map[string]string // the reason, by the name of a stack that cannot play the row
+	setup       func(*trial)
+	then        func(*testing.T, *trial) // runs after the transfer was added; may be nil
+	want        State
+	orWant      State                        // a second accepted state; 0: none
+	err         error                        // compared with errors.Is; nil: not compared
+	exit        int                          // exit code of the error; 0: not compared
+	refetches   int                          // number of times that the whole object may be fetched again
+	check       func(*trial, Transfer) error // further expectations; may be nil
 }
 
-// How many bytes may come twice where nothing asks for more: the plan's bound,
-// and what one connection may lose.
+// Limits of the bytes that a fault without refetches may cost twice: for a file
+// over several connections, and for one over a single connection.
 const (
-	twice    = 8 << 20
-	twiceOne = 2 * bufferSize
+	maxRefetch      = 8 << 20
+	maxRefetchSmall = 2 * bufferSize
 )
 
 const stall = 250 * time.Millisecond
 
 // trial is one download under one fault.
 type trial struct {
-	*world
-	size, cut int
-	path      string // of the object
-	key       string // the same, in its bucket
-	dir       string
-	obj       *object
-	engine    *Engine
-	id        ID
-	config    Config
-	healed    chan struct{} // closed: the disk works again
-	reached   chan struct{} // closed: the front holds the body back
-	gate      chan struct{} // closed: it lets go
-	visited   atomic.Int64  // places that nobody should visit
-	planted   string        // what another put beside the target, which stays
-	s3Name    string        // of the storage, where it is found by name
-	swapBack  func()        // the storage shows its own certificate again
+	*testbed
+	size, cut          int
+	path               string // bucket and key of the object
+	key                string
+	dir                string
+	obj                *object
+	engine             *Engine
+	id                 ID
+	config             Config
+	diskFixed          chan struct{} // closed when the disk works again
+	reached            chan struct{} // closed when the proxy pauses the body
+	resume             chan struct{} // closed to let the proxy send the rest
+	visited            atomic.Int64  // requests to a host that must get none
+	planted            string        // path of a foreign link at the part's name; it must stay
+	s3Name             string        // the storage's DNS name; "": it has none
+	restoreCertificate func()        // switches back to the storage's own certificate
 }
 
 func soak() bool { return os.Getenv("USHER_SOAK") != "" }
 
-// sizes are those of the plan; what is slow where all is real is played there at
-// one size and place, but in a soak.
-func (f fault) sizes(where scene) []int {
+// sizes returns the object sizes, in bytes, at which the row is played on a
+// stack: around 0 and around smallObject (8 MiB), where fetching changes from
+// one request to ranges. Outside a soak a slow row has one size on a real stack.
+func (f fault) sizes(on stack) []int {
 	all := []int{0, 1, 70_000, 8<<20 - 1, 8 << 20, 8<<20 + 1}
 	switch {
 	case soak():
 		all = append(all, 64<<20)
-	case f.seldom && where != scene(fake{}):
+	case f.slow && on != stack(fakeStack{}):
 		all = []int{max(f.min, 70_000)}
 	case testing.Short():
 		all = []int{0, 70_000, 8<<20 - 1, 8<<20 + 1}
@@ -104,18 +103,19 @@ func (f fault) sizes(where scene) []int {
 	return slices.DeleteFunc(all, func(n int) bool { return n < f.min || f.max > 0 && n > f.max })
 }
 
-// places are where it happens. The last byte of a file that several connections
-// share may be taken over by another one, and what happens there meets nobody:
-// such a file has its last place in the last connection's first half.
-func (f fault) places(where scene, size int) []int {
+// offsets returns the byte offsets of the fault. Over several connections an
+// idle connection may take over the last bytes, so that a fault in the last byte
+// would not occur. The last offset of a large file is therefore in the first
+// half of the last connection's range.
+func (f fault) offsets(on stack, size int) []int {
 	all := []int{0, 1, 4095, size / 2, size - 1}
 	if size > smallObject {
 		all[4] = size - minPart + 1000
 	}
 	switch {
-	case !f.cuts:
+	case !f.atOffset:
 		return []int{0}
-	case f.seldom && where != scene(fake{}) && !soak():
+	case f.slow && on != stack(fakeStack{}) && !soak():
 		all = []int{size / 2}
 	case testing.Short() && !soak():
 		all = []int{1, size / 2}
@@ -124,52 +124,53 @@ func (f fault) places(where scene, size int) []int {
 	return slices.Compact(slices.DeleteFunc(all, func(c int) bool { return c < 0 || c >= max(size, 1) }))
 }
 
-// newTrial puts the object and a person's things around the destination.
-func newTrial(t *testing.T, where scene, f fault, size, cut int, base string) *trial {
-	who := visitor{alone: f.alone}
-	if f.off != 0 {
-		who.alone, who.now = true, func() time.Time { return time.Now().Add(f.off) }
+// newTrial uploads the object and makes the destination, with files of the user
+// in and beside it.
+func newTrial(t *testing.T, on stack, f fault, size, cut int, base string) *trial {
+	opts := userOptions{exclusive: f.exclusive}
+	if f.clockOffset != 0 {
+		opts.exclusive, opts.now = true, func() time.Time { return time.Now().Add(f.clockOffset) }
 	}
-	tr := &trial{world: where.world(t, who), size: size, cut: cut, dir: filepath.Join(base, "dest"),
-		healed: make(chan struct{}), reached: make(chan struct{}), gate: make(chan struct{})}
+	tr := &trial{testbed: on.testbed(t, opts), size: size, cut: cut, dir: filepath.Join(base, "dest"),
+		diskFixed: make(chan struct{}), reached: make(chan struct{}), resume: make(chan struct{})}
 	sum := cmp.Or(f.sum, "CRC64NVME")
 	if sum == "none" {
 		sum = ""
 	}
-	tr.path = tr.place + cmp.Or(f.key, "dir/file.bin")
+	tr.path = tr.root + cmp.Or(f.key, "dir/file.bin")
 	_, tr.key, _ = strings.Cut(tr.path, "/")
 	tr.obj = tr.put(tr.path, random(uint64(size+cut), size), sum)
 	must(t, os.MkdirAll(tr.dir, 0o700))
 	must(t, os.WriteFile(filepath.Join(base, "canary"), []byte("canary"), 0o600))
 	must(t, os.WriteFile(filepath.Join(tr.dir, "mine"), []byte("mine"), 0o600))
-	tr.config = tr.world.config()
-	tr.config.Now = who.now
+	tr.config = tr.testbed.config()
+	tr.config.Now = opts.now
 	if f.stalls {
 		tr.config.Timeouts.Idle, tr.config.Timeouts.RateWindow, tr.config.Timeouts.MinRate = stall, stall, 1000
 	}
 	return tr
 }
 
-// good tells whether b is a content that the object has, or had when it was
-// asked for.
-func (tr *trial) good(b []byte) bool {
+// validContent reports whether b is the content of the object now or at the
+// start of the trial.
+func (tr *trial) validContent(b []byte) bool {
 	now := tr.object(tr.path)
 	return bytes.Equal(b, tr.obj.data) || now != nil && bytes.Equal(b, now.data)
 }
 
-// runTrial plays one row at one size and place.
-func runTrial(t *testing.T, where scene, f fault, size, cut int, h hooks, r *tally) {
+// runTrial plays one row at one size and offset.
+func runTrial(t *testing.T, on stack, f fault, size, cut int, h hooks, r *tally) {
 	base, began := scratch(t), time.Now()
-	tr := newTrial(t, where, f, size, cut, base)
+	tr := newTrial(t, on, f, size, cut, base)
 	defer func() {
-		tr.leave()
+		tr.close()
 		os.RemoveAll(base)
 	}()
 	before := walk(base)
 	final := filepath.Join(tr.dir, "file.bin")
-	stop := watch(final, tr.good, &r.wrongFinal)
+	stop := watch(final, tr.validContent, &r.wrongFinal)
 	tr.config.hooks = h
-	f.arm(tr)
+	f.setup(tr)
 	var err error
 	tr.engine, err = New(tr.config)
 	must(t, err)
@@ -182,20 +183,20 @@ func runTrial(t *testing.T, where scene, f fault, size, cut int, h hooks, r *tal
 	must(t, tr.engine.Close())
 	stop()
 	r.note(f, size, got, time.Since(began))
-	what := fmt.Sprintf("%s, %d bytes, at %d, in the %s world", f.name, size, cut, where.name())
-	if err := f.judge(tr, got); err != nil {
-		r.complain("%s: %v (%v, %v, event %q, %d retries, fetched %d)", what, err, got.State, got.Err, got.Event, got.Retries, got.Fetched)
+	trialName := fmt.Sprintf("%s, %d bytes, at %d, on the %s stack", f.name, size, cut, on.name())
+	if err := f.verify(tr, got); err != nil {
+		r.complain("%s: %v (%v, %v, event %q, %d retries, fetched %d)", trialName, err, got.State, got.Err, got.Event, got.Retries, got.Fetched)
 	}
 	data, err := os.ReadFile(final)
 	switch {
-	case f.want == Done && (err != nil || !tr.good(data)):
+	case f.want == Done && (err != nil || !tr.validContent(data)):
 		r.shaBad++
 	case f.want != Done && err == nil && !bytes.Equal(data, tr.obj.data):
 		r.wrongFinal++
 	}
 	left := slices.DeleteFunc(leftovers(t, tr.dir), func(p string) bool { return p == tr.planted })
 	if f.want == Done && len(left) > 0 {
-		r.complain("%s: left behind %v", what, left)
+		r.complain("%s: left behind %v", trialName, left)
 	}
 	for p, content := range walk(base) {
 		if p == "dest/file.bin" || p == "dest/second.bin" || filepath.Dir(p) == "dest" && strings.HasPrefix(filepath.Base(p), localname.PartMark) {
@@ -209,48 +210,48 @@ func runTrial(t *testing.T, where scene, f fault, size, cut int, h hooks, r *tal
 	}
 }
 
-// judge says what is not as the row wants it.
-func (f fault) judge(tr *trial, got Transfer) error {
+// verify returns the first difference from the row's expectations.
+func (f fault) verify(tr *trial, got Transfer) error {
 	var coded interface{ Exit() int }
-	most := int64(f.again)*int64(tr.size) + twice
+	most := int64(f.refetches)*int64(tr.size) + maxRefetch
 	if tr.size <= smallObject {
-		most = int64(f.again)*int64(tr.size) + twiceOne
+		most = int64(f.refetches)*int64(tr.size) + maxRefetchSmall
 	}
 	switch {
-	case got.State != f.want && (f.also == 0 || got.State != f.also):
-		return fmt.Errorf("it should be %v", f.want)
+	case got.State != f.want && (f.orWant == 0 || got.State != f.orWant):
+		return fmt.Errorf("want state %v", f.want)
 	case f.err != nil && !errors.Is(got.Err, f.err):
-		return fmt.Errorf("the cause should be %v", f.err)
+		return fmt.Errorf("want error %v", f.err)
 	case f.exit != 0 && (!errors.As(got.Err, &coded) || coded.Exit() != f.exit):
-		return fmt.Errorf("a command should end with %d", f.exit)
+		return fmt.Errorf("want exit code %d", f.exit)
 	case got.Fetched-int64(tr.size) > most:
-		return fmt.Errorf("%d bytes came twice, and %d may", got.Fetched-int64(tr.size), most)
+		return fmt.Errorf("%d bytes fetched twice, want at most %d", got.Fetched-int64(tr.size), most)
 	case f.check != nil:
 		return f.check(tr, got)
 	}
 	return nil
 }
 
-// runMatrix plays rows, several at a time: most of the time they wait.
-func runMatrix(t *testing.T, where scene, rows []fault, h hooks) *tally {
+// runMatrix plays rows, six trials at a time: a trial mostly waits.
+func runMatrix(t *testing.T, on stack, rows []fault, h hooks) *tally {
 	t.Helper()
 	sum := tally{rows: map[string]*rowNote{}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 6)
 	for _, f := range rows {
-		if why := f.nowhere[where.name()]; why != "" {
-			sum.left = append(sum.left, f.name+": "+why)
+		if why := f.skip[on.name()]; why != "" {
+			sum.skipped = append(sum.skipped, f.name+": "+why)
 			continue
 		}
-		for _, size := range f.sizes(where) {
-			for _, cut := range f.places(where, size) {
+		for _, size := range f.sizes(on) {
+			for _, cut := range f.offsets(on, size) {
 				wg.Add(1)
 				slots <- struct{}{}
 				go func() {
 					defer func() { <-slots; wg.Done() }()
 					r := tally{rows: map[string]*rowNote{}}
-					runTrial(t, where, f, size, cut, h, &r)
+					runTrial(t, on, f, size, cut, h, &r)
 					mu.Lock()
 					defer mu.Unlock()
 					sum.add(r)
@@ -263,24 +264,24 @@ func runMatrix(t *testing.T, where scene, rows []fault, h hooks) *tally {
 }
 
 func TestFaults(t *testing.T) {
-	if begin := os.Getenv("USHER_FAULTS"); begin != "" {
-		playRows(t, strings.Split(begin, ","))
+	if prefixes := os.Getenv("USHER_FAULTS"); prefixes != "" {
+		playRows(t, strings.Split(prefixes, ","))
 		return
 	}
-	runMatrix(t, fake{}, faults(), hooks{}).report(t, fake{}, floorOf(850, 340))
+	runMatrix(t, fakeStack{}, faults(), hooks{}).report(t, fakeStack{}, floorOf(850, 340))
 }
 
-// playRows plays the rows whose names begin so (USHER_FAULTS=05,27), for a
-// change that concerns only these.
-func playRows(t *testing.T, begin []string) {
+// playRows plays the rows whose names have one of the prefixes
+// (USHER_FAULTS=05,27), for work on a single fault.
+func playRows(t *testing.T, prefixes []string) {
 	rows := slices.DeleteFunc(faults(), func(f fault) bool {
-		return !slices.ContainsFunc(begin, func(b string) bool { return strings.HasPrefix(f.name, b) })
+		return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(f.name, p) })
 	})
-	r := runMatrix(t, fake{}, rows, hooks{})
+	r := runMatrix(t, fakeStack{}, rows, hooks{})
 	for _, c := range r.complaints {
 		t.Error(c)
 	}
 	if r.bad() > 0 || r.cases == 0 {
-		t.Errorf("%d cases, %d files are wrong, or where they must not be", r.cases, r.bad())
+		t.Errorf("%d cases; %d files have wrong bytes or a wrong path", r.cases, r.bad())
 	}
 }

@@ -8,7 +8,7 @@ import (
 // TestPauses: half a second to eight, with jitter, and no server may ask for
 // more than a minute.
 func TestPauses(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	e := w.engine(func(c *Config) { c.Timeouts = Timeouts{} })
 	seen := map[time.Duration]bool{}
 	for n := range 64 {

@@ -173,8 +173,8 @@ func (tr *trial) byNameWhile(isSwapped func() bool, answers ...string) (name str
 		return &mine, nil
 	}}
 	srv.StartTLS()
-	leave := tr.leave
-	tr.leave = func() { srv.Close(); leave() }
+	closeTestbed := tr.close
+	tr.close = func() { srv.Close(); closeTestbed() }
 	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
 	must(tr.t, err)
 	host := net.JoinHostPort(name, port)
@@ -188,7 +188,7 @@ func (tr *trial) byNameWhile(isSwapped func() bool, answers ...string) (name str
 // onTheWay is fault 23: names, addresses and certificates. What may pass is
 // tried again; a certificate that is not trusted is final before the first byte,
 // and waited for after it.
-func onTheWay() []fault {
+func networkFaults() []fault {
 	noted := func(tr *trial, got Transfer) error {
 		if got.Retries == 0 || tr.gets.Load() == 0 {
 			return fmt.Errorf("%d requests", tr.gets.Load())
@@ -196,8 +196,8 @@ func onTheWay() []fault {
 		return nil
 	}
 	return []fault{
-		{name: "23 name not found", arm: func(tr *trial) { tr.byName(nil, noSuchName, noSuchName, noSuchName, here) }, want: Done, check: noted},
-		{name: "23 no answer from the name server", arm: func(tr *trial) {
+		{name: "23 name not found", setup: func(tr *trial) { tr.byName(nil, noSuchName, noSuchName, noSuchName, here) }, want: Done, check: noted},
+		{name: "23 no answer from the name server", setup: func(tr *trial) {
 			tr.config.Timeouts.Idle = stall
 			tr.s3Name, _ = tr.byName(nil, noAnswer)
 		}, then: func(t *testing.T, tr *trial) { // it waits, however long that takes
@@ -207,20 +207,20 @@ func onTheWay() []fault {
 			})
 			names.set(tr.s3Name, here)
 		}, want: Done, check: noted},
-		{name: "23 connection refused", arm: func(tr *trial) { tr.byName(nil, nobody, nobody, nobody, here) }, want: Done, check: noted},
-		{name: "23 connection refused for long, then reset", arm: func(tr *trial) {
+		{name: "23 connection refused", setup: func(tr *trial) { tr.byName(nil, nobody, nobody, nobody, here) }, want: Done, check: noted},
+		{name: "23 connection refused for long, then reset", setup: func(tr *trial) {
 			var refusals []string
 			for range 3 * maxStreak {
 				refusals = append(refusals, nobody)
 			}
 			tr.byName(nil, append(refusals, here)...)
-			tr.script(again(2, each(unanswered))...)
+			tr.script(repeat(2, anyGET(unanswered))...)
 		}, want: Done, check: noted},
-		{name: "23 name not found for ever", arm: func(tr *trial) {
+		{name: "23 name not found for ever", setup: func(tr *trial) {
 			tr.byName(nil, noSuchName)
 			tr.config.Patience = stall
 		}, want: Failed, err: ErrNetwork, exit: api.ExitUnavailable},
-		{name: "23 another certificate", arm: func(tr *trial) {
+		{name: "23 another certificate", setup: func(tr *trial) {
 			swapped := make(chan struct{})
 			close(swapped)
 			tr.byName(swapped, here)
@@ -230,13 +230,13 @@ func onTheWay() []fault {
 			}
 			return nil
 		}},
-		{name: "23 certificate swapped mid-way", cuts: true, min: 1, arm: func(tr *trial) {
+		{name: "23 certificate swapped mid-way", atOffset: true, min: 1, setup: func(tr *trial) {
 			swapped := make(chan struct{})
 			_, srv := tr.byName(swapped, here)
-			tr.script(tr.breakAt(tr.cut, func() {
+			tr.script(tr.actAt(tr.cut, func() {
 				close(swapped)
 				srv.CloseClientConnections()
-			}), proper)
+			}), noFault)
 			tr.config.Patience = stall
 		}, want: Failed, err: ErrNetwork, exit: api.ExitUnavailable, check: func(tr *trial, got Transfer) error {
 			if !strings.Contains(got.Err.Error(), "certificate is not trusted") {
@@ -244,20 +244,20 @@ func onTheWay() []fault {
 			}
 			return partKept(tr, got)
 		}},
-		{name: "23 certificate swapped for a while", min: 70_000, arm: func(tr *trial) {
+		{name: "23 certificate swapped for a while", min: 70_000, setup: func(tr *trial) {
 			swapped := new(atomic.Bool)
 			_, srv := tr.byNameWhile(swapped.Load, here)
-			tr.script(tr.breakAt(tr.size/2, func() {
+			tr.script(tr.actAt(tr.size/2, func() {
 				swapped.Store(true)
 				srv.CloseClientConnections()
-			}), proper)
-			tr.swapBack = func() { swapped.Store(false) }
+			}), noFault)
+			tr.restoreCertificate = func() { swapped.Store(false) }
 		}, then: func(t *testing.T, tr *trial) {
 			eventually(t, "waiting for a certificate that is trusted", func() bool {
 				got := find(t, tr.engine, tr.id)
 				return got.State == WaitingNetwork && strings.Contains(got.Event, "certificate")
 			})
-			tr.swapBack()
+			tr.restoreCertificate()
 		}, want: Done},
 	}
 }

@@ -14,7 +14,7 @@ import (
 // TestOthersStartAtHeaders: the first request is a range, and the other
 // connections start when its headers are there, not its body.
 func TestOthersStartAtHeaders(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	o := w.put("b/k", random(1, 40<<20), "CRC64NVME")
 	others := make(chan struct{})
 	w.onGet = func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool {
@@ -51,7 +51,7 @@ func TestOthersStartAtHeaders(t *testing.T) {
 // TestConnectionsAdapt: where each connection is limited, their number grows;
 // where the storage says SlowDown, it shrinks.
 func TestConnectionsAdapt(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/k", random(1, 60<<20), "CRC64NVME")
 	w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 		w.send(slow{rw, r.Context(), 64 << 10, 8 * time.Millisecond}, r, o, o.data)
@@ -93,7 +93,7 @@ func TestConnectionsAdapt(t *testing.T) {
 // TestManyInFlight: small objects are asked for 128 at a time, over
 // connections that stay.
 func TestManyInFlight(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for i := range 600 {
 		w.put(fmt.Sprintf("b/f/%d", i), []byte("x"), "")
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 // newSandbox is a venue whose S3 is the sandbox's.
-func newSandbox(t testing.TB) *venue {
-	return newVenue(t, "sandbox", func(box *sandbox.Sandbox) (string, demotest.Storage) {
+func newSandbox(t testing.TB) *realStack {
+	return newRealStack(t, "sandbox", func(box *sandbox.Sandbox) (string, demotest.Storage) {
 		srv := httptest.NewServer(box.Objects)
 		t.Cleanup(srv.Close)
 		return srv.URL, demotest.Storage{}
@@ -38,7 +38,7 @@ func TestSandbox(t *testing.T) {
 }
 
 // audited wants every GET that S3 saw to be of an event that the log has.
-func (v *venue) audited(t *testing.T) {
+func (v *realStack) audited(t *testing.T) {
 	missing, asked := v.unaudited(t)
 	t.Logf("AUDITED world=%s events=%d unaudited_gets=%d", v.kind, asked, len(missing))
 	if len(missing) > 0 || asked < 100 {
@@ -48,13 +48,13 @@ func (v *venue) audited(t *testing.T) {
 
 // logAway: while the log cannot be written, nothing is released, and what the
 // client gave up is paused; resumed, it goes on.
-func logAway(t *testing.T, v *venue) {
-	w := v.world(t, visitor{})
-	defer w.leave()
-	o, dir := w.put(w.place+"file.bin", random(1, 70_000), "CRC64NVME"), scratch(t)
+func logAway(t *testing.T, v *realStack) {
+	w := v.testbed(t, userOptions{})
+	defer w.close()
+	o, dir := w.put(w.root+"file.bin", random(1, 70_000), "CRC64NVME"), scratch(t)
 	e := w.engine()
 	release := v.usher.LockLog(t)
-	id := e.Add(w.request(w.place+"file.bin", dir))[0]
+	id := e.Add(w.request(w.root+"file.bin", dir))[0]
 	eventually(t, "waiting for the log", func() bool {
 		return errors.Is(find(t, e, id).Err, &api.Error{Code: api.AuditUnavailable})
 	})
@@ -68,10 +68,10 @@ func logAway(t *testing.T, v *venue) {
 }
 
 // backendAway: the connections to the backend break, then it answers.
-func backendAway(t *testing.T, v *venue) {
-	w := v.world(t, visitor{alone: true})
-	defer w.leave()
-	o, dir := w.put(w.place+"file.bin", random(1, 70_000), "CRC64NVME"), scratch(t)
+func backendAway(t *testing.T, v *realStack) {
+	w := v.testbed(t, userOptions{exclusive: true})
+	defer w.close()
+	o, dir := w.put(w.root+"file.bin", random(1, 70_000), "CRC64NVME"), scratch(t)
 	backend, err := url.Parse(v.usher.Server)
 	must(t, err)
 	var broken atomic.Int64
@@ -84,11 +84,11 @@ func backendAway(t *testing.T, v *venue) {
 		proxy.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(srv.Close)
-	m := w.person.(*member)
+	m := w.user.(*realUser)
 	m.Client, err = client.New(client.Config{Server: srv.URL, Tokens: m.Session})
 	must(t, err)
 	e := w.engine()
-	id := e.Add(w.request(w.place+"file.bin", dir))[0]
+	id := e.Add(w.request(w.root+"file.bin", dir))[0]
 	eventually(t, "waiting for the network", func() bool { return find(t, e, id).State == WaitingNetwork })
 	wait(t, e)
 	mustEqual(t, find(t, e, id).Dest, o.data)

@@ -16,9 +16,9 @@ import (
 // TestSave streams in order, goes on after a cut, and says when it is wrong.
 func TestSave(t *testing.T) {
 	for _, sum := range []string{"CRC64NVME", "SHA256", "CRC32/5242880", ""} {
-		w := newWorld(t)
+		w := newTestbed(t)
 		o := w.put("b/k", random(1, 7<<20), sum)
-		cut := w.cutAfter(1<<20, true)
+		cut := w.closeAfter(1<<20, true)
 		w.onGet = func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 			return n <= 2 && cut(n, o, rw, r)
 		}
@@ -31,9 +31,9 @@ func TestSave(t *testing.T) {
 			t.Errorf("%s: verified %q", sum, tr.Verified)
 		}
 	}
-	w := newWorld(t)
+	w := newTestbed(t)
 	w.put("b/k", random(1, 70_000), "CRC64NVME")
-	w.script(w.flip(5))
+	w.script(w.flipBit(5))
 	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, &bytes.Buffer{}); !errors.Is(err, ErrIntegrity) {
 		t.Errorf("a flipped byte: %v", err)
 	}
@@ -58,7 +58,7 @@ type failingWriter struct{}
 func (failingWriter) Write([]byte) (int, error) { return 0, errPipe }
 
 func TestExpand(t *testing.T) {
-	w := newWorld(t)
+	w := newTestbed(t)
 	for _, k := range []string{"annual/a.pdf", "annual/x/b.pdf", "annual/x/y/c.pdf", "annual/x/y/d.csv", "annual/[1].pdf", "other/e.pdf", "annual/x/"} {
 		w.put("b/"+k, nil, "")
 	}

@@ -3,4 +3,4 @@
 package download
 
 // signals has no rows: here is no terminal that hangs up.
-func signals() []fault { return nil }
+func signalFaults() []fault { return nil }

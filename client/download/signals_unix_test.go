@@ -12,19 +12,19 @@ import (
 
 // signals are the rows of fault 20: Ctrl-C, a polite end, Ctrl-Z, and a
 // terminal that goes away.
-func signals() []fault {
+func signalFaults() []fault {
 	return []fault{
 		endsIn("20 SIGINT", nil, syscall.SIGINT, stoppedBySignal),
 		endsIn("20 SIGTERM", nil, syscall.SIGTERM, stoppedBySignal),
-		{name: "20 terminal hangup", cuts: true, seldom: true, min: 8<<20 - 1, arm: func(tr *trial) {
-			tr.script(tr.hold(tr.cut), proper)
+		{name: "20 terminal hangup", atOffset: true, slow: true, min: 8<<20 - 1, setup: func(tr *trial) {
+			tr.script(tr.hold(tr.cut), noFault)
 			cmd := tr.child(tr.path, tr.dir)
 			terminal, err := pty.Start(cmd)
 			must(tr.t, err)
 			tr.endChild(cmd, func(*exec.Cmd) error { return terminal.Close() }, stoppedBySignal)
 		}, want: Done, check: endsIn("", nil, 0, 0).check},
-		{name: "20 SIGTSTP and SIGCONT", cuts: true, seldom: true, min: 8<<20 - 1, arm: func(tr *trial) {
-			tr.script(tr.hold(tr.cut), proper)
+		{name: "20 SIGTSTP and SIGCONT", atOffset: true, slow: true, min: 8<<20 - 1, setup: func(tr *trial) {
+			tr.script(tr.hold(tr.cut), noFault)
 			cmd := tr.child(tr.path, tr.dir)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an orphaned group is not stopped
 			tr.endChild(cmd, func(c *exec.Cmd) error {
@@ -32,10 +32,10 @@ func signals() []fault {
 					return err
 				}
 				eventually(tr.t, "the stop", func() bool { return stopped(tr.t, c.Process.Pid) })
-				close(tr.gate)
+				close(tr.resume)
 				return c.Process.Signal(syscall.SIGCONT)
 			}, 0)
-		}, want: Skipped, also: Done},
+		}, want: Skipped, orWant: Done},
 	}
 }
 

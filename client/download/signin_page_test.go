@@ -10,7 +10,7 @@ import (
 // of the object, is not the object.
 func TestSignInPage(t *testing.T) {
 	for _, size := range []int{1000, 3 << 20, 9 << 20} { // by one request, by ranges, looked up first
-		w := newWorld(t)
+		w := newTestbed(t)
 		w.put("b/k", random(1, size), "")
 		w.onGet = func(_ int, o *object, rw http.ResponseWriter, _ *http.Request) bool {
 			rw.Header().Set("Content-Type", "text/html")
@@ -38,7 +38,7 @@ func TestVerifiedAlike(t *testing.T) {
 	for _, row := range []struct{ sum, encryption, want string }{
 		{"MD5", "", "md5"}, {"MD5", "AES256", "md5"}, {"CRC64NVME", "", "crc64nvme"}, {"", "aws:kms", "size"}, {"", "aws:kms:dsse", "size"},
 	} {
-		w := newWorld(t)
+		w := newTestbed(t)
 		w.put("b/f/k", random(1, 1000), row.sum)
 		w.object("b/f/k").etag = md5ETag(random(1, 1000)) // of a single upload
 		w.onGet = func(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {

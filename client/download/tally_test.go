@@ -16,25 +16,29 @@ import (
 	localname "usher/client/download/name"
 )
 
-// faultsPlanned is how many ways to fail were planned for. A row's name begins
-// with the number of its fault.
-const faultsPlanned = 29
+// faultCount is the number of numbered faults. The name of a row begins with
+// the number of its fault; a row without one is an additional case.
+const faultCount = 29
 
-// tally is what the matrix prints; the first four must be zero.
+// tally is the result of a run of the matrix. The first four counts must be zero.
 type tally struct {
-	shaBad, wrongFinal, outside, overwritten int
-	cases, resumed                           int
-	refetched                                int64
-	complaints                               []string
-	left                                     []string            // rows that were not played, and why
-	rows                                     map[string]*rowNote // by name
+	shaBad      int // finished downloads with wrong bytes
+	wrongFinal  int // wrong contents seen under a final name
+	outside     int // files written outside the destination
+	overwritten int // files of the user that changed
+	cases       int
+	resumed     int   // cases with a retry or a resumed part
+	refetched   int64 // bytes
+	complaints  []string
+	skipped     []string            // rows that were not played, with the reason
+	rows        map[string]*rowNote // by name
 }
 
-// rowNote is what one row cost.
+// rowNote is the cost of one row.
 type rowNote struct {
 	cases, retries int
 	refetched      int64
-	took           time.Duration // of the longest
+	took           time.Duration // the longest case
 }
 
 func (r *tally) bad() int { return r.shaBad + r.wrongFinal + r.outside + r.overwritten }
@@ -43,7 +47,7 @@ func (r *tally) complain(format string, args ...any) {
 	r.complaints = append(r.complaints, fmt.Sprintf(format, args...))
 }
 
-// note counts one case.
+// note adds one case.
 func (r *tally) note(f fault, size int, got Transfer, took time.Duration) {
 	n := &rowNote{cases: 1, retries: got.Retries, took: took}
 	if f.want == Done {
@@ -79,7 +83,7 @@ func (r *tally) add(o tally) {
 	}
 }
 
-// floorOf is the least number of cases: of a whole run, or of a short one.
+// floorOf returns the least number of cases: whole, or short with -short.
 func floorOf(whole, short int) int {
 	if testing.Short() {
 		return short
@@ -87,63 +91,64 @@ func floorOf(whole, short int) int {
 	return whole
 }
 
-// number is the fault's in the plan; "" for a row of our own.
-func number(row string) string {
+// faultNumber returns the two digits that a row's name begins with, or "" for
+// an additional case.
+func faultNumber(row string) string {
 	n, _, _ := strings.Cut(row, " ")
-	if n >= "01" && n <= fmt.Sprint(faultsPlanned) && len(n) == 2 {
+	if n >= "01" && n <= fmt.Sprint(faultCount) && len(n) == 2 {
 		return n
 	}
 	return ""
 }
 
-// played counts the cases of each fault of the plan.
+// played counts the cases by fault number.
 func (r *tally) played() map[string]int {
 	played := map[string]int{}
 	for name, n := range r.rows {
-		if f := number(name); f != "" {
+		if f := faultNumber(name); f != "" {
 			played[f] += n.cases
 		}
 	}
 	return played
 }
 
-// problems are what went wrong, by the fault's number; "": in the whole. A fault
-// that was not played is one, and so are fewer cases than floor: a matrix of
-// nothing is no success.
+// problems returns the failures by fault number; "" holds those of the run as a
+// whole. A fault without a case is a failure, and so are fewer cases than floor:
+// an empty matrix must not pass.
 func (r *tally) problems(floor int) map[string][]string {
 	found := map[string][]string{}
 	for _, c := range r.complaints {
-		found[number(c)] = append(found[number(c)], c)
+		found[faultNumber(c)] = append(found[faultNumber(c)], c)
 	}
 	if n := r.bad(); n > 0 {
-		found[""] = append(found[""], fmt.Sprintf("%d files are wrong, or where they must not be", n))
+		found[""] = append(found[""], fmt.Sprintf("%d files have wrong bytes or a wrong path", n))
 	}
 	if r.cases < floor {
-		found[""] = append(found[""], fmt.Sprintf("%d cases were played, fewer than %d", r.cases, floor))
+		found[""] = append(found[""], fmt.Sprintf("%d cases, want at least %d", r.cases, floor))
 	}
-	for played, n := r.played(), 1; n <= faultsPlanned; n++ {
+	for played, n := r.played(), 1; n <= faultCount; n++ {
 		if f := fmt.Sprintf("%02d", n); played[f] == 0 {
-			found[f] = append(found[f], "it was not played")
+			found[f] = append(found[f], "the fault was not played")
 		}
 	}
 	return found
 }
 
-// report prints the run and fails for its problems, each fault in a subtest of
-// its own so that a claim can name it.
-func (r *tally) report(t *testing.T, where scene, floor int) {
+// report prints the run and fails for its problems. Each fault has a subtest of
+// its own, so that the table of proofs in backend/sandbox/rig can name it.
+func (r *tally) report(t *testing.T, on stack, floor int) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(r.rows)) {
 		n := r.rows[name]
 		t.Logf("%-48s cases=%-3d retries=%-4d refetched=%-9d longest=%v", name, n.cases, n.retries, n.refetched, n.took.Round(time.Millisecond))
 	}
-	for _, why := range r.left {
-		t.Logf("not in the %s world: %s", where.name(), why)
+	for _, row := range r.skipped {
+		t.Logf("skipped on the %s stack: %s", on.name(), row)
 	}
 	t.Logf("DOWNLOAD world=%s faults=%d rows=%d cases=%d sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d resumed=%d refetched_MiB=%d left_out=%d",
-		where.name(), len(r.played()), len(r.rows), r.cases, r.shaBad, r.wrongFinal, r.outside, r.overwritten, r.resumed, r.refetched>>20, len(r.left))
+		on.name(), len(r.played()), len(r.rows), r.cases, r.shaBad, r.wrongFinal, r.outside, r.overwritten, r.resumed, r.refetched>>20, len(r.skipped))
 	problems := r.problems(floor)
-	for n := 1; n <= faultsPlanned; n++ {
+	for n := 1; n <= faultCount; n++ {
 		f := fmt.Sprintf("%02d", n)
 		t.Run(f, func(t *testing.T) {
 			for _, p := range problems[f] {
@@ -156,28 +161,31 @@ func (r *tally) report(t *testing.T, where scene, floor int) {
 	}
 }
 
-// TestTally: what is missing is missed.
+// TestTally checks that each kind of failure makes a run fail.
 func TestTally(t *testing.T) {
 	whole := func() *tally {
 		r := &tally{rows: map[string]*rowNote{}, cases: 100}
-		for n := 1; n <= faultsPlanned; n++ {
-			r.rows[fmt.Sprintf("%02d it fails", n)] = &rowNote{cases: 1}
+		for n := 1; n <= faultCount; n++ {
+			r.rows[fmt.Sprintf("%02d a row", n)] = &rowNote{cases: 1}
 		}
 		return r
 	}
 	if p := whole().problems(100); len(p) > 0 {
-		t.Errorf("a whole run has problems: %v", p)
+		t.Errorf("a complete run has problems: %v", p)
 	}
 	for name, change := range map[string]func(*tally){
-		"a wrong file": func(r *tally) { r.shaBad++ }, "a wrong file seen": func(r *tally) { r.wrongFinal++ },
-		"a file outside": func(r *tally) { r.outside++ }, "a file replaced": func(r *tally) { r.overwritten++ },
-		"too few cases": func(r *tally) { r.cases-- }, "a fault left out": func(r *tally) { delete(r.rows, "07 it fails") },
-		"a row that complains": func(r *tally) { r.complain("07 it fails: it does not") },
-		"a complaint of ours":  func(r *tally) { r.complain("not granted: it is") },
+		"wrong bytes":                    func(r *tally) { r.shaBad++ },
+		"wrong bytes under a final name": func(r *tally) { r.wrongFinal++ },
+		"a file outside the destination": func(r *tally) { r.outside++ },
+		"an overwritten file":            func(r *tally) { r.overwritten++ },
+		"too few cases":                  func(r *tally) { r.cases-- },
+		"a missing fault":                func(r *tally) { delete(r.rows, "07 a row") },
+		"a failed numbered row":          func(r *tally) { r.complain("07 a row: wrong state") },
+		"a failed additional row":        func(r *tally) { r.complain("not granted: wrong state") },
 	} {
 		r := whole()
 		if change(r); len(r.problems(100)) == 0 {
-			t.Errorf("%s was not missed", name)
+			t.Errorf("%s: the run passed", name)
 		}
 	}
 }
@@ -189,7 +197,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// walk reads everything below dir.
+// walk returns the content of every file below dir by its path, the target of a
+// link as "-> target", and "folder" for a folder other than dest.
 func walk(dir string) map[string]string {
 	found := map[string]string{}
 	filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -212,12 +221,13 @@ func walk(dir string) map[string]string {
 	return found
 }
 
-// watch looks at final names each millisecond and counts the times that one
-// holds something else than it should.
+// watch reads the file every millisecond if it changed, and counts contents for
+// which ok returns false.
 func watch(name string, ok func([]byte) bool, wrong *int) (stop func()) {
 	return watchAll(map[string]func([]byte) bool{name: ok}, wrong)
 }
 
+// watchAll is watch for several files.
 func watchAll(names map[string]func([]byte) bool, wrong *int) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	seen := map[string]os.FileInfo{}
@@ -249,24 +259,24 @@ func watchAll(names map[string]func([]byte) bool, wrong *int) (stop func()) {
 	return func() { close(quit); <-done }
 }
 
-// consistent says which bytes a sidecar in dir claims that its part does not
-// have; data gives an object's content by its key.
+// consistent returns the ranges that a sidecar in dir lists although the part
+// does not hold them. data returns an object's content by its key.
 func consistent(dir string, data func(key string) []byte) (problems []string) {
 	names, _ := filepath.Glob(filepath.Join(dir, localname.PartMark+"*.json"))
 	for _, name := range names {
 		raw, err := os.ReadFile(name)
 		var s sidecar
 		if err != nil || json.Unmarshal(raw, &s) != nil || !s.sane() {
-			problems = append(problems, name+" does not read")
+			problems = append(problems, name+" is not a valid sidecar")
 			continue
 		}
 		part, err := os.ReadFile(strings.TrimSuffix(name, ".json"))
 		if err != nil {
-			continue // it has its final name by now
+			continue // the part was renamed to its final name
 		}
 		for _, r := range s.Ranges {
 			if want := data(s.Key); int64(len(part)) < r.To || int64(len(want)) < r.To || !bytes.Equal(part[r.From:r.To], want[r.From:r.To]) {
-				problems = append(problems, fmt.Sprintf("%s: bytes %d to %d of %q are not there", name, r.From, r.To, s.Key))
+				problems = append(problems, fmt.Sprintf("%s: bytes %d to %d of %q are missing or wrong", name, r.From, r.To, s.Key))
 			}
 		}
 	}

@@ -26,12 +26,12 @@ func TestVersitygwServerFaults(t *testing.T) {
 	t.Run("controls", func(t *testing.T) { controls(t, v, false) })
 }
 
-func newVersitygw(t testing.TB) *venue {
+func newVersitygw(t testing.TB) *realStack {
 	program := os.Getenv("USHER_RIG_VERSITYGW")
 	if program == "" {
 		t.Fatal("USHER_RIG_VERSITYGW is not set: start the rig with backend/sandbox/rig/run")
 	}
-	v := newVenue(t, "versitygw", func(box *sandbox.Sandbox) (string, demotest.Storage) {
+	v := newRealStack(t, "versitygw", func(box *sandbox.Sandbox) (string, demotest.Storage) {
 		key, secret := box.Credentials()
 		return demotest.Versitygw(t, program, key, secret), demotest.Storage{Key: key, Secret: secret, FileKeys: true}
 	})

@@ -28,7 +28,7 @@ import (
 // venue is a scene in which everything is real but the front: a backend with
 // its log, people who signed in, and an S3 server. All of its worlds share
 // them; each has a folder of its own.
-type venue struct {
+type realStack struct {
 	t     testing.TB
 	kind  string
 	usher *demotest.Demo
@@ -37,9 +37,9 @@ type venue struct {
 	ada   demotest.Actor // who plays where nothing happens to the person
 	rooms atomic.Int64
 
-	mu     sync.Mutex
-	worlds map[string]*world // by place
-	events map[string]bool   // that came with a GET, to S3's front
+	mu       sync.Mutex
+	testbeds map[string]*testbed // by place
+	events   map[string]bool     // that came with a GET, to S3's front
 }
 
 // The group that sees everything below stage, in the sandbox's grants.
@@ -50,8 +50,8 @@ const (
 
 // newVenue starts a whole usher whose URLs name the front; behind says where S3
 // is and gives its owner's keys.
-func newVenue(t testing.TB, kind string, behind func(*sandbox.Sandbox) (address string, s demotest.Storage)) *venue {
-	v := &venue{t: t, kind: kind, worlds: map[string]*world{}, events: map[string]bool{}}
+func newRealStack(t testing.TB, kind string, behind func(*sandbox.Sandbox) (address string, s demotest.Storage)) *realStack {
+	v := &realStack{t: t, kind: kind, testbeds: map[string]*testbed{}, events: map[string]bool{}}
 	v.front = httptest.NewServer(v)
 	t.Cleanup(v.front.Close)
 	var address string
@@ -66,23 +66,23 @@ func newVenue(t testing.TB, kind string, behind func(*sandbox.Sandbox) (address 
 	return v
 }
 
-func (v *venue) name() string { return v.kind }
+func (v *realStack) name() string { return v.kind }
 
-func (v *venue) world(t testing.TB, who visitor) *world {
+func (v *realStack) testbed(t testing.TB, opts userOptions) *testbed {
 	n := v.rooms.Add(1)
-	w := &world{t: t, objects: map[string]*object{}, url: v.front.URL, origin: v, place: fmt.Sprintf("%sroom-%d/", stage, n)}
-	m := &member{Actor: v.ada, v: v, t: t, w: w}
-	if who.alone {
+	w := &testbed{t: t, objects: map[string]*object{}, url: v.front.URL, origin: v, root: fmt.Sprintf("%sroom-%d/", stage, n)}
+	m := &realUser{Actor: v.ada, v: v, t: t, w: w}
+	if opts.exclusive {
 		m.name = fmt.Sprintf("visitor-%d", n)
-		if who.now == nil {
-			who.now = time.Now
+		if opts.now == nil {
+			opts.now = time.Now
 		}
-		m.Actor = v.usher.AddPersonAt(t, who.now, m.name, group)
+		m.Actor = v.usher.AddPersonAt(t, opts.now, m.name, group)
 	}
-	w.person = m
-	w.leave = func() {
+	w.user = m
+	w.close = func() {
 		v.mu.Lock()
-		delete(v.worlds, w.place)
+		delete(v.testbeds, w.root)
 		v.mu.Unlock()
 		w.mu.Lock()
 		paths := slices.Collect(maps.Keys(w.objects))
@@ -93,18 +93,18 @@ func (v *venue) world(t testing.TB, who visitor) *world {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.worlds[w.place] = w
+	v.testbeds[w.root] = w
 	return w
 }
 
 // ServeHTTP is the front. It leaves Host and path as they are, for they are
 // signed. Clients' GETs go to their world, where things go wrong; what the
 // backend asks is answered properly.
-func (v *venue) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := v.worldOf(strings.TrimPrefix(r.URL.Path, "/"))
+func (v *realStack) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w := v.testbedOf(strings.TrimPrefix(r.URL.Path, "/"))
 	switch {
 	case w == nil:
-		w = &world{t: v.t, origin: v, objects: map[string]*object{}}
+		w = &testbed{t: v.t, origin: v, objects: map[string]*object{}}
 		w.pass(rw, r)
 	case r.Method == http.MethodGet && r.URL.Query().Has("X-Amz-Signature"):
 		w.ServeHTTP(rw, r)
@@ -113,14 +113,14 @@ func (v *venue) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (v *venue) worldOf(path string) *world {
+func (v *realStack) testbedOf(path string) *testbed {
 	room, _, _ := strings.Cut(strings.TrimPrefix(path, stage), "/")
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.worlds[stage+room+"/"]
+	return v.testbeds[stage+room+"/"]
 }
 
-func (v *venue) answer(r *http.Request) (*http.Response, error) {
+func (v *realStack) answer(r *http.Request) (*http.Response, error) {
 	if id := r.URL.Query().Get("x-usher-event"); id != "" {
 		v.mu.Lock()
 		v.events[id] = true
@@ -129,14 +129,14 @@ func (v *venue) answer(r *http.Request) (*http.Response, error) {
 	return v.store.forward(r)
 }
 
-func (v *venue) put(path string, data []byte, checksum string) *object {
+func (v *realStack) put(path string, data []byte, checksum string) *object {
 	return v.store.put(v.t, path, data, checksum)
 }
 
-func (v *venue) remove(path string) { v.store.remove(v.t, path) }
+func (v *realStack) remove(path string) { v.store.remove(v.t, path) }
 
 // unaudited are events of GETs that the log does not have as released.
-func (v *venue) unaudited(t testing.TB) (missing []string, asked int) {
+func (v *realStack) unaudited(t testing.TB) (missing []string, asked int) {
 	t.Helper()
 	grace := v.usher.SignIn(t, "grace")
 	recorded := map[string]bool{}
@@ -165,15 +165,15 @@ func (v *venue) unaudited(t testing.TB) (missing []string, asked int) {
 }
 
 // member is a signed-in person of the venue, with a client of their own.
-type member struct {
+type realUser struct {
 	demotest.Actor
-	v    *venue
+	v    *realStack
 	t    testing.TB
-	w    *world
+	w    *testbed
 	name string // "": shared, so nothing may happen to them
 }
 
-func (m *member) alone() string {
+func (m *realUser) ownName() string {
 	if m.name == "" {
 		panic("this row needs a person of its own")
 	}
@@ -181,8 +181,8 @@ func (m *member) alone() string {
 }
 
 // revoke signs the person out everywhere, as an administrator would.
-func (m *member) revoke() {
-	name := m.alone()
+func (m *realUser) revoke() {
+	name := m.ownName()
 	token := m.token()
 	_, err := m.v.usher.Admin().AdminUserGlobalSignOut(m.t.Context(),
 		&cognitoidentityprovider.AdminUserGlobalSignOutInput{UserPoolId: &m.v.usher.UserPoolID, Username: &name})
@@ -190,11 +190,11 @@ func (m *member) revoke() {
 	m.until(token, "the end of the session", m.w.folder()+"absent", func(_ api.ReleaseResponse, err error) bool { return err != nil })
 }
 
-func (m *member) signIn() { m.v.usher.SignInAgain(m.t, m.Actor, m.alone()) }
+func (m *realUser) signIn() { m.v.usher.SignInAgain(m.t, m.Actor, m.ownName()) }
 
 // withdraw takes the person out of the group.
-func (m *member) withdraw(path string) {
-	name := m.alone()
+func (m *realUser) withdraw(path string) {
+	name := m.ownName()
 	_, err := m.v.usher.Admin().AdminRemoveUserFromGroup(m.t.Context(), &cognitoidentityprovider.AdminRemoveUserFromGroupInput{
 		UserPoolId: &m.v.usher.UserPoolID, Username: &name, GroupName: aws.String(group)})
 	must(m.t, err)
@@ -204,7 +204,7 @@ func (m *member) withdraw(path string) {
 	})
 }
 
-func (m *member) token() string {
+func (m *realUser) token() string {
 	token, err := m.Session.Token(m.t.Context())
 	must(m.t, err)
 	return token
@@ -212,7 +212,7 @@ func (m *member) token() string {
 
 // until asks the backend, beside the person's own client, until it knows: it may
 // rest on an answer of the pool for some seconds.
-func (m *member) until(token, what, key string, ok func(api.ReleaseResponse, error) bool) {
+func (m *realUser) until(token, what, key string, ok func(api.ReleaseResponse, error) bool) {
 	beside, err := client.New(client.Config{Server: m.v.usher.Server, Tokens: fixedToken(token), UserAgent: "usher-test/1 (until)"})
 	must(m.t, err)
 	ask := api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: m.w.bucket(), Key: key}}}
@@ -224,8 +224,8 @@ func (m *member) until(token, what, key string, ok func(api.ReleaseResponse, err
 	}
 }
 
-func (m *member) env() []string {
-	return []string{"USHER_VICTIM_SERVER=" + m.v.usher.Server, "USHER_VICTIM_TOKEN=" + m.token()}
+func (m *realUser) env() []string {
+	return []string{"USHER_TEST_CHILD_SERVER=" + m.v.usher.Server, "USHER_TEST_CHILD_TOKEN=" + m.token()}
 }
 
 // store is the S3 server behind the front, and its owner's client.

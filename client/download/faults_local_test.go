@@ -24,7 +24,7 @@ func (tr *trial) failAt(n int, errno syscall.Errno) {
 	var written atomic.Int64
 	tr.config.hooks.writeAt = func(f *os.File, p []byte, off int64) (int, error) {
 		select {
-		case <-tr.healed:
+		case <-tr.diskFixed:
 		default:
 			if written.Add(int64(len(p))) > int64(n) {
 				return 0, &fs.PathError{Op: "write", Path: f.Name(), Err: errno}
@@ -40,7 +40,7 @@ func (tr *trial) hold(n int) step {
 	return tr.holdAt(n, func(r *http.Request, send func(int64) error) {
 		close(tr.reached)
 		select {
-		case <-tr.gate:
+		case <-tr.resume:
 			_ = send(1 << 62)
 		case <-r.Context().Done():
 		}
@@ -58,14 +58,14 @@ func (tr *trial) held(t *testing.T) {
 }
 
 // partFile is where the part of the object lies.
-func (tr *trial) partFile() string {
+func (tr *trial) partPath() string {
 	return filepath.Join(tr.dir, partName(tr.bucket(), tr.key, tr.obj.etag))
 }
 
 // leaves writes a part and its sidecar, as an earlier run would have.
 func (tr *trial) leaves(data []byte, sidecar string) {
-	_ = os.WriteFile(tr.partFile(), data, 0o600)
-	_ = os.WriteFile(tr.partFile()+".json", []byte(sidecar), 0o600)
+	_ = os.WriteFile(tr.partPath(), data, 0o600)
+	_ = os.WriteFile(tr.partPath()+".json", []byte(sidecar), 0o600)
 }
 
 // sidecar claims that the first to bytes of the part are there, with that sum.
@@ -76,31 +76,31 @@ func (tr *trial) sidecar(key string, to int, sum string) string {
 
 // onThisMachine are faults 17, 18, 21, 22 and 26 to 28: the disk, the clock,
 // and what lies at the destination.
-func onThisMachine() []fault {
+func localFaults() []fault {
 	disk := func(name string, errno syscall.Errno) fault {
-		return fault{name: name, cuts: true, min: 70_000, arm: func(tr *trial) { tr.failAt(tr.cut, errno) }, want: Failed, err: ErrDisk, exit: api.ExitDisk}
+		return fault{name: name, atOffset: true, min: 70_000, setup: func(tr *trial) { tr.failAt(tr.cut, errno) }, want: Failed, err: ErrDisk, exit: api.ExitDisk}
 	}
 	rows := []fault{
-		{name: "17 disk full", cuts: true, min: 70_000, arm: func(tr *trial) { tr.failAt(tr.cut, syscall.ENOSPC) },
+		{name: "17 disk full", atOffset: true, min: 70_000, setup: func(tr *trial) { tr.failAt(tr.cut, syscall.ENOSPC) },
 			then: func(t *testing.T, tr *trial) {
 				wait(t, tr.engine)
 				var de *Error
 				if got := find(t, tr.engine, tr.id); !errors.As(got.Err, &de) || de.Kind != ErrDisk || de.Needed == 0 || de.Exit() != api.ExitDisk {
 					t.Errorf("a full disk says: %v, %v", got.State, got.Err)
 				}
-				close(tr.healed)
+				close(tr.diskFixed)
 				tr.engine.Retry(tr.id)
 			}, want: Done},
-		{name: "17 too big", min: 70_000, arm: func(tr *trial) {
+		{name: "17 too big", min: 70_000, setup: func(tr *trial) {
 			tr.config.hooks.free = func(*folder) int64 { return 1000 }
 		}, want: Failed, err: ErrDisk, exit: api.ExitDisk},
 		disk("18 EIO", syscall.EIO), disk("18 EROFS", syscall.EROFS), disk("18 EACCES", syscall.EACCES),
-		{name: "21 laptop slept", cuts: true, min: 70_000, arm: func(tr *trial) {
+		{name: "21 laptop slept", atOffset: true, min: 70_000, setup: func(tr *trial) {
 			var asleep atomic.Int64
 			tr.config.Now = func() time.Time { return time.Now().Add(time.Duration(asleep.Load())) }
-			tr.script(tr.breakAt(tr.cut, func() { asleep.Store(int64(10 * time.Minute)) }), proper)
-		}, want: Done, check: asksAnew},
-		{name: "26 two at one place", min: 1, arm: func(tr *trial) { tr.script(tr.hold(0), proper) },
+			tr.script(tr.actAt(tr.cut, func() { asleep.Store(int64(10 * time.Minute)) }), noFault)
+		}, want: Done, check: releasedAgain},
+		{name: "26 two at one place", min: 1, setup: func(tr *trial) { tr.script(tr.hold(0), noFault) },
 			then: func(t *testing.T, tr *trial) {
 				tr.held(t)
 				e, err := New(tr.config)
@@ -116,40 +116,40 @@ func onThisMachine() []fault {
 					}
 					tr.mu.Unlock()
 				}
-				close(tr.gate)
+				close(tr.resume)
 				wait(t, e)
 				if got := find(t, e, id); got.State != Done && got.State != Skipped {
 					t.Errorf("the second: %v, %v", got.State, got.Err)
 				}
-			}, want: Done, also: Skipped},
-		{name: "26 two programs at one place", min: 1, seldom: true, arm: func(tr *trial) { tr.script(tr.hold(0), proper) },
+			}, want: Done, orWant: Skipped},
+		{name: "26 two programs at one place", min: 1, slow: true, setup: func(tr *trial) { tr.script(tr.hold(0), noFault) },
 			then: func(t *testing.T, tr *trial) {
 				tr.held(t)
 				cmd, said := tr.child(tr.path, tr.dir), new(strings.Builder)
 				cmd.Stderr = said
 				must(t, cmd.Start())
 				time.Sleep(300 * time.Millisecond) // it comes to the place, and would fetch
-				close(tr.gate)
+				close(tr.resume)
 				if err := cmd.Wait(); err != nil {
 					t.Errorf("the second program: %v, %s", err, said)
 				}
-				if n := tr.sent.Load(); tr.size > bufferSize && n > int64(tr.size)+twice {
+				if n := tr.sent.Load(); tr.size > bufferSize && n > int64(tr.size)+maxRefetch {
 					t.Errorf("%d bytes came for %d: both programs fetched them", n, tr.size)
 				}
-			}, want: Done, also: Skipped},
-		{name: "27 sidecar truncated", min: 1, arm: func(tr *trial) {
+			}, want: Done, orWant: Skipped},
+		{name: "27 sidecar truncated", min: 1, setup: func(tr *trial) {
 			said := tr.sidecar(tr.key, tr.size, "0")
 			tr.leaves(random(5, tr.size), said[:len(said)/2])
 		}, want: Done},
-		{name: "27 sidecar damaged", min: 1, arm: func(tr *trial) {
+		{name: "27 sidecar damaged", min: 1, setup: func(tr *trial) {
 			tr.leaves(random(5, tr.size), "\x00\xff{garbage")
 		}, want: Done},
-		{name: "27 sidecar lies", min: 1, arm: func(tr *trial) { tr.leaves(make([]byte, tr.size), tr.sidecar(tr.key, tr.size, "1234")) }, want: Done},
-		{name: "27 sidecar of another object", min: 1, arm: func(tr *trial) {
+		{name: "27 sidecar lies", min: 1, setup: func(tr *trial) { tr.leaves(make([]byte, tr.size), tr.sidecar(tr.key, tr.size, "1234")) }, want: Done},
+		{name: "27 sidecar of another object", min: 1, setup: func(tr *trial) {
 			other := random(5, tr.size) // whole, and its sum is right
 			tr.leaves(other, tr.sidecar(tr.key+"x", tr.size, fmt.Sprintf("%x", verify.CRCFor("CRC64NVME").Update(0, other))))
 		}, want: Done},
-		{name: "27 sidecar of the whole", min: 1, arm: func(tr *trial) { // the rows above are not for want of belief
+		{name: "27 sidecar of the whole", min: 1, setup: func(tr *trial) { // the rows above are not for want of belief
 			tr.leaves(tr.obj.data, tr.sidecar(tr.key, tr.size, fmt.Sprintf("%x", verify.CRCFor("CRC64NVME").Update(0, tr.obj.data))))
 		}, want: Done, check: func(tr *trial, _ Transfer) error {
 			if tr.gets.Load() > 0 {
@@ -157,32 +157,32 @@ func onThisMachine() []fault {
 			}
 			return nil
 		}},
-		{name: "28 part is a link", arm: func(tr *trial) {
-			tr.planted = tr.partFile()
+		{name: "28 part is a link", setup: func(tr *trial) {
+			tr.planted = tr.partPath()
 			os.Symlink(filepath.Join(tr.dir, "mine"), tr.planted)
 		}, want: Done},
-		{name: "28 part is a hard link", arm: func(tr *trial) {
-			tr.planted = tr.partFile()
+		{name: "28 part is a hard link", setup: func(tr *trial) {
+			tr.planted = tr.partPath()
 			os.Link(filepath.Join(tr.dir, "mine"), tr.planted)
 		}, want: Done},
-		{name: "28 sidecar is a link", min: 70_000, cuts: true, arm: func(tr *trial) {
-			os.WriteFile(tr.partFile(), random(5, tr.size), 0o600)
-			os.Symlink(filepath.Join(tr.dir, "mine"), tr.partFile()+".json")
-			os.Symlink(filepath.Join(tr.dir, "mine"), tr.partFile()+".json.new")
-			tr.script(tr.cutAt(tr.cut, true), proper)
+		{name: "28 sidecar is a link", min: 70_000, atOffset: true, setup: func(tr *trial) {
+			os.WriteFile(tr.partPath(), random(5, tr.size), 0o600)
+			os.Symlink(filepath.Join(tr.dir, "mine"), tr.partPath()+".json")
+			os.Symlink(filepath.Join(tr.dir, "mine"), tr.partPath()+".json.new")
+			tr.script(tr.closeAt(tr.cut, true), noFault)
 		}, want: Done},
 	}
 	for _, off := range []time.Duration{30 * time.Second, 5 * time.Minute, 20 * time.Minute, 24 * time.Hour} {
 		for _, by := range []time.Duration{off, -off} {
-			rows = append(rows, fault{name: fmt.Sprintf("22 clock off by %v", by), off: by, seldom: true, want: Done,
-				arm: func(tr *trial) { tr.script(tr.cutAt(tr.size/2, true), proper) }})
+			rows = append(rows, fault{name: fmt.Sprintf("22 clock off by %v", by), clockOffset: by, slow: true, want: Done,
+				setup: func(tr *trial) { tr.script(tr.closeAt(tr.size/2, true), noFault) }})
 		}
 	}
 	return rows
 }
 
 // fromTheBackend are faults 25 and 29, and what else a backend says.
-func fromTheBackend() []fault {
+func backendFaults() []fault {
 	refuse := func(times int, err error) func(*trial) {
 		return func(tr *trial) {
 			tr.onRelease = func(n int, _ api.ReleaseRequest) error {
@@ -199,47 +199,47 @@ func fromTheBackend() []fault {
 	}
 	return []fault{
 		// Other connections go on meanwhile: what is refused is the one that broke.
-		{name: "25 session ends", cuts: true, min: 70_000, alone: true, seldom: true, arm: func(tr *trial) {
+		{name: "25 session ends", atOffset: true, min: 70_000, exclusive: true, slow: true, setup: func(tr *trial) {
 			tr.config.Timeouts.Idle = patience // the break waits until the backend knows
-			tr.script(tr.breakAt(tr.cut, tr.person.revoke), step{covers(tr.cut), expired}, proper)
+			tr.script(tr.actAt(tr.cut, tr.user.revoke), step{covers(tr.cut), expired}, noFault)
 		}, then: func(t *testing.T, tr *trial) {
 			away(t, tr, tr.id)
-			tr.person.signIn()
+			tr.user.signIn()
 			tr.engine.SignedIn()
 			eventually(t, "going on", func() bool { return find(t, tr.engine, tr.id).State != WaitingSignIn })
-		}, want: Done, check: asksAnew},
-		{name: "25 session ends in a batch", min: 70_000, alone: true, seldom: true, arm: func(tr *trial) {
+		}, want: Done, check: releasedAgain},
+		{name: "25 session ends in a batch", min: 70_000, exclusive: true, slow: true, setup: func(tr *trial) {
 			tr.config.Timeouts.Idle = patience
-			tr.put(tr.place+"dir/second.bin", random(3, 5000), "CRC64NVME")
-			tr.script(tr.hold(tr.size/2), proper)
+			tr.put(tr.root+"dir/second.bin", random(3, 5000), "CRC64NVME")
+			tr.script(tr.hold(tr.size/2), noFault)
 		}, then: func(t *testing.T, tr *trial) {
 			tr.held(t)
-			tr.person.revoke()
-			second := tr.engine.Add(tr.request(tr.place+"dir/second.bin", tr.dir))[0]
+			tr.user.revoke()
+			second := tr.engine.Add(tr.request(tr.root+"dir/second.bin", tr.dir))[0]
 			away(t, tr, second)
-			close(tr.gate) // the body that is open runs to its end
+			close(tr.resume) // the body that is open runs to its end
 			eventually(t, "the end of what was open", func() bool { return find(t, tr.engine, tr.id).State == Done })
 			if got := find(t, tr.engine, second); got.State != WaitingSignIn {
 				t.Errorf("the second: %v, %v", got.State, got.Err)
 			}
-			tr.person.signIn()
+			tr.user.signIn()
 			tr.engine.SignedIn()
 			eventually(t, "the end of the batch", func() bool { return find(t, tr.engine, second).State == Done })
 		}, want: Done},
-		{name: "25 access is withdrawn", cuts: true, min: 70_000, alone: true, seldom: true, arm: func(tr *trial) {
+		{name: "25 access is withdrawn", atOffset: true, min: 70_000, exclusive: true, slow: true, setup: func(tr *trial) {
 			tr.config.Timeouts.Idle = patience
-			tr.script(tr.breakAt(tr.cut, func() { tr.person.withdraw(tr.path) }), step{covers(tr.cut), expired}, proper)
+			tr.script(tr.actAt(tr.cut, func() { tr.user.withdraw(tr.path) }), step{covers(tr.cut), expired}, noFault)
 		}, want: Denied, err: denied, exit: api.ExitNotFound, check: partKept},
-		{name: "29 not recorded twice", arm: refuse(2, &api.Error{Code: api.AuditUnavailable}), want: Done},
-		{name: "29 never recorded", arm: refuse(1e9, &api.Error{Code: api.AuditUnavailable}), want: Paused, err: &api.Error{Code: api.AuditUnavailable},
+		{name: "29 not recorded twice", setup: refuse(2, &api.Error{Code: api.AuditUnavailable}), want: Done},
+		{name: "29 never recorded", setup: refuse(1e9, &api.Error{Code: api.AuditUnavailable}), want: Paused, err: &api.Error{Code: api.AuditUnavailable},
 			check: func(tr *trial, _ Transfer) error {
 				if tr.releases != 1+repeats {
 					return fmt.Errorf("it was asked %d times", tr.releases)
 				}
 				return nil
 			}},
-		{name: "the server is away for a moment", arm: refuse(3, fmt.Errorf("asking: %w", context.DeadlineExceeded)), want: Done},
-		{name: "too many requests", arm: refuse(7, &api.Error{Code: api.RateLimited}), want: Done},
-		{name: "not granted", alone: true, seldom: true, arm: func(tr *trial) { tr.person.withdraw(tr.path) }, want: Denied, err: denied, exit: api.ExitNotFound},
+		{name: "the server is away for a moment", setup: refuse(3, fmt.Errorf("asking: %w", context.DeadlineExceeded)), want: Done},
+		{name: "too many requests", setup: refuse(7, &api.Error{Code: api.RateLimited}), want: Done},
+		{name: "not granted", exclusive: true, slow: true, setup: func(tr *trial) { tr.user.withdraw(tr.path) }, want: Denied, err: denied, exit: api.ExitNotFound},
 	}
 }

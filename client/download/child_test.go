@@ -24,8 +24,8 @@ import (
 
 // TestMain lets the test binary be the program that is killed.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("USHER_VICTIM"); dir != "" {
-		os.Exit(beVictim(dir))
+	if dir := os.Getenv("USHER_TEST_CHILD"); dir != "" {
+		os.Exit(runChild(dir))
 	}
 	// Names are the tests' own, and nothing goes past them through a proxy.
 	net.DefaultResolver = names.resolver()
@@ -38,14 +38,14 @@ func TestMain(m *testing.M) {
 // stoppedBySignal is how a victim ends that was told to.
 const stoppedBySignal = 130
 
-func beVictim(dir string) int {
+func runChild(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // as client/cli
 	defer stop()
 	var err error
-	if server, s3 := os.Getenv("USHER_VICTIM_SERVER"), os.Getenv("USHER_VICTIM_S3"); os.Getenv("USHER_VICTIM_FLOOR") != "" {
+	if server, s3 := os.Getenv("USHER_TEST_CHILD_SERVER"), os.Getenv("USHER_TEST_CHILD_S3"); os.Getenv("USHER_TEST_CHILD_FLOOR") != "" {
 		err = floor(dir, server, s3)
 	} else {
-		err = victim(ctx, dir, server, s3)
+		err = download(ctx, dir, server, s3)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -62,15 +62,15 @@ func beVictim(dir string) int {
 
 // victim downloads into dir, in a process of its own: the folder b/f, or what
 // the environment says.
-func victim(ctx context.Context, dir, server, s3 string) error {
+func download(ctx context.Context, dir, server, s3 string) error {
 	var t Timeouts // those of every day, when it is measured
-	if os.Getenv("USHER_VICTIM_MEASURED") == "" {
+	if os.Getenv("USHER_TEST_CHILD_MEASURED") == "" {
 		t = quick()
 		t.Checkpoint = 2 * time.Millisecond
 	}
 	c := Config{Releaser: remote(server), Lister: remote(server), S3Hosts: []string{s3}, AllowHTTP: true, Timeouts: t}
-	if token := os.Getenv("USHER_VICTIM_TOKEN"); token != "" {
-		real, err := client.New(client.Config{Server: server, Tokens: fixedToken(token), UserAgent: "usher-victim/1"})
+	if token := os.Getenv("USHER_TEST_CHILD_TOKEN"); token != "" {
+		real, err := client.New(client.Config{Server: server, Tokens: fixedToken(token), UserAgent: "usher-test-child/1"})
 		if err != nil {
 			return err
 		}
@@ -81,10 +81,10 @@ func victim(ctx context.Context, dir, server, s3 string) error {
 		return err
 	}
 	r := Request{Bucket: "b", Key: "f/", Dir: dir}
-	if path := os.Getenv("USHER_VICTIM_PATH"); path != "" {
+	if path := os.Getenv("USHER_TEST_CHILD_PATH"); path != "" {
 		r.Bucket, r.Key, _ = strings.Cut(path, "/")
-		r.ETag = os.Getenv("USHER_VICTIM_ETAG")
-		r.Size, _ = strconv.ParseInt(os.Getenv("USHER_VICTIM_SIZE"), 10, 64)
+		r.ETag = os.Getenv("USHER_TEST_CHILD_ETAG")
+		r.Size, _ = strconv.ParseInt(os.Getenv("USHER_TEST_CHILD_SIZE"), 10, 64)
 	}
 	if strings.HasSuffix(r.Key, "/") {
 		r.Folder, r.Name = true, "."
@@ -109,14 +109,14 @@ func (fixedToken) Refused(string)                          {}
 
 // child is the test binary as a program that downloads path into dir, from the
 // world and as its person.
-func (w *world) child(path, dir string) *exec.Cmd {
+func (w *testbed) child(path, dir string) *exec.Cmd {
 	self, err := os.Executable()
 	must(w.t, err)
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), w.person.env()...)
-	cmd.Env = append(cmd.Env, "USHER_VICTIM="+dir, "USHER_VICTIM_PATH="+path, "USHER_VICTIM_S3="+w.host())
+	cmd.Env = append(os.Environ(), w.user.env()...)
+	cmd.Env = append(cmd.Env, "USHER_TEST_CHILD="+dir, "USHER_TEST_CHILD_PATH="+path, "USHER_TEST_CHILD_S3="+w.host())
 	if o := w.object(path); o != nil {
-		cmd.Env = append(cmd.Env, "USHER_VICTIM_ETAG="+o.etag, "USHER_VICTIM_SIZE="+strconv.Itoa(len(o.data)))
+		cmd.Env = append(cmd.Env, "USHER_TEST_CHILD_ETAG="+o.etag, "USHER_TEST_CHILD_SIZE="+strconv.Itoa(len(o.data)))
 	}
 	return cmd
 }
@@ -146,7 +146,7 @@ func (r remote) List(_ context.Context, req api.ListRequest) (out api.ListRespon
 }
 
 // backend serves List and Release to another process.
-func (w *world) backend() *httptest.Server {
+func (w *testbed) backend() *httptest.Server {
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		var out any
 		if r.URL.Path == "/list" {
@@ -166,16 +166,16 @@ func (w *world) backend() *httptest.Server {
 
 // inAChild are faults 19 and 20: the program is killed, told to stop or put to
 // sleep mid-way, and another one goes on.
-func inAChild() []fault {
+func processFaults() []fault {
 	rows := []fault{endsIn("19 killed", nil, syscall.SIGKILL, -1)}
-	return append(rows, signals()...)
+	return append(rows, signalFaults()...)
 }
 
 // endsIn is a row in which a first program is ended at byte n by end, or by a
 // signal, and a second one comes to the end of the download.
 func endsIn(name string, end func(*exec.Cmd) error, with syscall.Signal, code int) fault {
-	return fault{name: name, cuts: true, seldom: true, min: 8<<20 - 1, arm: func(tr *trial) {
-		tr.script(tr.hold(tr.cut), proper)
+	return fault{name: name, atOffset: true, slow: true, min: 8<<20 - 1, setup: func(tr *trial) {
+		tr.script(tr.hold(tr.cut), noFault)
 		cmd := tr.child(tr.path, tr.dir)
 		if end == nil {
 			end = func(c *exec.Cmd) error { return c.Process.Signal(with) }
