@@ -13,19 +13,19 @@ import (
 	"usher/backend/sandbox/cognito"
 )
 
-// idpClient is Amazon's client for a pool on this machine. It tries once, so
-// that a refusal is one.
-func idpClient(endpoint, region string, who owner) *idp.Client {
+// idpClient returns Amazon's client for a pool on this machine. It does not retry
+// after a refusal.
+func idpClient(endpoint, region string, keys owner) *idp.Client {
 	return idp.New(idp.Options{
 		Region: region, BaseEndpoint: aws.String(endpoint), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(who.key, who.secret, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(keys.key, keys.secret, ""),
 	})
 }
 
 // Amazon's SDK for Go against the sandbox's pool: the owner's signed calls, and
-// the rotation that the JavaScript client does not know. (It has no SRP: that
-// is the JavaScript client's part. Here people sign in by password, in a pool
-// that allows it.)
+// refresh token rotation, which the JavaScript client does not support. The SDK
+// has no SRP, so the people sign in with USER_PASSWORD_AUTH. The JavaScript client
+// covers SRP.
 func TestAmazonGoCognito(t *testing.T) {
 	t.Parallel()
 	root, stranger := newOwner(), newOwner()
@@ -35,13 +35,13 @@ func TestAmazonGoCognito(t *testing.T) {
 	t.Run("signature", func(t *testing.T) {
 		for name, c := range map[string]struct {
 			region string
-			who    owner
+			keys   owner
 			ok     bool
 		}{
 			"right": {region, root, true}, "wrong secret": {region, owner{root.key, stranger.secret}, false},
 			"unknown key": {region, stranger, false}, "another region": {"eu-west-1", root, false},
 		} {
-			_, err := idpClient(rotating.Endpoint, c.region, c.who).AdminGetUser(t.Context(), &idp.AdminGetUserInput{UserPoolId: aws.String(poolID), Username: aws.String("ada")})
+			_, err := idpClient(rotating.Endpoint, c.region, c.keys).AdminGetUser(t.Context(), &idp.AdminGetUserInput{UserPoolId: aws.String(poolID), Username: aws.String("ada")})
 			if (err == nil) != c.ok {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -86,7 +86,7 @@ func adminGroups(t *testing.T, client *idp.Client) {
 	}
 }
 
-// signInByPassword gives somebody's tokens.
+// signInByPassword returns the tokens of a sign-in.
 func signInByPassword(t *testing.T, client *idp.Client, p pool, name string) *types.AuthenticationResultType {
 	t.Helper()
 	out, err := client.InitiateAuth(t.Context(), &idp.InitiateAuthInput{AuthFlow: types.AuthFlowTypeUserPasswordAuth, ClientId: aws.String(clientID),
@@ -105,13 +105,14 @@ func renew(ctx context.Context, client *idp.Client, token *string) (*types.Authe
 	return out.AuthenticationResult, nil
 }
 
-// alive says whether an access token still names its person.
+// alive reports whether GetUser accepts an access token.
 func alive(ctx context.Context, client *idp.Client, token *string) bool {
 	_, err := client.GetUser(ctx, &idp.GetUserInput{AccessToken: token})
 	return err == nil
 }
 
-// rotation: a refresh token is good once, and the next one comes with it.
+// rotation checks that a refresh token is valid once, and that its use returns
+// the next one.
 func rotation(t *testing.T, client *idp.Client, p pool) {
 	first := signInByPassword(t, client, p, "ada")
 	second, err := renew(t.Context(), client, first.RefreshToken)
@@ -119,14 +120,14 @@ func rotation(t *testing.T, client *idp.Client, p pool) {
 		t.Fatalf("renewing: %v", err)
 	}
 	if _, err := renew(t.Context(), client, first.RefreshToken); err == nil {
-		t.Error("a refresh token that was used works again")
+		t.Error("a used refresh token is still valid")
 	}
 }
 
 func revoked(t *testing.T, client *idp.Client, p pool) {
 	got := signInByPassword(t, client, p, "ada")
 	if !alive(t.Context(), client, got.AccessToken) {
-		t.Fatal("the access token is dead before")
+		t.Fatal("the access token is invalid before the revocation")
 	}
 	if _, err := client.RevokeToken(t.Context(), &idp.RevokeTokenInput{ClientId: aws.String(clientID), Token: got.RefreshToken}); err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func revoked(t *testing.T, client *idp.Client, p pool) {
 		t.Errorf("renewing: %v, want a refusal", err)
 	}
 	if alive(t.Context(), client, got.AccessToken) {
-		t.Error("the access token of a revoked refresh token still works")
+		t.Error("the access token of a revoked refresh token is still valid")
 	}
 }
 
@@ -145,13 +146,13 @@ func disabled(t *testing.T, client *idp.Client, p pool) {
 		t.Fatal(err)
 	}
 	if _, err := renew(t.Context(), client, got.RefreshToken); err == nil || alive(t.Context(), client, got.AccessToken) {
-		t.Errorf("a disabled person goes on: %v", err)
+		t.Errorf("a disabled account refreshed its tokens: %v", err)
 	}
 	if _, err := client.AdminEnableUser(t.Context(), &idp.AdminEnableUserInput{UserPoolId: aws.String(poolID), Username: aws.String("grace")}); err != nil {
 		t.Fatal(err)
 	}
 	if alive(t.Context(), client, got.AccessToken) {
-		t.Error("an old token lives again with its person")
+		t.Error("a token from before the disabling is valid again")
 	}
 	signInByPassword(t, client, p, "grace")
 }
@@ -163,7 +164,7 @@ func signedOut(t *testing.T, client *idp.Client, p pool) {
 	}
 	for _, got := range []*types.AuthenticationResultType{here, there} {
 		if _, err := renew(t.Context(), client, got.RefreshToken); err == nil || alive(t.Context(), client, got.AccessToken) {
-			t.Errorf("a session goes on: %v", err)
+			t.Errorf("a session is still valid: %v", err)
 		}
 	}
 }

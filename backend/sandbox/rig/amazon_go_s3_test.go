@@ -24,12 +24,12 @@ import (
 
 const box = "box"
 
-// Amazon's SDK for Go against the sandbox's S3: it signs, pages, computes and
-// verifies checksums by itself.
+// Amazon's SDK for Go against the sandbox's S3. The SDK has its own signer,
+// paginator and checksums.
 func TestAmazonGoS3(t *testing.T) {
 	t.Parallel()
-	who := newOwner()
-	client := sdk(emptyS3(t, who, nil), region, who, "")
+	keys := newOwner()
+	client := sdk(emptyS3(t, keys, nil), region, keys, "")
 	if _, err := client.CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: aws.String(box)}); err != nil {
 		t.Fatal(err)
 	}
@@ -42,16 +42,16 @@ func TestAmazonGoS3(t *testing.T) {
 	t.Run("expiry", func(t *testing.T) { sdkExpiry(t, client) })
 }
 
-// sdk is Amazon's client for an S3 on this machine. It tries once, so that a
-// refusal is one.
-func sdk(endpoint, region string, who owner, token string) *awss3.Client {
+// sdk returns Amazon's client for an S3 server on this machine. It does not retry
+// after a refusal.
+func sdk(endpoint, region string, keys owner, token string) *awss3.Client {
 	return awss3.New(awss3.Options{
 		Region: region, BaseEndpoint: aws.String(endpoint), UsePathStyle: true, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(who.key, who.secret, token),
+		Credentials: credentials.NewStaticCredentialsProvider(keys.key, keys.secret, token),
 	})
 }
 
-// errorCode is S3's or Cognito's word for a refusal, "" for none.
+// errorCode returns the error code of S3 or Cognito, "" for success.
 func errorCode(err error) string {
 	var e smithy.APIError
 	switch {
@@ -63,26 +63,26 @@ func errorCode(err error) string {
 	return err.Error()
 }
 
-// A signature in headers is believed only from who has the secret, for this
-// region and now.
+// A signature in headers is accepted only with the right secret, for this region
+// and the present time.
 func TestAmazonGoSignature(t *testing.T) {
 	t.Parallel()
-	who, other := newOwner(), newOwner()
-	endpoint := emptyS3(t, who, nil)
+	keys, other := newOwner(), newOwner()
+	endpoint := emptyS3(t, keys, nil)
 	for name, c := range map[string]struct {
 		region string
-		who    owner
+		keys   owner
 		token  string
 		want   string
 	}{
-		"right":          {region, who, "", ""},
-		"wrong secret":   {region, owner{who.key, other.secret}, "", "SignatureDoesNotMatch"},
+		"right":          {region, keys, "", ""},
+		"wrong secret":   {region, owner{keys.key, other.secret}, "", "SignatureDoesNotMatch"},
 		"unknown key":    {region, other, "", "InvalidAccessKeyId"},
-		"another region": {"eu-west-1", who, "", "AuthorizationHeaderMalformed"},
-		"made-up token":  {region, who, "made-up", "InvalidToken"},
+		"another region": {"eu-west-1", keys, "", "AuthorizationHeaderMalformed"},
+		"invented token": {region, keys, "invented", "InvalidToken"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := sdk(endpoint, c.region, c.who, c.token).ListBuckets(t.Context(), &awss3.ListBucketsInput{})
+			_, err := sdk(endpoint, c.region, c.keys, c.token).ListBuckets(t.Context(), &awss3.ListBucketsInput{})
 			if got := errorCode(err); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
@@ -99,7 +99,7 @@ func TestAmazonGoSignature(t *testing.T) {
 			}
 			empty := digest(nil)
 			req.Header.Set("X-Amz-Content-Sha256", empty)
-			err = v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: who.key, SecretAccessKey: who.secret}, req, empty, "s3", region, time.Now().Add(c.at))
+			err = v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: keys.key, SecretAccessKey: keys.secret}, req, empty, "s3", region, time.Now().Add(c.at))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,8 +124,8 @@ func fetch(t *testing.T, req *http.Request) answer {
 	return answer{res.StatusCode, res.Header, body}
 }
 
-// A temporary key is worth nothing without its token, with another one, or
-// after its end; in headers and in a URL.
+// A temporary key is refused without its token, with another token, and after its
+// expiry: in headers and in a URL.
 func TestAmazonGoSessionToken(t *testing.T) {
 	t.Parallel()
 	root, short, over := newOwner(), newOwner(), newOwner()
@@ -139,7 +139,7 @@ func TestAmazonGoSessionToken(t *testing.T) {
 	}
 	put(t, setUp, "k", []byte("body"))
 	for name, c := range map[string]struct {
-		who         owner
+		keys        owner
 		token, want string
 	}{
 		"right":     {short, "the/token+of=this", ""},
@@ -148,7 +148,7 @@ func TestAmazonGoSessionToken(t *testing.T) {
 		"after end": {over, "old", "ExpiredToken"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := sdk(endpoint, region, c.who, c.token)
+			client := sdk(endpoint, region, c.keys, c.token)
 			_, err := client.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String(box), Key: aws.String("k")})
 			if got := errorCode(err); got != c.want {
 				t.Errorf("header: %q, want %q", got, c.want)
@@ -161,7 +161,7 @@ func TestAmazonGoSessionToken(t *testing.T) {
 	}
 }
 
-// getPresigned presigns a GET of box/k and does it.
+// getPresigned presigns a GET of box/k and sends it.
 func getPresigned(t *testing.T, client *awss3.Client, life time.Duration) answer {
 	t.Helper()
 	return fetch(t, presigned(t, client, life))
@@ -188,23 +188,24 @@ func put(t *testing.T, client *awss3.Client, key string, body []byte) {
 	}
 }
 
-// sdkExpiry: the same request works, and a moment later does not.
+// sdkExpiry checks that a presigned request succeeds at once and fails after its
+// life.
 func sdkExpiry(t *testing.T, client *awss3.Client) {
 	put(t, client, "k", []byte("body"))
 	req := presigned(t, client, 5*time.Second)
 	if a := fetch(t, req); a.status != http.StatusOK {
 		t.Fatalf("at once: %d %s", a.status, a.body)
 	}
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+	for end := time.Now().Add(waitLimit); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
 		if a := fetch(t, req); a.status == http.StatusForbidden && bytes.Contains(a.body, []byte("expired")) {
 			return
 		}
 	}
-	t.Error("it does not expire")
+	t.Error("the URL does not expire")
 }
 
-// sdkPaging: however a listing is cut, Amazon's paginator finds each key and
-// each folder once.
+// sdkPaging checks that, for every page size, Amazon's paginator returns each key
+// and each folder once.
 func sdkPaging(t *testing.T, client *awss3.Client) {
 	var want []string
 	for i := range 9 {
@@ -224,7 +225,7 @@ func sdkPaging(t *testing.T, client *awss3.Client) {
 				t.Fatal(err)
 			}
 			if n := len(page.Contents) + len(page.CommonPrefixes); n > int(size) || n != int(aws.ToInt32(page.KeyCount)) {
-				t.Errorf("by %d: a page of %d that says %d", size, n, aws.ToInt32(page.KeyCount))
+				t.Errorf("by %d: a page of %d with KeyCount %d", size, n, aws.ToInt32(page.KeyCount))
 			}
 			for _, o := range page.Contents {
 				got = append(got, aws.ToString(o.Key))
@@ -240,7 +241,8 @@ func sdkPaging(t *testing.T, client *awss3.Client) {
 	}
 }
 
-// sdkExactKeys: keys that a file system would change are kept to the byte.
+// sdkExactKeys checks that keys are stored exactly, including those that a file
+// system would change.
 func sdkExactKeys(t *testing.T, client *awss3.Client) {
 	keys := []string{"e/a//b", "e/a/../b", "e/./z", "e/file", "e/file/child", "e/ ", "e/+%20%2F", "e/ü", "e/u\u0308", "e/" + strings.Repeat("k", 1022), "/lead"}
 	for _, key := range keys {
@@ -262,8 +264,8 @@ func sdkExactKeys(t *testing.T, client *awss3.Client) {
 	}
 }
 
-// sdkChecksums: what the SDK computed is kept and comes back, and the SDK
-// verifies it; what does not match is refused.
+// sdkChecksums checks that the SDK's checksum is stored, and returned to the SDK,
+// which verifies it. A wrong checksum is refused.
 func sdkChecksums(t *testing.T, client *awss3.Client) {
 	for _, sum := range sums() {
 		key := aws.String("sum/" + string(sum))
@@ -286,15 +288,15 @@ func sdkChecksums(t *testing.T, client *awss3.Client) {
 	_, err := client.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String(box), Key: aws.String("sum/wrong"),
 		Body: strings.NewReader("body"), ChecksumSHA256: aws.String("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")})
 	if got := errorCode(err); got != "BadDigest" {
-		t.Errorf("the checksum of something else: %q, want BadDigest", got)
+		t.Errorf("the checksum of other bytes: %q, want BadDigest", got)
 	}
 	if _, err := client.HeadObject(t.Context(), &awss3.HeadObjectInput{Bucket: aws.String(box), Key: aws.String("sum/wrong")}); errorCode(err) != "NotFound" {
-		t.Errorf("what was refused is there: %v", err)
+		t.Errorf("the refused object exists: %v", err)
 	}
 }
 
-// sdkComposite: a checksum of parts is a checksum of the parts' checksums, and
-// its parts can be had one by one.
+// sdkComposite checks that the checksum of a multipart upload is a checksum of the
+// parts' checksums, and that each part can be read.
 func sdkComposite(t *testing.T, client *awss3.Client) {
 	key := aws.String("parts")
 	up, err := client.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: aws.String(box), Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256})
@@ -339,12 +341,12 @@ func sdkRange(t *testing.T, client *awss3.Client) {
 	}
 	_, err := client.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String(box), Key: aws.String("ranged"), Range: aws.String("bytes=10-")})
 	if got := errorCode(err); got != "InvalidRange" {
-		t.Errorf("behind the end: %q, want InvalidRange", got)
+		t.Errorf("beyond the end: %q, want InvalidRange", got)
 	}
 }
 
-// sdkIfMatch: a part of a file that changed is never given for the rest of the
-// old one.
+// sdkIfMatch checks that no range of changed content is returned for the previous
+// ETag.
 func sdkIfMatch(t *testing.T, client *awss3.Client) {
 	put(t, client, "changing", []byte("before"))
 	head, err := client.HeadObject(t.Context(), &awss3.HeadObjectInput{Bucket: aws.String(box), Key: aws.String("changing")})
@@ -364,7 +366,7 @@ func sdkIfMatch(t *testing.T, client *awss3.Client) {
 	put(t, client, "changing", []byte("after!"))
 	for _, asked := range []*string{nil, aws.String("bytes=2-")} {
 		if got := get(t.Context(), asked); got != "PreconditionFailed" {
-			t.Errorf("after, range %q: %q, want PreconditionFailed", aws.ToString(asked), got)
+			t.Errorf("after the change, range %q: %q, want PreconditionFailed", aws.ToString(asked), got)
 		}
 	}
 }

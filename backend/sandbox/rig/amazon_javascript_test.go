@@ -15,7 +15,7 @@ import (
 	"usher/backend/sandbox/cognito"
 )
 
-// pool is what judge.mjs is told of a user pool.
+// pool is the JSON description of a user pool for judge.mjs.
 type pool struct {
 	Endpoint   string                    `json:"endpoint"`
 	Issuer     string                    `json:"issuer"`
@@ -29,23 +29,23 @@ const (
 	clientID = "1rig2client3id4"
 )
 
-// checks are those of judge.mjs. The test fails for one that is missing there
-// and for one that is missing here.
+// checks lists the checks of judge.mjs. The test fails if a check is missing here
+// or there.
 func checks() []string {
 	return []string{
-		"srp/signs in", "srp/signs in again and again", "srp/wrong password", "srp/unknown person", "srp/unknown client",
-		"new password/is asked for and set", "new password/too weak", "new password/wrong temporary one",
-		"totp/asks for a code", "totp/wrong code", "totp/set up at sign-in", "totp/set up later",
-		"refresh/gives new tokens", "refresh/is refused where tokens rotate", "refresh/made-up token", "refresh/is over after a sign-out",
+		"srp/signs in", "srp/signs in repeatedly", "srp/wrong password", "srp/unknown person", "srp/unknown client",
+		"new password/is required and set", "new password/too weak", "new password/wrong temporary one",
+		"totp/requires a code", "totp/wrong code", "totp/set up at sign-in", "totp/set up later",
+		"refresh/returns new tokens", "refresh/is refused with rotation", "refresh/invented token", "refresh/is refused after a sign-out",
 		"global sign-out/ends every session",
-		"tokens/person", "tokens/access token", "tokens/ID token", "tokens/one is not the other", "tokens/forged", "tokens/expired",
+		"tokens/person", "tokens/access token", "tokens/ID token", "tokens/types are distinct", "tokens/forged", "tokens/expired",
 		"jwks/two RSA keys",
 	}
 }
 
-// Amazon's clients for JavaScript, amazon-cognito-identity-js and
-// aws-jwt-verify, against the sandbox's own pool and three that differ from it:
-// one without rotation, one that demands TOTP, one with short tokens.
+// Amazon's clients for JavaScript, amazon-cognito-identity-js and aws-jwt-verify,
+// against the sandbox's own pool and three others: one without rotation, one that
+// requires TOTP, one with short-lived tokens.
 func TestAmazonJavaScript(t *testing.T) {
 	t.Parallel()
 	verdicts := runJudge(t, map[string]pool{
@@ -58,7 +58,7 @@ func TestAmazonJavaScript(t *testing.T) {
 	for _, v := range verdicts {
 		at := slices.Index(want, v.Check)
 		if at < 0 {
-			t.Errorf("judge.mjs has a check %q that is not expected, or twice", v.Check)
+			t.Errorf("judge.mjs has an unexpected or repeated check %q", v.Check)
 			continue
 		}
 		want = slices.Delete(want, at, at+1)
@@ -73,11 +73,11 @@ func TestAmazonJavaScript(t *testing.T) {
 	}
 }
 
-// With nobody there no check may pass.
+// Negative control: without a pool, no check passes.
 func TestJudgeCanFail(t *testing.T) {
 	t.Parallel()
 	nobody := startPool(t, cognito.Config{})
-	nobody.Endpoint = "http://127.0.0.1:1" // a port that no program of a person's can open
+	nobody.Endpoint = "http://127.0.0.1:1" // a port that no unprivileged program can open
 	nobody.Issuer = nobody.Endpoint + "/" + poolID
 	verdicts := runJudge(t, map[string]pool{"sandbox": nobody, "plain": nobody, "mfa": nobody, "brief": nobody})
 	if len(verdicts) != len(checks()) {
@@ -90,7 +90,7 @@ func TestJudgeCanFail(t *testing.T) {
 	}
 }
 
-// verdict is one line of judge.mjs.
+// verdict is one output line of judge.mjs.
 type verdict struct {
 	Check, Why string
 	OK         bool
@@ -109,7 +109,7 @@ func runJudge(t *testing.T, pools map[string]pool) []verdict {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, "judge.mjs")
-	cmd.Stdin = bytes.NewReader(in) // secrets in no argument and no environment
+	cmd.Stdin = bytes.NewReader(in) // not in arguments or environment, because it contains secrets
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -119,7 +119,7 @@ func runJudge(t *testing.T, pools map[string]pool) []verdict {
 	return lines[verdict](t, string(out))
 }
 
-// sandboxPool is the pool that `usher demo` has.
+// sandboxPool returns the pool of `usher demo`.
 func sandboxPool(t *testing.T) pool {
 	t.Helper()
 	box, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), Now: time.Now})
@@ -138,8 +138,8 @@ func sandboxPool(t *testing.T) pool {
 	return p
 }
 
-// startPool is a pool with people of the rig's own; c says how it differs from
-// one with every default.
+// startPool starts a pool with the rig's own people. c contains its settings other
+// than the defaults.
 func startPool(t *testing.T, c cognito.Config) pool {
 	t.Helper()
 	c.Region, c.PoolID, c.ClientID, c.Now, c.Rand = region, poolID, clientID, time.Now, rand.Reader

@@ -13,18 +13,18 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// pythonChecks are those of judge.py. The test fails for one that is missing
-// there and for one that is missing here.
+// pythonChecks lists the checks of judge.py. The test fails if a check is missing
+// here or there.
 func pythonChecks() []string {
 	return []string{
-		"writes/nothing", "writes/metadata", "writes/encryption", "writes/refused", "writes/tags", "writes/parts",
-		"bucket/questions", "bucket/changes", "archive/restore", "archive/refused",
+		"writes/empty body", "writes/metadata", "writes/encryption", "writes/refused", "writes/tags", "writes/parts",
+		"bucket/configuration", "bucket/changes", "archive/restore", "archive/refused",
 		"owner/pool and client", "owner/groups", "owner/attributes", "owner/MFA", "owner/passwords",
 	}
 }
 
-// demoFacts are what judge.py reads: the members of `usher demo --serve --json`
-// that it needs.
+// demoFacts returns the members of `usher demo --serve --json` that judge.py
+// reads.
 func demoFacts(w *demotest.Demo) map[string]string {
 	return map[string]string{
 		"region": w.Region, "user_pool_id": w.UserPoolID, "client_id": w.ClientID, "cognito_endpoint": w.CognitoEndpoint,
@@ -32,7 +32,7 @@ func demoFacts(w *demotest.Demo) map[string]string {
 	}
 }
 
-// Amazon's SDK for Python, which the AWS CLI is made of, against the demo.
+// Amazon's SDK for Python, the basis of the AWS CLI, against the demo.
 func TestAmazonPython(t *testing.T) {
 	t.Parallel()
 	verdicts := runPython(t, demoFacts(demotest.Start(t, demo.Options{})))
@@ -40,7 +40,7 @@ func TestAmazonPython(t *testing.T) {
 	for _, v := range verdicts {
 		at := slices.Index(want, v.Check)
 		if at < 0 {
-			t.Errorf("judge.py has a check %q that is not expected, or twice", v.Check)
+			t.Errorf("judge.py has an unexpected or repeated check %q", v.Check)
 			continue
 		}
 		want = slices.Delete(want, at, at+1)
@@ -55,7 +55,7 @@ func TestAmazonPython(t *testing.T) {
 	}
 }
 
-// With no demo there no check may pass.
+// Negative control: without a demo, no check passes.
 func TestPythonCanFail(t *testing.T) {
 	t.Parallel()
 	facts := demoFacts(demotest.Start(t, demo.Options{}))
@@ -80,7 +80,7 @@ func runPython(t *testing.T, facts map[string]string) []verdict {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool(t, "USHER_RIG_PYTHON"), "judge.py")
-	cmd.Stdin = bytes.NewReader(in) // secrets in no argument and no environment
+	cmd.Stdin = bytes.NewReader(in) // not in arguments or environment, because it contains secrets
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// lockedBuffer holds what a running process writes.
+// lockedBuffer holds the output of a running process.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -1,16 +1,22 @@
-// Package rig holds the judges of the sandbox and of usher: servers, clients
-// and test suites that others wrote. It has tests only; `make test-rig` starts
-// them through the script run, which installs the judges and says where they
-// are.
+// Package rig tests usher and its sandbox against independent servers, clients
+// and test suites, called judges. It contains only tests. `make test-rig` runs
+// them through the script run, which installs the judges and sets environment
+// variables with their paths.
 //
-// There are four judges. versitygw, a whole S3 server, does the main job in
-// the sandbox's place (TestVersitygwServer; the download matrix on it,
-// TestVersitygwServerFaults, lies in client/download); its client tests are set on the
-// sandbox's S3 (TestVersitygwClient); Amazon's clients for JavaScript sign in
-// to the sandbox's pool and verify its tokens (TestAmazonJavaScript); Amazon's
-// SDK for Go talks to S3 and pool alike (TestAmazonGo). Each judge's tests begin with the
-// judge's name, so that a claim in README.md cannot be proved by somebody
-// else: package proofs holds the table there against what ran.
+// The judges:
+//   - versitygw, an S3 server, replaces the sandbox's S3 (TestVersitygwServer).
+//     The download matrix on it, TestVersitygwServerFaults, is in
+//     client/download;
+//   - versitygw's client tests run against the sandbox's S3
+//     (TestVersitygwClient);
+//   - Amazon's clients for JavaScript sign in to the sandbox's pool and verify
+//     its tokens (TestAmazonJavaScript);
+//   - Amazon's SDK for Python tests S3 and the pool (TestAmazonPython);
+//   - Amazon's SDK for Go tests S3 and the pool (TestAmazonGo).
 //
-// The rig is a module of its own, so that nothing here reaches usher's go.sum.
+// The tests of a judge begin with its name. Package proofs compares the claims in
+// README.md with the tests that passed: only a test of the named judge proves a
+// claim.
+//
+// The rig is a separate module, so its dependencies are not in usher's go.sum.
 package rig

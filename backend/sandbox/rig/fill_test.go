@@ -15,8 +15,8 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// fill puts the rig's objects into versitygw through Amazon's SDK and gives the
-// SHA-256 of each one that external auditors see, by key.
+// fill stores the rig's objects in versitygw with Amazon's SDK. It returns the
+// SHA-256, by key, of each object that external auditors can read.
 func fill(t *testing.T, w *demotest.Demo) map[string]string {
 	t.Helper()
 	client := w.S3()
@@ -58,15 +58,15 @@ func fill(t *testing.T, w *demotest.Demo) map[string]string {
 	return want
 }
 
-// sums are the checksum algorithms that an object can have besides the default.
+// sums returns the checksum algorithms other than the default.
 func sums() []types.ChecksumAlgorithm {
 	return []types.ChecksumAlgorithm{types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmCrc32c, types.ChecksumAlgorithmCrc64nvme,
 		types.ChecksumAlgorithmSha1, types.ChecksumAlgorithmSha256}
 }
 
-// oddNames are those that versitygw keeps as they are. It joins keys to paths
-// and cannot list control characters (an escape comes back as U+FFFD), so dot
-// segments, empty ones and escapes are left to the sandbox.
+// oddNames returns unusual names that versitygw stores exactly. It joins keys to
+// paths, and lists an escape character as U+FFFD. Tests of dot segments, empty
+// segments and escapes therefore run on the sandbox.
 func oddNames() []string {
 	return []string{
 		"Bilanz 2026 (endgültig) & Co+.csv", "日本語/報告 100%.txt", "🧾.txt", "per%2Fcent%.txt", `a'b"c.txt`, "q?x=1#y.txt",
@@ -74,7 +74,7 @@ func oddNames() []string {
 	}
 }
 
-// putParts uploads two parts and gives the SHA-256 of the whole.
+// putParts uploads an object in two parts and returns its SHA-256.
 func putParts(t *testing.T, client *s3.Client, key string) string {
 	t.Helper()
 	up, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String(reports), Key: &key})
@@ -95,12 +95,12 @@ func putParts(t *testing.T, client *s3.Client, key string) string {
 	_, err = client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: aws.String(reports), Key: &key,
 		UploadId: up.UploadId, MultipartUpload: done})
 	if err != nil {
-		t.Fatalf("ending an upload: %v", err)
+		t.Fatalf("completing an upload: %v", err)
 	}
 	return digest(body)
 }
 
-// pattern is n bytes that differ from place to place.
+// pattern returns n bytes that depend on their offset.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {

@@ -1,9 +1,9 @@
 // Amazon's clients for JavaScript against the sandbox's user pools.
 //
-// amazon-cognito-identity-js signs people in, aws-jwt-verify verifies what they
-// get, and otpauth is their authenticator app. The pools and people come as
-// JSON on standard input; each check writes one line of JSON on standard
-// output: {"check", "ok", "why"?}. Nothing here is usher's.
+// amazon-cognito-identity-js signs people in, aws-jwt-verify verifies their
+// tokens, and otpauth is their authenticator app. The pools and people are JSON
+// on standard input. Each check writes one line of JSON to standard output:
+// {"check", "ok", "why"?}. This file uses no code of usher.
 
 import { readFileSync } from 'node:fs';
 import { strict as assert } from 'node:assert';
@@ -15,7 +15,7 @@ import { Secret, TOTP } from 'otpauth';
 
 const { pools } = JSON.parse(readFileSync(0, 'utf8'));
 
-// storage is a browser's localStorage for one person on one device.
+// storage returns a browser's localStorage for one person on one device.
 function storage() {
   const items = new Map();
   return {
@@ -26,15 +26,15 @@ function storage() {
   };
 }
 
-// device is a person at a device of their own: signed in nowhere else.
+// device returns a person on a new device, not signed in.
 function device(pool, name) {
   const Storage = storage();
   const Pool = new CognitoUserPool({ UserPoolId: pool.user_pool_id, ClientId: pool.client_id, endpoint: pool.endpoint, Storage });
   return new CognitoUser({ Username: name, Pool, Storage });
 }
 
-// step starts something that ends in a session or in a challenge, and says in
-// which.
+// step starts an operation and resolves to its result: a session or the kind of a
+// challenge.
 function step(start) {
   return new Promise((resolve, reject) => start({
     onSuccess: (session) => resolve({ kind: 'session', session }),
@@ -54,7 +54,7 @@ const callbacks = (start) => new Promise((onSuccess, onFailure) => start({ onSuc
 const refresh = (user, token) => promise((cb) => user.refreshSession(token, cb));
 const userData = (user) => promise((cb) => user.getUserData(cb, { bypassCache: true }));
 
-// app is an authenticator app; at is how many codes ahead.
+// app returns an authenticator app. at returns its code, ahead steps in the future.
 const app = (secret) => ({
   at: (ahead = 0) => new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + ahead * 30_000 }),
 });
@@ -66,28 +66,28 @@ async function session(pool, name) {
   return { user, session: end.session };
 }
 
-// tokens are those of a sign-in that was made before, if there was one.
-const kept = new Map();
+// tokens returns the session of an earlier sign-in, or of a new one.
+const sessions = new Map();
 async function tokens(pool, name) {
   const id = `${pool.issuer} ${name}`;
-  if (!kept.has(id)) kept.set(id, (await session(pool, name)).session);
-  return kept.get(id);
+  if (!sessions.has(id)) sessions.set(id, (await session(pool, name)).session);
+  return sessions.get(id);
 }
 
-async function refused(doing, name, words) {
-  await assert.rejects(doing, (err) => {
+async function refused(call, name, words) {
+  await assert.rejects(call, (err) => {
     assert.equal(err.code ?? err.name, name, err.message);
     if (words) assert.match(err.message, words);
     return true;
   });
 }
 
-// verifier is Amazon's, for one kind of token of one pool.
+// verifier returns Amazon's verifier for one type of token of one pool.
 async function verifier(pool, tokenUse, clientId = pool.client_id) {
   const jwksUri = `${pool.issuer}/.well-known/jwks.json`;
   const v = JwtVerifier.create({
     issuer: pool.issuer,
-    audience: null, // an access token has none; the field check asks for client_id or aud
+    audience: null, // an access token has none; validateCognitoJwtFields checks client_id or aud
     jwksUri,
     customJwtCheck: ({ payload }) => validateCognitoJwtFields(payload, { tokenUse, clientId }),
   });
@@ -95,7 +95,7 @@ async function verifier(pool, tokenUse, clientId = pool.client_id) {
   return v;
 }
 
-// forged is a token with one claim changed and the signature kept.
+// forged returns a token with changed claims and the original signature.
 function forged(token, change) {
   const [head, payload, signature] = token.split('.');
   const claims = JSON.parse(Buffer.from(payload, 'base64url'));
@@ -110,8 +110,8 @@ const checks = {
     assert.ok(s.isValid());
     assert.equal(s.getAccessToken().payload.username, 'ada');
   },
-  'srp/signs in again and again': async () => {
-    for (let i = 0; i < 6; i++) await session(plain, 'ada'); // new secrets on both sides each time
+  'srp/signs in repeatedly': async () => {
+    for (let i = 0; i < 6; i++) await session(plain, 'ada'); // each with new secrets on both sides
   },
   'srp/wrong password': () => refused(password(device(sandbox, 'ada'), 'Wrong-Password-1'),
     'NotAuthorizedException', /^Incorrect username or password\.$/),
@@ -120,7 +120,7 @@ const checks = {
   'srp/unknown client': () => refused(password(device({ ...sandbox, client_id: '1nobodys0client' }, 'ada'), sandbox.people.ada.password),
     'ResourceNotFoundException'),
 
-  'new password/is asked for and set': async () => {
+  'new password/is required and set': async () => {
     const { people } = sandbox;
     const user = device(sandbox, 'edsger');
     assert.equal((await password(user, people.edsger.password)).kind, 'new password');
@@ -136,7 +136,7 @@ const checks = {
   },
   'new password/wrong temporary one': () => refused(password(device(plain, 'edsger'), 'Wrong-Password-1'), 'NotAuthorizedException'),
 
-  'totp/asks for a code': async () => {
+  'totp/requires a code': async () => {
     const { password: secretWord, totp_secret: secret } = sandbox.people.alan;
     const user = device(sandbox, 'alan');
     assert.equal((await password(user, secretWord)).kind, 'totp');
@@ -145,7 +145,7 @@ const checks = {
 
     const thief = device(sandbox, 'alan');
     assert.equal((await password(thief, secretWord)).kind, 'totp');
-    await assert.rejects(code(thief, digits), /already been used|Invalid code/); // a code counts once
+    await assert.rejects(code(thief, digits), /already been used|Invalid code/); // a code is valid once
   },
   'totp/wrong code': async () => {
     const { password: secretWord, totp_secret: secret } = plain.people.alan;
@@ -174,7 +174,7 @@ const checks = {
     assert.equal((await code(again, app(secret).at(1))).kind, 'session');
   },
 
-  'refresh/gives new tokens': async () => {
+  'refresh/returns new tokens': async () => {
     const { user, session: old } = await session(plain, 'ada');
     const renewed = await refresh(user, old.getRefreshToken());
     const [was, is] = [old.getAccessToken().payload, renewed.getAccessToken().payload];
@@ -183,17 +183,17 @@ const checks = {
     assert.notEqual(is.jti, was.jti);
     await (await verifier(plain, 'access')).verify(renewed.getAccessToken().getJwtToken());
   },
-  'refresh/is refused where tokens rotate': async () => {
-    // With rotation on, Cognito takes GetTokensFromRefreshToken alone, which
-    // this client does not know.
+  'refresh/is refused with rotation': async () => {
+    // With rotation, Cognito accepts only GetTokensFromRefreshToken, which this
+    // client does not support.
     const { user, session: s } = await session(sandbox, 'ada');
     await refused(refresh(user, s.getRefreshToken()), 'InvalidParameterException');
   },
-  'refresh/made-up token': async () => {
+  'refresh/invented token': async () => {
     const { user } = await session(plain, 'ada');
     await refused(refresh(user, new CognitoRefreshToken({ RefreshToken: 'made-up' })), 'NotAuthorizedException');
   },
-  'refresh/is over after a sign-out': async () => {
+  'refresh/is refused after a sign-out': async () => {
     const { user, session: s } = await session(plain, 'ada');
     const token = s.getRefreshToken();
     await promise((cb) => user.signOut(cb)); // revokes the refresh token
@@ -207,7 +207,7 @@ const checks = {
     await callbacks((cb) => here.user.globalSignOut(cb));
     await refused(userData(there.user), 'NotAuthorizedException', /revoked/i);
     await refused(refresh(there.user, there.session.getRefreshToken()), 'NotAuthorizedException', /revoked/i);
-    await session(plain, 'grace'); // a new sign-in is another matter
+    await session(plain, 'grace'); // a new sign-in is still possible
   },
 
   'tokens/person': async () => {
@@ -232,7 +232,7 @@ const checks = {
     assert.equal(claims['cognito:username'], 'grace');
     assert.equal(claims.email, 'grace@example.com');
   },
-  'tokens/one is not the other': async () => {
+  'tokens/types are distinct': async () => {
     const s = await tokens(sandbox, 'grace');
     await assert.rejects((await verifier(sandbox, 'access')).verify(s.getIdToken().getJwtToken()), /token.?use/i);
     await assert.rejects((await verifier(sandbox, 'access', '1another0client')).verify(s.getAccessToken().getJwtToken()), /client/i);
@@ -265,7 +265,7 @@ const checks = {
     assert.deepEqual(keys.map((k) => k.kid).sort(), [kid(s.getAccessToken()), kid(s.getIdToken())].sort());
     for (const k of keys) {
       assert.deepEqual([k.kty, k.alg, k.use, Buffer.from(k.n, 'base64url').length], ['RSA', 'RS256', 'sig', 256]);
-      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi']) assert.ok(!(secret in k), `the key set holds ${secret}`);
+      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi']) assert.ok(!(secret in k), `the key set contains ${secret}`);
     }
   },
 };

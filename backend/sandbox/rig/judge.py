@@ -1,7 +1,7 @@
 """Amazon's SDK for Python against the demo's S3 and user pool.
 
-Reads what `usher demo --serve --json` prints from standard input, and prints
-one verdict a line: {"check", "ok", "why"}.
+It reads the output of `usher demo --serve --json` from standard input, and
+prints one verdict per line: {"check", "ok", "why"}.
 """
 import io, json, sys, time, traceback
 
@@ -17,7 +17,7 @@ CLIENT = facts["client_id"]
 
 
 def client(service, endpoint, **config):
-    # A client that waits for an answer in vain fails at this limit.
+    # The timeout ends the wait for a missing response.
     return boto3.client(
         service, endpoint_url=endpoint, region_name=facts["region"],
         aws_access_key_id=facts["s3_access_key"], aws_secret_access_key=facts["s3_secret_key"],
@@ -47,7 +47,7 @@ def refused(code, call, **arguments):
     except ClientError as e:
         same(e.response["Error"]["Code"], code)
         return e.response
-    raise AssertionError(f"taken, want {code}")
+    raise AssertionError(f"accepted, want {code}")
 
 
 def put(key, body=b"body", **more):
@@ -58,9 +58,9 @@ def head(key):
     return s3.head_object(Bucket=BUCKET, Key=key)
 
 
-@check("writes/nothing")
+@check("writes/empty body")
 def _():
-    put("judge/nothing", io.BytesIO())  # as of a file: this client then expects 100 Continue
+    put("judge/nothing", io.BytesIO())  # a file object, for which this client expects 100 Continue
     same(head("judge/nothing")["ContentLength"], 0)
 
 
@@ -106,12 +106,12 @@ def _():
     body = bytes(range(256)) * (12 * mib // 256)
     split = TransferConfig(multipart_threshold=5 * mib, multipart_chunksize=5 * mib)
     s3.upload_fileobj(io.BytesIO(body), BUCKET, "judge/parts", Config=split)
-    s3.copy({"Bucket": BUCKET, "Key": "judge/parts"}, BUCKET, "judge/copy", Config=split)  # by UploadPartCopy
+    s3.copy({"Bucket": BUCKET, "Key": "judge/parts"}, BUCKET, "judge/copy", Config=split)  # uses UploadPartCopy
     same(head("judge/copy")["ETag"][-3:], '-3"')
     same(s3.get_object(Bucket=BUCKET, Key="judge/copy")["Body"].read() == body, True)
 
 
-@check("bucket/questions")
+@check("bucket/configuration")
 def _():
     for name, code in {
         "policy": "NoSuchBucketPolicy", "policy_status": "NoSuchBucketPolicy", "cors": "NoSuchCORSConfiguration",
@@ -139,7 +139,7 @@ def restored(key):
     end = time.monotonic() + 30
     while 'ongoing-request="true"' in head(key).get("Restore", ""):
         if time.monotonic() > end:
-            raise AssertionError("the restoration does not end")
+            raise AssertionError("the restoration did not finish")
         time.sleep(0.2)
     return head(key)["Restore"]
 
@@ -232,6 +232,6 @@ for name, run in CHECKS:
     why = ""
     try:
         run()
-    except Exception as e:  # a verdict, not the judge's end
+    except Exception as e:  # becomes the verdict of this check
         why = f"{type(e).__name__}: {e}\n{traceback.format_exc(limit=-2)}"
     print(json.dumps({"check": name, "ok": why == "", "why": why}), flush=True)

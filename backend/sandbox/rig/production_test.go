@@ -29,33 +29,34 @@ import (
 	"usher/backend/sandbox/cognito"
 )
 
-// Hosts of the production test. The first is the name that AWS gives a pool of
-// the region; no configuration can change it.
+// Hosts of the production test. The first is AWS's host name for pools of the
+// region; no configuration can change it.
 const (
 	poolHost    = "cognito-idp." + region + ".amazonaws.com"
 	filesHost   = "files.rig.example"
 	storageHost = "storage.rig.example"
 )
 
-// production is usher as a company runs it: the program without its sandbox,
-// `usher serve` with TLS, the pool under AWS's name behind a private authority,
-// somebody else's S3, and a proxy as the only way to all of them.
+// production is usher in a company's configuration: the program without its
+// sandbox, `usher serve` with TLS, the pool under AWS's host name with a private
+// certificate authority, an independent S3 server, and a proxy as the only route
+// to all of them.
 type production struct {
 	t         *testing.T
 	program   string
 	proxy     *proxy
-	via       string // the proxy's address
+	via       string // the proxy's URL
 	authority *authority
 	passwords map[string]string
-	secret    string // of alan's authenticator
+	secret    string // TOTP secret of alan
 	config    string // file
 	serverEnv []string
 	log       lockedBuffer
 }
 
-// TestVersitygwServerProduction does the main job with the wiring of
-// production: nothing of the program is exchanged, and no loopback exception
-// helps it.
+// TestVersitygwServerProduction plays the main job with the production wiring. No
+// part of the program is replaced, and no exception for loopback addresses
+// applies.
 func TestVersitygwServerProduction(t *testing.T) {
 	p := startProduction(t)
 	t.Run("check", p.check)
@@ -72,11 +73,11 @@ func TestVersitygwServerProduction(t *testing.T) {
 	t.Run("access", p.access)
 	hosts, refused := p.proxy.visited()
 	if want := []string{poolHost + ":443", filesHost + ":443", storageHost + ":443"}; !slices.Equal(hosts, want) || len(refused) > 0 {
-		t.Errorf("through the proxy: %q, and refused were %q", hosts, refused)
+		t.Errorf("the proxy connected %q and refused %q", hosts, refused)
 	}
 	for name, password := range p.passwords {
 		if strings.Contains(p.log.String(), password) {
-			t.Errorf("the server's log holds the password of %s", name)
+			t.Errorf("the server's log contains the password of %s", name)
 		}
 	}
 }
@@ -85,12 +86,12 @@ func startProduction(t *testing.T) *production {
 	t.Helper()
 	p := &production{t: t, program: tool(t, "USHER_RIG_PRODUCTION"), authority: newAuthority(t), passwords: map[string]string{}, secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}
 	p.proxy, p.via = newProxy(t)
-	who := newOwner()
+	keys := newOwner()
 
 	const id, client = region + "_AbCdEfGhI", "1example23456789"
 	pool, err := cognito.New(cognito.Config{
 		Region: region, PoolID: id, ClientID: client, Now: time.Now, Rand: rand.Reader, BaseURL: "https://" + poolHost,
-		Rotation: true, GracePeriod: time.Minute, OwnerKeys: func(key string) (string, bool) { return who.secret, key == who.key },
+		Rotation: true, GracePeriod: time.Minute, OwnerKeys: func(key string) (string, bool) { return keys.secret, key == keys.key },
 	})
 	must(t, err)
 	for _, u := range []cognito.User{
@@ -105,18 +106,18 @@ func startProduction(t *testing.T) *production {
 	}
 	plain := httptest.NewServer(pool)
 	t.Cleanup(plain.Close)
-	p.proxy.lead(poolHost, p.authority.front(t, poolHost, plain.Listener.Addr().String()))
+	p.proxy.route(poolHost, p.authority.front(t, poolHost, plain.Listener.Addr().String()))
 
-	gateway := demotest.Versitygw(t, tool(t, "USHER_RIG_VERSITYGW"), who.key, who.secret)
+	gateway := demotest.Versitygw(t, tool(t, "USHER_RIG_VERSITYGW"), keys.key, keys.secret)
 	owner := s3.New(s3.Options{Region: region, BaseEndpoint: aws.String(gateway), UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(who.key, who.secret, "")})
+		Credentials: credentials.NewStaticCredentialsProvider(keys.key, keys.secret, "")})
 	_, err = owner.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(reports)})
 	must(t, err)
 	for key, body := range productionObjects() {
 		_, err := owner.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(reports), Key: aws.String(key), Body: strings.NewReader(body)})
 		must(t, err)
 	}
-	p.proxy.lead(storageHost, p.authority.front(t, storageHost, strings.TrimPrefix(gateway, "http://")))
+	p.proxy.route(storageHost, p.authority.front(t, storageHost, strings.TrimPrefix(gateway, "http://")))
 
 	dir := t.TempDir()
 	cert, key := p.authority.issue(t, filesHost)
@@ -124,7 +125,7 @@ func startProduction(t *testing.T) *production {
 	must(t, err)
 	address := listener.Addr().String()
 	must(t, listener.Close())
-	p.proxy.lead(filesHost, address)
+	p.proxy.route(filesHost, address)
 	p.config = filepath.Join(dir, "usher.yaml")
 	must(t, os.WriteFile(filepath.Join(dir, "grants.yaml"), []byte("grants:\n  - {group: finance-team, bucket: "+reports+", prefix: annual/}\n"), 0o600))
 	must(t, os.WriteFile(p.config, fmt.Appendf(nil, `organisation: Rig Ltd
@@ -138,12 +139,12 @@ s3: {path_style: true}
 grants: grants.yaml
 audit: audit.db
 `, address, filesHost, cert, key, region, id, client), 0o600))
-	p.serverEnv = append(p.env(dir), "AWS_ACCESS_KEY_ID="+who.key, "AWS_SECRET_ACCESS_KEY="+who.secret,
+	p.serverEnv = append(p.env(dir), "AWS_ACCESS_KEY_ID="+keys.key, "AWS_SECRET_ACCESS_KEY="+keys.secret,
 		"AWS_ENDPOINT_URL_S3=https://"+storageHost, "AWS_EC2_METADATA_DISABLED=true")
 	return p
 }
 
-// productionObjects are in the bucket; the last one nobody is granted.
+// productionObjects returns the bucket's objects. No grant includes the last one.
 func productionObjects() map[string]string {
 	return map[string]string{
 		"annual/letter.txt": "Dear all,\n", "annual/audited/2025.csv": strings.Repeat("account,amount\n", 100_000), "board/minutes.txt": "secret\n",
@@ -154,20 +155,21 @@ func (p *production) env(home string) []string {
 	return []string{"HOME=" + home, "HTTPS_PROXY=" + p.via, "SSL_CERT_FILE=" + p.authority.file, "LANG=C.UTF-8", "TZ=UTC", "TMPDIR=" + home}
 }
 
-// serve runs the server until the test ends, and waits until it answers.
+// serve starts the server, waits until it is healthy, and stops it at the end of
+// the test.
 func (p *production) serve() {
 	t := p.t
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), p.program, "serve", "--config", p.config)
 	cmd.Env, cmd.Stderr = p.serverEnv, &p.log
-	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, patience
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, waitLimit
 	must(t, cmd.Start())
 	t.Cleanup(func() {
 		if err := cmd.Wait(); err != nil || t.Failed() {
 			t.Logf("usher serve ended: %v\n%s", err, p.log.String())
 		}
 	})
-	for end := time.Now().Add(patience); ; <-time.After(50 * time.Millisecond) {
+	for end := time.Now().Add(waitLimit); ; <-time.After(50 * time.Millisecond) {
 		res, err := p.client().Get("https://" + filesHost + "/healthz")
 		if err == nil {
 			_ = res.Body.Close()
@@ -176,45 +178,45 @@ func (p *production) serve() {
 			}
 		}
 		if time.Now().After(end) {
-			t.Fatalf("usher serve does not answer: %v\n%s", err, p.log.String())
+			t.Fatalf("usher serve is not healthy: %v\n%s", err, p.log.String())
 		}
 	}
 }
 
-// client is a browser behind the same proxy.
+// client returns an HTTP client that uses the same proxy, like a browser.
 func (p *production) client() *http.Client {
 	via, err := url.Parse(p.via)
 	must(p.t, err)
-	return &http.Client{Timeout: patience, Transport: &http.Transport{
+	return &http.Client{Timeout: waitLimit, Transport: &http.Transport{
 		Proxy: http.ProxyURL(via), TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: p.authority.pool}, DisableKeepAlives: true,
 	}}
 }
 
-// run runs one command as somebody; their home is made once.
-func (p *production) run(t *testing.T, who, stdin string, args ...string) (out, errs string, err error) {
+// run runs one command with the home directory of username.
+func (p *production) run(t *testing.T, username, stdin string, args ...string) (out, errs string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.program, args...)
-	cmd.Env, cmd.Dir, cmd.Stdin = p.env(p.home(who)), p.home(who), strings.NewReader(stdin)
+	cmd.Env, cmd.Dir, cmd.Stdin = p.env(p.home(username)), p.home(username), strings.NewReader(stdin)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err = cmd.Run()
 	return o.String(), e.String(), err
 }
 
-// ok is run for a command that must succeed.
-func (p *production) ok(t *testing.T, who, stdin string, args ...string) string {
+// ok runs a command that must succeed, and returns its standard output.
+func (p *production) ok(t *testing.T, username, stdin string, args ...string) string {
 	t.Helper()
-	out, errs, err := p.run(t, who, stdin, args...)
+	out, errs, err := p.run(t, username, stdin, args...)
 	if err != nil {
 		t.Fatalf("usher %s: %v\n%s%s", strings.Join(args, " "), err, out, errs)
 	}
 	return out
 }
 
-func (p *production) home(who string) string {
-	home := filepath.Join(filepath.Dir(p.config), "home-"+who)
+func (p *production) home(username string) string {
+	home := filepath.Join(filepath.Dir(p.config), "home-"+username)
 	must(p.t, os.MkdirAll(home, 0o700))
 	return home
 }
@@ -227,19 +229,19 @@ func (p *production) check(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("usher serve --check: %v\n%s", err, out)
 	}
-	// The control: keys of nobody are found out, and the bucket is named.
+	// Negative control: the check detects an invalid key and names the bucket.
 	cmd = exec.CommandContext(ctx, p.program, "serve", "--config", p.config, "--check")
-	cmd.Env = append(slices.Clone(p.serverEnv), "AWS_SECRET_ACCESS_KEY=of-nobody")
+	cmd.Env = append(slices.Clone(p.serverEnv), "AWS_SECRET_ACCESS_KEY=invalid")
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), reports) {
-		t.Errorf("usher serve --check with keys of nobody: %v\n%s", err, out)
+		t.Errorf("usher serve --check with an invalid key: %v\n%s", err, out)
 	}
 }
 
 func (p *production) configure(t *testing.T) {
-	for who := range p.passwords {
-		p.ok(t, who, "", "configure", "--yes", "https://"+filesHost)
+	for username := range p.passwords {
+		p.ok(t, username, "", "configure", "--yes", "https://"+filesHost)
 	}
-	// The control: without the company's authority nothing is trusted.
+	// Negative control: without the company's authority, configure fails.
 	home := p.home("stranger")
 	cmd := exec.CommandContext(t.Context(), p.program, "configure", "--yes", "https://"+filesHost)
 	cmd.Env = []string{"HOME=" + home, "HTTPS_PROXY=" + p.via, "LANG=C.UTF-8"}
@@ -255,7 +257,7 @@ func (p *production) signIn(t *testing.T) {
 		t.Errorf("whoami: %s", out)
 	}
 	if _, errs, err := p.run(t, "alan", "Wrong-password-1\n", "login", "--username", "alan", "--password-stdin"); err == nil {
-		t.Errorf("a wrong password signs in: %s", errs)
+		t.Errorf("a wrong password was accepted: %s", errs)
 	}
 }
 
@@ -273,7 +275,8 @@ func (p *production) totp(t *testing.T) {
 	}
 }
 
-// setUp reads the secret that the pool gave out, and answers with its code.
+// setUp sets up an authenticator: it reads the TOTP secret from the output and
+// enters its code.
 func (p *production) setUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -286,9 +289,9 @@ func (p *production) setUp(t *testing.T) {
 	must(t, cmd.Start())
 	_, err = io.WriteString(stdin, p.passwords["dorothy"]+"\n")
 	must(t, err)
-	var said []string
+	var output []string
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		said = append(said, lines.Text())
+		output = append(output, lines.Text())
 		if secret, found := strings.CutPrefix(strings.TrimSpace(lines.Text()), "Secret "); found {
 			_, err := io.WriteString(stdin, demotest.Code(t, strings.TrimSpace(secret))+"\n")
 			must(t, err)
@@ -296,7 +299,7 @@ func (p *production) setUp(t *testing.T) {
 		}
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Fatalf("setting a second factor up: %v\n%s", err, strings.Join(said, "\n"))
+		t.Fatalf("setting a second factor up: %v\n%s", err, strings.Join(output, "\n"))
 	}
 	if out := p.ok(t, "dorothy", "", "whoami"); !strings.Contains(out, "dorothy") {
 		t.Errorf("whoami: %s", out)
@@ -311,7 +314,7 @@ func (p *production) ls(t *testing.T) {
 		t.Errorf("ls -R: %q", out)
 	}
 	if out, _, err := p.run(t, "dorothy", "", "ls", reports+"/"); err == nil {
-		t.Errorf("somebody without a grant lists %q", out)
+		t.Errorf("a person without a grant lists %q", out)
 	}
 }
 
@@ -326,7 +329,7 @@ func (p *production) get(t *testing.T) {
 		}
 	}
 	if out, _, err := p.run(t, "ada", "", "get", reports+"/board/minutes.txt", "-o", "got"); err == nil {
-		t.Errorf("what is not granted comes: %s", out)
+		t.Errorf("an object without a grant was fetched: %s", out)
 	}
 }
 
@@ -339,7 +342,7 @@ func (p *production) url(t *testing.T) {
 	must(t, err)
 	defer func() { _ = res.Body.Close() }()
 	if body, err := io.ReadAll(res.Body); err != nil || string(body) != productionObjects()["annual/letter.txt"] {
-		t.Errorf("the link gives %d %q, %v", res.StatusCode, body, err)
+		t.Errorf("the link returned %d %q, %v", res.StatusCode, body, err)
 	}
 }
 
@@ -347,11 +350,11 @@ func (p *production) audit(t *testing.T) {
 	out := p.ok(t, "grace", "", "audit", "--json", "who:ada", "action:download")
 	for _, want := range []string{`"annual/letter.txt"`, `"annual/audited/2025.csv"`, `"board/minutes.txt"`, `"127.0.0.1"`} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the log does not hold %s:\n%.2000s", want, out)
+			t.Errorf("the log does not contain %s:\n%.2000s", want, out)
 		}
 	}
 	if out, _, err := p.run(t, "ada", "", "audit"); err == nil {
-		t.Errorf("somebody who is no auditor reads the log: %.200s", out)
+		t.Errorf("a person without the auditor role reads the log: %.200s", out)
 	}
 }
 

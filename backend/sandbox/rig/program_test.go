@@ -18,7 +18,7 @@ import (
 	"usher/backend/event"
 )
 
-// person runs the real program as somebody with a home directory.
+// person runs the real program with a home directory of its own.
 type person struct {
 	t    *testing.T
 	home string
@@ -30,7 +30,7 @@ func newPerson(t *testing.T, w *demotest.Demo) person {
 	return person{t, home, []string{"HOME=" + home, "USHER_SERVER=" + w.Server, "LANG=C.UTF-8", "TZ=UTC", "TMPDIR=" + t.TempDir()}}
 }
 
-// usher runs one command and gives its standard output; it must succeed.
+// usher runs one command, which must succeed, and returns its standard output.
 func (p person) usher(stdin string, args ...string) string {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
@@ -45,8 +45,8 @@ func (p person) usher(stdin string, args ...string) string {
 	return out.String()
 }
 
-// testProgram does the main job with the real program: sign in, look, fetch,
-// and find the traces in the log.
+// testProgram plays the main job with the real program: sign in, list, fetch, and
+// find the events in the log.
 func testProgram(t *testing.T, w *demotest.Demo, want map[string]string) {
 	grace := newPerson(t, w)
 	for _, p := range w.People {
@@ -60,7 +60,7 @@ func testProgram(t *testing.T, w *demotest.Demo, want map[string]string) {
 	listed := strings.Split(strings.TrimSuffix(grace.usher("", "ls", "-R", "-p", "-0", reports+"/"+audited), "\x00"), "\x00")
 	for _, path := range listed {
 		if want[strings.TrimPrefix(path, reports+"/")] == "" {
-			t.Errorf("ls -R: %q is not there", path)
+			t.Errorf("ls -R: %q is not listed", path)
 		}
 	}
 	for key := range want {
@@ -79,7 +79,7 @@ func testProgram(t *testing.T, w *demotest.Demo, want map[string]string) {
 		}
 		key := strings.TrimPrefix(r.Path, reports+"/")
 		if err != nil || digest(body) != want[key] {
-			t.Errorf("%q: %v: not the bytes that were put", r.Path, err)
+			t.Errorf("%q: %v: not the stored bytes", r.Path, err)
 		}
 		if r.Verified == "" || r.Verified == "size" || r.Event == "" {
 			t.Errorf("%q: verified by %q, event %q", r.Path, r.Verified, r.Event)
@@ -102,7 +102,7 @@ func testProgram(t *testing.T, w *demotest.Demo, want map[string]string) {
 	grace.usher("", "logout")
 }
 
-// lines decodes output that is one JSON object a line.
+// lines decodes output with one JSON object per line.
 func lines[T any](t *testing.T, out string) []T {
 	t.Helper()
 	var all []T
@@ -118,7 +118,7 @@ func lines[T any](t *testing.T, out string) []T {
 	return all
 }
 
-// files counts what lies under a directory.
+// files returns the number of files below a directory.
 func files(t *testing.T, dir string) int {
 	t.Helper()
 	n := 0

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The README names the judges that are really called.
+// The README names the installed versions of the judges.
 func TestReadmeNamesTheVersions(t *testing.T) {
 	readme, script, manifest := text(t, "README.md"), text(t, "run"), text(t, "package.json")
 	_, rest, _ := strings.Cut(script, "\nversitygw=")

@@ -13,8 +13,9 @@ import (
 
 const region = "us-east-1"
 
-// tool gives the path that the script run hands over in an environment
-// variable. A rig without its judges would prove nothing, so it never skips.
+// tool returns the path of a tool from an environment variable, which the script
+// run sets. A missing variable fails the test: a rig without its judges would
+// prove nothing.
 func tool(t testing.TB, name string) string {
 	t.Helper()
 	path := os.Getenv(name)
@@ -24,21 +25,22 @@ func tool(t testing.TB, name string) string {
 	return path
 }
 
-// owner is a key pair, made up for one test.
+// owner is a key pair of one test.
 type owner struct{ key, secret string }
 
 func newOwner() owner {
 	return owner{"AKIA" + rand.Text()[:16], rand.Text() + rand.Text()[:14]}
 }
 
-// emptyS3 is a sandbox S3 without a bucket, and its address. keys may be nil.
-func emptyS3(t testing.TB, who owner, keys *s3.Keyring) string {
+// emptyS3 starts a sandbox S3 without a bucket, with the keys of root, and returns
+// its URL. ring may be nil.
+func emptyS3(t testing.TB, root owner, ring *s3.Keyring) string {
 	t.Helper()
-	if keys == nil {
-		keys = new(s3.Keyring)
+	if ring == nil {
+		ring = new(s3.Keyring)
 	}
-	keys.Put(who.key, s3.Credential{Secret: who.secret})
-	store, err := s3.New(s3.Config{Region: region, Keys: keys, Now: time.Now, Dir: t.TempDir()})
+	ring.Put(root.key, s3.Credential{Secret: root.secret})
+	store, err := s3.New(s3.Config{Region: region, Keys: ring, Now: time.Now, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// suites are the groups of versitygw's client tests that are set on the
-// sandbox, with how many tests each must have: a version that renames them
-// would else test nothing, unnoticed.
+// suites lists the groups of versitygw's client tests for the sandbox, with the
+// expected number of tests. The number detects a version of versitygw that renamed
+// its tests.
 var suites = []struct {
 	prefix string
 	count  int
-	// reported is true where a failure is only shown. The Authentication tests
-	// compare whole error texts, which AWS does not document.
+	// reported is true if a failure is only printed. The Authentication tests
+	// compare whole error messages, which AWS does not document.
 	reported bool
 }{
 	{prefix: "PresignedAuth_", count: 27},
@@ -27,8 +27,8 @@ var suites = []struct {
 	{prefix: "Authentication_", count: 25, reported: true},
 }
 
-// chosen are tests of other groups, most of which are about what the sandbox
-// leaves out (versions, locks) or about files. Each must pass.
+// chosen lists tests of other groups. Most tests of those groups concern files, or
+// features that the sandbox lacks (versions, locks). Each chosen test must pass.
 var chosen = []string{
 	"CopyObject_copy_to_itself",
 	"CopyObject_create_checksum_on_copy",
@@ -89,18 +89,18 @@ var chosen = []string{
 	"UploadPartCopy_success",
 }
 
-// clientTestLimit is for one test; most take a third of a second.
+// clientTestLimit is the timeout of one test. Most take a third of a second.
 const clientTestLimit = 2 * time.Minute
 
-// Each of versitygw's client tests runs alone, against a store of its own that
-// is empty. What fails must be recorded, with the reason; what is recorded must
-// fail, for that reason.
+// Each of versitygw's client tests runs alone, against its own empty store. Each
+// failure must be recorded with a reason, and each recorded test must fail with
+// the recorded message.
 func TestVersitygwClient(t *testing.T) {
 	program := tool(t, "USHER_RIG_VERSITYGW")
 	names := clientTests(t, program)
 	for name := range recorded {
 		if !slices.Contains(names, name) {
-			t.Errorf("a difference is recorded for %s, which is no test", name)
+			t.Errorf("a difference is recorded for %s, which does not exist", name)
 		}
 	}
 	for _, suite := range suites {
@@ -113,15 +113,15 @@ func TestVersitygwClient(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				failure := runClientTest(t, program, name)
-				// A failure that is known ends as a skip, not as a pass, so that
-				// no claim in the README can rest on it.
+				// A known failure is a skip, not a pass, so it cannot prove a claim
+				// of the README.
 				if suite.reported {
 					if failure != "" {
 						t.Skipf("reported only: %s", failure)
 					}
 					return
 				}
-				if complaint := hold(name, failure, recorded); complaint != "" {
+				if complaint := compare(name, failure, recorded); complaint != "" {
 					t.Error(complaint)
 				} else if failure != "" {
 					t.Skipf("recorded: %s\n%s", recorded[name].reason, recorded[name].page)
@@ -134,7 +134,7 @@ func TestVersitygwClient(t *testing.T) {
 	}
 	for _, name := range chosen {
 		if !slices.Contains(names, name) {
-			t.Errorf("%s is no test", name)
+			t.Errorf("%s does not exist", name)
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -146,27 +146,27 @@ func TestVersitygwClient(t *testing.T) {
 	}
 }
 
-// hold compares a test's failure ("" if it passed) with what is recorded, and
-// complains about any difference.
-func hold(name, failure string, recorded map[string]difference) string {
-	known, is := recorded[name]
+// compare compares a test's failure ("" if it passed) with the recorded
+// differences. It returns the mismatch, or "".
+func compare(name, failure string, recorded map[string]difference) string {
+	known, found := recorded[name]
 	switch {
-	case failure == "" && is:
-		return "it passes now, but a difference is recorded for it: remove the record"
-	case failure != "" && !is:
-		return "it fails and nothing is recorded about it: " + failure
-	case failure != "" && !strings.Contains(failure, known.says):
-		return "it fails, but not as recorded (" + known.says + "): " + failure
+	case failure == "" && found:
+		return "the test passes now: remove its recorded difference"
+	case failure != "" && !found:
+		return "the test fails and no difference is recorded for it: " + failure
+	case failure != "" && !strings.Contains(failure, known.failure):
+		return "the test fails, but not as recorded (" + known.failure + "): " + failure
 	}
 	return ""
 }
 
-// clientTests are the names of all client tests.
+// clientTests returns the names of all client tests.
 func clientTests(t *testing.T, program string) []string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), program, "test", "--help").Output()
 	if err != nil {
-		t.Fatalf("asking versitygw for its tests: %v", err)
+		t.Fatalf("listing versitygw's tests: %v", err)
 	}
 	var names []string
 	for line := range strings.Lines(string(out)) {
@@ -178,36 +178,36 @@ func clientTests(t *testing.T, program string) []string {
 	return slices.Compact(names)
 }
 
-var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// runClientTest gives the failure in the test's own words, "" if it passed. A
-// test that neither passes nor fails ends the rig's.
+// runClientTest returns the message of a failed test, "" if it passed. It ends the
+// calling test if there is no result.
 func runClientTest(t *testing.T, program, name string) string {
 	t.Helper()
-	who := newOwner()
-	endpoint := emptyS3(t, who, nil)
+	keys := newOwner()
+	endpoint := emptyS3(t, keys, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), clientTestLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "test", "--endpoint", endpoint, name)
-	// The keys go in as environment, where no process listing shows them.
-	cmd.Env = []string{"AWS_ACCESS_KEY_ID=" + who.key, "AWS_SECRET_ACCESS_KEY=" + who.secret, "HOME=" + t.TempDir()}
+	// The keys are environment variables: a process listing does not show them.
+	cmd.Env = []string{"AWS_ACCESS_KEY_ID=" + keys.key, "AWS_SECRET_ACCESS_KEY=" + keys.secret, "HOME=" + t.TempDir()}
 	cmd.Dir = t.TempDir()
 	raw, err := cmd.CombinedOutput()
-	out := colour.ReplaceAllString(string(raw), "")
+	out := color.ReplaceAllString(string(raw), "")
 	for line := range strings.Lines(out) {
 		if text, failed := strings.CutPrefix(line, "FAIL "); failed {
 			return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), name+":"))
 		}
 	}
 	if err != nil || !strings.Contains(out, "PASS "+name) {
-		t.Fatalf("it did not say how it ended (%v):\n%s", err, out)
+		t.Fatalf("the test printed no result (%v):\n%s", err, out)
 	}
 	return ""
 }
 
-// The comparison itself must be able to fail.
-func TestHoldComplains(t *testing.T) {
-	known := map[string]difference{"A": {says: "expected red", reason: "it is blue"}}
+// Negative control: compare returns each mismatch.
+func TestCompareReturnsMismatches(t *testing.T) {
+	known := map[string]difference{"A": {failure: "expected red", reason: "it is blue"}}
 	for _, c := range []struct {
 		name, failure string
 		complains     bool
@@ -218,16 +218,16 @@ func TestHoldComplains(t *testing.T) {
 		{"B", "", false},
 		{"B", "expected red", true},
 	} {
-		if got := hold(c.name, c.failure, known); (got != "") != c.complains {
+		if got := compare(c.name, c.failure, known); (got != "") != c.complains {
 			t.Errorf("%s with %q: %q", c.name, c.failure, got)
 		}
 	}
 }
 
-// Whoever reads the record learns why, and where AWS says so.
+// Each recorded difference has a message, a reason and an AWS page.
 func TestEachRecordHasItsPage(t *testing.T) {
 	for name, d := range recorded {
-		if d.says == "" || d.reason == "" || !strings.HasPrefix(d.page, "https://docs.aws.amazon.com/") {
+		if d.failure == "" || d.reason == "" || !strings.HasPrefix(d.page, "https://docs.aws.amazon.com/") {
 			t.Errorf("%s: the record lacks the failure, the reason or the AWS page", name)
 		}
 	}

@@ -22,12 +22,12 @@ import (
 
 const (
 	reports = "company-reports"
-	audited = "annual/audited/" // all that external auditors see of it
-	minPart = 5 << 20           // bytes; S3's smallest part but for the last
+	audited = "annual/audited/" // the prefix of external auditors
+	minPart = 5 << 20           // bytes; minimum size of a part except the last
 )
 
-// The main job, with versitygw in the place of the sandbox's S3: what usher
-// signs, asks and promises must hold on a server that knows nothing of it.
+// The main job with versitygw in place of the sandbox's S3. Usher's signatures,
+// requests and promises must be valid on an independent server.
 func TestVersitygwServer(t *testing.T) {
 	t.Parallel()
 	w := onGateway(t, 60)
@@ -37,7 +37,7 @@ func TestVersitygwServer(t *testing.T) {
 	t.Run("paging", func(t *testing.T) { testPaging(t, grace) })
 	t.Run("released", func(t *testing.T) { testReleased(t, grace, want) })
 	t.Run("refused", func(t *testing.T) { testRefused(t, grace) })
-	t.Run("bent", func(t *testing.T) { testBent(t, w, grace) })
+	t.Run("tampered", func(t *testing.T) { testTampered(t, w, grace) })
 	t.Run("changed", func(t *testing.T) { testChanged(t, w, grace) })
 	t.Run("version", func(t *testing.T) { testVersion(t, w) })
 	t.Run("link", func(t *testing.T) { testLink(t, grace, want) })
@@ -53,11 +53,11 @@ func codeOf(err error) api.Code {
 	return ""
 }
 
-// testListings: each group sees its subset of one bucket, and nothing else is
-// there for it.
+// testListings checks that each group can list its part of one bucket, and that
+// everything else is not found.
 func testListings(t *testing.T, ada, grace demotest.Actor) {
 	for _, c := range []struct {
-		who    demotest.Actor
+		person demotest.Actor
 		prefix string
 		want   []string // nil: not_found
 	}{
@@ -72,7 +72,7 @@ func testListings(t *testing.T, ada, grace demotest.Actor) {
 		{ada, "annualx/", nil},
 		{ada, "board-packs/", nil},
 	} {
-		got, err := names(t.Context(), c.who, c.prefix, 0)
+		got, err := names(t.Context(), c.person, c.prefix, 0)
 		slices.Sort(got)
 		switch {
 		case c.want == nil && codeOf(err) != api.NotFound:
@@ -83,12 +83,12 @@ func testListings(t *testing.T, ada, grace demotest.Actor) {
 	}
 }
 
-// names are those of a whole listing, in pages of limit (0: as large as can be).
-func names(ctx context.Context, who demotest.Actor, prefix string, limit int) ([]string, error) {
+// names returns the names of a whole listing, in pages of limit (0: the maximum).
+func names(ctx context.Context, person demotest.Actor, prefix string, limit int) ([]string, error) {
 	var out []string
 	in := api.ListRequest{Bucket: reports, Prefix: prefix, Limit: limit}
 	for {
-		page, err := who.List(ctx, in)
+		page, err := person.List(ctx, in)
 		if err != nil {
 			return out, err
 		}
@@ -101,27 +101,28 @@ func names(ctx context.Context, who demotest.Actor, prefix string, limit int) ([
 	}
 }
 
-// testPaging: however a listing is cut, each name comes once and in order.
-func testPaging(t *testing.T, who demotest.Actor) {
+// testPaging checks that, for every page size, each name is listed once and in
+// order.
+func testPaging(t *testing.T, person demotest.Actor) {
 	for _, c := range []struct {
 		prefix string
 		count  int
 		limits []int
 	}{{audited, 6, []int{1, 2, 5}}, {audited + "many/", 45, []int{7, 44, 45}}} {
-		whole, err := names(t.Context(), who, c.prefix, 0)
+		whole, err := names(t.Context(), person, c.prefix, 0)
 		if err != nil || len(whole) != c.count {
 			t.Fatalf("%q has %d names (%v), want %d", c.prefix, len(whole), err, c.count)
 		}
 		for _, limit := range c.limits {
-			if got, err := names(t.Context(), who, c.prefix, limit); err != nil || !slices.Equal(got, whole) {
+			if got, err := names(t.Context(), person, c.prefix, limit); err != nil || !slices.Equal(got, whole) {
 				t.Errorf("%q by %d: %q, %v, want %q", c.prefix, limit, got, err, whole)
 			}
 		}
 	}
 }
 
-func release(ctx context.Context, who demotest.Actor, o api.ReleaseObject, purpose string) (api.ReleaseItem, error) {
-	out, err := who.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{o}, Purpose: purpose})
+func release(ctx context.Context, person demotest.Actor, o api.ReleaseObject, purpose string) (api.ReleaseItem, error) {
+	out, err := person.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{o}, Purpose: purpose})
 	if err != nil {
 		return api.ReleaseItem{}, err
 	}
@@ -131,24 +132,24 @@ func release(ctx context.Context, who demotest.Actor, o api.ReleaseObject, purpo
 	return out.Items[0], nil
 }
 
-// mustRelease gives the URL of one object of the reports.
-func mustRelease(t *testing.T, who demotest.Actor, key string) api.ReleaseItem {
+// mustRelease returns the URL of one object in the reports bucket.
+func mustRelease(t *testing.T, person demotest.Actor, key string) api.ReleaseItem {
 	t.Helper()
-	item, err := release(t.Context(), who, api.ReleaseObject{Bucket: reports, Key: key}, "")
+	item, err := release(t.Context(), person, api.ReleaseObject{Bucket: reports, Key: key}, "")
 	if err != nil {
 		t.Fatalf("releasing %q: %v", key, err)
 	}
 	return item
 }
 
-// answer is what S3 said to a GET of a released URL.
+// answer is S3's response to a GET of a released URL.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// get uses a released URL as a client does, but for what change does to it.
+// get sends the request of a released URL, modified by change.
 func get(t *testing.T, item api.ReleaseItem, change func(*http.Request)) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, item.URL, nil)
@@ -173,19 +174,19 @@ func get(t *testing.T, item api.ReleaseItem, change func(*http.Request)) answer 
 	return answer{res.StatusCode, res.Header, body}
 }
 
-// testReleased: every object, whole, has the bytes that were put; and its
-// checksum comes with the GET, or with the URL.
-func testReleased(t *testing.T, who demotest.Actor, want map[string]string) {
+// testReleased checks the bytes of every object, and that the response of GET or
+// the release contains its checksum.
+func testReleased(t *testing.T, person demotest.Actor, want map[string]string) {
 	for key, sum := range want {
-		item := mustRelease(t, who, key)
+		item := mustRelease(t, person, key)
 		if a := get(t, item, nil); a.status != http.StatusOK || digest(a.body) != sum {
-			t.Errorf("%q: %d, %d bytes, not those that were put", key, a.status, len(a.body))
+			t.Errorf("%q: %d, %d bytes, not the stored ones", key, a.status, len(a.body))
 		} else if item.Checksum == nil || a.header.Get("x-amz-checksum-"+item.Checksum.Algorithm) != item.Checksum.Value {
-			t.Errorf("%q: the URL's checksum %v is not that of the answer", key, item.Checksum)
+			t.Errorf("%q: the release's checksum %v is not that of the response", key, item.Checksum)
 		}
 	}
 	t.Run("range", func(t *testing.T) {
-		item, body := mustRelease(t, who, audited+"big.bin"), pattern(minPart+1<<20)
+		item, body := mustRelease(t, person, audited+"big.bin"), pattern(minPart+1<<20)
 		for _, c := range []struct {
 			asked    string
 			from, to int
@@ -196,18 +197,19 @@ func testReleased(t *testing.T, who demotest.Actor, want map[string]string) {
 			}
 		}
 		if a := get(t, item, func(r *http.Request) { r.Header.Set("Range", "bytes=6291456-") }); a.status != http.StatusRequestedRangeNotSatisfiable {
-			t.Errorf("behind the end: %d, want 416", a.status)
+			t.Errorf("beyond the end: %d, want 416", a.status)
 		}
 	})
 	t.Run("parts", func(t *testing.T) {
-		item := mustRelease(t, who, audited+"big.bin")
+		item := mustRelease(t, person, audited+"big.bin")
 		if !strings.HasSuffix(item.ETag, `-2"`) || item.Size == nil || *item.Size != minPart+1<<20 || item.Checksum.Type != "FULL_OBJECT" {
 			t.Errorf("ETag %s, size %v, checksum %v", item.ETag, item.Size, item.Checksum)
 		}
 	})
 }
 
-// testRefused: what is not granted has no URL, and looks like what is absent.
+// testRefused checks that an object without a grant has no URL, and has the error
+// of an absent object.
 func testRefused(t *testing.T, grace demotest.Actor) {
 	for _, key := range []string{"quarterly/q1.csv", "annual/letter.txt", "board-packs/secret.csv", audited + "absent.csv"} {
 		item, err := release(t.Context(), grace, api.ReleaseObject{Bucket: reports, Key: key}, "")
@@ -216,30 +218,31 @@ func testRefused(t *testing.T, grace demotest.Actor) {
 		}
 	}
 	t.Run("dot segments", func(t *testing.T) {
-		// To S3 these are five keys of which none exists. To a server that joins
-		// keys to paths they are files that others have been granted.
+		// In S3 these are five absent keys. On a server that joins keys to paths,
+		// they are files of other grants.
 		for _, key := range []string{"../letter.txt", "one.csv/../../letter.txt", "./one.csv", "/one.csv", "../../quarterly/q1.csv"} {
 			item, err := release(t.Context(), grace, api.ReleaseObject{Bucket: reports, Key: audited + key}, "")
 			if err != nil {
 				continue
 			}
 			if a := get(t, item, nil); a.status == http.StatusOK {
-				t.Errorf("%q was released, and versitygw took it for another object: %q", audited+key, a.body)
+				t.Errorf("%q was released, and versitygw returned another object: %q", audited+key, a.body)
 			}
 		}
 	})
 }
 
-// testBent: a URL is for one object, one method and one content, on one host.
-func testBent(t *testing.T, w *demotest.Demo, who demotest.Actor) {
-	item := mustRelease(t, who, audited+"one.csv")
+// testTampered checks that a URL is valid for one object, one method, one content
+// and one host.
+func testTampered(t *testing.T, w *demotest.Demo, person demotest.Actor) {
+	item := mustRelease(t, person, audited+"one.csv")
 	if strings.Contains(item.URL, w.S3SecretKey) {
-		t.Error("the URL holds the secret key")
+		t.Error("the URL contains the secret key")
 	}
 	if a := get(t, item, nil); a.status != http.StatusOK || string(a.body) != "body of one.csv" {
 		t.Fatalf("as released: %d %q", a.status, a.body)
 	}
-	for name, change := range bends() {
+	for name, change := range tampering() {
 		t.Run(name, func(t *testing.T) {
 			if a := get(t, item, change); a.status != http.StatusForbidden {
 				t.Errorf("%d %s, want 403", a.status, a.body)
@@ -247,12 +250,12 @@ func testBent(t *testing.T, w *demotest.Demo, who demotest.Actor) {
 		})
 	}
 	if a := get(t, item, nil); a.status != http.StatusOK {
-		t.Errorf("afterwards: %d, want the object as it was", a.status)
+		t.Errorf("afterwards: %d, want the unchanged object", a.status)
 	}
 }
 
-// bends are changes to a released URL of audited/one.csv.
-func bends() map[string]func(*http.Request) {
+// tampering returns changes to a released URL of audited/one.csv.
+func tampering() map[string]func(*http.Request) {
 	query := func(f func(url.Values)) func(*http.Request) {
 		return func(r *http.Request) {
 			q := r.URL.Query()
@@ -284,7 +287,7 @@ func bends() map[string]func(*http.Request) {
 	}
 }
 
-// secondLater is an X-Amz-Date a second on.
+// secondLater returns an X-Amz-Date one second later.
 func secondLater(date string) string {
 	const form = "20060102T150405Z"
 	t, err := time.Parse(form, date)
@@ -294,20 +297,20 @@ func secondLater(date string) string {
 	return t.Add(time.Second).Format(form)
 }
 
-// testChanged: the ETag of a listing is signed into the URL, so the caller gets
-// that content or none.
-func testChanged(t *testing.T, w *demotest.Demo, who demotest.Actor) {
+// testChanged checks that the ETag of a listing is signed into the URL: after a
+// change of the object the URL is refused.
+func testChanged(t *testing.T, w *demotest.Demo, person demotest.Actor) {
 	key := audited + "changing.csv"
 	w.Put(t, reports, key, "before")
-	page, err := who.List(t.Context(), api.ListRequest{Bucket: reports, Prefix: audited})
+	page, err := person.List(t.Context(), api.ListRequest{Bucket: reports, Prefix: audited})
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(page.Entries, func(e api.Entry) bool { return e.Name == "changing.csv" })
 	if i < 0 {
-		t.Fatal("it is not listed")
+		t.Fatal("the object is not listed")
 	}
-	item, err := release(t.Context(), who, api.ReleaseObject{Bucket: reports, Key: key, ETag: page.Entries[i].ETag}, "")
+	item, err := release(t.Context(), person, api.ReleaseObject{Bucket: reports, Key: key, ETag: page.Entries[i].ETag}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +321,7 @@ func testChanged(t *testing.T, w *demotest.Demo, who demotest.Actor) {
 	w.Put(t, reports, key, "after!")
 	for name, change := range map[string]func(*http.Request){"whole": nil, "range": ranged} {
 		if a := get(t, item, change); a.status != http.StatusPreconditionFailed {
-			t.Errorf("%s, after the object changed: %d, want 412", name, a.status)
+			t.Errorf("%s, after a change of the object: %d, want 412", name, a.status)
 		}
 	}
 	if _, err := w.S3().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(reports), Key: &key}); err != nil {
@@ -326,8 +329,8 @@ func testChanged(t *testing.T, w *demotest.Demo, who demotest.Actor) {
 	}
 }
 
-// testVersion: in a bucket with versions the URL is for the version that was
-// there, and for no other.
+// testVersion checks that, in a bucket with versions, a URL is valid for the
+// version at its release only.
 func testVersion(t *testing.T, w *demotest.Demo) {
 	alan := w.SignIn(t, "alan")
 	w.Put(t, "builds", "app.txt", "first")
@@ -346,10 +349,10 @@ func testVersion(t *testing.T, w *demotest.Demo) {
 	}
 }
 
-// testLink: a link needs no header at all, so that any browser can use it.
-func testLink(t *testing.T, who demotest.Actor, want map[string]string) {
+// testLink checks that a link requires no header, so that a browser can open it.
+func testLink(t *testing.T, person demotest.Actor, want map[string]string) {
 	for _, key := range []string{audited + "one.csv", audited + "odd/00 " + oddNames()[0]} {
-		item, err := release(t.Context(), who, api.ReleaseObject{Bucket: reports, Key: key}, api.PurposeLink)
+		item, err := release(t.Context(), person, api.ReleaseObject{Bucket: reports, Key: key}, api.PurposeLink)
 		if err != nil || len(item.Headers) > 0 {
 			t.Fatalf("%q: %v with headers %v", key, err, item.Headers)
 		}
@@ -359,8 +362,7 @@ func testLink(t *testing.T, who demotest.Actor, want map[string]string) {
 	}
 }
 
-// testAudit: what was done against somebody else's S3 is on record like
-// anything else.
+// testAudit checks the audit log of the preceding tests.
 func testAudit(t *testing.T, auditor demotest.Actor) {
 	for filter, least := range map[string]int{
 		"who:ada action:list outcome:allowed":               3,
@@ -379,12 +381,12 @@ func testAudit(t *testing.T, auditor demotest.Actor) {
 	}
 	out, err := auditor.AuditQuery(t.Context(), api.AuditQueryRequest{Filter: "who:alan action:download"})
 	if err != nil || len(out.Events) == 0 || out.Events[0].Version == "" || out.Events[0].Action != event.Download {
-		t.Errorf("the version is not on record: %v, %v", out.Events, err)
+		t.Errorf("the log does not contain the version: %v, %v", out.Events, err)
 	}
 }
 
-// A URL ends when it says so, whatever is done with it until then. It takes as
-// long as the shortest life that can be configured.
+// A URL expires at its time, however often it was used before. The test takes as
+// long as the shortest configurable life.
 func TestVersitygwServerExpiry(t *testing.T) {
 	t.Parallel()
 	w := onGateway(t, 15)
@@ -403,7 +405,7 @@ func TestVersitygwServerExpiry(t *testing.T) {
 		case a.status != http.StatusOK:
 			t.Fatalf("after %v: %d %s", asked, a.status, a.body)
 		case asked > 16*time.Second:
-			t.Fatalf("after %v it still works", asked)
+			t.Fatalf("the URL is still valid after %v", asked)
 		}
 		<-time.After(250 * time.Millisecond)
 	}

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// authority is a private certificate authority, as a company has one.
+// authority is a private certificate authority, like that of a company.
 type authority struct {
 	file string // its certificate, for SSL_CERT_FILE
 	pool *x509.CertPool
@@ -48,7 +48,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// issue makes a certificate for a host, and its two files.
+// issue creates a certificate for a host and returns its two files.
 func (a *authority) issue(t *testing.T, host string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -68,8 +68,8 @@ func (a *authority) issue(t *testing.T, host string) (cert, key string) {
 	return cert, key
 }
 
-// front ends TLS for a host and passes the bytes on as they are, so that
-// signatures over the host name hold.
+// front terminates TLS for a host and forwards the bytes unchanged, so signatures
+// over the host name stay valid.
 func (a *authority) front(t *testing.T, host, target string) (address string) {
 	t.Helper()
 	certFile, keyFile := a.issue(t, host)
@@ -95,7 +95,7 @@ func accept(l net.Listener, serve func(net.Conn)) {
 	}
 }
 
-// join connects a connection with an address until one side ends.
+// join relays between a connection and an address until one side closes.
 func join(c net.Conn, target string) {
 	far, err := net.Dial("tcp", target)
 	if err != nil {
@@ -108,8 +108,8 @@ func join(c net.Conn, target string) {
 	<-done
 }
 
-// proxy takes CONNECT and leads to the hosts that it knows, wherever they are.
-// Nothing in the world outside can be reached through it.
+// proxy is a CONNECT proxy for configured hosts. It refuses every other host, so no
+// connection leaves this machine.
 type proxy struct {
 	mu      sync.Mutex
 	hosts   map[string]string // host:443 → address
@@ -127,7 +127,7 @@ func newProxy(t *testing.T) (p *proxy, address string) {
 	return p, "http://" + l.Addr().String()
 }
 
-func (p *proxy) lead(host, address string) {
+func (p *proxy) route(host, address string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hosts[host+":443"] = address
@@ -156,7 +156,7 @@ func (p *proxy) serve(c net.Conn) {
 	}
 }
 
-// visited are the hosts that were reached, and what was refused.
+// visited returns the hosts of accepted connections and those of refused ones.
 func (p *proxy) visited() (hosts, refused []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

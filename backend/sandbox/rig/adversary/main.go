@@ -1,11 +1,10 @@
-// Command adversary runs the tests that attack usher and prints their figures
-// on one page: what was tried, and how often it worked. It exits with 1 if a
-// figure that must be 0 is not, if a line or a figure is missing, or if a test
-// failed.
+// Command adversary runs the tests that attack usher and prints their figures on
+// one page: the number of attempts and of successes. It exits with 1 if a figure
+// that must be 0 is not 0, if a line or a figure is missing, or if a test failed.
 //
 //	go run ./adversary           the page
 //	go run ./adversary -short    fewer cases, for each change
-//	go run ./adversary -soak     all cases, for the night
+//	go run ./adversary -soak     all cases, for a nightly run
 //	go run ./adversary -json     the page as JSON
 package main
 
@@ -71,7 +70,7 @@ func suites() []suite {
 	}
 }
 
-// play runs one suite and puts its figures on the page.
+// play runs one suite and adds its figures to the page.
 func play(ctx context.Context, o options, s suite, p *page) error {
 	args := []string{"test", "-json", "-count=1", "-timeout=60m", "-run", s.run}
 	if o.short {

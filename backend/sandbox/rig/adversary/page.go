@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// lines are the words that a page consists of, with the figures that each has
-// to have somewhere.
+// lines returns the first words of the page's lines, each with its required
+// figures. Several lines may have the same word; together they contain the
+// figures.
 func lines() []struct{ word, figures string } {
 	return []struct{ word, figures string }{
 		{"AUTHZ", "cases allow deny disagreements let_in"},
@@ -27,14 +28,15 @@ func lines() []struct{ word, figures string } {
 	}
 }
 
-// zero are the figures that must be 0 wherever they are printed.
+// zero lists the figures that must be 0 in every line.
 const zero = "disagreements let_in accepted_bad rejected_good s3_calls violations missing duplicate gaps unaudited_gets " +
 	"sha_bad wrong_final_seen outside_dest overwritten control_bytes_leaked overflow tokens_found signatures_found odd_answers goroutines_left"
 
-// some are the figures that must not be 0: a page of nothing proves nothing.
-const some = "cases vectors mutations pairs n released faults renders sinks conns"
+// nonzero lists the counts of attempts. They must not be 0: a page without
+// attempts proves nothing.
+const nonzero = "cases vectors mutations pairs n released faults renders sinks conns"
 
-// line is what one test printed.
+// line is a printed line of one test.
 type line struct {
 	Word    string
 	Figures map[string]string
@@ -55,7 +57,7 @@ var (
 	figureShape  = regexp.MustCompile(`(\w+)=(\S+)`)
 )
 
-// read takes the figures out of a run of go test -json.
+// read reads the figures of a run of go test -json.
 func (p *page) read(run io.Reader) {
 	in := bufio.NewScanner(run)
 	in.Buffer(nil, 4<<20)
@@ -85,40 +87,40 @@ func (p *page) read(run io.Reader) {
 	}
 }
 
-// check notes what is wrong with the page.
+// check adds the faults of the page to p.faults.
 func (p *page) check() {
-	say := func(format string, args ...any) { p.faults = append(p.faults, fmt.Sprintf(format, args...)) }
+	report := func(format string, args ...any) { p.faults = append(p.faults, fmt.Sprintf(format, args...)) }
 	for _, want := range lines() {
 		for _, figure := range strings.Fields(want.figures) {
 			if !slices.ContainsFunc(p.lines, func(l line) bool { return l.Word == want.word && l.Figures[figure] != "" }) {
-				say("%s: %s is missing", want.word, figure)
+				report("%s: %s is missing", want.word, figure)
 			}
 		}
 	}
 	for _, l := range p.lines {
 		for _, figure := range strings.Fields(zero) {
 			if v, there := l.Figures[figure]; there && v != "0" {
-				say("%s: %s is %s and must be 0", l.Word, figure, v)
+				report("%s: %s is %s and must be 0", l.Word, figure, v)
 			}
 		}
-		for _, figure := range strings.Fields(some) {
+		for _, figure := range strings.Fields(nonzero) {
 			if l.Figures[figure] == "0" {
-				say("%s: %s is 0: nothing was tried", l.Word, figure)
+				report("%s: %s is 0: there was no attempt", l.Word, figure)
 			}
 		}
 		if l.Word == "AUDIT" && (l.Figures["released"] != l.Figures["durable_before_release"] || l.Figures["chain"] != "ok") {
-			say("AUDIT: a URL came before its record, or the chain is broken")
+			report("AUDIT: a URL was released before its record was durable, or the chain is broken")
 		}
 	}
 	if p.all == 0 || p.killed != p.all {
-		say("controls killed %d/%d: a guard was switched off and no test noticed", p.killed, p.all)
+		report("controls killed %d/%d: no test detected that a guard was switched off", p.killed, p.all)
 	}
 	for _, test := range p.failed {
-		say("%s failed", test)
+		report("%s failed", test)
 	}
 }
 
-// MarshalJSON gives the page to other programs.
+// MarshalJSON encodes lines, counts of controls and faults.
 func (p *page) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"lines": p.lines, "controls_killed": p.killed, "controls": p.all, "faults": p.faults})
 }
@@ -136,6 +138,6 @@ func (p *page) print(out io.Writer) {
 		fmt.Fprintln(out, "WRONG: "+f)
 	}
 	if len(p.faults) == 0 {
-		fmt.Fprintln(out, "the page is complete, and nothing got through")
+		fmt.Fprintln(out, "the page is complete, and no attack succeeded")
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// whole is a run in which every line has every figure.
+// whole returns a run in which every line has every figure.
 func whole() string {
 	var b strings.Builder
 	say := func(text string) {
@@ -45,22 +45,22 @@ func TestWholePage(t *testing.T) {
 	}
 }
 
-// Each figure that is wrong or missing is named.
-func TestWhatIsWrongIsNamed(t *testing.T) {
+// The faults name each wrong or missing figure.
+func TestFaultsNameTheFigure(t *testing.T) {
 	for name, c := range map[string]struct{ old, with, want string }{
-		"a leak":               {"control_bytes_leaked=0", "control_bytes_leaked=1", "TERMINAL: control_bytes_leaked is 1"},
-		"a figure is missing":  {" rss_max_MiB=7", "", "LOAD: rss_max_MiB is missing"},
-		"a line is missing":    {"SECRETS ", "SECRET ", "SECRETS: sinks is missing"},
-		"nothing was tried":    {"mutations=7", "mutations=0", "TOKEN: mutations is 0"},
-		"a URL came early":     {"durable_before_release=7", "durable_before_release=6", "AUDIT: a URL came before"},
-		"a broken chain":       {"chain=ok", "chain=broken", "AUDIT: a URL came before"},
-		"a control that lives": {"killed 5/5", "killed 4/5", "controls killed 4/5"},
-		"no control":           {"killed 5/5", "killed none", "controls killed 0/0"},
-		"a test failed":        {`{"Action":"output"`, `{"Action":"fail","Test":"TestY"}` + "\n" + `{"Action":"output"`, "TestY failed"},
+		"a leak":              {"control_bytes_leaked=0", "control_bytes_leaked=1", "TERMINAL: control_bytes_leaked is 1"},
+		"a figure is missing": {" rss_max_MiB=7", "", "LOAD: rss_max_MiB is missing"},
+		"a line is missing":   {"SECRETS ", "SECRET ", "SECRETS: sinks is missing"},
+		"nothing was tried":   {"mutations=7", "mutations=0", "TOKEN: mutations is 0"},
+		"an early URL":        {"durable_before_release=7", "durable_before_release=6", "AUDIT: a URL was released before"},
+		"a broken chain":      {"chain=ok", "chain=broken", "AUDIT: a URL was released before"},
+		"a survived control":  {"killed 5/5", "killed 4/5", "controls killed 4/5"},
+		"no control":          {"killed 5/5", "killed none", "controls killed 0/0"},
+		"a test failed":       {`{"Action":"output"`, `{"Action":"fail","Test":"TestY"}` + "\n" + `{"Action":"output"`, "TestY failed"},
 	} {
 		run := whole()
 		if !strings.Contains(run, c.old) {
-			t.Fatalf("%s: %q is not there to be replaced", name, c.old)
+			t.Fatalf("%s: %q was not found to replace", name, c.old)
 		}
 		if got := strings.Join(faults(strings.Replace(run, c.old, c.with, 1)), "\n"); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

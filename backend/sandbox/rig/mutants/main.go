@@ -1,15 +1,15 @@
-// Command mutants switches named guards off, one at a time, and runs the tests
-// that should notice. A guard whose loss no test notices is printed as
-// SURVIVED, and the exit code is 1.
+// Command mutants switches off named guards, one at a time, and runs the tests
+// that should then fail. If none fails, the guard is printed as SURVIVED, and the
+// exit code is 1.
 //
 //	go run ./mutants                     every guard
 //	go run ./mutants -n 8 -turn 17       eight of them, the next eight for the next turn
 //	go run ./mutants -match fsync        guards whose name matches
 //	go run ./mutants -check              only the table: each text is still in the code
 //
-// The guards are in files named testdata/mutants.txt beside the tests; see
-// parse for their form. Code is exchanged with go test -overlay, so the tree
-// stays as it is.
+// The guards are in files named testdata/mutants.txt beside the tests; see parse
+// for their format. go test -overlay replaces the code, so the tree does not
+// change.
 package main
 
 import (

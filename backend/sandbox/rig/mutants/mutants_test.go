@@ -12,7 +12,7 @@ const goMod = "module example\n\ngo 1.26\n"
 
 const code = `package room
 
-// Open says whether somebody may come in.
+// Open reports whether a person may enter.
 func Open(name string, age int) bool {
 	if name == "" {
 		return false
@@ -27,7 +27,7 @@ import "testing"
 
 func TestName(t *testing.T) {
 	if Open("", 20) {
-		t.Error("nobody came in")
+		t.Error("a nameless person entered")
 	}
 }
 
@@ -38,7 +38,7 @@ func TestLoop(t *testing.T) {
 }
 `
 
-// module writes a module of one room with this table.
+// module writes a module with one package, room, and this table.
 func module(t *testing.T, table string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -58,24 +58,24 @@ func module(t *testing.T, table string) string {
 
 const nameless = "guard a name\n- name == \"\"\n+ false && name == \"\"\ntest TestName\n"
 
-// Each way in which a row can end.
+// Each possible result of a row.
 func TestRows(t *testing.T) {
 	for name, c := range map[string]struct {
 		table, line string
 		fails       bool
 	}{
-		"killed":                  {nameless, "killed   room: a name, by TestName", false},
-		"killed by a panic":       {"guard a\n- return age >= 18\n+ return false\ntest TestLoop\n", "killed   room: a, by TestLoop", false},
-		"two places":              {"guard a\n- return age >= 18\n+ return true\n- name == \"\"\n+ false && name == \"\"\ntest TestName\n", "killed   room: a, by TestName", false},
-		"several lines":           {"guard a\n- if name == \"\" {\n- return false\n- }\n+\ntest TestName\n", "killed   room: a, by TestName", false},
-		"no test notices":         {"guard a\n- age >= 18\n+ age >= 0\ntest TestName|TestLoop\n", "SURVIVED room: a", true},
-		"does not build":          {"guard a\n- age >= 18\n+ true\n- age int\n+ age\ntest TestName\n", "BROKEN   room: a: it does not build", true},
-		"no test of that name":    {"guard a\n- age >= 18\n+ true\ntest TestAge\n", "", true},
-		"the code is gone":        {"guard a\n- age >= 21\n+ true\ntest TestName\n", "", true},
-		"the code is there twice": {"guard a\n- age\n+ 1\ntest TestName\n", "", true},
-		"a row without a test":    {"guard a\n- age >= 18\n+ true\n", "", true},
-		"one name, two guards":    {nameless + nameless, "", true},
-		"no row":                  {"# nothing\n", "", true},
+		"killed":                {nameless, "killed   room: a name, by TestName", false},
+		"killed by a panic":     {"guard a\n- return age >= 18\n+ return false\ntest TestLoop\n", "killed   room: a, by TestLoop", false},
+		"two edits":             {"guard a\n- return age >= 18\n+ return true\n- name == \"\"\n+ false && name == \"\"\ntest TestName\n", "killed   room: a, by TestName", false},
+		"several lines":         {"guard a\n- if name == \"\" {\n- return false\n- }\n+\ntest TestName\n", "killed   room: a, by TestName", false},
+		"no test fails":         {"guard a\n- age >= 18\n+ age >= 0\ntest TestName|TestLoop\n", "SURVIVED room: a", true},
+		"does not build":        {"guard a\n- age >= 18\n+ true\n- age int\n+ age\ntest TestName\n", "BROKEN   room: a: it does not build", true},
+		"no test of that name":  {"guard a\n- age >= 18\n+ true\ntest TestAge\n", "", true},
+		"the code is gone":      {"guard a\n- age >= 21\n+ true\ntest TestName\n", "", true},
+		"the code is ambiguous": {"guard a\n- age\n+ 1\ntest TestName\n", "", true},
+		"a row without a test":  {"guard a\n- age >= 18\n+ true\n", "", true},
+		"one name, two guards":  {nameless + nameless, "", true},
+		"no row":                {"# nothing\n", "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,8 +88,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// A test that fails with every guard in place proves nothing.
-func TestATestThatFailsAnyway(t *testing.T) {
+// A test that fails with every guard in place is an error: it proves nothing.
+func TestFailureWithoutAMutant(t *testing.T) {
 	root := module(t, nameless)
 	broken := strings.Replace(code, `name == ""`, `name == "x"`, 1) + "\n// name == \"\"\n"
 	if err := os.WriteFile(filepath.Join(root, "room/room.go"), []byte(broken), 0o600); err != nil {
@@ -101,7 +101,7 @@ func TestATestThatFailsAnyway(t *testing.T) {
 	}
 }
 
-// Groups of n take all guards in turn, each once.
+// The groups of n contain each guard once.
 func TestTurns(t *testing.T) {
 	var all []guard
 	for i := range 23 {
@@ -118,9 +118,9 @@ func TestTurns(t *testing.T) {
 		}
 	}
 	if len(seen) != len(all) {
-		t.Errorf("%d of %d guards have a turn", len(seen), len(all))
+		t.Errorf("%d of %d guards are in a group", len(seen), len(all))
 	}
 	if _, err := choose(all, options{match: "nothing"}); err == nil {
-		t.Error("a choice of nothing is taken")
+		t.Error("a pattern without a match was accepted")
 	}
 }

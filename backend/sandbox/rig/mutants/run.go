@@ -23,7 +23,7 @@ type options struct {
 	check            bool
 }
 
-// run prints one line for each guard, and the counts last.
+// run prints one line for each guard, followed by the counts.
 func run(ctx context.Context, o options, out io.Writer) error {
 	root, err := filepath.Abs(o.root)
 	if err != nil {
@@ -34,7 +34,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	if len(guards) < o.least {
-		return fmt.Errorf("the tables hold %d guards, fewer than %d", len(guards), o.least)
+		return fmt.Errorf("the tables contain %d guards, fewer than %d", len(guards), o.least)
 	}
 	mutants := map[string]mutant{}
 	var rotten []error
@@ -84,12 +84,13 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "mutants: %d killed, %d survived\n", killed, survived)
 	if survived+broken > 0 || killed == 0 {
-		return fmt.Errorf("%d guards without a test that notices, %d rows that could not be played", survived, broken)
+		return fmt.Errorf("%d guards whose absence no test detects, %d rows that could not run", survived, broken)
 	}
 	return nil
 }
 
-// choose takes the guards that match, and of them n, one group for each turn.
+// choose returns the guards that match the pattern. If o.few is set, it returns
+// the group of that size for o.turn.
 func choose(all []guard, o options) ([]guard, error) {
 	match, err := regexp.Compile(o.match)
 	if err != nil {
@@ -102,7 +103,7 @@ func choose(all []guard, o options) ([]guard, error) {
 	if o.few <= 0 || o.few >= len(chosen) {
 		return chosen, nil
 	}
-	// Neighbours in a table guard similar things: a group takes rows far apart.
+	// Neighbors in a table are similar, so a group consists of rows far apart.
 	groups := (len(chosen) + o.few - 1) / o.few
 	turn := ((o.turn % groups) + groups) % groups
 	var few []guard
@@ -112,15 +113,15 @@ func choose(all []guard, o options) ([]guard, error) {
 	return few, nil
 }
 
-// tester runs go test in the module, with files exchanged or without.
+// tester runs go test in the module, with or without an overlay.
 type tester struct {
 	ctx  context.Context
 	root string
 	dir  string // for overlays
 }
 
-// whole runs the tests of all guards on the code as it is: a test that fails
-// anyway notices nothing.
+// whole runs the tests of all guards on the unchanged code. A test that fails
+// there cannot detect the loss of a guard.
 func (t tester) whole(guards []guard) error {
 	var runs []test // of one package and environment
 	for _, g := range guards {
@@ -130,7 +131,7 @@ func (t tester) whole(guards []guard) error {
 				runs = append(runs, at)
 				continue
 			}
-			runs[i].run += "|" + at.run // alternatives, as go test -run has them
+			runs[i].run += "|" + at.run // alternatives of the regular expression for -run
 		}
 	}
 	for _, at := range runs {
@@ -145,7 +146,7 @@ func (t tester) whole(guards []guard) error {
 	return nil
 }
 
-// without switches a guard off and names the first test that fails, or none.
+// without switches off a guard and returns the first test that fails, or "".
 func (t tester) without(g guard, m mutant) (by string, err error) {
 	overlay, files := filepath.Join(t.dir, "overlay.json"), map[string]string{}
 	for path, text := range m {
@@ -173,8 +174,8 @@ func (t tester) without(g guard, m mutant) (by string, err error) {
 // result is the end of a test run: the first test that failed, if any.
 type result struct{ failed, tail string }
 
-// test runs tests of a package. That it does not build, or that no test has the
-// name, is an error: neither says anything of a guard.
+// test runs tests of a package. It returns an error if the package does not build
+// or no test matches: both prove nothing about a guard.
 func (t tester) test(at test, more ...string) (result, error) {
 	args := append([]string{"test", "-json", "-short=" + strconv.FormatBool(!at.long), "-failfast", "-vet=off", "-timeout=180s", "-run", at.run}, more...)
 	cmd := exec.CommandContext(t.ctx, "go", append(args, "./"+at.pkg)...)
@@ -207,8 +208,8 @@ func (t tester) test(at test, more ...string) (result, error) {
 	return r, nil
 }
 
-// read follows go test -json (go doc test2json). A test that a panic or the time
-// limit ended has no verdict: it began and did not end.
+// read reads the output of go test -json (go doc test2json). A test that ended by
+// a panic or the timeout has no verdict: it was started and not finished.
 func read(run io.Reader) (r result, ran int, built bool) {
 	built = true
 	open := []string{}

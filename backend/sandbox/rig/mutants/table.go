@@ -11,18 +11,18 @@ import (
 	"strings"
 )
 
-// guard is one row of a table: a piece of code, the same without its guard, and
-// the tests that should fail then.
+// guard is one row of a table: a piece of code, its replacement without the
+// guard, and the tests that should then fail.
 type guard struct {
 	table string // file of the row, for errors
-	room  string // folder in which the code is looked for, relative to the root
+	room  string // folder of the code, relative to the root
 	name  string
 	edits []edit
 	tests []test
 }
 
-// edit is a text and what takes its place, in lines; spaces at their ends do
-// not count.
+// edit is a text and its replacement, in lines. Spaces at the ends of lines are
+// ignored.
 type edit struct{ old, new []string }
 
 // test is a package and a regular expression over its tests, as for go test -run.
@@ -62,14 +62,14 @@ func tables(root string) ([]guard, error) {
 //	+ false
 //	test TestHostileTokens
 //
-// The text after "- " must be in the room's code exactly once; the text after
-// "+ " takes its place. More than one such line makes a text of several lines,
-// and a "-" after a "+" begins another text: a decision that two places make is
-// switched off in both. "test PACKAGE REGEXP" names tests of another package, and "in FOLDER" code of
-// another folder, both relative to the module's root; "env NAME=VALUE" sets a
-// variable for the test before it, and "long" runs that test without -short.
-// Lines that begin with #
-// are comments.
+// The text after "- " must occur in the room's code exactly once. The text after
+// "+ " replaces it. Consecutive lines form one text of several lines. A "-" after
+// a "+" begins another edit, for a guard with two parts.
+//
+// "test PACKAGE REGEXP" names tests of another package, and "in FOLDER" code of
+// another folder, both relative to the module's root. "env NAME=VALUE" sets a
+// variable for the preceding test, and "long" runs that test without -short.
+// Lines that begin with # are comments.
 func parse(room, text string) ([]guard, error) {
 	var rows []guard
 	table := room + "/testdata/" + tableName
@@ -83,7 +83,7 @@ func parse(room, text string) ([]guard, error) {
 			continue
 		}
 		if len(rows) == 0 {
-			return nil, fmt.Errorf("%s:%d: a row begins with its guard", table, i+1)
+			return nil, fmt.Errorf("%s:%d: a row must begin with guard", table, i+1)
 		}
 		g := &rows[len(rows)-1]
 		switch word {
@@ -95,7 +95,7 @@ func parse(room, text string) ([]guard, error) {
 			e.old = append(e.old, rest)
 		case "+":
 			if len(g.edits) == 0 {
-				return nil, fmt.Errorf("%s:%d: a new text comes after the old one", table, i+1)
+				return nil, fmt.Errorf("%s:%d: \"+\" must follow \"-\"", table, i+1)
 			}
 			e := &g.edits[len(g.edits)-1]
 			e.new = append(e.new, rest)
@@ -109,12 +109,12 @@ func parse(room, text string) ([]guard, error) {
 			g.tests = append(g.tests, test{pkg: pkg, run: run})
 		case "long":
 			if len(g.tests) == 0 {
-				return nil, fmt.Errorf("%s:%d: it is the test before it that is long", table, i+1)
+				return nil, fmt.Errorf("%s:%d: \"long\" must follow a test", table, i+1)
 			}
 			g.tests[len(g.tests)-1].long = true
 		case "env":
 			if len(g.tests) == 0 {
-				return nil, fmt.Errorf("%s:%d: the environment is that of the test before it", table, i+1)
+				return nil, fmt.Errorf("%s:%d: \"env\" must follow a test", table, i+1)
 			}
 			g.tests[len(g.tests)-1].env = rest
 		default:
@@ -127,16 +127,16 @@ func parse(room, text string) ([]guard, error) {
 			errs = append(errs, fmt.Errorf("%s: guard %q needs a name, a text and a test", table, g.name))
 		}
 		if slices.ContainsFunc(rows[:i], func(o guard) bool { return o.name == g.name }) {
-			errs = append(errs, fmt.Errorf("%s: guard %q is there twice", table, g.name))
+			errs = append(errs, fmt.Errorf("%s: guard %q occurs twice", table, g.name))
 		}
 	}
 	return rows, errors.Join(errs...)
 }
 
-// mutant holds the files that change, by path, without the guard.
+// mutant holds the changed files without the guard, by path.
 type mutant map[string]string
 
-// mutate finds the guard's texts in its room and replaces them.
+// mutate returns the files of the guard's room with its edits.
 func (g guard) mutate(root string) (mutant, error) {
 	m := mutant{}
 	for _, e := range g.edits {
@@ -176,7 +176,7 @@ func (m mutant) apply(room string, e edit) error {
 		return nil
 	})
 	if err == nil && found != 1 {
-		err = fmt.Errorf("its text is in the code %d times instead of once: %s", found, strings.Join(e.old, " / "))
+		err = fmt.Errorf("its text occurs in the code %d times instead of once: %s", found, strings.Join(e.old, " / "))
 	}
 	return err
 }

@@ -1,11 +1,11 @@
-// Command proofs reads a run of the rig's tests (go test -json) and holds the
-// table in the rig's README against it: each claim must be proved by a test of
-// a judge that others wrote, and the test must have run and passed.
+// Command proofs compares a run of the rig's tests (go test -json) with the table
+// in the rig's README. A claim is proved by a test of its judge that ran and
+// passed.
 //
 //	go test -json . | go run ./proofs README.md
 //
-// It prints how the tests ended and, last, one line of counts. The exit code is
-// 1 if a test failed, if nothing ran, or if a claim is without its proof.
+// It prints the result of each test and, at the end, the counts. The exit code is
+// 1 if a test failed, if no test ran, or if a claim has no proof.
 package main
 
 import (
@@ -30,16 +30,16 @@ func main() {
 	}
 }
 
-// judge says everything that is wrong, and the counts whatever is wrong. A test
-// that was skipped stands for a difference that is known and written down.
+// judge returns all faults of the table and the run, and always prints the counts.
+// A skipped test is a known difference.
 func judge(readme string, run io.Reader, out io.Writer) error {
 	r, err := read(run, out)
 	t := parse(readme)
 	if unproved := t.check(r); unproved != nil {
-		err = errors.Join(err, fmt.Errorf("the table in README.md does not hold:\n%w", unproved))
+		err = errors.Join(err, fmt.Errorf("the table in README.md is not proved:\n%w", unproved))
 	}
 	if r.count(passed) == 0 {
-		err = errors.Join(err, errors.New("nothing ran"))
+		err = errors.Join(err, errors.New("no test ran"))
 	}
 	fmt.Fprintf(out, "%d claims, %d judges, %d known differences\n%d passed, %d failed\n",
 		len(t.claims), len(t.judges), r.count(skipped), r.count(passed), r.count(failed))

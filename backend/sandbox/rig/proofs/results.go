@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// How a test ended, in go test's words.
+// Results of a test, with the names of go test -json.
 const (
 	passed  = "pass"
 	failed  = "fail"
 	skipped = "skip"
 )
 
-// results say how each test ended, by its full name.
+// results holds the result of each test by its full name.
 type results map[string]string
 
 // event is a line of go test -json (go doc test2json).
@@ -26,27 +26,26 @@ type event struct {
 	Action, Package, Test, Output string
 }
 
-// read follows a test run of one package or more: it prints each test's end as
-// it comes, what a test said only if it did not pass or gives figures, and what
-// is not a test's (go test's own ok and FAIL) as it is. A run that is not whole
-// is an error.
+// read reads a test run of one or more packages. It prints each test's result,
+// figures, and, unless the test passed, its output. It copies output that belongs
+// to no test, such as go test's own ok and FAIL. An incomplete run is an error.
 func read(run io.Reader, out io.Writer) (results, error) {
 	r := results{}
-	said := map[string][]string{}
-	verdicts := map[string]string{} // by package; "": it began
+	output := map[string][]string{}
+	verdicts := map[string]string{} // by package; "": started
 	lines := bufio.NewScanner(run)
 	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			fmt.Fprintln(out, lines.Text()) // of the compiler, or of go itself
+			fmt.Fprintln(out, lines.Text()) // from the compiler or the go command
 			continue
 		}
 		switch {
 		case e.Action == "build-output" || e.Action == "output" && e.Test == "":
 			fmt.Fprint(out, e.Output)
 		case e.Action == "output":
-			said[e.Test] = append(said[e.Test], e.Output)
+			output[e.Test] = append(output[e.Test], e.Output)
 		case e.Action == "start":
 			verdicts[e.Package] = ""
 		case e.Action != passed && e.Action != failed && e.Action != skipped:
@@ -54,8 +53,8 @@ func read(run io.Reader, out io.Writer) (results, error) {
 			verdicts[e.Package] = e.Action
 		default:
 			r[e.Test] = e.Action
-			tell(out, said[e.Test], e.Action != passed)
-			delete(said, e.Test)
+			printOutput(out, output[e.Test], e.Action != passed)
+			delete(output, e.Test)
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -64,22 +63,22 @@ func read(run io.Reader, out io.Writer) (results, error) {
 	return r, verdict(verdicts)
 }
 
-// verdict is that of the whole run: each package that began came to its end,
-// and passed.
+// verdict returns an error unless each package that started also finished and
+// passed.
 func verdict(packages map[string]string) error {
-	said := slices.Collect(maps.Values(packages))
+	results := slices.Collect(maps.Values(packages))
 	switch {
-	case slices.Contains(said, failed) || slices.Contains(said, skipped): // skip: there was no test
+	case slices.Contains(results, failed) || slices.Contains(results, skipped): // skip: a package without tests
 		return errors.New("the test run failed")
-	case len(said) == 0 || slices.Contains(said, ""):
-		return errors.New("the test run did not come to its end")
+	case len(results) == 0 || slices.Contains(results, ""):
+		return errors.New("the test run is incomplete")
 	}
 	return nil
 }
 
-// tell prints a test's closing line and its figures, which name a world, and the
-// rest where it is wanted.
-func tell(out io.Writer, lines []string, all bool) {
+// printOutput prints a test's closing line and its figures, which contain
+// " world=". With all it prints the other lines too.
+func printOutput(out io.Writer, lines []string, all bool) {
 	for _, l := range lines {
 		wanted := strings.HasPrefix(strings.TrimSpace(l), "--- ") || strings.Contains(l, " world=")
 		if wanted || all && !strings.HasPrefix(l, "=== ") {
@@ -88,8 +87,9 @@ func tell(out io.Writer, lines []string, all bool) {
 	}
 }
 
-// count is how many tests ended so; a test that only holds others is none.
-func (r results) count(how string) int {
+// count returns the number of tests with a result. It excludes tests with
+// subtests.
+func (r results) count(result string) int {
 	parents := map[string]bool{}
 	for name := range r {
 		for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name[:i], '/') {
@@ -98,7 +98,7 @@ func (r results) count(how string) int {
 	}
 	n := 0
 	for name, ended := range r {
-		if ended == how && !parents[name] {
+		if ended == result && !parents[name] {
 			n++
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// areas are what somebody else must have judged. A table without one of them
-// is not finished.
+// areas returns the required areas. A table without a claim in each area is
+// incomplete.
 func areas() []string {
 	return []string{
 		"main job", "SigV4 header", "SigV4 query", "tampering", "expiry", "session token", "paging", "Range", "If-Match",
@@ -17,25 +17,25 @@ func areas() []string {
 	}
 }
 
-// claim is one row of the table: what is said, who judged it, by which tests.
+// claim is one row of the table: a claim in an area, its judge, and its tests.
 type claim struct {
-	area, says, judge string
+	area, text, judge string
 	tests             []string
 }
 
-// table is what the README says.
+// table holds the judges and claims of the README.
 type table struct {
-	judges map[string]string // a judge's tests begin with
+	judges map[string]string // prefix of the test names, by judge
 	claims []claim
 }
 
 var inBackquotes = regexp.MustCompile("`([^`]+)`")
 
-// parse reads the two tables of the README: the judges (judge | what it is |
-// tests begin with) and the claims (area | claim | judge | tests).
+// parse reads the two tables of the README: the judges (judge | description |
+// test prefix) and the claims (area | claim | judge | tests).
 func parse(readme string) table {
 	t := table{judges: map[string]string{}}
-	var head string // of the table that a line is in
+	var head string // header of the line's table
 	for line := range strings.Lines(readme) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "|") {
@@ -50,10 +50,10 @@ func parse(readme string) table {
 		case head == "":
 			head = strings.Join(cells, "|")
 		case strings.Trim(line, "|-: ") == "":
-		case head == "judge|what it is|its tests begin with" && len(cells) == 3:
+		case head == "judge|description|test prefix" && len(cells) == 3:
 			t.judges[cells[0]] = strings.Trim(cells[2], "`")
 		case head == "area|claim|judge|tests" && len(cells) == 4:
-			c := claim{area: cells[0], says: cells[1], judge: cells[2]}
+			c := claim{area: cells[0], text: cells[1], judge: cells[2]}
 			for _, m := range inBackquotes.FindAllStringSubmatch(cells[3], -1) {
 				c.tests = append(c.tests, m[1])
 			}
@@ -63,32 +63,32 @@ func parse(readme string) table {
 	return t
 }
 
-// check holds the table against what ran: each row names a judge, the judge's
-// own tests, and they passed; each area has a row; each judge has proved
-// something.
+// check compares the table with the results. Each row must name a judge and that
+// judge's tests, which passed. Each area must have a row, and each judge must
+// prove a claim.
 func (t table) check(r results) error {
 	var errs []error
-	say := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	report := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	proved := map[string]bool{}
 	for _, c := range t.claims {
 		prefix, known := t.judges[c.judge]
 		switch {
 		case !known || prefix == "":
-			say("%s: %q: there is no judge %q", c.area, c.says, c.judge)
+			report("%s: %q: there is no judge %q", c.area, c.text, c.judge)
 			continue
 		case len(c.tests) == 0:
-			say("%s: %q: no test is named", c.area, c.says)
+			report("%s: %q: no test is named", c.area, c.text)
 		case !slices.Contains(areas(), c.area):
-			say("%q is not an area", c.area)
+			report("%q is not an area", c.area)
 		}
 		for _, name := range c.tests {
 			switch {
 			case !strings.HasPrefix(name, prefix):
-				say("%s: %q: %s is not a test of %s", c.area, c.says, name, c.judge)
+				report("%s: %q: %s is not a test of %s", c.area, c.text, name, c.judge)
 			case r[name] == "":
-				say("%s: %q: %s did not run", c.area, c.says, name)
+				report("%s: %q: %s did not run", c.area, c.text, name)
 			case r[name] != passed:
-				say("%s: %q: %s: %s", c.area, c.says, name, r[name])
+				report("%s: %q: %s: %s", c.area, c.text, name, r[name])
 			default:
 				proved[c.judge] = true
 			}
@@ -96,12 +96,12 @@ func (t table) check(r results) error {
 	}
 	for _, area := range areas() {
 		if !slices.ContainsFunc(t.claims, func(c claim) bool { return c.area == area }) {
-			say("nobody has judged: %s", area)
+			report("no claim in area %s", area)
 		}
 	}
 	for judge := range t.judges {
 		if !proved[judge] {
-			say("%s has proved nothing", judge)
+			report("%s has proved no claim", judge)
 		}
 	}
 	return errors.Join(errs...)
