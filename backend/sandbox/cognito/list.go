@@ -8,8 +8,8 @@ import (
 
 const maxPage = 60 // entries; SPEC: quotas
 
-// page returns one page of sorted names. A token contains its list and the last
-// name of its page. An entry that is added or removed between two pages
+// page returns one page of sorted names. A token contains the name of its list and
+// the last entry of its page. The addition or removal of an entry between two pages
 // therefore neither repeats nor hides other entries.
 func page(list string, names []string, limit *int, token string) (cut []string, next string, err error) {
 	size := maxPage

@@ -39,8 +39,8 @@ func readVectors(t *testing.T) (pool, user string, vectors []srpVector) {
 	return file.Pool, file.User, vectors
 }
 
-// A number that begins with a zero byte occurs once in 256 exchanges, and one
-// with a high bit in every second. The vectors contain each of them.
+// A number begins with a zero byte in one of 256 exchanges, and has its high bit
+// set in half of them. The vectors contain all these cases.
 func TestSRPKeysEqualThoseOfTheReferenceClient(t *testing.T) {
 	pool, user, vectors := readVectors(t)
 	for _, v := range vectors {

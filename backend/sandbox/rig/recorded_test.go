@@ -34,7 +34,7 @@ const (
 	overridePage = apiPage + "API_GetObject.html"
 )
 
-// recorded contains every failing test of the suites that are not merely reported.
+// recorded contains every failing test of the suites with reported false.
 var recorded = map[string]difference{
 	"PresignedAuth_creds_incorrect_region": {`instead got Error parsing the X-Amz-Credential parameter; the region 'us-west-1' is wrong`, wording, wordingPage},
 	"PresignedAuth_expired_request":        {"instead got Request has expired", wording, wordingPage},

@@ -140,8 +140,8 @@ func (q *request) copyOf(from *object, bucketName string) (*object, error) {
 	return o, nil
 }
 
-// copiedChecksum returns the source's checksum, or one of the algorithm in the
-// request.
+// copiedChecksum returns the source's checksum, or a checksum of the algorithm
+// named in the request.
 func (q *request) copiedChecksum(from *object) (checksum, error) {
 	name := q.r.Header.Get("x-amz-checksum-algorithm")
 	if name == "" {

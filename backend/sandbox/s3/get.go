@@ -42,7 +42,7 @@ func (q *request) namedVersion() error {
 }
 
 // overrides returns the response-* parameters of GetObject and their headers.
-// They require a signed request; this server refuses all others.
+// S3 permits them only in signed requests; this server refuses unsigned ones.
 func overrides() [6][2]string {
 	return [6][2]string{
 		{"response-content-type", "Content-Type"}, {"response-content-language", "Content-Language"},

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// tampering returns changes of valid presigned URLs. Each case returns the
-// response and the expected code.
+// tampering returns modified valid presigned URLs. Each case returns the response
+// and the expected code.
 func tampering(r *rig) map[string]func() (*answer, string) {
 	const etag = `"5d41402abc4b2a76b9719d911017c592"` // of "hello"
 	good := r.presigned(raw{method: "GET", path: "/box/dir/a%20b.txt", query: "x-usher-event=01J&b=2&b=1"}, 60)

@@ -34,7 +34,7 @@ func (l *loader) builds() {
 	l.text("README.md", day(2026, 10, 5), "# Builds\n\n`usher/` holds releases, `nightly/` the last week, `images/` the appliance.\nEach folder of a release has a SHA256SUMS: `sha256sum -c SHA256SUMS`.\n")
 }
 
-// bigImage is a disk image: a boot sector, then data.
+// bigImage returns a disk image: a boot sector, then data.
 func bigImage() s3.Content {
 	sector := make([]byte, 512)
 	sector[446] = 0x80 // the first partition, bootable, Linux, from sector 2048 to the end
@@ -45,7 +45,7 @@ func bigImage() s3.Content {
 	return concat{text(sector), noise(seedOf(BigKey), BigSize-512)}
 }
 
-// release is one folder of archives with their sums.
+// release puts one folder of archives with their SHA-256 sums.
 func (l *loader) release(dir, version string, when time.Time) {
 	var names []string
 	var files []s3.Content

@@ -10,8 +10,8 @@ import (
 	"usher/backend/sandbox/s3"
 )
 
-// mix is the finalizer of SplitMix64. It makes a random-looking word from a
-// counter, independent of the words before it.
+// mix is the finalizer of SplitMix64. It computes a pseudo-random word from a
+// counter alone, without the preceding words.
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -39,14 +39,14 @@ func (r *random) n(n int) int { return int(r.next() % uint64(n)) }
 
 func (r *random) pick(from []string) string { return from[r.n(len(from))] }
 
-// words is content of 8-byte little-endian words, each made from its number.
+// words is content of 8-byte little-endian words, each computed from its index.
 type words struct {
 	size int64 // bytes
 	word func(i uint64) uint64
 	fill func(p []byte, i uint64) // optional: writes words from i on into whole groups of 32 bytes of p
 }
 
-// noise is incompressible content.
+// noise returns incompressible content.
 func noise(seed uint64, size int64) s3.Content {
 	return words{size: size, word: func(i uint64) uint64 { return mix(seed + i) }, fill: func(p []byte, i uint64) {
 		for ; len(p) >= 32; p = p[32:] { // four at a time, for speed
@@ -138,7 +138,7 @@ func (c concat) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, io.EOF
 }
 
-// lazy is content of a known length. The first read makes the bytes.
+// lazy is content of a known length. The first read computes the bytes.
 type lazy struct {
 	size  int64
 	build func() (s3.Content, error)

@@ -57,8 +57,8 @@ func (l *loader) sensors() {
 	}
 }
 
-// names is a folder of ordinary names in many scripts. They are hard to draw and
-// to compare.
+// names puts a folder of ordinary names in many scripts. Such names are difficult
+// to display and to compare.
 func (l *loader) names() {
 	l.bucket = Datasets
 	const dir = "public/世界の名前/"

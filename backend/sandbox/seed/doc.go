@@ -2,8 +2,8 @@
 // builds and data sets, with believable names and dates, and a folder of hostile
 // names.
 //
-// No bytes are stored. They are computed from seeds, block by block, so that
-// every offset of every object costs the same, and a start makes names only.
+// No bytes are stored. Reads compute them from seeds, block by block, so the cost
+// of a read does not depend on its offset. A start generates only names.
 // Each file has the format of its name: a PDF opens, a PNG decodes, a tar.gz
 // unpacks, a Parquet file has rows, a SHA256SUMS is correct. Names, dates and
 // bytes are the same on every machine and at every start.

@@ -17,8 +17,8 @@ import (
 	"usher/backend/sandbox/s3"
 )
 
-// pdf is a document of a few pages that is size bytes long. An attachment fills
-// the bytes after the text. size is at least 16 KiB.
+// pdf returns a document of a few pages and size bytes. An attachment fills the
+// bytes after the text. size is at least 16 KiB.
 func pdf(title string, seed uint64, size int64) s3.Content {
 	size = max(size, 16<<10)
 	return &lazy{size: size, build: func() (s3.Content, error) { return buildPDF(title, seed, size), nil }}
@@ -50,8 +50,8 @@ func buildPDF(title string, seed uint64, size int64) s3.Content {
 		object(6+2*i, fmt.Sprintf("<< /Length %d >>\nstream\n%s\nendstream", len(s), s))
 	}
 	at[objects] = b.Len()
-	// The attachment's length is written with ten digits, so that it can be
-	// computed from the length of everything else.
+	// The attachment's length has ten digits, so its own size is constant and the
+	// length of the rest determines it.
 	const lengthDigits = 10
 	open := "<< /Type /EmbeddedFile /Length %0*d >>\nstream\n"
 	headLen := b.Len() + len(fmt.Sprintf("%d 0 obj\n", objects)) + len(fmt.Sprintf(open, lengthDigits, 0))
@@ -91,8 +91,8 @@ func escapePDF(s string) string {
 	}, s)
 }
 
-// png is a bar chart. Its data is stored without compression, so that the length
-// follows from width and height.
+// png returns a bar chart. Its data is uncompressed, so its length depends only on
+// width and height.
 func png(seed uint64, width, height int) s3.Content {
 	raw := (1 + width) * height
 	const chunk = 12 // length, type and CRC
@@ -124,14 +124,14 @@ func buildPNG(seed uint64, width, height int) s3.Content {
 	for y := range height {
 		raw = append(raw, 0) // no filter
 		for x := range width {
-			bar, colour := x*bars/width, byte(0)
+			bar, color := x*bars/width, byte(0)
 			switch inBar := x*bars%width > width/5; {
 			case inBar && y > top[bar]:
-				colour = 1 + byte(bar%2)
+				color = 1 + byte(bar%2)
 			case y%(height/8) == 0:
-				colour = 3
+				color = 3
 			}
-			raw = append(raw, colour)
+			raw = append(raw, color)
 		}
 	}
 	data := []byte{0x78, 0x01}
@@ -151,7 +151,7 @@ func buildPNG(seed uint64, width, height int) s3.Content {
 	return text(out.String())
 }
 
-// tarball is a tar of one file inside.
+// tarball returns a tar file that contains one file.
 func tarball(name string, modified time.Time, body s3.Content) (s3.Content, error) {
 	var head bytes.Buffer
 	w := tar.NewWriter(&head)
@@ -209,8 +209,8 @@ func (g gzipped) member(b []byte, i int64) ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(b, uint32(n)), nil
 }
 
-// sums is a correct SHA256SUMS file of the given files. The first read computes
-// the hashes.
+// sums returns a correct SHA256SUMS file of the given files. The first read
+// computes the hashes.
 func sums(names []string, files []s3.Content) s3.Content {
 	size := 0
 	for _, n := range names {

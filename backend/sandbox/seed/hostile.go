@@ -9,8 +9,8 @@ import (
 // HostilePrefix is the folder of hostile names in Datasets.
 const HostilePrefix = "public/hostile/"
 
-// hostileNames are names that a partner with upload rights may choose. Each is a
-// legal S3 key of at most 1,024 bytes with the prefix.
+// hostileNames returns names that a partner with upload rights may choose. Each is
+// a valid S3 key of at most 1,024 bytes with the prefix.
 func hostileNames() []string {
 	return []string{
 		// For the terminal.
@@ -64,12 +64,12 @@ func (l *loader) hostile() {
 		}
 	}
 	l.put(longestKey(), when, s3.Object{Content: text("This name is 1,024 bytes long.\n"), ContentType: "text/plain"})
-	// 2 TiB at no cost, without a checksum: its computation would take minutes.
+	// 2 TiB without storage. A checksum is omitted: it would take minutes.
 	l.put(HostilePrefix+"2-tib.bin", when, s3.Object{Content: noise(2, 2<<40), NoChecksum: true, PartSize: 1 << 30})
 }
 
-// longestKey is a key of exactly 1,024 bytes, in characters of three bytes and
-// segments that each fit a file system.
+// longestKey returns a key of exactly 1,024 bytes, with characters of three bytes
+// and segments that are valid file names.
 func longestKey() string {
 	key := HostilePrefix
 	for i := 0; len(key) < 1024-3; i++ {

@@ -11,7 +11,7 @@ const (
 )
 
 // lines is text of rows. Each block is computed from the seed alone and ends with
-// the end of a row, so the rows near an offset do not need the rows before.
+// the end of a row, so the rows of a block do not depend on earlier rows.
 type lines struct {
 	size int64
 	seed uint64

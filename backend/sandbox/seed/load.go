@@ -15,8 +15,8 @@ const (
 	Datasets = "datasets"
 )
 
-// The big object: 256 MiB in parts of 8 MiB. ETag and checksum are constants,
-// so that a listing or HEAD costs nothing; a test recomputes both.
+// The big object: 256 MiB in parts of 8 MiB. ETag and checksum are constants, so
+// a listing or HEAD computes nothing. A test verifies both.
 const (
 	BigKey       = "images/usher-appliance-2026.11.img" // in Builds
 	BigSize      = 256 << 20
@@ -25,7 +25,7 @@ const (
 	BigCRC64NVME = "rl1EKwGP3vY="
 )
 
-// Load fills an empty server with the demo's buckets. It makes names without
+// Load fills an empty server with the demo's buckets. It creates names without
 // bytes, in a few milliseconds.
 func Load(s *s3.Server) error { return load(s) }
 
@@ -97,8 +97,8 @@ func (l *loader) folder(key string, at time.Time) {
 
 func day(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 9, 12, 0, 0, time.UTC) }
 
-// at moves a date within the working day by a hash of the name, so that the times
-// of a folder differ.
+// at shifts t within the working day by a hash of the name, so the times in a
+// folder differ.
 func at(t time.Time, name string) time.Time {
 	r := random(seedOf(name))
 	return t.Add(time.Duration(r.n(8*60))*time.Minute + time.Duration(r.n(60))*time.Second)

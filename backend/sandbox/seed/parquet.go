@@ -8,8 +8,8 @@ import (
 	"usher/backend/sandbox/s3"
 )
 
-// parquet is a table of readings: time, temperature and humidity, one row
-// group, one plain page a column.
+// parquet returns a table of readings: time, temperature and humidity, in one row
+// group with one plain page per column.
 // SPEC: https://parquet.apache.org/docs/file-format/ and parquet.thrift.
 func parquet(seed uint64, start time.Time, rows int64) s3.Content {
 	first := uint64(start.UnixMicro())

@@ -31,7 +31,7 @@ func (l *loader) reports() {
 	l.unreachable()
 }
 
-// quarter is one folder of quarterly/.
+// quarter puts one folder of quarterly/.
 func (l *loader) quarter(year, q int) {
 	name := fmt.Sprintf("%d-q%d", year, q)
 	dir := "quarterly/" + name + "/"
@@ -60,8 +60,7 @@ func (l *loader) annual(year int) {
 	l.pdf(fmt.Sprintf("annual/translations/%d/年次報告書-%d.pdf", year, year), at(published, file("ja")), int64(4_000_000+r.n(900_000)), fmt.Sprintf("Annual report %d, Japanese", year))
 }
 
-// audited is the folder that the external auditors see: three folders and 31
-// files.
+// audited puts the folder of the external auditors: three folders and 31 files.
 func (l *loader) audited() {
 	const dir = "annual/audited/"
 	signed := time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)
@@ -93,7 +92,7 @@ func (l *loader) audited() {
 	}
 }
 
-// unreachable holds folders outside every grant of the demo.
+// unreachable puts folders outside every grant of the demo.
 func (l *loader) unreachable() {
 	for year := 2023; year <= 2026; year++ {
 		for _, m := range []time.Month{time.January, time.April, time.July, time.October} {
@@ -104,6 +103,6 @@ func (l *loader) unreachable() {
 	}
 	l.rows("hr/salaries-2026.csv", day(2026, 1, 30), 61_440, people())
 	l.rows("hr/salaries-2025.csv", day(2025, 1, 30), 58_900, people())
-	l.pdf("hr/reorganisation-2027-confidential.pdf", day(2026, 11, 9), 402_881, "Reorganisation 2027")
+	l.pdf("hr/reorganisation-2027-confidential.pdf", day(2026, 11, 9), 402_881, "Reorganization 2027")
 	l.pdf("acquisitions/project-heron/term-sheet.pdf", day(2026, 9, 28), 218_113, "Project Heron: term sheet")
 }

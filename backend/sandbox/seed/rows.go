@@ -19,11 +19,11 @@ func regions() []string {
 	return []string{"DACH", "Nordics", "Benelux", "UK & Ireland", "Iberia", "Japan", "India", "North America", "LATAM", "MENA"}
 }
 
-// ledger is a journal of accounting entries from the first day of a year.
+// ledger returns a journal of accounting entries from the first day of a year.
 func ledger(first time.Time) *lineKind {
 	acc, par := accounts(), parties()
 	return &lineKind{
-		head: "date,entry,account,counterparty,cost_centre,debit_eur,credit_eur,memo\n",
+		head: "date,entry,account,counterparty,cost_center,debit_eur,credit_eur,memo\n",
 		row: func(b []byte, r random, n int64, extra int) []byte {
 			b = first.AddDate(0, 0, int(n/40)%91).AppendFormat(b, "2006-01-02,")
 			b = append(b, "JE-"...)
@@ -48,7 +48,7 @@ func ledger(first time.Time) *lineKind {
 	}
 }
 
-// revenue is sales by region and month.
+// revenue returns sales by region and month.
 func revenue(first time.Time) *lineKind {
 	reg := regions()
 	return &lineKind{
@@ -68,7 +68,7 @@ func revenue(first time.Time) *lineKind {
 	}
 }
 
-// buildLog is the log of a build server.
+// buildLog returns the log of a build server.
 func buildLog(start time.Time) *lineKind {
 	steps := []string{"compiling", "linking", "testing", "vetting", "packing", "signing", "uploading"}
 	pkgs := []string{"backend/grant", "backend/audit", "backend/object", "client/download", "session", "tui", "backend/identity"}
@@ -89,7 +89,7 @@ func buildLog(start time.Time) *lineKind {
 	}}
 }
 
-// events is JSON lines.
+// events returns events as JSON lines.
 func events(start time.Time) *lineKind {
 	kinds := []string{"build-started", "build-finished", "artifact-stored", "test-failed", "test-passed", "deploy"}
 	return &lineKind{row: func(b []byte, r random, n int64, extra int) []byte {
@@ -106,7 +106,7 @@ func events(start time.Time) *lineKind {
 	}}
 }
 
-// sensors is a weather station's day.
+// sensors returns one day of a weather station.
 func sensors(day time.Time) *lineKind {
 	return &lineKind{
 		head: "time,temperature_c,humidity_pct,pressure_hpa,battery_v,note\n",
@@ -125,7 +125,7 @@ func sensors(day time.Time) *lineKind {
 	}
 }
 
-// people is a list of staff, in a folder outside every grant.
+// people returns a list of staff, in a folder outside every grant.
 func people() *lineKind {
 	first := []string{"Ada", "Grace", "Alan", "Margaret", "Noor", "Chen", "Priya", "Jonas", "Aiko", "Tomás"}
 	last := []string{"Byrne", "Haddad", "Wei", "Okafor", "Lindqvist", "Moreau", "Sato", "Gupta", "Rossi", "Pereira"}

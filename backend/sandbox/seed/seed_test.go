@@ -336,7 +336,7 @@ func TestSumsAreCorrect(t *testing.T) {
 	}
 }
 
-// Two starts make the same names, dates and bytes.
+// Two loads create the same names, dates and bytes.
 func TestDeterministic(t *testing.T) {
 	a, b := everything(t), everything(t)
 	for i, name := range a.names {
@@ -347,7 +347,7 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// A start makes names only. The bound is loose: the benchmark has the figure.
+// Load creates only names. The bound is loose; the benchmark measures the time.
 func TestLoadIsQuick(t *testing.T) {
 	s := server(t)
 	began := time.Now()

@@ -175,7 +175,7 @@ func (t tester) without(g guard, m mutant) (by string, err error) {
 type result struct{ failed, tail string }
 
 // test runs tests of a package. It returns an error if the package does not build
-// or no test matches: both prove nothing about a guard.
+// or no test matches: neither proves anything about a guard.
 func (t tester) test(at test, more ...string) (result, error) {
 	args := append([]string{"test", "-json", "-short=" + strconv.FormatBool(!at.long), "-failfast", "-vet=off", "-timeout=180s", "-run", at.run}, more...)
 	cmd := exec.CommandContext(t.ctx, "go", append(args, "./"+at.pkg)...)

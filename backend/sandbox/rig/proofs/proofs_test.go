@@ -72,7 +72,7 @@ func TestMissingPartsAreErrors(t *testing.T) {
 		"a test that does not exist":      {replace(readme(), srp, "| SRP | it works | stranger | `TestStranger/SRQ` |"), run(), "did not run"},
 		"an area without a claim":         {replace(readme(), srp, ""), run(), "no claim in area SRP"},
 		"an unknown area":                 {readme() + "| magic | it works | stranger | `TestStranger/SRP` |\n", run(), `"magic" is not an area`},
-		"a judge without a claim":         {replace(readme(), "| stranger |", "| idler | a client | `TestIdler` |\n| stranger |"), run(), "idler has proved nothing"},
+		"a judge without a claim":         {replace(readme(), "| stranger |", "| idler | a client | `TestIdler` |\n| stranger |"), run(), "idler has proved no claim"},
 		"no table":                        {"# The rig\n", run(), "no claim in area"},
 		"a test that did not run":         {readme(), replace(run(), `{"Action":"pass","Test":"TestStranger/SRP"}`, ""), "did not run"},
 		"a known difference":              {readme(), replace(run(), `{"Action":"pass","Test":"TestStranger/SRP"}`, `{"Action":"skip","Test":"TestStranger/SRP"}`), "SRP: skip"},
