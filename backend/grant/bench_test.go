@@ -9,9 +9,9 @@ import (
 	"usher/backend/grant"
 )
 
-// company returns n grants like those of a firm: teams with folders of their
-// own, three deep, in eight buckets, and a person in five of the teams. Each key
-// is within reach of one team, six segments deep.
+// company returns n grants as in a company: teams with their own folders, three
+// levels deep, in eight buckets, and a person in five of the teams. Each key has
+// six segments and is reached by one team.
 func company(tb testing.TB, n int) (set *grant.Set, groups []string, bucket string, keys []string) {
 	grants := make([]grant.Grant, n)
 	for i := range grants {
@@ -57,8 +57,8 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideFloor is the least work of any decision: one map access and one
-// comparison of a prefix.
+// BenchmarkDecideFloor measures the minimum work of a decision: one map access
+// and one comparison of a prefix.
 func BenchmarkDecideFloor(b *testing.B) {
 	set, groups, _, keys := company(b, 1_000)
 	prefixes := map[string]string{}
@@ -119,9 +119,9 @@ func TestDecideAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestCostDoesNotGrowWithGrants compares the same question on sets of very
-// different size. The bound is loose, because machines are busy; the
-// benchmarks give the figures.
+// TestCostDoesNotGrowWithGrants compares decisions on sets of very different
+// size. The bound is loose, because test machines are busy. The benchmarks have
+// the exact costs.
 func TestCostDoesNotGrowWithGrants(t *testing.T) {
 	cost := func(n int) time.Duration {
 		set, groups, bucket, keys := company(t, n)

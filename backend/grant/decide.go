@@ -215,12 +215,13 @@ func (p *Principal) Buckets() []string {
 	return all
 }
 
-// next returns the steps from a folder to the grants below it. The folder as a
-// whole is neither allowed nor denied. If one is set, a single step is enough.
+// next returns the steps from a folder to the grants below it. It requires a
+// folder that is neither allowed nor denied as a whole. If one is set, it stops
+// after a single step.
 func (p *Principal) next(bucket, prefix string, one bool) []Step {
 	var steps []Step
 	for _, group := range p.groups {
-		list := p.set.shares[share{group, bucket}]
+		list := p.set.lists[groupBucket{group, bucket}]
 		if list == nil {
 			continue
 		}
@@ -261,7 +262,7 @@ func (p *Principal) alive(g *Grant) bool {
 // deniedBelow reports whether a deny in force of this person is below prefix.
 func (p *Principal) deniedBelow(bucket, prefix string) bool {
 	for _, group := range p.groups {
-		list := p.set.shares[share{group, bucket}]
+		list := p.set.lists[groupBucket{group, bucket}]
 		if list == nil {
 			continue
 		}

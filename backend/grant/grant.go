@@ -99,11 +99,11 @@ func (g Grant) Problems() []Problem {
 	case g.Bucket == "":
 		wrong("bucket", "is empty", "name the bucket")
 	case !ValidBucket(g.Bucket):
-		wrong("bucket", "is not a bucket name", "use 3 to 63 of a-z, 0-9, dot and hyphen, as S3's naming rules say")
+		wrong("bucket", "is not a bucket name", "use 3 to 63 of a-z, 0-9, dot and hyphen, as in S3's naming rules")
 	}
 	switch {
 	case g.Prefix != "" && g.Object != "":
-		wrong("object", "stands beside a prefix", "keep one of the two, or write two grants")
+		wrong("object", "is set together with a prefix", "keep one of the two, or write two grants")
 	case g.Object != "" && !ValidKey(g.Object):
 		wrong("object", "is not an object key", "use 1 to 1024 bytes of UTF-8 without NUL")
 	case g.Prefix != "" && !ValidKey(g.Prefix):
@@ -115,10 +115,10 @@ func (g Grant) Problems() []Problem {
 		wrong("effect", "is neither allow nor deny", "write allow or deny; without effect, the grant allows")
 	}
 	if !validInstant(g.NotBefore) {
-		wrong("not_before", "is outside the years 1970 to 9999", "write an instant such as 2026-12-31T00:00:00Z")
+		wrong("not_before", "is outside the years 1970 to 9999", "write a time such as 2026-12-31T00:00:00Z")
 	}
 	if !validInstant(g.Expires) {
-		wrong("expires", "is outside the years 1970 to 9999", "write an instant such as 2026-12-31T00:00:00Z")
+		wrong("expires", "is outside the years 1970 to 9999", "write a time such as 2026-12-31T00:00:00Z")
 	}
 	if !g.NotBefore.IsZero() && !g.Expires.IsZero() && !g.NotBefore.Before(g.Expires) {
 		wrong("expires", "is not after not_before", "the window must end after it starts")

@@ -57,7 +57,7 @@ func TestValidate(t *testing.T) {
 		case c.field != "" && (len(problems) != 1 || problems[0].Field != c.field || problems[0].Text == "" || problems[0].Fix == ""):
 			t.Errorf("%s: problems %q, want one of field %s with a fix", name, problems, c.field)
 		case c.field != "" && (setErr == nil || g.Validate() == nil):
-			t.Errorf("%s: a set takes it", name)
+			t.Errorf("%s: a set accepts it", name)
 		}
 	}
 }
@@ -122,23 +122,22 @@ func TestNewSet(t *testing.T) {
 		t.Errorf("five different sets have %d versions", len(versions))
 	}
 	if _, err := grant.NewSet([]grant.Grant{a, b, reasoned}); err == nil {
-		t.Error("a grant that stands twice is taken")
+		t.Error("a repeated grant is accepted")
 	}
 	given := []grant.Grant{a}
 	set := mustSet(t, given...)
 	given[0].Prefix = ""
 	set.Grants()[0].Prefix = ""
 	if set.Decide([]string{"g"}, "bkt", "b", epoch).Allowed || set.Grants()[0] != spelled || set.Len() != 1 {
-		t.Error("a set changes with the slice it was made from or gave away")
+		t.Error("a set changes with the slice of NewSet or of Grants")
 	}
 	if set := mustSet(t); set.Decide([]string{"g", ""}, "bkt", "a", epoch).Allowed || set.Buckets([]string{"g"}, epoch) != nil {
 		t.Error("no grants allow something")
 	}
 }
 
-// TestDecisionGrant fixes which grant a decision names, because audit events
-// quote it: the longest that allows, the shortest that denies, whatever the
-// order of the person's groups.
+// TestDecisionGrant: a decision names the longest allow or the shortest deny,
+// regardless of the order of the person's groups. Audit events quote this grant.
 func TestDecisionGrant(t *testing.T) {
 	set := mustSet(t,
 		grant.Grant{Group: "a", Bucket: "bkt", Prefix: ""},
@@ -164,13 +163,13 @@ func TestDecisionGrant(t *testing.T) {
 			got = d.Grant.String()
 		}
 		if got != c.want || d.Allowed != strings.HasPrefix(c.want, "allow") {
-			t.Errorf("%s asking for %s: %v by %q, want %q", c.groups, c.key, d.Allowed, got, c.want)
+			t.Errorf("groups %q, key %s: %v by %q, want %q", c.groups, c.key, d.Allowed, got, c.want)
 		}
 	}
 }
 
-// TestManyGroupsOnOnePrefix reaches the other way of matching, where a prefix
-// has more grants than a person has groups.
+// TestManyGroupsOnOnePrefix covers the binary search for prefixes with many
+// grants.
 func TestManyGroupsOnOnePrefix(t *testing.T) {
 	var grants []grant.Grant
 	for _, g := range strings.Split("a b c d e f g h i j k l m n o p", " ") {
@@ -193,8 +192,8 @@ func TestManyGroupsOnOnePrefix(t *testing.T) {
 	}
 }
 
-// TestDeepKeys asks for the deepest path a key can have: the cost must grow
-// with its length and no faster, and nothing recurses.
+// TestDeepKeys decides about the deepest possible path. The cost must be linear
+// in its length, without recursion.
 func TestDeepKeys(t *testing.T) {
 	deep := strings.Repeat("/", 1024)
 	set := mustSet(t, grant.Grant{Group: "g", Bucket: "bkt", Prefix: deep[:1023]}, grant.Grant{Group: "h", Bucket: "bkt", Object: deep})

@@ -11,10 +11,10 @@ import (
 	"usher/backend/grant"
 )
 
-// decider is the thing under test, or a mutant of it.
-type decider func(w *world, groups []string, bucket, key string, now time.Time) bool
+// decider is Decide, or a mutant of it.
+type decider func(w *scenario, groups []string, bucket, key string, now time.Time) bool
 
-func shipped(w *world, groups []string, bucket, key string, now time.Time) bool {
+func shipped(w *scenario, groups []string, bucket, key string, now time.Time) bool {
 	return w.set.Decide(groups, bucket, key, now).Allowed
 }
 
@@ -22,7 +22,7 @@ func shipped(w *world, groups []string, bucket, key string, now time.Time) bool 
 func disagreements(n int, seed uint64, decide decider) (count, letIn, allowed int, firstOne string) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for done := 0; done < n; {
-		w := newWorld(rng, 12)
+		w := newScenario(rng, 12)
 		for range 50 {
 			mine, now := w.person(), w.instant()
 			for range 5 {
@@ -53,18 +53,18 @@ func TestDecideAgainstReference(t *testing.T) {
 		t.Errorf("%d disagreements, the first: %s", count, example)
 	}
 	if allowed < cases/20 || allowed > cases*19/20 {
-		t.Errorf("%d of %d cases are allowed: too one-sided to mean much", allowed, cases)
+		t.Errorf("%d of %d cases are allowed: too one-sided", allowed, cases)
 	}
 }
 
 // TestDecideControls puts one fault at a time into the evaluator: the comparison
 // with the reference must find each.
 func TestDecideControls(t *testing.T) {
-	// rebuilt decides with the grants changed on their way into the set.
+	// rebuilt decides with changed grants.
 	rebuilt := func(change func(grant.Grant) (grant.Grant, bool)) decider {
-		var of *world
+		var of *scenario
 		var set *grant.Set
-		return func(w *world, groups []string, bucket, key string, now time.Time) bool {
+		return func(w *scenario, groups []string, bucket, key string, now time.Time) bool {
 			if of != w {
 				var changed []grant.Grant
 				for _, g := range w.grants {
@@ -79,12 +79,12 @@ func TestDecideControls(t *testing.T) {
 		}
 	}
 	onKey := func(change func(string) string) decider {
-		return func(w *world, groups []string, bucket, key string, now time.Time) bool {
+		return func(w *scenario, groups []string, bucket, key string, now time.Time) bool {
 			return shipped(w, groups, bucket, change(key), now)
 		}
 	}
 	mutants := map[string]decider{
-		"matches prefixes without their slash": func(w *world, groups []string, bucket, key string, now time.Time) bool {
+		"matches prefixes without their slash": func(w *scenario, groups []string, bucket, key string, now time.Time) bool {
 			if shipped(w, groups, bucket, key, now) {
 				return true
 			}
@@ -118,17 +118,17 @@ func TestDecideControls(t *testing.T) {
 			return strings.ReplaceAll(strings.ReplaceAll(key, "/./", "/"), "//", "/")
 		}),
 		"decodes":    onKey(func(key string) string { return strings.ReplaceAll(key, "%2e", ".") }),
-		"normalises": onKey(func(key string) string { return strings.ReplaceAll(key, "e\u0301", "\u00e9") }),
-		"ignores the bucket": func(w *world, groups []string, bucket, key string, now time.Time) bool {
+		"normalizes": onKey(func(key string) string { return strings.ReplaceAll(key, "e\u0301", "\u00e9") }),
+		"ignores the bucket": func(w *scenario, groups []string, bucket, key string, now time.Time) bool {
 			return shipped(w, groups, "bkt", key, now) || shipped(w, groups, "bkt2", key, now)
 		},
-		"looks at one group only": func(w *world, groups []string, bucket, key string, now time.Time) bool {
+		"checks one group only": func(w *scenario, groups []string, bucket, key string, now time.Time) bool {
 			return shipped(w, groups[:min(1, len(groups))], bucket, key, now)
 		},
-		"allows":     func(*world, []string, string, string, time.Time) bool { return true },
+		"allows":     func(*scenario, []string, string, string, time.Time) bool { return true },
 		"allows NUL": onKey(func(key string) string { return strings.ReplaceAll(key, "\x00", "") }),
-		"denies":     func(*world, []string, string, string, time.Time) bool { return false },
-		"lets the longest path win": func(w *world, groups []string, bucket, key string, now time.Time) bool {
+		"denies":     func(*scenario, []string, string, string, time.Time) bool { return false },
+		"lets the longest path win": func(w *scenario, groups []string, bucket, key string, now time.Time) bool {
 			longest, allowed := -1, false
 			for _, g := range w.grants {
 				if p := g.Prefix + g.Object; refMatches(g, groups, bucket, key, now) && len(p) >= longest {
@@ -150,19 +150,19 @@ func TestDecideControls(t *testing.T) {
 }
 
 // viewer is Visible, or a mutant of it.
-type viewer func(w *world, groups []string, bucket, prefix string, now time.Time) grant.View
+type viewer func(w *scenario, groups []string, bucket, prefix string, now time.Time) grant.View
 
 func viewDisagreements(n int, seed uint64, see viewer) (count int, kinds map[string]int, firstOne string) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	kinds = map[string]int{}
 	for done := 0; done < n; {
-		w := newWorld(rng, 12)
+		w := newScenario(rng, 12)
 		for range 20 {
 			done++
 			mine, now, bucket := w.person(), w.instant(), buckets[rng.IntN(len(buckets))]
 			prefix := w.path(true)
 			if rng.IntN(3) == 0 {
-				prefix = "" // the root of a bucket, where most ways begin
+				prefix = "" // the root of a bucket, above most grants
 			}
 			inside, next := refView(w.grants, mine, bucket, prefix, now)
 			switch {
@@ -185,7 +185,7 @@ func viewDisagreements(n int, seed uint64, see viewer) (count int, kinds map[str
 }
 
 func TestVisibleAgainstReference(t *testing.T) {
-	count, kinds, example := viewDisagreements(200_000, 3, func(w *world, groups []string, bucket, prefix string, now time.Time) grant.View {
+	count, kinds, example := viewDisagreements(200_000, 3, func(w *scenario, groups []string, bucket, prefix string, now time.Time) grant.View {
 		return w.set.Visible(groups, bucket, prefix, now)
 	})
 	t.Logf("VISIBLE %v disagreements=%d", kinds, count)
@@ -201,21 +201,21 @@ func TestVisibleAgainstReference(t *testing.T) {
 
 func TestVisibleControls(t *testing.T) {
 	mutants := map[string]viewer{
-		"shows the way to what is denied": func(w *world, groups []string, bucket, prefix string, now time.Time) grant.View {
+		"shows the steps to a denied folder": func(w *scenario, groups []string, bucket, prefix string, now time.Time) grant.View {
 			v := w.set.Visible(groups, bucket, prefix, now)
 			if v.Grant != nil && !v.Inside {
 				return grant.View{Next: []grant.Step{{Name: "a/"}}}
 			}
 			return v
 		},
-		"is inside as soon as it is on the way": func(w *world, groups []string, bucket, prefix string, now time.Time) grant.View {
+		"treats a step as inside": func(w *scenario, groups []string, bucket, prefix string, now time.Time) grant.View {
 			v := w.set.Visible(groups, bucket, prefix, now)
 			return grant.View{Inside: !v.Nothing()}
 		},
-		"looks at another instant": func(w *world, groups []string, bucket, prefix string, now time.Time) grant.View {
+		"uses another time": func(w *scenario, groups []string, bucket, prefix string, now time.Time) grant.View {
 			return w.set.Visible(groups, bucket, prefix, now.Add(time.Hour))
 		},
-		"drops the last row": func(w *world, groups []string, bucket, prefix string, now time.Time) grant.View {
+		"drops the last row": func(w *scenario, groups []string, bucket, prefix string, now time.Time) grant.View {
 			v := w.set.Visible(groups, bucket, prefix, now)
 			v.Next = v.Next[:max(0, len(v.Next)-1)]
 			return v
@@ -229,12 +229,12 @@ func TestVisibleControls(t *testing.T) {
 }
 
 // TestFolderAndBuckets compares Folder and Buckets with Visible and the
-// reference: a row without an allowed key below it is not shown.
+// reference. A row without an allowed key below it must be hidden.
 func TestFolderAndBuckets(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 0))
 	seen := map[grant.Reach]int{}
 	for range 20_000 {
-		w := newWorld(rng, 12)
+		w := newScenario(rng, 12)
 		mine, now := w.person(), w.instant()
 		p := w.set.For(mine, now)
 		var want []string
@@ -281,7 +281,7 @@ func FuzzDecide(f *testing.F) {
 	f.Add(uint64(4), "\xff/\x00", "e\u0301/", "bkt")
 	f.Add(uint64(5), strings.Repeat("/", 1024), strings.Repeat("/", 512), "bkt")
 	f.Fuzz(func(t *testing.T, seed uint64, key, path, bucket string) {
-		w := newWorld(rand.New(rand.NewPCG(seed, 6)), 12)
+		w := newScenario(rand.New(rand.NewPCG(seed, 6)), 12)
 		extra := grant.Grant{Group: "g", Bucket: bucket, Prefix: path}
 		if seed%2 == 0 {
 			extra.Prefix, extra.Object = "", path

@@ -10,16 +10,19 @@ import (
 // maxNearest is the largest length of the lists Nearest and Others.
 const maxNearest = 10
 
-// Explanation holds the reasons of a decision. All grants in it belong to the
-// set and must not be changed.
+// Explanation has the reasons of a decision. All grants in it belong to the set
+// and must not be changed.
 type Explanation struct {
 	Decision Decision
-	Allows   []*Grant // of this person's groups, in force, reaching the object
-	Denies   []*Grant // the same, taking it away
-	Asleep   []*Grant // of this person's groups, reaching the object, out of their window
-	Nearest  []*Grant // if nothing allows: other grants of these groups in the bucket, nearest first
-	Others   []*Grant // if nothing allows and nothing denies: grants of other groups that allow the object now
-	Missing  []Grant  // if nothing allows and nothing denies: for each group the grant that would have to exist
+	// Grants of the person's groups that reach the object.
+	Allows []*Grant // allow, in force
+	Denies []*Grant // deny, in force
+	Asleep []*Grant // outside of their time window
+	// Only if Allows is empty.
+	Nearest []*Grant // other grants of the person's groups in the bucket, nearest first
+	// Only if Allows and Denies are empty.
+	Others  []*Grant // grants of other groups that allow the object now
+	Missing []Grant  // for each of the person's groups, a grant that would allow the object
 }
 
 // Explain returns the reasons of Decide for one object. Missing names the
@@ -61,7 +64,8 @@ func (s *Set) Explain(groups []string, bucket, key string, now time.Time) Explan
 	return e
 }
 
-// missing returns the grants of which any one would allow the object.
+// missing returns one grant for each group. Any one of them would allow the
+// object.
 func missing(groups []string, bucket, key string) []Grant {
 	var all []Grant
 	for _, group := range groups {
@@ -90,8 +94,8 @@ func shared(a, b string) int {
 	return n
 }
 
-// GroupReach is the part of a path that one group reaches by itself, and the
-// grants that give it, denials included.
+// GroupReach is the part of a path that one group alone can read, with the allow
+// and deny grants that decide it.
 type GroupReach struct {
 	Group  string
 	Reach  Reach // Some: only parts of a folder
@@ -106,7 +110,7 @@ func (s *Set) WhoGroups(bucket, path string, now time.Time) []GroupReach {
 	var all []GroupReach
 	folder := ValidPrefix(path)
 	for id, name := range s.names {
-		list := s.shares[share{int32(id), bucket}]
+		list := s.lists[groupBucket{int32(id), bucket}]
 		if list == nil {
 			continue
 		}
@@ -138,9 +142,9 @@ type Root struct {
 	Except []*Grant
 }
 
-// Tree returns the fewest roots that hold every readable key of a person in
-// these groups, sorted by bucket and path. A grant that another grant covers or
-// a deny hides is left out.
+// Tree returns the smallest set of roots that cover every readable key of a
+// person in these groups, sorted by bucket and path. It omits a grant that another
+// grant covers or a deny hides.
 func (s *Set) Tree(groups []string, now time.Time) []Root {
 	p := s.For(groups, now)
 	var allows, denies []*Grant
@@ -184,8 +188,8 @@ func covers(a, b *Grant) bool {
 	return a.reaches(b.Bucket, b.path())
 }
 
-// Change is a folder, or one object, whose visibility differs between two
-// sets. Below a folder there may be parts that do not change with it.
+// Change is a folder or an object with a different visibility in two sets. Parts
+// below a changed folder may be unchanged.
 type Change struct {
 	Bucket  string
 	Path    string
@@ -194,8 +198,8 @@ type Change struct {
 }
 
 // Diff returns the folders and objects that appear or disappear for a person in
-// these groups when next replaces old, sorted by bucket and path. A change that
-// follows from a change of a folder above is left out.
+// these groups when next replaces old, sorted by bucket and path. It omits a
+// change that follows from the change of a parent folder.
 func Diff(old, next *Set, groups []string, now time.Time) []Change {
 	before, after := old.For(groups, now), next.For(groups, now)
 	// Within a bucket, visibility can only change at the path of a grant.
@@ -221,7 +225,7 @@ func Diff(old, next *Set, groups []string, now time.Time) []Change {
 	all = slices.Compact(all)
 
 	var changes []Change
-	var above []Change // the enclosing folders of the current one, with their changes
+	var above []Change // the parent folders of the current path
 	var moved []bool
 	for _, c := range all {
 		for n := len(above); n > 0 && (above[n-1].Bucket != c.Bucket || !strings.HasPrefix(c.Path, above[n-1].Path)); n-- {

@@ -10,7 +10,7 @@ import (
 	"usher/backend/grant"
 )
 
-func house(t *testing.T) *grant.Set {
+func officeSet(t *testing.T) *grant.Set {
 	return mustSet(t,
 		grant.Grant{Group: "finance-team", Bucket: "company-reports", Prefix: "quarterly/"},
 		grant.Grant{Group: "finance-team", Bucket: "company-reports", Prefix: "annual/"},
@@ -31,7 +31,7 @@ func lines(grants []*grant.Grant) string {
 }
 
 func TestExplain(t *testing.T) {
-	set := house(t)
+	set := officeSet(t)
 	for _, c := range []struct {
 		groups, bucket, key                              string
 		allows, denies, asleep, nearest, others, missing string
@@ -60,10 +60,10 @@ func TestExplain(t *testing.T) {
 		got := fmt.Sprintf("allows %q denies %q asleep %q nearest %q others %q missing %q", lines(e.Allows), lines(e.Denies), lines(e.Asleep), lines(e.Nearest), lines(e.Others), lines(missing))
 		want := fmt.Sprintf("allows %q denies %q asleep %q nearest %q others %q missing %q", c.allows, c.denies, c.asleep, c.nearest, c.others, c.missing)
 		if got != want {
-			t.Errorf("%s asking for %s/%s:\n got %s\nwant %s", c.groups, c.bucket, c.key, got, want)
+			t.Errorf("groups %q, %s/%s:\n got %s\nwant %s", c.groups, c.bucket, c.key, got, want)
 		}
 		if e.Decision.Allowed != (c.allows != "" && c.denies == "") {
-			t.Errorf("%s asking for %s/%s: allowed is %v", c.groups, c.bucket, c.key, e.Decision.Allowed)
+			t.Errorf("groups %q, %s/%s: allowed is %v", c.groups, c.bucket, c.key, e.Decision.Allowed)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func TestMissingWouldAllow(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 0))
 	tried := 0
 	for range 5_000 {
-		w := newWorld(rng, 8)
+		w := newScenario(rng, 8)
 		mine, now, key := w.person(), w.instant(), w.key()
 		e := w.set.Explain(mine, "bkt", key, now)
 		for _, g := range e.Missing {
@@ -92,7 +92,7 @@ func TestMissingWouldAllow(t *testing.T) {
 }
 
 func TestWhoGroups(t *testing.T) {
-	set := house(t)
+	set := officeSet(t)
 	reach := map[grant.Reach]string{grant.Some: "some", grant.All: "all"}
 	for _, c := range []struct{ bucket, path, want string }{
 		{"company-reports", "annual/audited/", "external-auditors all: allow external-auditors company-reports/annual/audited/ | finance-team all: allow finance-team company-reports/annual/"},
@@ -109,7 +109,7 @@ func TestWhoGroups(t *testing.T) {
 			got = append(got, r.Group+" "+reach[r.Reach]+": "+lines(r.Grants))
 		}
 		if s := strings.Join(got, " | "); s != c.want {
-			t.Errorf("who reaches %s/%s:\n got %s\nwant %s", c.bucket, c.path, s, c.want)
+			t.Errorf("groups that reach %s/%s:\n got %s\nwant %s", c.bucket, c.path, s, c.want)
 		}
 	}
 }
@@ -128,13 +128,13 @@ func covers(bucket, path string, object bool, inBucket, key string) bool {
 	return bucket == inBucket && (key == path || !object && strings.HasPrefix(key, path))
 }
 
-// TestTreeHoldsWhatIsAllowed compares the tree with the reference, key by key.
-// No root is inside another root.
-func TestTreeHoldsWhatIsAllowed(t *testing.T) {
+// TestTreeAgainstReference compares the tree with the reference, key by key. No
+// root may be inside another root.
+func TestTreeAgainstReference(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 0))
 	shown := 0
 	for range 10_000 {
-		w := newWorld(rng, 12)
+		w := newScenario(rng, 12)
 		mine, now := w.person(), w.instant()
 		tree := w.set.Tree(mine, now)
 		for _, bucket := range buckets {
@@ -170,7 +170,7 @@ func TestTreeHoldsWhatIsAllowed(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
-	old := house(t)
+	old := officeSet(t)
 	grants := old.Grants()
 	grants = slices.DeleteFunc(grants, func(g grant.Grant) bool { return g.Prefix == "quarterly/" || g.Prefix == "secret/" })
 	now := mustSet(t, append(grants, grant.Grant{Group: "finance-team", Bucket: "company-reports", Prefix: "annual/drafts/", Effect: grant.Deny},
@@ -193,8 +193,8 @@ func TestDiffNamesEveryChange(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 0))
 	found := 0
 	for range 10_000 {
-		w := newWorld(rng, 8)
-		next := newWorld(rng, 4)
+		w := newScenario(rng, 8)
+		next := newScenario(rng, 4)
 		if next.grants = append(next.grants, w.grants[:len(w.grants)/2]...); rng.IntN(2) == 0 {
 			next.grants = w.grants[:len(w.grants)/2]
 		}
@@ -223,8 +223,8 @@ func TestDiffNamesEveryChange(t *testing.T) {
 		if i := slices.Index(proven, false); i >= 0 {
 			t.Fatalf("nothing changes at %+v, old %v, new %v", changes[i], w.grants, next.grants)
 		}
-		if again := grant.Diff(set, set, mine, now); len(again) > 0 {
-			t.Fatalf("a set differs from itself: %v", again)
+		if same := grant.Diff(set, set, mine, now); len(same) > 0 {
+			t.Fatalf("a set differs from itself: %v", same)
 		}
 	}
 	if found < 10_000 {

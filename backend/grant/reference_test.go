@@ -11,8 +11,8 @@ import (
 	"usher/backend/grant"
 )
 
-// This file holds a second authorizer, written from the rules and not from the
-// code. It scans every grant without an index, and is slow and obvious.
+// This file has a second implementation of decisions, written from the rules and
+// not from the code. It scans every grant without an index: slow but obvious.
 
 func refMatches(g grant.Grant, groups []string, bucket, key string, now time.Time) bool {
 	if !slices.Contains(groups, g.Group) || g.Bucket != bucket {
@@ -43,11 +43,11 @@ func refAllowed(grants []grant.Grant, groups []string, bucket, key string, now t
 	return allowed
 }
 
-// fresh ends a key that no grant names. The decision for such a key is the
-// decision for its folder as a whole.
+// fresh is the end of a key that no grant names. The decision for such a key is
+// the decision for its folder as a whole.
 const fresh = "~no grant names this"
 
-// refView enumerates keys: the path of each grant, and a fresh key below it. Every
+// refView tests keys: the path of each grant, and a fresh key below it. Every
 // visible row of a folder follows from one of these keys.
 func refView(grants []grant.Grant, groups []string, bucket, prefix string, now time.Time) (inside bool, next []grant.Step) {
 	if refAllowed(grants, groups, bucket, prefix+fresh, now) {
@@ -74,10 +74,10 @@ func refView(grants []grant.Grant, groups []string, bucket, prefix string, now t
 	return false, slices.Compact(next)
 }
 
-// world draws grants and questions from few pieces, so that near misses are
-// common: slashes and none, empty and dot segments, case, encodings, both
-// Unicode spellings of é.
-type world struct {
+// scenario has random grants, and makes random persons, times and keys. All are
+// combined from few pieces, so near misses are common: missing slashes, empty and
+// dot segments, case, encodings, both Unicode spellings of é.
+type scenario struct {
 	rng    *rand.Rand
 	grants []grant.Grant
 	set    *grant.Set
@@ -90,7 +90,7 @@ var (
 	epoch    = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 )
 
-func (w *world) path(folder bool) string {
+func (w *scenario) path(folder bool) string {
 	var b strings.Builder
 	for range w.rng.IntN(4) {
 		b.WriteString(segments[w.rng.IntN(len(segments))])
@@ -102,11 +102,11 @@ func (w *world) path(folder bool) string {
 	return b.String()
 }
 
-func (w *world) instant() time.Time {
+func (w *scenario) instant() time.Time {
 	return epoch.Add(time.Duration(w.rng.IntN(4)) * time.Hour)
 }
 
-func (w *world) drawGrant() grant.Grant {
+func (w *scenario) drawGrant() grant.Grant {
 	g := grant.Grant{Group: groups[w.rng.IntN(len(groups))], Bucket: buckets[w.rng.IntN(len(buckets))]}
 	if w.rng.IntN(3) > 0 {
 		g.Prefix = w.path(true)
@@ -125,9 +125,9 @@ func (w *world) drawGrant() grant.Grant {
 	return g
 }
 
-// newWorld draws up to most grants that a set accepts.
-func newWorld(rng *rand.Rand, most int) *world {
-	w := &world{rng: rng}
+// newScenario makes up to most valid grants.
+func newScenario(rng *rand.Rand, most int) *scenario {
+	w := &scenario{rng: rng}
 	for range rng.IntN(most + 1) {
 		g := w.drawGrant()
 		if g.Validate() == nil && !slices.ContainsFunc(w.grants, func(o grant.Grant) bool { return grant.Same(o, g) }) {
@@ -136,13 +136,13 @@ func newWorld(rng *rand.Rand, most int) *world {
 	}
 	set, err := grant.NewSet(w.grants)
 	if err != nil {
-		panic(fmt.Sprintf("the drawn grants are refused: %v", err))
+		panic(fmt.Sprintf("the random grants are refused: %v", err))
 	}
 	w.set = set
 	return w
 }
 
-func (w *world) person() []string {
+func (w *scenario) person() []string {
 	var mine []string
 	for _, g := range append(groups, "nobody") {
 		if w.rng.IntN(2) == 0 {
@@ -153,8 +153,8 @@ func (w *world) person() []string {
 	return mine
 }
 
-// key draws a path at random, or one that misses a grant by little.
-func (w *world) key() string {
+// key returns a random path, or the path of a grant with a small change.
+func (w *scenario) key() string {
 	if len(w.grants) == 0 || w.rng.IntN(2) == 0 {
 		return w.path(false)
 	}

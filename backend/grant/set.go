@@ -14,24 +14,23 @@ import (
 // Set is an immutable collection of grants, indexed for decisions. It is safe
 // for concurrent use. NewSet makes one.
 //
-// Two indexes hold the grants. A tree of path segments for each bucket gives the
-// grants that reach a key, at the cost of one map access for each segment,
-// however many grants there are. A sorted list of paths for each group and
-// bucket gives the visible rows below a prefix, at a cost in proportion to their
-// number.
+// A Set has two indexes. For each bucket, a tree of path segments finds the
+// grants that reach a key with one map access for each segment, regardless of the
+// number of grants. For each group and bucket, a sorted list of paths finds the
+// visible rows below a prefix, at a cost proportional to their number.
 type Set struct {
 	grants  []Grant
 	version string
 	groups  map[string]int32 // a group's name to its index in names
 	names   []string         // sorted
 	roots   map[string]*node // a bucket to the node of its empty prefix
-	shares  map[share]*paths
+	lists   map[groupBucket]*paths
 	buckets [][]string // for each group: the buckets of its allow grants, sorted
 }
 
 // node is a prefix or one object, and rules are the grants with exactly that
-// path. Segments of folders end in "/" and segments of objects hold no "/", so
-// the two never share a map key.
+// path. Segments of folders end in "/" and segments of objects contain no "/",
+// so the two never have the same map key.
 type node struct {
 	next  map[string]*node
 	rules []rule // sorted by group, denials first
@@ -44,8 +43,8 @@ type rule struct {
 	grant    *Grant
 }
 
-// share is the key of the index by group and bucket.
-type share struct {
+// groupBucket is the key of the index by group and bucket.
+type groupBucket struct {
 	group  int32
 	bucket string
 }
@@ -55,15 +54,15 @@ type paths struct {
 	allow, deny []*Grant
 }
 
-// NewSet builds a set. It refuses invalid grants, and two grants that differ in
-// their reason alone: the removal of one of them would change nothing. A set
+// NewSet builds a set. It refuses invalid grants, and two grants that differ only
+// in their reason, because the removal of one of them would change nothing. A set
 // without grants is valid and allows nothing.
 func NewSet(grants []Grant) (*Set, error) {
 	s := &Set{
 		grants: make([]Grant, len(grants)),
 		groups: map[string]int32{},
 		roots:  map[string]*node{},
-		shares: map[share]*paths{},
+		lists:  map[groupBucket]*paths{},
 	}
 	for i, g := range grants {
 		if err := g.Validate(); err != nil {
@@ -75,7 +74,7 @@ func NewSet(grants []Grant) (*Set, error) {
 	slices.SortFunc(s.grants, compare)
 	for i := 1; i < len(s.grants); i++ {
 		if Same(s.grants[i-1], s.grants[i]) {
-			return nil, fmt.Errorf("two grants are the same: keep one of them")
+			return nil, fmt.Errorf("a grant occurs twice: keep one of the two")
 		}
 	}
 	for name := range s.groups {
@@ -113,11 +112,11 @@ func (s *Set) index(g *Grant) {
 	}
 	n.rules = append(n.rules, rule{id, g.Effect == Deny, !g.NotBefore.IsZero() || !g.Expires.IsZero(), g})
 
-	key := share{id, g.Bucket}
-	list := s.shares[key]
+	key := groupBucket{id, g.Bucket}
+	list := s.lists[key]
 	if list == nil {
 		list = &paths{}
-		s.shares[key] = list
+		s.lists[key] = list
 	}
 	if g.Effect == Deny {
 		list.deny = append(list.deny, g)
@@ -196,7 +195,7 @@ func digest(sorted []Grant) string {
 // the same version, in any order of the grants.
 func (s *Set) Version() string { return s.version }
 
-// Len is the number of grants.
+// Len returns the number of grants.
 func (s *Set) Len() int { return len(s.grants) }
 
 // Grants returns a copy of all grants in canonical form and order.

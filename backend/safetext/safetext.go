@@ -49,7 +49,7 @@ func (t Text) Raw() string {
 // String returns the text with every unsafe character escaped.
 func (t Text) String() string { return Line(t.Raw()) }
 
-// Len is the number of raw bytes.
+// Len returns the number of raw bytes.
 func (t Text) Len() int { return len(t.Raw()) }
 
 // IsZero reports whether the text is empty.

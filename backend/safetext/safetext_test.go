@@ -46,7 +46,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// checkLine checks every promise of Line for one text.
+// checkLine checks every documented property of Line for one text.
 func checkLine(t *testing.T, raw string) {
 	t.Helper()
 	got := safetext.Line(raw)
@@ -118,8 +118,8 @@ func TestUnescapeRefusesWhatLineNeverPrints(t *testing.T) {
 	}
 }
 
-// TestRandom draws from the pieces that escaping treats specially, so that
-// near misses are common, and checks too that no two texts print the same.
+// TestRandom combines the pieces that escaping treats specially, so near misses
+// are common. It also checks that no two texts print the same.
 func TestRandom(t *testing.T) {
 	pieces := []string{"a", `\`, "x", "u", "{", "}", "1", "b", " ", "é", "e", "\u0301", "\u200b", "\x1b", "\x9b", "\xff", "日", "\ufe0f"}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -148,15 +148,15 @@ func FuzzString(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		checkLine(t, s)
-		// The other direction: every text that Unescape accepts must print the same.
+		// The inverse: Line must return every text that Unescape accepts.
 		if raw, err := safetext.Unescape(s); err == nil && safetext.Line(raw) != s {
-			t.Fatalf("Unescape took %+q, which prints as %+q", s, safetext.Line(raw))
+			t.Fatalf("Unescape accepted %+q, which prints as %+q", s, safetext.Line(raw))
 		}
 	})
 }
 
-// holder has the shapes in which fmt cannot call a method: it prints
-// unexported fields by reflection.
+// holder has Texts where fmt cannot call their methods: fmt prints unexported
+// fields by reflection.
 type holder struct {
 	hidden safetext.Text
 	deep   *safetext.Text

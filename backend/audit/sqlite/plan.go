@@ -209,7 +209,7 @@ func pathRange(t event.Term) (string, []any) {
 	return "e.object >= ? AND e.object < ?", []any{low, high}
 }
 
-// people returns the person numbers that match who: terms.
+// people returns the numbers of the persons in event.ByWho terms.
 func (s reader) people(ctx context.Context, terms []event.Term) ([]any, error) {
 	if len(terms) == 0 {
 		return nil, nil

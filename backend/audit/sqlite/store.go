@@ -72,8 +72,8 @@ type Store struct {
 // rest of the chain. After an error, Open removes the files that it created.
 func Open(path string) (*Store, error) { return opened(open(path, false)) }
 
-// OpenLossy is Open without ErrBehind, for an administrator who accepts the
-// loss of records. Lost returns the loss.
+// OpenLossy is Open without ErrBehind, for a log whose loss of records is
+// accepted. Lost returns the loss.
 func OpenLossy(path string) (*Store, error) { return opened(open(path, true)) }
 
 func opened(s *Store, err error) (*Store, error) {

@@ -35,11 +35,11 @@ func replace(path string, data []byte) error {
 	return os.Rename(path+".new", path)
 }
 
-func fixtures(t *testing.T) func() (granttest.Rig, error) {
-	return func() (granttest.Rig, error) {
+func fixtures(t *testing.T) func() (granttest.Fixture, error) {
+	return func() (granttest.Fixture, error) {
 		path := filepath.Join(t.TempDir(), "grants.yaml")
 		c := &clock{}
-		return granttest.Rig{
+		return granttest.Fixture{
 			Open: func() (granttest.Store, error) {
 				return file.Open(file.Config{Path: path, Now: c.now, Log: slog.New(slog.DiscardHandler), Changed: recorded})
 			},

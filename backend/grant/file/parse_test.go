@@ -42,10 +42,10 @@ func TestParse(t *testing.T) {
 		t.Errorf("read %v, want %v", grants, want)
 	}
 	if windows, err := file.Parse("", []byte(strings.ReplaceAll(example, "\n", "\r\n"))); err != nil || !slices.Equal(windows, want) {
-		t.Errorf("with the line ends of Windows: %v, %v", windows, err)
+		t.Errorf("with Windows line endings: %v, %v", windows, err)
 	}
 	if none, err := file.Parse("", []byte("grants: []\n")); err != nil || len(none) > 0 {
-		t.Errorf("no grants at all: %v, %v", none, err)
+		t.Errorf("an empty list: %v, %v", none, err)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 		"group true":             {one("group: true, bucket: bkt, prefix: a/"), `2:13: group is true or false, not text; write text, in double quotes if YAML reads it as another type`},
 		"group list":             {one("group: [a, b], bucket: bkt, prefix: a/"), `2:13: group is a list, not text; write text, in double quotes if YAML reads it as another type`},
 		"no bucket":              {one("group: g, prefix: a/"), `2:5: bucket is missing; add bucket: NAME`},
-		"bucket ARN":             {one(`group: g, bucket: "arn:aws:s3:::b", prefix: a/`), `2:24: bucket "arn:aws:s3:::b" is not a bucket name; use 3 to 63 of a-z, 0-9, dot and hyphen, as S3's naming rules say`},
+		"bucket ARN":             {one(`group: g, bucket: "arn:aws:s3:::b", prefix: a/`), `2:24: bucket "arn:aws:s3:::b" is not a bucket name; use 3 to 63 of a-z, 0-9, dot and hyphen, as in S3's naming rules`},
 		"unknown field":          {one(good + ", efect: deny"), `2:41: unknown field "efect"; the fields are group, bucket, prefix or object, effect, not_before, expires and reason`},
 		"field in capitals":      {one(good + ", Effect: deny"), `2:41: unknown field "Effect"; the fields are group, bucket, prefix or object, effect, not_before, expires and reason`},
 		"field number":           {one(good + ", 1: deny"), `2:41: unknown field "1"; the fields are group, bucket, prefix or object, effect, not_before, expires and reason`},
@@ -123,7 +123,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
-	bad := "  - {group: \"\", bucket: B, prefix: a, colour: red}\n"
+	bad := "  - {group: \"\", bucket: B, prefix: a, color: red}\n"
 	_, err := file.Parse("g.yaml", []byte("grants:\n"+bad+"  - {group: g, bucket: bkt, prefix: a}\n"))
 	var all file.ParseErrors
 	if !errors.As(err, &all) || len(all) != 2 || all[0].Line != 2 || all[1].Line != 3 {
@@ -170,7 +170,7 @@ func TestBounds(t *testing.T) {
 		"tags":             strings.Repeat("!a ", 1<<16),
 	} {
 		if _, err := file.Parse("", []byte(text)); err == nil {
-			t.Errorf("%s are taken", name)
+			t.Errorf("%s are accepted", name)
 		}
 	}
 	if testing.Short() {
@@ -187,10 +187,10 @@ func checkRoundTrip(t *testing.T, grants []grant.Grant) {
 	text := file.Print(grants)
 	back, err := file.Parse("", text)
 	if err != nil {
-		t.Fatalf("what was printed is refused: %v\n%s", err, text)
+		t.Fatalf("the printed file is refused: %v\n%s", err, text)
 	}
 	if !slices.Equal(back, grants) {
-		t.Fatalf("what was printed reads back as %v, want %v\n%s", back, grants, text)
+		t.Fatalf("the printed file reads back as %v, want %v\n%s", back, grants, text)
 	}
 }
 
@@ -257,12 +257,12 @@ func FuzzLoadGrants(f *testing.F) {
 				}
 			}
 			if grants != nil {
-				t.Fatalf("%q is refused, and gives %v", text, grants)
+				t.Fatalf("%q is refused but returns %v", text, grants)
 			}
 			return
 		}
 		if _, err := grant.NewSet(grants); err != nil {
-			t.Fatalf("%q is read, and no set takes it: %v", text, err)
+			t.Fatalf("%q is accepted, but no set accepts it: %v", text, err)
 		}
 		checkRoundTrip(t, grants)
 	})

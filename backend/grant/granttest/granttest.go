@@ -1,9 +1,9 @@
 // Package granttest is the conformance suite of stores of grants. Every store
-// passes it: a file, a table in a database, or a fake of one in another test.
+// must pass it: a file, a table in a database, or a fake in another test.
 //
-//	func TestFile(t *testing.T) { granttest.Run(t, newRig) }
+//	func TestFile(t *testing.T) { granttest.Run(t, newFixture) }
 //
-// A bug found in one store becomes a case here, for all of them.
+// A bug in one store becomes a case here, for all stores.
 package granttest
 
 import (
@@ -24,65 +24,65 @@ type Store interface {
 	Problem() error
 }
 
-// Rig is one store and its source, which is empty at first. Every function is
-// required. Check calls Open only once in each rig, after the first Put.
-type Rig struct {
-	Open    func() (Store, error)     // on the current content
-	Put     func([]grant.Grant) error // replaces all grants at once
+// Fixture is one store with its source, which is empty at first. Every function
+// is required. Check calls Open at most once for each fixture.
+type Fixture struct {
+	Open    func() (Store, error)     // opens the store on the current content
+	Put     func([]grant.Grant) error // replaces all grants atomically
 	Break   func() error              // makes the source unreadable
 	Vanish  func() error              // removes the source
-	Advance func(d time.Duration)     // moves the clock that the store was given
+	Advance func(d time.Duration)     // advances the store's clock
 }
 
-// Run reports each promise that the store breaks.
-func Run(t *testing.T, newRig func() (Rig, error)) {
+// Run reports each requirement that the store violates.
+func Run(t *testing.T, newFixture func() (Fixture, error)) {
 	t.Helper()
-	for _, err := range Check(newRig) {
+	for _, err := range Check(newFixture) {
 		t.Error(err)
 	}
 }
 
-// Check returns one error for each promise that the store breaks.
-func Check(newRig func() (Rig, error)) []error {
+// Check returns one error for each requirement that the store violates.
+func Check(newFixture func() (Fixture, error)) []error {
 	var all []error
-	for _, promise := range []struct {
-		text string
-		keep func(*bench) error
+	for _, requirement := range []struct {
+		text  string
+		check func(*suite) error
 	}{
 		{"reads back every field of every grant", readsBack},
-		{"does not open over nothing", opensOverNothing},
-		{"does not open over what it cannot read", opensOverBroken},
-		{"opens over no grants at all, and allows nothing", opensEmpty},
-		{"follows a change within a second", follows},
-		{"follows many changes, and gives the version of each", followsMany},
+		{"does not open without a source", opensWithoutSource},
+		{"does not open an unreadable source", opensUnreadable},
+		{"opens an empty list of grants and allows nothing", opensEmpty},
+		{"applies a change within a second", applies},
+		{"applies many changes, each with its version", appliesMany},
 		{"keeps the version while nothing changes", keepsVersion},
-		{"keeps the old grants in force when the new ones cannot be read, and says so", survivesBreaking},
-		{"keeps the old grants in force when there are none to be read, and says so", survivesVanishing},
-		{"never changes a set that it gave out", givesOutFixedSets},
-		{"answers many at once, with whole sets only", answersManyAtOnce},
-		{"stops when it is told to", stops},
+		{"keeps the previous grants if the source is unreadable, and reports it", survivesBreaking},
+		{"keeps the previous grants if the source is missing, and reports it", survivesVanishing},
+		{"never changes a set that it returned", returnsFixedSets},
+		{"serves concurrent callers with complete sets only", servesConcurrently},
+		{"respects a canceled context", respectsContext},
 	} {
-		rig, err := newRig()
+		f, err := newFixture()
 		if err == nil {
-			err = promise.keep(&bench{Rig: rig})
+			err = requirement.check(&suite{Fixture: f})
 		}
 		if err != nil {
-			all = append(all, fmt.Errorf("a store %s: %w", promise.text, err))
+			all = append(all, fmt.Errorf("a store %s: %w", requirement.text, err))
 		}
 	}
 	return all
 }
 
-// bench is a rig with its store and the steps that cases share.
-type bench struct {
-	Rig
+// suite is a fixture with its open store and the common steps of the checks.
+type suite struct {
+	Fixture
 	store Store
 }
 
 var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// Samples are grants with every field and every kind of text that a store has
-// to keep.
+// Samples returns grants with every field and with every kind of text that a
+// store must keep.
 func Samples() []grant.Grant {
 	return []grant.Grant{
 		{Group: "finance-team", Bucket: "company-reports", Prefix: "quarterly/"},
@@ -99,42 +99,42 @@ func Samples() []grant.Grant {
 	}
 }
 
-func (b *bench) open(grants []grant.Grant) error {
-	if err := b.Put(grants); err != nil {
+func (s *suite) open(grants []grant.Grant) error {
+	if err := s.Put(grants); err != nil {
 		return err
 	}
 	var err error
-	if b.store, err = b.Open(); err != nil {
+	if s.store, err = s.Open(); err != nil {
 		return fmt.Errorf("opening: %w", err)
 	}
-	return b.holds(grants)
+	return s.holds(grants)
 }
 
-func (b *bench) current() (*grant.Set, error) {
-	set, err := b.store.Current(context.Background())
+func (s *suite) current() (*grant.Set, error) {
+	set, err := s.store.Current(context.Background())
 	if err == nil && set == nil {
 		err = errors.New("no set and no error")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("asking for the current grants: %w", err)
+		return nil, fmt.Errorf("reading the current grants: %w", err)
 	}
 	return set, nil
 }
 
-// holds checks that the store has just these grants in force.
-func (b *bench) holds(grants []grant.Grant) error {
+// holds checks that exactly these grants are in force.
+func (s *suite) holds(grants []grant.Grant) error {
 	want, err := grant.NewSet(grants)
 	if err != nil {
 		return err
 	}
-	got, err := b.current()
+	got, err := s.current()
 	if err != nil {
 		return err
 	}
 	have, lack := got.Grants(), want.Grants()
 	for i := range max(len(have), len(lack)) {
 		if i >= len(have) || i >= len(lack) || have[i] != lack[i] {
-			return fmt.Errorf("grant %d of %d put and %d read is not the same", i+1, len(lack), len(have))
+			return fmt.Errorf("grant %d differs (%d written, %d read)", i+1, len(lack), len(have))
 		}
 	}
 	if got.Version() != want.Version() {
@@ -143,157 +143,157 @@ func (b *bench) holds(grants []grant.Grant) error {
 	return nil
 }
 
-// after lets the second pass in which a change must take effect. A store may
-// be asked meanwhile.
-func (b *bench) after() error {
+// after advances the clock by the second in which a change must take effect, with
+// several calls of Current.
+func (s *suite) after() error {
 	for range 4 {
-		if _, err := b.current(); err != nil {
+		if _, err := s.current(); err != nil {
 			return err
 		}
-		b.Advance(time.Second / 4)
+		s.Advance(time.Second / 4)
 	}
 	return nil
 }
 
-func readsBack(b *bench) error { return b.open(Samples()) }
+func readsBack(s *suite) error { return s.open(Samples()) }
 
-func opensOverNothing(b *bench) error {
-	if _, err := b.Open(); err == nil {
+func opensWithoutSource(s *suite) error {
+	if _, err := s.Open(); err == nil {
 		return errors.New("it opened")
 	}
 	return nil
 }
 
-func opensOverBroken(b *bench) error {
-	if err := errors.Join(b.Put(Samples()), b.Break()); err != nil {
+func opensUnreadable(s *suite) error {
+	if err := errors.Join(s.Put(Samples()), s.Break()); err != nil {
 		return err
 	}
-	return opensOverNothing(b)
+	return opensWithoutSource(s)
 }
 
-func opensEmpty(b *bench) error {
-	if err := b.open(nil); err != nil {
+func opensEmpty(s *suite) error {
+	if err := s.open(nil); err != nil {
 		return err
 	}
-	set, err := b.current()
+	set, err := s.current()
 	if err != nil {
 		return err
 	}
 	if set.Decide([]string{"finance-team"}, "company-reports", "quarterly/q3.csv", epoch).Allowed {
 		return errors.New("something is allowed")
 	}
-	return b.store.Problem()
+	return s.store.Problem()
 }
 
-func follows(b *bench) error {
-	if err := b.open(Samples()[:3]); err != nil {
+func applies(s *suite) error {
+	if err := s.open(Samples()[:3]); err != nil {
 		return err
 	}
-	if err := errors.Join(b.Put(Samples()[2:]), b.after()); err != nil {
+	if err := errors.Join(s.Put(Samples()[2:]), s.after()); err != nil {
 		return err
 	}
-	if err := b.holds(Samples()[2:]); err != nil {
+	if err := s.holds(Samples()[2:]); err != nil {
 		return err
 	}
-	// The same holds for a first request long after the change.
-	if err := b.Put(Samples()[:1]); err != nil {
+	// A change also takes effect without calls of Current in between.
+	if err := s.Put(Samples()[:1]); err != nil {
 		return err
 	}
-	b.Advance(time.Second)
-	return errors.Join(b.holds(Samples()[:1]), b.store.Problem())
+	s.Advance(time.Second)
+	return errors.Join(s.holds(Samples()[:1]), s.store.Problem())
 }
 
-func followsMany(b *bench) error {
-	if err := b.open(Samples()[:1]); err != nil {
+func appliesMany(s *suite) error {
+	if err := s.open(Samples()[:1]); err != nil {
 		return err
 	}
 	for i := range 20 {
 		want := Samples()[i%7 : i%7+1+i%4]
-		if err := errors.Join(b.Put(want), b.after()); err != nil {
+		if err := errors.Join(s.Put(want), s.after()); err != nil {
 			return err
 		}
-		if err := b.holds(want); err != nil {
+		if err := s.holds(want); err != nil {
 			return fmt.Errorf("change %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func keepsVersion(b *bench) error {
-	if err := b.open(Samples()); err != nil {
+func keepsVersion(s *suite) error {
+	if err := s.open(Samples()); err != nil {
 		return err
 	}
-	before, err := b.current()
+	before, err := s.current()
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(b.Put(Samples()), b.after()); err != nil {
+	if err := errors.Join(s.Put(Samples()), s.after()); err != nil {
 		return err
 	}
-	after, err := b.current()
+	after, err := s.current()
 	if err == nil && after.Version() != before.Version() {
 		err = errors.New("the same grants have two versions")
 	}
 	return err
 }
 
-func survivesBreaking(b *bench) error { return b.survives(b.Break) }
+func survivesBreaking(s *suite) error { return s.survives(s.Break) }
 
-func survivesVanishing(b *bench) error { return b.survives(b.Vanish) }
+func survivesVanishing(s *suite) error { return s.survives(s.Vanish) }
 
-func (b *bench) survives(harm func() error) error {
+func (s *suite) survives(harm func() error) error {
 	old := Samples()[:3]
-	if err := b.open(old); err != nil {
+	if err := s.open(old); err != nil {
 		return err
 	}
-	if err := b.store.Problem(); err != nil {
-		return fmt.Errorf("a problem before there is one: %w", err)
+	if err := s.store.Problem(); err != nil {
+		return fmt.Errorf("a problem before the fault: %w", err)
 	}
-	if err := errors.Join(harm(), b.after()); err != nil {
+	if err := errors.Join(harm(), s.after()); err != nil {
 		return err
 	}
 	for range 3 {
-		if err := b.holds(old); err != nil {
+		if err := s.holds(old); err != nil {
 			return err
 		}
-		if b.store.Problem() == nil {
-			return errors.New("it says nothing of it")
+		if s.store.Problem() == nil {
+			return errors.New("Problem returned nil")
 		}
-		b.Advance(time.Hour)
+		s.Advance(time.Hour)
 	}
-	if err := errors.Join(b.Put(Samples()), b.after()); err != nil {
+	if err := errors.Join(s.Put(Samples()), s.after()); err != nil {
 		return err
 	}
-	if err := b.holds(Samples()); err != nil {
-		return fmt.Errorf("after it was put right: %w", err)
+	if err := s.holds(Samples()); err != nil {
+		return fmt.Errorf("after the correction: %w", err)
 	}
-	if err := b.store.Problem(); err != nil {
-		return fmt.Errorf("it still says so after it was put right: %w", err)
+	if err := s.store.Problem(); err != nil {
+		return fmt.Errorf("a problem after the correction: %w", err)
 	}
 	return nil
 }
 
-func givesOutFixedSets(b *bench) error {
-	if err := b.open(Samples()[:1]); err != nil {
+func returnsFixedSets(s *suite) error {
+	if err := s.open(Samples()[:1]); err != nil {
 		return err
 	}
-	kept, err := b.current()
+	kept, err := s.current()
 	if err != nil {
 		return err
 	}
 	version := kept.Version()
-	if err := errors.Join(b.Put(Samples()), b.after()); err != nil {
+	if err := errors.Join(s.Put(Samples()), s.after()); err != nil {
 		return err
 	}
 	if kept.Version() != version || kept.Len() != 1 {
-		return errors.New("the set in the caller's hand changed")
+		return errors.New("a returned set changed")
 	}
 	return nil
 }
 
-func answersManyAtOnce(b *bench) error {
+func servesConcurrently(s *suite) error {
 	one, two := Samples()[:4], Samples()[3:]
-	if err := b.open(one); err != nil {
+	if err := s.open(one); err != nil {
 		return err
 	}
 	valid := map[string]bool{}
@@ -306,18 +306,18 @@ func answersManyAtOnce(b *bench) error {
 	}
 	stop := make(chan struct{})
 	faults := make(chan error, 8)
-	var asking sync.WaitGroup
+	var callers sync.WaitGroup
 	for range cap(faults) {
-		asking.Go(func() {
+		callers.Go(func() {
 			for {
 				select {
 				case <-stop:
 					return
 				default:
 				}
-				set, err := b.current()
+				set, err := s.current()
 				if err == nil && !valid[set.Version()] {
-					err = fmt.Errorf("a set of %d grants that nobody put there", set.Len())
+					err = fmt.Errorf("a set of %d grants that was never written", set.Len())
 				}
 				if err != nil {
 					faults <- err
@@ -328,11 +328,11 @@ func answersManyAtOnce(b *bench) error {
 	}
 	var err error
 	for i := range 10 {
-		err = errors.Join(err, b.Put([][]grant.Grant{two, one}[i%2]))
-		b.Advance(time.Second)
+		err = errors.Join(err, s.Put([][]grant.Grant{two, one}[i%2]))
+		s.Advance(time.Second)
 	}
 	close(stop)
-	asking.Wait()
+	callers.Wait()
 	select {
 	case fault := <-faults:
 		err = errors.Join(err, fault)
@@ -341,14 +341,14 @@ func answersManyAtOnce(b *bench) error {
 	return err
 }
 
-func stops(b *bench) error {
-	if err := b.open(Samples()); err != nil {
+func respectsContext(s *suite) error {
+	if err := s.open(Samples()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := b.store.Current(ctx); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("a cancelled question is answered with %v", err)
+	if _, err := s.store.Current(ctx); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("a canceled call returned %v", err)
 	}
-	return b.holds(Samples())
+	return s.holds(Samples())
 }

@@ -12,12 +12,11 @@ import (
 	"usher/backend/grant/granttest"
 )
 
-// memory is a store that keeps every promise, and faults takes them away one
-// at a time.
+// memory is a conforming store. Each of its faults violates one requirement.
 type memory struct {
 	mu      sync.Mutex
-	content []grant.Grant // the rows of "the table"
-	there   bool
+	content []grant.Grant // the source
+	present bool
 	broken  bool
 
 	set     *grant.Set
@@ -26,24 +25,24 @@ type memory struct {
 }
 
 type faults struct {
-	change       func(grant.Grant) (grant.Grant, bool) // on the way in
-	opensAnyway  bool
-	stale        bool // never looks again
-	nobody       bool // takes trouble for an empty set
-	fails        bool // takes trouble for an error
-	silent       bool // reports no trouble
-	grumbles     bool // reports trouble forever
-	deaf         bool // ignores the context
-	halves       bool // shows half a change
-	countsReads  bool // gives each reading a version of its own
-	reads        int
-	slow         bool // needs two seconds to notice
-	putAt, clock time.Time
+	change        func(grant.Grant) (grant.Grant, bool) // changes or drops grants
+	opensAnyway   bool
+	stale         bool // never reads again
+	empties       bool // uses an empty set after a problem
+	fails         bool // Current fails after a problem
+	silent        bool // reports no problem
+	sticky        bool // reports a problem forever
+	ignoresCancel bool // ignores the context
+	halves        bool // applies half of a change
+	countsReads   bool // returns another version for each read
+	reads         int
+	slow          bool // applies a change after two seconds
+	putAt, clock  time.Time
 }
 
-func (m *memory) rig() granttest.Rig {
+func (m *memory) fixture() granttest.Fixture {
 	locked := func(f func()) error { m.mu.Lock(); defer m.mu.Unlock(); f(); return nil }
-	return granttest.Rig{
+	return granttest.Fixture{
 		Open: func() (granttest.Store, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -59,19 +58,19 @@ func (m *memory) rig() granttest.Rig {
 		},
 		Put: func(g []grant.Grant) error {
 			return locked(func() {
-				m.content, m.there, m.broken, m.faults.putAt = slices.Clone(g), true, false, m.faults.clock
+				m.content, m.present, m.broken, m.faults.putAt = slices.Clone(g), true, false, m.faults.clock
 			})
 		},
 		Break:   func() error { return locked(func() { m.broken = true }) },
-		Vanish:  func() error { return locked(func() { m.there = false }) },
+		Vanish:  func() error { return locked(func() { m.present = false }) },
 		Advance: func(d time.Duration) { locked(func() { m.faults.clock = m.faults.clock.Add(d) }) },
 	}
 }
 
 func (m *memory) load() {
-	if m.broken || !m.there {
+	if m.broken || !m.present {
 		m.problem = errors.New("cannot be read")
-		if m.faults.nobody {
+		if m.faults.empties {
 			m.set, _ = grant.NewSet(nil)
 		}
 		return
@@ -96,13 +95,13 @@ func (m *memory) load() {
 	if set, err := grant.NewSet(all); err == nil {
 		m.set = set
 	}
-	if !m.faults.grumbles {
+	if !m.faults.sticky {
 		m.problem = nil
 	}
 }
 
 func (m *memory) Current(ctx context.Context) (*grant.Set, error) {
-	if err := ctx.Err(); err != nil && !m.faults.deaf {
+	if err := ctx.Err(); err != nil && !m.faults.ignoresCancel {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -128,9 +127,9 @@ func (m *memory) Problem() error {
 }
 
 func check(f faults) []error {
-	return granttest.Check(func() (granttest.Rig, error) {
+	return granttest.Check(func() (granttest.Fixture, error) {
 		m := &memory{faults: f}
-		return m.rig(), nil
+		return m.fixture(), nil
 	})
 }
 
@@ -153,15 +152,15 @@ func TestControls(t *testing.T) {
 		"trims reasons":           on(func(g *grant.Grant) { g.Reason = "r" }),
 		"widens objects":          on(func(g *grant.Grant) { g.Object = "" }),
 		"drops denials":           {change: func(g grant.Grant) (grant.Grant, bool) { return g, g.Effect != grant.Deny }},
-		"opens over anything":     {opensAnyway: true},
-		"never looks again":       {stale: true},
-		"takes trouble for none":  {nobody: true},
-		"takes trouble for error": {fails: true},
-		"says nothing of trouble": {silent: true},
-		"never stops saying it":   {grumbles: true},
-		"ignores the context":     {deaf: true},
-		"shows half a change":     {halves: true},
-		"counts its readings":     {countsReads: true},
+		"opens any source":        {opensAnyway: true},
+		"never reads again":       {stale: true},
+		"drops all after a fault": {empties: true},
+		"fails after a fault":     {fails: true},
+		"reports no problem":      {silent: true},
+		"keeps an old problem":    {sticky: true},
+		"ignores the context":     {ignoresCancel: true},
+		"applies half a change":   {halves: true},
+		"counts its reads":        {countsReads: true},
 		"needs two seconds":       {slow: true},
 	}
 	killed := 0
