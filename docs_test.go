@@ -91,7 +91,7 @@ func (tr tree) missing(doc string) (gone []string, checked int) {
 			continue
 		case strings.HasSuffix(word, "/") || strings.Contains(word, "/"):
 			checked++
-			if p := path.Clean(word); !tr.paths[p] && !tr.known(path.Base(p), path.Dir(p)) {
+			if p := path.Clean(word); !tr.holds(p) && !tr.known(path.Base(p), path.Dir(p)) {
 				gone = append(gone, word)
 			}
 		case tr.bases[word] || strings.HasSuffix(word, ".go"):
@@ -113,6 +113,20 @@ func (tr tree) missing(doc string) (gone []string, checked int) {
 		}
 	}
 	return gone, checked
+}
+
+// holds reports whether a path exists, from the root or, for a file that each
+// room has, such as testdata/mutants.txt, from any folder.
+func (tr tree) holds(p string) bool {
+	if tr.paths[p] || path.Ext(p) == "" {
+		return tr.paths[p]
+	}
+	for file := range tr.paths {
+		if strings.HasSuffix(file, "/"+p) {
+			return true
+		}
+	}
+	return false
 }
 
 // known reports whether dir/pkg.Name names an identifier of an existing folder.

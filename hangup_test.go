@@ -108,7 +108,7 @@ func TestServeReloadsOnHangup(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	await("the configuration is refused")
+	await("configuration refused")
 	if got := organisation(); !strings.Contains(got, "Third") {
 		t.Errorf("after a bad configuration: %s", got)
 	}

@@ -71,7 +71,7 @@ func TestParsePathRefuses(t *testing.T) {
 		"xn--abc/x": "begin with xn--", "abc-s3alias/x": "end in -s3alias",
 		"bu*/x": "a wildcard in the bucket's name", "s3://[ab]cd/x": "a wildcard in the bucket's name",
 		"//": "no bucket", "//x": "no bucket", "s3:///x": "no bucket", "arn:aws:s3:::/x": "no bucket", "arn:aws:s3:::": "no bucket",
-		"arn:aws:s3:eu-west-1:123456789012:accesspoint/x": "something else",
+		"arn:aws:s3:eu-west-1:123456789012:accesspoint/x": "ARN of another kind",
 		"arn:aws:iam::123456789012:user/x":                "not the ARN",
 		"https://b.s3.amazonaws.com/k":                    "an address",
 		"builds/\xff":                                     "UTF-8", "builds/a\x00b": "NUL",
