@@ -140,7 +140,7 @@ func (c *chunkReader) endChunk() error {
 		return err
 	}
 	if line != "" {
-		return fail("InvalidRequest", "A chunk is longer than its header says.")
+		return fail("InvalidRequest", "A chunk is longer than the size in its header.")
 	}
 	if c.signer == nil {
 		return nil
