@@ -10,27 +10,28 @@ import (
 
 // enqueue runs under mu.
 func (e *Engine) enqueue(t *transfer) {
-	t.state, t.err = Waiting, nil
-	if t.running {
-		t.again = true
+	e.transition(t, Waiting, nil)
+	if t.phase.works() {
+		t.phase = requeued
 		return
 	}
+	t.phase = queued
 	e.listOf(t).PushBack(t)
-	t.elem = e.listOf(t).Back()
+	t.slot.elem = e.listOf(t).Back()
 }
 
 func (e *Engine) listOf(t *transfer) *list.List {
 	if t.isSmall() {
-		return e.waitSmall
+		return e.window.waitSmall
 	}
-	return e.waitLarge
+	return e.window.waitLarge
 }
 
 // dequeue runs under mu.
 func (e *Engine) dequeue(t *transfer) {
-	if t.elem != nil {
-		e.listOf(t).Remove(t.elem)
-		t.elem = nil
+	if t.slot.elem != nil {
+		e.listOf(t).Remove(t.slot.elem)
+		t.slot.elem, t.phase = nil, resting
 	}
 }
 
@@ -64,22 +65,22 @@ func (e *Engine) heft(size int64) int {
 
 // pace fits the small slots to the rate and to the files that are next, under mu.
 func (e *Engine) pace() (slots int) {
-	most := e.small.capacity()
-	mean, n := e.smallSum, int64(e.smallIn)
-	if next := e.waitSmall.Front(); n == 0 && next != nil {
+	most := e.limits.small.capacity()
+	mean, n := e.window.smallSum, int64(e.window.smallIn)
+	if next := e.window.waitSmall.Front(); n == 0 && next != nil {
 		mean, n = next.Value.(*transfer).req.Size, 1
 	}
 	if e.cfg.Parallel > 0 || n == 0 {
 		return most
 	}
 	flight := int64(flightCold)
-	if e.meter.warm {
-		flight = max(int64(e.meter.rate*flightTime.Seconds()), flightLeast)
+	if e.sums.meter.warm {
+		flight = max(int64(e.sums.meter.rate*flightTime.Seconds()), flightLeast)
 	}
 	mean = max(mean/n, 1)
 	files := min(max(flight/mean, leastSlots), int64(most))
 	slots = min(int(files)*e.heft(mean), most)
-	e.small.bound(slots)
+	e.limits.small.bound(slots)
 	return slots
 }
 
@@ -89,32 +90,32 @@ func (e *Engine) admit() {
 		return
 	}
 	ahead, sum := aheadMost, int64(aheadBytes)
-	if e.meter.warm {
-		ahead = int(min(max(e.meter.files*aheadTime.Seconds(), aheadLeast), aheadMost))
-		sum = max(int64(e.meter.rate*aheadTime.Seconds()), flightLeast)
+	if e.sums.meter.warm {
+		ahead = int(min(max(e.sums.meter.files*aheadTime.Seconds(), aheadLeast), aheadMost))
+		sum = max(int64(e.sums.meter.rate*aheadTime.Seconds()), flightLeast)
 	}
 	slots := e.pace()
-	if e.smallIn <= slots+ahead-min(ahead/2, api.MaxRelease) { // in portions that fill a release
-		for e.waitSmall.Len() > 0 && e.smallIn < slots+ahead && (e.smallIn < aheadLeast || e.smallSum < sum) {
-			t := e.waitSmall.Front().Value.(*transfer)
-			e.smallIn++
-			e.smallSum += t.req.Size
+	if e.window.smallIn <= slots+ahead-min(ahead/2, api.MaxRelease) { // in portions that fill a release
+		for e.window.waitSmall.Len() > 0 && e.window.smallIn < slots+ahead && (e.window.smallIn < aheadLeast || e.window.smallSum < sum) {
+			t := e.window.waitSmall.Front().Value.(*transfer)
+			e.window.smallIn++
+			e.window.smallSum += t.req.Size
 			e.launch(t)
 		}
 	}
-	for e.waitLarge.Len() > 0 {
-		t := e.waitLarge.Front().Value.(*transfer)
+	for e.window.waitLarge.Len() > 0 {
+		t := e.window.waitLarge.Front().Value.(*transfer)
 		weight := e.weigh(t.size)
-		if e.largeIn >= e.large.capacity()+aheadLarge*weight {
+		if e.window.largeIn >= e.limits.large.capacity()+aheadLarge*weight {
 			break
 		}
-		t.weight = weight
-		e.largeIn += weight
-		e.lanes.taken.Store(int64(e.largeIn))
+		t.slot.weight = weight
+		e.window.largeIn += weight
+		e.limits.lanes.taken.Store(int64(e.window.largeIn))
 		e.launch(t)
 	}
-	if e.waitSmall.Len()+e.waitLarge.Len() < maxPending {
-		e.room.Broadcast()
+	if e.window.waitSmall.Len()+e.window.waitLarge.Len() < maxPending {
+		e.wake.room.Broadcast()
 	}
 	e.checkIdle()
 }
@@ -133,8 +134,8 @@ func (e *Engine) weigh(size int64) int {
 func (e *Engine) launch(t *transfer) {
 	e.dequeue(t)
 	ctx, cancel := context.WithCancelCause(e.ctx)
-	t.cancel, t.running, t.parked, t.meter = cancel, true, false, meter{}
-	e.active[t] = struct{}{}
+	t.slot.cancel, t.slot.meter, t.phase = cancel, meter{}, working
+	e.window.active[t] = struct{}{}
 	e.warm(t)
 	e.startTicking()
 	e.wg.Add(1)
@@ -151,12 +152,12 @@ func (e *Engine) warm(t *transfer) {
 	if e.moved.Load() > 0 {
 		return
 	}
-	want := e.smallIn
+	want := e.window.smallIn
 	if !t.isSmall() {
 		want += int(min(max(t.size/minPart, guessConns), firstConns))
 	}
-	if more := min(want, max(e.small.capacity(), e.lanes.most)) - e.warmed; more > 0 {
-		e.warmed += more
+	if more := min(want, max(e.limits.small.capacity(), e.limits.lanes.most)) - e.window.warmed; more > 0 {
+		e.window.warmed += more
 		e.transport.warm(e.ctx, e.check.Origin(t.req.Bucket), more)
 	}
 }

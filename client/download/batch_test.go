@@ -201,7 +201,7 @@ func TestBatches(t *testing.T) {
 	}
 	eventually(t, "some bytes", func() bool { return find(t, e, two).Fetched > 1<<20 })
 	e.Pause(two)
-	eventually(t, "the pause", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.active) == 0 })
+	eventually(t, "the pause", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.window.active) == 0 })
 	had := find(t, e, two).Done
 	e.Add(w.request("b/three", dir))
 	wait(t, e)
@@ -274,7 +274,7 @@ func TestPausedWalkGoesOn(t *testing.T) {
 		}
 		close(goOn)
 		if !all {
-			eventually(t, "the pause", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.walks) == 0 })
+			eventually(t, "the pause", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.list.walks) == 0 })
 			e.Resume(id)
 		}
 		wait(t, e)
@@ -309,10 +309,10 @@ func TestSlowLink(t *testing.T) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if rate > 0 {
-			e.meter.warm, e.meter.rate, e.meter.files = true, rate, files
+			e.sums.meter.warm, e.sums.meter.rate, e.sums.meter.files = true, rate, files
 		}
 		e.admit()
-		return e.smallIn, e.pace()
+		return e.window.smallIn, e.pace()
 	}
 	for _, c := range []struct {
 		rate, files float64

@@ -41,8 +41,8 @@ func (e *Engine) RetryAll() {
 
 func (e *Engine) wakeSleepers() {
 	e.mu.Lock()
-	close(e.kick)
-	e.kick = make(chan struct{})
+	close(e.wake.kick)
+	e.wake.kick = make(chan struct{})
 	e.mu.Unlock()
 }
 
@@ -50,15 +50,15 @@ func (e *Engine) wakeSleepers() {
 // it; id 0 means all.
 func (e *Engine) each(id ID, f func(*transfer)) {
 	e.mu.Lock()
-	if t := e.byID[id]; t != nil || id == 0 {
-		for _, c := range slices.Clone(e.order) {
+	if t := e.list.byID[id]; t != nil || id == 0 {
+		for _, c := range slices.Clone(e.list.order) {
 			if id == 0 || c == t || c.parent == t && t.req.Folder {
 				f(c)
 			}
 		}
 		e.sweep()
 		e.admit()
-		e.room.Broadcast()
+		e.wake.room.Broadcast()
 	}
 	e.mu.Unlock()
 	e.queue.touch(e)
@@ -66,15 +66,15 @@ func (e *Engine) each(id ID, f func(*transfer)) {
 }
 
 func (e *Engine) pause(t *transfer) {
-	if t.state.Finished() || t.state == Paused || t.syncing {
+	if t.state.Finished() || t.state == Paused || t.phase == syncing {
 		return
 	}
-	t.again = false
+	t.stay()
 	e.dequeue(t)
-	if t.cancel != nil {
-		t.cancel(errPaused)
+	if t.slot.cancel != nil {
+		t.slot.cancel(errPaused)
 	}
-	t.state = Paused
+	e.transition(t, Paused, t.err)
 }
 
 func (e *Engine) resume(t *transfer) {
@@ -85,12 +85,13 @@ func (e *Engine) resume(t *transfer) {
 	switch {
 	case !t.req.Folder:
 		e.enqueue(t)
-	case t.running: // the walk is about to stop
-		t.state, t.again = Running, true
-	case t.walkErr == errPaused:
+	case t.phase.lists(): // the walk is about to stop
+		t.phase = rewalking
+		e.transition(t, Running, t.err)
+	case t.folder.walkErr == errPaused:
 		e.startWalk(t)
 	default:
-		t.state = Running
+		e.transition(t, Running, t.err)
 		e.settleParent(t)
 	}
 }
@@ -101,7 +102,7 @@ func (e *Engine) retry(t *transfer) {
 	}
 	clear(e.halted)
 	if t.req.Folder {
-		if t.walkErr != nil && !t.running {
+		if t.folder.walkErr != nil && !t.phase.lists() {
 			e.startWalk(t)
 		}
 		return
@@ -112,7 +113,7 @@ func (e *Engine) retry(t *transfer) {
 	}
 	e.enterBatch(t)
 	if p := t.parent; p != nil && p.state.Finished() {
-		p.state, p.err = Running, nil
+		e.transition(p, Running, nil)
 	}
 	if errors.Is(t.err, ErrChanged) {
 		t.req.ETag = "" // the listing's content is no more: take the one that is there
@@ -123,19 +124,18 @@ func (e *Engine) retry(t *transfer) {
 
 func (e *Engine) drop(t *transfer) {
 	switch {
-	case t.syncing:
+	case t.phase == syncing:
 	case t.state == Done || t.state == Skipped || t.state == Cancelled:
 		e.remove(t)
-	case t.cancel != nil: // its goroutine removes the part and says how it ended
-		t.again = false
-		t.cancel(errCancelled)
+	case t.slot.cancel != nil: // its goroutine removes the part and says how it ended
+		t.stay()
+		t.slot.cancel(errCancelled)
 	case t.req.Folder:
 		e.conclude(t, Cancelled, nil)
 	case t.state == Failed || t.state == Denied:
 		e.remove(t)
 		e.forgetParts(t)
 	default:
-		t.again = false
 		e.dequeue(t)
 		e.forgetParts(t)
 		e.conclude(t, Cancelled, nil)
@@ -156,24 +156,24 @@ func (e *Engine) remove(t *transfer) {
 	if t.state.Finished() && t.state != Cancelled {
 		e.countEnd(t, -1)
 		if p := t.parent; p != nil {
-			p.children-- // finished it stays; it only leaves the list
+			p.folder.children-- // finished it stays; it only leaves the list
 			e.settleParent(p)
 		}
 	}
 	if t.counted && !t.req.Folder {
 		e.count(t, -1)
 	}
-	t.gone = true
-	delete(e.byID, t.id)
+	t.phase = removed
+	delete(e.list.byID, t.id)
 }
 
 func (e *Engine) sweep() {
-	e.order = slices.DeleteFunc(e.order, func(t *transfer) bool { return t.gone })
+	e.list.order = slices.DeleteFunc(e.list.order, func(t *transfer) bool { return t.phase == removed })
 }
 
 // dropLeftover removes the part of a transfer that nobody works on.
 func (e *Engine) dropLeftover(t *transfer) {
-	if t.nameErr != nil || len(t.segs) == 0 {
+	if len(t.segs) == 0 {
 		return
 	}
 	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
@@ -195,7 +195,7 @@ func (e *Engine) dropLeftover(t *transfer) {
 // alone; below zero is towards the front.
 func (e *Engine) Move(id ID, delta int) {
 	e.mu.Lock()
-	if t := e.byID[id]; t != nil {
+	if t := e.list.byID[id]; t != nil {
 		for ; delta < 0; delta++ {
 			e.swap(t, -1)
 		}
@@ -211,23 +211,23 @@ func (e *Engine) Move(id ID, delta int) {
 // swap moves a transfer by one place, under mu: past the next that waits in the
 // same queue, if it waits.
 func (e *Engine) swap(t *transfer, step int) {
-	i := slices.Index(e.order, t)
+	i := slices.Index(e.list.order, t)
 	to := i + step
-	if l := e.listOf(t); t.elem != nil {
-		past := t.elem.Next()
+	if l := e.listOf(t); t.slot.elem != nil {
+		past := t.slot.elem.Next()
 		if step < 0 {
-			past = t.elem.Prev()
+			past = t.slot.elem.Prev()
 		}
 		if past == nil {
 			return
 		}
-		if to = slices.Index(e.order, past.Value.(*transfer)); step < 0 {
-			l.MoveBefore(t.elem, past)
+		if to = slices.Index(e.list.order, past.Value.(*transfer)); step < 0 {
+			l.MoveBefore(t.slot.elem, past)
 		} else {
-			l.MoveAfter(t.elem, past)
+			l.MoveAfter(t.slot.elem, past)
 		}
 	}
-	if i >= 0 && to >= 0 && to < len(e.order) {
-		e.order = slices.Insert(slices.Delete(e.order, i, i+1), to, t)
+	if i >= 0 && to >= 0 && to < len(e.list.order) {
+		e.list.order = slices.Insert(slices.Delete(e.list.order, i, i+1), to, t)
 	}
 }

@@ -64,7 +64,7 @@ var (
 // fetchAll runs connections until every byte is there or nothing more can be
 // done. What was written stays written.
 func (j *job) fetchAll(ctx context.Context) error {
-	j.began, j.had = time.Now(), j.t.done.Load()
+	j.began, j.had = time.Now(), j.t.progress.done.Load()
 	j.moved.Store(j.began.UnixNano())
 	if j.plain {
 		if w := j.ledger.claim(max(j.size, 1), 0); w != nil { // one connection: this goroutine's
@@ -76,8 +76,8 @@ func (j *job) fetchAll(ctx context.Context) error {
 	} else {
 		ctx, j.stop = context.WithCancelCause(ctx)
 		defer j.stop(nil)
-		j.e.lanes.join(ctx, j)
-		defer j.e.lanes.quit(j)
+		j.e.limits.lanes.join(ctx, j)
+		defer j.e.limits.lanes.quit(j)
 		j.grow(ctx)
 		j.wg.Wait()
 	}
@@ -101,7 +101,7 @@ func (j *job) grow(ctx context.Context) {
 	defer j.mu.Unlock()
 	quota := 1
 	if (j.met || j.size >= 0) && !j.plain && !j.noRange {
-		quota = j.e.lanes.quota(j.t.weight)
+		quota = j.e.limits.lanes.quota(j.t.slot.weight)
 	}
 	for j.working < quota && ctx.Err() == nil {
 		w := j.ledger.claim(j.partSize(quota), j.worth())
@@ -148,7 +148,7 @@ func (j *job) partSize(conns int) int64 {
 // the time that it takes to begin a request. It runs under mu.
 func (j *job) worth() int64 {
 	took := time.Since(j.began).Seconds()
-	each := float64(j.t.done.Load()-j.had) / max(took, 1e-3) / float64(max(j.working, 1))
+	each := float64(j.t.progress.done.Load()-j.had) / max(took, 1e-3) / float64(max(j.working, 1))
 	return max(int64(each*stealTime.Seconds()), minSteal)
 }
 
@@ -176,8 +176,8 @@ func (j *job) work(ctx context.Context, w *lane) {
 			break
 		}
 		j.mu.Lock()
-		over := j.working > 1 && j.working > j.e.lanes.quota(j.t.weight)
-		n, worth := j.partSize(j.e.lanes.quota(j.t.weight)), j.worth()
+		over := j.working > 1 && j.working > j.e.limits.lanes.quota(j.t.slot.weight)
+		n, worth := j.partSize(j.e.limits.lanes.quota(j.t.slot.weight)), j.worth()
 		j.mu.Unlock()
 		if over {
 			break
@@ -361,16 +361,16 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 	b, have, crc, flushed := *buf, 0, w.crc, time.Now()
 	asked := w.pos + a.n // the end of what was announced
 	for {
-		n, rerr := a.body.Read(b[have:min(len(b), have+j.e.readMost)])
+		n, rerr := a.body.Read(b[have:min(len(b), have+j.e.limits.readMost)])
 		if n > 0 {
 			have += n
 			pulse.beat(n)
-			if l := j.e.limiter; l != nil {
+			if l := j.e.limits.rate; l != nil {
 				if err := pulse.rest(func() error { return waitLimit(ctx, l, n) }); err != nil && rerr == nil {
 					rerr = err
 				}
 			}
-			j.t.fetched.Add(int64(n)) // after the wait, or the rate would be over the limit
+			j.t.progress.fetched.Add(int64(n)) // after the wait, or the rate would be over the limit
 			j.e.moved.Add(int64(n))
 		}
 		if have == len(b) || rerr != nil || have > 0 && time.Since(flushed) > j.e.cfg.Timeouts.Tick {
@@ -385,7 +385,7 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 				}
 			}
 			atEnd := j.ledger.wrote(w, own, crc)
-			j.t.done.Add(int64(own))
+			j.t.progress.done.Add(int64(own))
 			have, flushed = 0, time.Now()
 			j.moved.Store(flushed.UnixNano())
 			if j.away.CompareAndSwap(true, false) {
@@ -415,7 +415,7 @@ func (j *job) checkpoint(now time.Time) {
 	if now.UnixNano()-last < int64(j.e.cfg.Timeouts.Checkpoint) || !j.noted.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
-	if j.t.done.Load()-j.notedAt.Load() < 64<<10 {
+	if j.t.progress.done.Load()-j.notedAt.Load() < 64<<10 {
 		return
 	}
 	j.note()
@@ -432,13 +432,13 @@ func (j *job) note() {
 		return
 	}
 	j.e.mu.Lock()
-	event, at := j.t.firstEvent, j.t.firstAt
+	event, at := j.t.chain.first, j.t.chain.at
 	j.e.mu.Unlock()
 	// That it cannot be written is no reason to stop: it costs bytes, later.
 	_ = j.part.note(sidecar{Bucket: j.t.req.Bucket, Key: j.t.req.Key, ETag: j.etag, Version: j.version, Size: size,
 		Modified: modified, Checksum: checksum, Parts: j.parts, Event: event, EventAt: at,
 		CRC: j.ledger.kind.Name(), Ranges: j.ledger.sums()})
-	j.notedAt.Store(j.t.done.Load())
+	j.notedAt.Store(j.t.progress.done.Load())
 }
 
 // lastMove is when bytes were last written, or the try began.

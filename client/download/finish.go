@@ -25,9 +25,9 @@ func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error)
 		}
 	}
 	e.mu.Lock()
-	if t.syncing {
-		t.syncing = false
-		e.settling--
+	if t.phase == syncing {
+		t.phase = resting
+		e.window.settling--
 	} else {
 		e.leaveWindow(t)
 	}
@@ -44,30 +44,33 @@ func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error)
 
 // leaveWindow runs under mu.
 func (e *Engine) leaveWindow(t *transfer) {
-	delete(e.active, t)
+	delete(e.window.active, t)
 	if t.isSmall() {
-		e.smallIn--
-		e.smallSum -= t.req.Size
+		e.window.smallIn--
+		e.window.smallSum -= t.req.Size
 	} else {
-		e.largeIn -= t.weight
-		e.lanes.taken.Store(int64(e.largeIn))
+		e.window.largeIn -= t.slot.weight
+		e.limits.lanes.taken.Store(int64(e.window.largeIn))
 	}
-	t.running, t.cancel, t.meter = false, nil, meter{}
-	e.meter.ended++
+	if t.slot.cancel, t.slot.meter = nil, (meter{}); t.phase != requeued {
+		t.phase = resting
+	}
+	e.sums.meter.ended++
 }
 
 // conclude gives a transfer its end, counts it and queues its report, under mu.
 // Every end passes here: no other code sets a state that is finished, or a
 // Paused that has a cause.
 func (e *Engine) conclude(t *transfer, state State, err error) {
-	if t.again && state != Done && state != Skipped {
-		t.again = false
-		e.enqueue(t)
-		return
+	if t.phase == requeued {
+		t.phase = resting
+		if state != Done && state != Skipped {
+			e.enqueue(t)
+			return
+		}
 	}
-	t.again = false
 	var ae *api.Error
-	own := !t.req.Folder || t.walkErr != nil // not the failure of a file in the folder
+	own := !t.req.Folder || t.folder.walkErr != nil // not the failure of a file in the folder
 	if own && state == Failed && errors.As(err, &ae) && ae.Code == api.NotFound {
 		state, t.event = Denied, "No longer available."
 	}
@@ -75,7 +78,7 @@ func (e *Engine) conclude(t *transfer, state State, err error) {
 		t.event = err.Error()
 	}
 	ended := t.state.Finished()
-	t.state, t.err = state, err
+	e.transition(t, state, err)
 	if t.req.Folder {
 		if own && err != nil && !ended {
 			e.reportEnd(t)
@@ -84,9 +87,9 @@ func (e *Engine) conclude(t *transfer, state State, err error) {
 	}
 	if state == Done || state == Skipped {
 		if t.size < 0 {
-			e.resize(t, t.done.Load())
+			e.resize(t, t.progress.done.Load())
 		}
-		t.done.Store(t.size)
+		t.progress.done.Store(t.size)
 		if state == Done {
 			t.event = ""
 		}
@@ -99,41 +102,6 @@ func (e *Engine) conclude(t *transfer, state State, err error) {
 	}
 }
 
-// countEnd counts a finished file, or takes it out again for a retry, under mu.
-func (e *Engine) countEnd(t *transfer, n int) {
-	for _, c := range e.totalsOf(t) {
-		switch t.state {
-		case Done, Skipped:
-			c.done += n
-			c.doneBytes += int64(n) * t.size
-		case Failed, Denied:
-			c.failed += n
-		}
-		switch {
-		case t.state == Skipped && t.differs:
-			c.differ += n
-		case t.state == Skipped:
-			c.same += n
-		case t.state == Done:
-			c.newBytes += int64(n) * t.size
-			if t.verified == "size" {
-				c.plain += n
-			}
-		}
-	}
-	if t.state == Cancelled && t.counted {
-		e.count(t, -1)
-	}
-	if p := t.parent; p != nil {
-		p.children -= n
-		if n > 0 && t.err != nil && p.firstErr == nil {
-			p.firstErr = t.err
-		}
-		e.settleParent(p)
-		e.forgetOld()
-	}
-}
-
 // outcome is one end that is to be reported.
 type outcome struct {
 	last Transfer
@@ -143,9 +111,9 @@ type outcome struct {
 // reportEnd queues the report of an end, under mu. Reports go out one by one, in
 // order, on a goroutine that lives as long as there are any.
 func (e *Engine) reportEnd(t *transfer) {
-	e.ends = append(e.ends, outcome{e.copyOf(t), e.completion(t)})
-	if !e.telling {
-		e.telling = true
+	e.ends.queue = append(e.ends.queue, outcome{e.copyOf(t), e.completion(t)})
+	if !e.ends.telling {
+		e.ends.telling = true
 		go e.tell()
 	}
 }
@@ -154,9 +122,9 @@ func (e *Engine) reportEnd(t *transfer) {
 func (e *Engine) tell() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.ends) > 0 {
-		ends := e.ends
-		e.ends = nil
+	for len(e.ends.queue) > 0 {
+		ends := e.ends.queue
+		e.ends.queue = nil
 		e.mu.Unlock()
 		for _, x := range ends {
 			if x.item.Event != "" {
@@ -170,18 +138,18 @@ func (e *Engine) tell() {
 		e.notify()
 		e.mu.Lock()
 	}
-	e.telling = false
-	e.told.Broadcast()
+	e.ends.telling = false
+	e.ends.told.Broadcast()
 	e.checkIdle()
 }
 
 // completion is what the backend learns of an end, under mu. A transfer without
 // a URL has no event and is not reported.
 func (e *Engine) completion(t *transfer) api.CompleteItem {
-	item := api.CompleteItem{Event: t.firstEvent, Bytes: t.done.Load(), Verified: t.verified,
+	item := api.CompleteItem{Event: t.chain.first, Bytes: t.progress.done.Load(), Verified: t.result.verified,
 		Seconds: max(e.cfg.Now().Sub(t.started).Seconds(), 0)}
-	if e.cfg.Now().Sub(t.firstAt) > chainAge {
-		item.Event = t.lastEvent
+	if e.cfg.Now().Sub(t.chain.at) > chainAge {
+		item.Event = t.chain.last
 	}
 	switch t.state {
 	case Done:

@@ -38,8 +38,8 @@ func (e *Engine) halt(t *transfer, below string, err error) (known bool) {
 		return true
 	}
 	e.halted[below] = true
-	for _, o := range e.order {
-		if o != t && e.landsBelow(o, below) && !o.state.Finished() && !o.syncing {
+	for _, o := range e.list.order {
+		if o != t && e.landsBelow(o, below) && !o.state.Finished() && o.phase != syncing {
 			e.pause(o)
 			o.event = err.Error()
 		}

@@ -43,7 +43,7 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 		return netError(err)
 	}
 	e.mu.Lock()
-	j.t.retries++
+	j.t.progress.retries++
 	e.mu.Unlock()
 	if outOfDescriptors(err) { // another connection ends, and leaves its own
 		e.set(j.t, Running, nil, "Too many files are open; waiting for one to be closed.")
@@ -71,7 +71,7 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 	if s.broke++; s.broke > maxStreak {
 		return &Error{Kind: ErrNetwork, Detail: "the connection broke " + itoa(s.broke) + " times"}
 	}
-	e.set(j.t, Running, nil, "The connection broke; going on from "+quantity.Size(j.t.done.Load())+".")
+	e.set(j.t, Running, nil, "The connection broke; going on from "+quantity.Size(j.t.progress.done.Load())+".")
 	if s.broke == 1 {
 		return nil // at once: most breaks are single
 	}
@@ -97,16 +97,16 @@ func (j *job) judgeS3(ctx context.Context, s3 *s3Error, streak int) error {
 		return &ticket.Error{Path: j.t.req.Key, Reason: "the storage points elsewhere"}
 	}
 	e.mu.Lock()
-	j.t.retries++
+	j.t.progress.retries++
 	e.mu.Unlock()
 	if streak > maxStreak {
 		return &api.Error{Code: api.StorageUnavailable}
 	}
 	if s3.status == http.StatusServiceUnavailable || s3.status == http.StatusTooManyRequests {
 		if j.plain {
-			e.small.slower()
+			e.limits.small.slower()
 		} else {
-			e.lanes.slower()
+			e.limits.lanes.slower()
 		}
 	}
 	pause := e.backoff(streak)
@@ -118,7 +118,7 @@ func (j *job) judgeS3(ctx context.Context, s3 *s3Error, streak int) error {
 }
 
 // keeps tells whether what was fetched outlives this try.
-func (j *job) keeps() bool { return j.part.name != "" && j.t.done.Load() > 0 }
+func (j *job) keeps() bool { return j.part.name != "" && j.t.progress.done.Load() > 0 }
 
 // mismatch is content that is not what it should be.
 type mismatch struct{ what string }
@@ -133,7 +133,7 @@ func (e *Engine) writeError(j *job, err error) error {
 		path = filepath.Join(j.part.folder.path, j.t.segs[len(j.t.segs)-1])
 	}
 	if isFull(err) {
-		need := max(j.size-j.t.done.Load(), 1)
+		need := max(j.size-j.t.progress.done.Load(), 1)
 		return &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(e.cfg.hooks.free(j.part.folder), 0), kept: j.keeps(), cause: err}
 	}
 	err = diskError(path, err)

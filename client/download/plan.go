@@ -83,10 +83,10 @@ func (e *Engine) claimName(r Request, segs []string) []string {
 			try[last] = numbered(try[last], n)
 		}
 		place := e.hash(append([]string{filepath.Clean(r.Dir)}, try...)...)
-		owner, taken := e.claimed[place]
+		owner, taken := e.list.claimed[place]
 		switch {
 		case !taken || owner == mine:
-			e.claimed[place] = mine
+			e.list.claimed[place] = mine
 			return try
 		case r.Folder: // the object came first; the disk decides
 			return segs
@@ -101,7 +101,7 @@ func (e *Engine) claimName(r Request, segs []string) []string {
 // have one is no harm: a file gets a number that it would not have needed.
 func (e *Engine) hash(texts ...string) uint64 {
 	var h maphash.Hash
-	h.SetSeed(e.seed)
+	h.SetSeed(e.list.seed)
 	for _, t := range texts {
 		h.WriteString(t)
 		h.WriteByte(0)
@@ -126,7 +126,7 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 	p := plan{path: filepath.Join(append([]string{t.req.Dir}, t.segs...)...)}
 	defer func() {
 		e.mu.Lock()
-		t.dest = p.path
+		t.result.dest = p.path
 		e.mu.Unlock()
 	}()
 	f, err := e.disk.folderAt(t.req.Dir, dirs, false)
@@ -193,7 +193,7 @@ const maxNumber = 999
 // leave notes that what is there stays.
 func (e *Engine) leave(t *transfer, p plan, verified string, differs bool) plan {
 	e.mu.Lock()
-	t.verified, t.differs = verified, differs
+	t.result.verified, t.result.differs = verified, differs
 	e.mu.Unlock()
 	p.skip, p.state = true, Skipped
 	return p

@@ -33,8 +33,9 @@ func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, erro
 			return
 		}
 		e.mu.Lock()
-		t := &transfer{req: r, segs: e.claimName(r, segs)}
+		segs = e.claimName(r, segs)
 		e.mu.Unlock()
+		var names sorter
 		req := api.ListRequest{Bucket: r.Bucket, Prefix: r.Key, Recursive: true}
 		for {
 			page, err := e.cfg.Lister.List(ctx, req)
@@ -44,17 +45,17 @@ func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, erro
 			}
 			var ready []sorted
 			for _, entry := range page.Entries {
-				ready = append(ready, t.names.add(entry)...)
+				ready = append(ready, names.add(entry)...)
 			}
 			if page.Cursor == "" {
-				ready = append(ready, t.names.rest()...)
+				ready = append(ready, names.rest()...)
 			}
 			for _, found := range ready {
 				c := childOf(r, found)
 				if isMarker(c.Key, found.entry) {
 					continue
 				}
-				if !yield(e.planned(c, e.below(t, c), refusalOf(c, found.entry)), nil) {
+				if !yield(e.planned(c, e.below(r, segs, c), refusalOf(c, found.entry)), nil) {
 					return
 				}
 			}

@@ -162,7 +162,7 @@ func (e *Engine) unfinished() ([]Saved, map[string]bool) {
 	defer e.mu.Unlock()
 	var list []Saved
 	added := map[string]bool{}
-	for _, t := range e.order {
+	for _, t := range e.list.order {
 		if t.parent != nil {
 			continue
 		}

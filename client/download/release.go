@@ -66,15 +66,15 @@ func (p *pauseError) Unwrap() error { return p.err }
 // A chain of events that the server's log no longer holds open is begun again.
 func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
 	e.mu.Lock()
-	if t.firstEvent != "" && e.cfg.Now().Sub(t.firstAt) > chainAge {
-		t.firstEvent = ""
+	if t.chain.first != "" && e.cfg.Now().Sub(t.chain.at) > chainAge {
+		t.chain.first = ""
 	}
-	chained := t.firstEvent != ""
+	chained := t.chain.first != ""
 	e.mu.Unlock()
 	tk, err := e.chainedTicket(ctx, t, named)
 	if chained && errors.Is(err, &api.Error{Code: api.BadRequest}) {
 		e.mu.Lock()
-		t.firstEvent = ""
+		t.chain.first = ""
 		e.mu.Unlock()
 		return e.chainedTicket(ctx, t, named)
 	}
@@ -85,7 +85,7 @@ func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticke
 func (e *Engine) chainedTicket(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
 	e.mu.Lock()
 	before := t.state
-	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Continues: t.firstEvent}
+	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Continues: t.chain.first}
 	e.mu.Unlock()
 	if named {
 		obj.ETag = t.req.ETag
@@ -97,20 +97,14 @@ func (e *Engine) chainedTicket(ctx context.Context, t *transfer, named bool) (*t
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		a.over = true
-		if t.parked && (t.state == WaitingNetwork || t.state == WaitingSignIn) {
-			t.state, t.err, t.event = Running, nil, ""
-			if before == Waiting || before == Verifying {
-				t.state = before
-			}
-		}
-		t.parked = false
+		e.unblock(t, before)
 		if r.err != nil {
 			return nil, r.err
 		}
-		if t.firstEvent == "" {
-			t.firstEvent, t.firstAt = r.ticket.Event, e.cfg.Now()
+		if t.chain.first == "" {
+			t.chain.first, t.chain.at = r.ticket.Event, e.cfg.Now()
 		}
-		t.lastEvent = r.ticket.Event
+		t.chain.last = r.ticket.Event
 		e.notify()
 		return r.ticket, nil
 	case <-ctx.Done():
@@ -222,7 +216,7 @@ func (d *desk) call(batch []*ask) {
 			return
 		case api.SignedOut(err):
 			e.mu.Lock()
-			signedIn := e.signIn
+			signedIn := e.wake.signIn
 			e.mu.Unlock()
 			d.hold(batch, trouble{WaitingSignIn, err, "Waiting for you to sign in again."})
 			select {
@@ -261,8 +255,7 @@ func (d *desk) mark(batch []*ask, t trouble) {
 	e.mu.Lock()
 	for _, a := range batch {
 		if !a.over {
-			e.setLocked(a.t, t.state, t.err, t.event)
-			a.t.parked = a.t.state == WaitingNetwork || a.t.state == WaitingSignIn
+			e.block(a.t, t)
 		}
 	}
 	e.mu.Unlock()
@@ -313,9 +306,9 @@ func stillThere(batch []*ask) []*ask {
 // it goes on.
 func (e *Engine) SignedIn() {
 	e.mu.Lock()
-	close(e.signIn)
-	e.signIn = make(chan struct{})
-	e.signedOut = false // who still waits will say so again
+	close(e.wake.signIn)
+	e.wake.signIn = make(chan struct{})
+	e.wake.signedOut = false // who still waits will say so again
 	e.mu.Unlock()
 }
 

@@ -21,8 +21,8 @@ func (j *job) prepare() error {
 	}
 	have := j.resume()
 	j.ledger = newLedger(j.size, j.want, have)
-	j.t.done.Store(j.ledger.have())
-	j.notedAt.Store(j.t.done.Load())
+	j.t.progress.done.Store(j.ledger.have())
+	j.notedAt.Store(j.t.progress.done.Load())
 	if j.size > smallObject {
 		if err := preallocate(j.part.file, j.size); err != nil {
 			return j.e.writeError(j, err)
@@ -91,10 +91,10 @@ func (j *job) readBack(s sidecar) []verify.Range {
 func (e *Engine) adopt(t *transfer, s sidecar) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if age := e.cfg.Now().Sub(s.EventAt); t.firstEvent != "" || !eventID(s.Event) || age < 0 || age > chainAge {
+	if age := e.cfg.Now().Sub(s.EventAt); t.chain.first != "" || !eventID(s.Event) || age < 0 || age > chainAge {
 		return
 	}
-	t.firstEvent, t.firstAt = s.Event, s.EventAt
+	t.chain.first, t.chain.at = s.Event, s.EventAt
 	t.event = "Going on from " + quantity.Size(s.have()) + "."
 }
 
@@ -127,7 +127,7 @@ func (j *job) verify(ctx context.Context) error {
 	}
 	ok, err := true, error(nil)
 	j.e.mu.Lock()
-	j.t.verified = j.want.Label() // of what is being checked
+	j.t.result.verified = j.want.Label() // of what is being checked
 	j.e.mu.Unlock()
 	if w := j.want; !w.None() && !j.e.cfg.hooks.noVerify {
 		if w.Combines(j.ledger.kind, j.ledger.border) {
@@ -138,7 +138,7 @@ func (j *job) verify(ctx context.Context) error {
 	}
 	if err != nil || !ok {
 		j.e.mu.Lock()
-		j.t.verified = ""
+		j.t.result.verified = ""
 		j.e.mu.Unlock()
 	}
 	if err != nil {
@@ -159,15 +159,15 @@ func (j *job) abandon(err error) error {
 	case errors.As(err, &own) && own.Kind == ErrChanged:
 		own.Path = filepath.Join(j.part.folder.path, j.t.segs[len(j.t.segs)-1])
 		j.part.remove()
-		j.t.done.Store(0)
+		j.t.progress.done.Store(0)
 	case errors.Is(err, errCancelled):
 		j.part.remove()
-		j.t.done.Store(0)
+		j.t.progress.done.Store(0)
 	case j.part.name != "" && j.ledger != nil && j.ledger.have() > 0:
 		j.note()
 	default:
 		j.part.remove()
-		j.t.done.Store(0)
+		j.t.progress.done.Store(0)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func (e *Engine) carry(ctx context.Context, t *transfer) {
 	e.mu.Lock()
 	t.started = e.cfg.Now()
 	e.mu.Unlock()
-	state, err := Failed, t.nameErr
+	state, err := Failed, t.unnamed()
 	if err == nil {
 		state, err = e.try(ctx, t)
 	}
@@ -58,7 +58,7 @@ func (e *Engine) folderOf(ctx context.Context, t *transfer) (*folder, error) {
 	for {
 		f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
 		if !outOfDescriptors(err) {
-			return f, diskError(t.dest, err)
+			return f, diskError(t.result.dest, err)
 		}
 		if err := e.waitDescriptor(ctx, t, &r, err); err != nil {
 			return nil, err
@@ -70,18 +70,19 @@ func (e *Engine) folderOf(ctx context.Context, t *transfer) (*folder, error) {
 // the sync that it shares with them made it durable.
 func (e *Engine) settle(t *transfer, f *folder) {
 	e.mu.Lock()
-	t.state, t.syncing = Verifying, true
-	e.settling++
+	e.transition(t, Verifying, nil)
+	e.window.settling++
 	e.leaveWindow(t)
+	t.phase = syncing
 	e.admit()
 	e.mu.Unlock()
 	e.settler.add(f, func(err error) {
 		state := Done
 		if err != nil {
 			// Not the file, which a later sync would call durable, is kept.
-			_ = f.root.Remove(filepath.Base(t.dest))
-			t.done.Store(0)
-			state, err = Failed, diskError(t.dest, err)
+			_ = f.root.Remove(filepath.Base(t.result.dest))
+			t.progress.done.Store(0)
+			state, err = Failed, diskError(t.result.dest, err)
 		}
 		e.ended(context.Background(), t, state, err)
 	})
@@ -157,7 +158,7 @@ func (e *Engine) waitFree(ctx context.Context, t *transfer, part string) error {
 // nothing else is under way, that does not come: it fails after some pauses.
 func (e *Engine) waitDescriptor(ctx context.Context, t *transfer, r *retryNote, err error) error {
 	e.mu.Lock()
-	others := len(e.active) > 1
+	others := len(e.window.active) > 1
 	e.mu.Unlock()
 	if r.short++; others {
 		r.short = 0
@@ -177,10 +178,10 @@ type retryNote struct {
 
 func (e *Engine) again(t *transfer, event string) {
 	e.mu.Lock()
-	t.retries++
+	t.progress.retries++
 	t.event = event
 	e.mu.Unlock()
-	t.done.Store(0)
+	t.progress.done.Store(0)
 	e.notify()
 }
 
@@ -190,8 +191,8 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	if err != nil || p.skip {
 		return p.state, err
 	}
-	if t.barred != nil {
-		return Failed, t.barred
+	if t.refused != nil {
+		return Failed, t.refused
 	}
 	if err := e.tryDestination(t); err != nil {
 		return Failed, err
@@ -210,7 +211,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 		}
 		if p.skip {
 			e.mu.Lock()
-			t.dest = p.path
+			t.result.dest = p.path
 			e.mu.Unlock()
 			return p.state, nil
 		}
@@ -220,9 +221,9 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 		size = t.req.Size
 	}
 	plain := size <= smallObject && (size >= 0 || named)
-	gate, weight := e.large, e.weigh(size)
+	gate, weight := e.limits.large, e.weigh(size)
 	if plain && t.isSmall() {
-		gate, weight = e.small, e.heft(size)
+		gate, weight = e.limits.small, e.heft(size)
 	}
 	weight, err = gate.enter(ctx, weight)
 	if err != nil {
@@ -233,7 +234,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	j := &job{e: e, t: t, plain: plain || r.wholes > 0, named: named, noRange: r.wholes > 0, etag: tk.ETag, version: tk.Version,
 		size: size, modified: tk.Modified, checksum: tk.Checksum, parts: tk.Parts, ticket: tk, request: tk.Request}
 	state, err := e.fetchInto(ctx, j, p)
-	if err == nil && gate == e.small {
+	if err == nil && gate == e.limits.small {
 		gate.faster()
 	}
 	return state, err
@@ -255,8 +256,8 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 		for _, o := range old {
 			f.dropPart(o)
 			e.mu.Lock()
-			t.anew = true
-			e.setLocked(t, Running, nil, "The file changed since the last try; starting from the beginning.")
+			t.result.anew = true
+			e.report(t, Running, nil, "The file changed since the last try; starting from the beginning.")
 			e.mu.Unlock()
 		}
 	}
@@ -321,7 +322,7 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 		// Another usher was faster, between the look at the disk and the lock.
 		j.part.remove()
 		e.mu.Lock()
-		t.verified = label
+		t.result.verified = label
 		e.mu.Unlock()
 		return Skipped, nil
 	}
@@ -332,7 +333,7 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 		return Failed, err
 	}
 	e.mu.Lock()
-	t.dest, t.verified, t.err = filepath.Join(f.path, used), label, nil
+	t.result.dest, t.result.verified, t.err = filepath.Join(f.path, used), label, nil
 	e.mu.Unlock()
 	return Done, nil
 }

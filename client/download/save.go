@@ -23,7 +23,7 @@ func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, 
 	e.mu.Lock()
 	e.alone = true
 	t := e.newTransfer(req, nil, nil)
-	t.started = e.cfg.Now()
+	t.started, t.phase = e.cfg.Now(), working
 	e.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { e.stop(context.Cause(ctx)) })
 	defer stop()
@@ -57,7 +57,7 @@ func (e *Engine) watch(t *transfer) (stop func()) {
 			select {
 			case now := <-tick.C:
 				e.mu.Lock()
-				t.meter.tick(t.fetched.Load(), now)
+				t.slot.meter.tick(t.progress.fetched.Load(), now)
 				c := e.copyOf(t)
 				e.mu.Unlock()
 				e.cfg.Watch(c)
@@ -90,7 +90,7 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 	j.ledger = newLedger(tk.Size, check, nil)
 	sum := verify.NewStream(check)
 	for failed := (streak{}); ; {
-		from := t.done.Load()
+		from := t.progress.done.Load()
 		err := j.pour(ctx, io.MultiWriter(sum, w))
 		if err == nil {
 			break
@@ -99,7 +99,7 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 		if errors.As(err, &own) {
 			return own.err
 		}
-		if t.done.Load() > from {
+		if t.progress.done.Load() > from {
 			failed = streak{}
 		}
 		if err := j.judge(ctx, err, &failed); err != nil {
@@ -114,7 +114,7 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its " + check.Label() + " differs; what was written is not to be used"}
 	}
 	e.mu.Lock()
-	t.verified = check.Label()
+	t.result.verified = check.Label()
 	e.mu.Unlock()
 	return nil
 }
@@ -134,7 +134,7 @@ func (j *job) pour(ctx context.Context, w io.Writer) error {
 	defer cut(nil)
 	pulse := newPulse(j.e.cfg.Timeouts, cut)
 	defer pulse.stop()
-	at, end := j.t.done.Load(), j.size
+	at, end := j.t.progress.done.Load(), j.size
 	if at == 0 {
 		end = -1
 	}
@@ -152,12 +152,12 @@ func (j *job) pour(ctx context.Context, w io.Writer) error {
 	}
 	buf := make([]byte, bufferSize)
 	for {
-		n, rerr := a.body.Read(buf[:min(len(buf), j.e.readMost)])
+		n, rerr := a.body.Read(buf[:min(len(buf), j.e.limits.readMost)])
 		if n > 0 {
 			pulse.beat(n)
-			j.t.fetched.Add(int64(n))
+			j.t.progress.fetched.Add(int64(n))
 			if err := pulse.rest(func() error {
-				if l := j.e.limiter; l != nil {
+				if l := j.e.limits.rate; l != nil {
 					if err := waitLimit(ctx, l, n); err != nil {
 						return err
 					}
@@ -169,10 +169,10 @@ func (j *job) pour(ctx context.Context, w io.Writer) error {
 			}); err != nil {
 				return err
 			}
-			j.t.done.Add(int64(n))
+			j.t.progress.done.Add(int64(n))
 		}
 		switch {
-		case rerr == io.EOF && j.t.done.Load() < j.size:
+		case rerr == io.EOF && j.t.progress.done.Load() < j.size:
 			return io.ErrUnexpectedEOF
 		case rerr == io.EOF:
 			return nil

@@ -59,11 +59,11 @@ const leastRate = 1024 // bytes a second
 
 // startTicking measures rates while something is active, under mu.
 func (e *Engine) startTicking() {
-	if e.ticking || e.closed {
+	if e.sums.ticking || e.closed {
 		return
 	}
-	e.ticking = true
-	e.meter.at = time.Time{}
+	e.sums.ticking = true
+	e.sums.meter.at = time.Time{}
 	e.wg.Add(1)
 	go func() {
 		defer e.wg.Done()
@@ -84,20 +84,20 @@ func (e *Engine) startTicking() {
 // tick measures, and says whether to go on.
 func (e *Engine) tick(now time.Time) bool {
 	e.mu.Lock()
-	rest := e.totals.bytes - e.totals.doneBytes
-	for t := range e.active {
-		t.meter.tick(t.fetched.Load(), now)
-		rest -= t.done.Load()
+	rest := e.sums.totals.bytes - e.sums.totals.doneBytes
+	for t := range e.window.active {
+		t.slot.meter.tick(t.progress.fetched.Load(), now)
+		rest -= t.progress.done.Load()
 	}
-	instant := e.meter.tick(e.moved.Load(), now)
+	instant := e.sums.meter.tick(e.moved.Load(), now)
 	e.admit()
-	if len(e.active) == 0 || e.ctx.Err() != nil {
-		e.ticking = false
-		e.meter = meter{}
+	if len(e.window.active) == 0 || e.ctx.Err() != nil {
+		e.sums.ticking = false
+		e.sums.meter = meter{}
 	}
-	goOn := e.ticking
+	goOn := e.sums.ticking
 	e.mu.Unlock()
-	e.lanes.tick(instant, float64(rest)/max(instant*e.cfg.Timeouts.Tick.Seconds(), 1))
+	e.limits.lanes.tick(instant, float64(rest)/max(instant*e.cfg.Timeouts.Tick.Seconds(), 1))
 	e.notify()
 	return goOn
 }
@@ -106,17 +106,17 @@ func (e *Engine) tick(now time.Time) bool {
 func (e *Engine) Snapshot() Snapshot {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := Snapshot{Transfers: make([]Transfer, 0, len(e.order)), Files: e.totals.files, FilesDone: e.totals.done,
-		FilesSame: e.totals.same, FilesDiffer: e.totals.differ, FilesPlain: e.totals.plain, FilesFailed: e.totals.failed,
-		Bytes: e.totals.bytes, BytesDone: e.totals.doneBytes, BytesNew: e.totals.newBytes, Rate: e.meter.rate}
+	s := Snapshot{Transfers: make([]Transfer, 0, len(e.list.order)), Files: e.sums.totals.files, FilesDone: e.sums.totals.done,
+		FilesSame: e.sums.totals.same, FilesDiffer: e.sums.totals.differ, FilesPlain: e.sums.totals.plain, FilesFailed: e.sums.totals.failed,
+		Bytes: e.sums.totals.bytes, BytesDone: e.sums.totals.doneBytes, BytesNew: e.sums.totals.newBytes, Rate: e.sums.meter.rate}
 	var rest int64 // of what can move
 	begun := map[*transfer]*underWay{}
-	for _, t := range e.order {
+	for _, t := range e.list.order {
 		s.Transfers = append(s.Transfers, e.copyOf(t))
 		if t.req.Folder || t.state == Done || t.state == Skipped || t.state == Cancelled {
 			continue
 		}
-		done := t.done.Load()
+		done := t.progress.done.Load()
 		if t.state == Running || t.state == Verifying {
 			s.Running++
 		}
@@ -128,23 +128,23 @@ func (e *Engine) Snapshot() Snapshot {
 				begun[p] = &underWay{}
 			}
 			begun[p].done += done
-			begun[p].rate += t.meter.rate
+			begun[p].rate += t.slot.meter.rate
 		}
 		if t.state != Paused && !t.state.Finished() {
 			rest += max(t.size-done, 0)
 		}
 	}
-	for i, t := range e.order {
+	for i, t := range e.list.order {
 		if m, c := begun[t], &s.Transfers[i]; m != nil {
 			c.Done += m.done
 			c.Rate = m.rate
 			c.Left = leftAt(m.rate, c.Size-c.Done)
 		}
 	}
-	for t := range e.walks {
-		s.Counting += max(t.files.files, 1)
+	for t := range e.list.walks {
+		s.Counting += max(t.folder.files.files, 1)
 	}
-	s.Left = leftAt(e.meter.rate, rest)
+	s.Left = leftAt(e.sums.meter.rate, rest)
 	return s
 }
 
@@ -156,21 +156,21 @@ type underWay struct {
 
 // copyOf runs under mu.
 func (e *Engine) copyOf(t *transfer) Transfer {
-	c := Transfer{ID: t.id, Request: t.req, Bucket: t.req.Bucket, Key: t.req.Key, Dest: t.dest, Size: t.size,
-		Done: t.done.Load(), Fetched: t.fetched.Load(), State: t.state, Verified: t.verified, Err: t.err, Event: t.event,
-		Retries: t.retries, AuditID: t.firstEvent, Differs: t.differs, Anew: t.anew}
+	c := Transfer{ID: t.id, Request: t.req, Bucket: t.req.Bucket, Key: t.req.Key, Dest: t.result.dest, Size: t.size,
+		Done: t.progress.done.Load(), Fetched: t.progress.fetched.Load(), State: t.state, Verified: t.result.verified, Err: t.err, Event: t.event,
+		Retries: t.progress.retries, AuditID: t.chain.first, Differs: t.result.differs, Anew: t.result.anew}
 	if t.parent != nil {
 		c.Parent = t.parent.id
 	}
 	if t.state == Running {
-		c.Rate = t.meter.rate
-		if c.Quiet = t.meter.quiet(); c.Quiet == 0 {
+		c.Rate = t.slot.meter.rate
+		if c.Quiet = t.slot.meter.quiet(); c.Quiet == 0 {
 			c.Left = leftAt(c.Rate, t.size-c.Done)
 		}
 	}
 	if t.req.Folder {
-		c.Folder, c.Files, c.FilesDone, c.FilesFailed = true, t.files.files, t.files.done, t.files.failed
-		c.Size, c.Done, c.Counting, c.FilesDiffer = t.files.bytes, t.files.doneBytes, t.walking, t.files.differ
+		c.Folder, c.Files, c.FilesDone, c.FilesFailed = true, t.folder.files.files, t.folder.files.done, t.folder.files.failed
+		c.Size, c.Done, c.Counting, c.FilesDiffer = t.folder.files.bytes, t.folder.files.doneBytes, t.phase.lists(), t.folder.files.differ
 	}
 	return c
 }
@@ -181,29 +181,29 @@ const keepFinished = 20_000
 // forgetOld takes the oldest finished children off the list, in one sweep now
 // and then, under mu.
 func (e *Engine) forgetOld() {
-	if e.kept++; e.kept < keepFinished+keepFinished/4 {
+	if e.list.kept++; e.list.kept < keepFinished+keepFinished/4 {
 		return
 	}
 	drop := 0
-	for _, t := range e.order {
+	for _, t := range e.list.order {
 		if t.parent != nil && (t.state == Done || t.state == Skipped) {
 			drop++
 		}
 	}
-	e.kept = drop
+	e.list.kept = drop
 	if drop -= keepFinished; drop <= 0 {
 		return
 	}
-	e.kept -= drop
-	rest := e.order[:0]
-	for _, t := range e.order {
+	e.list.kept -= drop
+	rest := e.list.order[:0]
+	for _, t := range e.list.order {
 		if drop > 0 && t.parent != nil && (t.state == Done || t.state == Skipped) {
 			drop--
-			delete(e.byID, t.id)
+			delete(e.list.byID, t.id)
 			continue
 		}
 		rest = append(rest, t)
 	}
-	clear(e.order[len(rest):])
-	e.order = rest
+	clear(e.list.order[len(rest):])
+	e.list.order = rest
 }

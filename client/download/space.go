@@ -25,10 +25,10 @@ func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
 	wanted := min(diskReserve, look.free/8)
 	for other, r := range d.reserved {
 		if other != t && r.system == id {
-			wanted += max(r.size-other.done.Load(), 0)
+			wanted += max(r.size-other.progress.done.Load(), 0)
 		}
 	}
-	need := size - t.done.Load()
+	need := size - t.progress.done.Load()
 	if look.free-wanted < need {
 		d.looked[id] = look
 		return e.noSpace(t, filepath.Join(f.path, t.segs[len(t.segs)-1]), need, look.free-wanted)
@@ -76,7 +76,7 @@ func (e *Engine) hasPart(t *transfer) bool {
 // noSpace is the failure of a file that does not fit. Where not even a small one
 // does, it is that of all files of the destination.
 func (e *Engine) noSpace(t *transfer, path string, need, have int64) error {
-	err := &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(have, 0), kept: t.done.Load() > 0}
+	err := &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(have, 0), kept: t.progress.done.Load() > 0}
 	if need <= smallObject || have <= 0 {
 		if abs, aerr := filepath.Abs(t.req.Dir); aerr == nil {
 			err.Below = abs

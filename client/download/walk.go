@@ -15,15 +15,15 @@ import (
 // startWalk begins to list a folder, under mu.
 func (e *Engine) startWalk(t *transfer) {
 	ctx, cancel := context.WithCancelCause(e.ctx)
-	t.state, t.err, t.walkErr = Running, nil, nil
-	t.walking, t.running, t.cancel = true, true, cancel
-	if t.without == nil {
-		t.without = make(map[string]bool, len(t.req.Without))
+	e.transition(t, Running, nil)
+	t.phase, t.folder.walkErr, t.slot.cancel = walking, nil, cancel
+	if t.folder.without == nil {
+		t.folder.without = make(map[string]bool, len(t.req.Without))
 		for _, name := range t.req.Without {
-			t.without[name] = true
+			t.folder.without[name] = true
 		}
 	}
-	e.walks[t] = struct{}{}
+	e.list.walks[t] = struct{}{}
 	e.wg.Add(1)
 	go e.walk(ctx, t)
 }
@@ -33,7 +33,7 @@ func (e *Engine) startWalk(t *transfer) {
 // behind the last name that it took.
 func (e *Engine) walk(ctx context.Context, t *transfer) {
 	defer e.wg.Done()
-	err := t.nameErr
+	err := t.unnamed()
 	if err == nil && e.cfg.Lister == nil {
 		err = errors.New("listing a folder: the engine has no lister")
 	}
@@ -45,7 +45,7 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 		f, e2 := e.disk.folderAt(t.req.Dir, t.segs, true)
 		if err = e2; err == nil {
 			e.mu.Lock()
-			t.dest = f.path
+			t.result.dest = f.path
 			e.mu.Unlock()
 			f.release()
 		}
@@ -54,31 +54,32 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 		e.takePage(t, nil, true)
 	}
 	e.mu.Lock()
-	t.walking, t.running, t.cancel = false, false, nil
-	delete(e.walks, t)
-	if t.again && context.Cause(ctx) == errPaused { // resumed meanwhile
-		t.again = false
+	again := t.phase == rewalking
+	t.phase, t.slot.cancel = resting, nil
+	delete(e.list.walks, t)
+	if again && context.Cause(ctx) == errPaused { // resumed meanwhile
 		e.startWalk(t)
 		e.mu.Unlock()
 		return
 	}
-	t.again = false
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		if err = nil; cause == errCancelled {
 			e.conclude(t, Cancelled, nil)
 		} else {
-			t.state, t.walkErr = Paused, cause
+			e.transition(t, Paused, t.err)
+			t.folder.walkErr = cause
 		}
 	}
 	below := t.concernsAll(err)
 	switch {
 	case err == nil:
 	case below == "":
-		t.walkErr = err
+		t.folder.walkErr = err
 	case e.halt(t, below, err):
-		t.state, t.walkErr = Paused, errPaused
+		e.transition(t, Paused, t.err)
+		t.folder.walkErr = errPaused
 	default: // its files are paused: it does not end with them
-		t.walkErr = err
+		t.folder.walkErr = err
 		e.conclude(t, Failed, err)
 	}
 	e.settleParent(t)
@@ -89,21 +90,21 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 }
 
 func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
-	for t.taken < len(t.req.Listed) && ctx.Err() == nil { // all at once: it is in memory, and counts
-		page := t.req.Listed[t.taken:min(t.taken+api.MaxList, len(t.req.Listed))]
-		t.taken += len(page)
-		e.takePage(t, page, t.req.ListedAll && t.taken == len(t.req.Listed))
+	for t.folder.taken < len(t.req.Listed) && ctx.Err() == nil { // all at once: it is in memory, and counts
+		page := t.req.Listed[t.folder.taken:min(t.folder.taken+api.MaxList, len(t.req.Listed))]
+		t.folder.taken += len(page)
+		e.takePage(t, page, t.req.ListedAll && t.folder.taken == len(t.req.Listed))
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	e.mu.Lock()
-	t.req.Listed, t.taken = nil, 0 // they are transfers now
+	t.req.Listed, t.folder.taken = nil, 0 // they are transfers now
 	e.mu.Unlock()
 	if t.req.ListedAll {
 		return nil
 	}
-	req := api.ListRequest{Bucket: t.req.Bucket, Prefix: t.req.Key, Recursive: true, Start: t.walkedTo}
+	req := api.ListRequest{Bucket: t.req.Bucket, Prefix: t.req.Key, Recursive: true, Start: t.folder.walkedTo}
 	failures := 0
 	for {
 		if err := e.waitRoom(ctx, t); err != nil {
@@ -116,7 +117,7 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 		var ae *api.Error
 		if errors.As(err, &ae) && ae.Code == api.BadCursor && req.Cursor != "" {
 			// The cursor grew too old while files were fetched.
-			req.Cursor, req.Start = "", t.walkedTo
+			req.Cursor, req.Start = "", t.folder.walkedTo
 			continue
 		}
 		if err != nil {
@@ -164,7 +165,7 @@ func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures
 		return ae // the client has repeated the call where that can help
 	}
 	e.mu.Lock()
-	signedIn := e.signIn
+	signedIn := e.wake.signIn
 	e.mu.Unlock()
 	e.set(t, WaitingSignIn, err, "Waiting for you to sign in again.")
 	select {
@@ -179,14 +180,14 @@ func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures
 func (e *Engine) waitRoom(ctx context.Context, t *transfer) error {
 	stop := context.AfterFunc(ctx, func() {
 		e.mu.Lock()
-		e.room.Broadcast()
+		e.wake.room.Broadcast()
 		e.mu.Unlock()
 	})
 	defer stop()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for ctx.Err() == nil && e.waitSmall.Len()+e.waitLarge.Len() >= maxPending {
-		e.room.Wait()
+	for ctx.Err() == nil && e.window.waitSmall.Len()+e.window.waitLarge.Len() >= maxPending {
+		e.wake.room.Wait()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -199,17 +200,17 @@ func (e *Engine) waitRoom(ctx context.Context, t *transfer) error {
 func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
 	var ready []sorted
 	for _, entry := range entries {
-		t.walkedTo = max(t.walkedTo, entry.Name)
-		ready = append(ready, t.names.add(entry)...)
+		t.folder.walkedTo = max(t.folder.walkedTo, entry.Name)
+		ready = append(ready, t.folder.names.add(entry)...)
 	}
 	if end {
-		ready = append(ready, t.names.rest()...)
+		ready = append(ready, t.folder.names.rest()...)
 	}
 	var markers []Request
 	e.mu.Lock()
 	for _, found := range ready {
 		entry := found.entry
-		if t.without[entry.Name] {
+		if t.folder.without[entry.Name] {
 			continue
 		}
 		r := childOf(t.req, found)
@@ -217,14 +218,14 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
 			markers = append(markers, r)
 			continue
 		}
-		c := e.newTransfer(r, t, e.below(t, r))
-		c.barred = refusalOf(r, entry)
+		c := e.newTransfer(r, t, e.below(t.req, t.segs, r))
+		c.refused = refusalOf(r, entry)
 		e.enqueue(c)
 	}
 	e.admit()
 	e.mu.Unlock()
 	for _, r := range markers {
-		segs := e.below(t, r)
+		segs := e.below(t.req, t.segs, r)
 		f, err := e.disk.folderAt(r.Dir, segs[:len(segs)-1], true)
 		if err == nil {
 			f.release()
@@ -260,8 +261,8 @@ func refusalOf(r Request, entry api.Entry) error {
 }
 
 // below is the local path of an object in a folder that is walked.
-func (e *Engine) below(t *transfer, r Request) []string {
-	segs := append(slices.Clone(t.segs), e.names(t.req, strings.TrimPrefix(r.Key, t.req.Key))...)
+func (e *Engine) below(folder Request, path []string, r Request) []string {
+	segs := append(slices.Clone(path), e.names(folder, strings.TrimPrefix(r.Key, folder.Key))...)
 	if r.FolderToo {
 		segs[len(segs)-1] += localname.ClashMark
 	}
@@ -270,15 +271,15 @@ func (e *Engine) below(t *transfer, r Request) []string {
 
 // settleParent gives a folder its final state once nothing in it is left, under mu.
 func (e *Engine) settleParent(p *transfer) {
-	if p.walking || p.children > 0 || p.state == Paused || p.state == Cancelled {
+	if p.phase.lists() || p.folder.children > 0 || p.state == Paused || p.state == Cancelled {
 		return
 	}
 	switch p.event = ""; {
-	case p.walkErr != nil:
-		e.conclude(p, Failed, p.walkErr)
-	case p.files.failed > 0:
-		p.event = fmt.Sprintf("%d of %d files failed.", p.files.failed, p.files.files)
-		e.conclude(p, Failed, p.firstErr)
+	case p.folder.walkErr != nil:
+		e.conclude(p, Failed, p.folder.walkErr)
+	case p.folder.files.failed > 0:
+		p.event = fmt.Sprintf("%d of %d files failed.", p.folder.files.failed, p.folder.files.files)
+		e.conclude(p, Failed, p.folder.firstErr)
 	default:
 		e.conclude(p, Done, nil)
 	}
