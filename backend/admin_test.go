@@ -11,10 +11,9 @@ import (
 	"usher/backend/event"
 )
 
-// Margaret, an admin, finds out why grace cannot open a file, who can open a
-// folder, and what a new file of grants would do; ada, who is none, finds
-// nothing there.
-func TestAdminsAsk(t *testing.T) {
+// Margaret, an admin, gets all access reports. Ada, who is no admin, gets "not
+// found" for each of them.
+func TestAccessReports(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	margaret, ada, grace := w.SignIn(t, "margaret"), w.SignIn(t, "ada"), w.SignIn(t, "grace")
 
@@ -30,7 +29,7 @@ func TestAdminsAsk(t *testing.T) {
 		t.Errorf("why grace can: %+v %v", why, err)
 	}
 	if _, err := margaret.Explain(t.Context(), api.ExplainRequest{User: "nobody", Bucket: "company-reports", Key: "x"}); codeOf(err) != api.NotFound {
-		t.Errorf("somebody unknown: %v, want not_found", err)
+		t.Errorf("an unknown person: %v, want not_found", err)
 	}
 
 	who, err := margaret.Who(t.Context(), api.WhoRequest{Bucket: "company-reports", Key: "annual/audited/"})
@@ -83,7 +82,7 @@ func TestAdminsAsk(t *testing.T) {
 		t.Errorf("a bad file: %+v %v", diff, err)
 	}
 
-	for name, ask := range map[string]func() error{
+	for name, call := range map[string]func() error{
 		"explain": func() error {
 			_, err := ada.Explain(t.Context(), api.ExplainRequest{User: "grace", Bucket: "company-reports", Key: "x"})
 			return err
@@ -93,14 +92,14 @@ func TestAdminsAsk(t *testing.T) {
 		"list": func() error { _, err := ada.GrantsList(t.Context()); return err },
 		"diff": func() error { _, err := ada.GrantsDiff(t.Context(), api.GrantsDiffRequest{}); return err },
 	} {
-		if err := ask(); codeOf(err) != api.NotFound {
-			t.Errorf("ada asks %s: %v, want not_found", name, err)
+		if err := call(); codeOf(err) != api.NotFound {
+			t.Errorf("ada calls %s: %v, want not_found", name, err)
 		}
 	}
 	if n := len(query(t, grace, "who:margaret action:"+event.Explain)); n != 8 {
-		t.Errorf("%d questions of margaret are in the log, want 8", n)
+		t.Errorf("%d queries by margaret are in the log, want 8", n)
 	}
 	if n := len(query(t, grace, "who:ada outcome:denied action:"+event.Explain)); n != 5 {
-		t.Errorf("%d questions of ada are in the log, want 5", n)
+		t.Errorf("%d queries by ada are in the log, want 5", n)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// Above several grants, "everything below" is their union: nothing beside
-// them, nothing twice, in one order, page by page and from a start.
+// A recursive listing above several grants is their union: each row once, in
+// order, without other names, with any page size and from any start.
 func TestEverythingBelowAnAncestor(t *testing.T) {
 	now := &clock{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
@@ -24,7 +24,7 @@ func TestEverythingBelowAnAncestor(t *testing.T) {
 	all := func(a demotest.Actor, in api.ListRequest) []string {
 		t.Helper()
 		in.Recursive = true
-		now.Pass(5 * time.Second) // within the budget of listings
+		now.Pass(5 * time.Second) // stays within the budget of listings
 		rows, _, err := readAll(t, a, in)
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +69,7 @@ func TestEverythingBelowAnAncestor(t *testing.T) {
 			t.Errorf("%d rows a page, %d pages: %d rows, want %d", limit, pages, len(got), len(want))
 		}
 	}
-	// A start that is a row, lies between rows, before a grant, in a grant, past all.
+	// Starts: a row, between two rows, before a grant, in a grant, after the last row.
 	for _, start := range []string{want[3][7:], "annual/", "annual-2", "b", "quarterly/", "quarterly/2", "zz"} {
 		var rest []string
 		for _, row := range want {

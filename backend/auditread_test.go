@@ -17,11 +17,11 @@ import (
 	"usher/backend/event"
 )
 
-// slowLog is a log whose searches do not end until the test says so.
+// slowLog is a log with searches that end when the test closes end.
 type slowLog struct {
 	backend.Log
 	end      chan struct{}
-	searches atomic.Int64 // under way
+	searches atomic.Int64 // running searches
 }
 
 func (l *slowLog) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
@@ -37,10 +37,10 @@ func (l *slowLog) Query(ctx context.Context, filter event.Filter, page audit.Pag
 	return l.Log.Query(ctx, filter, page)
 }
 
-// Many slow searches of one auditor hold that person's slots and delay neither
-// another auditor nor a download. The control takes the shares away
-// (Backend.WithoutShares): then one auditor holds all slots for searches.
-func TestOneAuditorsSearchesHoldNobodyUp(t *testing.T) {
+// Slow searches of one auditor use only that person's slots. They delay neither
+// another auditor nor a download. Negative control: without shares
+// (Backend.WithoutShares) one auditor uses all search slots.
+func TestOneAuditorsSearchesLeaveSlotsToOthers(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "company-reports", "annual/one.csv", "one")
 	grace, ada := w.SignIn(t, "grace"), w.SignIn(t, "ada")
@@ -63,14 +63,14 @@ func TestOneAuditorsSearchesHoldNobodyUp(t *testing.T) {
 			if !shares {
 				want = 8
 			}
-			until(t, "the searches are under way", func() bool { return log.searches.Load() == want })
+			until(t, "the searches are running", func() bool { return log.searches.Load() == want })
 			search(other)
 			if shares {
-				until(t, "another auditor's search is under way", func() bool { return log.searches.Load() == want+1 })
+				until(t, "another auditor's search is running", func() bool { return log.searches.Load() == want+1 })
 			}
 			for range 20 {
 				if _, err := releaseOne(t.Context(), at(t, ada, server), "company-reports", "annual/one.csv"); err != nil {
-					t.Errorf("a download beside the searches: %v", err)
+					t.Errorf("a download during the searches: %v", err)
 				}
 			}
 			close(log.end)
@@ -79,7 +79,7 @@ func TestOneAuditorsSearchesHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// tooSlow is a log whose searches take too long.
+// tooSlow is a log with searches that exceed their time limit.
 type tooSlow struct{ backend.Log }
 
 func (l tooSlow) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
@@ -93,9 +93,9 @@ func (l tooSlow) Summary(context.Context, int) (audit.Summary, error) {
 	return audit.Summary{}, fmt.Errorf("reading the audit log: %w", audit.ErrTooSlow)
 }
 
-// A slow search is its own failure with its own fix. It is no failure to
-// record, which would stop downloads.
-func TestASlowSearchIsNamed(t *testing.T) {
+// A slow search has its own error code. It must not read as a failure to record,
+// which would stop downloads.
+func TestSlowSearchHasItsOwnCode(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	token, err := w.SignIn(t, "grace").Session.Token(t.Context())
 	if err != nil {

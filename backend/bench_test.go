@@ -19,9 +19,9 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// BenchmarkRelease is one authorised URL over real HTTP, client included:
-// verify, live check, decide, durable record, sign. Its floor is below; what
-// is between them is HTTP and the disk.
+// BenchmarkRelease measures a released URL over real HTTP, client included:
+// verify, live check, decide, durable record, sign. The difference to
+// BenchmarkReleaseFloor is HTTP and the disk.
 func BenchmarkRelease(b *testing.B) {
 	for _, n := range []int{1, 250} {
 		b.Run(fmt.Sprintf("objects=%d", n), func(b *testing.B) {
@@ -35,7 +35,7 @@ func BenchmarkRelease(b *testing.B) {
 			}
 			urls := 0
 			for b.Loop() {
-				now.Pass(time.Duration(n) * time.Millisecond / 2) // what the budget of 2,000 a second gives back
+				now.Pass(time.Duration(n) * time.Millisecond / 2) // refills the budget of objects
 				out, err := ada.Release(context.Background(), in)
 				if err != nil || out.Items[0].URL == "" {
 					b.Fatal(err, out)
@@ -48,8 +48,8 @@ func BenchmarkRelease(b *testing.B) {
 	}
 }
 
-// BenchmarkReleaseFloor is what no authorised URL can do without: one bare
-// RS256 verification and one bare presigning.
+// BenchmarkReleaseFloor measures the lower bound of a released URL: one RS256
+// verification and one presigning.
 func BenchmarkReleaseFloor(b *testing.B) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

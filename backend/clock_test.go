@@ -19,9 +19,9 @@ import (
 	"usher/backend/serve"
 )
 
-// beside runs a second whole server over the pool and the storage of a demo,
-// with a clock of its own.
-func beside(t *testing.T, w *demotest.Demo, now func() time.Time) string {
+// withClock runs a second complete server with its own clock, on the pool and
+// the storage of a demo.
+func withClock(t *testing.T, w *demotest.Demo, now func() time.Time) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,16 +49,16 @@ func beside(t *testing.T, w *demotest.Demo, now func() time.Time) string {
 	return origin
 }
 
-// A server whose clock is wrong names its clock as the cause. Nobody is signed
-// out by it: that would begin a loop of sign-ins that cannot help.
-func TestTheServersClockIsNamed(t *testing.T) {
+// A server with a wrong clock reports clock_skew. It signs nobody out: a new
+// sign-in would fail in the same way, in a loop.
+func TestWrongServerClockIsReported(t *testing.T) {
 	w := demotest.Start(t, demo.Options{AccessTokenLife: 5 * time.Minute})
 	w.Put(t, "company-reports", "annual/one.csv", "one")
 	token, err := w.SignIn(t, "ada").Session.Token(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	const question = `{"objects":[{"bucket":"company-reports","key":"annual/one.csv"}]}`
+	const releaseBody = `{"objects":[{"bucket":"company-reports","key":"annual/one.csv"}]}`
 	for name, c := range map[string]struct {
 		off             time.Duration
 		whoami, release api.Code
@@ -70,11 +70,11 @@ func TestTheServersClockIsNamed(t *testing.T) {
 		"ten minutes ahead":  {10 * time.Minute, api.ClockSkew, api.ClockSkew},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := beside(t, w, func() time.Time { return time.Now().Add(c.off) })
+			server := withClock(t, w, func() time.Time { return time.Now().Add(c.off) })
 			for path, want := range map[string]api.Code{"/v1/whoami": c.whoami, "/v1/release": c.release} {
 				body := "{}"
 				if path == "/v1/release" {
-					body = question
+					body = releaseBody
 				}
 				status, code := bearer(t, server, path, token, body)
 				if code != want || (want == "" && status != http.StatusOK) {

@@ -14,9 +14,9 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// TestCompressed lists a folder and releases what is in it as two clients do:
-// one that takes gzip, one that does not. Both read the same; long answers are
-// far shorter for the first, and short ones come as they are.
+// TestCompressed lists and releases a folder for a client with gzip and for one
+// without. Both get the same content. Long responses are compressed, and short
+// responses are not.
 func TestCompressed(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	var in api.ReleaseRequest
@@ -34,14 +34,14 @@ func TestCompressed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(verb, body, accept string) (header http.Header, sent []byte) {
+	call := func(verb, body, accept string) (header http.Header, sent []byte) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.Server+"/v1/"+verb, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Accept-Encoding", accept) // named, so that net/http leaves the answer as it is
+		req.Header.Set("Accept-Encoding", accept) // set, so that net/http does not decompress the response
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -54,20 +54,20 @@ func TestCompressed(t *testing.T) {
 	}
 	for _, c := range []struct {
 		verb, body string
-		less       int // times
+		less       int // least factor of compression; 0: not compressed
 	}{
 		{"list", `{"bucket":"company-reports","prefix":"annual/many/"}`, 4},
 		{"release", string(many), 4},
 		{"whoami", "{}", 0},
 	} {
-		header, plain := ask(c.verb, c.body, "identity")
+		header, plain := call(c.verb, c.body, "identity")
 		if got := header.Get("Content-Encoding"); got != "" {
-			t.Errorf("%s: %q was not asked for", c.verb, got)
+			t.Errorf("%s: %q was not requested", c.verb, got)
 		}
-		header, sent := ask(c.verb, c.body, "gzip")
+		header, sent := call(c.verb, c.body, "gzip")
 		if c.less == 0 {
 			if got := header.Get("Content-Encoding"); got != "" {
-				t.Errorf("%s: %d bytes came as %s", c.verb, len(plain), got)
+				t.Errorf("%s: %d bytes were sent as %s", c.verb, len(plain), got)
 			}
 			continue
 		}

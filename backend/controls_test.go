@@ -23,31 +23,31 @@ import (
 	"usher/backend/identity"
 )
 
-// bent is a source of grants that reads a rule wrongly.
-type bent struct {
+// wrongGrants is a source of grants with a wrong rule.
+type wrongGrants struct {
 	backend.Grants
-	t    *testing.T
-	bend func([]grant.Grant) []grant.Grant
+	t      *testing.T
+	change func([]grant.Grant) []grant.Grant
 }
 
-func (b bent) Current(ctx context.Context) (*grant.Set, error) {
+func (b wrongGrants) Current(ctx context.Context) (*grant.Set, error) {
 	set, err := b.Grants.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	wrong, err := grant.NewSet(b.bend(set.Grants()))
+	wrong, err := grant.NewSet(b.change(set.Grants()))
 	if err != nil {
-		b.t.Errorf("the bent grants are no set: %v", err) // it would fail every check for another reason
+		b.t.Errorf("the changed grants are no set: %v", err) // every check would fail for this reason
 	}
 	return wrong, err
 }
 
-// withoutDenies forgets that a deny wins.
+// withoutDenies drops the denials.
 func withoutDenies(all []grant.Grant) []grant.Grant {
 	return slices.DeleteFunc(slices.Clone(all), func(g grant.Grant) bool { return g.Effect == grant.Deny })
 }
 
-// withoutSlash lets a prefix reach what merely begins like it: a/ reaches ab/.
+// withoutSlash ignores the slash at the end of a prefix: a/ covers ab/ too.
 func withoutSlash(all []grant.Grant) []grant.Grant {
 	out := slices.Clone(all)
 	for _, g := range all {
@@ -63,13 +63,13 @@ func withoutSlash(all []grant.Grant) []grant.Grant {
 	return out
 }
 
-// deathless takes the directory's first word on a person for its last.
-type deathless struct {
+// noLiveness is a directory that accepts ended sessions.
+type noLiveness struct {
 	backend.Directory
 	now func() time.Time
 }
 
-func (d deathless) ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error) {
+func (d noLiveness) ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error) {
 	s, err := d.Directory.ForRelease(ctx, c)
 	if err != nil {
 		return identity.Standing{Groups: []string{"finance-team"}, CheckedAt: d.now()}, nil
@@ -77,7 +77,7 @@ func (d deathless) ForRelease(ctx context.Context, c identity.Claims) (identity.
 	return s, nil
 }
 
-// anyPool verifies signature and claims, and takes tokens of another issuer.
+// anyPool verifies signature and claims, and accepts tokens of several issuers.
 type anyPool []backend.Verifier
 
 func (a anyPool) Verify(ctx context.Context, token string) (c identity.Claims, err error) {
@@ -89,29 +89,29 @@ func (a anyPool) Verify(ctx context.Context, token string) (c identity.Claims, e
 	return c, err
 }
 
-// Each guard is switched off in a server of its own, and the check that
-// watches it must say so: a check that cannot fail says nothing.
+// Negative controls: each guard is switched off in its own server, and the check
+// of the guard must fail there.
 func TestControls(t *testing.T) {
 	w := demotest.Start(t, demo.Options{AccessTokenLife: 24 * time.Hour})
 	c := &controls{t: t, w: w, wire: newWire(t, w, newStopped(), 3)}
 	for _, p := range c.wire.people {
 		c.people = append(c.people, p.Actor)
 	}
-	bend := func(f func([]grant.Grant) []grant.Grant) func(*backend.Config) {
-		return func(o *backend.Config) { o.Grants = bent{o.Grants, t, f} }
+	change := func(f func([]grant.Grant) []grant.Grant) func(*backend.Config) {
+		return func(o *backend.Config) { o.Grants = wrongGrants{o.Grants, t, f} }
 	}
 	forged := newForgedPool(t)
 	killed, all := 0, []struct {
 		guard string
-		check func(off func(*backend.Config)) bool // the promise holds
+		check func(off func(*backend.Config)) bool // true: the server is safe
 		off   func(*backend.Config)
 	}{
-		{"the prefix rule", c.grants, bend(withoutSlash)},
-		{"the deny rule", c.grants, bend(withoutDenies)},
+		{"the prefix rule", c.grants, change(withoutSlash)},
+		{"the deny rule", c.grants, change(withoutDenies)},
 		{"the issuer of a token", func(off func(*backend.Config)) bool { return c.issuer(forged, off) }, func(o *backend.Config) {
 			o.Verifier = anyPool{o.Verifier, forged.verifier(t, forged.Issuer+"2")}
 		}},
-		{"liveness", c.liveness, func(o *backend.Config) { o.Directory = deathless{o.Directory, o.Now} }},
+		{"liveness", c.liveness, func(o *backend.Config) { o.Directory = noLiveness{o.Directory, o.Now} }},
 		{"the seal on cursors", c.cursors, func(o *backend.Config) { o.Cursors = unsealed{} }},
 	}
 	for _, control := range all {
@@ -119,7 +119,7 @@ func TestControls(t *testing.T) {
 			t.Errorf("%s: the check fails with the guard on", control.guard)
 		}
 		if control.check(control.off) {
-			t.Errorf("%s: the check does not see that the guard is off", control.guard)
+			t.Errorf("%s: the check passes with the guard off", control.guard)
 			continue
 		}
 		killed++
@@ -127,7 +127,7 @@ func TestControls(t *testing.T) {
 	t.Logf("controls killed %d/%d", killed, len(all))
 }
 
-// controls holds what the checks ask; each check takes a server of its own.
+// controls holds the state of the checks. Each check starts its own server.
 type controls struct {
 	t      *testing.T
 	w      *demotest.Demo
@@ -136,7 +136,7 @@ type controls struct {
 	gone   int
 }
 
-// grants is TestGrantsOverTheWire, shorter.
+// grants is a short form of TestGrantsOverTheWire.
 func (c *controls) grants(off func(*backend.Config)) bool {
 	c.wire.wrong = nil
 	for i, p := range c.wire.people {
@@ -155,7 +155,7 @@ func (c *controls) grants(off func(*backend.Config)) bool {
 	return true
 }
 
-// issuer hands over a token with the pool's signature and another pool's name.
+// issuer sends a token with the pool's signature and another pool's issuer.
 func (c *controls) issuer(f *forgedPool, off func(*backend.Config)) bool {
 	server, _ := rebuilt(c.t, c.w, f.clock.Now, func(o *backend.Config) {
 		o.Verifier, o.Directory = f.verifier(c.t, f.Issuer), f.directory(c.t)
@@ -168,7 +168,7 @@ func (c *controls) issuer(f *forgedPool, off func(*backend.Config)) bool {
 	return status == http.StatusUnauthorized
 }
 
-// liveness is TestRemovalTakesEffect, for one person who is disabled.
+// liveness is TestRemovalTakesEffect for one disabled person.
 func (c *controls) liveness(off func(*backend.Config)) bool {
 	now := &clock{}
 	replace(c.t, c.w.GrantsFile, "grants:\n  - {group: finance-team, bucket: company-reports, prefix: annual/}\n", now.Now())
@@ -179,22 +179,22 @@ func (c *controls) liveness(off func(*backend.Config)) bool {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	const question = `{"objects":[{"bucket":"company-reports","key":"annual/x","etag":"\"0\""}]}`
-	if status, code := bearer(c.t, server, "/v1/release", token, question); status != http.StatusOK {
+	const body = `{"objects":[{"bucket":"company-reports","key":"annual/x","etag":"\"0\""}]}`
+	if status, code := bearer(c.t, server, "/v1/release", token, body); status != http.StatusOK {
 		c.t.Fatalf("before: %d %s", status, code)
 	}
 	if _, err := c.w.Admin().AdminDisableUser(c.t.Context(), &cognitoidentityprovider.AdminDisableUserInput{UserPoolId: &c.w.UserPoolID, Username: &name}); err != nil {
 		c.t.Fatal(err)
 	}
 	now.Pass(5*time.Second + time.Millisecond)
-	status, code := bearer(c.t, server, "/v1/release", token, question)
+	status, code := bearer(c.t, server, "/v1/release", token, body)
 	if status != http.StatusOK && code != api.SessionRevoked {
 		c.t.Fatalf("after: %d %s", status, code)
 	}
 	return code == api.SessionRevoked
 }
 
-// cursors is TestFlippedCursors, shorter, with the sealer that a server has.
+// cursors is a short form of TestFlippedCursors with the sealer of a server.
 func (c *controls) cursors(off func(*backend.Config)) bool {
 	var sealer backend.Cursors
 	rebuilt(c.t, c.w, time.Now, func(o *backend.Config) { off(o); sealer = o.Cursors })
@@ -205,8 +205,7 @@ func (c *controls) cursors(off func(*backend.Config)) bool {
 	return accepted == 0
 }
 
-// unsealed is the seal on cursors switched off: it writes and reads them in
-// clear, with room for the nonce and the tag that are not there.
+// unsealed is a sealer that leaves cursors in clear text.
 type unsealed struct{}
 
 func (unsealed) Seal(c cursor.Cursor) (string, error) {
@@ -226,14 +225,14 @@ func (unsealed) Open(text string, want cursor.Cursor, _ time.Time) (cursor.Curso
 	return c, nil
 }
 
-// flipped seals cursors, flips one bit of each at random, and counts how many
-// are still taken.
+// flipped seals cursors, flips one random bit of each, and returns the number
+// that still open.
 func flipped(s backend.Cursors, n int) (accepted int, err error) {
 	rng := mrand.New(mrand.NewPCG(8, 2))
 	now := time.Now()
-	question := cursor.Cursor{Verb: "list", Sub: "ada", Bucket: "company-reports", Prefix: "annual/audited/", Token: strings.Repeat("t", 40), Expires: now.Add(cursor.Life)}
+	query := cursor.Cursor{Verb: "list", Sub: "ada", Bucket: "company-reports", Prefix: "annual/audited/", Token: strings.Repeat("t", 40), Expires: now.Add(cursor.Life)}
 	for range n {
-		text, err := s.Seal(question)
+		text, err := s.Seal(query)
 		if err != nil {
 			return 0, err
 		}
@@ -242,7 +241,7 @@ func flipped(s backend.Cursors, n int) (accepted int, err error) {
 			return 0, err
 		}
 		raw[rng.IntN(len(raw))] ^= byte(1) << rng.IntN(8)
-		if _, err := s.Open(base64.RawURLEncoding.EncodeToString(raw), question, now); err == nil {
+		if _, err := s.Open(base64.RawURLEncoding.EncodeToString(raw), query, now); err == nil {
 			accepted++
 		}
 	}

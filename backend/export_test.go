@@ -10,7 +10,7 @@ import (
 	"usher/backend/budget"
 )
 
-// Verbs are all paths that take a token, so that no test forgets one.
+// Verbs returns all paths that need a token.
 func Verbs() []string {
 	b, err := New(Config{
 		Public: api.Config{Region: "none", AuditorsGroup: "none", AdminsGroup: "none"}, Verifier: struct{ Verifier }{}, Directory: struct{ Directory }{}, Grants: struct{ Grants }{}, Objects: struct{ Objects }{},
@@ -23,7 +23,7 @@ func Verbs() []string {
 	return slices.Sorted(maps.Keys(b.routes))
 }
 
-// Actions are the audit actions of the verbs.
+// Actions returns the audit actions of the verbs.
 func (b *Backend) Actions() map[api.Verb]string {
 	actions := map[api.Verb]string{}
 	for _, w := range b.routes {
@@ -32,11 +32,11 @@ func (b *Backend) Actions() map[api.Verb]string {
 	return actions
 }
 
-// InUse counts the bodies being read and the requests at work.
+// InUse returns the number of bodies being read and of requests in handlers.
 func (b *Backend) InUse() (bodies, work int) { return b.bodies.InUse(), b.work.InUse() }
 
-// WithoutShares takes away the shares of each person and each address, for the
-// negative control of the slots.
+// WithoutShares removes the limits for each person and each address, for the
+// negative controls of the slots.
 func (b *Backend) WithoutShares() {
 	all := func(l budget.SlotLimits) *budget.Slots {
 		for i := range l.Each {
@@ -47,10 +47,10 @@ func (b *Backend) WithoutShares() {
 	b.bodies, b.work, b.queries = all(bodySlots()), all(workSlots()), all(querySlots())
 }
 
-// ForgetSessions empties the cache of sign-ins, as a restart does.
+// ForgetSessions clears the cache of sessions, as a restart does.
 func (b *Backend) ForgetSessions() { b.sessions = newSessions() }
 
-// WithoutPart is the refusal of a route that lacks one part, for each part.
+// WithoutPart returns the error for a route with a missing part, by part.
 func (b *Backend) WithoutPart() map[string]error {
 	whole := b.table()[0]
 	errs := map[string]error{}
@@ -67,6 +67,6 @@ func (b *Backend) WithoutPart() map[string]error {
 		spoil(&w)
 		_, errs[part] = index([]route{w})
 	}
-	_, errs["place of its own"] = index([]route{whole, whole})
+	_, errs["path of its own"] = index([]route{whole, whole})
 	return errs
 }

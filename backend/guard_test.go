@@ -20,9 +20,9 @@ import (
 	"usher/backend/event"
 )
 
-// speak sends bytes as they are and reads the status of the answer; 0 when the
-// server hung up without one.
-func speak(t *testing.T, address, request string) int {
+// sendRaw sends the bytes of a request and returns the status, or 0 if the server
+// closes the connection without a response.
+func sendRaw(t *testing.T, address, request string) int {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -39,7 +39,7 @@ func speak(t *testing.T, address, request string) int {
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.Header.Get("Access-Control-Allow-Origin") != "" {
-		t.Error("an answer has a CORS header")
+		t.Error("a response has a CORS header")
 	}
 	return res.StatusCode
 }
@@ -60,7 +60,7 @@ func TestOddRequestsAreRefused(t *testing.T) {
 	js := "Content-Type: application/json\r\n"
 	length := func(n int) string { return fmt.Sprintf("Content-Length: %d\r\n", n) }
 	good := post(auth+js+length(2), "{}")
-	if got := speak(t, host, good); got != http.StatusOK {
+	if got := sendRaw(t, host, good); got != http.StatusOK {
 		t.Fatalf("the plain request: %d", got)
 	}
 	foreign := strings.Replace(good, "Host: "+host, "Host: evil.example.com", 1)
@@ -74,7 +74,7 @@ func TestOddRequestsAreRefused(t *testing.T) {
 		"null origin":          {post("Origin: null\r\n"+auth+js+length(2), "{}"), http.StatusMisdirectedRequest},
 		"preflight":            {head("OPTIONS /v1/whoami HTTP/1.1", "Host: "+host, "Origin: https://evil.example.com", "Connection: close", "", ""), http.StatusMisdirectedRequest},
 		"absolute form":        {strings.Replace(good, "POST /v1", "POST http://evil.example.com/v1", 1), http.StatusBadRequest},
-		"absolute form, ours":  {strings.Replace(good, "POST /v1", "POST "+w.Server+"/v1", 1), http.StatusBadRequest},
+		"absolute form, own":   {strings.Replace(good, "POST /v1", "POST "+w.Server+"/v1", 1), http.StatusBadRequest},
 		"two hosts":            {strings.Replace(good, "Connection", "Host: "+host+"\r\nConnection", 1), http.StatusBadRequest},
 		"no host":              {strings.Replace(good, "Host: "+host+"\r\n", "", 1), http.StatusBadRequest},
 		"PUT":                  {strings.Replace(good, "POST", "PUT", 1), http.StatusBadRequest},
@@ -104,15 +104,15 @@ func TestOddRequestsAreRefused(t *testing.T) {
 		"two values":           {post(auth+js+length(4), `{}{}`), http.StatusBadRequest},
 		"body on GET":          {head("GET /v1/config HTTP/1.1", "Host: "+host, "Connection: close", "Content-Length: 2", "", "{}"), http.StatusBadRequest},
 	} {
-		if got := speak(t, host, c.request); got != c.want {
+		if got := sendRaw(t, host, c.request); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
 	for name, endpoint := range map[string]string{"pool": w.CognitoEndpoint, "storage": w.S3Endpoint} {
 		address := strings.TrimPrefix(endpoint, "http://")
 		for _, extra := range []string{"Host: evil.example.com", "Host: " + address + "\r\nOrigin: https://evil.example.com"} {
-			if got := speak(t, address, head("GET / HTTP/1.1", extra, "Connection: close", "", "")); got != http.StatusMisdirectedRequest {
-				t.Errorf("the sandbox's %s answers %q with %d", name, extra, got)
+			if got := sendRaw(t, address, head("GET / HTTP/1.1", extra, "Connection: close", "", "")); got != http.StatusMisdirectedRequest {
+				t.Errorf("the sandbox's %s responds to %q with %d", name, extra, got)
 			}
 		}
 	}
@@ -122,7 +122,7 @@ func TestBadBodies(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	ada := w.SignIn(t, "ada")
 	long := strings.Repeat("k", 1025)
-	for _, key := range []string{"", long, "a\u0000b"} { // an error of that item alone
+	for _, key := range []string{"", long, "a\u0000b"} { // only this item fails
 		out, err := ada.Release(t.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: "company-reports", Key: key}, {Bucket: "company-reports", Key: "quarterly/q3.csv"}}})
 		if err != nil || out.Items[0].Error == nil || out.Items[0].Error.Code != api.BadRequest || out.Items[1].URL == "" {
 			t.Errorf("a release of %.10q and another: %v %+v", key, err, out)
@@ -152,7 +152,7 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
-// A cursor goes on where it came from and nowhere else.
+// A cursor continues its own listing only.
 func TestCursorsCannotBeForged(t *testing.T) {
 	now := &clock{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
@@ -190,7 +190,7 @@ func TestCursorsCannotBeForged(t *testing.T) {
 	with("a space", " "+page.Cursor)
 	with("twice", page.Cursor+page.Cursor)
 	with("standard alphabet", "+/"+page.Cursor[2:])
-	with("json in clear", base64.RawURLEncoding.EncodeToString([]byte(`{"v":"list"}`)))
+	with("clear JSON", base64.RawURLEncoding.EncodeToString([]byte(`{"v":"list"}`)))
 	with("first byte", edit(func(b []byte) []byte { b[0] ^= 1; return b }))
 	with("nonce", edit(func(b []byte) []byte { b[11] ^= 1; return b }))
 	with("text", edit(func(b []byte) []byte { b[20] ^= 1; return b }))
@@ -210,7 +210,7 @@ func TestCursorsCannotBeForged(t *testing.T) {
 		if out, err := alan.List(t.Context(), in); codeOf(err) != api.BadCursor {
 			t.Errorf("%s: %v %d entries, want bad_cursor", name, err, len(out.Entries))
 		}
-		now.Pass(100 * time.Millisecond) // stay within the budget of listings
+		now.Pass(100 * time.Millisecond) // stays within the budget of listings
 	}
 	other := w.SignIn(t, "edsger")
 	if _, err := other.List(t.Context(), api.ListRequest{Bucket: "datasets", Prefix: "public/sensor-readings/", Limit: 3, Cursor: page.Cursor}); codeOf(err) != api.BadCursor {
@@ -225,8 +225,8 @@ func TestCursorsCannotBeForged(t *testing.T) {
 	}
 }
 
-// One person's flood of refusals is bounded and counted, and does not stand in
-// the way of another's downloads.
+// One person's flood of refusals is bounded and counted. It does not delay
+// another person's downloads.
 func TestFloodOfDenials(t *testing.T) {
 	now := &clock{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
@@ -241,7 +241,7 @@ func TestFloodOfDenials(t *testing.T) {
 	var mu sync.Mutex
 	answers := map[api.Code]int{}
 	for i := range 4 {
-		flood.Go(func() { // without usher's client, which waits after a 429
+		flood.Go(func() { // plain HTTP: usher's client would wait after a 429
 			rng := mrand.New(mrand.NewPCG(uint64(i), 1))
 			for ctx.Err() == nil {
 				body := fmt.Sprintf(`{"objects":[{"bucket":"company-reports","key":"board-packs/%d"}]}`, rng.IntN(1000))
@@ -270,7 +270,7 @@ func TestFloodOfDenials(t *testing.T) {
 	flood.Wait()
 	stop()
 	if answers[api.NotFound] != 300 {
-		t.Errorf("%d refusals were decided one by one, want 300: %v", answers[api.NotFound], answers)
+		t.Errorf("%d refusals are not_found, want 300: %v", answers[api.NotFound], answers)
 	}
 	now.Pass(61 * time.Second)
 	names(t, ada, "", "")

@@ -12,10 +12,10 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// A new grants file that is refused, or one that vanished, leaves the old
-// grants in force. The log says which line and what to write; the health page,
-// which anyone may read, says only that.
-func TestBadGrantsKeepTheOldOnes(t *testing.T) {
+// After a refused or deleted grants file the old grants stay active. The log
+// contains the line and the fix. The health page, which anyone may read, contains
+// only the fact.
+func TestBadGrantsFileKeepsTheOldGrants(t *testing.T) {
 	now := &clock{}
 	dir := t.TempDir()
 	w := demotest.Start(t, demo.Options{Dir: dir, Now: now.Now})
@@ -42,7 +42,7 @@ func TestBadGrantsKeepTheOldOnes(t *testing.T) {
 	}
 	before := health(t, w.Server)
 	if !before.OK || before.GrantsError != "" || before.GrantsVersion == "" {
-		t.Fatalf("at first: %+v", before)
+		t.Fatalf("at the start: %+v", before)
 	}
 	holds := func(when string) {
 		t.Helper()
@@ -65,25 +65,25 @@ func TestBadGrantsKeepTheOldOnes(t *testing.T) {
 		log  []string
 	}{
 		"a prefix that ends in no slash": {"grants:\n  - {group: everybody, bucket: company-reports, prefix: secret-project}\n", []string{"grants.yaml:2:", `put a \"/\" at its end`}},
-		"a field that nobody knows":      {"grants:\n  - {group: finance-team, bucket: company-reports, prefix: quarterly/}\n  - {group: x, bucket: builds, prefix: \"\", allow: secret-project}\n", []string{"grants.yaml:3:"}},
-		"no grant at all in it":          {"", []string{"grants.yaml:1:"}},
+		"an unknown field":               {"grants:\n  - {group: finance-team, bucket: company-reports, prefix: quarterly/}\n  - {group: x, bucket: builds, prefix: \"\", allow: secret-project}\n", []string{"grants.yaml:3:"}},
+		"an empty file":                  {"", []string{"grants.yaml:1:"}},
 		"not YAML":                       {"grants: [secret-project", []string{"grants.yaml:1:"}},
 	} {
 		put(c.text)
 		holds(name)
 		if !logged(c.log...) {
-			t.Errorf("%s: the log does not say %q", name, c.log)
+			t.Errorf("%s: the log does not contain %q", name, c.log)
 		}
 	}
 	put(string(good))
 	if h := health(t, w.Server); !h.OK || h.GrantsError != "" {
-		t.Errorf("put right again: %+v", h)
+		t.Errorf("after the repair: %+v", h)
 	}
 	if err := os.Rename(w.GrantsFile, w.GrantsFile+".away"); err != nil {
 		t.Fatal(err)
 	}
 	now.Pass(time.Second)
-	holds("the file vanished")
+	holds("the file was deleted")
 	put("grants:\n  - {group: finance-team, bucket: company-reports, prefix: quarterly/}\n")
 	if h := health(t, w.Server); !h.OK || h.GrantsError != "" || h.GrantsVersion == before.GrantsVersion {
 		t.Errorf("a new good file: %+v", h)

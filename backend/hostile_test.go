@@ -29,13 +29,13 @@ import (
 	"usher/backend/serve"
 )
 
-// forgedPool is a user pool that stands by any token of ada's and counts what
-// it is asked. The test holds its signing key.
+// forgedPool is a user pool that accepts any token of ada and counts its calls.
+// The test has its signing key.
 type forgedPool struct {
 	*identitytest.Forge
 	clock *stopped
 	url   string
-	calls atomic.Int64 // of the API, the key set apart
+	calls atomic.Int64 // API calls, without fetches of the key set
 }
 
 const forgedID = "us-east-1_Forged"
@@ -95,12 +95,13 @@ func (f *forgedPool) directory(t *testing.T) *identity.Directory {
 
 var noKeys = credentials.NewStaticCredentialsProvider("AKIAEXAMPLE", "an-example", "")
 
-// server is a real one that trusts this pool, with a storage that counts.
-func (f *forgedPool) server(t *testing.T) (origin string, asked *atomic.Int64) {
+// server starts a real server that trusts this pool. The storage counts its
+// calls.
+func (f *forgedPool) server(t *testing.T) (origin string, storageCalls *atomic.Int64) {
 	t.Helper()
-	asked = &atomic.Int64{}
+	storageCalls = &atomic.Int64{}
 	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked.Add(1)
+		storageCalls.Add(1)
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	t.Cleanup(storage.Close)
@@ -128,13 +129,13 @@ func (f *forgedPool) server(t *testing.T) (origin string, asked *atomic.Int64) {
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {
-			t.Errorf("ending the server: %v", err)
+			t.Errorf("stopping the server: %v", err)
 		}
 	})
-	return origin, asked
+	return origin, storageCalls
 }
 
-// bearer posts a question with a token and answers status and code.
+// bearer posts a body with a token and returns status and error code.
 func bearer(t *testing.T, server, path, token, body string) (int, api.Code) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server+path, strings.NewReader(body))
@@ -155,9 +156,9 @@ func bearer(t *testing.T, server, path, token, body string) (int, api.Code) {
 	return res.StatusCode, answer.Error.Code
 }
 
-// Every hostile token is refused by every verb, before the pool or the storage
-// is asked anything; the good one is accepted before and after each.
-func TestHostileTokensOnEveryEndpoint(t *testing.T) {
+// Every verb refuses every hostile token, before any call of the pool or the
+// storage. The good token is accepted before and after each.
+func TestHostileTokensOnEveryVerb(t *testing.T) {
 	f := newForgedPool(t)
 	server, storage := f.server(t)
 	good := f.Token(f.Claims())
@@ -167,20 +168,20 @@ func TestHostileTokensOnEveryEndpoint(t *testing.T) {
 			t.Fatalf("the good token is refused %s: %d %s", when, status, code)
 		}
 	}
-	accept("at first")
+	accept("at the start")
 	calls, fetches := f.calls.Load(), f.Fetches.Load()
 	if calls != 2 || fetches != 1 {
-		t.Fatalf("the good token cost %d questions to the pool and %d fetches of its keys, want 2 and 1", calls, fetches)
+		t.Fatalf("the good token caused %d calls of the pool and %d fetches of its keys, want 2 and 1", calls, fetches)
 	}
 	verbs := backend.Verbs()
-	tokens, asked, accepted := 0, 0, 0
+	tokens, requests, accepted := 0, 0, 0
 	for name, token := range f.Hostile() {
 		if strings.ContainsAny(token, "\r\n") {
-			continue // a header cannot carry it: there it ends, and what is left is another token
+			continue // a header cannot contain a line break
 		}
 		tokens++
 		for _, verb := range verbs {
-			asked++
+			requests++
 			if status, code := bearer(t, server, verb, token, "{}"); status != http.StatusUnauthorized || code != api.Unauthenticated {
 				accepted++
 				t.Errorf("%s on %s: %d %s, want 401 unauthenticated", name, verb, status, code)
@@ -188,7 +189,7 @@ func TestHostileTokensOnEveryEndpoint(t *testing.T) {
 		}
 		accept("after " + name)
 	}
-	// Three more are refused for a cause that costs nobody a sign-in.
+	// Three more tokens are refused for causes that must keep the sign-in.
 	unknown, future, large := f.Refused()
 	for name, c := range map[string]struct {
 		token string
@@ -199,7 +200,7 @@ func TestHostileTokensOnEveryEndpoint(t *testing.T) {
 		"a token of more than 32 KiB":        {large, api.HeaderTooLarge},
 	} {
 		for _, verb := range verbs {
-			asked++
+			requests++
 			if status, code := bearer(t, server, verb, c.token, "{}"); code != c.code || status != api.Lookup(c.code).Status {
 				t.Errorf("%s on %s: %d %s, want %s", name, verb, status, code, c.code)
 			}
@@ -208,8 +209,8 @@ func TestHostileTokensOnEveryEndpoint(t *testing.T) {
 	if status, code := bearer(t, server, "/v1/whoami", f.Sized(identity.MaxToken), "{}"); status != http.StatusOK {
 		t.Errorf("a token of 32 KiB: %d %s", status, code)
 	}
-	// A refusal does not depend on what was asked before it: the same jti and
-	// origin_jti as the live session, right after it, under another name.
+	// Earlier requests do not change a refusal: this token has the jti and
+	// origin_jti of the live session and another sub.
 	live := f.Claims()
 	live["sub"] = "99999999-2222-3333-4444-555555555555"
 	payload, err := json.Marshal(live)
@@ -226,17 +227,17 @@ func TestHostileTokensOnEveryEndpoint(t *testing.T) {
 		}
 	}
 	t.Logf("TOKEN vectors=%d endpoints=%d requests=%d accepted_bad=%d pool_calls=%d key_fetches=%d s3_calls=%d",
-		tokens, len(verbs), asked+len(verbs), accepted, f.calls.Load()-calls, f.Fetches.Load()-fetches, storage.Load())
+		tokens, len(verbs), requests+len(verbs), accepted, f.calls.Load()-calls, f.Fetches.Load()-fetches, storage.Load())
 	if tokens < 64 || len(verbs) < 13 {
 		t.Errorf("only %d tokens on %d verbs", tokens, len(verbs))
 	}
 	if f.calls.Load() != calls || storage.Load() != 0 || f.Fetches.Load() > fetches+1 {
-		t.Errorf("hostile tokens caused %d questions to the pool, %d to the storage and %d fetches of keys", f.calls.Load()-calls, storage.Load(), f.Fetches.Load()-fetches)
+		t.Errorf("hostile tokens caused %d calls of the pool, %d of the storage and %d fetches of keys", f.calls.Load()-calls, storage.Load(), f.Fetches.Load()-fetches)
 	}
 }
 
-// Made-up key ids cannot turn the server against the pool, and an outage of
-// the pool's keys is not a reason to throw tokens away.
+// Invented key ids cannot make the server flood the pool. An outage of the
+// pool's keys is no refusal of tokens.
 func TestUnknownKeysOverTheWire(t *testing.T) {
 	f := newForgedPool(t)
 	server, _ := f.server(t)
@@ -246,7 +247,7 @@ func TestUnknownKeysOverTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bogus := func(i int) string { // any signature will do: the key decides first
+	bogus := func(i int) string { // with any signature: the unknown key is found first
 		unsigned := f.Raw(fmt.Sprintf(`{"alg":"RS256","kid":"bogus%d"}`, i), string(claims))
 		return unsigned[:strings.LastIndexByte(unsigned, '.')+1] + parts[2]
 	}
@@ -261,15 +262,15 @@ func TestUnknownKeysOverTheWire(t *testing.T) {
 	refused := map[api.Code]int{}
 	for i := range flood {
 		if i%50 == 0 {
-			f.clock.Pass(900 * time.Millisecond) // nine seconds in all
+			f.clock.Pass(900 * time.Millisecond) // 9 s in total
 		}
 		status, code := bearer(t, server, "/v1/release", bogus(i), "{}")
 		if status == http.StatusOK {
-			t.Fatalf("bogus key id %d is let in", i)
+			t.Fatalf("bogus key id %d is accepted", i)
 		}
 		refused[code]++
 	}
-	// The pool was asked about one of them; it may know the others.
+	// One id was looked up in a fresh key set. The pool may know the others.
 	if refused[api.Unauthenticated] != 1 || refused[api.IdentityUnavailable] != flood-1 {
 		t.Errorf("refusals: %v", refused)
 	}

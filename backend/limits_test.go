@@ -20,12 +20,12 @@ import (
 	"usher/backend/event"
 )
 
-// peers is more than there are slots for work.
+// peers is above the number of work slots.
 const peers = 515
 
-// unfinished opens connections whose header is whole and whose body is not. It
-// reads the statuses of those that are answered within the patience.
-func unfinished(t *testing.T, server, token string, patience time.Duration) (statuses func() map[int]int) {
+// unfinished opens connections and sends a complete header with an incomplete
+// body on each. The statuses are those received within timeout; 0 means none.
+func unfinished(t *testing.T, server, token string, timeout time.Duration) (statuses func() map[int]int) {
 	t.Helper()
 	host := strings.TrimPrefix(server, "http://")
 	head := "POST /v1/whoami HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/json\r\n" +
@@ -43,7 +43,7 @@ func unfinished(t *testing.T, server, token string, patience time.Duration) (sta
 			t.Fatal(err)
 		}
 		wait.Go(func() {
-			_ = c.SetReadDeadline(time.Now().Add(patience))
+			_ = c.SetReadDeadline(time.Now().Add(timeout))
 			res, err := http.ReadResponse(bufio.NewReader(c), nil)
 			status := 0
 			if err == nil {
@@ -63,12 +63,12 @@ func unfinished(t *testing.T, server, token string, patience time.Duration) (sta
 	}
 }
 
-// until polls for something that comes soon.
-func until(t *testing.T, what string, holds func() bool) {
+// until polls a condition for at most 20 s.
+func until(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); {
 		if time.Now().After(end) {
-			t.Fatalf("still not: %s", what)
+			t.Fatalf("not within 20 s: %s", condition)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -82,10 +82,10 @@ func disable(t *testing.T, w *demotest.Demo, name string) {
 	}
 }
 
-// One person's unfinished bodies hold that person's share of the slots for
-// bodies, none of the slots for work, and nobody else up. The control takes the
-// shares away (Backend.WithoutShares): then the same peers hold as many as come.
-func TestUnfinishedBodiesHoldNobodyUp(t *testing.T) {
+// One person's unfinished bodies use only that person's share of the body slots,
+// and no work slots. Negative control: without shares (Backend.WithoutShares) the
+// same peers use more.
+func TestUnfinishedBodiesLeaveSlotsToOthers(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "company-reports", "annual/one.csv", "one")
 	ada := w.SignIn(t, "ada")
@@ -95,25 +95,24 @@ func TestUnfinishedBodiesHoldNobodyUp(t *testing.T) {
 	}
 	server, b := rebuilt(t, w, time.Now, nil)
 	unfinished(t, server, mallory, time.Minute)
-	until(t, "the peers hold slots", func() bool { bodies, _ := b.InUse(); return bodies == 32 })
+	until(t, "the peers use 32 slots", func() bool { bodies, _ := b.InUse(); return bodies == 32 })
 	for i := range 50 {
 		if _, err := releaseOne(t.Context(), at(t, ada, server), "company-reports", "annual/one.csv"); err != nil {
-			t.Fatalf("download %d beside %d unfinished bodies: %v", i, peers, err)
+			t.Fatalf("download %d during %d unfinished bodies: %v", i, peers, err)
 		}
 	}
 	if bodies, work := b.InUse(); bodies != 32 || work != 0 {
-		t.Errorf("%d bodies and %d requests at work, want 32 of mallory's and none", bodies, work)
+		t.Errorf("%d body slots and %d work slots in use, want 32 and 0", bodies, work)
 	}
 
 	control, off := rebuilt(t, w, time.Now, nil)
 	off.WithoutShares()
 	unfinished(t, control, mallory, time.Minute)
-	until(t, "the peers hold slots", func() bool { bodies, _ := off.InUse(); return bodies > 100 })
+	until(t, "the peers use over 100 slots", func() bool { bodies, _ := off.InUse(); return bodies > 100 })
 }
 
-// A person who is disabled holds nothing at all: the answer comes before the
-// body does.
-func TestADisabledPersonHoldsNoSlot(t *testing.T) {
+// A disabled person uses no slot: the refusal does not wait for the body.
+func TestDisabledPersonUsesNoSlot(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	mallory, err := w.AddPerson(t, "mallory").Session.Token(t.Context())
 	if err != nil {
@@ -123,14 +122,14 @@ func TestADisabledPersonHoldsNoSlot(t *testing.T) {
 	server, b := rebuilt(t, w, time.Now, nil)
 	got := unfinished(t, server, mallory, 20*time.Second)()
 	if got[http.StatusUnauthorized]+got[http.StatusTooManyRequests] != peers || got[http.StatusUnauthorized] == 0 {
-		t.Errorf("the answers to unfinished bodies: %v, want 401 (and 429 beyond the budget)", got)
+		t.Errorf("the statuses of unfinished bodies: %v, want 401 (and 429 over the budget)", got)
 	}
 	if bodies, work := b.InUse(); bodies != 0 || work != 0 {
-		t.Errorf("%d bodies and %d requests at work, want none", bodies, work)
+		t.Errorf("%d body slots and %d work slots in use, want none", bodies, work)
 	}
 }
 
-// all reads the whole log of a rebuilt server.
+// all reads the log of a rebuilt server through a filter.
 func all(t *testing.T, log backend.Log, filter string) []event.Event {
 	t.Helper()
 	f, err := event.ParseFilter(filter, time.Now())
@@ -150,10 +149,10 @@ func all(t *testing.T, log backend.Log, filter string) []event.Event {
 	}
 }
 
-// Whatever a disabled person sends, the log grows by 300 events a minute, and
-// the rest is one event with the exact number. Each verb's refusals are in the
-// log under the verb's own action.
-func TestADisabledPersonCannotFillTheLog(t *testing.T) {
+// Refused requests of a disabled person add at most 300 events a minute to the
+// log; the others are one event with their exact number. Each refusal has the
+// action of its verb.
+func TestDisabledPersonCannotFillTheLog(t *testing.T) {
 	now := &clock{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
 	token, err := w.AddPerson(t, "mallory", "finance-team").Session.Token(t.Context())
@@ -177,11 +176,11 @@ func TestADisabledPersonCannotFillTheLog(t *testing.T) {
 			}
 		}
 		if round%10 == 0 {
-			now.Pass(time.Second) // the budgets of requests fill up a little
+			now.Pass(time.Second) // refills the rates a little
 		}
 	}
 	now.Pass(61 * time.Second)
-	names(t, at(t, grace, server), "", "") // any request records what was held back
+	names(t, at(t, grace, server), "", "") // any request records the suppressed refusals
 	denied, held := map[string]int{}, 0
 	for _, e := range all(t, log, "who:mallory") {
 		switch {
@@ -201,12 +200,11 @@ func TestADisabledPersonCannotFillTheLog(t *testing.T) {
 		}
 	}
 	if sum != 300 || sum+held != total || total < 600 {
-		t.Errorf("%d refusals: %d events and %d counted in others, want 300 events and all counted", total, sum, held)
+		t.Errorf("%d refusals: %d events and %d suppressed, want 300 events and the rest suppressed", total, sum, held)
 	}
 }
 
-// Sign-outs of one session are one event, also side by side and after a
-// restart.
+// Sign-outs of one session are one event, even concurrently and after a restart.
 func TestRepeatedSignOutsAreOneEvent(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	token, err := w.SignIn(t, "ada").Session.Token(t.Context())
@@ -227,7 +225,7 @@ func TestRepeatedSignOutsAreOneEvent(t *testing.T) {
 	for range 20 {
 		wait.Go(func() {
 			if got := signOut(); got != first {
-				t.Errorf("a repetition answers %s, the first %s", got, first)
+				t.Errorf("a repetition returns %s, the first sign-out %s", got, first)
 			}
 		})
 	}
@@ -249,7 +247,7 @@ func TestRepeatedSignOutsAreOneEvent(t *testing.T) {
 	}
 }
 
-// A person without groups has an empty list of them: null is no list.
+// The groups of a person without groups are the JSON list [], not null.
 func TestNoGroupsAreAnEmptyList(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	token, err := w.AddPerson(t, "newcomer").Session.Token(t.Context())
@@ -261,7 +259,7 @@ func TestNoGroupsAreAnEmptyList(t *testing.T) {
 	}
 }
 
-// post sends a question with a token and returns status and body.
+// post posts a body with a token and returns the status and the response body.
 func post(t *testing.T, server string, verb api.Verb, token, body string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server+verb.Path(), strings.NewReader(body))

@@ -12,24 +12,24 @@ import (
 	"usher/backend/object"
 )
 
-// frozen is a storage in which everything is archived.
-type frozen struct{ backend.Objects }
+// archived is a storage with archived objects only.
+type archived struct{ backend.Objects }
 
-func (f frozen) Head(ctx context.Context, bucket, key, event string) (object.Facts, error) {
+func (f archived) Head(ctx context.Context, bucket, key, event string) (object.Facts, error) {
 	facts, err := f.Objects.Head(ctx, bucket, key, event)
 	facts.Archived = true
 	return facts, err
 }
 
-// A link is signed for any client, and none of them checks what it gets: the
-// object is looked at first, also when an ETag is named. An archived object has
-// no URL, for a link or a download.
-func TestWhatIsLookedAtBeforeAURL(t *testing.T) {
+// The server checks the object of a link before it signs, even with an ETag in
+// the request: the client of a link checks nothing. An archived object has no
+// URL, for links and downloads.
+func TestObjectIsCheckedBeforeAURL(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "company-reports", "annual/one.csv", "one")
 	ada := w.SignIn(t, "ada")
 	live, _ := rebuilt(t, w, time.Now, nil)
-	archive, _ := rebuilt(t, w, time.Now, func(c *backend.Config) { c.Objects = frozen{c.Objects} })
+	archive, _ := rebuilt(t, w, time.Now, func(c *backend.Config) { c.Objects = archived{c.Objects} })
 	item, err := releaseOne(t.Context(), at(t, ada, live), "company-reports", "annual/one.csv")
 	if err != nil {
 		t.Fatal(err)
@@ -40,13 +40,13 @@ func TestWhatIsLookedAtBeforeAURL(t *testing.T) {
 	}{
 		"a link":                              {live, "annual/one.csv", "", api.PurposeLink, ""},
 		"a link to the listed content":        {live, "annual/one.csv", item.ETag, api.PurposeLink, ""},
-		"a link to nothing":                   {live, "annual/two.csv", "", api.PurposeLink, api.NotFound},
-		"a link to nothing, by an ETag":       {live, "annual/two.csv", item.ETag, api.PurposeLink, api.NotFound},
+		"a link to no object":                 {live, "annual/two.csv", "", api.PurposeLink, api.NotFound},
+		"a link to no object, by an ETag":     {live, "annual/two.csv", item.ETag, api.PurposeLink, api.NotFound},
 		"a link to other content":             {live, "annual/one.csv", `"00000000000000000000000000000000"`, api.PurposeLink, api.ObjectChanged},
 		"a link into the archive":             {archive, "annual/one.csv", "", api.PurposeLink, api.ObjectArchived},
 		"a link into the archive, by an ETag": {archive, "annual/one.csv", item.ETag, api.PurposeLink, api.ObjectArchived},
-		"a download out of the archive":       {archive, "annual/one.csv", "", api.PurposeDownload, api.ObjectArchived},
-		"a preview out of the archive":        {archive, "annual/one.csv", "", api.PurposePreview, api.ObjectArchived},
+		"a download of an archived object":    {archive, "annual/one.csv", "", api.PurposeDownload, api.ObjectArchived},
+		"a preview of an archived object":     {archive, "annual/one.csv", "", api.PurposePreview, api.ObjectArchived},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := at(t, ada, c.server).Release(t.Context(), api.ReleaseRequest{

@@ -20,9 +20,9 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// Thousands of connections at once, from many people and addresses, are
-// answered or refused with 429 or 503, and leave nothing behind. The figures
-// are of one process that holds both ends.
+// Thousands of concurrent connections, from many people and addresses, are
+// served or refused with 429 or 503, and leave no goroutines behind. The logged
+// figures include the clients, which run in the same process.
 func TestManyConnections(t *testing.T) {
 	conns, people, rounds := 1000, 20, 3
 	switch {
@@ -48,7 +48,7 @@ func TestManyConnections(t *testing.T) {
 		}
 	}
 	host := strings.TrimPrefix(w.Server, "http://")
-	crowd(t, &load{answers: map[int]int{}}, host, tokens, 50, 1) // what stays open between the server's parts is open now
+	crowd(t, &load{answers: map[int]int{}}, host, tokens, 50, 1) // opens the server's own idle connections
 	before := settled()
 	l := &load{answers: map[int]int{}}
 	stop := l.watchMemory()
@@ -56,13 +56,13 @@ func TestManyConnections(t *testing.T) {
 	l.report(t, conns, took, stop(), before, settled())
 }
 
-// crowd opens connections, talks over all of them, and closes them.
+// crowd opens connections, sends requests on all of them, and closes them.
 func crowd(t *testing.T, l *load, host string, tokens []string, conns, rounds int) time.Duration {
 	t.Helper()
 	began := time.Now()
 	open := make([]net.Conn, conns)
 	for i := range open {
-		// Loopback is a whole network: the server sees many addresses.
+		// The loopback network has many addresses.
 		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(i/200), byte(1+i%200))}}
 		c, err := from.DialContext(t.Context(), "tcp", host)
 		if err != nil {
@@ -81,7 +81,7 @@ func crowd(t *testing.T, l *load, host string, tokens []string, conns, rounds in
 	return time.Since(began)
 }
 
-// settled is the number of goroutines when it no longer falls.
+// settled returns the number of goroutines once it has not fallen for a second.
 func settled() int {
 	n, since := runtime.NumGoroutine(), time.Now()
 	for time.Since(since) < time.Second {
@@ -95,11 +95,11 @@ func settled() int {
 
 type load struct {
 	mu      sync.Mutex
-	answers map[int]int // by status; 0: none
+	answers map[int]int // by status; 0: no response
 	took    []time.Duration
 }
 
-// talk sends requests over one connection, each after the answer before it.
+// talk sends requests on one connection, each after the previous response.
 func (l *load) talk(c net.Conn, host, token string, rounds int) {
 	in := bufio.NewReader(c)
 	request := "POST /v1/whoami HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/json\r\nAuthorization: Bearer " + token + "\r\nContent-Length: 2\r\n\r\n{}"
@@ -109,7 +109,7 @@ func (l *load) talk(c net.Conn, host, token string, rounds int) {
 		if _, err := c.Write([]byte(request)); err == nil {
 			if res, err := http.ReadResponse(in, nil); err == nil {
 				status, over = res.StatusCode, res.Close
-				_ = res.Body.Close() // reads the rest
+				_ = res.Body.Close() // reads the rest of the body
 			}
 		}
 		l.mu.Lock()
@@ -122,8 +122,8 @@ func (l *load) talk(c net.Conn, host, token string, rounds int) {
 	}
 }
 
-// watchMemory samples this process until the function that it returns is
-// called, which gives the most, in MiB.
+// watchMemory samples the memory of this process until stop is called. stop
+// returns the maximum in MiB.
 func (l *load) watchMemory() (stop func() int) {
 	end, most := make(chan struct{}), make(chan int)
 	go func() {
@@ -142,7 +142,7 @@ func (l *load) watchMemory() (stop func() int) {
 	return func() int { close(end); return <-most }
 }
 
-// resident is this process's memory in MiB (proc(5), statm).
+// resident returns this process's memory in MiB (proc(5), statm).
 func resident() int {
 	text, err := os.ReadFile("/proc/self/statm")
 	if fields := strings.Fields(string(text)); err == nil && len(fields) > 1 {

@@ -9,8 +9,8 @@ import (
 	"usher/backend/grant"
 )
 
-// naive is a second authoriser, written from the rules and not from the code:
-// for every question it looks at every grant and every key, and knows no index.
+// naive is a second authorizer, written from the rules and not from the code. For
+// each query it checks every grant and every key, without an index.
 type naive struct {
 	grants []grant.Grant
 	groups []string
@@ -18,11 +18,11 @@ type naive struct {
 	keys   map[string]map[string]int64 // bucket → key → size
 }
 
-// unnamed ends a key that no grant names: whether it may be read says how its
-// folder lies as a whole.
+// unnamed is the end of a key that no grant names. The decision about such a key
+// holds for its whole folder.
 const unnamed = "~no grant names this"
 
-// mine are this person's grants of a bucket that are in force.
+// mine returns the person's active grants of a bucket.
 func (n naive) mine(bucket string) (mine []grant.Grant) {
 	for _, g := range n.grants {
 		early, late := !g.NotBefore.IsZero() && n.now.Before(g.NotBefore), !g.Expires.IsZero() && !n.now.Before(g.Expires)
@@ -33,7 +33,7 @@ func (n naive) mine(bucket string) (mine []grant.Grant) {
 	return mine
 }
 
-// may says whether this person may read a key.
+// may reports whether the person may read a key.
 func (n naive) may(bucket, key string) (allowed bool) {
 	for _, g := range n.mine(bucket) {
 		if g.Object != "" && g.Object != key || g.Object == "" && !strings.HasPrefix(key, g.Prefix) {
@@ -47,8 +47,8 @@ func (n naive) may(bucket, key string) (allowed bool) {
 	return allowed
 }
 
-// ways are the keys by which a folder holds anything for this person, whatever
-// the bucket holds: those that grants name, and one below each granted prefix.
+// ways returns the keys in a folder that the person may read by grants alone: the
+// granted objects, and one key below each granted prefix.
 func (n naive) ways(bucket, folder string) (ways []string) {
 	for _, g := range n.mine(bucket) {
 		way := g.Object
@@ -62,13 +62,15 @@ func (n naive) ways(bucket, folder string) (ways []string) {
 	return ways
 }
 
-// inside says that the folder lies in a grant; seen, that it is there at all.
+// inside reports whether a grant covers the whole folder.
 func (n naive) inside(bucket, folder string) bool { return n.may(bucket, folder+unnamed) }
+
+// seen reports whether the folder is visible.
 func (n naive) seen(bucket, folder string) bool {
 	return n.inside(bucket, folder) || len(n.ways(bucket, folder)) > 0
 }
 
-// list is what a listing must answer: its rows, "kind name", or not_found.
+// list returns the expected rows of a listing, as "kind name", or not_found.
 func (n naive) list(bucket, prefix string, recursive bool) ([]string, api.Code) {
 	rows := map[string]bool{}
 	if bucket == "" {
@@ -84,7 +86,7 @@ func (n naive) list(bucket, prefix string, recursive bool) ([]string, api.Code) 
 	}
 	inside := n.inside(bucket, prefix)
 	there := slices.ContainsFunc(n.mine(bucket), func(g grant.Grant) bool {
-		return g.Object == "" && g.Prefix == prefix && g.Effect != grant.Deny // a granted folder is there though it be empty
+		return g.Object == "" && g.Prefix == prefix && g.Effect != grant.Deny // a granted folder exists even if it is empty
 	})
 	for key, size := range n.keys[bucket] {
 		name, below := strings.CutPrefix(key, prefix)
@@ -106,7 +108,7 @@ func (n naive) list(bucket, prefix string, recursive bool) ([]string, api.Code) 
 			if folder, _, deeper := strings.Cut(way[len(prefix):], "/"); deeper {
 				rows["folder "+folder+"/"] = true
 			} else {
-				rows["object "+folder] = true // "" is an object that has the folder's own name
+				rows["object "+folder] = true // "" is an object with the name of the folder
 			}
 		}
 	}

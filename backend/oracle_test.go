@@ -13,10 +13,10 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// Whoever may not read an object cannot learn whether it is there: storage is
-// not asked, whatever is asked of the backend. What the two answers cost in
-// time is printed; on a busy machine it proves nothing.
-func TestRefusalsDoNotAskStorage(t *testing.T) {
+// A person without access to an object cannot find out whether it exists: no verb
+// calls the storage. The test logs the timing of the two refusals; it proves
+// nothing on a busy machine.
+func TestRefusalsDoNotReachStorage(t *testing.T) {
 	pairs := 200
 	if testing.Short() {
 		pairs = 40
@@ -28,7 +28,7 @@ func TestRefusalsDoNotAskStorage(t *testing.T) {
 	}
 	grace := w.SignIn(t, "grace")
 	rng := mrand.New(mrand.NewPCG(6, 1))
-	ask := []func(folder string) api.Code{
+	calls := []func(folder string) api.Code{
 		func(folder string) api.Code {
 			_, err := releaseOne(t.Context(), grace, "company-reports", folder+"/minutes.csv")
 			return codeOf(err)
@@ -42,25 +42,25 @@ func TestRefusalsDoNotAskStorage(t *testing.T) {
 			return codeOf(err)
 		},
 	}
-	ask[0]("board-packs/warm")
+	calls[0]("board-packs/warm")
 	before := log.count()
 	var took [2][]time.Duration
 	for i := range pairs {
-		way := ask[rng.IntN(len(ask))]
+		call := calls[rng.IntN(len(calls))]
 		for _, there := range rng.Perm(2) {
 			folder := fmt.Sprintf("%s/%02d", []string{"board-packz", "board-packs"}[there], rng.IntN(20))
 			began := time.Now()
-			if code := way(folder); code != api.NotFound {
+			if code := call(folder); code != api.NotFound {
 				t.Fatalf("%s: %q, want not_found", folder, code)
 			}
 			took[there] = append(took[there], time.Since(began))
 		}
 		if i%20 == 19 {
-			now.Pass(10 * time.Second) // within the budgets
+			now.Pass(10 * time.Second) // stays within the budgets
 		}
 	}
 	if n := log.count() - before; n != 0 {
-		t.Errorf("%d refused questions reached S3 %d times", 2*pairs, n)
+		t.Errorf("%d refused requests caused %d S3 calls", 2*pairs, n)
 	}
 	slices.Sort(took[0])
 	slices.Sort(took[1])
@@ -70,14 +70,15 @@ func TestRefusalsDoNotAskStorage(t *testing.T) {
 		apart = "yes"
 	}
 	t.Logf("ORACLE pairs=%d s3_calls=%d median_diff_us=%d ks_p=%.3f distinguishable=%s", pairs, log.count()-before, diff.Microseconds(), p, apart)
-	// The count would show a question that is asked: one object of her own.
+	// Negative control: a request within a grant increases the count.
 	if _, err := releaseOne(t.Context(), grace, "company-reports", "annual/audited/none.csv"); codeOf(err) != api.NotFound || log.count() == before {
-		t.Errorf("a question within a grant: %v, and S3 was asked %d times", err, log.count()-before)
+		t.Errorf("a request within a grant: %v, %d S3 calls", err, log.count()-before)
 	}
 }
 
-// sameSource is the probability that two sorted samples of one size differ as
-// much as these if they come from one distribution (Kolmogorov-Smirnov).
+// sameSource returns the probability that two samples of one distribution differ
+// at least as much as these (Kolmogorov-Smirnov). The samples are sorted and of
+// one size.
 func sameSource(a, b []time.Duration) float64 {
 	most, i, j := 0, 0, 0
 	for i < len(a) && j < len(b) {
@@ -97,13 +98,13 @@ func sameSource(a, b []time.Duration) float64 {
 	for k := 1; k <= 100; k++ {
 		p += 2 * math.Pow(-1, float64(k-1)) * math.Exp(-2*float64(k*k)*lambda*lambda)
 	}
-	if lambda < 0.2 { // where the series does not converge it is 1
+	if lambda < 0.2 { // the series does not converge there; the probability is 1
 		return 1
 	}
 	return min(max(p, 0), 1)
 }
 
-// The negative control of the comparison.
+// Negative control of sameSource.
 func TestSameSource(t *testing.T) {
 	rng := mrand.New(mrand.NewPCG(1, 2))
 	draw := func(n int, later time.Duration) []time.Duration {

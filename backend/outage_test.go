@@ -22,17 +22,18 @@ import (
 	"usher/client"
 )
 
-// ledger counts the URLs that people got, and looks each of them up.
+// ledger counts the released URLs and looks up the event of each.
 type ledger struct {
 	mu       sync.Mutex
-	db       *sql.DB // a reader beside the server
+	db       *sql.DB // a second reader of the log
 	released map[string]bool
-	early    []string // URLs whose event was not durable when they arrived
-	denied   int      // answers without a URL because the log did not answer
+	early    []string // event ids of URLs that arrived before their durable event
+	denied   int      // responses without a URL during an outage of the log
 }
 
-// ask releases one object; the client repeats what the log's outage refused.
-func (l *ledger) ask(ctx context.Context, a demotest.Actor, key string) (api.ReleaseItem, error) {
+// release releases one object. The client repeats requests that failed in an
+// outage of the log.
+func (l *ledger) release(ctx context.Context, a demotest.Actor, key string) (api.ReleaseItem, error) {
 	ctx = client.WithWait(ctx, func(w client.Wait) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -69,9 +70,9 @@ func (l *ledger) add(t *testing.T, item api.ReleaseItem, err error) {
 	}
 }
 
-// Many people download while the log goes away and comes back. Each URL that
-// was given out has one durable event, which was there when the URL arrived;
-// each GET that the storage served has one too; the chain of the log is whole.
+// Many people download during repeated outages of the log. Each released URL has
+// one event, durable when the URL arrives. Each served GET has an event. The
+// chain of the log is whole.
 func TestEveryURLIsOnRecord(t *testing.T) {
 	each, people := 60, 4
 	switch {
@@ -97,7 +98,7 @@ func TestEveryURLIsOnRecord(t *testing.T) {
 		actor := w.AddPerson(t, fmt.Sprintf("reader-%d", i), "finance-team")
 		work.Go(func() {
 			for n := range each {
-				item, err := l.ask(t.Context(), actor, fmt.Sprintf("annual/%02d.csv", n%10))
+				item, err := l.release(t.Context(), actor, fmt.Sprintf("annual/%02d.csv", n%10))
 				l.add(t, item, err)
 				if err == nil && n%5 == 0 {
 					if status, _ := get(t, item, nil); status != http.StatusOK {
@@ -129,7 +130,7 @@ func TestEveryURLIsOnRecord(t *testing.T) {
 	}
 }
 
-// outage moves the log's files away.
+// outage renames the log's files.
 func outage(t *testing.T, path string) []string {
 	t.Helper()
 	files := []string{path, path + "-wal"}
@@ -143,7 +144,7 @@ func outage(t *testing.T, path string) []string {
 
 var eventOfGET = regexp.MustCompile(`REST\.GET\.OBJECT .*x-usher-event=([0-9A-Z]{26})[^ ]* HTTP/1\.1" 20[06] `)
 
-// finish ends the server, reads the log from its beginning and prints the sums.
+// finish stops the server, reads the whole log and logs the sums.
 func finish(t *testing.T, w *demotest.Demo, l *ledger, accesses *accessLog, path string, outages int) {
 	t.Helper()
 	if err := w.Close(); err != nil {
@@ -193,9 +194,9 @@ func finish(t *testing.T, w *demotest.Demo, l *ledger, accesses *accessLog, path
 	t.Logf("AUDIT released=%d durable_before_release=%d events=%d missing=%d duplicate=%d gaps=%d chain=%s gets=%d unaudited_gets=%d outages=%d denied_by_audit_outage=%d",
 		len(l.released), len(l.released)-len(l.early), report.Events, missing, duplicate, gaps, chain, served, unaudited, outages, l.denied)
 	if missing+duplicate+gaps+unaudited+len(l.early) > 0 || !report.Whole() {
-		t.Errorf("%d URLs came before their event: %v; faults of the chain: %v", len(l.early), l.early, report.Faults)
+		t.Errorf("%d URLs arrived before their event: %v; faults of the chain: %v", len(l.early), l.early, report.Faults)
 	}
 	if len(l.released) == 0 || l.denied == 0 || served == 0 {
-		t.Errorf("%d releases, %d refused for the log, %d GETs: the test compares nothing", len(l.released), l.denied, served)
+		t.Errorf("%d releases, %d refused during outages, %d GETs: the test needs some of each", len(l.released), l.denied, served)
 	}
 }

@@ -31,8 +31,8 @@ import (
 	"usher/client"
 )
 
-// stopped is a clock that stands still but for what the test says: both sides
-// of a comparison then see the same instant.
+// stopped is a clock that only the test moves. Both sides of a comparison get the
+// same instant.
 type stopped struct {
 	mu  sync.Mutex
 	now time.Time
@@ -52,9 +52,9 @@ func (c *stopped) Pass(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// rebuilt runs a second backend over the pool and the storage of a demo, with
-// parts exchanged: that is how a rule is switched off to see a test fail. Its log is
-// in memory and its directory has no budget, so that a test waits for neither.
+// rebuilt runs a second backend on the pool and the storage of a demo. change can
+// replace parts, for example to switch a guard off. The log is in memory and the
+// directory has no budget: tests wait for neither.
 func rebuilt(t *testing.T, w *demotest.Demo, now func() time.Time, change func(*backend.Config)) (string, *backend.Backend) {
 	t.Helper()
 	must := func(err error) {
@@ -103,7 +103,7 @@ func rebuilt(t *testing.T, w *demotest.Demo, now func() time.Time, change func(*
 			Organisation: "test", Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID, Issuer: w.Issuer, S3Hosts: []string{s3URL.Host},
 			AuditorsGroup: "usher-auditors", AdminsGroup: "usher-admins",
 		},
-		Verifier: verifier, Directory: directory, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: reports, Health: well{},
+		Verifier: verifier, Directory: directory, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: reports, Health: healthy{},
 		Cursors: sealer, URLLife: object.DefaultLife, Hosts: []string{listener.Addr().String()}, Now: now, NewID: ids, Log: quiet,
 	}
 	if change != nil {
@@ -117,12 +117,12 @@ func rebuilt(t *testing.T, w *demotest.Demo, now func() time.Time, change func(*
 	return origin, b
 }
 
-// sameClock stands for a storage whose time is this machine's.
+// sameClock is a storage with this machine's time.
 type sameClock struct{}
 
 func (sameClock) Check(context.Context, string) error { return nil }
 
-// at lets a signed-in person speak to another server.
+// at returns a signed-in person as a client of another server.
 func at(t *testing.T, a demotest.Actor, server string) demotest.Actor {
 	t.Helper()
 	c, err := client.New(client.Config{Server: server, Tokens: a.Session, UserAgent: "usher-test/1"})
@@ -132,8 +132,8 @@ func at(t *testing.T, a demotest.Actor, server string) demotest.Actor {
 	return demotest.Actor{Client: c, Session: a.Session}
 }
 
-// well stands for parts that all work.
-type well struct{}
+// healthy is a Health without problems.
+type healthy struct{}
 
-func (well) Alive(context.Context) []api.HealthProblem { return nil }
-func (well) Ready(context.Context) []api.HealthProblem { return nil }
+func (healthy) Alive(context.Context) []api.HealthProblem { return nil }
+func (healthy) Ready(context.Context) []api.HealthProblem { return nil }

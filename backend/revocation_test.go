@@ -20,17 +20,17 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// leaver is somebody whose access is taken away while they download.
+// leaver is a person with access that is revoked during downloads.
 type leaver struct {
 	demotest.Actor
 	name    string
-	gone    atomic.Int64 // when the pool had confirmed it, Unix nanoseconds
-	refused atomic.Int64 // when the first request began that was refused
-	late    atomic.Int64 // answers with a URL to requests that began after the bound
+	gone    atomic.Int64 // instant of the pool's confirmation, in Unix nanoseconds
+	refused atomic.Int64 // start of the first refused request, in Unix nanoseconds
+	late    atomic.Int64 // URLs for requests that began after the bound
 	last    api.ReleaseItem
 }
 
-// poll asks for a URL again and again until it is refused for good.
+// poll requests URLs until a request is refused after the revocation.
 func (l *leaver) poll(ctx context.Context, bound func() time.Duration, every time.Duration) {
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -53,9 +53,9 @@ func (l *leaver) poll(ctx context.Context, bound func() time.Duration, every tim
 	}
 }
 
-// Many people lose their access at once, each kind of removal, while others go
-// on: nobody gets a URL later than the bound in force, and the pool is not
-// asked more often than the budget says.
+// Many people lose their access at once, by each kind of removal, during the
+// downloads of others. No person gets a URL after the bound, and the pool gets no
+// more calls than the budget allows.
 func TestRevocationBound(t *testing.T) {
 	each, others := 40, 20
 	switch {
@@ -87,7 +87,7 @@ func TestRevocationBound(t *testing.T) {
 	}
 	stay := hire(t, w, "stay", others)
 
-	bound := func() time.Duration { // what the server says is in force, without the URL's life
+	bound := func() time.Duration { // the current bound without the life of a URL
 		res, err := http.Get(w.Server + "/healthz")
 		if err != nil {
 			t.Fatal(err)
@@ -109,11 +109,11 @@ func TestRevocationBound(t *testing.T) {
 			work.Go(func() { l.poll(ctx, func() time.Duration { return time.Duration(inForce.Load()) }, 2*time.Second) })
 		}
 	}
-	var others200 sync.WaitGroup
+	var staying sync.WaitGroup
 	for _, l := range stay {
-		others200.Go(func() { l.poll(ctx, func() time.Duration { return 0 }, 500*time.Millisecond) })
+		staying.Go(func() { l.poll(ctx, func() time.Duration { return 0 }, 500*time.Millisecond) })
 	}
-	select { // everybody is known and downloads
+	select { // all people download by then
 	case <-time.After(3 * time.Second):
 	case <-ctx.Done():
 	}
@@ -137,7 +137,7 @@ func TestRevocationBound(t *testing.T) {
 	alive := float64(after["GetUser"]-before["GetUser"]) / seconds
 	groups := float64(after["AdminListGroupsForUser"]-before["AdminListGroupsForUser"]) / seconds
 	stop()
-	others200.Wait()
+	staying.Wait()
 
 	for kind, list := range people {
 		var took []float64
@@ -150,12 +150,12 @@ func TestRevocationBound(t *testing.T) {
 		t.Logf("REVOKE kind=%s n=%d p50=%.1f p99=%.1f max=%.1f bound=%.0f+60 violations=%d cognito_rps=%.1f/120", kind, len(took),
 			took[len(took)/2], took[len(took)*99/100], took[len(took)-1], time.Duration(inForce.Load()).Seconds(), late, alive)
 		if late > 0 {
-			t.Errorf("%s: %d URLs later than the bound", kind, late)
+			t.Errorf("%s: %d URLs after the bound", kind, late)
 		}
 	}
 	t.Logf("COGNITO GetUser=%.1f/s of 120, AdminListGroupsForUser=%.1f/s of 50", alive, groups)
 	if alive > 61 || groups > 26 {
-		t.Errorf("the pool is asked more than half of its quota: %.1f/s and %.1f/s", alive, groups)
+		t.Errorf("more than half of the pool's quotas is used: %.1f/s and %.1f/s", alive, groups)
 	}
 	now.Pass(66 * time.Second)
 	for kind, list := range people {
@@ -170,12 +170,12 @@ func TestRevocationBound(t *testing.T) {
 			}
 		}
 		if tried == 0 {
-			t.Errorf("%s: nobody had a URL to try", kind)
+			t.Errorf("%s: no URL to try", kind)
 		}
 	}
 }
 
-// hire makes people of the finance team and signs them in.
+// hire creates people of the finance team and signs them in.
 func hire(t *testing.T, w *demotest.Demo, prefix string, n int) []*leaver {
 	t.Helper()
 	list := make([]*leaver, n)

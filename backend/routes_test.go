@@ -12,9 +12,9 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// A verb without a body limit, a budget, a live check or an audit action does
-// not start. Each error is the control of the row that has all parts.
-func TestARouteHasAllItsParts(t *testing.T) {
+// A route without a body limit, a budget, a live check or an audit action is
+// refused.
+func TestRouteNeedsAllParts(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	_, b := rebuilt(t, w, time.Now, nil)
 	for part, err := range b.WithoutPart() {
@@ -24,8 +24,8 @@ func TestARouteHasAllItsParts(t *testing.T) {
 	}
 }
 
-// A backend with a part missing does not start, and the error names the part.
-func TestABackendHasAllItsParts(t *testing.T) {
+// A backend with a missing part does not start, and the error names the part.
+func TestBackendNeedsAllParts(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	var whole backend.Config
 	rebuilt(t, w, time.Now, func(c *backend.Config) { whole = *c })
@@ -54,10 +54,9 @@ func TestABackendHasAllItsParts(t *testing.T) {
 	}
 }
 
-// Every text of the public configuration is one that a screen shows as it is.
-// The test walks the fields, so that none is forgotten; the control is the
-// configuration as it was.
-func TestThePublicConfigurationIsPlainText(t *testing.T) {
+// Every text of the public configuration must be printable. The test covers all
+// fields by reflection. The unchanged configuration is the control.
+func TestPublicConfigurationIsPlainText(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	var whole backend.Config
 	rebuilt(t, w, time.Now, func(c *backend.Config) { whole = *c })

@@ -22,8 +22,8 @@ import (
 	"usher/session"
 )
 
-// A whole visit, from sign-in to sign-out with refusals and mistakes, leaves
-// no secret in any file: neither in the backend's log nor in the audit log.
+// A complete session, from sign-in to sign-out with refusals and bad requests,
+// leaves no secret in any file, the backend's log and the audit log included.
 func TestNoSecretIsWritten(t *testing.T) {
 	dir := t.TempDir()
 	accesses := &accessLog{}
@@ -37,7 +37,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 	i := slices.IndexFunc(w.People, func(p sandbox.Person) bool { return p.Username == "grace" })
 	password := w.People[i].Password
 	if _, err := in.Password(t.Context(), "grace", "Not-"+password); err == nil {
-		t.Fatal("a wrong password is taken")
+		t.Fatal("a wrong password is accepted")
 	}
 	step, err := in.Password(t.Context(), "grace", password)
 	if err != nil || step.Kind != session.Done {
@@ -69,7 +69,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 			t.Fatalf("%s: %v", key, err)
 		}
 	}
-	raw(t, w, grace, "release", `{"objects":[{"bucket":"company-reports","key":"x","etag":"`+item.URL+`"}]}`) // a URL where it does not belong
+	raw(t, w, grace, "release", `{"objects":[{"bucket":"company-reports","key":"x","etag":"`+item.URL+`"}]}`) // a URL in the field of an ETag
 	if err := grace.Complete(t.Context(), api.CompleteRequest{Items: []api.CompleteItem{{Event: item.Event, Outcome: api.CompletedDone, Bytes: 3, Seconds: 1, Verified: "size"}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := grace.Whoami(t.Context()); err == nil {
-		t.Error("the session goes on after its end")
+		t.Error("the session is valid after its end")
 	}
 
 	link, err := url.Parse(item.URL)
@@ -101,7 +101,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 	}
 	for name, value := range secrets {
 		if len(value) < 7 {
-			t.Fatalf("%s is %q: nothing to look for", name, value)
+			t.Fatalf("%s is %q: too short to search for", name, value)
 		}
 	}
 	files, holders := 0, 0
@@ -111,7 +111,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 			holders++
 		}
 		if name := filepath.Base(path); name == "sandbox.json" || name == "pool.json" {
-			return nil // what the sandbox remembers of the pool and the account: their own secrets
+			return nil // the sandbox's own state, with the secrets of its pool and account
 		}
 		return holds(content, secrets)
 	})
@@ -126,19 +126,19 @@ func TestNoSecretIsWritten(t *testing.T) {
 	if len(found) > 0 {
 		t.Errorf("secrets are in files: %q", found)
 	}
-	// What is looked for can be found: the event, and a secret that is planted.
+	// Negative controls: the search finds the event, and planted secrets.
 	if files < 5 || holders == 0 {
-		t.Errorf("%d files were read, and %d hold the event of the download", files, holders)
+		t.Errorf("%d files were read, and %d contain the event of the download", files, holders)
 	}
 	if got := holds([]byte("GET /x?token="+access+" as "+refresh+password), secrets); len(got) != 4 {
-		t.Errorf("of four planted secrets these are found: %q", got)
+		t.Errorf("of four planted secrets, the search finds %q", got)
 	}
 	if kept, err := os.ReadFile(filepath.Join(dir, "sandbox.json")); err != nil || len(holds(kept, secrets)) < 3 {
 		t.Errorf("the sandbox's own file: %v, and only %q are found in it", err, holds(kept, secrets))
 	}
 }
 
-// holds names the secrets in a content, as they are or as a query has them.
+// holds returns the names of the secrets in a content, plain or query-escaped.
 func holds(content []byte, secrets map[string]string) (names []string) {
 	for name, value := range secrets {
 		if bytes.Contains(content, []byte(value)) || bytes.Contains(content, []byte(url.QueryEscape(value))) {

@@ -12,9 +12,9 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// Hundreds of peers that send a byte now and then, in the header, in the body
-// or after a whole request whose answer they do not read, hold nobody up.
-func TestSlowPeersHoldNobodyUp(t *testing.T) {
+// Hundreds of slow peers do not delay other people. They send single bytes in the
+// header or the body, or do not read the responses.
+func TestSlowPeersDelayNobody(t *testing.T) {
 	peers, requests := 400, 100
 	if testing.Short() {
 		peers, requests = 60, 20
@@ -28,7 +28,7 @@ func TestSlowPeersHoldNobodyUp(t *testing.T) {
 	}
 	host := strings.TrimPrefix(w.Server, "http://")
 	head := "POST /v1/whoami HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/json\r\nAuthorization: Bearer " + token + "\r\n"
-	ways := []struct{ first, drip string }{
+	kinds := []struct{ first, drip string }{
 		{"P", "OST /v1/whoami HTTP/1.1\r\nHost: " + strings.Repeat("x", 200)},
 		{"POST /v1/whoami HTTP/1.1\r\nX-Long: ", strings.Repeat("x", 200)},
 		{head + "Content-Length: 1000\r\n\r\n{", strings.Repeat(" ", 200)},
@@ -46,16 +46,16 @@ func TestSlowPeersHoldNobodyUp(t *testing.T) {
 	for i, c := range conns {
 		slow.Go(func() {
 			defer func() { _ = c.Close() }()
-			way := ways[i%len(ways)]
-			_, err := c.Write([]byte(way.first))
-			for n := 0; err == nil; n++ { // until the server hangs up or the test is over
+			kind := kinds[i%len(kinds)]
+			_, err := c.Write([]byte(kind.first))
+			for n := 0; err == nil; n++ { // until the server closes the connection or the test ends
 				select {
 				case <-stop:
 					return
 				case <-time.After(50 * time.Millisecond):
 				}
-				if n < len(way.drip) {
-					_, err = c.Write([]byte{way.drip[n]})
+				if n < len(kind.drip) {
+					_, err = c.Write([]byte{kind.drip[n]})
 				}
 			}
 		})
@@ -64,7 +64,7 @@ func TestSlowPeersHoldNobodyUp(t *testing.T) {
 	for i := range requests {
 		began := time.Now()
 		if _, err := releaseOne(t.Context(), grace, "company-reports", "annual/audited/one.csv"); err != nil {
-			t.Errorf("download %d beside the slow peers: %v", i, err)
+			t.Errorf("download %d during the slow peers: %v", i, err)
 		}
 		took = append(took, time.Since(began))
 	}

@@ -23,7 +23,7 @@ import (
 	"usher/backend/object"
 )
 
-// slowHead lets time pass while the storage is asked.
+// slowHead is a storage whose HEAD takes time: it moves the clock.
 type slowHead struct {
 	backend.Objects
 	pass func()
@@ -35,21 +35,21 @@ func (s slowHead) Head(ctx context.Context, bucket, key, id string) (object.Fact
 	return facts, err
 }
 
-// given is a set of grants that a test exchanges.
-type given struct {
+// fixedGrants is a set of grants that a test can replace.
+type fixedGrants struct {
 	mu  sync.Mutex
 	set *grant.Set
 }
 
-func (g *given) Current(context.Context) (*grant.Set, error) {
+func (g *fixedGrants) Current(context.Context) (*grant.Set, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.set, nil
 }
 
-func (*given) Problem() error { return nil }
+func (*fixedGrants) Problem() error { return nil }
 
-func (g *given) put(t *testing.T, grants ...grant.Grant) {
+func (g *fixedGrants) put(t *testing.T, grants ...grant.Grant) {
 	t.Helper()
 	set, err := grant.NewSet(grants)
 	if err != nil {
@@ -60,10 +60,10 @@ func (g *given) put(t *testing.T, grants ...grant.Grant) {
 	g.set = set
 }
 
-// withGrants is ada at a server with grants of the test's.
-func withGrants(t *testing.T, w *demotest.Demo, ada demotest.Actor, now func() time.Time, change func(*backend.Config), grants ...grant.Grant) (demotest.Actor, *given, string) {
+// withGrants starts a server with the test's grants and returns ada as its client.
+func withGrants(t *testing.T, w *demotest.Demo, ada demotest.Actor, now func() time.Time, change func(*backend.Config), grants ...grant.Grant) (demotest.Actor, *fixedGrants, string) {
 	t.Helper()
-	g := &given{}
+	g := &fixedGrants{}
 	g.put(t, grants...)
 	server, _ := rebuilt(t, w, now, func(c *backend.Config) {
 		c.Grants = g
@@ -78,7 +78,7 @@ func allow(prefix string) grant.Grant {
 	return grant.Grant{Group: "finance-team", Bucket: "builds", Prefix: prefix}
 }
 
-// A grant that ends while the storage is asked gives no URL, and the event says
+// A grant that ends during the HEAD yields no URL, and the event's outcome is
 // denied.
 func TestGrantEndsBeforeSigning(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
@@ -104,8 +104,8 @@ func TestGrantEndsBeforeSigning(t *testing.T) {
 	}
 }
 
-// A grant that ends while the body trickles in gives no URL, and the instant of
-// the event is not the client's choice.
+// A grant that ends during a slow body yields no URL. The instant of the event is
+// after the body, not the client's choice.
 func TestGrantEndsWhileBodyArrives(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "builds", "x/y", "y")
@@ -133,18 +133,18 @@ func TestGrantEndsWhileBodyArrives(t *testing.T) {
 	}
 	send(fmt.Sprintf("POST /v1/release HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
 		host, token, len(body)))
-	answers := bufio.NewReader(conn)
-	line, err := answers.ReadString('\n') // the header was taken, the person identified
+	responses := bufio.NewReader(conn)
+	line, err := responses.ReadString('\n') // the header was accepted and the person identified
 	if err != nil || !strings.Contains(line, "100") {
 		t.Fatalf("%q, %v", line, err)
 	}
-	if _, err := answers.ReadString('\n'); err != nil {
+	if _, err := responses.ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
 	send(body[:10])
 	clock.Pass(4 * time.Second)
 	send(body[10:])
-	res, err := http.ReadResponse(answers, nil)
+	res, err := http.ReadResponse(responses, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,9 +163,9 @@ func TestGrantEndsWhileBodyArrives(t *testing.T) {
 	}
 }
 
-// What an item claims to continue is looked up: an event of the same person and
-// object, first of its chain, and open.
-func TestContinuesIsLookedUp(t *testing.T) {
+// An item may continue only an event of the same person and object that is first
+// of its chain and not done.
+func TestContinuesIsChecked(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	for _, key := range []string{"a", "b"} {
 		w.Put(t, "builds", key, key)
@@ -175,9 +175,9 @@ func TestContinuesIsLookedUp(t *testing.T) {
 	ada, _, server := withGrants(t, w, w.SignIn(t, "ada"), clock.Now, func(c *backend.Config) { log = c.Audit }, allow(""),
 		grant.Grant{Group: "external-auditors", Bucket: "builds"})
 	grace := at(t, w.SignIn(t, "grace"), server)
-	release := func(who demotest.Actor, key, continues string) api.ReleaseItem {
+	release := func(person demotest.Actor, key, continues string) api.ReleaseItem {
 		t.Helper()
-		out, err := who.Release(t.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: "builds", Key: key, Continues: continues}}})
+		out, err := person.Release(t.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: "builds", Key: key, Continues: continues}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,9 +198,9 @@ func TestContinuesIsLookedUp(t *testing.T) {
 			t.Errorf("%s: %+v %+v", name, item, item.Error)
 		}
 	}
-	refuse("a made-up event", release(ada, "a", "01M8H817H4EP3D7C78E0VQN5ED"))
-	refuse("another object's", release(ada, "b", first.Event))
-	refuse("another person's", release(grace, "a", first.Event))
+	refuse("an invented event", release(ada, "a", "01M8H817H4EP3D7C78E0VQN5ED"))
+	refuse("another object's event", release(ada, "b", first.Event))
+	refuse("another person's event", release(grace, "a", first.Event))
 	refuse("a renewal", release(ada, "a", renewed.Event))
 	refuse("a listing", release(ada, "a", listed.Event))
 	if err := ada.Client.Complete(t.Context(), api.CompleteRequest{Items: []api.CompleteItem{{Event: first.Event, Outcome: api.CompletedFailed}}}); err != nil {
@@ -222,12 +222,12 @@ func TestContinuesIsLookedUp(t *testing.T) {
 	if _, err := log.RecordReleases(t.Context(), []audit.Release{{Event: old, CheckedAt: old.Time}}); err != nil {
 		t.Fatal(err)
 	}
-	refuse("one of yesterday", release(ada, "a", old.ID))
+	refuse("an event of yesterday", release(ada, "a", old.ID))
 }
 
-// A recursive listing whose grants change between its pages neither skips nor
-// repeats a granted folder: it goes on where nothing before it changed, and
-// must begin again otherwise.
+// A recursive listing neither skips nor repeats a granted folder when grants
+// change between its pages. It continues if the change is behind the cursor, and
+// must restart otherwise.
 func TestGrantsChangeBetweenPages(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	var want []string
@@ -243,20 +243,20 @@ func TestGrantsChangeBetweenPages(t *testing.T) {
 	a, b, c, d := allow("walk/a/"), allow("walk/b/"), allow("walk/c/"), allow("walk/d/")
 	for name, x := range map[string]struct {
 		before, after []grant.Grant
-		fresh         bool     // the listing must begin again
-		want          []string // of the pages together
+		restart       bool     // the listing must restart
+		want          []string // rows of all pages
 	}{
-		"nothing":                     {[]grant.Grant{a, b, c, d}, []grant.Grant{a, b, c, d}, false, want},
-		"another bucket":              {[]grant.Grant{a, b, c, d}, []grant.Grant{a, b, c, d, {Group: "finance-team", Bucket: "other-bucket"}}, false, want},
-		"a folder behind is granted":  {[]grant.Grant{a, b, c}, []grant.Grant{a, b, c, d}, false, want},
-		"a folder behind is taken":    {[]grant.Grant{a, b, c, d}, []grant.Grant{a, b, c}, false, want[:9]},
-		"a folder before is taken":    {[]grant.Grant{a, b, c, d}, []grant.Grant{b, c, d}, true, nil},
-		"a folder before is granted":  {[]grant.Grant{b, c, d}, []grant.Grant{a, b, c, d}, true, nil},
-		"the folder itself is taken":  {[]grant.Grant{a, b, c, d}, []grant.Grant{a, c, d}, true, nil},
-		"a wider grant":               {[]grant.Grant{a, b, c, d}, []grant.Grant{allow("walk/")}, true, nil},
-		"a denial before it ends":     {[]grant.Grant{allow("walk/"), deny("walk/a/")}, []grant.Grant{allow("walk/")}, true, nil},
-		"a denial behind it ends":     {[]grant.Grant{allow("walk/"), deny("walk/d/")}, []grant.Grant{allow("walk/")}, false, want},
-		"a denial behind it is added": {[]grant.Grant{allow("walk/")}, []grant.Grant{allow("walk/"), deny("walk/d/")}, false, want[:9]},
+		"nothing":                   {[]grant.Grant{a, b, c, d}, []grant.Grant{a, b, c, d}, false, want},
+		"another bucket":            {[]grant.Grant{a, b, c, d}, []grant.Grant{a, b, c, d, {Group: "finance-team", Bucket: "other-bucket"}}, false, want},
+		"a later folder is granted": {[]grant.Grant{a, b, c}, []grant.Grant{a, b, c, d}, false, want},
+		"a later folder is revoked": {[]grant.Grant{a, b, c, d}, []grant.Grant{a, b, c}, false, want[:9]},
+		"an earlier one is revoked": {[]grant.Grant{a, b, c, d}, []grant.Grant{b, c, d}, true, nil},
+		"an earlier one is granted": {[]grant.Grant{b, c, d}, []grant.Grant{a, b, c, d}, true, nil},
+		"the folder is revoked":     {[]grant.Grant{a, b, c, d}, []grant.Grant{a, c, d}, true, nil},
+		"a wider grant":             {[]grant.Grant{a, b, c, d}, []grant.Grant{allow("walk/")}, true, nil},
+		"an earlier denial ends":    {[]grant.Grant{allow("walk/"), deny("walk/a/")}, []grant.Grant{allow("walk/")}, true, nil},
+		"a later denial ends":       {[]grant.Grant{allow("walk/"), deny("walk/d/")}, []grant.Grant{allow("walk/")}, false, want},
+		"a later denial is added":   {[]grant.Grant{allow("walk/")}, []grant.Grant{allow("walk/"), deny("walk/d/")}, false, want[:9]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ada, g, _ := withGrants(t, w, signedIn, time.Now, nil, x.before...)
@@ -279,18 +279,18 @@ func TestGrantsChangeBetweenPages(t *testing.T) {
 				}
 			}
 			switch {
-			case x.fresh && codeOf(err) != api.BadCursor:
+			case x.restart && codeOf(err) != api.BadCursor:
 				t.Errorf("%v, want %s", err, api.BadCursor)
-			case !x.fresh && (err != nil || !slices.Equal(got, x.want)):
+			case !x.restart && (err != nil || !slices.Equal(got, x.want)):
 				t.Errorf("%q, %v; want %q", got, err, x.want)
 			}
 		})
 	}
 }
 
-// Text that is no Unicode is refused: Go's decoders would read U+FFFD, another
-// object's name.
-func TestBodiesAreUnicode(t *testing.T) {
+// A body that is not Unicode text is refused: Go's decoders would read U+FFFD and
+// so the name of another object.
+func TestBodiesMustBeUnicode(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "builds", "k\uFFFD", "another")
 	alan := w.SignIn(t, "alan")
@@ -309,9 +309,9 @@ func TestBodiesAreUnicode(t *testing.T) {
 				"stat":    `{"bucket":"builds","key":"` + key + `"}`,
 				"list":    `{"bucket":"builds","prefix":"","start":"` + key + `"}`,
 			}[verb]
-			got := speak(t, host, fmt.Sprintf("POST /v1/%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			got := sendRaw(t, host, fmt.Sprintf("POST /v1/%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 				verb, host, token, len(body), body))
-			if want == 200 && got == http.StatusNotFound { // understood; there is no such object
+			if want == 200 && got == http.StatusNotFound { // accepted, and there is no such object
 				got = 200
 			}
 			if got != want {

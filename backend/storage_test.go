@@ -20,9 +20,9 @@ import (
 	"usher/backend/sandbox"
 )
 
-// before is a whole usher before a storage that can answer wrongly. alan reads
-// all of builds, grace reads annual/audited/ of company-reports.
-func before(t *testing.T) (*demotest.Demo, *objecttest.Storage, *accessLog) {
+// onFake starts usher on a storage with faulty responses. Alan may read all of
+// builds, and grace annual/audited/ in company-reports.
+func onFake(t *testing.T) (*demotest.Demo, *objecttest.Storage, *accessLog) {
 	t.Helper()
 	fake, log := objecttest.New(t), &accessLog{}
 	return demotest.StartOn(t, func(*sandbox.Sandbox) demotest.Storage {
@@ -30,7 +30,7 @@ func before(t *testing.T) (*demotest.Demo, *objecttest.Storage, *accessLog) {
 	}), fake, log
 }
 
-// holding are the lines of a server's log with a text.
+// holding returns the lines that contain a text.
 func (l *accessLog) holding(text string) (out []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,10 +56,10 @@ func entries(t *testing.T, a demotest.Actor, in api.ListRequest) (out []api.Entr
 	}
 }
 
-// What list gives out, stat, release and the storage take: with the ETag of the
+// Every listed object can be looked up, released and fetched: with the ETag of the
 // listing and without, as a download and as a link.
-func TestListedIsTaken(t *testing.T) {
-	w, fake, _ := before(t)
+func TestListedObjectsCanBeReleased(t *testing.T) {
+	w, fake, _ := onFake(t)
 	alan := w.SignIn(t, "alan")
 	body := func(key string) string { return "content of " + key }
 	put := func(key string, o objecttest.Object) {
@@ -86,7 +86,7 @@ func TestListedIsTaken(t *testing.T) {
 	put("p/\xff", objecttest.Object{})
 
 	rows := entries(t, alan, api.ListRequest{Bucket: "builds", Prefix: "p/", Recursive: true, Limit: 7})
-	taken := 0
+	fetched := 0
 	for _, e := range rows {
 		if e.Kind != api.KindObject {
 			continue
@@ -118,18 +118,18 @@ func TestListedIsTaken(t *testing.T) {
 			if status, got := get(t, item, nil); status != http.StatusOK || got != body(key) {
 				t.Errorf("fetching %q (%q, %s): %d %q", key, e.ETag, in.Purpose, status, got)
 			}
-			taken++
+			fetched++
 		}
 	}
-	if want := 11 + 17 + 4; len(rows) != want+1 || taken != 3*(want-1) {
-		t.Errorf("%d rows, %d taken", len(rows), taken)
+	if want := 11 + 17 + 4; len(rows) != want+1 || fetched != 3*(want-1) {
+		t.Errorf("%d rows, %d fetched", len(rows), fetched)
 	}
 }
 
-// Names that the storage gives and that were not asked for reach nobody, and
-// one line of the server's log has the cause.
+// Names outside the requested prefix reach no client. One line in the server's
+// log has the cause.
 func TestForeignNames(t *testing.T) {
-	w, fake, log := before(t)
+	w, fake, log := onFake(t)
 	grace := w.SignIn(t, "grace")
 	fake.Put("company-reports", "annual/audited/letter.pdf", objecttest.Object{Body: "letter"})
 	fake.Bend(func(l *objecttest.Listing) {
@@ -149,26 +149,26 @@ func TestForeignNames(t *testing.T) {
 	}
 }
 
-// unclean gives names that were not asked for, as if nothing cleaned listings.
-type unclean struct {
+// extraRows adds rows to each listing, after the checks of package object.
+type extraRows struct {
 	backend.Objects
 	rows []object.Row
 }
 
-func (u unclean) List(ctx context.Context, q object.ListQuery) (object.Page, error) {
+func (u extraRows) List(ctx context.Context, q object.ListQuery) (object.Page, error) {
 	p, err := u.Objects.List(ctx, q)
 	p.Rows = append(p.Rows, u.rows...)
 	return p, err
 }
 
-// The evaluator decides on every name that a listing returns, also where the
-// whole folder is granted.
+// The evaluator decides on every name of a listing, even if the whole folder is
+// granted.
 func TestEvaluatorDecidesOnEveryName(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "company-reports", "annual/audited/letter.pdf", "letter")
 	grace := w.SignIn(t, "grace")
 	server, _ := rebuilt(t, w, newStopped().Now, func(c *backend.Config) {
-		c.Objects = unclean{c.Objects, []object.Row{{Name: "annual/audited-drafts/salaries.csv"}, {Name: "board/", Folder: true}}}
+		c.Objects = extraRows{c.Objects, []object.Row{{Name: "annual/audited-drafts/salaries.csv"}, {Name: "board/", Folder: true}}}
 	})
 	for _, recursive := range []bool{false, true} {
 		for _, e := range entries(t, at(t, grace, server), api.ListRequest{Bucket: "company-reports", Prefix: "annual/audited/", Recursive: recursive}) {
@@ -179,11 +179,11 @@ func TestEvaluatorDecidesOnEveryName(t *testing.T) {
 	}
 }
 
-// Absent, archived, refused and unreachable: each has its code, its event and,
-// for the last two, one line in the server's log. What is not granted reads
-// like what is absent, and the storage is not asked.
+// Absent, archived, refused and unreachable objects have different codes and
+// events. The last two also have one line in the server's log. An object without
+// a grant has the code of an absent one, and causes no storage call.
 func TestStorageOutcomes(t *testing.T) {
-	w, fake, log := before(t)
+	w, fake, log := onFake(t)
 	alan := w.SignIn(t, "alan")
 	for _, key := range []string{"kms", "tier", "ssec", "region", "ok"} {
 		fake.Put("builds", "m/"+key, objecttest.Object{Body: key})
@@ -239,15 +239,15 @@ func TestStorageOutcomes(t *testing.T) {
 		}
 	}
 	seen := len(fake.Seen())
-	denied, err := releaseOne(t.Context(), alan, "company-reports", "quarterly/q3.csv")
+	denied, err := releaseOne(t.Context(), alan, "company-reports", "quarterly/q3.csv") // no grant
 	if codeOf(err) != api.NotFound || len(fake.Seen()) != seen {
 		t.Errorf("not granted: %+v, %v, %d requests", denied, err, len(fake.Seen())-seen)
 	}
 }
 
-// A refusal of a listing is no absence, and no silence either.
+// A listing that the storage refuses is reported as refused, not as absent.
 func TestListOutcomes(t *testing.T) {
-	w, fake, _ := before(t)
+	w, fake, _ := onFake(t)
 	alan := w.SignIn(t, "alan")
 	for _, c := range []struct {
 		status int
@@ -266,7 +266,7 @@ func TestListOutcomes(t *testing.T) {
 	}
 }
 
-// unreachable is a storage that does not answer.
+// unreachable is a storage that does not respond.
 type unreachable struct{ backend.Objects }
 
 var errUnreachable = &object.Failure{Kind: object.ErrUnavailable, Doing: "testing"}
@@ -295,7 +295,7 @@ func TestUnreachableStorage(t *testing.T) {
 			return err
 		},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond) // less than the pause before a repetition
+		ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond) // less than the client's pause before a retry
 		if err := call(ctx); codeOf(err) != api.StorageUnavailable {
 			t.Errorf("%s: %v", verb, err)
 		}
@@ -303,10 +303,11 @@ func TestUnreachableStorage(t *testing.T) {
 	}
 }
 
-// A storage that refuses the client alone is looked into when the client
-// reports the failure: the log has the cause, and the look joins to the event.
-func TestClientsRefusalIsExplained(t *testing.T) {
-	w, fake, log := before(t)
+// If the storage refuses only the client, the server repeats the request when the
+// client reports the failure. The cause is in the log, and the repetition carries
+// the event id.
+func TestRefusedDownloadIsExplained(t *testing.T) {
+	w, fake, log := onFake(t)
 	alan := w.SignIn(t, "alan")
 	fake.Put("builds", "kms", objecttest.Object{Body: "x"})
 	fake.Bend(nil, nil, func(w http.ResponseWriter, r *http.Request, _, _ string) bool {
@@ -323,9 +324,9 @@ func TestClientsRefusalIsExplained(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	report(w.SignIn(t, "grace")) // another's event
+	report(w.SignIn(t, "grace")) // another person's event
 	if n := len(log.holding("kms:Decrypt")); n != 0 {
-		t.Errorf("somebody else's report: %d lines", n)
+		t.Errorf("another person's report: %d lines", n)
 	}
 	report(alan)
 	if n := len(log.holding("kms:Decrypt")); n != 1 {
@@ -333,14 +334,14 @@ func TestClientsRefusalIsExplained(t *testing.T) {
 	}
 	last := fake.Seen()[len(fake.Seen())-1]
 	if !strings.HasPrefix(last, "GET ") || !strings.Contains(last, "x-usher-event="+item.Event) {
-		t.Errorf("the look: %s", last)
+		t.Errorf("the repetition: %s", last)
 	}
 }
 
-// A link's object is looked up, with an ETag too: it must be there, not
-// archived, and the one that was listed.
-func TestLinksAreLookedUp(t *testing.T) {
-	w, fake, _ := before(t)
+// The object of a link is checked, even with an ETag: it must exist, be the listed
+// version, and not be archived.
+func TestLinkObjectIsChecked(t *testing.T) {
+	w, fake, _ := onFake(t)
 	alan := w.SignIn(t, "alan")
 	fake.Put("builds", "ok", objecttest.Object{Body: "x", ETag: `"e"`})
 	fake.Put("builds", "frozen", objecttest.Object{Body: "x", ETag: `"e"`, Class: "DEEP_ARCHIVE"})
@@ -365,9 +366,9 @@ func TestLinksAreLookedUp(t *testing.T) {
 	}
 }
 
-// A page keeps to the limit, also where grants alone make the rows.
+// No page exceeds the limit, even if its rows come from grants alone.
 func TestLimitHoldsEverywhere(t *testing.T) {
-	w, _, _ := before(t)
+	w, _, _ := onFake(t)
 	var grants strings.Builder
 	grants.WriteString("grants:\n")
 	for i := range 60 {
@@ -378,7 +379,7 @@ func TestLimitHoldsEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	alan := w.SignIn(t, "alan")
-	until(t, "the new grants are in force", func() bool { return len(entries(t, alan, api.ListRequest{})) == 61 })
+	until(t, "the new grants are active", func() bool { return len(entries(t, alan, api.ListRequest{})) == 61 })
 	for _, in := range []api.ListRequest{{}, {Bucket: "builds", Prefix: "way/"}, {Bucket: "builds", Prefix: "way/", Start: "09/"}} {
 		want := map[string]int{"": 61, "builds": 60}[in.Bucket]
 		if in.Start != "" {
@@ -392,7 +393,7 @@ func TestLimitHoldsEverywhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(page.Entries) > 10 {
-				t.Errorf("%d rows where 10 were asked for", len(page.Entries))
+				t.Errorf("%d rows for a limit of 10", len(page.Entries))
 			}
 			for _, e := range page.Entries {
 				names = append(names, e.Name)

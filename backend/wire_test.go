@@ -25,7 +25,7 @@ import (
 	"usher/backend/event"
 )
 
-// accessLog counts what reached S3.
+// accessLog collects the lines of S3's access log.
 type accessLog struct {
 	mu    sync.Mutex
 	lines []string
@@ -44,7 +44,7 @@ func (l *accessLog) count() int {
 	return len(l.lines)
 }
 
-// clock is real time moved ahead by what the test says.
+// clock is real time plus an offset that the test increases.
 type clock struct {
 	mu    sync.Mutex
 	ahead time.Duration
@@ -123,8 +123,8 @@ func get(t *testing.T, item api.ReleaseItem, change func(r *http.Request)) (int,
 	return res.StatusCode, string(body)
 }
 
-// The example that usher was asked for: two groups on one bucket, each sees its
-// subset in listings and in downloads, and nothing else exists for it.
+// Usher's main example: two groups on one bucket. Each group sees its own subset
+// in listings and downloads, and nothing else exists for it.
 func TestEachGroupSeesItsSubset(t *testing.T) {
 	log := &accessLog{}
 	w := demotest.Start(t, demo.Options{AccessLog: log})
@@ -230,8 +230,8 @@ func query(t *testing.T, auditor demotest.Actor, filter string) []event.Event {
 	return out.Events
 }
 
-// raw posts bytes as a person and returns the whole answer but for what always
-// differs.
+// raw posts bytes as a person and returns the response, without the request id
+// and the date.
 func raw(t *testing.T, w *demotest.Demo, a demotest.Actor, verb, body string) (int, http.Header, string) {
 	t.Helper()
 	token, err := a.Session.Token(t.Context())
@@ -259,9 +259,9 @@ func raw(t *testing.T, w *demotest.Demo, a demotest.Actor, verb, body string) (i
 	return res.StatusCode, res.Header, strings.ReplaceAll(string(text), id, "ID")
 }
 
-// Not granted and there, not granted and not there, granted and not there: one
-// answer, to the byte.
-func TestOneAnswerForNothing(t *testing.T) {
+// An existing object without a grant, an absent object without a grant, and an
+// absent object with a grant have byte-identical responses.
+func TestAbsentAndDeniedAreIndistinguishable(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "company-reports", "board-packs/there.csv", "x")
 	grace := w.SignIn(t, "grace")
@@ -283,7 +283,7 @@ func TestOneAnswerForNothing(t *testing.T) {
 		for _, other := range bodies[1:] {
 			s, h, b := raw(t, w, grace, verb, other)
 			if s != status || b != text || !equalHeader(h, header) {
-				t.Errorf("%s: %s and %s can be told apart:\n%d %v %s\n%d %v %s", verb, bodies[0], other, status, header, text, s, h, b)
+				t.Errorf("%s: %s and %s differ:\n%d %v %s\n%d %v %s", verb, bodies[0], other, status, header, text, s, h, b)
 			}
 		}
 	}
@@ -295,8 +295,8 @@ func equalHeader(a, b http.Header) bool {
 	return bytes.Equal(x, y)
 }
 
-// A URL is for one object, one method, one content and one minute.
-func TestReleasedURLCannotBeBent(t *testing.T) {
+// A URL is valid for one object, one method, one content and one minute.
+func TestReleasedURLCannotBeChanged(t *testing.T) {
 	now := &clock{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
 	w.Put(t, "company-reports", "annual/audited/one.csv", "one")
@@ -307,7 +307,7 @@ func TestReleasedURLCannotBeBent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(item.URL, w.S3SecretKey) || !strings.Contains(item.URL, "x-usher-event="+item.Event) {
-		t.Error("the URL holds a secret, or not its event")
+		t.Error("the URL contains a secret, or lacks its event")
 	}
 	if status, body := get(t, item, nil); status != http.StatusOK || body != "one" {
 		t.Fatalf("the URL itself: %d %q", status, body)
@@ -349,11 +349,11 @@ func TestReleasedURLCannotBeBent(t *testing.T) {
 	}
 	now.Pass(61 * time.Second)
 	if status, body := get(t, item, nil); status != http.StatusForbidden || !strings.Contains(body, "expired") {
-		t.Errorf("after its life: %d, want 403", status)
+		t.Errorf("after expiry: %d, want 403", status)
 	}
 }
 
-// No record, no URL: the log's file is gone, and nothing is released.
+// No record, no URL: without the log's file nothing is released.
 func TestNoRecordNoURL(t *testing.T) {
 	dir := t.TempDir()
 	w := demotest.Start(t, demo.Options{Dir: dir})
@@ -385,8 +385,8 @@ func TestNoRecordNoURL(t *testing.T) {
 	}
 }
 
-// Whoever is disabled, signed out everywhere or taken out of a group gets no
-// new URL 5 seconds later.
+// A person who is disabled, signed out everywhere or removed from a group gets no
+// new URL 5 s later.
 func TestRemovalTakesEffect(t *testing.T) {
 	for name, remove := range map[string]struct {
 		do   func(ctx context.Context, c *cognitoidentityprovider.Client, pool string) error
@@ -400,7 +400,7 @@ func TestRemovalTakesEffect(t *testing.T) {
 			_, err := c.AdminUserGlobalSignOut(ctx, &cognitoidentityprovider.AdminUserGlobalSignOutInput{UserPoolId: &pool, Username: aws.String("ada")})
 			return err
 		}, api.SessionRevoked},
-		"taken out of the group": {func(ctx context.Context, c *cognitoidentityprovider.Client, pool string) error {
+		"removed from the group": {func(ctx context.Context, c *cognitoidentityprovider.Client, pool string) error {
 			_, err := c.AdminRemoveUserFromGroup(ctx, &cognitoidentityprovider.AdminRemoveUserFromGroupInput{UserPoolId: &pool, Username: aws.String("ada"), GroupName: aws.String("finance-team")})
 			return err
 		}, api.NotFound},
@@ -410,7 +410,7 @@ func TestRemovalTakesEffect(t *testing.T) {
 			w := demotest.Start(t, demo.Options{Now: now.Now})
 			w.Put(t, "company-reports", "annual/one.csv", "one")
 			ada := w.SignIn(t, "ada")
-			ask := func() api.Code {
+			release := func() api.Code {
 				status, _, body := raw(t, w, ada, "release", `{"objects":[{"bucket":"company-reports","key":"annual/one.csv"}]}`)
 				if status == http.StatusOK && strings.Contains(body, `"url"`) {
 					return ""
@@ -423,22 +423,22 @@ func TestRemovalTakesEffect(t *testing.T) {
 				t.Fatalf("%d %s", status, body)
 				return ""
 			}
-			if got := ask(); got != "" {
+			if got := release(); got != "" {
 				t.Fatalf("before: %s", got)
 			}
 			if err := remove.do(t.Context(), w.Admin(), w.UserPoolID); err != nil {
 				t.Fatal(err)
 			}
 			now.Pass(5*time.Second + time.Millisecond)
-			if got := ask(); got != remove.want {
+			if got := release(); got != remove.want {
 				t.Errorf("5 s after: %q, want %s", got, remove.want)
 			}
 		})
 	}
 }
 
-// Every event says who did what, when, from where and with what outcome.
-func TestEventsSayWhoWhatWhenWhere(t *testing.T) {
+// Every event contains person, action, instant, source and outcome.
+func TestEventsHaveAllFields(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	w.Put(t, "company-reports", "annual/audited/one.csv", "one")
 	grace := w.SignIn(t, "grace")
@@ -448,7 +448,7 @@ func TestEventsSayWhoWhatWhenWhere(t *testing.T) {
 	}
 	report := api.CompleteItem{Event: item.Event, Outcome: api.CompletedDone, Bytes: 3, Seconds: 0.1, Verified: "crc64nvme"}
 	ada := w.SignIn(t, "ada")
-	for _, a := range []demotest.Actor{ada, grace, grace} { // a stranger's report and a second one count for nothing
+	for _, a := range []demotest.Actor{ada, grace, grace} { // ada's report and the second one are ignored
 		if err := a.Complete(t.Context(), api.CompleteRequest{Items: []api.CompleteItem{report}}); err != nil {
 			t.Fatal(err)
 		}

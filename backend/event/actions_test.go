@@ -12,7 +12,7 @@ import (
 	"usher/backend/event"
 )
 
-// constants reads the names and values of the actions from event.go.
+// constants returns the names of the actions' constants in event.go, by value.
 func constants(t *testing.T) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "event.go", nil, 0)
@@ -31,8 +31,9 @@ func constants(t *testing.T) map[string]string {
 	return names
 }
 
-// Each action that filters offer is named by the code that records it.
-func TestEveryActionIsRecordedSomewhere(t *testing.T) {
+// Production code outside this package uses the constant of each action that
+// filters offer.
+func TestEveryActionIsRecorded(t *testing.T) {
 	used := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
@@ -59,12 +60,12 @@ func TestEveryActionIsRecordedSomewhere(t *testing.T) {
 	names := constants(t)
 	for _, action := range event.Actions() {
 		if name := names[action]; name == "" || !used[name] {
-			t.Errorf("a filter offers action:%s, and nothing in the backend records it", action)
+			t.Errorf("filters offer action:%s, and no code in the backend records it", action)
 		}
 	}
 }
 
-func TestCanonicalBytesOfAChangeOfGrants(t *testing.T) {
+func TestCanonicalBytesOfGrantsChanged(t *testing.T) {
 	e := event.Event{ID: "01K9", Action: event.GrantsChanged, Outcome: event.Allowed, GrantsVersion: "b", GrantsBefore: "a", GrantsAdded: 2, GrantsRemoved: 1, User: event.User{Username: "grants file"}}
 	const want = `{"action":"grants-changed","bucket":"","grants_added":2,"grants_before":"a","grants_removed":1,"grants_version":"b","id":"01K9","key":"","outcome":"allowed",` +
 		`"request_id":"","session":"","source_ip":"","time":"0001-01-01T00:00:00Z","user":{"sub":"","username":"grants file"},"user_agent":""}`

@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// MaxUserAgent is how many bytes of a User-Agent header an event keeps.
+// MaxUserAgent is the maximum size of a recorded User-Agent, in bytes.
 const MaxUserAgent = 256
 
-// Clean is e as it can be recorded: Time in UTC cut to milliseconds, each byte
-// that is not UTF-8 replaced by U+FFFD, the user agent cut to MaxUserAgent
-// bytes, numbers that JSON cannot hold dropped. It shares no memory with e, so
-// that nobody can change an event after it was handed over.
+// Clean returns e in recordable form. Time is in UTC and truncated to
+// milliseconds, each byte that is not UTF-8 is U+FFFD, the user agent has at most
+// MaxUserAgent bytes, and numbers without a JSON form are dropped. The result
+// shares no memory with e: later changes of e do not change it.
 func Clean(e Event) Event {
 	e.Time = e.Time.UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{
@@ -25,7 +25,7 @@ func Clean(e Event) Event {
 			*s = string([]rune(*s))
 		}
 	}
-	if len(e.UserAgent) > MaxUserAgent { // after the replacing, which makes it longer
+	if len(e.UserAgent) > MaxUserAgent { // after the replacement, which lengthens the text
 		cut := MaxUserAgent
 		for !utf8.RuneStart(e.UserAgent[cut]) {
 			cut--
@@ -53,12 +53,11 @@ func copied[T int64 | float64](p *T) *T {
 	return &v
 }
 
-// Canonical is the one sequence of bytes that stands for e, and what the chain
-// hashes: e's JSON in the form of RFC 8785 (keys sorted, no white space, only
-// `"`, `\` and control characters escaped, numbers as ECMAScript writes them;
-// fields that are omitted when empty are absent). Anyone can make the same
-// bytes from an exported event with any RFC 8785 library. An event that is not
-// Clean is cleaned first.
+// Canonical returns the bytes of e that the chain hashes: e's JSON in the form of
+// RFC 8785. Keys are sorted, without white space; only `"`, `\` and control
+// characters are escaped; numbers have the form of ECMAScript; empty optional
+// fields are absent. Any RFC 8785 library makes the same bytes from an exported
+// event. Canonical applies Clean first.
 func Canonical(e Event) []byte {
 	e = Clean(e)
 	b := writer{buf: make([]byte, 0, 512)}
@@ -141,9 +140,9 @@ func (w *writer) integer(n string, v *int64) {
 	}
 }
 
-// appendString quotes valid UTF-8.
-// SPEC: RFC 8785 §3.2.2.2, the short escapes where JSON has them, \u00xx in
-// lower case for the other control characters, everything else as it is.
+// appendString appends valid UTF-8 as a JSON string.
+// SPEC: RFC 8785 §3.2.2.2: JSON's short escapes, lowercase \u00xx for the other
+// control characters, all other characters unchanged.
 func appendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
@@ -170,15 +169,15 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// appendFloat writes a finite number.
-// SPEC: RFC 8785 §3.2.2.3, shortest digits that read back the same, with an
-// exponent below 1e-6 and from 1e21 on, as ECMAScript prints numbers.
+// appendFloat appends a finite number.
+// SPEC: RFC 8785 §3.2.2.3: the shortest digits that parse to the same number, with
+// an exponent below 1e-6 and from 1e21, as in ECMAScript.
 func appendFloat(b []byte, f float64) []byte {
 	if abs := math.Abs(f); abs == 0 || abs >= 1e-6 && abs < 1e21 {
 		return strconv.AppendFloat(b, f, 'f', -1, 64)
 	}
 	b = strconv.AppendFloat(b, f, 'e', -1, 64)
-	if n := len(b); n >= 4 && b[n-4] == 'e' && b[n-2] == '0' { // e-09 is e-9
+	if n := len(b); n >= 4 && b[n-4] == 'e' && b[n-2] == '0' { // e-09 becomes e-9
 		b[n-2] = b[n-1]
 		b = b[:n-1]
 	}

@@ -17,7 +17,7 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// full is an event with every field set.
+// full returns an event with all fields of a completion set.
 func full() Event {
 	return Event{
 		ID: "01K9", Time: time.Date(2026, 11, 1, 10, 0, 0, 120e6, time.UTC),
@@ -29,7 +29,7 @@ func full() Event {
 	}
 }
 
-// The bytes are a promise to logs that exist: this constant never changes.
+// Existing logs depend on these bytes: this constant never changes.
 func TestCanonicalBytes(t *testing.T) {
 	const want = `{"action":"completed","bound":9,"bucket":"company-reports","bytes":0,"continues":"01K8","count":3,` +
 		`"etag":"\"abc\"","grant":"finance-team","id":"01K9","key":"annual/é \"a\".pdf","outcome":"allowed","purpose":"download",` +
@@ -39,15 +39,14 @@ func TestCanonicalBytes(t *testing.T) {
 	if got := string(Canonical(full())); got != want {
 		t.Errorf("Canonical:\n%s\nwant\n%s", got, want)
 	}
-	// sha256sum of the parts that Hash's comment lists, made without this package
+	// sha256sum of the parts in the comment of Hash, made without this package
 	const hash = "fa8cc1f45820d5e6b141f95a407c30e6aaf88403dca1f9125c8422880642b560"
 	if got := fmt.Sprintf("%x", Hash([32]byte{1}, 7, []byte(want))); got != hash {
 		t.Errorf("Hash: %s", got)
 	}
 }
 
-// Every field is part of the bytes, so that a field added to Event and
-// forgotten in Canonical fails here.
+// Every field of Event is part of the canonical bytes.
 func TestCanonicalCoversEveryField(t *testing.T) {
 	base := Canonical(Event{})
 	fields := 0
@@ -74,7 +73,7 @@ func TestCanonicalCoversEveryField(t *testing.T) {
 			case time.Time:
 				f.Set(reflect.ValueOf(time.UnixMilli(1)))
 			default:
-				t.Fatalf("%s has a type that this test does not know", v.Type().Field(i).Name)
+				t.Fatalf("%s has a type that this test does not cover", v.Type().Field(i).Name)
 			}
 			if bytes.Equal(Canonical(*e), base) {
 				t.Errorf("%s is not in the canonical bytes", v.Type().Field(i).Name)
@@ -85,11 +84,11 @@ func TestCanonicalCoversEveryField(t *testing.T) {
 	var e Event
 	walk(reflect.ValueOf(&e).Elem(), &e)
 	if fields < 20 {
-		t.Errorf("only %d fields were looked at", fields)
+		t.Errorf("only %d fields were tested", fields)
 	}
 }
 
-// jcs is RFC 8785 done slowly on any JSON: what an outsider would use.
+// jcs is an independent, slow implementation of RFC 8785 for any JSON.
 func jcs(t testing.TB, text []byte) []byte {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -105,7 +104,7 @@ func jcs(t testing.TB, text []byte) []byte {
 			for k, m := range v {
 				members = append(members, print(k)+":"+print(m))
 			}
-			slices.Sort(members) // the keys here are ASCII and none begins another
+			slices.Sort(members) // correct for ASCII keys, none a prefix of another
 			return "{" + strings.Join(members, ",") + "}"
 		case json.Number:
 			f, err := v.Float64()
@@ -115,7 +114,7 @@ func jcs(t testing.TB, text []byte) []byte {
 			if f == math.Trunc(f) && math.Abs(f) < 1e21 {
 				return strconv.FormatFloat(f, 'f', -1, 64)
 			}
-			b, _ := json.Marshal(f) // which prints as ECMAScript does
+			b, _ := json.Marshal(f) // has the number form of ECMAScript
 			return string(b)
 		case string:
 			var b bytes.Buffer
@@ -136,7 +135,7 @@ func jcs(t testing.TB, text []byte) []byte {
 	return []byte(print(v))
 }
 
-// An exported event, put through RFC 8785 by anyone, gives the hashed bytes.
+// The RFC 8785 form of an exported event equals the hashed bytes.
 func TestCanonicalIsRFC8785OfTheExport(t *testing.T) {
 	events := []Event{{}, full()}
 	for _, s := range []float64{0, math.Copysign(0, -1), 1e-7, 123456789e-15, 1e20, 1e21, 1.7976931348623157e308, 5e-324, 0.1, 100} {
@@ -158,19 +157,19 @@ func TestCanonicalIsRFC8785OfTheExport(t *testing.T) {
 	}
 }
 
-func TestParseGivesBackTheEvent(t *testing.T) {
+func TestParseReturnsTheEvent(t *testing.T) {
 	for _, e := range []Event{{}, full()} {
 		got, err := Parse(Canonical(e))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(got, Clean(e)) {
-			t.Errorf("Parse gives %+v\nwant %+v", got, e)
+			t.Errorf("Parse returns %+v\nwant %+v", got, e)
 		}
 	}
 }
 
-func TestParseRefusesOtherSpellings(t *testing.T) {
+func TestParseRefusesOtherForms(t *testing.T) {
 	good := string(Canonical(full()))
 	for name, change := range map[string][2]string{
 		"white space":        {`{"action"`, `{ "action"`},
@@ -189,7 +188,7 @@ func TestParseRefusesOtherSpellings(t *testing.T) {
 	} {
 		bad := strings.Replace(good, change[0], change[1], 1)
 		if bad == good {
-			t.Fatalf("%s: the test changed nothing", name)
+			t.Fatalf("%s: the text did not change", name)
 		}
 		if _, err := Parse([]byte(bad)); !errors.Is(err, ErrNotCanonical) {
 			t.Errorf("%s: %v", name, err)
@@ -202,7 +201,7 @@ func TestCleanSharesNothing(t *testing.T) {
 	c := Clean(e)
 	*e.Size, *e.Bytes, *e.Seconds = 99, 99, 99
 	if *c.Size != 10 || *c.Bytes != 0 || *c.Seconds != 1.5 {
-		t.Error("a recorded event changed with the one it was made from")
+		t.Error("the copy changed with its original")
 	}
 }
 
@@ -213,12 +212,12 @@ func TestCleanUserAgent(t *testing.T) {
 			t.Errorf("%d bytes of user agent became %d", len(ua), len(got))
 		}
 		if utf8.ValidString(ua) && (!strings.HasPrefix(ua, got) || len(got) < MaxUserAgent-3) {
-			t.Errorf("the user agent was not just cut: %q", got)
+			t.Errorf("the user agent is not a prefix of the original: %q", got)
 		}
 	}
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		if Clean(Event{Seconds: &bad}).Seconds != nil {
-			t.Errorf("%v seconds stayed", bad)
+			t.Errorf("%v seconds were kept", bad)
 		}
 	}
 }
@@ -241,7 +240,7 @@ func FuzzCanonical(f *testing.F) {
 	f.Add("\xff", "\x00\"\\\u2028", strings.Repeat("\xf0\x9f\x94\x92", 90), int64(-1), int64(-1), math.Inf(1))
 	f.Fuzz(func(t *testing.T, bucket, key, agent string, ms, size int64, seconds float64) {
 		if y := time.UnixMilli(ms).UTC().Year(); y < 0 || y > 9999 {
-			return // not a time of RFC 3339
+			return // RFC 3339 has no such time
 		}
 		e := Event{Bucket: bucket, Key: key, UserAgent: agent, Time: time.UnixMilli(ms), Size: &size, Seconds: &seconds}
 		text := Canonical(e)

@@ -8,12 +8,12 @@ import (
 	"slices"
 )
 
-// hashDomain keeps a chain hash apart from any other SHA-256, and names the
+// hashDomain separates chain hashes from other uses of SHA-256. It contains the
 // version of the canonical form.
 const hashDomain = "usher event v1\n"
 
-// Hash links a record to the one before it: SHA-256 over the text "usher
-// event v1" and a line feed, prev, seq as eight bytes big-endian, and the
+// Hash returns the hash that links a record to its predecessor. It is the SHA-256
+// of "usher event v1", a line feed, prev, seq as eight bytes big-endian, and the
 // canonical bytes. The first record has seq 1 and a prev of zeros.
 func Hash(prev [32]byte, seq uint64, canonical []byte) [32]byte {
 	b := make([]byte, 0, len(hashDomain)+len(prev)+8+len(canonical))
@@ -32,34 +32,33 @@ type Link struct {
 	Event Event
 }
 
-// Next is the link that records e after the link that h names.
+// Next returns the record of e that follows h.
 func (h Head) Next(e Event) Link {
 	seq := h.Seq + 1
 	return Link{Seq: seq, Prev: h.Hash, Hash: Hash(h.Hash, seq, Canonical(e)), Event: Clean(e)}
 }
 
-// Head names a place in a chain. The zero Head is the place before the first
-// record. Somebody who keeps a Head can later tell whether the log that led
-// to it is still the same.
+// Head is a position in a chain. The zero Head is the position before the first
+// record. A stored Head proves later whether the records up to it are unchanged.
 type Head struct {
 	Seq  uint64
 	Hash [32]byte
 }
 
-// FaultKind is what is wrong at one place of a chain.
+// FaultKind is the kind of a fault in a chain.
 type FaultKind string
 
 // Faults that VerifyChain finds.
 const (
-	FaultChanged   FaultKind = "changed"   // the record is not the one that was hashed
-	FaultMissing   FaultKind = "missing"   // Fault.Count records from Seq on are not there
-	FaultReordered FaultKind = "reordered" // the record comes later than its number says
-	FaultInserted  FaultKind = "inserted"  // the number was there already, or comes before the start
-	FaultUnlinked  FaultKind = "unlinked"  // the record was hashed after another one than the one before it
-	FaultForked    FaultKind = "forked"    // a kept Head disagrees with the log, or lies past its end
+	FaultChanged   FaultKind = "changed"   // the record does not match its hash
+	FaultMissing   FaultKind = "missing"   // Fault.Count records from Seq on are missing
+	FaultReordered FaultKind = "reordered" // the record is later than its number
+	FaultInserted  FaultKind = "inserted"  // the number is a repetition, or before the start
+	FaultUnlinked  FaultKind = "unlinked"  // the record's Prev is not the hash of its predecessor
+	FaultForked    FaultKind = "forked"    // a stored Head differs from the log, or is after its end
 )
 
-// Fault is one place where a chain is not whole.
+// Fault is one fault in a chain.
 type Fault struct {
 	Kind  FaultKind
 	Seq   uint64
@@ -73,18 +72,18 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s: record %d", f.Kind, f.Seq)
 }
 
-// MaxFaults is how many faults a Report lists one by one.
+// MaxFaults is the maximum number of faults in a Report.
 const MaxFaults = 100
 
-// Report says what VerifyChain read.
+// Report is the result of VerifyChain.
 type Report struct {
 	Events     uint64  // records read
 	Head       Head    // the last record in order
 	Faults     []Fault // the first MaxFaults
-	FaultCount int
+	FaultCount int     // number of all faults
 }
 
-// Whole says that nothing was found wrong.
+// Whole reports whether no fault was found.
 func (r Report) Whole() bool { return r.FaultCount == 0 }
 
 func (r *Report) fault(kind FaultKind, seq, count uint64) {
@@ -94,17 +93,17 @@ func (r *Report) fault(kind FaultKind, seq, count uint64) {
 	}
 }
 
-// VerifyChain reads records in their order, beginning after from, and reports
-// each that was changed, dropped, moved or put in. A chain alone cannot show
-// that its end was cut off, or that all of it was written anew: that takes
-// heads kept elsewhere, given as known; each of them has to be met. A gap is
-// one fault; verification goes on behind it. The error is the source's.
+// VerifyChain checks the records after from, and reports each record that was
+// changed, dropped, moved or inserted. A chain alone cannot show that its end was
+// cut off or that it was rewritten completely. Heads stored elsewhere can: known
+// lists them, and each must match. A gap is one fault, and verification continues
+// behind it. The error is an error of links.
 func VerifyChain(from Head, known []Head, links iter.Seq2[Link, error]) (Report, error) {
 	r := Report{Head: from}
-	kept := map[uint64][]Head{}
+	unmet := map[uint64][]Head{} // known heads to be matched, by Seq
 	for _, h := range known {
 		if h.Seq > from.Seq {
-			kept[h.Seq] = append(kept[h.Seq], h)
+			unmet[h.Seq] = append(unmet[h.Seq], h)
 		} else if h.Seq == from.Seq && h.Hash != from.Hash {
 			r.fault(FaultForked, h.Seq, 1)
 		}
@@ -126,23 +125,23 @@ func VerifyChain(from Head, known []Head, links iter.Seq2[Link, error]) (Report,
 			} else {
 				r.fault(FaultInserted, link.Seq, 1)
 			}
-			continue // the chain goes on where it was
+			continue // the expected number stays the same
 		case link.Seq > expected:
 			r.fault(FaultMissing, expected, link.Seq-expected)
 			gaps.add(expected, link.Seq)
 		case link.Prev != r.Head.Hash:
 			r.fault(FaultUnlinked, link.Seq, 1)
 		}
-		for _, h := range kept[link.Seq] {
+		for _, h := range unmet[link.Seq] {
 			if h.Hash != link.Hash {
 				r.fault(FaultForked, h.Seq, 1)
 			}
 		}
-		delete(kept, link.Seq)
+		delete(unmet, link.Seq)
 		r.Head = Head{Seq: link.Seq, Hash: link.Hash}
 	}
-	rest := make([]uint64, 0, len(kept))
-	for seq := range kept {
+	rest := make([]uint64, 0, len(unmet))
+	for seq := range unmet {
 		rest = append(rest, seq)
 	}
 	slices.Sort(rest)
@@ -152,12 +151,12 @@ func VerifyChain(from Head, known []Head, links iter.Seq2[Link, error]) (Report,
 	return r, nil
 }
 
-// gaps remembers which numbers were passed over, so that a record that turns
-// up late reads as moved and not as put in. It holds a bounded number of
-// ranges; past them a moved record reads as put in, which is as loud.
+// gaps is the list of missing numbers. It distinguishes a moved record from an
+// inserted one. The list is bounded: beyond maxGaps a moved record is reported as
+// inserted, which is a fault too.
 type gaps []gap
 
-type gap struct{ from, to uint64 } // to is not in it
+type gap struct{ from, to uint64 } // from inclusive, to exclusive
 
 const maxGaps = 1024
 
@@ -167,6 +166,7 @@ func (g *gaps) add(from, to uint64) {
 	}
 }
 
+// take removes a number from the gaps, and reports whether it was missing.
 func (g *gaps) take(seq uint64) bool {
 	for i, r := range *g {
 		if seq < r.from || seq >= r.to {

@@ -61,7 +61,7 @@ func TestVerifyChainWhole(t *testing.T) {
 func TestVerifyChainFindsEachKindOfDamage(t *testing.T) {
 	const n = 20
 	last := headOf(chain(n)[n-1])
-	rewrite := func(links []Link) []Link { // everything hashed anew
+	rewrite := func(links []Link) []Link { // hashes every record again
 		var head Head
 		var all []Link
 		for _, l := range links {
@@ -80,7 +80,7 @@ func TestVerifyChainFindsEachKindOfDamage(t *testing.T) {
 			l[4].Event.Key = "other"
 			return l
 		}, nil, "changed: record 5"},
-		"a field changed and hashed anew": {func(l []Link) []Link {
+		"a field changed and its record hashed again": {func(l []Link) []Link {
 			l[4].Event.Key = "other"
 			l[4] = Head{l[4].Seq - 1, l[4].Prev}.Next(l[4].Event)
 			return l
@@ -88,7 +88,7 @@ func TestVerifyChainFindsEachKindOfDamage(t *testing.T) {
 		"one dropped":       {func(l []Link) []Link { return slices.Delete(l, 4, 5) }, nil, "missing: record 5"},
 		"the first dropped": {func(l []Link) []Link { return l[1:] }, nil, "missing: record 1"},
 		"three dropped":     {func(l []Link) []Link { return slices.Delete(l, 4, 7) }, nil, "missing: records 5 to 7"},
-		"one dropped and the rest numbered anew": {func(l []Link) []Link {
+		"one dropped and the rest renumbered": {func(l []Link) []Link {
 			l = slices.Delete(l, 4, 5)
 			for i := range l[4:] {
 				l[4+i].Seq--
@@ -97,18 +97,18 @@ func TestVerifyChainFindsEachKindOfDamage(t *testing.T) {
 		}, nil, "changed: record 5; unlinked: record 5; changed: record 6; " +
 			"changed: record 7; changed: record 8; changed: record 9; changed: record 10; changed: record 11; changed: record 12; " +
 			"changed: record 13; changed: record 14; changed: record 15; changed: record 16; changed: record 17; changed: record 18; changed: record 19"},
-		"two neighbours swapped": {func(l []Link) []Link {
+		"two neighbors swapped": {func(l []Link) []Link {
 			l[4], l[5] = l[5], l[4]
 			return l
 		}, nil, "missing: record 5; reordered: record 5"},
 		"one moved to the end": {func(l []Link) []Link {
 			return append(slices.Delete(slices.Clone(l), 4, 5), l[4])
 		}, nil, "missing: record 5; reordered: record 5"},
-		"one there twice": {func(l []Link) []Link { return slices.Insert(l, 5, l[4]) }, nil, "inserted: record 5"},
-		"another put in under a number": {func(l []Link) []Link {
+		"one repeated": {func(l []Link) []Link { return slices.Insert(l, 5, l[4]) }, nil, "inserted: record 5"},
+		"another inserted with an existing number": {func(l []Link) []Link {
 			return slices.Insert(l, 5, Head{3, l[3].Prev}.Next(l[7].Event))
 		}, nil, "inserted: record 4"},
-		"one put in and the rest numbered anew": {func(l []Link) []Link {
+		"one inserted and the rest renumbered": {func(l []Link) []Link {
 			x := headOf(l[4]).Next(l[7].Event)
 			l = slices.Insert(l, 5, x)
 			for i := range l[6:] {
@@ -116,12 +116,12 @@ func TestVerifyChainFindsEachKindOfDamage(t *testing.T) {
 			}
 			return l[:7]
 		}, nil, "changed: record 7; unlinked: record 7"},
-		"the end cut off, nothing kept":   {func(l []Link) []Link { return l[:15] }, nil, ""},
-		"the end cut off, a head kept":    {func(l []Link) []Link { return l[:15] }, []Head{last}, "forked: record 20"},
-		"written anew, nothing kept":      {func(l []Link) []Link { l[4].Event.Key = "other"; return rewrite(l) }, nil, ""},
-		"written anew, a head kept":       {func(l []Link) []Link { l[4].Event.Key = "other"; return rewrite(l) }, []Head{last}, "forked: record 20"},
-		"written anew, a later head kept": {func(l []Link) []Link { l[4].Event.Key = "other"; return rewrite(l) }, []Head{{21, last.Hash}}, "forked: record 21"},
-		"all gone, a head kept":           {func(l []Link) []Link { return nil }, []Head{last}, "forked: record 20"},
+		"the end cut off, no stored head": {func(l []Link) []Link { return l[:15] }, nil, ""},
+		"the end cut off, a stored head":  {func(l []Link) []Link { return l[:15] }, []Head{last}, "forked: record 20"},
+		"rewritten, no stored head":       {func(l []Link) []Link { l[4].Event.Key = "other"; return rewrite(l) }, nil, ""},
+		"rewritten, a stored head":        {func(l []Link) []Link { l[4].Event.Key = "other"; return rewrite(l) }, []Head{last}, "forked: record 20"},
+		"rewritten, a later stored head":  {func(l []Link) []Link { l[4].Event.Key = "other"; return rewrite(l) }, []Head{{21, last.Hash}}, "forked: record 21"},
+		"all removed, a stored head":      {func(l []Link) []Link { return nil }, []Head{last}, "forked: record 20"},
 	} {
 		var got []string
 		r := verify(t, Head{}, test.known, test.damage(chain(n)))
@@ -134,7 +134,7 @@ func TestVerifyChainFindsEachKindOfDamage(t *testing.T) {
 	}
 }
 
-// Any one change that keeps the end is found.
+// Any single change before the last record is found.
 func TestVerifyChainFindsRandomDamage(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	good := chain(12)
@@ -162,7 +162,7 @@ func TestVerifyChainFindsRandomDamage(t *testing.T) {
 	}
 }
 
-func TestVerifyChainPassesTheSourcesErrorOn(t *testing.T) {
+func TestVerifyChainReturnsTheSourcesError(t *testing.T) {
 	broken := errors.New("disk")
 	_, err := VerifyChain(Head{}, nil, func(yield func(Link, error) bool) { yield(Link{}, broken) })
 	if !errors.Is(err, broken) {

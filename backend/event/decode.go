@@ -9,27 +9,25 @@ import (
 	"time"
 )
 
-// ErrNotCanonical says that bytes are not what Canonical writes for any event.
+// ErrNotCanonical reports bytes that Canonical returns for no event.
 var ErrNotCanonical = errors.New("not the canonical bytes of an event")
 
-// Parse reads what Canonical wrote and nothing else: bytes that would print
-// differently, however slightly, are ErrNotCanonical, so that no two texts
-// mean the same event.
+// Parse parses the bytes of Canonical. It refuses any other bytes with
+// ErrNotCanonical: each event has exactly one text.
 func Parse(canonical []byte) (Event, error) {
 	r := reader{rest: string(canonical)}
 	var e Event
 	r.object(func(name string) { r.field(&e, name) })
 	e = Clean(e)
-	// The reader is generous, because this is what decides.
+	// The reader accepts other forms too; this comparison refuses them.
 	if r.failed || !bytes.Equal(Canonical(e), canonical) {
 		return Event{}, fmt.Errorf("reading an event: %w", ErrNotCanonical)
 	}
 	return e, nil
 }
 
-// reader takes JSON apart from the front. It knows only what an event needs,
-// which makes it several times faster than encoding/json: verifying a log
-// parses every record.
+// reader parses the JSON of events alone. It is several times faster than
+// encoding/json, and the verification of a log parses every record.
 type reader struct {
 	rest   string
 	failed bool
@@ -109,7 +107,8 @@ func (r *reader) user(u *User, name string) {
 	}
 }
 
-// object reads members until the closing brace; value reads one's value.
+// object parses members up to the closing brace. value parses the value of one
+// member.
 func (r *reader) object(value func(name string)) {
 	for next := byte('{'); !r.failed && r.take(next); next = ',' {
 		name := r.text()
@@ -133,14 +132,14 @@ func (r *reader) take(c byte) bool {
 	return true
 }
 
-// text reads a string as appendString writes them.
+// text parses a string in the form of appendString.
 func (r *reader) text() string {
 	if !r.take('"') {
 		r.failed = true
 		return ""
 	}
 	end := strings.IndexAny(r.rest, `"\`)
-	if end >= 0 && r.rest[end] == '"' { // nothing escaped: almost always
+	if end >= 0 && r.rest[end] == '"' { // without escapes: the usual case
 		s := r.rest[:end]
 		r.rest = r.rest[end+1:]
 		return s
@@ -158,7 +157,7 @@ func (r *reader) text() string {
 			if r.rest[i] == 'u' && len(r.rest)-i > 4 {
 				n, err := strconv.ParseUint(r.rest[i+1:i+5], 16, 8)
 				r.failed = r.failed || err != nil
-				b.WriteByte(byte(n)) // a control character; anything else would not print the same
+				b.WriteByte(byte(n)) // a control character; Parse refuses any other
 				i += 4
 			} else if at := strings.IndexByte("btnfr", r.rest[i]); at >= 0 {
 				b.WriteByte("\b\t\n\f\r"[at])
@@ -173,7 +172,7 @@ func (r *reader) text() string {
 	return ""
 }
 
-// number is the text up to the next comma or brace.
+// number returns the text up to the next comma or brace.
 func (r *reader) number() string {
 	end := strings.IndexAny(r.rest, ",}")
 	if end < 0 {

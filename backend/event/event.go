@@ -1,7 +1,9 @@
-// Package event is the audit event: its fields, its canonical bytes and hash,
-// the filter grammar, and the checks by which anyone who holds events can tell
-// that none was changed, dropped or reordered. It is pure: no storage, no
-// clock, no network, so that an auditor's client can run it by itself.
+// Package event defines the audit event: its fields, its canonical bytes and
+// hash, and the grammar of filters. VerifyChain checks a sequence of events for
+// changed, dropped and reordered records.
+//
+// The package is pure: it uses no storage, no clock and no network. An auditor's
+// client can run it alone.
 package event
 
 import "time"
@@ -13,13 +15,13 @@ const (
 	List          = "list"
 	Stat          = "stat"
 	Download      = "download"  // a URL was released
-	Completed     = "completed" // the client's word on how a download ended
+	Completed     = "completed" // a download's outcome, as reported by the client
 	Explain       = "explain"
-	GrantsChanged = "grants-changed" // in force once this event is durable
+	GrantsChanged = "grants-changed" // the new grants are active once this event is durable
 	AuditRead     = "audit-read"
 	ServiceStart  = "service-start"
 	ServiceStop   = "service-stop"
-	Suppressed    = "suppressed" // stands for Count denied decisions over the budget
+	Suppressed    = "suppressed" // Count denied decisions over the budget
 )
 
 // Outcomes.
@@ -29,44 +31,42 @@ const (
 	Failed  = "failed"
 )
 
-// Event says who did what to which object, when and from where, and how it
-// ended. Time is the server's, UTC, with milliseconds.
+// Event records one action: the person, the object, the instant, the source and
+// the outcome. Time is the server's time in UTC, with milliseconds.
 type Event struct {
-	ID        string    `json:"id"` // ULID, minted by the server
+	ID        string    `json:"id"` // ULID, made by the server
 	Time      time.Time `json:"time"`
 	User      User      `json:"user"`
 	Session   string    `json:"session"` // a fingerprint of origin_jti
 	Action    string    `json:"action"`
-	Purpose   string    `json:"purpose,omitempty"` // of a download: download, preview, link
+	Purpose   string    `json:"purpose,omitempty"` // download: download, preview or link
 	Bucket    string    `json:"bucket"`
-	Key       string    `json:"key"` // of a list: the prefix
+	Key       string    `json:"key"` // list: the prefix
 	Version   string    `json:"version,omitempty"`
 	ETag      string    `json:"etag,omitempty"`
 	Size      *int64    `json:"size,omitempty"`
 	Outcome   string    `json:"outcome"`
 	Reason    string    `json:"reason,omitempty"`
 	Grant     string    `json:"grant,omitempty"`     // the grant that allowed or denied
-	Bound     int       `json:"bound,omitempty"`     // seconds of the revocation bound in force, when not the default
-	Continues string    `json:"continues,omitempty"` // the first event of the chain this one belongs to
+	Bound     int       `json:"bound,omitempty"`     // revocation bound in seconds, if above the default
+	Continues string    `json:"continues,omitempty"` // id of the first event of this event's chain
 	Bytes     *int64    `json:"bytes,omitempty"`     // completed: reported by the client
 	Seconds   *float64  `json:"seconds,omitempty"`   // completed: reported by the client
 	Verified  string    `json:"verified,omitempty"`  // completed: reported by the client
-	Count     int       `json:"count,omitempty"`     // suppressed: how many
-	// Of service-start and grants-changed: the version of the grants in force
-	// from here on. Of grants-changed: the version before, and the number of
-	// grants that only one of the two has.
-	GrantsVersion string `json:"grants_version,omitempty"`
-	GrantsBefore  string `json:"grants_before,omitempty"`
-	GrantsAdded   int    `json:"grants_added,omitempty"`
-	GrantsRemoved int    `json:"grants_removed,omitempty"`
+	Count     int       `json:"count,omitempty"`     // suppressed: number of decisions
+
+	GrantsVersion string `json:"grants_version,omitempty"` // service-start, grants-changed: version of the active grants
+	GrantsBefore  string `json:"grants_before,omitempty"`  // grants-changed: version of the previous grants
+	GrantsAdded   int    `json:"grants_added,omitempty"`   // grants-changed: grants only in the new version
+	GrantsRemoved int    `json:"grants_removed,omitempty"` // grants-changed: grants only in the previous version
 
 	SourceIP  string `json:"source_ip"`
 	UserAgent string `json:"user_agent"`
 	RequestID string `json:"request_id"`
 }
 
-// User is the person as the verified token and the directory name them. Sub
-// alone is identity.
+// User is the person, from the verified token and the directory. Sub is the only
+// identity.
 type User struct {
 	Sub      string `json:"sub"`
 	Username string `json:"username"`

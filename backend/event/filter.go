@@ -11,7 +11,7 @@ const (
 	MaxTerms  = 16
 )
 
-// Field is what a term looks at, spelled as people type it.
+// Field is the field of an event that a term tests, in the spelling of filters.
 type Field string
 
 // Fields.
@@ -20,22 +20,22 @@ const (
 	ByAction  Field = "action"  // one of Actions
 	ByOutcome Field = "outcome" // one of Outcomes
 	ByBucket  Field = "bucket"  // exactly
-	ByPath    Field = "path"    // bucket/key: all that begins with these bytes, or exactly with path:=
+	ByPath    Field = "path"    // a prefix of bucket/key, or exactly with path:=
 	BySession Field = "session" // exactly
 	ByIP      Field = "ip"      // one address
-	ByID      Field = "id"      // the event's
+	ByID      Field = "id"      // the event's id
 	ByRequest Field = "request" // the request's id
 	BySince   Field = "since"   // at or after
 	ByUntil   Field = "until"   // before
 )
 
-// Fields lists them all, in the order in which help shows them.
+// Fields returns all fields, in the order of the help text.
 func Fields() []Field {
 	return []Field{ByWho, ByAction, ByOutcome, ByBucket, ByPath, BySession, ByIP, ByID, ByRequest, BySince, ByUntil}
 }
 
-// Actions lists the actions that usher records, and no other: a filter for an
-// action that nothing records would find nothing, silently.
+// Actions returns exactly the actions that usher records. A filter for any other
+// action would silently find nothing.
 func Actions() []string {
 	return []string{
 		SessionStart, SignOut, List, Stat, Download, Completed, Explain, GrantsChanged,
@@ -43,28 +43,28 @@ func Actions() []string {
 	}
 }
 
-// Outcomes lists every outcome an event can have.
+// Outcomes returns all outcomes of events.
 func Outcomes() []string { return []string{Allowed, Denied, Failed} }
 
-// Filter chooses events. Terms of one field are alternatives (who:ada
-// who:grace finds both), different fields must all hold, and so must each
-// negated term and each since or until. The zero Filter chooses all.
+// Filter selects events. Terms of one field are alternatives: "who:ada
+// who:grace" selects both people. All fields must match, and so must each negated
+// term and each since and until. The zero Filter selects all events.
 //
-// ParseFilter makes filters from text; String writes one back as text that
-// parses to the same.
+// ParseFilter parses a filter. String returns its text, which parses to the same
+// filter.
 type Filter struct{ Terms []Term }
 
 // Term is one condition.
 type Term struct {
 	Field Field
 	Not   bool
-	Exact bool      // of a path: this one and not what begins with it
-	Value string    // all but since and until
+	Exact bool      // path: the whole path and not a prefix
+	Value string    // all fields except since and until
 	Time  time.Time // since and until, in UTC
 }
 
-// Match is what a filter means. Every store gives exactly the events that
-// match.
+// Match reports whether the filter selects an event. Every store must return
+// exactly the events that match.
 func (f Filter) Match(e Event) bool {
 	for _, t := range f.Terms {
 		switch holds := t.holds(e); {
@@ -83,7 +83,7 @@ func (f Filter) Match(e Event) bool {
 	return true
 }
 
-// alternative says whether any of the field's terms holds.
+// alternative reports whether any of the field's terms holds.
 func (f Filter) alternative(field Field, e Event) bool {
 	for _, t := range f.Terms {
 		if t.Field == field && !t.Not && t.holds(e) {
@@ -124,7 +124,7 @@ func (t Term) holds(e Event) bool {
 	return false
 }
 
-// Path is the event's bucket/key, or nothing where it names no bucket.
+// Path returns the event's bucket/key, or "" if the event has no bucket.
 func (e Event) Path() string {
 	if e.Bucket == "" {
 		return ""
@@ -132,7 +132,8 @@ func (e Event) Path() string {
 	return e.Bucket + "/" + e.Key
 }
 
-// String is the filter as text: terms in their order, instants written out.
+// String returns the text of the filter: its terms in order, with instants in
+// full.
 func (f Filter) String() string {
 	var b strings.Builder
 	for i, t := range f.Terms {
@@ -156,11 +157,11 @@ func (f Filter) String() string {
 	return b.String()
 }
 
-// instant is the layout that loses nothing.
+// instant is the time layout with the full precision of events.
 const instant = "2006-01-02T15:04:05.000Z"
 
-// quoted writes a value so that it reads back: as it is where it can stand
-// alone, in quotes with \" and \\ otherwise.
+// quoted returns the text of a value: in quotes, with \" and \\, if it needs
+// them.
 func quoted(v string) string {
 	if v != "" && v[0] != '"' && v[0] != '=' && !strings.ContainsFunc(v, func(r rune) bool { return r < 0x80 && space(byte(r)) }) {
 		return v

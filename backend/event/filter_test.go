@@ -57,7 +57,7 @@ func TestParseFilter(t *testing.T) {
 		}
 		again, err := ParseFilter(f.String(), now.Add(time.Hour))
 		if err != nil || !reflect.DeepEqual(again, f) {
-			t.Errorf("%q prints as %q, which reads as %+v (%v)", text, f, again, err)
+			t.Errorf("%q prints as %q, which parses to %+v (%v)", text, f, again, err)
 		}
 	}
 }
@@ -66,7 +66,7 @@ func TestParseFilterErrorsPointAtTheWord(t *testing.T) {
 	for text, want := range map[string]struct {
 		word     string
 		offset   int
-		possible string // one of those listed
+		possible string // one of the possible replacements
 	}{
 		"ada":                                   {"ada", 0, "who:"},
 		"who:ada ada action:list":               {"ada", 8, "who:"},
@@ -109,7 +109,7 @@ func TestParseFilterErrorsPointAtTheWord(t *testing.T) {
 			t.Errorf("%q: %q is not among %q", text, want.possible, e.Possible)
 		}
 		if e.Problem == "" || len(e.Word) > 2 && strings.Contains(e.Error(), e.Word) && !strings.Contains(strings.Join(e.Possible, " "), e.Word) {
-			t.Errorf("%q: the message repeats what was typed: %s", text, e)
+			t.Errorf("%q: the message repeats typed text: %s", text, e)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func TestMatch(t *testing.T) {
 		"until:2026-11-01T10:00:00.120Z":       false,
 		"until:2026-11-01T10:00:00.121Z":       true,
 		"until:2026-11-01":                     true,
-		"since:2026-11-01 since:2026-11-02":    false, // times are no alternatives
+		"since:2026-11-01 since:2026-11-02":    false, // both times must match
 	} {
 		f, err := ParseFilter(text, now)
 		if err != nil {
@@ -174,8 +174,8 @@ func TestMatch(t *testing.T) {
 			t.Errorf("%q matches: %v", text, !want)
 		}
 	}
-	if (Filter{Terms: []Term{{Field: "colour", Value: ""}}}).Match(e) {
-		t.Error("a field that does not exist matched")
+	if (Filter{Terms: []Term{{Field: "color", Value: ""}}}).Match(e) {
+		t.Error("an unknown field matches")
 	}
 }
 
@@ -198,11 +198,11 @@ func FuzzParseFilter(f *testing.F) {
 		}
 		printed := filter.String()
 		if len(printed) > MaxFilter {
-			return // instants and quotes can grow
+			return // instants and quotes can be longer than the typed text
 		}
 		again, err := ParseFilter(printed, now.Add(time.Hour))
 		if err != nil || !reflect.DeepEqual(again, filter) {
-			t.Fatalf("%q prints as %q, which reads as %+v (%v)", text, printed, again, err)
+			t.Fatalf("%q prints as %q, which parses to %+v (%v)", text, printed, again, err)
 		}
 		filter.Match(full())
 	})

@@ -5,35 +5,35 @@ import (
 	"time"
 )
 
-// Row is what a person reads as one act: a folder listed over several pages,
-// a file fetched over several URLs and the client's word on how that ended.
+// Row is a group of events that a person reads as one action: the pages of one
+// listing, or the URLs of one download with the client's report.
 type Row struct {
-	Event     Event     // the first event of the chain, of those given
-	Last      time.Time // of the newest one
-	Events    int       // how many were folded
-	URLs      int       // released download URLs among them
-	Completed *Event    // the newest report by the client, if there is one
-	Outcome   string    // the worst that the server decided in it: a refusal must not hide behind what was allowed
-	Members   []int     // places in the events given, the oldest event first
+	Event     Event     // the oldest event of the row
+	Last      time.Time // instant of the newest event
+	Events    int       // number of events
+	URLs      int       // number of released download URLs
+	Completed *Event    // the client's newest report, or nil
+	Outcome   string    // the worst outcome decided by the server: an allowed event must not hide a refusal
+	Members   []int     // indexes into the events given to Fold, oldest event first
 }
 
-// Fold makes rows of events in any order, the row with the newest event
-// first. An event joins the one that it continues, directly or over others,
-// but only where both are by the same person, on the same object, and of the
-// same kind (or a download and its completion): Continues is what a client
-// sent, and must not hide one file's download in another's row.
+// Fold groups events into rows. The events may be in any order; the row with the
+// newest event is first. An event joins the row of the event that it continues,
+// directly or through others. Both must have the same person, object and kind (a
+// download and its completion are one kind). The client chooses the field
+// Continues, and must not hide the download of one file in the row of another.
 func Fold(events []Event) []Row {
-	places := make([]int, len(events))
-	for i := range places {
-		places[i] = i
+	indexes := make([]int, len(events))
+	for i := range indexes {
+		indexes[i] = i
 	}
-	slices.SortStableFunc(places, func(a, b int) int { return events[a].Time.Compare(events[b].Time) })
+	slices.SortStableFunc(indexes, func(a, b int) int { return events[a].Time.Compare(events[b].Time) })
 	order := make([]Event, len(events))
-	for i, at := range places {
+	for i, at := range indexes {
 		order[i] = events[at]
 	}
 
-	parent := make([]int, len(order)) // a forest over indexes, roots point at themselves
+	parent := make([]int, len(order)) // union-find over indexes; a root is its own parent
 	byID := make(map[string]int, len(order))
 	for i, e := range order {
 		parent[i] = i
@@ -50,10 +50,10 @@ func Fold(events []Event) []Row {
 	}
 	join := func(i, j int) {
 		if i, j = root(i), root(j); i != j {
-			parent[max(i, j)] = min(i, j) // the older one stays the root
+			parent[max(i, j)] = min(i, j) // the older event stays the root
 		}
 	}
-	orphans := map[subject]map[string]int{} // events whose first event is not among those given
+	orphans := map[subject]map[string]int{} // events without their first event, by its id
 	for i, e := range order {
 		if e.Continues == "" {
 			continue
@@ -77,19 +77,19 @@ func Fold(events []Event) []Row {
 	}
 
 	var rows []Row
-	place := map[int]int{} // root → index in rows
+	rowOf := map[int]int{} // root → index in rows
 	for i := len(order) - 1; i >= 0; i-- {
 		e, r := order[i], root(i)
-		at, ok := place[r]
+		at, ok := rowOf[r]
 		if !ok {
 			at = len(rows)
-			place[r] = at
+			rowOf[r] = at
 			rows = append(rows, Row{Event: order[r], Last: e.Time, Outcome: order[r].Outcome})
 		}
 		row := &rows[at]
 		row.Events++
-		row.Members = append(row.Members, places[i])
-		if e.Action != Completed && badness(e.Outcome) > badness(row.Outcome) {
+		row.Members = append(row.Members, indexes[i])
+		if e.Action != Completed && severity(e.Outcome) > severity(row.Outcome) {
 			row.Outcome = e.Outcome
 		}
 		if e.Action == Download && e.Outcome == Allowed {
@@ -105,8 +105,8 @@ func Fold(events []Event) []Row {
 	return rows
 }
 
-// badness orders outcomes.
-func badness(outcome string) int {
+// severity orders outcomes.
+func severity(outcome string) int {
 	switch outcome {
 	case Denied:
 		return 2
@@ -116,7 +116,7 @@ func badness(outcome string) int {
 	return 0
 }
 
-// subject is what all events of one row have in common.
+// subject is common to all events of one row.
 type subject struct{ sub, bucket, key, kind string }
 
 func subjectOf(e Event) subject {

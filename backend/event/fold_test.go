@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-func act(id string, second int, who, action, key, continues string) Event {
-	return Event{ID: id, Time: time.Unix(int64(second), 0).UTC(), User: User{Sub: who}, Action: action,
+func act(id string, second int, sub, action, key, continues string) Event {
+	return Event{ID: id, Time: time.Unix(int64(second), 0).UTC(), User: User{Sub: sub}, Action: action,
 		Outcome: Allowed, Bucket: "b", Key: key, Continues: continues}
 }
 
@@ -40,7 +40,7 @@ func TestFold(t *testing.T) {
 		"pages of a listing": {[]Event{
 			act("a", 1, "ada", List, "k/", ""), act("b", 2, "ada", List, "k/", "a"), act("x", 3, "ada", List, "l/", ""),
 		}, []string{"x last 3 events 1 urls 0 done -", "a last 2 events 2 urls 0 done -"}},
-		"a chain with another's rows between, newest first by its last event": {[]Event{
+		"two chains interleaved, the chain with the newest event first": {[]Event{
 			act("a", 1, "ada", Download, "k", ""), act("x", 2, "grace", Download, "k", ""), act("b", 3, "ada", Download, "k", "a"),
 		}, []string{"a last 3 events 2 urls 2 done -", "x last 2 events 1 urls 1 done -"}},
 		"the first event is on another page": {[]Event{
@@ -49,13 +49,13 @@ func TestFold(t *testing.T) {
 		"another file cannot hide in a row": {[]Event{
 			act("a", 1, "ada", Download, "readme", ""), act("b", 2, "ada", Download, "secret", "a"),
 		}, []string{"b last 2 events 1 urls 1 done -", "a last 1 events 1 urls 1 done -"}},
-		"nor can another person": {[]Event{
+		"another person cannot hide in a row": {[]Event{
 			act("a", 1, "ada", Download, "k", ""), act("b", 2, "grace", Download, "k", "a"),
 		}, []string{"b last 2 events 1 urls 1 done -", "a last 1 events 1 urls 1 done -"}},
-		"nor a download in a listing": {[]Event{
+		"a download cannot hide in a listing": {[]Event{
 			act("a", 1, "ada", List, "k", ""), act("b", 2, "ada", Download, "k", "a"),
 		}, []string{"b last 2 events 1 urls 1 done -", "a last 1 events 1 urls 0 done -"}},
-		"a denied URL is none": {[]Event{denied}, []string{"n last 9 events 1 urls 0 done -"}},
+		"a denied URL does not count": {[]Event{denied}, []string{"n last 9 events 1 urls 0 done -"}},
 		"a circle": {[]Event{
 			act("a", 1, "ada", List, "k", "b"), act("b", 2, "ada", List, "k", "a"), act("c", 3, "ada", List, "k", "c"),
 		}, []string{"c last 3 events 1 urls 0 done -", "a last 2 events 2 urls 0 done -"}},
@@ -66,13 +66,13 @@ func TestFold(t *testing.T) {
 		backwards := slices.Clone(test.events)
 		slices.Reverse(backwards)
 		if got := rows(backwards); !slices.Equal(got, test.want) {
-			t.Errorf("%s, given backwards: %q", name, got)
+			t.Errorf("%s, in reverse order: %q", name, got)
 		}
 	}
 }
 
-// Rows hold every event exactly once, and older pages do not move newer rows.
-func TestFoldKeepsAllAndStaysInPlace(t *testing.T) {
+// Each event is in one row, and the rows are in order, newest first.
+func TestFoldKeepsAllEventsInOrder(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 500 {
 		var events []Event
@@ -83,7 +83,7 @@ func TestFoldKeepsAllAndStaysInPlace(t *testing.T) {
 			}
 			events = append(events, e)
 		}
-		slices.Reverse(events) // newest first, as pages come
+		slices.Reverse(events) // newest first, as in pages of the log
 		total := 0
 		all := Fold(events)
 		for _, row := range all {
@@ -98,8 +98,8 @@ func TestFoldKeepsAllAndStaysInPlace(t *testing.T) {
 	}
 }
 
-// Ten minutes of an engineer's morning: 20 folders, some of several pages, and
-// three files, one fetched for more than five minutes over renewed URLs.
+// Ten minutes of typical use fit on a screen: 20 folders, some with several pages,
+// and three files, one of them with renewed URLs over more than five minutes.
 func TestFoldTenMinutesFitAScreen(t *testing.T) {
 	const most = 30
 	var events []Event
@@ -127,9 +127,9 @@ func TestFoldTenMinutesFitAScreen(t *testing.T) {
 		add(550, Completed, key, last)
 	}
 	if len(events) <= most {
-		t.Fatalf("only %d events: the test shows nothing", len(events))
+		t.Fatalf("only %d events: too few for this test", len(events))
 	}
 	if n := len(Fold(events)); n > most {
-		t.Errorf("%d rows, at most %d wanted", n, most)
+		t.Errorf("%d rows, want at most %d", n, most)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// IDs mints ids for events (ULIDs), ascending within one process. What it gives
-// is safe for concurrent use; it panics where random fails.
+// IDs returns a function that makes event ids: ULIDs, ascending within one
+// process. The function is safe for concurrent use. It panics if random fails.
 func IDs(random io.Reader) func(time.Time) string {
 	var mu sync.Mutex
 	entropy := ulid.Monotonic(random, 0)

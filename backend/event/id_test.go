@@ -9,8 +9,7 @@ import (
 	"usher/backend/event"
 )
 
-// TestIDsAscend: ids of one instant come in order, and none comes twice however
-// many ask at once.
+// Ids of one instant ascend, and concurrent calls return different ids.
 func TestIDsAscend(t *testing.T) {
 	next, now := event.IDs(rand.Reader), time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)
 	got := make(chan []string)
@@ -33,6 +32,6 @@ func TestIDsAscend(t *testing.T) {
 	}
 	slices.Sort(all)
 	if n := len(slices.Compact(all)); n != 4000 || len(all[0]) != 26 {
-		t.Errorf("%d different ones of 4000, like %s", n, all[0])
+		t.Errorf("%d different ids of 4000, such as %s", n, all[0])
 	}
 }

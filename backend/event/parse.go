@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// FilterError says where a filter's text is wrong and what could stand there:
-// enough for a caret under the word and a list of what is possible.
+// FilterError is a syntax error in a filter, with the position of the word and the
+// possible replacements.
 type FilterError struct {
 	Offset   int      // bytes before Word
 	Length   int      // bytes of Word
-	Word     string   // as it was typed; shown through safetext only
-	Problem  string   // a sentence without anything that was typed
-	Possible []string // what could stand there instead
+	Word     string   // as typed; shown through safetext only
+	Problem  string   // a sentence without typed text
+	Possible []string // possible replacements of Word
 }
 
 func (e *FilterError) Error() string {
@@ -28,19 +28,19 @@ func (e *FilterError) Error() string {
 	return s
 }
 
-// ParseFilter reads terms separated by spaces:
+// ParseFilter parses terms separated by spaces:
 //
 //	who:ada action:download since:2026-11-01
-//	path:company-reports/annual/        all that begins with these bytes
-//	path:="company-reports/q3 2026.csv" exactly this one
-//	-outcome:allowed                    all but these
+//	path:company-reports/annual/        paths with this prefix
+//	path:="company-reports/q3 2026.csv" exactly this path
+//	-outcome:allowed                    all other outcomes
 //
-// A value with spaces stands in quotes, in which \" and \\ are a quote and a
-// backslash. since and until take a day (2026-11-01; until reaches to its
-// end), an instant (2026-11-01T10:00, with seconds if need be) or an age (30m,
-// 24h, 7d, 4w) counted back from now; all is UTC. since is inclusive, until
-// is not. A word without a field finds nothing and is an error, as is
-// everything else that is not understood: always a *FilterError.
+// A value with spaces is in quotes; there, \" and \\ are a quote and a backslash.
+// The value of since and until is a day (2026-11-01; until includes the day), an
+// instant (2026-11-01T10:00, optionally with seconds) or an age (30m, 24h, 7d, 4w)
+// before now. All times are UTC. since is inclusive, until is exclusive. A word
+// without a field is an error, as is any other unknown text. Every error is a
+// *FilterError.
 func ParseFilter(text string, now time.Time) (Filter, error) {
 	if len(text) > MaxFilter {
 		return Filter{}, &FilterError{Offset: MaxFilter, Length: len(text) - MaxFilter, Word: text[MaxFilter:],
@@ -81,7 +81,7 @@ func (p *parser) skip() {
 	}
 }
 
-// wrong is an error about the bytes from start up to where the parser stands.
+// wrong returns an error about the bytes from start to the parser's position.
 func (p *parser) wrong(start int, problem string, possible ...string) *FilterError {
 	return &FilterError{Offset: start, Length: p.at - start, Word: p.text[start:p.at], Problem: problem, Possible: possible}
 }
@@ -124,7 +124,7 @@ func (p *parser) term() (Term, error) {
 	return t, p.check(&t, value)
 }
 
-// value reads a word or a quoted text.
+// value parses a word or a quoted text.
 func (p *parser) value() (string, error) {
 	start := p.at
 	if !strings.HasPrefix(p.text[p.at:], `"`) {
@@ -139,12 +139,12 @@ func (p *parser) value() (string, error) {
 		case '"':
 			p.at++
 			if p.at < len(p.text) && !space(p.text[p.at]) {
-				return "", p.wrong(start, "After a closing quote comes a space.")
+				return "", p.wrong(start, "A closing quote must be followed by a space.")
 			}
 			return b.String(), nil
 		case '\\':
 			if p.at++; p.at == len(p.text) || p.text[p.at] != '"' && p.text[p.at] != '\\' {
-				return "", p.wrong(start, "In quotes, a backslash stands before a quote or a backslash.", `\"`, `\\`)
+				return "", p.wrong(start, "In quotes, a backslash must precede a quote or a backslash.", `\"`, `\\`)
 			}
 			b.WriteByte(p.text[p.at])
 		default:
@@ -154,7 +154,7 @@ func (p *parser) value() (string, error) {
 	return "", p.wrong(start, "The closing quote is missing.")
 }
 
-// check holds a value to its field, and reads instants.
+// check validates the value of a field, and parses times.
 func (p *parser) check(t *Term, start int) error {
 	switch t.Field {
 	case ByAction:
@@ -170,7 +170,7 @@ func (p *parser) check(t *Term, start int) error {
 		if err != nil || addr.Zone() != "" {
 			return p.wrong(start, "This is not an IP address.", examples(ByIP)...)
 		}
-		t.Value = addr.String() // one spelling, as the server records it
+		t.Value = addr.String() // the form that the server records
 	case BySince, ByUntil:
 		at, ok := parseTime(t.Value, t.Field == ByUntil, p.now)
 		if !ok {
@@ -181,9 +181,10 @@ func (p *parser) check(t *Term, start int) error {
 	return nil
 }
 
-// parseTime reads a day, an instant or an age. The whole day counts for until.
+// parseTime parses a day, an instant or an age. With until, a day includes its
+// 24 hours.
 func parseTime(v string, until bool, now time.Time) (time.Time, bool) {
-	const maxAge = 200 * 365 * 24 * time.Hour // well inside what a Duration holds
+	const maxAge = 200 * 365 * 24 * time.Hour // below the maximum of a Duration
 	if n, err := strconv.ParseUint(v[:len(v)-1], 10, 32); err == nil {
 		units := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 		unit, ok := units[v[len(v)-1]]
@@ -214,7 +215,7 @@ func fieldNames() []string {
 	return names
 }
 
-// examples are values that a field takes.
+// examples returns valid values of a field.
 func examples(f Field) []string {
 	switch f {
 	case ByAction:

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Each event is in exactly one row, and rows name theirs in order.
-func TestRowsNameTheirEvents(t *testing.T) {
+// Each event is in exactly one row, and the members of a row are in order.
+func TestRowsListTheirEvents(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	folded := 0
 	for range 500 {
@@ -34,7 +34,7 @@ func TestRowsNameTheirEvents(t *testing.T) {
 				t.Fatalf("a row has %d events, Fold counted %d", len(row.Members), row.Events)
 			}
 			if first := events[row.Members[0]]; first.ID != row.Event.ID {
-				t.Fatalf("a row begins with %s, Fold says %s", first.ID, row.Event.ID)
+				t.Fatalf("the first member is %s, the row's event %s", first.ID, row.Event.ID)
 			}
 			if !slices.IsSortedFunc(row.Members, func(a, b int) int { return events[a].Time.Compare(events[b].Time) }) {
 				t.Fatal("a row is not in order")
@@ -45,11 +45,12 @@ func TestRowsNameTheirEvents(t *testing.T) {
 		}
 	}
 	if folded < 500 {
-		t.Errorf("only %d events were folded: this test tests nothing", folded)
+		t.Errorf("only %d events were folded: too few for this test", folded)
 	}
 }
 
-// A refusal in the middle of a download shows; what the client says does not.
+// A refusal during a download decides the outcome of the row. The client's report
+// does not.
 func TestRowShowsItsWorstOutcome(t *testing.T) {
 	at := func(i int, action, outcome, continues string) Event {
 		return Event{ID: fmt.Sprint("e", i), Time: time.Unix(int64(i), 0), Bucket: "b", Key: "k", Action: action, Outcome: outcome, Continues: continues}

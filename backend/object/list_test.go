@@ -104,7 +104,7 @@ func keys(n int) (out []string) {
 
 // A page that is wrong gives the right rows, or a failure, and never a listing
 // that looks whole and is not.
-func TestBentListings(t *testing.T) {
+func TestBadListings(t *testing.T) {
 	drop := func(l *objecttest.Listing, name string) {
 		l.Rows = slices.DeleteFunc(l.Rows, func(r objecttest.Row) bool { return r.Name == name })
 	}
