@@ -1,15 +1,14 @@
 // Command prose counts marker words in the comments of a Go tree.
 //
-// A marker word is a sign of a sentence that names a thing by a clause
-// ("what was put") or gives code a voice ("the store says"). The limits are
-// twice the worst rate found in seven code bases that read well: age, restic,
-// pkgsite, upspin, tessera, tailscale and crush.
+// A marker word indicates a sentence that names a thing by a clause or describes
+// code as a person. The limits are twice the worst rate of seven readable code
+// bases: age, restic, pkgsite, upspin, tessera, tailscale and crush.
 //
 // Usage: go run ./.ci/prose [-limit=false] [FOLDER]
 //
 // The command prints the rate of each word and the ten files with the most
-// markers. It exits with 1 when a rate of the tree is above its limit, or a
-// rate of one file is above three times its limit.
+// markers. It exits with 1 if a rate of the tree is above its limit, or if a rate
+// of one file is above three times its limit.
 package main
 
 import (
@@ -26,7 +25,7 @@ import (
 	"strings"
 )
 
-// limit is the largest number of occurrences per 10,000 comment words.
+// limit is the maximum number of occurrences of a word per 10,000 comment words.
 type limit struct {
 	word string
 	most float64
@@ -39,10 +38,10 @@ func limits() []limit {
 	}
 }
 
-// perFile is the factor between the limit of the tree and that of one file.
+// perFile is the factor from the limit of the tree to the limit of one file.
 const perFile = 3
 
-// counts holds the number of comment words and of each marker word.
+// counts has the numbers of comment words and of each marker word.
 type counts struct {
 	words   int
 	markers map[string]int
@@ -137,7 +136,7 @@ func main() {
 	}
 }
 
-// report prints the counts, and returns false when a limit is exceeded.
+// report prints the counts. It returns false if a limit is exceeded.
 func report(files map[string]counts) bool {
 	sum := counts{markers: map[string]int{}}
 	for _, c := range files {

@@ -180,8 +180,8 @@ func (r *checker) signer(ctx context.Context) Finding {
 	case err != nil:
 		err = fmt.Errorf("there are no AWS credentials: %w", brief(err))
 	case creds.SessionToken != "" && !creds.CanExpire:
-		// SPEC: a presigned URL expires with its credentials (S3 user guide, "Sharing
-		// objects with presigned URLs"). Their expiry is unknown here.
+		// SPEC: a presigned URL expires with its credentials (S3 user guide,
+		// using-presigned-url). Their expiry is unknown here.
 		err = errors.New("the credentials have a session token without a known expiry and cannot sign URLs")
 		fix = "unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or remove aws_session_token from the profile), and run with a role: instance profile, ECS task role, web identity, or credential_process with an Expiration"
 	case creds.CanExpire && creds.Expires.Before(r.now()):
