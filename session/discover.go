@@ -67,7 +67,7 @@ func Origin(address string) (string, error) {
 	case err != nil || len(address) > 300:
 		return refuse("it cannot be read")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return refuse("it has to begin with https://")
+		return refuse("it must begin with https://")
 	case u.User != nil:
 		return refuse("it holds a user name")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(address, "#"):
@@ -80,7 +80,7 @@ func Origin(address string) (string, error) {
 		return refuse("its host is not a host name")
 	}
 	if u.Scheme == "http" && !shape.Loopback(host) {
-		return refuse("it has to begin with https://")
+		return refuse("it must begin with https://")
 	}
 	if port == "443" && u.Scheme == "https" || port == "80" && u.Scheme == "http" {
 		port = ""

@@ -54,7 +54,7 @@ var (
 	// ErrStartAgain: the sign-in took too long, or was never started.
 	ErrStartAgain error = &Failure{sentence: "This sign-in took too long. Start again with your password.", exit: api.ExitSignedOut}
 	// ErrPasswordReset: an administrator reset the password; its recovery uses another channel.
-	ErrPasswordReset error = &Failure{sentence: "Your password has to be reset first. Ask your administrator.", exit: api.ExitSignedOut}
+	ErrPasswordReset error = &Failure{sentence: "Your password must be reset first. Ask your administrator.", exit: api.ExitSignedOut}
 	// ErrUnfinishedAccount: the account is not confirmed, or lacks required attributes.
 	ErrUnfinishedAccount error = &Failure{sentence: "Your account is not set up completely. Ask your administrator.", exit: api.ExitSignedOut}
 	// ErrTooManyGroups: the access token lists every group, and no server

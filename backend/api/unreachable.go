@@ -28,7 +28,7 @@ type Unreachable struct {
 
 const (
 	adviceNetwork = "Check your network and the address, then try again."
-	adviceTrust   = "Nothing was sent. Check the address and this machine's clock; if your network inspects traffic, its certificate has to be installed (SSL_CERT_FILE)."
+	adviceTrust   = "Nothing was sent. Check the address and this machine's clock; if your network inspects traffic, its certificate must be installed (SSL_CERT_FILE)."
 	adviceSecure  = "Nothing was sent. Check the address; something between you and the server may be at fault."
 	adviceProxy   = "Check HTTPS_PROXY, or name this host in NO_PROXY, then try again."
 )

@@ -67,7 +67,7 @@ func forAdmins(err error, group string) error {
 }
 
 func (a *app) accessExplain(cmd *cobra.Command, args []string) error {
-	if err := exactly(cmd, args, 2, 2, "explain takes the name of a person and the PATH of an object."); err != nil {
+	if err := checkArgs(cmd, args, 2, 2, "explain takes the name of a person and the PATH of an object."); err != nil {
 		return err
 	}
 	where, err := parsePath(args[1], false)
@@ -77,13 +77,13 @@ func (a *app) accessExplain(cmd *cobra.Command, args []string) error {
 	if where.IsFolder() {
 		return usagef("%s is a folder. Name an object, or use usher access who %s", safe(args[1]), shellQuote(args[1]))
 	}
-	at, err := a.connect(cmd.Context())
+	conn, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
-	out, err := at.client.Explain(cmd.Context(), api.ExplainRequest{User: args[0], Bucket: where.Bucket, Key: where.Key})
+	out, err := conn.client.Explain(cmd.Context(), api.ExplainRequest{User: args[0], Bucket: where.Bucket, Key: where.Key})
 	if err != nil {
-		return forAdmins(err, at.profile.Config.AdminsGroup)
+		return forAdmins(err, conn.profile.Config.AdminsGroup)
 	}
 	if a.json {
 		a.writeJSON(a.Out, out)
@@ -129,7 +129,7 @@ func grantLine(g api.Grant) string {
 }
 
 func (a *app) accessWho(cmd *cobra.Command, args []string) error {
-	if err := exactly(cmd, args, 1, 1, "who takes the PATH of an object or a folder."); err != nil {
+	if err := checkArgs(cmd, args, 1, 1, "who takes the PATH of an object or a folder."); err != nil {
 		return err
 	}
 	where, err := parsePath(args[0], false)
@@ -139,13 +139,13 @@ func (a *app) accessWho(cmd *cobra.Command, args []string) error {
 	if where.IsRoot() {
 		return usagef("Name a bucket, a folder or an object.")
 	}
-	at, err := a.connect(cmd.Context())
+	conn, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
-	out, err := at.client.Who(cmd.Context(), api.WhoRequest{Bucket: where.Bucket, Key: where.Key})
+	out, err := conn.client.Who(cmd.Context(), api.WhoRequest{Bucket: where.Bucket, Key: where.Key})
 	if err != nil {
-		return forAdmins(err, at.profile.Config.AdminsGroup)
+		return forAdmins(err, conn.profile.Config.AdminsGroup)
 	}
 	if a.json {
 		a.writeJSON(a.Out, out)
@@ -186,16 +186,16 @@ func (a *app) accessWho(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) accessCan(cmd *cobra.Command, args []string) error {
-	if err := exactly(cmd, args, 1, 1, "can takes the name of a person."); err != nil {
+	if err := checkArgs(cmd, args, 1, 1, "can takes the name of a person."); err != nil {
 		return err
 	}
-	at, err := a.connect(cmd.Context())
+	conn, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
-	out, err := at.client.Can(cmd.Context(), api.CanRequest{User: args[0]})
+	out, err := conn.client.Can(cmd.Context(), api.CanRequest{User: args[0]})
 	if err != nil {
-		return forAdmins(err, at.profile.Config.AdminsGroup)
+		return forAdmins(err, conn.profile.Config.AdminsGroup)
 	}
 	if a.json {
 		a.writeJSON(a.Out, out)
@@ -255,16 +255,16 @@ usher grants diff new.yaml
 }
 
 func (a *app) listGrants(cmd *cobra.Command, args []string) error {
-	if err := exactly(cmd, args, 0, 0, "list takes no arguments."); err != nil {
+	if err := checkArgs(cmd, args, 0, 0, "list takes no arguments."); err != nil {
 		return err
 	}
-	at, err := a.connect(cmd.Context())
+	conn, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
-	out, err := at.client.GrantsList(cmd.Context())
+	out, err := conn.client.GrantsList(cmd.Context())
 	if err != nil {
-		return forAdmins(err, at.profile.Config.AdminsGroup)
+		return forAdmins(err, conn.profile.Config.AdminsGroup)
 	}
 	if a.json {
 		a.writeJSON(a.Out, out)
@@ -290,20 +290,20 @@ func (a *app) listGrants(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
-	if err := exactly(cmd, args, 1, 1, "diff takes the name of a grants file, or - for stdin."); err != nil {
+	if err := checkArgs(cmd, args, 1, 1, "diff takes the name of a grants file, or - for stdin."); err != nil {
 		return err
 	}
 	text, err := await(cmd.Context(), func() (string, error) { return a.readGrants(args[0]) }, nil)
 	if err != nil {
 		return err
 	}
-	at, err := a.connect(cmd.Context())
+	conn, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
-	out, err := at.client.GrantsDiff(cmd.Context(), api.GrantsDiffRequest{Text: text})
+	out, err := conn.client.GrantsDiff(cmd.Context(), api.GrantsDiffRequest{Text: text})
 	if err != nil {
-		return forAdmins(err, at.profile.Config.AdminsGroup)
+		return forAdmins(err, conn.profile.Config.AdminsGroup)
 	}
 	if a.json {
 		a.writeJSON(a.Out, out)

@@ -57,7 +57,7 @@ usher login -u alan --password-stdin --code-stdin
 }
 
 func (l *login) run(cmd *cobra.Command, args []string) error {
-	if err := exactly(cmd, args, 0, 0, "login takes flags only: usher login --username NAME."); err != nil {
+	if err := checkArgs(cmd, args, 0, 0, "login takes flags only: usher login --username NAME."); err != nil {
 		return err
 	}
 	if l.username == "" && !l.InTTY {
@@ -67,18 +67,18 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 		return usagef("There is no terminal for a prompt. Pass the password with --password-stdin.")
 	}
 	l.lines = bufio.NewReaderSize(io.LimitReader(l.In, 16<<10), 512)
-	at, err := l.connect(cmd.Context())
+	conn, err := l.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
-	tokens, err := l.signIn(cmd.Context(), at)
+	tokens, err := l.signIn(cmd.Context(), conn)
 	if err != nil {
 		return err
 	}
-	if err := at.session.Adopt(tokens); err != nil {
+	if err := conn.session.Adopt(tokens); err != nil {
 		return err
 	}
-	who, err := at.client.Whoami(cmd.Context())
+	who, err := conn.client.Whoami(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -87,20 +87,20 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 			Username string   `json:"username"`
 			Groups   []string `json:"groups"`
 			Server   string   `json:"server"`
-		}{who.Person.Username, listOf(who.Groups), at.profile.Server})
+		}{who.Person.Username, listOf(who.Groups), conn.profile.Server})
 		return nil
 	}
-	fmt.Fprintf(l.Err, "You are signed in to %s as %s (%s).\n", hostOf(at.profile), safe(who.Person.Username), fewGroups(who.Groups))
+	fmt.Fprintf(l.Err, "You are signed in to %s as %s (%s).\n", hostOf(conn.profile), safe(who.Person.Username), fewGroups(who.Groups))
 	return nil
 }
 
-func (l *login) signIn(ctx context.Context, at connection) (session.Tokens, error) {
-	in, err := session.NewSignIn(at.profile, session.Options{Now: l.Now, Random: rand.Reader})
+func (l *login) signIn(ctx context.Context, conn connection) (session.Tokens, error) {
+	in, err := session.NewSignIn(conn.profile, session.Options{Now: l.Now, Random: rand.Reader})
 	if err != nil {
 		return session.Tokens{}, err
 	}
 	if l.username == "" {
-		if l.username, err = l.prompt(ctx, fmt.Sprintf("User name at %s: ", hostOf(at.profile))); err != nil {
+		if l.username, err = l.prompt(ctx, fmt.Sprintf("User name at %s: ", hostOf(conn.profile))); err != nil {
 			return session.Tokens{}, err
 		}
 	}
@@ -259,7 +259,7 @@ usher logout
 usher logout --everywhere
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 0, 0, "logout takes no arguments."); err != nil {
+			if err := checkArgs(cmd, args, 0, 0, "logout takes no arguments."); err != nil {
 				return err
 			}
 			return a.logout(cmd.Context(), everywhere)
@@ -269,8 +269,8 @@ usher logout --everywhere
 	return cmd
 }
 
-// signoutLimit bounds the call to the server, without which a sign-out succeeds
-// too.
+// signoutLimit bounds the call to the server. A sign-out succeeds even if the
+// call fails.
 const signoutLimit = 5 * time.Second
 
 func (a *app) logout(ctx context.Context, everywhere bool) error {
@@ -278,20 +278,20 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 	if err != nil {
 		return err
 	}
-	at, err := a.at(p, a.transport()) // no check of the server, because no secret is typed
+	conn, err := a.connectTo(p, a.transport()) // no check of the server, because no secret is typed
 	if err != nil {
 		return err
 	}
-	_, _, was := at.session.Person()
+	_, _, was := conn.session.Person()
 	if was {
 		limited, cancel := context.WithTimeout(ctx, signoutLimit)
-		err := at.client.Signout(limited)
+		err := conn.client.Signout(limited)
 		cancel()
 		if err != nil {
 			a.debugf("recording the sign-out: %v", err)
 		}
 	}
-	if err := at.session.SignOut(ctx, everywhere); err != nil {
+	if err := conn.session.SignOut(ctx, everywhere); err != nil {
 		return err
 	}
 	switch {
@@ -324,7 +324,7 @@ usher whoami
 usher whoami --json
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 0, 0, "whoami takes no arguments."); err != nil {
+			if err := checkArgs(cmd, args, 0, 0, "whoami takes no arguments."); err != nil {
 				return err
 			}
 			return a.whoami(cmd.Context())
@@ -333,11 +333,11 @@ usher whoami --json
 }
 
 func (a *app) whoami(ctx context.Context) error {
-	at, err := a.connect(ctx)
+	conn, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	who, err := at.client.Whoami(ctx)
+	who, err := conn.client.Whoami(ctx)
 	if err != nil {
 		return err
 	}
@@ -347,7 +347,7 @@ func (a *app) whoami(ctx context.Context) error {
 			api.Whoami
 			Server       string `json:"server"`
 			Organisation string `json:"organisation"`
-		}{who, at.profile.Server, at.profile.Config.Organisation})
+		}{who, conn.profile.Server, conn.profile.Config.Organisation})
 		return nil
 	}
 	var t table
@@ -356,7 +356,7 @@ func (a *app) whoami(ctx context.Context) error {
 		t.add("email", safe(who.Person.Email))
 	}
 	t.add("groups", groups(who.Groups))
-	t.add("server", fmt.Sprintf("%s (%s)", hostOf(at.profile), safe(at.profile.Config.Organisation)))
+	t.add("server", fmt.Sprintf("%s (%s)", hostOf(conn.profile), safe(conn.profile.Config.Organisation)))
 	t.add("since", who.SessionStart.Local().Format("2006-01-02 15:04"))
 	t.add("revocation", fmt.Sprintf("takes effect within %d s", who.BoundSeconds))
 	t.write(a.Out)

@@ -99,9 +99,9 @@ func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.C
 	}
 }
 
-// exactly checks the number of arguments. sentence is the error text; it names
+// checkArgs checks the number of arguments. sentence is the error text; it names
 // the arguments.
-func exactly(cmd *cobra.Command, args []string, least, most int, sentence string) error {
+func checkArgs(cmd *cobra.Command, args []string, least, most int, sentence string) error {
 	if len(args) >= least && (most < 0 || len(args) <= most) {
 		return nil
 	}
@@ -149,11 +149,11 @@ func (a *app) connect(ctx context.Context) (connection, error) {
 		}
 		a.warnIfOld(now.OldestClient, p)
 	}
-	return a.at(p, transport)
+	return a.connectTo(p, transport)
 }
 
-// at returns a connection to a profile's server without a request.
-func (a *app) at(p session.Profile, transport http.RoundTripper) (connection, error) {
+// connectTo returns a connection to a profile's server without a request.
+func (a *app) connectTo(p session.Profile, transport http.RoundTripper) (connection, error) {
 	a.debugf("profile %s, server %s, pool %s", p.Name, p.Server, p.Config.UserPoolID)
 	s, err := session.Open(a.Folders, p, session.Options{Now: a.Now, Random: rand.Reader})
 	if err != nil {
@@ -251,14 +251,14 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 	case noTerminal:
 		return usagef("The browser needs a terminal. To list a folder without one, run usher ls %s", shellQuote(path))
 	}
-	at, err := a.connect(cmd.Context())
+	conn, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
-	return a.open(cmd.Context(), at, path, "", RunningDemo{})
+	return a.open(cmd.Context(), conn, path, "", RunningDemo{})
 }
 
-func (a *app) open(ctx context.Context, at connection, path, downloads string, demo RunningDemo) error {
+func (a *app) open(ctx context.Context, conn connection, path, downloads string, demo RunningDemo) error {
 	if downloads == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -267,7 +267,7 @@ func (a *app) open(ctx context.Context, at connection, path, downloads string, d
 		downloads = filepath.Join(home, "usher")
 	}
 	return a.Browse(ctx, Browser{
-		Profile: at.profile, Session: at.session, Client: at.client, Folders: a.Folders,
+		Profile: conn.profile, Session: conn.session, Client: conn.client, Folders: a.Folders,
 		Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
 	})
 }

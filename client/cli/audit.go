@@ -96,7 +96,7 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 	if _, err := event.ParseFilter(query, s.Now()); err != nil {
 		return filterError(query, err)
 	}
-	at, err := s.connect(ctx)
+	conn, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,12 +104,12 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 	shown, cut := 0, false
 	req := api.AuditQueryRequest{Filter: query, Limit: api.MaxAuditPage}
 	for !cut {
-		if s.limit > 0 { // one event above the limit reveals that the result is cut
+		if s.limit > 0 { // with one more event than shown, to detect a cut
 			req.Limit = min(s.limit-shown+1, api.MaxAuditPage)
 		}
-		page, err := at.client.AuditQuery(ctx, req)
+		page, err := conn.client.AuditQuery(ctx, req)
 		if err != nil {
-			return forAuditors(err, at.profile.Config.AuditorsGroup)
+			return forAuditors(err, conn.profile.Config.AuditorsGroup)
 		}
 		events := page.Events
 		if cut = s.limit > 0 && shown+len(events) > s.limit; cut {

@@ -212,7 +212,7 @@ func (h *hangup) take() <-chan os.Signal {
 	return taken
 }
 
-// withSignals returns a context that a signal to end the process cancels.
+// withSignals returns a context that is canceled by a signal to end the process.
 func withSignals(ctx context.Context, h *hangup) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)

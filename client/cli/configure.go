@@ -28,7 +28,7 @@ usher configure https://files.example.com
 usher configure --yes --profile work https://files.example.com
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 1, 1, "configure takes the server's address, like https://files.example.com."); err != nil {
+			if err := checkArgs(cmd, args, 1, 1, "configure takes the server's address, like https://files.example.com."); err != nil {
 				return err
 			}
 			return a.configure(cmd.Context(), args[0], yes)

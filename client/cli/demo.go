@@ -42,7 +42,7 @@ export AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin
 usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 0, 0, "demo takes flags only."); err != nil {
+			if err := checkArgs(cmd, args, 0, 0, "demo takes flags only."); err != nil {
 				return err
 			}
 			if !serve && (a.json || !a.InTTY || !a.OutTTY) {
@@ -100,11 +100,11 @@ func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
 		return nil // ended by a signal
 	}
 	a.Folders, a.server, a.profile = demo.Folders, demo.Server, ""
-	at, err := a.connect(ctx)
+	conn, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	return a.open(ctx, at, "", filepath.Join(demo.Facts.Dir, "downloads"), demo)
+	return a.open(ctx, conn, "", filepath.Join(demo.Facts.Dir, "downloads"), demo)
 }
 
 // showCodes prints the code of each account that needs one, until ctx ends. So
@@ -216,7 +216,7 @@ func (a *app) versionCommand() *cobra.Command {
 usher version
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 0, 0, "version takes no arguments."); err != nil {
+			if err := checkArgs(cmd, args, 0, 0, "version takes no arguments."); err != nil {
 				return err
 			}
 			if a.json {

@@ -108,7 +108,7 @@ func explain(err error) failure {
 		if errors.As(speaks, &answer) {
 			f.Code, f.RequestID = string(answer.Code), answer.RequestID
 		}
-		return f.hinted(errors.Is(speaks, session.ErrSignedOut) || answer != nil && f.exit == api.ExitSignedOut)
+		return f.withHint(errors.Is(speaks, session.ErrSignedOut) || answer != nil && f.exit == api.ExitSignedOut)
 	case errors.As(err, &filter):
 		return plain(api.ExitUsage, safetext.Line(filter.Error()))
 	case errors.Is(err, context.Canceled):
@@ -125,8 +125,8 @@ func explain(err error) failure {
 	return plain(api.ExitBug, bugSentence)
 }
 
-// hinted adds the command for a sign-in.
-func (f failure) hinted(signedOut bool) failure {
+// withHint adds the command for a sign-in.
+func (f failure) withHint(signedOut bool) failure {
 	const hint = " Run usher login."
 	if signedOut && !strings.Contains(f.Message, "usher login") {
 		f.Message, f.line = f.Message+hint, f.line+hint
@@ -192,14 +192,14 @@ func exitOfSignal(s os.Signal) int {
 	return api.ExitTerminated
 }
 
-// many sums up several failures: their common exit code, or ExitMixed.
-type many struct {
+// failures sums up several failures: their common exit code, or ExitMixed.
+type failures struct {
 	failed, total int
 	first         error
 	exit          int
 }
 
-func (m *many) add(err error) {
+func (m *failures) add(err error) {
 	f := explain(err)
 	switch m.failed++; {
 	case m.failed == 1:
@@ -209,9 +209,9 @@ func (m *many) add(err error) {
 	}
 }
 
-// err returns nil without a failure, and the failure itself for a command with
-// one file.
-func (m *many) err() error {
+// err returns nil if no file failed. For a command with one file it returns that
+// file's failure.
+func (m *failures) err() error {
 	switch {
 	case m.failed == 0:
 		return nil

@@ -73,7 +73,7 @@ func TestMany(t *testing.T) {
 		{412, []error{absent, full, full}, 1, "3 of 412 files failed, the first: There is nothing"},
 		{2, []error{full, full}, 7, "2 of 2 files failed"},
 	} {
-		m := many{total: c.total}
+		m := failures{total: c.total}
 		for _, err := range c.errs {
 			m.add(err)
 		}

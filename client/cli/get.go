@@ -74,7 +74,7 @@ usher get builds/nightly/usher.tar.gz -o - | tar xz
 }
 
 func (g *get) run(cmd *cobra.Command, args []string) error {
-	if err := exactly(cmd, args, 1, -1, "get takes the PATH of a file or folder."); err != nil {
+	if err := checkArgs(cmd, args, 1, -1, "get takes the PATH of a file or folder."); err != nil {
 		return err
 	}
 	var targets []api.Path
@@ -93,12 +93,12 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	at, err := g.connect(cmd.Context())
+	conn, err := g.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
-	config.Releaser, config.Lister = at.client, at.client
-	config.S3Hosts, config.AllowHTTP = at.profile.Config.S3Hosts, ownMachine(at.profile)
+	config.Releaser, config.Lister = conn.client, conn.client
+	config.S3Hosts, config.AllowHTTP = conn.profile.Config.S3Hosts, ownMachine(conn.profile)
 	if g.dest == "-" {
 		return g.toStdout(cmd.Context(), config, targets)
 	}
@@ -212,7 +212,7 @@ func (g *get) lookUp(ctx context.Context, from lister, targets []api.Path) (map[
 	}
 	found := map[api.Path]api.Entry{}
 	for folder, wanted := range names {
-		entries, err := look(ctx, from, folder.Bucket, folder.Key, wanted)
+		entries, err := find(ctx, from, folder.Bucket, folder.Key, wanted)
 		if err != nil {
 			return nil, err
 		}
@@ -266,7 +266,7 @@ func (g *get) fetchWith(ctx context.Context, config download.Config, targets []a
 func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path, last *download.Snapshot) error {
 	out.single = len(targets) == 1 && !targets[0].IsFolder() && !g.paths.pattern(targets[0])
 	stopDrawing := out.draw(engine)
-	targets, err := g.straight(ctx, engine, out, from, targets)
+	targets, err := g.fetchSingle(ctx, engine, out, from, targets)
 	if err == nil {
 		err = g.plan(ctx, from, targets, func(r download.Request, _ bool) {
 			out.addsFolder(r.Folder)
@@ -294,11 +294,11 @@ func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, 
 	return out.end(*last)
 }
 
-// straight requests a single file without listing its folder first, which saves
-// a round trip and an event. It returns the targets that still need a plan: all
-// of them if there are several or the destination exists, and a path that is not
-// a file, because it may be a folder.
-func (g *get) straight(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path) ([]api.Path, error) {
+// fetchSingle requests a single file without listing its folder first, which
+// saves a round trip and an event. It returns the targets that still need a plan.
+// These are all targets if there are several or if the destination exists, and a
+// single path that is not a file, because it may be a folder.
+func (g *get) fetchSingle(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path) ([]api.Path, error) {
 	if len(targets) != 1 || targets[0].IsFolder() || g.paths.pattern(targets[0]) {
 		return targets, nil
 	}

@@ -64,7 +64,7 @@ usher ls -R -p -0 builds/nightly/ | xargs -0 usher get --literal -o out
 }
 
 func (l *ls) run(cmd *cobra.Command, args []string) error {
-	if err := exactly(cmd, args, 0, 1, "ls lists one PATH."); err != nil {
+	if err := checkArgs(cmd, args, 0, 1, "ls lists one PATH."); err != nil {
 		return err
 	}
 	if l.null && l.json {
@@ -77,12 +77,12 @@ func (l *ls) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	at, err := l.connect(cmd.Context())
+	conn, err := l.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
 	l.out = bufio.NewWriter(l.Out)
-	err = l.show(cmd.Context(), at.client, t)
+	err = l.show(cmd.Context(), conn.client, t)
 	if ferr := l.out.Flush(); err == nil {
 		err = ferr
 	}
@@ -111,7 +111,7 @@ func (l *ls) show(ctx context.Context, from lister, t api.Path) error {
 	}
 	if !t.IsFolder() {
 		name := t.Base()
-		found, err := look(ctx, from, t.Bucket, t.Parent().Key, []string{name})
+		found, err := find(ctx, from, t.Bucket, t.Parent().Key, []string{name})
 		if err != nil {
 			return err
 		}

@@ -65,10 +65,10 @@ func pages(ctx context.Context, l lister, req api.ListRequest, visit func([]api.
 	}
 }
 
-// look finds names in one folder, each as an object or else as a folder.
-// Listings are in byte order, so look reads only the ranges that can have the
+// find finds names in one folder, each as an object or else as a folder.
+// Listings are in byte order, so find reads only the ranges that can have the
 // names. A folder that cannot be listed counts as empty.
-func look(ctx context.Context, l lister, bucket, prefix string, names []string) (map[string]api.Entry, error) {
+func find(ctx context.Context, l lister, bucket, prefix string, names []string) (map[string]api.Entry, error) {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	found := map[string]api.Entry{}
 	req := api.ListRequest{Bucket: bucket, Prefix: prefix, Start: before(names[0])}

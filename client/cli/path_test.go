@@ -63,8 +63,8 @@ func (s *shelf) List(_ context.Context, req api.ListRequest) (api.ListResponse, 
 	return out, nil
 }
 
-// look returns the same entries as a complete listing.
-func TestLookAgreesWithAWalk(t *testing.T) {
+// find returns the same entries as a complete listing.
+func TestFindAgreesWithAWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringMatching(`[ab!~0é]{1,3}`)
 		objects := rapid.SliceOfNDistinct(name, 0, 40, rapid.ID).Draw(t, "objects")
@@ -79,7 +79,7 @@ func TestLookAgreesWithAWalk(t *testing.T) {
 				want[n] = n + "/"
 			}
 		}
-		found, err := look(context.Background(), s, "b", "", names)
+		found, err := find(context.Background(), s, "b", "", names)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestLookAgreesWithAWalk(t *testing.T) {
 
 // A lookup in a folder with a million names reads one or two pages, not a
 // thousand.
-func TestLookSkips(t *testing.T) {
+func TestFindSkips(t *testing.T) {
 	var objects []string
 	for a := 'a'; a <= 'z'; a++ {
 		for b := 'a'; b <= 'z'; b++ {
@@ -105,7 +105,7 @@ func TestLookSkips(t *testing.T) {
 		}
 	}
 	s := newShelf(objects, nil, 30)
-	found, err := look(context.Background(), s, "b", "", []string{"zzz", "abc", "mno"})
+	found, err := find(context.Background(), s, "b", "", []string{"zzz", "abc", "mno"})
 	if err != nil || len(found) != 3 {
 		t.Fatalf("%v, %v", found, err)
 	}

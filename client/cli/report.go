@@ -32,21 +32,21 @@ func newReport(a *app) (*report, func()) {
 type report struct {
 	*app
 
-	mu      sync.Mutex
-	drawn   int    // number of progress lines on the screen
-	title   int    // 1 + the percentage in the terminal's title; 0: no title
-	single  bool   // one file was named: the command's error shows its failure
-	held    string // the line of the first failure, printed only if a second one follows
-	many    many
-	done    tally
-	same    int // already here
-	left    int // existing files that differ and were not changed
-	folders int // folders that could not be listed
+	mu       sync.Mutex
+	drawn    int    // number of progress lines on the screen
+	title    int    // 1 + the percentage in the terminal's title; 0: no title
+	single   bool   // one file was named: the command's error shows its failure
+	held     string // the line of the first failure, printed only if a second one follows
+	failures failures
+	done     tally
+	same     int // already here
+	left     int // existing files that differ and were not changed
+	folders  int // folders that could not be listed
 
 	here    string             // the current folder, once it was needed
 	waits   string             // the reason to wait that was last printed
 	unsure  string             // a path that can be a file or a folder
-	refused *download.Transfer // the result of unsure as a file
+	refused *download.Transfer // the result of the path unsure as a file
 }
 
 // tally counts the downloaded files.
@@ -106,7 +106,7 @@ func (r *report) finished(t download.Transfer) {
 		if err == nil {
 			err = &failedError{text: "The download was canceled.", exit: api.ExitInterrupted}
 		}
-		if r.many.add(err); t.Folder {
+		if r.failures.add(err); t.Folder {
 			r.folders++
 		}
 		f := explain(err)
@@ -117,7 +117,7 @@ func (r *report) finished(t download.Transfer) {
 	case r.json:
 		r.writeJSON(r.Out, line)
 	case line.Error != nil && below(t.Err): // the command's error shows it, and no other file is tried
-	case line.Error != nil && r.single && r.many.failed == 1:
+	case line.Error != nil && r.single && r.failures.failed == 1:
 		r.held = text
 	case line.Error != nil:
 		r.line(text)
@@ -128,8 +128,8 @@ func (r *report) finished(t download.Transfer) {
 	}
 }
 
-// refusal returns the result of the path that can be a folder, if it was not a
-// file. Later results are printed.
+// refusal returns the result of the path unsure, if it was refused as a file. It
+// resets unsure, so later results are printed.
 func (r *report) refusal() *download.Transfer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,7 +149,7 @@ func (r *report) addsFolder(folder bool) {
 func (r *report) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.many.add(err)
+	r.failures.add(err)
 }
 
 // choices adds the flags to the engine's error for an existing file.
@@ -199,7 +199,7 @@ func (r *report) line(text string) {
 func (r *report) end(last download.Snapshot) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.many.total = last.Files + r.folders
+	r.failures.total = last.Files + r.folders
 	for _, t := range last.Transfers {
 		if t.State == download.WaitingSignIn {
 			return &failedError{
@@ -208,20 +208,20 @@ func (r *report) end(last download.Snapshot) error {
 			}
 		}
 	}
-	if r.held != "" && r.many.total > 1 && !r.json {
+	if r.held != "" && r.failures.total > 1 && !r.json {
 		fmt.Fprintln(r.Err, r.held)
 	}
 	if !r.json {
 		r.sum(r.Err)
 	}
-	if last.Files == 0 && r.many.failed == 0 && !r.json {
+	if last.Files == 0 && r.failures.failed == 0 && !r.json {
 		fmt.Fprintln(r.Err, "The folder has no files. It was created here.")
 	}
-	err := r.many.err()
+	err := r.failures.err()
 	for _, t := range last.Transfers {
 		if err != nil && t.State == download.Paused && t.Err == nil { // the engine stopped the files that would fail for the same reason
-			f := explain(r.many.first)
-			return &failedError{text: f.line + " No other file was tried.", exit: r.many.exit, cause: r.many.first}
+			f := explain(r.failures.first)
+			return &failedError{text: f.line + " No other file was tried.", exit: r.failures.exit, cause: r.failures.first}
 		}
 	}
 	return err

@@ -50,7 +50,7 @@ usher serve --config /etc/usher/usher.yaml --check
 usher serve --config /etc/usher/usher.yaml
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 0, 0, "serve takes flags only: usher serve --config FILE."); err != nil {
+			if err := checkArgs(cmd, args, 0, 0, "serve takes flags only: usher serve --config FILE."); err != nil {
 				return err
 			}
 			if o.Config == "" {
@@ -142,7 +142,7 @@ usher audit backup --config /etc/usher/usher.yaml /backup/audit.db
 usher audit backup --log ~/usher-demo/audit.db audit-copy.db
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 1, 1, "backup takes the name of a new file: usher audit backup FILE."); err != nil {
+			if err := checkArgs(cmd, args, 1, 1, "backup takes the name of a new file: usher audit backup FILE."); err != nil {
 				return err
 			}
 			return a.backup(cmd.Context(), from, args[0])

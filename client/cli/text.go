@@ -87,9 +87,9 @@ func (t *table) write(w io.Writer) {
 	}
 }
 
-// writeJSON writes one value on one line. Control characters for a terminal that
-// encoding/json does not escape become \u escapes, which are the same string to
-// every JSON parser.
+// writeJSON writes one value on one line. Characters that a terminal may act on,
+// and that encoding/json does not escape, become \u escapes. A JSON parser reads
+// the same string.
 func (a *app) writeJSON(w io.Writer, v any) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

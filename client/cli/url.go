@@ -33,7 +33,7 @@ usher url company-reports/annual/audited/letter.pdf
 usher url --curl builds/nightly/usher.tar.gz
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := exactly(cmd, args, 1, 1, "url takes the PATH of one file."); err != nil {
+			if err := checkArgs(cmd, args, 1, 1, "url takes the PATH of one file."); err != nil {
 				return err
 			}
 			t, err := parsePath(args[0], paths.escaped)
@@ -52,12 +52,12 @@ usher url --curl builds/nightly/usher.tar.gz
 }
 
 func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
-	at, err := a.connect(cmd.Context())
+	conn, err := a.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
 	if t.IsFolder() { // an object with bytes is a file, even if its key ends in "/"
-		facts, err := at.client.Stat(cmd.Context(), api.StatRequest{Bucket: t.Bucket, Key: t.Key})
+		facts, err := conn.client.Stat(cmd.Context(), api.StatRequest{Bucket: t.Bucket, Key: t.Key})
 		if errors.Is(err, &api.Error{Code: api.NotFound}) || err == nil && facts.Size == 0 {
 			return isFolder(t)
 		}
@@ -65,12 +65,12 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 			return err
 		}
 	}
-	check, err := ticket.New(ticket.Config{Hosts: at.profile.Config.S3Hosts, AllowHTTP: ownMachine(at.profile)})
+	check, err := ticket.New(ticket.Config{Hosts: conn.profile.Config.S3Hosts, AllowHTTP: ownMachine(conn.profile)})
 	if err != nil {
 		return err
 	}
 	object, requested := api.ReleaseObject{Bucket: t.Bucket, Key: t.Key}, a.Now()
-	answer, err := at.client.Release(cmd.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{object}, Purpose: api.PurposeLink})
+	answer, err := conn.client.Release(cmd.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{object}, Purpose: api.PurposeLink})
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 		return nil
 	case curl:
 		name, flags := localname.Local(t.Base()), ""
-		if strings.Contains(name, "/") { // a name that is too long for a file system has a folder
+		if strings.Contains(name, "/") { // a name that is too long for a file system is split into folders
 			flags = " --create-dirs"
 		}
 		// --path-as-is: curl would resolve dots in a key.

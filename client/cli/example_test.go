@@ -1,0 +1,20 @@
+package cli_test
+
+import (
+	"fmt"
+
+	"usher/client/cli"
+)
+
+// Root is used to generate pages about the commands.
+func ExampleRoot() {
+	for _, c := range cli.Root(cli.Program{}).Commands() {
+		if c.GroupID == "files" {
+			fmt.Printf("%-4s %s\n", c.Name(), c.Short)
+		}
+	}
+	// Output:
+	// get  Download files and folders
+	// ls   List a folder
+	// url  Print a short-lived download link
+}
