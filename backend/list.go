@@ -194,7 +194,7 @@ func (l *listing) take(page object.Page, at root) {
 			l.entries = append(l.entries, api.Entry{Name: name, Kind: api.KindFolder})
 		default:
 			e := api.Entry{Name: name, Kind: api.KindObject, Size: row.Size, ETag: row.ETag, Archived: row.Archived}
-			if !row.Modified.IsZero() {
+			if row.Sized && !row.Modified.IsZero() { // an entry with a date has a size
 				e.Modified = &row.Modified
 			}
 			l.entries = append(l.entries, e)

@@ -336,7 +336,7 @@ func (s *Session) SignOut(ctx context.Context, everywhere bool) error {
 	case poolErr != nil && everywhere:
 		return &SignOutError{cause: poolErr, remaining: "your sign-ins in other places may still be open"}
 	case poolErr != nil:
-		return &SignOutError{cause: poolErr, remaining: "the sign-in service could not be poolErr, so this session ends by itself later"}
+		return &SignOutError{cause: poolErr, remaining: "the sign-in service could not be reached, so this session ends by itself later"}
 	}
 	return nil
 }

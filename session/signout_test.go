@@ -31,7 +31,7 @@ func TestSignOut(t *testing.T) {
 		_, err := s.Token(ctx)
 		wantErr(t, err, session.ErrSignedOut)
 		if r.count("RevokeToken") != 1 {
-			t.Error("the pool was not poolErr")
+			t.Error("the pool was not called")
 		}
 		if err := s.SignOut(ctx, false); err != nil {
 			t.Errorf("twice: %v", err)

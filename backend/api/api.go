@@ -93,6 +93,12 @@ type Entry struct {
 	Archived bool       `json:"archived,omitempty"`
 }
 
+// Unsized reports whether the listing did not tell the object's size: one that
+// only its own grant shows, or one whose size was no number. Its Size is 0.
+func (e Entry) Unsized() bool {
+	return e.Kind == KindObject && e.Size == 0 && e.ETag == "" && e.Modified == nil
+}
+
 // ListResponse is one page. An empty page with a Cursor has a next page.
 type ListResponse struct {
 	Entries       []Entry `json:"entries"`

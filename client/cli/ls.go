@@ -207,7 +207,7 @@ func (l *ls) print(in api.Path, name string, e api.Entry) {
 	switch {
 	case l.json:
 		r := row{Path: path, Name: name, Kind: e.Kind, Modified: e.Modified, ETag: e.ETag, Archived: e.Archived}
-		if e.Kind == api.KindObject && e.Modified != nil {
+		if e.Kind == api.KindObject && !e.Unsized() {
 			r.Size = &e.Size
 		}
 		l.writeJSON(l.out, r)
@@ -223,7 +223,7 @@ func (l *ls) print(in api.Path, name string, e api.Entry) {
 // size returns blanks if the listing has no size: for folders, and for an object
 // with a grant of its own.
 func (l *ls) size(e api.Entry) string {
-	if e.Kind != api.KindObject || e.Modified == nil {
+	if e.Kind != api.KindObject || e.Unsized() {
 		return strings.Repeat(" ", 7)
 	}
 	return quantity.Size(e.Size)

@@ -159,6 +159,9 @@ func (a *app) backup(ctx context.Context, from AuditLog, file string) error {
 	if from.Config != "" && from.File != "" {
 		return usagef("Give --config or --log, not both.")
 	}
+	if file == "-" {
+		return usagef("A backup is a file, and does not go to stdout. For a file of the name - write ./-")
+	}
 	if from == (AuditLog{}) {
 		var err error
 		if from.Config, err = findConfig(); err != nil {

@@ -28,7 +28,7 @@ func (d *disk) foldsAt(dir string, create bool) bool {
 	if known || create && os.MkdirAll(dir, 0o777) != nil {
 		return fold
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openRoot(dir)
 	if err != nil {
 		return false
 	}

@@ -1,6 +1,7 @@
 package download
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -172,6 +173,14 @@ func (d *disk) close() {
 	d.idle = nil
 }
 
+// openRoot opens a folder. The "." at the end makes the system refuse anything
+// else: without it, opening a named pipe waits for the pipe's other end.
+func openRoot(dir string) (*os.Root, error) { return os.OpenRoot(folderOnly(dir)) }
+
+func folderOnly(dir string) string {
+	return cmp.Or(dir, ".") + string(filepath.Separator) + "."
+}
+
 // openBelow opens dir, which the person chose and which may be a link, and
 // walks down rel, which comes from keys and may not. A folder whose name a
 // file has taken gets clashMark. It returns the names that were used.
@@ -181,7 +190,7 @@ func openBelow(dir string, rel []string, create bool) (*os.Root, []string, error
 			return nil, nil, destinationError(dir, err)
 		}
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openRoot(dir)
 	if err != nil && (create || !errors.Is(err, fs.ErrNotExist)) {
 		return nil, nil, destinationError(dir, err)
 	}

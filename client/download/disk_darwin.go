@@ -37,7 +37,7 @@ func settleDisk(f *folder) error { return f.dir.Sync() }
 // freeSpace is what an ordinary person can still write, in bytes; -1: unknown.
 func freeSpace(f *folder) int64 {
 	var st unix.Statfs_t
-	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil {
+	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil || st.Blocks == 0 { // a file system without blocks does not count them
 		return -1
 	}
 	return int64(st.Bavail) * int64(st.Bsize)

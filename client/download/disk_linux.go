@@ -89,7 +89,7 @@ func settleDisk(f *folder) error { return unix.Syncfs(int(f.dir.Fd())) }
 // freeSpace is what an ordinary person can still write, in bytes; -1: unknown.
 func freeSpace(f *folder) int64 {
 	var st unix.Statfs_t
-	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil {
+	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil || st.Blocks == 0 { // a file system without blocks does not count them
 		return -1
 	}
 	return int64(st.Bavail) * st.Bsize

@@ -279,6 +279,37 @@ func TestSpecialFiles(t *testing.T) {
 	}
 }
 
+// TestDestinationIsAPipe: a destination that is no folder is refused at once.
+// Opening a named pipe would wait for its other end, and hold the process.
+func TestDestinationIsAPipe(t *testing.T) {
+	for _, key := range []string{"f/k", "f/deep/k"} {
+		w := newTestbed(t)
+		w.put("b/"+key, random(1, 5000), "CRC64NVME")
+		pipe := filepath.Join(scratch(t), "pipe")
+		must(t, syscall.Mkfifo(pipe, 0o600))
+		e := w.engine()
+		r := w.request("b/f/", pipe)
+		r.Folder = true
+		id := e.Add(r)[0]
+		wait(t, e)
+		if got := find(t, e, id); got.State != Failed || !errors.Is(got.Err, ErrDisk) || w.released != 0 {
+			t.Errorf("%s: %v, %v, %d URLs", key, got.State, got.Err, w.released)
+		}
+	}
+}
+
+// TestFreeSpaceUnknown: a file system without blocks, like that of procfs and of
+// some mounted services, does not count its free space. It is not full.
+func TestFreeSpaceUnknown(t *testing.T) {
+	var st unix.Statfs_t
+	if unix.Statfs("/proc", &st) != nil || st.Blocks != 0 {
+		t.Skip("there is no procfs here")
+	}
+	if n, err := FreeSpace("/proc"); err == nil {
+		t.Errorf("%d bytes are free", n)
+	}
+}
+
 // TestHeldForEver: a part whose holder does not move is waited for, and not for
 // ever.
 func TestHeldForEver(t *testing.T) {

@@ -73,7 +73,7 @@ func FreeSpace(dir string) (int64, error) { return freeBelow(dir, freeSpace) }
 
 func freeBelow(dir string, free func(*folder) int64) (int64, error) {
 	for {
-		f, err := os.Open(dir)
+		f, err := os.Open(folderOnly(dir))
 		if err == nil {
 			defer f.Close()
 			if n := free(&folder{dir: f}); n >= 0 {

@@ -167,7 +167,13 @@ type Entry struct {
 
 // Unsized reports that the listing did not tell the size: a grant of one exact
 // object shows its name, and S3 is not asked for more until it is wanted.
-func (e Entry) Unsized() bool { return e.Kind == api.KindObject && e.Size == 0 && e.ETag.Raw() == "" }
+func (e Entry) Unsized() bool {
+	known := api.Entry{Kind: e.Kind, Size: e.Size, ETag: e.ETag.Raw()}
+	if !e.Modified.IsZero() {
+		known.Modified = &e.Modified
+	}
+	return known.Unsized()
+}
 
 func (l *listing) entry(i int32) Entry {
 	r, name := &l.rows[i], l.name(i)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -151,6 +152,17 @@ func TestAFailedSyncIsPermanent(t *testing.T) {
 		if (w.broken != nil) != broken {
 			t.Errorf("after result code %d: %v", result, w.broken)
 		}
+	}
+}
+
+// A full disk is a failure of the disk, for the exit code of a command.
+func TestAFullDiskIsAPathError(t *testing.T) {
+	var disk *fs.PathError
+	if err := explain(coded(codes.SQLITE_FULL)); !errors.As(err, &disk) {
+		t.Error(err)
+	}
+	if err := explain(coded(codes.SQLITE_BUSY)); errors.As(err, &disk) {
+		t.Error(err)
 	}
 }
 

@@ -245,13 +245,15 @@ func (f files) remove() {
 }
 
 // explain maps SQLite's codes for other files and broken databases to
-// ErrForeign and ErrDamaged.
+// ErrForeign and ErrDamaged, and that for a full disk to a *fs.PathError.
 func explain(err error) error {
 	switch code(err) & 0xff {
 	case codes.SQLITE_NOTADB:
 		return fmt.Errorf("%w: %w", ErrForeign, err)
 	case codes.SQLITE_CORRUPT:
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	case codes.SQLITE_FULL:
+		return &fs.PathError{Op: "writing", Path: "the database", Err: err}
 	}
 	return err
 }
