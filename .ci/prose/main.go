@@ -63,8 +63,8 @@ func (c counts) total() (n int) {
 
 var word = regexp.MustCompile(`[A-Za-z][A-Za-z']*`)
 
-// docName matches a capitalized first word of a comment, such as the name of a
-// method Who in its doc comment.
+// docName matches a capitalized first word of a comment. In a doc comment it is
+// the name of the declaration.
 var docName = regexp.MustCompile(`^// [A-Z][a-z]+ `)
 
 // count returns the counts of the comments in one Go file. The name at the start

@@ -18,7 +18,7 @@ import (
 	"usher/backend/event"
 )
 
-// Errors for errors.Is.
+// Errors of this package, for errors.Is.
 var (
 	// ErrNotDurable wraps every failure to record. The event may or may not
 	// be in the log; the action that it records must not happen.

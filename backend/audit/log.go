@@ -125,8 +125,8 @@ func (l *Log) RecordReleases(ctx context.Context, releases []Release, others ...
 	return receipts, nil
 }
 
-// release returns the event of a release. It refuses one with a field missing
-// or invalid that its receipt will carry.
+// release returns the event of a release. It refuses a release with a missing or
+// invalid field, because the receipt has the same fields.
 func (l *Log) release(r Release) (event.Event, error) {
 	e := r.Event
 	if e.Action == "" {

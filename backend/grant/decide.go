@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Decision is the answer for one object. Grant is the deciding grant: the deny
+// Decision is the result for one object. Grant is the deciding grant: the deny
 // with the shortest path if a deny reaches the object, otherwise the allow with
 // the longest path, otherwise nil. It belongs to the set and must not be
 // changed.
@@ -26,23 +26,23 @@ type Step struct {
 
 // View is the visible part of a folder. Inside a grant, the whole folder is
 // granted apart from denials below it, and its rows are the filtered content of
-// the bucket. Otherwise its only rows are Next. These come from grants, so that
-// the answer reveals nothing about the bucket.
+// the bucket. Otherwise its only rows are Next. These come from grants, so
+// the response reveals nothing about the bucket.
 type View struct {
 	Inside bool
 	Next   []Step // sorted by name; nil if Inside
 	Grant  *Grant // the allow that covers the folder, or the deny that hides all of it
 }
 
-// Nothing reports whether no grant reaches into the folder. The answer for such
-// a folder is the same as for one that does not exist.
+// Nothing reports whether no grant reaches into the folder. The response for such
+// a folder is the same as for a missing one.
 func (v View) Nothing() bool { return !v.Inside && len(v.Next) == 0 }
 
 // Reach is the readable part of a folder.
 type Reach int8
 
-// A folder of reach None is not shown. Below a folder of reach Some, each folder
-// and key needs a decision of its own; below All none does.
+// A folder of reach None is hidden. Below a folder of reach Some, each folder and
+// key needs its own decision; below All, everything is readable.
 const (
 	None Reach = iota
 	Some

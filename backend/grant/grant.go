@@ -1,12 +1,12 @@
 // Package grant evaluates grants: may a person in these groups read this
 // object, and which folders are visible to them? It is the only evaluator.
-// Listings, presigned URLs, searches and administrators' questions all use the
-// same Set.
+// Listings, presigned URLs, searches and administrators' queries use the same
+// Set.
 //
 // A grant lets a group read (list and download) one bucket below a prefix that
 // ends in "/", one exact object, or a whole bucket; or, with the effect deny,
 // takes that away. Nothing is allowed without a grant. A deny that reaches an
-// object wins over every allow, however long the prefix of the allow. Names are
+// object wins over every allow, regardless of the length of their prefixes. Names are
 // literal bytes: nothing is cleaned, decoded, folded or normalized. There are
 // no patterns, and finance/ never reaches finance-secret/.
 //

@@ -144,7 +144,7 @@ func newScenario(rng *rand.Rand, most int) *scenario {
 
 func (w *scenario) person() []string {
 	var mine []string
-	for _, g := range append(groups, "nobody") {
+	for _, g := range append(groups, "unknown") {
 		if w.rng.IntN(2) == 0 {
 			mine = append(mine, g)
 		}

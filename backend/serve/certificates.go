@@ -44,7 +44,7 @@ func (c *certificates) use(files TLS) error {
 	return c.load(files)
 }
 
-// load is use; c.mu is held.
+// load does the work of use; c.mu is held.
 func (c *certificates) load(files TLS) error {
 	var read [2]fs.FileInfo
 	for i, path := range []string{files.Cert, files.Key} {
@@ -62,7 +62,7 @@ func (c *certificates) load(files TLS) error {
 	return nil
 }
 
-// get is tls.Config.GetCertificate.
+// get implements tls.Config.GetCertificate.
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -73,9 +73,8 @@ func (l *conns) full() bool {
 }
 
 // evict finds the address with the most connections without a request and closes
-// the oldest of them, up to 1% of the limit. With fewer, a flood would cause a
-// search through all connections for each of its own. evict returns false if it
-// closed none.
+// the oldest of them, up to 1% of the limit. It closes several at once, because
+// each call searches all connections. evict returns false if it closed none.
 func (l *conns) evict() bool {
 	l.mu.Lock()
 	waiting := map[netip.Prefix][]*conn{}

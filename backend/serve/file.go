@@ -30,8 +30,7 @@ func RunFile(ctx context.Context, file string, acceptLost bool, reload <-chan os
 	return server.Run(ctx)
 }
 
-// CheckFile tries every part that the server of a configuration file needs. See
-// Check.
+// CheckFile runs Check with a configuration file.
 func CheckFile(ctx context.Context, file string, d Deps) ([]Finding, error) {
 	config, err := Load(file)
 	if err != nil {

@@ -61,8 +61,8 @@ func (p *parser) document(data []byte) (root ast.Node) {
 	return docs[0].Body
 }
 
-// tokens refuses too deep nesting, and YAML features that a grants file does not
-// need and that make it hard to read correctly.
+// tokens refuses nesting deeper than maxNesting. It also refuses YAML features
+// that a grants file does not need and that are easily misread.
 func (p *parser) tokens(tokens token.Tokens) bool {
 	depth, dashes, line := 0, 0, 0
 	for _, t := range tokens {

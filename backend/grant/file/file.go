@@ -55,7 +55,7 @@ type Store struct {
 	checked time.Time
 	read    os.FileInfo // last file read; nil if it must be read again
 	pending os.FileInfo // a changed file that is not read yet
-	since   time.Time   // first sight of pending
+	since   time.Time   // time of the first check that found pending
 }
 
 type state struct {
