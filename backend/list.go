@@ -15,11 +15,11 @@ import (
 
 const (
 	maxListCalls = 10               // S3 calls for one page
-	maxListTime  = 15 * time.Second // after which a page is sent as it is
+	maxListTime  = 15 * time.Second // a page ends after this time
 )
 
-// list answers what the caller may see under a prefix. What lies on the way to
-// a grant is made from grants alone; S3 is asked only inside one.
+// list returns the names below a prefix that the caller may see. Folders above a
+// grant come from the grants alone; S3 is called only inside a grant.
 func (b *Backend) list(r *request) (any, error) {
 	in, err := r.listRequest()
 	if err != nil {
@@ -34,7 +34,7 @@ func (b *Backend) list(r *request) (any, error) {
 			return nil, fail(api.BadCursor, err)
 		}
 	}
-	who, err := r.listing()
+	person, err := r.listing()
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (b *Backend) list(r *request) (any, error) {
 		return nil, fail(api.StorageUnavailable, err)
 	}
 	l := listing{
-		r: r, in: in, at: at, set: set, groups: who.Groups, eyes: set.For(who.Groups, r.now),
+		r: r, in: in, at: at, set: set, groups: person.Groups, view: set.For(person.Groups, r.now),
 		event: r.event(event.List, in.Bucket, in.Prefix),
 	}
 	l.event.Continues = at.Event
@@ -51,7 +51,7 @@ func (b *Backend) list(r *request) (any, error) {
 		l.event.Reason = "recursive"
 	}
 	if at.Event != "" && l.before() != at.Before {
-		return nil, fail(api.BadCursor, errors.New("other grants reach what the pages before held"))
+		return nil, fail(api.BadCursor, errors.New("the grants of earlier pages changed"))
 	}
 	if err := l.collect(); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (b *Backend) list(r *request) (any, error) {
 	if err := r.record(l.event); err != nil {
 		return nil, err
 	}
-	return l.answer(set.Version())
+	return l.response(set.Version())
 }
 
 func (r *request) listRequest() (api.ListRequest, error) {
@@ -82,48 +82,48 @@ func (r *request) listRequest() (api.ListRequest, error) {
 	return in, nil
 }
 
-// listing is one list request being answered.
+// listing is the state of one list request.
 type listing struct {
 	r       *request
 	in      api.ListRequest
 	at      cursor.Cursor
 	set     *grant.Set
 	groups  []string
-	eyes    *grant.Principal
+	view    *grant.Principal
 	event   event.Event
 	entries []api.Entry
 	more    bool
-	exists  bool // something at the prefix itself: its marker, or anything below it
+	exists  bool // the prefix has a marker, or any object below it
 }
 
-// collect finds the entries of one page.
+// collect gathers the entries of one page.
 func (l *listing) collect() error {
 	if l.in.Bucket == "" {
 		var buckets []api.Entry
-		for _, bucket := range l.eyes.Buckets() {
+		for _, bucket := range l.view.Buckets() {
 			buckets = append(buckets, api.Entry{Name: bucket, Kind: api.KindBucket})
 		}
 		l.page(buckets)
 		return nil
 	}
-	view := l.eyes.Visible(l.in.Bucket, l.in.Prefix)
+	folder := l.view.Visible(l.in.Bucket, l.in.Prefix)
 	if l.hidden(l.in.Prefix) {
-		view = grant.View{}
+		folder = grant.View{}
 	}
-	if view.Grant != nil {
-		l.event.Grant = view.Grant.String()
+	if folder.Grant != nil {
+		l.event.Grant = folder.Grant.String()
 	}
 	switch {
-	case view.Nothing():
+	case folder.Nothing():
 		l.event.Reason = "no grant reaches it"
 		return l.r.deny(l.event)
-	case view.Inside:
+	case folder.Inside:
 		if err := l.walk([]root{{l.in.Prefix, false}}); err != nil {
 			return err
 		}
-		// A folder that is not there reads like one that is not granted. A
-		// granted folder without objects is an empty folder.
-		if len(l.entries) == 0 && !l.more && !l.exists && l.at.Event == "" && view.Grant.Prefix != l.in.Prefix {
+		// An absent folder has the response of a folder without a grant. A folder
+		// with its own grant exists even without objects.
+		if len(l.entries) == 0 && !l.more && !l.exists && l.at.Event == "" && folder.Grant.Prefix != l.in.Prefix {
 			return l.absent()
 		}
 		return nil
@@ -131,7 +131,7 @@ func (l *listing) collect() error {
 		return l.walk(rootsBelow(l.set.Tree(l.groups, l.r.now), l.in.Bucket, l.in.Prefix))
 	default:
 		var steps []api.Entry
-		for _, s := range view.Next {
+		for _, s := range folder.Next {
 			kind := api.KindFolder
 			if s.Object {
 				kind = api.KindObject
@@ -159,8 +159,8 @@ func (l *listing) absent() error {
 	return fail(api.NotFound, nil)
 }
 
-// page takes as many of the names that grants alone make as fit, behind those
-// of the page before. Names are sorted.
+// page appends the names that come from grants alone, after those of the previous
+// page and up to the limit. The names are sorted.
 func (l *listing) page(all []api.Entry) {
 	for _, e := range all {
 		switch {
@@ -174,22 +174,22 @@ func (l *listing) page(all []api.Entry) {
 	}
 }
 
-// take keeps the rows of one S3 page that the caller may see. The evaluator decides on
-// every name, also where the whole folder is granted.
-func (l *listing) take(page object.Page, at root) {
+// add appends the rows of one S3 page that the caller may see. The evaluator
+// decides on every name, even if the whole folder is granted.
+func (l *listing) add(page object.Page, at root) {
 	for _, row := range page.Rows {
 		name := strings.TrimPrefix(row.Name, l.in.Prefix)
 		switch {
 		case at.object && (row.Folder || row.Name != at.path), l.hidden(row.Name):
 			continue
-		case row.Folder && l.eyes.Folder(l.in.Bucket, row.Name) == grant.None:
+		case row.Folder && l.view.Folder(l.in.Bucket, row.Name) == grant.None:
 			continue
-		case !row.Folder && !l.eyes.Decide(l.in.Bucket, row.Name).Allowed:
+		case !row.Folder && !l.view.Decide(l.in.Bucket, row.Name).Allowed:
 			continue
 		}
 		l.exists = true
 		switch {
-		case row.Marker() && name == "": // of the folder itself
+		case row.Marker() && name == "": // the marker of the listed folder
 		case row.Marker():
 			l.entries = append(l.entries, api.Entry{Name: name, Kind: api.KindFolder})
 		default:
@@ -202,7 +202,7 @@ func (l *listing) take(page object.Page, at root) {
 	}
 }
 
-func (l *listing) answer(version string) (any, error) {
+func (l *listing) response(version string) (any, error) {
 	out := api.ListResponse{Entries: l.entries, Event: l.event.ID, GrantsVersion: version}
 	if out.Entries == nil {
 		out.Entries = []api.Entry{}

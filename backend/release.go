@@ -17,23 +17,23 @@ import (
 	"usher/backend/object"
 )
 
-const headsAtOnce = 64
+const maxHeads = 64 // concurrent HEAD calls of one release
 
-// candidate is one object of a release on its way: decided, known to S3,
-// recorded, signed; or stopped with an error on the way.
+// candidate is one object of a release request. It passes the steps decide, HEAD,
+// record and sign, or stops with an error at one of them.
 type candidate struct {
 	in      api.ReleaseObject
 	event   event.Event
-	facts   *object.Facts // from HEAD
-	refused api.Code      // "" while it may still be released
-	cause   error         // of a HEAD that failed
+	facts   *object.Facts // from HEAD; nil without one
+	refused api.Code      // ""; otherwise the code of the refusal
+	cause   error         // error of a failed HEAD
 	receipt audit.Receipt
 	url     object.SignedURL
 }
 
 // release is the only way to a presigned URL: live check → decide → (HEAD) →
-// durable record → sign. The live check that a URL rests on must be fresh when
-// it is signed; where recording took too long the walk is made once more.
+// durable record → sign. The live check must still be fresh at the signing. If
+// the record took too long, release repeats all steps once.
 func (b *Backend) release(r *request) (any, error) {
 	in, err := r.releaseRequest()
 	if err != nil {
@@ -53,12 +53,11 @@ func (b *Backend) release(r *request) (any, error) {
 	return out, err
 }
 
-// errLapsed reports that grants which held at the decision do not hold at the
-// signing.
+// errLapsed reports that a grant ended between the decision and the signing.
 var errLapsed = errors.New("a grant ended before the URL was signed")
 
-// lasting decides once more, at the instant of signing.
-func (b *Backend) lasting(r *request, groups []string, all []candidate) error {
+// confirm repeats the decisions at the instant of signing.
+func (b *Backend) confirm(r *request, groups []string, all []candidate) error {
 	set, err := b.c.Grants.Current(r.ctx)
 	if err != nil {
 		return fail(api.StorageUnavailable, err)
@@ -96,11 +95,11 @@ func (r *request) releaseRequest() (api.ReleaseRequest, error) {
 	return in, nil
 }
 
-// idShape is a ULID, as event ids are.
+// idShape matches event ids (ULIDs).
 var idShape = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
 
 func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
-	who, err := r.releasing()
+	person, err := r.releasing()
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +111,7 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 	var denied []event.Event
 	flood := false
 	for i, o := range in.Objects {
-		all[i] = b.decide(r, set, who, o, in.Purpose)
+		all[i] = b.decide(r, set, person, o, in.Purpose)
 		switch {
 		case all[i].event.Outcome != event.Denied:
 		case b.denials.Denied(all[i].event):
@@ -121,7 +120,7 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 			flood = true
 		}
 	}
-	if flood { // what was within the budget is still recorded one by one
+	if flood { // refusals within the budget are still recorded one by one
 		if err := r.record(denied...); err != nil {
 			return nil, err
 		}
@@ -136,13 +135,13 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 			r.itemErr = all[i].cause
 		}
 	}
-	if err := b.sane(r.ctx, all); err != nil {
+	if err := b.checkClock(r.ctx, all); err != nil {
 		return nil, err
 	}
-	if err := b.recordReleases(r, all, who.CheckedAt, in.Purpose == api.PurposeLink); err != nil {
+	if err := b.recordReleases(r, all, person.CheckedAt, in.Purpose == api.PurposeLink); err != nil {
 		return nil, err
 	}
-	if err := b.lasting(r, who.Groups, all); err != nil {
+	if err := b.confirm(r, person.Groups, all); err != nil {
 		return nil, err
 	}
 	for i := range all {
@@ -156,24 +155,25 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 			return nil, fail(api.StorageUnavailable, err)
 		}
 	}
-	return answer(all), nil
+	return releaseResponse(all), nil
 }
 
-// decide asks the grants. A refusal never reaches S3.
-func (b *Backend) decide(r *request, set *grant.Set, who identity.Standing, o api.ReleaseObject, purpose string) candidate {
+// decide makes the grants' decision about an object. A refused object causes no
+// S3 call.
+func (b *Backend) decide(r *request, set *grant.Set, person identity.Standing, o api.ReleaseObject, purpose string) candidate {
 	c := candidate{in: o, event: r.event(event.Download, o.Bucket, o.Key)}
 	c.event.Purpose, c.event.ETag = purpose, o.ETag
 	if bound := b.bound(); bound > int((5*time.Second+b.c.URLLife)/time.Second) {
 		c.event.Bound = bound
 	}
 	if !grant.ValidBucket(o.Bucket) || !grant.ValidKey(o.Key) {
-		// S3 lists a few names that usher cannot carry (with a NUL, say). One of
-		// them must not stop the others of its folder.
+		// S3 can list a few keys that usher refuses, for example with a NUL. Such a
+		// key must not stop the other objects of the request.
 		c.event.Bucket, c.event.Key = "", ""
 		c.stop(api.BadRequest, "not an object key")
 		return c
 	}
-	d := b.permit(set, who.Groups, o.Bucket, o.Key, r.now)
+	d := b.permit(set, person.Groups, o.Bucket, o.Key, r.now)
 	if d.Grant != nil {
 		c.event.Grant = d.Grant.String()
 	}
@@ -188,9 +188,9 @@ func (b *Backend) decide(r *request, set *grant.Set, who identity.Standing, o ap
 	return c
 }
 
-// permit is the grants' decision. To S3 a/../b is a name like any other; a
-// storage that keeps files would open b for it, beside the grant, so there such
-// names do not exist.
+// permit returns the grants' decision. For S3, a/../b is a plain key. A storage
+// that keeps objects as files could open b for it, in spite of the grants: such
+// keys do not exist there.
 func (b *Backend) permit(set *grant.Set, groups []string, bucket, key string, now time.Time) grant.Decision {
 	if b.c.FileKeys && aliased(key) {
 		return grant.Decision{}
@@ -198,7 +198,7 @@ func (b *Backend) permit(set *grant.Set, groups []string, bucket, key string, no
 	return set.Decide(groups, bucket, key, now)
 }
 
-// aliased says whether a file system could take a name for another one.
+// aliased reports whether a file system could resolve a key to another file.
 func aliased(key string) bool {
 	for segment := range strings.SplitSeq(strings.TrimSuffix(key, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
@@ -208,12 +208,11 @@ func aliased(key string) bool {
 	return false
 }
 
-// heads asks S3 for the objects that came without an ETag, and for those that a
-// link is asked of: nobody holds the caller of a link to an ETag, so it must at
-// least be there.
+// heads calls HEAD for objects without an ETag, and for all objects of a link. The
+// client of a link checks no ETag, so the object must at least exist.
 func (b *Backend) heads(ctx context.Context, all []candidate, purpose string) {
 	var group errgroup.Group
-	group.SetLimit(headsAtOnce)
+	group.SetLimit(maxHeads)
 	for i := range all {
 		c := &all[i]
 		if c.refused != "" || (c.in.ETag != "" && purpose != api.PurposeLink) {
@@ -236,15 +235,16 @@ func (b *Backend) heads(ctx context.Context, all []candidate, purpose string) {
 			return nil
 		})
 	}
-	_ = group.Wait() // each candidate carries its own error
+	_ = group.Wait() // each candidate has its own error
 }
 
 func (c *candidate) stop(code api.Code, reason string) {
 	c.refused, c.event.Outcome, c.event.Reason = code, event.Failed, reason
 }
 
-// sane compares clocks with the storage before anything is signed.
-func (b *Backend) sane(ctx context.Context, all []candidate) error {
+// checkClock compares this machine's clock with the storage's, before any URL is
+// signed.
+func (b *Backend) checkClock(ctx context.Context, all []candidate) error {
 	for i := range all {
 		if all[i].refused == "" {
 			if err := b.c.Clock.Check(ctx, all[i].in.Bucket); err != nil {
@@ -257,9 +257,9 @@ func (b *Backend) sane(ctx context.Context, all []candidate) error {
 	return nil
 }
 
-// recordReleases makes one durable write for the whole request: all its events
-// or none. Receipts come back only for what may be released.
-func (b *Backend) recordReleases(r *request, all []candidate, asked time.Time, link bool) error {
+// recordReleases makes one durable write for the whole request: all its events or
+// none. Only candidates to be released get a receipt.
+func (b *Backend) recordReleases(r *request, all []candidate, checkedAt time.Time, link bool) error {
 	others := r.opening()
 	var releases []audit.Release
 	for i := range all {
@@ -267,7 +267,7 @@ func (b *Backend) recordReleases(r *request, all []candidate, asked time.Time, l
 			others = append(others, all[i].event)
 			continue
 		}
-		releases = append(releases, audit.Release{Event: all[i].event, CheckedAt: asked, Link: link})
+		releases = append(releases, audit.Release{Event: all[i].event, CheckedAt: checkedAt, Link: link})
 	}
 	receipts, err := b.c.Audit.RecordReleases(r.ctx, releases, others...)
 	if err != nil {
@@ -283,9 +283,9 @@ func (b *Backend) recordReleases(r *request, all []candidate, asked time.Time, l
 	return nil
 }
 
-// answer writes the items in the order asked. An item that was denied and one
-// that is absent are alike to the byte.
-func answer(all []candidate) api.ReleaseResponse {
+// releaseResponse returns the items in the order of the request. A denied item and
+// an absent item are byte-identical.
+func releaseResponse(all []candidate) api.ReleaseResponse {
 	out := api.ReleaseResponse{Items: make([]api.ReleaseItem, len(all))}
 	for i := range all {
 		c := &all[i]
@@ -308,8 +308,8 @@ func answer(all []candidate) api.ReleaseResponse {
 	return out
 }
 
-// stat answers with HEAD's facts, under the same rules as a release but
-// without a URL.
+// stat returns the facts of a HEAD. It follows the rules of a release, and returns
+// no URL.
 func (b *Backend) stat(r *request) (any, error) {
 	var in api.StatRequest
 	if err := r.decode(&in); err != nil {
@@ -318,7 +318,7 @@ func (b *Backend) stat(r *request) (any, error) {
 	if !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) {
 		return nil, fail(api.BadRequest, errors.New("object"))
 	}
-	who, err := r.listing()
+	person, err := r.listing()
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +327,7 @@ func (b *Backend) stat(r *request) (any, error) {
 		return nil, fail(api.StorageUnavailable, err)
 	}
 	e := r.event(event.Stat, in.Bucket, in.Key)
-	d := b.permit(set, who.Groups, in.Bucket, in.Key, r.now)
+	d := b.permit(set, person.Groups, in.Bucket, in.Key, r.now)
 	if d.Grant != nil {
 		e.Grant = d.Grant.String()
 	}

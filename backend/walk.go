@@ -83,7 +83,7 @@ func (l *listing) walk(roots []root) error {
 		if err != nil {
 			return l.failed(err)
 		}
-		l.take(page, at)
+		l.add(page, at)
 		l.at.Resume = page.Next
 		if !page.More || at.object {
 			i, l.at.Resume = i+1, object.Resume{}
@@ -111,7 +111,7 @@ func (l *listing) failed(err error) error {
 func (l *listing) before() string {
 	var parts []string
 	if l.in.Bucket == "" {
-		for _, bucket := range l.eyes.Buckets() {
+		for _, bucket := range l.view.Buckets() {
 			if bucket <= l.at.After {
 				parts = append(parts, bucket)
 			}
