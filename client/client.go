@@ -103,7 +103,7 @@ func Transport() *http.Transport {
 // Host returns the server's host for messages.
 func (c *Client) Host() string { return c.base.Host }
 
-// Whoami returns the person and the groups of the token.
+// Whoami returns the verified person and their current groups.
 func (c *Client) Whoami(ctx context.Context) (out api.Whoami, err error) {
 	return out, c.call(ctx, api.VerbWhoami, struct{}{}, &out)
 }

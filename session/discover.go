@@ -161,8 +161,8 @@ func discover(ctx context.Context, client *http.Client, server string) (api.Conf
 	return config, nil
 }
 
-// checkConfig refuses a configuration that would send credentials or downloads
-// to a host other than the pinned ones.
+// checkConfig refuses a configuration that is incomplete or malformed, or whose
+// region, user pool, issuer and sign-in address do not belong together.
 func checkConfig(origin string, c api.Config) error {
 	refuse := func(problem string) error {
 		return &ConfigError{safetext.New(hostOf(origin)), problem}

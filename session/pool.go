@@ -200,8 +200,8 @@ func (p *pool) serverTime(answer middleware.Metadata) time.Time {
 }
 
 // explain maps a failed call to a sentence. refused is the meaning of
-// NotAuthorized at this step. Two markers are looked for in Cognito's message,
-// which is never shown.
+// NotAuthorized at this step. Cognito's message is searched for two markers
+// and never shown.
 func (p *pool) explain(ctx context.Context, err, refused error) error {
 	var answer smithy.APIError
 	var response *smithyhttp.ResponseError

@@ -206,7 +206,7 @@ func (s *Session) setCurrent(t Tokens) {
 // the pool refuses the refresh token, it reads the file once more, because
 // some file systems have no locks. It adopts tokens that another process
 // stored, and removes only the tokens that were refused.
-func (s *Session) renewAtPool(ctx context.Context, old Tokens, once bool) (Tokens, error) {
+func (s *Session) renewAtPool(ctx context.Context, old Tokens, retry bool) (Tokens, error) {
 	fresh, err := s.pool.renew(ctx, old)
 	if !fresh.Refresh.IsZero() && (err == nil || !fresh.Refresh.Equal(old.Refresh)) {
 		s.save(old, fresh)
@@ -226,7 +226,7 @@ func (s *Session) renewAtPool(ctx context.Context, old Tokens, once bool) (Token
 	case s.acceptable(stored):
 		s.setCurrent(stored)
 		return stored, nil
-	case once:
+	case retry:
 		return s.renewAtPool(ctx, stored, false)
 	}
 	return Tokens{}, err

@@ -411,7 +411,7 @@ func TestForeignAnswers(t *testing.T) {
 				t.Errorf("%q", err)
 			}
 			if _, err := s.Code(ctx, "123456"); !errors.Is(err, session.ErrStartAgain) {
-				t.Errorf("afterwards a code is taken: %v", err)
+				t.Errorf("a code was accepted afterwards: %v", err)
 			}
 		})
 	}
@@ -439,6 +439,6 @@ func TestSDKSettingsHaveNoEffect(t *testing.T) {
 	r.pass(10 * time.Minute)
 	r.token(s)
 	if trapped.Load() != 0 {
-		t.Errorf("%d requests went where the environment says", trapped.Load())
+		t.Errorf("%d requests were sent to the address in the environment", trapped.Load())
 	}
 }
