@@ -121,7 +121,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	if err != nil {
 		return fmt.Errorf("starting the browser: %w", err)
 	}
-	deps := tui.Wire(b.Client, b.Session, engine, tui.World{
+	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
 		Profile: b.Profile, Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
 	})

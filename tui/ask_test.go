@@ -13,7 +13,7 @@ import (
 
 // another puts a file of the same size and another content where
 // 2018-annual-report.pdf would go.
-func another(w *world) {
+func another(w *program) {
 	w.engine.Here = func(r download.Request) download.Presence {
 		if strings.HasSuffix(r.Key, "2018-annual-report.pdf") {
 			return download.HereMaybe
@@ -24,7 +24,7 @@ func another(w *world) {
 }
 
 func TestFileOfThatSizeIsComparedAndLeft(t *testing.T) {
-	at80(t, another, func(t *testing.T, w *world) {
+	at80(t, another, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "d")
 		w.Wait(time.Second)
 		w.Want(t, "1 local file has this name: compared", "not replaced if different", "enter download", "b keep both", "r replace", "c change folder", "esc cancel")
@@ -51,14 +51,14 @@ func TestFileOfThatSizeIsComparedAndLeft(t *testing.T) {
 // A folder's file that differs has a row of its own, and goes where its folder
 // goes when it is fetched beside the file that is here.
 func TestFileOfAFolderThatDiffers(t *testing.T) {
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		w.engine.Here = func(r download.Request) download.Presence {
 			if strings.HasSuffix(r.Key, "2024/b.csv") {
 				return download.HereOther
 			}
 			return download.Absent
 		}
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.Press("j", "j", "d")
 		w.Wait(time.Second)
 		w.Want(t, "1 local file differs and is not replaced")
@@ -78,7 +78,7 @@ func TestFileOfAFolderThatDiffers(t *testing.T) {
 }
 
 func TestWhatIsHereAlreadyIsSaid(t *testing.T) {
-	at80(t, func(w *world) { another(w); w.engine.Same = nil }, func(t *testing.T, w *world) {
+	at80(t, func(w *program) { another(w); w.engine.Same = nil }, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "space", "space", "d")
 		w.Wait(time.Second)
 		w.Press("enter")
@@ -88,7 +88,7 @@ func TestWhatIsHereAlreadyIsSaid(t *testing.T) {
 }
 
 func TestAnotherFolderHoldsForTheSession(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "space", "space", "d")
 		w.Wait(time.Second)
 		w.Press("c")
@@ -122,10 +122,10 @@ func TestAnotherFolderHoldsForTheSession(t *testing.T) {
 }
 
 func TestObjectThatIsListedByItsNameAlone(t *testing.T) {
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		w.server.PutBare("letters/annual/letter.pdf")
 		w.deps.Start = tuitest.At("letters/annual/")
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		if l := lineOf(w, "letter.pdf"); strings.Contains(l, "0 B") {
 			t.Errorf("a size that nobody told: %q", l)
 		}
@@ -150,13 +150,13 @@ func TestObjectThatIsListedByItsNameAlone(t *testing.T) {
 // A folder may be answered for while it is counted; the files found so far show
 // wherever the queue does.
 func TestFolderIsCountedOnTheWay(t *testing.T) {
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		for i := range 5000 {
 			w.server.Put(fmt.Sprintf("builds/many/b-%05d", i), 1000, "2026-01-02 03:04")
 		}
 		w.deps.Start = tuitest.At("builds/")
 		w.engine.Below = 20_000
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.server.Delay = time.Second
 		w.Press("d")
 		w.Wait(2500 * time.Millisecond)
@@ -184,12 +184,12 @@ func TestFolderIsCountedOnTheWay(t *testing.T) {
 }
 
 func TestFileThatDoesNotFitIsLeftOut(t *testing.T) {
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		w.server.Put("datasets/public/hostile/two-tebibytes.bin", 2<<40, "2026-01-02 03:04")
 		w.server.Put("datasets/public/hostile/small-1.bin", 1000, "2026-01-02 03:04")
 		w.server.Put("datasets/public/hostile/small-2.bin", 2000, "2026-01-02 03:04")
 		w.deps.Start = tuitest.At("datasets/public/hostile/")
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.Press("D")
 		w.Wait(time.Second)
 		w.Want(t, "2.20 TB needed, 41.6 GB free", "l skip files that do not fit")

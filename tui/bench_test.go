@@ -13,8 +13,8 @@ import (
 	"usher/tui/tuitest"
 )
 
-func many(n int) func(*world) {
-	return func(w *world) {
+func many(n int) func(*program) {
+	return func(w *program) {
 		w.server.PerPage = n
 		for i := range n {
 			w.server.Put(fmt.Sprintf("builds/nightly/2026/usher-%06d-linux-amd64.tar.gz", i), int64(i)*1237, "2026-11-20 03:00")
@@ -29,7 +29,7 @@ func many(n int) func(*world) {
 func bytesPerKey(t *testing.T, width, height, moves int, rest time.Duration) float64 {
 	var mean float64
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(many(2000))
+		w := newProgram(many(2000))
 		w.open(t, width, height, colorprofile.TrueColor, "SSH_TTY=/dev/pts/1")
 		w.Wait(time.Second)
 		before := w.Bytes()
@@ -83,7 +83,7 @@ func BenchmarkKey(b *testing.B) {
 
 // loaded is a browser with n rows at 200x50, its commands run by hand.
 func loaded(tb testing.TB, n int) tea.Model {
-	w := newWorld(many(n))
+	w := newProgram(many(n))
 	m, err := tui.New(w.deps)
 	if err != nil {
 		tb.Fatal(err)

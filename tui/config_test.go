@@ -105,9 +105,9 @@ func raw(out string) string {
 
 // configured is a world whose program was wired from a profile with this
 // configuration.
-func configured(t *testing.T, c api.Config, in bool) *world {
+func configured(t *testing.T, c api.Config, in bool) *program {
 	t.Helper()
-	w := newWorld(nil)
+	w := newProgram(nil)
 	good, err := session.NewProfile("x", "https://files.example.com", api.Config{
 		Organisation: "Example Ltd", Region: "eu-west-1", UserPoolID: "eu-west-1_x", ClientID: "c",
 		Issuer: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_x", S3Hosts: []string{"s3.example.com"},
@@ -119,11 +119,11 @@ func configured(t *testing.T, c api.Config, in bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hands, err := download.NewHands("", func(string) (*download.Engine, error) { return nil, nil })
+	owner, err := download.NewHands("", func(string) (*download.Engine, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := tui.Wire(wired{Server: w.server}, s, hands, tui.World{
+	d := tui.Wire(wired{Server: w.server}, s, owner, tui.Environment{
 		Profile: session.Profile{Name: "x", Server: good.Server, Config: c}, Downloads: "/home/alice/usher", Random: rand.Reader, Now: tuitest.Epoch, Getenv: func(string) string { return "" },
 	})
 	d.Transfers, d.FreeSpace, d.HasSession, d.Theme = w.engine, w.deps.FreeSpace, in, "dark"

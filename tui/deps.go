@@ -18,58 +18,58 @@ import (
 	"usher/tui/transfers"
 )
 
-// Backend is the part of the server that the program uses (a *client.Client).
+// Backend is the part of the server that the program uses (*client.Client).
 type Backend interface {
 	browse.Backend
 	Whoami(context.Context) (api.Whoami, error)
 }
 
-// Deps is everything that the program needs from outside. Fields marked
-// optional may be nil or empty; New names the first other one that is missing.
-// Functions are called from commands only, never from Update or View.
+// Deps is the program's dependencies. Fields marked optional may be nil or
+// empty; New returns an error that names the first other field without a value.
+// Commands call the functions, never Update or View.
 type Deps struct {
 	Backend   Backend
 	Transfers transfers.Engine
 	NewSignIn func() (signin.Flow, error)
-	SignedIn  func(context.Context, session.Step) error // keeps the tokens of a Done step
+	SignedIn  func(context.Context, session.Step) error // stores the tokens of a Done step
 	SignOut   func(context.Context) error               // optional
 	Now       func() time.Time
 
 	Organisation safetext.Text // optional
-	Server       string        // host, as it is shown
+	Server       string        // host, for display
 	Version      string        // optional
 
-	DownloadDir string                                                   // downloads go below it
+	DownloadDir string                                                   // root of the downloads
 	Home        string                                                   // optional; shown as ~
 	FreeSpace   func(dir string) (int64, error)                          // optional
 	Read        func(context.Context, browse.Entry, int) ([]byte, error) // optional; the first bytes of a file
 
-	HasSession bool             // tokens are there already: begin in the browser
-	User       string           // optional; typed into the sign-in
+	HasSession bool             // tokens exist: start in the browser
+	User       string           // optional; fills the user field of the sign-in
 	Demo       []signin.Account // optional; listed on the sign-in
-	Start      pane.Place       // where the browser begins
+	Start      pane.Target      // the first folder
 
-	Theme      string         // "dark", "light" or "": ask the terminal
-	Background string         // COLORFGBG, for terminals that do not answer
-	ASCII      bool           // draw with ASCII signs
-	SSH        bool           // a slow line: lists jump half a page
+	Theme      string         // "dark", "light", or "" to query the terminal
+	Background string         // COLORFGBG, for terminals that do not respond
+	ASCII      bool           // draw with ASCII characters only
+	SSH        bool           // a slow connection: lists jump half a page
 	Taskbar    bool           // the terminal shows progress by OSC 9;4
-	Zone       *time.Location // optional; for times shown
+	Zone       *time.Location // optional; of displayed times
 	Keys       []keys.Set     // optional; keys.Default otherwise
-	Pages      []Page         // optional; the audit log and others
+	Pages      []Page         // optional; the audit log, access pages
 }
 
-// Page is a page besides the browser and the transfers, opened by a key of
-// keys.Everywhere. The constructor may not do I/O: it is called from Update,
-// and its first command comes from Opened, if the pane has that method.
+// Page is a page other than the browser and the transfers. A key of
+// keys.Everywhere opens it. Update calls the constructor, which therefore does
+// no I/O; the method Opened of the pane, if it exists, returns the first command.
 type Page struct {
 	Open  keys.Action
 	Name  string        // "audit log"
-	Group safetext.Text // whose members may open it; the zero Text is everybody
-	New   func(*pane.Env, pane.Place) (pane.Pane, error)
+	Group safetext.Text // required to open it; the zero Text: no group
+	New   func(*pane.Env, pane.Target) (pane.Pane, error)
 }
 
-// opener is a pane that wants to know that it came to the front.
+// opener is a pane with a command for each time that it comes to the front.
 type opener interface{ Opened() tea.Cmd }
 
 func (d Deps) check() error {

@@ -20,28 +20,28 @@ import (
 )
 
 // play runs a test of the whole program on a terminal of 120x40.
-func play(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
+func play(t *testing.T, change func(*program), do func(t *testing.T, w *program)) {
 	t.Helper()
 	playAt(t, 120, 40, change, do)
 }
 
 // at80 is play on a terminal of 80x24.
-func at80(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
+func at80(t *testing.T, change func(*program), do func(t *testing.T, w *program)) {
 	t.Helper()
 	playAt(t, 80, 24, change, do)
 }
 
-func playAt(t *testing.T, width, height int, change func(*world), do func(t *testing.T, w *world)) {
+func playAt(t *testing.T, width, height int, change func(*program), do func(t *testing.T, w *program)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(change)
+		w := newProgram(change)
 		w.open(t, width, height, colorprofile.TrueColor)
 		do(t, w)
 	})
 }
 
 // fetch downloads the files that pass a filter, by keys.
-func (w *world) fetch(filter string) {
+func (w *program) fetch(filter string) {
 	w.Press("/")
 	w.Type(filter)
 	w.Press("enter", "a", "esc", "d")
@@ -50,7 +50,7 @@ func (w *world) fetch(filter string) {
 }
 
 func TestFoldersAreListedOnce(t *testing.T) {
-	play(t, func(w *world) { w.deps.Start = tuitest.At("") }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.deps.Start = tuitest.At("") }, func(t *testing.T, w *program) {
 		w.Press("enter") // company-reports
 		w.Press("enter") // annual
 		w.Press("h")     // back: known
@@ -69,12 +69,12 @@ func TestFoldersAreListedOnce(t *testing.T) {
 }
 
 func TestPagesComeOnScroll(t *testing.T) {
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		for i := range 3500 {
 			w.server.Put(fmt.Sprintf("builds/b-%05d", i), 1, "2026-01-02 03:04")
 		}
 		w.deps.Start = tuitest.At("builds/")
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.Wait(30 * time.Second)
 		if n := len(w.server.Lists()); n != 1 {
 			t.Fatalf("%d pages before any key", n)
@@ -93,7 +93,7 @@ func TestPagesComeOnScroll(t *testing.T) {
 }
 
 func TestLateAnswerIsDropped(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.server.Delay = 3 * time.Second
 		w.Press("enter") // letters-to-shareholders, slow
 		w.Wait(time.Second)
@@ -107,7 +107,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 }
 
 func TestRemovedAccessClosesTheFolder(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.Press("j")
 		w.server.Hide("company-reports/annual/")
 		w.server.Grants("2")
@@ -120,7 +120,7 @@ func TestRemovedAccessClosesTheFolder(t *testing.T) {
 // The folder above may take its time: the frames meanwhile have no rows of the
 // folder that is gone.
 func TestRemovedAccessWhileTheServerIsSlow(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.Press("j")
 		w.server.Hide("company-reports/annual/")
 		w.server.Delay = 2 * time.Second
@@ -139,7 +139,7 @@ func TestRemovedAccessWhileTheServerIsSlow(t *testing.T) {
 }
 
 func TestUnknownPathSaysTheSameAsAbsent(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		for _, path := range []string{"company-reports/none/here.pdf", "company-reports/annual/audited/none.pdf", "no-such/share/"} {
 			w.Press("ctrl+g")
 			w.Type(path)
@@ -151,7 +151,7 @@ func TestUnknownPathSaysTheSameAsAbsent(t *testing.T) {
 }
 
 func TestGoToAFile(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.Press("ctrl+g")
 		w.Type("company-reports/quarterly/2025-q2/q2.csv")
 		w.Press("enter")
@@ -161,7 +161,7 @@ func TestGoToAFile(t *testing.T) {
 }
 
 func TestSignInAgainKeepsPlaceMarksAndQueue(t *testing.T) {
-	play(t, func(w *world) { w.deps.User = "ada" }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.deps.User = "ada" }, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "space", "j")
 		w.server.Fail(&api.Error{Code: api.SessionRevoked})
 		w.Press("ctrl+r")
@@ -181,7 +181,7 @@ func TestSignInAgainKeepsPlaceMarksAndQueue(t *testing.T) {
 }
 
 func TestAnotherPersonSeesNothingOfTheOneBefore(t *testing.T) {
-	play(t, func(w *world) { w.deps.User = "ada" }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.deps.User = "ada" }, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "space")
 		w.server.Fail(&api.Error{Code: api.TokenExpired})
 		w.Press("ctrl+r")
@@ -201,7 +201,7 @@ func TestAnotherPersonSeesNothingOfTheOneBefore(t *testing.T) {
 }
 
 func TestNetworkComesBackByItself(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.server.Fail(tuitest.ErrNetwork)
 		w.Press("ctrl+r")
 		w.Want(t, "Can't reach files.example.com (no connection).", "○ alice.moreau", "as of 10:12:04")
@@ -213,7 +213,7 @@ func TestNetworkComesBackByItself(t *testing.T) {
 }
 
 func TestDownloadThatDoesNotFit(t *testing.T) {
-	play(t, func(w *world) { w.deps.FreeSpace = func(string) (int64, error) { return 640_000_000, nil } }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.deps.FreeSpace = func(string) (int64, error) { return 640_000_000, nil } }, func(t *testing.T, w *program) {
 		w.Press("a", "d")
 		w.Wait(time.Second)
 		w.Want(t, "1.08 GB needed, 640 MB free")
@@ -226,14 +226,14 @@ func TestDownloadThatDoesNotFit(t *testing.T) {
 }
 
 func TestDownloadAsksBeforeItReplaces(t *testing.T) {
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		w.engine.Here = func(r download.Request) download.Presence {
 			if strings.HasSuffix(r.Key, "2018-annual-report.pdf") {
 				return download.HereOther
 			}
 			return download.Absent
 		}
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "d")
 		w.Wait(time.Second)
 		w.Want(t, "1 local file differs", "keep both", "replace")
@@ -247,7 +247,7 @@ func TestDownloadAsksBeforeItReplaces(t *testing.T) {
 }
 
 func TestFolderIsCountedOnceAndFetchedWithItsETags(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		before := len(w.server.Lists())
 		w.Press("j", "j", "d") // working-papers/
 		w.Wait(time.Second)
@@ -269,7 +269,7 @@ func TestFolderIsCountedOnceAndFetchedWithItsETags(t *testing.T) {
 }
 
 func TestQuitAsksWhileTransfersRun(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.Press("G", "k", "k", "k", "k", "d") // the ledger
 		w.Wait(time.Second)
 		w.Press("enter", "q")
@@ -280,7 +280,7 @@ func TestQuitAsksWhileTransfersRun(t *testing.T) {
 }
 
 func TestTitleNeverNamesAFile(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		var out bytes.Buffer
 		w.Log(&out)
 		w.Press("a", "d")
@@ -311,7 +311,7 @@ func TestTitleNeverNamesAFile(t *testing.T) {
 func TestHostileNamesTouchNothing(t *testing.T) {
 	for _, width := range []int{72, 120} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(hostile)
+			w := newProgram(hostile)
 			var out bytes.Buffer
 			w.open(t, width, 24, colorprofile.TrueColor)
 			w.Log(&out)
@@ -339,10 +339,10 @@ func TestHostileNamesTouchNothing(t *testing.T) {
 // A sentence on the status line escapes a hostile name once.
 func TestStatusLineEscapesANameOnce(t *testing.T) {
 	const name, shown = "a\x1b[2Jb", `a\u{1b}[2Jb`
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		w.server.Put("datasets/"+name+"/inside", 12, "2026-01-02 03:04")
 		w.deps.Start = tuitest.At("datasets/" + name + "/")
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.Press("y")
 		w.Want(t, "Sent to the clipboard: datasets/"+shown+"/inside")
 		w.server.Put("datasets/other", 12, "2026-01-02 03:04")
@@ -395,7 +395,7 @@ func clean(s string) string {
 func TestUpdateAndViewDoNoIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := 0
-		w := newWorld(nil)
+		w := newProgram(nil)
 		w.deps.Now = func() time.Time { clock++; return tuitest.Epoch() }
 		for _, f := range []*func(string) (int64, error){&w.deps.FreeSpace} {
 			old := *f

@@ -1,33 +1,33 @@
 package tui
 
-// phase is where the program is between "no person is signed in" and "the server
-// confirmed the person". It changes in after and nowhere else.
+// phase is the progress of the sign-in, from "no person is signed in" to "the
+// server confirmed the person". Only after changes it.
 type phase uint8
 
 const (
-	out       phase = iota // the sign-in is in front, and no place is kept
-	opening                // signed in as far as is known; whoami has not answered
-	open                   // whoami has answered
+	out       phase = iota // the sign-in page is shown, and no browser state is kept
+	opening                // signed in, but whoami has not succeeded yet
+	open                   // whoami has succeeded
 	expired                // a dialog over the page: the sign-in has ended
-	returning              // the sign-in is in front, and the place below is kept
-	checking               // signed in again; whoami decides whether it is the same person
+	returning              // the sign-in page is shown, and the browser state is kept
+	checking               // signed in again; whoami will show if the person is the same
 )
 
-// happening is an event of the session.
-type happening uint8
+// sessionEvent is an event of the session.
+type sessionEvent uint8
 
 const (
-	signedIn    happening = iota // a sign-in was completed, its tokens are kept
-	confirmed                    // whoami answered
-	unconfirmed                  // whoami failed
-	refused                      // a page's call failed because the sign-in has ended
-	answered                     // the person wants to sign in again
-	leftSession                  // the person signed out
+	signedIn     sessionEvent = iota // a sign-in is complete, and its tokens are stored
+	confirmed                        // whoami succeeded
+	unconfirmed                      // whoami failed
+	refused                          // a call failed because the sign-in has ended
+	signInChosen                     // the person chose to sign in again
+	leftSession                      // the person signed out
 )
 
-// after is the phase that follows an event. An event that means nothing in a
-// phase leaves it as it is.
-func (p phase) after(h happening) phase {
+// after returns the phase that follows an event. An event without a meaning in
+// a phase does not change it.
+func (p phase) after(h sessionEvent) phase {
 	switch {
 	case h == leftSession:
 		return out
@@ -43,44 +43,45 @@ func (p phase) after(h happening) phase {
 		return out
 	case h == refused && p == open:
 		return expired
-	case h == answered && p == expired:
+	case h == signInChosen && p == expired:
 		return returning
 	}
 	return p
 }
 
-// browsing reports whether the pages have the keys, not the sign-in.
+// browsing reports whether the pages are active, not the sign-in.
 func (p phase) browsing() bool { return p == opening || p == open || p == expired }
 
-// known reports whether whoami has answered for the place that is kept.
+// known reports whether whoami has confirmed the person of the kept browser state.
 func (p phase) known() bool { return p != out && p != opening }
 
 // contact is the state of the whoami call.
 type contact uint8
 
 const (
-	quiet    contact = iota
-	asking           // a call is on its way
-	retrying         // the server did not answer; a call is due
+	noCall   contact = iota
+	calling          // a call is in progress
+	retryDue         // the server did not respond; a call is scheduled
 )
 
-// attention is whether the person is there. A beat that finds no key and no
-// transfer sends nothing; the first key after it calls whoami at once.
-type attention uint8
+// activity is the person's activity between two beats of the session timer. A
+// beat without a key press or a transfer makes no call; the first key press
+// after it calls whoami immediately.
+type activity uint8
 
 const (
-	awake  attention = iota // the last beat asked
-	active                  // a key was pressed since the last beat
-	asleep                  // the last beat asked nothing
+	polled activity = iota // the last beat called whoami
+	active                 // a key was pressed since the last beat
+	idle                   // the last beat made no call
 )
 
-// beat is the attention after a beat, and whether whoami is called.
-func (a attention) beat(p phase, transfers bool) (attention, bool) {
+// beat returns the activity after a beat, and reports whether whoami is due.
+func (a activity) beat(p phase, transfers bool) (activity, bool) {
 	if p.browsing() && (a == active || transfers) {
-		return awake, true
+		return polled, true
 	}
-	return asleep, false
+	return idle, false
 }
 
-// key is the attention after a key press, and whether whoami is called.
-func (a attention) key(p phase) (attention, bool) { return active, a == asleep && p.browsing() }
+// key returns the activity after a key press, and reports whether whoami is due.
+func (a activity) key(p phase) (activity, bool) { return active, a == idle && p.browsing() }

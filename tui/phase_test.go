@@ -3,7 +3,7 @@ package tui
 import "testing"
 
 func TestPhases(t *testing.T) {
-	events := []happening{signedIn, confirmed, unconfirmed, refused, answered, leftSession}
+	events := []sessionEvent{signedIn, confirmed, unconfirmed, refused, signInChosen, leftSession}
 	for _, row := range []struct {
 		name string
 		from phase
@@ -50,27 +50,27 @@ func TestWhatAPhaseShows(t *testing.T) {
 func TestAttention(t *testing.T) {
 	for _, row := range []struct {
 		name      string
-		from      attention
+		from      activity
 		p         phase
 		transfers bool
-		beat      attention
+		beat      activity
 		beatAsks  bool
 		keyAsks   bool
 	}{
-		{"a key was pressed", active, open, false, awake, true, false},
-		{"no key since the last beat", awake, open, false, asleep, false, false},
-		{"a transfer runs", awake, open, true, awake, true, false},
-		{"at rest", asleep, open, false, asleep, false, true},
-		{"at rest, a transfer begins", asleep, open, true, awake, true, true},
-		{"at the sign-in", active, out, true, asleep, false, false},
-		{"at rest at the sign-in", asleep, returning, false, asleep, false, false},
+		{"a key was pressed", active, open, false, polled, true, false},
+		{"no key since the last beat", polled, open, false, idle, false, false},
+		{"a transfer runs", polled, open, true, polled, true, false},
+		{"at rest", idle, open, false, idle, false, true},
+		{"at rest, a transfer begins", idle, open, true, polled, true, true},
+		{"at the sign-in", active, out, true, idle, false, false},
+		{"at rest at the sign-in", idle, returning, false, idle, false, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if to, asks := row.from.beat(row.p, row.transfers); to != row.beat || asks != row.beatAsks {
-				t.Errorf("a beat leads to %d and asks: %v", to, asks)
+			if to, call := row.from.beat(row.p, row.transfers); to != row.beat || call != row.beatAsks {
+				t.Errorf("a beat leads to %d and asks: %v", to, call)
 			}
-			if to, asks := row.from.key(row.p); to != active || asks != row.keyAsks {
-				t.Errorf("a key leads to %d and asks: %v", to, asks)
+			if to, call := row.from.key(row.p); to != active || call != row.keyAsks {
+				t.Errorf("a key leads to %d and asks: %v", to, call)
 			}
 		})
 	}

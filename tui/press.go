@@ -13,21 +13,21 @@ import (
 	"usher/tui/pane"
 )
 
-// Messages of the root to itself.
+// Messages from the root to itself.
 type (
 	run     struct{ action keys.Action } // from the palette
 	disarm  struct{}
 	quitNow struct{}
 )
 
-// answerTime is how long quitting waits for the terminal's answers, which
-// would otherwise land in the shell.
+// answerTime is the wait for outstanding responses of the terminal at the end.
+// A later response would appear in the shell.
 const answerTime = 200 * time.Millisecond
 
-// press routes a key: dialog, text field, page, everywhere.
+// press routes a key press: to the dialog, the text field, the page, or a global binding.
 func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
-	woke := m.used()
+	woke := m.keyPressed()
 	if key == "ctrl+c" {
 		if m.armed {
 			return m.quit()
@@ -65,7 +65,7 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	return woke
 }
 
-// act answers the actions that hold everywhere, and gives the rest to the page in front.
+// act runs a global action, and passes any other to the page in front.
 func (m *Model) act(a keys.Action) tea.Cmd {
 	page := m.front()
 	switch a {
@@ -75,12 +75,12 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 		}
 		return m.transfers.Opened()
 	case keys.OpenAudit, keys.OpenAccess:
-		if !m.has(a) || opens(page, a) {
+		if !m.hasPage(a) || opens(page, a) {
 			return nil
 		}
-		on := pane.Place{}
+		on := pane.Target{}
 		if a == keys.OpenAccess {
-			on = m.browse.Place()
+			on = m.browse.Target()
 		}
 		return m.open(pane.Open{Page: a, On: on})
 	case keys.Session:
@@ -104,16 +104,16 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 	return nil
 }
 
-// leftOut are the actions that the help does not show, because the person's
-// groups do not open their pages.
+// leftOut reports whether the help omits an action, because its page needs a group
+// that the person is not in.
 func (m *Model) leftOut(a keys.Action) bool {
-	return m.places(a) && !m.shut(a).IsZero() || a == keys.Touched && !m.shut(keys.OpenAudit).IsZero()
+	return m.needsGroup(a) && !m.whyClosed(a).IsZero() || a == keys.Touched && !m.whyClosed(keys.OpenAudit).IsZero()
 }
 
-// places are the actions that open a page by group.
-func (m *Model) places(a keys.Action) bool { return a == keys.OpenAudit || a == keys.OpenAccess }
+// needsGroup reports whether an action opens a page that needs a group.
+func (m *Model) needsGroup(a keys.Action) bool { return a == keys.OpenAudit || a == keys.OpenAccess }
 
-// openedBy is the page that an action leads to.
+// openedBy returns the page that an action opens.
 func openedBy(a keys.Action) keys.Action {
 	if a == keys.Touched {
 		return keys.OpenAudit
@@ -150,7 +150,7 @@ func where(p pane.Pane) string {
 	return "this page"
 }
 
-// quit leaves, once answers still due have come or had their time.
+// quit ends the program, after a short wait for outstanding responses of the terminal.
 func (m *Model) quit() tea.Cmd {
 	if m.asked && !m.leaving {
 		m.leaving = true
@@ -159,7 +159,7 @@ func (m *Model) quit() tea.Cmd {
 	return tea.Quit
 }
 
-// palette lists all commands, and the reason for each that is not possible now.
+// palette lists all commands, each impossible one with the reason.
 func (m *Model) palette() dialog.Dialog {
 	page := m.front()
 	var all []help.Command
@@ -173,7 +173,7 @@ func (m *Model) palette() dialog.Dialog {
 	seen := make(map[keys.Action]bool)
 	for i, c := range contexts {
 		for _, b := range m.env.Keys.All(c) {
-			if b.Long == "" || seen[b.Action] || (m.places(b.Action) || b.Action == keys.Touched) && !m.has(openedBy(b.Action)) {
+			if b.Long == "" || seen[b.Action] || (m.needsGroup(b.Action) || b.Action == keys.Touched) && !m.hasPage(openedBy(b.Action)) {
 				continue
 			}
 			if i > 0 && c == keys.Transfers && b.Group != "Queue" {
@@ -187,8 +187,8 @@ func (m *Model) palette() dialog.Dialog {
 			case i > 0:
 				cmd.Key = "t " + cmd.Key
 				cmd.Run = m.transfers.Do(b.Action)
-			case m.places(b.Action):
-				cmd.Off = m.shut(b.Action)
+			case m.needsGroup(b.Action):
+				cmd.Off = m.whyClosed(b.Action)
 			default:
 				cmd.Off = page.Why(b.Action)
 			}
@@ -196,7 +196,7 @@ func (m *Model) palette() dialog.Dialog {
 		}
 	}
 	all = append(all,
-		help.Command{Name: "Transfers: unfinished ones from an earlier run", Run: pane.Send(recall{})},
+		help.Command{Name: "Transfers: unfinished ones from an earlier run", Run: pane.Send(reviewUnfinished{})},
 		help.Command{Name: "Theme: dark", Run: pane.Send(themed{"dark"})},
 		help.Command{Name: "Theme: light", Run: pane.Send(themed{"light"})})
 	if m.deps.SignOut != nil {
@@ -207,7 +207,7 @@ func (m *Model) palette() dialog.Dialog {
 
 type themed struct{ name string }
 
-// sessionDialog is the person and the session as the server knows them.
+// sessionDialog shows the person and the session as the server last described them.
 func (m *Model) sessionDialog() dialog.Dialog {
 	me := m.env.Me
 	lines := []dialog.Line{{Label: "Person", Text: me.Name.String()}}
@@ -238,7 +238,7 @@ func (m *Model) sessionDialog() dialog.Dialog {
 		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Quiet,
 			Text: fmt.Sprintf("If your access is removed, no download starts after %d s. A download that is running may finish.", me.Bound)})
 	}
-	ask := &dialog.Ask{Title: "Session", Lines: lines}
+	ask := &dialog.Question{Title: "Session", Lines: lines}
 	if m.deps.SignOut != nil {
 		ask.Choices = append(ask.Choices, dialog.Choice{Keys: []string{"o"}, Label: "sign out", Cmd: m.signOut()})
 	}

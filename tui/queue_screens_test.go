@@ -15,7 +15,7 @@ import (
 // the questions on the way.
 func queueScenes() []scene {
 	return []scene{
-		{"transfers", ledgers, func(t *testing.T, w *world) {
+		{"transfers", ledgers, func(t *testing.T, w *program) {
 			w.Press("a", "d")
 			w.Wait(time.Second)
 			w.Press("enter")
@@ -26,12 +26,12 @@ func queueScenes() []scene {
 			w.Wait(time.Second)
 			w.Want(t, "running", "failed", "paused", "waiting", "done", "denied")
 		}},
-		{"transfers-many", func(w *world) {
+		{"transfers-many", func(w *program) {
 			many(20_000)(w)
 			w.deps.SSH = false
 			w.deps.FreeSpace = func(string) (int64, error) { return 4_160_000_000_000, nil }
 			w.engine.Speed = 1000
-		}, func(t *testing.T, w *world) {
+		}, func(t *testing.T, w *program) {
 			w.Press("a", "d")
 			w.Wait(2 * time.Second)
 			w.Press("enter")
@@ -40,13 +40,13 @@ func queueScenes() []scene {
 			w.Wait(time.Second)
 			w.Want(t, "running", "next")
 		}},
-		{"transfers-same-names", func(w *world) {
+		{"transfers-same-names", func(w *program) {
 			for _, dir := range []string{"2024/", "2025/north/"} {
 				w.server.Put("builds/logs/"+dir+"same.txt", 64_000_000, "2026-01-02 03:04")
 			}
 			w.server.Put("builds/logs/2025/other.txt", 64_000_000, "2026-01-02 03:04")
 			w.deps.Start = tuitest.At("builds/")
-		}, func(t *testing.T, w *world) {
+		}, func(t *testing.T, w *program) {
 			w.Press("d")
 			w.Wait(time.Second)
 			w.Press("enter")
@@ -54,7 +54,7 @@ func queueScenes() []scene {
 			w.Press("t")
 			w.Wait(time.Second)
 		}},
-		{"transfers-left", another, func(t *testing.T, w *world) {
+		{"transfers-left", another, func(t *testing.T, w *program) {
 			w.Press("j", "j", "j", "space", "space", "d")
 			w.Wait(time.Second)
 			w.Press("enter")
@@ -62,7 +62,7 @@ func queueScenes() []scene {
 			w.Press("t")
 			w.Wait(time.Second)
 		}},
-		{"ask-here", func(w *world) {
+		{"ask-here", func(w *program) {
 			another(w)
 			here := w.engine.Here
 			w.engine.Here = func(r download.Request) download.Presence {
@@ -75,7 +75,7 @@ func queueScenes() []scene {
 				return here(r)
 			}
 		}, press("j", "j", "j", "space", "space", "space", "space", "space", "space", "d")},
-		{"ask-folder", nil, func(t *testing.T, w *world) {
+		{"ask-folder", nil, func(t *testing.T, w *program) {
 			w.Press("j", "j", "j", "space", "space", "d")
 			w.Wait(time.Second)
 			w.Press("c", "ctrl+u")
@@ -83,12 +83,12 @@ func queueScenes() []scene {
 			w.Press("enter")
 			w.Wait(time.Second)
 		}},
-		{"ask-counting", func(w *world) {
+		{"ask-counting", func(w *program) {
 			for i := range 5000 {
 				w.server.Put(fmt.Sprintf("builds/many/b-%05d", i), 1_000_000, "2026-01-02 03:04")
 			}
 			w.deps.Start = tuitest.At("builds/")
-		}, func(t *testing.T, w *world) {
+		}, func(t *testing.T, w *program) {
 			w.server.Delay = time.Second
 			w.Press("d")
 			w.Wait(4500 * time.Millisecond)
@@ -96,7 +96,7 @@ func queueScenes() []scene {
 		}},
 		{"ask-too-big", tooBig, press("D")},
 		{"ask-left-out", tooBig, press("D", "l")},
-		{"remove", ledgers, func(t *testing.T, w *world) {
+		{"remove", ledgers, func(t *testing.T, w *program) {
 			w.Press("a", "d")
 			w.Wait(time.Second)
 			w.Press("enter")
@@ -104,7 +104,7 @@ func queueScenes() []scene {
 			w.Press("t", "x")
 			w.Wait(time.Second)
 		}},
-		{"held", ledgers, func(t *testing.T, w *world) {
+		{"held", ledgers, func(t *testing.T, w *program) {
 			w.Press("a", "d")
 			w.Wait(time.Second)
 			w.Press("enter")
@@ -119,7 +119,7 @@ func queueScenes() []scene {
 }
 
 // ledgers is the queue of the pictures.
-func ledgers(w *world) {
+func ledgers(w *program) {
 	const dir = "company-reports/annual/ledgers/"
 	for _, f := range []struct {
 		name string
@@ -144,7 +144,7 @@ func ledgers(w *world) {
 	}
 }
 
-func tooBig(w *world) {
+func tooBig(w *program) {
 	for i, name := range []string{"report.pdf", "name\x1b]0;owned\x07.txt", "two-tebibytes-of-nothing.bin"} {
 		w.server.Put("datasets/public/hostile/"+name, []int64{48_000, 1000, 2 << 40}[i], "2026-01-02 03:04")
 	}

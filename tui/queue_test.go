@@ -11,7 +11,7 @@ import (
 )
 
 func TestReplaceAsksFirst(t *testing.T) {
-	at80(t, another, func(t *testing.T, w *world) {
+	at80(t, another, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "d")
 		w.Wait(time.Second)
 		w.Press("enter")
@@ -31,10 +31,10 @@ func TestReplaceAsksFirst(t *testing.T) {
 }
 
 func TestRefusedNameIsTriedWithAnotherAnswer(t *testing.T) {
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		another(w)
 		w.engine.Saved = []download.Saved{{Request: download.Request{Bucket: "company-reports", Key: "annual/audited/2018-annual-report.pdf", ETag: `"x"`, Size: 5, Dir: "/home/alice/usher", Whole: true}}}
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.Wait(time.Second)
 		w.Press("enter") // go on: a request of before, which refuses
 		w.Wait(time.Second)
@@ -49,7 +49,7 @@ func TestRefusedNameIsTriedWithAnotherAnswer(t *testing.T) {
 }
 
 func TestPauseIsNoEnd(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.fetch("2025")
 		w.Wait(2 * time.Second)
 		w.Press("t", "P")
@@ -68,14 +68,14 @@ func TestPauseIsNoEnd(t *testing.T) {
 
 func TestNewerTransferWinsInTheLocalColumn(t *testing.T) {
 	broken := true
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		w.engine.Fail = func(download.Request) error {
 			if broken {
 				return download.ErrNetwork
 			}
 			return nil
 		}
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "d")
 		w.Wait(2 * time.Second)
 		w.Want(t, "failed")
@@ -90,7 +90,7 @@ func TestNewerTransferWinsInTheLocalColumn(t *testing.T) {
 }
 
 // lineOf is the screen's first line with a text.
-func lineOf(w *world, text string) string {
+func lineOf(w *program, text string) string {
 	for _, l := range strings.Split(w.Text(), "\n") {
 		if strings.Contains(l, text) {
 			return l
@@ -100,7 +100,7 @@ func lineOf(w *world, text string) string {
 }
 
 func TestWhatHoldsTheQueueUp(t *testing.T) {
-	at80(t, nil, func(t *testing.T, w *world) {
+	at80(t, nil, func(t *testing.T, w *program) {
 		var out bytes.Buffer
 		w.Log(&out)
 		w.Press("G", "k", "k", "k", "k", "d") // the ledger
@@ -144,7 +144,7 @@ func titlesIn(out string) (titles []string) {
 }
 
 func TestTitleCountsNoZeroDownloads(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		var out bytes.Buffer
 		w.Log(&out)
 		w.Press("a", "d")
@@ -163,12 +163,12 @@ func TestTitleCountsNoZeroDownloads(t *testing.T) {
 	})
 }
 
-func unfinished(w *world) {
+func unfinished(w *program) {
 	w.engine.Saved = []download.Saved{{Request: download.Request{Bucket: "company-reports", Key: "annual/audited/2018-annual-report.pdf", ETag: `"x"`, Size: 5, Dir: "/home/alice/usher", Whole: true}}}
 }
 
 func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
-	play(t, func(w *world) { unfinished(w); w.engine.Delay = 3 * time.Second }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { unfinished(w); w.engine.Delay = 3 * time.Second }, func(t *testing.T, w *program) {
 		w.Press(":")
 		w.Wait(5 * time.Second)
 		w.Want(t, "Commands")
@@ -195,7 +195,7 @@ func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
 
 // A question that takes the place of another does not answer it.
 func TestResumeQuestionOutlivesTheSession(t *testing.T) {
-	play(t, func(w *world) { unfinished(w); w.deps.User = "ada" }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { unfinished(w); w.deps.User = "ada" }, func(t *testing.T, w *program) {
 		w.Want(t, "Unfinished transfers")
 		w.Press("j") // the person is there; the key answers nothing
 		w.server.Fail(&api.Error{Code: api.TokenExpired})
@@ -211,7 +211,7 @@ func TestResumeQuestionOutlivesTheSession(t *testing.T) {
 }
 
 func TestQuitPromisesNoMoreThanHolds(t *testing.T) {
-	play(t, func(w *world) { w.engine.Forgetful = true }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.engine.Forgetful = true }, func(t *testing.T, w *program) {
 		w.Press("G", "k", "k", "k", "k", "d")
 		w.Wait(time.Second)
 		w.Press("enter")
@@ -228,7 +228,7 @@ func TestQuitPromisesNoMoreThanHolds(t *testing.T) {
 }
 
 func TestAnotherPersonIsAskedForTheirOwn(t *testing.T) {
-	play(t, func(w *world) { w.deps.User = "ada" }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.deps.User = "ada" }, func(t *testing.T, w *program) {
 		w.Press("G", "k", "k", "k", "k", "d")
 		w.Wait(time.Second)
 		w.Press("enter")
@@ -252,7 +252,7 @@ func TestAnotherPersonIsAskedForTheirOwn(t *testing.T) {
 }
 
 func TestMessageLeavesTheStripItsPlace(t *testing.T) {
-	at80(t, nil, func(t *testing.T, w *world) {
+	at80(t, nil, func(t *testing.T, w *program) {
 		w.Press("G", "k", "k", "k", "k", "d")
 		w.Wait(time.Second)
 		w.Press("enter")
@@ -269,7 +269,7 @@ func TestMessageLeavesTheStripItsPlace(t *testing.T) {
 }
 
 func TestRemovingWhatWasFetchedAsks(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.fetch("2025-con")
 		w.Wait(3 * time.Second)
 		w.Press("t", "x")

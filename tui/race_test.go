@@ -2,6 +2,6 @@
 
 package tui_test
 
-// slow reports that the race detector is on: counting bytes and timing keys
-// learns nothing from it and takes a minute.
+// slow reports that the race detector is on. Tests that count bytes or time keys
+// take a minute with it and find nothing more.
 const slow = true

@@ -22,15 +22,15 @@ var goldens = tuitest.NewGoldens()
 func TestMain(m *testing.M) { os.Exit(goldens.Main(m)) }
 
 // world is a program with everything behind it.
-type world struct {
+type program struct {
 	*tuitest.Screen
 	server *tuitest.Server
 	engine *tuitest.Engine
 	deps   tui.Deps
 }
 
-func newWorld(change func(*world)) *world {
-	w := &world{server: tuitest.Reports(tuitest.NewServer("alice.moreau", "finance-readers", "audit-team", "everyone"))}
+func newProgram(change func(*program)) *program {
+	w := &program{server: tuitest.Reports(tuitest.NewServer("alice.moreau", "finance-readers", "audit-team", "everyone"))}
 	w.engine = &tuitest.Engine{Now: time.Now, Speed: 24_100_000}
 	pool := tuitest.Pool{"ada": {Password: "Analytical-42", First: session.Done}, "alan": {Password: "Bombe-1940", First: session.NeedCode},
 		"new": {Password: "Temporary-1", First: session.NeedNewPassword}}
@@ -53,7 +53,7 @@ func newWorld(change func(*world)) *world {
 	return w
 }
 
-func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile, env ...string) {
+func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile, env ...string) {
 	t.Helper()
 	m, err := tui.New(w.deps)
 	if err != nil {
@@ -65,11 +65,11 @@ func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile, en
 // scene is a screen: the state of the world, and the pressed keys.
 type scene struct {
 	name   string
-	change func(*world)
-	play   func(*testing.T, *world)
+	change func(*program)
+	play   func(*testing.T, *program)
 }
 
-func signedOut(w *world) {
+func signedOut(w *program) {
 	w.deps.HasSession = false
 	w.deps.Demo = []signin.Account{
 		{User: "ada", Password: "Analytical-42", About: "finance-team"},
@@ -78,15 +78,15 @@ func signedOut(w *world) {
 	}
 }
 
-func press(names ...string) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) {
+func press(names ...string) func(*testing.T, *program) {
+	return func(_ *testing.T, w *program) {
 		w.Press(names...)
 		w.Wait(time.Second)
 	}
 }
 
-func signIn(user, password string) func(*world) {
-	return func(w *world) {
+func signIn(user, password string) func(*program) {
+	return func(w *program) {
 		w.Type(user)
 		w.Press("enter")
 		w.Type(password)
@@ -98,13 +98,13 @@ func signIn(user, password string) func(*world) {
 func scenes() []scene {
 	return []scene{
 		{"sign-in", signedOut, nil},
-		{"sign-in-wrong", signedOut, func(t *testing.T, w *world) {
+		{"sign-in-wrong", signedOut, func(t *testing.T, w *program) {
 			signIn("ada", "wrong")(w)
 			w.Want(t, "User name or password is incorrect.")
 		}},
-		{"sign-in-code", signedOut, func(t *testing.T, w *world) { signIn("alan", "Bombe-1940")(w); w.Want(t, "123456") }},
-		{"sign-in-new", signedOut, func(t *testing.T, w *world) { signIn("new", "Temporary-1")(w); w.Want(t, "At least 8") }},
-		{"sign-in-set-up", signedOut, func(t *testing.T, w *world) {
+		{"sign-in-code", signedOut, func(t *testing.T, w *program) { signIn("alan", "Bombe-1940")(w); w.Want(t, "123456") }},
+		{"sign-in-new", signedOut, func(t *testing.T, w *program) { signIn("new", "Temporary-1")(w); w.Want(t, "At least 8") }},
+		{"sign-in-set-up", signedOut, func(t *testing.T, w *program) {
 			signIn("new", "Temporary-1")(w)
 			w.Type("Longer-than-8")
 			w.Press("enter")
@@ -114,8 +114,8 @@ func scenes() []scene {
 			w.Want(t, "JBSW Y3DP")
 		}},
 		{"browser", nil, press("j", "j", "j", "space", "j", "space")},
-		{"filter", nil, func(_ *testing.T, w *world) { w.Press("/"); w.Type("ledger 202"); w.Wait(time.Second) }},
-		{"filter-none", nil, func(t *testing.T, w *world) {
+		{"filter", nil, func(_ *testing.T, w *program) { w.Press("/"); w.Type("ledger 202"); w.Wait(time.Second) }},
+		{"filter-none", nil, func(t *testing.T, w *program) {
 			w.Press("/")
 			w.Type("ledgr")
 			w.Wait(time.Second)
@@ -124,10 +124,10 @@ func scenes() []scene {
 		{"details", nil, press("j", "j", "j", "enter")},
 		{"reader", nil, press("j", "j", "j", "v")},
 		{"buckets", nil, press("~")},
-		{"empty", func(w *world) { w.deps.Start = tuitest.At(""); w.server.Hide("") }, func(t *testing.T, w *world) { w.Want(t, "no bucket is open to your groups") }},
-		{"loading", func(w *world) { w.server.Delay = 10 * time.Second }, func(t *testing.T, w *world) { w.Want(t, "listing") }},
-		{"error", func(w *world) { w.server.Fail(&api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"}) }, nil},
-		{"offline", nil, func(t *testing.T, w *world) {
+		{"empty", func(w *program) { w.deps.Start = tuitest.At(""); w.server.Hide("") }, func(t *testing.T, w *program) { w.Want(t, "no bucket is open to your groups") }},
+		{"loading", func(w *program) { w.server.Delay = 10 * time.Second }, func(t *testing.T, w *program) { w.Want(t, "listing") }},
+		{"error", func(w *program) { w.server.Fail(&api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"}) }, nil},
+		{"offline", nil, func(t *testing.T, w *program) {
 			w.server.Fail(tuitest.ErrNetwork)
 			w.Press("ctrl+r")
 			w.Wait(time.Second)
@@ -135,14 +135,14 @@ func scenes() []scene {
 		}},
 		{"hostile", hostile, nil},
 		{"ask", nil, press("j", "j", "j", "space", "j", "space", "d")},
-		{"running", nil, func(t *testing.T, w *world) {
+		{"running", nil, func(t *testing.T, w *program) {
 			w.fetch("2025")
 			w.Wait(3 * time.Second)
 		}},
 		{"help", nil, press("?")},
-		{"palette", nil, func(_ *testing.T, w *world) { w.Press(":"); w.Type("down"); w.Wait(time.Second) }},
+		{"palette", nil, func(_ *testing.T, w *program) { w.Press(":"); w.Type("down"); w.Wait(time.Second) }},
 		{"session", nil, press("i")},
-		{"session-ended", nil, func(t *testing.T, w *world) {
+		{"session-ended", nil, func(t *testing.T, w *program) {
 			w.Press("j", "j", "j", "space")
 			w.server.Fail(&api.Error{Code: api.TokenExpired, RequestID: "r-01JD9X5C8M"})
 			w.Press("ctrl+r")
@@ -152,7 +152,7 @@ func scenes() []scene {
 	}
 }
 
-func hostile(w *world) {
+func hostile(w *program) {
 	w.deps.Start = tuitest.At("datasets/public/hostile/")
 	for i, n := range tuitest.HostileNames() {
 		w.server.Put("datasets/public/hostile/"+n, int64(i), "2026-01-02 03:04")
@@ -167,7 +167,7 @@ func TestScreens(t *testing.T) {
 			sizes = append(sizes, small) // all others look the same there
 		}
 		goldens.Each(t, sc.name, sizes, func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
-			w := newWorld(sc.change)
+			w := newProgram(sc.change)
 			w.deps.ASCII = sz.ASCII
 			width, height := sz.W, sz.H
 			if width < 72 { // it became small only now

@@ -18,30 +18,30 @@ import (
 	"usher/tui/transfers"
 )
 
-// Times of the session: the interval of whoami calls while
-// the browser is used, and how soon again when it did not answer.
+// Times of the session: the interval of whoami calls while the browser is in
+// use, the pause before a repeated call, and the limit of one call.
 const (
 	beatTime  = 25 * time.Second
 	retryTime = 8 * time.Second
 	callTime  = 10 * time.Second
 )
 
-// state is the session as the root knows it.
+// state is the session in the root model.
 type state struct {
-	phase     phase
-	contact   contact
-	attention attention
-	seq       uint64             // of the whoami or retry under way; answers to earlier ones are dropped
-	sub       string             // of the person whose place is kept
-	undone    []download.Request // unfinished transfers of an earlier run, until the question about them was answered
-	resume    dialog.Dialog      // that question
+	phase          phase
+	contact        contact
+	activity       activity
+	seq            uint64             // of the pending whoami or retry; results of earlier ones are dropped
+	sub            string             // of the person whose browser state is kept
+	unfinishedReqs []download.Request // unfinished transfers of an earlier run, until the dialog about them closes
+	resume         dialog.Dialog      // that dialog
 }
 
 // Messages of the session.
 type (
 	beat struct{}
-	// iam is the server's answer; the strings were made safe with it.
-	iam struct {
+	// whoamiDone is the result of whoami; its strings are safe.
+	whoamiDone struct {
 		seq uint64
 		me  pane.Me
 		sub string
@@ -55,21 +55,21 @@ func (m *Model) beat() tea.Cmd {
 	return tea.Tick(beatTime, func(time.Time) tea.Msg { return beat{} })
 }
 
-// used notes a key press; after a rest it calls whoami at once.
-func (m *Model) used() tea.Cmd {
-	var asks bool
-	if m.session.attention, asks = m.session.attention.key(m.session.phase); asks {
+// keyPressed records a key press. The first one after an idle time calls whoami.
+func (m *Model) keyPressed() tea.Cmd {
+	var call bool
+	if m.session.activity, call = m.session.activity.key(m.session.phase); call {
 		return m.whoami()
 	}
 	return nil
 }
 
-// whoami requests the person, groups and grants version. It is not an event in the log.
+// whoami fetches the person, groups and grants version. The call is not audited.
 func (m *Model) whoami() tea.Cmd {
-	if m.session.contact == asking {
+	if m.session.contact == calling {
 		return nil
 	}
-	m.session.contact = asking
+	m.session.contact = calling
 	m.session.seq++
 	backend, seq := m.deps.Backend, m.session.seq
 	return func() tea.Msg {
@@ -77,9 +77,9 @@ func (m *Model) whoami() tea.Cmd {
 		defer cancel()
 		w, err := backend.Whoami(ctx)
 		if err != nil {
-			return iam{seq: seq, err: err}
+			return whoamiDone{seq: seq, err: err}
 		}
-		return iam{seq: seq, me: describe(w), sub: w.Person.Sub}
+		return whoamiDone{seq: seq, me: describe(w), sub: w.Person.Sub}
 	}
 }
 
@@ -95,39 +95,39 @@ func describe(w api.Whoami) pane.Me {
 	return me
 }
 
-// sessionMessage takes the root's own messages; false leaves one to the pages.
+// sessionMessage handles messages of the session. It returns false for all others.
 func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case beat:
 		_, transfers := m.transfers.Active()
-		var asks bool
-		if m.session.attention, asks = m.session.attention.beat(m.session.phase, transfers); asks {
+		var call bool
+		if m.session.activity, call = m.session.activity.beat(m.session.phase, transfers); call {
 			return tea.Batch(m.whoami(), m.beat()), true
 		}
 		return m.beat(), true
 	case retry:
 		return m.retry(msg), true
-	case iam:
-		return m.iam(msg), true
+	case whoamiDone:
+		return m.whoamiDone(msg), true
 	case signin.Done:
 		return m.signedIn(), true
 	case signedOut:
 		m.session = state{phase: m.session.phase.after(leftSession), seq: m.session.seq + 1}
 		m.stack, m.dialog = nil, nil
-		m.otherHands()
+		m.personChanged()
 		*m.env.Me = pane.Me{Online: true}
-		m.signin.Again(safetext.Text{})
+		m.signin.Restart(safetext.Text{})
 		if msg.err != nil {
-			m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
+			m.signin.Restart(pane.Sentence(msg.err, m.deps.Server))
 		}
 		return m.transfers.Fresh(m.deps.DownloadDir), true
-	case left:
-		return m.left(msg), true
-	case recall:
+	case foundUnfinished:
+		return m.foundUnfinished(msg), true
+	case reviewUnfinished:
 		return m.unfinished(true), true
 	case again:
-		m.session.phase = m.session.phase.after(answered)
-		m.signin.Again(safetext.Text{})
+		m.session.phase = m.session.phase.after(signInChosen)
+		m.signin.Restart(safetext.Text{})
 	case themed:
 		return m.setTheme(msg.name), true
 	case disarm:
@@ -140,18 +140,18 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 	return nil, true
 }
 
-// iam takes the answer of whoami. Changed groups or grants list the open
-// folder again; another person than before gets a fresh browser.
-func (m *Model) iam(msg iam) tea.Cmd {
+// whoamiDone handles the result of whoami. A change of groups or grants lists the
+// open folder again; a different person gets a new browser.
+func (m *Model) whoamiDone(msg whoamiDone) tea.Cmd {
 	if msg.seq != m.session.seq {
 		return nil
 	}
-	m.session.contact = quiet
+	m.session.contact = noCall
 	from := m.session.phase
 	if msg.err != nil {
 		if from == checking {
 			m.session.phase = from.after(unconfirmed)
-			m.signin.Again(pane.Sentence(msg.err, m.deps.Server))
+			m.signin.Restart(pane.Sentence(msg.err, m.deps.Server))
 			return nil
 		}
 		return m.failed(msg.err)
@@ -164,26 +164,26 @@ func (m *Model) iam(msg iam) tea.Cmd {
 	*m.env.Me = msg.me
 	if m.session.sub != "" && m.session.sub != msg.sub {
 		m.session.sub = msg.sub
-		return m.fresh()
+		return m.startOver()
 	}
 	m.session.sub = msg.sub
 	switch {
 	case from == checking:
-		return tea.Batch(m.transfers.SignedIn(), m.everybody(pane.Retry{}))
+		return tea.Batch(m.transfers.SignedIn(), m.broadcast(pane.Retry{}))
 	case !before.Online:
-		return m.everybody(pane.Retry{})
+		return m.broadcast(pane.Retry{})
 	case from.known() && (before.Version != msg.me.Version || !sameGroups(before.Groups, msg.me.Groups)):
 		return m.browse.AccessChanged()
 	}
 	return nil
 }
 
-// retry calls whoami again after a call without an answer.
+// retry repeats a whoami call that had no response.
 func (m *Model) retry(msg retry) tea.Cmd {
 	if msg.seq != m.session.seq {
 		return nil
 	}
-	m.session.contact = quiet
+	m.session.contact = noCall
 	if m.session.phase.browsing() && !m.env.Me.Online {
 		return m.whoami()
 	}
@@ -194,27 +194,27 @@ func sameGroups(a, b []safetext.Text) bool {
 	return slices.EqualFunc(a, b, safetext.Text.Equal)
 }
 
-// fresh begins again for another person: nothing of the one before stays.
-func (m *Model) fresh() tea.Cmd {
+// startOver drops all state of the person before, for another person.
+func (m *Model) startOver() tea.Cmd {
 	m.stack, m.dialog = nil, nil
-	m.otherHands()
+	m.personChanged()
 	b, err := m.newBrowser()
 	if err != nil {
 		return pane.Send(pane.Say{Text: pane.Safe(err.Error()), Tone: pane.Bad})
 	}
 	m.browse = b
-	return tea.Batch(m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(pane.Place{}))
+	return tea.Batch(m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(pane.Target{}))
 }
 
-// signedIn follows a sign-in: the first one opens the browser, a later one
-// goes on where it was.
+// signedIn handles a completed sign-in. The first one opens the browser, a later
+// one returns to it.
 func (m *Model) signedIn() tea.Cmd {
-	m.session.attention, m.session.contact = active, quiet
+	m.session.activity, m.session.contact = active, noCall
 	m.session.phase = m.session.phase.after(signedIn)
-	if m.session.phase == checking { // the page stays hidden until it is sure whose it is
+	if m.session.phase == checking { // the page stays hidden until the person is confirmed
 		return m.whoami()
 	}
-	m.otherHands()
+	m.personChanged()
 	m.env.Me.Online = true
 	b, err := m.newBrowser()
 	if err != nil {
@@ -224,18 +224,18 @@ func (m *Model) signedIn() tea.Cmd {
 	return tea.Batch(m.whoami(), m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(m.deps.Start))
 }
 
-// failed looks at a call that failed: an ended sign-in needs a new one, a
-// lost network is tried again until it answers.
+// failed handles a failed call: an ended sign-in opens a new one, and an
+// unreachable server is tried again until it responds.
 func (m *Model) failed(err error) tea.Cmd {
 	switch {
 	case api.SignedOut(err):
 		return m.ended(err)
 	case api.Offline(err):
 		m.env.Me.Online = false
-		if m.session.contact != quiet {
-			return nil // the answer, or the call that is due, decides
+		if m.session.contact != noCall {
+			return nil // the pending or scheduled call decides
 		}
-		m.session.contact = retrying
+		m.session.contact = retryDue
 		m.session.seq++
 		seq := m.session.seq
 		return tea.Tick(retryTime, func(time.Time) tea.Msg { return retry{seq} })
@@ -243,7 +243,7 @@ func (m *Model) failed(err error) tea.Cmd {
 	return nil
 }
 
-// ended keeps place, marks and queue, and opens the dialog for a new sign-in.
+// ended opens the dialog for a new sign-in. Folder, marks and queue are kept.
 func (m *Model) ended(err error) tea.Cmd {
 	from := m.session.phase
 	m.session.phase = from.after(refused)
@@ -251,7 +251,7 @@ func (m *Model) ended(err error) tea.Cmd {
 	case m.session.phase == from:
 		return nil
 	case m.session.phase != expired:
-		m.signin.Again(pane.Sentence(err, m.deps.Server))
+		m.signin.Restart(pane.Sentence(err, m.deps.Server))
 		return nil
 	}
 	why := api.Lookup(api.TokenExpired).Sentence
@@ -266,7 +266,7 @@ func (m *Model) ended(err error) tea.Cmd {
 			Text: m.env.Theme.Glyphs.Paused + " " + quantity.Plural(n, "download is waiting and resumes automatically.", "downloads are waiting and resume automatically.")})
 	}
 	lines = append(lines, dialog.Line{}, dialog.Line{Label: "Person", Text: m.env.Me.Name.String()})
-	ask := &dialog.Ask{Title: "Your sign-in has ended", Firm: true, Lines: lines, Choices: []dialog.Choice{
+	ask := &dialog.Question{Title: "Your sign-in has ended", Firm: true, Lines: lines, Choices: []dialog.Choice{
 		{Keys: []string{"enter"}, Label: "sign in", Cmd: pane.Send(again{})},
 		{Keys: []string{"q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
 	}}
@@ -274,7 +274,7 @@ func (m *Model) ended(err error) tea.Cmd {
 	return ask.WithGrace()
 }
 
-// again opens the sign-in over the page.
+// again is the message that opens the sign-in over the page.
 type again struct{}
 
 func (m *Model) waitingTransfers() int {
@@ -287,7 +287,7 @@ func (m *Model) waitingTransfers() int {
 	return n
 }
 
-// signOut ends the session here and at the server.
+// signOut ends the session on this machine and at the server.
 func (m *Model) signOut() tea.Cmd {
 	out := m.deps.SignOut
 	return func() tea.Msg {
@@ -297,7 +297,7 @@ func (m *Model) signOut() tea.Cmd {
 	}
 }
 
-// items turns rows of the browser into wishes of the queue.
+// items converts rows of the browser to items of the queue.
 func items(entries []browse.Entry) []transfers.Item {
 	out := make([]transfers.Item, len(entries))
 	for i, e := range entries {
@@ -314,7 +314,7 @@ func (m *Model) transfer(f pane.File) (id int64, word string) {
 
 // localCheck is a look for files of the browser in the folder that downloads go
 // to now.
-func (m *Model) localCheck() browse.Look {
+func (m *Model) localCheck() browse.LocalCheck {
 	look := m.transfers.Local()
 	return func(_ context.Context, files []browse.Entry) []browse.Local {
 		reqs := make([]download.Request, len(files))

@@ -34,7 +34,7 @@ func TestTerminal(t *testing.T) {
 		}
 		for _, size := range sizes {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(func(w *world) { everywhere(w, p.Text) })
+				w := newProgram(func(w *program) { everywhere(w, p.Text) })
 				w.open(t, size.w, size.h, colorprofile.TrueColor)
 				var out bytes.Buffer
 				w.Log(&out)
@@ -66,7 +66,7 @@ func TestTerminal(t *testing.T) {
 }
 
 // everywhere puts a text into each place of the browser that others can fill.
-func everywhere(w *world, text string) {
+func everywhere(w *program, text string) {
 	w.deps.Start = tuitest.At("datasets/public/hostile/")
 	w.deps.Organisation = safetext.New(text)
 	w.server.Me.Groups = append(w.server.Me.Groups, text)

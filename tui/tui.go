@@ -1,19 +1,17 @@
 // Package tui is the full-screen program: sign-in, the file browser, transfers
 // and further pages, in one Bubble Tea model.
 //
-// Model is the only tea.Model. It owns size, focus, theme, the status line,
-// the session and at most one dialog, and routes: a key goes to the dialog,
-// else to the text field that is open, else to the page in front, else to the
-// bindings that hold everywhere. Results go to their owner by type, whatever page
-// has the focus. The pages are plain structs (package pane); the parts they share
-// to draw with is in theme, format, rows and keys.
+// Model is the only tea.Model. It owns the size, the focus, the theme, the status
+// line, the session and at most one dialog. A key press goes to the dialog, else
+// to the open text field, else to the page in front, else to the bindings of
+// keys.Everywhere. A message goes to the page that owns its type. Pages are plain
+// structs (package pane) and share the packages theme, format, rows and keys.
 //
-// Update and View do no I/O and read no clock: that happens in commands, and
-// a test counts. Text that others wrote is a safetext.Text from the moment a
-// message is made of it.
+// Update and View do no I/O and read no clock: commands do, and a test counts
+// their calls. Untrusted text becomes a safetext.Text when a message is made.
 //
-// The package leaves calls to client, sign-in steps and tokens to session,
-// bytes to client/download, and the audit log to a page that is handed in.
+// Package client makes the calls, session signs in and stores tokens, and
+// client/download transfers bytes. The audit log is a page in Deps.
 package tui
 
 import (
@@ -34,7 +32,7 @@ import (
 	"usher/tui/transfers"
 )
 
-// Least is the smallest window that the program draws in.
+// The smallest window that the program draws in, in cells.
 const (
 	leastWidth  = 72
 	leastHeight = 18
@@ -46,7 +44,7 @@ type Model struct {
 	env       *pane.Env
 	w, h      int
 	dark      theme.Options
-	asked     bool // the terminal's background color is still to come
+	asked     bool // the background color of the terminal is not known yet
 	signin    *signin.Page
 	browse    *browse.Pane
 	transfers *transfers.Pane
@@ -54,12 +52,12 @@ type Model struct {
 	dialog    dialog.Dialog
 	say       pane.Say
 	session   state
-	hands     uint64 // counts whom the engine works for
-	armed     bool   // ctrl+c was pressed a moment ago
+	owner     uint64 // incremented when the engine may work for another person
+	armed     bool   // ctrl+c was pressed within the last second
 	leaving   bool
 }
 
-// New builds the program. It does nothing until Init.
+// New returns the program. Nothing runs until Init.
 func New(d Deps) (*Model, error) {
 	if err := d.check(); err != nil {
 		return nil, err
@@ -87,7 +85,7 @@ func New(d Deps) (*Model, error) {
 	return m, nil
 }
 
-// build makes the pages.
+// build creates the pages.
 func (m *Model) build() (err error) {
 	d := m.deps
 	m.signin, err = signin.New(signin.Deps{
@@ -112,13 +110,13 @@ func (m *Model) newBrowser() (*browse.Pane, error) {
 	d := m.deps
 	return browse.New(browse.Deps{
 		Env: m.env, Backend: d.Backend, Server: d.Server, Now: d.Now, Read: d.Read, Local: m.localCheck, Transfer: m.transfer,
-		Touched: func() safetext.Text { return m.shut(keys.OpenAudit) },
-		Explain: func() bool { return m.shut(keys.Why).IsZero() },
+		Touched: func() safetext.Text { return m.whyClosed(keys.OpenAudit) },
+		Explain: func() bool { return m.whyClosed(keys.Why).IsZero() },
 	})
 }
 
-// darkAtFirst guesses until the terminal answers: dark, unless COLORFGBG names
-// a light background.
+// darkAtFirst is the guess until the terminal responds: dark, unless COLORFGBG
+// names a light background.
 func darkAtFirst(d Deps) bool {
 	switch d.Theme {
 	case "light":
@@ -130,7 +128,7 @@ func darkAtFirst(d Deps) bool {
 	return bg != "7" && bg != "15"
 }
 
-// Init starts the calls that the first frame does not wait for.
+// Init returns the first calls. The first frame does not wait for them.
 func (m *Model) Init() tea.Cmd {
 	cmds := []tea.Cmd{m.beat()}
 	if m.asked {
@@ -142,8 +140,8 @@ func (m *Model) Init() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// Update routes a message to its owner. A question that waited for another one
-// to close comes after it.
+// Update routes a message to its owner. It then opens the dialog about unfinished
+// transfers, if another dialog has just closed.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	was := m.dialog
 	_, cmd := m.route(msg)
@@ -191,13 +189,13 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.env.Me.Online = true
 		return m, nil
 	case browse.Download:
-		return m, m.transfers.Wanted(items(msg.Entries))
-	case transfers.Begun:
+		return m, m.transfers.Start(items(msg.Entries))
+	case transfers.Started:
 		m.browse.Unmark()
 		return m, nil
-	case transfers.Moved:
-		return m, m.browse.Relook()
-	case transfers.Ticked:
+	case transfers.FolderChanged:
+		return m, m.browse.RecheckLocal()
+	case transfers.Refreshed:
 		cmd := m.transfers.Handle(msg)
 		return m, tea.Batch(cmd, m.browse.Progress())
 	case run:
@@ -206,11 +204,11 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if cmd, mine := m.sessionMessage(msg); mine {
 		return m, cmd
 	}
-	return m, m.everybody(msg)
+	return m, m.broadcast(msg)
 }
 
-// everybody offers a message to each page; its owner knows it by type.
-func (m *Model) everybody(msg tea.Msg) tea.Cmd {
+// broadcast passes a message to each page. Its owner recognizes it by type.
+func (m *Model) broadcast(msg tea.Msg) tea.Cmd {
 	cmds := []tea.Cmd{m.signin.Handle(msg), m.browse.Handle(msg), m.transfers.Handle(msg)}
 	for _, p := range m.stack {
 		if p != pane.Pane(m.transfers) {
@@ -223,7 +221,7 @@ func (m *Model) everybody(msg tea.Msg) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// front is the page that has the keys.
+// front is the page in front, which handles the keys.
 func (m *Model) front() pane.Pane {
 	if n := len(m.stack); n > 0 {
 		return m.stack[n-1]
@@ -231,14 +229,14 @@ func (m *Model) front() pane.Pane {
 	return m.browse
 }
 
-// restyle rewrites the theme in place.
+// restyle updates the theme in place.
 func (m *Model) restyle() tea.Cmd {
 	*m.env.Theme = *theme.New(m.dark)
-	return m.everybody(pane.Restyled{})
+	return m.broadcast(pane.Restyled{})
 }
 
-// background takes the terminal's answer. Only after it, over SSH, is asked
-// whether frames can be synchronized, which Bubble Tea does not do there.
+// background handles the response of the terminal. Over SSH it then queries the
+// support of synchronized frames, which Bubble Tea does not do there.
 func (m *Model) background(dark bool) tea.Cmd {
 	m.asked = false
 	var sync tea.Cmd
@@ -255,7 +253,7 @@ func (m *Model) background(dark bool) tea.Cmd {
 	return tea.Batch(m.restyle(), sync)
 }
 
-// setTheme is the person's choice; the terminal is not asked any more.
+// setTheme applies the person's choice. It replaces the terminal's.
 func (m *Model) setTheme(name string) tea.Cmd {
 	m.deps.Theme = name
 	m.dark.Dark = name == "dark"
@@ -268,7 +266,7 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 		if p.Open != msg.Page {
 			continue
 		}
-		if why := m.shut(msg.Page); !why.IsZero() {
+		if why := m.whyClosed(msg.Page); !why.IsZero() {
 			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 		}
 		page, err := p.New(m.env, msg.On)
@@ -284,8 +282,8 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 	return nil
 }
 
-// shut returns the reason for which a page cannot be opened, or "".
-func (m *Model) shut(a keys.Action) safetext.Text {
+// whyClosed returns the reason that a page cannot be opened, the zero Text if it can.
+func (m *Model) whyClosed(a keys.Action) safetext.Text {
 	for _, p := range m.deps.Pages {
 		if p.Open == a {
 			if m.env.Me.In(p.Group) {
@@ -297,8 +295,8 @@ func (m *Model) shut(a keys.Action) safetext.Text {
 	return safetext.New("There is no such page here.")
 }
 
-// has reports whether a page exists at all.
-func (m *Model) has(a keys.Action) bool {
+// hasPage reports whether a page exists.
+func (m *Model) hasPage(a keys.Action) bool {
 	for _, p := range m.deps.Pages {
 		if p.Open == a {
 			return true

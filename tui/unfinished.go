@@ -12,21 +12,21 @@ import (
 
 // Messages about the unfinished transfers of an earlier run.
 type (
-	left struct {
-		hands uint64
+	foundUnfinished struct {
+		owner uint64
 		reqs  []download.Request
-		asked bool // by the person: "nothing" is an answer too
+		asked bool // by the person, so an empty result is shown too
 	}
-	recall struct{} // the person wants the question again
+	reviewUnfinished struct{} // the person opened the dialog again
 )
 
-// String keeps raw names out of any print.
-func (left) String() string { return "unfinished transfers" }
+// String keeps raw names out of all output.
+func (foundUnfinished) String() string { return "unfinished transfers" }
 
-// unfinished looks for unfinished transfers of an earlier run of this person: at the
-// start, after a sign-in, and whenever they ask.
+// unfinished looks up the unfinished transfers of an earlier run of this person:
+// at the start, after a sign-in, and on request.
 func (m *Model) unfinished(asked bool) tea.Cmd {
-	engine, hands := m.deps.Transfers, m.hands
+	engine, owner := m.deps.Transfers, m.owner
 	return func() tea.Msg {
 		saved, err := engine.Unfinished()
 		if err != nil {
@@ -36,23 +36,23 @@ func (m *Model) unfinished(asked bool) tea.Cmd {
 		for i, s := range saved {
 			reqs[i] = s.Request
 		}
-		return left{hands, reqs, asked}
+		return foundUnfinished{owner, reqs, asked}
 	}
 }
 
-// otherHands notes that the engine may work for another person from now on:
-// the answers about unfinished transfers are of the person before.
-func (m *Model) otherHands() {
-	m.hands++
-	m.session.undone, m.session.resume = nil, nil
+// personChanged records that the engine may work for another person. Pending
+// results about unfinished transfers belong to the person before.
+func (m *Model) personChanged() {
+	m.owner++
+	m.session.unfinishedReqs, m.session.resume = nil, nil
 }
 
-func (m *Model) left(msg left) tea.Cmd {
-	if msg.hands != m.hands {
+func (m *Model) foundUnfinished(msg foundUnfinished) tea.Cmd {
+	if msg.owner != m.owner {
 		return nil
 	}
 	if len(msg.reqs) > 0 {
-		m.session.undone = msg.reqs // Update opens the question, once no other dialog is open
+		m.session.unfinishedReqs = msg.reqs // Update opens the dialog when no other one is open
 		return nil
 	}
 	if msg.asked {
@@ -61,22 +61,22 @@ func (m *Model) left(msg left) tea.Cmd {
 	return nil
 }
 
-// resume opens the question about transfers of an earlier time. While another question
-// is open, or something is typed, it waits; a question that takes its place
-// does not answer it. was is the dialog before the message that is just over.
+// resume opens the dialog about unfinished transfers when no other dialog and no
+// text field is open. A dialog that replaces it does not count as an answer. The
+// argument is the open dialog before the current message.
 func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 	if q := m.session.resume; q != nil && was == q && m.dialog == nil {
-		m.session.undone, m.session.resume = nil, nil
+		m.session.unfinishedReqs, m.session.resume = nil, nil
 	}
-	reqs := m.session.undone
+	reqs := m.session.unfinishedReqs
 	if reqs == nil || m.dialog != nil || !m.session.phase.browsing() || m.front().Typing() {
 		return nil
 	}
-	ask := &dialog.Ask{
+	ask := &dialog.Question{
 		Title: "Unfinished transfers",
 		Lines: []dialog.Line{{Text: quantity.Plural(len(reqs), "transfer from last time is", "transfers from last time are") + " unfinished. Partial files are kept."}},
 		Choices: []dialog.Choice{
-			{Keys: []string{"enter"}, Label: "resume", Cmd: m.transfers.GoOn(reqs)},
+			{Keys: []string{"enter"}, Label: "resume", Cmd: m.transfers.ResumeEarlier(reqs)},
 			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
 			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: safetext.New("Kept for later. To resume, press : and type \"unfinished\".")})},
 		},
@@ -85,7 +85,7 @@ func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 	return ask.WithGrace()
 }
 
-// askQuit quits, after a question if that stops transfers, or loses their list.
+// askQuit quits. It opens a dialog first if quitting stops transfers or loses their list.
 func (m *Model) askQuit() tea.Cmd {
 	n, active := m.transfers.Active()
 	keeps, open := m.transfers.Keeps(), m.transfers.Open()
@@ -105,7 +105,7 @@ func (m *Model) askQuit() tea.Cmd {
 	} else {
 		say += ", but their list is lost: another usher process owns the queue. Download the same again to resume."
 	}
-	m.dialog = &dialog.Ask{
+	m.dialog = &dialog.Question{
 		Title: "Quit",
 		Lines: []dialog.Line{{Text: say}},
 		Choices: []dialog.Choice{

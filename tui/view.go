@@ -43,7 +43,7 @@ func (m *Model) View() tea.View {
 	if m.dialog != nil {
 		t := m.env.Theme
 		box := m.dialog.View(t, m.w, m.h)
-		x, y := dialog.Place(box, m.w, m.h)
+		x, y := dialog.Position(box, m.w, m.h)
 		v.Content = dialog.Over(t, t.Behind(v.Content), box, m.w, m.h)
 		v.Cursor = nil
 		if c := m.dialog.Cursor(); c != nil {
@@ -65,8 +65,8 @@ func (m *Model) signInView() (string, *tea.Cursor) {
 	return page + "\n" + format.Ends(strip, t.Muted.Paint(foot+" "), m.w, t.Glyphs.Ellipsis), m.signin.Cursor(m.w, h)
 }
 
-// pageView is row 0, the page in front, the dock where there is room, the
-// status line and the keys.
+// pageView draws row 0, the page in front, the dock in a tall window, the status
+// line and the key line.
 func (m *Model) pageView() (string, *tea.Cursor) {
 	page := m.front()
 	h, dock := m.h-3, 0
@@ -85,7 +85,7 @@ func (m *Model) pageView() (string, *tea.Cursor) {
 	return strings.Join(parts, "\n"), cursor
 }
 
-// top is row 0: product, place, person.
+// top draws row 0: product, path, person.
 func (m *Model) top() string {
 	t, me := m.env.Theme, m.env.Me
 	dot, style := t.Glyphs.Online, t.OK
@@ -107,7 +107,7 @@ func (m *Model) top() string {
 	return " " + format.Ends(left, right, m.w-2, t.Glyphs.Ellipsis) + " "
 }
 
-// groups names the first group and counts the others, or all where it is wide.
+// groups returns the first group and the number of others; all groups in a wide window.
 func (m *Model) groups() string {
 	g := m.env.Me.Groups
 	if len(g) == 0 {
@@ -127,7 +127,7 @@ func (m *Model) groups() string {
 	return "   groups " + format.End(strings.Join(names, ", "), 50, m.env.Theme.Glyphs.Ellipsis) + " "
 }
 
-// place is the way to where the person is, cut at its start.
+// place draws the path of the page, truncated at its start.
 func (m *Model) place(parts []string, w int) string {
 	t := m.env.Theme
 	if len(parts) == 0 {
@@ -143,9 +143,8 @@ func (m *Model) place(parts []string, w int) string {
 	return t.Muted.Paint(before) + t.Text.Bold().Paint(last)
 }
 
-// status is the line over the keys: the last sentence, else the page's
-// status; on the right the transfers, which never vanish: a sentence that leaves
-// no room for them is cut.
+// status draws the line above the keys: the last sentence, else the status of the
+// page. The transfers on the right are always there: a long sentence is truncated.
 func (m *Model) status() string {
 	t, w := m.env.Theme, m.w-2
 	left, right := m.front().Status(m.w)
@@ -159,13 +158,13 @@ func (m *Model) status() string {
 	return " " + format.Ends(left, right, w, t.Glyphs.Ellipsis) + " "
 }
 
-// keyLine is the keys of the page in front, from the table that answers them.
+// keyLine draws the keys of the page in front, from the same table as the bindings.
 func (m *Model) keyLine() string {
 	page := m.front()
 	labels, _ := page.(pane.Labels)
 	var hints [][2]string
 	for _, a := range page.Hints() {
-		if m.places(a) && (!m.has(a) || !m.shut(a).IsZero()) {
+		if m.needsGroup(a) && (!m.hasPage(a) || !m.whyClosed(a).IsZero()) {
 			continue
 		}
 		for _, h := range m.env.Keys.Hints(page.Context(), a) {
@@ -180,7 +179,7 @@ func (m *Model) keyLine() string {
 	return m.env.Theme.Keys(m.w-2, hints...)
 }
 
-// tooSmall is all there is in a small window.
+// tooSmall draws the message of a window that is too small.
 func (m *Model) tooSmall() string {
 	t := m.env.Theme
 	lines := []string{"", " " + t.Accent.Bold().Paint("usher"), ""}

@@ -19,7 +19,7 @@ import (
 	"usher/tui/signin"
 )
 
-// Server is the part of the backend that the browser uses (a *client.Client).
+// Server is the part of the backend that the browser and its pages use (*client.Client).
 type Server interface {
 	Backend
 	audit.Backend
@@ -27,10 +27,10 @@ type Server interface {
 	Signout(ctx context.Context) error
 }
 
-// World is the browser's environment besides its parts.
-type World struct {
+// Environment is the profile, paths and system functions for Wire.
+type Environment struct {
 	Profile   session.Profile
-	Path      string // bucket/key to begin at, literal bytes
+	Path      string // bucket/key of the first folder, literal bytes
 	Downloads string // directory
 	Version   string
 	Random    io.Reader
@@ -39,13 +39,13 @@ type World struct {
 	Taskbar   bool // the terminal shows progress by OSC 9;4
 }
 
-// Wire fills Deps with the real parts: the only place where the browser meets
-// them. Every string of the server's configuration becomes a safetext.Text
-// here; only those that a person reads go on to the pages.
-func Wire(server Server, s *session.Session, engine *download.Hands, w World) Deps {
+// Wire returns Deps with the production parts. Only Wire connects the browser to
+// them. Every displayed string of the server's configuration becomes a
+// safetext.Text here.
+func Wire(server Server, s *session.Session, engine *download.Hands, w Environment) Deps {
 	person, _, signedIn := s.Person()
-	home, _ := os.UserHomeDir()       // without one, no path is shown as ~
-	where, _ := api.ParsePath(w.Path) // the command refused a path that does not parse
+	home, _ := os.UserHomeDir()       // on an error, no path is shown as ~
+	where, _ := api.ParsePath(w.Path) // the command has refused invalid paths
 	config := w.Profile.Config
 	host := strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://")
 	return Deps{
@@ -54,7 +54,7 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w World) De
 			return session.NewSignIn(w.Profile, session.Options{Now: w.Now, Random: w.Random})
 		},
 		SignedIn: func(_ context.Context, step session.Step) error {
-			if err := engine.HandOver(step.Tokens.Sub()); err != nil { // before its calls go out under another name
+			if err := engine.HandOver(step.Tokens.Sub()); err != nil { // before any call of the new person
 				return err
 			}
 			return s.Adopt(step.Tokens)
@@ -63,7 +63,7 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w World) De
 			if err := engine.HandOver(""); err != nil {
 				return err
 			}
-			_ = server.Signout(ctx) // the event; this machine is signed out in any case
+			_ = server.Signout(ctx) // best effort; this machine is signed out in any case
 			return s.SignOut(ctx, false)
 		},
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
@@ -82,16 +82,16 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w World) De
 
 // AuditPage is the audit log, for members of the auditors' group.
 func AuditPage(server audit.Backend, host string, group safetext.Text) Page {
-	return Page{Open: keys.OpenAudit, Name: "audit log", Group: group, New: func(env *pane.Env, on pane.Place) (pane.Pane, error) {
+	return Page{Open: keys.OpenAudit, Name: "audit log", Group: group, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
 		return audit.New(audit.Deps{Env: env, Backend: server, Server: host, Group: group, On: on})
 	}}
 }
 
-// AccessPages are the admins' two ways to the access page: the readers of a
-// place, and the reason for which they themselves can read a file.
+// AccessPages are the two forms of the access page, for admins: the readers of a
+// path, and the explanation of their own access to a file.
 func AccessPages(server access.Backend, host string, group safetext.Text, now func() time.Time) []Page {
 	page := func(open keys.Action) Page {
-		return Page{Open: open, Name: "access page", Group: group, New: func(env *pane.Env, on pane.Place) (pane.Pane, error) {
+		return Page{Open: open, Name: "access page", Group: group, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
 			return access.New(access.Deps{Env: env, Backend: server, Now: now, Server: host, Group: group, On: on, Mine: open == keys.Why})
 		}}
 	}
@@ -108,7 +108,7 @@ func ascii(getenv func(string) string) bool {
 	return false
 }
 
-// DemoAccount is one of the demo's people as the sign-in offers them.
+// DemoAccount makes an account for the list on the demo's sign-in.
 func DemoAccount(name, password, about string, code func() string) signin.Account {
 	return signin.Account{User: name, Password: password, About: about, Code: code}
 }

@@ -48,7 +48,7 @@ type Deps struct {
 	Group   safetext.Text    // of admins, for sentences
 	// On is the place whose readers the page opens with; the zero Place means
 	// all grants.
-	On pane.Place
+	On pane.Target
 	// Mine makes the page open with the reason for which the person can read
 	// On, an object.
 	Mine bool
@@ -118,7 +118,7 @@ func (p *Pane) Opened() tea.Cmd {
 	case p.Mine:
 		return p.ask(p.view(why, p.On, p.Env.Me.Name))
 	case p.On.Bucket.IsZero():
-		return p.ask(p.view(grants, pane.Place{}, safetext.Text{}))
+		return p.ask(p.view(grants, pane.Target{}, safetext.Text{}))
 	}
 	return p.ask(p.view(who, p.On, safetext.Text{}))
 }

@@ -53,7 +53,7 @@ type root struct {
 // grant is one grant. Text is the line by which the log names it.
 type grant struct {
 	text, group, reason safetext.Text
-	at                  pane.Place
+	at                  pane.Target
 	deny, object        bool
 	from, until         time.Time
 	early, over         bool // out of its time when the answer came
@@ -70,7 +70,7 @@ type fetch struct {
 	backend Backend
 	now     func() time.Time
 	kind    kind
-	at      pane.Place
+	at      pane.Target
 	user    safetext.Text
 }
 
@@ -134,7 +134,7 @@ func grantsOf(all []api.Grant, now time.Time) []grant {
 func grantOf(g api.Grant, now time.Time) grant {
 	out := grant{
 		text: safetext.New(g.Text), group: safetext.New(g.Group), reason: safetext.New(g.Reason),
-		at: pane.Place{Bucket: safetext.New(g.Bucket), Key: safetext.New(g.Object)}, deny: g.Effect == "deny", object: g.Prefix == nil,
+		at: pane.Target{Bucket: safetext.New(g.Bucket), Key: safetext.New(g.Object)}, deny: g.Effect == "deny", object: g.Prefix == nil,
 	}
 	if g.Prefix != nil {
 		out.at.Key = safetext.New(*g.Prefix)

@@ -25,7 +25,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		p.edit()
 		return nil
 	case keys.Grants:
-		return p.ask(p.view(grants, pane.Place{}, safetext.Text{}))
+		return p.ask(p.view(grants, pane.Target{}, safetext.Text{}))
 	}
 	if v == nil {
 		return nil
@@ -36,7 +36,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	case keys.Parent:
 		return p.leave()
 	case keys.CanSee:
-		return p.ask(p.view(can, pane.Place{}, v.about()))
+		return p.ask(p.view(can, pane.Target{}, v.about()))
 	case keys.Reload:
 		v.retried = false
 		return p.ask(v)
@@ -189,7 +189,7 @@ func (p *Pane) submit() tea.Cmd {
 // are, blanks at its end too), or a person and a path. Neither a bucket nor a
 // username holds a blank (Amazon S3, "Bucket naming rules"; Cognito, Username:
 // no pattern class for separators), so the three cannot be mistaken.
-func parse(text string) (k kind, at pane.Place, user safetext.Text, wrong string) {
+func parse(text string) (k kind, at pane.Target, user safetext.Text, wrong string) {
 	text = strings.TrimLeft(text, " ")
 	head, _, path := strings.Cut(text, "/")
 	if !path {

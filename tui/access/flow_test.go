@@ -17,10 +17,10 @@ import (
 )
 
 // play opens the page in a window of 120x40.
-func play(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
+func play(t *testing.T, change func(*program), do func(t *testing.T, w *program)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(change)
+		w := newProgram(change)
 		w.page(t)
 		do(t, w)
 	})
@@ -33,7 +33,7 @@ const (
 
 // Each question follows a key, one to a key, and none comes with time alone.
 func TestOneQuestionAKey(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.wantAsked(t, "who "+folder)
 		w.Wait(10 * time.Minute)
 		w.Press("j", "k", "G", "g", "ctrl+d", "pgup", "h", "b", "e", "X") // movement, and keys that mean nothing here
@@ -71,7 +71,7 @@ func TestOneQuestionAKey(t *testing.T) {
 
 // Scene 9: the reason for which grace cannot read a file, and the grants that would let her.
 func TestWhyNot(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.find("grace company-reports/quarterly/q3.csv")
 		w.Want(t, "✗ grace cannot read this file", "Nearby grants", "allow company-reports/annual/audited/", "Other groups", "to finance-team",
 			"One of these", "to external-auditors", "would allow it. None exists.")
@@ -83,7 +83,7 @@ func TestWhyNot(t *testing.T) {
 }
 
 func TestWhyAPersonCan(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.find(file)
 		w.Press("j", "j", "enter")
 		w.Wait(time.Second)
@@ -101,7 +101,7 @@ func TestWhyAPersonCan(t *testing.T) {
 // people the grant that the file's facts name.
 func TestWhyCanISeeThis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(nil)
+		w := newProgram(nil)
 		w.open(t, 120, 40, colorprofile.TrueColor)
 		w.Press("W")
 		w.Want(t, "Why can I see this: move to a file.")
@@ -113,7 +113,7 @@ func TestWhyCanISeeThis(t *testing.T) {
 		w.Want(t, "▌Files")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(func(w *world) { w.server.Me.Groups = []string{"finance-team"} })
+		w := newProgram(func(w *program) { w.server.Me.Groups = []string{"finance-team"} })
 		w.open(t, 120, 40, colorprofile.TrueColor)
 		w.Press("j", "j", "j", "W")
 		w.Wait(time.Second)
@@ -124,7 +124,7 @@ func TestWhyCanISeeThis(t *testing.T) {
 
 // Others than admins do not come here, and the palette has the reason.
 func TestOthersStayOut(t *testing.T) {
-	play(t, func(w *world) { w.server.Me.Groups = []string{"finance-team"} }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.server.Me.Groups = []string{"finance-team"} }, func(t *testing.T, w *program) {
 		const reason = "The access page needs group usher-admins."
 		w.Want(t, reason, "▌Files")
 		w.Press("j", ":")
@@ -139,15 +139,15 @@ func TestOthersStayOut(t *testing.T) {
 
 // The server has the last word: a person without the group is refused.
 func TestRefusedByTheServer(t *testing.T) {
-	play(t, failing(api.NotFound), func(t *testing.T, w *world) {
+	play(t, failing(api.NotFound), func(t *testing.T, w *program) {
 		w.Want(t, "This page needs group usher-admins. Ask your", "(request r-01JD9X5C8M)")
 		w.Wait(time.Hour)
 		w.wantAsked(t, "who "+folder)
-		w.office.do(func() { w.office.fail = nil })
+		w.adminServer.do(func() { w.adminServer.fail = nil })
 		w.Press("ctrl+r")
 		w.Wait(time.Second)
 		w.Want(t, "3 groups, 5 people")
-		w.office.do(func() { w.office.fail = &api.Error{Code: api.TooLarge} })
+		w.adminServer.do(func() { w.adminServer.fail = &api.Error{Code: api.TooLarge} })
 		w.Press("ctrl+r") // the known answer stays, with the reason below it
 		w.Wait(time.Second)
 		w.Want(t, "These groups have too many people.", "ctrl+r try again", "3 groups, 5 people")
@@ -156,8 +156,8 @@ func TestRefusedByTheServer(t *testing.T) {
 
 // A wait shows after 150 ms; before that nothing moves.
 func TestGraceBeforeAsking(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
-		w.office.do(func() { w.office.delay = time.Second })
+	play(t, nil, func(t *testing.T, w *program) {
+		w.adminServer.do(func() { w.adminServer.delay = time.Second })
 		w.Press("a")
 		w.Wait(100 * time.Millisecond)
 		w.Want(t, "Who can read this folder")
@@ -173,18 +173,18 @@ func TestGraceBeforeAsking(t *testing.T) {
 // An answer to a question that was given up changes nothing, whether the
 // question made room for another or was left with esc.
 func TestLateAnswerIsDropped(t *testing.T) {
-	play(t, func(w *world) { w.office.deaf = true }, func(t *testing.T, w *world) {
-		w.office.do(func() { w.office.delay = 5 * time.Second })
+	play(t, func(w *program) { w.adminServer.ignoresCancel = true }, func(t *testing.T, w *program) {
+		w.adminServer.do(func() { w.adminServer.delay = 5 * time.Second })
 		w.Press("a")
 		w.Wait(time.Second)
-		w.office.do(func() { w.office.delay = 0 })
+		w.adminServer.do(func() { w.adminServer.delay = 0 })
 		w.find("grace")
 		w.Want(t, "What grace can see")
 		w.Wait(10 * time.Second)
 		w.Want(t, "What grace can see")
 		w.Press("esc") // and the question that was given up left no view
 		w.Want(t, "Who can read this folder")
-		w.office.do(func() { w.office.delay = 5 * time.Second })
+		w.adminServer.do(func() { w.adminServer.delay = 5 * time.Second })
 		w.Press("a", "esc") // before anything showed
 		w.Want(t, "Who can read this folder")
 		w.Press("a")
@@ -200,11 +200,11 @@ func TestLateAnswerIsDropped(t *testing.T) {
 
 // Leaving cancels the call at the server.
 func TestLeavingCancels(t *testing.T) {
-	play(t, func(w *world) { w.office.delay = 20 * time.Second }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.adminServer.delay = 20 * time.Second }, func(t *testing.T, w *program) {
 		w.Press("esc")
 		w.Want(t, "▌Files")
 		w.Press("X")
-		w.office.do(func() { w.office.delay = time.Second })
+		w.adminServer.do(func() { w.adminServer.delay = time.Second })
 		w.find(folder) // the page's first question makes room
 		w.Wait(time.Second)
 		w.Want(t, "3 groups, 5 people")
@@ -215,23 +215,23 @@ func TestLeavingCancels(t *testing.T) {
 
 // A question that a lost network swallowed is sent once more when it is back, and only once.
 func TestLostNetwork(t *testing.T) {
-	play(t, func(w *world) { w.office.fail = tuitest.ErrNetwork }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.adminServer.fail = tuitest.ErrNetwork }, func(t *testing.T, w *program) {
 		w.Want(t, "Can't reach files.example.com (no connection).")
 		w.Wait(5 * time.Minute)
 		w.wantAsked(t, "who "+folder, "who "+folder)
-		w.office.do(func() { w.office.fail = nil })
+		w.adminServer.do(func() { w.adminServer.fail = nil })
 		w.Press("ctrl+r")
 		w.Wait(time.Second)
 		w.Want(t, "3 groups, 5 people")
 	})
-	play(t, func(w *world) { w.office.delay, w.office.deaf = time.Hour, false }, func(t *testing.T, w *world) {
+	play(t, func(w *program) { w.adminServer.delay, w.adminServer.ignoresCancel = time.Hour, false }, func(t *testing.T, w *program) {
 		w.Wait(31 * time.Second)
 		w.Want(t, "No answer from files.example.com.")
 	})
 }
 
 func TestTextField(t *testing.T) {
-	play(t, nil, func(t *testing.T, w *world) {
+	play(t, nil, func(t *testing.T, w *program) {
 		w.find("alan")
 		w.find("grace")
 		w.Press("/", "up", "up")
@@ -260,7 +260,7 @@ func TestTextField(t *testing.T) {
 
 func TestOpensWhereTheBrowserStands(t *testing.T) {
 	for start, want := range map[string]string{"": "grants", "company-reports/": "who company-reports/", file: "who " + folder} {
-		play(t, func(w *world) { w.deps.Start = tuitest.At(start) }, func(t *testing.T, w *world) {
+		play(t, func(w *program) { w.deps.Start = tuitest.At(start) }, func(t *testing.T, w *program) {
 			w.wantAsked(t, want)
 		})
 	}
@@ -269,13 +269,13 @@ func TestOpensWhereTheBrowserStands(t *testing.T) {
 // A list of many grants costs the visible rows, and keeps its place when it is
 // asked for again.
 func TestManyGrants(t *testing.T) {
-	play(t, func(w *world) {
+	play(t, func(w *program) {
 		w.deps.Start = tuitest.At("")
-		w.office.rules = nil
+		w.adminServer.rules = nil
 		for i := range 20_000 {
-			w.office.rules = append(w.office.rules, rule{group: "g", path: fmt.Sprintf("builds/%05d/", i)})
+			w.adminServer.rules = append(w.adminServer.rules, rule{group: "g", path: fmt.Sprintf("builds/%05d/", i)})
 		}
-	}, func(t *testing.T, w *world) {
+	}, func(t *testing.T, w *program) {
 		w.Press("G", "k", "ctrl+r")
 		w.Wait(time.Second)
 		w.Press("y")
@@ -288,8 +288,8 @@ func TestManyGrants(t *testing.T) {
 func TestUpdateAndViewDoNoIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := 0
-		w := newWorld(nil)
-		pages := tui.AccessPages(w.office, "files.example.com", safetext.New("usher-admins"), func() time.Time { clock++; return now() })
+		w := newProgram(nil)
+		pages := tui.AccessPages(w.adminServer, "files.example.com", safetext.New("usher-admins"), func() time.Time { clock++; return now() })
 		w.deps.Pages = pages
 		m, err := tui.New(w.deps)
 		if err != nil {
@@ -307,11 +307,11 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 		for _, k := range strings.Fields("j k enter m a / g r a c e enter esc y ctrl+r esc X a G esc") {
 			update(tuitest.Key(k))
 		}
-		if n := len(w.office.questions()) + clock; n != 0 {
+		if n := len(w.adminServer.questions()) + clock; n != 0 {
 			t.Fatalf("%d calls were made between keys and frames", n)
 		}
 		run(m, open) // the negative control
-		if n := len(w.office.questions()); n != 1 {
+		if n := len(w.adminServer.questions()); n != 1 {
 			t.Fatalf("%d calls by one command", n)
 		}
 	})

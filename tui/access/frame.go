@@ -140,7 +140,7 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	if len(hints) > 0 {
 		out = append(out, "", t.Keys(w-4, hints...))
 	}
-	return pane.Middle(out, w, h)
+	return pane.Center(out, w, h)
 }
 
 // window is the first cell of the text field that is shown, and how many are.

@@ -22,9 +22,9 @@ import (
 )
 
 // wicked answers everything with one text in every field.
-type wicked struct{ s string }
+type hostileServer struct{ s string }
 
-func (w wicked) grant(deny bool) api.Grant {
+func (w hostileServer) grant(deny bool) api.Grant {
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	g := api.Grant{Group: w.s, Bucket: w.s, Prefix: &w.s, Effect: "allow", Reason: w.s, Text: w.s, NotBefore: &at, Expires: &at}
 	if deny {
@@ -33,25 +33,25 @@ func (w wicked) grant(deny bool) api.Grant {
 	return g
 }
 
-func (w wicked) grants() []api.Grant { return []api.Grant{w.grant(false), w.grant(true)} }
+func (w hostileServer) grants() []api.Grant { return []api.Grant{w.grant(false), w.grant(true)} }
 
-func (w wicked) Explain(context.Context, api.ExplainRequest) (api.ExplainResponse, error) {
+func (w hostileServer) Explain(context.Context, api.ExplainRequest) (api.ExplainResponse, error) {
 	g := w.grants()
 	return api.ExplainResponse{User: w.s, Groups: []string{w.s, w.s}, Allows: g, Denies: g, Asleep: g, Nearest: g, Others: g, Missing: g}, nil
 }
 
-func (w wicked) Who(context.Context, api.WhoRequest) (api.WhoResponse, error) {
+func (w hostileServer) Who(context.Context, api.WhoRequest) (api.WhoResponse, error) {
 	return api.WhoResponse{
 		Groups: []api.GroupAccess{{Group: w.s, Grants: w.grants()}, {Group: w.s + "2", Whole: true}},
 		People: []api.PersonAccess{{Username: w.s, Groups: []string{w.s, w.s + "2"}}, {Username: w.s + "2", Enabled: true, Whole: true}},
 	}, nil
 }
 
-func (w wicked) Can(context.Context, api.CanRequest) (api.CanResponse, error) {
+func (w hostileServer) Can(context.Context, api.CanRequest) (api.CanResponse, error) {
 	return api.CanResponse{User: w.s, Groups: []string{w.s}, Roots: []api.Root{{Grant: w.grant(false), Except: w.grants()}}}, nil
 }
 
-func (w wicked) GrantsList(context.Context) (api.GrantsListResponse, error) {
+func (w hostileServer) GrantsList(context.Context) (api.GrantsListResponse, error) {
 	return api.GrantsListResponse{Version: w.s, Grants: w.grants(), Problem: strings.Repeat(w.s+"\n", 9)}, nil
 }
 
@@ -70,7 +70,7 @@ func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 }
 
 // show sends a question and answers it at once.
-func show(t testing.TB, p *Pane, k kind, at pane.Place, user safetext.Text) *view {
+func show(t testing.TB, p *Pane, k kind, at pane.Target, user safetext.Text) *view {
 	t.Helper()
 	v := p.view(k, at, user)
 	p.ask(v)
@@ -121,16 +121,16 @@ func payloads() []string {
 
 func TestHostileTextsInEveryView(t *testing.T) {
 	views := 0
-	colours, mono := theme.Options{Profile: colorprofile.TrueColor, Dark: true}, theme.Options{Profile: colorprofile.ASCII, ASCII: true}
+	colors, mono := theme.Options{Profile: colorprofile.TrueColor, Dark: true}, theme.Options{Profile: colorprofile.ASCII, ASCII: true}
 	narrow, wide := [][2]int{{72, 15}, {80, 21}, {109, 20}}, [][2]int{{110, 15}, {120, 30}, {200, 18}}
 	for i, s := range payloads() {
 		text := safetext.New(s)
-		at := []pane.Place{{Bucket: text}, {Bucket: text, Key: safetext.New(s + "/")}, {Bucket: text, Key: safetext.New(s + "x")}}[i/3%3]
-		o := colours
+		at := []pane.Target{{Bucket: text}, {Bucket: text, Key: safetext.New(s + "/")}, {Bucket: text, Key: safetext.New(s + "x")}}[i/3%3]
+		o := colors
 		if i%2 == 0 {
 			o = mono
 		}
-		p := newPane(t, wicked{s}, o)
+		p := newPane(t, hostileServer{s}, o)
 		for _, k := range []kind{who, why, can, grants} {
 			v := show(t, p, k, at, text)
 			for _, size := range [][2]int{narrow[i%3], wide[i%3]} {
@@ -186,10 +186,10 @@ func look(t *testing.T, p *Pane, v *view, w, h int) {
 // Messages and their contents print nothing raw, whatever the verb.
 func TestMessagesPrintNothingRaw(t *testing.T) {
 	const s = "\x1b]0;owned\a\u202e"
-	p := newPane(t, wicked{s}, theme.Options{})
+	p := newPane(t, hostileServer{s}, theme.Options{})
 	text := safetext.New(s)
 	for _, k := range []kind{who, why, can, grants} {
-		v := show(t, p, k, pane.Place{Bucket: text, Key: text}, text)
+		v := show(t, p, k, pane.Target{Bucket: text, Key: text}, text)
 		m := answered{of: &question{v}, ans: v.ans, err: &api.Error{Code: api.NotFound, Message: s}}
 		for _, x := range []any{v.ans, *v.ans, m, &m, m.of, fetch{p.Backend, p.Now, k, v.at, text}.at, waited{m.of}} {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
@@ -199,15 +199,15 @@ func TestMessagesPrintNothingRaw(t *testing.T) {
 			}
 		}
 	}
-	r, _ := wicked{s}.Who(t.Context(), api.WhoRequest{})
+	r, _ := hostileServer{s}.Who(t.Context(), api.WhoRequest{})
 	if safetexttest.Leaks(fmt.Sprintf("%v", r)) == nil {
 		t.Error("the answer itself leaks nothing: this test tests nothing")
 	}
 }
 
 func TestSameStateSameFrame(t *testing.T) {
-	p := newPane(t, wicked{"x"}, theme.Options{Profile: colorprofile.TrueColor})
-	at := pane.Place{Bucket: safetext.New("b"), Key: safetext.New("k/")}
+	p := newPane(t, hostileServer{"x"}, theme.Options{Profile: colorprofile.TrueColor})
+	at := pane.Target{Bucket: safetext.New("b"), Key: safetext.New("k/")}
 	for _, k := range []kind{who, why, can, grants} {
 		show(t, p, k, at, safetext.New("x"))
 		one := p.View(120, 37)
@@ -257,10 +257,10 @@ func TestParse(t *testing.T) {
 // Every code of the table has a sentence here, and no answer's own words are
 // shown.
 func TestSentences(t *testing.T) {
-	p := newPane(t, wicked{"x"}, theme.Options{})
+	p := newPane(t, hostileServer{"x"}, theme.Options{})
 	for _, f := range api.Failures() {
 		err := fmt.Errorf("asking: %w", &api.Error{Code: f.Code, Message: "SECRET", RequestID: "r-1"})
-		s := p.sentence(err, p.view(who, pane.Place{}, safetext.Text{}))
+		s := p.sentence(err, p.view(who, pane.Target{}, safetext.Text{}))
 		if s == "" || strings.Contains(s, "SECRET") {
 			t.Errorf("%s reads %q", f.Code, s)
 		}
@@ -273,7 +273,7 @@ func TestSentences(t *testing.T) {
 // A question without an answer is sent again by itself once for a key
 // press; one that was refused is not.
 func TestAskedAgainOnce(t *testing.T) {
-	p := newPane(t, wicked{"x"}, theme.Options{})
+	p := newPane(t, hostileServer{"x"}, theme.Options{})
 	p.Opened()
 	lost, refused := tuitest.ErrNetwork, &api.Error{Code: api.NotFound}
 	for i, c := range []struct {
@@ -312,14 +312,14 @@ func TestGrantsOutOfTheirTime(t *testing.T) {
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	env, now := &pane.Env{Theme: theme.New(theme.Options{}), Me: &pane.Me{}}, func() time.Time { return time.Time{} }
 	for name, d := range map[string]Deps{
-		"environment": {Backend: wicked{}, Now: now}, "backend": {Env: env, Now: now}, "clock": {Env: env, Backend: wicked{}},
-		"object": {Env: env, Backend: wicked{}, Now: now, Mine: true, On: pane.Place{Bucket: safetext.New("b")}},
+		"environment": {Backend: hostileServer{}, Now: now}, "backend": {Env: env, Now: now}, "clock": {Env: env, Backend: hostileServer{}},
+		"object": {Env: env, Backend: hostileServer{}, Now: now, Mine: true, On: pane.Target{Bucket: safetext.New("b")}},
 	} {
 		if _, err := New(d); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}
-	if _, err := New(Deps{Env: env, Backend: wicked{}, Now: now}); err != nil {
+	if _, err := New(Deps{Env: env, Backend: hostileServer{}, Now: now}); err != nil {
 		t.Error(err)
 	}
 }
@@ -336,7 +336,7 @@ func TestEveryKeyInEveryState(t *testing.T) {
 	for name, enter := range states {
 		for _, s := range keys.Default() {
 			for _, b := range s.Bindings {
-				p := newPane(t, wicked{"x"}, theme.Options{})
+				p := newPane(t, hostileServer{"x"}, theme.Options{})
 				enter(p)
 				p.Do(b.Action)
 				whole(t, name+" "+string(b.Action), p.View(80, 21), 80, 21)
@@ -352,7 +352,7 @@ func TestEveryKeyInEveryState(t *testing.T) {
 func BenchmarkView(b *testing.B) {
 	for _, n := range []int{200, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			p := newPane(b, wicked{}, theme.Options{Profile: colorprofile.TrueColor})
+			p := newPane(b, hostileServer{}, theme.Options{Profile: colorprofile.TrueColor})
 			p.Opened()
 			ans := &answer{list: make([]grant, n)}
 			for i := range ans.list {

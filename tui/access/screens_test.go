@@ -16,27 +16,27 @@ func TestMain(m *testing.M) { os.Exit(goldens.Main(m)) }
 
 type scene struct {
 	name   string
-	change func(*world)
-	play   func(*testing.T, *world)
+	change func(*program)
+	play   func(*testing.T, *program)
 }
 
-func press(names ...string) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) {
+func press(names ...string) func(*testing.T, *program) {
+	return func(_ *testing.T, w *program) {
 		w.Press(names...)
 		w.Wait(time.Second)
 	}
 }
 
-func find(text string, then ...string) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) {
+func find(text string, then ...string) func(*testing.T, *program) {
+	return func(_ *testing.T, w *program) {
 		w.find(text)
 		w.Press(then...)
 		w.Wait(time.Second)
 	}
 }
 
-func failing(c api.Code) func(*world) {
-	return func(w *world) { w.office.fail = &api.Error{Code: c, RequestID: "r-01JD9X5C8M"} }
+func failing(c api.Code) func(*program) {
+	return func(w *program) { w.adminServer.fail = &api.Error{Code: c, RequestID: "r-01JD9X5C8M"} }
 }
 
 func scenes() []scene {
@@ -55,11 +55,11 @@ func scenes() []scene {
 		{"can", nil, find("chen.wei", "j")},
 		{"can-nothing", nil, find("edsger")},
 		{"grants", nil, press("a", "j", "j", "j", "j", "j")},
-		{"grants-refused", func(w *world) {
-			w.office.problem = "grants.yaml:12:3: the prefix has no / at its end\nwrite finance/ for the folder\x1b[2J"
+		{"grants-refused", func(w *program) {
+			w.adminServer.problem = "grants.yaml:12:3: the prefix has no / at its end\nwrite finance/ for the folder\x1b[2J"
 		}, press("a")},
-		{"buckets", func(w *world) { w.deps.Start = tuitest.At("") }, nil},
-		{"typing", nil, func(t *testing.T, w *world) {
+		{"buckets", func(w *program) { w.deps.Start = tuitest.At("") }, nil},
+		{"typing", nil, func(t *testing.T, w *program) {
 			w.Press("/")
 			w.Type("grace company-reports/quar")
 		}},
@@ -69,7 +69,7 @@ func scenes() []scene {
 		{"not-among", nil, find("alan company-reports/annual/audited/")},
 		{"refused", failing(api.NotFound), nil},
 		{"unavailable", failing(api.IdentityUnavailable), nil},
-		{"asking", func(w *world) { w.office.delay = 10 * time.Second }, nil},
+		{"asking", func(w *program) { w.adminServer.delay = 10 * time.Second }, nil},
 		{"hostile", hostile, nil},
 		{"hostile-grants", hostile, press("a")},
 	}
@@ -77,18 +77,18 @@ func scenes() []scene {
 
 // hostile gives every group, person, path and reason a name that tries to act
 // on the terminal.
-func hostile(w *world) {
-	w.office.rules, w.office.people = nil, nil
+func hostile(w *program) {
+	w.adminServer.rules, w.adminServer.people = nil, nil
 	for _, x := range safetexttest.Payloads() {
-		w.office.rules = append(w.office.rules, rule{group: x.Text, path: "company-reports/annual/audited/" + x.Text + "/", reason: x.Text})
-		w.office.people = append(w.office.people, account{x.Text, []string{x.Text}, false})
+		w.adminServer.rules = append(w.adminServer.rules, rule{group: x.Text, path: "company-reports/annual/audited/" + x.Text + "/", reason: x.Text})
+		w.adminServer.people = append(w.adminServer.people, account{x.Text, []string{x.Text}, false})
 	}
 }
 
 func TestScreens(t *testing.T) {
 	for _, sc := range scenes() {
 		goldens.Each(t, sc.name, tuitest.Sizes(), func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
-			w := newWorld(sc.change)
+			w := newProgram(sc.change)
 			w.deps.ASCII = sz.ASCII
 			w.open(t, sz.W, sz.H, sz.Profile)
 			w.Press("X")

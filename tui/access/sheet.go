@@ -40,7 +40,7 @@ func (k *sheet) verdict(sign string, s theme.Style, text string) {
 }
 
 // path is a place in full, below the verdict.
-func (k *sheet) path(at pane.Place) {
+func (k *sheet) path(at pane.Target) {
 	for _, l := range pane.Wrap(k.t, k.t.Text, at.Text(), max(8, k.w-4)) {
 		k.lines = append(k.lines, "   "+l)
 	}

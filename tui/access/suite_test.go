@@ -13,9 +13,9 @@ import (
 
 // suiteBed is a bed around the server of this package's tests; change may break
 // it.
-func suiteBed(change func(*office) access.Backend) func() (servertest.AccessBed, error) {
+func suiteBed(change func(*adminServer) access.Backend) func() (servertest.AccessBed, error) {
 	return func() (servertest.AccessBed, error) {
-		o := &office{}
+		o := &adminServer{}
 		for _, r := range servertest.Rules() {
 			o.rules = append(o.rules, rule{group: r.Group, path: r.Bucket + "/" + r.Path, deny: r.Deny})
 		}
@@ -52,7 +52,7 @@ func TestAccessSuiteBites(t *testing.T) {
 				continue
 			}
 			found = true
-			if p.Check(suiteBed(func(o *office) access.Backend { b := &bent{office: o}; change(b); return b })) == nil {
+			if p.Check(suiteBed(func(o *adminServer) access.Backend { b := &bent{adminServer: o}; change(b); return b })) == nil {
 				t.Errorf("the suite does not notice: %s", name)
 			}
 		}
@@ -64,7 +64,7 @@ func TestAccessSuiteBites(t *testing.T) {
 
 // bent changes the answers of a server.
 type bent struct {
-	*office
+	*adminServer
 	who     func(*api.WhoResponse)
 	explain func(*api.ExplainResponse)
 	can     func(*api.CanResponse)
@@ -73,7 +73,7 @@ type bent struct {
 }
 
 func (b *bent) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, error) {
-	out, err := b.office.Who(ctx, in)
+	out, err := b.adminServer.Who(ctx, in)
 	if b.who != nil && err == nil {
 		b.who(&out)
 	}
@@ -81,7 +81,7 @@ func (b *bent) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, err
 }
 
 func (b *bent) Explain(ctx context.Context, in api.ExplainRequest) (api.ExplainResponse, error) {
-	out, err := b.office.Explain(ctx, in)
+	out, err := b.adminServer.Explain(ctx, in)
 	if b.explain != nil && err == nil {
 		b.explain(&out)
 	}
@@ -89,7 +89,7 @@ func (b *bent) Explain(ctx context.Context, in api.ExplainRequest) (api.ExplainR
 }
 
 func (b *bent) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, error) {
-	out, err := b.office.Can(ctx, in)
+	out, err := b.adminServer.Can(ctx, in)
 	if b.lenient {
 		return out, nil
 	}
@@ -100,7 +100,7 @@ func (b *bent) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, err
 }
 
 func (b *bent) GrantsList(ctx context.Context) (api.GrantsListResponse, error) {
-	out, err := b.office.GrantsList(ctx)
+	out, err := b.adminServer.GrantsList(ctx)
 	if b.list != nil && err == nil {
 		b.list(&out)
 	}

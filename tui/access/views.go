@@ -15,7 +15,7 @@ import (
 // view is one question and its answer, as a list or as a sheet of text.
 type view struct {
 	kind kind
-	at   pane.Place
+	at   pane.Target
 	user safetext.Text // why, can: about whom; who: where the cursor goes
 	of   line          // reach: the row shown in full
 	ans  *answer       // nil until the server answered
@@ -55,7 +55,7 @@ func (l line) named() string {
 }
 
 // view makes an empty view of a question.
-func (p *Pane) view(k kind, at pane.Place, user safetext.Text) *view {
+func (p *Pane) view(k kind, at pane.Target, user safetext.Text) *view {
 	v := &view{kind: k, at: at, user: user}
 	if k == why || k == reach {
 		v.port = viewport.New()

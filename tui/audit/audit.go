@@ -45,7 +45,7 @@ type Deps struct {
 	Backend Backend
 	Server  string        // host, for sentences
 	Group   safetext.Text // of auditors, for sentences
-	On      pane.Place    // the page opens with the events of this path; zero: all events
+	On      pane.Target   // the page opens with the events of this path; zero: all events
 }
 
 const (

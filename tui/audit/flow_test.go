@@ -22,7 +22,7 @@ var row = regexp.MustCompile(`(?m)^[▌> ] \d\d:\d\d:\d\d\.\d{3} .*$`)
 // than 5 minutes, are at most 30 rows.
 func TestTenMinutesAreThirtyRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(func(w *world) {
+		w := newProgram(func(w *program) {
 			w.book.events = nil
 			p := w.book.person("ada", "10.4.18.22", now().Add(-20*time.Minute))
 			p.record(0, event.Event{Action: event.SessionStart})
@@ -49,7 +49,7 @@ func TestTenMinutesAreThirtyRows(t *testing.T) {
 // A URL that was refused in the middle of a download shows as refused.
 func TestRefusalIsNotFoldedAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(nil)
+		w := newProgram(nil)
 		w.log(t, 120, 40)
 		w.filter("path:company-reports/quarterly/")
 		rows := row.FindAllString(w.Text(), -1)
@@ -62,8 +62,8 @@ func TestRefusalIsNotFoldedAway(t *testing.T) {
 }
 
 // many fills the log with a row a second.
-func many(n int) func(*world) {
-	return func(w *world) {
+func many(n int) func(*program) {
+	return func(w *program) {
 		w.book.events = nil
 		p := w.book.person("ada", "10.4.18.22", now().Add(-2*time.Hour))
 		for i := range n {
@@ -74,7 +74,7 @@ func many(n int) func(*world) {
 
 func TestPaging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(many(450))
+		w := newProgram(many(450))
 		w.log(t, 120, 40)
 		w.Want(t, "the newest 200 of 1,284,112 events")
 		w.Wait(10 * time.Minute)
@@ -106,7 +106,7 @@ func TestPaging(t *testing.T) {
 // without end where a server gives nothing but cursors.
 func TestPagingFillsTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(many(450))
+		w := newProgram(many(450))
 		w.book.perPage = 5
 		w.log(t, 120, 40)
 		if n := len(row.FindAllString(w.Text(), -1)); n != 17 {
@@ -114,7 +114,7 @@ func TestPagingFillsTheWindow(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(many(450))
+		w := newProgram(many(450))
 		w.book.perPage = -1
 		w.log(t, 120, 40)
 		w.Wait(time.Minute)
@@ -126,7 +126,7 @@ func TestPagingFillsTheWindow(t *testing.T) {
 
 func TestLateAnswerIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(func(w *world) { w.book.delay, w.book.deaf = 5*time.Second, true })
+		w := newProgram(func(w *program) { w.book.delay, w.book.ignoresCancel = 5*time.Second, true })
 		w.open(t, 120, 40, colorprofile.TrueColor)
 		w.Press("A")
 		w.book.do(func() { w.book.delay = time.Second })
@@ -141,7 +141,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 
 func TestMistakeIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(nil)
+		w := newProgram(nil)
 		w.log(t, 120, 40)
 		before := w.book.calls()
 		for _, bad := range []string{"who:ada and:more", "ledger", "ip:here", "since:yesterday", `path:"open`} {
@@ -162,7 +162,7 @@ func TestMistakeIsNotSent(t *testing.T) {
 
 func TestTextField(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(nil)
+		w := newProgram(nil)
 		w.log(t, 120, 40)
 		w.filter("who:alan")
 		w.filter("who:ada")
@@ -188,7 +188,7 @@ func TestTextField(t *testing.T) {
 
 func TestWayBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(nil)
+		w := newProgram(nil)
 		w.log(t, 120, 40)
 		w.filter("who:ada outcome:allowed")
 		w.Press("j", "j", "j") // past sign-out and the workbook
@@ -216,7 +216,7 @@ func TestWayBack(t *testing.T) {
 
 func TestKeysOfARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(nil)
+		w := newProgram(nil)
 		w.log(t, 120, 40)
 		for _, k := range []string{"w", "y"} {
 			w.Press(k)
@@ -241,7 +241,7 @@ func TestKeysOfARow(t *testing.T) {
 func TestFilterThatCannotBeTyped(t *testing.T) {
 	const key = "odd\nname \"x\".csv"
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(func(w *world) {
+		w := newProgram(func(w *program) {
 			p := w.book.person("ada", "10.4.18.22", now())
 			p.record(0, event.Event{Action: event.Stat, Bucket: "builds", Key: key})
 		})
@@ -258,7 +258,7 @@ func TestFilterThatCannotBeTyped(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(many(450))
+		w := newProgram(many(450))
 		w.log(t, 120, 40)
 		w.book.do(func() { w.book.fail = &api.Error{Code: api.BadCursor, RequestID: "r-3"} })
 		w.Press("G")
@@ -279,7 +279,7 @@ func TestFailures(t *testing.T) {
 		w.Not(t, "has expired")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(many(450))
+		w := newProgram(many(450))
 		w.log(t, 120, 40)
 		w.book.do(func() { w.book.fail = tuitest.ErrNetwork })
 		w.Press("G")
@@ -298,7 +298,7 @@ func TestFailures(t *testing.T) {
 // Others than auditors do not come here.
 func TestOthersStayOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(func(w *world) { w.server.Me.Groups = []string{"finance-team"} })
+		w := newProgram(func(w *program) { w.server.Me.Groups = []string{"finance-team"} })
 		w.log(t, 120, 40)
 		w.Want(t, "The audit log needs group usher-auditors.", "▌Files")
 		w.Press("w")

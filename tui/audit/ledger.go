@@ -108,7 +108,7 @@ func (l *ledger) fold() {
 			// A client's report of its own download is not an outcome.
 			if f.completed {
 				e.reported = m
-			} else if bad(f) > bad(&l.facts[e.worst]) {
+			} else if severity(f) > severity(&l.facts[e.worst]) {
 				e.worst = m
 			}
 		}
@@ -117,7 +117,7 @@ func (l *ledger) fold() {
 }
 
 // bad orders outcomes: a refusal must not hide behind an allowed event.
-func bad(f *fact) int {
+func severity(f *fact) int {
 	switch f.outcome.Raw() {
 	case event.Denied:
 		return 2

@@ -20,19 +20,19 @@ func TestMain(m *testing.M) { os.Exit(goldens.Main(m)) }
 
 type scene struct {
 	name   string
-	change func(*world)
-	play   func(*testing.T, *world)
+	change func(*program)
+	play   func(*testing.T, *program)
 }
 
-func press(names ...string) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) {
+func press(names ...string) func(*testing.T, *program) {
+	return func(_ *testing.T, w *program) {
 		w.Press(names...)
 		w.Wait(time.Second)
 	}
 }
 
 // filter types a filter and sends it.
-func (w *world) filter(text string) {
+func (w *program) filter(text string) {
 	w.Press("/", "ctrl+u")
 	w.Type(text)
 	w.Press("enter")
@@ -42,65 +42,65 @@ func (w *world) filter(text string) {
 func scenes() []scene {
 	return []scene{
 		{"log", nil, press("j", "j", "j", "j")},
-		{"chain", nil, func(t *testing.T, w *world) {
+		{"chain", nil, func(t *testing.T, w *program) {
 			w.filter("path:company-reports/annual/audited/2025-consolidated-ledger.parquet")
 			w.Want(t, "8 of 1,284,112 events")
 		}},
-		{"filtered", nil, func(t *testing.T, w *world) {
+		{"filtered", nil, func(t *testing.T, w *program) {
 			w.filter("who:alan outcome:denied since:2026-11-01")
 			w.Want(t, "5 of 1,284,112 events")
 		}},
-		{"typing", nil, func(t *testing.T, w *world) {
+		{"typing", nil, func(t *testing.T, w *program) {
 			w.Press("/")
 			w.Type("who:ada action:s")
 			w.Want(t, "session-start", "sign-out")
 		}},
-		{"mistake", nil, func(t *testing.T, w *world) {
+		{"mistake", nil, func(t *testing.T, w *program) {
 			w.filter("who:ada action:dwnload since:7d")
 			w.Want(t, "There is no such action.", "^^^^^^^")
 		}},
-		{"mistake-long", nil, func(t *testing.T, w *world) {
+		{"mistake-long", nil, func(t *testing.T, w *program) {
 			w.filter("path:company-reports/annual/audited/2025-consolidated-ledger.parquet path:company-reports/annual/audited/2025-annual-report.pdf path:company-reports/annual/audited/2024-annual-report.pdf ouctome:denied since:30d")
 			w.Want(t, "There is no such field.", "^^^^^^^", "outcome:")
 		}},
 		{"event", nil, press("j", "j", "j", "enter")},
-		{"event-chain", nil, func(t *testing.T, w *world) {
+		{"event-chain", nil, func(t *testing.T, w *program) {
 			w.filter("path:=company-reports/annual/audited/2025-consolidated-ledger.parquet")
 			w.Press("enter")
 			w.Wait(time.Second)
 			w.Want(t, "8 events")
 		}},
-		{"event-reported", nil, func(t *testing.T, w *world) {
+		{"event-reported", nil, func(t *testing.T, w *program) {
 			w.filter("path:=company-reports/annual/audited/2025-annual-report.pdf -action:stat")
 			w.Press("enter", "G")
 			w.Wait(time.Second)
 			w.Want(t, "Reported by the client, not checked by the server")
 		}},
-		{"event-grants", nil, func(t *testing.T, w *world) {
+		{"event-grants", nil, func(t *testing.T, w *program) {
 			w.filter("action:grants-changed")
 			w.Press("enter")
 			w.Wait(time.Second)
 			w.Want(t, "grants file", "Added", "1 grant", "7d793037a0760186574b0282f2f435e7")
 		}},
 		{"local", nil, press("z")},
-		{"nothing", nil, func(t *testing.T, w *world) {
+		{"nothing", nil, func(t *testing.T, w *program) {
 			w.filter("who:nobody")
 			w.Want(t, "No event matches this filter.")
 		}},
-		{"refused", func(w *world) { w.book.fail = &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"} }, func(t *testing.T, w *world) {
+		{"refused", func(w *program) { w.book.fail = &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"} }, func(t *testing.T, w *program) {
 			w.Want(t, "The audit log needs group usher-auditors.")
 		}},
-		{"unavailable", func(w *world) { w.book.fail = &api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"} }, func(t *testing.T, w *world) {
+		{"unavailable", func(w *program) { w.book.fail = &api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"} }, func(t *testing.T, w *program) {
 			w.Want(t, "usher could not record this")
 		}},
-		{"reading", func(w *world) { w.book.delay = 10 * time.Second }, func(t *testing.T, w *world) { w.Want(t, "Reading the log") }},
+		{"reading", func(w *program) { w.book.delay = 10 * time.Second }, func(t *testing.T, w *program) { w.Want(t, "Reading the log") }},
 		{"hostile", hostile, nil},
 	}
 }
 
 // hostile fills the log with texts that try to act on the terminal, in each
 // field that others can choose.
-func hostile(w *world) {
+func hostile(w *program) {
 	w.book.events = nil
 	p := w.book.person("mallory", "10.0.0.1", now().Add(-time.Hour))
 	for _, x := range safetexttest.Payloads() {
@@ -118,7 +118,7 @@ func TestScreens(t *testing.T) {
 			sizes = append(sizes, tuitest.Size{Name: "120x40-mono", W: 120, H: 40, Profile: colorprofile.ASCII, ASCII: true})
 		}
 		goldens.Each(t, sc.name, sizes, func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
-			w := newWorld(sc.change)
+			w := newProgram(sc.change)
 			w.deps.ASCII = sz.ASCII
 			w.open(t, sz.W, sz.H, sz.Profile)
 			w.Press("A")
@@ -134,7 +134,7 @@ func TestScreens(t *testing.T) {
 // The browser's w opens the page on the file, esc comes back.
 func TestWhoTouchedThisFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(nil)
+		w := newProgram(nil)
 		w.open(t, 120, 40, colorprofile.TrueColor)
 		w.Press("j", "j", "j", "w") // 2018-annual-report.pdf
 		w.Wait(time.Second)

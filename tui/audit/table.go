@@ -52,7 +52,7 @@ const (
 	outcomeW = 9  // sign and word
 )
 
-func layOut(w int) columns {
+func layout(w int) columns {
 	c := columns{gap: 1, who: 10, action: 10}
 	switch {
 	case w >= 170:

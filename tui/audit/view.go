@@ -39,7 +39,7 @@ func (p *Pane) View(w, h int) string {
 	if w != p.w {
 		p.drawn = drawn{}
 	}
-	p.w, p.h, p.cols = w, h, layOut(w)
+	p.w, p.h, p.cols = w, h, layout(w)
 	height := p.listHeight()
 	p.list.Resize(w, height)
 	p.list.Focus(!p.typing)
@@ -252,7 +252,7 @@ func (p *Pane) blank(w, h int) string {
 	if len(hints) > 0 {
 		out = append(out, "", t.Keys(w-4, hints...))
 	}
-	return strings.Join(pane.Middle(out, w, h), "\n")
+	return strings.Join(pane.Center(out, w, h), "\n")
 }
 
 // Status is the keys of the text field, or a failure.

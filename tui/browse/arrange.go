@@ -8,13 +8,13 @@ import (
 	"usher/tui/pane"
 )
 
-// inline is how many rows are arranged between two frames; more are arranged
-// by a command.
+// inline is the largest number of rows that Update arranges; a command arranges
+// more.
 const inline = 4000
 
-// arrange lays out the whole listing; the cursor stays on its row.
+// arrange filters and sorts the whole listing. The cursor stays on its row.
 func (p *Pane) arrange() tea.Cmd {
-	p.keepPlace()
+	p.savePosition()
 	p.arrGen++
 	p.busy = false
 	p.arr.words = words(p.filter)
@@ -32,8 +32,8 @@ func (p *Pane) arrange() tea.Cmd {
 	return func() tea.Msg { return arranged{gen, l.arrange(a)} }
 }
 
-// grown shows rows that came after those from index from on.
-func (p *Pane) grown(from int) tea.Cmd {
+// rowsAdded shows the new rows of a listing, from index from on.
+func (p *Pane) rowsAdded(from int) tea.Cmd {
 	l := p.now()
 	if from == 0 || l.complete || p.busy || p.arr.order != byName {
 		return p.arrange()
@@ -43,7 +43,7 @@ func (p *Pane) grown(from int) tea.Cmd {
 	return p.moved()
 }
 
-// setView shows rows, with the cursor on the row it was on by name.
+// setView shows rows, with the cursor on the row of the same name as before.
 func (p *Pane) setView(view []int32) {
 	l, at := p.now(), 0
 	p.view = view
@@ -61,8 +61,8 @@ func (p *Pane) setView(view []int32) {
 	p.details.drawn = ""
 }
 
-// seek goes on loading while something is looked for: a name that was asked
-// for, a filter, or an order that needs all rows.
+// seek loads further pages while they are needed: for a requested name, a filter,
+// or an order that needs all rows.
 func (p *Pane) seek() tea.Cmd {
 	l := p.now()
 	if w := p.here.want; w != "" {
@@ -75,7 +75,7 @@ func (p *Pane) seek() tea.Cmd {
 				return p.arrange()
 			case name == w+"/" && l.rows[i].kind == folderRow, l.rows[i].kind == bucketRow && name == w:
 				p.here.want = ""
-				return p.enter(visit{spot: l.spot.child(name, api.KindFolder)})
+				return p.enter(visit{location: l.location.child(name, api.KindFolder)})
 			}
 		}
 		if l.complete {
@@ -84,22 +84,22 @@ func (p *Pane) seek() tea.Cmd {
 		}
 		return p.more()
 	}
-	if p.filter != "" || p.arr.order != byName || l.spot.deep {
+	if p.filter != "" || p.arr.order != byName || l.location.deep {
 		return p.more()
 	}
 	return p.table.Need()
 }
 
-// more requests the next page, unless one is on its way or all are there.
+// more requests the next page, unless a call is pending or all pages are loaded.
 func (p *Pane) more() tea.Cmd {
 	l := p.now()
 	if p.loading || l.next == "" {
 		return nil
 	}
-	return p.list(l.spot, l.next)
+	return p.list(l.location, l.next)
 }
 
-// sortBy changes the order; the same order again goes back to names.
+// sortBy changes the order and moves the cursor to the first row.
 func (p *Pane) sortBy(o order) tea.Cmd {
 	p.sorting = false
 	p.arr.order = o

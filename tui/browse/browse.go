@@ -1,19 +1,17 @@
-// Package browse is the file browser: the table of one folder, the tree of
-// folders, and the details of one file, side by side where there is room and
-// over each other where there is not.
+// Package browse is the file browser: the table of one folder, the tree of folders,
+// and the details of one file, side by side in a wide window.
 //
-// It keeps all listings in one store that table and tree share, because
-// every listing is an event in the audit log: a folder is listed once when it
-// is entered, further pages only when they come near the window, and again
-// only when it is entered after a minute, on ctrl+r, or when the person's
-// access changed. Nothing polls.
+// Every listing is an event in the audit log, so table and tree share one store of
+// listings. A folder is listed when it is entered, and again only when it is
+// entered after a minute, on ctrl+r, or after a change of the person's access.
+// Further pages are requested only when the window comes near them. Nothing polls.
 //
-// An answer carries the generation of the question. Leaving a folder cancels
-// its listing, and a late answer is dropped. No method does I/O; commands do,
-// with copies.
+// A response has the generation of its request. Leaving a folder cancels its
+// listing, and a late response is dropped. Methods do no I/O; commands do, on
+// copies.
 //
-// Downloading, copying and opening other pages is asked of the root by
-// message; the state of the local disk comes from the root (Progress, Local).
+// Messages to the root start downloads, copy texts and open other pages. The root
+// provides the state of the local disk (Progress, Local).
 package browse
 
 import (
@@ -36,30 +34,30 @@ type Backend interface {
 	Stat(context.Context, api.StatRequest) (api.StatResponse, error)
 }
 
-// Deps is the parts of a Pane. All but Local, Transfer and Read must be set.
+// Deps is the pane's dependencies. Env, Backend and Now are required.
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
 	Server  string // host, for sentences
 	Now     func() time.Time
-	// Local gives a look at the download folder as it is chosen now.
-	Local func() Look
-	// Transfer is the last transfer of a file: its number, 0 for none, and the
-	// word for its state, "" once the disk shows it. It may be nil.
+	// Local returns a check of the present download folder. It may be nil.
+	Local func() LocalCheck
+	// Transfer returns the last transfer of a file: its ID, 0 for none, and the
+	// word for its state, "" if the disk shows it. It may be nil.
 	Transfer func(pane.File) (id int64, word string)
-	// Read fetches the first n bytes of an object for reading on the screen.
+	// Read fetches the first n bytes of an object for display. It may be nil.
 	Read func(ctx context.Context, e Entry, n int) ([]byte, error)
-	// Touched is true if there is a page for "who touched this file" that
-	// the person may open; else it is a sentence with the reason.
+	// Touched returns the reason that the person cannot open the audit log of a
+	// file, or the zero Text. It may be nil: there is no audit log.
 	Touched func() safetext.Text
-	// Explain is true if there is a page for "why can I see this" that the
-	// person may open; without it the details name the grant. It may be nil.
+	// Explain reports whether the person can open an explanation of their access
+	// to a file. Otherwise the details show the grant. It may be nil.
 	Explain func() bool
 }
 
-// Times: a listing younger than fresh is shown without asking again; a folder
-// that answers within grace replaces the one before without a flicker; the
-// details follow the cursor after settle.
+// Times: a listing younger than fresh is not requested again; a folder listed
+// within grace appears without an empty table before it; the details follow the
+// cursor after settle.
 const (
 	fresh     = time.Minute
 	grace     = 150 * time.Millisecond
@@ -68,7 +66,7 @@ const (
 	readBytes = 64_000
 )
 
-// part is a part of the pane that can have the keys.
+// part is a part of the pane that can have the focus.
 type part int
 
 const (
@@ -77,34 +75,34 @@ const (
 	inDetails
 )
 
-// visit is a folder with the place in it.
+// visit is a folder, with the position in it.
 type visit struct {
-	spot   spot
-	cursor string // raw name of the row
-	top    int
-	want   string // a name to look for: with or without "/" at its end
-	quiet  bool   // do not remember it in the history
+	location location
+	cursor   string // raw name of the row
+	top      int
+	want     string // a name to find, with or without "/" at its end
+	quiet    bool   // not added to the history
 }
 
 // Pane is the browser. See New.
 type Pane struct {
 	Deps
-	store map[spot]*listing
+	store map[location]*listing
 	here  visit
-	asked *visit // entered, not yet shown
+	asked *visit // entered, not shown yet
 
-	gen      uint64
-	cancel   context.CancelFunc
-	loading  bool   // a page is on its way
-	slow     bool   // for longer than grace
-	pause    string // the reason for a pause within the call, in a few words
-	stale    bool   // the rows on the screen could not be listed again
-	problem  problem
-	climbing bool // the folder above is asked for, because this one is gone
+	gen     uint64
+	cancel  context.CancelFunc
+	loading bool   // a call is pending
+	slow    bool   // for longer than grace
+	pause   string // the reason for a pause within the call, in a few words
+	stale   bool   // the rows on the screen could not be listed again
+	problem problem
+	closing bool // the parent is being listed, because the folder is gone
 
 	back, ahead []visit
-	marks       map[spot]Entry // by bucket and whole key
-	marked      int64          // bytes of them
+	marks       map[location]Entry // by bucket and whole key
+	marked      int64              // bytes of them
 
 	focus    part
 	table    *rows.List
@@ -119,15 +117,15 @@ type Pane struct {
 	tree     tree
 	details  details
 	settled  uint64
-	local    map[spot]Local
-	looked   map[spot]int64 // the last transfer when the disk was asked
+	local    map[location]Local
+	looked   map[location]int64 // the last transfer when the disk was asked
 	localGen uint64
 	cols     columns
 	w, h     int
 	reader   *reader
 }
 
-// problem is why a folder could not be shown.
+// problem is the reason that a folder could not be listed.
 type problem struct {
 	err  error
 	text string
@@ -142,7 +140,7 @@ const (
 	going
 )
 
-// New makes a browser that shows nothing yet; Start enters the first folder.
+// New returns an empty browser. Start enters the first folder.
 func New(d Deps) (*Pane, error) {
 	switch {
 	case d.Env == nil:
@@ -154,10 +152,10 @@ func New(d Deps) (*Pane, error) {
 	}
 	p := &Pane{
 		Deps:   d,
-		store:  make(map[spot]*listing),
-		marks:  make(map[spot]Entry),
-		local:  make(map[spot]Local),
-		looked: make(map[spot]int64),
+		store:  make(map[location]*listing),
+		marks:  make(map[location]Entry),
+		local:  make(map[location]Local),
+		looked: make(map[location]int64),
 	}
 	p.field = pane.NewField(0)
 	p.table = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
@@ -166,54 +164,53 @@ func New(d Deps) (*Pane, error) {
 	return p, nil
 }
 
-// Start enters the place a person named on the command line; the zero Place
-// is the list of buckets.
-func (p *Pane) Start(at pane.Place) tea.Cmd { return p.goTo(at) }
+// Start enters the first folder. The zero Target is the list of buckets.
+func (p *Pane) Start(at pane.Target) tea.Cmd { return p.goTo(at) }
 
-// goTo enters a place. A key that does not end in "/" may name a file or a
-// folder: its folder is listed, and the row shows which.
-func (p *Pane) goTo(at pane.Place) tea.Cmd {
-	to := spot{bucket: at.Bucket.Raw(), prefix: at.Key.Raw()}
-	v := visit{spot: to}
+// goTo opens a target. A key without "/" at its end may be a file or a folder: the
+// listing of its parent shows which.
+func (p *Pane) goTo(at pane.Target) tea.Cmd {
+	to := location{bucket: at.Bucket.Raw(), prefix: at.Key.Raw()}
+	v := visit{location: to}
 	if to.prefix != "" && to.prefix[len(to.prefix)-1] != '/' {
-		up, name := spot{bucket: to.bucket, prefix: to.prefix + "/"}.parent()
-		v = visit{spot: up, want: name[:len(name)-1]}
+		up, name := location{bucket: to.bucket, prefix: to.prefix + "/"}.parent()
+		v = visit{location: up, want: name[:len(name)-1]}
 	}
 	return p.enter(v)
 }
 
-// Place is the folder shown.
-func (p *Pane) Place() pane.Place {
-	return pane.Place{Bucket: safetext.New(p.here.spot.bucket), Key: safetext.New(p.here.spot.prefix)}
+// Target returns the open folder.
+func (p *Pane) Target() pane.Target {
+	return pane.Target{Bucket: safetext.New(p.here.location.bucket), Key: safetext.New(p.here.location.prefix)}
 }
 
-// enter goes to a folder: from the store if it was listed a moment ago, else
-// by listing it. The rows on the screen stay until the answer or the end of grace.
+// enter opens a folder, from the store or by a new listing. The rows on the screen
+// stay until the response or the end of grace.
 func (p *Pane) enter(v visit) tea.Cmd {
-	p.keepPlace()
+	p.savePosition()
 	p.stop()
 	p.filter, p.typing, p.reader = "", notTyping, nil
 	p.asked = &v
 	gen := p.gen
-	if l, ok := p.store[v.spot]; ok && len(l.pages) > 0 && l.version == p.Env.Me.Version {
-		at, now := l.at, p.Now // the command decides: only it may read the clock
-		return func() tea.Msg { return known{gen: gen, old: now().Sub(at) >= fresh} }
+	if l, ok := p.store[v.location]; ok && len(l.pages) > 0 && l.version == p.Env.Me.Version {
+		at, now := l.at, p.Now // only the command may read the clock
+		return func() tea.Msg { return cacheHit{gen: gen, old: now().Sub(at) >= fresh} }
 	}
-	return tea.Batch(p.list(v.spot, ""), after(grace, waited{gen}))
+	return tea.Batch(p.list(v.location, ""), after(grace, graceOver{gen}))
 }
 
-// stop cancels all calls that are under way; their answers will be dropped.
+// stop cancels all pending calls. Their responses will be dropped.
 func (p *Pane) stop() {
 	if p.cancel != nil {
 		p.cancel()
 		p.cancel = nil
 	}
 	p.gen++
-	p.loading, p.slow, p.pause, p.asked, p.climbing = false, false, "", nil, false
+	p.loading, p.slow, p.pause, p.asked, p.closing = false, false, "", nil, false
 }
 
-// keepPlace remembers the row of the folder that is being left.
-func (p *Pane) keepPlace() {
+// savePosition stores the cursor and window of the open folder.
+func (p *Pane) savePosition() {
 	if e, ok := p.at(p.table.Cursor()); ok {
 		p.here.cursor = e.Name.Raw()
 	}
@@ -222,18 +219,18 @@ func (p *Pane) keepPlace() {
 
 // Messages to the pane from its own commands. Each carries the generation.
 type (
-	// Listed is a page of a folder.
+	// listed is a page of a folder.
 	listed struct {
-		gen     uint64
-		spot    spot
-		first   bool
-		page    *page
-		next    string
-		version string
-		at      time.Time
-		err     error
+		gen      uint64
+		location location
+		first    bool
+		page     *page
+		next     string
+		version  string
+		at       time.Time
+		err      error
 	}
-	known struct {
+	cacheHit struct {
 		gen uint64
 		old bool
 	}
@@ -243,8 +240,8 @@ type (
 		say    string
 		pauses pane.Pauses
 	}
-	waited  struct{ gen uint64 }
-	settles struct{ seq uint64 }
+	graceOver  struct{ gen uint64 }
+	settleDone struct{ seq uint64 }
 	// arranged is a view that was too large to sort between two frames.
 	arranged struct {
 		gen  uint64
@@ -252,12 +249,12 @@ type (
 	}
 )
 
-// Handle takes the pane's own messages and ignores all others.
+// Handle handles the pane's own messages and ignores all others.
 func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
 	case listed:
 		return p.listed(m)
-	case known:
+	case cacheHit:
 		if m.gen != p.gen || p.asked == nil {
 			return nil
 		}
@@ -271,7 +268,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			p.pause = m.say
 		}
 		return nextPause(m.gen, m.pauses)
-	case waited:
+	case graceOver:
 		if m.gen == p.gen {
 			p.slow = true
 			if p.asked != nil {
@@ -285,20 +282,20 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			p.setView(m.view)
 			return p.moved()
 		}
-	case settles:
+	case settleDone:
 		if m.seq == p.settled {
 			p.details.show(p)
 		}
-	case localed:
-		p.localed(m)
-	case stated, contents:
+	case localDone:
+		p.localDone(m)
+	case statDone, contents:
 		return p.detailed(msg)
 	case pane.Restyled:
 		p.dirty()
 	case pane.Retry:
 		return p.again()
 	case pane.GoTo:
-		return p.goTo(m.Place)
+		return p.goTo(m.Target)
 	case tea.PasteMsg:
 		if p.typing != notTyping {
 			p.field.Take(m)
@@ -308,16 +305,16 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// now is the listing on the screen; never nil.
+// now returns the listing on the screen, never nil.
 func (p *Pane) now() *listing {
-	if l, ok := p.store[p.here.spot]; ok {
+	if l, ok := p.store[p.here.location]; ok {
 		return l
 	}
-	return &listing{spot: p.here.spot}
+	return &listing{location: p.here.location}
 }
 
-// name is the last part of the place.
-func (s spot) name() string {
+// name returns the last part of the path.
+func (s location) name() string {
 	if s.prefix == "" {
 		return s.bucket
 	}
@@ -325,7 +322,7 @@ func (s spot) name() string {
 	return name
 }
 
-// at is the entry on row i of the table.
+// at returns the entry on row i of the table.
 func (p *Pane) at(i int) (Entry, bool) {
 	if i < 0 || i >= len(p.view) {
 		return Entry{}, false
@@ -333,7 +330,7 @@ func (p *Pane) at(i int) (Entry, bool) {
 	return p.now().entry(p.view[i]), true
 }
 
-func keyOf(e Entry) spot { return spot{bucket: e.Bucket.Raw(), prefix: e.Key.Raw()} }
+func keyOf(e Entry) location { return location{bucket: e.Bucket.Raw(), prefix: e.Key.Raw()} }
 
 // dirty drops the drawn lines.
 func (p *Pane) dirty() {
@@ -342,17 +339,17 @@ func (p *Pane) dirty() {
 	p.details.drawn = ""
 }
 
-// moved follows a movement of the cursor: the next page if it comes near, and
-// the details once the keys rest.
+// moved follows a movement of the cursor. It requests the next page near the end,
+// and updates the details after settle.
 func (p *Pane) moved() tea.Cmd {
 	p.settled++
-	return tea.Batch(p.table.Need(), after(settle, settles{p.settled}))
+	return tea.Batch(p.table.Need(), after(settle, settleDone{p.settled}))
 }
 
-// Typing is true while a name or a filter is being typed.
+// Typing is true while a path or a filter is typed.
 func (p *Pane) Typing() bool { return p.typing != notTyping || p.reader.typing() }
 
-// Context is the bindings of the part that has the keys.
+// Context returns the bindings of the part with the focus.
 func (p *Pane) Context() keys.Context {
 	switch {
 	case p.reader != nil:

@@ -19,14 +19,14 @@ import (
 	"usher/tui/tuitest"
 )
 
-// browser is a pane with a server behind it, without a program around it.
+// browser is a pane with a fake server, without the root.
 type browser struct {
 	*browse.Pane
 	server *tuitest.Server
 	sent   []tea.Msg // by the last act or start
 }
 
-// newBrowser opens a place of the pictures' server.
+// newBrowser opens a path of the sample server.
 func newBrowser(t *testing.T, path string) *browser {
 	t.Helper()
 	table, err := keys.New(keys.Default()...)
@@ -46,7 +46,7 @@ func newBrowser(t *testing.T, path string) *browser {
 	return b
 }
 
-// do answers some actions, one after the other.
+// do runs actions, one after the other.
 func (b *browser) do(actions ...keys.Action) {
 	b.sent = nil
 	for _, a := range actions {
@@ -71,7 +71,7 @@ func (b *browser) wants(t *testing.T, texts ...string) {
 	}
 }
 
-// message gives the last message of a type that the pane sent to the root.
+// message returns the last message of a type that the pane sent to the root.
 func message[M tea.Msg](b *browser) (M, bool) {
 	for _, m := range slices.Backward(b.sent) {
 		if got, ok := m.(M); ok {
@@ -82,7 +82,7 @@ func message[M tea.Msg](b *browser) (M, bool) {
 	return none, false
 }
 
-// in runs a test in fake time: commands that wait take none.
+// in runs a test in fake time.
 func in(t *testing.T, test func(*testing.T)) { t.Helper(); synctest.Test(t, test) }
 
 func TestWalk(t *testing.T) {
@@ -96,11 +96,11 @@ func TestWalk(t *testing.T) {
 			t.Errorf("the title is %q", got)
 		}
 		b.do(keys.Parent)
-		b.wants(t, "▌  audited/") // the cursor is on the folder that was left
+		b.wants(t, "▌  audited/") // the cursor is on the folder before
 		b.do(keys.Visited)
 		b.wants(t, "2025-annual-report.pdf")
 		b.do(keys.Forward)
-		if got := b.Place().Path(); got != "company-reports/annual/" {
+		if got := b.Target().Path(); got != "company-reports/annual/" {
 			t.Errorf("forward leads to %s", got)
 		}
 		want := []string{"/", "company-reports/", "company-reports/annual/", "company-reports/annual/audited/"}
@@ -155,30 +155,30 @@ func TestSort(t *testing.T) {
 	})
 }
 
-// A folder that is gone closes to the one above, with a sentence.
+// A missing folder closes, its parent opens, and a sentence is shown.
 func TestGone(t *testing.T) {
 	in(t, func(t *testing.T) {
 		b := newBrowser(t, "company-reports/annual/audited/")
 		b.server.Hide("company-reports/annual/audited/")
 		b.do(keys.Reload)
-		if got := b.Place().Path(); got != "company-reports/annual/" {
+		if got := b.Target().Path(); got != "company-reports/annual/" {
 			t.Errorf("it stays at %s", got)
 		}
 		say, ok := message[pane.Say](b)
 		if !ok || !strings.HasPrefix(say.Text.String(), "audited/ is no longer available") {
-			t.Errorf("it says %q", say.Text)
+			t.Errorf("the sentence is %q", say.Text)
 		}
 	})
 }
 
-// A listing stays on the screen when it cannot be repeated.
+// The rows stay on the screen after a failed refresh.
 func TestFailureIsShown(t *testing.T) {
 	in(t, func(t *testing.T) {
 		b := newBrowser(t, "company-reports/annual/audited/")
 		b.server.Fail(&api.Error{Code: api.StorageUnavailable, RequestID: "r-1"})
 		b.do(keys.Reload)
 		if failed, ok := message[pane.Failed](b); !ok || pane.Code(failed.Err) != api.StorageUnavailable {
-			t.Errorf("the root hears of %v", failed.Err)
+			t.Errorf("the root receives %v", failed.Err)
 		}
 		b.wants(t, "as of 09:12:04", "2025-annual-report.pdf")
 		b.server.Fail(nil)

@@ -16,22 +16,22 @@ import (
 	"usher/tui/theme"
 )
 
-// details is the facts of the row under the cursor. The listing has most
-// of them; enter on a file requests the rest, which is an event in the log.
+// details shows the properties of the row under the cursor. The listing has most of
+// them. Enter on a file requests the rest, which is audited.
 type details struct {
 	entry  Entry
 	shown  bool
-	seen   time.Time // when it was put here, for ages: of the listing
-	facts  map[spot]api.StatResponse
-	asking spot
-	why    string // a sentence if the facts could not be had
-	drawn  string // the last picture, "" if it has to be made
+	seen   time.Time // of the listing; ages are relative to it
+	facts  map[location]api.StatResponse
+	asking location
+	why    string // a sentence if the request failed
+	drawn  string // the cached lines, "" without any
 	w, h   int
 }
 
-// stated is the answer to a question for one file's facts.
-type stated struct {
-	key  spot
+// statDone is the result of a request for the properties of a file.
+type statDone struct {
+	key  location
 	stat api.StatResponse
 	err  error
 }
@@ -48,7 +48,7 @@ func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)
 }
 
-// show takes the row under the cursor.
+// show updates the details to the row under the cursor.
 func (d *details) show(p *Pane) {
 	e, ok := p.at(p.table.Cursor())
 	if ok == d.shown && ok && keyOf(e) == keyOf(d.entry) && e.Kind == d.entry.Kind {
@@ -57,7 +57,7 @@ func (d *details) show(p *Pane) {
 	d.entry, d.shown, d.seen, d.why, d.drawn = e, ok, p.now().at, "", ""
 }
 
-// ask fetches one file's facts, once.
+// ask fetches the properties of a file, once.
 func (p *Pane) ask(e Entry) tea.Cmd {
 	p.details.show(p)
 	key := keyOf(e)
@@ -70,11 +70,11 @@ func (p *Pane) ask(e Entry) tea.Cmd {
 		ctx, cancel := contextFor(listLimit)
 		defer cancel()
 		s, err := backend.Stat(ctx, api.StatRequest{Bucket: key.bucket, Key: key.prefix})
-		return stated{key, s, err}
+		return statDone{key, s, err}
 	}
 }
 
-// read fetches the beginning of a file to show it.
+// read fetches the beginning of a file for display.
 func (p *Pane) read(e Entry) tea.Cmd {
 	read, gen := p.Read, p.gen
 	return tea.Sequence(pane.Send(pane.Say{Text: safetext.New("Reading the first 64 kB. The read is recorded in the audit log.")}), func() tea.Msg {
@@ -89,9 +89,9 @@ func (p *Pane) detailed(msg tea.Msg) tea.Cmd {
 	d := &p.details
 	d.drawn = ""
 	switch m := msg.(type) {
-	case stated:
+	case statDone:
 		if d.asking == m.key {
-			d.asking = spot{}
+			d.asking = location{}
 		}
 		if m.err != nil {
 			if keyOf(d.entry) == m.key {
@@ -100,7 +100,7 @@ func (p *Pane) detailed(msg tea.Msg) tea.Cmd {
 			return pane.Send(pane.Failed{Err: m.err})
 		}
 		if d.facts == nil || len(d.facts) > 1000 {
-			d.facts = make(map[spot]api.StatResponse)
+			d.facts = make(map[location]api.StatResponse)
 		}
 		d.facts[m.key] = m.stat
 		return pane.Send(pane.Answered{})
@@ -226,8 +226,7 @@ func (d *details) factLines(p *Pane, f api.StatResponse, pair func(label, value 
 	}
 }
 
-// nameLines is a whole name over several lines, because details are where a
-// name that was cut in the table can be read.
+// nameLines draws a name on up to most lines. The table truncates long names.
 func nameLines(t *theme.Theme, name safetext.Text, w, most int) []string {
 	s := name.String()
 	var lines []string
@@ -242,7 +241,7 @@ func nameLines(t *theme.Theme, name safetext.Text, w, most int) []string {
 	return append(lines, t.Text.Bold().Paint(format.Middle(s, w, t.Glyphs.Ellipsis)))
 }
 
-// long is the kind in words.
+// long returns the kind of a file in words.
 func long(e Entry) string {
 	switch k := kindOf(e.Name.Raw()); k {
 	case "PDF", "Word", "Excel":

@@ -12,12 +12,12 @@ import (
 	"usher/tui/pane"
 )
 
-// Download is a request to the root to fetch entries: files, or folders with all below.
+// Download is a message to the root that starts the download of files or folders.
 type Download struct{ Entries []Entry }
 
 func (e Entry) isFile() bool { return e.Kind == api.KindObject }
 
-// Do answers an action of the pane's context.
+// Do runs an action of the pane's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
 	if p.reader != nil {
 		if a == keys.Back || a == keys.Quit || a == keys.Parent {
@@ -46,7 +46,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	return p.act(a)
 }
 
-// walk is the actions that go somewhere.
+// walk runs an action that moves between folders or parts of the pane.
 func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 	switch a {
 	case keys.Enter:
@@ -70,12 +70,12 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 	case keys.GoTo:
 		p.typeInto(going, "")
 	case keys.FindHere:
-		if p.here.spot.bucket == "" {
+		if p.here.location.bucket == "" {
 			return pane.Send(pane.Say{Text: safetext.New("Search subfolders: open a bucket first."), Tone: pane.Warning}), true
 		}
-		s := p.here.spot
+		s := p.here.location
 		s.deep = true
-		cmd := p.enter(visit{spot: s})
+		cmd := p.enter(visit{location: s})
 		p.typeInto(filtering, "")
 		return cmd, true
 	default:
@@ -84,7 +84,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 	return nil, true
 }
 
-// open enters the folder under the cursor; on a file it requests the details.
+// open enters the folder under the cursor, or requests the details of a file.
 func (p *Pane) open() tea.Cmd {
 	if p.focus == inTree {
 		p.focus = inTable
@@ -102,10 +102,10 @@ func (p *Pane) open() tea.Cmd {
 		}
 		return p.ask(e)
 	}
-	return p.enter(visit{spot: p.here.spot.child(e.Name.Raw(), e.Kind)})
+	return p.enter(visit{location: p.here.location.child(e.Name.Raw(), e.Kind)})
 }
 
-// leave goes to the parent folder, with the cursor on the one left.
+// leave opens the parent folder, with the cursor on the folder before.
 func (p *Pane) leave() tea.Cmd {
 	switch p.focus {
 	case inTree:
@@ -116,14 +116,14 @@ func (p *Pane) leave() tea.Cmd {
 		p.refocus()
 		return nil
 	}
-	if p.here.spot == (spot{}) {
+	if p.here.location == (location{}) {
 		return nil
 	}
-	up, name := p.here.spot.parent()
-	return p.enter(visit{spot: up, cursor: name})
+	up, name := p.here.location.parent()
+	return p.enter(visit{location: up, cursor: name})
 }
 
-// esc closes one open part with each press; it never quits.
+// esc closes one menu, filter or part with each press. It never quits.
 func (p *Pane) esc() tea.Cmd {
 	switch {
 	case p.sorting:
@@ -134,7 +134,7 @@ func (p *Pane) esc() tea.Cmd {
 	case p.focus != inTable:
 		p.focus = inTable
 		p.refocus()
-	case p.here.spot.deep:
+	case p.here.location.deep:
 		return p.leave()
 	}
 	return nil
@@ -169,13 +169,13 @@ func (p *Pane) history(from, to *[]visit) tea.Cmd {
 		return nil
 	}
 	v := (*from)[n-1]
-	p.keepPlace()
+	p.savePosition()
 	*from, *to = (*from)[:n-1], append(*to, p.here)
 	v.quiet = true
 	return p.enter(v)
 }
 
-// mark is the actions on marks.
+// mark runs an action on marks.
 func (p *Pane) mark(a keys.Action) (tea.Cmd, bool) {
 	var cmd tea.Cmd
 	switch a {
@@ -213,14 +213,14 @@ func (p *Pane) swap(e Entry) {
 	p.marked += e.Size
 }
 
-// Unmark takes all marks away.
+// Unmark removes all marks.
 func (p *Pane) Unmark() {
 	clear(p.marks)
 	p.marked = 0
 	p.table.Changed()
 }
 
-// act is everything else.
+// act runs all other actions.
 func (p *Pane) act(a keys.Action) tea.Cmd {
 	switch a {
 	case keys.SortMenu:
@@ -249,7 +249,7 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 	case keys.Download:
 		return pane.Send(Download{p.chosen()})
 	case keys.Whole:
-		s := p.here.spot
+		s := p.here.location
 		name := safetext.New(s.name())
 		return pane.Send(Download{[]Entry{{Bucket: safetext.New(s.bucket), Key: safetext.New(s.prefix), Name: name, Kind: api.KindFolder}}})
 	case keys.Read:
@@ -263,10 +263,10 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		}
 		return pane.Send(pane.Copy{Text: safetext.New(f.Checksum.Algorithm + " " + f.Checksum.Value)})
 	case keys.Touched:
-		return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Place{Bucket: e.Bucket, Key: e.Key}})
+		return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})
 	case keys.Why:
 		if p.Explain != nil && p.Explain() {
-			return pane.Send(pane.Open{Page: keys.Why, On: pane.Place{Bucket: e.Bucket, Key: e.Key}})
+			return pane.Send(pane.Open{Page: keys.Why, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})
 		}
 		if e.isFile() {
 			p.focus = inDetails
@@ -277,7 +277,7 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 	return nil
 }
 
-// chosen is the marked entries in the order of their paths, or the row.
+// chosen returns the marked entries, sorted by path, or the entry under the cursor.
 func (p *Pane) chosen() []Entry {
 	if len(p.marks) == 0 {
 		if e, ok := p.at(p.table.Cursor()); ok {
@@ -300,12 +300,12 @@ func (p *Pane) chosen() []Entry {
 
 func (p *Pane) pathOf(e Entry) safetext.Text {
 	if p.focus == inTree || e.Name.IsZero() {
-		return p.here.spot.text()
+		return p.here.location.text()
 	}
-	return pane.Place{Bucket: e.Bucket, Key: e.Key}.Text()
+	return pane.Target{Bucket: e.Bucket, Key: e.Key}.Text()
 }
 
-// marksLine is the left of the status line.
+// marksLine draws the left end of the status line.
 func (p *Pane) marksLine() string {
 	if len(p.marks) == 0 {
 		return ""
@@ -313,12 +313,12 @@ func (p *Pane) marksLine() string {
 	t := p.Env.Theme
 	elsewhere := 0
 	for k := range p.marks {
-		if up, _ := k.folder(); up != p.here.spot {
+		if up, _ := k.folder(); up != p.here.location {
 			elsewhere++
 		}
 	}
 	s := t.Mark.Bold().Paint(quantity.Count(len(p.marks)) + " marked")
-	if elsewhere > 0 && !p.here.spot.deep {
+	if elsewhere > 0 && !p.here.location.deep {
 		s += t.Muted.Paint(" (" + quantity.Count(elsewhere) + " elsewhere)")
 	}
 	if p.marked > 0 {
@@ -327,10 +327,10 @@ func (p *Pane) marksLine() string {
 	return s
 }
 
-// folder is the parent of an object or a folder.
-func (s spot) folder() (up spot, name string) {
+// folder returns the parent of an object or a folder.
+func (s location) folder() (up location, name string) {
 	if n := len(s.prefix); n > 0 && s.prefix[n-1] != '/' {
-		return spot{bucket: s.bucket, prefix: s.prefix + "/"}.parent()
+		return location{bucket: s.bucket, prefix: s.prefix + "/"}.parent()
 	}
 	return s.parent()
 }

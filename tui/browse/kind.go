@@ -7,8 +7,8 @@ import (
 	"usher/backend/api"
 )
 
-// kinds gives the word for an extension; the name only suggests a kind, so
-// nothing but words depends on it.
+// kinds returns the word for an extension, or "". The word is for display only: an
+// extension does not prove a kind.
 func kinds(ext string) string {
 	switch ext {
 	case ".pdf":
@@ -43,7 +43,7 @@ func kinds(ext string) string {
 	return ""
 }
 
-// kindOf is the short word for a file's kind, by its name.
+// kindOf returns the short word for the kind of a file, by its name.
 func kindOf(name string) string {
 	if w := kinds(strings.ToLower(path.Ext(name))); w != "" {
 		return w
@@ -51,7 +51,7 @@ func kindOf(name string) string {
 	return "file"
 }
 
-// kindOfEntry is kindOf, folders and buckets too.
+// kindOfEntry is kindOf for files, folders and buckets.
 func kindOfEntry(e Entry) string {
 	switch e.Kind {
 	case api.KindBucket:

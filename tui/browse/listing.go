@@ -14,7 +14,7 @@ import (
 )
 
 // list requests a page of a folder.
-func (p *Pane) list(at spot, cursor string) tea.Cmd {
+func (p *Pane) list(at location, cursor string) tea.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), listLimit)
 	if p.cancel != nil {
 		old := p.cancel
@@ -30,7 +30,7 @@ func (p *Pane) list(at spot, cursor string) tea.Cmd {
 	call := func() tea.Msg {
 		defer pauses.Done()
 		r, err := backend.List(ctx, req)
-		m := listed{gen: gen, spot: at, first: cursor == "", at: now(), err: err}
+		m := listed{gen: gen, location: at, first: cursor == "", at: now(), err: err}
 		if err == nil {
 			m.page, m.next, m.version = pack(r.Entries), r.Cursor, r.GrantsVersion
 		}
@@ -48,7 +48,7 @@ func after(d time.Duration, m tea.Msg) tea.Cmd {
 	return tea.Tick(d, func(time.Time) tea.Msg { return m })
 }
 
-// listed takes a page into the store and shows it.
+// listed adds a page to the store and shows it.
 func (p *Pane) listed(m listed) tea.Cmd {
 	if m.gen != p.gen {
 		return nil
@@ -58,15 +58,15 @@ func (p *Pane) listed(m listed) tea.Cmd {
 		return p.failed(m)
 	}
 	p.problem, p.stale = problem{}, false
-	l := p.store[m.spot]
+	l := p.store[m.location]
 	if m.first || l == nil {
 		clear(p.looked) // the listed content may differ from the content on the disk
-		if p.asked == nil && m.spot == p.here.spot {
-			p.keepPlace()
+		if p.asked == nil && m.location == p.here.location {
+			p.savePosition()
 			p.view = nil
 		}
-		l = &listing{spot: m.spot, at: m.at, version: m.version}
-		p.store[m.spot] = l
+		l = &listing{location: m.location, at: m.at, version: m.version}
+		p.store[m.location] = l
 	}
 	from := len(l.rows)
 	l.add(m.page, m.next)
@@ -75,14 +75,14 @@ func (p *Pane) listed(m listed) tea.Cmd {
 	if p.asked != nil {
 		cmd = p.show(*p.asked)
 	} else {
-		cmd = p.grown(from)
+		cmd = p.rowsAdded(from)
 	}
 	return tea.Batch(cmd, p.seek(), pane.Send(pane.Answered{}))
 }
 
-// show makes an entered folder the one on the screen.
+// show displays an entered folder.
 func (p *Pane) show(v visit) tea.Cmd {
-	if !v.quiet && p.here.spot != v.spot && (p.here != visit{}) {
+	if !v.quiet && p.here.location != v.location && (p.here != visit{}) {
 		p.back, p.ahead = append(p.back, p.here), nil
 		if len(p.back) > 100 {
 			p.back = p.back[1:]
@@ -91,31 +91,31 @@ func (p *Pane) show(v visit) tea.Cmd {
 	v.quiet = false
 	p.here, p.asked, p.view = v, nil, nil
 	p.problem = problem{}
-	if p.store[v.spot] == nil {
-		p.store[v.spot] = &listing{spot: v.spot}
+	if p.store[v.location] == nil {
+		p.store[v.location] = &listing{location: v.location}
 	}
-	p.tree.follow(v.spot)
+	p.tree.follow(v.location)
 	return p.arrange()
 }
 
-// again lists the open folder once more and keeps its rows until the answer.
+// again lists the open folder again. Its rows stay until the response.
 func (p *Pane) again() tea.Cmd {
 	v := p.here
 	if p.asked != nil {
 		v = *p.asked
 	}
-	p.keepPlace()
+	p.savePosition()
 	p.stop()
-	if v.spot != p.here.spot {
+	if v.location != p.here.location {
 		p.asked = &v
 	}
-	return tea.Batch(p.list(v.spot, ""), after(grace, waited{p.gen}))
+	return tea.Batch(p.list(v.location, ""), after(grace, graceOver{p.gen}))
 }
 
-// AccessChanged forgets every listing but the open one, which is listed again.
+// AccessChanged drops all listings except the open one, which is listed again.
 func (p *Pane) AccessChanged() tea.Cmd {
 	for s := range p.store {
-		if s != p.here.spot {
+		if s != p.here.location {
 			delete(p.store, s)
 		}
 	}
@@ -123,8 +123,8 @@ func (p *Pane) AccessChanged() tea.Cmd {
 	return p.again()
 }
 
-// failed shows the reason for a failed listing. A folder that is not there for the
-// person closes to the nearest one that is.
+// failed handles a failed listing. If the folder is not found, its nearest existing
+// parent opens.
 func (p *Pane) failed(m listed) tea.Cmd {
 	report := pane.Send(pane.Failed{Err: m.err})
 	if errors.Is(m.err, context.Canceled) {
@@ -133,11 +133,11 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	if pane.Code(m.err) == api.BadCursor && !m.first {
 		return p.again()
 	}
-	if pane.Code(m.err) == api.NotFound && m.spot.bucket != "" {
-		return p.gone(m.spot, p.asked != nil && p.asked.spot == m.spot && p.here.spot != m.spot, m.err)
+	if pane.Code(m.err) == api.NotFound && m.location.bucket != "" {
+		return p.gone(m.location, p.asked != nil && p.asked.location == m.location && p.here.location != m.location, m.err)
 	}
 	if api.SignedOut(m.err) && len(p.now().rows) > 0 {
-		p.asked = nil // the root opens a new sign-in; the rows stay
+		p.asked = nil // the root opens the sign-in; the rows stay
 		return report
 	}
 	if p.asked != nil {
@@ -149,26 +149,26 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	return report
 }
 
-// gone closes a folder that answers not_found. One that the person only tried
-// to enter leaves them where they are.
-func (p *Pane) gone(at spot, tried bool, err error) tea.Cmd {
+// gone handles a folder that is not found. The open folder closes; a folder that
+// the person tried to enter does not open.
+func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 	delete(p.store, at)
-	if at == p.here.spot { // its rows are gone before the folder above is listed
+	if at == p.here.location { // hides its rows before the parent is listed
 		p.view = []int32{}
 		p.dirty()
 	}
 	p.tree.forget(at)
-	if p.asked != nil && tried && (p.store[p.here.spot] != nil && len(p.now().pages) > 0) {
+	if p.asked != nil && tried && (p.store[p.here.location] != nil && len(p.now().pages) > 0) {
 		p.asked = nil
 		return pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Warning})
 	}
-	climbing := p.climbing
+	closing := p.closing
 	up, name := at.parent()
 	p.stop()
-	p.asked, p.climbing = &visit{spot: up, cursor: name, quiet: true}, true
-	next := tea.Batch(p.list(up, ""), after(grace, waited{p.gen}))
-	if climbing {
-		return next // the folder that was lost has been named already
+	p.asked, p.closing = &visit{location: up, cursor: name, quiet: true}, true
+	next := tea.Batch(p.list(up, ""), after(grace, graceOver{p.gen}))
+	if closing {
+		return next // a sentence has named the first missing folder
 	}
 	say := pane.Say{Text: safetext.New(at.name() + " is no longer available: it was removed, or your access to it ended."), Tone: pane.Warning}
 	if tried {

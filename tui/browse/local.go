@@ -13,27 +13,27 @@ import (
 	"usher/tui/theme"
 )
 
-// Local is a file's state on this machine.
+// Local is the state of a file on this machine.
 type Local struct {
 	Presence download.Presence
 	Percent  int           // of a partial file
-	Path     safetext.Text // of the file, or of the place where it would be
+	Path     safetext.Text // of the file, present or not
 }
 
-// Look returns the state of files in the download folder, in their order. It
-// looks at the disk and is called from commands only.
-type Look func(ctx context.Context, files []Entry) []Local
+// LocalCheck returns the states of files in the download folder, in the same order.
+// It reads the disk, so only commands call it.
+type LocalCheck func(ctx context.Context, files []Entry) []Local
 
-// localed is the answer of a Look.
-type localed struct {
+// localDone is the result of a LocalCheck.
+type localDone struct {
 	gen   uint64
 	files []Entry
 	state []Local
 }
 
-// lookLocal looks for the shown files on this machine: once,
-// and again when a transfer of one ended since.
-func (p *Pane) lookLocal(from, to int) tea.Cmd {
+// checkLocal checks the visible files on this machine: once, and again after a
+// transfer of the file.
+func (p *Pane) checkLocal(from, to int) tea.Cmd {
 	if p.Local == nil {
 		return nil
 	}
@@ -56,12 +56,12 @@ func (p *Pane) lookLocal(from, to int) tea.Cmd {
 	return func() tea.Msg {
 		ctx, cancel := contextFor(listLimit)
 		defer cancel()
-		return localed{gen, files, look(ctx, files)}
+		return localDone{gen, files, look(ctx, files)}
 	}
 }
 
-// localed takes the answer of a Look, unless downloads go elsewhere by now.
-func (p *Pane) localed(m localed) {
+// localDone stores the result of a check, unless the download folder has changed.
+func (p *Pane) localDone(m localDone) {
 	if m.gen != p.localGen {
 		return
 	}
@@ -71,26 +71,26 @@ func (p *Pane) localed(m localed) {
 	p.dirty()
 }
 
-// Relook forgets the answers of Look: downloads go to another folder.
-func (p *Pane) Relook() tea.Cmd {
+// RecheckLocal drops all results, because the download folder has changed.
+func (p *Pane) RecheckLocal() tea.Cmd {
 	p.localGen++
 	clear(p.local)
 	clear(p.looked)
 	p.dirty()
 	from, to := p.table.Window()
-	return p.lookLocal(from, to)
+	return p.checkLocal(from, to)
 }
 
-// Progress follows a change of the transfers.
+// Progress updates the table after a change of the transfers.
 func (p *Pane) Progress() tea.Cmd {
 	p.table.Changed()
 	p.details.drawn = ""
 	from, to := p.table.Window()
-	return p.lookLocal(from, to)
+	return p.checkLocal(from, to)
 }
 
-// transfer is the last transfer of a file: its number, and the word for its
-// state while that is more than the disk shows.
+// transfer returns the last transfer of a file: its ID, and the word for its state,
+// "" if the disk shows it.
 func (p *Pane) transfer(e Entry) (id int64, word string) {
 	if p.Transfer == nil || !e.isFile() {
 		return 0, ""
@@ -98,8 +98,8 @@ func (p *Pane) transfer(e Entry) (id int64, word string) {
 	return p.Transfer(pane.File{Bucket: e.Bucket.Raw(), Key: e.Key.Raw()})
 }
 
-// localState is the word for a file on this machine: a transfer's state if it
-// has one, else whether it is here.
+// localState returns the word of the Local column: the state of a transfer, else
+// of the local file.
 func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
 	if _, s := p.transfer(e); s != "" {
 		switch s {
@@ -127,7 +127,7 @@ func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
 	return "", t.Text
 }
 
-// localLines say the same in the details, in words.
+// localLines returns the state of the local file in sentences, for the details.
 func (p *Pane) localLines(e Entry, w int) []string {
 	t, l := p.Env.Theme, p.local[keyOf(e)]
 	var state string

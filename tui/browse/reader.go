@@ -15,8 +15,8 @@ import (
 	"usher/tui/pane"
 )
 
-// reader shows the beginning of a file: text line by line, anything else as
-// bytes. It fetches nothing itself.
+// reader shows the beginning of a file, as lines of text or as hexadecimal bytes.
+// The data is passed to newReader.
 type reader struct {
 	entry Entry
 	note  string
@@ -41,8 +41,8 @@ func newReader(e Entry, data []byte, env *pane.Env) *reader {
 	return r
 }
 
-// textLines gives the lines of a text, each safe to print, or nil if the bytes
-// are not text. A letter cut at the end is left out.
+// textLines returns the lines of a text, each safe to print, or nil for bytes that
+// are not UTF-8 text. An incomplete character at the end is dropped.
 func textLines(data []byte) []string {
 	for n := 0; n < utf8.UTFMax && len(data) > 0 && !utf8.Valid(data); n++ {
 		data = data[:len(data)-1]
@@ -78,7 +78,7 @@ func hexLines(data []byte) []string {
 	return lines
 }
 
-// typing is false: a reader has no text field. It also answers for no reader.
+// typing is false: a reader has no text field. The reader may be nil.
 func (r *reader) typing() bool { return false }
 
 func (r *reader) do(a keys.Action) { pane.Scroll(&r.port, a) }

@@ -11,67 +11,68 @@ import (
 	"usher/backend/safetext"
 )
 
-// maxRows is how many rows one folder keeps. Beyond it the listing stops and
-// the pane shows that; a filter on the server's side is another page's job.
+// maxRows is the largest number of rows of one folder. A longer listing ends there,
+// and the pane shows that.
 const maxRows = 1_000_000
 
-// spot is a folder's raw place: a bucket and a prefix that is empty or ends in
-// "/". Deep means every object below it. The zero spot is the list of buckets.
-type spot struct {
+// location is a folder, raw: a bucket and a prefix that is empty or ends in "/".
+// Deep means every object below it. The zero location is the list of buckets. As a
+// map key, a location may also be an object.
+type location struct {
 	bucket, prefix string
 	deep           bool
 }
 
-func (s spot) text() safetext.Text {
+func (s location) text() safetext.Text {
 	if s.bucket == "" {
 		return safetext.New("")
 	}
 	return safetext.New(s.bucket + "/" + s.prefix)
 }
 
-// parent is the folder above, and the name that this one has in it.
-func (s spot) parent() (up spot, name string) {
+// parent returns the parent folder, and the name of this folder in it.
+func (s location) parent() (up location, name string) {
 	switch {
 	case s.deep:
-		return spot{bucket: s.bucket, prefix: s.prefix}, ""
+		return location{bucket: s.bucket, prefix: s.prefix}, ""
 	case s.prefix == "":
-		return spot{}, s.bucket
+		return location{}, s.bucket
 	}
 	at := api.Path{Bucket: s.bucket, Key: s.prefix}
-	return spot{bucket: s.bucket, prefix: at.Parent().Key}, at.Base() + "/"
+	return location{bucket: s.bucket, prefix: at.Parent().Key}, at.Base() + "/"
 }
 
-// child is the folder that a row of this one names.
-func (s spot) child(name string, k api.Kind) spot {
+// child returns the folder of a row.
+func (s location) child(name string, k api.Kind) location {
 	if k == api.KindBucket {
-		return spot{bucket: name}
+		return location{bucket: name}
 	}
-	return spot{bucket: s.bucket, prefix: s.prefix + name}
+	return location{bucket: s.bucket, prefix: s.prefix + name}
 }
 
-// chain is the folders from the bucket down to this one.
-func (s spot) chain() []spot {
+// chain returns the folders from the bucket to this one.
+func (s location) chain() []location {
 	if s.bucket == "" {
 		return nil
 	}
-	out := []spot{{bucket: s.bucket}}
+	out := []location{{bucket: s.bucket}}
 	for i := 0; i < len(s.prefix); i++ {
 		if s.prefix[i] == '/' {
-			out = append(out, spot{bucket: s.bucket, prefix: s.prefix[:i+1]})
+			out = append(out, location{bucket: s.bucket, prefix: s.prefix[:i+1]})
 		}
 	}
 	return out
 }
 
-// page is one answer's names and ETags in one string, so that a million rows
-// are a thousand allocations. It never changes once made, and is reached
-// through a pointer, so that no print of a message shows its bytes.
+// page holds the names and ETags of one response in one string, so that a million
+// rows need a thousand allocations. It is immutable. Messages hold a pointer to it,
+// so that formatting a message does not print its bytes.
 type page struct {
 	text string
 	rows []row
 }
 
-// row is an entry as offsets into its page: 40 bytes and the name.
+// row is an entry: 40 bytes, with offsets into the text of its page.
 type row struct {
 	size, mod int64 // mod: unix milliseconds, unknown if math.MinInt64
 	off       uint32
@@ -90,8 +91,8 @@ const (
 	bucketRow
 )
 
-// pack makes a page of an answer. An entry whose name or ETag is longer than
-// the contract allows is left out: it could not be fetched anyway.
+// pack converts a response to a page. It drops an entry with a name or ETag that
+// is longer than the API allows: the object could not be downloaded.
 func pack(entries []api.Entry) *page {
 	p := &page{rows: make([]row, 0, len(entries))}
 	var b strings.Builder
@@ -117,21 +118,21 @@ func pack(entries []api.Entry) *page {
 	return p
 }
 
-// listing is the known rows of one folder.
+// listing holds the loaded rows of one folder.
 type listing struct {
-	spot     spot
+	location location
 	pages    []*page
-	rows     []row // of all pages, in the order of the answers
+	rows     []row // of all pages, in the order of the responses
 	next     string
 	complete bool
 	capped   bool
 	at       time.Time // of the first page
-	version  string    // of the grants, when it was listed
+	version  string    // of the grants at that time
 }
 
 func (l *listing) add(p *page, next string) {
 	n := uint32(len(l.pages))
-	l.pages = append(l.pages, &page{text: p.text}) // its rows are kept once, below
+	l.pages = append(l.pages, &page{text: p.text}) // its rows are in listing.rows
 	for _, r := range p.rows {
 		r.page = n
 		l.rows = append(l.rows, r)
@@ -153,11 +154,11 @@ func (l *listing) etag(i int32) string {
 	return l.pages[r.page].text[from : from+uint32(r.etag)]
 }
 
-// Entry is one row, ready to be shown.
+// Entry is one row, for display.
 type Entry struct {
 	Bucket   safetext.Text
-	Key      safetext.Text // the whole key; of a folder, its prefix
-	Name     safetext.Text // relative to the folder shown
+	Key      safetext.Text // the full key; of a folder, its prefix
+	Name     safetext.Text // relative to the open folder
 	Kind     api.Kind
 	Size     int64
 	Modified time.Time // zero if unknown
@@ -165,8 +166,8 @@ type Entry struct {
 	Archived bool
 }
 
-// Unsized reports that the listing did not tell the size: a grant of one exact
-// object shows its name, and S3 is not asked for more until it is wanted.
+// Unsized reports whether the listing has no size. The server lists an object with
+// a grant of its own by name only, without a request to S3.
 func (e Entry) Unsized() bool {
 	known := api.Entry{Kind: e.Kind, Size: e.Size, ETag: e.ETag.Raw()}
 	if !e.Modified.IsZero() {
@@ -178,7 +179,7 @@ func (e Entry) Unsized() bool {
 func (l *listing) entry(i int32) Entry {
 	r, name := &l.rows[i], l.name(i)
 	e := Entry{
-		Bucket: safetext.New(l.spot.bucket), Key: safetext.New(l.spot.prefix + name), Name: safetext.New(name),
+		Bucket: safetext.New(l.location.bucket), Key: safetext.New(l.location.prefix + name), Name: safetext.New(name),
 		Kind: api.KindObject, Size: r.size, ETag: safetext.New(l.etag(i)), Archived: r.archived,
 	}
 	switch r.kind {
@@ -203,18 +204,18 @@ const (
 	byKind
 )
 
-// arrangement is the choice and the order of the shown rows.
+// arrangement is the filter and the order of the visible rows.
 type arrangement struct {
 	order  order
 	words  []string // all must be in the name
-	hidden bool     // leave out names that begin with a dot
+	hidden bool     // hide names that begin with a dot
 }
 
 // words splits a typed filter.
 func words(s string) []string { return strings.Fields(s) }
 
-// fits reports whether a name, as it is shown, holds every word. A word in
-// lower case fits both cases.
+// fits reports whether a displayed name contains every word. A lower-case word
+// matches both cases.
 func fits(name string, words []string) bool {
 	for _, w := range words {
 		if at, _ := find(name, w); at < 0 {
@@ -224,7 +225,7 @@ func fits(name string, words []string) bool {
 	return true
 }
 
-// find gives the place of a word in a name as shown, or -1.
+// find returns the byte range of a word in a displayed name; from is -1 if it is absent.
 func find(name, word string) (from, to int) {
 	i := strings.Index(name, word)
 	if i < 0 && word == strings.ToLower(word) {
@@ -235,7 +236,7 @@ func find(name, word string) (from, to int) {
 	return i, i + len(word)
 }
 
-// pick appends the rows from index from on that an arrangement shows.
+// pick appends the visible rows of an arrangement, from index from on.
 func (l *listing) pick(view []int32, from int, a arrangement) []int32 {
 	for i := from; i < len(l.rows); i++ {
 		name := l.name(int32(i))
@@ -250,9 +251,9 @@ func (l *listing) pick(view []int32, from int, a arrangement) []int32 {
 	return view
 }
 
-// arrange gives the rows to show, sorted: folders first once the listing is
-// complete, the server's byte order until then. It reads the listing only, so
-// a command may run it on a copy of the struct.
+// arrange returns the visible rows in order: folders first in a complete listing,
+// the server's byte order in an incomplete one. It does not change the listing, so
+// a command may run it on a copy.
 func (l *listing) arrange(a arrangement) []int32 {
 	view := l.pick(make([]int32, 0, len(l.rows)), 0, a)
 	if !l.complete && a.order == byName {

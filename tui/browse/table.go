@@ -16,14 +16,14 @@ import (
 	"usher/tui/theme"
 )
 
-// columns of the table, in cells; a width of 0 leaves a column out.
+// columns are the widths of the table's columns in cells; 0 hides a column.
 type columns struct{ name, modified, kind, local int }
 
 const gutter = 3
 
-// layOut gives the columns for a table w cells wide. One cell before the size,
-// two before the others.
-func layOut(w int) columns {
+// layout returns the columns of a table w cells wide. The size has one cell before
+// it, the others two.
+func layout(w int) columns {
 	c := columns{modified: 16, local: 6}
 	switch {
 	case w >= 96:
@@ -41,20 +41,20 @@ func layOut(w int) columns {
 	return c
 }
 
-// source is the table's rows.
+// source is the rows.Source of the table.
 type source struct{ p *Pane }
 
 func (s source) Len() int { return len(s.p.view) }
 
-// Need requests the next page once the window comes near the end of the rows
-// here, and looks at the local disk for the rows shown.
+// Need requests the next page when the window comes near the last row, and checks
+// the local files of the visible rows.
 func (s source) Need(from, to int) tea.Cmd {
 	p := s.p
 	var cmd tea.Cmd
 	if to+200 >= len(p.view) {
 		cmd = p.more()
 	}
-	return tea.Batch(cmd, p.lookLocal(from, to))
+	return tea.Batch(cmd, p.checkLocal(from, to))
 }
 
 func (s source) Draw(i, w int, st rows.State) string {
@@ -117,9 +117,9 @@ func (p *Pane) gutter(t *theme.Theme, st rows.State, marked bool) string {
 	return g + m + t.Fill.Paint(" ")
 }
 
-// paintName shows the part of a name that fits, with the letters that a filter found.
+// paintName draws a name, with the matches of the filter underlined.
 func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry) string {
-	if e.Name.IsZero() { // an object with bytes that has the folder's own key
+	if e.Name.IsZero() { // an object with content whose key is the folder's prefix
 		return pane.Name(t, s, safetext.New("./"), p.cols.name, format.Middle)
 	}
 	if len(p.arr.words) == 0 {
@@ -132,11 +132,11 @@ func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry) string {
 			found = append(found, []int{from, to})
 		}
 	}
-	return pane.Ranges(s, s.Bold().Underline(), shown, apart(found))
+	return pane.Ranges(s, s.Bold().Underline(), shown, mergeRanges(found))
 }
 
-// apart sorts ranges and joins those that touch.
-func apart(ranges [][]int) [][]int {
+// mergeRanges sorts ranges and joins adjacent ones.
+func mergeRanges(ranges [][]int) [][]int {
 	slices.SortFunc(ranges, func(a, b []int) int { return a[0] - b[0] })
 	var out [][]int
 	for _, r := range ranges {
@@ -149,7 +149,7 @@ func apart(ranges [][]int) [][]int {
 	return out
 }
 
-// header is the line of column names.
+// header draws the line of column names.
 func (p *Pane) header(w int) string {
 	t, g := p.Env.Theme, p.Env.Theme.Glyphs
 	sign := func(o order, down string) string {

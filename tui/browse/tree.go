@@ -13,35 +13,35 @@ import (
 	"usher/tui/theme"
 )
 
-// maxBranch is how many folders of one parent the tree shows; the table shows
-// them all.
+// maxBranch is the largest number of folders of one parent in the tree. The table
+// shows all.
 const maxBranch = 500
 
-// tree is the folders seen so far, as a flat slice of the visible nodes. It
-// sends nothing to the server: a folder's branches are known once the table
-// listed it, and the way to the open folder is known from its path.
+// tree shows the known folders, as a flat slice of visible nodes. It makes no
+// calls: its nodes come from the listings of the table and from the path of the
+// open folder.
 type tree struct {
 	p     *Pane
-	open  map[spot]bool
+	open  map[location]bool
 	nodes []node
 	list  *rows.List
 	stale bool
 }
 
 type node struct {
-	spot  spot
-	name  string
-	depth int
-	leaf  bool // listed, and no folder in it
+	location location
+	name     string
+	depth    int
+	leaf     bool // listed, without folders in it
 }
 
 func (t *tree) init(p *Pane) {
-	t.p, t.open = p, make(map[spot]bool)
+	t.p, t.open = p, make(map[location]bool)
 	t.list = rows.New(t, rows.Config{Jump: p.Env.Jump})
 }
 
-// follow opens the way to a folder.
-func (t *tree) follow(s spot) {
+// follow expands the parents of a folder.
+func (t *tree) follow(s location) {
 	s.deep = false
 	for _, at := range s.chain() {
 		t.open[at] = true
@@ -49,8 +49,8 @@ func (t *tree) follow(s spot) {
 	t.stale = true
 }
 
-// forget closes a folder that is gone, and all below it.
-func (t *tree) forget(s spot) {
+// forget removes a folder and all folders below it.
+func (t *tree) forget(s location) {
 	for at := range t.open {
 		if at.bucket == s.bucket && strings.HasPrefix(at.prefix, s.prefix) {
 			delete(t.open, at)
@@ -64,32 +64,32 @@ func (t *tree) forget(s spot) {
 	t.stale = true
 }
 
-// build makes the visible nodes, with the cursor on the open folder.
+// build updates the visible nodes, with the cursor on the open folder.
 func (t *tree) build() {
 	if !t.stale {
 		return
 	}
 	t.stale = false
 	t.nodes = t.nodes[:0]
-	t.grow(spot{}, 0)
+	t.grow(location{}, 0)
 	t.list.Changed()
 	t.reveal()
 }
 
 func (t *tree) reveal() {
-	here := t.p.here.spot
+	here := t.p.here.location
 	here.deep = false
 	for i, n := range t.nodes {
-		if n.spot == here {
+		if n.location == here {
 			t.list.SetCursor(i)
 			return
 		}
 	}
 }
 
-// grow adds the branches of a folder: those listed, and the one on the way to
-// the open folder, even if its parent was never listed.
-func (t *tree) grow(at spot, depth int) {
+// grow adds the folders in a folder: those of its listing, and the one that leads
+// to the open folder.
+func (t *tree) grow(at location, depth int) {
 	var names []string
 	kind := api.KindFolder
 	if at.bucket == "" {
@@ -104,7 +104,7 @@ func (t *tree) grow(at spot, depth int) {
 			}
 		}
 	}
-	for _, s := range t.p.here.spot.chain() {
+	for _, s := range t.p.here.location.chain() {
 		up, name := s.parent()
 		if up == at && !contains(names, name) {
 			names = append(names, name)
@@ -113,7 +113,7 @@ func (t *tree) grow(at spot, depth int) {
 	for _, name := range names {
 		s := at.child(name, kind)
 		l, listed := t.p.store[s]
-		n := node{spot: s, name: name, depth: depth, leaf: listed && l.complete && !l.branches()}
+		n := node{location: s, name: name, depth: depth, leaf: listed && l.complete && !l.branches()}
 		t.nodes = append(t.nodes, n)
 		if t.open[s] {
 			t.grow(s, depth+1)
@@ -146,7 +146,7 @@ func (t *tree) Need(from, to int) tea.Cmd { return nil }
 
 func (t *tree) Draw(i, w int, st rows.State) string {
 	n, th := t.nodes[i], t.p.Env.Theme
-	here := t.p.here.spot
+	here := t.p.here.location
 	here.deep = false
 	if st.Cursor {
 		th = th.On(theme.Cursor(st.Focus))
@@ -154,16 +154,16 @@ func (t *tree) Draw(i, w int, st rows.State) string {
 	sign := " "
 	switch {
 	case n.leaf:
-	case t.open[n.spot]:
+	case t.open[n.location]:
 		sign = th.Glyphs.Opened
 	default:
 		sign = th.Glyphs.Closed
 	}
 	style := th.Muted
-	if t.open[n.spot] && (!n.leaf || n.spot == here) {
+	if t.open[n.location] && (!n.leaf || n.location == here) {
 		style = th.Text
 	}
-	if n.spot == here {
+	if n.location == here {
 		style = th.Text.Bold()
 	}
 	g := th.Fill.Paint(" ")
@@ -180,16 +180,16 @@ func (t *tree) Draw(i, w int, st rows.State) string {
 	return th.Pad(line, w)
 }
 
-// enter opens the node under the cursor in the table.
+// enter opens the folder under the cursor in the table.
 func (t *tree) enter() tea.Cmd {
 	i := t.list.Cursor()
 	if i < 0 {
 		return nil
 	}
-	return t.p.enter(visit{spot: t.nodes[i].spot})
+	return t.p.enter(visit{location: t.nodes[i].location})
 }
 
-// up puts the cursor on the parent node.
+// up moves the cursor to the parent node.
 func (t *tree) up() {
 	i := t.list.Cursor()
 	if i < 0 {

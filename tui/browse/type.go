@@ -27,7 +27,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 			return "Download: mark a file or move to one."
 		}
 	case keys.Whole:
-		if p.here.spot.bucket == "" {
+		if p.here.location.bucket == "" {
 			return "Download: open a bucket first."
 		}
 	case keys.Read:
@@ -72,7 +72,7 @@ func (p *Pane) typeInto(u use, value string) {
 	p.field.Open(value)
 }
 
-// Key takes a key press while a text is typed.
+// Key handles a key press in the text field.
 func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	switch msg.String() {
 	case "esc":
@@ -104,7 +104,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	return p.typed()
 }
 
-// typed follows a change of the text field.
+// typed handles a change of the text field.
 func (p *Pane) typed() tea.Cmd {
 	if p.typing != filtering || p.filter == p.field.Value() {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"usher/tui/theme"
 )
 
-// widths of tree and details for a window w cells wide; 0 where they open over
-// the table instead.
+// widths returns the widths of tree and details in a window of w cells. They are 0
+// in a narrow window, where both replace the table.
 func widths(w int) (treeW, detailsW int) {
 	switch {
 	case w >= 170:
@@ -32,9 +32,9 @@ func (p *Pane) beside(x part) bool {
 	return x == inTable || x == inTree && t > 0 || x == inDetails && d > 0
 }
 
-// Title is the way to the open folder.
+// Title returns the path of the open folder.
 func (p *Pane) Title() []string {
-	s := p.here.spot
+	s := p.here.location
 	if s.bucket == "" {
 		return []string{"Buckets"}
 	}
@@ -78,7 +78,7 @@ func (p *Pane) resize(w, h int) {
 	} else {
 		tw = w
 	}
-	p.cols = layOut(tableW)
+	p.cols = layout(tableW)
 	p.table.Resize(tableW, h-2)
 	p.tree.list.Resize(tw, h-1)
 }
@@ -88,8 +88,8 @@ type column struct {
 	text string
 }
 
-// columnsOf puts parts side by side with a thin line between, but for the
-// first line: heads are rules themselves.
+// columnsOf places parts side by side, with a thin line between them from the
+// second line on. The first line is a rule already.
 func columnsOf(t *theme.Theme, cols ...column) string {
 	split := make([][]string, len(cols))
 	for i, c := range cols {
@@ -130,7 +130,7 @@ func (p *Pane) detailsView(w, h int) string {
 func (p *Pane) tableView(w, h int) string {
 	t := p.Env.Theme
 	title := "Files"
-	if p.here.spot.bucket == "" {
+	if p.here.location.bucket == "" {
 		title = "Buckets"
 	}
 	switch {
@@ -148,7 +148,7 @@ func (p *Pane) tableView(w, h int) string {
 	return head + "\n" + p.header(w) + "\n" + p.table.View()
 }
 
-// note is the right end of the table's head.
+// note returns the right end of the table's head.
 func (p *Pane) note() string {
 	l, g := p.now(), p.Env.Theme.Glyphs
 	all := quantity.Count(len(l.rows))
@@ -169,7 +169,7 @@ func (p *Pane) note() string {
 	return quantity.Count(len(p.view)) + " of " + all
 }
 
-// blank is the reason for an empty table, in the middle of the pane.
+// blank draws the reason of an empty table, in the middle of the pane.
 func (p *Pane) blank(w, h int) string {
 	t := p.Env.Theme
 	var say string
@@ -180,7 +180,7 @@ func (p *Pane) blank(w, h int) string {
 	case p.problem.err != nil:
 		say = p.problem.text
 		hints = [][2]string{{"ctrl+r", "try again"}, {"i", "session"}}
-		if p.here.spot.bucket != "" {
+		if p.here.location.bucket != "" {
 			hints = append(hints, up)
 		}
 	case len(l.pages) == 0 || !l.complete && p.loading:
@@ -193,7 +193,7 @@ func (p *Pane) blank(w, h int) string {
 	case p.filter != "":
 		say = "Nothing matches \"" + safetext.Line(p.filter) + "\"."
 		hints = [][2]string{{"esc", "show all " + quantity.Count(len(l.rows))}}
-	case p.here.spot.bucket == "":
+	case p.here.location.bucket == "":
 		say = api.NoBucket
 		hints = [][2]string{{"i", "show your groups"}, {"ctrl+r", "refresh"}}
 	default:
@@ -207,10 +207,10 @@ func (p *Pane) blank(w, h int) string {
 	if len(hints) > 0 {
 		lines = append(lines, "", t.Keys(w-4, hints...))
 	}
-	return strings.Join(pane.Middle(lines, w, h), "\n")
+	return strings.Join(pane.Center(lines, w, h), "\n")
 }
 
-// Status is the marks and, on the right, how old the listing is.
+// Status returns the marks, and the time of the listing on the right.
 func (p *Pane) Status(w int) (left, right string) {
 	t, l := p.Env.Theme, p.now()
 	left = p.marksLine()
@@ -227,7 +227,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	return left, right
 }
 
-// Hints are the keys worth showing, most useful first.
+// Hints returns the keys for the key line, most useful first.
 func (p *Pane) Hints() []keys.Action {
 	switch {
 	case p.reader != nil:
@@ -257,7 +257,7 @@ func (p *Pane) Hints() []keys.Action {
 	return append(h, keys.Help)
 }
 
-// Cursor is the position of the text field's cursor, relative to the pane.
+// Cursor returns the position of the text cursor, relative to the pane.
 func (p *Pane) Cursor() *tea.Cursor {
 	if p.typing == notTyping {
 		return nil

@@ -1,9 +1,9 @@
-// Package dialog is a question over a page: a box at most 64 cells wide with
-// a title, lines and its own keys. There is one at a time; the page behind is
-// drawn dimmed, and only the dialog changes.
+// Package dialog draws dialogs over a page: boxes of at most 64 cells with a title,
+// lines and keys of their own. One dialog is open at a time. The page behind it is
+// dimmed and does not change.
 //
-// A dialog that opens by itself does not answer for its first moment, so that
-// a key that was meant for the page is not taken for an answer.
+// A dialog that opens without a key press ignores keys at first (Grace), so that a
+// key for the page does not choose anything.
 package dialog
 
 import (
@@ -18,21 +18,21 @@ import (
 	"usher/tui/theme"
 )
 
-// Width is the most cells that a dialog takes, its frame included.
+// Width is the largest width of a dialog in cells, its frame included.
 const Width = 64
 
-// Grace is how long a dialog that opened by itself takes no key.
+// Grace is the time for which a dialog with grace ignores keys.
 const Grace = 500 * time.Millisecond
 
-// Dialog is one question.
+// Dialog is a dialog over a page.
 type Dialog interface {
 	// View draws the box for a window of w by h cells.
 	View(t *theme.Theme, w, h int) string
-	// Key takes every key press. It reports true when the dialog is over.
+	// Key handles every key press. It returns true when the dialog closes.
 	Key(msg tea.KeyPressMsg) (over bool, cmd tea.Cmd)
-	// Handle takes any other message.
+	// Handle handles any other message.
 	Handle(msg tea.Msg) tea.Cmd
-	// Cursor is the position of a text cursor in the box, or nil.
+	// Cursor returns the position of a text cursor in the box, or nil.
 	Cursor() *tea.Cursor
 }
 
@@ -42,31 +42,31 @@ type Show struct{ Dialog Dialog }
 // Hide is a request to the root to close a dialog, if it is the one that is open.
 type Hide struct{ Dialog Dialog }
 
-// Over draws a box in the middle of a page.
+// Over draws a box over a page, at its Position.
 func Over(t *theme.Theme, page, box string, w, h int) string {
-	x, y := Place(box, w, h)
+	x, y := Position(box, w, h)
 	return lipgloss.NewCompositor(
 		lipgloss.NewLayer(page),
 		lipgloss.NewLayer(box).X(x).Y(y).Z(1),
 	).Render()
 }
 
-// Place is where Over puts a box.
-func Place(box string, w, h int) (x, y int) {
+// Position returns the cell of a box's upper left corner in a window of w by h.
+func Position(box string, w, h int) (x, y int) {
 	return max(0, (w-lipgloss.Width(box))/2), max(0, (h-lipgloss.Height(box))/3)
 }
 
-// Choice is a key of a question and its effect.
+// Choice is an option of a question.
 type Choice struct {
-	Keys  []string // the first is shown
-	Label string   // "" is not shown
+	Keys  []string // the first is displayed
+	Label string   // "" hides the choice
 	Cmd   tea.Cmd  // may be nil
 	Stay  bool     // the dialog stays open
 }
 
-// Ask is a question with lines of text and some choices. Esc closes it unless
-// a choice takes esc.
-type Ask struct {
+// Question is a dialog with lines of text and choices. Esc closes it, unless a
+// choice has esc.
+type Question struct {
 	Title   string
 	Lines   []Line
 	Choices []Choice
@@ -75,8 +75,8 @@ type Ask struct {
 	graced  bool
 }
 
-// Line is a row of a question: a label with a value, or a sentence, which is
-// wrapped. The texts are safe to print.
+// Line is a label with a value, or a sentence. Long texts are wrapped. All texts
+// are safe to print.
 type Line struct {
 	Label string
 	Text  string
@@ -95,25 +95,25 @@ const (
 )
 
 // ready ends the grace of one dialog.
-type ready struct{ d *Ask }
+type ready struct{ d *Question }
 
-// WithGrace makes an Ask that takes no key at first, and the command that ends
-// that.
-func (a *Ask) WithGrace() tea.Cmd {
+// WithGrace makes the dialog ignore keys for Grace. It returns the command that
+// ends this.
+func (a *Question) WithGrace() tea.Cmd {
 	a.graced = true
 	return tea.Tick(Grace, func(time.Time) tea.Msg { return ready{a} })
 }
 
 // Handle ends the grace.
-func (a *Ask) Handle(msg tea.Msg) tea.Cmd {
+func (a *Question) Handle(msg tea.Msg) tea.Cmd {
 	if r, ok := msg.(ready); ok && r.d == a {
 		a.ready = true
 	}
 	return nil
 }
 
-// Key looks for a choice.
-func (a *Ask) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
+// Key runs the choice of a key.
+func (a *Question) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	if a.graced && !a.ready {
 		return false, nil
 	}
@@ -125,11 +125,11 @@ func (a *Ask) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	return msg.String() == "esc" && !a.Firm, nil
 }
 
-// Cursor is nil: nothing is typed.
-func (a *Ask) Cursor() *tea.Cursor { return nil }
+// Cursor returns nil: the dialog has no text field.
+func (a *Question) Cursor() *tea.Cursor { return nil }
 
 // View draws the box.
-func (a *Ask) View(t *theme.Theme, w, h int) string {
+func (a *Question) View(t *theme.Theme, w, h int) string {
 	bw := min(Width, w-4)
 	lines := append([]string{""}, Draw(t.On(theme.Panel), a.Lines, bw-6)...)
 	var pairs [][2]string
@@ -140,7 +140,7 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	return t.Box(a.Title, lines, bw)
 }
 
-// Draw lays lines out in w cells with the tokens of p.
+// Draw returns lines painted with the tokens of p, in w cells.
 func Draw(p *theme.Theme, lines []Line, w int) []string {
 	label := 0
 	for _, l := range lines {

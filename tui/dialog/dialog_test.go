@@ -19,12 +19,12 @@ func plain() *theme.Theme { return theme.New(theme.Options{Profile: colorprofile
 
 type answer string
 
-// question is a dialog with an answer that closes it, and one that does not.
-func question() *dialog.Ask {
+// question is a dialog with a choice that closes it, and one that does not.
+func question() *dialog.Question {
 	send := func(a answer) tea.Cmd { return func() tea.Msg { return a } }
-	return &dialog.Ask{
+	return &dialog.Question{
 		Title: "Remove",
-		Lines: []dialog.Line{{Text: "What was fetched of it is removed."}, {}, {Label: "File", Text: "report.pdf"}},
+		Lines: []dialog.Line{{Text: "The partial file is deleted."}, {}, {Label: "File", Text: "report.pdf"}},
 		Choices: []dialog.Choice{
 			{Keys: []string{"enter", "y"}, Label: "remove", Cmd: send("removed")},
 			{Keys: []string{"?"}, Label: "more", Cmd: send("more"), Stay: true},
@@ -43,7 +43,7 @@ func press(name string) tea.KeyPressMsg {
 	return tea.KeyPressMsg{Code: rune(name[0]), Text: name}
 }
 
-func ExampleAsk() {
+func ExampleQuestion() {
 	a := question()
 	for _, l := range strings.Split(ansi.Strip(a.View(plain(), 60, 20)), "\n") {
 		fmt.Println(strings.TrimRight(l, " "))
@@ -51,7 +51,7 @@ func ExampleAsk() {
 	// Output:
 	// +- Remove ---------------------------------------------+
 	// |                                                      |
-	// |  What was fetched of it is removed.                  |
+	// |  The partial file is deleted.                        |
 	// |                                                      |
 	// |  File  report.pdf                                    |
 	// |                                                      |
@@ -82,18 +82,17 @@ func TestChoices(t *testing.T) {
 	}
 }
 
-// Esc closes a question that does not take it, unless the question is firm.
+// Esc closes a question without a choice for esc, unless it is firm.
 func TestFirm(t *testing.T) {
 	for _, firm := range []bool{false, true} {
-		a := &dialog.Ask{Firm: firm}
+		a := &dialog.Question{Firm: firm}
 		if over, _ := a.Key(press("esc")); over == firm {
 			t.Errorf("firm %v: over %v", firm, over)
 		}
 	}
 }
 
-// A dialog that opens by itself takes no key until its grace is over: the key
-// was meant for the page.
+// A dialog with grace ignores keys until the grace ends.
 func TestGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := question()
@@ -111,7 +110,7 @@ func TestGrace(t *testing.T) {
 	})
 }
 
-// The box is in the window whatever its size, and wide texts are wrapped.
+// The box fits into a window of any size, and long texts are wrapped.
 func TestBoxFits(t *testing.T) {
 	a := question()
 	a.Lines = append(a.Lines, dialog.Line{Label: "Path", Text: strings.Repeat("long-word ", 30)}, dialog.Line{Tone: dialog.Rule})
@@ -120,14 +119,14 @@ func TestBoxFits(t *testing.T) {
 		if w := lipgloss.Width(box); w > min(dialog.Width, size[0]-4) {
 			t.Errorf("%v: the box has %d cells", size, w)
 		}
-		x, y := dialog.Place(box, size[0], size[1])
+		x, y := dialog.Position(box, size[0], size[1])
 		if x < 0 || y < 0 || x+lipgloss.Width(box) > size[0] {
 			t.Errorf("%v: the box is at %d, %d", size, x, y)
 		}
 	}
 }
 
-// Over draws the box over the page and leaves the rest of it.
+// Over draws the box over the page and does not change the rest.
 func TestOver(t *testing.T) {
 	page := strings.TrimSuffix(strings.Repeat(strings.Repeat(".", 80)+"\n", 24), "\n")
 	got := ansi.Strip(dialog.Over(plain(), page, question().View(plain(), 80, 24), 80, 24))

@@ -6,12 +6,12 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Width is the cells that plain text takes.
+// Width returns the number of cells of a plain or painted text.
 func Width(s string) int { return ansi.StringWidth(s) }
 
-// Middle cuts a file name to w cells, in the middle, and keeps its extension
-// with the five letters before it: "2025-consolidated…edger.parquet". An
-// extension longer than half of w counts as part of the name.
+// Middle truncates a file name in the middle to w cells. It keeps the extension
+// and five cells before it: "2025-consolidated…edger.parquet". An extension longer
+// than half of w counts as part of the name.
 func Middle(s string, w int, ellipsis string) string {
 	if Width(s) <= w {
 		return s
@@ -30,7 +30,7 @@ func Middle(s string, w int, ellipsis string) string {
 	return ansi.Truncate(s, w-Width(ellipsis)-Width(tail), "") + ellipsis + tail
 }
 
-// Start cuts a path to w cells at its start: "…udited/2025-annual-report.pdf".
+// Start truncates a path at its start to w cells: "…udited/2025-annual-report.pdf".
 func Start(s string, w int, ellipsis string) string {
 	if Width(s) <= w {
 		return s
@@ -41,7 +41,7 @@ func Start(s string, w int, ellipsis string) string {
 	return ellipsis + last(s, w-Width(ellipsis))
 }
 
-// End cuts to w cells at the end: people, groups, sentences.
+// End truncates a person, group or sentence at its end to w cells.
 func End(s string, w int, ellipsis string) string {
 	if w <= Width(ellipsis) {
 		return ansi.Truncate(s, max(w, 0), "")
@@ -49,14 +49,14 @@ func End(s string, w int, ellipsis string) string {
 	return ansi.Truncate(s, w, ellipsis)
 }
 
-// last is the longest end of s that fits into w cells.
+// last returns the longest end of s that fits into w cells.
 func last(s string, w int) string {
 	over := Width(s) - w
 	if over <= 0 {
 		return s
 	}
 	tail := ansi.TruncateLeft(s, over, "")
-	for Width(tail) > w { // a wide letter sits on the cut
+	for Width(tail) > w { // a wide character is at the cut
 		over++
 		tail = ansi.TruncateLeft(s, over, "")
 	}
@@ -79,7 +79,7 @@ func PadRight(s string, w int) string {
 	return s
 }
 
-// Wrap breaks a sentence into lines of at most w cells, at spaces where it can.
+// Wrap breaks a sentence into lines of at most w cells, at spaces where possible.
 func Wrap(s string, w int) []string {
 	if w < 1 {
 		w = 1
@@ -87,8 +87,8 @@ func Wrap(s string, w int) []string {
 	return strings.Split(ansi.Wrap(s, w, " "), "\n")
 }
 
-// Ends puts left and right at the two ends of w cells. If both do not fit,
-// the right one goes first, then the left is cut.
+// Ends places left and right at the two ends of w cells. If both do not fit, it
+// drops the right one and truncates the left.
 func Ends(left, right string, w int, ellipsis string) string {
 	l, r := Width(left), Width(right)
 	if right == "" || l+2+r > w {
@@ -97,8 +97,8 @@ func Ends(left, right string, w int, ellipsis string) string {
 	return left + strings.Repeat(" ", w-l-r) + right
 }
 
-// Fit is the first of some forms of the same text, longest first, that takes at
-// most w cells; the last one if none does.
+// Fit returns the first form that fits into w cells, or the last one. Forms are
+// versions of one text, longest first.
 func Fit(w int, forms ...string) string {
 	for _, f := range forms {
 		if Width(f) <= w {

@@ -1,10 +1,9 @@
-// Package format writes times and names the one way usher shows them on a
-// terminal, and cuts text to a number of cells; numbers are package quantity's.
+// Package format formats times, and fits text into a number of terminal cells.
+// Package quantity formats numbers.
 //
-// Widths are those of the terminal (ansi.StringWidth), never bytes or runes. Text that others
-// wrote comes in as the String of a safetext.Text: this package cuts, it does
-// not escape. Nothing here reads a clock: a relative time takes the instant
-// as an argument.
+// Widths are terminal cells (ansi.StringWidth), never bytes or runes. Functions do
+// not escape: untrusted text is passed as the String of a safetext.Text. No
+// function reads a clock: a relative time has the present as an argument.
 package format
 
 import (
@@ -14,19 +13,19 @@ import (
 	"usher/client/quantity"
 )
 
-// Date writes a day: "2026-03-14". An unknown (zero) time is "".
+// Date formats a day: "2026-03-14". An unknown (zero) time is "".
 func Date(t time.Time) string { return layout(t, "2006-01-02") }
 
-// DateTime writes a minute: "2026-03-14 09:12", in the zone of t.
+// DateTime formats a minute: "2026-03-14 09:12", in the zone of t.
 func DateTime(t time.Time) string { return layout(t, "2006-01-02 15:04") }
 
-// Clock writes the time of day to the second: "09:12:04", in the zone of t.
+// Clock formats the time of day in seconds: "09:12:04", in the zone of t.
 func Clock(t time.Time) string { return layout(t, "15:04:05") }
 
-// Instant writes a time to the millisecond in UTC: "2026-11-23 14:02:41.118".
+// Instant formats a time in milliseconds, in UTC: "2026-11-23 14:02:41.118".
 func Instant(t time.Time) string { return layout(t.UTC(), "2006-01-02 15:04:05.000") }
 
-// Zone writes the zone of t at t: "UTC", "UTC+01:00".
+// Zone formats the UTC offset of t: "UTC", "UTC+01:00".
 func Zone(t time.Time) string {
 	_, off := t.Zone()
 	if off == 0 {
@@ -42,8 +41,8 @@ func layout(t time.Time, l string) string {
 	return t.Format(l)
 }
 
-// Ago writes how long before now t was, in one unit: "8 mo ago", "3 min ago".
-// A time after now is "in the future".
+// Ago formats the time since t in one unit: "8 mo ago", "3 min ago". A time more
+// than a minute after now is "in the future".
 func Ago(t, now time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -1,7 +1,6 @@
-// Package help is the two dialogs that know every key: Keys shows the
-// bindings of the present pane and finds one by typing, Palette runs a command
-// by its name and gives the reason where one is not possible. Both read the same table that
-// answers key presses.
+// Package help has the two dialogs for keys and commands. Keys shows the bindings
+// of the present pane, with a search. Palette runs a command by its name, or shows
+// the reason that it is not possible. Both use the table of package keys.
 package help
 
 import (
@@ -24,8 +23,8 @@ type Keys struct {
 	top    int
 }
 
-// NewKeys makes the help. Left reports the actions to leave out: those of
-// places that the person's groups do not open.
+// NewKeys returns the help of a context. The function left reports the actions to
+// omit, such as pages that the person may not open.
 func NewKeys(title string, m keys.Map, c keys.Context, left func(keys.Action) bool) *Keys {
 	k := &Keys{title: title, field: pane.NewField(200)}
 	for _, g := range m.Groups(c) {
@@ -42,7 +41,7 @@ func NewKeys(title string, m keys.Map, c keys.Context, left func(keys.Action) bo
 	return k
 }
 
-// Key takes every key press.
+// Key handles every key press.
 func (k *Keys) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	if k.typing {
 		switch msg.String() {
@@ -80,7 +79,7 @@ func (k *Keys) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-// Handle takes a paste.
+// Handle handles a paste.
 func (k *Keys) Handle(msg tea.Msg) tea.Cmd {
 	if m, ok := msg.(tea.PasteMsg); ok && k.typing {
 		k.field.Take(m)
@@ -88,7 +87,7 @@ func (k *Keys) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// Cursor is in the search field.
+// Cursor returns the position of the cursor in the search field.
 func (k *Keys) Cursor() *tea.Cursor {
 	if !k.typing {
 		return nil
@@ -96,7 +95,7 @@ func (k *Keys) Cursor() *tea.Cursor {
 	return tea.NewCursor(3+len("/ ")+k.field.Cells(), 2)
 }
 
-// View draws the box: as many columns of groups as there is room for.
+// View draws the box, with as many columns of groups as fit.
 func (k *Keys) View(t *theme.Theme, w, h int) string {
 	bw := min(w-4, 110)
 	p, inner := t.On(theme.Panel), min(w-4, 110)-6
@@ -131,7 +130,7 @@ func (k *Keys) View(t *theme.Theme, w, h int) string {
 	return t.Box(k.title, all, bw)
 }
 
-// blocks is a group each, as lines.
+// blocks returns the lines of each group.
 func (k *Keys) blocks(p *theme.Theme, w int) [][]string {
 	const keyW = 15
 	query := strings.ToLower(k.field.Value())
@@ -155,7 +154,7 @@ func (k *Keys) blocks(p *theme.Theme, w int) [][]string {
 	return out
 }
 
-// flow puts blocks into columns of about the same height.
+// flow arranges blocks in columns of about the same height.
 func flow(blocks [][]string, cols, colW int, p *theme.Theme) []string {
 	total := 0
 	for _, b := range blocks {
@@ -191,7 +190,7 @@ func flow(blocks [][]string, cols, colW int, p *theme.Theme) []string {
 	return lines
 }
 
-// signs explains the signs beside rows, where there is room for it.
+// signs draws the legend of the symbols beside rows, as much as fits.
 func signs(p *theme.Theme, w int) string {
 	g := p.Glyphs
 	line := ""

@@ -18,16 +18,16 @@ import (
 
 func plain() *theme.Theme { return theme.New(theme.Options{Profile: colorprofile.ASCII, ASCII: true}) }
 
-// dialogue is the interface of both dialogs of the package.
-type dialogue interface {
+// box is the interface of both dialogs of the package.
+type box interface {
 	View(t *theme.Theme, w, h int) string
 	Key(tea.KeyPressMsg) (bool, tea.Cmd)
 }
 
-func screen(d dialogue) string { return ansi.Strip(d.View(plain(), 120, 40)) }
+func screen(d box) string { return ansi.Strip(d.View(plain(), 120, 40)) }
 
-// write types letters.
-func write(d dialogue, text string) {
+// write types a text.
+func write(d box, text string) {
 	for _, r := range text {
 		d.Key(tea.KeyPressMsg{Code: r, Text: string(r)})
 	}
@@ -44,8 +44,8 @@ func table(t *testing.T) keys.Map {
 	return m
 }
 
-// The help shows every binding of every context, uncut, but for those that are
-// left out.
+// The help shows the whole label of every binding of every context, except omitted
+// ones.
 func TestKeysShowEveryBinding(t *testing.T) {
 	m := table(t)
 	for _, c := range m.Contexts() {
@@ -58,7 +58,7 @@ func TestKeysShowEveryBinding(t *testing.T) {
 				}
 			}
 			if strings.Contains(got, "audit log") {
-				t.Errorf("%s, %d cells: what was left out is shown", c, w)
+				t.Errorf("%s, %d cells: an omitted action is shown", c, w)
 			}
 		}
 	}
@@ -94,7 +94,7 @@ func palette() *help.Palette {
 	}, func(path string) tea.Cmd { return send(ran("go to " + path)) })
 }
 
-// The palette runs the found command; one that is not possible comes last, with the reason.
+// The palette runs the found command. An impossible one is last, with the reason.
 func TestPalette(t *testing.T) {
 	for _, row := range []struct {
 		typed string

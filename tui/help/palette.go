@@ -18,12 +18,12 @@ import (
 type Command struct {
 	Name string        // "Download marked files"
 	Note string        // "3 files, 1.02 GB"
-	Key  string        // as shown
+	Key  string        // for display
 	Off  safetext.Text // the reason that it is not possible now; empty if it is
 	Run  tea.Cmd       // nil if off
 }
 
-// Palette finds a command by typing. The typed text may also be a path.
+// Palette is a dialog that runs a command by its name, or opens a typed path.
 type Palette struct {
 	all   []Command
 	goTo  func(path string) tea.Cmd
@@ -37,7 +37,7 @@ type match struct {
 	letters []int
 }
 
-// NewPalette makes a palette; goTo answers a path that was typed, and may be nil.
+// NewPalette returns a palette. The function goTo opens a typed path, and may be nil.
 func NewPalette(all []Command, goTo func(path string) tea.Cmd) *Palette {
 	p := &Palette{all: all, goTo: goTo, field: pane.NewField(200)}
 	p.find()
@@ -72,12 +72,12 @@ func off(c Command) int {
 	return 0
 }
 
-// isPath reports whether the text names a place rather than a command.
+// isPath reports whether the text is a path, not the name of a command.
 func (p *Palette) isPath() bool {
 	return p.goTo != nil && strings.Contains(p.field.Value(), "/")
 }
 
-// Key takes every key press.
+// Key handles every key press.
 func (p *Palette) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch msg.String() {
 	case "esc":
@@ -104,7 +104,7 @@ func (p *Palette) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-// Handle takes a paste.
+// Handle handles a paste.
 func (p *Palette) Handle(msg tea.Msg) tea.Cmd {
 	if m, ok := msg.(tea.PasteMsg); ok {
 		p.field.Take(m)
@@ -113,7 +113,7 @@ func (p *Palette) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// Cursor is behind the typed text.
+// Cursor returns the position of the cursor in the text field.
 func (p *Palette) Cursor() *tea.Cursor {
 	return tea.NewCursor(3+len(": ")+p.field.Cells(), 2)
 }

@@ -7,17 +7,17 @@ const (
 	Browser    Context = "browser"   // the table of files
 	Tree       Context = "tree"      // the folders
 	Details    Context = "details"   // one file
-	Sort       Context = "sort"      // after s
+	Sort       Context = "sort"      // the menu of s
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
-	Event      Context = "event"     // one event, full size
-	Access     Context = "access"    // the readers of a place
-	Places     Context = "places"    // the places that a person can see, and all grants
-	Because    Context = "because"   // why, full size
-	Reader     Context = "reader"    // text to scroll
+	Event      Context = "event"     // one event in full
+	Access     Context = "access"    // the readers of a path
+	Places     Context = "places"    // the paths that a person can see, or all grants
+	Because    Context = "because"   // one explanation in full
+	Reader     Context = "reader"    // scrolled text
 )
 
-// Actions. Movement first: rows.List takes these itself.
+// Actions. The first ones are movements, which rows.List runs.
 const (
 	Down     Action = "down"
 	Up       Action = "up"
@@ -85,7 +85,7 @@ const (
 	Grants Action = "grants"
 )
 
-// Default is usher's own table.
+// Default returns the key table of usher.
 func Default() []Set {
 	return []Set{
 		{Context: Everywhere, Bindings: everywhere()},
@@ -139,7 +139,7 @@ func list() []Binding {
 	return append(movement(), Binding{Filter, []string{"/"}, "", "filter", "Filter this list", "Find"})
 }
 
-// walking is the bindings that table and tree share.
+// walking returns the bindings that table and tree share.
 func walking() []Binding {
 	const move, find, files = "Move", "Find", "Files"
 	return []Binding{
@@ -240,7 +240,7 @@ func event() []Binding {
 	}
 }
 
-// access is the lists of the access page, which differ in the meaning of enter.
+// access returns the bindings of a list of the access page. Only enter differs.
 func access(enter, long string) []Binding {
 	return append([]Binding{
 		{Enter, []string{"enter", "l", "right"}, "enter", enter, long, "Access"},
@@ -253,7 +253,7 @@ func because() []Binding {
 	}, asking()...)
 }
 
-// asking is the bindings that every view of the access page shares.
+// asking returns the bindings that all views of the access page share.
 func asking() []Binding {
 	const g = "Access"
 	return []Binding{

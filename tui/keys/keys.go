@@ -1,15 +1,14 @@
-// Package keys is the one table of key bindings. Update, the key line, the help
-// and the palette use the same bindings, so they cannot disagree.
+// Package keys is the table of key bindings. Update, the key line, the help and
+// the palette use the same table, so they cannot disagree.
 //
-// A Map is a value built at start by New; a key bound twice where both could
-// answer, or a key that some terminal or multiplexer keeps for itself, is
-// refused with the names of both. Contexts stack: a page's context may build
-// on List (movement in any list), and everything builds on Everywhere.
+// New checks the table. It refuses a key with two actions in one context, and a
+// key that a terminal or multiplexer reserves. A context may extend another, such
+// as List (movement in any list), and every context extends Everywhere.
 //
 //	m, err := keys.New(keys.Default()...)
 //	if a, ok := m.Find(keys.Browser, msg.String()); ok { cmd = page.Do(a) }
 //
-// The package knows keys and words. The effect of an action belongs to the page.
+// The package has keys and labels only. Pages implement the actions.
 package keys
 
 import (
@@ -22,20 +21,20 @@ import (
 // Context names a set of bindings.
 type Context string
 
-// Action names the effect of a key. It is stable: tests and the palette use it.
+// Action names the effect of a key.
 type Action string
 
 // Binding is one row of the table.
 type Binding struct {
 	Action Action
-	Keys   []string // as tea.KeyPressMsg.String gives them; the first is shown
+	Keys   []string // in the form of tea.KeyPressMsg.String; the first is shown
 	Show   string   // the key in the key line and in the help; "" means Keys[0]
 	Label  string   // two or three words: "next pane"
-	Long   string   // for the palette: "Download marked files"; "" means not listed there
+	Long   string   // name in the palette: "Download marked files"; "" omits the action there
 	Group  string   // heading in the help
 }
 
-// Shown is the key as the person reads it.
+// Shown returns the key as it is displayed.
 func (b Binding) Shown() string {
 	if b.Show != "" {
 		return b.Show
@@ -46,12 +45,12 @@ func (b Binding) Shown() string {
 	return b.Keys[0]
 }
 
-// Set is the bindings of one context and the context it builds on ("" for
-// none; Everywhere comes last in any case).
+// Set holds the bindings of one context, and the context that it extends ("" for
+// none). Everywhere is the last extension of every context.
 type Set struct {
 	Context  Context
 	On       Context
-	Alone    bool // not on Everywhere either: a one-letter menu
+	Alone    bool // does not extend Everywhere: a one-letter menu
 	Bindings []Binding
 }
 
@@ -61,7 +60,7 @@ type Map struct {
 	order []Context
 }
 
-// New checks the sets and makes a Map of them.
+// New checks the sets and returns a Map of them.
 func New(sets ...Set) (Map, error) {
 	m := Map{sets: make(map[Context]Set)}
 	for _, s := range sets {
@@ -90,7 +89,7 @@ func New(sets ...Set) (Map, error) {
 
 var functionKey = regexp.MustCompile(`^f\d+$`)
 
-// refused returns the reason for which a key must not be bound, or "".
+// refused returns the reason that a key must not be bound, or "".
 func refused(k string) string {
 	switch {
 	case functionKey.MatchString(k), strings.Contains(k, "alt+"), strings.Contains(k, "meta+"):
@@ -105,7 +104,7 @@ func refused(k string) string {
 	return ""
 }
 
-// All gives every binding in force in a context, its own first.
+// All returns every binding of a context, its own first.
 func (m Map) All(c Context) []Binding {
 	var all []Binding
 	alone := false
@@ -124,7 +123,7 @@ func (m Map) All(c Context) []Binding {
 	return all
 }
 
-// Find gives the action of a key in a context.
+// Find returns the action of a key in a context.
 func (m Map) Find(c Context, key string) (Action, bool) {
 	for _, b := range m.All(c) {
 		if slices.Contains(b.Keys, key) {
@@ -134,7 +133,7 @@ func (m Map) Find(c Context, key string) (Action, bool) {
 	return "", false
 }
 
-// Binding gives the row of an action in a context.
+// Binding returns the binding of an action in a context.
 func (m Map) Binding(c Context, a Action) (Binding, bool) {
 	for _, b := range m.All(c) {
 		if b.Action == a {
@@ -144,10 +143,10 @@ func (m Map) Binding(c Context, a Action) (Binding, bool) {
 	return Binding{}, false
 }
 
-// Contexts gives every context, in the order of the table.
+// Contexts returns all contexts, in the order of the table.
 func (m Map) Contexts() []Context { return slices.Clone(m.order) }
 
-// Groups gives a context's bindings under their headings, in table order.
+// Groups returns the bindings of a context under their headings, in table order.
 func (m Map) Groups(c Context) []Group {
 	var groups []Group
 	for _, b := range m.All(c) {
@@ -161,14 +160,14 @@ func (m Map) Groups(c Context) []Group {
 	return groups
 }
 
-// Group is bindings under one heading of the help.
+// Group holds the bindings under one heading of the help.
 type Group struct {
 	Name     string
 	Bindings []Binding
 }
 
-// Hints gives key and label of some actions, for theme.Keys. An action that
-// the context does not bind is left out.
+// Hints returns key and label of some actions, for theme.Keys. It omits an action
+// that the context does not bind.
 func (m Map) Hints(c Context, actions ...Action) [][2]string {
 	var out [][2]string
 	for _, a := range actions {

@@ -54,6 +54,6 @@ func TestConflictsAndUnusableKeysAreRefused(t *testing.T) {
 	}
 	alone := []keys.Set{{Context: keys.Everywhere, Bindings: []keys.Binding{bind("one", "x")}}, {Context: "menu", Alone: true, Bindings: []keys.Binding{bind("two", "x")}}}
 	if _, err := keys.New(alone...); err != nil {
-		t.Errorf("a menu that stands alone may use any letter: %v", err)
+		t.Errorf("a menu of its own may use any letter: %v", err)
 	}
 }

@@ -10,18 +10,18 @@ import (
 	"usher/tui/format"
 )
 
-// Field is a line of text that a person types, with the texts entered before
-// it. The zero Field is not usable; see NewField.
+// Field is a text field of one line, with a history of entered texts. The zero
+// Field is not usable; see NewField.
 type Field struct {
 	input textinput.Model
-	past  []string // the last one at the end
-	at    int      // in past; len(past): the text being typed
+	past  []string // oldest first
+	at    int      // index in past; len(past) is the current text
 }
 
-// pastMost is how many earlier texts a field remembers.
+// pastMost is the largest number of texts in the history.
 const pastMost = 20
 
-// NewField makes an empty field for at most limit letters; 0 is no limit.
+// NewField returns an empty field for at most limit characters; 0 is no limit.
 func NewField(limit int) Field {
 	f := Field{input: textinput.New()}
 	f.input.SetVirtualCursor(false)
@@ -31,66 +31,65 @@ func NewField(limit int) Field {
 	return f
 }
 
-// Open begins with a value, behind the last of the earlier texts.
+// Open sets the value and moves to the end of the history.
 func (f *Field) Open(value string) {
 	f.at = len(f.past)
 	f.Set(value)
 }
 
-// Set replaces the value and puts the cursor at its end. Control characters
-// are dropped, so Value may differ from value.
+// Set replaces the value and moves the cursor to its end. Control characters are
+// removed, so Value may differ from value.
 func (f *Field) Set(value string) {
 	f.input.SetValue(value)
 	f.input.CursorEnd()
 }
 
-// Value is the text as it was typed. It is not safe to print; see Shown.
+// Value returns the typed text. It is not safe to print; see Shown.
 func (f *Field) Value() string { return f.input.Value() }
 
-// Take gives a key press or a paste to the field.
+// Take handles a key press or a paste.
 func (f *Field) Take(msg tea.Msg) { f.input, _ = f.input.Update(msg) }
 
-// Insert puts a text at the cursor.
+// Insert adds a text at the cursor.
 func (f *Field) Insert(text string) {
 	before, after := f.Before(), f.After()
 	f.Set(before + text + after)
 	f.MoveTo(len(before) + len(text))
 }
 
-// MoveTo puts the cursor behind the first n bytes of the value.
+// MoveTo moves the cursor behind the first n bytes of the value.
 func (f *Field) MoveTo(n int) {
 	v := f.Value()
 	f.input.SetCursor(len([]rune(v[:max(0, min(n, len(v)))])))
 }
 
-// Before is the text before the cursor, After the rest; neither is safe to
-// print.
+// Before returns the text before the cursor. It is not safe to print.
 func (f *Field) Before() string { return string([]rune(f.Value())[:f.position()]) }
 
-// After is the text from the cursor on.
+// After returns the text from the cursor on. It is not safe to print.
 func (f *Field) After() string { return string([]rune(f.Value())[f.position():]) }
 
 func (f *Field) position() int { return min(f.input.Position(), len([]rune(f.Value()))) }
 
-// Shown is the value, safe to print.
+// Shown returns the value, safe to print.
 func (f *Field) Shown() string { return safetext.Line(f.Value()) }
 
-// Cells is the width of Shown before the cursor.
+// Cells returns the width of Shown before the cursor.
 func (f *Field) Cells() int { return format.Width(safetext.Line(f.Before())) }
 
-// Window is the first cell of a shown text that room cells show, so that the
-// cursor, which has cells before it, is among them.
+// Window returns the first visible cell of a text that scrolls in room cells, so
+// that a cursor with the given number of cells before it is visible.
 func Window(cells, room int) int { return max(0, cells-max(1, room)+1) }
 
-// Keep adds the value to the earlier texts, once.
+// Keep adds the value to the history. An equal text moves to the end.
 func (f *Field) Keep() {
 	text := f.Value()
 	f.past = append(slices.DeleteFunc(f.past, func(s string) bool { return s == text }), text)
 	f.past = f.past[max(0, len(f.past)-pastMost):]
 }
 
-// Recall goes to the earlier or the later text; after the last one comes an
-// empty one.
+// Recall replaces the value by the earlier or later text of the history. After
+// the last one the field is empty.
 func (f *Field) Recall(earlier bool) {
 	to := f.at + 1
 	if earlier {

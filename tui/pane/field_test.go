@@ -50,8 +50,8 @@ func TestFieldInserts(t *testing.T) {
 	}
 }
 
-// A paste of anything leaves nothing on the screen that acts on a terminal,
-// and the cursor inside of the shown text.
+// After a paste of any text, the shown text has no effect on a terminal, and the
+// cursor is inside it.
 func TestFieldIsSafe(t *testing.T) {
 	for _, x := range safetexttest.Payloads() {
 		f := pane.NewField(0)
@@ -95,7 +95,7 @@ func TestFieldRemembers(t *testing.T) {
 	}
 }
 
-// Window keeps the cursor among the cells that are shown.
+// Window keeps the cursor visible.
 func TestWindow(t *testing.T) {
 	for cells := range 40 {
 		for room := range 12 {
@@ -107,8 +107,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-func ExampleMiddle() {
-	for _, l := range pane.Middle([]string{"No event matches.", "esc back"}, 24, 6) {
+func ExampleCenter() {
+	for _, l := range pane.Center([]string{"No event matches.", "esc back"}, 24, 6) {
 		fmt.Printf("%q\n", l)
 	}
 	// Output:

@@ -10,14 +10,13 @@ import (
 	"usher/tui/theme"
 )
 
-// escapes finds the escapes of safetext for a character that must not be shown.
-// It is used on escaped texts only, where every other backslash is doubled.
+// escapes matches the escapes of safetext. It is for escaped texts only, where
+// every other backslash is doubled.
 var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}?|\\x[0-9a-fA-F]{0,2}|\\\\`)
 
-// Name paints a text that others wrote, cut to w cells by cut (format.Middle
-// for file names, format.Start for paths, format.End for people). The
-// escape of an unprintable character is painted as a warning, so that no name
-// can imitate it.
+// Name paints an untrusted text, truncated to w cells by cut: format.Middle for
+// file names, format.Start for paths, format.End for people. Escapes have the
+// style of a warning, so that no name can imitate them.
 func Name(t *theme.Theme, s theme.Style, text safetext.Text, w int, cut func(string, int, string) string) string {
 	shown := cut(text.String(), w, t.Glyphs.Ellipsis)
 	if !text.Escaped() {
@@ -26,8 +25,8 @@ func Name(t *theme.Theme, s theme.Style, text safetext.Text, w int, cut func(str
 	return Ranges(s, t.Warn, shown, escapes.FindAllStringIndex(shown, -1))
 }
 
-// Ranges paints a safe string in one style and some byte ranges of it, in
-// order and without overlap, in another.
+// Ranges paints a safe string in style s, and some byte ranges of it in style
+// marked. The ranges are in order and do not overlap.
 func Ranges(s, marked theme.Style, text string, ranges [][]int) string {
 	var b strings.Builder
 	at := 0
@@ -40,8 +39,7 @@ func Ranges(s, marked theme.Style, text string, ranges [][]int) string {
 	return b.String()
 }
 
-// Wrap breaks a text after every w cells, wherever that is: unlike
-// wrapping at spaces it loses none.
+// Wrap breaks a text after every w cells, also within a word. It loses no space.
 func Wrap(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
 	var lines []string
 	var b strings.Builder
@@ -60,7 +58,7 @@ func Wrap(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
 				break
 			}
 			if used == 0 {
-				return append(lines, b.String()) // one letter is wider than the line
+				return append(lines, b.String()) // one character is wider than the line
 			}
 			lines = append(lines, b.String())
 			b.Reset()

@@ -15,8 +15,8 @@ import (
 	"usher/tui/tuitest"
 )
 
-// Every class of hostile name, at every width: nothing but the theme's own
-// colors leaves, and never more cells than there are.
+// Each class of hostile name, at each width, is painted with the theme's colors
+// only and within its cells.
 func TestNamesFitAndStayText(t *testing.T) {
 	sgr := regexp.MustCompile("\x1b\\[[0-9;]*m")
 	th := theme.New(theme.Options{Profile: colorprofile.TrueColor, Dark: true})
@@ -42,7 +42,7 @@ func TestNamesFitAndStayText(t *testing.T) {
 	}
 }
 
-// Two names that differ never look the same when they are whole.
+// Different names look different when they are not truncated.
 func TestDifferentNamesLookDifferent(t *testing.T) {
 	th := theme.New(theme.Options{})
 	seen := make(map[string]string)

@@ -1,11 +1,10 @@
-// Package pane is the messages and the interface between the root model and its pages.
+// Package pane defines the interface and the messages between the root model and
+// its pages.
 //
-// The root (package tui) is the only tea.Model. A page is a plain struct that
-// satisfies Pane: it draws strings, answers actions and messages with a
-// tea.Cmd when it wants I/O, and sends one of the messages below when it wants
-// something of the root. No method of a pane touches a file, the network or
-// the clock; all of that happens in commands, which get copies and never the
-// pane itself.
+// The root (package tui) is the only tea.Model. A page is a plain struct with the
+// methods of Pane: it draws strings, returns a tea.Cmd for I/O, and sends one of
+// the messages below to the root. No method of a pane uses files, the network or
+// the clock. Commands do, on copies of the pane's data.
 package pane
 
 import (
@@ -20,12 +19,12 @@ import (
 	"usher/tui/theme"
 )
 
-// Env is common to all pages. Theme and Me are rewritten in place; a
-// Restyled message follows a change of the theme.
+// Env is shared by all pages. Theme and Me are updated in place. A Restyled message
+// follows a change of the theme.
 type Env struct {
 	Theme *theme.Theme
 	Keys  keys.Map
-	Zone  *time.Location // for times shown as local
+	Zone  *time.Location // of local times
 	Jump  bool           // lists jump half a page at the edge (over SSH)
 	Me    *Me
 }
@@ -35,13 +34,13 @@ type Me struct {
 	Name    safetext.Text // "" before sign-in
 	Email   safetext.Text
 	Groups  []safetext.Text
-	Bound   int       // seconds until a removed access takes effect
+	Bound   int       // seconds until the removal of access takes effect
 	Since   time.Time // start of the session
 	Version string    // of the grants
 	Online  bool
 }
 
-// In reports whether the person is in a group; the zero Text is no condition.
+// In reports whether the person is in a group. It is true for the zero Text.
 func (m *Me) In(group safetext.Text) bool {
 	if group.IsZero() {
 		return true
@@ -57,96 +56,94 @@ func (m *Me) In(group safetext.Text) bool {
 // Pane is one page. The root calls its methods from Update and View only, so
 // a pane needs no lock.
 type Pane interface {
-	// Title is the page's place for row 0, outermost first.
+	// Title returns the path of the page for row 0, outermost part first.
 	Title() []string
-	// Context names the bindings in force: the key line, the help and Do
-	// read the same ones.
+	// Context returns the active key bindings, for Do, the key line and the help.
 	Context() keys.Context
 	// View draws exactly h lines of at most w cells.
 	View(w, h int) string
-	// Status is the line above the keys: left and right, painted or plain.
+	// Status returns the two ends of the line above the keys, painted or plain.
 	Status(w int) (left, right string)
-	// Hints are the actions for the key line, the most useful first.
+	// Hints returns the actions for the key line, most useful first.
 	Hints() []keys.Action
-	// Do answers an action of the context (keys.Back comes from esc and q).
+	// Do runs an action of the context. Both esc and q give keys.Back.
 	Do(a keys.Action) tea.Cmd
 	// Why returns the reason that an action is not possible now, as a
 	// sentence; the zero Text if it is possible.
 	Why(a keys.Action) safetext.Text
-	// Typing is true while a text field has the keys; then every key press
-	// goes to Key, paste to Handle, and nothing else is interpreted.
+	// Typing is true while a text field is open. Key then gets every key press,
+	// and Handle every paste.
 	Typing() bool
 	Key(msg tea.KeyPressMsg) tea.Cmd
-	// Cursor is the position of the text field's cursor, relative to View, or nil.
+	// Cursor returns the position of the text cursor, relative to View, or nil.
 	Cursor() *tea.Cursor
-	// Handle gets every message that the root does not own itself. A pane
-	// takes its own by type and ignores the others.
+	// Handle gets every message that is not for the root. A pane recognizes its
+	// own messages by type and ignores the others.
 	Handle(msg tea.Msg) tea.Cmd
 }
 
-// Labels is a pane some of whose keys do different things at times.
+// Labels is a pane with keys whose effect depends on its state.
 type Labels interface {
-	// Label is the effect of an action now in two or three words, "" for the
-	// table's word.
+	// Label returns the present effect of an action in two or three words, or ""
+	// for the label of the table.
 	Label(keys.Action) string
 }
 
-// Place is the subject of a page: a bucket and a key or prefix, raw. The
-// zero Place is everywhere.
-type Place struct{ Bucket, Key safetext.Text }
+// Target is the bucket and the key or prefix that a page is about. The zero Target
+// is all buckets.
+type Target struct{ Bucket, Key safetext.Text }
 
-// At is the place of a path.
-func At(p api.Path) Place { return Place{Bucket: safetext.New(p.Bucket), Key: safetext.New(p.Key)} }
+// At returns the target of a path.
+func At(p api.Path) Target { return Target{Bucket: safetext.New(p.Bucket), Key: safetext.New(p.Key)} }
 
-// Where is the place as a path, raw.
-func (p Place) Where() api.Path { return api.Path{Bucket: p.Bucket.Raw(), Key: p.Key.Raw()} }
+// Where returns the target as a path, raw.
+func (p Target) Where() api.Path { return api.Path{Bucket: p.Bucket.Raw(), Key: p.Key.Raw()} }
 
-// Typed returns a command that opens a typed path, or one that shows the reason
-// for which the text is none.
+// Typed returns a command that opens a typed path, or that shows the mistake in it.
 func Typed(text string) tea.Cmd {
 	where, err := api.ParsePath(text)
 	if err != nil {
 		return Send(Say{Text: Sentence(err, ""), Tone: Bad})
 	}
-	return Send(GoTo{Place: At(where)})
+	return Send(GoTo{Target: At(where)})
 }
 
-// Path is bucket/key, raw, for the wire.
-func (p Place) Path() string { return p.Where().String() }
+// Path returns bucket/key, raw, for the wire.
+func (p Target) Path() string { return p.Where().String() }
 
-// Text is the path, safe to show.
-func (p Place) Text() safetext.Text { return safetext.New(p.Path()) }
+// Text returns the path, safe to show.
+func (p Target) Text() safetext.Text { return safetext.New(p.Path()) }
 
 // Messages from a page to the root.
 type (
-	// Say puts a sentence on the status line until the next key press.
+	// Say shows a sentence on the status line until the next key press.
 	Say struct {
 		Text safetext.Text
 		Tone Tone
 	}
-	// Close leaves the page for the one below.
+	// Close closes the page.
 	Close struct{}
-	// Open opens a page that was handed to the root, by the action of its key.
+	// Open opens the page of an action.
 	Open struct {
 		Page keys.Action
-		On   Place
+		On   Target
 	}
-	// GoTo shows a place in the browser.
-	GoTo struct{ Place Place }
-	// Copy sends a text to the clipboard and to the status line.
+	// GoTo shows a target in the browser.
+	GoTo struct{ Target Target }
+	// Copy copies a text to the clipboard and shows it on the status line.
 	Copy struct{ Text safetext.Text }
-	// Failed reports a call that failed, so that the root can tell a lost
-	// network and an ended sign-in. The page shows its own sentence too.
+	// Failed reports a failed call. The root handles an ended sign-in and an
+	// unreachable server. The page shows a sentence of its own.
 	Failed struct{ Err error }
-	// Answered reports a call that came back: the network is there.
+	// Answered reports a call with a response: the server is reachable.
 	Answered struct{}
 )
 
 // Messages from the root to every page.
 type (
-	// Restyled follows a change of the theme: drop cached strings.
+	// Restyled follows a change of the theme. Pages drop their cached strings.
 	Restyled struct{}
-	// Retry follows a new sign-in, or the person asking to try now.
+	// Retry follows a new sign-in or a restored connection.
 	Retry struct{}
 )
 
@@ -173,10 +170,10 @@ func (n Tone) Style(t *theme.Theme) theme.Style {
 	return t.Text
 }
 
-// Send makes a command of a message.
+// Send returns a command that sends a message.
 func Send(m tea.Msg) tea.Cmd { return func() tea.Msg { return m } }
 
-// Code is the server's code for an error, "" when the server did not answer.
+// Code returns the server's code in an error, "" without one.
 func Code(err error) api.Code {
 	var e *api.Error
 	if errors.As(err, &e) {

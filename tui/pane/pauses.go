@@ -9,16 +9,16 @@ import (
 	"usher/client"
 )
 
-// Pauses brings the pauses of one call to Update. The client reports each
-// pause on the goroutine of the call; Next is a command that returns it as a
-// message. A page sends Next again after each message, until the call is over.
+// Pauses passes the pauses of one call to Update. The client reports each pause
+// on the goroutine of the call. Next is a command that returns it as a message.
+// A page runs Next again after each message, until the call ends.
 type Pauses struct{ waits chan client.Wait }
 
-// NewPauses is for one call.
+// NewPauses returns the Pauses of one call.
 func NewPauses() Pauses { return Pauses{make(chan client.Wait, 1)} }
 
-// Context is for the call. While an earlier pause is not fetched, a further
-// one is dropped: the page shows that there are pauses, not how many.
+// Context returns the context of the call. A pause is dropped while an earlier one
+// is still unread: a page shows the latest state, not the number of pauses.
 func (p Pauses) Context(ctx context.Context) context.Context {
 	return client.WithWait(ctx, func(w client.Wait) {
 		select {
@@ -31,7 +31,7 @@ func (p Pauses) Context(ctx context.Context) context.Context {
 // Done ends Next after the call.
 func (p Pauses) Done() { close(p.waits) }
 
-// Next waits for a pause and makes a message of it; nil after Done.
+// Next waits for a pause and returns its message, nil after Done.
 func (p Pauses) Next(message func(client.Wait) tea.Msg) tea.Cmd {
 	return func() tea.Msg {
 		w, ok := <-p.waits
@@ -42,8 +42,7 @@ func (p Pauses) Next(message func(client.Wait) tea.Msg) tea.Cmd {
 	}
 }
 
-// Pause is a pause in a few words, for a place where "listing" or "counting"
-// is shown otherwise.
+// Pause describes a pause in a few words. It replaces "listing" or "counting".
 func Pause(w client.Wait) string {
 	if w.Code == api.RateLimited {
 		return "the server is busy, waiting"

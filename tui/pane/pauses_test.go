@@ -15,7 +15,7 @@ import (
 	"usher/tui/pane"
 )
 
-// token is a sign-in that never ends.
+// token is a source of tokens that never expires.
 type token struct{}
 
 func (token) Token(context.Context) (string, error) { return rand.Text(), nil }

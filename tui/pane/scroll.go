@@ -6,7 +6,7 @@ import (
 	"usher/tui/keys"
 )
 
-// Scroll moves a text that is longer than its window; other actions do nothing.
+// Scroll scrolls a viewport for a movement action. Other actions do nothing.
 func Scroll(port *viewport.Model, a keys.Action) {
 	switch a {
 	case keys.Down:

@@ -1,15 +1,14 @@
-// Package rows is the one list of the full-screen program: a cursor and a
-// window over any number of rows, used by the browser, the tree, transfers,
-// the audit log and access.
+// Package rows is the list of the full-screen program: a cursor and a window over
+// any number of rows. The browser, the tree, transfers, the audit log and the
+// access page use it.
 //
-// A frame costs the visible rows, not all rows: the list asks its Source
-// for the rows of the window only, and keeps each drawn row until the source
-// reports a change. A source that is still loading learns which rows are
-// wanted by Need, which answers with a command and does no I/O itself.
+// The cost of a frame depends on the visible rows, not on all rows: the list draws
+// only the rows of the window, and caches each drawn row until Changed. A source
+// that loads rows on demand returns a command from Need, which does no I/O itself.
 //
 // Over SSH the list jumps half a page when the cursor leaves the window
-// (Config.Jump): panes side by side cannot use the terminal's scroll regions,
-// so every scrolled line would repaint the whole list.
+// (Config.Jump). Panes side by side cannot use the terminal's scroll regions, so
+// each scrolled line would repaint the whole list.
 //
 //	l := rows.New(src, rows.Config{Jump: env.Jump})
 //	l.Resize(w, h)
@@ -26,41 +25,41 @@ import (
 	"usher/tui/keys"
 )
 
-// Source is the rows behind a list.
+// Source provides the rows of a list.
 type Source interface {
-	// Len is how many rows there are now.
+	// Len returns the number of rows.
 	Len() int
-	// Draw draws row i, at most w cells wide, painted, one or more lines
-	// joined by "\n". The list keeps the result until Changed.
+	// Draw returns row i, painted, at most w cells wide: one or more lines joined
+	// by "\n". The list caches the result until Changed.
 	Draw(i, w int, s State) string
-	// Need is told the window [from, to) after a movement. It gives a
-	// command if rows in or near it have to be fetched, else nil.
+	// Need returns a command that fetches missing rows in or near the window
+	// [from, to), or nil.
 	Need(from, to int) tea.Cmd
 }
 
-// Tall is a Source whose rows may have more than one line.
+// Tall is a Source with rows of more than one line.
 type Tall interface {
-	// Height is the lines that Draw gives for row i, at least 1.
+	// Height returns the number of lines of row i, at least 1.
 	Height(i int, s State) int
 }
 
-// Headed is a Source with rows that the cursor steps over, such as days.
+// Headed is a Source with headings, such as days. The cursor skips them.
 type Headed interface {
 	Heading(i int) bool
 }
 
 // State is how a row is shown.
 type State struct {
-	Cursor bool // the cursor is on it
-	Focus  bool // the list has the keys
+	Cursor bool // the row has the cursor
+	Focus  bool // the list has the focus
 }
 
 // Config of a list.
 type Config struct {
-	Jump bool // half a page at the edge
+	Jump bool // jump half a page at the edge of the window
 }
 
-// List is a window over a source. The zero List is not usable; see New.
+// List is a cursor and a window over a source. The zero List is not usable; see New.
 type List struct {
 	Config
 	src           Source
@@ -72,7 +71,7 @@ type List struct {
 	framed, dirty bool
 }
 
-// New makes a list over a source, with the cursor on its first row.
+// New returns a list with the cursor on its first row.
 func New(src Source, c Config) *List {
 	l := &List{Config: c, src: src, drawn: make(map[int]string), dirty: true}
 	l.at = l.nearest(0, 1)
@@ -91,7 +90,7 @@ func (l *List) Resize(w, h int) {
 	l.reveal()
 }
 
-// Focus sets whether the list has the keys.
+// Focus sets the focus of the list.
 func (l *List) Focus(on bool) {
 	if on != l.focus {
 		l.focus, l.dirty = on, true
@@ -99,8 +98,8 @@ func (l *List) Focus(on bool) {
 	}
 }
 
-// Changed notes that rows came, went or look different. The cursor stays on
-// its index, or on the last row if there are fewer.
+// Changed records that rows were added, removed or changed. The cursor keeps its
+// index, or moves to the last row of a shorter list.
 func (l *List) Changed() {
 	clear(l.drawn)
 	l.dirty = true
@@ -108,13 +107,13 @@ func (l *List) Changed() {
 	l.reveal()
 }
 
-// ChangedRow notes that one row looks different.
+// ChangedRow records a change of one row.
 func (l *List) ChangedRow(i int) {
 	delete(l.drawn, i)
 	l.dirty = true
 }
 
-// Cursor is the index of the row with the cursor, -1 if there is none.
+// Cursor returns the index of the row with the cursor, -1 for an empty list.
 func (l *List) Cursor() int {
 	if l.src.Len() == 0 {
 		return -1
@@ -122,34 +121,34 @@ func (l *List) Cursor() int {
 	return l.at
 }
 
-// SetCursor moves the cursor to row i, or the nearest one that takes it.
+// SetCursor moves the cursor to row i, or to the nearest one that is no heading.
 func (l *List) SetCursor(i int) {
 	l.at = l.nearest(i, 1)
 	l.dirty = true
 	l.reveal()
 }
 
-// Top is the first row of the window; with SetTop it restores a place.
+// Top returns the first row of the window.
 func (l *List) Top() int { return l.top }
 
-// SetTop puts the window's first row; the cursor stays visible.
+// SetTop sets the first row of the window. The cursor stays visible.
 func (l *List) SetTop(i int) {
 	l.top, l.dirty = max(0, min(i, l.src.Len()-1)), true
 	l.reveal()
 }
 
-// Window is the rows [from, to) that the last frame shows.
+// Window returns the rows [from, to) of the window.
 func (l *List) Window() (from, to int) {
 	return l.top, min(l.src.Len(), l.top+max(l.h, 1))
 }
 
-// Need asks the source for the rows of the window.
+// Need returns the command that fetches the rows of the window.
 func (l *List) Need() tea.Cmd {
 	from, to := l.Window()
 	return l.src.Need(from, to)
 }
 
-// Move takes a movement action. It reports false for any other action.
+// Move runs a movement action. It returns false for any other action.
 func (l *List) Move(a keys.Action) bool {
 	page := max(1, l.h-1)
 	switch a {
@@ -199,8 +198,8 @@ func (l *List) step(by int) {
 	l.reveal()
 }
 
-// nearest is the closest row to i, first in direction dir, that the cursor may
-// stand on.
+// nearest returns the row closest to i that is no heading. It searches in
+// direction dir first.
 func (l *List) nearest(i, dir int) int {
 	n := l.src.Len()
 	i = max(0, min(i, n-1))
@@ -238,8 +237,8 @@ func (l *List) visible() bool {
 	return true
 }
 
-// reveal moves the window so that the cursor row is in it, and no further than
-// the rows go.
+// reveal moves the window as little as possible so that it holds the cursor, and
+// keeps it within the rows.
 func (l *List) reveal() {
 	if l.h <= 0 {
 		return
@@ -253,15 +252,15 @@ func (l *List) reveal() {
 	if l.at < l.top {
 		l.top = l.at
 		if h, ok := l.src.(Headed); ok && l.top > 0 && h.Heading(l.top-1) {
-			l.top-- // a day's first row brings its heading along
+			l.top-- // a heading stays above its first row
 		}
 	}
 	l.top = max(l.top, l.lowestTop(l.at))
-	l.top = min(l.top, l.lowestTop(n-1)) // no empty lines while rows are left above
+	l.top = min(l.top, l.lowestTop(n-1)) // no empty lines below while there are rows above
 	l.top = min(l.top, l.at)
 }
 
-// lowestTop is the first row of the window whose last row is i.
+// lowestTop returns the first row of the window whose last row is i.
 func (l *List) lowestTop(i int) int {
 	lines := l.height(i)
 	for i > 0 {
@@ -273,8 +272,8 @@ func (l *List) lowestTop(i int) int {
 	return i
 }
 
-// View draws the window: exactly the height given, each line at most the
-// width. The same state gives the same string, without drawing anything.
+// View returns the window: exactly its height, each line at most its width. An
+// unchanged list returns the cached frame.
 func (l *List) View() string {
 	if !l.dirty && l.framed {
 		return l.frame
@@ -308,8 +307,8 @@ func (l *List) draw(i int) string {
 	return s
 }
 
-// fit holds a source to its width; a row that is too long is cut, so that no
-// name can move its neighbors.
+// fit truncates each line of a row to the width, so that no name can displace
+// another column.
 func (l *List) fit(s string) string {
 	if !strings.Contains(s, "\n") {
 		if ansi.StringWidth(s) <= l.w {

@@ -13,7 +13,7 @@ import (
 	"usher/tui/rows"
 )
 
-// plain is n rows; it counts the rows that it had to draw.
+// plain is a source of n rows that counts its calls of Draw.
 type plain struct {
 	n     int
 	drawn int
@@ -72,8 +72,8 @@ func TestFrameCostsWhatIsVisible(t *testing.T) {
 	}
 }
 
-// Whatever is pressed, at any size and however the source shrinks and grows:
-// the cursor is on the screen once, lines fit, and no line is wasted.
+// After any movement, resize or change of the source, the cursor is visible once,
+// lines fit, and no line is unused.
 func TestCursorIsAlwaysVisible(t *testing.T) {
 	moves := []keys.Action{keys.Down, keys.Up, keys.HalfDown, keys.HalfUp, keys.PageDown, keys.PageUp, keys.First, keys.Last}
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -8,8 +8,8 @@ import (
 	"usher/tui/pane"
 )
 
-// Key takes a key press. Letters are text; enter, tab, esc and the arrows keep
-// their meaning.
+// Key handles a key press. Enter, tab, esc, up and down control the form; all other
+// keys are text.
 func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
 	switch msg.String() {
 	case "enter":
@@ -47,7 +47,7 @@ func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// fields is how many the stage has.
+// fields returns the number of fields of the stage.
 func (p *Page) fields() int {
 	if p.stage == askPassword || p.stage == askNew {
 		return 2
@@ -55,7 +55,7 @@ func (p *Page) fields() int {
 	return 1
 }
 
-// fill types the next demo account.
+// fill fills in the next or previous demo account.
 func (p *Page) fill(next bool) {
 	n := len(p.Demo)
 	if n == 0 || p.stage != askPassword || p.busy {
@@ -72,7 +72,7 @@ func (p *Page) fill(next bool) {
 	p.field, p.say = 1, ""
 }
 
-// text is the field with the keys if it is a plain one.
+// text returns the active field if it is a plain one.
 func (p *Page) text() *pane.Field {
 	switch {
 	case p.stage == askPassword && p.field == 0:
@@ -83,7 +83,7 @@ func (p *Page) text() *pane.Field {
 	return nil
 }
 
-// hidden is the field with the keys if it is a hidden one.
+// hidden returns the active field if it is a hidden one.
 func (p *Page) hidden() *secret {
 	if p.stage == askNew {
 		return &p.secret[p.field]

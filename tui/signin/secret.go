@@ -11,8 +11,8 @@ import (
 // SPEC: Cognito API reference, PasswordType: at most 256 characters.
 const maxSecret = 256
 
-// secret is a text that is not shown: one buffer that never grows, so that no
-// copy of it is left behind, and that is zeroed when it was used.
+// secret is a hidden text. Its buffer has a fixed size, so that growth leaves no
+// copy in memory, and is zeroed after use.
 type secret struct {
 	buf [maxSecret * utf8.UTFMax]byte
 	n   int

@@ -23,34 +23,34 @@ import (
 	"usher/tui/pane"
 )
 
-// Flow is one attempt (a *session.SignIn).
+// Flow is one sign-in attempt (*session.SignIn).
 type Flow interface {
 	Password(ctx context.Context, user, password string) (session.Step, error)
 	NewPassword(ctx context.Context, password string) (session.Step, error)
 	Code(ctx context.Context, code string) (session.Step, error)
 }
 
-// Account is one that the demo offers on the screen. Password is "" if the
-// person has chosen one of their own. Code returns the six digits of its
-// authenticator now, "" without one; it is called from commands only.
+// Account is a demo account on the screen. Password is "" after the person chose
+// another one. Code returns the present six digits of its authenticator, "" without
+// one. Only commands call it.
 type Account struct {
 	User, Password, About string
 	Code                  func() string
 }
 
-// Deps is the parts of the page; Demo, User, Organisation and Version may be empty.
+// Deps is the page's dependencies. Demo, User, Organisation and Version may be empty.
 type Deps struct {
 	Env          *pane.Env
 	New          func() (Flow, error)
-	Store        func(context.Context, session.Step) error // keeps the tokens of a Done step
+	Store        func(context.Context, session.Step) error // stores the tokens of a Done step
 	Server       string
 	Organisation safetext.Text
 	Version      string
-	User         string // typed already
+	User         string // initial text of the user field
 	Demo         []Account
 }
 
-// Done is the message to the root that the person is signed in and the tokens are kept.
+// Done is the message to the root after a sign-in, when the tokens are stored.
 type Done struct{}
 
 const limit = time.Minute // of one step
@@ -84,7 +84,7 @@ type Page struct {
 	hint   string // the demo account's code now
 }
 
-// New makes the page, at the password.
+// New returns the page at its first stage, the password.
 func New(d Deps) (*Page, error) {
 	switch {
 	case d.Env == nil:
@@ -105,7 +105,7 @@ func New(d Deps) (*Page, error) {
 
 // Again starts over at the password, for the same person, with a sentence about
 // the reason.
-func (p *Page) Again(reason safetext.Text) {
+func (p *Page) Restart(reason safetext.Text) {
 	p.leave()
 	p.say, p.good = reason.String(), false
 	p.field = 0
@@ -114,10 +114,10 @@ func (p *Page) Again(reason safetext.Text) {
 	}
 }
 
-// User is the name typed last.
+// User returns the last typed user name.
 func (p *Page) User() string { return p.user.Value() }
 
-// leave drops the attempt and all that was typed hidden.
+// leave drops the attempt and zeroes the hidden texts.
 func (p *Page) leave() {
 	if p.cancel != nil {
 		p.cancel()
@@ -131,7 +131,7 @@ func (p *Page) leave() {
 	}
 }
 
-// stepped is an answer. It holds nothing that was typed.
+// stepped is the result of a step. It holds no typed text.
 type stepped struct {
 	gen  uint64
 	flow Flow
@@ -139,7 +139,7 @@ type stepped struct {
 	err  error
 }
 
-// String and GoString keep an attempt out of every print.
+// String and GoString keep an attempt out of all output.
 func (stepped) String() string   { return "sign-in step" }
 func (stepped) GoString() string { return "sign-in step" }
 
@@ -153,7 +153,7 @@ type hinted struct {
 	code string
 }
 
-// Handle takes the page's own messages.
+// Handle handles the page's own messages.
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
 	case stepped:
@@ -213,7 +213,7 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 	return nil
 }
 
-// refused shows the reason, and stays at the step if it can be answered again.
+// refused shows the reason of a failed step. The step can be repeated where possible.
 func (p *Page) refused(m stepped) tea.Cmd {
 	say := pane.Sentence(m.err, p.Server).String()
 	again := p.stage != askPassword && (errors.Is(m.err, session.ErrCode) || errors.Is(m.err, session.ErrPasswordRules) || api.Offline(m.err))
@@ -234,7 +234,7 @@ func (p *Page) demoCode() tea.Cmd {
 	return func() tea.Msg { return hinted{gen, code()} }
 }
 
-// submit sends the answer of the present step.
+// submit sends the input of the present stage.
 func (p *Page) submit() tea.Cmd {
 	if p.busy {
 		return nil
@@ -316,7 +316,7 @@ func (p *Page) call(do func(context.Context) (Flow, session.Step, error)) tea.Cm
 	}
 }
 
-// account is the demo account of a user name, or -1.
+// account returns the index of a demo account, or -1.
 func (p *Page) account(user string) int {
 	for i, a := range p.Demo {
 		if a.User == user {

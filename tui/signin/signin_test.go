@@ -49,8 +49,8 @@ func typed(p *signin.Page, text string) {
 	}
 }
 
-// No message, no print of the page and no frame shows the hidden text,
-// and nothing is left of it once it was sent.
+// No message, no output of the page and no frame shows the hidden text, and the
+// page does not hold it after it was sent.
 func TestPasswordIsInNoMessage(t *testing.T) {
 	p := page(t, nil)
 	typed(p, "ada")
@@ -107,14 +107,14 @@ func TestNewPasswordIsTypedTwice(t *testing.T) {
 	}
 }
 
-// The answer of an attempt that was left changes nothing.
+// The result of a canceled attempt changes nothing.
 func TestLateAnswerIsDropped(t *testing.T) {
 	p := page(t, func(d *signin.Deps) { d.User = "ada" })
 	typed(p, password)
 	cmd := p.Key(tuitest.Key("enter"))
 	p.Key(tuitest.Key("esc"))
 	if next := p.Handle(cmd()); next != nil {
-		t.Error("an attempt that was left went on")
+		t.Error("a canceled attempt continued")
 	}
 }
 
@@ -132,7 +132,7 @@ func TestEnterChoosesTheFirstDemoAccount(t *testing.T) {
 	}
 	without := page(t, nil)
 	if without.Key(tuitest.Key("enter")); !strings.Contains(ansi.Strip(without.View(80, 23)), "Type your user name") {
-		t.Error("without demo accounts the form names what is missing no more")
+		t.Error("without demo accounts the form does not name the missing input")
 	}
 }
 
@@ -155,7 +155,7 @@ func TestKeyLineIsWhole(t *testing.T) {
 	}
 }
 
-// An account that sets up an authenticator is shown the code to type.
+// The demo shows the code for an account that sets up an authenticator.
 func TestDemoShowsTheCodeOfASetUp(t *testing.T) {
 	p := page(t, func(d *signin.Deps) {
 		pool := tuitest.Pool{"katherine": {Password: password, First: session.SetUpCode}}

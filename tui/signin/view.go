@@ -21,7 +21,7 @@ const (
 	labelW = 12
 )
 
-// Title is the place for row 0.
+// Title returns the path for row 0.
 func (p *Page) Title() []string { return []string{"Sign in"} }
 
 // View draws the page, h lines of w cells.
@@ -46,7 +46,7 @@ func (p *Page) View(w, h int) string {
 	return strings.Join(out, "\n")
 }
 
-// form is the fields of a stage, each line with one cell for the cursor sign.
+// form draws the fields of a stage. Each line has one cell for the cursor symbol.
 func (p *Page) form() []string {
 	t := p.Env.Theme
 	host := t.Accent.Bold().Paint("usher") + "  " + t.Muted.Paint(safetext.Line(p.Server))
@@ -72,7 +72,7 @@ func (p *Page) form() []string {
 		head("Enter the code from your authenticator app")
 		lines = append(lines, p.row(0, "Code", t.Text.Paint(p.code.Value()))...)
 	}
-	lines = append(lines, p.saying(blockW-4)...)
+	lines = append(lines, p.statusLines(blockW-4)...)
 	lines = append(lines, " "+p.keys(blockW-2))
 	if p.stage == askPassword {
 		lines = append(lines, p.footer()...)
@@ -88,7 +88,7 @@ func (p *Page) demoHint() string {
 	return t.Muted.Paint("Demo: the code now is ") + t.Text.Bold().Paint(p.hint)
 }
 
-// row is a field and the line below it.
+// row draws a field and the line below it.
 func (p *Page) row(i int, label, value string) []string {
 	t := p.Env.Theme
 	sign, lab, rule, line := " ", t.Muted, t.Rule, t.Glyphs.Light
@@ -106,9 +106,9 @@ func (p *Page) dots(i int) string {
 	return t.Text.Paint(strings.Repeat(t.Glyphs.Hidden, min(p.secret[i].len(), blockW-labelW-4)))
 }
 
-// saying is the failure, or the call that goes on, in two lines at least so that
-// nothing below it moves.
-func (p *Page) saying(w int) []string {
+// statusLines draws a failure or the running call, in at least two lines so that
+// the lines below do not move.
+func (p *Page) statusLines(w int) []string {
 	t, lines := p.Env.Theme, []string{""}
 	switch {
 	case p.busy && !p.good:
@@ -144,7 +144,7 @@ func (p *Page) keys(w int) string {
 	return p.Env.Theme.Keys(w, pairs...)
 }
 
-// footer is the demo's accounts, or a note on the use of the password.
+// footer draws the demo accounts, or a note on the use of the password.
 func (p *Page) footer() []string {
 	t := p.Env.Theme
 	if len(p.Demo) == 0 {
@@ -163,8 +163,8 @@ func (p *Page) footer() []string {
 	return lines
 }
 
-// setUp shows the authenticator's secret: as a QR code where colors can be
-// relied on, and as text in any case.
+// setUp draws the authenticator's secret as text, and as a QR code if the terminal
+// has colors.
 func (p *Page) setUp(w int) []string {
 	t := p.Env.Theme
 	code := p.qr()
@@ -193,7 +193,7 @@ func (p *Page) setUp(w int) []string {
 	add(t.Text, "2  Enter the six digits that it shows:")
 	text = append(text, "", t.Accent.Paint(t.Glyphs.Cursor)+t.Text.Bold().Paint("Code  ")+t.Text.Paint(p.code.Value()),
 		"       "+t.Accent.Paint(strings.Repeat(t.Glyphs.Heavy, 8)))
-	for _, l := range p.saying(side) {
+	for _, l := range p.statusLines(side) {
 		text = append(text, strings.TrimPrefix(l, " "))
 	}
 	text = append(text, p.keys(side))
@@ -215,7 +215,7 @@ func (p *Page) setUp(w int) []string {
 	return lines
 }
 
-// inFours breaks a secret into groups of four letters, as apps show it.
+// inFours splits a secret into groups of four letters, as authenticator apps do.
 func inFours(s string, w int) []string {
 	var groups []string
 	for len(s) > 4 {
@@ -224,8 +224,8 @@ func inFours(s string, w int) []string {
 	return format.Wrap(strings.Join(append(groups, s), " "), w)
 }
 
-// qr draws the address in the colors that the terminal has. Without colors
-// there is no code.
+// qr draws the set-up address in the terminal's colors. Without colors there is no
+// code.
 func (p *Page) qr() []string {
 	t := p.Env.Theme
 	if t.Profile <= colorprofile.ASCII || t.ASCII {
@@ -236,7 +236,7 @@ func (p *Page) qr() []string {
 	white := complete(lipgloss.ANSIColor(15), lipgloss.ANSIColor(231), color.White)
 	code, err := qr.Draw(p.step.URI.Reveal(), ansi.Style{}.ForegroundColor(black).BackgroundColor(white).String())
 	if err != nil {
-		return nil // the secret is there as text
+		return nil // the secret is shown as text
 	}
 	return code
 }

@@ -1,17 +1,17 @@
 package theme
 
-// Glyphs is every sign that is not plain text. All are one cell wide in both
-// sets, so that layout does not move when ASCII is chosen.
+// Glyphs are the symbols of the program. Each is one cell wide in both sets, so
+// that the choice of ASCII does not change the layout.
 type Glyphs struct {
 	Cursor, CursorDim, Mark              string // gutter
 	Heavy, Light, Between                string // rules, and the line between two panes
-	Ellipsis, Sep                        string // cut text; between the parts of a place
+	Ellipsis, Sep                        string // truncated text; separator of path parts
 	Up, Down                             string // sort order; Down also means running
 	Opened, Closed                       string // a folder in the tree
 	Yes, No, Paused, Checking, Waiting   string // states of a transfer
-	Differs                              string // the file here is another one
+	Differs                              string // the local file is a different one
 	Online, Offline                      string
-	Hidden                               string // a letter of a password
+	Hidden                               string // a character of a password
 	TopLeft, TopRight, LowLeft, LowRight string
 	Side                                 string   // of a dialog
 	Bars                                 []string // a chart's column, from an eighth to full

@@ -6,9 +6,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Head is the first line of a pane, w cells wide: its title, a rule, and a
-// note near the end. The rule is heavy, with the cursor's sign before it,
-// where the keys go. Title and note are plain text, safe to print.
+// Head draws the first line of a pane, w cells wide: its title, a rule, and a note
+// near the end. The pane with the focus has a heavy rule and the cursor symbol.
+// Title and note are plain text, safe to print.
 //
 //	▌Files ━━━━━━━━━━━━━━━━━━━━━━━━━━━ 34 of 34 ━
 func (t *Theme) Head(title, note string, w int, focus bool) string {
@@ -28,8 +28,8 @@ func (t *Theme) Head(title, note string, w int, focus bool) string {
 	return t.Pad(g+label.Paint(title)+" "+rule.Paint(strings.Repeat(line, n))+end, w)
 }
 
-// Bar draws a share of w cells as heavy in the given style, the rest as rule.
-// The share is clamped to 0..1; a full bar means that all is there.
+// Bar draws a progress bar of w cells: share of them heavy in style s, the rest
+// as rule. The share is clamped to 0..1.
 func (t *Theme) Bar(w int, share float64, s Style) string {
 	if w <= 0 {
 		return ""
@@ -38,8 +38,8 @@ func (t *Theme) Bar(w int, share float64, s Style) string {
 	return s.Paint(strings.Repeat(t.Glyphs.Heavy, full)) + t.Rule.Paint(strings.Repeat(t.Glyphs.Light, w-full))
 }
 
-// Box frames lines as a dialog, w cells wide with its frame. The lines are
-// painted with the tokens of the Panel ground; longer ones are cut.
+// Box draws a dialog around lines, w cells wide with its frame. The lines are
+// painted with the tokens of the Panel ground. Longer lines are truncated.
 func (t *Theme) Box(title string, lines []string, w int) string {
 	p, inner := t.On(Panel), w-6
 	side := p.Accent.Paint(t.Glyphs.Side)
@@ -54,21 +54,21 @@ func (t *Theme) Box(title string, lines []string, w int) string {
 	return b.String()
 }
 
-// Keys draws a key line: each key bold, its label muted, two cells between.
-// It stops before the first pair that does not fit into w cells; a pair
-// without a label is left out.
+// Keys draws a key line: each key bold, its label muted, two cells between pairs.
+// It ends before the first pair that does not fit into w cells. A pair without a
+// label is omitted.
 func (t *Theme) Keys(w int, pairs ...[2]string) string {
 	line, _ := t.keys(w, pairs)
 	return line
 }
 
-// KeyRows is Keys on as many lines as it takes, for dialogs: none of their ways
-// may be lost.
+// KeyRows draws all pairs, on as many lines as needed. It is for dialogs, where no
+// choice may be missing.
 func (t *Theme) KeyRows(w int, pairs ...[2]string) []string {
 	var lines []string
 	for len(pairs) > 0 {
 		line, n := t.keys(w, pairs)
-		if n == 0 { // wider than the dialog: cut, not dropped
+		if n == 0 { // wider than the dialog: the box truncates it
 			line, n = t.Text.Bold().Paint(pairs[0][0])+t.Muted.Paint(" "+pairs[0][1]), 1
 		}
 		if line != "" {
@@ -79,7 +79,7 @@ func (t *Theme) KeyRows(w int, pairs ...[2]string) []string {
 	return lines
 }
 
-// keys draws the pairs that fit on one line, and returns their number.
+// keys draws the pairs that fit on one line, and returns the number of pairs used.
 func (t *Theme) keys(w int, pairs [][2]string) (line string, taken int) {
 	var b strings.Builder
 	n := 0

@@ -1,23 +1,21 @@
-// Package theme holds every color and sign that the full-screen program
-// draws, and the three ornaments that all panes share: the head of a pane,
-// the bar and the dialog box.
+// Package theme holds the colors and symbols of the full-screen program, and the
+// ornaments that panes share: the head of a pane, the progress bar and the dialog
+// box.
 //
-// A Theme is one value made by New from the facts of the terminal: color
-// depth, light or dark, and whether its font may be trusted with more than
-// ASCII. Each token is written out at three depths, because the nearest match
-// that a color library finds is unreadable for several of them. Under
-// NO_COLOR (colorprofile.ASCII) only bold, underline and reverse remain;
-// nothing is ever said by color alone.
+// New makes a Theme for a terminal: color depth, light or dark background, full or
+// ASCII font. Each token has a color for each of three depths, because the nearest
+// match of a color library is unreadable for several of them. Under NO_COLOR
+// (colorprofile.ASCII) only bold, underline and reverse remain. No information
+// depends on color alone.
 //
 //	t := theme.New(theme.Options{Profile: colorprofile.TrueColor, Dark: true})
 //	row := t.On(theme.Selected)        // the same tokens over the cursor row
 //	s := row.Text.Paint("report.pdf") + row.Muted.Paint("  4.21 MB")
 //
-// Panes hold the *Theme they were given and drop their cached strings when a
-// pane.Restyled message follows.
+// Panes share one *Theme. They drop their cached strings on a pane.Restyled message.
 //
-// The package paints strings that are already safe to print: untrusted text
-// comes as the String of a safetext.Text.
+// The package paints strings that are safe to print: of untrusted text, the String
+// of a safetext.Text.
 package theme
 
 import (
@@ -29,12 +27,12 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Options is the facts of the terminal. The zero value is a light
-// terminal without colors and with a full font.
+// Options describe the terminal. The zero value is a light terminal without colors
+// and with a full font.
 type Options struct {
 	Profile colorprofile.Profile // Ascii or less: no color at all
 	Dark    bool
-	ASCII   bool // draw with ASCII signs of the same width
+	ASCII   bool // draw with ASCII symbols of the same width
 }
 
 // Ground is the background of a text.
@@ -42,13 +40,13 @@ type Ground int
 
 const (
 	Page        Ground = iota // the terminal's own background
-	Selected                  // the cursor row of the pane with the keys
+	Selected                  // the cursor row of the pane with the focus
 	SelectedDim               // the cursor row of another pane
 	Panel                     // a dialog
 	grounds
 )
 
-// Theme is the tokens on one ground. On gives the same tokens on another.
+// Theme holds the tokens on one ground. On returns the tokens on another.
 type Theme struct {
 	Options
 	Glyphs Glyphs
@@ -61,13 +59,13 @@ type Theme struct {
 	Bad    Style // failed, denied
 	Mark   Style // marked files
 	Rule   Style // lines and the empty part of bars; never text
-	Dimmed Style // the page behind a dialog; not meant to be read
+	Dimmed Style // the page behind a dialog; need not be readable
 	Fill   Style // the ground itself: pads a row to its width
 
 	on [grounds]*Theme
 }
 
-// On gives the tokens as they look on a ground.
+// On returns the tokens on a ground.
 func (t *Theme) On(g Ground) *Theme {
 	if t.on[g] == nil {
 		return t
@@ -75,7 +73,7 @@ func (t *Theme) On(g Ground) *Theme {
 	return t.on[g]
 }
 
-// Cursor is the ground of the cursor row in a pane with or without the keys.
+// Cursor returns the ground of the cursor row in a pane with or without the focus.
 func Cursor(focus bool) Ground {
 	if focus {
 		return Selected
@@ -83,8 +81,8 @@ func Cursor(focus bool) Ground {
 	return SelectedDim
 }
 
-// token is one color at the three depths, for dark and light: hex, 256, 16.
-// A 16 of -1 is the terminal's own text color, -2 reverses.
+// token is one color for dark and light at three depths: hex, 256 and 16 colors.
+// Of the 16 colors, -1 is the terminal's own text color and -2 reverses.
 type token struct {
 	dark, light       string
 	dark256, light256 int
@@ -96,7 +94,7 @@ const (
 	reverse = -2
 )
 
-func (k token) colour(o Options) (color.Color, bool) {
+func (k token) resolve(o Options) (color.Color, bool) {
 	hex, c256, c16 := k.light, k.light256, k.light16
 	if o.Dark {
 		hex, c256, c16 = k.dark, k.dark256, k.dark16
@@ -112,7 +110,7 @@ func (k token) colour(o Options) (color.Color, bool) {
 	return c, o.Profile == colorprofile.ANSI && c16 == reverse
 }
 
-// New makes the theme for a terminal.
+// New returns the theme for a terminal.
 func New(o Options) *Theme {
 	base := tokensOn(o, Style{}, Page)
 	sel := ground(o, token{"#22394b", "#d3e6f3", 237, 254, reverse, reverse})
@@ -126,15 +124,15 @@ func New(o Options) *Theme {
 }
 
 func ground(o Options, k token) Style {
-	c, rev := k.colour(o)
+	c, rev := k.resolve(o)
 	return style(nil, c, rev)
 }
 
 func tokensOn(o Options, bg Style, g Ground) *Theme {
 	ink := func(k token) Style {
-		c, _ := k.colour(o)
+		c, _ := k.resolve(o)
 		if bg.reverse {
-			c = nil // one readable pair on a reversed row, whatever the palette is
+			c = nil // a reversed row has one pair of colors, readable in any palette
 		}
 		return style(c, bg.bg, bg.reverse)
 	}
@@ -158,7 +156,7 @@ func tokensOn(o Options, bg Style, g Ground) *Theme {
 	return t
 }
 
-// Style paints text. The zero value leaves it as it is.
+// Style paints text. The zero value does not change it.
 type Style struct {
 	fg, bg                   color.Color
 	bold, underline, reverse bool
@@ -193,16 +191,16 @@ func (s Style) made() Style {
 	return s
 }
 
-// Bold is the style with bold letters.
+// Bold returns the style in bold.
 func (s Style) Bold() Style { s.bold = true; return s.made() }
 
-// Underline is the style with a line below.
+// Underline returns the style with underline.
 func (s Style) Underline() Style { s.underline = true; return s.made() }
 
-// Reverse is the style with foreground and background swapped.
+// Reverse returns the style with foreground and background swapped.
 func (s Style) Reverse() Style { s.reverse = true; return s.made() }
 
-// Paint puts a text into the style.
+// Paint returns a text in the style.
 func (s Style) Paint(text string) string {
 	if s.open == "" || text == "" {
 		return text
@@ -210,13 +208,13 @@ func (s Style) Paint(text string) string {
 	return s.open + text + ansi.ResetStyle
 }
 
-// Foreground is the color of the letters, nil for the terminal's own.
+// Foreground returns the text color, nil for the terminal's own.
 func (s Style) Foreground() color.Color { return s.fg }
 
-// Background is the color below the letters, nil for the terminal's own.
+// Background returns the background color, nil for the terminal's own.
 func (s Style) Background() color.Color { return s.bg }
 
-// Pad fills a painted line with the ground up to w cells, and cuts it there.
+// Pad pads a painted line with the ground to w cells, or truncates it.
 func (t *Theme) Pad(line string, w int) string {
 	n := ansi.StringWidth(line)
 	switch {
@@ -228,7 +226,7 @@ func (t *Theme) Pad(line string, w int) string {
 	return line
 }
 
-// Behind redraws a page as it looks behind a dialog: no longer meant to be read.
+// Behind returns a page dimmed, as it is drawn behind a dialog.
 func (t *Theme) Behind(page string) string {
 	lines := strings.Split(ansi.Strip(page), "\n")
 	for i, l := range lines {

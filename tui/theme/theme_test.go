@@ -13,7 +13,7 @@ import (
 	"usher/tui/theme"
 )
 
-// luminance and contrast: WCAG 2.2, "relative luminance" and "contrast ratio".
+// luminance and contrast follow WCAG 2.2, "relative luminance" and "contrast ratio".
 func luminance(c color.Color) float64 {
 	r, g, b, _ := c.RGBA()
 	part := func(v uint32) float64 {
@@ -31,7 +31,7 @@ func contrast(a, b color.Color) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// Every token that is read has contrast on every usual background.
+// Every text token has enough contrast on every usual background.
 func TestContrast(t *testing.T) {
 	grounds := map[bool][]string{
 		true:  {"#000000", "#15181d", "#1d2229", "#1e1e2e", "#282a36", "#002b36", "#2e3440"},
@@ -57,12 +57,12 @@ func TestContrast(t *testing.T) {
 	}
 }
 
-func TestNoColourMeansNoColour(t *testing.T) {
+func TestNoColorMeansNoColor(t *testing.T) {
 	th := theme.New(theme.Options{Profile: colorprofile.ASCII, Dark: true})
 	for _, s := range []string{th.Text.Paint("x"), th.Accent.Bold().Paint("x"), th.On(theme.Selected).Bad.Paint("x"), th.On(theme.Panel).Rule.Paint("x")} {
 		for _, code := range []string{"[3", ";3", "[4", ";4", "[9", "[10"} {
 			if strings.Contains(s, code) && !strings.Contains(s, "\x1b[4m") {
-				t.Errorf("%q has a colour", s)
+				t.Errorf("%q has a color", s)
 			}
 		}
 	}
@@ -94,7 +94,7 @@ func TestOrnamentsKeepTheirWidth(t *testing.T) {
 	}
 }
 
-// A dialog's keys are all there, however narrow it is.
+// A dialog of any width shows all its keys.
 func TestKeyRowsLoseNoKey(t *testing.T) {
 	th := theme.New(theme.Options{})
 	pairs := [][2]string{{"enter", "download"}, {"b", "keep both"}, {"", ""}, {"r", "replace"}, {"c", "change folder"}, {"esc", "cancel"}}

@@ -16,7 +16,7 @@ import (
 	"usher/tui/pane"
 )
 
-// Item is something that a person wants: an object, or a folder with all below.
+// Item is an object, or a folder with all objects below it.
 type Item struct {
 	Bucket, Key, Name safetext.Text // Key of a folder is its prefix
 	Folder            bool
@@ -25,51 +25,51 @@ type Item struct {
 	Modified          time.Time
 }
 
-// unsized reports that the listing did not tell an object's size.
+// unsized reports whether the listing has no size of an object.
 func (it Item) unsized() bool { return !it.Folder && it.Size == 0 && it.ETag.Raw() == "" }
 
-// Bounds of the question: more than quick bytes are asked about; a folder of
-// more than maxCount objects is left to the engine to walk; so many files at
-// most are looked for on the disk before asking.
+// Bounds of the dialog. A single file of more than askBytes opens it; the engine
+// lists the rest of a folder of more than maxCount objects; at most maxCheck files
+// are checked on the disk.
 const (
-	quick    = 1_000_000_000
+	askBytes = 1_000_000_000
 	maxCount = 50_000
 	maxCheck = 5_000
 	listTime = 30 * time.Second
 )
 
-// Ask is the question before a download: its items, its size, its destination, whether
-// there is room, and the treatment of files that are here (count.go finds out,
-// askview.go draws it). One file of a usual size that is not here yet starts
-// without it.
-type Ask struct {
+// Confirm is the dialog before a download: items, size, destination, free space, and
+// the treatment of existing local files. See count.go for the checks and askview.go
+// for the view. A single file below askBytes without a local file starts without
+// the dialog.
+type Confirm struct {
 	p        *Pane
 	items    []Item
-	todo     []int              // items still to be counted
-	listed   [][]api.Entry      // the entries found so far, by item
-	files    []download.Request // the same, one by one
+	todo     []int              // folders not counted yet
+	listed   [][]api.Entry      // the listed entries, by item
+	files    []download.Request // all files
 	counting bool
 	pause    string // the reason for a pause within the call, in a few words
-	more     bool   // than maxCount
+	more     bool   // than maxCount files
 	checked  bool
 	free     int64
 	local    []download.Presence // of files; nil: there are too many to look
 	left     []download.Request  // the files left out, because they do not fit
-	whole    *wanted             // before something was left out
+	whole    *selection          // before files were left out
 	why      string
 	root     string
 	field    pane.Field
 	typing   bool
-	wrong    string // the reason for which the typed text is no folder
+	wrong    string // the mistake in the typed folder
 	x, y     int    // of the field, in the box
 	shown    bool
 	gone     bool
 	started  bool
 }
 
-// Wanted begins a download, after a question where one is needed.
-func (p *Pane) Wanted(items []Item) tea.Cmd {
-	a := &Ask{p: p, items: items, root: p.Dir, free: -1, listed: make([][]api.Entry, len(items))}
+// Start starts a download, after a dialog if one is needed.
+func (p *Pane) Start(items []Item) tea.Cmd {
+	a := &Confirm{p: p, items: items, root: p.Dir, free: -1, listed: make([][]api.Entry, len(items))}
 	for i, it := range items {
 		if it.Folder {
 			a.todo = append(a.todo, i)
@@ -82,28 +82,27 @@ func (p *Pane) Wanted(items []Item) tea.Cmd {
 		a.counting, a.shown = true, true
 		return tea.Batch(pane.Send(dialog.Show{Dialog: a}), a.count(""))
 	}
-	if len(items) > 1 || a.bytes() > quick {
+	if len(items) > 1 || a.bytes() > askBytes {
 		a.shown = true
 		return tea.Batch(pane.Send(dialog.Show{Dialog: a}), a.check())
 	}
 	return a.check()
 }
 
-func (a *Ask) add(it Item) { a.files = append(a.files, it.request(a.root)) }
+func (a *Confirm) add(it Item) { a.files = append(a.files, it.request(a.root)) }
 
-// request places an item below the root: by bucket and prefix, under names that
-// are safe on every system.
+// request returns the download request of an item, with a path below the root.
 func (it Item) request(root string) download.Request {
 	r := download.Request{Bucket: it.Bucket.Raw(), Key: it.Key.Raw(), Folder: it.Folder}
 	if !it.Folder {
 		r.ETag, r.Size, r.Modified = it.ETag.Raw(), it.Size, it.Modified
 	}
-	return Place(root, r)
+	return Below(root, r)
 }
 
-// requests are for the engine: a folder as one, with the listed part of
-// it; the engine lists the rest.
-func (a *Ask) requests(c download.Conflict) []download.Request {
+// requests returns the requests for the engine. A folder is one request, with its
+// listed entries; the engine lists the rest.
+func (a *Confirm) requests(c download.Conflict) []download.Request {
 	out := make([]download.Request, len(a.items))
 	for i, it := range a.items {
 		out[i] = it.request(a.root)
@@ -121,16 +120,16 @@ func (a *Ask) requests(c download.Conflict) []download.Request {
 	return out
 }
 
-// bytes is the size of all files, as far as it is known.
-func (a *Ask) bytes() (sum int64) {
+// bytes returns the total of the known sizes.
+func (a *Confirm) bytes() (sum int64) {
 	for i := range a.files {
 		sum += a.files[i].Size
 	}
 	return sum
 }
 
-// needed is the bytes that are still to be written.
-func (a *Ask) needed() (sum int64) {
+// needed returns the number of bytes to write.
+func (a *Confirm) needed() (sum int64) {
 	for i := range a.files {
 		if i >= len(a.local) || a.local[i] != download.Here {
 			sum += a.files[i].Size
@@ -139,10 +138,10 @@ func (a *Ask) needed() (sum int64) {
 	return sum
 }
 
-func (a *Ask) enough() bool { return a.free < 0 || a.needed() <= a.free }
+func (a *Confirm) enough() bool { return a.free < 0 || a.needed() <= a.free }
 
-// here counts the files that the disk said p of.
-func (a *Ask) here(p download.Presence) (n int) {
+// here returns the number of files with presence p.
+func (a *Confirm) here(p download.Presence) (n int) {
 	for _, l := range a.local {
 		if l == p {
 			n++
@@ -151,14 +150,13 @@ func (a *Ask) here(p download.Presence) (n int) {
 	return n
 }
 
-// taken reports whether a name is taken by a file that may differ, as far as
-// anybody looked.
-func (a *Ask) taken() bool {
+// taken reports whether a local file may be in the way. Unchecked files may be.
+func (a *Confirm) taken() bool {
 	return a.here(download.HereMaybe)+a.here(download.HereOther) > 0 || a.checked && a.local == nil && len(a.files) > 0
 }
 
-// start hands the files to the engine.
-func (a *Ask) start(c download.Conflict) tea.Cmd {
+// start adds the files to the engine.
+func (a *Confirm) start(c download.Conflict) tea.Cmd {
 	if a.started {
 		return nil
 	}
@@ -175,14 +173,14 @@ func (a *Ask) start(c download.Conflict) tea.Cmd {
 		}
 		say = safetext.New("Download started: " + name)
 	}
-	return tea.Sequence(pane.Send(Begun{}), pane.Send(pane.Say{Text: say}), a.p.put(func(e Engine) { e.Add(reqs...) }))
+	return tea.Sequence(pane.Send(Started{}), pane.Send(pane.Say{Text: say}), a.p.callAnnounced(func(e Engine) { e.Add(reqs...) }))
 }
 
-// Begun is the message to the browser that its marks were taken.
-type Begun struct{}
+// Started is the message to the browser that the marked files were added.
+type Started struct{}
 
-// Handle takes a paste; answers come through the pane.
-func (a *Ask) Handle(msg tea.Msg) tea.Cmd {
+// Handle handles a paste. Results come through the pane.
+func (a *Confirm) Handle(msg tea.Msg) tea.Cmd {
 	if m, ok := msg.(tea.PasteMsg); ok && a.typing {
 		a.field.Take(m)
 		a.wrong = ""
@@ -190,8 +188,8 @@ func (a *Ask) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// Key takes every key press.
-func (a *Ask) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
+// Key handles every key press.
+func (a *Confirm) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	if a.typing {
 		return false, a.typed(msg)
 	}
@@ -213,16 +211,16 @@ func (a *Ask) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	return false, nil
 }
 
-// way is a key that starts the download, and the treatment of a taken name: the key
-// line and the keys are the same list.
+// way is a key that starts the download, and its treatment of existing local files.
+// The key line has the same list.
 type way struct {
 	key, label string
 	start      bool
 	conflict   download.Conflict
 }
 
-func (a *Ask) ways() []way {
-	// A file that differs stays as it is, and its row shows that: nothing is lost.
+func (a *Confirm) ways() []way {
+	// A different local file is not replaced, and the row of the transfer shows that.
 	enter := way{"enter", "download", true, download.Leave}
 	switch {
 	case a.why != "":
@@ -245,7 +243,7 @@ func (a *Ask) ways() []way {
 	return []way{enter}
 }
 
-func (a *Ask) choices() [][2]string {
+func (a *Confirm) choices() [][2]string {
 	if a.typing {
 		return [][2]string{{"enter", "use this folder"}, {"esc", "back"}}
 	}

@@ -14,11 +14,11 @@ import (
 	"usher/tui/theme"
 )
 
-// label is the cells of the names of facts.
+// label is the width of the labels.
 const label = 12
 
 // View draws the box.
-func (a *Ask) View(t *theme.Theme, w, h int) string {
+func (a *Confirm) View(t *theme.Theme, w, h int) string {
 	bw := min(dialog.Width, w-4)
 	p, inner := t.On(theme.Panel), bw-6
 	n := len(a.files)
@@ -28,9 +28,9 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	}
 	facts, field := a.facts(p, inner)
 	foot := append([]string{""}, p.KeyRows(inner, a.choices()...)...)
-	// The list of files gets the room that the rest leaves.
-	const own = 4 + 2 + 1 + 3 // the page around it, frame, empty line, total
-	lines := append([]string{""}, a.list(p, inner, max(3, h-own-len(facts)-len(foot)))...)
+	// The list of files has the lines that remain.
+	const around = 4 + 2 + 1 + 3 // the page around it, frame, empty line, total
+	lines := append([]string{""}, a.list(p, inner, max(3, h-around-len(facts)-len(foot)))...)
 	lines = append(lines, p.Rule.Paint(strings.Repeat(p.Glyphs.Light, inner)))
 	total := a.total(p)
 	lines = append(lines, p.Pad(p.Text.Paint("Total"), inner-format.Width(total))+p.Text.Bold().Paint(total), "")
@@ -39,8 +39,8 @@ func (a *Ask) View(t *theme.Theme, w, h int) string {
 	return t.Box(title, lines, bw)
 }
 
-// total is the size of all files in words.
-func (a *Ask) total(p *theme.Theme) string {
+// total returns the size of all files in words.
+func (a *Confirm) total(p *theme.Theme) string {
 	unknown := 0
 	for i := range a.files {
 		if a.files[i].Size == 0 && a.files[i].ETag == "" {
@@ -63,8 +63,8 @@ func (a *Ask) total(p *theme.Theme) string {
 	return total
 }
 
-// list is the items of the download, in at most room lines.
-func (a *Ask) list(p *theme.Theme, w, room int) []string {
+// list draws the items of the download, in at most room lines.
+func (a *Confirm) list(p *theme.Theme, w, room int) []string {
 	var lines []string
 	for i, it := range a.items {
 		if len(lines) == room-1 && len(a.items) > room {
@@ -83,9 +83,9 @@ func (a *Ask) list(p *theme.Theme, w, room int) []string {
 	return lines
 }
 
-// facts is the destination, the free space and the effects; field is the line of
-// the folder.
-func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
+// facts draws the destination, the free space and the effects. It also returns the
+// line of the destination.
+func (a *Confirm) facts(p *theme.Theme, w int) (out []string, field int) {
 	last := ""
 	add := func(name, text string, s theme.Style) {
 		shown := name
@@ -139,8 +139,8 @@ func (a *Ask) facts(p *theme.Theme, w int) (out []string, field int) {
 	return out, field
 }
 
-// hereFacts is the files that are here already, and their treatment.
-func (a *Ask) hereFacts(add func(name, text string, s theme.Style), p *theme.Theme) {
+// hereFacts adds the existing local files and their treatment.
+func (a *Confirm) hereFacts(add func(name, text string, s theme.Style), p *theme.Theme) {
 	if n := a.here(download.Here); n > 0 {
 		add("Here", quantity.Plural(n, "file is", "files are")+" already here and identical; not downloaded again", p.Text)
 	}
@@ -158,8 +158,8 @@ func (a *Ask) hereFacts(add func(name, text string, s theme.Style), p *theme.The
 	}
 }
 
-// leftOut is the files that were taken out of the download.
-func (a *Ask) leftOut(w int) string {
+// leftOut describes the files that were left out.
+func (a *Confirm) leftOut(w int) string {
 	sum := int64(0)
 	for _, r := range a.left {
 		sum += r.Size
@@ -172,8 +172,8 @@ func (a *Ask) leftOut(w int) string {
 	return say
 }
 
-// dir is the folder of all the files, or the root if they have several.
-func (a *Ask) dir() string {
+// dir returns the folder of all items, or the root if they have several.
+func (a *Confirm) dir() string {
 	dir := ""
 	for i, it := range a.items {
 		up := api.Path{Bucket: it.Bucket.Raw(), Key: it.Key.Raw()}.Parent().Key

@@ -15,37 +15,37 @@ import (
 	"usher/tui/pane"
 )
 
-// counted is a page of a folder that is being counted.
+// counted is one page of a folder's listing.
 type counted struct {
-	ask  *Ask
+	ask  *Confirm
 	item int
 	page api.ListResponse
 	err  error
 }
 
-// countPaused is a pause within the counting.
+// countPaused is a pause within a call.
 type countPaused struct {
-	ask    *Ask
+	ask    *Confirm
 	say    string
 	pauses pane.Pauses
 }
 
-// String keeps a page's raw names out of any print.
+// String keeps the raw names of a page out of all output.
 func (counted) String() string { return "counted" }
 
-// checked is the state of the disk.
+// checked is the result of a disk check.
 type checked struct {
-	ask   *Ask
+	ask   *Confirm
 	root  string
 	free  int64
 	local []download.LocalState
 }
 
-// String keeps raw paths out of any print.
+// String keeps raw paths out of all output.
 func (checked) String() string { return "checked" }
 
 // count requests a page of the next folder.
-func (a *Ask) count(cursor string) tea.Cmd {
+func (a *Confirm) count(cursor string) tea.Cmd {
 	i, lister := a.todo[0], a.p.Lister
 	it := a.items[i]
 	pauses := pane.NewPauses()
@@ -59,12 +59,12 @@ func (a *Ask) count(cursor string) tea.Cmd {
 	return tea.Batch(call, a.nextPause(pauses))
 }
 
-// nextPause waits for the next pause of a page that is on its way.
-func (a *Ask) nextPause(pauses pane.Pauses) tea.Cmd {
+// nextPause waits for the next pause of a pending call.
+func (a *Confirm) nextPause(pauses pane.Pauses) tea.Cmd {
 	return pauses.Next(func(w client.Wait) tea.Msg { return countPaused{a, pane.Pause(w), pauses} })
 }
 
-func (a *Ask) counted(m counted) tea.Cmd {
+func (a *Confirm) counted(m counted) tea.Cmd {
 	a.pause = ""
 	if a.gone {
 		return nil
@@ -83,7 +83,7 @@ func (a *Ask) counted(m counted) tea.Cmd {
 		if e.Modified != nil {
 			r.Modified = *e.Modified
 		}
-		a.files = append(a.files, Place(a.root, r))
+		a.files = append(a.files, Below(a.root, r))
 	}
 	switch {
 	case m.page.Cursor != "" && len(a.files) < maxCount:
@@ -100,8 +100,8 @@ func (a *Ask) counted(m counted) tea.Cmd {
 	return a.check()
 }
 
-// check looks at the disk: free space, and the files that are there already.
-func (a *Ask) check() tea.Cmd {
+// check checks the disk: the free space and the existing files.
+func (a *Confirm) check() tea.Cmd {
 	a.checked = false
 	root, reqs := a.root, slices.Clone(a.files)
 	engine, free := a.p.Engine, a.p.FreeSpace
@@ -119,7 +119,7 @@ func (a *Ask) check() tea.Cmd {
 	}
 }
 
-func (a *Ask) settle(m checked) tea.Cmd {
+func (a *Confirm) settle(m checked) tea.Cmd {
 	if a.gone || m.root != a.root {
 		return nil
 	}
@@ -137,26 +137,25 @@ func (a *Ask) settle(m checked) tea.Cmd {
 	return pane.Send(dialog.Show{Dialog: a})
 }
 
-// wanted is the whole download as it was asked for.
-type wanted struct {
+// selection is the whole download, as it was requested.
+type selection struct {
 	items  []Item
 	listed [][]api.Entry
 	files  []download.Request
 }
 
-// putBack takes in again the files that were left out.
-func (a *Ask) putBack() {
+// restoreLeftOut adds the files again that were left out.
+func (a *Confirm) restoreLeftOut() {
 	if w := a.whole; w != nil {
 		a.items, a.listed, a.files, a.left, a.whole = w.items, w.listed, w.files, nil, nil
 	}
 }
 
-// spare has to stay free beside the files; the engine leaves as much.
+// spare is the space that the engine keeps free.
 const spare = 64 << 20 // bytes
 
-// leaveOut takes files out of the download until the rest fits, the largest
-// first.
-func (a *Ask) leaveOut() {
+// leaveOut removes the largest files from the download until the rest fits.
+func (a *Confirm) leaveOut() {
 	order := make([]int, 0, len(a.files))
 	for i := range a.files {
 		if i >= len(a.local) || a.local[i] != download.Here {
@@ -172,7 +171,7 @@ func (a *Ask) leaveOut() {
 		a.left = append(a.left, r)
 	}
 	if a.whole == nil {
-		a.whole = &wanted{a.items, a.listed, a.files}
+		a.whole = &selection{a.items, a.listed, a.files}
 	}
 	files, local := a.files[:0:0], a.local[:0:0]
 	for i, r := range a.files {

@@ -13,10 +13,10 @@ import (
 	"usher/tui/pane"
 )
 
-// Do answers an action.
+// Do runs an action.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
 	if p.list.Move(a) {
-		p.stays = a != keys.First
+		p.cursorMoved = a != keys.First
 		return nil
 	}
 	switch a {
@@ -31,37 +31,37 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	switch a {
 	case keys.PauseAll:
 		if p.tally.active {
-			return p.tell(Engine.PauseAll)
+			return p.call(Engine.PauseAll)
 		}
-		return p.put(Engine.ResumeAll)
+		return p.callAnnounced(Engine.ResumeAll)
 	case keys.AgainAll:
-		return p.put(Engine.RetryAll)
+		return p.callAnnounced(Engine.RetryAll)
 	}
 	t := p.current()
 	if t == nil {
 		return nil
 	}
 	id := t.ID
-	p.stays = true // on the row that was meant, wherever it goes
+	p.cursorMoved = true // the cursor follows this transfer
 	switch a {
 	case keys.Pause:
 		if t.State == download.Paused {
-			return p.put(func(e Engine) { e.Resume(id) })
+			return p.callAnnounced(func(e Engine) { e.Resume(id) })
 		}
-		return p.tell(func(e Engine) { e.Pause(id) })
+		return p.call(func(e Engine) { e.Pause(id) })
 	case keys.Again:
-		if clashes(t) {
+		if conflicts(t) {
 			return p.askReplace(t)
 		}
-		return p.put(func(e Engine) { e.Retry(id) })
+		return p.callAnnounced(func(e Engine) { e.Retry(id) })
 	case keys.KeepBoth:
-		return p.anew(t, download.KeepBoth)
+		return p.addAgain(t, download.KeepBoth)
 	case keys.Remove:
 		return p.remove(t)
 	case keys.Later:
-		return p.tell(func(e Engine) { e.Move(id, 1) })
+		return p.call(func(e Engine) { e.Move(id, 1) })
 	case keys.Sooner:
-		return p.tell(func(e Engine) { e.Move(id, -1) })
+		return p.call(func(e Engine) { e.Move(id, -1) })
 	case keys.Folder:
 		return pane.Send(pane.Copy{Text: safetext.New(t.Dest)})
 	case keys.CopyPath:
@@ -70,57 +70,57 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	return nil
 }
 
-// anew adds a transfer again with another treatment of a taken name: a
-// retry would keep the answer it had.
-func (p *Pane) anew(t *download.Transfer, c download.Conflict) tea.Cmd {
+// addAgain adds a transfer again with another treatment of an existing local file.
+// A retry would keep the treatment.
+func (p *Pane) addAgain(t *download.Transfer, c download.Conflict) tea.Cmd {
 	id, r := t.ID, t.Request
-	if t.Parent != 0 { // the engine keeps a folder's file without its place
-		r = Place(r.Dir, r)
+	if t.Parent != 0 { // the engine stores a file of a folder without its path
+		r = Below(r.Dir, r)
 	}
 	r.Conflict = c
-	return p.put(func(e Engine) {
+	return p.callAnnounced(func(e Engine) {
 		e.Cancel(id)
 		e.Add(r)
 	})
 }
 
-// askReplace opens a question before a file of the person is given up: r is "try again"
-// everywhere else.
+// askReplace opens a dialog before a local file is replaced: for other transfers,
+// the same key tries again.
 func (p *Pane) askReplace(t *download.Transfer) tea.Cmd {
 	line := dialog.Line{Text: safetext.Line(base(t)) + " is here with different content. It is replaced by the file on the server once that file is complete and verified."}
 	if t.Folder {
 		line.Text = "Local files that differ are replaced by the files on the server, each once it is complete and verified."
 	}
-	return pane.Send(dialog.Show{Dialog: &dialog.Ask{Title: "Replace local files", Lines: []dialog.Line{line}, Choices: []dialog.Choice{
-		{Keys: []string{"enter"}, Label: "replace", Cmd: p.anew(t, download.Overwrite)},
-		{Keys: []string{"b"}, Label: "keep both", Cmd: p.anew(t, download.KeepBoth)},
+	return pane.Send(dialog.Show{Dialog: &dialog.Question{Title: "Replace local files", Lines: []dialog.Line{line}, Choices: []dialog.Choice{
+		{Keys: []string{"enter"}, Label: "replace", Cmd: p.addAgain(t, download.Overwrite)},
+		{Keys: []string{"b"}, Label: "keep both", Cmd: p.addAgain(t, download.KeepBoth)},
 		{Keys: []string{"esc", "q"}, Label: "cancel"},
 	}}})
 }
 
-// much is how many fetched bytes are worth a question before they are removed.
-const much = 1_000_000
+// askAbove is the number of downloaded bytes above which a dialog precedes deletion.
+const askAbove = 1_000_000
 
-// remove takes a transfer off the list. That removes its fetched bytes,
-// so there is a question where they are many.
+// remove removes a transfer and its partial file, after a dialog if the file is
+// large.
 func (p *Pane) remove(t *download.Transfer) tea.Cmd {
 	id := t.ID
-	do := p.tell(func(e Engine) { e.Cancel(id) })
+	do := p.call(func(e Engine) { e.Cancel(id) })
 	kept := p.partial(t)
-	if kept <= much {
+	if kept <= askAbove {
 		return do
 	}
 	say := quantity.Size(kept) + " were downloaded. Delete them?"
 	if t.Folder {
 		say = quantity.Size(kept) + " of unfinished files were downloaded. Delete them? Complete files are kept."
 	}
-	return pane.Send(dialog.Show{Dialog: &dialog.Ask{Title: "Remove from the list", Lines: []dialog.Line{{Text: say}}, Choices: []dialog.Choice{
+	return pane.Send(dialog.Show{Dialog: &dialog.Question{Title: "Remove from the list", Lines: []dialog.Line{{Text: say}}, Choices: []dialog.Choice{
 		{Keys: []string{"enter"}, Label: "remove", Cmd: do},
 		{Keys: []string{"esc", "q"}, Label: "keep"},
 	}}})
 }
 
-// partial is the bytes that go with a transfer when it is removed.
+// partial returns the number of bytes that are deleted with a transfer.
 func (p *Pane) partial(t *download.Transfer) int64 {
 	if !t.Folder {
 		if t.State == download.Done || t.State == download.Skipped {
@@ -163,11 +163,11 @@ func (p *Pane) whyNot(a keys.Action) string {
 			return "Pause: this transfer has ended."
 		}
 	case keys.Again:
-		if !clashes(t) && t.State != download.Failed && t.State != download.Denied && t.State != download.WaitingNetwork {
+		if !conflicts(t) && t.State != download.Failed && t.State != download.Denied && t.State != download.WaitingNetwork {
 			return "Try again: this transfer did not fail."
 		}
 	case keys.KeepBoth:
-		if !clashes(t) {
+		if !conflicts(t) {
 			return "Keep both: no local file is in the way."
 		}
 	case keys.Later, keys.Sooner:
@@ -182,7 +182,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 	return ""
 }
 
-// Label is the effect of a key on the row under the cursor.
+// Label returns the effect of a key on the row under the cursor.
 func (p *Pane) Label(a keys.Action) string {
 	t := p.current()
 	switch {
@@ -191,7 +191,7 @@ func (p *Pane) Label(a keys.Action) string {
 	case t == nil:
 	case a == keys.Pause && t.State == download.Paused:
 		return "resume"
-	case a == keys.Again && clashes(t):
+	case a == keys.Again && conflicts(t):
 		return "replace"
 	case a == keys.Again && t.State == download.WaitingNetwork:
 		return "try now"
@@ -199,11 +199,11 @@ func (p *Pane) Label(a keys.Action) string {
 	return ""
 }
 
-// Hints for the key line: the keys with an effect on the row under the cursor.
+// Hints returns the keys with an effect on the row under the cursor.
 func (p *Pane) Hints() []keys.Action {
 	h := []keys.Action{keys.Pause, keys.Again, keys.Remove, keys.PauseAll}
-	if t := p.current(); t != nil && clashes(t) {
-		h[0] = keys.KeepBoth // a pause means nothing there
+	if t := p.current(); t != nil && conflicts(t) {
+		h[0] = keys.KeepBoth // such a transfer cannot be paused
 	}
 	if p.w >= wide {
 		h = append(h, keys.Later, keys.Folder)

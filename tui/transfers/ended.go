@@ -12,8 +12,8 @@ import (
 	"usher/tui/pane"
 )
 
-// ended is the sentence once the queue is at rest: the files that came in this batch,
-// those that were here, and those that did not arrive.
+// ended returns the sentence about a completed batch: the downloaded files, the
+// ones that were already here, and the failed ones.
 func (p *Pane) ended() tea.Cmd {
 	s := p.snap
 	say := pane.Say{Tone: pane.Good, Text: safetext.New(summary(s))}
@@ -26,7 +26,7 @@ func (p *Pane) ended() tea.Cmd {
 	return pane.Send(say)
 }
 
-// summary is that sentence.
+// summary returns that sentence, "" for an empty batch.
 func summary(s download.Snapshot) string {
 	same, left := s.FilesSame, s.FilesDiffer
 	came := s.FilesDone - same - left

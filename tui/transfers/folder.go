@@ -12,11 +12,11 @@ import (
 	"usher/tui/theme"
 )
 
-// Moved is the message to the root that downloads go to another folder from now on.
-type Moved struct{}
+// FolderChanged is the message to the root that the download folder has changed.
+type FolderChanged struct{}
 
-// typeFolder opens the field for another folder.
-func (a *Ask) typeFolder() {
+// typeFolder opens the text field for another folder.
+func (a *Confirm) typeFolder() {
 	a.typing, a.wrong = true, ""
 	a.field.Open(a.p.short(a.root))
 	if safetext.New(a.root).Escaped() {
@@ -24,9 +24,9 @@ func (a *Ask) typeFolder() {
 	}
 }
 
-// typed takes a key press of the field. The folder that is chosen holds for
-// the session.
-func (a *Ask) typed(msg tea.KeyPressMsg) tea.Cmd {
+// typed handles a key press in the text field. The chosen folder is used for the
+// rest of the session.
+func (a *Confirm) typed(msg tea.KeyPressMsg) tea.Cmd {
 	switch msg.String() {
 	case "esc":
 		a.typing, a.wrong = false, ""
@@ -38,12 +38,12 @@ func (a *Ask) typed(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		a.typing = false
 		a.root = dir
-		a.putBack() // there may be room for it
+		a.restoreLeftOut() // they may fit there
 		for i := range a.files {
 			a.files[i].Dir = dir
 		}
-		cmds := []tea.Cmd{a.p.moveTo(dir)}
-		if !a.counting { // the end of counting looks at the disk itself
+		cmds := []tea.Cmd{a.p.setFolder(dir)}
+		if !a.counting { // the disk is checked after the counting
 			cmds = append(cmds, a.check())
 		}
 		return tea.Batch(cmds...)
@@ -53,8 +53,8 @@ func (a *Ask) typed(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// folder reads a folder as it was typed: a whole path, or one that begins at
-// home; else it returns a sentence with the right form.
+// folder parses a typed folder: a full path, or one that begins with ~. For any
+// other text it returns a sentence with the right form.
 func (p *Pane) folder(typed string) (dir, wrong string) {
 	dir = strings.TrimSpace(typed)
 	if rest, ok := strings.CutPrefix(dir, "~"); ok && (rest == "" || strings.ContainsRune(`/`+string(filepath.Separator), rune(rest[0]))) && p.Home != "" {
@@ -69,17 +69,17 @@ func (p *Pane) folder(typed string) (dir, wrong string) {
 	return filepath.Clean(dir), ""
 }
 
-// moveTo lets downloads go to another folder from now on.
-func (p *Pane) moveTo(dir string) tea.Cmd {
+// setFolder changes the download folder.
+func (p *Pane) setFolder(dir string) tea.Cmd {
 	if dir == p.Dir {
 		return nil
 	}
 	p.Dir, p.free = dir, -1
-	return tea.Batch(p.space(), pane.Send(Moved{}))
+	return tea.Batch(p.space(), pane.Send(FolderChanged{}))
 }
 
-// fieldLine draws the field and notes the position of its cursor.
-func (a *Ask) fieldLine(p *theme.Theme, label, w int) string {
+// fieldLine draws the text field and stores the position of its cursor.
+func (a *Confirm) fieldLine(p *theme.Theme, label, w int) string {
 	before, after := safetext.Line(a.field.Before()), safetext.Line(a.field.After())
 	room := w - label - 1
 	before = format.Start(before, room, p.Glyphs.Ellipsis)
@@ -88,8 +88,8 @@ func (a *Ask) fieldLine(p *theme.Theme, label, w int) string {
 	return p.Accent.Bold().Paint(format.PadRight("To", label)) + p.Text.Underline().Paint(format.PadRight(before+after, w-label))
 }
 
-// Cursor is where the next letter goes, while a folder is typed.
-func (a *Ask) Cursor() *tea.Cursor {
+// Cursor returns the position of the text cursor while a folder is typed.
+func (a *Confirm) Cursor() *tea.Cursor {
 	if !a.typing {
 		return nil
 	}

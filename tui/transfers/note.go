@@ -14,8 +14,8 @@ import (
 	"usher/client/quantity"
 )
 
-// notes are the text at the end of a row, the longest form first; the row takes
-// the first that fits, so that no word is cut.
+// notes returns the text at the end of a row, longest form first. The row shows the
+// first one that fits, so that no word is truncated.
 func (p *Pane) notes(x *download.Transfer) []string {
 	at := "at " + quantity.Size(x.Done)
 	switch x.State {
@@ -64,7 +64,7 @@ func (p *Pane) notes(x *download.Transfer) []string {
 	return []string{""}
 }
 
-// runs is rate and time left, or why there are none.
+// runs returns rate and time left, or the reason that there are none.
 func (p *Pane) runs(x *download.Transfer) []string {
 	rate, long, short := "", quantity.Remaining(x.Left), quantity.Short(x.Left)
 	if x.Rate >= 1 {
@@ -88,12 +88,12 @@ func (p *Pane) runs(x *download.Transfer) []string {
 	return []string{join(rate, long+" left"), join(rate, short), rate + " " + short, short + " left", short}
 }
 
-// quiet is the time without a byte after which a row shows it.
+// quiet is the time without data after which a row shows that.
 const quiet = 3 * time.Second
 
 func noData(d time.Duration, form func(time.Duration) string) string { return "no data for " + form(d) }
 
-// join puts two cells between two texts, if there are two.
+// join joins two texts with two spaces. Either text may be empty.
 func join(a, b string) string {
 	if a == "" || b == "" {
 		return a + b
@@ -101,7 +101,7 @@ func join(a, b string) string {
 	return a + "  " + b
 }
 
-// arrived is the facts of a finished download.
+// arrived returns the notes of a finished download.
 func (p *Pane) arrived(x *download.Transfer) []string {
 	if x.Folder {
 		say := quantity.Plural(x.FilesDone, "file", "files")
@@ -123,8 +123,8 @@ func (p *Pane) arrived(x *download.Transfer) []string {
 	return forms
 }
 
-// savedAs is the local name of a finished file that did not get its usual one,
-// raw: another file has that.
+// savedAs returns the local name of a finished file, raw, if it is not the usual one.
+// Another file had that name.
 func savedAs(x *download.Transfer) string {
 	if x.Folder || x.State != download.Done || x.Dest == "" {
 		return ""
@@ -135,8 +135,8 @@ func savedAs(x *download.Transfer) string {
 	return ""
 }
 
-// cause is why a transfer failed, in a few words; the whole sentence unfolds
-// under the cursor.
+// cause returns the reason of a failure in a few words. The row under the cursor
+// shows the whole sentence.
 func cause(x *download.Transfer) string {
 	var disk *download.Error
 	var refused *api.Error

@@ -7,21 +7,20 @@ import (
 	"usher/client/download"
 )
 
-// gap in Pane.shown is an empty line between two blocks of rows.
+// gap, in Pane.shown, is an empty line between two blocks of rows.
 const gap = -1
 
-// wide is the cells from which rows have room for whole words, and blocks for
-// an empty line between them.
+// wide is the width in cells from which rows show whole words and empty lines
+// separate the blocks.
 const wide = 110
 
-// groups in their order on the page: transfers that move, that need a look, that wait
-// for the person, that wait, that ended, that were taken away.
+// Groups of transfers, in their order on the page. Stuck transfers need attention.
 const (
 	moving = iota
 	stuck
 	paused
 	waiting
-	over
+	finished
 	denied
 	groups
 )
@@ -42,32 +41,31 @@ func groupOf(t *download.Transfer) int {
 	if t.Differs {
 		return stuck
 	}
-	return over
+	return finished
 }
 
-// own reports whether a transfer has a row of its own. A folder represents its
-// files, but for those that need a look and those that are under way for long
-// enough to be read.
-func own(t *download.Transfer) bool {
+// hasRow reports whether a transfer has a row. A folder represents its files, except
+// those that need attention and large ones in progress.
+func hasRow(t *download.Transfer) bool {
 	switch {
 	case t.State == download.Cancelled:
 		return false
 	case t.Parent == 0, t.State == download.Failed, t.State == download.Denied, t.Differs:
 		return true
 	}
-	return t.Size > briefly && (t.State == download.Running || t.State == download.Verifying)
+	return t.Size > minRowSize && (t.State == download.Running || t.State == download.Verifying)
 }
 
-// briefly is the size up to which a file of a folder comes and goes too fast
-// for a row of its own.
-const briefly = 8 << 20 // bytes
+// minRowSize is the size up to which a file of a folder has no row while it is in
+// progress: the row would disappear too soon.
+const minRowSize = 8 << 20 // bytes
 
-// arrange puts the rows in order. The cursor stays on its transfer, at, once it
-// was put there, else on a transfer that moves.
+// arrange sorts the rows. The cursor stays on transfer at if a key moved it there,
+// else on the first row.
 func (p *Pane) arrange(at download.ID) {
 	var by [groups][]int
 	for i := range p.snap.Transfers {
-		if t := &p.snap.Transfers[i]; own(t) {
+		if t := &p.snap.Transfers[i]; hasRow(t) {
 			g := groupOf(t)
 			by[g] = append(by[g], i)
 		}
@@ -78,15 +76,15 @@ func (p *Pane) arrange(at download.ID) {
 	}
 	shown := make([]int, 0, len(p.shown)+2)
 	for g, rows := range by {
-		if p.spaced && g >= over && len(rows) > 0 && len(shown) > 0 {
+		if p.spaced && g >= finished && len(rows) > 0 && len(shown) > 0 {
 			shown = append(shown, gap)
 		}
 		shown = append(shown, rows...)
 	}
 	p.shown = shown
-	p.twins.find(p)
+	p.sameNames.find(p)
 	p.list.Changed()
-	if !p.stays {
+	if !p.cursorMoved {
 		p.toFirst()
 		return
 	}
@@ -97,7 +95,7 @@ func (p *Pane) arrange(at download.ID) {
 	}
 }
 
-// under is the transfer with the cursor, 0 for none.
+// under returns the transfer under the cursor, 0 for none.
 func (p *Pane) under() download.ID {
 	if t := p.current(); t != nil {
 		return t.ID
@@ -110,15 +108,15 @@ func (p *Pane) toFirst() {
 	p.list.SetTop(0)
 }
 
-// twins are the names that rows of different objects would share.
-type twins struct {
+// sameNames holds the names that rows of different objects share.
+type sameNames struct {
 	rows int
 	last download.ID
 	more map[string]bool
 }
 
-// find looks for them, if the rows are others than before.
-func (w *twins) find(p *Pane) {
+// find updates the names if the rows have changed.
+func (w *sameNames) find(p *Pane) {
 	rows, last := 0, download.ID(0)
 	for _, n := range p.shown {
 		if n != gap {
@@ -144,7 +142,7 @@ func (w *twins) find(p *Pane) {
 	}
 }
 
-// base is the name of a transfer's row, raw.
+// base returns the name of a transfer, raw.
 func base(t *download.Transfer) string {
 	name := pathOf(t).Base()
 	if t.Folder {
@@ -155,8 +153,8 @@ func base(t *download.Transfer) string {
 
 func pathOf(t *download.Transfer) api.Path { return api.Path{Bucket: t.Bucket, Key: t.Key} }
 
-// before is the text before a row's name, raw: the way from the folder it
-// belongs to, or the whole way where another row has the same name.
+// before returns the path before the name of a row, raw: from its folder transfer
+// on, or the full path if another row has the same name, else "".
 func (p *Pane) before(t *download.Transfer) string {
 	up := pathOf(t).Parent().Key
 	if t.Parent != 0 {
@@ -166,7 +164,7 @@ func (p *Pane) before(t *download.Transfer) string {
 			}
 		}
 	}
-	if t.Parent != 0 || p.twins.more[base(t)] {
+	if t.Parent != 0 || p.sameNames.more[base(t)] {
 		return t.Bucket + "/" + up
 	}
 	return ""

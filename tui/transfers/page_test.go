@@ -16,7 +16,7 @@ import (
 	"usher/tui/transfers"
 )
 
-// lines is the page's rows without their paint, from the list on.
+// lines returns the rows of the list, unpainted.
 func lines(p *transfers.Pane, w, h int) []string {
 	var out []string
 	for _, l := range strings.Split(ansi.Strip(p.View(w, h)), "\n")[3:] {
@@ -25,8 +25,7 @@ func lines(p *transfers.Pane, w, h int) []string {
 	return out
 }
 
-// The page is in the order of the picture, with an empty line between its
-// blocks where there is room.
+// Rows are sorted by group. A wide page has an empty line between its blocks.
 func TestRowsAreGrouped(t *testing.T) {
 	p := page(t)
 	s := download.Snapshot{}
@@ -34,7 +33,7 @@ func TestRowsAreGrouped(t *testing.T) {
 	for i, st := range states {
 		s.Transfers = append(s.Transfers, download.Transfer{ID: download.ID(i + 1), Bucket: "b", Key: fmt.Sprintf("file-%d", i), Size: 1000, State: st})
 	}
-	p.Handle(transfers.Ticked{Snapshot: s})
+	p.Handle(transfers.Refreshed{Snapshot: s})
 	for w, want := range map[int]string{
 		80:  "verifying running failed paused waiting waiting done here denied",
 		120: "verifying running failed paused waiting waiting - done here - denied",
@@ -53,13 +52,13 @@ func TestRowsAreGrouped(t *testing.T) {
 		}
 	}
 	if text := strings.Join(lines(p, 80, 30), "\n"); strings.Count(text, "next") != 1 || !strings.Contains(text, "file-2") {
-		t.Errorf("which one is next?\n%s", text)
+		t.Errorf("not one file is next:\n%s", text)
 	}
 }
 
-// Among 20,000 the page opens on a transfer that moves, and stays there until the cursor
-// is put elsewhere; then it stays with its transfer.
-func TestPageOpensOnWhatMoves(t *testing.T) {
+// Among 20,000 transfers the page opens on an active one, and the cursor stays on
+// active ones until a key moves it. Then it stays on its transfer.
+func TestPageOpensOnAnActiveTransfer(t *testing.T) {
 	p := page(t)
 	s := download.Snapshot{Transfers: make([]download.Transfer, 20_000), Running: 1}
 	for i := range s.Transfers {
@@ -67,18 +66,18 @@ func TestPageOpensOnWhatMoves(t *testing.T) {
 	}
 	s.Transfers[15_000].State = download.Running
 	p.Opened()
-	p.Handle(transfers.Ticked{Snapshot: s})
+	p.Handle(transfers.Refreshed{Snapshot: s})
 	if l := lines(p, 80, 24)[0]; !strings.Contains(l, "▌ ↓ running    file-15000") {
 		t.Errorf("the first row is %q", l)
 	}
 	s.Transfers[15_000].State, s.Transfers[15_001].State = download.Done, download.Running
-	p.Handle(transfers.Ticked{Snapshot: s})
+	p.Handle(transfers.Refreshed{Snapshot: s})
 	if l := lines(p, 80, 24)[0]; !strings.Contains(l, "▌ ↓ running    file-15001") {
 		t.Errorf("the first row is %q", l)
 	}
 	p.Do(keys.Down)
 	s.Transfers[15_002].State = download.Running
-	p.Handle(transfers.Ticked{Snapshot: s})
+	p.Handle(transfers.Refreshed{Snapshot: s})
 	found := false
 	for _, l := range lines(p, 80, 24) {
 		found = found || strings.HasPrefix(l, "▌") && strings.Contains(l, "file-00000")
@@ -88,8 +87,8 @@ func TestPageOpensOnWhatMoves(t *testing.T) {
 	}
 }
 
-// Whatever the numbers are, the line over the list, the rows and the strip end
-// with whole words.
+// The line above the list, the rows and the strip end with whole words, for any
+// numbers.
 func TestNoWordIsCut(t *testing.T) {
 	whole := regexp.MustCompile(`(^|%|[ ,])( ?\d+ (s|days)( left)?|\d+m \d+s( left)?|\d+h \d\dm( left)?|\d+ min \d+ s left|\d+ h \d\d min left|[\d.]+ [kMGT]?B/s|waiting( for the network)?|counting…( [\d,]+)?|no data( for)? \d.*|no data|paused|\d+%)$`)
 	p := page(t)
@@ -106,7 +105,7 @@ func TestNoWordIsCut(t *testing.T) {
 						func() { s.Transfers[0].State, s.Counting = download.Running, 20_000 },
 					} {
 						change()
-						p.Handle(transfers.Ticked{Snapshot: s})
+						p.Handle(transfers.Refreshed{Snapshot: s})
 						text := strings.Split(ansi.Strip(p.View(w, 20)), "\n")
 						for _, l := range []string{text[2], text[4]} {
 							n++
@@ -120,7 +119,7 @@ func TestNoWordIsCut(t *testing.T) {
 								t.Fatalf("strip %q", l)
 							}
 							if s.Transfers[0].State == download.WaitingNetwork && !strings.Contains(l, "waiting") {
-								t.Fatalf("strip %q does not say what holds it up", l)
+								t.Fatalf("strip %q lacks the reason of the wait", l)
 							}
 						}
 					}
@@ -129,12 +128,12 @@ func TestNoWordIsCut(t *testing.T) {
 		}
 	}
 	if n < 1000 {
-		t.Errorf("only %d lines were looked at", n)
+		t.Errorf("only %d lines were checked", n)
 	}
 }
 
-// says runs a command and gives the sentence that it sends.
-func says(cmd tea.Cmd) string {
+// said runs a command and returns the sentence that it sends.
+func said(cmd tea.Cmd) string {
 	if cmd == nil {
 		return ""
 	}
@@ -143,7 +142,7 @@ func says(cmd tea.Cmd) string {
 		return m.Text.String()
 	case tea.BatchMsg:
 		for _, c := range m {
-			if s := says(c); s != "" {
+			if s := said(c); s != "" {
 				return s
 			}
 		}
@@ -151,8 +150,8 @@ func says(cmd tea.Cmd) string {
 	return ""
 }
 
-// The sentence comes when the queue is at rest, once, from the sums of the
-// batch; a paused transfer is no rest.
+// The sentence appears once, when no transfer is unfinished, with the sums of the
+// batch. A paused transfer is unfinished.
 func TestSentenceAtTheEnd(t *testing.T) {
 	row := func(id int, st download.State) download.Transfer {
 		return download.Transfer{ID: download.ID(id), Bucket: "b", Key: fmt.Sprint(id), State: st}
@@ -168,39 +167,39 @@ func TestSentenceAtTheEnd(t *testing.T) {
 		{download.Snapshot{Files: 3, FilesDone: 3, BytesNew: 5000, FilesPlain: 3}, "3 files, 5.00 kB, checked by size only."},
 		{download.Snapshot{Files: 3, FilesDone: 2, BytesNew: 5000, FilesFailed: 1}, "1 of 3 files failed. t shows why. 2 files, 5.00 kB, verified."},
 		{download.Snapshot{Files: 2, FilesDone: 1, BytesNew: 5000, Transfers: []download.Transfer{row(1, download.Done), row(2, download.Paused)}}, ""},
-		{download.Snapshot{}, ""}, // all were removed
+		{download.Snapshot{}, ""}, // all transfers were removed
 	} {
 		p := page(t)
-		if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, Transfers: []download.Transfer{row(1, download.Paused)}}})); say != "" {
+		if say := said(p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Files: 1, Transfers: []download.Transfer{row(1, download.Paused)}}})); say != "" {
 			t.Errorf("said %q while something is paused", say)
 		}
-		if say := says(p.Handle(transfers.Ticked{Snapshot: c.rest})); say != c.want {
+		if say := said(p.Handle(transfers.Refreshed{Snapshot: c.rest})); say != c.want {
 			t.Errorf("said %q, want %q", say, c.want)
 		}
-		if say := says(p.Handle(transfers.Ticked{Snapshot: c.rest})); say != "" {
+		if say := said(p.Handle(transfers.Refreshed{Snapshot: c.rest})); say != "" {
 			t.Errorf("said %q again", say)
 		}
 	}
 	p := page(t)
 	left := row(7, download.Skipped)
 	left.Differs = true
-	p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 2, Transfers: []download.Transfer{row(7, download.Running)}}})
+	p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Files: 2, Transfers: []download.Transfer{row(7, download.Running)}}})
 	want := "1 file differs and was not replaced. t shows more. 1 file was already here and identical."
-	if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 2, FilesDone: 2, FilesSame: 1, FilesDiffer: 1, Transfers: []download.Transfer{left, row(8, download.Skipped)}}})); say != want {
+	if say := said(p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Files: 2, FilesDone: 2, FilesSame: 1, FilesDiffer: 1, Transfers: []download.Transfer{left, row(8, download.Skipped)}}})); say != want {
 		t.Errorf("said %q, want %q", say, want)
 	}
-	// The next batch is not told of it again.
-	p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, Transfers: []download.Transfer{left, row(9, download.Running)}}})
-	if say := says(p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Files: 1, FilesDone: 1, FilesSame: 1, Transfers: []download.Transfer{left, row(9, download.Skipped)}}})); say != "1 file was already here and identical." {
+	// The next batch does not count it again.
+	p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Files: 1, Transfers: []download.Transfer{left, row(9, download.Running)}}})
+	if say := said(p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Files: 1, FilesDone: 1, FilesSame: 1, Transfers: []download.Transfer{left, row(9, download.Skipped)}}})); say != "1 file was already here and identical." {
 		t.Errorf("said %q", say)
 	}
 }
 
-// The effect of a key on a row is the one in the key line.
+// The key line shows the effect of a key on the row under the cursor.
 func TestLabelsFollowTheRow(t *testing.T) {
 	p := page(t)
 	at := func(st download.State, err error) {
-		p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Transfers: []download.Transfer{{ID: 1, Bucket: "b", Key: "k", State: st, Err: err}}}})
+		p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Transfers: []download.Transfer{{ID: 1, Bucket: "b", Key: "k", State: st, Err: err}}}})
 	}
 	at(download.Running, nil)
 	if p.Label(keys.Pause) != "" || p.Label(keys.PauseAll) != "" {
@@ -212,11 +211,11 @@ func TestLabelsFollowTheRow(t *testing.T) {
 	}
 	at(download.Failed, &download.Error{Kind: download.ErrExists})
 	if p.Label(keys.Again) != "replace" || !p.Why(keys.KeepBoth).IsZero() {
-		t.Errorf("one that is in the way: %q, %q", p.Label(keys.Again), p.Why(keys.KeepBoth))
+		t.Errorf("one with a different local file: %q, %q", p.Label(keys.Again), p.Why(keys.KeepBoth))
 	}
 	at(download.Failed, download.ErrNetwork)
 	if p.Label(keys.Again) != "" || p.Why(keys.KeepBoth).IsZero() {
-		t.Error("a broken connection is nothing to keep both of")
+		t.Error("a broken connection offers to keep both")
 	}
 	for _, b := range p.Env.Keys.All(keys.Transfers) {
 		for _, k := range b.Keys {
@@ -227,12 +226,12 @@ func TestLabelsFollowTheRow(t *testing.T) {
 	}
 }
 
-// A file whose usual name was taken shows its name here: at the row's
-// end where there is room, under the cursor anywhere.
-func TestAnotherNameIsTold(t *testing.T) {
+// A file that was saved under another name shows that name: at the end of a wide
+// row, and always below the row under the cursor.
+func TestAnotherNameIsShown(t *testing.T) {
 	p := page(t)
 	shown := func(w int, dest string) string {
-		p.Handle(transfers.Ticked{Snapshot: download.Snapshot{Transfers: []download.Transfer{
+		p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Transfers: []download.Transfer{
 			{ID: 1, Bucket: "b", Key: "annual/2024.pdf", Size: 10, Done: 10, State: download.Done, Verified: "crc64nvme", Dest: dest}}}})
 		return ansi.Strip(p.View(w, 20))
 	}
@@ -247,18 +246,18 @@ func TestAnotherNameIsTold(t *testing.T) {
 	}
 }
 
-// Nothing of the person before is left once the engine works for another: no
-// row, no folder, and no copy that is still on its way.
+// Fresh drops all state of the person before: rows, folder, and pending copies of
+// the queue.
 func TestFreshForgets(t *testing.T) {
 	p := page(t)
 	late := p.Look()()
-	p.Handle(transfers.Ticked{Snapshot: snapshot()})
+	p.Handle(transfers.Refreshed{Snapshot: snapshot()})
 	p.Dir = "/home/ada/elsewhere"
 	p.Fresh("/home/ada/usher")
 	if p.Where() != "~/usher" || len(p.Strip()) != 0 || len(p.Newest()) != 0 {
 		t.Errorf("left: %s, %q", p.Where(), p.Strip())
 	}
-	m := late.(transfers.Ticked)
+	m := late.(transfers.Refreshed)
 	m.Snapshot = snapshot()
 	p.Handle(m)
 	if text := ansi.Strip(p.View(120, 30)); !strings.Contains(text, "No transfers.") {

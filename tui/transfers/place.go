@@ -8,15 +8,15 @@ import (
 	localname "usher/client/download/name"
 )
 
-// Place puts a request below the root, in folders named after its bucket and
-// prefix.
-func Place(root string, r download.Request) download.Request {
+// Below returns a request with a path below the root: folders for its bucket and
+// its prefix.
+func Below(root string, r download.Request) download.Request {
 	r.Dir, r.Whole = root, true
 	return r
 }
 
-// Folder is where a prefix's files land below the root, for the eye: the engine
-// may have to give a folder another name.
+// Folder returns the local folder of a prefix below the root, for display. The
+// engine may have to choose another name.
 func Folder(root, bucket, prefix string) string {
 	dir := filepath.Join(root, filepath.FromSlash(localname.Local(bucket)))
 	if prefix = strings.TrimSuffix(prefix, "/"); prefix != "" {

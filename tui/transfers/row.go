@@ -24,7 +24,7 @@ const (
 	pctW   = 4
 )
 
-func layOut(w int) columns {
+func layout(w int) columns {
 	c := columns{bar: 7, rest: 16}
 	switch {
 	case w >= 170:
@@ -36,7 +36,7 @@ func layOut(w int) columns {
 	return c
 }
 
-// word is a state in at most ten cells, its sign and color.
+// word returns the symbol, the word (at most ten cells) and the style of a state.
 func word(t *theme.Theme, x *download.Transfer) (sign, text string, style theme.Style) {
 	g := t.Glyphs
 	switch x.State {
@@ -65,8 +65,8 @@ func word(t *theme.Theme, x *download.Transfer) (sign, text string, style theme.
 	return g.Waiting, "waiting", t.Muted
 }
 
-// Short is a state for the browser's Local column, six cells at most; "" once
-// the disk shows more.
+// Short returns a state for the browser's Local column, at most six cells. It is ""
+// if the disk shows the state.
 func Short(t download.Transfer) string {
 	switch t.State {
 	case download.Running:
@@ -85,8 +85,8 @@ func Short(t download.Transfer) string {
 	return ""
 }
 
-// clashes reports whether a transfer ended because another file is here.
-func clashes(t *download.Transfer) bool {
+// conflicts reports whether a transfer ended because of a different local file.
+func conflicts(t *download.Transfer) bool {
 	return t.State == download.Skipped && t.Differs || t.State == download.Failed && errors.Is(t.Err, download.ErrExists)
 }
 
@@ -95,7 +95,7 @@ func (p *Pane) Len() int { return len(p.shown) }
 
 func (p *Pane) Need(from, to int) tea.Cmd { return nil }
 
-// Heading is true for the empty lines: the cursor steps over them.
+// Heading is true for empty lines, which the cursor skips.
 func (p *Pane) Heading(i int) bool { return p.shown[i] == gap }
 
 func (p *Pane) Height(i int, s rows.State) int {
@@ -124,7 +124,7 @@ func (p *Pane) Draw(i, w int, s rows.State) string {
 	return strings.Join(lines, "\n")
 }
 
-// line is one transfer without the gutter's first cell.
+// line draws one transfer without the first cell of the gutter.
 func (p *Pane) line(t *theme.Theme, x *download.Transfer, c columns, cursor bool) string {
 	sign, state, style := word(t, x)
 	size := ""
@@ -136,7 +136,7 @@ func (p *Pane) line(t *theme.Theme, x *download.Transfer, c columns, cursor bool
 	b.WriteString(t.Pad(p.name(t, x, c.name, cursor), c.name))
 	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth) + "  "))
 	room := c.rest
-	if barred(x) {
+	if hasBar(x) {
 		b.WriteString(t.Bar(c.bar, share(x), style))
 		b.WriteString(t.Text.Paint(format.PadLeft(percent(x), 1+pctW)) + t.Muted.Paint("  "))
 	} else {
@@ -147,8 +147,8 @@ func (p *Pane) line(t *theme.Theme, x *download.Transfer, c columns, cursor bool
 	return b.String()
 }
 
-// name is a row's name, with the way to it before it, muted and cut at its
-// start, where two rows could be taken for each other.
+// name draws the name of a row. If two rows have the same name, the path precedes
+// it, muted and truncated at its start.
 func (p *Pane) name(t *theme.Theme, x *download.Transfer, w int, cursor bool) string {
 	label := t.Text
 	if cursor {
@@ -163,7 +163,7 @@ func (p *Pane) name(t *theme.Theme, x *download.Transfer, w int, cursor bool) st
 	return pane.Name(t, t.Muted, before, w-format.Width(shown), format.Start) + shown
 }
 
-func barred(x *download.Transfer) bool {
+func hasBar(x *download.Transfer) bool {
 	switch x.State {
 	case download.Running, download.Verifying, download.Paused:
 		return true
@@ -183,7 +183,7 @@ func share(x *download.Transfer) float64 {
 	return quantity.Share(x.Done, x.Size)
 }
 
-// percent is 100 only once the bytes are being checked.
+// percent is 100 only from verification on.
 func percent(x *download.Transfer) string {
 	switch {
 	case x.State == download.Verifying:
@@ -194,12 +194,12 @@ func percent(x *download.Transfer) string {
 	return fmt.Sprintf("%d%%", min(99, quantity.PercentOf(x.Done, max(x.Size, x.Done, 1))))
 }
 
-// reason is the lines that unfold below a transfer: why, and its keys.
+// reason draws the lines below a transfer: its reason and its keys.
 func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
 	if x.State != download.Denied && !cursor {
 		return nil
 	}
-	say, keys := p.unfolded(x)
+	say, keys := p.expanded(x)
 	t := p.Env.Theme
 	indent := strings.Repeat(" ", stateW)
 	var out []string
@@ -214,9 +214,9 @@ func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
 	return out
 }
 
-// unfolded is the lines of a row under the cursor, and the keys that fit it; none
-// for a row that needs nothing.
-func (p *Pane) unfolded(x *download.Transfer) (say string, keys [][2]string) {
+// expanded returns the sentence and the keys below the row under the cursor. Both
+// may be empty.
+func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
 	say = safetext.Line(x.Event)
 	if x.Err != nil {
 		say = safetext.Line(x.Err.Error())

@@ -9,7 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// percent is how much of the batch is here; 100 only once all of it is.
+// percent formats the completed part of the batch. It is 100% only at the end.
 func (p *Pane) percent() string { return fmt.Sprintf("%d%%", p.percentOf()) }
 
 func (p *Pane) percentOf() int {
@@ -23,8 +23,8 @@ func (p *Pane) percentOf() int {
 	return min(99, quantity.PercentOf(s.BytesDone, s.Bytes))
 }
 
-// Strip is the queue in one line for the status line, longest form first, none
-// at rest. The last form is the least that has to be there.
+// Strip returns the state of the queue for the status line, longest form first. It
+// is empty without unfinished transfers.
 func (p *Pane) Strip() []string {
 	if !p.tally.open() {
 		return nil
@@ -56,8 +56,8 @@ func (p *Pane) Strip() []string {
 	return []string{sign + running + pct + counting + rate + left, sign + pct + counting + rate + left, sign + pct + counting + left, sign + pct}
 }
 
-// Window is the queue in the terminal's title and its taskbar: "" and
-// nil at rest. No name is in it.
+// Window returns the state of the queue for the terminal's title and taskbar: ""
+// and nil without active transfers. It holds no file name.
 func (p *Pane) Window() (title string, bar *tea.ProgressBar) {
 	if !p.tally.active {
 		return "", nil
@@ -78,7 +78,7 @@ func (p *Pane) Window() (title string, bar *tea.ProgressBar) {
 	return fmt.Sprintf("%d%%, %s", pct, say), tea.NewProgressBar(state, pct)
 }
 
-// Dock draws the queue below a tall browser, h lines with its head.
+// Dock draws the queue below the browser in a tall window, h lines with its head.
 func (p *Pane) Dock(w, h int) string {
 	t := p.Env.Theme
 	var parts []string
@@ -87,7 +87,7 @@ func (p *Pane) Dock(w, h int) string {
 			parts = append(parts, quantity.Count(n)+" "+name)
 		}
 	}
-	c := layOut(w)
+	c := layout(w)
 	lines := []string{t.Head("Transfers", strings.Join(parts, ", "), w, false)}
 	for _, n := range p.shown {
 		if n != gap && len(lines) < h {
@@ -100,7 +100,7 @@ func (p *Pane) Dock(w, h int) string {
 	return strings.Join(lines, "\n")
 }
 
-// DockHeight is the lines that the dock wants, 0 for none.
+// DockHeight returns the number of lines of the dock, 0 for none.
 func (p *Pane) DockHeight() int {
 	rows := 0
 	for _, n := range p.shown {

@@ -8,22 +8,22 @@ import (
 	"usher/client/quantity"
 )
 
-// tally is the sums of the whole queue, made once for each copy of it:
-// frames come more often.
+// tally holds sums over the queue. It is computed once for each copy of the queue,
+// because frames are more frequent.
 type tally struct {
-	active bool // something moves by itself
+	active bool // there is an unfinished transfer that is not paused
 	paused bool
-	failed bool // something can be tried again
+	failed bool // there is a transfer to try again
 	files  [groups]int
-	held   string // why nothing moves though it would; "" while something does
+	held   string // the reason that all active transfers wait, or ""
 }
 
-// open reports whether the queue is not at rest.
+// open reports whether there are unfinished transfers.
 func (y tally) open() bool { return y.active || y.paused }
 
 func tallied(s *download.Snapshot) (y tally) {
 	network, signIn, moves := false, false, false
-	var silent time.Duration // the shortest time for which nothing came
+	var silent time.Duration // the shortest time without data
 	for i := range s.Transfers {
 		x := &s.Transfers[i]
 		if !x.Folder && x.State != download.Cancelled {
@@ -47,7 +47,7 @@ func tallied(s *download.Snapshot) (y tally) {
 			moves = true
 		case download.Running:
 			switch {
-			case x.Folder: // its files tell
+			case x.Folder: // its files count
 			case x.Quiet < quiet:
 				moves = true
 			case silent == 0 || x.Quiet < silent:
@@ -67,7 +67,7 @@ func tallied(s *download.Snapshot) (y tally) {
 	return y
 }
 
-// heldShort is the same where cells are few.
+// heldShort returns held in fewer cells.
 func heldShort(held string) string {
 	if strings.HasPrefix(held, "waiting") {
 		return "waiting"

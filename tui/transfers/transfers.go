@@ -1,12 +1,10 @@
-// Package transfers is the queue of downloads on the screen: the page with
-// every transfer (order.go has the order, row.go the look), the
-// strip for the status line and the title (strip.go), the dock below a tall
-// browser, the sentence at the end (ended.go), and the question before a
-// download (ask.go).
+// Package transfers shows the download queue: the page of all transfers (order.go,
+// row.go), the strip in the status line, the window title and the dock below the
+// browser (strip.go), the sentence at the end of a batch (ended.go), and the dialog
+// before a download (ask.go).
 //
-// The engine does the work; this package shows copies of its state, taken
-// four times a second while something moves and not at all when nothing does.
-// Everything that is asked of the engine is asked from a command.
+// The engine transfers the files. The package shows copies of its state, taken
+// four times a second while a transfer is active. Only commands call the engine.
 package transfers
 
 import (
@@ -23,8 +21,8 @@ import (
 	"usher/tui/rows"
 )
 
-// Engine is the part of a download engine that the page uses. Its methods may wait, so
-// they are called from commands only.
+// Engine is the part of a download engine that the page uses. Its methods may
+// block, so only commands call them.
 type Engine interface {
 	Add(...download.Request) []download.ID
 	Snapshot() download.Snapshot
@@ -37,10 +35,11 @@ type Engine interface {
 	RetryAll()
 	Move(id download.ID, by int)
 	SignedIn()
-	// Local looks at the disk: the files at the destinations of requests.
+	// Local checks the disk for files at the destinations of requests.
 	Local(dir string, reqs []download.Request) []download.LocalState
-	// Unfinished is the transfers that an earlier run left, Forget drops them. Keeps is false
-	// where another process keeps that list: then this run leaves none.
+	// Unfinished returns the unfinished transfers of an earlier run. Forget drops
+	// them. Keeps reports whether this process stores its own: only one process
+	// owns the list.
 	Unfinished() ([]download.Saved, error)
 	Forget() error
 	Keeps() bool
@@ -51,15 +50,15 @@ type Lister interface {
 	List(context.Context, api.ListRequest) (api.ListResponse, error)
 }
 
-// Deps is the parts of the page; all must be set but FreeSpace.
+// Deps is the page's dependencies. Only FreeSpace, Server and Home are optional.
 type Deps struct {
 	Env    *pane.Env
 	Engine Engine
 	Lister Lister
 	Server string
-	Dir    string // downloads go below it, until another folder is chosen
-	Home   string // shown as ~; "" shows whole paths
-	// FreeSpace is the bytes that a person may still write near dir.
+	Dir    string // root of the downloads, until the person chooses another
+	Home   string // shown as ~; "" shows full paths
+	// FreeSpace returns the number of bytes that the person can write in dir.
 	FreeSpace func(dir string) (int64, error)
 }
 
@@ -68,25 +67,25 @@ const tick = 250 * time.Millisecond
 // Pane is the page. See New.
 type Pane struct {
 	Deps
-	list    *rows.List
-	gen     uint64 // counts the engine's hands, see Fresh
-	snap    download.Snapshot
-	newest  map[pane.File]Newest
-	shown   []int // of snap.Transfers, as the page shows them; gap: an empty line
-	twins   twins
-	first   download.ID // the first that waits
-	spaced  bool        // there is room for empty lines
-	stays   bool        // the cursor was put where it is; else it is on a transfer that moves
-	ticking bool
-	tally   tally
-	keeps   bool  // the next run will know the unfinished transfers
-	due     bool  // the sentence at the end is still to come
-	free    int64 // bytes; -1 unknown
-	cols    columns
-	w       int
+	list        *rows.List
+	gen         uint64 // incremented by Fresh
+	snap        download.Snapshot
+	newest      map[pane.File]Newest
+	shown       []int // of snap.Transfers, as the page shows them; gap: an empty line
+	sameNames   sameNames
+	first       download.ID // the first that waits
+	spaced      bool        // there is room for empty lines
+	cursorMoved bool        // the cursor was put where it is; else it is on a transfer that moves
+	ticking     bool
+	tally       tally
+	keeps       bool  // the next run will know the unfinished transfers
+	due         bool  // the sentence at the end was not shown yet
+	free        int64 // bytes; -1 unknown
+	cols        columns
+	w           int
 }
 
-// New makes the page.
+// New returns the page.
 func New(d Deps) (*Pane, error) {
 	switch {
 	case d.Env == nil:
@@ -102,24 +101,24 @@ func New(d Deps) (*Pane, error) {
 	return p, nil
 }
 
-// Ticked is a copy of the queue.
-type Ticked struct {
+// Refreshed is a message with a copy of the queue.
+type Refreshed struct {
 	Snapshot download.Snapshot
 	gen      uint64
 	newest   map[pane.File]Newest
 	keeps    bool
-	added    bool // it was taken right after something was put into the queue
+	added    bool // the copy follows an addition to the queue
 }
 
-// String keeps raw names out of any print.
-func (Ticked) String() string { return "ticked" }
+// String keeps raw names out of all output.
+func (Refreshed) String() string { return "ticked" }
 
 // Newest is the state of the last transfer of an object.
 type Newest struct {
 	ID   download.ID
-	Word string // for the browser's Local column; "" once the disk shows it
-	Here bool   // it came, or was here and the same
-	Left bool   // a different file is here, and stayed
+	Word string // for the browser's Local column; "" if the disk shows the state
+	Here bool   // the local file is complete and identical
+	Left bool   // a different local file was not replaced
 	Dest string // raw
 }
 
@@ -128,14 +127,13 @@ type spaced struct {
 	free int64
 }
 
-// look copies the queue. Commands call it.
+// look copies the queue. Only commands call it.
 func look(e Engine, gen uint64, added bool) tea.Msg {
 	s := e.Snapshot()
-	return Ticked{Snapshot: s, gen: gen, newest: index(s), keeps: e.Keeps(), added: added}
+	return Refreshed{Snapshot: s, gen: gen, newest: index(s), keeps: e.Keeps(), added: added}
 }
 
-// index finds the last transfer of each object: an older one that failed means
-// nothing of a newer one.
+// index returns the last transfer of each object.
 func index(s download.Snapshot) map[pane.File]Newest {
 	out := make(map[pane.File]Newest, len(s.Transfers))
 	for i := range s.Transfers {
@@ -150,26 +148,25 @@ func index(s download.Snapshot) map[pane.File]Newest {
 	return out
 }
 
-// Look takes a copy of the queue now; while something moves, further ones
-// follow by themselves.
+// Look copies the queue. While a transfer is active, further copies follow.
 func (p *Pane) Look() tea.Cmd {
 	e, gen := p.Engine, p.gen
 	return func() tea.Msg { return look(e, gen, false) }
 }
 
-// Opened is called when the page comes to the front: it opens on a transfer that moves.
+// Opened returns the command for a page that comes to the front. The cursor moves to
+// the first row.
 func (p *Pane) Opened() tea.Cmd {
-	p.stays = false
+	p.cursorMoved = false
 	p.toFirst()
 	return tea.Batch(p.Look(), p.space())
 }
 
-// Fresh forgets the queue that is on the screen, and the folder that was chosen:
-// the engine works for another person now.
+// Fresh drops the copy of the queue and the chosen folder, for another person.
 func (p *Pane) Fresh(dir string) tea.Cmd {
 	p.gen++
 	p.Dir, p.free = dir, -1
-	p.snap, p.newest, p.tally, p.due, p.stays = download.Snapshot{}, nil, tally{}, false, false
+	p.snap, p.newest, p.tally, p.due, p.cursorMoved = download.Snapshot{}, nil, tally{}, false, false
 	p.arrange(0)
 	return tea.Batch(p.Look(), p.space())
 }
@@ -188,12 +185,12 @@ func (p *Pane) space() tea.Cmd {
 	}
 }
 
-// Handle takes the page's messages.
+// Handle handles the page's messages.
 func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
-	case Ticked:
-		return p.ticked(m)
-	case again:
+	case Refreshed:
+		return p.refreshed(m)
+	case tickDue:
 		p.ticking = false
 		return p.Look()
 	case spaced:
@@ -213,10 +210,10 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-type again struct{}
+type tickDue struct{}
 
-// ticked takes a copy of the queue.
-func (p *Pane) ticked(m Ticked) tea.Cmd {
+// refreshed handles a copy of the queue.
+func (p *Pane) refreshed(m Refreshed) tea.Cmd {
 	if m.gen != p.gen {
 		return nil // of the person before
 	}
@@ -227,7 +224,7 @@ func (p *Pane) ticked(m Ticked) tea.Cmd {
 	var cmds []tea.Cmd
 	if p.tally.active && !p.ticking {
 		p.ticking = true
-		cmds = append(cmds, tea.Tick(tick, func(time.Time) tea.Msg { return again{} }))
+		cmds = append(cmds, tea.Tick(tick, func(time.Time) tea.Msg { return tickDue{} }))
 	}
 	if p.due && !p.tally.open() {
 		p.due = false
@@ -239,25 +236,25 @@ func (p *Pane) ticked(m Ticked) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// Snapshot is the copy on the screen.
+// Snapshot returns the present copy of the queue.
 func (p *Pane) Snapshot() download.Snapshot { return p.snap }
 
-// Newest is the state of the last transfer of each object.
+// Newest returns the state of the last transfer of each object.
 func (p *Pane) Newest() map[pane.File]Newest { return p.newest }
 
-// Local gives a function for commands that returns the state of objects in the
-// folder that downloads go to now. A transfer may have compared a file that
-// the disk alone cannot tell apart.
+// Local returns a function for commands that checks objects in the present download
+// folder. It adds the result of comparisons by transfers, which the disk alone does
+// not show.
 func (p *Pane) Local() func([]download.Request) []download.LocalState {
 	engine, root, newest := p.Engine, p.Dir, p.newest
 	return func(reqs []download.Request) []download.LocalState {
 		for i, r := range reqs {
-			reqs[i] = Place(root, r)
+			reqs[i] = Below(root, r)
 		}
 		out := engine.Local(root, reqs)
 		for i, r := range reqs {
 			n := newest[pane.File{Bucket: r.Bucket, Key: r.Key}]
-			unsized := r.Size == 0 && r.ETag == "" // the listing gave no facts
+			unsized := r.Size == 0 && r.ETag == "" // the listing has no properties
 			switch {
 			case out[i].Presence != download.HereMaybe || n.Dest != out[i].Path:
 			case n.Left:
@@ -270,16 +267,16 @@ func (p *Pane) Local() func([]download.Request) []download.LocalState {
 	}
 }
 
-// Active reports whether something moves, and how many files.
+// Active returns the number of running files, and whether any transfer is active.
 func (p *Pane) Active() (int, bool) { return p.snap.Running, p.tally.active }
 
-// Open reports whether something is unfinished, paused or not.
+// Open reports whether there are unfinished transfers, paused ones included.
 func (p *Pane) Open() bool { return p.tally.open() }
 
-// Keeps reports whether the next run will know the unfinished transfers.
+// Keeps reports whether unfinished transfers are stored for the next run.
 func (p *Pane) Keeps() bool { return p.keeps }
 
-// current is the transfer under the cursor.
+// current returns the transfer under the cursor, nil for none.
 func (p *Pane) current() *download.Transfer {
 	i := p.list.Cursor()
 	if i < 0 || i >= len(p.shown) || p.shown[i] == gap {
@@ -288,8 +285,8 @@ func (p *Pane) current() *download.Transfer {
 	return &p.snap.Transfers[p.shown[i]]
 }
 
-// tell calls the engine, then looks at the queue.
-func (p *Pane) tell(do func(Engine)) tea.Cmd {
+// call calls the engine, then copies the queue.
+func (p *Pane) call(do func(Engine)) tea.Cmd {
 	e, gen := p.Engine, p.gen
 	return func() tea.Msg {
 		do(e)
@@ -297,8 +294,8 @@ func (p *Pane) tell(do func(Engine)) tea.Cmd {
 	}
 }
 
-// put is tell for actions whose completion is announced.
-func (p *Pane) put(do func(Engine)) tea.Cmd {
+// callAnnounced is call for actions whose completion is announced.
+func (p *Pane) callAnnounced(do func(Engine)) tea.Cmd {
 	e, gen := p.Engine, p.gen
 	return func() tea.Msg {
 		do(e)
@@ -306,15 +303,15 @@ func (p *Pane) put(do func(Engine)) tea.Cmd {
 	}
 }
 
-// SignedIn lets transfers go on that waited for a sign-in.
-func (p *Pane) SignedIn() tea.Cmd { return p.tell(func(e Engine) { e.SignedIn() }) }
+// SignedIn resumes transfers that wait for a sign-in.
+func (p *Pane) SignedIn() tea.Cmd { return p.call(func(e Engine) { e.SignedIn() }) }
 
-// GoOn adds the unfinished transfers of an earlier run.
-func (p *Pane) GoOn(reqs []download.Request) tea.Cmd {
-	return p.put(func(e Engine) { e.Add(reqs...) })
+// ResumeEarlier adds the unfinished transfers of an earlier run.
+func (p *Pane) ResumeEarlier(reqs []download.Request) tea.Cmd {
+	return p.callAnnounced(func(e Engine) { e.Add(reqs...) })
 }
 
-// Forget drops it; the parts stay on the disk.
+// Forget drops the unfinished transfers of an earlier run. Partial files stay.
 func (p *Pane) Forget() tea.Cmd {
 	e, server := p.Engine, p.Server
 	return func() tea.Msg {
@@ -325,22 +322,22 @@ func (p *Pane) Forget() tea.Cmd {
 	}
 }
 
-// Where is the download folder as it is shown.
+// Where returns the download folder for display.
 func (p *Pane) Where() string { return p.short(p.Dir) }
 
-// Title is the place for row 0.
+// Title returns the path for row 0.
 func (p *Pane) Title() []string { return []string{"Transfers"} }
 
-// Context of the page's keys.
+// Context returns the bindings of the page.
 func (p *Pane) Context() keys.Context { return keys.Transfers }
 
 // Typing is false: the page has no text field.
 func (p *Pane) Typing() bool { return false }
 
-// Key is not asked for, as Typing is false.
+// Key does nothing: the page has no text field.
 func (p *Pane) Key(tea.KeyPressMsg) tea.Cmd { return nil }
 
-// Cursor is nil.
+// Cursor returns nil: the page has no text field.
 func (p *Pane) Cursor() *tea.Cursor { return nil }
 
 var (

@@ -55,11 +55,11 @@ func snapshot() download.Snapshot {
 	return s
 }
 
-// A state is always a word. A failed transfer shows the reason under the cursor, and one that
-// was denied shows that wherever it is.
+// Each state is a word. A failed transfer shows its reason under the cursor, and a
+// denied one always.
 func TestEveryStateIsAWord(t *testing.T) {
 	p := page(t)
-	p.Handle(transfers.Ticked{Snapshot: snapshot()})
+	p.Handle(transfers.Refreshed{Snapshot: snapshot()})
 	for _, w := range []int{80, 120, 200} {
 		text := ansi.Strip(p.View(w, 30))
 		for _, want := range []string{"running", "verifying", "failed", "paused", "waiting", "denied", "sign-in", "here", "67%", "100%", "No longer available: your access", `\u{1b}[2J`} {
@@ -87,12 +87,12 @@ func TestEveryStateIsAWord(t *testing.T) {
 func TestCursorStaysOnItsTransfer(t *testing.T) {
 	p := page(t)
 	s := snapshot()
-	p.Handle(transfers.Ticked{Snapshot: s})
+	p.Handle(transfers.Refreshed{Snapshot: s})
 	p.View(120, 30)
 	p.Do(keys.Down)
 	p.Do(keys.Down)
 	s.Transfers = s.Transfers[1:]
-	p.Handle(transfers.Ticked{Snapshot: s})
+	p.Handle(transfers.Refreshed{Snapshot: s})
 	for _, l := range strings.Split(ansi.Strip(p.View(120, 30)), "\n") {
 		if strings.HasPrefix(l, "▌ ") && !strings.Contains(l, "failed-one") {
 			t.Errorf("the cursor moved to %q", l)
@@ -100,7 +100,7 @@ func TestCursorStaysOnItsTransfer(t *testing.T) {
 	}
 }
 
-// nobody is a Releaser without an answer.
+// nobody is a Releaser without any object.
 type nobody struct{}
 
 func (nobody) Release(context.Context, api.ReleaseRequest) (api.ReleaseResponse, error) {
@@ -108,8 +108,8 @@ func (nobody) Release(context.Context, api.ReleaseRequest) (api.ReleaseResponse,
 }
 func (nobody) Complete(context.Context, api.CompleteRequest) error { return nil }
 
-// Whatever a bucket or a prefix is called, files land below the root, each in
-// the folder of its bucket and prefix.
+// Files are stored below the root, in the folder of their bucket and prefix, for any
+// name of either.
 func TestFilesLandBelowTheRoot(t *testing.T) {
 	e, err := download.New(download.Config{Releaser: nobody{}, S3Hosts: []string{"s3.example"}})
 	if err != nil {
@@ -122,13 +122,13 @@ func TestFilesLandBelowTheRoot(t *testing.T) {
 		{"..", "x", "%2E%2E/x"}, {".", "../x", "%2E/%2E%2E/x"}, {"b", "/abs/x", "b/%-/abs/x"}, {"b", "a//../b", "b/a/%-/%2E%2E/b"},
 		{"b/../..", "x", "b/%2E%2E/%2E%2E/x"}, {"", "../x", "%-/%2E%2E/x"},
 	} {
-		r := transfers.Place(root, download.Request{Bucket: c.bucket, Key: c.key})
+		r := transfers.Below(root, download.Request{Bucket: c.bucket, Key: c.key})
 		if got := e.Local(root, []download.Request{r})[0].Path; got != filepath.Join(root, filepath.FromSlash(c.want)) {
 			t.Errorf("%q in %q lands in %q", c.key, c.bucket, got)
 		}
 	}
 	for _, c := range []struct{ bucket, key, want string }{{"b", "a/c/", "b/a/c"}, {"b", "", "b"}, {"b", "a/../", "b/a/%2E%2E"}, {"b", "a//", "b/a/%-"}} {
-		r := transfers.Place(root, download.Request{Bucket: c.bucket, Key: c.key, Folder: true})
+		r := transfers.Below(root, download.Request{Bucket: c.bucket, Key: c.key, Folder: true})
 		if got := e.Local(root, []download.Request{r})[0].Path; got != filepath.Join(root, filepath.FromSlash(c.want)) {
 			t.Errorf("the folder %q in %q lands in %q", c.key, c.bucket, got)
 		}

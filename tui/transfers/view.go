@@ -12,7 +12,7 @@ import (
 // View draws the page.
 func (p *Pane) View(w, h int) string {
 	t := p.Env.Theme
-	p.w, p.cols = w, layOut(w)
+	p.w, p.cols = w, layout(w)
 	if spaced := w >= wide; spaced != p.spaced {
 		p.spaced = spaced
 		p.arrange(p.under())
@@ -36,8 +36,8 @@ func (p *Pane) View(w, h int) string {
 
 const leastBar = 4 // cells
 
-// overall is the line over the list: the finished part, and the speed. The bar
-// gives way first, then the rate; no word is cut.
+// overall draws the line above the list: progress and rate. In a narrow window the
+// bar gets shorter, then the rate disappears. No word is truncated.
 func (p *Pane) overall(w int) string {
 	t, s := p.Env.Theme, p.snap
 	done := fmt.Sprintf("%s of %s done", quantity.Count(s.FilesDone), quantity.Count(s.Files))
@@ -67,7 +67,7 @@ func (p *Pane) overall(w int) string {
 		t.Text.Paint(format.PadLeft(p.percent(), 2+pctW))+"  "+style.Paint(right), w)
 }
 
-// pace is how fast the queue moves, the longest form first.
+// pace returns the rate and the time left, longest form first.
 func (p *Pane) pace(w int) []string {
 	s := p.snap
 	switch held := p.tally.held; {
@@ -101,16 +101,16 @@ func (p *Pane) pace(w int) []string {
 
 func (p *Pane) counting() string { return p.found(p.snap.Counting) }
 
-// found is how far a folder was counted.
+// found returns the progress of counting a folder.
 func (p *Pane) found(files int) string {
 	say := "counting" + p.Env.Theme.Glyphs.Ellipsis
-	if files > 1 { // the engine reports 1 before it found any
+	if files > 1 { // the engine reports 1 before the first file
 		say += " " + quantity.Count(files)
 	}
 	return say
 }
 
-// of writes "1.12 of 3.77 GB": the unit once where it is the same.
+// of formats "1.12 of 3.77 GB", with a common unit once.
 func of(done, all int64) string {
 	d, a := quantity.Size(done), quantity.Size(all)
 	if num, unit, _ := strings.Cut(d, " "); strings.HasSuffix(a, " "+unit) {
@@ -119,7 +119,7 @@ func of(done, all int64) string {
 	return d + " of " + a
 }
 
-// Status is the destination, and a note on partial files.
+// Status returns the destination and a note on partial files.
 func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	left = t.Muted.Paint("To ") + t.Text.Paint(format.Start(p.short(p.Dir), w/2, t.Glyphs.Ellipsis))
@@ -132,7 +132,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	return left, t.Muted.Paint("Partial files are kept when you quit.")
 }
 
-// short writes a local path with ~ for the home folder.
+// short formats a local path, with ~ for the home folder.
 func (p *Pane) short(dir string) string {
 	if p.Home != "" {
 		if dir == p.Home {

@@ -178,11 +178,13 @@ func (e *Engine) Local(dir string, reqs []download.Request) []download.LocalStat
 	return out
 }
 
-func place(r download.Request) string { return strings.Join([]string{r.Dir, r.Bucket, r.Key}, "\x00") }
+func diskKey(r download.Request) string {
+	return strings.Join([]string{r.Dir, r.Bucket, r.Key}, "\x00")
+}
 
 // presence is the state of the disk: without an ETag nothing is known to be the same.
 func (e *Engine) presence(r download.Request) download.Presence {
-	if h, ok := e.have[place(r)]; ok {
+	if h, ok := e.have[diskKey(r)]; ok {
 		switch {
 		case r.ETag != "" && r.ETag == h.ETag:
 			return download.Here

@@ -104,7 +104,7 @@ func (e *Engine) fetch(t *transfer, d time.Duration, now time.Time) {
 		}
 		r := t.Request
 		r.Size = t.Size
-		e.have[place(r)] = r
+		e.have[diskKey(r)] = r
 	}
 }
 

@@ -238,7 +238,7 @@ func (s *Server) Stat(ctx context.Context, r api.StatRequest) (api.StatResponse,
 }
 
 // At is the place of a path, which is known to be one.
-func At(path string) pane.Place {
+func At(path string) pane.Target {
 	where, err := api.ParsePath(path)
 	if err != nil {
 		panic(err)

@@ -62,7 +62,7 @@ func arrived(b bed) error {
 	)
 }
 
-// running puts a big object and waits for its first bytes.
+// running adds a big object and waits for its first bytes.
 func (b bed) running() (download.ID, error) {
 	r, err := b.Put("big", b.Big)
 	if err != nil {
@@ -88,8 +88,7 @@ func pausedAndResumed(b bed) error {
 	}); err != nil {
 		return err
 	}
-	// Other files go on, and time passes. Bytes that were on their way at the pause may
-	// still count.
+	// Other downloads take some time. Bytes in flight at the pause may still count.
 	if _, _, err := b.fetch("first"); err != nil {
 		return err
 	}
@@ -166,7 +165,7 @@ func takenOff(b bed) error {
 	return wrong(expect(len(l) == 1 && l[0].Presence == download.Here, "the file is gone from the disk: %+v", l))
 }
 
-// denied adds a file that the server refuses.
+// denied adds a file that the server denies.
 func (b bed) denied(name string) (download.ID, error) {
 	reqs, err := b.put(name)
 	if err != nil {
@@ -268,7 +267,7 @@ func moved(b bed) error {
 	return nil
 }
 
-// folderOf makes a request for a folder of files that were listed already.
+// folderOf returns a request for a folder whose files are listed already.
 func (b bed) folderOf(names ...string) (download.Request, error) {
 	var out download.Request
 	for i, name := range names {

@@ -19,7 +19,7 @@ import (
 	"usher/tui/transfers/enginetest"
 )
 
-// The real engine keeps the same promises, over a whole usher.
+// The download engine passes the suite, with a whole usher behind it.
 func TestRealEngine(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	ada := w.SignIn(t, "ada")
@@ -41,7 +41,7 @@ func TestRealEngine(t *testing.T) {
 	})
 }
 
-// real is between the engine and the backend.
+// real is the releaser of the engine, in front of the backend.
 type real struct {
 	world  *demotest.Demo
 	ada    demotest.Actor
@@ -76,7 +76,7 @@ func (r *real) put(name string, size int64) (download.Request, error) {
 	}
 	for _, e := range page.Entries {
 		if up+e.Name == key {
-			return transfers.Place(r.dir, download.Request{Bucket: "company-reports", Key: key, Size: e.Size, ETag: e.ETag, Modified: *e.Modified}), nil
+			return transfers.Below(r.dir, download.Request{Bucket: "company-reports", Key: key, Size: e.Size, ETag: e.ETag, Modified: *e.Modified}), nil
 		}
 	}
 	return download.Request{}, fmt.Errorf("%s is not listed", key)
@@ -94,7 +94,7 @@ func (r *real) hold(s download.State) {
 	r.held = s
 }
 
-// Release refuses, or fails as the network and an ended sign-in do.
+// Release denies some objects, or fails like an unreachable server or an ended sign-in.
 func (r *real) Release(ctx context.Context, in api.ReleaseRequest) (api.ReleaseResponse, error) {
 	r.mu.Lock()
 	held := r.held
@@ -121,5 +121,5 @@ func (r *real) Release(ctx context.Context, in api.ReleaseRequest) (api.ReleaseR
 	return out, nil
 }
 
-// Complete is no part of these promises.
+// Complete does nothing: the suite does not check it.
 func (r *real) Complete(context.Context, api.CompleteRequest) error { return nil }

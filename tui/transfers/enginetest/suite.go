@@ -1,9 +1,8 @@
-// Package enginetest is the promises of a transfer engine to the screens. The
-// real engine and the one that the screens are tested with pass the same
-// suite, so that a screen which works in a test works with files.
+// Package enginetest is a test suite of transfer engines for the screens. The
+// download engine and the fake engine of the screens' tests pass the same suite.
 //
-// A Bed is an engine with the objects around it. Run reports each promise that
-// an engine breaks, CheckOne returns one of them.
+// A Bed is an engine with controls of its server. Run runs all checks of the suite,
+// and CheckOne one of them.
 package enginetest
 
 import (
@@ -16,20 +15,20 @@ import (
 	"usher/tui/transfers"
 )
 
-// Bed is a fresh engine and the controls of the world around it.
+// Bed is a new engine with controls of its server.
 type Bed struct {
 	Engine transfers.Engine
-	// Put makes an object and returns a request for it, as the screens make
-	// one from a listing. A second Put of a name replaces the content.
+	// Put adds an object and returns a request for it, in the form that screens
+	// make from a listing. A second Put of a name replaces the content.
 	Put func(name string, size int64) (download.Request, error)
-	// Refuse makes the server answer not_found for a name, or ends that.
+	// Refuse makes the server return not_found for a name, or ends that.
 	Refuse func(name string, on bool)
-	// Hold makes every transfer wait in a state: WaitingNetwork or
-	// WaitingSignIn. Waiting ends that.
+	// Hold makes every transfer wait in state WaitingNetwork or WaitingSignIn. The
+	// state Waiting ends that.
 	Hold func(download.State)
-	// Big is the bytes of an object that takes seconds to fetch.
+	// Big is the size of an object that takes seconds to download.
 	Big int64
-	// Patience is the longest wait of a promise.
+	// Patience is the longest wait of one check.
 	Patience time.Duration
 	// Close ends the engine.
 	Close func() error
@@ -42,28 +41,28 @@ type promise struct {
 
 func promises() []promise {
 	return []promise{
-		{"what is added is in the queue, in order", added},
+		{"added files are in the queue, in order", added},
 		{"a finished file is verified and counted", arrived},
-		{"a paused transfer stands still until it is resumed", pausedAndResumed},
+		{"a paused transfer gets no data until it is resumed", pausedAndResumed},
 		{"all transfers are paused and resumed together", allPaused},
-		{"a canceled transfer moves no more", canceled},
-		{"a finished file that is taken off the list stays on the disk", takenOff},
+		{"a canceled transfer gets no data", canceled},
+		{"a finished file that is removed from the list stays on the disk", takenOff},
 		{"a refused file is denied, and can be tried again", refused},
 		{"all failed files are tried again together", allRetried},
 		{"a file that is tried again joins the batch", counted},
-		{"transfers change places", moved},
+		{"transfers can be reordered", moved},
 		{"a folder is one transfer, its files are others", folder},
-		{"what is left out of a folder is not fetched", without},
-		{"the disk tells what is here", local},
-		{"what is here is not fetched again", again},
-		{"what differs is treated as the request says", differs},
+		{"a file left out of a folder is not downloaded", without},
+		{"local files are found on the disk", local},
+		{"an identical local file is not downloaded again", again},
+		{"a different local file is treated as requested", differs},
 		{"a transfer waits for the network", waits(download.WaitingNetwork)},
 		{"a transfer waits for a sign-in", waits(download.WaitingSignIn)},
-		{"nothing is unfinished at first", fresh},
+		{"a new engine has no transfers", fresh},
 	}
 }
 
-// Run plays each promise on a bed of its own.
+// Run runs each check on a bed of its own.
 func Run(t *testing.T, open func() (Bed, error)) {
 	for _, p := range promises() {
 		t.Run(p.name, func(t *testing.T) {
@@ -74,8 +73,7 @@ func Run(t *testing.T, open func() (Bed, error)) {
 	}
 }
 
-// CheckOne plays one promise, named as in the suite, and returns how it was
-// broken.
+// CheckOne runs the named check and returns its error.
 func CheckOne(t testing.TB, name string, open func() (Bed, error)) error {
 	t.Helper()
 	for _, p := range promises() {
@@ -110,7 +108,7 @@ func (b bed) until(what string, ok func(download.Snapshot) bool) (download.Snaps
 	return s, fmt.Errorf("no snapshot shows %s; the last one: %s", what, words(s))
 }
 
-// state waits for a transfer to be in one of some states.
+// state waits until a transfer is in one of the states.
 func (b bed) state(id download.ID, states ...download.State) (download.Transfer, error) {
 	var found download.Transfer
 	_, err := b.until(fmt.Sprintf("transfer %d as %v", id, states), func(s download.Snapshot) bool {
@@ -126,7 +124,7 @@ func (b bed) state(id download.ID, states ...download.State) (download.Transfer,
 	return found, err
 }
 
-// put makes objects of 1,000 bytes and more, one by one.
+// put adds objects of 1,000 bytes and more.
 func (b bed) put(names ...string) ([]download.Request, error) {
 	reqs := make([]download.Request, len(names))
 	for i, name := range names {
@@ -139,7 +137,7 @@ func (b bed) put(names ...string) ([]download.Request, error) {
 	return reqs, nil
 }
 
-// fetch puts an object, adds it and waits for its end.
+// fetch adds an object, downloads it and waits for the end.
 func (b bed) fetch(name string) (download.Request, download.ID, error) {
 	reqs, err := b.put(name)
 	if err != nil {
@@ -167,7 +165,7 @@ func words(s download.Snapshot) string {
 	return out
 }
 
-// wrong is the first of some findings that is not as it should be.
+// wrong returns the first finding that is not ok as an error.
 func wrong(found ...finding) error {
 	for _, f := range found {
 		if !f.ok {

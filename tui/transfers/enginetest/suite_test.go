@@ -14,7 +14,8 @@ import (
 	"usher/tui/tuitest"
 )
 
-// fake is a bed around the engine of the screens' tests; change may break it.
+// fake opens beds with the fake engine of the screens' tests. The function change
+// may break it.
 func fake(change func(*tuitest.Engine) transfers.Engine) func() (enginetest.Bed, error) {
 	return func() (enginetest.Bed, error) {
 		var mu sync.Mutex
@@ -32,7 +33,7 @@ func fake(change func(*tuitest.Engine) transfers.Engine) func() (enginetest.Bed,
 		b := enginetest.Bed{Engine: e, Big: 60_000_000, Close: func() error { return nil }, Hold: e.Stop,
 			Put: func(name string, size int64) (download.Request, error) {
 				version++
-				return transfers.Place("/downloads", download.Request{Bucket: "reports", Key: "test/" + name, Size: size, ETag: fmt.Sprintf(`"%d"`, version), Modified: tuitest.Epoch()}), nil
+				return transfers.Below("/downloads", download.Request{Bucket: "reports", Key: "test/" + name, Size: size, ETag: fmt.Sprintf(`"%d"`, version), Modified: tuitest.Epoch()}), nil
 			},
 			Refuse: func(name string, on bool) {
 				mu.Lock()
@@ -50,18 +51,18 @@ func fake(change func(*tuitest.Engine) transfers.Engine) func() (enginetest.Bed,
 
 func TestFakeEngine(t *testing.T) { enginetest.Run(t, fake(nil)) }
 
-// Each broken engine breaks the promise that is named with it.
+// Each broken engine fails the check of its row.
 func TestSuiteBites(t *testing.T) {
 	for _, row := range []struct {
 		name, promise string
 		broken        func(*tuitest.Engine) transfers.Engine
 	}{
-		{"adds in the wrong order", "what is added is in the queue, in order", func(e *tuitest.Engine) transfers.Engine { return backwards{e} }},
+		{"adds in the wrong order", "added files are in the queue, in order", func(e *tuitest.Engine) transfers.Engine { return backwards{e} }},
 		{"forgets sums", "a finished file is verified and counted", sums(func(s *download.Snapshot) { s.BytesNew = 0 })},
 		{"does not verify", "a finished file is verified and counted", each(func(t *download.Transfer) { t.Verified = "" })},
-		{"does not pause", "a paused transfer stands still until it is resumed", func(e *tuitest.Engine) transfers.Engine { return restless{e} }},
-		{"does not cancel", "a canceled transfer moves no more", func(e *tuitest.Engine) transfers.Engine { return stubborn{e} }},
-		{"keeps what is taken off", "a finished file that is taken off the list stays on the disk", func(e *tuitest.Engine) transfers.Engine { return stubborn{e} }},
+		{"does not pause", "a paused transfer gets no data until it is resumed", func(e *tuitest.Engine) transfers.Engine { return restless{e} }},
+		{"does not cancel", "a canceled transfer gets no data", func(e *tuitest.Engine) transfers.Engine { return stubborn{e} }},
+		{"keeps a removed file in the list", "a finished file that is removed from the list stays on the disk", func(e *tuitest.Engine) transfers.Engine { return stubborn{e} }},
 		{"calls a refusal a failure", "a refused file is denied, and can be tried again", each(func(t *download.Transfer) {
 			if t.State == download.Denied {
 				t.State = download.Failed
@@ -69,18 +70,18 @@ func TestSuiteBites(t *testing.T) {
 		})},
 		{"tries nothing again", "all failed files are tried again together", func(e *tuitest.Engine) transfers.Engine { return resigned{e} }},
 		{"sums up all batches when it tries again", "a file that is tried again joins the batch", sums(func(s *download.Snapshot) { s.Files = len(s.Transfers) })},
-		{"does not move", "transfers change places", func(e *tuitest.Engine) transfers.Engine { return rigid{e} }},
+		{"does not move", "transfers can be reordered", func(e *tuitest.Engine) transfers.Engine { return rigid{e} }},
 		{"counts folders as files", "a folder is one transfer, its files are others", sums(func(s *download.Snapshot) { s.Files = len(s.Transfers) })},
-		{"fetches what is left out", "what is left out of a folder is not fetched", func(e *tuitest.Engine) transfers.Engine { return greedy{e} }},
-		{"finds everything here", "the disk tells what is here", func(e *tuitest.Engine) transfers.Engine { return dreamer{e} }},
-		{"sums up all batches", "what is here is not fetched again", sums(func(s *download.Snapshot) { s.Files = len(s.Transfers) })},
-		{"hides differences", "what differs is treated as the request says", each(func(t *download.Transfer) { t.Differs = false })},
+		{"downloads a file left out", "a file left out of a folder is not downloaded", func(e *tuitest.Engine) transfers.Engine { return greedy{e} }},
+		{"finds everything here", "local files are found on the disk", func(e *tuitest.Engine) transfers.Engine { return dreamer{e} }},
+		{"sums up all batches", "an identical local file is not downloaded again", sums(func(s *download.Snapshot) { s.Files = len(s.Transfers) })},
+		{"hides differences", "a different local file is treated as requested", each(func(t *download.Transfer) { t.Differs = false })},
 		{"waits without a word", "a transfer waits for a sign-in", each(func(t *download.Transfer) {
 			if t.State == download.WaitingSignIn {
 				t.State = download.Waiting
 			}
 		})},
-		{"keeps nothing", "nothing is unfinished at first", func(e *tuitest.Engine) transfers.Engine { e.Forgetful = true; return e }},
+		{"keeps nothing", "a new engine has no transfers", func(e *tuitest.Engine) transfers.Engine { e.Forgetful = true; return e }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -85,36 +85,36 @@ type account struct {
 
 // office answers from rules and accounts, as the backend does, and remembers
 // the questions.
-type office struct {
-	mu      sync.Mutex
-	rules   []rule
-	people  []account
-	problem string
-	delay   time.Duration
-	deaf    bool // goes on when the caller has given up
-	fail    error
-	asked   []string
+type adminServer struct {
+	mu            sync.Mutex
+	rules         []rule
+	people        []account
+	problem       string
+	delay         time.Duration
+	ignoresCancel bool // goes on when the caller has given up
+	fail          error
+	asked         []string
 }
 
-func (o *office) do(change func()) {
+func (o *adminServer) do(change func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	change()
 }
 
 // questions are those so far.
-func (o *office) questions() []string {
+func (o *adminServer) questions() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.asked)
 }
 
-func (o *office) begin(ctx context.Context, question string) error {
+func (o *adminServer) begin(ctx context.Context, question string) error {
 	o.mu.Lock()
 	o.asked = append(o.asked, question)
-	d, fail, deaf := o.delay, o.fail, o.deaf
+	d, fail, ignoresCancel := o.delay, o.fail, o.ignoresCancel
 	o.mu.Unlock()
-	if deaf {
+	if ignoresCancel {
 		ctx = context.WithoutCancel(ctx)
 	}
 	select {
@@ -125,7 +125,7 @@ func (o *office) begin(ctx context.Context, question string) error {
 	return fail
 }
 
-func (o *office) find(name string) (account, error) {
+func (o *adminServer) find(name string) (account, error) {
 	for _, a := range o.people {
 		if a.name == name {
 			return a, nil
@@ -135,7 +135,7 @@ func (o *office) find(name string) (account, error) {
 }
 
 // Explain sorts the rules by their meaning for a person and an object.
-func (o *office) Explain(ctx context.Context, in api.ExplainRequest) (api.ExplainResponse, error) {
+func (o *adminServer) Explain(ctx context.Context, in api.ExplainRequest) (api.ExplainResponse, error) {
 	path := in.Bucket + "/" + in.Key
 	if err := o.begin(ctx, "explain "+in.User+" "+path); err != nil {
 		return api.ExplainResponse{}, err
@@ -178,7 +178,7 @@ func (o *office) Explain(ctx context.Context, in api.ExplainRequest) (api.Explai
 }
 
 // Who lists groups and people that reach a path.
-func (o *office) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, error) {
+func (o *adminServer) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, error) {
 	path := in.Bucket + "/" + in.Key
 	if err := o.begin(ctx, "who "+path); err != nil {
 		return api.WhoResponse{}, err
@@ -219,7 +219,7 @@ func (o *office) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, e
 
 // Can lists the allows of a person that no other one covers and no denial
 // hides, with the denials below them.
-func (o *office) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, error) {
+func (o *adminServer) Can(ctx context.Context, in api.CanRequest) (api.CanResponse, error) {
 	if err := o.begin(ctx, "can "+in.User); err != nil {
 		return api.CanResponse{}, err
 	}
@@ -254,7 +254,7 @@ func rootPath(r api.Root) string {
 }
 
 // GrantsList returns all rules.
-func (o *office) GrantsList(ctx context.Context) (api.GrantsListResponse, error) {
+func (o *adminServer) GrantsList(ctx context.Context) (api.GrantsListResponse, error) {
 	if err := o.begin(ctx, "grants"); err != nil {
 		return api.GrantsListResponse{}, err
 	}
@@ -265,8 +265,8 @@ func (o *office) GrantsList(ctx context.Context) (api.GrantsListResponse, error)
 	return out, nil
 }
 
-func sample() *office {
-	return &office{
+func sample() *adminServer {
+	return &adminServer{
 		rules: []rule{
 			{group: "audit-team", path: "company-reports/annual/"},
 			{group: "audit-team", path: "company-reports/annual/drafts/", deny: true, reason: "not before they are signed"},
@@ -292,15 +292,15 @@ func sample() *office {
 }
 
 // world is the whole program with the office behind it.
-type world struct {
+type program struct {
 	*tuitest.Screen
-	office *office
-	server *tuitest.Server
-	deps   tui.Deps
+	adminServer *adminServer
+	server      *tuitest.Server
+	deps        tui.Deps
 }
 
-func newWorld(change func(*world)) *world {
-	w := &world{office: sample(), server: tuitest.Reports(tuitest.NewServer("margaret", "finance-team", "usher-admins"))}
+func newProgram(change func(*program)) *program {
+	w := &program{adminServer: sample(), server: tuitest.Reports(tuitest.NewServer("margaret", "finance-team", "usher-admins"))}
 	w.deps = tui.Deps{
 		Backend: w.server, Transfers: &tuitest.Engine{Now: time.Now, Speed: 1}, Now: tuitest.Epoch, Server: "files.example.com",
 		NewSignIn:   func() (signin.Flow, error) { return tuitest.Pool{}.Flow(), nil },
@@ -311,11 +311,11 @@ func newWorld(change func(*world)) *world {
 	if change != nil {
 		change(w)
 	}
-	w.deps.Pages = tui.AccessPages(w.office, "files.example.com", safetext.New("usher-admins"), now)
+	w.deps.Pages = tui.AccessPages(w.adminServer, "files.example.com", safetext.New("usher-admins"), now)
 	return w
 }
 
-func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile) {
+func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile) {
 	t.Helper()
 	m, err := tui.New(w.deps)
 	if err != nil {
@@ -325,7 +325,7 @@ func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile) {
 }
 
 // page opens the page on a terminal of 120x40 and waits for it.
-func (w *world) page(t testing.TB) {
+func (w *program) page(t testing.TB) {
 	t.Helper()
 	w.open(t, 120, 40, colorprofile.TrueColor)
 	w.Press("X")
@@ -333,7 +333,7 @@ func (w *world) page(t testing.TB) {
 }
 
 // find types a person or a path and sends it.
-func (w *world) find(text string) {
+func (w *program) find(text string) {
 	w.Press("/")
 	w.Type(text)
 	w.Press("enter")
@@ -341,9 +341,9 @@ func (w *world) find(text string) {
 }
 
 // wantAsked fails unless these were the questions, and no other.
-func (w *world) wantAsked(t testing.TB, want ...string) {
+func (w *program) wantAsked(t testing.TB, want ...string) {
 	t.Helper()
-	if got := w.office.questions(); !slices.Equal(got, want) {
+	if got := w.adminServer.questions(); !slices.Equal(got, want) {
 		t.Errorf("asked %s\n want %s", fmt.Sprintf("%q", got), fmt.Sprintf("%q", want))
 	}
 }

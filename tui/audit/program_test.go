@@ -25,15 +25,15 @@ func now() time.Time { return time.Date(2026, 11, 23, 14, 10, 0, 0, time.UTC) }
 // logbook is an audit log in memory that filters, pages and counts as the
 // backend does.
 type logbook struct {
-	mu      sync.Mutex
-	events  []event.Event // the oldest first
-	delay   time.Duration
-	deaf    bool // goes on when the caller has given up
-	fail    error
-	perPage int // 0: the limit of the request
-	asked   []api.AuditQueryRequest
-	counted int
-	ids     int
+	mu            sync.Mutex
+	events        []event.Event // the oldest first
+	delay         time.Duration
+	ignoresCancel bool // goes on when the caller has given up
+	fail          error
+	perPage       int // 0: the limit of the request
+	asked         []api.AuditQueryRequest
+	counted       int
+	ids           int
 }
 
 func (b *logbook) do(change func()) {
@@ -57,9 +57,9 @@ func (b *logbook) calls() int {
 
 func (b *logbook) wait(ctx context.Context) error {
 	b.mu.Lock()
-	d, fail, deaf := b.delay, b.fail, b.deaf
+	d, fail, ignoresCancel := b.delay, b.fail, b.ignoresCancel
 	b.mu.Unlock()
-	if deaf {
+	if ignoresCancel {
 		ctx = context.WithoutCancel(ctx)
 	}
 	select {
@@ -251,15 +251,15 @@ func sample() *logbook {
 }
 
 // world is the whole program with the log behind it.
-type world struct {
+type program struct {
 	*tuitest.Screen
 	book   *logbook
 	server *tuitest.Server
 	deps   tui.Deps
 }
 
-func newWorld(change func(*world)) *world {
-	w := &world{book: sample(), server: tuitest.Reports(tuitest.NewServer("grace", "external-auditors", "usher-auditors"))}
+func newProgram(change func(*program)) *program {
+	w := &program{book: sample(), server: tuitest.Reports(tuitest.NewServer("grace", "external-auditors", "usher-auditors"))}
 	w.deps = tui.Deps{
 		Backend: w.server, Transfers: &tuitest.Engine{Now: time.Now, Speed: 1}, Now: tuitest.Epoch, Server: "files.example.com",
 		NewSignIn:   func() (signin.Flow, error) { return tuitest.Pool{}.Flow(), nil },
@@ -274,7 +274,7 @@ func newWorld(change func(*world)) *world {
 	return w
 }
 
-func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile) {
+func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile) {
 	t.Helper()
 	m, err := tui.New(w.deps)
 	if err != nil {
@@ -284,7 +284,7 @@ func (w *world) open(t testing.TB, width, height int, p colorprofile.Profile) {
 }
 
 // log opens the page and waits for it.
-func (w *world) log(t testing.TB, width, height int) {
+func (w *program) log(t testing.TB, width, height int) {
 	t.Helper()
 	w.open(t, width, height, colorprofile.TrueColor)
 	w.Press("A")

@@ -6,9 +6,9 @@ import (
 	"usher/tui/format"
 )
 
-// Middle puts lines in the middle of an area of w by h cells, left-aligned with
-// each other and a little above the center. It returns h lines.
-func Middle(lines []string, w, h int) []string {
+// Center places lines in an area of w by h cells, left-aligned with each other and
+// slightly above the middle. It returns h lines.
+func Center(lines []string, w, h int) []string {
 	wide := 0
 	for _, l := range lines {
 		wide = max(wide, format.Width(l))
