@@ -174,19 +174,27 @@ func processFaults() []fault {
 // endsIn is a row in which a first program is ended at byte n by end, or by a
 // signal, and a second one comes to the end of the download.
 func endsIn(name string, end func(*exec.Cmd) error, with syscall.Signal, code int) fault {
-	return fault{name: name, atOffset: true, slow: true, min: 8<<20 - 1, setup: func(tr *trial) {
-		tr.script(tr.hold(tr.cut), noFault)
-		cmd := tr.child(tr.path, tr.dir)
-		if end == nil {
-			end = func(c *exec.Cmd) error { return c.Process.Signal(with) }
-		}
-		tr.endChild(cmd, func(c *exec.Cmd) error { return end(c) }, code)
-	}, want: Done, check: func(tr *trial, got Transfer) error {
-		if tr.cut > 1<<20 && got.Fetched >= int64(tr.size) {
-			return fmt.Errorf("of the first program nothing was left")
-		}
-		return nil
-	}}
+	return fault{
+		name:     name,
+		atOffset: true,
+		slow:     true,
+		min:      8<<20 - 1,
+		setup: func(tr *trial) {
+			tr.script(tr.hold(tr.cut), noFault)
+			cmd := tr.child(tr.path, tr.dir)
+			if end == nil {
+				end = func(c *exec.Cmd) error { return c.Process.Signal(with) }
+			}
+			tr.endChild(cmd, func(c *exec.Cmd) error { return end(c) }, code)
+		},
+		want: Done,
+		check: func(tr *trial, got Transfer) error {
+			if tr.cut > 1<<20 && got.Fetched >= int64(tr.size) {
+				return fmt.Errorf("of the first program nothing was left")
+			}
+			return nil
+		},
+	}
 }
 
 // endChild starts cmd, ends it when the front holds the body back and the

@@ -141,7 +141,7 @@ func controls(t *testing.T, on stack, exact bool) {
 		name string
 		run  func() *tally
 	}{
-		{"no If-Match", func() *tally { return play("12 changed, and nobody says so", hooks{noIfMatch: true}) }},
+		{"no If-Match", func() *tally { return play("12 changed, with the old ETag", hooks{noIfMatch: true}) }},
 		{"no verification", func() *tally { return play("05 flipped bit always", hooks{noVerify: true}) }},
 		{"no safe names and no root", func() *tally {
 			r, _, _, _ := fetchHostile(t, on, noRoot)

@@ -196,68 +196,117 @@ func networkFaults() []fault {
 		return nil
 	}
 	return []fault{
-		{name: "23 name not found", setup: func(tr *trial) { tr.byName(nil, noSuchName, noSuchName, noSuchName, here) }, want: Done, check: noted},
-		{name: "23 no answer from the name server", setup: func(tr *trial) {
-			tr.config.Timeouts.Idle = stall
-			tr.s3Name, _ = tr.byName(nil, noAnswer)
-		}, then: func(t *testing.T, tr *trial) { // it waits, however long that takes
-			eventually(t, "waiting for the network", func() bool {
-				got := find(t, tr.engine, tr.id)
-				return got.State == WaitingNetwork && got.Retries > maxStreak+1
-			})
-			names.set(tr.s3Name, here)
-		}, want: Done, check: noted},
-		{name: "23 connection refused", setup: func(tr *trial) { tr.byName(nil, nobody, nobody, nobody, here) }, want: Done, check: noted},
-		{name: "23 connection refused for long, then reset", setup: func(tr *trial) {
-			var refusals []string
-			for range 3 * maxStreak {
-				refusals = append(refusals, nobody)
-			}
-			tr.byName(nil, append(refusals, here)...)
-			tr.script(repeat(2, anyGET(unanswered))...)
-		}, want: Done, check: noted},
-		{name: "23 name not found for ever", setup: func(tr *trial) {
-			tr.byName(nil, noSuchName)
-			tr.config.Patience = stall
-		}, want: Failed, err: ErrNetwork, exit: api.ExitUnavailable},
-		{name: "23 another certificate", setup: func(tr *trial) {
-			swapped := make(chan struct{})
-			close(swapped)
-			tr.byName(swapped, here)
-		}, want: Failed, err: ErrNetwork, exit: api.ExitUnavailable, check: func(tr *trial, _ Transfer) error {
-			if tr.gets.Load() > 0 {
-				return errors.New("something was asked of whoever it was")
-			}
-			return nil
-		}},
-		{name: "23 certificate swapped mid-way", atOffset: true, min: 1, setup: func(tr *trial) {
-			swapped := make(chan struct{})
-			_, srv := tr.byName(swapped, here)
-			tr.script(tr.actAt(tr.cut, func() {
+		{
+			name:  "23 name not found",
+			setup: func(tr *trial) { tr.byName(nil, noSuchName, noSuchName, noSuchName, here) },
+			want:  Done,
+			check: noted,
+		},
+		{
+			name: "23 no answer from the name server",
+			setup: func(tr *trial) {
+				tr.config.Timeouts.Idle = stall
+				tr.s3Name, _ = tr.byName(nil, noAnswer)
+			},
+			then: func(t *testing.T, tr *trial) { // it waits, however long that takes
+				eventually(t, "waiting for the network", func() bool {
+					got := find(t, tr.engine, tr.id)
+					return got.State == WaitingNetwork && got.Retries > maxStreak+1
+				})
+				names.set(tr.s3Name, here)
+			},
+			want:  Done,
+			check: noted,
+		},
+		{
+			name:  "23 connection refused",
+			setup: func(tr *trial) { tr.byName(nil, nobody, nobody, nobody, here) },
+			want:  Done,
+			check: noted,
+		},
+		{
+			name: "23 connection refused for long, then reset",
+			setup: func(tr *trial) {
+				var refusals []string
+				for range 3 * maxStreak {
+					refusals = append(refusals, nobody)
+				}
+				tr.byName(nil, append(refusals, here)...)
+				tr.script(repeat(2, anyGET(unanswered))...)
+			},
+			want:  Done,
+			check: noted,
+		},
+		{
+			name: "23 name not found for ever",
+			setup: func(tr *trial) {
+				tr.byName(nil, noSuchName)
+				tr.config.Patience = stall
+			},
+			want: Failed,
+			err:  ErrNetwork,
+			exit: api.ExitUnavailable,
+		},
+		{
+			name: "23 another certificate",
+			setup: func(tr *trial) {
+				swapped := make(chan struct{})
 				close(swapped)
-				srv.CloseClientConnections()
-			}), noFault)
-			tr.config.Patience = stall
-		}, want: Failed, err: ErrNetwork, exit: api.ExitUnavailable, check: func(tr *trial, got Transfer) error {
-			if !strings.Contains(got.Err.Error(), "certificate is not trusted") {
-				return fmt.Errorf("the cause: %v", got.Err)
-			}
-			return partKept(tr, got)
-		}},
-		{name: "23 certificate swapped for a while", min: 70_000, setup: func(tr *trial) {
-			swapped := new(atomic.Bool)
-			_, srv := tr.byNameWhile(swapped.Load, here)
-			tr.script(tr.actAt(tr.size/2, func() {
-				swapped.Store(true)
-				srv.CloseClientConnections()
-			}), noFault)
-			tr.restoreCertificate = func() { swapped.Store(false) }
-		}, then: func(t *testing.T, tr *trial) {
-			eventually(t, "waiting for a certificate that is trusted", func() bool {
-				got := find(t, tr.engine, tr.id)
-				return got.State == WaitingNetwork && strings.Contains(got.Event, "certificate")
-			})
-			tr.restoreCertificate()
-		}, want: Done},
+				tr.byName(swapped, here)
+			},
+			want: Failed,
+			err:  ErrNetwork,
+			exit: api.ExitUnavailable,
+			check: func(tr *trial, _ Transfer) error {
+				if tr.gets.Load() > 0 {
+					return errors.New("something was asked of whoever it was")
+				}
+				return nil
+			},
+		},
+		{
+			name:     "23 certificate swapped mid-way",
+			atOffset: true,
+			min:      1,
+			setup: func(tr *trial) {
+				swapped := make(chan struct{})
+				_, srv := tr.byName(swapped, here)
+				tr.script(tr.actAt(tr.cut, func() {
+					close(swapped)
+					srv.CloseClientConnections()
+				}), noFault)
+				tr.config.Patience = stall
+			},
+			want: Failed,
+			err:  ErrNetwork,
+			exit: api.ExitUnavailable,
+			check: func(tr *trial, got Transfer) error {
+				if !strings.Contains(got.Err.Error(), "certificate is not trusted") {
+					return fmt.Errorf("the cause: %v", got.Err)
+				}
+				return partKept(tr, got)
+			},
+		},
+		{
+			name: "23 certificate swapped for a while",
+			min:  70_000,
+			setup: func(tr *trial) {
+				swapped := new(atomic.Bool)
+				_, srv := tr.byNameWhile(swapped.Load, here)
+				tr.script(tr.actAt(tr.size/2, func() {
+					swapped.Store(true)
+					srv.CloseClientConnections()
+				}), noFault)
+				tr.restoreCertificate = func() { swapped.Store(false) }
+			},
+			then: func(t *testing.T, tr *trial) {
+				eventually(t, "waiting for a certificate that is trusted", func() bool {
+					got := find(t, tr.engine, tr.id)
+					return got.State == WaitingNetwork && strings.Contains(got.Event, "certificate")
+				})
+				tr.restoreCertificate()
+			},
+			want: Done,
+		},
 	}
 }

@@ -16,26 +16,42 @@ func signalFaults() []fault {
 	return []fault{
 		endsIn("20 SIGINT", nil, syscall.SIGINT, stoppedBySignal),
 		endsIn("20 SIGTERM", nil, syscall.SIGTERM, stoppedBySignal),
-		{name: "20 terminal hangup", atOffset: true, slow: true, min: 8<<20 - 1, setup: func(tr *trial) {
-			tr.script(tr.hold(tr.cut), noFault)
-			cmd := tr.child(tr.path, tr.dir)
-			terminal, err := pty.Start(cmd)
-			must(tr.t, err)
-			tr.endChild(cmd, func(*exec.Cmd) error { return terminal.Close() }, stoppedBySignal)
-		}, want: Done, check: endsIn("", nil, 0, 0).check},
-		{name: "20 SIGTSTP and SIGCONT", atOffset: true, slow: true, min: 8<<20 - 1, setup: func(tr *trial) {
-			tr.script(tr.hold(tr.cut), noFault)
-			cmd := tr.child(tr.path, tr.dir)
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an orphaned group is not stopped
-			tr.endChild(cmd, func(c *exec.Cmd) error {
-				if err := c.Process.Signal(syscall.SIGTSTP); err != nil {
-					return err
-				}
-				eventually(tr.t, "the stop", func() bool { return stopped(tr.t, c.Process.Pid) })
-				close(tr.resume)
-				return c.Process.Signal(syscall.SIGCONT)
-			}, 0)
-		}, want: Skipped, orWant: Done},
+		{
+			name:     "20 terminal hangup",
+			atOffset: true,
+			slow:     true,
+			min:      8<<20 - 1,
+			setup: func(tr *trial) {
+				tr.script(tr.hold(tr.cut), noFault)
+				cmd := tr.child(tr.path, tr.dir)
+				terminal, err := pty.Start(cmd)
+				must(tr.t, err)
+				tr.endChild(cmd, func(*exec.Cmd) error { return terminal.Close() }, stoppedBySignal)
+			},
+			want:  Done,
+			check: endsIn("", nil, 0, 0).check,
+		},
+		{
+			name:     "20 SIGTSTP and SIGCONT",
+			atOffset: true,
+			slow:     true,
+			min:      8<<20 - 1,
+			setup: func(tr *trial) {
+				tr.script(tr.hold(tr.cut), noFault)
+				cmd := tr.child(tr.path, tr.dir)
+				cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an orphaned group is not stopped
+				tr.endChild(cmd, func(c *exec.Cmd) error {
+					if err := c.Process.Signal(syscall.SIGTSTP); err != nil {
+						return err
+					}
+					eventually(tr.t, "the stop", func() bool { return stopped(tr.t, c.Process.Pid) })
+					close(tr.resume)
+					return c.Process.Signal(syscall.SIGCONT)
+				}, 0)
+			},
+			want:   Skipped,
+			orWant: Done,
+		},
 	}
 }
 
