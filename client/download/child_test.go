@@ -3,6 +3,7 @@ package download
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,12 +23,12 @@ import (
 	localname "usher/client/download/name"
 )
 
-// TestMain lets the test binary be the program that is killed.
+// TestMain makes the test binary a download program for the tests that end one.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("USHER_TEST_CHILD"); dir != "" {
 		os.Exit(runChild(dir))
 	}
-	// Names are the tests' own, and nothing goes past them through a proxy.
+	// DNS is served by the tests, and no proxy bypasses it.
 	net.DefaultResolver = names.resolver()
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 		os.Unsetenv(name)
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// stoppedBySignal is how a victim ends that was told to.
+// stoppedBySignal is the exit code of a child that a signal stopped.
 const stoppedBySignal = 130
 
 func runChild(dir string) int {
@@ -43,7 +44,7 @@ func runChild(dir string) int {
 	defer stop()
 	var err error
 	if server, s3 := os.Getenv("USHER_TEST_CHILD_SERVER"), os.Getenv("USHER_TEST_CHILD_S3"); os.Getenv("USHER_TEST_CHILD_FLOOR") != "" {
-		err = floor(dir, server, s3)
+		err = floor(dir, server)
 	} else {
 		err = download(ctx, dir, server, s3)
 	}
@@ -54,16 +55,15 @@ func runChild(dir string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if status, err := os.ReadFile("/proc/self/status"); err == nil { // VmHWM: the peak
+	if status, err := os.ReadFile("/proc/self/status"); err == nil { // VmHWM is the peak memory
 		fmt.Printf("%s", status)
 	}
 	return 0
 }
 
-// victim downloads into dir, in a process of its own: the folder b/f, or what
-// the environment says.
+// download fetches into dir: the folder b/f/, or USHER_TEST_CHILD_PATH.
 func download(ctx context.Context, dir, server, s3 string) error {
-	var t Timeouts // those of every day, when it is measured
+	var t Timeouts // a measured child has the production timeouts
 	if os.Getenv("USHER_TEST_CHILD_MEASURED") == "" {
 		t = quick()
 		t.Checkpoint = 2 * time.Millisecond
@@ -101,14 +101,13 @@ func download(ctx context.Context, dir, server, s3 string) error {
 	return err
 }
 
-// fixedToken is somebody's access token, without the session.
+// fixedToken is an access token without a session.
 type fixedToken string
 
 func (f fixedToken) Token(context.Context) (string, error) { return string(f), nil }
 func (fixedToken) Refused(string)                          {}
 
-// child is the test binary as a program that downloads path into dir, from the
-// world and as its person.
+// child returns a command that downloads path into dir as the testbed's user.
 func (w *testbed) child(path, dir string) *exec.Cmd {
 	self, err := os.Executable()
 	must(w.t, err)
@@ -121,7 +120,7 @@ func (w *testbed) child(path, dir string) *exec.Cmd {
 	return cmd
 }
 
-// remote asks the test's backend over HTTP.
+// remote is the fake backend of another process (see backend), by its URL.
 type remote string
 
 func (r remote) call(verb string, in, out any) error {
@@ -145,7 +144,7 @@ func (r remote) List(_ context.Context, req api.ListRequest) (out api.ListRespon
 	return out, r.call("/list", req, &out)
 }
 
-// backend serves List and Release to another process.
+// backend serves List and Release over HTTP, for a child process.
 func (w *testbed) backend() *httptest.Server {
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		var out any
@@ -164,16 +163,16 @@ func (w *testbed) backend() *httptest.Server {
 	return srv
 }
 
-// inAChild are faults 19 and 20: the program is killed, told to stop or put to
-// sleep mid-way, and another one goes on.
+// processFaults are faults 19 and 20: a signal or a closed terminal ends or
+// suspends the first process, and a second one resumes the download.
 func processFaults() []fault {
-	rows := []fault{endsIn("19 killed", nil, syscall.SIGKILL, -1)}
+	rows := []fault{endedBySignal("19 killed", syscall.SIGKILL, -1)}
 	return append(rows, signalFaults()...)
 }
 
-// endsIn is a row in which a first program is ended at byte n by end, or by a
-// signal, and a second one comes to the end of the download.
-func endsIn(name string, end func(*exec.Cmd) error, with syscall.Signal, code int) fault {
+// endedBySignal returns a row in which sig ends the first process with an exit
+// code (-1: killed), and the second process resumes the download.
+func endedBySignal(name string, sig syscall.Signal, code int) fault {
 	return fault{
 		name:     name,
 		atOffset: true,
@@ -182,23 +181,23 @@ func endsIn(name string, end func(*exec.Cmd) error, with syscall.Signal, code in
 		setup: func(tr *trial) {
 			tr.script(tr.hold(tr.cut), noFault)
 			cmd := tr.child(tr.path, tr.dir)
-			if end == nil {
-				end = func(c *exec.Cmd) error { return c.Process.Signal(with) }
-			}
-			tr.endChild(cmd, func(c *exec.Cmd) error { return end(c) }, code)
+			tr.endChild(cmd, func(c *exec.Cmd) error { return c.Process.Signal(sig) }, code)
 		},
-		want: Done,
-		check: func(tr *trial, got Transfer) error {
-			if tr.cut > 1<<20 && got.Fetched >= int64(tr.size) {
-				return fmt.Errorf("of the first program nothing was left")
-			}
-			return nil
-		},
+		want:  Done,
+		check: resumed,
 	}
 }
 
-// endChild starts cmd, ends it when the front holds the body back and the
-// program has noted what it has, and wants the code.
+// resumed checks that the second process used the part of the first.
+func resumed(tr *trial, got Transfer) error {
+	if tr.cut > 1<<20 && got.Fetched >= int64(tr.size) {
+		return errors.New("the first process left no part to resume")
+	}
+	return nil
+}
+
+// endChild starts cmd, calls end when the proxy pauses the body and the sidecar
+// is written, and checks the exit code.
 func (tr *trial) endChild(cmd *exec.Cmd, end func(*exec.Cmd) error, code int) {
 	t := tr.t
 	if cmd.Process == nil {
@@ -207,10 +206,10 @@ func (tr *trial) endChild(cmd *exec.Cmd, end func(*exec.Cmd) error, code int) {
 	select {
 	case <-tr.reached:
 	case <-time.After(patience):
-		t.Errorf("the first program did not come to byte %d", tr.cut)
+		t.Errorf("the first process did not request byte %d", tr.cut)
 	}
 	if tr.cut > 1<<20 {
-		eventually(t, "a note of what is there", func() bool {
+		eventually(t, "the sidecar", func() bool {
 			found, _ := filepath.Glob(filepath.Join(tr.dir, localname.PartMark+"*.json"))
 			return len(found) > 0
 		})
@@ -218,7 +217,7 @@ func (tr *trial) endChild(cmd *exec.Cmd, end func(*exec.Cmd) error, code int) {
 	must(t, end(cmd))
 	_ = cmd.Wait()
 	if got := cmd.ProcessState.ExitCode(); got != code {
-		t.Errorf("the first program ended with %d, not %d", got, code)
+		t.Errorf("the first process ended with %d, want %d", got, code)
 	}
 	for _, p := range consistent(tr.dir, func(string) []byte { return tr.obj.data }) {
 		t.Error(p)

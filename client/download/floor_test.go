@@ -15,7 +15,7 @@ import (
 
 // floor is the least that can be done: the same releases, bare GETs and
 // pwrite. No checksum, no rename, no sync, no look at what is there.
-func floor(dir, server, _ string) error {
+func floor(dir, server string) error {
 	ctx, client := context.Background(), remote(server)
 	page, err := client.List(ctx, api.ListRequest{Bucket: "b", Prefix: "f/", Recursive: true})
 	if err != nil {

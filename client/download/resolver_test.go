@@ -27,20 +27,20 @@ import (
 	"usher/backend/api"
 )
 
-// What a name server may say.
+// Answers of the name server: an error, no response, or an address.
 const (
 	noSuchName = "no such name"
 	noAnswer   = "no answer"
-	nobody     = "127.0.0.2" // an address where nobody listens on the ports of 127.0.0.1
-	here       = "127.0.0.1"
+	unused     = "127.0.0.2" // no listener on the ports that the tests use
+	local      = "127.0.0.1"
 )
 
-// nameServer knows the names of the tests alone. It answers over pipes, so that
-// nobody else is ever asked for them.
+// nameServer resolves the names of the tests. It is reached over pipes, so that
+// no query leaves the process.
 type nameServer struct {
 	mu      sync.Mutex
-	answers map[string][]string // by name; the last one stays
-	changed chan struct{}       // closed and replaced when somebody set one
+	answers map[string][]string // by name, one for each query; the last one repeats
+	changed chan struct{}       // closed and replaced by set
 }
 
 var names = &nameServer{answers: map[string][]string{}, changed: make(chan struct{})}
@@ -66,7 +66,7 @@ func (s *nameServer) next(name string) (answer string, changed <-chan struct{}) 
 	return all[0], s.changed
 }
 
-// answer waits while there is none.
+// answer returns the next answer for name. It waits while that is noAnswer.
 func (s *nameServer) answer(name string) string {
 	for {
 		answer, changed := s.next(name)
@@ -77,7 +77,7 @@ func (s *nameServer) answer(name string) string {
 	}
 }
 
-// resolver asks the name server.
+// resolver returns a resolver that queries the name server.
 func (s *nameServer) resolver() *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
@@ -86,8 +86,8 @@ func (s *nameServer) resolver() *net.Resolver {
 	}}
 }
 
-// serve speaks DNS over a stream: a length of two bytes before each message.
-// SPEC: RFC 1035 §4.2.2.
+// serve answers DNS queries over a stream, with a length of two bytes before
+// each message (SPEC: RFC 1035 §4.2.2).
 func (s *nameServer) serve(conn net.Conn) {
 	defer conn.Close()
 	for {
@@ -119,7 +119,7 @@ func (s *nameServer) serve(conn net.Conn) {
 	}
 }
 
-// certificate is a self-signed one.
+// certificate returns a self-signed certificate for name.
 func certificate(name string) (tls.Certificate, *x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	if err != nil {
@@ -137,8 +137,8 @@ func certificate(name string) (tls.Certificate, *x509.Certificate, error) {
 
 var hostNumber atomic.Int64
 
-// byName gives the storage a name and a certificate, so that URLs are https and
-// its name must be found. When swapped is closed, another certificate is shown.
+// byName gives the storage a DNS name and a certificate, so that its URLs are
+// https. Once swapped is closed, the storage presents another certificate.
 func (tr *trial) byName(swapped <-chan struct{}, answers ...string) (name string, srv *httptest.Server) {
 	return tr.byNameWhile(func() bool {
 		select {
@@ -150,7 +150,7 @@ func (tr *trial) byName(swapped <-chan struct{}, answers ...string) (name string
 	}, answers...)
 }
 
-// byNameWhile shows another certificate as long as isSwapped returns true.
+// byNameWhile presents another certificate as long as isSwapped returns true.
 func (tr *trial) byNameWhile(isSwapped func() bool, answers ...string) (name string, srv *httptest.Server) {
 	name = fmt.Sprintf("s3-%d.test", hostNumber.Add(1))
 	names.set(name, answers...)
@@ -159,10 +159,10 @@ func (tr *trial) byNameWhile(isSwapped func() bool, answers ...string) (name str
 	theirs, _, err := certificate(name)
 	must(tr.t, err)
 	srv = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if isSwapped() { // over a connection that began before, and was not closed yet
+		if isSwapped() { // a connection that was opened before the swap
 			panic(http.ErrAbortHandler)
 		}
-		r.Host = tr.host() // what the signature is for
+		r.Host = tr.host() // the host that is signed
 		tr.ServeHTTP(rw, r)
 	}))
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -185,22 +185,22 @@ func (tr *trial) byNameWhile(isSwapped func() bool, answers ...string) (name str
 	return name, srv
 }
 
-// onTheWay is fault 23: names, addresses and certificates. What may pass is
-// tried again; a certificate that is not trusted is final before the first byte,
-// and waited for after it.
+// networkFaults are fault 23: DNS, connections and certificates. A temporary
+// failure is retried. An untrusted certificate fails a transfer without bytes;
+// a transfer with bytes waits for a trusted one.
 func networkFaults() []fault {
-	noted := func(tr *trial, got Transfer) error {
+	retriedByName := func(tr *trial, got Transfer) error {
 		if got.Retries == 0 || tr.gets.Load() == 0 {
-			return fmt.Errorf("%d requests", tr.gets.Load())
+			return fmt.Errorf("%d retries, %d requests", got.Retries, tr.gets.Load())
 		}
 		return nil
 	}
 	return []fault{
 		{
 			name:  "23 name not found",
-			setup: func(tr *trial) { tr.byName(nil, noSuchName, noSuchName, noSuchName, here) },
+			setup: func(tr *trial) { tr.byName(nil, noSuchName, noSuchName, noSuchName, local) },
 			want:  Done,
-			check: noted,
+			check: retriedByName,
 		},
 		{
 			name: "23 no answer from the name server",
@@ -208,37 +208,37 @@ func networkFaults() []fault {
 				tr.config.Timeouts.Idle = stall
 				tr.s3Name, _ = tr.byName(nil, noAnswer)
 			},
-			then: func(t *testing.T, tr *trial) { // it waits, however long that takes
-				eventually(t, "waiting for the network", func() bool {
+			then: func(t *testing.T, tr *trial) { // the wait has no limit
+				eventually(t, "the wait for the network", func() bool {
 					got := find(t, tr.engine, tr.id)
 					return got.State == WaitingNetwork && got.Retries > maxStreak+1
 				})
-				names.set(tr.s3Name, here)
+				names.set(tr.s3Name, local)
 			},
 			want:  Done,
-			check: noted,
+			check: retriedByName,
 		},
 		{
 			name:  "23 connection refused",
-			setup: func(tr *trial) { tr.byName(nil, nobody, nobody, nobody, here) },
+			setup: func(tr *trial) { tr.byName(nil, unused, unused, unused, local) },
 			want:  Done,
-			check: noted,
+			check: retriedByName,
 		},
 		{
-			name: "23 connection refused for long, then reset",
+			name: "23 connection refused many times, then reset",
 			setup: func(tr *trial) {
 				var refusals []string
 				for range 3 * maxStreak {
-					refusals = append(refusals, nobody)
+					refusals = append(refusals, unused)
 				}
-				tr.byName(nil, append(refusals, here)...)
+				tr.byName(nil, append(refusals, local)...)
 				tr.script(repeat(2, anyGET(unanswered))...)
 			},
 			want:  Done,
-			check: noted,
+			check: retriedByName,
 		},
 		{
-			name: "23 name not found for ever",
+			name: "23 name never found",
 			setup: func(tr *trial) {
 				tr.byName(nil, noSuchName)
 				tr.config.Patience = stall
@@ -252,25 +252,25 @@ func networkFaults() []fault {
 			setup: func(tr *trial) {
 				swapped := make(chan struct{})
 				close(swapped)
-				tr.byName(swapped, here)
+				tr.byName(swapped, local)
 			},
 			want: Failed,
 			err:  ErrNetwork,
 			exit: api.ExitUnavailable,
 			check: func(tr *trial, _ Transfer) error {
 				if tr.gets.Load() > 0 {
-					return errors.New("something was asked of whoever it was")
+					return errors.New("a request was sent to the wrong server")
 				}
 				return nil
 			},
 		},
 		{
-			name:     "23 certificate swapped mid-way",
+			name:     "23 certificate swapped during the download",
 			atOffset: true,
 			min:      1,
 			setup: func(tr *trial) {
 				swapped := make(chan struct{})
-				_, srv := tr.byName(swapped, here)
+				_, srv := tr.byName(swapped, local)
 				tr.script(tr.actAt(tr.cut, func() {
 					close(swapped)
 					srv.CloseClientConnections()
@@ -282,17 +282,17 @@ func networkFaults() []fault {
 			exit: api.ExitUnavailable,
 			check: func(tr *trial, got Transfer) error {
 				if !strings.Contains(got.Err.Error(), "certificate is not trusted") {
-					return fmt.Errorf("the cause: %v", got.Err)
+					return fmt.Errorf("another error: %v", got.Err)
 				}
 				return partKept(tr, got)
 			},
 		},
 		{
-			name: "23 certificate swapped for a while",
+			name: "23 certificate swapped and restored",
 			min:  70_000,
 			setup: func(tr *trial) {
 				swapped := new(atomic.Bool)
-				_, srv := tr.byNameWhile(swapped.Load, here)
+				_, srv := tr.byNameWhile(swapped.Load, local)
 				tr.script(tr.actAt(tr.size/2, func() {
 					swapped.Store(true)
 					srv.CloseClientConnections()
@@ -300,7 +300,7 @@ func networkFaults() []fault {
 				tr.restoreCertificate = func() { swapped.Store(false) }
 			},
 			then: func(t *testing.T, tr *trial) {
-				eventually(t, "waiting for a certificate that is trusted", func() bool {
+				eventually(t, "the wait for a trusted certificate", func() bool {
 					got := find(t, tr.engine, tr.id)
 					return got.State == WaitingNetwork && strings.Contains(got.Event, "certificate")
 				})

@@ -2,5 +2,5 @@
 
 package download
 
-// signals has no rows: here is no terminal that hangs up.
+// signalFaults has no rows: other systems have neither these signals nor a pty.
 func signalFaults() []fault { return nil }

@@ -10,12 +10,11 @@ import (
 	"github.com/creack/pty"
 )
 
-// signals are the rows of fault 20: Ctrl-C, a polite end, Ctrl-Z, and a
-// terminal that goes away.
+// signalFaults are fault 20: Ctrl-C, SIGTERM, Ctrl-Z and a closed terminal.
 func signalFaults() []fault {
 	return []fault{
-		endsIn("20 SIGINT", nil, syscall.SIGINT, stoppedBySignal),
-		endsIn("20 SIGTERM", nil, syscall.SIGTERM, stoppedBySignal),
+		endedBySignal("20 SIGINT", syscall.SIGINT, stoppedBySignal),
+		endedBySignal("20 SIGTERM", syscall.SIGTERM, stoppedBySignal),
 		{
 			name:     "20 terminal hangup",
 			atOffset: true,
@@ -29,7 +28,7 @@ func signalFaults() []fault {
 				tr.endChild(cmd, func(*exec.Cmd) error { return terminal.Close() }, stoppedBySignal)
 			},
 			want:  Done,
-			check: endsIn("", nil, 0, 0).check,
+			check: resumed,
 		},
 		{
 			name:     "20 SIGTSTP and SIGCONT",
@@ -39,7 +38,7 @@ func signalFaults() []fault {
 			setup: func(tr *trial) {
 				tr.script(tr.hold(tr.cut), noFault)
 				cmd := tr.child(tr.path, tr.dir)
-				cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an orphaned group is not stopped
+				cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // SIGTSTP does not stop an orphaned process group
 				tr.endChild(cmd, func(c *exec.Cmd) error {
 					if err := c.Process.Signal(syscall.SIGTSTP); err != nil {
 						return err
@@ -55,12 +54,12 @@ func signalFaults() []fault {
 	}
 }
 
-// stopped tells whether a child was put to sleep.
+// stopped reports whether SIGTSTP stopped a child.
 func stopped(t testing.TB, pid int) bool {
 	var how syscall.WaitStatus
 	got, err := syscall.Wait4(pid, &how, syscall.WUNTRACED|syscall.WNOHANG, nil)
 	if err != nil || got == pid && !how.Stopped() {
-		t.Errorf("it did not sleep: %v, %v", how, err)
+		t.Errorf("the child did not stop: %v, %v", how, err)
 		return true
 	}
 	return got == pid
