@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// BenchmarkProcess downloads in a process of its own, in turn with the floor
-// (bare GETs and pwrite with the same releases), and reports what each used:
-// CPU for a GiB or for 1,000 files, peak memory in MiB, and speed as a ratio
-// to the floor. Server and clients share the machine: compare within a run.
+// BenchmarkProcess downloads in a child process, in turn with floor (bare GETs
+// and pwrite with the same releases). It reports CPU seconds for a GiB or for
+// 1,000 files, peak memory in MiB, and speed as a ratio to the floor. Server and
+// clients share the machine, so compare values of one run only.
 func BenchmarkProcess(b *testing.B) {
 	self, err := os.Executable()
 	must(b, err)
@@ -73,7 +73,7 @@ func BenchmarkProcess(b *testing.B) {
 	}
 }
 
-// peakMiB reads VmHWM from /proc/self/status; 0 where there is none.
+// peakMiB returns VmHWM of /proc/self/status in MiB, or 0 without one.
 func peakMiB(status string) float64 {
 	_, rest, _ := strings.Cut(status, "VmHWM:")
 	kib, _, _ := strings.Cut(strings.TrimSpace(rest), " ")

@@ -27,8 +27,8 @@ import (
 	"usher/backend/api"
 )
 
-// memory is a fake S3 and a fake backend, in this process: the S3 knows
-// presigned URLs with their life, ranges, If-Match and checksums.
+// memory is a fake S3 and a fake backend in this process. The S3 supports
+// presigned URLs that expire, ranges, If-Match and checksums.
 type memory struct {
 	w       *testbed
 	urls    map[string]issued // by signature
@@ -36,7 +36,7 @@ type memory struct {
 	life    int // seconds
 	page    int // entries in one page of a listing
 	denied  map[string]bool
-	signOut bool // the session has ended
+	signOut bool // the session was ended
 }
 
 type issued struct {
@@ -65,28 +65,29 @@ func newTestbed(t testing.TB) *testbed {
 	return w
 }
 
-// fake is the world in which everything but the sockets is made up.
+// fakeStack is the stack of fakes over real sockets.
 type fakeStack struct{}
 
 func (fakeStack) name() string { return "fake" }
 
 func (fakeStack) testbed(t testing.TB, _ userOptions) *testbed { return newTestbed(t) }
 
-// noise is what objects are made of: random bytes, made once.
+// noise returns the random bytes that all objects are slices of.
 var noise = sync.OnceValue(func() []byte {
 	b := make([]byte, 65<<20)
 	rand.NewChaCha8([32]byte{1}).Read(b)
 	return b
 })
 
-// random gives n bytes that differ between seeds; nobody may change them.
+// random returns n bytes that differ between seeds. They are shared: a caller
+// must not change them.
 func random(seed uint64, n int) []byte {
 	at := int(seed * 61 % (1 << 20))
 	return noise()[at : at+n : at+n]
 }
 
 func (m *memory) put(_ string, data []byte, checksum string) *object {
-	etag := fmt.Sprintf(`"%016x"`, crc64nvme.Checksum(data)) // not like an MD5, which would be taken for one
+	etag := fmt.Sprintf(`"%016x"`, crc64nvme.Checksum(data)) // shorter than an MD5, which the client would verify
 	if checksum == "MD5" {
 		etag = md5ETag(data)
 	}
@@ -108,7 +109,7 @@ func (m *memory) put(_ string, data []byte, checksum string) *object {
 	return o
 }
 
-// md5ETag is the ETag of an object that came in one upload.
+// md5ETag returns the ETag of an object that was uploaded in one part.
 func md5ETag(data []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(data)) }
 
 func (m *memory) remove(string) {}
@@ -192,12 +193,12 @@ func (m *memory) Release(_ context.Context, req api.ReleaseRequest) (api.Release
 	return resp, nil
 }
 
-// env has a child ask this process.
+// env makes a child process call the fake backend of this process.
 func (m *memory) env() []string { return []string{"USHER_TEST_CHILD_SERVER=" + m.w.backend().URL} }
 
 func (m *memory) Complete(context.Context, api.CompleteRequest) error { return nil }
 
-// List is recursive, in pages of m.page.
+// List lists recursively, in pages of m.page entries.
 func (m *memory) List(_ context.Context, req api.ListRequest) (api.ListResponse, error) {
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
@@ -244,7 +245,7 @@ func (m *memory) answer(r *http.Request) (*http.Response, error) {
 	return content(r, o, o.data), nil
 }
 
-// content is data, or the range of it that was asked.
+// content returns a response with data or the requested range of it.
 func content(r *http.Request, o *object, data []byte) *http.Response {
 	h := http.Header{"Etag": {o.etag}, "Last-Modified": {o.modified.Format(http.TimeFormat)}}
 	status := http.StatusOK
@@ -273,7 +274,7 @@ func respond(status int, h http.Header, body []byte) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body))}
 }
 
-// send answers with data, or the range of it that was asked.
+// send sends data or the requested range of it.
 func (w *testbed) send(rw http.ResponseWriter, r *http.Request, o *object, data []byte) {
 	resp := content(r, o, data)
 	for k, v := range resp.Header {

@@ -13,8 +13,9 @@ import (
 	"usher/backend/api"
 )
 
-// floor is the least that can be done: the same releases, bare GETs and
-// pwrite. No checksum, no rename, no sync, no look at what is there.
+// floor downloads with the least work, as the lower bound of BenchmarkProcess:
+// the same releases, bare GETs and pwrite. It computes no checksum, renames and
+// syncs no file, and does not check for existing files.
 func floor(dir, server string) error {
 	ctx, client := context.Background(), remote(server)
 	page, err := client.List(ctx, api.ListRequest{Bucket: "b", Prefix: "f/", Recursive: true})
@@ -28,13 +29,13 @@ func floor(dir, server string) error {
 		}
 		entries = append(entries, page.Entries...)
 	}
-	type work struct {
+	type request struct {
 		item api.ReleaseItem
 		file *os.File
 		off  int64
-		spec string
+		spec string // the Range header; "": the whole object
 	}
-	jobs := make(chan work, 1000)
+	requests := make(chan request, 1000)
 	conns, transport := smallSlots, newTransport(hooks{}, Timeouts{}.withDefaults(), smallSlots+maxConns)
 	if entries[0].Size > smallObject {
 		conns = firstConns
@@ -46,12 +47,12 @@ func floor(dir, server string) error {
 			if conns == smallSlots {
 				buf = buf[:littleBuffer]
 			}
-			for j := range jobs {
-				if err := bareGet(transport, j.item, j.spec, j.file, j.off, buf); err != nil {
+			for r := range requests {
+				if err := bareGet(transport, r.item, r.spec, r.file, r.off, buf); err != nil {
 					return err
 				}
-				if j.spec == "" {
-					j.file.Close()
+				if r.spec == "" {
+					r.file.Close()
 				}
 			}
 			return nil
@@ -72,21 +73,21 @@ func floor(dir, server string) error {
 				return err
 			}
 			if entries[i].Size <= smallObject {
-				jobs <- work{item: item, file: f}
+				requests <- request{item: item, file: f}
 				continue
 			}
 			const part = 8 << 20
 			for off := int64(0); off < entries[i].Size; off += part {
-				jobs <- work{item, f, off, fmt.Sprintf("bytes=%d-%d", off, min(off+part, entries[i].Size)-1)}
+				requests <- request{item, f, off, fmt.Sprintf("bytes=%d-%d", off, min(off+part, entries[i].Size)-1)}
 			}
 		}
 		entries = entries[len(resp.Items):]
 	}
-	close(jobs)
+	close(requests)
 	return group.Wait()
 }
 
-// bareGet is one GET, written where it belongs.
+// bareGet sends one GET and writes the body at off.
 func bareGet(rt http.RoundTripper, item api.ReleaseItem, spec string, f *os.File, off int64, buf []byte) error {
 	req, err := http.NewRequest(http.MethodGet, item.URL, nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	localname "usher/client/download/name"
 )
 
-// patience is how long a test waits for something that should come soon.
+// patience is the longest wait for a result that is due soon.
 const patience = 30 * time.Second
 
 func wait(t testing.TB, e *Engine) {
@@ -32,7 +32,7 @@ func states(e *Engine) string {
 	return b.String()
 }
 
-// failures lists what did not end well.
+// failures lists the transfers that are neither done nor skipped.
 func failures(e *Engine) string {
 	var b strings.Builder
 	for _, line := range strings.Split(states(e), "\n") {
@@ -54,12 +54,12 @@ func find(t testing.TB, e *Engine, id ID) Transfer {
 	return Transfer{}
 }
 
-// eventually polls until ok.
-func eventually(t testing.TB, what string, ok func() bool) {
+// eventually polls until ok returns true. event names the expected event.
+func eventually(t testing.TB, event string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen", what)
+			t.Fatalf("%s did not happen", event)
 		}
 		<-time.After(time.Millisecond)
 	}
@@ -76,8 +76,8 @@ func mustEqual(t testing.TB, path string, want []byte) {
 	}
 }
 
-// scratch is a directory to download into: in memory where there is such, so
-// that the tests do not measure somebody's disk.
+// scratch returns an empty directory, in memory if the system has /dev/shm, so
+// that the speed of the disk does not matter.
 func scratch(t testing.TB) string {
 	t.Helper()
 	if info, err := os.Stat("/dev/shm"); err != nil || !info.IsDir() {
@@ -91,7 +91,7 @@ func scratch(t testing.TB) string {
 	return dir
 }
 
-// leftovers lists what usher left beside the files it finished.
+// leftovers lists the part files and sidecars in dir.
 func leftovers(t testing.TB, dir string) (found []string) {
 	t.Helper()
 	filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {

@@ -14,8 +14,8 @@ import (
 	"usher/client/download/name/nametest"
 )
 
-// fetchHostile downloads a folder of hostile names into a place with traps
-// around and in it, and counts what went where it must not.
+// fetchHostile downloads a folder of hostile names. Links in the destination
+// lead out of it. It counts files that are new or changed outside of it.
 func fetchHostile(t *testing.T, on stack, h hooks) (r tally, dest string, snap Snapshot, w *testbed) {
 	t.Helper()
 	base := scratch(t)
@@ -56,8 +56,9 @@ func TestHostileFolder(t *testing.T) {
 	hostileFolder(t, fakeStack{}, true)
 }
 
-// hostileFolder wants every object of a hostile folder to arrive, under a name
-// that reads back, and nothing outside to change.
+// hostileFolder checks that every object of a hostile folder arrives under a
+// name that converts back to its key, and that nothing outside changes. fold
+// plays a file system that ignores case.
 func hostileFolder(t *testing.T, on stack, fold bool) {
 	r, dest, snap, w := fetchHostile(t, on, hooks{fold: fold})
 	keys, folded, done := map[string]bool{}, map[string]string{}, 0
@@ -66,14 +67,14 @@ func hostileFolder(t *testing.T, on stack, fold bool) {
 		switch {
 		case tr.State == Done:
 			done++
-		case errors.Is(tr.Err, ErrLink), errors.Is(tr.Err, ErrExists): // the traps
+		case errors.Is(tr.Err, ErrLink), errors.Is(tr.Err, ErrExists): // the links
 			if !strings.Contains(name, "trap") {
 				t.Errorf("%q: %v", name, tr.Err)
 			}
 			continue
-		case errors.Is(tr.Err, &api.Error{Code: api.BadRequest}) && strings.Contains(name, "\x00"): // S3 takes it, usher does not
+		case errors.Is(tr.Err, &api.Error{Code: api.BadRequest}) && strings.Contains(name, "\x00"): // S3 accepts NUL, usher does not
 			continue
-		case errors.Is(tr.Err, denied) && strings.ContainsRune(name, utf8.RuneError): // nor what is not UTF-8
+		case errors.Is(tr.Err, denied) && strings.ContainsRune(name, utf8.RuneError): // nor invalid UTF-8
 			continue
 		default:
 			t.Errorf("%q: %v, %v", name, tr.State, tr.Err)
@@ -90,20 +91,20 @@ func hostileFolder(t *testing.T, on stack, fold bool) {
 		must(t, err)
 		back, err := localname.KeyOf(filepath.ToSlash(rel))
 		if err != nil || back != name {
-			t.Errorf("%q lies at %q, which reads as %q, %v", name, rel, back, err)
+			t.Errorf("%q is at %q, which converts back to %q, %v", name, rel, back, err)
 		}
 		if keys[tr.Dest] {
 			t.Errorf("two objects at %q", tr.Dest)
 		}
 		keys[tr.Dest] = true
 		if other, ok := folded[localname.Fold(tr.Dest)]; ok && fold {
-			t.Errorf("%q and %q are one name where case does not count", tr.Dest, other)
+			t.Errorf("%q and %q are equal if case is ignored", tr.Dest, other)
 		}
 		folded[localname.Fold(tr.Dest)] = tr.Dest
 	}
 	t.Logf("NAMES world=%s put=%d arrived=%d outside_dest=%d overwritten=%d", on.name(), len(w.objects), done, r.outside, r.overwritten)
 	if r.outside != 0 || r.overwritten != 0 || done < 120 {
-		t.Errorf("only %d of %d hostile names arrived, or some elsewhere", done, len(w.objects))
+		t.Errorf("%d of %d hostile names arrived (want at least 120), %d files outside, %d overwritten", done, len(w.objects), r.outside, r.overwritten)
 	}
 	if left := leftovers(t, dest); left != nil {
 		t.Errorf("left behind: %q", left)
@@ -112,9 +113,9 @@ func hostileFolder(t *testing.T, on stack, fold bool) {
 
 func TestControls(t *testing.T) { controls(t, fakeStack{}, true) }
 
-// controls switches each guard off and wants the matrix to notice: if it did
-// not, its zeros would mean nothing. Names that lead out need an S3 that keeps
-// them as they are.
+// controls is the negative control: with a guard switched off, the matrix must
+// find wrong files. exact is true if the S3 server stores every key unchanged;
+// the guard of names can be tested on such a server only.
 func controls(t *testing.T, on stack, exact bool) {
 	play := func(name string, h hooks) *tally {
 		for _, f := range faults() {
@@ -156,7 +157,7 @@ func controls(t *testing.T, on stack, exact bool) {
 		t.Logf("CONTROL world=%s %s: sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d complaints=%d",
 			on.name(), c.name, r.shaBad, r.wrongFinal, r.outside, r.overwritten, len(r.complaints))
 		if r.bad() == 0 {
-			t.Errorf("%s: nothing noticed", c.name)
+			t.Errorf("%s: no wrong file was found", c.name)
 		} else {
 			killed++
 		}

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// TestKill ends the program with SIGKILL at random instants until folders are
-// complete: 20 times, or 200 in a soak.
+// TestKill kills a downloading process with SIGKILL at random instants, 20 times,
+// or 200 in a soak, and restarts it until its folders are complete.
 func TestKill(t *testing.T) {
 	killMany(t, fakeStack{}, 20)
 }
 
-// killMany kills a program over and over. What is under a final name must be
-// right at every instant, and a sidecar must not claim what is not there. A
-// death costs what some twenty connections had in their buffers.
+// killMany kills a process repeatedly. A file under its final name must be
+// correct at every instant, and a sidecar must not list bytes that are not in
+// the part. One kill costs the buffers of some twenty connections.
 func killMany(t *testing.T, on stack, kills int) {
 	if soak() {
 		kills = 200
@@ -43,7 +43,7 @@ func killMany(t *testing.T, on stack, kills int) {
 		}
 		return nil
 	}
-	whole := func() {
+	complete := func() {
 		t.Helper()
 		for i := range sizes {
 			mustEqual(t, filepath.Join(dir, strconv.Itoa(i)), w.object(fmt.Sprintf("%sf/%d", w.root, i)).data)
@@ -57,8 +57,8 @@ func killMany(t *testing.T, on stack, kills int) {
 	}
 	for done := 0; done < kills; {
 		cmd := w.child(w.root+"f/", dir)
-		var said strings.Builder
-		cmd.Stderr = &said
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
 		finals := map[string]func([]byte) bool{}
 		for i := range sizes {
 			o := w.object(fmt.Sprintf("%sf/%d", w.root, i))
@@ -69,20 +69,20 @@ func killMany(t *testing.T, on stack, kills int) {
 		must(t, cmd.Start())
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
-		// From when it does something: how long a start takes is not the point.
-		asking := make(chan struct{})
+		// The random delay begins with the first GET: startup time does not count.
+		started := make(chan struct{})
 		var over atomic.Bool
 		go func() {
 			for w.gets.Load() == before && !over.Load() {
 				<-time.After(time.Millisecond)
 			}
-			close(asking)
+			close(started)
 		}()
 		killed := false
 		select {
 		case err := <-ended:
 			ended <- err
-		case <-asking:
+		case <-started:
 			select {
 			case err := <-ended:
 				ended <- err
@@ -99,27 +99,27 @@ func killMany(t *testing.T, on stack, kills int) {
 			lies++
 		}
 		switch {
-		case err == nil: // it was faster
-			whole()
+		case err == nil: // it completed before the kill
+			complete()
 		case !killed:
-			t.Fatalf("%v: %s", err, said.String())
+			t.Fatalf("%v: %s", err, stderr.String())
 		default:
 			done++
 		}
 	}
 	cmd := w.child(w.root+"f/", dir)
-	if said, err := cmd.CombinedOutput(); err != nil { // left alone, it comes to its end
-		t.Fatalf("%v: %s", err, said)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("a process that is not killed: %v: %s", err, out)
 	}
-	whole()
+	complete()
 	need := int64(rounds) * int64(total)
 	t.Logf("KILL world=%s kills=%d complete=%d wrong_final_seen=%d sidecar_lies=%d refetched=%d of %d bytes", on.name(), kills, rounds, wrong, lies, w.sent.Load()-need, need)
 	if wrong != 0 || w.sent.Load()-need > int64(kills)*2*maxRefetch {
-		t.Errorf("wrong finals: %d; %d bytes came twice", wrong, w.sent.Load()-need)
+		t.Errorf("%d wrong files under a final name; %d bytes fetched twice", wrong, w.sent.Load()-need)
 	}
 }
 
-// slow passes an answer on in steps.
+// slow is a response writer that writes in steps, with a pause between them.
 type slow struct {
 	http.ResponseWriter
 	ctx   context.Context

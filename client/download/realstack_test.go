@@ -25,40 +25,40 @@ import (
 	"usher/client"
 )
 
-// venue is a scene in which everything is real but the front: a backend with
-// its log, people who signed in, and an S3 server. All of its worlds share
-// them; each has a folder of its own.
+// realStack is a stack of real servers: a backend with its audit log, users who
+// sign in, and an S3 server. Only the fault proxy before S3 is part of the
+// tests. All testbeds share the servers; each has a prefix of its own.
 type realStack struct {
 	t     testing.TB
 	kind  string
 	usher *demotest.Demo
 	store *store
-	front *httptest.Server
-	ada   demotest.Actor // who plays where nothing happens to the person
-	rooms atomic.Int64
+	proxy *httptest.Server
+	ada   demotest.Actor // the user of every testbed without an exclusive user
+	count atomic.Int64   // testbeds so far
 
 	mu       sync.Mutex
-	testbeds map[string]*testbed // by place
-	events   map[string]bool     // that came with a GET, to S3's front
+	testbeds map[string]*testbed // by root
+	events   map[string]bool     // audit events in the URLs of GETs
 }
 
-// The group that sees everything below stage, in the sandbox's grants.
+// The sandbox grants testRoot, "bucket/prefix/", to group.
 const (
-	stage = "company-reports/quarterly/"
-	group = "finance-team"
+	testRoot = "company-reports/quarterly/"
+	group    = "finance-team"
 )
 
-// newVenue starts a whole usher whose URLs name the front; behind says where S3
-// is and gives its owner's keys.
+// newRealStack starts a backend whose URLs name the proxy. behind starts the S3
+// server and returns its address and its owner's keys.
 func newRealStack(t testing.TB, kind string, behind func(*sandbox.Sandbox) (address string, s demotest.Storage)) *realStack {
 	v := &realStack{t: t, kind: kind, testbeds: map[string]*testbed{}, events: map[string]bool{}}
-	v.front = httptest.NewServer(v)
-	t.Cleanup(v.front.Close)
+	v.proxy = httptest.NewServer(v)
+	t.Cleanup(v.proxy.Close)
 	var address string
 	v.usher = demotest.StartOn(t, func(box *sandbox.Sandbox) demotest.Storage {
 		var s demotest.Storage
 		address, s = behind(box)
-		s.Endpoint = v.front.URL
+		s.Endpoint = v.proxy.URL
 		return s
 	})
 	v.store = newStore(t, address, v.usher)
@@ -69,11 +69,11 @@ func newRealStack(t testing.TB, kind string, behind func(*sandbox.Sandbox) (addr
 func (v *realStack) name() string { return v.kind }
 
 func (v *realStack) testbed(t testing.TB, opts userOptions) *testbed {
-	n := v.rooms.Add(1)
-	w := &testbed{t: t, objects: map[string]*object{}, url: v.front.URL, origin: v, root: fmt.Sprintf("%sroom-%d/", stage, n)}
+	n := v.count.Add(1)
+	w := &testbed{t: t, objects: map[string]*object{}, url: v.proxy.URL, origin: v, root: fmt.Sprintf("%stest-%d/", testRoot, n)}
 	m := &realUser{Actor: v.ada, v: v, t: t, w: w}
 	if opts.exclusive {
-		m.name = fmt.Sprintf("visitor-%d", n)
+		m.name = fmt.Sprintf("user-%d", n)
 		if opts.now == nil {
 			opts.now = time.Now
 		}
@@ -97,9 +97,9 @@ func (v *realStack) testbed(t testing.TB, opts userOptions) *testbed {
 	return w
 }
 
-// ServeHTTP is the front. It leaves Host and path as they are, for they are
-// signed. Clients' GETs go to their world, where things go wrong; what the
-// backend asks is answered properly.
+// ServeHTTP is the proxy. It does not change Host or path: they are signed.
+// Presigned GETs go to their testbed, which injects faults. The backend's own
+// requests pass without faults.
 func (v *realStack) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := v.testbedOf(strings.TrimPrefix(r.URL.Path, "/"))
 	switch {
@@ -114,10 +114,10 @@ func (v *realStack) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 }
 
 func (v *realStack) testbedOf(path string) *testbed {
-	room, _, _ := strings.Cut(strings.TrimPrefix(path, stage), "/")
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, testRoot), "/")
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.testbeds[stage+room+"/"]
+	return v.testbeds[testRoot+name+"/"]
 }
 
 func (v *realStack) answer(r *http.Request) (*http.Response, error) {
@@ -135,8 +135,9 @@ func (v *realStack) put(path string, data []byte, checksum string) *object {
 
 func (v *realStack) remove(path string) { v.store.remove(v.t, path) }
 
-// unaudited are events of GETs that the log does not have as released.
-func (v *realStack) unaudited(t testing.TB) (missing []string, asked int) {
+// unaudited returns the events of GETs that the audit log does not record as
+// released, and the number of all events of GETs.
+func (v *realStack) unaudited(t testing.TB) (missing []string, total int) {
 	t.Helper()
 	grace := v.usher.SignIn(t, "grace")
 	recorded := map[string]bool{}
@@ -144,7 +145,7 @@ func (v *realStack) unaudited(t testing.TB) (missing []string, asked int) {
 	for {
 		page, err := grace.AuditQuery(t.Context(), in)
 		if err != nil {
-			t.Fatalf("reading the log: %v", err)
+			t.Fatalf("reading the audit log: %v", err)
 		}
 		for _, e := range page.Events {
 			recorded[e.ID] = true
@@ -164,23 +165,25 @@ func (v *realStack) unaudited(t testing.TB) (missing []string, asked int) {
 	return missing, len(v.events)
 }
 
-// member is a signed-in person of the venue, with a client of their own.
+// realUser is a signed-in user of the stack with a client of their own.
 type realUser struct {
 	demotest.Actor
 	v    *realStack
 	t    testing.TB
 	w    *testbed
-	name string // "": shared, so nothing may happen to them
+	name string // "": shared with other testbeds, so that no session may be ended
 }
+
+// ownName returns the name of an exclusive user.
 
 func (m *realUser) ownName() string {
 	if m.name == "" {
-		panic("this row needs a person of its own")
+		panic("this row needs an exclusive user")
 	}
 	return m.name
 }
 
-// revoke signs the person out everywhere, as an administrator would.
+// revoke signs the user out everywhere, as an administrator does.
 func (m *realUser) revoke() {
 	name := m.ownName()
 	token := m.token()
@@ -192,7 +195,7 @@ func (m *realUser) revoke() {
 
 func (m *realUser) signIn() { m.v.usher.SignInAgain(m.t, m.Actor, m.ownName()) }
 
-// withdraw takes the person out of the group.
+// withdraw removes the user from the group.
 func (m *realUser) withdraw(path string) {
 	name := m.ownName()
 	_, err := m.v.usher.Admin().AdminRemoveUserFromGroup(m.t.Context(), &cognitoidentityprovider.AdminRemoveUserFromGroupInput{
@@ -210,15 +213,15 @@ func (m *realUser) token() string {
 	return token
 }
 
-// until asks the backend, beside the person's own client, until it knows: it may
-// rest on an answer of the pool for some seconds.
-func (m *realUser) until(token, what, key string, ok func(api.ReleaseResponse, error) bool) {
-	beside, err := client.New(client.Config{Server: m.v.usher.Server, Tokens: fixedToken(token), UserAgent: "usher-test/1 (until)"})
+// until calls Release with a separate client until ok accepts the result: the
+// backend caches the pool's answers for some seconds.
+func (m *realUser) until(token, change, key string, ok func(api.ReleaseResponse, error) bool) {
+	separate, err := client.New(client.Config{Server: m.v.usher.Server, Tokens: fixedToken(token), UserAgent: "usher-test/1 (until)"})
 	must(m.t, err)
-	ask := api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: m.w.bucket(), Key: key}}}
-	for deadline := time.Now().Add(patience); !ok(beside.Release(context.Background(), ask)); <-time.After(100 * time.Millisecond) {
+	req := api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: m.w.bucket(), Key: key}}}
+	for deadline := time.Now().Add(patience); !ok(separate.Release(context.Background(), req)); <-time.After(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			m.t.Errorf("%s did not come", what)
+			m.t.Errorf("%s was not noticed by the backend", change)
 			return
 		}
 	}
@@ -228,7 +231,7 @@ func (m *realUser) env() []string {
 	return []string{"USHER_TEST_CHILD_SERVER=" + m.v.usher.Server, "USHER_TEST_CHILD_TOKEN=" + m.token()}
 }
 
-// store is the S3 server behind the front, and its owner's client.
+// store is the S3 server behind the proxy, with its owner's client.
 type store struct {
 	at     *url.URL
 	owner  *s3.Client
@@ -245,7 +248,7 @@ func newStore(t testing.TB, address string, u *demotest.Demo) *store {
 	return s
 }
 
-// forward asks the server what was asked here, to the byte.
+// forward sends the request to the server unchanged: it is signed.
 func (s *store) forward(r *http.Request) (*http.Response, error) {
 	out := r.Clone(r.Context())
 	out.RequestURI = ""

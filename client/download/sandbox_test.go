@@ -15,7 +15,7 @@ import (
 	"usher/client"
 )
 
-// newSandbox is a venue whose S3 is the sandbox's.
+// newSandbox starts a real stack with the sandbox's S3.
 func newSandbox(t testing.TB) *realStack {
 	return newRealStack(t, "sandbox", func(box *sandbox.Sandbox) (string, demotest.Storage) {
 		srv := httptest.NewServer(box.Objects)
@@ -24,8 +24,8 @@ func newSandbox(t testing.TB) *realStack {
 	})
 }
 
-// TestSandbox plays the matrix, and what else needs a whole usher, with real
-// sign-ins, a real backend and its log, and an S3 that checks each signature.
+// TestSandbox plays the matrix on a stack with real sign-ins, a real backend and
+// audit log, and an S3 server that verifies each signature.
 func TestSandbox(t *testing.T) {
 	v := newSandbox(t)
 	t.Run("faults", func(t *testing.T) { runMatrix(t, v, faults(), hooks{}).report(t, v, floorOf(700, 280)) })
@@ -37,17 +37,17 @@ func TestSandbox(t *testing.T) {
 	t.Run("controls", func(t *testing.T) { controls(t, v, true) })
 }
 
-// audited wants every GET that S3 saw to be of an event that the log has.
+// audited checks that the audit log records the event of every GET.
 func (v *realStack) audited(t *testing.T) {
-	missing, asked := v.unaudited(t)
-	t.Logf("AUDITED world=%s events=%d unaudited_gets=%d", v.kind, asked, len(missing))
-	if len(missing) > 0 || asked < 100 {
-		t.Errorf("of %d events the log lacks %q", asked, missing)
+	missing, total := v.unaudited(t)
+	t.Logf("AUDITED world=%s events=%d unaudited_gets=%d", v.kind, total, len(missing))
+	if len(missing) > 0 || total < 100 {
+		t.Errorf("%d events (want at least 100), not in the log: %q", total, missing)
 	}
 }
 
-// logAway: while the log cannot be written, nothing is released, and what the
-// client gave up is paused; resumed, it goes on.
+// logAway checks that nothing is released while the audit log cannot be written,
+// and that the paused transfer completes afterwards.
 func logAway(t *testing.T, v *realStack) {
 	w := v.testbed(t, userOptions{})
 	defer w.close()
@@ -55,11 +55,11 @@ func logAway(t *testing.T, v *realStack) {
 	e := w.engine()
 	release := v.usher.LockLog(t)
 	id := e.Add(w.request(w.root+"file.bin", dir))[0]
-	eventually(t, "waiting for the log", func() bool {
+	eventually(t, "the refusal for the log", func() bool {
 		return errors.Is(find(t, e, id).Err, &api.Error{Code: api.AuditUnavailable})
 	})
 	if n := w.gets.Load(); n > 0 {
-		t.Errorf("%d requests without a record", n)
+		t.Errorf("%d GETs without a record", n)
 	}
 	release()
 	e.ResumeAll()
@@ -67,7 +67,8 @@ func logAway(t *testing.T, v *realStack) {
 	mustEqual(t, find(t, e, id).Dest, o.data)
 }
 
-// backendAway: the connections to the backend break, then it answers.
+// backendAway checks that a transfer waits while connections to the backend
+// break, and completes afterwards.
 func backendAway(t *testing.T, v *realStack) {
 	w := v.testbed(t, userOptions{exclusive: true})
 	defer w.close()
@@ -89,7 +90,7 @@ func backendAway(t *testing.T, v *realStack) {
 	must(t, err)
 	e := w.engine()
 	id := e.Add(w.request(w.root+"file.bin", dir))[0]
-	eventually(t, "waiting for the network", func() bool { return find(t, e, id).State == WaitingNetwork })
+	eventually(t, "the wait for the network", func() bool { return find(t, e, id).State == WaitingNetwork })
 	wait(t, e)
 	mustEqual(t, find(t, e, id).Dest, o.data)
 }

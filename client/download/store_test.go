@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// put uploads as the owner, with the checksum that is wanted; S3 itself makes
-// one where none is.
+// put uploads an object with a checksum (see testbed.put). Without one, S3
+// computes its default.
 func (s *store) put(t testing.TB, path string, data []byte, checksum string) *object {
 	bucket, key, _ := strings.Cut(path, "/")
 	algorithm, part, composite := strings.Cut(checksum, "/")
@@ -35,7 +35,7 @@ func (s *store) put(t testing.TB, path string, data []byte, checksum string) *ob
 	return &object{etag: aws.ToString(out.ETag)}
 }
 
-// putParts uploads in parts of a size and gives the ETag.
+// putParts uploads in parts of size bytes and returns the ETag.
 func (s *store) putParts(t testing.TB, bucket, key string, data []byte, algorithm types.ChecksumAlgorithm, size int) string {
 	ctx := context.WithoutCancel(t.Context())
 	up, err := s.owner.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key,

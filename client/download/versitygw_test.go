@@ -14,10 +14,9 @@ import (
 	"usher/backend/sandbox"
 )
 
-// TestVersitygwServerFaults plays the matrix on an S3 server that others wrote,
-// with the real backend and the sandbox's people. It needs the server's program
-// and belongs to the rig (backend/sandbox/rig), which holds its table against
-// each fault's subtest.
+// TestVersitygwServerFaults plays the matrix on versitygw, with the real backend
+// and the sandbox's users. It is a part of the rig (backend/sandbox/rig), whose
+// table of proofs names the subtest of each fault.
 func TestVersitygwServerFaults(t *testing.T) {
 	v := newVersitygw(t)
 	runMatrix(t, v, faults(), hooks{}).report(t, v, 700)
@@ -35,7 +34,7 @@ func newVersitygw(t testing.TB) *realStack {
 		key, secret := box.Credentials()
 		return demotest.Versitygw(t, program, key, secret), demotest.Storage{Key: key, Secret: secret, FileKeys: true}
 	})
-	bucket, _, _ := strings.Cut(stage, "/")
+	bucket, _, _ := strings.Cut(testRoot, "/")
 	_, err := v.store.owner.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)})
 	must(t, err)
 	return v

@@ -14,22 +14,23 @@ import (
 	"time"
 )
 
-// happening is what may befall a GET, the n-th; true: it is answered.
+// getHandler handles a GET in place of the proxy. n is the number of the GET,
+// from 1. It returns false to let the proxy send the origin's response.
 type getHandler func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool
 
-// step is a happening in a script.
+// step is a fault in a script: do handles the GETs for which when returns true.
 type step struct {
-	when func(*http.Request) bool // nil: whatever is asked
+	when func(*http.Request) bool // nil: every GET
 	do   getHandler
 }
 
-// proper is a GET to which nothing happens.
+// noFault lets a GET pass.
 var noFault = step{do: func(int, *object, http.ResponseWriter, *http.Request) bool { return false }}
 
 func anyGET(h getHandler) step { return step{do: h} }
 
-// script makes things happen one after the other, each to the next GET that it
-// is for; the last to all that follow.
+// script injects the faults of steps in their order, each into the next GET that
+// it applies to. The last step applies to all GETs that follow.
 func (w *testbed) script(steps ...step) {
 	var mu sync.Mutex
 	at := 0
@@ -48,7 +49,7 @@ func (w *testbed) script(steps ...step) {
 	w.onGet = func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool { return next(r)(n, o, rw, r) }
 }
 
-// covers is for the GET whose answer holds byte n of the object.
+// covers returns a condition for the GETs whose range contains byte n.
 func covers(n int) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		from, to := requestedRange(r)
@@ -56,7 +57,7 @@ func covers(n int) func(*http.Request) bool {
 	}
 }
 
-// asked is the range [from, to) of a GET.
+// requestedRange returns the range [from, to) of a GET.
 func requestedRange(r *http.Request) (from, to int) {
 	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
 		return 0, math.MaxInt
@@ -64,7 +65,7 @@ func requestedRange(r *http.Request) (from, to int) {
 	return from, to + 1
 }
 
-// status refuses with an answer like S3's; header are names and values.
+// status responds with an S3 error. header holds names and values in turn.
 func status(code int, s3code string, header ...string) getHandler {
 	return func(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
 		for i := 0; i+1 < len(header); i += 2 {
@@ -77,7 +78,7 @@ func status(code int, s3code string, header ...string) getHandler {
 	}
 }
 
-// expired is S3's answer to a URL whose life is over.
+// expired responds as S3 does to an expired URL.
 func expired(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
 	resp := refusal(http.StatusForbidden, "AccessDenied", "Request has expired")
 	rw.WriteHeader(resp.StatusCode)
@@ -85,8 +86,8 @@ func expired(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
 	return true
 }
 
-// cutAfter sends the proper answer, but only n bytes of its body, and ends the
-// connection: with a reset, or in order.
+// closeAfter sends the origin's response up to n bytes of the body and closes the
+// connection, with or without a reset.
 func (w *testbed) closeAfter(n int, reset bool) getHandler {
 	return func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
 		resp := w.answer(r)
@@ -103,7 +104,7 @@ func (w *testbed) closeAfter(n int, reset bool) getHandler {
 	}
 }
 
-// cutAt is cutAfter for the GET that holds byte n of the object, before it.
+// closeAt closes the connection before byte n of the object.
 func (w *testbed) closeAt(n int, reset bool) step {
 	return step{covers(n), func(i int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 		from, _ := requestedRange(r)
@@ -111,7 +112,7 @@ func (w *testbed) closeAt(n int, reset bool) step {
 	}}
 }
 
-// unanswered ends the connection before there is an answer.
+// unanswered closes the connection before a response.
 func unanswered(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
 	conn, _ := hijack(rw)
 	end(conn, true)
@@ -133,7 +134,7 @@ func end(conn net.Conn, reset bool) {
 	_ = conn.Close()
 }
 
-// altered sends the answer after change had it.
+// modify sends the origin's response after change.
 func (w *testbed) modify(change func(r *http.Request, resp *http.Response)) getHandler {
 	return func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
 		resp := w.answer(r)
@@ -150,7 +151,8 @@ func (w *testbed) modify(change func(r *http.Request, resp *http.Response)) getH
 	}
 }
 
-// short ends the body before byte n as if that were the end: no length is said.
+// truncateAt ends the body before byte n of the object in a response without a
+// length, so that the end looks regular.
 func (w *testbed) truncateAt(n int) step {
 	return step{covers(n), func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
 		resp := w.answer(r)
@@ -158,7 +160,7 @@ func (w *testbed) truncateAt(n int) step {
 		maps.Copy(rw.Header(), resp.Header)
 		rw.Header().Del("Content-Length")
 		rw.WriteHeader(resp.StatusCode)
-		rw.(http.Flusher).Flush() // else a short body's length is added
+		rw.(http.Flusher).Flush() // otherwise net/http adds the length of a short body
 		from, _ := requestedRange(r)
 		sent, _ := io.CopyN(rw, resp.Body, int64(n-from))
 		w.sent.Add(sent)
@@ -166,7 +168,7 @@ func (w *testbed) truncateAt(n int) step {
 	}}
 }
 
-// flip turns a bit of byte n of the object over.
+// flipBit inverts a bit of byte n of the object.
 func (w *testbed) flipBit(n int) step {
 	return step{covers(n), w.modify(func(r *http.Request, resp *http.Response) {
 		from, _ := requestedRange(r)
@@ -176,7 +178,7 @@ func (w *testbed) flipBit(n int) step {
 
 type bitFlipper struct {
 	r  io.Reader
-	in int // bytes before the one that is touched
+	in int // bytes before the changed one; negative after it
 }
 
 func (f *bitFlipper) Read(p []byte) (int, error) {
@@ -188,7 +190,8 @@ func (f *bitFlipper) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// more sends bytes behind the end, announced or not.
+// extraBytes appends bytes to the body, with or without counting them in
+// Content-Length.
 func (w *testbed) extraBytes(announced bool) step {
 	const extra = "extra"
 	return anyGET(w.modify(func(_ *http.Request, resp *http.Response) {
@@ -199,7 +202,7 @@ func (w *testbed) extraBytes(announced bool) step {
 	}))
 }
 
-// paced sends step bytes at a time.
+// paced sends step bytes at a time, with a pause between them.
 func (w *testbed) paced(step int64, pause time.Duration) getHandler {
 	return w.holdAt(0, func(r *http.Request, send func(int64) error) {
 		for send(step) == nil {
@@ -212,7 +215,8 @@ func (w *testbed) paced(step int64, pause time.Duration) getHandler {
 	}).do
 }
 
-// stallAt sends up to byte n of the object, then nothing, or one byte each 20 ms.
+// stallAt sends up to byte n of the object. Then it sends nothing, or with drip
+// one byte each 20 ms.
 func (w *testbed) stallAt(n int, drip bool) step {
 	return w.holdAt(n, func(r *http.Request, send func(int64) error) {
 		for drip {
@@ -229,8 +233,8 @@ func (w *testbed) stallAt(n int, drip bool) step {
 	})
 }
 
-// holdAt sends up to byte n of the object and leaves the rest to then, which
-// may send more of it.
+// holdAt sends up to byte n of the object and calls then, which may send more
+// bytes. The connection closes when then returns.
 func (w *testbed) holdAt(n int, then func(r *http.Request, send func(int64) error)) step {
 	return step{covers(n), func(_ int, _ *object, rw http.ResponseWriter, r *http.Request) bool {
 		resp := w.answer(r)
