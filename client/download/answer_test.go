@@ -10,8 +10,8 @@ import (
 	"usher/client/download/ticket"
 )
 
-// An answer with another ETag than the released one is a changed object,
-// whether or not the storage knows If-Match.
+// TestAnswerOfAnotherContent checks that a response with another ETag than the
+// released one is a changed object, also if the storage ignores If-Match.
 func TestAnswerOfAnotherContent(t *testing.T) {
 	for sent, changed := range map[string]bool{`"a"`: false, `"b"`: true} {
 		resp := &http.Response{StatusCode: http.StatusOK, ContentLength: 1, Header: http.Header{"Etag": {sent}}, Body: io.NopCloser(strings.NewReader("x"))}

@@ -17,9 +17,9 @@ import (
 	"usher/backend/api"
 )
 
-// TestEverybodyWaitsForTheSignIn: while the one who asks for URLs waits for a
-// sign-in, who comes later is said to wait too, and nothing counts as running.
-func TestEverybodyWaitsForTheSignIn(t *testing.T) {
+// TestAllTransfersWaitForSignIn checks that a transfer added during the wait for
+// a sign-in has the waiting state too, and that none counts as running.
+func TestAllTransfersWaitForSignIn(t *testing.T) {
 	w := newTestbed(t)
 	for i := range 3 {
 		w.put(fmt.Sprintf("b/%d", i), random(uint64(i), 9<<20), "CRC64NVME")
@@ -33,9 +33,9 @@ func TestEverybodyWaitsForTheSignIn(t *testing.T) {
 	}
 	e, dir := w.engine(), scratch(t)
 	e.Add(w.request("b/0", dir))
-	eventually(t, "waiting for a sign-in", func() bool { return e.Snapshot().Transfers[0].State == WaitingSignIn })
+	eventually(t, "the wait for a sign-in", func() bool { return e.Snapshot().Transfers[0].State == WaitingSignIn })
 	e.Add(w.request("b/1", dir), w.request("b/2", dir))
-	wait(t, e) // nothing goes on by itself
+	wait(t, e) // returns because no transfer can run
 	for _, tr := range e.Snapshot().Transfers {
 		if tr.State != WaitingSignIn {
 			t.Errorf("%s: %v", tr.Key, tr.State)
@@ -46,7 +46,8 @@ func TestEverybodyWaitsForTheSignIn(t *testing.T) {
 	eventually(t, "the end", func() bool { return e.Snapshot().FilesDone == 3 })
 }
 
-// TestSaveWithoutASignIn: where nobody can sign in again, a pipe ends.
+// TestSaveWithoutASignIn checks that Save returns an error when the session
+// ended: it has no user who could sign in again.
 func TestSaveWithoutASignIn(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/k", random(1, 1000), "CRC64NVME")
@@ -58,9 +59,9 @@ func TestSaveWithoutASignIn(t *testing.T) {
 	}
 }
 
-// TestOneNameTwoObjects: of two objects of different folders that have one
-// name, none is lost, whatever is to happen to what was here before; and in the
-// next run each finds its own.
+// TestOneNameTwoObjects downloads two objects with one name from different
+// folders. Both are kept under every conflict rule, and the next run finds each
+// under its own name.
 func TestOneNameTwoObjects(t *testing.T) {
 	for _, c := range []Conflict{Refuse, Overwrite, Leave, KeepBoth} {
 		w := newTestbed(t)
@@ -94,7 +95,8 @@ func TestOneNameTwoObjects(t *testing.T) {
 	}
 }
 
-// TestLeave: what is here is compared, noted if it is the same, and left alone.
+// TestLeave checks that an existing file is compared and not changed, and that
+// an equal file is recorded as such.
 func TestLeave(t *testing.T) {
 	w := newTestbed(t)
 	for _, k := range []string{"same", "other", "longer"} {
@@ -105,7 +107,7 @@ func TestLeave(t *testing.T) {
 	for k, v := range here {
 		must(t, os.WriteFile(filepath.Join(dir, k), []byte(v), 0o600))
 	}
-	for round, released := range []int{2, 1} { // the one that is the same is known the second time
+	for round, released := range []int{2, 1} { // the second round uses the record of the equal file
 		w.released = 0
 		e := w.engine()
 		for k := range here {
@@ -129,13 +131,13 @@ func TestLeave(t *testing.T) {
 		}
 		for _, item := range w.reported {
 			if item.Bytes != 0 {
-				t.Errorf("%d bytes are reported of what was not fetched", item.Bytes)
+				t.Errorf("a report of %d bytes without a fetch", item.Bytes)
 			}
 		}
 	}
 }
 
-// canRecord tells whether the file system keeps usher's notes on files.
+// canRecord reports whether the file system stores usher's records on files.
 func canRecord(t *testing.T, dir string) bool {
 	t.Helper()
 	f, err := os.Create(filepath.Join(dir, "note"))
@@ -151,7 +153,8 @@ func canRecord(t *testing.T, dir string) bool {
 	return readRecord(folder, "note") == "x"
 }
 
-// TestKeepBothOnce: what was kept beside another file is found there again.
+// TestKeepBothOnce checks that a file kept beside another one is found in the
+// next run and not downloaded again.
 func TestKeepBothOnce(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/same.txt", []byte("theirs"), "CRC64NVME")
@@ -172,8 +175,8 @@ func TestKeepBothOnce(t *testing.T) {
 	}
 }
 
-// TestBatches: sums are of what was added since the queue was at rest, and what
-// is paused or failed keeps what it has.
+// TestBatches checks the sums of a snapshot: they cover the transfers added since
+// the queue was last idle, with the bytes of paused and failed ones.
 func TestBatches(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/one", random(1, 3<<20), "CRC64NVME")
@@ -221,12 +224,13 @@ func TestBatches(t *testing.T) {
 	e.Add(w.request("b/one", dir), w.request("b/two", dir))
 	wait(t, e)
 	if s := e.Snapshot(); s.Files != 2 || s.FilesDone != 2 || s.FilesSame != 2 || s.BytesNew != 0 {
-		t.Errorf("what is here already: %+v", s)
+		t.Errorf("existing files: %+v", s)
 	}
 }
 
-// hangHalf sends half of what was asked, and the rest when it may.
-func hangHalf(rw http.ResponseWriter, r *http.Request, o *object, goOn chan struct{}) bool {
+// hangHalf sends half of the requested range and waits until resume is closed or
+// the client closes the connection.
+func hangHalf(rw http.ResponseWriter, r *http.Request, o *object, resume chan struct{}) bool {
 	var from, to int
 	if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n != 2 {
 		return false
@@ -238,28 +242,28 @@ func hangHalf(rw http.ResponseWriter, r *http.Request, o *object, goOn chan stru
 	_, _ = rw.Write(o.data[from:mid])
 	rw.(http.Flusher).Flush()
 	select {
-	case <-goOn:
+	case <-resume:
 	case <-r.Context().Done():
 	}
 	return true
 }
 
-// TestPausedWalkGoesOn: a folder that is paused while it is listed is listed to
-// its end afterwards.
-func TestPausedWalkGoesOn(t *testing.T) {
+// TestPausedWalkResumes pauses a folder during its listing. After the resume the
+// listing is complete.
+func TestPausedWalkResumes(t *testing.T) {
 	w := newTestbed(t)
 	w.page = 5
 	for i := range 60 {
 		w.put(fmt.Sprintf("b/f/%02d", i), []byte("x"), "")
 	}
 	for _, all := range []bool{false, true} {
-		reached, goOn := make(chan struct{}), make(chan struct{})
+		reached, resume := make(chan struct{}), make(chan struct{})
 		var once atomic.Bool
 		w.lists.Store(0)
 		w.onList = func(n int) error {
 			if n == 4 && once.CompareAndSwap(false, true) {
 				close(reached)
-				<-goOn
+				<-resume
 			}
 			return nil
 		}
@@ -268,11 +272,11 @@ func TestPausedWalkGoesOn(t *testing.T) {
 		<-reached
 		if all {
 			e.PauseAll()
-			e.ResumeAll() // before the listing has noticed
+			e.ResumeAll() // before the listing noticed the pause
 		} else {
 			e.Pause(id)
 		}
-		close(goOn)
+		close(resume)
 		if !all {
 			eventually(t, "the pause", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return len(e.list.walks) == 0 })
 			e.Resume(id)
@@ -284,22 +288,22 @@ func TestPausedWalkGoesOn(t *testing.T) {
 	}
 }
 
-// listedFolder starts a folder of n files that was listed already, and holds
-// its URLs back until proceed is called.
+// listedFolder adds a folder with a complete listing of n files. Releases block
+// until proceed is called.
 func (w *testbed) listedFolder(n int, size int64, change ...func(*Config)) (e *Engine, id ID, proceed func()) {
 	var listed []api.Entry
 	for i := range n {
 		listed = append(listed, api.Entry{Name: fmt.Sprintf("%04d", i), Kind: api.KindObject, Size: size, ETag: `"e"`})
 	}
-	ask := make(chan struct{})
-	w.onRelease = func(int, api.ReleaseRequest) error { <-ask; return &api.Error{Code: api.NotFound} }
+	blocked := make(chan struct{})
+	w.onRelease = func(int, api.ReleaseRequest) error { <-blocked; return &api.Error{Code: api.NotFound} }
 	e = w.engine(change...)
 	id = e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(w.t), Listed: listed, ListedAll: true})[0]
-	return e, id, func() { close(ask) }
+	return e, id, func() { close(blocked) }
 }
 
-// TestSlowLink: over a link that is slow, few files are fetched together, and
-// URLs are asked for only as far ahead as they can be used.
+// TestSlowLink checks that a slow link has few files in flight and few released
+// URLs that are not in use yet.
 func TestSlowLink(t *testing.T) {
 	w := newTestbed(t)
 	e, id, proceed := w.listedFolder(600, 200_000, func(c *Config) { c.Timeouts.Tick = time.Hour })
@@ -318,9 +322,9 @@ func TestSlowLink(t *testing.T) {
 		rate, files float64
 		in, slots   int
 	}{
-		{0, 0, 42, 20},       // nothing is known: 8 MiB ahead, 4 MiB in flight
-		{200e3, 1, 42, 5},    // 1 MiB in flight, 15 s ahead is less than what is out
-		{10e6, 50, 600, 128}, // all of it starts within 15 s
+		{0, 0, 42, 20},       // rate unknown: 8 MiB ahead, 4 MiB in flight
+		{200e3, 1, 42, 5},    // 1 MiB in flight; 15 s ahead is less than already admitted
+		{10e6, 50, 600, 128}, // all files start within 15 s
 	} {
 		if in, slots := admitted(c.rate, c.files); in != c.in || slots != c.slots {
 			t.Errorf("at %v bytes a second: %d admitted, want %d; %d slots, want %d", c.rate, in, c.in, slots, c.slots)
@@ -328,9 +332,9 @@ func TestSlowLink(t *testing.T) {
 	}
 }
 
-// TestAwayAndBack: who waited for the network is running again with the first
-// byte, and one connection that fails beside others is no outage.
-func TestAwayAndBack(t *testing.T) {
+// TestOutage checks that one failed connection beside bytes on another is no
+// outage, and that a failure without bytes sets the waiting state.
+func TestOutage(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k", random(1, 1000), "CRC64NVME")
 	e := w.engine()
@@ -342,16 +346,16 @@ func TestAwayAndBack(t *testing.T) {
 	j.moved.Store(time.Now().UnixNano())
 	_ = j.judge(t.Context(), down, &streak{})
 	if tr.state == WaitingNetwork {
-		t.Error("one failure beside moving bytes is called an outage")
+		t.Error("one failure beside arriving bytes counts as an outage")
 	}
 	j.moved.Store(time.Now().Add(-time.Second).UnixNano())
 	_ = j.judge(t.Context(), down, &streak{})
 	if tr.state != WaitingNetwork || !j.away.Load() {
-		t.Errorf("an outage is called %v", tr.state)
+		t.Errorf("in an outage the state is %v", tr.state)
 	}
 }
 
-// netDown is a dial that failed.
+// netDown is the error of a failed dial.
 type netDown struct{}
 
 func (*netDown) Error() string { return "down" }
@@ -363,8 +367,9 @@ func (*netDown) As(target any) bool {
 	return false
 }
 
-// TestDiskSentences: what is needed and what is available, of which file.
-func TestDiskSentences(t *testing.T) {
+// TestDiskErrorTexts checks that the error of a full disk has the file, the
+// space that it needs and the free space.
+func TestDiskErrorTexts(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/f/big.bin", random(1, 9<<20), "")
 	w.put("b/f/small.bin", random(1, 1000), "")
@@ -380,13 +385,13 @@ func TestDiskSentences(t *testing.T) {
 		t.Errorf("%v, %v", got.State, got.Err)
 	}
 	if strings.Contains((&Error{Kind: ErrDisk, Path: "x", Detail: "no"}).Error(), "kept") {
-		t.Error("what was never fetched is called kept")
+		t.Error("the error of a transfer without bytes says that bytes are kept")
 	}
 }
 
-// TestFailedIsTakenOff: what failed in a folder can be taken off the list, and
-// the folder is done then; nothing of it is left on the disk.
-func TestFailedIsTakenOff(t *testing.T) {
+// TestCancelFailedFile checks that canceling the failed file of a folder removes
+// it from the list, and that the folder is done then.
+func TestCancelFailedFile(t *testing.T) {
 	w := newTestbed(t)
 	for i := range 3 {
 		w.put(fmt.Sprintf("b/f/%d", i), []byte("x"), "")
@@ -406,9 +411,9 @@ func TestFailedIsTakenOff(t *testing.T) {
 	}
 }
 
-// TestListedCountsAtOnce: a folder that was listed already is counted before its
-// first file is here.
-func TestListedCountsAtOnce(t *testing.T) {
+// TestListedFolderCounts checks that a folder with a complete listing is counted
+// before its first file arrives.
+func TestListedFolderCounts(t *testing.T) {
 	w := newTestbed(t)
 	e, id, proceed := w.listedFolder(5000, 10)
 	eventually(t, "the count", func() bool {

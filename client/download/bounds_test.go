@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestBounds: whatever the limits are, each number is at least one, and together
-// they fit the descriptors.
+// TestBounds checks that each bound is at least one and that their sum stays
+// within the file descriptors.
 func TestBounds(t *testing.T) {
 	for _, row := range []struct{ parallel, descriptors int }{{0, 0}, {0, 1 << 20}, {0, 1024}, {0, 256}, {0, 64}, {0, 32}, {0, 10}, {1, 0}, {1, 64}, {3, 1024}, {500, 0}} {
 		b := boundsFor(row.parallel, row.descriptors)
@@ -25,8 +25,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestParallelConnections: --parallel bounds the connections to S3, also those
-// that are opened ahead.
+// TestParallelConnections checks that --parallel limits the connections to S3,
+// including those opened ahead.
 func TestParallelConnections(t *testing.T) {
 	for _, parallel := range []int{1, 3} {
 		w := newTestbed(t)
@@ -48,8 +48,8 @@ func TestParallelConnections(t *testing.T) {
 	}
 }
 
-// TestShortRanges: a cache that always answers 206 with less than was asked
-// costs requests and no file.
+// TestShortRanges plays a cache that returns 206 with less than the requested
+// range. It costs further requests, but no file fails.
 func TestShortRanges(t *testing.T) {
 	const most = 300_000
 	for _, size := range []int{1, 200_000, 1 << 20, 3 << 20, 9 << 20} {
@@ -81,7 +81,7 @@ func TestShortRanges(t *testing.T) {
 			wait(t, e)
 			got := find(t, e, id)
 			if got.State != Done || got.Verified != "crc64nvme" && !named || w.sent.Load() > int64(size)+4*most {
-				t.Errorf("%d bytes, named %v: %v by %q, %v, %d bytes came", size, named, got.State, got.Verified, got.Err, w.sent.Load())
+				t.Errorf("%d bytes, with ETag %v: %v by %q, %v, %d bytes sent", size, named, got.State, got.Verified, got.Err, w.sent.Load())
 				continue
 			}
 			mustEqual(t, got.Dest, o.data)
@@ -89,18 +89,18 @@ func TestShortRanges(t *testing.T) {
 	}
 }
 
-// TestWrongRange: an answer that begins elsewhere, goes further than was asked
-// or names another range than its length is refused, where only the size could
-// tell (no checksum).
+// TestWrongRange checks that a response is refused if it starts at another byte,
+// is longer than requested, or has a Content-Range that differs from its length.
+// The object has no checksum, so that verification finds only a wrong size.
 func TestWrongRange(t *testing.T) {
 	const size = 9 << 20
-	for name, bend := range map[string]func(from, to int) (first, last, length int){
-		"it begins elsewhere":       func(from, to int) (int, int, int) { return from + 1, to, to - from },
-		"it begins before":          func(from, to int) (int, int, int) { return max(from-1, 0), to - 1, to - max(from-1, 0) },
-		"it goes further":           func(from, to int) (int, int, int) { return from, to + 1, to - from + 2 },
-		"its length differs":        func(from, to int) (int, int, int) { return from, to, to - from },
-		"it is of another place":    func(from, to int) (int, int, int) { return 0, to - from, to - from + 1 },
-		"the last before the first": func(from, to int) (int, int, int) { return to, from, to - from + 1 },
+	for name, change := range map[string]func(from, to int) (first, last, length int){
+		"starts later":               func(from, to int) (int, int, int) { return from + 1, to, to - from },
+		"starts earlier":             func(from, to int) (int, int, int) { return max(from-1, 0), to - 1, to - max(from-1, 0) },
+		"longer than requested":      func(from, to int) (int, int, int) { return from, to + 1, to - from + 2 },
+		"another length":             func(from, to int) (int, int, int) { return from, to, to - from },
+		"another range":              func(from, to int) (int, int, int) { return 0, to - from, to - from + 1 },
+		"last byte before the first": func(from, to int) (int, int, int) { return to, from, to - from + 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newTestbed(t)
@@ -110,7 +110,7 @@ func TestWrongRange(t *testing.T) {
 				if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil || from == 0 || to >= size-2 {
 					return false
 				}
-				first, last, length := bend(from, to)
+				first, last, length := change(from, to)
 				rw.Header().Set("ETag", o.etag)
 				rw.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, size))
 				rw.Header().Set("Content-Length", strconv.Itoa(length))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestConflicts: nothing that is here is replaced unless told.
+// TestConflicts checks that only Overwrite replaces an existing file.
 func TestConflicts(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k.tar.gz", random(1, 5000), "CRC64NVME")
@@ -58,9 +58,9 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
-// TestHereAlready: what usher fetched itself costs neither a URL nor an event
-// the second time, until somebody touches it.
-func TestHereAlready(t *testing.T) {
+// TestAlreadyDownloaded checks that a downloaded file needs neither a URL nor an
+// audit event in the next run, until the file changes.
+func TestAlreadyDownloaded(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/k", random(1, 5000), "CRC64NVME")
 	e, dir := w.engine(), scratch(t)

@@ -16,8 +16,9 @@ import (
 	"usher/backend/api"
 )
 
-// slowly lets an answer's first half through and holds the rest back until go.
-func (w *testbed) slowly(go_ <-chan struct{}) {
+// sendHalf sends the first half of each object, and the rest when resume is
+// closed.
+func (w *testbed) sendHalf(resume <-chan struct{}) {
 	w.onGet = func(_ int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Range") != "" {
 			return false
@@ -27,7 +28,7 @@ func (w *testbed) slowly(go_ <-chan struct{}) {
 		rw.Write(o.data[:len(o.data)/2])
 		rw.(http.Flusher).Flush()
 		select {
-		case <-go_:
+		case <-resume:
 		case <-r.Context().Done():
 			return true
 		}
@@ -36,11 +37,11 @@ func (w *testbed) slowly(go_ <-chan struct{}) {
 	}
 }
 
-// TestPauseResume keeps what was fetched over a pause, and over a restart.
+// TestPauseResume checks that fetched bytes are kept over a pause and a restart.
 func TestPauseResume(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k", random(1, 600_000), "CRC64NVME")
-	w.slowly(make(chan struct{}))
+	w.sendHalf(make(chan struct{}))
 	dir, queue := scratch(t), filepath.Join(scratch(t), "queue")
 	e := w.engine(func(c *Config) { c.QueueFile = queue })
 	id := e.Add(w.request("b/k", dir))[0]
@@ -54,7 +55,7 @@ func TestPauseResume(t *testing.T) {
 		t.Fatalf("%v, %v", tr.State, tr.Err)
 	}
 	if s := e.Local(dir, []Request{w.request("b/k", dir)})[0]; s.Presence != HerePartial || s.Percent < 30 || s.Percent > 60 {
-		t.Errorf("locally it is %+v", s)
+		t.Errorf("the local state is %+v", s)
 	}
 	must(t, e.Close())
 
@@ -76,7 +77,8 @@ func TestPauseResume(t *testing.T) {
 	}
 }
 
-// TestQueueIsKept: who starts and does not resume loses nothing; Forget does.
+// TestQueueIsKept checks that the saved queue is kept by an engine that does not
+// resume it, and is removed by Forget.
 func TestQueueIsKept(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/a", random(1, 10), "")
@@ -87,7 +89,7 @@ func TestQueueIsKept(t *testing.T) {
 	e := w.engine(with)
 	e.Add(w.request("b/a", dir), w.request("b/gone", dir))
 	eventually(t, "waiting for a sign-in", func() bool { return e.Snapshot().Transfers[0].State == WaitingSignIn })
-	wait(t, e) // what only a person can move on is not waited for
+	wait(t, e) // Wait does not wait for a sign-in
 	other := w.engine(with)
 	if s, _ := other.Unfinished(); s != nil {
 		t.Error("two processes own one queue")
@@ -107,23 +109,23 @@ func TestQueueIsKept(t *testing.T) {
 	must(t, e.Close())
 	e = w.engine(with)
 	if s, _ := e.Unfinished(); len(s) != 2 {
-		t.Errorf("of two unfinished transfers %d are left", len(s))
+		t.Errorf("%d unfinished transfers, want 2", len(s))
 	}
 	must(t, e.Forget())
 	must(t, e.Close())
 	if _, err := os.Stat(queue); !errors.Is(err, os.ErrNotExist) {
-		t.Error("Forget forgot nothing")
+		t.Error("Forget kept the queue")
 	}
 	must(t, os.WriteFile(queue, []byte("{garbage"), 0o600))
 	e = w.engine(with)
 	if s, err := e.Unfinished(); s != nil || err != nil {
-		t.Errorf("of a damaged queue: %v, %v", s, err)
+		t.Errorf("a damaged queue: %v, %v", s, err)
 	}
 }
 
-// TestLeftOutStaysOut: what is not wanted of a folder is not fetched, neither
-// now nor by a later run that goes on with the folder.
-func TestLeftOutStaysOut(t *testing.T) {
+// TestExcludedFiles checks that the excluded files of a folder are not fetched,
+// neither now nor by a later run that resumes the folder.
+func TestExcludedFiles(t *testing.T) {
 	w := newTestbed(t)
 	for _, name := range []string{"a", "big", "sub/big", "z"} {
 		w.put("b/f/"+name, random(1, 10), "")
@@ -156,8 +158,8 @@ func TestLeftOutStaysOut(t *testing.T) {
 	}
 }
 
-// TestArrivedMeanwhile: another usher finishes the file while this one waits
-// for its URL. It is not fetched a second time.
+// TestArrivedMeanwhile checks that a file is not fetched if another engine
+// finishes it while this engine waits for the URL.
 func TestArrivedMeanwhile(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k", random(1, 600_000), "CRC64NVME")
@@ -183,12 +185,13 @@ func TestArrivedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestCancel removes the part, and a second cancel the entry.
+// TestCancel checks that Cancel removes the part, and a second Cancel removes the
+// transfer from the list.
 func TestCancel(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/k", random(1, 600_000), "CRC64NVME")
 	w.put("b/l", random(2, 600_000), "CRC64NVME")
-	w.slowly(make(chan struct{}))
+	w.sendHalf(make(chan struct{}))
 	dir := scratch(t)
 	e := w.engine()
 	ids := e.Add(w.request("b/k", dir), w.request("b/l", dir))
@@ -204,7 +207,7 @@ func TestCancel(t *testing.T) {
 	}
 	e.Cancel(ids[0])
 	if s := e.Snapshot(); len(s.Transfers) != 1 {
-		t.Errorf("%d on the list", len(s.Transfers))
+		t.Errorf("%d transfers on the list, want 1", len(s.Transfers))
 	}
 	w.onGet = nil
 	e.Retry(ids[1])
@@ -214,20 +217,20 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestFolderControl pauses, resumes, fails and retries a whole folder.
+// TestFolderControl pauses, resumes and retries a whole folder.
 func TestFolderControl(t *testing.T) {
 	w := newTestbed(t)
 	for i := range 350 {
 		w.put(fmt.Sprintf("b/f/%03d", i), []byte(fmt.Sprint("content ", i)), "CRC64NVME")
 	}
 	w.denied["b/f/100"] = true
-	gate := make(chan struct{})
-	w.onRelease = func(int, api.ReleaseRequest) error { <-gate; return nil }
+	blocked := make(chan struct{})
+	w.onRelease = func(int, api.ReleaseRequest) error { <-blocked; return nil }
 	e, dir := w.engine(), scratch(t)
 	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: dir})[0]
 	eventually(t, "the walk", func() bool { tr := find(t, e, id); return tr.Files == 350 && !tr.Counting })
 	e.Pause(id)
-	close(gate)
+	close(blocked)
 	wait(t, e)
 	if tr := find(t, e, id); tr.State != Paused {
 		t.Fatalf("%v", tr.State)
@@ -251,11 +254,12 @@ func TestFolderControl(t *testing.T) {
 	}
 }
 
-// TestRenewal: a URL near its end starts no request; the next one continues
-// the first event, and one completion is reported for the chain.
+// TestRenewal checks that no request starts with a URL that is about to expire.
+// The next URL continues the first event, and the chain of events has one
+// completion report.
 func TestRenewal(t *testing.T) {
 	w := newTestbed(t)
-	o := w.put("b/k", random(1, 40<<20), "CRC64NVME") // more requests than start at once
+	o := w.put("b/k", random(1, 40<<20), "CRC64NVME") // more requests than first connections
 	var shift atomic.Int64
 	w.onGet = func(n int, _ *object, _ http.ResponseWriter, _ *http.Request) bool {
 		if n == 3 {
@@ -280,8 +284,9 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
-// TestWalkTroubles: the listing fails, the cursor ages, the sign-in ends.
-func TestWalkTroubles(t *testing.T) {
+// TestWalkErrors plays a failed listing, an expired cursor and an expired sign-in
+// during a walk.
+func TestWalkErrors(t *testing.T) {
 	w := newTestbed(t)
 	for i := range 250 {
 		w.put(fmt.Sprintf("b/f/%03d", i), []byte("x"), "")
@@ -311,12 +316,13 @@ func TestWalkTroubles(t *testing.T) {
 	id = e.Add(Request{Bucket: "b", Key: "g/", Folder: true, Dir: scratch(t)})[0]
 	wait(t, e)
 	if tr := find(t, e, id); tr.State != Denied {
-		t.Errorf("a folder that is not granted: %v, %v", tr.State, tr.Err)
+		t.Errorf("a folder without a grant: %v, %v", tr.State, tr.Err)
 	}
 }
 
-// TestOddNeighbour: a name that the backend refuses to read fails alone.
-func TestOddNeighbour(t *testing.T) {
+// TestMalformedKeyInBatch checks that a key that the backend refuses as malformed
+// does not fail the other objects of its batch.
+func TestMalformedKeyInBatch(t *testing.T) {
 	w := newTestbed(t)
 	e, dir := w.engine(), scratch(t)
 	w.onRelease = func(_ int, req api.ReleaseRequest) error {
@@ -339,14 +345,14 @@ func TestOddNeighbour(t *testing.T) {
 	}
 }
 
-// TestNoSecrets: no URL, signature or control character gets into what the
-// engine says, whatever goes wrong.
+// TestNoSecrets checks that errors and events contain no URL, no signature and no
+// control character.
 func TestNoSecrets(t *testing.T) {
 	w := newTestbed(t)
 	name := "b/dir/\x1b[2J\u202egpj.exe"
 	w.put(name, random(1, 5000), "CRC64NVME")
 	var mu sync.Mutex
-	var said []string
+	var texts []string
 	for _, f := range []func(int, *object, http.ResponseWriter, *http.Request) bool{
 		status(500, "x"), status(403, "AccessDenied"), status(404, "x"), status(412, "x"), status(301, "x"), status(400, "x"),
 		w.closeAfter(10, true),
@@ -356,7 +362,7 @@ func TestNoSecrets(t *testing.T) {
 			c.Finished = func(tr Transfer) {
 				mu.Lock()
 				defer mu.Unlock()
-				said = append(said, fmt.Sprintf("%v %+v %s", tr.Err, tr.Err, tr.Event))
+				texts = append(texts, fmt.Sprintf("%v %+v %s", tr.Err, tr.Err, tr.Event))
 			}
 		})
 		e.Add(w.request(name, scratch(t)))
@@ -366,17 +372,19 @@ func TestNoSecrets(t *testing.T) {
 	e := w.engine(func(c *Config) { c.S3Hosts = []string{"elsewhere.example"} })
 	e.Add(w.request(name, scratch(t)))
 	wait(t, e)
-	said = append(said, fmt.Sprint(e.Snapshot().Transfers[0].Err))
-	if len(said) != 8 {
-		t.Fatalf("%d endings", len(said))
+	texts = append(texts, fmt.Sprint(e.Snapshot().Transfers[0].Err))
+	if len(texts) != 8 {
+		t.Fatalf("%d errors, want 8", len(texts))
 	}
-	for _, s := range said {
+	for _, s := range texts {
 		if strings.Contains(s, "Signature") || strings.Contains(s, "X-Amz") || strings.ContainsAny(s, "\x1b\u202e") {
-			t.Errorf("said %q", s)
+			t.Errorf("not allowed in a text: %q", s)
 		}
 	}
 }
 
+// TestLimitMoveAndGuards checks the rate limit, Move, and the names that are
+// refused: settings in the home directory, and names that are paths.
 func TestLimitMoveAndGuards(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/k", random(1, 300_000), "CRC64NVME")
@@ -388,14 +396,14 @@ func TestLimitMoveAndGuards(t *testing.T) {
 		t.Errorf("%v in %v", find(t, e, id).State, took)
 	}
 	began = time.Now()
-	e.Add(w.request("b/k", scratch(t))) // the burst is spent
+	e.Add(w.request("b/k", scratch(t))) // the limiter's burst is used up
 	wait(t, e)
 	if took := time.Since(began); took < 300*time.Millisecond {
 		t.Errorf("300,000 bytes at 400,000 a second took %v", took)
 	}
 
-	gate := make(chan struct{})
-	w.onRelease = func(int, api.ReleaseRequest) error { <-gate; return nil }
+	blocked := make(chan struct{})
+	w.onRelease = func(int, api.ReleaseRequest) error { <-blocked; return nil }
 	e = w.engine(func(c *Config) { c.Parallel = 1 })
 	var ids []ID
 	dir := scratch(t)
@@ -405,10 +413,10 @@ func TestLimitMoveAndGuards(t *testing.T) {
 	}
 	e.Move(ids[4], -1)
 	if s := e.Snapshot(); s.Transfers[3].ID != ids[4] {
-		t.Error("Move moved nothing")
+		t.Error("Move did not change the order")
 	}
 	e.PauseAll()
-	close(gate)
+	close(blocked)
 	wait(t, e)
 
 	home := scratch(t)
@@ -444,7 +452,7 @@ func TestConfig(t *testing.T) {
 		c := w.config()
 		change(&c)
 		if _, err := New(c); err == nil {
-			t.Errorf("%s is taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNamesOfTheDestination: the form of names follows the file system and the
-// request.
+// TestNamesOfTheDestination checks that file system and request decide the form
+// of local names.
 func TestNamesOfTheDestination(t *testing.T) {
 	for _, row := range []struct {
 		windows bool

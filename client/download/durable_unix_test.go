@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFailedSync: bytes whose sync failed are fetched again, however the next
-// sync ends: the system reports the loss once.
+// TestFailedSync checks that bytes are fetched again after a failed sync, even if
+// the next sync succeeds: the system reports lost bytes only once.
 func TestFailedSync(t *testing.T) {
 	for _, size := range []int{1000, 3 << 20} {
 		w := newTestbed(t)
@@ -52,8 +52,8 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// TestLinkForFolder: a link in the place of a folder is not followed, also where
-// it leads to another folder of the destination.
+// TestLinkForFolder checks that a link at the path of a folder is not followed,
+// even if it leads to another folder of the destination.
 func TestLinkForFolder(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/f/sub/x", random(1, 1000), "CRC64NVME")
@@ -72,8 +72,8 @@ func TestLinkForFolder(t *testing.T) {
 	}
 }
 
-// TestSwappedFolder: a folder that becomes a link between the look at it and its
-// opening is not used.
+// TestSwappedFolder checks that a folder is not used if a link replaces it
+// between Lstat and opening.
 func TestSwappedFolder(t *testing.T) {
 	dir := scratch(t)
 	must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
@@ -88,7 +88,7 @@ func TestSwappedFolder(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			default: // each name is a folder and a link in turn
+			default: // swaps the folder and the link
 				_ = unix.Renameat2(unix.AT_FDCWD, filepath.Join(dir, "sub"), unix.AT_FDCWD, filepath.Join(dir, "link"), unix.RENAME_EXCHANGE)
 			}
 		}
@@ -110,6 +110,6 @@ func TestSwappedFolder(t *testing.T) {
 	close(stop)
 	<-stopped
 	if opened == 0 {
-		t.Error("the folder was never opened: nothing was tried")
+		t.Error("the folder was never opened")
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"usher/backend/api"
 )
 
-// TestGet fetches objects of each size class and each kind of checksum, with
-// the listing's ETag and without.
+// TestGet downloads objects of each size class and each kind of checksum, with
+// and without the listing's ETag.
 func TestGet(t *testing.T) {
 	w := newTestbed(t)
 	sums := []string{"CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1", "MD5", "", "CRC32C/5242880", "SHA256/5242880", "CRC64NVME/5242880"}
@@ -27,7 +27,7 @@ func TestGet(t *testing.T) {
 	for i, sum := range sums {
 		for j, size := range sizes {
 			if size > 5<<20 && sum != "" && i%3 != 1 && !strings.Contains(sum, "/") {
-				continue // one of the hashes is enough for large ones
+				continue // large objects: one algorithm in three
 			}
 			name := fmt.Sprintf("%d-%d", i, j)
 			w.put("b/"+name, random(uint64(i*100+j), size), sum)
@@ -65,7 +65,8 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// TestFolder fetches a tree: markers, empty folders, clashes, many files.
+// TestFolder downloads a tree with folder markers, an empty folder, a name that
+// is a file and a folder, and many files.
 func TestFolder(t *testing.T) {
 	w := newTestbed(t)
 	for i := range 700 {
@@ -87,7 +88,7 @@ func TestFolder(t *testing.T) {
 		mustEqual(t, filepath.Join(dir, "top/in", fmt.Sprintf("%03d", i)), []byte(fmt.Sprint(i)))
 	}
 	if info, err := os.Stat(filepath.Join(dir, "top/empty")); err != nil || !info.IsDir() {
-		t.Error("the empty folder is not there")
+		t.Error("the empty folder is missing")
 	}
 	mustEqual(t, filepath.Join(dir, "top/full/%-"), []byte("a file whose name ends in a slash"))
 	one, _ := os.ReadFile(filepath.Join(dir, "top/both"))
@@ -108,12 +109,12 @@ func TestFolder(t *testing.T) {
 	id = e.Add(Request{Bucket: "b", Key: "top/", Folder: true, Dir: dir})[0]
 	wait(t, e)
 	if tr := find(t, e, id); tr.State != Done || w.released != before {
-		t.Errorf("the second time: %v, %v, %d URLs for what is here", tr.State, tr.Err, w.released-before)
+		t.Errorf("the second time: %v, %v, %d URLs for existing files", tr.State, tr.Err, w.released-before)
 	}
 }
 
-// TestListedFolder: what the caller has listed is not listed again; the walk
-// goes on behind it.
+// TestListedFolder checks that the walk continues after the caller's listing and
+// does not list these entries again.
 func TestListedFolder(t *testing.T) {
 	w := newTestbed(t)
 	for i := range 30 {
@@ -137,8 +138,7 @@ func TestListedFolder(t *testing.T) {
 	}
 }
 
-// TestWalkAgain: a walk that failed in the middle and is tried again counts no
-// file twice.
+// TestWalkAgain checks that a retried walk counts no file twice.
 func TestWalkAgain(t *testing.T) {
 	w := newTestbed(t)
 	w.page = 10

@@ -18,23 +18,23 @@ import (
 	"usher/client/download/verify"
 )
 
-// another is the id of a person that these tests do not run as.
-const another = 54321
+// otherUID is the id of another user of the machine.
+const otherUID = 54321
 
-// TestForeignPart: a part and a sidecar that another person may have made are
-// neither opened nor believed nor removed, and the file gets an inode of its own.
+// TestForeignPart checks that a part and a sidecar that another user may have
+// written are not opened, used or removed. The download gets a file of its own.
 func TestForeignPart(t *testing.T) {
 	data := random(1, 900_000)
 	for name, plant := range map[string]func(part string){
-		"others can write it":           func(part string) { must(t, os.Chmod(part, 0o666)) },
-		"others can read it":            func(part string) { must(t, os.Chmod(part, 0o644)) },
-		"it has another name":           func(part string) { must(t, os.Link(part, filepath.Join(filepath.Dir(part), "other"))) },
-		"it is a link":                  func(part string) { must(t, os.Rename(part, part+"x")); must(t, os.Symlink(part+"x", part)) },
-		"it is a named pipe":            func(part string) { must(t, os.Remove(part)); must(t, syscall.Mkfifo(part, 0o600)) },
-		"it is a folder":                func(part string) { must(t, os.Remove(part)); must(t, os.Mkdir(part, 0o700)) },
-		"it is another's":               func(part string) { chown(t, part) },
-		"it and its list are another's": func(part string) { chown(t, part); chown(t, part+".json") },
-		"another holds its lock": func(part string) {
+		"others can write it":       func(part string) { must(t, os.Chmod(part, 0o666)) },
+		"others can read it":        func(part string) { must(t, os.Chmod(part, 0o644)) },
+		"it has a second hard link": func(part string) { must(t, os.Link(part, filepath.Join(filepath.Dir(part), "other"))) },
+		"it is a link":              func(part string) { must(t, os.Rename(part, part+"x")); must(t, os.Symlink(part+"x", part)) },
+		"it is a named pipe":        func(part string) { must(t, os.Remove(part)); must(t, syscall.Mkfifo(part, 0o600)) },
+		"it is a folder":            func(part string) { must(t, os.Remove(part)); must(t, os.Mkdir(part, 0o700)) },
+		"another user owns it":      func(part string) { chown(t, part) },
+		"another user owns both":    func(part string) { chown(t, part); chown(t, part+".json") },
+		"another process holds its lock": func(part string) {
 			must(t, os.Chmod(part, 0o666))
 			f, err := os.OpenFile(part, os.O_RDWR, 0)
 			must(t, err)
@@ -72,7 +72,7 @@ func TestForeignPart(t *testing.T) {
 			}
 		})
 	}
-	// The control: the same part, this person's alone, is believed.
+	// Control: the same part with the user as owner is used.
 	w := newTestbed(t)
 	o := w.put("b/k", data, "")
 	dir := scratch(t)
@@ -84,12 +84,12 @@ func TestForeignPart(t *testing.T) {
 	e.Add(w.request("b/k", dir))
 	wait(t, e)
 	if n := w.gets.Load(); n != 0 {
-		t.Errorf("a part of one's own was not used: %d GETs", n)
+		t.Errorf("the user's own part was not used: %d GETs", n)
 	}
 }
 
-// TestResumeBesideForeign: a transfer beside a planted part goes on from its own
-// part, and leaves none.
+// TestResumeBesideForeign checks that a transfer beside a planted part resumes
+// from its own part, and removes that part at the end.
 func TestResumeBesideForeign(t *testing.T) {
 	w := newTestbed(t)
 	data := random(1, 20<<20)
@@ -119,8 +119,8 @@ func TestResumeBesideForeign(t *testing.T) {
 	}
 }
 
-// TestForgedRecord: the note of a file counts only where no other person can
-// have written it.
+// TestForgedRecord checks that the record of a file is used only if no other user
+// can have written it.
 func TestForgedRecord(t *testing.T) {
 	for _, row := range []struct {
 		name     string
@@ -131,16 +131,16 @@ func TestForgedRecord(t *testing.T) {
 		verified string
 		urls     int
 	}{
-		{"one's own, in a folder of one's own", nil, Refuse, false, Skipped, recorded, 0},
-		{"the same, hashed", nil, Refuse, true, Failed, "", 1},
-		{"the same, to be overwritten", nil, Overwrite, false, Done, "crc64nvme", 1},
-		{"the same, hashed and overwritten", nil, Overwrite, true, Done, "crc64nvme", 1},
-		{"the same, to be kept", nil, KeepBoth, true, Done, "crc64nvme", 1},
-		{"in a folder of all", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, Refuse, false, Failed, "", 1},
-		{"in a folder of all, sticky", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777|os.ModeSticky)) }, Refuse, false, Failed, "", 1},
-		{"in a folder of all, kept", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, KeepBoth, false, Done, "crc64nvme", 1},
-		{"in a folder of another", func(t *testing.T, dir, _ string) { chown(t, dir) }, Refuse, false, Failed, "", 1},
-		{"another's file", func(t *testing.T, _, file string) { chown(t, file) }, Refuse, false, Failed, "", 1},
+		{"own file, own folder", nil, Refuse, false, Skipped, recorded, 0},
+		{"own file, with Checksum", nil, Refuse, true, Failed, "", 1},
+		{"own file, Overwrite", nil, Overwrite, false, Done, "crc64nvme", 1},
+		{"own file, Overwrite with Checksum", nil, Overwrite, true, Done, "crc64nvme", 1},
+		{"own file, KeepBoth with Checksum", nil, KeepBoth, true, Done, "crc64nvme", 1},
+		{"folder writable by all", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, Refuse, false, Failed, "", 1},
+		{"folder writable by all, sticky", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777|os.ModeSticky)) }, Refuse, false, Failed, "", 1},
+		{"folder writable by all, KeepBoth", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, KeepBoth, false, Done, "crc64nvme", 1},
+		{"folder of another user", func(t *testing.T, dir, _ string) { chown(t, dir) }, Refuse, false, Failed, "", 1},
+		{"file of another user", func(t *testing.T, _, file string) { chown(t, file) }, Refuse, false, Failed, "", 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newTestbed(t)
@@ -163,7 +163,7 @@ func TestForgedRecord(t *testing.T) {
 	}
 }
 
-// forge makes a file with a note that calls it etag.
+// forge writes a file with a record that it has the content of etag.
 func forge(t *testing.T, dir, name string, content []byte, etag string) {
 	t.Helper()
 	must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
@@ -185,13 +185,13 @@ func forge(t *testing.T, dir, name string, content []byte, etag string) {
 
 func chown(t *testing.T, path string) {
 	t.Helper()
-	if err := os.Chown(path, another, another); err != nil {
-		t.Skip("only root can make a file another's")
+	if err := os.Chown(path, otherUID, otherUID); err != nil {
+		t.Skip("only root can change the owner of a file")
 	}
 }
 
-// TestModes: files and folders have the modes that any program gives them, and
-// parts are private until then.
+// TestModes checks that files and folders get the modes that the umask allows,
+// and that a part is private.
 func TestModes(t *testing.T) {
 	for _, mask := range []int{0o022, 0o002, 0o077, 0} {
 		w := newTestbed(t)
@@ -236,7 +236,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestSpecialFiles: devices, pipes and sockets are never replaced.
+// TestSpecialFiles checks that devices, pipes, sockets and links are not replaced.
 func TestSpecialFiles(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/k", random(1, 5000), "CRC64NVME")
@@ -261,7 +261,7 @@ func TestSpecialFiles(t *testing.T) {
 			dir := scratch(t)
 			path := filepath.Join(dir, "k")
 			if err := row.make(path); err != nil {
-				t.Logf("%s cannot be made here: %v", row.name, err)
+				t.Logf("%s cannot be made: %v", row.name, err)
 				continue
 			}
 			before, err := os.Lstat(path)
@@ -279,8 +279,8 @@ func TestSpecialFiles(t *testing.T) {
 	}
 }
 
-// TestDestinationIsAPipe: a destination that is no folder is refused at once.
-// Opening a named pipe would wait for its other end, and hold the process.
+// TestDestinationIsAPipe checks that a destination that is a named pipe is
+// refused at once: opening it would block until another process opens it.
 func TestDestinationIsAPipe(t *testing.T) {
 	for _, key := range []string{"f/k", "f/deep/k"} {
 		w := newTestbed(t)
@@ -298,21 +298,20 @@ func TestDestinationIsAPipe(t *testing.T) {
 	}
 }
 
-// TestFreeSpaceUnknown: a file system without blocks, like that of procfs and of
-// some mounted services, does not count its free space. It is not full.
+// TestFreeSpaceUnknown checks that a file system without blocks, such as procfs,
+// has an unknown free space and does not count as full.
 func TestFreeSpaceUnknown(t *testing.T) {
 	var st unix.Statfs_t
 	if unix.Statfs("/proc", &st) != nil || st.Blocks != 0 {
-		t.Skip("there is no procfs here")
+		t.Skip("the system has no procfs")
 	}
 	if n, err := FreeSpace("/proc"); err == nil {
 		t.Errorf("%d bytes are free", n)
 	}
 }
 
-// TestHeldForEver: a part whose holder does not move is waited for, and not for
-// ever.
-func TestHeldForEver(t *testing.T) {
+// TestLockWaitEnds checks that the wait for a locked part is limited by LockWait.
+func TestLockWaitEnds(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k", random(1, 900_000), "CRC64NVME")
 	dir := scratch(t)
@@ -324,7 +323,7 @@ func TestHeldForEver(t *testing.T) {
 	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
 	e := w.engine(func(c *Config) { c.Timeouts.LockWait = 300 * time.Millisecond })
 	id := e.Add(w.request("b/k", dir))[0]
-	eventually(t, "the sentence", func() bool {
+	eventually(t, "the wait for another usher", func() bool {
 		got := find(t, e, id)
 		return got.State == Waiting && strings.Contains(got.Event, "Another usher")
 	})

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestHalt: what keeps all files of a destination from being written is reported
-// once, and costs no URL where it can be known before.
+// TestHalt checks that an error that affects every file of a destination is
+// reported once, and costs no URL if it can be found before the release.
 func TestHalt(t *testing.T) {
 	full := func(after int) func(*Config) {
 		var mu sync.Mutex
@@ -38,9 +38,9 @@ func TestHalt(t *testing.T) {
 			must(t, os.Remove(dir))
 			must(t, os.WriteFile(dir, nil, 0o600))
 		}, nil, 0},
-		{"no right to write", nil, func(c *Config) { c.hooks.writable = func(string) error { return syscall.EACCES } }, 0},
+		{"not writable", nil, func(c *Config) { c.hooks.writable = func(string) error { return syscall.EACCES } }, 0},
 		{"read-only", nil, func(c *Config) { c.hooks.writable = func(string) error { return syscall.EROFS } }, 0},
-		{"no space, and it is known", nil, func(c *Config) { c.hooks.free = func(*folder) int64 { return 10 } }, 0},
+		{"no space, found before", nil, func(c *Config) { c.hooks.free = func(*folder) int64 { return 10 } }, 0},
 		{"no space, found by writing", nil, full(3), 2 * smallSlots * 9},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestHalt(t *testing.T) {
 	}
 }
 
-// TestHaltEnds: when the cause is gone, all goes on.
+// TestHaltEnds checks that all files complete once the cause is removed.
 func TestHaltEnds(t *testing.T) {
 	w := newTestbed(t)
 	for i := range 300 {

@@ -8,8 +8,9 @@ import (
 	"usher/backend/api"
 )
 
-// TestHands: what one person began stops when another signs in, is not asked
-// for under their name, and is there when the first one comes back.
+// TestHands checks that the transfers of one user stop when another user signs
+// in, cause no release for the other user, and are unfinished transfers when the
+// first user signs in again.
 func TestHands(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/ada", random(1, 9<<20), "CRC64NVME")
@@ -72,7 +73,7 @@ func TestHands(t *testing.T) {
 	}
 }
 
-// watched tells which keys are asked for.
+// watched calls saw for each released key.
 type watched struct {
 	Releaser
 	saw func(key string)

@@ -22,8 +22,8 @@ func composite(t *testing.T, data []byte) verify.Check {
 	return w
 }
 
-// TestLedger hands out and takes back ranges in random order, with breaks and
-// thefts, and wants every byte once and the sum of the whole.
+// TestLedger claims, releases and splits ranges in random order. Every byte must
+// be counted once, and the checksum must be that of the whole object.
 func TestLedger(t *testing.T) {
 	data := random(9, 9<<20+123)
 	for seed := range uint64(60) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestPauses: half a second to eight, with jitter, and no server may ask for
-// more than a minute.
+// TestPauses checks the pauses between attempts: they double from half a second
+// to eight seconds, with jitter, and Retry-After counts up to a minute.
 func TestPauses(t *testing.T) {
 	w := newTestbed(t)
 	e := w.engine(func(c *Config) { c.Timeouts = Timeouts{} })
@@ -24,6 +24,6 @@ func TestPauses(t *testing.T) {
 		t.Errorf("only %d different pauses", len(seen))
 	}
 	if most := e.cfg.Timeouts.RetryAfter; most != time.Minute {
-		t.Errorf("a server may ask for %v", most)
+		t.Errorf("the limit of Retry-After is %v", most)
 	}
 }

@@ -11,15 +11,15 @@ import (
 	"usher/client/download/verify"
 )
 
-// TestOthersStartAtHeaders: the first request is a range, and the other
-// connections start when its headers are there, not its body.
+// TestOthersStartAtHeaders checks that the first request is for a range, and that
+// the other connections start after its headers, before its body.
 func TestOthersStartAtHeaders(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k", random(1, 40<<20), "CRC64NVME")
 	others := make(chan struct{})
 	w.onGet = func(n int, o *object, rw http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Range") == "" {
-			t.Error("a large object was asked for without a range")
+			t.Error("a request for a large object without a range")
 		}
 		if n == firstConns {
 			close(others)
@@ -35,9 +35,9 @@ func TestOthersStartAtHeaders(t *testing.T) {
 		rw.WriteHeader(rec.Code)
 		rw.(http.Flusher).Flush()
 		select {
-		case <-others: // all of them, while no byte of the first body came
+		case <-others: // all connections started, before a byte of the first body
 		case <-r.Context().Done():
-			t.Error("the others wait for the first body")
+			t.Error("the other connections wait for the first body")
 		}
 		rw.Write(rec.Body.Bytes())
 		return true
@@ -48,8 +48,8 @@ func TestOthersStartAtHeaders(t *testing.T) {
 	mustEqual(t, find(t, e, id).Dest, o.data)
 }
 
-// TestConnectionsAdapt: where each connection is limited, their number grows;
-// where the storage says SlowDown, it shrinks.
+// TestConnectionsAdapt checks that the number of connections grows if each one
+// has a limited rate, and shrinks after SlowDown.
 func TestConnectionsAdapt(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/k", random(1, 60<<20), "CRC64NVME")
@@ -74,24 +74,24 @@ func TestConnectionsAdapt(t *testing.T) {
 	for _, r := range []struct {
 		rate, left float64
 		want       int
-	}{{1.05, 1000, 16}, {1.5, 1000, 64}, {1.5, worthATry - 1, 16}} { // growth of throughput with each doubling, and what is left to do
+	}{{1.05, 1000, 16}, {1.5, 1000, 64}, {1.5, worthATry - 1, 16}} { // rate: growth of throughput with each doubling; left: remaining ticks
 		c := newLaneControl(largeSlots, maxConns)
 		c.jobs[&job{}] = nil
 		now := 100.0
 		for range 5 {
-			for range settleTicks + 1 { // the first one rises
+			for range settleTicks + 1 { // the first tick raises the number
 				c.look(now, r.left)
 			}
 			now *= r.rate
 		}
 		if c.quota(1) != r.want {
-			t.Errorf("throughput grows %.2f, %v ticks are left: %d connections, not %d", r.rate, r.left, c.quota(1), r.want)
+			t.Errorf("throughput grows by %.2f, %v ticks left: %d connections, want %d", r.rate, r.left, c.quota(1), r.want)
 		}
 	}
 }
 
-// TestManyInFlight: small objects are asked for 128 at a time, over
-// connections that stay.
+// TestManyInFlight checks that 128 small objects are in flight at a time, over
+// reused connections.
 func TestManyInFlight(t *testing.T) {
 	w := newTestbed(t)
 	for i := range 600 {
@@ -118,8 +118,9 @@ func TestManyInFlight(t *testing.T) {
 	}
 }
 
-// TestTheft: the tail of a large object does not hang on one connection.
-func TestTheft(t *testing.T) {
+// TestTailIsShared checks that an idle connection takes over a part of another
+// one's range, so that the end of an object does not depend on one connection.
+func TestTailIsShared(t *testing.T) {
 	l := newLedger(64<<20, verify.Check{}, nil)
 	a := l.claim(64<<20, 0)
 	l.wrote(a, l.hold(a, 256<<10), 0)
@@ -134,6 +135,6 @@ func TestTheft(t *testing.T) {
 	small := newLedger(600<<10, verify.Check{}, nil)
 	small.claim(600<<10, 0)
 	if x := small.claim(1, 0); x != nil {
-		t.Errorf("a rest that is not worth it was taken: %+v", x)
+		t.Errorf("a remainder that is too small was split: %+v", x)
 	}
 }

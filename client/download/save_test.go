@@ -13,7 +13,8 @@ import (
 	"usher/backend/api"
 )
 
-// TestSave streams in order, goes on after a cut, and says when it is wrong.
+// TestSave checks that Save writes in order, resumes after a closed connection,
+// and returns an error for wrong bytes.
 func TestSave(t *testing.T) {
 	for _, sum := range []string{"CRC64NVME", "SHA256", "CRC32/5242880", ""} {
 		w := newTestbed(t)
@@ -47,7 +48,7 @@ func TestSave(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := Save(ctx, w.config(), Request{Bucket: "b", Key: "k"}, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+		t.Errorf("canceled: %v", err)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"usher/backend/api"
 )
 
-// A lost server and a lost storage are told apart, in the words that each
-// command uses for a lost host.
+// TestNetErrorNamesTheHost checks that the error names the unreachable host:
+// usher's server by its name, or the storage.
 func TestNetErrorNamesTheHost(t *testing.T) {
 	refused := &url.Error{Op: "Get", URL: "https://s3/secret", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
 	for want, err := range map[string]error{

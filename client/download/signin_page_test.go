@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// TestSignInPage: a page of a network's sign-in, with status 200 and the length
-// of the object, is not the object.
+// TestSignInPage checks that the sign-in page of a network (a captive portal),
+// with status 200 and the length of the object, is not taken for the object.
 func TestSignInPage(t *testing.T) {
-	for _, size := range []int{1000, 3 << 20, 9 << 20} { // by one request, by ranges, looked up first
+	for _, size := range []int{1000, 3 << 20, 9 << 20} { // one request, ranges, sizes above smallObject
 		w := newTestbed(t)
 		w.put("b/k", random(1, size), "")
 		w.onGet = func(_ int, o *object, rw http.ResponseWriter, _ *http.Request) bool {
@@ -27,20 +27,20 @@ func TestSignInPage(t *testing.T) {
 			t.Errorf("%d bytes: left behind %v", size, left)
 		}
 		if _, err := e.Peek(t.Context(), "b", "k", 10); err == nil {
-			t.Errorf("%d bytes: a look shows the page", size)
+			t.Errorf("%d bytes: Peek returns the page", size)
 		}
 	}
 }
 
-// TestVerifiedAlike: a small file is verified by the same checksum in a folder
-// and alone.
-func TestVerifiedAlike(t *testing.T) {
+// TestVerifiedInFolder checks that a small file is verified by the same checksum
+// in a folder and on its own.
+func TestVerifiedInFolder(t *testing.T) {
 	for _, row := range []struct{ sum, encryption, want string }{
 		{"MD5", "", "md5"}, {"MD5", "AES256", "md5"}, {"CRC64NVME", "", "crc64nvme"}, {"", "aws:kms", "size"}, {"", "aws:kms:dsse", "size"},
 	} {
 		w := newTestbed(t)
 		w.put("b/f/k", random(1, 1000), row.sum)
-		w.object("b/f/k").etag = md5ETag(random(1, 1000)) // of a single upload
+		w.object("b/f/k").etag = md5ETag(random(1, 1000)) // an upload in one part
 		w.onGet = func(_ int, _ *object, rw http.ResponseWriter, _ *http.Request) bool {
 			if row.encryption != "" {
 				rw.Header().Set("X-Amz-Server-Side-Encryption", row.encryption)

@@ -11,8 +11,8 @@ import (
 	"usher/client/download/ticket"
 )
 
-// Without an ETag the date tells one content from another: an answer with
-// another date is not joined to what is here.
+// TestAnswerWithoutETag checks that without an ETag the date identifies the
+// content: a response with another date is a changed object.
 func TestAnswerWithoutETag(t *testing.T) {
 	then := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -21,11 +21,11 @@ func TestAnswerWithoutETag(t *testing.T) {
 		header   time.Time // of the answer; zero: none
 		changed  bool
 	}{
-		"the same date":       {"", then, then, false},
-		"another date":        {"", then, then.Add(time.Second), true},
-		"no date answered":    {"", then, time.Time{}, false},
-		"no date released":    {"", time.Time{}, then, false},
-		"an ETag, and a date": {`"e"`, then, then.Add(time.Hour), false},
+		"the same date":            {"", then, then, false},
+		"another date":             {"", then, then.Add(time.Second), true},
+		"no date in the response":  {"", then, time.Time{}, false},
+		"no date in the release":   {"", time.Time{}, then, false},
+		"an ETag and another date": {`"e"`, then, then.Add(time.Hour), false},
 	} {
 		h := http.Header{"Etag": {`"e"`}}
 		if !c.header.IsZero() {
