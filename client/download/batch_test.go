@@ -47,7 +47,7 @@ func TestAllTransfersWaitForSignIn(t *testing.T) {
 }
 
 // TestSaveWithoutASignIn checks that Save returns an error when the session
-// ended: it has no user who could sign in again.
+// ended: nobody can sign in again at a pipe.
 func TestSaveWithoutASignIn(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/k", random(1, 1000), "CRC64NVME")

@@ -11,7 +11,10 @@ import (
 // TestBounds checks that each bound is at least one and that their sum stays
 // within the file descriptors.
 func TestBounds(t *testing.T) {
-	for _, row := range []struct{ parallel, descriptors int }{{0, 0}, {0, 1 << 20}, {0, 1024}, {0, 256}, {0, 64}, {0, 32}, {0, 10}, {1, 0}, {1, 64}, {3, 1024}, {500, 0}} {
+	for _, row := range []struct{ parallel, descriptors int }{
+		{0, 0}, {0, 1 << 20}, {0, 1024}, {0, 256}, {0, 64}, {0, 32}, {0, 10},
+		{1, 0}, {1, 64}, {3, 1024}, {500, 0},
+	} {
 		b := boundsFor(row.parallel, row.descriptors)
 		if min(b.small, b.large, b.conns, b.idle, b.folders) < 1 || b.small > smallSlots || b.conns > maxConns {
 			t.Errorf("%+v: %+v", row, b)

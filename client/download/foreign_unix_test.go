@@ -50,9 +50,9 @@ func TestForeignPart(t *testing.T) {
 			planted := random(5, len(data))
 			must(t, os.WriteFile(part, planted, 0o600))
 			must(t, os.Chmod(part, 0o600))
-			side := fmt.Sprintf(`{"format":1,"bucket":"b","key":"k","etag":%q,"size":%d,"crc":"CRC64NVME","checksum":{"algorithm":"CRC64NVME","type":"FULL_OBJECT","value":%q},"ranges":[{"from":0,"to":%d,"sum":"%x"}]}`,
-				o.etag, len(data), base64.StdEncoding.EncodeToString(plainSum("CRC64NVME", planted)), len(data), verify.CRCFor("CRC64NVME").Update(0, planted))
-			must(t, os.WriteFile(part+".json", []byte(side), 0o600))
+			checksum := fmt.Sprintf(`"checksum":{"algorithm":"CRC64NVME","type":"FULL_OBJECT","value":%q},`,
+				base64.StdEncoding.EncodeToString(plainSum("CRC64NVME", planted)))
+			must(t, os.WriteFile(part+".json", completeSidecar(o.etag, checksum, planted), 0o600))
 			before, err := os.Stat(part)
 			must(t, err)
 			plant(part)
@@ -78,14 +78,20 @@ func TestForeignPart(t *testing.T) {
 	dir := scratch(t)
 	part := filepath.Join(dir, partName("b", "k", o.etag))
 	must(t, os.WriteFile(part, data, 0o600))
-	must(t, os.WriteFile(part+".json", fmt.Appendf(nil, `{"format":1,"bucket":"b","key":"k","etag":%q,"size":%d,"crc":"CRC64NVME","ranges":[{"from":0,"to":%d,"sum":"%x"}]}`,
-		o.etag, len(data), len(data), verify.CRCFor("CRC64NVME").Update(0, data)), 0o600))
+	must(t, os.WriteFile(part+".json", completeSidecar(o.etag, "", data), 0o600))
 	e := w.engine()
 	e.Add(w.request("b/k", dir))
 	wait(t, e)
 	if n := w.gets.Load(); n != 0 {
 		t.Errorf("the user's own part was not used: %d GETs", n)
 	}
+}
+
+// completeSidecar returns a sidecar of b/k that lists all of data. checksum is
+// "" or a JSON field with a comma after it.
+func completeSidecar(etag, checksum string, data []byte) []byte {
+	return fmt.Appendf(nil, `{"format":1,"bucket":"b","key":"k","etag":%q,"size":%d,"crc":"CRC64NVME",%s"ranges":[{"from":0,"to":%d,"sum":"%x"}]}`,
+		etag, len(data), checksum, len(data), verify.CRCFor("CRC64NVME").Update(0, data))
 }
 
 // TestResumeBesideForeign checks that a transfer beside a planted part resumes

@@ -36,7 +36,7 @@ func killMany(t *testing.T, on stack, kills int) {
 	}
 	w.script(anyGET(w.paced(64<<10, 2*time.Millisecond)))
 	rnd := rand.New(rand.NewPCG(1, uint64(kills)))
-	rounds, wrong, lies, dir := 0, 0, 0, scratch(t)
+	rounds, wrong, wrongSidecars, dir := 0, 0, 0, scratch(t)
 	content := func(key string) []byte {
 		if o := w.object(w.bucket() + "/" + key); o != nil {
 			return o.data
@@ -96,7 +96,7 @@ func killMany(t *testing.T, on stack, kills int) {
 		stop()
 		for _, p := range consistent(dir, content) {
 			t.Error(p)
-			lies++
+			wrongSidecars++
 		}
 		switch {
 		case err == nil: // it completed before the kill
@@ -113,7 +113,8 @@ func killMany(t *testing.T, on stack, kills int) {
 	}
 	complete()
 	need := int64(rounds) * int64(total)
-	t.Logf("KILL world=%s kills=%d complete=%d wrong_final_seen=%d sidecar_lies=%d refetched=%d of %d bytes", on.name(), kills, rounds, wrong, lies, w.sent.Load()-need, need)
+	t.Logf("KILL world=%s kills=%d complete=%d wrong_final_seen=%d wrong_sidecars=%d refetched=%d of %d bytes",
+		on.name(), kills, rounds, wrong, wrongSidecars, w.sent.Load()-need, need)
 	if wrong != 0 || w.sent.Load()-need > int64(kills)*2*maxRefetch {
 		t.Errorf("%d wrong files under a final name; %d bytes fetched twice", wrong, w.sent.Load()-need)
 	}

@@ -25,9 +25,9 @@ import (
 	"usher/client"
 )
 
-// realStack is a stack of real servers: a backend with its audit log, users who
-// sign in, and an S3 server. Only the fault proxy before S3 is part of the
-// tests. All testbeds share the servers; each has a prefix of its own.
+// realStack is a stack of real servers: a backend with its audit log, a user
+// pool, and an S3 server. Only the fault proxy before S3 is part of the tests.
+// All testbeds share the servers; each has a prefix of its own.
 type realStack struct {
 	t     testing.TB
 	kind  string

@@ -39,7 +39,8 @@ func TestSave(t *testing.T) {
 		t.Errorf("a flipped byte: %v", err)
 	}
 	w.onGet = nil
-	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "absent"}, &bytes.Buffer{}); !errors.Is(err, &api.Error{Code: api.NotFound}) {
+	_, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "absent"}, &bytes.Buffer{})
+	if !errors.Is(err, &api.Error{Code: api.NotFound}) {
 		t.Errorf("an absent object: %v", err)
 	}
 	if _, err := Save(context.Background(), w.config(), Request{Bucket: "b", Key: "k"}, failingWriter{}); !errors.Is(err, errPipe) {
@@ -58,16 +59,25 @@ type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errPipe }
 
+// TestExpand checks the objects and folders that a pattern matches.
 func TestExpand(t *testing.T) {
 	w := newTestbed(t)
 	for _, k := range []string{"annual/a.pdf", "annual/x/b.pdf", "annual/x/y/c.pdf", "annual/x/y/d.csv", "annual/[1].pdf", "other/e.pdf", "annual/x/"} {
 		w.put("b/"+k, nil, "")
 	}
 	for pattern, want := range map[string]string{
-		"b/annual/**/*.pdf": "annual/[1].pdf annual/a.pdf annual/x/b.pdf annual/x/y/c.pdf", "b/annual/*.pdf": "annual/[1].pdf annual/a.pdf",
-		"b/annual/?.pdf": "annual/a.pdf", `b/annual/\[1\].pdf`: "annual/[1].pdf", "b/{annual,other}/*.pdf": "annual/[1].pdf annual/a.pdf other/e.pdf",
-		"b/annual/x/y/d.csv": "annual/x/y/d.csv", "b/annual/": "annual/ (folder)", "b": " (folder)", "b/*/x/**": "annual/x/b.pdf annual/x/y/c.pdf annual/x/y/d.csv",
-		"b/*.txt": "not_found", "*/x": "not a path", "b/[": "not a path",
+		"b/annual/**/*.pdf":      "annual/[1].pdf annual/a.pdf annual/x/b.pdf annual/x/y/c.pdf",
+		"b/annual/*.pdf":         "annual/[1].pdf annual/a.pdf",
+		"b/annual/?.pdf":         "annual/a.pdf",
+		`b/annual/\[1\].pdf`:     "annual/[1].pdf",
+		"b/{annual,other}/*.pdf": "annual/[1].pdf annual/a.pdf other/e.pdf",
+		"b/annual/x/y/d.csv":     "annual/x/y/d.csv",
+		"b/annual/":              "annual/ (folder)",
+		"b":                      " (folder)",
+		"b/*/x/**":               "annual/x/b.pdf annual/x/y/c.pdf annual/x/y/d.csv",
+		"b/*.txt":                "not_found",
+		"*/x":                    "not a path",
+		"b/[":                    "not a path",
 	} {
 		var got []string
 		for r, err := range Expand(context.Background(), w, pattern) {
@@ -86,7 +96,7 @@ func TestExpand(t *testing.T) {
 			}
 		}
 		if s := strings.Join(got, " "); s != want {
-			t.Errorf("%s: %q, not %q", pattern, s, want)
+			t.Errorf("%s: %q, want %q", pattern, s, want)
 		}
 	}
 	e, dir := w.engine(), scratch(t)

@@ -145,8 +145,10 @@ func (r *tally) report(t *testing.T, on stack, floor int) {
 	for _, row := range r.skipped {
 		t.Logf("skipped on the %s stack: %s", on.name(), row)
 	}
-	t.Logf("DOWNLOAD world=%s faults=%d rows=%d cases=%d sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d resumed=%d refetched_MiB=%d left_out=%d",
-		on.name(), len(r.played()), len(r.rows), r.cases, r.shaBad, r.wrongFinal, r.outside, r.overwritten, r.resumed, r.refetched>>20, len(r.skipped))
+	t.Logf("DOWNLOAD world=%s faults=%d rows=%d cases=%d sha_bad=%d wrong_final_seen=%d outside_dest=%d overwritten=%d "+
+		"resumed=%d refetched_MiB=%d left_out=%d",
+		on.name(), len(r.played()), len(r.rows), r.cases, r.shaBad, r.wrongFinal, r.outside, r.overwritten,
+		r.resumed, r.refetched>>20, len(r.skipped))
 	problems := r.problems(floor)
 	for n := 1; n <= faultCount; n++ {
 		f := fmt.Sprintf("%02d", n)

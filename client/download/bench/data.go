@@ -39,7 +39,7 @@ func (o *objects) flags(name string) *flag.FlagSet {
 
 func (o *objects) key(i int) string { return fmt.Sprintf("%dx%d/o%05d.bin", o.n, o.size, i) }
 
-// content is what object i holds: random to every compressor, the same each time.
+// content returns the bytes of object i: incompressible, and the same in each run.
 func (o *objects) content(i int) io.Reader {
 	return io.LimitReader(rand.NewChaCha8(sha256.Sum256([]byte(o.key(i)))), o.size)
 }
@@ -51,8 +51,8 @@ func client(endpoint string) *s3.Client {
 	})
 }
 
-// putObjects uploads with the checksum that S3 keeps by default for new
-// objects, CRC-64/NVME over the whole (S3 user guide, "Checking object integrity").
+// putObjects uploads with S3's default checksum, CRC-64/NVME of the whole object
+// (S3 user guide, "Checking object integrity").
 func putObjects(ctx context.Context, args []string) error {
 	var o objects
 	_ = o.flags("put").Parse(args)
@@ -75,6 +75,7 @@ func putObjects(ctx context.Context, args []string) error {
 	return g.Wait()
 }
 
+// printURLs prints a presigned URL of each object. The URLs live for a day.
 func printURLs(ctx context.Context, args []string) error {
 	var o objects
 	_ = o.flags("urls").Parse(args)
@@ -89,8 +90,8 @@ func printURLs(ctx context.Context, args []string) error {
 	return nil
 }
 
-// checkFiles wants each object once, by its base name, anywhere below a
-// directory, and nothing else there.
+// checkFiles checks that a directory tree holds each object once, by its base
+// name, and no other file.
 func checkFiles(_ context.Context, args []string) error {
 	var o objects
 	f := o.flags("check")
@@ -116,6 +117,7 @@ func checkFiles(_ context.Context, args []string) error {
 	return nil
 }
 
+// same returns an error if the file differs from want.
 func same(file string, want io.Reader) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -130,7 +132,7 @@ func same(file string, want io.Reader) error {
 			return errors.New("wrong bytes")
 		}
 		if e1 != nil || e2 != nil {
-			return nil // n == m: both are at their end
+			return nil // both ended: n equals m
 		}
 	}
 }

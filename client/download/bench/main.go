@@ -1,12 +1,12 @@
-// Bench-download's tools: what bench.py needs beside the programs it compares.
+// Command bench is a set of tools for bench.py.
 //
 //	serve   usher's pool and backend in front of an S3 endpoint
-//	put     fill a bucket with bytes that check can make again
+//	put     fill a bucket with reproducible bytes
 //	urls    presigned URLs of those objects, one a line
 //	check   compare downloaded files with those bytes
 //	raw     the ceiling: ranged GETs and pwrite, nothing else
 //	sdk     the AWS SDK's transfer manager as a command
-//	run     run a command; say what it took
+//	run     run a command; write its time, CPU and memory to a file
 package main
 
 import (

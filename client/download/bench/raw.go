@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// raw is the ceiling: what a client that does nothing else could reach. No
-// retries, no checksums, no part file, no release.
+// raw is a client without retries, checksums, part files and releases. Its speed
+// is the upper bound.
 type raw struct {
 	client *http.Client
 	part   int64
@@ -72,7 +72,7 @@ func (r raw) get(ctx context.Context, url, span string) (*http.Response, error) 
 	return resp, err
 }
 
-// ranges starts the others when the first one's headers are there.
+// ranges starts all other requests after the headers of the first response.
 func (r raw) ranges(ctx context.Context, g *errgroup.Group, url string) error {
 	first, err := r.get(ctx, url, fmt.Sprintf("0-%d", r.part-1))
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// runMeasured runs a command and writes to its first argument what it took:
-// {"seconds","cpu","peak_mib","exit"}. CPU covers the children that the
-// command waited for; the peak is that of its largest process. A child's peak
-// begins at that of the process which started it, so this one stays small.
+// runMeasured runs a command and writes its cost to the file in its first
+// argument: {"seconds","cpu","peak_mib","exit"}. CPU includes the children that
+// the command waited for. The peak is that of its largest process. A child's
+// peak starts at the memory of its parent, so this process stays small.
 func runMeasured(_ context.Context, args []string) error {
 	if len(args) < 2 {
 		return errors.New("usage: run FILE COMMAND...")
@@ -27,7 +27,7 @@ func runMeasured(_ context.Context, args []string) error {
 		return err
 	}
 	used, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	said, err := json.Marshal(map[string]float64{
+	result, err := json.Marshal(map[string]float64{
 		"seconds": took.Seconds(), "exit": float64(cmd.ProcessState.ExitCode()),
 		"cpu":      (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(),
 		"peak_mib": float64(used.Maxrss) / 1024,
@@ -35,5 +35,5 @@ func runMeasured(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(args[0], said, 0o600)
+	return os.WriteFile(args[0], result, 0o600)
 }

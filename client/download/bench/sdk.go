@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// sdkGet fetches objects with the transfer manager, some at once.
+// sdkGet downloads objects with the SDK's transfer manager, -j at a time.
 func sdkGet(ctx context.Context, args []string) error {
 	var o objects
 	f := o.flags("sdk")

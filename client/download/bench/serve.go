@@ -19,15 +19,15 @@ import (
 	"usher/backend/serve"
 )
 
-// serveUsher runs the sandbox's pool and the real backend, with its audit log
-// on disk, in front of a foreign S3. It prints one JSON line when it answers:
-// who may sign in, and the key that the S3 must know as its owner's (the pool
-// takes the same one, as AWS would).
+// serveUsher runs the sandbox's user pool and the real backend, with its audit
+// log on disk, for an S3 endpoint. When the backend is ready, it prints one JSON
+// line with a user's name and password and the key of the S3 server's owner. The
+// pool accepts the same key.
 func serveUsher(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("serve", flag.ExitOnError)
-	dir := f.String("dir", "", "where pool, grants and audit log are kept")
+	dir := f.String("dir", "", "directory of pool, grants and audit log")
 	endpoint := f.String("s3", "", "S3 endpoint")
-	bucket := f.String("bucket", "bench", "the bucket that is granted")
+	bucket := f.String("bucket", "bench", "granted bucket")
 	_ = f.Parse(args)
 
 	if err := os.MkdirAll(*dir, 0o700); err != nil {

@@ -1,6 +1,6 @@
-// Package ticket checks a released URL against the object that was asked for.
-// The backend decides who may fetch. It does not decide where the client sends
-// its requests: a URL with another scheme, host, object or life is refused.
+// Package ticket checks a released URL against the requested object. The backend
+// decides which users may fetch an object. It does not decide where the client
+// sends its requests: a URL with another scheme, host, object or life is refused.
 //
 // The package is pure: it opens no connection, reads no clock and no file.
 package ticket
@@ -53,14 +53,14 @@ type Ticket struct {
 	Host     string
 	Header   http.Header // of each request; shared, not to be changed
 	Event    string      // the audit event
-	Request  string      // the id of the release's request, for a person to quote
+	Request  string      // the id of the release's request, for a message to an administrator
 	ETag     string      // "": not known
 	Version  string
-	Size     int64 // bytes; -1: the storage's answer tells it
+	Size     int64 // bytes; -1: not known before the storage's response
 	Modified time.Time
 	Checksum *api.Checksum
 	Parts    *api.Parts
-	Got      time.Time     // when it was asked for
+	Got      time.Time     // before the release was requested
 	Life     time.Duration // from Got
 }
 
@@ -105,8 +105,8 @@ func New(c Config) (*Checker, error) {
 	return &Checker{hosts: hosts, allowHTTP: c.AllowHTTP}, nil
 }
 
-// Check compares a released item with the object that was asked for. got is the
-// time before the request was sent. Every error is an *Error.
+// Check compares a released item with the requested object. got is the time
+// before the request was sent. Every error is an *Error.
 func (c *Checker) Check(ask api.ReleaseObject, item api.ReleaseItem, got time.Time) (*Ticket, error) {
 	refuse := func(reason string) (*Ticket, error) {
 		return nil, &Error{Path: ask.Bucket + "/" + ask.Key, Reason: reason}
@@ -183,9 +183,10 @@ func (c *Checker) knows(host, bucket string) bool {
 	return false
 }
 
-// Origin is the address that the bucket's URLs will most likely have: a host of
-// its own, except where that is no valid name or no name that the certificate
-// of S3 covers (S3 user guide, "Virtual hosting of general purpose buckets").
+// Origin returns the likely address of the bucket's URLs: BUCKET.host. The
+// address is the host alone if that is an IP address or loopback, or if the
+// certificate of S3 does not cover the bucket's name (S3 user guide, "Virtual
+// hosting of general purpose buckets").
 func (c *Checker) Origin(bucket string) *url.URL {
 	u := &url.URL{Scheme: "https", Host: c.hosts[0]}
 	if c.allowHTTP && shape.Loopback(u.Hostname()) {
@@ -199,7 +200,7 @@ func (c *Checker) Origin(bucket string) *url.URL {
 	return u
 }
 
-// checkQuery accepts a presigned GET without parameters that change the answer
+// checkQuery accepts a presigned GET without parameters that change the response
 // (S3 API reference, "Authenticating requests: query parameters").
 func checkQuery(raw string) (reason string) {
 	query, err := url.ParseQuery(raw)
@@ -224,8 +225,9 @@ func checkQuery(raw string) (reason string) {
 	return ""
 }
 
-// headers takes the headers that the backend requires, as long as they can only
-// narrow the request, and adds If-Match: two contents are never mixed.
+// headers returns the headers that the backend requires. A header that could
+// widen the request is refused. If-Match is added, so that two contents of an
+// object are never mixed.
 func headers(given map[string]string, etag, host string) (h http.Header, reason string) {
 	h = http.Header{"User-Agent": {"usher"}}
 	for name, value := range given {

@@ -38,6 +38,7 @@ func checker(t testing.TB, allowHTTP bool) *Checker {
 	return c
 }
 
+// TestAccepted checks that a valid URL is accepted unchanged and never printed.
 func TestAccepted(t *testing.T) {
 	for _, u := range []string{byPath, byHost, local} {
 		tk, err := checker(t, true).Check(asked(), item(u), time.Now())
@@ -60,8 +61,8 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// If-Match goes with every request of which the content is known, also where
-// the backend does not name the header.
+// TestIfMatchIsAlwaysSent checks that every request for a known content has
+// If-Match, also if the backend does not require the header.
 func TestIfMatchIsAlwaysSent(t *testing.T) {
 	i := item(byPath)
 	i.ETag, i.Headers = "", nil
@@ -74,9 +75,9 @@ func TestIfMatchIsAlwaysSent(t *testing.T) {
 	}
 }
 
-// TestRefused changes one thing at a time. Each row names the reason, so that a
-// row cannot pass because another check refuses the same URL: rows about hosts
-// are played in both styles, and with a path that fits.
+// TestRefused changes one property of a valid URL in each row. The reason is
+// compared, so that a row cannot pass through another check. Rows about hosts
+// exist for both URL styles, with a valid path.
 func TestRefused(t *testing.T) {
 	const (
 		host   = "its host is not the configured storage"
@@ -112,8 +113,8 @@ func TestRefused(t *testing.T) {
 		{"another host, key alone", byHost, change("company-reports."+storage, "evil.example"), host},
 		{"a longer host, by path", byPath, change("amazonaws.com", "amazonaws.com.evil.example"), host},
 		{"a longer host, by host", byHost, change("amazonaws.com", "amazonaws.com.evil.example"), host},
-		{"a host that ends alike", byPath, change("//s3.eu", "//evils3.eu"), host},
-		{"a host that ends alike, key alone", byHost, change("company-reports.s3.eu", "evils3.eu"), host},
+		{"a host with the same ending", byPath, change("//s3.eu", "//evils3.eu"), host},
+		{"a host with the same ending, key alone", byHost, change("company-reports.s3.eu", "evils3.eu"), host},
 		{"the bucket of another", byHost, change("company-reports.", "other."), host},
 		{"a bucket below the bucket", byHost, change("company-reports.", "x.company-reports."), host},
 		{"a dot after the host", byHost, change("amazonaws.com", "amazonaws.com."), host},
@@ -139,8 +140,8 @@ func TestRefused(t *testing.T) {
 		{"a negative life", byPath, func(i *api.ReleaseItem) { i.Life = -5 }, life},
 		{"a long life", byPath, func(i *api.ReleaseItem) { i.Life = MaxLife + 1 }, life},
 		{"a repeated parameter", byPath, func(i *api.ReleaseItem) { i.URL += "&X-Amz-Expires=60" }, "it repeats a parameter"},
-		{"a header of the answer", byPath, func(i *api.ReleaseItem) { i.URL += "&response-content-type=text/html" }, "it changes the answer's headers"},
-		{"the same in capitals", byPath, func(i *api.ReleaseItem) { i.URL += "&Response-Content-Type=text/html" }, "it changes the answer's headers"},
+		{"a response header", byPath, func(i *api.ReleaseItem) { i.URL += "&response-content-type=text/html" }, "it changes the answer's headers"},
+		{"a response header in capitals", byPath, func(i *api.ReleaseItem) { i.URL += "&Response-Content-Type=text/html" }, "it changes the answer's headers"},
 		{"a semicolon", byPath, func(i *api.ReleaseItem) { i.URL += "&a;b=c" }, "its query does not parse"},
 		{"huge", byPath, func(i *api.ReleaseItem) { i.URL += "&x=" + strings.Repeat("x", 20<<10) }, "it is too long"},
 		{"a control character", byPath, func(i *api.ReleaseItem) { i.URL += "\x1b[2J" }, "it does not parse"},
@@ -175,7 +176,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestHTTP: http is allowed to loopback addresses only, and only on request.
+// TestHTTP checks that http needs a loopback address and AllowHTTP.
 func TestHTTP(t *testing.T) {
 	if _, err := checker(t, false).Check(asked(), item(local), time.Now()); !errors.Is(err, ErrRefused) {
 		t.Errorf("http without AllowHTTP: %v", err)
@@ -190,6 +191,7 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// FuzzURL checks that an accepted URL has a configured host and the object's key.
 func FuzzURL(f *testing.F) {
 	f.Add("https://s3.example.com/b/k"+goodQuery, "b", "k", 60)
 	f.Add("http://127.0.0.1:1/b/k"+goodQuery, "b", "k", 60)
@@ -209,7 +211,8 @@ func FuzzURL(f *testing.F) {
 	})
 }
 
-// TestLife: the age of a URL is measured by both clocks.
+// TestLife checks that the wall clock and the monotonic clock both count for the
+// age of a URL.
 func TestLife(t *testing.T) {
 	now := time.Now()
 	tk := &Ticket{Got: now, Life: time.Minute}
@@ -221,17 +224,17 @@ func TestLife(t *testing.T) {
 			t.Errorf("after %v: fresh %v", c.after, got)
 		}
 	}
-	// The wall clock alone moved, as after a suspend.
+	// Only the wall clock advanced, as during a suspend.
 	if wall := now.Round(0).Add(10 * time.Minute); tk.Fresh(wall, 10*time.Second) {
 		t.Error("a URL outlived a suspend")
 	}
 	short := &Ticket{Got: now, Life: 15 * time.Second}
 	if !short.Fresh(now.Add(5*time.Second), 10*time.Second) {
-		t.Error("a short life leaves no room")
+		t.Error("a URL with a short life is never fresh")
 	}
 }
 
-// TestOrigin: connections are opened ahead to the host of the URLs.
+// TestOrigin checks the address to which connections are opened ahead.
 func TestOrigin(t *testing.T) {
 	for _, row := range []struct{ host, bucket, want string }{
 		{storage, "company-reports", "https://company-reports." + storage},
