@@ -112,12 +112,11 @@ func TestResumeBesideForeign(t *testing.T) {
 	w.mu.Lock()
 	w.onGet = nil
 	w.mu.Unlock()
-	before := w.sent.Load()
 	e = w.engine()
 	id = e.Add(w.request("b/k", dir))[0]
 	wait(t, e)
-	if got := find(t, e, id); got.State != Done || w.sent.Load()-before > int64(len(data))-1<<20 {
-		t.Errorf("%v, %v, %d bytes for the rest", got.State, got.Err, w.sent.Load()-before)
+	if got := find(t, e, id); got.State != Done || got.Fetched > int64(len(data))-1<<20 {
+		t.Errorf("%v, %v, %d bytes for the rest", got.State, got.Err, got.Fetched)
 	}
 	mustEqual(t, filepath.Join(dir, "k"), data)
 	if left := leftovers(t, dir); len(left) != 1 || left[0] != part {
