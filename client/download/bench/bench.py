@@ -1,29 +1,30 @@
 #!/usr/bin/env python3
-"""Compares usher with other download programs, side by side in one run.
+"""Compares usher with other download programs in one run.
 
   bench.py                                  every scenario, full size, 3 rounds
   bench.py --scenario big,small --scale 0.25
   bench.py --scenario lan --rows usher,raw,aria2c --rounds 5
   bench.py --list                           scenarios and rows
 
-Behind all rows stands one versitygw (v1.8.0). usher's row is the real program
-with all that a person gets: a release by its backend, recorded in an audit log
-on disk before the URL is signed, then verification, sync and rename. The
-others hold keys or presigned URLs that live for a day. Each round runs each
-row once, in an order that rotates; after each run every byte is compared. Only
-the ratios of one run mean anything; read medians, and min..max beside them.
+All rows download from one versitygw (v1.8.0). usher's row is the real program
+with all of its work: a release by its backend, recorded in an audit log on disk
+before the URL is signed, then verification, sync and rename. The others have
+keys, or presigned URLs that live for a day. Each round runs each row once, in
+an order that rotates, and compares every byte after each run. Compare ratios
+within one run only; read the medians together with min..max.
 
-  best   median speed against the best peer's
-  ceil   median speed against the best "raw" row: bare ranged GETs and pwrite
+  best   median speed as a ratio to the best peer
+  ceil   median speed as a ratio to the best "raw" row: bare ranged GETs and pwrite
   cpu    user and system seconds of the program and its children
   peak   resident memory of its largest process
 
-Rows whose program is not installed say "absent"; only versitygw is needed
-(go install github.com/versity/versitygw/cmd/versitygw@v1.8.0). Programs are
-looked for on PATH and in $BENCH_CACHE/bin. Scenarios over a link need root and
-$BENCH_RIG, a directory with linkem.sh: "up FLAGS" makes the network namespaces
-cli and srv with an emulated link between them, "down" removes them. Without
-it they are left out, and the output says so.
+Only versitygw is required
+(go install github.com/versity/versitygw/cmd/versitygw@v1.8.0). A row whose
+program is not installed shows "absent". Programs are searched in PATH and
+$BENCH_CACHE/bin. Scenarios over a link need root and $BENCH_RIG, a directory
+with linkem.sh: "up FLAGS" makes the network namespaces cli and srv with an
+emulated link between them, "down" removes them. Without $BENCH_RIG the output
+lists these scenarios as left out.
 """
 import argparse, json, os, shlex, shutil, signal, socket, statistics, subprocess, sys, time
 
@@ -35,7 +36,7 @@ PATH = f"{CACHE}/bin:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 BUCKET, MIB = "bench", 1 << 20
 LAN = "--rtt 30ms --rate 1gbit --flow-rate 100mbit"
 
-# name: (objects, bytes of each, link or None, what it shows, what usher should reach against the best peer)
+# name: (objects, bytes of each, link or None, purpose, wanted speed of usher as a ratio to the best peer)
 SCENARIOS = {
     "big": (1, 1024 * MIB, None, "1 GiB on loopback: copies and checksums decide", 1.0),
     "mid": (16, 32 * MIB, None, "16 x 32 MiB on loopback", 1.0),
@@ -45,8 +46,8 @@ SCENARIOS = {
     "far": (4000, 4096, LAN, "4,000 x 4 KiB at 30 ms: requests in flight decide", 1.5),
 }
 
-# name: (command for one big object, command for many). Peers with the best
-# options that their manuals offer for this; "-default" is what one gets without.
+# name: (command for one big object, command for many). Peers run with the best
+# options of their manuals, and without options in the rows "-default".
 CURL16 = ("sh -c 'size={size}; n=16; part=$(( (size+n-1)/n )); : >{file}; i=0; while [ $i -lt $n ]; do a=$((i*part)); "
           "( dd if=/dev/null bs=$part seek=$i count=0 status=none; exec curl -sSf -r $a-$((a+part-1)) \"{url}\" ) 1<>{file} & i=$((i+1)); done; wait'")
 RCLONE = "rclone copy --multi-thread-streams 16 --multi-thread-chunk-size 16M --multi-thread-cutoff 16M --use-server-modtime"
@@ -76,7 +77,7 @@ def log(*words):
 
 
 def environment(work, endpoint, key, secret):
-    """What every program gets: keys, no proxy, and a home of its own."""
+    """The environment of every program: keys, no proxy, and a home of its own."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RCLONE_", "MC_", "XDG_", "USHER_")) and not k.lower().endswith("_proxy")}
     env.update(PATH=PATH, HOME=f"{work}/home", XDG_CONFIG_HOME=f"{work}/home/config", XDG_STATE_HOME=f"{work}/home/state",
                AWS_ACCESS_KEY_ID=key, AWS_SECRET_ACCESS_KEY=secret, AWS_REGION="us-east-1", AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true",
@@ -86,13 +87,13 @@ def environment(work, endpoint, key, secret):
     return env
 
 
-class World:
-    """versitygw, and usher's pool and backend before it; both on 127.0.0.1.
+class Servers:
+    """versitygw, and usher's pool and backend, all on 127.0.0.1.
 
-    Over a link they run in the namespace srv. In cli the address 127.0.0.1 is
-    then taken off lo and routed over the link, so that every program, usher
-    included (which trusts plain HTTP on loopback alone), finds them under the
-    same address in every scenario."""
+    In a scenario over a link they run in the namespace srv. In the namespace
+    cli, 127.0.0.1 is removed from lo and routed over the link. The servers then
+    have the same address in every scenario, and usher accepts plain HTTP, which
+    it allows for loopback only."""
 
     def __init__(self, a, link):
         self.a, self.link, self.procs = a, link, []
@@ -108,7 +109,7 @@ class World:
     def start(self):
         if self.link:
             subprocess.run([f"{RIG}/linkem.sh", "up", *self.link.split()], check=True)
-            for ns in "cli", "srv":  # packets from and to 127.0.0.1 may leave and come
+            for ns in "cli", "srv":  # allow packets from and to 127.0.0.1 on the link
                 self.sh(ns, "sysctl -qw net.ipv4.conf.em0.route_localnet=1")
             for cmd in ("ip addr del 127.0.0.1/8 dev lo", "ip route add 127.0.0.1/32 dev em0 src 198.18.0.1 congctl cubic"):
                 self.sh("cli", cmd)
@@ -131,10 +132,10 @@ class World:
     def sign_in(self, at):
         shutil.rmtree(f"{self.a.work}/home", ignore_errors=True)
         os.makedirs(f"{self.a.work}/home")
-        for words, said in (["configure", "--yes", at["server"]], ""), (["login", "--username", at["username"], "--password-stdin"], at["password"]):
-            r = subprocess.run([*self.cli, self.a.usher, *words], env=self.env, input=said + "\n", text=True, capture_output=True)
+        for args, stdin in (["configure", "--yes", at["server"]], ""), (["login", "--username", at["username"], "--password-stdin"], at["password"]):
+            r = subprocess.run([*self.cli, self.a.usher, *args], env=self.env, input=stdin + "\n", text=True, capture_output=True)
             if r.returncode:
-                sys.exit(f"usher {words[0]}: {r.stderr}")
+                sys.exit(f"usher {args[0]}: {r.stderr}")
 
     @staticmethod
     def sh(ns, cmd):
@@ -152,7 +153,7 @@ class World:
             if subprocess.run([*self.cli, sys.executable, "-c", probe], capture_output=True).returncode == 0:
                 return
             time.sleep(0.1)
-        sys.exit(f"versitygw does not answer; see {self.a.work}/versitygw.log")
+        sys.exit(f"versitygw does not respond; see {self.a.work}/versitygw.log")
 
     def __exit__(self, *_):
         for p in reversed(self.procs):
@@ -171,7 +172,7 @@ class World:
 
 
 def prepare(a, w, n, size):
-    """Uploads a scenario's objects once, and writes what rows are given."""
+    """Uploads a scenario's objects once, and returns the values for the rows' commands and the check command."""
     prefix = f"{n}x{size}/"
     spec = ["-endpoint", f"http://{w.host}", "-n", str(n), "-size", str(size)]
     if not os.path.exists(f"{a.work}/{prefix[:-1]}.done"):
@@ -192,7 +193,7 @@ def prepare(a, w, n, size):
 
 
 def run(a, w, command, check):
-    """Runs one row once: what it took, or {"error"}."""
+    """Runs one row once and returns its cost, or {"error"}."""
     program = next(x for x in command if x != "env" and "=" not in x)
     if not shutil.which(program, path=PATH):
         return {"error": "absent"}
@@ -211,10 +212,10 @@ def run(a, w, command, check):
                 raise
             return {"error": f"not done in {a.timeout:.0f} s"}
         err.seek(0)
-        said = err.read()[-200:].decode(errors="replace").strip()
+        tail = err.read()[-200:].decode(errors="replace").strip()
     x = json.load(open(took)) if p.returncode == 0 else {"exit": p.returncode}
     if x["exit"]:
-        return {"error": f"exit {x['exit']:.0f}: {said}"}
+        return {"error": f"exit {x['exit']:.0f}: {tail}"}
     c = subprocess.run(check, capture_output=True, text=True)
     if c.returncode:
         return {"error": c.stderr.strip()}
@@ -226,13 +227,13 @@ def measure(a, name):
     n, size, link, _, _ = SCENARIOS[name]
     n, size = (n, int(size * a.scale)) if n == 1 else (max(1, int(n * a.scale)), size)
     runs = {r: [] for r in ROWS if not a.rows or r in a.rows.split(",")}
-    with World(a, link) as w:
+    with Servers(a, link) as w:
         values, check = prepare(a, w, n, size)
         os.makedirs(a.out, exist_ok=True)
-        with open(f"{a.out}/warm", "wb") as f:  # the first run must not pay for fresh memory
+        with open(f"{a.out}/warm", "wb") as f:  # so that the first run does not allocate memory
             for _ in range(n * size // MIB):
                 f.write(bytes(MIB))
-        for folder, _, names in os.walk(f"{a.work}/data/{BUCKET}/{n}x{size}"):  # nor for the server's disk
+        for folder, _, names in os.walk(f"{a.work}/data/{BUCKET}/{n}x{size}"):  # nor read the server's disk
             for x in names:
                 with open(f"{folder}/{x}", "rb") as f:
                     while f.read(MIB):
@@ -243,7 +244,7 @@ def measure(a, name):
         for i in range(a.rounds):
             for r in order[i * 5 % len(order):] + order[:i * 5 % len(order)]:
                 if any("error" in x for x in runs[r]):
-                    continue  # it would not get better; the table says why
+                    continue  # a row with an error is not repeated; the table shows the error
                 x = run(a, w, shlex.split(ROWS[r][n > 1].format(**values)), check)
                 runs[r].append(x)
                 log(f"{name} {i + 1} {r}: " + (x.get("error") or f"{x['seconds']:.2f} s, cpu {x['cpu']:.2f} s"))
@@ -252,13 +253,13 @@ def measure(a, name):
 
 
 def table(name, n, size, runs):
-    link, shows, goal = SCENARIOS[name][2:]
+    link, purpose, goal = SCENARIOS[name][2:]
     good = {r: x for r, x in runs.items() if x and "error" not in x[-1]}
     med = {r: statistics.median(y["seconds"] for y in x) for r, x in good.items()}
     peers = {r: s for r, s in med.items() if r != "usher" and not r.startswith("raw")}
     peer, ceiling = min(peers, key=peers.get, default=None), min((s for r, s in med.items() if r.startswith("raw")), default=None)
     many, unit = size < MIB, n if size < MIB else n * size / 1e6
-    print(f"\n## {name}: {shows}\n\n{n} x {size} bytes, {link or 'loopback'}, {max(map(len, runs.values()))} rounds\n")
+    print(f"\n## {name}: {purpose}\n\n{n} x {size} bytes, {link or 'loopback'}, {max(map(len, runs.values()))} rounds\n")
     print(f"| row | {'files/s' if many else 'MB/s'} | min..max | best | ceil | cpu s/{'1000 files' if many else 'GiB'} | peak MiB | servers' cpu s |\n|---|---|---|---|---|---|---|---|")
     for r in sorted(runs, key=lambda r: med.get(r, 1e9)):
         if r not in med:
@@ -271,21 +272,21 @@ def table(name, n, size, runs):
               f"| {cpu:.2f} | {max(y['peak_mib'] for y in x):.0f} | {' + '.join(f'{statistics.median(s):.2f}' for s in zip(*(y['servers'] for y in x)))} |")
     if "usher" in med and peer:
         got = peers[peer] / med["usher"]
-        print(f"\nusher against {peer}: {got:.2f}, wanted {goal:.2f}: {'reached' if got >= goal else 'missed'}.")
+        print(f"\nusher compared with {peer}: {got:.2f}, wanted {goal:.2f}: {'reached' if got >= goal else 'missed'}.")
     sys.stdout.flush()
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--scenario", default=",".join(SCENARIOS), help="comma-separated (default: all)")
-    p.add_argument("--rows", default="", help="only these, comma-separated")
-    p.add_argument("--scale", type=float, default=1, help="part of the full sizes and numbers (default: 1)")
-    p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--timeout", type=float, default=120, help="seconds for one run (default: 120)")
+    p.add_argument("--rows", default="", help="rows to run, comma-separated (default: all)")
+    p.add_argument("--scale", type=float, default=1, help="factor for sizes and numbers of objects (default: 1)")
+    p.add_argument("--rounds", type=int, default=3, help="runs of each row (default: 3)")
+    p.add_argument("--timeout", type=float, default=120, help="limit of one run in seconds (default: 120)")
     p.add_argument("--work", default="/var/tmp/usher-bench", help="objects, audit log, scratch files (default: %(default)s)")
-    p.add_argument("--out", default="/dev/shm/usher-bench", help="where downloads go; in memory, so that no disk hides the rest (default: %(default)s)")
-    p.add_argument("--usher", help="a program to measure (default: built from this tree)")
-    p.add_argument("--json", help="write every run here")
+    p.add_argument("--out", default="/dev/shm/usher-bench", help="directory of the downloads; in memory, so that the disk is not measured (default: %(default)s)")
+    p.add_argument("--usher", help="program to measure (default: built from this tree)")
+    p.add_argument("--json", help="file for the results of all runs")
     p.add_argument("--list", action="store_true", help="show scenarios and rows")
     a = p.parse_args()
     if a.list:
@@ -294,7 +295,7 @@ def main():
         for name, (one, many) in ROWS.items():
             print(f"{name}:\n  one:  {one}\n  many: {many}")
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that servers and link go away
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that servers and link are removed
     a.work, a.out = os.path.abspath(a.work), os.path.abspath(a.out)
     os.makedirs(f"{a.work}/data/{BUCKET}", exist_ok=True)
     with open(f"{a.work}/aws.ini", "w") as f:
