@@ -99,7 +99,8 @@ type s3Error struct {
 
 func (e *s3Error) Error() string { return fmt.Sprintf("the storage answered %d", e.status) }
 
-// badAnswer is an answer that contradicts the request: fault 8 and its kin.
+// badAnswer is the error of a response that contradicts the request, such as
+// another range than the requested one.
 type badAnswer string
 
 func (e badAnswer) Error() string { return string(e) }
