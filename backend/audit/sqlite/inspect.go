@@ -50,15 +50,8 @@ func (s *Store) checkEnd(ctx context.Context, claimed event.Head) error {
 	if err := s.checkTail(ctx); err != nil {
 		return err
 	}
-	end, err := s.Head(ctx)
-	if err != nil {
-		return err
-	}
-	at, err := s.headAt(ctx, claimed.Seq)
-	if err != nil {
-		return err
-	}
-	return compareHeads(claimed, end, at)
+	_, lost, err := s.compareHead(ctx, claimed)
+	return errors.Join(err, lost)
 }
 
 // writable checks that the log can be opened for writing, and that a file can

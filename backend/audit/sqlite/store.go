@@ -329,6 +329,19 @@ func (s *Store) Verify(ctx context.Context, pause func(context.Context)) error {
 	return damage(report, head)
 }
 
+// compareHead returns the log's end, and in lost the reason why a claimed head
+// does not belong to this log, if it does not.
+func (s *Store) compareHead(ctx context.Context, claimed event.Head) (end event.Head, lost, err error) {
+	if end, err = s.Head(ctx); err != nil {
+		return end, nil, err
+	}
+	at, err := s.headAt(ctx, claimed.Seq)
+	if err != nil {
+		return end, nil, err
+	}
+	return end, compareHeads(claimed, end, at), nil
+}
+
 // checkHead compares the log with its head file, then opens the head file for
 // writing.
 func (s *Store) checkHead(ctx context.Context, lossy bool) error {
@@ -336,15 +349,11 @@ func (s *Store) checkHead(ctx context.Context, lossy bool) error {
 	if err != nil {
 		return err
 	}
-	end, err := s.Head(ctx)
+	end, lost, err := s.compareHead(ctx, claimed)
 	if err != nil {
 		return err
 	}
-	at, err := s.headAt(ctx, claimed.Seq)
-	if err != nil {
-		return err
-	}
-	if s.lost = compareHeads(claimed, end, at); s.lost != nil && !lossy {
+	if s.lost = lost; s.lost != nil && !lossy {
 		return s.lost
 	}
 	if s.head, err = openHead(s.path+headSuffix, next); err != nil {

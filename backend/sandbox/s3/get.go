@@ -52,16 +52,27 @@ func overrides() [6][2]string {
 }
 
 // getObject is GetObject and HeadObject.
-func (q *request) getObject() error {
+// openReadable is open for a request with the right customer key, if the object
+// needs one. The caller releases the content.
+func (q *request) openReadable() (*object, error) {
 	o, err := q.open()
+	if err != nil {
+		return nil, err
+	}
+	q.objSize = o.content.Size()
+	if err := o.encryption().checkCustomerKey(q.r.Header, customerPrefix); err != nil {
+		release(o.content)
+		return nil, err
+	}
+	return o, nil
+}
+
+func (q *request) getObject() error {
+	o, err := q.openReadable()
 	if err != nil {
 		return err
 	}
 	defer release(o.content)
-	q.objSize = o.content.Size()
-	if err := o.encryption().checkCustomerKey(q.r.Header, customerPrefix); err != nil {
-		return err
-	}
 	if q.r.Method != http.MethodHead && o.archived(q.now) {
 		return invalidState("The operation is not valid for the object's storage class", o)
 	}
@@ -288,15 +299,11 @@ func (q *request) getAttributes() error {
 			return invalidArgument("Invalid attribute name specified.", "x-amz-object-attributes", name)
 		}
 	}
-	o, err := q.open()
+	o, err := q.openReadable()
 	if err != nil {
 		return err
 	}
 	defer release(o.content)
-	q.objSize = o.content.Size()
-	if err := o.encryption().checkCustomerKey(q.r.Header, customerPrefix); err != nil {
-		return err
-	}
 	var x xmlDoc
 	x.start("GetObjectAttributesResponse", namespace)
 	if asked["ETag"] {

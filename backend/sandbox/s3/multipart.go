@@ -58,22 +58,12 @@ func (q *request) upload() (*upload, error) {
 }
 
 func (q *request) createUpload() error {
-	if err := q.checkBucketExists(); err != nil {
-		return err
-	}
-	mime, details, err := describe(q.r.Header)
-	if err != nil {
-		return err
-	}
-	if details.class, details.encryption, err = q.writeProperties(); err != nil {
-		return err
-	}
-	tags, err := headerTags(q.r.Header)
+	about, err := q.described()
 	if err != nil {
 		return err
 	}
 	u := &upload{id: rand.Text() + rand.Text(), bucket: q.target.bucket, key: q.target.key, began: q.now.UTC(),
-		mime: mime, details: details, tags: tags, algorithm: &crc64NVME, kind: fullObject, parts: map[int]*uploaded{}}
+		mime: about.mime, details: about.details, tags: about.tags, algorithm: &crc64NVME, kind: fullObject, parts: map[int]*uploaded{}}
 	if name := q.r.Header.Get("x-amz-checksum-algorithm"); name != "" {
 		if u.algorithm = algorithmNamed(name); u.algorithm == nil {
 			return unknownChecksum()

@@ -6,18 +6,31 @@ import (
 	"time"
 )
 
+// description is the part of an object that its request headers state.
+type description struct {
+	mime    string
+	details *details
+	tags    []tag
+}
+
+// described reads the headers of a request that creates an object in an existing
+// bucket.
+func (q *request) described() (d description, err error) {
+	if err = q.checkBucketExists(); err != nil {
+		return d, err
+	}
+	if d.mime, d.details, err = describe(q.r.Header); err != nil {
+		return d, err
+	}
+	if d.details.class, d.details.encryption, err = q.writeProperties(); err != nil {
+		return d, err
+	}
+	d.tags, err = headerTags(q.r.Header)
+	return d, err
+}
+
 func (q *request) putObject() error {
-	if err := q.checkBucketExists(); err != nil {
-		return err
-	}
-	mime, details, err := describe(q.r.Header)
-	if err != nil {
-		return err
-	}
-	if details.class, details.encryption, err = q.writeProperties(); err != nil {
-		return err
-	}
-	tags, err := headerTags(q.r.Header)
+	about, err := q.described()
 	if err != nil {
 		return err
 	}
@@ -28,9 +41,9 @@ func (q *request) putObject() error {
 	if err != nil {
 		return err
 	}
-	o := &object{key: q.target.key, content: got.content, modified: q.now.UTC().Truncate(time.Second), mime: mime,
-		details: details, etagText: details.etag(got.md5), given: got.sum}
-	o.changing.Store(&objectState{tags: tags})
+	o := &object{key: q.target.key, content: got.content, modified: q.now.UTC().Truncate(time.Second), mime: about.mime,
+		details: about.details, etagText: about.details.etag(got.md5), given: got.sum}
+	o.changing.Store(&objectState{tags: about.tags})
 	if err := q.commit(o); err != nil {
 		release(got.content)
 		return err
@@ -38,7 +51,7 @@ func (q *request) putObject() error {
 	q.objSize = o.content.Size()
 	h := q.w.Header()
 	h["ETag"] = []string{`"` + o.etag() + `"`}
-	q.setWriteHeaders(details.encryption)
+	q.setWriteHeaders(about.details.encryption)
 	o.given.setHeaders(h)
 	h.Set("Content-Length", "0")
 	q.w.WriteHeader(http.StatusOK)
