@@ -60,7 +60,7 @@ func faulty(ts *testscript.TestScript, args []string) {
 		stock(*s)
 		beginDemo(ts, []string{"--s3-endpoint", (*s).URL})
 	}
-	(*s).Bend(fault, refusing, refusing)
+	(*s).SetHooks(fault, refusing, refusing)
 }
 
 // stock stores files that ada can read.
@@ -114,7 +114,7 @@ func TestBrowserWithFaultyStorage(t *testing.T) {
 		if !ok {
 			t.Fatalf("unknown fault %s", fault)
 		}
-		fake.Bend(list, refusing, refusing)
+		fake.SetHooks(list, refusing, refusing)
 	}
 	inject("twice")
 	s.goTo("company-reports/quarterly/d/")

@@ -132,7 +132,7 @@ func TestForeignNames(t *testing.T) {
 	w, fake, log := onFake(t)
 	grace := w.SignIn(t, "grace")
 	fake.Put("company-reports", "annual/audited/letter.pdf", objecttest.Object{Body: "letter"})
-	fake.Bend(func(l *objecttest.Listing) {
+	fake.SetHooks(func(l *objecttest.Listing) {
 		l.Rows = append(l.Rows, objecttest.Row{Name: "annual/audited-drafts/salaries.csv", Size: "100"},
 			objecttest.Row{Name: "annual/", Folder: true}, l.Rows[0])
 	}, nil, nil)
@@ -198,14 +198,14 @@ func TestStorageOutcomes(t *testing.T) {
 		"m/ssec":   {400, "InvalidRequest", "The object was stored using a form of Server Side Encryption"},
 		"m/region": {301, "PermanentRedirect", ""},
 	}
-	bend := func(w http.ResponseWriter, r *http.Request, _, key string) bool {
+	hook := func(w http.ResponseWriter, r *http.Request, _, key string) bool {
 		c, ok := refusals[key]
 		if ok {
 			objecttest.Refuse(w, r, c.status, c.code, c.message)
 		}
 		return ok
 	}
-	fake.Bend(nil, bend, bend)
+	fake.SetHooks(nil, hook, hook)
 	for key, want := range map[string]struct {
 		code   api.Code
 		reason string
@@ -257,7 +257,7 @@ func TestListOutcomes(t *testing.T) {
 		{403, "AccessDenied", api.StorageRefused}, {301, "PermanentRedirect", api.StorageRefused}, {404, "NoSuchBucket", api.StorageRefused},
 		{404, "NoSuchKey", api.StorageRefused}, {400, "InvalidArgument", api.StorageRefused},
 	} {
-		fake.Bend(func(l *objecttest.Listing) {
+		fake.SetHooks(func(l *objecttest.Listing) {
 			l.Status, l.Body = c.status, "<Error><Code>"+c.code+"</Code></Error>"
 		}, nil, nil)
 		if _, err := alan.List(t.Context(), api.ListRequest{Bucket: "builds"}); codeOf(err) != c.want {
@@ -310,7 +310,7 @@ func TestRefusedDownloadIsExplained(t *testing.T) {
 	w, fake, log := onFake(t)
 	alan := w.SignIn(t, "alan")
 	fake.Put("builds", "kms", objecttest.Object{Body: "x"})
-	fake.Bend(nil, nil, func(w http.ResponseWriter, r *http.Request, _, _ string) bool {
+	fake.SetHooks(nil, nil, func(w http.ResponseWriter, r *http.Request, _, _ string) bool {
 		objecttest.Refuse(w, r, 403, "AccessDenied", "not authorized to perform: kms:Decrypt")
 		return true
 	})

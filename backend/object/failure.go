@@ -16,22 +16,22 @@ import (
 	"usher/backend/safetext"
 )
 
-// The outcomes of a call that failed. Every error of Store wraps one of these.
+// The kinds of a failed call. Every error of Store wraps one of these or ErrSkew.
 var (
 	ErrAbsent      = errors.New("there is no such object")
 	ErrArchived    = errors.New("the object is archived")
 	ErrRefused     = errors.New("the storage refused the server")
-	ErrUnavailable = errors.New("the storage did not answer")
+	ErrUnavailable = errors.New("the storage did not respond")
 )
 
-// Failure is a call that S3 did not answer as requested. Its text is for
-// the server's log: it holds S3's own code and message.
+// Failure is a failed S3 call. Its text contains S3's own code and message, and is
+// for the server's log.
 type Failure struct {
-	Kind    error  // ErrAbsent, ErrArchived, ErrRefused or ErrUnavailable
+	Kind    error  // ErrAbsent, ErrArchived, ErrRefused, ErrUnavailable or ErrSkew
 	Doing   string // the call
-	Status  int    // HTTP; 0: no answer
-	Code    string // S3's, or the reader's own word for an answer that makes no sense
-	Message string // S3's
+	Status  int    // HTTP status; 0: no response
+	Code    string // S3's code, or this package's code for an invalid response
+	Message string // S3's message
 }
 
 func (f *Failure) Error() string {
@@ -47,13 +47,13 @@ func (f *Failure) Error() string {
 	return s
 }
 
-// Unwrap gives the outcome, for errors.Is.
+// Unwrap returns the kind, for errors.Is.
 func (f *Failure) Unwrap() error { return f.Kind }
 
-const maxMessage = 300 // bytes of S3's message that are kept
+const maxMessage = 300 // kept bytes of S3's message
 
-// failed keeps absent, archived, refused and unreachable apart. A missing
-// bucket is a fault of the installation, so it counts as refused.
+// failed classifies the error of an S3 call. A missing bucket is a fault of the
+// installation, so its kind is ErrRefused.
 // SPEC: S3 API reference, "Error responses".
 func failed(doing string, err error) *Failure {
 	f := &Failure{Kind: ErrUnavailable, Doing: doing}
@@ -61,15 +61,15 @@ func failed(doing string, err error) *Failure {
 	if errors.As(err, &named) {
 		f.Code, f.Message = named.ErrorCode(), named.ErrorMessage()
 	}
-	var answer *smithyhttp.ResponseError
-	if !errors.As(err, &answer) || answer.Response == nil {
-		f.Message = unsent(err)
+	var response *smithyhttp.ResponseError
+	if !errors.As(err, &response) || response.Response == nil {
+		f.Message = withoutURL(err)
 		return f
 	}
-	f.Status = answer.HTTPStatusCode()
+	f.Status = response.HTTPStatusCode()
 	switch s := f.Status; {
 	case s >= 200 && s < 300 && f.Code == "":
-		f.Code, f.Message = "unreadable answer", answer.Err.Error()
+		f.Code, f.Message = "unreadable response", response.Err.Error()
 	case f.Code == "InvalidObjectState":
 		f.Kind = ErrArchived
 	case f.Code == "RequestTimeTooSkewed":
@@ -84,9 +84,9 @@ func failed(doing string, err error) *Failure {
 	return f
 }
 
-// unsent is why no answer came, without the address that was asked: it holds
-// names of objects.
-func unsent(err error) string {
+// withoutURL returns the text of a connection error without its URL, which
+// contains names of objects.
+func withoutURL(err error) string {
 	var at *url.Error
 	if errors.As(err, &at) {
 		err = at.Err
@@ -96,15 +96,15 @@ func unsent(err error) string {
 }
 
 const (
-	quiet     = 10 * time.Minute // a cause that was logged for a bucket is not logged again
-	explained = 10 * time.Second // no second object of a bucket is read for a cause
+	quiet     = 10 * time.Minute // a cause is logged once for a bucket in this time
+	explained = 10 * time.Second // one object of a bucket is read for a cause in this time
 )
 
-// maxCauses bounds the causes that are remembered.
+// maxCauses bounds the cached causes.
 const maxCauses = 1000
 
-// notes writes each cause of trouble to the server's log once for each bucket.
-type notes struct {
+// causes logs each cause of a failure once for each bucket.
+type causes struct {
 	log *slog.Logger
 	now func() time.Time
 
@@ -112,9 +112,8 @@ type notes struct {
 	seen map[string]time.Time
 }
 
-// first reports whether a cause was not seen for a bucket within a time, and
-// remembers it.
-func (n *notes) first(bucket, cause string, within time.Duration) bool {
+// first reports whether a cause is new for a bucket within a time, and stores it.
+func (n *causes) first(bucket, cause string, within time.Duration) bool {
 	now := n.now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -129,8 +128,8 @@ func (n *notes) first(bucket, cause string, within time.Duration) bool {
 	return true
 }
 
-// failure logs the causes that an administrator can remove.
-func (n *notes) failure(ctx context.Context, bucket string, f *Failure) {
+// failure logs a failure that an administrator can fix.
+func (n *causes) failure(ctx context.Context, bucket string, f *Failure) {
 	if f.Kind == ErrAbsent || f.Kind == ErrArchived || ctx.Err() != nil {
 		return
 	}
@@ -140,8 +139,8 @@ func (n *notes) failure(ctx context.Context, bucket string, f *Failure) {
 	}
 }
 
-// odd logs a fault of a listing. name is one example.
-func (n *notes) odd(ctx context.Context, bucket, cause, name string) {
+// badListing logs a fault of a listing, with one name as an example.
+func (n *causes) badListing(ctx context.Context, bucket, cause, name string) {
 	if n.first(bucket, cause, quiet) {
 		n.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelWarn, "storage",
 			slog.Any("bucket", safetext.New(bucket)), slog.String("error", "listing: "+cause), slog.Any("example", safetext.New(name)))

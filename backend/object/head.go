@@ -18,11 +18,11 @@ import (
 	"usher/backend/api"
 )
 
-// Facts are those that HEAD gives of an object.
+// Facts are the properties of an object from HEAD.
 type Facts struct {
 	Size        int64
-	Modified    time.Time // UTC; zero: not given
-	ETag        string    // as api.ETag returns it; "": none to hold to
+	Modified    time.Time // UTC; zero: absent or invalid
+	ETag        string    // normalized by api.ETag; "": absent or not usable
 	Version     string
 	ContentType string
 	Checksum    *api.Checksum
@@ -30,8 +30,8 @@ type Facts struct {
 	Archived    bool
 }
 
-// Head reads one object's facts. event is the id of the audit event for which
-// it is read.
+// Head returns the facts of one object. event is the id of the audit event for
+// the S3 access log.
 func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, error) {
 	header, f := s.head(ctx, bucket, key, 0)
 	switch {
@@ -40,10 +40,10 @@ func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, err
 			f = cause
 		}
 	case f == nil && factsOf(header).Size < 0:
-		f = &Failure{Kind: ErrUnavailable, Doing: heading, Code: "an answer without a length"}
+		f = &Failure{Kind: ErrUnavailable, Doing: heading, Code: "a response without a length"}
 	}
 	if f != nil {
-		s.notes.failure(ctx, bucket, f)
+		s.causes.failure(ctx, bucket, f)
 		return Facts{}, f
 	}
 	facts := factsOf(header)
@@ -53,21 +53,21 @@ func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, err
 	return facts, nil
 }
 
-// Explain logs why a URL that was released for this event gave nothing. The
-// answer goes to the client alone, so the first byte is read once more, by the
-// same right; one object of a bucket every 10 s.
+// Explain logs the cause of a failed download of this event. Only the client got
+// the storage's response, so Explain reads the first byte of the object again. It
+// reads at most one object of a bucket in 10 s.
 func (s *Store) Explain(ctx context.Context, bucket, key, event string) {
-	if !s.notes.first(bucket, "read", explained) {
+	if !s.causes.first(bucket, "read", explained) {
 		return
 	}
 	if f := s.read(ctx, bucket, key, event); f != nil {
-		s.notes.failure(ctx, bucket, f)
+		s.causes.failure(ctx, bucket, f)
 	}
 }
 
 const heading = "looking an object up"
 
-// head makes one HEAD, of a part where part is not 0.
+// head makes one HEAD call, of the whole object if part is 0.
 func (s *Store) head(ctx context.Context, bucket, key string, part int32) (http.Header, *Failure) {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
@@ -88,9 +88,9 @@ func (s *Store) head(ctx context.Context, bucket, key string, part int32) (http.
 	return header, nil
 }
 
-// read reads the first byte of an object and returns the refusal, if that is
-// the answer. The answer to HEAD has no body, and only a body names the cause
-// (a missing kms:Decrypt, say).
+// read reads the first byte of an object and returns the refusal, if any. The
+// response to HEAD has no body, and only a body contains the cause (for example a
+// missing kms:Decrypt).
 func (s *Store) read(ctx context.Context, bucket, key, event string) *Failure {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
@@ -107,13 +107,13 @@ func (s *Store) read(ctx context.Context, bucket, key, event string) *Failure {
 	return nil
 }
 
-// factsOf reads HEAD's header. A fact that cannot be is left out; Size is -1
-// without one.
+// factsOf parses the header of a HEAD response. It leaves out invalid facts; an
+// absent or invalid Size is -1.
 func factsOf(h http.Header) Facts {
 	f := Facts{
 		Size: -1, ETag: api.ETag(h.Get("ETag")), ContentType: h.Get("Content-Type"), Checksum: checksum(h),
-		// A restored copy has ongoing-request="false"; the archive tiers of
-		// Intelligent-Tiering have a header of their own.
+		// A restored copy has ongoing-request="false". The archive tiers of
+		// Intelligent-Tiering have their own header.
 		// SPEC: S3 API reference, HeadObject, x-amz-restore and x-amz-archive-status.
 		Archived: (archivedClass(h.Get("X-Amz-Storage-Class")) || h.Get("X-Amz-Archive-Status") != "") &&
 			!strings.Contains(h.Get("X-Amz-Restore"), `ongoing-request="false"`),
@@ -130,13 +130,13 @@ func factsOf(h http.Header) Facts {
 	return f
 }
 
-// printable reports whether a text can be recorded and sent as it is.
+// printable reports whether a text can be recorded and sent unchanged.
 func printable(s string) bool {
 	return len(s) <= 1024 && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' })
 }
 
-// parts finds the size of the equal parts of a multipart object; nil when they
-// are not equal or S3 does not give it.
+// parts returns the number and the size of the equal parts of a multipart object.
+// It returns nil if the parts are not equal or S3 does not send the values.
 func (s *Store) parts(ctx context.Context, bucket, key string, size int64) *api.Parts {
 	h, f := s.head(ctx, bucket, key, 1)
 	if f != nil {
@@ -150,8 +150,8 @@ func (s *Store) parts(ctx context.Context, bucket, key string, size int64) *api.
 	return &api.Parts{Count: int(n), Size: first}
 }
 
-// checksum picks the cheapest of those that S3 keeps. A plain ETag is an MD5
-// only for a single PUT that is not encrypted with KMS or a customer's key.
+// checksum returns the cheapest checksum that S3 stores for the object. A plain
+// ETag is an MD5 only after a single PUT without KMS or a customer's key.
 // SPEC: Amazon S3 API reference, Object, "ETag".
 func checksum(h http.Header) *api.Checksum {
 	kind := h.Get("X-Amz-Checksum-Type")
@@ -168,7 +168,7 @@ func checksum(h http.Header) *api.Checksum {
 		v := h.Get("X-Amz-Checksum-" + string(c.algorithm))
 		value, _, composite := strings.Cut(v, "-")
 		if sum, err := base64.StdEncoding.DecodeString(value); err != nil || len(sum) != c.bytes {
-			continue // none, or one that cannot be
+			continue // absent or invalid
 		}
 		if composite {
 			kind = string(types.ChecksumTypeComposite)
@@ -185,7 +185,7 @@ func checksum(h http.Header) *api.Checksum {
 	return nil
 }
 
-// hexToBase64 turns the 32 hex digits of an MD5 into base64.
+// hexToBase64 converts the 32 hex digits of an MD5 to base64.
 func hexToBase64(s string) (string, bool) {
 	sum, err := hex.DecodeString(s)
 	if err != nil || len(sum) != 16 {

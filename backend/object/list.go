@@ -18,25 +18,25 @@ import (
 	"usher/backend/api"
 )
 
-// ListQuery selects one page. With Recursive there are no folders.
+// ListQuery selects one page of a listing. A recursive listing has no folders.
 type ListQuery struct {
 	Bucket, Prefix string
 	Recursive      bool
-	After          string // a whole name; the page begins behind it
+	After          string // a whole name; the first page begins after it
 	Limit          int    // 1..1000
-	Resume         Resume // of the page before; zero for the first page
+	Resume         Resume // from the previous page; zero for the first page
 }
 
-// Resume is where the next page begins. It is opaque outside this package and
-// travels in a sealed cursor.
+// Resume is the start of the next page. It is opaque outside this package, and
+// part of a sealed cursor.
 type Resume struct {
 	Token string `json:"t,omitempty"` // S3's continuation token
-	Last  string `json:"l,omitempty"` // the last name that a page held
-	Idle  int    `json:"i,omitempty"` // pages in a row that held no name
+	Last  string `json:"l,omitempty"` // last name of the pages so far
+	Idle  int    `json:"i,omitempty"` // number of consecutive pages without a name
 }
 
-// Page is one answer of S3, cleaned: rows ascend in byte order behind the page
-// before, each name once, all below the prefix.
+// Page is one checked page of S3. The rows are below the prefix, unique, and in
+// byte order after those of the previous page.
 type Page struct {
 	Rows []Row
 	Next Resume
@@ -47,34 +47,34 @@ type Page struct {
 type Row struct {
 	Name     string
 	Folder   bool
-	Sized    bool // the listing gave a size that can be
+	Sized    bool // the listing has a valid size
 	Size     int64
-	Modified time.Time // UTC; zero: the listing gave none that can be
-	ETag     string    // as api.ETag returns it
+	Modified time.Time // UTC; zero: absent or invalid
+	ETag     string    // normalized by api.ETag
 	Archived bool
 }
 
-// Marker reports whether the row only stands for a folder.
+// Marker reports whether the row is a folder or the marker object of a folder.
 // SPEC: S3 user guide, "Organizing objects using folders".
 func (r Row) Marker() bool {
 	return r.Folder || r.Sized && r.Size == 0 && strings.HasSuffix(r.Name, "/")
 }
 
 const (
-	maxIdle     = 200      // pages in a row without a name before a listing is given up
-	maxListBody = 16 << 20 // bytes of a page: 1,000 names of 1,024 bytes, encoded, take 4 MiB
+	maxIdle     = 200      // consecutive pages without a name, after which a listing fails
+	maxListBody = 16 << 20 // bytes of a page; 1,000 encoded names of 1,024 bytes are 4 MiB
 )
 
-// List makes one S3 call. The answer is not trusted: names outside the
-// prefix, repeated or not ascending are dropped and logged; a page that does
-// not lead on is ErrUnavailable.
+// List makes one S3 call and checks the response. It drops and logs names that are
+// outside the prefix, repeated or out of order. A page without progress is
+// ErrUnavailable.
 func (s *Store) List(ctx context.Context, q ListQuery) (Page, error) {
 	const doing = "listing"
 	calling, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	in := &s3.ListObjectsV2Input{
 		Bucket: aws.String(q.Bucket), Prefix: aws.String(q.Prefix), MaxKeys: aws.Int32(int32(q.Limit)),
-		// XML 1.0 cannot carry control characters.
+		// XML 1.0 does not allow control characters.
 		EncodingType:             types.EncodingTypeUrl,
 		OptionalObjectAttributes: []types.OptionalObjectAttributes{types.OptionalObjectAttributesRestoreStatus},
 	}
@@ -101,39 +101,39 @@ func (s *Store) List(ctx context.Context, q ListQuery) (Page, error) {
 	}))
 	if err != nil {
 		f := failed(doing, err)
-		s.notes.failure(ctx, q.Bucket, f)
+		s.causes.failure(ctx, q.Bucket, f)
 		return Page{}, f
 	}
-	c := cleaner{q: q, last: q.start(), note: func(cause, name string) { s.notes.odd(ctx, q.Bucket, cause, name) }}
+	c := checker{q: q, last: q.start(), log: func(cause, name string) { s.causes.badListing(ctx, q.Bucket, cause, name) }}
 	page, cause := c.page(body)
 	if cause != "" {
 		f := &Failure{Kind: ErrUnavailable, Doing: doing, Code: cause}
-		s.notes.failure(ctx, q.Bucket, f)
+		s.causes.failure(ctx, q.Bucket, f)
 		return Page{}, f
 	}
 	return page, nil
 }
 
-// start is the name behind which the page begins.
+// start returns the name after which the page begins.
 func (q ListQuery) start() string { return max(q.Resume.Last, q.After) }
 
-// cleaner turns S3's answer into a Page.
-type cleaner struct {
+// checker makes a Page from the response of S3.
+type checker struct {
 	q        ListQuery
-	last     string // the name behind which rows must be
-	note     func(cause, name string)
-	repeated bool // a name was dropped because it does not follow the last one
+	last     string                   // all rows must be after this name
+	log      func(cause, name string) // logs a fault
+	repeated bool                     // a name at or before last was dropped
 }
 
-// page returns the cause for which the answer cannot be used, or "".
-func (c *cleaner) page(body listBody) (Page, string) {
+// page returns a Page, or the cause for which the response is refused.
+func (c *checker) page(body listBody) (Page, string) {
 	truncated, ok := body.truncated()
 	if strings.TrimSpace(body.Next) == "" {
 		body.Next = ""
 	}
 	switch {
 	case !ok:
-		return Page{}, "neither truncated nor whole"
+		return Page{}, "neither truncated nor complete"
 	case truncated && body.Next == "":
 		return Page{}, "truncated without a continuation token"
 	case truncated && body.Next == c.q.Resume.Token:
@@ -142,7 +142,7 @@ func (c *cleaner) page(body listBody) (Page, string) {
 	rows := c.order(c.rows(body))
 	p := Page{Rows: rows, More: truncated, Next: Resume{Token: body.Next, Last: c.last}}
 	if len(rows) > c.q.Limit {
-		c.note("more names than asked for", rows[c.q.Limit].Name)
+		c.log("more names than requested", rows[c.q.Limit].Name)
 		p.Rows, p.More, p.Next.Token = rows[:c.q.Limit], true, "" // the next page begins by name
 	}
 	if n := len(p.Rows); n > 0 {
@@ -153,15 +153,15 @@ func (c *cleaner) page(body listBody) (Page, string) {
 		return p, ""
 	}
 	if p.Next.Idle = c.q.Resume.Idle + 1; c.repeated || p.Next.Idle > maxIdle {
-		return Page{}, "pages that do not lead on"
+		return Page{}, "pages without progress"
 	}
 	return p, ""
 }
 
-// rows reads the names of the answer, in its order.
-func (c *cleaner) rows(body listBody) []Row {
+// rows returns the valid rows of the response, in its order.
+func (c *checker) rows(body listBody) []Row {
 	rows := make([]Row, 0, len(body.Contents)+len(body.Folders))
-	rolled := ""
+	rolled := "" // last folder made from a key
 	for i := range body.Contents {
 		o := &body.Contents[i]
 		name, ok := c.name(body, o.Key)
@@ -169,7 +169,7 @@ func (c *cleaner) rows(body listBody) []Row {
 			continue
 		}
 		if cut := strings.IndexByte(name[len(c.q.Prefix):], '/'); cut >= 0 && !c.q.Recursive {
-			c.note("a name that is not rolled up at the delimiter", name)
+			c.log("a name that is not rolled up at the delimiter", name)
 			if name = name[:len(c.q.Prefix)+cut+1]; name != rolled {
 				rows, rolled = append(rows, Row{Name: name, Folder: true}), name
 			}
@@ -184,7 +184,7 @@ func (c *cleaner) rows(body listBody) []Row {
 		}
 		cut := strings.IndexByte(name[len(c.q.Prefix):], '/')
 		if cut < 0 || c.q.Recursive {
-			c.note("a common prefix that is no folder", name)
+			c.log("a common prefix that is not a folder", name)
 			continue
 		}
 		rows = append(rows, Row{Name: name[:len(c.q.Prefix)+cut+1], Folder: true})
@@ -192,56 +192,56 @@ func (c *cleaner) rows(body listBody) []Row {
 	return rows
 }
 
-// name decodes a name and refuses one that no request can name, or that was
-// not asked for.
-func (c *cleaner) name(body listBody, text string) (string, bool) {
+// name decodes a name. It refuses names that no request can contain, and names
+// outside the prefix.
+func (c *checker) name(body listBody, text string) (string, bool) {
 	name, ok := body.decode(text)
 	switch {
 	case !ok || name == "" || len(name) > api.MaxKey || !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0:
-		c.note("a name that usher cannot carry", text)
+		c.log("a name that usher refuses", text)
 		return "", false
 	case !strings.HasPrefix(name, c.q.Prefix):
-		c.note("a name outside the prefix", name)
+		c.log("a name outside the prefix", name)
 		return "", false
 	}
 	return name, true
 }
 
-// object reads one object. A fact that cannot be is left out.
-func (c *cleaner) object(name string, o *listObject) Row {
+// object returns the row of one object. It leaves out invalid facts.
+func (c *checker) object(name string, o *listObject) Row {
 	row := Row{Name: name, ETag: api.ETag(o.ETag), Archived: archivedClass(o.StorageClass) && !o.restored()}
 	if row.ETag == "" {
-		c.note("an ETag that cannot be held to", name)
+		c.log("an ETag that is not usable", name)
 	}
 	var err error
 	if row.Size, err = strconv.ParseInt(strings.TrimSpace(o.Size), 10, 64); err != nil || row.Size < 0 {
-		c.note("a size that is none", name)
-		// Without a size the object is looked up before it is fetched.
+		c.log("an invalid size", name)
+		// Without an ETag the release calls HEAD, which returns the size.
 		row.Size, row.ETag = 0, ""
 	} else {
 		row.Sized = true
 	}
 	var ok bool
 	if row.Modified, ok = instant(time.RFC3339, o.Modified); !ok {
-		c.note("a date that is none", name)
+		c.log("an invalid date", name)
 	}
 	return row
 }
 
-// order sorts, and drops a name that repeats or does not follow the last one.
-// S3 gives keys and common prefixes apart, each ascending.
-func (c *cleaner) order(rows []Row) []Row {
+// order sorts the rows. It drops repeated names, and names at or before last. S3
+// sends keys and common prefixes as two lists, each in order.
+func (c *checker) order(rows []Row) []Row {
 	byName := func(a, b Row) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortStableFunc(rows, byName)
 	kept := rows[:0]
 	for _, r := range rows {
 		switch {
 		case len(kept) > 0 && kept[len(kept)-1].Name == r.Name:
-			c.note("a name twice", r.Name)
+			c.log("a repeated name", r.Name)
 		case c.last != "" && r.Name <= c.last && !c.within(r):
 			c.repeated = true
 			if r.Name != c.last || c.q.Resume.Token != "" {
-				c.note("a name that does not follow the last one", r.Name)
+				c.log("a name that does not follow the last one", r.Name)
 			}
 		default:
 			kept = append(kept, r)
@@ -250,13 +250,13 @@ func (c *cleaner) order(rows []Row) []Row {
 	return kept
 }
 
-// within reports whether a folder holds the name behind which the first page
-// begins: it has more behind that name.
-func (c *cleaner) within(r Row) bool {
+// within reports whether a folder of the first page contains the start name. Such
+// a folder has more names after the start.
+func (c *checker) within(r Row) bool {
 	return r.Folder && c.q.Resume.Last == "" && r.Name != c.last && strings.HasPrefix(c.last, r.Name)
 }
 
-// instant reads a time between 1970 and 9999, which JSON can carry.
+// instant parses a time between the years 1970 and 9999, the range of JSON times.
 func instant(layout, text string) (time.Time, bool) {
 	t, err := time.Parse(layout, strings.TrimSpace(text))
 	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9999 {

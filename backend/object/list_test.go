@@ -23,7 +23,7 @@ import (
 	"usher/backend/object/objecttest"
 )
 
-// logged is a server's log in memory.
+// logged is a log in memory.
 type logged struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -41,7 +41,7 @@ func (l *logged) String() string {
 	return l.b.String()
 }
 
-// store reads a bent storage through the real S3 client.
+// store returns a Store on the fake storage, with the real S3 client.
 func store(t *testing.T, fake *objecttest.Storage, limit time.Duration) (*object.Store, *logged) {
 	t.Helper()
 	log := &logged{}
@@ -56,7 +56,7 @@ func store(t *testing.T, fake *objecttest.Storage, limit time.Duration) (*object
 
 func client(fake *objecttest.Storage) *s3.Client { return watched(fake.URL, nil) }
 
-// watched is a real S3 client; skew, where there is one, hears its answers.
+// watched returns a real S3 client. skew, if any, watches its responses.
 func watched(endpoint string, skew *object.Skew) *s3.Client {
 	return s3.New(s3.Options{
 		Region: "eu-central-1", BaseEndpoint: aws.String(endpoint), UsePathStyle: true, RetryMaxAttempts: 1,
@@ -68,7 +68,7 @@ func watched(endpoint string, skew *object.Skew) *s3.Client {
 	})
 }
 
-// all follows a listing to its end.
+// all reads a listing to its end.
 func all(s *object.Store, q object.ListQuery) (rows []object.Row, calls int, err error) {
 	if q.Limit == 0 {
 		q.Limit = 1000
@@ -94,7 +94,7 @@ func names(rows []object.Row) (out []string) {
 	return out
 }
 
-// keys are n keys in order.
+// keys returns n keys in order.
 func keys(n int) (out []string) {
 	for i := range n {
 		out = append(out, fmt.Sprintf("d/%04d", i))
@@ -102,93 +102,89 @@ func keys(n int) (out []string) {
 	return out
 }
 
-// A page that is wrong gives the right rows, or a failure, and never a listing
-// that looks whole and is not.
+// A faulty page yields the correct rows or a failure, and never an incomplete
+// listing without an error.
 func TestBadListings(t *testing.T) {
-	drop := func(l *objecttest.Listing, name string) {
-		l.Rows = slices.DeleteFunc(l.Rows, func(r objecttest.Row) bool { return r.Name == name })
-	}
 	for name, c := range map[string]struct {
-		bend    func(l *objecttest.Listing)
-		flat    bool
-		want    []string // nil: all keys
-		err     error
-		calls   int // at most
-		log     string
-		comment string
+		change func(l *objecttest.Listing)
+		flat   bool
+		want   []string // nil: all keys
+		err    error
+		calls  int // greatest number of calls
+		log    string
 	}{
-		"as it should be": {bend: func(*objecttest.Listing) {}},
-		"truncated without a token": {bend: func(l *objecttest.Listing) { l.Token = "" },
+		"no fault": {change: func(*objecttest.Listing) {}},
+		"truncated without a token": {change: func(l *objecttest.Listing) { l.Token = "" },
 			err: object.ErrUnavailable, calls: 1, log: "without a continuation token"},
-		"the same token for ever": {bend: func(l *objecttest.Listing) {
+		"the same token forever": {change: func(l *objecttest.Listing) {
 			if l.Truncated == "true" {
 				l.Token = "T:d/0009"
 			}
 		}, err: object.ErrUnavailable, calls: 3, log: "same continuation token"},
-		"two tokens in turn": {bend: func(l *objecttest.Listing) {
+		"two tokens in turn": {change: func(l *objecttest.Listing) {
 			if l.Truncated == "true" {
 				l.Token = map[bool]string{true: "T:d/0004", false: "T:d/0009"}[l.Query.Get("continuation-token") == "T:d/0009"]
 			}
-		}, err: object.ErrUnavailable, calls: 4, log: "do not lead on"},
-		"empty pages and new tokens for ever": {bend: func(l *objecttest.Listing) {
+		}, err: object.ErrUnavailable, calls: 4, log: "without progress"},
+		"empty pages and new tokens forever": {change: func(l *objecttest.Listing) {
 			l.Rows, l.Truncated, l.Token = nil, "true", "T:"+strconv.FormatInt(time.Now().UnixNano(), 10)
-		}, err: object.ErrUnavailable, calls: 300, log: "do not lead on"},
-		"some empty pages": {bend: func(l *objecttest.Listing) {
+		}, err: object.ErrUnavailable, calls: 300, log: "without progress"},
+		"some empty pages": {change: func(l *objecttest.Listing) {
 			if !strings.HasPrefix(l.Query.Get("continuation-token"), "T:") {
 				l.Rows, l.Truncated, l.Token = nil, "true", "T:"
 			}
 		}},
-		"keys outside the prefix": {bend: func(l *objecttest.Listing) {
+		"keys outside the prefix": {change: func(l *objecttest.Listing) {
 			l.Rows = append(l.Rows, objecttest.Row{Name: "secret/salaries.csv", Size: "100"}, objecttest.Row{Name: "d", Size: "1"})
 			l.Rows = append(l.Rows, objecttest.Row{Name: "e/", Folder: true})
 		}, log: "outside the prefix"},
-		"every key twice": {bend: func(l *objecttest.Listing) { l.Rows = append(l.Rows, l.Rows...) }, log: "a name twice"},
-		"the last key again on the next page": {bend: func(l *objecttest.Listing) {
+		"every key twice": {change: func(l *objecttest.Listing) { l.Rows = append(l.Rows, l.Rows...) }, log: "a repeated name"},
+		"the last key again on the next page": {change: func(l *objecttest.Listing) {
 			if l.Query.Get("continuation-token") != "" {
 				l.Rows = append([]objecttest.Row{{Name: "d/0000", Size: "1", ETag: `"x"`, Modified: "2026-11-01T00:00:00Z"}}, l.Rows...)
 			}
 		}, log: "does not follow"},
-		"not in order":        {bend: func(l *objecttest.Listing) { slices.Reverse(l.Rows) }},
-		"more than was asked": {bend: func(l *objecttest.Listing) { flood(l, 25) }, log: "more names than asked"},
-		"names not encoded":   {bend: func(l *objecttest.Listing) { l.Encoded, l.SayNone = false, true }},
-		"the delimiter ignored": {bend: func(l *objecttest.Listing) {
+		"not in order":        {change: func(l *objecttest.Listing) { slices.Reverse(l.Rows) }},
+		"more than requested": {change: func(l *objecttest.Listing) { flood(l, 25) }, log: "more names than requested"},
+		"names not encoded":   {change: func(l *objecttest.Listing) { l.Encoded, l.SayNone = false, true }},
+		"the delimiter ignored": {change: func(l *objecttest.Listing) {
 			l.Rows = append(l.Rows, objecttest.Row{Name: "d/z/deep", Size: "1", ETag: `"x"`})
 		}, want: append(keys(25), "d/z/"), log: "not rolled up"},
-		"folders without a mark": {bend: func(l *objecttest.Listing) { l.Rows = append(l.Rows, objecttest.Row{Name: "d/z", Folder: true}) }, log: "no folder"},
-		"folders in a flat list": {bend: func(l *objecttest.Listing) { l.Rows = append(l.Rows, objecttest.Row{Name: "d/z/", Folder: true}) }, flat: true, log: "no folder"},
-		"a NUL in a name":        {bend: func(l *objecttest.Listing) { l.Rows = append(l.Rows, objecttest.Row{Name: "d/a\x00b", Size: "1"}) }, log: "cannot carry"},
-		"a name of 2,000 bytes": {bend: func(l *objecttest.Listing) {
+		"folders without a slash": {change: func(l *objecttest.Listing) { l.Rows = append(l.Rows, objecttest.Row{Name: "d/z", Folder: true}) }, log: "not a folder"},
+		"folders in a flat list":  {change: func(l *objecttest.Listing) { l.Rows = append(l.Rows, objecttest.Row{Name: "d/z/", Folder: true}) }, flat: true, log: "not a folder"},
+		"a NUL in a name":         {change: func(l *objecttest.Listing) { l.Rows = append(l.Rows, objecttest.Row{Name: "d/a\x00b", Size: "1"}) }, log: "that usher refuses"},
+		"a name of 2,000 bytes": {change: func(l *objecttest.Listing) {
 			l.Rows = append(l.Rows, objecttest.Row{Name: "d/" + strings.Repeat("n", 2000)})
-		}, log: "cannot carry"},
-		"not UTF-8":      {bend: func(l *objecttest.Listing) { l.Rows = append(l.Rows, objecttest.Row{Name: "d/\xff", Size: "1"}) }, log: "cannot carry"},
-		"half an escape": {bend: raw(func(x string) string { return strings.Replace(x, "<Key>d/0000", "<Key>d/%4", 1) }), want: keys(25)[1:], log: "cannot carry"},
-		"control characters": {bend: func(l *objecttest.Listing) {
+		}, log: "that usher refuses"},
+		"not UTF-8":      {change: func(l *objecttest.Listing) { l.Rows = append(l.Rows, objecttest.Row{Name: "d/\xff", Size: "1"}) }, log: "that usher refuses"},
+		"half an escape": {change: raw(func(x string) string { return strings.Replace(x, "<Key>d/0000", "<Key>d/%4", 1) }), want: keys(25)[1:], log: "that usher refuses"},
+		"control characters": {change: func(l *objecttest.Listing) {
 			l.Encoded, l.SayNone = false, true
 			l.Rows = append(l.Rows, objecttest.Row{Name: "d/\x01", Size: "1"}, objecttest.Row{Name: "d/z\xff", Size: "1"})
-		}, log: "cannot carry"},
-		"garbage":          {bend: raw(func(string) string { return "\x00\x01 no XML" }), err: object.ErrUnavailable, log: "unreadable answer"},
-		"a page of HTML":   {bend: raw(func(string) string { return "<!doctype html><html><body>Sign in</body></html>" }), err: object.ErrUnavailable, log: "unreadable answer"},
-		"cut off":          {bend: raw(func(x string) string { return x[:len(x)/2] }), err: object.ErrUnavailable, log: "unreadable answer"},
-		"nothing":          {bend: raw(func(string) string { return " " }), err: object.ErrUnavailable, log: "unreadable answer"},
-		"a page too long":  {bend: raw(func(x string) string { return x + strings.Repeat(" ", 17<<20) }), err: object.ErrUnavailable, log: "longer than"},
-		"truncated: maybe": {bend: func(l *objecttest.Listing) { l.Truncated = "maybe" }, err: object.ErrUnavailable, log: "neither truncated"},
-		"truncated: left out": {bend: raw(func(x string) string {
+		}, log: "that usher refuses"},
+		"garbage":          {change: raw(func(string) string { return "\x00\x01 no XML" }), err: object.ErrUnavailable, log: "unreadable response"},
+		"a page of HTML":   {change: raw(func(string) string { return "<!doctype html><html><body>Sign in</body></html>" }), err: object.ErrUnavailable, log: "unreadable response"},
+		"cut off":          {change: raw(func(x string) string { return x[:len(x)/2] }), err: object.ErrUnavailable, log: "unreadable response"},
+		"nothing":          {change: raw(func(string) string { return " " }), err: object.ErrUnavailable, log: "unreadable response"},
+		"a page too long":  {change: raw(func(x string) string { return x + strings.Repeat(" ", 17<<20) }), err: object.ErrUnavailable, log: "longer than"},
+		"truncated: maybe": {change: func(l *objecttest.Listing) { l.Truncated = "maybe" }, err: object.ErrUnavailable, log: "neither truncated"},
+		"truncated: left out": {change: raw(func(x string) string {
 			return strings.NewReplacer("<IsTruncated>true</IsTruncated>", "", "<IsTruncated>false</IsTruncated>", "").Replace(x)
 		})},
-		"refused": {bend: func(l *objecttest.Listing) {
+		"refused": {change: func(l *objecttest.Listing) {
 			refuse(l, 403, "AccessDenied", "not authorized to perform: s3:ListBucket")
 		}, err: object.ErrRefused, log: "s3:ListBucket"},
-		"no such bucket":   {bend: func(l *objecttest.Listing) { refuse(l, 404, "NoSuchBucket", "") }, err: object.ErrRefused, log: "NoSuchBucket"},
-		"another region":   {bend: func(l *objecttest.Listing) { refuse(l, 301, "PermanentRedirect", "") }, err: object.ErrRefused, log: "PermanentRedirect"},
-		"slow down":        {bend: func(l *objecttest.Listing) { refuse(l, 503, "SlowDown", "") }, err: object.ErrUnavailable, log: "SlowDown"},
-		"a broken storage": {bend: func(l *objecttest.Listing) { refuse(l, 500, "InternalError", "") }, err: object.ErrUnavailable, log: "InternalError"},
+		"no such bucket":   {change: func(l *objecttest.Listing) { refuse(l, 404, "NoSuchBucket", "") }, err: object.ErrRefused, log: "NoSuchBucket"},
+		"another region":   {change: func(l *objecttest.Listing) { refuse(l, 301, "PermanentRedirect", "") }, err: object.ErrRefused, log: "PermanentRedirect"},
+		"slow down":        {change: func(l *objecttest.Listing) { refuse(l, 503, "SlowDown", "") }, err: object.ErrUnavailable, log: "SlowDown"},
+		"a broken storage": {change: func(l *objecttest.Listing) { refuse(l, 500, "InternalError", "") }, err: object.ErrUnavailable, log: "InternalError"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := objecttest.New(t)
 			for _, key := range keys(25) {
 				fake.Put("lab", key, objecttest.Object{Body: key})
 			}
-			fake.Bend(func(l *objecttest.Listing) { drop(l, "none"); c.bend(l) }, nil, nil)
+			fake.SetHooks(c.change, nil, nil)
 			s, log := store(t, fake, 0)
 			rows, calls, err := all(s, object.ListQuery{Bucket: "lab", Prefix: "d/", Recursive: c.flat, Limit: 10})
 			want := c.want
@@ -212,7 +208,7 @@ func TestBadListings(t *testing.T) {
 	}
 }
 
-// flood gives all names at once, whatever was asked.
+// flood puts all names on one page, above the limit of the request.
 func flood(l *objecttest.Listing, n int) {
 	after := max(l.Query.Get("start-after"), strings.TrimPrefix(l.Query.Get("continuation-token"), "T:"))
 	l.Rows, l.Truncated, l.Token = nil, "false", ""
@@ -232,35 +228,35 @@ func refuse(l *objecttest.Listing, status int, code, message string) {
 	l.Body = "<Error><Code>" + code + "</Code><Message>" + message + "</Message></Error>"
 }
 
-// A fact that cannot be costs itself, and never its row or its folder.
+// An invalid fact is left out. Its row and its folder stay.
 func TestOddFacts(t *testing.T) {
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		row  objecttest.Object
 		want object.Row
 	}{
-		"quoted":           {objecttest.Object{ETag: `"abc"`}, object.Row{ETag: `"abc"`}},
-		"without quotes":   {objecttest.Object{ETag: `abc`}, object.Row{ETag: `"abc"`}},
-		"weak":             {objecttest.Object{ETag: `W/"abc"`}, object.Row{}},
-		"spaces around":    {objecttest.Object{ETag: "  \"abc\"\n"}, object.Row{ETag: `"abc"`}},
-		"a space inside":   {objecttest.Object{ETag: `"a c"`}, object.Row{}},
-		"empty quotes":     {objecttest.Object{ETag: `""`}, object.Row{}},
-		"no ETag":          {objecttest.Object{ETag: objecttest.Absent}, object.Row{}},
-		"a very long one":  {objecttest.Object{ETag: `"` + strings.Repeat("e", 500) + `"`}, object.Row{}},
-		"not ASCII":        {objecttest.Object{ETag: `"é"`}, object.Row{}},
-		"a date that none": {objecttest.Object{ETag: `"a"`, Modified: "yesterday"}, object.Row{ETag: `"a"`, Modified: time.Time{}}},
-		"no date":          {objecttest.Object{ETag: `"a"`, Modified: objecttest.Absent}, object.Row{ETag: `"a"`}},
-		"year 10000":       {objecttest.Object{ETag: `"a"`, Modified: "9999-12-31T23:59:59-01:00"}, object.Row{ETag: `"a"`}},
-		"year 1":           {objecttest.Object{ETag: `"a"`, Modified: "0001-01-01T00:00:00Z"}, object.Row{ETag: `"a"`}},
-		"negative size":    {objecttest.Object{ETag: `"a"`, Size: "-5"}, object.Row{}},
-		"no size":          {objecttest.Object{ETag: `"a"`, Size: objecttest.Absent}, object.Row{}},
-		"size of words":    {objecttest.Object{ETag: `"a"`, Size: "many"}, object.Row{}},
-		"size beyond":      {objecttest.Object{ETag: `"a"`, Size: "99999999999999999999"}, object.Row{}},
-		"unknown class":    {objecttest.Object{ETag: `"a"`, Class: "<TAPE>"}, object.Row{ETag: `"a"`}},
-		"archived":         {objecttest.Object{ETag: `"a"`, Class: "GLACIER"}, object.Row{ETag: `"a"`, Archived: true}},
-		"instant archive":  {objecttest.Object{ETag: `"a"`, Class: "GLACIER_IR"}, object.Row{ETag: `"a"`}},
-		"being restored":   {objecttest.Object{ETag: `"a"`, Class: "DEEP_ARCHIVE", Restore: `ongoing-request="true"`}, object.Row{ETag: `"a"`, Archived: true}},
-		"restored":         {objecttest.Object{ETag: `"a"`, Class: "DEEP_ARCHIVE", Restore: `ongoing-request="false", expiry-date="Fri, 21 Dec 2027 00:00:00 GMT"`}, object.Row{ETag: `"a"`}},
+		"quoted":          {objecttest.Object{ETag: `"abc"`}, object.Row{ETag: `"abc"`}},
+		"without quotes":  {objecttest.Object{ETag: `abc`}, object.Row{ETag: `"abc"`}},
+		"weak":            {objecttest.Object{ETag: `W/"abc"`}, object.Row{}},
+		"spaces around":   {objecttest.Object{ETag: "  \"abc\"\n"}, object.Row{ETag: `"abc"`}},
+		"a space inside":  {objecttest.Object{ETag: `"a c"`}, object.Row{}},
+		"empty quotes":    {objecttest.Object{ETag: `""`}, object.Row{}},
+		"no ETag":         {objecttest.Object{ETag: objecttest.Absent}, object.Row{}},
+		"a very long one": {objecttest.Object{ETag: `"` + strings.Repeat("e", 500) + `"`}, object.Row{}},
+		"not ASCII":       {objecttest.Object{ETag: `"é"`}, object.Row{}},
+		"invalid date":    {objecttest.Object{ETag: `"a"`, Modified: "yesterday"}, object.Row{ETag: `"a"`, Modified: time.Time{}}},
+		"no date":         {objecttest.Object{ETag: `"a"`, Modified: objecttest.Absent}, object.Row{ETag: `"a"`}},
+		"year 10000":      {objecttest.Object{ETag: `"a"`, Modified: "9999-12-31T23:59:59-01:00"}, object.Row{ETag: `"a"`}},
+		"year 1":          {objecttest.Object{ETag: `"a"`, Modified: "0001-01-01T00:00:00Z"}, object.Row{ETag: `"a"`}},
+		"negative size":   {objecttest.Object{ETag: `"a"`, Size: "-5"}, object.Row{}},
+		"no size":         {objecttest.Object{ETag: `"a"`, Size: objecttest.Absent}, object.Row{}},
+		"size of words":   {objecttest.Object{ETag: `"a"`, Size: "many"}, object.Row{}},
+		"size beyond":     {objecttest.Object{ETag: `"a"`, Size: "99999999999999999999"}, object.Row{}},
+		"unknown class":   {objecttest.Object{ETag: `"a"`, Class: "<TAPE>"}, object.Row{ETag: `"a"`}},
+		"archived":        {objecttest.Object{ETag: `"a"`, Class: "GLACIER"}, object.Row{ETag: `"a"`, Archived: true}},
+		"instant archive": {objecttest.Object{ETag: `"a"`, Class: "GLACIER_IR"}, object.Row{ETag: `"a"`}},
+		"being restored":  {objecttest.Object{ETag: `"a"`, Class: "DEEP_ARCHIVE", Restore: `ongoing-request="true"`}, object.Row{ETag: `"a"`, Archived: true}},
+		"restored":        {objecttest.Object{ETag: `"a"`, Class: "DEEP_ARCHIVE", Restore: `ongoing-request="false", expiry-date="Fri, 21 Dec 2027 00:00:00 GMT"`}, object.Row{ETag: `"a"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := objecttest.New(t)
@@ -286,7 +282,7 @@ func TestOddFacts(t *testing.T) {
 	}
 }
 
-// HEAD's facts are no more trusted than those of a listing.
+// Invalid facts of a HEAD are left out too.
 func TestOddHeads(t *testing.T) {
 	head := func(name, value string) http.Header { return http.Header{name: {value}} }
 	for name, c := range map[string]struct {
@@ -299,7 +295,7 @@ func TestOddHeads(t *testing.T) {
 		"no date":            {objecttest.Object{Body: "x", Header: head("Last-Modified", "yesterday")}, func(f object.Facts) bool { return f.Modified.IsZero() && f.Size == 1 }},
 		"ETag unquoted":      {objecttest.Object{Body: "x", ETag: "abc"}, func(f object.Facts) bool { return f.ETag == `"abc"` }},
 		"ETag weak":          {objecttest.Object{Body: "x", ETag: `W/"abc"`}, func(f object.Facts) bool { return f.ETag == "" }},
-		"a checksum of none": {objecttest.Object{Body: "x", Header: head("X-Amz-Checksum-Sha256", "!!")}, func(f object.Facts) bool { return f.Checksum.Algorithm == "MD5" }},
+		"invalid checksum":   {objecttest.Object{Body: "x", Header: head("X-Amz-Checksum-Sha256", "!!")}, func(f object.Facts) bool { return f.Checksum.Algorithm == "MD5" }},
 		"a version not text": {objecttest.Object{Body: "x", Header: head("X-Amz-Version-Id", "\xff")}, func(f object.Facts) bool { return f.Version == "" }},
 		"archived":           {objecttest.Object{Body: "x", Class: "GLACIER"}, func(f object.Facts) bool { return f.Archived }},
 		"restored": {objecttest.Object{Body: "x", Class: "GLACIER", Restore: `ongoing-request="false", expiry-date="Fri, 21 Dec 2027 00:00:00 GMT"`},
@@ -318,8 +314,8 @@ func TestOddHeads(t *testing.T) {
 	}
 }
 
-// Absent, archived, refused and unreachable are four outcomes, and the log has
-// the cause of the last two: once.
+// Absent, archived, refused and unreachable are four kinds of failure. The cause
+// of the last two is logged once.
 func TestFailedHeads(t *testing.T) {
 	for name, c := range map[string]struct {
 		status  int
@@ -340,11 +336,11 @@ func TestFailedHeads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := objecttest.New(t)
-			bend := func(w http.ResponseWriter, r *http.Request, _, _ string) bool {
+			hook := func(w http.ResponseWriter, r *http.Request, _, _ string) bool {
 				objecttest.Refuse(w, r, c.status, c.code, c.message)
 				return true
 			}
-			fake.Bend(nil, bend, bend)
+			fake.SetHooks(nil, hook, hook)
 			s, log := store(t, fake, 0)
 			for range 3 {
 				_, err := s.Head(t.Context(), "lab", "k", "01EVENT")
@@ -360,18 +356,18 @@ func TestFailedHeads(t *testing.T) {
 			}
 			for _, line := range fake.Seen() {
 				if strings.HasPrefix(line, "GET") && !strings.Contains(line, "x-usher-event=01EVENT") {
-					t.Errorf("a request that joins to no event: %s", line)
+					t.Errorf("a request without an event: %s", line)
 				}
 			}
 		})
 	}
 }
 
-// A storage that does not answer ends a call at its limit.
+// A call of a storage that does not respond ends at its limit.
 func TestHangingStorage(t *testing.T) {
 	fake := objecttest.New(t)
 	hang := make(chan struct{})
-	fake.Bend(func(*objecttest.Listing) { <-hang }, func(http.ResponseWriter, *http.Request, string, string) bool { <-hang; return true }, nil)
+	fake.SetHooks(func(*objecttest.Listing) { <-hang }, func(http.ResponseWriter, *http.Request, string, string) bool { <-hang; return true }, nil)
 	defer close(hang)
 	s, _ := store(t, fake, 200*time.Millisecond)
 	if _, err := s.List(t.Context(), object.ListQuery{Bucket: "lab", Limit: 10}); !errors.Is(err, object.ErrUnavailable) {
@@ -382,7 +378,7 @@ func TestHangingStorage(t *testing.T) {
 	}
 }
 
-// FuzzETag: a result is its own normal form, and a valid entity tag.
+// FuzzETag checks that api.ETag returns a valid entity tag in normal form.
 func FuzzETag(f *testing.F) {
 	for _, s := range []string{`"a"`, `a`, `W/"a"`, `""`, ` "a b" `, `"a"b"`, "\"\u00e9\"", `"`, "W/", strings.Repeat("x", 200)} {
 		f.Add(s)

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// listBody is the XML of a page. Everything is text, so that one value that
-// does not parse costs its own row alone.
+// listBody is the XML of a page. All values are text: a value that does not parse
+// spoils only its own row.
 // SPEC: S3 API reference, ListObjectsV2, "Response Syntax".
 type listBody struct {
 	XMLName   xml.Name     `xml:"ListBucketResult"`
@@ -21,7 +21,7 @@ type listBody struct {
 	Contents  []listObject `xml:"Contents"`
 	Folders   []listFolder `xml:"CommonPrefixes"`
 
-	mended bool // the page held characters that XML cannot carry
+	replaced bool // the page had characters that are not allowed in XML
 }
 
 type listObject struct {
@@ -45,45 +45,46 @@ func (o *listObject) restored() bool {
 	return r != nil && !strings.EqualFold(strings.TrimSpace(r.Running), "true") && strings.TrimSpace(r.Expiry) != ""
 }
 
-// unfit stands in for a character that XML cannot carry. A name that holds it,
-// on a page that was mended, is dropped: it would be another object's.
-const unfit = "\U0010FFFF"
+// substitute replaces a character that is not allowed in XML. A name with it, on a
+// page with replaced characters, is dropped: it could be the name of another
+// object.
+const substitute = "\U0010FFFF"
 
-// parseList reads a page. Some storages send raw control characters in spite of
-// encoding-type; those are exchanged for unfit, and the page is read again.
+// parseList parses a page. Some storages send raw control characters in spite of
+// encoding-type. parseList then replaces them and parses the page again.
 func parseList(raw []byte) (listBody, error) {
 	var body listBody
 	err := xml.Unmarshal(raw, &body)
 	if err == nil {
 		return body, nil
 	}
-	again := listBody{mended: true}
-	if mended := mend(string(raw)); mended == string(raw) || xml.Unmarshal([]byte(mended), &again) != nil {
-		return listBody{}, fmt.Errorf("the answer is no listing: %w", err)
+	second := listBody{replaced: true}
+	if text := replaceInvalid(string(raw)); text == string(raw) || xml.Unmarshal([]byte(text), &second) != nil {
+		return listBody{}, fmt.Errorf("the response is not a listing: %w", err)
 	}
-	return again, nil
+	return second, nil
 }
 
 var charRef = regexp.MustCompile(`&#(?:x[0-9A-Fa-f]{1,8}|[0-9]{1,10});`)
 
-// mend exchanges everything that is no XML 1.0 character.
+// replaceInvalid replaces all characters that are not XML 1.0 characters.
 // SPEC: XML 1.0 §2.2, Char.
-func mend(raw string) string {
+func replaceInvalid(raw string) string {
 	text := charRef.ReplaceAllStringFunc(raw, func(ref string) string {
 		digits, base := ref[2:len(ref)-1], 10
 		if digits[0] == 'x' {
 			digits, base = digits[1:], 16
 		}
-		if n, err := strconv.ParseUint(digits, base, 32); err == nil && n <= utf8.MaxRune && fits(rune(n)) {
+		if n, err := strconv.ParseUint(digits, base, 32); err == nil && n <= utf8.MaxRune && valid(rune(n)) {
 			return ref
 		}
-		return unfit
+		return substitute
 	})
 	var b strings.Builder
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if r == utf8.RuneError && size == 1 || !fits(r) {
-			b.WriteString(unfit)
+		if r == utf8.RuneError && size == 1 || !valid(r) {
+			b.WriteString(substitute)
 		} else {
 			b.WriteString(text[i : i+size])
 		}
@@ -92,11 +93,11 @@ func mend(raw string) string {
 	return b.String()
 }
 
-func fits(r rune) bool {
+func valid(r rune) bool {
 	return r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r <= 0xD7FF || r >= 0xE000 && r <= 0xFFFD || r >= 0x10000 && r <= 0x10FFFF
 }
 
-// truncated reads IsTruncated; ok is false when it is neither.
+// truncated parses IsTruncated. ok is false if it is neither true nor false.
 func (b *listBody) truncated() (yes, ok bool) {
 	text := strings.TrimSpace(b.Truncated)
 	if text == "" {
@@ -106,10 +107,10 @@ func (b *listBody) truncated() (yes, ok bool) {
 	return yes, err == nil
 }
 
-// decode reads a name. With encoding-type url S3 writes a space as "+" and a
-// plus as "%2B".
+// decode returns a name without its encoding. With encoding-type url, S3 encodes a
+// space as "+" and a plus as "%2B".
 func (b *listBody) decode(text string) (string, bool) {
-	if b.mended && strings.Contains(text, unfit) {
+	if b.replaced && strings.Contains(text, substitute) {
 		return "", false
 	}
 	if !strings.EqualFold(strings.TrimSpace(b.Encoding), "url") {

@@ -1,10 +1,10 @@
-// Package object reaches S3: it lists, reads one object's facts, and presigns
-// the GET of one object. It knows nothing of people, groups or reasons; it signs
-// only what carries an audit receipt.
+// Package object calls S3. It lists objects, reads the facts of one object, and
+// presigns the GET of one object. It signs only releases with an audit receipt,
+// and has no notion of people and groups.
 //
-// It does not trust the answers of a storage. Listings are cleaned (list.go), odd
-// facts are left out, and a failure is one of four outcomes (failure.go), each
-// cause once in the server's log.
+// The package does not trust the responses of a storage. It checks listings
+// (list.go), leaves out invalid facts, and returns a failure as one of four kinds
+// (failure.go). Each cause of a failure is logged once.
 package object
 
 import (
@@ -25,24 +25,24 @@ type S3 interface {
 	HeadBucket(ctx context.Context, in *s3.HeadBucketInput, opts ...func(*s3.Options)) (*s3.HeadBucketOutput, error)
 }
 
-// StoreConfig holds a Store's parts; all but Limit are needed.
+// StoreConfig holds the parts of a Store. All but Limit are required.
 type StoreConfig struct {
 	Client S3
 	Log    *slog.Logger
 	Now    func() time.Time
-	Limit  time.Duration // of one S3 call, retries included; 0: 10 s
+	Limit  time.Duration // longest S3 call, retries included; 0 means 10 s
 }
 
-// Store lists and reads facts. Safe for concurrent use.
+// Store lists objects and reads their facts. Safe for concurrent use.
 type Store struct {
-	s3    S3
-	limit time.Duration
-	notes *notes
+	s3     S3
+	limit  time.Duration
+	causes *causes
 }
 
 const defaultLimit = 10 * time.Second
 
-// NewStore refuses a missing part.
+// NewStore returns a Store. It refuses a missing part.
 func NewStore(c StoreConfig) (*Store, error) {
 	switch {
 	case c.Client == nil:
@@ -54,5 +54,5 @@ func NewStore(c StoreConfig) (*Store, error) {
 	case c.Limit == 0:
 		c.Limit = defaultLimit
 	}
-	return &Store{s3: c.Client, limit: c.Limit, notes: &notes{log: c.Log, now: c.Now, seen: map[string]time.Time{}}}, nil
+	return &Store{s3: c.Client, limit: c.Limit, causes: &causes{log: c.Log, now: c.Now, seen: map[string]time.Time{}}}, nil
 }

@@ -22,27 +22,27 @@ const (
 	DefaultLife = 60 * time.Second
 	MinLife     = 15 * time.Second
 	MaxLife     = 15 * time.Minute
-	credMargin  = 30 * time.Second // kept between a URL's end and its credential's
-	minLeft     = 5 * time.Second  // a URL with less left is not worth sending
+	credMargin  = 30 * time.Second // least time between the end of a URL and that of its credential
+	minLeft     = 5 * time.Second  // least remaining life of a URL
 )
 
-// Why a URL was not signed.
+// Errors of Sign.
 var (
 	ErrNoReceipt   = errors.New("there is no audit receipt for this URL")
 	ErrStale       = errors.New("the live check is too old to sign")
 	ErrCredentials = errors.New("the signing credential is not usable")
 )
 
-// SignedURL is a presigned GET of one object. It is a secret while it lives, so
-// it is behind a pointer, which fmt does not follow.
+// SignedURL is a presigned GET of one object. The URL is a secret until it
+// expires, so it is behind a pointer: fmt does not follow pointers inside structs.
 type SignedURL struct {
 	url     *string
 	Life    time.Duration     // from now
-	Headers map[string]string // that the client must send as they are
+	Headers map[string]string // the client must send them unchanged
 }
 
-// Reveal is the URL itself: for the answer to the person it was released to,
-// and for nothing else.
+// Reveal returns the URL. Its only use is the response to the person of the
+// release.
 func (u SignedURL) Reveal() string {
 	if u.url == nil {
 		return ""
@@ -50,33 +50,34 @@ func (u SignedURL) Reveal() string {
 	return *u.url
 }
 
-// PresignerConfig says where objects are and who signs.
+// PresignerConfig holds the address of the storage and the parts of a Presigner.
 type PresignerConfig struct {
 	Region      string
-	Endpoint    string // https://s3.<region>.amazonaws.com, or another S3's address
+	Endpoint    string // https://s3.<region>.amazonaws.com, or the address of another S3
 	PathStyle   bool   // bucket in the path instead of the host name
 	Credentials aws.CredentialsProvider
-	Life        time.Duration // 0: DefaultLife; else MinLife..MaxLife
-	// CheckAge is how old a live check may be at signing; it follows the
-	// directory's age in force.
+	Life        time.Duration // MinLife..MaxLife; 0 means DefaultLife
+	// CheckAge returns the greatest age of a live check at the signing. It is the
+	// directory's current age for releases.
 	CheckAge func() time.Duration
 	Now      func() time.Time
 }
 
-// eventParameter joins a line of S3's access log to one audit event: S3 ignores
-// parameters that begin with x-, and writes them there.
+// eventParameter is the query parameter with the id of the audit event. S3 ignores
+// parameters that begin with x-, and writes them to its access log.
 // SPEC: S3 user guide, "Amazon S3 server access log format", custom information.
 const eventParameter = "x-usher-event"
 
-// Presigner signs URLs. It takes audit receipts and nothing else, so that a URL
-// without a durable record cannot be written down in Go.
+// Presigner signs URLs. Sign needs an audit receipt: the type system rules out a
+// URL without a durable record.
 type Presigner struct {
 	c      PresignerConfig
 	base   *url.URL
 	signer *v4.Signer
 }
 
-// NewPresigner refuses a missing part and a life out of bounds.
+// NewPresigner returns a Presigner. It refuses a missing part and a life out of
+// bounds.
 func NewPresigner(c PresignerConfig) (*Presigner, error) {
 	if c.Region == "" || c.Credentials == nil || c.Now == nil || c.CheckAge == nil {
 		return nil, fmt.Errorf("presigner: region, credentials, check age and clock are needed")
@@ -92,17 +93,16 @@ func NewPresigner(c PresignerConfig) (*Presigner, error) {
 		return nil, fmt.Errorf("presigner: the S3 endpoint must be scheme://host[:port]")
 	}
 	signer := v4.NewSigner(func(o *v4.SignerOptions) {
-		o.DisableURIPathEscaping = true // S3 signs the path as it is sent
-		// S3 answers with checksums only when x-amz-checksum-mode comes as a
-		// header; the signer would move it into the query.
+		o.DisableURIPathEscaping = true // S3 signs the path in the form in which it is sent
+		// S3 sends checksums only if x-amz-checksum-mode is a header. The signer
+		// would move it into the query.
 		o.DisableHeaderHoisting = true
 	})
 	return &Presigner{c, base, signer}, nil
 }
 
-// Sign presigns the object of a receipt. X-Amz-Date is the instant at which the
-// live check was asked, so that the URL ends that long after it, whatever
-// happened in between.
+// Sign presigns the object of a receipt. X-Amz-Date is the start of the live
+// check, so the life of the URL counts from the check, not from the signing.
 func (p *Presigner) Sign(ctx context.Context, r audit.Receipt) (SignedURL, error) {
 	if !r.Valid() {
 		return SignedURL{}, ErrNoReceipt
@@ -119,7 +119,7 @@ func (p *Presigner) Sign(ctx context.Context, r audit.Receipt) (SignedURL, error
 	life := p.c.Life
 	switch {
 	case creds.CanExpire:
-		// A URL dies with its credential; the client must not be told otherwise.
+		// A URL expires with its credential.
 		life = min(life, creds.Expires.Sub(r.CheckedAt())-credMargin)
 	case creds.SessionToken != "":
 		return SignedURL{}, fmt.Errorf("a session token without a known end: %w", ErrCredentials)

@@ -20,7 +20,7 @@ import (
 // noon is the instant of the live check in these tests.
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// creds are signing credentials of a test.
+// creds is a provider of fixed signing credentials.
 type creds struct {
 	aws.Credentials
 	err error
@@ -32,7 +32,7 @@ func pair() creds {
 	return creds{Credentials: aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "not-a-secret"}}
 }
 
-// receipt is one that the log made of a release whose person was checked at noon.
+// receipt returns the log's receipt of a release with a live check at noon.
 func receipt(t *testing.T, change func(*audit.Release)) audit.Receipt {
 	t.Helper()
 	log, err := audit.New(audit.Config{
@@ -55,7 +55,7 @@ func receipt(t *testing.T, change func(*audit.Release)) audit.Receipt {
 	return receipts[0]
 }
 
-// signer signs at an instant.
+// signer returns a presigner with a fixed clock.
 func signer(t *testing.T, at time.Time, c creds) *object.Presigner {
 	t.Helper()
 	p, err := object.NewPresigner(object.PresignerConfig{
@@ -68,7 +68,7 @@ func signer(t *testing.T, at time.Time, c creds) *object.Presigner {
 	return p
 }
 
-// A live check that is too old, or from the future, signs nothing.
+// A live check that is too old or in the future is refused.
 func TestSignAgeOfLiveCheck(t *testing.T) {
 	for age, want := range map[time.Duration]error{
 		0: nil, 5 * time.Second: nil, 5*time.Second + time.Millisecond: object.ErrStale, time.Hour: object.ErrStale,
@@ -81,8 +81,8 @@ func TestSignAgeOfLiveCheck(t *testing.T) {
 	}
 }
 
-// X-Amz-Date is the instant of the live check, and not that of the signing: the
-// URL ends with the promise that the check gave.
+// X-Amz-Date is the instant of the live check, not of the signing: the life of the
+// URL counts from the check.
 func TestSignDateIsTheLiveCheck(t *testing.T) {
 	signed, err := signer(t, noon.Add(4*time.Second), pair()).Sign(t.Context(), receipt(t, nil))
 	if err != nil {
@@ -101,7 +101,7 @@ func TestSignDateIsTheLiveCheck(t *testing.T) {
 	}
 }
 
-// A URL dies with its credential; it ends 30 s before.
+// A URL expires 30 s before its credential.
 func TestSignCredentialEnds(t *testing.T) {
 	session := func(left time.Duration, known bool) creds {
 		c := pair()
@@ -120,7 +120,7 @@ func TestSignCredentialEnds(t *testing.T) {
 		"60 s left":            {session(60*time.Second, true), 30 * time.Second, nil},
 		"34 s left":            {session(34*time.Second, true), 0, object.ErrCredentials},
 		"ended":                {session(-time.Second, true), 0, object.ErrCredentials},
-		"an end not known":     {session(0, false), 0, object.ErrCredentials},
+		"an unknown end":       {session(0, false), 0, object.ErrCredentials},
 		"no credential":        {broken, 0, object.ErrCredentials},
 		"a pair without token": {pair(), 60 * time.Second, nil},
 	} {
@@ -131,15 +131,15 @@ func TestSignCredentialEnds(t *testing.T) {
 	}
 }
 
-// The zero receipt, and no receipt, sign nothing.
+// The zero receipt is refused.
 func TestSignNeedsReceipt(t *testing.T) {
 	if signed, err := signer(t, noon, pair()).Sign(t.Context(), audit.Receipt{}); !errors.Is(err, object.ErrNoReceipt) || signed.Reveal() != "" {
 		t.Errorf("without a receipt: %v", err)
 	}
 }
 
-// What is signed: the object, its content and its version for a download; the
-// host alone for a link; never an answer's header.
+// A download signs the object, its content and its version. A link signs the host
+// alone. No response header is signed.
 func TestSignedParts(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(*audit.Release)
@@ -176,8 +176,8 @@ func TestSignedParts(t *testing.T) {
 	}
 }
 
-// Clocks that differ by more than 5 s sign nothing: a URL would live longer or
-// shorter than promised. The comparison goes over the wire.
+// Clocks that differ by more than 5 s are an error: a URL would expire later or
+// earlier than promised. The comparison uses real HTTP.
 func TestSkew(t *testing.T) {
 	for ahead, want := range map[time.Duration]error{
 		0: nil, 4 * time.Second: nil, -4 * time.Second: nil,
@@ -185,7 +185,7 @@ func TestSkew(t *testing.T) {
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Date", noon.Add(ahead).Format(http.TimeFormat))
-			w.WriteHeader(http.StatusForbidden) // the Date counts, whatever the answer
+			w.WriteHeader(http.StatusForbidden) // an error response has a Date too
 		}))
 		skew := object.NewSkew(func() time.Time { return noon })
 		if err := skew.Check(t.Context(), watched(server.URL, skew), "reports"); !errors.Is(err, want) {
@@ -201,11 +201,11 @@ func TestSkew(t *testing.T) {
 	}
 }
 
-// A comparison serves for five minutes, and not longer.
+// A comparison is valid for five minutes.
 func TestSkewIsRepeated(t *testing.T) {
-	now, asked := noon, 0
+	now, requests := noon, 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked++
+		requests++
 		w.Header().Set("Date", now.Format(http.TimeFormat))
 	}))
 	defer server.Close()
@@ -216,8 +216,8 @@ func TestSkewIsRepeated(t *testing.T) {
 		want int
 	}{{0, 1}, {4 * time.Minute, 1}, {time.Minute, 2}, {-time.Hour, 3}} {
 		now = now.Add(step.pass)
-		if err := skew.Check(t.Context(), client, "reports"); err != nil || asked != step.want {
-			t.Errorf("after %v: %d requests, %v; want %d", step.pass, asked, err, step.want)
+		if err := skew.Check(t.Context(), client, "reports"); err != nil || requests != step.want {
+			t.Errorf("after %v: %d requests, %v; want %d", step.pass, requests, err, step.want)
 		}
 	}
 }
@@ -228,22 +228,22 @@ func TestNewPresignerRefuses(t *testing.T) {
 		CheckAge: func() time.Duration { return time.Second }, Now: time.Now,
 	}
 	for name, change := range map[string]func(*object.PresignerConfig){
-		"no region":       func(c *object.PresignerConfig) { c.Region = "" },
-		"no credentials":  func(c *object.PresignerConfig) { c.Credentials = nil },
-		"no clock":        func(c *object.PresignerConfig) { c.Now = nil },
-		"no age":          func(c *object.PresignerConfig) { c.CheckAge = nil },
-		"too short":       func(c *object.PresignerConfig) { c.Life = object.MinLife - time.Second },
-		"too long":        func(c *object.PresignerConfig) { c.Life = object.MaxLife + time.Second },
-		"no host":         func(c *object.PresignerConfig) { c.Endpoint = "s3.example.com" },
-		"a path":          func(c *object.PresignerConfig) { c.Endpoint += "/bucket" },
-		"a query":         func(c *object.PresignerConfig) { c.Endpoint += "?x=1" },
-		"a user":          func(c *object.PresignerConfig) { c.Endpoint = "https://u:p@s3.example.com" },
-		"nothing but a :": func(c *object.PresignerConfig) { c.Endpoint = ":" },
+		"no region":      func(c *object.PresignerConfig) { c.Region = "" },
+		"no credentials": func(c *object.PresignerConfig) { c.Credentials = nil },
+		"no clock":       func(c *object.PresignerConfig) { c.Now = nil },
+		"no age":         func(c *object.PresignerConfig) { c.CheckAge = nil },
+		"too short":      func(c *object.PresignerConfig) { c.Life = object.MinLife - time.Second },
+		"too long":       func(c *object.PresignerConfig) { c.Life = object.MaxLife + time.Second },
+		"no host":        func(c *object.PresignerConfig) { c.Endpoint = "s3.example.com" },
+		"a path":         func(c *object.PresignerConfig) { c.Endpoint += "/bucket" },
+		"a query":        func(c *object.PresignerConfig) { c.Endpoint += "?x=1" },
+		"a user":         func(c *object.PresignerConfig) { c.Endpoint = "https://u:p@s3.example.com" },
+		"only a colon":   func(c *object.PresignerConfig) { c.Endpoint = ":" },
 	} {
 		c := good
 		change(&c)
 		if _, err := object.NewPresigner(c); err == nil {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 	if _, err := object.NewPresigner(good); err != nil {

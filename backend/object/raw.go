@@ -9,9 +9,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// reading exchanges the SDK's reader of a good answer for ours. The SDK refuses
-// a whole answer for one date or number that does not parse; request, retries
-// and the reading of errors stay the SDK's.
+// reading replaces the SDK's parser of successful responses. The SDK's parser
+// refuses a whole response for one date or number that does not parse. Requests,
+// retries and error responses stay with the SDK.
 func reading(result any, read func(*smithyhttp.Response) error) func(*s3.Options) {
 	return func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
@@ -29,10 +29,10 @@ type reader struct {
 	read   func(*smithyhttp.Response) error
 }
 
-// ID is that of the SDK's own reader, whose place this one takes.
+// ID returns the id of the SDK's parser, which reader replaces.
 func (*reader) ID() string { return "OperationDeserializer" }
 
-// HandleDeserialize reads a good answer, and leaves the others to the SDK.
+// HandleDeserialize parses successful responses, and leaves all others to the SDK.
 func (r *reader) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	middleware.DeserializeOutput, middleware.Metadata, error,
 ) {
@@ -54,8 +54,8 @@ func (r *reader) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 	return out, metadata, nil
 }
 
-// joined marks a request with the audit event that it is for, as presigned URLs
-// are, so that each line of S3's access log joins to one event.
+// joined adds the id of an audit event to a request, as in presigned URLs. Each
+// line of S3's access log then belongs to one event.
 func joined(event string) func(*s3.Options) {
 	return func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {

@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	maxSkew   = 5 * time.Second
-	skewServe = 5 * time.Minute // how long one comparison serves
+	maxSkew  = 5 * time.Second
+	skewLife = 5 * time.Minute // lifetime of one comparison
 )
 
-// ErrSkew says that this machine's clock and S3's disagree: URLs would live
-// longer or shorter than promised.
+// ErrSkew reports that the clocks of this machine and S3 differ. URLs would expire
+// later or earlier than promised.
 var ErrSkew = errors.New("this machine's clock differs from the storage's by more than 5 s")
 
-// Doer is what an AWS client sends its requests through.
+// Doer is the HTTP client of an AWS client.
 type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
 
-// Skew compares the Date of S3's answers with this machine's clock. Put Watch
-// around the S3 client's HTTP client. Safe for concurrent use.
+// Skew compares the Date header of S3's responses with this machine's clock. Watch
+// must wrap the HTTP client of the S3 client. Safe for concurrent use.
 type Skew struct {
 	now func() time.Time
 
@@ -36,10 +36,11 @@ type Skew struct {
 	diff time.Duration
 }
 
-// NewSkew needs the clock that also signs.
+// NewSkew returns a Skew. now must be the presigner's clock.
 func NewSkew(now func() time.Time) *Skew { return &Skew{now: now} }
 
-// Watch passes requests on and reads the answers' Date.
+// Watch returns a Doer that forwards requests to next and reads the Date of the
+// responses.
 func (s *Skew) Watch(next Doer) Doer { return watch{s, next} }
 
 type watch struct {
@@ -60,12 +61,12 @@ func (w watch) Do(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// Check fails with ErrSkew when the clocks differ by more than 5 s, asking S3
-// (one HeadBucket) when it was not heard for five minutes. A storage that does
-// not say fails with ErrUnavailable.
+// Check fails with ErrSkew when the clocks differ by more than 5 s. It calls S3
+// (one HeadBucket) if the last Date is over five minutes old. It fails with
+// ErrUnavailable if S3 sends no Date.
 func (s *Skew) Check(ctx context.Context, client S3, bucket string) error {
 	if !s.fresh() {
-		// Whatever the answer, it has a Date.
+		// Error responses have a Date too.
 		_, _ = client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(bucket)})
 		if !s.fresh() {
 			return fmt.Errorf("comparing clocks: %w", ErrUnavailable)
@@ -84,5 +85,5 @@ func (s *Skew) fresh() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	since := now.Sub(s.seen)
-	return !s.seen.IsZero() && since >= 0 && since < skewServe
+	return !s.seen.IsZero() && since >= 0 && since < skewLife
 }

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// Listing is one page before it is sent. A test may change all of it.
+// Listing is one page before it is sent. A test may change every field.
 type Listing struct {
 	Query     url.Values
 	Rows      []Row
 	Truncated string              // true or false
-	Token     string              // NextContinuationToken; "": none is sent
+	Token     string              // NextContinuationToken; "": not sent
 	Encoded   bool                // names are URL-encoded
-	SayNone   bool                // EncodingType is left out
-	Status    int                 // 0: 200
-	Body      string              // "": made of the above
-	Change    func(string) string // of the body made; may be nil
+	SayNone   bool                // EncodingType is not sent
+	Status    int                 // 0 means 200
+	Body      string              // "": made from the other fields
+	Change    func(string) string // changes the body; may be nil
 }
 
 // Row is an object or a common prefix.
@@ -31,10 +31,10 @@ type Row struct {
 func (s *Storage) list(w http.ResponseWriter, r *http.Request, bucket string) {
 	l := s.page(bucket, r.URL.Query())
 	s.mu.Lock()
-	bend := s.OnList
+	change := s.OnList
 	s.mu.Unlock()
-	if bend != nil {
-		bend(l)
+	if change != nil {
+		change(l)
 	}
 	body := l.Body
 	if body == "" {
@@ -50,7 +50,7 @@ func (s *Storage) list(w http.ResponseWriter, r *http.Request, bucket string) {
 	_, _ = w.Write([]byte(body))
 }
 
-// page is the right answer.
+// page returns the correct page.
 func (s *Storage) page(bucket string, q url.Values) *Listing {
 	prefix, delimiter := q.Get("prefix"), q.Get("delimiter")
 	most, err := strconv.Atoi(q.Get("max-keys"))
@@ -135,5 +135,5 @@ func (l *Listing) xml(bucket string, attributes bool) string {
 	return b.String()
 }
 
-// Absent is the value of an element that is not sent.
+// Absent is the value of a Row field whose element is not sent.
 const Absent = "\x00absent"

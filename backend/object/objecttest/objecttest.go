@@ -1,7 +1,7 @@
-// Package objecttest is an S3 that can answer wrongly on purpose: what it holds
-// and how it bends each answer is the test's choice. It checks no signatures, so
-// it stands for an unreliable storage and for nothing else; the sandbox is the
-// faithful one. Only tests import it.
+// Package objecttest is a fake S3 with faults. A test chooses the objects and can
+// change each response. The fake checks no signatures: it simulates an unreliable
+// storage only. Package sandbox/s3 simulates a correct one. Only tests import this
+// package.
 package objecttest
 
 import (
@@ -17,34 +17,33 @@ import (
 	"time"
 )
 
-// Object is one object. Every fact may be one that cannot be.
+// Object is one object. Every field may be invalid.
 type Object struct {
 	Body     string
-	ETag     string // as it is sent; "": the MD5 in quotes
-	Modified string // of a listing; "": a date
-	Size     string // of a listing; "": the body's
+	ETag     string // sent unchanged; "": the MD5 in quotes
+	Modified string // in listings; "": a date
+	Size     string // in listings; "": the size of the body
 	Class    string // "": STANDARD
 	Restore  string // x-amz-restore
 	Header   http.Header
 }
 
-// Bend answers a request in the storage's place and returns true, or leaves it
-// to the storage.
-type Bend func(w http.ResponseWriter, r *http.Request, bucket, key string) bool
+// Hook can respond to a request in place of the storage. It reports whether it did.
+type Hook func(w http.ResponseWriter, r *http.Request, bucket, key string) bool
 
-// Storage is the S3. Its fields may be set before requests arrive.
+// Storage is the fake S3. Its fields may be set before the first request.
 type Storage struct {
 	URL    string
 	OnList func(*Listing)
-	OnHead Bend
-	OnGet  Bend
+	OnHead Hook
+	OnGet  Hook
 
 	mu      sync.Mutex
 	objects map[string]map[string]Object
 	seen    []string
 }
 
-// New starts one and ends it with the test.
+// New starts a Storage, and stops it at the end of the test.
 func New(t testing.TB) *Storage {
 	t.Helper()
 	s := &Storage{objects: map[string]map[string]Object{}}
@@ -77,14 +76,14 @@ func (s *Storage) Put(bucket, key string, o Object) {
 	s.objects[bucket][key] = o
 }
 
-// Bend sets how answers are bent, nil for not at all, while requests may arrive.
-func (s *Storage) Bend(list func(*Listing), head, get Bend) {
+// SetHooks replaces the hooks, nil for none. It is safe during requests.
+func (s *Storage) SetHooks(list func(*Listing), head, get Hook) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.OnList, s.OnHead, s.OnGet = list, head, get
 }
 
-// Seen are the requests so far: "METHOD /path?query".
+// Seen returns the requests so far, as "METHOD /path?query".
 func (s *Storage) Seen() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,9 +95,9 @@ func (s *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	s.mu.Lock()
 	s.seen = append(s.seen, r.Method+" "+r.URL.RequestURI())
-	bend := s.OnGet
+	hook := s.OnGet
 	if r.Method == http.MethodHead {
-		bend = s.OnHead
+		hook = s.OnHead
 	}
 	o, ok := s.objects[bucket][key]
 	s.mu.Unlock()
@@ -106,7 +105,7 @@ func (s *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case key == "" && r.Method == http.MethodHead:
 	case key == "":
 		s.list(w, r, bucket)
-	case bend != nil && bend(w, r, bucket, key):
+	case hook != nil && hook(w, r, bucket, key):
 	case !ok:
 		Refuse(w, r, http.StatusNotFound, "NoSuchKey", "")
 	default:
@@ -138,12 +137,12 @@ func (o Object) serve(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, http.StatusPreconditionFailed, "PreconditionFailed", "")
 		return
 	}
-	// ServeContent would hold an ETag that is none against If-Match itself.
+	// ServeContent would compare an invalid ETag with If-Match itself.
 	r.Header.Del("If-Match")
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(o.Body))
 }
 
-// Refuse answers with an S3 error; to HEAD without a body, as S3 does.
+// Refuse responds with an S3 error. The response to HEAD has no body, as in S3.
 func Refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/xml")
 	body := `<?xml version="1.0" encoding="UTF-8"?><Error><Code>` + code + `</Code><Message>` + message +
@@ -155,7 +154,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, status int, code, message st
 	}
 }
 
-// encode is how S3 writes names with encoding-type url.
+// encode returns a name in the form of encoding-type url.
 func encode(name string) string {
 	return strings.NewReplacer("%2F", "/", "%2A", "*").Replace(url.QueryEscape(name))
 }
