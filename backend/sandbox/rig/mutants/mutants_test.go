@@ -124,3 +124,16 @@ func TestTurns(t *testing.T) {
 		t.Error("a pattern without a match was accepted")
 	}
 }
+
+// A row that names a missing test is an error, also beside an existing one.
+func TestRowsNameExistingTests(t *testing.T) {
+	root := module(t, strings.Replace(nameless, "test TestName", "test TestName|TestRenamed", 1))
+	var out strings.Builder
+	err := run(t.Context(), options{root: root, check: true}, &out)
+	if err == nil || !strings.Contains(err.Error(), "room has no test TestRenamed") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if err := run(t.Context(), options{root: module(t, nameless), check: true}, &out); err != nil {
+		t.Error(err)
+	}
+}

@@ -41,6 +41,11 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	for _, g := range guards {
 		m, err := g.mutate(root)
 		rotten = append(rotten, err)
+		for _, t := range g.tests {
+			if err := t.named(root); err != nil {
+				rotten = append(rotten, fmt.Errorf("%s: guard %q: %w", g.table, g.name, err))
+			}
+		}
 		mutants[g.room+g.name] = m
 	}
 	if err := errors.Join(rotten...); err != nil {

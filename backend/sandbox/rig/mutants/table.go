@@ -180,3 +180,37 @@ func (m mutant) apply(room string, e edit) error {
 	}
 	return err
 }
+
+var testFunction = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w*)\(`)
+
+// named returns an error for each alternative of a test's pattern that matches no
+// test function of its package. A renamed test would otherwise leave its guard
+// without a test.
+func (t test) named(root string) error {
+	files, err := filepath.Glob(filepath.Join(root, t.pkg, "*_test.go"))
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, path := range files {
+		code, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range testFunction.FindAllStringSubmatch(string(code), -1) {
+			names = append(names, m[1])
+		}
+	}
+	var errs []error
+	for _, alternative := range strings.Split(t.run, "|") {
+		name, _, _ := strings.Cut(alternative, "/")
+		pattern, err := regexp.Compile(name)
+		if err != nil {
+			return fmt.Errorf("test %s: %w", t.run, err)
+		}
+		if !slices.ContainsFunc(names, pattern.MatchString) {
+			errs = append(errs, fmt.Errorf("%s has no test %s", t.pkg, name))
+		}
+	}
+	return errors.Join(errs...)
+}
