@@ -15,7 +15,7 @@ import (
 func TestCRCVectors(t *testing.T) {
 	for kind, want := range map[*CRC]uint64{crc64NVMe: 0xae8b14860a799888, crc32c: 0xe3069283, crc32IEEE: 0xcbf43926} {
 		if got := kind.update(0, []byte("123456789")); got != want {
-			t.Errorf("%s: %x, not %x", kind.name, got, want)
+			t.Errorf("%s: %x, want %x", kind.name, got, want)
 		}
 	}
 }
@@ -26,6 +26,7 @@ func random(n int) []byte {
 	return out
 }
 
+// TestCombine checks that the combined CRC of two halves is that of the whole.
 func TestCombine(t *testing.T) {
 	data := random(100_000)
 	for _, kind := range []*CRC{crc64NVMe, crc32c, crc32IEEE} {
@@ -36,12 +37,13 @@ func TestCombine(t *testing.T) {
 			}
 		}
 	}
-	// Lengths beyond memory: zeros can be appended in two ways.
+	// Lengths beyond memory: zeros are appended in one step and in two.
 	if a, b := crc64NVMe.Combine(5, 0, 3<<40), crc64NVMe.Combine(crc64NVMe.Combine(5, 0, 2<<40), 0, 1<<40); a != b {
-		t.Errorf("3 TiB at once %x, in two steps %x", a, b)
+		t.Errorf("3 TiB in one step %x, in two steps %x", a, b)
 	}
 }
 
+// FuzzCombine is TestCombine for any two byte strings.
 func FuzzCombine(f *testing.F) {
 	f.Add([]byte("a"), []byte("b"))
 	f.Add([]byte(""), bytes.Repeat([]byte{0}, 300))
@@ -54,10 +56,13 @@ func FuzzCombine(f *testing.F) {
 	})
 }
 
-// TestExpect: a malformed checksum is an error, and an unknown algorithm checks no
-// bytes.
+// TestExpect checks that a malformed checksum is an error, and that an unknown
+// algorithm checks no bytes.
 func TestExpect(t *testing.T) {
 	sum := "rosUhgp5mIg=" // CRC64NVME of 123456789
+	composite := func(parts string) *api.Checksum {
+		return &api.Checksum{Algorithm: "CRC64NVME", Type: "COMPOSITE", Value: sum + "-" + parts}
+	}
 	for _, c := range []struct {
 		name  string
 		sum   *api.Checksum
@@ -71,10 +76,10 @@ func TestExpect(t *testing.T) {
 		{"unknown algorithm", &api.Checksum{Algorithm: "XXHASH", Value: "AAAA"}, nil, 9, "size", false},
 		{"not base64", &api.Checksum{Algorithm: "CRC32", Value: "!!!!"}, nil, 9, "", true},
 		{"too short", &api.Checksum{Algorithm: "SHA256", Value: sum}, nil, 9, "", true},
-		{"composite without parts", &api.Checksum{Algorithm: "CRC64NVME", Type: "COMPOSITE", Value: sum + "-2"}, nil, 9, "", true},
-		{"composite, parts that do not add up", &api.Checksum{Algorithm: "CRC64NVME", Type: "COMPOSITE", Value: sum + "-2"}, &api.Parts{Count: 2, Size: 4}, 9, "", true},
-		{"composite of no parts", &api.Checksum{Algorithm: "CRC64NVME", Type: "COMPOSITE", Value: sum + "-0"}, &api.Parts{Count: 0, Size: 4}, 9, "", true},
-		{"composite", &api.Checksum{Algorithm: "CRC64NVME", Type: "COMPOSITE", Value: sum + "-2"}, &api.Parts{Count: 2, Size: 5}, 9, "crc64nvme", false},
+		{"composite without parts", composite("2"), nil, 9, "", true},
+		{"composite with a wrong sum of part sizes", composite("2"), &api.Parts{Count: 2, Size: 4}, 9, "", true},
+		{"composite with zero parts", composite("0"), &api.Parts{Count: 0, Size: 4}, 9, "", true},
+		{"composite", composite("2"), &api.Parts{Count: 2, Size: 5}, 9, "crc64nvme", false},
 	} {
 		w, err := Expect(c.sum, c.parts, c.size)
 		if (err != nil) != c.bad || err == nil && w.Label() != c.label {
@@ -83,14 +88,14 @@ func TestExpect(t *testing.T) {
 	}
 	w, _ := Expect(&api.Checksum{Algorithm: "CRC64NVME", Value: sum}, nil, 9)
 	if ok, err := w.MatchesReader(bytes.NewReader([]byte("123456789")), 9); !ok || err != nil {
-		t.Error("the right bytes do not match")
+		t.Error("correct bytes do not match")
 	}
 	if ok, _ := w.MatchesReader(bytes.NewReader([]byte("123456780")), 9); ok {
 		t.Error("wrong bytes match")
 	}
 }
 
-// Ranges that arrive in any order are compared without a second read.
+// The checksum of ranges that arrive in any order needs no second read.
 func ExampleCheck_MatchesRanges() {
 	check, err := Expect(&api.Checksum{Algorithm: "CRC64NVME", Value: "rosUhgp5mIg="}, nil, 9)
 	if err != nil {
