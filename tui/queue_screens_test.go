@@ -118,7 +118,7 @@ func queueScenes() []scene {
 	}
 }
 
-// ledgers is the queue of the pictures.
+// ledgers puts the files of the queue screens, two of which fail.
 func ledgers(w *program) {
 	const dir = "company-reports/annual/ledgers/"
 	for _, f := range []struct {

@@ -17,7 +17,8 @@ func TestFitTakesTheFirstThatFits(t *testing.T) {
 	}
 }
 
-func TestCutsAsInThePictures(t *testing.T) {
+// TestCuts checks cuts in the middle, at the start and at the end of a text.
+func TestCuts(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{format.Middle("2025-consolidated-ledger.parquet", 31, "…"), "2025-consolidated…edger.parquet"},
 		{format.Middle("short.pdf", 31, "…"), "short.pdf"},

@@ -249,7 +249,7 @@ func At(path string) pane.Target {
 // ErrNetwork is a lost network, as the client reports it.
 var ErrNetwork error = api.Misspoken("files.example.com", "no connection", nil)
 
-// Reports fills a server with the folders of the pictures.
+// Reports fills a server with the folders of the golden screens.
 func Reports(s *Server) *Server {
 	const a = "company-reports/annual/audited/"
 	for _, f := range []struct {
