@@ -17,7 +17,7 @@ import (
 type Access interface {
 	Explain(ctx context.Context, set *grant.Set, in api.ExplainRequest, now time.Time) (api.ExplainResponse, error)
 	Can(ctx context.Context, set *grant.Set, in api.CanRequest, now time.Time) (api.CanResponse, error)
-	Who(ctx context.Context, set *grant.Set, in api.WhoRequest, now time.Time) (api.WhoResponse, error)
+	Readers(ctx context.Context, set *grant.Set, in api.WhoRequest, now time.Time) (api.WhoResponse, error)
 	Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffRequest, now time.Time) (api.GrantsDiffResponse, error)
 }
 
@@ -103,7 +103,7 @@ func (b *Backend) who(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := b.c.Access.Who(r.ctx, set, in, r.now)
+	out, err := b.c.Access.Readers(r.ctx, set, in, r.now)
 	return out, accessFailure(err)
 }
 

@@ -11,8 +11,8 @@ import (
 	"usher/backend/event"
 )
 
-// Margaret, an admin, gets all access reports. Ada, who is no admin, gets "not
-// found" for each of them.
+// Margaret, an admin, gets all access reports. Ada is no admin, and gets "not
+// found" for each report.
 func TestAccessReports(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	margaret, ada, grace := w.SignIn(t, "margaret"), w.SignIn(t, "ada"), w.SignIn(t, "grace")

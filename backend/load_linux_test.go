@@ -116,7 +116,7 @@ func (l *load) talk(c net.Conn, host, token string, rounds int) {
 		l.answers[status]++
 		l.took = append(l.took, time.Since(began))
 		l.mu.Unlock()
-		if status == 0 || over { // a server that is full says so and closes
+		if status == 0 || over { // a full server closes the connection after its response
 			return
 		}
 	}

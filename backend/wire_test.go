@@ -385,8 +385,8 @@ func TestNoRecordNoURL(t *testing.T) {
 	}
 }
 
-// A person who is disabled, signed out everywhere or removed from a group gets no
-// new URL 5 s later.
+// 5 s after a person is disabled, signed out everywhere or removed from a group,
+// they get no new URL.
 func TestRemovalTakesEffect(t *testing.T) {
 	for name, remove := range map[string]struct {
 		do   func(ctx context.Context, c *cognitoidentityprovider.Client, pool string) error

@@ -1,6 +1,6 @@
 // Package access reports on grants for admins and auditors: the reasons of a
 // decision (Explain), the objects of a person (Can), the people of an object
-// (Who), and the effect of a new grants file (Diff). The results come from the
+// (Readers), and the effect of a new grants file (Diff). The results come from the
 // evaluator that also decides requests, with the current groups in the user pool.
 //
 // The package decides no request and records nothing. backend admits only
@@ -78,9 +78,9 @@ func (r *Reporter) Can(ctx context.Context, set *grant.Set, in api.CanRequest, n
 	return out, nil
 }
 
-// Who lists the groups with access to a path, and the people with access when
+// Readers lists the groups with access to a path, and the people with access when
 // all their groups are counted.
-func (r *Reporter) Who(ctx context.Context, set *grant.Set, in api.WhoRequest, now time.Time) (api.WhoResponse, error) {
+func (r *Reporter) Readers(ctx context.Context, set *grant.Set, in api.WhoRequest, now time.Time) (api.WhoResponse, error) {
 	out := api.WhoResponse{Groups: []api.GroupAccess{}, People: []api.PersonAccess{}}
 	var names []string
 	for _, g := range set.WhoGroups(in.Bucket, in.Key, now) {

@@ -36,7 +36,7 @@ func (p pool) Members(_ context.Context, group string) (members []identity.Membe
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func ExampleReporter_Who() {
+func ExampleReporter_Readers() {
 	set, err := grant.NewSet([]grant.Grant{{Group: "auditors", Bucket: "company-reports", Prefix: "annual/"}})
 	if err != nil {
 		fmt.Println(err)
@@ -47,7 +47,7 @@ func ExampleReporter_Who() {
 		fmt.Println(err)
 		return
 	}
-	out, err := r.Who(context.Background(), set, api.WhoRequest{Bucket: "company-reports", Key: "annual/report.pdf"}, now)
+	out, err := r.Readers(context.Background(), set, api.WhoRequest{Bucket: "company-reports", Key: "annual/report.pdf"}, now)
 	for _, p := range out.People {
 		fmt.Println(p.Username, p.Groups, err)
 	}
@@ -69,7 +69,7 @@ func TestTooManyPeople(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := r.Who(t.Context(), set, api.WhoRequest{Bucket: "company-reports", Key: "annual/x"}, now)
+		out, err := r.Readers(t.Context(), set, api.WhoRequest{Bucket: "company-reports", Key: "annual/x"}, now)
 		if !errors.Is(err, want) || want == nil && len(out.People) != n {
 			t.Errorf("%d people: %d, %v", n, len(out.People), err)
 		}

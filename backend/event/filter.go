@@ -46,8 +46,8 @@ func Actions() []string {
 // Outcomes returns all outcomes of events.
 func Outcomes() []string { return []string{Allowed, Denied, Failed} }
 
-// Filter selects events. Terms of one field are alternatives: "who:ada
-// who:grace" selects both people. All fields must match, and so must each negated
+// Filter selects events. Terms of one field are alternatives: "action:list
+// action:stat" selects both actions. All fields must match, and so must each negated
 // term and each since and until. The zero Filter selects all events.
 //
 // ParseFilter parses a filter. String returns its text, which parses to the same

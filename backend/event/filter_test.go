@@ -78,7 +78,7 @@ func TestParseFilterErrorsPointAtTheWord(t *testing.T) {
 		"who: action:list":                      {"who:", 0, "who:ada"},
 		`who:""`:                                {`who:""`, 0, "who:ada"},
 		"path:=":                                {"path:=", 0, "path:=company-reports/annual/letter.pdf"},
-		"who:ada action:downlaod":               {"downlaod", 15, "download"},
+		"who:ada action:downlod":                {"downlod", 15, "download"},
 		"outcome:allow":                         {"allow", 8, "allowed"},
 		"since:yesterday":                       {"yesterday", 6, "24h"},
 		"since:2026-13-01":                      {"2026-13-01", 6, "2026-11-01"},

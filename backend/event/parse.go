@@ -30,7 +30,7 @@ func (e *FilterError) Error() string {
 
 // ParseFilter parses terms separated by spaces:
 //
-//	who:ada action:download since:2026-11-01
+//	bucket:builds action:download since:2026-11-01
 //	path:company-reports/annual/        paths with this prefix
 //	path:="company-reports/q3 2026.csv" exactly this path
 //	-outcome:allowed                    all other outcomes
