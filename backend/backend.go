@@ -66,7 +66,8 @@ type Signer interface {
 	Sign(ctx context.Context, r audit.Receipt) (object.SignedURL, error)
 }
 
-// Clock fails when the clocks of this machine and the storage differ.
+// Clock compares the clocks of this machine and the storage. Check fails when they
+// differ.
 type Clock interface {
 	Check(ctx context.Context, bucket string) error
 }

@@ -35,13 +35,14 @@ const (
 	maxWait      = 2 * time.Second  // longest wait for a slot
 )
 
-// The slots: in total, for each person and for each address. Many people can
-// share an address (behind an unconfigured proxy or a NAT), so one address may
-// use half of the slots.
+// bodySlots bounds the bodies being read: in total, for each person and for each
+// address. Many people can share an address (behind an unconfigured proxy or a
+// NAT), so one address may use half of the slots.
 func bodySlots() budget.SlotLimits {
 	return budget.SlotLimits{Total: 1024, Each: []int{32, 512}, Wait: maxWait}
 }
 
+// workSlots bounds the requests in handlers, in the same way.
 func workSlots() budget.SlotLimits {
 	return budget.SlotLimits{Total: 512, Each: []int{64, 256}, Wait: maxWait}
 }
@@ -234,7 +235,7 @@ func (b *Backend) guard(h *http.Request) error {
 		return fail(api.WrongHost, errors.New("origin"))
 	case h.Method != http.MethodGet && h.Method != http.MethodHead && h.Method != http.MethodPost:
 		return fail(api.BadRequest, errors.New("method"))
-	case len(h.TransferEncoding) > 0: // even with Content-Length: proxies differ in the one they use
+	case len(h.TransferEncoding) > 0: // even beside Content-Length: proxies differ in which of the two they follow
 		return fail(api.LengthRequired, errors.New("transfer encoding"))
 	case h.URL.RawQuery != "" || h.URL.ForceQuery:
 		return fail(api.BadRequest, errors.New("query"))

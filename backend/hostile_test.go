@@ -189,7 +189,8 @@ func TestHostileTokensOnEveryVerb(t *testing.T) {
 		}
 		accept("after " + name)
 	}
-	// Three more tokens are refused for causes that must keep the sign-in.
+	// Three more tokens are refused for causes outside the token: the code must not
+	// end the sign-in.
 	unknown, future, large := f.Refused()
 	for name, c := range map[string]struct {
 		token string

@@ -20,11 +20,12 @@ import (
 	"usher/backend/event"
 )
 
-// peers is above the number of work slots.
+// peers is the number of test connections. It is above the number of work slots.
 const peers = 515
 
 // unfinished opens connections and sends a complete header with an incomplete
-// body on each. The statuses are those received within timeout; 0 means none.
+// body on each. statuses waits for the responses within timeout, and returns their
+// number by status; status 0 means no response.
 func unfinished(t *testing.T, server, token string, timeout time.Duration) (statuses func() map[int]int) {
 	t.Helper()
 	host := strings.TrimPrefix(server, "http://")

@@ -25,7 +25,7 @@ type candidate struct {
 	in      api.ReleaseObject
 	event   event.Event
 	facts   *object.Facts // from HEAD; nil without one
-	refused api.Code      // ""; otherwise the code of the refusal
+	refused api.Code      // the code of the refusal; "" if there is none
 	cause   error         // error of a failed HEAD
 	receipt audit.Receipt
 	url     object.SignedURL

@@ -20,7 +20,7 @@ import (
 	"usher/backend/demo/demotest"
 )
 
-// leaver is a person with access that is revoked during downloads.
+// leaver is a person whose access is revoked during downloads.
 type leaver struct {
 	demotest.Actor
 	name    string

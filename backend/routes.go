@@ -13,7 +13,7 @@ type route struct {
 	verb   api.Verb
 	limit  int64       // greatest size of the body, in bytes
 	spends budget.Kind // the person's rate that each request spends
-	check  freshness   // of the live check before the body is read
+	check  freshness   // freshness of the live check before the body is read
 	action string      // audit action of a refused request
 	serve  func(r *request) (any, error)
 }

@@ -23,7 +23,7 @@ import (
 	"usher/backend/object"
 )
 
-// slowHead is a storage whose HEAD takes time: it moves the clock.
+// slowHead is a storage whose HEAD moves the clock.
 type slowHead struct {
 	backend.Objects
 	pass func()

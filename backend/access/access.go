@@ -182,8 +182,8 @@ type member struct {
 	groups []string
 }
 
-// members returns the people in any of the groups, each with their groups among
-// these.
+// members returns the people in any of the given groups. The groups of each person
+// are limited to the given ones.
 func (r *Reporter) members(ctx context.Context, groups []string) ([]member, error) {
 	byName := map[string]*member{}
 	var order []string

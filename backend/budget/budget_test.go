@@ -10,9 +10,8 @@ func stopped() (now func() time.Time, pass func(time.Duration)) {
 	return func() time.Time { return at }, func(d time.Duration) { at = at.Add(d) }
 }
 
-// A burst releases a folder of ten thousand files at once. Reports of its
-// downloads spend nothing of the next releases. Afterwards the rate is the
-// request rate of S3 for one prefix.
+// A burst releases a folder of ten thousand files at once. Afterwards the rate is
+// the request rate of S3 for one prefix. Reports of downloads have their own rate.
 func TestRates(t *testing.T) {
 	now, pass := stopped()
 	r := NewRates(now)

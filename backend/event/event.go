@@ -24,7 +24,7 @@ const (
 	Suppressed    = "suppressed" // Count denied decisions over the budget
 )
 
-// Outcomes.
+// The outcomes of an event.
 const (
 	Allowed = "allowed"
 	Denied  = "denied"

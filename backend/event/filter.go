@@ -14,7 +14,7 @@ const (
 // Field is the field of an event that a term tests, in the spelling of filters.
 type Field string
 
-// Fields.
+// The fields of a filter.
 const (
 	ByWho     Field = "who"     // the username or the sub, exactly
 	ByAction  Field = "action"  // one of Actions

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
 )
 
-// PoolAPI is the part of the Cognito API that Cognito uses.
+// PoolAPI is the part of the Cognito API that type Cognito calls.
 type PoolAPI interface {
 	GetUser(ctx context.Context, in *cognitoidentityprovider.GetUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.GetUserOutput, error)
 	AdminListGroupsForUser(ctx context.Context, in *cognitoidentityprovider.AdminListGroupsForUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.AdminListGroupsForUserOutput, error)
@@ -175,12 +175,12 @@ func (c *Cognito) Members(ctx context.Context, group string) ([]Member, error) {
 	return nil, fmt.Errorf("listing a group's members: more than %d: %w", 60*maxMemberPages, ErrUnavailable)
 }
 
-// maxMemberPages bounds the calls of one Members. The quota of ListUsersInGroup
-// is 30 calls a second.
+// maxMemberPages bounds the number of calls by Members. The quota of
+// ListUsersInGroup is 30 calls a second.
 const maxMemberPages = 100
 
-// checkingSession names the call of GetUser in errors. There alone
-// NotAuthorizedException means an ended session.
+// checkingSession names GetUser in errors. Only from GetUser does a
+// NotAuthorizedException mean an ended session.
 const checkingSession = "checking the session"
 
 // classify separates a refusal by the pool (ErrRevoked) from a failed call

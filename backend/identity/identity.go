@@ -26,8 +26,8 @@ var (
 	// ErrTooLarge reports a token over MaxToken. The usual cause is a person in
 	// too many groups.
 	ErrTooLarge = errors.New("the token is too large")
-	// ErrClock reports a good token that only this machine's wrong clock rules
-	// out. The person is still signed in.
+	// ErrClock reports that this machine's clock is wrong and the token is good.
+	// The person is still signed in.
 	ErrClock = errors.New("this machine's clock differs from the user pool's")
 )
 

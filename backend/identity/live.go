@@ -338,7 +338,7 @@ func (d *Directory) query(ctx context.Context, c Claims, kind string) error {
 	}
 	profile, err := d.c.Source.Alive(ctx, c)
 	if err == nil && profile.Sub != c.Sub {
-		// The pool's person for the token is not the token's sub.
+		// The pool's sub for this token differs from the token's sub.
 		err = fmt.Errorf("the directory returned another person: %w", ErrRevoked)
 	}
 	d.mu.Lock()

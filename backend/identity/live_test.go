@@ -289,8 +289,8 @@ func TestEightSessionsPerPersonAreKept(t *testing.T) {
 	})
 }
 
-// After sleep the monotonic clock is late; after a clock change the wall clock
-// is. The longer age counts.
+// The monotonic clock stops during sleep, and the wall clock can be set back. The
+// longer of the two ages counts.
 func TestAgeIsTheLongerOfTwoClocks(t *testing.T) {
 	now := time.Now()
 	if got := age(now.Round(0).Add(time.Hour), now); got < 59*time.Minute {

@@ -93,7 +93,7 @@ func NewPresigner(c PresignerConfig) (*Presigner, error) {
 		return nil, fmt.Errorf("presigner: the S3 endpoint must be scheme://host[:port]")
 	}
 	signer := v4.NewSigner(func(o *v4.SignerOptions) {
-		o.DisableURIPathEscaping = true // S3 signs the path in the form in which it is sent
+		o.DisableURIPathEscaping = true // in S3 the signed path is the sent path, escaped once
 		// S3 sends checksums only if x-amz-checksum-mode is a header. The signer
 		// would move it into the query.
 		o.DisableHeaderHoisting = true
