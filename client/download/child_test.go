@@ -179,7 +179,7 @@ func endedBySignal(name string, sig syscall.Signal, code int) fault {
 		slow:     true,
 		min:      8<<20 - 1,
 		setup: func(tr *trial) {
-			tr.script(tr.hold(tr.cut), noFault)
+			tr.script(tr.hold(tr.offset), noFault)
 			cmd := tr.child(tr.path, tr.dir)
 			tr.endChild(cmd, func(c *exec.Cmd) error { return c.Process.Signal(sig) }, code)
 		},
@@ -190,7 +190,7 @@ func endedBySignal(name string, sig syscall.Signal, code int) fault {
 
 // resumed checks that the second process used the part of the first.
 func resumed(tr *trial, got Transfer) error {
-	if tr.cut > 1<<20 && got.Fetched >= int64(tr.size) {
+	if tr.offset > 1<<20 && got.Fetched >= int64(tr.size) {
 		return errors.New("the first process left no part to resume")
 	}
 	return nil
@@ -206,9 +206,9 @@ func (tr *trial) endChild(cmd *exec.Cmd, end func(*exec.Cmd) error, code int) {
 	select {
 	case <-tr.reached:
 	case <-time.After(patience):
-		t.Errorf("the first process did not request byte %d", tr.cut)
+		t.Errorf("the first process did not request byte %d", tr.offset)
 	}
-	if tr.cut > 1<<20 {
+	if tr.offset > 1<<20 {
 		eventually(t, "the sidecar", func() bool {
 			found, _ := filepath.Glob(filepath.Join(tr.dir, localname.PartMark+"*.json"))
 			return len(found) > 0

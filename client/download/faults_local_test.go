@@ -52,7 +52,7 @@ func (tr *trial) waitHeld(t *testing.T) {
 	select {
 	case <-tr.reached:
 	case <-time.After(patience):
-		t.Errorf("byte %d was not requested: %s", tr.cut, states(tr.engine))
+		t.Errorf("byte %d was not requested: %s", tr.offset, states(tr.engine))
 	}
 }
 
@@ -82,7 +82,7 @@ func localFaults() []fault {
 			name:     name,
 			atOffset: true,
 			min:      70_000,
-			setup:    func(tr *trial) { tr.failAt(tr.cut, errno) },
+			setup:    func(tr *trial) { tr.failAt(tr.offset, errno) },
 			want:     Failed,
 			err:      ErrDisk,
 			exit:     api.ExitDisk,
@@ -93,7 +93,7 @@ func localFaults() []fault {
 			name:     "17 disk full",
 			atOffset: true,
 			min:      70_000,
-			setup:    func(tr *trial) { tr.failAt(tr.cut, syscall.ENOSPC) },
+			setup:    func(tr *trial) { tr.failAt(tr.offset, syscall.ENOSPC) },
 			then: func(t *testing.T, tr *trial) {
 				wait(t, tr.engine)
 				var de *Error
@@ -124,7 +124,7 @@ func localFaults() []fault {
 			setup: func(tr *trial) {
 				var suspended atomic.Int64 // duration
 				tr.config.Now = func() time.Time { return time.Now().Add(time.Duration(suspended.Load())) }
-				tr.script(tr.actAt(tr.cut, func() { suspended.Store(int64(10 * time.Minute)) }), noFault)
+				tr.script(tr.actAt(tr.offset, func() { suspended.Store(int64(10 * time.Minute)) }), noFault)
 			},
 			want:  Done,
 			check: releasedAgain,
@@ -254,7 +254,7 @@ func localFaults() []fault {
 				os.WriteFile(tr.partPath(), random(5, tr.size), 0o600)
 				os.Symlink(filepath.Join(tr.dir, "mine"), tr.partPath()+".json")
 				os.Symlink(filepath.Join(tr.dir, "mine"), tr.partPath()+".json.new")
-				tr.script(tr.closeAt(tr.cut, true), noFault)
+				tr.script(tr.closeAt(tr.offset, true), noFault)
 			},
 			want: Done,
 		},
@@ -299,7 +299,7 @@ func backendFaults() []fault {
 			slow:      true,
 			setup: func(tr *trial) {
 				tr.config.Timeouts.Idle = patience // revoke takes some seconds while the body is paused
-				tr.script(tr.actAt(tr.cut, tr.user.revoke), step{covers(tr.cut), expired}, noFault)
+				tr.script(tr.actAt(tr.offset, tr.user.revoke), step{covers(tr.offset), expired}, noFault)
 			},
 			then: func(t *testing.T, tr *trial) {
 				waitSignIn(t, tr, tr.id)
@@ -344,7 +344,7 @@ func backendFaults() []fault {
 			slow:      true,
 			setup: func(tr *trial) {
 				tr.config.Timeouts.Idle = patience
-				tr.script(tr.actAt(tr.cut, func() { tr.user.withdraw(tr.path) }), step{covers(tr.cut), expired}, noFault)
+				tr.script(tr.actAt(tr.offset, func() { tr.user.withdraw(tr.path) }), step{covers(tr.offset), expired}, noFault)
 			},
 			want:  Denied,
 			err:   denied,

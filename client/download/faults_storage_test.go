@@ -29,7 +29,7 @@ func storageFaults() []fault {
 			name:     "10 URL expired",
 			atOffset: true,
 			min:      1,
-			setup:    func(tr *trial) { tr.script(tr.closeAt(tr.cut, true), anyGET(expired), noFault) },
+			setup:    func(tr *trial) { tr.script(tr.closeAt(tr.offset, true), anyGET(expired), noFault) },
 			want:     Done,
 			check:    releasedAgain,
 		},
@@ -38,7 +38,7 @@ func storageFaults() []fault {
 			atOffset: true,
 			min:      1,
 			setup: func(tr *trial) {
-				tr.script(tr.closeAt(tr.cut, true), anyGET(status(403, "AccessDenied")), noFault)
+				tr.script(tr.closeAt(tr.offset, true), anyGET(status(403, "AccessDenied")), noFault)
 			},
 			want:  Done,
 			check: releasedAgain,
@@ -76,7 +76,7 @@ func storageFaults() []fault {
 			atOffset: true,
 			min:      1,
 			setup: func(tr *trial) {
-				tr.script(tr.closeAt(tr.cut, true), anyGET(status(403, "AccessDenied")))
+				tr.script(tr.closeAt(tr.offset, true), anyGET(status(403, "AccessDenied")))
 			},
 			want:  Failed,
 			err:   refused,
@@ -87,7 +87,7 @@ func storageFaults() []fault {
 			name:     "12 changed",
 			atOffset: true,
 			min:      70_000,
-			setup:    func(tr *trial) { tr.script(tr.actAt(tr.cut, tr.change), noFault) },
+			setup:    func(tr *trial) { tr.script(tr.actAt(tr.offset, tr.change), noFault) },
 			want:     Failed,
 			err:      ErrChanged,
 			exit:     api.ExitIntegrity,
@@ -97,7 +97,7 @@ func storageFaults() []fault {
 			name:     "12 changed, and started again",
 			atOffset: true,
 			min:      70_000,
-			setup:    func(tr *trial) { tr.script(tr.actAt(tr.cut, tr.change), noFault) },
+			setup:    func(tr *trial) { tr.script(tr.actAt(tr.offset, tr.change), noFault) },
 			then: func(t *testing.T, tr *trial) {
 				wait(t, tr.engine)
 				tr.engine.Retry(tr.id)
@@ -119,7 +119,7 @@ func storageFaults() []fault {
 			atOffset: true,
 			min:      1,
 			setup: func(tr *trial) {
-				tr.script(tr.actAt(tr.cut, func() { tr.remove(tr.path) }), noFault)
+				tr.script(tr.actAt(tr.offset, func() { tr.remove(tr.path) }), noFault)
 			},
 			want:  Denied,
 			err:   denied,
@@ -148,7 +148,7 @@ func storageFaults() []fault {
 			setup: func(tr *trial) {
 				longBackoff(tr)
 				slowDowns := repeat(3, anyGET(status(503, "SlowDown", "Retry-After", "1")))
-				tr.script(slices.Concat([]step{tr.closeAt(tr.cut, true)}, slowDowns)...)
+				tr.script(slices.Concat([]step{tr.closeAt(tr.offset, true)}, slowDowns)...)
 			},
 			want:  Done,
 			check: retried,
@@ -242,7 +242,7 @@ func waitForExpiry(tr *trial) {
 func changeWithOldETag(tr *trial) {
 	tr.asLink = true
 	keepETag := tr.modify(func(_ *http.Request, resp *http.Response) { resp.Header.Set("ETag", tr.obj.etag) })
-	tr.script(tr.actAt(max(tr.cut, 1), tr.change), anyGET(keepETag))
+	tr.script(tr.actAt(max(tr.offset, 1), tr.change), anyGET(keepETag))
 }
 
 // actAt sends the object up to byte n, calls act and closes the connection.

@@ -90,7 +90,7 @@ func connectionFaults() []fault {
 			name:     "01 reset",
 			atOffset: true,
 			min:      1,
-			setup:    func(tr *trial) { tr.script(repeat(2, tr.closeAt(tr.cut, true))...) },
+			setup:    func(tr *trial) { tr.script(repeat(2, tr.closeAt(tr.offset, true))...) },
 			want:     Done,
 			check:    retried,
 		},
@@ -104,7 +104,7 @@ func connectionFaults() []fault {
 			name:     "02 early end",
 			atOffset: true,
 			min:      1,
-			setup:    func(tr *trial) { tr.script(repeat(2, tr.closeAt(tr.cut, false))...) },
+			setup:    func(tr *trial) { tr.script(repeat(2, tr.closeAt(tr.offset, false))...) },
 			want:     Done,
 			check:    retried,
 		},
@@ -112,7 +112,7 @@ func connectionFaults() []fault {
 			name:     "02 early end without a length",
 			atOffset: true,
 			min:      1,
-			setup:    func(tr *trial) { tr.script(repeat(2, tr.truncateAt(tr.cut))...) },
+			setup:    func(tr *trial) { tr.script(repeat(2, tr.truncateAt(tr.offset))...) },
 			want:     Done,
 			check:    retried,
 		},
@@ -121,7 +121,7 @@ func connectionFaults() []fault {
 			stalls:   true,
 			atOffset: true,
 			min:      1,
-			setup:    func(tr *trial) { tr.script(tr.stallAt(tr.cut, false), noFault) },
+			setup:    func(tr *trial) { tr.script(tr.stallAt(tr.offset, false), noFault) },
 			want:     Done,
 			check:    retried,
 		},
@@ -130,10 +130,10 @@ func connectionFaults() []fault {
 			stalls:   true,
 			atOffset: true,
 			min:      70_000,
-			setup:    func(tr *trial) { tr.script(tr.stallAt(tr.cut, true), noFault) },
+			setup:    func(tr *trial) { tr.script(tr.stallAt(tr.offset, true), noFault) },
 			want:     Done,
 			check: func(tr *trial, got Transfer) error {
-				if tr.size-tr.cut < 100 {
+				if tr.size-tr.offset < 100 {
 					return nil // the rest arrives before the timeout
 				}
 				return retried(tr, got)
@@ -143,7 +143,7 @@ func connectionFaults() []fault {
 			name:      "05 flipped bit once",
 			atOffset:  true,
 			min:       1,
-			setup:     func(tr *trial) { tr.script(tr.flipBit(tr.cut), noFault) },
+			setup:     func(tr *trial) { tr.script(tr.flipBit(tr.offset), noFault) },
 			refetches: 1,
 			want:      Done,
 			check:     retried,
@@ -152,7 +152,7 @@ func connectionFaults() []fault {
 			name:      "05 flipped bit always",
 			atOffset:  true,
 			min:       1,
-			setup:     func(tr *trial) { tr.script(tr.flipBit(tr.cut)) },
+			setup:     func(tr *trial) { tr.script(tr.flipBit(tr.offset)) },
 			refetches: 1,
 			want:      Failed,
 			err:       ErrIntegrity,
@@ -236,7 +236,7 @@ func contentFaults() []fault {
 			atOffset: true,
 			min:      70_000,
 			setup: func(tr *trial) {
-				tr.script(tr.closeAt(max(tr.cut, 1), true), anyGET(func(_ int, _ *object, _ http.ResponseWriter, r *http.Request) bool {
+				tr.script(tr.closeAt(max(tr.offset, 1), true), anyGET(func(_ int, _ *object, _ http.ResponseWriter, r *http.Request) bool {
 					r.Header.Del("Range")
 					return false
 				}))
@@ -277,7 +277,7 @@ func contentFaults() []fault {
 			atOffset: true,
 			min:      1,
 			setup: func(tr *trial) {
-				tr.script(tr.closeAt(tr.cut, true), anyGET(status(416, "InvalidRange")), noFault)
+				tr.script(tr.closeAt(tr.offset, true), anyGET(status(416, "InvalidRange")), noFault)
 			},
 			refetches: 1,
 			want:      Done,

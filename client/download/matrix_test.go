@@ -68,7 +68,7 @@ const stall = 250 * time.Millisecond
 // trial is one download under one fault.
 type trial struct {
 	*testbed
-	size, cut          int
+	size, offset       int
 	path               string // bucket and key of the object
 	key                string
 	dir                string
@@ -126,12 +126,12 @@ func (f fault) offsets(on stack, size int) []int {
 
 // newTrial uploads the object and makes the destination, with files of the user
 // in and beside it.
-func newTrial(t *testing.T, on stack, f fault, size, cut int, base string) *trial {
+func newTrial(t *testing.T, on stack, f fault, size, offset int, base string) *trial {
 	opts := userOptions{exclusive: f.exclusive}
 	if f.clockOffset != 0 {
 		opts.exclusive, opts.now = true, func() time.Time { return time.Now().Add(f.clockOffset) }
 	}
-	tr := &trial{testbed: on.testbed(t, opts), size: size, cut: cut, dir: filepath.Join(base, "dest"),
+	tr := &trial{testbed: on.testbed(t, opts), size: size, offset: offset, dir: filepath.Join(base, "dest"),
 		diskFixed: make(chan struct{}), reached: make(chan struct{}), resume: make(chan struct{})}
 	sum := cmp.Or(f.sum, "CRC64NVME")
 	if sum == "none" {
@@ -139,7 +139,7 @@ func newTrial(t *testing.T, on stack, f fault, size, cut int, base string) *tria
 	}
 	tr.path = tr.root + cmp.Or(f.key, "dir/file.bin")
 	_, tr.key, _ = strings.Cut(tr.path, "/")
-	tr.obj = tr.put(tr.path, random(uint64(size+cut), size), sum)
+	tr.obj = tr.put(tr.path, random(uint64(size+offset), size), sum)
 	must(t, os.MkdirAll(tr.dir, 0o700))
 	must(t, os.WriteFile(filepath.Join(base, "canary"), []byte("canary"), 0o600))
 	must(t, os.WriteFile(filepath.Join(tr.dir, "mine"), []byte("mine"), 0o600))
@@ -159,9 +159,9 @@ func (tr *trial) validContent(b []byte) bool {
 }
 
 // runTrial plays one row at one size and offset.
-func runTrial(t *testing.T, on stack, f fault, size, cut int, h hooks, r *tally) {
+func runTrial(t *testing.T, on stack, f fault, size, offset int, h hooks, r *tally) {
 	base, began := scratch(t), time.Now()
-	tr := newTrial(t, on, f, size, cut, base)
+	tr := newTrial(t, on, f, size, offset, base)
 	defer func() {
 		tr.close()
 		os.RemoveAll(base)
@@ -183,7 +183,7 @@ func runTrial(t *testing.T, on stack, f fault, size, cut int, h hooks, r *tally)
 	must(t, tr.engine.Close())
 	stop()
 	r.note(f, size, got, time.Since(began))
-	trialName := fmt.Sprintf("%s, %d bytes, at %d, on the %s stack", f.name, size, cut, on.name())
+	trialName := fmt.Sprintf("%s, %d bytes, at %d, on the %s stack", f.name, size, offset, on.name())
 	if err := f.verify(tr, got); err != nil {
 		r.complain("%s: %v (%v, %v, event %q, %d retries, fetched %d)", trialName, err, got.State, got.Err, got.Event, got.Retries, got.Fetched)
 	}
@@ -245,13 +245,13 @@ func runMatrix(t *testing.T, on stack, rows []fault, h hooks) *tally {
 			continue
 		}
 		for _, size := range f.sizes(on) {
-			for _, cut := range f.offsets(on, size) {
+			for _, offset := range f.offsets(on, size) {
 				wg.Add(1)
 				slots <- struct{}{}
 				go func() {
 					defer func() { <-slots; wg.Done() }()
 					r := tally{rows: map[string]*rowNote{}}
-					runTrial(t, on, f, size, cut, h, &r)
+					runTrial(t, on, f, size, offset, h, &r)
 					mu.Lock()
 					defer mu.Unlock()
 					sum.add(r)

@@ -271,7 +271,7 @@ func networkFaults() []fault {
 			setup: func(tr *trial) {
 				swapped := make(chan struct{})
 				_, srv := tr.byName(swapped, local)
-				tr.script(tr.actAt(tr.cut, func() {
+				tr.script(tr.actAt(tr.offset, func() {
 					close(swapped)
 					srv.CloseClientConnections()
 				}), noFault)

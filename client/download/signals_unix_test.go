@@ -21,7 +21,7 @@ func signalFaults() []fault {
 			slow:     true,
 			min:      8<<20 - 1,
 			setup: func(tr *trial) {
-				tr.script(tr.hold(tr.cut), noFault)
+				tr.script(tr.hold(tr.offset), noFault)
 				cmd := tr.child(tr.path, tr.dir)
 				terminal, err := pty.Start(cmd)
 				must(tr.t, err)
@@ -36,7 +36,7 @@ func signalFaults() []fault {
 			slow:     true,
 			min:      8<<20 - 1,
 			setup: func(tr *trial) {
-				tr.script(tr.hold(tr.cut), noFault)
+				tr.script(tr.hold(tr.offset), noFault)
 				cmd := tr.child(tr.path, tr.dir)
 				cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // SIGTSTP does not stop an orphaned process group
 				tr.endChild(cmd, func(c *exec.Cmd) error {
