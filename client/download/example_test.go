@@ -19,9 +19,10 @@ type backend struct{ storage string }
 
 func (b backend) Release(_ context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error) {
 	var resp api.ReleaseResponse
+	size := int64(len("year,sum\n"))
 	for _, o := range req.Objects {
 		url := b.storage + "/" + o.Bucket + "/" + o.Key + "?X-Amz-Expires=60&X-Amz-Signature=5ec4e7"
-		resp.Items = append(resp.Items, api.ReleaseItem{URL: url, Life: 60, ETag: `"e1"`, Event: "event-1"})
+		resp.Items = append(resp.Items, api.ReleaseItem{URL: url, Life: 60, ETag: `"e1"`, Size: &size, Event: "event-1"})
 	}
 	return resp, nil
 }
