@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/part"
 )
 
 // TestAllTransfersWaitForSignIn checks that a transfer added during the wait for
@@ -144,13 +145,13 @@ func canRecord(t *testing.T, dir string) bool {
 	must(t, err)
 	defer os.Remove(f.Name())
 	defer f.Close()
-	writeRecord(f, "x")
-	d := newDisk(hooks{}.withDefaults(), maxIdleFolders)
-	defer d.close()
-	folder, err := d.folderAt(dir, nil, false)
+	part.WriteRecord(f, "x")
+	d := part.NewDisk(maxIdleFolders, part.Options{})
+	defer d.Close()
+	folder, err := d.Folder(dir, nil, false)
 	must(t, err)
-	defer folder.release()
-	return readRecord(folder, "note") == "x"
+	defer folder.Release()
+	return folder.Record("note") == "x"
 }
 
 // TestKeepBothOnce checks that a file kept beside another one is found in the
@@ -374,7 +375,7 @@ func TestDiskErrorTexts(t *testing.T) {
 	w.put("b/f/big.bin", random(1, 9<<20), "")
 	w.put("b/f/small.bin", random(1, 1000), "")
 	dir := scratch(t)
-	e := w.engine(func(c *Config) { c.hooks.free = func(*folder) int64 { return 8 << 20 } })
+	e := w.engine(func(c *Config) { c.hooks.disk.Free = func(*part.Folder) int64 { return 8 << 20 } })
 	big, small := e.Add(w.request("b/f/big.bin", dir))[0], e.Add(w.request("b/f/small.bin", dir))[0]
 	wait(t, e)
 	if got := find(t, e, small); got.State != Done {

@@ -68,7 +68,7 @@ type Timeouts struct {
 	RetryAfter  time.Duration // 60 s: the most that a Retry-After is honoured
 	LockPoll    time.Duration // 1 s: how often a part that another process holds is tried
 	LockWait    time.Duration // 10 min: how long one that does not grow is waited for
-	Checkpoint  time.Duration // 500 ms: how often what was fetched is noted in the sidecar
+	Checkpoint  time.Duration // 500 ms: how often what was fetched is noted in the part.Sidecar
 	ReportEvery time.Duration // 3 s: how often completions are reported
 	Tick        time.Duration // 250 ms: how often rates are measured
 }
@@ -125,6 +125,4 @@ const (
 	guessConns  = 6         // connections opened ahead for an object of unknown size
 	maxConns    = 64        // connections for large objects, at most
 	smallSlots  = 128       // small requests in flight, at most
-	syncSize    = 1 << 20   // bytes; from here each file is synced by itself
-	diskReserve = 64 << 20  // bytes that stay free on the disk
 )

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"usher/client/download/part"
 )
 
 // TestConflicts checks that only Overwrite replaces an existing file.
@@ -67,19 +69,19 @@ func TestAlreadyDownloaded(t *testing.T) {
 	id := e.Add(w.request("b/k", dir))[0]
 	wait(t, e)
 	dest := find(t, e, id).Dest
-	f, err := e.disk.folderAt(dir, nil, false)
+	f, err := e.disk.Folder(dir, nil, false)
 	must(t, err)
-	if readRecord(f, "k") == "" {
+	if f.Record("k") == "" {
 		t.Skip("this file system keeps no extended attributes")
 	}
-	f.release()
+	f.Release()
 	if s := e.Local(dir, []Request{w.request("b/k", dir), w.request("b/absent", dir)}); s[0].Presence != Here || s[1].Presence != Absent {
 		t.Errorf("%+v", s)
 	}
 	before := w.released
 	id = e.Add(w.request("b/k", dir))[0]
 	wait(t, e)
-	if tr := find(t, e, id); tr.State != Skipped || tr.Verified != recorded || w.released != before {
+	if tr := find(t, e, id); tr.State != Skipped || tr.Verified != part.Recorded || w.released != before {
 		t.Errorf("%v, %q, %d URLs", tr.State, tr.Verified, w.released-before)
 	}
 	data, _ := os.ReadFile(dest)

@@ -3,6 +3,8 @@ package download
 import (
 	"errors"
 	"slices"
+
+	"usher/client/download/part"
 )
 
 // Pause stops a transfer, or all of a folder, and keeps what was fetched.
@@ -176,17 +178,17 @@ func (e *Engine) dropLeftover(t *transfer) {
 	if len(t.segs) == 0 {
 		return
 	}
-	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
+	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
 	if err != nil {
 		return
 	}
-	defer f.release()
-	old, same, _ := f.oldParts(t.req.Bucket, t.req.Key, "", "")
+	defer f.Release()
+	old, same, _ := f.OldParts(t.req.Bucket, t.req.Key, "", "")
 	for _, name := range append(old, same...) {
-		f.dropPart(name)
+		f.DropPart(name)
 	}
 	if t.req.ETag != "" {
-		f.dropPart(partName(t.req.Bucket, t.req.Key, t.req.ETag))
+		f.DropPart(part.Name(t.req.Bucket, t.req.Key, t.req.ETag))
 	}
 }
 

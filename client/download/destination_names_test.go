@@ -20,7 +20,7 @@ func TestNamesOfTheDestination(t *testing.T) {
 		}
 		w := newTestbed(t)
 		w.put("b/f/10:00.log", []byte("x"), "CRC64NVME")
-		e, dir := w.engine(func(c *Config) { c.hooks.windowsNames = func(string) bool { return row.windows } }), scratch(t)
+		e, dir := w.engine(func(c *Config) { c.hooks.disk.WindowsNames = func(string) bool { return row.windows } }), scratch(t)
 		e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: dir, Names: row.names})
 		wait(t, e)
 		if _, err := os.Stat(filepath.Join(dir, "f", row.want)); err != nil {

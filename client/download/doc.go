@@ -6,7 +6,7 @@
 //     part file beside the target, are checked, synced and renamed into place
 //     without overwriting, unless the caller said Overwrite.
 //   - Nothing is written outside the destination directory, whatever an object
-//     is called; no symbolic link below it is followed (names.go, disk.go).
+//     is called; no symbolic link below it is followed (name/, part/).
 //   - Versions are never mixed: every request carries If-Match, and a part
 //     belongs to one ETag.
 //   - It goes on after anything: a lost connection, a URL that ends, a sign-in
@@ -27,7 +27,6 @@
 // The path of one file: admitted (admit.go) → a look at the disk (plan.go) → a
 // ticket, which is a released URL (release.go, ticket/) → what an earlier run
 // left (resume.go) → lanes that fetch ranges (job.go, fetch.go, over h1; lanes.go
-// says how many) → what to do about failures (judge.go) → verification (checksum.go,
-// crc.go) → its name (part.go) → the sync that makes it durable (settle.go) →
-// its end, counted and reported (finish.go, where every end passes).
+// says how many) → what to do about failures (judge.go) → verification (verify/)
+// → its name, and the sync that makes it durable (part/) → its end, counted and reported (finish.go, where every end passes).
 package download

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"usher/client/download/part"
 )
 
 // TestFailedSync checks that bytes are fetched again after a failed sync, even if
@@ -22,17 +24,17 @@ func TestFailedSync(t *testing.T) {
 		var fails atomic.Bool
 		fails.Store(true)
 		e := w.engine(func(c *Config) {
-			c.hooks.sync = func(f *os.File) error {
+			c.hooks.disk.Sync = func(f *os.File) error {
 				if fails.Load() {
 					return syscall.EIO
 				}
 				return f.Sync()
 			}
-			c.hooks.settle = func(f *folder) error {
+			c.hooks.disk.SyncAll = func(f *part.Folder) error {
 				if fails.Load() {
 					return syscall.EIO
 				}
-				return settleDisk(f)
+				return part.SyncDisk(f)
 			}
 		})
 		dir := scratch(t)
@@ -95,7 +97,7 @@ func TestSwappedFolder(t *testing.T) {
 	}()
 	opened := 0
 	for range 20_000 {
-		root, _, err := openBelow(dir, []string{"sub"}, false)
+		root, _, err := part.OpenBelow(dir, []string{"sub"}, false)
 		if err != nil {
 			continue
 		}

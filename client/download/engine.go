@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"hash/maphash"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,54 +13,27 @@ import (
 	"golang.org/x/time/rate"
 
 	localname "usher/client/download/name"
+	"usher/client/download/part"
 	"usher/client/download/ticket"
 )
 
-// hooks replace parts of the world in tests. Each guard that can be switched
-// off here is there so that a test can show that it is needed.
+// hooks replace parts of the engine in tests. Each guard that can be switched off
+// here can be shown to be needed.
 type hooks struct {
-	rootCAs      *x509.CertPool
-	noIfMatch    bool
-	noVerify     bool
-	localName    func(form localname.Form, key string) string
-	openRoot     func(dir string, rel []string, create bool) (*os.Root, []string, error)
-	writeAt      func(f *os.File, p []byte, off int64) (int, error)
-	free         func(*folder) int64
-	descriptors  func() int // how many this process may have; 0: no limit is known
-	writable     func(folder string) error
-	sync         func(*os.File) error
-	settle       func(*folder) error
-	windowsNames func(dir string) bool
-	fold         bool // take every file system for a case-insensitive one
+	disk        part.Options
+	rootCAs     *x509.CertPool
+	noIfMatch   bool
+	noVerify    bool
+	localName   func(form localname.Form, key string) string
+	descriptors func() int // how many this process may have; 0: no limit is known
 }
 
 func (h hooks) withDefaults() hooks {
 	if h.localName == nil {
 		h.localName = localname.In
 	}
-	if h.openRoot == nil {
-		h.openRoot = openBelow
-	}
-	if h.writeAt == nil {
-		h.writeAt = func(f *os.File, p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
-	}
-	if h.sync == nil {
-		h.sync = (*os.File).Sync
-	}
-	if h.settle == nil {
-		h.settle = settleDisk
-	}
-	if h.windowsNames == nil {
-		h.windowsNames = windowsNames
-	}
-	if h.writable == nil {
-		h.writable = writable
-	}
 	if h.descriptors == nil {
-		h.descriptors = maxDescriptors
-	}
-	if h.free == nil {
-		h.free = freeSpace
+		h.descriptors = part.MaxDescriptors
 	}
 	return h
 }
@@ -71,11 +43,11 @@ type Engine struct {
 	cfg       Config
 	check     *ticket.Checker
 	transport *transport
-	disk      *disk
+	disk      *part.Disk
 	desk      *desk
 	limits    limits
 	buffers   buffers
-	settler   *settler
+	syncer    *part.Syncer
 	reporter  *reporter
 	queue     *queueFile
 
@@ -171,7 +143,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg: cfg, ctx: ctx, stop: stop,
 		check:     check,
 		transport: newTransport(cfg.hooks, cfg.Timeouts, bounds.idle),
-		disk:      newDisk(cfg.hooks, bounds.folders),
+		disk:      part.NewDisk(bounds.folders, cfg.hooks.disk),
 		limits:    newLimits(cfg, bounds),
 		hands:     make(chan errand),
 		list:      catalog{byID: map[ID]*transfer{}, places: map[string]*transfer{}, claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(), walks: map[*transfer]struct{}{}},
@@ -182,7 +154,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.wake.room, e.ends.told = sync.NewCond(&e.mu), sync.NewCond(&e.mu)
 	e.desk = &desk{e: e}
-	e.settler = newSettler(func() bool {
+	e.syncer = part.NewSyncer(func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		return len(e.window.active) == 0
@@ -280,7 +252,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.stop(errClosed)
 	e.wg.Wait()
-	e.settler.close()
+	e.syncer.Close()
 	e.mu.Lock()
 	for e.ends.telling {
 		e.ends.told.Wait()
@@ -288,7 +260,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.reporter.flush()
 	err := e.queue.close(e)
-	e.disk.close()
+	e.disk.Close()
 	e.transport.close()
 	return err
 }

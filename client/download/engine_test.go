@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"usher/backend/api"
+	"usher/client/download/part"
 )
 
 // TestGet downloads objects of each size class and each kind of checksum, with
@@ -56,7 +57,7 @@ func TestGet(t *testing.T) {
 			t.Errorf("%s: done %d, fetched %d", what, tr.Done, tr.Fetched)
 		}
 		info, _ := os.Stat(tr.Dest)
-		if !info.ModTime().Equal(o.modified) || info.Mode() != 0o666&^umask() {
+		if !info.ModTime().Equal(o.modified) || info.Mode() != 0o666&^part.Umask() {
 			t.Errorf("%s: time %v, mode %v", what, info.ModTime(), info.Mode())
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/download/part"
 	"usher/client/download/ticket"
 	"usher/client/quantity"
 )
@@ -19,16 +20,16 @@ import (
 // The kinds of failure that are born here. Compare with errors.Is; errors.As
 // with *Error gives the details. Failures of the backend are *api.Error.
 var (
-	ErrExists    = errors.New("the local name is taken")
+	ErrExists    = part.ErrExists
 	ErrIntegrity = errors.New("the content is not what it should be")
 	ErrChanged   = errors.New("the object changed meanwhile")
-	ErrDisk      = errors.New("the local disk")
+	ErrDisk      = part.ErrDisk
 	ErrBadURL    = ticket.ErrRefused // its details are a *ticket.Error
 	ErrNetwork   = errors.New("the network")
-	ErrLink      = errors.New("a link stands in the way")
-	ErrSpecial   = errors.New("no regular file is there")
-	ErrBusy      = errors.New("another usher holds it")
-	ErrName      = errors.New("the name cannot be used here")
+	ErrLink      = part.ErrLink
+	ErrSpecial   = part.ErrSpecial
+	ErrBusy      = part.ErrBusy
+	ErrName      = part.ErrName
 	ErrPattern   = errors.New("the path cannot be read")
 )
 
@@ -110,9 +111,23 @@ var (
 	errUntrusted = errors.New("the storage's certificate is not trusted")
 )
 
-// diskError turns a file system error into ErrDisk, and leaves errors that
-// are already spoken for alone.
+// localError turns a failure of package part into an *Error, which has a sentence
+// for people. Other errors stay.
+func localError(err error) error {
+	var local *part.Error
+	if !errors.As(err, &local) {
+		return err
+	}
+	own := &Error{Kind: local.Kind, Path: local.Path, Detail: local.Detail, Below: local.Below, cause: local.Err}
+	if own.Detail == "" {
+		own.Detail = plainCause(local.Err)
+	}
+	return own
+}
+
+// diskError turns a file system's error into ErrDisk. An *Error stays.
 func diskError(path string, err error) error {
+	err = localError(err)
 	var known *Error
 	if err == nil || errors.As(err, &known) {
 		return err

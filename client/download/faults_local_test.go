@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/part"
 	"usher/client/download/verify"
 )
 
 // failAt makes writes fail after n bytes of the file, until diskFixed is closed.
 func (tr *trial) failAt(n int, errno syscall.Errno) {
 	var written atomic.Int64
-	tr.config.hooks.writeAt = func(f *os.File, p []byte, off int64) (int, error) {
+	tr.config.hooks.disk.WriteAt = func(f *os.File, p []byte, off int64) (int, error) {
 		select {
 		case <-tr.diskFixed:
 		default:
@@ -58,7 +59,7 @@ func (tr *trial) waitHeld(t *testing.T) {
 
 // partPath returns the path of the object's part file.
 func (tr *trial) partPath() string {
-	return filepath.Join(tr.dir, partName(tr.bucket(), tr.key, tr.obj.etag))
+	return filepath.Join(tr.dir, part.Name(tr.bucket(), tr.key, tr.obj.etag))
 }
 
 // writePart writes a part and its sidecar, as an earlier run would have.
@@ -110,7 +111,7 @@ func localFaults() []fault {
 			name: "17 larger than the free space",
 			min:  70_000,
 			setup: func(tr *trial) {
-				tr.config.hooks.free = func(*folder) int64 { return 1000 }
+				tr.config.hooks.disk.Free = func(*part.Folder) int64 { return 1000 }
 			},
 			want: Failed,
 			err:  ErrDisk,

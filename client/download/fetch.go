@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/part"
 	"usher/client/download/ticket"
 	"usher/client/download/verify"
 )
@@ -19,8 +20,9 @@ import (
 type job struct {
 	e      *Engine
 	t      *transfer
-	part   *part
+	file   *part.File
 	plain  bool // small: the first request asks for everything, without a range
+	claim  *claim
 	named  bool // releases name the listing's ETag
 	ledger *ledger
 	want   verify.Check
@@ -342,7 +344,8 @@ func (j *job) meet(ctx context.Context, a *answer) error {
 		j.e.mu.Lock()
 		j.e.resize(j.t, j.size)
 		j.e.mu.Unlock()
-		if err := j.e.reserve(j.part.folder, j.t, j.size); err != nil {
+		j.claim.size = j.size
+		if err := j.claim.reserve(j.file.Folder()); err != nil {
 			return err
 		}
 	}
@@ -380,7 +383,7 @@ func (j *job) drain(ctx context.Context, a *answer, w *lane, pulse *pulse) error
 			}
 			crc = j.ledger.kind.Update(crc, b[:own])
 			if own > 0 {
-				if _, err := j.e.cfg.hooks.writeAt(j.part.file, b[:own], w.pos); err != nil {
+				if _, err := j.file.WriteAt(b[:own], w.pos); err != nil {
 					return j.e.writeError(j, err)
 				}
 			}
@@ -435,9 +438,9 @@ func (j *job) note() {
 	event, at := j.t.chain.first, j.t.chain.at
 	j.e.mu.Unlock()
 	// That it cannot be written is no reason to stop: it costs bytes, later.
-	_ = j.part.note(sidecar{Bucket: j.t.req.Bucket, Key: j.t.req.Key, ETag: j.etag, Version: j.version, Size: size,
+	_ = j.file.Note(part.Sidecar{Bucket: j.t.req.Bucket, Key: j.t.req.Key, ETag: j.etag, Version: j.version, Size: size,
 		Modified: modified, Checksum: checksum, Parts: j.parts, Event: event, EventAt: at,
-		CRC: j.ledger.kind.Name(), Ranges: j.ledger.sums()})
+		CRC: j.ledger.kind.Name(), Ranges: part.Sums(j.ledger.pieces())})
 	j.notedAt.Store(j.t.progress.done.Load())
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"usher/client/download/part"
 	"usher/client/download/verify"
 )
 
@@ -46,7 +47,7 @@ func TestForeignPart(t *testing.T) {
 			w := newTestbed(t)
 			o := w.put("b/k", data, "")
 			dir := scratch(t)
-			part := filepath.Join(dir, partName("b", "k", o.etag))
+			part := filepath.Join(dir, part.Name("b", "k", o.etag))
 			planted := random(5, len(data))
 			must(t, os.WriteFile(part, planted, 0o600))
 			must(t, os.Chmod(part, 0o600))
@@ -76,7 +77,7 @@ func TestForeignPart(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k", data, "")
 	dir := scratch(t)
-	part := filepath.Join(dir, partName("b", "k", o.etag))
+	part := filepath.Join(dir, part.Name("b", "k", o.etag))
 	must(t, os.WriteFile(part, data, 0o600))
 	must(t, os.WriteFile(part+".json", completeSidecar(o.etag, "", data), 0o600))
 	e := w.engine()
@@ -101,7 +102,7 @@ func TestResumeBesideForeign(t *testing.T) {
 	data := random(1, 20<<20)
 	o := w.put("b/k", data, "CRC64NVME")
 	dir := scratch(t)
-	part := filepath.Join(dir, partName("b", "k", o.etag))
+	part := filepath.Join(dir, part.Name("b", "k", o.etag))
 	must(t, os.WriteFile(part, []byte("planted"), 0o600))
 	must(t, os.Chmod(part, 0o666))
 	w.onGet = w.closeAfter(3<<20, true)
@@ -136,7 +137,7 @@ func TestForgedRecord(t *testing.T) {
 		verified string
 		urls     int
 	}{
-		{"own file, own folder", nil, Refuse, false, Skipped, recorded, 0},
+		{"own file, own folder", nil, Refuse, false, Skipped, part.Recorded, 0},
 		{"own file, with Checksum", nil, Refuse, true, Failed, "", 1},
 		{"own file, Overwrite", nil, Overwrite, false, Done, "crc64nvme", 1},
 		{"own file, Overwrite with Checksum", nil, Overwrite, true, Done, "crc64nvme", 1},
@@ -177,13 +178,13 @@ func forge(t *testing.T, dir, name string, content []byte, etag string) {
 	defer f.Close()
 	info, err := f.Stat()
 	must(t, err)
-	writeRecord(f, recordOf(etag, "sha256", info.Size(), info.ModTime()))
-	d := newDisk(hooks{}.withDefaults(), maxIdleFolders)
-	defer d.close()
-	at, err := d.folderAt(dir, nil, false)
+	part.WriteRecord(f, part.RecordOf(etag, "sha256", info.Size(), info.ModTime()))
+	d := part.NewDisk(maxIdleFolders, part.Options{})
+	defer d.Close()
+	at, err := d.Folder(dir, nil, false)
 	must(t, err)
-	defer at.release()
-	if readRecord(at, name) == "" {
+	defer at.Release()
+	if at.Record(name) == "" {
 		t.Skip("this file system keeps no extended attributes")
 	}
 }
@@ -236,7 +237,7 @@ func TestModes(t *testing.T) {
 	e := w.engine(func(c *Config) { c.Timeouts.BackoffMin = time.Minute })
 	id := e.Add(w.request("b/k", dir))[0]
 	eventually(t, "a part", func() bool { return find(t, e, id).Done > 0 })
-	if info, err := os.Stat(filepath.Join(dir, partName("b", "k", o.etag))); err != nil || info.Mode() != partMode {
+	if info, err := os.Stat(filepath.Join(dir, part.Name("b", "k", o.etag))); err != nil || info.Mode() != part.Mode {
 		t.Errorf("the part: %v, %v", info, err)
 	}
 }
@@ -320,7 +321,7 @@ func TestLockWaitEnds(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k", random(1, 900_000), "CRC64NVME")
 	dir := scratch(t)
-	part := filepath.Join(dir, partName("b", "k", o.etag))
+	part := filepath.Join(dir, part.Name("b", "k", o.etag))
 	must(t, os.WriteFile(part, nil, 0o600))
 	f, err := os.OpenFile(part, os.O_RDWR, 0)
 	must(t, err)

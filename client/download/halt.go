@@ -2,7 +2,6 @@ package download
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -51,53 +50,4 @@ func (e *Engine) halt(t *transfer, below string, err error) (known bool) {
 func (e *Engine) landsBelow(t *transfer, folder string) bool {
 	abs, err := filepath.Abs(filepath.Join(append([]string{t.req.Dir}, t.segs...)...))
 	return err == nil && (abs == folder || strings.HasPrefix(abs, strings.TrimSuffix(folder, string(filepath.Separator))+string(filepath.Separator)))
-}
-
-// destinationError is a failure of the destination itself: that of all its files.
-// Few descriptors are no property of it.
-func destinationError(dir string, err error) error {
-	own := &Error{Kind: ErrDisk, Path: dir, Detail: plainCause(err), cause: err}
-	if !outOfDescriptors(err) {
-		own.Below = dir
-	}
-	return own
-}
-
-// tryDestination reports why nothing can be written where a transfer lands,
-// before anything is requested from the backend. Nothing is created: of what is
-// there already, the last folder on the way down must be one, and writable.
-func (e *Engine) tryDestination(t *transfer) error {
-	at, err := filepath.Abs(t.req.Dir)
-	if err != nil {
-		return diskError(t.req.Dir, err)
-	}
-	for up := at; ; up = filepath.Dir(up) { // the destination, or the nearest folder above it that is there
-		if info, err := os.Stat(up); err == nil {
-			if !info.IsDir() {
-				return &Error{Kind: ErrDisk, Path: at, Detail: up + " is no folder", Below: at}
-			}
-			if up != at {
-				return e.cannotWrite(up, at)
-			}
-			break
-		} else if !errors.Is(err, os.ErrNotExist) || up == filepath.Dir(up) {
-			return destinationError(at, err)
-		}
-	}
-	for _, name := range t.segs[:len(t.segs)-1] {
-		next := filepath.Join(at, name)
-		if info, err := os.Lstat(next); err != nil || !info.IsDir() {
-			break // made, or refused, on the way down
-		}
-		at = next
-	}
-	return e.cannotWrite(at, at)
-}
-
-// cannotWrite is the failure of all files below a folder that cannot be written.
-func (e *Engine) cannotWrite(folder, below string) error {
-	if err := e.cfg.hooks.writable(folder); err != nil {
-		return &Error{Kind: ErrDisk, Path: folder, Detail: plainCause(err), Below: below, cause: err}
-	}
-	return nil
 }

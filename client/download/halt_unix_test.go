@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"usher/client/download/part"
 )
 
 // TestHalt checks that an error that affects every file of a destination is
@@ -18,7 +20,7 @@ func TestHalt(t *testing.T) {
 	full := func(after int) func(*Config) {
 		var mu sync.Mutex
 		return func(c *Config) {
-			c.hooks.writeAt = func(f *os.File, p []byte, off int64) (int, error) {
+			c.hooks.disk.WriteAt = func(f *os.File, p []byte, off int64) (int, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				if after--; after < 0 {
@@ -38,9 +40,9 @@ func TestHalt(t *testing.T) {
 			must(t, os.Remove(dir))
 			must(t, os.WriteFile(dir, nil, 0o600))
 		}, nil, 0},
-		{"not writable", nil, func(c *Config) { c.hooks.writable = func(string) error { return syscall.EACCES } }, 0},
-		{"read-only", nil, func(c *Config) { c.hooks.writable = func(string) error { return syscall.EROFS } }, 0},
-		{"no space, found before", nil, func(c *Config) { c.hooks.free = func(*folder) int64 { return 10 } }, 0},
+		{"not writable", nil, func(c *Config) { c.hooks.disk.Writable = func(string) error { return syscall.EACCES } }, 0},
+		{"read-only", nil, func(c *Config) { c.hooks.disk.Writable = func(string) error { return syscall.EROFS } }, 0},
+		{"no space, found before", nil, func(c *Config) { c.hooks.disk.Free = func(*part.Folder) int64 { return 10 } }, 0},
 		{"no space, found by writing", nil, full(3), 2 * smallSlots * 9},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -91,7 +93,7 @@ func TestHaltEnds(t *testing.T) {
 	var mu sync.Mutex
 	broken := true
 	e := w.engine(func(c *Config) {
-		c.hooks.writable = func(string) error {
+		c.hooks.disk.Writable = func(string) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if broken {

@@ -7,7 +7,7 @@ import (
 )
 
 // Hands is an engine that changes hands. Each person has a queue of their own:
-// what one of them asked for is never fetched, nor recorded, under the name of
+// what one of them asked for is never fetched, nor part.Recorded, under the name of
 // another who signs in afterwards. Its methods are those of the Engine of whoever
 // has it now.
 type Hands struct {

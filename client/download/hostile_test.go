@@ -12,6 +12,7 @@ import (
 	"usher/backend/api"
 	localname "usher/client/download/name"
 	"usher/client/download/name/nametest"
+	"usher/client/download/part"
 )
 
 // fetchHostile downloads a folder of hostile names. Links in the destination
@@ -60,7 +61,7 @@ func TestHostileFolder(t *testing.T) {
 // name that converts back to its key, and that nothing outside changes. fold
 // plays a file system that ignores case.
 func hostileFolder(t *testing.T, on stack, fold bool) {
-	r, dest, snap, w := fetchHostile(t, on, hooks{fold: fold})
+	r, dest, snap, w := fetchHostile(t, on, hooks{disk: part.Options{Fold: fold}})
 	keys, folded, done := map[string]bool{}, map[string]string{}, 0
 	for _, tr := range snap.Transfers[1:] {
 		name := strings.TrimPrefix(tr.Key, w.folder()+"h/")
@@ -128,14 +129,14 @@ func controls(t *testing.T, on stack, exact bool) {
 	}
 	noRoot := hooks{
 		localName: func(_ localname.Form, key string) string { return key },
-		openRoot: func(dir string, rel []string, create bool) (*os.Root, []string, error) {
+		disk: part.Options{OpenRoot: func(dir string, rel []string, create bool) (*os.Root, []string, error) {
 			p := filepath.Join(append([]string{dir}, rel...)...)
 			if create {
 				_ = os.MkdirAll(p, 0o700)
 			}
 			root, err := os.OpenRoot(p)
 			return root, rel, err
-		},
+		}},
 	}
 	killed := 0
 	all := []struct {

@@ -1,10 +1,8 @@
 package download
 
 import (
-	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"sync"
 
 	"usher/client/download/verify"
@@ -71,7 +69,7 @@ func (l *ledger) claim(n, worth int64) *lane {
 		if l.border > 0 {
 			end = min(end, (g.off/l.border+1)*l.border)
 		}
-		if g.end-end < minSteal/2 && sameBorder(l.border, g.off, g.end) {
+		if g.end-end < minSteal/2 && (verify.Range{Off: g.off, End: g.end}).Within(l.border) {
 			end = g.end // no crumbs
 		}
 		w := &lane{off: g.off, pos: g.off, held: g.off, end: end}
@@ -95,10 +93,6 @@ func (l *ledger) claim(n, worth int64) *lane {
 	victim.end = mid
 	l.lanes = append(l.lanes, w)
 	return w
-}
-
-func sameBorder(border, off, end int64) bool {
-	return border == 0 || off/border == (end-1)/border
 }
 
 // hold reserves the next n bytes of a lane for writing and says how many are
@@ -219,30 +213,4 @@ func (l *ledger) have() (n int64) {
 		n += p.End - p.Off
 	}
 	return n
-}
-
-// sums writes pieces for a sidecar.
-func (l *ledger) sums() []rangeSum {
-	pieces := l.pieces()
-	out := make([]rangeSum, len(pieces))
-	for i, p := range pieces {
-		out[i] = rangeSum{p.Off, p.End, strconv.FormatUint(p.CRC, 16)}
-	}
-	return out
-}
-
-// piecesOf reads a sidecar's ranges, splitting none: a range that crosses the
-// border of a part is of no use and dropped.
-func piecesOf(sums []rangeSum, border int64) ([]verify.Range, error) {
-	var out []verify.Range
-	for _, s := range sums {
-		crc, err := strconv.ParseUint(s.Sum, 16, 64)
-		if err != nil {
-			return nil, fmt.Errorf("reading a sidecar's sum: %w", err)
-		}
-		if sameBorder(border, s.From, s.To) {
-			out = append(out, verify.Range{Off: s.From, End: s.To, CRC: crc})
-		}
-	}
-	return out, nil
 }

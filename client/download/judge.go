@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/part"
 	"usher/client/download/ticket"
 	"usher/client/quantity"
 )
@@ -45,7 +46,7 @@ func (j *job) judge(ctx context.Context, err error, s *streak) error {
 	e.mu.Lock()
 	j.t.progress.retries++
 	e.mu.Unlock()
-	if outOfDescriptors(err) { // another connection ends, and leaves its own
+	if part.OutOfDescriptors(err) { // another connection ends, and leaves its own
 		e.set(j.t, Running, nil, "Too many files are open; waiting for one to be closed.")
 		if s.broke++; s.broke > 10*maxStreak {
 			return netError(err)
@@ -118,7 +119,7 @@ func (j *job) judgeS3(ctx context.Context, s3 *s3Error, streak int) error {
 }
 
 // keeps tells whether what was fetched outlives this try.
-func (j *job) keeps() bool { return j.part.name != "" && j.t.progress.done.Load() > 0 }
+func (j *job) keeps() bool { return j.file.Named() && j.t.progress.done.Load() > 0 }
 
 // mismatch is content that is not what it should be.
 type mismatch struct{ what string }
@@ -128,13 +129,13 @@ func (m *mismatch) Is(target error) bool { return target == errMismatch }
 
 // writeError says what the disk said, with the numbers where it is full.
 func (e *Engine) writeError(j *job, err error) error {
-	path := filepath.Join(j.part.folder.path, j.part.name)
+	path := j.file.Path()
 	if len(j.t.segs) > 0 {
-		path = filepath.Join(j.part.folder.path, j.t.segs[len(j.t.segs)-1])
+		path = filepath.Join(j.file.Folder().Path(), j.t.segs[len(j.t.segs)-1])
 	}
 	if isFull(err) {
 		need := max(j.size-j.t.progress.done.Load(), 1)
-		return &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(e.cfg.hooks.free(j.part.folder), 0), kept: j.keeps(), cause: err}
+		return &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(j.file.Folder().Free(), 0), kept: j.keeps(), cause: err}
 	}
 	err = diskError(path, err)
 	var own *Error

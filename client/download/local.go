@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	localname "usher/client/download/name"
+	"usher/client/download/part"
 )
 
 // Presence is what is known of an object on this machine.
@@ -28,7 +29,7 @@ type LocalState struct {
 // and asks nothing of the backend. Folders are Absent or HereMaybe.
 func (e *Engine) Local(dir string, reqs []Request) []LocalState {
 	out := make([]LocalState, len(reqs))
-	scans := map[string]map[string]sidecar{}
+	scans := map[string]map[string]part.Sidecar{}
 	for i, r := range reqs {
 		r.Dir = dir
 		if segs, err := e.localPath(r); err == nil {
@@ -39,29 +40,29 @@ func (e *Engine) Local(dir string, reqs []Request) []LocalState {
 }
 
 // local looks for one; scans holds the parts of folders that were read already.
-func (e *Engine) local(r Request, segs []string, scans map[string]map[string]sidecar) LocalState {
+func (e *Engine) local(r Request, segs []string, scans map[string]map[string]part.Sidecar) LocalState {
 	s := LocalState{Path: filepath.Join(append([]string{r.Dir}, segs...)...)}
 	if len(segs) == 0 {
 		return s
 	}
-	f, err := e.disk.folderAt(r.Dir, segs[:len(segs)-1], false)
+	f, err := e.disk.Folder(r.Dir, segs[:len(segs)-1], false)
 	if err != nil {
 		return s
 	}
-	defer f.release()
+	defer f.Release()
 	name := segs[len(segs)-1]
-	info, err := f.root.Lstat(name)
+	info, err := f.Lstat(name)
 	if err == nil && info.IsDir() && !r.Folder {
 		name += localname.ClashMark
-		info, err = f.root.Lstat(name)
+		info, err = f.Lstat(name)
 	}
 	switch {
 	case err == nil && r.Folder && info.IsDir():
 		s.Presence = HereMaybe
 		return s
 	case err == nil && info.Mode().IsRegular() && !r.Folder:
-		s.Path = filepath.Join(f.path, name)
-		if f.recorded(name, r.ETag, info) {
+		s.Path = filepath.Join(f.Path(), name)
+		if f.Recorded(name, r.ETag, info) {
 			s.Presence = Here
 		} else if info.Size() == r.Size || r.ETag == "" && r.Size == 0 { // not listed: nothing is known of it
 			s.Presence = HereMaybe
@@ -72,14 +73,14 @@ func (e *Engine) local(r Request, segs []string, scans map[string]map[string]sid
 	case r.Folder:
 		return s
 	}
-	parts, ok := scans[f.id]
+	parts, ok := scans[f.ID()]
 	if !ok {
-		parts = f.scanParts()
-		scans[f.id] = parts
+		parts = f.Scan()
+		scans[f.ID()] = parts
 	}
 	for _, side := range parts {
 		if side.Bucket == r.Bucket && side.Key == r.Key && (r.ETag == "" || side.ETag == r.ETag) && side.Size > 0 {
-			s.Presence, s.Percent = HerePartial, int(min(side.have()*100/side.Size, 99))
+			s.Presence, s.Percent = HerePartial, int(min(side.Have()*100/side.Size, 99))
 		}
 	}
 	return s

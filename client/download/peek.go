@@ -3,10 +3,7 @@ package download
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"usher/backend/api"
 	"usher/client/download/ticket"
@@ -65,26 +62,4 @@ func peekError(err error, request string) error {
 		return &api.Error{Code: api.StorageUnavailable}
 	}
 	return netError(err)
-}
-
-// FreeSpace is what an ordinary person can still write below dir, in bytes;
-// where dir is not there yet, below the nearest folder that is.
-func FreeSpace(dir string) (int64, error) { return freeBelow(dir, freeSpace) }
-
-func freeBelow(dir string, free func(*folder) int64) (int64, error) {
-	for {
-		f, err := os.Open(folderOnly(dir))
-		if err == nil {
-			defer f.Close()
-			if n := free(&folder{dir: f}); n >= 0 {
-				return n, nil
-			}
-			return 0, errors.New("the free space is not known on this system")
-		}
-		up := filepath.Dir(dir)
-		if !errors.Is(err, os.ErrNotExist) || up == dir {
-			return 0, fmt.Errorf("looking for free space: %w", err)
-		}
-		dir = up
-	}
 }

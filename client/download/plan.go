@@ -4,13 +4,13 @@ import (
 	"errors"
 	"hash/maphash"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
 	localname "usher/client/download/name"
+	"usher/client/download/part"
 	"usher/client/download/ticket"
 	"usher/client/download/verify"
 )
@@ -60,7 +60,7 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 // names are the local names of a key's rest below a request's destination.
 func (e *Engine) names(r Request, rest string) []string {
 	form := localname.Unix
-	if r.Names == PortableNames || runtime.GOOS == "windows" || e.disk.needsPortable(r.Dir) {
+	if r.Names == PortableNames || runtime.GOOS == "windows" || e.disk.PortableOnly(r.Dir) {
 		form = localname.Portable
 	}
 	return strings.Split(e.cfg.hooks.localName(form, rest), "/")
@@ -80,7 +80,7 @@ func (e *Engine) claimName(r Request, segs []string) []string {
 	for n := 0; ; n++ {
 		try := slices.Clone(segs)
 		if n > 0 {
-			try[last] = numbered(try[last], n)
+			try[last] = part.Numbered(try[last], n)
 		}
 		place := e.hash(append([]string{filepath.Clean(r.Dir)}, try...)...)
 		owner, taken := e.list.claimed[place]
@@ -129,7 +129,7 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 		t.result.dest = p.path
 		e.mu.Unlock()
 	}()
-	f, err := e.disk.folderAt(t.req.Dir, dirs, false)
+	f, err := e.disk.Folder(t.req.Dir, dirs, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.fresh = true
 		return p, nil
@@ -137,19 +137,19 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 	if err != nil {
 		return plan{state: Failed}, err
 	}
-	defer f.release()
+	defer f.Release()
 	if t.req.Name == "" {
-		name = f.claim(name, t.req.Bucket+"/"+t.req.Key)
+		name = f.Claim(name, t.req.Bucket+"/"+t.req.Key)
 	}
-	if s, ok := f.leftover(t.req.Bucket, t.req.Key); ok {
+	if s, ok := f.Leftover(t.req.Bucket, t.req.Key); ok {
 		e.adopt(t, s)
 	}
-	info, err := f.root.Lstat(name)
+	info, err := f.Lstat(name)
 	if err == nil && info.IsDir() {
 		name += localname.ClashMark
-		info, err = f.root.Lstat(name)
+		info, err = f.Lstat(name)
 	}
-	if p.path = filepath.Join(f.path, name); err != nil {
+	if p.path = filepath.Join(f.Path(), name); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return p, nil
 		}
@@ -157,26 +157,26 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 	}
 	p.taken = true
 	if t.req.Conflict == Refuse || t.req.Conflict == Overwrite {
-		if err := f.replaceable(name); err != nil {
+		if err := f.Replaceable(name); err != nil {
 			return plan{state: Failed}, err
 		}
 	}
 	for n := 1; err == nil; n++ { // with KeepBoth the same content may be here under a number
 		if info.Mode().IsRegular() && (t.req.Conflict != Overwrite || t.req.Checksum) {
-			if !t.req.Checksum && f.recorded(name, t.req.ETag, info) {
-				f.dropParts(t.req.Bucket, t.req.Key, t.req.ETag)
-				p.path = filepath.Join(f.path, name)
-				return e.leave(t, p, recorded, false), nil
+			if !t.req.Checksum && f.Recorded(name, t.req.ETag, info) {
+				f.DropParts(t.req.Bucket, t.req.Key, t.req.ETag)
+				p.path = filepath.Join(f.Path(), name)
+				return e.leave(t, p, part.Recorded, false), nil
 			}
 			if t.size < 0 || t.size == info.Size() {
 				p.compare = append(p.compare, name)
 			}
 		}
-		if t.req.Conflict != KeepBoth || n > maxNumber {
+		if t.req.Conflict != KeepBoth || n > part.MaxNumber {
 			break
 		}
-		name = numbered(filepath.Base(p.path), n)
-		info, err = f.root.Lstat(name)
+		name = part.Numbered(filepath.Base(p.path), n)
+		info, err = f.Lstat(name)
 	}
 	if t.req.Conflict == Skip {
 		return e.leave(t, p, "", true), nil
@@ -186,9 +186,6 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 	}
 	return p, nil
 }
-
-// maxNumber is the last "name (n)" that KeepBoth makes.
-const maxNumber = 999
 
 // leave notes that what is there stays.
 func (e *Engine) leave(t *transfer, p plan, verified string, differs bool) plan {
@@ -213,52 +210,29 @@ func (e *Engine) taken(t *transfer, p plan) (plan, error) {
 // sameContent looks among the files that may be the same for one that is, by
 // what the backend knows, and notes that it was found.
 func (e *Engine) sameContent(t *transfer, p plan, tk *ticket.Ticket) (found plan, err error) {
-	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
+	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
 	if err != nil {
 		return p, diskError(p.path, err)
 	}
-	defer f.release()
+	defer f.Release()
 	for _, name := range p.compare {
-		verified, same, err := f.holds(name, tk, t.req.Checksum)
+		verified, same, err := holds(f, name, tk, t.req.Checksum)
 		if err != nil {
-			return p, diskError(filepath.Join(f.path, name), err)
+			return p, diskError(filepath.Join(f.Path(), name), err)
 		}
 		if same {
-			f.dropParts(t.req.Bucket, t.req.Key, tk.ETag)
-			p.path = filepath.Join(f.path, name)
+			f.DropParts(t.req.Bucket, t.req.Key, tk.ETag)
+			p.path = filepath.Join(f.Path(), name)
 			return e.leave(t, p, verified, false), nil
 		}
 	}
 	return e.taken(t, p)
 }
 
-// replaceable returns the reason why what has the name is not to be replaced: it
-// is neither absent, a regular file nor a folder.
-func (f *folder) replaceable(name string) error {
-	info, err := f.root.Lstat(name)
-	if err != nil {
-		return nil
-	}
-	path, what := filepath.Join(f.path, name), ""
-	switch info.Mode().Type() {
-	case 0, fs.ModeDir:
-		return nil
-	case fs.ModeSymlink:
-		return &Error{Kind: ErrLink, Path: path}
-	case fs.ModeNamedPipe:
-		what = "a named pipe"
-	case fs.ModeSocket:
-		what = "a socket"
-	default:
-		what = "a device"
-	}
-	return &Error{Kind: ErrSpecial, Path: path, Detail: what}
-}
-
 // holds compares one file with the content of a ticket, and notes that it is the
 // same so that the next look need not compare. With again its note is not enough.
-func (f *folder) holds(name string, tk *ticket.Ticket, again bool) (verified string, same bool, err error) {
-	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow, 0)
+func holds(f *part.Folder, name string, tk *ticket.Ticket, again bool) (verified string, same bool, err error) {
+	file, err := f.OpenFile(name)
 	if err != nil {
 		return "", false, nil
 	}
@@ -267,8 +241,8 @@ func (f *folder) holds(name string, tk *ticket.Ticket, again bool) (verified str
 	if err != nil || !info.Mode().IsRegular() || info.Size() != tk.Size {
 		return "", false, nil
 	}
-	if !again && f.recorded(name, tk.ETag, info) {
-		return recorded, true, nil
+	if !again && f.Recorded(name, tk.ETag, info) {
+		return part.Recorded, true, nil
 	}
 	w, err := verify.Expect(tk.Checksum, tk.Parts, tk.Size)
 	if err != nil || w.None() {
@@ -276,7 +250,7 @@ func (f *folder) holds(name string, tk *ticket.Ticket, again bool) (verified str
 	}
 	same, err = w.MatchesReader(file, tk.Size)
 	if same {
-		writeRecord(file, recordOf(tk.ETag, w.Label(), info.Size(), info.ModTime()))
+		part.WriteRecord(file, part.RecordOf(tk.ETag, w.Label(), info.Size(), info.ModTime()))
 	}
 	return w.Label(), same, err
 }

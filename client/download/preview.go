@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"usher/backend/api"
+	"usher/client/download/part"
 )
 
 // Planned is one file that a request would fetch.
@@ -71,7 +72,7 @@ func (e *Engine) planned(r Request, segs []string, barred error) Planned {
 	e.mu.Lock()
 	segs = e.claimName(r, segs)
 	e.mu.Unlock()
-	p := Planned{Request: r, LocalState: e.local(r, segs, map[string]map[string]sidecar{}), Err: barred}
+	p := Planned{Request: r, LocalState: e.local(r, segs, map[string]map[string]part.Sidecar{}), Err: barred}
 	if abs, err := filepath.Abs(p.Path); err == nil {
 		p.Path = abs
 	}
@@ -87,18 +88,18 @@ func (e *Engine) planned(r Request, segs []string, barred error) Planned {
 // nextNumber is the path of the first "name (n)" that is free.
 func (e *Engine) nextNumber(r Request, segs []string) string {
 	name := segs[len(segs)-1]
-	f, err := e.disk.folderAt(r.Dir, segs[:len(segs)-1], false)
+	f, err := e.disk.Folder(r.Dir, segs[:len(segs)-1], false)
 	if err != nil {
 		return filepath.Join(append([]string{r.Dir}, segs...)...)
 	}
-	defer f.release()
-	for n := 1; n <= maxNumber; n++ {
-		if _, err := f.root.Lstat(numbered(name, n)); err != nil {
+	defer f.Release()
+	for n := 1; n <= part.MaxNumber; n++ {
+		if _, err := f.Lstat(part.Numbered(name, n)); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
-				name = numbered(name, n)
+				name = part.Numbered(name, n)
 			}
 			break
 		}
 	}
-	return filepath.Join(f.path, name)
+	return filepath.Join(f.Path(), name)
 }

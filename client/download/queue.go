@@ -2,6 +2,7 @@ package download
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,8 +11,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-
-	"errors"
 )
 
 // Saved is an unfinished transfer of an earlier run. Adding its Request goes

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"usher/client/download/part"
 	"usher/client/download/verify"
 	"usher/client/quantity"
 )
@@ -24,7 +25,7 @@ func (j *job) prepare() error {
 	j.t.progress.done.Store(j.ledger.have())
 	j.notedAt.Store(j.t.progress.done.Load())
 	if j.size > smallObject {
-		if err := preallocate(j.part.file, j.size); err != nil {
+		if err := j.file.Allocate(j.size); err != nil {
 			return j.e.writeError(j, err)
 		}
 	}
@@ -35,8 +36,8 @@ func (j *job) prepare() error {
 // and takes only ranges whose sums agree: after a power cut the sidecar may
 // know more than the disk. Without a sidecar that fits, the part is emptied.
 func (j *job) resume() []verify.Range {
-	if j.part.size > 0 && !j.noRange {
-		if s, ok := j.part.folder.notes(j.part.name); ok && s.ETag == j.etag && s.Bucket == j.t.req.Bucket &&
+	if j.file.Size() > 0 && !j.noRange {
+		if s, ok := j.file.Notes(); ok && s.ETag == j.etag && s.Bucket == j.t.req.Bucket &&
 			s.Key == j.t.req.Key && (s.ETag != "" || !s.Modified.IsZero() && s.Modified.Equal(j.modified)) && (j.size < 0 || s.Size == j.size) {
 			if j.checksum == nil && s.Checksum != nil {
 				if w, err := verify.Expect(s.Checksum, s.Parts, s.Size); err == nil {
@@ -51,18 +52,18 @@ func (j *job) resume() []verify.Range {
 			}
 		}
 	}
-	if j.part.size > 0 {
-		_ = j.part.file.Truncate(0)
+	if j.file.Size() > 0 {
+		j.file.Empty()
 	}
 	return nil
 }
 
-func (j *job) readBack(s sidecar) []verify.Range {
+func (j *job) readBack(s part.Sidecar) []verify.Range {
 	kind := j.want.CRC()
 	if s.CRC != kind.Name() {
 		return nil
 	}
-	said, err := piecesOf(s.Ranges, j.want.Border())
+	said, err := part.Pieces(s.Ranges, j.want.Border())
 	if err != nil {
 		return nil
 	}
@@ -72,7 +73,7 @@ func (j *job) readBack(s sidecar) []verify.Range {
 	for _, p := range said {
 		crc, at := uint64(0), p.Off
 		for at < p.End {
-			n, err := j.part.file.ReadAt((*buf)[:min(int64(len(*buf)), p.End-at)], at)
+			n, err := j.file.ReadAt((*buf)[:min(int64(len(*buf)), p.End-at)], at)
 			if n == 0 || err != nil && at+int64(n) < p.End {
 				break
 			}
@@ -88,14 +89,14 @@ func (j *job) readBack(s sidecar) []verify.Range {
 
 // adopt takes over the chain of audit events that an earlier run began, so
 // that the auditor sees one row for one file.
-func (e *Engine) adopt(t *transfer, s sidecar) {
+func (e *Engine) adopt(t *transfer, s part.Sidecar) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if age := e.cfg.Now().Sub(s.EventAt); t.chain.first != "" || !eventID(s.Event) || age < 0 || age > chainAge {
 		return
 	}
 	t.chain.first, t.chain.at = s.Event, s.EventAt
-	t.event = "Going on from " + quantity.Size(s.have()) + "."
+	t.event = "Going on from " + quantity.Size(s.Have()) + "."
 }
 
 // chainAge is how long a chain goes on; complete takes events of the last 24 h.
@@ -133,7 +134,7 @@ func (j *job) verify(ctx context.Context) error {
 		if w.Combines(j.ledger.kind, j.ledger.border) {
 			ok = w.MatchesRanges(j.ledger.pieces())
 		} else {
-			ok, err = w.MatchesReader(j.part.file, j.size)
+			ok, err = w.MatchesReader(j.file.Reader(), j.size)
 		}
 	}
 	if err != nil || !ok {
@@ -142,7 +143,7 @@ func (j *job) verify(ctx context.Context) error {
 		j.e.mu.Unlock()
 	}
 	if err != nil {
-		return diskError(j.part.folder.path, err)
+		return diskError(j.file.Folder().Path(), err)
 	}
 	if !ok {
 		return &mismatch{"its " + j.want.Label() + " differs"}
@@ -155,18 +156,18 @@ func (j *job) abandon(err error) error {
 	var own *Error
 	switch {
 	case errors.Is(err, errMismatch), errors.Is(err, errNoRange):
-		j.part.remove()
+		j.file.Remove()
 	case errors.As(err, &own) && own.Kind == ErrChanged:
-		own.Path = filepath.Join(j.part.folder.path, j.t.segs[len(j.t.segs)-1])
-		j.part.remove()
+		own.Path = filepath.Join(j.file.Folder().Path(), j.t.segs[len(j.t.segs)-1])
+		j.file.Remove()
 		j.t.progress.done.Store(0)
 	case errors.Is(err, errCancelled):
-		j.part.remove()
+		j.file.Remove()
 		j.t.progress.done.Store(0)
-	case j.part.name != "" && j.ledger != nil && j.ledger.have() > 0:
+	case j.file.Named() && j.ledger != nil && j.ledger.have() > 0:
 		j.note()
 	default:
-		j.part.remove()
+		j.file.Remove()
 		j.t.progress.done.Store(0)
 	}
 	return err

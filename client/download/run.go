@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	localname "usher/client/download/name"
+	"usher/client/download/part"
 	"usher/client/quantity"
 )
 
@@ -41,7 +41,7 @@ func (e *Engine) carry(ctx context.Context, t *transfer) {
 	if err == nil {
 		state, err = e.try(ctx, t)
 	}
-	if state == Done && err == nil && t.size < syncSize {
+	if state == Done && err == nil && t.size < part.SyncSize {
 		f, ferr := e.folderOf(ctx, t)
 		if ferr == nil {
 			e.settle(t, f)
@@ -53,11 +53,11 @@ func (e *Engine) carry(ctx context.Context, t *transfer) {
 }
 
 // folderOf opens a transfer's folder again, and waits for a descriptor.
-func (e *Engine) folderOf(ctx context.Context, t *transfer) (*folder, error) {
+func (e *Engine) folderOf(ctx context.Context, t *transfer) (*part.Folder, error) {
 	var r retryNote
 	for {
-		f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
-		if !outOfDescriptors(err) {
+		f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
+		if !part.OutOfDescriptors(err) {
 			return f, diskError(t.result.dest, err)
 		}
 		if err := e.waitDescriptor(ctx, t, &r, err); err != nil {
@@ -68,7 +68,7 @@ func (e *Engine) folderOf(ctx context.Context, t *transfer) (*folder, error) {
 
 // settle takes a small file that has its name out of the way of others, until
 // the sync that it shares with them made it durable.
-func (e *Engine) settle(t *transfer, f *folder) {
+func (e *Engine) settle(t *transfer, f *part.Folder) {
 	e.mu.Lock()
 	e.transition(t, Verifying, nil)
 	e.window.settling++
@@ -76,11 +76,11 @@ func (e *Engine) settle(t *transfer, f *folder) {
 	t.phase = syncing
 	e.admit()
 	e.mu.Unlock()
-	e.settler.add(f, func(err error) {
+	e.syncer.Sync(f, func(err error) {
 		state := Done
 		if err != nil {
 			// Not the file, which a later sync would call durable, is kept.
-			_ = f.root.Remove(filepath.Base(t.result.dest))
+			_ = f.Remove(filepath.Base(t.result.dest))
 			t.progress.done.Store(0)
 			state, err = Failed, diskError(t.result.dest, err)
 		}
@@ -92,7 +92,7 @@ func (e *Engine) settle(t *transfer, f *folder) {
 // once more.
 func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 	if !e.cfg.Dotfiles {
-		if err := guardHome(t.req.Dir, t.segs[:len(t.segs)-1], t.segs[len(t.segs)-1]); err != nil {
+		if err := part.GuardHome(t.req.Dir, t.segs[:len(t.segs)-1], t.segs[len(t.segs)-1]); err != nil {
 			return Failed, err
 		}
 	}
@@ -100,7 +100,7 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 	for {
 		state, err := e.once(ctx, t, &r)
 		var m *mismatch
-		var held *heldError
+		var held *part.HeldError
 		switch {
 		case errors.As(err, &m):
 			if r.mismatches++; r.mismatches > 1 {
@@ -114,11 +114,11 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 			e.again(t, "The storage sends whole files only; starting from the beginning.")
 		case errors.As(err, &held):
 			e.set(t, Waiting, nil, "Another usher is fetching this file; waiting for it.")
-			if err := e.waitFree(ctx, t, held.part); err != nil {
+			if err := e.waitFree(ctx, t, held.Part); err != nil {
 				return Failed, err
 			}
-		case errors.Is(err, errArrived): // look at what is there now
-		case outOfDescriptors(err):
+		case errors.Is(err, part.ErrArrived): // look at what is there now
+		case part.OutOfDescriptors(err):
 			if err := e.waitDescriptor(ctx, t, &r, err); err != nil {
 				return Failed, err
 			}
@@ -137,19 +137,19 @@ func (e *Engine) waitFree(ctx context.Context, t *transfer, part string) error {
 		if err := e.sleep(ctx, e.cfg.Timeouts.LockPoll); err != nil {
 			return err
 		}
-		f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
+		f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
 		if err != nil {
 			return nil // the next try says what is wrong with it
 		}
-		held, now := f.held(part), f.progress(part)
-		f.release()
+		held, now := f.Held(part), f.Progress(part)
+		f.Release()
 		switch {
 		case !held:
 			return nil
 		case now != seen:
 			moved, seen = time.Now(), now
 		case time.Since(moved) > e.cfg.Timeouts.LockWait:
-			return &Error{Kind: ErrBusy, Path: filepath.Join(f.path, t.segs[len(t.segs)-1]), Detail: quantity.Plural(max(int(e.cfg.Timeouts.LockWait.Minutes()), 1), "minute", "minutes")}
+			return &Error{Kind: ErrBusy, Path: filepath.Join(f.Path(), t.segs[len(t.segs)-1]), Detail: quantity.Plural(max(int(e.cfg.Timeouts.LockWait.Minutes()), 1), "minute", "minutes")}
 		}
 	}
 }
@@ -194,7 +194,7 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 	if t.refused != nil {
 		return Failed, t.refused
 	}
-	if err := e.tryDestination(t); err != nil {
+	if err := e.disk.Check(t.req.Dir, t.segs[:len(t.segs)-1]); err != nil {
 		return Failed, err
 	}
 	if err := e.fits(t); err != nil {
@@ -243,47 +243,47 @@ func (e *Engine) once(ctx context.Context, t *transfer, r *retryNote) (State, er
 // fetchInto opens the part, fetches what it lacks and finishes it.
 func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 	t := j.t
-	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], true)
+	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], true)
 	if err != nil {
 		return Failed, err
 	}
-	defer f.release()
-	name := partName(t.req.Bucket, t.req.Key, j.etag)
+	defer f.Release()
+	name := part.Name(t.req.Bucket, t.req.Key, j.etag)
 	begun := false
 	if !p.fresh {
 		var old []string
-		old, _, begun = f.oldParts(t.req.Bucket, t.req.Key, j.etag, name)
+		old, _, begun = f.OldParts(t.req.Bucket, t.req.Key, j.etag, name)
 		for _, o := range old {
-			f.dropPart(o)
+			f.DropPart(o)
 			e.mu.Lock()
 			t.result.anew = true
 			e.report(t, Running, nil, "The file changed since the last try; starting from the beginning.")
 			e.mu.Unlock()
 		}
 	}
+	j.claim = &claim{t: t, size: j.size}
+	defer e.disk.Unreserve(j.claim)
 	if j.size >= 0 {
 		e.mu.Lock()
 		e.resize(t, j.size)
 		e.mu.Unlock()
-		if err := e.reserve(f, t, j.size); err != nil {
+		if err := j.claim.reserve(f); err != nil {
 			return Failed, err
 		}
-		defer e.unreserve(t)
 	}
-	open := f.openPart
+	open := f.Open
 	if j.plain && j.size >= 0 && j.size <= bufferSize && !begun && t.req.Conflict != Overwrite {
-		open = f.newPart
+		open = f.OpenNew
 	}
-	if j.part, err = open(name); err != nil {
+	if j.file, err = open(name); err != nil {
 		return Failed, err
 	}
-	defer j.part.close()
-	j.part.begun = begun || j.part.size > 0
-	j.part.hasNotes = j.part.begun
-	if j.part.name != "" && !j.part.begun && !p.taken {
-		if _, err := f.root.Lstat(filepath.Base(p.path)); err == nil {
-			j.part.remove()
-			return Failed, errArrived
+	defer j.file.Close()
+	j.file.Begin(begun)
+	if j.file.Named() && !j.file.Begun() && !p.taken {
+		if _, err := f.Lstat(filepath.Base(p.path)); err == nil {
+			j.file.Remove()
+			return Failed, part.ErrArrived
 		}
 	}
 	if err = j.prepare(); err == nil {
@@ -300,14 +300,11 @@ func (e *Engine) fetchInto(ctx context.Context, j *job, p plan) (State, error) {
 
 // deliver gives the verified part its name. The transfer is done once that is
 // durable; small files wait for a sync they share.
-func (e *Engine) deliver(j *job, f *folder) (State, error) {
+func (e *Engine) deliver(j *job, f *part.Folder) (State, error) {
 	t := j.t
-	if j.part.size > j.size { // an earlier try with another size was here
-		if err := j.part.file.Truncate(j.size); err != nil {
-			return Failed, diskError(f.path, err)
-		}
+	if err := j.file.Resize(j.size); err != nil { // an earlier run with another size was here
+		return Failed, err
 	}
-	j.part.size = j.size
 	when := j.modified
 	if when.IsZero() {
 		when = e.cfg.Now()
@@ -315,33 +312,25 @@ func (e *Engine) deliver(j *job, f *folder) (State, error) {
 	label := j.want.Label()
 	name := t.segs[len(t.segs)-1]
 	if t.req.Name == "" {
-		name = f.claim(name, t.req.Bucket+"/"+t.req.Key)
+		name = f.Claim(name, t.req.Bucket+"/"+t.req.Key)
 	}
-	used, err := j.part.finish(name, when, t.req.Conflict, recordOf(j.etag, label, j.size, when))
-	if errors.Is(err, ErrExists) && j.part.file != nil && j.part.sameAs(name) {
+	used, err := j.file.Finish(name, when, t.req.Conflict.taken(), part.RecordOf(j.etag, label, j.size, when))
+	if errors.Is(err, ErrExists) && j.file.Open() && j.file.SameAs(name) {
 		// Another usher was faster, between the look at the disk and the lock.
-		j.part.remove()
+		j.file.Remove()
 		e.mu.Lock()
 		t.result.verified = label
 		e.mu.Unlock()
 		return Skipped, nil
 	}
 	if err != nil {
-		if j.part.file != nil {
+		if j.file.Open() {
 			j.note()
 		}
 		return Failed, err
 	}
 	e.mu.Lock()
-	t.result.dest, t.result.verified, t.err = filepath.Join(f.path, used), label, nil
+	t.result.dest, t.result.verified, t.err = filepath.Join(f.Path(), used), label, nil
 	e.mu.Unlock()
 	return Done, nil
-}
-
-// strictName is the form of a local name that no other is taken for.
-func strictName(name string) string {
-	if key, err := localname.KeyOf(name); err == nil {
-		return localname.In(localname.Strict, key)
-	}
-	return name
 }

@@ -2,47 +2,33 @@ package download
 
 import (
 	"path/filepath"
-	"time"
+
+	"usher/client/download/part"
 )
 
-// reserve refuses what does not fit: the size must be free beside what other
-// transfers still want, and a little must stay. A part's blocks that are there
-// count.
-func (e *Engine) reserve(f *folder, t *transfer, size int64) error {
-	id := f.fs
-	d := e.disk
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	// Thousands of small files need not ask each: what was free a moment ago,
-	// less what was promised since, is near enough.
-	look, now := d.looked[id], time.Now()
-	if now.Sub(look.at) > freeFor || size > smallObject {
-		look = freeLook{e.cfg.hooks.free(f), now}
-	}
-	if look.free < 0 {
-		return nil
-	}
-	wanted := min(diskReserve, look.free/8)
-	for other, r := range d.reserved {
-		if other != t && r.system == id {
-			wanted += max(r.size-other.progress.done.Load(), 0)
-		}
-	}
-	need := size - t.progress.done.Load()
-	if look.free-wanted < need {
-		d.looked[id] = look
-		return e.noSpace(t, filepath.Join(f.path, t.segs[len(t.segs)-1]), need, look.free-wanted)
-	}
-	look.free -= size
-	d.looked[id] = look
-	if size > smallObject {
-		d.reserved[t] = reservation{id, size}
+// FreeSpace is the space below dir that an ordinary person can still write, in
+// bytes. Where dir is absent, the nearest folder above it counts.
+func FreeSpace(dir string) (int64, error) { return part.FreeSpace(dir) }
+
+// claim is the space that a transfer still needs.
+type claim struct {
+	t    *transfer
+	size int64 // bytes of the whole file
+}
+
+// Remaining is the number of bytes that are not written yet.
+func (c *claim) Remaining() int64 { return c.size - c.t.progress.done.Load() }
+
+// reserve refuses a file that has no space left in a folder.
+func (c *claim) reserve(f *part.Folder) error {
+	if usable, ok := f.Reserve(c, c.size); !ok {
+		return noSpace(c.t, filepath.Join(f.Path(), c.t.segs[len(c.t.segs)-1]), c.Remaining(), usable)
 	}
 	return nil
 }
 
-// fits refuses what does not fit before it is released, where the listing tells
-// its size.
+// fits refuses a file that has no space before it is released, where the listing
+// has its size.
 func (e *Engine) fits(t *transfer) error {
 	if t.req.ETag == "" || t.req.Size == 0 {
 		return nil
@@ -51,55 +37,32 @@ func (e *Engine) fits(t *transfer) error {
 	if err != nil {
 		return nil
 	}
-	free, err := freeBelow(abs, e.cfg.hooks.free)
-	if err != nil {
-		return nil // it is not known here
+	usable, err := e.disk.Usable(abs)
+	if err != nil || usable >= t.req.Size || e.hasPart(t) {
+		return nil // it fits, or the space is not known
 	}
-	have := free - min(diskReserve, free/8)
-	if have >= t.req.Size || e.hasPart(t) {
-		return nil
-	}
-	return e.noSpace(t, filepath.Join(append([]string{abs}, t.segs...)...), t.req.Size, have)
+	return noSpace(t, filepath.Join(append([]string{abs}, t.segs...)...), t.req.Size, usable)
 }
 
-// hasPart reports whether an earlier run left something of a transfer.
+// hasPart reports whether an earlier run left a part of a transfer.
 func (e *Engine) hasPart(t *transfer) bool {
-	f, err := e.disk.folderAt(t.req.Dir, t.segs[:len(t.segs)-1], false)
+	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
 	if err != nil {
 		return false
 	}
-	defer f.release()
-	_, ok := f.leftover(t.req.Bucket, t.req.Key)
+	defer f.Release()
+	_, ok := f.Leftover(t.req.Bucket, t.req.Key)
 	return ok
 }
 
-// noSpace is the failure of a file that does not fit. Where not even a small one
-// does, it is that of all files of the destination.
-func (e *Engine) noSpace(t *transfer, path string, need, have int64) error {
-	err := &Error{Kind: ErrDisk, Path: path, Needed: need, Free: max(have, 0), kept: t.progress.done.Load() > 0}
-	if need <= smallObject || have <= 0 {
+// noSpace is the failure of a file that does not fit. If not even a small file
+// fits, it is the failure of all files of the destination.
+func noSpace(t *transfer, path string, needed, usable int64) error {
+	err := &Error{Kind: ErrDisk, Path: path, Needed: needed, Free: max(usable, 0), kept: t.progress.done.Load() > 0}
+	if needed <= smallObject || usable <= 0 {
 		if abs, aerr := filepath.Abs(t.req.Dir); aerr == nil {
 			err.Below = abs
 		}
 	}
 	return err
-}
-
-// freeFor is how long a look at the free space is good for.
-const freeFor = 250 * time.Millisecond
-
-type freeLook struct {
-	free int64
-	at   time.Time
-}
-
-type reservation struct {
-	system uint64
-	size   int64
-}
-
-func (e *Engine) unreserve(t *transfer) {
-	e.disk.mu.Lock()
-	delete(e.disk.reserved, t)
-	e.disk.mu.Unlock()
 }

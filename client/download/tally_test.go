@@ -14,6 +14,7 @@ import (
 	"time"
 
 	localname "usher/client/download/name"
+	"usher/client/download/part"
 )
 
 // faultCount is the number of numbered faults. The name of a row begins with
@@ -267,8 +268,8 @@ func consistent(dir string, data func(key string) []byte) (problems []string) {
 	names, _ := filepath.Glob(filepath.Join(dir, localname.PartMark+"*.json"))
 	for _, name := range names {
 		raw, err := os.ReadFile(name)
-		var s sidecar
-		if err != nil || json.Unmarshal(raw, &s) != nil || !s.sane() {
+		var s part.Sidecar
+		if err != nil || json.Unmarshal(raw, &s) != nil || !s.Sane() {
 			problems = append(problems, name+" is not a valid sidecar")
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/part"
 )
 
 // ID names a transfer for the life of an engine.
@@ -20,6 +21,18 @@ const (
 	KeepBoth                  // save as "name (1).ext"
 	Leave                     // leave what is there, after a comparison: see Transfer.Differs
 )
+
+// taken is the treatment of a file that gets the name between the look at the
+// disk and the end of the download.
+func (c Conflict) taken() part.Taken {
+	switch c {
+	case Overwrite:
+		return part.Replace
+	case KeepBoth:
+		return part.Number
+	}
+	return part.Refuse
+}
 
 // Names says which characters local names may hold. Each form reads back.
 type Names int

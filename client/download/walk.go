@@ -42,14 +42,15 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 	}
 	if err == nil {
 		// An empty folder is a folder too.
-		f, e2 := e.disk.folderAt(t.req.Dir, t.segs, true)
+		f, e2 := e.disk.Folder(t.req.Dir, t.segs, true)
 		if err = e2; err == nil {
 			e.mu.Lock()
-			t.result.dest = f.path
+			t.result.dest = f.Path()
 			e.mu.Unlock()
-			f.release()
+			f.Release()
 		}
 	}
+	err = localError(err)
 	if err != nil && context.Cause(ctx) == nil { // the folder fails; the names before that do not
 		e.takePage(t, nil, true)
 	}
@@ -226,13 +227,13 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
 	e.mu.Unlock()
 	for _, r := range markers {
 		segs := e.below(t.req, t.segs, r)
-		f, err := e.disk.folderAt(r.Dir, segs[:len(segs)-1], true)
+		f, err := e.disk.Folder(r.Dir, segs[:len(segs)-1], true)
 		if err == nil {
-			f.release()
+			f.Release()
 			continue
 		}
 		e.mu.Lock()
-		e.conclude(e.newTransfer(r, t, segs), Failed, err)
+		e.conclude(e.newTransfer(r, t, segs), Failed, localError(err))
 		e.mu.Unlock()
 	}
 }

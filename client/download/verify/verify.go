@@ -41,6 +41,11 @@ type Range struct {
 	CRC      uint64
 }
 
+// Within reports whether the range crosses no multiple of border; 0: no border.
+func (r Range) Within(border int64) bool {
+	return border == 0 || r.Off/border == (r.End-1)/border
+}
+
 // ErrUnusable is the error of a composite checksum without a known part size.
 var ErrUnusable = errors.New("the parts' size is not known")
 

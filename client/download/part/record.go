@@ -1,4 +1,4 @@
-package download
+package part
 
 import (
 	"io/fs"
@@ -10,14 +10,14 @@ import (
 	localname "usher/client/download/name"
 )
 
-// recorded is the word for a file that was not compared: a note beside it names
-// this content, and the file has not changed since.
-const recorded = "recorded"
+// Recorded stands in the place of a checksum's name for a file that was not
+// compared: its record names this content, and the file has not changed since.
+const Recorded = "recorded"
 
-// recordOf is the note that goes with a finished file, in an extended attribute
+// RecordOf is the note that goes with a finished file, in an extended attribute
 // where there are such: its content, and its size and time as proof that it is
 // unchanged.
-func recordOf(etag, verified string, size int64, mtime time.Time) string {
+func RecordOf(etag, verified string, size int64, mtime time.Time) string {
 	return strings.Join([]string{"1", etag, verified, strconv.FormatInt(size, 10), strconv.FormatInt(mtime.UnixNano(), 10)}, "\n")
 }
 
@@ -31,12 +31,12 @@ func matchRecord(record, etag string, info fs.FileInfo) bool {
 // recorded reports whether a file is what its note names. The note counts only
 // where no other person can have written it: on a file of this person, in a
 // folder that others cannot write.
-func (f *folder) recorded(name, etag string, info fs.FileInfo) bool {
+func (f *Folder) Recorded(name, etag string, info fs.FileInfo) bool {
 	return own(info) && f.private() && matchRecord(readRecord(f, name), etag, info)
 }
 
 // private reports whether nobody else can write in the folder.
-func (f *folder) private() bool {
+func (f *Folder) private() bool {
 	info, err := f.dir.Stat()
 	return err == nil && !writableByOthers(info)
 }
@@ -44,21 +44,21 @@ func (f *folder) private() bool {
 // ownPart reports whether an existing part or sidecar may be used: a regular
 // file of this person that others can neither write nor have under another
 // name. Any other is left alone.
-func (f *folder) ownPart(info fs.FileInfo) bool {
+func (f *Folder) ownPart(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() && own(info) && links(info) == 1 &&
-		(info.Mode().Perm() == partMode || info.Mode().Perm() == f.partPerm())
+		(info.Mode().Perm() == Mode || info.Mode().Perm() == f.partPerm())
 }
 
-// partMode is the mode of parts and sidecars; the finished file gets another.
-const partMode fs.FileMode = 0o600
+// Mode is the mode of parts and sidecars; the finished file gets another.
+const Mode fs.FileMode = 0o600
 
 // partPerm is the mode that a new part has in this folder: another than
-// partMode where the file system keeps no modes, as FAT.
-func (f *folder) partPerm() fs.FileMode {
+// Mode where the file system keeps no modes, as FAT.
+func (f *Folder) partPerm() fs.FileMode {
 	f.perm.Do(func() {
-		f.newPerm = partMode
+		f.newPerm = Mode
 		const name = localname.PartMark + "mode"
-		file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, partMode)
+		file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, Mode)
 		if err != nil {
 			return
 		}
@@ -70,3 +70,6 @@ func (f *folder) partPerm() fs.FileMode {
 	})
 	return f.newPerm
 }
+
+// Record is the note that WriteRecord left on a file; "": none.
+func (f *Folder) Record(name string) string { return readRecord(f, name) }

@@ -1,4 +1,4 @@
-package download
+package part
 
 import (
 	"os"
@@ -20,8 +20,8 @@ type cases struct {
 // foldsAt finds out, once for each destination, whether its file system takes
 // names that differ only in case for one: a file is asked for by another
 // spelling. A mere look uses a file that is there; only for writing one is made.
-func (d *disk) foldsAt(dir string, create bool) bool {
-	if d.folds {
+func (d *Disk) foldsAt(dir string, create bool) bool {
+	if d.options.Fold {
 		return true
 	}
 	fold, known := d.cases.fold[dir]
@@ -108,11 +108,19 @@ func (c *cases) claimFolders(dir string, rel []string) []string {
 }
 
 // claim gives a key its name in the folder.
-func (f *folder) claim(name, key string) string {
+func (f *Folder) Claim(name, key string) string {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if !f.fold {
 		return name
 	}
 	return f.disk.cases.claim(f.path, name, strictName(name), key)
+}
+
+// strictName is the form of a local name that no other is taken for.
+func strictName(name string) string {
+	if key, err := localname.KeyOf(name); err == nil {
+		return localname.In(localname.Strict, key)
+	}
+	return name
 }

@@ -1,4 +1,4 @@
-package download
+package part
 
 import (
 	"io/fs"
@@ -21,7 +21,7 @@ func lockFile(_ *os.File, path string) (unlock func(), err error) {
 		return nil, diskError(path, err)
 	}
 	if !ok {
-		return nil, errBusy
+		return nil, ErrBusy
 	}
 	return func() {
 		_ = l.Unlock()
@@ -32,15 +32,15 @@ func lockFile(_ *os.File, path string) (unlock func(), err error) {
 func links(fs.FileInfo) uint64 { return 1 }
 
 // Windows has no modes: the rights of a folder say who can write.
-func umask() fs.FileMode { return 0 }
+func Umask() fs.FileMode { return 0 }
 
 func own(fs.FileInfo) bool { return true }
 
 func writableByOthers(fs.FileInfo) bool { return false }
 
-func maxDescriptors() int { return 0 }
+func MaxDescriptors() int { return 0 }
 
-func outOfDescriptors(error) bool { return false }
+func OutOfDescriptors(error) bool { return false }
 
 // writable is found out by the first file.
 func writable(string) error { return nil }

@@ -1,4 +1,4 @@
-package download
+package part
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 
 // linkNew gives the file a second name and takes the first away: link fails
 // where the name is taken, on every file system that has links.
-func linkNew(f *folder, from, to string) error {
+func linkNew(f *Folder, from, to string) error {
 	err := f.root.Link(from, to)
 	if err == nil {
 		return f.root.Remove(from)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package download
+package part
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ const (
 	closeBeforeRename = false // the lock lasts until the file has its name
 )
 
-// lockFile takes the lock that lives as long as the open file. errBusy:
+// lockFile takes the lock that lives as long as the open file. ErrBusy:
 // somebody else has it.
 func lockFile(f *os.File, path string) (unlock func(), err error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -26,14 +26,14 @@ func lockFile(f *os.File, path string) (unlock func(), err error) {
 	case err == nil, errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSYS): // some network file systems know no locks
 		return func() {}, nil // closing the file unlocks it
 	case errors.Is(err, unix.EWOULDBLOCK):
-		return nil, errBusy
+		return nil, ErrBusy
 	}
 	return nil, diskError(path, err)
 }
 
-// umask is the process's. Where /proc does not show it, reading it sets it for a
+// Umask is the process's. Where /proc does not show it, reading it sets it for a
 // moment to the strictest.
-func umask() fs.FileMode {
+func Umask() fs.FileMode {
 	if status, err := os.ReadFile("/proc/self/status"); err == nil { // since Linux 4.7
 		if _, line, ok := strings.Cut(string(status), "\nUmask:"); ok {
 			line, _, _ = strings.Cut(line, "\n")
@@ -47,9 +47,9 @@ func umask() fs.FileMode {
 	return fs.FileMode(mask) & fs.ModePerm
 }
 
-// maxDescriptors is the number of files and connections that this process may
+// MaxDescriptors is the number of files and connections that this process may
 // have open.
-func maxDescriptors() int {
+func MaxDescriptors() int {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return 0
@@ -57,8 +57,8 @@ func maxDescriptors() int {
 	return int(min(uint64(limit.Cur), 1<<20))
 }
 
-// outOfDescriptors reports whether a failure ends when another file is closed.
-func outOfDescriptors(err error) bool {
+// OutOfDescriptors reports whether a failure ends when another file is closed.
+func OutOfDescriptors(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
 }
 

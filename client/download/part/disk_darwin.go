@@ -1,4 +1,4 @@
-package download
+package part
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// recordAttr holds recordOf's text on a finished file.
+// recordAttr holds RecordOf's text on a finished file.
 const recordAttr = "usher.object"
 
 // renameNew renames within the folder and never replaces what is there.
-func renameNew(f *folder, from, to string) error {
+func renameNew(f *Folder, from, to string) error {
 	fd := int(f.dir.Fd())
 	err := unix.RenameatxNp(fd, from, fd, to, unix.RENAME_EXCL)
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EINVAL) {
@@ -21,21 +21,21 @@ func renameNew(f *folder, from, to string) error {
 	return err
 }
 
-func openNameless(*folder) *os.File { return nil }
+func openNameless(*Folder) *os.File { return nil }
 
-func nameNew(*folder, *os.File, string) error { return os.ErrInvalid }
+func nameNew(*Folder, *os.File, string) error { return os.ErrInvalid }
 
 func setNamelessModified(*os.File, time.Time) {}
 
-func setModified(f *folder, name string, t time.Time) { _ = f.root.Chtimes(name, t, t) }
+func setModified(f *Folder, name string, t time.Time) { _ = f.root.Chtimes(name, t, t) }
 
 func preallocate(*os.File, int64) error { return nil }
 
-// settleDisk syncs the folder's names; files of 1 MiB and more were synced one by one.
-func settleDisk(f *folder) error { return f.dir.Sync() }
+// SyncDisk syncs the folder's names; files of 1 MiB and more were synced one by one.
+func SyncDisk(f *Folder) error { return f.dir.Sync() }
 
 // freeSpace is what an ordinary person can still write, in bytes; -1: unknown.
-func freeSpace(f *folder) int64 {
+func freeSpace(f *Folder) int64 {
 	var st unix.Statfs_t
 	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil || st.Blocks == 0 { // a file system without blocks does not count them
 		return -1
@@ -43,7 +43,7 @@ func freeSpace(f *folder) int64 {
 	return int64(st.Bavail) * int64(st.Bsize)
 }
 
-func fileSystem(f *folder) uint64 {
+func fileSystem(f *Folder) uint64 {
 	var st unix.Stat_t
 	if unix.Fstat(int(f.dir.Fd()), &st) != nil {
 		return 0
@@ -51,11 +51,11 @@ func fileSystem(f *folder) uint64 {
 	return uint64(st.Dev)
 }
 
-func writeRecord(f *os.File, text string) {
+func WriteRecord(f *os.File, text string) {
 	_ = unix.Fsetxattr(int(f.Fd()), recordAttr, []byte(text), 0) // not every file system can
 }
 
-func readRecord(f *folder, name string) string {
+func readRecord(f *Folder, name string) string {
 	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return ""

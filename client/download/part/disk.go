@@ -1,4 +1,4 @@
-package download
+package part
 
 import (
 	"cmp"
@@ -12,42 +12,39 @@ import (
 	localname "usher/client/download/name"
 )
 
-// disk opens folders below destinations and shares them between transfers.
-// Every step down is taken with os.Root and checked not to be a link, so that
-// nothing a bucket names, and nothing that somebody put there, leads outside.
-type disk struct {
-	openRoot func(dir string, rel []string, create bool) (*os.Root, []string, error)
+// Disk opens folders below destinations and shares them between transfers. Each
+// step down uses os.Root and refuses a link, so that neither a key nor another
+// person's file leads outside. All methods may be called from any goroutine.
+type Disk struct {
+	options  Options
 	umask    fs.FileMode
-	portable map[string]bool       // by destination; guarded by mu
-	foreign  func(dir string) bool // windowsNames
-	sync     func(*os.File) error  // of one file
-	settle   func(*folder) error   // of all that was written to a file system
-	mostIdle int                   // folders kept open for later
-	folds    bool                  // test only: take every file system for case-insensitive
+	mostIdle int // folders kept open for later
 
-	mu    sync.Mutex
-	open  map[string]*folder
-	idle  []*folder // unused, oldest first; at most mostIdle
-	cases cases
-
-	reserved map[*transfer]reservation // large files under way
-	looked   map[uint64]freeLook       // by file system
+	mu       sync.Mutex
+	portable map[string]bool // by destination: its file system takes portable names alone
+	open     map[string]*Folder
+	idle     []*Folder // unused, oldest first; at most mostIdle
+	cases    cases
+	claims   map[Claim]uint64 // large files under way → their file system
+	looked   map[uint64]look  // by file system
 }
 
-func newDisk(h hooks, mostIdle int) *disk {
-	return &disk{sync: h.sync, settle: h.settle, portable: map[string]bool{}, foreign: h.windowsNames, mostIdle: mostIdle, openRoot: h.openRoot, umask: umask(), folds: h.fold, open: map[string]*folder{},
-		cases:    cases{fold: map[string]bool{}, taken: map[string]string{}},
-		reserved: map[*transfer]reservation{}, looked: map[uint64]freeLook{}}
+// NewDisk returns a disk that keeps at most idle folders open for later.
+func NewDisk(idle int, o Options) *Disk {
+	return &Disk{options: o.withDefaults(), umask: Umask(), mostIdle: idle,
+		portable: map[string]bool{}, open: map[string]*Folder{},
+		cases:  cases{fold: map[string]bool{}, taken: map[string]string{}},
+		claims: map[Claim]uint64{}, looked: map[uint64]look{}}
 }
 
-// needsPortable reports, once for each destination, whether its file system
+// PortableOnly reports, once for each destination, whether its file system
 // takes no more than portable names: FAT, exFAT, NTFS and shares of Windows.
-func (d *disk) needsPortable(dir string) bool {
+func (d *Disk) PortableOnly(dir string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	needs, known := d.portable[dir]
 	if !known {
-		needs = d.foreign(dir)
+		needs = d.options.WindowsNames(dir)
 		d.portable[dir] = needs
 	}
 	return needs
@@ -70,27 +67,27 @@ func windowsNames(dir string) bool {
 	}
 }
 
-// folder is one directory that files go to.
-type folder struct {
-	disk *disk
-	id   string
-	path string // for people and errors
-	root *os.Root
-	dir  *os.File // the same directory, for calls that want a descriptor
-	fold bool     // names that differ only in case are one here; guarded by disk.mu
-	fs   uint64   // which file system
-	refs int      // guarded by disk.mu
+// Folder is one directory that files go to. Release ends the use of it.
+type Folder struct {
+	disk   *Disk
+	id     string
+	path   string // see Path
+	root   *os.Root
+	dir    *os.File // the same directory, for calls that want a descriptor
+	fold   bool     // names that differ only in case are one here; guarded by disk.mu
+	system uint64   // the file system's number
+	refs   int      // guarded by disk.mu
 
 	perm    sync.Once
 	newPerm fs.FileMode // see partPerm
 
 	scan      sync.Once
-	leftovers map[string]sidecar // part name → what its sidecar said when first asked
+	leftovers map[string]Sidecar // part name → what its sidecar said when first asked
 }
 
-// folderAt opens dir and the folders rel below it. With create it makes what
+// Folder opens dir and the folders rel below it. With create it makes what
 // is absent; without, the error is fs.ErrNotExist.
-func (d *disk) folderAt(dir string, rel []string, create bool) (*folder, error) {
+func (d *Disk) Folder(dir string, rel []string, create bool) (*Folder, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, diskError(dir, err)
@@ -113,28 +110,45 @@ func (d *disk) folderAt(dir string, rel []string, create bool) (*folder, error) 
 	if fold {
 		rel = d.cases.claimFolders(abs, rel)
 	}
-	root, names, err := d.openRoot(abs, rel, create)
+	root, names, err := d.options.OpenRoot(abs, rel, create)
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{disk: d, id: id, fold: fold, path: filepath.Join(append([]string{abs}, names...)...), root: root, refs: 1}
+	f := &Folder{disk: d, id: id, fold: fold, path: filepath.Join(append([]string{abs}, names...)...), root: root, refs: 1}
 	if f.dir, err = root.Open("."); err != nil {
 		root.Close()
 		return nil, diskError(f.path, err)
 	}
-	f.fs = fileSystem(f)
+	f.system = fileSystem(f)
 	d.open[id] = f
 	return f, nil
 }
 
-// stands tells whether the open directory still is the one at its path.
-func (f *folder) stands() bool {
+// Path is the folder's absolute path, raw.
+func (f *Folder) Path() string { return f.path }
+
+// ID tells open folders apart.
+func (f *Folder) ID() string { return f.id }
+
+// Lstat describes a name in the folder, and follows no link.
+func (f *Folder) Lstat(name string) (fs.FileInfo, error) { return f.root.Lstat(name) }
+
+// Remove deletes a name in the folder.
+func (f *Folder) Remove(name string) error { return f.root.Remove(name) }
+
+// OpenFile opens a name in the folder for reading, and follows no link.
+func (f *Folder) OpenFile(name string) (*os.File, error) {
+	return f.root.OpenFile(name, os.O_RDONLY|openNoFollow, 0)
+}
+
+// stands reports whether the open directory still is the one at its path.
+func (f *Folder) stands() bool {
 	mine, err1 := f.dir.Stat()
 	there, err2 := os.Lstat(f.path)
 	return err1 == nil && err2 == nil && os.SameFile(mine, there)
 }
 
-func (d *disk) forget(f *folder) {
+func (d *Disk) forget(f *Folder) {
 	for i, g := range d.idle {
 		if g == f {
 			d.idle = append(d.idle[:i], d.idle[i+1:]...)
@@ -143,7 +157,8 @@ func (d *disk) forget(f *folder) {
 	}
 }
 
-func (f *folder) release() {
+// Release ends the use of the folder.
+func (f *Folder) Release() {
 	d := f.disk
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -158,12 +173,12 @@ func (f *folder) release() {
 	}
 }
 
-func (f *folder) close() {
+func (f *Folder) close() {
 	f.dir.Close()
 	f.root.Close()
 }
 
-func (d *disk) close() {
+func (d *Disk) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, f := range d.open {
@@ -181,10 +196,10 @@ func folderOnly(dir string) string {
 	return cmp.Or(dir, ".") + string(filepath.Separator) + "."
 }
 
-// openBelow opens dir, which the person chose and which may be a link, and
+// OpenBelow opens dir, which the person chose and which may be a link, and
 // walks down rel, which comes from keys and may not. A folder whose name a
 // file has taken gets clashMark. It returns the names that were used.
-func openBelow(dir string, rel []string, create bool) (*os.Root, []string, error) {
+func OpenBelow(dir string, rel []string, create bool) (*os.Root, []string, error) {
 	if create {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return nil, nil, destinationError(dir, err)
@@ -238,7 +253,7 @@ func stepDown(root *os.Root, at, name string, create bool) (*os.Root, string, er
 		opened, err := next.Stat(".")
 		if err != nil || !os.SameFile(seen, opened) {
 			next.Close()
-			return nil, "", &Error{Kind: ErrLink, Path: filepath.Join(at, try), cause: err}
+			return nil, "", &Error{Kind: ErrLink, Path: filepath.Join(at, try), Err: err}
 		}
 		return next, try, nil
 	}
@@ -253,9 +268,9 @@ func absentOr(path string, err error, create bool) error {
 	return diskError(path, err)
 }
 
-// guardHome refuses names that begin with a dot directly in the home
+// GuardHome refuses names that begin with a dot directly in the home
 // directory: there they are programs' configuration.
-func guardHome(dir string, rel []string, name string) error {
+func GuardHome(dir string, rel []string, name string) error {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return nil // no home directory, nothing to guard

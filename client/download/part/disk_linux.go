@@ -1,4 +1,4 @@
-package download
+package part
 
 import (
 	"errors"
@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// recordAttr holds recordOf's text on a finished file.
+// recordAttr holds RecordOf's text on a finished file.
 const recordAttr = "user.usher.object"
 
 // renameNew renames within the folder and never replaces what is there.
-func renameNew(f *folder, from, to string) error {
+func renameNew(f *Folder, from, to string) error {
 	fd := int(f.dir.Fd())
 	err := unix.Renameat2(fd, from, fd, to, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
@@ -32,7 +32,7 @@ var canNameless = sync.OnceValue(func() bool {
 // openNameless makes a file without a name (open(2), O_TMPFILE): a file that
 // comes in one piece needs no entry in the directory before it is verified,
 // and nothing of it is left after kill -9. nil: this file system has none.
-func openNameless(f *folder) *os.File {
+func openNameless(f *Folder) *os.File {
 	if !canNameless() {
 		return nil
 	}
@@ -44,7 +44,7 @@ func openNameless(f *folder) *os.File {
 }
 
 // nameNew gives a nameless file its name, and never replaces what is there.
-func nameNew(f *folder, file *os.File, to string) error {
+func nameNew(f *Folder, file *os.File, to string) error {
 	// By descriptor since Linux 6.10, before that by the entry in /proc.
 	err := unix.Linkat(int(file.Fd()), "", int(f.dir.Fd()), to, unix.AT_EMPTY_PATH)
 	if err != nil && !errors.Is(err, unix.EEXIST) {
@@ -63,7 +63,7 @@ func setNamelessModified(file *os.File, t time.Time) {
 
 func fdPath(file *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(file.Fd())) }
 
-func setModified(f *folder, name string, t time.Time) {
+func setModified(f *Folder, name string, t time.Time) {
 	ts := unix.NsecToTimespec(t.UnixNano())
 	// A file system that keeps no times is no reason to fail.
 	_ = unix.UtimesNanoAt(int(f.dir.Fd()), name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
@@ -83,11 +83,11 @@ func preallocate(f *os.File, size int64) error {
 	return nil
 }
 
-// settleDisk makes everything that was written to the folder's file system durable.
-func settleDisk(f *folder) error { return unix.Syncfs(int(f.dir.Fd())) }
+// SyncDisk makes everything that was written to the folder's file system durable.
+func SyncDisk(f *Folder) error { return unix.Syncfs(int(f.dir.Fd())) }
 
 // freeSpace is what an ordinary person can still write, in bytes; -1: unknown.
-func freeSpace(f *folder) int64 {
+func freeSpace(f *Folder) int64 {
 	var st unix.Statfs_t
 	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil || st.Blocks == 0 { // a file system without blocks does not count them
 		return -1
@@ -96,7 +96,7 @@ func freeSpace(f *folder) int64 {
 }
 
 // fileSystem tells file systems apart.
-func fileSystem(f *folder) uint64 {
+func fileSystem(f *Folder) uint64 {
 	var st unix.Stat_t
 	if unix.Fstat(int(f.dir.Fd()), &st) != nil {
 		return 0
@@ -104,11 +104,11 @@ func fileSystem(f *folder) uint64 {
 	return st.Dev
 }
 
-func writeRecord(f *os.File, text string) {
+func WriteRecord(f *os.File, text string) {
 	_ = unix.Fsetxattr(int(f.Fd()), recordAttr, []byte(text), 0) // not every file system can
 }
 
-func readRecord(f *folder, name string) string {
+func readRecord(f *Folder, name string) string {
 	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return ""

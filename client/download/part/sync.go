@@ -1,14 +1,14 @@
-package download
+package part
 
 import (
 	"sync"
 	"time"
 )
 
-// settler makes many small files durable with one sync of their file system,
+// Syncer makes many small files durable with one sync of their file system,
 // which costs as much for one file as for a thousand: what comes in while a
 // sync runs, or shortly before it, shares it.
-type settler struct {
+type Syncer struct {
 	mu    sync.Mutex
 	next  map[uint64][]settling // by file system
 	took  time.Duration         // the last sync
@@ -17,7 +17,7 @@ type settler struct {
 }
 
 type settling struct {
-	folder *folder
+	folder *Folder
 	done   func(error)
 }
 
@@ -28,14 +28,16 @@ const (
 	settlePoll  = 5 * time.Millisecond
 )
 
-func newSettler(hurry func() bool) *settler {
-	return &settler{next: map[uint64][]settling{}, hurry: hurry}
+// NewSyncer returns a syncer. If hurry returns true, a sync does not wait for more
+// files.
+func NewSyncer(hurry func() bool) *Syncer {
+	return &Syncer{next: map[uint64][]settling{}, hurry: hurry}
 }
 
-// add calls done once everything written to f's file system so far is
-// durable. It takes over the caller's hold on f.
-func (s *settler) add(f *folder, done func(error)) {
-	id := f.fs
+// Sync calls done once everything written to f's file system so far is
+// durable. It releases f afterwards.
+func (s *Syncer) Sync(f *Folder, done func(error)) {
+	id := f.system
 	s.mu.Lock()
 	first := len(s.next[id]) == 0
 	s.next[id] = append(s.next[id], settling{f, done})
@@ -49,7 +51,7 @@ func (s *settler) add(f *folder, done func(error)) {
 	}
 }
 
-func (s *settler) run(id uint64, pause time.Duration) {
+func (s *Syncer) run(id uint64, pause time.Duration) {
 	defer s.count.Done()
 	for began := time.Now(); time.Since(began) < pause && !s.hurry(); {
 		time.Sleep(settlePoll)
@@ -59,15 +61,15 @@ func (s *settler) run(id uint64, pause time.Duration) {
 	delete(s.next, id)
 	s.mu.Unlock()
 	began := time.Now()
-	err := batch[0].folder.disk.settle(batch[0].folder)
+	err := batch[0].folder.disk.options.SyncAll(batch[0].folder)
 	s.mu.Lock()
 	s.took = time.Since(began)
 	s.mu.Unlock()
 	for _, b := range batch {
 		b.done(err)
-		b.folder.release()
+		b.folder.Release()
 	}
 }
 
-// close waits for what is under way.
-func (s *settler) close() { s.count.Wait() }
+// Close waits for the syncs that are under way.
+func (s *Syncer) Close() { s.count.Wait() }

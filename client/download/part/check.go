@@ -1,0 +1,45 @@
+package part
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// Check returns the reason why no file can be written below dir and the folders
+// rel, as far as existing folders show it. It creates nothing.
+func (d *Disk) Check(dir string, rel []string) error {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return diskError(dir, err)
+	}
+	for up := at; ; up = filepath.Dir(up) { // the destination, or the nearest folder above it that is there
+		if info, err := os.Stat(up); err == nil {
+			if !info.IsDir() {
+				return &Error{Kind: ErrDisk, Path: at, Detail: up + " is no folder", Below: at}
+			}
+			if up != at {
+				return d.cannotWrite(up, at)
+			}
+			break
+		} else if !errors.Is(err, os.ErrNotExist) || up == filepath.Dir(up) {
+			return destinationError(at, err)
+		}
+	}
+	for _, name := range rel {
+		next := filepath.Join(at, name)
+		if info, err := os.Lstat(next); err != nil || !info.IsDir() {
+			break // made, or refused, on the way down
+		}
+		at = next
+	}
+	return d.cannotWrite(at, at)
+}
+
+// cannotWrite is the failure of all files below a folder that cannot be written.
+func (d *Disk) cannotWrite(folder, below string) error {
+	if err := d.options.Writable(folder); err != nil {
+		return &Error{Kind: ErrDisk, Path: folder, Below: below, Err: err}
+	}
+	return nil
+}
