@@ -104,14 +104,14 @@ func TestLeave(t *testing.T) {
 		w.put("b/"+k, []byte("0123456789"), "CRC64NVME")
 	}
 	dir := scratch(t)
-	here := map[string]string{"same": "0123456789", "other": "9876543210", "longer": "0123456789+"}
-	for k, v := range here {
+	existing := map[string]string{"same": "0123456789", "other": "9876543210", "longer": "0123456789+"}
+	for k, v := range existing {
 		must(t, os.WriteFile(filepath.Join(dir, k), []byte(v), 0o600))
 	}
 	for round, released := range []int{2, 1} { // the second round uses the record of the equal file
 		w.released = 0
 		e := w.engine()
-		for k := range here {
+		for k := range existing {
 			r := w.request("b/"+k, dir)
 			r.Conflict = Leave
 			e.Add(r)
@@ -121,7 +121,7 @@ func TestLeave(t *testing.T) {
 			if tr.State != Skipped || tr.Differs != (tr.Key != "same") || tr.Fetched != 0 {
 				t.Errorf("round %d: %s is %v, differs %v, %v", round, tr.Key, tr.State, tr.Differs, tr.Err)
 			}
-			mustEqual(t, filepath.Join(dir, tr.Key), []byte(here[tr.Key]))
+			mustEqual(t, filepath.Join(dir, tr.Key), []byte(existing[tr.Key]))
 		}
 		if s := e.Snapshot(); s.FilesDone != 3 || s.FilesSame != 1 || s.FilesDiffer != 2 || s.BytesNew != 0 {
 			t.Errorf("round %d: %d done, %d the same, %d differ", round, s.FilesDone, s.FilesSame, s.FilesDiffer)

@@ -27,7 +27,7 @@ func assigners(t *testing.T, name string, src any, field string) (found []string
 				for _, left := range assign.Lhs {
 					if sel, ok := left.(*ast.SelectorExpr); ok && sel.Sel.Name == field {
 						if x, ok := sel.X.(*ast.Ident); ok && x.Name == "p" && field == "state" {
-							continue // a plan's state is no transfer's
+							continue // the state of a plan, not of a transfer
 						}
 						found = append(found, fn.Name.Name)
 					}
@@ -39,7 +39,8 @@ func assigners(t *testing.T, name string, src any, field string) (found []string
 	return found
 }
 
-// Every state passes transition: a second place could skip the sign-in note.
+// TestOneTransition checks that only transition assigns a transfer's state: any
+// other assignment could skip the note for a sign-in.
 func TestOneTransition(t *testing.T) {
 	names, err := filepath.Glob("*.go")
 	if err != nil || len(names) < 10 {
@@ -61,7 +62,7 @@ func TestOneTransition(t *testing.T) {
 	}
 }
 
-// A newcomer reads the two structs whole.
+// TestStructsStaySmall limits the fields of Engine and transfer.
 func TestStructsStaySmall(t *testing.T) {
 	for _, s := range []struct {
 		of            reflect.Type
