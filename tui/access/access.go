@@ -1,20 +1,19 @@
-// Package access is the page that answers an admin's questions about grants:
-// the readers of a place, the reason for which a person can or cannot read a
-// file, the places of a person, and the grants in force.
+// Package access is the admins' page about grants: the readers of a path, the
+// explanation of a person's access to a file, the paths of a person, and the active
+// grants.
 //
-// Every question is an event in the audit log. So each one follows a key press
-// and nothing else: nothing polls, and nothing is sent ahead. Facts that are in
-// an answer already (the grants by which a person reaches a folder) are shown
-// without a question. One without an answer, because the network or the
-// sign-in was gone, is sent once more when they are back.
+// Every query is an event in the audit log, so each follows a key press: nothing
+// polls, and nothing is fetched in advance. Details that a response already has (the
+// grants by which a person reaches a folder) need no query. A query that failed
+// without a response or for an ended sign-in is sent once more afterwards.
 //
-// The page is a stack of views: esc goes back by one and closes the page
-// below the last. An answer carries the question it answers, and one to a
-// question that was given up is dropped. Answers are turned into safe text by
-// the command that fetched them. No method does I/O or reads a clock.
+// The page is a stack of views: esc closes one view, and the last one closes the
+// page. A response has the address of its query, and a response to a canceled query
+// is dropped. The command that fetches a response converts it to safe text. Methods
+// do no I/O and read no clock.
 //
-// The page decides nothing: the server answers members of the admins' group
-// only, and to anyone else nothing is there.
+// The page makes no access decision: the server responds to members of the admins'
+// group only. For all others nothing is found.
 package access
 
 import (
@@ -39,25 +38,25 @@ type Backend interface {
 	GrantsList(context.Context) (api.GrantsListResponse, error)
 }
 
-// Deps is the parts of a Pane. Env, Backend and Now must be set.
+// Deps is the pane's dependencies. Env, Backend and Now are required.
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
-	Now     func() time.Time // called from commands only; decides which grants are out of their time
+	Now     func() time.Time // only commands call it; for the time windows of grants
 	Server  string           // host, for sentences
 	Group   safetext.Text    // of admins, for sentences
-	// On is the place whose readers the page opens with; the zero Place means
-	// all grants.
+	// On is the path whose readers are the first view. With the zero Target the
+	// first view is all grants.
 	On pane.Target
-	// Mine makes the page open with the reason for which the person can read
-	// On, an object.
+	// Mine makes the first view the explanation of the person's own access to On,
+	// an object.
 	Mine bool
 }
 
 const (
 	grace    = 150 * time.Millisecond // before a wait is shown
 	askLimit = 30 * time.Second       // for an answer
-	deepest  = 50                     // views that esc goes back through
+	deepest  = 50                     // views on the stack
 )
 
 // Pane is the page. See New.
@@ -77,7 +76,7 @@ type Pane struct {
 	drawn drawn
 }
 
-// question is one call to the server. Answers are told apart by its address.
+// question is one query. Its address identifies its response.
 type question struct{ view *view }
 
 // Messages to the pane from its own commands.
@@ -90,12 +89,12 @@ type (
 	waited struct{ of *question }
 )
 
-// Format keeps untrusted text out of any print.
+// Format keeps untrusted text out of all output.
 func (a answered) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "answered, failed: %t", a.err != nil)
 }
 
-// New makes a page that has sent no question yet; Opened sends the first.
+// New returns a page without a view. Opened sends the first query.
 func New(d Deps) (*Pane, error) {
 	switch {
 	case d.Env == nil:
@@ -112,7 +111,7 @@ func New(d Deps) (*Pane, error) {
 	return p, nil
 }
 
-// Opened sends the first question.
+// Opened sends the first query.
 func (p *Pane) Opened() tea.Cmd {
 	switch {
 	case p.Mine:
@@ -123,7 +122,7 @@ func (p *Pane) Opened() tea.Cmd {
 	return p.ask(p.view(who, p.On, safetext.Text{}))
 }
 
-// ask requests the content of a view; the question before is given up.
+// ask requests the content of a view, and cancels the pending query.
 func (p *Pane) ask(v *view) tea.Cmd {
 	p.stop()
 	if len(p.stack) == 0 {
@@ -143,8 +142,8 @@ func (p *Pane) ask(v *view) tea.Cmd {
 		})
 }
 
-// stop gives up the question under way: an answer to it will be dropped, and a
-// view that has only it goes.
+// stop cancels the pending query. Its response will be dropped, and its view closes
+// if it is still empty.
 func (p *Pane) stop() {
 	if p.cancel != nil {
 		p.cancel()
@@ -156,7 +155,7 @@ func (p *Pane) stop() {
 	}
 }
 
-// top is the view on the screen, nil if there is none.
+// top returns the view on the screen, nil without one.
 func (p *Pane) top() *view {
 	if n := len(p.stack); n > 0 {
 		return p.stack[n-1]
@@ -164,7 +163,7 @@ func (p *Pane) top() *view {
 	return nil
 }
 
-// push brings a view to the front, if it is not there already.
+// push adds a view to the stack, unless it is the top.
 func (p *Pane) push(v *view) {
 	if p.top() == v {
 		return
@@ -226,12 +225,12 @@ func (p *Pane) answered(m answered) tea.Cmd {
 	return pane.Send(pane.Answered{})
 }
 
-// sentence is the text of an error for the person.
+// sentence returns the text of an error for the person.
 func (p *Pane) sentence(err error, of *view) string {
 	switch pane.Code(err) {
 	case api.NotFound:
-		// To anyone but admins no question exists; of a person whom the
-		// server does not know the answer is the same.
+		// The server returns the same for a caller who is no admin and for an
+		// unknown person.
 		s := "This page needs group " + p.Group.String() + ". Ask your administrator."
 		if !of.user.IsZero() && of.kind != who {
 			s = "There is no such person, or this page is not open to you: it needs group " + p.Group.String() + "."
@@ -258,7 +257,7 @@ func (p *Pane) dirty() {
 	}
 }
 
-// Context is the bindings in force.
+// Context returns the active bindings.
 func (p *Pane) Context() keys.Context {
 	v := p.top()
 	switch {

@@ -10,26 +10,25 @@ import (
 	"usher/tui/pane"
 )
 
-// kind of a view: the question that it answers.
+// kind is the query of a view.
 type kind int
 
 const (
-	who    kind = iota // the readers of a place
-	why                // why a person can or cannot read an object
-	can                // the places of a person
-	grants             // all grants in force
-	reach              // one row of a place's readers in full; no question is sent
+	who    kind = iota // the readers of a path
+	why                // the explanation of a person's access to an object
+	can                // the paths of a person
+	grants             // all active grants
+	reach              // one row of a view of readers, in full; without a query
 )
 
-// answer is the server's answer, safe to show. It is not changed after it
-// was made.
+// answer is a response of the server, safe to display. It is immutable.
 type answer struct {
 	groups []group // who
 	people []person
 	in     []safetext.Text // why, can: the person's groups
 	roots  []root          // can
 	list   []grant         // grants
-	wrong  []safetext.Text // grants: why a newer file is not in force
+	wrong  []safetext.Text // grants: the faults of a newer file, which was refused
 	why    *because
 }
 
@@ -50,22 +49,22 @@ type root struct {
 	except []grant
 }
 
-// grant is one grant. Text is the line by which the log names it.
+// grant is one grant. Text is its form in the audit log.
 type grant struct {
 	text, group, reason safetext.Text
 	at                  pane.Target
 	deny, object        bool
 	from, until         time.Time
-	early, over         bool // out of its time when the answer came
+	early, over         bool // outside its time window at the response
 }
 
-// because is why a person can or cannot read an object.
+// because is the explanation of a person's access to an object.
 type because struct {
 	allowed                                        bool
 	allows, denies, asleep, nearest, others, would []grant
 }
 
-// fetch is one question with all that its command needs.
+// fetch is a query with its dependencies, for a command.
 type fetch struct {
 	backend Backend
 	now     func() time.Time
@@ -166,7 +165,7 @@ func has(groups []safetext.Text, g safetext.Text) bool {
 	return false
 }
 
-// together names groups in one text.
+// together joins the names of groups.
 func together(groups []safetext.Text) safetext.Text {
 	if len(groups) == 1 {
 		return groups[0]

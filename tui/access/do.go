@@ -12,7 +12,7 @@ import (
 	"usher/tui/pane"
 )
 
-// Do answers an action of the page's context.
+// Do runs an action of the page's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
 	if why := p.Why(a); !why.IsZero() {
 		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
@@ -51,9 +51,9 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	return nil
 }
 
-// enter opens the row with the cursor: why a person can read a file (a
-// question), by which grants a group or a person reaches a folder (known
-// already), the readers of a place (a question).
+// enter opens the row under the cursor: the explanation of a person's access to a
+// file (a query), the grants of a group or person for a folder (already loaded), or
+// the readers of a path (a query).
 func (p *Pane) enter(v *view) tea.Cmd {
 	l := v.current()
 	switch {
@@ -69,8 +69,8 @@ func (p *Pane) enter(v *view) tea.Cmd {
 	return nil
 }
 
-// copied is the text that y copies: the path of the place, or the line by which the
-// log names the grant under the cursor.
+// copied returns the text for y: a path, or the log's form of the grant under the
+// cursor.
 func (v *view) copied() safetext.Text {
 	l := v.current()
 	switch {
@@ -122,8 +122,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 	return ""
 }
 
-// leave goes back by one: from a question that is still without an answer,
-// from a view, from the page.
+// leave cancels a pending query, else closes a view, else closes the page.
 func (p *Pane) leave() tea.Cmd {
 	top := p.top()
 	waits := p.asked != nil && p.asked.view != top
@@ -150,7 +149,7 @@ func (p *Pane) edit() {
 // Typing is true while a person or a path is typed.
 func (p *Pane) Typing() bool { return p.typing }
 
-// Key takes a key press while a person or a path is typed.
+// Key handles a key press in the text field.
 func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	switch msg.String() {
 	case "esc":
@@ -168,7 +167,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// submit sends the typed question, or shows the mistake in it.
+// submit sends the typed query, or shows the mistake in it.
 func (p *Pane) submit() tea.Cmd {
 	text := p.field.Value()
 	if strings.TrimSpace(text) == "" {
@@ -185,10 +184,10 @@ func (p *Pane) submit() tea.Cmd {
 	return p.ask(p.view(k, at, user))
 }
 
-// parse reads the typed text: a person, a path (bucket/key, its bytes as they
-// are, blanks at its end too), or a person and a path. Neither a bucket nor a
-// username holds a blank (Amazon S3, "Bucket naming rules"; Cognito, Username:
-// no pattern class for separators), so the three cannot be mistaken.
+// parse parses the typed text: a person, a path (bucket/key, unchanged, with spaces
+// at its end), or a person and a path. Neither a bucket nor a user name contains a
+// space (Amazon S3, "Bucket naming rules"; Cognito, Username: no pattern class for
+// separators), so the three forms are unambiguous.
 func parse(text string) (k kind, at pane.Target, user safetext.Text, wrong string) {
 	text = strings.TrimLeft(text, " ")
 	head, _, path := strings.Cut(text, "/")
@@ -219,7 +218,7 @@ func parse(text string) (k kind, at pane.Target, user safetext.Text, wrong strin
 	return who, at, user, ""
 }
 
-// Hints are the keys worth showing, the most useful first.
+// Hints returns the keys for the key line, most useful first.
 func (p *Pane) Hints() []keys.Action {
 	if p.typing {
 		return nil

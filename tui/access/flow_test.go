@@ -31,17 +31,17 @@ const (
 	file   = folder + "2018-annual-report.pdf"
 )
 
-// Each question follows a key, one to a key, and none comes with time alone.
+// Each query follows a key press, and time alone sends none.
 func TestOneQuestionAKey(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *program) {
 		w.wantAsked(t, "who "+folder)
 		w.Wait(10 * time.Minute)
-		w.Press("j", "k", "G", "g", "ctrl+d", "pgup", "h", "b", "e", "X") // movement, and keys that mean nothing here
-		w.Press("g", "enter")                                             // a group in full is known already
+		w.Press("j", "k", "G", "g", "ctrl+d", "pgup", "h", "b", "e", "X") // movement, and keys without a binding
+		w.Press("g", "enter")                                             // a group needs no query
 		w.Want(t, "Why audit-team can", "By ")
 		w.Press("ctrl+r")
 		w.Want(t, "Refresh: press esc, then refresh the list.")
-		w.Press("esc", "G", "enter") // and so is a person, for a folder
+		w.Press("esc", "G", "enter") // nor does a person, for a folder
 		w.Want(t, "noor.haddad is disabled and can read nothing")
 		w.Press("esc", "/")
 		w.Type("grace")
@@ -69,7 +69,7 @@ func TestOneQuestionAKey(t *testing.T) {
 	})
 }
 
-// Scene 9: the reason for which grace cannot read a file, and the grants that would let her.
+// The explanation of a missing access, and the grants that would give it.
 func TestWhyNot(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *program) {
 		w.find("grace company-reports/quarterly/q3.csv")
@@ -97,8 +97,8 @@ func TestWhyAPersonCan(t *testing.T) {
 	})
 }
 
-// W in the browser: admins get the whole explanation, about themselves; other
-// people the grant that the file's facts name.
+// The key W of the browser shows admins an explanation of their own access, and
+// other people the grant.
 func TestWhyCanISeeThis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newProgram(nil)
@@ -122,7 +122,7 @@ func TestWhyCanISeeThis(t *testing.T) {
 	})
 }
 
-// Others than admins do not come here, and the palette has the reason.
+// Only admins can open the page. The palette shows the reason.
 func TestOthersStayOut(t *testing.T) {
 	play(t, func(w *program) { w.server.Me.Groups = []string{"finance-team"} }, func(t *testing.T, w *program) {
 		const reason = "The access page needs group usher-admins."
@@ -137,7 +137,7 @@ func TestOthersStayOut(t *testing.T) {
 	})
 }
 
-// The server has the last word: a person without the group is refused.
+// The server refuses a person without the group.
 func TestRefusedByTheServer(t *testing.T) {
 	play(t, failing(api.NotFound), func(t *testing.T, w *program) {
 		w.Want(t, "This page needs group usher-admins. Ask your", "(request r-01JD9X5C8M)")
@@ -148,13 +148,13 @@ func TestRefusedByTheServer(t *testing.T) {
 		w.Wait(time.Second)
 		w.Want(t, "3 groups, 5 people")
 		w.adminServer.do(func() { w.adminServer.fail = &api.Error{Code: api.TooLarge} })
-		w.Press("ctrl+r") // the known answer stays, with the reason below it
+		w.Press("ctrl+r") // the response before stays, with the failure below it
 		w.Wait(time.Second)
 		w.Want(t, "These groups have too many people.", "ctrl+r try again", "3 groups, 5 people")
 	})
 }
 
-// A wait shows after 150 ms; before that nothing moves.
+// A wait is shown after 150 ms; before, the screen does not change.
 func TestGraceBeforeAsking(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *program) {
 		w.adminServer.do(func() { w.adminServer.delay = time.Second })
@@ -170,8 +170,7 @@ func TestGraceBeforeAsking(t *testing.T) {
 	})
 }
 
-// An answer to a question that was given up changes nothing, whether the
-// question made room for another or was left with esc.
+// A response to a canceled query changes nothing. Both a new query and esc cancel.
 func TestLateAnswerIsDropped(t *testing.T) {
 	play(t, func(w *program) { w.adminServer.ignoresCancel = true }, func(t *testing.T, w *program) {
 		w.adminServer.do(func() { w.adminServer.delay = 5 * time.Second })
@@ -182,10 +181,10 @@ func TestLateAnswerIsDropped(t *testing.T) {
 		w.Want(t, "What grace can see")
 		w.Wait(10 * time.Second)
 		w.Want(t, "What grace can see")
-		w.Press("esc") // and the question that was given up left no view
+		w.Press("esc") // the canceled query left no view
 		w.Want(t, "Who can read this folder")
 		w.adminServer.do(func() { w.adminServer.delay = 5 * time.Second })
-		w.Press("a", "esc") // before anything showed
+		w.Press("a", "esc") // before the wait is shown
 		w.Want(t, "Who can read this folder")
 		w.Press("a")
 		w.Wait(time.Second)
@@ -205,7 +204,7 @@ func TestLeavingCancels(t *testing.T) {
 		w.Want(t, "▌Files")
 		w.Press("X")
 		w.adminServer.do(func() { w.adminServer.delay = time.Second })
-		w.find(folder) // the page's first question makes room
+		w.find(folder) // cancels the page's first query
 		w.Wait(time.Second)
 		w.Want(t, "3 groups, 5 people")
 		w.Press("esc")
@@ -213,7 +212,7 @@ func TestLeavingCancels(t *testing.T) {
 	})
 }
 
-// A question that a lost network swallowed is sent once more when it is back, and only once.
+// A query without a response is sent once more after the connection returns.
 func TestLostNetwork(t *testing.T) {
 	play(t, func(w *program) { w.adminServer.fail = tuitest.ErrNetwork }, func(t *testing.T, w *program) {
 		w.Want(t, "Can't reach files.example.com (no connection).")
@@ -238,7 +237,7 @@ func TestTextField(t *testing.T) {
 		w.Want(t, " / alan\n")
 		w.Press("down")
 		w.Want(t, " / grace\n")
-		w.Press("down", "enter") // an empty field sends no question
+		w.Press("down", "enter") // an empty field sends no query
 		w.Wait(time.Second)
 		w.find("two words")
 		w.Want(t, "A path has a slash")
@@ -258,7 +257,7 @@ func TestTextField(t *testing.T) {
 	})
 }
 
-func TestOpensWhereTheBrowserStands(t *testing.T) {
+func TestOpensThePathOfTheBrowser(t *testing.T) {
 	for start, want := range map[string]string{"": "grants", "company-reports/": "who company-reports/", file: "who " + folder} {
 		play(t, func(w *program) { w.deps.Start = tuitest.At(start) }, func(t *testing.T, w *program) {
 			w.wantAsked(t, want)
@@ -266,8 +265,7 @@ func TestOpensWhereTheBrowserStands(t *testing.T) {
 	}
 }
 
-// A list of many grants costs the visible rows, and keeps its place when it is
-// asked for again.
+// A list of many grants keeps its position after a refresh.
 func TestManyGrants(t *testing.T) {
 	play(t, func(w *program) {
 		w.deps.Start = tuitest.At("")
@@ -283,8 +281,7 @@ func TestManyGrants(t *testing.T) {
 	})
 }
 
-// Update and View make no call: all keys in turn, no command run, no
-// call. Running the page's own command by hand then makes one.
+// Update and View make no calls. As a control, a command of the page makes one.
 func TestUpdateAndViewDoNoIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := 0
@@ -302,7 +299,7 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 		}
 		init := m.Init()
 		update(tea.WindowSizeMsg{Width: 120, Height: 40})
-		run(m, init) // whoami: without it there is no page
+		run(m, init) // whoami, which the page needs
 		open := update(tuitest.Key("X"))
 		for _, k := range strings.Fields("j k enter m a / g r a c e enter esc y ctrl+r esc X a G esc") {
 			update(tuitest.Key(k))
@@ -317,7 +314,7 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 	})
 }
 
-// run runs a command and all that it batches, and hands over their messages.
+// run runs a command and the commands that it batches, and updates m.
 func run(m tea.Model, cmd tea.Cmd) {
 	if cmd == nil {
 		return

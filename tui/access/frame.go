@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	besideFrom = 110 // cells from which list and explanation stand side by side
+	besideFrom = 110 // smallest width with list and explanation side by side
 	promptW    = 3   // " / "
 )
 
-// drawn is the explanation beside the list, kept between two changes.
+// drawn is the cached explanation beside the list.
 type drawn struct {
 	of   *view
 	row  int
@@ -45,7 +45,7 @@ func (p *Pane) View(w, h int) string {
 	return strings.Join(lines[:h], "\n")
 }
 
-// listView is a list with its head.
+// listView draws a list with its head.
 func (p *Pane) listView(v *view, w, h int) []string {
 	title, note := p.headline(v)
 	lines := []string{p.Env.Theme.Head(title, note, w, !p.typing)}
@@ -57,7 +57,7 @@ func (p *Pane) listView(v *view, w, h int) []string {
 	return append(lines, strings.Split(v.list.View(), "\n")...)
 }
 
-// besides is the list, and beside it the facts of the row with the cursor.
+// besides draws the list, and beside it the explanation of the row under the cursor.
 func (p *Pane) besides(v *view, w, h int) []string {
 	t := p.Env.Theme
 	left := w * 11 / 20
@@ -81,7 +81,7 @@ func (p *Pane) besides(v *view, w, h int) []string {
 	return lines
 }
 
-// sheetView is an explanation full size.
+// sheetView draws an explanation in full.
 func (p *Pane) sheetView(v *view, w, h int) []string {
 	title, note := p.headline(v)
 	lines := []string{p.Env.Theme.Head(title, note, w, !p.typing)}
@@ -111,7 +111,7 @@ func (p *Pane) explainedOrReached(v *view, w int) []string {
 	return p.reached(v, v.of, w)
 }
 
-// blank is the reason for an empty view, in the middle.
+// blank draws the reason of an empty view, in the middle.
 func (p *Pane) blank(v *view, w, h int) []string {
 	t := p.Env.Theme
 	var say string
@@ -143,7 +143,7 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	return pane.Center(out, w, h)
 }
 
-// window is the first cell of the text field that is shown, and how many are.
+// window returns the first visible cell of the text field, and the number of cells.
 func (p *Pane) window(w int) (left, room int) {
 	room = max(1, w-promptW-1)
 	return pane.Window(p.field.Cells(), room), room
@@ -155,7 +155,7 @@ func (p *Pane) fieldLine(w int) string {
 	return " " + t.Accent.Bold().Paint("/") + " " + ansi.Cut(t.Text.Bold().Paint(p.field.Shown()), left, left+room)
 }
 
-// hint is the forms of a question, or the mistake in the typed one.
+// hint draws the forms of a query, or the mistake in the typed one.
 func (p *Pane) hint(w int) string {
 	t := p.Env.Theme
 	text, style := "person: what they can see   bucket/path: who can read it   person bucket/path: why", t.Muted
@@ -165,7 +165,7 @@ func (p *Pane) hint(w int) string {
 	return strings.Repeat(" ", promptW) + style.Paint(format.End(text, w-promptW-1, t.Glyphs.Ellipsis))
 }
 
-// Cursor is the position of the text field's cursor.
+// Cursor returns the position of the text cursor.
 func (p *Pane) Cursor() *tea.Cursor {
 	if !p.typing || p.w == 0 {
 		return nil
@@ -174,7 +174,7 @@ func (p *Pane) Cursor() *tea.Cursor {
 	return tea.NewCursor(promptW+min(p.field.Cells()-left, room-1), 0)
 }
 
-// Status is the keys of the text field, a failure, or more of the row.
+// Status returns the keys of the text field, a failure, or more of the row.
 func (p *Pane) Status(w int) (left, right string) {
 	t, v := p.Env.Theme, p.top()
 	note := t.Muted.Paint("Each query is recorded in the audit log.")
@@ -198,7 +198,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	return note, ""
 }
 
-// more is the facts for which a narrow list has no room.
+// more draws the properties that do not fit into a narrow list.
 func (v *view) more(p *Pane, g *grant, w int) string {
 	t := p.Env.Theme
 	when := g.long()

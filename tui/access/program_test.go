@@ -19,10 +19,10 @@ import (
 	"usher/tui/tuitest"
 )
 
-// now is the instant of every test, as the server and the page see it.
+// now is the time of the server and the page in every test.
 func now() time.Time { return time.Date(2026, 11, 23, 14, 10, 0, 0, time.UTC) }
 
-// rule is a grant of the fake; path is bucket/key, a folder with "/" at its end.
+// rule is a grant of the fake. Path is bucket/key; a folder ends in "/".
 type rule struct {
 	group, path   string
 	deny          bool
@@ -83,15 +83,15 @@ type account struct {
 	disabled bool
 }
 
-// office answers from rules and accounts, as the backend does, and remembers
-// the questions.
+// adminServer computes responses from rules and accounts, like the backend, and
+// records the queries.
 type adminServer struct {
 	mu            sync.Mutex
 	rules         []rule
 	people        []account
 	problem       string
 	delay         time.Duration
-	ignoresCancel bool // goes on when the caller has given up
+	ignoresCancel bool // continues after the caller canceled
 	fail          error
 	asked         []string
 }
@@ -102,7 +102,7 @@ func (o *adminServer) do(change func()) {
 	change()
 }
 
-// questions are those so far.
+// questions returns all queries so far.
 func (o *adminServer) questions() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -134,7 +134,7 @@ func (o *adminServer) find(name string) (account, error) {
 	return account{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
 }
 
-// Explain sorts the rules by their meaning for a person and an object.
+// Explain sorts the rules by their effect on a person's access to an object.
 func (o *adminServer) Explain(ctx context.Context, in api.ExplainRequest) (api.ExplainResponse, error) {
 	path := in.Bucket + "/" + in.Key
 	if err := o.begin(ctx, "explain "+in.User+" "+path); err != nil {
@@ -177,7 +177,7 @@ func (o *adminServer) Explain(ctx context.Context, in api.ExplainRequest) (api.E
 	return out, nil
 }
 
-// Who lists groups and people that reach a path.
+// Who lists the groups and people with access to a path.
 func (o *adminServer) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, error) {
 	path := in.Bucket + "/" + in.Key
 	if err := o.begin(ctx, "who "+path); err != nil {
@@ -291,7 +291,7 @@ func sample() *adminServer {
 	}
 }
 
-// world is the whole program with the office behind it.
+// program is the whole program with the fake server.
 type program struct {
 	*tuitest.Screen
 	adminServer *adminServer
@@ -340,7 +340,7 @@ func (w *program) find(text string) {
 	w.Wait(time.Second)
 }
 
-// wantAsked fails unless these were the questions, and no other.
+// wantAsked fails unless these were all queries.
 func (w *program) wantAsked(t testing.TB, want ...string) {
 	t.Helper()
 	if got := w.adminServer.questions(); !slices.Equal(got, want) {

@@ -21,7 +21,7 @@ import (
 	"usher/tui/tuitest"
 )
 
-// wicked answers everything with one text in every field.
+// hostileServer returns one text in every field.
 type hostileServer struct{ s string }
 
 func (w hostileServer) grant(deny bool) api.Grant {
@@ -69,7 +69,7 @@ func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 	return p
 }
 
-// show sends a question and answers it at once.
+// show sends a query and handles its response.
 func show(t testing.TB, p *Pane, k kind, at pane.Target, user safetext.Text) *view {
 	t.Helper()
 	v := p.view(k, at, user)
@@ -82,8 +82,8 @@ func show(t testing.TB, p *Pane, k kind, at pane.Target, user safetext.Text) *vi
 	return v
 }
 
-// whole fails unless a page is h lines of at most w cells without anything
-// that acts on a terminal.
+// whole fails unless a page is h lines of at most w cells without any effect on a
+// terminal.
 func whole(t *testing.T, what, page string, w, h int) {
 	t.Helper()
 	lines := strings.Split(page, "\n")
@@ -97,7 +97,7 @@ func whole(t *testing.T, what, page string, w, h int) {
 		if err := safetexttest.Leaks(strings.ReplaceAll(ansi.Strip(l), "\x1b", "!")); err != nil {
 			t.Errorf("%s at %dx%d: line %d: %v", what, w, h, y, err)
 		}
-		for rest := l; ; { // ansi.Strip may only take colors away
+		for rest := l; ; { // ansi.Strip may remove colors only
 			at := strings.IndexByte(rest, '\x1b')
 			if at < 0 {
 				break
@@ -140,11 +140,11 @@ func TestHostileTextsInEveryView(t *testing.T) {
 		}
 	}
 	if views < 8*46 {
-		t.Errorf("only %d views were looked at", views)
+		t.Errorf("only %d views were checked", views)
 	}
 }
 
-// look goes through all rows of a view, and through each of them full size.
+// look checks all rows of a view, and each row in full.
 func look(t *testing.T, p *Pane, v *view, w, h int) {
 	t.Helper()
 	whole(t, "view", p.View(w, h), w, h)
@@ -183,7 +183,7 @@ func look(t *testing.T, p *Pane, v *view, w, h int) {
 	p.typing = false
 }
 
-// Messages and their contents print nothing raw, whatever the verb.
+// Messages and their contents print nothing raw, with any verb.
 func TestMessagesPrintNothingRaw(t *testing.T) {
 	const s = "\x1b]0;owned\a\u202e"
 	p := newPane(t, hostileServer{s}, theme.Options{})
@@ -254,8 +254,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Every code of the table has a sentence here, and no answer's own words are
-// shown.
+// Every code of the table has a sentence, and no message of a response is displayed.
 func TestSentences(t *testing.T) {
 	p := newPane(t, hostileServer{"x"}, theme.Options{})
 	for _, f := range api.Failures() {
@@ -270,8 +269,8 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-// A question without an answer is sent again by itself once for a key
-// press; one that was refused is not.
+// A query without a response is repeated once for each key press. A refused query is
+// not repeated.
 func TestAskedAgainOnce(t *testing.T) {
 	p := newPane(t, hostileServer{"x"}, theme.Options{})
 	p.Opened()
@@ -324,8 +323,7 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// No key of any context makes the page panic, with nothing answered, with an
-// error, and with nothing to show.
+// No key of any context makes the page panic, in any state.
 func TestEveryKeyInEveryState(t *testing.T) {
 	states := map[string]func(*Pane){
 		"nothing asked": func(*Pane) {},

@@ -75,8 +75,8 @@ func scenes() []scene {
 	}
 }
 
-// hostile gives every group, person, path and reason a name that tries to act
-// on the terminal.
+// hostile fills every group, person, path and reason with a text that attacks a
+// terminal.
 func hostile(w *program) {
 	w.adminServer.rules, w.adminServer.people = nil, nil
 	for _, x := range safetexttest.Payloads() {

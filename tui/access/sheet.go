@@ -10,8 +10,8 @@ import (
 	"usher/tui/theme"
 )
 
-// sheet is an explanation in numbered steps, one below the other, at most w
-// cells wide. Here nothing is cut: texts go on in the next line.
+// sheet is an explanation in numbered steps, at most w cells wide. Long texts are
+// wrapped.
 type sheet struct {
 	t     *theme.Theme
 	w     int
@@ -19,7 +19,7 @@ type sheet struct {
 	lines []string
 }
 
-const labelW = 18 // number, label and the blank after it
+const labelW = 18 // number, label and a space
 
 func (k *sheet) room() int { return max(8, k.w-labelW-1) }
 
@@ -29,7 +29,7 @@ func (k *sheet) gap() {
 	}
 }
 
-// verdict is the answer in a sentence, before the reasons.
+// verdict adds the result as a sentence, before the reasons.
 func (k *sheet) verdict(sign string, s theme.Style, text string) {
 	for i, l := range format.Wrap(text, max(8, k.w-4)) {
 		if i > 0 {
@@ -39,26 +39,26 @@ func (k *sheet) verdict(sign string, s theme.Style, text string) {
 	}
 }
 
-// path is a place in full, below the verdict.
+// path adds a path in full, below the verdict.
 func (k *sheet) path(at pane.Target) {
 	for _, l := range pane.Wrap(k.t, k.t.Text, at.Text(), max(8, k.w-4)) {
 		k.lines = append(k.lines, "   "+l)
 	}
 }
 
-// begin opens a step; the lines after it are put beside its label.
+// begin starts a step. Its lines are beside its label.
 func (k *sheet) begin(label string) *entry {
 	k.gap()
 	k.step++
 	return &entry{k, k.t.Accent.Bold().Paint(format.PadRight(" "+quantity.Count(k.step), 4)) + k.t.Muted.Paint(format.PadRight(label, labelW-4))}
 }
 
-// fact opens a line without a number.
+// fact starts a line without a number.
 func (k *sheet) fact(label string) *entry {
 	return &entry{k, k.t.Muted.Paint(format.PadRight(" "+label, labelW))}
 }
 
-// entry is a label with the values beside it.
+// entry is a label with values beside it.
 type entry struct {
 	k    *sheet
 	left string // of the next line
@@ -90,7 +90,7 @@ func (e *entry) texts(all []safetext.Text, none string) {
 	}
 }
 
-// grants lists grants, with their groups if those are not clear.
+// grants adds grants, with their groups if groups is true.
 func (e *entry) grants(all []grant, groups bool, none string) {
 	if len(all) == 0 {
 		e.say(e.k.t.Text, none)
@@ -128,8 +128,7 @@ func (e *entry) grants(all []grant, groups bool, none string) {
 	}
 }
 
-// explained is why a person can or cannot read a file, as the server's own
-// evaluator said.
+// explained draws the server's explanation of a person's access to a file.
 func (p *Pane) explained(v *view, w int) []string {
 	k, a, t := &sheet{t: p.Env.Theme, w: w}, v.ans.why, p.Env.Theme
 	name := v.user.String() + " "
@@ -184,7 +183,7 @@ func (p *Pane) explained(v *view, w int) []string {
 	return k.lines
 }
 
-// reached is the part of the answer about one row. It sends no question.
+// reached draws the part of the response about one row.
 func (p *Pane) reached(v *view, l line, w int) []string {
 	k := &sheet{t: p.Env.Theme, w: w}
 	switch {

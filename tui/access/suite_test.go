@@ -11,8 +11,8 @@ import (
 	"usher/tui/servertest"
 )
 
-// suiteBed is a bed around the server of this package's tests; change may break
-// it.
+// suiteBed opens beds with the fake server of this package's tests. The function
+// change may break it.
 func suiteBed(change func(*adminServer) access.Backend) func() (servertest.AccessBed, error) {
 	return func() (servertest.AccessBed, error) {
 		o := &adminServer{}
@@ -30,10 +30,10 @@ func suiteBed(change func(*adminServer) access.Backend) func() (servertest.Acces
 	}
 }
 
-// The server that the page is tested with answers like the backend.
-func TestOffice(t *testing.T) { servertest.Run(t, servertest.Access(), suiteBed(nil)) }
+// The fake server passes the same suite as the backend.
+func TestAdminServer(t *testing.T) { servertest.Run(t, servertest.Access(), suiteBed(nil)) }
 
-// Each broken server breaks the promise that is named with it.
+// Each broken server fails the named check.
 func TestAccessSuiteBites(t *testing.T) {
 	for name, change := range map[string]func(*bent){
 		"the readers of a folder are groups and people":                    func(b *bent) { b.who = func(r *api.WhoResponse) { slices.Reverse(r.People) } },
@@ -62,14 +62,14 @@ func TestAccessSuiteBites(t *testing.T) {
 	}
 }
 
-// bent changes the answers of a server.
+// bent changes the responses of a server.
 type bent struct {
 	*adminServer
 	who     func(*api.WhoResponse)
 	explain func(*api.ExplainResponse)
 	can     func(*api.CanResponse)
 	list    func(*api.GrantsListResponse)
-	lenient bool // an unknown person has an empty answer
+	lenient bool // an unknown person has an empty response
 }
 
 func (b *bent) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, error) {

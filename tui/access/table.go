@@ -17,10 +17,10 @@ const (
 	readsW  = 11 // "all of it", with a sign for "disabled"
 	effectW = 6
 	whenW   = 16 // until 2026-12-31
-	whenAt  = 78 // cells of the list from which there is room for times
+	whenAt  = 78 // smallest width of the list with times
 )
 
-// source makes the lines of a view a rows.Source.
+// source is the rows.Source of a view.
 type source struct {
 	p *Pane
 	v *view
@@ -50,7 +50,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 	return t.Pad(g+s.row(t, l, w-gutterW-1, st.Cursor), w)
 }
 
-// row is one row of w cells without its gutter.
+// row draws one row of w cells without its gutter.
 func (s source) row(t *theme.Theme, l line, w int, cursor bool) string {
 	strong := t.Text
 	if cursor {
@@ -96,10 +96,10 @@ func (s source) row(t *theme.Theme, l line, w int, cursor bool) string {
 	return c.b.String()
 }
 
-// nameW is the width of the first column of who.
+// nameW returns the width of the first column in a view of readers.
 func nameW(w int) int { return min(max(w*3/10, 14), 36) }
 
-// placesW is the columns of places; no times where they would not fit.
+// placesW returns the columns of a view of paths. A narrow view has no times.
 func placesW(w int) (path, group, when int) {
 	group = min(max(w*3/10, 17), 32)
 	path = w - group - 1
@@ -110,7 +110,7 @@ func placesW(w int) (path, group, when int) {
 	return max(8, path), group, when
 }
 
-// cells is a row in the making, columns with a blank between.
+// cells builds a row: columns separated by one space.
 type cells struct {
 	t *theme.Theme
 	b strings.Builder
@@ -133,7 +133,7 @@ func (c *cells) when(g *grant, w int) {
 	}
 }
 
-// reads is the part of a place that a person or a group reads.
+// reads draws the part of a path that a person or a group can read.
 func reads(t *theme.Theme, whole, enabled, folder bool) string {
 	switch {
 	case !enabled:
@@ -146,7 +146,7 @@ func reads(t *theme.Theme, whole, enabled, folder bool) string {
 	return t.Text.Paint("parts")
 }
 
-// effect is a grant's effect in its color.
+// effect draws the effect of a grant.
 func effect(t *theme.Theme, g *grant) string {
 	if g.deny {
 		return t.Bad.Paint("deny ")
@@ -154,7 +154,7 @@ func effect(t *theme.Theme, g *grant) string {
 	return t.OK.Paint("allow")
 }
 
-// short is a grant's time in at most whenW cells.
+// short draws the time window of a grant in at most whenW cells.
 func (g *grant) short(t *theme.Theme) string {
 	switch {
 	case g.over:
@@ -167,7 +167,7 @@ func (g *grant) short(t *theme.Theme) string {
 	return ""
 }
 
-// long is a grant's time in words, "" if it has none.
+// long returns the time window of a grant in words, "" without one.
 func (g *grant) long() string {
 	var parts []string
 	switch {
@@ -185,7 +185,7 @@ func (g *grant) long() string {
 	return strings.Join(parts, ", ")
 }
 
-// header is the line with the columns' names.
+// header draws the line of column names.
 func (p *Pane) header(v *view, w int) string {
 	t := p.Env.Theme
 	var b strings.Builder

@@ -12,36 +12,36 @@ import (
 	"usher/tui/rows"
 )
 
-// view is one question and its answer, as a list or as a sheet of text.
+// view is a query and its response, as a list or as a sheet of text.
 type view struct {
 	kind kind
 	at   pane.Target
-	user safetext.Text // why, can: about whom; who: where the cursor goes
-	of   line          // reach: the row shown in full
-	ans  *answer       // nil until the server answered
+	user safetext.Text // why, can: the person; who: the row for the cursor
+	of   line          // reach: the row
+	ans  *answer       // nil before the response
 
-	problem string // why it did not answer
-	lost    bool   // no answer came: the question may be sent once more
+	problem string // the failure of the query, as a sentence
+	lost    bool   // no response, or the sign-in ended: the query may be repeated
 	retried bool
 
 	lines []line
 	list  *rows.List // nil for a sheet
 	port  viewport.Model
-	portW int // the sheet was made for; 0: not yet
+	portW int // width of the sheet in port; 0: none
 }
 
 // line is a row of a list.
 type line struct {
-	heading string // no row: the cursor steps over it
+	heading string // not "": a heading, which the cursor skips
 	bad     bool   // the heading is a warning
 	group   *group
 	person  *person
 	grant   *grant
 	first   bool // the first grant of its group
-	except  bool // a denial below the place above it
+	except  bool // a denial within the path on the row above
 }
 
-// named identifies a row when one answer replaces another.
+// named returns the identity of a row across responses.
 func (l line) named() string {
 	switch {
 	case l.person != nil:
@@ -54,7 +54,7 @@ func (l line) named() string {
 	return ""
 }
 
-// view makes an empty view of a question.
+// view returns an empty view of a query.
 func (p *Pane) view(k kind, at pane.Target, user safetext.Text) *view {
 	v := &view{kind: k, at: at, user: user}
 	if k == why || k == reach {
@@ -66,12 +66,12 @@ func (p *Pane) view(k kind, at pane.Target, user safetext.Text) *view {
 	return v
 }
 
-// folder reports whether the place is a folder or a bucket.
+// folder reports whether the path is a folder or a bucket.
 func (v *view) folder() bool {
 	return v.at.Where().IsFolder()
 }
 
-// thing is the kind of the place, in words.
+// thing returns the kind of the path in words.
 func (v *view) thing() string {
 	switch {
 	case v.at.Key.IsZero():
@@ -82,7 +82,7 @@ func (v *view) thing() string {
 	return "this file"
 }
 
-// current is the row with the cursor; the zero line if there is none.
+// current returns the row under the cursor, the zero line without one.
 func (v *view) current() line {
 	switch {
 	case v.kind == reach:
@@ -96,7 +96,7 @@ func (v *view) current() line {
 	return line{}
 }
 
-// about is the person that a key means; empty if there is none.
+// about returns the person for a key, empty without one.
 func (v *view) about() safetext.Text {
 	if l := v.current(); l.person != nil {
 		return l.person.name
@@ -107,7 +107,7 @@ func (v *view) about() safetext.Text {
 	return safetext.Text{}
 }
 
-// fill takes an answer. The cursor stays on its row if that is still there.
+// fill stores a response. The cursor stays on its row if it still exists.
 func (v *view) fill(a *answer) {
 	again, was := v.ans != nil, v.current().named()
 	v.ans, v.problem, v.lost, v.retried, v.portW = a, "", false, false, 0
@@ -134,8 +134,8 @@ func (v *view) fill(a *answer) {
 	v.list.SetCursor(v.start(again, was))
 }
 
-// start is the row on which the cursor begins: where it was, or on the person
-// asked about, or on the first one.
+// start returns the row for the cursor: the one before, or the person of the query,
+// or the first person.
 func (v *view) start(again bool, was string) int {
 	first := 0
 	for i, l := range v.lines {
@@ -177,7 +177,7 @@ func (v *view) whoLines() {
 	}
 }
 
-// wrongMost is how many lines of a refused grants file's faults are shown.
+// wrongMost is the largest number of displayed faults of a refused grants file.
 const wrongMost = 6
 
 func (v *view) grantLines() {
@@ -195,7 +195,7 @@ func (v *view) grantLines() {
 	}
 }
 
-// missing reports whether the person of the view is absent from the answer.
+// missing reports whether the person of the view is not among the readers.
 func (v *view) missing() bool {
 	if v.kind != who || v.user.IsZero() || v.ans == nil {
 		return false
@@ -208,7 +208,7 @@ func (v *view) missing() bool {
 	return true
 }
 
-// Title is the place for row 0.
+// Title returns the path for row 0.
 func (p *Pane) Title() []string {
 	v := p.top()
 	switch {
@@ -229,7 +229,7 @@ func (p *Pane) Title() []string {
 	return parts
 }
 
-// headline is the head of a view: the question, and the size of the answer.
+// headline returns the head of a view: the query, and the size of the response.
 func (p *Pane) headline(v *view) (title, note string) {
 	name := format.End(v.user.String(), 32, p.Env.Theme.Glyphs.Ellipsis)
 	switch v.kind {
@@ -267,7 +267,7 @@ func (p *Pane) headline(v *view) (title, note string) {
 	return title, note
 }
 
-// rowTitle is the head over the facts of a row.
+// rowTitle returns the head of the explanation of a row.
 func (p *Pane) rowTitle(v *view, l line) string {
 	cut := func(x safetext.Text) string { return format.End(x.String(), 32, p.Env.Theme.Glyphs.Ellipsis) }
 	switch {

@@ -1,20 +1,17 @@
-// Package audit is the audit log on the screen: the filter, the counts of the
-// last day, the events folded into rows, and one event full size.
+// Package audit shows the audit log: the filter, the counts of the last day, the
+// events folded into rows, and one event in full.
 //
-// Every question to the log is an event in the log. So nothing is asked that
-// the person did not ask for: one page of events and the counts when the page
-// opens and with ctrl+r, a page for a new filter, and the next page when the
-// cursor comes near the last row. Nothing polls.
+// Every query of the log is an event in the log, so each follows an action of the
+// person: one page of events and the counts when the page opens and on ctrl+r, a
+// page for a new filter, and the next page near the last row. Nothing polls.
 //
-// A filter is checked here before it is sent (event.ParseFilter); a mistake is
-// shown under the word. Rows are the groups that event.Fold makes of all events
-// read so far, with two things added from the members of each row: a refusal
-// inside a chain shows as the row's outcome, and a client's report of its own
-// download is marked as such.
+// A filter is checked before it is sent (event.ParseFilter), and a mistake is shown
+// below its word. Rows are the groups of event.Fold. The outcome of a row is the
+// worst of its events, and a client's report of its own download is marked as such.
 //
-// Events are turned into safe text by the command that fetched them. An
-// answer carries the question it answers, and one to an older question is
-// dropped. No method does I/O or reads a clock.
+// The command that fetches events converts them to safe text. A response has the
+// address of its query, and a response to an earlier query is dropped. Methods do
+// no I/O and read no clock.
 package audit
 
 import (
@@ -39,7 +36,7 @@ type Backend interface {
 	AuditSummary(context.Context, api.AuditSummaryRequest) (api.AuditSummaryResponse, error)
 }
 
-// Deps is the parts of a Pane. Env and Backend must be set.
+// Deps is the pane's dependencies. Env and Backend are required.
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
@@ -63,7 +60,7 @@ const (
 type Pane struct {
 	Deps
 	start  string // the filter that it opened with
-	filter string // in force; raw
+	filter string // the present one, raw
 	back   []string
 
 	asked   *question // under way; nil if nothing is
@@ -89,25 +86,25 @@ type Pane struct {
 	typing bool
 	field  pane.Field
 	wrong  *event.FilterError
-	hidden bool // the filter in force cannot be typed
+	hidden bool // the present filter cannot be typed
 	drawn  drawn
 	w, h   int
 }
 
-// drawn is the lines that View keeps between two changes.
+// drawn is View's cache of lines.
 type drawn struct {
 	chart, details string
 	chartW, detW   int
 }
 
-// question is one call to the server. Answers are told apart by its address.
+// question is one query of the log. Its address identifies its response.
 type question struct {
 	filter safetext.Text
 	cursor safetext.Text // empty for the newest page
-	fresh  bool          // another filter than the one on the screen
+	fresh  bool          // the filter differs from the one on the screen
 }
 
-// problem is why a page of events could not be had.
+// problem is the failure of a query.
 type problem struct {
 	text string
 	code api.Code
@@ -130,10 +127,10 @@ type (
 	settles struct{ seq uint64 }
 )
 
-// Format keeps untrusted text out of any print.
+// Format keeps untrusted text out of all output.
 func (a answered) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "answered: %v", a.log) }
 
-// New makes a page that has sent no question yet; Opened sends the first.
+// New returns a page without events. Opened sends the first query.
 func New(d Deps) (*Pane, error) {
 	switch {
 	case d.Env == nil:
@@ -149,15 +146,15 @@ func New(d Deps) (*Pane, error) {
 	return p, nil
 }
 
-// filterFor is the filter that finds the events of a path: of one object
-// exactly, of a folder with all below.
+// filterFor returns the filter for the events of a path: of one object exactly, of
+// a folder with all paths below it.
 func filterFor(bucket, key string) string {
 	if bucket == "" {
 		return ""
 	}
 	at := api.Path{Bucket: bucket, Key: key}
 	terms := []event.Term{{Field: event.ByPath, Exact: !at.IsFolder(), Value: at.String()}}
-	if !at.IsFolder() { // listings of its folder showed it too
+	if !at.IsFolder() { // listings of its folder include it
 		terms = append(terms, event.Term{Field: event.ByPath, Exact: true, Value: at.Parent().String()})
 	}
 	return event.Filter{Terms: terms}.String()
@@ -166,7 +163,7 @@ func filterFor(bucket, key string) string {
 // Opened requests the first page and the counts.
 func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.ask(true, ""), p.count()) }
 
-// ask requests a page of events; the question before is given up.
+// ask requests a page of events, and cancels the pending query.
 func (p *Pane) ask(fresh bool, cursor string) tea.Cmd {
 	p.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
@@ -187,7 +184,7 @@ func (p *Pane) ask(fresh bool, cursor string) tea.Cmd {
 	})
 }
 
-// stop gives up the question under way; an answer to it will be dropped.
+// stop cancels the pending query. Its response will be dropped.
 func (p *Pane) stop() {
 	if p.cancel != nil {
 		p.cancel()
@@ -265,7 +262,7 @@ func (p *Pane) again() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// reload is ctrl+r: it repeats the calls that failed, or else all.
+// reload handles ctrl+r: it repeats the failed calls, or all.
 func (p *Pane) reload() tea.Cmd {
 	if p.problem.next && p.problem.code != api.BadCursor {
 		return p.again()
@@ -292,7 +289,7 @@ func (p *Pane) answered(m answered) tea.Cmd {
 	}
 	at, top := p.newest(p.list.Cursor()), p.list.Top()
 	p.show(m.log)
-	if !m.of.cursor.IsZero() { // a further page leaves the cursor where it is
+	if !m.of.cursor.IsZero() { // a further page does not move the cursor
 		p.list.SetTop(top)
 		p.list.SetCursor(p.find(at))
 		p.follow()
@@ -300,8 +297,8 @@ func (p *Pane) answered(m answered) tea.Cmd {
 	return tea.Batch(p.more(), pane.Send(pane.Answered{}))
 }
 
-// more requests the next page if the cursor is near the end or the window has
-// room left.
+// more requests the next page if the cursor is near the end or the window is not
+// full.
 func (p *Pane) more() tea.Cmd {
 	switch {
 	case p.log.next == "", p.asked != nil, p.problem.text != "", p.empty >= emptyMost, p.log.full():
@@ -312,7 +309,7 @@ func (p *Pane) more() tea.Cmd {
 	return nil
 }
 
-// show puts a ledger on the screen, the cursor on its first row.
+// show shows a ledger, with the cursor on its first row.
 func (p *Pane) show(l *ledger) {
 	p.log = l
 	p.arrange()
@@ -335,10 +332,10 @@ func (p *Pane) counted(m counted) tea.Cmd {
 	return nil
 }
 
-// sentence is the text of an error for the person.
+// sentence returns the text of an error for the person.
 func (p *Pane) sentence(err error, of *question) string {
 	switch pane.Code(err) {
-	case api.NotFound: // to anyone but auditors the log does not exist
+	case api.NotFound: // for others than auditors the log does not exist
 		if !p.Group.IsZero() {
 			return "The audit log needs group " + p.Group.String() + ". Ask your administrator."
 		}
@@ -349,7 +346,7 @@ func (p *Pane) sentence(err error, of *question) string {
 	return pane.Sentence(err, p.Server).String()
 }
 
-// entry is the row under line i, nil for a day or nothing.
+// entry returns the row on line i, nil for a day.
 func (p *Pane) entry(i int) *entry {
 	if i < 0 || i >= len(p.lines) || p.lines[i].entry < 0 {
 		return nil
@@ -357,10 +354,10 @@ func (p *Pane) entry(i int) *entry {
 	return &p.log.entries[p.lines[i].entry]
 }
 
-// current is the row with the cursor.
+// current returns the row under the cursor.
 func (p *Pane) current() *entry { return p.entry(p.list.Cursor()) }
 
-// newest names the row of line i by its newest event.
+// newest returns the ID of the newest event of line i.
 func (p *Pane) newest(i int) string {
 	e := p.entry(i)
 	if e == nil {
@@ -369,7 +366,7 @@ func (p *Pane) newest(i int) string {
 	return p.log.facts[e.members[len(e.members)-1]].id.Raw()
 }
 
-// find is the line of a row that newest named, else the first.
+// find returns the line with a newest event, else the first.
 func (p *Pane) find(newest string) int {
 	if newest == "" {
 		return 0
@@ -386,12 +383,12 @@ func (p *Pane) find(newest string) int {
 func (p *Pane) moved() tea.Cmd {
 	p.settled++
 	if p.empty >= emptyMost {
-		p.empty = 0 // the person goes on
+		p.empty = 0
 	}
 	return tea.Batch(p.more(), after(settle, settles{p.settled}))
 }
 
-// follow puts the row with the cursor into the details.
+// follow updates the details to the row under the cursor.
 func (p *Pane) follow() {
 	p.shown = p.list.Cursor()
 	p.drawn.details = ""
@@ -406,7 +403,7 @@ func (p *Pane) dirty() {
 	}
 }
 
-// Context is the bindings in force.
+// Context returns the active bindings.
 func (p *Pane) Context() keys.Context {
 	if p.open != nil {
 		return keys.Event

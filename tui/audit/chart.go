@@ -11,7 +11,7 @@ import (
 	"usher/tui/theme"
 )
 
-// counts is the last day in numbers, of everybody, whatever the filter is.
+// counts are the numbers of the last day, of all people. The filter does not apply.
 type counts struct {
 	hours             []hour // the oldest first
 	most              int
@@ -41,8 +41,8 @@ const (
 	totalsW     = 22
 )
 
-// chart draws the counts in chartHeight lines: a column an hour, and below it
-// the refusals in digits, which need no color.
+// chart draws the counts in chartHeight lines: a column for each hour, and below it
+// the number of denials.
 func (p *Pane) chart(w int) string {
 	if p.drawn.chart != "" && p.drawn.chartW == w {
 		return p.drawn.chart
@@ -100,7 +100,7 @@ func (p *Pane) bars(t *theme.Theme, c *counts, w int) []string {
 	return lines
 }
 
-// totals are the sums beside the chart, a line each.
+// totals returns the sums beside the chart, one on each line.
 func (c *counts) totals(t *theme.Theme) []string {
 	line := func(name string, n int, s theme.Style) string {
 		return t.Muted.Paint(format.PadRight(name, 12)) + s.Paint(quantity.Count(n))
@@ -112,7 +112,7 @@ func (c *counts) totals(t *theme.Theme) []string {
 	return []string{line("people", c.people, t.Text), line("downloads", c.downloads, t.Text), line("denied", c.denied, denied)}
 }
 
-// totalsLine is all of the counts where there is no room for the chart.
+// totalsLine draws the counts on one line, for a window without the chart.
 func (p *Pane) totalsLine(w int) string {
 	t, c := p.Env.Theme, p.counts
 	switch {
@@ -131,7 +131,7 @@ func (p *Pane) totalsLine(w int) string {
 	return t.Pad(s, w)
 }
 
-// level is n of most in whole steps; whatever happened at all shows.
+// level scales n to whole steps. Any n above 0 has at least one.
 func level(n, most, steps int) int {
 	if n <= 0 || most <= 0 {
 		return 0
@@ -139,7 +139,7 @@ func level(n, most, steps int) int {
 	return max(1, int(float64(n)/float64(most)*float64(steps)))
 }
 
-// bar is one line of a column, step cells wide with its gap.
+// bar draws one line of a column, step cells wide with its gap.
 func bar(signs []string, levels, step int) string {
 	sign := " "
 	if levels > 0 {
@@ -148,7 +148,7 @@ func bar(signs []string, levels, step int) string {
 	return strings.Repeat(sign, step-1) + " "
 }
 
-// digits is a number in w cells. One that does not fit is marked as more.
+// digits formats a number in w cells. A number that does not fit ends in "+".
 func digits(n, w int) string {
 	s := strconv.Itoa(n)
 	if len(s) >= w && len(s) > 1 {

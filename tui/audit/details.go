@@ -18,7 +18,7 @@ const (
 	detailLabel   = 11
 )
 
-// details is the row that the cursor rests on, in detailsHeight lines.
+// details draws the row under the cursor in detailsHeight lines.
 func (p *Pane) details(w int) string {
 	if p.drawn.details != "" && p.drawn.detW == w {
 		return p.drawn.details
@@ -45,7 +45,7 @@ func (p *Pane) details(w int) string {
 	return p.drawn.details
 }
 
-// pair is a label and a painter of its value, which gets the room there is.
+// pair is a label and a function that draws its value in w cells.
 type pair struct {
 	label string
 	value func(w int) string
@@ -94,8 +94,8 @@ func (p *Pane) detailLines(t *theme.Theme, e *entry, w int) []string {
 	return lines
 }
 
-// when is an instant in UTC and, where that differs, here; the other way round
-// where times are shown as local.
+// when formats a time in UTC and in the local zone, if that differs. The local time
+// is first if the page shows local times.
 func (p *Pane) when(at time.Time) string {
 	s := format.Instant(at) + " UTC"
 	if p.Env.Zone == nil {
@@ -111,7 +111,7 @@ func (p *Pane) when(at time.Time) string {
 	return s + "  (" + format.Clock(here) + " local)"
 }
 
-// what is the action in words.
+// what returns the action in words.
 func what(f *fact) safetext.Text {
 	parts := []string{act(f).Raw()}
 	if f.size != nil {
@@ -126,7 +126,7 @@ func what(f *fact) safetext.Text {
 	return safetext.New(strings.Join(parts, ", "))
 }
 
-// reason is the reason of an event's outcome, and the label for it.
+// reason returns the reason of an event's outcome, and its label.
 func (p *Pane) reason(f *fact) (label string, text safetext.Text) {
 	var parts []string
 	if !f.reason.IsZero() {
@@ -145,7 +145,7 @@ func (p *Pane) reason(f *fact) (label string, text safetext.Text) {
 	return label, safetext.New(strings.Join(parts, "; "))
 }
 
-// story is the events that followed the first one of a row.
+// story describes the later events of a row.
 func (p *Pane) story(e *entry) safetext.Text {
 	if len(e.members) == 1 && e.reported < 0 {
 		if first := &p.log.facts[e.members[0]]; first.released {
@@ -177,7 +177,7 @@ func (p *Pane) story(e *entry) safetext.Text {
 	return safetext.New(s)
 }
 
-// report is the client's word on how a download ended, marked as such; raw.
+// report describes the client's report of a download, raw. It is marked as such.
 func report(f *fact) string {
 	s := "ended: " + f.reason.Raw()
 	if f.bytes != nil {
@@ -192,7 +192,7 @@ func report(f *fact) string {
 	return s + " (reported by the client)"
 }
 
-// took writes seconds that a client reported, which may be any number.
+// took formats a duration in seconds from a client, which may be any number.
 func took(s float64) string {
 	switch {
 	case s < 0 || s > 1e8 || s != s:

@@ -12,7 +12,7 @@ import (
 	"usher/tui/pane"
 )
 
-// Do answers an action of the page's context.
+// Do runs an action of the page's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
 	if why := p.Why(a); !why.IsZero() {
 		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
@@ -57,8 +57,8 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	return nil
 }
 
-// chosen is the event that the keys mean: the one opened, or the first of the
-// row with the cursor; nil if there is none.
+// chosen returns the event for the keys: the open one, or the first of the row under
+// the cursor; nil without one.
 func (p *Pane) chosen() *fact {
 	if p.open != nil {
 		return &p.open.members[0]
@@ -96,8 +96,8 @@ func (p *Pane) touched() tea.Cmd {
 	return p.use(to)
 }
 
-// leave goes back by one: to the filter before, to the one that the page
-// opened with, or to the page below.
+// leave goes back by one step: to the previous filter, to the first filter of the
+// page, or to the page below.
 func (p *Pane) leave() tea.Cmd {
 	if n := len(p.back); n > 0 {
 		to := p.back[n-1]
@@ -121,12 +121,12 @@ func (p *Pane) use(filter string) tea.Cmd {
 	return p.ask(true, "")
 }
 
-// edit opens the text field on the filter in force.
+// edit opens the text field with the present filter.
 func (p *Pane) edit() {
 	p.typing, p.wrong = true, nil
 	p.field.Open(p.filter)
-	// A path from the log may hold characters that no text field takes. Asking for
-	// something near to it would find nothing, and look like an answer.
+	// A path from the log may have characters that a text field drops. A query for
+	// the rest would return a wrong result.
 	p.hidden = p.field.Value() != p.filter
 	if p.hidden {
 		p.field.Set("")
@@ -136,7 +136,7 @@ func (p *Pane) edit() {
 // Typing is true while a filter is typed.
 func (p *Pane) Typing() bool { return p.typing }
 
-// Key takes a key press while a filter is typed.
+// Key handles a key press in the text field.
 func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	switch msg.String() {
 	case "esc":
@@ -148,7 +148,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		p.field.Recall(msg.String() == "up")
 	case "tab":
 		p.complete()
-	case "ctrl+u": // all of it, also behind the cursor, which may stand on a mistake
+	case "ctrl+u": // clears also the text behind the cursor
 		p.field.Set("")
 	default:
 		p.field.Take(msg)
@@ -157,7 +157,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// typed follows a change: a mistake that was shown is looked at again.
+// typed handles a change of the text field. It checks a shown mistake again.
 func (p *Pane) typed() {
 	if p.wrong != nil {
 		p.wrong = check(p.field.Value())
@@ -166,10 +166,10 @@ func (p *Pane) typed() {
 
 // check returns the mistake in a filter, or nil.
 func check(text string) *event.FilterError {
-	// Ages count back from now at the server. Whether one can be read does
-	// not depend on the day, so any will do here.
+	// Ages are relative to the time of the server. Their form does not depend on it,
+	// so any time is good for the check.
 	_, err := event.ParseFilter(text, time.Unix(0, 0))
-	wrong, _ := err.(*event.FilterError) // ParseFilter gives no other
+	wrong, _ := err.(*event.FilterError) // ParseFilter returns no other type
 	return wrong
 }
 
@@ -189,7 +189,7 @@ func (p *Pane) submit() tea.Cmd {
 	return p.use(text)
 }
 
-// complete finishes the word at the cursor as far as it is certain.
+// complete extends the word at the cursor by the common prefix of all completions.
 func (p *Pane) complete() {
 	word, could := p.possible()
 	if len(could) == 0 {
@@ -206,8 +206,7 @@ func (p *Pane) complete() {
 	}
 }
 
-// possible is the words that fit at the cursor: the letters of it that are
-// there, and the texts that begin with them.
+// possible returns the typed part of the word at the cursor, and its completions.
 func (p *Pane) possible() (word string, could []string) {
 	before := p.field.Before()
 	word = before[strings.LastIndexByte(before, ' ')+1:]
@@ -231,7 +230,7 @@ func (p *Pane) possible() (word string, could []string) {
 	return word, could
 }
 
-// Title is the place for row 0.
+// Title returns the path for row 0.
 func (p *Pane) Title() []string {
 	if p.open != nil {
 		return []string{"Audit log", "Event " + p.open.members[0].id.String()}
@@ -239,7 +238,7 @@ func (p *Pane) Title() []string {
 	return []string{"Audit log"}
 }
 
-// Hints are the keys worth showing, the most useful first.
+// Hints returns the keys for the key line, most useful first.
 func (p *Pane) Hints() []keys.Action {
 	switch {
 	case p.typing:

@@ -15,11 +15,11 @@ import (
 	"usher/tui/tuitest"
 )
 
-// row finds the table's rows by their time.
+// row matches the table's rows by their time.
 var row = regexp.MustCompile(`(?m)^[▌> ] \d\d:\d\d:\d\d\.\d{3} .*$`)
 
-// Ten minutes of browsing 20 folders and fetching 3 files, one of them longer
-// than 5 minutes, are at most 30 rows.
+// Ten minutes with 20 folders and 3 downloads, one of them longer than 5 minutes,
+// are at most 30 rows.
 func TestTenMinutesAreThirtyRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newProgram(func(w *program) {
@@ -35,7 +35,7 @@ func TestTenMinutesAreThirtyRows(t *testing.T) {
 			p.record(time.Second, event.Event{Action: event.SignOut})
 		})
 		if n := len(w.book.events); n <= 50 {
-			t.Fatalf("only %d events: nothing is left to fold", n)
+			t.Fatalf("only %d events: too few to fold", n)
 		}
 		w.log(t, 200, 60)
 		w.filter("who:ada")
@@ -46,7 +46,7 @@ func TestTenMinutesAreThirtyRows(t *testing.T) {
 	})
 }
 
-// A URL that was refused in the middle of a download shows as refused.
+// A denial in the middle of a download is the outcome of the row.
 func TestRefusalIsNotFoldedAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newProgram(nil)
@@ -102,8 +102,8 @@ func TestPaging(t *testing.T) {
 	})
 }
 
-// Pages that fold into few rows are read on until the window is full, and not
-// without end where a server gives nothing but cursors.
+// Pages are read until the window is full. Empty pages with a cursor are read a
+// bounded number of times.
 func TestPagingFillsTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newProgram(many(450))
@@ -119,7 +119,7 @@ func TestPagingFillsTheWindow(t *testing.T) {
 		w.log(t, 120, 40)
 		w.Wait(time.Minute)
 		if n := len(w.book.queries()); n > 12 {
-			t.Errorf("%d questions to a server that gives nothing", n)
+			t.Errorf("%d queries of a server without events", n)
 		}
 	})
 }
@@ -152,7 +152,7 @@ func TestMistakeIsNotSent(t *testing.T) {
 		if w.book.calls() != before {
 			t.Errorf("%d calls", w.book.calls()-before)
 		}
-		w.filter("since:24h outcome:denied") // a good one is sent
+		w.filter("since:24h outcome:denied") // a valid one is sent
 		if w.book.calls() != before+1 {
 			t.Errorf("%d calls for one question", w.book.calls()-before)
 		}
@@ -203,7 +203,7 @@ func TestWayBack(t *testing.T) {
 		w.Press("esc")
 		w.Wait(time.Second)
 		w.Want(t, "all events")
-		w.Press("A") // here already: nothing happens
+		w.Press("A") // already open: nothing happens
 		calls := w.book.calls()
 		w.Press("esc")
 		w.Wait(time.Second)
@@ -222,7 +222,7 @@ func TestKeysOfARow(t *testing.T) {
 			w.Press(k)
 			w.Want(t, "This event names no file.")
 		}
-		w.Press("f", "V", "e") // not there yet
+		w.Press("f", "V", "e") // no bindings
 		w.Press("j", "j", "j", "j", "y")
 		w.Want(t, "Sent to the clipboard: company-reports/quarterly/2026-q3/consolidation-workbook-final-v7.xlsx")
 		w.Press(":")
@@ -236,8 +236,7 @@ func TestKeysOfARow(t *testing.T) {
 	})
 }
 
-// A path that no text field takes is searched for as it is, and not changed
-// into another one.
+// A path with characters that cannot be typed is queried unchanged.
 func TestFilterThatCannotBeTyped(t *testing.T) {
 	const key = "odd\nname \"x\".csv"
 	synctest.Test(t, func(t *testing.T) {
@@ -264,7 +263,7 @@ func TestFailures(t *testing.T) {
 		w.Press("G")
 		w.Wait(time.Second)
 		w.Want(t, "This page of the log has expired.", "nightly/0251.tar.gz")
-		w.Press("k", "j", "k") // a failure is not asked again and again
+		w.Press("k", "j", "k") // a failed query is not repeated by movement
 		w.Wait(time.Second)
 		n := len(w.book.queries())
 		if n != 2 {
@@ -295,7 +294,7 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// Others than auditors do not come here.
+// Only auditors can open the page.
 func TestOthersStayOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newProgram(func(w *program) { w.server.Me.Groups = []string{"finance-team"} })

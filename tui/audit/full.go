@@ -14,8 +14,7 @@ import (
 	"usher/tui/theme"
 )
 
-// full is one row full size: every field of its first event, then the events
-// that continue it.
+// full shows one row in full: every field of its first event, then the later events.
 type full struct {
 	members []fact // the oldest first
 	port    viewport.Model
@@ -44,7 +43,7 @@ func (v *full) view(p *Pane, w, h int) string {
 	return p.Env.Theme.Head("Event "+v.members[0].id.String(), note, w, true) + "\n" + v.port.View()
 }
 
-// lines is everything there is to read, painted, at most w cells wide.
+// lines returns all lines, painted, at most w cells wide.
 func (v *full) lines(p *Pane, w int) []string {
 	t := p.Env.Theme
 	lines := append([]string{""}, v.fields(p, &v.members[0], w)...)
@@ -57,7 +56,7 @@ func (v *full) lines(p *Pane, w int) []string {
 		f := &v.members[i+1]
 		end := p.outcome(t, f)
 		if f.completed {
-			end = "" // its outcome is the client's word, too
+			end = "" // its outcome comes from the client, too
 		}
 		lines = append(lines, "", " "+t.Pad(t.Text.Bold().Paint(p.when(f.at)), 47)+t.Pad(pane.Name(t, t.Text, act(f), 18, format.End), 20)+end)
 		lines = append(lines, v.rest(p, f, w)...)
@@ -70,7 +69,7 @@ func (v *full) lines(p *Pane, w int) []string {
 	return lines
 }
 
-// fields is one event in full.
+// fields returns the lines of one event.
 func (v *full) fields(p *Pane, f *fact, w int) []string {
 	t := p.Env.Theme
 	k := sheet{t: t, w: w}
@@ -119,7 +118,7 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 	return k.lines
 }
 
-// rest is the facts that an event of a chain has of its own.
+// rest returns the fields in which a later event differs from the first.
 func (v *full) rest(p *Pane, f *fact, w int) []string {
 	k := sheet{t: p.Env.Theme, w: w}
 	k.name("Event", f.id)
@@ -146,7 +145,7 @@ func (v *full) rest(p *Pane, f *fact, w int) []string {
 	return k.lines
 }
 
-// sheet is labels and values, one below the other.
+// sheet is a list of labels and values.
 type sheet struct {
 	t     *theme.Theme
 	w     int
@@ -172,8 +171,8 @@ func (k *sheet) plain(label, value string) {
 	}
 }
 
-// name shows a text that others wrote in full, over as many lines as it
-// takes: here nothing is cut. An empty one is left out.
+// name adds an untrusted text in full, on as many lines as needed. It omits an empty
+// text.
 func (k *sheet) name(label string, text safetext.Text) {
 	for _, l := range pane.Wrap(k.t, k.t.Text, text, max(8, k.w-detailLabel-2)) {
 		k.painted(label, l)
@@ -192,7 +191,7 @@ func (k *sheet) size(label string, n *int64) {
 	k.plain(label, s)
 }
 
-// report is the client's word, marked as such.
+// report adds the client's report, marked as such.
 func (k *sheet) report(f *fact) {
 	if !f.completed && f.bytes == nil && f.seconds == nil && f.verified.IsZero() {
 		return

@@ -10,9 +10,8 @@ import (
 	"usher/backend/safetext"
 )
 
-// ledger is the events read so far for one filter, and the rows they make. It
-// is not changed after it was made: a further page makes a new one, so that
-// commands and the page may look at it at the same time.
+// ledger holds the loaded events of one filter, and their rows. It is immutable: a
+// further page makes a new one, so that commands and the page can share it.
 type ledger struct {
 	events  []event.Event // as the server sent them, for folding
 	facts   []fact        // the same, safe to show
@@ -20,14 +19,13 @@ type ledger struct {
 	next    string        // the server's cursor, "" at the end of the log
 }
 
-// Format keeps untrusted text out of any print.
+// Format keeps untrusted text out of all output.
 func (l *ledger) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d events", len(l.facts)) }
 
-// full reports whether no more events are kept.
+// full reports whether the limit of events is reached.
 func (l *ledger) full() bool { return len(l.facts) >= keepMost }
 
-// with is the ledger and one more page. An event that is there already is
-// left out.
+// with returns the ledger with one more page. It drops repeated events.
 func (l *ledger) with(page api.AuditQueryResponse) *ledger {
 	if l == nil {
 		l = &ledger{}
@@ -49,7 +47,7 @@ func (l *ledger) with(page api.AuditQueryResponse) *ledger {
 	return n
 }
 
-// fact is one event, safe to show.
+// fact is one event, safe to display.
 type fact struct {
 	id, sub, who, email, session    safetext.Text
 	action, purpose, outcome        safetext.Text
@@ -84,17 +82,17 @@ func factOf(e event.Event) fact {
 	}
 }
 
-// entry is a row: events that a person reads as one act.
+// entry is a row: a chain of events, displayed as one.
 type entry struct {
 	members  []int // of the ledger's facts, the oldest first; never empty
 	last     time.Time
-	worst    int // the member whose outcome the row shows
+	worst    int // the member with the worst outcome
 	urls     int // released
 	refused  int // denied
 	reported int // the member with the client's newest report, -1 if there is none
 }
 
-// fold makes the rows.
+// fold computes the rows.
 func (l *ledger) fold() {
 	made := event.Fold(l.events)
 	l.entries = make([]entry, 0, len(made))
@@ -105,7 +103,7 @@ func (l *ledger) fold() {
 			if f.denied {
 				e.refused++
 			}
-			// A client's report of its own download is not an outcome.
+			// The outcome in a client's report does not count.
 			if f.completed {
 				e.reported = m
 			} else if severity(f) > severity(&l.facts[e.worst]) {
@@ -116,7 +114,7 @@ func (l *ledger) fold() {
 	}
 }
 
-// bad orders outcomes: a refusal must not hide behind an allowed event.
+// severity orders outcomes: an allowed event must not hide a denial.
 func severity(f *fact) int {
 	switch f.outcome.Raw() {
 	case event.Denied:

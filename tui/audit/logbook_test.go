@@ -12,7 +12,8 @@ import (
 	"usher/tui/servertest"
 )
 
-// bookBed is a bed around the log of this package's tests; change may break it.
+// bookBed opens beds with the fake log of this package's tests. The function change
+// may break it.
 func bookBed(change func(*logbook) audit.Backend) func() (servertest.AuditBed, error) {
 	return func() (servertest.AuditBed, error) {
 		b := sample()
@@ -30,10 +31,10 @@ func bookBed(change func(*logbook) audit.Backend) func() (servertest.AuditBed, e
 	}
 }
 
-// The log that the page is tested with reads like the backend's.
+// The fake log passes the same suite as the backend's.
 func TestLogbook(t *testing.T) { servertest.Run(t, servertest.Audit(), bookBed(nil)) }
 
-// Broken logs break the promises that are named with them.
+// Each broken log fails the named check.
 func TestLogbookSuiteBites(t *testing.T) {
 	for name, change := range map[string]func(*api.AuditQueryRequest, *api.AuditQueryResponse){
 		"events come newest first, and pages join":          func(_ *api.AuditQueryRequest, out *api.AuditQueryResponse) { slices.Reverse(out.Events) },
@@ -49,7 +50,7 @@ func TestLogbookSuiteBites(t *testing.T) {
 	}
 }
 
-// bent changes the questions to a log and its answers.
+// bent changes the queries of a log and its responses.
 type bent struct {
 	*logbook
 	change func(*api.AuditQueryRequest, *api.AuditQueryResponse)

@@ -19,16 +19,15 @@ import (
 	"usher/tui/tuitest"
 )
 
-// now is the instant of every test, as the server sees it.
+// now is the server's time in every test.
 func now() time.Time { return time.Date(2026, 11, 23, 14, 10, 0, 0, time.UTC) }
 
-// logbook is an audit log in memory that filters, pages and counts as the
-// backend does.
+// logbook is an audit log in memory. It filters, pages and counts like the backend.
 type logbook struct {
 	mu            sync.Mutex
 	events        []event.Event // the oldest first
 	delay         time.Duration
-	ignoresCancel bool // goes on when the caller has given up
+	ignoresCancel bool // continues after the caller canceled
 	fail          error
 	perPage       int // 0: the limit of the request
 	asked         []api.AuditQueryRequest
@@ -42,7 +41,7 @@ func (b *logbook) do(change func()) {
 	change()
 }
 
-// queries are the questions so far.
+// queries returns all queries so far.
 func (b *logbook) queries() []api.AuditQueryRequest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -70,7 +69,7 @@ func (b *logbook) wait(ctx context.Context) error {
 	return fail
 }
 
-// AuditQuery gives a page of the events that match, newest first.
+// AuditQuery returns a page of the matching events, newest first.
 func (b *logbook) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api.AuditQueryResponse, error) {
 	b.do(func() { b.asked = append(b.asked, in) })
 	if err := b.wait(ctx); err != nil {
@@ -140,7 +139,7 @@ func (b *logbook) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) 
 	return out, nil
 }
 
-// person makes events of one session, as the backend writes them.
+// person adds events of one session in the form of the backend.
 type person struct {
 	b       *logbook
 	user    event.User
@@ -156,7 +155,7 @@ func (b *logbook) person(name, ip string, at time.Time) *person {
 
 func ptr[T any](v T) *T { return &v }
 
-// record adds an event a moment later, and gives its id.
+// record adds an event some time after the last one, and returns its ID.
 func (p *person) record(after time.Duration, e event.Event) string {
 	p.at = p.at.Add(after)
 	p.b.ids++
@@ -181,7 +180,7 @@ func (b *logbook) changeGrants(at time.Time, added, removed int) {
 	})
 }
 
-// list is a folder of some pages.
+// list adds a listing of some pages.
 func (p *person) list(bucket, prefix string, pages int) {
 	first := p.record(7*time.Second, event.Event{Action: event.List, Bucket: bucket, Key: prefix, Grant: "allow finance-team " + bucket + "/" + prefix})
 	for range pages - 1 {
@@ -189,7 +188,7 @@ func (p *person) list(bucket, prefix string, pages int) {
 	}
 }
 
-// get is a download with some renewed URLs, a minute apart, and its end.
+// get adds a download with renewed URLs, a minute apart, and its end.
 func (p *person) get(bucket, key string, size int64, renewals int) {
 	e := event.Event{Action: event.Download, Purpose: api.PurposeDownload, Bucket: bucket, Key: key, ETag: `"9f2c41abd07e"`, Size: &size, Grant: "allow finance-team " + bucket + "/"}
 	first := p.record(11*time.Second, e)
@@ -206,7 +205,7 @@ func (p *person) denied(after time.Duration, bucket, key string) {
 	p.record(after, event.Event{Action: event.Download, Purpose: api.PurposeDownload, Bucket: bucket, Key: key, Outcome: event.Denied, Reason: "no grant allows it"})
 }
 
-// sample is three days of several people.
+// sample returns three days of several people.
 func sample() *logbook {
 	b := &logbook{}
 	day := func(d, h, m, s, ms int) time.Time {
@@ -237,7 +236,7 @@ func sample() *logbook {
 	ada.record(8*time.Second, event.Event{Action: event.Download, Purpose: api.PurposePreview, Bucket: "company-reports", Key: "annual/audited/2023-財務諸表-日本語版.pdf", Size: ptr(int64(4_050_000))})
 	ada.denied(4*time.Minute, "board-packs", "2026-03/board-minutes-march.pdf")
 	ada.denied(2214*time.Millisecond, "board-packs", "2026-03/board-minutes-march.pdf")
-	// Access was removed while the file was on its way.
+	// Access was removed during the download.
 	first := ada.record(3*time.Minute, event.Event{Action: event.Download, Purpose: api.PurposeDownload, Bucket: "company-reports", Key: "quarterly/2026-q3/consolidation-workbook-final-v7.xlsx", Size: ptr(int64(310_000_000))})
 	ada.record(time.Minute, event.Event{Action: event.Download, Purpose: api.PurposeDownload, Bucket: "company-reports", Key: "quarterly/2026-q3/consolidation-workbook-final-v7.xlsx", Outcome: event.Denied, Reason: "no grant allows it", Continues: first})
 	ada.record(20*time.Second, event.Event{Action: event.SignOut})
@@ -250,7 +249,7 @@ func sample() *logbook {
 	return b
 }
 
-// world is the whole program with the log behind it.
+// program is the whole program with the fake log.
 type program struct {
 	*tuitest.Screen
 	book   *logbook
@@ -283,7 +282,7 @@ func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile) 
 	w.Screen = tuitest.Open(t, width, height, p, m)
 }
 
-// log opens the page and waits for it.
+// log opens the page and waits for its events.
 func (w *program) log(t testing.TB, width, height int) {
 	t.Helper()
 	w.open(t, width, height, colorprofile.TrueColor)

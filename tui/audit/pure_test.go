@@ -56,7 +56,7 @@ func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 	return p
 }
 
-// run runs a command and those that follow from it.
+// run runs a command and the commands that it batches.
 func run(p *Pane, cmd tea.Cmd) {
 	if cmd == nil {
 		return
@@ -67,11 +67,11 @@ func run(p *Pane, cmd tea.Cmd) {
 			run(p, c)
 		}
 	case answered, counted, settles, waited:
-		p.Handle(m) // and no further: one page is enough
+		p.Handle(m) // the next command is not run: one page is enough
 	}
 }
 
-// hostile is an event with a payload in each field that a text can be in.
+// hostile returns an event with a payload in each text field.
 func hostile(i int, s string) event.Event {
 	n, x := int64(-5), 1e300
 	return event.Event{
@@ -94,8 +94,8 @@ func payloads() []event.Event {
 	return append(out, long, pathless, reported)
 }
 
-// whole fails unless a page is h lines of at most w cells without anything
-// that acts on a terminal.
+// whole fails unless a page is h lines of at most w cells without any effect on a
+// terminal.
 func whole(t *testing.T, what, page string, w, h int) {
 	t.Helper()
 	lines := strings.Split(page, "\n")
@@ -109,7 +109,7 @@ func whole(t *testing.T, what, page string, w, h int) {
 		if err := safetexttest.Leaks(strings.ReplaceAll(ansi.Strip(l), "\x1b", "!")); err != nil {
 			t.Errorf("%s at %dx%d: line %d: %v", what, w, h, y, err)
 		}
-		for rest := l; ; { // ansi.Strip may only take colors away
+		for rest := l; ; { // ansi.Strip may remove colors only
 			at := strings.IndexByte(rest, '\x1b')
 			if at < 0 {
 				break
@@ -137,7 +137,7 @@ func TestHostileFields(t *testing.T) {
 				p.View(w, h)
 				for i := range p.lines {
 					if p.entry(i) == nil || w != 120 && i%7 != 0 {
-						continue // each is looked at in one size, some in all
+						continue // each is checked in one size, some in all
 					}
 					p.list.SetCursor(i)
 					p.follow()
@@ -179,7 +179,7 @@ func TestHostileFields(t *testing.T) {
 	})
 }
 
-// Messages and their contents print nothing raw, whatever the verb.
+// Messages and their contents print nothing raw, with any verb.
 func TestMessagesPrintNothingRaw(t *testing.T) {
 	b := &counting{events: payloads()}
 	r, _ := b.AuditQuery(t.Context(), api.AuditQueryRequest{})
@@ -200,7 +200,7 @@ func TestMessagesPrintNothingRaw(t *testing.T) {
 	}
 }
 
-// Nothing is asked in Update or View, and the same state is the same frame.
+// Update and View make no calls, and an unchanged state has an unchanged frame.
 func TestNoCallsInUpdateOrView(t *testing.T) {
 	b := &counting{events: payloads()}
 	p := newPane(t, b, theme.Options{Profile: colorprofile.TrueColor})
@@ -256,7 +256,7 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// A page of events that were read before adds nothing.
+// Repeated events of a further page are dropped.
 func TestLedgerLeavesTwinsOut(t *testing.T) {
 	one := (*ledger)(nil).with(api.AuditQueryResponse{Events: payloads()[:3], Cursor: "a"})
 	two := one.with(api.AuditQueryResponse{Events: payloads()[1:5], Cursor: "b"})

@@ -98,8 +98,7 @@ func scenes() []scene {
 	}
 }
 
-// hostile fills the log with texts that try to act on the terminal, in each
-// field that others can choose.
+// hostile fills the untrusted fields of the log with texts that attack a terminal.
 func hostile(w *program) {
 	w.book.events = nil
 	p := w.book.person("mallory", "10.0.0.1", now().Add(-time.Hour))
@@ -114,7 +113,7 @@ func hostile(w *program) {
 func TestScreens(t *testing.T) {
 	for _, sc := range scenes() {
 		sizes := tuitest.Sizes()
-		if sc.name == "log" { // the chart is all that is new there
+		if sc.name == "log" { // only the chart differs there
 			sizes = append(sizes, tuitest.Size{Name: "120x40-mono", W: 120, H: 40, Profile: colorprofile.ASCII, ASCII: true})
 		}
 		goldens.Each(t, sc.name, sizes, func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
@@ -131,8 +130,8 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-// The browser's w opens the page on the file, esc comes back.
-func TestWhoTouchedThisFile(t *testing.T) {
+// The key w of the browser opens the events of the file, and esc returns.
+func TestWhoAccessedThisFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newProgram(nil)
 		w.open(t, 120, 40, colorprofile.TrueColor)

@@ -21,7 +21,7 @@ type line struct {
 	entry int // of the ledger, -1 for a day
 }
 
-// arrange makes the lines of the rows, with a day before its first one.
+// arrange computes the lines: each day, followed by its rows.
 func (p *Pane) arrange() {
 	p.lines = p.lines[:0]
 	day := ""
@@ -35,7 +35,7 @@ func (p *Pane) arrange() {
 	p.list.Changed()
 }
 
-// zoned is a time as it is shown.
+// zoned converts a time to the displayed zone.
 func (p *Pane) zoned(t time.Time) time.Time {
 	if p.local && p.Env.Zone != nil {
 		return t.In(p.Env.Zone)
@@ -43,7 +43,7 @@ func (p *Pane) zoned(t time.Time) time.Time {
 	return t.UTC()
 }
 
-// columns of the table, in cells; 0 leaves one out.
+// columns are the widths of the table's columns in cells; 0 hides a column.
 type columns struct{ gap, who, action, path, then, from int }
 
 const (
@@ -98,7 +98,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 	return t.Pad(g+p.row(t, &p.log.entries[l.entry], st.Cursor), w)
 }
 
-// row is one row without its gutter.
+// row draws one row without its gutter.
 func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
 	c, first := p.cols, &p.log.facts[e.members[0]]
 	strong := t.Text
@@ -124,8 +124,8 @@ func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
 	return b.String()
 }
 
-// act is the action in the words of the filter, with the purpose of a release
-// that was not to download.
+// act returns the action as in a filter, with the purpose of a release that was not
+// for a download.
 func act(f *fact) safetext.Text {
 	if p := f.purpose; !p.IsZero() && p.Raw() != event.Download && !f.completed {
 		return safetext.New(f.action.Raw() + " " + p.Raw())
@@ -133,7 +133,7 @@ func act(f *fact) safetext.Text {
 	return f.action
 }
 
-// outcome is a sign and a word.
+// outcome draws an outcome as a symbol and a word.
 func (p *Pane) outcome(t *theme.Theme, f *fact) string {
 	sign, style := t.Glyphs.Yes, t.OK
 	switch f.outcome.Raw() {
@@ -143,12 +143,12 @@ func (p *Pane) outcome(t *theme.Theme, f *fact) string {
 		sign, style = t.Glyphs.No, t.Warn
 	case event.Allowed:
 	default:
-		sign, style = " ", t.Text // a word of a newer server
+		sign, style = " ", t.Text // an outcome of a newer server
 	}
 	return style.Paint(sign+" ") + pane.Name(t, style, f.outcome, outcomeW-2, format.End)
 }
 
-// pathCell is the path, or the subject of an event without one.
+// pathCell draws the path, or the subject of an event without a path.
 func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) string {
 	switch {
 	case f.named:
@@ -163,7 +163,7 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 	return pane.Name(t, t.Muted, f.reason, w, format.End)
 }
 
-// then is the events that followed the first one of a row, in short.
+// then summarizes the later events of a row.
 func (p *Pane) then(e *entry) safetext.Text {
 	var parts []string
 	if e.urls > 1 {
@@ -187,7 +187,7 @@ func (p *Pane) then(e *entry) safetext.Text {
 	return safetext.New(strings.Join(parts, ", "))
 }
 
-// header is the line with the columns' names.
+// header draws the line of column names.
 func (p *Pane) header(w int) string {
 	t, c := p.Env.Theme, p.cols
 	zone := "UTC"

@@ -13,13 +13,13 @@ import (
 	"usher/tui/theme"
 )
 
-// Heights of the page from which the chart and the details have room.
+// The smallest heights of the page with the chart and with the details.
 const (
 	chartFrom   = 28
 	detailsFrom = 37
 )
 
-// listHeight is the lines of the table.
+// listHeight returns the number of lines of the table.
 func (p *Pane) listHeight() int {
 	h := p.h - 4 - len(p.mistake(p.w)) // filter, line below, head, names of columns
 	if p.h >= chartFrom {
@@ -62,7 +62,7 @@ func (p *Pane) View(w, h int) string {
 
 const promptW = 3 // " / "
 
-// filterLine is the filter, and how much of the log is shown.
+// filterLine draws the filter, and the number of displayed events.
 func (p *Pane) filterLine(w int) string {
 	t := p.Env.Theme
 	text := p.filter
@@ -79,7 +79,7 @@ func (p *Pane) filterLine(w int) string {
 	return prompt + format.PadRight(ansi.Truncate(p.paint(text), max(1, room), t.Glyphs.Ellipsis), room+2) + right
 }
 
-// amount is how many events are shown, of how many in the log.
+// amount returns the number of displayed events and of all events in the log.
 func (p *Pane) amount() string {
 	if p.problem.text != "" && len(p.log.facts) == 0 || p.asked != nil && p.log.entries == nil {
 		return ""
@@ -97,20 +97,19 @@ func (p *Pane) amount() string {
 	return s + " events"
 }
 
-// window is the part of the text field that is shown: its first cell, and how
-// many there are.
+// window returns the first visible cell of the text field, and the number of cells.
 func (p *Pane) window(w int) (left, room int) {
 	room = max(1, w-promptW-1)
 	return pane.Window(p.cells(len(p.field.Before())), room), room
 }
 
-// cells is the width of the first bytes of the text field, as it is painted.
+// cells returns the painted width of the first bytes of the text field.
 func (p *Pane) cells(bytes int) int {
 	v := p.field.Value()
 	return format.Width(p.paint(v[:max(0, min(bytes, len(v)))]))
 }
 
-// Cursor is the position of the text field's cursor.
+// Cursor returns the position of the text cursor.
 func (p *Pane) Cursor() *tea.Cursor {
 	if !p.typing || p.w == 0 {
 		return nil
@@ -119,8 +118,8 @@ func (p *Pane) Cursor() *tea.Cursor {
 	return tea.NewCursor(promptW+p.cells(len(p.field.Before()))-left, 0)
 }
 
-// paint paints a filter: names of fields muted, values strong. It is safe
-// whatever was typed or comes from the log.
+// paint paints a filter: field names muted, values bold. Its result is safe for any
+// filter.
 func (p *Pane) paint(text string) string {
 	t := p.Env.Theme
 	const wide = 1 << 20
@@ -154,8 +153,8 @@ func (p *Pane) paint(text string) string {
 	return b.String()
 }
 
-// below is the line under the filter: carets under a mistake, the words that
-// fit, or, where there is no chart, the counts.
+// below draws the line below the filter: carets under a mistake, completions, or
+// the counts in a window without the chart.
 func (p *Pane) below(w int) string {
 	t := p.Env.Theme
 	switch {
@@ -177,7 +176,7 @@ func (p *Pane) below(w int) string {
 	return ""
 }
 
-// mistake is the mistake in the filter in words, and the possible values.
+// mistake draws the mistake in the filter as a sentence, with the possible values.
 func (p *Pane) mistake(w int) []string {
 	if !p.typing || p.wrong == nil || w == 0 {
 		return nil
@@ -193,8 +192,8 @@ func (p *Pane) mistake(w int) []string {
 	return lines
 }
 
-// wrapWords puts words into at most four lines of w cells, and breaks none
-// that fits: "service-start" is one word.
+// wrapWords breaks a list into at most four lines of w cells, between words:
+// "service-start" is one word.
 func wrapWords(label string, words []string, w int) []string {
 	lines := []string{label}
 	for i, x := range words {
@@ -215,7 +214,7 @@ func wrapWords(label string, words []string, w int) []string {
 	return lines
 }
 
-// note is the right end of the table's head.
+// note returns the right end of the table's head.
 func (p *Pane) note() string {
 	n, rows := len(p.log.facts), len(p.log.entries)
 	switch {
@@ -227,7 +226,7 @@ func (p *Pane) note() string {
 	return "newest first"
 }
 
-// blank is the reason for an empty table, in the middle.
+// blank draws the reason of an empty table, in the middle.
 func (p *Pane) blank(w, h int) string {
 	t := p.Env.Theme
 	var say string
@@ -255,7 +254,7 @@ func (p *Pane) blank(w, h int) string {
 	return strings.Join(pane.Center(out, w, h), "\n")
 }
 
-// Status is the keys of the text field, or a failure.
+// Status returns the keys of the text field, or a failure.
 func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	switch {

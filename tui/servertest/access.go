@@ -39,7 +39,7 @@ func Members() map[string][]string {
 	}
 }
 
-// Access is the promises of a server with access queries.
+// Access returns the checks of access queries.
 func Access() []Promise[AccessBed] {
 	return []Promise[AccessBed]{
 		{"the readers of a folder are groups and people", readers},

@@ -11,7 +11,7 @@ import (
 	"usher/backend/event"
 )
 
-// read reads the events of a filter by pages of limit events.
+// read reads the events of the filter in pages of limit events.
 func (b AuditBed) read(ctx context.Context, limit int) ([]event.Event, error) {
 	in := api.AuditQueryRequest{Filter: b.Filter, Limit: limit}
 	var all []event.Event
@@ -44,7 +44,7 @@ func auditPages(ctx context.Context, b AuditBed) error {
 	if err := b.Record(n); err != nil {
 		return err
 	}
-	want, err := b.read(ctx, 0) // the server's own limit
+	want, err := b.read(ctx, 0) // the limit of the server
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"usher/backend/api"
 )
 
-// names are the objects in the folder of a bed for most promises.
+// names returns the objects of a bed in most checks.
 func names() []string {
 	return []string{"B", "a b", "a/deep/1", "a/x", "b", "b/y", "é", "財務"}
 }
@@ -24,7 +24,7 @@ func (b Bed) fill() error {
 	return nil
 }
 
-// whole lists by pages of limit entries, and checks each page.
+// whole reads a listing in pages of limit entries, and checks each page.
 func (b Bed) whole(ctx context.Context, in api.ListRequest, limit int) ([]api.Entry, error) {
 	in.Bucket, in.Limit = b.Bucket, limit
 	if in.Prefix == "" {

@@ -1,6 +1,6 @@
-// Package servertest holds the promises of a server to the screens: listing and
-// paging, reading the audit log, and the access queries of admins. The backend
-// and the fakes of the screens' tests pass the same suites.
+// Package servertest holds test suites of a server for the screens: listing and
+// paging, reading the audit log, and the access queries of admins. The backend and
+// the fakes of the screens' tests pass the same suites.
 package servertest
 
 import (
@@ -15,32 +15,32 @@ import (
 	"usher/tui/browse"
 )
 
-// Bed is a server and one folder that the caller may see, empty at first.
+// Bed is a server and a folder that the caller can read, empty at first.
 type Bed struct {
 	Server browse.Backend
 	Bucket string
 	Prefix string // ends in "/"
-	// Put makes an object of size bytes; its name is relative to Prefix.
+	// Put adds an object of size bytes. Its name is relative to Prefix.
 	Put func(name string, size int64) error
-	// Remove takes away all objects that begin with a name. To the caller that is the same
-	// as a grant that was removed.
+	// Remove removes all objects that begin with a name. For the caller this equals
+	// the removal of a grant.
 	Remove func(name string) error
 }
 
-// AuditBed is an audit log in which the caller may read.
+// AuditBed is an audit log that the caller can read.
 type AuditBed struct {
 	Log    audit.Backend
 	Filter string // matches the events of Record, and nothing else
 	Record func(n int) error
 }
 
-// Promise is one promise of a suite.
+// Promise is one check of a suite.
 type Promise[B any] struct {
 	Name  string
 	check func(context.Context, B) error
 }
 
-// Listing is the promises of a server that lists.
+// Listing returns the checks of listings.
 func Listing() []Promise[Bed] {
 	return []Promise[Bed]{
 		{"the root lists buckets", buckets},
@@ -49,13 +49,13 @@ func Listing() []Promise[Bed] {
 		{"pages join to the whole listing", pages(api.ListRequest{})},
 		{"pages join to the whole recursive listing", pages(api.ListRequest{Recursive: true})},
 		{"a cursor belongs to its question", cursors},
-		{"what is not there is not found", absent},
-		{"what is removed is not listed any more", removed},
+		{"an absent path is not found", absent},
+		{"a removed object is not listed", removed},
 		{"stat and listing agree", facts},
 	}
 }
 
-// Audit is the promises of a server with an audit log.
+// Audit returns the checks of an audit log.
 func Audit() []Promise[AuditBed] {
 	return []Promise[AuditBed]{
 		{"events come newest first, and pages join", auditPages},
@@ -66,7 +66,7 @@ func Audit() []Promise[AuditBed] {
 	}
 }
 
-// Run plays each promise on a bed of its own.
+// Run runs each check on a bed of its own.
 func Run[B any](t *testing.T, promises []Promise[B], open func() (B, error)) {
 	t.Helper()
 	for _, p := range promises {
@@ -78,7 +78,7 @@ func Run[B any](t *testing.T, promises []Promise[B], open func() (B, error)) {
 	}
 }
 
-// Check plays one promise and returns how it was broken.
+// Check runs one check and returns its error.
 func (p Promise[B]) Check(open func() (B, error)) error {
 	b, err := open()
 	if err != nil {
@@ -89,7 +89,7 @@ func (p Promise[B]) Check(open func() (B, error)) error {
 	return p.check(ctx, b)
 }
 
-// code fails unless an error carries a code of the server.
+// code returns an error unless err has the server's code want.
 func code(err error, want api.Code) error {
 	var answer *api.Error
 	if !errors.As(err, &answer) || answer.Code != want {

@@ -20,7 +20,8 @@ import (
 	"usher/tui/tuitest"
 )
 
-// fake is a bed around the server of the screens' tests; change may break it.
+// fake opens beds with the fake server of the screens' tests. The function change
+// may break it.
 func fake(change func(*tuitest.Server) browse.Backend) func() (servertest.Bed, error) {
 	return func() (servertest.Bed, error) {
 		s := tuitest.NewServer("ada", "finance-team")
@@ -41,7 +42,7 @@ func fake(change func(*tuitest.Server) browse.Backend) func() (servertest.Bed, e
 
 func TestFakeServer(t *testing.T) { servertest.Run(t, servertest.Listing(), fake(nil)) }
 
-// The backend keeps the same promises, as a person sees it over HTTP.
+// The backend passes the suite over HTTP.
 func TestBackend(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	ada := w.SignIn(t, "ada")
@@ -66,8 +67,7 @@ func TestBackend(t *testing.T) {
 	})
 }
 
-// The log of the backend keeps the promises of the log that the audit page is
-// tested with.
+// The audit log of the backend passes the suite over HTTP.
 func TestAuditLog(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	grace := w.SignIn(t, "grace")
@@ -87,8 +87,7 @@ func TestAuditLog(t *testing.T) {
 	})
 }
 
-// The backend keeps the promises of the server that the access page is tested
-// with, over HTTP, on a grants file.
+// The access queries of the backend pass the suite over HTTP, on a grants file.
 func TestAccess(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})
 	margaret := w.SignIn(t, "margaret")
@@ -121,7 +120,7 @@ func TestAccess(t *testing.T) {
 	servertest.Run(t, servertest.Access(), func() (servertest.AccessBed, error) { return servertest.AccessBed{Server: margaret}, nil })
 }
 
-// Each broken server breaks the promise that is named with it.
+// Each broken server fails the check of its row.
 func TestSuiteBites(t *testing.T) {
 	for _, row := range []struct {
 		promise string
@@ -164,7 +163,7 @@ func TestSuiteBites(t *testing.T) {
 			t.Fatal("there is no such promise")
 		})
 	}
-	for _, name := range []string{"what is not there is not found", "what is removed is not listed any more"} {
+	for _, name := range []string{"an absent path is not found", "a removed object is not listed"} {
 		for _, p := range servertest.Listing() {
 			if p.Name == name && p.Check(fake(func(s *tuitest.Server) browse.Backend { return kind{s} })) == nil {
 				t.Errorf("the suite does not notice: %s", name)
@@ -194,7 +193,7 @@ func kinds(out *api.ListResponse, k api.Kind) {
 	}
 }
 
-// kind answers an empty page where nothing is.
+// kind returns an empty page for an absent folder.
 type kind struct{ *tuitest.Server }
 
 func (k kind) List(ctx context.Context, in api.ListRequest) (api.ListResponse, error) {

@@ -6,10 +6,10 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Drive runs a command of a page without a program around it: each message
-// goes to handle, and its command runs next, until nothing is left. It returns
-// the messages in their order, also those that are meant for the root. Inside
-// a synctest.Test a command that waits takes no time.
+// Drive runs a command of a page without the root. It passes each message to handle
+// and runs the returned command, until no command is left. It returns all messages
+// in order, including those for the root. Use it in a synctest.Test, where timers
+// take no time.
 func Drive(handle func(tea.Msg) tea.Cmd, cmd tea.Cmd) []tea.Msg {
 	var all []tea.Msg
 	for todo := []tea.Cmd{cmd}; len(todo) > 0; {
@@ -31,8 +31,8 @@ func Drive(handle func(tea.Msg) tea.Cmd, cmd tea.Cmd) []tea.Msg {
 	return all
 }
 
-// commands gives the commands of tea.Batch and tea.Sequence; the type of the
-// latter has no public name.
+// commands returns the commands of a tea.Batch or tea.Sequence. The type of the
+// latter is not exported.
 func commands(msg tea.Msg) ([]tea.Cmd, bool) {
 	v := reflect.ValueOf(msg)
 	if !v.IsValid() || !v.CanConvert(reflect.TypeFor[[]tea.Cmd]()) {

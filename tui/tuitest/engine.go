@@ -9,8 +9,8 @@ import (
 	"usher/client/download"
 )
 
-// Engine is a transfer engine that fetches Speed bytes a second of each file,
-// three at a time, and writes nothing. The fetched files are here afterwards.
+// Engine is a fake transfer engine. It downloads Speed bytes a second of each file,
+// three files at a time, and writes nothing. Local finds the downloaded files.
 type Engine struct {
 	Now   func() time.Time
 	Speed int64 // bytes a second of one file
@@ -20,14 +20,14 @@ type Engine struct {
 	Plain func(download.Request) bool              // has no checksum
 	Saved []download.Saved
 	Delay time.Duration // of Unfinished
-	// Below is how many files lie in a folder that was not listed to its end;
-	// 1,000 a second are found.
+	// Below is the number of files in a folder with an incomplete listing. The
+	// engine finds 1,000 of them a second.
 	Below     int
 	Forgetful bool // another process keeps the queue
 
 	mu     sync.Mutex
-	hold   download.State // of everything that would move, if set
-	silent bool           // connections stand, but no byte comes
+	hold   download.State // of all active transfers, if set
+	silent bool           // connections are open, without data
 	all    []*transfer
 	have   map[string]download.Request
 	lastID download.ID
@@ -39,12 +39,12 @@ type Engine struct {
 type transfer struct {
 	download.Transfer
 	batch int
-	quiet time.Time // since when no byte came
-	walk  int       // files of a folder that are still to be found
+	quiet time.Time // of the last byte
+	walk  int       // files of a folder that are not found yet
 	found float64
 }
 
-// Calls is how many calls of any kind were made.
+// Calls returns the number of calls.
 func (e *Engine) Calls() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -58,7 +58,7 @@ func (e *Engine) enter() func() {
 	return e.mu.Unlock
 }
 
-// Add queues files, and folders with the listed part of them.
+// Add queues files, and folders with their listed files.
 func (e *Engine) Add(reqs ...download.Request) []download.ID {
 	defer e.enter()()
 	if !slices.ContainsFunc(e.all, (*transfer).open) {
@@ -104,7 +104,7 @@ func (e *Engine) set(id download.ID, from func(download.State) bool, to download
 		if (id == 0 || t.ID == id || t.Parent == id) && from(t.State) {
 			t.State, t.Err, t.Rate, t.Left, t.Quiet = to, nil, 0, 0, 0
 			if to == download.Waiting {
-				t.batch = e.batch // a file that is tried again counts once more
+				t.batch = e.batch // a retried file counts in the present batch
 			}
 			if to == download.Waiting && t.Folder {
 				t.State = download.Running
@@ -124,7 +124,7 @@ func (e *Engine) PauseAll()             { e.set(0, open, download.Paused) }
 func (e *Engine) ResumeAll()            { e.set(0, paused, download.Waiting) }
 func (e *Engine) RetryAll()             { e.set(0, ended, download.Waiting) }
 
-// Cancel takes a transfer out of the list, a folder with all of it.
+// Cancel removes a transfer, and all files of a folder.
 func (e *Engine) Cancel(id download.ID) {
 	defer e.enter()()
 	e.all = slices.DeleteFunc(e.all, func(t *transfer) bool { return t.ID == id || t.Parent == id })
@@ -146,27 +146,27 @@ func (e *Engine) SignedIn() {
 	e.set(0, func(s download.State) bool { return s == download.WaitingSignIn }, download.Waiting)
 }
 
-// Stop holds all transfers that would move in a state, such as WaitingSignIn.
+// Stop keeps all active transfers in a state, such as WaitingSignIn.
 func (e *Engine) Stop(to download.State) {
 	e.mu.Lock()
 	e.hold = to
 	e.mu.Unlock()
 }
 
-// Silence lets connections stand without a byte.
+// Silence stops all data on open connections.
 func (e *Engine) Silence() {
 	e.mu.Lock()
 	e.silent = true
 	e.mu.Unlock()
 }
 
-// Clear empties the queue, as when another person takes the engine.
+// Clear empties the queue, like a change of the person.
 func (e *Engine) Clear(saved ...download.Saved) {
 	defer e.enter()()
 	e.all, e.Saved = nil, saved
 }
 
-// Local answers from the fetched files, and from Here.
+// Local finds downloaded files and the files of Here.
 func (e *Engine) Local(dir string, reqs []download.Request) []download.LocalState {
 	defer e.enter()()
 	out := make([]download.LocalState, len(reqs))
@@ -182,7 +182,7 @@ func diskKey(r download.Request) string {
 	return strings.Join([]string{r.Dir, r.Bucket, r.Key}, "\x00")
 }
 
-// presence is the state of the disk: without an ETag nothing is known to be the same.
+// presence returns the state of a local file. Without an ETag no file is identical.
 func (e *Engine) presence(r download.Request) download.Presence {
 	if h, ok := e.have[diskKey(r)]; ok {
 		switch {
@@ -199,7 +199,7 @@ func (e *Engine) presence(r download.Request) download.Presence {
 	return download.Absent
 }
 
-// Unfinished gives Saved.
+// Unfinished returns Saved.
 func (e *Engine) Unfinished() ([]download.Saved, error) {
 	if e.Delay > 0 {
 		time.Sleep(e.Delay)
@@ -214,7 +214,7 @@ func (e *Engine) Unfinished() ([]download.Saved, error) {
 // Forget drops Saved.
 func (e *Engine) Forget() error { defer e.enter()(); e.Saved = nil; return nil }
 
-// Keeps reports whether the next run will know the unfinished transfers.
+// Keeps reports whether unfinished transfers are stored for the next run.
 func (e *Engine) Keeps() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -14,10 +14,10 @@ const atOnce = 3 // files
 // open reports whether a transfer is unfinished, paused or not.
 func (t *transfer) open() bool { return !t.State.Finished() }
 
-// moves reports whether a transfer will go on by itself.
+// moves reports whether a transfer is active: neither finished nor paused.
 func (t *transfer) moves() bool { return !t.State.Finished() && t.State != download.Paused }
 
-// advance lets bytes come for the time since the last call.
+// advance adds the data for the time since the last call.
 func (e *Engine) advance() {
 	now := e.Now()
 	d := now.Sub(e.last)
@@ -52,7 +52,7 @@ func (e *Engine) advance() {
 	}
 }
 
-// begin looks at the disk, as the engine does before its first call.
+// begin checks the local file, like the real engine before its first call.
 func (e *Engine) begin(t *transfer, now time.Time) {
 	t.quiet = now
 	p := e.presence(t.Request)
@@ -108,7 +108,7 @@ func (e *Engine) fetch(t *transfer, d time.Duration, now time.Time) {
 	}
 }
 
-// walk finds more of a folder and sums up its files.
+// walk finds further files of a folder and computes its sums.
 func (e *Engine) walk(f *transfer, d time.Duration) {
 	if f.walk > 0 && f.moves() {
 		f.found += 1000 * d.Seconds()
@@ -155,7 +155,7 @@ func (e *Engine) walk(f *transfer, d time.Duration) {
 	}
 }
 
-// Snapshot copies the queue; its sums are those of the batch.
+// Snapshot returns a copy of the queue, with the sums of the batch.
 func (e *Engine) Snapshot() download.Snapshot {
 	defer e.enter()()
 	var s download.Snapshot

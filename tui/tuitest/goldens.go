@@ -11,9 +11,8 @@ import (
 	"github.com/charmbracelet/colorprofile"
 )
 
-// Goldens is the screens that a package keeps in testdata/screens. With
-// -update they are written instead of compared. A screen that no test reads
-// fails the package: it proves nothing.
+// Goldens compares screens with the files in testdata/screens of a package. With
+// -update it writes the files. A file that no test reads fails the package.
 //
 //	var goldens = tuitest.NewGoldens()
 //
@@ -25,13 +24,13 @@ type Goldens struct {
 
 const goldenDir = "testdata/screens"
 
-// NewGoldens defines the flag -update. A test binary calls it once.
+// NewGoldens defines the flag -update. Call it once in a test binary.
 func NewGoldens() *Goldens {
 	return &Goldens{update: flag.Bool("update", false, "write the screens instead of comparing them")}
 }
 
-// Main runs the tests and gives the exit code. After a run of all tests it
-// looks for screens that none of them read.
+// Main runs the tests and returns the exit code. After a run of all tests it reports
+// files that no test has read.
 func (g *Goldens) Main(m *testing.M) int {
 	flag.Parse()
 	code := m.Run()
@@ -50,7 +49,7 @@ func (g *Goldens) Main(m *testing.M) int {
 	return code
 }
 
-// unread lists the files that Compare never looked at.
+// unread lists the files that Compare has not read.
 func (g *Goldens) unread() ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(goldenDir, "*.txt"))
 	if err != nil || len(files) == 0 {
@@ -65,7 +64,7 @@ func (g *Goldens) unread() ([]string, error) {
 	return unread, nil
 }
 
-// Compare holds the screen of a terminal against the file of a name.
+// Compare compares the screen of a terminal with a named file.
 func (g *Goldens) Compare(t testing.TB, s *Screen, name string) {
 	t.Helper()
 	path := filepath.Join(goldenDir, name+".txt")
@@ -73,7 +72,7 @@ func (g *Goldens) Compare(t testing.TB, s *Screen, name string) {
 	s.golden(t, path, *g.update)
 }
 
-// Size is one kind of terminal.
+// Size is a kind of terminal.
 type Size struct {
 	Name    string
 	W, H    int
@@ -81,8 +80,8 @@ type Size struct {
 	ASCII   bool
 }
 
-// Sizes is the terminals that every screen is drawn on: the smallest common
-// one, a usual one, a large one, and one without colors and line drawing.
+// Sizes returns the terminals of every screen: a small one, a usual one, a large
+// one, and one without colors and line drawing.
 func Sizes() []Size {
 	return []Size{
 		{"80x24", 80, 24, colorprofile.TrueColor, false},
@@ -92,8 +91,7 @@ func Sizes() []Size {
 	}
 }
 
-// Each plays a named scene on a terminal and compares the screen. The
-// scene runs in fake time.
+// Each runs a named scene on each terminal, in fake time, and compares the screen.
 func (g *Goldens) Each(t *testing.T, name string, sizes []Size, scene func(*testing.T, Size) *Screen) {
 	t.Helper()
 	for _, size := range sizes {

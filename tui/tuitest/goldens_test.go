@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A screen that no test reads is found, and a folder without any is an error.
+// An unread file is found, and a folder without files is an error.
 func TestUnreadGoldens(t *testing.T) {
 	t.Chdir(t.TempDir())
 	g := &Goldens{update: new(bool)}

@@ -16,8 +16,7 @@ import (
 	"github.com/charmbracelet/x/vt"
 )
 
-// Screen is a program with a terminal behind it. It belongs into a
-// synctest.Test: time does not pass until everything waits.
+// Screen is a program on an emulated terminal. Use it in a synctest.Test.
 type Screen struct {
 	W, H    int
 	program *tea.Program
@@ -32,8 +31,8 @@ func Open(t testing.TB, w, h int, profile colorprofile.Profile, m tea.Model, env
 	t.Helper()
 	s := &Screen{W: w, H: h, term: vt.NewSafeEmulator(w, h), done: make(chan error, 1)}
 	go func() { _, _ = io.Copy(io.Discard, s.term) }()
-	// Without a terminal as its input Bubble Tea ends lines with a bare line
-	// feed; mode 20 gives the emulator the carriage return that a tty adds.
+	// Without a terminal as its input, Bubble Tea ends lines with a bare line feed.
+	// Mode 20 makes the emulator add the carriage return of a tty.
 	_, _ = s.term.Write([]byte("\x1b[20h"))
 	s.program = tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(s), tea.WithWindowSize(w, h), tea.WithColorProfile(profile),
 		tea.WithEnvironment(append([]string{"TERM=xterm-256color"}, env...)), tea.WithoutSignalHandler())
@@ -42,13 +41,13 @@ func Open(t testing.TB, w, h int, profile colorprofile.Profile, m tea.Model, env
 		s.program.Kill()
 		<-s.done
 		_ = s.term.Close()
-		time.Sleep(5 * time.Minute) // commands that still wait for their time end
+		time.Sleep(5 * time.Minute) // pending timers end
 	})
 	s.Wait(time.Second)
 	return s
 }
 
-// Write is the terminal's side.
+// Write writes to the terminal. The program calls it.
 func (s *Screen) Write(p []byte) (int, error) {
 	s.bytes.Add(int64(len(p)))
 	if s.log != nil {
@@ -57,19 +56,19 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return s.term.Write(p)
 }
 
-// Log copies everything that goes to the terminal.
+// Log copies all further output to w.
 func (s *Screen) Log(w io.Writer) { s.log = w }
 
-// Bytes is how many went to the terminal so far.
+// Bytes returns the number of bytes written to the terminal.
 func (s *Screen) Bytes() int64 { return s.bytes.Load() }
 
-// Wait lets time pass and everything settle.
+// Wait advances the time and waits until all goroutines are blocked.
 func (s *Screen) Wait(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// Send hands a message to the program.
+// Send sends a message to the program.
 func (s *Screen) Send(m tea.Msg) {
 	s.program.Send(m)
 	s.Wait(20 * time.Millisecond)
@@ -89,7 +88,7 @@ func (s *Screen) Type(text string) {
 	}
 }
 
-// Key makes a key press of a name.
+// Key returns the key press of a name.
 func Key(name string) tea.KeyPressMsg {
 	k := tea.Key{}
 	rest := name
@@ -122,7 +121,7 @@ func Key(name string) tea.KeyPressMsg {
 	return tea.KeyPressMsg(k)
 }
 
-// Text is the grid, lines without the spaces at their ends.
+// Text returns the screen as lines without trailing spaces.
 func (s *Screen) Text() string {
 	lines := strings.Split(ansi.Strip(s.term.Render()), "\n")
 	for i := range lines {
@@ -151,7 +150,7 @@ func (s *Screen) Not(t testing.TB, texts ...string) {
 	}
 }
 
-// golden compares the grid with a file; update writes it instead.
+// golden compares the screen with a file, or writes the file.
 func (s *Screen) golden(t testing.TB, path string, update bool) {
 	t.Helper()
 	got := s.Text()
@@ -193,7 +192,7 @@ func diff(want, got string) string {
 	return b.String()
 }
 
-// Resize gives the terminal another size.
+// Resize changes the size of the terminal.
 func (s *Screen) Resize(w, h int) {
 	s.W, s.H = w, h
 	s.term.Resize(w, h)

@@ -1,8 +1,7 @@
-// Package tuitest is a server, a sign-in and a transfer engine that exist only
-// in memory, and a terminal to look at: the tests of the screens run
-// against. The fakes behave (folders page, a password is checked, bytes come
-// with time) and count every call, so that a test can show that none was made
-// between a key press and a frame.
+// Package tuitest provides fakes for the tests of the screens: a server, a sign-in
+// and a transfer engine in memory, and an emulated terminal. Packages servertest and
+// enginetest check that the fakes behave like the real parts. The fakes count their
+// calls, so that a test can show that Update and View make none.
 package tuitest
 
 import (
@@ -17,20 +16,20 @@ import (
 	"usher/tui/pane"
 )
 
-// Epoch is the instant at which every test begins.
+// Epoch returns the time at which every test begins.
 func Epoch() time.Time { return time.Date(2026, 11, 23, 9, 12, 4, 0, time.UTC) }
 
-// Server is an api.* backend over a map from "bucket/key" to sizes.
+// Server is a fake backend with a map from "bucket/key" to objects.
 type Server struct {
 	Now     func() time.Time
 	Me      api.Whoami
-	PerPage int           // entries of a page, in place of the limit of the request; 0: that limit
+	PerPage int           // entries of a page, instead of the request's limit; 0: that limit
 	Delay   time.Duration // of each call
 
 	mu      sync.Mutex
 	objects map[string]Object
 	fail    error
-	hidden  []string // prefixes that are not there for the person
+	hidden  []string // prefixes that the person cannot see
 	calls   int
 	lists   []string
 }
@@ -40,10 +39,10 @@ type Object struct {
 	Size     int64
 	Modified time.Time
 	Archived bool
-	Bare     bool // listed by its name alone, as a grant of one exact object is
+	Bare     bool // listed by its name alone, like an object with a grant of its own
 }
 
-// NewServer makes an empty server for a person.
+// NewServer returns an empty server for a person.
 func NewServer(user string, groups ...string) *Server {
 	return &Server{
 		Now:     time.Now,
@@ -63,7 +62,7 @@ func (s *Server) Put(path string, size int64, modified string) {
 // PutBare adds an object that is listed by its name alone.
 func (s *Server) PutBare(path string) { s.locked(func() { s.objects[path] = Object{Bare: true} }) }
 
-// Fail makes every call fail with err, nil ends that.
+// Fail makes every call fail with err; nil ends that.
 func (s *Server) Fail(err error) { s.locked(func() { s.fail = err }) }
 
 // Hide removes all objects that begin with "bucket/prefix".
@@ -78,14 +77,14 @@ func (s *Server) locked(do func()) {
 	do()
 }
 
-// Calls is how many calls of any kind were made.
+// Calls returns the number of calls.
 func (s *Server) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls
 }
 
-// Lists is every folder listed, in order; a further page counts too, with "+".
+// Lists returns the listed folders in order. A further page has "+" at its end.
 func (s *Server) Lists() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +105,7 @@ func (s *Server) begin(ctx context.Context) error {
 	return s.fail
 }
 
-// Whoami answers with Me.
+// Whoami returns Me.
 func (s *Server) Whoami(ctx context.Context) (api.Whoami, error) {
 	if err := s.begin(ctx); err != nil {
 		return api.Whoami{}, err
@@ -125,7 +124,7 @@ func (s *Server) gone(path string) bool {
 	return false
 }
 
-// List pages through the entries below a prefix.
+// List returns a page of the entries below a prefix.
 func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse, error) {
 	if err := s.begin(ctx); err != nil {
 		return api.ListResponse{}, err
@@ -161,12 +160,12 @@ func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse,
 	return out, nil
 }
 
-// Cursor is a cursor of a fake: it points behind the first n rows of the answer
-// to a question, and is none of another question.
+// Cursor returns a fake's cursor behind the first n rows of a query. It is invalid
+// for any other query.
 func Cursor(n int, question string) string { return fmt.Sprintf("%d %q", n, question) }
 
-// FromCursor is n of a Cursor, 0 without one. A cursor of another question is
-// an error as the server answers it.
+// FromCursor returns n of a Cursor, 0 without one. For a cursor of another query it
+// returns the error of the server.
 func FromCursor(cursor, question string) (int, error) {
 	n := 0
 	if cursor == "" {
@@ -220,7 +219,7 @@ func etag(path string) string {
 	return fmt.Sprintf("%016x%016x", h, h*31)
 }
 
-// Stat gives an object's facts.
+// Stat returns the properties of an object.
 func (s *Server) Stat(ctx context.Context, r api.StatRequest) (api.StatResponse, error) {
 	if err := s.begin(ctx); err != nil {
 		return api.StatResponse{}, err
@@ -237,7 +236,7 @@ func (s *Server) Stat(ctx context.Context, r api.StatRequest) (api.StatResponse,
 		Checksum: &api.Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT", Value: "n0yCQ+arB30="}}, nil
 }
 
-// At is the place of a path, which is known to be one.
+// At returns the target of a valid path.
 func At(path string) pane.Target {
 	where, err := api.ParsePath(path)
 	if err != nil {
@@ -246,10 +245,10 @@ func At(path string) pane.Target {
 	return pane.At(where)
 }
 
-// ErrNetwork is a lost network, as the client reports it.
+// ErrNetwork is the client's error for an unreachable server.
 var ErrNetwork error = api.Misspoken("files.example.com", "no connection", nil)
 
-// Reports fills a server with the folders of the golden screens.
+// Reports adds the folders of the golden screens to a server.
 func Reports(s *Server) *Server {
 	const a = "company-reports/annual/audited/"
 	for _, f := range []struct {

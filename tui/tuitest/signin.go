@@ -6,25 +6,25 @@ import (
 	"usher/session"
 )
 
-// Account is one person that the fake pool knows.
+// Account is one person of the fake pool.
 type Account struct {
 	Password string
 	First    session.StepKind // the step after the password: Done, NeedNewPassword, NeedCode, SetUpCode
 }
 
-// Pool is a sign-in that knows accounts by name. The code is always 123456.
+// Pool is a fake user pool: accounts by name. The code is always 123456.
 type Pool map[string]Account
 
-// Flow begins an attempt.
+// Flow returns a new attempt.
 func (p Pool) Flow() *Flow { return &Flow{pool: p} }
 
-// Flow is one attempt.
+// Flow is one sign-in attempt.
 type Flow struct {
 	pool Pool
 	next session.StepKind
 }
 
-// Password checks it.
+// Password checks the password.
 func (f *Flow) Password(_ context.Context, user, password string) (session.Step, error) {
 	a, ok := f.pool[user]
 	if !ok || a.Password != password {
@@ -43,7 +43,7 @@ func (f *Flow) step() session.Step {
 	return s
 }
 
-// NewPassword takes any of eight characters.
+// NewPassword accepts any password of eight characters or more.
 func (f *Flow) NewPassword(_ context.Context, password string) (session.Step, error) {
 	if len(password) < 8 {
 		return session.Step{}, session.ErrPasswordRules
@@ -52,7 +52,7 @@ func (f *Flow) NewPassword(_ context.Context, password string) (session.Step, er
 	return f.step(), nil
 }
 
-// Code takes 123456.
+// Code accepts 123456.
 func (f *Flow) Code(_ context.Context, code string) (session.Step, error) {
 	if code != "123456" {
 		return session.Step{}, session.ErrCode
