@@ -11,8 +11,8 @@ import (
 	"usher/tui/tuitest"
 )
 
-// another puts a file of the same size and another content where
-// 2018-annual-report.pdf would go.
+// another adds a local file with the name and size of 2018-annual-report.pdf and
+// different content.
 func another(w *program) {
 	w.engine.Here = func(r download.Request) download.Presence {
 		if strings.HasSuffix(r.Key, "2018-annual-report.pdf") {
@@ -48,8 +48,8 @@ func TestFileOfThatSizeIsComparedAndLeft(t *testing.T) {
 	})
 }
 
-// A folder's file that differs has a row of its own, and goes where its folder
-// goes when it is fetched beside the file that is here.
+// A file of a folder that differs from the local file has a row. Keep both stores it
+// in the folder's local folder.
 func TestFileOfAFolderThatDiffers(t *testing.T) {
 	play(t, func(w *program) {
 		w.engine.Here = func(r download.Request) download.Presence {
@@ -77,7 +77,7 @@ func TestFileOfAFolderThatDiffers(t *testing.T) {
 	})
 }
 
-func TestWhatIsHereAlreadyIsSaid(t *testing.T) {
+func TestSummaryCountsIdenticalFiles(t *testing.T) {
 	at80(t, func(w *program) { another(w); w.engine.Same = nil }, func(t *testing.T, w *program) {
 		w.Press("j", "j", "j", "space", "space", "d")
 		w.Wait(time.Second)
@@ -110,7 +110,7 @@ func TestAnotherFolderHoldsForTheSession(t *testing.T) {
 			}
 		}
 		if l := lineOf(w, "2018-annual-report.pdf"); !strings.Contains(l, "here") {
-			t.Errorf("the Local column does not look there: %q", l)
+			t.Errorf("the Local column does not show it: %q", l)
 		}
 		w.Press("t")
 		w.Wait(time.Second)
@@ -127,14 +127,14 @@ func TestObjectThatIsListedByItsNameAlone(t *testing.T) {
 		w.deps.Start = tuitest.At("letters/annual/")
 	}, func(t *testing.T, w *program) {
 		if l := lineOf(w, "letter.pdf"); strings.Contains(l, "0 B") {
-			t.Errorf("a size that nobody told: %q", l)
+			t.Errorf("an unknown size is shown: %q", l)
 		}
 		w.Want(t, "not listed")
 		w.Press("d")
 		w.Wait(2 * time.Second)
 		w.Want(t, "1 file, 120 kB, verified.")
 		if l := lineOf(w, "▌  letter.pdf"); !strings.Contains(l, "here") || strings.Contains(l, "here?") {
-			t.Errorf("after the download the row says %q", l)
+			t.Errorf("after the download the row is %q", l)
 		}
 		w.Press("d")
 		w.Wait(time.Second)
@@ -147,8 +147,8 @@ func TestObjectThatIsListedByItsNameAlone(t *testing.T) {
 	})
 }
 
-// A folder may be answered for while it is counted; the files found so far show
-// wherever the queue does.
+// A folder download can start while the folder is counted. The number of files found
+// so far is visible with the queue.
 func TestFolderIsCountedOnTheWay(t *testing.T) {
 	play(t, func(w *program) {
 		for i := range 5000 {
@@ -178,7 +178,7 @@ func TestFolderIsCountedOnTheWay(t *testing.T) {
 		w.Press("p")
 		w.Wait(2 * time.Second)
 		if l := lineOf(w, "many/"); !strings.Contains(l, "counting… ") {
-			t.Errorf("it does not go on counting: %q", l)
+			t.Errorf("the counting does not continue: %q", l)
 		}
 	})
 }

@@ -24,8 +24,8 @@ func many(n int) func(*program) {
 	}
 }
 
-// bytesPerKey moves the cursor down and gives the mean bytes that went to the
-// terminal for a key, the details that follow it included.
+// bytesPerKey moves the cursor down and returns the mean number of bytes to the
+// terminal for a key press, including the update of the details.
 func bytesPerKey(t *testing.T, width, height, moves int, rest time.Duration) float64 {
 	var mean float64
 	synctest.Test(t, func(t *testing.T) {
@@ -48,7 +48,8 @@ func bytesPerKey(t *testing.T, width, height, moves int, rest time.Duration) flo
 	return mean
 }
 
-// The budget of a cursor move over SSH, the edges of the window included.
+// A cursor movement over SSH stays within a budget of bytes, also at the edges of the
+// window.
 func TestBytesPerKey(t *testing.T) {
 	if slow {
 		t.Skip("not under the race detector")
@@ -94,7 +95,7 @@ func loaded(tb testing.TB, n int) tea.Model {
 	return m
 }
 
-// pump runs commands and those that follow, but no timers.
+// pump runs commands and the commands that follow, but no timers.
 func pump(m tea.Model, cmd tea.Cmd) {
 	if cmd == nil {
 		return
@@ -117,8 +118,7 @@ func pump(m tea.Model, cmd tea.Cmd) {
 	}
 }
 
-// A folder of a million rows opens fast: one page is packed, arranged and
-// drawn for its rows.
+// The time of a key press does not depend on the number of rows.
 func TestManyRowsCostWhatIsVisible(t *testing.T) {
 	if slow {
 		t.Skip("not under the race detector")

@@ -15,14 +15,14 @@ import (
 	"usher/tui/keys"
 )
 
-// deeds is the use of keys in the code of the screens: which package has a
-// page in a context, and which actions each package answers.
+// usage is the use of package keys in the code of the screens: the packages with a
+// page in each context, and the actions that each package handles.
 type usage struct {
 	pages   map[string][]string        // name of a context → packages
 	answers map[string]map[string]bool // package → names of actions
 }
 
-// readDeeds parses every package below the folder of this test.
+// readUsage parses every package below the folder of this test.
 func readUsage(t *testing.T) usage {
 	t.Helper()
 	d := usage{pages: map[string][]string{}, answers: map[string]map[string]bool{}}
@@ -47,7 +47,7 @@ func readUsage(t *testing.T) usage {
 	return d
 }
 
-// read takes one function. Functions that explain or list actions answer none.
+// read adds one function. Functions that explain or list actions handle none.
 func (d usage) read(pkg string, f *ast.FuncDecl) {
 	if slices.Contains([]string{"Why", "whyNot", "Hints", "Label", "leftOut", "needsGroup", "openedBy", "opens", "where"}, f.Name.Name) {
 		return
@@ -76,7 +76,7 @@ func (d usage) read(pkg string, f *ast.FuncDecl) {
 	})
 }
 
-// keyNames gives X of each expression keys.X.
+// keyNames returns X of each expression keys.X.
 func keyNames(list ...ast.Expr) []string {
 	var names []string
 	for _, e := range list {
@@ -112,9 +112,9 @@ func constants(t *testing.T) map[string]string {
 	return names
 }
 
-// idle lists the bindings that no code answers. A binding of a context has to
-// be answered in each package with a page in that context, by the root, or by
-// the movement that every list and every text shares.
+// idle lists the bindings that no code handles. A binding of a context needs code in
+// each package with a page in that context, in the root, or in the movement of lists
+// and texts.
 func (d usage) idle(names map[string]string, sets []keys.Set) []string {
 	m, err := keys.New(sets...)
 	if err != nil {
@@ -147,7 +147,7 @@ func (d usage) idle(names map[string]string, sets []keys.Set) []string {
 	return out
 }
 
-// actionOf is the value of an action's constant, "" for a context's.
+// actionOf returns the value of an action's constant, "" for a context's.
 func actionOf(names map[string]string, name string) string {
 	for k, v := range names {
 		if value, ok := strings.CutPrefix(k, "Action "); ok && v == name {
@@ -157,8 +157,7 @@ func actionOf(names map[string]string, name string) string {
 	return ""
 }
 
-// Help and palette offer each binding of the table, so each binding has to do
-// something.
+// Each binding has code, because help and palette offer it.
 func TestEveryBindingHasCode(t *testing.T) {
 	d, names := readUsage(t), constants(t)
 	if len(d.pages) < 9 || len(names) < 60 {
@@ -171,7 +170,7 @@ func TestEveryBindingHasCode(t *testing.T) {
 	// Controls: a context without a page, and an action without code.
 	sets := append(keys.Default(), keys.Set{Context: "verify", On: keys.Reader})
 	if got := d.idle(names, sets); !slices.Equal(got, []string{"no page is in context verify"}) {
-		t.Errorf("a context without a page: %q", got)
+		t.Errorf("for a context without a page: %q", got)
 	}
 	sets = keys.Default()
 	for i := range sets {
@@ -180,6 +179,6 @@ func TestEveryBindingHasCode(t *testing.T) {
 		}
 	}
 	if got := d.idle(names, sets); !slices.Equal(got, []string{"no code answers export in context audit"}) {
-		t.Errorf("an action without code: %q", got)
+		t.Errorf("for an action without code: %q", got)
 	}
 }

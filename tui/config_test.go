@@ -19,15 +19,14 @@ import (
 	"usher/tui/tuitest"
 )
 
-// attack is a configuration's attack on the terminal; harmless is the first
-// part of it as a screen may show it.
+// attack is a text that attacks a terminal. A screen shows its first part as harmless.
 const (
 	attack   = "\x1b]0;owned\a\x1b[?1049h\u009b2J\u202e"
 	harmless = `u{1b}]0;owned`
 )
 
-// stringFields calls each for every string in a configuration. A field of
-// another kind than string, list of strings or number fails the test.
+// stringFields calls each for every string in a configuration. A field that is no
+// string, list of strings or number fails the test.
 func stringFields(t *testing.T, c *api.Config, each func(name string, set func(string))) {
 	t.Helper()
 	v := reflect.ValueOf(c).Elem()
@@ -39,13 +38,13 @@ func stringFields(t *testing.T, c *api.Config, each func(name string, set func(s
 		case f.Type() == reflect.TypeFor[[]string]():
 			each(name, func(s string) { f.Set(reflect.ValueOf([]string{s})) })
 		case f.Kind() != reflect.Int:
-			t.Errorf("api.Config.%s is a %s, which this test does not know", name, f.Type())
+			t.Errorf("api.Config.%s is a %s, which this test does not handle", name, f.Type())
 		}
 	}
 }
 
-// Every string of the server's configuration is safe on every screen that can
-// show it: sign-in, palette, session and the pages that a group opens.
+// Every string of the server's configuration is safe on every screen that shows it:
+// sign-in, palette, session, and the pages that need a group.
 func TestNothingOfTheConfigurationIsRaw(t *testing.T) {
 	shown := map[string]bool{}
 	var config api.Config
@@ -77,7 +76,7 @@ func TestNothingOfTheConfigurationIsRaw(t *testing.T) {
 					look("esc", "X")
 				}
 				if got := raw(out.String()); got != "" {
-					t.Errorf("api.Config.%s reaches the terminal as it is: %q", name, got)
+					t.Errorf("api.Config.%s reaches the terminal unescaped: %q", name, got)
 				}
 				shown[name] = shown[name] || strings.Contains(screens, harmless)
 			})
@@ -93,7 +92,7 @@ func TestNothingOfTheConfigurationIsRaw(t *testing.T) {
 	}
 }
 
-// raw gives the part of the attack that went to the terminal.
+// raw returns a part of the attack that reached the terminal, or "".
 func raw(out string) string {
 	for _, part := range []string{"\x1b]0;owned", "\u009b", "\u202e"} {
 		if strings.Contains(out, part) {
@@ -103,8 +102,7 @@ func raw(out string) string {
 	return ""
 }
 
-// configured is a world whose program was wired from a profile with this
-// configuration.
+// configured returns a program that Wire made from a profile with a configuration.
 func configured(t *testing.T, c api.Config, in bool) *program {
 	t.Helper()
 	w := newProgram(nil)
@@ -131,15 +129,13 @@ func configured(t *testing.T, c api.Config, in bool) *program {
 	return w
 }
 
-// wired is a server as Wire takes it. It refuses the questions of auditors and
-// admins.
+// wired is a server for Wire. It refuses the queries of auditors and admins.
 type wired struct {
 	*tuitest.Server
 	refused
 }
 
-// refused answers questions of auditors and admins as the server answers
-// everybody else.
+// refused returns the server's error for callers without the group.
 type refused struct{}
 
 func (refused) err() error { return &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"} }

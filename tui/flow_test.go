@@ -19,7 +19,7 @@ import (
 	"usher/tui/tuitest"
 )
 
-// play runs a test of the whole program on a terminal of 120x40.
+// play tests the whole program on a terminal of 120x40.
 func play(t *testing.T, change func(*program), do func(t *testing.T, w *program)) {
 	t.Helper()
 	playAt(t, 120, 40, change, do)
@@ -53,9 +53,9 @@ func TestFoldersAreListedOnce(t *testing.T) {
 	play(t, func(w *program) { w.deps.Start = tuitest.At("") }, func(t *testing.T, w *program) {
 		w.Press("enter") // company-reports
 		w.Press("enter") // annual
-		w.Press("h")     // back: known
+		w.Press("h")     // back, from the store
 		w.Press("h")
-		w.Press("tab", "tab", "tab") // tree and details ask for nothing
+		w.Press("tab", "tab", "tab") // tree and details make no calls
 		w.Wait(30 * time.Second)     // nothing polls
 		want := []string{"/", "company-reports/", "company-reports/annual/"}
 		if got := w.server.Lists(); !slices.Equal(got, want) {
@@ -117,8 +117,7 @@ func TestRemovedAccessClosesTheFolder(t *testing.T) {
 	})
 }
 
-// The folder above may take its time: the frames meanwhile have no rows of the
-// folder that is gone.
+// While the parent is listed slowly, no frame has rows of the missing folder.
 func TestRemovedAccessWhileTheServerIsSlow(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *program) {
 		w.Press("j")
@@ -138,9 +137,9 @@ func TestRemovedAccessWhileTheServerIsSlow(t *testing.T) {
 	})
 }
 
-func TestUnknownPathSaysTheSameAsAbsent(t *testing.T) {
+func TestUnknownPathLooksLikeAbsent(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *program) {
-		for _, path := range []string{"company-reports/none/here.pdf", "company-reports/annual/audited/none.pdf", "no-such/share/"} {
+		for _, path := range []string{"company-reports/none/here.pdf", "company-reports/annual/audited/none.pdf", "no-such/bucket/"} {
 			w.Press("ctrl+g")
 			w.Type(path)
 			w.Press("enter")
@@ -165,7 +164,7 @@ func TestSignInAgainKeepsPlaceMarksAndQueue(t *testing.T) {
 		w.Press("j", "j", "j", "space", "j")
 		w.server.Fail(&api.Error{Code: api.SessionRevoked})
 		w.Press("ctrl+r")
-		w.Press("enter") // meant for the list: the dialog is too new to take it
+		w.Press("enter") // a key for the list, which the new dialog ignores
 		w.Want(t, "Your sign-in has ended", "ended by an administrator")
 		w.Wait(time.Second)
 		w.Press("enter")
@@ -297,7 +296,7 @@ func TestTitleNeverNamesAFile(t *testing.T) {
 					t.Errorf("title %q", seq)
 				}
 			case !strings.HasPrefix(seq, "9;4;"):
-				t.Errorf("an OSC that usher has no use for: %q", seq)
+				t.Errorf("an OSC that usher does not use: %q", seq)
 			}
 		}
 		if titles == 0 {
@@ -306,8 +305,8 @@ func TestTitleNeverNamesAFile(t *testing.T) {
 	})
 }
 
-// No name reaches the terminal with a control character of its own, whatever
-// is pressed on it, and no line gets longer than the window.
+// No name reaches the terminal with a control character, after any key, and no line
+// is wider than the window.
 func TestHostileNamesTouchNothing(t *testing.T) {
 	for _, width := range []int{72, 120} {
 		synctest.Test(t, func(t *testing.T) {
@@ -354,12 +353,12 @@ func TestStatusLineEscapesANameOnce(t *testing.T) {
 	})
 }
 
-// The negative control: the names hold the sequences that the test above looks for.
+// The negative control: the names contain the sequences of the test above.
 func TestHostileNamesAreHostile(t *testing.T) {
 	all := strings.Join(tuitest.HostileNames(), "")
 	for _, bad := range []string{"\a", "\x1b[2J", "\x1b]0;", "\x1b]8", "\x1bP", "\x1bc", "\u009b", "\u202e", "\u200b", "\x9b2J"} {
 		if !strings.Contains(clean(all), bad) {
-			t.Errorf("no name holds %q any more", bad)
+			t.Errorf("no name contains %q", bad)
 		}
 	}
 	if n := len(tuitest.HostileNames()); n < 46 {
@@ -367,8 +366,8 @@ func TestHostileNamesAreHostile(t *testing.T) {
 	}
 }
 
-// clean takes out the sequences of the program itself: its title, its progress
-// and the clipboard, all ended by BEL.
+// clean removes the sequences of the program itself: title, progress and clipboard,
+// all of which end in BEL.
 func clean(s string) string {
 	var b strings.Builder
 	for s != "" {
@@ -390,8 +389,7 @@ func clean(s string) string {
 	return b.String()
 }
 
-// Update and View make no call: every message in turn, no command run,
-// and no call is counted. Running one command by hand then makes one.
+// Update and View make no calls. As a control, a command makes one.
 func TestUpdateAndViewDoNoIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := 0
@@ -420,14 +418,14 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 		if n := w.server.Calls() + w.engine.Calls() + clock; n != 0 {
 			t.Fatalf("%d calls were made between keys and frames", n)
 		}
-		run(m, cmds[0]) // the negative control: Init's commands do ask
+		run(m, cmds[0]) // the negative control: the commands of Init make calls
 		if w.server.Calls() == 0 {
 			t.Fatal("the counting server counts nothing")
 		}
 	})
 }
 
-// run runs a command and all that it batches, but not those that wait.
+// run runs a command and the commands that it batches. It waits for timers.
 func run(m tea.Model, cmd tea.Cmd) {
 	if cmd == nil {
 		return

@@ -26,8 +26,8 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// The sign-in has the keys where no page may be seen, and only a person whom
-// the server confirmed has a place to come back to.
+// The sign-in is active where no page may be visible. Only the browser state of a
+// confirmed person is kept.
 func TestWhatAPhaseShows(t *testing.T) {
 	for _, row := range []struct {
 		name            string

@@ -11,8 +11,7 @@ import (
 	"usher/tui/tuitest"
 )
 
-// queueScenes are the screens of downloads: the question before, the page, and
-// the questions on the way.
+// queueScenes returns the scenes of downloads: the page and the dialogs.
 func queueScenes() []scene {
 	return []scene{
 		{"transfers", ledgers, func(t *testing.T, w *program) {
@@ -118,7 +117,7 @@ func queueScenes() []scene {
 	}
 }
 
-// ledgers puts the files of the queue screens, two of which fail.
+// ledgers adds a folder of large files with two failures.
 func ledgers(w *program) {
 	const dir = "company-reports/annual/ledgers/"
 	for _, f := range []struct {

@@ -30,13 +30,13 @@ func TestReplaceAsksFirst(t *testing.T) {
 	})
 }
 
-func TestRefusedNameIsTriedWithAnotherAnswer(t *testing.T) {
+func TestExistingFileIsTriedAgainAsKeepBoth(t *testing.T) {
 	play(t, func(w *program) {
 		another(w)
 		w.engine.Saved = []download.Saved{{Request: download.Request{Bucket: "company-reports", Key: "annual/audited/2018-annual-report.pdf", ETag: `"x"`, Size: 5, Dir: "/home/alice/usher", Whole: true}}}
 	}, func(t *testing.T, w *program) {
 		w.Wait(time.Second)
-		w.Press("enter") // go on: a request of before, which refuses
+		w.Press("enter") // resume a request of an earlier run, which refuses
 		w.Wait(time.Second)
 		w.Want(t, "1 of 1 file failed")
 		w.Press("t")
@@ -83,13 +83,13 @@ func TestNewerTransferWinsInTheLocalColumn(t *testing.T) {
 		w.Press("d")
 		w.Wait(2 * time.Second)
 		if l := lineOf(w, "▌  2018-annual-report.pdf"); !strings.Contains(l, "here") {
-			t.Errorf("the row says %q", l)
+			t.Errorf("the row is %q", l)
 		}
 		w.Not(t, "failed")
 	})
 }
 
-// lineOf is the screen's first line with a text.
+// lineOf returns the first line of the screen with a text.
 func lineOf(w *program, text string) string {
 	for _, l := range strings.Split(w.Text(), "\n") {
 		if strings.Contains(l, text) {
@@ -99,7 +99,7 @@ func lineOf(w *program, text string) string {
 	return ""
 }
 
-func TestWhatHoldsTheQueueUp(t *testing.T) {
+func TestReasonOfAWaitingQueue(t *testing.T) {
 	at80(t, nil, func(t *testing.T, w *program) {
 		var out bytes.Buffer
 		w.Log(&out)
@@ -134,7 +134,7 @@ func TestWhatHoldsTheQueueUp(t *testing.T) {
 	})
 }
 
-// titlesIn is every title that was set.
+// titlesIn returns all window titles in the output.
 func titlesIn(out string) (titles []string) {
 	for _, part := range strings.Split(out, "\x1b]2;")[1:] {
 		end := strings.IndexAny(part, "\a\x1b")
@@ -193,11 +193,11 @@ func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
 	})
 }
 
-// A question that takes the place of another does not answer it.
+// A dialog that replaces another one does not count as an answer to it.
 func TestResumeQuestionOutlivesTheSession(t *testing.T) {
 	play(t, func(w *program) { unfinished(w); w.deps.User = "ada" }, func(t *testing.T, w *program) {
 		w.Want(t, "Unfinished transfers")
-		w.Press("j") // the person is there; the key answers nothing
+		w.Press("j") // an activity without an effect on the dialog
 		w.server.Fail(&api.Error{Code: api.TokenExpired})
 		w.Wait(30 * time.Second)
 		w.Want(t, "Your sign-in has ended")
@@ -210,7 +210,7 @@ func TestResumeQuestionOutlivesTheSession(t *testing.T) {
 	})
 }
 
-func TestQuitPromisesNoMoreThanHolds(t *testing.T) {
+func TestQuitDialogWithoutTheQueue(t *testing.T) {
 	play(t, func(w *program) { w.engine.Forgetful = true }, func(t *testing.T, w *program) {
 		w.Press("G", "k", "k", "k", "k", "d")
 		w.Wait(time.Second)
@@ -227,7 +227,7 @@ func TestQuitPromisesNoMoreThanHolds(t *testing.T) {
 	})
 }
 
-func TestAnotherPersonIsAskedForTheirOwn(t *testing.T) {
+func TestAnotherPersonSeesTheirUnfinishedTransfers(t *testing.T) {
 	play(t, func(w *program) { w.deps.User = "ada" }, func(t *testing.T, w *program) {
 		w.Press("G", "k", "k", "k", "k", "d")
 		w.Wait(time.Second)
@@ -251,7 +251,7 @@ func TestAnotherPersonIsAskedForTheirOwn(t *testing.T) {
 	})
 }
 
-func TestMessageLeavesTheStripItsPlace(t *testing.T) {
+func TestStripStaysBesideASentence(t *testing.T) {
 	at80(t, nil, func(t *testing.T, w *program) {
 		w.Press("G", "k", "k", "k", "k", "d")
 		w.Wait(time.Second)
@@ -268,7 +268,7 @@ func TestMessageLeavesTheStripItsPlace(t *testing.T) {
 	})
 }
 
-func TestRemovingWhatWasFetchedAsks(t *testing.T) {
+func TestRemovingDownloadedBytesAsks(t *testing.T) {
 	play(t, nil, func(t *testing.T, w *program) {
 		w.fetch("2025-con")
 		w.Wait(3 * time.Second)
@@ -282,7 +282,7 @@ func TestRemovingWhatWasFetchedAsks(t *testing.T) {
 		w.Wait(time.Second)
 		w.Want(t, "✓ done")
 		w.Not(t, "running")
-		w.Press("x") // done: only the row goes
+		w.Press("x") // done: only the row is removed
 		w.Wait(time.Second)
 		w.Want(t, "No transfers.")
 	})

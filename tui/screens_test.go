@@ -21,7 +21,7 @@ var goldens = tuitest.NewGoldens()
 
 func TestMain(m *testing.M) { os.Exit(goldens.Main(m)) }
 
-// world is a program with everything behind it.
+// program is the whole program with fakes.
 type program struct {
 	*tuitest.Screen
 	server *tuitest.Server
@@ -62,7 +62,7 @@ func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile, 
 	w.Screen = tuitest.Open(t, width, height, p, m, env...)
 }
 
-// scene is a screen: the state of the world, and the pressed keys.
+// scene is a golden screen: a change of the program, and the pressed keys.
 type scene struct {
 	name   string
 	change func(*program)
@@ -164,13 +164,13 @@ func TestScreens(t *testing.T) {
 	for _, sc := range append(scenes(), queueScenes()...) {
 		sizes := tuitest.Sizes()
 		if sc.name == "running" || sc.name == "browser" {
-			sizes = append(sizes, small) // all others look the same there
+			sizes = append(sizes, small) // all other screens are equal there
 		}
 		goldens.Each(t, sc.name, sizes, func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
 			w := newProgram(sc.change)
 			w.deps.ASCII = sz.ASCII
 			width, height := sz.W, sz.H
-			if width < 72 { // it became small only now
+			if width < 72 { // the window shrinks at the end
 				width, height = 80, 24
 			}
 			w.open(t, width, height, sz.Profile)

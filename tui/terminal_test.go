@@ -21,9 +21,9 @@ import (
 	"usher/tui/tuitest"
 )
 
-// Each hostile text of the corpus comes as object, folder, organisation, group,
-// person and content, and each page that shows it is drawn at three widths.
-// Nothing of it acts on the terminal, and no row leaves the window.
+// Each hostile text of the corpus is used as object, folder, organization, group,
+// person and content. Each page that shows it is drawn at three widths. No text has
+// an effect on the terminal, and no row is wider than the window.
 func TestTerminal(t *testing.T) {
 	renders, leaks, overflow := 0, 0, 0
 	sizes := []struct{ w, h int }{{72, 20}, {80, 24}, {120, 40}}
@@ -65,7 +65,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// everywhere puts a text into each place of the browser that others can fill.
+// everywhere puts a text into each untrusted field of the browser.
 func everywhere(w *program, text string) {
 	w.deps.Start = tuitest.At("datasets/public/hostile/")
 	w.deps.Organisation = safetext.New(text)
@@ -77,10 +77,10 @@ func everywhere(w *program, text string) {
 	w.deps.Read = func(_ context.Context, _ browse.Entry, _ int) ([]byte, error) { return []byte(text + "\n" + text), nil }
 }
 
-// acts returns the effects of a stream to the terminal beside drawing: a control
-// character, a sequence that the program has no use for, or the text itself.
+// acts returns an error for output with an effect other than drawing: a control
+// character, an unused sequence, or the text itself.
 func acts(stream, text string) error {
-	if strings.Contains(stream, "\x1b]52;") { // nothing was copied here
+	if strings.Contains(stream, "\x1b]52;") { // the test copies nothing
 		return fmt.Errorf("the clipboard is used")
 	}
 	stream = clean(stream)
@@ -110,8 +110,8 @@ func acts(stream, text string) error {
 	return nil
 }
 
-// csi returns the control sequence that a stream begins with, if it is one that
-// draws: colors, moves, erasing and scrolling (ECMA-48), and modes.
+// csi returns the control sequence at the start of the output, and reports whether it
+// is for drawing: colors, moves, erasing and scrolling (ECMA-48), and modes.
 func csi(s string) (string, bool) {
 	if !strings.HasPrefix(s, "\x1b[") {
 		return s[:min(2, len(s))], strings.HasPrefix(s, "\x1bM")
@@ -128,12 +128,12 @@ func csi(s string) (string, bool) {
 	return "", false
 }
 
-// The negative control: the check sees each text of the corpus where it is sent
-// as it is, but for those that only need room.
+// The negative control: the check finds each unescaped text of the corpus, except
+// those that only need space.
 func TestTerminalCheckSeesEachText(t *testing.T) {
 	for _, p := range safetexttest.Payloads() {
 		if err := acts("\x1b[1;1H"+p.Text+"\x1b[m", p.Text); err == nil && !strings.HasPrefix(p.Text, "\x1b[31m") {
-			t.Errorf("%s is not seen", p.Name)
+			t.Errorf("%s is not found", p.Name)
 		}
 	}
 }

@@ -229,7 +229,7 @@ func (p *Pane) answered(m answered) tea.Cmd {
 func (p *Pane) sentence(err error, of *view) string {
 	switch pane.Code(err) {
 	case api.NotFound:
-		// The server returns the same for a caller who is no admin and for an
+		// The server returns the same for a caller outside the admins group and for an
 		// unknown person.
 		s := "This page needs group " + p.Group.String() + ". Ask your administrator."
 		if !of.user.IsZero() && of.kind != who {

@@ -23,7 +23,7 @@ const (
 
 // answer is a response of the server, safe to display. It is immutable.
 type answer struct {
-	groups []group // who
+	groups []group // readers of a path
 	people []person
 	in     []safetext.Text // why, can: the person's groups
 	roots  []root          // can

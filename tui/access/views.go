@@ -16,7 +16,7 @@ import (
 type view struct {
 	kind kind
 	at   pane.Target
-	user safetext.Text // why, can: the person; who: the row for the cursor
+	user safetext.Text // why, can: the person; for readers: the row for the cursor
 	of   line          // reach: the row
 	ans  *answer       // nil before the response
 

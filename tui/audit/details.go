@@ -67,7 +67,7 @@ func (p *Pane) detailLines(t *theme.Theme, e *entry, w int) []string {
 	pairs := []pair{
 		{"When", text(p.when(f.at))},
 		{"Who", name(who, format.End)},
-		{"What", name(what(f), format.End)},
+		{"What", name(actionText(f), format.End)},
 		{"Outcome", func(int) string { return p.outcome(t, worst) }},
 		{"Then", name(p.story(e), format.End)},
 		{why, name(reason, format.End)},
@@ -111,8 +111,8 @@ func (p *Pane) when(at time.Time) string {
 	return s + "  (" + format.Clock(here) + " local)"
 }
 
-// what returns the action in words.
-func what(f *fact) safetext.Text {
+// actionText returns the action in words.
+func actionText(f *fact) safetext.Text {
 	parts := []string{act(f).Raw()}
 	if f.size != nil {
 		parts = append(parts, quantity.Size(*f.size))

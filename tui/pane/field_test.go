@@ -19,7 +19,7 @@ func typed(f *pane.Field, text string) {
 
 func ExampleField() {
 	f := pane.NewField(0)
-	f.Open("who:ada")
+	f.Open("path:ada")
 	f.Take(tea.KeyPressMsg{Code: tea.KeyHome})
 	typed(&f, "- ")
 	fmt.Printf("%q, cursor behind %d cells\n", f.Shown(), f.Cells())
@@ -28,8 +28,8 @@ func ExampleField() {
 	f.Recall(true)
 	fmt.Printf("%q\n", f.Value())
 	// Output:
-	// "- who:ada", cursor behind 2 cells
-	// "- who:ada"
+	// "- path:ada", cursor behind 2 cells
+	// "- path:ada"
 }
 
 func TestFieldInserts(t *testing.T) {
