@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -33,15 +32,11 @@ func (e *PathError) Short() string {
 // Exit returns the exit code of a command that ends with this error.
 func (e *PathError) Exit() int { return ExitUsage }
 
-// arn is an S3 ARN, up to its resource. SPEC: Service Authorization Reference,
-// "Resource types defined by Amazon S3", bucket and object.
-var arn = regexp.MustCompile(`^arn:aws[a-z-]*:s3:([^:]*):([^:]*):`)
-
 // ParsePath parses bucket/key. s3://bucket/key, arn:aws:s3:::bucket/key and
 // /bucket/key are the same path; "" and "/" are the root. The key is not
 // cleaned. A refusal is a *PathError.
 func ParsePath(s string) (Path, error) {
-	rest, problem := withoutScheme(s)
+	rest, problem := shape.TrimScheme(s)
 	if problem != "" {
 		return Path{}, &PathError{safetext.New(s), problem}
 	}
@@ -67,32 +62,6 @@ func ParsePath(s string) (Path, error) {
 		return Path{}, &PathError{safetext.New(s), problem}
 	}
 	return Path{bucket, key}, nil
-}
-
-// withoutScheme strips the prefixes of other tools from bucket/key.
-func withoutScheme(s string) (rest, problem string) {
-	const scheme = "s3://"
-	switch found := arn.FindStringSubmatch(s); {
-	case len(s) >= len(scheme) && strings.EqualFold(s[:len(scheme)], scheme):
-		rest = s[len(scheme):]
-		if strings.HasPrefix(rest, "/") {
-			return "", "it has no bucket"
-		}
-		return rest, ""
-	case found != nil && found[1]+found[2] != "":
-		return "", "it is the ARN of another kind of resource"
-	case found != nil:
-		if rest = s[len(found[0]):]; rest == "" || rest[0] == '/' {
-			return "", "it has no bucket"
-		}
-		return rest, ""
-	case strings.HasPrefix(s, "arn:"):
-		return "", "it is not the ARN of a bucket or an object"
-	}
-	if scheme, _, ok := strings.Cut(s, "://"); ok && scheme != "" && !strings.Contains(scheme, "/") {
-		return "", "it is an address"
-	}
-	return strings.TrimPrefix(s, "/"), ""
 }
 
 // String returns the form that ParsePath accepts: bucket/key, "" for the root.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"usher/backend/api/shape"
 )
 
 // FilterError is a syntax error in a filter, with the position of the word and the
@@ -32,6 +34,7 @@ func (e *FilterError) Error() string {
 //
 //	bucket:builds action:download since:2026-11-01
 //	path:company-reports/annual/        paths with this prefix
+//	path:s3://company-reports/annual/   the same; ARNs too
 //	path:="company-reports/q3 2026.csv" exactly this path
 //	-outcome:allowed                    all other outcomes
 //
@@ -165,6 +168,8 @@ func (p *parser) check(t *Term, start int) error {
 		if !slices.Contains(Outcomes(), t.Value) {
 			return p.wrong(start, "There is no such outcome.", Outcomes()...)
 		}
+	case ByPath:
+		return p.checkPath(t, start)
 	case ByIP:
 		addr, err := netip.ParseAddr(t.Value)
 		if err != nil || addr.Zone() != "" {
@@ -178,6 +183,19 @@ func (p *parser) check(t *Term, start int) error {
 		}
 		t.Time, t.Value = at, ""
 	}
+	return nil
+}
+
+// checkPath stores the form that the log has of a path that another tool wrote.
+func (p *parser) checkPath(t *Term, start int) error {
+	path, problem := shape.TrimScheme(t.Value)
+	if bucket, _, _ := strings.Cut(path, "/"); problem == "" && path != t.Value && (bucket == "" || strings.Contains(bucket, ":")) {
+		problem = "it has no bucket"
+	}
+	if problem != "" {
+		return p.wrong(start, "This is not a path in a bucket: "+problem+".", examples(ByPath)...)
+	}
+	t.Value = path
 	return nil
 }
 

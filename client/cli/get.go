@@ -93,6 +93,11 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if g.dest != "-" && !filepath.IsAbs(g.dest) {
+		if _, err := os.Getwd(); err != nil { // the folder was deleted
+			return err
+		}
+	}
 	conn, err := g.connect(cmd.Context())
 	if err != nil {
 		return err

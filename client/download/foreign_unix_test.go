@@ -147,6 +147,13 @@ func TestForgedRecord(t *testing.T) {
 		{"folder writable by all, KeepBoth", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, KeepBoth, false, Done, "crc64nvme", 1},
 		{"folder of another user", func(t *testing.T, dir, _ string) { chown(t, dir) }, Refuse, false, Failed, "", 1},
 		{"file of another user", func(t *testing.T, _, file string) { chown(t, file) }, Refuse, false, Failed, "", 1},
+		{"file writable by all", func(t *testing.T, _, file string) { must(t, os.Chmod(file, 0o666)) }, Refuse, false, Failed, "", 1},
+		{"file writable by a group", func(t *testing.T, _, file string) {
+			if err := os.Chown(file, -1, otherUID); err != nil {
+				t.Skip("only root can give a file to any group")
+			}
+			must(t, os.Chmod(file, 0o660))
+		}, Refuse, false, Failed, "", 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newTestbed(t)

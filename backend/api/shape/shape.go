@@ -1,5 +1,5 @@
-// Package shape checks the forms of names: regions, user pools, buckets and
-// loopback hosts. It is pure, and every package may import it, including the
+// Package shape checks the forms of names: regions, user pools, buckets,
+// paths and loopback hosts. It is pure, and every package may import it, including the
 // sandbox.
 package shape
 
@@ -69,3 +69,34 @@ func BucketProblem(name string) string {
 }
 
 func letterOrDigit(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
+
+// arn is an S3 ARN, up to its resource. SPEC: Service Authorization Reference,
+// "Resource types defined by Amazon S3", bucket and object.
+var arn = regexp.MustCompile(`^arn:aws[a-z-]*:s3:([^:]*):([^:]*):`)
+
+// TrimScheme returns bucket/key without the prefixes s3://, arn:aws:s3::: and /
+// that other tools write, or the reason why a text is no path in a bucket.
+func TrimScheme(s string) (rest, problem string) {
+	const scheme = "s3://"
+	switch found := arn.FindStringSubmatch(s); {
+	case len(s) >= len(scheme) && strings.EqualFold(s[:len(scheme)], scheme):
+		rest = s[len(scheme):]
+		if strings.HasPrefix(rest, "/") {
+			return "", "it has no bucket"
+		}
+		return rest, ""
+	case found != nil && found[1]+found[2] != "":
+		return "", "it is the ARN of another kind of resource"
+	case found != nil:
+		if rest = s[len(found[0]):]; rest == "" || rest[0] == '/' {
+			return "", "it has no bucket"
+		}
+		return rest, ""
+	case strings.HasPrefix(s, "arn:"):
+		return "", "it is not the ARN of a bucket or an object"
+	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok && scheme != "" && !strings.Contains(scheme, "/") {
+		return "", "it is an address"
+	}
+	return strings.TrimPrefix(s, "/"), ""
+}

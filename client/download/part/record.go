@@ -29,10 +29,10 @@ func matchRecord(record, etag string, info fs.FileInfo) bool {
 }
 
 // recorded reports whether a file is what its note names. The note counts only
-// where no other person can have written it: on a file of this person, in a
-// folder that others cannot write.
+// where no other person can have written it: on a file of this person that
+// others cannot write, in a folder that they cannot write either.
 func (f *Folder) Recorded(name, etag string, info fs.FileInfo) bool {
-	return own(info) && f.private() && matchRecord(readRecord(f, name), etag, info)
+	return own(info) && !writableByOthers(info) && f.private() && matchRecord(readRecord(f, name), etag, info)
 }
 
 // private reports whether nobody else can write in the folder.
