@@ -333,8 +333,8 @@ func TestSlowLink(t *testing.T) {
 	}
 }
 
-// TestOutage checks that one failed connection beside bytes on another is no
-// outage, and that a failure without bytes sets the waiting state.
+// TestOutage checks that a failed connection is no outage while bytes arrive on
+// another one, and that the transfer waits for the network if no bytes arrive.
 func TestOutage(t *testing.T) {
 	w := newTestbed(t)
 	o := w.put("b/k", random(1, 1000), "CRC64NVME")

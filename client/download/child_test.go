@@ -23,7 +23,7 @@ import (
 	localname "usher/client/download/name"
 )
 
-// TestMain makes the test binary a download program for the tests that end one.
+// TestMain makes the test binary the child process of tests that need one.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("USHER_TEST_CHILD"); dir != "" {
 		os.Exit(runChild(dir))

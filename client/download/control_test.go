@@ -443,6 +443,7 @@ func TestLimitMoveAndGuards(t *testing.T) {
 	}
 }
 
+// TestConfig checks that New refuses a missing part and a negative limit.
 func TestConfig(t *testing.T) {
 	w := newTestbed(t)
 	for name, change := range map[string]func(*Config){

@@ -25,7 +25,7 @@ var (
 	archived = &api.Error{Code: api.ObjectArchived}
 )
 
-// repeat returns n times s, then no fault.
+// repeat returns n steps s, followed by noFault.
 func repeat(n int, s step) []step {
 	var all []step
 	for range n {

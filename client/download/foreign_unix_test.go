@@ -176,7 +176,7 @@ func TestForgedRecord(t *testing.T) {
 	}
 }
 
-// forge writes a file with a record that it has the content of etag.
+// forge writes a file whose record claims the content with that ETag.
 func forge(t *testing.T, dir, name string, content []byte, etag string) {
 	t.Helper()
 	must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))

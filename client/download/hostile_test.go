@@ -52,6 +52,7 @@ func fetchHostile(t *testing.T, on stack, h hooks) (r tally, dest string, snap S
 	return r, dest, snap, w
 }
 
+// TestHostileFolder plays a file system with and one without distinct case.
 func TestHostileFolder(t *testing.T) {
 	hostileFolder(t, fakeStack{}, false)
 	hostileFolder(t, fakeStack{}, true)
@@ -112,6 +113,7 @@ func hostileFolder(t *testing.T, on stack, fold bool) {
 	}
 }
 
+// TestControls is the negative control of the matrix on the fake stack.
 func TestControls(t *testing.T) { controls(t, fakeStack{}, true) }
 
 // controls is the negative control: with a guard switched off, the matrix must

@@ -29,7 +29,7 @@ type stack interface {
 
 // userOptions describe the user of a testbed.
 type userOptions struct {
-	exclusive bool             // no other testbed shares the user: the test ends a session or a grant
+	exclusive bool             // the user has no other testbed, so that a test may end the session or the grant
 	now       func() time.Time // the clock of the user's machine; nil: the correct time
 }
 
@@ -56,8 +56,8 @@ type fault struct {
 	check       func(*trial, Transfer) error // further expectations; may be nil
 }
 
-// Limits of the bytes that a fault without refetches may cost twice: for a file
-// over several connections, and for one over a single connection.
+// The most bytes that are fetched twice in a row without refetches: for a large
+// file over several connections, and for a small file over one connection.
 const (
 	maxRefetch      = 8 << 20
 	maxRefetchSmall = 2 * bufferSize
@@ -263,6 +263,7 @@ func runMatrix(t *testing.T, on stack, rows []fault, h hooks) *tally {
 	return &sum
 }
 
+// TestFaults plays the matrix on the fake stack, or the rows of USHER_FAULTS.
 func TestFaults(t *testing.T) {
 	if prefixes := os.Getenv("USHER_FAULTS"); prefixes != "" {
 		playRows(t, strings.Split(prefixes, ","))

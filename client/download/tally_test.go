@@ -26,7 +26,7 @@ type tally struct {
 	shaBad      int // finished downloads with wrong bytes
 	wrongFinal  int // wrong contents seen under a final name
 	outside     int // files written outside the destination
-	overwritten int // files of the user that changed
+	overwritten int // changed files of the user
 	cases       int
 	resumed     int   // cases with a retry or a resumed part
 	refetched   int64 // bytes

@@ -167,8 +167,8 @@ func (w *testbed) answer(r *http.Request) *http.Response {
 // repeats is the client's number of retries of a call that may be retried.
 const repeats = 8
 
-// retryCall repeats a call as package client does. Tests call the fake, and the
-// faults of onRelease and onList, without that package.
+// retryCall repeats a call as package client does. Calls of the fake, and the
+// errors of onRelease and onList, do not pass through that package.
 func retryCall(call func() error) error {
 	for n := 0; ; n++ {
 		err := call()

@@ -4,7 +4,7 @@
 //	put     fill a bucket with reproducible bytes
 //	urls    presigned URLs of those objects, one a line
 //	check   compare downloaded files with those bytes
-//	raw     the ceiling: ranged GETs and pwrite, nothing else
+//	raw     the upper bound: only ranged GETs and pwrite
 //	sdk     the AWS SDK's transfer manager as a command
 //	run     run a command; write its time, CPU and memory to a file
 package main

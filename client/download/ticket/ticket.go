@@ -47,7 +47,7 @@ func (e *Error) Is(target error) bool { return target == ErrRefused }
 func (e *Error) Exit() int { return api.ExitUnavailable }
 
 // Ticket is a released URL that passed the check: the right to GET one content
-// of one object for a short time. It is a secret: no verb prints it, see String.
+// of one object for a short time. It is a secret: no format verb prints it.
 type Ticket struct {
 	URL      *url.URL
 	Host     string
@@ -64,27 +64,27 @@ type Ticket struct {
 	Life     time.Duration // from Got
 }
 
-// String keeps the signature out of every log.
+// String returns a text without the signature, so that no log contains it.
 func (t *Ticket) String() string { return "download URL of " + t.Host }
 
-// GoString keeps it out of %#v too.
+// GoString does the same for %#v.
 func (t *Ticket) GoString() string { return t.String() }
 
-// left is the life that remains at now, by the wall clock or the monotonic
-// clock, whichever is less. A suspended laptop or a clock that was set costs
-// one more release and no more.
+// left returns the remaining life at now: the smaller one by the wall clock and
+// by the monotonic clock. A suspended laptop or a changed clock costs at most one
+// more release.
 func (t *Ticket) left(now time.Time) time.Duration {
 	age := max(now.Sub(t.Got), now.Round(0).Sub(t.Got.Round(0)))
 	return t.Life - age
 }
 
-// Fresh reports whether a request may still start: more than margin is left,
-// or more than a third of a short life.
+// Fresh reports whether a request may still start: the remaining life is longer
+// than margin, or than a third of a short life.
 func (t *Ticket) Fresh(now time.Time, margin time.Duration) bool {
 	return t.left(now) > min(margin, t.Life/3)
 }
 
-// Checker holds the facts that every URL must agree with.
+// Checker checks URLs against the configured hosts.
 type Checker struct {
 	hosts     []string
 	allowHTTP bool
@@ -158,9 +158,9 @@ func (c *Checker) checkURL(ask api.ReleaseObject, raw string) (u *url.URL, reaso
 	}
 	path := "/" + ask.Key
 	switch {
-	case c.knows(u.Host, ""):
+	case c.allows(u.Host, ""):
 		path = "/" + ask.Bucket + path
-	case !c.knows(u.Host, ask.Bucket):
+	case !c.allows(u.Host, ask.Bucket):
 		return nil, "its host is not the configured storage"
 	}
 	if u.Path != path {
@@ -169,9 +169,9 @@ func (c *Checker) checkURL(ask api.ReleaseObject, raw string) (u *url.URL, reaso
 	return u, checkQuery(u.RawQuery)
 }
 
-// knows reports whether host is one of the configured hosts, as BUCKET.host if
+// allows reports whether host is one of the configured hosts, as BUCKET.host if
 // bucket is not empty.
-func (c *Checker) knows(host, bucket string) bool {
+func (c *Checker) allows(host, bucket string) bool {
 	if bucket != "" {
 		bucket += "."
 	}
