@@ -55,7 +55,7 @@ type Deps struct {
 
 const (
 	grace    = 150 * time.Millisecond // before a wait is shown
-	askLimit = 30 * time.Second       // for an answer
+	askLimit = 30 * time.Second       // of one call
 	deepest  = 50                     // views on the stack
 )
 
@@ -64,7 +64,7 @@ type Pane struct {
 	Deps
 	stack []*view
 
-	asked  *question // under way; nil if nothing is
+	asked  *query // under way; nil if nothing is
 	cancel context.CancelFunc
 	slow   bool // for longer than grace
 
@@ -76,17 +76,17 @@ type Pane struct {
 	drawn drawn
 }
 
-// question is one query. Its address identifies its response.
-type question struct{ view *view }
+// query is one call to the server. Its address identifies its response.
+type query struct{ view *view }
 
 // Messages to the pane from its own commands.
 type (
 	answered struct {
-		of  *question
+		of  *query
 		ans *answer
 		err error
 	}
-	waited struct{ of *question }
+	waited struct{ of *query }
 )
 
 // Format keeps untrusted text out of all output.
@@ -129,7 +129,7 @@ func (p *Pane) ask(v *view) tea.Cmd {
 		p.push(v)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
-	q := &question{v}
+	q := &query{v}
 	p.asked, p.cancel = q, cancel
 	p.dirty()
 	f := fetch{p.Backend, p.Now, v.kind, v.at, v.user}

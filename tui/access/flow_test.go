@@ -304,11 +304,11 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 		for _, k := range strings.Fields("j k enter m a / g r a c e enter esc y ctrl+r esc X a G esc") {
 			update(tuitest.Key(k))
 		}
-		if n := len(w.adminServer.questions()) + clock; n != 0 {
+		if n := len(w.adminServer.queries()) + clock; n != 0 {
 			t.Fatalf("%d calls were made between keys and frames", n)
 		}
 		run(m, open) // the negative control
-		if n := len(w.adminServer.questions()); n != 1 {
+		if n := len(w.adminServer.queries()); n != 1 {
 			t.Fatalf("%d calls by one command", n)
 		}
 	})

@@ -102,16 +102,16 @@ func (o *adminServer) do(change func()) {
 	change()
 }
 
-// questions returns all queries so far.
-func (o *adminServer) questions() []string {
+// queries returns all queries so far.
+func (o *adminServer) queries() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.asked)
 }
 
-func (o *adminServer) begin(ctx context.Context, question string) error {
+func (o *adminServer) begin(ctx context.Context, query string) error {
 	o.mu.Lock()
-	o.asked = append(o.asked, question)
+	o.asked = append(o.asked, query)
 	d, fail, ignoresCancel := o.delay, o.fail, o.ignoresCancel
 	o.mu.Unlock()
 	if ignoresCancel {
@@ -343,7 +343,7 @@ func (w *program) find(text string) {
 // wantAsked fails unless these were all queries.
 func (w *program) wantAsked(t testing.TB, want ...string) {
 	t.Helper()
-	if got := w.adminServer.questions(); !slices.Equal(got, want) {
+	if got := w.adminServer.queries(); !slices.Equal(got, want) {
 		t.Errorf("asked %s\n want %s", fmt.Sprintf("%q", got), fmt.Sprintf("%q", want))
 	}
 }

@@ -190,7 +190,7 @@ func TestMessagesPrintNothingRaw(t *testing.T) {
 	text := safetext.New(s)
 	for _, k := range []kind{who, why, can, grants} {
 		v := show(t, p, k, pane.Target{Bucket: text, Key: text}, text)
-		m := answered{of: &question{v}, ans: v.ans, err: &api.Error{Code: api.NotFound, Message: s}}
+		m := answered{of: &query{v}, ans: v.ans, err: &api.Error{Code: api.NotFound, Message: s}}
 		for _, x := range []any{v.ans, *v.ans, m, &m, m.of, fetch{p.Backend, p.Now, k, v.at, text}.at, waited{m.of}} {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 				if err := safetexttest.Leaks(fmt.Sprintf(verb, x)); err != nil {

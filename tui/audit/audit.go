@@ -46,13 +46,13 @@ type Deps struct {
 }
 
 const (
-	pageSize  = 200                    // events a question
+	pageSize  = 200                    // events in one query
 	near      = 20                     // rows from the end at which the next page is asked for
 	keepMost  = 20_000                 // events kept; older ones need a narrower filter
 	emptyMost = 10                     // pages in a row that may bring nothing
 	grace     = 150 * time.Millisecond // before a wait is shown
 	settle    = 120 * time.Millisecond // before the details follow the cursor
-	askLimit  = 30 * time.Second       // for an answer
+	askLimit  = 30 * time.Second       // of one call
 	chartSpan = 24                     // hours
 )
 
@@ -63,14 +63,14 @@ type Pane struct {
 	filter string // the present one, raw
 	back   []string
 
-	asked   *question // under way; nil if nothing is
+	asked   *query // under way; nil if nothing is
 	cancel  context.CancelFunc
 	slow    bool // for longer than grace
 	problem problem
 	log     *ledger
 	empty   int // pages in a row that brought nothing
 
-	counting    *question
+	counting    *query
 	stopCount   context.CancelFunc
 	counts      *counts
 	countsWrong string
@@ -97,8 +97,8 @@ type drawn struct {
 	chartW, detW   int
 }
 
-// question is one query of the log. Its address identifies its response.
-type question struct {
+// query is one call to the log. Its address identifies its response.
+type query struct {
 	filter safetext.Text
 	cursor safetext.Text // empty for the newest page
 	fresh  bool          // the filter differs from the one on the screen
@@ -114,16 +114,16 @@ type problem struct {
 // Messages to the pane from its own commands.
 type (
 	answered struct {
-		of  *question
+		of  *query
 		log *ledger
 		err error
 	}
 	counted struct {
-		of     *question
+		of     *query
 		counts *counts
 		err    error
 	}
-	waited  struct{ of *question }
+	waited  struct{ of *query }
 	settles struct{ seq uint64 }
 )
 
@@ -167,7 +167,7 @@ func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.ask(true, ""), p.count()) }
 func (p *Pane) ask(fresh bool, cursor string) tea.Cmd {
 	p.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
-	q := &question{filter: safetext.New(p.filter), cursor: safetext.New(cursor), fresh: fresh}
+	q := &query{filter: safetext.New(p.filter), cursor: safetext.New(cursor), fresh: fresh}
 	p.asked, p.cancel = q, cancel
 	var before *ledger
 	if cursor != "" {
@@ -198,7 +198,7 @@ func (p *Pane) count() tea.Cmd {
 		p.stopCount()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
-	q := &question{}
+	q := &query{}
 	p.counting, p.stopCount = q, cancel
 	backend := p.Backend
 	return func() tea.Msg {
@@ -333,7 +333,7 @@ func (p *Pane) counted(m counted) tea.Cmd {
 }
 
 // sentence returns the text of an error for the person.
-func (p *Pane) sentence(err error, of *question) string {
+func (p *Pane) sentence(err error, of *query) string {
 	switch pane.Code(err) {
 	case api.NotFound: // for others than auditors the log does not exist
 		if !p.Group.IsZero() {

@@ -187,7 +187,7 @@ func TestMessagesPrintNothingRaw(t *testing.T) {
 	if len(l.facts) == 0 || len(l.entries) == 0 {
 		t.Fatal("nothing to print")
 	}
-	q := &question{filter: safetext.New("\x1b[2J"), cursor: safetext.New("\x1b[2J")}
+	q := &query{filter: safetext.New("\x1b[2J"), cursor: safetext.New("\x1b[2J")}
 	for _, v := range []any{l, answered{of: q, log: l}, &answered{of: q, log: l}, counted{of: q}, waited{q}, q, l.entries, l.facts} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			if err := safetexttest.Leaks(fmt.Sprintf(verb, v)); err != nil {

@@ -41,7 +41,7 @@ func newBrowser(t *testing.T, path string) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.View(120, 30) // gives the lists their sizes
+	b.View(120, 30) // sets the sizes of the lists
 	b.sent = tuitest.Drive(b.Handle, b.Start(tuitest.At(path)))
 	return b
 }

@@ -56,7 +56,7 @@ func Position(box string, w, h int) (x, y int) {
 	return max(0, (w-lipgloss.Width(box))/2), max(0, (h-lipgloss.Height(box))/3)
 }
 
-// Choice is an option of a question.
+// Choice is an option of a Question.
 type Choice struct {
 	Keys  []string // the first is displayed
 	Label string   // "" hides the choice

@@ -39,7 +39,7 @@ func (s *secret) key(msg tea.KeyPressMsg) {
 	}
 }
 
-// len is in characters.
+// len returns the number of characters.
 func (s *secret) len() int { return utf8.RuneCount(s.buf[:s.n]) }
 
 func (s *secret) zero() {
@@ -47,7 +47,7 @@ func (s *secret) zero() {
 	s.n = 0
 }
 
-// take gives a copy for one call, which the caller clears, and zeroes the field.
+// take returns a copy for one call and zeroes the field. The caller clears the copy.
 func (s *secret) take() []byte {
 	out := append([]byte(nil), s.buf[:s.n]...)
 	s.zero()
@@ -58,5 +58,5 @@ func (s *secret) equal(o *secret) bool {
 	return subtle.ConstantTimeCompare(s.buf[:s.n], o.buf[:o.n]) == 1
 }
 
-// String keeps a secret out of every print.
+// String keeps a secret out of all output.
 func (s *secret) String() string { return "[hidden]" }

@@ -1,13 +1,12 @@
-// Package signin is the page that signs a person in: user name and password,
-// then the pool's next step: a new password (its rules shown before
-// typing), the set-up of an authenticator app (a QR code and the same secret
-// as text), or the six digits of its code.
+// Package signin is the sign-in page: user name and password, then the next step of
+// the user pool: a new password, with its rules; the set-up of an authenticator app,
+// as a QR code and as text; or the six digits of its code.
 //
-// The content of a hidden field is one byte slice that is zeroed when
-// it was used; no message carries it. Each attempt is a new Flow, and an
-// answer to an attempt that was left is dropped.
+// A hidden field is one buffer of fixed size that is zeroed after use. No message
+// contains it. Each attempt is a new Flow, and a result of a canceled attempt is
+// dropped.
 //
-// Cognito decides on the sign-in; the Store keeps the tokens.
+// Cognito decides on the sign-in. Store stores the tokens.
 package signin
 
 import (
