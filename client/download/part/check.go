@@ -4,15 +4,41 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
+// mostChecked is the largest number of folders with a remembered Check.
+const mostChecked = 1024
+
 // Check returns the reason why no file can be written below dir and the folders
-// rel, as far as existing folders show it. It creates nothing.
+// rel, as far as existing folders show it. It creates nothing. The files of one
+// folder share a result for a moment, unless it is a failure.
 func (d *Disk) Check(dir string, rel []string) error {
 	at, err := filepath.Abs(dir)
 	if err != nil {
 		return diskError(dir, err)
 	}
+	folder, now := at+"\x00"+strings.Join(rel, "\x00"), time.Now()
+	d.mu.Lock()
+	recent := now.Sub(d.checked[folder]) < lookGood
+	d.mu.Unlock()
+	if recent {
+		return nil
+	}
+	if err := d.check(at, rel); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.checked) > mostChecked {
+		clear(d.checked)
+	}
+	d.checked[folder] = now
+	return nil
+}
+
+func (d *Disk) check(at string, rel []string) error {
 	for up := at; ; up = filepath.Dir(up) { // the destination, or the nearest folder above it that is there
 		if info, err := os.Stat(up); err == nil {
 			if !info.IsDir() {

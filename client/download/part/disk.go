@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	localname "usher/client/download/name"
 )
@@ -25,8 +26,10 @@ type Disk struct {
 	open     map[string]*Folder
 	idle     []*Folder // unused, oldest first; at most mostIdle
 	cases    cases
-	claims   map[Claim]uint64 // large files under way → their file system
-	looked   map[uint64]look  // by file system
+	claims   map[Claim]uint64     // large files under way → their file system
+	looked   map[uint64]look      // by file system
+	checked  map[string]time.Time // by folder: the last Check without a failure
+	usable   map[string]look      // by destination
 }
 
 // NewDisk returns a disk that keeps at most idle folders open for later.
@@ -34,7 +37,8 @@ func NewDisk(idle int, o Options) *Disk {
 	return &Disk{options: o.withDefaults(), umask: Umask(), mostIdle: idle,
 		portable: map[string]bool{}, open: map[string]*Folder{},
 		cases:  cases{fold: map[string]bool{}, taken: map[string]string{}},
-		claims: map[Claim]uint64{}, looked: map[uint64]look{}}
+		claims: map[Claim]uint64{}, looked: map[uint64]look{},
+		checked: map[string]time.Time{}, usable: map[string]look{}}
 }
 
 // PortableOnly reports, once for each destination, whether its file system

@@ -31,12 +31,13 @@ var canNameless = sync.OnceValue(func() bool {
 
 // openNameless makes a file without a name (open(2), O_TMPFILE): a file that
 // comes in one piece needs no entry in the directory before it is verified,
-// and nothing of it is left after kill -9. nil: this file system has none.
+// and nothing of it is left after kill -9. It has its final mode from the start,
+// because nobody else can open it. nil: this file system has none.
 func openNameless(f *Folder) *os.File {
 	if !canNameless() {
 		return nil
 	}
-	fd, err := unix.Openat(int(f.dir.Fd()), ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(int(f.dir.Fd()), ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, finalMode)
 	if err != nil {
 		return nil
 	}

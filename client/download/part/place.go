@@ -22,6 +22,9 @@ const (
 	Number               // the new file gets a number: see Numbered
 )
 
+// finalMode is the mode of a complete file, less the umask.
+const finalMode = 0o666
+
 // Finish gives the complete part its final name and returns that name, which is
 // another than name where a folder or, with Number, a file has that one. Files of
 // SyncSize and more are durable before they get the name; smaller ones are not:
@@ -42,7 +45,9 @@ func (p *File) Finish(name string, mtime time.Time, mode Taken, record string) (
 		setModified(p.folder, p.name, mtime)
 	}
 	WriteRecord(p.file, record)
-	_ = p.file.Chmod(0o666 &^ p.folder.disk.umask) // not every file system keeps modes
+	if p.name != "" {
+		_ = p.file.Chmod(finalMode &^ p.folder.disk.umask) // not every file system keeps modes
+	}
 	if closeBeforeRename {
 		p.Close()
 	}

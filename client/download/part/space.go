@@ -70,11 +70,21 @@ func (d *Disk) Unreserve(c Claim) {
 
 // Usable is the number of bytes that a download below dir may take. Where dir is
 // absent, the nearest folder above it counts. An error means that the number is
-// not known.
+// not known. The files of one destination share a result for a moment.
 func (d *Disk) Usable(dir string) (int64, error) {
-	free, err := freeBelow(dir, d.options.Free)
-	if err != nil {
-		return 0, err
+	now := time.Now()
+	d.mu.Lock()
+	seen := d.usable[dir]
+	d.mu.Unlock()
+	free := seen.free
+	if now.Sub(seen.at) > lookGood {
+		var err error
+		if free, err = freeBelow(dir, d.options.Free); err != nil {
+			return 0, err
+		}
+		d.mu.Lock()
+		d.usable[dir] = look{free, now}
+		d.mu.Unlock()
 	}
 	return free - min(reserve, free/8), nil
 }
