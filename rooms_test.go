@@ -45,6 +45,7 @@ func rules() []rule {
 		{"usher/client/download/verify", "usher/client", nil, "engine and commands use the same checks"},
 		{"usher/client/download/part", "net", nil, "files know no connection"},
 		{"usher/client/download/part", "usher/client", []string{"usher/client/download/name", "usher/client/download/verify"}, "a caller brings the bytes"},
+		{"usher/client/download/fetch", "usher/client", []string{"usher/client/download/h1", "usher/client/download/part", "usher/client/download/ticket", "usher/client/download/verify", "usher/client/quantity"}, "one object at a time: no engine, no queue"},
 		{"usher/client/download/h1", "usher", nil, "it treats all requests alike"},
 		{"usher/client/quantity", "usher", nil, "all packages can format numbers with it"},
 		{"usher/client/qr", "usher", nil, "commands and screen draw the same code"},
@@ -218,6 +219,44 @@ func TestOneWayToAURL(t *testing.T) {
 	if signers != 1 {
 		t.Errorf("%d files of the backend sign URLs", signers)
 	}
+}
+
+// Package fetch gets its URLs from a Source: it never releases one.
+func TestFetchReleasesNothing(t *testing.T) {
+	checked := 0
+	for _, p := range packages(t) {
+		if p.ImportPath != "usher/client/download/fetch" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			src, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checked++
+			for _, use := range releases(src) {
+				t.Errorf("%s uses %s; only the engine releases URLs", name, use)
+			}
+		}
+	}
+	if checked < 5 {
+		t.Errorf("only %d files of the package were read", checked)
+	}
+	const broken = "package fetch\nfunc f(c C) { c.Release(api.ReleaseRequest{}) }"
+	src, err := parser.ParseFile(token.NewFileSet(), "", broken, 0)
+	if err != nil || len(releases(src)) != 2 {
+		t.Errorf("control: in a file with two uses, %v, %q are found", err, releases(src))
+	}
+}
+
+// releases returns the uses of the release call and its types in a file.
+func releases(file *ast.File) (found []string) {
+	for use := range usesOf(file) {
+		if strings.HasPrefix(use, "api.Release") || strings.HasSuffix(use, ".Release") && use != "folder.Release" {
+			found = append(found, use)
+		}
+	}
+	return found
 }
 
 // usesOf returns the selector expressions x.y in a file, by the last name of x.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/fetch"
 )
 
 // enqueue runs under mu.
@@ -65,7 +66,7 @@ func (e *Engine) heft(size int64) int {
 
 // pace fits the small slots to the rate and to the files that are next, under mu.
 func (e *Engine) pace() (slots int) {
-	most := e.limits.small.capacity()
+	most := e.small.Capacity()
 	mean, n := e.window.smallSum, int64(e.window.smallIn)
 	if next := e.window.waitSmall.Front(); n == 0 && next != nil {
 		mean, n = next.Value.(*transfer).req.Size, 1
@@ -80,7 +81,7 @@ func (e *Engine) pace() (slots int) {
 	mean = max(mean/n, 1)
 	files := min(max(flight/mean, leastSlots), int64(most))
 	slots = min(int(files)*e.heft(mean), most)
-	e.limits.small.bound(slots)
+	e.small.Bound(slots)
 	return slots
 }
 
@@ -106,12 +107,12 @@ func (e *Engine) admit() {
 	for e.window.waitLarge.Len() > 0 {
 		t := e.window.waitLarge.Front().Value.(*transfer)
 		weight := e.weigh(t.size)
-		if e.window.largeIn >= e.limits.large.capacity()+aheadLarge*weight {
+		if e.window.largeIn >= e.large.Capacity()+aheadLarge*weight {
 			break
 		}
 		t.slot.weight = weight
 		e.window.largeIn += weight
-		e.limits.lanes.taken.Store(int64(e.window.largeIn))
+		e.conns.SetTaken(e.window.largeIn)
 		e.launch(t)
 	}
 	if e.window.waitSmall.Len()+e.window.waitLarge.Len() < maxPending {
@@ -149,16 +150,16 @@ func (e *Engine) launch(t *transfer) {
 // warm opens connections for the first transfers while their URLs are asked
 // for, under mu: who waits for the backend need not wait for S3 afterwards.
 func (e *Engine) warm(t *transfer) {
-	if e.moved.Load() > 0 {
+	if e.fetcher.Moved() > 0 {
 		return
 	}
 	want := e.window.smallIn
 	if !t.isSmall() {
-		want += int(min(max(t.size/minPart, guessConns), firstConns))
+		want += int(min(max(t.size/fetch.MinPart, guessConns), fetch.FirstConns))
 	}
-	if more := min(want, max(e.limits.small.capacity(), e.limits.lanes.most)) - e.window.warmed; more > 0 {
+	if more := min(want, max(e.small.Capacity(), e.conns.Most())) - e.window.warmed; more > 0 {
 		e.window.warmed += more
-		e.transport.warm(e.ctx, e.check.Origin(t.req.Bucket), more)
+		e.fetcher.Warm(e.ctx, e.check.Origin(t.req.Bucket), more)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -331,41 +330,6 @@ func TestSlowLink(t *testing.T) {
 			t.Errorf("at %v bytes a second: %d admitted, want %d; %d slots, want %d", c.rate, in, c.in, slots, c.slots)
 		}
 	}
-}
-
-// TestOutage checks that a failed connection is no outage while bytes arrive on
-// another one, and that the transfer waits for the network if no bytes arrive.
-func TestOutage(t *testing.T) {
-	w := newTestbed(t)
-	o := w.put("b/k", random(1, 1000), "CRC64NVME")
-	e := w.engine()
-	e.mu.Lock()
-	tr := e.newTransfer(Request{Bucket: "b", Key: "k", ETag: o.etag, Size: 1000, Dir: scratch(t)}, nil, []string{"k"})
-	e.mu.Unlock()
-	down := &netDown{}
-	j := &job{e: e, t: tr}
-	j.moved.Store(time.Now().UnixNano())
-	_ = j.judge(t.Context(), down, &streak{})
-	if tr.state == WaitingNetwork {
-		t.Error("one failure beside arriving bytes counts as an outage")
-	}
-	j.moved.Store(time.Now().Add(-time.Second).UnixNano())
-	_ = j.judge(t.Context(), down, &streak{})
-	if tr.state != WaitingNetwork || !j.away.Load() {
-		t.Errorf("in an outage the state is %v", tr.state)
-	}
-}
-
-// netDown is the error of a failed dial.
-type netDown struct{}
-
-func (*netDown) Error() string { return "down" }
-func (*netDown) As(target any) bool {
-	if to, ok := target.(**net.OpError); ok {
-		*to = &net.OpError{Op: "dial", Err: errors.New("down")}
-		return true
-	}
-	return false
 }
 
 // TestDiskErrorTexts checks that the error of a full disk has the file, the

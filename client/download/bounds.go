@@ -1,5 +1,9 @@
 package download
 
+import (
+	"usher/client/download/fetch"
+)
+
 // bounds are the numbers of things that are open at once.
 type bounds struct {
 	small   int // small requests in flight
@@ -19,16 +23,16 @@ const (
 // boundsFor fits the bounds to --parallel (0: not said) and to the number of
 // descriptors that the process may have (0: not known).
 func boundsFor(parallel, descriptors int) bounds {
-	b := bounds{small: smallSlots, large: largeSlots, conns: maxConns, idle: smallSlots + maxConns, folders: maxIdleFolders}
+	b := bounds{small: smallSlots, large: largeSlots, conns: fetch.MaxConns, idle: smallSlots + fetch.MaxConns, folders: maxIdleFolders}
 	if parallel > 0 {
 		b.small = min(parallel, smallSlots)
-		b.conns = min(parallel, maxConns)
+		b.conns = min(parallel, fetch.MaxConns)
 		b.idle = max(b.small, b.conns)
 	}
-	const all = smallSlots*eachDescriptors + maxConns + 4*largeSlots + 2*maxIdleFolders
+	const all = smallSlots*eachDescriptors + fetch.MaxConns + 4*largeSlots + 2*maxIdleFolders
 	if have := descriptors - keptDescriptors; descriptors > 0 && have < all {
 		part := func(n int) int { return max(n*have/all, 1) }
-		b.small, b.large, b.conns = min(b.small, part(smallSlots)), part(largeSlots), min(b.conns, part(maxConns))
+		b.small, b.large, b.conns = min(b.small, part(smallSlots)), part(largeSlots), min(b.conns, part(fetch.MaxConns))
 		b.idle, b.folders = min(b.idle, b.small+b.conns), part(maxIdleFolders)
 	}
 	return b

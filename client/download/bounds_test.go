@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+
+	"usher/client/download/fetch"
 )
 
 // TestBounds checks that each bound is at least one and that their sum stays
@@ -16,7 +18,7 @@ func TestBounds(t *testing.T) {
 		{1, 0}, {1, 64}, {3, 1024}, {500, 0},
 	} {
 		b := boundsFor(row.parallel, row.descriptors)
-		if min(b.small, b.large, b.conns, b.idle, b.folders) < 1 || b.small > smallSlots || b.conns > maxConns {
+		if min(b.small, b.large, b.conns, b.idle, b.folders) < 1 || b.small > smallSlots || b.conns > fetch.MaxConns {
 			t.Errorf("%+v: %+v", row, b)
 		}
 		if used := b.small*eachDescriptors + b.conns + 4*b.large + 2*b.folders; row.descriptors >= 64 && used > row.descriptors-keptDescriptors {

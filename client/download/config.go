@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/fetch"
 )
 
 // Releaser requests presigned URLs from the backend and reports the ends of
@@ -96,6 +97,12 @@ func (t Timeouts) withDefaults() Timeouts {
 	return t
 }
 
+// fetch is the part of t that concerns one object.
+func (t Timeouts) fetch() fetch.Timeouts {
+	return fetch.Timeouts{Idle: t.Idle, RateWindow: t.RateWindow, MinRate: t.MinRate, Margin: t.Margin, BackoffMin: t.BackoffMin,
+		BackoffMax: t.BackoffMax, RetryAfter: t.RetryAfter, Checkpoint: t.Checkpoint, Tick: t.Tick}
+}
+
 func (c Config) withDefaults() (Config, error) {
 	if c.Releaser == nil {
 		return c, errors.New("download: Config.Releaser is missing")
@@ -113,16 +120,10 @@ func (c Config) withDefaults() (Config, error) {
 
 // Sizes that the speed of a transfer hangs on.
 const (
-	smallObject = 8 << 20   // bytes; up to here the listing's ETag is named and one request fetches all
-	bufferSize  = 256 << 10 // bytes of one read and one pwrite
-	minPart     = 1 << 20   // bytes of one range, at least
-	maxPart     = 16 << 20  // bytes of one range, at most
-	minSteal    = 512 << 10 // bytes; a rest under this is not worth a second connection
-	largeSlots  = 16        // places for large objects under way, see weigh
-	largeFiles  = 4         // very large ones at once
-	oneConn     = 64 << 20  // bytes; up to here a file takes one place
-	firstConns  = 16        // connections to begin with for large objects
-	guessConns  = 6         // connections opened ahead for an object of unknown size
-	maxConns    = 64        // connections for large objects, at most
-	smallSlots  = 128       // small requests in flight, at most
+	smallObject = 8 << 20  // bytes; up to here the listing's ETag is named and one request fetches all
+	largeSlots  = 16       // places for large objects under way, see weigh
+	largeFiles  = 4        // very large ones at once
+	oneConn     = 64 << 20 // bytes; up to here a file takes one place
+	guessConns  = 6        // connections opened ahead for an object of unknown size
+	smallSlots  = 128      // small requests in flight, at most
 )

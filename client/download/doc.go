@@ -24,9 +24,9 @@
 //
 // Hands (hands.go) is an engine whose queue belongs to whoever is signed in.
 //
-// The path of one file: admitted (admit.go) → a look at the disk (plan.go) → a
-// ticket, which is a released URL (release.go, ticket/) → what an earlier run
-// left (resume.go) → lanes that fetch ranges (job.go, fetch.go, over h1; lanes.go
-// says how many) → what to do about failures (judge.go) → verification (verify/)
-// → its name, and the sync that makes it durable (part/) → its end, counted and reported (finish.go, where every end passes).
+// The path of one file: admission (admit.go) → one attempt (attempt.go), which
+// looks at the disk (plan.go), releases a URL (release.go, ticket/), fetches and
+// verifies (fetch/), and gives the part its name (part/) → the shared sync of small
+// files (run.go) → the end, counted and reported (finish.go). Every state passes
+// transition (states.go).
 package download

@@ -8,10 +8,8 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
-	"sync/atomic"
 
-	"golang.org/x/time/rate"
-
+	"usher/client/download/fetch"
 	localname "usher/client/download/name"
 	"usher/client/download/part"
 	"usher/client/download/ticket"
@@ -40,23 +38,23 @@ func (h hooks) withDefaults() hooks {
 
 // Engine runs transfers. All methods may be called from any goroutine.
 type Engine struct {
-	cfg       Config
-	check     *ticket.Checker
-	transport *transport
-	disk      *part.Disk
-	desk      *desk
-	limits    limits
-	buffers   buffers
-	syncer    *part.Syncer
-	reporter  *reporter
-	queue     *queueFile
+	cfg      Config
+	check    *ticket.Checker
+	fetcher  *fetch.Client
+	conns    *fetch.Connections // of large files
+	small    *fetch.Semaphore   // small requests in flight
+	large    *fetch.Semaphore   // places of large files
+	disk     *part.Disk
+	desk     *desk
+	syncer   *part.Syncer
+	reporter *reporter
+	queue    *queueFile
 
 	hands chan errand // unbuffered: only a hand that is free takes
 
-	ctx   context.Context // ends with Close
-	stop  context.CancelCauseFunc
-	wg    sync.WaitGroup
-	moved atomic.Int64 // bytes that came over the network, all transfers
+	ctx  context.Context // ends with Close
+	stop context.CancelCauseFunc
+	wg   sync.WaitGroup
 
 	// mu guards all that follows, and the transfers.
 	mu     sync.Mutex
@@ -68,15 +66,6 @@ type Engine struct {
 	ends   ends
 	sums   sums
 	wake   wake
-}
-
-// limits bound the requests and the bytes that are under way.
-type limits struct {
-	lanes    *laneControl
-	small    *gate // small requests in flight
-	large    *gate // places of large files
-	rate     *rate.Limiter
-	readMost int // bytes of one read
 }
 
 // catalog holds the transfers and the local names that they have.
@@ -141,18 +130,27 @@ func New(cfg Config) (*Engine, error) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	e := &Engine{
 		cfg: cfg, ctx: ctx, stop: stop,
-		check:     check,
-		transport: newTransport(cfg.hooks, cfg.Timeouts, bounds.idle),
-		disk:      part.NewDisk(bounds.folders, cfg.hooks.disk),
-		limits:    newLimits(cfg, bounds),
-		hands:     make(chan errand),
-		list:      catalog{byID: map[ID]*transfer{}, places: map[string]*transfer{}, claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(), walks: map[*transfer]struct{}{}},
-		window:    window{waitSmall: list.New(), waitLarge: list.New(), active: map[*transfer]struct{}{}},
-		halted:    map[string]bool{},
+		check: check,
+		disk:  part.NewDisk(bounds.folders, cfg.hooks.disk),
+		small: fetch.NewSemaphore(bounds.small), large: fetch.NewSemaphore(bounds.large),
+		hands:  make(chan errand),
+		list:   catalog{byID: map[ID]*transfer{}, places: map[string]*transfer{}, claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(), walks: map[*transfer]struct{}{}},
+		window: window{waitSmall: list.New(), waitLarge: list.New(), active: map[*transfer]struct{}{}},
+		halted: map[string]bool{},
 		wake: wake{signIn: make(chan struct{}), kick: make(chan struct{}),
 			changed: make(chan struct{}, 1), idle: make(chan struct{})},
 	}
 	e.wake.room, e.ends.told = sync.NewCond(&e.mu), sync.NewCond(&e.mu)
+	if cfg.Parallel > 0 {
+		e.large = e.small // one number for all
+	}
+	e.conns = fetch.NewConnections(e.large.Capacity(), bounds.conns)
+	e.fetcher, err = fetch.New(fetch.Config{Timeouts: cfg.Timeouts.fetch(), Patience: cfg.Patience, Limit: int64(cfg.Limit), Idle: bounds.idle,
+		Connections: e.conns, Small: e.small, RootCAs: cfg.hooks.rootCAs, NoVerify: cfg.hooks.noVerify, Now: cfg.Now, Sleep: e.sleep})
+	if err != nil {
+		stop(errClosed)
+		return nil, err
+	}
 	e.desk = &desk{e: e}
 	e.syncer = part.NewSyncer(func() bool {
 		e.mu.Lock()
@@ -165,19 +163,6 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
-}
-
-func newLimits(cfg Config, b bounds) limits {
-	l := limits{small: newGate(b.small), large: newGate(b.large), readMost: bufferSize}
-	if cfg.Parallel > 0 {
-		l.large = l.small // one number for all
-	}
-	l.lanes = newLaneControl(l.large.capacity(), b.conns)
-	if cfg.Limit > 0 {
-		l.rate = rate.NewLimiter(rate.Limit(cfg.Limit), int(min(cfg.Limit, bufferSize)))
-		l.readMost = int(min(max(cfg.Limit/8, 512), bufferSize))
-	}
-	return l
 }
 
 // Add puts transfers at the end of the queue. A request for what is already
@@ -261,6 +246,6 @@ func (e *Engine) Close() error {
 	e.reporter.flush()
 	err := e.queue.close(e)
 	e.disk.Close()
-	e.transport.close()
+	e.fetcher.Close()
 	return err
 }

@@ -1,17 +1,12 @@
 package download
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"net/url"
-	"strings"
-	"syscall"
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/download/fetch"
 	"usher/client/download/part"
 	"usher/client/download/ticket"
 	"usher/client/quantity"
@@ -22,10 +17,10 @@ import (
 var (
 	ErrExists    = part.ErrExists
 	ErrIntegrity = errors.New("the content is not what it should be")
-	ErrChanged   = errors.New("the object changed meanwhile")
+	ErrChanged   = fetch.ErrChanged
 	ErrDisk      = part.ErrDisk
 	ErrBadURL    = ticket.ErrRefused // its details are a *ticket.Error
-	ErrNetwork   = errors.New("the network")
+	ErrNetwork   = fetch.ErrNetwork
 	ErrLink      = part.ErrLink
 	ErrSpecial   = part.ErrSpecial
 	ErrBusy      = part.ErrBusy
@@ -104,11 +99,8 @@ func (e *Error) Exit() int {
 // Why a transfer's work was stopped; the cause of its context.
 var (
 	errPaused    = errors.New("paused")
-	errCancelled = errors.New("cancelled")
+	errCancelled = fetch.ErrCancelled
 	errClosed    = errors.New("the engine was closed")
-	errStalled   = errors.New("no data came for too long")
-	errTooSlow   = errors.New("data came too slowly")
-	errUntrusted = errors.New("the storage's certificate is not trusted")
 )
 
 // localError turns a failure of package part into an *Error, which has a sentence
@@ -120,9 +112,26 @@ func localError(err error) error {
 	}
 	own := &Error{Kind: local.Kind, Path: local.Path, Detail: local.Detail, Below: local.Below, cause: local.Err}
 	if own.Detail == "" {
-		own.Detail = plainCause(local.Err)
+		own.Detail = fetch.Reason(local.Err)
 	}
 	return own
+}
+
+// fetchError turns a failure of package fetch into an *Error about path. kept:
+// fetched bytes are still there.
+func fetchError(err error, path string, kept bool) error {
+	var own *fetch.Error
+	if !errors.As(err, &own) {
+		return err
+	}
+	switch own.Kind {
+	case fetch.ErrDisk:
+		err := &Error{Kind: ErrDisk, Path: path, Detail: fetch.Reason(own.Err), kept: kept, cause: own.Err}
+		return err
+	case fetch.ErrMismatch:
+		return &Error{Kind: ErrIntegrity, Path: path, Detail: own.Detail}
+	}
+	return &Error{Kind: own.Kind, Path: path, Detail: own.Detail}
 }
 
 // diskError turns a file system's error into ErrDisk. An *Error stays.
@@ -132,7 +141,7 @@ func diskError(path string, err error) error {
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	return &Error{Kind: ErrDisk, Path: path, Detail: plainCause(err), cause: err}
+	return &Error{Kind: ErrDisk, Path: path, Detail: fetch.Reason(err), cause: err}
 }
 
 // netError is the failure of a connection to the server, which has a sentence
@@ -143,38 +152,5 @@ func netError(err error) error {
 	if errors.As(err, &server) {
 		return &Error{Kind: ErrNetwork, Detail: server.Reason, cause: server}
 	}
-	return &Error{Kind: ErrNetwork, Detail: plainCause(err)}
-}
-
-// plainCause is the innermost reason as a few safe words.
-func plainCause(err error) string {
-	var errno syscall.Errno
-	var op *net.OpError
-	var ue *url.Error
-	var pe *fs.PathError
-	switch {
-	case err == nil:
-		return "no reason given"
-	case untrusted(err):
-		return errUntrusted.Error()
-	case errors.Is(err, errStalled), errors.Is(err, context.DeadlineExceeded):
-		return errStalled.Error()
-	case errors.As(err, &op):
-		return api.Reason(err)
-	case errors.As(err, &errno):
-		return errno.Error()
-	case errors.As(err, &ue):
-		return plainCause(ue.Err)
-	case errors.As(err, &pe):
-		return plainCause(pe.Err)
-	}
-	return strings.TrimSuffix(safetext.Line(firstLine(err.Error())), ".")
-}
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	if len(s) > 200 {
-		s = s[:200]
-	}
-	return s
+	return &Error{Kind: ErrNetwork, Detail: fetch.Reason(err)}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/fetch"
 	"usher/client/download/part"
 	"usher/client/download/verify"
 )
@@ -140,7 +141,7 @@ func localFaults() []fault {
 				must(t, err)
 				defer e.Close()
 				id := e.Add(tr.request(tr.path, tr.dir))[0]
-				if tr.size > bufferSize { // a smaller file has no part file to lock
+				if tr.size > fetch.BufferSize { // a smaller file has no part file to lock
 					eventually(t, "the wait for the other engine", func() bool {
 						got := find(t, e, id)
 						return got.State == Waiting && got.Event != ""
@@ -176,7 +177,7 @@ func localFaults() []fault {
 				if err := cmd.Wait(); err != nil {
 					t.Errorf("the second process: %v, %s", err, stderr)
 				}
-				if n := tr.sent.Load(); tr.size > bufferSize && n > int64(tr.size)+maxRefetch {
+				if n := tr.sent.Load(); tr.size > fetch.BufferSize && n > int64(tr.size)+maxRefetch {
 					t.Errorf("%d bytes for a file of %d: both processes fetched it", n, tr.size)
 				}
 			},

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"usher/backend/api"
+	"usher/client/download/fetch"
 )
 
 // faults returns all rows of the matrix: those of the 29 numbered faults, and
@@ -55,7 +56,7 @@ func retried(_ *trial, got Transfer) error {
 // partKept checks that a later run can resume. A file of one buffer or less has
 // no part file.
 func partKept(tr *trial, got Transfer) error {
-	if left := leftovers(tr.t, tr.dir); got.Fetched > 64<<10 && tr.size > bufferSize && len(left) == 0 {
+	if left := leftovers(tr.t, tr.dir); got.Fetched > 64<<10 && tr.size > fetch.BufferSize && len(left) == 0 {
 		return errors.New("the part is gone")
 	}
 	return nil
@@ -80,7 +81,7 @@ func connectionFaults() []fault {
 			check: func(tr *trial, got Transfer) error {
 				// Of several connections, an idle one may fetch the end of another's range.
 				more := got.Fetched - int64(tr.size)
-				if more > 0 && tr.size <= smallObject || more > minPart || got.Retries != 0 {
+				if more > 0 && tr.size <= smallObject || more > fetch.MinPart || got.Retries != 0 {
 					return errors.New("needless bytes or retries")
 				}
 				return nil

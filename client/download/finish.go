@@ -51,7 +51,7 @@ func (e *Engine) leaveWindow(t *transfer) {
 		e.window.smallSum -= t.req.Size
 	} else {
 		e.window.largeIn -= t.slot.weight
-		e.limits.lanes.taken.Store(int64(e.window.largeIn))
+		e.conns.SetTaken(e.window.largeIn)
 	}
 	if t.slot.cancel, t.slot.meter = nil, (meter{}); t.phase != requeued {
 		t.phase = resting
@@ -88,9 +88,9 @@ func (e *Engine) conclude(t *transfer, state State, err error) {
 	}
 	if state == Done || state == Skipped {
 		if t.size < 0 {
-			e.resize(t, t.progress.done.Load())
+			e.resize(t, t.progress.Done.Load())
 		}
-		t.progress.done.Store(t.size)
+		t.progress.Done.Store(t.size)
 		if state == Done {
 			t.event = ""
 		}
@@ -147,7 +147,7 @@ func (e *Engine) tell() {
 // completion is what the backend learns of an end, under mu. A transfer without
 // a URL has no event and is not reported.
 func (e *Engine) completion(t *transfer) api.CompleteItem {
-	item := api.CompleteItem{Event: t.chain.first, Bytes: t.progress.done.Load(), Verified: t.result.verified,
+	item := api.CompleteItem{Event: t.chain.first, Bytes: t.progress.Done.Load(), Verified: t.result.verified,
 		Seconds: max(e.cfg.Now().Sub(t.started).Seconds(), 0)}
 	if e.cfg.Now().Sub(t.chain.at) > chainAge {
 		item.Event = t.chain.last

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"usher/backend/api"
+	"usher/client/download/fetch"
 )
 
 // floor downloads with the least work, as the lower bound of BenchmarkProcess:
@@ -36,16 +37,16 @@ func floor(dir, server string) error {
 		spec string // the Range header; "": the whole object
 	}
 	requests := make(chan request, 1000)
-	conns, transport := smallSlots, newTransport(hooks{}, Timeouts{}.withDefaults(), smallSlots+maxConns)
+	conns, transport := smallSlots, fetch.NewTransport(nil, Timeouts{}.withDefaults().Idle, smallSlots+fetch.MaxConns)
 	if entries[0].Size > smallObject {
-		conns = firstConns
+		conns = fetch.FirstConns
 	}
 	group := errgroup.Group{}
 	for range conns {
 		group.Go(func() error {
-			buf := make([]byte, bufferSize)
+			buf := make([]byte, fetch.BufferSize)
 			if conns == smallSlots {
-				buf = buf[:littleBuffer]
+				buf = buf[:fetch.LittleBuffer]
 			}
 			for r := range requests {
 				if err := bareGet(transport, r.item, r.spec, r.file, r.off, buf); err != nil {

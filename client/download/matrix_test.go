@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/client/download/fetch"
 	localname "usher/client/download/name"
 )
 
@@ -60,7 +61,7 @@ type fault struct {
 // file over several connections, and for a small file over one connection.
 const (
 	maxRefetch      = 8 << 20
-	maxRefetchSmall = 2 * bufferSize
+	maxRefetchSmall = 2 * fetch.BufferSize
 )
 
 const stall = 250 * time.Millisecond
@@ -110,7 +111,7 @@ func (f fault) sizes(on stack) []int {
 func (f fault) offsets(on stack, size int) []int {
 	all := []int{0, 1, 4095, size / 2, size - 1}
 	if size > smallObject {
-		all[4] = size - minPart + 1000
+		all[4] = size - fetch.MinPart + 1000
 	}
 	switch {
 	case !f.atOffset:

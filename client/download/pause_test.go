@@ -14,7 +14,7 @@ func TestPauses(t *testing.T) {
 	for n := range 64 {
 		least, most := 250*time.Millisecond, min(500*time.Millisecond<<min(n+1, 10), 8*time.Second)
 		for range 20 {
-			p := e.backoff(n + 1)
+			p := e.cfg.Timeouts.fetch().Backoff(n + 1)
 			if seen[p] = true; p < least || p > most {
 				t.Errorf("after failure %d: %v, not %v to %v", n+1, p, least, most)
 			}

@@ -2,8 +2,6 @@ package download
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"usher/backend/api"
 	"usher/client/download/ticket"
@@ -37,29 +35,6 @@ func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, e
 	if t.Size > 0 {
 		end = min(end, t.Size)
 	}
-	ctx, cut := context.WithTimeoutCause(ctx, e.cfg.Timeouts.Idle, errStalled)
-	defer cut()
-	answer, err := e.get(ctx, t, 0, end)
-	if err != nil {
-		return nil, peekError(err, t.Request)
-	}
-	defer answer.body.Close()
-	raw, err := io.ReadAll(io.LimitReader(answer.body, end))
-	if err != nil {
-		return nil, peekError(err, t.Request)
-	}
-	return raw, nil
-}
-
-// peekError says why a look failed, without the storage's own words.
-func peekError(err error, request string) error {
-	var s3 *s3Error
-	var bad badAnswer
-	switch {
-	case errors.As(err, &s3):
-		return s3.failure(request)
-	case errors.As(err, &bad):
-		return &api.Error{Code: api.StorageUnavailable}
-	}
-	return netError(err)
+	raw, err := e.fetcher.First(ctx, t, end)
+	return raw, fetchError(err, key, false)
 }

@@ -231,7 +231,7 @@ func (d *desk) call(batch []*ask) {
 				return
 			}
 			d.hold(batch, trouble{WaitingNetwork, netError(err), "Waiting for the network: the server does not answer."})
-			_ = e.sleep(e.ctx, e.backoff(network))
+			_ = e.sleep(e.ctx, e.cfg.Timeouts.fetch().Backoff(network))
 		case api.Lookup(ae.Code).Retry || ae.Code == api.Internal:
 			d.goOn()
 			all(batch, &pauseError{ae}) // the client has repeated the call

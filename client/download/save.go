@@ -2,11 +2,8 @@ package download
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
-
-	"usher/client/download/verify"
 )
 
 // Save fetches one object, in order, into w: for pipes, where nothing can be
@@ -57,7 +54,7 @@ func (e *Engine) watch(t *transfer) (stop func()) {
 			select {
 			case now := <-tick.C:
 				e.mu.Lock()
-				t.slot.meter.tick(t.progress.fetched.Load(), now)
+				t.slot.meter.tick(t.progress.Fetched.Load(), now)
 				c := e.copyOf(t)
 				e.mu.Unlock()
 				e.cfg.Watch(c)
@@ -69,118 +66,26 @@ func (e *Engine) watch(t *transfer) (stop func()) {
 	return func() { close(end); <-ended }
 }
 
-// stream is fetchAll for one connection and bytes in order.
+// stream fetches an object in order.
 func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 	// Without the listing's ETag, so that the checksum comes before the bytes.
 	tk, err := e.ticketFor(ctx, t, false)
 	if err != nil {
 		return err
 	}
-	if tk.Size < 0 {
-		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its size is not known"}
+	if tk.Size >= 0 {
+		e.mu.Lock()
+		e.resize(t, tk.Size)
+		e.mu.Unlock()
 	}
-	check, err := verify.Expect(tk.Checksum, tk.Parts, tk.Size)
-	if err != nil && !errors.Is(err, verify.ErrUnusable) {
-		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: err.Error()}
-	}
-	e.mu.Lock()
-	e.resize(t, tk.Size)
-	e.mu.Unlock()
-	j := &job{e: e, t: t, plain: true, etag: tk.ETag, size: tk.Size, ticket: tk, checksum: tk.Checksum, want: check}
-	j.ledger = newLedger(tk.Size, check, nil)
-	sum := verify.NewStream(check)
-	for failed := (streak{}); ; {
-		from := t.progress.done.Load()
-		err := j.pour(ctx, io.MultiWriter(sum, w))
-		if err == nil {
-			break
-		}
-		var own *pourError
-		if errors.As(err, &own) {
-			return own.err
-		}
-		if t.progress.done.Load() > from {
-			failed = streak{}
-		}
-		if err := j.judge(ctx, err, &failed); err != nil {
-			var m *mismatch
-			if errors.As(err, &m) || errors.Is(err, errNoRange) {
-				return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: err.Error()}
-			}
-			return err
-		}
-	}
-	if !sum.Matches() && !e.cfg.hooks.noVerify {
-		return &Error{Kind: ErrIntegrity, Path: t.req.Key, Detail: "its " + check.Label() + " differs; what was written is not to be used"}
+	task := e.task(t, tk, nil)
+	task.Object.Size = tk.Size
+	got, err := e.fetcher.Stream(ctx, task, w)
+	if err != nil {
+		return fetchError(err, t.req.Key, false)
 	}
 	e.mu.Lock()
-	t.result.verified = check.Label()
+	t.result.verified = got.Label
 	e.mu.Unlock()
 	return nil
-}
-
-// pourError is a failure of the reader at the other end of the pipe.
-type pourError struct{ err error }
-
-func (p *pourError) Error() string { return p.err.Error() }
-
-// pour copies what is missing, with one GET.
-func (j *job) pour(ctx context.Context, w io.Writer) error {
-	t, err := j.current(ctx)
-	if err != nil {
-		return err
-	}
-	ctx, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
-	pulse := newPulse(j.e.cfg.Timeouts, cut)
-	defer pulse.stop()
-	at, end := j.t.progress.done.Load(), j.size
-	if at == 0 {
-		end = -1
-	}
-	a, err := j.e.get(ctx, t, at, end)
-	if err != nil {
-		return j.refusal(t, err)
-	}
-	j.works(t)
-	defer a.body.Close()
-	if a.whole && at > 0 {
-		return errNoRange
-	}
-	if a.total != j.size {
-		return badAnswer("the storage has another size for it")
-	}
-	buf := make([]byte, bufferSize)
-	for {
-		n, rerr := a.body.Read(buf[:min(len(buf), j.e.limits.readMost)])
-		if n > 0 {
-			pulse.beat(n)
-			j.t.progress.fetched.Add(int64(n))
-			if err := pulse.rest(func() error {
-				if l := j.e.limits.rate; l != nil {
-					if err := waitLimit(ctx, l, n); err != nil {
-						return err
-					}
-				}
-				if _, err := w.Write(buf[:n]); err != nil { // a full pipe is no stall
-					return &pourError{err}
-				}
-				return nil
-			}); err != nil {
-				return err
-			}
-			j.t.progress.done.Add(int64(n))
-		}
-		switch {
-		case rerr == io.EOF && j.t.progress.done.Load() < j.size:
-			return io.ErrUnexpectedEOF
-		case rerr == io.EOF:
-			return nil
-		case rerr != nil:
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
-			}
-			return rerr
-		}
-	}
 }

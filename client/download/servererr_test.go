@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"usher/backend/api"
+	"usher/client/download/fetch"
 )
 
 // TestNetErrorNamesTheHost checks that the error names the unreachable host:
@@ -19,7 +20,7 @@ func TestNetErrorNamesTheHost(t *testing.T) {
 	for want, err := range map[string]error{
 		"Can't reach files.example.com (nothing listens there). Check": fmt.Errorf("listing: %w", api.NewUnreachable("files.example.com", refused)),
 		"Can't reach the storage (nothing listens there). Check":       refused,
-		"Can't reach the storage (no data came for too long).":         &url.Error{Op: "Get", URL: "https://s3/secret", Err: errStalled},
+		"Can't reach the storage (no data came for too long).":         &url.Error{Op: "Get", URL: "https://s3/secret", Err: fetch.ErrStalled},
 	} {
 		got := netError(err)
 		if !errors.Is(got, ErrNetwork) || !strings.HasPrefix(got.Error(), want) || strings.Contains(got.Error(), "secret") {

@@ -86,10 +86,10 @@ func (e *Engine) tick(now time.Time) bool {
 	e.mu.Lock()
 	rest := e.sums.totals.bytes - e.sums.totals.doneBytes
 	for t := range e.window.active {
-		t.slot.meter.tick(t.progress.fetched.Load(), now)
-		rest -= t.progress.done.Load()
+		t.slot.meter.tick(t.progress.Fetched.Load(), now)
+		rest -= t.progress.Done.Load()
 	}
-	instant := e.sums.meter.tick(e.moved.Load(), now)
+	instant := e.sums.meter.tick(e.fetcher.Moved(), now)
 	e.admit()
 	if len(e.window.active) == 0 || e.ctx.Err() != nil {
 		e.sums.ticking = false
@@ -97,7 +97,7 @@ func (e *Engine) tick(now time.Time) bool {
 	}
 	goOn := e.sums.ticking
 	e.mu.Unlock()
-	e.limits.lanes.tick(instant, float64(rest)/max(instant*e.cfg.Timeouts.Tick.Seconds(), 1))
+	e.conns.Tick(instant, float64(rest)/max(instant*e.cfg.Timeouts.Tick.Seconds(), 1))
 	e.notify()
 	return goOn
 }
@@ -116,7 +116,7 @@ func (e *Engine) Snapshot() Snapshot {
 		if t.req.Folder || t.state == Done || t.state == Skipped || t.state == Cancelled {
 			continue
 		}
-		done := t.progress.done.Load()
+		done := t.progress.Done.Load()
 		if t.state == Running || t.state == Verifying {
 			s.Running++
 		}
@@ -157,8 +157,8 @@ type underWay struct {
 // copyOf runs under mu.
 func (e *Engine) copyOf(t *transfer) Transfer {
 	c := Transfer{ID: t.id, Request: t.req, Bucket: t.req.Bucket, Key: t.req.Key, Dest: t.result.dest, Size: t.size,
-		Done: t.progress.done.Load(), Fetched: t.progress.fetched.Load(), State: t.state, Verified: t.result.verified, Err: t.err, Event: t.event,
-		Retries: t.progress.retries, AuditID: t.chain.first, Differs: t.result.differs, Anew: t.result.anew}
+		Done: t.progress.Done.Load(), Fetched: t.progress.Fetched.Load(), State: t.state, Verified: t.result.verified, Err: t.err, Event: t.event,
+		Retries: int(t.progress.Retries.Load()), AuditID: t.chain.first, Differs: t.result.differs, Anew: t.result.anew}
 	if t.parent != nil {
 		c.Parent = t.parent.id
 	}

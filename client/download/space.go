@@ -17,7 +17,7 @@ type claim struct {
 }
 
 // Remaining is the number of bytes that are not written yet.
-func (c *claim) Remaining() int64 { return c.size - c.t.progress.done.Load() }
+func (c *claim) Remaining() int64 { return c.size - c.t.progress.Done.Load() }
 
 // reserve refuses a file that has no space left in a folder.
 func (c *claim) reserve(f *part.Folder) error {
@@ -58,7 +58,7 @@ func (e *Engine) hasPart(t *transfer) bool {
 // noSpace is the failure of a file that does not fit. If not even a small file
 // fits, it is the failure of all files of the destination.
 func noSpace(t *transfer, path string, needed, usable int64) error {
-	err := &Error{Kind: ErrDisk, Path: path, Needed: needed, Free: max(usable, 0), kept: t.progress.done.Load() > 0}
+	err := &Error{Kind: ErrDisk, Path: path, Needed: needed, Free: max(usable, 0), kept: t.progress.Done.Load() > 0}
 	if needed <= smallObject || usable <= 0 {
 		if abs, aerr := filepath.Abs(t.req.Dir); aerr == nil {
 			err.Below = abs

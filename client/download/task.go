@@ -3,8 +3,9 @@ package download
 import (
 	"container/list"
 	"context"
-	"sync/atomic"
 	"time"
+
+	"usher/client/download/fetch"
 )
 
 // transfer is the engine's side of a Transfer. Fields are guarded by
@@ -27,7 +28,7 @@ type transfer struct {
 
 	chain    chain
 	slot     slot
-	progress progress
+	progress fetch.Progress
 	counted  bool         // in its folder's totals
 	batched  bool         // in the engine's totals
 	folder   *folderState // nil: a file
@@ -53,12 +54,6 @@ type slot struct {
 	elem   *list.Element           // in waitSmall or waitLarge
 	weight int                     // in largeIn
 	meter  meter
-}
-
-// progress counts bytes; its atomics need no lock.
-type progress struct {
-	done, fetched atomic.Int64
-	retries       int // guarded by Engine.mu
 }
 
 // folderState is the part of a transfer that only a folder has.

@@ -2,7 +2,6 @@ package download
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 )
 
@@ -16,16 +15,6 @@ func (e *Engine) notify() {
 
 // Changed receives after something changed; several changes may come as one.
 func (e *Engine) Changed() <-chan struct{} { return e.wake.changed }
-
-// backoff is a pause with full jitter after the n-th failure in a row (from 1).
-func (e *Engine) backoff(n int) time.Duration {
-	t := e.cfg.Timeouts
-	top := t.BackoffMin << min(n, 10)
-	if top > t.BackoffMax || top <= 0 {
-		top = t.BackoffMax
-	}
-	return t.BackoffMin/2 + rand.N(max(top-t.BackoffMin/2, 1))
-}
 
 // sleep waits, or until somebody says "try now", or until ctx ends.
 func (e *Engine) sleep(ctx context.Context, d time.Duration) error {

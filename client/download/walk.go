@@ -160,7 +160,7 @@ func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures
 			return netError(err)
 		}
 		e.set(t, WaitingNetwork, netError(err), "Waiting for the network: the server does not answer.")
-		return e.sleep(ctx, e.backoff(failures))
+		return e.sleep(ctx, e.cfg.Timeouts.fetch().Backoff(failures))
 	}
 	if !api.SignedOut(err) {
 		return ae // the client has repeated the call where that can help

@@ -44,8 +44,8 @@ func (p *File) Named() bool { return p.name != "" }
 // Resize gave it.
 func (p *File) Size() int64 { return p.size }
 
-// Open reports whether neither Close nor Remove nor Finish has ended the part.
-func (p *File) Open() bool { return p.file != nil }
+// Opened reports whether neither Close nor Remove nor Finish has ended the part.
+func (p *File) Opened() bool { return p.file != nil }
 
 // Begun reports whether an earlier run has begun the part.
 func (p *File) Begun() bool { return p.begun }

@@ -1,4 +1,4 @@
-package download
+package fetch
 
 import (
 	"context"
@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// laneControl says how many connections large objects may have together. It
+// Connections says how many connections large objects may have together. It
 // begins with 16, doubles as long as that brings a tenth more throughput, up
 // to 64, and halves when S3 asks to slow down. No one else's numbers are known
 // to it: it tries and looks.
-type laneControl struct {
+type Connections struct {
 	slots  int          // most places that files take at once
 	most   int          // connections, at most
 	taken  atomic.Int64 // places of the files that were admitted
@@ -25,8 +25,8 @@ type laneControl struct {
 	done   bool    // it stopped growing
 }
 
-func newLaneControl(slots, most int) *laneControl {
-	return &laneControl{slots: slots, most: most, limit: min(firstConns, most), jobs: map[*job]context.Context{}}
+func NewConnections(slots, most int) *Connections {
+	return &Connections{slots: slots, most: most, limit: min(FirstConns, most), jobs: map[*job]context.Context{}}
 }
 
 // settleTicks is how many ticks a limit is looked at before the next step.
@@ -39,17 +39,23 @@ const (
 	worthATry   = 12 // ticks of work; with less the next step costs more than it can bring
 )
 
-func (c *laneControl) join(ctx context.Context, j *job) {
+// Most is the largest number of connections.
+func (c *Connections) Most() int { return c.most }
+
+// SetTaken sets the number of places that the admitted files take.
+func (c *Connections) SetTaken(n int) { c.taken.Store(int64(n)) }
+
+func (c *Connections) join(ctx context.Context, j *job) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.jobs) == 0 {
-		c.limit, c.before, c.done = min(firstConns, c.most), 0, false
+		c.limit, c.before, c.done = min(FirstConns, c.most), 0, false
 		c.begin()
 	}
 	c.jobs[j] = ctx
 }
 
-func (c *laneControl) quit(j *job) {
+func (c *Connections) quit(j *job) {
 	c.mu.Lock()
 	delete(c.jobs, j)
 	c.mu.Unlock()
@@ -58,7 +64,7 @@ func (c *laneControl) quit(j *job) {
 
 // quota is what one job may have now: its part of the places that are taken,
 // by those too that are about to begin.
-func (c *laneControl) quota(weight int) int {
+func (c *Connections) quota(weight int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	weight = max(weight, 1)
@@ -66,19 +72,19 @@ func (c *laneControl) quota(weight int) int {
 	return max(c.limit*weight/taken, 1)
 }
 
-// tick takes the present throughput, in bytes a second, and for how many ticks
+// Tick takes the present throughput, in bytes a second, and for how many ticks
 // there is work at that rate, and acts on it.
-func (c *laneControl) tick(rate, left float64) {
+func (c *Connections) Tick(rate, left float64) {
 	if c.look(rate, left) {
 		c.spread()
 	}
 }
 
 // begin looks at a limit afresh.
-func (c *laneControl) begin() { c.ticks, c.rising, c.last, c.sum = 0, 0, 0, 0 }
+func (c *Connections) begin() { c.ticks, c.rising, c.last, c.sum = 0, 0, 0, 0 }
 
 // look decides, and tells whether there is room for more now.
-func (c *laneControl) look(rate, left float64) (grew bool) {
+func (c *Connections) look(rate, left float64) (grew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.jobs) == 0 || c.done || rate <= 0 {
@@ -112,7 +118,7 @@ func (c *laneControl) look(rate, left float64) (grew bool) {
 }
 
 // spread lets the jobs start what they may have.
-func (c *laneControl) spread() {
+func (c *Connections) spread() {
 	c.mu.Lock()
 	jobs := make(map[*job]context.Context, len(c.jobs))
 	for j, ctx := range c.jobs {
@@ -125,7 +131,7 @@ func (c *laneControl) spread() {
 }
 
 // slower answers SlowDown.
-func (c *laneControl) slower() {
+func (c *Connections) Slower() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limit, c.done = max(c.limit/2, min(2, c.most)), true

@@ -1,4 +1,4 @@
-package download
+package fetch
 
 import (
 	"encoding/base64"
@@ -25,7 +25,11 @@ func composite(t *testing.T, data []byte) verify.Check {
 // TestLedger claims, releases and splits ranges in random order. Every byte must
 // be counted once, and the checksum must be that of the whole object.
 func TestLedger(t *testing.T) {
-	data := random(9, 9<<20+123)
+	data := make([]byte, 9<<20+123)
+	source := rand.New(rand.NewPCG(9, 9))
+	for i := range data {
+		data[i] = byte(source.Uint32())
+	}
 	for seed := range uint64(60) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		w, border := verify.Check{}, false
@@ -33,23 +37,23 @@ func TestLedger(t *testing.T) {
 			w, border = composite(t, data), true
 		}
 		l := newLedger(int64(len(data)), w, nil)
-		var lanes []*lane
+		var segments []*segment
 		for !l.complete() {
-			if len(lanes) < 8 && rnd.IntN(3) > 0 {
+			if len(segments) < 8 && rnd.IntN(3) > 0 {
 				if x := l.claim(1+rnd.Int64N(2<<20), 0); x != nil {
-					lanes = append(lanes, x)
+					segments = append(segments, x)
 				}
 			}
-			if len(lanes) == 0 {
+			if len(segments) == 0 {
 				continue
 			}
-			i := rnd.IntN(len(lanes))
-			x := lanes[i]
+			i := rnd.IntN(len(segments))
+			x := segments[i]
 			n := l.hold(x, rnd.IntN(256<<10))
 			crc := l.kind.Update(x.crc, data[x.pos:x.pos+int64(n)])
 			if end := l.wrote(x, n, crc); end || rnd.IntN(20) == 0 {
 				l.leave(x)
-				lanes = slices.Delete(lanes, i, i+1)
+				segments = slices.Delete(segments, i, i+1)
 			}
 		}
 		for _, p := range l.pieces() {

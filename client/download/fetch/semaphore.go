@@ -1,4 +1,4 @@
-package download
+package fetch
 
 import (
 	"context"
@@ -7,27 +7,27 @@ import (
 
 // gate is a counting semaphore, first come first served, whose capacity can
 // change: it shrinks when S3 says SlowDown and grows back with success.
-type gate struct {
+type Semaphore struct {
 	mu      sync.Mutex
 	most    int
 	ceiling int // at most so many for now
 	limit   int // what S3's patience leaves of it
 	used    int
 	good    int // successes since the limit last changed
-	waiting []*gateWaiter
+	waiting []*waiter
 }
 
-type gateWaiter struct {
+type waiter struct {
 	weight int
 	ready  chan struct{}
 }
 
-func newGate(n int) *gate { return &gate{most: n, ceiling: n, limit: n} }
+func NewSemaphore(n int) *Semaphore { return &Semaphore{most: n, ceiling: n, limit: n} }
 
-func (g *gate) capacity() int { return g.most }
+func (g *Semaphore) Capacity() int { return g.most }
 
 // enter takes weight places, at most all there are, and returns how many.
-func (g *gate) enter(ctx context.Context, weight int) (int, error) {
+func (g *Semaphore) Enter(ctx context.Context, weight int) (int, error) {
 	g.mu.Lock()
 	weight = min(weight, g.most)
 	if len(g.waiting) == 0 && g.fits(weight) {
@@ -35,7 +35,7 @@ func (g *gate) enter(ctx context.Context, weight int) (int, error) {
 		g.mu.Unlock()
 		return weight, nil
 	}
-	w := &gateWaiter{weight: weight, ready: make(chan struct{})}
+	w := &waiter{weight: weight, ready: make(chan struct{})}
 	g.waiting = append(g.waiting, w)
 	g.mu.Unlock()
 	select {
@@ -57,26 +57,26 @@ func (g *gate) enter(ctx context.Context, weight int) (int, error) {
 }
 
 // fits lets one in at least, however far the limit has shrunk.
-func (g *gate) fits(weight int) bool {
+func (g *Semaphore) fits(weight int) bool {
 	return g.used == 0 || g.used+weight <= min(g.limit, g.ceiling)
 }
 
 // bound sets how many places there are for now, at most all.
-func (g *gate) bound(n int) {
+func (g *Semaphore) Bound(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ceiling = min(n, g.most)
 	g.next()
 }
 
-func (g *gate) leave(weight int) {
+func (g *Semaphore) Leave(weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.used -= weight
 	g.next()
 }
 
-func (g *gate) next() {
+func (g *Semaphore) next() {
 	for len(g.waiting) > 0 && g.fits(g.waiting[0].weight) {
 		w := g.waiting[0]
 		g.waiting = g.waiting[1:]
@@ -86,14 +86,14 @@ func (g *gate) next() {
 }
 
 // slower halves the limit, down to a sixteenth.
-func (g *gate) slower() {
+func (g *Semaphore) Slower() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.limit, g.good = max(g.limit/2, g.most/16, 1), 0
 }
 
 // faster grows the limit back by one after as many successes as it is.
-func (g *gate) faster() {
+func (g *Semaphore) Faster() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.limit == g.most {
@@ -102,31 +102,5 @@ func (g *gate) faster() {
 	if g.good++; g.good >= g.limit {
 		g.limit, g.good = g.limit+1, 0
 		g.next()
-	}
-}
-
-// buffers lends read buffers: big ones, a bounded number, and small ones for
-// the many objects that need no more.
-type buffers struct{ big, little sync.Pool }
-
-const littleBuffer = 32 << 10 // bytes
-
-func (b *buffers) get(size int64) *[]byte {
-	pool, n := &b.big, bufferSize
-	if size >= 0 && size < littleBuffer { // one byte over, so that the end shows with the last read
-		pool, n = &b.little, littleBuffer
-	}
-	if p, ok := pool.Get().(*[]byte); ok {
-		return p
-	}
-	p := make([]byte, n)
-	return &p
-}
-
-func (b *buffers) put(p *[]byte) {
-	if len(*p) == bufferSize {
-		b.big.Put(p)
-	} else {
-		b.little.Put(p)
 	}
 }

@@ -1,4 +1,4 @@
-package download
+package fetch
 
 import (
 	"math"
@@ -13,7 +13,7 @@ type span struct{ off, end int64 }
 
 // lane is what one connection works on: [off, end), written up to pos. The
 // bytes up to held are about to be written and cannot be taken away.
-type lane struct {
+type segment struct {
 	off, pos, held, end int64
 	crc                 uint64
 	ended               bool // its answer was read to the end
@@ -28,11 +28,11 @@ type ledger struct {
 	// multiple of it, because parts are summed one by one. 0: none.
 	border int64
 
-	mu    sync.Mutex
-	size  int64
-	done  []verify.Range
-	lanes []*lane
-	gaps  []span
+	mu       sync.Mutex
+	size     int64
+	done     []verify.Range
+	segments []*segment
+	gaps     []span
 }
 
 // newLedger starts with everything missing but the pieces that are there.
@@ -60,7 +60,7 @@ func newLedger(size int64, w verify.Check, have []verify.Range) *ledger {
 // is none, the second half of the largest rest that another connection still
 // has before it, if that is worth so many bytes. nil: there is nothing worth
 // doing.
-func (l *ledger) claim(n, worth int64) *lane {
+func (l *ledger) claim(n, worth int64) *segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.gaps) > 0 {
@@ -72,15 +72,15 @@ func (l *ledger) claim(n, worth int64) *lane {
 		if g.end-end < minSteal/2 && (verify.Range{Off: g.off, End: g.end}).Within(l.border) {
 			end = g.end // no crumbs
 		}
-		w := &lane{off: g.off, pos: g.off, held: g.off, end: end}
+		w := &segment{off: g.off, pos: g.off, held: g.off, end: end}
 		if g.off = end; g.off == g.end {
 			l.gaps = l.gaps[1:]
 		}
-		l.lanes = append(l.lanes, w)
+		l.segments = append(l.segments, w)
 		return w
 	}
-	var victim *lane
-	for _, w := range l.lanes {
+	var victim *segment
+	for _, w := range l.segments {
 		if victim == nil || w.end-w.held > victim.end-victim.held {
 			victim = w
 		}
@@ -89,15 +89,15 @@ func (l *ledger) claim(n, worth int64) *lane {
 		return nil
 	}
 	mid := victim.held + (victim.end-victim.held)/2
-	w := &lane{off: mid, pos: mid, held: mid, end: victim.end}
+	w := &segment{off: mid, pos: mid, held: mid, end: victim.end}
 	victim.end = mid
-	l.lanes = append(l.lanes, w)
+	l.segments = append(l.segments, w)
 	return w
 }
 
 // hold reserves the next n bytes of a lane for writing and says how many are
 // still its own.
-func (l *ledger) hold(w *lane, n int) int {
+func (l *ledger) hold(w *segment, n int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n = int(min(int64(n), w.end-w.pos))
@@ -107,7 +107,7 @@ func (l *ledger) hold(w *lane, n int) int {
 
 // wrote notes that n held bytes are written and tells whether the lane is at
 // its end.
-func (l *ledger) wrote(w *lane, n int, crc uint64) (atEnd bool) {
+func (l *ledger) wrote(w *segment, n int, crc uint64) (atEnd bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w.pos += int64(n)
@@ -116,24 +116,24 @@ func (l *ledger) wrote(w *lane, n int, crc uint64) (atEnd bool) {
 }
 
 // seen notes that a lane's answer was read to its end.
-func (l *ledger) seen(w *lane) {
+func (l *ledger) seen(w *segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w.ended = true
 }
 
 // endOf is where a lane ends now; another may have taken its second half.
-func (l *ledger) endOf(w *lane) int64 {
+func (l *ledger) endOf(w *segment) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return w.end
 }
 
 // leave ends a lane: what it wrote is kept, the rest is missing again.
-func (l *ledger) leave(w *lane) {
+func (l *ledger) leave(w *segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lanes = slices.DeleteFunc(l.lanes, func(o *lane) bool { return o == w })
+	l.segments = slices.DeleteFunc(l.segments, func(o *segment) bool { return o == w })
 	if w.pos > w.off {
 		l.keep(verify.Range{Off: w.off, End: w.pos, CRC: w.crc})
 	}
@@ -154,11 +154,11 @@ func (l *ledger) leave(w *lane) {
 func (l *ledger) learn(size int64, w verify.Check) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.done) > 0 || len(l.lanes) != 1 || l.lanes[0].held > l.lanes[0].off {
+	if len(l.done) > 0 || len(l.segments) != 1 || l.segments[0].held > l.segments[0].off {
 		return false
 	}
 	l.kind, l.border, l.size = w.CRC(), 0, size
-	for _, lane := range l.lanes {
+	for _, lane := range l.segments {
 		lane.end = size
 	}
 	return true
@@ -190,15 +190,15 @@ func (l *ledger) keep(p verify.Range) {
 func (l *ledger) complete() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.gaps) == 0 && len(l.lanes) == 0
+	return len(l.gaps) == 0 && len(l.segments) == 0
 }
 
-// pieces is a copy of what is written, lanes under way included, in order.
+// pieces is a copy of what is written, segments under way included, in order.
 func (l *ledger) pieces() []verify.Range {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := slices.Clone(l.done)
-	for _, w := range l.lanes {
+	for _, w := range l.segments {
 		if w.pos > w.off {
 			all = append(all, verify.Range{Off: w.off, End: w.pos, CRC: w.crc})
 		}

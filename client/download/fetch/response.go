@@ -1,83 +1,21 @@
-package download
+package fetch
 
 import (
 	"context"
 	"crypto/md5"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"usher/backend/api"
-	"usher/client/download/h1"
 	"usher/client/download/ticket"
 )
-
-// transport carries requests to S3, over HTTP/1.1 and nothing else: under
-// HTTP/2 a gateway would turn 64 connections into one flow. It keeps
-// connections alive, takes no compression, follows no redirect and holds no
-// cookie; no credential but the presigned URL ever passes here.
-type transport struct {
-	straight *h1.Transport
-	proxied  *http.Transport // where the environment names a proxy
-}
-
-func newTransport(h hooks, t Timeouts, most int) *transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	// Before pulse loses patience: no connection is the network's fault, and
-	// waited for, while one that stands still is given up after some tries.
-	dial := (&net.Dialer{Timeout: t.Idle / 2, KeepAlive: 15 * time.Second}).DialContext
-	trust := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: h.rootCAs}
-	return &transport{
-		straight: h1.New(h1.Config{Dial: dial, TLS: trust, MaxIdle: most, Idle: idleConn, Opening: t.Idle / 2}),
-		proxied: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            dial,
-			TLSClientConfig:        trust,
-			TLSHandshakeTimeout:    t.Idle,
-			Protocols:              protocols,
-			TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
-			DisableCompression:     true, // the bytes are the object's, as stored
-			MaxIdleConns:           most,
-			MaxIdleConnsPerHost:    most,
-			IdleConnTimeout:        idleConn,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-	}
-}
-
-// idleConn is how long a connection is kept for the next request.
-const idleConn = 15 * time.Second
-
-// RoundTrip makes it an http.RoundTripper.
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if via, err := http.ProxyFromEnvironment(req); via != nil || err != nil {
-		return t.proxied.RoundTrip(req)
-	}
-	return t.straight.RoundTrip(req)
-}
-
-// warm opens connections ahead of the requests that will need them.
-func (t *transport) warm(ctx context.Context, origin *url.URL, n int) {
-	if via, err := http.ProxyFromEnvironment(&http.Request{URL: origin}); via == nil && err == nil {
-		t.straight.Warm(ctx, origin.String(), n)
-	}
-}
-
-func (t *transport) close() {
-	t.straight.Close()
-	t.proxied.CloseIdleConnections()
-}
 
 // answer is an open GET. Its body is at off and holds n bytes (-1: unknown).
 type answer struct {
@@ -90,7 +28,7 @@ type answer struct {
 	checksum *api.Checksum
 }
 
-// Failures of one GET. What follows from each is decided in fetch.go.
+// Failures of one GET. See classify.
 type s3Error struct {
 	status     int
 	code       string // S3's, for the decision alone
@@ -106,14 +44,14 @@ type badAnswer string
 func (e badAnswer) Error() string { return string(e) }
 
 // get asks for [off, end); end < 0 asks for all, without a Range.
-func (e *Engine) get(ctx context.Context, t *ticket.Ticket, off, end int64) (*answer, error) {
+func (c *Client) get(ctx context.Context, t *ticket.Ticket, off, end int64) (*answer, error) {
 	req := (&http.Request{Method: http.MethodGet, URL: t.URL, Host: t.Host, Header: t.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 	if end >= 0 {
 		req.Header = t.Header.Clone() // several connections use the ticket at once
 		req.Header.Set("Range", "bytes="+strconv.FormatInt(off, 10)+"-"+strconv.FormatInt(end-1, 10))
 	}
-	resp, err := e.transport.RoundTrip(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -229,66 +167,3 @@ func readFailure(resp *http.Response) error {
 	}
 	return e
 }
-
-// unreachable tells whether an error means that no connection came about, as
-// opposed to one that broke.
-func unreachable(err error) bool {
-	var op *net.OpError
-	var dns *net.DNSError
-	return errors.As(err, &dns) || errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
-}
-
-// untrusted reports whether an error is about the server's certificate. It is
-// never overruled: no request is sent over such a connection.
-func untrusted(err error) bool {
-	var cert *tls.CertificateVerificationError
-	return errors.As(err, &cert)
-}
-
-// pulse cuts a connection that gives no byte for Idle, or fewer than MinRate
-// over RateWindow. One timer per connection; a read costs a clock reading.
-type pulse struct {
-	t     Timeouts
-	cut   context.CancelCauseFunc
-	timer *time.Timer
-	armed time.Time
-	start time.Time // of the rate window
-	bytes int64
-}
-
-func newPulse(t Timeouts, cut context.CancelCauseFunc) *pulse {
-	now := time.Now()
-	p := &pulse{t: t, cut: cut, armed: now, start: now}
-	p.timer = time.AfterFunc(t.Idle, func() { cut(errStalled) })
-	return p
-}
-
-// beat notes n bytes.
-func (p *pulse) beat(n int) {
-	now := time.Now()
-	if now.Sub(p.armed) > p.t.Idle/8 {
-		p.timer.Reset(p.t.Idle)
-		p.armed = now
-	}
-	p.bytes += int64(n)
-	if since := now.Sub(p.start); since >= p.t.RateWindow {
-		if float64(p.bytes) < float64(p.t.MinRate)*since.Seconds() {
-			p.cut(errTooSlow)
-		}
-		p.start, p.bytes = now, 0
-	}
-}
-
-// rest stops the watch while usher itself holds the connection back.
-func (p *pulse) rest(wait func() error) error {
-	p.timer.Stop()
-	before := time.Now()
-	err := wait()
-	now := time.Now()
-	p.start = p.start.Add(now.Sub(before))
-	p.timer.Reset(p.t.Idle)
-	p.armed = now
-	return err
-}
-
-func (p *pulse) stop() { p.timer.Stop() }

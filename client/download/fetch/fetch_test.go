@@ -1,0 +1,236 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"usher/backend/api"
+	"usher/client/download/part"
+	"usher/client/download/ticket"
+)
+
+// client returns a client with short timeouts and no pauses.
+func client(t *testing.T, cfg Config) *Client {
+	t.Helper()
+	cfg.Timeouts = Timeouts{Idle: 5 * time.Second, RateWindow: time.Minute, MinRate: 1, Margin: time.Second,
+		BackoffMin: time.Millisecond, BackoffMax: time.Millisecond, RetryAfter: time.Millisecond,
+		Checkpoint: time.Millisecond, Tick: time.Millisecond}
+	cfg.Now, cfg.Idle = time.Now, 4
+	cfg.Sleep = func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
+	cfg.Connections, cfg.Small = NewConnections(4, 4), NewSemaphore(4)
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// store is a storage of one object. serve, if set, may replace a response: it
+// gets the number of the request, from 1, and returns true if it responded.
+type store struct {
+	data  []byte
+	serve func(n int, w http.ResponseWriter) bool
+	gets  atomic.Int64
+	url   *url.URL
+}
+
+func serve(t *testing.T, s *store) *store {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int(s.gets.Add(1))
+		w.Header().Set("ETag", `"e"`)
+		if s.serve == nil || !s.serve(n, w) {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.data))
+		}
+	}))
+	t.Cleanup(srv.Close)
+	u, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url = u
+	return s
+}
+
+// Ticket makes the store a Source.
+func (s *store) Ticket(context.Context, bool) (*ticket.Ticket, error) {
+	return &ticket.Ticket{URL: s.url, Host: s.url.Host, ETag: `"e"`, Size: int64(len(s.data)), Got: time.Now(), Life: time.Minute,
+		Header: http.Header{"If-Match": {`"e"`}}}, nil
+}
+
+// fetchOne fetches the store's object into a part, and returns the part's bytes.
+func fetchOne(t *testing.T, c *Client, s *store, sum *api.Checksum) (got []byte, events []Event, p *Progress, err error) {
+	t.Helper()
+	dir := t.TempDir()
+	disk := part.NewDisk(1, part.Options{})
+	t.Cleanup(disk.Close)
+	folder, err := disk.Folder(dir, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Release()
+	file, err := folder.Open(part.Name("b", "k", "e"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	first, _ := s.Ticket(t.Context(), false)
+	p = &Progress{}
+	var list []Event
+	mu := make(chan struct{}, 1)
+	_, err = c.Fetch(t.Context(), Task{
+		Object: Object{Bucket: "b", Key: "k", ETag: `"e"`, Size: int64(len(s.data)), Checksum: sum, Weight: 1},
+		Ticket: first, Source: s, File: file, Progress: p,
+		Notify: func(e Event) { mu <- struct{}{}; list = append(list, e); <-mu },
+		Sized:  func(int64) error { return nil },
+		Chain:  func() (string, time.Time) { return "", time.Time{} },
+	})
+	got, _ = os.ReadFile(filepath.Join(dir, part.Name("b", "k", "e")))
+	return got, list, p, err
+}
+
+// text is n bytes that do not repeat soon.
+func text(n int) []byte {
+	var b bytes.Buffer
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, "line %d\n", i)
+	}
+	return b.Bytes()[:n]
+}
+
+// An object comes over several ranges; a connection that breaks, and a storage
+// that asks to slow down, are overcome. A break of a kept connection may be no retry.
+func TestFetch(t *testing.T) {
+	cut := func(n int, w http.ResponseWriter) bool {
+		switch n {
+		case 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		case 2:
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
+	for _, row := range []struct {
+		name    string
+		serve   func(int, http.ResponseWriter) bool
+		retries int64
+	}{{"at once", nil, 0}, {"with failures", cut, 1}} {
+		t.Run(row.name, func(t *testing.T) {
+			s := serve(t, &store{data: text(5 << 20), serve: row.serve})
+			got, events, p, err := fetchOne(t, client(t, Config{}), s, nil)
+			if err != nil || !bytes.Equal(got, s.data) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+			if p.Done.Load() != int64(len(s.data)) || p.Retries.Load() < row.retries || row.retries == 0 && p.Retries.Load() > 0 {
+				t.Errorf("%d bytes are counted, %d retries", p.Done.Load(), p.Retries.Load())
+			}
+			if last := events[len(events)-1]; last.Kind != Checking || last.Label == "" {
+				t.Errorf("the last event is %+v", last)
+			}
+		})
+	}
+}
+
+// A wrong checksum removes the part.
+func TestMismatch(t *testing.T) {
+	s := serve(t, &store{data: text(2 << 20)})
+	wrong := &api.Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT", Value: base64.StdEncoding.EncodeToString(make([]byte, 8))}
+	got, _, _, err := fetchOne(t, client(t, Config{}), s, wrong)
+	if !errors.Is(err, ErrMismatch) || got != nil {
+		t.Errorf("%v, %d bytes are left", err, len(got))
+	}
+	if got, _, _, err := fetchOne(t, client(t, Config{NoVerify: true}), s, wrong); err != nil || !bytes.Equal(got, s.data) {
+		t.Errorf("control without the comparison: %v, %d bytes", err, len(got))
+	}
+}
+
+// The watchdog cuts a connection without bytes, and not one that usher holds back.
+func TestWatchdog(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		use  func(*watchdog)
+		want error
+	}{
+		{"no bytes", func(*watchdog) {}, ErrStalled},
+		{"held back", func(d *watchdog) { _ = d.rest(func() error { time.Sleep(3 * d.t.Idle); return nil }); d.stop() }, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cut := context.WithCancelCause(t.Context())
+				d := newWatchdog(Timeouts{Idle: time.Second, RateWindow: time.Minute, MinRate: 1}, cut)
+				row.use(d)
+				time.Sleep(2 * time.Second)
+				if got := context.Cause(ctx); !errors.Is(got, row.want) {
+					t.Errorf("the cause is %v", got)
+				}
+				d.stop()
+			})
+		})
+	}
+}
+
+// waitLimit asks the limiter for no more than its burst at a time.
+func TestLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		if err := waitLimit(t.Context(), rate.NewLimiter(100, 10), 110); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("110 units at 100 a second, 10 of them at once, took %v", took)
+		}
+	})
+}
+
+// Stream writes in order, and resumes inside the object.
+func TestStream(t *testing.T) {
+	s := serve(t, &store{data: text(1 << 20)})
+	var out strings.Builder
+	first, _ := s.Ticket(t.Context(), false)
+	got, err := client(t, Config{}).Stream(t.Context(), Task{
+		Object: Object{Bucket: "b", Key: "k", ETag: `"e"`, Size: int64(len(s.data))},
+		Ticket: first, Source: s, Progress: &Progress{}, Notify: func(Event) {},
+	}, &out)
+	if err != nil || out.String() != string(s.data) || got.Size != int64(len(s.data)) {
+		t.Errorf("%d bytes, %v", out.Len(), err)
+	}
+}
+
+// TestOutage checks that one failed connection beside bytes on another is no
+// outage, and that a failure without bytes is one.
+func TestOutage(t *testing.T) {
+	c := client(t, Config{})
+	down := &net.OpError{Op: "dial", Err: errors.New("down")}
+	offline := 0
+	j := &job{c: c, Task: Task{Progress: &Progress{}, Notify: func(e Event) {
+		if e.Kind == Offline && errors.Is(e.Err, ErrNetwork) {
+			offline++
+		}
+	}}}
+	j.moved.Store(time.Now().UnixNano())
+	if err := j.classify(t.Context(), down, &streak{}); err != nil || offline != 0 {
+		t.Errorf("one failure beside arriving bytes: %v, %d outages", err, offline)
+	}
+	j.moved.Store(time.Now().Add(-time.Second).UnixNano())
+	if err := j.classify(t.Context(), down, &streak{}); err != nil || offline != 1 || !j.away.Load() {
+		t.Errorf("in an outage: %v, %d outages", err, offline)
+	}
+}

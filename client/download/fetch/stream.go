@@ -1,0 +1,147 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"usher/backend/api"
+	"usher/client/download/ticket"
+	"usher/client/download/verify"
+)
+
+// Stream fetches an object in order, from its first byte, into w. After a lost
+// connection it resumes from the byte that it had. The checksum is compared at the
+// end, when the bytes are out: ErrMismatch. A failure of w is returned as it is.
+func (c *Client) Stream(ctx context.Context, t Task, w io.Writer) (Result, error) {
+	o := t.Object
+	if o.Size < 0 {
+		return Result{}, mismatch("its size is not known")
+	}
+	check, err := verify.Expect(o.Checksum, o.Parts, o.Size)
+	if err != nil && !errors.Is(err, verify.ErrUnusable) {
+		return Result{}, mismatch(err.Error())
+	}
+	j := &job{c: c, Task: t, plain: true, etag: o.ETag, size: o.Size, ticket: t.Ticket, checksum: o.Checksum, want: check}
+	j.ledger = newLedger(o.Size, check, nil)
+	sum := verify.NewStream(check)
+	for failed := (streak{}); ; {
+		from := t.Progress.Done.Load()
+		err := j.copyRest(ctx, io.MultiWriter(sum, w))
+		if err == nil {
+			break
+		}
+		var own *writerError
+		if errors.As(err, &own) {
+			return Result{}, own.err
+		}
+		if t.Progress.Done.Load() > from {
+			failed = streak{}
+		}
+		if err := j.classify(ctx, err, &failed); err != nil {
+			if errors.Is(err, ErrNoRange) {
+				err = mismatch(err.Error())
+			}
+			return Result{}, err
+		}
+	}
+	if !sum.Matches() && !c.NoVerify {
+		return Result{}, mismatch("its " + check.Label() + " differs; what was written is not to be used")
+	}
+	return Result{Size: o.Size, Label: check.Label(), job: j}, nil
+}
+
+// First returns the first n bytes of a ticket's object.
+func (c *Client) First(ctx context.Context, t *ticket.Ticket, n int64) ([]byte, error) {
+	ctx, cut := context.WithTimeoutCause(ctx, c.Timeouts.Idle, ErrStalled)
+	defer cut()
+	a, err := c.get(ctx, t, 0, n)
+	if err != nil {
+		return nil, firstError(err, t.Request)
+	}
+	defer a.body.Close()
+	raw, err := io.ReadAll(io.LimitReader(a.body, n))
+	if err != nil {
+		return nil, firstError(err, t.Request)
+	}
+	return raw, nil
+}
+
+// firstError replaces the storage's own words by a code.
+func firstError(err error, request string) error {
+	var s3 *s3Error
+	var bad badAnswer
+	switch {
+	case errors.As(err, &s3):
+		return s3.failure(request)
+	case errors.As(err, &bad):
+		return &api.Error{Code: api.StorageUnavailable}
+	}
+	return networkError(err)
+}
+
+// writerError is a failure of the destination of Stream.
+type writerError struct{ err error }
+
+func (p *writerError) Error() string { return p.err.Error() }
+
+// copyRest copies the missing bytes, with one GET.
+func (j *job) copyRest(ctx context.Context, w io.Writer) error {
+	t, err := j.current(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	dog := newWatchdog(j.c.Timeouts, cut)
+	defer dog.stop()
+	at, end := j.Progress.Done.Load(), j.size
+	if at == 0 {
+		end = -1
+	}
+	a, err := j.c.get(ctx, t, at, end)
+	if err != nil {
+		return j.refusal(t, err)
+	}
+	j.works(t)
+	defer a.body.Close()
+	if a.whole && at > 0 {
+		return ErrNoRange
+	}
+	if a.total != j.size {
+		return badAnswer("the storage has another size for it")
+	}
+	buf := make([]byte, BufferSize)
+	for {
+		n, rerr := a.body.Read(buf[:min(len(buf), j.c.readMost)])
+		if n > 0 {
+			dog.beat(n)
+			j.Progress.Fetched.Add(int64(n))
+			if err := dog.rest(func() error {
+				if l := j.c.limiter; l != nil {
+					if err := waitLimit(ctx, l, n); err != nil {
+						return err
+					}
+				}
+				if _, err := w.Write(buf[:n]); err != nil { // a full pipe is no stall
+					return &writerError{err}
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+			j.Progress.Done.Add(int64(n))
+		}
+		switch {
+		case rerr == io.EOF && j.Progress.Done.Load() < j.size:
+			return io.ErrUnexpectedEOF
+		case rerr == io.EOF:
+			return nil
+		case rerr != nil:
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return rerr
+		}
+	}
+}
