@@ -91,7 +91,7 @@ func TestScripts(t *testing.T) {
 			"same":      positive("same FILE BUCKET/KEY", 2, same),
 			"store":     positive("store BUCKET/KEY FILE", 2, store),
 			"fetch":     positive("fetch STATUS FILE OUT", 3, fetch),
-			"liar":      positive("liar", 0, startLiar),
+			"liar":      positive("liar HOW", 1, startLiar),
 			"garbage":   positive("garbage", 0, startGarbage),
 			"clean":     positive("clean FOLDER [ALLOWED...]", -1, clean),
 			"interrupt": positive("interrupt INT|TERM GLOB", 2, interrupt),
@@ -312,10 +312,29 @@ func fetch(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), body, 0o600))
 }
 
-// startLiar sets LIAR: the demo's backend behind a proxy that replaces the host
-// of downloads.
-func startLiar(ts *testscript.TestScript, _ []string) {
+// lies returns changes of a released item by name.
+func lies(facts cli.DemoFacts) map[string]func(*api.ReleaseItem) {
+	replace := func(old, with string) func(*api.ReleaseItem) {
+		return func(i *api.ReleaseItem) { i.URL = strings.Replace(i.URL, old, with, 1) }
+	}
+	return map[string]func(*api.ReleaseItem){
+		"host":     replace(facts.S3Endpoint, "https://elsewhere.invalid"),
+		"scheme":   replace(facts.S3Endpoint, "file://"),
+		"userinfo": replace("http://", "http://a:b@"),
+		"object":   replace("/company-reports/", "/builds/"),
+		"escapes":  func(i *api.ReleaseItem) { i.URL += "\x1b[2J" },
+		"life":     func(i *api.ReleaseItem) { i.Life = 86400 },
+		"none":     func(i *api.ReleaseItem) { i.URL = "" },
+	}
+}
+
+// startLiar sets LIAR: the demo's backend behind a proxy that changes downloads.
+func startLiar(ts *testscript.TestScript, args []string) {
 	facts := running(ts).facts
+	lie := lies(facts)[args[0]]
+	if lie == nil {
+		ts.Fatalf("there is no lie %s", args[0])
+	}
 	to, err := url.Parse(facts.Server)
 	ts.Check(err)
 	proxy := &httputil.ReverseProxy{
@@ -333,7 +352,7 @@ func startLiar(ts *testscript.TestScript, _ []string) {
 				return err
 			}
 			for i := range out.Items {
-				out.Items[i].URL = strings.Replace(out.Items[i].URL, facts.S3Endpoint, "https://elsewhere.invalid", 1)
+				lie(&out.Items[i])
 			}
 			if raw, err = json.Marshal(out); err != nil {
 				return err

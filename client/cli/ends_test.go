@@ -300,6 +300,9 @@ func TestEndsOfAFolder(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if _, errs, exit, _ := s.run(t, true, func(g *get) { g.dest, g.dryRun = dir, true }, "lab/d/"); exit != api.ExitNotFound {
+				t.Errorf("exit %d of a dry run\n%s", exit, errs)
+			}
 			out, errs, exit, last := s.run(t, true, func(g *get) { g.dest = dir }, "lab/d/")
 			var paths []string
 			for _, line := range jsonLines(t, out) {

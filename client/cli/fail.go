@@ -197,6 +197,7 @@ type failures struct {
 	failed, total int
 	first         error
 	exit          int
+	planned       bool // nothing was tried: a dry run
 }
 
 func (m *failures) add(err error) {
@@ -218,10 +219,14 @@ func (m *failures) err() error {
 	case m.failed == 1 && m.total <= 1:
 		return m.first
 	}
-	text := fmt.Sprintf("%s of %s failed: %s", quantity.Count(m.failed), quantity.Plural(m.total, "file", "files"), explain(m.first).line)
-	if m.failed > 1 {
-		text = fmt.Sprintf("%s of %s failed, the first: %s", quantity.Count(m.failed), quantity.Plural(m.total, "file", "files"), explain(m.first).line)
+	verb, first := "failed", ": "
+	if m.planned {
+		verb = "would fail"
 	}
+	if m.failed > 1 {
+		first = ", the first: "
+	}
+	text := fmt.Sprintf("%s of %s %s%s%s", quantity.Count(m.failed), quantity.Plural(m.total, "file", "files"), verb, first, explain(m.first).line)
 	return &failedError{text: text, exit: m.exit, cause: m.first}
 }
 

@@ -105,7 +105,7 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 	config.Releaser, config.Lister = conn.client, conn.client
 	config.S3Hosts, config.AllowHTTP = conn.profile.Config.S3Hosts, ownMachine(conn.profile)
 	if g.dest == "-" {
-		return g.toStdout(cmd.Context(), config, targets)
+		return g.toStdout(cmd.Context(), config, conn.client, targets)
 	}
 	return g.fetch(cmd.Context(), config, targets)
 }
@@ -344,12 +344,17 @@ func stoppedWhile(ctx context.Context, err error, last download.Snapshot) error 
 }
 
 // toStdout writes one file to stdout.
-func (g *get) toStdout(ctx context.Context, config download.Config, targets []api.Path) error {
-	if len(targets) != 1 || targets[0].IsFolder() || g.paths.pattern(targets[0]) {
+func (g *get) toStdout(ctx context.Context, config download.Config, from stater, targets []api.Path) error {
+	if len(targets) != 1 || g.paths.pattern(targets[0]) {
 		return usagef("-o - takes the PATH of one file, without wildcards.")
 	}
 	if g.OutTTY {
 		return usagef("-o - is for pipes, but stdout is a terminal. Name a file with -o.")
+	}
+	if file, err := isFile(ctx, from, targets[0]); err != nil {
+		return err
+	} else if !file {
+		return usagef("-o - takes the PATH of one file, and %s is a folder.", safe(targets[0].String()))
 	}
 	out, end := newReport(g.app)
 	defer end()
@@ -392,6 +397,7 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, out *report,
 		}
 		if p.Err != nil {
 			f := explain(p.Err)
+			out.failures.add(p.Err)
 			line.State, line.Error, note = "failed", &f, " ("+f.line+")"
 		} else {
 			files, bytes = files+1, bytes+r.Size
@@ -431,5 +437,6 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, out *report,
 		}
 		fmt.Fprintf(g.Err, "%s, %s%s. Nothing was downloaded.\n", quantity.Plural(files, "file", "files"), quantity.Size(bytes), already)
 	}
-	return nil
+	out.failures.total, out.failures.planned = files+out.failures.failed, true
+	return out.failures.err() // the run would end with this exit code
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -56,14 +57,10 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 	if err != nil {
 		return err
 	}
-	if t.IsFolder() { // an object with bytes is a file, even if its key ends in "/"
-		facts, err := conn.client.Stat(cmd.Context(), api.StatRequest{Bucket: t.Bucket, Key: t.Key})
-		if errors.Is(err, &api.Error{Code: api.NotFound}) || err == nil && facts.Size == 0 {
-			return isFolder(t)
-		}
-		if err != nil {
-			return err
-		}
+	if file, err := isFile(cmd.Context(), conn.client, t); err != nil {
+		return err
+	} else if !file {
+		return isFolder(t)
 	}
 	check, err := ticket.New(ticket.Config{Hosts: conn.profile.Config.S3Hosts, AllowHTTP: ownMachine(conn.profile)})
 	if err != nil {
@@ -104,6 +101,27 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 		fmt.Fprintf(a.Err, "The link works for %d s, for any person who has it.\n", item.Life)
 	}
 	return nil
+}
+
+// stater returns the facts of one object.
+type stater interface {
+	Stat(ctx context.Context, req api.StatRequest) (api.StatResponse, error)
+}
+
+// isFile reports whether a path can be a single file: it does not end in "/", or
+// an object with bytes has this key.
+func isFile(ctx context.Context, from stater, t api.Path) (bool, error) {
+	switch {
+	case t.Key == "":
+		return false, nil
+	case !t.IsFolder():
+		return true, nil
+	}
+	facts, err := from.Stat(ctx, api.StatRequest{Bucket: t.Bucket, Key: t.Key})
+	if errors.Is(err, &api.Error{Code: api.NotFound}) {
+		return false, nil
+	}
+	return err == nil && facts.Size > 0, err
 }
 
 func isFolder(t api.Path) error {

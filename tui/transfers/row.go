@@ -217,9 +217,9 @@ func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
 // expanded returns the sentence and the keys below the row under the cursor. Both
 // may be empty.
 func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
-	say = safetext.Line(x.Event)
+	say = pane.Safe(x.Event).String()
 	if x.Err != nil {
-		say = safetext.Line(x.Err.Error())
+		say = pane.Safe(x.Err.Error()).String()
 	}
 	again, remove := "try again", [2]string{"x", "remove from the list"}
 	if x.Done > 0 {

@@ -83,6 +83,22 @@ func TestEveryStateIsAWord(t *testing.T) {
 	}
 }
 
+// The text of an error is safe already, so its escapes are not escaped again.
+func TestReasonIsEscapedOnce(t *testing.T) {
+	failed := &download.Error{Kind: download.ErrLink, Path: "a\x1b[2J"}
+	for name, x := range map[string]download.Transfer{
+		"error": {State: download.Failed, Err: failed},
+		"event": {State: download.WaitingNetwork, Event: failed.Error()},
+	} {
+		p := page(t)
+		x.ID, x.Bucket, x.Key = 1, "b", "dir/x"
+		p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Transfers: []download.Transfer{x}, Files: 1}})
+		if text := ansi.Strip(p.View(120, 30)); !strings.Contains(text, `a\u{1b}[2J is a link`) || strings.Contains(text, `\\u`) {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}
+
 // The cursor stays on its transfer when the queue changes above it.
 func TestCursorStaysOnItsTransfer(t *testing.T) {
 	p := page(t)
