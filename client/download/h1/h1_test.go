@@ -508,7 +508,7 @@ func TestIdleBounds(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	tr := transport(t, h1.Config{Dial: func(context.Context, string, string) (net.Conn, error) {
-		t.Error("it dialled")
+		t.Error("it dialed")
 		return nil, errors.New("no")
 	}})
 	for name, change := range map[string]func(*http.Request){
