@@ -77,6 +77,9 @@ func stock(s *objecttest.Storage) {
 	}
 	s.Put("company-reports", at+"slash/y/", objecttest.Object{Body: "ten bytes!"})
 	s.Put("company-reports", at+"slash/y/z", objecttest.Object{Body: "z"})
+	for _, name := range []string{"ok", "nul\x00", "latin\xe9"} {
+		s.Put("company-reports", at+"odd/"+name, objecttest.Object{Body: "x"})
+	}
 	s.Put("company-reports", at+"cold/frozen.bin", objecttest.Object{Body: "f", Class: "GLACIER"})
 	s.Put("company-reports", at+"cold/thawed.bin", objecttest.Object{Body: "thawed", Class: "GLACIER",
 		Restore: `ongoing-request="false", expiry-date="Fri, 21 Dec 2027 00:00:00 GMT"`})

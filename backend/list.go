@@ -92,6 +92,7 @@ type listing struct {
 	view    *grant.Principal
 	event   event.Event
 	entries []api.Entry
+	omitted int // names that are not valid keys
 	more    bool
 	exists  bool // the prefix has a marker, or any object below it
 }
@@ -177,6 +178,11 @@ func (l *listing) page(all []api.Entry) {
 // add appends the rows of one S3 page that the caller may see. The evaluator
 // decides on every name, even if the whole folder is granted.
 func (l *listing) add(page object.Page, at root) {
+	for _, folder := range page.Omitted {
+		if !at.object && !l.hidden(folder) && l.view.Visible(l.in.Bucket, folder).Inside {
+			l.omitted, l.exists = l.omitted+1, true
+		}
+	}
 	for _, row := range page.Rows {
 		name := strings.TrimPrefix(row.Name, l.in.Prefix)
 		switch {
@@ -203,7 +209,7 @@ func (l *listing) add(page object.Page, at root) {
 }
 
 func (l *listing) response(version string) (any, error) {
-	out := api.ListResponse{Entries: l.entries, Event: l.event.ID, GrantsVersion: version}
+	out := api.ListResponse{Entries: l.entries, Event: l.event.ID, GrantsVersion: version, Omitted: l.omitted}
 	if out.Entries == nil {
 		out.Entries = []api.Entry{}
 	}

@@ -407,3 +407,47 @@ func TestLimitHoldsEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// Names that are not valid keys are counted, but only in folders that the caller
+// may read: the number is the same whether such names exist elsewhere.
+func TestOmittedNamesAreCounted(t *testing.T) {
+	w, fake, _ := onFake(t)
+	for _, key := range []string{
+		"annual/audited/bad\x00", "annual/audited/\xff", "annual/audited/sub/bad\x00/x", "annual/audited/sub/ok",
+		"annual/bad\x00", "annual/other/\xff", "bad\x00/x", "annual/audited\x00/x",
+	} {
+		fake.Put("company-reports", key, objecttest.Object{Body: "x"})
+	}
+	fake.Put("builds", "only/\x00", objecttest.Object{Body: "x"})
+	fake.Put("builds", "valid/ok", objecttest.Object{Body: "x"})
+	grace, alan := w.SignIn(t, "grace"), w.SignIn(t, "alan")
+	for _, row := range []struct {
+		actor demotest.Actor
+		in    api.ListRequest
+		want  int
+	}{
+		{grace, api.ListRequest{Bucket: "company-reports", Prefix: "annual/audited/", Recursive: true}, 3},
+		{grace, api.ListRequest{Bucket: "company-reports", Prefix: "annual/audited/", Recursive: true, Limit: 1}, 3},
+		{grace, api.ListRequest{Bucket: "company-reports", Prefix: "annual/audited/"}, 2},
+		{grace, api.ListRequest{Bucket: "company-reports", Prefix: "annual/audited/sub/"}, 1},
+		{grace, api.ListRequest{Bucket: "company-reports", Prefix: "annual/"}, 0},
+		{grace, api.ListRequest{Bucket: "company-reports", Recursive: true}, 3},
+		{alan, api.ListRequest{Bucket: "builds", Prefix: "only/"}, 1},
+		{alan, api.ListRequest{Bucket: "builds", Prefix: "valid/"}, 0},
+	} {
+		sum := 0
+		for in := row.in; ; {
+			page, err := row.actor.List(t.Context(), in)
+			if err != nil {
+				t.Fatalf("%+v: %v", row.in, err)
+			}
+			sum += page.Omitted
+			if in.Cursor = page.Cursor; in.Cursor == "" {
+				break
+			}
+		}
+		if sum != row.want {
+			t.Errorf("%+v: %d names omitted, want %d", row.in, sum, row.want)
+		}
+	}
+}

@@ -105,6 +105,9 @@ type ListResponse struct {
 	Cursor        string  `json:"cursor,omitempty"`
 	Event         string  `json:"event"`
 	GrantsVersion string  `json:"grants_version"`
+	// Omitted is the number of names below the prefix, in folders that the caller
+	// may read, that the page leaves out because they are not valid keys.
+	Omitted int `json:"omitted,omitempty"`
 }
 
 // The purposes of a release.

@@ -41,6 +41,9 @@ type Page struct {
 	Rows []Row
 	Next Resume
 	More bool
+	// Omitted has an entry for each dropped name below the prefix that no request
+	// can contain: the longest folder of the name that is valid.
+	Omitted []string
 }
 
 // Row is one object or folder of a listing. Name is whole, not relative.
@@ -123,6 +126,7 @@ type checker struct {
 	last     string                   // all rows must be after this name
 	log      func(cause, name string) // logs a fault
 	repeated bool                     // a name at or before last was dropped
+	omitted  []string                 // names below the prefix that no request can contain
 }
 
 // page returns a Page, or the cause for which the response is refused.
@@ -144,6 +148,11 @@ func (c *checker) page(body listBody) (Page, string) {
 	if len(rows) > c.q.Limit {
 		c.log("more names than requested", rows[c.q.Limit].Name)
 		p.Rows, p.More, p.Next.Token = rows[:c.q.Limit], true, "" // the next page begins by name
+	}
+	for _, name := range c.omitted {
+		if p.Next.Token != "" || !p.More || name <= p.Rows[len(p.Rows)-1].Name { // otherwise the next page has it again
+			p.Omitted = append(p.Omitted, validFolder(name))
+		}
 	}
 	if n := len(p.Rows); n > 0 {
 		p.Next.Last = p.Rows[n-1].Name
@@ -199,12 +208,27 @@ func (c *checker) name(body listBody, text string) (string, bool) {
 	switch {
 	case !ok || name == "" || len(name) > api.MaxKey || !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0:
 		c.log("a name that usher refuses", text)
+		if ok && strings.HasPrefix(name, c.q.Prefix) && name > c.last {
+			c.omitted = append(c.omitted, name)
+		}
 		return "", false
 	case !strings.HasPrefix(name, c.q.Prefix):
 		c.log("a name outside the prefix", name)
 		return "", false
 	}
 	return name, true
+}
+
+// validFolder returns the longest folder of a name that a request can contain.
+func validFolder(name string) string {
+	end := min(len(name), api.MaxKey)
+	for i, r := range name[:end] {
+		if _, n := utf8.DecodeRuneInString(name[i:]); r == 0 || r == utf8.RuneError && n == 1 {
+			end = i
+			break
+		}
+	}
+	return name[:strings.LastIndexByte(name[:end], '/')+1]
 }
 
 // object returns the row of one object. It leaves out invalid facts.

@@ -90,6 +90,10 @@ func (s *depot) List(_ context.Context, req api.ListRequest) (out api.ListRespon
 	}
 	seen := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
+		if strings.Contains(key, "\x00") && strings.HasPrefix(key, req.Prefix) {
+			out.Omitted++
+			continue
+		}
 		name, ok := strings.CutPrefix(key, req.Prefix)
 		if !ok || name <= req.Start && req.Start != "" {
 			continue
@@ -422,5 +426,48 @@ func TestOneLineForAll(t *testing.T) {
 		if exit != api.ExitDisk || s.released != 0 || strings.Count(out+errs, "\n") != 1 || !strings.Contains(errs, "/file") {
 			t.Errorf("%q: exit %d, %d released\n%s%s", paths, exit, s.released, out, errs)
 		}
+	}
+}
+
+// Names that are no valid keys are counted once, in the folders that the command
+// shows, and end get with exit code 1.
+func TestOmittedNames(t *testing.T) {
+	const all = "3 names in lab/d/ are not valid object keys and are left out. Tell your administrator."
+	for _, row := range []struct {
+		name  string
+		path  string
+		dry   bool
+		exit  int
+		count string
+	}{
+		{"a folder", "lab/d/", false, api.ExitMixed, all},
+		{"a dry run", "lab/d/", true, api.ExitMixed, all},
+		{"a pattern", "lab/d/**", false, api.ExitMixed, all},
+		{"one name", "lab/e/", false, api.ExitMixed, "1 name in lab/e/ is not a valid object key and is left out."},
+		{"a file next to such names", "lab/d/a", false, api.ExitOK, ""},
+		{"another folder", "lab/f/", false, api.ExitOK, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s, dir := newDepot(t), t.TempDir()
+			s.objects = map[string]string{"d/a": "one", "d/x\x00": "", "d/y\x00": "", "d/z\x00": "", "e/a": "one", "e/\x00": "", "f/a": "one"}
+			flags := func(g *get) { g.dest, g.dryRun = dir, row.dry }
+			_, errs, exit, _ := s.run(t, false, flags, row.path)
+			if exit != row.exit || strings.Count(errs, "left out") != min(len(row.count), 1) || !strings.Contains(errs, row.count) {
+				t.Errorf("exit %d\n%s", exit, errs)
+			}
+			_, errs, exit, _ = s.run(t, true, flags, row.path)
+			if exit != row.exit || row.count != "" && !strings.Contains(errs, `"code":"names_omitted"`) {
+				t.Errorf("JSON: exit %d\n%s", exit, errs)
+			}
+		})
+	}
+	s, dir := newDepot(t), t.TempDir()
+	s.objects = map[string]string{"d/x\x00": ""}
+	if _, errs, exit, _ := s.run(t, false, func(g *get) { g.dest = dir }, "lab/d/"); exit != api.ExitMixed || strings.Contains(errs, "no files") {
+		t.Errorf("only such names: exit %d\n%s", exit, errs)
+	}
+	s.objects, s.archived["d/b"] = map[string]string{"d/b": "two", "d/x\x00": ""}, true
+	if _, errs, exit, _ := s.run(t, false, func(g *get) { g.dest = dir }, "lab/d/"); exit != api.ExitNotFound || strings.Count(errs, "left out") != 1 {
+		t.Errorf("with a failed file: exit %d\n%s", exit, errs)
 	}
 }

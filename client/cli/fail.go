@@ -143,7 +143,7 @@ func codeOf(err error, otherwise string) string {
 	}
 	for code, kind := range map[string]error{
 		"exists": download.ErrExists, "special": download.ErrSpecial, "busy": download.ErrBusy, "link": download.ErrLink, "name": download.ErrName,
-		"bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
+		"names_omitted": errOmitted, "bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
 	} {
 		if errors.Is(err, kind) {
 			return code

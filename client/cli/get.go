@@ -217,7 +217,7 @@ func (g *get) lookUp(ctx context.Context, from lister, targets []api.Path) (map[
 	}
 	found := map[api.Path]api.Entry{}
 	for folder, wanted := range names {
-		entries, err := find(ctx, from, folder.Bucket, folder.Key, wanted)
+		entries, err := find(ctx, uncounted(from), folder.Bucket, folder.Key, wanted)
 		if err != nil {
 			return nil, err
 		}
@@ -255,16 +255,17 @@ func (g *get) fetchWith(ctx context.Context, config download.Config, targets []a
 	out, end := newReport(g.app)
 	defer end()
 	config.Finished = out.finished
-	from := config.Lister
+	from := &counting{from: config.Lister}
+	config.Lister, out.counts = from, from
 	engine, err := download.New(config)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = engine.Close() }()
 	if g.dryRun {
-		return g.preview(ctx, engine, out, from, targets)
+		return g.withOmitted(g.preview(ctx, engine, out, from, targets), from)
 	}
-	return g.follow(ctx, engine, out, from, targets, last)
+	return g.withOmitted(g.follow(ctx, engine, out, from, targets, last), from)
 }
 
 // follow adds the targets and reports progress until all downloads have ended.

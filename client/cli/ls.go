@@ -82,11 +82,14 @@ func (l *ls) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	l.out = bufio.NewWriter(l.Out)
-	err = l.show(cmd.Context(), conn.client, t)
+	from := &counting{from: conn.client}
+	err = l.show(cmd.Context(), from, t)
 	if ferr := l.out.Flush(); err == nil {
 		err = ferr
 	}
-	if err == nil && l.shown == 0 && l.ErrTTY && !l.json {
+	if left := from.err(); left != nil {
+		l.noteOmitted(left)
+	} else if err == nil && l.shown == 0 && l.ErrTTY && !l.json {
 		fmt.Fprintln(l.Err, l.empty(t))
 	}
 	return err
@@ -111,7 +114,7 @@ func (l *ls) show(ctx context.Context, from lister, t api.Path) error {
 	}
 	if !t.IsFolder() {
 		name := t.Base()
-		found, err := find(ctx, from, t.Bucket, t.Parent().Key, []string{name})
+		found, err := find(ctx, uncounted(from), t.Bucket, t.Parent().Key, []string{name})
 		if err != nil {
 			return err
 		}

@@ -43,6 +43,7 @@ type report struct {
 	left     int // existing files that differ and were not changed
 	folders  int // folders that could not be listed
 
+	counts  *counting          // names that the server left out; nil: not counted
 	here    string             // the current folder, once it was needed
 	waits   string             // the reason to wait that was last printed
 	unsure  string             // a path that can be a file or a folder
@@ -214,7 +215,7 @@ func (r *report) end(last download.Snapshot) error {
 	if !r.json {
 		r.sum(r.Err)
 	}
-	if last.Files == 0 && r.failures.failed == 0 && !r.json {
+	if last.Files == 0 && r.failures.failed == 0 && !r.json && (r.counts == nil || r.counts.err() == nil) {
 		fmt.Fprintln(r.Err, "The folder has no files. It was created here.")
 	}
 	err := r.failures.err()
