@@ -36,8 +36,9 @@ func (e *Engine) dequeue(t *transfer) {
 	}
 }
 
-// How far releases run ahead of transfers: what can start within 30 s, by the
-// rates measured so far; before there are any, what a slow link can start.
+// How far releases run ahead of transfers: the files that can
+// start within 15 s at the measured rate, and before a rate is measured the files
+// that a slow link can start.
 const (
 	aheadTime  = 15 * time.Second
 	aheadBytes = 8 << 20 // before the first rate
@@ -56,16 +57,16 @@ const (
 	leastSlots  = 4
 )
 
-// heft is how many of the small slots a file of that size takes.
-func (e *Engine) heft(size int64) int {
+// smallWeight is how many of the small slots a file of that size takes.
+func (e *Engine) smallWeight(size int64) int {
 	if e.cfg.Parallel > 0 {
 		return 1
 	}
 	return 1 + int(max(size, 0)>>20)
 }
 
-// pace fits the small slots to the rate and to the files that are next, under mu.
-func (e *Engine) pace() (slots int) {
+// fitSlots fits the small slots to the rate and to the files that are next, under mu.
+func (e *Engine) fitSlots() (slots int) {
 	most := e.small.Capacity()
 	mean, n := e.window.smallSum, int64(e.window.smallIn)
 	if next := e.window.waitSmall.Front(); n == 0 && next != nil {
@@ -80,12 +81,12 @@ func (e *Engine) pace() (slots int) {
 	}
 	mean = max(mean/n, 1)
 	files := min(max(flight/mean, leastSlots), int64(most))
-	slots = min(int(files)*e.heft(mean), most)
+	slots = min(int(files)*e.smallWeight(mean), most)
 	e.small.Bound(slots)
 	return slots
 }
 
-// admit starts what may start, under mu.
+// admit starts the transfers that may start, under mu.
 func (e *Engine) admit() {
 	if e.closed {
 		return
@@ -95,7 +96,7 @@ func (e *Engine) admit() {
 		ahead = int(min(max(e.sums.meter.files*aheadTime.Seconds(), aheadLeast), aheadMost))
 		sum = max(int64(e.sums.meter.rate*aheadTime.Seconds()), flightLeast)
 	}
-	slots := e.pace()
+	slots := e.fitSlots()
 	if e.window.smallIn <= slots+ahead-min(ahead/2, api.MaxRelease) { // in portions that fill a release
 		for e.window.waitSmall.Len() > 0 && e.window.smallIn < slots+ahead && (e.window.smallIn < aheadLeast || e.window.smallSum < sum) {
 			t := e.window.waitSmall.Front().Value.(*transfer)
@@ -106,7 +107,7 @@ func (e *Engine) admit() {
 	}
 	for e.window.waitLarge.Len() > 0 {
 		t := e.window.waitLarge.Front().Value.(*transfer)
-		weight := e.weigh(t.size)
+		weight := e.largeWeight(t.size)
 		if e.window.largeIn >= e.large.Capacity()+aheadLarge*weight {
 			break
 		}
@@ -121,10 +122,10 @@ func (e *Engine) admit() {
 	e.checkIdle()
 }
 
-// weigh says how many of the largeSlots a file of that size takes: 4 big ones
+// largeWeight is how many of the largeSlots a file of that size takes: 4 big ones
 // are under way at once, or up to 16 of 64 MiB or less, each on a connection of
 // its own and in one request, which costs the storage least. -1: not known.
-func (e *Engine) weigh(size int64) int {
+func (e *Engine) largeWeight(size int64) int {
 	if e.cfg.Parallel > 0 || size >= 0 && size <= oneConn {
 		return 1
 	}
@@ -141,14 +142,14 @@ func (e *Engine) launch(t *transfer) {
 	e.startTicking()
 	e.wg.Add(1)
 	select {
-	case e.hands <- errand{ctx, t}:
+	case e.workers <- assignment{ctx, t}:
 	default:
-		go e.hand(errand{ctx, t})
+		go e.worker(assignment{ctx, t})
 	}
 }
 
-// warm opens connections for the first transfers while their URLs are asked
-// for, under mu: who waits for the backend need not wait for S3 afterwards.
+// warm opens connections for the first transfers while their URLs are released
+// for, under mu, so that connections to S3 open while the release is in flight.
 func (e *Engine) warm(t *transfer) {
 	if e.fetcher.Moved() > 0 {
 		return
@@ -163,22 +164,22 @@ func (e *Engine) warm(t *transfer) {
 	}
 }
 
-// errand is a transfer that was admitted.
-type errand struct {
+// assignment is a transfer that was admitted.
+type assignment struct {
 	ctx context.Context
 	t   *transfer
 }
 
-// hand carries one transfer after the other: a stack that has grown once
+// worker runs one transfer after the other: a stack that has grown once
 // serves thousands of small files.
-func (e *Engine) hand(next errand) {
+func (e *Engine) worker(next assignment) {
 	idle := time.NewTimer(time.Second)
 	defer idle.Stop()
 	for {
-		e.carry(next.ctx, next.t)
+		e.run(next.ctx, next.t)
 		idle.Reset(time.Second)
 		select {
-		case next = <-e.hands:
+		case next = <-e.workers:
 		case <-idle.C:
 			return
 		case <-e.ctx.Done():

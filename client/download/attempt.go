@@ -103,9 +103,9 @@ func (e *Engine) fetched(t *transfer, ev fetch.Event) {
 
 // enter waits for a place among the requests under way. leave gives it back.
 func (e *Engine) enter(ctx context.Context, t *transfer, o *fetch.Object) (leave func(error), err error) {
-	places, weight := e.large, e.weigh(o.Size)
+	places, weight := e.large, e.largeWeight(o.Size)
 	if o.Plain && t.isSmall() {
-		places, weight = e.small, e.heft(o.Size)
+		places, weight = e.small, e.smallWeight(o.Size)
 	}
 	if weight, err = places.Enter(ctx, weight); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (e *Engine) enter(ctx context.Context, t *transfer, o *fetch.Object) (leave
 	}, nil
 }
 
-// fetchInto opens the part, fetches what it lacks and gives it its name.
+// fetchInto opens the part, fetches the missing bytes and gives the part its name.
 func (e *Engine) fetchInto(ctx context.Context, t *transfer, task fetch.Task, p plan) (State, error) {
 	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], true)
 	if err != nil {

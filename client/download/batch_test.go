@@ -316,7 +316,7 @@ func TestSlowLink(t *testing.T) {
 			e.sums.meter.warm, e.sums.meter.rate, e.sums.meter.files = true, rate, files
 		}
 		e.admit()
-		return e.window.smallIn, e.pace()
+		return e.window.smallIn, e.fitSlots()
 	}
 	for _, c := range []struct {
 		rate, files float64

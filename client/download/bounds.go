@@ -13,7 +13,7 @@ type bounds struct {
 	folders int // folders kept open for later
 }
 
-// What descriptors are kept for, and how many one small request may need: its
+// The descriptors for other uses, and the number that one small request may need: its
 // file, its sidecar, its connection and its folder twice.
 const (
 	keptDescriptors = 24 // the terminal, the backend's connections, the log, the queue

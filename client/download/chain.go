@@ -23,7 +23,7 @@ func (e *Engine) adopt(t *transfer, s part.Sidecar) {
 // chainAge is how long a chain goes on; complete takes events of the last 24 h.
 const chainAge = 23 * time.Hour
 
-// eventID tells whether a sidecar's event could be one: the file may have been
+// eventID reports whether a sidecar's event has the form of an id: the file may have been
 // touched, and the backend refuses a whole release for one odd id.
 func eventID(s string) bool {
 	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {

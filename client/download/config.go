@@ -18,12 +18,12 @@ type Releaser interface {
 	Complete(ctx context.Context, req api.CompleteRequest) error
 }
 
-// Lister lists what a person may see.
+// Lister lists the objects that a person may see.
 type Lister interface {
 	List(ctx context.Context, req api.ListRequest) (api.ListResponse, error)
 }
 
-// Config is what an engine is made of. Only Releaser and S3Hosts must be set.
+// Config has the parts and settings of an engine. Only Releaser and S3Hosts must be set.
 type Config struct {
 	Releaser Releaser
 	Lister   Lister   // needed for folders
@@ -35,7 +35,7 @@ type Config struct {
 	Report    bool  // tell the backend how transfers ended
 	Dotfiles  bool  // allow names that begin with a dot directly in the home directory
 
-	// QueueFile remembers what is unfinished; "": nothing is remembered. A
+	// QueueFile keeps the unfinished requests; "": nothing is kept. A
 	// second process with the same file goes without.
 	QueueFile string
 
@@ -49,7 +49,7 @@ type Config struct {
 	// It must not block long.
 	Finished func(Transfer)
 
-	// Watch, if set, is told how Save gets on, once each Tick.
+	// Watch, if set, gets the state of Save, once each Tick.
 	Watch func(Transfer)
 
 	Now      func() time.Time // nil: time.Now
@@ -68,8 +68,8 @@ type Timeouts struct {
 	BackoffMax  time.Duration // 8 s: the longest pause that is not asked for by Retry-After
 	RetryAfter  time.Duration // 60 s: the most that a Retry-After is honoured
 	LockPoll    time.Duration // 1 s: how often a part that another process holds is tried
-	LockWait    time.Duration // 10 min: how long one that does not grow is waited for
-	Checkpoint  time.Duration // 500 ms: how often what was fetched is noted in the part.Sidecar
+	LockWait    time.Duration // 10 min: how long a part without growth is waited for
+	Checkpoint  time.Duration // 500 ms: how often the sidecar is written
 	ReportEvery time.Duration // 3 s: how often completions are reported
 	Tick        time.Duration // 250 ms: how often rates are measured
 }

@@ -7,7 +7,7 @@ import (
 	"usher/client/download/part"
 )
 
-// Pause stops a transfer, or all of a folder, and keeps what was fetched.
+// Pause stops a transfer, or all of a folder, and keeps the fetched bytes.
 func (e *Engine) Pause(id ID) { e.each(id, e.pause) }
 
 // Resume puts a paused transfer back into the queue.
@@ -18,7 +18,7 @@ func (e *Engine) Resume(id ID) { e.each(id, e.resume) }
 func (e *Engine) Cancel(id ID) { e.each(id, e.drop) }
 
 // Retry puts a transfer that failed, was denied or was cancelled back into
-// the queue, and tells one that waits for the network to try now.
+// the queue. A transfer that waits for the network tries now.
 func (e *Engine) Retry(id ID) {
 	e.each(id, e.retry)
 	e.wakeSleepers()
@@ -30,8 +30,8 @@ func (e *Engine) PauseAll() { e.each(0, e.pause) }
 // ResumeAll resumes everything that is paused.
 func (e *Engine) ResumeAll() { e.each(0, e.resume) }
 
-// RetryAll retries everything that failed or was denied, and what waits for
-// the network tries now.
+// RetryAll retries all transfers that failed or were denied. A transfer that
+// waits for the network tries now.
 func (e *Engine) RetryAll() {
 	e.each(0, func(t *transfer) {
 		if t.state != Cancelled {
@@ -48,8 +48,8 @@ func (e *Engine) wakeSleepers() {
 	e.mu.Unlock()
 }
 
-// each applies f under mu to a transfer and, if it is a folder, to what is in
-// it; id 0 means all.
+// each applies f under mu to a transfer and, if it is a folder, to its
+// files; id 0 means all.
 func (e *Engine) each(id ID, f func(*transfer)) {
 	e.mu.Lock()
 	if t := e.list.byID[id]; t != nil || id == 0 {
@@ -129,22 +129,22 @@ func (e *Engine) drop(t *transfer) {
 	case t.phase == syncing:
 	case t.state == Done || t.state == Skipped || t.state == Cancelled:
 		e.remove(t)
-	case t.slot.cancel != nil: // its goroutine removes the part and says how it ended
+	case t.slot.cancel != nil: // its goroutine removes the part and ends the transfer
 		t.stay()
 		t.slot.cancel(errCancelled)
 	case t.req.Folder:
-		e.conclude(t, Cancelled, nil)
+		e.finish(t, Cancelled, nil)
 	case t.state == Failed || t.state == Denied:
 		e.remove(t)
 		e.forgetParts(t)
 	default:
 		e.dequeue(t)
 		e.forgetParts(t)
-		e.conclude(t, Cancelled, nil)
+		e.finish(t, Cancelled, nil)
 	}
 }
 
-// forgetParts removes what was fetched of a transfer, soon.
+// forgetParts removes the parts of a transfer, on another goroutine.
 func (e *Engine) forgetParts(t *transfer) {
 	e.wg.Add(1)
 	go func() {

@@ -1,7 +1,7 @@
 // Package download is the transfer engine: it turns "these objects, into that
 // directory" into verified files, over presigned URLs, straight from S3.
 //
-// What it promises:
+// It promises:
 //   - The final name never holds a byte that was not verified. Bytes go to a
 //     part file beside the target, are checked, synced and renamed into place
 //     without overwriting, unless the caller said Overwrite.
@@ -13,8 +13,8 @@
 //     that ends, kill -9. Only bytes that were not kept are fetched again.
 //   - No URL, and nothing a bucket wrote, reaches an error or an event raw.
 //
-// What it leaves to others: who the person is (the Releaser's tokens never
-// come here), deciding (the backend, again at every new URL), and drawing.
+// It leaves to others: the identity of a person (no token comes here), the
+// decision (the backend decides at every URL), and drawing.
 //
 //	e, err := download.New(download.Config{Releaser: c, Lister: c, S3Hosts: hosts})
 //	e.Add(download.Request{Bucket: "builds", Key: "nightly/", Folder: true, Dir: "."})
@@ -22,7 +22,7 @@
 //	for _, t := range e.Snapshot().Transfers { fmt.Println(t.Dest, t.State, t.Verified) }
 //	err = e.Close()
 //
-// Hands (hands.go) is an engine whose queue belongs to whoever is signed in.
+// Hands (hands.go) is an engine whose queue belongs to the person at the screen.
 //
 // The path of one file: admission (admit.go) → one attempt (attempt.go), which
 // looks at the disk (plan.go), releases a URL (release.go, ticket/), fetches and

@@ -45,12 +45,12 @@ type Engine struct {
 	small    *fetch.Semaphore   // small requests in flight
 	large    *fetch.Semaphore   // places of large files
 	disk     *part.Disk
-	desk     *desk
+	batcher  *batcher
 	syncer   *part.Syncer
 	reporter *reporter
 	queue    *queueFile
 
-	hands chan errand // unbuffered: only a hand that is free takes
+	workers chan assignment // unbuffered: only a hand that is free takes
 
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc
@@ -59,7 +59,7 @@ type Engine struct {
 	// mu guards all that follows, and the transfers.
 	mu     sync.Mutex
 	closed bool
-	alone  bool // without a person who could sign in again: see Save
+	alone  bool // nobody can sign in again: see Save
 	list   catalog
 	window window
 	halted map[string]bool // folders below which all fails alike, and it was reported
@@ -133,10 +133,10 @@ func New(cfg Config) (*Engine, error) {
 		check: check,
 		disk:  part.NewDisk(bounds.folders, cfg.hooks.disk),
 		small: fetch.NewSemaphore(bounds.small), large: fetch.NewSemaphore(bounds.large),
-		hands:  make(chan errand),
-		list:   catalog{byID: map[ID]*transfer{}, places: map[string]*transfer{}, claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(), walks: map[*transfer]struct{}{}},
-		window: window{waitSmall: list.New(), waitLarge: list.New(), active: map[*transfer]struct{}{}},
-		halted: map[string]bool{},
+		workers: make(chan assignment),
+		list:    catalog{byID: map[ID]*transfer{}, places: map[string]*transfer{}, claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(), walks: map[*transfer]struct{}{}},
+		window:  window{waitSmall: list.New(), waitLarge: list.New(), active: map[*transfer]struct{}{}},
+		halted:  map[string]bool{},
 		wake: wake{signIn: make(chan struct{}), kick: make(chan struct{}),
 			changed: make(chan struct{}, 1), idle: make(chan struct{})},
 	}
@@ -151,7 +151,7 @@ func New(cfg Config) (*Engine, error) {
 		stop(errClosed)
 		return nil, err
 	}
-	e.desk = &desk{e: e}
+	e.batcher = &batcher{e: e}
 	e.syncer = part.NewSyncer(func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -165,8 +165,8 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Add puts transfers at the end of the queue. A request for what is already
-// queued for the same place gives that transfer's ID.
+// Add puts transfers at the end of the queue. A request for an object that is already
+// queued for the same path returns that transfer's ID.
 func (e *Engine) Add(reqs ...Request) []ID {
 	ids := make([]ID, 0, len(reqs))
 	e.mu.Lock()
@@ -192,7 +192,7 @@ func (e *Engine) add(r Request) ID {
 	e.list.places[place] = t
 	t.refused = err
 	if e.closed {
-		e.conclude(t, Failed, errClosed)
+		e.finish(t, Failed, errClosed)
 		return t.id
 	}
 	if r.Folder {

@@ -33,10 +33,10 @@ var (
 type Error struct {
 	Kind         error  // one of the Err values above
 	Path         string // the local path or object it is about, raw; ""
-	Needed, Free int64  // bytes, of ErrDisk for lack of space; Free is what may be used
+	Needed, Free int64  // bytes, of ErrDisk for lack of space; Free may be used
 	kept         bool   // something was fetched, and is still there
 	Below        string // of ErrDisk: every file below this folder fails like this one; ""
-	Detail       string // what happened, safe to print; ""
+	Detail       string // the reason, safe to print; ""
 	cause        error
 }
 

@@ -11,7 +11,7 @@ import (
 	"usher/backend/api"
 )
 
-// Expand turns what a person typed, paths "bucket/key" and globs such as
+// Expand turns typed text, paths "bucket/key" and globs such as
 // company-reports/annual/**/*.pdf, into requests, as the listings come in.
 // A path without glob characters is taken as it is: a folder if it is a bucket
 // or ends in "/", else an object; nothing is asked of the backend for it.

@@ -7,7 +7,7 @@ import (
 	"usher/backend/api"
 )
 
-// ended takes a transfer whose work is over out of the window and concludes it.
+// ended takes a transfer whose work is over out of the window and finishes it.
 // ctx is the transfer's; its cause decides between Paused and Cancelled.
 func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error) {
 	err = localError(err)
@@ -36,7 +36,7 @@ func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error)
 		t.event = err.Error()
 		state, err = Paused, nil
 	}
-	e.conclude(t, state, err)
+	e.finish(t, state, err)
 	e.admit()
 	e.mu.Unlock()
 	e.queue.touch(e)
@@ -59,10 +59,10 @@ func (e *Engine) leaveWindow(t *transfer) {
 	e.sums.meter.ended++
 }
 
-// conclude gives a transfer its end, counts it and queues its report, under mu.
+// finish gives a transfer its end, counts it and queues its report, under mu.
 // Every end passes here: no other code sets a state that is finished, or a
 // Paused that has a cause.
-func (e *Engine) conclude(t *transfer, state State, err error) {
+func (e *Engine) finish(t *transfer, state State, err error) {
 	if t.phase == requeued {
 		t.phase = resting
 		if state != Done && state != Skipped {
@@ -115,12 +115,12 @@ func (e *Engine) reportEnd(t *transfer) {
 	e.ends.queue = append(e.ends.queue, outcome{e.copyOf(t), e.completion(t)})
 	if !e.ends.telling {
 		e.ends.telling = true
-		go e.tell()
+		go e.sendEnds()
 	}
 }
 
-// tell reports ends to the backend and to Config.Finished until there are none.
-func (e *Engine) tell() {
+// sendEnds reports ends to the backend and to Config.Finished until there are none.
+func (e *Engine) sendEnds() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for len(e.ends.queue) > 0 {
@@ -144,7 +144,7 @@ func (e *Engine) tell() {
 	e.checkIdle()
 }
 
-// completion is what the backend learns of an end, under mu. A transfer without
+// completion is the report of an end to the backend, under mu. A transfer without
 // a URL has no event and is not reported.
 func (e *Engine) completion(t *transfer) api.CompleteItem {
 	item := api.CompleteItem{Event: t.chain.first, Bytes: t.progress.Done.Load(), Verified: t.result.verified,

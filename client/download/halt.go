@@ -29,8 +29,8 @@ func (t *transfer) concernsAll(err error) string {
 }
 
 // halt handles a failure that concerns all files below a folder: the first one
-// is reported, and every other below it is paused, so that a person who makes
-// room resumes them. It returns true if the failure was reported before. It runs
+// is reported, and every other below it is paused, until a person has made
+// room and resumes them. It returns true if the failure was reported before. It runs
 // under mu.
 func (e *Engine) halt(t *transfer, below string, err error) (known bool) {
 	if e.halted[below] {

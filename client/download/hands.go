@@ -7,9 +7,8 @@ import (
 )
 
 // Hands is an engine that changes hands. Each person has a queue of their own:
-// what one of them asked for is never fetched, nor part.Recorded, under the name of
-// another who signs in afterwards. Its methods are those of the Engine of whoever
-// has it now.
+// the requests of one person are never fetched, nor recorded, under the name of the
+// next one. Its methods are those of the present owner's Engine.
 type Hands struct {
 	open func(owner string) (*Engine, error)
 
@@ -19,8 +18,8 @@ type Hands struct {
 	closed bool
 }
 
-// NewHands opens the first owner's engine. An owner is any text that tells
-// people apart; "" is nobody.
+// NewHands opens the first owner's engine. An owner is any text that identifies
+// a person; "" is nobody.
 func NewHands(owner string, open func(owner string) (*Engine, error)) (*Hands, error) {
 	e, err := open(owner)
 	if err != nil {
@@ -29,7 +28,7 @@ func NewHands(owner string, open func(owner string) (*Engine, error)) (*Hands, e
 	return &Hands{open: open, owner: owner, engine: e}, nil
 }
 
-// HandOver stops what goes on for the present owner, keeps their parts and
+// HandOver stops the transfers of the present owner, keeps their parts and
 // their queue, and opens the next one's. To the same owner it does nothing.
 func (h *Hands) HandOver(owner string) error {
 	h.mu.Lock()

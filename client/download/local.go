@@ -7,7 +7,7 @@ import (
 	"usher/client/download/part"
 )
 
-// Presence is what is known of an object on this machine.
+// Presence is the local state of an object.
 type Presence int
 
 const (
@@ -26,7 +26,7 @@ type LocalState struct {
 }
 
 // Local looks where reqs would land if their Dir were dir. It does disk I/O,
-// and asks nothing of the backend. Folders are Absent or HereMaybe.
+// and sends nothing to the backend. Folders are Absent or HereMaybe.
 func (e *Engine) Local(dir string, reqs []Request) []LocalState {
 	out := make([]LocalState, len(reqs))
 	scans := map[string]map[string]part.Sidecar{}

@@ -97,7 +97,7 @@ func (e *Engine) claimName(r Request, segs []string) []string {
 	}
 }
 
-// hash stands for some texts in a map that may hold millions. That two of them
+// hash represents some texts in a map that may hold millions. That two of them
 // have one is no harm: a file gets a number that it would not have needed.
 func (e *Engine) hash(texts ...string) uint64 {
 	var h maphash.Hash
@@ -109,7 +109,7 @@ func (e *Engine) hash(texts ...string) uint64 {
 	return h.Sum64()
 }
 
-// plan is what a look at the disk says about a transfer.
+// plan is the result of a look at the disk.
 type plan struct {
 	skip    bool
 	state   State
@@ -120,7 +120,7 @@ type plan struct {
 }
 
 // plan looks at the destination before anything is asked of the backend, so
-// that what is here already costs neither a URL nor an audit event.
+// that a file that is here already costs neither a URL nor an audit event.
 func (e *Engine) plan(t *transfer) (plan, error) {
 	dirs, name := t.segs[:len(t.segs)-1], t.segs[len(t.segs)-1]
 	p := plan{path: filepath.Join(append([]string{t.req.Dir}, t.segs...)...)}
@@ -187,7 +187,7 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 	return p, nil
 }
 
-// leave notes that what is there stays.
+// leave notes that the existing file stays.
 func (e *Engine) leave(t *transfer, p plan, verified string, differs bool) plan {
 	e.mu.Lock()
 	t.result.verified, t.result.differs = verified, differs
@@ -196,7 +196,7 @@ func (e *Engine) leave(t *transfer, p plan, verified string, differs bool) plan 
 	return p
 }
 
-// taken decides what follows from something else under the name.
+// taken handles another file under the name.
 func (e *Engine) taken(t *transfer, p plan) (plan, error) {
 	switch {
 	case p.taken && t.req.Conflict == Refuse:
@@ -208,7 +208,7 @@ func (e *Engine) taken(t *transfer, p plan) (plan, error) {
 }
 
 // sameContent looks among the files that may be the same for one that is, by
-// what the backend knows, and notes that it was found.
+// the checksum of the backend, and notes that it was found.
 func (e *Engine) sameContent(t *transfer, p plan, tk *ticket.Ticket) (found plan, err error) {
 	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
 	if err != nil {

@@ -66,23 +66,23 @@ func openQueue(path string) (*queueFile, error) {
 		return nil, diskError(path, err)
 	}
 	if json.Unmarshal(data, &q.saved) != nil {
-		q.saved = nil // damaged: the parts beside their targets still know what they hold
+		q.saved = nil // damaged: the parts still have their sidecars
 	}
 	return q, nil
 }
 
-// Unfinished lists what an earlier run left undone and this one has not added.
+// Unfinished lists the requests that an earlier run left and this one has not added.
 func (e *Engine) Unfinished() ([]Saved, error) {
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
 	return append([]Saved(nil), e.queue.saved...), nil
 }
 
-// Keeps tells whether what is unfinished will be remembered: not without a
+// Keeps reports whether unfinished requests are kept: not without a
 // queue file, nor where another process has it.
 func (e *Engine) Keeps() bool { return e.queue.path != "" }
 
-// Forget drops what an earlier run left undone. Its parts stay where they are.
+// Forget drops the requests that an earlier run left. Its parts stay where they are.
 func (e *Engine) Forget() error {
 	e.queue.mu.Lock()
 	e.queue.saved = nil
@@ -155,7 +155,7 @@ func (r Request) place() string {
 	return fmt.Sprintf("%q %q %q %q %v %v", r.Bucket, r.Key, r.Dir, r.Name, r.Folder, r.Whole)
 }
 
-// unfinished lists what would have to go on, and everything that was added.
+// unfinished lists the requests to keep, and everything that was added.
 func (e *Engine) unfinished() ([]Saved, map[string]bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -12,31 +12,31 @@ import (
 	"usher/client/download/ticket"
 )
 
-// desk gathers what transfers ask for into releases of up to api.MaxRelease
+// batcher gathers the requests of transfers into releases of up to api.MaxRelease
 // objects, so that ten thousand small files cost tens of round trips, and
 // waits on their behalf: for the network, for a sign-in, for the backend.
-type desk struct {
+type batcher struct {
 	e *Engine
 
-	mu      sync.Mutex
-	queue   []*ask
-	pumps   int
-	trouble *trouble // what holds the pumps up; nil: nothing
+	mu       sync.Mutex
+	queue    []*pending
+	senders  int
+	obstacle *obstacle // blocks the senders; nil: nothing does
 }
 
-// trouble is what everybody waits for who wants a URL.
-type trouble struct {
+// obstacle is the condition that blocks all pending releases.
+type obstacle struct {
 	state State
 	err   error
 	event string
 }
 
-type ask struct {
+type pending struct {
 	ctx   context.Context
 	t     *transfer
 	obj   api.ReleaseObject
-	reply chan reply // room for one, so that nobody waits for one who left
-	over  bool       // who asked has the answer, or left; guarded by Engine.mu
+	reply chan reply // room for one, so that the sender does not wait for a transfer that left
+	over  bool       // the transfer has the answer, or left; guarded by Engine.mu
 }
 
 type reply struct {
@@ -44,14 +44,14 @@ type reply struct {
 	err    error
 }
 
-// linger is how long the desk waits for more before a release that is not
+// linger is how long the batcher waits for more before a release that is not
 // full goes out, again while more comes in, at most lingers times; spare is how
 // much must wait for another release beside it.
 const (
-	linger   = 2 * time.Millisecond
-	lingers  = 5
-	spare    = 100
-	maxPumps = 3 // releases under way
+	linger     = 2 * time.Millisecond
+	lingers    = 5
+	spare      = 100
+	maxSenders = 3 // releases under way
 )
 
 // pauseError ends a transfer's try with Paused instead of Failed: nothing is
@@ -61,7 +61,7 @@ type pauseError struct{ err error }
 func (p *pauseError) Error() string { return p.err.Error() }
 func (p *pauseError) Unwrap() error { return p.err }
 
-// ticketFor requests a URL. named says that the listing's ETag is enough; without
+// ticketFor requests a URL. With named, the listing's ETag is enough; without
 // it the backend looks the object up, and size, checksum and parts come along.
 // A chain of events that the server's log no longer holds open is begun again.
 func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
@@ -90,8 +90,8 @@ func (e *Engine) chainedTicket(ctx context.Context, t *transfer, named bool) (*t
 	if named {
 		obj.ETag = t.req.ETag
 	}
-	a := &ask{ctx: ctx, t: t, obj: obj, reply: make(chan reply, 1)}
-	e.desk.add(a)
+	a := &pending{ctx: ctx, t: t, obj: obj, reply: make(chan reply, 1)}
+	e.batcher.add(a)
 	select {
 	case r := <-a.reply:
 		e.mu.Lock()
@@ -115,38 +115,38 @@ func (e *Engine) chainedTicket(ctx context.Context, t *transfer, named bool) (*t
 	}
 }
 
-func (d *desk) add(a *ask) {
+func (d *batcher) add(a *pending) {
 	d.mu.Lock()
-	trouble := d.trouble
+	obstacle := d.obstacle
 	d.queue = append(d.queue, a)
-	if d.pumps == 0 || d.pumps < maxPumps && len(d.queue) >= spare {
-		d.pumps++
+	if d.senders == 0 || d.senders < maxSenders && len(d.queue) >= spare {
+		d.senders++
 		d.e.wg.Add(1)
-		go d.pump()
+		go d.send()
 	}
 	d.mu.Unlock()
-	if trouble != nil {
-		d.mark([]*ask{a}, *trouble)
+	if obstacle != nil {
+		d.mark([]*pending{a}, *obstacle)
 	}
 }
 
-// hold says of a batch, and of all who queue behind it, what holds them up.
-func (d *desk) hold(batch []*ask, t trouble) {
+// hold reports an obstacle to a batch and to all requests behind it.
+func (d *batcher) hold(batch []*pending, t obstacle) {
 	d.mu.Lock()
-	d.trouble = &t
+	d.obstacle = &t
 	all := append(slices.Clone(batch), d.queue...)
 	d.mu.Unlock()
 	d.mark(all, t)
 }
 
-// goOn says that nothing does any more.
-func (d *desk) goOn() {
+// clear ends an obstacle.
+func (d *batcher) clear() {
 	d.mu.Lock()
-	d.trouble = nil
+	d.obstacle = nil
 	d.mu.Unlock()
 }
 
-func (d *desk) pump() {
+func (d *batcher) send() {
 	defer d.e.wg.Done()
 	for {
 		for n, seen := 0, -1; n < lingers; n++ {
@@ -165,19 +165,19 @@ func (d *desk) pump() {
 	}
 }
 
-func (d *desk) waiting() int {
+func (d *batcher) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.queue)
 }
 
 // take removes the next batch; nil: there is none, and the pump is gone.
-func (d *desk) take() []*ask {
+func (d *batcher) take() []*pending {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := min(len(d.queue), api.MaxRelease)
 	if n == 0 {
-		d.pumps--
+		d.senders--
 		d.queue = nil
 		return nil
 	}
@@ -186,8 +186,8 @@ func (d *desk) take() []*ask {
 	return batch
 }
 
-// call asks until there is an answer for everybody who still waits.
-func (d *desk) call(batch []*ask) {
+// call repeats a release until every waiting transfer has an answer.
+func (d *batcher) call(batch []*pending) {
 	e := d.e
 	began := time.Now()
 	network := 0
@@ -203,7 +203,7 @@ func (d *desk) call(batch []*ask) {
 		got := e.cfg.Now()
 		resp, err := e.cfg.Releaser.Release(e.ctx, req)
 		if err == nil {
-			d.goOn()
+			d.clear()
 			d.answer(batch, resp, got)
 			return
 		}
@@ -218,22 +218,22 @@ func (d *desk) call(batch []*ask) {
 			e.mu.Lock()
 			signedIn := e.wake.signIn
 			e.mu.Unlock()
-			d.hold(batch, trouble{WaitingSignIn, err, "Waiting for you to sign in again."})
+			d.hold(batch, obstacle{WaitingSignIn, err, "Waiting for you to sign in again."})
 			select {
 			case <-signedIn:
 			case <-e.ctx.Done():
 			}
-			d.goOn()
+			d.clear()
 		case !errors.As(err, &ae):
 			network++
 			if p := e.cfg.Patience; p > 0 && time.Since(began) > p {
 				all(batch, netError(err))
 				return
 			}
-			d.hold(batch, trouble{WaitingNetwork, netError(err), "Waiting for the network: the server does not answer."})
+			d.hold(batch, obstacle{WaitingNetwork, netError(err), "Waiting for the network: the server does not answer."})
 			_ = e.sleep(e.ctx, e.cfg.Timeouts.fetch().Backoff(network))
 		case api.Lookup(ae.Code).Retry || ae.Code == api.Internal:
-			d.goOn()
+			d.clear()
 			all(batch, &pauseError{ae}) // the client has repeated the call
 			return
 		case ae.Code == api.BadRequest && len(batch) > 1:
@@ -242,15 +242,15 @@ func (d *desk) call(batch []*ask) {
 			d.call(batch[len(batch)/2:])
 			return
 		default:
-			d.goOn()
+			d.clear()
 			all(batch, ae)
 			return
 		}
 	}
 }
 
-// mark says of all in the batch who still wait what holds them up.
-func (d *desk) mark(batch []*ask, t trouble) {
+// mark reports an obstacle to the waiting transfers of a batch.
+func (d *batcher) mark(batch []*pending, t obstacle) {
 	e := d.e
 	e.mu.Lock()
 	for _, a := range batch {
@@ -262,8 +262,8 @@ func (d *desk) mark(batch []*ask, t trouble) {
 	e.notify()
 }
 
-// answer hands out the items, each checked against what was asked.
-func (d *desk) answer(batch []*ask, resp api.ReleaseResponse, got time.Time) {
+// answer hands out the items, each checked against its request.
+func (d *batcher) answer(batch []*pending, resp api.ReleaseResponse, got time.Time) {
 	if len(resp.Items) != len(batch) {
 		all(batch, &ticket.Error{Path: batch[0].obj.Key,
 			Reason: fmt.Sprintf("%d answers to %d questions", len(resp.Items), len(batch))})
@@ -286,14 +286,14 @@ func (d *desk) answer(batch []*ask, resp api.ReleaseResponse, got time.Time) {
 	}
 }
 
-func all(batch []*ask, err error) {
+func all(batch []*pending, err error) {
 	for _, a := range batch {
 		a.reply <- reply{err: err}
 	}
 }
 
-func stillThere(batch []*ask) []*ask {
-	var rest []*ask
+func stillThere(batch []*pending) []*pending {
+	var rest []*pending
 	for _, a := range batch {
 		if a.ctx.Err() == nil {
 			rest = append(rest, a)
@@ -302,13 +302,12 @@ func stillThere(batch []*ask) []*ask {
 	return rest
 }
 
-// SignedIn tells the engine that the person signed in again: what waited for
-// it goes on.
+// SignedIn continues the transfers that waited for a sign-in.
 func (e *Engine) SignedIn() {
 	e.mu.Lock()
 	close(e.wake.signIn)
 	e.wake.signIn = make(chan struct{})
-	e.wake.signedOut = false // who still waits will say so again
+	e.wake.signedOut = false // a transfer that still waits sets it again
 	e.mu.Unlock()
 }
 
@@ -334,7 +333,7 @@ func (r *reporter) add(item api.CompleteItem) {
 	}
 }
 
-// flush sends what there is and returns when it is sent, or lost.
+// flush sends all items and returns when they are sent, or lost.
 func (r *reporter) flush() {
 	r.sending.Lock()
 	defer r.sending.Unlock()

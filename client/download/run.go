@@ -14,8 +14,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// carry takes one transfer from admission to its end.
-func (e *Engine) carry(ctx context.Context, t *transfer) {
+// run takes one transfer from admission to its end.
+func (e *Engine) run(ctx context.Context, t *transfer) {
 	defer e.wg.Done()
 	e.mu.Lock()
 	t.started = e.cfg.Now()
@@ -27,7 +27,7 @@ func (e *Engine) carry(ctx context.Context, t *transfer) {
 	if state == Done && err == nil && t.size < part.SyncSize {
 		f, ferr := e.folderOf(ctx, t)
 		if ferr == nil {
-			e.settle(t, f)
+			e.awaitSync(t, f)
 			return
 		}
 		state, err = Failed, ferr // it has its name, and is not known to be durable
@@ -49,9 +49,8 @@ func (e *Engine) folderOf(ctx context.Context, t *transfer) (*part.Folder, error
 	}
 }
 
-// settle takes a small file that has its name out of the way of others, until
-// the sync that it shares with them made it durable.
-func (e *Engine) settle(t *transfer, f *part.Folder) {
+// awaitSync queues a renamed small file for the next shared sync.
+func (e *Engine) awaitSync(t *transfer, f *part.Folder) {
 	e.mu.Lock()
 	e.transition(t, Verifying, nil)
 	e.window.settling++
@@ -99,7 +98,7 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 			if err := e.waitFree(ctx, t, held.Part); err != nil {
 				return Failed, err
 			}
-		case errors.Is(err, part.ErrArrived): // look at what is there now
+		case errors.Is(err, part.ErrArrived): // look at the disk again
 		case part.OutOfDescriptors(err):
 			if err := e.waitDescriptor(ctx, t, &r, err); err != nil {
 				return Failed, err
@@ -121,7 +120,7 @@ func (e *Engine) waitFree(ctx context.Context, t *transfer, part string) error {
 		}
 		f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
 		if err != nil {
-			return nil // the next try says what is wrong with it
+			return nil // the next attempt returns the error
 		}
 		held, now := f.Held(part), f.Progress(part)
 		f.Release()
@@ -154,7 +153,7 @@ func (e *Engine) waitDescriptor(ctx context.Context, t *transfer, r *retryNote, 
 // maxStreak is the number of failures of one kind that end a transfer.
 const maxStreak = 10
 
-// retryNote is what one try tells the next.
+// retryNote counts over the attempts of one transfer.
 type retryNote struct {
 	mismatches int
 	short      int // of descriptors, in a row

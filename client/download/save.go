@@ -36,11 +36,11 @@ func Save(ctx context.Context, cfg Config, req Request, w io.Writer) (Transfer, 
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.conclude(t, state, err)
+	e.finish(t, state, err)
 	return e.copyOf(t), err
 }
 
-// watch tells Config.Watch of a transfer until the function that it returns is called.
+// watch calls Config.Watch until the returned function is called.
 func (e *Engine) watch(t *transfer) (stop func()) {
 	if e.cfg.Watch == nil {
 		return func() {}

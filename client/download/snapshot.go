@@ -81,7 +81,7 @@ func (e *Engine) startTicking() {
 	}()
 }
 
-// tick measures, and says whether to go on.
+// tick measures, and reports whether to continue.
 func (e *Engine) tick(now time.Time) bool {
 	e.mu.Lock()
 	rest := e.sums.totals.bytes - e.sums.totals.doneBytes
@@ -109,7 +109,7 @@ func (e *Engine) Snapshot() Snapshot {
 	s := Snapshot{Transfers: make([]Transfer, 0, len(e.list.order)), Files: e.sums.totals.files, FilesDone: e.sums.totals.done,
 		FilesSame: e.sums.totals.same, FilesDiffer: e.sums.totals.differ, FilesPlain: e.sums.totals.plain, FilesFailed: e.sums.totals.failed,
 		Bytes: e.sums.totals.bytes, BytesDone: e.sums.totals.doneBytes, BytesNew: e.sums.totals.newBytes, Rate: e.sums.meter.rate}
-	var rest int64 // of what can move
+	var rest int64 // of the transfers that can move
 	begun := map[*transfer]*underWay{}
 	for _, t := range e.list.order {
 		s.Transfers = append(s.Transfers, e.copyOf(t))

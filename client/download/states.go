@@ -55,14 +55,14 @@ func (e *Engine) set(t *transfer, to State, cause error, event string) {
 }
 
 // block reports why no release of a transfer can go out, under mu.
-func (e *Engine) block(t *transfer, why trouble) {
+func (e *Engine) block(t *transfer, why obstacle) {
 	e.report(t, why.state, why.err, why.event)
 	if t.phase == working && (t.state == WaitingNetwork || t.state == WaitingSignIn) {
 		t.phase = blocked
 	}
 }
 
-// unblock ends what block began, under mu. The transfer returns to the state
+// unblock reverses block, under mu. The transfer returns to the state
 // before, where that was Waiting or Verifying, and else to Running.
 func (e *Engine) unblock(t *transfer, before State) {
 	if t.phase != blocked {

@@ -8,7 +8,7 @@ type totals struct {
 	newBytes            int64 // of files that were fetched
 }
 
-// newBatch begins to count anew if all that there is has ended, under mu.
+// newBatch resets the totals if all transfers have ended, under mu.
 func (e *Engine) newBatch() {
 	for _, t := range e.list.order {
 		if !t.state.Finished() {

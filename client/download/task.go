@@ -39,7 +39,7 @@ type result struct {
 	dest     string // see Transfer.Dest
 	verified string // see Transfer.Verified
 	differs  bool   // see Transfer.Differs
-	anew     bool   // see Transfer.Anew
+	anew     bool   // an earlier run had begun another content
 }
 
 // chain is the series of audit events that one transfer begins and continues.
@@ -76,5 +76,5 @@ func (t *transfer) unnamed() error {
 	return nil
 }
 
-// isSmall tells which queue a transfer belongs to: one request fetches it all.
+// isSmall reports whether one request fetches the whole object.
 func (t *transfer) isSmall() bool { return t.req.ETag != "" && t.req.Size <= smallObject }

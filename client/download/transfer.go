@@ -10,16 +10,16 @@ import (
 // ID names a transfer for the life of an engine.
 type ID int64
 
-// Conflict says what happens when the local name is taken by something that
-// is not the same. What is the same is never fetched again.
+// Conflict is the treatment of another file under the local name. The same content
+// is never fetched again.
 type Conflict int
 
 const (
 	Refuse    Conflict = iota // fail with ErrExists
-	Skip                      // leave what is there, without a look at it
+	Skip                      // leave the existing file, without a comparison
 	Overwrite                 // fetch, and put the new file in its place, once verified
 	KeepBoth                  // save as "name (1).ext"
-	Leave                     // leave what is there, after a comparison: see Transfer.Differs
+	Leave                     // leave the existing file, after a comparison: see Transfer.Differs
 )
 
 // taken is the treatment of a file that gets the name between the look at the
@@ -34,15 +34,15 @@ func (c Conflict) taken() part.Taken {
 	return part.Refuse
 }
 
-// Names says which characters local names may hold. Each form reads back.
+// Names selects the characters of local names. Each form reads back.
 type Names int
 
 const (
-	LocalNames    Names = iota // what the destination's file system takes
-	PortableNames              // what every system takes
+	LocalNames    Names = iota // the characters of the destination's file system
+	PortableNames              // the characters that every system takes
 )
 
-// Request asks for one object, or for all below a prefix.
+// Request describes one object, or all objects below a prefix.
 type Request struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
@@ -78,22 +78,22 @@ type Request struct {
 	// Names is the form of the local names that are made of keys.
 	Names Names `json:"names,omitempty"`
 
-	// Checksum compares what is here by its content, and never by the note that
+	// Checksum compares a local file by its content, and never by the note that
 	// usher left with it.
 	Checksum bool `json:"checksum,omitempty"`
 
-	// Without names what is not wanted of a folder, as a listing names it: by
-	// what follows Key. It holds for Listed too.
+	// Without names the entries of a folder to leave out, by the text after Key, as
+	// a listing names them. It holds for Listed too.
 	Without []string `json:"without,omitempty"`
 
-	// Listed is what the caller has listed of a folder already, recursively and
-	// from its beginning; with ListedAll there is no more. The walk goes on from
+	// Listed has the entries of a folder that the caller has listed already, recursively
+	// and from the first one; with ListedAll there is no more. The walk goes on from
 	// there. It is not remembered between runs.
 	Listed    []api.Entry `json:"-"`
 	ListedAll bool        `json:"-"`
 }
 
-// State is where a transfer stands.
+// State is the state of a transfer.
 type State int
 
 const (
@@ -120,7 +120,7 @@ func (s State) String() string {
 	return words[s]
 }
 
-// Finished tells whether nothing more happens unless somebody asks.
+// Finished reports whether nothing more happens without a new call.
 func (s State) Finished() bool {
 	return s == Done || s == Skipped || s == Failed || s == Denied || s == Cancelled
 }
@@ -140,13 +140,13 @@ type Transfer struct {
 	State    State
 	Rate     float64       // bytes a second, a moving mean over 3 s
 	Left     time.Duration // at that rate; 0 while unknown
-	Verified string        // by what, once Verifying: "crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5", "size", "recorded" (Skipped, and not compared), or ""
+	Verified string        // the checksum, once Verifying: "crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5", "size", "recorded" (Skipped, and not compared), or ""
 	Err      error         // why it failed, was denied, or waits
 	Event    string        // the last thing that happened, as a sentence; ""
 	Retries  int
 	AuditID  string        // the audit event of its first URL; ""
 	Anew     bool          // an earlier run had begun another content, which was dropped
-	Differs  bool          // Skipped, and what is there was not found to be the same
+	Differs  bool          // Skipped, and the local file was not found to be the same
 	Quiet    time.Duration // Running: how long no byte has come, from 3 s; 0: they come
 
 	// Of a folder.
@@ -158,8 +158,8 @@ type Transfer struct {
 
 // Snapshot is a consistent copy of the queue. The finished files of a folder
 // are kept up to 20,000; Config.Finished sees every one. The sums are those of
-// the batch: of what was added since the queue was last at rest, and of what
-// was not finished then.
+// the batch: of all transfers since the queue was last at rest, and of those
+// unfinished then.
 type Snapshot struct {
 	Transfers   []Transfer // in queue order
 	Files       int        // folders not counted; grows while folders are walked
@@ -173,6 +173,6 @@ type Snapshot struct {
 	BytesDone   int64      // that are here, those of unfinished files included
 	BytesNew    int64      // of files that are Done
 	Rate        float64
-	Left        time.Duration // until what is not paused or failed is here; 0: not known
+	Left        time.Duration // until all files that are not paused or failed are here; 0: not known
 	Counting    int           // files found so far by folder walks that still go on; 0: all walks are complete
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// notify wakes whoever listens to Changed.
+// notify wakes the reader of Changed.
 func (e *Engine) notify() {
 	select {
 	case e.wake.changed <- struct{}{}:
@@ -16,7 +16,7 @@ func (e *Engine) notify() {
 // Changed receives after something changed; several changes may come as one.
 func (e *Engine) Changed() <-chan struct{} { return e.wake.changed }
 
-// sleep waits, or until somebody says "try now", or until ctx ends.
+// sleep waits for d, for Retry, or for the end of ctx.
 func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
 	e.mu.Lock()
 	kick := e.wake.kick
@@ -40,7 +40,7 @@ func (e *Engine) checkIdle() {
 	}
 }
 
-// busy tells whether anything goes on, or could, without a person, under mu.
+// busy reports whether anything can still move without a person, under mu.
 func (e *Engine) busy() bool {
 	if e.ends.telling || e.window.waitSmall.Len()+e.window.waitLarge.Len()+e.window.settling > 0 {
 		return true
@@ -61,8 +61,8 @@ func (e *Engine) busy() bool {
 	return false
 }
 
-// Wait returns when nothing is waiting or running any more. What is paused,
-// or waits for a sign-in, does not count: it goes on only when a person acts.
+// Wait returns when nothing is waiting or running any more. A transfer that
+// is paused or waits for a sign-in does not count: only a person continues it.
 func (e *Engine) Wait(ctx context.Context) error {
 	for {
 		e.mu.Lock()

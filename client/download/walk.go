@@ -65,7 +65,7 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 	}
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		if err = nil; cause == errCancelled {
-			e.conclude(t, Cancelled, nil)
+			e.finish(t, Cancelled, nil)
 		} else {
 			e.transition(t, Paused, t.err)
 			t.folder.walkErr = cause
@@ -81,7 +81,7 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 		t.folder.walkErr = errPaused
 	default: // its files are paused: it does not end with them
 		t.folder.walkErr = err
-		e.conclude(t, Failed, err)
+		e.finish(t, Failed, err)
 	}
 	e.settleParent(t)
 	e.checkIdle()
@@ -149,7 +149,7 @@ func (e *Engine) troubled(t *transfer) {
 	e.mu.Unlock()
 }
 
-// judgeList decides what follows from a listing that failed.
+// judgeList waits after a listing that failed, or returns the error that ends the walk.
 func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures int) error {
 	var ae *api.Error
 	if !errors.As(err, &ae) && !api.SignedOut(err) {
@@ -197,7 +197,7 @@ func (e *Engine) waitRoom(ctx context.Context, t *transfer) error {
 }
 
 // takePage queues the files of a page and makes the folders that have a marker.
-// At the end of the listing it queues what the sorter still holds.
+// At the end of the listing it queues the entries that the sorter still holds.
 func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
 	var ready []sorted
 	for _, entry := range entries {
@@ -233,7 +233,7 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
 			continue
 		}
 		e.mu.Lock()
-		e.conclude(e.newTransfer(r, t, segs), Failed, localError(err))
+		e.finish(e.newTransfer(r, t, segs), Failed, localError(err))
 		e.mu.Unlock()
 	}
 }
@@ -277,11 +277,11 @@ func (e *Engine) settleParent(p *transfer) {
 	}
 	switch p.event = ""; {
 	case p.folder.walkErr != nil:
-		e.conclude(p, Failed, p.folder.walkErr)
+		e.finish(p, Failed, p.folder.walkErr)
 	case p.folder.files.failed > 0:
 		p.event = fmt.Sprintf("%d of %d files failed.", p.folder.files.failed, p.folder.files.files)
-		e.conclude(p, Failed, p.folder.firstErr)
+		e.finish(p, Failed, p.folder.firstErr)
 	default:
-		e.conclude(p, Done, nil)
+		e.finish(p, Done, nil)
 	}
 }

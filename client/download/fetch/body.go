@@ -14,7 +14,7 @@ func (j *job) readBody(ctx context.Context, a *answer, w *segment, dog *watchdog
 	buf := j.c.buffers.get(a.n)
 	defer j.c.buffers.put(buf)
 	b, have, crc, flushed := *buf, 0, w.crc, time.Now()
-	asked := w.pos + a.n // the end of what was announced
+	asked := w.pos + a.n // the announced end
 	for {
 		n, rerr := a.body.Read(b[have:min(len(b), have+j.c.readMost)])
 		if n > 0 {
@@ -76,7 +76,7 @@ func (j *job) checkpoint(now time.Time) {
 	j.note()
 }
 
-// note writes the sidecar with what there is.
+// note writes the sidecar with the ranges that are written.
 func (j *job) note() {
 	j.noteMu.Lock()
 	defer j.noteMu.Unlock()

@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// Connections says how many connections large objects may have together. It
+// Connections bounds the connections of all large objects together. It
 // begins with 16, doubles as long as that brings a tenth more throughput, up
-// to 64, and halves when S3 asks to slow down. No one else's numbers are known
-// to it: it tries and looks.
+// to 64, and halves when S3 slows down. It has no other source than the
+// measured throughput.
 type Connections struct {
 	slots  int          // most places that files take at once
 	most   int          // connections, at most
@@ -62,8 +62,8 @@ func (c *Connections) quit(j *job) {
 	c.spread()
 }
 
-// quota is what one job may have now: its part of the places that are taken,
-// by those too that are about to begin.
+// quota is the number of connections of one job: its share of the places that
+// running and admitted files take.
 func (c *Connections) quota(weight int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,7 +83,7 @@ func (c *Connections) Tick(rate, left float64) {
 // begin looks at a limit afresh.
 func (c *Connections) begin() { c.ticks, c.rising, c.last, c.sum = 0, 0, 0, 0 }
 
-// look decides, and tells whether there is room for more now.
+// look changes the limit, and reports whether it grew.
 func (c *Connections) look(rate, left float64) (grew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +117,7 @@ func (c *Connections) look(rate, left float64) (grew bool) {
 	return false
 }
 
-// spread lets the jobs start what they may have.
+// spread lets the jobs start the connections of their quota.
 func (c *Connections) spread() {
 	c.mu.Lock()
 	jobs := make(map[*job]context.Context, len(c.jobs))

@@ -3,8 +3,8 @@
 // A Client has the connections. A Task is one attempt: an object, a source of
 // URLs, the part, and a function for events. Fetch divides the object into
 // segments (ledger.go), runs one request for each over a bounded number of
-// connections (connections.go), cuts those that stall (watchdog.go), repeats what
-// failed (classify.go), and compares the checksum (resume.go, verify).
+// connections (connections.go), cuts those that stall (watchdog.go), repeats those
+// that failed (classify.go), and compares the checksum (resume.go, verify).
 //
 // The package knows no engine, no queue and no grant: it never releases a URL
 // itself.

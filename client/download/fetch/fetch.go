@@ -169,7 +169,7 @@ type Result struct {
 // Keep writes the sidecar, so that a later attempt finds all bytes.
 func (r Result) Keep() { r.job.note() }
 
-// Fetch fetches what the part lacks, and verifies the whole. After a failure it
+// Fetch fetches the missing bytes, and verifies the whole. After a failure it
 // keeps the part for the next attempt, or removes it where its bytes are of no
 // use: ErrChanged, ErrMismatch, ErrNoRange and ErrCancelled.
 func (c *Client) Fetch(ctx context.Context, t Task) (Result, error) {
@@ -187,5 +187,5 @@ func (c *Client) Fetch(ctx context.Context, t Task) (Result, error) {
 		j.abandon(err)
 		return Result{}, err
 	}
-	return Result{Size: j.size, Modified: j.modified, Label: j.want.Label(), job: j}, nil
+	return Result{Size: j.size, Modified: j.modified, Label: j.expected.Label(), job: j}, nil
 }

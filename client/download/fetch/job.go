@@ -18,11 +18,11 @@ import (
 // current ticket.
 type job struct {
 	Task
-	c      *Client
-	plain  bool
-	named  bool
-	ledger *ledger
-	want   verify.Check // the expected checksum
+	c        *Client
+	plain    bool
+	named    bool
+	ledger   *ledger
+	expected verify.Check // the expected checksum
 
 	etag     string
 	size     int64 // -1 until the first response
@@ -54,7 +54,7 @@ type job struct {
 }
 
 // fetchAll runs connections until every byte is there or nothing more can be
-// done. What was written stays written.
+// done. Written bytes stay.
 func (j *job) fetchAll(ctx context.Context) error {
 	j.began, j.had = time.Now(), j.Progress.Done.Load()
 	j.moved.Store(j.began.UnixNano())
@@ -85,9 +85,8 @@ func (j *job) fetchAll(ctx context.Context) error {
 	return io.ErrUnexpectedEOF
 }
 
-// grow starts connections up to what the job may have. Where the release did
-// not tell the size there is one until the first answer's headers came: they
-// may say that all is different.
+// grow starts connections up to the job's quota. An object of unknown size has
+// one connection until the headers of the first response.
 func (j *job) grow(ctx context.Context) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -106,7 +105,7 @@ func (j *job) grow(ctx context.Context) {
 	}
 }
 
-// growIfWorking is grow for others: a job whose last connection left is over.
+// growIfWorking is grow for a job that still has a connection.
 func (j *job) growIfWorking(ctx context.Context) {
 	j.mu.Lock()
 	working := j.working > 0
@@ -120,7 +119,7 @@ func (j *job) growIfWorking(ctx context.Context) {
 	}
 }
 
-// partSize is what one request asks for: a quarter of a connection's share,
+// partSize is the number of bytes of one request: a quarter of a connection's share,
 // within bounds, so that the tail is short and headers stay cheap. Where files
 // share the connections it is the whole share: the next file fills the tail,
 // and each request costs the server as much as some 100 KiB. A file that has
@@ -136,15 +135,15 @@ func (j *job) partSize(conns int) int64 {
 	return min(max(j.size/int64(parts), MinPart), maxPart)
 }
 
-// worth is the least that another connection takes over: what one moves in
-// the time that it takes to begin a request. It runs under mu.
+// worth is the least number of bytes that another connection takes over: those
+// that one connection moves while a request begins. It runs under mu.
 func (j *job) worth() int64 {
 	took := time.Since(j.began).Seconds()
 	each := float64(j.Progress.Done.Load()-j.had) / max(took, 1e-3) / float64(max(j.working, 1))
 	return max(int64(each*stealTime.Seconds()), minSteal)
 }
 
-// stealTime is what a new request costs before its first byte, and some more.
+// stealTime is the time of a new request before its first byte, and some more.
 const stealTime = 100 * time.Millisecond
 
 // work is one connection: it fetches segments until there are none, or too many.
@@ -222,7 +221,7 @@ func (j *job) works(t *ticket.Ticket) {
 	}
 }
 
-// spent drops a ticket that S3 no longer takes, and tells whether it is the
+// spent drops a ticket that S3 no longer takes, and reports whether it is the
 // second in a row that S3 never took.
 func (j *job) spent(t *ticket.Ticket) (hopeless bool) {
 	j.mu.Lock()
@@ -265,7 +264,7 @@ func (j *job) fetch(ctx context.Context, w *segment) error {
 	if err := j.firstResponse(ctx, a); err != nil {
 		return err
 	}
-	if a.n < 0 { // chunked: nothing says where it ends, so we know better
+	if a.n < 0 { // chunked: the response has no length, the object has
 		a.n = j.size - w.pos
 	}
 	err = j.readBody(conn, a, w, dog)
@@ -323,10 +322,10 @@ func (j *job) firstResponse(ctx context.Context, a *answer) error {
 			j.mu.Unlock()
 			return badAnswer(err.Error())
 		}
-		j.want, j.checksum, j.lookUp, learned = w, a.checksum, err != nil, true
+		j.expected, j.checksum, j.lookUp, learned = w, a.checksum, err != nil, true
 	}
 	if learned {
-		j.ledger.learn(j.size, j.want) // else the whole is read once more at the end
+		j.ledger.learn(j.size, j.expected) // else the whole is read once more at the end
 	}
 	j.met = true
 	j.mu.Unlock()

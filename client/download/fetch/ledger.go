@@ -11,7 +11,7 @@ import (
 // span is a range [off, end) that nobody works on.
 type span struct{ off, end int64 }
 
-// lane is what one connection works on: [off, end), written up to pos. The
+// segment is the range of one connection: [off, end), written up to pos. The
 // bytes up to held are about to be written and cannot be taken away.
 type segment struct {
 	off, pos, held, end int64
@@ -36,7 +36,7 @@ type ledger struct {
 }
 
 // newLedger starts with everything missing but the pieces that are there.
-// A size of -1 is not known yet; learn tells it.
+// A size of -1 is not known yet: see learn.
 func newLedger(size int64, w verify.Check, have []verify.Range) *ledger {
 	l := &ledger{kind: w.CRC(), border: w.Border(), size: size}
 	var at int64
@@ -95,8 +95,8 @@ func (l *ledger) claim(n, worth int64) *segment {
 	return w
 }
 
-// hold reserves the next n bytes of a lane for writing and says how many are
-// still its own.
+// hold reserves the next n bytes of a segment for writing and returns how many
+// are still its own.
 func (l *ledger) hold(w *segment, n int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,7 +105,7 @@ func (l *ledger) hold(w *segment, n int) int {
 	return n
 }
 
-// wrote notes that n held bytes are written and tells whether the lane is at
+// wrote notes that n held bytes are written and reports whether the segment is at
 // its end.
 func (l *ledger) wrote(w *segment, n int, crc uint64) (atEnd bool) {
 	l.mu.Lock()
@@ -115,21 +115,21 @@ func (l *ledger) wrote(w *segment, n int, crc uint64) (atEnd bool) {
 	return w.pos >= w.end
 }
 
-// seen notes that a lane's answer was read to its end.
+// seen notes that a segment's response was read to its end.
 func (l *ledger) seen(w *segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w.ended = true
 }
 
-// endOf is where a lane ends now; another may have taken its second half.
+// endOf is where a segment ends now; another may have taken its second half.
 func (l *ledger) endOf(w *segment) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return w.end
 }
 
-// leave ends a lane: what it wrote is kept, the rest is missing again.
+// leave ends a segment: its written bytes are kept, the rest is missing again.
 func (l *ledger) leave(w *segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,9 +148,9 @@ func (l *ledger) leave(w *segment) {
 	}
 }
 
-// learn sets what the first answer told: the size, and the checksum to sum
-// towards. It tells whether it could: not where something is written already,
-// or more than one connection has work.
+// learn sets the size and the expected checksum of the first response. It returns
+// false, and sets nothing, if something is written already or more than one
+// connection has a segment.
 func (l *ledger) learn(size int64, w verify.Check) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -186,14 +186,14 @@ func (l *ledger) keep(p verify.Range) {
 	}
 }
 
-// complete tells whether every byte is written.
+// complete reports whether every byte is written.
 func (l *ledger) complete() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.gaps) == 0 && len(l.segments) == 0
 }
 
-// pieces is a copy of what is written, segments under way included, in order.
+// pieces returns the written ranges in order, with those of open segments.
 func (l *ledger) pieces() []verify.Range {
 	l.mu.Lock()
 	defer l.mu.Unlock()

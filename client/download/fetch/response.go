@@ -43,7 +43,7 @@ type badAnswer string
 
 func (e badAnswer) Error() string { return string(e) }
 
-// get asks for [off, end); end < 0 asks for all, without a Range.
+// get requests [off, end); end < 0 requests all, without a Range.
 func (c *Client) get(ctx context.Context, t *ticket.Ticket, off, end int64) (*answer, error) {
 	req := (&http.Request{Method: http.MethodGet, URL: t.URL, Host: t.Host, Header: t.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
@@ -84,7 +84,7 @@ func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer,
 	}
 	a.modified, _ = http.ParseTime(h.Get("Last-Modified"))
 	if t.ETag == "" && !t.Modified.IsZero() && !a.modified.IsZero() && !a.modified.Equal(t.Modified) {
-		return nil, &s3Error{status: http.StatusPreconditionFailed} // the date is all that tells two contents apart
+		return nil, &s3Error{status: http.StatusPreconditionFailed} // only the date distinguishes two contents
 	}
 	if resp.StatusCode == http.StatusOK {
 		a.whole, a.total = true, a.n

@@ -8,16 +8,16 @@ import (
 	"usher/client/download/verify"
 )
 
-// prepare decides how the bytes are summed and takes over what an earlier try left.
+// prepare decides how the bytes are summed and takes over the part of an earlier attempt.
 func (j *job) prepare() error {
 	var err error
-	if j.want, err = verify.Expect(j.checksum, j.parts, j.size); errors.Is(err, verify.ErrUnusable) {
+	if j.expected, err = verify.Expect(j.checksum, j.parts, j.size); errors.Is(err, verify.ErrUnusable) {
 		j.lookUp = true
 	} else if err != nil {
 		return mismatch(err.Error())
 	}
 	have := j.resume()
-	j.ledger = newLedger(j.size, j.want, have)
+	j.ledger = newLedger(j.size, j.expected, have)
 	j.Progress.Done.Store(j.ledger.have())
 	j.notedAt.Store(j.Progress.Done.Load())
 	if j.size > allocateFrom {
@@ -28,7 +28,7 @@ func (j *job) prepare() error {
 	return nil
 }
 
-// resume reads the part again where its sidecar says that bytes are there,
+// resume reads the part again where its sidecar lists bytes,
 // and takes only ranges whose sums agree: after a power cut the sidecar may
 // know more than the disk. Without a sidecar that fits, the part is emptied.
 func (j *job) resume() []verify.Range {
@@ -37,7 +37,7 @@ func (j *job) resume() []verify.Range {
 			s.Key == j.Object.Key && (s.ETag != "" || !s.Modified.IsZero() && s.Modified.Equal(j.modified)) && (j.size < 0 || s.Size == j.size) {
 			if j.checksum == nil && s.Checksum != nil {
 				if w, err := verify.Expect(s.Checksum, s.Parts, s.Size); err == nil {
-					j.checksum, j.parts, j.want = s.Checksum, s.Parts, w
+					j.checksum, j.parts, j.expected = s.Checksum, s.Parts, w
 				}
 			}
 			if j.modified.IsZero() {
@@ -55,11 +55,11 @@ func (j *job) resume() []verify.Range {
 }
 
 func (j *job) readBack(s part.Sidecar) []verify.Range {
-	kind := j.want.CRC()
+	kind := j.expected.CRC()
 	if s.CRC != kind.Name() {
 		return nil
 	}
-	said, err := part.Pieces(s.Ranges, j.want.Border())
+	said, err := part.Pieces(s.Ranges, j.expected.Border())
 	if err != nil {
 		return nil
 	}
@@ -95,13 +95,13 @@ func (j *job) verify(ctx context.Context) error {
 		if tk.ETag != j.etag {
 			return &Error{Kind: ErrChanged}
 		}
-		if j.want, err = verify.Expect(tk.Checksum, tk.Parts, j.size); err != nil && !errors.Is(err, verify.ErrUnusable) {
+		if j.expected, err = verify.Expect(tk.Checksum, tk.Parts, j.size); err != nil && !errors.Is(err, verify.ErrUnusable) {
 			return mismatch(err.Error())
 		}
 	}
 	ok, err := true, error(nil)
-	j.Notify(Event{Kind: Checking, Label: j.want.Label()})
-	if w := j.want; !w.None() && !j.c.NoVerify {
+	j.Notify(Event{Kind: Checking, Label: j.expected.Label()})
+	if w := j.expected; !w.None() && !j.c.NoVerify {
 		if w.Combines(j.ledger.kind, j.ledger.border) {
 			ok = w.MatchesRanges(j.ledger.pieces())
 		} else {
@@ -112,7 +112,7 @@ func (j *job) verify(ctx context.Context) error {
 	case err != nil:
 		return &Error{Kind: ErrDisk, Err: err}
 	case !ok:
-		return mismatch("its " + j.want.Label() + " differs")
+		return mismatch("its " + j.expected.Label() + " differs")
 	}
 	return nil
 }

@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// gate is a counting semaphore, first come first served, whose capacity can
-// change: it shrinks when S3 says SlowDown and grows back with success.
+// Semaphore is a counting semaphore, first come first served, whose capacity can
+// change: it shrinks when S3 slows down and grows back with success.
 type Semaphore struct {
 	mu      sync.Mutex
 	most    int
 	ceiling int // at most so many for now
-	limit   int // what S3's patience leaves of it
+	limit   int // capacity after SlowDown responses
 	used    int
 	good    int // successes since the limit last changed
 	waiting []*waiter

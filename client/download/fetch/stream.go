@@ -22,7 +22,7 @@ func (c *Client) Stream(ctx context.Context, t Task, w io.Writer) (Result, error
 	if err != nil && !errors.Is(err, verify.ErrUnusable) {
 		return Result{}, mismatch(err.Error())
 	}
-	j := &job{c: c, Task: t, plain: true, etag: o.ETag, size: o.Size, ticket: t.Ticket, checksum: o.Checksum, want: check}
+	j := &job{c: c, Task: t, plain: true, etag: o.ETag, size: o.Size, ticket: t.Ticket, checksum: o.Checksum, expected: check}
 	j.ledger = newLedger(o.Size, check, nil)
 	sum := verify.NewStream(check)
 	for failed := (streak{}); ; {

@@ -26,7 +26,7 @@ func NewTransport(roots *x509.CertPool, idle time.Duration, most int) *Transport
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	// Before dog loses patience: no connection is the network's fault, and
-	// waited for, while one that stands still is given up after some tries.
+	// waited for, while a stalled connection ends the attempt after some tries.
 	dial := (&net.Dialer{Timeout: idle / 2, KeepAlive: 15 * time.Second}).DialContext
 	trust := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	return &Transport{
@@ -70,7 +70,7 @@ func (t *Transport) close() {
 	t.proxied.CloseIdleConnections()
 }
 
-// unreachable tells whether an error means that no connection came about, as
+// unreachable reports whether an error means that no connection came about, as
 // opposed to one that broke.
 func unreachable(err error) bool {
 	var op *net.OpError

@@ -8,13 +8,13 @@ import (
 	localname "usher/client/download/name"
 )
 
-// cases resolves names that a file system takes for one although keys tell
-// them apart: README and readme, or é in two Unicode forms. Whoever comes
-// second gets the strict form of its name, which reads back like any other.
-// It is guarded by disk.mu, and empty where the file system tells them apart.
+// cases resolves names that a file system takes for one although the keys differ:
+// README and readme, or é in two Unicode forms. The second key gets the strict
+// form of its name, which reads back like any other.
+// It is guarded by disk.mu, and empty where the file system keeps them apart.
 type cases struct {
 	fold  map[string]bool   // destination directory → its file system does not tell case apart
-	taken map[string]string // folded path → who has it
+	taken map[string]string // folded path → its owner
 }
 
 // foldsAt finds out, once for each destination, whether its file system takes
@@ -81,7 +81,7 @@ func swapCase(s string) string {
 	}, s)
 }
 
-// claim gives who the name under dir, or the strict form if somebody has it.
+// claim gives an owner the name under dir, or the strict form if the name is taken.
 func (c *cases) claim(dir, name, strict, who string) string {
 	if localname.Composed(name) {
 		name = strict

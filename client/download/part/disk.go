@@ -86,11 +86,11 @@ type Folder struct {
 	newPerm fs.FileMode // see partPerm
 
 	scan      sync.Once
-	leftovers map[string]Sidecar // part name → what its sidecar said when first asked
+	leftovers map[string]Sidecar // part name → its sidecar when the folder was first read
 }
 
-// Folder opens dir and the folders rel below it. With create it makes what
-// is absent; without, the error is fs.ErrNotExist.
+// Folder opens dir and the folders rel below it. With create it makes
+// absent folders; without, the error is fs.ErrNotExist.
 func (d *Disk) Folder(dir string, rel []string, create bool) (*Folder, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -103,11 +103,11 @@ func (d *Disk) Folder(dir string, rel []string, create bool) (*Folder, error) {
 		if f.refs == 0 {
 			d.forget(f)
 		}
-		if f.refs > 0 || f.stands() {
+		if f.refs > 0 || f.current() {
 			f.refs++
 			return f, nil
 		}
-		f.close() // somebody took the directory away meanwhile
+		f.close() // the directory was removed meanwhile
 		delete(d.open, id)
 	}
 	fold := d.foldsAt(abs, create)
@@ -131,7 +131,7 @@ func (d *Disk) Folder(dir string, rel []string, create bool) (*Folder, error) {
 // Path is the folder's absolute path, raw.
 func (f *Folder) Path() string { return f.path }
 
-// ID tells open folders apart.
+// ID identifies an open folder.
 func (f *Folder) ID() string { return f.id }
 
 // Lstat describes a name in the folder, and follows no link.
@@ -145,8 +145,8 @@ func (f *Folder) OpenFile(name string) (*os.File, error) {
 	return f.root.OpenFile(name, os.O_RDONLY|openNoFollow, 0)
 }
 
-// stands reports whether the open directory still is the one at its path.
-func (f *Folder) stands() bool {
+// current reports whether the open directory still is the one at its path.
+func (f *Folder) current() bool {
 	mine, err1 := f.dir.Stat()
 	there, err2 := os.Lstat(f.path)
 	return err1 == nil && err2 == nil && os.SameFile(mine, there)
@@ -252,8 +252,8 @@ func stepDown(root *os.Root, at, name string, create bool) (*os.Root, string, er
 		if err != nil {
 			return nil, "", diskError(filepath.Join(at, try), err)
 		}
-		// A link may have been put here since Lstat: what was opened must be
-		// what was seen.
+		// A link may have come here since Lstat: the opened folder must be the
+		// one that Lstat described.
 		opened, err := next.Stat(".")
 		if err != nil || !os.SameFile(seen, opened) {
 			next.Close()

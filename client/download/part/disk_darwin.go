@@ -11,7 +11,7 @@ import (
 // recordAttr holds RecordOf's text on a finished file.
 const recordAttr = "usher.object"
 
-// renameNew renames within the folder and never replaces what is there.
+// renameNew renames within the folder and never replaces a file.
 func renameNew(f *Folder, from, to string) error {
 	fd := int(f.dir.Fd())
 	err := unix.RenameatxNp(fd, from, fd, to, unix.RENAME_EXCL)
@@ -34,7 +34,7 @@ func preallocate(*os.File, int64) error { return nil }
 // SyncDisk syncs the folder's names; files of 1 MiB and more were synced one by one.
 func SyncDisk(f *Folder) error { return f.dir.Sync() }
 
-// freeSpace is what an ordinary person can still write, in bytes; -1: unknown.
+// freeSpace is the space that an ordinary user can still write, in bytes; -1: unknown.
 func freeSpace(f *Folder) int64 {
 	var st unix.Statfs_t
 	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil || st.Blocks == 0 { // a file system without blocks does not count them

@@ -13,7 +13,7 @@ import (
 // recordAttr holds RecordOf's text on a finished file.
 const recordAttr = "user.usher.object"
 
-// renameNew renames within the folder and never replaces what is there.
+// renameNew renames within the folder and never replaces a file.
 func renameNew(f *Folder, from, to string) error {
 	fd := int(f.dir.Fd())
 	err := unix.Renameat2(fd, from, fd, to, unix.RENAME_NOREPLACE)
@@ -44,7 +44,7 @@ func openNameless(f *Folder) *os.File {
 	return os.NewFile(uintptr(fd), "nameless")
 }
 
-// nameNew gives a nameless file its name, and never replaces what is there.
+// nameNew gives a nameless file its name, and never replaces a file.
 func nameNew(f *Folder, file *os.File, to string) error {
 	// By descriptor since Linux 6.10, before that by the entry in /proc.
 	err := unix.Linkat(int(file.Fd()), "", int(f.dir.Fd()), to, unix.AT_EMPTY_PATH)
@@ -70,7 +70,7 @@ func setModified(f *Folder, name string, t time.Time) {
 	_ = unix.UtimesNanoAt(int(f.dir.Fd()), name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// preallocate asks for the blocks now: ENOSPC comes before the first byte, and
+// preallocate allocates the blocks now: ENOSPC comes before the first byte, and
 // writing is cheaper. Only lack of space counts as an error. A file system in
 // memory would clear every page first, which takes as long as filling it.
 func preallocate(f *os.File, size int64) error {
@@ -87,7 +87,7 @@ func preallocate(f *os.File, size int64) error {
 // SyncDisk makes everything that was written to the folder's file system durable.
 func SyncDisk(f *Folder) error { return unix.Syncfs(int(f.dir.Fd())) }
 
-// freeSpace is what an ordinary person can still write, in bytes; -1: unknown.
+// freeSpace is the space that an ordinary user can still write, in bytes; -1: unknown.
 func freeSpace(f *Folder) int64 {
 	var st unix.Statfs_t
 	if unix.Fstatfs(int(f.dir.Fd()), &st) != nil || st.Blocks == 0 { // a file system without blocks does not count them
@@ -96,7 +96,7 @@ func freeSpace(f *Folder) int64 {
 	return int64(st.Bavail) * st.Bsize
 }
 
-// fileSystem tells file systems apart.
+// fileSystem is the number of the file system.
 func fileSystem(f *Folder) uint64 {
 	var st unix.Stat_t
 	if unix.Fstat(int(f.dir.Fd()), &st) != nil {

@@ -16,7 +16,7 @@ func linkNew(f *Folder, from, to string) error {
 		return fs.ErrExist
 	}
 	// No hard links here (FAT, some shares): look, then rename. Only on such a
-	// file system somebody could put a file there between the two.
+	// file system another process could put a file there between the two.
 	if _, e := f.root.Lstat(to); e == nil {
 		return fs.ErrExist
 	}

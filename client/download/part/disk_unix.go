@@ -19,7 +19,7 @@ const (
 )
 
 // lockFile takes the lock that lives as long as the open file. ErrBusy:
-// somebody else has it.
+// another process has it.
 func lockFile(f *os.File, path string) (unlock func(), err error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	switch {
@@ -78,7 +78,7 @@ func own(info fs.FileInfo) bool {
 	return ok && int(st.Uid) == os.Geteuid()
 }
 
-// writableByOthers reports whether somebody but the owner can write. The group
+// writableByOthers reports whether another user than the owner can write. The group
 // of that name that many systems give each person does not count.
 func writableByOthers(info fs.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)

@@ -31,7 +31,7 @@ func lockFile(_ *os.File, path string) (unlock func(), err error) {
 
 func links(fs.FileInfo) uint64 { return 1 }
 
-// Windows has no modes: the rights of a folder say who can write.
+// Windows has no modes: the rights of a folder decide.
 func Umask() fs.FileMode { return 0 }
 
 func own(fs.FileInfo) bool { return true }

@@ -20,7 +20,7 @@ var (
 type Error struct {
 	Kind   error  // ErrDisk, ErrExists, ErrLink, ErrSpecial or ErrName
 	Path   string // raw: escape it before it reaches a terminal
-	Detail string // what was found, in fixed words; "": see Err
+	Detail string // the finding, in fixed words; "": see Err
 	Below  string // every file below this folder fails like this one; ""
 	Err    error  // the system's error; nil: none
 }

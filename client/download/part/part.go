@@ -106,7 +106,7 @@ func (f *Folder) Progress(name string) string {
 	return at
 }
 
-// errForeign says that a file with the name of a part is not this person's, or
+// errForeign means that a file with the name of a part is another user's, or
 // can be reached by others: it is neither opened nor removed.
 var errForeign = errors.New("the part is not ours")
 
@@ -136,7 +136,7 @@ func nextPart(name string, n int) string {
 }
 
 // openOnly opens the part of exactly that name, which is ours, and locks it. A
-// file that is made is ours whatever the file system says of its owner.
+// new file is ours, whatever owner the file system reports.
 func (f *Folder) openOnly(name string, flags int) (*File, error) {
 	path := filepath.Join(f.path, name)
 	for range 10 {
@@ -235,7 +235,7 @@ func (p *File) Remove() {
 	p.Close()
 }
 
-// tidy removes what described the part.
+// tidy removes the part's sidecar.
 func (p *File) tidy() {
 	if p.hasNotes {
 		p.folder.root.Remove(p.name + ".json")
@@ -250,6 +250,6 @@ func (f *Folder) DropPart(name string) {
 	if p, err := f.openOnly(name, os.O_RDWR); err == nil {
 		p.Remove()
 	} else if errors.Is(err, fs.ErrNotExist) {
-		(&File{folder: f, name: name}).Remove() // what describes it
+		(&File{folder: f, name: name}).Remove() // its sidecar
 	}
 }

@@ -10,7 +10,7 @@ import (
 	localname "usher/client/download/name"
 )
 
-// Recorded stands in the place of a checksum's name for a file that was not
+// Recorded is used instead of a checksum's name for a file that was not
 // compared: its record names this content, and the file has not changed since.
 const Recorded = "recorded"
 
@@ -28,7 +28,7 @@ func matchRecord(record, etag string, info fs.FileInfo) bool {
 		f[3] == strconv.FormatInt(info.Size(), 10) && f[4] == strconv.FormatInt(info.ModTime().UnixNano(), 10)
 }
 
-// recorded reports whether a file is what its note names. The note counts only
+// Recorded reports whether a file has the content that its note names. The note counts only
 // where no other person can have written it: on a file of this person that
 // others cannot write, in a folder that they cannot write either.
 func (f *Folder) Recorded(name, etag string, info fs.FileInfo) bool {

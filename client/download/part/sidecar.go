@@ -15,7 +15,7 @@ import (
 	"usher/client/download/verify"
 )
 
-// sidecar is what stands in "<part>.json": whose bytes the part holds and
+// Sidecar is the content of "<part>.json": the object of the part and
 // which of them are there. It is believed only if it names the same content,
 // and its ranges only after the part was read and their CRCs agree.
 type Sidecar struct {
@@ -147,7 +147,7 @@ func (f *Folder) OldParts(bucket, key, etag, current string) (old, same []string
 	return old, same, some
 }
 
-// leftover finds what an earlier run noted on an object.
+// Leftover returns an earlier run's sidecar of an object.
 func (f *Folder) Leftover(bucket, key string) (Sidecar, bool) {
 	f.scanned()
 	f.disk.mu.Lock()
@@ -160,7 +160,7 @@ func (f *Folder) Leftover(bucket, key string) (Sidecar, bool) {
 	return Sidecar{}, false
 }
 
-// DropParts removes everything that lies here of an object that is complete:
+// DropParts removes all parts of an object that is complete:
 // an earlier run may have ended between the file's name and its sidecar's end.
 func (f *Folder) DropParts(bucket, key, etag string) {
 	current := Name(bucket, key, etag)
@@ -184,7 +184,7 @@ func (f *Folder) scanned() {
 }
 
 // Scan looks for parts in the folder and reads their sidecars; a part
-// whose sidecar says nothing has an empty one.
+// without a valid sidecar has an empty one.
 func (f *Folder) Scan() map[string]Sidecar {
 	found := map[string]Sidecar{}
 	dir, err := f.root.Open(".")

@@ -6,8 +6,8 @@ import (
 )
 
 // Syncer makes many small files durable with one sync of their file system,
-// which costs as much for one file as for a thousand: what comes in while a
-// sync runs, or shortly before it, shares it.
+// which costs as much for one file as for a thousand: files that come while a
+// sync runs, or shortly before it, share the next one.
 type Syncer struct {
 	mu    sync.Mutex
 	next  map[uint64][]settling // by file system
