@@ -161,22 +161,9 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 			return plan{state: Failed}, err
 		}
 	}
-	for n := 1; err == nil; n++ { // with KeepBoth the same content may be here under a number
-		if info.Mode().IsRegular() && (t.req.Conflict != Overwrite || t.req.Checksum) {
-			if !t.req.Checksum && f.Recorded(name, t.req.ETag, info) {
-				f.DropParts(t.req.Bucket, t.req.Key, t.req.ETag)
-				p.path = filepath.Join(f.Path(), name)
-				return e.leave(t, p, part.Recorded, false), nil
-			}
-			if t.size < 0 || t.size == info.Size() {
-				p.compare = append(p.compare, name)
-			}
-		}
-		if t.req.Conflict != KeepBoth || n > part.MaxNumber {
-			break
-		}
-		name = part.Numbered(filepath.Base(p.path), n)
-		info, err = f.Lstat(name)
+	if t.candidates(f, &p, name, info) {
+		f.DropParts(t.req.Bucket, t.req.Key, t.req.ETag)
+		return e.leave(t, p, part.Recorded, false), nil
 	}
 	if t.req.Conflict == Skip {
 		return e.leave(t, p, "", true), nil
@@ -185,6 +172,31 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 		return e.taken(t, p)
 	}
 	return p, nil
+}
+
+// candidates collects the existing files that may have the object's content. With
+// KeepBoth these are the numbered names too. It returns true, with the path of the
+// file, if the record of one file names this content.
+func (t *transfer) candidates(f *part.Folder, p *plan, name string, info fs.FileInfo) (recorded bool) {
+	for n := 1; ; n++ {
+		if info.Mode().IsRegular() && (t.req.Conflict != Overwrite || t.req.Checksum) {
+			if !t.req.Checksum && f.Recorded(name, t.req.ETag, info) {
+				p.path = filepath.Join(f.Path(), name)
+				return true
+			}
+			if t.size < 0 || t.size == info.Size() {
+				p.compare = append(p.compare, name)
+			}
+		}
+		if t.req.Conflict != KeepBoth || n > part.MaxNumber {
+			return false
+		}
+		name = part.Numbered(filepath.Base(p.path), n)
+		var err error
+		if info, err = f.Lstat(name); err != nil {
+			return false
+		}
+	}
 }
 
 // leave notes that the existing file stays.

@@ -196,12 +196,8 @@ func (d *batcher) call(batch []*pending) {
 		if len(batch) == 0 {
 			return
 		}
-		req := api.ReleaseRequest{Objects: make([]api.ReleaseObject, len(batch))}
-		for i, a := range batch {
-			req.Objects[i] = a.obj
-		}
 		got := e.cfg.Now()
-		resp, err := e.cfg.Releaser.Release(e.ctx, req)
+		resp, err := e.cfg.Releaser.Release(e.ctx, requestOf(batch))
 		if err == nil {
 			d.clear()
 			d.answer(batch, resp, got)
@@ -247,6 +243,14 @@ func (d *batcher) call(batch []*pending) {
 			return
 		}
 	}
+}
+
+func requestOf(batch []*pending) api.ReleaseRequest {
+	req := api.ReleaseRequest{Objects: make([]api.ReleaseObject, len(batch))}
+	for i, a := range batch {
+		req.Objects[i] = a.obj
+	}
+	return req
 }
 
 // mark reports an obstacle to the waiting transfers of a batch.
