@@ -31,6 +31,7 @@ type app struct {
 
 	ran    bool // a command was found and started
 	hangup hangup
+	note   *waitNote // stderr of a terminal; nil: no terminal
 }
 
 func (a *app) root() *cobra.Command {
@@ -266,7 +267,8 @@ func (a *app) open(ctx context.Context, conn connection, path, downloads string,
 		}
 		downloads = filepath.Join(home, "usher")
 	}
-	return a.Browse(ctx, Browser{
+	ctx = client.WithWait(ctx, a.debugWait)                     // the screen shows waits itself
+	return a.Browse(client.WithWait(ctx, a.debugWait), Browser{ // the screen shows waits itself
 		Profile: conn.profile, Session: conn.session, Client: conn.client, Folders: a.Folders,
 		Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
 	})

@@ -148,18 +148,31 @@ func Main(ctx context.Context, p Program, args []string) int {
 		panic(err) // a bug in main
 	}
 	out := &output{to: p.Out}
-	p.Out = out
 	a := &app{Program: p}
+	if p.ErrTTY {
+		a.note = newWaitNote(p.Err, time.Now)
+		a.Err, out.before = a.note, a.note.end
+	}
+	a.Out = out
 	ctx, stop := withSignals(ctx, &a.hangup)
 	defer stop()
-	err := a.execute(client.WithWait(ctx, a.debugWait), args)
+	err := a.execute(client.WithWait(ctx, a.waits), args)
+	a.note.end()
 	if lost := out.finish(); lost != nil && ctx.Err() == nil {
 		err = lost
 	}
 	return a.finish(ctx, err)
 }
 
-// debugWait prints the pauses before retries, with --debug.
+// waits receives the pauses before retries. A terminal shows a note, and --debug
+// prints each pause.
+func (a *app) waits(w client.Wait) {
+	if a.note != nil && !a.json {
+		a.note.report(w)
+	}
+	a.debugWait(w)
+}
+
 func (a *app) debugWait(w client.Wait) {
 	a.debugf("%s: the call is repeated in %s", w.Code, w.For)
 }

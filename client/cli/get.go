@@ -255,7 +255,7 @@ func (g *get) fetchWith(ctx context.Context, config download.Config, targets []a
 	out, end := newReport(g.app)
 	defer end()
 	config.Finished = out.finished
-	from := &counting{from: config.Lister}
+	from := &counting{from: config.Lister, waits: g.waits}
 	config.Lister, out.counts = from, from
 	engine, err := download.New(config)
 	if err != nil {

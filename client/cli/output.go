@@ -16,13 +16,17 @@ import (
 // writes nothing more and keeps the error, so that a command that ignores the
 // result of a write still ends with exit code 7.
 type output struct {
-	to io.Writer
+	to     io.Writer
+	before func() // called before each write; nil: nothing
 
 	mu  sync.Mutex
 	err error
 }
 
 func (o *output) Write(p []byte) (int, error) {
+	if o.before != nil {
+		o.before()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {

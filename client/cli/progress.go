@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -78,6 +77,7 @@ func (r *report) stopWatching() {
 	defer r.mu.Unlock()
 	if r.live() {
 		fmt.Fprint(r.Err, r.erase(), r.unchrome())
+		r.note.end()
 	}
 }
 
@@ -86,6 +86,9 @@ func (r *report) stopWatching() {
 func (r *report) show(s download.Snapshot) {
 	width := r.width() - 1
 	lines := append(fileLines(s, width), progressLine(s, width))
+	if note := r.note.share(); note != "" && s.Rate == 0 && waiting(s) == "" {
+		lines = append([]string{ansi.Truncate(note, width, "…")}, lines...)
+	}
 	fmt.Fprint(r.Err, r.erase(), strings.Join(lines, "\r\n"), r.chrome(s))
 	r.drawn = len(lines)
 }
@@ -147,7 +150,7 @@ func middle(s string, cells int) string {
 }
 
 func (r *report) width() int {
-	if f, ok := r.Err.(*os.File); ok {
+	if f, ok := r.Err.(interface{ Fd() uintptr }); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			return w
 		}

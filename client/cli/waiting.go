@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/api"
+	"usher/client"
+)
+
+const (
+	quietWait = 2 * time.Second  // a shorter wait has no note
+	noteLife  = 10 * time.Second // of a note after its pause, while the call is repeated
+)
+
+// waitNote is stderr of a terminal. While a call is repeated, it has a line with
+// the reason. Any other output, to stderr or through before, removes the line.
+// Progress lines show the note themselves.
+type waitNote struct {
+	to  io.Writer
+	now func() time.Time
+
+	mu     sync.Mutex
+	since  time.Time // the last output, or the start
+	until  time.Time // the end of the note
+	text   string    // "": no call is repeated
+	shown  bool
+	shared bool // progress lines show the note
+	timer  *time.Timer
+}
+
+func newWaitNote(to io.Writer, now func() time.Time) *waitNote {
+	return &waitNote{to: to, now: now, since: now()}
+}
+
+// Write removes the note and writes p.
+func (n *waitNote) Write(p []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.shared {
+		n.remove()
+	}
+	return n.to.Write(p)
+}
+
+// Fd returns the descriptor of the terminal.
+func (n *waitNote) Fd() uintptr {
+	if f, ok := n.to.(interface{ Fd() uintptr }); ok {
+		return f.Fd()
+	}
+	return ^uintptr(0)
+}
+
+// report receives a pause of the client.
+func (n *waitNote) report(w client.Wait) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := n.now()
+	n.text, n.until = waitSentence(w.Code), now.Add(w.For+noteLife)
+	if !n.shared && n.timer == nil {
+		n.timer = time.AfterFunc(max(0, quietWait-now.Sub(n.since)), n.show)
+	}
+}
+
+func waitSentence(code api.Code) string {
+	switch code {
+	case api.RateLimited:
+		return "The server is busy. usher waits and tries again."
+	case api.StorageUnavailable:
+		return "The storage does not answer the server. usher waits and tries again."
+	}
+	return "The server can't answer now. usher waits and tries again."
+}
+
+func (n *waitNote) show() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.text != "" && !n.shared && !n.shown {
+		_, _ = fmt.Fprint(n.to, n.text)
+		n.shown = true
+	}
+}
+
+// remove erases the note. The caller holds mu.
+func (n *waitNote) remove() {
+	if n.timer != nil {
+		n.timer.Stop()
+		n.timer = nil
+	}
+	if n.shown {
+		_, _ = fmt.Fprint(n.to, "\r"+ansi.EraseLineRight)
+	}
+	n.text, n.shown, n.since = "", false, n.now()
+}
+
+// end removes the note before other output. It does nothing without a terminal.
+func (n *waitNote) end() {
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.remove()
+	n.shared = false
+}
+
+// share returns the note for progress lines, which replace the line of its own.
+func (n *waitNote) share() string {
+	if n == nil {
+		return ""
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := n.now()
+	if !n.shared {
+		text := n.text
+		n.remove()
+		n.shared, n.text = true, text
+	}
+	if n.text == "" || now.After(n.until) {
+		n.text, n.since = "", now
+		return ""
+	}
+	if now.Sub(n.since) < quietWait {
+		return ""
+	}
+	return n.text
+}

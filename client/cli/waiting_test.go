@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"usher/backend/api"
+	"usher/client"
+	"usher/client/download"
+)
+
+const storageWaits = "The storage does not answer the server. usher waits and tries again."
+
+// A terminal shows a note after two seconds of retries, until the next output.
+func TestWaitNote(t *testing.T) {
+	for name, write := range map[string]func(*waitNote, *output){
+		"stdout": func(_ *waitNote, o *output) { _, _ = o.Write([]byte("x\n")) },
+		"stderr": func(n *waitNote, _ *output) { _, _ = n.Write([]byte("x\n")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var term strings.Builder
+				n := newWaitNote(&term, time.Now)
+				out := &output{to: &term, before: n.end}
+				a := &app{note: n}
+				a.waits(client.Wait{Code: api.StorageUnavailable, For: time.Second})
+				time.Sleep(quietWait - time.Millisecond)
+				synctest.Wait()
+				if term.Len() > 0 {
+					t.Errorf("early: %q", term.String())
+				}
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+				a.waits(client.Wait{Code: api.StorageUnavailable, For: time.Second})
+				if term.String() != storageWaits {
+					t.Errorf("%q", term.String())
+				}
+				write(n, out)
+				if got := term.String(); got != storageWaits+"\r\x1b[Kx\n" {
+					t.Errorf("%q", got)
+				}
+				a.waits(client.Wait{Code: api.RateLimited, For: time.Second})
+				n.end() // before the note is due
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if strings.Contains(term.String(), "busy") {
+					t.Errorf("after the end: %q", term.String())
+				}
+			})
+		})
+	}
+}
+
+// JSON and other outputs than a terminal have no note.
+func TestNoWaitNote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var term strings.Builder
+		for _, a := range []*app{{note: newWaitNote(&term, time.Now), json: true}, {}} {
+			a.waits(client.Wait{Code: api.StorageUnavailable, For: time.Second})
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		if term.Len() > 0 {
+			t.Errorf("%q", term.String())
+		}
+	})
+}
+
+// Progress lines show the note above them, and nothing of it remains.
+func TestWaitNoteAboveProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var term strings.Builder
+		n := newWaitNote(&term, time.Now)
+		r := &report{app: &app{note: n, Program: Program{Err: n, ErrTTY: true, Getenv: func(string) string { return "" }}}}
+		show := func() string {
+			term.Reset()
+			r.show(download.Snapshot{Counting: 1})
+			return term.String()
+		}
+		show()
+		n.report(client.Wait{Code: api.StorageUnavailable, For: 4 * time.Second})
+		if got := show(); strings.Contains(got, "waits") {
+			t.Errorf("early: %q", got)
+		}
+		time.Sleep(quietWait)
+		if got := show(); !strings.Contains(got, storageWaits) || !strings.Contains(got, "counting") {
+			t.Errorf("%q", got)
+		}
+		time.Sleep(time.Minute)
+		if got := show(); strings.Contains(got, "waits") {
+			t.Errorf("after the wait: %q", got)
+		}
+		r.stopWatching()
+		if _, _ = n.Write([]byte("end\n")); !strings.HasSuffix(term.String(), "\x1b[Jend\n") {
+			t.Errorf("%q", term.String())
+		}
+	})
+}
