@@ -3,6 +3,7 @@ package demo
 import (
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"usher/backend/api/shape"
@@ -17,7 +18,7 @@ type Storage = sandbox.Storage
 func usable(s Storage) (*Storage, error) {
 	u, err := url.Parse(s.Endpoint)
 	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" ||
-		u.Scheme != "https" && u.Scheme != "http" {
+		u.Scheme != "https" && u.Scheme != "http" || !validPort(u) {
 		return nil, errors.New("the S3 endpoint must be an origin like http://127.0.0.1:9000 or https://s3.example.com")
 	}
 	if u.Scheme == "http" && !shape.Loopback(u.Hostname()) {
@@ -28,4 +29,10 @@ func usable(s Storage) (*Storage, error) {
 	}
 	s.Endpoint = u.Scheme + "://" + strings.ToLower(u.Host)
 	return &s, nil
+}
+
+// validPort reports whether an address has no port, or one that can be dialed.
+func validPort(u *url.URL) bool {
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return !strings.HasSuffix(u.Host, ":") && (u.Port() == "" || err == nil && port > 0)
 }

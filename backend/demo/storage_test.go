@@ -92,6 +92,9 @@ func TestUnusableStorageIsRefused(t *testing.T) {
 		{Endpoint: "http://127.0.0.1:9000/path"},
 		{Endpoint: "http://u:p@127.0.0.1:9000"},
 		{Endpoint: "http://127.0.0.1:9000?x"},
+		{Endpoint: "http://127.0.0.1:0"},
+		{Endpoint: "http://127.0.0.1:99999"},
+		{Endpoint: "http://127.0.0.1:"},
 		{Endpoint: "http://127.0.0.1:9000", AccessKey: "a"},
 		{Endpoint: "http://127.0.0.1:9000", SecretKey: "b"},
 	} {
