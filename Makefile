@@ -4,6 +4,8 @@ NICE   ?= nice
 FUZZ   ?= 30s
 PKGS   := ./...
 STATIC := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEAD   := golang.org/x/tools/cmd/deadcode@v0.52.0
+SPELL  := github.com/golangci/misspell/cmd/misspell@v0.8.0
 
 .DEFAULT_GOAL := help
 
@@ -50,13 +52,18 @@ soak: ## The long versions: big objects, many kills
 	USHER_SOAK=1 $(GO) test -timeout 60m ./backend/ ./client/download/ ./backend/audit/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 
-lint: ## Form, vet, staticcheck, a tidy module
+lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy module
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet $(PKGS)
 	$(GO) build -tags nosandbox -o /dev/null .
 	$(GO) vet -C client/download/bench .
 	$(GO) mod tidy -diff
 	$(GO) run $(STATIC) $(PKGS)
+	@dead=$$($(GO) run $(DEAD) .) && test -z "$$dead" || { echo "$$dead"; echo 'remove the functions without a caller'; exit 1; }
+	@# organisation and cancelled are names in the configuration and in JSON.
+	@git ls-files '*.go' '*.md' '*.txtar' | xargs $(GO) run $(SPELL) -locale US -i organisation,cancelled -error
+	$(GO) run ./.ci/prose
+	cd backend/sandbox/rig && $(GO) run ./mutants -check
 
 demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	@command -v vhs >/dev/null || { echo 'demo.gif: vhs is not installed (https://github.com/charmbracelet/vhs); it also needs ttyd and ffmpeg'; exit 1; }

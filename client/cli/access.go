@@ -143,7 +143,7 @@ func (a *app) accessWho(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	out, err := conn.client.Who(cmd.Context(), api.WhoRequest{Bucket: where.Bucket, Key: where.Key})
+	out, err := conn.client.Who(cmd.Context(), api.WhoRequest(where))
 	if err != nil {
 		return forAdmins(err, conn.profile.Config.AdminsGroup)
 	}

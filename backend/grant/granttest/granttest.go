@@ -257,7 +257,7 @@ func (s *suite) survives(harm func() error) error {
 			return err
 		}
 		if s.store.Problem() == nil {
-			return errors.New("Problem returned nil")
+			return errors.New("no problem is reported")
 		}
 		s.Advance(time.Hour)
 	}
