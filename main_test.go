@@ -312,8 +312,8 @@ func fetch(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), body, 0o600))
 }
 
-// lies returns changes of a released item by name.
-func lies(facts cli.DemoFacts) map[string]func(*api.ReleaseItem) {
+// hostileChanges returns changes of a released item by name.
+func hostileChanges(facts cli.DemoFacts) map[string]func(*api.ReleaseItem) {
 	replace := func(old, with string) func(*api.ReleaseItem) {
 		return func(i *api.ReleaseItem) { i.URL = strings.Replace(i.URL, old, with, 1) }
 	}
@@ -331,7 +331,7 @@ func lies(facts cli.DemoFacts) map[string]func(*api.ReleaseItem) {
 // startLiar sets LIAR: the demo's backend behind a proxy that changes downloads.
 func startLiar(ts *testscript.TestScript, args []string) {
 	facts := running(ts).facts
-	lie := lies(facts)[args[0]]
+	lie := hostileChanges(facts)[args[0]]
 	if lie == nil {
 		ts.Fatalf("there is no lie %s", args[0])
 	}

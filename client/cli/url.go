@@ -117,7 +117,7 @@ func isFile(ctx context.Context, from stater, t api.Path) (bool, error) {
 	case !t.IsFolder():
 		return true, nil
 	}
-	facts, err := from.Stat(ctx, api.StatRequest{Bucket: t.Bucket, Key: t.Key})
+	facts, err := from.Stat(ctx, api.StatRequest(t))
 	if errors.Is(err, &api.Error{Code: api.NotFound}) {
 		return false, nil
 	}
