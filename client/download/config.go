@@ -66,7 +66,7 @@ type Timeouts struct {
 	Margin      time.Duration // 10 s: a URL with less life left starts no request
 	BackoffMin  time.Duration // 500 ms: the first pause after a failure, with full jitter
 	BackoffMax  time.Duration // 8 s: the longest pause that is not asked for by Retry-After
-	RetryAfter  time.Duration // 60 s: the most that a Retry-After is honoured
+	RetryAfter  time.Duration // 60 s: the most that a Retry-After is honored
 	LockPoll    time.Duration // 1 s: how often a part that another process holds is tried
 	LockWait    time.Duration // 10 min: how long a part without growth is waited for
 	Checkpoint  time.Duration // 500 ms: how often the sidecar is written

@@ -233,7 +233,7 @@ func (d *batcher) call(batch []*pending) {
 			all(batch, &pauseError{ae}) // the client has repeated the call
 			return
 		case ae.Code == api.BadRequest && len(batch) > 1:
-			// One odd name must not fail its neighbours: find it by halves.
+			// One odd name must not fail its neighbors: find it by halves.
 			d.call(batch[:len(batch)/2])
 			d.call(batch[len(batch)/2:])
 			return

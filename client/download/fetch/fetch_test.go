@@ -116,7 +116,7 @@ func text(n int) []byte {
 }
 
 // An object comes over several ranges; a connection that breaks, and a storage
-// that asks to slow down, are overcome. A break of a kept connection may be no retry.
+// that requires a lower rate, are overcome. A break of a kept connection may be no retry.
 func TestFetch(t *testing.T) {
 	cut := func(n int, w http.ResponseWriter) bool {
 		switch n {
@@ -187,7 +187,7 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// waitLimit asks the limiter for no more than its burst at a time.
+// waitLimit requests at most the burst of the limiter at a time.
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

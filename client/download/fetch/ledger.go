@@ -164,7 +164,7 @@ func (l *ledger) learn(size int64, w verify.Check) bool {
 	return true
 }
 
-// keep inserts a piece and joins it with its neighbours.
+// keep inserts a piece and joins it with its neighbors.
 func (l *ledger) keep(p verify.Range) {
 	i, _ := slices.BinarySearchFunc(l.done, p.Off, func(q verify.Range, at int64) int {
 		if q.Off < at {
