@@ -7,7 +7,7 @@ import (
 // bounds are the numbers of things that are open at once.
 type bounds struct {
 	small   int // small requests in flight
-	large   int // places of large files, see weigh
+	large   int // places of large files, see largeWeight
 	conns   int // connections for large files
 	idle    int // connections kept for later
 	folders int // folders kept open for later

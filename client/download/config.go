@@ -121,7 +121,7 @@ func (c Config) withDefaults() (Config, error) {
 // Sizes that the speed of a transfer hangs on.
 const (
 	smallObject = 8 << 20  // bytes; up to here the listing's ETag is named and one request fetches all
-	largeSlots  = 16       // places for large objects under way, see weigh
+	largeSlots  = 16       // places for large objects under way, see largeWeight
 	largeFiles  = 4        // very large ones at once
 	oneConn     = 64 << 20 // bytes; up to here a file takes one place
 	guessConns  = 6        // connections opened ahead for an object of unknown size

@@ -4,7 +4,8 @@
 // order go through a Stream. Ranges that arrive in any order are summed with
 // Check.CRC, and compared by MatchesRanges without a second read.
 //
-// A new hash needs a row in newHash, a new CRC a row in crc.go.
+// A new hash needs a case in newHash, a new CRC a newCRC and its place in CRCFor.
+// The backend must know the algorithm too: checksum in backend/object.
 //
 // The package is pure. It leaves files, ranges and retries to its callers.
 package verify
