@@ -45,15 +45,17 @@ func (p *File) Finish(name string, mtime time.Time, mode Taken, record string) (
 		setModified(p.folder, p.name, mtime)
 	}
 	WriteRecord(p.file, record)
-	if p.name != "" {
-		_ = p.file.Chmod(finalMode &^ p.folder.disk.umask) // not every file system keeps modes
-	}
 	if closeBeforeRename {
 		p.Close()
 	}
 	used, err := p.rename(name, mode)
 	if err != nil {
 		return "", err
+	}
+	// A part that others can read is not resumed, so the mode changes only after
+	// the name: a kill in between must not leave such a part.
+	if p.name != "" && p.file != nil {
+		_ = p.file.Chmod(finalMode &^ p.folder.disk.umask) // not every file system keeps modes
 	}
 	p.tidy()
 	p.Close()
