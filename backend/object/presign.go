@@ -53,7 +53,7 @@ func (u SignedURL) Reveal() string {
 // PresignerConfig holds the address of the storage and the parts of a Presigner.
 type PresignerConfig struct {
 	Region      string
-	Endpoint    string // https://s3.<region>.amazonaws.com, or the address of another S3
+	Endpoint    string // without a bucket, such as https://s3.<region>.amazonaws.com, or the address of another S3
 	PathStyle   bool   // bucket in the path instead of the host name
 	Credentials aws.CredentialsProvider
 	Life        time.Duration // MinLife..MaxLife; 0 means DefaultLife

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -252,16 +253,36 @@ func (r *checker) storage(sdk aws.Config, loop *Loopback) error {
 		o.HTTPClient = skew.Watch(o.HTTPClient)
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
-	r.endpoint = "https://s3." + c.S3.Region + ".amazonaws.com"
-	if at := client.Options().BaseEndpoint; at != nil {
-		r.endpoint = *at
+	endpoint, err := storageEndpoint(client.Options())
+	if err != nil {
+		return err
 	}
+	r.endpoint = endpoint
 	u, err := url.Parse(r.endpoint)
 	if err != nil || u.Host == "" {
 		return errors.New("the S3 endpoint is not a URL with a host")
 	}
 	r.s3, r.clock, r.host = client, clock{skew, client}, u.Host
 	return nil
+}
+
+// storageEndpoint returns the endpoint of a client without a bucket. URLs are
+// signed for the host that the client itself uses: with AWS_USE_FIPS_ENDPOINT,
+// AWS_USE_DUALSTACK_ENDPOINT or in another partition it is another than
+// s3.<region>.amazonaws.com.
+func storageEndpoint(o s3.Options) (string, error) {
+	if o.BaseEndpoint != nil {
+		return *o.BaseEndpoint, nil
+	}
+	found, err := s3.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), s3.EndpointParameters{
+		Region:       aws.String(o.Region),
+		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+	})
+	if err != nil {
+		return "", fmt.Errorf("resolving the S3 endpoint: %w", err)
+	}
+	return strings.TrimSuffix(found.URI.String(), "/"), nil
 }
 
 // newSealer uses the configured keys. Without keys it uses a random one, so page
