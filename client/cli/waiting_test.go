@@ -23,30 +23,35 @@ func TestWaitNote(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var term strings.Builder
 				n := newWaitNote(&term, time.Now)
+				shown := func() string { // the timer of the note writes too
+					n.mu.Lock()
+					defer n.mu.Unlock()
+					return term.String()
+				}
 				out := &output{to: &term, before: n.end}
 				a := &app{note: n}
 				a.waits(client.Wait{Code: api.StorageUnavailable, For: time.Second})
 				time.Sleep(quietWait - time.Millisecond)
 				synctest.Wait()
-				if term.Len() > 0 {
-					t.Errorf("early: %q", term.String())
+				if got := shown(); got != "" {
+					t.Errorf("early: %q", got)
 				}
 				time.Sleep(time.Millisecond)
 				synctest.Wait()
 				a.waits(client.Wait{Code: api.StorageUnavailable, For: time.Second})
-				if term.String() != storageWaits {
-					t.Errorf("%q", term.String())
+				if got := shown(); got != storageWaits {
+					t.Errorf("%q", got)
 				}
 				write(n, out)
-				if got := term.String(); got != storageWaits+"\r\x1b[Kx\n" {
+				if got := shown(); got != storageWaits+"\r\x1b[Kx\n" {
 					t.Errorf("%q", got)
 				}
 				a.waits(client.Wait{Code: api.RateLimited, For: time.Second})
 				n.end() // before the note is due
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				if strings.Contains(term.String(), "busy") {
-					t.Errorf("after the end: %q", term.String())
+				if got := shown(); strings.Contains(got, "busy") {
+					t.Errorf("after the end: %q", got)
 				}
 			})
 		})
