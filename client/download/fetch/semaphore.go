@@ -22,11 +22,14 @@ type waiter struct {
 	ready  chan struct{}
 }
 
+// NewSemaphore returns a semaphore of capacity n.
 func NewSemaphore(n int) *Semaphore { return &Semaphore{most: n, ceiling: n, limit: n} }
 
+// Capacity is the largest capacity.
 func (g *Semaphore) Capacity() int { return g.most }
 
-// enter takes weight places, at most all there are, and returns how many.
+// Enter waits for weight units, at most the capacity, and returns their number.
+// Leave returns them.
 func (g *Semaphore) Enter(ctx context.Context, weight int) (int, error) {
 	g.mu.Lock()
 	weight = min(weight, g.most)
@@ -56,12 +59,12 @@ func (g *Semaphore) Enter(ctx context.Context, weight int) (int, error) {
 	return 0, context.Cause(ctx)
 }
 
-// fits lets one in at least, however far the limit has shrunk.
+// fits admits at least one caller, however far the limit has shrunk.
 func (g *Semaphore) fits(weight int) bool {
 	return g.used == 0 || g.used+weight <= min(g.limit, g.ceiling)
 }
 
-// bound sets how many places there are for now, at most all.
+// Bound sets the current capacity, at most the largest.
 func (g *Semaphore) Bound(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -69,6 +72,7 @@ func (g *Semaphore) Bound(n int) {
 	g.next()
 }
 
+// Leave returns the units of Enter.
 func (g *Semaphore) Leave(weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -85,14 +89,15 @@ func (g *Semaphore) next() {
 	}
 }
 
-// slower halves the limit, down to a sixteenth.
+// Slower halves the capacity, down to a sixteenth of the largest.
 func (g *Semaphore) Slower() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.limit, g.good = max(g.limit/2, g.most/16, 1), 0
 }
 
-// faster grows the limit back by one after as many successes as it is.
+// Faster counts a success. The capacity grows by one after as many successes as
+// its value.
 func (g *Semaphore) Faster() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
