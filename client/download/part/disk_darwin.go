@@ -51,24 +51,6 @@ func fileSystem(f *Folder) uint64 {
 	return uint64(st.Dev)
 }
 
-func WriteRecord(f *os.File, text string) {
-	_ = unix.Fsetxattr(int(f.Fd()), recordAttr, []byte(text), 0) // not every file system can
-}
-
-func readRecord(f *Folder, name string) string {
-	file, err := f.root.OpenFile(name, os.O_RDONLY|openNoFollow|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return ""
-	}
-	defer file.Close()
-	buf := make([]byte, 4096)
-	n, err := unix.Fgetxattr(int(file.Fd()), recordAttr, buf)
-	if err != nil || n > len(buf) {
-		return ""
-	}
-	return string(buf[:n])
-}
-
 // windowsFileSystem reports whether the file system takes the names of Windows
 // alone.
 func windowsFileSystem(dir string) bool {
