@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"usher/backend/api/shape"
@@ -22,7 +21,6 @@ const (
 // Bounds of a grant's texts.
 const (
 	MaxKey    = 1024 // bytes; S3 user guide, object-keys
-	MaxGroup  = 128  // characters; Cognito API, CreateGroup
 	MaxReason = 1024 // bytes
 )
 
@@ -183,17 +181,7 @@ func ValidPrefix(prefix string) bool {
 }
 
 // ValidGroup reports whether Cognito accepts a group of this name.
-//
-// SPEC: Cognito API reference, CreateGroup, GroupName: 1 to 128 characters of
-// [\p{L}\p{M}\p{S}\p{N}\p{P}]+.
-func ValidGroup(name string) bool {
-	for _, r := range name {
-		if !unicode.In(r, unicode.L, unicode.M, unicode.S, unicode.N, unicode.P) {
-			return false
-		}
-	}
-	return name != "" && utf8.ValidString(name) && utf8.RuneCountInString(name) <= MaxGroup
-}
+func ValidGroup(name string) bool { return shape.CognitoName(name) }
 
 // ValidBucket reports whether a text is the name of a general purpose bucket.
 func ValidBucket(name string) bool { return shape.BucketProblem(name) == "" }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	josejson "github.com/go-jose/go-jose/v4/json"
+
+	"usher/backend/api/shape"
 )
 
 // MaxToken is the maximum size of a token in bytes. Cognito allows 100 groups
@@ -56,9 +58,8 @@ var (
 	tokenShape = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
 	kidShape   = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{1,128}$`)
 	// The Cognito documentation warns against relying on the form of a UUID for sub.
-	idShape   = regexp.MustCompile(`^[!-~]{1,128}$`)
-	nameShape = regexp.MustCompile(`^[\p{L}\p{M}\p{S}\p{N}\p{P}]{1,128}$`)
-	intShape  = regexp.MustCompile(`^[1-9][0-9]{0,15}$`)
+	idShape  = regexp.MustCompile(`^[!-~]{1,128}$`)
+	intShape = regexp.MustCompile(`^[1-9][0-9]{0,15}$`)
 )
 
 // Verify checks an access token's form, signature and claims, cheapest check
@@ -205,9 +206,7 @@ func (v *Verifier) claims(ctx context.Context, payload []byte) (Claims, error) {
 			return Claims{}, fmt.Errorf("%s: %w", name, ErrToken)
 		}
 	}
-	// SPEC: Cognito API reference, UsernameType: letters, marks, symbols,
-	// numbers and punctuation of any script.
-	if !nameShape.MatchString(c.Username) {
+	if !shape.CognitoName(c.Username) {
 		return Claims{}, fmt.Errorf("username: %w", ErrToken)
 	}
 	if !c.scopes[scopeSelf] && !c.scopes[scopeOpenID] {
