@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -112,8 +113,9 @@ type Config struct {
 
 // Backend is the handler.
 type Backend struct {
-	c      Config
-	routes map[string]route // by path
+	c       Config
+	routes  map[string]route // by path
+	handler http.Handler
 	*usage
 }
 
@@ -189,6 +191,9 @@ func build(c Config, u *usage) (b *Backend, err error) {
 	b = &Backend{c: c, usage: u}
 	if b.routes, err = index(b.table()); err != nil {
 		return nil, err
+	}
+	if b.handler, err = compressed(http.HandlerFunc(b.respond)); err != nil {
+		return nil, fmt.Errorf("backend: %w", err)
 	}
 	return b, nil
 }

@@ -3,6 +3,7 @@ package backend
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	josejson "github.com/go-jose/go-jose/v4/json"
+	"github.com/klauspost/compress/gzhttp"
 
 	"usher/backend/api"
 	"usher/backend/budget"
@@ -69,8 +71,26 @@ func (f *failure) Unwrap() error { return f.cause }
 
 func fail(code api.Code, cause error) error { return &failure{code, cause} }
 
+// minCompressed is the smallest size in bytes of a compressed response. A page
+// of a listing, or 250 URLs, compresses to a tenth, which saves three of four
+// round trips on a distant link.
+const minCompressed = 2 << 10
+
+// compressed returns next with compression of long responses, for clients that
+// accept it. The secrets in responses (URLs) differ in every response, so
+// compressed lengths reveal nothing about them.
+func compressed(next http.Handler) (http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.CompressionLevel(gzip.BestSpeed))
+	if err != nil {
+		return nil, fmt.Errorf("preparing compression: %w", err)
+	}
+	return wrap(next), nil
+}
+
 // ServeHTTP handles a request and logs one line.
-func (b *Backend) ServeHTTP(w http.ResponseWriter, h *http.Request) {
+func (b *Backend) ServeHTTP(w http.ResponseWriter, h *http.Request) { b.handler.ServeHTTP(w, h) }
+
+func (b *Backend) respond(w http.ResponseWriter, h *http.Request) {
 	start := b.c.Now()
 	id := b.c.NewID(start)
 	header := w.Header()

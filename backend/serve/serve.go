@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/klauspost/compress/gzhttp"
 
 	"usher/backend"
 )
@@ -30,11 +27,6 @@ const (
 	drainPeriod = 10 * time.Second
 	flushEvery  = time.Second
 )
-
-// minCompressed is the smallest size in bytes of a compressed response. A page
-// of a listing, or 250 URLs, compresses to a tenth, which saves three of four
-// round trips on a distant link.
-const minCompressed = 2 << 10
 
 // Server is a backend with its listener and its log.
 type Server struct {
@@ -134,20 +126,13 @@ func (s *Server) Run(ctx context.Context) error {
 		tasks.Wait()
 		_ = s.parts.store.Close()
 	}()
-	// The secrets in responses (URLs) differ in every response, so compressed
-	// lengths reveal nothing about them.
-	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.CompressionLevel(gzip.BestSpeed))
-	if err != nil {
-		_ = s.listener.Close()
-		return fmt.Errorf("preparing compression: %w", err)
-	}
 	if err := s.live.Load().Start(ctx); err != nil {
 		_ = s.listener.Close()
 		return err
 	}
 	limited := limitConns(s.listener, maxConns)
 	web := &http.Server{
-		Handler: limited.track(compress(http.HandlerFunc(s.serve))), ConnContext: limited.context,
+		Handler: limited.track(http.HandlerFunc(s.serve)), ConnContext: limited.context,
 		ReadHeaderTimeout: readHeader, ReadTimeout: readAll, WriteTimeout: writeAll, IdleTimeout: idle,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
@@ -170,7 +155,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPeriod)
 	defer cancel()
-	err = web.Shutdown(drain)
+	err := web.Shutdown(drain)
 	if serr := s.live.Load().Stop(drain); err == nil {
 		err = serr
 	}
