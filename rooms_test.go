@@ -62,6 +62,7 @@ func rules() []rule {
 		{"usher/backend/event", "os", nil, "an auditor checks a log without usher's storage"},
 		{"usher/backend/event", "net", []string{"net/netip"}, "an auditor checks a log without a network"},
 		{"usher/backend/api/shape", "usher", nil, "every room can import it"},
+		{"usher/backend/elapsed", "usher", []string{"usher/backend/elapsed>"}, "every room can import it"},
 		{"usher/backend/safetext", "usher", []string{"usher/backend/safetext"}, "every room can import it"},
 		{"usher/backend/object", "usher/backend/identity", nil, "S3 does not learn the caller"},
 		{"usher/backend/object", "usher/backend/grant", nil, "S3 does not learn the reason"},

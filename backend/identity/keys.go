@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"usher/backend/elapsed"
 )
 
 const (
@@ -65,7 +67,7 @@ func (k *KeySet) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	k.mu.Unlock()
 	for {
 		k.mu.Lock()
-		fresh := k.now().Sub(k.fetched) < keysLife
+		fresh := elapsed.Since(k.now(), k.fetched) < keysLife
 		key, asked := k.keys[kid], k.fetches > before && k.failed == nil && k.flight == nil
 		k.mu.Unlock()
 		switch {
@@ -85,7 +87,7 @@ func (k *KeySet) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 func (k *KeySet) Behind(ctx context.Context) (time.Duration, bool) {
 	for {
 		k.mu.Lock()
-		behind, since := k.behind, k.now().Sub(k.compared)
+		behind, since := k.behind, elapsed.Since(k.now(), k.compared)
 		known := !k.compared.IsZero() && since >= 0 && since < clockLife
 		k.mu.Unlock()
 		if known {
@@ -111,7 +113,7 @@ func (k *KeySet) update(ctx context.Context) error {
 		}
 	}
 	now := k.now()
-	if since := now.Sub(k.tried); !k.tried.IsZero() && since >= 0 && since < fetchPause {
+	if since := elapsed.Since(now, k.tried); !k.tried.IsZero() && since >= 0 && since < fetchPause {
 		err := k.failed
 		k.mu.Unlock()
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
+
+	"usher/backend/elapsed"
 )
 
 const (
@@ -128,15 +130,8 @@ func NewDirectory(c DirectoryConfig) (*Directory, error) {
 	}, nil
 }
 
-// age returns the time since t by the wall clock or the monotonic clock,
-// whichever is longer. The monotonic clock stops while a machine sleeps, and the
-// wall clock can be set back.
-func age(now, t time.Time) time.Duration {
-	if t.IsZero() {
-		return 1 << 62
-	}
-	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
-}
+// age returns the time since t by the longer of two clocks.
+func age(now, t time.Time) time.Duration { return elapsed.Since(now, t) }
 
 // ForRelease returns a person's record for the signing of a URL. It uses no
 // result older than the release age, and fails during an outage.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"usher/backend/elapsed/elapsedtest"
 )
 
 // fakePool is a user pool with states that a test can set.
@@ -289,18 +291,43 @@ func TestEightSessionsPerPersonAreKept(t *testing.T) {
 	})
 }
 
-// The monotonic clock stops during sleep, and the wall clock can be set back. The
-// longer of the two ages counts.
-func TestAgeIsTheLongerOfTwoClocks(t *testing.T) {
+// A process that was frozen for an hour repeats its checks and fetches its keys
+// again after a day, though its monotonic clock stood still.
+func TestChecksAfterAFreeze(t *testing.T) {
 	now := time.Now()
-	if got := age(now.Round(0).Add(time.Hour), now); got < 59*time.Minute {
-		t.Errorf("asleep for an hour: %v", got)
+	p := newFakePool()
+	d, err := NewDirectory(DirectoryConfig{Source: p, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := age(now, now.Add(-time.Hour)); got < 59*time.Minute {
-		t.Errorf("%v", got)
+	ada := claimsOf("ada")
+	for want := int64(1); want <= 3; want++ {
+		for range 2 {
+			s, err := d.ForRelease(t.Context(), ada)
+			if err != nil || !s.CheckedAt.Equal(now) {
+				t.Fatal(err, s.CheckedAt)
+			}
+		}
+		if p.alive.Load() != want || p.lists.Load() != want {
+			t.Errorf("before freeze %d: %d and %d queries", want, p.alive.Load(), p.lists.Load())
+		}
+		now = elapsedtest.Thawed(now, 3600)
 	}
-	if got := age(now, time.Time{}); got < 1000*time.Hour {
-		t.Errorf("never checked: %v", got)
+	if _, err := d.ForListing(t.Context(), ada); err != nil || p.alive.Load() != 4 {
+		t.Errorf("a listing after an hour: %v, %d queries", err, p.alive.Load())
+	}
+	f := newForge(t)
+	f.Now = time.Now()
+	if _, err := f.keys.Key(t.Context(), f.KID); err != nil {
+		t.Fatal(err)
+	}
+	before := f.keys.fetches
+	f.Now = elapsedtest.Thawed(f.Now, 25*3600)
+	if _, err := f.keys.Key(t.Context(), f.KID); err != nil {
+		t.Fatal(err)
+	}
+	if f.keys.fetches != before+1 {
+		t.Errorf("after a day: %d fetches, then %d", before, f.keys.fetches)
 	}
 }
 

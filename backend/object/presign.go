@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go/encoding/httpbinding"
 
 	"usher/backend/audit"
+	"usher/backend/elapsed"
 )
 
 // Bounds of a presigned URL's life.
@@ -108,7 +109,7 @@ func (p *Presigner) Sign(ctx context.Context, r audit.Receipt) (SignedURL, error
 		return SignedURL{}, ErrNoReceipt
 	}
 	now := p.c.Now()
-	since := max(now.Sub(r.CheckedAt()), now.Round(0).Sub(r.CheckedAt().Round(0)))
+	since := elapsed.Since(now, r.CheckedAt())
 	if since > p.c.CheckAge() || since < -time.Second {
 		return SignedURL{}, ErrStale
 	}

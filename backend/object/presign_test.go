@@ -13,6 +13,7 @@ import (
 
 	"usher/backend/audit"
 	"usher/backend/audit/audittest"
+	"usher/backend/elapsed/elapsedtest"
 	"usher/backend/event"
 	"usher/backend/object"
 )
@@ -248,5 +249,24 @@ func TestNewPresignerRefuses(t *testing.T) {
 	}
 	if _, err := object.NewPresigner(good); err != nil {
 		t.Error(err)
+	}
+}
+
+// A comparison from before a freeze is repeated, though the monotonic clock stood
+// still.
+func TestSkewAfterAFreeze(t *testing.T) {
+	now, requests := time.Now(), 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	}))
+	defer server.Close()
+	skew := object.NewSkew(func() time.Time { return now })
+	client := watched(server.URL, skew)
+	for want := 1; want <= 2; want++ {
+		if err := skew.Check(t.Context(), client, "reports"); err != nil || requests != want {
+			t.Errorf("%v, %d requests, want %d", err, requests, want)
+		}
+		now = elapsedtest.Thawed(now, 3600)
 	}
 }

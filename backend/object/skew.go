@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"usher/backend/elapsed"
 )
 
 const (
@@ -84,6 +86,6 @@ func (s *Skew) fresh() bool {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	since := now.Sub(s.seen)
+	since := elapsed.Since(now, s.seen)
 	return !s.seen.IsZero() && since >= 0 && since < skewLife
 }

@@ -10,6 +10,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/audit/sqlite"
+	"usher/backend/elapsed"
 	"usher/backend/grant"
 	"usher/backend/grant/file"
 	"usher/backend/safetext"
@@ -48,7 +49,7 @@ type result struct {
 func (r *result) get(now func() time.Time, ttl time.Duration, check func() []Finding) []api.HealthProblem {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if age := now().Sub(r.at); r.at.IsZero() || age < 0 || age >= ttl {
+	if age := elapsed.Since(now(), r.at); r.at.IsZero() || age < 0 || age >= ttl {
 		r.problems = public(check())
 		r.at = now()
 	}
