@@ -92,6 +92,10 @@ func TestEveryURLIsOnRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(1) // opened once, before the outages
+	if err := db.Ping(); err != nil {
+		t.Fatal(err)
+	}
 	l := &ledger{db: db, released: map[string]bool{}}
 	var work sync.WaitGroup
 	for i := range people {

@@ -91,7 +91,7 @@ func readOnly(path string) (*Store, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	return &Store{path: path, reader: reader{db}}, nil
+	return &Store{path: path, reader: reader{db, 1}}, nil
 }
 
 // knownHeads returns the records that a copy of the log must contain.

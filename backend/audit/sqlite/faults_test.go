@@ -10,6 +10,7 @@ import (
 
 	codes "modernc.org/sqlite/lib"
 
+	"usher/backend/audit"
 	"usher/backend/event"
 )
 
@@ -171,3 +172,64 @@ type coded int
 
 func (c coded) Error() string { return "disk I/O error" }
 func (c coded) Code() int     { return int(c) }
+
+// The documented cure for moved files is to put them back. A reader's new
+// connection must not create a file in their place: SQLite deletes the
+// write-ahead log beside an empty database.
+func TestFilesThatArePutBack(t *testing.T) {
+	filter, err := event.ParseFilter("", sample(0).Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, moved := range map[string][]string{
+		"log": {""}, "WAL": {"-wal"}, "log and WAL": {"", "-wal"}, "all files": {"", "-wal", headSuffix},
+		"all files, replaced": {"", "-wal", "-shm", headSuffix},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.db")
+			s := openTest(t, path)
+			if err := s.Append(t.Context(), samples(0, 3)); err != nil {
+				t.Fatal(err)
+			}
+			for _, suffix := range moved {
+				if err := os.Rename(path+suffix, path+suffix+".gone"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if name == "all files, replaced" {
+				other := openTest(t, path+".other")
+				if err := errors.Join(other.Append(t.Context(), samples(10, 9)), other.Close(), os.Rename(path+".other", path)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, lookup := range []bool{false, true} { // opens connections; an error is allowed
+				for range 2 {
+					_, _ = s.Query(t.Context(), filter, audit.Page{Limit: 5, Lookup: lookup})
+				}
+			}
+			if err := s.Append(t.Context(), samples(3, 1)); !errors.Is(err, errFileGone) {
+				t.Errorf("an append without its files: %v", err)
+			}
+			if _, err := os.Stat(path + "-wal"); moved[0] == "" && len(moved) == 1 && err != nil {
+				t.Errorf("the WAL that was not moved: %v", err)
+			}
+			for _, suffix := range moved {
+				if err := os.Rename(path+suffix+".gone", path+suffix); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Append(t.Context(), samples(3, 1)); err != nil {
+				t.Fatalf("after the files are back: %v", err)
+			}
+			for _, lookup := range []bool{false, true} {
+				for range 2 * readers { // every connection of the pool
+					got, err := s.Query(t.Context(), filter, audit.Page{Limit: 5, Lookup: lookup})
+					if err != nil || len(got.Events) != 4 {
+						t.Fatalf("%d events after the files are back, error %v", len(got.Events), err)
+					}
+				}
+			}
+			whole(t, s)
+		})
+	}
+}

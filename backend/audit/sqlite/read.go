@@ -15,7 +15,10 @@ import (
 )
 
 // reader runs queries on its own connections.
-type reader struct{ db *sql.DB }
+type reader struct {
+	db    *sql.DB
+	conns int // bound of its connections
+}
 
 // Get implements audit.Store. It uses the lookup connections, because releases
 // depend on it.

@@ -148,19 +148,30 @@ func open(path string, lossy bool) (_ *Store, err error) {
 	if s.writer, err = newWriter(ctx, s.conn, s.guard, s.head); err != nil {
 		return nil, explain(err)
 	}
+	s.writer.filesBack = func() { s.reader.reconnect(); s.lookup.reconnect() }
 	go s.run()
 	return s, nil
 }
 
 // openReader returns a reader with at most n connections, all read-only.
+// mode=rw never creates the file: SQLite deletes the write-ahead log beside an
+// empty database.
+// SPEC: https://www.sqlite.org/uri.html, "mode".
 func openReader(path string, n int) (reader, error) {
-	db, err := sql.Open("sqlite", dsn(path, "_query_only=1", "_pragma=cache_size(-8000)"))
+	db, err := sql.Open("sqlite", dsn(path, "mode=rw", "_query_only=1", "_pragma=cache_size(-8000)"))
 	if err != nil {
 		return reader{}, err
 	}
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
-	return reader{db}, nil
+	return reader{db, n}, nil
+}
+
+// reconnect closes the idle connections. A connection that was opened during an
+// absence of the log's files can belong to other files.
+func (s reader) reconnect() {
+	s.db.SetMaxIdleConns(0)
+	s.db.SetMaxIdleConns(s.conns)
 }
 
 // dsn returns path and parameters as a URL. The driver cuts it at the first

@@ -120,6 +120,9 @@ type writer struct {
 	broken   error // a failed sync; every further write fails with it
 	people   map[event.User]int64
 
+	filesGone bool   // result of the last check of the log's files
+	filesBack func() // called when the files are at their paths again
+
 	prepared []*sql.Stmt
 
 	head, known, addPerson, findPerson, addRecord, addEvent, addHour, addHourPerson *sql.Stmt
@@ -190,7 +193,7 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if w.broken != nil {
 		return nil, w.broken
 	}
-	if err := w.guard.check(); err != nil {
+	if err := w.checkFiles(); err != nil {
 		return nil, err
 	}
 	ctx := context.Background() // callers have deadlines; a commit must not be interrupted
@@ -226,10 +229,20 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return results, err
 	}
-	if err := w.guard.check(); err != nil {
+	if err := w.checkFiles(); err != nil {
 		return results, err
 	}
 	return results, w.headFile.write(g.head) // after the commit, so the head is durable
+}
+
+// checkFiles returns errFileGone unless the log's files are at their paths.
+func (w *writer) checkFiles() error {
+	err := w.guard.check()
+	if err == nil && w.filesGone {
+		w.filesBack()
+	}
+	w.filesGone = err != nil
+	return err
 }
 
 // rollback ends the transaction after any error.
