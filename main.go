@@ -90,7 +90,7 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 		return cli.RunningDemo{}, err
 	}
 	facts := cli.DemoFacts{
-		Server: w.Server, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
+		Server: w.Server, Pin: w.Pin, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
 		CognitoEndpoint: w.CognitoEndpoint, Issuer: w.Issuer, S3Endpoint: w.S3Endpoint, S3Region: w.S3Region,
 		S3AccessKey: w.S3AccessKey, S3SecretKey: w.S3SecretKey, Dir: w.Dir, GrantsFile: w.GrantsFile, MailFile: w.MailFile,
 	}

@@ -134,7 +134,7 @@ func running(ts *testscript.TestScript) *demoProcess {
 	return d
 }
 
-// beginDemo starts a demo, sets USHER_SERVER, S3_ENDPOINT, DEMO_DIR and GRANTS,
+// beginDemo starts a demo, sets USHER_SERVER, DEMO_PIN, S3_ENDPOINT, DEMO_DIR and GRANTS,
 // and writes a file NAME.pw with the password of each person.
 func beginDemo(ts *testscript.TestScript, args []string) {
 	program, err := exec.LookPath("usher")
@@ -163,6 +163,7 @@ func beginDemo(ts *testscript.TestScript, args []string) {
 	ts.Check(json.Unmarshal(line, &d.facts))
 	d.cmd = cmd
 	ts.Setenv("USHER_SERVER", d.facts.Server)
+	ts.Setenv("DEMO_PIN", d.facts.Pin)
 	ts.Setenv("S3_ENDPOINT", d.facts.S3Endpoint)
 	ts.Setenv("GRANTS", d.facts.GrantsFile)
 	ts.Setenv("DEMO_DIR", d.facts.Dir)

@@ -160,6 +160,23 @@ func (c Config) missing() string {
 	return ""
 }
 
+// printable reports whether all texts in a JSON value can be shown on a screen.
+func printable(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return len(v) <= maxPublic && !strings.ContainsRune(v, utf8.RuneError) && !safetext.New(v).Escaped()
+	case []any:
+		return !slices.ContainsFunc(v, func(e any) bool { return !printable(e) })
+	case map[string]any:
+		for _, e := range v {
+			if !printable(e) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // New returns a backend. It refuses a configuration with a missing part: a
 // backend without, for example, an audit log must not start.
 func New(c Config) (*Backend, error) {
@@ -212,15 +229,8 @@ func public(c api.Config) error {
 		return fmt.Errorf("backend: the public configuration: %w", err)
 	}
 	for name, value := range fields {
-		texts, ok := value.([]any)
-		if !ok {
-			texts = []any{value}
-		}
-		for _, v := range texts {
-			text, ok := v.(string)
-			if ok && (len(text) > maxPublic || strings.ContainsRune(text, utf8.RuneError) || safetext.New(text).Escaped()) {
-				return fmt.Errorf("backend: %s has more than %d bytes or characters that a screen does not show", name, maxPublic)
-			}
+		if !printable(value) {
+			return fmt.Errorf("backend: %s has more than %d bytes or characters that a screen does not show", name, maxPublic)
 		}
 	}
 	for name, group := range map[string]string{"auditors_group": c.AuditorsGroup, "admins_group": c.AdminsGroup} {

@@ -181,6 +181,9 @@ func checkConfig(origin string, c api.Config) error {
 	case slices.ContainsFunc(c.S3Hosts, func(h string) bool { return !s3Form.MatchString(h) }):
 		return refuse("a download host is not a host name")
 	}
+	if problem := offerProblem(origin, c); problem != "" {
+		return refuse(problem)
+	}
 	endpoint, err := cognitoEndpoint(origin, c)
 	if err != nil {
 		return err
@@ -193,6 +196,50 @@ func checkConfig(origin string, c api.Config) error {
 		}
 	}
 	return nil
+}
+
+// offerProblem checks the ways to sign in. The authorization server of the
+// browser ways must be an https origin: usher's tokens come from there. It may
+// be on loopback where the server is.
+func offerProblem(origin string, c api.Config) string {
+	offer := c.Offer()
+	if len(offer.Ways) == 0 || len(offer.Ways) > 8 || len(offer.Providers) > 50 || len(offer.CallbackPorts) > 16 {
+		return "its list of ways to sign in is empty or too long"
+	}
+	if offer.Clients.Native != c.ClientID || offer.HostedUI != c.HostedUI {
+		return "its ways to sign in contradict its other settings"
+	}
+	for _, w := range offer.Ways {
+		switch w {
+		case api.WayPassword, api.WayCode, api.WaySSO, api.WayDevice:
+		default:
+			continue // of a newer server
+		}
+		if !clientForm.MatchString(offer.Client(w)) {
+			return "a way to sign in has no client ID"
+		}
+		if w != api.WaySSO && w != api.WayDevice {
+			continue
+		}
+		hosted, err := Origin(offer.HostedUI)
+		if err != nil || onLoopback(hosted) && !onLoopback(origin) {
+			return "its company sign-in has no usable address"
+		}
+	}
+	for _, p := range offer.Providers {
+		if p.Name == "" || p.Label == "" || len(p.Name) > 64 || len(p.Label) > 100 {
+			return "a company of its sign-in has no name"
+		}
+	}
+	for _, port := range offer.CallbackPorts {
+		if port < 1024 || port > 65535 {
+			return "a callback port is not a port of a user"
+		}
+	}
+	if offer.Password.Length < 6 || offer.Password.Length > 99 { // SPEC: PasswordPolicyType, MinimumLength
+		return "its rules for passwords are malformed"
+	}
+	return ""
 }
 
 // cognitoEndpoint returns the address that receives password proofs. The SDK's
@@ -262,6 +309,21 @@ func (e *PinError) Error() string {
 // Exit returns the exit code of a command that ends with this error.
 func (e *PinError) Exit() int { return api.ExitUsage }
 
+// PinMismatch is a configuration with another hash than the pin in the address.
+type PinMismatch struct {
+	Server string
+	Want   safetext.Text
+	Got    string
+}
+
+func (e *PinMismatch) Error() string {
+	return fmt.Sprintf("The settings of %s do not have the pin %s; theirs is %s. Nothing was saved. Check the address and the pin, or ask your administrator.",
+		safetext.New(hostOf(e.Server)), orNone(e.Want), e.Got)
+}
+
+// Exit returns the exit code of a command that ends with this error.
+func (e *PinMismatch) Exit() int { return api.ExitUsage }
+
 func orNone(t safetext.Text) string {
 	if t.Raw() == "" {
 		return "nothing"
@@ -270,27 +332,13 @@ func orNone(t safetext.Text) string {
 }
 
 // CheckPinned compares the current configuration of a server with the trusted
-// one: organization, region, user pool, client ID, issuer, sign-in addresses
-// and download hosts. The error is a *PinError with all differences.
+// one (api.Config.Pinned). The error is a *PinError with all differences.
 func CheckPinned(trusted, now api.Config) error {
-	hosts := func(c api.Config) string {
-		h := slices.Clone(c.S3Hosts)
-		slices.Sort(h)
-		return strings.Join(slices.Compact(h), " ")
-	}
 	var changes []Change
-	for _, p := range []struct{ what, old, new string }{
-		{"the organization", trusted.Organisation, now.Organisation},
-		{"the region", trusted.Region, now.Region},
-		{"the user pool", trusted.UserPoolID, now.UserPoolID},
-		{"the client ID", trusted.ClientID, now.ClientID},
-		{"the issuer", trusted.Issuer, now.Issuer},
-		{"the sign-in address", trusted.CognitoEndpoint, now.CognitoEndpoint},
-		{"the company sign-in", trusted.HostedUI, now.HostedUI},
-		{"the list of download hosts", hosts(trusted), hosts(now)},
-	} {
-		if p.old != p.new {
-			changes = append(changes, Change{p.what, safetext.New(p.old), safetext.New(p.new)})
+	before, after := trusted.Pinned(), now.Pinned()
+	for i, p := range before {
+		if p.Value != after[i].Value {
+			changes = append(changes, Change{p.Name, safetext.New(p.Value), safetext.New(after[i].Value)})
 		}
 	}
 	if len(changes) == 0 {

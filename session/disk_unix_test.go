@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"usher/session"
 )
@@ -92,6 +93,28 @@ func relink(path string) error {
 	return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
 }
 
+// A file of version 1, which has no way, is still a session of the password.
+func TestVersion1IsRead(t *testing.T) {
+	r := newRig(t, nil)
+	first := r.token(r.signedIn("ada"))
+	good, err := os.ReadFile(r.tokenFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := strings.NewReplacer(`"version":2`, `"version":1`, `"way":"password",`, "").Replace(string(good))
+	if err := os.WriteFile(r.tokenFile(), []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r.token(r.open()) != first {
+		t.Error("another token")
+	}
+	r.pass(10 * time.Minute)
+	r.token(r.open())
+	if next, _ := os.ReadFile(r.tokenFile()); !strings.Contains(string(next), `"version":2`) {
+		t.Errorf("the renewal wrote %.40s", next)
+	}
+}
+
 // A damaged token file counts as no session and never crashes the program.
 func TestBrokenTokenFiles(t *testing.T) {
 	r := newRig(t, nil)
@@ -102,10 +125,12 @@ func TestBrokenTokenFiles(t *testing.T) {
 	}
 	broken := map[string][]byte{
 		"garbage": []byte("\x00\x1b[2J{"), "null": []byte("null"), "array": []byte("[]"), "empty object": []byte("{}"),
-		"another version": []byte(strings.Replace(string(good), `"version":1`, `"version":9`, 1)),
+		"another version": []byte(strings.Replace(string(good), `"version":2`, `"version":9`, 1)),
 		"another server":  []byte(strings.Replace(string(good), r.server.URL, "https://files.example.com", 1)),
 		"another pool":    []byte(strings.Replace(string(good), poolID, "eu-central-1_Other", 1)),
 		"another client":  []byte(strings.Replace(string(good), clientID, "another", 1)),
+		"another way":     []byte(strings.Replace(string(good), `"way":"password"`, `"way":"sso"`, 1)),
+		"no way":          []byte(strings.Replace(string(good), `"way":"password"`, `"way":""`, 1)),
 		"a bad token":     []byte(strings.Replace(string(good), "eyJ", "!!!", 2)),
 	}
 	for n := 0; n < len(good); n += 37 {

@@ -112,15 +112,20 @@ func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
 	out, err := p.client.GetTokensFromRefreshToken(ctx, &cognito.GetTokensFromRefreshTokenInput{
 		ClientId:     aws.String(p.clientID),
 		RefreshToken: aws.String(t.Refresh.Reveal()),
+		DeviceKey:    optional(t.DeviceKey),
 	}, retryLost)
 	if err == nil {
 		result = out.AuthenticationResult
 	} else if lacksRotation(err) {
+		parameters := map[string]string{"REFRESH_TOKEN": t.Refresh.Reveal()}
+		if t.DeviceKey != "" {
+			parameters["DEVICE_KEY"] = t.DeviceKey
+		}
 		var old *cognito.InitiateAuthOutput
 		old, err = p.client.InitiateAuth(ctx, &cognito.InitiateAuthInput{
 			ClientId:       aws.String(p.clientID),
 			AuthFlow:       types.AuthFlowTypeRefreshTokenAuth,
-			AuthParameters: map[string]string{"REFRESH_TOKEN": t.Refresh.Reveal()},
+			AuthParameters: parameters,
 		}, retryLost)
 		if err == nil {
 			result = old.AuthenticationResult
@@ -146,10 +151,19 @@ func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
 	case err != nil:
 		return Tokens{}, err
 	}
+	fresh.Way, fresh.DeviceKey = t.Way, t.DeviceKey
 	if fresh.Email == "" {
 		fresh.Email = t.Email
 	}
 	return fresh, nil
+}
+
+// optional returns nil for "", which the SDK leaves out of the request.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 func lacksRotation(err error) bool {

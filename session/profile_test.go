@@ -133,6 +133,19 @@ func TestDiscover(t *testing.T) {
 		"foreign sign-in":     {200, with(func(c *api.Config) { c.CognitoEndpoint = "https://cognito.example.com" }), "not on this machine"},
 		"no download hosts":   {200, with(func(c *api.Config) { c.S3Hosts = nil }), "download host"},
 		"strange download":    {200, with(func(c *api.Config) { c.S3Hosts = []string{"a/b"} }), "download host"},
+		"no client of a way": {200, with(func(c *api.Config) {
+			c.SignIn = c.Offer()
+			c.SignIn.Ways = append(c.SignIn.Ways, api.WaySSO)
+		}), "no client ID"},
+		"a company without page": {200, with(func(c *api.Config) {
+			c.SignIn = c.Offer()
+			c.SignIn.Ways, c.SignIn.Clients.SSO = append(c.SignIn.Ways, api.WaySSO), "x"
+		}), "no usable address"},
+		"another native client": {200, with(func(c *api.Config) { c.SignIn = c.Offer(); c.SignIn.Clients.Native = "x" }), "contradict"},
+		"another company":       {200, with(func(c *api.Config) { c.SignIn = c.Offer(); c.SignIn.HostedUI = "https://x" }), "contradict"},
+		"a privileged port":     {200, with(func(c *api.Config) { c.SignIn = c.Offer(); c.SignIn.CallbackPorts = []int{80} }), "port"},
+		"rules of nothing":      {200, with(func(c *api.Config) { c.SignIn = c.Offer(); c.SignIn.Password.Length = 0 }), "rules"},
+		"a company by no name":  {200, with(func(c *api.Config) { c.SignIn = c.Offer(); c.SignIn.Providers = []api.Provider{{}} }), "company"},
 		"region without pools": {200, with(func(c *api.Config) {
 			c.Region, c.UserPoolID = "xx-nowhere-1", "xx-nowhere-1_a"
 			c.CognitoEndpoint = "x"
@@ -195,14 +208,21 @@ func TestCheckPinned(t *testing.T) {
 		t.Errorf("what may change is refused: %v", err)
 	}
 	for what, change := range map[string]func(*api.Config){
-		"organization":    func(c *api.Config) { c.Organisation = "Evil\x1b[2J" },
-		"region":          func(c *api.Config) { c.Region = "evil" },
-		"user pool":       func(c *api.Config) { c.UserPoolID = "evil" },
-		"client ID":       func(c *api.Config) { c.ClientID = "evil" },
-		"issuer":          func(c *api.Config) { c.Issuer = "evil" },
-		"sign-in address": func(c *api.Config) { c.CognitoEndpoint = "evil" },
-		"company sign-in": func(c *api.Config) { c.HostedUI = "evil" },
-		"download hosts":  func(c *api.Config) { c.S3Hosts = append(c.S3Hosts[:1:1], "evil.example.com") },
+		"organization":                        func(c *api.Config) { c.Organisation = "Evil\x1b[2J" },
+		"region":                              func(c *api.Config) { c.Region = "evil" },
+		"user pool":                           func(c *api.Config) { c.UserPoolID = "evil" },
+		"client ID":                           func(c *api.Config) { c.ClientID = "evil" },
+		"issuer":                              func(c *api.Config) { c.Issuer = "evil" },
+		"sign-in address":                     func(c *api.Config) { c.CognitoEndpoint = "evil" },
+		"company sign-in":                     func(c *api.Config) { c.HostedUI = "evil" },
+		"ways to sign in":                     func(c *api.Config) { c.SignIn = c.Offer(); c.SignIn.Ways = []api.Way{"evil"} },
+		"client ID of the company":            func(c *api.Config) { c.SignIn = c.Offer(); c.SignIn.Clients.SSO = "evil" },
+		"client ID of the sign-in on another": func(c *api.Config) { c.SignIn = c.Offer(); c.SignIn.Clients.Device = "evil" },
+		"list of companies": func(c *api.Config) {
+			c.SignIn = c.Offer()
+			c.SignIn.Providers = []api.Provider{{Name: "evil\x1b[2J", Label: "x"}}
+		},
+		"download hosts": func(c *api.Config) { c.S3Hosts = append(c.S3Hosts[:1:1], "evil.example.com") },
 	} {
 		now := trusted
 		change(&now)
@@ -212,6 +232,41 @@ func TestCheckPinned(t *testing.T) {
 			!strings.Contains(strings.ToLower(err.Error()), "evil") || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// The pin changes with each pinned value and with no other. A server with the
+// default ways has the pin of a server that does not name them.
+func TestPin(t *testing.T) {
+	trusted := api.Config{
+		Organisation: "Example", Region: "eu-central-1", UserPoolID: "eu-central-1_a", ClientID: "c", Issuer: "https://i",
+		HostedUI: "https://h", S3Hosts: []string{"a.example.com", "b.example.com"},
+	}
+	same := trusted
+	same.SignIn, same.IdleMinutes, same.URLSeconds, same.S3Hosts = trusted.Offer(), 5, 30, []string{"b.example.com", "a.example.com"}
+	if len(trusted.Pin()) != 26 || trusted.Pin() != same.Pin() {
+		t.Errorf("%s and %s", trusted.Pin(), same.Pin())
+	}
+	seen := map[string]string{trusted.Pin(): "the trusted one"}
+	for name, change := range map[string]func(*api.Config){
+		"organization": func(c *api.Config) { c.Organisation = "Other" },
+		"pool":         func(c *api.Config) { c.UserPoolID = "eu-central-1_b" },
+		"hosts":        func(c *api.Config) { c.S3Hosts = []string{"a.example.com"} },
+		"ways":         func(c *api.Config) { c.SignIn.Ways = []api.Way{api.WayPassword, api.WayCode} },
+		"order":        func(c *api.Config) { c.SignIn.Ways = []api.Way{api.WayCode, api.WayPassword} },
+		"sso":          func(c *api.Config) { c.SignIn.Clients.SSO = "d" },
+		"device":       func(c *api.Config) { c.SignIn.Clients.Device = "d" },
+		"provider":     func(c *api.Config) { c.SignIn.Providers = []api.Provider{{Name: "a", Label: "b"}} },
+		"label":        func(c *api.Config) { c.SignIn.Providers = []api.Provider{{Name: "a", Label: "c"}} },
+		"ports":        func(c *api.Config) { c.SignIn.CallbackPorts = []int{41871} },
+		"rules":        func(c *api.Config) { c.SignIn.Password.Length = 6 },
+	} {
+		now := same
+		change(&now)
+		if other, ok := seen[now.Pin()]; ok {
+			t.Errorf("%s has the pin of %s", name, other)
+		}
+		seen[now.Pin()] = name
 	}
 }
 

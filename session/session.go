@@ -32,6 +32,15 @@ type Session struct {
 	onDisk    Secret    // the refresh token on disk after a failed write; zero: current is on disk
 }
 
+// source renews and revokes the tokens of one way to sign in.
+type source interface {
+	renew(ctx context.Context, t Tokens) (Tokens, error)
+	revoke(ctx context.Context, t Tokens) error
+}
+
+// source returns the source of a session's tokens.
+func (s *Session) source(Tokens) source { return s.pool }
+
 // flight is one renewal, shared by all concurrent callers of Token.
 type flight struct {
 	done   chan struct{} // closed when tokens and err are set
@@ -207,7 +216,7 @@ func (s *Session) setCurrent(t Tokens) {
 // some file systems have no locks. It adopts tokens that another process
 // stored, and removes only the tokens that were refused.
 func (s *Session) renewAtPool(ctx context.Context, old Tokens, retry bool) (Tokens, error) {
-	fresh, err := s.pool.renew(ctx, old)
+	fresh, err := s.source(old).renew(ctx, old)
 	if !fresh.Refresh.IsZero() && (err == nil || !fresh.Refresh.Equal(old.Refresh)) {
 		s.save(old, fresh)
 	}
@@ -346,10 +355,10 @@ func (s *Session) endSessions(ctx context.Context, t Tokens, everywhere bool) er
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
 	if !everywhere {
-		return s.pool.revoke(ctx, t)
+		return s.source(t).revoke(ctx, t)
 	}
 	if !s.acceptable(t) { // GlobalSignOut accepts only a live access token
-		fresh, err := s.pool.renew(ctx, t)
+		fresh, err := s.source(t).renew(ctx, t)
 		if err != nil {
 			return err
 		}

@@ -371,7 +371,7 @@ func TestOnlyTheAccessTokenLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := slices.Sorted(maps.Keys(tokenFile))
-	if got, want := strings.Join(names, " "), "access_token asked client_id email refresh_token server user_pool_id version"; got != want {
+	if got, want := strings.Join(names, " "), "access_token asked client_id email refresh_token server user_pool_id version way"; got != want {
 		t.Errorf("the file holds %s, want %s", got, want)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cognito "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
+
+	"usher/backend/api"
 )
 
 // Options are the dependencies of this package. Both are required.
@@ -213,10 +215,22 @@ func (s *SignIn) respond(ctx context.Context, name types.ChallengeNameType, sess
 		if err != nil {
 			return Step{}, err
 		}
+		tokens.Way, tokens.DeviceKey = api.WayPassword, deviceKey(r)
 		return Step{Kind: Done, Tokens: tokens}, nil
 	}
 	s.challenge, s.session, s.verified = out.ChallengeName, NewSecret(aws.ToString(out.Session)), false
 	return s.next(ctx, out.ChallengeParameters)
+}
+
+// deviceKey returns the key of the device that the pool registered with a
+// sign-in; "" where the pool does not remember devices. Each renewal needs it.
+// SPEC: Cognito developer guide, "Refresh tokens": "you must provide the device
+// key".
+func deviceKey(r *types.AuthenticationResultType) string {
+	if r.NewDeviceMetadata == nil {
+		return ""
+	}
+	return aws.ToString(r.NewDeviceMetadata.DeviceKey)
 }
 
 // next returns the step of the open challenge. Steps without input are done here.

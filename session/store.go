@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"usher/backend/api"
 )
 
 // store holds the tokens of one profile on disk: one file, 0600 in a folder
@@ -27,13 +29,17 @@ type tokenFile struct {
 	Server      string    `json:"server"`
 	Pool        string    `json:"user_pool_id"`
 	Client      string    `json:"client_id"`
+	Way         api.Way   `json:"way"`                  // absent in version 1: the password
+	DeviceKey   string    `json:"device_key,omitempty"` // of a pool that remembers devices
 	Access      string    `json:"access_token"`
 	Refresh     string    `json:"refresh_token"`
 	Email       string    `json:"email,omitempty"`
 	RequestedAt time.Time `json:"asked"`
 }
 
-const fileVersion = 1
+// fileVersion is the version that write writes. read also accepts version 1,
+// which has neither a way nor a device key.
+const fileVersion = 2
 
 func newStore(f Folders, p Profile) *store {
 	return &store{path: filepath.Join(f.State, "tokens", p.Name+".json"), profile: p}
@@ -57,15 +63,21 @@ func (s *store) read() (Tokens, error) {
 		return Tokens{}, err
 	}
 	var k tokenFile
-	if json.Unmarshal(data, &k) != nil || k.Version != fileVersion ||
-		k.Server != s.profile.Server || k.Pool != s.profile.Config.UserPoolID || k.Client != s.profile.Config.ClientID {
+	if json.Unmarshal(data, &k) != nil {
+		return Tokens{}, nil
+	}
+	if k.Version == 1 && k.Way == "" {
+		k.Version, k.Way = fileVersion, api.WayPassword
+	}
+	if k.Version != fileVersion || k.Server != s.profile.Server || k.Pool != s.profile.Config.UserPoolID ||
+		k.Client == "" || k.Client != s.profile.Config.Offer().Client(k.Way) {
 		return Tokens{}, nil
 	}
 	t, err := newTokens(k.Access, k.Refresh, "", k.Client, k.RequestedAt)
 	if err != nil {
 		return Tokens{}, nil
 	}
-	t.Email = k.Email
+	t.Email, t.Way, t.DeviceKey = k.Email, k.Way, k.DeviceKey
 	return t, nil
 }
 
@@ -78,7 +90,9 @@ func (s *store) write(t Tokens) error {
 		Version:     fileVersion,
 		Server:      s.profile.Server,
 		Pool:        s.profile.Config.UserPoolID,
-		Client:      s.profile.Config.ClientID,
+		Client:      t.Client,
+		Way:         t.Way,
+		DeviceKey:   t.DeviceKey,
 		Access:      t.Access.Reveal(),
 		Refresh:     t.Refresh.Reveal(),
 		Email:       t.Email,

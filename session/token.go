@@ -17,6 +17,9 @@ type Tokens struct {
 	Email       string        // from the ID token of the same answer; an annotation, never identity
 	RequestedAt time.Time     // of the request for the tokens, by the local clock
 	Life        time.Duration // of Access: exp - iat, both by the pool's clock
+	Way         api.Way       // the way of the sign-in, which is also the way of each renewal
+	Client      string        // the app client of the way
+	DeviceKey   string        // of a pool that remembers devices; part of each renewal there
 
 	claims claims
 }
@@ -73,7 +76,7 @@ func newTokens(access, refresh, id, clientID string, requestedAt time.Time) (Tok
 	case len(access) > maxToken:
 		return Tokens{}, ErrTooManyGroups
 	}
-	t := Tokens{Access: NewSecret(access), Refresh: NewSecret(refresh), RequestedAt: requestedAt, Life: life, claims: c}
+	t := Tokens{Access: NewSecret(access), Refresh: NewSecret(refresh), RequestedAt: requestedAt, Life: life, Client: clientID, claims: c}
 	if idClaims, ok := readClaims(id); ok && idClaims.Sub == c.Sub && len(idClaims.Email) <= 320 {
 		t.Email = idClaims.Email
 	}

@@ -42,6 +42,8 @@ type Config struct {
 	AuditorsGroup   string   `json:"auditors_group"`
 	AdminsGroup     string   `json:"admins_group"`
 	OldestClient    string   `json:"oldest_client"`
+	SignIn          SignIn   `json:"sign_in,omitzero"`       // without ways: see Offer
+	IdleMinutes     int      `json:"idle_minutes,omitempty"` // without a key press until the browser locks; 0: never
 }
 
 // Person is the verified caller. Only Sub is identity; the other fields are

@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type Options struct {
 type Demo struct {
 	sandbox.Facts
 	Server  string // origin of the backend
+	Pin     string // hash of its pinned configuration (api.Config.Pin)
 	Sandbox *sandbox.Sandbox
 
 	cleanup   []func() error // run in reverse order
@@ -139,6 +141,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	if err != nil {
 		return err
 	}
+	_, d.Pin, _ = strings.Cut(server.Pinned(), "#")
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- server.Run(running) }()

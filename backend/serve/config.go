@@ -50,6 +50,8 @@ type Config struct {
 	CursorKeys    []string `yaml:"cursor_keys"` // base64 of 32 bytes; one, or two during a rotation
 	TLS           TLS      `yaml:"tls"`
 	S3            S3       `yaml:"s3"`
+	SignIn        SignIn   `yaml:"sign_in"`
+	IdleMinutes   int      `yaml:"idle_minutes"` // 0..1440; 0: the browser never locks
 
 	// AcceptLost starts with a log that has lost records, and records the loss.
 	// It applies to one start, so a file cannot set it.
@@ -133,6 +135,9 @@ func (c *Config) complete() error {
 			return fmt.Errorf("%s is missing", name)
 		}
 	}
+	if c.IdleMinutes < 0 || c.IdleMinutes > 24*60 {
+		return errors.New("idle_minutes must be 0 to 1440")
+	}
 	if c.Instances < 1 || c.Instances > 1000 {
 		return errors.New("instances must be 1 to 1000")
 	}
@@ -185,6 +190,9 @@ func (c *Config) trust() error {
 	}
 	if len(keys) == 0 && c.Instances > 1 {
 		return errors.New("several instances need cursor_keys: openssl rand -base64 32")
+	}
+	if err := c.signIn(); err != nil {
+		return err
 	}
 	// Access tokens are sent to this address.
 	if u, ok := origin(c.HostedUI); c.HostedUI != "" && (!ok || u.Scheme == "http" && !shape.Loopback(u.Hostname())) {

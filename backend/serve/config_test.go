@@ -56,7 +56,9 @@ func TestLoad(t *testing.T) {
 		"with TLS":          {"listen": "0.0.0.0:443", "tls": "{cert: c.pem, key: k.pem}"},
 		"several instances": {"instances": "3", "cursor_keys": "[" + key + ", " + key + "]"},
 		"a hosted UI":       {"hosted_ui": "https://sign-in.example.com"},
-		"on loopback":       {"public_url": "http://127.0.0.1:8443"},
+		"all ways to sign in": {"hosted_ui": "https://sign-in.example.com", "idle_minutes": "15",
+			"sign_in": "{ways: [sso, password, code, device], sso_client_id: a1, device_client_id: b2, providers: [{name: Okta, label: Example Corp}], callback_ports: [41871], password: {length: 12}}"},
+		"on loopback": {"public_url": "http://127.0.0.1:8443"},
 	} {
 		if _, _, err := load(t, change); err != nil {
 			t.Errorf("%s is refused: %v", name, err)
@@ -108,6 +110,14 @@ func TestLoadRefuses(t *testing.T) {
 		"a group with a space":    {map[string]string{"admins_group": "usher admins"}, []string{"admins_group"}},
 		"a client with an escape": {map[string]string{"client_id": `"1\e[0m"`}, []string{"client_id"}},
 		"a client with a quote":   {map[string]string{"client_id": `a"b`}, []string{"client_id"}},
+		"an unknown way":          {map[string]string{"sign_in": "{ways: [magic]}"}, []string{"sign_in ways", "magic"}},
+		"a way twice":             {map[string]string{"sign_in": "{ways: [password, password]}"}, []string{"sign_in ways", "twice"}},
+		"sso without a client":    {map[string]string{"hosted_ui": "https://a.example.com", "sign_in": "{ways: [sso]}"}, []string{"sso_client_id"}},
+		"sso without a domain":    {map[string]string{"sign_in": "{sso_client_id: a1}"}, []string{"hosted_ui"}},
+		"a label with an escape":  {map[string]string{"sign_in": `{providers: [{name: a, label: "\e[2J"}]}`}, []string{"providers"}},
+		"a privileged port":       {map[string]string{"hosted_ui": "https://a.example.com", "sign_in": "{sso_client_id: a1, callback_ports: [80]}"}, []string{"callback_ports"}},
+		"rules of two characters": {map[string]string{"sign_in": "{password: {length: 2}}"}, []string{"length must be 6 to 99"}},
+		"a negative idle time":    {map[string]string{"idle_minutes": "-1"}, []string{"idle_minutes must be 0 to 1440"}},
 		"a hosted UI over HTTP":   {map[string]string{"hosted_ui": "http://sign-in.example.com"}, []string{"hosted_ui must be an origin"}},
 	} {
 		_, path, err := load(t, c.change)

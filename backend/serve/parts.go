@@ -142,6 +142,7 @@ func (p *parts) setReloadable(c Config) error {
 		Issuer: p.checker.issuer, HostedUI: c.HostedUI, S3Hosts: []string{p.checker.host}, URLSeconds: c.URLSeconds,
 		BoundSeconds:  int((p.inForce() + life) / time.Second),
 		AuditorsGroup: c.AuditorsGroup, AdminsGroup: c.AdminsGroup, OldestClient: "0.1.0",
+		IdleMinutes: c.IdleMinutes, SignIn: c.offer(),
 	}
 	if p.loop != nil {
 		public.CognitoEndpoint = p.loop.Cognito

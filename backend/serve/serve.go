@@ -95,6 +95,10 @@ func (s *Server) build(ctx context.Context, d Deps, loop *Loopback) (err error) 
 // Addr returns the listener's address.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
+// Pinned returns the argument of `usher configure` that trusts this server
+// without a question: its public URL and the pin of its configuration.
+func (s *Server) Pinned() string { return s.config.PublicURL + "#" + s.parts.config.Public.Pin() }
+
 // Try checks everything that the server needs and logs the failures.
 func (s *Server) Try(ctx context.Context) { s.parts.health.Ready(ctx) }
 

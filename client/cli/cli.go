@@ -79,6 +79,7 @@ type RunningDemo struct {
 // DemoFacts is the output of `usher demo --serve --json`, in one line.
 type DemoFacts struct {
 	Server          string    `json:"server"`
+	Pin             string    `json:"pin"` // usher configure SERVER#PIN
 	Region          string    `json:"region"`
 	UserPoolID      string    `json:"user_pool_id"`
 	ClientID        string    `json:"client_id"`

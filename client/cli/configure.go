@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/session"
 )
 
@@ -18,11 +19,16 @@ func (a *app) configureCommand() *cobra.Command {
 		SuggestFor: []string{"config", "setup", "init"},
 		Short:      "Trust a server",
 		GroupID:    "session",
-		Long: `Fetch the settings of a server, show them, and trust the server after you agree. From then on usher refuses the server if its organization, region, user pool or storage changes.
+		Long: `Fetch the settings of a server, show them, and trust the server after you agree. From then on usher refuses the server if its organization, region, user pool, ways to sign in or storage changes.
+
+URL#PIN, as the server prints it when it starts, trusts without a prompt the settings with this hash, and refuses all others.
 
 With --profile the server is saved under that name. The first saved server is the default. With --json: {"profile","server","config"}.`,
 		Example: `
 usher configure https://files.example.com
+
+# With the pin from the server's log, no prompt
+usher configure https://files.example.com#k3y5d7q2m4a6c2e4g6i2k4m6o2
 
 # In a script, for an address that you trust
 usher configure --yes --profile work https://files.example.com
@@ -39,9 +45,13 @@ usher configure --yes --profile work https://files.example.com
 }
 
 func (a *app) configure(ctx context.Context, address string, yes bool) error {
+	address, pin, pinned := strings.Cut(address, "#")
 	config, err := session.Discover(ctx, address)
 	if err != nil {
 		return err
+	}
+	if pinned && pin != config.Pin() {
+		return &session.PinMismatch{Server: address, Want: safetext.New(pin), Got: config.Pin()}
 	}
 	p, err := session.NewProfile(a.profile, address, config)
 	if err != nil {
@@ -55,9 +65,9 @@ func (a *app) configure(ctx context.Context, address string, yes bool) error {
 			fmt.Fprintln(a.Err, "These settings differ from those that you trusted. If you did not expect a change, ask your administrator.")
 		}
 	}
-	if !yes {
+	if !yes && !pinned {
 		if !a.InTTY {
-			return usagef("There is no terminal for a prompt. If this is the right server, add --yes.")
+			return usagef("There is no terminal for a prompt. If this is the right server, add --yes, or give its address with the pin from its log.")
 		}
 		answer, err := a.prompt(ctx, "Trust this server? [y/N] ")
 		if err != nil {
@@ -94,6 +104,28 @@ func (a *app) introduce(p session.Profile) {
 	t.add("Region", safe(p.Config.Region))
 	t.add("User pool", safe(p.Config.UserPoolID))
 	t.add("Downloads", safe(strings.Join(p.Config.S3Hosts, ", ")))
-	t.add("Sign-in", "user name and password")
+	t.add("Sign-in", safe(waysText(p.Config.Offer())))
 	t.write(a.Err)
+}
+
+// waysText lists the ways to sign in.
+func waysText(offer api.SignIn) string {
+	var ways []string
+	for _, w := range offer.Ways {
+		switch w {
+		case api.WayPassword:
+			ways = append(ways, "user name and password")
+		case api.WayCode:
+			ways = append(ways, "a code by mail or SMS")
+		case api.WaySSO:
+			text := "company sign-in at " + offer.HostedUI
+			for i, p := range offer.Providers {
+				text += map[bool]string{true: ": ", false: ", "}[i == 0] + p.Label
+			}
+			ways = append(ways, text)
+		case api.WayDevice:
+			ways = append(ways, "a browser on another device")
+		}
+	}
+	return strings.Join(ways, "; ")
 }
