@@ -19,7 +19,7 @@ func Clean(e Event) Event {
 	for _, s := range []*string{
 		&e.ID, &e.User.Sub, &e.User.Username, &e.User.Email, &e.Session, &e.Action, &e.Purpose,
 		&e.Bucket, &e.Key, &e.Version, &e.ETag, &e.Outcome, &e.Reason, &e.Grant, &e.Continues,
-		&e.Verified, &e.GrantsVersion, &e.GrantsBefore, &e.SourceIP, &e.UserAgent, &e.RequestID,
+		&e.Verified, &e.GrantsVersion, &e.GrantsBefore, &e.TerminalIP, &e.BrowserIP, &e.ClaimedHost, &e.SourceIP, &e.UserAgent, &e.RequestID,
 	} {
 		if !utf8.ValidString(*s) {
 			*s = string([]rune(*s))
@@ -64,8 +64,10 @@ func Canonical(e Event) []byte {
 	b.buf = append(b.buf, '{')
 	b.text("action", e.Action)
 	b.number("bound", int64(e.Bound))
+	b.optional("browser_ip", e.BrowserIP)
 	b.text("bucket", e.Bucket)
 	b.integer("bytes", e.Bytes)
+	b.optional("claimed_host", e.ClaimedHost)
 	b.optional("continues", e.Continues)
 	b.number("count", int64(e.Count))
 	b.optional("etag", e.ETag)
@@ -87,6 +89,7 @@ func Canonical(e Event) []byte {
 	b.text("session", e.Session)
 	b.integer("size", e.Size)
 	b.text("source_ip", e.SourceIP)
+	b.optional("terminal_ip", e.TerminalIP)
 	b.name("time")
 	b.buf = append(b.buf, '"')
 	b.buf = e.Time.AppendFormat(b.buf, time.RFC3339Nano)

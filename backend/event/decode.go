@@ -39,10 +39,14 @@ func (r *reader) field(e *Event, name string) {
 		e.Action = r.text()
 	case "bound":
 		e.Bound = int(r.integer())
+	case "browser_ip":
+		e.BrowserIP = r.text()
 	case "bucket":
 		e.Bucket = r.text()
 	case "bytes":
 		e.Bytes = new(r.integer())
+	case "claimed_host":
+		e.ClaimedHost = r.text()
 	case "continues":
 		e.Continues = r.text()
 	case "count":
@@ -79,6 +83,8 @@ func (r *reader) field(e *Event, name string) {
 		e.Size = new(r.integer())
 	case "source_ip":
 		e.SourceIP = r.text()
+	case "terminal_ip":
+		e.TerminalIP = r.text()
 	case "time":
 		e.Time = r.time()
 	case "user":

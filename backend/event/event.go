@@ -21,7 +21,8 @@ const (
 	AuditRead     = "audit-read"
 	ServiceStart  = "service-start"
 	ServiceStop   = "service-stop"
-	Suppressed    = "suppressed" // Count denied decisions over the budget
+	Suppressed    = "suppressed"     // Count denied decisions over the budget
+	DeviceRefused = "device-refused" // a device sign-in was refused in the browser, or after three wrong numbers
 )
 
 // The outcomes of an event.
@@ -59,6 +60,10 @@ type Event struct {
 	GrantsBefore  string `json:"grants_before,omitempty"`  // grants-changed: version of the previous grants
 	GrantsAdded   int    `json:"grants_added,omitempty"`   // grants-changed: grants only in the new version
 	GrantsRemoved int    `json:"grants_removed,omitempty"` // grants-changed: grants only in the previous version
+
+	TerminalIP  string `json:"terminal_ip,omitempty"`  // device-refused: address of the terminal
+	BrowserIP   string `json:"browser_ip,omitempty"`   // device sign-in: address of the browser
+	ClaimedHost string `json:"claimed_host,omitempty"` // device sign-in: the terminal's host name, by its own claim
 
 	SourceIP  string `json:"source_ip"`
 	UserAgent string `json:"user_agent"`

@@ -105,6 +105,9 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 	k.name("Session", f.session)
 	k.gap()
 	k.name("From", f.ip)
+	k.name("Terminal", f.terminal)
+	k.name("Browser", f.browser)
+	k.name("Host", f.host)
 	k.name("Client", f.agent)
 	k.name("Request", f.request)
 	if f.bound > 0 {

@@ -54,6 +54,7 @@ type fact struct {
 	path, version, etag             safetext.Text
 	reason, grant, continues        safetext.Text
 	grants, grantsBefore            safetext.Text // versions of the grants
+	terminal, browser, host         safetext.Text // of a device sign-in
 	ip, agent, request, verified    safetext.Text
 	at                              time.Time
 	size, bytes                     *int64
@@ -72,6 +73,7 @@ func factOf(e event.Event) fact {
 		path: s(e.Path()), version: s(e.Version), etag: s(e.ETag),
 		reason: s(e.Reason), grant: s(e.Grant), continues: s(e.Continues),
 		grants: s(e.GrantsVersion), grantsBefore: s(e.GrantsBefore), grantsAdded: e.GrantsAdded, grantsRemoved: e.GrantsRemoved,
+		terminal: s(e.TerminalIP), browser: s(e.BrowserIP), host: s(e.ClaimedHost),
 		ip: s(e.SourceIP), agent: s(e.UserAgent), request: s(e.RequestID), verified: s(e.Verified),
 		at: e.Time.UTC(), size: e.Size, bytes: e.Bytes, seconds: e.Seconds, bound: e.Bound, count: e.Count,
 		named:     e.Bucket != "",

@@ -1,0 +1,233 @@
+package device_test
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/backend/device"
+)
+
+func wantError(t *testing.T, got reply, code string) {
+	t.Helper()
+	if got.fields["error"] != code {
+		t.Errorf("%d %s, want %s", got.status, got.body, code)
+	}
+}
+
+// A person signs in: the terminal polls, the browser approves, the terminal sends
+// the number and opens one session.
+func TestSignIn(t *testing.T) {
+	tb := newTestbed(t, func(c *device.Config) { c.Resource = "https://files.example.com" })
+	a := tb.begin(t)
+	if len(a.UserCode) != 9 || a.URI != tb.web.URL+"/d" || a.Complete != tb.web.URL+"/d/"+strings.ReplaceAll(a.UserCode, "-", "") || a.Interval != 5 || a.Expires != 600 {
+		t.Errorf("authorization: %+v", a)
+	}
+	wantError(t, tb.poll(t, a, ""), "authorization_pending")
+	b := &browser{tb: tb}
+	page, _ := b.open(t, strings.ToUpper(path(t, a.Complete))) // as in the QR code
+	for _, want := range []string{a.UserCode, "build-7", "192.0.2.7", "Example &amp; Co", "less than a minute ago"} {
+		if !strings.Contains(page.body, want) {
+			t.Errorf("the page lacks %q: %s", want, page.body)
+		}
+	}
+	if deny, next := strings.Index(page.body, `value="deny"`), strings.Index(page.body, `value="continue"`); deny < 0 || deny > next {
+		t.Error("the refusal is not the first button")
+	}
+	q := b.approve(t, a)
+	for name, want := range map[string]string{
+		"code_challenge": challenge, "code_challenge_method": "S256", "prompt": "login", "client_id": client, "scope": "openid email",
+		"redirect_uri": tb.web.URL + "/d/callback", "nonce": device.Nonce(a.DeviceCode), "resource": "https://files.example.com", "response_type": "code",
+	} {
+		if q.Get(name) != want {
+			t.Errorf("%s = %q, want %q", name, q.Get(name), want)
+		}
+	}
+	answer := url.Values{"state": {q.Get("state")}, "code": {"the-code"}}
+	first := number(t, b.back(t, answer))
+	if again := number(t, b.back(t, answer)); again != first {
+		t.Errorf("a reload shows %s after %s", again, first)
+	}
+	tb.clock.advance(5 * time.Second)
+	got := tb.poll(t, a, "")
+	wantError(t, got, "authorization_pending")
+	if got.fields["confirmation"] != device.ConfirmationRequired {
+		t.Errorf("the terminal does not learn that it needs the number: %s", got.body)
+	}
+	for range 2 { // the first response may be lost
+		got = tb.poll(t, a, first[:3]+" "+first[3:])
+		if got.fields["access_token"] != "the-code" || got.fields["token_type"] != "N_A" || got.fields["redirect_uri"] != tb.web.URL+"/d/callback" {
+			t.Fatalf("the right number: %d %s", got.status, got.body)
+		}
+		tb.clock.advance(20 * time.Second)
+	}
+	wantError(t, tb.poll(t, a, first), "invalid_grant") // 40 s after the first delivery
+	claim(t, tb, a)
+}
+
+// claim opens the session of a redeemed request.
+func claim(t *testing.T, tb *testbed, a device.Authorization) {
+	t.Helper()
+	for range 2 {
+		o, err := tb.broker.Claim(t.Context(), device.Nonce(a.DeviceCode), "session-1")
+		if err != nil || o.Host != "build-7" || o.Terminal != "192.0.2.7" || o.Browser != "192.0.2.7" {
+			t.Errorf("claim: %+v %v", o, err)
+		}
+	}
+	if _, err := tb.broker.Claim(t.Context(), device.Nonce(a.DeviceCode), "session-2"); !errors.Is(err, device.ErrFinished) {
+		t.Errorf("a second session of one request: %v", err)
+	}
+	if open, err := tb.broker.Opened(t.Context(), "session-1"); open || err != nil {
+		t.Errorf("open before its event: %v %v", open, err)
+	}
+	if err := tb.broker.Open(t.Context(), "session-1", tb.clock.now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if open, err := tb.broker.Opened(t.Context(), "session-1"); !open || err != nil {
+		t.Errorf("an opened session: %v %v", open, err)
+	}
+}
+
+// A claim before the delivery, and for another request, opens nothing.
+func TestClaimNeedsTheNumber(t *testing.T) {
+	tb := newTestbed(t)
+	a := tb.begin(t)
+	b := &browser{tb: tb}
+	q := b.approve(t, a)
+	b.back(t, url.Values{"state": {q.Get("state")}, "code": {"the-code"}})
+	for _, nonce := range []string{device.Nonce(a.DeviceCode), device.Nonce("another"), ""} {
+		if _, err := tb.broker.Claim(t.Context(), nonce, "s"); err == nil {
+			t.Errorf("a claim of %q succeeded", nonce)
+		}
+	}
+}
+
+func TestSlowDownIsForGood(t *testing.T) {
+	tb := newTestbed(t)
+	a := tb.begin(t)
+	wantError(t, tb.poll(t, a, ""), "authorization_pending")
+	tb.clock.advance(time.Second)
+	wantError(t, tb.poll(t, a, ""), "slow_down")
+	tb.clock.advance(6 * time.Second) // enough for the first interval, too early for the second
+	wantError(t, tb.poll(t, a, ""), "slow_down")
+	tb.clock.advance(15 * time.Second)
+	wantError(t, tb.poll(t, a, ""), "authorization_pending")
+}
+
+func TestExpiry(t *testing.T) {
+	tb := newTestbed(t)
+	a := tb.begin(t)
+	b := &browser{tb: tb}
+	tb.clock.advance(10 * time.Minute)
+	wantError(t, tb.poll(t, a, ""), "expired_token")
+	if got, _ := b.open(t, path(t, a.Complete)); got.status != http.StatusNotFound {
+		t.Errorf("the page of an expired code: %d", got.status)
+	}
+	tb.clock.advance(device.Keep)
+	wantError(t, tb.poll(t, a, ""), "expired_token")
+	// The code of the hosted UI ends before the request does.
+	a = tb.begin(t)
+	q := b.approve(t, a)
+	n := number(t, b.back(t, url.Values{"state": {q.Get("state")}, "code": {"the-code"}}))
+	tb.clock.advance(5 * time.Minute)
+	wantError(t, tb.poll(t, a, n), "expired_token")
+}
+
+// A refusal and three wrong numbers end a request, with one event each.
+func TestRefusals(t *testing.T) {
+	tb := newTestbed(t)
+	a := tb.begin(t)
+	b := &browser{tb: tb}
+	_, form := b.open(t, path(t, a.Complete))
+	tb.from = "198.51.100.9"
+	if got := b.answer(t, form, "deny"); got.status != http.StatusOK || !strings.Contains(got.body, "refused") {
+		t.Errorf("not mine: %d %s", got.status, got.body)
+	}
+	if got := b.answer(t, form, "deny"); got.status != http.StatusGone {
+		t.Errorf("a second refusal: %d", got.status)
+	}
+	wantError(t, tb.poll(t, a, ""), "access_denied")
+	if tb.book.of("not mine") != 1 || tb.book.events[0].SourceIP != "198.51.100.9" || tb.book.events[0].TerminalIP != "192.0.2.7" || tb.book.events[0].ClaimedHost != "build-7" {
+		t.Errorf("events: %+v", tb.book.events)
+	}
+
+	a = tb.begin(t)
+	q := b.approve(t, a)
+	right := number(t, b.back(t, url.Values{"state": {q.Get("state")}, "code": {"the-code"}}))
+	wrong := "000000"
+	if right == wrong {
+		wrong = "000001"
+	}
+	for left := 2; left > 0; left-- {
+		got := tb.poll(t, a, wrong)
+		wantError(t, got, "authorization_pending")
+		if got.fields["confirmation"] != device.ConfirmationWrong || got.fields["tries"] != float64(left) {
+			t.Errorf("a wrong number: %s", got.body)
+		}
+	}
+	wantError(t, tb.poll(t, a, wrong), "access_denied")
+	wantError(t, tb.poll(t, a, right), "access_denied")
+	if n := tb.book.of("three wrong numbers"); n != 1 {
+		t.Errorf("%d events of three wrong numbers", n)
+	}
+}
+
+// Without the log a refusal is still a refusal, and the person reads that
+// something failed.
+func TestRefusalWithoutALog(t *testing.T) {
+	tb := newTestbed(t)
+	a := tb.begin(t)
+	b := &browser{tb: tb}
+	_, form := b.open(t, path(t, a.Complete))
+	tb.book.broken = true
+	if got := b.answer(t, form, "deny"); got.status != http.StatusServiceUnavailable {
+		t.Errorf("a refusal without a log: %d", got.status)
+	}
+	wantError(t, tb.poll(t, a, ""), "access_denied")
+}
+
+// The hosted UI returns an error: its text reaches page and terminal escaped.
+func TestFailureOfTheHostedUI(t *testing.T) {
+	tb := newTestbed(t)
+	a := tb.begin(t)
+	b := &browser{tb: tb}
+	q := b.approve(t, a)
+	got := b.back(t, url.Values{"state": {q.Get("state")}, "error": {"access_denied"}, "error_description": {"<b>no\x1b[31m"}})
+	if strings.Contains(got.body, "<b>no") || strings.Contains(got.body, "\x1b") {
+		t.Errorf("raw text of the hosted UI: %s", got.body)
+	}
+	denied := tb.poll(t, a, "")
+	wantError(t, denied, "access_denied")
+	if strings.Contains(denied.body, "\\u001b") || strings.Contains(denied.body, "\x1b") {
+		t.Errorf("raw text in %s", denied.body)
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	tb := newTestbed(t, only("192.0.2.0/24"))
+	a := tb.begin(t)
+	tb.from = "198.51.100.1"
+	got := tb.poll(t, a, "")
+	wantError(t, got, "access_denied")
+	got = tb.send(t, http.MethodPost, device.AuthorizePath, url.Values{"client_id": {client}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}, nil)
+	if got.status != http.StatusForbidden {
+		t.Errorf("a terminal of another network: %d %s", got.status, got.body)
+	}
+}
+
+// Plain RFC 8628 needs no number.
+func TestPlain(t *testing.T) {
+	tb := newTestbed(t, plain)
+	a := tb.begin(t)
+	b := &browser{tb: tb}
+	q := b.approve(t, a)
+	if got := b.back(t, url.Values{"state": {q.Get("state")}, "code": {"the-code"}}); digits.MatchString(got.body) || got.status != http.StatusOK {
+		t.Errorf("a number without need: %d %s", got.status, got.body)
+	}
+	if got := tb.poll(t, a, ""); got.fields["access_token"] != "the-code" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
