@@ -101,7 +101,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		slog.Duration("took", h.b.c.Now().Sub(began)), slog.String("ip", v.address),
 	}
 	if err != nil {
-		attrs = append(attrs, slog.Any("error", safetext.New(err.Error())))
+		cause := safetext.New(err.Error())
+		attrs = append(attrs, slog.Any("error", cause))
 	}
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
@@ -215,7 +216,7 @@ func (h *Handler) read(v *visit) error {
 	}
 	for _, values := range form {
 		// SPEC: RFC 6749 §3.2: parameters must not be included more than once.
-		if len(values) != 1 || !utf8.ValidString(values[0]) {
+		if len(values) > 1 || !utf8.ValidString(values[0]) {
 			return errBody
 		}
 	}
