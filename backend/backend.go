@@ -341,7 +341,7 @@ func (b *Backend) complete(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if len(in.Items) < 1 || len(in.Items) > api.MaxRelease {
+	if len(in.Items) < 1 || len(in.Items) > api.MaxReport {
 		return nil, fail(api.BadRequest, nil)
 	}
 	if _, err := r.listing(); err != nil {

@@ -34,7 +34,11 @@ func (b *Backend) list(r *request) (any, error) {
 			return nil, fail(api.BadCursor, err)
 		}
 	}
-	person, err := r.listing()
+	standing := r.listing
+	if in.URLs > 0 {
+		standing = r.releasing
+	}
+	person, err := standing()
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func (b *Backend) list(r *request) (any, error) {
 		return nil, err
 	}
 	l.event.Outcome = event.Allowed
-	if err := r.record(l.event); err != nil {
+	if err := l.record(); err != nil {
 		return nil, err
 	}
 	return l.response(set.Version())
@@ -73,6 +77,7 @@ func (r *request) listRequest() (api.ListRequest, error) {
 	}
 	switch {
 	case in.Limit < 1 || in.Limit > api.MaxList,
+		in.URLs < 0 || in.URLs > api.MaxPageURLs || in.URLs > 0 && !in.Recursive,
 		in.Bucket == "" && (in.Prefix != "" || in.Recursive || in.Start != ""),
 		in.Bucket != "" && !grant.ValidBucket(in.Bucket),
 		!grant.ValidPrefix(in.Prefix),

@@ -31,9 +31,14 @@ type candidate struct {
 	url     object.SignedURL
 }
 
-// release is the only way to a presigned URL: live check → decide → (HEAD) →
-// durable record → sign. The live check must still be fresh at the signing. If
-// the record took too long, release repeats all steps once.
+// batch holds the objects of one request that are released together.
+type batch struct {
+	objects []api.ReleaseObject
+	purpose string
+	others  []event.Event // recorded in the same durable write, once
+}
+
+// release returns a URL or an error for each object of the request.
 func (b *Backend) release(r *request) (any, error) {
 	in, err := r.releaseRequest()
 	if err != nil {
@@ -42,15 +47,30 @@ func (b *Backend) release(r *request) (any, error) {
 	if !r.spend(len(in.Objects) - 1) {
 		return nil, fail(api.RateLimited, nil)
 	}
-	out, err := b.releaseOnce(r, in)
+	all, err := b.issue(r, &batch{objects: in.Objects, purpose: in.Purpose})
+	if err != nil {
+		return nil, err
+	}
+	out := api.ReleaseResponse{Items: make([]api.ReleaseItem, len(all))}
+	for i := range all {
+		out.Items[i] = all[i].item()
+	}
+	return out, nil
+}
+
+// issue is the only way to a presigned URL: live check → decide → (HEAD) →
+// durable record → sign. The live check must still be fresh at the signing. If
+// the record took too long, issue repeats all steps once.
+func (b *Backend) issue(r *request, in *batch) ([]candidate, error) {
+	all, err := b.issueOnce(r, in)
 	if errors.Is(err, object.ErrStale) || errors.Is(err, errLapsed) {
 		r.now = b.c.Now()
-		out, err = b.releaseOnce(r, in)
+		all, err = b.issueOnce(r, in)
 	}
 	if errors.Is(err, object.ErrStale) || errors.Is(err, errLapsed) {
 		return nil, fail(api.AuditUnavailable, err)
 	}
-	return out, err
+	return all, err
 }
 
 // errLapsed reports that a grant ended between the decision and the signing.
@@ -98,7 +118,7 @@ func (r *request) releaseRequest() (api.ReleaseRequest, error) {
 // idShape matches event ids (ULIDs).
 var idShape = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
 
-func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
+func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 	person, err := r.releasing()
 	if err != nil {
 		return nil, err
@@ -107,11 +127,11 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 	if err != nil {
 		return nil, fail(api.StorageUnavailable, err)
 	}
-	all := make([]candidate, len(in.Objects))
+	all := make([]candidate, len(in.objects))
 	var denied []event.Event
 	flood := false
-	for i, o := range in.Objects {
-		all[i] = b.decide(r, set, person, o, in.Purpose)
+	for i, o := range in.objects {
+		all[i] = b.decide(r, set, person, o, in.purpose)
 		switch {
 		case all[i].event.Outcome != event.Denied:
 		case b.denials.Denied(all[i].event):
@@ -129,7 +149,7 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 	if err := r.chains(all); err != nil {
 		return nil, err
 	}
-	b.heads(r.ctx, all, in.Purpose)
+	b.heads(r.ctx, all, in.purpose)
 	for i := range all {
 		if r.itemErr == nil && all[i].cause != nil && !errors.Is(all[i].cause, object.ErrAbsent) {
 			r.itemErr = all[i].cause
@@ -138,7 +158,7 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 	if err := b.checkClock(r.ctx, all); err != nil {
 		return nil, err
 	}
-	if err := b.recordReleases(r, all, person.CheckedAt, in.Purpose == api.PurposeLink); err != nil {
+	if err := b.recordReleases(r, in, all, person.CheckedAt); err != nil {
 		return nil, err
 	}
 	if err := b.confirm(r, person.Groups, all); err != nil {
@@ -155,7 +175,7 @@ func (b *Backend) releaseOnce(r *request, in api.ReleaseRequest) (any, error) {
 			return nil, fail(api.StorageUnavailable, err)
 		}
 	}
-	return releaseResponse(all), nil
+	return all, nil
 }
 
 // decide makes the grants' decision about an object. A refused object causes no
@@ -259,21 +279,22 @@ func (b *Backend) checkClock(ctx context.Context, all []candidate) error {
 
 // recordReleases makes one durable write for the whole request: all its events or
 // none. Only candidates to be released get a receipt.
-func (b *Backend) recordReleases(r *request, all []candidate, checkedAt time.Time, link bool) error {
-	others := r.opening()
+func (b *Backend) recordReleases(r *request, in *batch, all []candidate, checkedAt time.Time) error {
+	others := append(r.opening(), in.others...)
 	var releases []audit.Release
 	for i := range all {
 		if all[i].refused != "" {
 			others = append(others, all[i].event)
 			continue
 		}
-		releases = append(releases, audit.Release{Event: all[i].event, CheckedAt: checkedAt, Link: link})
+		releases = append(releases, audit.Release{Event: all[i].event, CheckedAt: checkedAt, Link: in.purpose == api.PurposeLink})
 	}
 	receipts, err := b.c.Audit.RecordReleases(r.ctx, releases, others...)
 	if err != nil {
 		b.sessions.forget(r.claims.Session)
 		return fail(api.AuditUnavailable, err)
 	}
+	in.others = nil
 	next := 0
 	for i := range all {
 		if all[i].refused == "" {
@@ -283,29 +304,23 @@ func (b *Backend) recordReleases(r *request, all []candidate, checkedAt time.Tim
 	return nil
 }
 
-// releaseResponse returns the items in the order of the request. A denied item and
-// an absent item are byte-identical.
-func releaseResponse(all []candidate) api.ReleaseResponse {
-	out := api.ReleaseResponse{Items: make([]api.ReleaseItem, len(all))}
-	for i := range all {
-		c := &all[i]
-		if c.refused != "" {
-			out.Items[i].Error = &api.ItemError{Code: c.refused, Message: api.Lookup(c.refused).Sentence}
-			continue
-		}
-		item := api.ReleaseItem{
-			Event: c.event.ID, URL: c.url.Reveal(), Life: int(c.url.Life / time.Second),
-			Headers: c.url.Headers, ETag: c.event.ETag,
-		}
-		if f := c.facts; f != nil {
-			item.Version, item.Size, item.Checksum, item.Parts = f.Version, &f.Size, f.Checksum, f.Parts
-			if !f.Modified.IsZero() {
-				item.Modified = &f.Modified
-			}
-		}
-		out.Items[i] = item
+// item returns the response for one object. A denied item and an absent item are
+// byte-identical.
+func (c *candidate) item() api.ReleaseItem {
+	if c.refused != "" {
+		return api.ReleaseItem{Error: &api.ItemError{Code: c.refused, Message: api.Lookup(c.refused).Sentence}}
 	}
-	return out
+	item := api.ReleaseItem{
+		Event: c.event.ID, URL: c.url.Reveal(), Life: int(c.url.Life / time.Second),
+		Headers: c.url.Headers, ETag: c.event.ETag,
+	}
+	if f := c.facts; f != nil {
+		item.Version, item.Size, item.Checksum, item.Parts = f.Version, &f.Size, f.Checksum, f.Parts
+		if !f.Modified.IsZero() {
+			item.Modified = &f.Modified
+		}
+	}
+	return item
 }
 
 // stat returns the facts of a HEAD. It follows the rules of a release, and returns

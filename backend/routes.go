@@ -36,7 +36,7 @@ func (b *Backend) table() []route {
 		{api.VerbRelease, api.MaxReleaseBody, budget.Objects, forReleasing, event.Download, b.release},
 		// The log accepts event.Completed only once for each accepted report, so
 		// refusals are recorded as Download.
-		{api.VerbComplete, api.MaxBody, budget.Reports, forListing, event.Download, b.complete},
+		{api.VerbComplete, api.MaxReleaseBody, budget.Reports, forListing, event.Download, b.complete},
 		{api.VerbSignout, api.MaxBody, budget.Requests, forListing, event.SignOut, b.signout},
 		{api.VerbAuditQuery, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditQuery},
 		{api.VerbAuditSummary, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditSummary},

@@ -19,10 +19,13 @@ import (
 
 // Limits that client and server share.
 const (
-	MaxBody        = 64 << 10 // bytes of a request body, except release
-	MaxReleaseBody = 1 << 20  // bytes of a release body
+	MaxBody        = 64 << 10 // bytes of a request body, except release and complete
+	MaxReleaseBody = 1 << 20  // bytes of a release or complete body
 	MaxRelease     = 250      // objects in one release
 	MaxList        = 1000     // entries in one page of a listing
+	MaxPageURLs    = 1000     // URLs in one page of a listing
+	MaxReport      = 1000     // items in one complete
+	SmallObject    = 8 << 20  // bytes; up to this size one request fetches an object, and a page can have its URL
 	MaxKey         = 1024     // bytes of an object key (S3 user guide, object-keys)
 	MaxAuditPage   = 1000     // events in one page of the audit log
 )
@@ -82,6 +85,11 @@ type ListRequest struct {
 	Start     string `json:"start,omitempty"`     // start after this name (relative to the prefix)
 	Cursor    string `json:"cursor,omitempty"`    // from the previous answer; sealed
 	Limit     int    `json:"limit,omitempty"`     // 1..MaxList; 0 means MaxList
+	// URLs is the number of objects whose download the caller can start within
+	// 30 s: 0..MaxPageURLs, and 0 without Recursive. As many small objects of the
+	// page have a Release. There can be fewer: after the caller's budget of
+	// objects, and in an answer of more than 5 MiB.
+	URLs int `json:"urls,omitempty"`
 }
 
 // Entry is one row of a listing. Name is relative to the requested prefix. The
@@ -93,6 +101,9 @@ type Entry struct {
 	Modified *time.Time `json:"modified,omitempty"`
 	ETag     string     `json:"etag,omitempty"` // with its quotes, as in S3's answer
 	Archived bool       `json:"archived,omitempty"`
+	// Release is the released URL of a small object, pinned to ETag. It has no
+	// Error. Only a page with URLs has it.
+	Release *ReleaseItem `json:"release,omitempty"`
 }
 
 // Unsized reports whether the listing did not tell the object's size: one that
@@ -210,7 +221,7 @@ const (
 // CompleteRequest reports the results of transfers: the client's claim, not
 // proof.
 type CompleteRequest struct {
-	Items []CompleteItem `json:"items"` // 1..MaxRelease
+	Items []CompleteItem `json:"items"` // 1..MaxReport
 }
 
 // CompleteItem reports one event that a release issued to the same person.

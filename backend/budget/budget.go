@@ -67,6 +67,28 @@ func (r *Rates) Spend(sub string, kind Kind, n int) bool {
 	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.of(sub, now).left[kind].AllowN(now, n)
+}
+
+// SpendUpTo spends n of a person's rate, or the rest if less than n is left. It
+// returns the number that it spent.
+func (r *Rates) SpendUpTo(sub string, kind Kind, n int) int {
+	if kind <= None || kind >= kinds || n <= 0 {
+		return 0
+	}
+	now := r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	left := r.of(sub, now).left[kind]
+	n = min(n, int(left.TokensAt(now)))
+	if n <= 0 || !left.AllowN(now, n) {
+		return 0
+	}
+	return n
+}
+
+// of returns a person's rates, and adds an entry if absent. r.mu is held.
+func (r *Rates) of(sub string, now time.Time) *spending {
 	r.sweep(now)
 	s := r.people[sub]
 	if s == nil {
@@ -79,7 +101,7 @@ func (r *Rates) Spend(sub string, kind Kind, n int) bool {
 		r.people[sub] = s
 	}
 	s.used = now
-	return s.left[kind].AllowN(now, n)
+	return s
 }
 
 // sweep drops idle people, at most once a minute. Their rates are full again by
