@@ -3,7 +3,9 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"usher/backend/api"
@@ -12,7 +14,10 @@ import (
 	"usher/backend/event"
 )
 
-const auditPage = 200 // events in a page, for a request without a limit
+const (
+	auditPage = 200 // events in a page, for a request without a limit
+	ascending = "+" // prefix of a cursor's token, for pages that begin with the oldest event
+)
 
 // auditor admits members of the auditors' group. Others get "not found". A read
 // of the log is an event too, like any other access.
@@ -43,7 +48,7 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		(in.After != "" && !idShape.MatchString(in.After)) {
 		return nil, fail(api.BadRequest, errors.New("query"))
 	}
-	page := audit.Page{Limit: in.Limit, Ascending: in.After != "", After: in.After}
+	page := audit.Page{Limit: in.Limit, After: in.After, Ascending: in.After != ""}
 	e := r.event(event.AuditRead, "", "")
 	e.Reason = in.Filter
 	at := cursor.Cursor{Verb: r.verb, Sub: r.claims.Sub, Hash: cursor.Hash(in.Filter)}
@@ -52,7 +57,8 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		if err != nil {
 			return nil, fail(api.BadCursor, err)
 		}
-		page.Position, e.Continues = have.Token, have.Event
+		page.Position, page.Ascending = strings.CutPrefix(have.Token, ascending)
+		e.Continues = have.Event
 	}
 	if err := r.auditor(&e); err != nil {
 		return nil, err
@@ -68,12 +74,15 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := api.AuditQueryResponse{Events: found.Events}
+	out := api.AuditQueryResponse{Events: found.Events, LagSeconds: int(math.Ceil(found.Lag.Seconds()))}
 	if out.Events == nil {
 		out.Events = []event.Event{}
 	}
-	if found.Position != "" && !page.Ascending {
+	if found.Position != "" {
 		at.Token, at.Event, at.Expires = found.Position, first(e), r.now.Add(cursor.Life)
+		if page.Ascending {
+			at.Token = ascending + at.Token
+		}
 		if out.Cursor, err = b.c.Cursors.Seal(at); err != nil {
 			return nil, fail(api.Internal, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,9 +26,6 @@ type slowLog struct {
 }
 
 func (l *slowLog) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
-	if page.Lookup {
-		return l.Log.Query(ctx, filter, page)
-	}
 	l.searches.Add(1)
 	defer l.searches.Add(-1)
 	select {
@@ -83,9 +81,6 @@ func TestOneAuditorsSearchesLeaveSlotsToOthers(t *testing.T) {
 type tooSlow struct{ backend.Log }
 
 func (l tooSlow) Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
-	if page.Lookup {
-		return l.Log.Query(ctx, filter, page)
-	}
 	return audit.Result{}, fmt.Errorf("reading the audit log: %w", audit.ErrTooSlow)
 }
 
@@ -105,6 +100,47 @@ func TestSlowSearchHasItsOwnCode(t *testing.T) {
 	for path, body := range map[string]string{"/v1/audit/query": `{"filter":""}`, "/v1/audit/summary": `{"hours":1}`} {
 		if status, code := bearer(t, server, path, token, body); status != http.StatusServiceUnavailable || code != api.SlowQuery {
 			t.Errorf("%s: %d %s, want 503 slow_query", path, status, code)
+		}
+	}
+}
+
+// A reader follows the log: pages after an event, the oldest first, continued by
+// cursor. A cursor of one order does not continue the other.
+func TestFollowingTheLog(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	grace := w.SignIn(t, "grace")
+	query := func(in api.AuditQueryRequest) api.AuditQueryResponse {
+		t.Helper()
+		in.Filter, in.Limit = "who:grace", 2
+		out, err := grace.AuditQuery(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for range 4 { // each query is an event
+		query(api.AuditQueryRequest{})
+	}
+	newest, err := grace.AuditQuery(t.Context(), api.AuditQueryRequest{Filter: "who:grace"})
+	if err != nil || len(newest.Events) < 5 || newest.LagSeconds != 0 {
+		t.Fatalf("%d events, lag %d s: %v", len(newest.Events), newest.LagSeconds, err)
+	}
+	want := newest.Events
+	slices.Reverse(want)
+	var got []event.Event
+	for in := (api.AuditQueryRequest{After: want[0].ID}); len(got) < len(want)-1; in = (api.AuditQueryRequest{Cursor: in.Cursor}) {
+		out := query(in)
+		if got = append(got, out.Events...); out.Cursor == "" {
+			break
+		}
+		in.Cursor = out.Cursor
+	}
+	if len(got) < len(want)-1 {
+		t.Fatalf("%d events of %d", len(got), len(want)-1)
+	}
+	for i, e := range want[1:] {
+		if got[i].ID != e.ID {
+			t.Errorf("event %d is %s, want %s", i, got[i].ID, e.ID)
 		}
 	}
 }

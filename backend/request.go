@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"usher/backend/api"
-	"usher/backend/audit"
 	"usher/backend/event"
 	"usher/backend/identity"
 )
@@ -180,11 +179,11 @@ func (r *request) recorded(action string) string {
 	if err != nil {
 		return ""
 	}
-	known, err := r.b.c.Audit.Query(r.ctx, filter, audit.Page{Limit: 1, Lookup: true})
-	if err != nil || len(known.Events) == 0 {
+	known, _, err := r.b.c.Audit.Newest(r.ctx, filter)
+	if err != nil {
 		return ""
 	}
-	return known.Events[0].ID
+	return known.ID
 }
 
 // spend spends n more of the route's rate. Each request has spent one already.

@@ -242,8 +242,8 @@ type SignoutResponse struct {
 	Event string `json:"event"`
 }
 
-// AuditQueryRequest requests events: newest first from Cursor, or, with After,
-// the events after an ID in ascending order, to follow the log.
+// AuditQueryRequest requests events: the newest first or, with After, the events
+// after an ID in ascending order, to follow the log. Cursor continues either.
 type AuditQueryRequest struct {
 	Filter string `json:"filter"` // the grammar of event.ParseFilter; at most event.MaxFilter bytes
 	Cursor string `json:"cursor,omitempty"`
@@ -251,10 +251,15 @@ type AuditQueryRequest struct {
 	Limit  int    `json:"limit,omitempty"` // 1..MaxAuditPage; 0 means 200
 }
 
-// AuditQueryResponse is one page of events.
+// AuditQueryResponse is one page of events. It may be short or empty although
+// more events match; Cursor is empty after the last page.
+//
+// Events of the last LagSeconds may be absent: those that another server recorded,
+// and, in ascending order, all of them.
 type AuditQueryResponse struct {
-	Events []event.Event `json:"events"`
-	Cursor string        `json:"cursor,omitempty"`
+	Events     []event.Event `json:"events"`
+	Cursor     string        `json:"cursor,omitempty"`
+	LagSeconds int           `json:"lag_seconds,omitempty"`
 }
 
 // AuditSummaryRequest requests counts per hour over the last Hours (1..168).

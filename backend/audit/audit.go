@@ -23,33 +23,41 @@ var (
 	// ErrNotDurable wraps every failure to record. The event may or may not
 	// be in the log; the action that it records must not happen.
 	ErrNotDurable = errors.New("the audit log did not confirm the record")
-	// ErrConflict: the event's id belongs to another event. A retry does not
+	// ErrConflict: the log has another event with an event's id. A retry does not
 	// help.
 	ErrConflict = errors.New("the log has a different event with this id")
 	// ErrTooSlow: the query exceeded its deadline. A narrower filter may help.
 	ErrTooSlow = errors.New("the audit query took too long")
-	// ErrBadPosition: the page's position was not issued by this store, or the
-	// event named by Page.After is not in the log.
+	// ErrBadPosition: the page's position is not one of this store, or the event
+	// named by Page.After is not in the log.
 	ErrBadPosition = errors.New("not a position in the audit log")
 )
 
-// Store keeps events. It is safe for concurrent use, and its methods return
-// when the context ends. Package audit/audittest checks the contract.
+// Store keeps events. Their order is the order of their times and, within a
+// millisecond, of their ids. A Store is safe for concurrent use, and its methods
+// return when the context ends. Package audit/audittest checks the contract.
 type Store interface {
 	// Append makes all events durable or none, and returns nil only after
-	// that: they survive a crash and a power failure, and every later Query
-	// finds them. Append is idempotent: an event with a known id and the same
-	// canonical bytes is skipped, so a write with a lost response can be
-	// retried. A second completion of one release is skipped too. A different
-	// event with a known id is ErrConflict, and nothing of the batch is
-	// recorded. Events must be clean (event.Clean) and have ids.
+	// that: they survive a crash and a power failure, and every later call of
+	// this store finds them. Other processes find them at once by Get and by a
+	// Query of times or ids, and by other fields after Result.Lag at the latest.
+	//
+	// Append is idempotent: an event that the log has already, with the same
+	// canonical bytes, is skipped, so a write with a lost response can be
+	// retried. An Append that begins with the id of a different event is
+	// ErrConflict, and nothing of it is recorded. Several completions of one
+	// release may be recorded; event.Fold shows the first one.
+	//
+	// Events must be clean (event.Clean), and each id must be a ULID of the
+	// event's time.
 	Append(ctx context.Context, events []event.Event) error
 
 	// Get returns the events with these ids, in any order. Unknown ids are
 	// skipped.
 	Get(ctx context.Context, ids []string) ([]event.Event, error)
 
-	// Query returns one page of the matching events.
+	// Query returns one page of the matching events. The work for one page is
+	// bounded, so a page may be short or empty although more events match.
 	Query(ctx context.Context, filter event.Filter, page Page) (Result, error)
 
 	// Hours counts the events of n hours, in order, empty hours included. The
@@ -67,24 +75,27 @@ type Store interface {
 // MaxPage is the maximum number of events in a page.
 const MaxPage = 1000
 
-// Page selects a part of the matching events. Descending pages have the newest
-// time first and, within a millisecond, the latest record first. Each continues
-// from the Position of the previous page, and new events do not shift it.
-// Ascending pages are in the order of recording, regardless of event times, so
-// a reader that follows the log misses nothing.
+// Page selects a part of the matching events: the newest first or, with
+// Ascending, the oldest first. Each page continues from the Position of the
+// previous one, and new events do not shift it.
+//
+// A reader that follows the log reads ascending pages up to an empty Position,
+// and continues later After the last event. Ascending pages end Result.Lag
+// before now. An event that is recorded longer than that after its own time can
+// be before the reader's last event; a query of its time finds it.
 type Page struct {
 	Limit     int    // 1..MaxPage
-	Position  string // descending: from the previous page; "" for the newest events
+	Position  string // of the previous page; "" for the first one
 	Ascending bool
-	After     string // ascending: id of the event before the page; "" for the first page
+	After     string // ascending, without Position: id of the event before the page
 	Lookup    bool   // query by usher itself, not queued behind searches by people
 }
 
-// Result is one page. Position is "" after the last descending page. Ascending
-// pages continue after the id of their last event.
+// Result is one page. Position is "" after the last page.
 type Result struct {
 	Events   []event.Event
 	Position string
+	Lag      time.Duration // see Store.Append and Page; 0 for a store of one process
 }
 
 // Summary counts events per hour, and over all those hours.

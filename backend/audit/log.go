@@ -72,8 +72,9 @@ func New(c Config) (*Log, error) {
 	}, nil
 }
 
-// NewID returns a new event id, for callers that need it before Record.
-func (l *Log) NewID() string { return l.newID(l.now()) }
+// NewID returns a new event id for an event of an instant, for callers that need
+// it before Record.
+func (l *Log) NewID(at time.Time) string { return l.newID(at) }
 
 // Record makes all events durable or none. It fills in an empty ID and a zero
 // Time. It refuses allowed downloads and completions, which need
@@ -261,6 +262,22 @@ func (l *Log) Query(ctx context.Context, filter event.Filter, page Page) (Result
 		return Result{}, fmt.Errorf("reading the audit log: a page has 1 to %d events", MaxPage)
 	}
 	return read(ctx, l, func(ctx context.Context) (Result, error) { return l.store.Query(ctx, filter, page) })
+}
+
+// Newest returns the newest matching event, and false if no event matches.
+func (l *Log) Newest(ctx context.Context, filter event.Filter) (event.Event, bool, error) {
+	for page := (Page{Limit: 1, Lookup: true}); ; {
+		found, err := l.Query(ctx, filter, page)
+		if err != nil {
+			return event.Event{}, false, err
+		}
+		if len(found.Events) > 0 {
+			return found.Events[0], true, nil
+		}
+		if page.Position = found.Position; page.Position == "" {
+			return event.Event{}, false, nil
+		}
+	}
 }
 
 // Get returns the events with these ids. Unknown ids are skipped.

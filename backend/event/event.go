@@ -6,7 +6,11 @@
 // client can run it alone.
 package event
 
-import "time"
+import (
+	"cmp"
+	"strings"
+	"time"
+)
 
 // Actions that usher records; Actions lists them.
 const (
@@ -68,6 +72,12 @@ type Event struct {
 	SourceIP  string `json:"source_ip"`
 	UserAgent string `json:"user_agent"`
 	RequestID string `json:"request_id"`
+}
+
+// Compare orders events by time and, within a millisecond, by id: the order of
+// the log.
+func Compare(a, b Event) int {
+	return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID))
 }
 
 // User is the person, from the verified token and the directory. Sub is the only

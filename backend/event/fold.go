@@ -12,7 +12,7 @@ type Row struct {
 	Last      time.Time // instant of the newest event
 	Events    int       // number of events
 	URLs      int       // number of released download URLs
-	Completed *Event    // the client's newest report, or nil
+	Completed *Event    // the client's report on its newest reported release, the first one of it, or nil
 	Outcome   string    // the worst outcome decided by the server: an allowed event must not hide a refusal
 	Members   []int     // indexes into the events given to Fold, oldest event first
 }
@@ -27,7 +27,7 @@ func Fold(events []Event) []Row {
 	for i := range indexes {
 		indexes[i] = i
 	}
-	slices.SortStableFunc(indexes, func(a, b int) int { return events[a].Time.Compare(events[b].Time) })
+	slices.SortStableFunc(indexes, func(a, b int) int { return Compare(events[a], events[b]) })
 	order := make([]Event, len(events))
 	for i, at := range indexes {
 		order[i] = events[at]
@@ -95,8 +95,8 @@ func Fold(events []Event) []Row {
 		if e.Action == Download && e.Outcome == Allowed {
 			row.URLs++
 		}
-		if e.Action == Completed && row.Completed == nil {
-			row.Completed = &order[i]
+		if e.Action == Completed && (row.Completed == nil || row.Completed.Continues == e.Continues) {
+			row.Completed = &order[i] // the first report of the newest reported release
 		}
 	}
 	for i := range rows {

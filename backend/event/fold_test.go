@@ -133,3 +133,27 @@ func TestFoldTenMinutesFitAScreen(t *testing.T) {
 		t.Errorf("%d rows, want at most %d", n, most)
 	}
 }
+
+// Of several reports on one release the first counts. Of several releases the
+// newest reported one counts.
+func TestFoldKeepsTheFirstReport(t *testing.T) {
+	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	e := func(id string, second int, action, continues, reason string) Event {
+		return Event{ID: id, Time: at.Add(time.Duration(second) * time.Second), Action: action, Continues: continues, Reason: reason,
+			Outcome: Allowed, User: User{Sub: "ada"}, Bucket: "b", Key: "k"}
+	}
+	a, b := e("a", 0, Download, "", ""), e("b", 5, Download, "a", "")
+	for name, c := range map[string]struct {
+		events []Event
+		want   string
+	}{
+		"repeated":           {[]Event{a, e("c1", 1, Completed, "a", "failed"), e("c2", 2, Completed, "a", "done")}, "c1"},
+		"in one millisecond": {[]Event{a, e("c2", 1, Completed, "a", "done"), e("c1", 1, Completed, "a", "failed")}, "c1"},
+		"resumed":            {[]Event{a, e("c1", 1, Completed, "a", "failed"), b, e("c2", 6, Completed, "b", "done"), e("c3", 7, Completed, "b", "failed")}, "c2"},
+	} {
+		slices.Reverse(c.events)
+		if rows := Fold(c.events); len(rows) != 1 || rows[0].Completed == nil || rows[0].Completed.ID != c.want {
+			t.Errorf("%s: %+v, want %s", name, rows, c.want)
+		}
+	}
+}

@@ -9,6 +9,21 @@ import (
 	"usher/backend/event"
 )
 
+// Calls for two instants alternate, as those of two concurrent requests. The ids
+// of each instant still ascend, with the same first random bits.
+func TestIDsOfAlternatingInstants(t *testing.T) {
+	next, now := event.IDs(rand.Reader), time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)
+	var first, second []string
+	for range 500 {
+		first, second = append(first, next(now)), append(second, next(now.Add(time.Millisecond)))
+	}
+	for _, ids := range [][]string{first, second} {
+		if !slices.IsSorted(ids) || ids[0][:13] != ids[499][:13] {
+			t.Errorf("from %s to %s", ids[0], ids[499])
+		}
+	}
+}
+
 // Ids of one instant ascend, and concurrent calls return different ids.
 func TestIDsAscend(t *testing.T) {
 	next, now := event.IDs(rand.Reader), time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)

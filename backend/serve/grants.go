@@ -46,15 +46,15 @@ func (c *changes) offline(ctx context.Context, version string) error {
 	filter := event.Filter{Terms: []event.Term{
 		{Field: event.ByAction, Value: event.GrantsChanged}, {Field: event.ByAction, Value: event.ServiceStart},
 	}}
-	known, err := c.log.Query(ctx, filter, audit.Page{Limit: 1, Lookup: true})
+	known, ok, err := c.log.Newest(ctx, filter)
 	if err != nil {
 		return fmt.Errorf("looking up the previous version of the grants: %w", err)
 	}
-	if len(known.Events) == 0 || known.Events[0].GrantsVersion == "" || known.Events[0].GrantsVersion == version {
+	if !ok || known.GrantsVersion == "" || known.GrantsVersion == version {
 		return nil
 	}
 	return c.write(ctx, event.Event{
-		GrantsBefore: known.Events[0].GrantsVersion, GrantsVersion: version, Reason: "changed while usher was not running",
+		GrantsBefore: known.GrantsVersion, GrantsVersion: version, Reason: "changed while usher was not running",
 	})
 }
 
@@ -62,7 +62,8 @@ func (c *changes) write(ctx context.Context, e event.Event) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.last.ID == "" || c.last.GrantsBefore != e.GrantsBefore || c.last.GrantsVersion != e.GrantsVersion {
-		e.ID, e.Time = c.log.NewID(), c.now()
+		e.Time = c.now()
+		e.ID = c.log.NewID(e.Time)
 		e.User.Username, e.Action, e.Outcome = grantsFile, event.GrantsChanged, event.Allowed
 		c.last = e
 	}

@@ -101,7 +101,7 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 		return err
 	}
 	var kept []event.Event // for the table, which folds them
-	shown, cut := 0, false
+	shown, cut, lag := 0, false, 0
 	req := api.AuditQueryRequest{Filter: query, Limit: api.MaxAuditPage}
 	for !cut {
 		if s.limit > 0 { // with one more event than shown, to detect a cut
@@ -111,7 +111,8 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 		if err != nil {
 			return forAuditors(err, conn.profile.Config.AuditorsGroup)
 		}
-		events := page.Events
+		var events []event.Event
+		events, lag = page.Events, max(lag, page.LagSeconds)
 		if cut = s.limit > 0 && shown+len(events) > s.limit; cut {
 			events = events[:s.limit-shown]
 		}
@@ -134,6 +135,9 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 		fmt.Fprintln(s.Err, "No event matches this query.")
 	}
 	s.print(kept)
+	if lag > 0 && s.ErrTTY && !s.json {
+		fmt.Fprintf(s.Err, "Events of the last %s may be missing.\n", quantity.Plural(lag, "second", "seconds"))
+	}
 	if cut {
 		return &failedError{
 			text: fmt.Sprintf("These are the newest %s that match. --all shows the others too.", quantity.Plural(shown, "event", "events")),

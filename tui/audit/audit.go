@@ -262,8 +262,17 @@ func (p *Pane) again() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// reload handles ctrl+r: it repeats the failed calls, or all.
+// paused reports whether the search stopped before the end of the log, after
+// emptyMost pages without an event.
+func (p *Pane) paused() bool { return p.empty >= emptyMost && p.log.next != "" }
+
+// reload handles ctrl+r: it repeats the failed calls, or all. It continues a
+// paused search that has found nothing yet.
 func (p *Pane) reload() tea.Cmd {
+	if p.paused() && len(p.lines) == 0 && p.problem.text == "" && p.asked == nil {
+		p.empty = 0
+		return p.ask(false, p.log.next)
+	}
 	if p.problem.next && p.problem.code != api.BadCursor {
 		return p.again()
 	}

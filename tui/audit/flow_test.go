@@ -121,6 +121,17 @@ func TestPagingFillsTheWindow(t *testing.T) {
 		if n := len(w.book.queries()); n > 12 {
 			t.Errorf("%d queries of a server without events", n)
 		}
+		w.Want(t, "No match in the part of the log that was read so far.", "read on")
+		before := w.book.queries()
+		w.book.do(func() { w.book.perPage = 5 })
+		w.Press("ctrl+r")
+		w.Wait(time.Minute)
+		if got := w.book.queries(); len(got) <= len(before) || got[len(before)].Cursor == "" {
+			t.Errorf("ctrl+r does not continue the search: %+v", got[len(before):])
+		}
+		if n := len(row.FindAllString(w.Text(), -1)); n == 0 {
+			t.Error("no event after the search continued")
+		}
 	})
 }
 

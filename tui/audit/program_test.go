@@ -29,7 +29,7 @@ type logbook struct {
 	delay         time.Duration
 	ignoresCancel bool // continues after the caller canceled
 	fail          error
-	perPage       int // 0: the limit of the request
+	perPage       int // 0: the limit of the request; negative: empty pages with a cursor
 	asked         []api.AuditQueryRequest
 	counted       int
 	ids           int
@@ -97,6 +97,9 @@ func (b *logbook) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api
 		if f.Match(e) {
 			all = append(all, e)
 		}
+	}
+	if b.perPage < 0 {
+		return api.AuditQueryResponse{Cursor: tuitest.Cursor(from, in.Filter)}, nil
 	}
 	to := min(len(all), from+n)
 	out := api.AuditQueryResponse{Events: all[from:to]}

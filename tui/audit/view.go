@@ -238,6 +238,9 @@ func (p *Pane) blank(w, h int) string {
 	case p.problem.text != "":
 		say = p.problem.text
 		hints = [][2]string{{"ctrl+r", "try again"}, {"/", "filter"}, {"esc", "back"}}
+	case p.paused():
+		say = "No match in the part of the log that was read so far. A time in the filter shortens the search."
+		hints = [][2]string{{"ctrl+r", "read on"}, {"/", "change the filter"}, {"esc", "back"}}
 	case p.filter != "":
 		say = "No event matches this filter."
 		hints = [][2]string{{"/", "change the filter"}, {"esc", "back"}}

@@ -2,10 +2,10 @@ package audittest
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -91,65 +91,52 @@ func (m *Memory) Query(ctx context.Context, filter event.Filter, page audit.Page
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if page.Ascending {
-		return m.ascending(filter, page)
+	start, err := m.start(page)
+	if err != nil {
+		return audit.Result{}, err
 	}
-	var order []int // indexes of the matching events
+	var order []int // indexes of the matching events of this page and later ones
 	for i, e := range m.events {
-		if filter.Match(e) {
+		at := event.Compare(e, start)
+		if (start.ID == "" || at != 0 && (at > 0) == page.Ascending) && filter.Match(e) {
 			order = append(order, i)
 		}
 	}
-	newest := func(t1 int64, seq1 int, t2 int64, seq2 int) int {
-		return cmp.Or(cmp.Compare(t2, t1), cmp.Compare(seq2, seq1))
-	}
 	slices.SortFunc(order, func(i, j int) int {
-		return newest(m.events[i].Time.UnixMilli(), i, m.events[j].Time.UnixMilli(), j)
+		if !page.Ascending {
+			i, j = j, i
+		}
+		return event.Compare(m.events[i], m.events[j])
 	})
-	var after struct {
-		time int64
-		seq  int
-	}
-	if page.Position != "" {
-		_, err := fmt.Sscanf(page.Position, "%d.%d", &after.time, &after.seq)
-		if err != nil || page.Position != fmt.Sprintf("%d.%d", after.time, after.seq) {
-			return audit.Result{}, audit.ErrBadPosition
-		}
-	}
 	var r audit.Result
-	for _, i := range order {
-		e := m.events[i]
-		if page.Position != "" && newest(e.Time.UnixMilli(), i, after.time, after.seq) <= 0 {
-			continue
-		}
-		if len(r.Events) == page.Limit {
-			r.Position = fmt.Sprintf("%d.%d", after.time, after.seq)
-			break
-		}
-		r.Events = append(r.Events, event.Clean(e))
-		if len(r.Events) == page.Limit {
-			page.Position, after.time, after.seq = "", e.Time.UnixMilli(), i
-		}
+	for _, i := range order[:min(len(order), page.Limit)] {
+		r.Events = append(r.Events, event.Clean(m.events[i]))
+	}
+	if len(order) > page.Limit {
+		last := r.Events[page.Limit-1]
+		r.Position = fmt.Sprintf("%d.%s", last.Time.UnixMilli(), last.ID)
 	}
 	return r, nil
 }
 
-func (m *Memory) ascending(filter event.Filter, page audit.Page) (audit.Result, error) {
-	first := 0
-	if page.After != "" {
-		i, ok := m.byID[page.After]
-		if !ok {
-			return audit.Result{}, audit.ErrBadPosition
+// start returns the time and id of the event before a page, or the zero event.
+func (m *Memory) start(page audit.Page) (event.Event, error) {
+	if page.Position != "" {
+		ms, id, ok := strings.Cut(page.Position, ".")
+		n, err := strconv.ParseInt(ms, 10, 64)
+		if !ok || err != nil || strings.ContainsAny(id, " ;") {
+			return event.Event{}, audit.ErrBadPosition
 		}
-		first = i + 1
+		return event.Event{ID: id, Time: time.UnixMilli(n)}, nil
 	}
-	var r audit.Result
-	for _, e := range m.events[first:] {
-		if filter.Match(e) && len(r.Events) < page.Limit {
-			r.Events = append(r.Events, event.Clean(e))
-		}
+	if page.After == "" || !page.Ascending {
+		return event.Event{}, nil
 	}
-	return r, nil
+	i, ok := m.byID[page.After]
+	if !ok {
+		return event.Event{}, audit.ErrBadPosition
+	}
+	return m.events[i], nil
 }
 
 // Hours implements audit.Store.

@@ -17,6 +17,13 @@ import (
 // hour.
 var start = time.Date(2026, 11, 1, 9, 50, 0, 0, time.UTC)
 
+// Now is an instant after all events of the suite, for the clock of a store.
+func Now() time.Time { return start.Add(12 * time.Hour) }
+
+// mint returns a deterministic source of ULIDs. Sources with different seeds make
+// different ids.
+func mint(seed byte) func(time.Time) string { return event.IDs(rand.NewChaCha8([32]byte{seed})) }
+
 // Values with near misses: common prefixes and similar spellings.
 var (
 	subs    = []string{"s-1", "s-10", "s-2", "ada", ""}
@@ -32,13 +39,13 @@ func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
 // same for every call.
 func sample(n int) []event.Event {
 	r := rand.New(rand.NewPCG(7, 11))
-	at := start
+	at, id := start, mint(1)
 	all := make([]event.Event, n)
 	for i := range all {
 		at = at.Add(time.Duration(r.IntN(3)) * time.Duration(r.IntN(40_000)) * time.Millisecond)
 		size := r.Int64N(1 << 40)
 		all[i] = event.Clean(event.Event{
-			ID: fmt.Sprintf("%08d", i), Time: at,
+			ID: id(at), Time: at,
 			User:    event.User{Sub: pick(r, subs), Username: pick(r, names)},
 			Session: fmt.Sprint(r.IntN(5)), Action: pick(r, slices.DeleteFunc(event.Actions(), func(a string) bool { return a == event.Completed })),
 			Outcome: pick(r, event.Outcomes()), Bucket: pick(r, buckets), Key: pick(r, keys),
@@ -53,12 +60,14 @@ func sample(n int) []event.Event {
 // in every text field.
 func hostile() []event.Event {
 	var all []event.Event
+	id := mint(2)
 	for i, text := range []string{
 		`'; DROP TABLE events; --`, `%`, `_`, `*`, `\`, `"`, "\x00", "\r\n", "\x1b]0;x\a", "\u202e", "é", "e\u0301",
 		strings.Repeat("k", 1024), strings.Repeat("\U0001F512", 256),
 	} {
+		at := start.Add(time.Duration(i) * time.Second)
 		e := event.Event{
-			ID: fmt.Sprintf("hostile-%d", i), Time: start.Add(time.Duration(i) * time.Second), User: event.User{Sub: text, Username: text, Email: text},
+			ID: id(at), Time: at, User: event.User{Sub: text, Username: text, Email: text},
 			Session: text, Action: event.List, Purpose: text, Bucket: text, Key: text, Version: text, ETag: text,
 			Outcome: event.Denied, Reason: text, Grant: text, Continues: text, Verified: text,
 			SourceIP: text, UserAgent: text, RequestID: text,
@@ -76,30 +85,23 @@ func filters(ctx context.Context, s audit.Store) error {
 			return err
 		}
 	}
+	slices.SortFunc(all, event.Compare)
 	r := rand.New(rand.NewPCG(3, 5))
 	found := 0
 	for range 200 {
 		f := randomFilter(r, all)
-		var want []event.Event
-		for _, e := range all {
-			if f.Match(e) {
-				want = append(want, e)
-			}
-		}
-		found += len(want)
-		after := ""
-		recorded := want
+		after, rest := "", all
 		if r.IntN(2) == 0 {
 			i := r.IntN(len(all))
-			after, recorded = all[i].ID, slices.DeleteFunc(slices.Clone(all[i+1:]), func(e event.Event) bool { return !f.Match(e) })
+			after, rest = all[i].ID, all[i+1:]
 		}
-		if err := same(page(ctx, s, f, audit.Page{Limit: audit.MaxPage, Ascending: true, After: after}), recorded...); err != nil {
+		want := matching(all, f)
+		found += len(want)
+		slices.Reverse(want)
+		if err := same(pages(ctx, s, f, audit.Page{Limit: audit.MaxPage, Ascending: true, After: after}), matching(rest, f)...); err != nil {
 			return fmt.Errorf("%s, ascending: %w", f, err)
 		}
-		newest := slices.Clone(want)
-		slices.Reverse(newest)
-		slices.SortStableFunc(newest, func(a, b event.Event) int { return b.Time.Compare(a.Time) })
-		if err := same(pages(ctx, s, f, 20+r.IntN(200)), newest...); err != nil {
+		if err := same(pages(ctx, s, f, audit.Page{Limit: 20 + r.IntN(200)}), want...); err != nil {
 			return fmt.Errorf("%s: %w", f, err)
 		}
 	}
@@ -107,6 +109,11 @@ func filters(ctx context.Context, s audit.Store) error {
 		return errors.New("the suite's own filters are too narrow")
 	}
 	return nil
+}
+
+// matching returns the events that a filter selects, in a new slice.
+func matching(events []event.Event, f event.Filter) []event.Event {
+	return slices.DeleteFunc(slices.Clone(events), func(e event.Event) bool { return !f.Match(e) })
 }
 
 func randomFilter(r *rand.Rand, all []event.Event) event.Filter {
@@ -146,9 +153,10 @@ func randomFilter(r *rand.Rand, all []event.Event) event.Filter {
 }
 
 func hours(ctx context.Context, s audit.Store) error {
-	all := sample(300)
+	all, id := sample(300), mint(3)
 	at := func(i int, action, outcome string, d time.Duration) {
 		all[i].Action, all[i].Outcome, all[i].Time = action, outcome, start.Add(d)
+		all[i].ID = id(all[i].Time)
 	}
 	at(0, event.Download, event.Allowed, 0)
 	at(1, event.Download, event.Allowed, time.Hour)
@@ -190,26 +198,31 @@ func get(ctx context.Context, s audit.Store, ids ...string) call {
 	return func() ([]event.Event, error) { return s.Get(ctx, ids) }
 }
 
-func page(ctx context.Context, s audit.Store, f event.Filter, p audit.Page) call {
-	return func() ([]event.Event, error) {
-		r, err := s.Query(ctx, f, p)
-		return r.Events, err
-	}
-}
-
-// pages collects all descending pages.
-func pages(ctx context.Context, s audit.Store, f event.Filter, limit int) call {
+// pages collects the events of all pages.
+func pages(ctx context.Context, s audit.Store, f event.Filter, p audit.Page) call {
 	return func() ([]event.Event, error) {
 		var all []event.Event
-		for p := (audit.Page{Limit: limit}); ; {
+		for range maxPages {
 			r, err := s.Query(ctx, f, p)
+			if len(r.Events) > p.Limit {
+				return nil, fmt.Errorf("a page of %d has %d events", p.Limit, len(r.Events))
+			}
 			all = append(all, r.Events...)
-			if err != nil || r.Position == "" || len(r.Events) == 0 {
+			if err != nil || r.Position == "" {
 				return all, err
 			}
 			p.Position = r.Position
 		}
+		return nil, errors.New("the pages do not end")
 	}
+}
+
+// maxPages bounds the pages of one query in the suite, empty ones included.
+const maxPages = 10_000
+
+// ascending collects all events of the log, the oldest first.
+func ascending(ctx context.Context, s audit.Store) call {
+	return pages(ctx, s, event.Filter{}, audit.Page{Limit: audit.MaxPage, Ascending: true})
 }
 
 // same runs a call and compares its events with want.

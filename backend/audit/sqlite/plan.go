@@ -35,21 +35,22 @@ func (w *where) and(condition string, args ...any) {
 	w.args = append(w.args, args...)
 }
 
-// sql returns the query for seq, time and event. Its last parameter is the
-// limit. The search is a materialized subquery, which SQLite finishes before
+// sql returns the query for seq and event. Its last parameter is the limit.
+// Indexes are in the order of time; SQLite sorts the few events of one
+// millisecond by id. The search is a materialized subquery, which SQLite finishes before
 // the first row: the driver can interrupt a query only until then.
 func (w *where) sql(ascending bool) string {
-	order := "%[1]s.time DESC, %[1]s.seq DESC"
+	order := "%[1]s.time DESC, %[1]s.id DESC"
 	if ascending {
-		order = "%[1]s.seq"
+		order = "%[1]s.time, %[1]s.id"
 	}
 	condition := ""
 	if len(w.conditions) > 0 {
 		condition = "WHERE " + strings.Join(w.conditions, " AND ")
 	}
 	return fmt.Sprintf(`WITH page AS MATERIALIZED (
-		SELECT e.seq AS seq, e.time AS time FROM events AS e %s %s ORDER BY %s LIMIT ?
-	) SELECT page.seq, page.time, r.event FROM page CROSS JOIN records AS r ON r.seq = page.seq ORDER BY %s`,
+		SELECT e.seq AS seq, e.time AS time, e.id AS id FROM events AS e %s %s ORDER BY %s LIMIT ?
+	) SELECT page.seq, r.event FROM page CROSS JOIN records AS r ON r.seq = page.seq ORDER BY %s`,
 		w.indexedBy, condition, fmt.Sprintf(order, "e"), fmt.Sprintf(order, "page"))
 }
 
@@ -231,20 +232,17 @@ func (s reader) people(ctx context.Context, terms []event.Term) ([]any, error) {
 	return people, rows.Err()
 }
 
-// Indexes that need no term.
-const (
-	byTime = "INDEXED BY sqlite_autoindex_events_1" // the primary key
-	bySeq  = "INDEXED BY events_seq"
-)
+// byTime is the index that needs no term: the primary key.
+const byTime = "INDEXED BY sqlite_autoindex_events_1"
 
 // chooseIndex selects the index for a query. SQLite's own statistics are
 // averages, but searches are for exceptions: most outcomes are allowed, and
 // auditors search for the denied ones. So chooseIndex counts the rows of each
 // index, up to few. It selects the index with the fewest rows, which are then
-// sorted. If every index has many rows, it selects one in the requested order,
+// sorted. If every index has many rows, it selects one in the order of time,
 // which is scanned until the page is full.
-func (s reader) chooseIndex(ctx context.Context, w *where, ascending bool) error {
-	if !ascending && len(w.indexes) == 1 && w.indexes[0].ordered {
+func (s reader) chooseIndex(ctx context.Context, w *where) error {
+	if len(w.indexes) == 1 && w.indexes[0].ordered {
 		w.indexedBy = "INDEXED BY " + w.indexes[0].name
 		return nil
 	}
@@ -260,10 +258,8 @@ func (s reader) chooseIndex(ctx context.Context, w *where, ascending bool) error
 		}
 	}
 	switch {
-	case least <= few, best.ordered && !ascending:
+	case least <= few, best.ordered:
 		w.indexedBy = "INDEXED BY " + best.name
-	case ascending:
-		w.indexedBy = bySeq
 	default:
 		w.indexedBy = byTime
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {
 		for i, id := range ids[:n] {
 			args[i] = id
 		}
-		part, err := s.lookup.events(ctx, "SELECT e.seq, e.time, r.event FROM events e JOIN records r USING (seq) WHERE e.id IN ("+placeholders(n)+")", args)
+		part, err := s.lookup.events(ctx, "SELECT e.seq, r.event FROM events e JOIN records r USING (seq) WHERE e.id IN ("+placeholders(n)+")", args)
 		if err != nil {
 			return nil, err
 		}
@@ -58,14 +59,10 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 		return r, err
 	}
 	if w.nothing {
-		return r, s.checkPosition(ctx, page)
+		_, err := s.start(ctx, page)
+		return r, err
 	}
-	if page.Ascending {
-		err = s.ascending(ctx, w, page)
-	} else {
-		err = s.descending(ctx, w, page)
-	}
-	if err != nil {
+	if err := s.from(ctx, w, page); err != nil {
 		return r, err
 	}
 	found, err := s.events(ctx, w.sql(page.Ascending), append(w.args, page.Limit+1))
@@ -74,9 +71,8 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 	}
 	if len(found) > page.Limit {
 		found = found[:page.Limit]
-		if last := found[page.Limit-1]; !page.Ascending {
-			r.Position = position{last.time, last.seq}.String()
-		}
+		last := found[page.Limit-1].event
+		r.Position = position{last.Time.UnixMilli(), last.ID}.String()
 	}
 	for _, f := range found {
 		r.Events = append(r.Events, f.event)
@@ -84,73 +80,74 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 	return r, nil
 }
 
-// checkPosition returns ErrBadPosition for a page with an unknown position, for
-// filters that match nothing and therefore run no search.
-func (s reader) checkPosition(ctx context.Context, page audit.Page) error {
-	return errors.Join(s.ascending(ctx, &where{}, page), s.descending(ctx, &where{}, page))
-}
-
-func (s reader) descending(ctx context.Context, w *where, page audit.Page) error {
-	if page.Position != "" && !page.Ascending {
-		p, err := parsePosition(page.Position)
-		if err != nil {
-			return err
-		}
-		w.and("(e.time, e.seq) < (?, ?)", p.time, p.seq)
-	}
-	return s.chooseIndex(ctx, w, false)
-}
-
-func (s reader) ascending(ctx context.Context, w *where, page audit.Page) error {
-	if !page.Ascending {
-		return nil
-	}
-	after := int64(0)
-	if page.After != "" {
-		err := s.db.QueryRowContext(ctx, "SELECT seq FROM events WHERE id = ?", page.After).Scan(&after)
-		if errors.Is(err, sql.ErrNoRows) {
-			return audit.ErrBadPosition
-		}
-		if err != nil {
-			return err
-		}
-	}
-	head, err := s.Head(ctx)
+// from adds the start of the page to a search, and chooses its index.
+func (s reader) from(ctx context.Context, w *where, page audit.Page) error {
+	start, err := s.start(ctx, page)
 	if err != nil {
 		return err
 	}
-	w.and("e.seq > ?", after)
-	if int64(head.Seq)-after <= few {
-		w.indexedBy = bySeq // a reader near the end of the log: few new rows
-		return nil
+	if start.id == "" {
+		return s.chooseIndex(ctx, w)
 	}
-	return s.chooseIndex(ctx, w, true)
+	bound, order := "e.time <= ?", "(e.time, e.id) < (?, ?)"
+	if page.Ascending {
+		bound, order = "e.time >= ?", "(e.time, e.id) > (?, ?)"
+		var n int // rows of a reader near the end of the log
+		const query = "SELECT count(*) FROM (SELECT 1 FROM events AS e " + byTime + " WHERE e.time >= ? LIMIT ?)"
+		if err := s.db.QueryRowContext(ctx, query, start.time, few+1).Scan(&n); err != nil {
+			return err
+		}
+		if n <= few {
+			w.indexes = nil
+		}
+	}
+	w.and(bound+" AND "+order, start.time, start.time, start.id)
+	return s.chooseIndex(ctx, w)
 }
 
-// position is the last row of a descending page.
-type position struct{ time, seq int64 }
-
-func (p position) String() string {
-	return strconv.FormatInt(p.time, 10) + "." + strconv.FormatInt(p.seq, 10)
+// start returns the position of the event before a page, or the zero position.
+func (s reader) start(ctx context.Context, page audit.Page) (position, error) {
+	if page.Position != "" {
+		return parsePosition(page.Position)
+	}
+	if page.After == "" || !page.Ascending {
+		return position{}, nil
+	}
+	p := position{id: page.After}
+	err := s.db.QueryRowContext(ctx, "SELECT time FROM events WHERE id = ?", page.After).Scan(&p.time)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = audit.ErrBadPosition
+	}
+	return p, err
 }
+
+// position is the place of an event in the order of the log.
+type position struct {
+	time int64 // milliseconds since 1970
+	id   string
+}
+
+func (p position) String() string { return strconv.FormatInt(p.time, 10) + "." + p.id }
 
 func parsePosition(s string) (position, error) {
-	t, q, ok := strings.Cut(s, ".")
-	time, err1 := strconv.ParseInt(t, 10, 64)
-	seq, err2 := strconv.ParseInt(q, 10, 64)
-	if !ok || err1 != nil || err2 != nil {
+	t, id, ok := strings.Cut(s, ".")
+	time, err := strconv.ParseInt(t, 10, 64)
+	if !ok || err != nil || !idShape.MatchString(id) {
 		return position{}, audit.ErrBadPosition
 	}
-	return position{time, seq}, nil
+	return position{time, id}, nil
 }
 
-// row is an event with its position in the log.
+// idShape matches event ids.
+var idShape = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
+
+// row is an event with its number in the log.
 type row struct {
-	seq, time int64
-	event     event.Event
+	seq   int64
+	event event.Event
 }
 
-// events runs a query for seq, time and canonical bytes.
+// events runs a query for seq and canonical bytes.
 func (s reader) events(ctx context.Context, query string, args []any) (all []row, err error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -160,7 +157,7 @@ func (s reader) events(ctx context.Context, query string, args []any) (all []row
 	for rows.Next() {
 		var r row
 		var canonical sql.RawBytes
-		if err := rows.Scan(&r.seq, &r.time, &canonical); err != nil {
+		if err := rows.Scan(&r.seq, &canonical); err != nil {
 			return nil, err
 		}
 		if r.event, err = event.Parse(canonical); err != nil {
