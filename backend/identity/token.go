@@ -66,37 +66,9 @@ var (
 // first. Every failure is ErrToken, ErrTooLarge, ErrClock, ErrExpired (all
 // other checks passed) or ErrUnavailable (the key could not be fetched).
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
-	if len(token) > MaxToken {
-		return Claims{}, fmt.Errorf("%d bytes: %w", len(token), ErrTooLarge)
-	}
-	if !tokenShape.MatchString(token) {
-		return Claims{}, fmt.Errorf("form: %w", ErrToken)
-	}
-	for part := range strings.SplitSeq(token, ".") {
-		// Strict refuses alternative encodings of the last character.
-		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
-			return Claims{}, fmt.Errorf("encoding: %w", ErrToken)
-		}
-	}
-	kid, err := headerKey(token)
+	payload, err := v.signed(ctx, token)
 	if err != nil {
 		return Claims{}, err
-	}
-	// A token of another pool is refused before its key id can cause a fetch.
-	if !v.claimsIssuer(token) {
-		return Claims{}, fmt.Errorf("issuer: %w", ErrToken)
-	}
-	key, err := v.c.Keys.Key(ctx, kid)
-	if err != nil {
-		return Claims{}, err
-	}
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
-	if err != nil {
-		return Claims{}, fmt.Errorf("parsing: %w", ErrToken)
-	}
-	payload, err := jws.Verify(key)
-	if err != nil {
-		return Claims{}, fmt.Errorf("signature: %w", ErrToken)
 	}
 	claims, err := v.claims(ctx, payload)
 	if err != nil {
@@ -104,6 +76,43 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	}
 	claims.token = secret{&token}
 	return claims, nil
+}
+
+// signed returns the payload of a token that the pool signed.
+func (v *Verifier) signed(ctx context.Context, token string) ([]byte, error) {
+	if len(token) > MaxToken {
+		return nil, fmt.Errorf("%d bytes: %w", len(token), ErrTooLarge)
+	}
+	if !tokenShape.MatchString(token) {
+		return nil, fmt.Errorf("form: %w", ErrToken)
+	}
+	for part := range strings.SplitSeq(token, ".") {
+		// Strict refuses alternative encodings of the last character.
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+			return nil, fmt.Errorf("encoding: %w", ErrToken)
+		}
+	}
+	kid, err := headerKey(token)
+	if err != nil {
+		return nil, err
+	}
+	// A token of another pool is refused before its key id can cause a fetch.
+	if !v.claimsIssuer(token) {
+		return nil, fmt.Errorf("issuer: %w", ErrToken)
+	}
+	key, err := v.c.Keys.Key(ctx, kid)
+	if err != nil {
+		return nil, err
+	}
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		return nil, fmt.Errorf("parsing: %w", ErrToken)
+	}
+	payload, err := jws.Verify(key)
+	if err != nil {
+		return nil, fmt.Errorf("signature: %w", ErrToken)
+	}
+	return payload, nil
 }
 
 // claimsIssuer reports whether a token that is not verified yet names the
