@@ -34,9 +34,10 @@ import (
 	"usher/backend/safetext"
 )
 
-// Verifier checks a token offline and returns its claims.
+// Verifier checks access tokens and ID tokens offline and returns their claims.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (identity.Claims, error)
+	VerifyID(ctx context.Context, token, client string) (identity.SignIn, error)
 }
 
 // Directory returns a person's current session state and groups.
@@ -90,11 +91,13 @@ type Cursors interface {
 	Open(text string, want cursor.Cursor, now time.Time) (cursor.Cursor, error)
 }
 
-// Config holds the parts of the backend. Only FileKeys and Proxies may be empty.
+// Config holds the parts of the backend. Only Devices, FileKeys and Proxies may be
+// empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
 	Directory Directory
+	Devices   Devices // nil: no sign-in without a browser
 	Grants    Grants
 	Objects   Objects
 	Signer    Signer
@@ -128,6 +131,7 @@ type usage struct {
 	work     *budget.Slots // requests in their handlers
 	queries  *budget.Slots // searches of the log
 	sessions *sessions
+	devices  *opened
 	signouts singleflight.Group
 }
 
@@ -188,7 +192,7 @@ func New(c Config) (*Backend, error) {
 		return nil, err
 	}
 	return build(c, &usage{
-		rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), sessions: newSessions(),
+		rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), sessions: newSessions(), devices: newOpened(),
 		bodies: budget.NewSlots(bodySlots()), work: budget.NewSlots(workSlots()), queries: budget.NewSlots(querySlots()),
 	})
 }
@@ -241,6 +245,9 @@ func public(c api.Config) error {
 	}
 	return nil
 }
+
+// Hosts returns the accepted Host headers.
+func (b *Backend) Hosts() []string { return b.c.Hosts }
 
 // Start records the start of the service. After an error the log cannot record
 // any event, and the service must not listen.

@@ -161,7 +161,7 @@ func (b *Backend) serve(w http.ResponseWriter, r *request) (body any, err error)
 			body, err = nil, fail(api.Internal, errors.New("panic"))
 		}
 	}()
-	r.ip = b.source(r.http)
+	r.ip = b.Source(r.http)
 	if err := b.guard(r.http); err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (r *request) identify() error {
 		return identityFailure(err)
 	}
 	r.claims = claims
-	return nil
+	return r.opened()
 }
 
 func identityFailure(err error) error {

@@ -12,11 +12,11 @@ import (
 // the peer, or an X-Forwarded-For entry from a trusted proxy.
 const invalidSource = "invalid"
 
-// source returns the client's address. X-Forwarded-For is used only if the peer
+// Source returns the client's address. X-Forwarded-For is used only if the peer
 // is a configured proxy; the source is then its right-most address that is not a
 // configured proxy. An entry that does not parse yields invalidSource: the
 // address of the proxy must not be recorded as the client's.
-func (b *Backend) source(h *http.Request) string {
+func (b *Backend) Source(h *http.Request) string {
 	host, _, err := net.SplitHostPort(h.RemoteAddr)
 	if err != nil {
 		host = h.RemoteAddr

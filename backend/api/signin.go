@@ -169,3 +169,12 @@ func (c Config) Pin() string {
 	}
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)))[:pinLength]
 }
+
+// DeviceDoneRequest opens the session of a device sign-in. The access token is
+// that of the session.
+type DeviceDoneRequest struct {
+	IDToken string `json:"id_token"`
+}
+
+// DeviceDoneResponse is empty: the session is open.
+type DeviceDoneResponse struct{}

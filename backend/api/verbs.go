@@ -11,6 +11,7 @@ const (
 	VerbRelease      Verb = "release"
 	VerbComplete     Verb = "complete"
 	VerbSignout      Verb = "signout"
+	VerbDeviceDone   Verb = "device/done"
 	VerbAuditQuery   Verb = "audit/query"
 	VerbAuditSummary Verb = "audit/summary"
 	VerbExplain      Verb = "access/explain"

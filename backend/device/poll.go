@@ -150,6 +150,9 @@ func (b *Broker) Open(ctx context.Context, session string, until time.Time) erro
 	return nil
 }
 
+// ClientID returns the app client of device sign-ins.
+func (b *Broker) ClientID() string { return b.c.ClientID }
+
 // Opened reports whether a session was opened, as far as the store knows.
 func (b *Broker) Opened(ctx context.Context, session string) (bool, error) {
 	open, err := b.c.Store.Opened(ctx, b.key.digest("session", session))

@@ -24,6 +24,7 @@ import (
 	"usher/backend/audit"
 	"usher/backend/audit/sqlite"
 	"usher/backend/cursor"
+	"usher/backend/device"
 	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
@@ -55,6 +56,7 @@ type parts struct {
 	health   *health
 	store    *sqlite.Store
 	grants   *file.Store
+	broker   *device.Broker       // nil: no sign-in without a browser
 	inForce  func() time.Duration // maximum age of a live check
 	deps     Deps
 	loop     *Loopback
@@ -110,9 +112,15 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	p.health = &health{checker: p.checker, audit: log, grants: p.grants, log: d.Log, known: map[string]string{}}
+	if p.broker, err = newBroker(c, d, log); err != nil {
+		return err
+	}
 	p.config = backend.Config{
 		Verifier: verifier, Directory: directory, Grants: p.grants, Objects: objects, Clock: p.checker.clock, Audit: log,
 		Access: reports, Health: p.health, FileKeys: c.S3.fileKeys(p.checker.host), Now: d.Now, NewID: d.NewID, Log: d.Log,
+	}
+	if p.broker != nil {
+		p.config.Devices = p.broker
 	}
 	return p.setReloadable(c)
 }

@@ -134,9 +134,14 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.listener.Close()
 		return err
 	}
+	handler, err := s.withDevices(http.HandlerFunc(s.serve))
+	if err != nil {
+		_ = s.listener.Close()
+		return err
+	}
 	limited := limitConns(s.listener, maxConns)
 	web := &http.Server{
-		Handler: limited.track(http.HandlerFunc(s.serve)), ConnContext: limited.context,
+		Handler: limited.track(handler), ConnContext: limited.context,
 		ReadHeaderTimeout: readHeader, ReadTimeout: readAll, WriteTimeout: writeAll, IdleTimeout: idle,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
@@ -159,7 +164,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPeriod)
 	defer cancel()
-	err := web.Shutdown(drain)
+	err = web.Shutdown(drain)
 	if serr := s.live.Load().Stop(drain); err == nil {
 		err = serr
 	}

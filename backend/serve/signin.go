@@ -3,7 +3,9 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"usher/backend/api"
 	"usher/backend/safetext"
@@ -18,6 +20,7 @@ type SignIn struct {
 	Providers     []Provider `yaml:"providers"`
 	CallbackPorts []int      `yaml:"callback_ports"` // of 127.0.0.1; as registered for the SSO client
 	Password      *Password  `yaml:"password"`       // nil: Cognito's default policy
+	Device        Device     `yaml:"device"`
 }
 
 // Provider is an identity provider of the pool, with its name in Cognito and its
@@ -25,6 +28,14 @@ type SignIn struct {
 type Provider struct {
 	Name  string `yaml:"name"`
 	Label string `yaml:"label"`
+}
+
+// Device configures the sign-in of terminals without a browser.
+type Device struct {
+	// Number is false for plain RFC 8628: one click on a forwarded link then signs
+	// a stranger's terminal in.
+	Number *bool    `yaml:"number"`
+	From   []string `yaml:"from"` // networks of terminals; empty: all
 }
 
 // Password has the rules of the pool's password policy.
@@ -75,10 +86,29 @@ func (c *Config) signIn() error {
 	if len(offer.CallbackPorts) > maxPorts || slices.ContainsFunc(offer.CallbackPorts, func(n int) bool { return n < 1024 || n > 65535 }) {
 		return fmt.Errorf("sign_in callback_ports: at most %d ports of 1024 to 65535", maxPorts)
 	}
+	if _, err := c.terminals(); err != nil {
+		return err
+	}
+	if offer.Has(api.WayDevice) && c.Instances > 1 {
+		return errors.New("sign_in ways: device works with one instance, because its requests are kept in memory")
+	}
 	if n := offer.Password.Length; n < 6 || n > 99 { // SPEC: PasswordPolicyType, MinimumLength
 		return errors.New("sign_in password: length must be 6 to 99")
 	}
 	return nil
+}
+
+// terminals returns the networks from which terminals may sign in.
+func (c *Config) terminals() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range c.SignIn.Device.From {
+		p, err := proxy(strings.TrimSpace(s))
+		if err != nil {
+			return nil, fmt.Errorf("sign_in device from: %q %w", s, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // offer returns the ways to sign in for the public configuration.

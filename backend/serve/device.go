@@ -1,0 +1,81 @@
+package serve
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"usher/backend/api"
+	"usher/backend/audit"
+	"usher/backend/device"
+)
+
+// newBroker returns the broker of device sign-ins, or nil where they are not on
+// offer. Its key lives as long as its requests, which are kept in memory.
+func newBroker(c Config, d Deps, log *audit.Log) (*device.Broker, error) {
+	offer := c.offer()
+	if !offer.Has(api.WayDevice) {
+		return nil, nil
+	}
+	from, err := c.terminals()
+	if err != nil {
+		return nil, err
+	}
+	key := make([]byte, 32)
+	if _, err := io.ReadFull(d.Rand, key); err != nil {
+		return nil, fmt.Errorf("making a key for device sign-ins: %w", err)
+	}
+	provider := ""
+	if len(offer.Providers) == 1 && !offer.Has(api.WayPassword) {
+		provider = offer.Providers[0].Name
+	}
+	public := browserOrigin(c.PublicURL)
+	resource := ""
+	if strings.HasPrefix(public, "https://") {
+		resource = c.PublicURL
+	}
+	number := c.SignIn.Device.Number
+	return device.New(device.Config{
+		Store: device.NewMemory(d.Now), Log: log, Key: key, ClientID: offer.Clients.Device, HostedUI: c.HostedUI, Origin: public,
+		Resource: resource, Provider: provider, Plain: number != nil && !*number, From: from, Now: d.Now, NewID: d.NewID, Rand: d.Rand,
+	})
+}
+
+// browserOrigin returns an origin as a browser writes it: in lower case, without
+// a default port and without a slash.
+// SPEC: RFC 6454 §6.2.
+func browserOrigin(text string) string {
+	u, ok := origin(text)
+	if !ok {
+		return text
+	}
+	host := strings.ToLower(u.Host)
+	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
+		host = strings.TrimSuffix(host, port)
+	}
+	return u.Scheme + "://" + host
+}
+
+// withDevices serves the device flow beside the backend.
+func (s *Server) withDevices(next http.Handler) (http.Handler, error) {
+	if s.parts.broker == nil {
+		return next, nil
+	}
+	h, err := device.NewHandler(device.HandlerConfig{
+		Broker: s.parts.broker, Organization: s.config.Organisation,
+		Hosts:  func() []string { return s.live.Load().Hosts() },
+		Source: func(r *http.Request) string { return s.live.Load().Source(r) },
+		NewID:  s.parts.deps.NewID, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if device.Serves(r.URL.Path) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}), nil
+}
