@@ -55,7 +55,7 @@ func (c *stopped) Pass(d time.Duration) {
 // rebuilt runs a second backend on the pool and the storage of a demo. change can
 // replace parts, for example to switch a guard off. The log is in memory and the
 // directory has no budget: tests wait for neither.
-func rebuilt(t *testing.T, w *demotest.Demo, now func() time.Time, change func(*backend.Config)) (string, *backend.Backend) {
+func rebuilt(t testing.TB, w *demotest.Demo, now func() time.Time, change func(*backend.Config)) (string, *backend.Backend) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()

@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/smithy-go/encoding/httpbinding"
 
 	"usher/backend/audit"
 	"usher/backend/elapsed"
@@ -72,9 +67,8 @@ const eventParameter = "x-usher-event"
 // Presigner signs URLs. Sign needs an audit receipt: the type system rules out a
 // URL without a durable record.
 type Presigner struct {
-	c      PresignerConfig
-	base   *url.URL
-	signer *v4.Signer
+	c  PresignerConfig
+	v4 *queryV4
 }
 
 // NewPresigner returns a Presigner. It refuses a missing part and a life out of
@@ -93,13 +87,7 @@ func NewPresigner(c PresignerConfig) (*Presigner, error) {
 	if err != nil || base.Host == "" || (base.Path != "" && base.Path != "/") || base.User != nil || base.RawQuery != "" {
 		return nil, fmt.Errorf("presigner: the S3 endpoint must be scheme://host[:port]")
 	}
-	signer := v4.NewSigner(func(o *v4.SignerOptions) {
-		o.DisableURIPathEscaping = true // in S3 the signed path is the sent path, escaped once
-		// S3 sends checksums only if x-amz-checksum-mode is a header. The signer
-		// would move it into the query.
-		o.DisableHeaderHoisting = true
-	})
-	return &Presigner{c, base, signer}, nil
+	return &Presigner{c, &queryV4{region: c.Region, base: base, pathStyle: c.PathStyle}}, nil
 }
 
 // Sign presigns the object of a receipt. X-Amz-Date is the start of the live
@@ -129,43 +117,21 @@ func (p *Presigner) Sign(ctx context.Context, r audit.Receipt) (SignedURL, error
 	if life-since < minLeft {
 		return SignedURL{}, fmt.Errorf("the credential ends too soon: %w", ErrCredentials)
 	}
-	return p.sign(ctx, r, creds, life, since)
+	return p.sign(r, creds, life, since), nil
 }
 
-func (p *Presigner) sign(ctx context.Context, r audit.Receipt, creds aws.Credentials, life, since time.Duration) (SignedURL, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base.String(), nil)
-	if err != nil {
-		return SignedURL{}, fmt.Errorf("building a URL: %w", err)
-	}
-	path := "/" + r.Key()
-	if p.c.PathStyle {
-		path = "/" + r.Bucket() + path
-	} else {
-		req.URL.Host = r.Bucket() + "." + p.base.Host
-		req.Host = req.URL.Host
-	}
-	req.URL.Path, req.URL.RawPath = path, httpbinding.EscapePath(path, false)
-	query := url.Values{
-		"X-Amz-Expires": {strconv.FormatInt(int64(life/time.Second), 10)},
-		eventParameter:  {r.EventID()},
-	}
-	if v := r.Version(); v != "" {
-		query.Set("versionId", v)
-	}
-	req.URL.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+func (p *Presigner) sign(r audit.Receipt, creds aws.Credentials, life, since time.Duration) SignedURL {
+	g := get{bucket: r.Bucket(), key: r.Key(), version: r.Version(), event: r.EventID()}
 	headers := map[string]string{}
 	if !r.Link() {
-		headers["x-amz-checksum-mode"] = "ENABLED"
 		if r.ETag() != "" {
-			headers["if-match"] = r.ETag()
+			g.headers = append(g.headers, [2]string{"if-match", r.ETag()})
 		}
+		g.headers = append(g.headers, [2]string{"x-amz-checksum-mode", "ENABLED"}) // S3 sends checksums only for this header
 	}
-	for name, value := range headers {
-		req.Header.Set(name, value)
+	for _, h := range g.headers {
+		headers[h[0]] = h[1]
 	}
-	signed, _, err := p.signer.PresignHTTP(ctx, creds, req, "UNSIGNED-PAYLOAD", "s3", p.c.Region, r.CheckedAt().UTC())
-	if err != nil {
-		return SignedURL{}, fmt.Errorf("signing a URL: %w", err)
-	}
-	return SignedURL{url: &signed, Life: life - since, Headers: headers}, nil
+	signed := p.v4.sign(creds, r.CheckedAt(), life, g)
+	return SignedURL{url: &signed, Life: life - since, Headers: headers}
 }
