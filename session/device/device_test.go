@@ -1,0 +1,285 @@
+package device_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	broker "usher/backend/device"
+	"usher/backend/event"
+	"usher/session/device"
+)
+
+// bench is a server with the device flow, and the clock that it shares with the
+// terminal. A wait of the terminal moves the clock.
+type bench struct {
+	t      *testing.T
+	web    *httptest.Server
+	broker *broker.Broker
+	before func(http.ResponseWriter, *http.Request) bool // true: the request is answered
+
+	mu    sync.Mutex
+	at    time.Time
+	waits []time.Duration
+	hook  func(n int) // before the end of each wait
+}
+
+type noLog struct{}
+
+func (noLog) Record(context.Context, ...event.Event) error { return nil }
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, at: time.Date(2026, 11, 3, 9, 30, 0, 0, time.UTC)}
+	var h http.Handler
+	b.web = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.before == nil || !b.before(w, r) {
+			h.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(b.web.Close)
+	id := func(time.Time) string { return "id" }
+	var err error
+	b.broker, err = broker.New(broker.Config{
+		Store: broker.NewMemory(b.now), Log: noLog{}, Key: make([]byte, 32), ClientID: "client", HostedUI: "https://sign-in.example.com",
+		Origin: b.web.URL, Now: b.now, NewID: id, Rand: rand.Reader,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err = broker.NewHandler(broker.HandlerConfig{
+		Broker: b.broker, Organization: "Example", Hosts: func() []string { return []string{strings.TrimPrefix(b.web.URL, "https://")} },
+		Source: func(*http.Request) string { return "192.0.2.7" }, NewID: id, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bench) now() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.at
+}
+
+func (b *bench) wait(ctx context.Context, d time.Duration) error {
+	b.mu.Lock()
+	b.at = b.at.Add(d)
+	b.waits = append(b.waits, d)
+	n := len(b.waits)
+	hook := b.hook
+	b.mu.Unlock()
+	if hook != nil {
+		hook(n)
+	}
+	return ctx.Err()
+}
+
+func (b *bench) config() device.Config {
+	return device.Config{HTTP: b.web.Client(), Server: b.web.URL, ClientID: "client", Host: "build-7.example.com", Random: rand.Reader, Now: b.now, Wait: b.wait}
+}
+
+func (b *bench) begin() *device.Request {
+	b.t.Helper()
+	r, err := device.Begin(b.t.Context(), b.config())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+// approve plays the browser, up to the number.
+func (b *bench) approve(r *device.Request) (number string, query url.Values) {
+	b.t.Helper()
+	user, _ := broker.ParseUserCode(r.UserCode)
+	target, err := b.broker.Approve(b.t.Context(), broker.Visit{User: user, Cookie: "cookie", Address: "192.0.2.8"})
+	if err != nil {
+		b.t.Error(err)
+		return "", nil
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		b.t.Error(err)
+		return "", nil
+	}
+	number, err = b.broker.Return(b.t.Context(), broker.Callback{State: u.Query().Get("state"), Code: "the-code", Cookie: "cookie"})
+	if err != nil {
+		b.t.Error(err)
+	}
+	return number, u.Query()
+}
+
+func TestSignIn(t *testing.T) {
+	b := newBench(t)
+	r := b.begin()
+	if want := strings.ToUpper(r.Complete); r.QR() != want || !strings.HasSuffix(want, "/D/"+strings.ReplaceAll(r.UserCode, "-", "")) {
+		t.Errorf("QR %q", r.QR())
+	}
+	var number string
+	var query url.Values
+	b.hook = func(n int) {
+		if n == 3 {
+			number, query = b.approve(r)
+		}
+	}
+	if _, err := r.Poll(t.Context()); !errors.Is(err, device.ErrNumber) {
+		t.Fatalf("poll: %v", err)
+	}
+	wrong := "000000"
+	if number == wrong {
+		wrong = "000001"
+	}
+	if _, tries, err := r.Confirm(t.Context(), wrong); !errors.Is(err, device.ErrWrong) || tries != 2 {
+		t.Errorf("a wrong number: %d %v", tries, err)
+	}
+	g, _, err := r.Confirm(t.Context(), number)
+	if err != nil || g.Code != "the-code" || g.Nonce != query.Get("nonce") || g.RedirectURI != query.Get("redirect_uri") {
+		t.Fatalf("grant %q %q %v", g.Code, g.Nonce, err)
+	}
+	sum := sha256.Sum256([]byte(g.Verifier))
+	if base64.RawURLEncoding.EncodeToString(sum[:]) != query.Get("code_challenge") {
+		t.Error("the verifier does not belong to the challenge of the hosted UI")
+	}
+	if s := fmt.Sprintf("%v %+v %#v", g, g, g); strings.Contains(s, "the-code") || strings.Contains(s, g.Verifier) {
+		t.Errorf("a printed grant has its code: %s", s)
+	}
+}
+
+// A response that is lost after the right number is repeated.
+func TestLostResponse(t *testing.T) {
+	b := newBench(t)
+	r := b.begin()
+	b.hook = func(n int) {}
+	number, _ := b.approve(r)
+	lost := 0
+	b.before = func(w http.ResponseWriter, q *http.Request) bool {
+		if lost > 0 {
+			return false
+		}
+		lost++
+		form, _ := url.ParseQuery(body(q))
+		_, _ = b.broker.Poll(q.Context(), broker.Poll{ClientID: "client", DeviceCode: form.Get("device_code"), Confirmation: form.Get("confirmation")})
+		panic(http.ErrAbortHandler)
+	}
+	if g, _, err := r.Confirm(t.Context(), number); err != nil || g.Code != "the-code" || lost != 1 {
+		t.Errorf("after a lost response: %v %v", g.Code, err)
+	}
+}
+
+func body(r *http.Request) string {
+	raw := make([]byte, r.ContentLength)
+	n := 0
+	for n < len(raw) {
+		m, err := r.Body.Read(raw[n:])
+		n += m
+		if err != nil {
+			break
+		}
+	}
+	return string(raw[:n])
+}
+
+// The terminal polls less often when the server asks for it, and after a lost
+// connection.
+func TestPollsLessOften(t *testing.T) {
+	b := newBench(t)
+	r := b.begin()
+	replies := []string{`{"error":"slow_down"}`, "", `{"error":"authorization_pending"}`, `{"error":"access_denied"}`}
+	n := 0
+	b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+		reply := replies[n]
+		n++
+		if reply == "" {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(reply))
+		return true
+	}
+	if _, err := r.Poll(t.Context()); !errors.Is(err, device.ErrDenied) {
+		t.Errorf("%v", err)
+	}
+	want := []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 20 * time.Second}
+	if fmt.Sprint(b.waits) != fmt.Sprint(want) {
+		t.Errorf("waits %v, want %v", b.waits, want)
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	for name, row := range map[string]struct {
+		status int
+		body   string
+		want   error
+	}{
+		"refused":         {400, `{"error":"access_denied"}`, device.ErrDenied},
+		"expired":         {400, `{"error":"expired_token"}`, device.ErrExpired},
+		"unknown":         {400, `{"error":"invalid_grant"}`, device.ErrExpired},
+		"another error":   {400, `{"error":"\u001b[2J"}`, device.ErrGarbled},
+		"a login page":    {200, `<html>`, device.ErrGarbled},
+		"an empty object": {200, `{}`, device.ErrGarbled},
+		"a bearer token":  {200, `{"access_token":"x","token_type":"Bearer"}`, device.ErrGarbled},
+		"another address": {200, `{"access_token":"x","token_type":"N_A","redirect_uri":"https://evil.example/"}`, device.ErrGarbled},
+		"an endless body": {200, strings.Repeat("a", 1<<20), device.ErrGarbled},
+	} {
+		b := newBench(t)
+		r := b.begin()
+		b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(row.status)
+			_, _ = w.Write([]byte(row.body))
+			return true
+		}
+		if _, err := r.Poll(t.Context()); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", name, err, row.want)
+		}
+	}
+}
+
+// A server's texts reach the screen only in the exact form.
+func TestForeignAddresses(t *testing.T) {
+	good := `{"device_code":"d","user_code":"BCDF-GHJK","verification_uri":"%s/d","verification_uri_complete":"%s/d/BCDFGHJK","expires_in":600,"interval":5}`
+	for name, change := range map[string][2]string{
+		"nothing":        {"", ""},
+		"an escape":      {"BCDF-GHJK", `BCDF-GHJ\u001b`},
+		"a vowel":        {"BCDF-GHJK", "BCDF-GHJA"},
+		"another page":   {"%s/d\"", "https://evil.example/d\""},
+		"another code":   {"/d/BCDFGHJK", "/d/BCDFGHJL"},
+		"no life":        {"600", "0"},
+		"no device code": {`"device_code":"d"`, `"device_code":""`},
+	} {
+		b := newBench(t)
+		b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+			text := strings.ReplaceAll(strings.Replace(good, change[0], change[1], 1), "%s", b.web.URL)
+			_, _ = w.Write([]byte(text))
+			return true
+		}
+		if _, err := device.Begin(t.Context(), b.config()); (err == nil) != (name == "nothing") || err != nil && !errors.Is(err, device.ErrGarbled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestCancelAndExpiry(t *testing.T) {
+	b := newBench(t)
+	r := b.begin()
+	if _, err := r.Poll(t.Context()); !errors.Is(err, device.ErrExpired) {
+		t.Errorf("nobody approves: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r = b.begin()
+	b.hook = func(int) { cancel() }
+	if _, err := r.Poll(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Ctrl-C: %v", err)
+	}
+}
