@@ -74,10 +74,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	query(t, grace, "who:grace")
-	if err := grace.Signout(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SignOut(t.Context(), true); err != nil {
+	if err := s.SignOut(t.Context(), true, grace.Signout); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := grace.Whoami(t.Context()); err == nil {

@@ -454,7 +454,11 @@ func TestEventsHaveAllFields(t *testing.T) {
 		}
 	}
 	names(t, grace, "company-reports", "annual/audited/")
-	if err := grace.Signout(t.Context()); err != nil {
+	token, err := grace.Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := grace.Signout(t.Context(), token); err != nil {
 		t.Fatal(err)
 	}
 	counts := map[string]int{}

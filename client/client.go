@@ -134,10 +134,22 @@ func (c *Client) Complete(ctx context.Context, in api.CompleteRequest) error {
 	return c.call(ctx, api.VerbComplete, in, &api.CompleteResponse{})
 }
 
-// Signout records the end of the session.
-func (c *Client) Signout(ctx context.Context) error {
-	return c.call(ctx, api.VerbSignout, struct{}{}, &api.SignoutResponse{})
+// Signout records the end of the session of an access token. The token is an
+// argument, because this machine has removed it already.
+func (c *Client) Signout(ctx context.Context, token string) error {
+	ended := *c
+	ended.tokens = fixed(token)
+	return ended.call(ctx, api.VerbSignout, struct{}{}, &api.SignoutResponse{})
 }
+
+// fixed is the source of one access token.
+type fixed string
+
+// Token returns the token.
+func (f fixed) Token(context.Context) (string, error) { return string(f), nil }
+
+// Refused has no effect: the token cannot be replaced.
+func (fixed) Refused(string) {}
 
 // AuditQuery returns one page of the audit log.
 func (c *Client) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (out api.AuditQueryResponse, err error) {

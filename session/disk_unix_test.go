@@ -30,7 +30,7 @@ func TestTokensAtRest(t *testing.T) {
 	if err := s.Adopt(r.tokens("ada")); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]fs.FileMode{r.tokenFile(): 0o600, r.tokenFile() + ".lock": 0o600, dir: 0o700 | fs.ModeDir, r.folders.State: 0o700 | fs.ModeDir} {
+	for path, want := range map[string]fs.FileMode{r.tokenFile(): 0o600, r.tokenFile() + ".write.lock": 0o600, dir: 0o700 | fs.ModeDir, r.folders.State: 0o700 | fs.ModeDir} {
 		if info, err := os.Stat(path); err != nil || info.Mode() != want {
 			t.Errorf("%s: %v, %v; want %v", filepath.Base(path), info.Mode(), err, want)
 		}

@@ -55,6 +55,12 @@ var (
 	ErrStartAgain error = &Failure{sentence: "This sign-in took too long. Start again with your password.", exit: api.ExitSignedOut}
 	// ErrPasswordReset: an administrator reset the password; its recovery uses another channel.
 	ErrPasswordReset error = &Failure{sentence: "Your password must be reset first. Ask your administrator.", exit: api.ExitSignedOut}
+	// ErrTemporaryExpired: the temporary password is too old. Cognito reports it only after a valid proof.
+	ErrTemporaryExpired error = &Failure{sentence: "Your temporary password has expired. Ask your administrator for a new one.", exit: api.ExitSignedOut}
+	// ErrDisabled: the account is disabled. Only after a valid proof; before it, the sentence is that of a wrong password.
+	ErrDisabled error = &Failure{sentence: "Your account is disabled. Ask your administrator.", exit: api.ExitSignedOut}
+	// ErrClientSecret: the app client has a secret, which a program on a user's machine cannot keep.
+	ErrClientSecret error = &Failure{sentence: "The server's app client has a client secret, which usher cannot use. Ask your administrator for an app client without one.", exit: api.ExitUnavailable}
 	// ErrUnfinishedAccount: the account is not confirmed, or lacks required attributes.
 	ErrUnfinishedAccount error = &Failure{sentence: "Your account is not set up completely. Ask your administrator.", exit: api.ExitSignedOut}
 	// ErrTooManyGroups: the access token lists every group, and no server
@@ -106,6 +112,9 @@ func (e *AnswerError) Details() string {
 
 func exitOf(err error) int {
 	var e api.Failing
+	if errors.Is(err, context.Canceled) {
+		return api.ExitInterrupted
+	}
 	if errors.As(err, &e) {
 		return e.Exit()
 	}
@@ -152,7 +161,11 @@ type SignOutError struct {
 }
 
 func (e *SignOutError) Error() string {
-	return fmt.Sprintf("You are signed out on this machine, but %s. %s", e.remaining, e.cause)
+	text := fmt.Sprintf("You are signed out on this machine, but %s.", e.remaining)
+	if errors.Is(e.cause, context.Canceled) {
+		return text + " You stopped the call to it."
+	}
+	return text + " " + e.cause.Error()
 }
 
 // Unwrap returns the cause.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ type pool struct {
 	now      func() time.Time
 }
 
-func newPool(p Profile, now func() time.Time) (*pool, error) {
+func newPool(p Profile, o Options) (*pool, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -55,26 +56,54 @@ func newPool(p Profile, now func() time.Time) (*pool, error) {
 		Region:       p.Config.Region,
 		BaseEndpoint: aws.String(endpoint),
 		Credentials:  aws.AnonymousCredentials{},
-		HTTPClient:   boundedClient{newHTTPClient()},
+		HTTPClient:   boundedClient{newHTTPClient(), o.Waiting},
 		Logger:       logging.Nop{},
 		Retryer:      retryThrottled(),
 	})
-	return &pool{client: client, clientID: p.Config.ClientID, host: hostOf(endpoint), now: now}, nil
+	return &pool{client: client, clientID: p.Config.ClientID, host: hostOf(endpoint), now: o.Now}, nil
 }
 
-// boundedClient cuts answers off at maxAnswer bytes, so that no host on the
-// path can exhaust the memory.
-type boundedClient struct{ http *http.Client }
+// boundedClient sends a copy of each request and reads each answer whole.
+//
+// The SDK closes the body of its request as soon as the answer's headers are
+// there. net/http may still read that body, and then ends the connection while
+// the answer's body arrives (aws-sdk-go-v2#2737). The transport therefore gets a
+// body of its own, and an answer that was cut is an error of the network.
+type boundedClient struct {
+	http    *http.Client
+	waiting func(host string) (done func()) // may be nil
+}
+
+var errTooLong = errors.New("the answer is too long")
 
 func (c boundedClient) Do(req *http.Request) (*http.Response, error) {
-	resp, err := c.http.Do(req)
+	sent := req.WithContext(req.Context())
+	if req.Body != nil {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, fmt.Errorf("reading the request: %w", err)
+		}
+		sent.ContentLength = int64(len(body))
+		sent.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		sent.Body, _ = sent.GetBody()
+	}
+	if c.waiting != nil {
+		defer c.waiting(req.URL.Host)()
+	}
+	resp, err := c.http.Do(sent)
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	defer resp.Body.Close()
+	// The limit keeps a host on the path from exhausting the memory.
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	case len(answer) > maxAnswer:
+		return nil, errTooLong
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	return resp, nil
 }
 
@@ -214,9 +243,20 @@ func (p *pool) serverTime(answer middleware.Metadata) time.Time {
 }
 
 // explain maps a failed call to a sentence. refused is the meaning of
-// NotAuthorized at this step. Cognito's message is searched for two markers
-// and never shown.
+// NotAuthorized at this step. Cognito's message is searched for markers and
+// never shown.
 func (p *pool) explain(ctx context.Context, err, refused error) error {
+	return p.explainStep(ctx, err, refused, false)
+}
+
+// explainProven is explain for an answer to a proof of the password. Only there
+// may a sentence tell apart an account that is disabled or whose temporary
+// password expired: before the proof it would reveal which accounts exist.
+func (p *pool) explainProven(ctx context.Context, err, refused error) error {
+	return p.explainStep(ctx, err, refused, true)
+}
+
+func (p *pool) explainStep(ctx context.Context, err, refused error, proven bool) error {
 	var answer smithy.APIError
 	var response *smithyhttp.ResponseError
 	var garbled *smithy.DeserializationError
@@ -224,6 +264,12 @@ func (p *pool) explain(ctx context.Context, err, refused error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
+	case ctx.Err() != nil: // before the response: the SDK wraps a deadline in it
+		return networkError(ctx, p.host, ctx.Err())
+	case errors.Is(err, errTooLong):
+		return ErrGarbled
+	case errors.Is(err, io.ErrUnexpectedEOF): // an answer without a length that was cut
+		return networkError(ctx, p.host, io.ErrUnexpectedEOF)
 	case errors.As(err, &unsent):
 		return networkError(ctx, p.host, err)
 	case errors.As(err, &answer):
@@ -238,7 +284,7 @@ func (p *pool) explain(ctx context.Context, err, refused error) error {
 	if errors.As(err, &response) {
 		status = response.HTTPStatusCode()
 	}
-	failure := p.failureOf(code, answer.ErrorMessage(), status, refused)
+	failure := p.failureOf(code, answer.ErrorMessage(), status, refused, proven)
 	switch failure {
 	case refused, ErrWrongPassword, ErrLocked, ErrCode, ErrCodeUsed:
 		return failure // its details would distinguish cases that must read the same
@@ -252,12 +298,20 @@ func (p *pool) explain(ctx context.Context, err, refused error) error {
 }
 
 // failureOf maps Cognito's exceptions to sentences.
-func (p *pool) failureOf(code, message string, status int, refused error) error {
+func (p *pool) failureOf(code, message string, status int, refused error, proven bool) error {
 	message = strings.ToLower(message)
 	switch code {
 	case "NotAuthorizedException":
-		if strings.Contains(message, "attempts exceeded") || strings.Contains(message, "too many") {
+		switch {
+		case strings.Contains(message, "attempts exceeded"), strings.Contains(message, "too many"):
 			return ErrLocked
+		case strings.Contains(message, "configured with secret"), strings.Contains(message, "secret_hash"):
+			return ErrClientSecret
+		case !proven:
+		case strings.Contains(message, "temporary password has expired"):
+			return ErrTemporaryExpired
+		case strings.Contains(message, "user is disabled"):
+			return ErrDisabled
 		}
 		return refused
 	case "UserNotFoundException", "RefreshTokenReuseException", "UnsupportedTokenTypeException":

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	renewLimit = 30 * time.Second // of one renewal, including the wait for the lock
-	lockLimit  = 5 * time.Second  // of the wait for the lock before a store or a sign-out
+	renewLimit   = 30 * time.Second // of one renewal, including the wait for the lock
+	signOutLimit = 5 * time.Second  // of the calls of a sign-out, after the tokens are removed
+	tellLimit    = 3 * time.Second  // of the call to the server among them
 )
 
 // Session holds the tokens of one profile. Its methods may be called from any
@@ -57,7 +58,7 @@ func Open(f Folders, p Profile, o Options) (*Session, error) {
 	if f.Config == "" || f.State == "" {
 		return nil, errors.New("session needs its folders")
 	}
-	pool, err := newPool(p, o.Now)
+	pool, err := newPool(p, o)
 	if err != nil {
 		return nil, err
 	}
@@ -134,23 +135,54 @@ func (s *Session) renew(ctx context.Context) (Tokens, error) {
 	if _, err := s.stored(); err != nil {
 		return Tokens{}, err // without tokens, no lock file is created
 	}
-	unlock, err := s.store.lock(ctx)
-	if err != nil {
-		return Tokens{}, busyError(err)
-	}
-	defer unlock()
-	stored, err := s.stored()
+	unlock, stored, err := s.turn(ctx)
 	if err != nil {
 		return Tokens{}, err
 	}
+	defer unlock()
 	if s.acceptable(stored) {
 		s.setCurrent(stored)
 		return stored, nil
 	}
 	if s.refusedTwice(stored) {
-		return Tokens{}, s.end()
+		return Tokens{}, s.end(stored.Refresh)
 	}
 	return s.renewAtPool(ctx, stored, true)
+}
+
+// turn returns the stored tokens, and holds the lock of renewals unless they are
+// acceptable. A holder of the lock that does not finish, such as a stopped
+// process, does not block a session that was signed in again meanwhile.
+func (s *Session) turn(ctx context.Context) (unlock func(), stored Tokens, err error) {
+	for {
+		unlock, err = s.lockFor(ctx, lookAgain)
+		busy := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+		if err != nil && !busy {
+			return nil, Tokens{}, busyError(err)
+		}
+		stored, serr := s.stored()
+		switch {
+		case serr != nil && busy:
+			return nil, Tokens{}, serr
+		case serr != nil:
+			unlock()
+			return nil, Tokens{}, serr
+		case !busy:
+			return unlock, stored, nil
+		case s.acceptable(stored):
+			return func() {}, stored, nil
+		}
+	}
+}
+
+// lookAgain is the interval at which a process that waits for the lock reads the
+// file.
+const lookAgain = time.Second
+
+func (s *Session) lockFor(ctx context.Context, d time.Duration) (func(), error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return s.store.lock(ctx)
 }
 
 // stored returns the tokens in the file, or the newer ones in memory where the
@@ -218,7 +250,9 @@ func (s *Session) setCurrent(t Tokens) {
 func (s *Session) renewAtPool(ctx context.Context, old Tokens, retry bool) (Tokens, error) {
 	fresh, err := s.source(old).renew(ctx, old)
 	if !fresh.Refresh.IsZero() && (err == nil || !fresh.Refresh.Equal(old.Refresh)) {
-		s.save(old, fresh)
+		if newer, changed, serr := s.save(ctx, old, fresh); changed {
+			return newer, serr
+		}
 	}
 	if err == nil {
 		return fresh, nil
@@ -231,7 +265,7 @@ func (s *Session) renewAtPool(ctx context.Context, old Tokens, retry bool) (Toke
 	case rerr != nil:
 		return Tokens{}, rerr
 	case stored.Refresh.Equal(old.Refresh):
-		return Tokens{}, s.end()
+		return Tokens{}, s.end(old.Refresh)
 	case s.acceptable(stored):
 		s.setCurrent(stored)
 		return stored, nil
@@ -246,38 +280,74 @@ func final(err error) bool {
 	return errors.Is(err, ErrSignedOut) || errors.Is(err, ErrPasswordReset) || errors.Is(err, ErrUnfinishedAccount)
 }
 
-// save stores renewed tokens and makes them current. A failed write (disk full
-// or read-only) does not end the session: the process uses the tokens in
-// memory, and writes again at the next renewal.
-func (s *Session) save(old, fresh Tokens) {
-	err := s.store.write(fresh)
+// save stores renewed tokens and makes them current. changed means that the
+// file no longer holds old: another process signed in or out meanwhile. Then
+// save writes nothing, and returns the stored tokens of the same person or an
+// error.
+//
+// A failed write (disk full or read-only) does not end the session: the process
+// uses the tokens in memory, and writes again at the next renewal.
+func (s *Session) save(ctx context.Context, old, fresh Tokens) (newer Tokens, changed bool, err error) {
+	expected := old.Refresh
+	s.mu.Lock()
+	if !s.onDisk.IsZero() {
+		expected = s.onDisk
+	}
+	s.mu.Unlock()
+	stored, written, err := s.store.replace(expected, fresh)
+	if err == nil && !written {
+		return s.overtaken(ctx, stored, fresh)
+	}
 	s.setCurrent(fresh)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case err == nil:
+	s.onDisk = expected
+	if err == nil {
 		s.onDisk = Secret{}
-	case s.onDisk.IsZero():
-		s.onDisk = old.Refresh
 	}
+	return Tokens{}, false, nil
 }
 
-// end removes tokens that the pool refused.
-func (s *Session) end() error {
-	if err := s.forget(); err != nil {
+// overtaken adopts the tokens that another process stored during a renewal.
+// After a sign-out, or another person's sign-in, the renewed tokens are revoked:
+// they would outlive their session.
+func (s *Session) overtaken(ctx context.Context, stored, fresh Tokens) (Tokens, bool, error) {
+	s.mu.Lock()
+	s.onDisk = Secret{}
+	s.mu.Unlock()
+	if stored.claims.Sub != fresh.claims.Sub || stored.Refresh.IsZero() {
+		_ = s.source(fresh).revoke(ctx, fresh) // best effort; they end by themselves
+		_, err := s.stored()
+		if err == nil {
+			err = errOtherPerson
+		}
+		return Tokens{}, true, err
+	}
+	s.setCurrent(stored)
+	return stored, true, nil
+}
+
+// end removes the tokens with the refresh token old, which the pool refused. The
+// tokens in memory go even if the removal from the disk fails.
+func (s *Session) end(old Secret) error {
+	s.mu.Lock()
+	if !s.onDisk.IsZero() {
+		old = s.onDisk
+	}
+	s.mu.Unlock()
+	err := s.store.wipeIf(old)
+	s.clear()
+	if err != nil {
 		return err
 	}
 	return errEnded
 }
 
-// forget removes the tokens from the disk and from memory. The tokens in
-// memory go even if the removal from the disk fails.
-func (s *Session) forget() error {
-	err := s.store.wipe()
+// clear removes the tokens from memory.
+func (s *Session) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.refused, s.renewedAt, s.onDisk = Tokens{}, Secret{}, time.Time{}, Secret{}
-	return err
 }
 
 // Refused records that the server refused this access token (token_expired or
@@ -291,19 +361,13 @@ func (s *Session) Refused(token string) {
 	}
 }
 
-// Adopt stores the tokens of a completed sign-in.
+// Adopt stores the tokens of a completed sign-in. It does not wait for a renewal
+// of another process, which compares before it writes.
 func (s *Session) Adopt(t Tokens) error {
 	if t.Access.IsZero() || t.Refresh.IsZero() {
 		return ErrSignedOut
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockLimit)
-	defer cancel()
-	unlock, err := s.store.lock(ctx)
-	if err != nil {
-		return busyError(err)
-	}
-	defer unlock()
-	if err := s.store.write(t); err != nil {
+	if err := s.store.put(t); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -313,18 +377,17 @@ func (s *Session) Adopt(t Tokens) error {
 	return nil
 }
 
-// SignOut ends the session at the pool (with everywhere, all sessions of the
-// person) and removes its tokens here. A pool that cannot be reached is a
-// *SignOutError; the tokens are removed in that case too. SignOut of a profile
-// without tokens is not an error.
-func (s *Session) SignOut(ctx context.Context, everywhere bool) error {
+// Tell reports the end of a session to the server, with its access token.
+type Tell func(ctx context.Context, token string) error
+
+// SignOut removes the tokens of the session from this machine. Then it tells the
+// server and ends the session at the pool (with everywhere, all sessions of the
+// person), in at most 5 s. If these calls fail or are interrupted, the error is
+// a *SignOutError. SignOut of a profile without tokens is not an error. tell may
+// be nil; its error is ignored, because the server sees the end at the pool.
+func (s *Session) SignOut(ctx context.Context, everywhere bool, tell Tell) error {
 	if !s.store.exists() {
 		return nil
-	}
-	lockCtx, cancel := context.WithTimeout(ctx, lockLimit)
-	defer cancel()
-	if unlock, err := s.store.lock(lockCtx); err == nil {
-		defer unlock()
 	}
 	tokens, err := s.stored()
 	switch {
@@ -335,36 +398,54 @@ func (s *Session) SignOut(ctx context.Context, everywhere bool) error {
 		tokens = s.current
 		s.mu.Unlock()
 	}
-	var poolErr error
-	if !tokens.Refresh.IsZero() {
-		poolErr = s.endSessions(ctx, tokens, everywhere)
-	}
-	switch err := s.forget(); {
-	case err != nil:
+	err = s.store.wipe()
+	s.clear()
+	if err != nil {
 		return err
-	case poolErr != nil && everywhere:
-		return &SignOutError{cause: poolErr, remaining: "your sign-ins in other places may still be open"}
-	case poolErr != nil:
-		return &SignOutError{cause: poolErr, remaining: "the sign-in service could not be reached, so this session ends by itself later"}
+	}
+	if tokens.Refresh.IsZero() {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, signOutLimit)
+	defer cancel()
+	err = s.endSessions(limited, tokens, everywhere, tell)
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	switch {
+	case err != nil && everywhere:
+		return &SignOutError{cause: err, remaining: "your sign-ins in other places may still be open"}
+	case err != nil:
+		return &SignOutError{cause: err, remaining: "the sign-in service did not confirm it, so this session ends by itself later"}
 	}
 	return nil
 }
 
-// endSessions ends the session, or all sessions, at the pool.
-func (s *Session) endSessions(ctx context.Context, t Tokens, everywhere bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
-	defer cancel()
-	if !everywhere {
-		return s.source(t).revoke(ctx, t)
-	}
-	if !s.acceptable(t) { // GlobalSignOut accepts only a live access token
+// endSessions tells the server, and ends the session, or all sessions, at the
+// pool. An access token that has expired is renewed first, because the server
+// and GlobalSignOut accept only a live one.
+func (s *Session) endSessions(ctx context.Context, t Tokens, everywhere bool, tell Tell) error {
+	if !s.acceptable(t) {
 		fresh, err := s.source(t).renew(ctx, t)
-		if err != nil {
+		switch {
+		case err == nil:
+			t = fresh
+		case everywhere || final(err):
+			if errors.Is(err, ErrSignedOut) && !everywhere {
+				return nil // it has ended already
+			}
 			return err
 		}
-		t = fresh
 	}
-	return s.pool.revokeAll(ctx, t)
+	if tell != nil {
+		limited, cancel := context.WithTimeout(ctx, tellLimit)
+		_ = tell(limited, t.Access.Reveal())
+		cancel()
+	}
+	if everywhere {
+		return s.pool.revokeAll(ctx, t)
+	}
+	return s.source(t).revoke(ctx, t)
 }
 
 // errBusy: another process of this user held the lock longer than the limit.

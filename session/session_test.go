@@ -195,7 +195,7 @@ func TestTwoSessions(t *testing.T) {
 	if r.token(b) != r.token(a) || r.count("GetTokensFromRefreshToken") != 2 {
 		t.Errorf("%d renewals, want 2", r.count("GetTokensFromRefreshToken"))
 	}
-	if err := a.SignOut(ctx, false); err != nil {
+	if err := a.SignOut(ctx, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	b.Refused(r.token(b))
@@ -276,7 +276,7 @@ func TestAnotherPersonSignsIn(t *testing.T) {
 			t.Errorf("%q", err)
 		}
 	}
-	if err := s.SignOut(ctx, false); err != nil {
+	if err := s.SignOut(ctx, false, nil); err != nil {
 		t.Error(err)
 	}
 	r.token(other)
@@ -381,7 +381,7 @@ func TestNothingIsWrittenWhileSignedOut(t *testing.T) {
 	s := r.open()
 	_, err := s.Token(ctx)
 	wantErr(t, err, session.ErrSignedOut)
-	if err := s.SignOut(ctx, true); err != nil {
+	if err := s.SignOut(ctx, true, nil); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(r.folders.State); !errors.Is(err, fs.ErrNotExist) {

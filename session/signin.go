@@ -17,10 +17,14 @@ import (
 	"usher/backend/api"
 )
 
-// Options are the dependencies of this package. Both are required.
+// Options are the dependencies of this package. Now and Random are required.
 type Options struct {
 	Now    func() time.Time // time.Now
 	Random io.Reader        // crypto/rand.Reader
+
+	// Waiting is called before each call to the sign-in service, with its host,
+	// and done after it. It may be nil.
+	Waiting func(host string) (done func())
 }
 
 var errOptions = errors.New("session needs a clock and a source of randomness")
@@ -74,7 +78,7 @@ func NewSignIn(p Profile, o Options) (*SignIn, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	pool, err := newPool(p, o.Now)
+	pool, err := newPool(p, o)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +207,7 @@ func (s *SignIn) respond(ctx context.Context, name types.ChallengeNameType, sess
 	requestedAt := s.pool.now()
 	out, err := s.pool.client.RespondToAuthChallenge(ctx, in)
 	if err != nil {
-		err = s.pool.explain(ctx, err, refused)
+		err = s.pool.explainProven(ctx, err, refused)
 		if errors.Is(err, ErrStartAgain) {
 			s.reset()
 		}

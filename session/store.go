@@ -110,18 +110,72 @@ func (s *store) exists() bool {
 	return err == nil
 }
 
-// wipe removes the tokens.
-func (s *store) wipe() error { return removeOwn(s.path) }
+// put stores the tokens of a completed sign-in, whatever is stored. It waits for
+// other writers at most writeLimit: a sign-in is never lost to a process that
+// does not finish.
+func (s *store) put(t Tokens) error {
+	defer s.exclusive()()
+	return s.write(t)
+}
 
-// lock waits until no other process of this person reads, renews or writes.
-// Without locks in the file system (some NFS), or without room for the lock
+// replace stores renewed tokens where the file still has the refresh token old.
+// Otherwise it writes nothing and returns the stored tokens, zero after a
+// sign-out: a renewal never overwrites a newer sign-in, and never undoes a
+// sign-out.
+func (s *store) replace(old Secret, fresh Tokens) (stored Tokens, written bool, err error) {
+	defer s.exclusive()()
+	if stored, err = s.read(); err != nil {
+		return Tokens{}, false, err
+	}
+	if !stored.Refresh.Equal(old) {
+		return stored, false, nil
+	}
+	return fresh, true, s.write(fresh)
+}
+
+// wipe removes the tokens, whatever is stored.
+func (s *store) wipe() error {
+	defer s.exclusive()()
+	return removeOwn(s.path)
+}
+
+// wipeIf removes the tokens where the file still has the refresh token old.
+func (s *store) wipeIf(old Secret) error {
+	defer s.exclusive()()
+	stored, err := s.read()
+	if err != nil || !stored.Refresh.Equal(old) {
+		return err
+	}
+	return removeOwn(s.path)
+}
+
+// writeLimit bounds the wait for another writer. A writer holds its lock for
+// milliseconds, so a longer wait means that it was stopped.
+const writeLimit = time.Second
+
+// exclusive waits until no other process writes, at most writeLimit. The lock of
+// renewals is another one: a renewal holds it during its call to the pool.
+func (s *store) exclusive() (unlock func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
+	defer cancel()
+	unlock, err := s.flock(ctx, ".write.lock")
+	if err != nil {
+		return func() {}
+	}
+	return unlock
+}
+
+// lock waits until no other process of this person renews.
+func (s *store) lock(ctx context.Context) (unlock func(), err error) { return s.flock(ctx, ".lock") }
+
+// flock locks the file with a suffix beside the tokens. Without locks in the file system (some NFS), or without room for the lock
 // file, it returns no error: the second read and the compare-and-clear in
 // Session protect the tokens then.
-func (s *store) lock(ctx context.Context) (unlock func(), err error) {
+func (s *store) flock(ctx context.Context, suffix string) (unlock func(), err error) {
 	if err := ownDir(filepath.Dir(s.path)); err != nil {
 		return nil, err
 	}
-	l := flock.New(s.path+".lock", flock.SetPermissions(0o600))
+	l := flock.New(s.path+suffix, flock.SetPermissions(0o600))
 	_, err = l.TryLockContext(ctx, 20*time.Millisecond)
 	switch {
 	case err == nil:
@@ -132,5 +186,5 @@ func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 		errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOSPC):
 		return func() {}, nil
 	}
-	return nil, diskError(s.path+".lock", err)
+	return nil, diskError(s.path+suffix, err)
 }

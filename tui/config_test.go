@@ -164,4 +164,4 @@ func (r refused) GrantsList(context.Context) (out api.GrantsListResponse, err er
 	return out, r.err()
 }
 
-func (refused) Signout(context.Context) error { return nil }
+func (refused) Signout(context.Context, string) error { return nil }

@@ -24,7 +24,7 @@ type Server interface {
 	Backend
 	audit.Backend
 	access.Backend
-	Signout(ctx context.Context) error
+	Signout(ctx context.Context, token string) error
 }
 
 // Environment is the profile, paths and system functions for Wire.
@@ -63,8 +63,7 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w Environme
 			if err := engine.HandOver(""); err != nil {
 				return err
 			}
-			_ = server.Signout(ctx) // best effort; this machine is signed out in any case
-			return s.SignOut(ctx, false)
+			return s.SignOut(ctx, false, server.Signout)
 		},
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,

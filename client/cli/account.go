@@ -3,12 +3,10 @@ package cli
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +93,7 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 }
 
 func (l *login) signIn(ctx context.Context, conn connection) (session.Tokens, error) {
-	in, err := session.NewSignIn(conn.profile, session.Options{Now: l.Now, Random: rand.Reader})
+	in, err := session.NewSignIn(conn.profile, l.sessionOptions())
 	if err != nil {
 		return session.Tokens{}, err
 	}
@@ -269,10 +267,6 @@ usher logout --everywhere
 	return cmd
 }
 
-// signoutLimit bounds the call to the server. A sign-out succeeds even if the
-// call fails.
-const signoutLimit = 5 * time.Second
-
 func (a *app) logout(ctx context.Context, everywhere bool) error {
 	p, err := a.Folders.Resolve(ctx, a.profile, a.server, a.Getenv)
 	if err != nil {
@@ -283,15 +277,14 @@ func (a *app) logout(ctx context.Context, everywhere bool) error {
 		return err
 	}
 	_, _, was := conn.session.Person()
-	if was {
-		limited, cancel := context.WithTimeout(ctx, signoutLimit)
-		err := conn.client.Signout(limited)
-		cancel()
+	err = conn.session.SignOut(ctx, everywhere, func(ctx context.Context, token string) error {
+		err := conn.client.Signout(ctx, token)
 		if err != nil {
 			a.debugf("recording the sign-out: %v", err)
 		}
-	}
-	if err := conn.session.SignOut(ctx, everywhere); err != nil {
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	switch {

@@ -156,7 +156,7 @@ func (a *app) connect(ctx context.Context) (connection, error) {
 // connectTo returns a connection to a profile's server without a request.
 func (a *app) connectTo(p session.Profile, transport http.RoundTripper) (connection, error) {
 	a.debugf("profile %s, server %s, pool %s", p.Name, p.Server, p.Config.UserPoolID)
-	s, err := session.Open(a.Folders, p, session.Options{Now: a.Now, Random: rand.Reader})
+	s, err := session.Open(a.Folders, p, a.sessionOptions())
 	if err != nil {
 		return connection{}, err
 	}
@@ -169,6 +169,11 @@ func (a *app) connectTo(p session.Profile, transport http.RoundTripper) (connect
 		return connection{}, err
 	}
 	return connection{profile: p, session: s, client: c}, nil
+}
+
+// sessionOptions returns the dependencies of a session.
+func (a *app) sessionOptions() session.Options {
+	return session.Options{Now: a.Now, Random: rand.Reader, Waiting: a.note.waiting}
 }
 
 // transport returns an HTTP transport. With --debug it prints a line for each

@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	slowCall  = 3 * time.Second  // after which a call to the sign-in service has a note
 	quietWait = 2 * time.Second  // a shorter wait has no note
 	noteLife  = 10 * time.Second // of a note after its pause, while the call is repeated
 )
@@ -74,6 +75,34 @@ func waitSentence(code api.Code) string {
 		return "The storage does not answer the server. usher waits and tries again."
 	}
 	return "The server can't answer now. usher waits and tries again."
+}
+
+// waiting shows a note about a call to the sign-in service that takes long, until
+// done. Other output removes the note.
+func (n *waitNote) waiting(host string) (done func()) {
+	if n == nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(slowCall, func() {
+		n.mu.Lock()
+		if n.text == "" && !n.shared {
+			n.text, n.until = waitingFor(host), n.now().Add(noteLife)
+		}
+		n.mu.Unlock()
+		n.show()
+	})
+	return func() {
+		timer.Stop()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.text == waitingFor(host) {
+			n.remove()
+		}
+	}
+}
+
+func waitingFor(host string) string {
+	return "Waiting for the sign-in service at " + safe(host) + ". Ctrl-C stops it."
 }
 
 func (n *waitNote) show() {

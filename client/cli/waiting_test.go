@@ -103,3 +103,35 @@ func TestWaitNoteAboveProgress(t *testing.T) {
 		}
 	})
 }
+
+// After three seconds a call to the sign-in service has a note, which its end
+// removes. A shorter call has none.
+func TestSlowCallNote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var term strings.Builder
+		n := newWaitNote(&term, time.Now)
+		shown := func() string {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			return term.String()
+		}
+		done := n.waiting("idp.example.com")
+		time.Sleep(slowCall - time.Millisecond)
+		done()
+		time.Sleep(time.Minute)
+		if got := shown(); got != "" {
+			t.Errorf("a short call: %q", got)
+		}
+		done = n.waiting("idp.example.com")
+		time.Sleep(slowCall)
+		synctest.Wait()
+		const want = "Waiting for the sign-in service at idp.example.com. Ctrl-C stops it."
+		if got := shown(); got != want {
+			t.Errorf("a long call: %q", got)
+		}
+		done()
+		if got := shown(); got != want+"\r\x1b[K" {
+			t.Errorf("after it: %q", got)
+		}
+	})
+}

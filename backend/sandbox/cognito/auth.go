@@ -43,6 +43,11 @@ type authResult struct {
 func (p *Pool) checkClient(id string) error {
 	switch id {
 	case p.cfg.ClientID:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.faulty(FaultClientSecret) {
+			return notAuthorized("Client " + id + " is configured with secret but SECRET_HASH was not received")
+		}
 		return nil
 	case "":
 		return missing("clientId")
@@ -114,7 +119,7 @@ func (p *Pool) startSRP(now time.Time, params map[string]string) (any, error) {
 	if u := p.signInUser(typed); u != nil {
 		// SPEC: how-to-manage-user-accounts: the error of a disabled account is
 		// distinct.
-		if u.Disabled {
+		if u.Disabled && !p.faulty(FaultLateDisabled) {
 			p.mu.Unlock()
 			return nil, notAuthorized("User is disabled.")
 		}

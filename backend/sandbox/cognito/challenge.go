@@ -123,7 +123,7 @@ func (p *Pool) nextStep(now time.Time, u *user, from string) (*authOutput, *issu
 		return nil, nil, resetRequired()
 	}
 	if from == newPasswordRequired && u.Status == statusForceChange {
-		if now.Sub(u.PasswordAt) >= temporaryPasswordLife {
+		if now.Sub(u.PasswordAt) >= temporaryPasswordLife || p.faulty(FaultTemporaryOld) {
 			return nil, nil, notAuthorized("Temporary password has expired and must be reset by an administrator.")
 		}
 		attributes, err := json.Marshal(maps.Clone(u.Attributes))

@@ -81,6 +81,7 @@ type Pool struct {
 	mfa        MFA                      // the present mode; Config.MFA is the initial one
 	calls      map[string]int           // by operation
 	buckets    map[string]*rate.Limiter // by quota, and by person
+	faults     map[string]Fault         // by operation, or by the name of a fault of the settings
 	pruneAt    int
 	changed    uint64 // count of changes that belong in the state file
 
@@ -125,7 +126,7 @@ func New(c Config) (*Pool, error) {
 		users: map[string]*user{}, groups: map[string]*group{},
 		signIns: map[string]*signIn{}, refresh: map[tokenHash]string{},
 		challenges: map[string]*challenge{}, lockouts: map[string]*lockout{}, resets: map[string][]time.Time{}, mfa: c.MFA,
-		calls: map[string]int{}, buckets: map[string]*rate.Limiter{},
+		calls: map[string]int{}, buckets: map[string]*rate.Limiter{}, faults: map[string]Fault{},
 		pruneAt: 1024,
 	}
 	p.ops = p.operations()

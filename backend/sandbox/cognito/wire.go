@@ -136,6 +136,17 @@ func loopbackHost(host string) bool {
 }
 
 func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {
+	name, _ := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
+	if f := p.faultOf(name); f != "" {
+		p.count(name)
+		p.serveBroken(w, r, f)
+		return
+	}
+	p.call(w, r)
+}
+
+// call runs an operation.
+func (p *Pool) call(w http.ResponseWriter, r *http.Request) {
 	name, isTarget := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
 	op, known := p.ops[name]
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -143,7 +154,9 @@ func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &Error{Code: "UnknownOperationException", Message: "Unknown operation"})
 		return
 	}
-	p.count(name)
+	if p.faultOf(name) == "" { // serveBroken has counted it
+		p.count(name)
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		writeError(w, &Error{Code: "SerializationException", Message: "The request could not be read",
