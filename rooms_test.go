@@ -61,6 +61,8 @@ func rules() []rule {
 		{"usher/backend/grant", "github.com/aws", nil, "deciding asks nobody"},
 		{"usher/backend/event", "os", nil, "an auditor checks a log without usher's storage"},
 		{"usher/backend/event", "net", []string{"net/netip"}, "an auditor checks a log without a network"},
+		{"usher/backend/dynamo", "usher", []string{"usher/backend/dynamo"}, "the stores know the connection, not the reverse"},
+		{"usher", "github.com/truora/minidyn", []string{"usher/backend/dynamo/dynamotest>"}, "production never runs on a replacement of DynamoDB"},
 		{"usher/backend/api/shape", "usher", nil, "every room can import it"},
 		{"usher/backend/elapsed", "usher", []string{"usher/backend/elapsed>"}, "every room can import it"},
 		{"usher/backend/safetext", "usher", []string{"usher/backend/safetext"}, "every room can import it"},
