@@ -1,10 +1,14 @@
 package download
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"usher/client/download/fetch"
@@ -30,6 +34,33 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// connCount counts the client's open connections. A server still counts a
+// connection that the client has closed, until it reads the end.
+type connCount struct{ open, most atomic.Int64 }
+
+func (c *connCount) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	n := c.open.Add(1)
+	for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		c.open.Add(-1)
+		return nil, err
+	}
+	return &countedConn{TCPConn: conn.(*net.TCPConn), closed: sync.OnceFunc(func() { c.open.Add(-1) })}, nil
+}
+
+// countedConn is a TCP connection that reports its end.
+type countedConn struct {
+	*net.TCPConn
+	closed func()
+}
+
+func (c *countedConn) Close() error {
+	defer c.closed()
+	return c.TCPConn.Close()
+}
+
 // TestParallelConnections checks that --parallel limits the connections to S3,
 // including those opened ahead.
 func TestParallelConnections(t *testing.T) {
@@ -40,13 +71,14 @@ func TestParallelConnections(t *testing.T) {
 		for i := range 60 {
 			w.put(fmt.Sprintf("b/f/%d", i), random(uint64(i), 2000), "CRC64NVME")
 		}
-		e := w.engine(func(c *Config) { c.Parallel = parallel })
+		var conns connCount
+		e := w.engine(func(c *Config) { c.Parallel, c.hooks.dial = parallel, conns.dial })
 		e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t)})
 		wait(t, e)
 		if s := e.Snapshot(); s.FilesDone != 62 {
 			t.Errorf("%d done%s", s.FilesDone, failures(e))
 		}
-		if n := w.openMax.Load(); n > int64(parallel) {
+		if n := conns.most.Load(); n > int64(parallel) || n == 0 {
 			t.Errorf("%d connections at once with parallel %d", n, parallel)
 		}
 		e.Close()

@@ -20,6 +20,7 @@ import (
 type hooks struct {
 	disk        part.Options
 	rootCAs     *x509.CertPool
+	dial        fetch.Dial
 	noIfMatch   bool
 	noVerify    bool
 	localName   func(form localname.Form, key string) string
@@ -145,8 +146,11 @@ func New(cfg Config) (*Engine, error) {
 		e.large = e.small // one number for all
 	}
 	e.conns = fetch.NewConnections(e.large.Capacity(), bounds.conns)
+	if cfg.Parallel > 0 {
+		e.conns.Share(e.small)
+	}
 	e.fetcher, err = fetch.New(fetch.Config{Timeouts: cfg.Timeouts.fetch(), Patience: cfg.Patience, Limit: int64(cfg.Limit), Idle: bounds.idle,
-		Connections: e.conns, Small: e.small, RootCAs: cfg.hooks.rootCAs, NoVerify: cfg.hooks.noVerify, Now: cfg.Now, Sleep: e.sleep})
+		Connections: e.conns, Small: e.small, RootCAs: cfg.hooks.rootCAs, Dial: cfg.hooks.dial, NoVerify: cfg.hooks.noVerify, Now: cfg.Now, Sleep: e.sleep})
 	if err != nil {
 		stop(errClosed)
 		return nil, err

@@ -11,7 +11,6 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -48,18 +47,7 @@ func newTestbed(t testing.TB) *testbed {
 	w := &testbed{t: t, objects: map[string]*object{}, root: "b/"}
 	w.memory = &memory{w: w, urls: map[string]issued{}, denied: map[string]bool{}, life: 60, page: 100}
 	w.origin, w.user = w.memory, w.memory
-	srv := httptest.NewUnstartedServer(w)
-	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		switch s {
-		case http.StateNew:
-			if n := w.open.Add(1); n > w.openMax.Load() {
-				w.openMax.Store(n)
-			}
-		case http.StateClosed:
-			w.open.Add(-1)
-		}
-	}
-	srv.Start()
+	srv := httptest.NewServer(w)
 	w.url, w.close = srv.URL, srv.Close
 	t.Cleanup(srv.Close)
 	return w

@@ -37,7 +37,7 @@ func floor(dir, server string) error {
 		spec string // the Range header; "": the whole object
 	}
 	requests := make(chan request, 1000)
-	conns, transport := smallSlots, fetch.NewTransport(nil, Timeouts{}.withDefaults().Idle, smallSlots+fetch.MaxConns)
+	conns, transport := smallSlots, fetch.NewTransport(nil, nil, Timeouts{}.withDefaults().Idle, smallSlots+fetch.MaxConns)
 	if entries[0].Size > smallObject {
 		conns = fetch.FirstConns
 	}

@@ -46,8 +46,6 @@ type testbed struct {
 	sent      atomic.Int64 // body bytes that the proxy sent
 	flying    atomic.Int64
 	flyingMax atomic.Int64
-	open      atomic.Int64 // connections; counted by the fake only
-	openMax   atomic.Int64
 }
 
 // origin is an S3 server without faults.

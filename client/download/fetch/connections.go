@@ -13,6 +13,7 @@ import (
 type Connections struct {
 	slots  int          // most places that files take at once
 	most   int          // connections, at most
+	units  *Semaphore   // see Share; may be nil
 	taken  atomic.Int64 // places of the files that were admitted
 	mu     sync.Mutex
 	limit  int
@@ -41,6 +42,24 @@ const (
 
 // Most is the largest number of connections.
 func (c *Connections) Most() int { return c.most }
+
+// Share takes one unit of s for each connection of an object beyond its first,
+// whose unit the caller of Fetch holds. Then s bounds all connections, those of
+// small objects included. It is called before the first Fetch.
+func (c *Connections) Share(s *Semaphore) { c.units = s }
+
+// more takes the unit of a further connection. It returns false if none is free.
+func (c *Connections) more() bool { return c.units == nil || c.units.TryEnter() }
+
+// fewer returns the unit of a further connection.
+func (c *Connections) fewer() {
+	if c.units != nil {
+		c.units.Leave(1)
+	}
+}
+
+// crowded reports whether another object waits for the unit of a connection.
+func (c *Connections) crowded() bool { return c.units != nil && c.units.Crowded() }
 
 // SetTaken sets the number of places that the admitted files take.
 func (c *Connections) SetTaken(n int) { c.taken.Store(int64(n)) }
@@ -75,7 +94,7 @@ func (c *Connections) quota(weight int) int {
 // Tick takes the present throughput, in bytes a second, and for how many ticks
 // there is work at that rate, and acts on it.
 func (c *Connections) Tick(rate, left float64) {
-	if c.look(rate, left) {
+	if c.look(rate, left) || c.units != nil { // units may have become free
 		c.spread()
 	}
 }

@@ -1,6 +1,12 @@
 package fetch
 
 import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"usher/client/download/verify"
@@ -55,4 +61,53 @@ func TestTailIsShared(t *testing.T) {
 	if x := small.claim(1, 0); x != nil {
 		t.Errorf("a remainder that is too small was split: %+v", x)
 	}
+}
+
+// TestSharedUnits checks that further connections of an object take free units
+// only, and return them.
+func TestSharedUnits(t *testing.T) {
+	units := NewSemaphore(4)
+	for range 2 { // of this object, and of another one
+		if !units.TryEnter() {
+			t.Fatal("no unit is free")
+		}
+	}
+	var open, most atomic.Int64
+	c := client(t, Config{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		for n, old := open.Add(1), most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &countedConn{conn, sync.OnceFunc(func() { open.Add(-1) })}, err
+	}})
+	c.Connections.Share(units)
+	third := make(chan struct{})
+	s := serve(t, &store{data: text(6 << 20), serve: func(n int, _ http.ResponseWriter) bool {
+		if n == 3 {
+			close(third)
+		}
+		<-third // the own unit and both free ones are in use
+		return false
+	}})
+	if got, _, _, err := fetchOne(t, c, s, nil); err != nil || !bytes.Equal(got, s.data) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	if n := most.Load(); n != 3 {
+		t.Errorf("%d connections at once with one object's own unit and 2 free ones", n)
+	}
+	for n, want := range []bool{true, true, false} {
+		if got := units.TryEnter(); got != want {
+			t.Errorf("unit %d after the object: %v", n, got)
+		}
+	}
+}
+
+// countedConn is a connection that reports its end.
+type countedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *countedConn) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
 }

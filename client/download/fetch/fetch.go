@@ -62,6 +62,7 @@ type Config struct {
 	Connections *Connections  // of large objects
 	Small       Throttle      // of small objects
 	RootCAs     *x509.CertPool
+	Dial        Dial // nil: TCP
 	NoVerify    bool // test only: no checksum is compared
 	Now         func() time.Time
 	Sleep       func(context.Context, time.Duration) error // may end early
@@ -83,7 +84,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Now == nil || cfg.Sleep == nil || cfg.Connections == nil || cfg.Small == nil || cfg.Timeouts.Idle <= 0 {
 		return nil, errors.New("fetch: Config needs Timeouts, Now, Sleep, Connections and Small")
 	}
-	c := &Client{Config: cfg, transport: NewTransport(cfg.RootCAs, cfg.Timeouts.Idle, cfg.Idle), readMost: BufferSize}
+	c := &Client{Config: cfg, transport: NewTransport(cfg.Dial, cfg.RootCAs, cfg.Timeouts.Idle, cfg.Idle), readMost: BufferSize}
 	if cfg.Limit > 0 {
 		c.limiter = rate.NewLimiter(rate.Limit(cfg.Limit), int(min(cfg.Limit, BufferSize)))
 		c.readMost = int(min(max(cfg.Limit/8, 512), BufferSize))

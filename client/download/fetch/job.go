@@ -95,8 +95,15 @@ func (j *job) grow(ctx context.Context) {
 		quota = j.c.Connections.quota(j.Object.Weight)
 	}
 	for j.working < quota && ctx.Err() == nil {
+		further := j.working > 0
+		if further && !j.c.Connections.more() {
+			return
+		}
 		w := j.ledger.claim(j.partSize(quota), j.worth())
 		if w == nil {
+			if further {
+				j.c.Connections.fewer()
+			}
 			return
 		}
 		j.working++
@@ -167,7 +174,7 @@ func (j *job) work(ctx context.Context, w *segment) {
 			break
 		}
 		j.mu.Lock()
-		over := j.working > 1 && j.working > j.c.Connections.quota(j.Object.Weight)
+		over := j.working > 1 && (j.working > j.c.Connections.quota(j.Object.Weight) || j.c.Connections.crowded())
 		n, worth := j.partSize(j.c.Connections.quota(j.Object.Weight)), j.worth()
 		j.mu.Unlock()
 		if over {
@@ -178,7 +185,9 @@ func (j *job) work(ctx context.Context, w *segment) {
 		}
 	}
 	j.mu.Lock()
-	j.working--
+	if j.working--; j.working > 0 {
+		j.c.Connections.fewer()
+	}
 	j.mu.Unlock()
 	if !j.plain && ctx.Err() == nil && !j.ledger.complete() {
 		j.grow(ctx) // a lane was given back while others had already gone

@@ -59,6 +59,24 @@ func (g *Semaphore) Enter(ctx context.Context, weight int) (int, error) {
 	return 0, context.Cause(ctx)
 }
 
+// TryEnter takes one unit if one is free and no caller waits. Leave returns it.
+func (g *Semaphore) TryEnter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) > 0 || !g.fits(1) {
+		return false
+	}
+	g.used++
+	return true
+}
+
+// Crowded reports whether a caller of Enter waits.
+func (g *Semaphore) Crowded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting) > 0
+}
+
 // fits admits at least one caller, however far the limit has shrunk.
 func (g *Semaphore) fits(weight int) bool {
 	return g.used == 0 || g.used+weight <= min(g.limit, g.ceiling)

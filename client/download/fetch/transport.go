@@ -22,12 +22,19 @@ type Transport struct {
 	proxied  *http.Transport // where the environment names a proxy
 }
 
-func NewTransport(roots *x509.CertPool, idle time.Duration, most int) *Transport {
+// Dial opens a connection to an address.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// NewTransport returns a transport without connections. dial may be nil, for TCP
+// with the limits of idle.
+func NewTransport(dial Dial, roots *x509.CertPool, idle time.Duration, most int) *Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	// Before dog loses patience: no connection is the network's fault, and
 	// waited for, while a stalled connection ends the attempt after some tries.
-	dial := (&net.Dialer{Timeout: idle / 2, KeepAlive: 15 * time.Second}).DialContext
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: idle / 2, KeepAlive: 15 * time.Second}).DialContext
+	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	return &Transport{
 		straight: h1.New(h1.Config{Dial: dial, TLS: trust, MaxIdle: most, Idle: idleConn, Opening: idle / 2}),
