@@ -185,6 +185,16 @@ func (tr *trial) byNameWhile(isSwapped func() bool, answers ...string) (name str
 	return name, srv
 }
 
+// awaitBytes returns when the client has read a byte of the object.
+func (tr *trial) awaitBytes() {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(time.Millisecond) {
+		if s := tr.engine.Snapshot(); len(s.Transfers) > 0 && s.Transfers[0].Fetched > 0 {
+			return
+		}
+	}
+	tr.t.Error("the client read no byte")
+}
+
 // networkFaults are fault 23: DNS, connections and certificates. A temporary
 // failure is retried. An untrusted certificate fails a transfer without bytes;
 // a transfer with bytes waits for a trusted one.
@@ -294,6 +304,7 @@ func networkFaults() []fault {
 				swapped := new(atomic.Bool)
 				_, srv := tr.byNameWhile(swapped.Load, local)
 				tr.script(tr.actAt(tr.size/2, func() {
+					tr.awaitBytes() // without bytes an untrusted certificate fails the transfer
 					swapped.Store(true)
 					srv.CloseClientConnections()
 				}), noFault)
@@ -302,6 +313,10 @@ func networkFaults() []fault {
 			then: func(t *testing.T, tr *trial) {
 				eventually(t, "the wait for a trusted certificate", func() bool {
 					got := find(t, tr.engine, tr.id)
+					if got.State.Finished() {
+						t.Errorf("the transfer of %d bytes ended: %v, %v", tr.size, got.State, got.Err)
+						return true
+					}
 					return got.State == WaitingNetwork && strings.Contains(got.Event, "certificate")
 				})
 				tr.restoreCertificate()
