@@ -230,8 +230,11 @@ func (c *Client) post(ctx context.Context, verb api.Verb, token string, body []b
 		return api.Misspoken(c.Host(), "its answer is not usher's", err)
 	}
 	if id := res.Header.Get("X-Request-Id"); requestID.MatchString(id) {
-		if released, ok := out.(*api.ReleaseResponse); ok {
-			released.RequestID = id
+		switch answer := out.(type) {
+		case *api.ReleaseResponse:
+			answer.RequestID = id
+		case *api.ListResponse:
+			answer.RequestID = id
 		}
 	}
 	return nil

@@ -120,7 +120,8 @@ type ListResponse struct {
 	GrantsVersion string  `json:"grants_version"`
 	// Omitted is the number of names below the prefix, in folders that the caller
 	// may read, that the page leaves out because they are not valid keys.
-	Omitted int `json:"omitted,omitempty"`
+	Omitted   int    `json:"omitted,omitempty"`
+	RequestID string `json:"-"` // as in ReleaseResponse
 }
 
 // The purposes of a release.

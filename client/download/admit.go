@@ -38,7 +38,8 @@ func (e *Engine) dequeue(t *transfer) {
 
 // How far releases run ahead of transfers: the files that can
 // start within 15 s at the measured rate, and before a rate is measured the files
-// that a slow link can start.
+// that a slow link can start. A file whose URL came with its listing waits for a slot
+// instead.
 const (
 	aheadTime  = 15 * time.Second
 	aheadBytes = 8 << 20 // before the first rate
@@ -97,13 +98,19 @@ func (e *Engine) admit() {
 		sum = max(int64(e.sums.meter.rate*aheadTime.Seconds()), flightLeast)
 	}
 	slots := e.fitSlots()
-	if e.window.smallIn <= slots+ahead-min(ahead/2, api.MaxRelease) { // in portions that fill a release
-		for e.window.waitSmall.Len() > 0 && e.window.smallIn < slots+ahead && (e.window.smallIn < aheadLeast || e.window.smallSum < sum) {
-			t := e.window.waitSmall.Front().Value.(*transfer)
-			e.window.smallIn++
-			e.window.smallSum += t.req.Size
-			e.launch(t)
+	portion := e.window.smallIn <= slots+ahead-min(ahead/2, api.MaxRelease) // fills a release
+	for e.window.waitSmall.Len() > 0 {
+		t := e.window.waitSmall.Front().Value.(*transfer)
+		if t.chain.offer.item != nil {
+			if e.window.smallIn >= slots+aheadLeast {
+				break
+			}
+		} else if !portion || e.window.smallIn >= slots+ahead || e.window.smallIn >= aheadLeast && e.window.smallSum >= sum {
+			break
 		}
+		e.window.smallIn++
+		e.window.smallSum += t.req.Size
+		e.launch(t)
 	}
 	for e.window.waitLarge.Len() > 0 {
 		t := e.window.waitLarge.Front().Value.(*transfer)
@@ -116,8 +123,11 @@ func (e *Engine) admit() {
 		e.conns.SetTaken(e.window.largeIn)
 		e.launch(t)
 	}
-	if e.window.waitSmall.Len()+e.window.waitLarge.Len() < maxPending {
-		e.wake.room.Broadcast()
+	for t := range e.list.walks {
+		if e.pageDue(t.folder.urls) {
+			e.wake.room.Broadcast()
+			break
+		}
 	}
 	e.checkIdle()
 }

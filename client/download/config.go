@@ -70,7 +70,7 @@ type Timeouts struct {
 	LockPoll    time.Duration // 1 s: how often a part that another process holds is tried
 	LockWait    time.Duration // 10 min: how long a part without growth is waited for
 	Checkpoint  time.Duration // 500 ms: how often the sidecar is written
-	ReportEvery time.Duration // 3 s: how often completions are reported
+	ReportEvery time.Duration // 15 s: how long a completion waits for others before it is reported
 	Tick        time.Duration // 250 ms: how often rates are measured
 }
 
@@ -89,7 +89,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	set(&t.LockPoll, time.Second)
 	set(&t.LockWait, 10*time.Minute)
 	set(&t.Checkpoint, 500*time.Millisecond)
-	set(&t.ReportEvery, 3*time.Second)
+	set(&t.ReportEvery, 15*time.Second)
 	set(&t.Tick, 250*time.Millisecond)
 	if t.MinRate == 0 {
 		t.MinRate = 1024
@@ -120,10 +120,10 @@ func (c Config) withDefaults() (Config, error) {
 
 // Sizes that the speed of a transfer hangs on.
 const (
-	smallObject = 8 << 20  // bytes; up to here the listing's ETag is named and one request fetches all
-	largeSlots  = 16       // places for large objects under way, see largeWeight
-	largeFiles  = 4        // very large ones at once
-	oneConn     = 64 << 20 // bytes; up to here a file takes one place
-	guessConns  = 6        // connections opened ahead for an object of unknown size
-	smallSlots  = 128      // small requests in flight, at most
+	smallObject = api.SmallObject // up to here the listing's ETag is named and one request fetches all
+	largeSlots  = 16              // places for large objects under way, see largeWeight
+	largeFiles  = 4               // very large ones at once
+	oneConn     = 64 << 20        // bytes; up to here a file takes one place
+	guessConns  = 6               // connections opened ahead for an object of unknown size
+	smallSlots  = 128             // small requests in flight, at most
 )

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"time"
 
 	"usher/client/download/fetch"
 	localname "usher/client/download/name"
@@ -91,6 +92,9 @@ type window struct {
 	largeIn   int                    // places of large ones
 	settling  int                    // small files that have their name and wait for a sync
 	warmed    int                    // connections opened ahead
+
+	pagesPlain bool          // the server refuses pages with URLs
+	life       time.Duration // of the URLs of the last page; 0: not known
 }
 
 // ends are the ends of transfers that are still to be reported.

@@ -72,7 +72,7 @@ func expandOne(ctx context.Context, lister Lister, pattern string, yield func(Re
 				continue
 			}
 			found = true
-			if !give(names.add(entry)) {
+			if !give(names.add(entry, nil)) {
 				return false
 			}
 		}

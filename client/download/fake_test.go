@@ -155,30 +155,34 @@ func (m *memory) Release(_ context.Context, req api.ReleaseRequest) (api.Release
 	}
 	var resp api.ReleaseResponse
 	for _, o := range req.Objects {
-		path := o.Bucket + "/" + o.Key
-		obj := m.w.objects[path]
-		m.events++
-		if obj == nil || m.denied[path] {
-			resp.Items = append(resp.Items, api.ReleaseItem{Error: &api.ItemError{Code: api.NotFound}})
-			continue
-		}
-		etag := obj.etag
-		item := api.ReleaseItem{Event: fmt.Sprintf("ev-%d", m.events), Life: m.life}
-		if o.ETag != "" {
-			etag = o.ETag
-		} else {
-			size, mod := int64(len(obj.data)), obj.modified
-			item.Size, item.Modified, item.Checksum, item.Parts = &size, &mod, obj.checksum, obj.parts
-		}
-		item.ETag = etag
-		item.Headers = map[string]string{"if-match": etag, "x-amz-checksum-mode": "ENABLED"}
-		sig := fmt.Sprintf("%064x", rand.Uint64())
-		m.urls[sig] = issued{"/" + path, etag, time.Now().Add(time.Duration(m.life) * time.Second)}
-		item.URL = m.w.url + (&url.URL{Path: "/" + path}).EscapedPath() + "?X-Amz-Expires=" + strconv.Itoa(m.life) +
-			"&X-Amz-SignedHeaders=host%3Bif-match&X-Amz-Signature=" + sig + "&x-usher-event=" + item.Event
-		resp.Items = append(resp.Items, item)
+		resp.Items = append(resp.Items, m.item(o))
 	}
 	return resp, nil
+}
+
+// item releases one object. The caller holds the testbed's mu.
+func (m *memory) item(o api.ReleaseObject) api.ReleaseItem {
+	path := o.Bucket + "/" + o.Key
+	obj := m.w.objects[path]
+	m.events++
+	if obj == nil || m.denied[path] {
+		return api.ReleaseItem{Error: &api.ItemError{Code: api.NotFound}}
+	}
+	etag := obj.etag
+	item := api.ReleaseItem{Event: fmt.Sprintf("ev-%d", m.events), Life: m.life}
+	if o.ETag != "" {
+		etag = o.ETag
+	} else {
+		size, mod := int64(len(obj.data)), obj.modified
+		item.Size, item.Modified, item.Checksum, item.Parts = &size, &mod, obj.checksum, obj.parts
+	}
+	item.ETag = etag
+	item.Headers = map[string]string{"if-match": etag, "x-amz-checksum-mode": "ENABLED"}
+	sig := fmt.Sprintf("%064x", rand.Uint64())
+	m.urls[sig] = issued{"/" + path, etag, time.Now().Add(time.Duration(m.life) * time.Second)}
+	item.URL = m.w.url + (&url.URL{Path: "/" + path}).EscapedPath() + "?X-Amz-Expires=" + strconv.Itoa(m.life) +
+		"&X-Amz-SignedHeaders=host%3Bif-match&X-Amz-Signature=" + sig + "&x-usher-event=" + item.Event
+	return item
 }
 
 // env makes a child process call the fake backend of this process.
@@ -186,7 +190,7 @@ func (m *memory) env() []string { return []string{"USHER_TEST_CHILD_SERVER=" + m
 
 func (m *memory) Complete(context.Context, api.CompleteRequest) error { return nil }
 
-// List lists recursively, in pages of m.page entries.
+// List lists recursively, in pages of m.page entries, with as many URLs as requested.
 func (m *memory) List(_ context.Context, req api.ListRequest) (api.ListResponse, error) {
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
@@ -206,7 +210,13 @@ func (m *memory) List(_ context.Context, req api.ListRequest) (api.ListResponse,
 	for i := at; i < len(names) && i < at+m.page; i++ {
 		o := m.w.objects[req.Bucket+"/"+req.Prefix+names[i]]
 		mod := o.modified
-		resp.Entries = append(resp.Entries, api.Entry{Name: names[i], Kind: api.KindObject, Size: int64(len(o.data)), Modified: &mod, ETag: o.etag})
+		entry := api.Entry{Name: names[i], Kind: api.KindObject, Size: int64(len(o.data)), Modified: &mod, ETag: o.etag}
+		if req.URLs > 0 && entry.Size <= api.SmallObject {
+			if item := m.item(api.ReleaseObject{Bucket: req.Bucket, Key: req.Prefix + entry.Name, ETag: entry.ETag}); item.Error == nil {
+				entry.Release, req.URLs = &item, req.URLs-1
+			}
+		}
+		resp.Entries = append(resp.Entries, entry)
 	}
 	if at+m.page < len(names) {
 		resp.Cursor = req.Start + "\x00" + strconv.Itoa(at+m.page)

@@ -96,6 +96,7 @@ func (e *Engine) finish(t *transfer, state State, err error) {
 		}
 	}
 	if state.Finished() {
+		t.chain.offer = offer{} // unused: its event is the only trace of it
 		e.countEnd(t, 1)
 	}
 	if state.Finished() || err != nil {
@@ -142,6 +143,9 @@ func (e *Engine) sendEnds() {
 	e.ends.telling = false
 	e.ends.told.Broadcast()
 	e.checkIdle()
+	if !e.busy() {
+		go e.reporter.flush()
+	}
 }
 
 // completion is the report of an end to the backend, under mu. A transfer without

@@ -72,7 +72,9 @@ type trial struct {
 	size, offset       int
 	path               string // bucket and key of the object
 	key                string
-	dir                string
+	dir                string // destination of the file
+	top                string // destination of the request
+	paged              bool   // the file is one of a folder: see paged
 	obj                *object
 	engine             *Engine
 	id                 ID
@@ -94,6 +96,10 @@ func soak() bool { return os.Getenv("USHER_SOAK") != "" }
 func (f fault) sizes(on stack) []int {
 	all := []int{0, 1, 70_000, 8<<20 - 1, 8 << 20, 8<<20 + 1}
 	switch {
+	case isPaged(on) && testing.Short():
+		all = []int{70_000}
+	case isPaged(on):
+		all = []int{0, 70_000, 8 << 20}
 	case soak():
 		all = append(all, 64<<20)
 	case f.slow && on != stack(fakeStack{}):
@@ -132,7 +138,7 @@ func newTrial(t *testing.T, on stack, f fault, size, offset int, base string) *t
 	if f.clockOffset != 0 {
 		opts.exclusive, opts.now = true, func() time.Time { return time.Now().Add(f.clockOffset) }
 	}
-	tr := &trial{testbed: on.testbed(t, opts), size: size, offset: offset, dir: filepath.Join(base, "dest"),
+	tr := &trial{testbed: on.testbed(t, opts), size: size, offset: offset, top: filepath.Join(base, "dest"), paged: isPaged(on),
 		diskFixed: make(chan struct{}), reached: make(chan struct{}), resume: make(chan struct{})}
 	sum := cmp.Or(f.sum, "CRC64NVME")
 	if sum == "none" {
@@ -141,9 +147,12 @@ func newTrial(t *testing.T, on stack, f fault, size, offset int, base string) *t
 	tr.path = tr.root + cmp.Or(f.key, "dir/file.bin")
 	_, tr.key, _ = strings.Cut(tr.path, "/")
 	tr.obj = tr.put(tr.path, random(uint64(size+offset), size), sum)
-	must(t, os.MkdirAll(tr.dir, 0o700))
+	if tr.dir = tr.top; tr.paged {
+		tr.dir = filepath.Join(tr.top, "dir")
+	}
+	must(t, os.MkdirAll(tr.top, 0o700))
 	must(t, os.WriteFile(filepath.Join(base, "canary"), []byte("canary"), 0o600))
-	must(t, os.WriteFile(filepath.Join(tr.dir, "mine"), []byte("mine"), 0o600))
+	must(t, os.WriteFile(filepath.Join(tr.top, "mine"), []byte("mine"), 0o600))
 	tr.config = tr.testbed.config()
 	tr.config.Now = opts.now
 	if f.stalls {
@@ -175,7 +184,7 @@ func runTrial(t *testing.T, on stack, f fault, size, offset int, h hooks, r *tal
 	var err error
 	tr.engine, err = New(tr.config)
 	must(t, err)
-	tr.id = tr.engine.Add(tr.request(tr.path, tr.dir))[0]
+	tr.id = tr.add(t)
 	if f.then != nil {
 		f.then(t, tr)
 	}
@@ -199,8 +208,10 @@ func runTrial(t *testing.T, on stack, f fault, size, offset int, h hooks, r *tal
 	if f.want == Done && len(left) > 0 {
 		r.complain("%s: left behind %v", trialName, left)
 	}
+	within, _ := filepath.Rel(base, tr.dir)
 	for p, content := range walk(base) {
-		if p == "dest/file.bin" || p == "dest/second.bin" || filepath.Dir(p) == "dest" && strings.HasPrefix(filepath.Base(p), localname.PartMark) {
+		if p == within+"/file.bin" || p == within+"/second.bin" || p == within ||
+			filepath.Dir(p) == within && strings.HasPrefix(filepath.Base(p), localname.PartMark) {
 			continue
 		}
 		if was, ok := before[p]; !ok {

@@ -46,7 +46,7 @@ func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, erro
 			}
 			var ready []sorted
 			for _, entry := range page.Entries {
-				ready = append(ready, names.add(entry)...)
+				ready = append(ready, names.add(entry, nil)...)
 			}
 			if page.Cursor == "" {
 				ready = append(ready, names.rest()...)

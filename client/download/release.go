@@ -61,10 +61,15 @@ type pauseError struct{ err error }
 func (p *pauseError) Error() string { return p.err.Error() }
 func (p *pauseError) Unwrap() error { return p.err }
 
-// ticketFor requests a URL. With named, the listing's ETag is enough; without
+// ticketFor returns the URL that came with the listing, or requests one. With named, the listing's ETag is enough; without
 // it the backend looks the object up, and size, checksum and parts come along.
 // A chain of events that the server's log no longer holds open is begun again.
 func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
+	if named {
+		if tk, err := e.takeOffer(t); tk != nil || err != nil {
+			return tk, err
+		}
+	}
 	e.mu.Lock()
 	if t.chain.first != "" && e.cfg.Now().Sub(t.chain.at) > chainAge {
 		t.chain.first = ""
@@ -279,13 +284,7 @@ func (d *batcher) answer(batch []*pending, resp api.ReleaseResponse, got time.Ti
 			a.reply <- reply{err: &api.Error{Code: item.Error.Code, RequestID: resp.RequestID}}
 			continue
 		}
-		t, err := d.e.check.Check(a.obj, item, got)
-		if err == nil && d.e.cfg.hooks.noIfMatch {
-			t.Header.Del("If-Match")
-		}
-		if err == nil {
-			t.Request = resp.RequestID
-		}
+		t, err := d.e.checked(a.obj, item, got, resp.RequestID)
 		a.reply <- reply{t, err}
 	}
 }
@@ -315,8 +314,8 @@ func (e *Engine) SignedIn() {
 	e.mu.Unlock()
 }
 
-// reporter sends completions in batches: at most every ReportEvery, and when
-// the queue is done. That a report is lost never fails a download.
+// reporter sends completions in batches: of api.MaxReport, or after ReportEvery, and
+// when the queue is done. That a report is lost never fails a download.
 type reporter struct {
 	e *Engine
 
@@ -330,30 +329,36 @@ func (r *reporter) add(item api.CompleteItem) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.items = append(r.items, item)
-	if len(r.items) >= api.MaxRelease {
-		go r.flush()
+	if len(r.items) == api.MaxReport {
+		go r.send(api.MaxReport)
 	} else if r.timer == nil {
 		r.timer = time.AfterFunc(r.e.cfg.Timeouts.ReportEvery, r.flush)
 	}
 }
 
 // flush sends all items and returns when they are sent, or lost.
-func (r *reporter) flush() {
+func (r *reporter) flush() { r.send(1) }
+
+// send sends the items in full batches as long as there are least or more.
+func (r *reporter) send(least int) {
 	r.sending.Lock()
 	defer r.sending.Unlock()
 	for {
 		r.mu.Lock()
+		n := min(len(r.items), api.MaxReport)
+		if n < least {
+			r.mu.Unlock()
+			return
+		}
 		if r.timer != nil {
 			r.timer.Stop()
 			r.timer = nil
 		}
-		n := min(len(r.items), api.MaxRelease)
 		batch := r.items[:n:n]
-		r.items = r.items[n:]
-		r.mu.Unlock()
-		if n == 0 {
-			return
+		if r.items = r.items[n:]; len(r.items) > 0 {
+			r.timer = time.AfterFunc(r.e.cfg.Timeouts.ReportEvery, r.flush)
 		}
+		r.mu.Unlock()
 		for range 2 {
 			// Not the engine's context: Close flushes too.
 			ctx, cancel := context.WithTimeout(context.Background(), min(5*time.Second, r.e.cfg.Timeouts.Idle))

@@ -12,22 +12,23 @@ import (
 // folder. Keys sort so that "a" comes before "a/x", with names such as "a.b"
 // between them: an object is held until no folder of its name can follow. The
 // held names are prefixes of one another, so there are few of them.
-type sorter struct{ held []api.Entry }
+type sorter struct{ held []sorted }
 
 // sorted is an entry whose local name is decided.
 type sorted struct {
 	entry     api.Entry
-	folderToo bool // a folder of that name is in the listing too
+	page      *page // the page of the entry; nil: the entry has no URL
+	folderToo bool  // a folder of that name is in the listing too
 }
 
 // add takes the next entry and returns those that are decided, in order.
-func (s *sorter) add(entry api.Entry) (ready []sorted) {
+func (s *sorter) add(entry api.Entry, from *page) (ready []sorted) {
 	ready = s.release(func(folder string) bool { return entry.Name < folder }, entry.Name)
 	if entry.Kind == api.KindObject && entry.Name != "" && !strings.HasSuffix(entry.Name, "/") {
-		s.held = append(s.held, entry)
+		s.held = append(s.held, sorted{entry: entry, page: from})
 		return ready
 	}
-	return append(ready, sorted{entry: entry})
+	return append(ready, sorted{entry: entry, page: from})
 }
 
 // rest returns the objects that are still held, at the end of the listing.
@@ -39,12 +40,13 @@ func (s *sorter) rest() []sorted {
 func (s *sorter) release(mayFollow func(folder string) bool, next string) (ready []sorted) {
 	for len(s.held) > 0 {
 		last := s.held[len(s.held)-1]
-		folder := last.Name + "/"
+		folder := last.entry.Name + "/"
 		if mayFollow(folder) {
 			break
 		}
 		s.held = s.held[:len(s.held)-1]
-		ready = append(ready, sorted{last, strings.HasPrefix(next, folder)})
+		last.folderToo = strings.HasPrefix(next, folder)
+		ready = append(ready, last)
 	}
 	slices.Reverse(ready)
 	return ready

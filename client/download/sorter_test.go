@@ -30,7 +30,7 @@ func TestSorter(t *testing.T) {
 			var s sorter
 			var all []sorted
 			for _, name := range row.names {
-				all = append(all, s.add(object(name))...)
+				all = append(all, s.add(object(name), nil)...)
 			}
 			all = append(all, s.rest()...)
 			var got []string

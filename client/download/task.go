@@ -46,6 +46,7 @@ type result struct {
 type chain struct {
 	first, last string // events
 	at          time.Time
+	offer       offer // the URL that came with the listing
 }
 
 // slot is a transfer's place in the queue or in the window.
@@ -62,6 +63,7 @@ type folderState struct {
 	taken    int             // of req.Listed
 	walkedTo string          // the last name that was taken
 	names    sorter          // of the names up to there
+	urls     bool            // the next page is requested with URLs: see expect
 	files    totals
 	children int   // not finished
 	firstErr error // of its files

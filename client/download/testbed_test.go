@@ -34,6 +34,10 @@ type testbed struct {
 	releases int   // calls of Release
 	released int   // objects in these calls
 	sizes    []int // objects in each call
+	pageURLs int   // URLs in the pages of listings
+	listed   int   // calls of List that returned a page
+	reports  int   // calls of Complete
+	noURLs   bool  // the backend refuses pages with URLs, as an older one
 	asLink   bool  // releases have the purpose "link", whose URLs sign no header
 
 	// Faults; each may be nil. n is the number of the call, from 1.
@@ -41,6 +45,7 @@ type testbed struct {
 	onRelease func(n int, req api.ReleaseRequest) error
 	onItem    func(item *api.ReleaseItem)
 	onList    func(n int) error
+	onEntry   func(*api.Entry)
 	gets      atomic.Int64
 	lists     atomic.Int64
 	sent      atomic.Int64 // body bytes that the proxy sent
@@ -223,18 +228,38 @@ func (w *testbed) Release(ctx context.Context, req api.ReleaseRequest) (api.Rele
 func (w *testbed) Complete(ctx context.Context, req api.CompleteRequest) error {
 	w.mu.Lock()
 	w.reported = append(w.reported, req.Items...)
+	w.reports++
 	w.mu.Unlock()
 	return w.user.Complete(ctx, req)
 }
 
-// List injects the faults of onList.
+// List injects the faults of onList, noURLs and onEntry, and counts.
 func (w *testbed) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
 	if f := w.onList; f != nil {
 		if err := retryCall(func() error { return f(int(w.lists.Add(1))) }); err != nil {
 			return api.ListResponse{}, err
 		}
 	}
-	return w.user.List(ctx, req)
+	if w.noURLs && req.URLs > 0 {
+		return api.ListResponse{}, &api.Error{Code: api.BadRequest}
+	}
+	resp, err := w.user.List(ctx, req)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil {
+		w.listed++
+	}
+	for i := range resp.Entries {
+		entry := &resp.Entries[i]
+		if w.onEntry != nil {
+			w.onEntry(entry)
+		}
+		if entry.Release != nil {
+			w.pageURLs++
+			w.chains = append(w.chains, "")
+		}
+	}
+	return resp, err
 }
 
 // quick returns timeouts with pauses of milliseconds.

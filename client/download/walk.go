@@ -52,7 +52,7 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 	}
 	err = localError(err)
 	if err != nil && context.Cause(ctx) == nil { // the folder fails; the names before that do not
-		e.takePage(t, nil, true)
+		e.takePage(t, nil, nil, true)
 	}
 	e.mu.Lock()
 	again := t.phase == rewalking
@@ -94,7 +94,7 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 	for t.folder.taken < len(t.req.Listed) && ctx.Err() == nil { // all at once: it is in memory, and counts
 		page := t.req.Listed[t.folder.taken:min(t.folder.taken+api.MaxList, len(t.req.Listed))]
 		t.folder.taken += len(page)
-		e.takePage(t, page, t.req.ListedAll && t.folder.taken == len(t.req.Listed))
+		e.takePage(t, page, nil, t.req.ListedAll && t.folder.taken == len(t.req.Listed))
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -107,11 +107,12 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 	}
 	req := api.ListRequest{Bucket: t.req.Bucket, Prefix: t.req.Key, Recursive: true, Start: t.folder.walkedTo}
 	failures := 0
+	e.expect(t, nil)
 	for {
 		if err := e.waitRoom(ctx, t); err != nil {
 			return err
 		}
-		page, err := e.cfg.Lister.List(ctx, req)
+		resp, from, err := e.listPage(ctx, t, req)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -134,11 +135,14 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 			failures = 0
 			e.set(t, Running, nil, "")
 		}
-		e.takePage(t, page.Entries, page.Cursor == "")
-		if page.Cursor == "" {
+		if n := len(resp.Entries); n > 0 {
+			e.expect(t, &resp.Entries[n-1]) // before this run fetches it
+		}
+		e.takePage(t, resp.Entries, from, resp.Cursor == "")
+		if resp.Cursor == "" {
 			return nil
 		}
-		req.Cursor, req.Start = page.Cursor, ""
+		req.Cursor, req.Start = resp.Cursor, ""
 	}
 }
 
@@ -177,7 +181,7 @@ func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures
 	}
 }
 
-// waitRoom holds a walk back while enough files wait, or while it is paused.
+// waitRoom holds a walk back until its next page is due.
 func (e *Engine) waitRoom(ctx context.Context, t *transfer) error {
 	stop := context.AfterFunc(ctx, func() {
 		e.mu.Lock()
@@ -187,7 +191,7 @@ func (e *Engine) waitRoom(ctx context.Context, t *transfer) error {
 	defer stop()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for ctx.Err() == nil && e.window.waitSmall.Len()+e.window.waitLarge.Len() >= maxPending {
+	for ctx.Err() == nil && !e.pageDue(t.folder.urls) {
 		e.wake.room.Wait()
 	}
 	if ctx.Err() != nil {
@@ -196,13 +200,14 @@ func (e *Engine) waitRoom(ctx context.Context, t *transfer) error {
 	return nil
 }
 
-// takePage queues the files of a page and makes the folders that have a marker.
+// takePage queues the files of a page, with the URLs that came with it, and makes the
+// folders that have a marker.
 // At the end of the listing it queues the entries that the sorter still holds.
-func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
+func (e *Engine) takePage(t *transfer, entries []api.Entry, from *page, end bool) {
 	var ready []sorted
 	for _, entry := range entries {
 		t.folder.walkedTo = max(t.folder.walkedTo, entry.Name)
-		ready = append(ready, t.folder.names.add(entry)...)
+		ready = append(ready, t.folder.names.add(entry, from)...)
 	}
 	if end {
 		ready = append(ready, t.folder.names.rest()...)
@@ -221,6 +226,10 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, end bool) {
 		}
 		c := e.newTransfer(r, t, e.below(t.req, t.segs, r))
 		c.refused = refusalOf(r, entry)
+		if entry.Release != nil && found.page != nil && c.isSmall() {
+			c.chain.offer = offer{entry.Release, found.page}
+			e.window.life = time.Duration(entry.Release.Life) * time.Second
+		}
 		e.enqueue(c)
 	}
 	e.admit()

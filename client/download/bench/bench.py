@@ -171,6 +171,11 @@ class Servers:
         return used
 
 
+    def requests(self):
+        """The number of requests to usher's backend so far."""
+        return int(open(f"{self.a.work}/usher/requests").read())
+
+
 def prepare(a, w, n, size):
     """Uploads a scenario's objects once, and returns the values for the rows' commands and the check command."""
     prefix = f"{n}x{size}/"
@@ -199,7 +204,7 @@ def run(a, w, command, check):
         return {"error": "absent"}
     shutil.rmtree(a.out, ignore_errors=True)
     os.makedirs(a.out)
-    took, before = f"{a.work}/took.json", w.cpu()
+    took, before, asked = f"{a.work}/took.json", w.cpu(), w.requests()
     with open(f"{a.work}/stderr.txt", "wb+") as err:
         p = subprocess.Popen([*w.cli, a.tool, "run", took, *command], env=w.env, cwd=a.work, stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=err, start_new_session=True)
@@ -219,7 +224,7 @@ def run(a, w, command, check):
     c = subprocess.run(check, capture_output=True, text=True)
     if c.returncode:
         return {"error": c.stderr.strip()}
-    x["servers"] = [after - b for after, b in zip(w.cpu(), before)]
+    x["servers"], x["requests"] = [after - b for after, b in zip(w.cpu(), before)], w.requests() - asked
     return x
 
 
@@ -270,6 +275,9 @@ def table(name, n, size, runs):
         ratio = lambda base: f"{base / med[r]:.2f}" if base else "-"
         print(f"| {r} | {unit / med[r]:.0f} | {unit / max(y['seconds'] for y in x):.0f}..{unit / min(y['seconds'] for y in x):.0f} | {ratio(peers.get(peer))} | {ratio(ceiling)} "
               f"| {cpu:.2f} | {max(y['peak_mib'] for y in x):.0f} | {' + '.join(f'{statistics.median(s):.2f}' for s in zip(*(y['servers'] for y in x)))} |")
+    if "usher" in med and many:
+        asked = max(y["requests"] for y in good["usher"])
+        print(f"\nusher's backend got {asked} requests, {asked / n * 1000:.2f} for 1,000 files, wanted 2.00: {'reached' if asked * 1000 <= 2 * n else 'missed'}.")
     if "usher" in med and peer:
         got = peers[peer] / med["usher"]
         print(f"\nusher compared with {peer}: {got:.2f}, wanted {goal:.2f}: {'reached' if got >= goal else 'missed'}.")

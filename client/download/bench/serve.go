@@ -22,7 +22,8 @@ import (
 // serveUsher runs the sandbox's user pool and the real backend, with its audit
 // log on disk, for an S3 endpoint. When the backend is ready, it prints one JSON
 // line with a user's name and password and the key of the S3 server's owner. The
-// pool accepts the same key.
+// pool accepts the same key. The file "requests" in its directory holds the number
+// of requests so far.
 func serveUsher(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("serve", flag.ExitOnError)
 	dir := f.String("dir", "", "directory of pool, grants and audit log")
@@ -47,6 +48,10 @@ func serveUsher(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	counted, err := newCounter(listener, filepath.Join(*dir, "requests"))
+	if err != nil {
+		return err
+	}
 	server, err := serve.NewOn(ctx, serve.Config{
 		Listen: listener.Addr().String(), PublicURL: "http://" + listener.Addr().String(),
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
@@ -57,7 +62,7 @@ func serveUsher(ctx context.Context, args []string) error {
 	}, &serve.Loopback{
 		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: *endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(box.S3AccessKey, box.S3SecretKey, ""),
-	}, listener)
+	}, counted)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package part
 import (
 	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -136,6 +137,17 @@ func (f *Folder) ID() string { return f.id }
 
 // Lstat describes a name in the folder, and follows no link.
 func (f *Folder) Lstat(name string) (fs.FileInfo, error) { return f.root.Lstat(name) }
+
+// Empty reports whether the folder has no entry.
+func (f *Folder) Empty() bool {
+	dir, err := f.root.Open(".")
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	_, err = dir.Readdirnames(1)
+	return errors.Is(err, io.EOF)
+}
 
 // Remove deletes a name in the folder.
 func (f *Folder) Remove(name string) error { return f.root.Remove(name) }

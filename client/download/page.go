@@ -1,0 +1,161 @@
+package download
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"usher/backend/api"
+	"usher/client/download/ticket"
+)
+
+// page is one page of a folder's listing that was requested with URLs.
+type page struct {
+	got     time.Time // before the page was requested: the URLs' lives are counted from here
+	request string    // the id of the request, as ticket.Ticket.Request
+}
+
+// offer is a URL that came with a page, and is not checked yet.
+type offer struct {
+	item *api.ReleaseItem // nil: there is none, or it was taken
+	page *page
+}
+
+// takeOffer returns the ticket of the URL that came with the transfer's page, once.
+// nil without an error: there is none, or it is too old to start a request. An
+// event of that URL is on record either way, so that a release continues it.
+func (e *Engine) takeOffer(t *transfer) (*ticket.Ticket, error) {
+	e.mu.Lock()
+	o := t.chain.offer
+	if o.item == nil {
+		e.mu.Unlock()
+		return nil, nil
+	}
+	now := e.cfg.Now()
+	t.chain = chain{first: o.item.Event, last: o.item.Event, at: o.page.got}
+	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, ETag: t.req.ETag}
+	e.mu.Unlock()
+	tk, err := e.checked(obj, *o.item, o.page.got, o.page.request)
+	if err != nil || !tk.Fresh(now, e.cfg.Timeouts.Margin) {
+		return nil, err
+	}
+	return tk, nil
+}
+
+// checked is the check of every released URL, whichever answer it came with.
+func (e *Engine) checked(obj api.ReleaseObject, item api.ReleaseItem, got time.Time, request string) (*ticket.Ticket, error) {
+	tk, err := e.check.Check(obj, item, got)
+	if err != nil {
+		return nil, err
+	}
+	if e.cfg.hooks.noIfMatch {
+		tk.Header.Del("If-Match")
+	}
+	tk.Request = request
+	return tk, nil
+}
+
+// The time within which the URLs of a page are used, and the work that is left
+// when the next page is requested.
+const (
+	startTime = 30 * time.Second
+	pageAhead = 5 * time.Second
+)
+
+// startable is the number of small files that can start within d, under mu: at the
+// measured rate, or, before there is one, at a rate of aheadBytes in aheadTime. -1:
+// neither the rate nor a size is known.
+func (e *Engine) startable(d time.Duration) int {
+	if e.sums.meter.warm {
+		return int(e.sums.meter.files * d.Seconds())
+	}
+	next := e.window.waitSmall.Front()
+	if next == nil {
+		return -1
+	}
+	mean := max(next.Value.(*transfer).req.Size, 1)
+	return int(min(float64(aheadBytes)/float64(mean)*d.Seconds()/aheadTime.Seconds(), maxPending))
+}
+
+// pageURLs is the number of URLs that the next page is requested with, under mu:
+// that of the files that can start within startTime, or within half of the life of a
+// URL, less those that wait already.
+func (e *Engine) pageURLs() int {
+	within := startTime
+	if life := e.window.life; life > 0 {
+		within = min(within, life/2)
+	}
+	n := e.startable(within)
+	if n < 0 {
+		return api.MaxPageURLs
+	}
+	return min(max(n-e.window.waitSmall.Len(), 0), api.MaxPageURLs)
+}
+
+// pageDue reports whether a walk may request its next page, under mu. A walk with
+// URLs runs ahead of the files by one or two full pages, and by less where the URLs
+// would grow too old.
+func (e *Engine) pageDue(urls bool) bool {
+	small := e.window.waitSmall.Len()
+	switch {
+	case small+e.window.waitLarge.Len() >= maxPending:
+		return false
+	case !urls || small == 0 || e.pageURLs() == api.MaxPageURLs:
+		return true
+	}
+	return small <= e.startable(pageAhead)
+}
+
+// listPage requests one page. A server that refuses a request with URLs gets it again
+// without.
+func (e *Engine) listPage(ctx context.Context, t *transfer, req api.ListRequest) (api.ListResponse, *page, error) {
+	e.mu.Lock()
+	if t.folder.urls && !e.window.pagesPlain {
+		req.URLs = e.pageURLs()
+	}
+	e.mu.Unlock()
+	from := &page{got: e.cfg.Now()}
+	resp, err := e.cfg.Lister.List(ctx, req)
+	if req.URLs > 0 && errors.Is(err, &api.Error{Code: api.BadRequest}) {
+		req.URLs = 0
+		if resp, err = e.cfg.Lister.List(ctx, req); err == nil {
+			e.mu.Lock()
+			e.window.pagesPlain = true
+			e.mu.Unlock()
+		}
+	}
+	from.request = resp.RequestID
+	return resp, from, err
+}
+
+// expect notes whether the files of a folder's next page are expected to be fetched, so that their URLs are of use: the last name of the page before is not
+// here, or, before the first page, nothing is. A wrong guess costs requests, or
+// URLs that nobody uses.
+func (e *Engine) expect(t *transfer, last *api.Entry) {
+	urls := e.fetches(t, last)
+	e.mu.Lock()
+	t.folder.urls = urls
+	e.mu.Unlock()
+}
+
+func (e *Engine) fetches(t *transfer, last *api.Entry) bool {
+	if t.req.Conflict == Overwrite {
+		return true
+	}
+	segs, name := t.segs, ""
+	if last != nil {
+		all := e.below(t.req, t.segs, childOf(t.req, sorted{entry: *last}))
+		segs, name = all[:len(all)-1], all[len(all)-1]
+	}
+	f, err := e.disk.Folder(t.req.Dir, segs, false)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Release()
+	if name == "" {
+		return f.Empty()
+	}
+	_, err = f.Lstat(name)
+	return errors.Is(err, fs.ErrNotExist)
+}
