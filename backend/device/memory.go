@@ -34,7 +34,7 @@ func (m *Memory) Insert(_ context.Context, r Request, limits Limits) (Request, e
 	m.sweep()
 	total, owner := 0, 0
 	for _, have := range m.requests {
-		if have.finished() || !m.now().Before(have.Expires) {
+		if have.Finished() || !m.now().Before(have.Expires) {
 			continue
 		}
 		total++

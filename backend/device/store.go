@@ -50,8 +50,8 @@ type Request struct {
 	Reason  string    `json:"reason"`  // of a refusal
 }
 
-// finished reports whether a request no longer counts as pending.
-func (r Request) finished() bool { return r.State == Opened || r.State == Refused }
+// Finished reports whether a request no longer counts as pending.
+func (r Request) Finished() bool { return r.State == Opened || r.State == Refused }
 
 // Limits bound the unfinished requests.
 type Limits struct {
