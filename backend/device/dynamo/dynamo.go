@@ -142,10 +142,10 @@ func (s *Store) changePending(ctx context.Context, apply func(pending) error) er
 		next := dynamo.Key(pk, pendingItem)
 		next["body"] = dynamo.Bytes(raw)
 		err = s.put(ctx, next, s.now().Add(24*time.Hour), dynamo.NumberOf(item, "version"))
-		if err == nil {
+		switch {
+		case err == nil, errors.Is(err, dynamo.ErrCondition) && s.landed(ctx, pk, pendingItem, raw):
 			return nil
-		}
-		if !errors.Is(err, dynamo.ErrCondition) {
+		case !errors.Is(err, dynamo.ErrCondition):
 			return fmt.Errorf("storing the pending device sign-ins: %w", err)
 		}
 	}
@@ -167,8 +167,7 @@ func (s *Store) Insert(ctx context.Context, r device.Request, limits device.Limi
 	if err != nil {
 		return r, errors.Join(taken(err), s.release(ctx, r.ID))
 	}
-	r.Version = 0
-	return s.Replace(ctx, r)
+	return s.write(ctx, r, 0)
 }
 
 func (s *Store) pointsTo(ctx context.Context, r device.Request) bool {
@@ -217,8 +216,15 @@ func (s *Store) ByUser(ctx context.Context, user string) (device.Request, error)
 
 // Replace implements device.Store.
 func (s *Store) Replace(ctx context.Context, r device.Request) (device.Request, error) {
-	version := r.Version
-	r.Version++
+	if r.Version < 1 {
+		return r, device.ErrAbsent
+	}
+	return s.write(ctx, r, r.Version)
+}
+
+// write stores a request in place of a version; 0 is none.
+func (s *Store) write(ctx context.Context, r device.Request, version int64) (device.Request, error) {
+	r.Version = version + 1
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return r, fmt.Errorf("storing a device sign-in: %w", err)
@@ -229,7 +235,7 @@ func (s *Store) Replace(ctx context.Context, r device.Request) (device.Request, 
 		if !errors.Is(err, dynamo.ErrCondition) {
 			return r, fmt.Errorf("storing a device sign-in: %w", err)
 		}
-		if !s.landed(ctx, r, raw) {
+		if !s.landed(ctx, "device#"+r.ID, requestItem, raw) {
 			return r, device.ErrStale
 		}
 	}
@@ -240,8 +246,8 @@ func (s *Store) Replace(ctx context.Context, r device.Request) (device.Request, 
 }
 
 // landed reports whether an earlier attempt of a write was stored.
-func (s *Store) landed(ctx context.Context, r device.Request, raw []byte) bool {
-	item, err := s.get(ctx, "device#"+r.ID, requestItem)
+func (s *Store) landed(ctx context.Context, pk, sk string, raw []byte) bool {
+	item, err := s.get(ctx, pk, sk)
 	return err == nil && string(dynamo.BytesOf(item, "body")) == string(raw)
 }
 

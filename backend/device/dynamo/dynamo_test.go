@@ -60,7 +60,7 @@ func TestLostResponses(t *testing.T) {
 	s := open(t, func(op string, _ int, _ []byte) dynamotest.Fault {
 		if op == "PutItem" {
 			if n++; n%2 == 1 {
-				return dynamotest.LandedTimeout
+				return dynamotest.Landed
 			}
 		}
 		return dynamotest.Pass
