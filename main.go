@@ -90,13 +90,13 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 		return cli.RunningDemo{}, err
 	}
 	facts := cli.DemoFacts{
-		Server: w.Server, Pin: w.Pin, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID,
+		Server: w.Server, Pin: w.Pin, Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID, SSOClientID: w.SSOClientID, DeviceClientID: w.DeviceClientID, HostedUI: w.HostedUI,
 		CognitoEndpoint: w.CognitoEndpoint, Issuer: w.Issuer, S3Endpoint: w.S3Endpoint, S3Region: w.S3Region,
 		S3AccessKey: w.S3AccessKey, S3SecretKey: w.S3SecretKey, Dir: w.Dir, GrantsFile: w.GrantsFile, MailFile: w.MailFile,
 	}
 	for _, p := range w.People {
 		facts.People = append(facts.People, cli.Account{
-			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary, SetUpMFA: p.SetUpMFA,
+			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary, SetUpMFA: p.SetUpMFA, SSOOnly: p.SSOOnly,
 		})
 	}
 	return cli.RunningDemo{

@@ -72,6 +72,8 @@ func rules() []rule {
 		{"usher/backend/object", "usher/backend/grant", nil, "S3 does not learn the reason"},
 		{"usher/backend/audit", "usher/backend/object", nil, "the log is independent of the signing of URLs"},
 		{"usher/backend/identity", "usher/backend/grant", nil, "identity does not depend on grants"},
+		{"usher/backend/federation", "usher", []string{"usher/backend/api/shape", "usher/backend/federation"}, "the Lambda function of the pool's trigger has nothing else of usher"},
+		{"usher/backend/federation", "net", []string{"net/url"}, "the groups of a sign-in are a pure step"},
 	}
 }
 

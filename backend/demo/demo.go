@@ -97,19 +97,25 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	box, err := sandbox.Start(ctx, sandbox.Options{
-		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage,
-		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
-	})
+	inbound, err := trigger(o.Now)
 	if err != nil {
-		return ports.explain(err)
+		return err
 	}
-	d.Sandbox, d.Facts = box, box.Facts
-	d.cleanup = append(d.cleanup, box.Close)
+	// The app clients of the pool are registered with the server's address.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ports.server())
 	if err != nil {
 		return ports.explain(fmt.Errorf("starting usher's server: %w", err))
 	}
+	box, err := sandbox.Start(ctx, sandbox.Options{
+		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage,
+		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
+		Server: "http://" + listener.Addr().String(), Inbound: inbound,
+	})
+	if err != nil {
+		return errors.Join(ports.explain(err), listener.Close())
+	}
+	d.Sandbox, d.Facts = box, box.Facts
+	d.cleanup = append(d.cleanup, box.Close)
 	if o.KeepPort {
 		if err := ports.store(dir); err != nil {
 			return errors.Join(err, listener.Close())

@@ -37,5 +37,6 @@ func Example() {
 	// alan [engineering]
 	// margaret [usher-admins finance-team]
 	// edsger [engineering]
+	// barbara [finance-team engineering]
 	// katherine [engineering]
 }

@@ -24,6 +24,12 @@ type Options struct {
 	AccessTokenLife time.Duration // 0: 10 minutes
 	Storage         *Storage      // nil: the sandbox's own S3, filled with the demo's files
 
+	// Server is the origin of usher's backend. Without it, the app clients have
+	// no redirect URI and no sign-out page there.
+	Server string
+	// Inbound is the pool's inbound federation trigger; see hosted.Company.
+	Inbound func(assertion map[string]string) (map[string]string, error)
+
 	S3Port, CognitoPort int                   // 0: a free port
 	CodeWanted          func(username string) // see cognito.Config; may be nil
 }
@@ -43,8 +49,12 @@ type Facts struct {
 	Region          string
 	S3Region        string
 	UserPoolID      string
-	ClientID        string
+	ClientID        string // of sign-ins with a password in usher
+	SSOClientID     string // of sign-ins in a browser on the same machine
+	DeviceClientID  string // of sign-ins in a browser on another device
 	CognitoEndpoint string
+	HostedUI        string // origin of the pages for a browser
+	Provider        string // name of the company's identity provider
 	Issuer          string
 	S3Endpoint      string
 	S3AccessKey     string
@@ -64,6 +74,7 @@ type Person struct {
 	TOTPSecret string   `json:"totp_secret,omitempty"`
 	Temporary  bool     `json:"temporary,omitempty"`  // must set a password at the first sign-in
 	SetUpMFA   bool     `json:"set_up_mfa,omitempty"` // must set up an authenticator app at the first sign-in
+	SSOOnly    bool     `json:"sso_only,omitempty"`   // of the company's directory: signs in there alone
 }
 
 // people returns the accounts without passwords. A TOTPSecret other than ""
@@ -75,6 +86,7 @@ func people() []Person {
 		{Username: "alan", Groups: []string{"engineering"}, TOTPSecret: "yes"},
 		{Username: "margaret", Groups: []string{"usher-admins", "finance-team"}},
 		{Username: "edsger", Groups: []string{"engineering"}, Temporary: true},
+		{Username: "barbara", Groups: []string{"finance-team", "engineering"}, SSOOnly: true},
 		{Username: "katherine", Groups: []string{"engineering"}, SetUpMFA: true},
 	}
 }

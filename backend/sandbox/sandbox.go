@@ -21,19 +21,24 @@ import (
 
 	"usher/backend/api/shape"
 	"usher/backend/sandbox/cognito"
+	"usher/backend/sandbox/cognito/hosted"
 	"usher/backend/sandbox/s3"
 	"usher/backend/sandbox/seed"
 )
 
 const (
-	poolName = "UsherDemo"
-	clientID = "1usherdemo2client3id4"
+	poolName       = "UsherDemo"
+	clientID       = "1usherdemo2client3id4"
+	ssoClientID    = "2usherdemo3sso4client5"
+	deviceClientID = "3usherdemo4device5client"
+	provider       = "Company"
 )
 
 // Sandbox is a running user pool and S3 server.
 type Sandbox struct {
 	Facts
 	Pool    *cognito.Pool
+	Company *hosted.Company
 	Objects *s3.Server
 
 	backendKey, backendSecret string
@@ -52,7 +57,7 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	s := &Sandbox{Facts: Facts{
-		Region: Region, S3Region: Region, ClientID: clientID,
+		Region: Region, S3Region: Region, ClientID: clientID, SSOClientID: ssoClientID, DeviceClientID: deviceClientID, Provider: provider,
 		S3AccessKey: saved.OwnerKey, S3SecretKey: saved.OwnerSecret,
 		People: saved.People, Dir: o.Dir, GrantsFile: filepath.Join(o.Dir, "grants.yaml"),
 		MailFile: filepath.Join(o.Dir, "mail.jsonl"),
@@ -123,7 +128,7 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error {
 	var err error
 	s.Pool, err = cognito.New(cognito.Config{
-		Region: s.Region, PoolID: s.UserPoolID, ClientID: clientID, Now: o.Now, Rand: rand.Reader,
+		Region: s.Region, PoolID: s.UserPoolID, ClientID: clientID, Clients: clients(o.Server), Now: o.Now, Rand: rand.Reader,
 		OwnerKeys: func(id string) (string, bool) {
 			switch id { // the backend queries groups with its own key
 			case saved.OwnerKey:
@@ -142,18 +147,36 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
-	if s.CognitoEndpoint, err = s.listen(ctx, "the sign-in service", s.Pool, o.CognitoPort); err != nil {
+	s.Company = &hosted.Company{Name: provider, Inbound: o.Inbound}
+	pages, err := hosted.New(hosted.Config{Pool: s.Pool, Now: o.Now, Rand: rand.Reader, Company: s.Company})
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	both := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pages.Serves(r.URL.Path) {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		s.Pool.ServeHTTP(w, r)
+	})
+	if s.CognitoEndpoint, err = s.listen(ctx, "the sign-in service", both, o.CognitoPort); err != nil {
 		return err
 	}
+	s.HostedUI = s.CognitoEndpoint
 	if err := s.Pool.SetBaseURL(s.CognitoEndpoint); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	s.Issuer = s.Pool.Issuer()
 	for _, p := range saved.People {
-		_, err := s.Pool.AddUser(cognito.User{
+		account := cognito.User{
 			Username: p.Username, Email: p.Username + "@example.com", Groups: p.Groups,
-			Password: p.Password, Temporary: p.Temporary, TOTPSecret: p.TOTPSecret, SetUpMFA: p.SetUpMFA,
-		})
+			Password: p.Password, Temporary: p.Temporary, TOTPSecret: p.TOTPSecret, SetUpMFA: p.SetUpMFA, External: p.SSOOnly,
+		}
+		if p.SSOOnly { // the company has the groups, not the pool
+			s.Company.Put(hosted.Employee{Username: p.Username, Password: p.Password, Email: account.Email, Groups: p.Groups})
+			account.Groups = nil
+		}
+		_, err := s.Pool.AddUser(account)
 		if err != nil && !saved.reused {
 			return fmt.Errorf("sandbox: adding %s: %w", p.Username, err)
 		}
@@ -164,6 +187,20 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error
 	return nil
 }
 
+// clients returns the app clients of the authorization code grant. server is the
+// origin of usher's backend, or "".
+func clients(server string) []cognito.AppClient {
+	scopes := []string{"openid", "email"}
+	sso := cognito.AppClient{ID: ssoClientID, Callbacks: shape.Callbacks(), Scopes: scopes}
+	device := cognito.AppClient{ID: deviceClientID, Scopes: scopes}
+	if server != "" {
+		device.Callbacks = []string{server + shape.DeviceCallbackPath}
+		device.Logouts = []string{server + shape.SignedOutPath}
+		sso.Logouts = device.Logouts
+	}
+	return []cognito.AppClient{sso, device}
+}
+
 // presentPeople returns people in the present state of their accounts. In a
 // directory that is reused, a person may have changed their password or set up
 // an authenticator.
@@ -171,6 +208,9 @@ func (s *Sandbox) presentPeople(people []Person) []Person {
 	present := slices.Clone(people)
 	for i := range present {
 		p := &present[i]
+		if p.SSOOnly {
+			continue
+		}
 		a := s.Pool.Account(p.Username, p.Password)
 		if !a.PasswordMatches {
 			p.Password = ""
@@ -182,7 +222,7 @@ func (s *Sandbox) presentPeople(people []Person) []Person {
 }
 
 // listen serves h on a loopback port; 0 means a free one. A request with another
-// Host, or with an Origin (the script of a web page), gets an empty 421.
+// Host, or with the Origin of another web page, gets an empty 421.
 func (s *Sandbox) listen(ctx context.Context, name string, h http.Handler, port int) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
@@ -193,7 +233,9 @@ func (s *Sandbox) listen(ctx context.Context, name string, h http.Handler, port 
 	srv := &http.Server{
 		ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !slices.Contains(hosts, strings.ToLower(r.Host)) || len(r.Header.Values("Origin")) > 0 || r.URL.IsAbs() {
+			host := strings.ToLower(r.Host)
+			foreign := func(origin string) bool { return origin != "http://"+host }
+			if !slices.Contains(hosts, host) || slices.ContainsFunc(r.Header.Values("Origin"), foreign) || r.URL.IsAbs() {
 				http.Error(w, "", http.StatusMisdirectedRequest)
 				return
 			}

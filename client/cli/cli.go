@@ -83,6 +83,8 @@ type DemoFacts struct {
 	Region          string    `json:"region"`
 	UserPoolID      string    `json:"user_pool_id"`
 	ClientID        string    `json:"client_id"`
+	SSOClientID     string    `json:"sso_client_id"`
+	DeviceClientID  string    `json:"device_client_id"`
 	CognitoEndpoint string    `json:"cognito_endpoint"`
 	Issuer          string    `json:"issuer"`
 	HostedUI        string    `json:"hosted_ui,omitempty"`
@@ -104,6 +106,7 @@ type Account struct {
 	TOTPSecret string   `json:"totp_secret,omitempty"`
 	Temporary  bool     `json:"temporary,omitempty"`  // must set a password at the first sign-in
 	SetUpMFA   bool     `json:"set_up_mfa,omitempty"` // must set up an authenticator app at the first sign-in
+	SSOOnly    bool     `json:"sso_only,omitempty"`   // signs in at the company, in a browser
 }
 
 // About describes an account in the list of accounts.
@@ -115,6 +118,8 @@ func (a Account) About() string {
 	switch {
 	case a.Temporary:
 		about += "; must set a password"
+	case a.SSOOnly:
+		about += "; signs in with SSO"
 	case a.SetUpMFA:
 		about += "; must set up a code"
 	case a.TOTPSecret != "":

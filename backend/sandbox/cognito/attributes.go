@@ -5,8 +5,11 @@ import (
 	"time"
 )
 
-// standardAttributes returns the OpenID Connect attributes in a pool without a
-// custom schema.
+// GroupsAttribute is the pool's only custom attribute: the groups of a person of
+// an external identity provider. No app client of the API can write it.
+const GroupsAttribute = "custom:groups"
+
+// standardAttributes returns the OpenID Connect attributes of a pool.
 //
 // SPEC: user-pool-settings-attributes, "Standard attributes".
 func standardAttributes() []string {
@@ -22,7 +25,7 @@ func checkAttribute(name, value string) error {
 		return missing("userAttributes.1.member.name")
 	case name == "sub":
 		return invalidParameter("user.sub: Attribute cannot be updated.")
-	case !slices.Contains(standardAttributes(), name):
+	case name != GroupsAttribute && !slices.Contains(standardAttributes(), name):
 		return invalidParameter("Attributes did not conform to the schema: " + quoteID(name) + ": Attribute does not exist in the schema.")
 	case len(value) > 2048:
 		return invalidParameter("user." + name + ": String must be no longer than 2048 characters")
@@ -57,7 +60,7 @@ func (p *Pool) adminUpdateUserAttributes(now time.Time, in *updateAttributesInpu
 // SPEC: API UpdateUserAttributes.
 func (p *Pool) updateUserAttributes(now time.Time, in *updateAttributesInput) (any, error) {
 	for _, a := range in.UserAttributes {
-		if a.Name == "email_verified" || a.Name == "phone_number_verified" {
+		if a.Name == "email_verified" || a.Name == "phone_number_verified" || a.Name == GroupsAttribute {
 			return nil, notAuthorized("A client attempted to write unauthorized attribute")
 		}
 	}
@@ -137,6 +140,9 @@ func (p *Pool) adminDeleteUserAttributes(now time.Time, in *deleteAttributesInpu
 func (p *Pool) deleteUserAttributes(now time.Time, in *deleteAttributesInput) (any, error) {
 	if err := in.check(); err != nil {
 		return nil, err
+	}
+	if slices.Contains(in.UserAttributeNames, GroupsAttribute) {
+		return nil, notAuthorized("A client attempted to write unauthorized attribute")
 	}
 	return nil, p.withUser(now, in.AccessToken, scopeAdmin, func(u *user) error {
 		p.removeAttributes(now, u, in.UserAttributeNames)

@@ -40,22 +40,6 @@ type authResult struct {
 	TokenType    string
 }
 
-func (p *Pool) checkClient(id string) error {
-	switch id {
-	case p.cfg.ClientID:
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.faulty(FaultClientSecret) {
-			return notAuthorized("Client " + id + " is configured with secret but SECRET_HASH was not received")
-		}
-		return nil
-	case "":
-		return missing("clientId")
-	default:
-		return notFound("User pool client " + quoteID(id) + " does not exist.")
-	}
-}
-
 // quoteID quotes a caller's text for an error message, and truncates it.
 func quoteID(id string) string {
 	if len(id) > 128 {
@@ -70,7 +54,7 @@ func quoteID(id string) string {
 }
 
 func (p *Pool) initiateAuth(now time.Time, in *initiateAuthInput) (any, error) {
-	if err := p.checkClient(in.ClientId); err != nil {
+	if err := p.checkAPIClient(in.ClientId, in.AuthFlow); err != nil {
 		return nil, err
 	}
 	switch in.AuthFlow {
@@ -80,14 +64,14 @@ func (p *Pool) initiateAuth(now time.Time, in *initiateAuthInput) (any, error) {
 		if !p.cfg.PasswordAuth {
 			return nil, invalidParameter("USER_PASSWORD_AUTH flow not enabled for this client")
 		}
-		return p.passwordAuth(now, in.AuthParameters)
+		return p.finish(p.passwordStep(now, in.AuthParameters))
 	case "REFRESH_TOKEN_AUTH", "REFRESH_TOKEN":
 		// SPEC: using-the-refresh-token: not available in app clients with
 		// rotation. The words of the refusal are not documented.
 		if p.cfg.Rotation {
 			return nil, invalidParameter("REFRESH_TOKEN_AUTH flow not enabled for this client")
 		}
-		return p.refreshTokens(now, in.AuthParameters["REFRESH_TOKEN"])
+		return p.refreshTokens(now, in.ClientId, in.AuthParameters["REFRESH_TOKEN"])
 	case "":
 		return nil, missing("authFlow")
 	default:
@@ -116,7 +100,7 @@ func (p *Pool) startSRP(now time.Time, params map[string]string) (any, error) {
 	c := &challenge{name: passwordVerifier, typed: typed, publicA: publicA}
 	var salt *big.Int
 	p.mu.Lock()
-	if u := p.signInUser(typed); u != nil {
+	if u := p.localUser(typed); u != nil {
 		// SPEC: how-to-manage-user-accounts: the error of a disabled account is
 		// distinct.
 		if u.Disabled && !p.faulty(FaultLateDisabled) {
@@ -150,47 +134,49 @@ func (p *Pool) startSRP(now time.Time, params map[string]string) (any, error) {
 	}, nil
 }
 
-func (p *Pool) passwordAuth(now time.Time, params map[string]string) (any, error) {
+// passwordStep checks a password that was sent, and returns the next step.
+func (p *Pool) passwordStep(now time.Time, params map[string]string) (*authOutput, *issue, error) {
 	typed, password := params["USERNAME"], params["PASSWORD"]
 	if typed == "" {
-		return nil, invalidParameter("Missing required parameter USERNAME")
+		return nil, nil, invalidParameter("Missing required parameter USERNAME")
 	}
 	if password == "" {
-		return nil, invalidParameter("Missing required parameter PASSWORD")
+		return nil, nil, invalidParameter("Missing required parameter PASSWORD")
 	}
 	if err := p.makeKeys(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p.mu.Lock()
-	u := p.signInUser(typed)
+	defer p.mu.Unlock()
+	u := p.localUser(typed)
 	name := typed
 	if u != nil {
 		name = u.Username
 	}
 	if err := p.locked(now, factorPassword, name); err != nil {
-		p.mu.Unlock()
-		return nil, err
+		return nil, nil, err
 	}
 	if u != nil && u.Disabled {
-		p.mu.Unlock()
-		return nil, notAuthorized("User is disabled.")
+		return nil, nil, notAuthorized("User is disabled.")
 	}
 	if u == nil || !u.passwordMatches(p.name, password) {
 		p.failed(now, factorPassword, name)
-		p.mu.Unlock()
-		return nil, wrongPassword()
+		return nil, nil, wrongPassword()
 	}
-	out, issue, err := p.nextStep(now, u, newPasswordRequired)
-	p.mu.Unlock()
-	return p.finish(out, issue, err)
+	return p.nextStep(now, u, newPasswordRequired)
 }
 
 func (p *Pool) respond(now time.Time, in *respondInput) (any, error) {
-	if err := p.checkClient(in.ClientId); err != nil {
+	if err := p.checkAPIClient(in.ClientId, in.ChallengeName); err != nil {
 		return nil, err
 	}
+	return p.finish(p.answer(now, in))
+}
+
+// answer checks the response to a challenge, and returns the next step.
+func (p *Pool) answer(now time.Time, in *respondInput) (*authOutput, *issue, error) {
 	if in.ChallengeName == "" {
-		return nil, missing("challengeName")
+		return nil, nil, missing("challengeName")
 	}
 	answer, ok := map[string]func(time.Time, *respondInput) (*authOutput, *issue, error){
 		passwordVerifier:    p.answerPassword,
@@ -199,19 +185,18 @@ func (p *Pool) respond(now time.Time, in *respondInput) (any, error) {
 		mfaSetup:            p.answerSetup,
 	}[in.ChallengeName]
 	if !ok {
-		return nil, invalidParameter("Unknown challenge name.")
+		return nil, nil, invalidParameter("Unknown challenge name.")
 	}
 	if in.ChallengeResponses["USERNAME"] == "" {
-		return nil, invalidParameter("Missing required parameter USERNAME")
+		return nil, nil, invalidParameter("Missing required parameter USERNAME")
 	}
 	if in.ChallengeName != passwordVerifier && in.Session == "" {
-		return nil, invalidParameter("Missing required parameter Session")
+		return nil, nil, invalidParameter("Missing required parameter Session")
 	}
 	if err := p.makeKeys(); err != nil { // before the challenge is spent
-		return nil, err
+		return nil, nil, err
 	}
-	out, issue, err := answer(now, in)
-	return p.finish(out, issue, err)
+	return answer(now, in)
 }
 
 // finish signs the tokens of a step's issue, outside the lock.

@@ -15,9 +15,9 @@
 //   - requests for other host names than loopback and its own, and requests
 //     from the origin of another web page, are refused.
 //
-// Sign-up, SMS, passkeys, devices, Lambda triggers, managed login, and more than
-// one pool and app client are not implemented. Mail goes to Config.Send.
-// Production code must not import this package.
+// Package hosted serves the pages and the OAuth endpoints of the pool's domain.
+// Sign-up, SMS, passkeys, devices, and more than one pool are not implemented.
+// Mail goes to Config.Send. Production code must not import this package.
 //
 // A comment with "SPEC:" names the page of AWS's documentation for a behavior.
 // Comments also mark behavior that AWS does not document.

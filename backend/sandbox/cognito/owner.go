@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -113,9 +114,13 @@ func (p *Pool) listUserPoolClients(_ time.Time, in *clientInput) (any, error) {
 	if in.NextToken != "" {
 		return nil, invalidParameter("Invalid pagination token")
 	}
-	return map[string]any{"UserPoolClients": []any{map[string]any{
+	clients := []any{map[string]any{
 		"ClientId": p.cfg.ClientID, "UserPoolId": p.cfg.PoolID, "ClientName": p.clientName(),
-	}}}, nil
+	}}
+	for _, c := range p.cfg.Clients {
+		clients = append(clients, map[string]any{"ClientId": c.ID, "UserPoolId": p.cfg.PoolID, "ClientName": c.ID})
+	}
+	return map[string]any{"UserPoolClients": clients}, nil
 }
 
 func (p *Pool) describeUserPoolClient(_ time.Time, in *clientInput) (any, error) {
@@ -125,7 +130,7 @@ func (p *Pool) describeUserPoolClient(_ time.Time, in *clientInput) (any, error)
 	if err := p.checkClient(in.ClientId); err != nil {
 		return nil, err
 	}
-	flows := []string{"ALLOW_USER_SRP_AUTH"}
+	name, flows := p.clientName(), []string{"ALLOW_USER_SRP_AUTH"}
 	if p.cfg.PasswordAuth {
 		flows = append(flows, "ALLOW_USER_PASSWORD_AUTH")
 	}
@@ -138,15 +143,23 @@ func (p *Pool) describeUserPoolClient(_ time.Time, in *clientInput) (any, error)
 	p.mu.Lock()
 	at := seconds(p.created())
 	p.mu.Unlock()
-	return map[string]any{"UserPoolClient": map[string]any{
-		"UserPoolId": p.cfg.PoolID, "ClientId": p.cfg.ClientID, "ClientName": p.clientName(),
+	oauth := map[string]any{}
+	if c, ok := p.Client(in.ClientId); ok {
+		name, flows = c.ID, []string{}
+		oauth = map[string]any{"AllowedOAuthFlowsUserPoolClient": true, "AllowedOAuthFlows": []string{"code"},
+			"AllowedOAuthScopes": c.Scopes, "CallbackURLs": c.Callbacks, "LogoutURLs": c.Logouts}
+	}
+	out := map[string]any{
+		"UserPoolId": p.cfg.PoolID, "ClientId": in.ClientId, "ClientName": name,
 		"CreationDate": at, "LastModifiedDate": at,
 		"ExplicitAuthFlows": flows, "PreventUserExistenceErrors": "ENABLED", "EnableTokenRevocation": true,
 		"AccessTokenValidity": int(p.cfg.AccessTokenLife / time.Second), "IdTokenValidity": int(p.cfg.AccessTokenLife / time.Second),
 		"RefreshTokenValidity": int(p.cfg.RefreshTokenLife / time.Second),
 		"TokenValidityUnits":   map[string]string{"AccessToken": "seconds", "IdToken": "seconds", "RefreshToken": "seconds"},
 		"RefreshTokenRotation": rotation, "AuthSessionValidity": max(1, int(p.cfg.SessionLife/time.Minute)),
-	}}, nil
+	}
+	maps.Copy(out, oauth)
+	return map[string]any{"UserPoolClient": out}, nil
 }
 
 type mfaConfigInput struct {

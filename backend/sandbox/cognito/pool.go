@@ -31,10 +31,12 @@ const (
 type Config struct {
 	Region    string // us-east-1
 	PoolID    string // us-east-1_AbCdEfGhI
-	ClientID  string // the one app client; it has no secret
+	ClientID  string // the app client of sign-ins through the API; it has no secret
 	Now       func() time.Time
 	Rand      io.Reader
 	OwnerKeys func(accessKeyID string) (secret string, ok bool) // keys that authenticate the owner's calls
+
+	Clients []AppClient // for the authorization code grant
 
 	BaseURL   string // http://127.0.0.1:PORT; or call SetBaseURL after listening
 	StateFile string // "" keeps everything in memory

@@ -321,7 +321,7 @@ func TestAddUserRefuses(t *testing.T) {
 }
 
 func TestNoFormatVerbShowsASecret(t *testing.T) {
-	values := []any{User{Username: "ada", Password: "sesame", TOTPSecret: "sesame"}, Tokens{"sesame", "sesame", "sesame"},
+	values := []any{User{Username: "ada", Password: "sesame", TOTPSecret: "sesame"}, Tokens{Access: "sesame", ID: "sesame", Refresh: "sesame"},
 		&User{Password: "sesame"}, []User{{Password: "sesame"}}, map[string]Tokens{"x": {Refresh: "sesame"}}}
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {

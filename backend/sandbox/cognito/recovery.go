@@ -65,7 +65,7 @@ func (p *Pool) newReset(now time.Time, u *user) (Mail, error) {
 	if u.Disabled {
 		return Mail{}, notAuthorized("User is disabled.")
 	}
-	if u.Status == statusForceChange {
+	if u.Status == statusForceChange || u.Status == statusExternal {
 		return Mail{}, notAuthorized("User password cannot be reset in the current state.")
 	}
 	if u.Attributes["email"] == "" || u.Attributes["email_verified"] != "true" {
@@ -95,7 +95,7 @@ func (p *Pool) forgotPassword(now time.Time, in *forgotPasswordInput) (any, erro
 		p.mu.Unlock()
 		return nil, err
 	}
-	u := p.signInUser(in.Username)
+	u := p.localUser(in.Username)
 	if u == nil {
 		p.mu.Unlock()
 		letter := func(purpose string) string { return string('a' + p.simulate(purpose, in.Username)[0]%26) }

@@ -61,7 +61,7 @@ func (p *Pool) getTokensFromRefreshToken(now time.Time, in *getTokensInput) (any
 	if in.RefreshToken == "" {
 		return nil, missing("refreshToken")
 	}
-	return p.refreshTokens(now, in.RefreshToken)
+	return p.refreshTokens(now, in.ClientId, in.RefreshToken)
 }
 
 type revokeTokenInput struct{ Token, ClientId string }
@@ -80,6 +80,9 @@ func (p *Pool) revokeToken(_ time.Time, in *revokeTokenInput) (any, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, s, _ := p.findRefresh(in.Token)
+	if s != nil && p.clientOf(s) != in.ClientId {
+		return nil, notAuthorized("Invalid Refresh Token")
+	}
 	if s == nil {
 		if _, err := p.readAccess(in.Token); err == nil {
 			return nil, &Error{Code: "UnsupportedTokenTypeException", Message: "Unsupported token type"}
@@ -140,13 +143,22 @@ func (p *Pool) withTOTPOwner(now time.Time, in *softwareTokenInput, f func(*user
 	return f(u, c)
 }
 
-// associateSoftwareToken returns a new TOTP secret. The secret is in force only
-// after VerifySoftwareToken.
-func (p *Pool) associateSoftwareToken(now time.Time, in *softwareTokenInput) (any, error) {
-	var out struct {
+// associated and verified are the responses of the set-up of an authenticator.
+type (
+	associated struct {
 		SecretCode string
 		Session    string `json:",omitempty"`
 	}
+	verified struct {
+		Status  string
+		Session string `json:",omitempty"`
+	}
+)
+
+// associateSoftwareToken returns a new TOTP secret. The secret is in force only
+// after VerifySoftwareToken.
+func (p *Pool) associateSoftwareToken(now time.Time, in *softwareTokenInput) (any, error) {
+	var out associated
 	err := p.withTOTPOwner(now, in, func(u *user, c *challenge) error {
 		u.pendingTOTP = encodeTOTPSecret(p.random(totpSecretBytes))
 		out.SecretCode = u.pendingTOTP
@@ -163,10 +175,7 @@ func (p *Pool) verifySoftwareToken(now time.Time, in *softwareTokenInput) (any, 
 	if in.UserCode == "" {
 		return nil, missing("userCode")
 	}
-	out := struct {
-		Status  string
-		Session string `json:",omitempty"`
-	}{Status: "SUCCESS"}
+	out := verified{Status: "SUCCESS"}
 	err := p.withTOTPOwner(now, in, func(u *user, c *challenge) error {
 		if u.pendingTOTP == "" {
 			return &Error{Code: "SoftwareTokenMFANotFoundException", Message: "Software Token MFA does not exist for the user."}

@@ -20,7 +20,9 @@ type tokenHash [sha256.Size]byte
 type signIn struct {
 	Username string         `json:"username"`
 	Sub      string         `json:"sub"`
+	Client   string         `json:"client,omitempty"` // app client; "" for Config.ClientID
 	Scope    string         `json:"scope"`
+	Resource string         `json:"resource,omitempty"` // aud of its access tokens
 	EventID  string         `json:"event_id"`
 	AuthTime time.Time      `json:"auth_time"`
 	Expires  time.Time      `json:"expires"` // of every refresh token in the family
@@ -36,12 +38,14 @@ type refreshToken struct {
 // accessClaims are the claims of an access token.
 //
 // SPEC: using-the-access-token: cognito:groups is absent for an account without
-// groups, and there is no aud.
+// groups. cognito-user-pools-define-resource-servers: aud is present only with a
+// resource binding.
 type accessClaims struct {
 	Sub       string   `json:"sub"`
 	Groups    []string `json:"cognito:groups,omitempty"`
 	Issuer    string   `json:"iss"`
 	ClientID  string   `json:"client_id"`
+	Audience  string   `json:"aud,omitempty"`
 	OriginJTI string   `json:"origin_jti"`
 	EventID   string   `json:"event_id"`
 	TokenUse  string   `json:"token_use"`
@@ -69,6 +73,7 @@ type idClaims struct {
 	IssuedAt      int64    `json:"iat"`
 	JTI           string   `json:"jti"`
 	Email         string   `json:"email,omitempty"`
+	Nonce         string   `json:"nonce,omitempty"`
 }
 
 // issue holds the unsigned tokens of a decision under the lock. Signing happens
@@ -83,6 +88,7 @@ type issue struct {
 // Tokens are the tokens of a sign-in.
 type Tokens struct {
 	Access, ID, Refresh string
+	Life                time.Duration // of Access and ID
 }
 
 // String keeps tokens out of every log.
@@ -118,7 +124,7 @@ func (p *Pool) SignIn(username string, scopes ...string) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, err
 	}
-	return Tokens{Access: result.AccessToken, ID: result.IdToken, Refresh: result.RefreshToken}, p.save()
+	return Tokens{Access: result.AccessToken, ID: result.IdToken, Refresh: result.RefreshToken, Life: grant.life}, p.save()
 }
 
 // issueFor creates a token family for an authenticated account. The caller holds
@@ -132,21 +138,26 @@ func (p *Pool) issueFor(now time.Time, u *user) *issue {
 	token := p.addRefreshToken(origin, s)
 	p.changed++
 	p.prune(now)
-	return p.claims(now, origin, s, u, token)
+	return p.claims(now, origin, s, u, token, false)
 }
 
 // claims fills in both tokens from the account's present state: a change of
-// groups after the sign-in shows in the next token. The caller holds p.mu.
-func (p *Pool) claims(now time.Time, origin string, s *signIn, u *user, refresh string) *issue {
+// groups after the sign-in shows in the next token. The access token has an aud
+// only from the token endpoint (bound). The caller holds p.mu.
+func (p *Pool) claims(now time.Time, origin string, s *signIn, u *user, refresh string, bound bool) *issue {
 	iat, exp := now.Unix(), now.Add(p.cfg.AccessTokenLife).Unix()
 	groups := slices.Clone(u.Groups)
 	i := &issue{refresh: refresh, life: p.cfg.AccessTokenLife}
-	i.access = accessClaims{Sub: u.Sub, Groups: groups, Issuer: p.issuer(), ClientID: p.cfg.ClientID,
+	client := p.clientOf(s)
+	i.access = accessClaims{Sub: u.Sub, Groups: groups, Issuer: p.issuer(), ClientID: client,
 		OriginJTI: origin, EventID: s.EventID, TokenUse: "access", Scope: s.Scope,
 		AuthTime: s.AuthTime.Unix(), Expires: exp, IssuedAt: iat, JTI: p.uuid(), Username: u.Username}
 	i.id = idClaims{Sub: u.Sub, Groups: groups, Issuer: p.issuer(), Username: u.Username,
-		OriginJTI: origin, Audience: p.cfg.ClientID, EventID: s.EventID, TokenUse: "id",
+		OriginJTI: origin, Audience: client, EventID: s.EventID, TokenUse: "id",
 		AuthTime: s.AuthTime.Unix(), Expires: exp, IssuedAt: iat, JTI: p.uuid(), Email: u.Attributes["email"]}
+	if bound {
+		i.access.Audience = s.Resource
+	}
 	if v, ok := u.Attributes["email_verified"]; ok {
 		verified := v == "true"
 		i.id.EmailVerified = &verified
@@ -201,22 +212,24 @@ func (p *Pool) findRefresh(token string) (origin string, s *signIn, at int) {
 //
 // SPEC: using-the-refresh-token, "Refresh token rotation". The page documents
 // only the exception for a reused token, so the family stays valid here.
-func (p *Pool) refreshTokens(now time.Time, token string) (any, error) {
+func (p *Pool) refreshTokens(now time.Time, client, token string) (any, error) {
 	if token == "" {
 		return nil, invalidParameter("Missing required parameter REFRESH_TOKEN")
 	}
 	if err := p.makeKeys(); err != nil {
 		return nil, err
 	}
-	grant, err := p.useRefresh(now, token)
+	grant, err := p.useRefresh(now, client, token, false)
 	return p.finish(nil, grant, err)
 }
 
-func (p *Pool) useRefresh(now time.Time, token string) (*issue, error) {
+// useRefresh spends a refresh token of the client. bound is true for the token
+// endpoint.
+func (p *Pool) useRefresh(now time.Time, client, token string, bound bool) (*issue, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	origin, s, at := p.findRefresh(token)
-	if s == nil {
+	if s == nil || p.clientOf(s) != client {
 		return nil, notAuthorized("Invalid Refresh Token")
 	}
 	u := p.users[s.Username]
@@ -233,14 +246,14 @@ func (p *Pool) useRefresh(now time.Time, token string) (*issue, error) {
 		return nil, &Error{Code: "RefreshTokenReuseException", Message: "Refresh Token has been rotated out"}
 	}
 	if !p.cfg.Rotation {
-		return p.claims(now, origin, s, u, ""), nil
+		return p.claims(now, origin, s, u, "", bound), nil
 	}
 	if s.Refresh[at].Rotated.IsZero() {
 		s.Refresh[at].Rotated = now
 	}
 	next := p.addRefreshToken(origin, s)
 	p.changed++
-	return p.claims(now, origin, s, u, next), nil
+	return p.claims(now, origin, s, u, next, bound), nil
 }
 
 // revoke revokes a token family. The caller holds p.mu.

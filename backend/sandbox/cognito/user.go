@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"crypto/subtle"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -31,6 +32,7 @@ type User struct {
 	Temporary  bool   // the password must be changed at the first sign-in
 	TOTPSecret string // base32; "" means no second factor
 	SetUpMFA   bool   // an authenticator must be set up at the first sign-in
+	External   bool   // signs in at an external identity provider only; Password is ignored
 }
 
 // String hides the secrets of a User from logs.
@@ -76,6 +78,9 @@ func (p *Pool) AddUser(u User) (sub string, err error) {
 	}
 	now := p.cfg.Now()
 	p.mu.Lock()
+	if u.External {
+		u.Password = "Aa1!" + base64.RawURLEncoding.EncodeToString(p.random(32)) // unknown to everyone
+	}
 	made, err := p.createUser(now, u.Username, u.Password, u.Temporary, u.attributes())
 	if err != nil {
 		p.mu.Unlock()
@@ -89,6 +94,9 @@ func (p *Pool) AddUser(u User) (sub string, err error) {
 	}
 	made.TOTPSecret, made.TOTPOn = u.TOTPSecret, u.TOTPSecret != ""
 	made.MustMFA = u.SetUpMFA
+	if u.External {
+		made.Status = statusExternal
+	}
 	p.mu.Unlock()
 	return made.Sub, p.save()
 }
@@ -169,6 +177,15 @@ func (p *Pool) signInUser(name string) *user {
 		if u.Attributes["email_verified"] == "true" && strings.EqualFold(u.Attributes["email"], name) {
 			return u
 		}
+	}
+	return nil
+}
+
+// localUser is signInUser for a password: an account of an external identity
+// provider reads like an unknown username. The caller holds p.mu.
+func (p *Pool) localUser(name string) *user {
+	if u := p.signInUser(name); u != nil && u.Status != statusExternal {
+		return u
 	}
 	return nil
 }

@@ -227,7 +227,7 @@ func (p *Pool) serveJWKS(w http.ResponseWriter) {
 func (p *Pool) serveConfiguration(w http.ResponseWriter) {
 	issuer := p.Issuer()
 	base := strings.TrimSuffix(issuer, "/"+p.cfg.PoolID)
-	writeJSON(w, http.StatusOK, "application/json", map[string]any{
+	out := map[string]any{
 		"issuer":                                issuer,
 		"jwks_uri":                              issuer + "/.well-known/jwks.json",
 		"userinfo_endpoint":                     base + "/oauth2/userInfo",
@@ -235,7 +235,13 @@ func (p *Pool) serveConfiguration(w http.ResponseWriter) {
 		"subject_types_supported":               []string{"public"},
 		"scopes_supported":                      []string{"openid", "email", "profile"},
 		"response_types_supported":              []string{"code"},
-	})
+	}
+	if len(p.cfg.Clients) > 0 {
+		out["authorization_endpoint"], out["token_endpoint"] = base+"/oauth2/authorize", base+"/oauth2/token"
+		out["revocation_endpoint"], out["end_session_endpoint"] = base+"/oauth2/revoke", base+"/logout"
+		out["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
+	}
+	writeJSON(w, http.StatusOK, "application/json", out)
 }
 
 // serveUserInfo returns the attributes of an access token with the openid scope.
