@@ -101,15 +101,7 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 	case event.ByPath:
 		w.paths(some, none)
 	case event.ByAction, event.ByOutcome:
-		column, index := columnOf(field)
-		if len(some) == 0 && len(none) > 0 {
-			rest, err := s.otherValues(ctx, column, index, values(none))
-			w.nothing = w.nothing || len(rest) == 0
-			w.equal(column, index, rest)
-			return err
-		}
-		w.equal(column, index, values(some))
-		w.differ(column, values(none))
+		return s.rare(ctx, w, field, values(some), values(none))
 	default:
 		column, index := columnOf(field)
 		w.equal(column, index, values(some))
@@ -120,6 +112,49 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 		}
 	}
 	return nil
+}
+
+// rare adds terms of an action or an outcome. Their indexes have rare values only,
+// so a query for a frequent value is a scan in the order of time.
+func (s reader) rare(ctx context.Context, w *where, field event.Field, some, none []any) error {
+	column, name := columnOf(field)
+	frequent, condition := frequentOf(field)
+	isFrequent := func(v any) bool { return slices.Contains(frequent, v) }
+	others := len(some) == 0 && len(none) > 0 // all values except none
+	for _, v := range frequent {
+		if others && !slices.Contains(none, v) {
+			w.differ(column, none)
+			return nil
+		}
+	}
+	if others {
+		rest, err := s.otherValues(ctx, column, name, condition, none)
+		if err != nil {
+			return err
+		}
+		w.nothing = w.nothing || len(rest) == 0
+		some, none = rest, nil
+	}
+	if slices.ContainsFunc(some, isFrequent) {
+		name = ""
+	}
+	w.equal(column, name, some)
+	if len(some) > 0 && name != "" {
+		w.and(condition)
+		last := &w.indexes[len(w.indexes)-1]
+		last.condition += " AND " + condition
+	}
+	w.differ(column, none)
+	return nil
+}
+
+// frequentOf returns the values that the partial index of a field leaves out, and
+// the condition of that index (see rareIndexes).
+func frequentOf(f event.Field) (values []any, condition string) {
+	if f == event.ByAction {
+		return []any{event.Download, event.Completed}, "e.action <> 'download' AND e.action <> 'completed'"
+	}
+	return []any{event.Allowed}, "e.outcome <> 'allowed'"
 }
 
 // columnOf returns the column of a field and its index.
@@ -266,12 +301,12 @@ func (s reader) chooseIndex(ctx context.Context, w *where) error {
 	return nil
 }
 
-// otherValues returns the distinct values of an indexed column except those in
-// not. It turns -outcome:allowed into outcome:denied or outcome:failed, which
-// can use the index. Each value costs one lookup, so the column must have few.
-func (s reader) otherValues(ctx context.Context, column, name string, not []any) ([]any, error) {
+// otherValues returns the distinct values in a partial index except those in not.
+// It turns -outcome:allowed into outcome:denied or outcome:failed, which can use
+// the index. Each value costs one lookup, so the column must have few.
+func (s reader) otherValues(ctx context.Context, column, name, condition string, not []any) ([]any, error) {
 	var rest []any
-	query := "SELECT min(" + column + ") FROM events AS e INDEXED BY " + name
+	query := "SELECT min(" + column + ") FROM events AS e INDEXED BY " + name + " WHERE " + condition
 	var args []any
 	for {
 		var v sql.NullString
@@ -285,7 +320,7 @@ func (s reader) otherValues(ctx context.Context, column, name string, not []any)
 			rest = append(rest, v.String)
 		}
 		if args == nil {
-			query += " WHERE " + column + " > ?"
+			query += " AND " + column + " > ?"
 		}
 		args = []any{v.String}
 	}

@@ -275,39 +275,80 @@ func (s *Store) Links(ctx context.Context, after uint64) iter.Seq2[event.Link, e
 const chunk = 1000
 
 func (s *Store) links(ctx context.Context, after uint64) (links []event.Link, err error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT r.seq, r.prev, r.hash, r.event,
-			e.id, e.time, e.session, e.action, e.outcome, e.bucket, e.object, e.ip, e.request, e.continues, p.sub, p.username
-		FROM records r LEFT JOIN events e USING (seq) LEFT JOIN people p USING (person)
-		WHERE r.seq > ? ORDER BY r.seq LIMIT ?`, int64(after), chunk)
+	rows, err := s.db.QueryContext(ctx, "SELECT seq, prev, hash, event FROM records WHERE seq > ? ORDER BY seq LIMIT ?", int64(after), chunk)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+	var damaged error
+	for damaged == nil && rows.Next() {
 		var seq int64
-		var prev, hash, canonical, object []byte
-		var id, session, action, outcome, bucket, ip, request, continues, sub, username sql.NullString
-		var ms sql.NullInt64
-		if err := rows.Scan(&seq, &prev, &hash, &canonical, &id, &ms, &session, &action, &outcome, &bucket,
-			&object, &ip, &request, &continues, &sub, &username); err != nil {
+		var prev, hash, canonical sql.RawBytes
+		if err := rows.Scan(&seq, &prev, &hash, &canonical); err != nil {
 			return links, err
 		}
 		e, err := event.Parse(canonical)
 		if err != nil {
-			return links, fmt.Errorf("record %d: %w: %w", seq, ErrDamaged, err)
-		}
-		indexed := columns{
-			id: id.String, session: session.String, action: action.String, outcome: outcome.String,
-			bucket: bucket.String, ip: ip.String, request: request.String, continues: continues.String,
-			time: ms.Int64, object: string(object),
-		}
-		if indexed != columnsOf(e) || sub.String != e.User.Sub || username.String != e.User.Username {
-			return links, fmt.Errorf("record %d: %w", seq, ErrIndex)
+			damaged = fmt.Errorf("record %d: %w: %w", seq, ErrDamaged, err)
+			break
 		}
 		l := event.Link{Seq: uint64(seq), Event: e}
 		copy(l.Prev[:], prev)
 		copy(l.Hash[:], hash)
 		links = append(links, l)
 	}
-	return links, rows.Err()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	indexed, err := s.indexed(ctx, links)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range links {
+		if indexed[l.Seq] != (indexRow{columnsOf(l.Event), l.Event.User.Sub, l.Event.User.Username}) {
+			return links[:i], fmt.Errorf("record %d: %w", l.Seq, ErrIndex)
+		}
+	}
+	return links, damaged
+}
+
+// indexRow is a row of the index with its person.
+type indexRow struct {
+	columns
+	sub, username string
+}
+
+// indexed returns the index rows of consecutive records, by number. It reads the
+// times of the records, because the index is in the order of time.
+func (s *Store) indexed(ctx context.Context, links []event.Link) (_ map[uint64]indexRow, err error) {
+	if len(links) == 0 {
+		return nil, nil
+	}
+	first := links[0].Event.Time.UnixMilli()
+	last := first
+	for _, l := range links {
+		ms := l.Event.Time.UnixMilli()
+		first, last = min(first, ms), max(last, ms)
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT e.seq, e.id, e.time, e.session, e.action, e.outcome, e.bucket, e.object,
+			e.ip, e.request, e.continues, p.sub, p.username
+		FROM events e `+byTime+` JOIN people p USING (person) WHERE e.time >= ? AND e.time <= ? AND e.seq >= ? AND e.seq <= ?`,
+		first, last, int64(links[0].Seq), int64(links[len(links)-1].Seq))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	all := make(map[uint64]indexRow, len(links))
+	for rows.Next() {
+		var seq int64
+		var r indexRow
+		var object []byte
+		if err := rows.Scan(&seq, &r.id, &r.time, &r.session, &r.action, &r.outcome, &r.bucket, &object,
+			&r.ip, &r.request, &r.continues, &r.sub, &r.username); err != nil {
+			return nil, err
+		}
+		r.object = string(object)
+		all[uint64(seq)] = r
+	}
+	return all, rows.Err()
 }

@@ -13,7 +13,7 @@ import (
 const applicationID = 0x75736841
 
 // version is the layout's version, in SQLite's user_version.
-const version = 1
+const version = 2
 
 // schema: records is the log, and the other tables are an index of it. The rows
 // of events are short and in the order of time, so a filter without an index
@@ -51,11 +51,8 @@ CREATE TABLE events (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX events_id ON events (id);
 CREATE UNIQUE INDEX events_completed ON events (continues) WHERE action = 'completed';
-CREATE UNIQUE INDEX events_seq ON events (seq);
 CREATE INDEX events_person  ON events (person);
 CREATE INDEX events_session ON events (session);
-CREATE INDEX events_action  ON events (action);
-CREATE INDEX events_outcome ON events (outcome);
 CREATE INDEX events_object  ON events (object);
 CREATE INDEX events_ip      ON events (ip);
 CREATE INDEX events_request ON events (request);
@@ -70,7 +67,24 @@ CREATE TABLE hour_people (
 	person INTEGER NOT NULL,
 	PRIMARY KEY (start, person)
 ) STRICT, WITHOUT ROWID;
+` + rareIndexes
+
+// rareIndexes are without the values of most events. An index of those would
+// cost each event an insertion, and a scan in the order of time finds them as fast.
+// A query uses such an index if it contains the condition of the index literally.
+// SPEC: https://www.sqlite.org/partialindex.html, "Queries Using Partial Indexes".
+const rareIndexes = `
+CREATE INDEX events_action  ON events (action)  WHERE action <> 'download' AND action <> 'completed';
+CREATE INDEX events_outcome ON events (outcome) WHERE outcome <> 'allowed';
 `
+
+// fromVersion1 converts a log of version 1, which had indexes of all actions and
+// outcomes, and one of the numbers.
+const fromVersion1 = `
+DROP INDEX events_seq;
+DROP INDEX events_action;
+DROP INDEX events_outcome;
+` + rareIndexes
 
 // errNoWAL is returned because SQLite would silently fall back to another
 // journal on a file system without shared memory.
@@ -78,8 +92,8 @@ var errNoWAL = errors.New("this file system does not support SQLite's write-ahea
 
 func pragma(name string, value int) string { return fmt.Sprintf("PRAGMA %s = %d", name, value) }
 
-// prepareFile creates the schema in an empty file. It returns ErrForeign or
-// ErrNewer for a file that is not a log of this version.
+// prepareFile creates the schema in an empty file, and converts a log of an
+// earlier version. It returns ErrForeign or ErrNewer for any other file.
 func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	var app, user, tables int
 	for _, q := range []struct {
@@ -95,7 +109,7 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 		}
 	}
 	switch {
-	case app == applicationID && user == version:
+	case app == applicationID && (user == version || user == 1):
 	case app == applicationID:
 		return ErrNewer
 	case app != 0 || user != 0 || tables != 0:
@@ -108,15 +122,19 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	if mode != "wal" {
 		return errNoWAL
 	}
-	if app == applicationID {
+	if app == applicationID && user == version {
 		return nil
+	}
+	layout := schema
+	if app == applicationID {
+		layout = fromVersion1
 	}
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	for _, q := range []string{schema, pragma("application_id", applicationID), pragma("user_version", version)} {
+	for _, q := range []string{layout, pragma("application_id", applicationID), pragma("user_version", version)} {
 		if _, err := tx.ExecContext(ctx, q); err != nil {
 			return err
 		}

@@ -151,7 +151,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, ErrForeign},
 		"a newer layout": {func(t *testing.T, path string) {
 			logWith(t, path, 3)
-			write(t, path, "PRAGMA user_version = 2")
+			write(t, path, "PRAGMA user_version = 99")
 		}, ErrNewer},
 		"a changed last record": {func(t *testing.T, path string) {
 			logWith(t, path, 3)

@@ -337,7 +337,24 @@ func (s *Store) Verify(ctx context.Context, pause func(context.Context)) error {
 	if err != nil {
 		return explain(err)
 	}
-	return damage(report, head)
+	if err := damage(report, head); err != nil {
+		return err
+	}
+	return s.countIndex(ctx)
+}
+
+// countIndex returns ErrIndex if the index has a row without a record. Links finds
+// a record without its row.
+func (s *Store) countIndex(ctx context.Context) error {
+	var records, rows int64
+	const query = "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM events)"
+	if err := s.db.QueryRowContext(ctx, query).Scan(&records, &rows); err != nil {
+		return explain(err)
+	}
+	if records != rows {
+		return fmt.Errorf("%d records, %d rows: %w", records, rows, ErrIndex)
+	}
+	return nil
 }
 
 // compareHead returns the log's end, and in lost the reason why a claimed head

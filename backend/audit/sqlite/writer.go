@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	codes "modernc.org/sqlite/lib"
 
@@ -125,29 +127,48 @@ type writer struct {
 
 	prepared []*sql.Stmt
 
-	head, known, addPerson, findPerson, addRecord, addEvent, addHour, addHourPerson *sql.Stmt
+	head, known, addPerson, findPerson, removeEvent, addHour, addHourPerson *sql.Stmt
+	inserts                                                                 []inserts // largest first
 }
+
+// inserts are statements that insert n rows each.
+type inserts struct {
+	n               int
+	events, records *sql.Stmt
+}
+
+// insertSizes are the rows of one statement, the largest first. A statement costs
+// as much CPU time as a row. SQLite allows 32,766 parameters.
+func insertSizes() []int { return []int{64, 8, 1} }
 
 func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*writer, error) {
 	w := &writer{conn: conn, guard: g, headFile: head, people: map[event.User]int64{}}
-	for _, p := range []struct {
+	type statement struct {
 		to  **sql.Stmt
 		sql string
-	}{
+	}
+	statements := []statement{
 		{&w.head, "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"},
 		{&w.known, "SELECT r.event FROM events e JOIN records r USING (seq) WHERE e.id = ?"},
 		{&w.addPerson, "INSERT INTO people (sub, username) VALUES (?, ?) ON CONFLICT DO NOTHING"},
 		{&w.findPerson, "SELECT person FROM people WHERE sub = ? AND username = ?"},
-		{&w.addRecord, "INSERT INTO records (seq, prev, hash, event) VALUES (?, ?, ?, ?)"},
-		{&w.addEvent, `INSERT INTO events (seq, id, time, person, session, action, outcome, bucket, object, ip, request, continues)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO NOTHING
-			ON CONFLICT (continues) WHERE action = 'completed' DO NOTHING`},
+		{&w.removeEvent, "DELETE FROM events WHERE time = ? AND seq = ?"},
 		{&w.addHour, `INSERT INTO hours (start, events, denied, downloads) VALUES (?, ?, ?, ?)
 			ON CONFLICT (start) DO UPDATE SET events = events + excluded.events,
 				denied = denied + excluded.denied, downloads = downloads + excluded.downloads`},
 		{&w.addHourPerson, "INSERT INTO hour_people (start, person) VALUES (?, ?) ON CONFLICT DO NOTHING"},
-	} {
+	}
+	w.inserts = make([]inserts, len(insertSizes()))
+	for i, n := range insertSizes() {
+		w.inserts[i].n = n
+		statements = append(statements,
+			statement{&w.inserts[i].records, "INSERT INTO records (seq, prev, hash, event) VALUES " + tuples(n, 4)},
+			statement{&w.inserts[i].events, `INSERT INTO events (seq, id, time, person, session, action, outcome, bucket, object, ip, request, continues)
+				VALUES ` + tuples(n, 12) + `
+				ON CONFLICT (id) DO NOTHING
+				ON CONFLICT (continues) WHERE action = 'completed' DO NOTHING`})
+	}
+	for _, p := range statements {
 		var err error
 		if *p.to, err = conn.PrepareContext(ctx, p.sql); err != nil {
 			return nil, errors.Join(err, w.close())
@@ -155,6 +176,11 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*
 		w.prepared = append(w.prepared, *p.to)
 	}
 	return w, nil
+}
+
+// tuples returns n tuples of bound parameters.
+func tuples(n, columns int) string {
+	return strings.TrimSuffix(strings.Repeat("("+placeholders(columns)+"),", n), ",")
 }
 
 // close closes the prepared statements, which would keep the connection open.
@@ -289,44 +315,72 @@ type openTx struct {
 
 type hourPerson struct{ start, person int64 }
 
-// append writes the events of one append.
+// append writes the events of one append, as many as possible with one statement.
 func (g *openTx) append(ctx context.Context, one *pending) error {
-	for i, e := range one.events {
-		person, err := g.w.person(ctx, e.User)
-		if err != nil {
+	for events, canonical := one.events, one.canonical; len(events) > 0; {
+		i := slices.IndexFunc(g.w.inserts, func(s inserts) bool { return s.n <= len(events) })
+		n := g.w.inserts[i].n
+		if err := g.insert(ctx, g.w.inserts[i], events[:n], canonical[:n]); err != nil {
 			return err
 		}
-		fresh, err := g.insert(ctx, e, one.canonical[i], person)
-		if err != nil {
-			return err
-		}
-		if fresh {
-			g.count(e, person)
-		}
+		events, canonical = events[n:], canonical[n:]
 	}
 	return nil
 }
 
-// insert adds one event to the chain and returns true. For an event that is in
-// the log already it returns false.
-func (g *openTx) insert(ctx context.Context, e event.Event, canonical []byte, person int64) (fresh bool, err error) {
-	seq, c := g.head.Seq+1, columnsOf(e)
-	result, err := g.w.addEvent.ExecContext(ctx, seq, c.id, c.time, person, c.session, c.action, c.outcome,
-		c.bucket, []byte(c.object), c.ip, c.request, c.continues)
+// insert adds events to the chain. It skips an event that is in the log already.
+func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event, canonical [][]byte) error {
+	people := make([]int64, len(events))
+	args := make([]any, 0, 12*len(events))
+	for i, e := range events {
+		var err error
+		if people[i], err = g.w.person(ctx, e.User); err != nil {
+			return err
+		}
+		c := columnsOf(e)
+		args = append(args, int64(g.head.Seq)+1+int64(i), c.id, c.time, people[i], c.session, c.action, c.outcome,
+			c.bucket, []byte(c.object), c.ip, c.request, c.continues)
+	}
+	result, err := with.events.ExecContext(ctx, args...)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if n, err := result.RowsAffected(); err != nil {
-		return false, err
-	} else if n == 0 {
-		return false, g.known(ctx, e, canonical)
+	switch n, err := result.RowsAffected(); {
+	case err != nil:
+		return err
+	case n == int64(len(events)):
+	case len(events) == 1:
+		return g.known(ctx, events[0], canonical[0])
+	default:
+		return g.insertEach(ctx, events, canonical)
 	}
-	hash := event.Hash(g.head.Hash, seq, canonical)
-	if _, err := g.w.addRecord.ExecContext(ctx, seq, g.head.Hash[:], hash[:], canonical); err != nil {
-		return false, err
+	args = args[:0]
+	for i, e := range events {
+		prev, seq := g.head.Hash, g.head.Seq+1
+		hash := event.Hash(prev, seq, canonical[i])
+		args = append(args, int64(seq), prev[:], hash[:], canonical[i])
+		g.head = event.Head{Seq: seq, Hash: hash}
+		g.count(e, people[i])
 	}
-	g.head = event.Head{Seq: seq, Hash: hash}
-	return true, nil
+	_, err = with.records.ExecContext(ctx, args...)
+	return err
+}
+
+// insertEach repeats an insertion that skipped events, one by one: the others need
+// numbers without gaps.
+func (g *openTx) insertEach(ctx context.Context, events []event.Event, canonical [][]byte) error {
+	for i, e := range events {
+		if _, err := g.w.removeEvent.ExecContext(ctx, columnsOf(e).time, int64(g.head.Seq)+1+int64(i)); err != nil {
+			return err
+		}
+	}
+	single := g.w.inserts[len(g.w.inserts)-1]
+	for i := range events {
+		if err := g.insert(ctx, single, events[i:i+1], canonical[i:i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // known returns nil if an event that was not inserted counts as recorded, and
