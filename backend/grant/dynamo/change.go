@@ -1,0 +1,124 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"usher/backend/dynamo"
+	"usher/backend/event"
+	"usher/backend/grant"
+)
+
+// Change replaces the grants in force.
+type Change struct {
+	ID     string        // unique, a ULID: the version's place in the table
+	Before string        // the version that the change is based on
+	Next   *grant.Set    // the grants in force afterwards
+	Events []event.Event // recorded in the same transaction
+}
+
+// Apply puts a change in force, or fails with ErrChanged if another version than
+// Before is in force. The change, its events and its entry in the history are
+// one transaction.
+func (s *Store) Apply(ctx context.Context, c Change) error {
+	if s.c.Writes == nil || c.ID == "" || c.Next == nil || len(c.Events) == 0 {
+		return errors.New("changing the grants: a record of changes, an id, grants and events are needed")
+	}
+	records, err := s.c.Writes(c.Events)
+	if err != nil {
+		return fmt.Errorf("recording a change of the grants: %w", err)
+	}
+	item, err := upload(ctx, s.c, c.ID, c.Next)
+	if err != nil {
+		return err
+	}
+	history := dynamo.Attributes{dynamo.PK: dynamo.Text("history"), dynamo.SK: dynamo.Text(c.ID), "before": dynamo.Text(c.Before)}
+	for _, name := range []string{"version", "upload", "chunks"} {
+		history[name] = item[name]
+	}
+	writes := slices.Concat([]types.TransactWriteItem{
+		{Put: &types.Put{
+			TableName: aws.String(s.c.Table), Item: item, ConditionExpression: aws.String("#version = :before"),
+			ExpressionAttributeNames:  map[string]string{"#version": "version"},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":before": dynamo.Text(c.Before)},
+		}},
+		{Put: &types.Put{TableName: aws.String(s.c.Table), Item: history}},
+	}, records)
+	_, err = s.c.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes, ClientRequestToken: aws.String(c.ID)})
+	if err == nil {
+		s.keep(version{"version#" + c.ID, c.Next})
+		dynamo.Forget(ctx, s.current)
+		return nil
+	}
+	return s.outcome(ctx, c, err)
+}
+
+// outcome finds the outcome of a transaction without a clear response.
+func (s *Store) outcome(ctx context.Context, c Change, cause error) error {
+	dynamo.Forget(ctx, s.current)
+	items, err := s.c.Reader.Read(ctx, s.current)
+	switch {
+	case err != nil:
+		return fmt.Errorf("changing the grants: the outcome is unknown: %w", cause)
+	case dynamo.TextOf(items[s.current], "upload") == "version#"+c.ID:
+		return nil // an earlier attempt was applied
+	case dynamo.TextOf(items[s.current], "version") != c.Before:
+		return fmt.Errorf("changing the grants: %w", ErrChanged)
+	}
+	return fmt.Errorf("changing the grants: %w", cause)
+}
+
+// upload writes the chunks of a version and returns the item that puts it in
+// force. Chunks without that item have no effect.
+func upload(ctx context.Context, c Config, id string, set *grant.Set) (dynamo.Attributes, error) {
+	packed, err := pack(set.Grants())
+	if err != nil {
+		return nil, err
+	}
+	if again, err := unpack(packed); err != nil || len(again) != set.Len() {
+		return nil, fmt.Errorf("packing grants: %d of %d are readable: %w", len(again), set.Len(), errors.Join(err, errDamaged))
+	}
+	key := "version#" + id
+	n := 0
+	for part := range slices.Chunk(packed, chunk) {
+		_, err := c.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(c.Table), Item: dynamo.Attributes{
+			dynamo.PK: dynamo.Text(key), dynamo.SK: dynamo.Text(fmt.Sprintf("%06d", n)), "data": dynamo.Bytes(part),
+		}})
+		if err != nil {
+			return nil, fmt.Errorf("writing a version of the grants: %w", err)
+		}
+		n++
+	}
+	return dynamo.Attributes{
+		dynamo.PK: dynamo.Text("current"), dynamo.SK: dynamo.Text("current"), "upload": dynamo.Text(key),
+		"version": dynamo.Text(set.Version()), "chunks": dynamo.Number(int64(n)), "grants": dynamo.Number(int64(set.Len())),
+		"at": dynamo.Number(c.Now().UnixMilli()),
+	}, nil
+}
+
+// Init puts the first version in force: no grants at all, so nothing is allowed.
+// An existing version stays.
+func Init(ctx context.Context, c Config, id string) error {
+	none, err := grant.NewSet(nil)
+	if err != nil {
+		return err
+	}
+	item, err := upload(ctx, c, id, none)
+	if err != nil {
+		return err
+	}
+	_, err = c.Client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(c.Table), Item: item, ConditionExpression: aws.String("attribute_not_exists(#pk)"),
+		ExpressionAttributeNames: map[string]string{"#pk": dynamo.PK},
+	})
+	if err != nil && !errors.Is(err, dynamo.ErrCondition) {
+		return fmt.Errorf("preparing the table of grants: %w", err)
+	}
+	return nil
+}

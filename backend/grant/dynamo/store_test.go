@@ -1,0 +1,310 @@
+package dynamo_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	mrand "math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/oklog/ulid/v2"
+
+	core "usher/backend/dynamo"
+	"usher/backend/dynamo/dynamotest"
+	"usher/backend/event"
+	"usher/backend/grant"
+	"usher/backend/grant/dynamo"
+	"usher/backend/grant/granttest"
+)
+
+// table is one table with a store and the events of its changes.
+type table struct {
+	t      testing.TB
+	server *dynamotest.Server
+	c      dynamo.Config
+}
+
+func newTable(t testing.TB) *table {
+	t.Helper()
+	s := dynamotest.New(t)
+	w := &table{t: t, server: s}
+	s.Table(t, "grants")
+	s.Table(t, "log")
+	w.c = w.config()
+	return w
+}
+
+// config is the configuration of a further instance.
+func (w *table) config() dynamo.Config {
+	client := w.server.Client(w.t)
+	reader, err := core.NewReader(client, time.Now)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return dynamo.Config{
+		Client: client, Reader: reader, Table: "grants", Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Writes: func(events []event.Event) ([]types.TransactWriteItem, error) {
+			var all []types.TransactWriteItem
+			for _, e := range events {
+				all = append(all, types.TransactWriteItem{Put: &types.Put{
+					TableName: aws.String("log"), Item: core.Key("event", e.ID), ConditionExpression: aws.String("attribute_not_exists(pk)"),
+				}})
+			}
+			return all, nil
+		},
+	}
+}
+
+func newID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
+
+func (w *table) open() *dynamo.Store {
+	w.t.Helper()
+	s, err := dynamo.Open(context.Background(), w.config())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func (w *table) version() string {
+	set, err := w.open().Current(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return set.Version()
+}
+
+func newSet(t testing.TB, grants ...grant.Grant) *grant.Set {
+	t.Helper()
+	set, err := grant.NewSet(grants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func (w *table) count(name, pk string) int {
+	out, err := w.c.Client.Query(context.Background(), &dynamodb.QueryInput{
+		TableName: aws.String(name), KeyConditionExpression: aws.String("pk = :p"), ConsistentRead: aws.Bool(true),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":p": core.Text(pk)},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(out.Items)
+}
+
+func (w *table) init() {
+	w.t.Helper()
+	if err := dynamo.Init(context.Background(), w.c, newID()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestStore(t *testing.T) {
+	ctx := context.Background()
+	granttest.Run(t, func() (granttest.Fixture, error) {
+		w := newTable(t)
+		put := func(grants []grant.Grant) error {
+			next, err := grant.NewSet(grants)
+			if err != nil {
+				return err
+			}
+			if err := dynamo.Init(ctx, w.c, newID()); err != nil {
+				return err
+			}
+			var before string
+			out, err := w.c.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("grants"), Key: core.Key("current", "current"), ConsistentRead: aws.Bool(true)})
+			if err != nil {
+				return err
+			}
+			before = core.TextOf(out.Item, "version")
+			s, err := dynamo.New(w.config())
+			if err != nil {
+				return err
+			}
+			id := newID()
+			return s.Apply(ctx, dynamo.Change{ID: id, Before: before, Next: next, Events: []event.Event{{ID: id}}})
+		}
+		return granttest.Fixture{
+			Open: func() (granttest.Store, error) { return dynamo.Open(ctx, w.config()) },
+			Put:  put,
+			Break: func() error {
+				_, err := w.c.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+					TableName: aws.String("grants"), Key: core.Key("current", "current"), UpdateExpression: aws.String("SET #u = :u"),
+					ExpressionAttributeNames:  map[string]string{"#u": "upload"},
+					ExpressionAttributeValues: map[string]types.AttributeValue{":u": core.Text("version#absent")},
+				})
+				return err
+			},
+			Vanish: func() error {
+				_, err := w.c.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: aws.String("grants"), Key: core.Key("current", "current")})
+				return err
+			},
+			Advance: func(time.Duration) {},
+		}, nil
+	})
+}
+
+// Of several admins who compared with the same version, one succeeds, and each
+// success has its event.
+func TestOneOfManyAdminsSucceeds(t *testing.T) {
+	ctx := context.Background()
+	w := newTable(t)
+	w.init()
+	before := w.version()
+	var mu sync.Mutex
+	succeeded := 0
+	var racing sync.WaitGroup
+	for i := range 8 {
+		s := w.open()
+		racing.Go(func() {
+			id := newID()
+			err := s.Apply(ctx, dynamo.Change{
+				ID: id, Before: before, Next: newSet(t, grant.Grant{Group: fmt.Sprint("g", i), Bucket: "builds"}), Events: []event.Event{{ID: id}},
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				succeeded++
+			case !errors.Is(err, dynamo.ErrChanged):
+				t.Errorf("admin %d: %v", i, err)
+			}
+		})
+	}
+	racing.Wait()
+	if events, history := w.count("log", "event"), w.count("grants", "history"); succeeded != 1 || events != 1 || history != 1 {
+		t.Errorf("%d changes, %d events, %d entries in the history", succeeded, events, history)
+	}
+}
+
+// A change whose event cannot be written does not happen, and the reverse.
+func TestNoChangeWithoutItsEvent(t *testing.T) {
+	ctx := context.Background()
+	w := newTable(t)
+	w.init()
+	s, before, id := w.open(), w.version(), newID()
+	next := newSet(t, grant.Grant{Group: "g", Bucket: "builds"})
+	if err := s.Apply(ctx, dynamo.Change{ID: newID(), Before: before, Next: next}); err == nil {
+		t.Error("a change without an event was accepted")
+	}
+	if err := s.Apply(ctx, dynamo.Change{ID: newID(), Before: "another", Next: next, Events: []event.Event{{ID: newID()}}}); !errors.Is(err, dynamo.ErrChanged) {
+		t.Errorf("a change of another version: %v", err)
+	}
+	if w.count("log", "event") != 0 || w.version() != before {
+		t.Error("a refused change left a trace")
+	}
+	_, err := w.c.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String("log"), Item: core.Key("event", id)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Apply(ctx, dynamo.Change{ID: newID(), Before: before, Next: next, Events: []event.Event{{ID: id}}}); err == nil || w.version() != before {
+		t.Errorf("a change happened although its event was refused: %v", err)
+	}
+}
+
+// A fault at any call leaves the old or the new version in force, with as many
+// events as changes.
+func TestFaultsDuringAChange(t *testing.T) {
+	ctx := context.Background()
+	for _, fault := range []dynamotest.Fault{dynamotest.Throttle, dynamotest.Down, dynamotest.Error500, dynamotest.Landed} {
+		for at := range 5 {
+			for _, lasting := range []bool{false, true} {
+				w := newTable(t)
+				w.init()
+				s, before, id := w.open(), w.version(), newID()
+				next := newSet(t, grant.Grant{Group: "g", Bucket: "builds"})
+				w.server.Reset()
+				w.server.Fault(func(_ string, n int, _ []byte) dynamotest.Fault {
+					if n == at+1 || lasting && n > at {
+						return fault
+					}
+					return dynamotest.Pass
+				})
+				err := s.Apply(ctx, dynamo.Change{ID: id, Before: before, Next: next, Events: []event.Event{{ID: id}}})
+				w.server.Fault(nil)
+				applied, events := w.version() == next.Version(), w.count("log", "event")
+				if applied != (events == 1) || err == nil && !applied || !lasting && err != nil {
+					t.Errorf("fault %d at call %d (lasting %v): applied %v, %d events, %v", fault, at+1, lasting, applied, events, err)
+				}
+			}
+		}
+	}
+}
+
+// A missing chunk is refused by a new instance; a running one keeps the previous
+// grants and reports it.
+func TestMissingChunk(t *testing.T) {
+	ctx := context.Background()
+	w := newTable(t)
+	w.init()
+	running, id := w.open(), newID()
+	before := w.version()
+	if err := w.open().Apply(ctx, dynamo.Change{ID: id, Before: before, Next: newSet(t, many(20_000)...), Events: []event.Event{{ID: id}}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.count("grants", "version#"+id); n < 2 {
+		t.Fatalf("%d chunks", n)
+	}
+	_, err := w.c.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: aws.String("grants"), Key: core.Key("version#"+id, "000001")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dynamo.Open(ctx, w.config()); err == nil || !strings.Contains(err.Error(), "chunks") {
+		t.Errorf("a new instance opened: %v", err)
+	}
+	set, err := running.Current(ctx)
+	if err != nil || set.Version() != before || running.Problem() == nil {
+		t.Errorf("a running instance: %v, problem %v", err, running.Problem())
+	}
+}
+
+// While DynamoDB does not respond, no grants are returned: a change could be
+// missing.
+func TestNoGrantsWhileDown(t *testing.T) {
+	w := newTable(t)
+	w.init()
+	s := w.open()
+	w.server.Fault(func(string, int, []byte) dynamotest.Fault { return dynamotest.Down })
+	if set, err := s.Current(context.Background()); !errors.Is(err, core.ErrUnavailable) {
+		t.Errorf("%v, %v", set, err)
+	}
+}
+
+func many(n int) []grant.Grant {
+	random := mrand.New(mrand.NewPCG(1, 2))
+	all := make([]grant.Grant, n)
+	for i := range all {
+		all[i] = grant.Grant{Group: fmt.Sprint("team-", i%500), Bucket: fmt.Sprint("bucket-", i%40), Prefix: fmt.Sprintf("%x/%x/%d/", random.Uint64(), random.Uint64(), i), Reason: "access to project data"}
+	}
+	return all
+}
+
+// The largest set of grants is stored and read back.
+func TestLargestSet(t *testing.T) {
+	if os.Getenv("USHER_SOAK") == "" {
+		t.Skip("100,000 grants: USHER_SOAK is not set")
+	}
+	ctx := context.Background()
+	w := newTable(t)
+	w.init()
+	id, next := newID(), newSet(t, many(100_000)...)
+	if err := w.open().Apply(ctx, dynamo.Change{ID: id, Before: w.version(), Next: next, Events: []event.Event{{ID: id}}}); err != nil {
+		t.Fatal(err)
+	}
+	if w.version() != next.Version() {
+		t.Error("another version was read back")
+	}
+	t.Logf("%d chunks", w.count("grants", "version#"+id))
+}
