@@ -29,6 +29,10 @@ type Options struct {
 	Server string
 	// Inbound is the pool's inbound federation trigger; see hosted.Company.
 	Inbound func(assertion map[string]string) (map[string]string, error)
+	// ReaderRole starts an STS server, and the backend's keys have no right in S3:
+	// they assume the reader role. Not with a Storage.
+	ReaderRole bool
+	Packed     func(policy string) int // see sts.Config; may be nil
 
 	S3Port, CognitoPort int                   // 0: a free port
 	CodeWanted          func(username string) // see cognito.Config; may be nil
@@ -63,6 +67,8 @@ type Facts struct {
 	Dir             string
 	GrantsFile      string
 	MailFile        string // the pool's mail, one JSON object per line
+	STSEndpoint     string // "" without Options.ReaderRole
+	ReaderRole      string // ARN; "" without Options.ReaderRole
 }
 
 // Person is an account of the sandbox. Password is "" after a change: the

@@ -22,8 +22,10 @@ import (
 	"usher/backend/api/shape"
 	"usher/backend/sandbox/cognito"
 	"usher/backend/sandbox/cognito/hosted"
+	"usher/backend/sandbox/iam"
 	"usher/backend/sandbox/s3"
 	"usher/backend/sandbox/seed"
+	"usher/backend/sandbox/sts"
 )
 
 const (
@@ -40,6 +42,7 @@ type Sandbox struct {
 	Pool    *cognito.Pool
 	Company *hosted.Company
 	Objects *s3.Server
+	STS     *sts.Server // nil without Options.ReaderRole
 
 	backendKey, backendSecret string
 	servers                   []*http.Server
@@ -113,7 +116,18 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 	}
 	keys := &s3.Keyring{}
 	keys.Put(saved.OwnerKey, s3.Credential{Secret: saved.OwnerSecret})
-	keys.Put(saved.BackendKey, s3.Credential{Secret: saved.BackendSecret, ReadOnly: true})
+	backend := s3.Credential{Secret: saved.BackendSecret, ReadOnly: true}
+	if o.ReaderRole {
+		none, err := iam.Parse(noStorage)
+		if err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+		backend.Policies = []*iam.Policy{none}
+		if err := s.startSTS(ctx, o, saved, keys); err != nil {
+			return err
+		}
+	}
+	keys.Put(saved.BackendKey, backend)
 	var err error
 	if s.Objects, err = s3.New(s3.Config{Region: Region, Keys: keys, Now: o.Now, Dir: uploads, AccessLog: o.AccessLog}); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
@@ -122,6 +136,34 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 		return fmt.Errorf("sandbox: filling the buckets: %w", err)
 	}
 	s.S3Endpoint, err = s.listen(ctx, "the S3 server", s.Objects, o.S3Port)
+	return err
+}
+
+// readerRole is the role of Options.ReaderRole. Its own policy reads all buckets.
+const (
+	readerRole   = "arn:aws:iam::111122223333:role/usher-reader"
+	readerPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:ListBucket"],"Resource":"*"}]}`
+	noStorage    = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`
+)
+
+// startSTS serves AssumeRole for the backend's key. The S3 server accepts the
+// sessions.
+func (s *Sandbox) startSTS(ctx context.Context, o Options, saved secrets, keys *s3.Keyring) error {
+	var err error
+	s.STS, err = sts.New(sts.Config{
+		Region: s.Region, Now: o.Now, Roles: map[string]string{readerRole: readerPolicy}, Packed: o.Packed,
+		Secret: func(id string) (string, bool) { return saved.BackendSecret, id == saved.BackendKey },
+		Issued: func(session sts.Session) {
+			keys.Put(session.AccessKey, s3.Credential{
+				Secret: session.SecretKey, SessionToken: session.Token, Expires: session.Expires, Policies: session.Policies,
+			})
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	s.ReaderRole = readerRole
+	s.STSEndpoint, err = s.listen(ctx, "the STS server", s.STS, 0)
 	return err
 }
 

@@ -49,11 +49,11 @@ func TestSignatureCoversTheRequest(t *testing.T) {
 		"another host":              {func(r *http.Request) { r.Host = "localhost:1" }, "InvalidSignatureException"},
 		"a query":                   {func(r *http.Request) { r.URL.RawQuery = "a=b" }, "InvalidSignatureException"},
 		"another date": {func(r *http.Request) {
-			r.Header.Set("X-Amz-Date", b.clock.now().UTC().Add(time.Second).Format(sigTime))
+			r.Header.Set("X-Amz-Date", b.clock.now().UTC().Add(time.Second).Format("20060102T150405Z"))
 		}, "InvalidSignatureException"},
 		"no date":                  {func(r *http.Request) { r.Header.Del("X-Amz-Date") }, "IncompleteSignatureException"},
 		"another region":           {replace("Authorization", testRegion, "us-east-1"), "InvalidSignatureException"},
-		"another service":          {replace("Authorization", sigService, "s3"), "InvalidSignatureException"},
+		"another service":          {replace("Authorization", "cognito-idp", "s3"), "InvalidSignatureException"},
 		"another day in the scope": {replace("Authorization", b.clock.now().UTC().Format("20060102"), "20200101"), "InvalidSignatureException"},
 		"another key":              {replace("Authorization", testKeyID, "AKIDOTHER"), "UnrecognizedClientException"},
 		"another signature":        {replace("Authorization", "Signature=", "Signature=0"), "IncompleteSignatureException"},

@@ -14,6 +14,7 @@ import (
 	strictjson "github.com/go-jose/go-jose/v4/json"
 
 	"usher/backend/api/shape"
+	"usher/backend/sandbox/sigv4"
 )
 
 const (
@@ -133,6 +134,16 @@ func loopbackHost(host string) bool {
 		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	}
 	return shape.Loopback(name)
+}
+
+// checkSignature verifies the signature of an owner's call.
+func (p *Pool) checkSignature(now time.Time, r *http.Request, body []byte) error {
+	err := sigv4.Config{Region: p.cfg.Region, Service: "cognito-idp", Secret: p.cfg.OwnerKeys}.Check(now, r, body)
+	var refused *sigv4.Error
+	if errors.As(err, &refused) {
+		return &Error{Code: refused.Code, Message: refused.Message}
+	}
+	return err
 }
 
 func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"usher/backend/sandbox/iam"
 )
 
 // Credential is the secret and the rights of an access key id.
@@ -13,6 +15,9 @@ type Credential struct {
 	SessionToken string    // required in each request if set, forbidden if ""
 	Expires      time.Time // zero: never
 	ReadOnly     bool      // permits only GET and HEAD
+	// Policies permit a request only if each of them allows it. Nil: no policy
+	// applies, as for an account's owner.
+	Policies []*iam.Policy
 }
 
 // Format hides the secret from every verb of fmt.

@@ -151,7 +151,16 @@ func (q *request) serve() error {
 	if q.id4.readOnly && q.r.Method != http.MethodGet && q.r.Method != http.MethodHead {
 		return fail("AccessDenied", "Access Denied")
 	}
-	return op(q)
+	if !q.permitted(q.action()) {
+		return fail("AccessDenied", "Access Denied")
+	}
+	err = op(q)
+	if refused := (*apiError)(nil); errors.As(err, &refused) && refused.code == "NoSuchKey" && !q.permitted(q.listing()) {
+		// SPEC: S3 API reference, HeadObject, Permissions: without s3:ListBucket an
+		// absent object is 403.
+		return fail("AccessDenied", "Access Denied")
+	}
+	return err
 }
 
 // recorder records status and length for the access log. It exposes the

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"usher/backend/sandbox/iam"
 )
 
 const (
@@ -30,6 +32,7 @@ const (
 type identity struct {
 	accessKeyID string
 	readOnly    bool
+	policies    []*iam.Policy
 	query       bool   // presigned URL
 	payload     string // the canonical payload hash
 	chunks      *chunkSigner
@@ -90,7 +93,7 @@ func (v *verifier) verify(r *http.Request, t target, now time.Time) (identity, e
 	if !cred.Expires.IsZero() && !now.Before(cred.Expires) {
 		return identity{}, fail("ExpiredToken", "The provided token has expired.")
 	}
-	id := identity{accessKeyID: c.accessKeyID, readOnly: cred.ReadOnly, query: c.query, payload: c.payload}
+	id := identity{accessKeyID: c.accessKeyID, readOnly: cred.ReadOnly, policies: cred.Policies, query: c.query, payload: c.payload}
 	if c.payload == streamSigned || c.payload == streamSignedTrailer {
 		id.chunks = &chunkSigner{key: key, when: c.when, scope: scope, previous: c.signature, equal: v.equal}
 	}

@@ -1,4 +1,6 @@
-package cognito
+// Package sigv4 verifies Signature Version 4 of POST requests to AWS services
+// other than S3. It has no SDK, so it is independent of the clients under test.
+package sigv4
 
 import (
 	"crypto/hmac"
@@ -12,18 +14,28 @@ import (
 )
 
 const (
-	sigAlgorithm = "AWS4-HMAC-SHA256"
-	sigTime      = "20060102T150405Z"
-	sigWindow    = 15 * time.Minute
-	sigService   = "cognito-idp"
+	algorithm = "AWS4-HMAC-SHA256"
+	timeForm  = "20060102T150405Z"
+	window    = 15 * time.Minute
 )
 
-// checkSignature verifies Signature Version 4 of an owner's call.
+// Error is a refusal in the words of AWS.
+type Error struct{ Code, Message string }
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// Config names the service and its keys.
+type Config struct {
+	Region, Service string
+	Secret          func(keyID string) (secret string, known bool)
+}
+
+// Check verifies the signature of a call. Errors are *Error.
 //
 // SPEC: IAM user guide, reference_sigv-create-signed-request. The request is
 // always POST / without a query, so those lines of the canonical request are
 // fixed.
-func (p *Pool) checkSignature(now time.Time, r *http.Request, body []byte) error {
+func (c Config) Check(now time.Time, r *http.Request, body []byte) error {
 	if len(r.Header.Values("Authorization")) != 1 {
 		return &Error{Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
 	}
@@ -34,11 +46,11 @@ func (p *Pool) checkSignature(now time.Time, r *http.Request, body []byte) error
 	if r.URL.RawQuery != "" {
 		return badSignature("A query cannot be signed here.")
 	}
-	if err := p.checkScope(now, r, auth); err != nil {
+	if err := c.checkScope(now, r, auth); err != nil {
 		return err
 	}
-	secret, known := p.cfg.OwnerKeys(auth.keyID)
-	if !known || r.Header.Get("X-Amz-Security-Token") != "" { // the owner's keys have no session token
+	secret, known := c.Secret(auth.keyID)
+	if !known || r.Header.Get("X-Amz-Security-Token") != "" { // these keys have no session token
 		return &Error{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
 	}
 	bodyHash := sha256.Sum256(body)
@@ -51,7 +63,7 @@ func (p *Pool) checkSignature(now time.Time, r *http.Request, body []byte) error
 		return err
 	}
 	requestHash := sha256.Sum256([]byte(canonical))
-	toSign := strings.Join([]string{sigAlgorithm, r.Header.Get("X-Amz-Date"), auth.scope(),
+	toSign := strings.Join([]string{algorithm, r.Header.Get("X-Amz-Date"), auth.scope(),
 		hex.EncodeToString(requestHash[:])}, "\n")
 	key := []byte("AWS4" + secret)
 	for _, part := range []string{auth.date, auth.region, auth.service, "aws4_request", toSign} {
@@ -74,27 +86,27 @@ func badSignature(message string) *Error {
 	return &Error{Code: "InvalidSignatureException", Message: message}
 }
 
-// checkScope checks the date against now, and the credential scope against this
-// pool's region and service.
-func (p *Pool) checkScope(now time.Time, r *http.Request, a authorization) error {
+// checkScope checks the date against now, and the credential scope against the
+// region and the service.
+func (c Config) checkScope(now time.Time, r *http.Request, a authorization) error {
 	date := r.Header.Get("X-Amz-Date")
-	at, err := time.Parse(sigTime, date)
-	if err != nil || at.Format(sigTime) != date {
+	at, err := time.Parse(timeForm, date)
+	if err != nil || at.Format(timeForm) != date {
 		return &Error{Code: "IncompleteSignatureException", Message: "X-Amz-Date is not in the form of Signature Version 4"}
 	}
 	switch {
-	case now.Sub(at) > sigWindow:
+	case now.Sub(at) > window:
 		return badSignature("Signature expired: " + date + " is now earlier than " +
-			now.Add(-sigWindow).UTC().Format(sigTime) + " (" + now.UTC().Format(sigTime) + " - 15 min.)")
-	case at.Sub(now) > sigWindow:
+			now.Add(-window).UTC().Format(timeForm) + " (" + now.UTC().Format(timeForm) + " - 15 min.)")
+	case at.Sub(now) > window:
 		return badSignature("Signature not yet current: " + date + " is still later than " +
-			now.Add(sigWindow).UTC().Format(sigTime) + " (" + now.UTC().Format(sigTime) + " + 15 min.)")
+			now.Add(window).UTC().Format(timeForm) + " (" + now.UTC().Format(timeForm) + " + 15 min.)")
 	case a.date != date[:8]:
 		return badSignature("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP")
-	case a.region != p.cfg.Region:
+	case a.region != c.Region:
 		return badSignature("Credential should be scoped to a valid region.")
-	case a.service != sigService:
-		return badSignature("Credential should be scoped to correct service: '" + sigService + "'.")
+	case a.service != c.Service:
+		return badSignature("Credential should be scoped to correct service: '" + c.Service + "'.")
 	}
 	return nil
 }
@@ -111,7 +123,7 @@ func (a authorization) scope() string {
 }
 
 func parseAuthorization(header string) (authorization, bool) {
-	rest, ok := strings.CutPrefix(header, sigAlgorithm+" ")
+	rest, ok := strings.CutPrefix(header, algorithm+" ")
 	if !ok {
 		return authorization{}, false
 	}
@@ -141,7 +153,7 @@ func canonicalRequest(r *http.Request, signed []string, payload string) (string,
 	for name := range r.Header {
 		lower := strings.ToLower(name)
 		if strings.HasPrefix(lower, "x-amz-") && !slices.Contains(signed, lower) {
-			return "", badSignature("There were headers present in the request which were not signed: " + quoteID(lower))
+			return "", badSignature("There were headers present in the request which were not signed: " + strconv.Quote(lower))
 		}
 	}
 	var b strings.Builder
@@ -157,7 +169,7 @@ func canonicalRequest(r *http.Request, signed []string, payload string) (string,
 			values = slices.Clone(r.Header.Values(name))
 		}
 		if len(values) == 0 {
-			return "", badSignature("A signed header is not in the request: " + quoteID(name))
+			return "", badSignature("A signed header is not in the request: " + strconv.Quote(name))
 		}
 		for i, v := range values {
 			values[i] = strings.Join(strings.Fields(v), " ")
