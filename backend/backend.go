@@ -31,6 +31,7 @@ import (
 	"usher/backend/grant"
 	"usher/backend/identity"
 	"usher/backend/object"
+	"usher/backend/reader"
 	"usher/backend/safetext"
 )
 
@@ -91,8 +92,8 @@ type Cursors interface {
 	Open(text string, want cursor.Cursor, now time.Time) (cursor.Cursor, error)
 }
 
-// Config holds the parts of the backend. Only Devices, FileKeys and Proxies may be
-// empty.
+// Config holds the parts of the backend. Only Devices, Reader, FileKeys and
+// Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
@@ -101,6 +102,7 @@ type Config struct {
 	Grants    Grants
 	Objects   Objects
 	Signer    Signer
+	Reader    *reader.Sessions // nil: the server reads and signs with its own credentials
 	Clock     Clock
 	Audit     Log
 	Access    Access
@@ -352,7 +354,8 @@ func (b *Backend) complete(r *request) (any, error) {
 	if len(in.Items) < 1 || len(in.Items) > api.MaxReport {
 		return nil, fail(api.BadRequest, nil)
 	}
-	if _, err := r.listing(); err != nil {
+	person, err := r.listing()
+	if err != nil {
 		return nil, err
 	}
 	if !r.spend(len(in.Items) - 1) {
@@ -366,14 +369,14 @@ func (b *Backend) complete(r *request) (any, error) {
 	if err := b.c.Audit.RecordCompletions(r.ctx, base.User, base, done); err != nil {
 		return nil, fail(api.AuditUnavailable, err)
 	}
-	r.explain(in.Items)
+	r.explain(person, in.Items)
 	return api.CompleteResponse{}, nil
 }
 
 // explain repeats the first download that a client reports as failed before its
 // first byte. Only the client got the storage's refusal: the repetition brings
 // the cause into the server's log.
-func (r *request) explain(items []api.CompleteItem) {
+func (r *request) explain(person identity.Standing, items []api.CompleteItem) {
 	i := slices.IndexFunc(items, func(it api.CompleteItem) bool {
 		return it.Outcome == api.CompletedFailed && it.Bytes == 0
 	})
@@ -384,7 +387,15 @@ func (r *request) explain(items []api.CompleteItem) {
 	if err != nil || len(known) != 1 {
 		return
 	}
-	if e := known[0]; e.Action == event.Download && e.Outcome == event.Allowed && e.User.Sub == r.claims.Sub {
-		r.b.c.Objects.Explain(r.ctx, e.Bucket, e.Key, e.ID)
+	e := known[0]
+	if e.Action != event.Download || e.Outcome != event.Allowed || e.User.Sub != r.claims.Sub {
+		return
+	}
+	set, err := r.b.c.Grants.Current(r.ctx)
+	if err != nil || !r.b.permit(set, person.Groups, e.Bucket, e.Key, r.now).Allowed || r.readAs(set, person) != nil {
+		return
+	}
+	if left, err := r.reading.Prepare(r.ctx, []reader.Object{{Bucket: e.Bucket, Key: e.Key}}); err == nil && len(left) == 0 {
+		r.b.c.Objects.Explain(r.as(e.Bucket, e.Key), e.Bucket, e.Key, e.ID)
 	}
 }

@@ -46,6 +46,9 @@ func (b *Backend) list(r *request) (any, error) {
 	if err != nil {
 		return nil, fail(api.StorageUnavailable, err)
 	}
+	if err := r.readAs(set, person); err != nil {
+		return nil, err
+	}
 	l := listing{
 		r: r, in: in, at: at, set: set, groups: person.Groups, view: set.For(person.Groups, r.now),
 		event: r.event(event.List, in.Bucket, in.Prefix),

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"usher/backend/grant"
 	"usher/backend/identity"
 	"usher/backend/object"
+	"usher/backend/reader"
 )
 
 const maxHeads = 64 // concurrent HEAD calls of one release
@@ -149,7 +151,13 @@ func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 	if err := r.chains(all); err != nil {
 		return nil, err
 	}
-	b.heads(r.ctx, all, in.purpose)
+	if err := r.readAs(set, person); err != nil {
+		return nil, err
+	}
+	if err := b.prepare(r, in, all); err != nil {
+		return nil, err
+	}
+	b.heads(r, all, in.purpose)
 	for i := range all {
 		if r.itemErr == nil && all[i].cause != nil && !errors.Is(all[i].cause, object.ErrAbsent) {
 			r.itemErr = all[i].cause
@@ -168,7 +176,7 @@ func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 		if all[i].refused != "" {
 			continue
 		}
-		if all[i].url, err = b.c.Signer.Sign(r.ctx, all[i].receipt); err != nil {
+		if all[i].url, err = b.c.Signer.Sign(r.as(all[i].in.Bucket, all[i].in.Key), all[i].receipt); err != nil {
 			if errors.Is(err, object.ErrStale) {
 				return nil, err
 			}
@@ -230,7 +238,7 @@ func aliased(key string) bool {
 
 // heads calls HEAD for objects without an ETag, and for all objects of a link. The
 // client of a link checks no ETag, so the object must at least exist.
-func (b *Backend) heads(ctx context.Context, all []candidate, purpose string) {
+func (b *Backend) heads(r *request, all []candidate, purpose string) {
 	var group errgroup.Group
 	group.SetLimit(maxHeads)
 	for i := range all {
@@ -239,7 +247,7 @@ func (b *Backend) heads(ctx context.Context, all []candidate, purpose string) {
 			continue
 		}
 		group.Go(func() error {
-			facts, err := b.c.Objects.Head(ctx, c.in.Bucket, c.in.Key, c.event.ID)
+			facts, err := b.c.Objects.Head(r.as(c.in.Bucket, c.in.Key), c.in.Bucket, c.in.Key, c.event.ID)
 			switch {
 			case err != nil:
 				c.cause = err
@@ -349,7 +357,10 @@ func (b *Backend) stat(r *request) (any, error) {
 	if !d.Allowed {
 		return nil, r.deny(e)
 	}
-	facts, err := b.c.Objects.Head(r.ctx, in.Bucket, in.Key, e.ID)
+	if err := r.readAs(set, person); err != nil {
+		return nil, err
+	}
+	facts, err := b.examine(r, in, e.ID)
 	if err != nil {
 		code, reason := storageFailure(err)
 		e.Outcome, e.Reason = event.Failed, reason
@@ -366,4 +377,16 @@ func (b *Backend) stat(r *request) (any, error) {
 		Event: e.ID, Size: facts.Size, Modified: facts.Modified, ETag: facts.ETag, Version: facts.Version,
 		ContentType: facts.ContentType, Checksum: facts.Checksum, Parts: facts.Parts, Archived: facts.Archived, Grant: e.Grant,
 	}, nil
+}
+
+// examine calls HEAD for the object of a stat request.
+func (b *Backend) examine(r *request, in api.StatRequest, event string) (object.Facts, error) {
+	left, err := r.reading.Prepare(r.ctx, []reader.Object{{Bucket: in.Bucket, Key: in.Key}})
+	switch {
+	case err != nil:
+		return object.Facts{}, err
+	case len(left) > 0:
+		return object.Facts{}, fmt.Errorf("%w: %w", reader.ErrNoSession, object.ErrRefused)
+	}
+	return b.c.Objects.Head(r.as(in.Bucket, in.Key), in.Bucket, in.Key, event)
 }

@@ -14,6 +14,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/event"
 	"usher/backend/identity"
+	"usher/backend/reader"
 )
 
 // request is the state of one HTTP request.
@@ -31,6 +32,8 @@ type request struct {
 	claims identity.Claims
 	status int // HTTP status of a successful response; 0 means 200
 	email  string
+
+	reading *reader.Reading // sessions for the calls of S3
 
 	itemErr error // storage failure of single items, for the log line of a successful request
 }

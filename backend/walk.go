@@ -10,6 +10,7 @@ import (
 	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/object"
+	"usher/backend/reader"
 )
 
 // root is a granted prefix or object below the listed folder.
@@ -79,7 +80,11 @@ func (l *listing) walk(roots []root) error {
 		if at.object {
 			q.Limit = 1 // in byte order the object itself is first
 		}
-		page, err := l.r.b.c.Objects.List(l.r.ctx, q)
+		ctx, err := l.r.reading.Folder(l.r.ctx, q.Bucket, q.Prefix)
+		if err != nil {
+			return l.failed(err)
+		}
+		page, err := l.r.b.c.Objects.List(ctx, q)
 		if err != nil {
 			return l.failed(err)
 		}
@@ -99,7 +104,11 @@ func (l *listing) failed(err error) error {
 		code, reason = api.StorageRefused, "the storage has no such bucket"
 	}
 	l.event.Outcome, l.event.Reason = event.Failed, reason
-	if rerr := l.r.record(l.event); rerr != nil {
+	events := []event.Event{l.event}
+	if errors.Is(err, reader.ErrNoSession) {
+		events = append(events, l.r.alarm(l.in.Bucket, l.in.Prefix, 1))
+	}
+	if rerr := l.r.record(events...); rerr != nil {
 		return rerr
 	}
 	return fail(code, err)

@@ -37,6 +37,8 @@ type Options struct {
 	Port            int                   // of the server; S3 and sign-in take the next two. 0: free ports
 	KeepPort        bool                  // Dir keeps the port for the next start
 	CodeWanted      func(username string) // called when a sign-in needs a TOTP code; must not block; may be nil
+	Packed          func(string) int      // see sandbox.Options; may be nil
+	ReaderRole      bool                  // URLs are signed by sessions of a reader role
 	AcceptLost      bool                  // start although the audit log has lost records
 }
 
@@ -107,7 +109,7 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 		return ports.explain(fmt.Errorf("starting usher's server: %w", err))
 	}
 	box, err := sandbox.Start(ctx, sandbox.Options{
-		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage,
+		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed,
 		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
 		Server: "http://" + listener.Addr().String(), Inbound: inbound,
 	})
@@ -129,7 +131,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	box := d.Sandbox
 	d.Server = "http://" + listener.Addr().String()
 	key, secret := box.Credentials()
-	objects := serve.S3{Region: box.S3Region}
+	objects := serve.S3{Region: box.S3Region, ReaderRole: box.ReaderRole}
 	if o.Storage == nil {
 		exact := true
 		objects.ExactKeys = &exact
@@ -141,7 +143,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{
-		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint,
+		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint, STS: box.STSEndpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	}, listener)
 	if err != nil {

@@ -26,6 +26,7 @@ const (
 	ServiceStart  = "service-start"
 	ServiceStop   = "service-stop"
 	Suppressed    = "suppressed"     // Count denied decisions over the budget
+	Alarm         = "alarm"          // Count granted objects without a session of the reader role
 	DeviceRefused = "device-refused" // a device sign-in was refused in the browser, or after three wrong numbers
 )
 

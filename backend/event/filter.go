@@ -39,7 +39,7 @@ func Fields() []Field {
 func Actions() []string {
 	return []string{
 		SessionStart, SignOut, List, Stat, Download, Completed, Explain, GrantsChanged,
-		AuditRead, ServiceStart, ServiceStop, Suppressed, DeviceRefused,
+		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, DeviceRefused,
 	}
 }
 

@@ -180,6 +180,24 @@ func (s *Set) Tree(groups []string, now time.Time) []Root {
 	return roots
 }
 
+// NextChange returns the next start or end of a grant of these groups after now.
+// It is zero if no grant of them starts or ends.
+func (s *Set) NextChange(groups []string, now time.Time) time.Time {
+	var next time.Time
+	for i := range s.grants {
+		g := &s.grants[i]
+		if !slices.Contains(groups, g.Group) {
+			continue
+		}
+		for _, t := range []time.Time{g.NotBefore, g.Expires} {
+			if t.After(now) && (next.IsZero() || t.Before(next)) {
+				next = t
+			}
+		}
+	}
+	return next
+}
+
 // covers reports whether grant a covers every key of grant b.
 func covers(a, b *Grant) bool {
 	if a.Object != "" {

@@ -39,6 +39,9 @@ func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, err
 		if cause := s.read(ctx, bucket, key, event); cause != nil {
 			f = cause
 		}
+		if f.Code == "AccessDenied" && s.absent(ctx, bucket, key, event) {
+			return Facts{}, &Failure{Kind: ErrAbsent, Doing: heading, Status: f.Status, Code: f.Code}
+		}
 	case f == nil && factsOf(header).Size < 0:
 		f = &Failure{Kind: ErrUnavailable, Doing: heading, Code: "a response without a length"}
 	}
@@ -51,6 +54,18 @@ func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, err
 		facts.Parts = s.parts(ctx, bucket, key, facts.Size)
 	}
 	return facts, nil
+}
+
+// absent reports whether a listing shows that an object does not exist. HEAD of an
+// absent object is 403 for credentials that may list only some prefixes.
+// SPEC: S3 API reference, HeadObject, Permissions.
+func (s *Store) absent(ctx context.Context, bucket, key, event string) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	in := &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String(key), MaxKeys: aws.Int32(1)}
+	out, err := s.s3.ListObjectsV2(ctx, in, joined(event))
+	// In byte order the object itself comes before longer names.
+	return err == nil && (len(out.Contents) == 0 || aws.ToString(out.Contents[0].Key) != key)
 }
 
 // Explain logs the cause of a failed download of this event. Only the client got

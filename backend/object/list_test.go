@@ -324,6 +324,7 @@ func TestFailedHeads(t *testing.T) {
 		want    error
 		log     string
 	}{
+		"denied, absent": {403, "AccessDenied", "", object.ErrAbsent, ""},
 		"absent":         {404, "NoSuchKey", "", object.ErrAbsent, ""},
 		"KMS":            {403, "AccessDenied", "not authorized to perform: kms:Decrypt", object.ErrRefused, "kms:Decrypt"},
 		"archived":       {403, "InvalidObjectState", "", object.ErrArchived, ""},
@@ -341,6 +342,10 @@ func TestFailedHeads(t *testing.T) {
 				return true
 			}
 			fake.SetHooks(nil, hook, hook)
+			fake.Put("lab", "k.longer", objecttest.Object{Body: "x"})
+			if name != "denied, absent" {
+				fake.Put("lab", "k", objecttest.Object{Body: "x"})
+			}
 			s, log := store(t, fake, 0)
 			for range 3 {
 				_, err := s.Head(t.Context(), "lab", "k", "01EVENT")

@@ -24,6 +24,7 @@ import (
 	"usher/backend/grant"
 	"usher/backend/identity"
 	"usher/backend/object"
+	"usher/backend/reader"
 )
 
 // Names of the checked parts.
@@ -73,6 +74,8 @@ type checker struct {
 	host        string // of endpoint
 	pathStyle   bool
 	credentials aws.CredentialsProvider
+	signing     aws.CredentialsProvider // of calls of S3 and of URLs
+	sessions    *reader.Sessions        // nil without a reader role
 	clock       clock
 	tls         func() TLS // returns the files in use
 	now         func() time.Time
@@ -179,6 +182,7 @@ func (r *checker) signer(ctx context.Context) Finding {
 	switch {
 	case err != nil:
 		err = fmt.Errorf("there are no AWS credentials: %w", brief(err))
+	case r.sessions != nil: // URLs are signed by sessions
 	case creds.SessionToken != "" && !creds.CanExpire:
 		// SPEC: a presigned URL expires with its credentials (S3 user guide,
 		// using-presigned-url). Their expiry is unknown here.
@@ -213,11 +217,30 @@ func (r *checker) buckets(ctx context.Context, firsts []grant.Grant) []Finding {
 			defer func() { <-semaphore }()
 			ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 			defer cancel()
-			out[i] = r.bucket(ctx, g)
+			if ctx, err := r.readAs(ctx, g); err != nil {
+				out[i] = finding(partStorage, g.Bucket, api.ExitUnavailable, brief(err), "let the server's role assume "+r.config.S3.ReaderRole+
+					" (sts:AssumeRole and sts:SetSourceIdentity in its trust policy), and check the network path to STS")
+			} else {
+				out[i] = r.bucket(ctx, g)
+			}
 		})
 	}
 	work.Wait()
 	return out
+}
+
+// readAs returns a context with a session of the reader role for one grant.
+func (r *checker) readAs(ctx context.Context, g grant.Grant) (context.Context, error) {
+	g.NotBefore, g.Expires = time.Time{}, time.Time{}
+	set, err := grant.NewSet([]grant.Grant{g})
+	if err != nil {
+		return ctx, err
+	}
+	reading, err := r.sessions.Reading("usher-check", set, []string{g.Group}, r.now())
+	if err != nil {
+		return ctx, err
+	}
+	return reading.Folder(ctx, g.Bucket, g.Prefix+g.Object)
 }
 
 func (r *checker) bucket(ctx context.Context, g grant.Grant) Finding {

@@ -26,6 +26,7 @@ import (
 	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
+	"usher/backend/reader"
 	"usher/backend/safetext"
 )
 
@@ -76,6 +77,10 @@ type S3 struct {
 	// that keeps objects as files may return another object for them. The
 	// default is true for AWS only.
 	ExactKeys *bool `yaml:"exact_keys"`
+	// ReaderRole is the ARN of a role that the server assumes for each person,
+	// under a session policy of that person's grants. Empty: the server reads and
+	// signs with its own credentials.
+	ReaderRole string `yaml:"reader_role"`
 }
 
 // Load reads a configuration file. Every error names the file and the
@@ -180,6 +185,9 @@ func (c *Config) trust() error {
 	}
 	if _, err := c.pool().Issuer(); err != nil {
 		return err
+	}
+	if c.S3.ReaderRole != "" && !reader.ValidRole(c.S3.ReaderRole) {
+		return errors.New("s3: reader_role must be the ARN of a role, like arn:aws:iam::111122223333:role/usher-reader")
 	}
 	if _, err := c.proxies(); err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"usher/backend"
 	"usher/backend/access"
@@ -28,6 +29,7 @@ import (
 	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
+	"usher/backend/reader"
 )
 
 // Deps are the dependencies that tests replace: time, randomness, ids and the
@@ -46,6 +48,7 @@ type Loopback struct {
 	Issuer      string // http://127.0.0.1:PORT/POOL
 	Cognito     string // endpoint
 	S3          string // endpoint, path-style
+	STS         string // endpoint; "" without a reader role
 	Credentials aws.CredentialsProvider
 }
 
@@ -117,7 +120,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	}
 	p.config = backend.Config{
 		Verifier: verifier, Directory: directory, Grants: p.grants, Objects: objects, Clock: p.checker.clock, Audit: log,
-		Access: reports, Health: p.health, FileKeys: c.S3.fileKeys(p.checker.host), Now: d.Now, NewID: d.NewID, Log: d.Log,
+		Reader: p.checker.sessions, Access: reports, Health: p.health, FileKeys: c.S3.fileKeys(p.checker.host), Now: d.Now, NewID: d.NewID, Log: d.Log,
 	}
 	if p.broker != nil {
 		p.config.Devices = p.broker
@@ -128,7 +131,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 // setReloadable sets the parts that a reload replaces.
 func (p *parts) setReloadable(c Config) error {
 	presigner, err := object.NewPresigner(object.PresignerConfig{
-		Region: c.S3.Region, Endpoint: p.checker.endpoint, PathStyle: p.checker.pathStyle, Credentials: p.checker.credentials,
+		Region: c.S3.Region, Endpoint: p.checker.endpoint, PathStyle: p.checker.pathStyle, Credentials: p.checker.signing,
 		Life: time.Duration(c.URLSeconds) * time.Second, CheckAge: p.inForce, Now: p.deps.Now,
 	})
 	if err != nil {
@@ -202,7 +205,28 @@ func newChecker(ctx context.Context, c Config, d Deps, loop *Loopback) (*checker
 		return nil, err
 	}
 	r := &checker{config: c, issuer: issuer, pool: newPool(c, sdk, loop), credentials: sdk.Credentials, tls: func() TLS { return c.TLS }, now: d.Now}
+	if err := r.assumeReader(sdk, loop); err != nil {
+		return nil, err
+	}
 	return r, r.storage(sdk, loop)
+}
+
+// assumeReader makes the sessions of the reader role. With it, calls of S3 and
+// signatures use a person's session and never the server's own credentials.
+func (r *checker) assumeReader(sdk aws.Config, loop *Loopback) (err error) {
+	r.signing = sdk.Credentials
+	if r.config.S3.ReaderRole == "" {
+		return nil
+	}
+	client := sts.NewFromConfig(sdk, func(o *sts.Options) {
+		o.RetryMaxAttempts = 2
+		if loop != nil {
+			o.BaseEndpoint = aws.String(loop.STS)
+		}
+	})
+	r.signing = object.ContextCredentials{}
+	r.sessions, err = reader.New(reader.Config{STS: client, Role: r.config.S3.ReaderRole, Now: r.now})
+	return err
 }
 
 // newPool returns a client for the pool. Its address follows from the region;
@@ -251,17 +275,20 @@ func (r *checker) storage(sdk aws.Config, loop *Loopback) error {
 	c := r.config
 	skew := object.NewSkew(r.now)
 	r.pathStyle = c.S3.PathStyle || loop != nil
-	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
-		if c.S3.Endpoint != "" {
-			o.BaseEndpoint = aws.String(c.S3.Endpoint)
-		}
-		if loop != nil {
-			o.BaseEndpoint = aws.String(loop.S3)
-		}
-		o.UsePathStyle = r.pathStyle
-		o.HTTPClient = skew.Watch(o.HTTPClient)
-		o.DisableLogOutputChecksumValidationSkipped = true
-	})
+	connect := func(credentials aws.CredentialsProvider) *s3.Client {
+		return s3.NewFromConfig(sdk, func(o *s3.Options) {
+			if c.S3.Endpoint != "" {
+				o.BaseEndpoint = aws.String(c.S3.Endpoint)
+			}
+			if loop != nil {
+				o.BaseEndpoint = aws.String(loop.S3)
+			}
+			o.UsePathStyle, o.Credentials = r.pathStyle, credentials
+			o.HTTPClient = skew.Watch(o.HTTPClient)
+			o.DisableLogOutputChecksumValidationSkipped = true
+		})
+	}
+	client := connect(r.signing)
 	endpoint, err := storageEndpoint(client.Options())
 	if err != nil {
 		return err
@@ -271,7 +298,8 @@ func (r *checker) storage(sdk aws.Config, loop *Loopback) error {
 	if err != nil || u.Host == "" {
 		return errors.New("the S3 endpoint is not a URL with a host")
 	}
-	r.s3, r.clock, r.host = client, clock{skew, client}, u.Host
+	// The clock needs no right in S3: a refusal has a Date too.
+	r.s3, r.clock, r.host = client, clock{skew, connect(sdk.Credentials)}, u.Host
 	return nil
 }
 
