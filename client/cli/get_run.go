@@ -14,8 +14,8 @@ import (
 func (g *get) fetchWith(ctx context.Context, config download.Config, targets []api.Path, last *download.Snapshot) error {
 	out, end := newReport(g.app)
 	defer end()
-	config.Finished = out.finished
-	from := &counting{from: config.Lister, waits: g.waits}
+	config.Finished, config.Values = out.finished, ctx
+	from := &counting{from: config.Lister}
 	config.Lister, out.counts = from, from
 	engine, err := download.New(config)
 	if err != nil {
@@ -119,6 +119,7 @@ func (g *get) toStdout(ctx context.Context, config download.Config, from stater,
 	}
 	out, end := newReport(g.app)
 	defer end()
+	config.Values = ctx
 	if out.live() {
 		config.Watch = out.watch
 	}

@@ -9,24 +9,19 @@ import (
 	"sync"
 
 	"usher/backend/api"
-	"usher/client"
 	"usher/client/quantity"
 )
 
 // counting is a lister that counts the names that the server leaves out because
 // they are not valid keys.
 type counting struct {
-	from  lister
-	waits func(client.Wait) // replaces that of the context, which the engine does not pass on; nil: not replaced
+	from lister
 
 	mu      sync.Mutex
 	folders map[api.Path]int
 }
 
 func (c *counting) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
-	if c.waits != nil {
-		ctx = client.WithWait(ctx, c.waits)
-	}
 	page, err := c.from.List(ctx, req)
 	if err == nil && page.Omitted > 0 {
 		c.mu.Lock()

@@ -29,6 +29,10 @@ type Config struct {
 	Lister   Lister   // needed for folders
 	S3Hosts  []string // host[:port] that URLs may name; BUCKET.host is allowed too
 
+	// Values, if set, has the values of the contexts that Releaser and Lister get.
+	// Its end does not end the engine.
+	Values context.Context
+
 	AllowHTTP bool  // take http URLs, of a loopback address only
 	Parallel  int   // files at once; 0: 4 large ones, 16 of up to 64 MiB, and 128 small requests
 	Limit     int64 // bytes a second over all transfers; 0: none
@@ -112,6 +116,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Values == nil {
+		c.Values = context.Background()
 	}
 	c.Timeouts = c.Timeouts.withDefaults()
 	c.hooks = c.hooks.withDefaults()

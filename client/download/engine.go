@@ -132,7 +132,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("download: Config.S3Hosts: %w", err)
 	}
 	bounds := boundsFor(cfg.Parallel, cfg.hooks.descriptors())
-	ctx, stop := context.WithCancelCause(context.Background())
+	ctx, stop := context.WithCancelCause(context.WithoutCancel(cfg.Values))
 	e := &Engine{
 		cfg: cfg, ctx: ctx, stop: stop,
 		check: check,

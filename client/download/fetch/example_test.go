@@ -32,7 +32,7 @@ func ExampleClient_First() {
 	}
 	defer c.Close()
 	at, _ := url.Parse(storage.URL)
-	first, err := c.First(context.Background(), &ticket.Ticket{URL: at, Host: at.Host, ETag: `"e"`, Size: 22, Got: time.Now(), Life: time.Minute, Header: http.Header{}}, 11)
+	first, err := c.First(context.Background(), &ticket.Ticket{URL: at, Host: at.Host, ETag: `"e"`, Size: 22, Got: time.Now(), Life: time.Minute}, 11)
 	fmt.Println(string(first), err)
 	// Output: name,amount <nil>
 }

@@ -234,3 +234,18 @@ func TestOutage(t *testing.T) {
 		t.Errorf("in an outage: %v, %d outages", err, offline)
 	}
 }
+
+// A ticket without headers requests whole objects and ranges alike.
+func TestNoHeaders(t *testing.T) {
+	s := serve(t, &store{data: text(1 << 10)})
+	tk, _ := s.Ticket(t.Context(), false)
+	tk.Header = nil
+	c := client(t, Config{})
+	for _, end := range []int64{-1, 100} {
+		a, err := c.get(t.Context(), tk, 0, end)
+		if err != nil {
+			t.Fatalf("up to %d: %v", end, err)
+		}
+		a.body.Close()
+	}
+}

@@ -47,8 +47,12 @@ func (e badAnswer) Error() string { return string(e) }
 func (c *Client) get(ctx context.Context, t *ticket.Ticket, off, end int64) (*answer, error) {
 	req := (&http.Request{Method: http.MethodGet, URL: t.URL, Host: t.Host, Header: t.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	if end >= 0 || t.Header == nil {
+		if req.Header = t.Header.Clone(); req.Header == nil { // several connections use the ticket at once
+			req.Header = http.Header{}
+		}
+	}
 	if end >= 0 {
-		req.Header = t.Header.Clone() // several connections use the ticket at once
 		req.Header.Set("Range", "bytes="+strconv.FormatInt(off, 10)+"-"+strconv.FormatInt(end-1, 10))
 	}
 	resp, err := c.transport.RoundTrip(req)
