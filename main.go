@@ -79,7 +79,7 @@ func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, 
 // startDemo runs the sandbox and the real backend in this process.
 func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) {
 	options := demo.Options{
-		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, AcceptLost: o.AcceptLost, NewID: event.IDs(rand.Reader),
+		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, AcceptLost: o.AcceptLost, Faults: o.Faults, NewID: event.IDs(rand.Reader),
 	}
 	if o.Storage != nil {
 		storage := demo.Storage(*o.Storage)
@@ -96,7 +96,8 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 	}
 	for _, p := range w.People {
 		facts.People = append(facts.People, cli.Account{
-			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary, SetUpMFA: p.SetUpMFA, SSOOnly: p.SSOOnly,
+			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary, SetUpMFA: p.SetUpMFA,
+			MailCodes: p.MailCodes, SSOOnly: p.SSOOnly,
 		})
 	}
 	return cli.RunningDemo{

@@ -25,21 +25,35 @@ const (
 	harmless = `u{1b}]0;owned`
 )
 
-// stringFields calls each for every string in a configuration. A field that is no
-// string, list of strings or number fails the test.
+// stringFields calls each for every string in a configuration, at any depth. A
+// list gets one element. A field of another kind fails the test.
 func stringFields(t *testing.T, c *api.Config, each func(name string, set func(string))) {
 	t.Helper()
-	v := reflect.ValueOf(c).Elem()
-	for i := range v.NumField() {
-		f, name := v.Field(i), v.Type().Field(i).Name
-		switch {
-		case f.Kind() == reflect.String:
-			each(name, f.SetString)
-		case f.Type() == reflect.TypeFor[[]string]():
-			each(name, func(s string) { f.Set(reflect.ValueOf([]string{s})) })
-		case f.Kind() != reflect.Int:
-			t.Errorf("api.Config.%s is a %s, which this test does not handle", name, f.Type())
+	value := func() reflect.Value { return reflect.ValueOf(c).Elem() }
+	stringsIn(t, value, "Config", each)
+}
+
+// stringsIn handles the value that get returns at the time of each change.
+func stringsIn(t *testing.T, get func() reflect.Value, name string, each func(string, func(string))) {
+	t.Helper()
+	switch v := get(); v.Kind() {
+	case reflect.String:
+		each(name, func(s string) { get().SetString(s) })
+	case reflect.Struct:
+		for i := range v.NumField() {
+			stringsIn(t, func() reflect.Value { return get().Field(i) }, name+"."+v.Type().Field(i).Name, each)
 		}
+	case reflect.Slice:
+		stringsIn(t, func() reflect.Value {
+			list := get()
+			if list.Len() == 0 {
+				list.Set(reflect.MakeSlice(list.Type(), 1, 1))
+			}
+			return list.Index(0)
+		}, name, each)
+	case reflect.Int, reflect.Bool:
+	default:
+		t.Errorf("%s is a %s, which this test does not handle", name, v.Type())
 	}
 }
 
@@ -76,7 +90,7 @@ func TestNothingOfTheConfigurationIsRaw(t *testing.T) {
 					look("esc", "X")
 				}
 				if got := raw(out.String()); got != "" {
-					t.Errorf("api.Config.%s reaches the terminal unescaped: %q", name, got)
+					t.Errorf("%s reaches the terminal unescaped: %q", name, got)
 				}
 				shown[name] = shown[name] || strings.Contains(screens, harmless)
 			})
@@ -85,9 +99,9 @@ func TestNothingOfTheConfigurationIsRaw(t *testing.T) {
 	if n < 10 {
 		t.Errorf("only %d strings of api.Config were tried", n)
 	}
-	for _, name := range []string{"Organisation", "AuditorsGroup", "AdminsGroup"} {
+	for _, name := range []string{"Config.Organisation", "Config.AuditorsGroup", "Config.AdminsGroup"} {
 		if !shown[name] {
-			t.Errorf("no screen shows api.Config.%s, so this test proves nothing", name)
+			t.Errorf("no screen shows %s, so this test proves nothing", name)
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"usher/backend/api"
 	"usher/backend/sandbox"
 	"usher/backend/serve"
 )
@@ -40,6 +41,7 @@ type Options struct {
 	Packed          func(string) int      // see sandbox.Options; may be nil
 	ReaderRole      bool                  // URLs are signed by sessions of a reader role
 	AcceptLost      bool                  // start although the audit log has lost records
+	Faults          []string              // switches of the user pool; see sandbox.Options
 }
 
 // Demo is a running demo.
@@ -111,7 +113,7 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 	box, err := sandbox.Start(ctx, sandbox.Options{
 		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed,
 		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
-		Server: "http://" + listener.Addr().String(), Inbound: inbound,
+		Server: "http://" + listener.Addr().String(), Inbound: inbound, Faults: o.Faults,
 	})
 	if err != nil {
 		return errors.Join(ports.explain(err), listener.Close())
@@ -140,6 +142,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: d.Server,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
+		SignIn: serve.SignIn{Ways: []api.Way{api.WayPassword, api.WayCode}},
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{

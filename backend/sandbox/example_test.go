@@ -38,5 +38,6 @@ func Example() {
 	// margaret [usher-admins finance-team]
 	// edsger [engineering]
 	// barbara [finance-team engineering]
+	// joan [engineering]
 	// katherine [engineering]
 }

@@ -36,6 +36,7 @@ type Options struct {
 
 	S3Port, CognitoPort int                   // 0: a free port
 	CodeWanted          func(username string) // see cognito.Config; may be nil
+	Faults              []string              // see cognito.ParseFault
 }
 
 // Storage is an S3 server outside of the sandbox. With a Storage, the sandbox
@@ -81,6 +82,7 @@ type Person struct {
 	Temporary  bool     `json:"temporary,omitempty"`  // must set a password at the first sign-in
 	SetUpMFA   bool     `json:"set_up_mfa,omitempty"` // must set up an authenticator app at the first sign-in
 	SSOOnly    bool     `json:"sso_only,omitempty"`   // of the company's directory: signs in there alone
+	MailCodes  bool     `json:"mail_codes,omitempty"` // needs a code that is sent by mail
 }
 
 // people returns the accounts without passwords. A TOTPSecret other than ""
@@ -93,6 +95,7 @@ func people() []Person {
 		{Username: "margaret", Groups: []string{"usher-admins", "finance-team"}},
 		{Username: "edsger", Groups: []string{"engineering"}, Temporary: true},
 		{Username: "barbara", Groups: []string{"finance-team", "engineering"}, SSOOnly: true},
+		{Username: "joan", Groups: []string{"engineering"}, MailCodes: true},
 		{Username: "katherine", Groups: []string{"engineering"}, SetUpMFA: true},
 	}
 }

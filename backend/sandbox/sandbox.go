@@ -168,7 +168,10 @@ func (s *Sandbox) startSTS(ctx context.Context, o Options, saved secrets, keys *
 }
 
 func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error {
-	var err error
+	faults, devices, err := settings(o.Faults)
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
 	s.Pool, err = cognito.New(cognito.Config{
 		Region: s.Region, PoolID: s.UserPoolID, ClientID: clientID, Clients: clients(o.Server), Now: o.Now, Rand: rand.Reader,
 		OwnerKeys: func(id string) (string, bool) {
@@ -184,10 +187,14 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error
 		},
 		StateFile: filepath.Join(s.Dir, "pool.json"), AccessTokenLife: o.AccessTokenLife,
 		Rotation: true, GracePeriod: time.Minute, CodeWanted: o.CodeWanted,
+		UserAuth: true, EmailCodes: true, SMSCodes: true, Devices: devices,
 		Send: (&mailbox{file: s.MailFile}).deliver,
 	})
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
+	}
+	for _, f := range faults {
+		s.Pool.Break(f.fault, f.operation)
 	}
 	s.Company = &hosted.Company{Name: provider, Inbound: o.Inbound}
 	pages, err := hosted.New(hosted.Config{Pool: s.Pool, Now: o.Now, Rand: rand.Reader, Company: s.Company})
@@ -212,7 +219,7 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error
 	for _, p := range saved.People {
 		account := cognito.User{
 			Username: p.Username, Email: p.Username + "@example.com", Groups: p.Groups,
-			Password: p.Password, Temporary: p.Temporary, TOTPSecret: p.TOTPSecret, SetUpMFA: p.SetUpMFA, External: p.SSOOnly,
+			Password: p.Password, Temporary: p.Temporary, TOTPSecret: p.TOTPSecret, SetUpMFA: p.SetUpMFA, External: p.SSOOnly, EmailMFA: p.MailCodes,
 		}
 		if p.SSOOnly { // the company has the groups, not the pool
 			s.Company.Put(hosted.Employee{Username: p.Username, Password: p.Password, Email: account.Email, Groups: p.Groups})
@@ -241,6 +248,32 @@ func clients(server string) []cognito.AppClient {
 		sso.Logouts = device.Logouts
 	}
 	return []cognito.AppClient{sso, device}
+}
+
+type fault struct {
+	fault     cognito.Fault
+	operation string
+}
+
+// settings reads the switches of the pool: faults, and devices-always or
+// devices-opt-in for a pool that remembers devices.
+func settings(texts []string) (faults []fault, devices cognito.DeviceTracking, err error) {
+	for _, text := range texts {
+		switch text {
+		case "devices-always":
+			devices = cognito.DevicesAlways
+			continue
+		case "devices-opt-in":
+			devices = cognito.DevicesOptIn
+			continue
+		}
+		f, operation, err := cognito.ParseFault(text)
+		if err != nil {
+			return nil, "", err
+		}
+		faults = append(faults, fault{f, operation})
+	}
+	return faults, devices, nil
 }
 
 // presentPeople returns people in the present state of their accounts. In a

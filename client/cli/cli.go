@@ -56,6 +56,7 @@ type DemoOptions struct {
 	Storage    *DemoStorage          // nil: the demo's own S3 with its files
 	CodeWanted func(username string) // called when an account needs a code; must not block
 	AcceptLost bool                  // start although the audit log has lost records
+	Faults     []string              // switches of the user pool, for tests of sign-in
 }
 
 // DemoStorage is an S3 server outside of the demo.
@@ -107,6 +108,7 @@ type Account struct {
 	Temporary  bool     `json:"temporary,omitempty"`  // must set a password at the first sign-in
 	SetUpMFA   bool     `json:"set_up_mfa,omitempty"` // must set up an authenticator app at the first sign-in
 	SSOOnly    bool     `json:"sso_only,omitempty"`   // signs in at the company, in a browser
+	MailCodes  bool     `json:"mail_codes,omitempty"` // needs a code that is sent by mail
 }
 
 // About describes an account in the list of accounts.
@@ -122,6 +124,8 @@ func (a Account) About() string {
 		about += "; signs in with SSO"
 	case a.SetUpMFA:
 		about += "; must set up a code"
+	case a.MailCodes:
+		about += "; needs a code by mail"
 	case a.TOTPSecret != "":
 		about += "; needs a code"
 	}

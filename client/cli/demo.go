@@ -22,7 +22,7 @@ func (a *app) demoCommand() *cobra.Command {
 		GroupID: "machine",
 		Long: `Run a sign-in service, a storage and usher's server on this machine, with sample people and files, and open the browser. Nothing leaves the machine, and everything is removed at the end.
 
-With --serve there is no browser: the command prints the settings to connect with and runs until Ctrl-C. When an account needs the code of an authenticator app, it prints the current code. With --serve --json it prints one line when everything is ready: {"server","pin","region","user_pool_id","client_id","sso_client_id","device_client_id","cognito_endpoint","issuer","hosted_ui","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa","sso_only"}],"dir","grants_file","mail_file"}. Mail of the sign-in service (codes for a new password, first passwords) is written to mail_file, one JSON object a line. Objects in the classes GLACIER and DEEP_ARCHIVE must be restored before they can be read. A restore takes no time (Expedited), 2 seconds (Standard) or 5 (Bulk).
+With --serve there is no browser: the command prints the settings to connect with and runs until Ctrl-C. When an account needs a code, it prints the current one. With --serve --json it prints one line when everything is ready: {"server","pin","region","user_pool_id","client_id","sso_client_id","device_client_id","cognito_endpoint","issuer","hosted_ui","s3_endpoint","s3_region","s3_access_key","s3_secret_key","people":[{"username","password","groups","totp_secret","temporary","set_up_mfa","mail_codes","sso_only"}],"dir","grants_file","mail_file"}. Mail and SMS of the sign-in service (codes, first passwords) are written to mail_file, one JSON object a line. Objects in the classes GLACIER and DEEP_ARCHIVE must be restored before they can be read. A restore takes no time (Expedited), 2 seconds (Standard) or 5 (Bulk).
 
 With --dir the next start has the same people, passwords and ports, but no uploaded files. --port N uses N for usher's server, N+1 for the storage and N+2 for the sign-in service.
 
@@ -62,6 +62,8 @@ usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 	cmd.Flags().IntVar(&o.Port, "port", 0, "listen on this port and the next two")
 	cmd.Flags().StringVar(&endpoint, "s3-endpoint", "", "use the S3 server at this address, and its buckets")
 	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
+	cmd.Flags().StringArrayVar(&o.Faults, "fault", nil, "a failure of the sign-in service, like hang:InitiateAuth; repeatable")
+	_ = cmd.Flags().MarkHidden("fault")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
 }

@@ -183,19 +183,33 @@ type mfaPreference struct {
 
 // setMFA changes the MFA preference of an account. The caller holds p.mu.
 func (p *Pool) setMFA(now time.Time, u *user, in mfaPreference) error {
-	for name, s := range map[string]*mfaSettings{"SMS_MFA": in.SMSMfaSettings, "EMAIL_OTP": in.EmailMfaSettings} {
-		if s != nil && s.Enabled { // the pool has neither SMS nor e-mail codes
-			return invalidParameter("User does not have delivery config set to turn on " + name)
+	factors := []struct {
+		name string
+		set  *mfaSettings
+		on   *bool
+	}{{smsMFA, in.SMSMfaSettings, &u.SMSMFA}, {emailOTP, in.EmailMfaSettings, &u.EmailMFA}, {softwareTokenMFA, in.SoftwareTokenMfaSettings, &u.TOTPOn}}
+	for _, f := range factors {
+		switch {
+		case f.set == nil || !f.set.Enabled:
+		case f.name == softwareTokenMFA && u.TOTPSecret == "":
+			return invalidParameter("User has not verified software token mfa")
+		case f.name != softwareTokenMFA && (!p.sends(f.name) || u.address(f.name) == ""):
+			return invalidParameter("User does not have delivery config set to turn on " + f.name)
 		}
 	}
-	if in.SoftwareTokenMfaSettings == nil {
-		return nil
+	for _, f := range factors {
+		if f.set == nil {
+			continue
+		}
+		*f.on = f.set.Enabled
+		switch {
+		case f.set.Enabled && f.set.PreferredMfa:
+			u.Preferred = f.name
+		case u.Preferred == f.name:
+			u.Preferred = ""
+		}
+		p.touch(now, u)
 	}
-	if in.SoftwareTokenMfaSettings.Enabled && u.TOTPSecret == "" {
-		return invalidParameter("User has not verified software token mfa")
-	}
-	u.TOTPOn = in.SoftwareTokenMfaSettings.Enabled
-	p.touch(now, u)
 	return nil
 }
 

@@ -29,6 +29,7 @@ type authOutput struct {
 	ChallengeName        string `json:",omitempty"`
 	ChallengeParameters  map[string]string
 	Session              string      `json:",omitempty"`
+	AvailableChallenges  []string    `json:",omitempty"`
 	AuthenticationResult *authResult `json:",omitempty"`
 }
 
@@ -38,6 +39,8 @@ type authResult struct {
 	RefreshToken string `json:",omitempty"`
 	ExpiresIn    int    // seconds
 	TokenType    string
+
+	NewDeviceMetadata *deviceMetadata `json:",omitempty"`
 }
 
 // quoteID quotes a caller's text for an error message, and truncates it.
@@ -60,6 +63,11 @@ func (p *Pool) initiateAuth(now time.Time, in *initiateAuthInput) (any, error) {
 	switch in.AuthFlow {
 	case "USER_SRP_AUTH":
 		return p.startSRP(now, in.AuthParameters)
+	case "USER_AUTH":
+		if !p.cfg.UserAuth {
+			return nil, invalidParameter("USER_AUTH flow not enabled for this client")
+		}
+		return p.userAuth(now, in.AuthParameters)
 	case "USER_PASSWORD_AUTH":
 		if !p.cfg.PasswordAuth {
 			return nil, invalidParameter("USER_PASSWORD_AUTH flow not enabled for this client")
@@ -71,7 +79,7 @@ func (p *Pool) initiateAuth(now time.Time, in *initiateAuthInput) (any, error) {
 		if p.cfg.Rotation {
 			return nil, invalidParameter("REFRESH_TOKEN_AUTH flow not enabled for this client")
 		}
-		return p.refreshTokens(now, in.ClientId, in.AuthParameters["REFRESH_TOKEN"])
+		return p.refreshTokens(now, in.ClientId, in.AuthParameters["REFRESH_TOKEN"], in.AuthParameters["DEVICE_KEY"])
 	case "":
 		return nil, missing("authFlow")
 	default:
@@ -97,7 +105,7 @@ func (p *Pool) startSRP(now time.Time, params map[string]string) (any, error) {
 	if err != nil {
 		return nil, invalidParameter("Value of SRP_A is not a public key of the group")
 	}
-	c := &challenge{name: passwordVerifier, typed: typed, publicA: publicA}
+	c := &challenge{name: passwordVerifier, typed: typed, publicA: publicA, origin: origin{deviceKey: params["DEVICE_KEY"]}}
 	var salt *big.Int
 	p.mu.Lock()
 	if u := p.localUser(typed); u != nil {
@@ -163,12 +171,15 @@ func (p *Pool) passwordStep(now time.Time, params map[string]string) (*authOutpu
 		p.failed(now, factorPassword, name)
 		return nil, nil, wrongPassword()
 	}
-	return p.nextStep(now, u, newPasswordRequired)
+	return p.nextStep(now, u, newPasswordRequired, origin{deviceKey: params["DEVICE_KEY"]})
 }
 
 func (p *Pool) respond(now time.Time, in *respondInput) (any, error) {
 	if err := p.checkAPIClient(in.ClientId, in.ChallengeName); err != nil {
 		return nil, err
+	}
+	if in.ChallengeName == selectChallenge && p.cfg.UserAuth {
+		return p.answerChoice(now, in)
 	}
 	return p.finish(p.answer(now, in))
 }
@@ -183,6 +194,12 @@ func (p *Pool) answer(now time.Time, in *respondInput) (*authOutput, *issue, err
 		newPasswordRequired: p.answerNewPassword,
 		softwareTokenMFA:    p.answerCode,
 		mfaSetup:            p.answerSetup,
+		selectMFAType:       p.answerMFAType,
+		smsMFA:              p.answerSentCode,
+		emailOTP:            p.answerSentCode,
+		smsOTP:              p.answerSentCode,
+		deviceSRPAuth:       p.answerDeviceSRP,
+		deviceVerifier:      p.answerDevice,
 	}[in.ChallengeName]
 	if !ok {
 		return nil, nil, invalidParameter("Unknown challenge name.")
@@ -190,7 +207,7 @@ func (p *Pool) answer(now time.Time, in *respondInput) (*authOutput, *issue, err
 	if in.ChallengeResponses["USERNAME"] == "" {
 		return nil, nil, invalidParameter("Missing required parameter USERNAME")
 	}
-	if in.ChallengeName != passwordVerifier && in.Session == "" {
+	if in.ChallengeName != passwordVerifier && in.ChallengeName != deviceVerifier && in.Session == "" {
 		return nil, nil, invalidParameter("Missing required parameter Session")
 	}
 	if err := p.makeKeys(); err != nil { // before the challenge is spent
@@ -258,7 +275,10 @@ func (p *Pool) answerPassword(now time.Time, in *respondInput) (*authOutput, *is
 		p.failed(now, factorPassword, name)
 		return nil, nil, wrongPassword()
 	}
-	return p.nextStep(now, u, newPasswordRequired)
+	if key := r["DEVICE_KEY"]; key != "" {
+		c.origin.deviceKey = key
+	}
+	return p.nextStep(now, u, newPasswordRequired, c.origin)
 }
 
 func (p *Pool) goodClaim(c *challenge, username string, block []byte, timestamp string, signature []byte) bool {
@@ -295,12 +315,23 @@ func (p *Pool) answerNewPassword(now time.Time, in *respondInput) (*authOutput, 
 	if u.Status != statusForceChange {
 		return nil, nil, notAuthorized("Invalid session for the user.")
 	}
+	attributes := u.missingAttributes(p.cfg.Required)
+	for _, name := range attributes {
+		value := in.ChallengeResponses["userAttributes."+name]
+		if err := checkAttribute(name, value); err != nil || value == "" {
+			p.wrongResponse(c)
+			return nil, nil, invalidParameter("Invalid attributes given, " + name + " is missing")
+		}
+	}
 	if err := p.setPassword(now, u, password, false); err != nil {
 		p.wrongResponse(c)
 		return nil, nil, err
 	}
+	for _, name := range attributes {
+		u.Attributes[name] = in.ChallengeResponses["userAttributes."+name]
+	}
 	c.spent = true
-	return p.nextStep(now, u, softwareTokenMFA)
+	return p.nextStep(now, u, softwareTokenMFA, c.origin)
 }
 
 func (p *Pool) answerCode(now time.Time, in *respondInput) (*authOutput, *issue, error) {
@@ -327,9 +358,9 @@ func (p *Pool) answerCode(now time.Time, in *respondInput) (*authOutput, *issue,
 		p.wrongResponse(c)
 		return nil, nil, &Error{Code: "ExpiredCodeException", Message: "Your software token has already been used once."}
 	}
-	u.TOTPLast, c.spent = step, true
+	u.TOTPLast = step
 	p.changed++
-	return nil, p.issueFor(now, u), nil
+	return p.issueOrDevice(now, u, c)
 }
 
 // answerSetup completes MFA_SETUP after VerifySoftwareToken accepted a code.
@@ -340,19 +371,42 @@ func (p *Pool) answerSetup(now time.Time, in *respondInput) (*authOutput, *issue
 	if err != nil {
 		return nil, nil, err
 	}
+	if to := in.ChallengeResponses["email"] + in.ChallengeResponses["EMAIL"]; to != "" && !c.proven {
+		return p.setUpEmail(now, u, c, to)
+	}
 	if !c.proven {
 		return nil, nil, invalidParameter("User has not set up software token mfa")
 	}
+	if p.faulty(FaultCodeAfterSetUp) {
+		c.spent = true
+		return p.secondFactor(now, u, softwareTokenMFA, c.origin), nil, nil
+	}
+	return p.issueOrDevice(now, u, c)
+}
+
+// setUpEmail sends a code to a new address for e-mail codes. The caller holds
+// p.mu.
+//
+// SPEC: user-pool-settings-mfa, "MFA set-up".
+func (p *Pool) setUpEmail(now time.Time, u *user, c *challenge, to string) (*authOutput, *issue, error) {
+	if !p.cfg.EmailCodes || !strings.Contains(to, "@") || checkAttribute("email", to) != nil {
+		p.wrongResponse(c)
+		return nil, nil, invalidParameter("Invalid email address format.")
+	}
+	if other := p.signInUser(to); other != nil && other != u {
+		return nil, nil, aliasExists()
+	}
 	c.spent = true
-	return nil, p.issueFor(now, u), nil
+	next := &challenge{name: emailOTP, username: u.Username, sub: u.Sub, origin: c.origin, verifies: to}
+	return p.sendCode(now, next, to, mfaDigits), nil, nil
 }
 
 // challengeOf returns the challenge of a response, and its account. The caller
 // holds p.mu.
 func (p *Pool) challengeOf(now time.Time, in *respondInput) (*challenge, *user, error) {
 	c, err := p.findChallenge(now, in.Session, in.ChallengeName)
-	if err != nil {
-		return nil, nil, err
+	if err != nil || c.username == "" {
+		return c, nil, err
 	}
 	u := p.users[c.username]
 	name := in.ChallengeResponses["USERNAME"]

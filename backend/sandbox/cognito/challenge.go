@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -30,8 +32,11 @@ type challenge struct {
 	typed    string // the username or alias as typed
 	expires  time.Time
 	spent    bool
-	wrong    int  // count of wrong responses
-	proven   bool // MFA_SETUP: a code of the new authenticator was valid
+	wrong    int    // count of wrong responses
+	proven   bool   // MFA_SETUP: a code of the new authenticator was valid
+	code     string // that the pool sent
+	verifies string // the address that the code proves
+	origin   origin
 
 	publicA, publicB, secretB, verifier *big.Int // PASSWORD_VERIFIER
 	userID                              string
@@ -110,13 +115,13 @@ func (p *Pool) prune(now time.Time) {
 
 // nextStep returns the step after a valid password: the first required challenge
 // in sequence, starting with from, or an issue of tokens. The caller holds p.mu.
-func (p *Pool) nextStep(now time.Time, u *user, from string) (*authOutput, *issue, error) {
+func (p *Pool) nextStep(now time.Time, u *user, from string, o origin) (*authOutput, *issue, error) {
 	if u.Disabled {
 		return nil, nil, notAuthorized("User is disabled.")
 	}
 	respond := func(name string, params map[string]string) (*authOutput, *issue, error) {
 		params["USER_ID_FOR_SRP"] = u.Username
-		session := p.addChallenge(now, &challenge{name: name, username: u.Username, sub: u.Sub})
+		session := p.addChallenge(now, &challenge{name: name, username: u.Username, sub: u.Sub, origin: o})
 		return &authOutput{ChallengeName: name, ChallengeParameters: params, Session: session}, nil, nil
 	}
 	if u.Status == statusReset {
@@ -131,17 +136,37 @@ func (p *Pool) nextStep(now time.Time, u *user, from string) (*authOutput, *issu
 			return nil, nil, fmt.Errorf("writing the attributes: %w", err)
 		}
 		return respond(newPasswordRequired, map[string]string{
-			"requiredAttributes": "[]", "userAttributes": string(attributes)})
+			"requiredAttributes": listText("userAttributes.", u.missingAttributes(p.cfg.Required)), "userAttributes": string(attributes)})
 	}
 	// In Cognito, a second factor is required for a whole pool. The demo requires
 	// it for one account only, to show the set-up.
 	required := p.mfa == MFARequired || p.mfa == MFAOptional && u.MustMFA
-	switch {
-	case p.mfa != MFAOff && u.TOTPSecret != "" && (u.TOTPOn || required):
-		p.codeWanted(u)
-		return respond(softwareTokenMFA, map[string]string{})
-	case required:
-		return respond(mfaSetup, map[string]string{"MFAS_CAN_SETUP": `["SOFTWARE_TOKEN_MFA"]`})
+	var factors []string
+	if p.mfa != MFAOff {
+		factors = p.factors(u, required)
 	}
-	return nil, p.issueFor(now, u), nil
+	switch {
+	case (len(factors) > 0 || required) && p.cfg.Devices != DevicesOff && u.knownDevice(o.deviceKey) != nil:
+		return p.askDevice(now, u, o), nil, nil
+	case len(factors) > 1 && u.Preferred == "":
+		return respond(selectMFAType, map[string]string{"MFAS_CAN_CHOOSE": listText("", factors)})
+	case len(factors) > 0:
+		return p.secondFactor(now, u, factors[0], o), nil, nil
+	case required:
+		can := []string{softwareTokenMFA}
+		if p.cfg.EmailCodes {
+			can = append(can, emailOTP)
+		}
+		return respond(mfaSetup, map[string]string{"MFAS_CAN_SETUP": listText("", can)})
+	}
+	return nil, p.issueAt(now, u, o), nil
+}
+
+// listText returns a list as the JSON in a challenge's parameters.
+func listText(prefix string, list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = strconv.Quote(prefix + s)
+	}
+	return "[" + strings.Join(quoted, ",") + "]"
 }

@@ -29,13 +29,15 @@ const (
 	FaultClientSecret Fault = "client-secret" // the app client has a secret
 	FaultLateDisabled Fault = "late-disabled" // a disabled account is refused only after a valid proof
 	FaultTemporaryOld Fault = "temporary-old" // all temporary passwords have expired
+
+	FaultCodeAfterSetUp Fault = "code-after-set-up" // a set-up of an authenticator is followed by a request for its code
 )
 
 // packetGap is the time between the packets of FaultTwoPackets.
 const packetGap = 5 * time.Millisecond
 
 func (f Fault) ofSettings() bool {
-	return f == FaultClientSecret || f == FaultLateDisabled || f == FaultTemporaryOld
+	return f == FaultClientSecret || f == FaultLateDisabled || f == FaultTemporaryOld || f == FaultCodeAfterSetUp
 }
 
 // ParseFault reads "FAULT:OPERATION", or "FAULT" for a fault of the settings.
@@ -46,7 +48,7 @@ func ParseFault(text string) (f Fault, operation string, err error) {
 		if operation != "" {
 			return f, operation, nil
 		}
-	case FaultClientSecret, FaultLateDisabled, FaultTemporaryOld:
+	case FaultClientSecret, FaultLateDisabled, FaultTemporaryOld, FaultCodeAfterSetUp:
 		if operation == "" {
 			return f, "", nil
 		}

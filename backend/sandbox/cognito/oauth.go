@@ -152,7 +152,7 @@ func (p *Pool) RenewTokens(client, refresh string) (Tokens, error) {
 	if err := p.makeKeys(); err != nil {
 		return Tokens{}, err
 	}
-	grant, err := p.useRefresh(p.cfg.Now(), client, refresh, true)
+	grant, err := p.useRefresh(p.cfg.Now(), client, refresh, "", true)
 	if err != nil {
 		return Tokens{}, err
 	}

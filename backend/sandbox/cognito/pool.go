@@ -50,6 +50,11 @@ type Config struct {
 	GracePeriod  time.Duration // validity of a replaced refresh token, 0..60 s
 	MFA          MFA           // default MFAOptional
 	PasswordAuth bool          // enables USER_PASSWORD_AUTH
+	UserAuth     bool          // enables USER_AUTH, the choice of a first factor
+	EmailCodes   bool          // the pool sends codes by mail
+	SMSCodes     bool          // the pool sends codes by SMS
+	Devices      DeviceTracking
+	Required     []string // attributes that NEW_PASSWORD_REQUIRED demands
 	Quotas       Quotas
 
 	// Send is called with each mail of the service. It must not call the pool.

@@ -2,8 +2,6 @@ package cognito
 
 import (
 	"crypto/subtle"
-	"fmt"
-	"math/big"
 	"strings"
 	"time"
 )
@@ -13,7 +11,8 @@ type Mail struct {
 	Time     time.Time `json:"time"`
 	To       string    `json:"to"`
 	Username string    `json:"username"`
-	Code     string    `json:"code,omitempty"`               // for a new password
+	Medium   string    `json:"medium,omitempty"`             // "": mail; "sms"
+	Code     string    `json:"code,omitempty"`               // for a new password, or of a sign-in
 	Password string    `json:"temporary_password,omitempty"` // of a new account
 }
 
@@ -71,8 +70,13 @@ func (p *Pool) newReset(now time.Time, u *user) (Mail, error) {
 	if u.Attributes["email"] == "" || u.Attributes["email_verified"] != "true" {
 		return Mail{}, invalidParameter("Cannot reset password for the user as there is no registered/verified email or phone_number")
 	}
-	n := new(big.Int).Mod(new(big.Int).SetBytes(p.random(16)), big.NewInt(1_000_000))
-	u.Reset = &reset{fmt.Sprintf("%0*d", resetDigits, n), now.Add(resetCodeLife)}
+	// SPEC: managing-users-passwords: the code does not go where the codes of the
+	// second factor go.
+	if u.EmailMFA && p.cfg.EmailCodes {
+		return Mail{}, invalidParameter("Cannot reset password for the user as there is no registered/verified email or phone_number")
+	}
+	u.Reset = &reset{p.digits(resetDigits), now.Add(resetCodeLife)}
+	u.sentCode = u.Reset.Code
 	p.changed++
 	return Mail{Time: now.UTC(), To: u.Attributes["email"], Username: u.Username, Code: u.Reset.Code}, nil
 }
@@ -164,7 +168,7 @@ func (p *Pool) confirmForgotPassword(now time.Time, in *confirmForgotInput) (any
 	if err := p.setPassword(now, u, in.Password, false); err != nil {
 		return nil, err
 	}
-	u.Reset = nil
+	u.Reset, u.sentCode = nil, ""
 	delete(p.lockouts, string(factorReset)+name)
 	return nil, nil
 }

@@ -18,10 +18,19 @@ func (u *user) attributes() []attribute {
 
 // mfa returns UserMFASettingList and PreferredMfaSetting.
 func (u *user) mfa() (list []string, preferred string) {
-	if u.TOTPSecret == "" || !u.TOTPOn {
-		return nil, ""
+	if u.TOTPSecret != "" && u.TOTPOn {
+		list = append(list, softwareTokenMFA)
 	}
-	return []string{softwareTokenMFA}, softwareTokenMFA
+	if u.SMSMFA {
+		list = append(list, smsMFA)
+	}
+	if u.EmailMFA {
+		list = append(list, emailOTP)
+	}
+	if preferred = u.Preferred; preferred == "" && len(list) == 1 {
+		preferred = list[0]
+	}
+	return list, preferred
 }
 
 type accessTokenInput struct{ AccessToken string }
@@ -52,7 +61,7 @@ func (p *Pool) globalSignOut(now time.Time, in *accessTokenInput) (any, error) {
 	})
 }
 
-type getTokensInput struct{ RefreshToken, ClientId string }
+type getTokensInput struct{ RefreshToken, ClientId, DeviceKey string }
 
 func (p *Pool) getTokensFromRefreshToken(now time.Time, in *getTokensInput) (any, error) {
 	if err := p.checkClient(in.ClientId); err != nil {
@@ -61,7 +70,7 @@ func (p *Pool) getTokensFromRefreshToken(now time.Time, in *getTokensInput) (any
 	if in.RefreshToken == "" {
 		return nil, missing("refreshToken")
 	}
-	return p.refreshTokens(now, in.ClientId, in.RefreshToken)
+	return p.refreshTokens(now, in.ClientId, in.RefreshToken, in.DeviceKey)
 }
 
 type revokeTokenInput struct{ Token, ClientId string }

@@ -321,6 +321,6 @@ func TestUnknownClientFlowAndChallenge(t *testing.T) {
 	failsWith(t, b.call("InitiateAuth", initiateAuthInput{AuthFlow: "CUSTOM_AUTH", ClientId: testClient}, nil), "InvalidParameterException", "not supported")
 	failsWith(t, b.call("InitiateAuth", initiateAuthInput{AuthFlow: "USER_SRP_AUTH", ClientId: testClient,
 		AuthParameters: params{"USERNAME": "ada", "SRP_A": "0"}}, nil), "InvalidParameterException", "SRP_A")
-	_, failure := b.answer("SMS_MFA", "s", params{"USERNAME": "ada"})
+	_, failure := b.answer("CUSTOM_CHALLENGE", "s", params{"USERNAME": "ada"})
 	failsWith(t, failure, "InvalidParameterException", "Unknown challenge")
 }

@@ -28,6 +28,8 @@ type signIn struct {
 	Expires  time.Time      `json:"expires"` // of every refresh token in the family
 	Revoked  bool           `json:"revoked,omitempty"`
 	Refresh  []refreshToken `json:"refresh"`
+
+	DeviceKey string `json:"device_key,omitempty"` // required in each renewal
 }
 
 type refreshToken struct {
@@ -83,6 +85,7 @@ type issue struct {
 	id      idClaims
 	refresh string // "" if the refresh token stays the same
 	life    time.Duration
+	device  *deviceMetadata // of a device that is new
 }
 
 // Tokens are the tokens of a sign-in.
@@ -176,7 +179,7 @@ func (p *Pool) sign(i issue) (*authResult, error) {
 		return nil, err
 	}
 	return &authResult{AccessToken: a, IdToken: b, RefreshToken: i.refresh,
-		ExpiresIn: int(i.life / time.Second), TokenType: "Bearer"}, nil
+		ExpiresIn: int(i.life / time.Second), TokenType: "Bearer", NewDeviceMetadata: i.device}, nil
 }
 
 // addRefreshToken creates an opaque token in the service's form: five parts like
@@ -212,20 +215,20 @@ func (p *Pool) findRefresh(token string) (origin string, s *signIn, at int) {
 //
 // SPEC: using-the-refresh-token, "Refresh token rotation". The page documents
 // only the exception for a reused token, so the family stays valid here.
-func (p *Pool) refreshTokens(now time.Time, client, token string) (any, error) {
+func (p *Pool) refreshTokens(now time.Time, client, token, deviceKey string) (any, error) {
 	if token == "" {
 		return nil, invalidParameter("Missing required parameter REFRESH_TOKEN")
 	}
 	if err := p.makeKeys(); err != nil {
 		return nil, err
 	}
-	grant, err := p.useRefresh(now, client, token, false)
+	grant, err := p.useRefresh(now, client, token, deviceKey, false)
 	return p.finish(nil, grant, err)
 }
 
 // useRefresh spends a refresh token of the client. bound is true for the token
 // endpoint.
-func (p *Pool) useRefresh(now time.Time, client, token string, bound bool) (*issue, error) {
+func (p *Pool) useRefresh(now time.Time, client, token, deviceKey string, bound bool) (*issue, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	origin, s, at := p.findRefresh(token)
@@ -240,6 +243,10 @@ func (p *Pool) useRefresh(now time.Time, client, token string, bound bool) (*iss
 		return nil, notAuthorized("User is disabled.")
 	case s.Revoked:
 		return nil, notAuthorized("Refresh Token has been revoked")
+	case s.DeviceKey != deviceKey && s.DeviceKey != "":
+		// SPEC: using-the-refresh-token: "you must provide the device key". The
+		// text is that of reports (aws-sdk-java-v2#3418).
+		return nil, notAuthorized("Invalid Refresh Token.")
 	case !now.Before(s.Expires):
 		return nil, notAuthorized("Refresh Token has expired")
 	case !rotated.IsZero() && now.Sub(rotated) >= p.cfg.GracePeriod:

@@ -11,7 +11,7 @@ import (
 func (b *bench) renew(token string) (authResult, string) {
 	b.t.Helper()
 	var out authOutput
-	failure := b.call("GetTokensFromRefreshToken", getTokensInput{token, testClient}, &out)
+	failure := b.call("GetTokensFromRefreshToken", getTokensInput{token, testClient, ""}, &out)
 	if out.AuthenticationResult == nil {
 		return authResult{}, failure
 	}
@@ -109,7 +109,7 @@ func TestBadRefreshTokens(t *testing.T) {
 			t.Errorf("%s: %q", name, failure)
 		}
 	}
-	failsWith(t, b.call("GetTokensFromRefreshToken", getTokensInput{tokens.RefreshToken, "other"}, nil), "ResourceNotFoundException", "other")
+	failsWith(t, b.call("GetTokensFromRefreshToken", getTokensInput{tokens.RefreshToken, "other", ""}, nil), "ResourceNotFoundException", "other")
 }
 
 // After each way to end a session, GetUser refuses its tokens at once. The

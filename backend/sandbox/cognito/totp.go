@@ -67,14 +67,18 @@ func encodeTOTPSecret(key []byte) string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
 }
 
-// CodeNow returns the present code of username's authenticator app, or the next
-// code if the present one has been used. The result is "" for an account without
-// an authenticator.
+// CodeNow returns the code that the pool sent to an account last, until it is
+// used. Otherwise it returns the present code of the account's authenticator app,
+// or the next code if the present one has been used. The result is "" without a
+// code and an authenticator.
 func (p *Pool) CodeNow(username string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u := p.users[username]
-	if u == nil {
+	if u == nil || u.sentCode != "" {
+		if u != nil {
+			return u.sentCode
+		}
 		return ""
 	}
 	secret, least := u.pendingTOTP, int64(0)

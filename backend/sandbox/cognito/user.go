@@ -33,6 +33,11 @@ type User struct {
 	TOTPSecret string // base32; "" means no second factor
 	SetUpMFA   bool   // an authenticator must be set up at the first sign-in
 	External   bool   // signs in at an external identity provider only; Password is ignored
+	Phone      string // verified
+	EmailMFA   bool   // a code by mail is a second factor
+	SMSMFA     bool   // a code by SMS is a second factor
+	NoPassword bool   // signs in with a code only (USER_AUTH)
+	Passkey    bool   // WEB_AUTHN is among the choices of USER_AUTH
 }
 
 // String hides the secrets of a User from logs.
@@ -40,10 +45,14 @@ func (u User) String() string       { return "user " + u.Username }
 func (u User) GoString() string     { return u.String() }
 func (u User) LogValue() slog.Value { return slog.StringValue(u.String()) }
 func (u User) attributes() [][2]string {
-	if u.Email == "" {
-		return nil
+	var list [][2]string
+	if u.Email != "" {
+		list = append(list, [2]string{"email", u.Email}, [2]string{"email_verified", "true"})
 	}
-	return [][2]string{{"email", u.Email}, {"email_verified", "true"}}
+	if u.Phone != "" {
+		list = append(list, [2]string{"phone_number", u.Phone}, [2]string{"phone_number_verified", "true"})
+	}
+	return list
 }
 
 // user is an account. Passwords are stored as SRP verifiers only.
@@ -62,9 +71,17 @@ type user struct {
 	TOTPLast   int64             `json:"totp_last,omitempty"` // latest step used
 	Reset      *reset            `json:"reset,omitempty"`
 	MustMFA    bool              `json:"must_mfa,omitempty"` // as if the pool required a second factor
+	EmailMFA   bool              `json:"email_mfa,omitempty"`
+	SMSMFA     bool              `json:"sms_mfa,omitempty"`
+	Preferred  string            `json:"preferred_mfa,omitempty"` // "": the person is asked where there are several
+	NoPassword bool              `json:"no_password,omitempty"`
+	Passkey    bool              `json:"passkey,omitempty"`
 	Created    time.Time         `json:"created"`
 	Modified   time.Time         `json:"modified"`
 
+	Devices map[string]*device `json:"devices,omitempty"` // by key
+
+	sentCode    string // the last code that was sent, until it is used
 	pendingTOTP string // secret of AssociateSoftwareToken, until VerifySoftwareToken
 }
 
@@ -97,6 +114,7 @@ func (p *Pool) AddUser(u User) (sub string, err error) {
 	if u.External {
 		made.Status = statusExternal
 	}
+	made.EmailMFA, made.SMSMFA, made.NoPassword, made.Passkey = u.EmailMFA, u.SMSMFA, u.NoPassword, u.Passkey
 	p.mu.Unlock()
 	return made.Sub, p.save()
 }
@@ -156,6 +174,17 @@ func (p *Pool) setPassword(now time.Time, u *user, password string, temporary bo
 func (u *user) passwordMatches(pool, password string) bool {
 	v := srpVerifier(pool, u.Username, password, new(big.Int).SetBytes(u.Salt))
 	return subtle.ConstantTimeCompare(v.Bytes(), u.Verifier) == 1
+}
+
+// missingAttributes returns the required attributes without a value.
+func (u *user) missingAttributes(required []string) []string {
+	var missing []string
+	for _, name := range required {
+		if u.Attributes[name] == "" {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 // touch records a change of an account. The caller holds p.mu.

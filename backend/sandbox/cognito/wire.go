@@ -55,6 +55,11 @@ func (p *Pool) operations() map[string]operation {
 		"SetUserMFAPreference":      {noQuota, false, decoded(p.setUserMFAPreference)},
 		"UpdateUserAttributes":      {noQuota, false, decoded(p.updateUserAttributes)},
 		"DeleteUserAttributes":      {noQuota, false, decoded(p.deleteUserAttributes)},
+		"ConfirmDevice":             {noQuota, false, decoded(p.confirmDevice)},
+		"UpdateDeviceStatus":        {noQuota, false, decoded(p.updateDeviceStatus)},
+		"ForgetDevice":              {noQuota, false, decoded(p.forgetDevice)},
+		"GetDevice":                 {noQuota, false, decoded(p.getDevice)},
+		"ListDevices":               {noQuota, false, decoded(p.listDevices)},
 		"ForgotPassword":            {noQuota, false, decoded(p.forgotPassword)},
 		"ConfirmForgotPassword":     {noQuota, false, decoded(p.confirmForgotPassword)},
 
