@@ -44,12 +44,14 @@ type Store interface {
 	//
 	// Append is idempotent: an event that the log has already, with the same
 	// canonical bytes, is skipped, so a write with a lost response can be
-	// retried. An Append that begins with the id of a different event is
-	// ErrConflict, and nothing of it is recorded. Several completions of one
-	// release may be recorded; event.Fold shows the first one.
+	// retried. An Append whose least id belongs to a different event is
+	// ErrConflict, and nothing of it is recorded; so is one with two events of
+	// one id. Several completions of one release may be recorded; event.Fold
+	// shows the first one.
 	//
 	// Events must be clean (event.Clean), and each id must be a ULID of the
-	// event's time.
+	// event's time. One Append has at most MaxTimes different times, as the events
+	// of one request have one.
 	Append(ctx context.Context, events []event.Event) error
 
 	// Get returns the events with these ids, in any order. Unknown ids are
@@ -71,6 +73,9 @@ type Store interface {
 	// would succeed now.
 	Check(ctx context.Context) error
 }
+
+// MaxTimes is the maximum number of different times in one Append.
+const MaxTimes = 100
 
 // MaxPage is the maximum number of events in a page.
 const MaxPage = 1000
