@@ -35,6 +35,8 @@ func rules() []rule {
 		{"usher/tui", "usher/client/cli", nil, "the screen and the commands are independent front ends"},
 		{"usher/client", "usher/tui", nil, "commands work without a screen"},
 		{"usher/session", "usher/tui", nil, "a sign-in has no screen of its own"},
+		{"usher/session/oauth", "usher", []string{"usher/backend/safetext", "usher/session/oauth"}, "a public OAuth client without profiles and screens"},
+		{"usher/session/browser", "usher", nil, "it opens any address"},
 		{"usher/session", "usher/client", nil, "the client gets tokens from the session, not the reverse"},
 		{"usher/client/download", "usher/session", nil, "the engine never sees a token: none of them may reach S3"},
 		{"usher/client/download/ticket", "os", nil, "the check of a URL reads no files"},

@@ -166,11 +166,16 @@ func (p *pool) renew(ctx context.Context, t Tokens) (Tokens, error) {
 	case result == nil:
 		return Tokens{}, ErrGarbled
 	}
-	refresh := aws.ToString(result.RefreshToken)
+	return renewed(t, p.clientID, aws.ToString(result.AccessToken), aws.ToString(result.RefreshToken), aws.ToString(result.IdToken), requestedAt)
+}
+
+// renewed checks the answer to a renewal of t. An unusable access token is an
+// error with t and the new refresh token, because the old one may be spent.
+func renewed(t Tokens, clientID, access, refresh, id string, requestedAt time.Time) (Tokens, error) {
 	if refresh == "" {
 		refresh = t.Refresh.Reveal() // without rotation the old one stays valid
 	}
-	fresh, err := newTokens(aws.ToString(result.AccessToken), refresh, aws.ToString(result.IdToken), p.clientID, requestedAt)
+	fresh, err := newTokens(access, refresh, id, clientID, requestedAt)
 	switch {
 	case err == nil && fresh.claims.Sub != t.claims.Sub:
 		return Tokens{}, ErrGarbled

@@ -20,6 +20,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/sandbox/cognito"
+	"usher/backend/sandbox/cognito/hosted"
 	"usher/session"
 )
 
@@ -37,6 +38,7 @@ const (
 type rig struct {
 	t          testing.TB
 	pool       *cognito.Pool
+	pages      *hosted.Server // nil: the pool has no domain
 	server     *httptest.Server
 	config     api.Config
 	folders    session.Folders
@@ -150,13 +152,17 @@ func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
 	body, _ := io.ReadAll(req.Body)
 	req.Body = io.NopCloser(bytes.NewReader(body))
 	_, operation, _ := strings.Cut(req.Header.Get("X-Amz-Target"), ".")
+	pool := http.Handler(r.pool)
+	if r.pages != nil && r.pages.Serves(req.URL.Path) {
+		operation, pool = req.URL.Path, r.pages
+	}
 	r.mu.Lock()
 	r.calls[operation]++
 	n, fault := r.calls[operation], r.fault
 	r.bodies = append(r.bodies, string(body))
 	r.mu.Unlock()
-	if fault == nil || !fault(operation, n, w, req, r.pool) {
-		r.pool.ServeHTTP(w, req)
+	if fault == nil || !fault(operation, n, w, req, pool) {
+		pool.ServeHTTP(w, req)
 	}
 }
 

@@ -22,6 +22,7 @@ type Session struct {
 	profile Profile
 	store   *store
 	pool    *pool
+	domains map[api.Way]*domain // of the ways with a browser
 	now     func() time.Time
 
 	mu        sync.Mutex
@@ -40,7 +41,12 @@ type source interface {
 }
 
 // source returns the source of a session's tokens.
-func (s *Session) source(Tokens) source { return s.pool }
+func (s *Session) source(t Tokens) source {
+	if d := s.domains[t.Way]; d != nil {
+		return d
+	}
+	return s.pool
+}
 
 // flight is one renewal, shared by all concurrent callers of Token.
 type flight struct {
@@ -62,7 +68,15 @@ func Open(f Folders, p Profile, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{profile: p, store: newStore(f, p), pool: pool, now: o.Now}
+	s := &Session{profile: p, store: newStore(f, p), pool: pool, domains: map[api.Way]*domain{}, now: o.Now}
+	for _, way := range []api.Way{api.WaySSO, api.WayDevice} {
+		if p.Config.Offer().Client(way) == "" {
+			continue
+		}
+		if s.domains[way], err = newDomain(p, way, o); err != nil {
+			return nil, err
+		}
+	}
 	if s.current, err = s.store.read(); err != nil {
 		return nil, err
 	}
