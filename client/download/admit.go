@@ -68,7 +68,7 @@ func (e *Engine) smallWeight(size int64) int {
 
 // fitSlots fits the small slots to the rate and to the files that are next, under mu.
 func (e *Engine) fitSlots() (slots int) {
-	most := e.small.Capacity()
+	most := e.small.Limit()
 	mean, n := e.window.smallSum, int64(e.window.smallIn)
 	if next := e.window.waitSmall.Front(); n == 0 && next != nil {
 		mean, n = next.Value.(*transfer).req.Size, 1
@@ -83,7 +83,11 @@ func (e *Engine) fitSlots() (slots int) {
 	mean = max(mean/n, 1)
 	files := min(max(flight/mean, leastSlots), int64(most))
 	slots = min(int(files)*e.smallWeight(mean), most)
-	e.small.Bound(slots)
+	if slots < most {
+		e.small.Bound(slots)
+	} else { // room to grow
+		e.small.Bound(e.small.Capacity())
+	}
 	return slots
 }
 
@@ -168,9 +172,14 @@ func (e *Engine) warm(t *transfer) {
 	if !t.isSmall() {
 		want += int(min(max(t.size/fetch.MinPart, guessConns), fetch.FirstConns))
 	}
+	e.warmUpTo(want, t.req.Bucket)
+}
+
+// warmUpTo opens connections to a bucket ahead, up to that number in all, under mu.
+func (e *Engine) warmUpTo(want int, bucket string) {
 	if more := min(want, max(e.small.Capacity(), e.conns.Most())) - e.window.warmed; more > 0 {
 		e.window.warmed += more
-		e.fetcher.Warm(e.ctx, e.check.Origin(t.req.Bucket), more)
+		e.fetcher.Warm(e.ctx, e.check.Origin(bucket), more)
 	}
 }
 

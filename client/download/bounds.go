@@ -32,8 +32,10 @@ func boundsFor(parallel, descriptors int) bounds {
 	const all = smallSlots*eachDescriptors + fetch.MaxConns + 4*largeSlots + 2*maxIdleFolders
 	if have := descriptors - keptDescriptors; descriptors > 0 && have < all {
 		part := func(n int) int { return max(n*have/all, 1) }
-		b.small, b.large, b.conns = min(b.small, part(smallSlots)), part(largeSlots), min(b.conns, part(fetch.MaxConns))
-		b.idle, b.folders = min(b.idle, b.small+b.conns), part(maxIdleFolders)
+		b.large, b.conns, b.folders = part(largeSlots), min(b.conns, part(fetch.MaxConns)), part(maxIdleFolders)
+		rest := have - b.conns - 4*b.large - 2*b.folders
+		b.small = min(b.small, max(rest/eachDescriptors, 1))
+		b.idle = min(b.idle, b.small+b.conns)
 	}
 	return b
 }

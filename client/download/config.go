@@ -34,7 +34,7 @@ type Config struct {
 	Values context.Context
 
 	AllowHTTP bool  // take http URLs, of a loopback address only
-	Parallel  int   // files at once; 0: 4 large ones, 16 of up to 64 MiB, and 128 small requests
+	Parallel  int   // files at once; 0: 4 large ones, 16 of up to 64 MiB, and 128 to 256 small requests
 	Limit     int64 // bytes a second over all transfers; 0: none
 	Report    bool  // tell the backend how transfers ended
 	Dotfiles  bool  // allow names that begin with a dot directly in the home directory
@@ -132,5 +132,6 @@ const (
 	largeFiles  = 4               // very large ones at once
 	oneConn     = 64 << 20        // bytes; up to here a file takes one place
 	guessConns  = 6               // connections opened ahead for an object of unknown size
-	smallSlots  = 128             // small requests in flight, at most
+	firstSlots  = 128             // small requests in flight to begin with
+	smallSlots  = 256             // small requests in flight, at most
 )

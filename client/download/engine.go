@@ -137,7 +137,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg: cfg, ctx: ctx, stop: stop,
 		check: check,
 		disk:  part.NewDisk(bounds.folders, cfg.hooks.disk),
-		small: fetch.NewSemaphore(bounds.small), large: fetch.NewSemaphore(bounds.large),
+		small: fetch.NewSemaphore(firstSlots, bounds.small), large: fetch.NewSemaphore(bounds.large, bounds.large),
 		workers: make(chan assignment),
 		list:    catalog{byID: map[ID]*transfer{}, places: map[string]*transfer{}, claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(), walks: map[*transfer]struct{}{}},
 		window:  window{waitSmall: list.New(), waitLarge: list.New(), active: map[*transfer]struct{}{}},

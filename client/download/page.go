@@ -63,6 +63,9 @@ const (
 	pageAhead = 5 * time.Second
 )
 
+// pageConns is the number of connections opened while the first page is on its way.
+const pageConns = 32
+
 // startable is the number of small files that can start within d, under mu: at the
 // measured rate, or, before there is one, at a rate of aheadBytes in aheadTime. -1:
 // neither the rate nor a size is known.
@@ -112,7 +115,9 @@ func (e *Engine) pageDue(urls bool) bool {
 func (e *Engine) listPage(ctx context.Context, t *transfer, req api.ListRequest) (api.ListResponse, *page, error) {
 	e.mu.Lock()
 	if t.folder.urls && !e.window.pagesPlain {
-		req.URLs = e.pageURLs()
+		if req.URLs = e.pageURLs(); e.fetcher.Moved() == 0 {
+			e.warmUpTo(pageConns, req.Bucket)
+		}
 	}
 	e.mu.Unlock()
 	from := &page{got: e.cfg.Now()}

@@ -66,7 +66,7 @@ func TestTailIsShared(t *testing.T) {
 // TestSharedUnits checks that further connections of an object take free units
 // only, and return them.
 func TestSharedUnits(t *testing.T) {
-	units := NewSemaphore(4)
+	units := NewSemaphore(4, 4)
 	for range 2 { // of this object, and of another one
 		if !units.TryEnter() {
 			t.Fatal("no unit is free")

@@ -23,7 +23,7 @@ func ExampleClient_First() {
 	c, err := fetch.New(fetch.Config{
 		Timeouts: fetch.Timeouts{Idle: 5 * time.Second, RateWindow: time.Minute, MinRate: 1, Margin: time.Second, BackoffMin: time.Second,
 			BackoffMax: time.Second, RetryAfter: time.Second, Checkpoint: time.Second, Tick: time.Second},
-		Connections: fetch.NewConnections(4, 4), Small: fetch.NewSemaphore(4), Now: time.Now,
+		Connections: fetch.NewConnections(4, 4), Small: fetch.NewSemaphore(4, 4), Now: time.Now,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) },
 	})
 	if err != nil {

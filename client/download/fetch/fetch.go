@@ -49,8 +49,12 @@ func (t Timeouts) Backoff(n int) time.Duration {
 	return t.BackoffMin/2 + rand.N(max(top-t.BackoffMin/2, 1))
 }
 
-// Throttle is a bound that shrinks when the storage slows down.
-type Throttle interface{ Slower() }
+// Throttle is a bound that shrinks when the storage slows down, and grows while
+// its responses come as fast as with few requests.
+type Throttle interface {
+	Slower()
+	Responded(after time.Duration)
+}
 
 // Config is the setting of a Client. Timeouts, Now, Sleep, Connections and Small
 // must be set.

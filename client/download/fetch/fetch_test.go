@@ -33,7 +33,7 @@ func client(t *testing.T, cfg Config) *Client {
 		Checkpoint: time.Millisecond, Tick: time.Millisecond}
 	cfg.Now, cfg.Idle = time.Now, 4
 	cfg.Sleep = func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
-	cfg.Connections, cfg.Small = NewConnections(4, 4), NewSemaphore(4)
+	cfg.Connections, cfg.Small = NewConnections(4, 4), NewSemaphore(4, 4)
 	c, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -261,9 +261,13 @@ func (j *job) fetch(ctx context.Context, w *segment) error {
 	if all {
 		end = -1
 	}
+	asked := time.Now()
 	a, err := j.c.get(conn, t, w.pos, end)
 	if err != nil {
 		return j.refusal(t, err)
+	}
+	if j.plain {
+		j.c.Small.Responded(time.Since(asked))
 	}
 	j.works(t)
 	defer a.body.Close()

@@ -3,18 +3,25 @@ package fetch
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Semaphore is a counting semaphore, first come first served, whose capacity can
-// change: it shrinks when S3 slows down and grows back with success.
+// change: it shrinks when S3 slows down, grows back with success, and grows beyond
+// the first one while responses come as fast as with few requests.
 type Semaphore struct {
 	mu      sync.Mutex
 	most    int
 	ceiling int // at most so many for now
-	limit   int // capacity after SlowDown responses
+	first   int // capacity before the first response
+	limit   int // present capacity
 	used    int
 	good    int // successes since the limit last changed
 	waiting []*waiter
+
+	slowed  bool          // S3 slowed down, and the capacity has not grown back
+	fastest time.Duration // response since nothing was in flight; 0: none
+	mean    time.Duration // of about 16 responses
 }
 
 type waiter struct {
@@ -22,8 +29,11 @@ type waiter struct {
 	ready  chan struct{}
 }
 
-// NewSemaphore returns a semaphore of capacity n.
-func NewSemaphore(n int) *Semaphore { return &Semaphore{most: n, ceiling: n, limit: n} }
+// NewSemaphore returns a semaphore whose capacity is first, and n at most.
+func NewSemaphore(first, n int) *Semaphore {
+	first = min(first, n)
+	return &Semaphore{most: n, ceiling: n, first: first, limit: first}
+}
 
 // Capacity is the largest capacity.
 func (g *Semaphore) Capacity() int { return g.most }
@@ -94,7 +104,9 @@ func (g *Semaphore) Bound(n int) {
 func (g *Semaphore) Leave(weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.used -= weight
+	if g.used -= weight; g.used == 0 {
+		g.fastest, g.mean = 0, 0 // the next requests may take another way
+	}
 	g.next()
 }
 
@@ -111,19 +123,55 @@ func (g *Semaphore) next() {
 func (g *Semaphore) Slower() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.limit, g.good = max(g.limit/2, g.most/16, 1), 0
+	g.limit, g.good, g.slowed = max(g.limit/2, g.most/16, 1), 0, true
 }
 
-// Faster counts a success. The capacity grows by one after as many successes as
-// its value.
+// Faster counts a success. After Slower the capacity grows back to the first one, by
+// one after as many successes as its value.
 func (g *Semaphore) Faster() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.limit == g.most {
+	if g.limit >= g.first {
+		g.slowed = false
 		return
 	}
 	if g.good++; g.good >= g.limit {
 		g.limit, g.good = g.limit+1, 0
 		g.next()
 	}
+}
+
+// crowding is the time by which a response may be later than three times the fastest one.
+const crowding = 10 * time.Millisecond
+
+// Responded notes the time between a request and its response. By Little's law the
+// throughput is the number of requests in flight divided by this time: while the
+// time stays near that of the fastest response, more requests bring more throughput,
+// and the capacity grows by one. When they wait for each other, it shrinks back
+// towards the first one.
+func (g *Semaphore) Responded(after time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.fastest == 0 || after < g.fastest {
+		g.fastest = max(after, 1)
+	}
+	if g.mean == 0 {
+		g.mean = after
+	}
+	g.mean += (after - g.mean) / 16
+	switch crowded := g.mean > 3*g.fastest+crowding; {
+	case g.slowed:
+	case !crowded && g.limit < g.most && 2*g.used > g.limit:
+		g.limit++
+		g.next()
+	case crowded && g.limit > g.first:
+		g.limit--
+	}
+}
+
+// Limit is the present capacity.
+func (g *Semaphore) Limit() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.limit
 }
