@@ -64,11 +64,7 @@ func NewHandler(c HandlerConfig) (*Handler, error) {
 	if c.Broker == nil || c.Hosts == nil || c.Source == nil || c.NewID == nil || c.Log == nil {
 		return nil, errors.New("device: the handler needs a broker, hosts, a source, ids and a log")
 	}
-	p, err := newPages(c.Organization)
-	if err != nil {
-		return nil, err
-	}
-	return &Handler{c: c, b: c.Broker, pages: p}, nil
+	return &Handler{c: c, b: c.Broker, pages: newPages(c.Organization)}, nil
 }
 
 // Serves reports whether a path belongs to the handler.

@@ -1,22 +1,18 @@
 package device
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"html/template"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
 
 	"usher/backend/safetext"
 )
-
-//go:embed pages.html
-var pagesHTML string
 
 //go:embed pages.css
 var pagesCSS string
@@ -28,7 +24,6 @@ const cookieName = "__Host-usher-device"
 
 // pages renders the pages. They have no script and load nothing.
 type pages struct {
-	templates    *template.Template
 	policy       string
 	organization string
 }
@@ -46,7 +41,6 @@ const (
 // page holds the values of all pages.
 type page struct {
 	Organization string
-	Style        template.CSS
 	Text         string
 	Code         string // user code with its hyphen
 	Host         safetext.Text
@@ -57,37 +51,29 @@ type page struct {
 	First, Last  string // halves of the number
 }
 
-func newPages(organization string) (*pages, error) {
-	t, err := template.New("pages").Parse(pagesHTML)
-	if err != nil {
-		return nil, fmt.Errorf("device: parsing the pages: %w", err)
-	}
+func newPages(organization string) *pages {
 	style := sha256.Sum256([]byte(pagesCSS))
 	return &pages{
-		templates: t, organization: organization,
+		organization: organization,
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(style[:]) +
 			"'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-	}, nil
+	}
 }
 
 // show writes a page.
 func (h *Handler) show(v *visit, status int, name string, p page) (int, error) {
-	p.Organization, p.Style = h.pages.organization, template.CSS(pagesCSS)
-	var out bytes.Buffer
-	if err := h.pages.templates.ExecuteTemplate(&out, name, p); err != nil {
-		http.Error(v.w, "", http.StatusInternalServerError)
-		return http.StatusInternalServerError, fmt.Errorf("writing a page: %w", err)
-	}
+	p.Organization = h.pages.organization
+	out := p.html(name)
 	header := v.w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(out.Len()))
+	header.Set("Content-Length", strconv.Itoa(len(out)))
 	header.Set("Content-Security-Policy", h.pages.policy)
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 	v.w.WriteHeader(status)
-	_, _ = v.w.Write(out.Bytes())
+	_, _ = io.WriteString(v.w, out)
 	return status, nil
 }
 

@@ -1,0 +1,59 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	runtime "github.com/aws/aws-lambda-go/lambda"
+
+	"usher/backend/lambda"
+	"usher/backend/safetext"
+)
+
+// runtimeAPI is set in each process that AWS Lambda starts.
+// SPEC: AWS Lambda developer guide, "Defined runtime environment variables".
+const runtimeAPI = "AWS_LAMBDA_RUNTIME_API"
+
+// flushLimit bounds the record of suppressed refusals when Lambda ends an
+// instance. SPEC: the same, "Lambda execution environment lifecycle": 500 ms with
+// an internal extension.
+const flushLimit = 300 * time.Millisecond
+
+// OnLambda reports whether AWS Lambda started this process.
+func OnLambda(getenv func(string) string) bool { return getenv(runtimeAPI) != "" }
+
+// RunLambda serves the requests of an API Gateway HTTP API until Lambda ends the
+// process. The configuration comes from the environment; see FromEnvironment. It
+// makes no call of the network before the first request.
+func RunLambda(ctx context.Context, environ []string, d Deps) error {
+	c, err := FromEnvironment(environ)
+	if err != nil {
+		return err
+	}
+	s, err := newServer(ctx, c, d, nil, nil)
+	if err != nil {
+		return err
+	}
+	adapter, err := s.adapter()
+	if err != nil {
+		return err
+	}
+	runtime.StartWithOptions(adapter, runtime.WithContext(ctx), runtime.WithEnableSIGTERM(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
+		defer cancel()
+		if err := s.live.Load().Drain(ctx); err != nil {
+			s.log.Error("at the end of the instance", "error", safetext.New(err.Error()))
+		}
+	}))
+	return nil
+}
+
+// adapter returns the handler of events.
+func (s *Server) adapter() (*lambda.Adapter, error) {
+	handler, err := s.withDevices(http.HandlerFunc(s.serve))
+	if err != nil {
+		return nil, err
+	}
+	return lambda.New(lambda.Config{Handler: handler, Log: s.log})
+}
