@@ -18,6 +18,14 @@ demo: ## All of usher on this machine: pool, S3, backend, browser
 build: ## The program, in bin/usher
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/usher .
 
+lambda: ## The server for AWS Lambda, in bin/lambda-arm64.zip and bin/lambda-x86_64.zip
+	@for arch in arm64 amd64; do \
+	  mkdir -p bin/lambda-$$arch && CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w' \
+	    -tags nosandbox,lambda.norpc -o bin/lambda-$$arch/bootstrap . || exit 1; \
+	  name=bin/lambda-$$(echo $$arch | sed s/amd64/x86_64/).zip; \
+	  $(GO) run ./.ci/zip $$name bin/lambda-$$arch/bootstrap || exit 1; \
+	done
+
 test: ## All that needs only Go
 	$(GO) test $(PKGS)
 
@@ -56,6 +64,7 @@ lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy modu
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet $(PKGS)
 	$(GO) build -tags nosandbox -o /dev/null .
+	$(GO) vet -tags nosandbox,lambda.norpc .
 	$(GO) vet -C client/download/bench .
 	$(GO) mod tidy -diff
 	$(GO) run $(STATIC) $(PKGS)
@@ -71,4 +80,4 @@ demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 
-.PHONY: help demo build test race test-rig mutants adversary fuzz bench bench-download soak lint
+.PHONY: help demo build lambda test race test-rig mutants adversary fuzz bench bench-download soak lint

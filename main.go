@@ -1,3 +1,5 @@
+//go:build !lambda.norpc
+
 // Usher is a terminal program to browse and download the S3 folders that the
 // user's groups can see, without AWS credentials. This file is the table of
 // contents: it reads the environment, builds the parts, runs one of them, and
@@ -8,7 +10,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"golang.org/x/term"
 
+	"usher/backend/api"
 	"usher/backend/demo"
 	"usher/backend/event"
 	"usher/backend/serve"
@@ -26,9 +28,14 @@ import (
 	"usher/tui"
 )
 
-var version = "0.1.0" // set by the release build
-
 func main() {
+	if serve.OnLambda(os.Getenv) {
+		if err := serve.RunLambda(context.Background(), os.Environ(), serveDeps()); err != nil {
+			serveDeps().Log.Error("the server cannot start", "error", err.Error())
+			os.Exit(api.ExitUsage)
+		}
+		return
+	}
 	isTTY := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 	os.Exit(cli.Main(context.Background(), cli.Program{
 		Version: version,
@@ -52,12 +59,6 @@ func main() {
 // serveFile runs the backend for a user pool and buckets on AWS.
 func serveFile(ctx context.Context, o cli.ServeOptions) error {
 	return serve.RunFile(ctx, o.Config, o.AcceptLost, o.Reload, serveDeps())
-}
-
-func serveDeps() serve.Deps {
-	return serve.Deps{
-		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
-	}
 }
 
 // check checks the dependencies of a server.

@@ -267,12 +267,23 @@ func (b *Backend) Flush(ctx context.Context) error { return b.suppressed(ctx) }
 
 // Stop records the count of refusals over the budget and the end of the service.
 func (b *Backend) Stop(ctx context.Context) error {
-	if held := b.denials.Drain(true); len(held) > 0 {
-		if err := b.c.Audit.Record(ctx, held...); err != nil {
-			return fmt.Errorf("recording suppressed denials: %w", err)
-		}
+	if err := b.Drain(ctx); err != nil {
+		return err
 	}
 	return b.service(ctx, event.Event{Action: event.ServiceStop})
+}
+
+// Drain records the count of all refusals over the budget now.
+func (b *Backend) Drain(ctx context.Context) error {
+	held := b.denials.Drain(true)
+	if len(held) == 0 {
+		return nil
+	}
+	if err := b.c.Audit.Record(ctx, held...); err != nil {
+		b.denials.Restore(held)
+		return fmt.Errorf("recording suppressed denials: %w", err)
+	}
+	return nil
 }
 
 func (b *Backend) service(ctx context.Context, e event.Event) error {

@@ -57,6 +57,9 @@ type Config struct {
 	// AcceptLost starts with a log that has lost records, and records the loss.
 	// It applies to one start, so a file cannot set it.
 	AcceptLost bool `yaml:"-"`
+
+	// Unattended is a server without a listener and without files, as on AWS Lambda.
+	Unattended bool `yaml:"-"`
 }
 
 // TLS has the paths of certificate and key. Proxy is true behind a proxy that
@@ -136,7 +139,7 @@ func (c *Config) complete() error {
 		"listen": c.Listen, "public_url": c.PublicURL, "region": c.Region, "user_pool_id": c.UserPoolID,
 		"client_id": c.ClientID, "grants": c.Grants, "audit": c.Audit,
 	} {
-		if value == "" {
+		if value == "" && !(c.Unattended && name == "listen") {
 			return fmt.Errorf("%s is missing", name)
 		}
 	}
@@ -227,6 +230,12 @@ func (c *Config) addresses() error {
 	if !ok {
 		return errors.New("public_url must be an origin like https://files.example.com")
 	}
+	if c.Unattended {
+		if u.Scheme != "https" {
+			return errors.New("public_url must begin with https://")
+		}
+		return nil
+	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return errors.New("listen must be address:port, like 127.0.0.1:8443")
@@ -270,6 +279,9 @@ func (c Config) hosts(listening net.Addr) []string {
 		hosts = append(hosts, strings.TrimSuffix(name, ":")+":"+port)
 	case port:
 		hosts = append(hosts, strings.TrimSuffix(name, ":"+port))
+	}
+	if listening == nil {
+		return hosts
 	}
 	if host, port, err := net.SplitHostPort(listening.String()); err == nil && shape.Loopback(host) {
 		hosts = append(hosts, net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("localhost", port), net.JoinHostPort("::1", port))

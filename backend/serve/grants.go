@@ -6,10 +6,17 @@ import (
 	"sync"
 	"time"
 
+	"usher/backend"
 	"usher/backend/audit"
 	"usher/backend/event"
 	"usher/backend/grant/file"
 )
+
+// grantStore is the source of the grants of a running server.
+type grantStore interface {
+	backend.Grants
+	Reload(ctx context.Context) error
+}
 
 // grantsFile is the user name in grants-changed events. Cognito allows no space
 // in user names, so no real user has it.

@@ -101,7 +101,7 @@ func logFix(file string) string {
 }
 
 // verify reads the whole audit log once, while the server runs.
-func (h *health) verify(ctx context.Context, store *sqlite.Store) {
+func (h *health) verify(ctx context.Context, store verified) {
 	const rest = 20 * time.Millisecond // pause after a thousand records, for other work
 	err := store.Verify(ctx, func(ctx context.Context) {
 		select {

@@ -44,14 +44,28 @@ func Backup(ctx context.Context, path, file string) (event.Head, error) {
 	return head, logFailure(err)
 }
 
+// logStore is an open audit log.
+type logStore interface {
+	audit.Store
+	Close() error
+}
+
+// verified is a store with a check of all its records.
+type verified interface {
+	Verify(ctx context.Context, pause func(context.Context)) error
+}
+
 // openLog opens the configured audit log.
-func openLog(c Config) (*sqlite.Store, error) {
+func openLog(c Config) (logStore, error) {
 	open := sqlite.Open
 	if c.AcceptLost {
 		open = sqlite.OpenLossy
 	}
 	store, err := open(c.Audit)
-	return store, logFailure(err)
+	if err != nil {
+		return nil, logFailure(err)
+	}
+	return store, nil
 }
 
 // recordLoss records the accepted loss of records as an event.

@@ -23,7 +23,6 @@ import (
 	"usher/backend/access"
 	"usher/backend/api"
 	"usher/backend/audit"
-	"usher/backend/audit/sqlite"
 	"usher/backend/cursor"
 	"usher/backend/device"
 	"usher/backend/grant/file"
@@ -39,6 +38,8 @@ type Deps struct {
 	Rand  io.Reader
 	NewID func(time.Time) string // ULIDs, in order within this process
 	Log   *slog.Logger
+	// Version of the program, in the event of a deployed version. It may be empty.
+	Version string
 }
 
 // Loopback has the addresses of a local replacement for AWS. It is an argument
@@ -57,8 +58,8 @@ type parts struct {
 	config   backend.Config
 	checker  *checker
 	health   *health
-	store    *sqlite.Store
-	grants   *file.Store
+	store    logStore
+	grants   grantStore
 	broker   *device.Broker       // nil: no sign-in without a browser
 	inForce  func() time.Duration // maximum age of a live check
 	deps     Deps
@@ -104,8 +105,10 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := recordLoss(ctx, log, p.store.Lost()); err != nil {
-		return err
+	if lossy, ok := p.store.(interface{ Lost() error }); ok {
+		if err := recordLoss(ctx, log, lossy.Lost()); err != nil {
+			return err
+		}
 	}
 	if p.grants, err = openGrants(ctx, c, d, log); err != nil {
 		return err
@@ -163,7 +166,7 @@ func (p *parts) setReloadable(c Config) error {
 	return nil
 }
 
-func openGrants(ctx context.Context, c Config, d Deps, log *audit.Log) (*file.Store, error) {
+func openGrants(ctx context.Context, c Config, d Deps, log *audit.Log) (grantStore, error) {
 	changed := &changes{log: log, now: d.Now}
 	store, err := file.Open(file.Config{Path: c.Grants, Now: d.Now, Log: d.Log, Changed: changed.record})
 	if err != nil {

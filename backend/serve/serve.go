@@ -67,7 +67,10 @@ func NewOn(ctx context.Context, c Config, d Deps, loop *Loopback, listener net.L
 func newServer(ctx context.Context, c Config, d Deps, loop *Loopback, listener net.Listener) (*Server, error) {
 	s := &Server{config: c, listener: listener, log: d.Log}
 	if err := s.build(ctx, d, loop); err != nil {
-		return nil, errors.Join(err, listener.Close())
+		if listener != nil {
+			err = errors.Join(err, listener.Close())
+		}
+		return nil, err
 	}
 	return s, nil
 }
@@ -78,7 +81,11 @@ func (s *Server) build(ctx context.Context, d Deps, loop *Loopback) (err error) 
 			return err
 		}
 	}
-	if s.parts, err = build(ctx, s.config, d, loop, s.listener.Addr()); err != nil {
+	var address net.Addr // nil on AWS Lambda
+	if s.listener != nil {
+		address = s.listener.Addr()
+	}
+	if s.parts, err = build(ctx, s.config, d, loop, address); err != nil {
 		return err
 	}
 	if s.certificates != nil {
@@ -146,7 +153,9 @@ func (s *Server) Run(ctx context.Context) error {
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	tasks.Go(func() { s.parts.health.verify(beside, s.parts.store) })
+	if store, ok := s.parts.store.(verified); ok {
+		tasks.Go(func() { s.parts.health.verify(beside, store) })
+	}
 	tasks.Go(func() { s.flush(beside) })
 	failed := make(chan error, 1)
 	go func() {
