@@ -92,29 +92,42 @@ type Cursors interface {
 	Open(text string, want cursor.Cursor, now time.Time) (cursor.Cursor, error)
 }
 
-// Config holds the parts of the backend. Only Devices, Reader, FileKeys and
-// Proxies may be empty.
+// Sessions gives the start and the end of a session one event for all instances.
+type Sessions interface {
+	// Once returns the session's event with the action of e, and whether it is
+	// recorded. Without one, e becomes that event.
+	Once(ctx context.Context, session string, e event.Event) (first event.Event, recorded bool, err error)
+	// Recorded confirms that the session's event with this action is durable.
+	Recorded(ctx context.Context, session, action string) error
+}
+
+// Config holds the parts of the backend. Only Devices, Sessions, Scope, Reader,
+// FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
 	Directory Directory
-	Devices   Devices // nil: no sign-in without a browser
-	Grants    Grants
-	Objects   Objects
-	Signer    Signer
-	Reader    *reader.Sessions // nil: the server reads and signs with its own credentials
-	Clock     Clock
-	Audit     Log
-	Access    Access
-	Health    Health
-	Cursors   Cursors
-	URLLife   time.Duration
-	FileKeys  bool           // the storage keeps objects as files: a/../b may be the file b
-	Hosts     []string       // accepted Host headers, port included
-	Proxies   []netip.Prefix // peers with a trusted X-Forwarded-For
-	Now       func() time.Time
-	NewID     func(time.Time) string
-	Log       *slog.Logger
+	Devices   Devices  // nil: no sign-in without a browser
+	Sessions  Sessions // nil: one instance, whose log finds its events at once
+	// Scope returns the context of one request, whose reads of the shared state are
+	// one call. nil: no shared state.
+	Scope    func(context.Context) context.Context
+	Grants   Grants
+	Objects  Objects
+	Signer   Signer
+	Reader   *reader.Sessions // nil: the server reads and signs with its own credentials
+	Clock    Clock
+	Audit    Log
+	Access   Access
+	Health   Health
+	Cursors  Cursors
+	URLLife  time.Duration
+	FileKeys bool           // the storage keeps objects as files: a/../b may be the file b
+	Hosts    []string       // accepted Host headers, port included
+	Proxies  []netip.Prefix // peers with a trusted X-Forwarded-For
+	Now      func() time.Time
+	NewID    func(time.Time) string
+	Log      *slog.Logger
 }
 
 // Backend is the handler.
@@ -337,17 +350,13 @@ func (b *Backend) signout(r *request) (any, error) {
 		if id := b.sessions.signedOut(r.claims.Session); id != "" {
 			return id, nil
 		}
-		if id := r.recorded(event.SignOut); id != "" {
-			return id, nil
-		}
-		e := r.event(event.SignOut, "", "")
-		e.Outcome = event.Allowed
-		if err := r.record(e); err != nil {
+		id, err := r.signOut()
+		if err != nil {
 			return "", err
 		}
-		b.sessions.end(r.claims.Session, e.ID)
+		b.sessions.end(r.claims.Session, id)
 		b.c.Directory.Drop(r.claims)
-		return e.ID, nil
+		return id, nil
 	})
 	if err != nil {
 		return nil, err

@@ -104,6 +104,12 @@ func (b *Backend) deviceDone(r *request) (any, error) {
 // startDevice records the start of a device session, once.
 func (r *request) startDevice(o device.Opening) error {
 	r.b.sessions.claim(r.claims.Session)
+	e := r.event(event.SessionStart, "", "")
+	e.Outcome, e.BrowserIP, e.ClaimedHost = event.Allowed, o.Browser, o.Host
+	if r.b.c.Sessions != nil {
+		_, err := r.once(e)
+		return err
+	}
 	known, err := r.started()
 	if err != nil {
 		return fail(api.AuditUnavailable, err)
@@ -111,8 +117,6 @@ func (r *request) startDevice(o device.Opening) error {
 	if known {
 		return nil
 	}
-	e := r.event(event.SessionStart, "", "")
-	e.Outcome, e.BrowserIP, e.ClaimedHost = event.Allowed, o.Browser, o.Host
 	if err := r.b.c.Audit.Record(r.ctx, e); err != nil {
 		r.b.sessions.forget(r.claims.Session)
 		return fail(api.AuditUnavailable, err)

@@ -99,6 +99,9 @@ func (b *Backend) respond(w http.ResponseWriter, h *http.Request) {
 	header.Set("X-Content-Type-Options", "nosniff")
 
 	r := &request{b: b, http: h, id: id, began: start, now: start, ctx: h.Context()}
+	if b.c.Scope != nil {
+		r.ctx = b.c.Scope(r.ctx)
+	}
 	body, err := b.serve(w, r)
 	status := cmp.Or(r.status, http.StatusOK)
 	if err != nil {

@@ -288,7 +288,11 @@ func (b *Backend) checkClock(ctx context.Context, all []candidate) error {
 // recordReleases makes one durable write for the whole request: all its events or
 // none. Only candidates to be released get a receipt.
 func (b *Backend) recordReleases(r *request, in *batch, all []candidate, checkedAt time.Time) error {
-	others := append(r.opening(), in.others...)
+	opening, err := r.opening()
+	if err != nil {
+		return err
+	}
+	others := append(opening, in.others...)
 	var releases []audit.Release
 	for i := range all {
 		if all[i].refused != "" {

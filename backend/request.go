@@ -150,7 +150,11 @@ func userAgent(h *http.Request) string {
 // record writes events. The first record of a session begins with its
 // session-start event.
 func (r *request) record(events ...event.Event) error {
-	events = append(r.opening(), events...)
+	opening, err := r.opening()
+	if err != nil {
+		return err
+	}
+	events = append(opening, events...)
 	if len(events) == 0 {
 		return nil
 	}
@@ -162,17 +166,59 @@ func (r *request) record(events ...event.Event) error {
 }
 
 // opening returns the session-start event if the log has none for this session.
-// Two server processes may each write one, and an auditor sees both.
-func (r *request) opening() []event.Event {
+// With shared sessions it records the event itself, once for all instances.
+func (r *request) opening() ([]event.Event, error) {
 	if !r.b.sessions.claim(r.claims.Session) {
-		return nil
+		return nil, nil
 	}
-	if r.recorded(event.SessionStart) != "" {
-		return nil
+	if r.b.c.Sessions == nil && r.recorded(event.SessionStart) != "" {
+		return nil, nil
 	}
 	e := r.event(event.SessionStart, "", "")
 	e.Outcome = event.Allowed
-	return []event.Event{e}
+	if r.b.c.Sessions == nil {
+		return []event.Event{e}, nil
+	}
+	if _, err := r.once(e); err != nil {
+		r.b.sessions.forget(r.claims.Session)
+		return nil, err
+	}
+	return nil, nil
+}
+
+// once records the session's event with the action of e, once for all instances,
+// and returns its id. A repetition of the same event adds nothing to the log.
+func (r *request) once(e event.Event) (string, error) {
+	first, recorded, err := r.b.c.Sessions.Once(r.ctx, r.claims.Session, e)
+	if err != nil {
+		return "", fail(api.AuditUnavailable, err)
+	}
+	if recorded {
+		return first.ID, nil
+	}
+	if err := r.b.c.Audit.Record(r.ctx, first); err != nil {
+		return "", fail(api.AuditUnavailable, err)
+	}
+	if err := r.b.c.Sessions.Recorded(r.ctx, r.claims.Session, e.Action); err != nil {
+		return "", fail(api.AuditUnavailable, err)
+	}
+	return first.ID, nil
+}
+
+// signOut records the end of the session, once, and returns the event's id.
+func (r *request) signOut() (string, error) {
+	e := r.event(event.SignOut, "", "")
+	e.Outcome = event.Allowed
+	if r.b.c.Sessions != nil {
+		if err := r.record(); err != nil { // the start comes first
+			return "", err
+		}
+		return r.once(e)
+	}
+	if id := r.recorded(event.SignOut); id != "" {
+		return id, nil
+	}
+	return e.ID, r.record(e)
 }
 
 // recorded returns the id of this session's event with an action. It returns ""

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"usher/backend/elapsed"
 )
 
 // Item names an item.
@@ -79,7 +81,7 @@ func (r *Reader) Read(ctx context.Context, want ...Item) (map[Item]Attributes, e
 	now := r.now()
 	found := map[Item]Attributes{}
 	for _, i := range want {
-		if known, ok := s.items[i]; ok && elapsed(now, known.at) < fresh {
+		if known, ok := s.items[i]; ok && elapsed.Since(now, known.at) < fresh {
 			found[i] = known.attributes
 		}
 	}
@@ -97,12 +99,6 @@ func (r *Reader) Read(ctx context.Context, want ...Item) (map[Item]Attributes, e
 		s.items[i] = read{attributes, now}
 	}
 	return got, nil
-}
-
-// elapsed is the time since t by the wall clock or the monotonic clock, whichever
-// is longer.
-func elapsed(now, t time.Time) time.Duration {
-	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }
 
 // Forget makes the next read in this Scope fetch the item again, after a write.

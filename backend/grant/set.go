@@ -4,12 +4,17 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// ErrChanged reports that another version of the grants is in force than the one
+// that a change is based on.
+var ErrChanged = errors.New("the grants were changed meanwhile")
 
 // Set is an immutable collection of grants, indexed for decisions. It is safe
 // for concurrent use. NewSet makes one.

@@ -200,10 +200,11 @@ func (d *Directory) person(sub string, now time.Time) *person {
 // request drops meanwhile.
 func (d *Directory) check(ctx context.Context, c Claims, maxAge, outageAge time.Duration) (Standing, error) {
 	for range 4 {
-		if err := d.refresh(ctx, c, "alive", maxAge, outageAge); err != nil {
-			return Standing{}, err
-		}
-		if err := d.refresh(ctx, c, "groups", maxAge, outageAge); err != nil {
+		err := both(
+			func() error { return d.refresh(ctx, c, "alive", maxAge, outageAge) },
+			func() error { return d.refresh(ctx, c, "groups", maxAge, outageAge) },
+		)
+		if err != nil {
 			return Standing{}, err
 		}
 		if s, ok := d.standing(c, outageAge); ok {
@@ -331,11 +332,7 @@ func (d *Directory) query(ctx context.Context, c Claims, kind string) error {
 		}
 		return err
 	}
-	profile, err := d.c.Source.Alive(ctx, c)
-	if err == nil && profile.Sub != c.Sub {
-		// The pool's sub for this token differs from the token's sub.
-		err = fmt.Errorf("the directory returned another person: %w", ErrRevoked)
-	}
+	profile, err := alive(ctx, d.c.Source, c)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.person(c.Sub, asked)

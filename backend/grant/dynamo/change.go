@@ -15,30 +15,23 @@ import (
 	"usher/backend/grant"
 )
 
-// Change replaces the grants in force.
-type Change struct {
-	ID     string        // unique, a ULID: the version's place in the table
-	Before string        // the version that the change is based on
-	Next   *grant.Set    // the grants in force afterwards
-	Events []event.Event // recorded in the same transaction
-}
-
-// Apply puts a change in force, or fails with ErrChanged if another version than
-// Before is in force. The change, its events and its entry in the history are
-// one transaction.
-func (s *Store) Apply(ctx context.Context, c Change) error {
-	if s.c.Writes == nil || c.ID == "" || c.Next == nil || len(c.Events) == 0 {
-		return errors.New("changing the grants: a record of changes, an id, grants and events are needed")
+// Apply puts grants in force, or fails with grant.ErrChanged if another version
+// than before is in force. The change, its events and its entry in the history
+// are one transaction. The id of the first event names the version in the table.
+func (s *Store) Apply(ctx context.Context, before string, next *grant.Set, events ...event.Event) error {
+	if s.c.Writes == nil || next == nil || len(events) == 0 || events[0].ID == "" {
+		return errors.New("changing the grants: a record of changes, grants and events are needed")
 	}
-	records, err := s.c.Writes(c.Events)
+	id := events[0].ID
+	records, err := s.c.Writes(events)
 	if err != nil {
 		return fmt.Errorf("recording a change of the grants: %w", err)
 	}
-	item, err := upload(ctx, s.c, c.ID, c.Next)
+	item, err := upload(ctx, s.c, id, next)
 	if err != nil {
 		return err
 	}
-	history := dynamo.Attributes{dynamo.PK: dynamo.Text("history"), dynamo.SK: dynamo.Text(c.ID), "before": dynamo.Text(c.Before)}
+	history := dynamo.Attributes{dynamo.PK: dynamo.Text("history"), dynamo.SK: dynamo.Text(id), "before": dynamo.Text(before)}
 	for _, name := range []string{"version", "upload", "chunks"} {
 		history[name] = item[name]
 	}
@@ -46,30 +39,30 @@ func (s *Store) Apply(ctx context.Context, c Change) error {
 		{Put: &types.Put{
 			TableName: aws.String(s.c.Table), Item: item, ConditionExpression: aws.String("#version = :before"),
 			ExpressionAttributeNames:  map[string]string{"#version": "version"},
-			ExpressionAttributeValues: map[string]types.AttributeValue{":before": dynamo.Text(c.Before)},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":before": dynamo.Text(before)},
 		}},
 		{Put: &types.Put{TableName: aws.String(s.c.Table), Item: history}},
 	}, records)
-	_, err = s.c.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes, ClientRequestToken: aws.String(c.ID)})
+	_, err = s.c.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes, ClientRequestToken: aws.String(id)})
 	if err == nil {
-		s.keep(version{"version#" + c.ID, c.Next})
+		s.keep(version{"version#" + id, next})
 		dynamo.Forget(ctx, s.current)
 		return nil
 	}
-	return s.outcome(ctx, c, err)
+	return s.outcome(ctx, id, before, err)
 }
 
 // outcome finds the outcome of a transaction without a clear response.
-func (s *Store) outcome(ctx context.Context, c Change, cause error) error {
+func (s *Store) outcome(ctx context.Context, id, before string, cause error) error {
 	dynamo.Forget(ctx, s.current)
 	items, err := s.c.Reader.Read(ctx, s.current)
 	switch {
 	case err != nil:
 		return fmt.Errorf("changing the grants: the outcome is unknown: %w", cause)
-	case dynamo.TextOf(items[s.current], "upload") == "version#"+c.ID:
+	case dynamo.TextOf(items[s.current], "upload") == "version#"+id:
 		return nil // an earlier attempt was applied
-	case dynamo.TextOf(items[s.current], "version") != c.Before:
-		return fmt.Errorf("changing the grants: %w", ErrChanged)
+	case dynamo.TextOf(items[s.current], "version") != before:
+		return fmt.Errorf("changing the grants: %w", grant.ErrChanged)
 	}
 	return fmt.Errorf("changing the grants: %w", cause)
 }

@@ -27,14 +27,9 @@ import (
 	"usher/backend/grant"
 )
 
-var (
-	// ErrChanged: another version is in force than the one that a change is based
-	// on.
-	ErrChanged = errors.New("the grants were changed meanwhile")
-	// errDamaged: the version in force is not readable, and a repetition would not
-	// help.
-	errDamaged = errors.New("the grants in the table are damaged")
-)
+// errDamaged: the version in force is not readable, and a repetition would not
+// help.
+var errDamaged = errors.New("the grants in the table are damaged")
 
 // Config has the parts of a Store. All are required, except Writes in a store
 // that only reads.

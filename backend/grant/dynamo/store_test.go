@@ -134,7 +134,7 @@ func TestStore(t *testing.T) {
 				return err
 			}
 			id := newID()
-			return s.Apply(ctx, dynamo.Change{ID: id, Before: before, Next: next, Events: []event.Event{{ID: id}}})
+			return s.Apply(ctx, before, next, event.Event{ID: id})
 		}
 		return granttest.Fixture{
 			Open: func() (granttest.Store, error) { return dynamo.Open(ctx, w.config()) },
@@ -170,15 +170,13 @@ func TestOneOfManyAdminsSucceeds(t *testing.T) {
 		s := w.open()
 		racing.Go(func() {
 			id := newID()
-			err := s.Apply(ctx, dynamo.Change{
-				ID: id, Before: before, Next: newSet(t, grant.Grant{Group: fmt.Sprint("g", i), Bucket: "builds"}), Events: []event.Event{{ID: id}},
-			})
+			err := s.Apply(ctx, before, newSet(t, grant.Grant{Group: fmt.Sprint("g", i), Bucket: "builds"}), event.Event{ID: id})
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case err == nil:
 				succeeded++
-			case !errors.Is(err, dynamo.ErrChanged):
+			case !errors.Is(err, grant.ErrChanged):
 				t.Errorf("admin %d: %v", i, err)
 			}
 		})
@@ -196,10 +194,10 @@ func TestNoChangeWithoutItsEvent(t *testing.T) {
 	w.init()
 	s, before, id := w.open(), w.version(), newID()
 	next := newSet(t, grant.Grant{Group: "g", Bucket: "builds"})
-	if err := s.Apply(ctx, dynamo.Change{ID: newID(), Before: before, Next: next}); err == nil {
+	if err := s.Apply(ctx, before, next); err == nil {
 		t.Error("a change without an event was accepted")
 	}
-	if err := s.Apply(ctx, dynamo.Change{ID: newID(), Before: "another", Next: next, Events: []event.Event{{ID: newID()}}}); !errors.Is(err, dynamo.ErrChanged) {
+	if err := s.Apply(ctx, "another", next, event.Event{ID: newID()}); !errors.Is(err, grant.ErrChanged) {
 		t.Errorf("a change of another version: %v", err)
 	}
 	if w.count("log", "event") != 0 || w.version() != before {
@@ -209,7 +207,7 @@ func TestNoChangeWithoutItsEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Apply(ctx, dynamo.Change{ID: newID(), Before: before, Next: next, Events: []event.Event{{ID: id}}}); err == nil || w.version() != before {
+	if err := s.Apply(ctx, before, next, event.Event{ID: id}); err == nil || w.version() != before {
 		t.Errorf("a change happened although its event was refused: %v", err)
 	}
 }
@@ -232,7 +230,7 @@ func TestFaultsDuringAChange(t *testing.T) {
 					}
 					return dynamotest.Pass
 				})
-				err := s.Apply(ctx, dynamo.Change{ID: id, Before: before, Next: next, Events: []event.Event{{ID: id}}})
+				err := s.Apply(ctx, before, next, event.Event{ID: id})
 				w.server.Fault(nil)
 				applied, events := w.version() == next.Version(), w.count("log", "event")
 				if applied != (events == 1) || err == nil && !applied || !lasting && err != nil {
@@ -251,7 +249,7 @@ func TestMissingChunk(t *testing.T) {
 	w.init()
 	running, id := w.open(), newID()
 	before := w.version()
-	if err := w.open().Apply(ctx, dynamo.Change{ID: id, Before: before, Next: newSet(t, many(20_000)...), Events: []event.Event{{ID: id}}}); err != nil {
+	if err := w.open().Apply(ctx, before, newSet(t, many(20_000)...), event.Event{ID: id}); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.count("grants", "version#"+id); n < 2 {
@@ -300,7 +298,7 @@ func TestLargestSet(t *testing.T) {
 	w := newTable(t)
 	w.init()
 	id, next := newID(), newSet(t, many(100_000)...)
-	if err := w.open().Apply(ctx, dynamo.Change{ID: id, Before: w.version(), Next: next, Events: []event.Event{{ID: id}}}); err != nil {
+	if err := w.open().Apply(ctx, w.version(), next, event.Event{ID: id}); err != nil {
 		t.Fatal(err)
 	}
 	if w.version() != next.Version() {
