@@ -23,6 +23,7 @@ import (
 	"usher/backend/audit"
 	"usher/backend/audit/audittest"
 	"usher/backend/cursor"
+	"usher/backend/demo"
 	"usher/backend/demo/demotest"
 	"usher/backend/event"
 	"usher/backend/grant/file"
@@ -57,16 +58,25 @@ func (c *stopped) Pass(d time.Duration) {
 // directory has no budget: tests wait for neither.
 func rebuilt(t testing.TB, w *demotest.Demo, now func() time.Time, change func(*backend.Config)) (string, *backend.Backend) {
 	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, secret := w.Sandbox.Credentials()
+	return rebuiltOn(t, listener, w.Demo, credentials.NewStaticCredentialsProvider(key, secret, ""), now, change)
+}
+
+// rebuiltOn is rebuilt on an open listener, for a demo that may be in another
+// process: it uses the demo's facts alone.
+func rebuiltOn(t testing.TB, listener net.Listener, w *demo.Demo, keyPair aws.CredentialsProvider, now func() time.Time, change func(*backend.Config)) (string, *backend.Backend) {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	key, secret := w.Sandbox.Credentials()
-	sdk := aws.Config{Region: w.Region, Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(err)
+	sdk := aws.Config{Region: w.Region, Credentials: keyPair}
 	origin := "http://" + listener.Addr().String()
 	keys, err := identity.NewKeySet(w.Issuer, &http.Client{}, now)
 	must(err)
