@@ -25,7 +25,7 @@ func TestEverythingBelowAnAncestor(t *testing.T) {
 		t.Helper()
 		in.Recursive = true
 		now.Pass(5 * time.Second) // stays within the budget of listings
-		rows, _, err := readAll(t, a, in)
+		rows, _, err := readAll(t, a, in, func(api.Entry) {})
 		if err != nil {
 			t.Fatal(err)
 		}

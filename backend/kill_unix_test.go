@@ -79,7 +79,7 @@ func TestKilledBackend(t *testing.T) {
 type lateStore struct{ audit.Store }
 
 func (s lateStore) Append(ctx context.Context, events []event.Event) error {
-	time.AfterFunc(20*time.Millisecond, func() { _ = s.Store.Append(context.WithoutCancel(ctx), events) })
+	time.AfterFunc(5*time.Second, func() { _ = s.Store.Append(context.WithoutCancel(ctx), events) })
 	return nil
 }
 

@@ -41,6 +41,10 @@ func TestRefusalsDoNotReachStorage(t *testing.T) {
 			_, err := grace.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: folder + "/", Recursive: rng.IntN(2) == 0})
 			return codeOf(err)
 		},
+		func(folder string) api.Code {
+			_, err := grace.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: folder + "/", Recursive: true, URLs: 1000})
+			return codeOf(err)
+		},
 	}
 	calls[0]("board-packs/warm")
 	before := log.count()

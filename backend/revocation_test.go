@@ -28,13 +28,36 @@ type leaver struct {
 	refused atomic.Int64 // start of the first refused request, in Unix nanoseconds
 	late    atomic.Int64 // URLs for requests that began after the bound
 	last    api.ReleaseItem
+	pages   bool // URLs come with the page of their folder, not by release
+}
+
+// request requests one URL.
+func (l *leaver) request(ctx context.Context) (api.ReleaseItem, error) {
+	if l.pages {
+		return pageOne(ctx, l.Actor, "company-reports", "annual/revoked/")
+	}
+	return releaseOne(ctx, l.Actor, "company-reports", "annual/revoked/one.csv")
+}
+
+// pageOne requests a page with one URL.
+func pageOne(ctx context.Context, a demotest.Actor, bucket, prefix string) (api.ReleaseItem, error) {
+	page, err := a.List(ctx, api.ListRequest{Bucket: bucket, Prefix: prefix, Recursive: true, URLs: 1})
+	if err != nil {
+		return api.ReleaseItem{}, err
+	}
+	for _, e := range page.Entries {
+		if e.Release != nil {
+			return *e.Release, nil
+		}
+	}
+	return api.ReleaseItem{}, &api.Error{Code: api.NotFound}
 }
 
 // poll requests URLs until a request is refused after the revocation.
 func (l *leaver) poll(ctx context.Context, bound func() time.Duration, every time.Duration) {
 	for ctx.Err() == nil {
 		began := time.Now()
-		item, err := releaseOne(ctx, l.Actor, "company-reports", "annual/one.csv")
+		item, err := l.request(ctx)
 		gone := l.gone.Load()
 		switch {
 		case err == nil:
@@ -66,7 +89,7 @@ func TestRevocationBound(t *testing.T) {
 	}
 	now := &clock{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
-	w.Put(t, "company-reports", "annual/one.csv", "one")
+	w.Put(t, "company-reports", "annual/revoked/one.csv", "one")
 	kinds := map[string]func(ctx context.Context, c *cognitoidentityprovider.Client, pool, name string) error{
 		"disable": func(ctx context.Context, c *cognitoidentityprovider.Client, pool, name string) error {
 			_, err := c.AdminDisableUser(ctx, &cognitoidentityprovider.AdminDisableUserInput{UserPoolId: &pool, Username: &name})
@@ -175,7 +198,8 @@ func TestRevocationBound(t *testing.T) {
 	}
 }
 
-// hire creates people of the finance team and signs them in.
+// hire creates people of the finance team and signs them in. Half of them get
+// their URLs with pages.
 func hire(t *testing.T, w *demotest.Demo, prefix string, n int) []*leaver {
 	t.Helper()
 	list := make([]*leaver, n)
@@ -186,7 +210,7 @@ func hire(t *testing.T, w *demotest.Demo, prefix string, n int) []*leaver {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			list[i] = &leaver{Actor: w.AddPerson(t, name, "finance-team"), name: name}
+			list[i] = &leaver{Actor: w.AddPerson(t, name, "finance-team"), name: name, pages: i%2 == 0}
 		})
 	}
 	wg.Wait()

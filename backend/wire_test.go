@@ -405,35 +405,40 @@ func TestRemovalTakesEffect(t *testing.T) {
 			return err
 		}, api.NotFound},
 	} {
-		t.Run(name, func(t *testing.T) {
-			now := &clock{}
-			w := demotest.Start(t, demo.Options{Now: now.Now})
-			w.Put(t, "company-reports", "annual/one.csv", "one")
-			ada := w.SignIn(t, "ada")
-			release := func() api.Code {
-				status, _, body := raw(t, w, ada, "release", `{"objects":[{"bucket":"company-reports","key":"annual/one.csv"}]}`)
-				if status == http.StatusOK && strings.Contains(body, `"url"`) {
+		for verb, in := range map[api.Verb]string{
+			api.VerbRelease: `{"objects":[{"bucket":"company-reports","key":"annual/one.csv"}]}`,
+			api.VerbList:    `{"bucket":"company-reports","prefix":"annual/","recursive":true,"urls":1000}`,
+		} {
+			t.Run(name+"/"+string(verb), func(t *testing.T) {
+				now := &clock{}
+				w := demotest.Start(t, demo.Options{Now: now.Now})
+				w.Put(t, "company-reports", "annual/one.csv", "one")
+				ada := w.SignIn(t, "ada")
+				release := func() api.Code {
+					status, _, body := raw(t, w, ada, string(verb), in)
+					if status == http.StatusOK && strings.Contains(body, `"url"`) {
+						return ""
+					}
+					for _, f := range api.Failures() {
+						if strings.Contains(body, `"`+string(f.Code)+`"`) {
+							return f.Code
+						}
+					}
+					t.Fatalf("%d %s", status, body)
 					return ""
 				}
-				for _, f := range api.Failures() {
-					if strings.Contains(body, `"`+string(f.Code)+`"`) {
-						return f.Code
-					}
+				if got := release(); got != "" {
+					t.Fatalf("before: %s", got)
 				}
-				t.Fatalf("%d %s", status, body)
-				return ""
-			}
-			if got := release(); got != "" {
-				t.Fatalf("before: %s", got)
-			}
-			if err := remove.do(t.Context(), w.Admin(), w.UserPoolID); err != nil {
-				t.Fatal(err)
-			}
-			now.Pass(5*time.Second + time.Millisecond)
-			if got := release(); got != remove.want {
-				t.Errorf("5 s after: %q, want %s", got, remove.want)
-			}
-		})
+				if err := remove.do(t.Context(), w.Admin(), w.UserPoolID); err != nil {
+					t.Fatal(err)
+				}
+				now.Pass(5*time.Second + time.Millisecond)
+				if got := release(); got != remove.want {
+					t.Errorf("5 s after: %q, want %s", got, remove.want)
+				}
+			})
+		}
 	}
 }
 

@@ -50,9 +50,9 @@ type wire struct {
 	etags  map[string]string
 	people []*person
 
-	mu                           sync.Mutex
-	requested, allowed, listings int
-	wrong                        []string
+	mu                                 sync.Mutex
+	requested, allowed, listings, urls int
+	wrong                              []string
 }
 
 // person is a signed-in person with their groups. refused counts refusals, which
@@ -271,12 +271,26 @@ func (x *wire) lists(p *person, n naive, rng *mrand.Rand) {
 			x.list(p, n, api.ListRequest{Bucket: bucket, Prefix: folder[:i]})
 		}
 	}
-	x.list(p, n, api.ListRequest{Bucket: bucket, Prefix: nearFolders[rng.IntN(3)*rng.IntN(len(nearFolders))/2], Recursive: true, Limit: 5 * rng.IntN(3)})
+	x.list(p, n, api.ListRequest{Bucket: bucket, Prefix: nearFolders[rng.IntN(3)*rng.IntN(len(nearFolders))/2], Recursive: true, Limit: 5 * rng.IntN(3), URLs: rng.IntN(2) * api.MaxPageURLs})
 }
 
 func (x *wire) list(p *person, n naive, in api.ListRequest) {
 	want, code := n.list(in.Bucket, in.Prefix, in.Recursive)
-	rows, got, err := readAll(x.t, p.Actor, in)
+	urls := 0
+	rows, got, err := readAll(x.t, p.Actor, in, func(e api.Entry) {
+		small := in.URLs > 0 && e.Kind == api.KindObject && e.ETag != "" // all objects of this storage are small
+		if small != (e.Release != nil) {
+			x.disagree("%s: listing %s/%q with %d URLs: %q has a URL: %t", p.name, in.Bucket, in.Prefix, in.URLs, e.Name, !small)
+		}
+		if e.Release == nil {
+			return
+		}
+		urls++
+		key := in.Prefix + e.Name
+		if u, err := url.Parse(e.Release.URL); err != nil || u.Path != "/"+in.Bucket+"/"+key || !n.may(in.Bucket, key) {
+			x.disagree("%s %v: %s/%q may be read: %t, and the page has the URL %q", p.name, p.groups, in.Bucket, key, n.may(in.Bucket, key), e.Release.URL)
+		}
+	})
 	if got == api.NotFound && code == api.NotFound {
 		p.refused++
 	}
@@ -286,12 +300,12 @@ func (x *wire) list(p *person, n naive, in api.ListRequest) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.listings++
+	x.listings, x.urls = x.listings+1, x.urls+urls
 }
 
 // readAll follows the cursors of a listing to its end. The names must be in byte
 // order, without repetition.
-func readAll(t *testing.T, a demotest.Actor, in api.ListRequest) (rows []string, code api.Code, err error) {
+func readAll(t *testing.T, a demotest.Actor, in api.ListRequest, each func(api.Entry)) (rows []string, code api.Code, err error) {
 	last := ""
 	for page := 0; ; page++ {
 		out, err := a.List(t.Context(), in)
@@ -303,6 +317,7 @@ func readAll(t *testing.T, a demotest.Actor, in api.ListRequest) (rows []string,
 				return rows, "", fmt.Errorf("page %d: %q comes after %q", page, e.Name, last)
 			}
 			last, rows = e.Name, append(rows, string(e.Kind)+" "+e.Name)
+			each(e)
 		}
 		if in.Cursor = out.Cursor; in.Cursor == "" {
 			return rows, "", nil
@@ -352,8 +367,8 @@ func TestGrantsOverTheWire(t *testing.T) {
 			t.Fatalf("with the grants\n%v\n%s", all, strings.Join(x.wrong, "\n"))
 		}
 	}
-	t.Logf("AUTHZ world=http cases=%d objects=%d allow=%d deny=%d listings=%d disagreements=%d (%.1fs)",
-		sets*len(x.people), x.requested, x.allowed, x.requested-x.allowed, x.listings, len(x.wrong), time.Since(began).Seconds())
+	t.Logf("AUTHZ world=http cases=%d objects=%d allow=%d deny=%d listings=%d page_urls=%d disagreements=%d (%.1fs)",
+		sets*len(x.people), x.requested, x.allowed, x.requested-x.allowed, x.listings, x.urls, len(x.wrong), time.Since(began).Seconds())
 	if x.allowed*20 < x.requested || x.allowed*20 > 19*x.requested {
 		t.Error("over 95% of the decisions are equal: the random cases are too uniform")
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,9 @@ import (
 type Demo struct {
 	*demo.Demo
 	Profile session.Profile
+
+	once sync.Once
+	put  *s3.Client // of Put: a client for each object would keep a connection for each
 }
 
 // Start runs a demo in a temporary directory and closes it at the end of the
@@ -55,7 +59,7 @@ func Start(t testing.TB, o demo.Options) *Demo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Demo{started, profile}
+	return &Demo{Demo: started, Profile: profile}
 }
 
 // Actor is a signed-in person.
@@ -202,7 +206,8 @@ func (d *Demo) S3() *s3.Client {
 // Put writes one object as the owner.
 func (d *Demo) Put(t testing.TB, bucket, key, body string) {
 	t.Helper()
-	_, err := d.S3().PutObject(context.WithoutCancel(t.Context()), &s3.PutObjectInput{
+	d.once.Do(func() { d.put = d.S3() })
+	_, err := d.put.PutObject(context.WithoutCancel(t.Context()), &s3.PutObjectInput{
 		Bucket: aws.String(bucket), Key: aws.String(key), Body: strings.NewReader(body),
 	})
 	if err != nil {

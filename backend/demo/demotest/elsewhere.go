@@ -61,7 +61,7 @@ func StartOn(t testing.TB, storage func(*sandbox.Sandbox) Storage) *Demo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Demo{&demo.Demo{Facts: facts, Server: server, Sandbox: box}, profile}
+	return &Demo{Demo: &demo.Demo{Facts: facts, Server: server, Sandbox: box}, Profile: profile}
 }
 
 // startBackend runs the real backend on these facts and returns its origin.
