@@ -26,6 +26,7 @@ type countingStore struct {
 	audit.Store
 	writes, events atomic.Int64
 	fails          atomic.Bool
+	after          func() // called after each write
 }
 
 func (s *countingStore) Append(ctx context.Context, events []event.Event) error {
@@ -34,7 +35,11 @@ func (s *countingStore) Append(ctx context.Context, events []event.Event) error 
 	}
 	s.writes.Add(1)
 	s.events.Add(int64(len(events)))
-	return s.Store.Append(ctx, events)
+	err := s.Store.Append(ctx, events)
+	if s.after != nil {
+		s.after()
+	}
+	return err
 }
 
 // pageWorld is a backend with a counted log and a folder of small objects.
