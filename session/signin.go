@@ -44,6 +44,7 @@ const (
 	NeedNewPassword                     // prompt for one, rules first (PasswordRules), then call NewPassword
 	NeedCode                            // prompt for the six digits of the authenticator app, then call Code
 	SetUpCode                           // show Step.URI as QR and Step.Secret as text, then call Code with the first code
+	NeedNumber                          // another device: prompt for the six digits of the page, then call DeviceSignIn.Number
 )
 
 // Step is the state of a sign-in.

@@ -98,16 +98,22 @@ func (d *domain) revoke(ctx context.Context, t Tokens) error {
 
 // redeem exchanges a code for tokens.
 func (d *domain) redeem(ctx context.Context, code oauth.Code) (Tokens, error) {
+	t, _, err := d.redeemed(ctx, code)
+	return t, err
+}
+
+// redeemed is redeem, with the ID token.
+func (d *domain) redeemed(ctx context.Context, code oauth.Code) (t Tokens, id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
 	requestedAt := d.now()
 	answer, err := d.client.Redeem(ctx, code)
 	if err != nil {
-		return Tokens{}, d.explain(ctx, err, ErrBrowserCode)
+		return Tokens{}, "", d.explain(ctx, err, ErrBrowserCode)
 	}
-	t, err := newTokens(answer.Access, answer.Refresh, answer.ID, d.clientID, requestedAt)
+	t, err = newTokens(answer.Access, answer.Refresh, answer.ID, d.clientID, requestedAt)
 	t.Way = d.way
-	return t, err
+	return t, answer.ID, err
 }
 
 // explain maps a failure of the authorization server to a sentence. refused is

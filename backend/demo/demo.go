@@ -142,7 +142,8 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: d.Server,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
-		SignIn: serve.SignIn{Ways: []api.Way{api.WayPassword, api.WayCode}},
+		HostedUI: box.HostedUI,
+		SignIn: serve.SignIn{Ways: []api.Way{api.WayPassword, api.WayCode, api.WayDevice}, DeviceClient: box.DeviceClientID},
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{

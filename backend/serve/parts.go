@@ -91,7 +91,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	verifier, err := identity.NewVerifier(identity.VerifierConfig{
-		Issuer: p.checker.issuer, ClientIDs: []string{c.ClientID}, Audience: c.PublicURL, Keys: keys, Now: d.Now,
+		Issuer: p.checker.issuer, ClientIDs: c.clients(), Audience: c.PublicURL, Keys: keys, Now: d.Now,
 	})
 	if err != nil {
 		return err

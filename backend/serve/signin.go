@@ -141,3 +141,15 @@ func (c *Config) offer() api.SignIn {
 	}
 	return o
 }
+
+// clients returns the app clients of all ways on offer.
+func (c *Config) clients() []string {
+	offer := c.offer()
+	var out []string
+	for _, w := range offer.Ways {
+		if id := offer.Client(w); id != "" && !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}

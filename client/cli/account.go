@@ -21,6 +21,7 @@ type login struct {
 	*app
 	username                          string
 	passwordIn, newPasswordIn, codeIn bool
+	device                            bool
 	lines                             *bufio.Reader // of stdin, for the secrets of the -stdin flags
 }
 
@@ -33,12 +34,15 @@ func (a *app) loginCommand() *cobra.Command {
 		GroupID:    "session",
 		Long: `Sign in with user name and password, and the code of an authenticator app where your account has one. Your existing password is never sent. The sign-in is stored in a file that only you can read.
 
+With --device, sign in with a browser on any device, for example your phone: usher shows an address and a code, and the page shows a number to type here. No browser on this machine is necessary.
+
 In a job, name the user and pass the secrets on stdin, one a line: the password, then the new password if one must be set, then the code.
 
 With --json: {"username","groups","server"}.`,
 		Example: `
 usher login
 usher login --username grace
+usher login --device
 
 # In a job
 usher login --username robot --password-stdin < password.txt
@@ -47,6 +51,9 @@ usher login -u alan --password-stdin --code-stdin
 `,
 		RunE: a.run(l.run),
 	}
+	cmd.Flags().BoolVar(&l.device, "device", false, "sign in with a browser on any device")
+	cmd.MarkFlagsMutuallyExclusive("device", "username")
+	cmd.MarkFlagsMutuallyExclusive("device", "password-stdin")
 	cmd.Flags().StringVarP(&l.username, "username", "u", "", "sign in as this user")
 	cmd.Flags().BoolVar(&l.passwordIn, "password-stdin", false, "read the password from stdin")
 	cmd.Flags().BoolVar(&l.newPasswordIn, "new-password-stdin", false, "read a new password from stdin, if one must be set")
@@ -58,10 +65,10 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 	if err := checkArgs(cmd, args, 0, 0, "login takes flags only: usher login --username NAME."); err != nil {
 		return err
 	}
-	if l.username == "" && !l.InTTY {
+	if l.username == "" && !l.InTTY && !l.device {
 		return usagef("There is no terminal for a prompt. Name the user with --username and pass the password with --password-stdin.")
 	}
-	if !l.passwordIn && !l.InTTY {
+	if !l.passwordIn && !l.InTTY && !l.device {
 		return usagef("There is no terminal for a prompt. Pass the password with --password-stdin.")
 	}
 	l.lines = bufio.NewReaderSize(io.LimitReader(l.In, 16<<10), 512)
@@ -93,6 +100,9 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 }
 
 func (l *login) signIn(ctx context.Context, conn connection) (session.Tokens, error) {
+	if l.device {
+		return l.byDevice(ctx, conn)
+	}
 	in, err := session.NewSignIn(conn.profile, l.sessionOptions())
 	if err != nil {
 		return session.Tokens{}, err

@@ -136,12 +136,7 @@ func (d *Demo) try(ctx context.Context, dir, username string, now func() time.Ti
 // tokens completes a sign-in of any form that the demo's accounts require, and
 // returns its tokens.
 func (d *Demo) tokens(ctx context.Context, username string, now func() time.Time) (session.Tokens, error) {
-	password := addedPassword
-	for _, p := range d.People {
-		if p.Username == username {
-			password = p.Password
-		}
-	}
+	password := d.passwordOf(username)
 	in, err := session.NewSignIn(d.Profile, session.Options{Now: now, Random: rand.Reader})
 	if err != nil {
 		return session.Tokens{}, err
@@ -163,6 +158,15 @@ func (d *Demo) tokens(ctx context.Context, username string, now func() time.Time
 		return session.Tokens{}, fmt.Errorf("the sign-in stopped at step %v", step.Kind)
 	}
 	return step.Tokens, nil
+}
+
+func (d *Demo) passwordOf(username string) string {
+	for _, p := range d.People {
+		if p.Username == username {
+			return p.Password
+		}
+	}
+	return addedPassword
 }
 
 func (d *Demo) owner() aws.Config {

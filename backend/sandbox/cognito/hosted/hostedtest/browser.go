@@ -37,7 +37,7 @@ func New() (*Browser, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Browser{client: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	b := &Browser{client: &http.Client{Jar: loopbackJar{jar}, Timeout: 30 * time.Second}}
 	b.client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		if b.Stop != nil && b.Stop(r.URL) {
 			return http.ErrUseLastResponse
@@ -48,6 +48,18 @@ func New() (*Browser, error) {
 		return nil
 	}
 	return b, nil
+}
+
+// loopbackJar returns secure cookies to loopback addresses without TLS, as
+// browsers do.
+// SPEC: W3C Secure Contexts §3.1: loopback addresses are potentially trustworthy.
+type loopbackJar struct{ http.CookieJar }
+
+func (j loopbackJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	for _, c := range cookies {
+		c.Secure = false
+	}
+	j.CookieJar.SetCookies(u, cookies)
 }
 
 // Visit opens an address.
