@@ -36,7 +36,7 @@ func (v *Verifier) VerifyID(ctx context.Context, token, client string) (SignIn, 
 	}
 	s := SignIn{Sub: text("sub"), Nonce: text("nonce"), Session: text("origin_jti")}
 	switch {
-	case text("iss") != v.c.Issuer:
+	case v.c.Issuer != text("iss"):
 		return SignIn{}, fmt.Errorf("issuer: %w", ErrToken)
 	case text("token_use") != "id":
 		return SignIn{}, fmt.Errorf("token use: %w", ErrToken)

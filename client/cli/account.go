@@ -52,12 +52,12 @@ usher login -u alan --password-stdin --code-stdin
 		RunE: a.run(l.run),
 	}
 	cmd.Flags().BoolVar(&l.device, "device", false, "sign in with a browser on any device")
-	cmd.MarkFlagsMutuallyExclusive("device", "username")
-	cmd.MarkFlagsMutuallyExclusive("device", "password-stdin")
 	cmd.Flags().StringVarP(&l.username, "username", "u", "", "sign in as this user")
 	cmd.Flags().BoolVar(&l.passwordIn, "password-stdin", false, "read the password from stdin")
 	cmd.Flags().BoolVar(&l.newPasswordIn, "new-password-stdin", false, "read a new password from stdin, if one must be set")
 	cmd.Flags().BoolVar(&l.codeIn, "code-stdin", false, "read the code of the authenticator app from stdin")
+	cmd.MarkFlagsMutuallyExclusive("device", "username")
+	cmd.MarkFlagsMutuallyExclusive("device", "password-stdin")
 	return cmd
 }
 
