@@ -143,7 +143,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
 		HostedUI: box.HostedUI,
-		SignIn: serve.SignIn{Ways: []api.Way{api.WayPassword, api.WayCode, api.WayDevice}, DeviceClient: box.DeviceClientID},
+		SignIn:   serve.SignIn{Ways: []api.Way{api.WayPassword, api.WayCode, api.WayDevice}, DeviceClient: box.DeviceClientID},
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{
