@@ -48,17 +48,23 @@ func main() {
 			raw, err := term.ReadPassword(int(os.Stdin.Fd()))
 			return string(raw), err
 		},
-		Browse: browse,
-		Demo:   startDemo,
-		Serve:  serveFile,
-		Check:  check,
-		Backup: backup,
+		Browse:       browse,
+		Demo:         startDemo,
+		Serve:        serveFile,
+		Check:        check,
+		CreateTables: createTables,
+		Backup:       backup,
 	}, os.Args[1:]))
 }
 
 // serveFile runs the backend for a user pool and buckets on AWS.
 func serveFile(ctx context.Context, o cli.ServeOptions) error {
 	return serve.RunFile(ctx, o.Config, o.AcceptLost, o.Reload, serveDeps())
+}
+
+// createTables creates the DynamoDB tables of a configuration.
+func createTables(ctx context.Context, file string) ([]string, error) {
+	return serve.CreateTablesFile(ctx, file, serveDeps())
 }
 
 // check checks the dependencies of a server.

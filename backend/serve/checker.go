@@ -32,6 +32,7 @@ const (
 	partTLS       = "tls"
 	partLog       = "log"
 	partGrants    = "grants"
+	partState     = "state"
 	partClock     = "clock"
 	partPool      = "pool"
 	partDirectory = "directory"

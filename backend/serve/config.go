@@ -43,8 +43,10 @@ type Config struct {
 	NewIssuer     bool     `yaml:"new_issuer"` // the pool's alternate issuer form
 	AuditorsGroup string   `yaml:"auditors_group"`
 	AdminsGroup   string   `yaml:"admins_group"`
-	Grants        string   `yaml:"grants"`      // file
-	Audit         string   `yaml:"audit"`       // SQLite file
+	Grants        string   `yaml:"grants"`      // file, or dynamodb:TABLE
+	Audit         string   `yaml:"audit"`       // SQLite file, or dynamodb:TABLE
+	State         string   `yaml:"state"`       // dynamodb:TABLE, with audit and grants in tables
+	Questions     int      `yaml:"questions"`   // to the pool in a second, for all instances; 0: half of its quotas
 	URLSeconds    int      `yaml:"url_seconds"` // 15..900
 	Instances     int      `yaml:"instances"`   // number of servers that share the pool's quotas
 	Proxies       []string `yaml:"trusted_proxies"`
@@ -105,7 +107,7 @@ func Load(path string) (Config, error) {
 		return Config{}, fmt.Errorf("%s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
 	}
 	for _, p := range []*string{&c.Grants, &c.Audit, &c.TLS.Cert, &c.TLS.Key} {
-		if *p != "" && !filepath.IsAbs(*p) {
+		if *p != "" && !filepath.IsAbs(*p) && !strings.HasPrefix(*p, tablePrefix) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
 	}
@@ -145,6 +147,9 @@ func (c *Config) complete() error {
 	}
 	if c.IdleMinutes < 0 || c.IdleMinutes > 24*60 {
 		return errors.New("idle_minutes must be 0 to 1440")
+	}
+	if c.Questions < 0 || c.Questions > 1000 {
+		return errors.New("questions must be 1 to 1000, or absent for half of the pool's quotas")
 	}
 	if c.Instances < 1 || c.Instances > 1000 {
 		return errors.New("instances must be 1 to 1000")
@@ -195,12 +200,11 @@ func (c *Config) trust() error {
 	if _, err := c.proxies(); err != nil {
 		return err
 	}
-	keys, err := c.cursorKeys()
-	if err != nil {
+	if _, err := c.cursorKeys(); err != nil {
 		return err
 	}
-	if len(keys) == 0 && c.Instances > 1 {
-		return errors.New("several instances need cursor_keys: openssl rand -base64 32")
+	if err := c.tables(); err != nil {
+		return err
 	}
 	if err := c.signIn(); err != nil {
 		return err

@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,11 +11,12 @@ import (
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/device"
+	devicedynamo "usher/backend/device/dynamo"
 )
 
 // newBroker returns the broker of device sign-ins, or nil where they are not on
-// offer. Its key lives as long as its requests, which are kept in memory.
-func newBroker(c Config, d Deps, log *audit.Log) (*device.Broker, error) {
+// offer. Its key lives as long as its requests.
+func newBroker(c Config, d Deps, log *audit.Log, s *shared) (*device.Broker, error) {
 	offer := c.offer()
 	if !offer.Has(api.WayDevice) {
 		return nil, nil
@@ -22,9 +25,9 @@ func newBroker(c Config, d Deps, log *audit.Log) (*device.Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := make([]byte, 32)
-	if _, err := io.ReadFull(d.Rand, key); err != nil {
-		return nil, fmt.Errorf("making a key for device sign-ins: %w", err)
+	store, key, err := deviceStore(c, d, s)
+	if err != nil {
+		return nil, err
 	}
 	provider := ""
 	if len(offer.Providers) == 1 && !offer.Has(api.WayPassword) {
@@ -37,9 +40,29 @@ func newBroker(c Config, d Deps, log *audit.Log) (*device.Broker, error) {
 	}
 	number := c.SignIn.Device.Number
 	return device.New(device.Config{
-		Store: device.NewMemory(d.Now), Log: log, Key: key, ClientID: offer.Clients.Device, HostedUI: c.HostedUI, Origin: public,
+		Store: store, Log: log, Key: key, ClientID: offer.Clients.Device, HostedUI: c.HostedUI, Origin: public,
 		Resource: resource, Provider: provider, Plain: number != nil && !*number, From: from, Now: d.Now, NewID: d.NewID, Rand: d.Rand,
 	})
+}
+
+// deviceStore returns the requests of the device flow and the key of their codes:
+// in memory, or those of all instances.
+func deviceStore(c Config, d Deps, s *shared) (device.Store, []byte, error) {
+	if s != nil {
+		keys, err := c.cursorKeys()
+		if err != nil {
+			return nil, nil, err
+		}
+		mac := hmac.New(sha256.New, keys[0]) // trust requires a key
+		mac.Write([]byte("usher device key 1"))
+		store, err := devicedynamo.New(s.client, table(c.State), d.Now)
+		return store, mac.Sum(nil), err
+	}
+	key := make([]byte, 32)
+	if _, err := io.ReadFull(d.Rand, key); err != nil {
+		return nil, nil, fmt.Errorf("making a key for device sign-ins: %w", err)
+	}
+	return device.NewMemory(d.Now), key, nil
 }
 
 // browserOrigin returns an origin as a browser writes it: in lower case, without

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -69,14 +68,18 @@ func TestTheEnvironmentDoesNotMoveTheDirectory(t *testing.T) {
 	}
 	calls := &refusing{}
 	sdk.HTTPClient = calls
-	directory, questions, err := newDirectory(c, newPool(c, sdk, nil), Deps{Now: now, Log: slog.New(slog.DiscardHandler)})
+	source, err := identity.NewCognito(newPool(c, sdk, nil), c.UserPoolID, "", http.DefaultClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory, err := identity.NewDirectory(identity.DirectoryConfig{Source: source, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := directory.ForRelease(context.Background(), claims); !errors.Is(err, identity.ErrUnavailable) {
 		t.Errorf("a pool that refuses calls: %v, want ErrUnavailable", err)
 	}
-	if questions == nil || len(calls.hosts) == 0 {
+	if len(calls.hosts) == 0 {
 		t.Fatal("no call was made")
 	}
 	if i := slices.IndexFunc(calls.hosts, func(h string) bool { return h != "https://cognito-idp.eu-central-1.amazonaws.com" }); i >= 0 {

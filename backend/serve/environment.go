@@ -49,13 +49,13 @@ func FromEnvironment(environ []string) (Config, error) {
 			return Config{}, fmt.Errorf("%s needs a listener, and this server has none: remove it", name)
 		}
 	}
-	if err := c.complete(); err != nil {
-		return Config{}, fmt.Errorf("the variables %s…: %w", prefix, err)
-	}
-	for name, value := range map[string]string{"AUDIT": c.Audit, "GRANTS": c.Grants} {
+	for name, value := range map[string]string{"AUDIT": c.Audit, "GRANTS": c.Grants, "STATE": c.State} {
 		if !strings.HasPrefix(value, tablePrefix) {
 			return Config{}, fmt.Errorf("%s%s must be %sTABLE: the files of a function do not last", prefix, name, tablePrefix)
 		}
+	}
+	if err := c.complete(); err != nil {
+		return Config{}, fmt.Errorf("the variables %s…: %w", prefix, err)
 	}
 	if c.S3.ReaderRole == "" {
 		return Config{}, fmt.Errorf("%sS3_READER_ROLE is missing: the credentials of a function cannot sign URLs", prefix)

@@ -12,7 +12,7 @@ func lambdaEnvironment(more ...string) []string {
 	return append([]string{
 		"AWS_REGION=eu-west-1", "AWS_LAMBDA_RUNTIME_API=127.0.0.1:9001", "PATH=/usr/bin", "USHER_PROFILE=work",
 		"USHER_PUBLIC_URL=https://files.example.com", "USHER_USER_POOL_ID=eu-west-1_AbCdEfGhI", "USHER_CLIENT_ID=1example23456789",
-		"USHER_AUDIT=dynamodb:usher-log", "USHER_GRANTS=dynamodb:usher-grants",
+		"USHER_AUDIT=dynamodb:usher-log", "USHER_GRANTS=dynamodb:usher-grants", "USHER_STATE=dynamodb:usher-state",
 		"USHER_S3_READER_ROLE=arn:aws:iam::111122223333:role/usher-reader",
 	}, more...)
 }
@@ -54,6 +54,7 @@ func TestFromEnvironmentRefuses(t *testing.T) {
 		"USHER_TLS_PROXY=true":                      "USHER_TLS_PROXY needs a listener",
 		"USHER_AUDIT=/tmp/audit.db":                 "USHER_AUDIT must be dynamodb:TABLE",
 		"USHER_GRANTS=grants.yaml":                  "USHER_GRANTS must be dynamodb:TABLE",
+		"USHER_STATE=state.db":                      "USHER_STATE must be dynamodb:TABLE",
 		"USHER_PUBLIC_URL=http://127.0.0.1":         "public_url must begin with https://",
 		"USHER_PUBLIC_URL=https://a.example.com/v1": "public_url must be an origin",
 		"USHER_S3_READER_ROLE=":                     "USHER_S3_READER_ROLE is missing",

@@ -39,6 +39,15 @@ func CheckFile(ctx context.Context, file string, d Deps) ([]Finding, error) {
 	return Check(ctx, config, d, nil)
 }
 
+// CreateTablesFile runs CreateTables with a configuration file.
+func CreateTablesFile(ctx context.Context, file string, d Deps) ([]string, error) {
+	config, err := Load(file)
+	if err != nil {
+		return nil, err
+	}
+	return CreateTables(ctx, config, d, nil)
+}
+
 // BackupFile copies an audit log to file: the log of a configuration file, or, if
 // config is empty, the log at path. See Backup.
 func BackupFile(ctx context.Context, config, path, file string) (event.Head, error) {

@@ -30,6 +30,7 @@ type health struct {
 	grants  interface {
 		Current(ctx context.Context) (*grant.Set, error)
 	}
+	state        func(ctx context.Context) error // check of the shared state; nil: none
 	log          *slog.Logger
 	alive, ready result
 
@@ -70,6 +71,9 @@ func (h *health) Ready(ctx context.Context) []api.HealthProblem {
 
 func (h *health) local(ctx context.Context) []Finding {
 	out := []Finding{h.record(ctx)}
+	if h.state != nil {
+		out = append(out, finding(partState, h.checker.config.State, api.ExitUnavailable, h.state(ctx), tableFix))
+	}
 	if set, err := h.grants.Current(ctx); err == nil {
 		out = append(out, h.checker.clocks(ctx, set)...)
 	}
@@ -93,10 +97,25 @@ func (h *health) record(ctx context.Context) Finding {
 	if damaged != nil {
 		return finding(partLog, path, api.ExitIntegrity, damaged, "keep the file, and restore a backup or start a new log at another path")
 	}
-	return finding(partLog, path, api.ExitDisk, h.audit.Check(ctx), logFix(path))
+	exit := api.ExitDisk
+	if h.checker.config.shared() {
+		exit = api.ExitUnavailable
+	}
+	return finding(partLog, path, exit, h.audit.Check(ctx), logFix(path))
 }
 
+// indexed logs a problem of the index of the log. Searches are slower then, and
+// complete.
+func (h *health) indexed(err error) {
+	h.logChanges([]Finding{finding("index", h.checker.config.Audit, api.ExitUnavailable, err, tableFix)})
+}
+
+const tableFix = "check the table, and the server's rights to it"
+
 func logFix(file string) string {
+	if table(file) != "" {
+		return tableFix
+	}
 	return "check the disk and the permissions of " + file + " and its folder"
 }
 
@@ -169,6 +188,7 @@ var publicTexts = map[string]string{
 	partClock:     "this machine's clock differs from the storage's by more than 5 s; nothing is released",
 	partPool:      "the user pool's keys cannot be fetched",
 	partDirectory: "the user pool does not answer for groups",
+	partState:     "the shared state cannot be read or written; nothing is listed or released",
 	partSigner:    "the server's credentials cannot sign links",
 }
 
@@ -178,6 +198,9 @@ var publicTexts = map[string]string{
 func Check(ctx context.Context, c Config, d Deps, loop *Loopback) ([]Finding, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
+	}
+	if c.shared() {
+		return checkTables(ctx, c, d, loop)
 	}
 	err := sqlite.Inspect(ctx, c.Audit)
 	out := []Finding{finding(partLog, c.Audit, api.ExitDisk, err, logFix(c.Audit))}

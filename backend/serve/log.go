@@ -37,6 +37,9 @@ func logFailure(err error) error {
 // Backup copies the log at path to a new file and returns the copy's last
 // record. A server may write the log meanwhile. See sqlite.Backup.
 func Backup(ctx context.Context, path, file string) (event.Head, error) {
+	if table(path) != "" {
+		return event.Head{}, errors.New("the audit log is a DynamoDB table: use its backups (point-in-time recovery) instead")
+	}
 	head, err := sqlite.Backup(ctx, path, file)
 	if err != nil && ctx.Err() != nil { // SQLite reports "interrupted"
 		err = fmt.Errorf("backing up the audit log: %w", context.Cause(ctx))

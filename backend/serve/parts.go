@@ -25,6 +25,7 @@ import (
 	"usher/backend/audit"
 	"usher/backend/cursor"
 	"usher/backend/device"
+	"usher/backend/dynamo"
 	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
@@ -50,6 +51,7 @@ type Loopback struct {
 	Cognito     string // endpoint
 	S3          string // endpoint, path-style
 	STS         string // endpoint; "" without a reader role
+	DynamoDB    string // endpoint; "" without tables
 	Credentials aws.CredentialsProvider
 }
 
@@ -60,6 +62,7 @@ type parts struct {
 	health   *health
 	store    logStore
 	grants   grantStore
+	shared   *shared              // nil: a single machine with files
 	broker   *device.Broker       // nil: no sign-in without a browser
 	inForce  func() time.Duration // maximum age of a live check
 	deps     Deps
@@ -70,13 +73,12 @@ type parts struct {
 // build makes the parts in the order of their dependencies. It closes the store
 // if a later part fails.
 func build(ctx context.Context, c Config, d Deps, loop *Loopback, listening net.Addr) (*parts, error) {
-	store, err := openLog(c)
-	if err != nil {
-		return nil, err
-	}
-	p := &parts{store: store, deps: d, loop: loop, listener: listening}
+	p := &parts{deps: d, loop: loop, listener: listening}
 	if err := p.assemble(ctx, c); err != nil {
-		return nil, errors.Join(err, store.Close())
+		if p.store != nil {
+			err = errors.Join(err, p.store.Close())
+		}
+		return nil, err
 	}
 	return p, nil
 }
@@ -96,35 +98,34 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	directory, reports, err := newDirectory(c, p.checker.pool, d)
+	source, err := identity.NewCognito(p.checker.pool, c.UserPoolID, c.HostedUI, &http.Client{Timeout: 5 * time.Second})
 	if err != nil {
 		return err
 	}
-	p.inForce = directory.InForce
-	log, err := audit.New(audit.Config{Store: p.store, Now: d.Now, NewID: d.NewID})
+	reports, err := access.New(source)
 	if err != nil {
 		return err
 	}
-	if lossy, ok := p.store.(interface{ Lost() error }); ok {
-		if err := recordLoss(ctx, log, lossy.Lost()); err != nil {
-			return err
-		}
-	}
-	if p.grants, err = openGrants(ctx, c, d, log); err != nil {
+	log, err := p.stores(ctx, c, source)
+	if err != nil {
 		return err
 	}
+	p.inForce = p.config.Directory.InForce
 	objects, err := object.NewStore(object.StoreConfig{Client: p.checker.s3, Log: d.Log, Now: d.Now})
 	if err != nil {
 		return err
 	}
 	p.health = &health{checker: p.checker, audit: log, grants: p.grants, log: d.Log, known: map[string]string{}}
-	if p.broker, err = newBroker(c, d, log); err != nil {
+	if p.shared != nil {
+		p.health.state = p.shared.check
+	}
+	if p.broker, err = newBroker(c, d, log, p.shared); err != nil {
 		return err
 	}
-	p.config = backend.Config{
-		Verifier: verifier, Directory: directory, Grants: p.grants, Objects: objects, Clock: p.checker.clock, Audit: log,
-		Reader: p.checker.sessions, Access: reports, Health: p.health, FileKeys: c.S3.fileKeys(p.checker.host), Now: d.Now, NewID: d.NewID, Log: d.Log,
-	}
+	o := &p.config
+	o.Verifier, o.Grants, o.Objects, o.Clock, o.Audit = verifier, p.grants, objects, p.checker.clock, log
+	o.Reader, o.Access, o.Health, o.FileKeys = p.checker.sessions, reports, p.health, c.S3.fileKeys(p.checker.host)
+	o.Now, o.NewID, o.Log = d.Now, d.NewID, d.Log
 	if p.broker != nil {
 		p.config.Devices = p.broker
 	}
@@ -245,22 +246,65 @@ func newPool(c Config, sdk aws.Config, loop *Loopback) *cognitoidentityprovider.
 	})
 }
 
-func newDirectory(c Config, pool identity.PoolAPI, d Deps) (*identity.Directory, *access.Reporter, error) {
-	source, err := identity.NewCognito(pool, c.UserPoolID, c.HostedUI, &http.Client{Timeout: 5 * time.Second})
-	if err != nil {
-		return nil, nil, err
+// The default rates are half of the pool's quotas.
+// SPEC: Cognito developer guide, "Quotas in Amazon Cognito": UserRead 120/s, UserResourceRead 50/s.
+const (
+	aliveRate  = 60
+	groupsRate = 25
+)
+
+func (c Config) aliveRate() float64 {
+	if c.Questions > 0 {
+		return float64(c.Questions)
 	}
-	reports, err := access.New(source)
-	if err != nil {
-		return nil, nil, err
+	return aliveRate
+}
+
+func (c Config) groupsRate() float64 {
+	if c.Questions > 0 {
+		return float64(c.Questions)
 	}
-	// Use half of the pool's quotas, divided by the instances.
-	// SPEC: Cognito developer guide, "Quotas in Amazon Cognito": UserRead 120/s, UserResourceRead 50/s.
-	directory, err := identity.NewDirectory(identity.DirectoryConfig{
-		Source: source, Now: d.Now,
-		AliveRate: 60 / float64(c.Instances), GroupsRate: 25 / float64(c.Instances),
+	return groupsRate
+}
+
+// stores opens the log, the grants and the directory: in files and memory, or in
+// DynamoDB.
+func (p *parts) stores(ctx context.Context, c Config, source identity.Source) (*audit.Log, error) {
+	if c.shared() {
+		return p.openTables(ctx, c, source)
+	}
+	store, err := openLog(c)
+	if err != nil {
+		return nil, err
+	}
+	p.store = store
+	log, err := audit.New(audit.Config{Store: store, Now: p.deps.Now, NewID: p.deps.NewID})
+	if err != nil {
+		return nil, err
+	}
+	if lossy, ok := store.(interface{ Lost() error }); ok {
+		if err := recordLoss(ctx, log, lossy.Lost()); err != nil {
+			return nil, err
+		}
+	}
+	if p.grants, err = openGrants(ctx, c, p.deps, log); err != nil {
+		return nil, err
+	}
+	p.config.Directory, err = identity.NewDirectory(identity.DirectoryConfig{
+		Source: source, Now: p.deps.Now, AliveRate: c.aliveRate(), GroupsRate: c.groupsRate(),
 	})
-	return directory, reports, err
+	return log, err
+}
+
+// openTables opens the stores in DynamoDB. It makes no call.
+func (p *parts) openTables(ctx context.Context, c Config, source identity.Source) (*audit.Log, error) {
+	s, err := newShared(ctx, c, p.deps, p.loop, source)
+	if err != nil {
+		return nil, err
+	}
+	p.shared, p.store, p.grants = s, s.log, s.grants
+	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, dynamo.Scope
+	return audit.New(audit.Config{Store: s.log, Now: p.deps.Now, NewID: p.deps.NewID})
 }
 
 // clock is the skew check with its S3 client.

@@ -91,6 +91,11 @@ func (s *Server) build(ctx context.Context, d Deps, loop *Loopback) (err error) 
 	if s.certificates != nil {
 		s.parts.checker.tls = s.certificates.paths
 	}
+	if s.parts.shared != nil && s.listener != nil {
+		if err := s.parts.shared.ready(ctx); err != nil {
+			return err
+		}
+	}
 	b, err := backend.New(s.parts.config)
 	if err != nil {
 		return errors.Join(err, s.parts.store.Close())
@@ -157,6 +162,9 @@ func (s *Server) Run(ctx context.Context) error {
 		tasks.Go(func() { s.parts.health.verify(beside, store) })
 	}
 	tasks.Go(func() { s.flush(beside) })
+	if shared := s.parts.shared; shared != nil {
+		tasks.Go(func() { shared.index(beside, s.parts.health.indexed) })
+	}
 	failed := make(chan error, 1)
 	go func() {
 		if s.certificates != nil {

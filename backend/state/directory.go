@@ -304,3 +304,17 @@ func (d *Directory) set(ctx context.Context, item dynamo.Item, name string, at t
 	}
 	return nil
 }
+
+// Check writes and reads an item of the table that expires within an hour.
+func (c Config) Check(ctx context.Context) error {
+	_, latest := c.Client.Time()
+	item := dynamo.Key("check", "check")
+	item[dynamo.TTL] = dynamo.Number(latest.Add(time.Hour).Unix())
+	if _, err := c.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(c.Table), Item: item}); err != nil {
+		return unavailable(err)
+	}
+	if _, err := c.Reader.Read(ctx, dynamo.Item{Table: c.Table, PK: "check", SK: "check"}); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}

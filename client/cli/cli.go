@@ -34,6 +34,7 @@ type Program struct {
 	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)           // sandbox and backend in this process
 	Serve        func(ctx context.Context, o ServeOptions) error                         // the backend; returns nil when ctx ends
 	Check        func(ctx context.Context, configFile string) ([]Finding, error)         // checks the dependencies of the backend
+	CreateTables func(ctx context.Context, configFile string) ([]string, error)          // creates the tables of a configuration, and returns their names
 	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error) // copies a log on this machine
 }
 

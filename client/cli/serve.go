@@ -37,15 +37,18 @@ type AuditLog struct{ Config, File string }
 
 func (a *app) serveCommand() *cobra.Command {
 	var o ServeOptions
-	var check bool
+	var check, create bool
 	cmd := &cobra.Command{
 		Use:     "serve",
 		Short:   "Run usher's server for your user pool and buckets",
 		GroupID: "machine",
 		Long: `Run the server, which verifies sign-ins, decides by the grants, records each action and signs links. AWS credentials come from the standard AWS configuration. The server runs until SIGINT or SIGTERM and completes open requests; its log is JSON on stderr. SIGHUP reloads the configuration, the grants and the certificate.
 
-With --check it does not serve: it checks the audit log, the grants, the certificate, the user pool, the credentials and each granted bucket, and prints a line for each, with the next step after a failure. It changes nothing and can run while the server runs. With --json each line is {"part","subject","ok","problem","fix"}.`,
+With --check it does not serve: it checks the audit log, the grants, the certificate, the user pool, the credentials and each granted bucket, and prints a line for each, with the next step after a failure. It changes nothing and can run while the server runs. With --json each line is {"part","subject","ok","problem","fix"}.
+
+With --create-tables it does not serve: it creates the DynamoDB tables that the configuration names, and puts grants in force that allow nothing. Existing tables and grants stay. With --json each line is {"table"}.`,
 		Example: `
+usher serve --config /etc/usher/usher.yaml --create-tables
 usher serve --config /etc/usher/usher.yaml --check
 usher serve --config /etc/usher/usher.yaml
 `,
@@ -55,6 +58,12 @@ usher serve --config /etc/usher/usher.yaml
 			}
 			if o.Config == "" {
 				return usagef("serve needs its configuration: usher serve --config FILE.")
+			}
+			if check && create {
+				return usagef("Give --check or --create-tables, not both.")
+			}
+			if create {
+				return a.createTables(cmd.Context(), o.Config)
 			}
 			if check {
 				return a.check(cmd.Context(), o.Config)
@@ -67,10 +76,29 @@ usher serve --config /etc/usher/usher.yaml
 		}),
 	}
 	cmd.Flags().StringVar(&o.Config, "config", "", "configuration file (YAML)")
+	cmd.Flags().BoolVar(&create, "create-tables", false, "create the DynamoDB tables of the configuration, and exit")
 	cmd.Flags().BoolVar(&check, "check", false, "check everything that the server needs, and exit")
 	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	return cmd
+}
+
+// createTables prints the name of each table.
+func (a *app) createTables(ctx context.Context, config string) error {
+	names, err := a.CreateTables(ctx, config)
+	if err != nil {
+		return startError("The tables are not ready", err)
+	}
+	for _, name := range names {
+		if a.json {
+			a.writeJSON(a.Out, struct {
+				Table string `json:"table"`
+			}{name})
+			continue
+		}
+		fmt.Fprintln(a.Out, "ready  "+safe(name))
+	}
+	return nil
 }
 
 // check prints a line for each part. The exit code is that of the failures, if

@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"usher/backend/audit"
 	"usher/backend/dynamo"
@@ -161,14 +160,7 @@ func (s *Store) write(ctx context.Context, batches []batch) error {
 
 // put makes one conditional write of all batches.
 func (s *Store) put(ctx context.Context, batches []batch) error {
-	const absent = "attribute_not_exists(" + dynamo.PK + ")"
-	var items []types.TransactWriteItem
-	for _, b := range batches {
-		items = append(items, types.TransactWriteItem{Put: &types.Put{
-			TableName: aws.String(s.log), ConditionExpression: aws.String(absent),
-			Item: b.attributes(s.writer, s.number(b), s.expires(b.at)),
-		}})
-	}
+	items := s.puts(batches)
 	var err error
 	if len(items) == 1 {
 		_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{

@@ -1,0 +1,238 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+	auditdynamo "usher/backend/audit/dynamo"
+	"usher/backend/dynamo"
+	"usher/backend/elapsed"
+	"usher/backend/grant"
+	grantdynamo "usher/backend/grant/dynamo"
+	"usher/backend/identity"
+	"usher/backend/safetext"
+	"usher/backend/state"
+)
+
+// SPEC: DynamoDB developer guide, "Naming rules": 3 to 255 of these characters.
+// The index of the log has six more.
+var tableShape = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,249}$`)
+
+// table returns the table that a value names, or "" for a file.
+func table(value string) string {
+	name, ok := strings.CutPrefix(value, tablePrefix)
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// shared reports whether the server keeps everything in DynamoDB.
+func (c Config) shared() bool { return strings.HasPrefix(c.Audit, tablePrefix) }
+
+// tables checks the values that name a table. All three are tables or none: a
+// change of the grants and its event are one transaction, and several instances
+// need all of them.
+func (c Config) tables() error {
+	count := 0
+	for _, value := range []string{c.Audit, c.Grants, c.State} {
+		if strings.HasPrefix(value, tablePrefix) {
+			count++
+			if !tableShape.MatchString(table(value)) {
+				return fmt.Errorf("%q is not the name of a table: dynamodb: and 3 to 249 letters, digits, dots, dashes and underscores", safetext.Line(value))
+			}
+		}
+	}
+	switch {
+	case count == 0 && c.State != "":
+		return errors.New("state must be dynamodb:TABLE; a server with files has no shared state")
+	case count != 0 && count != 3:
+		return errors.New("audit, grants and state must all be dynamodb:TABLE, or audit and grants files without state")
+	case count == 3 && (table(c.Grants) == table(c.State) || table(c.Audit) == table(c.State) || table(c.Audit) == table(c.Grants)):
+		return errors.New("audit, grants and state need a table each")
+	case count == 0 && c.Instances > 1:
+		return errors.New("several instances need shared stores: audit, grants and state must be dynamodb:TABLE")
+	}
+	return nil
+}
+
+// shared are the parts of a server whose instances share nothing but DynamoDB.
+type shared struct {
+	c         Config
+	client    *dynamo.Client
+	log       *auditdynamo.Store
+	grants    *grantdynamo.Store
+	state     state.Config
+	directory *state.Directory
+	sessions  *state.Sessions
+	cursors   *state.Cursors
+	id        string // of this instance
+}
+
+// newTables returns the client of the tables and a reader of them. It makes no
+// call.
+func newTables(ctx context.Context, c Config, d Deps, loop *Loopback) (*dynamo.Client, error) {
+	sdk, err := awsConfig(ctx, c, loop)
+	if err != nil {
+		return nil, err
+	}
+	sdk.Region = c.Region
+	endpoint := ""
+	if loop != nil {
+		endpoint = loop.DynamoDB
+	}
+	return dynamo.New(dynamo.Config{AWS: sdk, Endpoint: endpoint, Now: d.Now})
+}
+
+// newShared makes the parts. It makes no call.
+func newShared(ctx context.Context, c Config, d Deps, loop *Loopback, source identity.Source) (*shared, error) {
+	client, err := newTables(ctx, c, d, loop)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := dynamo.NewReader(client, d.Now)
+	if err != nil {
+		return nil, err
+	}
+	s := &shared{c: c, client: client, id: d.NewID(d.Now()), state: state.Config{
+		Client: client, Reader: reader, Table: table(c.State), Source: source, Now: d.Now,
+		AliveRate: c.aliveRate(), GroupsRate: c.groupsRate(),
+	}}
+	if s.log, err = auditdynamo.New(auditdynamo.Config{DB: client, Log: table(c.Audit), Now: d.Now, Rand: d.Rand}); err != nil {
+		return nil, err
+	}
+	s.grants, err = grantdynamo.New(grantdynamo.Config{
+		Client: client, Reader: reader, Table: table(c.Grants), Now: d.Now, Log: d.Log, Writes: s.log.Writes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.directory, err = state.NewDirectory(s.state); err != nil {
+		return nil, err
+	}
+	if s.sessions, err = state.NewSessions(s.state); err != nil {
+		return nil, err
+	}
+	s.cursors, err = state.NewCursors(s.state, d.Rand)
+	return s, err
+}
+
+// names are the tables of a configuration.
+func (c Config) names() []string {
+	return []string{table(c.Audit), dynamo.IndexTable(table(c.Audit)), table(c.Grants), table(c.State)}
+}
+
+// check reads and writes the shared state.
+func (s *shared) check(ctx context.Context) error { return s.state.Check(ctx) }
+
+// ready checks that the tables exist and that the grants are readable, before
+// the server listens.
+func (s *shared) ready(ctx context.Context) error {
+	if err := s.client.Check(ctx, s.c.names()...); err != nil {
+		return fmt.Errorf("%w; create the tables with usher serve --config FILE --create-tables", err)
+	}
+	if err := s.grants.Check(ctx); err != nil {
+		return fmt.Errorf("reading the grants: %w; usher serve --config FILE --create-tables puts an empty version in force", err)
+	}
+	return nil
+}
+
+// Times of the work beside requests.
+const (
+	indexEvery = time.Second
+	renewEvery = 10 * time.Second
+	indexLease = 30 * time.Second
+)
+
+// index extends the index of the log each second, on the instance with the lease.
+func (s *shared) index(ctx context.Context, problem func(error)) {
+	lease, err := dynamo.NewLease(dynamo.LeaseConfig{Client: s.client, Table: table(s.c.State), Name: "index", Owner: s.id, Life: indexLease})
+	if err != nil {
+		problem(err)
+		return
+	}
+	indexer := auditdynamo.NewIndexer(s.log)
+	tick := time.NewTicker(indexEvery)
+	defer tick.Stop()
+	var tried time.Time // last attempt to hold the lease
+	held := false
+	for {
+		err = nil
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			_ = lease.Release(context.WithoutCancel(ctx))
+			return
+		}
+		if now := s.state.Now(); elapsed.Since(now, tried) >= renewEvery {
+			tried = now
+			if held, err = lease.Hold(ctx); err != nil {
+				held = false
+			}
+		}
+		if held {
+			_, err = indexer.Step(ctx)
+		}
+		if ctx.Err() == nil {
+			problem(err)
+		}
+	}
+}
+
+// CreateTables creates the tables of a configuration, and puts grants in force
+// that allow nothing. Existing tables and grants stay. It returns the names.
+func CreateTables(ctx context.Context, c Config, d Deps, loop *Loopback) ([]string, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	if !c.shared() {
+		return nil, errors.New("the configuration names no tables: audit, grants and state must be dynamodb:TABLE")
+	}
+	client, err := newTables(ctx, c, d, loop)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range c.names() {
+		if err := client.CreateTable(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	err = grantdynamo.Init(ctx, grantdynamo.Config{Client: client, Table: table(c.Grants), Now: d.Now}, d.NewID(d.Now()))
+	return c.names(), err
+}
+
+// checkTables is Check for a server whose stores are in DynamoDB.
+func checkTables(ctx context.Context, c Config, d Deps, loop *Loopback) ([]Finding, error) {
+	r, err := newChecker(ctx, c, d, loop)
+	if err != nil {
+		return nil, err
+	}
+	source, err := identity.NewCognito(r.pool, c.UserPoolID, c.HostedUI, http.DefaultClient)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newShared(ctx, c, d, loop, source)
+	if err != nil {
+		return nil, err
+	}
+	const create = "create it with usher serve --config FILE --create-tables, and check the server's rights to it"
+	var out []Finding
+	for i, part := range []string{partLog, partLog, partGrants, partState} {
+		name := c.names()[i]
+		out = append(out, finding(part, tablePrefix+name, api.ExitUnavailable, s.client.Check(ctx, name), create))
+	}
+	set, err := s.grants.Current(ctx)
+	if err != nil {
+		out = append(out, finding(partGrants, c.Grants, api.ExitUnavailable, err, create))
+		if set, err = grant.NewSet(nil); err != nil {
+			return nil, err
+		}
+	}
+	return append(out, r.all(ctx, set)...), nil
+}
