@@ -70,3 +70,29 @@ func TestEndlessAnswer(t *testing.T) {
 		t.Errorf("%v after %d bytes", err, sent.Load())
 	}
 }
+
+// TestBrokenAnswerLeavesNothing checks that a repeated call returns its own answer
+// alone, after one that broke off in the middle.
+func TestBrokenAnswerLeavesNothing(t *testing.T) {
+	var calls atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) == 1 {
+			rw.Header().Set("Content-Length", "1000")
+			_, _ = rw.Write([]byte(`{"cursor":"c","omitted":3,"entries":[{"name":"a","kind":"object","etag":"e"},`))
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = rw.Write([]byte(`{"entries":[{"name":"b","kind":"object"}]}`))
+	}))
+	t.Cleanup(srv.Close)
+	c, err := client.New(client.Config{Server: srv.URL, Tokens: &bearer{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.List(t.Context(), api.ListRequest{})
+	if err != nil || calls.Load() != 2 {
+		t.Fatalf("%v after %d calls", err, calls.Load())
+	}
+	if got.Cursor != "" || got.Omitted != 0 || len(got.Entries) != 1 || got.Entries[0].Name != "b" || got.Entries[0].ETag != "" {
+		t.Errorf("the answer holds parts of the broken one: %+v", got)
+	}
+}

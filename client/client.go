@@ -12,16 +12,18 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"usher/backend/api"
 	"usher/backend/api/shape"
@@ -216,18 +218,22 @@ func (c *Client) post(ctx context.Context, verb api.Verb, token string, body []b
 		return c.network(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err != nil {
-		return c.network(ctx, err)
+	answer := &bounded{from: res.Body, left: maxAnswer}
+	if res.StatusCode == http.StatusOK {
+		reflect.ValueOf(out).Elem().SetZero() // an answer that broke off may have filled a part of it
+		err = json.UnmarshalRead(answer, out)
+	} else {
+		err = c.refusal(res, answer, token)
 	}
-	if len(raw) > maxAnswer {
+	switch {
+	case answer.over:
 		return api.Misspoken(c.Host(), "its answer is too long", nil)
-	}
-	if res.StatusCode != http.StatusOK {
-		return c.refusal(res, raw, token)
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
+	case answer.err != nil:
+		return c.network(ctx, answer.err)
+	case err != nil && res.StatusCode == http.StatusOK:
 		return api.Misspoken(c.Host(), "its answer is not usher's", err)
+	case err != nil:
+		return err
 	}
 	if id := res.Header.Get("X-Request-Id"); requestID.MatchString(id) {
 		switch answer := out.(type) {
@@ -240,14 +246,37 @@ func (c *Client) post(ctx context.Context, verb api.Verb, token string, body []b
 	return nil
 }
 
+// bounded reads an answer up to its largest length. It keeps the error of the
+// connection, which the decoder would mix with its own.
+type bounded struct {
+	from io.Reader
+	left int64
+	over bool
+	err  error // other than io.EOF
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		b.over = true
+		return 0, errTooLong
+	}
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
+}
+
+var errTooLong = errors.New("the answer is too long")
+
 var requestID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
 // refusal reads the code, the request ID and the pause of an error answer. Its
 // text comes from the table. An answer with a code of another status is not
 // usher's.
-func (c *Client) refusal(res *http.Response, raw []byte, token string) error {
+func (c *Client) refusal(res *http.Response, from io.Reader, token string) error {
 	var body api.ErrorBody
-	if json.Unmarshal(raw, &body) == nil {
+	if json.UnmarshalRead(from, &body) == nil {
 		if row := api.Lookup(body.Error.Code); row.Code == body.Error.Code && row.Status == res.StatusCode {
 			e := &api.Error{Code: row.Code, Message: row.Sentence, RetryAfter: retryAfter(res.Header)}
 			if requestID.MatchString(body.Error.RequestID) {

@@ -100,6 +100,7 @@ type window struct {
 // ends are the ends of transfers that are still to be reported.
 type ends struct {
 	queue   []outcome
+	spare   []outcome  // an empty buffer for the next ones
 	telling bool       // a goroutine reports them
 	told    *sync.Cond // all are reported
 }

@@ -126,7 +126,7 @@ func (e *Engine) sendEnds() {
 	defer e.mu.Unlock()
 	for len(e.ends.queue) > 0 {
 		ends := e.ends.queue
-		e.ends.queue = nil
+		e.ends.queue, e.ends.spare = e.ends.spare, nil
 		e.mu.Unlock()
 		for _, x := range ends {
 			if x.item.Event != "" {
@@ -138,8 +138,11 @@ func (e *Engine) sendEnds() {
 		}
 		e.queue.touch(e)
 		e.notify()
+		clear(ends)
 		e.mu.Lock()
+		e.ends.spare = ends[:0]
 	}
+	e.ends.queue, e.ends.spare = nil, nil
 	e.ends.telling = false
 	e.ends.told.Broadcast()
 	e.checkIdle()

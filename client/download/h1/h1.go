@@ -23,6 +23,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -207,13 +208,25 @@ func (c *conn) failed(err error) error {
 	return err
 }
 
+// appendURI appends what u.RequestURI returns, without a string for it.
+func appendURI(b []byte, u *url.URL) []byte {
+	path := u.EscapedPath()
+	if u.Opaque != "" || path == "" || u.ForceQuery {
+		return append(b, u.RequestURI()...)
+	}
+	if b = append(b, path...); u.RawQuery != "" {
+		b = append(append(b, '?'), u.RawQuery...)
+	}
+	return b
+}
+
 func appendRequest(b []byte, req *http.Request) []byte {
 	host := req.Host
 	if host == "" {
 		host = req.URL.Host
 	}
 	b = append(b, "GET "...)
-	b = append(b, req.URL.RequestURI()...)
+	b = appendURI(b, req.URL)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, host...)
 	b = append(b, "\r\n"...)

@@ -363,3 +363,26 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestRequestURI checks that the request line holds what net/http would send.
+func TestRequestURI(t *testing.T) {
+	var got string
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RequestURI }))
+	t.Cleanup(srv.Close)
+	tr := h1.New(h1.Config{Dial: (&net.Dialer{}).DialContext})
+	t.Cleanup(tr.Close)
+	for _, rest := range []string{"", "/", "?a=b", "/?", "/a%2Fb/%C3%A4?x=%2F&y", "/a b/\u00e4"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+rest, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := tr.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got != req.URL.RequestURI() {
+			t.Errorf("%q: %q, want %q", rest, got, req.URL.RequestURI())
+		}
+	}
+}

@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/textproto"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -203,33 +205,55 @@ func (c *Checker) Origin(bucket string) *url.URL {
 // checkQuery accepts a presigned GET without parameters that change the response
 // (S3 API reference, "Authenticating requests: query parameters").
 func checkQuery(raw string) (reason string) {
-	query, err := url.ParseQuery(raw)
-	if err != nil {
-		return "its query does not parse"
-	}
-	for name, values := range query {
-		if len(values) != 1 {
+	var names [maxParameters]string
+	life, signature := "", ""
+	n := 0
+	for parameter := range strings.SplitSeq(raw, "&") {
+		if parameter == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(parameter, "=")
+		name, err1 := url.QueryUnescape(name)
+		value, err2 := url.QueryUnescape(value)
+		switch {
+		case err1 != nil || err2 != nil || strings.Contains(parameter, ";"): // as url.ParseQuery
+			return "its query does not parse"
+		case n == maxParameters:
+			return "it has too many parameters"
+		case slices.Contains(names[:n], name):
 			return "it repeats a parameter"
-		}
-		if strings.HasPrefix(strings.ToLower(name), "response-") {
+		case len(name) >= len(override) && strings.EqualFold(name[:len(override)], override):
 			return "it changes the answer's headers"
+		case name == "X-Amz-Expires":
+			life = value
+		case name == "X-Amz-Signature":
+			signature = value
 		}
+		names[n] = name
+		n++
 	}
-	seconds, err := strconv.Atoi(query.Get("X-Amz-Expires"))
-	if err != nil || seconds < 1 || seconds > MaxLife {
+	seconds, err := strconv.Atoi(life)
+	switch {
+	case err != nil || seconds < 1 || seconds > MaxLife:
 		return "its life is out of bounds"
-	}
-	if query.Get("X-Amz-Signature") == "" {
+	case signature == "":
 		return "it is not signed"
 	}
 	return ""
 }
 
+const (
+	maxParameters = 32          // a presigned URL of S3 has about 10
+	override      = "response-" // begins the parameters that change the response's headers
+)
+
 // headers returns the headers that the backend requires. A header that could
 // widen the request is refused. If-Match is added, so that two contents of an
 // object are never mixed.
 func headers(given map[string]string, etag, host string) (h http.Header, reason string) {
-	h = http.Header{"User-Agent": {"usher"}}
+	h = make(http.Header, len(given)+2)
+	set := func(name, value string) { h[textproto.CanonicalMIMEHeaderKey(name)] = []string{value} }
+	h["User-Agent"] = userAgent
 	for name, value := range given {
 		switch lower := strings.ToLower(name); {
 		case lower == "host":
@@ -244,16 +268,18 @@ func headers(given map[string]string, etag, host string) (h http.Header, reason 
 		case lower == "if-match" && etag != "" && value != etag:
 			return nil, "it is for another content"
 		}
-		h.Set(name, value)
+		set(name, value)
 	}
 	if h.Get("If-Match") == "" && etag != "" {
 		if strings.ContainsFunc(etag, oddInValue) {
 			return nil, "its ETag is malformed"
 		}
-		h.Set("If-Match", etag)
+		set("If-Match", etag)
 	}
 	return h, ""
 }
+
+var userAgent = []string{"usher"} // shared, not to be changed
 
 func oddInName(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')

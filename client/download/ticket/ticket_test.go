@@ -140,6 +140,14 @@ func TestRefused(t *testing.T) {
 		{"a negative life", byPath, func(i *api.ReleaseItem) { i.Life = -5 }, life},
 		{"a long life", byPath, func(i *api.ReleaseItem) { i.Life = MaxLife + 1 }, life},
 		{"a repeated parameter", byPath, func(i *api.ReleaseItem) { i.URL += "&X-Amz-Expires=60" }, "it repeats a parameter"},
+		{"too many parameters", byPath, func(i *api.ReleaseItem) {
+			for n := range 40 {
+				i.URL += fmt.Sprintf("&x-%d=1", n)
+			}
+		}, "it has too many parameters"},
+		{"a semicolon", byPath, func(i *api.ReleaseItem) { i.URL += "&a=1;b=2" }, "its query does not parse"},
+		{"a malformed escape", byPath, func(i *api.ReleaseItem) { i.URL += "&a=%zz" }, "its query does not parse"},
+		{"a parameter twice, once escaped", byPath, func(i *api.ReleaseItem) { i.URL += "&X-Amz-%45xpires=900" }, "it repeats a parameter"},
 		{"a response header", byPath, func(i *api.ReleaseItem) { i.URL += "&response-content-type=text/html" }, "it changes the answer's headers"},
 		{"a response header in capitals", byPath, func(i *api.ReleaseItem) { i.URL += "&Response-Content-Type=text/html" }, "it changes the answer's headers"},
 		{"a semicolon", byPath, func(i *api.ReleaseItem) { i.URL += "&a;b=c" }, "its query does not parse"},
