@@ -116,9 +116,10 @@ func TestStampsAreNotMixed(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := &queryV4{region: "eu-central-1", base: base}
-	for i := range 3 * maxStamps {
-		creds := aws.Credentials{AccessKeyID: fmt.Sprint("A", i%5), SecretAccessKey: fmt.Sprint("s", i%7), SessionToken: fmt.Sprint(i % 3)}
-		date, life := time.Unix(1_800_000_000+int64(i%11)*40_000, 0), time.Duration(20+i%4)*time.Second
+	for i := range 1 << 8 { // each combination of two values of eight parts
+		two := func(part int) int { return i >> part & 1 }
+		creds := aws.Credentials{AccessKeyID: fmt.Sprint("A", two(2)), SecretAccessKey: fmt.Sprint("s", two(0)), SessionToken: fmt.Sprint(two(1))}
+		date, life := time.Unix(1_800_000_000+int64(two(3)+2*two(4)+4*two(5))*40_000, 0), time.Duration(20+two(6)+2*two(7))*time.Second
 		g := get{bucket: "b", key: "k", event: "e"}
 		if got, want := q.sign(creds, date, life, g), sdkURL(t, q, creds, date, life, g); got != want {
 			t.Fatalf("case %d:\n got %s\nwant %s", i, got, want)
