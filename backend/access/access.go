@@ -29,7 +29,7 @@ var ErrTooMany = errors.New("too many people are in the groups concerned")
 
 // People is the user pool with its groups and their members.
 type People interface {
-	Groups(ctx context.Context, username string) ([]string, error)
+	GroupsOf(ctx context.Context, username string) ([]string, error)
 	Members(ctx context.Context, group string) ([]identity.Member, error)
 }
 
@@ -46,7 +46,7 @@ func New(people People) (*Reporter, error) {
 
 // Explain returns the decision about one object for a person, with its grants.
 func (r *Reporter) Explain(ctx context.Context, set *grant.Set, in api.ExplainRequest, now time.Time) (api.ExplainResponse, error) {
-	groups, err := r.people.Groups(ctx, in.User)
+	groups, err := r.people.GroupsOf(ctx, in.User)
 	if err != nil {
 		return api.ExplainResponse{}, fmt.Errorf("explaining access: %w", err)
 	}
@@ -67,7 +67,7 @@ func (r *Reporter) Explain(ctx context.Context, set *grant.Set, in api.ExplainRe
 
 // Can lists the folders and objects that a person can see.
 func (r *Reporter) Can(ctx context.Context, set *grant.Set, in api.CanRequest, now time.Time) (api.CanResponse, error) {
-	groups, err := r.people.Groups(ctx, in.User)
+	groups, err := r.people.GroupsOf(ctx, in.User)
 	if err != nil {
 		return api.CanResponse{}, fmt.Errorf("listing a person's access: %w", err)
 	}

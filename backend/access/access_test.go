@@ -16,7 +16,7 @@ import (
 // pool is a user pool: the members of each group.
 type pool map[string][]string
 
-func (p pool) Groups(_ context.Context, username string) (groups []string, err error) {
+func (p pool) GroupsOf(_ context.Context, username string) (groups []string, err error) {
 	for group, names := range p {
 		for _, name := range names {
 			if name == username {

@@ -41,6 +41,7 @@ type Options struct {
 	Packed          func(string) int      // see sandbox.Options; may be nil
 	ReaderRole      bool                  // URLs are signed by sessions of a reader role
 	AcceptLost      bool                  // start although the audit log has lost records
+	CallbackPorts   []int                 // of the browser's return; nil: the registered ones of a deployment
 	Faults          []string              // switches of the user pool; see sandbox.Options
 }
 
@@ -113,7 +114,7 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 	box, err := sandbox.Start(ctx, sandbox.Options{
 		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed,
 		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
-		Server: "http://" + listener.Addr().String(), Inbound: inbound, Faults: o.Faults,
+		Server: "http://" + listener.Addr().String(), Inbound: inbound, CallbackPorts: o.CallbackPorts, Faults: o.Faults,
 	})
 	if err != nil {
 		return errors.Join(ports.explain(err), listener.Close())
@@ -143,7 +144,12 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
 		HostedUI: box.HostedUI,
-		SignIn:   serve.SignIn{Ways: []api.Way{api.WayPassword, api.WayCode, api.WayDevice}, DeviceClient: box.DeviceClientID},
+		SignIn: serve.SignIn{
+			Ways:        []api.Way{api.WayPassword, api.WayCode, api.WaySSO, api.WayDevice},
+			SSOClientID: box.SSOClientID, DeviceClient: box.DeviceClientID, CallbackPorts: o.CallbackPorts,
+			Providers: []serve.Provider{{Name: box.Provider, Label: "Usher Demo company"}},
+		},
+		GroupsAttribute: "stamped", FederatedGroups: federatedGroups(),
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"usher/backend/federation"
+	"usher/backend/identity"
 )
 
 // federatedGroups returns the groups that the demo's company can give.
@@ -18,7 +19,7 @@ func trigger(now func() time.Time) (func(map[string]string) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	step := federation.Inbound{Claim: "groups", Attribute: "custom:groups", Allow: allow}
+	step := federation.Inbound{Claim: "groups", Attribute: identity.DefaultAttribute, Allow: allow}
 	return func(assertion map[string]string) (map[string]string, error) {
 		raw := make(map[string]any, len(assertion))
 		for name, value := range assertion {

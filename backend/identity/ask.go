@@ -12,7 +12,7 @@ func Ask(ctx context.Context, source Source, c Claims) (Profile, []string, error
 	var groups []string
 	err := both(
 		func() (err error) { profile, err = alive(ctx, source, c); return err },
-		func() (err error) { groups, err = source.Groups(ctx, c.Username); return err },
+		func() (err error) { groups, err = source.Groups(ctx, c); return err },
 	)
 	if err != nil {
 		return Profile{}, nil, err

@@ -19,6 +19,7 @@ import (
 type PoolAPI interface {
 	GetUser(ctx context.Context, in *cognitoidentityprovider.GetUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.GetUserOutput, error)
 	AdminListGroupsForUser(ctx context.Context, in *cognitoidentityprovider.AdminListGroupsForUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.AdminListGroupsForUserOutput, error)
+	AdminGetUser(ctx context.Context, in *cognitoidentityprovider.AdminGetUserInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.AdminGetUserOutput, error)
 	ListUsersInGroup(ctx context.Context, in *cognitoidentityprovider.ListUsersInGroupInput, opts ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.ListUsersInGroupOutput, error)
 }
 
@@ -118,8 +119,13 @@ func (c *Cognito) getUserInfo(ctx context.Context, claims Claims) (Profile, erro
 	return p, nil
 }
 
-// Groups reads all pages. A user can be in 100 groups, and a page holds 60.
-func (c *Cognito) Groups(ctx context.Context, username string) ([]string, error) {
+// Groups implements Source.
+func (c *Cognito) Groups(ctx context.Context, claims Claims) ([]string, error) {
+	return c.GroupsOf(ctx, claims.Username)
+}
+
+// GroupsOf reads all pages. A user can be in 100 groups, and a page holds 60.
+func (c *Cognito) GroupsOf(ctx context.Context, username string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
 	var groups []string
@@ -139,6 +145,28 @@ func (c *Cognito) Groups(ctx context.Context, username string) ([]string, error)
 		}
 	}
 	return nil, fmt.Errorf("listing groups: too many pages: %w", ErrUnavailable)
+}
+
+// Attribute returns an attribute of an account, "" without one. A disabled
+// account is ErrRevoked.
+func (c *Cognito) Attribute(ctx context.Context, username, name string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.limit)
+	defer cancel()
+	out, err := c.api.AdminGetUser(ctx, &cognitoidentityprovider.AdminGetUserInput{
+		UserPoolId: aws.String(c.pool), Username: aws.String(username),
+	})
+	switch {
+	case err != nil:
+		return "", classify("reading an account", err)
+	case !out.Enabled:
+		return "", fmt.Errorf("reading an account: it is disabled: %w", ErrRevoked)
+	}
+	for _, a := range out.UserAttributes {
+		if aws.ToString(a.Name) == name {
+			return aws.ToString(a.Value), nil
+		}
+	}
+	return "", nil
 }
 
 // Member is a user in a group.

@@ -22,7 +22,7 @@ func (p *pool) Alive(_ context.Context, c identity.Claims) (identity.Profile, er
 	return identity.Profile{Sub: c.Sub, Email: "ada@example.com"}, nil
 }
 
-func (p *pool) Groups(context.Context, string) ([]string, error) { return p.groups, nil }
+func (p *pool) Groups(context.Context, identity.Claims) ([]string, error) { return p.groups, nil }
 
 // A change in the user pool takes effect after the release age of 5 s.
 func ExampleDirectory() {

@@ -42,6 +42,7 @@ type Claims struct {
 	Issued   time.Time
 	Expires  time.Time
 	SignedIn time.Time // auth_time, or Issued where absent
+	Browser  bool      // of an app client for browsers: the company can give groups
 	scopes   map[string]bool
 	token    secret
 }

@@ -31,8 +31,8 @@ type Source interface {
 	// Alive checks the token's session and returns the profile of its person.
 	// It fails with ErrRevoked or ErrUnavailable.
 	Alive(ctx context.Context, c Claims) (Profile, error)
-	// Groups returns the person's current groups.
-	Groups(ctx context.Context, username string) ([]string, error)
+	// Groups returns the person's current groups in the session of c.
+	Groups(ctx context.Context, c Claims) ([]string, error)
 }
 
 // Profile is a person's entry in the pool. Email is set only when verified. It
@@ -86,13 +86,28 @@ type Directory struct {
 }
 
 type person struct {
-	seen     time.Time // last release check
-	used     time.Time // last use of this record
-	groups   []string
-	groupsAt time.Time // start of the groups query
+	seen     time.Time             // last release check
+	used     time.Time             // last use of this record
+	groups   map[string]membership // by Claims.membership
 	sessions map[string]liveness
 	alive    *rate.Limiter // this person's share of session queries
 	lists    *rate.Limiter // this person's share of groups queries
+}
+
+// membership is the result of the last query about groups.
+type membership struct {
+	at     time.Time // start of the query
+	groups []string
+}
+
+// membership returns the key of a session's groups. All sessions with a password
+// have the same groups. Sessions of a browser differ: the groups of a company
+// depend on the sign-in.
+func (c Claims) membership() string {
+	if c.Browser {
+		return c.Session
+	}
+	return ""
 }
 
 // liveness is the result of the last query about a session.
@@ -186,6 +201,7 @@ func (d *Directory) person(sub string, now time.Time) *person {
 	if p == nil {
 		p = &person{
 			sessions: map[string]liveness{},
+			groups:   map[string]membership{},
 			alive:    rate.NewLimiter(d.alive.Limit()/share, shareBurst),
 			lists:    rate.NewLimiter(d.groups.Limit()/share, shareBurst),
 		}
@@ -221,15 +237,16 @@ func (d *Directory) standing(c Claims, maxAge time.Duration) (Standing, bool) {
 	defer d.mu.Unlock()
 	p := d.person(c.Sub, now)
 	live, ok := p.sessions[c.Session]
-	if !ok || !live.ended.IsZero() || age(now, live.at) > maxAge || age(now, p.groupsAt) > maxAge {
+	in := p.groups[c.membership()]
+	if !ok || !live.ended.IsZero() || age(now, live.at) > maxAge || age(now, in.at) > maxAge {
 		return Standing{}, false
 	}
 	checked := live.at
-	if age(now, p.groupsAt) > age(now, checked) {
-		checked = p.groupsAt
+	if age(now, in.at) > age(now, checked) {
+		checked = in.at
 	}
 	return Standing{
-		Groups: append([]string(nil), p.groups...), Email: live.email,
+		Groups: append([]string(nil), in.groups...), Email: live.email,
 		CheckedAt: checked, ReleaseAge: d.releaseAge,
 	}, true
 }
@@ -241,7 +258,7 @@ func (d *Directory) Drop(c Claims) {
 	defer d.mu.Unlock()
 	if p := d.people[c.Sub]; p != nil {
 		delete(p.sessions, c.Session)
-		p.groupsAt = time.Time{}
+		delete(p.groups, c.membership())
 	}
 }
 
@@ -256,7 +273,7 @@ func (d *Directory) known(c Claims, kind string) (since time.Duration, ended boo
 		live := p.sessions[c.Session]
 		return age(now, live.at), age(now, live.ended) <= endedLife
 	}
-	return age(now, p.groupsAt), false
+	return age(now, p.groups[c.membership()].at), false
 }
 
 func (d *Directory) refresh(ctx context.Context, c Claims, kind string, maxAge, outageAge time.Duration) error {
@@ -266,7 +283,7 @@ func (d *Directory) refresh(ctx context.Context, c Claims, kind string, maxAge, 
 	case since <= maxAge:
 		return nil
 	}
-	key := kind + "\x00" + c.Sub
+	key := kind + "\x00" + c.Sub + "\x00" + c.membership()
 	if kind == "alive" {
 		key += "\x00" + c.Session
 	}
@@ -320,15 +337,18 @@ func (d *Directory) wait(ctx context.Context, c Claims, kind string) error {
 func (d *Directory) query(ctx context.Context, c Claims, kind string) error {
 	asked := d.c.Now()
 	if kind == "groups" {
-		groups, err := d.c.Source.Groups(ctx, c.Username)
+		groups, err := d.c.Source.Groups(ctx, c)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		p := d.person(c.Sub, asked)
 		switch {
 		case err == nil:
-			p.groups, p.groupsAt = groups, asked
+			if len(p.groups) > maxSessions {
+				clear(p.groups)
+			}
+			p.groups[c.membership()] = membership{asked, groups}
 		case errors.Is(err, ErrRevoked):
-			p.groups, p.groupsAt = nil, time.Time{}
+			delete(p.groups, c.membership())
 		}
 		return err
 	}

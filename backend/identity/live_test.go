@@ -18,14 +18,15 @@ type fakePool struct {
 	mu     sync.Mutex
 	dead   map[string]bool // by session
 	groups map[string][]string
+	values map[string]string // attributes, by username
 	down   bool
 	slow   time.Duration
 
-	alive, lists atomic.Int64
+	alive, lists, attributes atomic.Int64
 }
 
 func newFakePool() *fakePool {
-	return &fakePool{dead: map[string]bool{}, groups: map[string][]string{}}
+	return &fakePool{dead: map[string]bool{}, groups: map[string][]string{}, values: map[string]string{}}
 }
 
 func (p *fakePool) Alive(_ context.Context, c Claims) (Profile, error) {
@@ -43,14 +44,30 @@ func (p *fakePool) Alive(_ context.Context, c Claims) (Profile, error) {
 	return Profile{Sub: c.Sub}, nil
 }
 
-func (p *fakePool) Groups(_ context.Context, username string) ([]string, error) {
+func (p *fakePool) Groups(_ context.Context, c Claims) ([]string, error) {
 	p.lists.Add(1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.down {
 		return nil, ErrUnavailable
 	}
-	return p.groups[username], nil
+	return p.groups[c.Username], nil
+}
+
+func (p *fakePool) GroupsOf(ctx context.Context, username string) ([]string, error) {
+	return p.Groups(ctx, Claims{Username: username})
+}
+
+func (p *fakePool) Members(context.Context, string) ([]Member, error) { return nil, nil }
+
+func (p *fakePool) Attribute(_ context.Context, username, _ string) (string, error) {
+	p.attributes.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down {
+		return "", ErrUnavailable
+	}
+	return p.values[username], nil
 }
 
 func (p *fakePool) set(f func(p *fakePool)) {

@@ -22,8 +22,11 @@ import (
 const MaxToken = 32 << 10
 
 const (
-	leeway  = 30 * time.Second
-	maxLife = 24 * time.Hour // Cognito's longest access token
+	leeway = 30 * time.Second
+	// browserLife is the longest session of a browser: groups of a company show a
+	// removal at the next sign-in only.
+	browserLife = 12 * time.Hour
+	maxLife     = 24 * time.Hour // Cognito's longest access token
 )
 
 // Scopes of the directory's queries.
@@ -35,10 +38,14 @@ const (
 // VerifierConfig names the values that a token must match.
 type VerifierConfig struct {
 	Issuer    string   // exactly one of the pool's two forms
-	ClientIDs []string // app clients with accepted tokens
-	Audience  string   // the API's origin; checked when a token carries aud
-	Keys      *KeySet
-	Now       func() time.Time
+	ClientIDs []string // app clients of sign-ins with a password
+	// BrowserClients are the app clients of sign-ins in a browser. Their tokens
+	// are for userInfo alone: with the scope of self-service, a person could
+	// write their own groups attribute.
+	BrowserClients []string
+	Audience       string // the API's origin; checked when a token carries aud
+	Keys           *KeySet
+	Now            func() time.Time
 }
 
 // Verifier checks access tokens offline. It caches no result: a signature check
@@ -47,7 +54,7 @@ type Verifier struct{ c VerifierConfig }
 
 // NewVerifier refuses a configuration with a part missing.
 func NewVerifier(c VerifierConfig) (*Verifier, error) {
-	if c.Issuer == "" || len(c.ClientIDs) == 0 || c.Keys == nil || c.Now == nil {
+	if c.Issuer == "" || len(c.ClientIDs)+len(c.BrowserClients) == 0 || c.Keys == nil || c.Now == nil {
 		return nil, fmt.Errorf("verifier: issuer, client ids, keys and clock are all needed")
 	}
 	return &Verifier{c}, nil
@@ -194,7 +201,7 @@ func (v *Verifier) claims(ctx context.Context, payload []byte) (Claims, error) {
 		return Claims{}, fmt.Errorf("issuer: %w", ErrToken)
 	case text("token_use") != "access":
 		return Claims{}, fmt.Errorf("token use: %w", ErrToken)
-	case !slices.Contains(v.c.ClientIDs, text("client_id")):
+	case !slices.Contains(v.c.ClientIDs, text("client_id")) && !slices.Contains(v.c.BrowserClients, text("client_id")):
 		return Claims{}, fmt.Errorf("client: %w", ErrToken)
 	}
 	if aud, ok := raw["aud"]; ok {
@@ -207,6 +214,7 @@ func (v *Verifier) claims(ctx context.Context, payload []byte) (Claims, error) {
 		Sub: text("sub"), Username: text("username"), ClientID: text("client_id"),
 		Session: text("origin_jti"), JTI: text("jti"), scopes: map[string]bool{},
 	}
+	c.Browser = slices.Contains(v.c.BrowserClients, c.ClientID)
 	for _, s := range strings.Fields(text("scope")) {
 		c.scopes[s] = true
 	}
@@ -218,8 +226,13 @@ func (v *Verifier) claims(ctx context.Context, payload []byte) (Claims, error) {
 	if !shape.CognitoName(c.Username) {
 		return Claims{}, fmt.Errorf("username: %w", ErrToken)
 	}
-	if !c.scopes[scopeSelf] && !c.scopes[scopeOpenID] {
+	switch {
+	case !c.scopes[scopeSelf] && !c.scopes[scopeOpenID]:
 		return Claims{}, fmt.Errorf("no scope allows a directory query: %w", ErrToken)
+	case c.Browser && c.scopes[scopeSelf]:
+		return Claims{}, fmt.Errorf("scope of self-service: %w", ErrToken)
+	case c.Browser && raw["auth_time"] == nil:
+		return Claims{}, fmt.Errorf("auth_time: %w", ErrToken)
 	}
 	return c, v.times(ctx, raw, &c)
 }
@@ -259,6 +272,9 @@ func (v *Verifier) times(ctx context.Context, raw map[string]json.RawMessage, c 
 			return fmt.Errorf("expired by a clock %s ahead: %w", (-behind).Round(time.Second), ErrClock)
 		}
 		return ErrExpired
+	}
+	if c.Browser && now.After(c.SignedIn.Add(browserLife+leeway)) {
+		return fmt.Errorf("a sign-in in a browser %s ago: %w", now.Sub(c.SignedIn).Round(time.Second), ErrExpired)
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ type Options struct {
 	// Server is the origin of usher's backend. Without it, the app clients have
 	// no redirect URI and no sign-out page there.
 	Server string
+	// CallbackPorts are the ports of the browser's return on this machine; nil
+	// means shape.CallbackPorts.
+	CallbackPorts []int
 	// Inbound is the pool's inbound federation trigger; see hosted.Company.
 	Inbound func(assertion map[string]string) (map[string]string, error)
 	// ReaderRole starts an STS server, and the backend's keys have no right in S3:

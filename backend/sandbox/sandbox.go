@@ -173,7 +173,7 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	s.Pool, err = cognito.New(cognito.Config{
-		Region: s.Region, PoolID: s.UserPoolID, ClientID: clientID, Clients: clients(o.Server), Now: o.Now, Rand: rand.Reader,
+		Region: s.Region, PoolID: s.UserPoolID, ClientID: clientID, Clients: clients(o), Now: o.Now, Rand: rand.Reader,
 		OwnerKeys: func(id string) (string, bool) {
 			switch id { // the backend queries groups with its own key
 			case saved.OwnerKey:
@@ -236,15 +236,20 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error
 	return nil
 }
 
-// clients returns the app clients of the authorization code grant. server is the
-// origin of usher's backend, or "".
-func clients(server string) []cognito.AppClient {
-	scopes := []string{"openid", "email"}
-	sso := cognito.AppClient{ID: ssoClientID, Callbacks: shape.Callbacks(), Scopes: scopes}
+// clients returns the app clients of the authorization code grant.
+func clients(o Options) []cognito.AppClient {
+	scopes, ports := []string{"openid", "email"}, o.CallbackPorts
+	if len(ports) == 0 {
+		ports = shape.CallbackPorts()
+	}
+	sso := cognito.AppClient{ID: ssoClientID, Scopes: scopes}
+	for _, port := range ports {
+		sso.Callbacks = append(sso.Callbacks, shape.Callback(port))
+	}
 	device := cognito.AppClient{ID: deviceClientID, Scopes: scopes}
-	if server != "" {
-		device.Callbacks = []string{server + shape.DeviceCallbackPath}
-		device.Logouts = []string{server + shape.SignedOutPath}
+	if o.Server != "" {
+		device.Callbacks = []string{o.Server + shape.DeviceCallbackPath}
+		device.Logouts = []string{o.Server + shape.SignedOutPath}
 		sso.Logouts = device.Logouts
 	}
 	return []cognito.AppClient{sso, device}

@@ -142,8 +142,8 @@ func (r *checker) keys(ctx context.Context) Finding {
 		"check region and user_pool_id, and that HTTPS to that address is open (HTTPS_PROXY names a proxy)")
 }
 
-// directory makes the two calls that read groups, with names that do not exist
-// in the pool.
+// directory makes the calls that read groups, with names that do not exist in the
+// pool.
 func (r *checker) directory(ctx context.Context) Finding {
 	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
@@ -162,10 +162,20 @@ func (r *checker) directory(ctx context.Context) Finding {
 			err = nil
 		}
 	}
+	right := "cognito-idp:AdminListGroupsForUser and cognito-idp:ListUsersInGroup"
+	if err == nil && r.config.GroupsAttribute != "" {
+		right += " and cognito-idp:AdminGetUser"
+		_, err = r.pool.AdminGetUser(ctx, &cognitoidentityprovider.AdminGetUserInput{
+			UserPoolId: aws.String(r.config.UserPoolID), Username: aws.String(unknown),
+		})
+		if user := (*types.UserNotFoundException)(nil); errors.As(err, &user) {
+			err = nil
+		}
+	}
 	fix := "check the credentials of the server, and that HTTPS to cognito-idp." + r.config.Region + ".amazonaws.com is open"
 	switch code(err) {
 	case "AccessDeniedException", "NotAuthorizedException":
-		fix = "allow the server's role cognito-idp:AdminListGroupsForUser and cognito-idp:ListUsersInGroup on the pool"
+		fix = "allow the server's role " + right + " on the pool"
 	case "ResourceNotFoundException":
 		fix = "user_pool_id names no pool of this account in " + r.config.Region
 	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException":

@@ -56,6 +56,13 @@ type Config struct {
 	SignIn        SignIn   `yaml:"sign_in"`
 	IdleMinutes   int      `yaml:"idle_minutes"` // 0..1440; 0: the browser never locks
 
+	// GroupsAttribute adds the groups of a company's directory to sessions of a
+	// browser: stamped, or unstamped for a pool without the inbound federation
+	// trigger. See identity.Federated.
+	GroupsAttribute     string   `yaml:"groups_attribute"`
+	GroupsAttributeName string   `yaml:"groups_attribute_name"` // of the pool; empty: custom:groups
+	FederatedGroups     []string `yaml:"federated_groups"`      // the groups that a company can give
+
 	// AcceptLost starts with a log that has lost records, and records the loss.
 	// It applies to one start, so a file cannot set it.
 	AcceptLost bool `yaml:"-"`
@@ -207,6 +214,9 @@ func (c *Config) trust() error {
 		return err
 	}
 	if err := c.signIn(); err != nil {
+		return err
+	}
+	if _, err := c.federated(); err != nil {
 		return err
 	}
 	// Access tokens are sent to this address.

@@ -36,7 +36,7 @@ func newBroker(c Config, d Deps, log *audit.Log, s *shared) (*device.Broker, err
 	public := browserOrigin(c.PublicURL)
 	resource := ""
 	if strings.HasPrefix(public, "https://") {
-		resource = c.PublicURL
+		resource = public
 	}
 	number := c.SignIn.Device.Number
 	return device.New(device.Config{

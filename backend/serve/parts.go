@@ -93,7 +93,8 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	verifier, err := identity.NewVerifier(identity.VerifierConfig{
-		Issuer: p.checker.issuer, ClientIDs: c.clients(), Audience: c.PublicURL, Keys: keys, Now: d.Now,
+		Issuer: p.checker.issuer, ClientIDs: c.clients(api.WayPassword, api.WayCode), BrowserClients: c.clients(api.WaySSO, api.WayDevice),
+		Audience: browserOrigin(c.PublicURL), Keys: keys, Now: d.Now,
 	})
 	if err != nil {
 		return err
@@ -102,11 +103,15 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	reports, err := access.New(source)
+	people, err := c.people(source, d.Now)
 	if err != nil {
 		return err
 	}
-	log, err := p.stores(ctx, c, source)
+	reports, err := access.New(people)
+	if err != nil {
+		return err
+	}
+	log, err := p.stores(ctx, c, people)
 	if err != nil {
 		return err
 	}

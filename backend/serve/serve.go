@@ -146,7 +146,7 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.listener.Close()
 		return err
 	}
-	handler, err := s.withDevices(http.HandlerFunc(s.serve))
+	handler, err := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
 	if err != nil {
 		_ = s.listener.Close()
 		return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/safetext"
 )
 
@@ -45,11 +46,6 @@ type Password struct {
 	Lowercase bool `yaml:"lowercase"`
 	Digits    bool `yaml:"digits"`
 	Symbols   bool `yaml:"symbols"`
-}
-
-// defaultPorts returns the callback ports of a configuration without its own.
-func defaultPorts() []int {
-	return []int{41871, 42871, 43871, 44871, 45871, 46871, 47871, 48871}
 }
 
 const (
@@ -133,7 +129,7 @@ func (c *Config) offer() api.SignIn {
 	if o.Has(api.WaySSO) {
 		o.CallbackPorts = s.CallbackPorts
 		if len(o.CallbackPorts) == 0 {
-			o.CallbackPorts = defaultPorts()
+			o.CallbackPorts = shape.CallbackPorts()
 		}
 	}
 	if p := s.Password; p != nil {
@@ -142,11 +138,11 @@ func (c *Config) offer() api.SignIn {
 	return o
 }
 
-// clients returns the app clients of all ways on offer.
-func (c *Config) clients() []string {
+// clients returns the app clients of those of the ways that are on offer.
+func (c *Config) clients(ways ...api.Way) []string {
 	offer := c.offer()
 	var out []string
-	for _, w := range offer.Ways {
+	for _, w := range ways {
 		if id := offer.Client(w); id != "" && !slices.Contains(out, id) {
 			out = append(out, id)
 		}

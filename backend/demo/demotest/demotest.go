@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,9 @@ import (
 	"usher/backend/api"
 	"usher/backend/demo"
 	"usher/backend/event"
+	"usher/backend/sandbox"
 	"usher/backend/sandbox/cognito"
+	"usher/backend/sandbox/cognito/hosted/hostedtest"
 	"usher/client"
 	"usher/session"
 )
@@ -42,6 +45,9 @@ func Start(t testing.TB, o demo.Options) *Demo {
 		o.Dir = t.TempDir()
 	}
 	o.NewID = event.IDs(rand.Reader)
+	if o.CallbackPorts == nil {
+		o.CallbackPorts = freePorts(t, 4)
+	}
 	started, err := demo.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +79,71 @@ type Actor struct {
 func (d *Demo) SignIn(t testing.TB, username string) Actor {
 	t.Helper()
 	return d.signIn(t, username, time.Now)
+}
+
+// freePorts returns ports that were free a moment ago.
+func freePorts(t testing.TB, n int) []int {
+	t.Helper()
+	var ports []int
+	for range n {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// SignInBrowser signs in one of the demo's people in a browser: at the company,
+// or at the pool's own form.
+func (d *Demo) SignInBrowser(t testing.TB, username string) Actor {
+	t.Helper()
+	a, err := d.tryBrowser(t.Context(), t.TempDir(), username)
+	if err != nil {
+		t.Fatalf("signing in %s in a browser: %v", username, err)
+	}
+	return a
+}
+
+func (d *Demo) tryBrowser(ctx context.Context, dir, username string) (Actor, error) {
+	var person sandbox.Person
+	for _, p := range d.People {
+		if p.Username == username {
+			person = p
+		}
+	}
+	provider := "COGNITO"
+	if person.SSOOnly {
+		provider = d.Provider
+	}
+	options := session.Options{Now: time.Now, Random: rand.Reader}
+	in, err := session.NewBrowserSignIn(ctx, d.Profile, options, session.BrowserOptions{Provider: provider})
+	if err != nil {
+		return Actor{}, err
+	}
+	defer in.Close()
+	browser, err := hostedtest.New()
+	if err != nil {
+		return Actor{}, err
+	}
+	if _, err := browser.SignIn(ctx, in.URL(), username, person.Password); err != nil {
+		return Actor{}, err
+	}
+	step, err := in.Wait(ctx)
+	if err != nil {
+		return Actor{}, err
+	}
+	s, err := session.Open(session.Folders{Config: dir, State: dir}, d.Profile, options)
+	if err != nil {
+		return Actor{}, err
+	}
+	if err := s.Adopt(step.Tokens); err != nil {
+		return Actor{}, err
+	}
+	c, err := client.New(client.Config{Server: d.Server, Tokens: s, UserAgent: "usher-test/1 (" + username + ")"})
+	return Actor{c, s}, err
 }
 
 // addedPassword is the password of each person that AddPerson adds.

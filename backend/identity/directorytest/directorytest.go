@@ -53,14 +53,14 @@ func (p *Pool) Alive(_ context.Context, c identity.Claims) (identity.Profile, er
 }
 
 // Groups implements identity.Source.
-func (p *Pool) Groups(_ context.Context, username string) ([]string, error) {
+func (p *Pool) Groups(_ context.Context, c identity.Claims) ([]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lists++
 	if p.down {
 		return nil, identity.ErrUnavailable
 	}
-	return slices.Clone(p.groups[username]), nil
+	return slices.Clone(p.groups[c.Username]), nil
 }
 
 // End ends a session.
