@@ -43,7 +43,7 @@ import (
 // The scripts are command lines against `usher demo` in a separate process, with
 // sign-in service, storage and backend over real HTTP.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"usher": main})
+	testscript.Main(m, map[string]func(){"usher": main, "browser": playBrowser})
 }
 
 const scripts = "client/cli/testdata/script"

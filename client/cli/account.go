@@ -22,7 +22,8 @@ type login struct {
 	username                          string
 	passwordIn, newPasswordIn, codeIn bool
 	device                            bool
-	lines                             *bufio.Reader // of stdin, for the secrets of the -stdin flags
+	browserLogin
+	lines *bufio.Reader // of stdin, for the secrets of the -stdin flags
 }
 
 func (a *app) loginCommand() *cobra.Command {
@@ -34,6 +35,8 @@ func (a *app) loginCommand() *cobra.Command {
 		GroupID:    "session",
 		Long: `Sign in with user name and password, and the code of an authenticator app where your account has one. Your existing password is never sent. The sign-in is stored in a file that only you can read.
 
+With --sso, sign in with your company account in a browser on this machine: usher opens it and shows the address. Over SSH, usher also shows the command that connects the browser of your own computer.
+
 With --device, sign in with a browser on any device, for example your phone: usher shows an address and a code, and the page shows a number to type here. No browser on this machine is necessary.
 
 In a job, name the user and pass the secrets on stdin, one a line: the password, then the new password if one must be set, then the code.
@@ -42,6 +45,7 @@ With --json: {"username","groups","server"}.`,
 		Example: `
 usher login
 usher login --username grace
+usher login --sso
 usher login --device
 
 # In a job
@@ -56,8 +60,10 @@ usher login -u alan --password-stdin --code-stdin
 	cmd.Flags().BoolVar(&l.passwordIn, "password-stdin", false, "read the password from stdin")
 	cmd.Flags().BoolVar(&l.newPasswordIn, "new-password-stdin", false, "read a new password from stdin, if one must be set")
 	cmd.Flags().BoolVar(&l.codeIn, "code-stdin", false, "read the code of the authenticator app from stdin")
+	l.browserLogin.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("device", "username")
-	cmd.MarkFlagsMutuallyExclusive("device", "password-stdin")
+	cmd.MarkFlagsMutuallyExclusive("device", "sso", "password", "password-stdin")
+	cmd.MarkFlagsMutuallyExclusive("device", "port")
 	return cmd
 }
 
@@ -65,10 +71,11 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 	if err := checkArgs(cmd, args, 0, 0, "login takes flags only: usher login --username NAME."); err != nil {
 		return err
 	}
-	if l.username == "" && !l.InTTY && !l.device {
+	inBrowser := l.device || l.sso || l.port != 0
+	if l.username == "" && !l.InTTY && !inBrowser {
 		return usagef("There is no terminal for a prompt. Name the user with --username and pass the password with --password-stdin.")
 	}
-	if !l.passwordIn && !l.InTTY && !l.device {
+	if !l.passwordIn && !l.InTTY && !inBrowser {
 		return usagef("There is no terminal for a prompt. Pass the password with --password-stdin.")
 	}
 	l.lines = bufio.NewReaderSize(io.LimitReader(l.In, 16<<10), 512)
@@ -76,7 +83,7 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := l.signIn(cmd.Context(), conn)
+	tokens, err := l.signIn(cmd.Context(), conn, l.way(conn.profile))
 	if err != nil {
 		return err
 	}
@@ -99,8 +106,11 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (l *login) signIn(ctx context.Context, conn connection) (session.Tokens, error) {
-	if l.device {
+func (l *login) signIn(ctx context.Context, conn connection, way api.Way) (session.Tokens, error) {
+	switch way {
+	case api.WaySSO:
+		return l.bySSO(ctx, conn)
+	case api.WayDevice:
 		return l.byDevice(ctx, conn)
 	}
 	in, err := session.NewSignIn(conn.profile, l.sessionOptions())

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/session"
+	"usher/session/browser"
+)
+
+// browserLogin has the flags of a sign-in in a browser on this machine.
+type browserLogin struct {
+	sso, password bool
+	port          int
+}
+
+// add adds the flags to the command, after those of a password.
+func (b *browserLogin) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&b.sso, "sso", false, "sign in with your company account, in a browser on this machine")
+	cmd.Flags().IntVar(&b.port, "port", 0, "with --sso: the port of 127.0.0.1 for the browser's return")
+	cmd.Flags().BoolVar(&b.password, "password", false, "sign in with user name and password")
+	cmd.MarkFlagsMutuallyExclusive("sso", "password", "password-stdin")
+	cmd.MarkFlagsMutuallyExclusive("password", "port")
+}
+
+// bySSO signs a person in through a browser on this machine. The address is
+// always shown: the browser can be on the other side of SSH, in another profile,
+// or missing.
+func (l *login) bySSO(ctx context.Context, conn connection) (session.Tokens, error) {
+	in, err := session.NewBrowserSignIn(ctx, conn.profile, l.sessionOptions(), session.BrowserOptions{User: l.username, Port: l.port})
+	if err != nil {
+		return session.Tokens{}, err
+	}
+	defer in.Close()
+	remote := l.remote()
+	if remote {
+		fmt.Fprintf(l.Err, "This is an SSH session. On the computer with your browser, run this first and leave it running:\n\n  %s\n\n", l.tunnel(in.Port()))
+	}
+	fmt.Fprintf(l.Err, "Sign in with this address in your browser:\n\n  %s\n\n", safe(in.URL()))
+	if !remote || l.Getenv("BROWSER") != "" {
+		if err := browser.Real(runtime.GOOS, l.Getenv).Open(in.URL()); err != nil {
+			l.debugf("opening a browser: %v", err)
+		}
+	}
+	fmt.Fprintln(l.Err, "Waiting for the browser, for 5 minutes at most. Ctrl-C stops.")
+	step, err := in.Wait(ctx)
+	return step.Tokens, err
+}
+
+// remote reports whether the terminal is the end of an SSH connection.
+func (a *app) remote() bool { return a.Getenv("SSH_CONNECTION") != "" || a.Getenv("SSH_TTY") != "" }
+
+// tunnel returns the command that forwards the port of the browser's return to
+// this machine.
+func (a *app) tunnel(port int) string {
+	host, sshPort := "THIS-HOST", ""
+	// SPEC: ssh(1), SSH_CONNECTION: client address, client port, server address,
+	// server port.
+	if f := strings.Fields(a.Getenv("SSH_CONNECTION")); len(f) == 4 {
+		host = safe(f[2])
+		if f[3] != "22" {
+			sshPort = " -p " + safe(f[3])
+		}
+	}
+	if user := a.Getenv("USER"); user != "" {
+		host = safe(user) + "@" + host
+	}
+	return fmt.Sprintf("ssh -N -L %d:127.0.0.1:%d%s %s", port, port, sshPort, host)
+}
+
+// way returns the way of the sign-in: the one of the flags, or the first one of
+// the server that works without a password.
+func (l *login) way(p session.Profile) api.Way {
+	offer := p.Config.Offer()
+	switch {
+	case l.device:
+		return api.WayDevice
+	case l.sso, l.port != 0:
+		return api.WaySSO
+	case l.browserLogin.password, l.passwordIn, offer.Has(api.WayPassword), offer.Has(api.WayCode):
+		return api.WayPassword
+	case offer.Has(api.WayDevice) && (l.remote() || !offer.Has(api.WaySSO)):
+		return api.WayDevice
+	}
+	return api.WaySSO
+}
