@@ -69,6 +69,11 @@ type Signer interface {
 	Sign(ctx context.Context, r audit.Receipt) (object.SignedURL, error)
 }
 
+// Places returns the hosts of the storage that serve buckets.
+type Places interface {
+	Hosts(ctx context.Context, buckets []string) ([]string, error)
+}
+
 // Clock compares the clocks of this machine and the storage. Check fails when they
 // differ.
 type Clock interface {
@@ -102,7 +107,7 @@ type Sessions interface {
 }
 
 // Config holds the parts of the backend. Only Devices, Sessions, Scope, Reader,
-// FileKeys and Proxies may be empty.
+// Places, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
@@ -116,6 +121,7 @@ type Config struct {
 	Objects  Objects
 	Signer   Signer
 	Reader   *reader.Sessions // nil: the server reads and signs with its own credentials
+	Places   Places           // nil: the hosts of Public are all
 	Clock    Clock
 	Audit    Log
 	Access   Access
@@ -259,6 +265,30 @@ func public(c api.Config) error {
 		}
 	}
 	return nil
+}
+
+// Public returns the response of GET config. Its hosts are those of all granted
+// buckets.
+func (b *Backend) Public(ctx context.Context) (api.Config, error) {
+	c := b.c.Public
+	if b.c.Places == nil {
+		return c, nil
+	}
+	set, err := b.c.Grants.Current(ctx)
+	if err != nil {
+		return c, fail(api.StorageUnavailable, err)
+	}
+	hosts, err := b.c.Places.Hosts(ctx, set.Allowed())
+	if err != nil {
+		return c, fail(api.StorageUnavailable, err)
+	}
+	c.S3Hosts = slices.Clone(c.S3Hosts)
+	for _, h := range hosts {
+		if !slices.Contains(c.S3Hosts, h) {
+			c.S3Hosts = append(c.S3Hosts, h)
+		}
+	}
+	return c, nil
 }
 
 // Hosts returns the accepted Host headers.

@@ -173,7 +173,7 @@ func (b *Backend) serve(w http.ResponseWriter, r *request) (body any, err error)
 		switch path {
 		case "/v1/config":
 			r.verb = "config"
-			return b.c.Public, nil
+			return b.Public(r.ctx)
 		case alivePath:
 			r.verb = "health"
 			return b.health(r, b.c.Health.Alive), nil

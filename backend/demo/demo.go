@@ -38,6 +38,7 @@ type Options struct {
 	Port            int                   // of the server; S3 and sign-in take the next two. 0: free ports
 	KeepPort        bool                  // Dir keeps the port for the next start
 	CodeWanted      func(username string) // called when a sign-in needs a TOTP code; must not block; may be nil
+	Elsewhere       string                // see sandbox.Options
 	Packed          func(string) int      // see sandbox.Options; may be nil
 	ReaderRole      bool                  // URLs are signed by sessions of a reader role
 	AcceptLost      bool                  // start although the audit log has lost records
@@ -112,7 +113,7 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 		return ports.explain(fmt.Errorf("starting usher's server: %w", err))
 	}
 	box, err := sandbox.Start(ctx, sandbox.Options{
-		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed,
+		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed, Elsewhere: o.Elsewhere,
 		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
 		Server: "http://" + listener.Addr().String(), Inbound: inbound, CallbackPorts: o.CallbackPorts, Faults: o.Faults,
 	})
@@ -139,6 +140,10 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 		exact := true
 		objects.ExactKeys = &exact
 	}
+	var regions map[string]string
+	if o.Elsewhere != "" {
+		regions = map[string]string{box.S3Region: box.S3Endpoint, o.Elsewhere: box.Facts.Elsewhere}
+	}
 	server, err := serve.NewOn(ctx, serve.Config{
 		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: d.Server,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
@@ -153,13 +158,13 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{
-		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint, STS: box.STSEndpoint,
+		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint, STS: box.STSEndpoint, Regions: regions,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	}, listener)
 	if err != nil {
 		return err
 	}
-	_, d.Pin, _ = strings.Cut(server.Pinned(), "#")
+	_, d.Pin, _ = strings.Cut(server.Pinned(ctx), "#")
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- server.Run(running) }()

@@ -206,5 +206,12 @@ func (s *Set) Len() int { return len(s.grants) }
 // Grants returns a copy of all grants in canonical form and order.
 func (s *Set) Grants() []Grant { return slices.Clone(s.grants) }
 
+// Allowed returns the buckets of all allow grants, sorted.
+func (s *Set) Allowed() []string {
+	all := slices.Concat(s.buckets...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // Groups returns the names of all groups in grants, sorted.
 func (s *Set) Groups() []string { return slices.Clone(s.names) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,9 +49,12 @@ func (u SignedURL) Reveal() string {
 
 // PresignerConfig holds the address of the storage and the parts of a Presigner.
 type PresignerConfig struct {
-	Region      string
-	Endpoint    string // without a bucket, such as https://s3.<region>.amazonaws.com, or the address of another S3
-	PathStyle   bool   // bucket in the path instead of the host name
+	Region    string
+	Endpoint  string // without a bucket, such as https://s3.<region>.amazonaws.com, or the address of another S3
+	PathStyle bool   // bucket in the path instead of the host name
+	// Place returns the place of a bucket. Nil: all buckets are in the place of the
+	// three fields above.
+	Place       func(ctx context.Context, bucket string) (Place, error)
 	Credentials aws.CredentialsProvider
 	Life        time.Duration // MinLife..MaxLife; 0 means DefaultLife
 	// CheckAge returns the greatest age of a live check at the signing. It is the
@@ -67,8 +71,10 @@ const eventParameter = "x-usher-event"
 // Presigner signs URLs. Sign needs an audit receipt: the type system rules out a
 // URL without a durable record.
 type Presigner struct {
-	c  PresignerConfig
-	v4 *queryV4
+	c PresignerConfig
+
+	mu      sync.Mutex
+	signers map[Place]*queryV4
 }
 
 // NewPresigner returns a Presigner. It refuses a missing part and a life out of
@@ -83,11 +89,48 @@ func NewPresigner(c PresignerConfig) (*Presigner, error) {
 	if c.Life < MinLife || c.Life > MaxLife {
 		return nil, fmt.Errorf("presigner: a URL's life must be %v to %v", MinLife, MaxLife)
 	}
-	base, err := url.Parse(c.Endpoint)
+	home := Place{c.Region, c.Endpoint, c.PathStyle}
+	if c.Place == nil {
+		c.Place = func(context.Context, string) (Place, error) { return home, nil }
+	}
+	signer, err := home.signer()
+	return &Presigner{c: c, signers: map[Place]*queryV4{home: signer}}, err
+}
+
+// signer returns the signer of a place.
+func (p Place) signer() (*queryV4, error) {
+	base, err := url.Parse(p.Endpoint)
 	if err != nil || base.Host == "" || (base.Path != "" && base.Path != "/") || base.User != nil || base.RawQuery != "" {
 		return nil, fmt.Errorf("presigner: the S3 endpoint must be scheme://host[:port]")
 	}
-	return &Presigner{c, &queryV4{region: c.Region, base: base, pathStyle: c.PathStyle}}, nil
+	return &queryV4{region: p.Region, base: base, pathStyle: p.PathStyle}, nil
+}
+
+// Host returns the host of the place's URLs, without a bucket.
+func (p Place) Host() string {
+	base, err := url.Parse(p.Endpoint)
+	if err != nil {
+		return ""
+	}
+	return base.Host
+}
+
+// signer returns the signer of a bucket.
+func (p *Presigner) signer(ctx context.Context, bucket string) (*queryV4, error) {
+	place, err := p.c.Place(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.signers[place]; s != nil {
+		return s, nil
+	}
+	s, err := place.signer()
+	if err == nil {
+		p.signers[place] = s
+	}
+	return s, err
 }
 
 // Sign presigns the object of a receipt. X-Amz-Date is the start of the live
@@ -117,10 +160,15 @@ func (p *Presigner) Sign(ctx context.Context, r audit.Receipt) (SignedURL, error
 	if life-since < minLeft {
 		return SignedURL{}, fmt.Errorf("the credential ends too soon: %w", ErrCredentials)
 	}
-	return p.sign(r, creds, life, since), nil
+	signer, err := p.signer(ctx, r.Bucket())
+	if err != nil {
+		return SignedURL{}, fmt.Errorf("finding the bucket: %w", err)
+	}
+	return signer.url(r, creds, life, since), nil
 }
 
-func (p *Presigner) sign(r audit.Receipt, creds aws.Credentials, life, since time.Duration) SignedURL {
+// url returns the URL of a receipt.
+func (q *queryV4) url(r audit.Receipt, creds aws.Credentials, life, since time.Duration) SignedURL {
 	g := get{bucket: r.Bucket(), key: r.Key(), version: r.Version(), event: r.EventID()}
 	headers := map[string]string{}
 	if !r.Link() {
@@ -132,6 +180,6 @@ func (p *Presigner) sign(r audit.Receipt, creds aws.Credentials, life, since tim
 	for _, h := range g.headers {
 		headers[h[0]] = h[1]
 	}
-	signed := p.v4.sign(creds, r.CheckedAt(), life, g)
+	signed := q.sign(creds, r.CheckedAt(), life, g)
 	return SignedURL{url: &signed, Life: life - since, Headers: headers}
 }

@@ -56,7 +56,7 @@ func (q *queryV4) sign(creds aws.Credentials, date time.Time, life time.Duration
 	host := q.base.Host
 	path := make([]byte, 0, 256)
 	path = append(path, '/')
-	if q.pathStyle {
+	if q.pathStyle || dotted(g.bucket) {
 		path = append(append(path, g.bucket...), '/')
 	} else {
 		host = g.bucket + "." + host
@@ -96,6 +96,11 @@ func (q *queryV4) sign(creds aws.Credentials, date time.Time, life time.Duration
 	out = append(append(append(out, '?'), query...), "&X-Amz-Signature="...)
 	return string(hex.AppendEncode(out, signature))
 }
+
+// dotted reports whether a bucket needs the path style: the certificate of S3
+// covers one label before its host.
+// SPEC: S3 user guide, "Virtual hosting of general purpose buckets".
+func dotted(bucket string) bool { return strings.Contains(bucket, ".") }
 
 // stamp returns the parts of a credential, a date and a life. A derived key is
 // valid for a day, but the other parts change with each live check.

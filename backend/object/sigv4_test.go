@@ -23,7 +23,7 @@ func sdkURL(t testing.TB, q *queryV4, creds aws.Credentials, date time.Time, lif
 		t.Fatal(err)
 	}
 	path := "/" + g.key
-	if q.pathStyle {
+	if q.pathStyle || dotted(g.bucket) {
 		path = "/" + g.bucket + path
 	} else {
 		req.URL.Host = g.bucket + "." + q.base.Host

@@ -32,6 +32,9 @@ type Options struct {
 	CallbackPorts []int
 	// Inbound is the pool's inbound federation trigger; see hosted.Company.
 	Inbound func(assertion map[string]string) (map[string]string, error)
+	// Elsewhere is a second region with its own S3 server and no bucket yet. Not
+	// with a Storage.
+	Elsewhere string
 	// ReaderRole starts an STS server, and the backend's keys have no right in S3:
 	// they assume the reader role. Not with a Storage.
 	ReaderRole bool
@@ -71,6 +74,7 @@ type Facts struct {
 	Dir             string
 	GrantsFile      string
 	MailFile        string // the pool's mail, one JSON object per line
+	Elsewhere       string // S3 endpoint of the second region; "" without Options.Elsewhere
 	STSEndpoint     string // "" without Options.ReaderRole
 	ReaderRole      string // ARN; "" without Options.ReaderRole
 }

@@ -42,6 +42,7 @@ type Sandbox struct {
 	Pool    *cognito.Pool
 	Company *hosted.Company
 	Objects *s3.Server
+	Distant *s3.Server  // nil without Options.Elsewhere
 	STS     *sts.Server // nil without Options.ReaderRole
 
 	backendKey, backendSecret string
@@ -129,7 +130,17 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 	}
 	keys.Put(saved.BackendKey, backend)
 	var err error
-	if s.Objects, err = s3.New(s3.Config{Region: Region, Keys: keys, Now: o.Now, Dir: uploads, AccessLog: o.AccessLog}); err != nil {
+	main := s3.Config{Region: Region, Keys: keys, Now: o.Now, Dir: uploads, AccessLog: o.AccessLog}
+	if o.Elsewhere != "" {
+		if s.Distant, err = s3.New(s3.Config{Region: o.Elsewhere, Keys: keys, Now: o.Now, Dir: uploads, AccessLog: o.AccessLog}); err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+		if s.Facts.Elsewhere, err = s.listen(ctx, "the distant S3 server", s.Distant, 0); err != nil {
+			return err
+		}
+		main.Elsewhere = func(bucket string) (string, bool) { return o.Elsewhere, s.Distant.HasBucket(bucket) }
+	}
+	if s.Objects, err = s3.New(main); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	if err := seed.Load(s.Objects); err != nil {
@@ -344,8 +355,10 @@ func (s *Sandbox) Close() error {
 	for _, srv := range s.servers {
 		errs = append(errs, srv.Close())
 	}
-	if s.Objects != nil {
-		errs = append(errs, s.Objects.Close())
+	for _, objects := range []*s3.Server{s.Objects, s.Distant} {
+		if objects != nil {
+			errs = append(errs, objects.Close())
+		}
 	}
 	return errors.Join(errs...)
 }

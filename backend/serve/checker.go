@@ -71,8 +71,10 @@ type checker struct {
 	issuer      string
 	pool        identity.PoolAPI
 	s3          object.S3
-	endpoint    string // URL of the storage
-	host        string // of endpoint
+	endpoint    string          // URL of the storage
+	host        string          // of endpoint
+	hosts       []string        // of the configured regions
+	located     *object.Buckets // the client for buckets of any region
 	pathStyle   bool
 	credentials aws.CredentialsProvider
 	signing     aws.CredentialsProvider // of calls of S3 and of URLs
@@ -278,9 +280,13 @@ func (r *checker) storageFix(err error, bucket, right string) string {
 	case code(err) == "NoSuchBucket":
 		return "there is no bucket " + bucket + ": correct the grants, or create it"
 	case s == http.StatusMovedPermanently, s == http.StatusBadRequest && code(err) == "AuthorizationHeaderMalformed":
-		return "the bucket is in another region than s3: region (" + r.config.S3.Region + ")"
+		return "the storage names no region for the bucket; check s3: region (" + r.config.S3.Region + ")"
 	case s == http.StatusForbidden:
-		return "allow the server's role " + right
+		role := "the server's role "
+		if r.config.S3.ReaderRole != "" {
+			role = "the reader role "
+		}
+		return "allow " + role + right + "; check that the bucket's own policy does not deny it"
 	case s == 0:
 		return "check the network path to " + r.host + " (DNS, firewall, HTTPS_PROXY, s3: endpoint)"
 	}

@@ -82,9 +82,12 @@ type TLS struct {
 // S3 is the location of the storage. Credentials come from the AWS SDK's own
 // chain, as does an empty endpoint.
 type S3 struct {
-	Region    string `yaml:"region"` // empty: the pool's region
-	Endpoint  string `yaml:"endpoint"`
-	PathStyle bool   `yaml:"path_style"`
+	Region string `yaml:"region"` // empty: the pool's region
+	// Regions are regions of buckets that future grants may name. Clients trust
+	// their hosts from the start.
+	Regions   []string `yaml:"regions"`
+	Endpoint  string   `yaml:"endpoint"`
+	PathStyle bool     `yaml:"path_style"`
 	// ExactKeys: a/../b, a//b and ./b are distinct keys, as on AWS. A storage
 	// that keeps objects as files may return another object for them. The
 	// default is true for AWS only.
@@ -200,6 +203,11 @@ func (c *Config) trust() error {
 	}
 	if _, err := c.pool().Issuer(); err != nil {
 		return err
+	}
+	for _, region := range c.S3.Regions {
+		if !shape.Region(region) {
+			return fmt.Errorf("s3: regions: %q is not an AWS region", region)
+		}
 	}
 	if c.S3.ReaderRole != "" && !reader.ValidRole(c.S3.ReaderRole) {
 		return errors.New("s3: reader_role must be the ARN of a role, like arn:aws:iam::111122223333:role/usher-reader")

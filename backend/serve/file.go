@@ -20,7 +20,7 @@ func RunFile(ctx context.Context, file string, acceptLost bool, reload <-chan os
 	if err != nil {
 		return err
 	}
-	d.Log.Info("listening", "address", server.Addr().String(), "public_url", config.PublicURL, "configure", server.Pinned())
+	d.Log.Info("listening", "address", server.Addr().String(), "public_url", config.PublicURL, "configure", server.Pinned(ctx))
 	go server.Try(ctx)
 	go func() {
 		for range reload {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,11 +49,12 @@ type Deps struct {
 // and not a setting, so no file and no environment variable can make a real
 // server trust a local pool.
 type Loopback struct {
-	Issuer      string // http://127.0.0.1:PORT/POOL
-	Cognito     string // endpoint
-	S3          string // endpoint, path-style
-	STS         string // endpoint; "" without a reader role
-	DynamoDB    string // endpoint; "" without tables
+	Issuer      string            // http://127.0.0.1:PORT/POOL
+	Cognito     string            // endpoint
+	S3          string            // endpoint, path-style
+	STS         string            // endpoint; "" without a reader role
+	DynamoDB    string            // endpoint; "" without tables
+	Regions     map[string]string // S3 endpoints by region; nil: S3 alone
 	Credentials aws.CredentialsProvider
 }
 
@@ -140,7 +143,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 // setReloadable sets the parts that a reload replaces.
 func (p *parts) setReloadable(c Config) error {
 	presigner, err := object.NewPresigner(object.PresignerConfig{
-		Region: c.S3.Region, Endpoint: p.checker.endpoint, PathStyle: p.checker.pathStyle, Credentials: p.checker.signing,
+		Region: c.S3.Region, Endpoint: p.checker.endpoint, PathStyle: p.checker.pathStyle, Place: p.checker.located.Place, Credentials: p.checker.signing,
 		Life: time.Duration(c.URLSeconds) * time.Second, CheckAge: p.inForce, Now: p.deps.Now,
 	})
 	if err != nil {
@@ -159,7 +162,7 @@ func (p *parts) setReloadable(c Config) error {
 	life := time.Duration(c.URLSeconds) * time.Second
 	public := api.Config{
 		Organisation: c.Organisation, Region: c.Region, UserPoolID: c.UserPoolID, ClientID: c.ClientID,
-		Issuer: p.checker.issuer, HostedUI: c.HostedUI, S3Hosts: []string{p.checker.host}, URLSeconds: c.URLSeconds,
+		Issuer: p.checker.issuer, HostedUI: c.HostedUI, S3Hosts: p.checker.hosts, URLSeconds: c.URLSeconds,
 		BoundSeconds:  int((p.inForce() + life) / time.Second),
 		AuditorsGroup: c.AuditorsGroup, AdminsGroup: c.AdminsGroup, OldestClient: "0.1.0",
 		IdleMinutes: c.IdleMinutes, SignIn: c.offer(),
@@ -167,6 +170,7 @@ func (p *parts) setReloadable(c Config) error {
 	if p.loop != nil {
 		public.CognitoEndpoint = p.loop.Cognito
 	}
+	p.config.Places = p.checker.located
 	p.config.Public, p.config.Signer, p.config.Cursors, p.config.URLLife = public, presigner, sealer, life
 	p.config.Hosts, p.config.Proxies = c.hosts(p.listener), proxies
 	return nil
@@ -323,35 +327,57 @@ func (c clock) Check(ctx context.Context, bucket string) error {
 }
 
 // storage makes the S3 client. Its responses also carry the storage's time.
-func (r *checker) storage(sdk aws.Config, loop *Loopback) error {
+func (r *checker) storage(sdk aws.Config, loop *Loopback) (err error) {
 	c := r.config
 	skew := object.NewSkew(r.now)
 	r.pathStyle = c.S3.PathStyle || loop != nil
-	connect := func(credentials aws.CredentialsProvider) *s3.Client {
+	connect := func(region string, credentials aws.CredentialsProvider) *s3.Client {
 		return s3.NewFromConfig(sdk, func(o *s3.Options) {
+			o.Region = region
 			if c.S3.Endpoint != "" {
 				o.BaseEndpoint = aws.String(c.S3.Endpoint)
 			}
 			if loop != nil {
-				o.BaseEndpoint = aws.String(loop.S3)
+				o.BaseEndpoint = aws.String(cmp.Or(loop.Regions[region], loop.S3))
 			}
 			o.UsePathStyle, o.Credentials = r.pathStyle, credentials
 			o.HTTPClient = skew.Watch(o.HTTPClient)
 			o.DisableLogOutputChecksumValidationSkipped = true
 		})
 	}
-	client := connect(r.signing)
-	endpoint, err := storageEndpoint(client.Options())
+	// Neither the clock nor the search for a region needs a right in S3: a refusal
+	// has a Date and a region too.
+	own := connect(c.S3.Region, sdk.Credentials)
+	fixed := own.Options().BaseEndpoint != nil && (loop == nil || len(loop.Regions) == 0)
+	r.located, err = object.NewBuckets(object.BucketsConfig{
+		Home: c.S3.Region, Lookup: own, Fixed: fixed, Now: r.now,
+		Connect: func(region string) (object.S3, object.Place, error) {
+			client := connect(region, r.signing)
+			endpoint, err := storageEndpoint(client.Options())
+			if err != nil {
+				return nil, object.Place{}, err
+			}
+			if u, err := url.Parse(endpoint); err != nil || u.Host == "" {
+				return nil, object.Place{}, errors.New("the S3 endpoint is not a URL with a host")
+			}
+			return client, object.Place{Region: region, Endpoint: endpoint, PathStyle: r.pathStyle}, nil
+		},
+	})
 	if err != nil {
 		return err
 	}
-	r.endpoint = endpoint
-	u, err := url.Parse(r.endpoint)
-	if err != nil || u.Host == "" {
-		return errors.New("the S3 endpoint is not a URL with a host")
+	home := r.located.Home()
+	r.endpoint, r.host, r.hosts = home.Endpoint, home.Host(), []string{home.Host()}
+	for _, region := range c.S3.Regions {
+		place, err := r.located.In(region)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(r.hosts, place.Host()) {
+			r.hosts = append(r.hosts, place.Host())
+		}
 	}
-	// The clock needs no right in S3: a refusal has a Date too.
-	r.s3, r.clock, r.host = client, clock{skew, connect(sdk.Credentials)}, u.Host
+	r.s3, r.clock = r.located, clock{skew, own}
 	return nil
 }
 

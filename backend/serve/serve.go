@@ -109,7 +109,15 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Pinned returns the argument of `usher configure` that trusts this server
 // without a question: its public URL and the pin of its configuration.
-func (s *Server) Pinned() string { return s.config.PublicURL + "#" + s.parts.config.Public.Pin() }
+func (s *Server) Pinned(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	public, err := s.live.Load().Public(ctx)
+	if err != nil {
+		return s.config.PublicURL
+	}
+	return s.config.PublicURL + "#" + public.Pin()
+}
 
 // Try checks everything that the server needs and logs the failures.
 func (s *Server) Try(ctx context.Context) { s.parts.health.Ready(ctx) }

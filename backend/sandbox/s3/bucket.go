@@ -192,6 +192,13 @@ func (q *request) deleteBucket() error {
 	return nil
 }
 
+// HasBucket reports whether a bucket exists.
+func (s *Server) HasBucket(name string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.buckets[name] != nil
+}
+
 // checkBucketExists returns NoSuchBucket if q's bucket does not exist.
 func (q *request) checkBucketExists() error {
 	q.srv.mu.RLock()

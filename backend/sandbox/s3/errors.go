@@ -26,6 +26,8 @@ func fail(code, message string, extra ...field) *apiError {
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 func status(code string) int {
 	switch code {
+	case "PermanentRedirect":
+		return http.StatusMovedPermanently
 	case "NotModified":
 		return http.StatusNotModified
 	case "AccessDenied", "InvalidObjectState", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "AccessForbidden",

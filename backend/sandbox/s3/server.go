@@ -20,6 +20,8 @@ type Config struct {
 	// AccessLog receives one line per request in the format of S3's server access
 	// logs. It includes the query string without signature and session token.
 	AccessLog io.Writer
+	// Elsewhere returns the region of a bucket that another server has; nil: none.
+	Elsewhere func(bucket string) (region string, ok bool)
 }
 
 // Server is the http.Handler. It parses the request line as sent, so no
@@ -29,6 +31,7 @@ type Server struct {
 	now      func() time.Time
 	dir      string
 	log      *accessLog
+	other    func(bucket string) (region string, ok bool)
 	tokenKey [32]byte // seals continuation tokens
 
 	ofBuckets, ofObjects []subresource
@@ -57,6 +60,7 @@ func New(c Config) (*Server, error) {
 		verifier: verifier{region: c.Region, keys: c.Keys, equal: constantTimeEqual},
 		now:      c.Now,
 		dir:      c.Dir,
+		other:    c.Elsewhere,
 		buckets:  map[string]*bucket{},
 		uploads:  map[string]*upload{},
 
@@ -139,6 +143,15 @@ func (q *request) serve() error {
 		return fail("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
 	}
 	op, refusal := q.route() // first, so that the log contains the operation
+	if s := q.srv; s.other != nil && q.target.bucket != "" {
+		if region, ok := s.other(q.target.bucket); ok {
+			// SPEC: S3 user guide, "Making requests", redirects: a bucket in another
+			// region is a permanent redirect with its region, before any other check.
+			q.w.Header().Set("x-amz-bucket-region", region)
+			return fail("PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.",
+				field{"Bucket", q.target.bucket}, field{"Endpoint", "s3." + region + ".amazonaws.com"})
+		}
+	}
 	if q.id4, err = q.srv.verifier.verify(q.r, q.target, q.now); err != nil {
 		return err
 	}
