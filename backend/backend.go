@@ -297,11 +297,30 @@ func (b *Backend) Hosts() []string { return b.c.Hosts }
 // Start records the start of the service. After an error the log cannot record
 // any event, and the service must not listen.
 func (b *Backend) Start(ctx context.Context) error {
-	set, err := b.c.Grants.Current(ctx)
+	e, err := b.Started(ctx)
 	if err != nil {
 		return err
 	}
-	return b.service(ctx, event.Event{Action: event.ServiceStart, GrantsVersion: set.Version()})
+	return b.Record(ctx, e)
+}
+
+// Started returns the event of the start of the service. It is not recorded.
+func (b *Backend) Started(ctx context.Context) (event.Event, error) {
+	set, err := b.c.Grants.Current(ctx)
+	if err != nil {
+		return event.Event{}, err
+	}
+	e := b.service(event.ServiceStart)
+	e.GrantsVersion = set.Version()
+	return e, nil
+}
+
+// Record records an event of the service.
+func (b *Backend) Record(ctx context.Context, e event.Event) error {
+	if err := b.c.Audit.Record(ctx, e); err != nil {
+		return fmt.Errorf("recording %s: %w", e.Action, err)
+	}
+	return nil
 }
 
 // Flush records the count of refusals over the budget. Call it each second: the
@@ -313,7 +332,7 @@ func (b *Backend) Stop(ctx context.Context) error {
 	if err := b.Drain(ctx); err != nil {
 		return err
 	}
-	return b.service(ctx, event.Event{Action: event.ServiceStop})
+	return b.Record(ctx, b.service(event.ServiceStop))
 }
 
 // Drain records the count of all refusals over the budget now.
@@ -329,13 +348,11 @@ func (b *Backend) Drain(ctx context.Context) error {
 	return nil
 }
 
-func (b *Backend) service(ctx context.Context, e event.Event) error {
-	e.Time, e.Outcome = b.c.Now(), event.Allowed
+// service returns an event of the service itself.
+func (b *Backend) service(action string) event.Event {
+	e := event.Event{Action: action, Outcome: event.Allowed, Time: b.c.Now()}
 	e.ID = b.c.NewID(e.Time)
-	if err := b.c.Audit.Record(ctx, e); err != nil {
-		return fmt.Errorf("recording %s: %w", e.Action, err)
-	}
-	return nil
+	return e
 }
 
 // bound is the current revocation bound in whole seconds: the greatest age of a

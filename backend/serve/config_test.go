@@ -107,7 +107,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a state file":            {map[string]string{"state": "state.db"}, []string{"state must be dynamodb:TABLE"}},
 		"only the log in a table": {map[string]string{"audit": "dynamodb:usher-log"}, []string{"all be dynamodb:TABLE"}},
 		"one table for two":       {map[string]string{"audit": "dynamodb:usher", "grants": "dynamodb:usher", "state": "dynamodb:state"}, []string{"a table each"}},
-		"no table":                {map[string]string{"audit": "dynamodb:", "grants": "dynamodb:grants", "state": "dynamodb:state"}, []string{"not the name of a table"}},
+		"no table":                {map[string]string{"audit": "'dynamodb:'", "grants": "dynamodb:grants", "state": "dynamodb:state"}, []string{"not the name of a table"}},
 		"an escape sequence":      {map[string]string{"organisation": `"Acme \e[2J"`}, []string{"organisation must be"}},
 		"text that runs backward": {map[string]string{"organisation": `"Acme \u202Egnp.exe"`}, []string{"organisation must be"}},
 		"a long organisation":     {map[string]string{"organisation": strings.Repeat("x", 101)}, []string{"organisation must be"}},

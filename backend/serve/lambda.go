@@ -2,6 +2,8 @@ package serve
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -35,11 +37,11 @@ func RunLambda(ctx context.Context, environ []string, d Deps) error {
 	if err != nil {
 		return err
 	}
-	adapter, err := s.adapter()
+	f, err := s.function(versionOf(d.Version, environ))
 	if err != nil {
 		return err
 	}
-	runtime.StartWithOptions(adapter, runtime.WithContext(ctx), runtime.WithEnableSIGTERM(func() {
+	runtime.StartWithOptions(f, runtime.WithContext(ctx), runtime.WithEnableSIGTERM(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
 		defer cancel()
 		if err := s.live.Load().Drain(ctx); err != nil {
@@ -47,6 +49,40 @@ func RunLambda(ctx context.Context, environ []string, d Deps) error {
 		}
 	}))
 	return nil
+}
+
+// function is the handler of events.
+type function struct {
+	*lambda.Adapter
+	start *deployed
+	log   *slog.Logger
+}
+
+// Invoke serves the request of one event. Beside the first one it records the
+// start of the deployed version, and answers after both: Lambda freezes the
+// instance then. A failed record is repeated beside the next request.
+func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	recorded := make(chan error, 1)
+	go func() { recorded <- f.start.record(ctx) }()
+	answer, err := f.Adapter.Invoke(ctx, payload)
+	if rerr := <-recorded; rerr != nil {
+		f.log.Error("the start of this version is not recorded yet", "error", safetext.New(rerr.Error()))
+	}
+	return answer, err
+}
+
+// function returns the handler of events for a version.
+func (s *Server) function(version string) (*function, error) {
+	if s.parts.shared == nil {
+		return nil, errors.New("serve: a function needs its log, grants and state in DynamoDB")
+	}
+	adapter, err := s.adapter()
+	if err != nil {
+		return nil, err
+	}
+	return &function{adapter, &deployed{
+		client: s.parts.shared.client, table: table(s.config.State), version: version, backend: s.live.Load,
+	}, s.log}, nil
 }
 
 // adapter returns the handler of events.
