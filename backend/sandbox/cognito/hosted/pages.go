@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"crypto/subtle"
 	"errors"
-	"html/template"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,7 +19,7 @@ const (
 	csrfCookie = "XSRF-TOKEN"
 )
 
-// page is the data of the sign-in template.
+// page is the content of a page.
 type page struct {
 	Title, Text, Action, CSRF, Token string
 	Fields                           []field
@@ -30,21 +30,6 @@ type page struct {
 // field is one input of a form.
 type field struct{ Name, Label, Type, Value, Complete string }
 
-var pageTemplate = template.Must(template.New("page").Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Title}}</title><style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:22rem;margin:3rem auto;padding:0 1rem}
-label{display:block;margin-top:1rem}input{font:inherit;width:100%;box-sizing:border-box;padding:.4rem}
-button{font:inherit;margin-top:1.2rem;padding:.5rem 1rem;width:100%}p.say{color:#a00}</style></head><body>
-<h1>{{.Title}}</h1>{{if .Text}}<p class="say" role="alert">{{.Text}}</p>{{end}}
-{{if .Fields}}<form method="post" action="{{.Action}}">
-<input type="hidden" name="_csrf" value="{{.CSRF}}"><input type="hidden" name="_step" value="{{.Token}}">
-{{range .Fields}}<label>{{.Label}}<input name="{{.Name}}" type="{{.Type}}" value="{{.Value}}" autocomplete="{{.Complete}}" required></label>
-{{end}}<button type="submit" name="signInSubmitButton">Sign in</button></form>{{end}}
-{{if .Company}}<p><a id="company" href="{{.CompanyURL}}">{{.Company}}</a></p>{{end}}
-</body></html>
-`))
-
 // show writes a page with a fresh CSRF token.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, p page) {
 	if len(p.Fields) > 0 {
@@ -54,7 +39,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, p page
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_ = pageTemplate.Execute(w, p) // fails only if the browser is gone
+	_, _ = io.WriteString(w, p.html()) // fails only if the browser is gone
 }
 
 // signedIn returns the person of the browser's cookie. Use does not extend its
