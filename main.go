@@ -116,7 +116,7 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 // browse runs the full-screen program.
 func browse(ctx context.Context, b cli.Browser) error {
 	person, _, _ := b.Session.Person()
-	engine, err := download.NewHands(person.Sub, func(owner string) (*download.Engine, error) {
+	engine, err := download.NewPerUser(person.Sub, func(owner string) (*download.Engine, error) {
 		c := download.Config{
 			Releaser: b.Client, Lister: b.Client, S3Hosts: b.Profile.Config.S3Hosts, Report: true,
 			AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // loopback only: profiles accept no other

@@ -131,7 +131,7 @@ func configured(t *testing.T, c api.Config, in bool) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	owner, err := download.NewHands("", func(string) (*download.Engine, error) { return nil, nil })
+	owner, err := download.NewPerUser("", func(string) (*download.Engine, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

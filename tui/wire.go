@@ -42,7 +42,7 @@ type Environment struct {
 // Wire returns Deps with the production parts. Only Wire connects the browser to
 // them. Every displayed string of the server's configuration becomes a
 // safetext.Text here.
-func Wire(server Server, s *session.Session, engine *download.Hands, w Environment) Deps {
+func Wire(server Server, s *session.Session, engine *download.PerUser, w Environment) Deps {
 	person, _, signedIn := s.Person()
 	home, _ := os.UserHomeDir()       // on an error, no path is shown as ~
 	where, _ := api.ParsePath(w.Path) // the command has refused invalid paths
@@ -54,13 +54,13 @@ func Wire(server Server, s *session.Session, engine *download.Hands, w Environme
 			return session.NewSignIn(w.Profile, session.Options{Now: w.Now, Random: w.Random})
 		},
 		SignedIn: func(_ context.Context, step session.Step) error {
-			if err := engine.HandOver(step.Tokens.Sub()); err != nil { // before any call of the new person
+			if err := engine.SwitchTo(step.Tokens.Sub()); err != nil { // before any call of the new person
 				return err
 			}
 			return s.Adopt(step.Tokens)
 		},
 		SignOut: func(ctx context.Context) error {
-			if err := engine.HandOver(""); err != nil {
+			if err := engine.SwitchTo(""); err != nil {
 				return err
 			}
 			return s.SignOut(ctx, false, server.Signout)

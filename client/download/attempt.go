@@ -30,14 +30,14 @@ func (e *Engine) attempt(ctx context.Context, t *transfer, r *retryNote) (State,
 	if err != nil || p.skip {
 		return p.state, err
 	}
-	task := e.task(t, tk, r)
-	task.Object.Named = named
-	task.Object.Plain = r.wholes > 0 || task.Object.Size <= smallObject && (task.Object.Size >= 0 || named)
-	leave, err := e.enter(ctx, t, &task.Object)
+	job := e.jobOf(t, tk, r)
+	job.Object.Named = named
+	job.Object.Plain = r.wholes > 0 || job.Object.Size <= smallObject && (job.Object.Size >= 0 || named)
+	leave, err := e.enter(ctx, t, &job.Object)
 	if err != nil {
 		return Failed, err
 	}
-	state, err := e.fetchInto(ctx, t, task, p)
+	state, err := e.fetchInto(ctx, t, job, p)
 	leave(err)
 	return state, err
 }
@@ -54,13 +54,13 @@ func (e *Engine) admissible(t *transfer) error {
 	return e.fits(t)
 }
 
-// task describes a transfer to package fetch. r is nil for a stream.
-func (e *Engine) task(t *transfer, tk *ticket.Ticket, r *retryNote) fetch.Task {
+// jobOf describes a transfer to package fetch. r is nil for a stream.
+func (e *Engine) jobOf(t *transfer, tk *ticket.Ticket, r *retryNote) fetch.Job {
 	size := tk.Size
 	if size < 0 && t.req.ETag != "" {
 		size = t.req.Size
 	}
-	return fetch.Task{
+	return fetch.Job{
 		Object: fetch.Object{Bucket: t.req.Bucket, Key: t.req.Key, ETag: tk.ETag, Version: tk.Version, Size: size, Modified: tk.Modified,
 			Checksum: tk.Checksum, Parts: tk.Parts, Weight: t.slot.weight, Whole: r != nil && r.wholes > 0},
 		Ticket:   tk,
@@ -95,7 +95,7 @@ func (e *Engine) fetched(t *transfer, ev fetch.Event) {
 		e.mu.Unlock()
 		e.notify()
 	case fetch.Offline:
-		e.set(t, WaitingNetwork, fetchError(ev.Err, t.req.Key, false), ev.Text)
+		e.set(t, WaitingNetwork, mapped(ev.Err, t.req.Key, false), ev.Text)
 	default:
 		e.set(t, Running, nil, ev.Text)
 	}
@@ -120,35 +120,35 @@ func (e *Engine) enter(ctx context.Context, t *transfer, o *fetch.Object) (leave
 }
 
 // fetchInto opens the part, fetches the missing bytes and gives the part its name.
-func (e *Engine) fetchInto(ctx context.Context, t *transfer, task fetch.Task, p plan) (State, error) {
+func (e *Engine) fetchInto(ctx context.Context, t *transfer, job fetch.Job, p plan) (State, error) {
 	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], true)
 	if err != nil {
 		return Failed, err
 	}
 	defer f.Release()
-	begun := !p.fresh && e.dropOld(t, f, task.Object)
-	space := &claim{t: t, size: task.Object.Size}
+	begun := !p.fresh && e.dropOld(t, f, job.Object)
+	space := &claim{t: t, size: job.Object.Size}
 	defer e.disk.Unreserve(space)
-	task.Sized = func(size int64) error {
+	job.Sized = func(size int64) error {
 		e.mu.Lock()
 		e.resize(t, size)
 		e.mu.Unlock()
 		space.size = size
 		return space.reserve(f)
 	}
-	if task.Object.Size >= 0 {
-		if err := task.Sized(task.Object.Size); err != nil {
+	if job.Object.Size >= 0 {
+		if err := job.Sized(job.Object.Size); err != nil {
 			return Failed, err
 		}
 	}
-	if task.File, err = e.openPart(t, f, task.Object, p, begun); err != nil {
+	if job.File, err = e.openPart(t, f, job.Object, p, begun); err != nil {
 		return Failed, err
 	}
-	defer task.File.Close()
-	kept := task.File.Named()
-	got, err := e.fetcher.Fetch(ctx, task)
+	defer job.File.Close()
+	kept := job.File.Named()
+	got, err := e.fetcher.Fetch(ctx, job)
 	if err == nil {
-		return e.deliver(t, f, task, got)
+		return e.deliver(t, f, job, got)
 	}
 	e.mu.Lock()
 	t.result.verified = ""
@@ -161,7 +161,7 @@ func (e *Engine) fetchInto(ctx context.Context, t *transfer, task fetch.Task, p 
 		return Failed, &Error{Kind: ErrDisk, Path: path, Needed: max(space.Remaining(), 1), Free: max(f.Free(), 0),
 			kept: kept && t.progress.Done.Load() > 0, cause: err}
 	}
-	return Failed, fetchError(err, path, kept && t.progress.Done.Load() > 0)
+	return Failed, mapped(err, path, kept && t.progress.Done.Load() > 0)
 }
 
 // full reports whether the disk has no space left.
@@ -206,8 +206,8 @@ func (e *Engine) openPart(t *transfer, f *part.Folder, o fetch.Object, p plan, b
 
 // deliver gives the verified part its name. The transfer is done once that is
 // durable; small files wait for a sync they share.
-func (e *Engine) deliver(t *transfer, f *part.Folder, task fetch.Task, got fetch.Result) (State, error) {
-	if err := task.File.Resize(got.Size); err != nil { // an earlier run with another size was here
+func (e *Engine) deliver(t *transfer, f *part.Folder, job fetch.Job, got fetch.Result) (State, error) {
+	if err := job.File.Resize(got.Size); err != nil { // an earlier run with another size was here
 		return Failed, err
 	}
 	when := got.Modified
@@ -218,17 +218,17 @@ func (e *Engine) deliver(t *transfer, f *part.Folder, task fetch.Task, got fetch
 	if t.req.Name == "" {
 		name = f.Claim(name, t.req.Bucket+"/"+t.req.Key)
 	}
-	used, err := task.File.Finish(name, when, t.req.Conflict.taken(), part.RecordOf(task.Object.ETag, got.Label, got.Size, when))
-	if errors.Is(err, ErrExists) && task.File.Opened() && task.File.SameAs(name) {
+	used, err := job.File.Finish(name, when, t.req.Conflict.taken(), part.RecordOf(job.Object.ETag, got.Label, got.Size, when))
+	if errors.Is(err, ErrExists) && job.File.Opened() && job.File.SameAs(name) {
 		// Another usher was faster, between the look at the disk and the lock.
-		task.File.Remove()
+		job.File.Remove()
 		e.mu.Lock()
 		t.result.verified = got.Label
 		e.mu.Unlock()
 		return Skipped, nil
 	}
 	if err != nil {
-		if task.File.Opened() {
+		if job.File.Opened() {
 			got.Keep()
 		}
 		return Failed, err

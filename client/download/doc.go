@@ -22,7 +22,7 @@
 //	for _, t := range e.Snapshot().Transfers { fmt.Println(t.Dest, t.State, t.Verified) }
 //	err = e.Close()
 //
-// Hands (hands.go) is an engine whose queue belongs to the person at the screen.
+// PerUser (peruser.go) is an engine whose queue belongs to the person at the screen.
 //
 // The path of one file: admission (admit.go) → one attempt (attempt.go), which
 // looks at the disk (plan.go), releases a URL (release.go, ticket/), fetches and

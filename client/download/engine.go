@@ -52,7 +52,7 @@ type Engine struct {
 	reporter *reporter
 	queue    *queueFile
 
-	workers chan assignment // unbuffered: only a hand that is free takes
+	workers chan assignment // unbuffered: only a free worker receives
 
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc

@@ -103,40 +103,35 @@ var (
 	errClosed    = errors.New("the engine was closed")
 )
 
-// localError turns a failure of package part into an *Error, which has a sentence
-// for people. Other errors stay.
-func localError(err error) error {
+// mapped turns a failure of the packages part and fetch into an *Error, which has
+// a sentence for people. path is the file or object of a failure that names none,
+// and kept reports whether fetched bytes are still there. Other errors stay.
+func mapped(err error, path string, kept bool) error {
+	var fetched *fetch.Error
 	var local *part.Error
-	if !errors.As(err, &local) {
-		return err
+	switch {
+	case errors.As(err, &fetched):
+		own := &Error{Kind: fetched.Kind, Path: path, Detail: fetched.Detail}
+		switch fetched.Kind {
+		case fetch.ErrDisk:
+			own.Kind, own.Detail, own.kept, own.cause = ErrDisk, fetch.Reason(fetched.Err), kept, fetched.Err
+		case fetch.ErrMismatch:
+			own.Kind = ErrIntegrity
+		}
+		return own
+	case errors.As(err, &local):
+		own := &Error{Kind: local.Kind, Path: local.Path, Detail: local.Detail, Below: local.Below, cause: local.Err}
+		if own.Detail == "" {
+			own.Detail = fetch.Reason(local.Err)
+		}
+		return own
 	}
-	own := &Error{Kind: local.Kind, Path: local.Path, Detail: local.Detail, Below: local.Below, cause: local.Err}
-	if own.Detail == "" {
-		own.Detail = fetch.Reason(local.Err)
-	}
-	return own
-}
-
-// fetchError turns a failure of package fetch into an *Error about path. kept:
-// fetched bytes are still there.
-func fetchError(err error, path string, kept bool) error {
-	var own *fetch.Error
-	if !errors.As(err, &own) {
-		return err
-	}
-	switch own.Kind {
-	case fetch.ErrDisk:
-		err := &Error{Kind: ErrDisk, Path: path, Detail: fetch.Reason(own.Err), kept: kept, cause: own.Err}
-		return err
-	case fetch.ErrMismatch:
-		return &Error{Kind: ErrIntegrity, Path: path, Detail: own.Detail}
-	}
-	return &Error{Kind: own.Kind, Path: path, Detail: own.Detail}
+	return err
 }
 
 // diskError turns a file system's error into ErrDisk. An *Error stays.
 func diskError(path string, err error) error {
-	err = localError(err)
+	err = mapped(err, path, false)
 	var known *Error
 	if err == nil || errors.As(err, &known) {
 		return err

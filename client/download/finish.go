@@ -10,7 +10,7 @@ import (
 // ended takes a transfer whose work is over out of the window and finishes it.
 // ctx is the transfer's; its cause decides between Paused and Cancelled.
 func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error) {
-	err = localError(err)
+	err = mapped(err, "", false)
 	var pe *pauseError
 	if cause := context.Cause(ctx); err != nil {
 		switch {

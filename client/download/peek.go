@@ -36,5 +36,5 @@ func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, e
 		end = min(end, t.Size)
 	}
 	raw, err := e.fetcher.First(ctx, t, end)
-	return raw, fetchError(err, key, false)
+	return raw, mapped(err, key, false)
 }

@@ -78,11 +78,11 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 		e.resize(t, tk.Size)
 		e.mu.Unlock()
 	}
-	task := e.task(t, tk, nil)
-	task.Object.Size = tk.Size
-	got, err := e.fetcher.Stream(ctx, task, w)
+	job := e.jobOf(t, tk, nil)
+	job.Object.Size = tk.Size
+	got, err := e.fetcher.Stream(ctx, job, w)
 	if err != nil {
-		return fetchError(err, t.req.Key, false)
+		return mapped(err, t.req.Key, false)
 	}
 	e.mu.Lock()
 	t.result.verified = got.Label

@@ -50,7 +50,7 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 			f.Release()
 		}
 	}
-	err = localError(err)
+	err = mapped(err, "", false)
 	if err != nil && context.Cause(ctx) == nil { // the folder fails; the names before that do not
 		e.takePage(t, nil, nil, true)
 	}
@@ -242,7 +242,7 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, from *page, end bool
 			continue
 		}
 		e.mu.Lock()
-		e.finish(e.newTransfer(r, t, segs), Failed, localError(err))
+		e.finish(e.newTransfer(r, t, segs), Failed, mapped(err, "", false))
 		e.mu.Unlock()
 	}
 }

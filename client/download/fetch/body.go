@@ -1,7 +1,6 @@
 package fetch
 
 import (
-	"context"
 	"io"
 	"time"
 
@@ -10,22 +9,16 @@ import (
 
 // readBody reads a body into its lane: into one buffer, summed, then written in
 // one piece. It ends early where another connection took over the lane's rest.
-func (j *job) readBody(ctx context.Context, a *answer, w *segment, dog *watchdog) error {
+func (j *attempt) readBody(a *answer, w *segment) error {
 	buf := j.c.buffers.get(a.n)
 	defer j.c.buffers.put(buf)
 	b, have, crc, flushed := *buf, 0, w.crc, time.Now()
 	asked := w.pos + a.n // the announced end
 	for {
-		n, rerr := a.body.Read(b[have:min(len(b), have+j.c.readMost)])
+		n, rerr := a.body.Read(b[have:])
 		if n > 0 {
 			have += n
-			dog.beat(n)
-			if l := j.c.limiter; l != nil {
-				if err := dog.rest(func() error { return waitLimit(ctx, l, n) }); err != nil && rerr == nil {
-					rerr = err
-				}
-			}
-			j.Progress.Fetched.Add(int64(n)) // after the wait, or the rate would be over the limit
+			j.Progress.Fetched.Add(int64(n))
 			j.c.moved.Add(int64(n))
 		}
 		if have == len(b) || rerr != nil || have > 0 && time.Since(flushed) > j.c.Timeouts.Tick {
@@ -65,7 +58,7 @@ func (j *job) readBody(ctx context.Context, a *answer, w *segment, dog *watchdog
 }
 
 // checkpoint writes the sidecar now and then, so that kill -9 costs little.
-func (j *job) checkpoint(now time.Time) {
+func (j *attempt) checkpoint(now time.Time) {
 	last := j.noted.Load()
 	if now.UnixNano()-last < int64(j.c.Timeouts.Checkpoint) || !j.noted.CompareAndSwap(last, now.UnixNano()) {
 		return
@@ -77,7 +70,7 @@ func (j *job) checkpoint(now time.Time) {
 }
 
 // note writes the sidecar with the ranges that are written.
-func (j *job) note() {
+func (j *attempt) note() {
 	j.noteMu.Lock()
 	defer j.noteMu.Unlock()
 	j.mu.Lock()
@@ -95,4 +88,4 @@ func (j *job) note() {
 }
 
 // lastMove is when bytes were last written, or the try began.
-func (j *job) lastMove() time.Time { return time.Unix(0, j.moved.Load()) }
+func (j *attempt) lastMove() time.Time { return time.Unix(0, j.moved.Load()) }

@@ -19,7 +19,7 @@ type streak struct{ broke, away int }
 
 // classify returns nil, after a pause, for a failure that another request may
 // mend, and else the error that ends this attempt.
-func (j *job) classify(ctx context.Context, err error, s *streak) error {
+func (j *attempt) classify(ctx context.Context, err error, s *streak) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -64,13 +64,13 @@ func (j *job) classify(ctx context.Context, err error, s *streak) error {
 }
 
 // pause waits after the n-th failure in a row.
-func (j *job) pause(ctx context.Context, n int) error {
+func (j *attempt) pause(ctx context.Context, n int) error {
 	return j.c.Sleep(ctx, j.c.Timeouts.Backoff(n))
 }
 
 // waitNetwork waits for a network that lets no connection come about, up to the
 // client's patience.
-func (j *job) waitNetwork(ctx context.Context, err error, s *streak) error {
+func (j *attempt) waitNetwork(ctx context.Context, err error, s *streak) error {
 	s.away, s.broke = s.away+1, 0
 	if p := j.c.Patience; p > 0 && s.away > 1 && time.Since(j.lastMove()) > p {
 		return networkError(err)
@@ -94,7 +94,7 @@ const movesStill = 4
 const maxStreak = 10
 
 // classifyS3 is classify for a response of the storage.
-func (j *job) classifyS3(ctx context.Context, s3 *s3Error, streak int) error {
+func (j *attempt) classifyS3(ctx context.Context, s3 *s3Error, streak int) error {
 	switch s := s3.status; {
 	case s == http.StatusPreconditionFailed:
 		return &Error{Kind: ErrChanged}

@@ -11,23 +11,23 @@ import (
 // to 64, and halves when S3 slows down. It has no other source than the
 // measured throughput.
 type Connections struct {
-	slots  int          // most places that files take at once
-	most   int          // connections, at most
-	units  *Semaphore   // see Share; may be nil
-	taken  atomic.Int64 // places of the files that were admitted
-	mu     sync.Mutex
-	limit  int
-	jobs   map[*job]context.Context
-	before float64 // bytes a second with half the limit; 0: none measured yet
-	ticks  int     // since the limit last changed
-	rising int     // ticks of them in which flows were still getting faster
-	last   float64 // the rate of the tick before
-	sum    float64 // of the rates in ticks that count
-	done   bool    // it stopped growing
+	slots    int          // most places that files take at once
+	most     int          // connections, at most
+	units    *Semaphore   // see Share; may be nil
+	taken    atomic.Int64 // places of the files that were admitted
+	mu       sync.Mutex
+	limit    int
+	attempts map[*attempt]context.Context
+	before   float64 // bytes a second with half the limit; 0: none measured yet
+	ticks    int     // since the limit last changed
+	rising   int     // ticks of them in which flows were still getting faster
+	last     float64 // the rate of the tick before
+	sum      float64 // of the rates in ticks that count
+	done     bool    // it stopped growing
 }
 
 func NewConnections(slots, most int) *Connections {
-	return &Connections{slots: slots, most: most, limit: min(FirstConns, most), jobs: map[*job]context.Context{}}
+	return &Connections{slots: slots, most: most, limit: min(FirstConns, most), attempts: map[*attempt]context.Context{}}
 }
 
 // settleTicks is how many ticks a limit is looked at before the next step.
@@ -64,24 +64,24 @@ func (c *Connections) crowded() bool { return c.units != nil && c.units.Crowded(
 // SetTaken sets the number of places that the admitted files take.
 func (c *Connections) SetTaken(n int) { c.taken.Store(int64(n)) }
 
-func (c *Connections) join(ctx context.Context, j *job) {
+func (c *Connections) join(ctx context.Context, j *attempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.jobs) == 0 {
+	if len(c.attempts) == 0 {
 		c.limit, c.before, c.done = min(FirstConns, c.most), 0, false
 		c.begin()
 	}
-	c.jobs[j] = ctx
+	c.attempts[j] = ctx
 }
 
-func (c *Connections) quit(j *job) {
+func (c *Connections) quit(j *attempt) {
 	c.mu.Lock()
-	delete(c.jobs, j)
+	delete(c.attempts, j)
 	c.mu.Unlock()
 	c.spread()
 }
 
-// quota is the number of connections of one job: its share of the places that
+// quota is the number of connections of one attempt: its share of the places that
 // running and admitted files take.
 func (c *Connections) quota(weight int) int {
 	c.mu.Lock()
@@ -106,7 +106,7 @@ func (c *Connections) begin() { c.ticks, c.rising, c.last, c.sum = 0, 0, 0, 0 }
 func (c *Connections) look(rate, left float64) (grew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.jobs) == 0 || c.done || rate <= 0 {
+	if len(c.attempts) == 0 || c.done || rate <= 0 {
 		return false
 	}
 	rises := rate > 1.1*c.last
@@ -136,15 +136,15 @@ func (c *Connections) look(rate, left float64) (grew bool) {
 	return false
 }
 
-// spread lets the jobs start the connections of their quota.
+// spread lets the attempts start the connections of their quota.
 func (c *Connections) spread() {
 	c.mu.Lock()
-	jobs := make(map[*job]context.Context, len(c.jobs))
-	for j, ctx := range c.jobs {
-		jobs[j] = ctx
+	attempts := make(map[*attempt]context.Context, len(c.attempts))
+	for j, ctx := range c.attempts {
+		attempts[j] = ctx
 	}
 	c.mu.Unlock()
-	for j, ctx := range jobs {
+	for j, ctx := range attempts {
 		j.growIfWorking(ctx)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // the storage slows down.
 func TestConnections(t *testing.T) {
 	c := NewConnections(16, MaxConns)
-	c.jobs[&job{}] = nil
+	c.attempts[&attempt{}] = nil
 	for range 3 {
 		c.Slower()
 	}
@@ -28,7 +28,7 @@ func TestConnections(t *testing.T) {
 		want       int
 	}{{1.05, 1000, 16}, {1.5, 1000, 64}, {1.5, worthATry - 1, 16}} { // rate: growth of throughput with each doubling; left: remaining ticks
 		c := NewConnections(16, MaxConns)
-		c.jobs[&job{}] = nil
+		c.attempts[&attempt{}] = nil
 		now := 100.0
 		for range 5 {
 			for range settleTicks + 1 { // the first tick raises the number

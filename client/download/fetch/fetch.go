@@ -5,11 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"usher/backend/api"
 	"usher/client/download/part"
@@ -77,8 +76,7 @@ type Config struct {
 type Client struct {
 	Config
 	transport *Transport
-	limiter   *rate.Limiter
-	readMost  int // bytes of one read
+	requests  http.RoundTripper // transport, with its watchdog and its limit
 	buffers   buffers
 	moved     atomic.Int64
 }
@@ -88,10 +86,10 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Now == nil || cfg.Sleep == nil || cfg.Connections == nil || cfg.Small == nil || cfg.Timeouts.Idle <= 0 {
 		return nil, errors.New("fetch: Config needs Timeouts, Now, Sleep, Connections and Small")
 	}
-	c := &Client{Config: cfg, transport: NewTransport(cfg.Dial, cfg.RootCAs, cfg.Timeouts.Idle, cfg.Idle), readMost: BufferSize}
+	c := &Client{Config: cfg, transport: NewTransport(cfg.Dial, cfg.RootCAs, cfg.Timeouts.Idle, cfg.Idle)}
+	c.requests = &watchdog{c.transport, cfg.Timeouts}
 	if cfg.Limit > 0 {
-		c.limiter = rate.NewLimiter(rate.Limit(cfg.Limit), int(min(cfg.Limit, BufferSize)))
-		c.readMost = int(min(max(cfg.Limit/8, 512), BufferSize))
+		c.requests = newLimited(c.requests, cfg.Limit) // its waits are no stall
 	}
 	return c, nil
 }
@@ -151,8 +149,8 @@ type Object struct {
 	Weight int  // of the object's share of Connections
 }
 
-// Task is one attempt to fetch an object.
-type Task struct {
+// Job is one attempt to fetch an object.
+type Job struct {
 	Object   Object
 	Ticket   *ticket.Ticket // the first one
 	Source   Source
@@ -168,18 +166,18 @@ type Result struct {
 	Size     int64
 	Modified time.Time
 	Label    string // the name of the checksum that matched; "size": none was known
-	job      *job
+	attempt  *attempt
 }
 
 // Keep writes the sidecar, so that a later attempt finds all bytes.
-func (r Result) Keep() { r.job.note() }
+func (r Result) Keep() { r.attempt.note() }
 
 // Fetch fetches the missing bytes, and verifies the whole. After a failure it
 // keeps the part for the next attempt, or removes it where its bytes are of no
 // use: ErrChanged, ErrMismatch, ErrNoRange and ErrCancelled.
-func (c *Client) Fetch(ctx context.Context, t Task) (Result, error) {
+func (c *Client) Fetch(ctx context.Context, t Job) (Result, error) {
 	o := t.Object
-	j := &job{c: c, Task: t, plain: o.Plain, named: o.Named, noRange: o.Whole, etag: o.ETag, version: o.Version,
+	j := &attempt{c: c, Job: t, plain: o.Plain, named: o.Named, noRange: o.Whole, etag: o.ETag, version: o.Version,
 		size: o.Size, modified: o.Modified, checksum: o.Checksum, parts: o.Parts, ticket: t.Ticket, request: t.Ticket.Request}
 	err := j.prepare()
 	if err == nil {
@@ -192,5 +190,5 @@ func (c *Client) Fetch(ctx context.Context, t Task) (Result, error) {
 		j.abandon(err)
 		return Result{}, err
 	}
-	return Result{Size: j.size, Modified: j.modified, Label: j.expected.Label(), job: j}, nil
+	return Result{Size: j.size, Modified: j.modified, Label: j.expected.Label(), attempt: j}, nil
 }

@@ -15,10 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"usher/backend/api"
 	"usher/client/download/part"
@@ -95,7 +92,7 @@ func fetchOne(t *testing.T, c *Client, s *store, sum *api.Checksum) (got []byte,
 	p = &Progress{}
 	var list []Event
 	mu := make(chan struct{}, 1)
-	_, err = c.Fetch(t.Context(), Task{
+	_, err = c.Fetch(t.Context(), Job{
 		Object: Object{Bucket: "b", Key: "k", ETag: `"e"`, Size: int64(len(s.data)), Checksum: sum, Weight: 1},
 		Ticket: first, Source: s, File: file, Progress: p,
 		Notify: func(e Event) { mu <- struct{}{}; list = append(list, e); <-mu },
@@ -162,50 +159,12 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
-// The watchdog cuts a connection without bytes, and not one that usher holds back.
-func TestWatchdog(t *testing.T) {
-	for _, row := range []struct {
-		name string
-		use  func(*watchdog)
-		want error
-	}{
-		{"no bytes", func(*watchdog) {}, ErrStalled},
-		{"held back", func(d *watchdog) { _ = d.rest(func() error { time.Sleep(3 * d.t.Idle); return nil }); d.stop() }, nil},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cut := context.WithCancelCause(t.Context())
-				d := newWatchdog(Timeouts{Idle: time.Second, RateWindow: time.Minute, MinRate: 1}, cut)
-				row.use(d)
-				time.Sleep(2 * time.Second)
-				if got := context.Cause(ctx); !errors.Is(got, row.want) {
-					t.Errorf("the cause is %v", got)
-				}
-				d.stop()
-			})
-		})
-	}
-}
-
-// waitLimit requests at most the burst of the limiter at a time.
-func TestLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		if err := waitLimit(t.Context(), rate.NewLimiter(100, 10), 110); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(began); took != time.Second {
-			t.Errorf("110 units at 100 a second, 10 of them at once, took %v", took)
-		}
-	})
-}
-
 // Stream writes in order, and resumes inside the object.
 func TestStream(t *testing.T) {
 	s := serve(t, &store{data: text(1 << 20)})
 	var out strings.Builder
 	first, _ := s.Ticket(t.Context(), false)
-	got, err := client(t, Config{}).Stream(t.Context(), Task{
+	got, err := client(t, Config{}).Stream(t.Context(), Job{
 		Object: Object{Bucket: "b", Key: "k", ETag: `"e"`, Size: int64(len(s.data))},
 		Ticket: first, Source: s, Progress: &Progress{}, Notify: func(Event) {},
 	}, &out)
@@ -220,7 +179,7 @@ func TestOutage(t *testing.T) {
 	c := client(t, Config{})
 	down := &net.OpError{Op: "dial", Err: errors.New("down")}
 	offline := 0
-	j := &job{c: c, Task: Task{Progress: &Progress{}, Notify: func(e Event) {
+	j := &attempt{c: c, Job: Job{Progress: &Progress{}, Notify: func(e Event) {
 		if e.Kind == Offline && errors.Is(e.Err, ErrNetwork) {
 			offline++
 		}

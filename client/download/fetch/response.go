@@ -55,11 +55,8 @@ func (c *Client) get(ctx context.Context, t *ticket.Ticket, off, end int64) (*an
 	if end >= 0 {
 		req.Header.Set("Range", "bytes="+strconv.FormatInt(off, 10)+"-"+strconv.FormatInt(end-1, 10))
 	}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.requests.RoundTrip(req)
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
 		return nil, err
 	}
 	a, err := readAnswer(resp, t, off, end)

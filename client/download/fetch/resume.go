@@ -9,7 +9,7 @@ import (
 )
 
 // prepare decides how the bytes are summed and takes over the part of an earlier attempt.
-func (j *job) prepare() error {
+func (j *attempt) prepare() error {
 	var err error
 	if j.expected, err = verify.Expect(j.checksum, j.parts, j.size); errors.Is(err, verify.ErrUnusable) {
 		j.lookUp = true
@@ -31,7 +31,7 @@ func (j *job) prepare() error {
 // resume reads the part again where its sidecar lists bytes,
 // and takes only ranges whose sums agree: after a power cut the sidecar may
 // know more than the disk. Without a sidecar that fits, the part is emptied.
-func (j *job) resume() []verify.Range {
+func (j *attempt) resume() []verify.Range {
 	if j.File.Size() > 0 && !j.noRange {
 		if s, ok := j.File.Notes(); ok && s.ETag == j.etag && s.Bucket == j.Object.Bucket &&
 			s.Key == j.Object.Key && (s.ETag != "" || !s.Modified.IsZero() && s.Modified.Equal(j.modified)) && (j.size < 0 || s.Size == j.size) {
@@ -54,7 +54,7 @@ func (j *job) resume() []verify.Range {
 	return nil
 }
 
-func (j *job) readBack(s part.Sidecar) []verify.Range {
+func (j *attempt) readBack(s part.Sidecar) []verify.Range {
 	kind := j.expected.CRC()
 	if s.CRC != kind.Name() {
 		return nil
@@ -85,7 +85,7 @@ func (j *job) readBack(s part.Sidecar) []verify.Range {
 
 // verify compares the whole with its checksum. The sums of the ranges are at hand;
 // a hash alone needs the bytes once more, in order.
-func (j *job) verify(ctx context.Context) error {
+func (j *attempt) verify(ctx context.Context) error {
 	if j.lookUp {
 		j.Notify(Event{Kind: Checking})
 		tk, err := j.Source.Ticket(ctx, false)
@@ -119,7 +119,7 @@ func (j *job) verify(ctx context.Context) error {
 
 // abandon keeps the part of a failed attempt where its bytes are of use, and else
 // removes it.
-func (j *job) abandon(err error) {
+func (j *attempt) abandon(err error) {
 	keep := j.File.Named() && j.ledger != nil && j.ledger.have() > 0
 	switch {
 	case errors.Is(err, ErrMismatch), errors.Is(err, ErrNoRange):

@@ -13,7 +13,7 @@ import (
 // Stream fetches an object in order, from its first byte, into w. After a lost
 // connection it resumes from the byte that it had. The checksum is compared at the
 // end, when the bytes are out: ErrMismatch. A failure of w is returned as it is.
-func (c *Client) Stream(ctx context.Context, t Task, w io.Writer) (Result, error) {
+func (c *Client) Stream(ctx context.Context, t Job, w io.Writer) (Result, error) {
 	o := t.Object
 	if o.Size < 0 {
 		return Result{}, mismatch("its size is not known")
@@ -22,7 +22,7 @@ func (c *Client) Stream(ctx context.Context, t Task, w io.Writer) (Result, error
 	if err != nil && !errors.Is(err, verify.ErrUnusable) {
 		return Result{}, mismatch(err.Error())
 	}
-	j := &job{c: c, Task: t, plain: true, etag: o.ETag, size: o.Size, ticket: t.Ticket, checksum: o.Checksum, expected: check}
+	j := &attempt{c: c, Job: t, plain: true, etag: o.ETag, size: o.Size, ticket: t.Ticket, checksum: o.Checksum, expected: check}
 	j.ledger = newLedger(o.Size, check, nil)
 	sum := verify.NewStream(check)
 	for failed := (streak{}); ; {
@@ -48,7 +48,7 @@ func (c *Client) Stream(ctx context.Context, t Task, w io.Writer) (Result, error
 	if !sum.Matches() && !c.NoVerify {
 		return Result{}, mismatch("its " + check.Label() + " differs; what was written is not to be used")
 	}
-	return Result{Size: o.Size, Label: check.Label(), job: j}, nil
+	return Result{Size: o.Size, Label: check.Label(), attempt: j}, nil
 }
 
 // First returns the first n bytes of a ticket's object.
@@ -86,15 +86,11 @@ type writerError struct{ err error }
 func (p *writerError) Error() string { return p.err.Error() }
 
 // copyRest copies the missing bytes, with one GET.
-func (j *job) copyRest(ctx context.Context, w io.Writer) error {
+func (j *attempt) copyRest(ctx context.Context, w io.Writer) error {
 	t, err := j.current(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
-	dog := newWatchdog(j.c.Timeouts, cut)
-	defer dog.stop()
 	at, end := j.Progress.Done.Load(), j.size
 	if at == 0 {
 		end = -1
@@ -113,22 +109,11 @@ func (j *job) copyRest(ctx context.Context, w io.Writer) error {
 	}
 	buf := make([]byte, BufferSize)
 	for {
-		n, rerr := a.body.Read(buf[:min(len(buf), j.c.readMost)])
+		n, rerr := a.body.Read(buf)
 		if n > 0 {
-			dog.beat(n)
 			j.Progress.Fetched.Add(int64(n))
-			if err := dog.rest(func() error {
-				if l := j.c.limiter; l != nil {
-					if err := waitLimit(ctx, l, n); err != nil {
-						return err
-					}
-				}
-				if _, err := w.Write(buf[:n]); err != nil { // a full pipe is no stall
-					return &writerError{err}
-				}
-				return nil
-			}); err != nil {
-				return err
+			if _, err := w.Write(buf[:n]); err != nil {
+				return &writerError{err}
 			}
 			j.Progress.Done.Add(int64(n))
 		}
@@ -138,9 +123,6 @@ func (j *job) copyRest(ctx context.Context, w io.Writer) error {
 		case rerr == io.EOF:
 			return nil
 		case rerr != nil:
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
-			}
 			return rerr
 		}
 	}

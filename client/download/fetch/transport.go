@@ -30,7 +30,7 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 func NewTransport(dial Dial, roots *x509.CertPool, idle time.Duration, most int) *Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	// Before dog loses patience: no connection is the network's fault, and
+	// Before the watchdog cuts: no connection is the network's fault, and
 	// waited for, while a stalled connection ends the attempt after some tries.
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: idle / 2, KeepAlive: 15 * time.Second}).DialContext

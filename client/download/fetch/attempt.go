@@ -14,10 +14,10 @@ import (
 	"usher/client/download/verify"
 )
 
-// job is one attempt to fetch one content: its connections, its ledger and its
+// attempt is one try to do a Job: its connections, its ledger and its
 // current ticket.
-type job struct {
-	Task
+type attempt struct {
+	Job
 	c        *Client
 	plain    bool
 	named    bool
@@ -55,7 +55,7 @@ type job struct {
 
 // fetchAll runs connections until every byte is there or nothing more can be
 // done. Written bytes stay.
-func (j *job) fetchAll(ctx context.Context) error {
+func (j *attempt) fetchAll(ctx context.Context) error {
 	j.began, j.had = time.Now(), j.Progress.Done.Load()
 	j.moved.Store(j.began.UnixNano())
 	if j.plain {
@@ -85,9 +85,9 @@ func (j *job) fetchAll(ctx context.Context) error {
 	return io.ErrUnexpectedEOF
 }
 
-// grow starts connections up to the job's quota. An object of unknown size has
+// grow starts connections up to the attempt's quota. An object of unknown size has
 // one connection until the headers of the first response.
-func (j *job) grow(ctx context.Context) {
+func (j *attempt) grow(ctx context.Context) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	quota := 1
@@ -112,12 +112,12 @@ func (j *job) grow(ctx context.Context) {
 	}
 }
 
-// growIfWorking is grow for a job that still has a connection.
-func (j *job) growIfWorking(ctx context.Context) {
+// growIfWorking is grow for an attempt that still has a connection.
+func (j *attempt) growIfWorking(ctx context.Context) {
 	j.mu.Lock()
 	working := j.working > 0
 	if working {
-		j.wg.Add(1) // keeps the job open meanwhile
+		j.wg.Add(1) // keeps the attempt open meanwhile
 	}
 	j.mu.Unlock()
 	if working {
@@ -131,7 +131,7 @@ func (j *job) growIfWorking(ctx context.Context) {
 // share the connections it is the whole share: the next file fills the tail,
 // and each request costs the server as much as some 100 KiB. A file that has
 // one connection is asked for as a whole.
-func (j *job) partSize(conns int) int64 {
+func (j *attempt) partSize(conns int) int64 {
 	if j.plain || j.noRange || j.size < 0 || conns == 1 {
 		return max(j.size, 1)
 	}
@@ -144,7 +144,7 @@ func (j *job) partSize(conns int) int64 {
 
 // worth is the least number of bytes that another connection takes over: those
 // that one connection moves while a request begins. It runs under mu.
-func (j *job) worth() int64 {
+func (j *attempt) worth() int64 {
 	took := time.Since(j.began).Seconds()
 	each := float64(j.Progress.Done.Load()-j.had) / max(took, 1e-3) / float64(max(j.working, 1))
 	return max(int64(each*stealTime.Seconds()), minSteal)
@@ -154,7 +154,7 @@ func (j *job) worth() int64 {
 const stealTime = 100 * time.Millisecond
 
 // work is one connection: it fetches segments until there are none, or too many.
-func (j *job) work(ctx context.Context, w *segment) {
+func (j *attempt) work(ctx context.Context, w *segment) {
 	defer j.wg.Done()
 	var failed streak
 	for {
@@ -196,7 +196,7 @@ func (j *job) work(ctx context.Context, w *segment) {
 
 // current is a ticket that may start a request; a new one is asked for when
 // little of its life is left.
-func (j *job) current(ctx context.Context) (*ticket.Ticket, error) {
+func (j *attempt) current(ctx context.Context) (*ticket.Ticket, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := j.c.Now()
@@ -215,14 +215,14 @@ func (j *job) current(ctx context.Context) (*ticket.Ticket, error) {
 }
 
 // released is the id of the request that released the last URL.
-func (j *job) released() string {
+func (j *attempt) released() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.request
 }
 
 // works notes that S3 took a ticket.
-func (j *job) works(t *ticket.Ticket) {
+func (j *attempt) works(t *ticket.Ticket) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ticket == t {
@@ -232,7 +232,7 @@ func (j *job) works(t *ticket.Ticket) {
 
 // spent drops a ticket that S3 no longer takes, and reports whether it is the
 // second in a row that S3 never took.
-func (j *job) spent(t *ticket.Ticket) (hopeless bool) {
+func (j *attempt) spent(t *ticket.Ticket) (hopeless bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ticket == t {
@@ -247,22 +247,18 @@ func (j *job) spent(t *ticket.Ticket) (hopeless bool) {
 }
 
 // fetch fills one lane with one GET.
-func (j *job) fetch(ctx context.Context, w *segment) error {
+func (j *attempt) fetch(ctx context.Context, w *segment) error {
 	t, err := j.current(ctx)
 	if err != nil {
 		return err
 	}
-	conn, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
-	dog := newWatchdog(j.c.Timeouts, cut)
-	defer dog.stop()
 	end := j.ledger.endOf(w)
 	all := w.pos == 0 && (j.plain || j.noRange || end == j.size && j.size > 0)
 	if all {
 		end = -1
 	}
 	asked := time.Now()
-	a, err := j.c.get(conn, t, w.pos, end)
+	a, err := j.c.get(ctx, t, w.pos, end)
 	if err != nil {
 		return j.refusal(t, err)
 	}
@@ -280,15 +276,11 @@ func (j *job) fetch(ctx context.Context, w *segment) error {
 	if a.n < 0 { // chunked: the response has no length, the object has
 		a.n = j.size - w.pos
 	}
-	err = j.readBody(conn, a, w, dog)
-	if cause := context.Cause(conn); err != nil && cause != nil {
-		return cause
-	}
-	return err
+	return j.readBody(a, w)
 }
 
 // refusal turns S3's "not with this URL" into a try with another one, once.
-func (j *job) refusal(t *ticket.Ticket, err error) error {
+func (j *attempt) refusal(t *ticket.Ticket, err error) error {
 	var s3 *s3Error
 	if !errors.As(err, &s3) {
 		return err
@@ -307,7 +299,7 @@ func (j *job) refusal(t *ticket.Ticket, err error) error {
 }
 
 // firstResponse learns from the first answer and opens the way for the other connections.
-func (j *job) firstResponse(ctx context.Context, a *answer) error {
+func (j *attempt) firstResponse(ctx context.Context, a *answer) error {
 	j.mu.Lock()
 	if a.total >= 0 && j.size >= 0 && a.total != j.size {
 		j.mu.Unlock()

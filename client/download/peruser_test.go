@@ -8,16 +8,16 @@ import (
 	"usher/backend/api"
 )
 
-// TestHands checks that the transfers of one user stop when another user signs
+// TestPerUser checks that the transfers of one user stop when another user signs
 // in, cause no release for the other user, and are unfinished transfers when the
 // first user signs in again.
-func TestHands(t *testing.T) {
+func TestPerUser(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/ada", random(1, 9<<20), "CRC64NVME")
 	w.put("b/grace", random(2, 1000), "CRC64NVME")
 	dir, state := scratch(t), t.TempDir()
 	asked := map[string][]string{} // by owner
-	h, err := NewHands("ada", func(owner string) (*Engine, error) {
+	h, err := NewPerUser("ada", func(owner string) (*Engine, error) {
 		c := w.config()
 		if owner != "" {
 			c.QueueFile = filepath.Join(state, "queue-"+owner+".json")
@@ -42,8 +42,8 @@ func TestHands(t *testing.T) {
 	w.mu.Unlock()
 	h.Add(w.request("b/ada", dir))
 	eventually(t, "waiting for a sign-in", func() bool { return h.Snapshot().Transfers[0].State == WaitingSignIn })
-	must(t, h.HandOver("")) // ada signs out
-	must(t, h.HandOver("grace"))
+	must(t, h.SwitchTo("")) // ada signs out
+	must(t, h.SwitchTo("grace"))
 	h.SignedIn()
 	if left, err := h.Unfinished(); err != nil || len(left) != 0 || len(h.Snapshot().Transfers) != 0 || !h.Keeps() {
 		t.Errorf("grace finds %v, %v and %d transfers", left, err, len(h.Snapshot().Transfers))
@@ -51,11 +51,11 @@ func TestHands(t *testing.T) {
 	h.Add(w.request("b/grace", dir))
 	eventually(t, "grace's file", func() bool { return h.Snapshot().FilesDone == 1 })
 	close(stuck)
-	must(t, h.HandOver("grace")) // nothing changes
+	must(t, h.SwitchTo("grace")) // nothing changes
 	if h.Snapshot().FilesDone != 1 {
 		t.Error("the same owner got another engine")
 	}
-	must(t, h.HandOver("ada"))
+	must(t, h.SwitchTo("ada"))
 	left, err := h.Unfinished()
 	if err != nil || len(left) != 1 || left[0].Request.Key != "ada" {
 		t.Fatalf("ada finds %v, %v", left, err)
@@ -68,7 +68,7 @@ func TestHands(t *testing.T) {
 		}
 	}
 	must(t, h.Close())
-	if err := h.HandOver("grace"); err != nil || h.owner != "ada" {
+	if err := h.SwitchTo("grace"); err != nil || h.owner != "ada" {
 		t.Errorf("after the end it goes to %q, %v", h.owner, err)
 	}
 }
