@@ -2,22 +2,21 @@ package download
 
 import (
 	"context"
-	"errors"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"usher/client/download/fetch"
-	"usher/client/download/part"
 	"usher/client/download/ticket"
 )
 
 // attempt is one try of a transfer: a look at the disk, a ticket, a place among
-// the requests, the bytes and the final name.
+// the requests, the bytes and the final name. Each step takes plain values and
+// returns its result; only this file notes results in the transfer.
 func (e *Engine) attempt(ctx context.Context, t *transfer, r *retryNote) (State, error) {
-	p, err := e.plan(t)
+	to := t.target()
+	p, err := e.look(to)
+	e.notePlan(t, p)
 	if err == nil && !p.skip {
-		err = e.admissible(t)
+		err = e.admissible(to, t.refused)
 	}
 	if err != nil || p.skip {
 		return p.state, err
@@ -25,7 +24,8 @@ func (e *Engine) attempt(ctx context.Context, t *transfer, r *retryNote) (State,
 	named := t.isSmall() && len(p.compare) == 0
 	tk, err := e.ticketFor(ctx, t, named)
 	if err == nil && len(p.compare) > 0 {
-		p, err = e.sameContent(t, p, tk)
+		p, err = e.sameContent(to, p, tk)
+		e.notePlan(t, p)
 	}
 	if err != nil || p.skip {
 		return p.state, err
@@ -37,21 +37,47 @@ func (e *Engine) attempt(ctx context.Context, t *transfer, r *retryNote) (State,
 	if err != nil {
 		return Failed, err
 	}
-	state, err := e.fetchInto(ctx, t, job, p)
+	got, err := e.save(ctx, to, job, p, func() { e.startedAgain(t) })
 	leave(err)
-	return state, err
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t.result.verified = got.verified; err == nil && got.end == Done {
+		t.result.dest, t.err = got.dest, nil
+	}
+	return got.end, err
 }
 
-// admissible returns the reason why a transfer cannot be released, or cannot be
-// written where it lands.
-func (e *Engine) admissible(t *transfer) error {
-	if t.refused != nil {
-		return t.refused
+// notePlan notes the result of a look at the disk.
+func (e *Engine) notePlan(t *transfer, p plan) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t.result.dest = p.path
+	if p.begun != nil {
+		e.adopt(t, *p.begun)
 	}
-	if err := e.disk.Check(t.req.Dir, t.segs[:len(t.segs)-1]); err != nil {
+	if p.skip {
+		t.result.verified, t.result.differs = p.verified, p.differs
+	}
+}
+
+// startedAgain notes that the part of another content was dropped.
+func (e *Engine) startedAgain(t *transfer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t.result.anew = true
+	e.report(t, Running, nil, "The file changed since the last try; starting from the beginning.")
+}
+
+// admissible returns the reason why a target cannot be released, or cannot be
+// written where it lands. refused is a reason that is known beforehand.
+func (e *Engine) admissible(to target, refused error) error {
+	if refused != nil {
+		return refused
+	}
+	if err := e.disk.Check(to.dir, to.dirs); err != nil {
 		return err
 	}
-	return e.fits(t)
+	return e.fits(to)
 }
 
 // jobOf describes a transfer to package fetch. r is nil for a stream.
@@ -67,6 +93,12 @@ func (e *Engine) jobOf(t *transfer, tk *ticket.Ticket, r *retryNote) fetch.Job {
 		Source:   source{e, t},
 		Progress: &t.progress,
 		Notify:   func(ev fetch.Event) { e.fetched(t, ev) },
+		Sized: func(size int64) error {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.resize(t, size)
+			return nil
+		},
 		Chain: func() (string, time.Time) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -117,124 +149,4 @@ func (e *Engine) enter(ctx context.Context, t *transfer, o *fetch.Object) (leave
 			places.Faster()
 		}
 	}, nil
-}
-
-// fetchInto opens the part, fetches the missing bytes and gives the part its name.
-func (e *Engine) fetchInto(ctx context.Context, t *transfer, job fetch.Job, p plan) (State, error) {
-	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], true)
-	if err != nil {
-		return Failed, err
-	}
-	defer f.Release()
-	begun := !p.fresh && e.dropOld(t, f, job.Object)
-	space := &claim{t: t, size: job.Object.Size}
-	defer e.disk.Unreserve(space)
-	job.Sized = func(size int64) error {
-		e.mu.Lock()
-		e.resize(t, size)
-		e.mu.Unlock()
-		space.size = size
-		return space.reserve(f)
-	}
-	if job.Object.Size >= 0 {
-		if err := job.Sized(job.Object.Size); err != nil {
-			return Failed, err
-		}
-	}
-	if job.File, err = e.openPart(t, f, job.Object, p, begun); err != nil {
-		return Failed, err
-	}
-	defer job.File.Close()
-	kept := job.File.Named()
-	got, err := e.fetcher.Fetch(ctx, job)
-	if err == nil {
-		return e.deliver(t, f, job, got)
-	}
-	e.mu.Lock()
-	t.result.verified = ""
-	e.mu.Unlock()
-	path := filepath.Join(f.Path(), t.segs[len(t.segs)-1])
-	if errors.Is(err, fetch.ErrMismatch) {
-		path = t.req.Key
-	}
-	if full(err) {
-		return Failed, &Error{Kind: ErrDisk, Path: path, Needed: max(space.Remaining(), 1), Free: max(f.Free(), 0),
-			kept: kept && t.progress.Done.Load() > 0, cause: err}
-	}
-	return Failed, mapped(err, path, kept && t.progress.Done.Load() > 0)
-}
-
-// full reports whether the disk has no space left.
-func full(err error) bool {
-	return errors.Is(err, fetch.ErrDisk) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
-}
-
-// dropOld removes the parts of other contents of the object, and reports whether
-// an earlier run has begun this one.
-func (e *Engine) dropOld(t *transfer, f *part.Folder, o fetch.Object) (begun bool) {
-	old, _, begun := f.OldParts(o.Bucket, o.Key, o.ETag, part.Name(o.Bucket, o.Key, o.ETag))
-	for _, name := range old {
-		f.DropPart(name)
-		e.mu.Lock()
-		t.result.anew = true
-		e.report(t, Running, nil, "The file changed since the last try; starting from the beginning.")
-		e.mu.Unlock()
-	}
-	return begun
-}
-
-// openPart opens the part of an object. A small new file needs no name before it
-// is complete.
-func (e *Engine) openPart(t *transfer, f *part.Folder, o fetch.Object, p plan, begun bool) (*part.File, error) {
-	open := f.Open
-	if o.Plain && o.Size >= 0 && o.Size <= fetch.BufferSize && !begun && t.req.Conflict != Overwrite {
-		open = f.OpenNew
-	}
-	file, err := open(part.Name(o.Bucket, o.Key, o.ETag))
-	if err != nil {
-		return nil, err
-	}
-	file.Begin(begun)
-	if file.Named() && !file.Begun() && !p.taken {
-		if _, err := f.Lstat(filepath.Base(p.path)); err == nil {
-			file.Remove()
-			return nil, part.ErrArrived
-		}
-	}
-	return file, nil
-}
-
-// deliver gives the verified part its name. The transfer is done once that is
-// durable; small files wait for a sync they share.
-func (e *Engine) deliver(t *transfer, f *part.Folder, job fetch.Job, got fetch.Result) (State, error) {
-	if err := job.File.Resize(got.Size); err != nil { // an earlier run with another size was here
-		return Failed, err
-	}
-	when := got.Modified
-	if when.IsZero() {
-		when = e.cfg.Now()
-	}
-	name := t.segs[len(t.segs)-1]
-	if t.req.Name == "" {
-		name = f.Claim(name, t.req.Bucket+"/"+t.req.Key)
-	}
-	used, err := job.File.Finish(name, when, t.req.Conflict.taken(), part.RecordOf(job.Object.ETag, got.Label, got.Size, when))
-	if errors.Is(err, ErrExists) && job.File.Opened() && job.File.SameAs(name) {
-		// Another usher was faster, between the look at the disk and the lock.
-		job.File.Remove()
-		e.mu.Lock()
-		t.result.verified = got.Label
-		e.mu.Unlock()
-		return Skipped, nil
-	}
-	if err != nil {
-		if job.File.Opened() {
-			got.Keep()
-		}
-		return Failed, err
-	}
-	e.mu.Lock()
-	t.result.dest, t.result.verified, t.err = filepath.Join(f.Path(), used), got.Label, nil
-	e.mu.Unlock()
-	return Done, nil
 }

@@ -9,10 +9,8 @@ import (
 )
 
 // adopt takes over the chain of audit events that an earlier run began, so
-// that the auditor sees one row for one file.
+// that the auditor sees one row for one file, under mu.
 func (e *Engine) adopt(t *transfer, s part.Sidecar) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if age := e.cfg.Now().Sub(s.EventAt); t.chain.first != "" || !eventID(s.Event) || age < 0 || age > chainAge {
 		return
 	}

@@ -26,7 +26,7 @@
 //
 // The path of one file: admission (admit.go) → one attempt (attempt.go), which
 // looks at the disk (plan.go), releases a URL (release.go, ticket/), fetches and
-// verifies (fetch/), and gives the part its name (part/) → the shared sync of small
+// verifies (fetch/), and gives the part its name (deliver.go, part/) → the shared sync of small
 // files (run.go) → the end, counted and reported (finish.go). Every state passes
 // transition (states.go).
 package download

@@ -105,12 +105,15 @@ var (
 
 // mapped turns a failure of the packages part and fetch into an *Error, which has
 // a sentence for people. path is the file or object of a failure that names none,
-// and kept reports whether fetched bytes are still there. Other errors stay.
+// and kept reports whether fetched bytes are still there. Other errors stay, and an
+// *Error does unless a more exact failure of part caused it.
 func mapped(err error, path string, kept bool) error {
+	var known *Error
 	var fetched *fetch.Error
 	var local *part.Error
-	switch {
-	case errors.As(err, &fetched):
+	switch isKnown := errors.As(err, &known); {
+	case isKnown && !errors.As(known.cause, &local):
+	case !isKnown && errors.As(err, &fetched):
 		own := &Error{Kind: fetched.Kind, Path: path, Detail: fetched.Detail}
 		switch fetched.Kind {
 		case fetch.ErrDisk:

@@ -114,35 +114,32 @@ type plan struct {
 	skip    bool
 	state   State
 	path    string
-	fresh   bool     // the folder is not there yet
-	taken   bool     // something has the name
-	compare []string // files that may be the same: their size is right
+	fresh   bool          // the folder is not there yet
+	taken   bool          // something has the name
+	compare []string      // files that may be the same: their size is right
+	begun   *part.Sidecar // of an earlier run; nil: none
+
+	verified string // of skip: see Transfer.Verified
+	differs  bool   // of skip: see Transfer.Differs
 }
 
-// plan looks at the destination before anything is asked of the backend, so
+// look looks at the destination before anything is asked of the backend, so
 // that a file that is here already costs neither a URL nor an audit event.
-func (e *Engine) plan(t *transfer) (plan, error) {
-	dirs, name := t.segs[:len(t.segs)-1], t.segs[len(t.segs)-1]
-	p := plan{path: filepath.Join(append([]string{t.req.Dir}, t.segs...)...)}
-	defer func() {
-		e.mu.Lock()
-		t.result.dest = p.path
-		e.mu.Unlock()
-	}()
-	f, err := e.disk.Folder(t.req.Dir, dirs, false)
+func (e *Engine) look(to target) (plan, error) {
+	p := plan{path: to.below(to.dir)}
+	f, err := e.disk.Folder(to.dir, to.dirs, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.fresh = true
 		return p, nil
 	}
 	if err != nil {
-		return plan{state: Failed}, err
+		p.state = Failed
+		return p, err
 	}
 	defer f.Release()
-	if t.req.Name == "" {
-		name = f.Claim(name, t.req.Bucket+"/"+t.req.Key)
-	}
-	if s, ok := f.Leftover(t.req.Bucket, t.req.Key); ok {
-		e.adopt(t, s)
+	name := to.nameIn(f)
+	if s, ok := f.Leftover(to.bucket, to.key); ok {
+		p.begun = &s
 	}
 	info, err := f.Lstat(name)
 	if err == nil && info.IsDir() {
@@ -153,23 +150,25 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return p, nil
 		}
-		return plan{state: Failed}, diskError(p.path, err)
+		p.state = Failed
+		return p, diskError(p.path, err)
 	}
 	p.taken = true
-	if t.req.Conflict == Refuse || t.req.Conflict == Overwrite {
+	if to.conflict == Refuse || to.conflict == Overwrite {
 		if err := f.Replaceable(name); err != nil {
-			return plan{state: Failed}, err
+			p.state = Failed
+			return p, err
 		}
 	}
-	if t.candidates(f, &p, name, info) {
-		f.DropParts(t.req.Bucket, t.req.Key, t.req.ETag)
-		return e.leave(t, p, part.Recorded, false), nil
+	if to.candidates(f, &p, name, info) {
+		f.DropParts(to.bucket, to.key, to.etag)
+		return p.leave(part.Recorded, false), nil
 	}
-	if t.req.Conflict == Skip {
-		return e.leave(t, p, "", true), nil
+	if to.conflict == Skip {
+		return p.leave("", true), nil
 	}
 	if len(p.compare) == 0 {
-		return e.taken(t, p)
+		return p.resolve(to.conflict)
 	}
 	return p, nil
 }
@@ -177,18 +176,18 @@ func (e *Engine) plan(t *transfer) (plan, error) {
 // candidates collects the existing files that may have the object's content. With
 // KeepBoth these are the numbered names too. It returns true, with the path of the
 // file, if the record of one file names this content.
-func (t *transfer) candidates(f *part.Folder, p *plan, name string, info fs.FileInfo) (recorded bool) {
+func (to target) candidates(f *part.Folder, p *plan, name string, info fs.FileInfo) (recorded bool) {
 	for n := 1; ; n++ {
-		if info.Mode().IsRegular() && (t.req.Conflict != Overwrite || t.req.Checksum) {
-			if !t.req.Checksum && f.Recorded(name, t.req.ETag, info) {
+		if info.Mode().IsRegular() && (to.conflict != Overwrite || to.content) {
+			if !to.content && f.Recorded(name, to.etag, info) {
 				p.path = filepath.Join(f.Path(), name)
 				return true
 			}
-			if t.size < 0 || t.size == info.Size() {
+			if to.size < 0 || to.size == info.Size() {
 				p.compare = append(p.compare, name)
 			}
 		}
-		if t.req.Conflict != KeepBoth || n > part.MaxNumber {
+		if to.conflict != KeepBoth || n > part.MaxNumber {
 			return false
 		}
 		name = part.Numbered(filepath.Base(p.path), n)
@@ -199,46 +198,44 @@ func (t *transfer) candidates(f *part.Folder, p *plan, name string, info fs.File
 	}
 }
 
-// leave notes that the existing file stays.
-func (e *Engine) leave(t *transfer, p plan, verified string, differs bool) plan {
-	e.mu.Lock()
-	t.result.verified, t.result.differs = verified, differs
-	e.mu.Unlock()
-	p.skip, p.state = true, Skipped
+// leave decides that the existing file stays.
+func (p plan) leave(verified string, differs bool) plan {
+	p.skip, p.state, p.verified, p.differs = true, Skipped, verified, differs
 	return p
 }
 
-// taken handles another file under the name.
-func (e *Engine) taken(t *transfer, p plan) (plan, error) {
+// resolve decides about another file under the name.
+func (p plan) resolve(conflict Conflict) (plan, error) {
 	switch {
-	case p.taken && t.req.Conflict == Refuse:
-		return plan{state: Failed, path: p.path}, &Error{Kind: ErrExists, Path: p.path}
-	case p.taken && t.req.Conflict == Leave:
-		return e.leave(t, p, "", true), nil
+	case p.taken && conflict == Refuse:
+		p.state = Failed
+		return p, &Error{Kind: ErrExists, Path: p.path}
+	case p.taken && conflict == Leave:
+		return p.leave("", true), nil
 	}
 	return p, nil
 }
 
 // sameContent looks among the files that may be the same for one that is, by
-// the checksum of the backend, and notes that it was found.
-func (e *Engine) sameContent(t *transfer, p plan, tk *ticket.Ticket) (found plan, err error) {
-	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
+// the checksum of the backend.
+func (e *Engine) sameContent(to target, p plan, tk *ticket.Ticket) (found plan, err error) {
+	f, err := e.disk.Folder(to.dir, to.dirs, false)
 	if err != nil {
 		return p, diskError(p.path, err)
 	}
 	defer f.Release()
 	for _, name := range p.compare {
-		verified, same, err := holds(f, name, tk, t.req.Checksum)
+		verified, same, err := holds(f, name, tk, to.content)
 		if err != nil {
 			return p, diskError(filepath.Join(f.Path(), name), err)
 		}
 		if same {
-			f.DropParts(t.req.Bucket, t.req.Key, tk.ETag)
+			f.DropParts(to.bucket, to.key, tk.ETag)
 			p.path = filepath.Join(f.Path(), name)
-			return e.leave(t, p, verified, false), nil
+			return p.leave(verified, false), nil
 		}
 	}
-	return e.taken(t, p)
+	return p.resolve(to.conflict)
 }
 
 // holds compares one file with the content of a ticket, and notes that it is the
