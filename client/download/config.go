@@ -34,7 +34,7 @@ type Config struct {
 	Values context.Context
 
 	AllowHTTP bool  // take http URLs, of a loopback address only
-	Parallel  int   // files at once; 0: 4 large ones, 16 of up to 64 MiB, and 128 to 256 small requests
+	Parallel  int   // files at once, and connections to S3; 0: 4 large ones, 16 of up to 64 MiB, and 128 to 256 small requests
 	Limit     int64 // bytes a second over all transfers; 0: none
 	Report    bool  // tell the backend how transfers ended
 	Dotfiles  bool  // allow names that begin with a dot directly in the home directory
