@@ -364,7 +364,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestRequestURI checks that the request line holds what net/http would send.
+// TestRequestURI checks that the request line equals that of net/http.
 func TestRequestURI(t *testing.T) {
 	var got string
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RequestURI }))
