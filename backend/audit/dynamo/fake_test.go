@@ -257,3 +257,6 @@ func (f *fake) all(table string) []row {
 	out, _ := f.Scan(context.Background(), &dynamodb.ScanInput{TableName: &table})
 	return out.Items
 }
+
+// text returns a text attribute.
+func text(item row, name string) string { return dynamo.TextOf(item, name) }

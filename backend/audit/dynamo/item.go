@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -202,7 +201,10 @@ func merged(items []Item) []event.Event {
 		all = append(all, i.Events...)
 	}
 	slices.SortFunc(all, func(a, b event.Event) int {
-		return cmp.Or(strings.Compare(a.ID, b.ID), bytes.Compare(event.Canonical(a), event.Canonical(b)))
+		if a.ID != b.ID {
+			return strings.Compare(a.ID, b.ID)
+		}
+		return bytes.Compare(event.Canonical(a), event.Canonical(b))
 	})
 	return slices.CompactFunc(all, func(a, b event.Event) bool {
 		return a.ID == b.ID && bytes.Equal(event.Canonical(a), event.Canonical(b))
