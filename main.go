@@ -54,6 +54,7 @@ func main() {
 		Check:        check,
 		CreateTables: createTables,
 		Backup:       backup,
+		Reindex:      reindex,
 	}, os.Args[1:]))
 }
 
@@ -81,6 +82,11 @@ func check(ctx context.Context, file string) ([]cli.Finding, error) {
 func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, error) {
 	head, err := serve.BackupFile(ctx, from.Config, from.File, file)
 	return cli.BackedUp{Events: head.Seq, Head: fmt.Sprintf("%x", head.Hash)}, err
+}
+
+// reindex rebuilds the index of an audit log in DynamoDB.
+func reindex(ctx context.Context, config string, progress func(time.Time)) error {
+	return serve.ReindexFile(ctx, config, serveDeps(), progress)
 }
 
 // startDemo runs the sandbox and the real backend in this process.

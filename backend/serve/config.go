@@ -46,6 +46,7 @@ type Config struct {
 	Grants        string   `yaml:"grants"`      // file, or dynamodb:TABLE
 	Audit         string   `yaml:"audit"`       // SQLite file, or dynamodb:TABLE
 	State         string   `yaml:"state"`       // dynamodb:TABLE, with audit and grants in tables
+	AuditDays     int      `yaml:"audit_days"`  // in tables: days until events expire; 0: never
 	Questions     int      `yaml:"questions"`   // to the pool in a second, for all instances; 0: half of its quotas
 	URLSeconds    int      `yaml:"url_seconds"` // 15..900
 	Instances     int      `yaml:"instances"`   // number of servers that share the pool's quotas

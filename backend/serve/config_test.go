@@ -105,6 +105,8 @@ func TestLoadRefuses(t *testing.T) {
 		"instances with files":    {map[string]string{"instances": "2"}, []string{"shared stores", "dynamodb:TABLE"}},
 		"state with files":        {map[string]string{"state": "dynamodb:usher-state"}, []string{"all be dynamodb:TABLE"}},
 		"a state file":            {map[string]string{"state": "state.db"}, []string{"state must be dynamodb:TABLE"}},
+		"expiry of a file":        {map[string]string{"audit_days": "400"}, []string{"audit_days needs audit: dynamodb:TABLE"}},
+		"a negative expiry":       {map[string]string{"audit_days": "-1"}, []string{"audit_days must be 0 to 36500"}},
 		"only the log in a table": {map[string]string{"audit": "dynamodb:usher-log"}, []string{"all be dynamodb:TABLE"}},
 		"one table for two":       {map[string]string{"audit": "dynamodb:usher", "grants": "dynamodb:usher", "state": "dynamodb:state"}, []string{"a table each"}},
 		"no table":                {map[string]string{"audit": "'dynamodb:'", "grants": "dynamodb:grants", "state": "dynamodb:state"}, []string{"not the name of a table"}},

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"os"
+	"time"
 
 	"usher/backend/event"
 )
@@ -59,4 +60,13 @@ func BackupFile(ctx context.Context, config, path, file string) (event.Head, err
 		path = c.Audit
 	}
 	return Backup(ctx, path, file)
+}
+
+// ReindexFile runs Reindex with a configuration file.
+func ReindexFile(ctx context.Context, file string, d Deps, progress func(hour time.Time)) error {
+	config, err := Load(file)
+	if err != nil {
+		return err
+	}
+	return Reindex(ctx, config, d, nil, progress)
 }

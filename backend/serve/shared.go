@@ -50,6 +50,10 @@ func (c Config) tables() error {
 		}
 	}
 	switch {
+	case c.AuditDays < 0 || c.AuditDays > 36_500:
+		return errors.New("audit_days must be 0 to 36500")
+	case count == 0 && c.AuditDays > 0:
+		return errors.New("audit_days needs audit: dynamodb:TABLE; events in a file do not expire")
 	case count == 0 && c.State != "":
 		return errors.New("state must be dynamodb:TABLE; a server with files has no shared state")
 	case count != 0 && count != 3:
@@ -104,7 +108,7 @@ func newShared(ctx context.Context, c Config, d Deps, loop *Loopback, source ide
 		Client: client, Reader: reader, Table: table(c.State), Source: source, Now: d.Now,
 		AliveRate: c.aliveRate(), GroupsRate: c.groupsRate(),
 	}}
-	if s.log, err = auditdynamo.New(auditdynamo.Config{DB: client, Log: table(c.Audit), Now: d.Now, Rand: d.Rand}); err != nil {
+	if s.log, err = openTable(c, client, d); err != nil {
 		return nil, err
 	}
 	s.grants, err = grantdynamo.New(grantdynamo.Config{
@@ -121,6 +125,33 @@ func newShared(ctx context.Context, c Config, d Deps, loop *Loopback, source ide
 	}
 	s.cursors, err = state.NewCursors(s.state, d.Rand)
 	return s, err
+}
+
+// openTable opens the log in its table. It makes no call.
+func openTable(c Config, client *dynamo.Client, d Deps) (*auditdynamo.Store, error) {
+	return auditdynamo.New(auditdynamo.Config{
+		DB: client, Log: table(c.Audit), Now: d.Now, Rand: d.Rand, Keep: time.Duration(c.AuditDays) * 24 * time.Hour,
+	})
+}
+
+// Reindex rebuilds the index of the audit log. It calls progress before each hour
+// of the log. Servers may run meanwhile.
+func Reindex(ctx context.Context, c Config, d Deps, loop *Loopback, progress func(hour time.Time)) error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	if !c.shared() {
+		return fmt.Errorf("the audit log %s is a file, and its index is part of it; reindex is for a log in DynamoDB", safetext.Line(c.Audit))
+	}
+	client, err := newTables(ctx, c, d, loop)
+	if err != nil {
+		return err
+	}
+	log, err := openTable(c, client, d)
+	if err != nil {
+		return err
+	}
+	return auditdynamo.NewIndexer(log).Rebuild(ctx, progress)
 }
 
 // names are the tables of a configuration.

@@ -29,13 +29,14 @@ type Program struct {
 	Out, Err              io.Writer
 	InTTY, OutTTY, ErrTTY bool
 
-	ReadPassword func() (string, error)                                                  // one line from the terminal, without echo
-	Browse       func(ctx context.Context, b Browser) error                              // the full-screen program
-	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)           // sandbox and backend in this process
-	Serve        func(ctx context.Context, o ServeOptions) error                         // the backend; returns nil when ctx ends
-	Check        func(ctx context.Context, configFile string) ([]Finding, error)         // checks the dependencies of the backend
-	CreateTables func(ctx context.Context, configFile string) ([]string, error)          // creates the tables of a configuration, and returns their names
-	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error) // copies a log on this machine
+	ReadPassword func() (string, error)                                                        // one line from the terminal, without echo
+	Browse       func(ctx context.Context, b Browser) error                                    // the full-screen program
+	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)                 // sandbox and backend in this process
+	Serve        func(ctx context.Context, o ServeOptions) error                               // the backend; returns nil when ctx ends
+	Check        func(ctx context.Context, configFile string) ([]Finding, error)               // checks the dependencies of the backend
+	CreateTables func(ctx context.Context, configFile string) ([]string, error)                // creates the tables of a configuration, and returns their names
+	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error)       // copies a log on this machine
+	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error // rebuilds the index of a log in DynamoDB
 }
 
 // Browser holds the dependencies of the full-screen program.
@@ -142,7 +143,7 @@ func (p Program) check() error {
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
-		{"Check", p.Check == nil}, {"Backup", p.Backup == nil},
+		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Reindex", p.Reindex == nil},
 	} {
 		if part.missing {
 			return errors.New("cli: Program." + part.name + " is missing")

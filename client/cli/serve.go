@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -181,6 +182,55 @@ usher audit backup --log ~/usher-demo/audit.db audit-copy.db
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	_ = cmd.MarkFlagFilename("log", "db")
 	return cmd
+}
+
+func (a *app) reindexCommand() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "reindex",
+		Short: "Rebuild the index of an audit log in DynamoDB",
+		Long: `Rebuild the index of an audit log in DynamoDB from the log itself: after the index table was lost, or restored from an older copy. Servers may run meanwhile. The command reads the whole log and changes only the index. It can be repeated and interrupted.
+
+The log is the one that the server's configuration names. Without --config the configuration is ./usher.yaml or /etc/usher/usher.yaml.`,
+		Example: `
+usher audit reindex --config /etc/usher/usher.yaml
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := checkArgs(cmd, args, 0, 0, "reindex takes flags only: usher audit reindex --config FILE."); err != nil {
+				return err
+			}
+			if config == "" {
+				var err error
+				if config, err = findConfig(); err != nil {
+					return err
+				}
+			}
+			return a.reindex(cmd.Context(), config)
+		}),
+	}
+	cmd.Flags().StringVar(&config, "config", "", "the server's configuration file")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	return cmd
+}
+
+func (a *app) reindex(ctx context.Context, config string) error {
+	hours := 0
+	err := a.Reindex(ctx, config, func(hour time.Time) {
+		if hours++; a.ErrTTY && hour.Hour() == 0 {
+			fmt.Fprintln(a.Err, "indexing", hour.UTC().Format("2006-01-02"))
+		}
+	})
+	if err != nil {
+		return startError("The index was not rebuilt", err)
+	}
+	if a.json {
+		a.writeJSON(a.Out, struct {
+			Hours int `json:"hours"`
+		}{hours})
+		return nil
+	}
+	fmt.Fprintf(a.Out, "The index is rebuilt from %s of the log.\n", quantity.Plural(hours, "hour", "hours"))
+	return nil
 }
 
 func (a *app) backup(ctx context.Context, from AuditLog, file string) error {

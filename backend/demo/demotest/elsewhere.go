@@ -12,10 +12,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	auditdynamo "usher/backend/audit/dynamo"
 	"usher/backend/demo"
+	"usher/backend/dynamo"
 	"usher/backend/event"
+	grantdynamo "usher/backend/grant/dynamo"
+	"usher/backend/grant/file"
 	"usher/backend/sandbox"
 	"usher/backend/serve"
 	"usher/session"
@@ -29,6 +34,10 @@ type Storage struct {
 	FileKeys    bool      // the server stores objects as files
 	URLSeconds  int       // life of a URL; 0: the default
 	Log         io.Writer // the server's log, JSON lines; nil: dropped
+
+	// DynamoDB is the endpoint for a server with its log, grants and state in the
+	// new tables log, grants and state; "": files.
+	DynamoDB string
 }
 
 // StartOn runs a whole usher with the sandbox's pool and people, and with
@@ -77,16 +86,21 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 	if s.Log != nil {
 		log = slog.New(slog.NewJSONHandler(s.Log, nil))
 	}
-	server, err := serve.NewOn(t.Context(), serve.Config{
+	c := serve.Config{
 		Organisation: "Elsewhere", Listen: listener.Addr().String(), PublicURL: origin, URLSeconds: s.URLSeconds,
 		Region: facts.Region, UserPoolID: facts.UserPoolID, ClientID: facts.ClientID,
 		Grants: facts.GrantsFile, Audit: filepath.Join(facts.Dir, "audit.db"),
 		S3: serve.S3{ExactKeys: &exact},
-	}, serve.Deps{
-		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log,
-	}, &serve.Loopback{
-		Issuer: facts.Issuer, Cognito: facts.CognitoEndpoint, S3: facts.S3Endpoint, Credentials: keys,
-	}, listener)
+	}
+	d := serve.Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log}
+	loop := &serve.Loopback{
+		Issuer: facts.Issuer, Cognito: facts.CognitoEndpoint, S3: facts.S3Endpoint, DynamoDB: s.DynamoDB, Credentials: keys,
+	}
+	if s.DynamoDB != "" {
+		c.Audit, c.Grants, c.State = "dynamodb:log", "dynamodb:grants", "dynamodb:state"
+		fillTables(t, c, d, loop, facts.GrantsFile)
+	}
+	server, err := serve.NewOn(t.Context(), c, d, loop, listener)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +114,46 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 		}
 	})
 	return origin
+}
+
+// fillTables creates the tables of a configuration, and puts the grants of a file
+// in force.
+func fillTables(t testing.TB, c serve.Config, d serve.Deps, loop *serve.Loopback, grants string) {
+	t.Helper()
+	if _, err := serve.CreateTables(t.Context(), c, d, loop); err != nil {
+		t.Fatal(err)
+	}
+	set, err := file.Read(grants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := dynamo.New(dynamo.Config{
+		AWS: aws.Config{Region: c.Region, Credentials: loop.Credentials}, Endpoint: loop.DynamoDB, Now: d.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := dynamo.NewReader(client, d.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := auditdynamo.New(auditdynamo.Config{DB: client, Log: "log", Now: d.Now, Rand: d.Rand})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := grantdynamo.Open(t.Context(), grantdynamo.Config{Client: client, Reader: reader, Table: "grants", Now: d.Now, Log: d.Log, Writes: log.Writes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := store.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := d.Now()
+	e := event.Event{ID: d.NewID(now), Time: now, Action: event.GrantsChanged, Outcome: event.Allowed, GrantsVersion: set.Version()}
+	if err := store.Apply(t.Context(), before.Version(), set, event.Clean(e)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // LockLog blocks every write to the audit log, like a stalled disk, until
