@@ -106,8 +106,8 @@ type Sessions interface {
 	Recorded(ctx context.Context, session, action string) error
 }
 
-// Config holds the parts of the backend. Only Devices, Sessions, Scope, Reader,
-// Places, FileKeys and Proxies may be empty.
+// Config holds the parts of the backend. Only Devices, Sessions, Scope, Editor,
+// Reader, Places, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
@@ -118,6 +118,7 @@ type Config struct {
 	// one call. nil: no shared state.
 	Scope    func(context.Context) context.Context
 	Grants   Grants
+	Editor   Editor // nil: the grants are a file on the server
 	Objects  Objects
 	Signer   Signer
 	Reader   *reader.Sessions // nil: the server reads and signs with its own credentials

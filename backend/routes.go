@@ -46,6 +46,10 @@ func (b *Backend) table() []route {
 		{api.VerbCan, api.MaxBody, budget.Lists, forListing, event.Explain, b.can},
 		{api.VerbGrantsList, api.MaxBody, budget.Lists, forListing, event.Explain, b.grantsList},
 		{api.VerbGrantsDiff, api.MaxDiffBody, budget.Lists, forListing, event.Explain, b.grantsDiff},
+		// The log has event.GrantsChanged only for a change, so refusals are recorded
+		// as Explain.
+		{api.VerbGrantsApply, api.MaxApplyBody, budget.Lists, forReleasing, event.Explain, b.grantsApply},
+		{api.VerbGrantsEdit, api.MaxDiffBody, budget.Lists, forReleasing, event.Explain, b.grantsEdit},
 	}
 }
 

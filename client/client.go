@@ -9,6 +9,7 @@ package client
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -186,6 +187,25 @@ func (c *Client) GrantsList(ctx context.Context) (out api.GrantsListResponse, er
 // GrantsDiff returns the effects of a new grants file (admins).
 func (c *Client) GrantsDiff(ctx context.Context, in api.GrantsDiffRequest) (out api.GrantsDiffResponse, err error) {
 	return out, c.call(ctx, api.VerbGrantsDiff, in, &out)
+}
+
+// GrantsApply replaces the grants by those of a file (admins). Before is the
+// version that the change is based on, from GrantsList.
+func (c *Client) GrantsApply(ctx context.Context, before string, text []byte) (out api.GrantsChangeResponse, err error) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err = z.Write(text); err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		return out, fmt.Errorf("compressing the grants: %w", err)
+	}
+	return out, c.call(ctx, api.VerbGrantsApply, api.GrantsApplyRequest{Before: before, Gzip: packed.Bytes()}, &out)
+}
+
+// GrantsEdit adds and removes single grants (admins).
+func (c *Client) GrantsEdit(ctx context.Context, in api.GrantsEditRequest) (out api.GrantsChangeResponse, err error) {
+	return out, c.call(ctx, api.VerbGrantsEdit, in, &out)
 }
 
 // attempt makes one call with its own time limit.

@@ -17,7 +17,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/grant"
-	"usher/backend/grant/file"
 	"usher/backend/identity"
 )
 
@@ -126,16 +125,10 @@ func List(set *grant.Set, problem error) api.GrantsListResponse {
 // For a file that would be refused it returns the problems and their fixes.
 func (r *Reporter) Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffRequest, now time.Time) (api.GrantsDiffResponse, error) {
 	out := api.GrantsDiffResponse{Added: []api.Grant{}, Removed: []api.Grant{}, People: []api.PersonChange{}}
-	grants, err := file.Parse("grants", []byte(in.Text))
-	if err != nil {
-		var all file.ParseErrors
-		if !errors.As(err, &all) {
-			return out, fmt.Errorf("comparing grants: %w", err)
-		}
-		for _, e := range all {
-			out.Problems = append(out.Problems, api.GrantsProblem{Line: e.Line, Column: e.Column, Problem: e.Problem, Fix: e.Fix})
-		}
-		return out, nil
+	grants, problems, err := Parse([]byte(in.Text))
+	if err != nil || len(problems) > 0 {
+		out.Problems = problems
+		return out, err
 	}
 	next, err := grant.NewSet(grants)
 	if err != nil {

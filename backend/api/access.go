@@ -126,3 +126,34 @@ type PersonChange struct {
 	Appears    []string `json:"appears"`
 	Disappears []string `json:"disappears"`
 }
+
+// MaxApplyBody is the limit of a grants/apply body in bytes. A compressed grants
+// file of 32 MiB has a few of them, and AWS Lambda takes 6 MB.
+const MaxApplyBody = 5 << 20
+
+// GrantsApplyRequest replaces the grants by those of a file.
+type GrantsApplyRequest struct {
+	Before string `json:"before"` // version that the change is based on, from grants/list
+	Gzip   []byte `json:"gzip"`   // text of the file, compressed; base64 in JSON
+}
+
+// GrantsEditRequest adds and removes single grants. The texts of the grants are
+// ignored. BreakGlass gives emergency access: each grant expires within 24 hours,
+// has a reason, and raises an alarm event.
+type GrantsEditRequest struct {
+	Add        []Grant `json:"add,omitempty"`
+	Remove     []Grant `json:"remove,omitempty"`
+	BreakGlass bool    `json:"break_glass,omitempty"`
+}
+
+// GrantsChangeResponse has either Problems, or the change in force. Without a
+// difference, Before and Version are equal and there is no event. Problems of an
+// edit have the number of the grant as their line.
+type GrantsChangeResponse struct {
+	Problems []GrantsProblem `json:"problems,omitempty"`
+	Before   string          `json:"before,omitempty"`
+	Version  string          `json:"version,omitempty"`
+	Added    int             `json:"added"`
+	Removed  int             `json:"removed"`
+	Event    string          `json:"event,omitempty"`
+}

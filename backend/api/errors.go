@@ -31,6 +31,8 @@ const (
 	ClockSkew           Code = "clock_skew"
 	SlowQuery           Code = "slow_query"
 	StorageRefused      Code = "storage_refused"
+	GrantsConflict      Code = "grants_conflict"
+	GrantsFixed         Code = "grants_fixed"
 )
 
 // Exit codes, promised in the manual. 2 stays unused: a Go panic exits with 2.
@@ -84,6 +86,8 @@ func Failures() []Failure {
 		{StorageUnavailable, http.StatusServiceUnavailable, ExitUnavailable, "The storage did not answer. Try again.", true},
 		{ClockSkew, http.StatusServiceUnavailable, ExitUnavailable, "The server's clock is wrong, so it cannot check your sign-in or sign downloads. Your sign-in is kept. Ask your administrator to correct the server's clock.", false},
 		{SlowQuery, http.StatusServiceUnavailable, ExitUnavailable, "This search of the audit log took too long. Narrow it: give a time, a person or a path.", false},
+		{GrantsConflict, http.StatusConflict, ExitIntegrity, "Another admin changed the grants meanwhile, so this change was not made. Compare again with usher grants diff, and apply the file again.", false},
+		{GrantsFixed, http.StatusConflict, ExitUsage, "The grants of this server are a file. Change the file on the server; it is read again within a second.", false},
 		{StorageRefused, http.StatusBadGateway, ExitUnavailable, "The server was refused by the storage. Give the request ID to your administrator.", false},
 	}
 }

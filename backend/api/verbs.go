@@ -19,6 +19,8 @@ const (
 	VerbCan          Verb = "access/can"
 	VerbGrantsList   Verb = "grants/list"
 	VerbGrantsDiff   Verb = "grants/diff"
+	VerbGrantsApply  Verb = "grants/apply"
+	VerbGrantsEdit   Verb = "grants/edit"
 )
 
 // Path returns the URL path of a verb on the server.

@@ -215,3 +215,19 @@ func (s *Set) Allowed() []string {
 
 // Groups returns the names of all groups in grants, sorted.
 func (s *Set) Groups() []string { return slices.Clone(s.names) }
+
+// Count returns the numbers of grants that are only in the second set, and only
+// in the first set. An edited grant counts in both.
+func Count(before, after *Set) (added, removed int) {
+	old := make(map[Grant]bool, len(before.grants))
+	for _, g := range before.grants {
+		old[g] = true
+	}
+	for _, g := range after.grants {
+		if !old[g] {
+			added++
+		}
+		delete(old, g)
+	}
+	return added, len(old)
+}

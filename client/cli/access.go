@@ -224,17 +224,18 @@ func grantPath(g api.Grant) string {
 func (a *app) grantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "grants",
-		Short:   "Show the grants, or preview a change",
+		Short:   "Show, preview and change the grants",
 		GroupID: "log",
-		Long: `Show the grants in force, or preview the effect of a changed file. For members of the admins' group; each query is recorded in the audit log.
+		Long: `Show the grants in force, preview the effect of a changed file, or change them. For members of the admins' group; each query is recorded in the audit log.
 
 A grant gives a group one prefix that ends in "/", one object, or with prefix "" a whole bucket. effect: deny always wins.`,
 		Example: `
 usher grants list
 usher grants diff new.yaml
+usher grants apply new.yaml
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			return unknown(cmd, args, "a subcommand: list or diff")
+			return unknown(cmd, args, "a subcommand: list, diff, apply, add or remove")
 		}),
 	}
 	cmd.AddCommand(
@@ -251,6 +252,7 @@ usher grants diff new.yaml
 			RunE:    a.run(a.diffGrants),
 		},
 	)
+	cmd.AddCommand(a.editCommands()...)
 	return cmd
 }
 
@@ -289,11 +291,12 @@ func (a *app) listGrants(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// diffGrants sends the text as JSON, which may need two bytes for one byte.
 func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
 	if err := checkArgs(cmd, args, 1, 1, "diff takes the name of a grants file, or - for stdin."); err != nil {
 		return err
 	}
-	text, err := await(cmd.Context(), func() (string, error) { return a.readGrants(args[0]) }, nil)
+	text, err := await(cmd.Context(), func() (string, error) { return a.readGrants(args[0], api.MaxDiffBody/2) }, nil)
 	if err != nil {
 		return err
 	}
@@ -340,8 +343,12 @@ func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// readGrants reads a grants file. Its limit is the server's.
-func (a *app) readGrants(name string) (string, error) {
+// maxGrantsFile is the limit of the server for a grants file that is sent
+// compressed, in bytes.
+const maxGrantsFile = 32 << 20
+
+// readGrants reads a grants file of at most most bytes.
+func (a *app) readGrants(name string, most int) (string, error) {
 	in := a.In
 	if name != "-" {
 		f, err := os.Open(name)
@@ -351,13 +358,12 @@ func (a *app) readGrants(name string) (string, error) {
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	const most = api.MaxDiffBody / 2 // JSON may need two bytes for one byte
-	raw, err := io.ReadAll(io.LimitReader(in, most+1))
+	raw, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
 	if err != nil {
 		return "", &failedError{text: fmt.Sprintf("Can't read %s.", safe(name)), exit: api.ExitDisk, cause: err}
 	}
 	if len(raw) > most {
-		return "", usagef("%s is too large to compare: at most %d kB.", safe(name), most/1000)
+		return "", usagef("%s is too large: at most %d kB.", safe(name), most/1000)
 	}
 	return string(raw), nil
 }

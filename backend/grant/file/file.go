@@ -190,17 +190,7 @@ func (s *Store) accept(ctx context.Context, set *grant.Set) error {
 
 func difference(before, after *grant.Set) Change {
 	c := Change{Before: before.Version(), After: after.Version()}
-	old := make(map[grant.Grant]bool, before.Len())
-	for _, g := range before.Grants() {
-		old[g] = true
-	}
-	for _, g := range after.Grants() {
-		if !old[g] {
-			c.Added++
-		}
-		delete(old, g)
-	}
-	c.Removed = len(old)
+	c.Added, c.Removed = grant.Count(before, after)
 	return c
 }
 
