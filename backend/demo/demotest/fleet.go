@@ -1,0 +1,255 @@
+package demotest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	mrand "math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"usher/backend/access"
+	"usher/backend/demo"
+	"usher/backend/dynamo/dynamotest"
+	"usher/backend/event"
+	"usher/backend/serve"
+	"usher/session"
+)
+
+// Fleet is several servers in front of one sandbox that share nothing but
+// DynamoDB. Requests to its origin go to servers at random.
+type Fleet struct {
+	*Demo
+	DynamoDB *dynamotest.Server
+
+	t      testing.TB
+	o      FleetOptions
+	front  *httptest.Server
+	mu     sync.Mutex
+	random *mrand.Rand
+	all    []*Instance
+}
+
+// FleetOptions are the options of a fleet.
+type FleetOptions struct {
+	Size int                          // number of servers
+	Seed uint64                       // of the choice of servers
+	Now  func(i int) func() time.Time // clock of server i; nil: the machine's
+}
+
+// Instance is one server of a fleet.
+type Instance struct {
+	url   *url.URL
+	calls *httptest.Server // its way to DynamoDB
+	dead  atomic.Bool
+	n     atomic.Int64 // calls to DynamoDB
+	at    atomic.Int64 // number of the call at which the server is killed; 0: none
+	after atomic.Bool  // killed after that call, before its response
+	stop  context.CancelFunc
+	done  chan error
+}
+
+// StartFleet runs a fleet until the end of the test. Its grants are those of the
+// demo.
+func StartFleet(t testing.TB, o FleetOptions) *Fleet {
+	t.Helper()
+	f := &Fleet{t: t, o: o, random: mrand.New(mrand.NewPCG(o.Seed, 1)), DynamoDB: dynamotest.New(t)}
+	f.front = httptest.NewServer(http.HandlerFunc(f.deal))
+	base := Start(t, demo.Options{})
+	t.Cleanup(f.close)
+	moved := *base.Demo
+	moved.Server = f.front.URL
+	f.Demo = &Demo{Demo: &moved}
+	config := f.config("127.0.0.1:0")
+	if _, err := serve.CreateTables(t.Context(), config, f.deps(0), f.loopback(f.DynamoDB.Endpoint())); err != nil {
+		t.Fatal(err)
+	}
+	for range o.Size {
+		f.Add()
+	}
+	public, err := session.Discover(t.Context(), f.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Profile, err = session.NewProfile("demo", f.Server, public); err != nil {
+		t.Fatal(err)
+	}
+	f.applyDemoGrants()
+	f.DynamoDB.Reset()
+	return f
+}
+
+func (f *Fleet) applyDemoGrants() {
+	f.t.Helper()
+	text, err := os.ReadFile(f.GrantsFile)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if _, problems, err := access.Parse(text); err != nil || len(problems) > 0 {
+		f.t.Fatal(problems, err)
+	}
+	admin := f.SignIn(f.t, "margaret")
+	list, err := admin.GrantsList(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	out, err := admin.GrantsApply(f.t.Context(), list.Version, text)
+	if err != nil || len(out.Problems) > 0 || out.Added == 0 {
+		f.t.Fatal(out, err)
+	}
+}
+
+func (f *Fleet) config(listen string) serve.Config {
+	exact := true
+	return serve.Config{
+		Organisation: "Fleet", Listen: listen, PublicURL: f.front.URL, Region: f.Region, UserPoolID: f.UserPoolID, ClientID: f.ClientID,
+		Audit: "dynamodb:usher-log", Grants: "dynamodb:usher-grants", State: "dynamodb:usher-state",
+		S3: serve.S3{Region: f.S3Region, ExactKeys: &exact},
+	}
+}
+
+func (f *Fleet) deps(i int) serve.Deps {
+	now := time.Now
+	if f.o.Now != nil {
+		now = f.o.Now(i)
+	}
+	return serve.Deps{Now: now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+}
+
+func (f *Fleet) loopback(tables string) *serve.Loopback {
+	key, secret := f.Sandbox.Credentials()
+	return &serve.Loopback{
+		Issuer: f.Issuer, Cognito: f.CognitoEndpoint, S3: f.S3Endpoint, DynamoDB: tables,
+		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
+	}
+}
+
+// Add starts one more server.
+func (f *Fleet) Add() *Instance {
+	f.t.Helper()
+	i := &Instance{done: make(chan error, 1)}
+	i.calls = httptest.NewServer(i.intercept(f.DynamoDB))
+	listener, err := (&net.ListenConfig{}).Listen(f.t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.mu.Lock()
+	n := len(f.all)
+	f.mu.Unlock()
+	s, err := serve.NewOn(f.t.Context(), f.config(listener.Addr().String()), f.deps(n), f.loopback(i.calls.URL), listener)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	i.url = &url.URL{Scheme: "http", Host: listener.Addr().String()}
+	var running context.Context
+	running, i.stop = context.WithCancel(context.WithoutCancel(f.t.Context()))
+	go func() { i.done <- s.Run(running) }()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, i)
+	return i
+}
+
+// intercept passes the calls of one server to DynamoDB until the server is killed.
+func (i *Instance) intercept(to http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := i.n.Add(1)
+		last := i.at.Load() != 0 && n >= i.at.Load()
+		if i.dead.Load() || last && !i.after.Load() {
+			i.dead.Store(true)
+			hangUp(w)
+			return
+		}
+		if last {
+			to.ServeHTTP(httptest.NewRecorder(), r)
+			i.dead.Store(true)
+			hangUp(w)
+			return
+		}
+		to.ServeHTTP(w, r)
+	})
+}
+
+// KillAt kills the server at its n-th call to DynamoDB from now: none of its later
+// calls and responses arrives. The call itself is applied if after is set.
+func (i *Instance) KillAt(n int, after bool) {
+	i.after.Store(after)
+	i.at.Store(i.n.Load() + int64(n))
+}
+
+// Dead reports whether the server is killed.
+func (i *Instance) Dead() bool { return i.dead.Load() }
+
+// Calls returns the number of its calls to DynamoDB.
+func (i *Instance) Calls() int { return int(i.n.Load()) }
+
+// Instances returns the servers.
+func (f *Fleet) Instances() []*Instance {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]*Instance(nil), f.all...)
+}
+
+// deal passes a request to a server. The response of a killed server is lost.
+func (f *Fleet) deal(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	var living []*Instance
+	for _, i := range f.all {
+		if !i.dead.Load() {
+			living = append(living, i)
+		}
+	}
+	if len(living) == 0 {
+		f.mu.Unlock()
+		hangUp(w)
+		return
+	}
+	i := living[f.random.IntN(len(living))]
+	f.mu.Unlock()
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(i.url)
+			p.Out.Host = p.In.Host
+		},
+		ModifyResponse: func(*http.Response) error {
+			if i.dead.Load() {
+				return fmt.Errorf("the server is killed")
+			}
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { hangUp(w) },
+		ErrorLog:     slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+func hangUp(w http.ResponseWriter) {
+	if h, ok := w.(http.Hijacker); ok {
+		if conn, _, err := h.Hijack(); err == nil {
+			_ = conn.Close()
+		}
+	}
+}
+
+func (f *Fleet) close() {
+	for _, i := range f.Instances() {
+		i.stop()
+		<-i.done
+		i.calls.CloseClientConnections()
+		i.calls.Close()
+	}
+	f.front.CloseClientConnections()
+	f.front.Close()
+}
