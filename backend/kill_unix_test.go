@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	mrand "math/rand/v2"
@@ -38,10 +39,10 @@ const killedEnv = "USHER_TEST_KILLED_BACKEND"
 
 // killedConfig is the configuration of a backend that a test kills.
 type killedConfig struct {
-	World       demo.Demo // its facts
-	Key, Secret string    // of the storage
-	Audit       string    // path of the log
-	Late        bool      // responses are sent before their events are written
+	Facts       json.RawMessage // of the demo
+	Key, Secret string          // of the storage
+	Audit       string          // path of the log
+	Late        bool            // responses are sent before their events are written
 }
 
 // TestKilledBackend is the process that TestEveryGETHasItsEvent kills. Its
@@ -52,7 +53,8 @@ func TestKilledBackend(t *testing.T) {
 		t.Skip("runs in a process of TestEveryGETHasItsEvent")
 	}
 	var c killedConfig
-	if err := json.Unmarshal([]byte(text), &c); err != nil {
+	var world demo.Demo
+	if err := errors.Join(json.Unmarshal([]byte(text), &c), json.Unmarshal(c.Facts, &world.Facts)); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := net.FileListener(os.NewFile(3, "listener"))
@@ -71,7 +73,7 @@ func TestKilledBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := credentials.NewStaticCredentialsProvider(c.Key, c.Secret, "")
-	rebuiltOn(t, listener, &c.World, aws.CredentialsProvider(keys), time.Now, func(b *backend.Config) { b.Audit = log })
+	rebuiltOn(t, listener, &world, aws.CredentialsProvider(keys), time.Now, func(b *backend.Config) { b.Audit = log })
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent ends
 }
 
@@ -263,7 +265,9 @@ func newKillSeries(t *testing.T, late bool) *killSeries {
 	t.Cleanup(func() { _ = k.file.Close() })
 	k.origin = (&url.URL{Scheme: "http", Host: listener.Addr().String()}).String()
 	k.config = killedConfig{Audit: filepath.Join(t.TempDir(), "audit.db"), Late: late}
-	k.config.World.Facts = k.w.Facts
+	if k.config.Facts, err = json.Marshal(k.w.Facts); err != nil {
+		t.Fatal(err)
+	}
 	k.config.Key, k.config.Secret = k.w.Sandbox.Credentials()
 	store, err := sqlite.Open(k.config.Audit) // so that the reader finds a log
 	if err != nil {
