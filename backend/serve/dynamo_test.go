@@ -35,6 +35,19 @@ func toLog(op string, body []byte) bool {
 	return (op == "PutItem" || op == "TransactWriteItems") && bytes.Contains(body, []byte(`"TableName":"log"`))
 }
 
+// forbidden returns the reason why a call could change a recorded event, or "".
+func forbidden(op string, body []byte) string {
+	onLog := bytes.Contains(body, []byte(`"TableName":"log"`)) || bytes.Contains(body, []byte(`"log":[`))
+	switch {
+	case !onLog:
+	case op == "UpdateItem" || op == "DeleteItem" || op == "BatchWriteItem" || bytes.Contains(body, []byte(`"Delete":`)) || bytes.Contains(body, []byte(`"Update":`)):
+		return "the log is never changed"
+	case toLog(op, body) && !bytes.Contains(body, []byte(`attribute_not_exists`)) && !bytes.Contains(body, []byte(`"check"`)):
+		return "a write without a condition can replace an item"
+	}
+	return ""
+}
+
 // post makes one request, without retries.
 func post(t *testing.T, a demotest.Actor, server string, verb api.Verb, in any) (status int, code api.Code, answer []byte) {
 	t.Helper()
@@ -86,6 +99,9 @@ func TestAuditInDynamoDB(t *testing.T) {
 	db.Fault(func(op string, _ int, body []byte) dynamotest.Fault {
 		if toLog(op, body) {
 			writes.Add(1)
+		}
+		if p := forbidden(op, body); p != "" {
+			t.Errorf("%s: %s", op, p)
 		}
 		return dynamotest.Pass
 	})

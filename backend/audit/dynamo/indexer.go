@@ -199,13 +199,14 @@ type rowWriter struct {
 	x     *Indexer
 	ctx   context.Context // ends at the first failure
 	group *errgroup.Group
-	rows  []types.WriteRequest
+	rows  []types.WriteRequest // of the next batch
+	keys  map[string]bool      // of these rows
 }
 
 func (x *Indexer) writer(ctx context.Context) *rowWriter {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(writers)
-	return &rowWriter{x: x, ctx: ctx, group: group}
+	return &rowWriter{x: x, ctx: ctx, group: group, keys: map[string]bool{}}
 }
 
 // item adds the rows of an item.
@@ -219,7 +220,14 @@ func (w *rowWriter) item(i Item) {
 	}
 }
 
+// row adds a row. SPEC: BatchWriteItem refuses a batch with one key twice, as an
+// item that a stream delivers twice makes it; the rows are equal.
 func (w *rowWriter) row(row map[string]types.AttributeValue) {
+	key := dynamo.TextOf(row, dynamo.PK) + " " + dynamo.TextOf(row, dynamo.SK)
+	if w.keys[key] {
+		return
+	}
+	w.keys[key] = true
 	w.rows = append(w.rows, types.WriteRequest{PutRequest: &types.PutRequest{Item: row}})
 	if len(w.rows) == rowsPerCall {
 		w.flush()
@@ -229,6 +237,7 @@ func (w *rowWriter) row(row map[string]types.AttributeValue) {
 func (w *rowWriter) flush() {
 	rows := w.rows
 	w.rows = nil
+	clear(w.keys)
 	if len(rows) == 0 {
 		return
 	}

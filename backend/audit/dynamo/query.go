@@ -321,6 +321,7 @@ func (m *merge) reach() string {
 // items of rows, which are whole milliseconds in the order of reading.
 func (q *query) each(ctx context.Context, m *merge, items func([]map[string]types.AttributeValue) ([]Item, error)) error {
 	next, err := m.take(ctx)
+	defer func() { q.calls += m.calls }()
 	for err == nil && next != nil && !q.full {
 		var rows []map[string]types.AttributeValue
 		last := dynamo.TextOf(next, dynamo.SK)
