@@ -73,8 +73,8 @@ func TestHalt(t *testing.T) {
 					}
 				}
 			}
-			if failed != 1 || w.released > row.urls {
-				t.Errorf("%d failures reported, %d URLs", failed, w.released)
+			if failed != 1 || w.released+w.pageURLs > row.urls {
+				t.Errorf("%d failures reported, %d URLs", failed, w.released+w.pageURLs)
 			}
 			if got := find(t, e, id); got.State != Paused && got.State != Failed {
 				t.Errorf("the folder is %v", got.State)

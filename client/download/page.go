@@ -22,9 +22,9 @@ type offer struct {
 	page *page
 }
 
-// takeOffer returns the ticket of the URL that came with the transfer's page, once.
-// nil without an error: there is none, or it is too old to start a request. An
-// event of that URL is on record either way, so that a release continues it.
+// takeOffer returns the ticket of the URL that came with the transfer's page, once;
+// nil: there is none. The event of that URL is on record, whether a request starts
+// with it or not (see fetch), so that a later release continues it.
 func (e *Engine) takeOffer(t *transfer) (*ticket.Ticket, error) {
 	e.mu.Lock()
 	o := t.chain.offer
@@ -32,15 +32,10 @@ func (e *Engine) takeOffer(t *transfer) (*ticket.Ticket, error) {
 		e.mu.Unlock()
 		return nil, nil
 	}
-	now := e.cfg.Now()
 	t.chain = chain{first: o.item.Event, last: o.item.Event, at: o.page.got}
 	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, ETag: t.req.ETag}
 	e.mu.Unlock()
-	tk, err := e.checked(obj, *o.item, o.page.got, o.page.request)
-	if err != nil || !tk.Fresh(now, e.cfg.Timeouts.Margin) {
-		return nil, err
-	}
-	return tk, nil
+	return e.checked(obj, *o.item, o.page.got, o.page.request)
 }
 
 // checked is the check of every released URL, whichever answer it came with.
@@ -135,8 +130,8 @@ func (e *Engine) listPage(ctx context.Context, t *transfer, req api.ListRequest)
 }
 
 // expect notes whether the files of a folder's next page are expected to be fetched, so that their URLs are of use: the last name of the page before is not
-// here, or, before the first page, nothing is. A wrong guess costs requests, or
-// URLs that nobody uses.
+// here, or, before the first page, nothing is. A wrong guess costs requests or unused
+// URLs. No URL is requested for a destination that cannot be written or is full.
 func (e *Engine) expect(t *transfer, last *api.Entry) {
 	urls := e.fetches(t, last)
 	e.mu.Lock()
@@ -145,19 +140,22 @@ func (e *Engine) expect(t *transfer, last *api.Entry) {
 }
 
 func (e *Engine) fetches(t *transfer, last *api.Entry) bool {
-	if t.req.Conflict == Overwrite {
-		return true
-	}
 	segs, name := t.segs, ""
 	if last != nil {
 		all := e.below(t.req, t.segs, childOf(t.req, sorted{entry: *last}))
 		segs, name = all[:len(all)-1], all[len(all)-1]
+	}
+	if e.disk.Check(t.req.Dir, t.segs) != nil || !e.spacious(t.req.Dir) {
+		return false
 	}
 	f, err := e.disk.Folder(t.req.Dir, segs, false)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	defer f.Release()
+	if t.req.Conflict == Overwrite {
+		return true
+	}
 	if name == "" {
 		return f.Empty()
 	}

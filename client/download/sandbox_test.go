@@ -29,6 +29,8 @@ func newSandbox(t testing.TB) *realStack {
 func TestSandbox(t *testing.T) {
 	v := newSandbox(t)
 	t.Run("faults", func(t *testing.T) { runMatrix(t, v, faults(), hooks{}).report(t, v, floorOf(700, 280)) })
+	t.Run("pages", func(t *testing.T) { runPaged(t, v) })
+	t.Run("requests", func(t *testing.T) { v.requests(t) })
 	t.Run("names", func(t *testing.T) { hostileFolder(t, v, false) })
 	t.Run("kill", func(t *testing.T) { killMany(t, v, 5) })
 	t.Run("backend away", func(t *testing.T) { backendAway(t, v) })

@@ -44,6 +44,16 @@ func (e *Engine) fits(to target) error {
 	return noSpace(to, to.below(abs), to.listed, usable)
 }
 
+// spacious reports whether every small file fits below dir, as far as is known.
+func (e *Engine) spacious(dir string) bool {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return true
+	}
+	usable, err := e.disk.Usable(abs)
+	return err != nil || usable >= smallObject
+}
+
 // hasPart reports whether an earlier run left a part of a target.
 func (e *Engine) hasPart(to target) bool {
 	f, err := e.disk.Folder(to.dir, to.dirs, false)

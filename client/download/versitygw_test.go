@@ -20,6 +20,7 @@ import (
 func TestVersitygwServerFaults(t *testing.T) {
 	v := newVersitygw(t)
 	runMatrix(t, v, faults(), hooks{}).report(t, v, 700)
+	t.Run("pages", func(t *testing.T) { runPaged(t, v) })
 	t.Run("kill", func(t *testing.T) { killMany(t, v, 5) })
 	t.Run("audited", func(t *testing.T) { v.audited(t) })
 	t.Run("controls", func(t *testing.T) { controls(t, v, false) })
