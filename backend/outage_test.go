@@ -31,9 +31,9 @@ type ledger struct {
 	denied   int      // responses without a URL during an outage of the log
 }
 
-// release releases one object. The client repeats requests that failed in an
-// outage of the log.
-func (l *ledger) release(ctx context.Context, a demotest.Actor, key string) (api.ReleaseItem, error) {
+// release releases one object, by its name or with the page of its folder. The
+// client repeats requests that failed in an outage of the log.
+func (l *ledger) release(ctx context.Context, a demotest.Actor, key string, page bool) (api.ReleaseItem, error) {
 	ctx = client.WithWait(ctx, func(w client.Wait) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -41,6 +41,9 @@ func (l *ledger) release(ctx context.Context, a demotest.Actor, key string) (api
 			l.denied++
 		}
 	})
+	if page {
+		return pageOne(ctx, a, "company-reports", "annual/")
+	}
 	return releaseOne(ctx, a, "company-reports", key)
 }
 
@@ -102,7 +105,7 @@ func TestEveryURLIsOnRecord(t *testing.T) {
 		actor := w.AddPerson(t, fmt.Sprintf("reader-%d", i), "finance-team")
 		work.Go(func() {
 			for n := range each {
-				item, err := l.release(t.Context(), actor, fmt.Sprintf("annual/%02d.csv", n%10))
+				item, err := l.release(t.Context(), actor, fmt.Sprintf("annual/%02d.csv", n%10), n%4 == 1)
 				l.add(t, item, err)
 				if err == nil && n%5 == 0 {
 					if status, _ := get(t, item, nil); status != http.StatusOK {
