@@ -136,7 +136,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 		return fmt.Errorf("starting the browser: %w", err)
 	}
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
-		Profile: b.Profile, Path: b.Path, Downloads: b.Downloads, Version: version,
+		Profile: b.Profile, Folders: b.Folders, Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
 	})
 	for _, p := range b.Accounts {

@@ -112,6 +112,7 @@ type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
 	Directory Directory
+	Ender     Ender
 	Devices   Devices  // nil: no sign-in without a browser
 	Sessions  Sessions // nil: one instance, whose log finds its events at once
 	// Scope returns the context of one request, whose reads of the shared state are
@@ -166,6 +167,7 @@ func (c Config) missing() string {
 		{"the public configuration", c.Public.Region == "" || c.Public.AuditorsGroup == "" || c.Public.AdminsGroup == ""},
 		{"the token verifier", c.Verifier == nil},
 		{"the user directory", c.Directory == nil},
+		{"the end of sessions", c.Ender == nil},
 		{"the grants", c.Grants == nil},
 		{"the object storage", c.Objects == nil},
 		{"the URL signer", c.Signer == nil},

@@ -34,7 +34,7 @@ func TestDeviceSignIn(t *testing.T) {
 	if len(starts) != 1 || starts[0].BrowserIP != "127.0.0.1" || starts[0].SourceIP != "127.0.0.1" || starts[0].Outcome != event.Allowed {
 		t.Errorf("session-start events: %+v", starts)
 	}
-	if err := katherine.Session.SignOut(t.Context(), false, nil); err != nil {
+	if err := katherine.Session.SignOut(t.Context(), session.Ending{}); err != nil {
 		t.Fatal(err)
 	}
 }

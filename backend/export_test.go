@@ -13,7 +13,7 @@ import (
 // Verbs returns all paths that need a token.
 func Verbs() []string {
 	b, err := New(Config{
-		Public: api.Config{Region: "none", AuditorsGroup: "none", AdminsGroup: "none"}, Verifier: struct{ Verifier }{}, Directory: struct{ Directory }{}, Grants: struct{ Grants }{}, Objects: struct{ Objects }{},
+		Public: api.Config{Region: "none", AuditorsGroup: "none", AdminsGroup: "none"}, Verifier: struct{ Verifier }{}, Directory: struct{ Directory }{}, Ender: struct{ Ender }{}, Grants: struct{ Grants }{}, Objects: struct{ Objects }{},
 		Signer: struct{ Signer }{}, Clock: struct{ Clock }{}, Audit: struct{ Log }{}, Access: struct{ Access }{}, Health: struct{ Health }{}, Cursors: struct{ Cursors }{}, URLLife: time.Minute,
 		Hosts: []string{"none"}, Now: time.Now, NewID: func(time.Time) string { return "" }, Log: slog.Default(),
 	})

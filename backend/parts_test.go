@@ -108,12 +108,14 @@ func rebuiltOn(t testing.TB, listener net.Listener, w *demo.Demo, keyPair aws.Cr
 	must(err)
 	s3URL, err := url.Parse(w.S3Endpoint)
 	must(err)
+	ender, err := identity.NewEnder(pool, w.UserPoolID)
+	must(err)
 	config := backend.Config{
 		Public: api.Config{
 			Organisation: "test", Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID, Issuer: w.Issuer, S3Hosts: []string{s3URL.Host},
 			AuditorsGroup: "usher-auditors", AdminsGroup: "usher-admins",
 		},
-		Verifier: verifier, Directory: directory, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: reports, Health: healthy{},
+		Verifier: verifier, Directory: directory, Ender: ender, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: reports, Health: healthy{},
 		Cursors: sealer, URLLife: object.DefaultLife, Hosts: []string{listener.Addr().String()}, Now: now, NewID: ids, Log: quiet,
 	}
 	if change != nil {

@@ -38,6 +38,7 @@ func (b *Backend) table() []route {
 		// refusals are recorded as Download.
 		{api.VerbComplete, api.MaxReleaseBody, budget.Reports, forListing, event.Download, b.complete},
 		{api.VerbSignout, api.MaxBody, budget.Requests, forListing, event.SignOut, b.signout},
+		{api.VerbSignoutAll, api.MaxBody, budget.Requests, forReleasing, event.SignOutAll, b.signoutEverywhere},
 		{api.VerbDeviceDone, api.MaxBody, budget.Requests, forListing, event.SessionStart, b.deviceDone},
 		{api.VerbAuditQuery, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditQuery},
 		{api.VerbAuditSummary, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditSummary},

@@ -30,16 +30,16 @@ func TestNoSecretIsWritten(t *testing.T) {
 	w := demotest.Start(t, demo.Options{Dir: dir, AccessLog: accesses})
 	w.Put(t, "company-reports", "annual/audited/one.csv", "one")
 	options := session.Options{Now: time.Now, Random: rand.Reader}
-	in, err := session.NewSignIn(w.Profile, options)
+	in, err := session.NewSignIn(session.Folders{State: t.TempDir()}, w.Profile, options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(w.People, func(p sandbox.Person) bool { return p.Username == "grace" })
 	password := w.People[i].Password
-	if _, err := in.Password(t.Context(), "grace", "Not-"+password); err == nil {
+	if _, err := in.Password(t.Context(), "grace", []byte("Not-"+password)); err == nil {
 		t.Fatal("a wrong password is accepted")
 	}
-	step, err := in.Password(t.Context(), "grace", password)
+	step, err := in.Password(t.Context(), "grace", []byte(password))
 	if err != nil || step.Kind != session.Done {
 		t.Fatalf("signing in: %v %v", step.Kind, err)
 	}
@@ -74,7 +74,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	query(t, grace, "who:grace")
-	if err := s.SignOut(t.Context(), true, grace.Signout); err != nil {
+	if err := s.SignOut(t.Context(), session.Ending{Tell: grace.Signout}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := grace.Whoami(t.Context()); err == nil {

@@ -23,6 +23,7 @@ import (
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
 	"usher/backend/event"
+	"usher/session"
 )
 
 // accessLog collects the lines of S3's access log.
@@ -485,4 +486,44 @@ func TestEventsHaveAllFields(t *testing.T) {
 	if _, err := ada.AuditQuery(t.Context(), api.AuditQueryRequest{}); codeOf(err) != api.NotFound {
 		t.Errorf("ada reads the log: %v, want not_found", err)
 	}
+}
+
+// A sign-out everywhere ends the sessions of the caller on all machines, and of
+// no other person, after its record.
+func TestSignOutEverywhere(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	here, there, ada := w.SignIn(t, "grace"), w.SignIn(t, "grace"), w.SignIn(t, "ada")
+	token, err := here.Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := here.SignoutEverywhere(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []demotest.Actor{here, there} {
+		a.Session.Refused(token)
+		if err := a.SignoutEverywhere(t.Context(), token); err == nil {
+			t.Error("the session is alive")
+		}
+	}
+	there.Session.Refused(tokenOf(t, there))
+	if _, err := there.Session.Token(t.Context()); !errors.Is(err, session.ErrSignedOut) {
+		t.Errorf("the other machine renews: %v", err)
+	}
+	if _, err := ada.Whoami(t.Context()); err != nil {
+		t.Errorf("another person: %v", err)
+	}
+	events := w.Events(t, "action:sign-out-everywhere outcome:allowed")
+	if len(events) != 1 || events[0].User.Username != "grace" {
+		t.Errorf("%d events: %+v", len(events), events)
+	}
+}
+
+func tokenOf(t *testing.T, a demotest.Actor) string {
+	t.Helper()
+	token, err := a.Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }

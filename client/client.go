@@ -145,6 +145,13 @@ func (c *Client) Signout(ctx context.Context, token string) error {
 	return ended.call(ctx, api.VerbSignout, struct{}{}, &api.SignoutResponse{})
 }
 
+// SignoutEverywhere ends all sessions of the person of an access token.
+func (c *Client) SignoutEverywhere(ctx context.Context, token string) error {
+	ended := *c
+	ended.tokens = fixed(token)
+	return ended.call(ctx, api.VerbSignoutAll, struct{}{}, &api.SignoutResponse{})
+}
+
 // fixed is the source of one access token.
 type fixed string
 

@@ -31,7 +31,7 @@ func TestAnswersInTwoPackets(t *testing.T) {
 		n = 15
 	}
 	for i := range n {
-		if step, err := r.signIn().Password(ctx, "ada", password); err != nil || step.Kind != session.Done {
+		if step, err := r.signIn().Password(ctx, "ada", []byte(password)); err != nil || step.Kind != session.Done {
 			t.Fatalf("sign-in %d: %v", i, err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestBrokenAnswersAreNetworkErrors(t *testing.T) {
 				cancel()
 				limited, cancel = context.WithTimeout(ctx, time.Second)
 			}
-			_, err := r.signIn().Password(limited, "ada", password)
+			_, err := r.signIn().Password(limited, "ada", []byte(password))
 			cancel()
 			var network *api.Unreachable
 			if !errors.As(err, &network) || !api.Offline(err) || network.Host == "" {
@@ -91,7 +91,7 @@ func TestHalfAnswerWithoutALength(t *testing.T) {
 		w.Write(answer.Body.Bytes()[:answer.Body.Len()/2])
 		return true
 	})
-	_, err := r.signIn().Password(ctx, "ada", password)
+	_, err := r.signIn().Password(ctx, "ada", []byte(password))
 	if !api.Offline(err) {
 		t.Errorf("got %v", err)
 	}
@@ -207,7 +207,7 @@ func TestRenewalComparesBeforeItWrites(t *testing.T) {
 			return next.Access.Reveal()
 		}, session.ErrSignedOut},
 		"signed out": {func(r *rig) string {
-			if err := r.open().SignOut(ctx, false, nil); err != nil {
+			if err := r.open().SignOut(ctx, session.Ending{}); err != nil {
 				t.Error(err)
 			}
 			return ""
@@ -260,12 +260,12 @@ func TestSignOutWipesFirst(t *testing.T) {
 	s := r.signedIn("ada")
 	stopped, stop := context.WithCancel(ctx)
 	told := false
-	err := s.SignOut(stopped, false, func(context.Context, string) error {
+	err := s.SignOut(stopped, session.Ending{Tell: func(context.Context, string) error {
 		_, err := os.Stat(r.tokenFile())
 		told = errors.Is(err, fs.ErrNotExist)
 		stop()
 		return nil
-	})
+	}})
 	if !told {
 		t.Error("the server was told before the tokens were removed")
 	}
@@ -282,7 +282,7 @@ func TestSignOutWipesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Unlock()
-	if err := s.SignOut(ctx, false, nil); err != nil {
+	if err := s.SignOut(ctx, session.Ending{}); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(r.tokenFile()); !errors.Is(err, fs.ErrNotExist) {
@@ -297,7 +297,7 @@ func TestRefusalsWithTheirOwnSentence(t *testing.T) {
 	r := newRig(t, nil)
 	fails := func(name, user, pass string, want error) {
 		t.Helper()
-		if _, err := r.signIn().Password(ctx, user, pass); !errors.Is(err, want) {
+		if _, err := r.signIn().Password(ctx, user, []byte(pass)); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}
 	}

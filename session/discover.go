@@ -263,6 +263,15 @@ func cognitoEndpoint(origin string, c api.Config) (string, error) {
 	return resolved.URI.Scheme + "://" + resolved.URI.Host, nil
 }
 
+// ServiceHost returns the host of the profile's sign-in service, for messages.
+func ServiceHost(p Profile) string {
+	endpoint, err := cognitoEndpoint(p.Server, p.Config)
+	if err != nil {
+		return ""
+	}
+	return hostOf(endpoint)
+}
+
 // newHTTPClient returns a client for TLS 1.2 and later with the system's roots
 // (Go reads SSL_CERT_FILE), without redirects and without cookies.
 func newHTTPClient() *http.Client {

@@ -48,13 +48,31 @@ var (
 	// ErrCodeUsed: a case of ErrCode; each code works once.
 	ErrCodeUsed error = &Failure{sentence: "That code was already used. Wait for the next one; codes change every 30 s.", exit: api.ExitSignedOut, parent: ErrCode}
 	// ErrPasswordRules: the new password is too weak for the pool.
-	ErrPasswordRules error = &Failure{sentence: "That password does not meet the rules. " + PasswordRules(), exit: api.ExitUsage}
+	ErrPasswordRules error = &Failure{sentence: "That password does not meet the rules.", exit: api.ExitUsage}
+	// ErrAttributes: a required attribute has no value, or one that the pool refuses.
+	ErrAttributes error = &Failure{sentence: "Fill in each of the fields that your organization requires.", exit: api.ExitUsage}
+	// ErrEmail: the address for codes is not accepted.
+	ErrEmail error = &Failure{sentence: "That is not a mail address that the sign-in service accepts.", exit: api.ExitUsage}
+	// ErrNoUser: the user name is empty.
+	ErrNoUser error = &Failure{sentence: "Type your user name.", exit: api.ExitUsage}
+	// ErrPasskey: the account has a passkey alone, which needs a browser.
+	ErrPasskey error = &Failure{sentence: "Your account signs in with a passkey, which needs a browser. Use your company sign-in, or ask your administrator.", exit: api.ExitSignedOut}
+	// ErrCustomChallenge: the pool has a challenge of the organization's own.
+	ErrCustomChallenge error = &Failure{sentence: "Your organization has a sign-in step of its own, which usher cannot show. Use your company sign-in, or ask your administrator.", exit: api.ExitSignedOut}
+	// ErrDeviceForgotten: the pool does not remember this machine any more.
+	ErrDeviceForgotten error = &Failure{sentence: "The sign-in service no longer remembers this machine. Sign in again.", exit: api.ExitSignedOut}
+
+	errSentCode    error = &Failure{sentence: "That code is not valid. Use the newest one, or request a new code.", exit: api.ExitSignedOut, parent: ErrCode}
+	errSentExpired error = &Failure{sentence: "That code has expired. Request a new one.", exit: api.ExitSignedOut, parent: ErrCode}
+	errNoCodeWay   error = &Failure{sentence: "This user name cannot sign in with a code.", exit: api.ExitSignedOut, parent: ErrWrongPassword}
+	errHidden      error = &Failure{sentence: "The account is not there.", exit: api.ExitBug} // never shown
+	errNoResource  error = &Failure{sentence: "The server's sign-in settings do not work. Ask your administrator, then run usher configure again.", exit: api.ExitUnavailable, parent: ErrMisconfigured}
 	// ErrPasswordUsed: a case of ErrPasswordRules.
 	ErrPasswordUsed error = &Failure{sentence: "You used that password before. Choose another one.", exit: api.ExitUsage, parent: ErrPasswordRules}
 	// ErrStartAgain: the sign-in took too long, or was never started.
 	ErrStartAgain error = &Failure{sentence: "This sign-in took too long. Start again with your password.", exit: api.ExitSignedOut}
-	// ErrPasswordReset: an administrator reset the password; its recovery uses another channel.
-	ErrPasswordReset error = &Failure{sentence: "Your password must be reset first. Ask your administrator.", exit: api.ExitSignedOut}
+	// ErrPasswordReset: an administrator reset the password. Forgot sets another one.
+	ErrPasswordReset error = &Failure{sentence: "Your password must be reset. Use \"Forgot your password?\", or run usher login --forgot.", exit: api.ExitSignedOut}
 	// ErrTemporaryExpired: the temporary password is too old. Cognito reports it only after a valid proof.
 	ErrTemporaryExpired error = &Failure{sentence: "Your temporary password has expired. Ask your administrator for a new one.", exit: api.ExitSignedOut}
 	// ErrDisabled: the account is disabled. Only after a valid proof; before it, the sentence is that of a wrong password.
@@ -81,12 +99,13 @@ var (
 	ErrMisconfigured error = &Failure{sentence: "The server's sign-in settings do not work. Ask your administrator, then run usher configure again.", exit: api.ExitUnavailable}
 )
 
-// PasswordRules returns the rules for a new password, to be shown before it is
-// typed. They are Cognito's default policy. A pool may have stricter rules,
-// which usher learns only from a refusal.
-// SPEC: Cognito API reference, PasswordPolicyType.
-func PasswordRules() string {
-	return "At least 8 characters, with an uppercase letter, a lowercase letter, a digit and a symbol such as ! or #. Your organization may ask for more."
+// rulesError returns ErrPasswordRules with the pool's rules. A pool may have
+// stricter ones, which usher learns only from a refusal.
+func rulesError(rules api.PasswordRules) error {
+	return &Failure{
+		sentence: ErrPasswordRules.Error() + " " + rules.String() + " Your organization may require more.",
+		exit:     api.ExitUsage, parent: ErrPasswordRules,
+	}
 }
 
 // AnswerError is a failure with Cognito's name for it, for the details view

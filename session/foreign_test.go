@@ -30,7 +30,7 @@ func TestCognitoMessagesAreNotShown(t *testing.T) {
 	}
 	for exception, want := range exceptions {
 		r.inject(refuse("InitiateAuth", exception, words))
-		_, err := r.signIn().Password(ctx, "ada", password)
+		_, err := r.signIn().Password(ctx, "ada", []byte(password))
 		wantErr(t, err, want)
 		var all strings.Builder
 		for e := err; e != nil; e = errors.Unwrap(e) {
@@ -102,14 +102,14 @@ func TestForeignAnswers(t *testing.T) {
 		"wrong use":       {200, tokens(wrongUse, "", issued.Refresh), session.ErrGarbled},
 		"endless":         {200, tokens(endless, "", issued.Refresh), session.ErrGarbled},
 		"no token at all": {200, tokens("abc", "", issued.Refresh), session.ErrGarbled},
-		"SMS":             {200, `{"ChallengeName":"SMS_MFA","Session":"s"}`, session.ErrUnknownStep},
+		"own challenge":   {200, `{"ChallengeName":"CUSTOM_CHALLENGE","Session":"s"}`, session.ErrCustomChallenge},
+		"passkey":         {200, `{"ChallengeName":"WEB_AUTHN","Session":"s"}`, session.ErrPasskey},
 		"unknown step":    {200, `{"ChallengeName":"DANCE","Session":"s"}`, session.ErrUnknownStep},
-		"attributes":      {200, `{"ChallengeName":"NEW_PASSWORD_REQUIRED","Session":"s","ChallengeParameters":{"requiredAttributes":"[\"userAttributes.email\"]"}}`, session.ErrUnfinishedAccount},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.inject(answer(c.status, c.body))
 			s := r.signIn()
-			_, err := s.Password(ctx, "ada", password)
+			_, err := s.Password(ctx, "ada", []byte(password))
 			wantErr(t, err, c.want)
 			if strings.Contains(err.Error(), "LEAKED") || strings.Contains(err.Error(), "hotel") {
 				t.Errorf("%q", err)

@@ -45,7 +45,7 @@ func TestManyGroups(t *testing.T) {
 	if r.token(s) == first || r.token(r.open()) == first {
 		t.Error("the token was not renewed")
 	}
-	_, err := r.signIn().Password(ctx, "toomany", password)
+	_, err := r.signIn().Password(ctx, "toomany", []byte(password))
 	wantErr(t, err, session.ErrTooManyGroups)
 	if !strings.Contains(err.Error(), "too many groups") || !api.SignedOut(err) {
 		t.Errorf("%v", err)

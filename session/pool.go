@@ -229,15 +229,6 @@ func (p *pool) revoke(ctx context.Context, t Tokens) error {
 	return nil
 }
 
-// revokeAll ends every session of the person.
-func (p *pool) revokeAll(ctx context.Context, t Tokens) error {
-	_, err := p.client.GlobalSignOut(ctx, &cognito.GlobalSignOutInput{AccessToken: aws.String(t.Access.Reveal())}, retryLost)
-	if err == nil {
-		return nil
-	}
-	return p.explain(ctx, err, errEnded)
-}
-
 // serverTime returns the pool's clock from its answer, or the local clock if
 // the answer has no date.
 func (p *pool) serverTime(answer middleware.Metadata) time.Time {
@@ -291,7 +282,7 @@ func (p *pool) explainStep(ctx context.Context, err, refused error, proven bool)
 	}
 	failure := p.failureOf(code, answer.ErrorMessage(), status, refused, proven)
 	switch failure {
-	case refused, ErrWrongPassword, ErrLocked, ErrCode, ErrCodeUsed:
+	case refused, ErrWrongPassword, ErrLocked, ErrCode, ErrCodeUsed, ErrDeviceForgotten:
 		return failure // its details would distinguish cases that must read the same
 	}
 	e := &AnswerError{failure: failure, code: oneWord(code), requestID: "unknown"}
@@ -339,7 +330,9 @@ func (p *pool) failureOf(code, message string, status int, refused error, proven
 		return ErrRefused
 	case "TooManyRequestsException", "ThrottlingException":
 		return ErrThrottled
-	case "ResourceNotFoundException", "InvalidParameterException", "UnauthorizedException", "OperationNotEnabledException":
+	case "ResourceNotFoundException":
+		return errNoResource
+	case "InvalidParameterException", "UnauthorizedException", "OperationNotEnabledException":
 		return ErrMisconfigured
 	}
 	switch {

@@ -63,8 +63,8 @@ func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at 
 
 func (c *clock) add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.at = c.at.Add(d) }
 
-// warmKeys generates signing keys once for all rigs. It returns a state file
-// without the MFA rule, so that each rig has the rule of its configuration.
+// warmKeys generates signing keys and accounts once for all rigs. It returns a state
+// file without the MFA rule, so that each rig has the rule of its configuration.
 var warmKeys = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "usher-pool")
 	if err != nil {
@@ -80,6 +80,11 @@ var warmKeys = sync.OnceValues(func() ([]byte, error) {
 	if err := pool.Warm(); err != nil {
 		return nil, err
 	}
+	for _, u := range append(people(), fullPeople()...) { // a verifier costs time
+		if _, err := pool.AddUser(u); err != nil {
+			return nil, err
+		}
+	}
 	data, err := os.ReadFile(c.StateFile)
 	if err != nil {
 		return nil, err
@@ -91,6 +96,16 @@ var warmKeys = sync.OnceValues(func() ([]byte, error) {
 	delete(state, "mfa")
 	return json.Marshal(state)
 })
+
+// people returns the accounts of each rig.
+func people() []cognito.User {
+	return []cognito.User{
+		{Username: "ada", Email: "ada@example.com", Groups: []string{"finance-team"}, Password: password},
+		{Username: "grace", Email: "grace@example.com", Groups: []string{"external-auditors"}, Password: password},
+		{Username: "alan", Groups: []string{"engineering"}, Password: password, TOTPSecret: totpSecret},
+		{Username: "newcomer", Groups: []string{"engineering"}, Password: password, Temporary: true},
+	}
+}
 
 func poolConfig(now func() time.Time) cognito.Config {
 	return cognito.Config{
@@ -123,16 +138,6 @@ func newRig(t testing.TB, change func(*cognito.Config)) *rig {
 	t.Cleanup(r.server.Close)
 	if err := r.pool.SetBaseURL(r.server.URL); err != nil {
 		t.Fatal(err)
-	}
-	for _, u := range []cognito.User{
-		{Username: "ada", Email: "ada@example.com", Groups: []string{"finance-team"}, Password: password},
-		{Username: "grace", Email: "grace@example.com", Groups: []string{"external-auditors"}, Password: password},
-		{Username: "alan", Groups: []string{"engineering"}, Password: password, TOTPSecret: totpSecret},
-		{Username: "newcomer", Groups: []string{"engineering"}, Password: password, Temporary: true},
-	} {
-		if _, err := r.pool.AddUser(u); err != nil {
-			t.Fatal(err)
-		}
 	}
 	r.config = api.Config{
 		Organisation: "Example", Region: "eu-central-1", UserPoolID: poolID, ClientID: clientID,
@@ -197,7 +202,7 @@ func (r *rig) profile() session.Profile {
 
 func (r *rig) signIn() *session.SignIn {
 	r.t.Helper()
-	s, err := session.NewSignIn(r.profile(), r.options())
+	s, err := session.NewSignIn(r.folders, r.profile(), r.options())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -216,7 +221,7 @@ func (r *rig) open() *session.Session {
 // tokens signs in a person without a second factor.
 func (r *rig) tokens(username string) session.Tokens {
 	r.t.Helper()
-	step, err := r.signIn().Password(context.Background(), username, password)
+	step, err := r.signIn().Password(context.Background(), username, []byte(password))
 	if err != nil || step.Kind != session.Done {
 		r.t.Fatalf("signing in: %v, kind %d", err, step.Kind)
 	}
@@ -252,6 +257,15 @@ func (r *rig) owner() *idp.Client {
 			return aws.Credentials{AccessKeyID: ownerKey, SecretAccessKey: ownerPass}, nil
 		}),
 	})
+}
+
+// everywhere ends all sessions of a user, as the backend does.
+func (r *rig) everywhere(username string) func(context.Context, string) error {
+	return func(ctx context.Context, _ string) error {
+		_, err := r.owner().AdminUserGlobalSignOut(ctx, &idp.AdminUserGlobalSignOutInput{
+			UserPoolId: aws.String(poolID), Username: aws.String(username)})
+		return err
+	}
 }
 
 func (r *rig) disable(username string) {

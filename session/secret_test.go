@@ -17,7 +17,7 @@ import (
 func TestSecretsAreNotPrinted(t *testing.T) {
 	r := newRig(t, func(c *cognito.Config) { c.MFA = cognito.MFARequired })
 	signIn := r.signIn()
-	step, err := signIn.Password(ctx, "ada", password)
+	step, err := signIn.Password(ctx, "ada", []byte(password))
 	wantStep(t, step, err, session.SetUpCode)
 	done, err := signIn.Code(ctx, code(t, r, step.Secret.Reveal()))
 	wantStep(t, done, err, session.Done)
@@ -26,7 +26,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	half := r.signIn() // has an open challenge and its session
-	if _, err := half.Password(ctx, "grace", password); err != nil {
+	if _, err := half.Password(ctx, "grace", []byte(password)); err != nil {
 		t.Fatal(err)
 	}
 	secrets := []string{done.Tokens.Access.Reveal(), done.Tokens.Refresh.Reveal(), step.Secret.Reveal(), step.URI.Reveal(), password}

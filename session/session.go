@@ -22,8 +22,10 @@ type Session struct {
 	profile Profile
 	store   *store
 	pool    *pool
-	domains map[api.Way]*domain // of the ways with a browser
-	now     func() time.Time
+
+	machines *machines
+	domains  map[api.Way]*domain // of the ways with a browser
+	now      func() time.Time
 
 	mu        sync.Mutex
 	current   Tokens    // zero: signed out, as far as this process has seen
@@ -68,7 +70,7 @@ func Open(f Folders, p Profile, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{profile: p, store: newStore(f, p), pool: pool, domains: map[api.Way]*domain{}, now: o.Now}
+	s := &Session{profile: p, store: newStore(f, p), machines: newMachines(f, p), pool: pool, domains: map[api.Way]*domain{}, now: o.Now}
 	for _, way := range []api.Way{api.WaySSO, api.WayDevice} {
 		if p.Config.Offer().Client(way) == "" {
 			continue

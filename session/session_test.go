@@ -192,7 +192,7 @@ func TestTwoSessions(t *testing.T) {
 	if r.token(b) != r.token(a) || r.count("GetTokensFromRefreshToken") != 2 {
 		t.Errorf("%d renewals, want 2", r.count("GetTokensFromRefreshToken"))
 	}
-	if err := a.SignOut(ctx, false, nil); err != nil {
+	if err := a.SignOut(ctx, session.Ending{}); err != nil {
 		t.Fatal(err)
 	}
 	b.Refused(r.token(b))
@@ -273,7 +273,7 @@ func TestAnotherPersonSignsIn(t *testing.T) {
 			t.Errorf("%q", err)
 		}
 	}
-	if err := s.SignOut(ctx, false, nil); err != nil {
+	if err := s.SignOut(ctx, session.Ending{}); err != nil {
 		t.Error(err)
 	}
 	r.token(other)
@@ -313,7 +313,7 @@ func TestNothingIsWrittenWhileSignedOut(t *testing.T) {
 	s := r.open()
 	_, err := s.Token(ctx)
 	wantErr(t, err, session.ErrSignedOut)
-	if err := s.SignOut(ctx, true, nil); err != nil {
+	if err := s.SignOut(ctx, session.Ending{Everywhere: r.everywhere("ada")}); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(r.folders.State); !errors.Is(err, fs.ErrNotExist) {
@@ -328,14 +328,19 @@ func TestOpenRefusesMissingParts(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.profile()
 	for name, open := range map[string]func() error{
-		"no clock":      func() error { o := r.options(); o.Now = nil; _, err := session.Open(r.folders, p, o); return err },
-		"no randomness": func() error { o := r.options(); o.Random = nil; _, err := session.NewSignIn(p, o); return err },
-		"no folders":    func() error { _, err := session.Open(session.Folders{}, p, r.options()); return err },
-		"no profile":    func() error { _, err := session.Open(r.folders, session.Profile{}, r.options()); return err },
+		"no clock": func() error { o := r.options(); o.Now = nil; _, err := session.Open(r.folders, p, o); return err },
+		"no randomness": func() error {
+			o := r.options()
+			o.Random = nil
+			_, err := session.NewSignIn(r.folders, p, o)
+			return err
+		},
+		"no folders": func() error { _, err := session.Open(session.Folders{}, p, r.options()); return err },
+		"no profile": func() error { _, err := session.Open(r.folders, session.Profile{}, r.options()); return err },
 		"bad profile": func() error {
 			q := p
 			q.Config.Region = "us-east-1"
-			_, err := session.NewSignIn(q, r.options())
+			_, err := session.NewSignIn(r.folders, q, r.options())
 			return err
 		},
 	} {

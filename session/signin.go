@@ -2,10 +2,8 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 )
 
 // Options are the dependencies of this package. Now and Random are required.
@@ -41,97 +40,213 @@ type StepKind int
 
 const (
 	Done            StepKind = iota + 1 // Step.Tokens is set: pass it to Session.Adopt
-	NeedNewPassword                     // prompt for one, rules first (PasswordRules), then call NewPassword
-	NeedCode                            // prompt for the six digits of the authenticator app, then call Code
+	NeedNewPassword                     // show Step.Rules, prompt for a password and Step.Attributes, then call NewPassword
+	NeedCode                            // prompt for a code of Step.Code, then call Code
 	SetUpCode                           // show Step.URI as QR and Step.Secret as text, then call Code with the first code
 	NeedNumber                          // another device: prompt for the six digits of the page, then call DeviceSignIn.Number
+	Choose                              // show Step.Choices, then call Choose
+	NeedEmail                           // prompt for an address for codes, then call Email
+	NeedPassword                        // prompt for the password, then call PasswordChosen
+	NeedReset                           // prompt for the code of a mail and a new password (Step.Rules), then call Reset
 )
 
 // Step is the state of a sign-in.
 type Step struct {
-	Kind   StepKind
-	Secret Secret // SetUpCode: the secret to type into the app, base32
-	URI    Secret // SetUpCode: the same as an otpauth address, at most 106 bytes for ASCII names (QR version 5)
-	Tokens Tokens // Done
+	Kind       StepKind
+	Secret     Secret   // SetUpCode: the secret to type into the app, base32
+	URI        Secret   // SetUpCode: the same as an otpauth address, at most 106 bytes for ASCII names (QR version 5)
+	Tokens     Tokens   // Done
+	Code       Source   // NeedCode, SetUpCode and NeedReset
+	Choices    []Choice // Choose
+	Attributes []string // NeedNewPassword: attributes that the pool requires, by Cognito's names
+	Rules      string   // NeedNewPassword and NeedReset: a sentence
+
+	// Remember: the pool remembers devices, and this machine is not one of them.
+	// After Adopt, ask the person, with no as the default; for yes call Remember.
+	Remember bool
+}
+
+// Medium is the way on which a code reaches the person.
+type Medium int
+
+const (
+	App Medium = iota // an authenticator app
+	Mail
+	SMS
+)
+
+// Source describes the source of a code.
+type Source struct {
+	Medium Medium
+	To     safetext.Text // masked destination of a sent code, from the pool
+	Least  int           // digits
+	Most   int           // digits
+}
+
+// Sent reports whether the pool sends the code, so that NewCode sends another.
+func (c Source) Sent() bool { return c.Medium != App }
+
+// Choice is one of the ways to continue.
+type Choice struct {
+	ID   string // for Choose
+	Text string // for the screen
 }
 
 // SignIn performs Cognito's challenges for one person, one step a call. It
-// shows and stores nothing. After ErrCode or ErrPasswordRules the same step can
-// be called again. After ErrStartAgain, and after any failure of Password, the
-// sign-in starts again with Password. Its methods may be called from any
-// goroutine, one at a time.
+// shows and stores nothing, except for a remembered machine. After ErrCode or
+// ErrPasswordRules the same step can be called again. After ErrStartAgain, and
+// after any failure of Password, the sign-in starts again. Its methods may be
+// called from any goroutine, one at a time.
+//
+// The password is kept for NewCode, in bytes that are zeroed at the end of the
+// sign-in, after three minutes at the latest.
 type SignIn struct {
 	pool         *pool
 	poolID       string
 	organisation string
+	offer        api.SignIn
 	random       io.Reader
+	devices      *machines
+	held         held
 
 	mu        sync.Mutex
+	way       api.Way
 	challenge types.ChallengeNameType // the open challenge
 	userID    string                  // Cognito's name for the person, from the first challenge on
-	typed     string                  // the user name as typed, for the label in the app
+	typed     string                  // the user name as typed
 	session   Secret                  // of the challenge
+	parameter map[string]string       // of the challenge
+	choices   []string                // SELECT_CHALLENGE
+	chosen    string                  // the person's last choice, for NewCode
+	srp       *srpClient              // of the password, until its proof
+	startedAt time.Time               // by the pool's clock
+	device    *machine                // of this machine and the typed user; nil: not remembered
+	group     string                  // of the device that the pool registered with this sign-in
 	verified  bool                    // SetUpCode: the code was accepted, only the last answer is missing
+	resetting bool                    // NeedReset
+	steps     int                     // in this sign-in
 }
 
+// maxSteps bounds a sign-in. A pool that sends challenges without end is not
+// Cognito.
+const maxSteps = 40
+
 // NewSignIn prepares a sign-in to a profile's pool. It sends nothing.
-func NewSignIn(p Profile, o Options) (*SignIn, error) {
+func NewSignIn(f Folders, p Profile, o Options) (*SignIn, error) {
 	if err := o.check(); err != nil {
 		return nil, err
+	}
+	if f.State == "" {
+		return nil, errors.New("session needs its folders")
 	}
 	pool, err := newPool(p, o)
 	if err != nil {
 		return nil, err
 	}
-	return &SignIn{pool: pool, poolID: p.Config.UserPoolID, organisation: p.Config.Organisation, random: o.Random}, nil
+	return &SignIn{
+		pool: pool, poolID: p.Config.UserPoolID, organisation: p.Config.Organisation, offer: p.Config.Offer(),
+		random: o.Random, devices: newMachines(f, p),
+	}, nil
 }
 
+// Close zeroes the password. A closed sign-in can start again.
+func (s *SignIn) Close() { s.held.zero() }
+
 // Password starts a sign-in, or starts it again. SRP proves the password
-// without sending it.
-func (s *SignIn) Password(ctx context.Context, username, password string) (Step, error) {
+// without sending it. Password keeps a copy of password; the caller zeroes its
+// own.
+func (s *SignIn) Password(ctx context.Context, username string, password []byte) (Step, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reset()
-	username = strings.TrimSpace(username)
-	if username == "" || password == "" {
+	if username = strings.TrimSpace(username); username == "" || len(password) == 0 {
 		return Step{}, ErrNothingTyped
 	}
+	s.held.keep(password)
+	return s.ended(s.startPassword(ctx, username))
+}
+
+// startPassword begins a sign-in with the held password.
+func (s *SignIn) startPassword(ctx context.Context, username string) (Step, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
-	srp, err := newSRP(s.random, s.poolID)
-	if err != nil {
+	var err error
+	if s.srp, err = newSRP(s.random, s.poolID); err != nil {
 		return Step{}, err
 	}
-	started, err := s.pool.client.InitiateAuth(ctx, &cognito.InitiateAuthInput{
-		ClientId:       aws.String(s.pool.clientID),
-		AuthFlow:       types.AuthFlowTypeUserSrpAuth,
-		AuthParameters: map[string]string{"USERNAME": username, "SRP_A": srp.publicA()},
+	s.way, s.typed, s.device = api.WayPassword, username, s.devices.find(username)
+	parameters := map[string]string{"USERNAME": username, "SRP_A": s.srp.publicA()}
+	if s.device != nil {
+		parameters["DEVICE_KEY"] = s.device.Key
+	}
+	out, err := s.pool.client.InitiateAuth(ctx, &cognito.InitiateAuthInput{
+		ClientId: aws.String(s.pool.clientID), AuthFlow: types.AuthFlowTypeUserSrpAuth, AuthParameters: parameters,
 	})
 	if err != nil {
 		return Step{}, s.pool.explain(ctx, err, ErrWrongPassword)
 	}
-	switch started.ChallengeName {
-	case types.ChallengeNameTypePasswordVerifier:
-	case "":
-		return Step{}, ErrGarbled
-	default:
-		return Step{}, ErrUnknownStep
+	return s.advance(ctx, response{out.ChallengeName, out.ChallengeParameters, out.AvailableChallenges, aws.ToString(out.Session),
+		out.AuthenticationResult, s.pool.serverTime(out.ResultMetadata), s.pool.now()})
+}
+
+// WithoutPassword starts a sign-in by a code (USER_AUTH).
+func (s *SignIn) WithoutPassword(ctx context.Context, username string) (Step, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reset()
+	if username = strings.TrimSpace(username); username == "" {
+		return Step{}, ErrNoUser
 	}
-	challenge, err := srp.readChallenge(started.ChallengeParameters)
+	return s.ended(s.startChoice(ctx, username, ""))
+}
+
+// startChoice begins a sign-in with a choice of first factors. preferred is "" or
+// a former choice.
+func (s *SignIn) startChoice(ctx context.Context, username, preferred string) (Step, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
+	defer cancel()
+	s.way, s.typed, s.userID, s.device = api.WayCode, username, username, s.devices.find(username)
+	parameters := map[string]string{"USERNAME": username}
+	if preferred != "" {
+		parameters["PREFERRED_CHALLENGE"] = preferred
+	}
+	if s.device != nil {
+		parameters["DEVICE_KEY"] = s.device.Key
+	}
+	out, err := s.pool.client.InitiateAuth(ctx, &cognito.InitiateAuthInput{
+		ClientId: aws.String(s.pool.clientID), AuthFlow: types.AuthFlowTypeUserAuth, AuthParameters: parameters,
+	})
 	if err != nil {
-		return Step{}, ErrGarbled
+		return Step{}, s.pool.explain(ctx, err, errNoCodeWay)
 	}
-	// The pool's clock: the proof must be valid although the local clock is wrong.
-	proof, timestamp, err := srp.proof(challenge, password, s.pool.serverTime(started.ResultMetadata))
-	if err != nil {
-		return Step{}, ErrGarbled
+	return s.advance(ctx, response{out.ChallengeName, out.ChallengeParameters, out.AvailableChallenges, aws.ToString(out.Session),
+		out.AuthenticationResult, s.pool.serverTime(out.ResultMetadata), s.pool.now()})
+}
+
+// PasswordChosen completes NeedPassword. The answer is a proof by SRP, never the
+// password.
+func (s *SignIn) PasswordChosen(ctx context.Context, password []byte) (Step, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.challenge != types.ChallengeNameTypeSelectChallenge || s.chosen != choiceSRP {
+		return Step{}, ErrStartAgain
 	}
-	s.userID, s.typed = challenge.userID, username
-	step, err := s.respond(ctx, types.ChallengeNameTypePasswordVerifier, aws.ToString(started.Session), map[string]string{
-		"PASSWORD_CLAIM_SECRET_BLOCK": started.ChallengeParameters["SECRET_BLOCK"],
-		"PASSWORD_CLAIM_SIGNATURE":    proof,
-		"TIMESTAMP":                   timestamp,
-	}, ErrWrongPassword)
+	if len(password) == 0 {
+		return Step{}, ErrNothingTyped
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
+	defer cancel()
+	s.held.keep(password)
+	var err error
+	if s.srp, err = newSRP(s.random, s.poolID); err != nil {
+		return Step{}, err
+	}
+	return s.ended(s.respond(ctx, s.challenge, s.session.Reveal(),
+		map[string]string{"ANSWER": choiceSRP, "SRP_A": s.srp.publicA()}, ErrWrongPassword))
+}
+
+// ended resets a sign-in whose first part failed.
+func (s *SignIn) ended(step Step, err error) (Step, error) {
 	if err != nil {
 		s.reset()
 	}
@@ -139,216 +254,157 @@ func (s *SignIn) Password(ctx context.Context, username, password string) (Step,
 }
 
 // NewPassword completes NeedNewPassword. Cognito needs the new password itself,
-// so the new one is sent (over TLS); the old one is not.
-func (s *SignIn) NewPassword(ctx context.Context, password string) (Step, error) {
+// so the new one is sent (over TLS); the old one is not. attributes has a value
+// for each of Step.Attributes.
+func (s *SignIn) NewPassword(ctx context.Context, password []byte, attributes map[string]string) (Step, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.challenge != types.ChallengeNameTypeNewPasswordRequired {
 		return Step{}, ErrStartAgain
 	}
-	if password == "" {
-		return Step{}, ErrPasswordRules
+	if len(password) == 0 {
+		return Step{}, s.rulesError()
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	step, err := s.respond(ctx, s.challenge, s.session.Reveal(), map[string]string{"NEW_PASSWORD": password}, ErrStartAgain)
-	if errors.Is(err, ErrMisconfigured) { // InvalidParameter: a password with characters that Cognito does not accept
-		err = ErrPasswordRules
+	answers := map[string]string{"NEW_PASSWORD": string(password)}
+	for _, name := range requiredAttributes(s.parameter) {
+		if answers["userAttributes."+name] = strings.TrimSpace(attributes[name]); answers["userAttributes."+name] == "" {
+			return Step{}, ErrAttributes
+		}
+	}
+	former := s.held.take()
+	defer clear(former)
+	s.held.keep(password) // the proof of a later NewCode
+	step, err := s.respond(ctx, s.challenge, s.session.Reveal(), answers, ErrStartAgain)
+	if err != nil && s.challenge == types.ChallengeNameTypeNewPasswordRequired {
+		s.held.keep(former)
+	}
+	switch {
+	case errors.Is(err, ErrMisconfigured) && len(answers) > 1: // InvalidParameter
+		return step, ErrAttributes
+	case errors.Is(err, ErrMisconfigured), errors.Is(err, ErrPasswordRules) && !errors.Is(err, ErrPasswordUsed):
+		return step, s.rulesError() // Cognito refuses some characters with InvalidParameter
 	}
 	return step, err
 }
 
-// Code completes NeedCode, and SetUpCode with the app's first code. A code that
-// is not six digits, spaces aside, is ErrCode without a call.
+func (s *SignIn) rulesError() error { return rulesError(s.offer.Password) }
+
+// Code completes NeedCode, and SetUpCode with the app's first code. A code with
+// another number of digits, spaces aside, is ErrCode without a call.
 func (s *SignIn) Code(ctx context.Context, code string) (Step, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	h, known := handlers()[s.challenge]
+	if !known || h.source == nil {
+		return Step{}, ErrStartAgain
+	}
+	source := h.source(s)
 	code = strings.ReplaceAll(code, " ", "")
 	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
 	defer cancel()
-	switch s.challenge {
-	case types.ChallengeNameTypeSoftwareTokenMfa:
-		if !sixDigits(code) {
-			return Step{}, ErrCode
-		}
-		return s.respond(ctx, s.challenge, s.session.Reveal(), map[string]string{"SOFTWARE_TOKEN_MFA_CODE": code}, ErrStartAgain)
-	case types.ChallengeNameTypeMfaSetup:
-		if !s.verified {
-			if !sixDigits(code) {
-				return Step{}, ErrCode
-			}
-			if err := s.verify(ctx, code); err != nil {
-				return Step{}, err
-			}
-		}
-		return s.respond(ctx, s.challenge, s.session.Reveal(), nil, ErrStartAgain)
+	if s.challenge == types.ChallengeNameTypeMfaSetup {
+		return s.finishSetUp(ctx, code, source)
 	}
-	return Step{}, ErrStartAgain
+	if !source.fits(code) {
+		return Step{}, source.wrong(ErrCode)
+	}
+	step, err := s.respond(ctx, s.challenge, s.session.Reveal(), map[string]string{h.key: code}, ErrStartAgain)
+	return step, source.wrong(err)
 }
 
-func sixDigits(code string) bool {
-	return len(code) == 6 && strings.Trim(code, "0123456789") == ""
+// fits reports whether a code has the right form.
+func (c Source) fits(code string) bool {
+	return len(code) >= c.Least && len(code) <= c.Most && strings.Trim(code, "0123456789") == ""
 }
 
-// respond answers a challenge and returns the next step. Each answer carries
-// the latest session, because Cognito issues a new one with every step.
-func (s *SignIn) respond(ctx context.Context, name types.ChallengeNameType, session string, answers map[string]string, refused error) (Step, error) {
-	responses := map[string]string{"USERNAME": s.userID}
-	for k, v := range answers {
-		responses[k] = v
+// wrong returns the error about a code in the words of its source.
+func (c Source) wrong(err error) error {
+	switch {
+	case !c.Sent():
+	case errors.Is(err, ErrCodeUsed):
+		return errSentExpired
+	case errors.Is(err, ErrCode):
+		return errSentCode
 	}
-	in := &cognito.RespondToAuthChallengeInput{
-		ClientId:           aws.String(s.pool.clientID),
-		ChallengeName:      name,
-		ChallengeResponses: responses,
-	}
-	if session != "" {
-		in.Session = aws.String(session)
-	}
-	requestedAt := s.pool.now()
-	out, err := s.pool.client.RespondToAuthChallenge(ctx, in)
-	if err != nil {
-		err = s.pool.explainProven(ctx, err, refused)
-		if errors.Is(err, ErrStartAgain) {
-			s.reset()
-		}
-		return Step{}, err
-	}
-	if r := out.AuthenticationResult; r != nil {
-		tokens, err := newTokens(aws.ToString(r.AccessToken), aws.ToString(r.RefreshToken), aws.ToString(r.IdToken), s.pool.clientID, requestedAt)
-		s.reset()
-		if err != nil {
-			return Step{}, err
-		}
-		tokens.Way, tokens.DeviceKey = api.WayPassword, deviceKey(r)
-		return Step{Kind: Done, Tokens: tokens}, nil
-	}
-	s.challenge, s.session, s.verified = out.ChallengeName, NewSecret(aws.ToString(out.Session)), false
-	return s.next(ctx, out.ChallengeParameters)
+	return err
 }
 
-// deviceKey returns the key of the device that the pool registered with a
-// sign-in; "" where the pool does not remember devices. Each renewal needs it.
-// SPEC: Cognito developer guide, "Refresh tokens": "you must provide the device
-// key".
-func deviceKey(r *types.AuthenticationResultType) string {
-	if r.NewDeviceMetadata == nil {
-		return ""
+// Choose completes Choose.
+func (s *SignIn) Choose(ctx context.Context, id string) (Step, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, known := handlers()[s.challenge]
+	if !known || h.choose == nil {
+		return Step{}, ErrStartAgain
 	}
-	return aws.ToString(r.NewDeviceMetadata.DeviceKey)
+	ctx, cancel := context.WithTimeout(ctx, 2*callLimit)
+	defer cancel()
+	s.chosen = id
+	return h.choose(s, ctx, id)
 }
 
-// next returns the step of the open challenge. Steps without input are done here.
-func (s *SignIn) next(ctx context.Context, parameters map[string]string) (Step, error) {
-	step, err := Step{}, error(nil)
-	switch s.challenge {
-	case types.ChallengeNameTypeNewPasswordRequired:
-		step.Kind = NeedNewPassword
-		var required []string
-		// SPEC: RespondToAuthChallenge, NEW_PASSWORD_REQUIRED: the answer must
-		// have these attributes; an administrator fills them in.
-		if json.Unmarshal([]byte(parameters["requiredAttributes"]), &required) == nil && len(required) > 0 {
-			err = ErrUnfinishedAccount
-		}
-	case types.ChallengeNameTypeSoftwareTokenMfa:
-		step.Kind = NeedCode
-	case types.ChallengeNameTypeSelectMfaType:
-		if !listed(parameters["MFAS_CAN_CHOOSE"]) {
-			err = ErrUnknownStep
-			break
-		}
-		return s.respond(ctx, s.challenge, s.session.Reveal(), map[string]string{"ANSWER": softwareToken}, ErrStartAgain)
-	case types.ChallengeNameTypeMfaSetup:
-		if !listed(parameters["MFAS_CAN_SETUP"]) {
-			err = ErrUnknownStep
-			break
-		}
-		return s.setUp(ctx)
-	case "":
-		err = ErrGarbled
+// Email completes NeedEmail. The pool sends a code to the address.
+func (s *SignIn) Email(ctx context.Context, address string) (Step, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.challenge != types.ChallengeNameTypeMfaSetup {
+		return Step{}, ErrStartAgain
+	}
+	address = strings.TrimSpace(address)
+	if at := strings.Index(address, "@"); at < 1 || at == len(address)-1 || len(address) > 320 {
+		return Step{}, ErrEmail
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	step, err := s.respond(ctx, s.challenge, s.session.Reveal(), map[string]string{"email": address}, ErrStartAgain)
+	if errors.Is(err, ErrMisconfigured) { // InvalidParameter
+		err = ErrEmail
+	}
+	return step, err
+}
+
+// NewCode makes the pool send another code for NeedCode or NeedReset. It repeats
+// the sign-in up to this step with the held password. After three minutes the
+// password is gone, and NewCode returns ErrStartAgain.
+func (s *SignIn) NewCode(ctx context.Context) (Step, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	way, typed, chosen, want := s.way, s.typed, s.chosen, s.challenge
+	if s.resetting {
+		return s.forgot(ctx, typed)
+	}
+	if want == "" {
+		return Step{}, ErrStartAgain
+	}
+	var step Step
+	var err error
+	switch {
+	case way == api.WayCode && want != types.ChallengeNameTypeSelectChallenge && s.held.empty():
+		s.forget()
+		step, err = s.startChoice(ctx, typed, chosen)
+	case s.held.empty():
+		err = ErrStartAgain
 	default:
-		err = ErrUnknownStep
-	}
-	if err != nil {
-		s.reset()
-		return Step{}, err
-	}
-	return step, nil
-}
-
-const softwareToken = "SOFTWARE_TOKEN_MFA"
-
-// listed reports whether a challenge's list allows an authenticator app.
-func listed(list string) bool {
-	var kinds []string
-	if list == "" || json.Unmarshal([]byte(list), &kinds) != nil {
-		return true // no list, no restriction
-	}
-	for _, k := range kinds {
-		if k == softwareToken {
-			return true
+		s.forget()
+		step, err = s.startPassword(ctx, typed)
+		if err == nil && step.Kind == Choose && want != s.challenge {
+			s.chosen = chosen
+			step, err = handlers()[s.challenge].choose(s, ctx, chosen)
 		}
 	}
-	return false
+	return s.ended(step, err)
 }
 
-// setUp fetches the secret for an authenticator app.
-// SPEC: Cognito developer guide, "TOTP software token MFA": Associate, Verify,
-// then answer MFA_SETUP, each with the session of the one before.
-func (s *SignIn) setUp(ctx context.Context) (Step, error) {
-	out, err := s.pool.client.AssociateSoftwareToken(ctx, &cognito.AssociateSoftwareTokenInput{Session: aws.String(s.session.Reveal())})
-	if err != nil {
-		s.reset()
-		return Step{}, s.pool.explain(ctx, err, ErrStartAgain)
-	}
-	secret := aws.ToString(out.SecretCode)
-	if secret == "" || len(secret) > 128 || strings.Trim(secret, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567=") != "" {
-		s.reset()
-		return Step{}, ErrGarbled
-	}
-	s.session = NewSecret(aws.ToString(out.Session))
-	return Step{Kind: SetUpCode, Secret: NewSecret(secret), URI: NewSecret(otpauth(s.organisation, s.typed, secret))}, nil
-}
-
-// otpauth returns the address for authenticator apps. SHA-1, 6 digits and 30 s
-// are their defaults and Cognito's. otpauth takes the longest label that keeps
-// the address within 106 bytes, the capacity of a QR code of version 5 (41
-// columns with a narrow margin).
-// SPEC: Key Uri Format (google-authenticator wiki); TOTP is RFC 6238.
-func otpauth(organisation, username, secret string) string {
-	const limit = 106
-	address := ""
-	for _, label := range []string{organisation + ":" + username, "usher:" + username, username} {
-		address = "otpauth://totp/" + strings.ReplaceAll(url.PathEscape(label), "%3A", ":") + "?secret=" + secret
-		if len(address) <= limit {
-			break
-		}
-	}
-	return address
-}
-
-// verify submits the first code of a new authenticator app.
-func (s *SignIn) verify(ctx context.Context, code string) error {
-	out, err := s.pool.client.VerifySoftwareToken(ctx, &cognito.VerifySoftwareTokenInput{
-		Session:            aws.String(s.session.Reveal()),
-		UserCode:           aws.String(code),
-		FriendlyDeviceName: aws.String("usher"),
-	})
-	if err != nil {
-		err = s.pool.explain(ctx, err, ErrStartAgain)
-		if errors.Is(err, ErrStartAgain) {
-			s.reset()
-		}
-		return err
-	}
-	if out.Status != types.VerifySoftwareTokenResponseTypeSuccess {
-		return ErrCode
-	}
-	s.session, s.verified = NewSecret(aws.ToString(out.Session)), true
-	return nil
-}
-
-// reset discards the attempt.
+// reset discards the attempt and the password.
 func (s *SignIn) reset() {
+	s.held.zero()
+	s.forget()
+}
+
+// forget discards the attempt.
+func (s *SignIn) forget() {
 	s.challenge, s.userID, s.typed, s.session, s.verified = "", "", "", Secret{}, false
+	s.parameter, s.choices, s.chosen, s.srp, s.device, s.group, s.resetting, s.steps = nil, nil, "", nil, nil, "", false, 0
 }

@@ -46,14 +46,14 @@ func wantErr(t *testing.T, err, want error) {
 func TestSignIn(t *testing.T) {
 	r := newRig(t, nil)
 	for _, name := range []string{"ada", "  ada ", "ada@example.com"} {
-		step, err := r.signIn().Password(ctx, name, password)
+		step, err := r.signIn().Password(ctx, name, []byte(password))
 		wantStep(t, step, err, session.Done)
 	}
 	person, groups, ok := r.signedIn("ada").Person()
 	if !ok || person.Username != "ada" || person.Email != "ada@example.com" || person.Sub == "" || strings.Join(groups, " ") != "finance-team" {
 		t.Errorf("person %+v, groups %v, %v", person, groups, ok)
 	}
-	if _, err := r.signIn().Password(ctx, "ada", ""); !errors.Is(err, session.ErrNothingTyped) {
+	if _, err := r.signIn().Password(ctx, "ada", []byte("")); !errors.Is(err, session.ErrNothingTyped) {
 		t.Errorf("empty password: %v", err)
 	}
 }
@@ -63,10 +63,10 @@ func TestSignIn(t *testing.T) {
 func TestExistingPasswordIsNeverSent(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signIn()
-	step, err := s.Password(ctx, "newcomer", password)
+	step, err := s.Password(ctx, "newcomer", []byte(password))
 	wantStep(t, step, err, session.NeedNewPassword)
 	const fresh = "Another-Horse-8"
-	step, err = s.NewPassword(ctx, fresh)
+	step, err = s.NewPassword(ctx, []byte(fresh), nil)
 	wantStep(t, step, err, session.Done)
 	all := strings.Join(r.bodies, "\n")
 	if len(r.bodies) < 3 || !strings.Contains(all, fresh) {
@@ -83,12 +83,12 @@ func TestRefusalsReadTheSame(t *testing.T) {
 	r.disable("grace")
 	var texts []string
 	for _, try := range [][2]string{{"ada", "wrong"}, {"nobody", password}, {"grace", password}, {"grace", "wrong"}} {
-		_, err := r.signIn().Password(ctx, try[0], try[1])
+		_, err := r.signIn().Password(ctx, try[0], []byte(try[1]))
 		wantErr(t, err, session.ErrWrongPassword)
 		texts = append(texts, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)))
 	}
 	r.inject(refuse("InitiateAuth", "UserNotFoundException", "User does not exist."))
-	_, err := r.signIn().Password(ctx, "nobody", password)
+	_, err := r.signIn().Password(ctx, "nobody", []byte(password))
 	texts = append(texts, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)))
 	for _, text := range texts {
 		if text != texts[0] || !strings.HasPrefix(text, "User name or password is incorrect.") {
@@ -103,7 +103,7 @@ func TestLockout(t *testing.T) {
 	var err error
 	tries := 0
 	for ; tries < 8 && !errors.Is(err, session.ErrLocked); tries++ {
-		_, err = r.signIn().Password(ctx, "ada", "wrong")
+		_, err = r.signIn().Password(ctx, "ada", []byte("wrong"))
 	}
 	wantErr(t, err, session.ErrLocked)
 	if got := r.count("InitiateAuth"); got != tries || tries != 6 {
@@ -116,26 +116,26 @@ func TestLockout(t *testing.T) {
 func TestNewPassword(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signIn()
-	if _, err := s.NewPassword(ctx, "Another-Horse-8"); !errors.Is(err, session.ErrStartAgain) {
+	if _, err := s.NewPassword(ctx, []byte("Another-Horse-8"), nil); !errors.Is(err, session.ErrStartAgain) {
 		t.Errorf("without a challenge: %v", err)
 	}
-	step, err := s.Password(ctx, "newcomer", password)
+	step, err := s.Password(ctx, "newcomer", []byte(password))
 	wantStep(t, step, err, session.NeedNewPassword)
-	_, err = s.NewPassword(ctx, "short")
+	_, err = s.NewPassword(ctx, []byte("short"), nil)
 	wantErr(t, err, session.ErrPasswordRules)
-	if !strings.Contains(err.Error(), session.PasswordRules()) {
+	if !strings.Contains(err.Error(), "At least 8 characters, with an uppercase letter") {
 		t.Errorf("%q does not repeat the rules", err)
 	}
-	step, err = s.NewPassword(ctx, "Another-Horse-8")
+	step, err = s.NewPassword(ctx, []byte("Another-Horse-8"), nil)
 	wantStep(t, step, err, session.Done)
-	step, err = r.signIn().Password(ctx, "newcomer", "Another-Horse-8")
+	step, err = r.signIn().Password(ctx, "newcomer", []byte("Another-Horse-8"))
 	wantStep(t, step, err, session.Done)
 }
 
 func TestCode(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signIn()
-	step, err := s.Password(ctx, "alan", password)
+	step, err := s.Password(ctx, "alan", []byte(password))
 	wantStep(t, step, err, session.NeedCode)
 	before := r.count("RespondToAuthChallenge")
 	for _, typed := range []string{"", "12345", "1234567", "12345a", "１２３４５６"} {
@@ -155,7 +155,7 @@ func TestCode(t *testing.T) {
 	step, err = s.Code(ctx, good[:3]+" "+good[3:])
 	wantStep(t, step, err, session.Done)
 
-	step, err = s.Password(ctx, "alan", password)
+	step, err = s.Password(ctx, "alan", []byte(password))
 	wantStep(t, step, err, session.NeedCode)
 	if _, err = s.Code(ctx, good); !errors.Is(err, session.ErrCode) {
 		t.Errorf("a used code: %v", err)
@@ -168,7 +168,7 @@ func TestCode(t *testing.T) {
 func TestCodeThreeTimesWrong(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signIn()
-	step, err := s.Password(ctx, "alan", password)
+	step, err := s.Password(ctx, "alan", []byte(password))
 	wantStep(t, step, err, session.NeedCode)
 	for range 5 {
 		wrong := "000000"
@@ -187,7 +187,7 @@ func TestCodeThreeTimesWrong(t *testing.T) {
 func TestSetUpCode(t *testing.T) {
 	r := newRig(t, func(c *cognito.Config) { c.MFA = cognito.MFARequired })
 	s := r.signIn()
-	step, err := s.Password(ctx, "ada", password)
+	step, err := s.Password(ctx, "ada", []byte(password))
 	wantStep(t, step, err, session.SetUpCode)
 	u, perr := url.Parse(step.URI.Reveal())
 	if perr != nil || u.Scheme != "otpauth" || u.Host != "totp" || u.Query().Get("secret") != step.Secret.Reveal() || u.Path != "/Example:ada" {
@@ -225,7 +225,7 @@ func TestSetUpCode(t *testing.T) {
 func TestChallengeRunsOut(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signIn()
-	step, err := s.Password(ctx, "alan", password)
+	step, err := s.Password(ctx, "alan", []byte(password))
 	wantStep(t, step, err, session.NeedCode)
 	r.pass(4 * time.Minute)
 	_, err = s.Code(ctx, code(t, r, totpSecret))
@@ -236,7 +236,7 @@ func TestChallengeRunsOut(t *testing.T) {
 	if r.count("RespondToAuthChallenge") != before {
 		t.Error("a spent challenge was answered again")
 	}
-	step, err = s.Password(ctx, "alan", password)
+	step, err = s.Password(ctx, "alan", []byte(password))
 	wantStep(t, step, err, session.NeedCode)
 }
 
@@ -258,7 +258,7 @@ func TestCutConnection(t *testing.T) {
 					return true
 				})
 				s := r.signIn()
-				_, err := s.Password(ctx, "ada", password)
+				_, err := s.Password(ctx, "ada", []byte(password))
 				var network *api.Unreachable
 				if !errors.As(err, &network) || !strings.Contains(err.Error(), "Can't reach 127.0.0.1:") {
 					t.Fatalf("got %v", err)
@@ -266,7 +266,7 @@ func TestCutConnection(t *testing.T) {
 				if n := r.count(op); n != 1 {
 					t.Errorf("%s was sent %d times", op, n)
 				}
-				step, err := s.Password(ctx, "ada", password)
+				step, err := s.Password(ctx, "ada", []byte(password))
 				wantStep(t, step, err, session.Done)
 			})
 		}
@@ -285,7 +285,7 @@ func TestThrottled(t *testing.T) {
 		t.Errorf("%d calls, want one repeat", n)
 	}
 	r.inject(busy)
-	_, err := r.signIn().Password(ctx, "ada", password)
+	_, err := r.signIn().Password(ctx, "ada", []byte(password))
 	wantErr(t, err, session.ErrThrottled)
 	if n := r.count("InitiateAuth"); n != 3 {
 		t.Errorf("%d calls, want 3", n)
@@ -296,14 +296,14 @@ func TestConnectionRefused(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.signIn()
 	r.server.Close()
-	_, err := s.Password(ctx, "ada", password)
+	_, err := s.Password(ctx, "ada", []byte(password))
 	var network *api.Unreachable
 	if !errors.As(err, &network) || network.Reason != "nothing listens there" || network.Exit() != api.ExitUnavailable {
 		t.Errorf("got %v", err)
 	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := s.Password(cancelled, "ada", password); !errors.Is(err, context.Canceled) {
+	if _, err := s.Password(cancelled, "ada", []byte(password)); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

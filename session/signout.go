@@ -5,15 +5,23 @@ import (
 	"errors"
 )
 
-// Tell reports the end of a session to the server, with its access token.
-type Tell func(ctx context.Context, token string) error
+// Ending describes a sign-out. Its functions get an access token of the session,
+// which is removed from this machine before.
+type Ending struct {
+	// Tell reports the sign-out to the server. Its error is ignored, because the
+	// server sees the end at the pool. It may be nil.
+	Tell func(ctx context.Context, token string) error
+	// Everywhere ends all sessions of the person. nil: this session alone.
+	Everywhere func(ctx context.Context, token string) error
+	// Forget also removes this machine from the remembered ones.
+	Forget bool
+}
 
 // SignOut removes the tokens of the session from this machine. Then it tells the
-// server and ends the session at the pool (with everywhere, all sessions of the
-// person), in at most 5 s. If these calls fail or are interrupted, the error is
-// a *SignOutError. SignOut of a profile without tokens is not an error. tell may
-// be nil; its error is ignored, because the server sees the end at the pool.
-func (s *Session) SignOut(ctx context.Context, everywhere bool, tell Tell) error {
+// server and ends the session at the pool, in at most 5 s. If these calls fail or
+// are interrupted, the error is a *SignOutError. SignOut of a profile without
+// tokens is not an error.
+func (s *Session) SignOut(ctx context.Context, e Ending) error {
 	if !s.store.exists() {
 		return nil
 	}
@@ -31,17 +39,20 @@ func (s *Session) SignOut(ctx context.Context, everywhere bool, tell Tell) error
 	if err != nil {
 		return err
 	}
+	if e.Forget {
+		s.machines.remove(tokens.DeviceKey)
+	}
 	if tokens.Refresh.IsZero() {
 		return nil
 	}
 	limited, cancel := context.WithTimeout(ctx, signOutLimit)
 	defer cancel()
-	err = s.endSessions(limited, tokens, everywhere, tell)
+	err = s.endSessions(limited, tokens, e)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	switch {
-	case err != nil && everywhere:
+	case err != nil && e.Everywhere != nil:
 		return &SignOutError{cause: err, remaining: "your sign-ins in other places may still be open"}
 	case err != nil:
 		return &SignOutError{cause: err, remaining: "the sign-in service did not confirm it, so this session ends by itself later"}
@@ -49,29 +60,35 @@ func (s *Session) SignOut(ctx context.Context, everywhere bool, tell Tell) error
 	return nil
 }
 
-// endSessions tells the server, and ends the session, or all sessions, at the
-// pool. An access token that has expired is renewed first, because the server
-// and GlobalSignOut accept only a live one.
-func (s *Session) endSessions(ctx context.Context, t Tokens, everywhere bool, tell Tell) error {
+// endSessions tells the server, and ends the session, or all sessions. An access
+// token that has expired is renewed first, because the server accepts only a
+// live one.
+func (s *Session) endSessions(ctx context.Context, t Tokens, e Ending) error {
 	if !s.acceptable(t) {
 		fresh, err := s.source(t).renew(ctx, t)
 		switch {
 		case err == nil:
 			t = fresh
-		case everywhere || final(err):
-			if errors.Is(err, ErrSignedOut) && !everywhere {
-				return nil // it has ended already
-			}
+		case errors.Is(err, ErrSignedOut) && e.Everywhere == nil:
+			return nil // it has ended already
+		case e.Everywhere != nil || final(err):
 			return err
 		}
 	}
-	if tell != nil {
+	if e.Forget && t.DeviceKey != "" {
+		if err := s.pool.forgetDevice(ctx, t); err != nil {
+			return err
+		}
+	}
+	if e.Tell != nil {
 		limited, cancel := context.WithTimeout(ctx, tellLimit)
-		_ = tell(limited, t.Access.Reveal())
+		_ = e.Tell(limited, t.Access.Reveal())
 		cancel()
 	}
-	if everywhere {
-		return s.pool.revokeAll(ctx, t)
+	if e.Everywhere != nil {
+		if err := e.Everywhere(ctx, t.Access.Reveal()); err != nil {
+			return err
+		}
 	}
 	return s.source(t).revoke(ctx, t)
 }

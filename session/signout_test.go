@@ -24,7 +24,7 @@ func TestSignOut(t *testing.T) {
 		r := newRig(t, nil)
 		elsewhere := r.siblingSession("ada")
 		s := r.signedIn("ada")
-		if err := s.SignOut(ctx, false, nil); err != nil {
+		if err := s.SignOut(ctx, session.Ending{}); err != nil {
 			t.Fatal(err)
 		}
 		gone(t, r)
@@ -33,7 +33,7 @@ func TestSignOut(t *testing.T) {
 		if r.count("RevokeToken") != 1 {
 			t.Error("the pool was not called")
 		}
-		if err := s.SignOut(ctx, false, nil); err != nil {
+		if err := s.SignOut(ctx, session.Ending{}); err != nil {
 			t.Errorf("twice: %v", err)
 		}
 		r.pass(10 * time.Minute)
@@ -44,7 +44,7 @@ func TestSignOut(t *testing.T) {
 		elsewhere := r.siblingSession("ada")
 		s := r.signedIn("ada")
 		r.pass(10 * time.Minute) // so that a new access token is needed first
-		if err := s.SignOut(ctx, true, nil); err != nil {
+		if err := s.SignOut(ctx, session.Ending{Everywhere: r.everywhere("ada")}); err != nil {
 			t.Fatal(err)
 		}
 		gone(t, r)
@@ -56,7 +56,11 @@ func TestSignOut(t *testing.T) {
 			r := newRig(t, nil)
 			s := r.signedIn("ada")
 			r.server.Close()
-			err := s.SignOut(ctx, everywhere, nil)
+			e := session.Ending{}
+			if everywhere {
+				e.Everywhere = r.everywhere("ada")
+			}
+			err := s.SignOut(ctx, e)
 			var half *session.SignOutError
 			if !errors.As(err, &half) || !strings.HasPrefix(err.Error(), "You are signed out on this machine, but") {
 				t.Errorf("got %v", err)
@@ -68,7 +72,7 @@ func TestSignOut(t *testing.T) {
 		r := newRig(t, nil)
 		s := r.signedIn("ada")
 		r.disable("ada")
-		if err := s.SignOut(ctx, false, nil); err != nil {
+		if err := s.SignOut(ctx, session.Ending{}); err != nil {
 			t.Error(err)
 		}
 		gone(t, r)
@@ -78,7 +82,7 @@ func TestSignOut(t *testing.T) {
 		s := r.signedIn("ada")
 		data, _ := os.ReadFile(r.tokenFile())
 		os.WriteFile(r.tokenFile(), data[:len(data)-1], 0o600)
-		if err := s.SignOut(ctx, false, nil); err != nil {
+		if err := s.SignOut(ctx, session.Ending{}); err != nil {
 			t.Error(err)
 		}
 		gone(t, r)

@@ -107,13 +107,12 @@ func hexNumber(s string, limit int) (*big.Int, bool) {
 }
 
 // key derives the key of the proof from the password.
-func (c *srpClient) key(ch srpChallenge, password string) ([]byte, error) {
+func (c *srpClient) key(ch srpChallenge, password []byte) ([]byte, error) {
 	u := hashNumber(pad(c.bigA), pad(ch.bigB))
 	if u.Sign() == 0 {
 		return nil, errSRP
 	}
-	identity := sha256.Sum256([]byte(c.pool + ch.userID + ":" + password))
-	x := hashNumber(pad(ch.salt), identity[:])
+	x := c.x(ch.userID, password, ch.salt)
 	k := hashNumber(pad(c.n), pad(c.g))
 	// S = (B - k·g^x) ^ (a + u·x) mod N
 	base := new(big.Int).Exp(c.g, x, c.n)
@@ -123,8 +122,16 @@ func (c *srpClient) key(ch srpChallenge, password string) ([]byte, error) {
 	return hkdf.Key(sha256.New, pad(s), pad(u), "Caldera Derived Key", 16)
 }
 
+// x returns the private number of a password.
+func (c *srpClient) x(userID string, password []byte, salt *big.Int) *big.Int {
+	h := sha256.New()
+	h.Write([]byte(c.pool + userID + ":"))
+	h.Write(password)
+	return hashNumber(pad(salt), h.Sum(nil))
+}
+
 // proof returns PASSWORD_CLAIM_SIGNATURE and the TIMESTAMP it covers.
-func (c *srpClient) proof(ch srpChallenge, password string, now time.Time) (signature, timestamp string, err error) {
+func (c *srpClient) proof(ch srpChallenge, password []byte, now time.Time) (signature, timestamp string, err error) {
 	key, err := c.key(ch, password)
 	if err != nil {
 		return "", "", err

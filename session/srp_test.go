@@ -44,11 +44,11 @@ func TestSRPVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			key, err := client.key(challenge, v.Password)
+			key, err := client.key(challenge, []byte(v.Password))
 			if err != nil || hex.EncodeToString(key) != v.Key {
 				t.Errorf("key %x, %v, want %s", key, err, v.Key)
 			}
-			if other, _ := client.key(challenge, v.Password+"x"); hex.EncodeToString(other) == v.Key {
+			if other, _ := client.key(challenge, []byte(v.Password+"x")); hex.EncodeToString(other) == v.Key {
 				t.Error("another password gives the same key")
 			}
 		})

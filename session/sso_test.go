@@ -135,7 +135,7 @@ func TestBrowserSignIn(t *testing.T) {
 	if r.count(tokenPath) != 1 || r.count("GetTokensFromRefreshToken") != 0 || r.count("InitiateAuth") != 0 {
 		t.Errorf("the renewal made %v", r.calls)
 	}
-	if err := again.SignOut(ctx, false, nil); err != nil {
+	if err := again.SignOut(ctx, session.Ending{}); err != nil {
 		t.Error(err)
 	}
 	if r.count(revokePath) != 1 || r.count("RevokeToken") != 0 {
@@ -149,7 +149,7 @@ func TestBrowserSignInAtTheCompany(t *testing.T) {
 	t.Parallel()
 	r, company := newBrowserRig(t, nil)
 	r.config.SignIn.Providers = []api.Provider{{Name: "Company", Label: "Example"}}
-	if _, err := r.signIn().Password(ctx, "barbara", password); !errors.Is(err, session.ErrWrongPassword) {
+	if _, err := r.signIn().Password(ctx, "barbara", []byte(password)); !errors.Is(err, session.ErrWrongPassword) {
 		t.Errorf("her password at the pool: %v", err)
 	}
 	s := r.signedInByBrowser("barbara")

@@ -37,6 +37,9 @@ type Deps struct {
 
 	Organisation safetext.Text // optional
 	Server       string        // host, for display
+	Service      string        // optional; host of the sign-in service
+	Ways         []api.Way     // optional; ways to sign in, beside the password
+	Other        []signin.Way  // optional; ways to sign in with a page of their own
 	Version      string        // optional
 
 	DownloadDir string                                                   // root of the downloads

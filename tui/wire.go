@@ -30,6 +30,7 @@ type Server interface {
 // Environment is the profile, paths and system functions for Wire.
 type Environment struct {
 	Profile   session.Profile
+	Folders   session.Folders
 	Path      string // bucket/key of the first folder, literal bytes
 	Downloads string // directory
 	Version   string
@@ -51,7 +52,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 	return Deps{
 		Backend: server, Transfers: engine, Now: w.Now,
 		NewSignIn: func() (signin.Flow, error) {
-			return session.NewSignIn(w.Profile, session.Options{Now: w.Now, Random: w.Random})
+			return session.NewSignIn(w.Folders, w.Profile, session.Options{Now: w.Now, Random: w.Random})
 		},
 		SignedIn: func(_ context.Context, step session.Step) error {
 			if err := engine.SwitchTo(step.Tokens.Sub()); err != nil { // before any call of the new person
@@ -63,8 +64,9 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 			if err := engine.SwitchTo(""); err != nil {
 				return err
 			}
-			return s.SignOut(ctx, false, server.Signout)
+			return s.SignOut(ctx, session.Ending{Tell: server.Signout})
 		},
+		Ways: config.Offer().Ways, Service: session.ServiceHost(w.Profile),
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
 		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {

@@ -11,6 +11,7 @@ const (
 	VerbRelease      Verb = "release"
 	VerbComplete     Verb = "complete"
 	VerbSignout      Verb = "signout"
+	VerbSignoutAll   Verb = "signout/everywhere"
 	VerbDeviceDone   Verb = "device/done"
 	VerbAuditQuery   Verb = "audit/query"
 	VerbAuditSummary Verb = "audit/summary"

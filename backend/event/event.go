@@ -16,6 +16,7 @@ import (
 const (
 	SessionStart  = "session-start" // the first request of a sign-in
 	SignOut       = "sign-out"
+	SignOutAll    = "sign-out-everywhere" // the end of all sessions of a person, by that person
 	List          = "list"
 	Stat          = "stat"
 	Download      = "download"  // a URL was released

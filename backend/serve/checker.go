@@ -69,7 +69,7 @@ const (
 type checker struct {
 	config      Config
 	issuer      string
-	pool        identity.PoolAPI
+	pool        poolAPI
 	s3          object.S3
 	endpoint    string          // URL of the storage
 	host        string          // of endpoint
@@ -342,4 +342,10 @@ func brief(err error) error {
 		return errors.New("no response in time")
 	}
 	return err
+}
+
+// poolAPI is the part of the Cognito API that the server calls.
+type poolAPI interface {
+	identity.PoolAPI
+	identity.EndAPI
 }

@@ -118,6 +118,9 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if p.config.Ender, err = identity.NewEnder(p.checker.pool, c.UserPoolID); err != nil {
+		return err
+	}
 	p.inForce = p.config.Directory.InForce
 	objects, err := object.NewStore(object.StoreConfig{Client: p.checker.s3, Log: d.Log, Now: d.Now})
 	if err != nil {

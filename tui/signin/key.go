@@ -5,8 +5,54 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/session"
 	"usher/tui/pane"
 )
+
+// field is one field of a form. One of text and hidden is set.
+type field struct {
+	label  string
+	text   *pane.Field
+	hidden *secret
+	digits bool
+}
+
+// fields returns the fields of the stage.
+func (p *Page) fields() []field {
+	user := field{label: "User", text: &p.user}
+	password := field{label: "Password", hidden: &p.secret[0]}
+	code := field{label: "Code", text: &p.code, digits: true}
+	twice := []field{{label: "New", hidden: &p.secret[0]}, {label: "Again", hidden: &p.secret[1]}}
+	switch p.stage {
+	case askPassword:
+		return []field{user, password}
+	case askUser, askForgotten:
+		return []field{user}
+	case askProof:
+		return []field{password}
+	case askNew:
+		var list []field
+		for i, name := range p.step.Attributes {
+			list = append(list, field{label: session.AttributeText(name), text: &p.plain[i]})
+		}
+		return append(list, twice...)
+	case askReset:
+		return append([]field{code}, twice...)
+	case askEmail:
+		return []field{{label: "Mail", text: &p.plain[0]}}
+	case askCode, askSetUp:
+		return []field{code}
+	}
+	return nil
+}
+
+// active returns the field with the focus; the zero field if a row has it.
+func (p *Page) active() field {
+	if list := p.fields(); p.focus < len(list) {
+		return list[p.focus]
+	}
+	return field{}
+}
 
 // Key handles a key press. Enter, tab, esc, up and down control the form; all other
 // keys are text.
@@ -15,44 +61,62 @@ func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
 	case "enter":
 		return p.submit()
 	case "esc":
+		if p.stage == askRemember && !p.busy {
+			return p.done()
+		}
 		if p.stage != askPassword || p.busy {
 			p.leave()
-			p.say, p.field = "", 1
+			p.say = ""
 		}
 		return nil
-	case "tab", "shift+tab":
-		if p.fields() > 1 {
-			p.field = 1 - p.field
-		}
+	case "tab":
+		p.move(1)
+		return nil
+	case "shift+tab":
+		p.move(-1)
 		return nil
 	case "down", "up":
-		p.fill(msg.String() == "down")
+		p.vertical(msg.String() == "down")
 		return nil
 	}
+	f := p.active()
 	if p.busy {
 		return nil
 	}
 	p.say = ""
-	if f := p.text(); f != nil {
-		if p.stage != askPassword && msg.Text != "" && strings.Trim(msg.Text, "0123456789") != "" {
+	switch {
+	case f.hidden != nil:
+		f.hidden.key(msg)
+	case f.text != nil:
+		if f.digits && msg.Text != "" && strings.Trim(msg.Text, "0123456789") != "" {
 			return nil
 		}
-		f.Take(msg)
-		if p.stage != askPassword && len(f.Value()) == 6 && msg.Text != "" {
-			return p.submit() // the sixth digit needs no enter
+		f.text.Take(msg)
+		if least := p.step.Code.Least; (p.stage == askCode || p.stage == askSetUp) && least == p.step.Code.Most && len(f.text.Value()) == least && msg.Text != "" {
+			return p.submit() // the last digit needs no enter
 		}
-		return nil
 	}
-	p.hidden().key(msg)
 	return nil
 }
 
-// fields returns the number of fields of the stage.
-func (p *Page) fields() int {
-	if p.stage == askPassword || p.stage == askNew {
-		return 2
+// move moves the focus among fields and rows, around the end.
+func (p *Page) move(by int) {
+	if n := len(p.fields()) + len(p.rows()); n > 0 && !p.busy {
+		p.focus = (p.focus + by + n) % n
 	}
-	return 1
+}
+
+// vertical fills in a demo account while a field of the first stage has the
+// focus, and moves the focus elsewhere.
+func (p *Page) vertical(down bool) {
+	switch {
+	case p.stage == askPassword && len(p.Demo) > 0 && p.focus < len(p.fields()):
+		p.fill(down)
+	case down:
+		p.move(1)
+	default:
+		p.move(-1)
+	}
 }
 
 // fill fills in the next or previous demo account.
@@ -69,35 +133,20 @@ func (p *Page) fill(next bool) {
 	p.user.Set(p.Demo[p.demo].User)
 	p.secret[0].zero()
 	p.secret[0].insert(p.Demo[p.demo].Password)
-	p.field, p.say = 1, ""
-}
-
-// text returns the active field if it is a plain one.
-func (p *Page) text() *pane.Field {
-	switch {
-	case p.stage == askPassword && p.field == 0:
-		return &p.user
-	case p.stage == askSetUp || p.stage == askCode:
-		return &p.code
-	}
-	return nil
-}
-
-// hidden returns the active field if it is a hidden one.
-func (p *Page) hidden() *secret {
-	if p.stage == askNew {
-		return &p.secret[p.field]
-	}
-	return &p.secret[0]
+	p.focus, p.say = 1, ""
 }
 
 func (p *Page) paste(s string) {
+	f := p.active()
 	if p.busy {
 		return
 	}
 	s = strings.TrimRight(s, "\r\n")
-	if f := p.text(); f != nil {
-		if p.stage != askPassword {
+	switch {
+	case f.hidden != nil:
+		f.hidden.insert(s)
+	case f.text != nil:
+		if f.digits {
 			s = strings.Map(func(r rune) rune {
 				if r < '0' || r > '9' {
 					return -1
@@ -105,8 +154,6 @@ func (p *Page) paste(s string) {
 				return r
 			}, s)
 		}
-		f.Take(tea.PasteMsg{Content: s})
-		return
+		f.text.Take(tea.PasteMsg{Content: s})
 	}
-	p.hidden().insert(s)
 }

@@ -1,6 +1,6 @@
-// Package signin is the sign-in page: user name and password, then the next step of
-// the user pool: a new password, with its rules; the set-up of an authenticator app,
-// as a QR code and as text; or the six digits of its code.
+// Package signin is the sign-in page: user name and password, then each next step of
+// the user pool. A step is a form of fields and rows; a row is another way to
+// continue.
 //
 // A hidden field is one buffer of fixed size that is zeroed after use. No message
 // contains it. Each attempt is a new Flow, and a result of a canceled attempt is
@@ -24,44 +24,73 @@ import (
 
 // Flow is one sign-in attempt (*session.SignIn).
 type Flow interface {
-	Password(ctx context.Context, user, password string) (session.Step, error)
-	NewPassword(ctx context.Context, password string) (session.Step, error)
+	Password(ctx context.Context, user string, password []byte) (session.Step, error)
+	WithoutPassword(ctx context.Context, user string) (session.Step, error)
+	PasswordChosen(ctx context.Context, password []byte) (session.Step, error)
+	NewPassword(ctx context.Context, password []byte, attributes map[string]string) (session.Step, error)
 	Code(ctx context.Context, code string) (session.Step, error)
+	NewCode(ctx context.Context) (session.Step, error)
+	Choose(ctx context.Context, id string) (session.Step, error)
+	Email(ctx context.Context, address string) (session.Step, error)
+	Forgot(ctx context.Context, user string) (session.Step, error)
+	Reset(ctx context.Context, code string, password []byte) (session.Step, error)
+	Remember(ctx context.Context, tokens session.Tokens) error
+	Close() // zeroes the password
 }
 
 // Account is a demo account on the screen. Password is "" after the person chose
-// another one. Code returns the present six digits of its authenticator, "" without
-// one. Only commands call it.
+// another one. Code returns the present code of its second factor, "" without one.
+// Only commands call it.
 type Account struct {
 	User, Password, About string
 	Code                  func() string
 }
 
-// Deps is the page's dependencies. Demo, User, Organisation and Version may be empty.
+// Deps is the page's dependencies. Demo, User, Organisation, Version, Service and
+// Ways may be empty.
 type Deps struct {
 	Env          *pane.Env
 	New          func() (Flow, error)
 	Store        func(context.Context, session.Step) error // stores the tokens of a Done step
 	Server       string
+	Service      string // host of the sign-in service, for a call that takes long
 	Organisation safetext.Text
 	Version      string
 	User         string // initial text of the user field
 	Demo         []Account
+	Ways         []api.Way // on offer; the password is always there
+	Other        []Way     // ways with a page of their own
+}
+
+// Way is a way to sign in that leaves this page. Start returns its command.
+type Way struct {
+	Label string
+	Start func() tea.Cmd
 }
 
 // Done is the message to the root after a sign-in, when the tokens are stored.
 type Done struct{}
 
-const limit = time.Minute // of one step
+const (
+	limit = time.Minute     // of one step
+	slow  = 3 * time.Second // after which the page names the host that it waits for
+)
 
 // stage is the present step of the sign-in.
 type stage int
 
 const (
-	askPassword stage = iota
+	askPassword  stage = iota
+	askUser            // for a code
+	askForgotten       // the user whose password is forgotten
 	askNew
 	askSetUp
 	askCode
+	askChoice
+	askEmail
+	askProof // the password alone
+	askReset
+	askRemember
 )
 
 // Page is the sign-in. See New.
@@ -71,12 +100,14 @@ type Page struct {
 	gen    uint64
 	cancel context.CancelFunc
 	busy   bool
+	late   bool // busy for longer than slow
 	stage  stage
-	field  int // of the stage
+	focus  int // of the stage: its fields, then its rows
 	user   pane.Field
 	secret [2]secret // password, or the new one twice
 	code   pane.Field
-	step   session.Step // of askSetUp
+	plain  []pane.Field // the mail address, or the required attributes
+	step   session.Step
 	say    string
 	good   bool
 	demo   int    // account filled in, -1 for none
@@ -94,27 +125,29 @@ func New(d Deps) (*Page, error) {
 		return nil, errors.New("signin: nothing keeps the tokens")
 	}
 	p := &Page{Deps: d, demo: -1}
-	p.user, p.code = pane.NewField(128), pane.NewField(6)
+	p.user, p.code = pane.NewField(128), pane.NewField(8)
 	p.user.Set(d.User)
-	if d.User != "" {
-		p.field = 1
-	}
+	p.focus = p.first()
 	return p, nil
 }
 
-// Again starts over at the password, for the same person, with a sentence about
+// Restart starts over at the password, for the same person, with a sentence about
 // the reason.
 func (p *Page) Restart(reason safetext.Text) {
 	p.leave()
 	p.say, p.good = reason.String(), false
-	p.field = 0
-	if p.user.Value() != "" {
-		p.field = 1
-	}
 }
 
 // User returns the last typed user name.
 func (p *Page) User() string { return p.user.Value() }
+
+// first returns the focus of a stage: its first empty field.
+func (p *Page) first() int {
+	if p.stage == askPassword && p.user.Value() != "" {
+		return 1
+	}
+	return 0
+}
 
 // leave drops the attempt and zeroes the hidden texts.
 func (p *Page) leave() {
@@ -122,12 +155,22 @@ func (p *Page) leave() {
 		p.cancel()
 		p.cancel = nil
 	}
+	if p.flow != nil {
+		p.flow.Close()
+	}
 	p.gen++
-	p.flow, p.busy, p.stage, p.step, p.hint = nil, false, askPassword, session.Step{}, ""
+	p.flow, p.busy, p.late, p.step, p.hint, p.plain = nil, false, false, session.Step{}, "", nil
+	p.open(askPassword)
+}
+
+// open begins a stage with empty fields.
+func (p *Page) open(s stage) {
+	p.stage = s
 	p.code.Set("")
 	for i := range p.secret {
 		p.secret[i].zero()
 	}
+	p.focus = p.first()
 }
 
 // stepped is the result of a step. It holds no typed text.
@@ -135,6 +178,7 @@ type stepped struct {
 	gen  uint64
 	flow Flow
 	step session.Step
+	say  string // of a success
 	err  error
 }
 
@@ -147,10 +191,18 @@ type stored struct {
 	err error
 }
 
+type remembered struct {
+	gen uint64
+	err error
+}
+
 type hinted struct {
 	gen  uint64
 	code string
 }
+
+// waited reports that a call takes long.
+type waited struct{ gen uint64 }
 
 // Handle handles the page's own messages.
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {
@@ -159,20 +211,18 @@ func (p *Page) Handle(msg tea.Msg) tea.Cmd {
 		if m.gen == p.gen {
 			return p.stepped(m)
 		}
+	case waited:
+		p.late = p.late || m.gen == p.gen && p.busy
 	case stored:
-		if m.gen != p.gen {
-			return nil
+		if m.gen == p.gen {
+			return p.stored(m)
 		}
-		if m.err != nil {
-			p.leave()
-			p.say, p.good = pane.Sentence(m.err, p.Server).String(), false
-			return nil
+	case remembered:
+		if m.gen == p.gen {
+			return p.done()
 		}
-		p.leave()
-		p.say = ""
-		return pane.Send(Done{})
 	case hinted:
-		if m.gen == p.gen && (p.stage == askCode || p.stage == askSetUp) {
+		if m.gen == p.gen && p.hinting() {
 			p.hint = m.code
 			gen, code := p.gen, p.Demo[p.demo].Code
 			return tea.Tick(2*time.Second, func(time.Time) tea.Msg { return hinted{gen, code()} })
@@ -183,24 +233,43 @@ func (p *Page) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+func (p *Page) hinting() bool {
+	return p.demo >= 0 && (p.stage == askCode || p.stage == askSetUp || p.stage == askReset)
+}
+
+// stored ends a sign-in whose tokens are stored, or asks about this machine.
+func (p *Page) stored(m stored) tea.Cmd {
+	p.busy, p.late = false, false
+	switch {
+	case m.err != nil:
+		p.leave()
+		p.say, p.good = pane.Sentence(m.err, p.Server).String(), false
+		return nil
+	case p.step.Remember:
+		p.say = ""
+		p.open(askRemember)
+		return nil
+	}
+	return p.done()
+}
+
+func (p *Page) done() tea.Cmd {
+	p.leave()
+	p.say = ""
+	return pane.Send(Done{})
+}
+
 func (p *Page) stepped(m stepped) tea.Cmd {
-	p.busy = false
+	p.busy, p.late = false, false
 	if m.err != nil {
 		return p.refused(m)
 	}
-	p.flow, p.say, p.good = m.flow, "", false
-	p.code.Set("")
-	p.field = 0
-	switch m.step.Kind {
-	case session.NeedNewPassword:
-		p.stage = askNew
-	case session.SetUpCode:
-		p.stage, p.step = askSetUp, m.step
-		return p.demoCode()
-	case session.NeedCode:
-		p.stage = askCode
-		return p.demoCode()
-	case session.Done:
+	p.flow, p.step, p.say, p.good = m.flow, m.step, m.say, m.say != ""
+	stages := map[session.StepKind]stage{
+		session.NeedNewPassword: askNew, session.SetUpCode: askSetUp, session.NeedCode: askCode, session.Choose: askChoice,
+		session.NeedEmail: askEmail, session.NeedPassword: askProof, session.NeedReset: askReset,
+	}
+	if m.step.Kind == session.Done {
 		p.busy, p.say, p.good = true, "Signed in.", true
 		step, store, gen := m.step, p.Store, p.gen
 		return func() tea.Msg {
@@ -209,17 +278,39 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 			return stored{gen, store(ctx, step)}
 		}
 	}
+	p.plain = nil
+	switch m.step.Kind {
+	case session.NeedNewPassword:
+		for range m.step.Attributes {
+			p.plain = append(p.plain, pane.NewField(256))
+		}
+	case session.NeedEmail:
+		p.plain = []pane.Field{pane.NewField(256)}
+	}
+	p.open(stages[m.step.Kind])
+	if p.hinting() {
+		return p.demoCode()
+	}
 	return nil
 }
 
 // refused shows the reason of a failed step. The step can be repeated where possible.
 func (p *Page) refused(m stepped) tea.Cmd {
 	say := pane.Sentence(m.err, p.Server).String()
-	again := p.stage != askPassword && (errors.Is(m.err, session.ErrCode) || errors.Is(m.err, session.ErrPasswordRules) || api.Offline(m.err))
+	again := p.flow != nil && (api.Offline(m.err) || errors.Is(m.err, session.ErrThrottled))
+	for _, repeatable := range []error{session.ErrCode, session.ErrPasswordRules, session.ErrEmail, session.ErrAttributes} {
+		again = again || p.flow != nil && errors.Is(m.err, repeatable)
+	}
 	p.code.Set("")
-	if !again {
+	switch {
+	case errors.Is(m.err, session.ErrPasswordReset):
 		p.leave()
-		p.field = 1
+		p.focus = p.forgotRow()
+	case !again && p.stage == askUser || !again && p.stage == askForgotten:
+	case !again:
+		p.leave()
+	case p.focus >= len(p.fields()):
+		p.focus = 0
 	}
 	p.say, p.good = say, false
 	return nil
@@ -233,86 +324,21 @@ func (p *Page) demoCode() tea.Cmd {
 	return func() tea.Msg { return hinted{gen, code()} }
 }
 
-// submit sends the input of the present stage.
-func (p *Page) submit() tea.Cmd {
-	if p.busy {
-		return nil
-	}
-	switch p.stage {
-	case askPassword:
-		return p.submitPassword()
-	case askNew:
-		if p.field == 0 {
-			p.field = 1
-			return nil
-		}
-		if !p.secret[0].equal(&p.secret[1]) {
-			p.say = "The two passwords differ. Type the new password again."
-			p.secret[0].zero()
-			p.secret[1].zero()
-			p.field = 0
-			return nil
-		}
-		flow, pw := p.flow, p.secret[0].take()
-		p.secret[1].zero()
-		p.field = 0
-		return p.call(func(ctx context.Context) (Flow, session.Step, error) {
-			defer clear(pw)
-			s, err := flow.NewPassword(ctx, string(pw))
-			return flow, s, err
-		})
-	}
-	flow, code := p.flow, p.code.Value()
-	if len(code) != 6 {
-		p.say = "The code has 6 digits."
-		return nil
-	}
-	return p.call(func(ctx context.Context) (Flow, session.Step, error) {
-		s, err := flow.Code(ctx, code)
-		return flow, s, err
-	})
-}
-
-func (p *Page) submitPassword() tea.Cmd {
-	switch {
-	case p.user.Value() == "" && len(p.Demo) > 0 && p.secret[0].len() == 0:
-		p.fill(true)
-		return nil
-	case p.user.Value() == "":
-		p.field = 0
-		p.say = "Type your user name and your password."
-		return nil
-	case p.field == 0 && p.secret[0].len() == 0:
-		p.field = 1
-		return nil
-	case p.secret[0].len() == 0:
-		p.field = 1
-		p.say = "Type your user name and your password."
-		return nil
-	}
-	p.demo = p.account(p.user.Value())
-	p.gen++
-	start, user, pw := p.New, p.user.Value(), p.secret[0].take()
-	return p.call(func(ctx context.Context) (Flow, session.Step, error) {
-		defer clear(pw)
-		flow, err := start()
-		if err != nil {
-			return nil, session.Step{}, err
-		}
-		s, err := flow.Password(ctx, user, string(pw))
-		return flow, s, err
-	})
-}
-
+// call runs one step, and reports after slow that it takes long.
 func (p *Page) call(do func(context.Context) (Flow, session.Step, error)) tea.Cmd {
+	return p.tell("", do)
+}
+
+// tell is call with a sentence about its success.
+func (p *Page) tell(say string, do func(context.Context) (Flow, session.Step, error)) tea.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	p.cancel, p.busy, p.say = cancel, true, ""
+	p.cancel, p.busy, p.late, p.say = cancel, true, false, ""
 	gen := p.gen
-	return func() tea.Msg {
+	return tea.Batch(func() tea.Msg {
 		defer cancel()
 		flow, step, err := do(ctx)
-		return stepped{gen, flow, step, err}
-	}
+		return stepped{gen, flow, step, say, err}
+	}, tea.Tick(slow, func(time.Time) tea.Msg { return waited{gen} }))
 }
 
 // account returns the index of a demo account, or -1.

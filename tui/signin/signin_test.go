@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
+	"usher/backend/api"
 	"usher/session"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -43,6 +44,16 @@ func page(t *testing.T, change func(*signin.Deps)) *signin.Page {
 	return p
 }
 
+// run returns the first message of a command: the result of a step, before the
+// timer of slow calls.
+func run(cmd tea.Cmd) tea.Msg {
+	msg := cmd()
+	if batch, ok := msg.(tea.BatchMsg); ok {
+		return batch[0]()
+	}
+	return msg
+}
+
 func typed(p *signin.Page, text string) {
 	for _, r := range text {
 		p.Key(tuitest.Key(string(r)))
@@ -64,7 +75,7 @@ func TestPasswordIsInNoMessage(t *testing.T) {
 		t.Fatal("nothing was sent")
 	}
 	for range 3 {
-		msg := cmd()
+		msg := run(cmd)
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 			if s := fmt.Sprintf(verb, msg); strings.Contains(s, password) || strings.Contains(s, fmt.Sprintf("%x", password)) {
 				t.Errorf("%T holds the password: %s", msg, s)
@@ -95,7 +106,7 @@ func TestPastedPasswordIsHidden(t *testing.T) {
 func TestNewPasswordIsTypedTwice(t *testing.T) {
 	p := page(t, func(d *signin.Deps) { d.User = "new" })
 	typed(p, password)
-	p.Handle(p.Key(tuitest.Key("enter"))())
+	p.Handle(run(p.Key(tuitest.Key("enter"))))
 	typed(p, "Longer-than-8")
 	p.Key(tuitest.Key("enter"))
 	typed(p, "Longer-than-9")
@@ -113,7 +124,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 	typed(p, password)
 	cmd := p.Key(tuitest.Key("enter"))
 	p.Key(tuitest.Key("esc"))
-	if next := p.Handle(cmd()); next != nil {
+	if next := p.Handle(run(cmd)); next != nil {
 		t.Error("a canceled attempt continued")
 	}
 }
@@ -141,14 +152,14 @@ func TestKeyLineIsWhole(t *testing.T) {
 	p := page(t, func(d *signin.Deps) {
 		d.Demo = []signin.Account{{User: "new", Password: password}}
 	})
-	for _, want := range []string{"enter sign in", "tab next field", "account", "ctrl+c quit"} {
+	for _, want := range []string{"enter sign in", "tab next", "account", "ctrl+c quit"} {
 		if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, want) {
 			t.Errorf("no %q in:\n%s", want, s)
 		}
 	}
 	p.Key(tuitest.Key("enter"))
-	p.Handle(p.Key(tuitest.Key("enter"))())
-	for _, want := range []string{"enter save", "tab next field", "esc start over"} {
+	p.Handle(run(p.Key(tuitest.Key("enter"))))
+	for _, want := range []string{"enter save", "tab next", "esc start over"} {
 		if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, want) {
 			t.Errorf("no %q in:\n%s", want, s)
 		}
@@ -163,7 +174,7 @@ func TestDemoShowsTheCodeOfASetUp(t *testing.T) {
 		d.Demo = []signin.Account{{User: "katherine", Password: password, Code: func() string { return "123456" }}}
 	})
 	p.Key(tuitest.Key("enter"))
-	hint := p.Handle(p.Key(tuitest.Key("enter"))())
+	hint := p.Handle(run(p.Key(tuitest.Key("enter"))))
 	if hint == nil {
 		t.Fatal("no code is fetched")
 	}
@@ -171,4 +182,95 @@ func TestDemoShowsTheCodeOfASetUp(t *testing.T) {
 	if s := ansi.Strip(p.View(100, 38)); !strings.Contains(s, "Demo: the code now is 123456") {
 		t.Errorf("the frame:\n%s", s)
 	}
+}
+
+// The rows below the fields are steps of tab and the arrow keys; letters are text.
+func TestWaysAreRows(t *testing.T) {
+	p := page(t, func(d *signin.Deps) { d.Ways = []api.Way{api.WayPassword, api.WayCode} })
+	view := func() string { return ansi.Strip(p.View(80, 23)) }
+	typed(p, "cf")
+	if !strings.Contains(view(), "User        cf") {
+		t.Errorf("letters are no text:\n%s", view())
+	}
+	p.Key(tuitest.Key("tab"))
+	p.Key(tuitest.Key("tab"))
+	if !strings.Contains(view(), "▌Sign in with a code by mail or SMS") || !strings.Contains(view(), "enter choose") {
+		t.Errorf("the first row has no focus:\n%s", view())
+	}
+	p.Key(tuitest.Key("enter"))
+	if !strings.Contains(view(), "Sign in with a code") || !strings.Contains(view(), "User        cf") {
+		t.Errorf("the row opened nothing:\n%s", view())
+	}
+	p.Handle(run(p.Key(tuitest.Key("enter"))))
+	if !strings.Contains(view(), "It was sent to a***@e***.") || !strings.Contains(view(), "Send a new code") {
+		t.Errorf("the code:\n%s", view())
+	}
+	typed(p, "12345678")
+	if !strings.Contains(view(), "12345678") {
+		t.Errorf("eight digits cannot be typed:\n%s", view())
+	}
+	p.Key(tuitest.Key("esc"))
+	p.Key(tuitest.Key("shift+tab"))
+	p.Key(tuitest.Key("shift+tab"))
+	if !strings.Contains(view(), "▌Forgot your password?") {
+		t.Errorf("the last row has no focus:\n%s", view())
+	}
+	p.Key(tuitest.Key("enter"))
+	p.Handle(run(p.Key(tuitest.Key("enter"))))
+	for _, want := range []string{"Set a new password", "If this account exists", "At least 8 characters", "Send a new code"} {
+		if !strings.Contains(strings.Join(strings.Fields(view()), " "), want) {
+			t.Errorf("no %q in:\n%s", want, view())
+		}
+	}
+}
+
+// After three seconds the page names the host that it waits for, and esc stops
+// the call.
+func TestSlowCall(t *testing.T) {
+	p := page(t, func(d *signin.Deps) { d.User, d.Service = "ada", "idp.example.com" })
+	typed(p, password)
+	cmd := p.Key(tuitest.Key("enter"))
+	batch, ok := cmd().(tea.BatchMsg)
+	if !ok || len(batch) != 2 {
+		t.Fatalf("%T", batch)
+	}
+	p.Handle(batch[1]())
+	const want = "Waiting for the sign-in service at idp.example.com to answer. esc stops it."
+	if s := strings.Join(strings.Fields(ansi.Strip(p.View(80, 23))), " "); !strings.Contains(s, want) {
+		t.Errorf("no %q in:\n%s", want, s)
+	}
+	p.Key(tuitest.Key("esc"))
+	if next := p.Handle(batch[0]()); next != nil || strings.Contains(ansi.Strip(p.View(80, 23)), "Waiting") {
+		t.Error("esc did not stop the call")
+	}
+}
+
+// The pool remembers devices: the sign-in is stored before the question, and the
+// default is no.
+func TestRememberIsAsked(t *testing.T) {
+	stored := 0
+	p := page(t, func(d *signin.Deps) {
+		d.User = "ada"
+		d.New = func() (signin.Flow, error) {
+			return rememberFlow{tuitest.Pool{"ada": {Password: password, First: session.Done}}.Flow()}, nil
+		}
+		d.Store = func(context.Context, session.Step) error { stored++; return nil }
+	})
+	typed(p, password)
+	p.Handle(run(p.Handle(run(p.Key(tuitest.Key("enter"))))))
+	if s := ansi.Strip(p.View(80, 23)); stored != 1 || !strings.Contains(s, "Remember this machine?") || !strings.Contains(s, "▌No, ") {
+		t.Fatalf("stored %d:\n%s", stored, s)
+	}
+	if _, done := p.Key(tuitest.Key("enter"))().(signin.Done); !done {
+		t.Error("no does not end the sign-in")
+	}
+}
+
+// rememberFlow is a flow of a pool that remembers devices.
+type rememberFlow struct{ *tuitest.Flow }
+
+func (f rememberFlow) Password(ctx context.Context, user string, password []byte) (session.Step, error) {
+	step, err := f.Flow.Password(ctx, user, password)
+	step.Remember = true
+	return step, err
 }

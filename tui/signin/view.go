@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"fmt"
 	"image/color"
 	"strings"
 
@@ -32,7 +33,7 @@ func (p *Page) View(w, h int) string {
 		lines = p.setUp(w)
 		x = 0
 	} else {
-		lines = p.form()
+		lines = p.form(h)
 		for range max(0, (h-len(lines))/2) {
 			lines = append([]string{""}, lines...)
 		}
@@ -47,7 +48,7 @@ func (p *Page) View(w, h int) string {
 }
 
 // form draws the fields of a stage. Each line has one cell for the cursor symbol.
-func (p *Page) form() []string {
+func (p *Page) form(h int) []string {
 	t := p.Env.Theme
 	host := t.Accent.Bold().Paint("usher") + "  " + t.Muted.Paint(safetext.Line(p.Server))
 	if !p.Organisation.IsZero() {
@@ -55,30 +56,86 @@ func (p *Page) form() []string {
 	}
 	lines := []string{" " + host, " " + t.Rule.Paint(strings.Repeat(t.Glyphs.Light, blockW-2)), ""}
 	head := func(s string) { lines = append(lines, " "+t.Text.Bold().Paint(s), "") }
-	switch p.stage {
-	case askPassword:
-		head("Sign in")
-		lines = append(lines, p.row(0, "User", t.Text.Paint(p.user.Shown()))...)
-		lines = append(lines, p.row(1, "Password", p.dots(0))...)
-	case askNew:
-		head("Choose a new password")
-		for _, l := range format.Wrap(session.PasswordRules(), blockW-4) {
+	title, note := p.heading()
+	head(title)
+	if note != "" {
+		for _, l := range format.Wrap(note, blockW-4) {
 			lines = append(lines, " "+t.Muted.Paint(l))
 		}
 		lines = append(lines, "")
-		lines = append(lines, p.row(0, "New", p.dots(0))...)
-		lines = append(lines, p.row(1, "Again", p.dots(1))...)
-	case askCode:
-		head("Enter the code from your authenticator app")
-		lines = append(lines, p.row(0, "Code", t.Text.Paint(p.code.Value()))...)
 	}
+	for i, f := range p.fields() {
+		lines = append(lines, p.row(i, f)...)
+	}
+	lines = append(lines, p.rowLines()...)
 	lines = append(lines, p.statusLines(blockW-4)...)
 	lines = append(lines, " "+p.keys(blockW-2))
 	if p.stage == askPassword {
-		lines = append(lines, p.footer()...)
+		lines = append(lines, p.footer(h-len(lines))...)
 	}
 	if p.hint != "" {
 		lines = append(lines, "", " "+p.demoHint())
+	}
+	return lines
+}
+
+// heading returns the title of a stage, and a note below it.
+func (p *Page) heading() (title, note string) {
+	switch p.stage {
+	case askUser:
+		return "Sign in with a code", "The code goes to the verified mail address or phone number of your account."
+	case askForgotten:
+		return "Forgot your password?", "A code goes to the verified mail address of your account. With it you set a new password."
+	case askNew:
+		return "Choose a new password", p.step.Rules
+	case askReset:
+		return "Set a new password", p.step.Rules
+	case askChoice:
+		return "Choose how to continue", ""
+	case askEmail:
+		return "Set up codes by mail", "A code is sent to this address now, and at each sign-in."
+	case askProof:
+		return "Enter your password", ""
+	case askRemember:
+		return "Remember this machine?", "Then your sign-ins on this machine need no second factor. Choose no on a machine that others use."
+	case askCode:
+		return p.codeHeading()
+	}
+	return "Sign in", ""
+}
+
+func (p *Page) codeHeading() (title, note string) {
+	source := p.step.Code
+	if !source.Sent() {
+		return "Enter the code from your authenticator app", ""
+	}
+	by := "by mail"
+	if source.Medium == session.SMS {
+		by = "by SMS"
+	}
+	if source.To.IsZero() {
+		return "Enter the code that you got " + by, ""
+	}
+	return "Enter the code that you got " + by, "It was sent to " + source.To.String() + "."
+}
+
+// rowLines draws the rows of the stage.
+func (p *Page) rowLines() []string {
+	t, n := p.Env.Theme, len(p.fields())
+	rows := p.rows()
+	if len(rows) == 0 {
+		return nil
+	}
+	var lines []string
+	if n > 0 {
+		lines = append(lines, "")
+	}
+	for i, r := range rows {
+		sign, style := " ", t.Muted
+		if p.focus == n+i {
+			sign, style = t.Accent.Paint(t.Glyphs.Cursor), t.Text.Bold()
+		}
+		lines = append(lines, sign+style.Paint(r.label))
 	}
 	return lines
 }
@@ -89,21 +146,37 @@ func (p *Page) demoHint() string {
 }
 
 // row draws a field and the line below it.
-func (p *Page) row(i int, label, value string) []string {
+func (p *Page) row(i int, f field) []string {
 	t := p.Env.Theme
 	sign, lab, rule, line := " ", t.Muted, t.Rule, t.Glyphs.Light
-	if p.field == i {
+	if p.focus == i {
 		sign, lab, rule, line = t.Accent.Paint(t.Glyphs.Cursor), t.Text.Bold(), t.Accent, t.Glyphs.Heavy
 	}
+	w := p.labelW()
 	return []string{
-		sign + lab.Paint(format.PadRight(label, labelW)) + ansi.Truncate(value, blockW-labelW-2, ""),
-		" " + strings.Repeat(" ", labelW) + rule.Paint(strings.Repeat(line, blockW-labelW-2)),
+		sign + lab.Paint(format.PadRight(format.End(f.label, w-1, t.Glyphs.Ellipsis), w)) + ansi.Truncate(p.value(f, blockW-w-4), blockW-w-2, ""),
+		" " + strings.Repeat(" ", w) + rule.Paint(strings.Repeat(line, blockW-w-2)),
 	}
 }
 
-func (p *Page) dots(i int) string {
+// labelW is the width of the labels of the stage.
+func (p *Page) labelW() int {
+	w := labelW
+	for _, f := range p.fields() {
+		w = max(w, min(format.Width(f.label)+2, 30))
+	}
+	return w
+}
+
+func (p *Page) value(f field, most int) string {
 	t := p.Env.Theme
-	return t.Text.Paint(strings.Repeat(t.Glyphs.Hidden, min(p.secret[i].len(), blockW-labelW-4)))
+	switch {
+	case f.hidden != nil:
+		return t.Text.Paint(strings.Repeat(t.Glyphs.Hidden, min(f.hidden.len(), most)))
+	case f.text != nil:
+		return t.Text.Paint(f.text.Shown())
+	}
+	return ""
 }
 
 // statusLines draws a failure or the running call, in at least two lines so that
@@ -111,6 +184,10 @@ func (p *Page) dots(i int) string {
 func (p *Page) statusLines(w int) []string {
 	t, lines := p.Env.Theme, []string{""}
 	switch {
+	case p.busy && p.late:
+		for _, l := range format.Wrap("Waiting for "+p.service()+" to answer. esc stops it.", w) {
+			lines = append(lines, " "+t.Warn.Paint(l))
+		}
 	case p.busy && !p.good:
 		lines = append(lines, " "+t.Muted.Paint("Signing in"+t.Glyphs.Ellipsis))
 	case p.say != "":
@@ -127,34 +204,57 @@ func (p *Page) statusLines(w int) []string {
 	return append(lines, "")
 }
 
+// service names the host that a call waits for.
+func (p *Page) service() string {
+	if p.Service == "" {
+		return "the sign-in service"
+	}
+	return "the sign-in service at " + safetext.Line(p.Service)
+}
+
 func (p *Page) keys(w int) string {
-	pairs := [][2]string{{"enter", "sign in"}}
-	switch p.stage {
-	case askPassword:
-		pairs = append(pairs, [2]string{"tab", "next field"})
-		if len(p.Demo) > 0 {
-			pairs = append(pairs, [2]string{p.Env.Theme.Glyphs.Down, "account"})
-		}
+	onRow := p.focus >= len(p.fields())
+	enter := "sign in"
+	switch {
+	case onRow:
+		enter = "choose"
+	case p.stage == askNew || p.stage == askReset:
+		enter = "save"
+	case p.stage == askUser || p.stage == askForgotten || p.stage == askEmail:
+		enter = "continue"
+	}
+	pairs := [][2]string{{"enter", enter}}
+	if len(p.fields())+len(p.rows()) > 1 {
+		pairs = append(pairs, [2]string{"tab", "next"})
+	}
+	switch {
+	case p.stage == askPassword && len(p.Demo) > 0 && !onRow:
+		pairs = append(pairs, [2]string{p.Env.Theme.Glyphs.Down, "account"}, [2]string{"ctrl+c", "quit"})
+	case p.stage == askPassword:
 		pairs = append(pairs, [2]string{"ctrl+c", "quit"})
-	case askNew:
-		pairs = [][2]string{{"enter", "save"}, {"tab", "next field"}, {"esc", "start over"}}
 	default:
 		pairs = append(pairs, [2]string{"esc", "start over"})
 	}
 	return p.Env.Theme.Keys(w, pairs...)
 }
 
-// footer draws the demo accounts, or a note on the use of the password.
-func (p *Page) footer() []string {
+// footer draws the demo accounts in h lines, or a note on the use of the password.
+func (p *Page) footer(h int) []string {
 	t := p.Env.Theme
 	if len(p.Demo) == 0 {
 		return []string{"", " " + t.Muted.Paint("Your password is checked without being sent,"),
 			" " + t.Muted.Paint("and it is not stored on this machine.")}
 	}
-	lines := []string{"", " " + t.Muted.Paint("Demo accounts on this machine")}
-	for i, a := range p.Demo {
+	title := "Demo accounts on this machine"
+	shown := min(len(p.Demo), max(h-2, 2))
+	from := min(max(p.demo-shown/2, 0), len(p.Demo)-shown)
+	if shown < len(p.Demo) {
+		title += fmt.Sprintf(", %d to %d of %d", from+1, from+shown, len(p.Demo))
+	}
+	lines := []string{"", " " + t.Muted.Paint(title)}
+	for i, a := range p.Demo[from : from+shown] {
 		sign := " "
-		if i == p.demo {
+		if from+i == p.demo {
 			sign = t.Accent.Paint(t.Glyphs.Cursor)
 		}
 		lines = append(lines, sign+t.Text.Paint(format.PadRight(a.User, 10))+" "+
@@ -243,18 +343,19 @@ func (p *Page) qr() []string {
 
 // Cursor is the position of the text cursor in a View of w by h cells.
 func (p *Page) Cursor(w, h int) *tea.Cursor {
-	if p.busy {
+	f := p.active()
+	if p.busy || f.label == "" {
 		return nil
 	}
-	var n int
-	if f := p.text(); f != nil {
-		n = f.Cells()
+	n := 0
+	if f.text != nil {
+		n = f.text.Cells()
 	} else {
-		n = min(p.hidden().len(), blockW-labelW-4)
+		n = min(f.hidden.len(), blockW-p.labelW()-4)
 	}
 	for y, l := range strings.Split(ansi.Strip(p.View(w, h)), "\n") {
-		if i := strings.Index(l, p.Env.Theme.Glyphs.Cursor+p.label()); i >= 0 {
-			x := format.Width(l[:i]) + 1 + labelW
+		if i := strings.Index(l, p.Env.Theme.Glyphs.Cursor+format.End(f.label, p.labelW()-1, p.Env.Theme.Glyphs.Ellipsis)); i >= 0 {
+			x := format.Width(l[:i]) + 1 + p.labelW()
 			if p.stage == askSetUp {
 				x = format.Width(l[:i]) + 1 + len("Code  ")
 			}
@@ -262,14 +363,4 @@ func (p *Page) Cursor(w, h int) *tea.Cursor {
 		}
 	}
 	return nil
-}
-
-func (p *Page) label() string {
-	switch p.stage {
-	case askPassword:
-		return [...]string{"User", "Password"}[p.field]
-	case askNew:
-		return [...]string{"New", "Again"}[p.field]
-	}
-	return "Code"
 }

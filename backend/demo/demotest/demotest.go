@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -208,13 +209,16 @@ func (d *Demo) try(ctx context.Context, dir, username string, now func() time.Ti
 // returns its tokens.
 func (d *Demo) tokens(ctx context.Context, username string, now func() time.Time) (session.Tokens, error) {
 	password := d.passwordOf(username)
-	in, err := session.NewSignIn(d.Profile, session.Options{Now: now, Random: rand.Reader})
+	in, err := session.NewSignIn(session.Folders{State: filepath.Join(d.Dir, "client")}, d.Profile, session.Options{Now: now, Random: rand.Reader})
 	if err != nil {
 		return session.Tokens{}, err
 	}
-	step, err := in.Password(ctx, username, password)
+	step, err := in.Password(ctx, username, []byte(password))
 	if err == nil && step.Kind == session.NeedNewPassword {
-		step, err = in.NewPassword(ctx, password+"-New1")
+		step, err = in.NewPassword(ctx, []byte(password+"-New1"), nil)
+	}
+	if err == nil && step.Kind == session.Choose {
+		step, err = in.Choose(ctx, step.Choices[0].ID)
 	}
 	if err == nil && step.Kind == session.NeedCode {
 		step, err = in.Code(ctx, d.Sandbox.CodeNow(username))

@@ -47,7 +47,7 @@ type challenge struct {
 func (p *Pool) addChallenge(now time.Time, c *challenge) (session string) {
 	size := sessionBytes
 	encode := base64.RawURLEncoding.EncodeToString
-	if c.name == passwordVerifier {
+	if c.name == passwordVerifier || c.name == deviceVerifier {
 		size, encode = secretBlockBytes, base64.StdEncoding.EncodeToString
 	}
 	session = encode(p.random(size))
