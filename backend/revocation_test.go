@@ -23,12 +23,13 @@ import (
 // leaver is a person whose access is revoked during downloads.
 type leaver struct {
 	demotest.Actor
-	name    string
-	gone    atomic.Int64 // instant of the pool's confirmation, in Unix nanoseconds
-	refused atomic.Int64 // start of the first refused request, in Unix nanoseconds
-	late    atomic.Int64 // URLs for requests that began after the bound
-	last    api.ReleaseItem
-	pages   bool // URLs come with the page of their folder, not by release
+	name     string
+	gone     atomic.Int64 // instant of the pool's confirmation, in Unix nanoseconds
+	refused  atomic.Int64 // start of the first refused request, in Unix nanoseconds
+	late     atomic.Int64 // URLs for requests that began after the bound
+	last     api.ReleaseItem
+	requests atomic.Int64 // that got a URL
+	pages    bool         // URLs come with the page of their folder, not by release
 }
 
 // request requests one URL.
@@ -62,6 +63,7 @@ func (l *leaver) poll(ctx context.Context, bound func() time.Duration, every tim
 		switch {
 		case err == nil:
 			l.last = item
+			l.requests.Add(1)
 			if gone != 0 && began.After(time.Unix(0, gone).Add(bound())) {
 				l.late.Add(1)
 			}

@@ -316,7 +316,10 @@ func (p *parts) openTables(ctx context.Context, c Config, source identity.Source
 	}
 	p.shared, p.store, p.grants = s, s.log, s.grants
 	p.config.Editor = s.grants
-	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, dynamo.Scope
+	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, func(ctx context.Context) context.Context {
+		s.grants.Warm()
+		return dynamo.Scope(ctx)
+	}
 	return audit.New(audit.Config{Store: s.log, Now: p.deps.Now, NewID: p.deps.NewID})
 }
 

@@ -40,6 +40,7 @@ type Fleet struct {
 	mu     sync.Mutex
 	random *mrand.Rand
 	all    []*Instance
+	route  *Instance // gets all requests while it lives; nil: the choice is random
 }
 
 // FleetOptions are the options of a fleet.
@@ -47,6 +48,8 @@ type FleetOptions struct {
 	Size int                          // number of servers
 	Seed uint64                       // of the choice of servers
 	Now  func(i int) func() time.Time // clock of server i; nil: the machine's
+	// Apart gives each server a state of its own: a control for the tests.
+	Apart bool
 }
 
 // Instance is one server of a fleet.
@@ -72,9 +75,13 @@ func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 	moved := *base.Demo
 	moved.Server = f.front.URL
 	f.Demo = &Demo{Demo: &moved}
-	config := f.config("127.0.0.1:0")
-	if _, err := serve.CreateTables(t.Context(), config, f.deps(0), f.loopback(f.DynamoDB.Endpoint())); err != nil {
-		t.Fatal(err)
+	for i := range max(1, o.Size) {
+		if _, err := serve.CreateTables(t.Context(), f.config("127.0.0.1:0", i), f.deps(0), f.loopback(f.DynamoDB.Endpoint())); err != nil {
+			t.Fatal(err)
+		}
+		if !o.Apart {
+			break
+		}
 	}
 	for range o.Size {
 		f.Add()
@@ -111,11 +118,15 @@ func (f *Fleet) applyDemoGrants() {
 	}
 }
 
-func (f *Fleet) config(listen string) serve.Config {
+func (f *Fleet) config(listen string, i int) serve.Config {
 	exact := true
+	state := "dynamodb:usher-state"
+	if f.o.Apart {
+		state += fmt.Sprint(i)
+	}
 	return serve.Config{
 		Organisation: "Fleet", Listen: listen, PublicURL: f.front.URL, Region: f.Region, UserPoolID: f.UserPoolID, ClientID: f.ClientID,
-		Audit: "dynamodb:usher-log", Grants: "dynamodb:usher-grants", State: "dynamodb:usher-state",
+		Audit: "dynamodb:usher-log", Grants: "dynamodb:usher-grants", State: state,
 		S3: serve.S3{Region: f.S3Region, ExactKeys: &exact},
 	}
 }
@@ -148,7 +159,7 @@ func (f *Fleet) Add() *Instance {
 	f.mu.Lock()
 	n := len(f.all)
 	f.mu.Unlock()
-	s, err := serve.NewOn(f.t.Context(), f.config(listener.Addr().String()), f.deps(n), f.loopback(i.calls.URL), listener)
+	s, err := serve.NewOn(f.t.Context(), f.config(listener.Addr().String(), n), f.deps(n), f.loopback(i.calls.URL), listener)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -189,11 +200,24 @@ func (i *Instance) KillAt(n int, after bool) {
 	i.at.Store(i.n.Load() + int64(n))
 }
 
+// Retire kills the server if it still lives, without waiting for its end.
+func (i *Instance) Retire() {
+	i.dead.Store(true)
+	i.stop()
+}
+
 // Dead reports whether the server is killed.
 func (i *Instance) Dead() bool { return i.dead.Load() }
 
 // Calls returns the number of its calls to DynamoDB.
 func (i *Instance) Calls() int { return int(i.n.Load()) }
+
+// Route sends all requests to one server while it lives.
+func (f *Fleet) Route(i *Instance) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.route = i
+}
 
 // Instances returns the servers.
 func (f *Fleet) Instances() []*Instance {
@@ -217,6 +241,9 @@ func (f *Fleet) deal(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	i := living[f.random.IntN(len(living))]
+	if f.route != nil && !f.route.dead.Load() {
+		i = f.route
+	}
 	f.mu.Unlock()
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -244,12 +271,16 @@ func hangUp(w http.ResponseWriter) {
 }
 
 func (f *Fleet) close() {
+	var all sync.WaitGroup
 	for _, i := range f.Instances() {
-		i.stop()
-		<-i.done
-		i.calls.CloseClientConnections()
-		i.calls.Close()
+		all.Go(func() {
+			i.stop()
+			<-i.done
+			i.calls.CloseClientConnections()
+			i.calls.Close()
+		})
 	}
+	all.Wait()
 	f.front.CloseClientConnections()
 	f.front.Close()
 }

@@ -1,0 +1,225 @@
+package backend_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	mrand "math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+
+	"usher/backend/api"
+	"usher/backend/audit"
+	auditdynamo "usher/backend/audit/dynamo"
+	"usher/backend/demo/demotest"
+	"usher/backend/event"
+)
+
+// runs returns the number of runs of a series.
+func runs(short, normal, soak int) int {
+	switch {
+	case os.Getenv("USHER_SOAK") != "":
+		return soak
+	case testing.Short():
+		return short
+	}
+	return normal
+}
+
+// fleetLog reads the log of a fleet without its servers.
+func fleetLog(t *testing.T, f *demotest.Fleet) *auditdynamo.Store {
+	t.Helper()
+	store, err := auditdynamo.New(auditdynamo.Config{DB: f.DynamoDB.Client(t), Log: "usher-log", Now: time.Now, Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// starts returns the number of session-start events of each session.
+func starts(t *testing.T, store *auditdynamo.Store) map[string]int {
+	t.Helper()
+	count := map[string]int{}
+	filter, err := event.ParseFilter("action:session-start outcome:allowed", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := audit.Page{Limit: audit.MaxPage}
+	for {
+		found, err := store.Query(t.Context(), filter, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range found.Events {
+			count[e.Session]++
+		}
+		if page.Position = found.Position; page.Position == "" {
+			return count
+		}
+	}
+}
+
+// People lose their access by the user pool and by grants, while their requests
+// go to 8 servers at random. No request that begins after the bound gets a URL:
+// 5 s for the pool, and nothing for a change of the grants.
+func TestFleetFollowsEveryRemoval(t *testing.T) {
+	size := runs(6, 12, 600)
+	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 8, Now: skewed})
+	f.Put(t, "company-reports", "annual/revoked/one.csv", "one")
+	f.Put(t, "builds", "secret/a.txt", "content")
+	admin := f.SignIn(t, "margaret")
+	var people sync.WaitGroup
+	slots := make(chan struct{}, 12)
+	var late, refused atomic.Int64
+	for i := range size {
+		people.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			name := fmt.Sprintf("leaver-%03d", i)
+			l := &leaver{Actor: f.AddPerson(t, name, "finance-team"), name: name, pages: i%3 == 0}
+			if l.Client == nil {
+				return
+			}
+			ctx, stop := context.WithTimeout(t.Context(), 60*time.Second)
+			defer stop()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				l.poll(ctx, func() time.Duration { return 5 * time.Second }, 200*time.Millisecond)
+			}()
+			for l.requests.Load() < 4 && ctx.Err() == nil {
+				time.Sleep(20 * time.Millisecond)
+			}
+			if err := remove(ctx, f.Demo, name, i%2 == 0); err != nil {
+				t.Error(err)
+			}
+			l.gone.Store(time.Now().UnixNano())
+			<-done
+			late.Add(l.late.Load())
+			if l.refused.Load() != 0 {
+				refused.Add(1)
+			}
+		})
+	}
+	// Grants change meanwhile. A request that begins after the change follows it.
+	ada := f.SignIn(t, "ada")
+	for range runs(3, 10, 100) {
+		for _, granted := range []bool{true, false} {
+			in := api.GrantsEditRequest{Add: []api.Grant{prefix("finance-team", "builds", "secret/")}}
+			if !granted {
+				in = api.GrantsEditRequest{Remove: in.Add}
+			}
+			if _, err := admin.GrantsEdit(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if _, err := releaseOne(t.Context(), ada, "builds", "secret/a.txt"); (err == nil) != granted {
+					t.Errorf("granted %v: %v", granted, err)
+				}
+			}
+		}
+	}
+	people.Wait()
+	t.Logf("FLEET people=%d refused=%d late=%d", size, refused.Load(), late.Load())
+	if late.Load() != 0 || refused.Load() != int64(size) {
+		t.Errorf("%d URLs after the bound; %d of %d people were refused", late.Load(), refused.Load(), size)
+	}
+	for session, n := range starts(t, fleetLog(t, f)) {
+		if n != 1 {
+			t.Errorf("session %s has %d session-start events", session, n)
+		}
+	}
+}
+
+// skewed gives the servers clocks that are up to 5 s apart.
+func skewed(i int) func() time.Time {
+	skew := time.Duration(i%3-1) * 2500 * time.Millisecond
+	return func() time.Time { return time.Now().Add(skew) }
+}
+
+func remove(ctx context.Context, d *demotest.Demo, name string, disable bool) error {
+	if disable {
+		_, err := d.Admin().AdminDisableUser(ctx, &cognitoidentityprovider.AdminDisableUserInput{UserPoolId: &d.UserPoolID, Username: &name})
+		return err
+	}
+	_, err := d.Admin().AdminRemoveUserFromGroup(ctx, &cognitoidentityprovider.AdminRemoveUserFromGroupInput{UserPoolId: &d.UserPoolID, Username: &name, GroupName: aws.String("finance-team")})
+	return err
+}
+
+// Control: servers with a state of their own record several starts of a session.
+func TestFleetApart(t *testing.T) {
+	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 8, Apart: true})
+	ada := f.SignIn(t, "ada")
+	for range 30 {
+		if _, err := ada.Whoami(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	most := 0
+	for _, n := range starts(t, fleetLog(t, f)) {
+		most = max(most, n)
+	}
+	if most < 2 {
+		t.Errorf("at most %d starts of a session: the series would not find a state for each server", most)
+	}
+}
+
+// Servers are killed between any two calls to DynamoDB. Each URL that a client
+// received has its event in the log, and each session has one start.
+func TestKilledServersLoseNothing(t *testing.T) {
+	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 1})
+	f.Put(t, "company-reports", "annual/one.csv", "one")
+	ctx := t.Context()
+	random := mrand.New(mrand.NewPCG(7, 7))
+	var ids []string
+	killed, n := 0, runs(6, 12, 1000)
+	var ada demotest.Actor
+	for i := range n {
+		if i%2 == 0 {
+			ada = f.SignIn(t, "ada") // the first request of a session makes more calls
+		}
+		victim := f.Add()
+		f.Route(victim)
+		victim.KillAt(1+random.IntN(9), random.IntN(2) == 0)
+		for range 4 {
+			out, err := ada.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{
+				{Bucket: "company-reports", Key: "annual/one.csv"}, {Bucket: "company-reports", Key: "annual/absent.csv"},
+			}})
+			if err == nil && out.Items[0].URL != "" {
+				ids = append(ids, out.Items[0].Event)
+			}
+			if victim.Dead() {
+				killed++
+				break
+			}
+		}
+		f.Route(nil)
+		victim.Retire()
+	}
+	store := fleetLog(t, f)
+	missing := 0
+	for _, id := range ids {
+		found, err := store.Get(ctx, []string{id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != 1 || found[0].Action != event.Download || found[0].Outcome != event.Allowed {
+			missing++
+		}
+	}
+	t.Logf("KILL runs=%d killed=%d released=%d missing=%d", n, killed, len(ids), missing)
+	if missing != 0 || killed < n/2 || len(ids) < n/2 {
+		t.Errorf("%d of %d released URLs have no event; %d of %d servers were killed", missing, len(ids), killed, n)
+	}
+	for session, count := range starts(t, store) {
+		if count != 1 {
+			t.Errorf("session %s has %d session-start events", session, count)
+		}
+	}
+}
