@@ -340,12 +340,7 @@ func (b *Backend) Stop(ctx context.Context) error {
 
 // Drain records the count of all refusals over the budget now.
 func (b *Backend) Drain(ctx context.Context) error {
-	held := b.denials.Drain(true)
-	if len(held) == 0 {
-		return nil
-	}
-	if err := b.c.Audit.Record(ctx, held...); err != nil {
-		b.denials.Restore(held)
+	if err := b.recordHeld(ctx, b.denials.Drain(true)); err != nil {
 		return fmt.Errorf("recording suppressed denials: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/budget"
+	"usher/backend/event"
 )
 
 // Verbs returns all paths that need a token.
@@ -70,3 +71,6 @@ func (b *Backend) WithoutPart() map[string]error {
 	_, errs["path of its own"] = index([]route{whole, whole})
 	return errs
 }
+
+// Hold adds refusals over the budget, which the next Flush records.
+func (b *Backend) Hold(events []event.Event) { b.denials.Restore(events) }

@@ -22,7 +22,9 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"usher/backend/api"
+	"usher/backend/audit"
 	"usher/backend/budget"
+	"usher/backend/event"
 	"usher/backend/safetext"
 )
 
@@ -233,13 +235,22 @@ func (b *Backend) admit(w http.ResponseWriter, r *request) error {
 
 // suppressed records the count of refusals over the budget.
 func (b *Backend) suppressed(ctx context.Context) error {
-	held := b.denials.Drain(false)
-	if len(held) == 0 {
-		return nil
-	}
-	if err := b.c.Audit.Record(ctx, held...); err != nil {
-		b.denials.Restore(held)
+	if err := b.recordHeld(ctx, b.denials.Drain(false)); err != nil {
 		return fail(api.AuditUnavailable, err)
+	}
+	return nil
+}
+
+// recordHeld records the counts of refusals, which have a time for each person.
+// The counts that are not recorded are kept for the next attempt.
+func (b *Backend) recordHeld(ctx context.Context, held []event.Event) error {
+	for len(held) > 0 {
+		some := held[:min(len(held), audit.MaxTimes)]
+		if err := b.c.Audit.Record(ctx, some...); err != nil {
+			b.denials.Restore(held)
+			return err
+		}
+		held = held[len(some):]
 	}
 	return nil
 }

@@ -40,6 +40,13 @@ func (m *Memory) Append(ctx context.Context, events []event.Event) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	times := map[int64]bool{}
+	for _, e := range events {
+		times[e.Time.UnixMilli()] = true
+	}
+	if len(times) > audit.MaxTimes {
+		return fmt.Errorf("an append of events of %d times; audit.MaxTimes is %d", len(times), audit.MaxTimes)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	fresh := map[string]event.Event{}
