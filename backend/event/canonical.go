@@ -60,7 +60,7 @@ func copied[T int64 | float64](p *T) *T {
 // event. Canonical applies Clean first.
 func Canonical(e Event) []byte {
 	e = Clean(e)
-	b := writer{buf: make([]byte, 0, 512)}
+	b := writer{buf: make([]byte, 0, 768)} // a download has about 550 bytes
 	b.buf = append(b.buf, '{')
 	b.text("action", e.Action)
 	b.number("bound", int64(e.Bound))
