@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"usher/client/cli"
 	"usher/client/download"
 	"usher/session"
+	"usher/session/browser"
 	"usher/tui"
 )
 
@@ -138,9 +140,10 @@ func browse(ctx context.Context, b cli.Browser) error {
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
 		Profile: b.Profile, Folders: b.Folders, Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
+		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open,
 	})
 	for _, p := range b.Accounts {
-		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), func() string { return b.CodeNow(p.Username) }))
+		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), p.SSOOnly, func() string { return b.CodeNow(p.Username) }))
 	}
 	model, err := tui.New(deps)
 	if err == nil {

@@ -37,7 +37,8 @@ type Environment struct {
 	Random    io.Reader
 	Now       func() time.Time
 	Getenv    func(string) string
-	Taskbar   bool // the terminal shows progress by OSC 9;4
+	Taskbar   bool                       // the terminal shows progress by OSC 9;4
+	OpenURL   func(address string) error // opens a browser
 }
 
 // Wire returns Deps with the production parts. Only Wire connects the browser to
@@ -66,7 +67,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 			}
 			return s.SignOut(ctx, session.Ending{Tell: server.Signout})
 		},
-		Ways: config.Offer().Ways, Service: session.ServiceHost(w.Profile),
+		Ways: config.Offer().Ways, Other: browserWays(w), Service: session.ServiceHost(w.Profile),
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
 		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {
@@ -109,7 +110,8 @@ func ascii(getenv func(string) string) bool {
 	return false
 }
 
-// DemoAccount makes an account for the list on the demo's sign-in.
-func DemoAccount(name, password, about string, code func() string) signin.Account {
-	return signin.Account{User: name, Password: password, About: about, Code: code}
+// DemoAccount makes an account for the list on the demo's sign-in. An account of
+// the company signs in with a browser.
+func DemoAccount(name, password, about string, company bool, code func() string) signin.Account {
+	return signin.Account{User: name, Password: password, About: about, Browser: company, Code: code}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,9 +36,9 @@ func (l *login) bySSO(ctx context.Context, conn connection) (session.Tokens, err
 		return session.Tokens{}, err
 	}
 	defer in.Close()
-	remote := l.remote()
+	remote := browser.Remote(l.Getenv)
 	if remote {
-		fmt.Fprintf(l.Err, "This is an SSH session. On the computer with your browser, run this first and leave it running:\n\n  %s\n\n", l.tunnel(in.Port()))
+		fmt.Fprintf(l.Err, "This is an SSH session. On the computer with your browser, run this first and leave it running:\n\n  %s\n\n", safe(browser.Tunnel(l.Getenv, in.Port())))
 	}
 	fmt.Fprintf(l.Err, "Sign in with this address in your browser:\n\n  %s\n\n", safe(in.URL()))
 	if !remote || l.Getenv("BROWSER") != "" {
@@ -50,27 +49,6 @@ func (l *login) bySSO(ctx context.Context, conn connection) (session.Tokens, err
 	fmt.Fprintln(l.Err, "Waiting for the browser, for 5 minutes at most. Ctrl-C stops.")
 	step, err := in.Wait(ctx)
 	return step.Tokens, err
-}
-
-// remote reports whether the terminal is the end of an SSH connection.
-func (a *app) remote() bool { return a.Getenv("SSH_CONNECTION") != "" || a.Getenv("SSH_TTY") != "" }
-
-// tunnel returns the command that forwards the port of the browser's return to
-// this machine.
-func (a *app) tunnel(port int) string {
-	host, sshPort := "THIS-HOST", ""
-	// SPEC: ssh(1), SSH_CONNECTION: client address, client port, server address,
-	// server port.
-	if f := strings.Fields(a.Getenv("SSH_CONNECTION")); len(f) == 4 {
-		host = safe(f[2])
-		if f[3] != "22" {
-			sshPort = " -p " + safe(f[3])
-		}
-	}
-	if user := a.Getenv("USER"); user != "" {
-		host = safe(user) + "@" + host
-	}
-	return fmt.Sprintf("ssh -N -L %d:127.0.0.1:%d%s %s", port, port, sshPort, host)
 }
 
 // way returns the way of the sign-in: the one of the flags, or the first one of
@@ -84,7 +62,7 @@ func (l *login) way(p session.Profile) api.Way {
 		return api.WaySSO
 	case l.browserLogin.password, l.passwordIn, offer.Has(api.WayPassword), offer.Has(api.WayCode):
 		return api.WayPassword
-	case offer.Has(api.WayDevice) && (l.remote() || !offer.Has(api.WaySSO)):
+	case offer.Has(api.WayDevice) && (browser.Remote(l.Getenv) || !offer.Has(api.WaySSO)):
 		return api.WayDevice
 	}
 	return api.WaySSO

@@ -72,3 +72,16 @@ func ExampleSystem_Open() {
 	// open [https://example.com]
 	// <nil>
 }
+
+func TestTunnel(t *testing.T) {
+	for connection, want := range map[string]string{
+		"192.0.2.1 50000 192.0.2.2 22":   "ssh -N -L 17851:127.0.0.1:17851 ada@192.0.2.2",
+		"192.0.2.1 50000 192.0.2.2 2222": "ssh -N -L 17851:127.0.0.1:17851 -p 2222 ada@192.0.2.2",
+		"":                               "ssh -N -L 17851:127.0.0.1:17851 ada@THIS-HOST",
+	} {
+		getenv := func(name string) string { return map[string]string{"SSH_CONNECTION": connection, "USER": "ada"}[name] }
+		if got := browser.Tunnel(getenv, 17851); got != want || browser.Remote(getenv) != (connection != "") {
+			t.Errorf("%q: %q, want %q", connection, got, want)
+		}
+	}
+}

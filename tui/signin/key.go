@@ -79,6 +79,9 @@ func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
 		p.vertical(msg.String() == "down")
 		return nil
 	}
+	if p.stage == askBrowser {
+		return p.browserKey(msg.String())
+	}
 	f := p.active()
 	if p.busy {
 		return nil

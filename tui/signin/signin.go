@@ -44,6 +44,7 @@ type Flow interface {
 type Account struct {
 	User, Password, About string
 	Code                  func() string
+	Browser               bool // signs in with the first way of Other
 }
 
 // Deps is the page's dependencies. Demo, User, Organisation, Version, Service and
@@ -59,13 +60,7 @@ type Deps struct {
 	User         string // initial text of the user field
 	Demo         []Account
 	Ways         []api.Way // on offer; the password is always there
-	Other        []Way     // ways with a page of their own
-}
-
-// Way is a way to sign in that leaves this page. Start returns its command.
-type Way struct {
-	Label string
-	Start func() tea.Cmd
+	Other        []Way     // ways with a browser
 }
 
 // Done is the message to the root after a sign-in, when the tokens are stored.
@@ -91,6 +86,7 @@ const (
 	askProof // the password alone
 	askReset
 	askRemember
+	askBrowser
 )
 
 // Page is the sign-in. See New.
@@ -110,6 +106,8 @@ type Page struct {
 	step   session.Step
 	say    string
 	good   bool
+	shown  Shown  // of askBrowser
+	copied bool   // the address
 	demo   int    // account filled in, -1 for none
 	hint   string // the demo account's code now
 }
@@ -160,6 +158,7 @@ func (p *Page) leave() {
 	}
 	p.gen++
 	p.flow, p.busy, p.late, p.step, p.hint, p.plain = nil, false, false, session.Step{}, "", nil
+	p.shown, p.copied = Shown{}, false
 	p.open(askPassword)
 }
 
@@ -211,6 +210,8 @@ func (p *Page) Handle(msg tea.Msg) tea.Cmd {
 		if m.gen == p.gen {
 			return p.stepped(m)
 		}
+	case begun:
+		return p.begun(m)
 	case waited:
 		p.late = p.late || m.gen == p.gen && p.busy
 	case stored:

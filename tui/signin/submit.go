@@ -43,7 +43,7 @@ func (p *Page) rows() []row {
 func (p *Page) ways() []row {
 	var list []row
 	for _, w := range p.Other {
-		list = append(list, row{w.Label, func() tea.Cmd { p.leave(); return w.Start() }})
+		list = append(list, row{w.Label, func() tea.Cmd { return p.begin(w) }})
 	}
 	for _, w := range p.Ways {
 		if w == api.WayCode {
@@ -228,6 +228,9 @@ func (p *Page) submitPassword() tea.Cmd {
 		return nil
 	}
 	p.demo = p.account(p.user.Value())
+	if p.demo >= 0 && p.Demo[p.demo].Browser && len(p.Other) > 0 {
+		return p.begin(p.Other[0])
+	}
 	p.gen++
 	start, user, pw := p.New, p.user.Value(), p.secret[0].take()
 	return p.call(func(ctx context.Context) (Flow, session.Step, error) {

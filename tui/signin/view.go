@@ -29,10 +29,14 @@ func (p *Page) Title() []string { return []string{"Sign in"} }
 func (p *Page) View(w, h int) string {
 	var lines []string
 	x := max(1, (w-blockW)/2)
-	if p.stage == askSetUp {
+	switch p.stage {
+	case askSetUp:
 		lines = p.setUp(w)
 		x = 0
-	} else {
+	case askBrowser:
+		lines = append([]string{""}, p.browserLines(w)...)
+		x = 2
+	default:
 		lines = p.form(h)
 		for range max(0, (h-len(lines))/2) {
 			lines = append([]string{""}, lines...)
@@ -50,11 +54,7 @@ func (p *Page) View(w, h int) string {
 // form draws the fields of a stage. Each line has one cell for the cursor symbol.
 func (p *Page) form(h int) []string {
 	t := p.Env.Theme
-	host := t.Accent.Bold().Paint("usher") + "  " + t.Muted.Paint(safetext.Line(p.Server))
-	if !p.Organisation.IsZero() {
-		host += "  " + t.Muted.Paint(p.Organisation.String())
-	}
-	lines := []string{" " + host, " " + t.Rule.Paint(strings.Repeat(t.Glyphs.Light, blockW-2)), ""}
+	lines := p.header(blockW - 2)
 	head := func(s string) { lines = append(lines, " "+t.Text.Bold().Paint(s), "") }
 	title, note := p.heading()
 	head(title)
