@@ -3,8 +3,10 @@ package backend_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	mrand "math/rand/v2"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 	"usher/backend/audit"
 	auditdynamo "usher/backend/audit/dynamo"
 	"usher/backend/demo/demotest"
+	"usher/backend/dynamo/dynamotest"
 	"usher/backend/event"
 )
 
@@ -134,6 +137,62 @@ func TestFleetFollowsEveryRemoval(t *testing.T) {
 		if n != 1 {
 			t.Errorf("session %s has %d session-start events", session, n)
 		}
+	}
+}
+
+// While DynamoDB fails, nothing is released and the health page names the part. A
+// record with a lost response is one event.
+func TestFleetWithoutDynamoDB(t *testing.T) {
+	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 2})
+	f.Put(t, "company-reports", "annual/one.csv", "one")
+	ada := f.SignIn(t, "ada")
+	ready := func() (api.Health, int) {
+		res, err := http.Get(f.Server + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		var health api.Health
+		if err := json.NewDecoder(res.Body).Decode(&health); err != nil {
+			t.Fatal(err)
+		}
+		return health, res.StatusCode
+	}
+	if item, err := releaseOne(t.Context(), ada, "company-reports", "annual/one.csv"); err != nil || item.URL == "" {
+		t.Fatal(err)
+	}
+	f.DynamoDB.Reset()
+	var lost atomic.Bool
+	f.DynamoDB.Fault(func(op string, _ int, _ []byte) dynamotest.Fault {
+		if op == "PutItem" && lost.CompareAndSwap(false, true) {
+			return dynamotest.Landed
+		}
+		return dynamotest.Pass
+	})
+	item, err := releaseOne(t.Context(), ada, "company-reports", "annual/one.csv")
+	if err != nil || !lost.Load() {
+		t.Fatalf("a record with a lost response: %v", err)
+	}
+	f.DynamoDB.Fault(func(string, int, []byte) dynamotest.Fault { return dynamotest.Throttle })
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if item, err := releaseOne(ctx, ada, "company-reports", "annual/one.csv"); err == nil || item.URL != "" {
+		t.Errorf("a URL while DynamoDB throttles: %v", err)
+	}
+	health, status := ready()
+	parts := map[string]bool{}
+	for _, p := range health.Problems {
+		parts[p.Part] = true
+	}
+	if status != http.StatusServiceUnavailable || !parts["log"] || !parts["state"] || !parts["grants"] {
+		t.Errorf("%d %+v", status, health)
+	}
+	f.DynamoDB.Fault(nil)
+	if _, err := releaseOne(t.Context(), ada, "company-reports", "annual/one.csv"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if found, err := fleetLog(t, f).Get(t.Context(), []string{item.Event}); err != nil || len(found) != 1 {
+		t.Errorf("%d events, %v", len(found), err)
 	}
 }
 

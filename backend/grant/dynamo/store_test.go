@@ -274,9 +274,19 @@ func TestNoGrantsWhileDown(t *testing.T) {
 	w := newTable(t)
 	w.init()
 	s := w.open()
-	w.server.Fault(func(string, int, []byte) dynamotest.Fault { return dynamotest.Down })
-	if set, err := s.Current(context.Background()); !errors.Is(err, core.ErrUnavailable) {
-		t.Errorf("%v, %v", set, err)
+	if err := w.open().Apply(context.Background(), w.version(), newSet(t, many(2)...), event.Event{ID: newID()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, failing := range []string{"BatchGetItem", "Query"} { // the version in force, and its chunks
+		w.server.Fault(func(op string, _ int, _ []byte) dynamotest.Fault {
+			if op == failing {
+				return dynamotest.Down
+			}
+			return dynamotest.Pass
+		})
+		if set, err := s.Current(context.Background()); !errors.Is(err, core.ErrUnavailable) {
+			t.Errorf("%s fails: %v, %v", failing, set, err)
+		}
 	}
 }
 
