@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -54,8 +53,8 @@ func RunLambda(ctx context.Context, environ []string, d Deps) error {
 // function is the handler of events.
 type function struct {
 	*lambda.Adapter
-	start *deployed
-	log   *slog.Logger
+	server *Server
+	start  *deployed
 }
 
 // Invoke serves the request of one event. Beside the first one it records the
@@ -66,7 +65,7 @@ func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	go func() { recorded <- f.start.record(ctx) }()
 	answer, err := f.Adapter.Invoke(ctx, payload)
 	if rerr := <-recorded; rerr != nil {
-		f.log.Error("the start of this version is not recorded yet", "error", safetext.New(rerr.Error()))
+		f.server.log.Error("the start of this version is not recorded yet", "error", safetext.New(rerr.Error()))
 	}
 	return answer, err
 }
@@ -80,9 +79,9 @@ func (s *Server) function(version string) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &function{adapter, &deployed{
+	return &function{adapter, s, &deployed{
 		client: s.parts.shared.client, table: table(s.config.State), version: version, backend: s.live.Load,
-	}, s.log}, nil
+	}}, nil
 }
 
 // adapter returns the handler of events.
