@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -36,7 +37,7 @@ type deployed struct {
 // configuration.
 func versionOf(program string, environ []string) string {
 	h := sha256.New()
-	for _, entry := range environ {
+	for _, entry := range slices.Sorted(slices.Values(environ)) { // the order differs between instances
 		if strings.HasPrefix(entry, prefix) {
 			fmt.Fprintf(h, "%q\n", entry)
 		}
