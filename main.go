@@ -27,6 +27,7 @@ import (
 	"usher/client/download"
 	"usher/session"
 	"usher/session/browser"
+	"usher/session/keyring"
 	"usher/tui"
 )
 
@@ -138,7 +139,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 		return fmt.Errorf("starting the browser: %w", err)
 	}
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
-		Profile: b.Profile, Folders: b.Folders, Path: b.Path, Downloads: b.Downloads, Version: version,
+		Profile: b.Profile, Folders: b.Folders, Keyring: keyring.New(os.Getenv), Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
 		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open,
 	})

@@ -34,6 +34,8 @@ func (d machine) GoString() string { return d.String() }
 type machines struct {
 	path    string
 	profile Profile
+	seal    *seal
+	random  io.Reader
 }
 
 type deviceFile struct {
@@ -46,8 +48,9 @@ type deviceFile struct {
 
 const deviceVersion = 1
 
-func newMachines(f Folders, p Profile) *machines {
-	return &machines{path: filepath.Join(f.State, "devices", p.Name+".json"), profile: p}
+func newMachines(f Folders, p Profile, o Options) *machines {
+	path := filepath.Join(f.State, "devices", p.Name+".json")
+	return &machines{path: path, profile: p, seal: newSeal(path, p, o), random: o.Random}
 }
 
 // read returns the devices; none for a file of another server, and for a file
@@ -57,6 +60,9 @@ func (s *machines) read() map[string]machine {
 		return nil
 	}
 	data, err := readOwn(s.path, 0o077)
+	if err == nil {
+		data, err = s.seal.open(data)
+	}
 	var k deviceFile
 	if err != nil || json.Unmarshal(data, &k) != nil || k.Version != deviceVersion ||
 		k.Server != s.profile.Server || k.Pool != s.profile.Config.UserPoolID || k.Client != s.profile.Config.ClientID {
@@ -84,6 +90,9 @@ func (s *machines) write(devices map[string]machine) error {
 	data, err := json.Marshal(deviceFile{deviceVersion, s.profile.Server, s.profile.Config.UserPoolID, s.profile.Config.ClientID, devices})
 	if err != nil {
 		return fmt.Errorf("writing the remembered machine: %w", err)
+	}
+	if data, err = s.seal.close(data, s.random); err != nil {
+		return err
 	}
 	return writeOwn(s.path, data)
 }

@@ -23,10 +23,11 @@ import (
 // Profile is a trusted server: its organization, origin, region and pool were
 // shown to the person and accepted. Config is the accepted configuration.
 type Profile struct {
-	Name      string     `json:"name"`
-	Server    string     `json:"server"` // in the form of Origin
-	Config    api.Config `json:"config"`
-	Transient bool       `json:"-"` // a loopback server from USHER_SERVER or --server; not saved
+	Name      string      `json:"name"`
+	Server    string      `json:"server"` // in the form of Origin
+	Config    api.Config  `json:"config"`
+	Keyring   KeyringMode `json:"keyring,omitempty"`
+	Transient bool        `json:"-"` // a loopback server from USHER_SERVER or --server; not saved
 }
 
 // Folders are the two folders for usher's own files.

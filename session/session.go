@@ -70,7 +70,7 @@ func Open(f Folders, p Profile, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{profile: p, store: newStore(f, p), machines: newMachines(f, p), pool: pool, domains: map[api.Way]*domain{}, now: o.Now}
+	s := &Session{profile: p, store: newStore(f, p, o), machines: newMachines(f, p, o), pool: pool, domains: map[api.Way]*domain{}, now: o.Now}
 	for _, way := range []api.Way{api.WaySSO, api.WayDevice} {
 		if p.Config.Offer().Client(way) == "" {
 			continue
@@ -79,7 +79,7 @@ func Open(f Folders, p Profile, o Options) (*Session, error) {
 			return nil, err
 		}
 	}
-	if s.current, err = s.store.read(); err != nil {
+	if s.current, err = s.store.read(); err != nil && !errors.Is(err, ErrSignedOut) {
 		return nil, err
 	}
 	s.sub = s.current.claims.Sub
@@ -88,6 +88,9 @@ func Open(f Folders, p Profile, o Options) (*Session, error) {
 
 // Profile returns the profile of the session.
 func (s *Session) Profile() Profile { return s.profile }
+
+// Sealed reports whether the stored tokens are sealed with a key of the keyring.
+func (s *Session) Sealed() bool { return s.store.sealed() }
 
 // Person returns the person and the groups in the tokens, unverified: for the
 // first paint, before the answer to whoami. ok is false when signed out.

@@ -24,6 +24,9 @@ type Options struct {
 	// Waiting is called before each call to the sign-in service, with its host,
 	// and done after it. It may be nil.
 	Waiting func(host string) (done func())
+
+	// Keyring seals the stored tokens. nil: they are plain, 0600.
+	Keyring Keyring
 }
 
 var errOptions = errors.New("session needs a clock and a source of randomness")
@@ -145,7 +148,7 @@ func NewSignIn(f Folders, p Profile, o Options) (*SignIn, error) {
 	}
 	return &SignIn{
 		pool: pool, poolID: p.Config.UserPoolID, organisation: p.Config.Organisation, offer: p.Config.Offer(),
-		random: o.Random, devices: newMachines(f, p),
+		random: o.Random, devices: newMachines(f, p, o),
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,6 +21,8 @@ import (
 type store struct {
 	path    string
 	profile Profile
+	seal    *seal
+	random  io.Reader
 }
 
 // tokenFile is the format of the file. Server, Pool and Client bind the tokens to
@@ -41,8 +44,9 @@ type tokenFile struct {
 // which has neither a way nor a device key.
 const fileVersion = 2
 
-func newStore(f Folders, p Profile) *store {
-	return &store{path: filepath.Join(f.State, "tokens", p.Name+".json"), profile: p}
+func newStore(f Folders, p Profile, o Options) *store {
+	path := filepath.Join(f.State, "tokens", p.Name+".json")
+	return &store{path: path, profile: p, seal: newSeal(path, p, o), random: o.Random}
 }
 
 // read returns the stored tokens. It returns zero Tokens without a file, for a
@@ -60,6 +64,9 @@ func (s *store) read() (Tokens, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return Tokens{}, nil
 	case err != nil:
+		return Tokens{}, err
+	}
+	if data, err = s.seal.open(data); err != nil {
 		return Tokens{}, err
 	}
 	var k tokenFile
@@ -101,7 +108,16 @@ func (s *store) write(t Tokens) error {
 	if err != nil {
 		return err
 	}
+	if data, err = s.seal.close(data, s.random); err != nil {
+		return err
+	}
 	return writeOwn(s.path, data)
+}
+
+// sealed reports whether the stored tokens are sealed with a key of the keyring.
+func (s *store) sealed() bool {
+	data, err := readOwn(s.path, 0o077)
+	return err == nil && isSealed(data)
 }
 
 // exists reports whether there is a token file, whatever its content.

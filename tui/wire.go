@@ -31,8 +31,9 @@ type Server interface {
 type Environment struct {
 	Profile   session.Profile
 	Folders   session.Folders
-	Path      string // bucket/key of the first folder, literal bytes
-	Downloads string // directory
+	Keyring   session.Keyring // optional
+	Path      string          // bucket/key of the first folder, literal bytes
+	Downloads string          // directory
 	Version   string
 	Random    io.Reader
 	Now       func() time.Time
@@ -53,7 +54,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 	return Deps{
 		Backend: server, Transfers: engine, Now: w.Now,
 		NewSignIn: func() (signin.Flow, error) {
-			return session.NewSignIn(w.Folders, w.Profile, session.Options{Now: w.Now, Random: w.Random})
+			return session.NewSignIn(w.Folders, w.Profile, session.Options{Now: w.Now, Random: w.Random, Keyring: w.Keyring})
 		},
 		SignedIn: func(_ context.Context, step session.Step) error {
 			if err := engine.SwitchTo(step.Tokens.Sub()); err != nil { // before any call of the new person

@@ -118,7 +118,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 		GroupID:    "session",
 		Long: `Show your user name as the server sees it, your current groups in the directory, and the time within which a revocation takes effect.
 
-With --json: {"person","groups","grants_version","bound_seconds","session_start","server","organisation"}.`,
+With --json: {"person","groups","grants_version","bound_seconds","session_start","server","organisation","stored"}; stored is "file", or "keyring" if the sign-in is sealed with a key in the keyring.`,
 		Example: `
 usher whoami
 usher whoami --json
@@ -130,6 +130,14 @@ usher whoami --json
 			return a.whoami(cmd.Context())
 		}),
 	}
+}
+
+// storedIn returns the place of the key of the stored sign-in.
+func storedIn(s *session.Session) string {
+	if s.Sealed() {
+		return "keyring"
+	}
+	return "file"
 }
 
 func (a *app) whoami(ctx context.Context) error {
@@ -147,7 +155,8 @@ func (a *app) whoami(ctx context.Context) error {
 			api.Whoami
 			Server       string `json:"server"`
 			Organisation string `json:"organisation"`
-		}{who, conn.profile.Server, conn.profile.Config.Organisation})
+			Stored       string `json:"stored"`
+		}{who, conn.profile.Server, conn.profile.Config.Organisation, storedIn(conn.session)})
 		return nil
 	}
 	var t table
@@ -158,6 +167,7 @@ func (a *app) whoami(ctx context.Context) error {
 	t.add("groups", groups(who.Groups))
 	t.add("server", fmt.Sprintf("%s (%s)", hostOf(conn.profile), safe(conn.profile.Config.Organisation)))
 	t.add("since", who.SessionStart.Local().Format("2006-01-02 15:04"))
+	t.add("stored", map[string]string{"file": "in a file that only you can read", "keyring": "in a file, sealed with a key in your keyring"}[storedIn(conn.session)])
 	t.add("revocation", fmt.Sprintf("takes effect within %d s", who.BoundSeconds))
 	t.write(a.Out)
 	return nil

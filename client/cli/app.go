@@ -19,6 +19,7 @@ import (
 	"usher/backend/api"
 	"usher/client"
 	"usher/session"
+	"usher/session/keyring"
 )
 
 // app is one run of the program: its dependencies and the global flags.
@@ -173,7 +174,7 @@ func (a *app) connectTo(p session.Profile, transport http.RoundTripper) (connect
 
 // sessionOptions returns the dependencies of a session.
 func (a *app) sessionOptions() session.Options {
-	return session.Options{Now: a.Now, Random: rand.Reader, Waiting: a.note.waiting}
+	return session.Options{Now: a.Now, Random: rand.Reader, Waiting: a.note.waiting, Keyring: keyring.New(a.Getenv)}
 }
 
 // transport returns an HTTP transport. With --debug it prints a line for each

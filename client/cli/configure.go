@@ -14,6 +14,7 @@ import (
 
 func (a *app) configureCommand() *cobra.Command {
 	var yes bool
+	var mode string
 	cmd := &cobra.Command{
 		Use:        "configure URL",
 		SuggestFor: []string{"config", "setup", "init"},
@@ -22,6 +23,8 @@ func (a *app) configureCommand() *cobra.Command {
 		Long: `Fetch the settings of a server, show them, and trust the server after you agree. From then on usher refuses the server if its organization, region, user pool, ways to sign in or storage changes.
 
 URL#PIN, as the server prints it when it starts, trusts without a prompt the settings with this hash, and refuses all others.
+
+With --keyring, the stored sign-in is sealed with a key in the keyring of the system: auto does so where a keyring is there and unlocked, always requires one, never leaves it out. usher whoami shows the result.
 
 With --profile the server is saved under that name. The first saved server is the default. With --json: {"profile","server","config"}.`,
 		Example: `
@@ -37,14 +40,19 @@ usher configure --yes --profile work https://files.example.com
 			if err := checkArgs(cmd, args, 1, 1, "configure takes the server's address, like https://files.example.com."); err != nil {
 				return err
 			}
-			return a.configure(cmd.Context(), args[0], yes)
+			return a.configure(cmd.Context(), args[0], yes, mode)
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "trust the server without a prompt")
+	cmd.Flags().StringVar(&mode, "keyring", "auto", "seal sign-ins with a key in the keyring: auto, always or never")
 	return cmd
 }
 
-func (a *app) configure(ctx context.Context, address string, yes bool) error {
+func (a *app) configure(ctx context.Context, address string, yes bool, mode string) error {
+	keyring, ok := session.ParseKeyringMode(mode)
+	if !ok {
+		return usagef("--keyring is auto, always or never.")
+	}
 	address, pin, pinned := strings.Cut(address, "#")
 	config, err := session.Discover(ctx, address)
 	if err != nil {
@@ -57,6 +65,7 @@ func (a *app) configure(ctx context.Context, address string, yes bool) error {
 	if err != nil {
 		return err
 	}
+	p.Keyring = keyring
 	a.introduce(p)
 	if old, err := a.Folders.LoadProfile(p.Name); err == nil {
 		if old.Server != p.Server {

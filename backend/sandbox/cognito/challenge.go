@@ -154,7 +154,7 @@ func (p *Pool) nextStep(now time.Time, u *user, from string, o origin) (*authOut
 		return p.secondFactor(now, u, factors[0], o), nil, nil
 	case required:
 		can := []string{softwareTokenMFA}
-		if p.cfg.EmailCodes {
+		if p.cfg.EmailCodes && u.Attributes["email"] == "" {
 			can = append(can, emailOTP)
 		}
 		return respond(mfaSetup, map[string]string{"MFAS_CAN_SETUP": listText("", can)})
