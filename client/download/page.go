@@ -65,8 +65,8 @@ const pageConns = 32
 // measured rate, or, before there is one, at a rate of aheadBytes in aheadTime. -1:
 // neither the rate nor a size is known.
 func (e *Engine) startable(d time.Duration) int {
-	if e.sums.meter.warm {
-		return int(e.sums.meter.files * d.Seconds())
+	if m := e.sums.meter; m.warm && m.files >= 1 { // less: the first files are still under way
+		return int(m.files * d.Seconds())
 	}
 	next := e.window.waitSmall.Front()
 	if next == nil {

@@ -354,3 +354,37 @@ func (v *realStack) requests(t *testing.T) {
 		return true
 	})
 }
+
+// TestURLsOfAPage checks the number of URLs that a page is requested with: those of the
+// files that can start in time, less the files that wait.
+func TestURLsOfAPage(t *testing.T) {
+	for name, row := range map[string]struct {
+		rate    float64       // files a second; 0: not measured
+		life    time.Duration // of the URLs; 0: not known
+		size    int64         // of the waiting files
+		waiting int
+		want    int
+	}{
+		"nothing is known":            {want: api.MaxPageURLs},
+		"tiny files":                  {size: 4096, waiting: 1, want: api.MaxPageURLs},
+		"files of 1 MiB":              {size: 1 << 20, waiting: 1, want: 15}, // 16 MiB in 30 s
+		"a fast link":                 {rate: 5000, size: 4096, waiting: 500, want: api.MaxPageURLs},
+		"a slow link":                 {rate: 10, size: 4096, waiting: 100, want: 200},
+		"a slow link with short URLs": {rate: 10, life: 20 * time.Second, size: 4096, waiting: 20, want: 80},
+		"a slow link, all wait":       {rate: 2, size: 4096, waiting: 100, want: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newTestbed(t).engine()
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			defer e.window.waitSmall.Init()
+			for range row.waiting {
+				e.window.waitSmall.PushBack(&transfer{req: Request{Size: row.size}})
+			}
+			e.window.life, e.sums.meter.files, e.sums.meter.warm = row.life, row.rate, row.rate > 0
+			if got := e.pageURLs(); got != row.want {
+				t.Errorf("%d URLs, want %d", got, row.want)
+			}
+		})
+	}
+}
