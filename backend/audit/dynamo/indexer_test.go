@@ -146,6 +146,33 @@ func TestALateEvent(t *testing.T) {
 	check("after the next pass", s)
 }
 
+// An event that is recorded some seconds after its time, as after slow HEADs, is
+// found although the Indexer ran in between.
+func TestAnEventInFlight(t *testing.T) {
+	db := newFake()
+	clock := at
+	now := func() time.Time { return clock }
+	s, other := openAt(t, db, now, 0), openAt(t, db, now, 0)
+	event1, event2 := releases(1, at.Add(-25*time.Second), 1, plain), releases(2, at, 1, plain)
+	if err := s.Append(t.Context(), event2); err != nil {
+		t.Fatal(err)
+	}
+	extend(t, s)
+	if err := s.Append(t.Context(), event1); err != nil {
+		t.Fatal(err)
+	}
+	who := event.Filter{Terms: []event.Term{{Field: event.ByWho, Value: "ada"}}}
+	for after := time.Duration(0); after < 4*time.Minute; after += 20 * time.Second {
+		clock = at.Add(after)
+		extend(t, other)
+		found, err := other.Query(t.Context(), who, audit.Page{Limit: 5})
+		n, cerr := other.Count(t.Context())
+		if err != nil || cerr != nil || len(found.Events) != 2 || n != 2 {
+			t.Fatalf("after %v: %d events, %d counted: %v %v", after, len(found.Events), n, err, cerr)
+		}
+	}
+}
+
 // A rebuilt index has the rows of the lost one. Without the mark, too, queries
 // find everything.
 func TestRebuild(t *testing.T) {

@@ -75,9 +75,6 @@ func (s *Store) windowOf(ctx context.Context, filter event.Filter, page audit.Pa
 	if page.Ascending {
 		w.high = least(now.Add(-Lag))
 	}
-	if s.keep > 0 {
-		w.low = least(now.Add(-s.keep))
-	}
 	for _, t := range filter.Terms {
 		switch t.Field {
 		case event.BySince:
