@@ -272,6 +272,18 @@ func ServiceHost(p Profile) string {
 	return hostOf(endpoint)
 }
 
+// LogoutURL returns the address that ends the browser's sign-in at the pool's
+// pages; "" for a server without sign-in in a browser.
+// SPEC: Cognito developer guide, logout endpoint: client_id and logout_uri, which
+// is registered for the client.
+func LogoutURL(p Profile) string {
+	offer := p.Config.Offer()
+	if offer.HostedUI == "" || offer.Clients.SSO == "" {
+		return ""
+	}
+	return offer.HostedUI + "/logout?" + url.Values{"client_id": {offer.Clients.SSO}, "logout_uri": {p.Server + shape.SignedOutPath}}.Encode()
+}
+
 // newHTTPClient returns a client for TLS 1.2 and later with the system's roots
 // (Go reads SSL_CERT_FILE), without redirects and without cookies.
 func newHTTPClient() *http.Client {

@@ -33,6 +33,7 @@ type Deps struct {
 	NewSignIn func() (signin.Flow, error)
 	SignedIn  func(context.Context, session.Step) error // stores the tokens of a Done step
 	SignOut   func(context.Context) error               // optional
+	Lock      func(context.Context) error               // ends the session, and keeps the transfers; required with IdleMinutes
 	Now       func() time.Time
 
 	Organisation safetext.Text // optional
@@ -41,6 +42,8 @@ type Deps struct {
 	Ways         []api.Way     // optional; ways to sign in, beside the password
 	Other        []signin.Way  // optional; ways to sign in with a page of their own
 	Version      string        // optional
+
+	IdleMinutes int // optional; minutes without a key press until the browser locks
 
 	DownloadDir string                                                   // root of the downloads
 	Home        string                                                   // optional; shown as ~
@@ -88,6 +91,8 @@ func (d Deps) check() error {
 		return missing("the keeper of tokens")
 	case d.Now == nil:
 		return missing("the clock")
+	case d.IdleMinutes > 0 && d.Lock == nil:
+		return missing("the lock")
 	case d.DownloadDir == "":
 		return missing("the download folder")
 	}

@@ -39,6 +39,7 @@ func newProgram(change func(*program)) *program {
 		NewSignIn:    func() (signin.Flow, error) { return pool.Flow(), nil },
 		SignedIn:     func(context.Context, session.Step) error { return nil },
 		SignOut:      func(context.Context) error { return nil },
+		Lock:         func(context.Context) error { return nil },
 		Organisation: safetext.New("Example Ltd"),
 		DownloadDir:  "/home/alice/usher", Home: "/home/alice", Zone: time.FixedZone("", 3600),
 		FreeSpace: func(string) (int64, error) { return 41_600_000_000, nil },

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -35,6 +36,7 @@ type state struct {
 	sub            string             // of the person whose browser state is kept
 	unfinishedReqs []download.Request // unfinished transfers of an earlier run, until the dialog about them closes
 	resume         dialog.Dialog      // that dialog
+	lastKey        time.Time          // of the last key press or sign-in, for the idle lock
 }
 
 // Messages of the session.
@@ -58,6 +60,7 @@ func (m *Model) beat() tea.Cmd {
 // keyPressed records a key press. The first one after an idle time calls whoami.
 func (m *Model) keyPressed() tea.Cmd {
 	var call bool
+	m.session.lastKey = m.deps.Now()
 	if m.session.activity, call = m.session.activity.key(m.session.phase); call {
 		return m.whoami()
 	}
@@ -99,6 +102,9 @@ func describe(w api.Whoami) pane.Me {
 func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case beat:
+		if m.idleTooLong() {
+			return tea.Batch(m.lock(), m.beat()), true
+		}
 		_, transfers := m.transfers.Active()
 		var call bool
 		if m.session.activity, call = m.session.activity.beat(m.session.phase, transfers); call {
@@ -209,7 +215,7 @@ func (m *Model) startOver() tea.Cmd {
 // signedIn handles a completed sign-in. The first one opens the browser, a later
 // one returns to it.
 func (m *Model) signedIn() tea.Cmd {
-	m.session.activity, m.session.contact = active, noCall
+	m.session.activity, m.session.contact, m.session.lastKey = active, noCall, m.deps.Now()
 	m.session.phase = m.session.phase.after(signedIn)
 	if m.session.phase == checking { // the page stays hidden until the person is confirmed
 		return m.whoami()
@@ -258,6 +264,11 @@ func (m *Model) ended(err error) tea.Cmd {
 	if code := pane.Code(err); code != "" {
 		why = api.Lookup(code).Sentence
 	}
+	return m.askSignIn(why)
+}
+
+// askSignIn opens the dialog for a new sign-in, with the reason.
+func (m *Model) askSignIn(why string) tea.Cmd {
 	lines := []dialog.Line{
 		{Text: why + " This folder and your marks are kept."},
 	}
@@ -273,6 +284,35 @@ func (m *Model) ended(err error) tea.Cmd {
 	m.dialog = ask
 	return ask.WithGrace()
 }
+
+// idleTooLong reports whether the browser was without a key press for the time
+// after which the organization requires the sign-in again. The wall clock counts:
+// the monotonic one stops while the machine sleeps.
+func (m *Model) idleTooLong() bool {
+	limit := time.Duration(m.deps.IdleMinutes) * time.Minute
+	if m.session.lastKey.IsZero() { // the first beat of a program that starts signed in
+		m.session.lastKey = m.deps.Now()
+	}
+	return limit > 0 && m.session.phase == open && m.deps.Now().Round(0).Sub(m.session.lastKey.Round(0)) >= limit
+}
+
+// lock ends the session on this machine and at the server, and opens the sign-in
+// over the page. Folder, marks and queue are kept, and transfers wait.
+func (m *Model) lock() tea.Cmd {
+	m.session.phase = m.session.phase.after(refused)
+	why := fmt.Sprintf("No key was pressed for %s, so your organization requires your sign-in again.",
+		quantity.Plural(m.deps.IdleMinutes, "minute", "minutes"))
+	end := m.deps.Lock
+	return tea.Batch(m.askSignIn(why), func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), callTime)
+		defer cancel()
+		_ = end(ctx) // the tokens are gone here; the calls are best effort
+		return locked{}
+	})
+}
+
+// locked is the message after a lock. It has no effect.
+type locked struct{}
 
 // again is the message that opens the sign-in over the page.
 type again struct{}

@@ -62,6 +62,10 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 			}
 			return s.Adopt(step.Tokens)
 		},
+		IdleMinutes: config.IdleMinutes,
+		Lock: func(ctx context.Context) error {
+			return s.SignOut(ctx, session.Ending{Tell: server.Signout})
+		},
 		SignOut: func(ctx context.Context) error {
 			if err := engine.SwitchTo(""); err != nil {
 				return err

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"usher/backend/api"
 	"usher/client/quantity"
 	"usher/session"
+	"usher/session/browser"
 )
 
 func groups(names []string) string {
@@ -94,6 +96,9 @@ func (a *app) logout(ctx context.Context, everywhere, forget bool) error {
 	if err := conn.session.SignOut(ctx, ending); err != nil {
 		return err
 	}
+	if everywhere && was {
+		a.endInBrowser(p)
+	}
 	switch {
 	case a.json:
 		a.writeJSON(a.Out, struct {
@@ -108,6 +113,21 @@ func (a *app) logout(ctx context.Context, everywhere, forget bool) error {
 		fmt.Fprintf(a.Err, "You are signed out of %s.\n", hostOf(p))
 	}
 	return nil
+}
+
+// endInBrowser ends the sign-in of the browser at the pool's pages, which lasts
+// for an hour: it opens their sign-out page, or prints its address where no
+// browser of this machine is the person's.
+func (a *app) endInBrowser(p session.Profile) {
+	address := session.LogoutURL(p)
+	if address == "" {
+		return
+	}
+	if a.ErrTTY && !browser.Remote(a.Getenv) && browser.Real(runtime.GOOS, a.Getenv).Open(address) == nil {
+		fmt.Fprintln(a.Err, "Your browser opens the sign-out page of your company sign-in.")
+		return
+	}
+	fmt.Fprintf(a.Err, "Your browser may still be signed in to your company, for up to an hour. To end that, open:\n\n  %s\n\n", safe(address))
 }
 
 func (a *app) whoamiCommand() *cobra.Command {

@@ -150,6 +150,7 @@ func (a *app) connect(ctx context.Context) (connection, error) {
 			return connection{}, err
 		}
 		a.warnIfOld(now.OldestClient, p)
+		p.Config = now // the pinned values are equal; the others are current
 	}
 	return a.connectTo(p, transport)
 }
