@@ -106,7 +106,7 @@ type Sessions interface {
 	Recorded(ctx context.Context, session, action string) error
 }
 
-// Config holds the parts of the backend. Only Devices, Sessions, Scope, Editor,
+// Config holds the parts of the backend. Only Devices, Sessions, Scope, Observe, Editor,
 // Reader, Places, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
@@ -117,7 +117,10 @@ type Config struct {
 	Sessions  Sessions // nil: one instance, whose log finds its events at once
 	// Scope returns the context of one request, whose reads of the shared state are
 	// one call. nil: no shared state.
-	Scope    func(context.Context) context.Context
+	Scope func(context.Context) context.Context
+	// Observe receives the verb, the code ("ok" or that of the error) and the
+	// duration of each request. nil: no metrics.
+	Observe  func(verb, code string, took time.Duration)
 	Grants   Grants
 	Editor   Editor // nil: the grants are a file on the server
 	Objects  Objects
@@ -352,6 +355,9 @@ func (b *Backend) service(action string) event.Event {
 	e.ID = b.c.NewID(e.Time)
 	return e
 }
+
+// Bound returns the current revocation bound in whole seconds.
+func (b *Backend) Bound() int { return b.bound() }
 
 // bound is the current revocation bound in whole seconds: the greatest age of a
 // live check plus the life of a URL.

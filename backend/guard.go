@@ -137,6 +137,13 @@ func codeOf(err error) api.Code {
 // log writes one line per request, without object paths, tokens and URLs. The
 // cause may quote foreign text and passes through safetext.
 func (b *Backend) log(r *request, status int, err error) {
+	if b.c.Observe != nil {
+		code := "ok"
+		if err != nil {
+			code = string(api.Lookup(codeOf(err)).Code)
+		}
+		b.c.Observe(r.verb, code, b.c.Now().Sub(r.began))
+	}
 	attrs := []slog.Attr{
 		slog.String("request", r.id), slog.String("verb", r.verb), slog.Int("status", status),
 		slog.Duration("took", b.c.Now().Sub(r.began)), slog.String("ip", r.ip),

@@ -35,6 +35,7 @@ import (
 type Config struct {
 	Organisation  string   `yaml:"organisation"`
 	Listen        string   `yaml:"listen"`     // address:port
+	Metrics       string   `yaml:"metrics"`    // address:port of Prometheus metrics; empty: none
 	PublicURL     string   `yaml:"public_url"` // origin in the users' configuration
 	Region        string   `yaml:"region"`
 	UserPoolID    string   `yaml:"user_pool_id"`
@@ -262,6 +263,9 @@ func (c *Config) addresses() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return errors.New("listen must be address:port, like 127.0.0.1:8443")
+	}
+	if _, _, err := net.SplitHostPort(c.Metrics); c.Metrics != "" && (err != nil || c.Metrics == c.Listen) {
+		return errors.New("metrics must be address:port, like 127.0.0.1:9464, and another one than listen")
 	}
 	if u.Scheme == "http" && !shape.Loopback(u.Hostname()) {
 		return errors.New("public_url must begin with https:// unless it is on 127.0.0.1")

@@ -51,6 +51,7 @@ func TestFromEnvironmentRefuses(t *testing.T) {
 		"USHER_URL_SECONDS=1":                       "url_seconds must be",
 		"USHER_LISTEN=0.0.0.0:8443":                 "USHER_LISTEN needs a listener",
 		"USHER_TRUSTED_PROXIES=[10.0.0.0/8]":        "USHER_TRUSTED_PROXIES needs a listener",
+		"USHER_METRICS=127.0.0.1:9464":              "USHER_METRICS needs a listener",
 		"USHER_TLS_PROXY=true":                      "USHER_TLS_PROXY needs a listener",
 		"USHER_AUDIT=/tmp/audit.db":                 "USHER_AUDIT must be dynamodb:TABLE",
 		"USHER_GRANTS=grants.yaml":                  "USHER_GRANTS must be dynamodb:TABLE",

@@ -33,6 +33,7 @@ type Server struct {
 	listener     net.Listener
 	certificates *certificates // nil: plain HTTP
 	parts        *parts
+	meters       *meters                         // nil: no metrics
 	live         atomic.Pointer[backend.Backend] // replaced by a reload
 	log          *slog.Logger
 
@@ -96,12 +97,26 @@ func (s *Server) build(ctx context.Context, d Deps, loop *Loopback) (err error) 
 			return err
 		}
 	}
+	if s.meters, err = newMeters(ctx, s.config.Metrics, func() int { return s.live.Load().Bound() }); err != nil {
+		return errors.Join(err, s.parts.store.Close())
+	}
+	if s.meters != nil {
+		s.parts.config.Observe = s.meters.observe
+	}
 	b, err := backend.New(s.parts.config)
 	if err != nil {
 		return errors.Join(err, s.parts.store.Close())
 	}
 	s.live.Store(b)
 	return nil
+}
+
+// MetricsAddr returns the address of the metrics, or nil.
+func (s *Server) MetricsAddr() net.Addr {
+	if s.meters == nil {
+		return nil
+	}
+	return s.meters.listener.Addr()
 }
 
 // Addr returns the listener's address.
@@ -170,6 +185,9 @@ func (s *Server) Run(ctx context.Context) error {
 		tasks.Go(func() { s.parts.health.verify(beside, store) })
 	}
 	tasks.Go(func() { s.flush(beside) })
+	if s.meters != nil {
+		tasks.Go(func() { s.meters.serve(beside, s.log) })
+	}
 	if shared := s.parts.shared; shared != nil {
 		tasks.Go(func() { shared.index(beside, s.parts.health.indexed) })
 	}
