@@ -41,7 +41,7 @@ const (
 	testPassword = "Added1-for-a-test"
 )
 
-func newCloud(t *testing.T) *cloud {
+func newCloud(t testing.TB) *cloud {
 	t.Helper()
 	box, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), Now: time.Now, ReaderRole: true})
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *cloud) deps(log io.Writer) Deps {
 }
 
 // instance returns a function of a version after a cold start.
-func (c *cloud) instance(t *testing.T, version string, log io.Writer) *function {
+func (c *cloud) instance(t testing.TB, version string, log io.Writer) *function {
 	t.Helper()
 	if err := c.config.complete(); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func (c *cloud) instance(t *testing.T, version string, log io.Writer) *function 
 }
 
 // permit puts grants in force.
-func (c *cloud) permit(t *testing.T, f *function, grants ...grant.Grant) {
+func (c *cloud) permit(t testing.TB, f *function, grants ...grant.Grant) {
 	t.Helper()
 	set, err := grant.NewSet(grants)
 	if err != nil {
@@ -105,7 +105,7 @@ func (c *cloud) permit(t *testing.T, f *function, grants ...grant.Grant) {
 }
 
 // token signs a new person in.
-func (c *cloud) token(t *testing.T, username string, groups ...string) string {
+func (c *cloud) token(t testing.TB, username string, groups ...string) string {
 	t.Helper()
 	if _, err := c.Pool.AddUser(cognito.User{Username: username, Groups: groups, Password: testPassword}); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func (c *cloud) token(t *testing.T, username string, groups ...string) string {
 }
 
 // call plays one request as API Gateway sends it, and decodes the answer.
-func call(t *testing.T, f *function, method, path, token, body string, into any) int {
+func call(t testing.TB, f *function, method, path, token, body string, into any) int {
 	t.Helper()
 	in := events.APIGatewayV2HTTPRequest{Version: "2.0", RawPath: path, Body: body, Headers: map[string]string{
 		"host": "files.example.com", "accept-encoding": "gzip", "x-forwarded-for": "203.0.113.9", "user-agent": "usher-test/1",

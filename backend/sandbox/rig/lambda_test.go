@@ -2,6 +2,7 @@ package rig
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -15,7 +16,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -314,6 +317,7 @@ func TestAmazonLambda(t *testing.T) {
 	t.Run("kills", f.kills)
 	t.Run("egress", f.egress)
 	t.Run("starts", f.starts)
+	t.Run("size", f.size)
 	if t.Failed() {
 		for n, i := range f.instances {
 			t.Logf("instance %d:\n%s", n, i.log.String())
@@ -474,4 +478,34 @@ func (f *fleet) starts(t *testing.T) {
 	if len(starts) != 1 {
 		t.Errorf("%d events of a start for one version: %+v", len(starts), starts)
 	}
+}
+
+// maxZip is the greatest size of the function's archive in bytes.
+const maxZip = 10 << 20
+
+var initReport = regexp.MustCompile(`INIT REPORT\(durationMs: ([0-9.]+)\)`)
+
+// size measures the archive of the function and its initialization.
+func (f *fleet) size(t *testing.T) {
+	binary, err := os.ReadFile(tool(t, "USHER_RIG_LAMBDA"))
+	must(t, err)
+	var archive bytes.Buffer
+	w, err := flate.NewWriter(&archive, flate.BestCompression)
+	must(t, err)
+	_, err = w.Write(binary)
+	must(t, err)
+	must(t, w.Close())
+	var inits []float64
+	for _, i := range f.instances {
+		for _, m := range initReport.FindAllStringSubmatch(i.log.String(), -1) {
+			ms, err := strconv.ParseFloat(m[1], 64)
+			must(t, err)
+			inits = append(inits, ms)
+		}
+	}
+	slices.Sort(inits)
+	if len(inits) == 0 || archive.Len() > maxZip {
+		t.Fatalf("%d initializations, an archive of %d bytes", len(inits), archive.Len())
+	}
+	t.Logf("FUNCTION world=lambda binary_mb=%.1f zip_mb=%.1f init_ms=%.0f..%.0f", float64(len(binary))/1e6, float64(archive.Len())/1e6, inits[0], inits[len(inits)-1])
 }
