@@ -1,4 +1,4 @@
-// Package federation reads and writes the groups of people who sign in at a
+// Package federation reads and writes the groups of people with accounts at a
 // company's identity provider. It is pure.
 //
 // Cognito stores the groups as one text, an attribute of the account, at each

@@ -36,7 +36,7 @@ func (i Inbound) Attributes(provider map[string]any, at time.Time) (map[string]s
 	}
 	out := map[string]string{}
 	for name, value := range provider {
-		if name == i.Claim || name == i.Attribute {
+		if name == i.Claim {
 			continue
 		}
 		if s, ok := text(value); ok && len(s) <= MaxValue {

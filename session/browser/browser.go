@@ -63,7 +63,7 @@ func (s System) Open(address string) error {
 func (s System) commands(address string) [][]string {
 	var all [][]string
 	// SPEC: xdg-utils and Debian's sensible-browser: a list of commands with
-	// colons between them; %s stands for the address.
+	// colons between them; %s is the place of the address.
 	for entry := range strings.SplitSeq(s.Getenv("BROWSER"), ":") {
 		words := strings.Fields(entry)
 		if len(words) == 0 {

@@ -68,7 +68,8 @@ func New(c Config) (*Client, error) {
 	return &Client{c: c, http: &limited, keys: oidc.NewRemoteKeySet(ctx, c.Issuer+"/.well-known/jwks.json")}, nil
 }
 
-// bounded reads each answer whole and refuses one that is too long.
+// bounded reads each answer whole. One that is too long is cut, which leaves no
+// valid JSON.
 type bounded struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -82,12 +83,9 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil:
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
-	case len(body) > maxAnswer:
-		return nil, ErrGarbled
 	}
 	resp.Body = io.NopCloser(strings.NewReader(string(body)))
 	return resp, nil
@@ -337,8 +335,6 @@ func explain(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return classify(refused.Response.StatusCode, refused.ErrorCode)
-	case errors.Is(err, ErrGarbled):
-		return ErrGarbled
 	case errors.As(err, &network):
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

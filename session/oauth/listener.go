@@ -162,7 +162,10 @@ func (l *Listener) accept(w http.ResponseWriter, r *http.Request) {
 // finish records the result. The caller holds l.mu.
 func (l *Listener) finish(r result) {
 	l.done = true
-	l.result <- r
+	select {
+	case l.result <- r:
+	default: // there is one already
+	}
 }
 
 // query parses a query and refuses repeated names (RFC 6749 §3.1).

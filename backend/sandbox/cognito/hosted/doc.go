@@ -10,8 +10,8 @@
 //     does not renew;
 //   - binds an access token to a resource (RFC 8707).
 //
-// Company is an external identity provider with its own sign-in form. It stands
-// in for SAML and OIDC federation, whose protocols are not implemented: its
+// Company is an external identity provider with its own sign-in form. It
+// replaces SAML and OIDC federation, whose protocols are not implemented: its
 // assertion reaches the pool in process, through the inbound federation trigger
 // and the attribute mapping.
 package hosted
