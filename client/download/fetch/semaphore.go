@@ -22,6 +22,7 @@ type Semaphore struct {
 	slowed  bool          // S3 slowed down, and the capacity has not grown back
 	fastest time.Duration // response since nothing was in flight; 0: none
 	mean    time.Duration // of about 16 responses
+	late    int           // responses while requests wait for each other
 }
 
 type waiter struct {
@@ -144,6 +145,10 @@ func (g *Semaphore) Faster() {
 // crowding is the time by which a response may be later than three times the fastest one.
 const crowding = 10 * time.Millisecond
 
+// lateSteps is the number of late responses that lower the capacity by one: a moment
+// without progress costs little of it.
+const lateSteps = 8
+
 // Responded notes the time between a request and its response. By Little's law the
 // throughput is the number of requests in flight divided by this time: while the
 // time stays near that of the fastest response, more requests bring more throughput,
@@ -165,7 +170,9 @@ func (g *Semaphore) Responded(after time.Duration) {
 		g.limit++
 		g.next()
 	case crowded && g.limit > g.first:
-		g.limit--
+		if g.late++; g.late%lateSteps == 0 {
+			g.limit--
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ func TestCapacityAdapts(t *testing.T) {
 	}{
 		"a fast server far away":  {0, false, most, most},
 		"one that serves in turn": {time.Millisecond, false, first, first},
-		"one with a limit":        {500 * time.Microsecond, false, 130, 160},
+		"one with a limit":        {500 * time.Microsecond, false, 130, 200},
 		"one that slowed down":    {0, true, first / 2, first / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
