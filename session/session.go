@@ -23,6 +23,7 @@ type Session struct {
 	store   *store
 	pool    *pool
 
+	folders  Folders
 	machines *machines
 	domains  map[api.Way]*domain // of the ways with a browser
 	now      func() time.Time
@@ -70,7 +71,7 @@ func Open(f Folders, p Profile, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{profile: p, store: newStore(f, p, o), machines: newMachines(f, p, o), pool: pool, domains: map[api.Way]*domain{}, now: o.Now}
+	s := &Session{profile: p, folders: f, store: newStore(f, p, o), machines: newMachines(f, p, o), pool: pool, domains: map[api.Way]*domain{}, now: o.Now}
 	for _, way := range []api.Way{api.WaySSO, api.WayDevice} {
 		if p.Config.Offer().Client(way) == "" {
 			continue
@@ -389,6 +390,7 @@ func (s *Session) Adopt(t Tokens) error {
 	if err := s.store.put(t); err != nil {
 		return err
 	}
+	_ = s.folders.SaveState(wayFile(s.profile), []byte(t.Way)) // only the focus of the next sign-in
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.sub = t, t.claims.Sub

@@ -40,7 +40,8 @@ type Deps struct {
 	Server       string        // host, for display
 	Service      string        // optional; host of the sign-in service
 	Ways         []api.Way     // optional; ways to sign in, beside the password
-	Other        []signin.Way  // optional; ways to sign in with a page of their own
+	Other        []signin.Way  // optional; ways to sign in with a browser
+	FirstWay     api.Way       // optional; of the last sign-in
 	Version      string        // optional
 
 	IdleMinutes int // optional; minutes without a key press until the browser locks

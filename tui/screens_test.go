@@ -27,6 +27,8 @@ type program struct {
 	server *tuitest.Server
 	engine *tuitest.Engine
 	deps   tui.Deps
+
+	browser awaited // of withBrowser
 }
 
 func newProgram(change func(*program)) *program {
@@ -70,6 +72,32 @@ type scene struct {
 	play   func(*testing.T, *program)
 }
 
+// awaited is a browser on another device that does not come back.
+type awaited struct{ end chan struct{} }
+
+func (awaited) Show() signin.Shown {
+	return signin.Shown{Address: "https://files.example.com/d", Code: "BCDF-GHJK", QR: "HTTPS://FILES.EXAMPLE.COM/D/BCDFGHJK"}
+}
+
+func (a awaited) Wait(context.Context) (session.Step, error) {
+	<-a.end
+	return session.Step{}, context.Canceled
+}
+
+func (awaited) Number(context.Context, string) (session.Step, error) {
+	return session.Step{}, session.ErrDeviceNumber
+}
+func (awaited) Close() {}
+
+// withBrowser offers a sign-in on another device.
+func withBrowser(w *program) {
+	signedOut(w)
+	w.browser = awaited{make(chan struct{})}
+	w.deps.Other = []signin.Way{{Way: api.WayDevice, Label: "Sign in with a browser on another device", Begin: func(context.Context, string) (signin.Browser, error) {
+		return w.browser, nil
+	}}}
+}
+
 func signedOut(w *program) {
 	w.deps.HasSession = false
 	w.deps.Demo = []signin.Account{
@@ -105,6 +133,11 @@ func scenes() []scene {
 		}},
 		{"sign-in-code", signedOut, func(t *testing.T, w *program) { signIn("alan", "Bombe-1940")(w); w.Want(t, "123456") }},
 		{"sign-in-new", signedOut, func(t *testing.T, w *program) { signIn("new", "Temporary-1")(w); w.Want(t, "At least 8") }},
+		{"sign-in-device", withBrowser, func(t *testing.T, w *program) {
+			w.Press("tab", "tab", "enter")
+			w.Want(t, "Waiting for the browser")
+			t.Cleanup(func() { close(w.browser.end) })
+		}},
 		{"sign-in-set-up", signedOut, func(t *testing.T, w *program) {
 			signIn("new", "Temporary-1")(w)
 			w.Type("Longer-than-8")

@@ -91,7 +91,7 @@ func (m *Model) build() (err error) {
 	m.signin, err = signin.New(signin.Deps{
 		Env: m.env, New: d.NewSignIn, Store: d.SignedIn, Server: d.Server,
 		Organisation: d.Organisation, Version: d.Version, User: d.User, Demo: d.Demo,
-		Service: d.Service, Ways: d.Ways, Other: d.Other,
+		Service: d.Service, Ways: d.Ways, Other: d.Other, First: d.FirstWay,
 	})
 	if err != nil {
 		return err

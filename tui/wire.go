@@ -72,7 +72,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 			}
 			return s.SignOut(ctx, session.Ending{Tell: server.Signout})
 		},
-		Ways: config.Offer().Ways, Other: browserWays(w), Service: session.ServiceHost(w.Profile),
+		Ways: config.Offer().Ways, Other: browserWays(w), FirstWay: session.LastWay(w.Folders, w.Profile), Service: session.ServiceHost(w.Profile),
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
 		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {

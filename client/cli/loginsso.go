@@ -51,16 +51,20 @@ func (l *login) bySSO(ctx context.Context, conn connection) (session.Tokens, err
 	return step.Tokens, err
 }
 
-// way returns the way of the sign-in: the one of the flags, or the first one of
-// the server that works without a password.
+// way returns the way of the sign-in: the one of the flags, that of the last
+// sign-in with the profile, or the first one of the server.
 func (l *login) way(p session.Profile) api.Way {
-	offer := p.Config.Offer()
+	offer, last := p.Config.Offer(), session.LastWay(l.Folders, p)
 	switch {
 	case l.device:
 		return api.WayDevice
 	case l.sso, l.port != 0:
 		return api.WaySSO
-	case l.browserLogin.password, l.passwordIn, offer.Has(api.WayPassword), offer.Has(api.WayCode):
+	case l.browserLogin.password, l.passwordIn, l.username != "":
+		return api.WayPassword
+	case l.InTTY && (last == api.WaySSO || last == api.WayDevice):
+		return last
+	case offer.Has(api.WayPassword), offer.Has(api.WayCode):
 		return api.WayPassword
 	case offer.Has(api.WayDevice) && (browser.Remote(l.Getenv) || !offer.Has(api.WaySSO)):
 		return api.WayDevice

@@ -2,36 +2,49 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui/format"
+	"usher/tui/theme"
 )
 
 // Way is a way to sign in with a browser: a row of the first stage.
 type Way struct {
+	Way   api.Way
 	Label string
 	// Begin starts a sign-in for the user name in the form, which may be empty.
 	// Only a command calls it.
 	Begin func(ctx context.Context, user string) (Browser, error)
 }
 
-// Browser is a sign-in in a browser (*session.BrowserSignIn, with an opener).
+// Browser is a sign-in in a browser, on this machine (*session.BrowserSignIn, with
+// an opener) or on another device (*session.DeviceSignIn).
 type Browser interface {
 	Show() Shown
-	// Wait returns the Done step, after the browser has returned.
+	// Wait returns the step after the browser has returned: Done or NeedNumber.
 	Wait(ctx context.Context) (session.Step, error)
-	Close()
+	// Number sends the number of the browser's page. After
+	// session.ErrDeviceNumber it can be called again.
+	Number(ctx context.Context, number string) (session.Step, error)
+	Close() // after NeedNumber it does not block
 }
 
 // Shown is the page's content during a sign-in in a browser.
 type Shown struct {
 	Address string // for the browser
 	Tunnel  string // over SSH: the command that connects the browser; "" otherwise
+	Code    string // another device: to type at the address
+	QR      string // another device: the address with the code
 }
+
+const numberDigits = 6
 
 // begun is the result of a Begin.
 type begun struct {
@@ -75,13 +88,75 @@ func (p *Page) begun(m begun) tea.Cmd {
 	case m.err != nil:
 		return p.refused(stepped{gen: m.gen, err: m.err})
 	}
-	p.shown = m.shown
+	p.shown, p.browser = m.shown, m.browser
 	gen := p.gen
 	return func() tea.Msg {
-		defer m.browser.Close()
 		step, err := m.browser.Wait(m.ctx)
+		if step.Kind != session.NeedNumber {
+			m.browser.Close()
+		}
 		return stepped{gen: gen, step: step, err: err}
 	}
+}
+
+// submitNumber sends the number of the browser's page.
+func (p *Page) submitNumber() tea.Cmd {
+	b, number := p.browser, p.code.Value()
+	if len(number) != numberDigits {
+		p.say = "The number has six digits."
+		return nil
+	}
+	return p.call(func(ctx context.Context) (Flow, session.Step, error) {
+		step, err := b.Number(ctx, number)
+		return nil, step, err
+	})
+}
+
+// native reports whether this page has a password.
+func (p *Page) native() bool { return len(p.Ways) == 0 || slices.Contains(p.Ways, api.WayPassword) }
+
+// company returns the way with a browser on this machine.
+func (p *Page) company() (Way, bool) {
+	i := slices.IndexFunc(p.Other, func(w Way) bool { return w.Way == api.WaySSO })
+	if i < 0 {
+		return Way{}, false
+	}
+	return p.Other[i], true
+}
+
+// deviceLines draws the stage of another device, beside a QR code if the terminal
+// has colors.
+func (p *Page) deviceLines(w int) []string {
+	t := p.Env.Theme
+	code, x, open := p.qr(p.shown.QR), 2, "Open this address in any browser:"
+	if code != nil {
+		x, open = ansi.StringWidth(code[0])+4, "Scan this with your phone, or open this address in any browser:"
+	}
+	side := w - x - 1
+	var text []string
+	add := func(style theme.Style, sentence string) {
+		for _, l := range format.Wrap(sentence, side) {
+			text = append(text, style.Paint(l))
+		}
+	}
+	text = append(text, t.Text.Bold().Paint("Sign in on another device"), "")
+	add(t.Text, open)
+	text = append(text, "")
+	for address := safetext.Line(p.shown.Address); address != ""; {
+		n := min(len(address), max(1, side))
+		text = append(text, t.Text.Bold().Paint(address[:n]))
+		address = address[n:]
+	}
+	text = append(text, "")
+	add(t.Text, "and enter this code there:")
+	text = append(text, "", t.Accent.Bold().Paint(safetext.Line(p.shown.Code)), "")
+	status := "Waiting for the browser, for 10 minutes at most."
+	if p.copied {
+		status = "The address is copied. " + status
+	}
+	add(t.Muted, status)
+	text = append(text, "", t.Keys(side, [2]string{"c", "copy the address"}, [2]string{"esc", "start over"}))
+	return beside(code, text, x)
 }
 
 // browserKey handles a key of the stage.

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"usher/backend/api"
 	"usher/session"
 	"usher/tui/signin"
 	"usher/tui/tuitest"
@@ -21,6 +22,13 @@ type fakeBrowser struct {
 	err    error
 	closed int
 	ended  bool // its context ended first
+}
+
+func (b *fakeBrowser) Number(_ context.Context, number string) (session.Step, error) {
+	if number != "123456" {
+		return session.Step{}, session.ErrDeviceNumber
+	}
+	return session.Step{Kind: session.Done}, nil
 }
 
 func (b *fakeBrowser) Show() signin.Shown { return b.shown }
@@ -39,7 +47,7 @@ func browserPage(t *testing.T, b *fakeBrowser, change func(*signin.Deps)) (*sign
 	t.Helper()
 	user := new(string)
 	return page(t, func(d *signin.Deps) {
-		d.Other = []signin.Way{{Label: "Sign in with Example", Begin: func(_ context.Context, name string) (signin.Browser, error) {
+		d.Other = []signin.Way{{Way: api.WaySSO, Label: "Sign in with Example", Begin: func(_ context.Context, name string) (signin.Browser, error) {
 			*user = name
 			if b == nil {
 				return nil, errors.New("no port")

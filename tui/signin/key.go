@@ -25,7 +25,12 @@ func (p *Page) fields() []field {
 	twice := []field{{label: "New", hidden: &p.secret[0]}, {label: "Again", hidden: &p.secret[1]}}
 	switch p.stage {
 	case askPassword:
+		if !p.native() {
+			return nil
+		}
 		return []field{user, password}
+	case askNumber:
+		return []field{{label: "Number", text: &p.code, digits: true}}
 	case askUser, askForgotten:
 		return []field{user}
 	case askProof:
@@ -95,6 +100,9 @@ func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
 			return nil
 		}
 		f.text.Take(msg)
+		if p.stage == askNumber && len(f.text.Value()) == numberDigits && msg.Text != "" {
+			return p.submit()
+		}
 		if least := p.step.Code.Least; (p.stage == askCode || p.stage == askSetUp) && least == p.step.Code.Most && len(f.text.Value()) == least && msg.Text != "" {
 			return p.submit() // the last digit needs no enter
 		}

@@ -44,11 +44,11 @@ type Flow interface {
 type Account struct {
 	User, Password, About string
 	Code                  func() string
-	Browser               bool // signs in with the first way of Other
+	Browser               bool // signs in with the company
 }
 
-// Deps is the page's dependencies. Demo, User, Organisation, Version, Service and
-// Ways may be empty.
+// Deps is the page's dependencies. Demo, User, Organisation, Version, Service,
+// Ways, Other and First may be empty.
 type Deps struct {
 	Env          *pane.Env
 	New          func() (Flow, error)
@@ -59,8 +59,9 @@ type Deps struct {
 	Version      string
 	User         string // initial text of the user field
 	Demo         []Account
-	Ways         []api.Way // on offer; the password is always there
+	Ways         []api.Way // on offer; none: the password
 	Other        []Way     // ways with a browser
+	First        api.Way   // of the last sign-in; its row has the focus
 }
 
 // Done is the message to the root after a sign-in, when the tokens are stored.
@@ -87,29 +88,31 @@ const (
 	askReset
 	askRemember
 	askBrowser
+	askNumber // of the browser's page
 )
 
 // Page is the sign-in. See New.
 type Page struct {
 	Deps
-	flow   Flow
-	gen    uint64
-	cancel context.CancelFunc
-	busy   bool
-	late   bool // busy for longer than slow
-	stage  stage
-	focus  int // of the stage: its fields, then its rows
-	user   pane.Field
-	secret [2]secret // password, or the new one twice
-	code   pane.Field
-	plain  []pane.Field // the mail address, or the required attributes
-	step   session.Step
-	say    string
-	good   bool
-	shown  Shown  // of askBrowser
-	copied bool   // the address
-	demo   int    // account filled in, -1 for none
-	hint   string // the demo account's code now
+	flow    Flow
+	gen     uint64
+	cancel  context.CancelFunc
+	busy    bool
+	late    bool // busy for longer than slow
+	stage   stage
+	focus   int // of the stage: its fields, then its rows
+	user    pane.Field
+	secret  [2]secret // password, or the new one twice
+	code    pane.Field
+	plain   []pane.Field // the mail address, or the required attributes
+	step    session.Step
+	say     string
+	good    bool
+	shown   Shown   // of askBrowser
+	copied  bool    // the address
+	browser Browser // of askBrowser and askNumber
+	demo    int     // account filled in, -1 for none
+	hint    string  // the demo account's code now
 }
 
 // New returns the page at its first stage, the password.
@@ -126,6 +129,11 @@ func New(d Deps) (*Page, error) {
 	p.user, p.code = pane.NewField(128), pane.NewField(8)
 	p.user.Set(d.User)
 	p.focus = p.first()
+	for i, w := range d.Other {
+		if d.First != "" && w.Way == d.First {
+			p.focus = len(p.fields()) + i
+		}
+	}
 	return p, nil
 }
 
@@ -158,7 +166,10 @@ func (p *Page) leave() {
 	}
 	p.gen++
 	p.flow, p.busy, p.late, p.step, p.hint, p.plain = nil, false, false, session.Step{}, "", nil
-	p.shown, p.copied = Shown{}, false
+	if p.stage == askNumber {
+		p.browser.Close()
+	}
+	p.shown, p.copied, p.browser = Shown{}, false, nil
 	p.open(askPassword)
 }
 
@@ -265,10 +276,14 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 	if m.err != nil {
 		return p.refused(m)
 	}
-	p.flow, p.step, p.say, p.good = m.flow, m.step, m.say, m.say != ""
+	if m.flow != nil {
+		p.flow = m.flow
+	}
+	p.step, p.say, p.good = m.step, m.say, m.say != ""
 	stages := map[session.StepKind]stage{
 		session.NeedNewPassword: askNew, session.SetUpCode: askSetUp, session.NeedCode: askCode, session.Choose: askChoice,
 		session.NeedEmail: askEmail, session.NeedPassword: askProof, session.NeedReset: askReset,
+		session.NeedNumber: askNumber,
 	}
 	if m.step.Kind == session.Done {
 		p.busy, p.say, p.good = true, "Signed in.", true
@@ -298,10 +313,11 @@ func (p *Page) stepped(m stepped) tea.Cmd {
 // refused shows the reason of a failed step. The step can be repeated where possible.
 func (p *Page) refused(m stepped) tea.Cmd {
 	say := pane.Sentence(m.err, p.Server).String()
-	again := p.flow != nil && (api.Offline(m.err) || errors.Is(m.err, session.ErrThrottled))
+	again := (p.flow != nil || p.stage == askNumber) && (api.Offline(m.err) || errors.Is(m.err, session.ErrThrottled))
 	for _, repeatable := range []error{session.ErrCode, session.ErrPasswordRules, session.ErrEmail, session.ErrAttributes} {
 		again = again || p.flow != nil && errors.Is(m.err, repeatable)
 	}
+	again = again || p.stage == askNumber && errors.Is(m.err, session.ErrDeviceNumber)
 	p.code.Set("")
 	switch {
 	case errors.Is(m.err, session.ErrPasswordReset):

@@ -50,6 +50,9 @@ func (p *Page) ways() []row {
 			list = append(list, row{"Sign in with a code by mail or SMS", func() tea.Cmd { return p.turn(askUser) }})
 		}
 	}
+	if !p.native() {
+		return list
+	}
 	return append(list, row{"Forgot your password?", func() tea.Cmd { return p.turn(askForgotten) }})
 }
 
@@ -109,6 +112,8 @@ func (p *Page) submit() tea.Cmd {
 		return nil
 	}
 	switch p.stage {
+	case askNumber:
+		return p.submitNumber()
 	case askPassword:
 		return p.submitPassword()
 	case askUser, askForgotten:
@@ -228,8 +233,8 @@ func (p *Page) submitPassword() tea.Cmd {
 		return nil
 	}
 	p.demo = p.account(p.user.Value())
-	if p.demo >= 0 && p.Demo[p.demo].Browser && len(p.Other) > 0 {
-		return p.begin(p.Other[0])
+	if w, ok := p.company(); ok && p.demo >= 0 && p.Demo[p.demo].Browser {
+		return p.begin(w)
 	}
 	p.gen++
 	start, user, pw := p.New, p.user.Value(), p.secret[0].take()

@@ -34,6 +34,10 @@ func (p *Page) View(w, h int) string {
 		lines = p.setUp(w)
 		x = 0
 	case askBrowser:
+		if p.shown.Code != "" {
+			lines, x = p.deviceLines(w), 0
+			break
+		}
 		lines = append([]string{""}, p.browserLines(w)...)
 		x = 2
 	default:
@@ -98,6 +102,8 @@ func (p *Page) heading() (title, note string) {
 		return "Enter your password", ""
 	case askRemember:
 		return "Remember this machine?", "Then your sign-ins on this machine need no second factor. Choose no on a machine that others use."
+	case askNumber:
+		return "Enter the number on the page", "The page in your browser shows six digits now. Nobody else may ask you for them."
 	case askCode:
 		return p.codeHeading()
 	}
@@ -267,7 +273,7 @@ func (p *Page) footer(h int) []string {
 // has colors.
 func (p *Page) setUp(w int) []string {
 	t := p.Env.Theme
-	code := p.qr()
+	code := p.qr(p.step.URI.Reveal())
 	x := 2
 	if code != nil {
 		x = ansi.StringWidth(code[0]) + 4
@@ -300,6 +306,11 @@ func (p *Page) setUp(w int) []string {
 	if p.hint != "" {
 		text = append(text, "", p.demoHint())
 	}
+	return beside(code, text, x)
+}
+
+// beside draws a text beside a QR code, at x cells.
+func beside(code, text []string, x int) []string {
 	lines := make([]string, max(len(code), len(text)+1))
 	for i := range lines {
 		left := ""
@@ -324,9 +335,9 @@ func inFours(s string, w int) []string {
 	return format.Wrap(strings.Join(append(groups, s), " "), w)
 }
 
-// qr draws the set-up address in the terminal's colors. Without colors there is no
+// qr draws an address in the terminal's colors. Without colors there is no
 // code.
-func (p *Page) qr() []string {
+func (p *Page) qr(address string) []string {
 	t := p.Env.Theme
 	if t.Profile <= colorprofile.ASCII || t.ASCII {
 		return nil
@@ -334,7 +345,7 @@ func (p *Page) qr() []string {
 	complete := lipgloss.Complete(t.Profile)
 	black := complete(lipgloss.ANSIColor(0), lipgloss.ANSIColor(16), color.Black)
 	white := complete(lipgloss.ANSIColor(15), lipgloss.ANSIColor(231), color.White)
-	code, err := qr.Draw(p.step.URI.Reveal(), ansi.Style{}.ForegroundColor(black).BackgroundColor(white).String())
+	code, err := qr.Draw(address, ansi.Style{}.ForegroundColor(black).BackgroundColor(white).String())
 	if err != nil {
 		return nil // the secret is shown as text
 	}
