@@ -12,6 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"usher/backend/api"
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
@@ -261,5 +266,84 @@ func TestTheIndexIsExtendedAndRebuilt(t *testing.T) {
 	}
 	if err := serve.Reindex(t.Context(), file, s.Deps, s.Loopback, func(time.Time) {}); err == nil {
 		t.Error("a file was reindexed")
+	}
+}
+
+// The function of the stream writes the rows of a batch and extends the index. A
+// batch can come twice, and an event without records extends the index alone.
+func TestTheFunctionOfTheStream(t *testing.T) {
+	db, w := inTables(t)
+	ada := w.SignIn(t, "ada")
+	if _, err := ada.Release(t.Context(), objects("stream", 5)); err != nil {
+		t.Fatal(err)
+	}
+	client := db.Client(t)
+	logged, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("log")})
+	if err != nil || len(logged.Items) == 0 {
+		t.Fatalf("%d items: %v", len(logged.Items), err)
+	}
+	var batch events.DynamoDBEvent
+	for _, item := range logged.Items {
+		image := map[string]events.DynamoDBAttributeValue{}
+		for name, value := range item {
+			switch v := value.(type) {
+			case *types.AttributeValueMemberS:
+				image[name] = events.NewStringAttribute(v.Value)
+			case *types.AttributeValueMemberN:
+				image[name] = events.NewNumberAttribute(v.Value)
+			case *types.AttributeValueMemberB:
+				image[name] = events.NewBinaryAttribute(v.Value)
+			}
+		}
+		record := events.DynamoDBEventRecord{EventName: "INSERT", Change: events.DynamoDBStreamRecord{NewImage: image}}
+		batch.Records = append(batch.Records, record, record)
+	}
+	batch.Records = append(batch.Records, events.DynamoDBEventRecord{EventName: "REMOVE"})
+	s := beside(t, w)
+	s.Audit, s.Loopback.DynamoDB = "dynamodb:log", db.Endpoint()
+	rows := func() int {
+		t.Helper()
+		all, err := client.Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("log-index")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all.Items)
+	}
+	before := rows()
+	index, err := serve.IndexFunction(t.Context(), s.Config, s.Deps, s.Loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := index(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := rows(); n < before+10 {
+		t.Errorf("%d rows after the batch, %d before", n, before)
+	}
+	s.Deps.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
+	later, err := serve.IndexFunction(t.Context(), s.Config, s.Deps, s.Loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := later(t.Context(), events.DynamoDBEvent{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.Events(t, "path:company-reports/annual/stream")); n != 5 {
+		t.Errorf("%d events, want 5", n)
+	}
+}
+
+func TestTheTaskOfAFunction(t *testing.T) {
+	for environ, want := range map[string]string{
+		"USHER_TASK=other":                      "USHER_TASK must be index",
+		"USHER_TASK=index":                      "USHER_AUDIT must be dynamodb:TABLE",
+		"USHER_TASK=index USHER_AUDIT=audit.db": "USHER_AUDIT must be dynamodb:TABLE",
+		"USHER_TASK=index USHER_AUDIT=dynamodb:log USHER_AUDIT_DAYS=long": "USHER_AUDIT_DAYS must be 0 to 36500",
+	} {
+		if err := serve.RunLambda(t.Context(), strings.Fields(environ), serve.Deps{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", environ, err)
+		}
 	}
 }

@@ -27,7 +27,13 @@ func OnLambda(getenv func(string) string) bool { return getenv(runtimeAPI) != ""
 // RunLambda serves the requests of an API Gateway HTTP API until Lambda ends the
 // process. The configuration comes from the environment; see FromEnvironment. It
 // makes no call of the network before the first request.
+//
+// With USHER_TASK=index the function extends the index of the log instead; see
+// IndexFunction.
 func RunLambda(ctx context.Context, environ []string, d Deps) error {
+	if taskOf(environ) != "" {
+		return runTask(ctx, environ, d)
+	}
 	c, err := FromEnvironment(environ)
 	if err != nil {
 		return err
@@ -91,4 +97,17 @@ func (s *Server) adapter() (*lambda.Adapter, error) {
 		return nil, err
 	}
 	return lambda.New(lambda.Config{Handler: handler, Log: s.log})
+}
+
+func runTask(ctx context.Context, environ []string, d Deps) error {
+	c, err := taskConfig(environ)
+	if err != nil {
+		return err
+	}
+	index, err := IndexFunction(ctx, c, d, nil)
+	if err != nil {
+		return err
+	}
+	runtime.StartWithOptions(index, runtime.WithContext(ctx))
+	return nil
 }
