@@ -31,8 +31,8 @@ type Policy struct {
 // Fits reports whether STS accepts the length of the policy.
 func (p Policy) Fits() bool { return utf8.RuneCountInString(p.Text) <= MaxPolicy }
 
-// PolicyOf returns the policy that allows to read and list exactly what the roots
-// of grant.Set.Tree cover. partition is that of ARNs, such as aws.
+// PolicyOf returns the policy that allows the reads and listings of the roots of
+// grant.Set.Tree, and nothing else. partition is that of ARNs, such as aws.
 func PolicyOf(partition string, roots []grant.Root) (Policy, error) {
 	b := builder{partition: partition}
 	for _, root := range roots {

@@ -81,7 +81,7 @@ func someGrants(t *rapid.T) []grant.Grant {
 	return out
 }
 
-// For names in ASCII, the policy allows exactly what the grants allow.
+// For names in ASCII, policy and grants allow the same objects.
 func TestPolicyIsTheGrants(t *testing.T) {
 	allowed, refused := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
