@@ -143,7 +143,7 @@ func TestBreakGlass(t *testing.T) {
 	}
 }
 
-// Of admins who apply at once, one succeeds.
+// Of several concurrent changes by admins, one succeeds.
 func TestAdminsAtOnce(t *testing.T) {
 	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 3})
 	ctx := t.Context()

@@ -129,7 +129,7 @@ func TestQuestionsAreCountedTogether(t *testing.T) {
 		}
 	}
 	all.Wait()
-	// The clock stands still, so the bounds of an instance can be in two seconds.
+	// The clock does not advance, so the bounds of an instance can be in two seconds.
 	if alive, groups := w.pool.Questions(); alive+busy != 48 || alive > 50 || groups != alive {
 		t.Errorf("%d and %d questions, %d refused", alive, groups, busy)
 	}

@@ -76,7 +76,7 @@ func (a *app) addGrantCommand() *cobra.Command {
 --break-glass gives emergency access: it needs --expires within 24 hours and --reason, ends by itself, and raises an alarm event in the audit log. For servers with grants in DynamoDB.`,
 		Example: `
 usher grants add finance-team company-reports/annual/
-usher grants add on-call builds/ --break-glass --expires 2h --reason "incident 4711"
+usher grants add ops builds/ --break-glass --expires 2h --reason outage
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error { return a.addGrant(cmd, args, f) }),
 	}

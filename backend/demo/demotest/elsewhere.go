@@ -141,7 +141,7 @@ func fillTables(t testing.TB, c serve.Config, d serve.Deps, loop *serve.Loopback
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := grantdynamo.Open(t.Context(), grantdynamo.Config{Client: client, Reader: reader, Table: "grants", Now: d.Now, Log: d.Log, Writes: log.Writes})
+	store, err := grantdynamo.New(grantdynamo.Config{Client: client, Reader: reader, Table: "grants", Now: d.Now, Log: d.Log, Writes: log.Writes})
 	if err != nil {
 		t.Fatal(err)
 	}

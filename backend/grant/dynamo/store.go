@@ -79,19 +79,6 @@ func New(c Config) (*Store, error) {
 	return s, nil
 }
 
-// Open returns a store whose grants are readable. A server does not start without
-// its grants.
-func Open(ctx context.Context, c Config) (*Store, error) {
-	s, err := New(c)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Current(ctx); err != nil {
-		return nil, fmt.Errorf("opening grants: %w", err)
-	}
-	return s, nil
-}
-
 // Current returns the grants in force. If the table has no readable version, it
 // returns the last one of this instance, and Problem has the reason. It fails if
 // DynamoDB does not respond.
