@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"usher/backend/api"
 	"usher/backend/demo/demotest"
@@ -46,23 +47,24 @@ func TestCallsOfActions(t *testing.T) {
 		name string
 		do   func(context.Context) error
 		want map[string]int
+		s3   int
 	}{
-		{"whoami", func(ctx context.Context) error { _, err := ada.Whoami(ctx); return err }, read},
-		{"the buckets", func(ctx context.Context) error { _, err := ada.List(ctx, api.ListRequest{}); return err }, write},
+		{"whoami", func(ctx context.Context) error { _, err := ada.Whoami(ctx); return err }, read, 0},
+		{"the buckets", func(ctx context.Context) error { _, err := ada.List(ctx, api.ListRequest{}); return err }, write, 0},
 		{"a folder", func(ctx context.Context) error {
 			_, err := ada.List(ctx, api.ListRequest{Bucket: "company-reports", Prefix: "annual/"})
 			return err
-		}, write},
+		}, write, 1},
 		{"a folder with URLs", func(ctx context.Context) error {
 			_, err := ada.List(ctx, api.ListRequest{Bucket: "company-reports", Prefix: "annual/", Recursive: true, URLs: 20})
 			return err
-		}, write},
-		{"a release of 1", release(1), write},
-		{"a release of 20", release(20), write},
+		}, write, 1},
+		{"a release of 1", release(1), write, 0},
+		{"a release of 20", release(20), write, 0},
 		{"a refusal", func(ctx context.Context) error {
 			_, err := ada.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: "builds", Key: "x", ETag: `"e"`}}})
 			return err
-		}, write},
+		}, write, 0},
 	} {
 		// The answers of the pool are at most 5 s old; the index step and its lease
 		// call DynamoDB beside the requests, so the least of several tries counts.
@@ -72,8 +74,16 @@ func TestCallsOfActions(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.DynamoDB.Reset()
+			s3 := f.Storage.Count()
 			if err := action.do(ctx); err != nil {
 				t.Fatalf("%s: %v", action.name, err)
+			}
+			// S3 writes its line after the response.
+			for end := time.Now().Add(30 * time.Second); f.Storage.Count()-s3 < action.s3 && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+			if n := f.Storage.Count() - s3; n != action.s3 {
+				t.Errorf("%s makes %d calls to S3, want %d", action.name, n, action.s3)
 			}
 			got := f.DynamoDB.Calls()
 			if least == nil || sum(got) < sum(least) {

@@ -1,6 +1,7 @@
 package demotest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -33,6 +34,7 @@ import (
 type Fleet struct {
 	*Demo
 	DynamoDB *dynamotest.Server
+	Storage  *Requests // to S3
 
 	t      testing.TB
 	o      FleetOptions
@@ -52,6 +54,18 @@ type FleetOptions struct {
 	Apart bool
 }
 
+// Requests counts the lines of an access log. Safe for concurrent use.
+type Requests struct{ n atomic.Int64 }
+
+// Write implements io.Writer.
+func (r *Requests) Write(p []byte) (int, error) {
+	r.n.Add(int64(bytes.Count(p, []byte("\n"))))
+	return len(p), nil
+}
+
+// Count returns the number of requests.
+func (r *Requests) Count() int { return int(r.n.Load()) }
+
 // Instance is one server of a fleet.
 type Instance struct {
 	url   *url.URL
@@ -70,7 +84,8 @@ func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 	t.Helper()
 	f := &Fleet{t: t, o: o, random: mrand.New(mrand.NewPCG(o.Seed, 1)), DynamoDB: dynamotest.New(t)}
 	f.front = httptest.NewServer(http.HandlerFunc(f.deal))
-	base := Start(t, demo.Options{})
+	f.Storage = &Requests{}
+	base := Start(t, demo.Options{AccessLog: f.Storage})
 	t.Cleanup(f.close)
 	moved := *base.Demo
 	moved.Server = f.front.URL
