@@ -29,7 +29,7 @@ type requirement struct {
 // The numbers of random filters that the suite tries.
 const (
 	manyFilters = 200
-	fewFilters  = 8
+	fewFilters  = 5
 )
 
 func requirements(filters int) []requirement {
@@ -63,7 +63,7 @@ func Check(open func() audit.Store) []error {
 }
 
 func checkOne(s audit.Store, r requirement) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if c, ok := s.(io.Closer); ok {
 		defer func() { err = errors.Join(err, c.Close()) }()

@@ -26,7 +26,7 @@ func filters() int {
 	case testing.Short():
 		return 40
 	}
-	return 150
+	return 100
 }
 
 // record appends events in parts, as requests do, and extends the index up to an
