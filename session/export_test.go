@@ -1,5 +1,11 @@
 package session
 
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+)
+
 // Held is the password of a sign-in, for tests.
 type Held struct{ held }
 
@@ -15,3 +21,21 @@ func (h *Held) Take() []byte { return h.take() }
 
 // Bytes returns the memory itself.
 func (h *Held) Bytes() []byte { return *h.bytes }
+
+// Claim returns a text of a token's payload.
+func Claim(token, name string) (string, bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return "", false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", false
+	}
+	var all map[string]any
+	if json.Unmarshal(payload, &all) != nil {
+		return "", false
+	}
+	text, ok := all[name].(string)
+	return text, ok
+}

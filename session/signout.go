@@ -17,7 +17,7 @@ type Ending struct {
 	Forget bool
 }
 
-// SignOut removes the tokens of the session from this machine. Then it tells the
+// SignOut removes the tokens of the session from this machine. Then it informs the
 // server and ends the session at the pool, in at most 5 s. If these calls fail or
 // are interrupted, the error is a *SignOutError. SignOut of a profile without
 // tokens is not an error.
@@ -60,7 +60,7 @@ func (s *Session) SignOut(ctx context.Context, e Ending) error {
 	return nil
 }
 
-// endSessions tells the server, and ends the session, or all sessions. An access
+// endSessions informs the server, and ends the session, or all sessions. An access
 // token that has expired is renewed first, because the server accepts only a
 // live one.
 func (s *Session) endSessions(ctx context.Context, t Tokens, e Ending) error {

@@ -11,8 +11,8 @@ func collections() []dbus.ObjectPath {
 	return []dbus.ObjectPath{"/org/freedesktop/secrets/collection/login", "/org/freedesktop/secrets/aliases/default"}
 }
 
-// unlocked checks the Secret Service without a prompt: go-keyring itself asks a
-// locked collection to unlock, which opens a window.
+// unlocked checks the Secret Service without a prompt. go-keyring itself unlocks a
+// locked collection, which opens a window.
 // SPEC: Secret Service API, org.freedesktop.Secret.Collection, Locked.
 func unlocked(address string) error {
 	conn, err := dbus.Connect(address)

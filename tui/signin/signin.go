@@ -249,7 +249,7 @@ func (p *Page) hinting() bool {
 	return p.demo >= 0 && (p.stage == askCode || p.stage == askSetUp || p.stage == askReset)
 }
 
-// stored ends a sign-in whose tokens are stored, or asks about this machine.
+// stored ends a sign-in whose tokens are stored, or opens the question about this machine.
 func (p *Page) stored(m stored) tea.Cmd {
 	p.busy, p.late = false, false
 	switch {

@@ -43,7 +43,7 @@ func (f *Flow) WithoutPassword(context.Context, string) (session.Step, error) {
 	return session.Step{Kind: f.next, Code: session.Source{Medium: session.Mail, To: safetext.New("a***@e***"), Least: 6, Most: 8}}, nil
 }
 
-// PasswordChosen is Password for a person who chose it.
+// PasswordChosen is Password for a choice of it.
 func (f *Flow) PasswordChosen(context.Context, []byte) (session.Step, error) {
 	f.next = session.Done
 	return f.step(), nil

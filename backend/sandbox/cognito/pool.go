@@ -227,3 +227,6 @@ func (p *Pool) simulate(purpose, name string) []byte {
 	m.Write([]byte(purpose + "\x00" + name))
 	return m.Sum(nil)
 }
+
+// Rotates reports whether refresh tokens are replaced when used.
+func (p *Pool) Rotates() bool { return p.cfg.Rotation }
