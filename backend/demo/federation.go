@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"usher/backend/federation"
@@ -21,10 +23,22 @@ func trigger(now func() time.Time) (func(map[string]string) (map[string]string, 
 	}
 	step := federation.Inbound{Claim: "groups", Attribute: identity.DefaultAttribute, Allow: allow}
 	return func(assertion map[string]string) (map[string]string, error) {
-		raw := make(map[string]any, len(assertion))
-		for name, value := range assertion {
-			raw[name] = value
+		event, err := json.Marshal(map[string]any{"request": map[string]any{"attributes": map[string]any{"samlResponse": assertion}}})
+		if err != nil {
+			return nil, fmt.Errorf("writing the event of the trigger: %w", err)
 		}
-		return step.Attributes(raw, now())
+		out, err := step.Handle(event, now())
+		if err != nil {
+			return nil, err
+		}
+		var answer struct {
+			Response struct {
+				Mapped map[string]string `json:"userAttributesToMap"`
+			} `json:"response"`
+		}
+		if err := json.Unmarshal(out, &answer); err != nil {
+			return nil, fmt.Errorf("reading the answer of the trigger: %w", err)
+		}
+		return answer.Response.Mapped, nil
 	}, nil
 }

@@ -21,12 +21,3 @@ func CallbackPorts() []int {
 // Callback returns the redirect URI of a port. It has an address in place of
 // localhost (RFC 8252 §7.3).
 func Callback(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) + CallbackPath }
-
-// Callbacks returns the redirect URIs of all registered ports.
-func Callbacks() []string {
-	var all []string
-	for _, port := range CallbackPorts() {
-		all = append(all, Callback(port))
-	}
-	return all
-}

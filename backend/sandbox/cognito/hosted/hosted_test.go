@@ -53,7 +53,7 @@ func newDomain(t testing.TB) *domain {
 		Region: "eu-central-1", PoolID: "eu-central-1_TestPool1", ClientID: "native", Now: d.clock, Rand: rand.Reader,
 		OwnerKeys: func(string) (string, bool) { return "", false }, Rotation: true, GracePeriod: 10 * time.Second,
 		Clients: []cognito.AppClient{
-			{ID: "sso", Callbacks: shape.Callbacks(), Logouts: []string{"https://files.example.com/signed-out"}, Scopes: scopes},
+			{ID: "sso", Callbacks: []string{shape.Callback(shape.CallbackPorts()[0]), shape.Callback(shape.CallbackPorts()[1])}, Logouts: []string{"https://files.example.com/signed-out"}, Scopes: scopes},
 			{ID: "device", Callbacks: []string{"https://files.example.com/d/callback"}, Scopes: scopes},
 		},
 	})
