@@ -270,7 +270,7 @@ func TestOIDCProvider(t *testing.T) {
 	})
 	t.Run("end", func(t *testing.T) {
 		tokens := step.Tokens // of before the rotation
-		if err := s.SignOut(t.Context(), false, nil); err != nil {
+		if err := s.SignOut(t.Context(), session.Ending{}); err != nil {
 			t.Errorf("signing out: %v", err)
 		}
 		if err := s.Adopt(tokens); err != nil {
