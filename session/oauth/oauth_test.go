@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -378,16 +379,12 @@ func TestLostAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls := 0
+	var calls atomic.Int64
 	cut := func(out http.ResponseWriter, req *http.Request) bool {
 		if req.URL.Path != "/oauth2/token" {
 			return false
 		}
-		w.mu.Lock()
-		calls++
-		n := calls
-		w.mu.Unlock()
-		if n > 1 {
+		if calls.Add(1) > 1 {
 			return false
 		}
 		conn, _, err := out.(http.Hijacker).Hijack()
@@ -397,12 +394,12 @@ func TestLostAnswers(t *testing.T) {
 		return true
 	}
 	w.inject(cut)
-	if _, err := w.client.Refresh(t.Context(), tokens.Refresh); err != nil || calls != 2 {
-		t.Errorf("the renewal: %v after %d calls", err, calls)
+	if _, err := w.client.Refresh(t.Context(), tokens.Refresh); err != nil || calls.Load() != 2 {
+		t.Errorf("the renewal: %v after %d calls", err, calls.Load())
 	}
-	calls = 0
-	if _, err := w.client.Redeem(t.Context(), oauth.Code{Code: "c", Verifier: "v", RedirectURI: "r", Nonce: "n"}); err == nil || errors.Is(err, oauth.ErrGrant) || calls != 1 {
-		t.Errorf("the code: %v after %d calls", err, calls)
+	calls.Store(0)
+	if _, err := w.client.Redeem(t.Context(), oauth.Code{Code: "c", Verifier: "v", RedirectURI: "r", Nonce: "n"}); err == nil || errors.Is(err, oauth.ErrGrant) || calls.Load() != 1 {
+		t.Errorf("the code: %v after %d calls", err, calls.Load())
 	}
 }
 
