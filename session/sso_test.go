@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	mrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,17 +33,26 @@ const (
 	refusedText = "\x1b]0;owned\x07Company Error"
 )
 
-// freePorts returns ports that were free a moment ago.
+// lastPort is the last port of freePorts in this process.
+var lastPort atomic.Int64
+
+// freePorts returns ports that were free a moment ago. Operating systems assign
+// none of them to a socket without a port, such as those of other tests.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
+	lastPort.CompareAndSwap(0, int64(20000+mrand.IntN(8000)))
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for len(ports) < n {
+		port := int(lastPort.Add(1))
+		if port > 32000 {
+			t.Fatal("no free ports")
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		ports = append(ports, port)
 	}
 	return ports
 }
