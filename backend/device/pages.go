@@ -30,7 +30,7 @@ type pages struct {
 
 // The names of the pages.
 const (
-	pageCode    = "code"    // asks for the user code
+	pageCode    = "code"    // has the field of the user code
 	pageConfirm = "confirm" // shows the request
 	pageGo      = "go"      // leads to the hosted UI
 	pageNumber  = "number"

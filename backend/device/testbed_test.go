@@ -159,7 +159,7 @@ func (tb *testbed) begin(t *testing.T) device.Authorization {
 	return a
 }
 
-// poll asks for the code once.
+// poll sends one request for the tokens.
 func (tb *testbed) poll(t *testing.T, a device.Authorization, number string) reply {
 	t.Helper()
 	form := url.Values{"grant_type": {device.GrantType}, "device_code": {a.DeviceCode}, "client_id": {client}}

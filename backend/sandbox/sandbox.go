@@ -213,11 +213,11 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	both := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var h http.Handler = s.Pool
 		if pages.Serves(r.URL.Path) {
-			pages.ServeHTTP(w, r)
-			return
+			h = pages
 		}
-		s.Pool.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	})
 	if s.CognitoEndpoint, err = s.listen(ctx, "the sign-in service", both, o.CognitoPort); err != nil {
 		return err

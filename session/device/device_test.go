@@ -191,7 +191,7 @@ func body(r *http.Request) string {
 	return string(raw[:n])
 }
 
-// The terminal polls less often when the server asks for it, and after a lost
+// The terminal polls less often when the server requires it, and after a lost
 // connection.
 func TestPollsLessOften(t *testing.T) {
 	b := newBench(t)

@@ -1,5 +1,5 @@
-// Package devicetest is the conformance suite of the device flow's stores: what
-// one instance stores, every instance finds, and of two changes of one version
+// Package devicetest is the conformance suite of the device flow's stores: every
+// instance reads the entries of each other, and of two changes of one version
 // exactly one succeeds.
 //
 // The rules of the flow are left to the tests of package device.
