@@ -276,12 +276,19 @@ func (d *Directory) known(c Claims, kind string) (since time.Duration, ended boo
 	return age(now, p.groups[c.membership()].at), false
 }
 
+// recent returns done if the cached result needs no query: it is at most maxAge
+// old, or the session ended.
+func (d *Directory) recent(c Claims, kind string, maxAge time.Duration) (done bool, err error) {
+	since, ended := d.known(c, kind)
+	if ended {
+		return true, fmt.Errorf("by a recent check: %w", ErrRevoked)
+	}
+	return since <= maxAge, nil
+}
+
 func (d *Directory) refresh(ctx context.Context, c Claims, kind string, maxAge, outageAge time.Duration) error {
-	switch since, ended := d.known(c, kind); {
-	case ended:
-		return fmt.Errorf("by a recent check: %w", ErrRevoked)
-	case since <= maxAge:
-		return nil
+	if done, err := d.recent(c, kind, maxAge); done {
+		return err
 	}
 	key := kind + "\x00" + c.Sub + "\x00" + c.membership()
 	if kind == "alive" {
@@ -291,6 +298,10 @@ func (d *Directory) refresh(ctx context.Context, c Claims, kind string, maxAge, 
 	// request that started it is canceled.
 	background := context.WithoutCancel(ctx)
 	result := d.calls.DoChan(key, func() (any, error) {
+		// The previous query may have ended after the check above.
+		if done, err := d.recent(c, kind, maxAge); done {
+			return nil, err
+		}
 		if err := d.wait(background, c, kind); err != nil {
 			return nil, err
 		}
