@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ func check(ctx context.Context, file string) ([]cli.Finding, error) {
 // backup copies an audit log of this machine.
 func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, error) {
 	head, err := serve.BackupFile(ctx, from.Config, from.File, file)
-	return cli.BackedUp{Events: head.Seq, Head: fmt.Sprintf("%x", head.Hash)}, err
+	return cli.BackedUp{Events: head.Size, Head: hex.EncodeToString(head.Root[:])}, err
 }
 
 // reindex rebuilds the index of an audit log in DynamoDB.

@@ -43,7 +43,7 @@ func BenchmarkPage(b *testing.B) {
 	const n = api.MaxPageURLs
 	now := &clock{}
 	w := demotest.Start(b, demo.Options{AccessTokenLife: 24 * time.Hour})
-	store, err := sqlite.Open(filepath.Join(b.TempDir(), "audit.db"))
+	store, err := sqlite.Open(sqlite.Config{Path: filepath.Join(b.TempDir(), "audit.db")})
 	if err != nil {
 		b.Fatal(err)
 	}

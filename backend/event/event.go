@@ -1,6 +1,5 @@
-// Package event defines the audit event: its fields, its canonical bytes and
-// hash, and the grammar of filters. VerifyChain checks a sequence of events for
-// changed, dropped and reordered records.
+// Package event defines the audit event: its fields, its canonical bytes, and the
+// grammar of filters.
 //
 // The package is pure: it uses no storage, no clock and no network. An auditor's
 // client can run it alone.

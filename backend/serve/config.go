@@ -47,6 +47,7 @@ type Config struct {
 	Grants        string   `yaml:"grants"`      // file, or dynamodb:TABLE
 	Audit         string   `yaml:"audit"`       // SQLite file, or dynamodb:TABLE
 	State         string   `yaml:"state"`       // dynamodb:TABLE, with audit and grants in tables
+	AuditKey      string   `yaml:"audit_key"`   // file with the key that signs checkpoints of an SQLite file
 	AuditDays     int      `yaml:"audit_days"`  // in tables: days until events expire; 0: never
 	Questions     int      `yaml:"questions"`   // to the pool in a second, for all instances; 0: half of its quotas
 	URLSeconds    int      `yaml:"url_seconds"` // 15..900
@@ -118,7 +119,10 @@ func Load(path string) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("%s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
 	}
-	for _, p := range []*string{&c.Grants, &c.Audit, &c.TLS.Cert, &c.TLS.Key} {
+	if c.AuditKey == "" && !strings.HasPrefix(c.Audit, tablePrefix) {
+		c.AuditKey = auditKeyName // beside the configuration, outside the log's folder
+	}
+	for _, p := range []*string{&c.Grants, &c.Audit, &c.AuditKey, &c.TLS.Cert, &c.TLS.Key} {
 		if *p != "" && !filepath.IsAbs(*p) && !strings.HasPrefix(*p, tablePrefix) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
@@ -128,6 +132,9 @@ func Load(path string) (Config, error) {
 	}
 	return c, nil
 }
+
+// auditKeyName is the default name of the key file.
+const auditKeyName = "audit.key"
 
 // complete fills in defaults and refuses invalid values.
 func (c *Config) complete() error {
@@ -139,6 +146,9 @@ func (c *Config) complete() error {
 	}
 	if c.URLSeconds == 0 {
 		c.URLSeconds = int(object.DefaultLife / time.Second)
+	}
+	if c.AuditKey == "" && !strings.HasPrefix(c.Audit, tablePrefix) {
+		c.AuditKey = filepath.Join(filepath.Dir(c.Audit), auditKeyName)
 	}
 	if c.Instances == 0 {
 		c.Instances = 1

@@ -68,7 +68,7 @@ const tablePrefix = "dynamodb:"
 
 // withoutListener reports whether a variable belongs to a listener.
 func withoutListener(name string) bool {
-	return name == prefix+"LISTEN" || name == prefix+"METRICS" || name == prefix+"TRUSTED_PROXIES" || strings.HasPrefix(name, prefix+"TLS_")
+	return name == prefix+"LISTEN" || name == prefix+"METRICS" || name == prefix+"AUDIT_KEY" || name == prefix+"TRUSTED_PROXIES" || strings.HasPrefix(name, prefix+"TLS_")
 }
 
 // variables collects the fields with their variables.

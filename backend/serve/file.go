@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"usher/backend/event"
+	"usher/backend/audit/tree"
 )
 
 // RunFile runs the server of a configuration file until ctx ends. Each value of
@@ -51,11 +51,11 @@ func CreateTablesFile(ctx context.Context, file string, d Deps) ([]string, error
 
 // BackupFile copies an audit log to file: the log of a configuration file, or, if
 // config is empty, the log at path. See Backup.
-func BackupFile(ctx context.Context, config, path, file string) (event.Head, error) {
+func BackupFile(ctx context.Context, config, path, file string) (tree.Head, error) {
 	if config != "" {
 		c, err := Load(config)
 		if err != nil {
-			return event.Head{}, err
+			return tree.Head{}, err
 		}
 		path = c.Audit
 	}

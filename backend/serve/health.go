@@ -2,7 +2,9 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -122,12 +124,15 @@ func logFix(file string) string {
 // verify reads the whole audit log once, while the server runs.
 func (h *health) verify(ctx context.Context, store verified) {
 	const rest = 20 * time.Millisecond // pause after a thousand records, for other work
-	err := store.Verify(ctx, func(ctx context.Context) {
+	report, err := store.Verify(ctx, func(ctx context.Context) {
 		select {
 		case <-time.After(rest):
 		case <-ctx.Done():
 		}
 	})
+	if err == nil {
+		err = report.Err()
+	}
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -202,7 +207,13 @@ func Check(ctx context.Context, c Config, d Deps, loop *Loopback) ([]Finding, er
 	if c.shared() {
 		return checkTables(ctx, c, d, loop)
 	}
-	err := sqlite.Inspect(ctx, c.Audit)
+	key, err := auditVerifier("", &c)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // the first start creates it
+	}
+	if err == nil {
+		err = sqlite.Inspect(ctx, c.Audit, key)
+	}
 	out := []Finding{finding(partLog, c.Audit, api.ExitDisk, err, logFix(c.Audit))}
 	if known, ok := logFailure(err).(interface{ Exit() int }); ok {
 		out[0].Exit, out[0].Fix = known.Exit(), "restore a backup, or start a new log at another path"

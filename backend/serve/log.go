@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/audit/sqlite"
+	"usher/backend/audit/tree"
 	"usher/backend/event"
 )
 
@@ -26,7 +28,7 @@ func (e *logError) Exit() int { return e.exit }
 
 // logFailure adds an exit code to the error of a damaged or incomplete log.
 func logFailure(err error) error {
-	for _, broken := range []error{sqlite.ErrDamaged, sqlite.ErrBehind, sqlite.ErrIndex} {
+	for _, broken := range []error{sqlite.ErrDamaged, sqlite.ErrBehind, sqlite.ErrIndex, sqlite.ErrTampered} {
 		if errors.Is(err, broken) {
 			return &logError{api.ExitIntegrity, err}
 		}
@@ -34,11 +36,11 @@ func logFailure(err error) error {
 	return err
 }
 
-// Backup copies the log at path to a new file and returns the copy's last
-// record. A server may write the log meanwhile. See sqlite.Backup.
-func Backup(ctx context.Context, path, file string) (event.Head, error) {
+// Backup copies the log at path to a new file and returns the copy's
+// head. A server may write the log meanwhile. See sqlite.Backup.
+func Backup(ctx context.Context, path, file string) (tree.Head, error) {
 	if table(path) != "" {
-		return event.Head{}, errors.New("the audit log is a DynamoDB table: use its backups (point-in-time recovery) instead")
+		return tree.Head{}, errors.New("the audit log is a DynamoDB table: use its backups (point-in-time recovery) instead")
 	}
 	head, err := sqlite.Backup(ctx, path, file)
 	if err != nil && ctx.Err() != nil { // SQLite reports "interrupted"
@@ -55,16 +57,16 @@ type logStore interface {
 
 // verified is a store with a check of all its records.
 type verified interface {
-	Verify(ctx context.Context, pause func(context.Context)) error
+	Verify(ctx context.Context, pause func(context.Context)) (sqlite.Report, error)
 }
 
 // openLog opens the configured audit log.
-func openLog(c Config) (logStore, error) {
-	open := sqlite.Open
-	if c.AcceptLost {
-		open = sqlite.OpenLossy
+func openLog(c Config, random io.Reader) (logStore, error) {
+	signer, err := auditSigner(c, random)
+	if err != nil {
+		return nil, err
 	}
-	store, err := open(c.Audit)
+	store, err := sqlite.Open(sqlite.Config{Path: c.Audit, Signer: signer, AcceptLost: c.AcceptLost})
 	if err != nil {
 		return nil, logFailure(err)
 	}

@@ -285,7 +285,7 @@ func (p *parts) stores(ctx context.Context, c Config, source identity.Source) (*
 	if c.shared() {
 		return p.openTables(ctx, c, source)
 	}
-	store, err := openLog(c)
+	store, err := openLog(c, p.deps.Rand)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func TestReloadAppliesReloadableFieldsOnly(t *testing.T) {
 	if got, want := words(lines[0]["changed"]), []string{"admins_group", "auditors_group", "organisation", "trusted_proxies", "url_seconds"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %q, want %q", got, want)
 	}
-	if got, want := words(lines[0]["need_restart"]), []string{"audit", "listen", "region", "user_pool_id"}; !slices.Equal(got, want) {
+	if got, want := words(lines[0]["need_restart"]), []string{"audit", "audit_key", "listen", "region", "user_pool_id"}; !slices.Equal(got, want) {
 		t.Errorf("need a restart: %q, want %q", got, want)
 	}
 	if in := r.log.lines(t, "grants are in force"); len(in) != 1 {

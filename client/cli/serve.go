@@ -257,17 +257,17 @@ func (a *app) backup(ctx context.Context, from AuditLog, file string) error {
 	return nil
 }
 
-// BackedUp is a finished backup: its number of events, and the hash of the last
-// one in hexadecimal.
+// BackedUp is a finished backup: its number of events, and the root of their
+// tree in hexadecimal.
 type BackedUp struct {
-	Events uint64
+	Events int64
 	Head   string
 }
 
 func (a *app) writeBackup(file string, done BackedUp) error {
 	a.writeJSON(a.Out, struct {
 		File   string `json:"file"`
-		Events uint64 `json:"events"`
+		Events int64  `json:"events"`
 		Head   string `json:"head"`
 	}{file, done.Events, done.Head})
 	return nil

@@ -47,7 +47,7 @@ func record(t *testing.T, db dynamo.DB, events []event.Event, until time.Time) {
 func TestStoresAgree(t *testing.T) {
 	events := audittest.Events(300)
 	memory := audittest.NewMemory()
-	file, err := sqlite.Open(filepath.Join(t.TempDir(), "audit.db"))
+	file, err := sqlite.Open(sqlite.Config{Path: filepath.Join(t.TempDir(), "audit.db")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"usher/backend/event"
+	"usher/backend/audit/tree"
 )
 
 // Errors of Backup.
@@ -21,10 +21,10 @@ var (
 
 // Backup copies the log at path to the new file dest with mode 0600. A server
 // may write the log meanwhile: the copy has all events that were durable when
-// Backup began, including those in the write-ahead log. Backup verifies the
-// chain of the copy before it creates dest, so dest is never incomplete. It
-// returns the last record of the copy; its number is the count of events.
-func Backup(ctx context.Context, path, dest string) (event.Head, error) {
+// Backup began, including those in the write-ahead log. Backup verifies all
+// records of the copy before it creates dest, so dest is never incomplete. It
+// returns the head of the copy.
+func Backup(ctx context.Context, path, dest string) (tree.Head, error) {
 	head, err := backup(ctx, path, dest)
 	if err != nil {
 		return head, fmt.Errorf("backing up the audit log: %w", err)
@@ -32,7 +32,7 @@ func Backup(ctx context.Context, path, dest string) (event.Head, error) {
 	return head, nil
 }
 
-func backup(ctx context.Context, path, dest string) (head event.Head, err error) {
+func backup(ctx context.Context, path, dest string) (head tree.Head, err error) {
 	if _, err := os.Lstat(dest); err == nil {
 		return head, fmt.Errorf("%s: %w", dest, ErrExists)
 	}
@@ -94,8 +94,8 @@ func readOnly(path string) (*Store, error) {
 	return &Store{path: path, reader: reader{db, 1}}, nil
 }
 
-// knownHeads returns the records that a copy of the log must contain.
-func knownHeads(ctx context.Context, source *Store) ([]event.Head, error) {
+// knownHeads returns the heads that a copy of the log must contain.
+func knownHeads(ctx context.Context, source *Store) ([]tree.Head, error) {
 	claimed, _, err := readHead(source.path + headSuffix)
 	if err != nil {
 		return nil, err
@@ -104,30 +104,21 @@ func knownHeads(ctx context.Context, source *Store) ([]event.Head, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	known := []event.Head{end}
-	if claimed.Seq > 0 {
-		known = append(known, claimed)
-	}
-	return known, nil
+	return []tree.Head{end, claimed.Head}, nil
 }
 
-// verified checks the whole chain of a copy and returns its last record.
-func verified(ctx context.Context, path string, known []event.Head) (event.Head, error) {
+// verified checks all records of a copy and returns its head.
+func verified(ctx context.Context, path string, known []tree.Head) (tree.Head, error) {
 	copied, err := readOnly(path)
 	if err != nil {
-		return event.Head{}, err
+		return tree.Head{}, err
 	}
-	report, err := event.VerifyChain(event.Head{}, known, copied.Links(ctx, 0))
-	err = errors.Join(err, copied.db.Close())
-	switch {
-	case err != nil:
-		return event.Head{}, explain(err)
-	case !report.Whole():
-		return event.Head{}, fmt.Errorf("%w: %s", ErrDamaged, report.Faults[0])
-	case report.Events != report.Head.Seq:
-		return event.Head{}, fmt.Errorf("%w: it has %d records, but the last one is number %d", ErrDamaged, report.Events, report.Head.Seq)
+	v := verification{reader: copied.reader, known: known}
+	report, err := v.run(ctx)
+	if err = errors.Join(err, copied.db.Close()); err != nil {
+		return tree.Head{}, explain(err)
 	}
-	return report.Head, nil
+	return report.Head, report.Err()
 }
 
 func syncFile(path string) error {

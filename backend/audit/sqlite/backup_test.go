@@ -37,8 +37,8 @@ func TestABackupOfALiveLogIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, err := Backup(t.Context(), path, dest)
-	if err != nil || head.Seq != 350 {
-		t.Fatalf("%d events (%v)", head.Seq, err)
+	if err != nil || head.Size != 350 {
+		t.Fatalf("%d events (%v)", head.Size, err)
 	}
 	if info, err := os.Stat(dest); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the backup's mode: %v (%v)", info.Mode(), err)
@@ -47,7 +47,7 @@ func TestABackupOfALiveLogIsComplete(t *testing.T) {
 		t.Errorf("the folder has %s", got)
 	}
 	if live := whole(t, s); live != head {
-		t.Errorf("the log ends at %v, its backup at %v", live.Seq, head.Seq)
+		t.Errorf("the log ends at %v, its backup at %v", live.Size, head.Size)
 	}
 	// A backup is a log and can replace a lost one.
 	copied := openTest(t, dest)
@@ -79,8 +79,8 @@ func TestABackupWhileEventsAreWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		head, err := Backup(t.Context(), path, filepath.Join(dir, string(rune('a'+i))))
-		if err != nil || head.Seq < before.Seq || head.Seq%7 != 0 {
-			t.Errorf("%d events were there, the backup has %d (%v)", before.Seq, head.Seq, err)
+		if err != nil || head.Size < before.Size || head.Size%7 != 0 {
+			t.Errorf("%d events were there, the backup has %d (%v)", before.Size, head.Size, err)
 		}
 	}
 	stop()
@@ -96,10 +96,10 @@ func TestABackupAfterKill9(t *testing.T) {
 	path, dest := filepath.Join(dir, "audit.db"), filepath.Join(dir, "backup.db")
 	acknowledged := len(killAfter(t, path, 10))
 	head, err := Backup(t.Context(), path, dest)
-	if err != nil || int(head.Seq) < acknowledged {
-		t.Fatalf("%d events were acknowledged, the backup has %d (%v)", acknowledged, head.Seq, err)
+	if err != nil || int(head.Size) < acknowledged {
+		t.Fatalf("%d events were acknowledged, the backup has %d (%v)", acknowledged, head.Size, err)
 	}
-	if whole(t, openTest(t, path)).Seq != head.Seq {
+	if whole(t, openTest(t, path)).Size != head.Size {
 		t.Error("the log has other events than its backup")
 	}
 }
@@ -108,8 +108,8 @@ func TestABackupOfAStoppedLog(t *testing.T) {
 	dir := t.TempDir()
 	path, dest := filepath.Join(dir, "audit.db"), filepath.Join(dir, "backup.db")
 	logWith(t, path, 12)
-	if head, err := Backup(t.Context(), path, dest); err != nil || head.Seq != 12 {
-		t.Errorf("%d events (%v)", head.Seq, err)
+	if head, err := Backup(t.Context(), path, dest); err != nil || head.Size != 12 {
+		t.Errorf("%d events (%v)", head.Size, err)
 	}
 }
 

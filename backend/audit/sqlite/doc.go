@@ -13,13 +13,17 @@
 //   - Fail closed. After a full disk, a log file that was moved or a WAL that
 //     was deleted, the commit does not count and Append returns an error.
 //   - One writer. Open refuses a log that another process has open.
-//   - Detection of loss. A file beside the log has the number and hash of the
-//     last record. Open refuses a log that ends before it (ErrBehind).
-//   - Chain. Each record has its number, the hash of the previous record and
-//     its own hash (event.Hash), computed in the transaction that writes it.
+//   - Detection of loss. A file beside the log has the number of records, the root
+//     of their tree and the number of checkpoints. Open refuses a log that ends
+//     before it (ErrBehind).
+//   - Tree. The tree of the records (package tree) is updated in the transaction
+//     that writes them. Its head is signed (package checkpoint) after the commit.
+//   - Detection of other writers. The writer compares SQLite's data_version before
+//     each commit. After a commit by another program every append fails.
 //
-// The table records is the log. The other tables are an index for queries; each
-// row is derived from one record, and Links compares the two.
+// The table records is the log; head, nodes and checkpoints prove it. The other
+// tables are an index for queries; each row is derived from one record, and Verify
+// compares the two.
 //
 // Authorization, deadlines and retries are left to package audit.
 package sqlite

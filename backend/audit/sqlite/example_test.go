@@ -19,7 +19,7 @@ func ExampleOpen() {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	store, err := sqlite.Open(filepath.Join(dir, "audit.db"))
+	store, err := sqlite.Open(sqlite.Config{Path: filepath.Join(dir, "audit.db")})
 	if err != nil {
 		panic(err)
 	}

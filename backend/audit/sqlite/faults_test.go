@@ -58,8 +58,8 @@ func TestAFileMovedDuringTheCommit(t *testing.T) {
 	if err := s.Append(t.Context(), samples(0, 2)); err != nil { // the first event is in the file already
 		t.Fatal(err)
 	}
-	if head := whole(t, s); head.Seq != 2 {
-		t.Errorf("%d records", head.Seq)
+	if head := whole(t, s); head.Size != 2 {
+		t.Errorf("%d records", head.Size)
 	}
 }
 
@@ -109,8 +109,8 @@ func TestAFullDiskFailsClosedAndRecovers(t *testing.T) {
 	if err := s.Append(t.Context(), samples(50, 100)); err != nil {
 		t.Fatalf("after the limit was raised: %v", err)
 	}
-	if head := whole(t, s); head.Seq != 150 {
-		t.Errorf("%d records", head.Seq)
+	if head := whole(t, s); head.Size != 150 {
+		t.Errorf("%d records", head.Size)
 	}
 }
 
@@ -133,8 +133,8 @@ func TestAFailingAppendFailsAlone(t *testing.T) {
 	if err := errors.Join(<-first.done, <-good.done); err != nil {
 		t.Errorf("a good append failed too: %v", err)
 	}
-	if head := whole(t, s); head.Seq != 1 {
-		t.Errorf("%d records", head.Seq)
+	if head := whole(t, s); head.Size != 1 {
+		t.Errorf("%d records", head.Size)
 	}
 }
 

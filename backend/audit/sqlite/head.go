@@ -12,23 +12,34 @@ import (
 	"sync"
 	"time"
 
-	"usher/backend/event"
+	"usher/backend/audit/tree"
 )
 
 // ErrBehind: the log no longer has records that were written to it.
 var ErrBehind = errors.New("the audit log has lost records")
 
-// The head file keeps the number and hash of the last record outside the
-// database and its write-ahead log, so the loss of either is detected. It is
+// The head file keeps the number of records, the root of their tree and the number
+// of checkpoints outside the database and its write-ahead log, so the loss of either is detected. It is
 // written only after a commit is durable: a crash leaves it at or before the
 // log's end. It has two slots in separate disk sectors, written alternately, so
 // a torn write damages the newer slot only. Each slot is a line of text.
 const (
 	headSuffix = ".head"
 	slotSize   = 512
-	headWords  = "usher-head-1"
+	headWords  = "usher-head-2"
 	headSync   = time.Second // interval between syncs of the file
 )
+
+// claim is the content of the head file.
+type claim struct {
+	tree.Head
+	checkpoints int64 // number of stored checkpoints
+}
+
+// after reports whether c is later than other, or the same.
+func (c claim) after(other claim) bool {
+	return c.Size > other.Size || c.Size == other.Size && c.checkpoints >= other.checkpoints
+}
 
 // headFile is the open head file of a log.
 type headFile struct {
@@ -37,51 +48,51 @@ type headFile struct {
 
 	mu      sync.Mutex
 	dirty   bool
-	written event.Head
+	written claim
 
 	stop, stopped chan struct{}
 }
 
-func slot(h event.Head) []byte {
-	line := fmt.Sprintf("%s %d %x", headWords, h.Seq, h.Hash)
+func slot(c claim) []byte {
+	line := fmt.Sprintf("%s %d %s %d", headWords, c.Size, hex.EncodeToString(c.Root[:]), c.checkpoints)
 	line += fmt.Sprintf(" %08x\n", crc32.ChecksumIEEE([]byte(line)))
 	return append([]byte(line), bytes.Repeat([]byte("\n"), slotSize-len(line))...)
 }
 
 // parseSlot returns false for an empty or torn slot.
-func parseSlot(raw []byte) (h event.Head, ok bool) {
+func parseSlot(raw []byte) (c claim, ok bool) {
 	line, _, _ := strings.Cut(string(raw), "\n")
 	at := strings.LastIndexByte(line, ' ')
 	if at < 0 || line[at+1:] != fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(line[:at]))) {
-		return h, false
+		return c, false
 	}
 	words := strings.Fields(line[:at])
-	if len(words) != 3 || words[0] != headWords {
-		return h, false
+	if len(words) != 4 || words[0] != headWords {
+		return c, false
 	}
-	seq, err := strconv.ParseUint(words[1], 10, 63)
-	if err != nil || hex.DecodedLen(len(words[2])) != len(h.Hash) {
-		return h, false
+	size, err1 := strconv.ParseUint(words[1], 10, 62)
+	root, err2 := hex.DecodeString(words[2])
+	checkpoints, err3 := strconv.ParseUint(words[3], 10, 62)
+	if errors.Join(err1, err2, err3) != nil || len(root) != len(c.Root) {
+		return c, false
 	}
-	h.Seq = seq
-	_, err = hex.Decode(h.Hash[:], []byte(words[2]))
-	return h, err == nil
+	return claim{tree.Head{Size: int64(size), Root: tree.Hash(root)}, int64(checkpoints)}, true
 }
 
-// readHead returns the newer head in the file at path and the index of the
-// other slot. For a file that is missing or has no valid slot, the head is zero.
-func readHead(path string) (h event.Head, next int64, err error) {
+// readHead returns the later claim in the file at path and the index of the
+// other slot. For a file that is missing or has no valid slot, the claim is zero.
+func readHead(path string) (c claim, next int64, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return h, 0, fmt.Errorf("reading the head of the audit log: %w", err)
+		return c, 0, fmt.Errorf("reading the head of the audit log: %w", err)
 	}
 	for i := range int64(2) {
 		part := raw[min(len(raw), int(i*slotSize)):]
-		if found, ok := parseSlot(part[:min(len(part), slotSize)]); ok && found.Seq >= h.Seq {
-			h, next = found, 1-i
+		if found, ok := parseSlot(part[:min(len(part), slotSize)]); ok && found.after(c) {
+			c, next = found, 1-i
 		}
 	}
-	return h, next, nil
+	return c, next, nil
 }
 
 // openHead opens the head file for writing. It allocates both slots, so later
@@ -106,8 +117,9 @@ func openHead(path string, next int64) (*headFile, error) {
 	return h, nil
 }
 
-// write stores a head. The record must be durable in the log already.
-func (h *headFile) write(head event.Head) error {
+// write stores a claim. Its records and checkpoints must be durable in the log
+// already.
+func (h *headFile) write(head claim) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if head == h.written {
@@ -116,15 +128,15 @@ func (h *headFile) write(head event.Head) error {
 	return h.put(head)
 }
 
-// reset stores a head in both slots, so no higher one remains.
-func (h *headFile) reset(head event.Head) error {
+// reset stores a claim in both slots, so no later one remains.
+func (h *headFile) reset(head claim) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return errors.Join(h.put(head), h.put(head))
 }
 
 // put writes one slot; h.mu is held.
-func (h *headFile) put(head event.Head) error {
+func (h *headFile) put(head claim) error {
 	if _, err := h.f.WriteAt(slot(head), h.slot*slotSize); err != nil {
 		return fmt.Errorf("writing the head of the audit log: %w", err)
 	}
@@ -165,15 +177,17 @@ func (h *headFile) close() error {
 	return errors.Join(h.sync(), h.f.Close())
 }
 
-// compareHeads compares the log's end with the head in the head file (claimed).
-// at is the log's own record with claimed's number.
-func compareHeads(claimed, end, at event.Head) error {
+// compareHeads compares the log with the claim of its head file. at is the head of
+// the log's first claimed.Size records.
+func compareHeads(claimed, end claim, at tree.Head) error {
 	switch {
-	case claimed.Seq > end.Seq:
+	case claimed.Size > end.Size:
 		return fmt.Errorf("%w: it ends at record %d, but record %d was written; restore the log together with its -wal file, or start once with --accept-lost-records to continue without these records",
-			ErrBehind, end.Seq, claimed.Seq)
-	case claimed.Seq > 0 && at != claimed:
-		return fmt.Errorf("%w: record %d differs from the one that was written; restore the log, or start once with --accept-lost-records to continue with this log", ErrBehind, claimed.Seq)
+			ErrBehind, end.Size, claimed.Size)
+	case claimed.Size > 0 && at != claimed.Head:
+		return fmt.Errorf("%w: its first %d records differ from those that were written; restore the log, or start once with --accept-lost-records to continue with this log", ErrBehind, claimed.Size)
+	case claimed.checkpoints > end.checkpoints:
+		return fmt.Errorf("%w: it has %d checkpoints, but %d were written; restore the log, or start once with --accept-lost-records to continue with this log", ErrBehind, end.checkpoints, claimed.checkpoints)
 	}
 	return nil
 }

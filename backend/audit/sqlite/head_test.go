@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"usher/backend/audit/tree"
 	"usher/backend/event"
 )
 
@@ -34,14 +35,14 @@ func TestALostWALIsDetected(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // a refusal changes nothing
-		if s, err := Open(path); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "it ends at record 5,") || !strings.Contains(err.Error(), "--accept-lost-records") {
+		if s, err := Open(Config{Path: path}); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "it ends at record 5,") || !strings.Contains(err.Error(), "--accept-lost-records") {
 			if err == nil {
 				_ = s.Close()
 			}
 			t.Fatalf("a log without its last %d records: %v", acknowledged, err)
 		}
 	}
-	s, err := OpenLossy(path)
+	s, err := Open(Config{Path: path, AcceptLost: true})
 	if err != nil || !errors.Is(s.Lost(), ErrBehind) {
 		t.Fatalf("accepted: %v", err)
 	}
@@ -61,13 +62,13 @@ func TestADeletedLogIsDetected(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path); !errors.Is(err, ErrBehind) {
+	if _, err := Open(Config{Path: path}); !errors.Is(err, ErrBehind) {
 		t.Fatalf("%v", err)
 	}
 	if _, err := os.Stat(path + headSuffix); err != nil {
 		t.Errorf("the refusal removed the head file: %v", err)
 	}
-	s, err := OpenLossy(path)
+	s, err := Open(Config{Path: path, AcceptLost: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestAReplacedLogIsDetected(t *testing.T) {
 		t.Fatal(err)
 	}
 	copyFile(t, other, path)
-	if _, err := Open(path); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "record 5 differs") {
+	if _, err := Open(Config{Path: path}); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "first 5 records differ") {
 		t.Errorf("%v", err)
 	}
 }
@@ -96,22 +97,22 @@ func TestAReplacedLogIsDetected(t *testing.T) {
 func TestTheHeadFileFollowsTheCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	s := openTest(t, path)
-	claimed := func() uint64 {
+	claimed := func() int64 {
 		h, _, err := readHead(path + headSuffix)
 		if err != nil {
 			t.Error(err)
 		}
-		return h.Seq
+		return h.Size
 	}
 	for i := range 5 {
-		var within uint64
+		var within int64
 		w := &pending{ctx: hookContext{t.Context(), func() { within = claimed() }}, events: samples(i, 1), done: make(chan error, 1)}
 		w.canonical = [][]byte{event.Canonical(w.events[0])}
 		s.queue <- w
 		if err := <-w.done; err != nil {
 			t.Fatal(err)
 		}
-		if after := claimed(); within != uint64(i) || after != uint64(i+1) {
+		if after := claimed(); within != int64(i) || after != int64(i+1) {
 			t.Errorf("record %d: %d claimed before its commit, %d after", i+1, within, after)
 		}
 	}
@@ -124,8 +125,8 @@ func TestATornHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for seq := range uint64(4) {
-		if err := h.write(event.Head{Seq: seq + 1, Hash: [32]byte{byte(seq)}}); err != nil {
+	for n := range int64(4) {
+		if err := h.write(claim{tree.Head{Size: n + 1, Root: tree.Hash{byte(n)}}, n}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -139,7 +140,7 @@ func TestATornHead(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		hurt func([]byte) []byte
-		want uint64
+		want int64
 	}{
 		{"whole", func(b []byte) []byte { return b }, 4},
 		{"the newer slot torn", func(b []byte) []byte { b[slotSize+40] ^= 1; return b }, 3},
@@ -152,8 +153,8 @@ func TestATornHead(t *testing.T) {
 		if err := os.WriteFile(path, c.hurt(append([]byte(nil), good...)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, _, err := readHead(path); err != nil || got.Seq != c.want {
-			t.Errorf("%s: record %d is claimed, want %d (%v)", c.name, got.Seq, c.want, err)
+		if got, _, err := readHead(path); err != nil || got.Size != c.want {
+			t.Errorf("%s: record %d is claimed, want %d (%v)", c.name, got.Size, c.want, err)
 		}
 	}
 }
@@ -176,8 +177,8 @@ func TestACheckFailsWithTheLog(t *testing.T) {
 	if err := s.Check(t.Context()); err != nil {
 		t.Errorf("a check with the file again: %v", err)
 	}
-	if head := whole(t, s); head.Seq != 0 {
-		t.Errorf("checks made %d records", head.Seq)
+	if head := whole(t, s); head.Size != 0 {
+		t.Errorf("checks made %d records", head.Size)
 	}
 }
 
@@ -244,7 +245,7 @@ func TestAFailedOpenChangesNothing(t *testing.T) {
 			path := filepath.Join(dir, "audit.db")
 			c.make(t, path)
 			before := names(t, dir)
-			s, err := Open(path)
+			s, err := Open(Config{Path: path})
 			if err == nil {
 				_ = s.Close()
 			}

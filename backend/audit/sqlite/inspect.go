@@ -7,20 +7,21 @@ import (
 	"os"
 	"path/filepath"
 
-	"usher/backend/event"
+	"usher/backend/audit/checkpoint"
 )
 
 // Inspect reports whether Open would succeed. It creates no log and takes no
 // lock, so a server may be running. It verifies the last records, compares the
 // log's end with its head file, and tries a write in the log's folder.
-func Inspect(ctx context.Context, path string) error {
-	if err := inspect(ctx, path); err != nil {
+// A key is optional; with it, Inspect verifies the last checkpoint.
+func Inspect(ctx context.Context, path string, key *checkpoint.Verifier) error {
+	if err := inspect(ctx, path, key); err != nil {
 		return fmt.Errorf("inspecting the audit log: %w", err)
 	}
 	return nil
 }
 
-func inspect(ctx context.Context, path string) error {
+func inspect(ctx context.Context, path string, key *checkpoint.Verifier) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
@@ -41,13 +42,13 @@ func inspect(ctx context.Context, path string) error {
 	// Before the log: a running server adds to both.
 	claimed, _, err := readHead(path + headSuffix)
 	if err == nil {
-		err = s.checkEnd(ctx, claimed)
+		err = s.checkEnd(ctx, claimed, key)
 	}
 	return explain(errors.Join(err, s.db.Close()))
 }
 
-func (s *Store) checkEnd(ctx context.Context, claimed event.Head) error {
-	if err := s.checkTail(ctx); err != nil {
+func (s reader) checkEnd(ctx context.Context, claimed claim, key *checkpoint.Verifier) error {
+	if err := s.checkTail(ctx, key); err != nil {
 		return err
 	}
 	_, lost, err := s.compareHead(ctx, claimed)

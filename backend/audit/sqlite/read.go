@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"usher/backend/audit"
+	"usher/backend/audit/tree"
 	"usher/backend/event"
 )
 
@@ -211,105 +212,130 @@ func hourOf(ms int64) int64 {
 // Count implements audit.Store. Record numbers have no gaps, so the last one is
 // the count.
 func (s *Store) Count(ctx context.Context) (int64, error) {
-	head, err := s.Head(ctx)
-	return int64(head.Seq), err
+	f, err := readFrontier(ctx, s.db)
+	return f.Size(), err
 }
 
-// Head returns number and hash of the last record. A copy of them elsewhere can
-// prove later that the log still contains this record.
-func (s reader) Head(ctx context.Context) (event.Head, error) {
-	return scanHead(s.db.QueryRowContext(ctx, "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"))
+// Head returns the number of records and the root of their tree. A copy of them
+// elsewhere can prove later that the log still has these records.
+func (s reader) Head(ctx context.Context) (tree.Head, error) {
+	f, err := readFrontier(ctx, s.db)
+	return f.Head(), err
 }
 
-func (s reader) headAt(ctx context.Context, seq uint64) (event.Head, error) {
-	return scanHead(s.db.QueryRowContext(ctx, "SELECT seq, hash FROM records WHERE seq = ?", int64(seq)))
-}
-
-func scanHead(row *sql.Row) (event.Head, error) {
-	var h event.Head
-	var seq int64
-	var hash []byte
-	if err := row.Scan(&seq, &hash); errors.Is(err, sql.ErrNoRows) {
-		return event.Head{}, nil
-	} else if err != nil {
-		return event.Head{}, err
+func readFrontier(ctx context.Context, q queryer) (tree.Frontier, error) {
+	var size int64
+	var raw []byte
+	switch err := q.QueryRowContext(ctx, "SELECT size, frontier FROM head").Scan(&size, &raw); {
+	case errors.Is(err, sql.ErrNoRows):
+		return tree.Frontier{}, fmt.Errorf("%w: its head is missing", ErrDamaged)
+	case err != nil:
+		return tree.Frontier{}, err
 	}
-	if len(hash) != len(h.Hash) || seq < 1 {
-		return event.Head{}, ErrDamaged
+	f, err := tree.Unmarshal(raw)
+	if err != nil || f.Size() != size {
+		return tree.Frontier{}, fmt.Errorf("%w: its head is malformed", ErrDamaged)
 	}
-	h.Seq = uint64(seq)
-	copy(h.Hash[:], hash)
-	return h, nil
+	return f, nil
+}
+
+// proofs returns a reader of the hashes of the log's tree.
+func proofs(ctx context.Context, q queryer) tree.Reader {
+	return tree.Reader{Source: func(level int, from, to int64) (_ []tree.Hash, err error) {
+		query, args := "SELECT hash FROM nodes WHERE level = ? AND n >= ? AND n < ? ORDER BY n", []any{level, from, to}
+		if level == 0 {
+			query, args = "SELECT event FROM records WHERE seq > ? AND seq <= ? ORDER BY seq", []any{from, to}
+		}
+		rows, err := q.QueryContext(ctx, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		var all []tree.Hash
+		for rows.Next() {
+			var raw sql.RawBytes
+			if err := rows.Scan(&raw); err != nil {
+				return nil, err
+			}
+			h := tree.Leaf(raw)
+			if level > 0 {
+				if len(raw) != len(h) {
+					return nil, fmt.Errorf("%w: a hash of its tree is malformed", ErrDamaged)
+				}
+				h = tree.Hash(raw)
+			}
+			all = append(all, h)
+		}
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+		if int64(len(all)) != to-from {
+			return nil, fmt.Errorf("%w: hashes of its tree are missing", ErrDamaged)
+		}
+		return all, nil
+	}}
+}
+
+// lastNote returns the last checkpoint, or "".
+func (s reader) lastNote(ctx context.Context) (text string, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT note FROM checkpoints ORDER BY n DESC LIMIT 1").Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return text, err
 }
 
 // ErrIndex: the index disagrees with the records. Query results may be wrong,
-// even if the chain is whole.
+// even if the records are whole.
 var ErrIndex = errors.New("the audit log's index disagrees with its records")
 
-// Links reads the chain in order, beginning after a number, for
-// event.VerifyChain. It reads in chunks, so a long verification blocks no
-// writer. It ends with an error at a record that cannot be read or has another
-// row in the index than the one derived from it.
-func (s *Store) Links(ctx context.Context, after uint64) iter.Seq2[event.Link, error] {
-	return func(yield func(event.Link, error) bool) {
+// Record is a stored event.
+type Record struct {
+	Seq       int64 // from 1 on, without gaps
+	Canonical []byte
+}
+
+// Records reads the records in order, beginning after a number. It reads in
+// chunks, so a long reading blocks no writer.
+func (s reader) Records(ctx context.Context, after int64) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
 		for {
-			links, err := s.links(ctx, after)
-			for _, l := range links {
-				if !yield(l, nil) {
-					return
-				}
-				after = l.Seq
-			}
+			records, err := records(ctx, s.db, after)
 			if err != nil {
-				yield(event.Link{}, err)
+				yield(Record{}, err)
 				return
 			}
-			if len(links) == 0 {
+			for _, r := range records {
+				if !yield(r, nil) {
+					return
+				}
+				after = r.Seq
+			}
+			if len(records) == 0 {
 				return
 			}
 		}
 	}
 }
 
-// chunk is the number of records in one query of Links.
-const chunk = 1000
+// chunk is the number of records in one query of Records.
+const chunk = 1024
 
-func (s *Store) links(ctx context.Context, after uint64) (links []event.Link, err error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT seq, prev, hash, event FROM records WHERE seq > ? ORDER BY seq LIMIT ?", int64(after), chunk)
+func records(ctx context.Context, q queryer, after int64) (all []Record, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT seq, event FROM records WHERE seq > ? ORDER BY seq LIMIT ?", after, chunk)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	var damaged error
-	for damaged == nil && rows.Next() {
-		var seq int64
-		var prev, hash, canonical sql.RawBytes
-		if err := rows.Scan(&seq, &prev, &hash, &canonical); err != nil {
-			return links, err
+	all = make([]Record, 0, chunk)
+	for rows.Next() {
+		var r Record
+		if err := rows.Scan(&r.Seq, &r.Canonical); err != nil {
+			return nil, err
 		}
-		e, err := event.Parse(canonical)
-		if err != nil {
-			damaged = fmt.Errorf("record %d: %w: %w", seq, ErrDamaged, err)
-			break
-		}
-		l := event.Link{Seq: uint64(seq), Event: e}
-		copy(l.Prev[:], prev)
-		copy(l.Hash[:], hash)
-		links = append(links, l)
+		all = append(all, r)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
-	}
-	indexed, err := s.indexed(ctx, links)
-	if err != nil {
-		return nil, err
-	}
-	for i, l := range links {
-		if indexed[l.Seq] != (indexRow{columnsOf(l.Event), l.Event.User.Sub, l.Event.User.Username}) {
-			return links[:i], fmt.Errorf("record %d: %w", l.Seq, ErrIndex)
-		}
-	}
-	return links, damaged
+	return all, rows.Err()
 }
 
 // indexRow is a row of the index with its person.
@@ -318,27 +344,33 @@ type indexRow struct {
 	sub, username string
 }
 
+// parsed is a record with its event.
+type parsed struct {
+	seq   int64
+	event event.Event
+}
+
 // indexed returns the index rows of consecutive records, by number. It reads the
 // times of the records, because the index is in the order of time.
-func (s *Store) indexed(ctx context.Context, links []event.Link) (_ map[uint64]indexRow, err error) {
-	if len(links) == 0 {
+func indexed(ctx context.Context, q queryer, records []parsed) (_ map[int64]indexRow, err error) {
+	if len(records) == 0 {
 		return nil, nil
 	}
-	first := links[0].Event.Time.UnixMilli()
+	first := records[0].event.Time.UnixMilli()
 	last := first
-	for _, l := range links {
-		ms := l.Event.Time.UnixMilli()
+	for _, r := range records {
+		ms := r.event.Time.UnixMilli()
 		first, last = min(first, ms), max(last, ms)
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT e.seq, e.id, e.time, e.session, e.action, e.outcome, e.bucket, e.object,
+	rows, err := q.QueryContext(ctx, `SELECT e.seq, e.id, e.time, e.session, e.action, e.outcome, e.bucket, e.object,
 			e.ip, e.request, e.continues, p.sub, p.username
 		FROM events e `+byTime+` JOIN people p USING (person) WHERE e.time >= ? AND e.time <= ? AND e.seq >= ? AND e.seq <= ?`,
-		first, last, int64(links[0].Seq), int64(links[len(links)-1].Seq))
+		first, last, records[0].seq, records[len(records)-1].seq)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	all := make(map[uint64]indexRow, len(links))
+	all := make(map[int64]indexRow, len(records))
 	for rows.Next() {
 		var seq int64
 		var r indexRow
@@ -348,7 +380,7 @@ func (s *Store) indexed(ctx context.Context, links []event.Link) (_ map[uint64]i
 			return nil, err
 		}
 		r.object = string(object)
-		all[uint64(seq)] = r
+		all[seq] = r
 	}
 	return all, rows.Err()
 }

@@ -5,27 +5,46 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
+	"usher/backend/audit/tree"
 	"usher/backend/event"
+	"usher/backend/safetext"
 )
 
 // applicationID marks the file in SQLite's header: "ushA".
 const applicationID = 0x75736841
 
 // version is the layout's version, in SQLite's user_version.
-const version = 2
+const version = 3
 
-// schema: records is the log, and the other tables are an index of it. The rows
+// schema: records is the log; head and nodes are its tree, and checkpoints are its
+// signed heads. The other tables are an index of the log. The rows
 // of events are short and in the order of time, so a filter without an index
 // needs one fast scan. Each index implicitly ends with the primary key, so the
 // events of one person, for example, are read newest first without sorting.
 // Objects are BLOBs, because their ranges are ranges of bytes.
 const schema = `
 CREATE TABLE records (
-	seq   INTEGER PRIMARY KEY,
-	prev  BLOB NOT NULL,
+	seq   INTEGER PRIMARY KEY, -- 1, 2, 3 and so on
+	event BLOB NOT NULL        -- canonical bytes
+) STRICT;
+CREATE TABLE head (
+	id       INTEGER PRIMARY KEY CHECK (id = 1),
+	size     INTEGER NOT NULL, -- number of records
+	frontier BLOB NOT NULL     -- of their tree
+) STRICT;
+CREATE TABLE nodes (
+	level INTEGER NOT NULL, -- 8, 16, 24 and so on
+	n     INTEGER NOT NULL,
 	hash  BLOB NOT NULL,
-	event BLOB NOT NULL -- canonical bytes
+	PRIMARY KEY (level, n)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints (
+	n    INTEGER PRIMARY KEY, -- 1, 2, 3 and so on
+	size INTEGER NOT NULL,    -- number of records
+	note TEXT NOT NULL
 ) STRICT;
 CREATE TABLE people (
 	person   INTEGER PRIMARY KEY,
@@ -78,22 +97,14 @@ CREATE INDEX events_action  ON events (action)  WHERE action <> 'download' AND a
 CREATE INDEX events_outcome ON events (outcome) WHERE outcome <> 'allowed';
 `
 
-// fromVersion1 converts a log of version 1, which had indexes of all actions and
-// outcomes, and one of the numbers.
-const fromVersion1 = `
-DROP INDEX events_seq;
-DROP INDEX events_action;
-DROP INDEX events_outcome;
-` + rareIndexes
-
 // errNoWAL is returned because SQLite would silently fall back to another
 // journal on a file system without shared memory.
 var errNoWAL = errors.New("this file system does not support SQLite's write-ahead log; put the audit log on a local disk")
 
 func pragma(name string, value int) string { return fmt.Sprintf("PRAGMA %s = %d", name, value) }
 
-// prepareFile creates the schema in an empty file, and converts a log of an
-// earlier version. It returns ErrForeign or ErrNewer for any other file.
+// prepareFile creates the schema in an empty file. It returns ErrForeign, ErrOlder
+// or ErrNewer for a file that is no log of this version.
 func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	var app, user, tables int
 	for _, q := range []struct {
@@ -109,7 +120,9 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 		}
 	}
 	switch {
-	case app == applicationID && (user == version || user == 1):
+	case app == applicationID && user == version:
+	case app == applicationID && user < version:
+		return ErrOlder
 	case app == applicationID:
 		return ErrNewer
 	case app != 0 || user != 0 || tables != 0:
@@ -122,22 +135,21 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	if mode != "wal" {
 		return errNoWAL
 	}
-	if app == applicationID && user == version {
-		return nil
-	}
-	layout := schema
 	if app == applicationID {
-		layout = fromVersion1
+		return nil
 	}
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	for _, q := range []string{layout, pragma("application_id", applicationID), pragma("user_version", version)} {
+	for _, q := range []string{schema, pragma("application_id", applicationID), pragma("user_version", version)} {
 		if _, err := tx.ExecContext(ctx, q); err != nil {
 			return err
 		}
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO head (id, size, frontier) VALUES (1, 0, ?)", (&tree.Frontier{}).Marshal()); err != nil {
+		return err
 	}
 	return tx.Commit()
 }
@@ -155,4 +167,68 @@ func columnsOf(e event.Event) columns {
 		ip: e.SourceIP, request: e.RequestID, continues: e.Continues,
 		time: e.Time.UnixMilli(), object: e.Path(),
 	}
+}
+
+// schemaOf returns the statements of a database's schema, by name.
+func schemaOf(ctx context.Context, q queryer) (_ map[string]string, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	all := map[string]string{}
+	for rows.Next() {
+		var name, text string
+		if err := rows.Scan(&name, &text); err != nil {
+			return nil, err
+		}
+		all[name] = text
+	}
+	return all, rows.Err()
+}
+
+// freshSchema returns the schema of a new log.
+func freshSchema(ctx context.Context) (_ map[string]string, err error) {
+	db, err := sql.Open("sqlite", "file::memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1) // each connection has a database of its own
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		return nil, err
+	}
+	return schemaOf(ctx, db)
+}
+
+// checkSchema returns ErrTampered for a database with another schema than a new
+// log, such as one with a trigger that deletes records.
+func checkSchema(ctx context.Context, q queryer) error {
+	found, err := schemaOf(ctx, q)
+	if err != nil {
+		return err
+	}
+	want, err := freshSchema(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if text, ok := want[name]; !ok {
+			return fmt.Errorf("%w: it has a %s, which usher did not create", ErrTampered, safetext.Line(name))
+		} else if text != found[name] {
+			return fmt.Errorf("%w: its %s has another definition", ErrTampered, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if _, ok := found[name]; !ok {
+			return fmt.Errorf("%w: its %s is missing", ErrTampered, name)
+		}
+	}
+	return nil
+}
+
+// queryer runs queries: a database, a connection or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }

@@ -16,6 +16,7 @@ import (
 
 	"usher/backend/audit"
 	"usher/backend/audit/audittest"
+	"usher/backend/audit/tree"
 	"usher/backend/event"
 )
 
@@ -25,7 +26,7 @@ func TestSuite(t *testing.T) {
 
 func openTest(t testing.TB, path string) *Store {
 	t.Helper()
-	s, err := Open(path)
+	s, err := Open(Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,15 +55,15 @@ func samples(from, n int) []event.Event {
 	return all
 }
 
-// whole verifies the chain and returns its head.
-func whole(t *testing.T, s *Store) event.Head {
+// whole verifies all records and returns their head.
+func whole(t *testing.T, s *Store) tree.Head {
 	t.Helper()
-	report, err := event.VerifyChain(event.Head{}, nil, s.Links(t.Context(), 0))
-	if err != nil || !report.Whole() {
-		t.Fatalf("the chain is not whole: %v %v", report.Faults, err)
+	report, err := s.Verify(t.Context(), nil)
+	if err != nil || report.FaultCount > 0 || report.Whole != report.Head.Size {
+		t.Fatalf("the log is not whole: %v %v", report.Faults, err)
 	}
 	if head, err := s.Head(t.Context()); err != nil || head != report.Head {
-		t.Fatalf("the head is %v, the chain ends at %v (%v)", head.Seq, report.Head.Seq, err)
+		t.Fatalf("the head is %v, the log ends at %v (%v)", head, report.Head, err)
 	}
 	return report.Head
 }
@@ -104,9 +105,9 @@ func TestTheLogSurvivesReopening(t *testing.T) {
 	if err := s.Append(t.Context(), samples(250, 10)); err != nil {
 		t.Fatal(err)
 	}
-	report, err := event.VerifyChain(head, []event.Head{head}, s.Links(t.Context(), head.Seq))
-	if err != nil || !report.Whole() || report.Events != 10 {
-		t.Errorf("%+v (%v)", report, err)
+	whole(t, s)
+	if at, err := proofs(t.Context(), s.db).At(head.Size); err != nil || at != head {
+		t.Errorf("the first records are %v, want %v (%v)", at, head, err)
 	}
 }
 
@@ -194,7 +195,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "audit.db")
 			test.prepare(t, path)
-			s, err := Open(path)
+			s, err := Open(Config{Path: path})
 			if err == nil {
 				s.Close()
 			}
@@ -203,7 +204,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Open(filepath.Join(t.TempDir(), "no", "such", "folder", "audit.db")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(Config{Path: filepath.Join(t.TempDir(), "no", "such", "folder", "audit.db")}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("in a folder that does not exist: %v", err)
 	}
 }
@@ -211,7 +212,7 @@ func TestOpenRefuses(t *testing.T) {
 // logWith creates a log of n events and closes it.
 func logWith(t *testing.T, path string, n int) {
 	t.Helper()
-	s, err := Open(path)
+	s, err := Open(Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,20 +227,20 @@ func TestVerifyFindsOldDamage(t *testing.T) {
 	logWith(t, path, tail+300)
 	write(t, path, `DELETE FROM records WHERE seq BETWEEN 20 AND 29`, `DELETE FROM events WHERE seq BETWEEN 20 AND 29`)
 	s := openTest(t, path)
-	report, err := event.VerifyChain(event.Head{}, nil, s.Links(t.Context(), 0))
-	if err != nil || report.FaultCount != 1 || report.Faults[0] != (event.Fault{Kind: event.FaultMissing, Seq: 20, Count: 10}) {
+	pauses := 0
+	report, err := s.Verify(t.Context(), func(context.Context) { pauses++ })
+	if err != nil || len(report.Faults) == 0 || report.Faults[0] != (Fault{Kind: FaultMissing, Seq: 20, Count: 10}) || report.Whole != 19 {
 		t.Errorf("%+v (%v)", report, err)
 	}
-	pauses := 0
-	if err := s.Verify(t.Context(), func(context.Context) { pauses++ }); !errors.Is(err, ErrDamaged) || pauses == 0 {
-		t.Errorf("Verify: %v, after %d pauses", err, pauses)
+	if !errors.Is(report.Err(), ErrDamaged) || pauses == 0 {
+		t.Errorf("Verify: %v, after %d pauses", report.Err(), pauses)
 	}
 }
 
 func TestOneProcessWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	s := openTest(t, path)
-	if second, err := Open(path); !errors.Is(err, ErrLocked) {
+	if second, err := Open(Config{Path: path}); !errors.Is(err, ErrLocked) {
 		if err == nil {
 			second.Close()
 		}
@@ -286,8 +287,8 @@ func TestAppendsShareCommits(t *testing.T) {
 	if grown := (walSize(t, s) - frames) / 4096; grown > 5*waiting {
 		t.Errorf("%d appends wrote %d pages: they did not share a commit", waiting, grown)
 	}
-	if head := whole(t, s); head.Seq != waiting {
-		t.Errorf("%d records", head.Seq)
+	if head := whole(t, s); head.Size != waiting {
+		t.Errorf("%d records", head.Size)
 	}
 }
 
@@ -315,8 +316,8 @@ func TestACanceledAppendIsSkipped(t *testing.T) {
 	if err := s.Append(t.Context(), samples(1, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if head := whole(t, s); head.Seq != 1 {
-		t.Errorf("%d records", head.Seq)
+	if head := whole(t, s); head.Size != 1 {
+		t.Errorf("%d records", head.Size)
 	}
 }
 
@@ -330,7 +331,7 @@ func TestClose(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	acknowledged := uint64(0)
+	acknowledged := int64(0)
 	for range writers {
 		switch err := <-errs; {
 		case err == nil:
@@ -342,8 +343,8 @@ func TestClose(t *testing.T) {
 	if err := s.Append(t.Context(), samples(0, 1)); !errors.Is(err, errClosed) {
 		t.Errorf("after Close: %v", err)
 	}
-	if head := whole(t, openTest(t, s.path)); head.Seq < acknowledged {
-		t.Errorf("%d records, %d acknowledged", head.Seq, acknowledged)
+	if head := whole(t, openTest(t, s.path)); head.Size < acknowledged {
+		t.Errorf("%d records, %d acknowledged", head.Size, acknowledged)
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 	_ "modernc.org/sqlite" // registers "sqlite"; its errors carry SQLite's codes
 	codes "modernc.org/sqlite/lib"
 
-	"usher/backend/event"
+	"usher/backend/audit/checkpoint"
+	"usher/backend/audit/tree"
 )
 
 // Errors of Open.
@@ -27,7 +28,9 @@ var (
 	ErrForeign = errors.New("this file is not an usher audit log; choose another path")
 	// ErrNewer: the file's layout is unknown.
 	ErrNewer = errors.New("this audit log was written by a newer usher; use that version")
-	// ErrDamaged: records are unreadable or do not match the chain.
+	// ErrOlder: the file's layout is no longer supported.
+	ErrOlder = errors.New("this audit log was written by an older usher; keep the file, and start a new log at another path")
+	// ErrDamaged: records are unreadable or do not match their tree.
 	ErrDamaged = errors.New("this audit log is damaged; keep the file, and restore a copy or start a new one at another path")
 )
 
@@ -47,13 +50,14 @@ const (
 
 // Store is an audit.Store in one file.
 type Store struct {
-	path  string
-	lock  *flock.Flock
-	guard *guard
-	write *sql.DB
-	head  *headFile
-	lost  error     // accepted loss of records, found at the start
-	conn  *sql.Conn // of write; used by the writer goroutine only
+	path   string
+	lock   *flock.Flock
+	guard  *guard
+	write  *sql.DB
+	signer *checkpoint.Signer // or nil
+	head   *headFile
+	lost   error     // accepted loss of records, found at the start
+	conn   *sql.Conn // of write; used by the writer goroutine only
 
 	reader        // for searches by people
 	lookup reader // for queries by usher itself
@@ -65,39 +69,46 @@ type Store struct {
 	writer  *writer
 }
 
-// Open opens the log at path or creates one with mode 0600. The directory must
-// exist. Open returns ErrLocked if another process writes the file, ErrForeign
-// or ErrNewer if it is not a log of this version, ErrDamaged if its last
-// records are damaged, and ErrBehind if it has lost records. Verify checks the
-// rest of the chain. After an error, Open removes the files that it created.
-func Open(path string) (*Store, error) { return opened(open(path, false)) }
+// Config configures Open.
+type Config struct {
+	Path string
+	// Signer signs checkpoints: within a second of each commit, and at the end.
+	// Without it the log has no checkpoints.
+	Signer *checkpoint.Signer
+	// AcceptLost opens a log in spite of ErrBehind. Lost returns the loss.
+	AcceptLost bool
+}
 
-// OpenLossy is Open without ErrBehind, for a log whose loss of records is
-// accepted. Lost returns the loss.
-func OpenLossy(path string) (*Store, error) { return opened(open(path, true)) }
-
-func opened(s *Store, err error) (*Store, error) {
+// Open opens the log at c.Path or creates one with mode 0600. The directory must
+// exist. Open returns ErrLocked if another process writes the file, ErrForeign,
+// ErrOlder or ErrNewer if it is not a log of this version, ErrDamaged, ErrIndex or
+// ErrTampered if its last records are damaged or do not match their tree, index or
+// checkpoints, and ErrBehind if it has lost records. Verify checks all records.
+// After an error, Open removes the files that it created.
+func Open(c Config) (*Store, error) {
+	s, err := open(c)
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
 	return s, nil
 }
 
-// Lost returns the ErrBehind that OpenLossy accepted, or nil.
+// Lost returns the ErrBehind that Config.AcceptLost accepted, or nil.
 func (s *Store) Lost() error { return s.lost }
 
-func open(path string, lossy bool) (_ *Store, err error) {
-	if path, err = filepath.Abs(path); err != nil {
+func open(c Config) (_ *Store, err error) {
+	path, err := filepath.Abs(c.Path)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkPath(path, lossy); err != nil {
+	if err := checkPath(path, c.AcceptLost); err != nil {
 		return nil, err
 	}
 	noLock := absent(path + ".lock")
 	// The lock is a separate file: SQLite's locks on the log are released when
 	// this process closes any other handle to it.
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
-	s := &Store{path: path, lock: lock, queue: make(chan *pending, maxGroup),
+	s := &Store{path: path, lock: lock, signer: c.Signer, queue: make(chan *pending, maxGroup),
 		closing: make(chan struct{}), stopped: make(chan struct{})}
 	if got, err := lock.TryLock(); err != nil {
 		return nil, err
@@ -130,16 +141,21 @@ func open(path string, lossy bool) (_ *Store, err error) {
 	if err := prepareFile(ctx, s.conn); err != nil {
 		return nil, explain(err)
 	}
+	// Before the checks, so later changes by other programs are found.
+	version, err := dataVersion(ctx, s.conn)
+	if err != nil {
+		return nil, explain(err)
+	}
 	if s.reader, err = openReader(path, readers); err != nil {
 		return nil, err
 	}
 	if s.lookup, err = openReader(path, lookups); err != nil {
 		return nil, err
 	}
-	if err := s.checkTail(ctx); err != nil {
+	if err := s.checkTail(ctx, verifier(c.Signer)); err != nil {
 		return nil, explain(err)
 	}
-	if err := s.checkHead(ctx, lossy); err != nil {
+	if err := s.checkHead(ctx, c.AcceptLost); err != nil {
 		return nil, explain(err)
 	}
 	if s.guard, err = newGuard(path); err != nil {
@@ -148,9 +164,22 @@ func open(path string, lossy bool) (_ *Store, err error) {
 	if s.writer, err = newWriter(ctx, s.conn, s.guard, s.head); err != nil {
 		return nil, explain(err)
 	}
+	if s.writer.tree, err = s.sealed(ctx, c.Signer, version); err != nil {
+		return nil, explain(err)
+	}
 	s.writer.filesBack = func() { s.reader.reconnect(); s.lookup.reconnect() }
 	go s.run()
 	return s, nil
+}
+
+// sealed returns the state of the writer at the start.
+func (s *Store) sealed(ctx context.Context, signer *checkpoint.Signer, version int64) (t sealed, err error) {
+	t = sealed{signer: signer, version: version}
+	if t.frontier, err = readFrontier(ctx, s.conn); err != nil {
+		return t, err
+	}
+	err = s.conn.QueryRowContext(ctx, "SELECT count(*), coalesce(max(size), 0) FROM checkpoints").Scan(&t.checkpoints, &t.signed)
+	return t, err
 }
 
 // openReader returns a reader with at most n connections, all read-only.
@@ -233,7 +262,7 @@ func checkPath(path string, lossy bool) error {
 	if err != nil || lossy {
 		return err
 	}
-	return compareHeads(claimed, event.Head{}, event.Head{})
+	return compareHeads(claimed, claim{}, tree.Head{})
 }
 
 func absent(paths ...string) (a files) {
@@ -278,94 +307,26 @@ func code(err error) int {
 	return 0
 }
 
-// tail is the number of records that Open verifies, in a fraction of a second.
-// Verify reads all records.
-const tail = 20_000
-
-// checkTail verifies the last records, which a crash or an incomplete copy is
-// most likely to damage.
-func (s *Store) checkTail(ctx context.Context) error {
-	head, err := s.Head(ctx)
-	if err != nil {
-		return err
+// end returns what the head file must claim.
+func (s reader) end(ctx context.Context) (c claim, err error) {
+	if c.Head, err = s.Head(ctx); err != nil {
+		return c, err
 	}
-	var from event.Head
-	if head.Seq > tail {
-		if from, err = s.headAt(ctx, head.Seq-tail); err != nil {
-			return err
-		}
-	}
-	report, err := event.VerifyChain(from, nil, s.Links(ctx, from.Seq))
-	if err != nil {
-		return err
-	}
-	return damage(report, head)
+	err = s.db.QueryRowContext(ctx, "SELECT coalesce(max(n), 0) FROM checkpoints").Scan(&c.checkpoints)
+	return c, err
 }
 
-// damage returns the first fault of a chain that must end at head or later.
-func damage(report event.Report, head event.Head) error {
-	switch {
-	case !report.Whole():
-		return fmt.Errorf("%w (%s)", ErrDamaged, report.Faults[0])
-	case report.Head.Seq < head.Seq:
-		return fmt.Errorf("%w (only records up to %d of %d are readable)", ErrDamaged, report.Head.Seq, head.Seq)
-	}
-	return nil
-}
-
-// Verify reads the chain from its first record and compares each record with
-// the index. It returns nil, ErrDamaged, ErrIndex or the error of ctx. It may
-// take minutes and does not block writes or queries. It calls pause after every
-// thousand records.
-func (s *Store) Verify(ctx context.Context, pause func(context.Context)) error {
-	head, err := s.Head(ctx)
-	if err != nil {
-		return explain(err)
-	}
-	links := func(yield func(event.Link, error) bool) {
-		n := 0
-		for l, err := range s.Links(ctx, 0) {
-			if !yield(l, err) {
-				return
-			}
-			if n++; n%chunk == 0 {
-				pause(ctx)
-			}
-		}
-	}
-	report, err := event.VerifyChain(event.Head{}, nil, links)
-	if err != nil {
-		return explain(err)
-	}
-	if err := damage(report, head); err != nil {
-		return err
-	}
-	return s.countIndex(ctx)
-}
-
-// countIndex returns ErrIndex if the index has a row without a record. Links finds
-// a record without its row.
-func (s *Store) countIndex(ctx context.Context) error {
-	var records, rows int64
-	const query = "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM events)"
-	if err := s.db.QueryRowContext(ctx, query).Scan(&records, &rows); err != nil {
-		return explain(err)
-	}
-	if records != rows {
-		return fmt.Errorf("%d records, %d rows: %w", records, rows, ErrIndex)
-	}
-	return nil
-}
-
-// compareHead returns the log's end, and in lost the reason why a claimed head
-// does not belong to this log, if it does not.
-func (s *Store) compareHead(ctx context.Context, claimed event.Head) (end event.Head, lost, err error) {
-	if end, err = s.Head(ctx); err != nil {
+// compareHead returns the log's end, and in lost the reason why the claim of a
+// head file does not belong to this log, if it does not.
+func (s reader) compareHead(ctx context.Context, claimed claim) (end claim, lost, err error) {
+	if end, err = s.end(ctx); err != nil {
 		return end, nil, err
 	}
-	at, err := s.headAt(ctx, claimed.Seq)
-	if err != nil {
-		return end, nil, err
+	at := claimed.Head
+	if claimed.Size > 0 && claimed.Size <= end.Size {
+		if at, err = proofs(ctx, s.db).At(claimed.Size); err != nil {
+			return end, nil, err
+		}
 	}
 	return end, compareHeads(claimed, end, at), nil
 }

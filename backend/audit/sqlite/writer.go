@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	codes "modernc.org/sqlite/lib"
 
 	"usher/backend/audit"
+	"usher/backend/audit/tree"
 	"usher/backend/event"
 )
 
@@ -31,6 +33,7 @@ type pending struct {
 	events    []event.Event
 	canonical [][]byte
 	probe     bool       // a check: a durable write without events
+	seal      bool       // the signing of a checkpoint, without events
 	done      chan error // buffer of one
 }
 
@@ -83,20 +86,30 @@ func (s *Store) enqueue(ctx context.Context, w *pending) error {
 // group accumulates while a commit is synced.
 func (s *Store) run() {
 	defer close(s.stopped)
+	hourly := time.NewTicker(time.Hour)
+	defer hourly.Stop()
+	var due <-chan time.Time // of the next checkpoint
 	for {
-		var group []*pending
 		select {
 		case w := <-s.queue:
-			group = s.gather(w)
+			s.writer.commit(s.gather(w))
+		case <-due:
+			_ = s.writer.sign() // repeated after the next commit
+			due = nil
+		case <-hourly.C:
+			s.writer.compareSchema()
 		case <-s.closing:
 			select {
 			case w := <-s.queue:
-				group = s.gather(w)
+				s.writer.commit(s.gather(w))
 			default:
+				_ = s.writer.sign() // Verify reports the unsigned records
 				return
 			}
 		}
-		s.writer.commit(group)
+		if due == nil && s.writer.unsigned() {
+			due = time.After(signWithin)
+		}
 	}
 }
 
@@ -119,7 +132,8 @@ type writer struct {
 	conn     *sql.Conn
 	guard    *guard
 	headFile *headFile
-	broken   error // a failed sync; every further write fails with it
+	broken   error // a failed sync, or a foreign write; every further write fails with it
+	tree     sealed
 	people   map[event.User]int64
 
 	filesGone bool   // result of the last check of the log's files
@@ -127,8 +141,8 @@ type writer struct {
 
 	prepared []*sql.Stmt
 
-	head, known, addPerson, findPerson, removeEvent, addHour, addHourPerson *sql.Stmt
-	inserts                                                                 []inserts // largest first
+	known, setHead, addNode, addCheckpoint, addPerson, findPerson, removeEvent, addHour, addHourPerson *sql.Stmt
+	inserts                                                                                            []inserts // largest first
 }
 
 // inserts are statements that insert n rows each.
@@ -148,7 +162,9 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*
 		sql string
 	}
 	statements := []statement{
-		{&w.head, "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"},
+		{&w.setHead, "UPDATE head SET size = ?, frontier = ? WHERE size = ?"},
+		{&w.addNode, "INSERT INTO nodes (level, n, hash) VALUES (?, ?, ?)"},
+		{&w.addCheckpoint, "INSERT INTO checkpoints (n, size, note) VALUES (?, ?, ?)"},
 		{&w.known, "SELECT r.event FROM events e JOIN records r USING (seq) WHERE e.id = ?"},
 		{&w.addPerson, "INSERT INTO people (sub, username) VALUES (?, ?) ON CONFLICT DO NOTHING"},
 		{&w.findPerson, "SELECT person FROM people WHERE sub = ? AND username = ?"},
@@ -162,7 +178,7 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*
 	for i, n := range insertSizes() {
 		w.inserts[i].n = n
 		statements = append(statements,
-			statement{&w.inserts[i].records, "INSERT INTO records (seq, prev, hash, event) VALUES " + tuples(n, 4)},
+			statement{&w.inserts[i].records, "INSERT INTO records (seq, event) VALUES " + tuples(n, 2)},
 			statement{&w.inserts[i].events, `INSERT INTO events (seq, id, time, person, session, action, outcome, bucket, object, ip, request, continues)
 				VALUES ` + tuples(n, 12) + `
 				ON CONFLICT (id) DO NOTHING
@@ -205,6 +221,8 @@ func (w *writer) commit(group []*pending) {
 	}
 	for i, one := range group {
 		switch {
+		case err == nil && one.seal:
+			one.done <- w.sign()
 		case err != nil:
 			one.done <- fmt.Errorf("writing the audit log: %w", err)
 		default:
@@ -231,12 +249,15 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 			w.rollback(ctx, err)
 		}
 	}()
-	g := openTx{w: w, hours: map[int64]audit.Summary{}, seen: map[hourPerson]bool{}}
-	if g.head, err = w.readHead(ctx); err != nil {
+	if err := w.unchanged(ctx); err != nil {
 		return nil, err
 	}
+	g := openTx{w: w, frontier: w.tree.frontier.Clone(), hours: map[int64]audit.Summary{}, seen: map[hourPerson]bool{}}
 	results = make([]error, len(group))
 	for i, one := range group {
+		if one.seal {
+			continue
+		}
 		if results[i] = one.ctx.Err(); results[i] != nil {
 			continue // the caller has given up
 		}
@@ -255,10 +276,11 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return results, err
 	}
+	w.tree.frontier = g.frontier
 	if err := w.checkFiles(); err != nil {
 		return results, err
 	}
-	return results, w.headFile.write(g.head) // after the commit, so the head is durable
+	return results, w.headFile.write(w.claim()) // after the commit, so the head is durable
 }
 
 // checkFiles returns errFileGone unless the log's files are at their paths.
@@ -274,16 +296,13 @@ func (w *writer) checkFiles() error {
 // rollback ends the transaction after any error.
 func (w *writer) rollback(ctx context.Context, cause error) {
 	clear(w.people) // may have numbers from this transaction
+	w.tree.uncertain = true
 	switch code(cause) {
 	case codes.SQLITE_IOERR_FSYNC, codes.SQLITE_IOERR_DIR_FSYNC:
 		w.broken = fmt.Errorf("%w: %w", errSync, cause)
 	}
 	// Fails harmlessly if no transaction is open, as after a commit.
 	_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
-}
-
-func (w *writer) readHead(ctx context.Context) (event.Head, error) {
-	return scanHead(w.head.QueryRowContext(ctx))
 }
 
 func (w *writer) person(ctx context.Context, u event.User) (int64, error) {
@@ -307,10 +326,11 @@ func (w *writer) person(ctx context.Context, u event.User) (int64, error) {
 
 // openTx is the state of an open transaction.
 type openTx struct {
-	w     *writer
-	head  event.Head
-	hours map[int64]audit.Summary
-	seen  map[hourPerson]bool
+	w        *writer
+	frontier tree.Frontier
+	nodes    []node // completed subtrees
+	hours    map[int64]audit.Summary
+	seen     map[hourPerson]bool
 }
 
 type hourPerson struct{ start, person int64 }
@@ -328,7 +348,7 @@ func (g *openTx) append(ctx context.Context, one *pending) error {
 	return nil
 }
 
-// insert adds events to the chain. It skips an event that is in the log already.
+// insert adds events to the log. It skips an event that is in the log already.
 func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event, canonical [][]byte) error {
 	people := make([]int64, len(events))
 	args := make([]any, 0, 12*len(events))
@@ -338,7 +358,7 @@ func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event,
 			return err
 		}
 		c := columnsOf(e)
-		args = append(args, int64(g.head.Seq)+1+int64(i), c.id, c.time, people[i], c.session, c.action, c.outcome,
+		args = append(args, g.frontier.Size()+1+int64(i), c.id, c.time, people[i], c.session, c.action, c.outcome,
 			c.bucket, []byte(c.object), c.ip, c.request, c.continues)
 	}
 	result, err := with.events.ExecContext(ctx, args...)
@@ -356,10 +376,10 @@ func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event,
 	}
 	args = args[:0]
 	for i, e := range events {
-		prev, seq := g.head.Hash, g.head.Seq+1
-		hash := event.Hash(prev, seq, canonical[i])
-		args = append(args, int64(seq), prev[:], hash[:], canonical[i])
-		g.head = event.Head{Seq: seq, Hash: hash}
+		g.frontier.Append(tree.Leaf(canonical[i]), func(level int, n int64, h tree.Hash) {
+			g.nodes = append(g.nodes, node{level, n, h})
+		})
+		args = append(args, g.frontier.Size(), canonical[i])
 		g.count(e, people[i])
 	}
 	_, err = with.records.ExecContext(ctx, args...)
@@ -370,7 +390,7 @@ func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event,
 // numbers without gaps.
 func (g *openTx) insertEach(ctx context.Context, events []event.Event, canonical [][]byte) error {
 	for i, e := range events {
-		if _, err := g.w.removeEvent.ExecContext(ctx, columnsOf(e).time, int64(g.head.Seq)+1+int64(i)); err != nil {
+		if _, err := g.w.removeEvent.ExecContext(ctx, columnsOf(e).time, g.frontier.Size()+1+int64(i)); err != nil {
 			return err
 		}
 	}
@@ -410,8 +430,11 @@ func (g *openTx) count(e event.Event, person int64) {
 	}
 }
 
-// finish adds the group's counts to the hourly totals.
+// finish stores the tree, and adds the group's counts to the hourly totals.
 func (g *openTx) finish(ctx context.Context) error {
+	if err := g.storeTree(ctx); err != nil {
+		return err
+	}
 	for start, h := range g.hours {
 		if _, err := g.w.addHour.ExecContext(ctx, start, h.Events, h.Denied, h.Downloads); err != nil {
 			return err

@@ -1,0 +1,363 @@
+package sqlite
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/backend/audit/checkpoint"
+	"usher/backend/audit/tree"
+	"usher/backend/event"
+)
+
+func newSigner(t testing.TB) *checkpoint.Signer {
+	t.Helper()
+	secret, public, err := checkpoint.Generate(rand.Reader, "usher.example.com/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := checkpoint.NewSigner(secret, public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func openSigned(t testing.TB, path string, signer *checkpoint.Signer) *Store {
+	t.Helper()
+	s, err := Open(Config{Path: path, Signer: signer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// rewrite makes a log of other events at path, with the tables of usher itself: it
+// has all hashes, and signatures of another key.
+func rewrite(t *testing.T, path string, events []event.Event, signer *checkpoint.Signer) {
+	t.Helper()
+	for _, suffix := range []string{"", "-wal", "-shm", headSuffix} {
+		if err := ignoreMissing(os.Remove(path + suffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openSigned(t, path, signer)
+	if err := errors.Join(s.Append(t.Context(), events), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tamper is one way to change a log. It runs on the files of a stopped log and, if
+// it has SQL alone, on those of a running server.
+type tamper struct {
+	name  string
+	sql   []string
+	files func(t *testing.T, c tampered)
+	// missed has the places that cannot notice it, of: start, running, verify.
+	missed string
+}
+
+// tampered is the log of a test.
+type tampered struct {
+	path   string
+	signer *checkpoint.Signer
+	older  string // copy of an earlier state, without head file
+}
+
+const logged = 700 // records, in three blocks
+
+func tampers() []tamper {
+	const shift = 1_000_000 // moves rows out of the way of a renumbering
+	return []tamper{
+		{name: "field edited", sql: []string{`UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'person-', 'nobody-') AS BLOB) WHERE seq = 300`}},
+		{name: "field and index edited", sql: []string{
+			`UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'session-', 'another-') AS BLOB) WHERE seq = 300`,
+			`UPDATE events SET session = replace(session, 'session-', 'another-') WHERE seq = 300`}},
+		{name: "index edited", sql: []string{`UPDATE events SET outcome = 'denied' WHERE seq = 300`}},
+		{name: "index row gone", sql: []string{`DELETE FROM events WHERE seq = 300`}},
+		{name: "counts edited", sql: []string{`UPDATE hours SET downloads = 0`}},
+		{name: "people of an hour gone", sql: []string{`DELETE FROM hour_people WHERE person = 3`}},
+		{name: "person renamed", sql: []string{`UPDATE people SET username = 'alan' WHERE person = 5`}},
+		{name: "one deleted", sql: []string{`DELETE FROM records WHERE seq = 300`, `DELETE FROM events WHERE seq = 300`}},
+		{name: "one deleted, renumbered", sql: []string{
+			`DELETE FROM records WHERE seq = 300`, `DELETE FROM events WHERE seq = 300`,
+			fmt.Sprintf(`UPDATE records SET seq = seq + %d WHERE seq > 300`, shift), fmt.Sprintf(`UPDATE records SET seq = seq - %d WHERE seq > %d`, shift+1, shift),
+			`UPDATE events SET seq = seq - 1 WHERE seq > 300`}},
+		{name: "tail deleted", sql: []string{`DELETE FROM records WHERE seq > 650`, `DELETE FROM events WHERE seq > 650`}},
+		{name: "all deleted", sql: []string{`DELETE FROM records`, `DELETE FROM events`, `DELETE FROM hours`, `DELETE FROM hour_people`}},
+		{name: "two swapped", sql: []string{
+			`UPDATE records SET seq = -1 WHERE seq = 300`, `UPDATE records SET seq = 300 WHERE seq = 301`, `UPDATE records SET seq = 301 WHERE seq = -1`}},
+		{name: "one inserted", sql: []string{
+			`INSERT INTO records SELECT 701, CAST(replace(CAST(event AS TEXT), 'person-', 'nobody-') AS BLOB) FROM records WHERE seq = 5`}},
+		{name: "hash of a subtree edited", sql: []string{`UPDATE nodes SET hash = zeroblob(32) WHERE n = 1`}},
+		{name: "head edited", sql: []string{`UPDATE head SET size = 512`}},
+		{name: "trigger", sql: []string{`CREATE TRIGGER quiet AFTER INSERT ON records BEGIN DELETE FROM records WHERE seq = new.seq; END`}},
+		{name: "last checkpoint dropped", sql: []string{`DELETE FROM checkpoints WHERE n = (SELECT max(n) FROM checkpoints)`}},
+		{name: "two checkpoints dropped", sql: []string{`DELETE FROM checkpoints WHERE n < 3`}},
+		{name: "checkpoint forged", sql: []string{`UPDATE checkpoints SET note = replace(note, '— ', '— x') WHERE n = (SELECT max(n) FROM checkpoints)`}},
+		{name: "last week's copy", files: func(t *testing.T, c tampered) { copyFile(t, c.older, c.path) }, missed: "running"},
+		{name: "rewritten with new hashes, new key", files: func(t *testing.T, c tampered) {
+			events := samples(0, logged)
+			events[299].User.Username = "nobody"
+			rewrite(t, c.path, events, newSigner(t))
+		}, missed: "running"},
+		{name: "rewritten with new hashes, old checkpoints", files: func(t *testing.T, c tampered) {
+			copyFile(t, c.path, c.path+".true")
+			events := samples(0, logged)
+			events[299].User.Username = "nobody"
+			rewrite(t, c.path, events, nil)
+			write(t, c.path, fmt.Sprintf(`ATTACH '%s.true' AS true_log; INSERT INTO checkpoints SELECT * FROM true_log.checkpoints`, c.path))
+		}, missed: "running"},
+	}
+}
+
+// sealedLog appends events in four parts with a checkpoint each.
+func sealedLog(t *testing.T, c *tampered) *Store {
+	t.Helper()
+	s := openSigned(t, c.path, c.signer)
+	for i := range 4 {
+		if err := s.Append(t.Context(), samples(i*logged/4, logged/4)); err != nil {
+			t.Fatal(err)
+		}
+		if note, err := s.Checkpoint(t.Context()); err != nil || note == "" {
+			t.Fatalf("checkpoint %d: %q (%v)", i, note, err)
+		}
+		if i == 1 {
+			if _, err := Backup(t.Context(), c.path, c.older); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return s
+}
+
+// Each kind of tampering is noticed by each place that can notice it. The table is
+// in the test's log. A log without tampering is accepted by all of them.
+func TestTampering(t *testing.T) {
+	kinds := append([]tamper{{name: "control: nothing", sql: []string{}, missed: "start running verify"}}, tampers()...)
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			noticed := map[string]string{"start": kind.start(t), "running": "", "verify": kind.verify(t)}
+			if kind.files == nil {
+				noticed["running"] = kind.running(t)
+			}
+			for place, text := range noticed {
+				if (text == "") != strings.Contains(kind.missed, place) {
+					t.Errorf("%s: %q", place, text)
+				}
+			}
+			t.Logf("TAMPER %-44s start %-8s running %-8s verify %s", kind.name, yes(noticed["start"]), yes(noticed["running"]), noticed["verify"])
+		})
+	}
+}
+
+func yes(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return "noticed"
+}
+
+func (k tamper) apply(t *testing.T, c tampered) {
+	t.Helper()
+	write(t, c.path, k.sql...)
+	if k.files != nil {
+		k.files(t, c)
+	}
+}
+
+func newTampered(t *testing.T) tampered {
+	dir := t.TempDir()
+	return tampered{filepath.Join(dir, "audit.db"), newSigner(t), filepath.Join(dir, "older.db")}
+}
+
+// start changes a stopped log and opens it.
+func (k tamper) start(t *testing.T) string {
+	c := newTampered(t)
+	if err := sealedLog(t, &c).Close(); err != nil {
+		t.Fatal(err)
+	}
+	k.apply(t, c)
+	s, err := Open(Config{Path: c.path, Signer: c.signer})
+	if err == nil {
+		_ = s.Close()
+		return ""
+	}
+	return err.Error()
+}
+
+// verify changes a stopped log and verifies the file.
+func (k tamper) verify(t *testing.T) string {
+	c := newTampered(t)
+	if err := sealedLog(t, &c).Close(); err != nil {
+		t.Fatal(err)
+	}
+	k.apply(t, c)
+	r, err := VerifyFile(t.Context(), c.path, &c.signer.Verifier)
+	if err != nil {
+		return err.Error()
+	}
+	if err := r.Err(); err != nil {
+		return r.Faults[0].String()
+	}
+	if r.Head.Size != logged || r.Signed != logged || r.Checkpoints != 4 || r.Whole != logged {
+		t.Errorf("the report of a whole log: %+v", r)
+	}
+	return ""
+}
+
+// running changes the log of a running server, which then appends.
+func (k tamper) running(t *testing.T) string {
+	c := newTampered(t)
+	s := sealedLog(t, &c)
+	k.apply(t, c)
+	var text string
+	for i := range 2 { // the refusal is permanent
+		err := s.Append(t.Context(), samples(logged+i, 1))
+		if err != nil && !errors.Is(err, ErrTampered) {
+			t.Fatal(err)
+		}
+		if i == 1 && (err == nil) != (text == "") {
+			t.Errorf("the second append: %v", err)
+		}
+		if err != nil {
+			text = err.Error()
+		}
+	}
+	return text
+}
+
+// A log continues after its own failures: they change SQLite's data_version too.
+func TestOwnFailuresAreNoTampering(t *testing.T) {
+	c := newTampered(t)
+	s := sealedLog(t, &c)
+	for i := range 3 {
+		bad := &pending{ctx: t.Context(), events: samples(900+i, 1), canonical: [][]byte{nil}, done: make(chan error, 1)}
+		s.queue <- bad
+		if err := <-bad.done; err == nil {
+			t.Fatal("the bad append succeeded")
+		}
+		if err := s.Append(t.Context(), samples(logged+i, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole(t, s)
+}
+
+// A change by another program during a failure is found too.
+func TestTamperingDuringAFailure(t *testing.T) {
+	for name, statement := range map[string]string{
+		"trigger": `CREATE TRIGGER quiet AFTER INSERT ON records BEGIN DELETE FROM records WHERE seq = new.seq; END`,
+		"tail":    `DELETE FROM records WHERE seq > 600`,
+		"head":    `UPDATE head SET size = 0`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newTampered(t)
+			s := sealedLog(t, &c)
+			bad := &pending{ctx: t.Context(), events: samples(900, 1), canonical: [][]byte{nil}, done: make(chan error, 1)}
+			s.queue <- bad
+			<-bad.done
+			write(t, c.path, statement)
+			if err := s.Append(t.Context(), samples(logged, 1)); err == nil {
+				t.Error("the append succeeded")
+			}
+		})
+	}
+}
+
+// Checkpoints appear without a request, and at the end.
+func TestCheckpointsFollowCommits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	signer := newSigner(t)
+	s := openSigned(t, path, signer)
+	if err := s.Append(t.Context(), samples(0, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := VerifyFile(t.Context(), path, &signer.Verifier)
+	if err != nil || r.Signed != 10 || r.Unsigned() != 0 || r.Err() != nil {
+		t.Errorf("after the end: %+v (%v)", r, err)
+	}
+	s = openSigned(t, path, signer)
+	if err := s.Append(t.Context(), samples(10, 5)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		text, err := s.lastNote(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, err := signer.Open([]byte(text))
+		return err == nil && head.Size == 15
+	})
+}
+
+// Every checkpoint that a killed server showed belongs to the log.
+func TestCheckpointsSurviveKill9(t *testing.T) {
+	rounds := 10
+	if testing.Short() {
+		rounds = 4
+	}
+	path := filepath.Join(t.TempDir(), "audit.db")
+	key := filepath.Join(t.TempDir(), "key")
+	secret, public, err := checkpoint.Generate(rand.Reader, "log")
+	if err == nil {
+		err = os.WriteFile(key, []byte(secret+"\n"+public), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(crashKey, key)
+	v, err := checkpoint.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[int64]tree.Head{}
+	for round := range rounds {
+		_, notes := killShowing(t, path, 3+round*5)
+		for _, text := range notes {
+			head, err := v.Open([]byte(text))
+			if err != nil {
+				t.Fatalf("%v: %q", err, text)
+			}
+			shown[head.Size] = head
+		}
+		r, err := VerifyFile(t.Context(), path, v)
+		if err != nil || r.FaultCount > 0 {
+			t.Fatalf("round %d: %v (%v)", round, r.Faults, err)
+		}
+		s, err := readOnly(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for size, head := range shown {
+			if at, err := proofs(t.Context(), s.db).At(size); err != nil || at != head {
+				t.Errorf("round %d: the checkpoint of %d records does not belong to the log (%v)", round, size, err)
+			}
+		}
+		if err := s.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(shown) == 0 {
+		t.Error("no checkpoint was shown: this test proves nothing")
+	}
+}
+
+// waitFor polls a condition.
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the condition was not met")
+		}
+	}
+}
