@@ -58,6 +58,7 @@ func main() {
 		Check:        check,
 		CreateTables: createTables,
 		Backup:       backup,
+		Verify:       verify,
 		Reindex:      reindex,
 	}, os.Args[1:]))
 }
@@ -86,6 +87,19 @@ func check(ctx context.Context, file string) ([]cli.Finding, error) {
 func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, error) {
 	head, err := serve.BackupFile(ctx, from.Config, from.File, file)
 	return cli.BackedUp{Events: head.Size, Head: hex.EncodeToString(head.Root[:])}, err
+}
+
+// verify verifies an audit log of this machine.
+func verify(ctx context.Context, log cli.AuditLog, key string) (cli.Verified, error) {
+	r, used, err := serve.VerifyFile(ctx, log.Config, log.File, key)
+	v := cli.Verified{
+		Events: r.Head.Size, Whole: r.Whole, Signed: r.Signed, Checkpoints: r.Checkpoints,
+		Root: hex.EncodeToString(r.Head.Root[:]), Key: used, FaultCount: r.FaultCount,
+	}
+	for _, f := range r.Faults {
+		v.Faults = append(v.Faults, f.String())
+	}
+	return v, err
 }
 
 // reindex rebuilds the index of an audit log in DynamoDB.

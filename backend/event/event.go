@@ -27,6 +27,7 @@ const (
 	ServiceStop   = "service-stop"
 	Suppressed    = "suppressed"     // Count denied decisions over the budget
 	Alarm         = "alarm"          // Count granted objects without a session of the reader role
+	LogVerified   = "log-verified"   // the server read the whole log and compared it with its checkpoints
 	DeviceRefused = "device-refused" // a device sign-in was refused in the browser, or after three wrong numbers
 )
 

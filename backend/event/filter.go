@@ -39,7 +39,7 @@ func Fields() []Field {
 func Actions() []string {
 	return []string{
 		SessionStart, SignOut, SignOutAll, List, Stat, Download, Completed, Explain, GrantsChanged,
-		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, DeviceRefused,
+		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, DeviceRefused,
 	}
 }
 

@@ -121,9 +121,28 @@ func logFix(file string) string {
 	return "check the disk and the permissions of " + file + " and its folder"
 }
 
-// verify reads the whole audit log once, while the server runs.
-func (h *health) verify(ctx context.Context, store verified) {
+// verifyEvery is the interval between verifications of the whole log.
+const verifyEvery = 24 * time.Hour
+
+// verifyDaily verifies the whole audit log at the start and each day.
+func (h *health) verifyDaily(ctx context.Context, store verified) {
+	for routine := false; ; routine = true {
+		h.verify(ctx, store, routine)
+		select {
+		case <-time.After(verifyEvery):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// verify reads the whole audit log once, while the server runs. The result is an
+// event if it is routine, or a fault.
+func (h *health) verify(ctx context.Context, store verified, routine bool) {
 	const rest = 20 * time.Millisecond // pause after a thousand records, for other work
+	if _, err := store.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+		h.logChanges([]Finding{h.record(ctx)}) // the log takes no records
+	}
 	report, err := store.Verify(ctx, func(ctx context.Context) {
 		select {
 		case <-time.After(rest):
@@ -131,7 +150,10 @@ func (h *health) verify(ctx context.Context, store verified) {
 		}
 	})
 	if err == nil {
-		err = report.Err()
+		if err = report.Err(); err != nil || routine {
+			// A log that takes no record has its own finding.
+			_ = h.audit.Record(ctx, verification(report))
+		}
 	}
 	if err == nil || ctx.Err() != nil {
 		return

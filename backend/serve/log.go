@@ -57,6 +57,7 @@ type logStore interface {
 
 // verified is a store with a check of all its records.
 type verified interface {
+	Checkpoint(ctx context.Context) (string, error)
 	Verify(ctx context.Context, pause func(context.Context)) (sqlite.Report, error)
 }
 

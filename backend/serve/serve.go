@@ -182,7 +182,7 @@ func (s *Server) Run(ctx context.Context) error {
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if store, ok := s.parts.store.(verified); ok {
-		tasks.Go(func() { s.parts.health.verify(beside, store) })
+		tasks.Go(func() { s.parts.health.verifyDaily(beside, store) })
 	}
 	tasks.Go(func() { s.flush(beside) })
 	if s.meters != nil {

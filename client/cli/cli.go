@@ -36,6 +36,7 @@ type Program struct {
 	Check        func(ctx context.Context, configFile string) ([]Finding, error)               // checks the dependencies of the backend
 	CreateTables func(ctx context.Context, configFile string) ([]string, error)                // creates the tables of a configuration, and returns their names
 	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error)       // copies a log on this machine
+	Verify       func(ctx context.Context, log AuditLog, key string) (Verified, error)         // verifies a log on this machine
 	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error // rebuilds the index of a log in DynamoDB
 }
 
@@ -143,7 +144,7 @@ func (p Program) check() error {
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
-		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Reindex", p.Reindex == nil},
+		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"Reindex", p.Reindex == nil},
 	} {
 		if part.missing {
 			return errors.New("cli: Program." + part.name + " is missing")

@@ -145,6 +145,7 @@ func TestProgramNamesMissingParts(t *testing.T) {
 		Serve:        func(context.Context, ServeOptions) error { return nil },
 		Check:        func(context.Context, string) ([]Finding, error) { return nil, nil },
 		Backup:       func(context.Context, AuditLog, string) (BackedUp, error) { return BackedUp{}, nil },
+		Verify:       func(context.Context, AuditLog, string) (Verified, error) { return Verified{}, nil },
 		Reindex:      func(context.Context, string, func(time.Time)) error { return nil },
 	}
 	if err := whole.check(); err != nil {

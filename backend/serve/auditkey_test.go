@@ -1,0 +1,137 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/backend/audit/sqlite"
+	"usher/backend/event"
+)
+
+// keyed returns a configuration with a log of n events.
+func keyed(t *testing.T, n int) Config {
+	t.Helper()
+	c := Config{PublicURL: "https://usher.example.com", Audit: filepath.Join(t.TempDir(), "audit.db"), AuditKey: filepath.Join(t.TempDir(), "audit.key")}
+	store, err := openLog(c, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := event.IDs(rand.Reader)
+	for range n {
+		e := event.Clean(event.Event{ID: id(time.Now()), Time: time.Now(), Action: event.List, Outcome: event.Allowed, Bucket: "b", Key: "é\n"})
+		if err := store.Append(context.Background(), []event.Event{e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// The key is created once, for its owner only. Another key cannot continue a log.
+func TestTheKeyOfTheLog(t *testing.T) {
+	c := keyed(t, 3)
+	if info, err := os.Stat(c.AuditKey); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v (%v)", info, err)
+	}
+	before, err := os.ReadFile(c.AuditKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := openLog(c, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(c.AuditKey); err != nil || string(after) != string(before) {
+		t.Errorf("the second start changed the key (%v)", err)
+	}
+	if err := os.Chmod(c.AuditKey, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openLog(c, rand.Reader); err == nil || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "PRIVATE") {
+		t.Errorf("a key that others can read: %v", err)
+	}
+	if err := os.Remove(c.AuditKey); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openLog(c, rand.Reader); !errors.Is(err, sqlite.ErrTampered) || !strings.Contains(err.Error(), "signature of this key") {
+		t.Errorf("a new key for an old log: %v", err)
+	}
+}
+
+// The script of docs/audit.md agrees with usher, and refuses a changed log.
+func TestTheScriptOfTheDocs(t *testing.T) {
+	for _, tool := range []string{"python3", "openssl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("no " + tool)
+		}
+	}
+	docs, err := os.ReadFile("../../docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, _ := strings.Cut(string(docs), "```python\n")
+	script, _, found := strings.Cut(script, "```")
+	if !found {
+		t.Fatal("docs/audit.md has no script")
+	}
+	c := keyed(t, 300)
+	run := func() (string, error) {
+		out, err := exec.CommandContext(t.Context(), "python3", "-c", script, c.Audit, c.AuditKey+publicSuffix).CombinedOutput()
+		return string(out), err
+	}
+	report, key, err := VerifyFile(t.Context(), "", c.Audit, c.AuditKey+publicSuffix)
+	if err != nil || report.FaultCount > 0 || key == "" {
+		t.Fatalf("%+v (%v)", report, err)
+	}
+	root := report.Head.Root
+	want := "300 " + hex.EncodeToString(root[:]) + "\ncheckpoint 300 is signed by usher.example.com/audit\n"
+	if out, err := run(); err != nil || out != want {
+		t.Fatalf("%q, want %q (%v)", out, want, err)
+	}
+	change(t, c.Audit, "UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'allowed', 'denied') AS BLOB) WHERE seq = 200")
+	if out, err := run(); err == nil || !strings.Contains(out, "proves other events") {
+		t.Errorf("a changed log: %q (%v)", out, err)
+	}
+	if r, _, err := VerifyFile(t.Context(), "", c.Audit, key); err != nil || r.FaultCount == 0 {
+		t.Errorf("usher does not find it: %v", err)
+	}
+}
+
+// Each daily verification is an event; a fault is one at any time.
+func TestAVerificationIsAnEvent(t *testing.T) {
+	e := verification(sqlite.Report{Signed: 5})
+	if e.Outcome != event.Allowed || e.Action != event.LogVerified {
+		t.Errorf("%+v", e)
+	}
+	bad := verification(sqlite.Report{Faults: []sqlite.Fault{{Kind: sqlite.FaultMissing, Seq: 7, Count: 2}}, FaultCount: 1})
+	if bad.Outcome != event.Failed || !strings.Contains(bad.Reason, "missing: records 7 to 8") {
+		t.Errorf("%+v", bad)
+	}
+}
+
+// change runs SQL on a log, bypassing its store.
+func change(t *testing.T, path, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+}
