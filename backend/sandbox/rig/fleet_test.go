@@ -1,0 +1,300 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/klauspost/compress/gzip"
+
+	"usher/backend/api"
+	auditdynamo "usher/backend/audit/dynamo"
+	"usher/backend/dynamo"
+	"usher/backend/dynamo/dynamotest"
+	"usher/backend/event"
+	"usher/backend/grant"
+	grantdynamo "usher/backend/grant/dynamo"
+	"usher/backend/sandbox/cognito"
+	"usher/backend/sandbox/iam"
+	"usher/backend/sandbox/s3"
+	"usher/backend/sandbox/sts"
+	"usher/session"
+)
+
+const (
+	fleetPool   = region + "_AbCdEfGhI"
+	fleetClient = "1example23456789"
+	fleetRole   = "arn:aws:iam::111122223333:role/usher-reader"
+	fleetBucket = "company-reports"
+)
+
+// fleet is the function of the released build on several instances, each under
+// Amazon's Runtime Interface Emulator. They share nothing but the tables. The
+// services have the host names of AWS, behind a proxy as the only route.
+type fleet struct {
+	t         *testing.T
+	pool      *cognito.Pool
+	admin     *cognitoidentityprovider.Client
+	tables    *dynamotest.Server
+	proxy     *proxy
+	env       []string
+	grants    *grantdynamo.Store
+	log       *auditdynamo.Store
+	granting  sync.Mutex // changes of the grants, one at a time
+	instances []*instance
+	profile   session.Profile
+}
+
+// instance is one emulator. It serves one request at a time, like an environment
+// of Lambda.
+type instance struct {
+	f   *fleet
+	mu  sync.Mutex
+	cmd *exec.Cmd
+	url string
+	log lockedBuffer
+}
+
+func startFleet(t *testing.T, n int) *fleet {
+	t.Helper()
+	f := &fleet{t: t, tables: dynamotest.New(t)}
+	authority := newAuthority(t)
+	var via string
+	f.proxy, via = newProxy(t)
+	keys := newOwner()
+	secret := func(id string) (string, bool) { return keys.secret, id == keys.key }
+	var err error
+	f.pool, err = cognito.New(cognito.Config{
+		Region: region, PoolID: fleetPool, ClientID: fleetClient, Now: time.Now, Rand: rand.Reader, BaseURL: "https://" + poolHost, OwnerKeys: secret,
+		AccessTokenLife: time.Hour,
+	})
+	must(t, err)
+	none, err := iam.Parse(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`)
+	must(t, err)
+	ring := new(s3.Keyring)
+	ring.Put(keys.key, s3.Credential{Secret: keys.secret, Policies: []*iam.Policy{none}})
+	storage, err := s3.New(s3.Config{Region: region, Keys: ring, Now: time.Now, Dir: t.TempDir()})
+	must(t, err)
+	t.Cleanup(func() { _ = storage.Close() })
+	must(t, storage.CreateBucket(fleetBucket, time.Now()))
+	roles, err := sts.New(sts.Config{
+		Region: region, Secret: secret, Now: time.Now,
+		Roles: map[string]string{fleetRole: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:ListBucket"],"Resource":"*"}]}`},
+		Issued: func(s sts.Session) {
+			ring.Put(s.AccessKey, s3.Credential{Secret: s.SecretKey, SessionToken: s.Token, Expires: s.Expires, Policies: s.Policies})
+		},
+	})
+	must(t, err)
+	for host, handler := range map[string]http.Handler{
+		poolHost: f.pool, "s3." + region + ".amazonaws.com": storage, "sts." + region + ".amazonaws.com": roles,
+	} {
+		server := httptest.NewServer(handler)
+		t.Cleanup(server.Close)
+		f.proxy.route(host, authority.front(t, host, server.Listener.Addr().String()))
+	}
+	dynamoHost := "dynamodb." + region + ".amazonaws.com"
+	f.proxy.route(dynamoHost, authority.front(t, dynamoHost, strings.TrimPrefix(f.tables.Endpoint(), "http://")))
+	f.env = []string{
+		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "HTTPS_PROXY=" + via, "SSL_CERT_FILE=" + authority.file, "AWS_REGION=" + region,
+		"AWS_ACCESS_KEY_ID=" + keys.key, "AWS_SECRET_ACCESS_KEY=" + keys.secret, "AWS_LAMBDA_FUNCTION_TIMEOUT=30",
+		"USHER_PUBLIC_URL=https://" + filesHost, "USHER_USER_POOL_ID=" + fleetPool, "USHER_CLIENT_ID=" + fleetClient,
+		"USHER_AUDIT=dynamodb:log", "USHER_GRANTS=dynamodb:grants", "USHER_STATE=dynamodb:state",
+		"USHER_S3_READER_ROLE=" + fleetRole, "USHER_S3_PATH_STYLE=true",
+	}
+	f.createTables()
+	for range n {
+		i := &instance{f: f}
+		i.start()
+		t.Cleanup(i.stop)
+		f.instances = append(f.instances, i)
+	}
+	direct := f.direct()
+	f.admin = cognitoidentityprovider.New(cognitoidentityprovider.Options{
+		Region: region, BaseEndpoint: aws.String(direct), Credentials: credentials.NewStaticCredentialsProvider(keys.key, keys.secret, ""),
+	})
+	f.profile, err = session.NewProfile("rig", "http://127.0.0.1:1", api.Config{
+		Organisation: "Rig", Region: region, UserPoolID: fleetPool, ClientID: fleetClient, CognitoEndpoint: direct,
+		Issuer: "https://" + poolHost + "/" + fleetPool, S3Hosts: []string{"s3.us-east-1.amazonaws.com"}, URLSeconds: 60, BoundSeconds: 65,
+		AuditorsGroup: "usher-auditors", AdminsGroup: "usher-admins",
+	})
+	must(t, err)
+	return f
+}
+
+// direct returns an address of the pool on loopback, for sign-ins.
+func (f *fleet) direct() string {
+	server := httptest.NewServer(f.pool)
+	f.t.Cleanup(server.Close)
+	return server.URL
+}
+
+func (f *fleet) createTables() {
+	t := f.t
+	client := f.tables.Client(t)
+	for _, name := range []string{"log", dynamo.IndexTable("log"), "grants", "state"} {
+		must(t, client.CreateTable(t.Context(), name))
+	}
+	reader, err := dynamo.NewReader(client, time.Now)
+	must(t, err)
+	f.log, err = auditdynamo.New(auditdynamo.Config{DB: client, Log: "log", Now: time.Now, Rand: rand.Reader})
+	must(t, err)
+	config := grantdynamo.Config{Client: client, Reader: reader, Table: "grants", Now: time.Now, Log: slog.New(slog.DiscardHandler), Writes: f.log.Writes}
+	must(t, grantdynamo.Init(t.Context(), config, event.IDs(rand.Reader)(time.Now())))
+	f.grants, err = grantdynamo.New(config)
+	must(t, err)
+}
+
+// change puts the result of edit in force.
+func (f *fleet) change(edit func([]grant.Grant) []grant.Grant) {
+	f.granting.Lock()
+	defer f.granting.Unlock()
+	now, err := f.grants.Current(f.t.Context())
+	must(f.t, err)
+	next, err := grant.NewSet(edit(now.Grants()))
+	must(f.t, err)
+	at := time.Now()
+	must(f.t, f.grants.Apply(f.t.Context(), now.Version(), next, event.Event{
+		ID: event.IDs(rand.Reader)(at), Time: at, Action: event.GrantsChanged, Outcome: event.Allowed, GrantsVersion: next.Version(),
+	}))
+}
+
+// token adds a person and signs them in.
+func (f *fleet) token(t *testing.T, username string, groups ...string) string {
+	t.Helper()
+	const password = "Rig1-a-long-password"
+	_, err := f.pool.AddUser(cognito.User{Username: username, Groups: groups, Password: password})
+	must(t, err)
+	in, err := session.NewSignIn(session.Folders{Config: t.TempDir(), State: t.TempDir()}, f.profile, session.Options{Now: time.Now, Random: rand.Reader})
+	must(t, err)
+	step, err := in.Password(t.Context(), username, []byte(password))
+	must(t, err)
+	if step.Kind != session.Done {
+		t.Fatalf("the sign-in of %s stopped at step %v", username, step.Kind)
+	}
+	return step.Tokens.Access.Reveal()
+}
+
+func unusedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// start starts the emulator with the function, in a process group of its own.
+func (i *instance) start() {
+	t := i.f.t
+	t.Helper()
+	address := unusedPort(t)
+	args := []string{"--runtime-interface-emulator-address", address, "--runtime-api-address", unusedPort(t), tool(t, "USHER_RIG_LAMBDA")}
+	i.cmd = exec.Command(tool(t, "USHER_RIG_RIE"), args...)
+	i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = i.f.env, &i.log, &i.log
+	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	must(t, i.cmd.Start())
+	i.url = "http://" + address + "/2015-03-31/functions/function/invocations"
+	for end := time.Now().Add(waitLimit); ; time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the emulator does not listen: %v\n%s", err, i.log.String())
+		}
+	}
+}
+
+// stop kills the emulator and the function.
+func (i *instance) stop() {
+	_ = syscall.Kill(-i.cmd.Process.Pid, syscall.SIGKILL)
+	_ = i.cmd.Wait()
+}
+
+// kill kills the instance during a request, and starts another one.
+func (i *instance) kill() {
+	i.stop()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.start()
+}
+
+// reply is a decoded answer. The status is 0 if the instance died.
+type reply struct {
+	status int
+	body   []byte
+}
+
+// call plays one request, as API Gateway sends it.
+func (i *instance) call(ctx context.Context, verb, token, body string) reply {
+	in := events.APIGatewayV2HTTPRequest{Version: "2.0", RawPath: "/v1/" + verb, Body: body, Headers: map[string]string{
+		"host": filesHost, "accept-encoding": "gzip", "content-type": "application/json", "authorization": "Bearer " + token, "user-agent": "rig",
+	}}
+	in.RequestContext.DomainName, in.RequestContext.Stage = filesHost, "$default"
+	in.RequestContext.HTTP.Method, in.RequestContext.HTTP.SourceIP = http.MethodPost, "198.51.100.7"
+	payload, err := json.Marshal(in)
+	if err != nil {
+		return reply{}
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, i.url, bytes.NewReader(payload))
+	if err != nil {
+		return reply{}
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return reply{}
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		return reply{}
+	}
+	var out events.APIGatewayV2HTTPResponse
+	if json.Unmarshal(raw, &out) != nil {
+		return reply{}
+	}
+	text := []byte(out.Body)
+	if out.IsBase64Encoded {
+		packed, _ := base64.StdEncoding.DecodeString(out.Body)
+		z, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			return reply{}
+		}
+		text, _ = io.ReadAll(z)
+	}
+	return reply{out.StatusCode, text}
+}
+
+// released returns the events of the URLs in an answer.
+func (a reply) released() (ids []string) {
+	var out api.ReleaseResponse
+	if a.status != http.StatusOK || json.Unmarshal(a.body, &out) != nil {
+		return nil
+	}
+	for _, item := range out.Items {
+		if item.URL != "" {
+			ids = append(ids, item.Event)
+		}
+	}
+	return ids
+}
