@@ -18,14 +18,22 @@ import (
 
 // Failures of a sign-in on another device, for errors.Is.
 var (
-	// ErrDeviceDenied: refused on the page, or after three wrong numbers.
-	ErrDeviceDenied error = &Failure{sentence: "The sign-in was refused on the other device, or the number was wrong three times. Start again.", exit: api.ExitSignedOut}
+	// ErrDeviceDenied: refused on the page, or by the sign-in service.
+	ErrDeviceDenied error = &Failure{sentence: "The sign-in was refused on the other device. Start again.", exit: api.ExitSignedOut}
+	// ErrDeviceNumbers: the end after three wrong numbers.
+	ErrDeviceNumbers error = &Failure{sentence: "The number was wrong three times, so the sign-in has ended. Start again.", exit: api.ExitSignedOut}
+	// ErrDeviceLost: the server has no record of the request, as after a restart.
+	ErrDeviceLost error = &Failure{sentence: "The server no longer knows this sign-in; it may have been restarted. Start again.", exit: api.ExitSignedOut}
 	// ErrDeviceTime: no browser came back within ten minutes.
 	ErrDeviceTime error = &Failure{sentence: "The sign-in on the other device took too long. Start again.", exit: api.ExitSignedOut}
 	// ErrDeviceNumber: the number is not that of the page; it can be typed again.
 	ErrDeviceNumber error = &Failure{sentence: "That is not the number on the page. Type the six digits that the page shows.", exit: api.ExitSignedOut}
 	// ErrDeviceBusy: the server's limit of pending sign-ins.
 	ErrDeviceBusy error = &Failure{sentence: "Too many sign-ins are pending at the server. Wait a few minutes, then try again.", exit: api.ExitUnavailable}
+	// ErrDeviceDown: the server cannot store or record now.
+	ErrDeviceDown error = &Failure{sentence: "The server cannot continue this sign-in now. Try again in a minute.", exit: api.ExitUnavailable}
+	// ErrDeviceOrigin: the profile has another address of the server than its pages.
+	ErrDeviceOrigin error = &Failure{sentence: "The pages of this server have another address than the one you use. Run usher configure with the address that your administrator gives you.", exit: api.ExitUsage}
 	// ErrDeviceNetwork: the server restricts the networks of terminals.
 	ErrDeviceNetwork error = &Failure{sentence: "The server does not allow this sign-in from your network. Sign in another way, or ask your administrator.", exit: api.ExitSignedOut}
 )
@@ -158,11 +166,19 @@ func (s *DeviceSignIn) post(ctx context.Context, t Tokens, body []byte) error {
 func (s *DeviceSignIn) explain(ctx context.Context, err error) error {
 	for _, row := range []struct{ is, means error }{
 		{device.ErrDenied, ErrDeviceDenied}, {device.ErrExpired, ErrDeviceTime}, {device.ErrWrong, ErrDeviceNumber},
-		{device.ErrBusy, ErrDeviceBusy}, {device.ErrNetwork, ErrDeviceNetwork}, {device.ErrGarbled, ErrGarbled},
+		{device.ErrNumbers, ErrDeviceNumbers}, {device.ErrLost, ErrDeviceLost}, {device.ErrBusy, ErrDeviceBusy}, {device.ErrDown, ErrDeviceDown},
+		{device.ErrNetwork, ErrDeviceNetwork}, {device.ErrOrigin, ErrDeviceOrigin},
 	} {
 		if errors.Is(err, row.is) {
 			return row.means
 		}
+	}
+	if errors.Is(err, device.ErrGarbled) {
+		// The administrator may have turned the device flow off meanwhile.
+		if _, changed := s.profile.Recheck(ctx, s.web.Transport); changed != nil {
+			return changed
+		}
+		return ErrGarbled
 	}
 	return networkError(ctx, hostOf(s.profile.Server), err)
 }

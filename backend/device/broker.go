@@ -315,7 +315,7 @@ func (b *Broker) Deny(ctx context.Context, v Visit, agent string) error {
 		if err := b.open(*r); err != nil {
 			return err
 		}
-		r.State, r.Reason, r.Browser = Refused, notMine, v.Address
+		r.State, r.Reason, r.Browser, r.Recorded = Refused, notMine, v.Address, true
 		return nil
 	}); err != nil {
 		return err
@@ -328,7 +328,8 @@ const (
 	wrongNumbers = "three wrong numbers"
 )
 
-// record writes the event of a refusal.
+// record writes the event of a refusal. After a failure the next poll of the
+// terminal writes it.
 func (b *Broker) record(ctx context.Context, r Request, address, agent string) error {
 	now := b.c.Now()
 	err := b.c.Log.Record(ctx, event.Event{
@@ -336,10 +337,11 @@ func (b *Broker) record(ctx context.Context, r Request, address, agent string) e
 		SourceIP: address, UserAgent: agent, RequestID: b.c.NewID(now),
 		TerminalIP: r.Terminal, BrowserIP: r.Browser, ClaimedHost: r.Host,
 	})
-	if err != nil {
-		return fmt.Errorf("recording the refusal: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	_, again := b.change(context.WithoutCancel(ctx), r.ID, func(r *Request) error { r.Recorded = false; return nil })
+	return fmt.Errorf("recording the refusal: %w", errors.Join(err, again))
 }
 
 // requestOf returns the id in a state parameter.

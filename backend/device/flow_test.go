@@ -176,7 +176,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // Without the log a refusal is still a refusal, and the person reads that
-// something failed.
+// something failed. The terminal learns of it after the event is durable.
 func TestRefusalWithoutALog(t *testing.T) {
 	tb := newTestbed(t)
 	a := tb.begin(t)
@@ -186,7 +186,85 @@ func TestRefusalWithoutALog(t *testing.T) {
 	if got := b.answer(t, form, "deny"); got.status != http.StatusServiceUnavailable {
 		t.Errorf("a refusal without a log: %d", got.status)
 	}
-	wantError(t, tb.poll(t, a, ""), "access_denied")
+	if got := b.answer(t, form, "continue"); got.status != http.StatusGone {
+		t.Errorf("an approval after the refusal: %d", got.status)
+	}
+	wantError(t, tb.poll(t, a, ""), "temporarily_unavailable")
+	tb.book.broken = false
+	for range 2 {
+		wantError(t, tb.poll(t, a, ""), "access_denied")
+	}
+	if n := tb.book.of("not mine"); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// Three wrong numbers without the log end the request, and the event follows.
+func TestWrongNumbersWithoutALog(t *testing.T) {
+	tb := newTestbed(t)
+	a := tb.begin(t)
+	b := &browser{tb: tb}
+	q := b.approve(t, a)
+	right := number(t, b.back(t, url.Values{"state": {q.Get("state")}, "code": {"the-code"}}))
+	wrong := "000000"
+	if right == wrong {
+		wrong = "000001"
+	}
+	tb.book.broken = true
+	for range 2 {
+		wantError(t, tb.poll(t, a, wrong), "authorization_pending")
+	}
+	for range 2 {
+		wantError(t, tb.poll(t, a, wrong), "temporarily_unavailable")
+	}
+	tb.book.broken = false
+	for range 2 {
+		wantError(t, tb.poll(t, a, right), "access_denied")
+	}
+	if n := tb.book.of("three wrong numbers"); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// A refused request of a terminal has a response in JSON, as OAuth requires.
+func TestTerminalsReadJSON(t *testing.T) {
+	tb := newTestbed(t)
+	form := url.Values{"client_id": {client}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}
+	for name, row := range map[string]struct {
+		method, query string
+		header        map[string]string
+		status        int
+	}{
+		"another host": {http.MethodPost, "", map[string]string{"Host": "evil.example"}, http.StatusMisdirectedRequest},
+		"an origin":    {http.MethodPost, "", map[string]string{"Origin": tb.web.URL}, http.StatusForbidden},
+		"a query":      {http.MethodPost, "?a=b", nil, http.StatusBadRequest},
+		"GET":          {http.MethodGet, "", nil, http.StatusMethodNotAllowed},
+		"PUT":          {http.MethodPut, "", nil, http.StatusMethodNotAllowed},
+		"another type": {http.MethodPost, "", map[string]string{"Content-Type": "application/json"}, http.StatusBadRequest},
+	} {
+		for _, path := range []string{device.AuthorizePath, device.TokenPath} {
+			got := tb.send(t, row.method, path+row.query, form, row.header)
+			if got.status != row.status || got.fields["error"] != "invalid_request" {
+				t.Errorf("%s at %s: %d %s", name, path, got.status, got.body)
+			}
+		}
+	}
+}
+
+// A broker that was restarted has no request of the terminal.
+func TestUnknownRequest(t *testing.T) {
+	a := newTestbed(t).begin(t)
+	tb := newTestbed(t)
+	got := tb.poll(t, a, "")
+	wantError(t, got, "expired_token")
+	if got.fields["unknown"] != true {
+		t.Errorf("the response is that of an expired request: %s", got.body)
+	}
+	b := tb.begin(t)
+	tb.clock.advance(11 * time.Minute)
+	if got := tb.poll(t, b, ""); got.fields["unknown"] != nil {
+		t.Errorf("an expired request is unknown: %s", got.body)
+	}
 }
 
 // The hosted UI returns an error: its text reaches page and terminal escaped.

@@ -118,14 +118,18 @@ func agent(r *http.Request) string {
 
 // route answers a request. It returns the status and the cause of a refusal.
 func (h *Handler) route(v *visit) (int, error) {
+	path := v.h.URL.Path
+	terminal := path == AuthorizePath || path == TokenPath
 	if err := h.guard(v); err != nil {
+		if terminal {
+			return h.oauth(v, err)
+		}
 		return h.problem(v, err)
 	}
-	path := v.h.URL.Path
 	switch {
-	case path == AuthorizePath || path == TokenPath:
+	case terminal:
 		if v.h.Method != http.MethodPost {
-			return h.problem(v, errMethod)
+			return h.oauth(v, errMethod)
 		}
 		if err := h.read(v); err != nil {
 			return h.oauth(v, err)
@@ -265,6 +269,7 @@ type oauthError struct {
 	Text         string `json:"error_description,omitempty"`
 	Confirmation string `json:"confirmation,omitempty"`
 	Tries        int    `json:"tries,omitempty"`
+	Unknown      bool   `json:"unknown,omitempty"`
 }
 
 // oauth writes an error to a terminal.
@@ -272,8 +277,11 @@ func (h *Handler) oauth(v *visit, err error) (int, error) {
 	e, status := (*Error)(nil), http.StatusBadRequest
 	switch {
 	case errors.As(err, &e):
-		return h.json(v, status, oauthError{e.Code, e.Text, e.Confirmation, e.Tries}), err
-	case errors.Is(err, errType), errors.Is(err, errBody):
+		return h.json(v, status, oauthError{e.Code, e.Text, e.Confirmation, e.Tries, e.Unknown}), err
+	case errors.Is(err, errHost), errors.Is(err, errOrigin), errors.Is(err, errMethod):
+		status = map[error]int{errHost: http.StatusMisdirectedRequest, errOrigin: http.StatusForbidden, errMethod: http.StatusMethodNotAllowed}[err]
+		return h.json(v, status, oauthError{Code: "invalid_request"}), err
+	case errors.Is(err, errType), errors.Is(err, errBody), errors.Is(err, errQuery):
 		return h.json(v, status, oauthError{Code: "invalid_request"}), err
 	case errors.Is(err, ErrNetwork):
 		return h.json(v, http.StatusForbidden, oauthError{Code: "access_denied", Text: "sign-in without a browser is not allowed from this network"}), err

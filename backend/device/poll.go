@@ -17,6 +17,8 @@ type Error struct {
 	// page, and "wrong" after a wrong one.
 	Confirmation string
 	Tries        int // numbers that may still be sent, with Confirmation
+	// Unknown means that the broker has no such request, as after a restart.
+	Unknown bool
 }
 
 func (e *Error) Error() string { return "device flow: " + e.Code }
@@ -51,15 +53,15 @@ func (b *Broker) Poll(ctx context.Context, p Poll) (string, error) {
 	var result error
 	refused := false
 	r, err := b.change(ctx, b.id(p.DeviceCode), func(r *Request) error {
-		before := r.State
+		before := r.Recorded
 		result = b.step(r, number)
-		refused = r.State == Refused && before != Refused
+		refused = r.Recorded && !before
 		return nil
 	})
 	switch {
 	case errors.Is(err, ErrUnknown):
 		// A restart of the broker loses requests: the terminal begins again.
-		return "", &Error{Code: "expired_token"}
+		return "", &Error{Code: "expired_token", Text: "the server does not know this request", Unknown: true}
 	case err != nil:
 		return "", err
 	}
@@ -79,6 +81,7 @@ func (b *Broker) step(r *Request, number string) error {
 	now := b.c.Now()
 	switch {
 	case r.State == Refused:
+		r.Recorded = r.Recorded || r.Reason == notMine || r.Reason == wrongNumbers
 		return &Error{Code: "access_denied", Text: r.Reason}
 	case r.State == Redeemed && now.Before(r.Handed.Add(repeat)) && b.confirmed(*r, number):
 		return nil
@@ -105,7 +108,7 @@ func (b *Broker) step(r *Request, number string) error {
 		return &Error{Code: "authorization_pending", Confirmation: ConfirmationRequired, Tries: maxWrong - r.Wrong}
 	}
 	if r.Wrong++; r.Wrong >= maxWrong {
-		r.State, r.Reason, r.Code = Refused, wrongNumbers, ""
+		r.State, r.Reason, r.Code, r.Recorded = Refused, wrongNumbers, "", true
 		return &Error{Code: "access_denied", Text: wrongNumbers}
 	}
 	return &Error{Code: "authorization_pending", Confirmation: ConfirmationWrong, Tries: maxWrong - r.Wrong}

@@ -48,6 +48,8 @@ type Request struct {
 	Handed  time.Time `json:"handed"`  // first delivery of the code
 	Session string    `json:"session"` // HMAC of the session's id
 	Reason  string    `json:"reason"`  // of a refusal
+	// Recorded means that the event of the refusal is durable, or about to be.
+	Recorded bool `json:"recorded"`
 }
 
 // Finished reports whether a request no longer counts as pending.

@@ -23,13 +23,13 @@ func (l *login) byDevice(ctx context.Context, conn connection) (session.Tokens, 
 	defer in.Close()
 	l.showDevice(in)
 	step, err := in.Wait(ctx)
-	for try := 1; err == nil && step.Kind == session.NeedNumber; try++ {
+	for err == nil && step.Kind == session.NeedNumber {
 		var number string
 		if number, err = l.prompt(ctx, "Number on the page: "); err != nil {
 			break
 		}
 		step, err = in.Number(ctx, number)
-		if errors.Is(err, session.ErrDeviceNumber) && try < 3 {
+		if errors.Is(err, session.ErrDeviceNumber) { // the server bounds the tries
 			fmt.Fprintln(l.Err, explain(err).line)
 			step, err = session.Step{Kind: session.NeedNumber}, nil
 		}

@@ -38,11 +38,15 @@ const (
 // server could not be reached.
 var (
 	ErrDenied  = errors.New("the sign-in was refused")
+	ErrNumbers = errors.New("the number was wrong too often")
 	ErrExpired = errors.New("the sign-in took too long")
+	ErrLost    = errors.New("the server does not know the sign-in")
 	ErrNumber  = errors.New("the page shows a number, which is required")
 	ErrWrong   = errors.New("the number is wrong")
 	ErrBusy    = errors.New("the server has too many pending sign-ins")
+	ErrDown    = errors.New("the server cannot continue a sign-in now")
 	ErrNetwork = errors.New("the server does not accept this sign-in from here")
+	ErrOrigin  = errors.New("the server has its pages at another address")
 	ErrGarbled = errors.New("the answer is not from a usher server")
 )
 
@@ -86,6 +90,9 @@ func (Grant) GoString() string { return "authorization code" }
 // SPEC: the server's codes are eight letters without vowels.
 var userCode = regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`)
 
+// numberShape matches the number of the page.
+var numberShape = regexp.MustCompile(`^[0-9]{6}$`)
+
 // answer has the fields of all responses.
 type answer struct {
 	DeviceCode  string `json:"device_code"`
@@ -101,6 +108,7 @@ type answer struct {
 	Error        string `json:"error"`
 	Confirmation string `json:"confirmation"`
 	Tries        int    `json:"tries"`
+	Unknown      bool   `json:"unknown"`
 }
 
 // Begin starts a sign-in at the server.
@@ -128,11 +136,16 @@ func Begin(ctx context.Context, c Config) (*Request, error) {
 	r.interval = max(leastPoll, time.Duration(a.Interval)*time.Second)
 	r.Expires = c.Now().Add(min(mostLife, time.Duration(a.Expires)*time.Second))
 	// The texts reach the screen and a QR code: they must be this server's.
-	if !userCode.MatchString(a.UserCode) || a.URI != c.Server+"/d" || a.DeviceCode == "" || a.Expires <= 0 ||
-		a.Complete != c.Server+"/d/"+strings.ReplaceAll(a.UserCode, "-", "") {
+	path := "/d/" + strings.ReplaceAll(a.UserCode, "-", "")
+	switch {
+	case !userCode.MatchString(a.UserCode) || a.DeviceCode == "" || a.Expires <= 0:
 		return nil, ErrGarbled
+	case a.URI == c.Server+"/d" && a.Complete == c.Server+path:
+		return r, nil
+	case strings.HasSuffix(a.URI, "/d") && a.Complete == strings.TrimSuffix(a.URI, "/d")+path:
+		return nil, ErrOrigin
 	}
-	return r, nil
+	return nil, ErrGarbled
 }
 
 // hostName returns the first label of a machine's name in the form that the
@@ -176,7 +189,7 @@ func (r *Request) Poll(ctx context.Context) (Grant, error) {
 			r.interval += slower
 		case a.Error == "authorization_pending" && a.Confirmation != "":
 			return Grant{}, ErrNumber
-		case a.Error == "authorization_pending", a.Error == "temporarily_unavailable":
+		case a.Error == "authorization_pending":
 		case a.Error != "":
 			return Grant{}, r.failure(a)
 		default:
@@ -186,8 +199,13 @@ func (r *Request) Poll(ctx context.Context) (Grant, error) {
 }
 
 // Confirm sends the number of the page. After ErrWrong it can be called again,
-// and the first result is the number of tries that are left.
+// and the first result is the number of tries that are left. A text without the
+// form of a number costs no try.
 func (r *Request) Confirm(ctx context.Context, number string) (Grant, int, error) {
+	// A request without a number is a poll, which the server can slow down.
+	if number = strings.Join(strings.Fields(number), ""); !numberShape.MatchString(number) {
+		return Grant{}, 0, ErrWrong
+	}
 	a, err := r.token(ctx, number)
 	for range 2 { // a lost response repeats within 30 s
 		if err == nil || ctx.Err() != nil || errors.Is(err, ErrGarbled) {
@@ -205,6 +223,8 @@ func (r *Request) Confirm(ctx context.Context, number string) (Grant, int, error
 		return Grant{}, 0, err
 	case a.Error == "authorization_pending" || a.Error == "invalid_request":
 		return Grant{}, a.Tries, ErrWrong
+	case a.Error == "access_denied": // "Not mine" is possible only before the number
+		return Grant{}, 0, ErrNumbers
 	case a.Error != "":
 		return Grant{}, 0, r.failure(a)
 	}
@@ -240,6 +260,9 @@ func (r *Request) failure(a answer) error {
 		}
 		return ErrDenied
 	case "expired_token", "invalid_grant":
+		if a.Unknown {
+			return ErrLost
+		}
 		return ErrExpired
 	case "temporarily_unavailable":
 		return ErrBusy
@@ -269,6 +292,9 @@ func (r *Request) post(ctx context.Context, path string, form url.Values) (answe
 	var a answer
 	if len(raw) > maxAnswer || json.Unmarshal(raw, &a) != nil || (a.Error == "") != (resp.StatusCode == http.StatusOK) {
 		return answer{}, ErrGarbled
+	}
+	if a.Error == "temporarily_unavailable" && resp.StatusCode == http.StatusServiceUnavailable {
+		return answer{}, ErrDown
 	}
 	return a, nil
 }

@@ -226,6 +226,7 @@ func TestOutcomes(t *testing.T) {
 		"refused":         {400, `{"error":"access_denied"}`, device.ErrDenied},
 		"expired":         {400, `{"error":"expired_token"}`, device.ErrExpired},
 		"unknown":         {400, `{"error":"invalid_grant"}`, device.ErrExpired},
+		"lost":            {400, `{"error":"expired_token","unknown":true}`, device.ErrLost},
 		"another error":   {400, `{"error":"\u001b[2J"}`, device.ErrGarbled},
 		"a login page":    {200, `<html>`, device.ErrGarbled},
 		"an empty object": {200, `{}`, device.ErrGarbled},
@@ -281,5 +282,68 @@ func TestCancelAndExpiry(t *testing.T) {
 	b.hook = func(int) { cancel() }
 	if _, err := r.Poll(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Ctrl-C: %v", err)
+	}
+}
+
+// The pages of a server have its public address. Another name of it is a fault of
+// the profile.
+func TestAnotherOrigin(t *testing.T) {
+	b := newBench(t)
+	b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+		_, _ = w.Write([]byte(`{"device_code":"d","user_code":"BCDF-GHJK","verification_uri":"https://u.example/d","verification_uri_complete":"https://u.example/d/BCDFGHJK","expires_in":600,"interval":5}`))
+		return true
+	}
+	if r, err := device.Begin(t.Context(), b.config()); r != nil || !errors.Is(err, device.ErrOrigin) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A text that is no number costs no request and no try: without a number the
+// request would be a poll.
+func TestNoNumber(t *testing.T) {
+	b := newBench(t)
+	r := b.begin()
+	number, _ := b.approve(r)
+	if _, err := r.Poll(t.Context()); !errors.Is(err, device.ErrNumber) {
+		t.Fatal(err)
+	}
+	sent := 0
+	b.before = func(http.ResponseWriter, *http.Request) bool { sent++; return false }
+	for _, text := range []string{"", " ", "12345", "1234567", "12345a", "١٢٣٤٥٦", "\x1b[A"} {
+		if _, _, err := r.Confirm(t.Context(), text); !errors.Is(err, device.ErrWrong) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if sent != 0 {
+		t.Errorf("%d requests", sent)
+	}
+	if g, _, err := r.Confirm(t.Context(), " "+number[:3]+" "+number[3:]+"\r"); err != nil || g.Code != "the-code" {
+		t.Errorf("the number: %v", err)
+	}
+}
+
+// Each end of the number's stage has its own error.
+func TestNumberOutcomes(t *testing.T) {
+	for name, row := range map[string]struct {
+		status int
+		body   string
+		want   error
+	}{
+		"three wrong":        {400, `{"error":"access_denied","error_description":"three wrong numbers"}`, device.ErrNumbers},
+		"expired":            {400, `{"error":"expired_token"}`, device.ErrExpired},
+		"a restarted server": {400, `{"error":"expired_token","unknown":true}`, device.ErrLost},
+		"no log":             {503, `{"error":"temporarily_unavailable"}`, device.ErrDown},
+		"too many":           {429, `{"error":"temporarily_unavailable"}`, device.ErrBusy},
+	} {
+		b := newBench(t)
+		r := b.begin()
+		b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(row.status)
+			_, _ = w.Write([]byte(row.body))
+			return true
+		}
+		if _, _, err := r.Confirm(t.Context(), "123456"); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

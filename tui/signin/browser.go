@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -68,13 +69,13 @@ func (p *Page) begin(w Way) tea.Cmd {
 	ctx, cancel := context.WithCancel(context.Background()) // the sign-in has its own limit
 	p.cancel, p.busy = cancel, true
 	gen := p.gen
-	return func() tea.Msg {
+	return tea.Batch(func() tea.Msg {
 		b, err := w.Begin(ctx, user)
 		if err != nil {
 			return begun{gen: gen, err: err}
 		}
 		return begun{gen, ctx, b, b.Show(), nil}
-	}
+	}, tea.Tick(slow, func(time.Time) tea.Msg { return waited{gen} }))
 }
 
 // begun shows the address and waits for the browser. A sign-in of a stage that
@@ -128,9 +129,11 @@ func (p *Page) company() (Way, bool) {
 // has colors.
 func (p *Page) deviceLines(w int) []string {
 	t := p.Env.Theme
-	code, x, open := p.qr(p.shown.QR), 2, "Open this address in any browser:"
+	code, x := p.qr(p.shown.QR), 2
+	open, enter := "Open this address in any browser:", "and enter this code there:"
 	if code != nil {
-		x, open = ansi.StringWidth(code[0])+4, "Scan this with your phone, or open this address in any browser:"
+		x = ansi.StringWidth(code[0]) + 4
+		open, enter = "Scan this with your phone, or open this address in any browser:", "The code, to enter or to compare:"
 	}
 	side := w - x - 1
 	var text []string
@@ -148,7 +151,7 @@ func (p *Page) deviceLines(w int) []string {
 		address = address[n:]
 	}
 	text = append(text, "")
-	add(t.Text, "and enter this code there:")
+	add(t.Text, enter)
 	text = append(text, "", t.Accent.Bold().Paint(safetext.Line(p.shown.Code)), "")
 	status := "Waiting for the browser, for 10 minutes at most."
 	if p.copied {
@@ -177,6 +180,14 @@ func (p *Page) browserLines(w int) []string {
 		for _, l := range format.Wrap(text, w-4) {
 			lines = append(lines, " "+paint(l))
 		}
+	}
+	if p.browser == nil {
+		status, style := "Contacting the server"+t.Glyphs.Ellipsis, t.Muted
+		if p.late {
+			status, style = "Waiting for "+safetext.Line(p.Server)+" to answer. esc stops it.", t.Warn
+		}
+		add(style.Paint, status)
+		return append(lines, "", " "+t.Keys(w-4, [2]string{"esc", "start over"}))
 	}
 	lines = append(lines, " "+t.Text.Bold().Paint("Sign in with your browser"), "")
 	if p.shown.Tunnel != "" {

@@ -22,9 +22,14 @@ type fakeBrowser struct {
 	err    error
 	closed int
 	ended  bool // its context ended first
+
+	numberErr error
 }
 
 func (b *fakeBrowser) Number(_ context.Context, number string) (session.Step, error) {
+	if b.numberErr != nil {
+		return session.Step{}, b.numberErr
+	}
 	if number != "123456" {
 		return session.Step{}, session.ErrDeviceNumber
 	}
@@ -78,7 +83,7 @@ func TestBrowser(t *testing.T) {
 	p, user := browserPage(t, b, nil)
 	typed(p, "ada")
 	cmd := choose(t, p)
-	cmd = p.Handle(cmd())
+	cmd = p.Handle(run(cmd))
 	screen := ansi.Strip(p.View(80, 23))
 	var joined strings.Builder
 	for line := range strings.Lines(screen) {
@@ -110,7 +115,7 @@ func TestBrowserIsLeft(t *testing.T) {
 		b := &fakeBrowser{shown: signin.Shown{Address: address}}
 		p, _ := browserPage(t, b, nil)
 		cmd := choose(t, p)
-		msg := cmd()
+		msg := run(cmd)
 		if early {
 			p.Key(tuitest.Key("esc"))
 			cmd = p.Handle(msg)
@@ -132,12 +137,12 @@ func TestBrowserIsLeft(t *testing.T) {
 
 func TestBrowserFails(t *testing.T) {
 	p, _ := browserPage(t, &fakeBrowser{err: session.ErrBrowserTime}, nil)
-	p.Handle(p.Handle(choose(t, p)())())
+	p.Handle(p.Handle(run(choose(t, p)))())
 	if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, "did not come back within 5 minutes") || !strings.Contains(s, "Password") {
 		t.Errorf("the frame:\n%s", s)
 	}
 	p, _ = browserPage(t, nil, nil)
-	p.Handle(choose(t, p)())
+	p.Handle(run(choose(t, p)))
 	if s := ansi.Strip(p.View(80, 23)); !strings.Contains(s, "Password") || strings.Contains(s, "Waiting for the browser") {
 		t.Errorf("the frame:\n%s", s)
 	}
@@ -153,8 +158,21 @@ func TestDemoAccountOfTheCompany(t *testing.T) {
 	if cmd == nil {
 		t.Fatal("nothing was sent")
 	}
-	p.Handle(cmd())
+	p.Handle(run(cmd))
 	if *user != "barbara" || !strings.Contains(ansi.Strip(p.View(80, 23)), "Waiting for the browser") {
 		t.Errorf("user %q:\n%s", *user, ansi.Strip(p.View(80, 23)))
 	}
+}
+
+// Before the server has answered, the page shows no address to copy, and after
+// three seconds the name of the server.
+func TestBrowserBegins(t *testing.T) {
+	p, _ := browserPage(t, otherDevice(), nil)
+	choose(t, p)
+	wants(t, p, "Contacting the server", "esc start over")
+	if s := ansi.Strip(p.View(80, 23)); strings.Contains(s, "copy") || strings.Contains(s, "minutes") {
+		t.Errorf("an address before the answer:\n%s", s)
+	}
+	p.Handle(signin.Waited(p))
+	wants(t, p, "to answer. esc stops it.")
 }

@@ -34,7 +34,7 @@ func wants(t *testing.T, p *signin.Page, texts ...string) {
 // waitFor chooses the row and returns the command that waits for the browser.
 func waitFor(t *testing.T, p *signin.Page) tea.Cmd {
 	t.Helper()
-	wait := p.Handle(choose(t, p)())
+	wait := p.Handle(run(choose(t, p)))
 	if wait == nil {
 		t.Fatalf("nothing waits for the browser:\n%s", ansi.Strip(p.View(80, 23)))
 	}
@@ -79,9 +79,27 @@ func TestEscOnTheNumber(t *testing.T) {
 	}
 }
 
+// After a trouble of the server the number can be sent again.
+func TestNumberAgain(t *testing.T) {
+	b := otherDevice()
+	p, _ := browserPage(t, b, nil)
+	p.Handle(waitFor(t, p)())
+	b.numberErr = session.ErrDeviceDown
+	typed(p, "12345")
+	p.Handle(run(p.Key(tuitest.Key("6"))))
+	wants(t, p, "The server cannot continue this sign-in now.", "Enter the number on the page")
+	b.numberErr = session.ErrDeviceNumbers
+	typed(p, "12345")
+	p.Handle(run(p.Key(tuitest.Key("6"))))
+	wants(t, p, "The number was wrong three times", "Password")
+	if b.closed != 1 {
+		t.Errorf("closed %d times", b.closed)
+	}
+}
+
 // A failure leads back to the start, with its sentence.
 func TestDeviceFailures(t *testing.T) {
-	for _, err := range []error{session.ErrDeviceDenied, session.ErrDeviceTime, session.ErrDeviceNetwork, session.ErrGarbled} {
+	for _, err := range []error{session.ErrDeviceDenied, session.ErrDeviceTime, session.ErrDeviceNetwork, session.ErrDeviceLost, session.ErrDeviceOrigin, session.ErrGarbled} {
 		b := otherDevice()
 		b.step, b.err = session.Step{}, err
 		p, _ := browserPage(t, b, nil)

@@ -317,7 +317,7 @@ func (p *Page) refused(m stepped) tea.Cmd {
 	for _, repeatable := range []error{session.ErrCode, session.ErrPasswordRules, session.ErrEmail, session.ErrAttributes} {
 		again = again || p.flow != nil && errors.Is(m.err, repeatable)
 	}
-	again = again || p.stage == askNumber && errors.Is(m.err, session.ErrDeviceNumber)
+	again = again || p.stage == askNumber && (errors.Is(m.err, session.ErrDeviceNumber) || errors.Is(m.err, session.ErrDeviceDown))
 	p.code.Set("")
 	switch {
 	case errors.Is(m.err, session.ErrPasswordReset):
