@@ -148,11 +148,13 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 	return err
 }
 
-// readerRole is the role of Options.ReaderRole. Its own policy reads all buckets.
+// readerRole is the role of Options.ReaderRole. Its own policy reads all buckets,
+// and decrypts with the KMS keys whose ids begin with "reader-".
 const (
 	readerRole   = "arn:aws:iam::111122223333:role/usher-reader"
-	readerPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:ListBucket"],"Resource":"*"}]}`
-	noStorage    = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`
+	readerPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:ListBucket"],"Resource":"*"},` +
+		`{"Effect":"Allow","Action":"kms:Decrypt","Resource":"arn:aws:kms:*:*:key/reader-*"}]}`
+	noStorage = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`
 )
 
 // startSTS serves AssumeRole for the backend's key. The S3 server accepts the

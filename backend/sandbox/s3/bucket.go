@@ -15,7 +15,8 @@ type bucket struct {
 	name    string
 	created time.Time
 	objects index
-	tags    []tag // guarded by the server's lock
+	tags    []tag      // guarded by the server's lock
+	rule    encryption // of writes that name none; guarded by the server's lock
 }
 
 // store puts o into the index in place of any earlier object. The caller holds

@@ -99,7 +99,8 @@ func bucketSubresources() []subresource {
 		{"acl", "ACL", map[string]operation{http.MethodGet: (*request).getACL, http.MethodPut: (*request).putACL}},
 		{"analytics", "ANALYTICS", listed("ListBucketAnalyticsConfigurationResult")},
 		{"cors", "CORS", absent("NoSuchCORSConfiguration", "The CORS configuration does not exist")},
-		{"encryption", "ENCRYPTION", fixed(writeEncryptionRule)},
+		{"encryption", "ENCRYPTION", map[string]operation{http.MethodGet: (*request).getEncryption,
+			http.MethodPut: (*request).putEncryption, http.MethodDelete: (*request).deleteEncryption}},
 		{"intelligent-tiering", "INTELLIGENT_TIERING", listed("ListBucketIntelligentTieringConfigurationsResult")},
 		{"inventory", "INVENTORY", listed("ListInventoryConfigurationsResult")},
 		{"lifecycle", "LIFECYCLE", absent("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")},
@@ -190,17 +191,6 @@ func (q *request) putVersioning() error {
 		return err
 	}
 	return fail("NotImplemented", "The demo's storage stores no versions, so versioning can be neither enabled nor suspended.")
-}
-
-func writeEncryptionRule(x *xmlDoc) {
-	x.start("ServerSideEncryptionConfiguration", namespace)
-	x.open("Rule")
-	x.open("ApplyServerSideEncryptionByDefault")
-	x.el("SSEAlgorithm", sseS3)
-	x.end("ApplyServerSideEncryptionByDefault")
-	x.bool("BucketKeyEnabled", false)
-	x.end("Rule")
-	x.end("ServerSideEncryptionConfiguration")
 }
 
 func writeOwnership(x *xmlDoc) {

@@ -51,9 +51,8 @@ func overrides() [6][2]string {
 	}
 }
 
-// getObject is GetObject and HeadObject.
-// openReadable is open for a request with the right customer key, if the object
-// needs one. The caller releases the content.
+// openReadable is open for a request with the right customer key and the right to
+// decrypt, if the object needs one. The caller releases the content.
 func (q *request) openReadable() (*object, error) {
 	o, err := q.open()
 	if err != nil {
@@ -64,9 +63,14 @@ func (q *request) openReadable() (*object, error) {
 		release(o.content)
 		return nil, err
 	}
+	if err := q.checkKMS(o.encryption()); err != nil {
+		release(o.content)
+		return nil, err
+	}
 	return o, nil
 }
 
+// getObject is GetObject and HeadObject.
 func (q *request) getObject() error {
 	o, err := q.openReadable()
 	if err != nil {

@@ -106,23 +106,16 @@ func (q *request) writeEncryption() (encryption, error) {
 		return e, err
 	}
 	method, keyID := h.Get(sseHeader), h.Get(sseHeader+"-aws-kms-key-id")
+	if method == "" && e.customer.fingerprint == "" {
+		return q.defaultEncryption(keyID)
+	}
 	switch method {
 	case "", sseS3:
 		if keyID != "" {
-			return e, invalidArgument("Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms", sseHeader, method)
+			return e, invalidArgument(keyWithoutHeader, sseHeader, method)
 		}
 	case "aws:kms", "aws:kms:dsse":
-		e.kms, e.keyID = method, keyID
-		if keyID == "" { // S3 uses the account's own key for S3
-			e.keyID = "alias/aws/s3"
-		}
-		if !strings.HasPrefix(e.keyID, "arn:") {
-			kind := "key/"
-			if strings.HasPrefix(e.keyID, "alias/") {
-				kind = ""
-			}
-			e.keyID = "arn:aws:kms:" + q.srv.verifier.region + ":" + account + ":" + kind + e.keyID
-		}
+		e.kms, e.keyID = method, q.keyARN(keyID)
 		e.bucketKey = strings.EqualFold(h.Get(sseHeader+"-bucket-key-enabled"), "true")
 	default:
 		return e, invalidArgument("The encryption method specified is not supported", sseHeader, method)

@@ -124,6 +124,46 @@ func TestKMSKeyIsStored(t *testing.T) {
 	}
 }
 
+// A bucket's encryption applies to writes that name none, until it is removed.
+func TestEncryptionOfBucket(t *testing.T) {
+	r := newRig(t)
+	box := aws.String("box")
+	rule := func(algorithm types.ServerSideEncryption, key *string) error {
+		_, err := r.client.PutBucketEncryption(t.Context(), &awss3.PutBucketEncryptionInput{
+			Bucket: box, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{
+				{ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: algorithm, KMSMasterKeyID: key}, BucketKeyEnabled: aws.Bool(true)},
+			}},
+		})
+		return err
+	}
+	if err := rule(types.ServerSideEncryptionAes256, aws.String("k")); err == nil {
+		t.Error("a KMS key with SSE-S3 is accepted")
+	}
+	if err := rule(types.ServerSideEncryptionAwsKms, aws.String("1234abcd")); err != nil {
+		t.Fatal(err)
+	}
+	const key = "arn:aws:kms:eu-central-1:000000000000:key/1234abcd"
+	got, err := r.client.GetBucketEncryption(t.Context(), &awss3.GetBucketEncryptionInput{Bucket: box})
+	if err != nil || aws.ToString(got.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != key {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	put, err := r.client.PutObject(t.Context(), input("inherits", nil))
+	if err != nil || aws.ToString(put.SSEKMSKeyId) != key || !aws.ToBool(put.BucketKeyEnabled) {
+		t.Errorf("%+v, %v", put, err)
+	}
+	put, err = r.client.PutObject(t.Context(), input("named", func(in *awss3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 }))
+	if err != nil || put.ServerSideEncryption != types.ServerSideEncryptionAes256 {
+		t.Errorf("%+v, %v", put, err)
+	}
+	if _, err := r.client.DeleteBucketEncryption(t.Context(), &awss3.DeleteBucketEncryptionInput{Bucket: box}); err != nil {
+		t.Fatal(err)
+	}
+	put, err = r.client.PutObject(t.Context(), input("after", nil))
+	if err != nil || put.ServerSideEncryption != types.ServerSideEncryptionAes256 {
+		t.Errorf("%+v, %v", put, err)
+	}
+}
+
 func hexOf(b []byte) string { return encryption{}.etag(b) }
 
 func TestCustomerKeyReadsItsObjectOnly(t *testing.T) {
