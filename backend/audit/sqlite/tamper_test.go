@@ -361,3 +361,15 @@ func waitFor(t *testing.T, ok func() bool) {
 		}
 	}
 }
+
+// Without a key the stored hashes show a changed record.
+func TestAChangedBlockIsFoundWithoutAKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	logWith(t, path, logged)
+	write(t, path, `UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'session-', 'another-') AS BLOB) WHERE seq = 300`,
+		`UPDATE events SET session = replace(session, 'session-', 'another-') WHERE seq = 300`)
+	r, err := VerifyFile(t.Context(), path, nil)
+	if err != nil || len(r.Faults) == 0 || r.Faults[0] != (Fault{Kind: FaultChanged, Seq: 257, Count: 256}) || r.Whole != 256 {
+		t.Errorf("%+v (%v)", r, err)
+	}
+}
