@@ -57,7 +57,7 @@ bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs ve
 	client/download/bench/bench.py $(BENCH)
 
 soak: ## The long versions: big objects, many kills
-	USHER_SOAK=1 $(GO) test -timeout 60m ./session/ ./backend/ ./client/download/ ./backend/audit/...
+	USHER_SOAK=1 $(GO) test -timeout 60m ./session/ ./backend/ ./backend/serve/ ./client/download/ ./backend/audit/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 
 lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy module

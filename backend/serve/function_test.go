@@ -34,6 +34,7 @@ type cloud struct {
 	tables *dynamotest.Server
 	config Config
 	loop   *Loopback
+	now    func() time.Time
 }
 
 const (
@@ -41,15 +42,18 @@ const (
 	testPassword = "Added1-for-a-test"
 )
 
-func newCloud(t testing.TB) *cloud {
+func newCloud(t testing.TB) *cloud { return newCloudAt(t, time.Now) }
+
+// newCloudAt has one clock for all machines.
+func newCloudAt(t testing.TB, now func() time.Time) *cloud {
 	t.Helper()
-	box, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), Now: time.Now, ReaderRole: true})
+	box, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), Now: now, ReaderRole: true, AccessTokenLife: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = box.Close() })
 	key, secret := box.Credentials()
-	c := &cloud{Sandbox: box, tables: dynamotest.New(t), config: Config{
+	c := &cloud{Sandbox: box, now: now, tables: dynamotest.NewAt(t, now), config: Config{
 		PublicURL: testOrigin, Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Audit: "dynamodb:log", Grants: "dynamodb:grants", State: "dynamodb:state",
 		S3: S3{ReaderRole: box.ReaderRole}, Unattended: true,
@@ -65,7 +69,7 @@ func newCloud(t testing.TB) *cloud {
 }
 
 func (c *cloud) deps(log io.Writer) Deps {
-	return Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewJSONHandler(log, nil)), Version: "1.2.3"}
+	return Deps{Now: c.now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewJSONHandler(log, nil)), Version: "1.2.3"}
 }
 
 // instance returns a function of a version after a cold start.
@@ -97,7 +101,7 @@ func (c *cloud) permit(t testing.TB, f *function, grants ...grant.Grant) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := time.Now()
+	at := c.now()
 	err = store.Apply(t.Context(), now.Version(), set, event.Event{ID: event.IDs(rand.Reader)(at), Time: at, Action: event.GrantsChanged, Outcome: event.Allowed})
 	if err != nil {
 		t.Fatal(err)
