@@ -106,7 +106,7 @@ type Sessions interface {
 	Recorded(ctx context.Context, session, action string) error
 }
 
-// Config holds the parts of the backend. Only Devices, Sessions, Scope, Observe, Editor,
+// Config holds the parts of the backend. Only Devices, Sessions, Scope, Ahead, Observe, Editor,
 // Reader, Places, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
@@ -118,6 +118,9 @@ type Config struct {
 	// Scope returns the context of one request, whose reads of the shared state are
 	// one call. nil: no shared state.
 	Scope func(context.Context) context.Context
+	// Ahead starts the reads of a request from a token that is not verified yet. It
+	// must not wait. nil: no reads start before the verification.
+	Ahead func(ctx context.Context, token string)
 	// Observe receives the verb, the code ("ok" or that of the error) and the
 	// duration of each request. nil: no metrics.
 	Observe  func(verb, code string, took time.Duration)

@@ -48,6 +48,9 @@ func (r *request) identify() error {
 	if !ok {
 		return fail(api.Unauthenticated, errors.New("authorization scheme"))
 	}
+	if r.b.c.Ahead != nil {
+		r.b.c.Ahead(r.ctx, token)
+	}
 	claims, err := r.b.c.Verifier.Verify(r.ctx, token)
 	if err != nil {
 		return identityFailure(err)

@@ -56,6 +56,15 @@ type Loopback struct {
 	DynamoDB    string            // endpoint; "" without tables
 	Regions     map[string]string // S3 endpoints by region; nil: S3 alone
 	Credentials aws.CredentialsProvider
+	// Wire wraps the connections for the calls of the server. nil: no wrapper.
+	Wire func(http.RoundTripper) http.RoundTripper
+}
+
+func (l *Loopback) wire() http.RoundTripper {
+	if l == nil || l.Wire == nil {
+		return nil // of http.Client: its default
+	}
+	return l.Wire(http.DefaultTransport)
 }
 
 // parts are the parts of a server that are kept during a reload.
@@ -91,7 +100,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.checker, err = newChecker(ctx, c, d, p.loop); err != nil {
 		return err
 	}
-	keys, err := identity.NewKeySet(p.checker.issuer, &http.Client{}, d.Now)
+	keys, err := identity.NewKeySet(p.checker.issuer, &http.Client{Transport: p.loop.wire()}, d.Now)
 	if err != nil {
 		return err
 	}
@@ -197,7 +206,11 @@ func awsConfig(ctx context.Context, c Config, loop *Loopback) (aws.Config, error
 	// The SDK refuses a plain *http.Client if AWS_CA_BUNDLE is set.
 	web := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 128 })
 	if loop != nil {
-		return aws.Config{Region: c.S3.Region, Credentials: loop.Credentials, HTTPClient: web}, nil
+		own := aws.Config{Region: c.S3.Region, Credentials: loop.Credentials, HTTPClient: web}
+		if wired := loop.wire(); wired != nil {
+			own.HTTPClient = &http.Client{Transport: wired}
+		}
+		return own, nil
 	}
 	sdk, err := config.LoadDefaultConfig(ctx, config.WithRegion(c.S3.Region), config.WithHTTPClient(web))
 	if err != nil {
@@ -316,10 +329,8 @@ func (p *parts) openTables(ctx context.Context, c Config, source identity.Source
 	}
 	p.shared, p.store, p.grants = s, s.log, s.grants
 	p.config.Editor = s.grants
-	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, func(ctx context.Context) context.Context {
-		s.grants.Warm()
-		return dynamo.Scope(ctx)
-	}
+	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, dynamo.Scope
+	p.config.Ahead = s.ahead
 	return audit.New(audit.Config{Store: s.log, Now: p.deps.Now, NewID: p.deps.NewID})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"usher/backend/api"
@@ -77,6 +78,25 @@ type shared struct {
 	sessions  *state.Sessions
 	cursors   *state.Cursors
 	id        string // of this instance
+	first     sync.Once
+}
+
+const aheadTime = 10 * time.Second
+
+// ahead starts the reads of the first request while the server fetches the keys
+// of the user pool. The token is not verified yet, so it causes reads of
+// DynamoDB only, and only once in the life of the server.
+func (s *shared) ahead(ctx context.Context, token string) {
+	s.first.Do(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aheadTime)
+		go func() {
+			defer cancel()
+			if session := identity.Unverified(token); session != "" {
+				s.directory.Ahead(ctx, session)
+			}
+			_, _ = s.grants.Current(ctx) // a failure occurs again in the request
+		}()
+	})
 }
 
 // newTables returns the client of the tables and a reader of them. It makes no

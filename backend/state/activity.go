@@ -39,6 +39,17 @@ func (a *activity) items() []dynamo.Item {
 	return []dynamo.Item{a.item(now), a.item(now - 1)}
 }
 
+// possible names the counts of all windows that items can name within a second.
+// Before the first response, the clock of DynamoDB is known to some seconds only.
+func (a *activity) possible() []dynamo.Item {
+	_, latest := a.c.Client.Time()
+	var all []dynamo.Item
+	for w := a.window() - 1; w <= latest.Unix()/int64(activeFor/time.Second); w++ {
+		all = append(all, a.item(w))
+	}
+	return all
+}
+
 // releaseAge returns the greatest age for releases at the larger of the counts.
 func (a *activity) releaseAge(found map[dynamo.Item]dynamo.Attributes, counts []dynamo.Item) time.Duration {
 	most := int64(0)

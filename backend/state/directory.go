@@ -8,6 +8,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -136,6 +137,12 @@ func (d *Directory) usable(a answer, c identity.Claims, maxAge time.Duration) bo
 	return !a.at.IsZero() && a.sub == c.Sub && !a.at.Before(a.dropped) && !a.ended.After(a.at) && d.age(a.at) <= maxAge
 }
 
+// Ahead reads the items of a check into the Scope of ctx. The check of the same
+// request then makes no call for them.
+func (d *Directory) Ahead(ctx context.Context, session string) {
+	_, _ = d.c.Reader.Read(ctx, append(d.people.possible(), d.c.item(session))...) // a failure occurs again in the check
+}
+
 // ForRelease returns a person's record for the signing of a URL. It uses no
 // answer older than the release age, and fails during an outage.
 func (d *Directory) ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error) {
@@ -250,12 +257,14 @@ func (d *Directory) ask(ctx context.Context, q question) (dynamo.Attributes, err
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	window := q.counted
+	// The session is counted while its answer is stored. The bound of questions
+	// holds without the count too.
+	window, counted := q.counted, make(chan error, 1)
 	if q.releasing && d.people.window() > window {
 		window = d.people.window()
-		if err := d.people.add(ctx, window); err != nil {
-			return nil, unavailable(err)
-		}
+		go func() { counted <- d.people.add(ctx, window) }()
+	} else {
+		counted <- nil
 	}
 	out, err := d.c.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(item.Table), Key: dynamo.Key(item.PK, item.SK), ReturnValues: types.ReturnValueAllNew,
@@ -269,10 +278,11 @@ func (d *Directory) ask(ctx context.Context, q question) (dynamo.Attributes, err
 			":email": dynamo.Text(profile.Email), ":window": dynamo.Number(window), ":ttl": dynamo.Number(latest.Add(answerKeep).Unix()),
 		},
 	})
+	uncounted := <-counted
 	if errors.Is(err, dynamo.ErrCondition) {
 		return nil, errOvertaken
 	}
-	if err != nil {
+	if err = cmp.Or(err, uncounted); err != nil {
 		return nil, unavailable(err)
 	}
 	return out.Attributes, nil

@@ -50,6 +50,8 @@ type FleetOptions struct {
 	Size int                          // number of servers
 	Seed uint64                       // of the choice of servers
 	Now  func(i int) func() time.Time // clock of server i; nil: the machine's
+	// Wire wraps the connections for the calls of server i; nil: no wrapper.
+	Wire func(i int, next http.RoundTripper) http.RoundTripper
 	// Apart gives each server a state of its own: a control for the tests.
 	Apart bool
 }
@@ -162,6 +164,15 @@ func (f *Fleet) loopback(tables string) *serve.Loopback {
 	}
 }
 
+// wired is loopback for server i.
+func (f *Fleet) wired(tables string, i int) *serve.Loopback {
+	l := f.loopback(tables)
+	if f.o.Wire != nil {
+		l.Wire = func(next http.RoundTripper) http.RoundTripper { return f.o.Wire(i, next) }
+	}
+	return l
+}
+
 // Add starts one more server.
 func (f *Fleet) Add() *Instance {
 	f.t.Helper()
@@ -174,7 +185,7 @@ func (f *Fleet) Add() *Instance {
 	f.mu.Lock()
 	n := len(f.all)
 	f.mu.Unlock()
-	s, err := serve.NewOn(f.t.Context(), f.config(listener.Addr().String(), n), f.deps(n), f.loopback(i.calls.URL), listener)
+	s, err := serve.NewOn(f.t.Context(), f.config(listener.Addr().String(), n), f.deps(n), f.wired(i.calls.URL, n), listener)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -50,8 +50,6 @@ type Store struct {
 	current dynamo.Item
 	loads   singleflight.Group
 
-	warming sync.Once
-
 	mu     sync.Mutex
 	loaded []version // the last versions, newest first
 
@@ -66,8 +64,6 @@ type version struct {
 // kept is the number of versions in memory: during a change, requests of both
 // are in progress.
 const kept = 2
-
-const warmTime = 10 * time.Second
 
 // New returns a store. It makes no call.
 func New(c Config) (*Store, error) {
@@ -100,22 +96,6 @@ func (s *Store) Current(ctx context.Context) (*grant.Set, error) {
 		return last, nil
 	}
 	return nil, fmt.Errorf("reading grants: %w", err)
-}
-
-// Warm loads the grants in the background, once in the life of the store. The
-// first request of a cold instance loads them while it fetches the keys of the
-// user pool, instead of afterwards.
-func (s *Store) Warm() {
-	if s.last() != nil {
-		return
-	}
-	s.warming.Do(func() {
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), warmTime)
-			defer cancel()
-			_, _ = s.Current(ctx) // a failure occurs again in the request
-		}()
-	})
 }
 
 // refuse stores a problem and logs it, once for each reason.

@@ -325,29 +325,3 @@ func TestLargestSet(t *testing.T) {
 	}
 	t.Logf("%d chunks", w.count("grants", "version#"+id))
 }
-
-// A cold store loads the grants once, before the first request needs them.
-func TestWarm(t *testing.T) {
-	w := newTable(t)
-	w.init()
-	s, err := dynamo.New(w.config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.server.Reset()
-	for range 3 {
-		s.Warm()
-	}
-	for end := time.Now().Add(30 * time.Second); w.server.Calls()["Query"] == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("nothing is loaded")
-		}
-	}
-	if _, err := s.Current(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	s.Warm()
-	if calls := w.server.Calls(); calls["Query"] != 1 || calls["BatchGetItem"] != 2 {
-		t.Errorf("%v", calls)
-	}
-}
