@@ -48,17 +48,22 @@ func checks() []string {
 // requires TOTP, one with short-lived tokens.
 func TestAmazonJavaScript(t *testing.T) {
 	t.Parallel()
-	verdicts := runJudge(t, map[string]pool{
+	judge(t, "judge.mjs", map[string]pool{
 		"sandbox": sandboxPool(t),
 		"plain":   startPool(t, cognito.Config{}),
 		"mfa":     startPool(t, cognito.Config{MFA: cognito.MFARequired}),
 		"brief":   startPool(t, cognito.Config{AccessTokenLife: time.Second}),
-	})
-	want := checks()
-	for _, v := range verdicts {
+	}, checks())
+}
+
+// judge runs a script against pools. The test fails if a check is missing in the
+// script or in want.
+func judge[P any](t *testing.T, script string, pools map[string]P, want []string) {
+	t.Helper()
+	for _, v := range runScript(t, script, pools) {
 		at := slices.Index(want, v.Check)
 		if at < 0 {
-			t.Errorf("judge.mjs has an unexpected or repeated check %q", v.Check)
+			t.Errorf("%s has an unexpected or repeated check %q", script, v.Check)
 			continue
 		}
 		want = slices.Delete(want, at, at+1)
@@ -79,7 +84,7 @@ func TestJudgeCanFail(t *testing.T) {
 	nobody := startPool(t, cognito.Config{})
 	nobody.Endpoint = "http://127.0.0.1:1" // a port that no unprivileged program can open
 	nobody.Issuer = nobody.Endpoint + "/" + poolID
-	verdicts := runJudge(t, map[string]pool{"sandbox": nobody, "plain": nobody, "mfa": nobody, "brief": nobody})
+	verdicts := runScript(t, "judge.mjs", map[string]pool{"sandbox": nobody, "plain": nobody, "mfa": nobody, "brief": nobody})
 	if len(verdicts) != len(checks()) {
 		t.Errorf("%d of %d checks ran", len(verdicts), len(checks()))
 	}
@@ -90,13 +95,14 @@ func TestJudgeCanFail(t *testing.T) {
 	}
 }
 
-// verdict is one output line of judge.mjs.
+// verdict is one output line of a judge's script.
 type verdict struct {
 	Check, Why string
 	OK         bool
 }
 
-func runJudge(t *testing.T, pools map[string]pool) []verdict {
+// runScript runs a judge's script in node and returns its verdicts.
+func runScript[P any](t *testing.T, script string, pools map[string]P) []verdict {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -108,13 +114,13 @@ func runJudge(t *testing.T, pools map[string]pool) []verdict {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "judge.mjs")
+	cmd := exec.CommandContext(ctx, node, script)
 	cmd.Stdin = bytes.NewReader(in) // not in arguments or environment, because it contains secrets
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		t.Errorf("judge.mjs: %v\n%s", err, errs.String())
+		t.Errorf("%s: %v\n%s", script, err, errs.String())
 	}
 	return lines[verdict](t, string(out))
 }
@@ -138,9 +144,9 @@ func sandboxPool(t *testing.T) pool {
 	return p
 }
 
-// startPool starts a pool with the rig's own people. c contains its settings other
-// than the defaults.
-func startPool(t *testing.T, c cognito.Config) pool {
+// serve starts a pool without people. c contains its settings other than the
+// defaults.
+func serve(t *testing.T, c cognito.Config) (pool, *cognito.Pool) {
 	t.Helper()
 	c.Region, c.PoolID, c.ClientID, c.Now, c.Rand = region, poolID, clientID, time.Now, rand.Reader
 	if c.OwnerKeys == nil {
@@ -155,18 +161,30 @@ func startPool(t *testing.T, c cognito.Config) pool {
 	if err := made.SetBaseURL(server.URL); err != nil {
 		t.Fatal(err)
 	}
-	p := pool{server.URL, made.Issuer(), poolID, clientID, map[string]sandbox.Person{}}
-	for _, person := range []sandbox.Person{
+	return pool{server.URL, made.Issuer(), poolID, clientID, map[string]sandbox.Person{}}, made
+}
+
+// startPool starts a pool with the rig's own people. c contains its settings other
+// than the defaults.
+func startPool(t *testing.T, c cognito.Config) pool {
+	t.Helper()
+	p, made := serve(t, c)
+	for _, u := range []cognito.User{
 		{Username: "ada", Groups: []string{"finance-team"}}, {Username: "grace"}, {Username: "dorothy"},
 		{Username: "alan", TOTPSecret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}, {Username: "edsger", Temporary: true},
 	} {
-		person.Password = "Rig1-" + rand.Text()[:12]
-		_, err := made.AddUser(cognito.User{Username: person.Username, Email: person.Username + "@example.com", Groups: person.Groups,
-			Password: person.Password, Temporary: person.Temporary, TOTPSecret: person.TOTPSecret})
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.People[person.Username] = person
+		u.Email = u.Username + "@example.com"
+		addPerson(t, made, &p, u)
 	}
 	return p
+}
+
+// addPerson adds an account with a random password.
+func addPerson(t *testing.T, made *cognito.Pool, p *pool, u cognito.User) {
+	t.Helper()
+	u.Password = "Rig1-" + rand.Text()[:12]
+	if _, err := made.AddUser(u); err != nil {
+		t.Fatal(err)
+	}
+	p.People[u.Username] = sandbox.Person{Username: u.Username, Groups: u.Groups, Password: u.Password, Temporary: u.Temporary, TOTPSecret: u.TOTPSecret}
 }
