@@ -73,43 +73,39 @@ func browserSandbox(t *testing.T) (box *sandbox.Sandbox, port int, signedOut str
 // pages and endpoints of the sandbox's pool.
 func TestOAuthClients(t *testing.T) {
 	t.Parallel()
-	chromium := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			chromium = path
-			break
-		}
-	}
-	if chromium == "" {
-		t.Fatal("the rig requires Chromium; on Debian: apt-get install chromium")
-	}
+	chromium := findChromium(t)
 	box, port, signedOut := browserSandbox(t)
 	people := map[string]sandbox.Person{}
 	for _, p := range box.People {
 		people[p.Username] = p
 	}
-	in, err := json.Marshal(map[string]any{
+	judged(t, "oauth.mjs", map[string]any{
 		"issuer": box.Issuer, "hosted_ui": box.HostedUI, "sso": box.SSOClientID, "provider": box.Provider, "people": people,
 		"callback": shape.Callback(port), "signed_out": signedOut, "chromium": chromium, "data": t.TempDir(),
-	})
+	}, oauthChecks())
+}
+
+// judged runs a program of checks, each of which must occur once and succeed.
+func judged(t *testing.T, program string, input any, want []string) {
+	t.Helper()
+	in, err := json.Marshal(input)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "oauth.mjs")
+	cmd := exec.CommandContext(ctx, "node", program)
 	cmd.Stdin = bytes.NewReader(in)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		t.Errorf("oauth.mjs: %v\n%s", err, errs.String())
+		t.Errorf("%s: %v\n%s", program, err, errs.String())
 	}
-	want := oauthChecks()
 	for _, v := range lines[verdict](t, string(out)) {
 		at := slices.Index(want, v.Check)
 		if at < 0 {
-			t.Errorf("oauth.mjs has an unexpected or repeated check %q", v.Check)
+			t.Errorf("%s has an unexpected or repeated check %q", program, v.Check)
 			continue
 		}
 		want = slices.Delete(want, at, at+1)
