@@ -67,39 +67,52 @@ type Terminal interface {
 	UserCode() string
 }
 
-// Approve plays the browser of a device sign-in: the page of the code, the hosted
-// UI, and the page of the number, which it returns.
+// Approval is the browser's half of a device sign-in.
+type Approval struct {
+	Number      string // on the last page
+	State, Code string // of the return from the hosted UI
+}
+
+// Approve plays the browser of a device sign-in, and returns the number of the
+// last page.
 func (d *Demo) Approve(ctx context.Context, in Terminal, username string) (string, error) {
+	a, err := d.Browse(ctx, in, username)
+	return a.Number, err
+}
+
+// Browse plays the browser of a device sign-in: the page of the code, the hosted
+// UI, and the page of the number.
+func (d *Demo) Browse(ctx context.Context, in Terminal, username string) (Approval, error) {
 	b, err := hostedtest.New()
 	if err != nil {
-		return "", err
+		return Approval{}, err
 	}
 	p, err := b.Visit(ctx, in.Address()+"/"+strings.ReplaceAll(in.UserCode(), "-", ""))
 	if err != nil {
-		return "", err
+		return Approval{}, err
 	}
 	if p, err = b.Submit(ctx, p, "answer", "continue"); err != nil {
-		return "", err
+		return Approval{}, err
 	}
 	link := refresh.FindStringSubmatch(p.Body)
 	if link == nil {
-		return "", fmt.Errorf("the page leads nowhere: %d %s", p.Status, p.Body)
+		return Approval{}, fmt.Errorf("the page leads nowhere: %d %s", p.Status, p.Body)
 	}
 	target, err := url.Parse(html.UnescapeString(link[1]))
 	if err != nil {
-		return "", err
+		return Approval{}, err
 	}
 	if p, err = b.SignIn(ctx, target.String(), username, d.passwordOf(username)); err != nil {
-		return "", err
+		return Approval{}, err
 	}
 	if strings.Contains(p.Body, `name="code"`) && p.URL.Path == "/login" {
 		if p, err = b.Submit(ctx, p, "code", d.Sandbox.CodeNow(username)); err != nil {
-			return "", err
+			return Approval{}, err
 		}
 	}
 	m := number.FindStringSubmatch(p.Body)
 	if m == nil {
-		return "", errors.New("no number on the page: " + p.Body)
+		return Approval{}, errors.New("no number on the page: " + p.Body)
 	}
-	return m[1] + m[2], nil
+	return Approval{Number: m[1] + m[2], State: p.URL.Query().Get("state"), Code: p.URL.Query().Get("code")}, nil
 }

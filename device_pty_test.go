@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+)
+
+// shown is a device sign-in on a screen.
+type shown struct{ address, code string }
+
+func (s shown) Address() string  { return s.address }
+func (s shown) UserCode() string { return s.code }
+
+var shownCode = regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`)
+
+// device waits for the code of a device sign-in with its QR code.
+func (s *terminal) device(w *demotest.Demo) shown {
+	s.t.Helper()
+	var code string
+	s.until("a code beside a QR code", func(screen string) bool {
+		code = shownCode.FindString(screen)
+		rows := 0
+		for line := range strings.Lines(screen) {
+			if strings.ContainsAny(line, "▀▄█") {
+				rows++
+			}
+		}
+		return code != "" && rows >= 13
+	})
+	return shown{w.Server + "/d", code}
+}
+
+// unwritten reports the secrets of a sign-in that are in the output or in a file
+// of the home. The user code, which the screen must show, is the control.
+func (s *terminal) unwritten(home string, in shown, a demotest.Approval) {
+	s.t.Helper()
+	s.raw.Lock()
+	sinks := map[string][]byte{"the screen": bytes.Clone(s.raw.b)}
+	s.raw.Unlock()
+	err := filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		sinks[path], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(sinks) < 2 || !bytes.Contains(sinks["the screen"], []byte(in.code)) {
+		s.t.Errorf("%d sinks; the screen has no user code", len(sinks))
+	}
+	for name, content := range sinks {
+		for secret, value := range map[string]string{"state": a.State, "authorization code": a.Code, "request": strings.Split(a.State, ".")[0]} {
+			if len(value) < 20 || bytes.Contains(content, []byte(value)) {
+				s.t.Errorf("%s has the %s, of %d bytes", name, secret, len(value))
+			}
+		}
+		if name != "the screen" && bytes.Contains(content, []byte(in.code)) {
+			s.t.Errorf("%s has the user code", name)
+		}
+	}
+}
+
+// With a browser on another device: the code beside its QR code, the number of
+// the page, and a folder, in a small terminal.
+func TestDeviceSignInOnTheScreen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a pty")
+	}
+	w := demotest.Start(t, demo.Options{})
+	s, downloads := open(t, w, 80, 24)
+	s.shows("Sign in", "Sign in with a browser on another device")
+	s.keys("tab", "tab", "tab", "enter")
+	in := s.device(w)
+	s.shows("Sign in on another device", "Waiting for the browser")
+	approved, err := w.Browse(t.Context(), in, "grace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.shows("Enter the number on the page")
+	s.keys(wrongNumber(approved.Number), "enter")
+	s.shows("That is not the number on the page.")
+	s.keys(approved.Number, "enter")
+	s.shows("● grace", "company-reports")
+	s.keys("enter")
+	s.shows("annual/")
+	s.keys("q")
+	s.unwritten(filepath.Dir(downloads), in, approved)
+}
+
+func wrongNumber(right string) string {
+	if right == "000000" {
+		return "000001"
+	}
+	return "000000"
+}
+
+// usher login --device: a wrong number, then the right one. The next usher login
+// takes the same way, and Ctrl-C stops it at the code and at the number.
+func TestDeviceLogin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a pty")
+	}
+	w := demotest.Start(t, demo.Options{})
+	s, downloads := open(t, w, 100, 40, "login", "--device")
+	in := s.device(w)
+	approved, err := w.Browse(t.Context(), in, "katherine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.shows("Number on the page:")
+	s.keys(wrongNumber(approved.Number), "enter")
+	s.shows("That is not the number on the page.")
+	s.keys(approved.Number, "enter")
+	s.shows("as katherine")
+	if code := s.quits(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	s.unwritten(filepath.Dir(downloads), in, approved)
+
+	again := func() *terminal {
+		cmd := exec.Command(s.cmd.Path, "login")
+		cmd.Dir, cmd.Env = s.cmd.Dir, s.cmd.Env
+		return start(t, cmd, 100, 40)
+	}
+	s2 := again()
+	s2.device(w)
+	s2.shows("Ctrl-C stops.")
+	s2.keys("ctrl+c")
+	if code := s2.quits(); code != 130 {
+		t.Errorf("Ctrl-C at the code: exit code %d\n%s", code, s2.text())
+	}
+	s3 := again()
+	if _, err := w.Browse(t.Context(), s3.device(w), "katherine"); err != nil {
+		t.Fatal(err)
+	}
+	s3.shows("Number on the page:")
+	s3.keys("ctrl+c")
+	if code := s3.quits(); code != 130 {
+		t.Errorf("Ctrl-C at the number: exit code %d\n%s", code, s3.text())
+	}
+}
