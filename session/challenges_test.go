@@ -211,6 +211,24 @@ func TestRememberedMachine(t *testing.T) {
 			}
 		})
 	}
+	// Without a session of the remembered machine, its secret is deleted here.
+	t.Run("forgotten after a sign-out", func(t *testing.T) {
+		r, box := fullRig(t, func(c *cognito.Config) { c.Devices = cognito.DevicesAlways })
+		tokens := r.remember(t, box, "mail")
+		s := r.open()
+		if err := s.Adopt(tokens); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(r.folders.State, "devices", "test.json")
+		for _, forget := range []bool{false, true} {
+			if err := s.SignOut(ctx, session.Ending{Forget: forget}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) != forget {
+				t.Errorf("forget %t: the file of the machine: %v", forget, err)
+			}
+		}
+	})
 	t.Run("unknown to the pool", func(t *testing.T) {
 		r, box := fullRig(t, func(c *cognito.Config) { c.Devices = cognito.DevicesAlways })
 		r.remember(t, box, "mail")

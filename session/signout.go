@@ -13,7 +13,8 @@ type Ending struct {
 	Tell func(ctx context.Context, token string) error
 	// Everywhere ends all sessions of the person. nil: this session alone.
 	Everywhere func(ctx context.Context, token string) error
-	// Forget also removes this machine from the remembered ones.
+	// Forget also removes this machine from the remembered ones. Without a session
+	// of a remembered machine it deletes the machine's secrets alone.
 	Forget bool
 }
 
@@ -23,6 +24,9 @@ type Ending struct {
 // tokens is not an error.
 func (s *Session) SignOut(ctx context.Context, e Ending) error {
 	if !s.store.exists() {
+		if e.Forget {
+			return s.machines.write(nil)
+		}
 		return nil
 	}
 	tokens, err := s.stored()
@@ -39,8 +43,13 @@ func (s *Session) SignOut(ctx context.Context, e Ending) error {
 	if err != nil {
 		return err
 	}
-	if e.Forget {
+	switch {
+	case e.Forget && tokens.DeviceKey != "":
 		s.machines.remove(tokens.DeviceKey)
+	case e.Forget: // of a browser's session, or of an unreadable one
+		if err := s.machines.write(nil); err != nil {
+			return err
+		}
 	}
 	if tokens.Refresh.IsZero() {
 		return nil
