@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -358,6 +359,19 @@ func TestIdleLock(t *testing.T) {
 		if locks != 1 {
 			t.Errorf("%d locks", locks)
 		}
+	})
+	// A sleep of the machine counts, also if a key is the first event after it.
+	var slept atomic.Int64
+	play(t, func(w *program) {
+		w.deps.IdleMinutes, w.deps.Now = 5, func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+		w.deps.Lock = func(context.Context) error { return nil }
+		w.deps.Start = tuitest.At("company-reports/")
+	}, func(t *testing.T, w *program) {
+		w.Wait(time.Minute)
+		slept.Store(int64(time.Hour))
+		w.Press("j")
+		w.Wait(30 * time.Second)
+		w.Want(t, "No key was pressed for 5 minutes")
 	})
 	play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/") }, func(t *testing.T, w *program) {
 		w.Wait(24 * time.Hour)

@@ -36,12 +36,13 @@ type state struct {
 	sub            string             // of the person whose browser state is kept
 	unfinishedReqs []download.Request // unfinished transfers of an earlier run, until the dialog about them closes
 	resume         dialog.Dialog      // that dialog
-	lastKey        time.Time          // of the last key press or sign-in, for the idle lock
+	lastBeat       time.Time
+	lastKey        time.Time // of the beat after the last key press or sign-in, for the idle lock
 }
 
 // Messages of the session.
 type (
-	beat struct{}
+	beat struct{ at time.Time }
 	// whoamiDone is the result of whoami; its strings are safe.
 	whoamiDone struct {
 		seq uint64
@@ -54,13 +55,13 @@ type (
 )
 
 func (m *Model) beat() tea.Cmd {
-	return tea.Tick(beatTime, func(time.Time) tea.Msg { return beat{} })
+	now := m.deps.Now
+	return tea.Tick(beatTime, func(time.Time) tea.Msg { return beat{now()} })
 }
 
 // keyPressed records a key press. The first one after an idle time calls whoami.
 func (m *Model) keyPressed() tea.Cmd {
 	var call bool
-	m.session.lastKey = m.deps.Now()
 	if m.session.activity, call = m.session.activity.key(m.session.phase); call {
 		return m.whoami()
 	}
@@ -102,7 +103,7 @@ func describe(w api.Whoami) pane.Me {
 func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 	switch msg := msg.(type) {
 	case beat:
-		if m.idleTooLong() {
+		if m.idleTooLong(msg.at) {
 			return tea.Batch(m.lock(), m.beat()), true
 		}
 		_, transfers := m.transfers.Active()
@@ -215,7 +216,7 @@ func (m *Model) startOver() tea.Cmd {
 // signedIn handles a completed sign-in. The first one opens the browser, a later
 // one returns to it.
 func (m *Model) signedIn() tea.Cmd {
-	m.session.activity, m.session.contact, m.session.lastKey = active, noCall, m.deps.Now()
+	m.session.activity, m.session.contact = active, noCall
 	m.session.phase = m.session.phase.after(signedIn)
 	if m.session.phase == checking { // the page stays hidden until the person is confirmed
 		return m.whoami()
@@ -287,13 +288,16 @@ func (m *Model) askSignIn(why string) tea.Cmd {
 
 // idleTooLong reports whether the browser was without a key press for the time
 // after which the organization requires the sign-in again. The wall clock counts:
-// the monotonic one stops while the machine sleeps.
-func (m *Model) idleTooLong() bool {
-	limit := time.Duration(m.deps.IdleMinutes) * time.Minute
-	if m.session.lastKey.IsZero() { // the first beat of a program that starts signed in
-		m.session.lastKey = m.deps.Now()
+// the monotonic one stops while the machine sleeps. A sleep as long as the limit
+// counts as idle, also if a key was pressed after it.
+func (m *Model) idleTooLong(now time.Time) bool {
+	now = now.Round(0) // without the monotonic clock
+	s, limit := &m.session, time.Duration(m.deps.IdleMinutes)*time.Minute
+	if s.lastBeat.IsZero() || s.activity == active && now.Sub(s.lastBeat) < limit {
+		s.lastKey = now
 	}
-	return limit > 0 && m.session.phase == open && m.deps.Now().Round(0).Sub(m.session.lastKey.Round(0)) >= limit
+	s.lastBeat = now
+	return limit > 0 && s.phase == open && now.Sub(s.lastKey) >= limit
 }
 
 // lock ends the session on this machine and at the server, and opens the sign-in
