@@ -61,7 +61,7 @@ type Grants interface {
 type Objects interface {
 	List(ctx context.Context, q object.ListQuery) (object.Page, error)
 	Head(ctx context.Context, bucket, key, event string) (object.Facts, error)
-	Explain(ctx context.Context, bucket, key, event string)
+	Explain(ctx context.Context, bucket, key, version, event string)
 }
 
 // Signer presigns the release of a receipt.
@@ -470,6 +470,6 @@ func (r *request) explain(person identity.Standing, items []api.CompleteItem) {
 		return
 	}
 	if left, err := r.reading.Prepare(r.ctx, []reader.Object{{Bucket: e.Bucket, Key: e.Key}}); err == nil && len(left) == 0 {
-		r.b.c.Objects.Explain(r.as(e.Bucket, e.Key), e.Bucket, e.Key, e.ID)
+		r.b.c.Objects.Explain(r.as(e.Bucket, e.Key), e.Bucket, e.Key, e.Version, e.ID)
 	}
 }

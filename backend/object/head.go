@@ -36,7 +36,7 @@ func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, err
 	header, f := s.head(ctx, bucket, key, 0)
 	switch {
 	case f != nil && f.Kind == ErrRefused:
-		if cause := s.read(ctx, bucket, key, event); cause != nil {
+		if cause := s.read(ctx, bucket, key, "", event); cause != nil {
 			f = cause
 		}
 		if f.Code == "AccessDenied" && s.absent(ctx, bucket, key, event) {
@@ -71,11 +71,11 @@ func (s *Store) absent(ctx context.Context, bucket, key, event string) bool {
 // Explain logs the cause of a failed download of this event. Only the client got
 // the storage's response, so Explain reads the first byte of the object again. It
 // reads at most one object of a bucket in 10 s.
-func (s *Store) Explain(ctx context.Context, bucket, key, event string) {
+func (s *Store) Explain(ctx context.Context, bucket, key, version, event string) {
 	if !s.causes.first(bucket, "read", explained) {
 		return
 	}
-	if f := s.read(ctx, bucket, key, event); f != nil {
+	if f := s.read(ctx, bucket, key, version, event); f != nil {
 		s.causes.failure(ctx, bucket, f)
 	}
 }
@@ -106,10 +106,13 @@ func (s *Store) head(ctx context.Context, bucket, key string, part int32) (http.
 // read reads the first byte of an object and returns the refusal, if any. The
 // response to HEAD has no body, and only a body contains the cause (for example a
 // missing kms:Decrypt).
-func (s *Store) read(ctx context.Context, bucket, key, event string) *Failure {
+func (s *Store) read(ctx context.Context, bucket, key, version, event string) *Failure {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	in := &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Range: aws.String("bytes=0-0")}
+	if version != "" { // another permission: s3:GetObjectVersion
+		in.VersionId = aws.String(version)
+	}
 	out, err := s.s3.GetObject(ctx, in, joined(event))
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, out.Body, 1)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"usher/backend/sandbox/iam"
 )
 
 type bucket struct {
@@ -17,6 +19,9 @@ type bucket struct {
 	objects index
 	tags    []tag      // guarded by the server's lock
 	rule    encryption // of writes that name none; guarded by the server's lock
+	foreign *ownership // nil: the bucket is account's
+
+	versioned bool
 }
 
 // store puts o into the index in place of any earlier object. The caller holds
@@ -179,6 +184,9 @@ func (q *request) deleteBucket() error {
 	if err != nil {
 		return err
 	}
+	if b.foreign != nil {
+		return fail("AccessDenied", "Access Denied")
+	}
 	if b.objects.n > 0 {
 		return fail("BucketNotEmpty", "The bucket you tried to delete is not empty", field{"BucketName", b.name})
 	}
@@ -191,6 +199,52 @@ func (q *request) deleteBucket() error {
 	delete(q.srv.buckets, b.name)
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// ownership is another account with its bucket policy.
+type ownership struct {
+	account string
+	policy  *iam.Policy
+}
+
+// GiveBucket makes a bucket another account's. Its bucket policy is a document
+// without Principal, and applies to each credential with policies of its own: such
+// a request needs both.
+//
+// SPEC: IAM user guide, "Cross-account policy evaluation logic".
+func (s *Server) GiveBucket(name, account string, policy *iam.Policy) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buckets[name]
+	if b == nil || account == "" || policy == nil {
+		return fmt.Errorf("giving bucket %q: a bucket, an account and a policy are required", name)
+	}
+	b.foreign = &ownership{account, policy}
+	return nil
+}
+
+// EnableVersions gives each object of a bucket a version id. Only the current
+// version is stored, as with a lifecycle rule that removes the others at once.
+func (s *Server) EnableVersions(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buckets[name]
+	if b == nil {
+		return fmt.Errorf("enabling versions: %w", noSuchBucket(name))
+	}
+	b.versioned = true
+	return nil
+}
+
+// owner returns the account that owns q's bucket, and its bucket policy if it is
+// another account's.
+func (q *request) owner() (string, *iam.Policy) {
+	q.srv.mu.RLock()
+	defer q.srv.mu.RUnlock()
+	if b, err := q.bucket(); err == nil && b.foreign != nil {
+		return b.foreign.account, b.foreign.policy
+	}
+	return account, nil
 }
 
 // HasBucket reports whether a bucket exists.
@@ -231,13 +285,21 @@ func (q *request) bucketLocation() error {
 	return q.sendXML(&x)
 }
 
-// bucketVersioning returns S3's document for a bucket that never had versions.
+// bucketVersioning returns S3's document, which is empty for a bucket that never
+// had versions.
 func (q *request) bucketVersioning() error {
-	if err := q.checkBucketExists(); err != nil {
+	q.srv.mu.RLock()
+	b, err := q.bucket()
+	versioned := err == nil && b.versioned
+	q.srv.mu.RUnlock()
+	if err != nil {
 		return err
 	}
 	var x xmlDoc
 	x.start("VersioningConfiguration", namespace)
+	if versioned {
+		x.el("Status", "Enabled")
+	}
 	x.end("VersioningConfiguration")
 	return q.sendXML(&x)
 }

@@ -15,9 +15,9 @@
 //     verified;
 //   - a large body is never kept in memory as a whole.
 //
-// There is one account, which owns every bucket. A credential may be marked
+// One account owns every bucket, except those of GiveBucket. A credential may be marked
 // ReadOnly. Buckets have S3's present defaults: private, encrypted by S3, with
-// no ACLs, no versions and no policy. Their configuration can be read as in S3,
+// no ACLs, no versions (except those of EnableVersions) and no policy. Their configuration can be read as in S3,
 // and changes of it are refused, except tags and encryption. Storage classes, tags, SSE-KMS and SSE-C are
 // stored with an object. Archived objects must be restored, which takes seconds
 // here. A property in a write is stored or refused, never ignored. ETags are

@@ -15,9 +15,6 @@ func (q *request) open() (*object, error) {
 			return nil, invalidArgument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", s)
 		}
 	}
-	if err := q.namedVersion(); err != nil {
-		return nil, err
-	}
 	q.srv.mu.RLock()
 	defer q.srv.mu.RUnlock()
 	b, err := q.bucket()
@@ -26,10 +23,29 @@ func (q *request) open() (*object, error) {
 	}
 	o := b.objects.get(q.target.key)
 	if o == nil {
+		if err := q.namedVersion(); err != nil {
+			return nil, err
+		}
 		return nil, noSuchKey(q.target.key)
+	}
+	if err := q.versionOf(b, o); err != nil {
+		return nil, err
 	}
 	retain(o.content)
 	return o, nil
+}
+
+// versionOf sets the version id of an object of a bucket with versions, and
+// refuses the name of another version.
+func (q *request) versionOf(b *bucket, o *object) error {
+	if !b.versioned {
+		return q.namedVersion()
+	}
+	if v := q.target.query; v.has("versionId") && v.get("versionId") != o.version() {
+		return fail("NoSuchVersion", "The specified version does not exist.", field{"Key", o.key}, field{"VersionId", v.get("versionId")})
+	}
+	q.w.Header().Set("x-amz-version-id", o.version())
+	return nil
 }
 
 // namedVersion refuses every version id except "null", the only version in a

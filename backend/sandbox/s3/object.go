@@ -82,6 +82,12 @@ func (o *object) etag() string {
 	return o.etagText
 }
 
+// version returns the version id of an object in a bucket with versions.
+func (o *object) version() string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", o.etag(), o.replaced, o.key))
+	return base64.RawURLEncoding.EncodeToString(h[:24])
+}
+
 // checksum returns the object's checksum. For generated content, the first call
 // computes the CRC64NVME of all bytes.
 func (o *object) checksum() (checksum, error) {

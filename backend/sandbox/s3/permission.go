@@ -2,6 +2,7 @@ package s3
 
 import (
 	"net/http"
+	"strings"
 
 	"usher/backend/sandbox/iam"
 )
@@ -41,12 +42,16 @@ func (q *request) listing() iam.Request {
 	return in
 }
 
-// permitted reports whether all policies of the signer allow a request.
+// permitted reports whether all policies of the signer allow a request, and for a
+// bucket of another account its policy too.
 func (q *request) permitted(in iam.Request) bool {
 	for _, p := range q.id4.policies {
 		if !p.Allows(in) {
 			return false
 		}
+	}
+	if _, shared := q.owner(); shared != nil && len(q.id4.policies) > 0 && strings.HasPrefix(in.Action, "s3:") {
+		return shared.Allows(in)
 	}
 	return true
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// account owns every bucket.
+// account owns every bucket that was not given away.
 const account = "000000000000"
 
 // storageClasses returns the storage classes of general purpose buckets.
@@ -217,10 +217,11 @@ func (o *object) encryption() encryption {
 	return o.details.encryption
 }
 
-// expectedOwner refuses a request that expects another owner than account.
+// expectedOwner refuses a request that expects another owner of the bucket.
 func (q *request) expectedOwner() error {
+	owner, _ := q.owner()
 	for _, name := range []string{"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"} {
-		if v := q.r.Header.Get(name); v != "" && v != account {
+		if v := q.r.Header.Get(name); v != "" && v != owner {
 			return fail("AccessDenied", "Access Denied")
 		}
 	}
