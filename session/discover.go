@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -278,10 +279,12 @@ func ServiceHost(p Profile) string {
 // is registered for the client.
 func LogoutURL(p Profile) string {
 	offer := p.Config.Offer()
-	if offer.HostedUI == "" || offer.Clients.SSO == "" {
+	// The cookie is the same for both clients of the pool's pages.
+	client := cmp.Or(offer.Clients.SSO, offer.Clients.Device)
+	if offer.HostedUI == "" || client == "" {
 		return ""
 	}
-	return offer.HostedUI + "/logout?" + url.Values{"client_id": {offer.Clients.SSO}, "logout_uri": {p.Server + shape.SignedOutPath}}.Encode()
+	return offer.HostedUI + "/logout?" + url.Values{"client_id": {client}, "logout_uri": {p.Server + shape.SignedOutPath}}.Encode()
 }
 
 // newHTTPClient returns a client for TLS 1.2 and later with the system's roots
