@@ -145,6 +145,14 @@ func (s *terminal) shows(texts ...string) {
 	}
 }
 
+// resize changes the screen before the program can draw for the new size.
+func (s *terminal) resize(columns, rows int) {
+	s.draw.Lock()
+	defer s.draw.Unlock()
+	s.screen.Resize(columns, rows)
+	_ = pty.Setsize(s.pty, &pty.Winsize{Rows: uint16(rows), Cols: uint16(columns)})
+}
+
 func (s *terminal) hides(texts ...string) {
 	s.t.Helper()
 	for _, text := range texts {
@@ -237,10 +245,7 @@ func TestMainJob(t *testing.T) {
 	s.shows("here")
 
 	for _, size := range [][2]int{{80, 24}, {200, 50}, {60, 15}, {120, 40}} {
-		_ = pty.Setsize(s.pty, &pty.Winsize{Rows: uint16(size[1]), Cols: uint16(size[0])})
-		s.draw.Lock()
-		s.screen.Resize(size[0], size[1])
-		s.draw.Unlock()
+		s.resize(size[0], size[1])
 		if size[0] < 72 {
 			s.shows("60x15")
 			continue

@@ -19,10 +19,10 @@ func TestRefusalsOfManyPeopleAreRecorded(t *testing.T) {
 	var log backend.Log
 	_, b := rebuilt(t, w, time.Now, func(c *backend.Config) { log = c.Audit })
 	const people = 2*audit.MaxTimes + 50
-	ids := event.IDs(noise{})
+	ids, now := event.IDs(noise{}), time.Now()
 	var held []event.Event
 	for i := range people {
-		at := time.Now().Add(-time.Duration(i) * time.Millisecond)
+		at := now.Add(-time.Duration(i) * time.Millisecond)
 		held = append(held, event.Event{ID: ids(at), Time: at, User: event.User{Sub: fmt.Sprintf("sub-%d", i)}, Action: event.Suppressed, Outcome: event.Denied, Count: i + 1})
 	}
 	b.Hold(held)
