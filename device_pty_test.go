@@ -12,6 +12,7 @@ import (
 
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
+	"usher/backend/sandbox/cognito/hosted/hostedtest"
 )
 
 // shown is a device sign-in on a screen.
@@ -106,7 +107,8 @@ func wrongNumber(right string) string {
 }
 
 // usher login --device: a wrong number, then the right one. The next usher login
-// takes the same way, and Ctrl-C stops it at the code and at the number.
+// takes the same way, and Ctrl-C stops it at the code and at the number. logout --everywhere ends the browser's
+// sign-in too.
 func TestDeviceLogin(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a pty")
@@ -148,5 +150,21 @@ func TestDeviceLogin(t *testing.T) {
 	s3.keys("ctrl+c")
 	if code := s3.quits(); code != 130 {
 		t.Errorf("Ctrl-C at the number: exit code %d\n%s", code, s3.text())
+	}
+
+	// The browser's own sign-in ends too: the address is printed.
+	cmd := exec.Command(s.cmd.Path, "logout", "--everywhere")
+	cmd.Dir, cmd.Env = s.cmd.Dir, s.cmd.Env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("logout: %v\n%s", err, out)
+	}
+	address := regexp.MustCompile(`http\S+/logout\?\S+`).FindString(string(out))
+	b, err := hostedtest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := b.Visit(t.Context(), address); err != nil || !strings.Contains(p.Body, "You are signed out") {
+		t.Errorf("%q leads to %d %s, %v\n%s", address, p.Status, p.Body, err, out)
 	}
 }
