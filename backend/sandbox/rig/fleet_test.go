@@ -13,6 +13,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -56,6 +58,7 @@ type fleet struct {
 	tables    *dynamotest.Server
 	proxy     *proxy
 	env       []string
+	apart     bool // each instance has a state table of its own
 	grants    *grantdynamo.Store
 	log       *auditdynamo.Store
 	granting  sync.Mutex // changes of the grants, one at a time
@@ -67,15 +70,16 @@ type fleet struct {
 // of Lambda.
 type instance struct {
 	f   *fleet
+	n   int
 	mu  sync.Mutex
 	cmd *exec.Cmd
 	url string
 	log lockedBuffer
 }
 
-func startFleet(t *testing.T, n int) *fleet {
+func startFleet(t *testing.T, n int, apart bool) *fleet {
 	t.Helper()
-	f := &fleet{t: t, tables: dynamotest.New(t)}
+	f := &fleet{t: t, apart: apart, tables: dynamotest.New(t)}
 	authority := newAuthority(t)
 	var via string
 	f.proxy, via = newProxy(t)
@@ -116,12 +120,12 @@ func startFleet(t *testing.T, n int) *fleet {
 		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "HTTPS_PROXY=" + via, "SSL_CERT_FILE=" + authority.file, "AWS_REGION=" + region,
 		"AWS_ACCESS_KEY_ID=" + keys.key, "AWS_SECRET_ACCESS_KEY=" + keys.secret, "AWS_LAMBDA_FUNCTION_TIMEOUT=30",
 		"USHER_PUBLIC_URL=https://" + filesHost, "USHER_USER_POOL_ID=" + fleetPool, "USHER_CLIENT_ID=" + fleetClient,
-		"USHER_AUDIT=dynamodb:log", "USHER_GRANTS=dynamodb:grants", "USHER_STATE=dynamodb:state",
+		"USHER_AUDIT=dynamodb:log", "USHER_GRANTS=dynamodb:grants",
 		"USHER_S3_READER_ROLE=" + fleetRole, "USHER_S3_PATH_STYLE=true",
 	}
-	f.createTables()
-	for range n {
-		i := &instance{f: f}
+	f.createTables(n)
+	for number := range n {
+		i := &instance{f: f, n: number}
 		i.start()
 		t.Cleanup(i.stop)
 		f.instances = append(f.instances, i)
@@ -146,10 +150,24 @@ func (f *fleet) direct() string {
 	return server.URL
 }
 
-func (f *fleet) createTables() {
+// stateTable returns the table of an instance's state.
+func (f *fleet) stateTable(n int) string {
+	if f.apart {
+		return "state-" + strconv.Itoa(n)
+	}
+	return "state"
+}
+
+func (f *fleet) createTables(instances int) {
 	t := f.t
 	client := f.tables.Client(t)
-	for _, name := range []string{"log", dynamo.IndexTable("log"), "grants", "state"} {
+	names := []string{"log", dynamo.IndexTable("log"), "grants"}
+	for n := range instances {
+		if name := f.stateTable(n); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
 		must(t, client.CreateTable(t.Context(), name))
 	}
 	reader, err := dynamo.NewReader(client, time.Now)
@@ -207,7 +225,8 @@ func (i *instance) start() {
 	address := unusedPort(t)
 	args := []string{"--runtime-interface-emulator-address", address, "--runtime-api-address", unusedPort(t), tool(t, "USHER_RIG_LAMBDA")}
 	i.cmd = exec.Command(tool(t, "USHER_RIG_RIE"), args...)
-	i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = i.f.env, &i.log, &i.log
+	i.cmd.Env = append(slices.Clone(i.f.env), "USHER_STATE=dynamodb:"+i.f.stateTable(i.n))
+	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	must(t, i.cmd.Start())
 	i.url = "http://" + address + "/2015-03-31/functions/function/invocations"

@@ -29,11 +29,12 @@ const after = 5 * time.Second
 // TestAmazonLambda plays the function of the released build on 8 instances, with
 // requests dealt at random.
 func TestAmazonLambda(t *testing.T) {
-	f := startFleet(t, 8)
+	f := startFleet(t, 8, false)
 	t.Run("revocation", f.revocations)
 	t.Run("kills", f.kills)
 	t.Run("egress", f.egress)
 	t.Run("starts", f.starts)
+	t.Run("sessions", f.sessions)
 	t.Run("size", f.size)
 	if t.Failed() {
 		for n, i := range f.instances {
@@ -180,18 +181,24 @@ func (f *fleet) egress(t *testing.T) {
 	}
 }
 
-// starts counts the events of the function's start: one for all instances.
-func (f *fleet) starts(t *testing.T) {
-	var starts []event.Event
+// recorded returns the events of an action when there are at least some.
+func (f *fleet) recorded(t *testing.T, least int, terms ...event.Term) (events []event.Event) {
+	t.Helper()
 	indexer := auditdynamo.NewIndexer(f.log)
-	for end := time.Now().Add(waitLimit); len(starts) == 0 && time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(waitLimit); len(events) < least && time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		if _, err := indexer.Step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		found, err := f.log.Query(t.Context(), event.Filter{Terms: []event.Term{{Field: event.ByAction, Value: event.ServiceStart}}}, audit.Page{Limit: 10})
+		found, err := f.log.Query(t.Context(), event.Filter{Terms: terms}, audit.Page{Limit: 10})
 		must(t, err)
-		starts = found.Events
+		events = found.Events
 	}
+	return events
+}
+
+// starts counts the events of the function's start: one for all instances.
+func (f *fleet) starts(t *testing.T) {
+	starts := f.recorded(t, 1, event.Term{Field: event.ByAction, Value: event.ServiceStart})
 	if len(starts) != 1 {
 		t.Errorf("%d events of a start for one version: %+v", len(starts), starts)
 	}
