@@ -3,6 +3,8 @@ package tui_test
 import (
 	"context"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,10 +197,13 @@ func hostile(w *program) {
 
 func TestScreens(t *testing.T) {
 	small := tuitest.Size{Name: "60x15", W: 60, H: 15, Profile: colorprofile.TrueColor}
-	for _, sc := range append(scenes(), queueScenes()...) {
+	for _, sc := range slices.Concat(scenes(), signInScenes(), queueScenes()) {
 		sizes := tuitest.Sizes()
 		if sc.name == "running" || sc.name == "browser" {
 			sizes = append(sizes, small) // all other screens are equal there
+		}
+		if strings.HasPrefix(sc.name, "sign-in-attributes") {
+			sizes = append(sizes, tuitest.Size{Name: "72x18", W: 72, H: 18, Profile: colorprofile.TrueColor})
 		}
 		goldens.Each(t, sc.name, sizes, func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
 			w := newProgram(sc.change)

@@ -3,6 +3,7 @@ package signin
 import (
 	"fmt"
 	"image/color"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -55,25 +56,34 @@ func (p *Page) View(w, h int) string {
 	return strings.Join(out, "\n")
 }
 
-// form draws the fields of a stage. Each line has one cell for the cursor symbol.
+// form draws the fields of a stage in h lines if possible. Each line has one cell
+// for the cursor symbol. In a low window the fields have no line below, and then
+// only the fields around the focus are shown: status and keys always are.
 func (p *Page) form(h int) []string {
 	t := p.Env.Theme
-	lines := p.header(blockW - 2)
-	head := func(s string) { lines = append(lines, " "+t.Text.Bold().Paint(s), "") }
 	title, note := p.heading()
-	head(title)
+	head := append(p.header(blockW-2), " "+t.Text.Bold().Paint(title), "")
+	var below []string
 	if note != "" {
 		for _, l := range format.Wrap(note, blockW-4) {
-			lines = append(lines, " "+t.Muted.Paint(l))
+			below = append(below, " "+t.Muted.Paint(l))
 		}
-		lines = append(lines, "")
+		below = append(below, "")
 	}
+	var fields []string
 	for i, f := range p.fields() {
-		lines = append(lines, p.row(i, f)...)
+		fields = append(fields, p.row(i, f)...)
 	}
-	lines = append(lines, p.rowLines()...)
-	lines = append(lines, p.statusLines(blockW-4)...)
-	lines = append(lines, " "+p.keys(blockW-2))
+	tail := append(p.rowLines(), p.statusLines(blockW-4)...)
+	tail = append(tail, " "+p.keys(blockW-2))
+	if room := h - len(head) - len(tail); len(below)+len(fields) > room {
+		fields = p.lowFields()
+		if len(below)+len(fields) > room {
+			below = nil
+		}
+		fields = around(fields, p.focus, max(1, room))
+	}
+	lines := slices.Concat(head, below, fields, tail)
 	if p.stage == askPassword {
 		lines = append(lines, p.footer(h-len(lines))...)
 	}
@@ -81,6 +91,24 @@ func (p *Page) form(h int) []string {
 		lines = append(lines, "", " "+p.demoHint())
 	}
 	return lines
+}
+
+// lowFields draws the fields without the lines below them.
+func (p *Page) lowFields() []string {
+	var lines []string
+	for i, f := range p.fields() {
+		lines = append(lines, p.row(i, f)[0])
+	}
+	return lines
+}
+
+// around returns at most n lines, with the line at among them.
+func around(lines []string, at, n int) []string {
+	if len(lines) <= n {
+		return lines
+	}
+	from := min(max(at-n/2, 0), len(lines)-n)
+	return lines[from : from+n]
 }
 
 // heading returns the title of a stage, and a note below it.
@@ -169,7 +197,7 @@ func (p *Page) row(i int, f field) []string {
 func (p *Page) labelW() int {
 	w := labelW
 	for _, f := range p.fields() {
-		w = max(w, min(format.Width(f.label)+2, 30))
+		w = max(w, min(format.Width(f.label)+2, 34))
 	}
 	return w
 }
@@ -238,6 +266,8 @@ func (p *Page) keys(w int) string {
 		pairs = append(pairs, [2]string{p.Env.Theme.Glyphs.Down, "account"}, [2]string{"ctrl+c", "quit"})
 	case p.stage == askPassword:
 		pairs = append(pairs, [2]string{"ctrl+c", "quit"})
+	case p.stage == askRemember:
+		pairs = append(pairs, [2]string{"esc", "no"})
 	default:
 		pairs = append(pairs, [2]string{"esc", "start over"})
 	}

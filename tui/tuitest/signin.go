@@ -11,8 +11,10 @@ import (
 
 // Account is one person of the fake pool.
 type Account struct {
-	Password string
-	First    session.StepKind // the step after the password: Done, NeedNewPassword, NeedCode, SetUpCode
+	Password   string
+	First      session.StepKind // the step after the password
+	Attributes []string         // that NeedNewPassword requires
+	Remember   bool             // the pool can remember this machine
 }
 
 // Pool is a fake user pool: accounts by name. The code is always 123456.
@@ -23,8 +25,9 @@ func (p Pool) Flow() *Flow { return &Flow{pool: p} }
 
 // Flow is one sign-in attempt.
 type Flow struct {
-	pool Pool
-	next session.StepKind
+	pool    Pool
+	account Account
+	next    session.StepKind
 }
 
 // Password checks the password.
@@ -33,7 +36,7 @@ func (f *Flow) Password(_ context.Context, user string, password []byte) (sessio
 	if !ok || a.Password != string(password) {
 		return session.Step{}, session.ErrWrongPassword
 	}
-	f.next = a.First
+	f.account, f.next = a, a.First
 	return f.step(), nil
 }
 
@@ -90,6 +93,10 @@ func (f *Flow) Close() {}
 func (f *Flow) step() session.Step {
 	s := session.Step{Kind: f.next, Code: session.Source{Least: 6, Most: 6}, Rules: api.DefaultPasswordRules().String()}
 	switch f.next {
+	case session.Done:
+		s.Remember = f.account.Remember
+	case session.NeedNewPassword:
+		s.Attributes = f.account.Attributes
 	case session.Choose:
 		s.Choices = []session.Choice{{ID: "SMS_MFA", Text: "Code by SMS"}, {ID: "EMAIL_OTP", Text: "Code by mail"}}
 	case session.NeedReset:
