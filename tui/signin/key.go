@@ -66,7 +66,7 @@ func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
 	case "enter":
 		return p.submit()
 	case "esc":
-		if p.stage == askRemember && !p.busy {
+		if p.stage == askRemember { // the sign-in is stored
 			return p.done()
 		}
 		if p.stage != askPassword || p.busy {

@@ -266,6 +266,33 @@ func TestRememberIsAsked(t *testing.T) {
 	}
 }
 
+// esc while the pool remembers the machine ends the page: the sign-in is stored.
+func TestEscWhileRemembering(t *testing.T) {
+	p := page(t, func(d *signin.Deps) {
+		d.User = "ada"
+		d.New = func() (signin.Flow, error) {
+			return rememberFlow{tuitest.Pool{"ada": {Password: password, First: session.Done}}.Flow()}, nil
+		}
+		d.Store = func(context.Context, session.Step) error { return nil }
+	})
+	typed(p, password)
+	p.Handle(run(p.Handle(run(p.Key(tuitest.Key("enter"))))))
+	p.Key(tuitest.Key("tab"))
+	remember := p.Key(tuitest.Key("enter"))
+	p.Handle(signin.Waited(p))
+	wants(t, p, "Waiting for the sign-in service", "esc no")
+	cmd := p.Key(tuitest.Key("esc"))
+	if cmd == nil {
+		t.Fatal("the page has no end")
+	}
+	if _, done := cmd().(signin.Done); !done {
+		t.Error("a stored sign-in leads back to the password")
+	}
+	if p.Handle(run(remember)) != nil {
+		t.Error("the page ends twice")
+	}
+}
+
 // rememberFlow is a flow of a pool that remembers devices.
 type rememberFlow struct{ *tuitest.Flow }
 

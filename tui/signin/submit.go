@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"fmt"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -92,12 +93,12 @@ func (p *Page) newCode() tea.Cmd {
 // sign-in, which is stored.
 func (p *Page) remember() tea.Cmd {
 	flow, tokens, gen := p.flow, p.step.Tokens, p.gen
-	p.busy = true
-	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	p.cancel, p.busy, p.late = cancel, true, false
+	return tea.Batch(func() tea.Msg {
 		defer cancel()
 		return remembered{gen, flow.Remember(ctx, tokens)}
-	}
+	}, tea.Tick(slow, func(time.Time) tea.Msg { return waited{gen} }))
 }
 
 // submit sends the input of the present stage.
