@@ -8,6 +8,7 @@ import (
 	mrand "math/rand/v2"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -211,14 +212,81 @@ func remove(ctx context.Context, d *demotest.Demo, name string, disable bool) er
 	return err
 }
 
-// Control: servers with a state of their own record several starts of a session.
-func TestFleetApart(t *testing.T) {
-	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 8, Apart: true})
+// afterSignOut signs a person in on all servers, and out on one of them. It
+// returns the questions to the pool before the sign-out, and the requests that
+// other servers served after it.
+func afterSignOut(t *testing.T, f *demotest.Fleet, questions *atomic.Int64) (asked int64, served int) {
+	t.Helper()
 	ada := f.SignIn(t, "ada")
-	for range 30 {
+	token, err := ada.Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := questions.Load()
+	for _, i := range f.Instances() {
+		f.Route(i)
 		if _, err := ada.Whoami(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	asked = questions.Load() - before
+	f.Route(f.Instances()[0])
+	if err := ada.Client.Signout(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Admin().AdminUserGlobalSignOut(t.Context(), &cognitoidentityprovider.AdminUserGlobalSignOutInput{
+		UserPoolId: &f.UserPoolID, Username: aws.String("ada"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range f.Instances()[1:] {
+		f.Route(i)
+		if status, _ := post(t, f.Server, api.VerbWhoami, token, "{}"); status == http.StatusOK {
+			served++
+		}
+	}
+	return asked, served
+}
+
+// counted starts 8 servers and counts their questions to the pool.
+func counted(t *testing.T, apart bool) (*demotest.Fleet, *atomic.Int64) {
+	questions := &atomic.Int64{}
+	return demotest.StartFleet(t, demotest.FleetOptions{Size: 8, Apart: apart, Now: skewed, Wire: func(_ int, next http.RoundTripper) http.RoundTripper {
+		return counter{next, questions}
+	}}), questions
+}
+
+// counter counts the questions about groups.
+type counter struct {
+	next http.RoundTripper
+	n    *atomic.Int64
+}
+
+func (c counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".AdminListGroupsForUser") {
+		c.n.Add(1)
+	}
+	return c.next.RoundTrip(r)
+}
+
+// A sign-out on one server is known to all at once, and one question to the pool
+// is enough for all.
+func TestFleetKnowsASignOutAtOnce(t *testing.T) {
+	f, questions := counted(t, false)
+	for range runs(1, 3, 50) {
+		if asked, served := afterSignOut(t, f, questions); asked != 1 || served != 0 {
+			t.Errorf("%d questions for 8 servers; %d requests served after the sign-out", asked, served)
+		}
+	}
+}
+
+// Control: servers with a state of their own each ask the pool, serve a person
+// after the sign-out on another server, and record several starts of a session.
+func TestFleetApart(t *testing.T) {
+	f, questions := counted(t, true)
+	asked, served := afterSignOut(t, f, questions)
+	if asked < 2 || served == 0 {
+		t.Errorf("%d questions, %d requests served: the series would not find a state for each server", asked, served)
 	}
 	most := 0
 	for _, n := range starts(t, fleetLog(t, f)) {

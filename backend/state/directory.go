@@ -86,13 +86,13 @@ func NewDirectory(c Config) (*Directory, error) {
 
 // answer is the pool's last answer about a session.
 type answer struct {
-	at      time.Time // start of the two questions, by DynamoDB's clock; zero: none
-	dropped time.Time // answers from before are not used
-	ended   time.Time // start of the question that found the session ended
-	sub     string
-	groups  []string
-	email   string
-	window  int64 // last window in which the session counted as active
+	at     time.Time // start of the two questions, by DynamoDB's clock; zero: none
+	drops  int64     // number of sign-outs; a question from before one stores nothing
+	ended  time.Time // start of the question that found the session ended
+	sub    string
+	groups []string
+	email  string
+	window int64 // last window in which the session counted as active
 }
 
 // item names the item of a session. The session's id is a secret of its token.
@@ -110,7 +110,7 @@ func instant(item dynamo.Attributes, name string) time.Time {
 
 func decode(item dynamo.Attributes) (answer, error) {
 	a := answer{
-		at: instant(item, "at"), dropped: instant(item, "dropped"), ended: instant(item, "ended"),
+		at: instant(item, "at"), drops: dynamo.NumberOf(item, "drops"), ended: instant(item, "ended"),
 		sub: dynamo.TextOf(item, "sub"), email: dynamo.TextOf(item, "email"), window: dynamo.NumberOf(item, "window"),
 	}
 	if a.at.IsZero() {
@@ -134,7 +134,7 @@ func (d *Directory) age(at time.Time) time.Duration {
 
 // usable reports whether an answer about this person is not older than maxAge.
 func (d *Directory) usable(a answer, c identity.Claims, maxAge time.Duration) bool {
-	return !a.at.IsZero() && a.sub == c.Sub && !a.at.Before(a.dropped) && !a.ended.After(a.at) && d.age(a.at) <= maxAge
+	return !a.at.IsZero() && a.sub == c.Sub && !a.ended.After(a.at) && d.age(a.at) <= maxAge
 }
 
 // Ahead reads the items of a check into the Scope of ctx. The check of the same
@@ -188,7 +188,7 @@ func (d *Directory) check(ctx context.Context, c identity.Claims, releasing bool
 			}
 			return d.standing(a, release), nil
 		}
-		err = d.refresh(ctx, question{c, item, a.window, releasing})
+		err = d.refresh(ctx, question{c, item, a.window, a.drops, releasing})
 		switch {
 		case err == nil, errors.Is(err, errOvertaken):
 		case errors.Is(err, identity.ErrRevoked), !d.usable(a, c, outageAge):
@@ -236,6 +236,7 @@ type question struct {
 	claims    identity.Claims
 	item      dynamo.Item
 	counted   int64 // last window in which the session counted as active
+	drops     int64 // number of sign-outs before the question
 	releasing bool
 }
 
@@ -266,17 +267,22 @@ func (d *Directory) ask(ctx context.Context, q question) (dynamo.Attributes, err
 	} else {
 		counted <- nil
 	}
+	undropped := "attribute_not_exists(#drops)"
+	values := map[string]types.AttributeValue{
+		":at": dynamo.Number(earliest.UnixMilli()), ":sub": dynamo.Text(c.Sub), ":groups": dynamo.Text(string(text)),
+		":email": dynamo.Text(profile.Email), ":window": dynamo.Number(window), ":ttl": dynamo.Number(latest.Add(answerKeep).Unix()),
+	}
+	if q.drops > 0 {
+		undropped, values[":drops"] = "#drops = :drops", dynamo.Number(q.drops)
+	}
 	out, err := d.c.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(item.Table), Key: dynamo.Key(item.PK, item.SK), ReturnValues: types.ReturnValueAllNew,
 		UpdateExpression:    aws.String("SET #at = :at, #sub = :sub, #groups = :groups, #email = :email, #window = :window, #ttl = :ttl"),
-		ConditionExpression: aws.String("(attribute_not_exists(#at) OR #at <= :at) AND (attribute_not_exists(#dropped) OR #dropped <= :at)"),
+		ConditionExpression: aws.String("(attribute_not_exists(#at) OR #at <= :at) AND " + undropped),
 		ExpressionAttributeNames: map[string]string{
-			"#at": "at", "#sub": "sub", "#groups": "groups", "#email": "email", "#ttl": dynamo.TTL, "#dropped": "dropped", "#window": "window",
+			"#at": "at", "#sub": "sub", "#groups": "groups", "#email": "email", "#ttl": dynamo.TTL, "#drops": "drops", "#window": "window",
 		},
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":at": dynamo.Number(earliest.UnixMilli()), ":sub": dynamo.Text(c.Sub), ":groups": dynamo.Text(string(text)),
-			":email": dynamo.Text(profile.Email), ":window": dynamo.Number(window), ":ttl": dynamo.Number(latest.Add(answerKeep).Unix()),
-		},
+		ExpressionAttributeValues: values,
 	})
 	uncounted := <-counted
 	if errors.Is(err, dynamo.ErrCondition) {
@@ -294,10 +300,19 @@ func (d *Directory) end(ctx context.Context, item dynamo.Item, at time.Time) err
 }
 
 // Drop makes the next request of the session query the pool again, on every
-// instance. After an error, answers are used up to their greatest age.
+// instance. Running questions store nothing. After an error, answers are used up
+// to their greatest age.
 func (d *Directory) Drop(c identity.Claims) {
-	earliest, _ := d.c.Client.Time()
-	_ = d.set(context.Background(), d.c.item(c.Session), "dropped", earliest.Add(time.Millisecond))
+	item := d.c.item(c.Session)
+	_, latest := d.c.Client.Time()
+	_, _ = d.c.Client.UpdateItem(context.Background(), &dynamodb.UpdateItemInput{
+		TableName: aws.String(item.Table), Key: dynamo.Key(item.PK, item.SK),
+		UpdateExpression:         aws.String("ADD #drops :one SET #at = :none, #ttl = :ttl"),
+		ExpressionAttributeNames: map[string]string{"#drops": "drops", "#ttl": dynamo.TTL, "#at": "at"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":one": dynamo.Number(1), ":none": dynamo.Number(0), ":ttl": dynamo.Number(latest.Add(answerKeep).Unix()),
+		},
+	})
 }
 
 func (d *Directory) set(ctx context.Context, item dynamo.Item, name string, at time.Time) error {
