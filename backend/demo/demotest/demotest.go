@@ -23,7 +23,6 @@ import (
 	"usher/backend/demo"
 	"usher/backend/event"
 	"usher/backend/sandbox"
-	"usher/backend/sandbox/cognito"
 	"usher/backend/sandbox/cognito/hosted/hostedtest"
 	"usher/client"
 	"usher/session"
@@ -149,23 +148,6 @@ func (d *Demo) tryBrowser(ctx context.Context, dir, username string) (Actor, err
 
 // addedPassword is the password of each person that AddPerson adds.
 const addedPassword = "Added1-for-a-test"
-
-// AddPerson adds a person to the pool and signs them in. It is safe for
-// concurrent use.
-func (d *Demo) AddPerson(t testing.TB, username string, groups ...string) Actor {
-	t.Helper()
-	return d.AddPersonAt(t, time.Now, username, groups...)
-}
-
-// AddPersonAt is AddPerson for a client with the clock now.
-func (d *Demo) AddPersonAt(t testing.TB, now func() time.Time, username string, groups ...string) Actor {
-	t.Helper()
-	if _, err := d.Sandbox.Pool.AddUser(cognito.User{Username: username, Groups: groups, Password: addedPassword}); err != nil {
-		t.Errorf("adding %s: %v", username, err)
-		return Actor{}
-	}
-	return d.signIn(t, username, now)
-}
 
 // SignInAgain stores the tokens of a second sign-in in the session of a, which
 // has ended.
