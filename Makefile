@@ -69,7 +69,7 @@ lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy modu
 	$(GO) vet -C client/download/bench .
 	$(GO) mod tidy -diff
 	$(GO) run $(STATIC) $(PKGS)
-	@dead=$$($(GO) run $(DEAD) .) && test -z "$$dead" || { echo "$$dead"; echo 'remove the functions without a caller'; exit 1; }
+	@dead=$$(.ci/dead $(DEAD)) && test -z "$$dead" || { echo "$$dead"; echo 'remove the functions without a caller'; exit 1; }
 	@# organisation and cancelled are names in the configuration and in JSON.
 	@git ls-files '*.go' '*.md' '*.txtar' | xargs $(GO) run $(SPELL) -locale US -i organisation,cancelled -error
 	$(GO) run ./.ci/prose

@@ -34,11 +34,8 @@ import (
 
 func main() {
 	if serve.OnLambda(os.Getenv) {
-		if err := serve.RunLambda(context.Background(), os.Environ(), serveDeps()); err != nil {
-			serveDeps().Log.Error("the server cannot start", "error", err.Error())
-			os.Exit(api.ExitUsage)
-		}
-		return
+		serveDeps().Log.Error("this build of usher does not run on AWS Lambda: use the one with the tags nosandbox,lambda.norpc (make lambda)")
+		os.Exit(api.ExitUsage)
 	}
 	isTTY := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 	os.Exit(cli.Main(context.Background(), cli.Program{

@@ -8,6 +8,8 @@ import (
 	"context"
 	"os"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"usher/backend/api"
 	"usher/backend/serve"
 )
@@ -18,8 +20,15 @@ func main() {
 		deps.Log.Error("this build of usher runs on AWS Lambda only: use one without the tag lambda.norpc")
 		os.Exit(api.ExitUsage)
 	}
-	if err := serve.RunLambda(context.Background(), os.Environ(), deps); err != nil {
+	ctx := context.Background()
+	f, err := serve.NewFunction(ctx, os.Environ(), deps)
+	if err != nil {
 		deps.Log.Error("the server cannot start", "error", err.Error())
 		os.Exit(api.ExitUsage)
 	}
+	options := []lambda.Option{lambda.WithContext(ctx)}
+	if f.End != nil {
+		options = append(options, lambda.WithEnableSIGTERM(f.End))
+	}
+	lambda.StartWithOptions(f.Handler, options...)
 }

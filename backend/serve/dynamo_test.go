@@ -342,7 +342,7 @@ func TestTheTaskOfAFunction(t *testing.T) {
 		"USHER_TASK=index USHER_AUDIT=audit.db": "USHER_AUDIT must be dynamodb:TABLE",
 		"USHER_TASK=index USHER_AUDIT=dynamodb:log USHER_AUDIT_DAYS=long": "USHER_AUDIT_DAYS must be 0 to 36500",
 	} {
-		if err := serve.RunLambda(t.Context(), strings.Fields(environ), serve.Deps{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := serve.NewFunction(t.Context(), strings.Fields(environ), serve.Deps{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", environ, err)
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	runtime "github.com/aws/aws-lambda-go/lambda"
-
 	"usher/backend/lambda"
 	"usher/backend/safetext"
 )
@@ -24,36 +22,50 @@ const flushLimit = 300 * time.Millisecond
 // OnLambda reports whether AWS Lambda started this process.
 func OnLambda(getenv func(string) string) bool { return getenv(runtimeAPI) != "" }
 
-// RunLambda serves the requests of an API Gateway HTTP API until Lambda ends the
-// process. The configuration comes from the environment; see FromEnvironment. It
-// makes no call of the network before the first request.
+// Function is a function on AWS Lambda.
+type Function struct {
+	// Handler handles the events. The program gives it to the runtime of
+	// aws-lambda-go, so that no other build links the runtime.
+	Handler any
+	// End records pending refusals when Lambda ends the instance; nil if there is
+	// nothing to record.
+	End func()
+}
+
+// NewFunction returns the function that serves the requests of an API Gateway HTTP
+// API. The configuration comes from the environment; see FromEnvironment. It makes
+// no call of the network before the first request.
 //
 // With USHER_TASK=index the function extends the index of the log instead; see
 // IndexFunction.
-func RunLambda(ctx context.Context, environ []string, d Deps) error {
+func NewFunction(ctx context.Context, environ []string, d Deps) (Function, error) {
 	if taskOf(environ) != "" {
-		return runTask(ctx, environ, d)
+		c, err := taskConfig(environ)
+		if err != nil {
+			return Function{}, err
+		}
+		index, err := IndexFunction(ctx, c, d, nil)
+		return Function{Handler: index}, err
 	}
 	c, err := FromEnvironment(environ)
 	if err != nil {
-		return err
+		return Function{}, err
 	}
 	s, err := newServer(ctx, c, d, nil, nil)
 	if err != nil {
-		return err
+		return Function{}, err
 	}
 	f, err := s.function(versionOf(d.Version, environ))
 	if err != nil {
-		return err
+		return Function{}, err
 	}
-	runtime.StartWithOptions(f, runtime.WithContext(ctx), runtime.WithEnableSIGTERM(func() {
+	return Function{Handler: f, End: func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
 		defer cancel()
 		if err := s.live.Load().Drain(ctx); err != nil {
 			s.log.Error("at the end of the instance", "error", safetext.New(err.Error()))
 		}
-	}))
-	return nil
+	}}, nil
 }
 
 // function is the handler of events.
@@ -97,17 +109,4 @@ func (s *Server) adapter() (*lambda.Adapter, error) {
 		return nil, err
 	}
 	return lambda.New(lambda.Config{Handler: handler, Log: s.log})
-}
-
-func runTask(ctx context.Context, environ []string, d Deps) error {
-	c, err := taskConfig(environ)
-	if err != nil {
-		return err
-	}
-	index, err := IndexFunction(ctx, c, d, nil)
-	if err != nil {
-		return err
-	}
-	runtime.StartWithOptions(index, runtime.WithContext(ctx))
-	return nil
 }
