@@ -20,7 +20,11 @@ func NewHeld(password []byte) *Held {
 func (h *Held) Take() []byte { return h.take() }
 
 // Bytes returns the memory itself.
-func (h *Held) Bytes() []byte { return *h.bytes }
+func (h *Held) Bytes() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return *h.bytes
+}
 
 // Claim returns a text of a token's payload.
 func Claim(token, name string) (string, bool) {
