@@ -191,10 +191,10 @@ func TestDeviceWrongNumbers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := in.Number(t.Context(), wrong); !errors.Is(err, session.ErrDeviceDenied) {
+	if _, err := in.Number(t.Context(), wrong); !errors.Is(err, session.ErrDeviceNumbers) {
 		t.Fatal(err)
 	}
-	if _, err := in.Number(t.Context(), right); !errors.Is(err, session.ErrDeviceDenied) {
+	if _, err := in.Number(t.Context(), right); !errors.Is(err, session.ErrDeviceNumbers) {
 		t.Fatal(err)
 	}
 	if refused := d.Events(t, "action:"+event.DeviceRefused); len(refused) != 1 {
