@@ -338,26 +338,26 @@ func run(m tea.Model, cmd tea.Cmd) {
 // Without a key press for the organization's limit, the browser requires the
 // sign-in again, over the place that it was at. A key press starts the time again.
 func TestIdleLock(t *testing.T) {
-	locks := 0
+	var locks atomic.Int64
 	play(t, func(w *program) {
 		w.deps.IdleMinutes, w.deps.Now = 5, time.Now
-		w.deps.Lock = func(context.Context) error { locks++; return nil }
+		w.deps.Lock = func(context.Context) error { locks.Add(1); return nil }
 		w.deps.Start = tuitest.At("company-reports/")
 	}, func(t *testing.T, w *program) {
 		w.Wait(4 * time.Minute)
 		w.Press("j")
 		w.Wait(4 * time.Minute)
-		if strings.Contains(w.Text(), "sign-in has ended") || locks != 0 {
+		if strings.Contains(w.Text(), "sign-in has ended") || locks.Load() != 0 {
 			t.Fatalf("locked too early:\n%s", w.Text())
 		}
 		w.Wait(2 * time.Minute)
 		w.Want(t, "Your sign-in has ended", "No key was pressed for 5 minutes")
-		if locks != 1 {
-			t.Errorf("%d locks", locks)
+		if locks.Load() != 1 {
+			t.Errorf("%d locks", locks.Load())
 		}
 		w.Wait(10 * time.Minute)
-		if locks != 1 {
-			t.Errorf("%d locks", locks)
+		if locks.Load() != 1 {
+			t.Errorf("%d locks", locks.Load())
 		}
 	})
 	// A sleep of the machine counts, also if a key is the first event after it.
