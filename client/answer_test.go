@@ -79,6 +79,7 @@ func TestBrokenAnswerLeavesNothing(t *testing.T) {
 		if calls.Add(1) == 1 {
 			rw.Header().Set("Content-Length", "1000")
 			_, _ = rw.Write([]byte(`{"cursor":"c","omitted":3,"entries":[{"name":"a","kind":"object","etag":"e"},`))
+			_ = http.NewResponseController(rw).Flush() // the client gets the part
 			panic(http.ErrAbortHandler)
 		}
 		_, _ = rw.Write([]byte(`{"entries":[{"name":"b","kind":"object"}]}`))
