@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/backend/api"
 	"usher/backend/device"
 )
 
@@ -164,7 +165,7 @@ func TestLimits(t *testing.T) {
 	if err := begin("10.9.9.9"); !errors.Is(err, device.ErrFull) {
 		t.Errorf("request 1,001: %v", err)
 	}
-	if got := tb.send(t, http.MethodPost, device.AuthorizePath, url.Values{"client_id": {client}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}, nil); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
+	if got := tb.send(t, http.MethodPost, api.DeviceAuthorizePath, url.Values{"client_id": {client}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}, nil); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
 		t.Errorf("a full store: %d %s", got.status, got.body)
 	}
 	look := func(address string) error {
@@ -210,22 +211,22 @@ func TestMalformedRequests(t *testing.T) {
 		header             map[string]string
 		status             int
 	}{
-		{"another client", "POST", device.AuthorizePath, with("client_id", "x"), nil, 400},
-		{"plain PKCE", "POST", device.AuthorizePath, with("code_challenge_method", "plain"), nil, 400},
-		{"a short challenge", "POST", device.AuthorizePath, with("code_challenge", "abc"), nil, 400},
-		{"two challenges", "POST", device.AuthorizePath, with("code_challenge", challenge+"|"+challenge), nil, 400},
-		{"an escape in the host", "POST", device.AuthorizePath, with("host", "a\x1b[2J"), nil, 400},
-		{"a long host", "POST", device.AuthorizePath, with("host", strings.Repeat("a", 65)), nil, 400},
-		{"no UTF-8", "POST", device.AuthorizePath, with("host", "\xff"), nil, 400},
-		{"a script", "POST", device.AuthorizePath, form, origin, 403},
-		{"JSON", "POST", device.AuthorizePath, form, map[string]string{"Content-Type": "application/json"}, 400},
-		{"a large body", "POST", device.AuthorizePath, with("scope", strings.Repeat("a", 9000)), nil, 400},
-		{"a query", "POST", device.AuthorizePath + "?a=b", form, nil, 400},
-		{"GET", "GET", device.AuthorizePath, nil, nil, 405},
+		{"another client", "POST", api.DeviceAuthorizePath, with("client_id", "x"), nil, 400},
+		{"plain PKCE", "POST", api.DeviceAuthorizePath, with("code_challenge_method", "plain"), nil, 400},
+		{"a short challenge", "POST", api.DeviceAuthorizePath, with("code_challenge", "abc"), nil, 400},
+		{"two challenges", "POST", api.DeviceAuthorizePath, with("code_challenge", challenge+"|"+challenge), nil, 400},
+		{"an escape in the host", "POST", api.DeviceAuthorizePath, with("host", "a\x1b[2J"), nil, 400},
+		{"a long host", "POST", api.DeviceAuthorizePath, with("host", strings.Repeat("a", 65)), nil, 400},
+		{"no UTF-8", "POST", api.DeviceAuthorizePath, with("host", "\xff"), nil, 400},
+		{"a script", "POST", api.DeviceAuthorizePath, form, origin, 403},
+		{"JSON", "POST", api.DeviceAuthorizePath, form, map[string]string{"Content-Type": "application/json"}, 400},
+		{"a large body", "POST", api.DeviceAuthorizePath, with("scope", strings.Repeat("a", 9000)), nil, 400},
+		{"a query", "POST", api.DeviceAuthorizePath + "?a=b", form, nil, 400},
+		{"GET", "GET", api.DeviceAuthorizePath, nil, nil, 405},
 		{"another host", "GET", "/d", nil, map[string]string{"Host": "evil.example"}, 421},
-		{"another grant", "POST", device.TokenPath, url.Values{"grant_type": {"password"}}, nil, 400},
-		{"no device code", "POST", device.TokenPath, url.Values{"grant_type": {device.GrantType}, "client_id": {client}}, nil, 400},
-		{"a long number", "POST", device.TokenPath, url.Values{"grant_type": {device.GrantType}, "client_id": {client}, "device_code": {strings.Repeat("A", 43)}, "confirmation": {strings.Repeat("1", 300)}}, nil, 400},
+		{"another grant", "POST", api.DeviceTokenPath, url.Values{"grant_type": {"password"}}, nil, 400},
+		{"no device code", "POST", api.DeviceTokenPath, url.Values{"grant_type": {api.DeviceGrantType}, "client_id": {client}}, nil, 400},
+		{"a long number", "POST", api.DeviceTokenPath, url.Values{"grant_type": {api.DeviceGrantType}, "client_id": {client}, "device_code": {strings.Repeat("A", 43)}, "confirmation": {strings.Repeat("1", 300)}}, nil, 400},
 		{"a vowel", "GET", "/d/AEIOUAEI", nil, nil, 400},
 		{"a path below", "GET", "/d/BCDFGHJK/x", nil, nil, 400},
 		{"a callback without a state", "GET", "/d/callback?code=x", nil, nil, 404},

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"time"
 
+	"usher/backend/api"
 	"usher/backend/event"
 )
 
@@ -129,7 +130,7 @@ func (b *Broker) Authorize(ctx context.Context, t Terminal) (Authorization, erro
 		return Authorization{}, err
 	}
 	r := Request{
-		ID: b.id(device), Nonce: Nonce(device), State: Pending, Challenge: t.Challenge, Host: t.Host, Terminal: t.Address,
+		ID: b.id(device), Nonce: api.DeviceNonce(device), State: Pending, Challenge: t.Challenge, Host: t.Host, Terminal: t.Address,
 		Owner: owner(t.Address), Created: now, Expires: now.Add(life), Interval: interval,
 	}
 	for range attempts {
@@ -153,7 +154,7 @@ func (b *Broker) Authorize(ctx context.Context, t Terminal) (Authorization, erro
 }
 
 // id returns the id of the request of a device code.
-func (b *Broker) id(device string) string { return b.byNonce(Nonce(device)) }
+func (b *Broker) id(device string) string { return b.byNonce(api.DeviceNonce(device)) }
 
 func (b *Broker) byNonce(nonce string) string { return b.key.digest("request", nonce) }
 

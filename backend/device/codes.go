@@ -84,12 +84,6 @@ func validSecret(text string) bool {
 	return err == nil && len(b) == secretBytes
 }
 
-// Nonce returns the nonce that binds an ID token to a device code.
-func Nonce(deviceCode string) string {
-	sum := sha256.Sum256([]byte("device\x00" + deviceCode))
-	return encode(sum[:])
-}
-
 // key makes digests. Each purpose has its own digests.
 type key []byte
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/backend/api"
 	"usher/backend/device"
 )
 
@@ -40,7 +41,7 @@ func TestSignIn(t *testing.T) {
 	q := b.approve(t, a)
 	for name, want := range map[string]string{
 		"code_challenge": challenge, "code_challenge_method": "S256", "prompt": "login", "client_id": client, "scope": "openid email",
-		"redirect_uri": tb.web.URL + "/d/callback", "nonce": device.Nonce(a.DeviceCode), "resource": "https://files.example.com", "response_type": "code",
+		"redirect_uri": tb.web.URL + "/d/callback", "nonce": api.DeviceNonce(a.DeviceCode), "resource": "https://files.example.com", "response_type": "code",
 	} {
 		if q.Get(name) != want {
 			t.Errorf("%s = %q, want %q", name, q.Get(name), want)
@@ -72,12 +73,12 @@ func TestSignIn(t *testing.T) {
 func claim(t *testing.T, tb *testbed, a device.Authorization) {
 	t.Helper()
 	for range 2 {
-		o, err := tb.broker.Claim(t.Context(), device.Nonce(a.DeviceCode), "session-1")
+		o, err := tb.broker.Claim(t.Context(), api.DeviceNonce(a.DeviceCode), "session-1")
 		if err != nil || o.Host != "build-7" || o.Terminal != "192.0.2.7" || o.Browser != "192.0.2.7" {
 			t.Errorf("claim: %+v %v", o, err)
 		}
 	}
-	if _, err := tb.broker.Claim(t.Context(), device.Nonce(a.DeviceCode), "session-2"); !errors.Is(err, device.ErrFinished) {
+	if _, err := tb.broker.Claim(t.Context(), api.DeviceNonce(a.DeviceCode), "session-2"); !errors.Is(err, device.ErrFinished) {
 		t.Errorf("a second session of one request: %v", err)
 	}
 	if open, err := tb.broker.Opened(t.Context(), "session-1"); open || err != nil {
@@ -98,7 +99,7 @@ func TestClaimNeedsTheNumber(t *testing.T) {
 	b := &browser{tb: tb}
 	q := b.approve(t, a)
 	b.back(t, url.Values{"state": {q.Get("state")}, "code": {"the-code"}})
-	for _, nonce := range []string{device.Nonce(a.DeviceCode), device.Nonce("another"), ""} {
+	for _, nonce := range []string{api.DeviceNonce(a.DeviceCode), api.DeviceNonce("another"), ""} {
 		if _, err := tb.broker.Claim(t.Context(), nonce, "s"); err == nil {
 			t.Errorf("a claim of %q succeeded", nonce)
 		}
@@ -242,7 +243,7 @@ func TestTerminalsReadJSON(t *testing.T) {
 		"PUT":          {http.MethodPut, "", nil, http.StatusMethodNotAllowed},
 		"another type": {http.MethodPost, "", map[string]string{"Content-Type": "application/json"}, http.StatusBadRequest},
 	} {
-		for _, path := range []string{device.AuthorizePath, device.TokenPath} {
+		for _, path := range []string{api.DeviceAuthorizePath, api.DeviceTokenPath} {
 			got := tb.send(t, row.method, path+row.query, form, row.header)
 			if got.status != row.status || got.fields["error"] != "invalid_request" {
 				t.Errorf("%s at %s: %d %s", name, path, got.status, got.body)
@@ -290,7 +291,7 @@ func TestNetworks(t *testing.T) {
 	tb.from = "198.51.100.1"
 	got := tb.poll(t, a, "")
 	wantError(t, got, "access_denied")
-	got = tb.send(t, http.MethodPost, device.AuthorizePath, url.Values{"client_id": {client}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}, nil)
+	got = tb.send(t, http.MethodPost, api.DeviceAuthorizePath, url.Values{"client_id": {client}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}, nil)
 	if got.status != http.StatusForbidden {
 		t.Errorf("a terminal of another network: %d %s", got.status, got.body)
 	}

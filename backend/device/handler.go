@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 )
 
@@ -23,24 +24,11 @@ const (
 	maxBody     = 8 << 10          // bytes of a form
 	maxQuery    = 8 << 10          // bytes of a callback
 	bodyTime    = 10 * time.Second // longest transfer of a body
-	maxAgent    = 256              // recorded bytes of a User-Agent
 	busySeconds = 60               // Retry-After over a limit
 )
 
-// The paths of the terminal's endpoints.
-const (
-	AuthorizePath = "/v1/device/authorize"
-	TokenPath     = "/v1/device/token"
-)
-
-// The values of the device grant on the wire.
-// SPEC: RFC 8628 §3.4; RFC 8693 §2.2.1: N_A is the type of a token that is no
-// access token.
-const (
-	GrantType       = "urn:ietf:params:oauth:grant-type:device_code"
-	TokenTypeNone   = "N_A"
-	IssuedTokenType = "urn:usher:token-type:authorization-code"
-)
+// issuedTokenType names the authorization code in a response.
+const issuedTokenType = "urn:usher:token-type:authorization-code"
 
 // HandlerConfig holds the parts of a Handler. All are required.
 type HandlerConfig struct {
@@ -70,7 +58,7 @@ func NewHandler(c HandlerConfig) (*Handler, error) {
 // Serves reports whether a path belongs to the handler.
 func Serves(path string) bool {
 	lower := strings.ToLower(path)
-	return lower == "/d" || strings.HasPrefix(lower, "/d/") || path == AuthorizePath || path == TokenPath
+	return lower == "/d" || strings.HasPrefix(lower, "/d/") || path == api.DeviceAuthorizePath || path == api.DeviceTokenPath
 }
 
 // visit is one HTTP request.
@@ -89,7 +77,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	v := &visit{h: r, w: w, address: h.c.Source(r), agent: agent(r)}
+	v := &visit{h: r, w: w, address: h.c.Source(r), agent: r.UserAgent()}
 	status, err := h.route(v)
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
@@ -106,20 +94,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.c.Log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", attrs...)
 }
 
-// agent returns the User-Agent as valid UTF-8 of at most maxAgent bytes.
-func agent(r *http.Request) string {
-	a := strings.ToValidUTF8(r.UserAgent(), "\uFFFD")
-	for len(a) > maxAgent {
-		_, size := utf8.DecodeLastRuneInString(a)
-		a = a[:len(a)-size]
-	}
-	return a
-}
-
 // route answers a request. It returns the status and the cause of a refusal.
 func (h *Handler) route(v *visit) (int, error) {
 	path := v.h.URL.Path
-	terminal := path == AuthorizePath || path == TokenPath
+	terminal := path == api.DeviceAuthorizePath || path == api.DeviceTokenPath
 	if err := h.guard(v); err != nil {
 		if terminal {
 			return h.oauth(v, err)
@@ -134,7 +112,7 @@ func (h *Handler) route(v *visit) (int, error) {
 		if err := h.read(v); err != nil {
 			return h.oauth(v, err)
 		}
-		if path == AuthorizePath {
+		if path == api.DeviceAuthorizePath {
 			return h.authorize(v)
 		}
 		return h.token(v)
@@ -168,7 +146,7 @@ var (
 // pages' own forms. Only the callback has a query.
 func (h *Handler) guard(v *visit) error {
 	r := v.h
-	terminal := r.URL.Path == AuthorizePath || r.URL.Path == TokenPath
+	terminal := r.URL.Path == api.DeviceAuthorizePath || r.URL.Path == api.DeviceTokenPath
 	origins := r.Header.Values("Origin")
 	switch {
 	case !slices.Contains(h.c.Hosts(), strings.ToLower(r.Host)) || r.URL.IsAbs():
@@ -250,7 +228,7 @@ type delivered struct {
 
 // token is the token endpoint.
 func (h *Handler) token(v *visit) (int, error) {
-	if v.form.Get("grant_type") != GrantType {
+	if v.form.Get("grant_type") != api.DeviceGrantType {
 		return h.oauth(v, &Error{Code: "unsupported_grant_type"})
 	}
 	code, err := h.b.Poll(v.h.Context(), Poll{
@@ -260,7 +238,7 @@ func (h *Handler) token(v *visit) (int, error) {
 	if err != nil {
 		return h.oauth(v, err)
 	}
-	return h.json(v, http.StatusOK, delivered{code, TokenTypeNone, IssuedTokenType, h.b.Redirect()}), nil
+	return h.json(v, http.StatusOK, delivered{code, api.DeviceTokenType, issuedTokenType, h.b.Redirect()}), nil
 }
 
 // oauthError is an error on the wire.

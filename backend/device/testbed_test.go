@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/backend/api"
 	"usher/backend/device"
 	"usher/backend/event"
 )
@@ -146,7 +147,7 @@ func (tb *testbed) send(t *testing.T, method, path string, form url.Values, head
 // begin starts a terminal's request.
 func (tb *testbed) begin(t *testing.T) device.Authorization {
 	t.Helper()
-	got := tb.send(t, http.MethodPost, device.AuthorizePath, url.Values{
+	got := tb.send(t, http.MethodPost, api.DeviceAuthorizePath, url.Values{
 		"client_id": {client}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}, "host": {"build-7"}, "scope": {"openid email"},
 	}, nil)
 	if got.status != http.StatusOK {
@@ -162,11 +163,11 @@ func (tb *testbed) begin(t *testing.T) device.Authorization {
 // poll sends one request for the tokens.
 func (tb *testbed) poll(t *testing.T, a device.Authorization, number string) reply {
 	t.Helper()
-	form := url.Values{"grant_type": {device.GrantType}, "device_code": {a.DeviceCode}, "client_id": {client}}
+	form := url.Values{"grant_type": {api.DeviceGrantType}, "device_code": {a.DeviceCode}, "client_id": {client}}
 	if number != "" {
 		form.Set("confirmation", number)
 	}
-	return tb.send(t, http.MethodPost, device.TokenPath, form, nil)
+	return tb.send(t, http.MethodPost, api.DeviceTokenPath, form, nil)
 }
 
 // browser is a browser with its cookie.

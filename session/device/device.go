@@ -20,11 +20,11 @@ import (
 	"strings"
 	"time"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 )
 
 const (
-	grantType   = "urn:ietf:params:oauth:grant-type:device_code"
 	maxAnswer   = 64 << 10
 	callLimit   = 30 * time.Second
 	leastPoll   = time.Second
@@ -122,7 +122,7 @@ func Begin(ctx context.Context, c Config) (*Request, error) {
 	}
 	r := &Request{c: c, verifier: base64.RawURLEncoding.EncodeToString(raw)}
 	sum := sha256.Sum256([]byte(r.verifier))
-	a, err := r.post(ctx, "/v1/device/authorize", url.Values{
+	a, err := r.post(ctx, api.DeviceAuthorizePath, url.Values{
 		"client_id": {c.ClientID}, "scope": {"openid email"}, "host": {hostName(c.Host)},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	})
@@ -233,21 +233,20 @@ func (r *Request) Confirm(ctx context.Context, number string) (Grant, int, error
 }
 
 func (r *Request) token(ctx context.Context, number string) (answer, error) {
-	form := url.Values{"grant_type": {grantType}, "device_code": {r.code}, "client_id": {r.c.ClientID}}
+	form := url.Values{"grant_type": {api.DeviceGrantType}, "device_code": {r.code}, "client_id": {r.c.ClientID}}
 	if number != "" {
 		form.Set("confirmation", number)
 	}
-	return r.post(ctx, "/v1/device/token", form)
+	return r.post(ctx, api.DeviceTokenPath, form)
 }
 
 // grant checks a successful response.
 func (r *Request) grant(a answer) (Grant, error) {
-	if a.AccessToken == "" || a.TokenType != "N_A" || a.RedirectURI != r.c.Server+"/d/callback" {
+	if a.AccessToken == "" || a.TokenType != api.DeviceTokenType || a.RedirectURI != r.c.Server+"/d/callback" {
 		return Grant{}, ErrGarbled
 	}
-	sum := sha256.Sum256([]byte("device\x00" + r.code))
 	return Grant{
-		Code: a.AccessToken, Verifier: r.verifier, RedirectURI: a.RedirectURI, Nonce: base64.RawURLEncoding.EncodeToString(sum[:]),
+		Code: a.AccessToken, Verifier: r.verifier, RedirectURI: a.RedirectURI, Nonce: api.DeviceNonce(r.code),
 	}, nil
 }
 
