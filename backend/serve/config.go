@@ -133,16 +133,22 @@ func Load(path string) (Config, error) {
 	return c, nil
 }
 
+// The default names of the groups of auditors and admins.
+const (
+	defaultAuditors = "usher-auditors"
+	defaultAdmins   = "usher-admins"
+)
+
 // auditKeyName is the default name of the key file.
 const auditKeyName = "audit.key"
 
 // complete fills in defaults and refuses invalid values.
 func (c *Config) complete() error {
 	if c.AuditorsGroup == "" {
-		c.AuditorsGroup = "usher-auditors"
+		c.AuditorsGroup = defaultAuditors
 	}
 	if c.AdminsGroup == "" {
-		c.AdminsGroup = "usher-admins"
+		c.AdminsGroup = defaultAdmins
 	}
 	if c.URLSeconds == 0 {
 		c.URLSeconds = int(object.DefaultLife / time.Second)

@@ -37,8 +37,13 @@ type Function struct {
 // no call of the network before the first request.
 //
 // With USHER_TASK=index the function extends the index of the log instead; see
-// IndexFunction.
+// IndexFunction. With USHER_TASK=federation it is the pool's inbound federation
+// trigger.
 func NewFunction(ctx context.Context, environ []string, d Deps) (Function, error) {
+	if taskOf(environ) == federationTask {
+		h, err := newFederationHandler(environ, d)
+		return Function{Handler: h}, err
+	}
 	if taskOf(environ) != "" {
 		c, err := taskConfig(environ)
 		if err != nil {
@@ -104,7 +109,7 @@ func (s *Server) function(version string) (*function, error) {
 
 // adapter returns the handler of events.
 func (s *Server) adapter() (*lambda.Adapter, error) {
-	handler, err := s.withDevices(http.HandlerFunc(s.serve))
+	handler, err := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
 	if err != nil {
 		return nil, err
 	}
