@@ -19,11 +19,13 @@ func Clean(e Event) Event {
 	for _, s := range []*string{
 		&e.ID, &e.User.Sub, &e.User.Username, &e.User.Email, &e.Session, &e.Action, &e.Purpose,
 		&e.Bucket, &e.Key, &e.Version, &e.ETag, &e.Outcome, &e.Reason, &e.Grant, &e.Continues,
+		&e.Policy, &e.Groups, &e.EntriesHash, &e.Way, &e.Root,
 		&e.Verified, &e.GrantsVersion, &e.GrantsBefore, &e.TerminalIP, &e.BrowserIP, &e.ClaimedHost, &e.SourceIP, &e.UserAgent, &e.RequestID,
 	} {
-		if !utf8.ValidString(*s) {
-			*s = string([]rune(*s))
-		}
+		*s = valid(*s)
+	}
+	for _, list := range []*[]string{&e.GroupNames, &e.GroupNamesBefore, &e.GrantsDiff} {
+		*list = validAll(*list)
 	}
 	if len(e.UserAgent) > MaxUserAgent { // after the replacement, which lengthens the text
 		cut := MaxUserAgent
@@ -32,6 +34,7 @@ func Clean(e Event) Event {
 		}
 		e.UserAgent = e.UserAgent[:cut]
 	}
+	e.SignedIn, e.From, e.Until = instantOf(e.SignedIn), instantOf(e.From), instantOf(e.Until)
 	e.Size, e.Bytes = copied(e.Size), copied(e.Bytes)
 	e.Seconds = copied(e.Seconds)
 	if e.Seconds != nil {
@@ -43,6 +46,34 @@ func Clean(e Event) Event {
 		}
 	}
 	return e
+}
+
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
+}
+
+// validAll returns a copy of a list, or nil for an empty one.
+func validAll(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	all := make([]string, len(list))
+	for i, s := range list {
+		all[i] = valid(s)
+	}
+	return all
+}
+
+// instantOf returns a copy of t in UTC, truncated to milliseconds.
+func instantOf(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC().Truncate(time.Millisecond)
+	return &u
 }
 
 func copied[T int64 | float64](p *T) *T {
@@ -70,30 +101,41 @@ func Canonical(e Event) []byte {
 	b.optional("claimed_host", e.ClaimedHost)
 	b.optional("continues", e.Continues)
 	b.number("count", int64(e.Count))
+	b.number("entries", int64(e.Entries))
+	b.optional("entries_hash", e.EntriesHash)
 	b.optional("etag", e.ETag)
+	b.number("first_record", e.FirstRecord)
+	b.instant("from", e.From)
 	b.optional("grant", e.Grant)
 	b.number("grants_added", int64(e.GrantsAdded))
 	b.optional("grants_before", e.GrantsBefore)
+	b.list("grants_diff", e.GrantsDiff)
 	b.number("grants_removed", int64(e.GrantsRemoved))
 	b.optional("grants_version", e.GrantsVersion)
+	b.list("group_names", e.GroupNames)
+	b.list("group_names_before", e.GroupNamesBefore)
+	b.optional("groups", e.Groups)
 	b.text("id", e.ID)
+	b.flag("implausible", e.Implausible)
 	b.text("key", e.Key)
+	b.number("last_record", e.LastRecord)
 	b.text("outcome", e.Outcome)
+	b.optional("policy", e.Policy)
 	b.optional("purpose", e.Purpose)
 	b.optional("reason", e.Reason)
 	b.text("request_id", e.RequestID)
+	b.optional("root", e.Root)
 	if e.Seconds != nil {
 		b.name("seconds")
 		b.buf = appendFloat(b.buf, *e.Seconds)
 	}
 	b.text("session", e.Session)
+	b.instant("signed_in", e.SignedIn)
 	b.integer("size", e.Size)
 	b.text("source_ip", e.SourceIP)
 	b.optional("terminal_ip", e.TerminalIP)
-	b.name("time")
-	b.buf = append(b.buf, '"')
-	b.buf = e.Time.AppendFormat(b.buf, time.RFC3339Nano)
-	b.buf = append(b.buf, '"')
+	b.instant("time", &e.Time)
+	b.instant("until", e.Until)
 	b.name("user")
 	b.buf = append(b.buf, '{')
 	b.optional("email", e.User.Email)
@@ -103,6 +145,7 @@ func Canonical(e Event) []byte {
 	b.text("user_agent", e.UserAgent)
 	b.optional("verified", e.Verified)
 	b.optional("version", e.Version)
+	b.optional("way", e.Way)
 	return append(b.buf, '}')
 }
 
@@ -127,6 +170,34 @@ func (w *writer) optional(n, v string) {
 	if v != "" {
 		w.text(n, v)
 	}
+}
+
+func (w *writer) flag(n string, v bool) {
+	if v {
+		w.name(n)
+		w.buf = append(w.buf, "true"...)
+	}
+}
+
+func (w *writer) instant(n string, t *time.Time) {
+	if t != nil {
+		w.name(n)
+		w.buf = append(w.buf, '"')
+		w.buf = t.AppendFormat(w.buf, time.RFC3339Nano)
+		w.buf = append(w.buf, '"')
+	}
+}
+
+func (w *writer) list(n string, all []string) {
+	if len(all) == 0 {
+		return
+	}
+	w.name(n)
+	for i, s := range all {
+		w.buf = append(w.buf, "[,"[min(i, 1)])
+		w.buf = appendString(w.buf, s)
+	}
+	w.buf = append(w.buf, ']')
 }
 
 func (w *writer) number(n string, v int64) {

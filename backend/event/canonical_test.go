@@ -29,6 +29,15 @@ func full() Event {
 	}
 }
 
+// started returns an event with the other fields set.
+func started() Event {
+	return Event{
+		ID: "01K9", Action: SessionStart, Outcome: Allowed, Policy: "5d41", Groups: "x-_1", GroupNames: []string{"a", "\"b\"\n\x00", "財"},
+		GroupNamesBefore: []string{"a"}, SignedIn: ptr(time.Date(2026, 11, 1, 9, 0, 0, 5e6, time.FixedZone("", 3600))), Way: WaySSO, Implausible: true, Entries: 3, EntriesHash: "h",
+		GrantsDiff: []string{"+ a", "- b"}, From: ptr(time.Unix(1, 0)), Until: ptr(time.Unix(2, 999)), FirstRecord: 1, LastRecord: 256, Root: "AAAA",
+	}
+}
+
 // Existing logs depend on these bytes: this constant never changes.
 func TestCanonicalBytes(t *testing.T) {
 	const want = `{"action":"completed","bound":9,"bucket":"company-reports","bytes":0,"continues":"01K8","count":3,` +
@@ -65,6 +74,14 @@ func TestCanonicalCoversEveryField(t *testing.T) {
 				f.Set(reflect.ValueOf(ptr(int64(0))))
 			case *float64:
 				f.Set(reflect.ValueOf(ptr(0.0)))
+			case int64:
+				f.SetInt(1)
+			case bool:
+				f.SetBool(true)
+			case []string:
+				f.Set(reflect.ValueOf([]string{"x"}))
+			case *time.Time:
+				f.Set(reflect.ValueOf(ptr(time.UnixMilli(1))))
 			case time.Time:
 				f.Set(reflect.ValueOf(time.UnixMilli(1)))
 			default:
@@ -78,7 +95,7 @@ func TestCanonicalCoversEveryField(t *testing.T) {
 	}
 	var e Event
 	walk(reflect.ValueOf(&e).Elem(), &e)
-	if fields < 20 {
+	if fields < 40 {
 		t.Errorf("only %d fields were tested", fields)
 	}
 }
@@ -101,6 +118,14 @@ func jcs(t testing.TB, text []byte) []byte {
 			}
 			slices.Sort(members) // correct for ASCII keys, none a prefix of another
 			return "{" + strings.Join(members, ",") + "}"
+		case []any:
+			var all []string
+			for _, e := range v {
+				all = append(all, print(e))
+			}
+			return "[" + strings.Join(all, ",") + "]"
+		case bool:
+			return strconv.FormatBool(v)
 		case json.Number:
 			f, err := v.Float64()
 			if err != nil {
@@ -132,7 +157,7 @@ func jcs(t testing.TB, text []byte) []byte {
 
 // The RFC 8785 form of an exported event equals the hashed bytes.
 func TestCanonicalIsRFC8785OfTheExport(t *testing.T) {
-	events := []Event{{}, full()}
+	events := []Event{{}, full(), started()}
 	for _, s := range []float64{0, math.Copysign(0, -1), 1e-7, 123456789e-15, 1e20, 1e21, 1.7976931348623157e308, 5e-324, 0.1, 100} {
 		e := full()
 		e.Seconds = &s
@@ -153,7 +178,7 @@ func TestCanonicalIsRFC8785OfTheExport(t *testing.T) {
 }
 
 func TestParseReturnsTheEvent(t *testing.T) {
-	for _, e := range []Event{{}, full()} {
+	for _, e := range []Event{{}, full(), started()} {
 		got, err := Parse(Canonical(e))
 		if err != nil {
 			t.Fatal(err)
@@ -180,6 +205,11 @@ func TestParseRefusesOtherForms(t *testing.T) {
 		"text after the end": {`"v1"}`, `"v1"}{}`},
 		"a line feed":        {`"v1"}`, "\"v1\"}\n"},
 		"null":               {`"size":10`, `"size":null`},
+		"an empty list":      {`"id"`, `"group_names":[],"id"`},
+		"an open list":       {`"id"`, `"group_names":["a","id"`},
+		"a list with spaces": {`"id"`, `"group_names":["a", "b"],"id"`},
+		"false":              {`"key"`, `"implausible":false,"key"`},
+		"a quoted flag":      {`"key"`, `"implausible":"true","key"`},
 	} {
 		bad := strings.Replace(good, change[0], change[1], 1)
 		if bad == good {
@@ -194,7 +224,12 @@ func TestParseRefusesOtherForms(t *testing.T) {
 func TestCleanSharesNothing(t *testing.T) {
 	e := full()
 	c := Clean(e)
-	*e.Size, *e.Bytes, *e.Seconds = 99, 99, 99
+	e.GroupNames, e.From = []string{"a"}, ptr(time.Unix(1, 0))
+	c = Clean(e)
+	*e.Size, *e.Bytes, *e.Seconds, *e.From, e.GroupNames[0] = 99, 99, 99, time.Unix(2, 0), "b"
+	if c.GroupNames[0] != "a" || !c.From.Equal(time.Unix(1, 0)) {
+		t.Error("the copy's lists and times changed with their original")
+	}
 	if *c.Size != 10 || *c.Bytes != 0 || *c.Seconds != 1.5 {
 		t.Error("the copy changed with its original")
 	}

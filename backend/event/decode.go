@@ -51,34 +51,60 @@ func (r *reader) field(e *Event, name string) {
 		e.Continues = r.text()
 	case "count":
 		e.Count = int(r.integer())
+	case "entries":
+		e.Entries = int(r.integer())
+	case "entries_hash":
+		e.EntriesHash = r.text()
 	case "etag":
 		e.ETag = r.text()
+	case "first_record":
+		e.FirstRecord = r.integer()
+	case "from":
+		e.From = new(r.time())
 	case "grant":
 		e.Grant = r.text()
 	case "grants_added":
 		e.GrantsAdded = int(r.integer())
 	case "grants_before":
 		e.GrantsBefore = r.text()
+	case "grants_diff":
+		e.GrantsDiff = r.list()
 	case "grants_removed":
 		e.GrantsRemoved = int(r.integer())
 	case "grants_version":
 		e.GrantsVersion = r.text()
+	case "group_names":
+		e.GroupNames = r.list()
+	case "group_names_before":
+		e.GroupNamesBefore = r.list()
+	case "groups":
+		e.Groups = r.text()
 	case "id":
 		e.ID = r.text()
+	case "implausible":
+		e.Implausible = r.flag()
 	case "key":
 		e.Key = r.text()
+	case "last_record":
+		e.LastRecord = r.integer()
 	case "outcome":
 		e.Outcome = r.text()
+	case "policy":
+		e.Policy = r.text()
 	case "purpose":
 		e.Purpose = r.text()
 	case "reason":
 		e.Reason = r.text()
 	case "request_id":
 		e.RequestID = r.text()
+	case "root":
+		e.Root = r.text()
 	case "seconds":
 		e.Seconds = new(r.float())
 	case "session":
 		e.Session = r.text()
+	case "signed_in":
+		e.SignedIn = new(r.time())
 	case "size":
 		e.Size = new(r.integer())
 	case "source_ip":
@@ -87,6 +113,8 @@ func (r *reader) field(e *Event, name string) {
 		e.TerminalIP = r.text()
 	case "time":
 		e.Time = r.time()
+	case "until":
+		e.Until = new(r.time())
 	case "user":
 		r.object(func(name string) { r.user(&e.User, name) })
 	case "user_agent":
@@ -95,6 +123,8 @@ func (r *reader) field(e *Event, name string) {
 		e.Verified = r.text()
 	case "version":
 		e.Version = r.text()
+	case "way":
+		e.Way = r.text()
 	default:
 		r.failed = true
 	}
@@ -128,6 +158,26 @@ func (r *reader) object(value func(name string)) {
 		}
 	}
 	r.failed = true
+}
+
+// list parses a list of at least one text.
+func (r *reader) list() (all []string) {
+	for next := byte('['); !r.failed && r.take(next); next = ',' {
+		all = append(all, r.text())
+		if strings.HasPrefix(r.rest, "]") {
+			r.rest = r.rest[1:]
+			return all
+		}
+	}
+	r.failed = true
+	return nil
+}
+
+// flag parses true, the only value of a flag that is present.
+func (r *reader) flag() bool {
+	rest, ok := strings.CutPrefix(r.rest, "true")
+	r.rest, r.failed = rest, r.failed || !ok
+	return ok
 }
 
 func (r *reader) take(c byte) bool {

@@ -29,6 +29,12 @@ const (
 	Alarm         = "alarm"          // Count granted objects without a session of the reader role
 	LogVerified   = "log-verified"   // the server read the whole log and compared it with its checkpoints
 	DeviceRefused = "device-refused" // a device sign-in was refused in the browser, or after three wrong numbers
+
+	MembershipChanged = "membership-changed" // a live check found other groups than the one before it
+	UncleanStop       = "unclean-stop"       // found at a start: the service had ended without a service-stop
+	AuditGap          = "audit-gap"          // the log refused Count records, and nothing was released for them
+	TokenRefused      = "token-refused"      // Count requests of one address had an invalid token
+	RetentionApplied  = "retention-applied"  // expired events were deleted; their hashes stay
 )
 
 // The outcomes of an event.
@@ -36,6 +42,13 @@ const (
 	Allowed = "allowed"
 	Denied  = "denied"
 	Failed  = "failed"
+)
+
+// Ways of a sign-in.
+const (
+	WayNative = "native" // in the terminal, with a password or a code
+	WaySSO    = "sso"    // in a browser on the same machine
+	WayDevice = "device" // in a browser on another machine
 )
 
 // Event records one action: the person, the object, the instant, the source and
@@ -55,17 +68,37 @@ type Event struct {
 	Outcome   string    `json:"outcome"`
 	Reason    string    `json:"reason,omitempty"`
 	Grant     string    `json:"grant,omitempty"`     // the grant that allowed or denied
+	Policy    string    `json:"policy,omitempty"`    // version of the grants that decided
+	Groups    string    `json:"groups,omitempty"`    // HashGroups of the person's groups
 	Bound     int       `json:"bound,omitempty"`     // revocation bound in seconds, if above the default
 	Continues string    `json:"continues,omitempty"` // id of the first event of this event's chain
 	Bytes     *int64    `json:"bytes,omitempty"`     // completed: reported by the client
 	Seconds   *float64  `json:"seconds,omitempty"`   // completed: reported by the client
 	Verified  string    `json:"verified,omitempty"`  // completed: reported by the client
-	Count     int       `json:"count,omitempty"`     // suppressed: number of decisions
+	Count     int       `json:"count,omitempty"`     // number of decisions, objects, requests or events that the event stands for
+
+	Implausible bool `json:"implausible,omitempty"` // completed: more bytes than the object has
+
+	Entries     int    `json:"entries,omitempty"`      // list: number of disclosed names
+	EntriesHash string `json:"entries_hash,omitempty"` // list: HashNames of the disclosed names
+
+	GroupNames       []string   `json:"group_names,omitempty"`        // session-start, membership-changed: the person's groups, sorted
+	GroupNamesBefore []string   `json:"group_names_before,omitempty"` // membership-changed: the groups of the previous live check
+	SignedIn         *time.Time `json:"signed_in,omitempty"`          // session-start: time of the sign-in, from the token
+	Way              string     `json:"way,omitempty"`                // session-start: WayNative, WaySSO or WayDevice
 
 	GrantsVersion string `json:"grants_version,omitempty"` // service-start, grants-changed: version of the active grants
 	GrantsBefore  string `json:"grants_before,omitempty"`  // grants-changed: version of the previous grants
 	GrantsAdded   int    `json:"grants_added,omitempty"`   // grants-changed: grants only in the new version
 	GrantsRemoved int    `json:"grants_removed,omitempty"` // grants-changed: grants only in the previous version
+
+	GrantsDiff []string `json:"grants_diff,omitempty"` // grants-changed: the first lines of the difference
+
+	From        *time.Time `json:"from,omitempty"`         // audit-gap, token-refused: first refusal; unclean-stop: last event before it
+	Until       *time.Time `json:"until,omitempty"`        // audit-gap, token-refused: last refusal
+	FirstRecord int64      `json:"first_record,omitempty"` // retention-applied: first record of the range
+	LastRecord  int64      `json:"last_record,omitempty"`  // retention-applied: last record of the range
+	Root        string     `json:"root,omitempty"`         // retention-applied: base64 of the tree's root up to LastRecord
 
 	TerminalIP  string `json:"terminal_ip,omitempty"`  // device-refused: address of the terminal
 	BrowserIP   string `json:"browser_ip,omitempty"`   // device sign-in: address of the browser

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -178,7 +179,7 @@ func TestAppendsOfAllSizes(t *testing.T) {
 	}
 	for i := range total {
 		found, err := s.Get(t.Context(), []string{sample(i).ID})
-		if err != nil || len(found) != 1 || found[0] != sample(i) {
+		if err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], sample(i)) {
 			t.Fatalf("event %d: %v (%v)", i, found, err)
 		}
 	}
