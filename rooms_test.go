@@ -26,7 +26,8 @@ type rule struct {
 // rules is the plan of the rooms: imports point downwards, and each room imports
 // only its dependencies.
 func rules() []rule {
-	contract := []string{"usher/backend/api", "usher/backend/event", "usher/backend/safetext"}
+	// checkpoint and tree verify the log on any machine.
+	contract := []string{"usher/backend/api", "usher/backend/event", "usher/backend/safetext", "usher/backend/audit/checkpoint", "usher/backend/audit/tree"}
 	return []rule{
 		{"usher/tui", "usher/backend", contract, "the screen uses the contract; decisions are the backend's"},
 		{"usher/session", "usher/backend", contract, "a sign-in needs only the contract of the server"},
@@ -49,6 +50,7 @@ func rules() []rule {
 		{"usher/client/download/part", "usher/client", []string{"usher/client/download/name", "usher/client/download/verify"}, "a caller brings the bytes"},
 		{"usher/client/download/fetch", "usher/client", []string{"usher/client/download/h1", "usher/client/download/part", "usher/client/download/ticket", "usher/client/download/verify", "usher/client/quantity"}, "one object at a time: no engine, no queue"},
 		{"usher/client/download/h1", "usher", nil, "it treats all requests alike"},
+		{"usher/client/proof", "usher/client", nil, "the check of the log needs one call alone"},
 		{"usher/client/quantity", "usher", nil, "all packages can format numbers with it"},
 		{"usher/client/qr", "usher", nil, "commands and screen draw the same code"},
 		{"usher/client/download", "charm.land", nil, "commands and screen share the engine"},

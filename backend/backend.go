@@ -25,6 +25,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/audit"
+	"usher/backend/audit/checkpoint"
 	"usher/backend/budget"
 	"usher/backend/cursor"
 	"usher/backend/event"
@@ -106,8 +107,8 @@ type Sessions interface {
 	Recorded(ctx context.Context, session, action string) error
 }
 
-// Config holds the parts of the backend. Only Devices, Sessions, Scope, Ahead, Observe, Editor,
-// Reader, Places, FileKeys and Proxies may be empty.
+// Config holds the parts of the backend. Only Devices, Sessions, Scope, Ahead, Observe,
+// Editor, Reader, Places, Checkpoints, Witnesses, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
@@ -123,25 +124,28 @@ type Config struct {
 	Ahead func(ctx context.Context, token string)
 	// Observe receives the verb, the code ("ok" or that of the error) and the
 	// duration of each request. nil: no metrics.
-	Observe  func(verb, code string, took time.Duration)
-	Grants   Grants
-	Editor   Editor // nil: the grants are a file on the server
-	Objects  Objects
-	Signer   Signer
-	Reader   *reader.Sessions // nil: the server reads and signs with its own credentials
-	Places   Places           // nil: the hosts of Public are all
-	Clock    Clock
-	Audit    Log
-	Access   Access
-	Health   Health
-	Cursors  Cursors
-	URLLife  time.Duration
-	FileKeys bool           // the storage keeps objects as files: a/../b may be the file b
-	Hosts    []string       // accepted Host headers, port included
-	Proxies  []netip.Prefix // peers with a trusted X-Forwarded-For
-	Now      func() time.Time
-	NewID    func(time.Time) string
-	Log      *slog.Logger
+	Observe func(verb, code string, took time.Duration)
+	Grants  Grants
+	Editor  Editor // nil: the grants are a file on the server
+	Objects Objects
+	Signer  Signer
+	Reader  *reader.Sessions // nil: the server reads and signs with its own credentials
+	Places  Places           // nil: the hosts of Public are all
+	Clock   Clock
+	Audit   Log
+	// Checkpoints are those of the log. nil: a log without them.
+	Checkpoints checkpoint.Source
+	Witnesses   string // policy of the witnesses; may be empty
+	Access      Access
+	Health      Health
+	Cursors     Cursors
+	URLLife     time.Duration
+	FileKeys    bool           // the storage keeps objects as files: a/../b may be the file b
+	Hosts       []string       // accepted Host headers, port included
+	Proxies     []netip.Prefix // peers with a trusted X-Forwarded-For
+	Now         func() time.Time
+	NewID       func(time.Time) string
+	Log         *slog.Logger
 }
 
 // Backend is the handler.
@@ -255,6 +259,10 @@ const maxPublic = 256 // bytes of one text of the public configuration
 // public checks the configuration that anyone can read. Each text must be short,
 // without control characters and invisible characters: clients show it unchanged.
 func public(c api.Config) error {
+	if len(c.AuditLog.Restarts) > api.MaxRestarts {
+		return fmt.Errorf("backend: the audit log has more than %d restarts", api.MaxRestarts)
+	}
+	c.AuditLog.Restarts = nil // in base64
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("backend: the public configuration: %w", err)

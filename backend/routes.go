@@ -42,6 +42,9 @@ func (b *Backend) table() []route {
 		{api.VerbDeviceDone, api.MaxBody, budget.Requests, forListing, event.SessionStart, b.deviceDone},
 		{api.VerbAuditQuery, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditQuery},
 		{api.VerbAuditSummary, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditSummary},
+		// A checkpoint discloses a number of events and no content, so only refusals are
+		// recorded: an event for each checkpoint would grow the log by its own proofs.
+		{api.VerbCheckpoint, api.MaxBody, budget.Requests, forListing, event.AuditRead, b.checkpoint},
 		{api.VerbExplain, api.MaxBody, budget.Lists, forListing, event.Explain, b.explain},
 		{api.VerbWho, api.MaxBody, budget.Lists, forListing, event.Explain, b.who},
 		{api.VerbCan, api.MaxBody, budget.Lists, forListing, event.Explain, b.can},

@@ -171,6 +171,11 @@ func (c *Client) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (
 	return out, c.call(ctx, api.VerbAuditSummary, in, &out)
 }
 
+// Checkpoint returns the latest checkpoint of the audit log.
+func (c *Client) Checkpoint(ctx context.Context, in api.CheckpointRequest) (out api.CheckpointResponse, err error) {
+	return out, c.call(ctx, api.VerbCheckpoint, in, &out)
+}
+
 // Explain returns the reason why a person may or may not read an object (admins).
 func (c *Client) Explain(ctx context.Context, in api.ExplainRequest) (out api.ExplainResponse, err error) {
 	return out, c.call(ctx, api.VerbExplain, in, &out)

@@ -21,6 +21,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/api/shape"
+	"usher/backend/audit/checkpoint"
 	"usher/backend/safetext"
 )
 
@@ -181,6 +182,11 @@ func checkConfig(origin string, c api.Config) error {
 		return refuse("it names no download hosts")
 	case slices.ContainsFunc(c.S3Hosts, func(h string) bool { return !s3Form.MatchString(h) }):
 		return refuse("a download host is not a host name")
+	}
+	if c.AuditLog.Key != "" {
+		if _, err := checkpoint.NewVerifier(c.AuditLog.Key); err != nil || len(c.AuditLog.Restarts) > api.MaxRestarts {
+			return refuse("the key of its audit log is malformed")
+		}
 	}
 	if problem := offerProblem(origin, c); problem != "" {
 		return refuse(problem)
@@ -361,7 +367,7 @@ func CheckPinned(trusted, now api.Config) error {
 	var changes []Change
 	before, after := trusted.Pinned(), now.Pinned()
 	for i, p := range before {
-		if p.Value != after[i].Value {
+		if p.Value != after[i].Value && !(p.Key == api.AuditKeyPin && continues(trusted.AuditLog.Key, now.AuditLog)) {
 			changes = append(changes, Change{p.Name, safetext.New(p.Value), safetext.New(after[i].Value)})
 		}
 	}
@@ -369,6 +375,16 @@ func CheckPinned(trusted, now api.Config) error {
 		return nil
 	}
 	return &PinError{Changes: changes}
+}
+
+// continues reports whether a log continues the one with the trusted key: after
+// restarts that each key before signed, or because the server had no key.
+func continues(trusted string, now api.AuditLog) bool {
+	if trusted == "" {
+		return true
+	}
+	_, err := checkpoint.Chain(trusted, now.Key, now.Restarts)
+	return err == nil
 }
 
 // Recheck fetches the configuration of a profile's server again, before a

@@ -45,14 +45,18 @@ func DefaultFolders() Folders {
 // The name is a constant of the program, never data.
 func (f Folders) StateFile(name string) string { return filepath.Join(f.State, filepath.Base(name)) }
 
-// QueueFile returns the path of a person's unfinished transfers at a server. A
-// server on loopback can change its port, so its pool identifies it.
-func (f Folders) QueueFile(p Profile, sub string) string {
-	place := p.Server
-	if onLoopback(place) {
-		place = p.Config.UserPoolID
+// Place identifies the server of a profile: by its origin, or by its pool for one
+// on loopback, whose port can change.
+func (p Profile) Place() string {
+	if onLoopback(p.Server) {
+		return p.Config.UserPoolID
 	}
-	sum := sha256.Sum256([]byte(place + "\x00" + sub))
+	return p.Server
+}
+
+// QueueFile returns the path of a person's unfinished transfers at a server.
+func (f Folders) QueueFile(p Profile, sub string) string {
+	sum := sha256.Sum256([]byte(p.Place() + "\x00" + sub))
 	return f.StateFile("queue-" + hex.EncodeToString(sum[:8]) + ".json")
 }
 

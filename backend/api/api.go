@@ -47,6 +47,7 @@ type Config struct {
 	OldestClient    string   `json:"oldest_client"`
 	SignIn          SignIn   `json:"sign_in,omitzero"`       // without ways: see Offer
 	IdleMinutes     int      `json:"idle_minutes,omitempty"` // without a key press until the browser locks; 0: never
+	AuditLog        AuditLog `json:"audit_log,omitzero"`
 }
 
 // Person is the verified caller. Only Sub is identity; the other fields are

@@ -123,6 +123,9 @@ type Pinned struct {
 	Value string
 }
 
+// AuditKeyPin is the Key of the pinned key of the audit log.
+const AuditKeyPin = "audit_log.key"
+
 // Pinned returns the pinned values of a configuration, in a fixed order. The
 // client and the page in Offer that repeat ClientID and HostedUI are not in it:
 // a client refuses a configuration where they differ.
@@ -153,6 +156,7 @@ func (c Config) Pinned() []Pinned {
 		{"sign_in.providers", "the list of companies", strings.Join(providers, ", ")},
 		{"sign_in.callback_ports", "the list of callback ports", strings.Trim(fmt.Sprint(offer.CallbackPorts), "[]")},
 		{"sign_in.password", "the rules for passwords", offer.Password.String()},
+		{AuditKeyPin, "the key of the audit log", c.AuditLog.Key},
 	}
 }
 

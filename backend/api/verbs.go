@@ -15,6 +15,7 @@ const (
 	VerbDeviceDone   Verb = "device/done"
 	VerbAuditQuery   Verb = "audit/query"
 	VerbAuditSummary Verb = "audit/summary"
+	VerbCheckpoint   Verb = "audit/checkpoint"
 	VerbExplain      Verb = "access/explain"
 	VerbWho          Verb = "access/who"
 	VerbCan          Verb = "access/can"

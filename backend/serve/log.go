@@ -9,6 +9,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/audit"
+	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/sqlite"
 	"usher/backend/audit/tree"
 	"usher/backend/event"
@@ -59,6 +60,13 @@ type logStore interface {
 type verified interface {
 	Checkpoint(ctx context.Context) (string, error)
 	Verify(ctx context.Context, pause func(context.Context)) (sqlite.Report, error)
+}
+
+// proved is a store that proves its content to clients. Key is the public key of
+// its checkpoints; "" without them.
+type proved interface {
+	checkpoint.Source
+	Key() string
 }
 
 // openLog opens the configured audit log.

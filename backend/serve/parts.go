@@ -142,6 +142,9 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.broker, err = newBroker(c, d, log, p.shared); err != nil {
 		return err
 	}
+	if proved, ok := p.store.(proved); ok && proved.Key() != "" {
+		p.config.Checkpoints = proved
+	}
 	o := &p.config
 	o.Verifier, o.Grants, o.Objects, o.Clock, o.Audit = verifier, p.grants, objects, p.checker.clock, log
 	o.Reader, o.Access, o.Health, o.FileKeys = p.checker.sessions, reports, p.health, c.S3.fileKeys(p.checker.host)
@@ -181,6 +184,9 @@ func (p *parts) setReloadable(c Config) error {
 	}
 	if p.loop != nil {
 		public.CognitoEndpoint = p.loop.Cognito
+	}
+	if proved, ok := p.store.(proved); ok {
+		public.AuditLog.Key = proved.Key()
 	}
 	p.config.Places = p.checker.located
 	p.config.Public, p.config.Signer, p.config.Cursors, p.config.URLLife = public, presigner, sealer, life

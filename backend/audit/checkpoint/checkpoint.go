@@ -101,17 +101,37 @@ func (v *Verifier) Open(signed []byte) (tree.Head, error) {
 	if err != nil {
 		return tree.Head{}, ErrSignature
 	}
-	lines := strings.Split(opened.Text, "\n")
-	if len(lines) != 4 || lines[0] != v.note.Name() || lines[3] != "" {
+	origin, head, err := parse(opened.Text)
+	if err != nil || origin != v.note.Name() {
 		return tree.Head{}, ErrMalformed
+	}
+	return head, nil
+}
+
+// parse parses the text of a checkpoint. It accepts one form of each number and
+// root, and no extension lines.
+func parse(text string) (origin string, head tree.Head, err error) {
+	lines := strings.Split(text, "\n")
+	if len(lines) != 4 || lines[0] == "" || lines[3] != "" {
+		return "", tree.Head{}, ErrMalformed
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil || size < 0 || strconv.FormatInt(size, 10) != lines[1] {
-		return tree.Head{}, ErrMalformed
+		return "", tree.Head{}, ErrMalformed
 	}
 	root, err := base64.StdEncoding.Strict().DecodeString(lines[2])
 	if err != nil || len(root) != len(tree.Hash{}) || base64.StdEncoding.EncodeToString(root) != lines[2] {
-		return tree.Head{}, ErrMalformed
+		return "", tree.Head{}, ErrMalformed
 	}
-	return tree.Head{Size: size, Root: tree.Hash(root)}, nil
+	return lines[0], tree.Head{Size: size, Root: tree.Hash(root)}, nil
+}
+
+// Unverified returns origin and head of a checkpoint without a verification of its
+// signatures.
+func Unverified(signed []byte) (origin string, head tree.Head, err error) {
+	text, _, ok := strings.Cut(string(signed), "\n\n")
+	if !ok {
+		return "", tree.Head{}, ErrMalformed
+	}
+	return parse(text + "\n")
 }

@@ -1,0 +1,121 @@
+package proof
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+)
+
+// Files stores small state files (session.Folders). SaveState replaces a file
+// atomically.
+type Files interface {
+	LoadState(name string) ([]byte, error)
+	SaveState(name string, data []byte) error
+	StateFile(name string) string
+}
+
+// lockLimit is the longest wait for another process that stores a checkpoint.
+const lockLimit = time.Second
+
+// memory is the last checkpoint of a log on this machine.
+type memory struct {
+	Key    string    `json:"key"`
+	Note   string    `json:"note"`
+	Seen   time.Time `json:"seen"`
+	Policy string    `json:"witnesses,omitempty"`
+}
+
+// store is the state file of one server.
+type store struct {
+	files Files
+	name  string
+}
+
+func newStore(files Files, place string) store {
+	sum := sha256.Sum256([]byte(place))
+	return store{files, "checkpoint-" + hex.EncodeToString(sum[:8]) + ".json"}
+}
+
+// load returns the memory, or the zero memory if there is none.
+func (s store) load() (memory, error) {
+	data, err := s.files.LoadState(s.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return memory{}, nil
+	}
+	if err != nil {
+		return memory{}, err
+	}
+	var m memory
+	if json.Unmarshal(data, &m) != nil || m.Key == "" || m.Note == "" {
+		return memory{}, s.damaged()
+	}
+	return m, nil
+}
+
+// damaged is the error of a state file without a checkpoint. It is no reason to
+// trust any log: the file had one.
+func (s store) damaged() error {
+	return &DamagedError{safetext.New(s.files.StateFile(s.name))}
+}
+
+// replace stores a memory if the stored one is still before.
+func (s store) replace(before, after memory) (bool, error) {
+	path := s.files.StateFile(s.name)
+	// Some file systems have no locks, and the folder does not exist before the
+	// first checkpoint. The comparison below is enough then, but for a moment.
+	ctx, cancel := context.WithTimeout(context.Background(), lockLimit)
+	defer cancel()
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	if locked, err := lock.TryLockContext(ctx, 10*time.Millisecond); err == nil && locked {
+		defer func() { _ = lock.Unlock() }()
+	}
+	now, err := s.load()
+	if err != nil {
+		return false, err
+	}
+	if !now.Seen.Equal(before.Seen) || now.Note != before.Note || now.Key != before.Key {
+		return false, nil
+	}
+	data, err := json.Marshal(after)
+	if err != nil {
+		return false, fmt.Errorf("storing a checkpoint: %w", err)
+	}
+	if err := s.files.SaveState(s.name, data); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// setAside renames the file, so the checkpoint is kept.
+func (s store) setAside() error {
+	path := s.files.StateFile(s.name)
+	if err := os.Rename(path, path+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("keeping the checkpoint of the log before: %w", err)
+	}
+	return nil
+}
+
+// Forget sets the checkpoint of a server aside, after the person trusted the server
+// again. The file is kept under another name.
+func Forget(files Files, place string) error { return newStore(files, place).setAside() }
+
+// DamagedError is a state file without a checkpoint.
+type DamagedError struct{ Path safetext.Text }
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("The file with the last checkpoint of the audit log is damaged: %s. Keep it for your security team, and move it to another folder.", e.Path)
+}
+
+// Exit returns the exit code of a command that ends with this error.
+func (e *DamagedError) Exit() int { return api.ExitIntegrity }
