@@ -296,7 +296,7 @@ func (a *app) diffGrants(cmd *cobra.Command, args []string) error {
 	if err := checkArgs(cmd, args, 1, 1, "diff takes the name of a grants file, or - for stdin."); err != nil {
 		return err
 	}
-	text, err := await(cmd.Context(), func() (string, error) { return a.readGrants(args[0], api.MaxDiffBody/2) }, nil)
+	text, err := await(cmd.Context(), func() (string, error) { return a.readGrants(args[0], api.MaxDiffBody/2) })
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"usher/backend/api"
 	"usher/client"
@@ -285,26 +284,27 @@ func (a *app) open(ctx context.Context, conn connection, path, downloads string,
 // ends.
 func (a *app) prompt(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(a.Err, question)
-	return await(ctx, func() (string, error) { return readLine(a.In) }, nil)
+	return await(ctx, func() (string, error) { return readLine(a.In) })
 }
 
-// promptSecret is prompt without echo.
+// promptSecret is prompt without echo. The echo is off before the question is on
+// the screen, because the person may type as soon as it is. It is on again at the
+// end, and after a signal.
 func (a *app) promptSecret(ctx context.Context, question string) (string, error) {
-	fmt.Fprint(a.Err, question)
-	var restore func()
-	if f, ok := a.In.(*os.File); ok { // restored on a signal, so that the terminal echoes again
-		if state, err := term.GetState(int(f.Fd())); err == nil {
-			restore = func() { _ = term.Restore(int(f.Fd()), state) }
-		}
+	restore := func() {}
+	if f, ok := a.In.(*os.File); ok {
+		restore = hideInput(f)
 	}
-	s, err := await(ctx, a.ReadPassword, restore)
+	defer restore()
+	fmt.Fprint(a.Err, question)
+	s, err := await(ctx, a.ReadPassword)
 	fmt.Fprintln(a.Err)
 	return s, err
 }
 
 // await runs a read that cannot be canceled. When ctx ends, await returns and the
 // read continues in the background, because the process is about to end.
-func await(ctx context.Context, read func() (string, error), abandon func()) (string, error) {
+func await(ctx context.Context, read func() (string, error)) (string, error) {
 	type answer struct {
 		text string
 		err  error
@@ -321,9 +321,6 @@ func await(ctx context.Context, read func() (string, error), abandon func()) (st
 		}
 		return r.text, r.err
 	case <-ctx.Done():
-		if abandon != nil {
-			abandon()
-		}
 		return "", context.Cause(ctx)
 	}
 }

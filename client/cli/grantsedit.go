@@ -39,7 +39,7 @@ func (a *app) applyGrants(cmd *cobra.Command, args []string, before string) erro
 	if err := checkArgs(cmd, args, 1, 1, "apply takes the name of a grants file, or - for stdin."); err != nil {
 		return err
 	}
-	text, err := await(cmd.Context(), func() (string, error) { return a.readGrants(args[0], maxGrantsFile) }, nil)
+	text, err := await(cmd.Context(), func() (string, error) { return a.readGrants(args[0], maxGrantsFile) })
 	if err != nil {
 		return err
 	}

@@ -335,7 +335,7 @@ func (l *login) secret(ctx context.Context, fromStdin bool, question, flag strin
 			err = nil
 		}
 		return strings.TrimRight(line, "\r\n"), err
-	}, nil)
+	})
 	switch {
 	case ctx.Err() != nil:
 		return nil, err
