@@ -23,6 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"usher/backend/api"
+	"usher/backend/audit/sqlite"
+	"usher/backend/safetext"
 	"usher/backend/sandbox"
 	"usher/backend/serve"
 )
@@ -161,6 +163,9 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint, STS: box.STSEndpoint, Regions: regions,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	}, listener)
+	if errors.Is(err, sqlite.ErrOlder) || errors.Is(err, sqlite.ErrNewer) {
+		return &foreignDir{box.Dir, err}
+	}
 	if err != nil {
 		return err
 	}
@@ -181,6 +186,18 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	d.cleanup = append(d.cleanup, func() error { stop(); return d.wait() })
 	return nil
 }
+
+// foreignDir means that a directory has the demo of another version of usher.
+type foreignDir struct {
+	dir   string
+	cause error
+}
+
+func (e *foreignDir) Error() string {
+	return fmt.Sprintf("%s holds a demo of another version of usher. Remove this folder, or choose another one with --dir.", safetext.New(e.dir))
+}
+
+func (e *foreignDir) Unwrap() error { return e.cause }
 
 func (d *Demo) directory(dir string) (string, error) {
 	if dir == "" {
