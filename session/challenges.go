@@ -314,6 +314,11 @@ func (s *SignIn) openChoice(ctx context.Context) (Step, error) {
 	if len(list) == 0 && slices.Contains(s.choices, "WEB_AUTHN") {
 		return Step{}, ErrPasskey
 	}
+	// The pool offers a password alone to accounts with a second factor, and to
+	// accounts of the company, which have no password here. The person chose a code.
+	if len(list) == 1 && list[0].ID == choiceSRP && s.offer.Has(api.WayPassword) {
+		return Step{}, errNoCodeWay
+	}
 	return s.pick(ctx, list)
 }
 

@@ -157,6 +157,32 @@ func (r *rig) remember(t testing.TB, box *mailbox, user string) session.Tokens {
 	return step.Tokens
 }
 
+// The pool offers no code to an account with a second factor, and none to an
+// account of the company. A sign-in with a code then ends with a sentence in place
+// of a prompt for the password, unless the server has no form for a password.
+func TestNoCodeForThisAccount(t *testing.T) {
+	t.Parallel()
+	r, _ := fullRig(t, func(c *cognito.Config) { c.EmailCodes, c.SMSCodes = false, false })
+	if _, err := r.pool.AddUser(cognito.User{Username: "barbara", Email: "barbara@example.com", External: true}); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, user := range []string{"alan", "barbara", "nobody"} {
+		_, err := r.signIn().WithoutPassword(ctx, user)
+		if err == nil {
+			t.Fatalf("%s: the password is the next step", user)
+		}
+		said = append(said, err.Error())
+	}
+	if said[0] != "This user name cannot sign in with a code. Use another way to sign in." || said[1] != said[0] || said[2] != said[0] {
+		t.Errorf("%q", said)
+	}
+	r.config.SignIn.Ways = []api.Way{api.WayCode}
+	if step, err := r.signIn().WithoutPassword(ctx, "alan"); err != nil || step.Kind != session.NeedPassword {
+		t.Errorf("%v, step %d", err, step.Kind)
+	}
+}
+
 // A remembered machine needs no second factor, its key is in every renewal, and
 // a machine that the pool forgot is removed with its own sentence.
 func TestRememberedMachine(t *testing.T) {

@@ -64,7 +64,7 @@ var (
 
 	errSentCode    error = &Failure{sentence: "That code is not valid. Use the newest one, or request a new code.", exit: api.ExitSignedOut, parent: ErrCode}
 	errSentExpired error = &Failure{sentence: "That code has expired. Request a new one.", exit: api.ExitSignedOut, parent: ErrCode}
-	errNoCodeWay   error = &Failure{sentence: "This user name cannot sign in with a code.", exit: api.ExitSignedOut, parent: ErrWrongPassword}
+	errNoCodeWay   error = &Failure{sentence: "This user name cannot sign in with a code. Use another way to sign in.", exit: api.ExitSignedOut, parent: ErrWrongPassword}
 	errHidden      error = &Failure{sentence: "The account is not there.", exit: api.ExitBug} // never shown
 	errNoResource  error = &Failure{sentence: "The server's sign-in settings do not work. Ask your administrator, then run usher configure again.", exit: api.ExitUnavailable, parent: ErrMisconfigured}
 	// ErrPasswordUsed: a case of ErrPasswordRules.
