@@ -102,6 +102,13 @@ func (s *Session) Person() (person api.Person, groups []string, ok bool) {
 	return person, groups, !s.current.Access.IsZero()
 }
 
+// Way returns the way of the present sign-in; "" when signed out.
+func (s *Session) Way() api.Way {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current.Way
+}
+
 // Token returns an access token with at least a minute left, after a renewal
 // where one is due. ErrSignedOut means that the session has ended. While the
 // pool cannot be reached, a token with more than 5 s left is returned.

@@ -83,6 +83,7 @@ func (a *app) logout(ctx context.Context, everywhere, forget bool) error {
 		return err
 	}
 	_, _, was := conn.session.Person()
+	inBrowser := conn.session.Way() == api.WaySSO || conn.session.Way() == api.WayDevice
 	ending := session.Ending{Forget: forget, Tell: func(ctx context.Context, token string) error {
 		err := conn.client.Signout(ctx, token)
 		if err != nil {
@@ -96,7 +97,7 @@ func (a *app) logout(ctx context.Context, everywhere, forget bool) error {
 	if err := conn.session.SignOut(ctx, ending); err != nil {
 		return err
 	}
-	if everywhere && was {
+	if everywhere && inBrowser {
 		a.endInBrowser(p)
 	}
 	switch {
