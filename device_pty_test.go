@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
@@ -75,6 +77,7 @@ func (s *terminal) unwritten(home string, in shown, a demotest.Approval) {
 // With a browser on another device: the code beside its QR code, the number of
 // the page, and a folder, in a small terminal.
 func TestDeviceSignInOnTheScreen(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a pty")
 	}
@@ -99,6 +102,53 @@ func TestDeviceSignInOnTheScreen(t *testing.T) {
 	s.unwritten(filepath.Dir(downloads), in, approved)
 }
 
+// hasEnded requires that the server ended a request that its terminal left.
+func hasEnded(t *testing.T, in shown) {
+	t.Helper()
+	b, err := hostedtest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.Visit(t.Context(), in.address+"/"+strings.ReplaceAll(in.code, "-", ""))
+	if err != nil || p.Status != http.StatusGone || !strings.Contains(p.Body, "This sign-in has ended already.") {
+		t.Errorf("the request of a terminal that left: %d, %v", p.Status, err)
+	}
+}
+
+// A device sign-in ends at the server with esc, and with the program.
+func TestDeviceSignInIsLeft(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("a pty")
+	}
+	w := demotest.Start(t, demo.Options{})
+	s, _ := open(t, w, 80, 24)
+	s.shows("Sign in", "Sign in with a browser on another device")
+	s.keys("tab", "tab", "tab", "enter")
+	first := s.device(w)
+	s.keys("esc")
+	s.hides("Sign in on another device")
+	s.keys("tab", "tab", "tab", "enter")
+	second := s.device(w)
+	for end := time.Now().Add(patience); ; <-time.After(50 * time.Millisecond) { // esc does not wait for the server
+		b, err := hostedtest.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := b.Visit(t.Context(), first.address+"/"+strings.ReplaceAll(first.code, "-", "")); err == nil && p.Status == http.StatusGone {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the first request is still pending")
+		}
+	}
+	s.keys("ctrl+c")
+	if code := s.quits(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	hasEnded(t, second)
+}
+
 func wrongNumber(right string) string {
 	if right == "000000" {
 		return "000001"
@@ -110,6 +160,7 @@ func wrongNumber(right string) string {
 // takes the same way, and Ctrl-C stops it at the code and at the number. logout --everywhere ends the browser's
 // sign-in too.
 func TestDeviceLogin(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a pty")
 	}
@@ -136,14 +187,16 @@ func TestDeviceLogin(t *testing.T) {
 		return start(t, cmd, 100, 40)
 	}
 	s2 := again()
-	s2.device(w)
+	left := s2.device(w)
 	s2.shows("Ctrl-C stops.")
 	s2.keys("ctrl+c")
 	if code := s2.quits(); code != 130 {
 		t.Errorf("Ctrl-C at the code: exit code %d\n%s", code, s2.text())
 	}
+	hasEnded(t, left)
 	s3 := again()
-	if _, err := w.Browse(t.Context(), s3.device(w), "katherine"); err != nil {
+	left = s3.device(w)
+	if _, err := w.Browse(t.Context(), left, "katherine"); err != nil {
 		t.Fatal(err)
 	}
 	s3.shows("Number on the page:")
@@ -151,6 +204,7 @@ func TestDeviceLogin(t *testing.T) {
 	if code := s3.quits(); code != 130 {
 		t.Errorf("Ctrl-C at the number: exit code %d\n%s", code, s3.text())
 	}
+	hasEnded(t, left)
 
 	// The browser's own sign-in ends too: the address is printed.
 	cmd := exec.Command(s.cmd.Path, "logout", "--everywhere")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"usher/backend/api"
@@ -44,7 +45,12 @@ type DeviceSignIn struct {
 	domain  *domain
 	request *device.Request
 	web     *http.Client
+	opened  atomic.Bool // the session is open at the server
 }
+
+// cancelLimit bounds the end of a request at the server, which delays the end of a
+// command.
+const cancelLimit = time.Second
 
 // NewDeviceSignIn begins a sign-in at the server, for a machine's host name.
 func NewDeviceSignIn(ctx context.Context, p Profile, o Options) (*DeviceSignIn, error) {
@@ -113,6 +119,7 @@ func (s *DeviceSignIn) finish(ctx context.Context, g device.Grant) (Step, error)
 	if err := s.open(ctx, tokens, id); err != nil {
 		return Step{}, err
 	}
+	s.opened.Store(true)
 	return Step{Kind: Done, Tokens: tokens}, nil
 }
 
@@ -183,8 +190,17 @@ func (s *DeviceSignIn) explain(ctx context.Context, err error) error {
 	return networkError(ctx, hostOf(s.profile.Server), err)
 }
 
-// Close ends the connections of the sign-in.
-func (s *DeviceSignIn) Close() { s.web.CloseIdleConnections() }
+// Close ends the sign-in. A request without a session is canceled at the server,
+// in at most a second, so that no browser can continue it. Close is called once.
+func (s *DeviceSignIn) Close() {
+	defer s.web.CloseIdleConnections()
+	if s.opened.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cancelLimit)
+	defer cancel()
+	_ = s.request.Cancel(ctx) // best effort; the request expires by itself
+}
 
 // String keeps the sign-in's secrets out of all output.
 func (s *DeviceSignIn) String() string { return "sign-in on another device" }

@@ -152,6 +152,9 @@ func where(p pane.Pane) string {
 
 // quit ends the program, after a short wait for outstanding responses of the terminal.
 func (m *Model) quit() tea.Cmd {
+	if left := m.signin.Leave(); left != nil {
+		return tea.Sequence(left, m.quit())
+	}
 	if m.asked && !m.leaving {
 		m.leaving = true
 		return tea.Tick(answerTime, func(time.Time) tea.Msg { return tea.QuitMsg{} })

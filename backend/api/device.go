@@ -11,6 +11,7 @@ import (
 const (
 	DeviceAuthorizePath = "/v1/device/authorize"
 	DeviceTokenPath     = "/v1/device/token"
+	DeviceCancelPath    = "/v1/device/cancel" // ends a request of the terminal, in the form of RFC 7009 §2.1
 	DeviceGrantType     = "urn:ietf:params:oauth:grant-type:device_code"
 	DeviceTokenType     = "N_A"
 )

@@ -33,6 +33,8 @@ const (
 	maxPendingOwner = 20
 	lookupsOwner    = 10 // in a minute
 	lookupsTotal    = 120
+	cancelsOwner    = 60 // in a minute
+	cancelsTotal    = 600
 	maxHost         = 64   // bytes of the claimed host
 	maxCode         = 2048 // bytes of an authorization code
 	maxReason       = 128  // bytes of a refusal by the hosted UI
@@ -227,18 +229,8 @@ type Visit struct {
 // Lookup returns the request of a user code. Lookups are limited, for each
 // address and in all.
 func (b *Broker) Lookup(ctx context.Context, v Visit) (Request, error) {
-	minute := b.c.Now().Truncate(time.Minute)
-	for _, c := range []struct {
-		name string
-		most int
-	}{{"lookups of " + owner(v.Address), lookupsOwner}, {"lookups", lookupsTotal}} {
-		n, err := b.c.Store.Count(ctx, c.name, minute)
-		if err != nil {
-			return Request{}, fmt.Errorf("counting lookups: %w", err)
-		}
-		if n > c.most {
-			return Request{}, ErrLookups
-		}
+	if err := b.spend(ctx, "lookups", v.Address, lookupsOwner, lookupsTotal); err != nil {
+		return Request{}, err
 	}
 	r, err := b.c.Store.ByUser(ctx, b.key.digest("user code", v.User))
 	switch {
@@ -248,6 +240,25 @@ func (b *Broker) Lookup(ctx context.Context, v Visit) (Request, error) {
 		return r, fmt.Errorf("reading the request: %w", err)
 	}
 	return r, b.open(r)
+}
+
+// spend counts one use of a kind in the present minute, for an address and in all.
+// It returns ErrLookups over a limit.
+func (b *Broker) spend(ctx context.Context, kind, address string, mostOwner, mostTotal int) error {
+	minute := b.c.Now().Truncate(time.Minute)
+	for _, c := range []struct {
+		name string
+		most int
+	}{{kind + " of " + owner(address), mostOwner}, {kind, mostTotal}} {
+		n, err := b.c.Store.Count(ctx, c.name, minute)
+		if err != nil {
+			return fmt.Errorf("counting %s: %w", kind, err)
+		}
+		if n > c.most {
+			return ErrLookups
+		}
+	}
+	return nil
 }
 
 // open refuses a request that a browser can no longer continue.
@@ -327,6 +338,7 @@ func (b *Broker) Deny(ctx context.Context, v Visit, agent string) error {
 const (
 	notMine      = "not mine"
 	wrongNumbers = "three wrong numbers"
+	canceled     = "canceled in the terminal"
 )
 
 // record writes the event of a refusal. After a failure the next poll of the

@@ -291,6 +291,9 @@ func TestNetworks(t *testing.T) {
 	tb.from = "198.51.100.1"
 	got := tb.poll(t, a, "")
 	wantError(t, got, "access_denied")
+	if got.fields["network"] != true {
+		t.Errorf("the terminal does not learn the reason: %s", got.body)
+	}
 	got = tb.send(t, http.MethodPost, api.DeviceAuthorizePath, url.Values{"client_id": {client}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}, nil)
 	if got.status != http.StatusForbidden {
 		t.Errorf("a terminal of another network: %d %s", got.status, got.body)
@@ -308,5 +311,81 @@ func TestPlain(t *testing.T) {
 	}
 	if got := tb.poll(t, a, ""); got.fields["access_token"] != "the-code" {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A terminal that no longer waits ends its request: it counts against no limit, no
+// browser continues it, and no session opens. The response is the same for every
+// code.
+func TestCancel(t *testing.T) {
+	tb := newTestbed(t)
+	cancel := func(code string) reply {
+		t.Helper()
+		return tb.send(t, http.MethodPost, api.DeviceCancelPath, url.Values{"client_id": {client}, "device_code": {code}}, nil)
+	}
+	for range 30 { // more than one address may have pending
+		a := tb.begin(t)
+		for range 2 { // a lost response repeats
+			if got := cancel(a.DeviceCode); got.status != http.StatusOK || strings.TrimSpace(got.body) != "{}" {
+				t.Fatalf("cancel: %d %s", got.status, got.body)
+			}
+		}
+		if tb.clock.advance(3 * time.Second); t.Failed() {
+			break
+		}
+	}
+	a := tb.begin(t)
+	if got := cancel(strings.Repeat("A", len(a.DeviceCode))); got.status != http.StatusOK || strings.TrimSpace(got.body) != "{}" {
+		t.Errorf("an unknown code: %d %s", got.status, got.body)
+	}
+	wantError(t, cancel("short"), "invalid_request")
+	wantError(t, tb.send(t, http.MethodPost, api.DeviceCancelPath, url.Values{"client_id": {"other"}, "device_code": {a.DeviceCode}}, nil), "invalid_client")
+	wantError(t, tb.poll(t, a, ""), "authorization_pending") // all of these left it as it was
+
+	b := &browser{tb: tb}
+	q := b.approve(t, a)
+	n := number(t, b.back(t, url.Values{"state": {q.Get("state")}, "code": {"the-code"}}))
+	cancel(a.DeviceCode)
+	wantError(t, tb.poll(t, a, n), "access_denied")
+	if got, _ := b.open(t, path(t, a.Complete)); got.status != http.StatusGone {
+		t.Errorf("the page of a canceled code: %d", got.status)
+	}
+
+	a = tb.begin(t)
+	q = b.approve(t, a)
+	n = number(t, b.back(t, url.Values{"state": {q.Get("state")}, "code": {"the-code"}}))
+	if got := tb.poll(t, a, n); got.fields["access_token"] != "the-code" {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	cancel(a.DeviceCode)
+	if _, err := tb.broker.Claim(t.Context(), api.DeviceNonce(a.DeviceCode), "session-1"); !errors.Is(err, device.ErrFinished) {
+		t.Errorf("a canceled request opened a session: %v", err)
+	}
+	if tb.book.of("canceled in the terminal") != 0 {
+		t.Error("a cancel by the terminal is an event")
+	}
+}
+
+// Cancels are limited for each address.
+func TestCancelsAreLimited(t *testing.T) {
+	tb := newTestbed(t)
+	a := tb.begin(t)
+	code := strings.Repeat("A", len(a.DeviceCode))
+	refused := 0
+	for range 70 {
+		got := tb.send(t, http.MethodPost, api.DeviceCancelPath, url.Values{"client_id": {client}, "device_code": {code}}, nil)
+		if got.status == http.StatusTooManyRequests {
+			refused++
+			if got.header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+		}
+	}
+	if refused != 10 {
+		t.Errorf("%d of 70 were refused, want 10", refused)
+	}
+	tb.clock.advance(time.Minute)
+	if got := tb.send(t, http.MethodPost, api.DeviceCancelPath, url.Values{"client_id": {client}, "device_code": {code}}, nil); got.status != http.StatusOK {
+		t.Errorf("a minute later: %d", got.status)
 	}
 }

@@ -58,7 +58,12 @@ func NewHandler(c HandlerConfig) (*Handler, error) {
 // Serves reports whether a path belongs to the handler.
 func Serves(path string) bool {
 	lower := strings.ToLower(path)
-	return lower == "/d" || strings.HasPrefix(lower, "/d/") || path == api.DeviceAuthorizePath || path == api.DeviceTokenPath
+	return lower == "/d" || strings.HasPrefix(lower, "/d/") || ofTerminal(path)
+}
+
+// ofTerminal reports whether a path is an endpoint of terminals.
+func ofTerminal(path string) bool {
+	return path == api.DeviceAuthorizePath || path == api.DeviceTokenPath || path == api.DeviceCancelPath
 }
 
 // visit is one HTTP request.
@@ -97,7 +102,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // route answers a request. It returns the status and the cause of a refusal.
 func (h *Handler) route(v *visit) (int, error) {
 	path := v.h.URL.Path
-	terminal := path == api.DeviceAuthorizePath || path == api.DeviceTokenPath
+	terminal := ofTerminal(path)
 	if err := h.guard(v); err != nil {
 		if terminal {
 			return h.oauth(v, err)
@@ -112,8 +117,11 @@ func (h *Handler) route(v *visit) (int, error) {
 		if err := h.read(v); err != nil {
 			return h.oauth(v, err)
 		}
-		if path == api.DeviceAuthorizePath {
+		switch path {
+		case api.DeviceAuthorizePath:
 			return h.authorize(v)
+		case api.DeviceCancelPath:
+			return h.cancel(v)
 		}
 		return h.token(v)
 	case strings.EqualFold(path, "/d/callback"):
@@ -146,7 +154,7 @@ var (
 // pages' own forms. Only the callback has a query.
 func (h *Handler) guard(v *visit) error {
 	r := v.h
-	terminal := r.URL.Path == api.DeviceAuthorizePath || r.URL.Path == api.DeviceTokenPath
+	terminal := ofTerminal(r.URL.Path)
 	origins := r.Header.Values("Origin")
 	switch {
 	case !slices.Contains(h.c.Hosts(), strings.ToLower(r.Host)) || r.URL.IsAbs():
@@ -241,6 +249,19 @@ func (h *Handler) token(v *visit) (int, error) {
 	return h.json(v, http.StatusOK, delivered{code, api.DeviceTokenType, issuedTokenType, h.b.Redirect()}), nil
 }
 
+// cancel ends a request. As for a revocation, the response is the same for an
+// unknown code.
+// SPEC: RFC 7009 §2.2.
+func (h *Handler) cancel(v *visit) (int, error) {
+	err := h.b.Cancel(v.h.Context(), Poll{
+		ClientID: v.form.Get("client_id"), DeviceCode: v.form.Get("device_code"), Address: v.address, Agent: v.agent,
+	})
+	if err != nil {
+		return h.oauth(v, err)
+	}
+	return h.json(v, http.StatusOK, struct{}{}), nil
+}
+
 // oauthError is an error on the wire.
 type oauthError struct {
 	Code         string `json:"error"`
@@ -248,6 +269,7 @@ type oauthError struct {
 	Confirmation string `json:"confirmation,omitempty"`
 	Tries        int    `json:"tries,omitempty"`
 	Unknown      bool   `json:"unknown,omitempty"`
+	Network      bool   `json:"network,omitempty"`
 }
 
 // oauth writes an error to a terminal.
@@ -255,14 +277,17 @@ func (h *Handler) oauth(v *visit, err error) (int, error) {
 	e, status := (*Error)(nil), http.StatusBadRequest
 	switch {
 	case errors.As(err, &e):
-		return h.json(v, status, oauthError{e.Code, e.Text, e.Confirmation, e.Tries, e.Unknown}), err
+		return h.json(v, status, oauthError{e.Code, e.Text, e.Confirmation, e.Tries, e.Unknown, e.Network}), err
 	case errors.Is(err, errHost), errors.Is(err, errOrigin), errors.Is(err, errMethod):
 		status = map[error]int{errHost: http.StatusMisdirectedRequest, errOrigin: http.StatusForbidden, errMethod: http.StatusMethodNotAllowed}[err]
 		return h.json(v, status, oauthError{Code: "invalid_request"}), err
 	case errors.Is(err, errType), errors.Is(err, errBody), errors.Is(err, errQuery):
 		return h.json(v, status, oauthError{Code: "invalid_request"}), err
 	case errors.Is(err, ErrNetwork):
-		return h.json(v, http.StatusForbidden, oauthError{Code: "access_denied", Text: "sign-in without a browser is not allowed from this network"}), err
+		return h.json(v, http.StatusForbidden, oauthError{Code: "access_denied", Text: "sign-in without a browser is not allowed from this network", Network: true}), err
+	case errors.Is(err, ErrLookups):
+		v.w.Header().Set("Retry-After", strconv.Itoa(busySeconds))
+		return h.json(v, http.StatusTooManyRequests, oauthError{Code: "temporarily_unavailable", Text: "too many requests were canceled"}), err
 	case errors.Is(err, ErrFull):
 		v.w.Header().Set("Retry-After", strconv.Itoa(busySeconds))
 		return h.json(v, http.StatusTooManyRequests, oauthError{Code: "temporarily_unavailable", Text: "too many sign-ins are pending"}), err

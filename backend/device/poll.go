@@ -19,6 +19,8 @@ type Error struct {
 	Tries        int // numbers that may still be sent, with Confirmation
 	// Unknown means that the broker has no such request, as after a restart.
 	Unknown bool
+	// Network means that the terminal's network is not allowed, with access_denied.
+	Network bool
 }
 
 func (e *Error) Error() string { return "device flow: " + e.Code }
@@ -112,6 +114,31 @@ func (b *Broker) step(r *Request, number string) error {
 		return &Error{Code: "access_denied", Text: wrongNumbers}
 	}
 	return &Error{Code: "authorization_pending", Confirmation: ConfirmationWrong, Tries: maxWrong - r.Wrong}
+}
+
+// Cancel ends the request of a terminal that no longer waits, so that it counts
+// against no limit and no browser can continue it. A request that has ended, and a
+// device code that is unknown, are no errors.
+func (b *Broker) Cancel(ctx context.Context, p Poll) error {
+	switch {
+	case p.ClientID != b.c.ClientID:
+		return &Error{Code: "invalid_client"}
+	case !validSecret(p.DeviceCode):
+		return &Error{Code: "invalid_request", Text: "the device code is malformed"}
+	}
+	if err := b.spend(ctx, "cancels", p.Address, cancelsOwner, cancelsTotal); err != nil {
+		return err
+	}
+	_, err := b.change(ctx, b.id(p.DeviceCode), func(r *Request) error {
+		if !r.Finished() {
+			r.State, r.Reason, r.Code = Refused, canceled, ""
+		}
+		return nil
+	})
+	if errors.Is(err, ErrUnknown) {
+		return nil
+	}
+	return err
 }
 
 func (b *Broker) confirmed(r Request, number string) bool {

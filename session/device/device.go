@@ -109,6 +109,7 @@ type answer struct {
 	Confirmation string `json:"confirmation"`
 	Tries        int    `json:"tries"`
 	Unknown      bool   `json:"unknown"`
+	Network      bool   `json:"network"`
 }
 
 // Begin starts a sign-in at the server.
@@ -223,13 +224,23 @@ func (r *Request) Confirm(ctx context.Context, number string) (Grant, int, error
 		return Grant{}, 0, err
 	case a.Error == "authorization_pending" || a.Error == "invalid_request":
 		return Grant{}, a.Tries, ErrWrong
-	case a.Error == "access_denied": // "Not mine" is possible only before the number
+	case a.Error == "access_denied" && !a.Network: // "Not mine" is possible only before the number
 		return Grant{}, 0, ErrNumbers
 	case a.Error != "":
 		return Grant{}, 0, r.failure(a)
 	}
 	g, err := r.grant(a)
 	return g, 0, err
+}
+
+// Cancel ends the request at the server, which otherwise keeps it until it
+// expires. It is for a request whose session is not open.
+func (r *Request) Cancel(ctx context.Context) error {
+	a, err := r.post(ctx, api.DeviceCancelPath, url.Values{"device_code": {r.code}, "client_id": {r.c.ClientID}})
+	if err == nil && a.Error != "" {
+		err = r.failure(a)
+	}
+	return err
 }
 
 func (r *Request) token(ctx context.Context, number string) (answer, error) {
@@ -254,7 +265,7 @@ func (r *Request) grant(a answer) (Grant, error) {
 func (r *Request) failure(a answer) error {
 	switch a.Error {
 	case "access_denied":
-		if r.code == "" {
+		if r.code == "" || a.Network {
 			return ErrNetwork
 		}
 		return ErrDenied

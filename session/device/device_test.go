@@ -285,6 +285,33 @@ func TestCancelAndExpiry(t *testing.T) {
 	}
 }
 
+// A canceled request is over for the browser too.
+func TestCancelAtTheServer(t *testing.T) {
+	b := newBench(t)
+	r := b.begin()
+	if err := r.Cancel(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	user, _ := broker.ParseUserCode(r.UserCode)
+	if _, err := b.broker.Approve(t.Context(), broker.Visit{User: user, Cookie: "cookie", Address: "192.0.2.8"}); !errors.Is(err, broker.ErrFinished) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A server that narrows its networks during a sign-in gives its reason.
+func TestNetworksNarrowed(t *testing.T) {
+	b := newBench(t)
+	r := b.begin()
+	b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`{"error":"access_denied","network":true}`))
+		return true
+	}
+	if _, err := r.Poll(t.Context()); !errors.Is(err, device.ErrNetwork) {
+		t.Errorf("%v", err)
+	}
+}
+
 // The pages of a server have its public address. Another name of it is a fault of
 // the profile.
 func TestAnotherOrigin(t *testing.T) {
@@ -332,6 +359,7 @@ func TestNumberOutcomes(t *testing.T) {
 		"three wrong":        {400, `{"error":"access_denied","error_description":"three wrong numbers"}`, device.ErrNumbers},
 		"expired":            {400, `{"error":"expired_token"}`, device.ErrExpired},
 		"a restarted server": {400, `{"error":"expired_token","unknown":true}`, device.ErrLost},
+		"another network":    {403, `{"error":"access_denied","network":true}`, device.ErrNetwork},
 		"no log":             {503, `{"error":"temporarily_unavailable"}`, device.ErrDown},
 		"too many":           {429, `{"error":"temporarily_unavailable"}`, device.ErrBusy},
 	} {

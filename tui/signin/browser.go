@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -34,7 +35,7 @@ type Browser interface {
 	// Number sends the number of the browser's page. After
 	// session.ErrDeviceNumber it can be called again.
 	Number(ctx context.Context, number string) (session.Step, error)
-	Close() // after NeedNumber it does not block
+	Close() // may take a second; only a command or a goroutine of its own calls it
 }
 
 // Shown is the page's content during a sign-in in a browser.
@@ -47,11 +48,26 @@ type Shown struct {
 
 const numberDigits = 6
 
+// visit is a sign-in in a browser that has begun.
+type visit struct {
+	Browser
+	once  sync.Once
+	ended chan struct{} // closed after Close
+}
+
+// close closes the browser once.
+func (v *visit) close() {
+	v.once.Do(func() {
+		v.Close()
+		close(v.ended)
+	})
+}
+
 // begun is the result of a Begin.
 type begun struct {
 	gen     uint64
 	ctx     context.Context // of the sign-in; ended by esc
-	browser Browser
+	browser *visit
 	shown   Shown
 	err     error
 }
@@ -74,7 +90,7 @@ func (p *Page) begin(w Way) tea.Cmd {
 		if err != nil {
 			return begun{gen: gen, err: err}
 		}
-		return begun{gen, ctx, b, b.Show(), nil}
+		return begun{gen, ctx, &visit{Browser: b, ended: make(chan struct{})}, b.Show(), nil}
 	}, tea.Tick(slow, func(time.Time) tea.Msg { return waited{gen} }))
 }
 
@@ -83,7 +99,7 @@ func (p *Page) begin(w Way) tea.Cmd {
 func (p *Page) begun(m begun) tea.Cmd {
 	switch {
 	case m.gen != p.gen && m.browser != nil:
-		return func() tea.Msg { m.browser.Close(); return nil }
+		return closing(m.browser)
 	case m.gen != p.gen:
 		return nil
 	case m.err != nil:
@@ -94,9 +110,39 @@ func (p *Page) begun(m begun) tea.Cmd {
 	return func() tea.Msg {
 		step, err := m.browser.Wait(m.ctx)
 		if step.Kind != session.NeedNumber {
-			m.browser.Close()
+			m.browser.close()
 		}
 		return stepped{gen: gen, step: step, err: err}
+	}
+}
+
+func closing(v *visit) tea.Cmd {
+	return func() tea.Msg { v.close(); return nil }
+}
+
+// quitTime bounds the wait for the end of a sign-in in a browser at the end of the
+// program.
+const quitTime = 2 * time.Second
+
+// Leave drops the attempt before the program ends. Its command returns when the
+// server knows of the end, nil if it need not know.
+func (p *Page) Leave() tea.Cmd {
+	v := p.browser
+	if v == nil {
+		return nil
+	}
+	p.leave()
+	closed := p.closed
+	p.closed = nil
+	return func() tea.Msg {
+		if closed != nil {
+			closed()
+		}
+		select {
+		case <-v.ended: // by the command that waits for the browser
+		case <-time.After(quitTime):
+		}
+		return nil
 	}
 }
 

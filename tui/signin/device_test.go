@@ -67,15 +67,49 @@ func TestSignInOnAnotherDevice(t *testing.T) {
 	}
 }
 
-// esc on the number ends the sign-in.
+// esc on the number ends the sign-in, at the server too.
 func TestEscOnTheNumber(t *testing.T) {
 	b := otherDevice()
 	p, _ := browserPage(t, b, nil)
 	p.Handle(waitFor(t, p)())
-	p.Key(tuitest.Key("esc"))
+	left := p.Key(tuitest.Key("esc"))
 	wants(t, p, "Password")
+	if b.closed != 0 || left == nil {
+		t.Fatalf("closed %d times during the key press, which then has command %t", b.closed, left != nil)
+	}
+	tuitest.Drive(p.Handle, left)
 	if b.closed != 1 {
 		t.Errorf("closed %d times", b.closed)
+	}
+}
+
+// The end of the program ends a sign-in in a browser, at the code and at the
+// number, before the process does.
+func TestQuitDuringADeviceSignIn(t *testing.T) {
+	b := otherDevice()
+	p, _ := browserPage(t, b, nil)
+	if p.Leave() != nil {
+		t.Error("there is nothing to end")
+	}
+	p.Handle(waitFor(t, p)())
+	left := p.Leave()
+	if left == nil {
+		t.Fatal("the number's sign-in stays at the server")
+	}
+	left()
+	if b.closed != 1 {
+		t.Errorf("closed %d times", b.closed)
+	}
+	b = otherDevice()
+	p, _ = browserPage(t, b, nil)
+	wait := waitFor(t, p)
+	left = p.Leave()
+	done := make(chan struct{})
+	go func() { left(); close(done) }()
+	wait() // ends with its context
+	<-done
+	if b.closed != 1 || !b.ended {
+		t.Errorf("closed %d times, ended %t", b.closed, b.ended)
 	}
 }
 
@@ -90,7 +124,7 @@ func TestNumberAgain(t *testing.T) {
 	wants(t, p, "The server cannot continue this sign-in now.", "Enter the number on the page")
 	b.numberErr = session.ErrDeviceNumbers
 	typed(p, "12345")
-	p.Handle(run(p.Key(tuitest.Key("6"))))
+	tuitest.Drive(p.Handle, p.Handle(run(p.Key(tuitest.Key("6")))))
 	wants(t, p, "The number was wrong three times", "Password")
 	if b.closed != 1 {
 		t.Errorf("closed %d times", b.closed)

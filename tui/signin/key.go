@@ -61,13 +61,18 @@ func (p *Page) active() field {
 
 // Key handles a key press. Enter, tab, esc, up and down control the form; all other
 // keys are text.
-func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd {
+func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd { return p.and(p.key(msg)) }
+
+func (p *Page) key(msg tea.KeyPressMsg) tea.Cmd {
 	switch msg.String() {
 	case "enter":
 		return p.submit()
 	case "esc":
 		if p.stage == askRemember { // the sign-in is stored
 			return p.done()
+		}
+		if p.storing() {
+			return nil
 		}
 		if p.stage != askPassword || p.busy {
 			p.leave()

@@ -110,7 +110,8 @@ type Page struct {
 	good    bool
 	shown   Shown   // of askBrowser
 	copied  bool    // the address
-	browser Browser // of askBrowser and askNumber
+	browser *visit  // of askBrowser and askNumber
+	closed  tea.Cmd // closes the browser of a stage that was left; nil: there is none
 	demo    int     // account filled in, -1 for none
 	hint    string  // the demo account's code now
 }
@@ -166,8 +167,8 @@ func (p *Page) leave() {
 	}
 	p.gen++
 	p.flow, p.busy, p.late, p.step, p.hint, p.plain = nil, false, false, session.Step{}, "", nil
-	if p.stage == askNumber {
-		p.browser.Close()
+	if p.stage == askNumber { // before, the command that waits for the browser closes it
+		p.closed = closing(p.browser)
 	}
 	p.shown, p.copied, p.browser = Shown{}, false, nil
 	p.open(askPassword)
@@ -215,7 +216,19 @@ type hinted struct {
 type waited struct{ gen uint64 }
 
 // Handle handles the page's own messages.
-func (p *Page) Handle(msg tea.Msg) tea.Cmd {
+func (p *Page) Handle(msg tea.Msg) tea.Cmd { return p.and(p.handle(msg)) }
+
+// and adds the end of a browser that was left to a command.
+func (p *Page) and(cmd tea.Cmd) tea.Cmd {
+	if p.closed == nil {
+		return cmd
+	}
+	closed := p.closed
+	p.closed = nil
+	return tea.Batch(cmd, closed)
+}
+
+func (p *Page) handle(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
 	case stepped:
 		if m.gen == p.gen {
@@ -270,6 +283,10 @@ func (p *Page) done() tea.Cmd {
 	p.say = ""
 	return pane.Send(Done{})
 }
+
+// storing reports whether a completed sign-in is being stored. It can no longer be
+// left: its tokens would be on the disk all the same.
+func (p *Page) storing() bool { return p.busy && p.step.Kind == session.Done && p.stage != askRemember }
 
 func (p *Page) stepped(m stepped) tea.Cmd {
 	p.busy, p.late = false, false

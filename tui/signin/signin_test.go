@@ -95,6 +95,26 @@ func TestPasswordIsInNoMessage(t *testing.T) {
 	t.Error("the sign-in does not end")
 }
 
+// While a completed sign-in is stored, esc has no effect: the tokens would be on the
+// disk, behind a form that asks for the password.
+func TestEscWhileTheSignInIsStored(t *testing.T) {
+	stored := 0
+	p := page(t, func(d *signin.Deps) {
+		d.User = "ada"
+		d.Store = func(context.Context, session.Step) error { stored++; return nil }
+	})
+	typed(p, password)
+	store := p.Handle(run(p.Key(tuitest.Key("enter"))))
+	wants(t, p, "Signed in.")
+	if p.Key(tuitest.Key("esc")) != nil {
+		t.Error("esc does something")
+	}
+	wants(t, p, "Signed in.")
+	if _, ok := run(p.Handle(run(store))).(signin.Done); !ok || stored != 1 {
+		t.Errorf("stored %d times, and the page does not end", stored)
+	}
+}
+
 func TestPastedPasswordIsHidden(t *testing.T) {
 	p := page(t, func(d *signin.Deps) { d.User = "ada" })
 	p.Handle(tea.PasteMsg{Content: password + "\n"})
