@@ -26,6 +26,7 @@ type app struct {
 	Program
 	json    bool
 	debug   bool
+	quiet   bool
 	profile string
 	server  string
 
@@ -73,6 +74,7 @@ usher audit who:ada since:24h
 	flags.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line")
 	flags.StringVar(&a.profile, "profile", "", "use the server saved under this name (USHER_PROFILE)")
 	flags.StringVar(&a.server, "server", "", "use this server (USHER_SERVER)")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print errors and the requested output only")
 	flags.BoolVar(&a.debug, "debug", false, "show calls and causes on stderr; never secrets")
 	root.AddGroup(
 		&cobra.Group{ID: "files", Title: "files"},

@@ -120,17 +120,13 @@ func (s *depot) run(t *testing.T, asJSON bool, flags func(*get), paths ...string
 	if flags != nil {
 		flags(g)
 	}
-	var targets []api.Path
-	for _, p := range paths {
-		at, err := parsePath(p, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		targets = append(targets, at)
+	targets, err := g.paths.targets(paths)
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err := g.fetchWith(ctx, download.Config{Releaser: s, Lister: s, S3Hosts: []string{s.Listener.Addr().String()}, AllowHTTP: true,
+	err = g.fetchWith(ctx, download.Config{Releaser: s, Lister: s, S3Hosts: []string{s.Listener.Addr().String()}, AllowHTTP: true,
 		Timeouts: download.Timeouts{BackoffMin: time.Millisecond, BackoffMax: time.Millisecond}}, targets, &last)
 	exit = a.finish(ctx, err)
 	return o.String(), e.String(), exit, last

@@ -9,12 +9,10 @@ import (
 // Root is used to generate pages about the commands.
 func ExampleRoot() {
 	for _, c := range cli.Root(cli.Program{}).Commands() {
-		if c.GroupID == "files" {
-			fmt.Printf("%-4s %s\n", c.Name(), c.Short)
+		if c.Name() == "get" {
+			fmt.Println(c.Name(), "-", c.Short)
 		}
 	}
 	// Output:
-	// get  Download files and folders
-	// ls   List a folder
-	// url  Print a short-lived download link
+	// get - Download files and folders
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -197,7 +198,8 @@ type failures struct {
 	failed, total int
 	first         error
 	exit          int
-	planned       bool // nothing was tried: a dry run
+	planned       bool   // nothing was tried: a dry run
+	noun          string // "": file
 }
 
 func (m *failures) add(err error) {
@@ -226,7 +228,8 @@ func (m *failures) err() error {
 	if m.failed > 1 {
 		first = ", the first: "
 	}
-	text := fmt.Sprintf("%s of %s %s%s%s", quantity.Count(m.failed), quantity.Plural(m.total, "file", "files"), verb, first, explain(m.first).line)
+	noun := cmp.Or(m.noun, "file")
+	text := fmt.Sprintf("%s of %s %s%s%s", quantity.Count(m.failed), quantity.Plural(m.total, noun, noun+"s"), verb, first, explain(m.first).line)
 	return &failedError{text: text, exit: m.exit, cause: m.first}
 }
 

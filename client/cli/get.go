@@ -1,17 +1,15 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
 	"usher/client/download"
+	"usher/client/selection"
 )
 
 // get downloads files, folders and the matches of patterns.
@@ -25,6 +23,11 @@ type get struct {
 	counted                       bool // --parallel was given
 	limit                         string
 	names                         string
+	sel                           selectFlags
+	from                          fromFlags
+
+	chosen *selection.Selection
+	base   *api.Path // folders below it are kept; nil: by the rule of each PATH
 }
 
 // patience is the time for which a job retries while the network is down. In a
@@ -35,12 +38,14 @@ func (a *app) getCommand() *cobra.Command {
 	g := &get{app: a}
 	cmd := &cobra.Command{
 		Use:        "get PATH...",
-		SuggestFor: []string{"cp", "copy", "download", "fetch", "pull", "sync"},
+		SuggestFor: []string{"cp", "copy", "download", "fetch", "pull"},
 		Short:      "Download files and folders",
 		GroupID:    "files",
-		Long: `Download files, whole folders (PATH ends in "/") and the matches of a pattern (quoted, with *, ?, [a-z], {a,b} and ** for any number of folders). Every file is verified before it gets its name. To resume an interrupted download, run the same command again.
+		Long: `Download files, whole folders (PATH ends in "/") and the matches of a pattern (quoted, with *, ?, [a-z], {a,b} and ** for any number of folders; it matches folders too). Every file is verified before it gets its name. To resume an interrupted download, run the same command again.
 
 A file that is already here with the same content is not downloaded again. A file that differs is not changed, and counts as an error, unless a flag chooses another action. usher recognizes files that it downloaded by a note stored with them; --checksum compares the content instead.
+
+--include and --exclude take patterns of gitignore, relative to the folder of the PATH. The last rule that matches a file, or a folder above it, decides; without a match a file is taken, unless the first rule is an include. --from reads a list; with a folder as PATH its lines are names in that folder.
 
 -o names a folder, or the file for a single download; "-o -" writes one file to stdout and verifies it at the end: only exit code 0 means that the content is complete and correct.
 
@@ -52,12 +57,20 @@ usher get company-reports/annual/ -o reports
 # The matches of a pattern, in a job
 usher get 'datasets/public/2026-11/**/*.parquet' -o data --json
 
+# The new large logs of a folder, without the temporary ones
+usher get builds/ --newer-than 7d --min-size 1M --exclude 'tmp/' -o out
+
+# A list, with its folders
+usher ls -R -p builds/nightly/ | usher get --from - -o out
+
 # Into a pipe
 usher get builds/nightly/usher.tar.gz -o - | tar xz
 `,
 		RunE: a.run(g.run),
 	}
 	g.paths.add(cmd, true)
+	g.sel.add(cmd)
+	g.from.add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the current folder)")
 	f.BoolVar(&g.overwrite, "overwrite", false, "download all files, and replace existing ones")
@@ -72,19 +85,12 @@ usher get builds/nightly/usher.tar.gz -o - | tar xz
 }
 
 func (g *get) run(cmd *cobra.Command, args []string) error {
-	if err := checkArgs(cmd, args, 1, -1, "get takes the PATH of a file or folder."); err != nil {
+	targets, err := g.targets(cmd, args)
+	if err != nil {
 		return err
 	}
-	var targets []api.Path
-	for _, arg := range args {
-		t, err := parsePath(arg, g.paths.escaped)
-		if err != nil {
-			return err
-		}
-		if t.IsRoot() {
-			return usagef("Name a file or folder, like bucket/folder/.")
-		}
-		targets = append(targets, t)
+	if g.chosen, err = g.sel.selection(g.Now()); err != nil {
+		return err
 	}
 	g.counted = cmd.Flags().Changed("parallel")
 	config, err := g.config()
@@ -106,6 +112,45 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 		return g.toStdout(cmd.Context(), config, conn.client, targets)
 	}
 	return g.fetch(cmd.Context(), config, targets)
+}
+
+// targets returns the PATHs of the command line or of the list.
+func (g *get) targets(cmd *cobra.Command, args []string) ([]target, error) {
+	if g.from.file == "" {
+		if g.from.null {
+			return nil, usagef("-0 is the form of a list. Add --from FILE, or --from - for stdin.")
+		}
+		if err := checkArgs(cmd, args, 1, -1, "get takes the PATH of a file or folder."); err != nil {
+			return nil, err
+		}
+	} else if err := checkArgs(cmd, args, 0, 1, "With --from, get takes at most one PATH, the folder of the names."); err != nil {
+		return nil, err
+	}
+	all, err := g.paths.targets(args)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all {
+		if t.IsRoot() {
+			return nil, usagef("Name a file or folder, like bucket/folder/.")
+		}
+	}
+	if g.from.file != "" {
+		var folder *api.Path
+		if len(all) == 1 {
+			if folder = &all[0].Path; !folder.IsFolder() {
+				folder.Key += "/"
+			}
+			if g.from.base == "" {
+				g.from.base = folder.String()
+			}
+		}
+		if all, err = g.from.read(cmd.Context(), g.In, folder); err != nil {
+			return nil, err
+		}
+	}
+	g.base, err = g.from.baseOf(all)
+	return all, err
 }
 
 // config returns the engine's configuration by the flags.
@@ -167,78 +212,4 @@ func (g *get) conflict() download.Conflict {
 		return download.KeepBoth
 	}
 	return download.Refuse
-}
-
-// plan turns targets into requests as listings arrive. Plain paths are looked
-// up first: the listing shows whether a path is a file or a folder, and its ETag
-// saves a small file another lookup. A path without a listing entry is requested
-// too, so that the refusal is the server's and is recorded; listed is false then.
-func (g *get) plan(ctx context.Context, from lister, targets []api.Path, add func(r download.Request, listed bool)) error {
-	found, err := g.lookUp(ctx, from, targets)
-	if err != nil {
-		return err
-	}
-	folder := func(t api.Path) bool { return !g.paths.pattern(t) && (t.IsFolder() || found[t].Kind == api.KindFolder) }
-	// Folders first: a folder has priority over a file of the same local name.
-	targets = append(slices.DeleteFunc(slices.Clone(targets), func(t api.Path) bool { return !folder(t) }),
-		slices.DeleteFunc(slices.Clone(targets), folder)...)
-	for _, t := range targets {
-		if g.paths.pattern(t) {
-			n := 0
-			for r, err := range download.Expand(ctx, from, t.String()) {
-				if errors.Is(err, &api.Error{Code: api.NotFound}) && n == 0 {
-					break
-				}
-				if err != nil {
-					return err
-				}
-				n++
-				r.Dir, _ = g.destination(false)
-				r.Conflict, r.Checksum, r.Names = g.conflict(), g.checksum, g.form()
-				add(r, true)
-			}
-			if n > 0 {
-				continue // without a match it is a plain name, as in a shell
-			}
-		}
-		add(g.request(t, found[t], len(targets) == 1), found[t].Kind != "")
-	}
-	return nil
-}
-
-func (g *get) lookUp(ctx context.Context, from lister, targets []api.Path) (map[api.Path]api.Entry, error) {
-	names := map[api.Path][]string{} // by folder
-	for _, t := range targets {
-		if !t.IsFolder() && !g.paths.pattern(t) {
-			names[t.Parent()] = append(names[t.Parent()], t.Base())
-		}
-	}
-	found := map[api.Path]api.Entry{}
-	for folder, wanted := range names {
-		entries, err := find(ctx, uncounted(from), folder.Bucket, folder.Key, wanted)
-		if err != nil {
-			return nil, err
-		}
-		for name, e := range entries {
-			found[folder.Join(name)] = e
-		}
-	}
-	return found, nil
-}
-
-func (g *get) request(t api.Path, e api.Entry, alone bool) download.Request {
-	r := download.Request{Bucket: t.Bucket, Key: t.Key, Conflict: g.conflict(), Checksum: g.checksum, Names: g.form()}
-	switch {
-	case t.IsFolder():
-		r.Folder = true
-	case e.Kind == api.KindFolder:
-		r.Key, r.Folder = t.Key+"/", true
-	case e.ETag != "":
-		r.ETag, r.Size = e.ETag, e.Size
-		if e.Modified != nil {
-			r.Modified = *e.Modified
-		}
-	}
-	r.Dir, r.Name = g.destination(alone && !r.Folder)
-	return r
 }

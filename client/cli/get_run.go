@@ -11,7 +11,7 @@ import (
 )
 
 // fetchWith runs fetch and stores the engine's last snapshot in last.
-func (g *get) fetchWith(ctx context.Context, config download.Config, targets []api.Path, last *download.Snapshot) error {
+func (g *get) fetchWith(ctx context.Context, config download.Config, targets []target, last *download.Snapshot) error {
 	out, end := newReport(g.app)
 	defer end()
 	config.Finished, config.Values = out.finished, ctx
@@ -29,8 +29,9 @@ func (g *get) fetchWith(ctx context.Context, config download.Config, targets []a
 }
 
 // follow adds the targets and reports progress until all downloads have ended.
-func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path, last *download.Snapshot) error {
-	out.single = len(targets) == 1 && !targets[0].IsFolder() && !g.paths.pattern(targets[0])
+func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, from lister, targets []target, last *download.Snapshot) error {
+	out.selects = !g.chosen.Empty()
+	out.single = len(targets) == 1 && !targets[0].IsFolder() && !targets[0].pattern
 	stopDrawing := out.draw(engine)
 	targets, err := g.fetchSingle(ctx, engine, out, from, targets)
 	if err == nil {
@@ -64,12 +65,12 @@ func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, 
 // saves a round trip and an event. It returns the targets that still need a plan.
 // These are all targets if there are several or if the destination exists, and a
 // single path that is not a file, because it may be a folder.
-func (g *get) fetchSingle(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path) ([]api.Path, error) {
-	if len(targets) != 1 || targets[0].IsFolder() || g.paths.pattern(targets[0]) {
+func (g *get) fetchSingle(ctx context.Context, engine *download.Engine, out *report, from lister, targets []target) ([]target, error) {
+	if len(targets) != 1 || targets[0].IsFolder() || targets[0].pattern || g.base != nil || !g.chosen.Empty() {
 		return targets, nil
 	}
 	t := targets[0]
-	r := g.request(t, api.Entry{}, true)
+	r := g.request(t.Path, api.Entry{}, true)
 	if engine.Local(r.Dir, []download.Request{r})[0].Presence != download.Absent {
 		return targets, nil
 	}
@@ -83,7 +84,7 @@ func (g *get) fetchSingle(ctx context.Context, engine *download.Engine, out *rep
 		return nil, nil
 	}
 	found, err := g.lookUp(ctx, from, targets)
-	if err != nil || found[t].Kind != api.KindFolder {
+	if err != nil || found[t.Path].Kind != api.KindFolder {
 		out.finished(*refused)
 		return nil, err
 	}
@@ -105,14 +106,14 @@ func stoppedWhile(ctx context.Context, err error, last download.Snapshot) error 
 }
 
 // toStdout writes one file to stdout.
-func (g *get) toStdout(ctx context.Context, config download.Config, from stater, targets []api.Path) error {
-	if len(targets) != 1 || g.paths.pattern(targets[0]) {
+func (g *get) toStdout(ctx context.Context, config download.Config, from stater, targets []target) error {
+	if len(targets) != 1 || targets[0].pattern {
 		return usagef("-o - takes the PATH of one file, without wildcards.")
 	}
 	if g.OutTTY {
 		return usagef("-o - is for pipes, but stdout is a terminal. Name a file with -o.")
 	}
-	if file, err := isFile(ctx, from, targets[0]); err != nil {
+	if file, err := isFile(ctx, from, targets[0].Path); err != nil {
 		return err
 	} else if !file {
 		return usagef("-o - takes the PATH of one file, and %s is a folder.", safe(targets[0].String()))
@@ -127,7 +128,7 @@ func (g *get) toStdout(ctx context.Context, config download.Config, from stater,
 	out.stopWatching()
 	var refused *api.Error
 	if errors.As(err, &refused) && refused.Code == api.NotFound {
-		if found, lerr := g.lookUp(ctx, config.Lister, targets); lerr == nil && found[targets[0]].Kind == api.KindFolder {
+		if found, lerr := g.lookUp(ctx, config.Lister, targets); lerr == nil && found[targets[0].Path].Kind == api.KindFolder {
 			return usagef("-o - takes the PATH of one file, and %s is a folder.", safe(targets[0].String()))
 		}
 	}
@@ -138,7 +139,7 @@ func (g *get) toStdout(ctx context.Context, config download.Config, from stater,
 }
 
 // preview implements --dry-run: it prints the files and their local names.
-func (g *get) preview(ctx context.Context, engine *download.Engine, out *report, from lister, targets []api.Path) error {
+func (g *get) preview(ctx context.Context, engine *download.Engine, out *report, from lister, targets []target) error {
 	var files, here int
 	var bytes int64
 	show := func(p download.Planned) {
@@ -204,6 +205,6 @@ func (g *get) preview(ctx context.Context, engine *download.Engine, out *report,
 }
 
 // fetch runs the engine until all downloads have ended.
-func (g *get) fetch(ctx context.Context, config download.Config, targets []api.Path) error {
+func (g *get) fetch(ctx context.Context, config download.Config, targets []target) error {
 	return g.fetchWith(ctx, config, targets, new(download.Snapshot))
 }

@@ -11,6 +11,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/glob"
 )
 
 // parsePath parses a PATH. With escaped, s is in the form in which usher prints
@@ -36,11 +37,29 @@ func (f *pathFlags) add(cmd *cobra.Command, globs bool) {
 	}
 }
 
-const globSigns = "*?[{"
+// target is a PATH of the command line or of a list.
+type target struct {
+	api.Path
+	pattern bool
+}
 
-// pattern reports whether a key is a pattern.
-func (f *pathFlags) pattern(t api.Path) bool {
-	return !f.literal && strings.ContainsAny(t.Key, globSigns)
+// target parses a PATH.
+func (f *pathFlags) target(arg string) (target, error) {
+	t, err := parsePath(arg, f.escaped)
+	return target{t, !f.literal && strings.ContainsAny(t.Key, glob.Signs)}, err
+}
+
+// targets parses PATHs.
+func (f *pathFlags) targets(args []string) ([]target, error) {
+	var all []target
+	for _, arg := range args {
+		t, err := f.target(arg)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
 }
 
 // lister lists folders; *client.Client implements it.

@@ -39,9 +39,10 @@ type report struct {
 	held     string // the line of the first failure, printed only if a second one follows
 	failures failures
 	done     tally
-	same     int // already here
-	left     int // existing files that differ and were not changed
-	folders  int // folders that could not be listed
+	same     int  // already here
+	left     int  // existing files that differ and were not changed
+	folders  int  // folders that could not be listed
+	selects  bool // a selection leaves files out
 
 	counts  *counting          // names that the server left out; nil: not counted
 	here    string             // the current folder, once it was needed
@@ -68,7 +69,7 @@ type fetched struct {
 	Error    *failure `json:"error,omitempty"`
 }
 
-func (r *report) live() bool { return r.ErrTTY && !r.json }
+func (r *report) live() bool { return r.ErrTTY && !r.json && !r.quiet }
 
 // finished prints the result of a transfer and counts it for end. The engine
 // calls it, one call at a time, for every transfer.
@@ -122,6 +123,7 @@ func (r *report) finished(t download.Transfer) {
 		r.held = text
 	case line.Error != nil:
 		r.line(text)
+	case r.quiet:
 	case !r.OutTTY:
 		fmt.Fprintln(r.Out, text)
 	case !r.live():
@@ -212,10 +214,12 @@ func (r *report) end(last download.Snapshot) error {
 	if r.held != "" && r.failures.total > 1 && !r.json {
 		fmt.Fprintln(r.Err, r.held)
 	}
-	if !r.json {
+	if !r.json && !r.quiet {
 		r.sum(r.Err)
 	}
-	if last.Files == 0 && r.failures.failed == 0 && !r.json && (r.counts == nil || r.counts.err() == nil) {
+	if last.Files == 0 && r.failures.failed == 0 && r.selects {
+		r.hint("No file matches the selection.")
+	} else if last.Files == 0 && r.failures.failed == 0 && !r.json && !r.quiet && (r.counts == nil || r.counts.err() == nil) {
 		fmt.Fprintln(r.Err, "The folder has no files. It was created here.")
 	}
 	err := r.failures.err()

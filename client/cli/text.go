@@ -43,6 +43,28 @@ func bytesOf(s string) (int64, error) {
 	return int64(n * unit), nil
 }
 
+// atLeast parses a whole number.
+func atLeast(s string, least int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < least {
+		return 0, fmt.Errorf("it is a whole number of at least %d", least)
+	}
+	return n, nil
+}
+
+// hint prints a line for a person on stderr, unless JSON or quiet output was
+// requested.
+func (a *app) hint(format string, args ...any) {
+	if !a.json && !a.quiet {
+		fmt.Fprintf(a.Err, format+"\n", args...)
+	}
+}
+
+// message prints a line for the person on stderr.
+func (a *app) message(format string, args ...any) {
+	fmt.Fprintf(a.Err, "usher: "+format+"\n", args...)
+}
+
 // shellQuote quotes a word for a POSIX shell. Unprintable text is escaped, and a
 // shell cannot read it back.
 func shellQuote(s string) string {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -205,9 +206,21 @@ func (m *memory) List(_ context.Context, req api.ListRequest) (api.ListResponse,
 		}
 	}
 	sort.Strings(names)
+	if !req.Recursive {
+		for i, name := range names { // folders in place of the names below them
+			if folder, _, deep := strings.Cut(name, "/"); deep {
+				names[i] = folder + "/"
+			}
+		}
+		names = slices.Compact(names)
+	}
 	at, _ := strconv.Atoi(index)
 	var resp api.ListResponse
 	for i := at; i < len(names) && i < at+m.page; i++ {
+		if !req.Recursive && strings.HasSuffix(names[i], "/") {
+			resp.Entries = append(resp.Entries, api.Entry{Name: names[i], Kind: api.KindFolder})
+			continue
+		}
 		o := m.w.objects[req.Bucket+"/"+req.Prefix+names[i]]
 		mod := o.modified
 		entry := api.Entry{Name: names[i], Kind: api.KindObject, Size: int64(len(o.data)), Modified: &mod, ETag: o.etag}

@@ -133,7 +133,7 @@ func (e *Engine) listPage(ctx context.Context, t *transfer, req api.ListRequest)
 // here, or, before the first page, nothing is. A wrong guess costs requests or unused
 // URLs. No URL is requested for a destination that cannot be written or is full.
 func (e *Engine) expect(t *transfer, last *api.Entry) {
-	urls := e.fetches(t, last)
+	urls := t.req.Takes == nil && e.fetches(t, last)
 	e.mu.Lock()
 	t.folder.urls = urls
 	e.mu.Unlock()

@@ -40,6 +40,11 @@ func (e *Engine) localPath(r Request) ([]string, error) {
 		if rest, ok = strings.CutPrefix(r.Key, *r.Base); !ok || *r.Base != "" && !strings.HasSuffix(*r.Base, "/") {
 			return nil, &Error{Kind: ErrName, Path: r.Key, Detail: "its base is not a folder above it"}
 		}
+		if r.Folder {
+			if rest = strings.TrimSuffix(rest, "/"); rest == "" {
+				return nil, nil
+			}
+		}
 	case r.Folder && r.Key == "":
 		rest = r.Bucket
 	default:

@@ -46,6 +46,9 @@ func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, erro
 			}
 			var ready []sorted
 			for _, entry := range page.Entries {
+				if !r.takes(entry) {
+					continue
+				}
 				ready = append(ready, names.add(entry, nil)...)
 			}
 			if page.Cursor == "" {

@@ -76,6 +76,11 @@ func TestExpand(t *testing.T) {
 		"b":                      " (folder)",
 		"b/*/x/**":               "annual/x/b.pdf annual/x/y/c.pdf annual/x/y/d.csv",
 		"b/*.txt":                "not_found",
+		"b/*":                    "annual/ (folder) other/ (folder)",
+		"b/annual/*":             "annual/[1].pdf annual/a.pdf annual/x/ (folder)",
+		"b/annual/*/":            "annual/x/ (folder)",
+		"b/annual/[1].pdf":       "annual/[1].pdf",
+		"b/**/x":                 "annual/x/ (folder)",
 		"*/x":                    "not a path",
 		"b/[":                    "not a path",
 	} {

@@ -86,6 +86,12 @@ type Request struct {
 	// a listing names them. It holds for Listed too.
 	Without []string `json:"without,omitempty"`
 
+	// Takes selects the files of a folder by the text after Key and the entry of the
+	// listing; nil: all files. With it, empty folders are not created, and pages are
+	// requested without URLs, because a URL of a page is released and recorded. It is
+	// not remembered between runs.
+	Takes func(name string, e api.Entry) bool `json:"-"`
+
 	// Listed has the entries of a folder that the caller has listed already, recursively
 	// and from the first one; with ListedAll there is no more. The walk goes on from
 	// there. It is not remembered between runs.

@@ -40,7 +40,7 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 	if err == nil {
 		err = e.walkPages(ctx, t)
 	}
-	if err == nil {
+	if err == nil && t.req.Takes == nil {
 		// An empty folder is a folder too.
 		f, e2 := e.disk.Folder(t.req.Dir, t.segs, true)
 		if err = e2; err == nil {
@@ -207,6 +207,9 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, from *page, end bool
 	var ready []sorted
 	for _, entry := range entries {
 		t.folder.walkedTo = max(t.folder.walkedTo, entry.Name)
+		if !t.req.takes(entry) {
+			continue
+		}
 		ready = append(ready, t.folder.names.add(entry, from)...)
 	}
 	if end {
@@ -245,6 +248,12 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, from *page, end bool
 		e.finish(e.newTransfer(r, t, segs), Failed, mapped(err, "", false))
 		e.mu.Unlock()
 	}
+}
+
+// takes reports whether an entry of a folder is selected. A selection has no
+// folders without files.
+func (r Request) takes(entry api.Entry) bool {
+	return r.Takes == nil || !isMarker(r.Key+entry.Name, entry) && r.Takes(entry.Name, entry)
 }
 
 // childOf is the request for an entry of a folder's listing.
