@@ -2,49 +2,66 @@ package download
 
 import (
 	"context"
-	"time"
+	"strings"
 
 	"usher/client/download/fetch"
-	"usher/client/download/ticket"
+	"usher/client/download/part"
+	"usher/client/quantity"
 )
 
-// attempt is one try of a transfer: a look at the disk, a ticket, a place among
-// the requests, the bytes and the final name. Each step takes plain values and
-// returns its result; only this file notes results in the transfer.
+// attempt is one try of a transfer: a plan from a look at the disk, a released URL, a
+// place among the requests, the bytes, their verification and the final name. Each
+// step takes plain values and returns its result; only this function notes results in
+// the transfer.
 func (e *Engine) attempt(ctx context.Context, t *transfer, r *retryNote) (State, error) {
-	to := t.target()
-	p, err := e.look(to)
+	e.mu.Lock()
+	o := t.order(r)
+	e.mu.Unlock()
+	p, err := e.plan(o)
 	e.notePlan(t, p)
-	if err == nil && !p.skip {
-		err = e.admissible(to, t.refused)
-	}
 	if err != nil || p.skip {
 		return p.state, err
 	}
-	named := t.isSmall() && len(p.compare) == 0
-	tk, err := e.ticketFor(ctx, t, named)
+	o.named = o.small && len(p.compare) == 0
+	tk, err := e.ticketFor(ctx, t, o.named)
 	if err == nil && len(p.compare) > 0 {
-		p, err = e.sameContent(to, p, tk)
+		p, err = e.sameContent(o.target, p, tk)
 		e.notePlan(t, p)
 	}
 	if err != nil || p.skip {
 		return p.state, err
 	}
-	job := e.jobOf(t, tk, r)
-	job.Object.Named = named
-	job.Object.Plain = r.wholes > 0 || job.Object.Size <= smallObject && (job.Object.Size >= 0 || named)
-	leave, err := e.enter(ctx, t, &job.Object)
+	object := o.object(tk)
+	leave, err := e.enter(ctx, o, object)
 	if err != nil {
 		return Failed, err
 	}
-	got, err := e.save(ctx, to, job, p, func() { e.startedAgain(t) })
+	e.set(t, Running, nil, "")
+	got, err := e.deliver(ctx, o.target, p, fetch.Job{Object: object, Ticket: tk, Owner: owner{e, t}, Progress: o.progress})
 	leave(err)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if t.result.verified = got.verified; err == nil && got.end == Done {
-		t.result.dest, t.err = got.dest, nil
-	}
+	e.noteEnd(t, got, err)
 	return got.end, err
+}
+
+// order is one attempt in plain values.
+type order struct {
+	target
+	refused error // see transfer
+	small   bool  // one request fetches the whole object
+	named   bool  // the ETag of the listing is enough for a URL
+	whole   bool  // the storage has shown that it ignores ranges
+	weight  int   // in the places of large files
+}
+
+// order describes the next attempt, under mu. r is nil for a stream.
+func (t *transfer) order(r *retryNote) order {
+	o := order{refused: t.refused, small: t.isSmall(), whole: r != nil && r.wholes > 0, weight: t.slot.weight,
+		target: target{bucket: t.req.Bucket, key: t.req.Key, etag: t.req.ETag, listed: t.req.Size, size: t.size,
+			dir: t.req.Dir, given: t.req.Name != "", conflict: t.req.Conflict, content: t.req.Checksum, progress: &t.progress}}
+	if last := len(t.segs) - 1; last >= 0 {
+		o.dirs, o.name = t.segs[:last], t.segs[last]
+	}
+	return o
 }
 
 // notePlan notes the result of a look at the disk.
@@ -60,93 +77,30 @@ func (e *Engine) notePlan(t *transfer, p plan) {
 	}
 }
 
-// startedAgain notes that the part of another content was dropped.
-func (e *Engine) startedAgain(t *transfer) {
+// adopt takes over the chain of audit events that an earlier run began, so
+// that the auditor sees one row for one file, under mu.
+func (e *Engine) adopt(t *transfer, s part.Sidecar) {
+	if age := e.cfg.Now().Sub(s.EventAt); t.chain.first != "" || !eventID(s.Event) || age < 0 || age > chainAge {
+		return
+	}
+	t.chain.first, t.chain.at = s.Event, s.EventAt
+	t.event = "Going on from " + quantity.Size(s.Have()) + "."
+}
+
+// eventID reports whether a sidecar's event has the form of an id: the file may have been
+// touched, and the backend refuses a whole release for one odd id.
+func eventID(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')
+	})
+}
+
+// noteEnd notes the result of a delivery.
+func (e *Engine) noteEnd(t *transfer, got delivered, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	t.result.anew = true
-	e.report(t, Running, nil, "The file changed since the last try; starting from the beginning.")
-}
-
-// admissible returns the reason why a target cannot be released, or cannot be
-// written where it lands. refused is a reason that is known beforehand.
-func (e *Engine) admissible(to target, refused error) error {
-	if refused != nil {
-		return refused
+	t.result.verified = got.verified
+	if err == nil && got.end == Done {
+		t.result.dest, t.err = got.dest, nil
 	}
-	if err := e.disk.Check(to.dir, to.dirs); err != nil {
-		return err
-	}
-	return e.fits(to)
-}
-
-// jobOf describes a transfer to package fetch. r is nil for a stream.
-func (e *Engine) jobOf(t *transfer, tk *ticket.Ticket, r *retryNote) fetch.Job {
-	size := tk.Size
-	if size < 0 && t.req.ETag != "" {
-		size = t.req.Size
-	}
-	return fetch.Job{
-		Object: fetch.Object{Bucket: t.req.Bucket, Key: t.req.Key, ETag: tk.ETag, Version: tk.Version, Size: size, Modified: tk.Modified,
-			Checksum: tk.Checksum, Parts: tk.Parts, Weight: t.slot.weight, Whole: r != nil && r.wholes > 0},
-		Ticket:   tk,
-		Source:   source{e, t},
-		Progress: &t.progress,
-		Notify:   func(ev fetch.Event) { e.fetched(t, ev) },
-		Sized: func(size int64) error {
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			e.resize(t, size)
-			return nil
-		},
-		Chain: func() (string, time.Time) {
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			return t.chain.first, t.chain.at
-		},
-	}
-}
-
-// source releases the URLs of one transfer.
-type source struct {
-	e *Engine
-	t *transfer
-}
-
-func (s source) Ticket(ctx context.Context, named bool) (*ticket.Ticket, error) {
-	return s.e.ticketFor(ctx, s.t, named)
-}
-
-// fetched notes an event of an attempt.
-func (e *Engine) fetched(t *transfer, ev fetch.Event) {
-	switch ev.Kind {
-	case fetch.Checking:
-		e.mu.Lock()
-		t.result.verified = ev.Label // of the check that is under way
-		e.report(t, Verifying, nil, ev.Text)
-		e.mu.Unlock()
-		e.notify()
-	case fetch.Offline:
-		e.set(t, WaitingNetwork, mapped(ev.Err, t.req.Key, false), ev.Text)
-	default:
-		e.set(t, Running, nil, ev.Text)
-	}
-}
-
-// enter waits for a place among the requests under way. leave gives it back.
-func (e *Engine) enter(ctx context.Context, t *transfer, o *fetch.Object) (leave func(error), err error) {
-	places, weight := e.large, e.largeWeight(o.Size)
-	if o.Plain && t.isSmall() {
-		places, weight = e.small, e.smallWeight(o.Size)
-	}
-	if weight, err = places.Enter(ctx, weight); err != nil {
-		return nil, err
-	}
-	e.set(t, Running, nil, "")
-	return func(err error) {
-		places.Leave(weight)
-		if err == nil && places == e.small {
-			places.Faster()
-		}
-	}, nil
 }

@@ -4,126 +4,113 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"syscall"
 
 	"usher/client/download/fetch"
 	"usher/client/download/part"
+	"usher/client/download/ticket"
 )
 
-// target is the local place of one object, in plain values.
-type target struct {
-	bucket, key, etag string
-	listed            int64    // bytes in the listing; without an ETag unknown
-	size              int64    // bytes; -1: unknown
-	dir               string   // the destination
-	dirs              []string // folders below it
-	name              string
-	given             bool // the request has the name
-	conflict          Conflict
-	content           bool // compare contents, and not the notes on files
-	progress          *fetch.Progress
-}
-
-func (t *transfer) target() target {
-	last := len(t.segs) - 1
-	return target{bucket: t.req.Bucket, key: t.req.Key, etag: t.req.ETag, listed: t.req.Size, size: t.size,
-		dir: t.req.Dir, dirs: t.segs[:last], name: t.segs[last], given: t.req.Name != "",
-		conflict: t.req.Conflict, content: t.req.Checksum, progress: &t.progress}
-}
-
-// below is the target's path below dir.
-func (to target) below(dir string) string {
-	return filepath.Join(append(append([]string{dir}, to.dirs...), to.name)...)
-}
-
-// nameIn is the target's name in its folder.
-func (to target) nameIn(f *part.Folder) string {
-	if to.given {
-		return to.name
+// object describes an order's object to package fetch.
+func (o order) object(tk *ticket.Ticket) fetch.Object {
+	size := tk.Size
+	if size < 0 && o.etag != "" {
+		size = o.listed
 	}
-	return f.Claim(to.name, to.bucket+"/"+to.key)
+	return fetch.Object{Bucket: o.bucket, Key: o.key, ETag: tk.ETag, Version: tk.Version, Size: size, Modified: tk.Modified,
+		Checksum: tk.Checksum, Parts: tk.Parts, Weight: o.weight, Whole: o.whole, Named: o.named,
+		Plain: o.whole || size <= smallObject && (size >= 0 || o.named)}
 }
 
-// saved is the result of save.
-type saved struct {
+// enter waits for a place among the requests under way. leave gives it back.
+func (e *Engine) enter(ctx context.Context, o order, object fetch.Object) (leave func(error), err error) {
+	places, weight := e.large, e.largeWeight(object.Size)
+	if object.Plain && o.small {
+		places, weight = e.small, e.smallWeight(object.Size)
+	}
+	if weight, err = places.Enter(ctx, weight); err != nil {
+		return nil, err
+	}
+	return func(err error) {
+		places.Leave(weight)
+		if err == nil && places == e.small {
+			places.Faster()
+		}
+	}, nil
+}
+
+// delivered is the result of deliver.
+type delivered struct {
 	end      State
 	dest     string // of Done
 	verified string // the checksum's name
 }
 
-// save opens the part, fetches the missing bytes and gives the part its name.
-// changed is called before the first byte if an earlier run had begun another
-// content.
-func (e *Engine) save(ctx context.Context, to target, job fetch.Job, p plan, changed func()) (saved, error) {
+// deliver opens the part, fetches the missing bytes, verifies the whole and gives the
+// part its name.
+func (e *Engine) deliver(ctx context.Context, to target, p plan, job fetch.Job) (delivered, error) {
+	failed := delivered{end: Failed}
 	f, err := e.disk.Folder(to.dir, to.dirs, true)
 	if err != nil {
-		return saved{end: Failed}, err
+		return failed, err
 	}
 	defer f.Release()
-	begun := !p.fresh && dropOld(f, job.Object, changed)
+	name := part.Name(job.Object.Bucket, job.Object.Key, job.Object.ETag)
+	begun := !p.fresh && dropOld(f, name, job)
 	space := &claim{to: to, size: job.Object.Size}
+	job.Owner = reserving{job.Owner, space, f}
 	defer e.disk.Unreserve(space)
-	known := job.Sized
-	job.Sized = func(size int64) error {
-		if err := known(size); err != nil {
-			return err
-		}
-		space.size = size
-		return space.reserve(f)
-	}
 	if job.Object.Size >= 0 {
-		if err := job.Sized(job.Object.Size); err != nil {
-			return saved{end: Failed}, err
+		if err := job.Owner.Sized(job.Object.Size); err != nil {
+			return failed, err
 		}
 	}
-	if job.File, err = openPart(to, f, job.Object, p, begun); err != nil {
-		return saved{end: Failed}, err
+	oneRead := job.Object.Plain && job.Object.Size >= 0 && job.Object.Size <= fetch.BufferSize
+	if job.File, err = openPart(to, f, name, p, begun, oneRead); err != nil {
+		return failed, err
 	}
 	defer job.File.Close()
 	kept := job.File.Named()
 	got, err := e.fetcher.Fetch(ctx, job)
 	if err != nil {
-		return saved{end: Failed}, space.failure(f, err, kept && to.progress.Done.Load() > 0)
+		return failed, space.failure(f, err, kept && to.progress.Done.Load() > 0)
 	}
-	return e.publish(to, f, job, got)
+	return e.publish(to, f, job.File, got)
 }
 
-// failure maps an error of a fetch.
-func (c *claim) failure(f *part.Folder, err error, kept bool) error {
-	path := filepath.Join(f.Path(), c.to.name)
-	switch {
-	case errors.Is(err, fetch.ErrMismatch):
-		path = c.to.key
-	case full(err):
-		return &Error{Kind: ErrDisk, Path: path, Needed: max(c.Remaining(), 1), Free: max(f.Free(), 0), kept: kept, cause: err}
-	}
-	return mapped(err, path, kept)
+// reserving is an owner that also claims the space of a size.
+type reserving struct {
+	fetch.Owner
+	space  *claim
+	folder *part.Folder
 }
 
-// full reports whether the disk has no space left.
-func full(err error) bool {
-	return errors.Is(err, fetch.ErrDisk) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
+func (r reserving) Sized(size int64) error {
+	if err := r.Owner.Sized(size); err != nil {
+		return err
+	}
+	r.space.size = size
+	return r.space.reserve(r.folder)
 }
 
 // dropOld removes the parts of other contents of the object, and reports whether
-// an earlier run has begun this one.
-func dropOld(f *part.Folder, o fetch.Object, changed func()) (begun bool) {
-	old, _, begun := f.OldParts(o.Bucket, o.Key, o.ETag, part.Name(o.Bucket, o.Key, o.ETag))
-	for _, name := range old {
-		f.DropPart(name)
-		changed()
+// an earlier run has begun the part called name.
+func dropOld(f *part.Folder, name string, job fetch.Job) (begun bool) {
+	old, _, begun := f.OldParts(job.Object.Bucket, job.Object.Key, job.Object.ETag, name)
+	for _, other := range old {
+		f.DropPart(other)
+		job.Owner.Notify(fetch.Event{Kind: fetch.Dropped, Text: "The file changed since the last try; starting from the beginning."})
 	}
 	return begun
 }
 
-// openPart opens the part of an object. A small new file needs no name before it
-// is complete.
-func openPart(to target, f *part.Folder, o fetch.Object, p plan, begun bool) (*part.File, error) {
+// openPart opens the part of an object. A new file that comes with one read needs no
+// name before it is complete.
+func openPart(to target, f *part.Folder, name string, p plan, begun, oneRead bool) (*part.File, error) {
 	open := f.Open
-	if o.Plain && o.Size >= 0 && o.Size <= fetch.BufferSize && !begun && to.conflict != Overwrite {
+	if oneRead && !begun && to.conflict != Overwrite {
 		open = f.OpenNew
 	}
-	file, err := open(part.Name(o.Bucket, o.Key, o.ETag))
+	file, err := open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +125,9 @@ func openPart(to target, f *part.Folder, o fetch.Object, p plan, begun bool) (*p
 }
 
 // publish gives the verified part its name.
-func (e *Engine) publish(to target, f *part.Folder, job fetch.Job, got fetch.Result) (saved, error) {
-	out := saved{end: Failed, verified: got.Label}
-	if err := job.File.Resize(got.Size); err != nil { // an earlier run with another size was here
+func (e *Engine) publish(to target, f *part.Folder, file *part.File, got fetch.Result) (delivered, error) {
+	out := delivered{end: Failed, verified: got.Label}
+	if err := file.Resize(got.Size); err != nil { // an earlier run with another size was here
 		return out, err
 	}
 	when := got.Modified
@@ -148,15 +135,15 @@ func (e *Engine) publish(to target, f *part.Folder, job fetch.Job, got fetch.Res
 		when = e.cfg.Now()
 	}
 	name := to.nameIn(f)
-	used, err := job.File.Finish(name, when, to.conflict.taken(), part.RecordOf(job.Object.ETag, got.Label, got.Size, when))
-	if errors.Is(err, ErrExists) && job.File.Opened() && job.File.SameAs(name) {
+	used, err := file.Finish(name, when, to.conflict.taken(), part.RecordOf(got.ETag, got.Label, got.Size, when))
+	if errors.Is(err, ErrExists) && file.Opened() && file.SameAs(name) {
 		// Another usher was faster, between the look at the disk and the lock.
-		job.File.Remove()
+		file.Remove()
 		out.end = Skipped
 		return out, nil
 	}
 	if err != nil {
-		if job.File.Opened() {
+		if file.Opened() {
 			got.Keep()
 		}
 		return out, err

@@ -3,6 +3,8 @@ package download
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"syscall"
 
 	"usher/backend/api"
 	"usher/backend/safetext"
@@ -130,6 +132,23 @@ func mapped(err error, path string, kept bool) error {
 		return own
 	}
 	return err
+}
+
+// failure is mapped for an error of a fetch.
+func (c *claim) failure(f *part.Folder, err error, kept bool) error {
+	path := filepath.Join(f.Path(), c.to.name)
+	switch {
+	case errors.Is(err, fetch.ErrMismatch):
+		path = c.to.key
+	case full(err):
+		return &Error{Kind: ErrDisk, Path: path, Needed: max(c.Remaining(), 1), Free: max(f.Free(), 0), kept: kept, cause: err}
+	}
+	return mapped(err, path, kept)
+}
+
+// full reports whether the disk has no space left.
+func full(err error) bool {
+	return errors.Is(err, fetch.ErrDisk) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
 }
 
 // diskError turns a file system's error into ErrDisk. An *Error stays.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"usher/backend/api"
-	"usher/client/download/ticket"
 )
 
 // page is one page of a folder's listing that was requested with URLs.
@@ -20,35 +19,6 @@ type page struct {
 type offer struct {
 	item *api.ReleaseItem // nil: there is none, or it was taken
 	page *page
-}
-
-// takeOffer returns the ticket of the URL that came with the transfer's page, once;
-// nil: there is none. The event of that URL is on record, whether a request starts
-// with it or not (see fetch), so that a later release continues it.
-func (e *Engine) takeOffer(t *transfer) (*ticket.Ticket, error) {
-	e.mu.Lock()
-	o := t.chain.offer
-	if o.item == nil {
-		e.mu.Unlock()
-		return nil, nil
-	}
-	t.chain = chain{first: o.item.Event, last: o.item.Event, at: o.page.got}
-	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, ETag: t.req.ETag}
-	e.mu.Unlock()
-	return e.checked(obj, *o.item, o.page.got, o.page.request)
-}
-
-// checked is the check of every released URL, whichever answer it came with.
-func (e *Engine) checked(obj api.ReleaseObject, item api.ReleaseItem, got time.Time, request string) (*ticket.Ticket, error) {
-	tk, err := e.check.Check(obj, item, got)
-	if err != nil {
-		return nil, err
-	}
-	if e.cfg.hooks.noIfMatch {
-		tk.Header.Del("If-Match")
-	}
-	tk.Request = request
-	return tk, nil
 }
 
 // The time within which the URLs of a page are used, and the work that is left

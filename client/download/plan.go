@@ -2,119 +2,44 @@ package download
 
 import (
 	"errors"
-	"hash/maphash"
 	"io/fs"
 	"path/filepath"
-	"runtime"
-	"slices"
-	"strings"
 
+	"usher/client/download/fetch"
 	localname "usher/client/download/name"
 	"usher/client/download/part"
 	"usher/client/download/ticket"
 	"usher/client/download/verify"
 )
 
-// localPath is where a request lands below its Dir, as safe names.
-func (e *Engine) localPath(r Request) ([]string, error) {
-	if r.Name == "." && r.Folder {
-		return nil, nil
-	}
-	if r.Name != "" {
-		if !filepath.IsLocal(r.Name) || strings.ContainsAny(r.Name, `/\`) || r.Name == "." || localname.HasFoldPrefix(r.Name, localname.PartMark) {
-			return nil, &Error{Kind: ErrName, Path: r.Name, Detail: "it is not a plain file name"}
-		}
-		return []string{r.Name}, nil
-	}
-	rest, ok := r.Key, true
-	switch {
-	case r.Whole:
-		rest = r.Bucket
-		if key := r.Key; key != "" {
-			if r.Folder {
-				key = strings.TrimSuffix(key, "/")
-			}
-			rest += "/" + key
-		}
-	case r.Base != nil:
-		if rest, ok = strings.CutPrefix(r.Key, *r.Base); !ok || *r.Base != "" && !strings.HasSuffix(*r.Base, "/") {
-			return nil, &Error{Kind: ErrName, Path: r.Key, Detail: "its base is not a folder above it"}
-		}
-		if r.Folder {
-			if rest = strings.TrimSuffix(rest, "/"); rest == "" {
-				return nil, nil
-			}
-		}
-	case r.Folder && r.Key == "":
-		rest = r.Bucket
-	default:
-		if r.Folder {
-			rest = strings.TrimSuffix(rest, "/")
-		}
-		if i := strings.LastIndexByte(strings.TrimSuffix(rest, "/"), '/'); i >= 0 {
-			rest = rest[i+1:]
-		}
-	}
-	segs := e.names(r, rest)
-	if r.FolderToo {
-		segs[len(segs)-1] += localname.ClashMark
-	}
-	return segs, nil
+// target is an object and its local place.
+type target struct {
+	bucket, key, etag string
+	listed            int64    // bytes in the listing; without an ETag unknown
+	size              int64    // bytes; -1: unknown
+	dir               string   // the destination
+	dirs              []string // folders below it
+	name              string
+	given             bool // the request has the name
+	conflict          Conflict
+	content           bool // compare contents, and not the notes on files
+	progress          *fetch.Progress
 }
 
-// names are the local names of a key's rest below a request's destination.
-func (e *Engine) names(r Request, rest string) []string {
-	form := localname.Unix
-	if r.Names == PortableNames || runtime.GOOS == "windows" || e.disk.PortableOnly(r.Dir) {
-		form = localname.Portable
-	}
-	return strings.Split(e.cfg.hooks.localName(form, rest), "/")
+// below is the target's path below dir.
+func (to target) below(dir string) string {
+	return filepath.Join(append(append([]string{dir}, to.dirs...), to.name)...)
 }
 
-// claimName keeps two requests apart that would land under one name, the same
-// in each run: of two objects the later one in the queue gets a number, and an
-// object that comes after a folder gets clashMark. It runs under mu.
-func (e *Engine) claimName(r Request, segs []string) []string {
-	if len(segs) == 0 {
-		return segs
+// nameIn is the target's name in its folder.
+func (to target) nameIn(f *part.Folder) string {
+	if to.given {
+		return to.name
 	}
-	last, mine, folder := len(segs)-1, e.hash(r.Bucket, r.Key), e.hash("a folder")
-	if r.Folder {
-		mine = folder
-	}
-	for n := 0; ; n++ {
-		try := slices.Clone(segs)
-		if n > 0 {
-			try[last] = part.Numbered(try[last], n)
-		}
-		place := e.hash(append([]string{filepath.Clean(r.Dir)}, try...)...)
-		owner, taken := e.list.claimed[place]
-		switch {
-		case !taken || owner == mine:
-			e.list.claimed[place] = mine
-			return try
-		case r.Folder: // the object came first; the disk decides
-			return segs
-		case owner == folder && n == 0:
-			segs = slices.Clone(segs)
-			segs[last], n = segs[last]+localname.ClashMark, -1
-		}
-	}
+	return f.Claim(to.name, to.bucket+"/"+to.key)
 }
 
-// hash represents some texts in a map that may hold millions. That two of them
-// have one is no harm: a file gets a number that it would not have needed.
-func (e *Engine) hash(texts ...string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(e.list.seed)
-	for _, t := range texts {
-		h.WriteString(t)
-		h.WriteByte(0)
-	}
-	return h.Sum64()
-}
-
-// plan is the result of a look at the disk.
+// plan is the result of plan.
 type plan struct {
 	skip    bool
 	state   State
@@ -128,8 +53,24 @@ type plan struct {
 	differs  bool   // of skip: see Transfer.Differs
 }
 
-// look looks at the destination before anything is asked of the backend, so
-// that a file that is here already costs neither a URL nor an audit event.
+// plan looks at the destination before a URL is requested, so that a file that is
+// here already costs neither a URL nor an audit event. Its error is the reason why the
+// object cannot be released, or cannot be written at the destination.
+func (e *Engine) plan(o order) (plan, error) {
+	p, err := e.look(o.target)
+	switch {
+	case err != nil || p.skip:
+		return p, err
+	case o.refused != nil:
+		return p, o.refused
+	}
+	if err := e.disk.Check(o.dir, o.dirs); err != nil {
+		return p, err
+	}
+	return p, e.fits(o.target, p.begun != nil)
+}
+
+// look is plan without the checks of what is to be written.
 func (e *Engine) look(to target) (plan, error) {
 	p := plan{path: to.below(to.dir)}
 	f, err := e.disk.Folder(to.dir, to.dirs, false)
@@ -176,6 +117,23 @@ func (e *Engine) look(to target) (plan, error) {
 		return p.resolve(to.conflict)
 	}
 	return p, nil
+}
+
+// fits refuses a file that has no space before it is released, where the listing
+// has its size. begun means that an earlier run left a part, which needs less.
+func (e *Engine) fits(to target, begun bool) error {
+	if to.etag == "" || to.listed == 0 {
+		return nil
+	}
+	abs, err := filepath.Abs(to.dir)
+	if err != nil {
+		return nil
+	}
+	usable, err := e.disk.Usable(abs)
+	if err != nil || usable >= to.listed || begun {
+		return nil // it fits, or the space is not known
+	}
+	return noSpace(to, to.below(abs), to.listed, usable)
 }
 
 // candidates collects the existing files that may have the object's content. With

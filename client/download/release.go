@@ -61,9 +61,14 @@ type pauseError struct{ err error }
 func (p *pauseError) Error() string { return p.err.Error() }
 func (p *pauseError) Unwrap() error { return p.err }
 
-// ticketFor returns the URL that came with the listing, or requests one. With named, the listing's ETag is enough; without
-// it the backend looks the object up, and size, checksum and parts come along.
-// A chain of events that the server's log no longer holds open is begun again.
+// chainAge is how long a chain of events goes on; complete takes events of the last
+// 24 h.
+const chainAge = 23 * time.Hour
+
+// ticketFor returns the URL that came with the listing, or requests one. With named,
+// the listing's ETag is enough; without it the backend looks the object up, and size,
+// checksum and parts come along. A chain of events that the server's log no longer
+// holds open is begun again.
 func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
 	if named {
 		if tk, err := e.takeOffer(t); tk != nil || err != nil {
@@ -71,53 +76,81 @@ func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticke
 		}
 	}
 	e.mu.Lock()
-	if t.chain.first != "" && e.cfg.Now().Sub(t.chain.at) > chainAge {
-		t.chain.first = ""
-	}
-	chained := t.chain.first != ""
-	e.mu.Unlock()
-	tk, err := e.chainedTicket(ctx, t, named)
-	if chained && errors.Is(err, &api.Error{Code: api.BadRequest}) {
-		e.mu.Lock()
-		t.chain.first = ""
-		e.mu.Unlock()
-		return e.chainedTicket(ctx, t, named)
-	}
-	return tk, err
-}
-
-// chainedTicket requests a URL that continues the transfer's first event.
-func (e *Engine) chainedTicket(ctx context.Context, t *transfer, named bool) (*ticket.Ticket, error) {
-	e.mu.Lock()
 	before := t.state
+	if e.cfg.Now().Sub(t.chain.at) > chainAge {
+		t.chain.first = ""
+	}
 	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Continues: t.chain.first}
-	e.mu.Unlock()
 	if named {
 		obj.ETag = t.req.ETag
 	}
+	e.mu.Unlock()
+	tk, err := e.batcher.request(ctx, t, obj)
+	if obj.Continues != "" && errors.Is(err, &api.Error{Code: api.BadRequest}) {
+		obj.Continues = ""
+		tk, err = e.batcher.request(ctx, t, obj)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if context.Cause(ctx) == nil || err == nil {
+		e.unblock(t, before)
+	}
+	t.chain.first = obj.Continues
+	if err != nil {
+		return nil, err
+	}
+	if t.chain.first == "" {
+		t.chain.first, t.chain.at = tk.Event, e.cfg.Now()
+	}
+	t.chain.last = tk.Event
+	e.notify()
+	return tk, nil
+}
+
+// request queues an object for the next release and waits for its URL.
+func (d *batcher) request(ctx context.Context, t *transfer, obj api.ReleaseObject) (*ticket.Ticket, error) {
 	a := &pending{ctx: ctx, t: t, obj: obj, reply: make(chan reply, 1)}
-	e.batcher.add(a)
+	d.add(a)
+	defer func() {
+		d.e.mu.Lock()
+		a.over = true
+		d.e.mu.Unlock()
+	}()
 	select {
 	case r := <-a.reply:
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		a.over = true
-		e.unblock(t, before)
-		if r.err != nil {
-			return nil, r.err
-		}
-		if t.chain.first == "" {
-			t.chain.first, t.chain.at = r.ticket.Event, e.cfg.Now()
-		}
-		t.chain.last = r.ticket.Event
-		e.notify()
-		return r.ticket, nil
+		return r.ticket, r.err
 	case <-ctx.Done():
-		e.mu.Lock()
-		a.over = true
-		e.mu.Unlock()
 		return nil, context.Cause(ctx)
 	}
+}
+
+// takeOffer returns the ticket of the URL that came with the transfer's page, once;
+// nil: there is none. The event of that URL is on record, whether a request starts
+// with it or not (see fetch), so that a later release continues it.
+func (e *Engine) takeOffer(t *transfer) (*ticket.Ticket, error) {
+	e.mu.Lock()
+	o := t.chain.offer
+	if o.item == nil {
+		e.mu.Unlock()
+		return nil, nil
+	}
+	t.chain = chain{first: o.item.Event, last: o.item.Event, at: o.page.got}
+	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, ETag: t.req.ETag}
+	e.mu.Unlock()
+	return e.checked(obj, *o.item, o.page.got, o.page.request)
+}
+
+// checked is the check of every released URL, whichever answer it came with.
+func (e *Engine) checked(obj api.ReleaseObject, item api.ReleaseItem, got time.Time, request string) (*ticket.Ticket, error) {
+	tk, err := e.check.Check(obj, item, got)
+	if err != nil {
+		return nil, err
+	}
+	if e.cfg.hooks.noIfMatch {
+		tk.Header.Del("If-Match")
+	}
+	tk.Request = request
+	return tk, nil
 }
 
 func (d *batcher) add(a *pending) {
@@ -312,61 +345,4 @@ func (e *Engine) SignedIn() {
 	e.wake.signIn = make(chan struct{})
 	e.wake.signedOut = false // a transfer that still waits sets it again
 	e.mu.Unlock()
-}
-
-// reporter sends completions in batches: of api.MaxReport, or after ReportEvery, and
-// when the queue is done. That a report is lost never fails a download.
-type reporter struct {
-	e *Engine
-
-	mu      sync.Mutex
-	items   []api.CompleteItem
-	timer   *time.Timer
-	sending sync.Mutex
-}
-
-func (r *reporter) add(item api.CompleteItem) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.items = append(r.items, item)
-	if len(r.items) == api.MaxReport {
-		go r.send(api.MaxReport)
-	} else if r.timer == nil {
-		r.timer = time.AfterFunc(r.e.cfg.Timeouts.ReportEvery, r.flush)
-	}
-}
-
-// flush sends all items and returns when they are sent, or lost.
-func (r *reporter) flush() { r.send(1) }
-
-// send sends the items in full batches as long as there are least or more.
-func (r *reporter) send(least int) {
-	r.sending.Lock()
-	defer r.sending.Unlock()
-	for {
-		r.mu.Lock()
-		n := min(len(r.items), api.MaxReport)
-		if n < least {
-			r.mu.Unlock()
-			return
-		}
-		if r.timer != nil {
-			r.timer.Stop()
-			r.timer = nil
-		}
-		batch := r.items[:n:n]
-		if r.items = r.items[n:]; len(r.items) > 0 {
-			r.timer = time.AfterFunc(r.e.cfg.Timeouts.ReportEvery, r.flush)
-		}
-		r.mu.Unlock()
-		for range 2 {
-			// Not the engine's context: Close flushes too.
-			ctx, cancel := context.WithTimeout(context.Background(), min(5*time.Second, r.e.cfg.Timeouts.Idle))
-			err := r.e.cfg.Releaser.Complete(ctx, api.CompleteRequest{Items: batch})
-			cancel()
-			if err == nil {
-				break
-			}
-		}
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"usher/client/download/fetch"
 )
 
 // Save fetches one object, in order, into w: for pipes, where nothing can be
@@ -73,14 +75,15 @@ func (e *Engine) stream(ctx context.Context, t *transfer, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
 	if tk.Size >= 0 {
-		e.mu.Lock()
 		e.resize(t, tk.Size)
-		e.mu.Unlock()
 	}
-	job := e.jobOf(t, tk, nil)
-	job.Object.Size = tk.Size
-	got, err := e.fetcher.Stream(ctx, job, w)
+	o := t.order(nil)
+	e.mu.Unlock()
+	object := o.object(tk)
+	object.Size = tk.Size
+	got, err := e.fetcher.Stream(ctx, fetch.Job{Object: object, Ticket: tk, Owner: owner{e, t}, Progress: o.progress}, w)
 	if err != nil {
 		return mapped(err, t.req.Key, false)
 	}

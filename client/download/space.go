@@ -27,23 +27,6 @@ func (c *claim) reserve(f *part.Folder) error {
 	return nil
 }
 
-// fits refuses a file that has no space before it is released, where the listing
-// has its size.
-func (e *Engine) fits(to target) error {
-	if to.etag == "" || to.listed == 0 {
-		return nil
-	}
-	abs, err := filepath.Abs(to.dir)
-	if err != nil {
-		return nil
-	}
-	usable, err := e.disk.Usable(abs)
-	if err != nil || usable >= to.listed || e.hasPart(to) {
-		return nil // it fits, or the space is not known
-	}
-	return noSpace(to, to.below(abs), to.listed, usable)
-}
-
 // spacious reports whether every small file fits below dir, as far as is known.
 func (e *Engine) spacious(dir string) bool {
 	abs, err := filepath.Abs(dir)
@@ -52,17 +35,6 @@ func (e *Engine) spacious(dir string) bool {
 	}
 	usable, err := e.disk.Usable(abs)
 	return err != nil || usable >= smallObject
-}
-
-// hasPart reports whether an earlier run left a part of a target.
-func (e *Engine) hasPart(to target) bool {
-	f, err := e.disk.Folder(to.dir, to.dirs, false)
-	if err != nil {
-		return false
-	}
-	defer f.Release()
-	_, ok := f.Leftover(to.bucket, to.key)
-	return ok
 }
 
 // noSpace is the failure of a file that does not fit. If not even a small file

@@ -3,345 +3,230 @@ package fetch
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download/part"
 	"usher/client/download/ticket"
 	"usher/client/download/verify"
 )
 
-// attempt is one try to do a Job: its connections, its ledger and its
-// current ticket.
+// attempt is one try to do a Job. Its steps are in Fetch; this file has those
+// before and after the bytes.
 type attempt struct {
 	Job
 	c        *Client
-	plain    bool
-	named    bool
+	plain    bool // see Object
 	ledger   *ledger
 	expected verify.Check // the expected checksum
+	lookUp   bool         // the checksum is composite, and a release must bring its part size
+	tickets  tickets
+	motion   motion
+	crew     crew
+	sidecar  checkpoint
 
-	etag     string
-	size     int64 // -1 until the first response
+	mu       sync.Mutex // guards the fields below, and crew's
+	size     int64      // -1 until the first response
 	modified time.Time
 	checksum *api.Checksum
 	parts    *api.Parts
-	version  string
-	lookUp   bool // the checksum is composite, and a release must bring its part size
-
-	began   time.Time
-	had     int64       // bytes at that time
-	stop    func(error) // ends this attempt
-	fatal   error       // the cause, where there is one connection
-	wg      sync.WaitGroup
-	moved   atomic.Int64 // when bytes were last written, in nanoseconds
-	away    atomic.Bool  // an Offline event is out
-	noted   atomic.Int64 // when the sidecar was last written, in nanoseconds
-	notedAt atomic.Int64 // how many bytes there were then
-	noteMu  sync.Mutex
-
-	mu      sync.Mutex
-	ticket  *ticket.Ticket
-	worked  bool   // S3 took the ticket at least once
-	request string // id of the request that released the last ticket
-	refused int    // fresh URLs that S3 refused in a row
-	met     bool   // the first response came
-	working int    // connections
-	noRange bool   // the server ignores ranges
 }
 
-// fetchAll runs connections until every byte is there or nothing more can be
-// done. Written bytes stay.
-func (j *attempt) fetchAll(ctx context.Context) error {
-	j.began, j.had = time.Now(), j.Progress.Done.Load()
-	j.moved.Store(j.began.UnixNano())
+func newAttempt(c *Client, t Job) *attempt {
+	o := t.Object
+	j := &attempt{Job: t, c: c, plain: o.Plain, size: o.Size, modified: o.Modified, checksum: o.Checksum, parts: o.Parts}
+	j.crew.noRange = o.Whole
+	j.tickets = tickets{source: t.Owner, named: o.Named, now: c.Now, margin: c.Timeouts.Margin, same: j.same, ticket: t.Ticket}
+	return j
+}
+
+// same reports whether a ticket is of the content that the attempt has begun.
+func (j *attempt) same(t *ticket.Ticket) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return t.ETag == j.Object.ETag && (t.ETag != "" || t.Modified.Equal(j.modified)) && (t.Size < 0 || j.size < 0 || t.Size == j.size)
+}
+
+// retry is the policy for one connection.
+func (j *attempt) retry() retry {
+	r := retry{t: j.c.Timeouts, patience: j.c.Patience, sleep: j.c.Sleep, throttle: j.c.Connections, events: j.Owner,
+		progress: j.Progress, motion: &j.motion, moved: &j.c.moved, key: j.Object.Key}
 	if j.plain {
-		if w := j.ledger.claim(max(j.size, 1), 0); w != nil { // one connection: this goroutine's
-			j.working = 1
-			j.wg.Add(1)
-			j.stop = func(err error) { j.fatal = err }
-			j.work(ctx, w)
-		}
-	} else {
-		ctx, j.stop = context.WithCancelCause(ctx)
-		defer j.stop(nil)
-		j.c.Connections.join(ctx, j)
-		defer j.c.Connections.quit(j)
-		j.grow(ctx)
-		j.wg.Wait()
+		r.throttle = j.c.Small
 	}
-	if j.fatal != nil {
-		return j.fatal
-	}
-	if j.ledger.complete() && j.size >= 0 {
-		return nil
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return io.ErrUnexpectedEOF
+	return r
 }
 
-// grow starts connections up to the attempt's quota. An object of unknown size has
-// one connection until the headers of the first response.
-func (j *attempt) grow(ctx context.Context) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	quota := 1
-	if (j.met || j.size >= 0) && !j.plain && !j.noRange {
-		quota = j.c.Connections.quota(j.Object.Weight)
-	}
-	for j.working < quota && ctx.Err() == nil {
-		further := j.working > 0
-		if further && !j.c.Connections.more() {
-			return
-		}
-		w := j.ledger.claim(j.partSize(quota), j.worth())
-		if w == nil {
-			if further {
-				j.c.Connections.fewer()
-			}
-			return
-		}
-		j.working++
-		j.wg.Add(1)
-		go j.work(ctx, w)
+// noteMotion notes that bytes came.
+func (j *attempt) noteMotion(now time.Time) {
+	if j.motion.note(now) {
+		j.Owner.Notify(Event{})
 	}
 }
 
-// growIfWorking is grow for an attempt that still has a connection.
-func (j *attempt) growIfWorking(ctx context.Context) {
-	j.mu.Lock()
-	working := j.working > 0
-	if working {
-		j.wg.Add(1) // keeps the attempt open meanwhile
+// prepare decides how the bytes are summed and takes over the part of an earlier attempt.
+func (j *attempt) prepare() error {
+	var err error
+	if j.expected, err = verify.Expect(j.checksum, j.parts, j.size); errors.Is(err, verify.ErrUnusable) {
+		j.lookUp = true
+	} else if err != nil {
+		return mismatch(err.Error())
 	}
-	j.mu.Unlock()
-	if working {
-		j.grow(ctx)
-		j.wg.Done()
-	}
-}
-
-// partSize is the number of bytes of one request: a quarter of a connection's share,
-// within bounds, so that the tail is short and headers stay cheap. Where files
-// share the connections it is the whole share: the next file fills the tail,
-// and each request costs the server as much as some 100 KiB. A file that has
-// one connection is asked for as a whole.
-func (j *attempt) partSize(conns int) int64 {
-	if j.plain || j.noRange || j.size < 0 || conns == 1 {
-		return max(j.size, 1)
-	}
-	parts := 4 * conns
-	if conns < FirstConns {
-		parts = conns
-	}
-	return min(max(j.size/int64(parts), MinPart), maxPart)
-}
-
-// worth is the least number of bytes that another connection takes over: those
-// that one connection moves while a request begins. It runs under mu.
-func (j *attempt) worth() int64 {
-	took := time.Since(j.began).Seconds()
-	each := float64(j.Progress.Done.Load()-j.had) / max(took, 1e-3) / float64(max(j.working, 1))
-	return max(int64(each*stealTime.Seconds()), minSteal)
-}
-
-// stealTime is the time of a new request before its first byte, and some more.
-const stealTime = 100 * time.Millisecond
-
-// work is one connection: it fetches segments until there are none, or too many.
-func (j *attempt) work(ctx context.Context, w *segment) {
-	defer j.wg.Done()
-	var failed streak
-	for {
-		from := w.pos
-		err := j.fetch(ctx, w)
-		j.ledger.leave(w)
-		if err == nil || w.pos > from {
-			failed = streak{}
+	have := j.resume()
+	j.ledger = newLedger(j.size, j.expected, have)
+	j.Progress.Done.Store(j.ledger.have())
+	j.sidecar.at.Store(j.Progress.Done.Load())
+	if j.size > allocateFrom {
+		if err := j.File.Allocate(j.size); err != nil {
+			return &Error{Kind: ErrDisk, Err: err}
 		}
-		if err != nil {
-			if err = j.classify(ctx, err, &failed); err != nil {
-				j.stop(err)
-				break
-			}
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		j.mu.Lock()
-		over := j.working > 1 && (j.working > j.c.Connections.quota(j.Object.Weight) || j.c.Connections.crowded())
-		n, worth := j.partSize(j.c.Connections.quota(j.Object.Weight)), j.worth()
-		j.mu.Unlock()
-		if over {
-			break
-		}
-		if w = j.ledger.claim(n, worth); w == nil {
-			break
-		}
-	}
-	j.mu.Lock()
-	if j.working--; j.working > 0 {
-		j.c.Connections.fewer()
-	}
-	j.mu.Unlock()
-	if !j.plain && ctx.Err() == nil && !j.ledger.complete() {
-		j.grow(ctx) // a lane was given back while others had already gone
-	}
-}
-
-// current is a ticket that may start a request; a new one is asked for when
-// little of its life is left.
-func (j *attempt) current(ctx context.Context) (*ticket.Ticket, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	now := j.c.Now()
-	if j.ticket != nil && j.ticket.Fresh(now, j.c.Timeouts.Margin) {
-		return j.ticket, nil
-	}
-	t, err := j.Source.Ticket(ctx, j.named)
-	if err != nil {
-		return nil, sourceError{err}
-	}
-	if t.ETag != j.etag || t.ETag == "" && !t.Modified.Equal(j.modified) || t.Size >= 0 && j.size >= 0 && t.Size != j.size {
-		return nil, &Error{Kind: ErrChanged}
-	}
-	j.ticket, j.worked, j.request = t, false, t.Request
-	return t, nil
-}
-
-// released is the id of the request that released the last URL.
-func (j *attempt) released() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.request
-}
-
-// works notes that S3 took a ticket.
-func (j *attempt) works(t *ticket.Ticket) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.ticket == t {
-		j.worked = true
-	}
-}
-
-// spent drops a ticket that S3 no longer takes, and reports whether it is the
-// second in a row that S3 never took.
-func (j *attempt) spent(t *ticket.Ticket) (hopeless bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.ticket == t {
-		j.ticket = nil
-		if j.worked {
-			j.refused = 0
-		} else {
-			j.refused++
-		}
-	}
-	return j.refused >= 2
-}
-
-// fetch fills one lane with one GET.
-func (j *attempt) fetch(ctx context.Context, w *segment) error {
-	t, err := j.current(ctx)
-	if err != nil {
-		return err
-	}
-	end := j.ledger.endOf(w)
-	all := w.pos == 0 && (j.plain || j.noRange || end == j.size && j.size > 0)
-	if all {
-		end = -1
-	}
-	asked := time.Now()
-	a, err := j.c.get(ctx, t, w.pos, end)
-	if err != nil {
-		return j.refusal(t, err)
-	}
-	if j.plain {
-		j.c.Small.Responded(time.Since(asked))
-	}
-	j.works(t)
-	defer a.body.Close()
-	if a.whole && !all && (w.pos != 0 || a.n != end) {
-		return ErrNoRange
-	}
-	if err := j.firstResponse(ctx, a); err != nil {
-		return err
-	}
-	if a.n < 0 { // chunked: the response has no length, the object has
-		a.n = j.size - w.pos
-	}
-	return j.readBody(a, w)
-}
-
-// refusal turns S3's "not with this URL" into a try with another one, once.
-func (j *attempt) refusal(t *ticket.Ticket, err error) error {
-	var s3 *s3Error
-	if !errors.As(err, &s3) {
-		return err
-	}
-	switch s3.status {
-	case http.StatusForbidden, http.StatusUnauthorized, http.StatusRequestedRangeNotSatisfiable:
-	default:
-		if s3.code != "ExpiredToken" {
-			return err
-		}
-	}
-	if j.spent(t) {
-		return err
-	}
-	return errSpent
-}
-
-// firstResponse learns from the first answer and opens the way for the other connections.
-func (j *attempt) firstResponse(ctx context.Context, a *answer) error {
-	j.mu.Lock()
-	if a.total >= 0 && j.size >= 0 && a.total != j.size {
-		j.mu.Unlock()
-		return badAnswer("the storage has another size for it")
-	}
-	if j.met {
-		j.mu.Unlock()
-		return nil
-	}
-	if j.size < 0 && a.total < 0 {
-		j.mu.Unlock()
-		return badAnswer("the storage did not say how long it is")
-	}
-	if !a.modified.IsZero() {
-		j.modified = a.modified
-	}
-	unsized := j.size < 0
-	if unsized {
-		j.size = a.total
-	}
-	learned := unsized
-	if a.whole && j.checksum == nil && a.checksum != nil {
-		w, err := verify.Expect(a.checksum, nil, j.size)
-		if err != nil && !errors.Is(err, verify.ErrUnusable) {
-			j.mu.Unlock()
-			return badAnswer(err.Error())
-		}
-		j.expected, j.checksum, j.lookUp, learned = w, a.checksum, err != nil, true
-	}
-	if learned {
-		j.ledger.learn(j.size, j.expected) // else the whole is read once more at the end
-	}
-	j.met = true
-	j.mu.Unlock()
-	if unsized {
-		if err := j.Sized(j.size); err != nil {
-			return sourceError{err}
-		}
-	}
-	j.Notify(Event{})
-	if !j.plain {
-		j.grow(ctx)
 	}
 	return nil
+}
+
+// resume reads the part again where its sidecar lists bytes,
+// and takes only ranges whose sums agree: after a power cut the sidecar may
+// know more than the disk. Without a sidecar that fits, the part is emptied.
+func (j *attempt) resume() []verify.Range {
+	if j.File.Size() > 0 && !j.crew.noRange {
+		if s, ok := j.File.Notes(); ok && s.ETag == j.Object.ETag && s.Bucket == j.Object.Bucket &&
+			s.Key == j.Object.Key && (s.ETag != "" || !s.Modified.IsZero() && s.Modified.Equal(j.modified)) && (j.size < 0 || s.Size == j.size) {
+			if j.checksum == nil && s.Checksum != nil {
+				if w, err := verify.Expect(s.Checksum, s.Parts, s.Size); err == nil {
+					j.checksum, j.parts, j.expected = s.Checksum, s.Parts, w
+				}
+			}
+			if j.modified.IsZero() {
+				j.modified = s.Modified
+			}
+			if have := j.readBack(s); len(have) > 0 {
+				return have
+			}
+		}
+	}
+	if j.File.Size() > 0 {
+		j.File.Empty()
+	}
+	return nil
+}
+
+func (j *attempt) readBack(s part.Sidecar) []verify.Range {
+	kind := j.expected.CRC()
+	if s.CRC != kind.Name() {
+		return nil
+	}
+	said, err := part.Pieces(s.Ranges, j.expected.Border())
+	if err != nil {
+		return nil
+	}
+	buf := j.c.buffers.get(BufferSize)
+	defer j.c.buffers.put(buf)
+	var have []verify.Range
+	for _, p := range said {
+		crc, at := uint64(0), p.Off
+		for at < p.End {
+			n, err := j.File.ReadAt((*buf)[:min(int64(len(*buf)), p.End-at)], at)
+			if n == 0 || err != nil && at+int64(n) < p.End {
+				break
+			}
+			crc = kind.Update(crc, (*buf)[:n])
+			at += int64(n)
+		}
+		if at == p.End && crc == p.CRC || j.c.NoVerify {
+			have = append(have, p)
+		}
+	}
+	return have
+}
+
+// verify compares the whole with its checksum. The sums of the ranges are at hand;
+// a hash alone needs the bytes once more, in order.
+func (j *attempt) verify(ctx context.Context) error {
+	if j.lookUp {
+		j.Owner.Notify(Event{Kind: Checking})
+		tk, err := j.Owner.Ticket(ctx, false)
+		if err != nil {
+			return err
+		}
+		if tk.ETag != j.Object.ETag {
+			return &Error{Kind: ErrChanged}
+		}
+		if j.expected, err = verify.Expect(tk.Checksum, tk.Parts, j.size); err != nil && !errors.Is(err, verify.ErrUnusable) {
+			return mismatch(err.Error())
+		}
+	}
+	ok, err := true, error(nil)
+	j.Owner.Notify(Event{Kind: Checking, Label: j.expected.Label()})
+	if w := j.expected; !w.None() && !j.c.NoVerify {
+		if w.Combines(j.ledger.kind, j.ledger.border) {
+			ok = w.MatchesRanges(j.ledger.pieces())
+		} else {
+			ok, err = w.MatchesReader(j.File.Reader(), j.size)
+		}
+	}
+	switch {
+	case err != nil:
+		return &Error{Kind: ErrDisk, Err: err}
+	case !ok:
+		return mismatch("its " + j.expected.Label() + " differs")
+	}
+	return nil
+}
+
+// abandon keeps the part of a failed attempt where its bytes are of use, and else
+// removes it.
+func (j *attempt) abandon(err error) {
+	keep := j.File.Named() && j.ledger != nil && j.ledger.have() > 0
+	switch {
+	case errors.Is(err, ErrMismatch), errors.Is(err, ErrNoRange):
+		j.File.Remove() // the next attempt counts from nothing
+		return
+	case errors.Is(err, ErrChanged), errors.Is(err, ErrCancelled):
+		keep = false
+	}
+	if keep {
+		j.note()
+		return
+	}
+	j.File.Remove()
+	j.Progress.Done.Store(0)
+}
+
+// checkpoint is the state of the sidecar on the disk.
+type checkpoint struct {
+	mu    sync.Mutex
+	noted atomic.Int64 // when it was last written, in nanoseconds
+	at    atomic.Int64 // how many bytes there were then
+}
+
+// checkpoint writes the sidecar now and then, so that kill -9 costs little.
+func (j *attempt) checkpoint(now time.Time) {
+	last := j.sidecar.noted.Load()
+	if now.UnixNano()-last < int64(j.c.Timeouts.Checkpoint) || !j.sidecar.noted.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	if j.Progress.Done.Load()-j.sidecar.at.Load() < 64<<10 {
+		return
+	}
+	j.note()
+}
+
+// note writes the sidecar with the ranges that are written.
+func (j *attempt) note() {
+	j.sidecar.mu.Lock()
+	defer j.sidecar.mu.Unlock()
+	j.mu.Lock()
+	size, checksum, modified := j.size, j.checksum, j.modified
+	j.mu.Unlock()
+	if size < 0 {
+		return
+	}
+	event, at := j.Owner.Chain()
+	// That it cannot be written is no reason to stop: it costs bytes, later.
+	_ = j.File.Note(part.Sidecar{Bucket: j.Object.Bucket, Key: j.Object.Key, ETag: j.Object.ETag, Version: j.Object.Version, Size: size,
+		Modified: modified, Checksum: checksum, Parts: j.parts, Event: event, EventAt: at,
+		CRC: j.ledger.kind.Name(), Ranges: part.Sums(j.ledger.pieces())})
+	j.sidecar.at.Store(j.Progress.Done.Load())
 }

@@ -47,12 +47,12 @@ func TestConnections(t *testing.T) {
 func TestTailIsShared(t *testing.T) {
 	l := newLedger(64<<20, verify.Check{}, nil)
 	a := l.claim(64<<20, 0)
-	l.wrote(a, l.hold(a, 256<<10), 0)
+	l.write(discard{}, a, make([]byte, 256<<10))
 	b := l.claim(1<<20, 0)
 	if b == nil || a.end != b.off || b.end != 64<<20 || b.off < 32<<20 {
 		t.Fatalf("the second connection got %+v of %+v", b, a)
 	}
-	l.hold(b, 1<<20)
+	l.write(discard{}, b, make([]byte, 1<<20))
 	if c := l.claim(1<<20, 0); c == nil || c.off < a.held || c.end > b.off && c.off < b.held {
 		t.Errorf("the third got %+v, beside %+v and %+v", c, a, b)
 	}

@@ -41,10 +41,11 @@ func (e *Error) Is(target error) bool { return target == e.Kind }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// sourceError is a failure of the source of URLs. It ends the attempt.
-type sourceError struct{ error }
+// permanentError is a failure that no further request mends, such as one of the
+// source of URLs. It ends the attempt as it is.
+type permanentError struct{ error }
 
-func (s sourceError) Unwrap() error { return s.error }
+func (s permanentError) Unwrap() error { return s.error }
 
 // networkError drops the text of err: a *url.Error has the URL in it, with its
 // signature.

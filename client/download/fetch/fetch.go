@@ -103,11 +103,19 @@ func (c *Client) Warm(ctx context.Context, origin *url.URL, n int) { c.transport
 // Close closes all connections.
 func (c *Client) Close() { c.transport.close() }
 
-// Source releases URLs of one object. With named, the ETag of the listing is
-// enough; without it, the ticket has size, checksum and parts. An error ends the
-// attempt as it is.
-type Source interface {
+// Owner is the caller's side of a Job. Its methods are called from any goroutine.
+type Owner interface {
+	// Ticket releases a URL of the object. With named, the ETag of the listing is
+	// enough; without it, the ticket has size, checksum and parts. An error ends the
+	// attempt as it is.
 	Ticket(ctx context.Context, named bool) (*ticket.Ticket, error)
+	// Sized is called when the size becomes known, in bytes. An error ends the attempt
+	// as it is.
+	Sized(size int64) error
+	// Notify is called for each change.
+	Notify(Event)
+	// Chain returns the first audit event of the download, for the sidecar; "": none.
+	Chain() (event string, at time.Time)
 }
 
 // Kind is the kind of an Event.
@@ -117,6 +125,7 @@ const (
 	Moving   Kind = iota // bytes come, or the next request is on its way
 	Checking             // all bytes are here and are compared
 	Offline              // no connection comes about: see Event.Err
+	Dropped              // the part of another content was removed
 )
 
 // Event is a change during an attempt.
@@ -144,7 +153,7 @@ type Object struct {
 	Parts         *api.Parts
 
 	Plain  bool // one request without a range fetches it all
-	Named  bool // see Source
+	Named  bool // see Owner
 	Whole  bool // the storage has shown that it ignores ranges
 	Weight int  // of the object's share of Connections
 }
@@ -153,16 +162,14 @@ type Object struct {
 type Job struct {
 	Object   Object
 	Ticket   *ticket.Ticket // the first one
-	Source   Source
+	Owner    Owner
 	File     *part.File
 	Progress *Progress
-	Notify   func(Event)
-	Sized    func(size int64) error              // is called when a size becomes known
-	Chain    func() (event string, at time.Time) // the first audit event, for the sidecar
 }
 
 // Result is a complete and verified object.
 type Result struct {
+	ETag     string
 	Size     int64
 	Modified time.Time
 	Label    string // the name of the checksum that matched; "size": none was known
@@ -176,9 +183,7 @@ func (r Result) Keep() { r.attempt.note() }
 // keeps the part for the next attempt, or removes it where its bytes are of no
 // use: ErrChanged, ErrMismatch, ErrNoRange and ErrCancelled.
 func (c *Client) Fetch(ctx context.Context, t Job) (Result, error) {
-	o := t.Object
-	j := &attempt{c: c, Job: t, plain: o.Plain, named: o.Named, noRange: o.Whole, etag: o.ETag, version: o.Version,
-		size: o.Size, modified: o.Modified, checksum: o.Checksum, parts: o.Parts, ticket: t.Ticket, request: t.Ticket.Request}
+	j := newAttempt(c, t)
 	err := j.prepare()
 	if err == nil {
 		err = j.fetchAll(ctx)
@@ -190,5 +195,5 @@ func (c *Client) Fetch(ctx context.Context, t Job) (Result, error) {
 		j.abandon(err)
 		return Result{}, err
 	}
-	return Result{Size: j.size, Modified: j.modified, Label: j.expected.Label(), attempt: j}, nil
+	return Result{ETag: j.Object.ETag, Size: j.size, Modified: j.modified, Label: j.expected.Label(), attempt: j}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,6 +47,9 @@ type store struct {
 	serve func(n int, w http.ResponseWriter) bool
 	gets  atomic.Int64
 	url   *url.URL
+
+	mu     sync.Mutex
+	events []Event
 }
 
 func serve(t *testing.T, s *store) *store {
@@ -66,10 +70,20 @@ func serve(t *testing.T, s *store) *store {
 	return s
 }
 
-// Ticket makes the store a Source.
+// Ticket makes the store an Owner.
 func (s *store) Ticket(context.Context, bool) (*ticket.Ticket, error) {
 	return &ticket.Ticket{URL: s.url, Host: s.url.Host, ETag: `"e"`, Size: int64(len(s.data)), Got: time.Now(), Life: time.Minute,
 		Header: http.Header{"If-Match": {`"e"`}}}, nil
+}
+
+func (s *store) Sized(int64) error { return nil }
+
+func (s *store) Chain() (string, time.Time) { return "", time.Time{} }
+
+func (s *store) Notify(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
 }
 
 // fetchOne fetches the store's object into a part, and returns the part's bytes.
@@ -90,17 +104,12 @@ func fetchOne(t *testing.T, c *Client, s *store, sum *api.Checksum) (got []byte,
 	defer file.Close()
 	first, _ := s.Ticket(t.Context(), false)
 	p = &Progress{}
-	var list []Event
-	mu := make(chan struct{}, 1)
 	_, err = c.Fetch(t.Context(), Job{
 		Object: Object{Bucket: "b", Key: "k", ETag: `"e"`, Size: int64(len(s.data)), Checksum: sum, Weight: 1},
-		Ticket: first, Source: s, File: file, Progress: p,
-		Notify: func(e Event) { mu <- struct{}{}; list = append(list, e); <-mu },
-		Sized:  func(int64) error { return nil },
-		Chain:  func() (string, time.Time) { return "", time.Time{} },
+		Ticket: first, Owner: s, File: file, Progress: p,
 	})
 	got, _ = os.ReadFile(filepath.Join(dir, part.Name("b", "k", "e")))
-	return got, list, p, err
+	return got, s.events, p, err
 }
 
 // text is n bytes that do not repeat soon.
@@ -166,31 +175,29 @@ func TestStream(t *testing.T) {
 	first, _ := s.Ticket(t.Context(), false)
 	got, err := client(t, Config{}).Stream(t.Context(), Job{
 		Object: Object{Bucket: "b", Key: "k", ETag: `"e"`, Size: int64(len(s.data))},
-		Ticket: first, Source: s, Progress: &Progress{}, Notify: func(Event) {},
+		Ticket: first, Owner: s, Progress: &Progress{},
 	}, &out)
 	if err != nil || out.String() != string(s.data) || got.Size != int64(len(s.data)) {
 		t.Errorf("%d bytes, %v", out.Len(), err)
 	}
 }
 
-// TestOutage checks that one failed connection beside bytes on another is no
-// outage, and that a failure without bytes is one.
-func TestOutage(t *testing.T) {
-	c := client(t, Config{})
-	down := &net.OpError{Op: "dial", Err: errors.New("down")}
-	offline := 0
-	j := &attempt{c: c, Job: Job{Progress: &Progress{}, Notify: func(e Event) {
-		if e.Kind == Offline && errors.Is(e.Err, ErrNetwork) {
-			offline++
+// A stream waits for the network as long as its patience lasts.
+func TestStreamWaits(t *testing.T) {
+	s := serve(t, &store{data: text(1 << 10)})
+	dials := 0
+	c := client(t, Config{Patience: time.Hour, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dials++; dials < 5 {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("down")}
 		}
-	}}}
-	j.moved.Store(time.Now().UnixNano())
-	if err := j.classify(t.Context(), down, &streak{}); err != nil || offline != 0 {
-		t.Errorf("one failure beside arriving bytes: %v, %d outages", err, offline)
-	}
-	j.moved.Store(time.Now().Add(-time.Second).UnixNano())
-	if err := j.classify(t.Context(), down, &streak{}); err != nil || offline != 1 || !j.away.Load() {
-		t.Errorf("in an outage: %v, %d outages", err, offline)
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}})
+	first, _ := s.Ticket(t.Context(), false)
+	var out strings.Builder
+	_, err := c.Stream(t.Context(), Job{Object: Object{Bucket: "b", Key: "k", ETag: `"e"`, Size: int64(len(s.data))},
+		Ticket: first, Owner: s, Progress: &Progress{}}, &out)
+	if err != nil || out.String() != string(s.data) {
+		t.Errorf("after %d connections: %d bytes, %v", dials, out.Len(), err)
 	}
 }
 

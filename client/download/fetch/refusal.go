@@ -22,10 +22,10 @@ func (e *s3Error) refuses() bool {
 	return e.code == "PermanentRedirect" || e.status >= 400 && e.status < 500 || e.status == http.StatusNotImplemented
 }
 
-// failure is the error for an answer that is not tried again. request
-// is the id of the release, which the administrator finds in the server's log.
-func (e *s3Error) failure(request string) error {
-	code := api.StorageUnavailable
+// failure is the error of a response that is not requested again. It has the id of
+// the release, which the administrator finds in the server's log.
+func (e *s3Error) failure() error {
+	code, request := api.StorageUnavailable, e.request
 	switch {
 	case e.status == http.StatusNotFound:
 		code, request = api.NotFound, ""

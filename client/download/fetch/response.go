@@ -28,10 +28,11 @@ type answer struct {
 	checksum *api.Checksum
 }
 
-// Failures of one GET. See classify.
+// Failures of one GET. See retry.
 type s3Error struct {
 	status     int
 	code       string // S3's, for the decision alone
+	request    string // the request that released the URL, as ticket.Ticket.Request
 	retryAfter time.Duration
 }
 
@@ -72,7 +73,7 @@ func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer,
 	switch {
 	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusPartialContent:
 	default:
-		return nil, readFailure(resp)
+		return nil, readFailure(resp, t.Request)
 	}
 	a := &answer{body: resp.Body, n: resp.ContentLength, total: -1}
 	// RFC 9110 §13.1.1: an answer to If-Match is of that content. One without an
@@ -81,11 +82,11 @@ func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer,
 	case a.etag == "" && t.Header.Get("If-Match") != "":
 		return nil, badAnswer("the answer is not the storage's: it has no ETag")
 	case a.etag != "" && t.ETag != "" && a.etag != api.ETag(t.ETag):
-		return nil, &s3Error{status: http.StatusPreconditionFailed}
+		return nil, &s3Error{status: http.StatusPreconditionFailed, request: t.Request}
 	}
 	a.modified, _ = http.ParseTime(h.Get("Last-Modified"))
 	if t.ETag == "" && !t.Modified.IsZero() && !a.modified.IsZero() && !a.modified.Equal(t.Modified) {
-		return nil, &s3Error{status: http.StatusPreconditionFailed} // only the date distinguishes two contents
+		return nil, &s3Error{status: http.StatusPreconditionFailed, request: t.Request} // only the date distinguishes two contents
 	}
 	if resp.StatusCode == http.StatusOK {
 		a.whole, a.total = true, a.n
@@ -150,8 +151,8 @@ func headerChecksum(h http.Header) *api.Checksum {
 	return nil
 }
 
-func readFailure(resp *http.Response) error {
-	e := &s3Error{status: resp.StatusCode}
+func readFailure(resp *http.Response, request string) error {
+	e := &s3Error{status: resp.StatusCode, request: request}
 	var body struct {
 		Code    string
 		Message string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"usher/backend/api"
 	"usher/client/download/ticket"
@@ -22,33 +23,29 @@ func (c *Client) Stream(ctx context.Context, t Job, w io.Writer) (Result, error)
 	if err != nil && !errors.Is(err, verify.ErrUnusable) {
 		return Result{}, mismatch(err.Error())
 	}
-	j := &attempt{c: c, Job: t, plain: true, etag: o.ETag, size: o.Size, ticket: t.Ticket, checksum: o.Checksum, expected: check}
-	j.ledger = newLedger(o.Size, check, nil)
+	j := newAttempt(c, t)
+	j.plain, j.expected, j.ledger = true, check, newLedger(o.Size, check, nil)
 	sum := verify.NewStream(check)
-	for failed := (streak{}); ; {
-		from := t.Progress.Done.Load()
-		err := j.copyRest(ctx, io.MultiWriter(sum, w))
-		if err == nil {
-			break
+	j.motion.note(time.Now())
+	repeat := j.retry()
+	for complete := false; !complete; {
+		err := repeat.do(ctx, func(ctx context.Context) (moved bool, err error) {
+			from := t.Progress.Done.Load()
+			err = j.copyRest(ctx, io.MultiWriter(sum, w))
+			complete = err == nil
+			return t.Progress.Done.Load() > from, err
+		})
+		if errors.Is(err, ErrNoRange) {
+			err = mismatch(err.Error())
 		}
-		var own *writerError
-		if errors.As(err, &own) {
-			return Result{}, own.err
-		}
-		if t.Progress.Done.Load() > from {
-			failed = streak{}
-		}
-		if err := j.classify(ctx, err, &failed); err != nil {
-			if errors.Is(err, ErrNoRange) {
-				err = mismatch(err.Error())
-			}
+		if err != nil {
 			return Result{}, err
 		}
 	}
 	if !sum.Matches() && !c.NoVerify {
 		return Result{}, mismatch("its " + check.Label() + " differs; what was written is not to be used")
 	}
-	return Result{Size: o.Size, Label: check.Label(), attempt: j}, nil
+	return Result{ETag: o.ETag, Size: o.Size, Label: check.Label(), attempt: j}, nil
 }
 
 // First returns the first n bytes of a ticket's object.
@@ -57,37 +54,32 @@ func (c *Client) First(ctx context.Context, t *ticket.Ticket, n int64) ([]byte, 
 	defer cut()
 	a, err := c.get(ctx, t, 0, n)
 	if err != nil {
-		return nil, firstError(err, t.Request)
+		return nil, firstError(err)
 	}
 	defer a.body.Close()
 	raw, err := io.ReadAll(io.LimitReader(a.body, n))
 	if err != nil {
-		return nil, firstError(err, t.Request)
+		return nil, firstError(err)
 	}
 	return raw, nil
 }
 
 // firstError replaces the storage's own words by a code.
-func firstError(err error, request string) error {
+func firstError(err error) error {
 	var s3 *s3Error
 	var bad badAnswer
 	switch {
 	case errors.As(err, &s3):
-		return s3.failure(request)
+		return s3.failure()
 	case errors.As(err, &bad):
 		return &api.Error{Code: api.StorageUnavailable}
 	}
 	return networkError(err)
 }
 
-// writerError is a failure of the destination of Stream.
-type writerError struct{ err error }
-
-func (p *writerError) Error() string { return p.err.Error() }
-
 // copyRest copies the missing bytes, with one GET.
 func (j *attempt) copyRest(ctx context.Context, w io.Writer) error {
-	t, err := j.current(ctx)
+	t, err := j.tickets.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,9 +89,9 @@ func (j *attempt) copyRest(ctx context.Context, w io.Writer) error {
 	}
 	a, err := j.c.get(ctx, t, at, end)
 	if err != nil {
-		return j.refusal(t, err)
+		return j.tickets.refusal(t, err)
 	}
-	j.works(t)
+	j.tickets.works(t)
 	defer a.body.Close()
 	if a.whole && at > 0 {
 		return ErrNoRange
@@ -113,9 +105,10 @@ func (j *attempt) copyRest(ctx context.Context, w io.Writer) error {
 		if n > 0 {
 			j.Progress.Fetched.Add(int64(n))
 			if _, err := w.Write(buf[:n]); err != nil {
-				return &writerError{err}
+				return permanentError{err}
 			}
 			j.Progress.Done.Add(int64(n))
+			j.noteMotion(time.Now())
 		}
 		switch {
 		case rerr == io.EOF && j.Progress.Done.Load() < j.size:
