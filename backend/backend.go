@@ -11,15 +11,12 @@ package backend
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/sync/singleflight"
 
@@ -33,7 +30,6 @@ import (
 	"usher/backend/identity"
 	"usher/backend/object"
 	"usher/backend/reader"
-	"usher/backend/safetext"
 )
 
 // Verifier checks access tokens and ID tokens offline and returns their claims.
@@ -199,23 +195,6 @@ func (c Config) missing() string {
 	return ""
 }
 
-// printable reports whether all texts in a JSON value can be shown on a screen.
-func printable(value any) bool {
-	switch v := value.(type) {
-	case string:
-		return len(v) <= maxPublic && !strings.ContainsRune(v, utf8.RuneError) && !safetext.New(v).Escaped()
-	case []any:
-		return !slices.ContainsFunc(v, func(e any) bool { return !printable(e) })
-	case map[string]any:
-		for _, e := range v {
-			if !printable(e) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // New returns a backend. It refuses a configuration with a missing part: a
 // backend without, for example, an audit log must not start.
 func New(c Config) (*Backend, error) {
@@ -254,118 +233,8 @@ func build(c Config, u *usage) (b *Backend, err error) {
 	return b, nil
 }
 
-const maxPublic = 256 // bytes of one text of the public configuration
-
-// public checks the configuration that anyone can read. Each text must be short,
-// without control characters and invisible characters: clients show it unchanged.
-func public(c api.Config) error {
-	if len(c.AuditLog.Restarts) > api.MaxRestarts {
-		return fmt.Errorf("backend: the audit log has more than %d restarts", api.MaxRestarts)
-	}
-	c.AuditLog.Restarts = nil // in base64
-	raw, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("backend: the public configuration: %w", err)
-	}
-	var fields map[string]any
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return fmt.Errorf("backend: the public configuration: %w", err)
-	}
-	for name, value := range fields {
-		if !printable(value) {
-			return fmt.Errorf("backend: %s has more than %d bytes or characters that a screen does not show", name, maxPublic)
-		}
-	}
-	for name, group := range map[string]string{"auditors_group": c.AuditorsGroup, "admins_group": c.AdminsGroup} {
-		if !grant.ValidGroup(group) {
-			return fmt.Errorf("backend: %s is not the name of a Cognito group", name)
-		}
-	}
-	return nil
-}
-
-// Public returns the response of GET config. Its hosts are those of all granted
-// buckets.
-func (b *Backend) Public(ctx context.Context) (api.Config, error) {
-	c := b.c.Public
-	if b.c.Places == nil {
-		return c, nil
-	}
-	set, err := b.c.Grants.Current(ctx)
-	if err != nil {
-		return c, fail(api.StorageUnavailable, err)
-	}
-	hosts, err := b.c.Places.Hosts(ctx, set.Allowed())
-	if err != nil {
-		return c, fail(api.StorageUnavailable, err)
-	}
-	c.S3Hosts = slices.Clone(c.S3Hosts)
-	for _, h := range hosts {
-		if !slices.Contains(c.S3Hosts, h) {
-			c.S3Hosts = append(c.S3Hosts, h)
-		}
-	}
-	return c, nil
-}
-
 // Hosts returns the accepted Host headers.
 func (b *Backend) Hosts() []string { return b.c.Hosts }
-
-// Start records the start of the service. After an error the log cannot record
-// any event, and the service must not listen.
-func (b *Backend) Start(ctx context.Context) error {
-	e, err := b.Started(ctx)
-	if err != nil {
-		return err
-	}
-	return b.Record(ctx, e)
-}
-
-// Started returns the event of the start of the service. It is not recorded.
-func (b *Backend) Started(ctx context.Context) (event.Event, error) {
-	set, err := b.c.Grants.Current(ctx)
-	if err != nil {
-		return event.Event{}, err
-	}
-	e := b.service(event.ServiceStart)
-	e.GrantsVersion = set.Version()
-	return e, nil
-}
-
-// Record records an event of the service.
-func (b *Backend) Record(ctx context.Context, e event.Event) error {
-	if err := b.c.Audit.Record(ctx, e); err != nil {
-		return fmt.Errorf("recording %s: %w", e.Action, err)
-	}
-	return nil
-}
-
-// Flush records the count of refusals over the budget. Call it each second: the
-// end of a flood is then recorded without a further request.
-func (b *Backend) Flush(ctx context.Context) error { return b.suppressed(ctx) }
-
-// Stop records the count of refusals over the budget and the end of the service.
-func (b *Backend) Stop(ctx context.Context) error {
-	if err := b.Drain(ctx); err != nil {
-		return err
-	}
-	return b.Record(ctx, b.service(event.ServiceStop))
-}
-
-// Drain records the count of all refusals over the budget now.
-func (b *Backend) Drain(ctx context.Context) error {
-	if err := b.recordHeld(ctx, b.denials.Drain(true)); err != nil {
-		return fmt.Errorf("recording suppressed denials: %w", err)
-	}
-	return nil
-}
-
-// service returns an event of the service itself.
-func (b *Backend) service(action string) event.Event {
-	e := event.Event{Action: action, Outcome: event.Allowed, Time: b.c.Now()}
-	e.ID = b.c.NewID(e.Time)
-	return e
-}
 
 // Bound returns the current revocation bound in whole seconds.
 func (b *Backend) Bound() int { return b.bound() }

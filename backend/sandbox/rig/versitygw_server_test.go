@@ -2,9 +2,6 @@ package rig
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,14 +42,6 @@ func TestVersitygwServer(t *testing.T) {
 	t.Run("audit", func(t *testing.T) { testAudit(t, grace) })
 }
 
-func codeOf(err error) api.Code {
-	var e *api.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return ""
-}
-
 // testListings checks that each group can list its part of one bucket, and that
 // everything else is not found.
 func testListings(t *testing.T, ada, grace demotest.Actor) {
@@ -83,24 +72,6 @@ func testListings(t *testing.T, ada, grace demotest.Actor) {
 	}
 }
 
-// names returns the names of a whole listing, in pages of limit (0: the maximum).
-func names(ctx context.Context, person demotest.Actor, prefix string, limit int) ([]string, error) {
-	var out []string
-	in := api.ListRequest{Bucket: reports, Prefix: prefix, Limit: limit}
-	for {
-		page, err := person.List(ctx, in)
-		if err != nil {
-			return out, err
-		}
-		for _, e := range page.Entries {
-			out = append(out, e.Name)
-		}
-		if in.Cursor = page.Cursor; in.Cursor == "" {
-			return out, nil
-		}
-	}
-}
-
 // testPaging checks that, for every page size, each name is listed once and in
 // order.
 func testPaging(t *testing.T, person demotest.Actor) {
@@ -119,59 +90,6 @@ func testPaging(t *testing.T, person demotest.Actor) {
 			}
 		}
 	}
-}
-
-func release(ctx context.Context, person demotest.Actor, o api.ReleaseObject, purpose string) (api.ReleaseItem, error) {
-	out, err := person.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{o}, Purpose: purpose})
-	if err != nil {
-		return api.ReleaseItem{}, err
-	}
-	if e := out.Items[0].Error; e != nil {
-		return out.Items[0], &api.Error{Code: e.Code}
-	}
-	return out.Items[0], nil
-}
-
-// mustRelease returns the URL of one object in the reports bucket.
-func mustRelease(t *testing.T, person demotest.Actor, key string) api.ReleaseItem {
-	t.Helper()
-	item, err := release(t.Context(), person, api.ReleaseObject{Bucket: reports, Key: key}, "")
-	if err != nil {
-		t.Fatalf("releasing %q: %v", key, err)
-	}
-	return item
-}
-
-// answer is S3's response to a GET of a released URL.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// get sends the request of a released URL, modified by change.
-func get(t *testing.T, item api.ReleaseItem, change func(*http.Request)) answer {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, item.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range item.Headers {
-		req.Header.Set(k, v)
-	}
-	if change != nil {
-		change(req)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{res.StatusCode, res.Header, body}
 }
 
 // testReleased checks the bytes of every object, and that the response of GET or

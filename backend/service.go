@@ -1,0 +1,64 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+
+	"usher/backend/event"
+)
+
+// Start records the start of the service. After an error the log cannot record
+// any event, and the service must not listen.
+func (b *Backend) Start(ctx context.Context) error {
+	e, err := b.Started(ctx)
+	if err != nil {
+		return err
+	}
+	return b.Record(ctx, e)
+}
+
+// Started returns the event of the start of the service. It is not recorded.
+func (b *Backend) Started(ctx context.Context) (event.Event, error) {
+	set, err := b.c.Grants.Current(ctx)
+	if err != nil {
+		return event.Event{}, err
+	}
+	e := b.service(event.ServiceStart)
+	e.GrantsVersion = set.Version()
+	return e, nil
+}
+
+// Record records an event of the service.
+func (b *Backend) Record(ctx context.Context, e event.Event) error {
+	if err := b.c.Audit.Record(ctx, e); err != nil {
+		return fmt.Errorf("recording %s: %w", e.Action, err)
+	}
+	return nil
+}
+
+// Flush records the count of refusals over the budget. Call it each second: the
+// end of a flood is then recorded without a further request.
+func (b *Backend) Flush(ctx context.Context) error { return b.suppressed(ctx) }
+
+// Stop records the count of refusals over the budget and the end of the service.
+func (b *Backend) Stop(ctx context.Context) error {
+	if err := b.Drain(ctx); err != nil {
+		return err
+	}
+	return b.Record(ctx, b.service(event.ServiceStop))
+}
+
+// Drain records the count of all refusals over the budget now.
+func (b *Backend) Drain(ctx context.Context) error {
+	if err := b.recordHeld(ctx, b.denials.Drain(true)); err != nil {
+		return fmt.Errorf("recording suppressed denials: %w", err)
+	}
+	return nil
+}
+
+// service returns an event of the service itself.
+func (b *Backend) service(action string) event.Event {
+	e := event.Event{Action: action, Outcome: event.Allowed, Time: b.c.Now()}
+	e.ID = b.c.NewID(e.Time)
+	return e
+}
