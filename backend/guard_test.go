@@ -140,6 +140,12 @@ func TestBadBodies(t *testing.T) {
 			`{"objects":[{"bucket":"company-reports","key":"a","continues":"x"}]}`, `{"objects":[{"bucket":"company-reports","key":"a"}],"purpose":"x"}`,
 			`{"objects":[` + strings.Repeat(`{"bucket":"company-reports","key":"a"},`, 250) + `{"bucket":"company-reports","key":"a"}]}`,
 		},
+		"search": {
+			`{"bucket":"company-reports","prefix":"annual/"}`, `{"bucket":"company-reports","text":"a","glob":"b"}`, `{"bucket":"company-reports","glob":"["}`,
+			`{"bucket":"company-reports","prefix":"annual","text":"a"}`, `{"bucket":"","text":"a"}`, `{"bucket":"company-reports","text":"` + strings.Repeat("x", 257) + `"}`,
+			`{"bucket":"company-reports","glob":"` + strings.Repeat("*a", 17) + `"}`, `{"bucket":"company-reports","glob":"{a,b}{a,b}{a,b}{a,b}"}`,
+			`{"bucket":"company-reports","glob":"**/**/**/**/x"}`,
+		},
 		"complete":      {`{"items":[]}`},
 		"audit/query":   {`{"filter":"nonsense:x"}`, `{"filter":"` + strings.Repeat("who:a ", 17) + `"}`, `{"filter":"","after":"x"}`, `{"filter":"","limit":1001}`},
 		"audit/summary": {`{"hours":0}`, `{"hours":169}`},

@@ -25,10 +25,28 @@ func (b *Backend) list(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := cursor.Cursor{
-		Verb: r.verb, Sub: r.claims.Sub, Bucket: in.Bucket, Prefix: in.Prefix,
-		Hash: cursor.Hash(strconv.FormatBool(in.Recursive), in.Start),
+	l, err := b.listing(r, in, cursor.Hash(strconv.FormatBool(in.Recursive), in.Start))
+	if err != nil {
+		return nil, err
 	}
+	if in.Recursive {
+		l.event.Reason = "recursive"
+	}
+	if err := l.collect(); err != nil {
+		return nil, err
+	}
+	l.event.Outcome = event.Allowed
+	if err := l.record(); err != nil {
+		return nil, err
+	}
+	return l.response()
+}
+
+// listing returns the state of a list or search request. query identifies the
+// rest of the query in cursors.
+func (b *Backend) listing(r *request, in api.ListRequest, query string) (*listing, error) {
+	at := cursor.Cursor{Verb: r.verb, Sub: r.claims.Sub, Bucket: in.Bucket, Prefix: in.Prefix, Hash: query}
+	var err error
 	if in.Cursor != "" {
 		if at, err = b.c.Cursors.Open(in.Cursor, at, r.now); err != nil {
 			return nil, fail(api.BadCursor, err)
@@ -49,25 +67,19 @@ func (b *Backend) list(r *request) (any, error) {
 	if err := r.readAs(set, person); err != nil {
 		return nil, err
 	}
-	l := listing{
+	action := event.List
+	if r.verb == string(api.VerbSearch) {
+		action = event.Search
+	}
+	l := &listing{
 		r: r, in: in, at: at, set: set, groups: person.Groups, view: set.For(person.Groups, r.now),
-		event: r.event(event.List, in.Bucket, in.Prefix),
+		event: r.event(action, in.Bucket, in.Prefix),
 	}
 	l.event.Continues = at.Event
-	if in.Recursive {
-		l.event.Reason = "recursive"
-	}
 	if at.Event != "" && l.before() != at.Before {
 		return nil, fail(api.BadCursor, errors.New("the grants of earlier pages changed"))
 	}
-	if err := l.collect(); err != nil {
-		return nil, err
-	}
-	l.event.Outcome = event.Allowed
-	if err := l.record(); err != nil {
-		return nil, err
-	}
-	return l.response(set.Version())
+	return l, nil
 }
 
 func (r *request) listRequest() (api.ListRequest, error) {
@@ -103,6 +115,9 @@ type listing struct {
 	omitted int // names that are not valid keys
 	more    bool
 	exists  bool // the prefix has a marker, or any object below it
+
+	match   func(name string, e api.Entry) bool // of a search; nil: all entries
+	scanned int                                 // names that the caller may see
 }
 
 // collect gathers the entries of one page.
@@ -205,19 +220,27 @@ func (l *listing) add(page object.Page, at root) {
 		switch {
 		case row.Marker() && name == "": // the marker of the listed folder
 		case row.Marker():
-			l.entries = append(l.entries, api.Entry{Name: name, Kind: api.KindFolder})
+			l.take(api.Entry{Name: name, Kind: api.KindFolder})
 		default:
 			e := api.Entry{Name: name, Kind: api.KindObject, Size: row.Size, ETag: row.ETag, Archived: row.Archived}
 			if row.Sized && !row.Modified.IsZero() { // an entry with a date has a size
 				e.Modified = &row.Modified
 			}
-			l.entries = append(l.entries, e)
+			l.take(e)
 		}
 	}
 }
 
-func (l *listing) response(version string) (any, error) {
-	out := api.ListResponse{Entries: l.entries, Event: l.event.ID, GrantsVersion: version, Omitted: l.omitted}
+// take appends an entry that the caller may see, if it matches the search.
+func (l *listing) take(e api.Entry) {
+	l.scanned++
+	if l.match == nil || l.match(e.Name, e) {
+		l.entries = append(l.entries, e)
+	}
+}
+
+func (l *listing) response() (api.ListResponse, error) {
+	out := api.ListResponse{Entries: l.entries, Event: l.event.ID, GrantsVersion: l.set.Version(), Omitted: l.omitted}
 	if out.Entries == nil {
 		out.Entries = []api.Entry{}
 	}
@@ -226,7 +249,7 @@ func (l *listing) response(version string) (any, error) {
 		l.at.Event, l.at.Expires = first(l.event), l.r.now.Add(cursor.Life)
 		sealed, err := l.r.b.c.Cursors.Seal(l.at)
 		if err != nil {
-			return nil, fail(api.Internal, err)
+			return out, fail(api.Internal, err)
 		}
 		out.Cursor = sealed
 	}

@@ -379,7 +379,7 @@ func (b *Backend) stat(r *request) (any, error) {
 	}
 	return api.StatResponse{
 		Event: e.ID, Size: facts.Size, Modified: facts.Modified, ETag: facts.ETag, Version: facts.Version,
-		ContentType: facts.ContentType, Checksum: facts.Checksum, Parts: facts.Parts, Archived: facts.Archived, Grant: e.Grant,
+		ContentType: facts.ContentType, Checksum: facts.Checksum, Parts: facts.Parts, Archived: facts.Archived, Grant: e.Grant, StorageClass: facts.Class,
 	}, nil
 }
 

@@ -32,6 +32,7 @@ func (b *Backend) table() []route {
 	return []route{
 		{api.VerbWhoami, api.MaxBody, budget.Requests, forListing, event.SessionStart, b.whoami},
 		{api.VerbList, api.MaxBody, budget.Lists, forListing, event.List, b.list},
+		{api.VerbSearch, api.MaxBody, budget.Lists, forListing, event.Search, b.search},
 		{api.VerbStat, api.MaxBody, budget.Objects, forListing, event.Stat, b.stat},
 		{api.VerbRelease, api.MaxReleaseBody, budget.Objects, forReleasing, event.Download, b.release},
 		// The log accepts event.Completed only once for each accepted report, so

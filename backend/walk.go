@@ -77,6 +77,9 @@ func (l *listing) walk(roots []root) error {
 			Bucket: l.in.Bucket, Prefix: at.path, Recursive: l.in.Recursive, After: start,
 			Resume: l.at.Resume, Limit: l.in.Limit - len(l.entries),
 		}
+		if l.match != nil { // most names do not match
+			q.Limit = api.MaxList
+		}
 		if at.object {
 			q.Limit = 1 // in byte order the object itself is first
 		}

@@ -131,6 +131,10 @@ func TestAbsentAndDeniedAreIndistinguishable(t *testing.T) {
 			`{"bucket":"company-reports","prefix":"board-packs/"}`, `{"bucket":"company-reports","prefix":"board-packz/"}`,
 			`{"bucket":"no-such-bucket","prefix":""}`, `{"bucket":"company-reports","prefix":"annual/audited/not-there/"}`,
 		},
+		"search": {
+			`{"bucket":"company-reports","prefix":"board-packs/","text":"there"}`, `{"bucket":"company-reports","prefix":"board-packz/","text":"there"}`,
+			`{"bucket":"no-such-bucket","prefix":"","text":"there"}`, `{"bucket":"company-reports","prefix":"annual/audited/not-there/","text":"there"}`,
+		},
 		"stat": {
 			`{"bucket":"company-reports","key":"board-packs/there.csv"}`, `{"bucket":"company-reports","key":"board-packs/absent.csv"}`,
 			`{"bucket":"company-reports","key":"annual/audited/not-there.csv"}`,

@@ -121,6 +121,11 @@ func (c *Client) Stat(ctx context.Context, in api.StatRequest) (out api.StatResp
 	return out, c.call(ctx, api.VerbStat, in, &out)
 }
 
+// Search returns one page of the entries below a prefix that match a query.
+func (c *Client) Search(ctx context.Context, in api.SearchRequest) (out api.SearchResponse, err error) {
+	return out, c.call(ctx, api.VerbSearch, in, &out)
+}
+
 // Release returns presigned URLs; each item has a URL or an error.
 func (c *Client) Release(ctx context.Context, in api.ReleaseRequest) (out api.ReleaseResponse, err error) {
 	if err := c.call(ctx, api.VerbRelease, in, &out); err != nil {

@@ -211,6 +211,8 @@ type StatResponse struct {
 	Parts       *Parts    `json:"parts,omitempty"`
 	Archived    bool      `json:"archived,omitempty"`
 	Grant       string    `json:"grant,omitempty"`
+	// StorageClass is "" for STANDARD.
+	StorageClass string `json:"storage_class,omitempty"`
 }
 
 // The outcomes that a client may report with complete.

@@ -8,6 +8,7 @@ const (
 	VerbWhoami       Verb = "whoami"
 	VerbList         Verb = "list"
 	VerbStat         Verb = "stat"
+	VerbSearch       Verb = "search"
 	VerbRelease      Verb = "release"
 	VerbComplete     Verb = "complete"
 	VerbSignout      Verb = "signout"

@@ -17,6 +17,7 @@ const (
 	SignOut       = "sign-out"
 	SignOutAll    = "sign-out-everywhere" // the end of all sessions of a person, by that person
 	List          = "list"
+	Search        = "search" // Key is the prefix, Reason the query
 	Stat          = "stat"
 	Download      = "download"  // a URL was released
 	Completed     = "completed" // a download's outcome, as reported by the client

@@ -38,7 +38,7 @@ func Fields() []Field {
 // action would silently find nothing.
 func Actions() []string {
 	return []string{
-		SessionStart, SignOut, SignOutAll, List, Stat, Download, Completed, Explain, GrantsChanged,
+		SessionStart, SignOut, SignOutAll, List, Search, Stat, Download, Completed, Explain, GrantsChanged,
 		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, DeviceRefused,
 	}
 }

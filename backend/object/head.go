@@ -28,6 +28,7 @@ type Facts struct {
 	Checksum    *api.Checksum
 	Parts       *api.Parts
 	Archived    bool
+	Class       string // storage class; "": STANDARD
 }
 
 // Head returns the facts of one object. event is the id of the audit event for
@@ -141,6 +142,9 @@ func factsOf(h http.Header) Facts {
 	}
 	if t, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
 		f.Modified, _ = instant(time.RFC3339, t.UTC().Format(time.RFC3339))
+	}
+	if class := h.Get("X-Amz-Storage-Class"); printable(class) {
+		f.Class = class
 	}
 	if v := h.Get("X-Amz-Version-Id"); v != "null" && printable(v) {
 		f.Version = v

@@ -64,7 +64,7 @@ func entryOf(r download.Request) api.Entry {
 	return e
 }
 
-// settle adds what the flags decide. Names of a folder's files are selected by
+// settle adds the choices of the flags. Names of a folder's files are selected by
 // lead and the name in the folder.
 func (g *get) settle(r download.Request, lead string) download.Request {
 	r.Conflict, r.Checksum, r.Names = g.conflict(), g.checksum, g.form()

@@ -23,15 +23,23 @@ type counting struct {
 
 func (c *counting) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
 	page, err := c.from.List(ctx, req)
-	if err == nil && page.Omitted > 0 {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.folders == nil {
-			c.folders = map[api.Path]int{}
-		}
-		c.folders[api.Path{Bucket: req.Bucket, Key: req.Prefix}] += page.Omitted
+	if err == nil {
+		c.add(api.Path{Bucket: req.Bucket, Key: req.Prefix}, page.Omitted)
 	}
 	return page, err
+}
+
+// add counts names that were left out of a folder.
+func (c *counting) add(folder api.Path, names int) {
+	if names == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.folders == nil {
+		c.folders = map[api.Path]int{}
+	}
+	c.folders[folder] += names
 }
 
 // uncounted returns the lister for names that a command looks up and does not

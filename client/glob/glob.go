@@ -40,8 +40,8 @@ type Match struct {
 var ErrPattern = errors.New("a bracket or brace is not closed")
 
 // Find lists the matches of a pattern in a bucket, in the order of the keys of
-// each folder. As in a shell, a segment without a match stands for its own
-// characters if the listing has a name of these. Find yields api.NotFound if
+// each folder. As in a shell, a segment without a match is taken
+// literally if the listing has a name of these characters. Find yields api.NotFound if
 // nothing matches.
 func Find(ctx context.Context, l Lister, bucket, pattern string) iter.Seq2[Match, error] {
 	return func(yield func(Match, error) bool) {

@@ -90,7 +90,7 @@ func TestFind(t *testing.T) {
 		"n/**/logs":      "n/logs/ n/x/logs/",
 		"n/**/logs/":     "n/logs/ n/x/logs/",
 		"n/**/logs/*":    "n/logs/a n/x/logs/b n/x/logs/c.csv",
-		// Without a match the characters of a segment stand for themselves.
+		// Without a match a segment is literal.
 		"d/[1].txt":   "d/[1].txt",
 		"n/a[1]/log":  "n/a[1]/log",
 		"n/a[1]/*":    "n/a[1]/log",

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/client/quantity"
+)
+
+// du sums the sizes of objects by folder, in constant memory.
+type du struct {
+	*app
+	paths pathFlags
+	sel   selectFlags
+	depth int
+	exact bool
+
+	out *bufio.Writer
+}
+
+func (a *app) duCommand() *cobra.Command {
+	d := &du{app: a}
+	cmd := &cobra.Command{
+		Use:     "du [PATH...]",
+		Short:   "Sum the sizes of files by folder",
+		GroupID: "files",
+		Long: `Sum the sizes of the files below a folder that you can see: a line for each subfolder and a last one for PATH; without PATH, for all buckets. A folder's sum has everything below it.
+
+Each line is SIZE, FILES and PATH. With --json each line is {"path","files","bytes"}.`,
+		Example: `
+usher du builds/
+usher du -d 0 builds/ company-reports/
+
+# The large old files of two levels of folders
+usher du -d 2 --older-than 30d --min-size 1M --bytes builds/
+`,
+		RunE: a.run(d.run),
+	}
+	d.paths.add(cmd, true)
+	d.sel.add(cmd)
+	cmd.Flags().VarP(&countFlag{&d.depth, 0}, "depth", "d", "lines for this many levels of folders; 0: for PATH alone (1)")
+	d.depth = 1
+	cmd.Flags().BoolVar(&d.exact, "bytes", false, "show sizes in bytes")
+	return cmd
+}
+
+func (d *du) run(cmd *cobra.Command, args []string) error {
+	targets, err := d.paths.targets(args)
+	if err != nil {
+		return err
+	}
+	if len(targets) == 0 {
+		targets = []target{{}}
+	}
+	sel, err := d.sel.selection(d.Now())
+	if err != nil {
+		return err
+	}
+	conn, err := d.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	d.out = bufio.NewWriter(d.Out)
+	from := &counting{from: conn.client}
+	o := &objects{from: from, stat: conn.client, sel: sel, recursive: true, paged: d.unwritten}
+	err = d.eachPath(cmd.Context(), targets, func(t target) error { return d.sum(cmd.Context(), o, t) })
+	if ferr := d.out.Flush(); err == nil {
+		err = ferr
+	}
+	return d.withOmitted(err, from)
+}
+
+// usage is one line of du.
+type usage struct {
+	Path  string `json:"path"`
+	Files int    `json:"files"`
+	Bytes int64  `json:"bytes"`
+}
+
+func (d *du) print(u usage) {
+	if d.json {
+		d.writeJSON(d.out, u)
+		return
+	}
+	size := fmt.Sprintf("%7s", quantity.Size(u.Bytes))
+	if d.exact {
+		size = fmt.Sprintf("%15d", u.Bytes)
+	}
+	path := u.Path
+	if path == "" {
+		path = "all buckets"
+	}
+	fmt.Fprintf(d.out, "%s  %10s  %s\n", size, quantity.Count(u.Files), safe(path))
+}
+
+// sum prints the sums of one PATH. Names arrive in the order of their bytes, so
+// the names of a folder follow each other: only the folders above the current name
+// are open.
+func (d *du) sum(ctx context.Context, o *objects, t target) error {
+	total := usage{Path: t.String()}
+	var open []usage // the folders above the last name, outermost first
+	closeTo := func(n int) {
+		for len(open) > n {
+			d.print(open[len(open)-1])
+			open = open[:len(open)-1]
+		}
+	}
+	err := o.each(ctx, t, func(f found) error {
+		if !f.object() {
+			return nil
+		}
+		above := strings.Split(f.entry.Name, "/")
+		above = above[:min(len(above)-1, d.depth)]
+		same := 0
+		at := f.at.String()
+		for ; same < len(open) && same < len(above); same++ {
+			if at += above[same] + "/"; open[same].Path != at {
+				break
+			}
+		}
+		closeTo(same)
+		for at = pathOf(f.at, above[:same]); same < len(above); same++ {
+			at += above[same] + "/"
+			open = append(open, usage{Path: at})
+		}
+		for i := range open {
+			open[i].Files, open[i].Bytes = open[i].Files+1, open[i].Bytes+f.entry.Size
+		}
+		total.Files, total.Bytes = total.Files+1, total.Bytes+f.entry.Size
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	closeTo(0)
+	if !t.pattern && !t.IsFolder() && total.Files != 1 { // a folder without its slash
+		total.Path += "/"
+	}
+	d.print(total)
+	return nil
+}
+
+// pathOf returns the path of a folder below another one.
+func pathOf(at api.Path, below []string) string {
+	path := at.String()
+	for _, name := range below {
+		path += name + "/"
+	}
+	return path
+}
+
+// countFlag is a whole number with a least value.
+type countFlag struct {
+	to    *int
+	least int
+}
+
+// String returns "": the help names the default.
+func (*countFlag) String() string { return "" }
+
+// Set stores the number.
+func (c *countFlag) Set(s string) (err error) {
+	*c.to, err = atLeast(s, c.least)
+	return err
+}
+
+// Type returns the type of the value in the help.
+func (*countFlag) Type() string { return "n" }
