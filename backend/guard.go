@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"runtime/debug"
@@ -21,6 +20,7 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 	"github.com/klauspost/compress/gzhttp"
 
+	"usher/backend/accesslog"
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/budget"
@@ -134,34 +134,18 @@ func codeOf(err error) api.Code {
 	return api.Internal
 }
 
-// log writes one line per request, without object paths, tokens and URLs. The
-// cause may quote foreign text and passes through safetext.
+// log writes the line of a request, and its metrics.
 func (b *Backend) log(r *request, status int, err error) {
+	took := b.c.Now().Sub(r.began)
 	if b.c.Observe != nil {
 		code := "ok"
 		if err != nil {
 			code = string(api.Lookup(codeOf(err)).Code)
 		}
-		b.c.Observe(r.verb, code, b.c.Now().Sub(r.began))
+		b.c.Observe(r.verb, code, took)
 	}
-	attrs := []slog.Attr{
-		slog.String("request", r.id), slog.String("verb", r.verb), slog.Int("status", status),
-		slog.Duration("took", b.c.Now().Sub(r.began)), slog.String("ip", r.ip),
-	}
-	if r.claims.Sub != "" {
-		attrs = append(attrs, slog.Any("sub", safetext.New(r.claims.Sub)))
-	}
-	level := slog.LevelInfo
-	if err == nil && r.itemErr != nil {
-		attrs = append(attrs, slog.Any("storage", safetext.New(r.itemErr.Error())))
-	}
-	if err != nil {
-		attrs = append(attrs, slog.Any("error", safetext.New(err.Error())))
-		if status >= http.StatusInternalServerError {
-			level = slog.LevelError
-		}
-	}
-	b.c.Log.LogAttrs(context.WithoutCancel(r.ctx), level, "request", attrs...)
+	accesslog.Write(r.ctx, b.c.Log, accesslog.Line{Request: r.id, Verb: r.verb, Status: status, Took: took, Address: r.ip,
+		Sub: r.claims.Sub, Storage: r.itemErr, Err: err})
 }
 
 // serve routes a request. A panic becomes an internal error: a bug in one

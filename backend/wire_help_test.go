@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -93,26 +92,8 @@ func releaseOne(ctx context.Context, a demotest.Actor, bucket, key string) (api.
 
 func get(t *testing.T, item api.ReleaseItem, change func(r *http.Request)) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, item.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range item.Headers {
-		req.Header.Set(k, v)
-	}
-	if change != nil {
-		change(req)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(body)
+	got := demotest.Get(t, item, change)
+	return got.Status, string(got.Body)
 }
 
 func query(t *testing.T, auditor demotest.Actor, filter string) []event.Event {
@@ -138,19 +119,11 @@ func raw(t *testing.T, w *demotest.Demo, a demotest.Actor, verb, body string) (i
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	res := demotest.Do(t, req)
 	id := res.Header.Get("X-Request-Id")
 	res.Header.Del("X-Request-Id")
 	res.Header.Del("Date")
-	return res.StatusCode, res.Header, strings.ReplaceAll(string(text), id, "ID")
+	return res.Status, res.Header, strings.ReplaceAll(string(res.Body), id, "ID")
 }
 
 func equalHeader(a, b http.Header) bool {

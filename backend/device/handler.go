@@ -1,7 +1,6 @@
 package device
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"usher/backend/accesslog"
 	"usher/backend/api"
 	"usher/backend/safetext"
 )
@@ -84,19 +84,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	v := &visit{h: r, w: w, address: h.c.Source(r), agent: r.UserAgent()}
 	status, err := h.route(v)
-	level := slog.LevelInfo
-	attrs := []slog.Attr{
-		slog.String("request", id), slog.String("verb", "device"), slog.Int("status", status),
-		slog.Duration("took", h.b.c.Now().Sub(began)), slog.String("ip", v.address),
-	}
-	if err != nil {
-		cause := safetext.New(err.Error())
-		attrs = append(attrs, slog.Any("error", cause))
-	}
-	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
-	}
-	h.c.Log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", attrs...)
+	accesslog.Write(r.Context(), h.c.Log, accesslog.Line{Request: id, Verb: "device", Status: status,
+		Took: h.b.c.Now().Sub(began), Address: v.address, Err: err})
 }
 
 // route answers a request. It returns the status and the cause of a refusal.

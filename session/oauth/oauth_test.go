@@ -3,8 +3,6 @@ package oauth_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -153,16 +151,6 @@ func (w *world) code() oauth.Code {
 	return code
 }
 
-func claimsOf(t testing.TB, token string) map[string]any {
-	t.Helper()
-	var out map[string]any
-	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token+"..", ".")[1])
-	if err != nil || json.Unmarshal(raw, &out) != nil {
-		t.Fatalf("no token: %q", token)
-	}
-	return out
-}
-
 func TestSignInRenewalAndEnd(t *testing.T) {
 	w := newWorld(t)
 	r := w.begin(oauth.Options{Hint: "ada"})
@@ -186,7 +174,7 @@ func TestSignInRenewalAndEnd(t *testing.T) {
 	if err != nil || fresh.Refresh == "" || fresh.Refresh == tokens.Refresh {
 		t.Fatalf("the renewal: %v", err)
 	}
-	if c := claimsOf(t, fresh.Access); c["aud"] != "https://files.example.com" || c["client_id"] != "sso" {
+	if c := hostedtest.Claims(t, fresh.Access); c["aud"] != "https://files.example.com" || c["client_id"] != "sso" {
 		t.Errorf("the renewed token has %v", c)
 	}
 	for range 2 { // the second one finds an ended session

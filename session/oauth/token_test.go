@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"usher/backend/sandbox/cognito"
+	"usher/backend/sandbox/cognito/hosted/hostedtest"
 	"usher/session/oauth"
 )
 
@@ -95,7 +96,7 @@ func TestLostAnswers(t *testing.T) {
 func TestForeignIDTokens(t *testing.T) {
 	w := newWorld(t)
 	sign := func(id string, change func(map[string]any)) string {
-		claims := claimsOf(t, id)
+		claims := hostedtest.Claims(t, id)
 		change(claims)
 		token, err := w.pool.SignAccess(claims)
 		if err != nil {

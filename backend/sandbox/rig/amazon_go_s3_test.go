@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
+	"usher/backend/demo/demotest"
 	"usher/backend/sandbox/s3"
 )
 
@@ -103,25 +104,11 @@ func TestAmazonGoSignature(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := fetch(t, req); got.status != c.want {
-				t.Errorf("%d %s, want %d", got.status, got.body, c.want)
+			if got := demotest.Do(t, req); got.Status != c.want {
+				t.Errorf("%d %s, want %d", got.Status, got.Body, c.want)
 			}
 		})
 	}
-}
-
-func fetch(t *testing.T, req *http.Request) answer {
-	t.Helper()
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{res.StatusCode, res.Header, body}
 }
 
 // A temporary key is refused without its token, with another token, and after its
@@ -154,17 +141,17 @@ func TestAmazonGoSessionToken(t *testing.T) {
 				t.Errorf("header: %q, want %q", got, c.want)
 			}
 			a := getPresigned(t, client, time.Minute)
-			if c.want == "" && a.status != http.StatusOK || c.want != "" && !bytes.Contains(a.body, []byte("<Code>"+c.want+"</Code>")) {
-				t.Errorf("URL: %d %s, want %q", a.status, a.body, c.want)
+			if c.want == "" && a.Status != http.StatusOK || c.want != "" && !bytes.Contains(a.Body, []byte("<Code>"+c.want+"</Code>")) {
+				t.Errorf("URL: %d %s, want %q", a.Status, a.Body, c.want)
 			}
 		})
 	}
 }
 
 // getPresigned presigns a GET of box/k and sends it.
-func getPresigned(t *testing.T, client *awss3.Client, life time.Duration) answer {
+func getPresigned(t *testing.T, client *awss3.Client, life time.Duration) demotest.Answer {
 	t.Helper()
-	return fetch(t, presigned(t, client, life))
+	return demotest.Do(t, presigned(t, client, life))
 }
 
 func presigned(t *testing.T, client *awss3.Client, life time.Duration) *http.Request {
@@ -193,11 +180,11 @@ func put(t *testing.T, client *awss3.Client, key string, body []byte) {
 func sdkExpiry(t *testing.T, client *awss3.Client) {
 	put(t, client, "k", []byte("body"))
 	req := presigned(t, client, 5*time.Second)
-	if a := fetch(t, req); a.status != http.StatusOK {
-		t.Fatalf("at once: %d %s", a.status, a.body)
+	if a := demotest.Do(t, req); a.Status != http.StatusOK {
+		t.Fatalf("at once: %d %s", a.Status, a.Body)
 	}
 	for end := time.Now().Add(waitLimit); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
-		if a := fetch(t, req); a.status == http.StatusForbidden && bytes.Contains(a.body, []byte("expired")) {
+		if a := demotest.Do(t, req); a.Status == http.StatusForbidden && bytes.Contains(a.Body, []byte("expired")) {
 			return
 		}
 	}

@@ -56,14 +56,20 @@ func TestAmazonJavaScript(t *testing.T) {
 	}, checks())
 }
 
-// judge runs a script against pools. The test fails if a check is missing in the
-// script or in want.
+// judge runs a script against pools.
 func judge[P any](t *testing.T, script string, pools map[string]P, want []string) {
 	t.Helper()
-	for _, v := range runScript(t, script, pools) {
+	report(t, script, runScript(t, script, pools), want)
+}
+
+// report plays the verdicts of a program as subtests. The test fails if a check is
+// missing in the verdicts or in want.
+func report(t *testing.T, program string, verdicts []verdict, want []string) {
+	t.Helper()
+	for _, v := range verdicts {
 		at := slices.Index(want, v.Check)
 		if at < 0 {
-			t.Errorf("%s has an unexpected or repeated check %q", script, v.Check)
+			t.Errorf("%s has an unexpected or repeated check %q", program, v.Check)
 			continue
 		}
 		want = slices.Delete(want, at, at+1)

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,22 +101,7 @@ func judged(t *testing.T, program string, input any, want []string) {
 	if err != nil {
 		t.Errorf("%s: %v\n%s", program, err, errs.String())
 	}
-	for _, v := range lines[verdict](t, string(out)) {
-		at := slices.Index(want, v.Check)
-		if at < 0 {
-			t.Errorf("%s has an unexpected or repeated check %q", program, v.Check)
-			continue
-		}
-		want = slices.Delete(want, at, at+1)
-		t.Run(v.Check, func(t *testing.T) {
-			if !v.OK {
-				t.Error(v.Why)
-			}
-		})
-	}
-	for _, check := range want {
-		t.Errorf("%q was not checked", check)
-	}
+	report(t, program, lines[verdict](t, string(out)), want)
 }
 
 // The OAuth client of the Go project against the token endpoint.

@@ -3,8 +3,6 @@ package rig
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"testing"
 
 	"usher/backend/api"
@@ -56,36 +54,4 @@ func mustRelease(t *testing.T, person demotest.Actor, key string) api.ReleaseIte
 		t.Fatalf("releasing %q: %v", key, err)
 	}
 	return item
-}
-
-// answer is S3's response to a GET of a released URL.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// get sends the request of a released URL, modified by change.
-func get(t *testing.T, item api.ReleaseItem, change func(*http.Request)) answer {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, item.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range item.Headers {
-		req.Header.Set(k, v)
-	}
-	if change != nil {
-		change(req)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{res.StatusCode, res.Header, body}
 }

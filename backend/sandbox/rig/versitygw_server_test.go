@@ -97,9 +97,9 @@ func testPaging(t *testing.T, person demotest.Actor) {
 func testReleased(t *testing.T, person demotest.Actor, want map[string]string) {
 	for key, sum := range want {
 		item := mustRelease(t, person, key)
-		if a := get(t, item, nil); a.status != http.StatusOK || digest(a.body) != sum {
-			t.Errorf("%q: %d, %d bytes, not the stored ones", key, a.status, len(a.body))
-		} else if item.Checksum == nil || a.header.Get("x-amz-checksum-"+item.Checksum.Algorithm) != item.Checksum.Value {
+		if a := demotest.Get(t, item, nil); a.Status != http.StatusOK || digest(a.Body) != sum {
+			t.Errorf("%q: %d, %d bytes, not the stored ones", key, a.Status, len(a.Body))
+		} else if item.Checksum == nil || a.Header.Get("x-amz-checksum-"+item.Checksum.Algorithm) != item.Checksum.Value {
 			t.Errorf("%q: the release's checksum %v is not that of the response", key, item.Checksum)
 		}
 	}
@@ -109,13 +109,13 @@ func testReleased(t *testing.T, person demotest.Actor, want map[string]string) {
 			asked    string
 			from, to int
 		}{{"bytes=0-99", 0, 100}, {"bytes=5242870-5242889", 5242870, 5242890}, {"bytes=6291400-", 6291400, len(body)}, {"bytes=-7", len(body) - 7, len(body)}} {
-			a := get(t, item, func(r *http.Request) { r.Header.Set("Range", c.asked) })
-			if a.status != http.StatusPartialContent || !bytes.Equal(a.body, body[c.from:c.to]) {
-				t.Errorf("%s: %d with %d bytes", c.asked, a.status, len(a.body))
+			a := demotest.Get(t, item, func(r *http.Request) { r.Header.Set("Range", c.asked) })
+			if a.Status != http.StatusPartialContent || !bytes.Equal(a.Body, body[c.from:c.to]) {
+				t.Errorf("%s: %d with %d bytes", c.asked, a.Status, len(a.Body))
 			}
 		}
-		if a := get(t, item, func(r *http.Request) { r.Header.Set("Range", "bytes=6291456-") }); a.status != http.StatusRequestedRangeNotSatisfiable {
-			t.Errorf("beyond the end: %d, want 416", a.status)
+		if a := demotest.Get(t, item, func(r *http.Request) { r.Header.Set("Range", "bytes=6291456-") }); a.Status != http.StatusRequestedRangeNotSatisfiable {
+			t.Errorf("beyond the end: %d, want 416", a.Status)
 		}
 	})
 	t.Run("parts", func(t *testing.T) {
@@ -143,8 +143,8 @@ func testRefused(t *testing.T, grace demotest.Actor) {
 			if err != nil {
 				continue
 			}
-			if a := get(t, item, nil); a.status == http.StatusOK {
-				t.Errorf("%q was released, and versitygw returned another object: %q", audited+key, a.body)
+			if a := demotest.Get(t, item, nil); a.Status == http.StatusOK {
+				t.Errorf("%q was released, and versitygw returned another object: %q", audited+key, a.Body)
 			}
 		}
 	})
@@ -157,18 +157,18 @@ func testTampered(t *testing.T, w *demotest.Demo, person demotest.Actor) {
 	if strings.Contains(item.URL, w.S3SecretKey) {
 		t.Error("the URL contains the secret key")
 	}
-	if a := get(t, item, nil); a.status != http.StatusOK || string(a.body) != "body of one.csv" {
-		t.Fatalf("as released: %d %q", a.status, a.body)
+	if a := demotest.Get(t, item, nil); a.Status != http.StatusOK || string(a.Body) != "body of one.csv" {
+		t.Fatalf("as released: %d %q", a.Status, a.Body)
 	}
 	for name, change := range tampering() {
 		t.Run(name, func(t *testing.T) {
-			if a := get(t, item, change); a.status != http.StatusForbidden {
-				t.Errorf("%d %s, want 403", a.status, a.body)
+			if a := demotest.Get(t, item, change); a.Status != http.StatusForbidden {
+				t.Errorf("%d %s, want 403", a.Status, a.Body)
 			}
 		})
 	}
-	if a := get(t, item, nil); a.status != http.StatusOK {
-		t.Errorf("afterwards: %d, want the unchanged object", a.status)
+	if a := demotest.Get(t, item, nil); a.Status != http.StatusOK {
+		t.Errorf("afterwards: %d, want the unchanged object", a.Status)
 	}
 }
 
@@ -233,13 +233,13 @@ func testChanged(t *testing.T, w *demotest.Demo, person demotest.Actor) {
 		t.Fatal(err)
 	}
 	ranged := func(r *http.Request) { r.Header.Set("Range", "bytes=0-2") }
-	if a := get(t, item, ranged); a.status != http.StatusPartialContent || string(a.body) != "bef" {
-		t.Errorf("before: %d %q", a.status, a.body)
+	if a := demotest.Get(t, item, ranged); a.Status != http.StatusPartialContent || string(a.Body) != "bef" {
+		t.Errorf("before: %d %q", a.Status, a.Body)
 	}
 	w.Put(t, reports, key, "after!")
 	for name, change := range map[string]func(*http.Request){"whole": nil, "range": ranged} {
-		if a := get(t, item, change); a.status != http.StatusPreconditionFailed {
-			t.Errorf("%s, after a change of the object: %d, want 412", name, a.status)
+		if a := demotest.Get(t, item, change); a.Status != http.StatusPreconditionFailed {
+			t.Errorf("%s, after a change of the object: %d, want 412", name, a.Status)
 		}
 	}
 	if _, err := w.S3().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(reports), Key: &key}); err != nil {
@@ -257,13 +257,13 @@ func testVersion(t *testing.T, w *demotest.Demo) {
 		t.Fatalf("version %q, %v", item.Version, err)
 	}
 	w.Put(t, "builds", "app.txt", "second")
-	if a := get(t, item, nil); a.status != http.StatusOK || string(a.body) != "first" {
-		t.Errorf("after a second version: %d %q, want the first", a.status, a.body)
+	if a := demotest.Get(t, item, nil); a.Status != http.StatusOK || string(a.Body) != "first" {
+		t.Errorf("after a second version: %d %q, want the first", a.Status, a.Body)
 	}
-	if a := get(t, item, func(r *http.Request) {
+	if a := demotest.Get(t, item, func(r *http.Request) {
 		r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "versionId="+url.QueryEscape(item.Version)+"&", "", 1)
-	}); a.status != http.StatusForbidden {
-		t.Errorf("without its version: %d, want 403", a.status)
+	}); a.Status != http.StatusForbidden {
+		t.Errorf("without its version: %d, want 403", a.Status)
 	}
 }
 
@@ -274,8 +274,8 @@ func testLink(t *testing.T, person demotest.Actor, want map[string]string) {
 		if err != nil || len(item.Headers) > 0 {
 			t.Fatalf("%q: %v with headers %v", key, err, item.Headers)
 		}
-		if a := get(t, item, nil); a.status != http.StatusOK || digest(a.body) != want[key] {
-			t.Errorf("%q: %d", key, a.status)
+		if a := demotest.Get(t, item, nil); a.Status != http.StatusOK || digest(a.Body) != want[key] {
+			t.Errorf("%q: %d", key, a.Status)
 		}
 	}
 }
@@ -316,12 +316,12 @@ func TestVersitygwServerExpiry(t *testing.T) {
 	released := time.Now()
 	for {
 		asked := time.Since(released)
-		a := get(t, item, nil)
+		a := demotest.Get(t, item, nil)
 		switch {
-		case a.status == http.StatusForbidden && time.Since(released) > 10*time.Second && bytes.Contains(a.body, []byte("expired")):
+		case a.Status == http.StatusForbidden && time.Since(released) > 10*time.Second && bytes.Contains(a.Body, []byte("expired")):
 			return
-		case a.status != http.StatusOK:
-			t.Fatalf("after %v: %d %s", asked, a.status, a.body)
+		case a.Status != http.StatusOK:
+			t.Fatalf("after %v: %d %s", asked, a.Status, a.Body)
 		case asked > 16*time.Second:
 			t.Fatalf("the URL is still valid after %v", asked)
 		}

@@ -20,6 +20,7 @@ import (
 	"usher/backend/api/shape"
 	"usher/backend/sandbox/cognito"
 	"usher/backend/sandbox/cognito/hosted"
+	"usher/backend/sandbox/cognito/hosted/hostedtest"
 )
 
 const (
@@ -219,20 +220,10 @@ func (d *domain) redeem(code string, changes ...string) response {
 		"redirect_uri", shape.Callback(shape.CallbackPorts()[0]), "code_verifier", verifier}, changes...)...)
 }
 
-func claims(t testing.TB, token string) map[string]any {
-	t.Helper()
-	var out map[string]any
-	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token+"..", ".")[1])
-	if err != nil || json.Unmarshal(raw, &out) != nil {
-		t.Fatalf("no token: %q", token)
-	}
-	return out
-}
-
 func TestSignIn(t *testing.T) {
 	d := newDomain(t)
 	got := d.redeem(d.code(query("resource", "https://files.example.com")))
-	access, id := claims(t, got.Access), claims(t, got.ID)
+	access, id := hostedtest.Claims(t, got.Access), hostedtest.Claims(t, got.ID)
 	if got.status != http.StatusOK || got.Refresh == "" || got.Type != "Bearer" || got.Life != 600 {
 		t.Fatalf("%+v", got)
 	}
@@ -246,11 +237,11 @@ func TestSignIn(t *testing.T) {
 	// renewal has no nonce.
 	d.pass(time.Minute)
 	again := d.post("/oauth2/token", "grant_type", "refresh_token", "client_id", "sso", "refresh_token", got.Refresh)
-	if a := claims(t, again.Access); a["aud"] != "https://files.example.com" || a["origin_jti"] != access["origin_jti"] || a["auth_time"] != access["auth_time"] {
+	if a := hostedtest.Claims(t, again.Access); a["aud"] != "https://files.example.com" || a["origin_jti"] != access["origin_jti"] || a["auth_time"] != access["auth_time"] {
 		t.Errorf("the renewed token has %v", a)
 	}
-	if again.Refresh == "" || again.Refresh == got.Refresh || claims(t, again.ID)["nonce"] != nil {
-		t.Errorf("a renewal without rotation: %v", claims(t, again.ID))
+	if again.Refresh == "" || again.Refresh == got.Refresh || hostedtest.Claims(t, again.ID)["nonce"] != nil {
+		t.Errorf("a renewal without rotation: %v", hostedtest.Claims(t, again.ID))
 	}
 	d.pass(time.Minute)
 	if late := d.post("/oauth2/token", "grant_type", "refresh_token", "client_id", "sso", "refresh_token", got.Refresh); late.Error != "invalid_grant" {
@@ -350,7 +341,7 @@ func TestBrowserSession(t *testing.T) {
 			t.Fatalf("after %v: %v", wait, p.redirect)
 		}
 		got := d.redeem(p.redirect.Query().Get("code"))
-		if a, b := claims(t, got.Access), claims(t, first.Access); a["auth_time"] != b["auth_time"] || a["origin_jti"] == b["origin_jti"] {
+		if a, b := hostedtest.Claims(t, got.Access), hostedtest.Claims(t, first.Access); a["auth_time"] != b["auth_time"] || a["origin_jti"] == b["origin_jti"] {
 			t.Errorf("auth_time %v, origin_jti %v", a["auth_time"], a["origin_jti"])
 		}
 	}

@@ -4,6 +4,8 @@ package hostedtest
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -13,6 +15,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -126,4 +129,15 @@ func (b *Browser) do(req *http.Request) (Page, error) {
 		p.URL, err = resp.Location()
 	}
 	return p, err
+}
+
+// Claims returns the payload of a token. It verifies no signature.
+func Claims(t testing.TB, token string) map[string]any {
+	t.Helper()
+	var out map[string]any
+	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token+"..", ".")[1])
+	if err != nil || json.Unmarshal(raw, &out) != nil {
+		t.Fatalf("no token: %q", token)
+	}
+	return out
 }
