@@ -97,10 +97,8 @@ type Cursors interface {
 // Sessions gives the start and the end of a session one event for all instances.
 type Sessions interface {
 	// Once returns the session's event with the action of e, and whether it is
-	// recorded. Without one, e becomes that event.
+	// recorded. Without one, e becomes that event. The log confirms the record.
 	Once(ctx context.Context, session string, e event.Event) (first event.Event, recorded bool, err error)
-	// Recorded confirms that the session's event with this action is durable.
-	Recorded(ctx context.Context, session, action string) error
 }
 
 // Config holds the parts of the backend. Only Devices, Sessions, Scope, Ahead, Observe,
@@ -115,9 +113,9 @@ type Config struct {
 	// Scope returns the context of one request, whose reads of the shared state are
 	// one call. nil: no shared state.
 	Scope func(context.Context) context.Context
-	// Ahead starts the reads of a request from a token that is not verified yet. It
-	// must not wait. nil: no reads start before the verification.
-	Ahead func(ctx context.Context, token string)
+	// Ahead starts the first calls of a request from a token that is not verified
+	// yet. It must not wait. nil: no call starts before the verification.
+	Ahead func(ctx context.Context, token string, releasing bool)
 	// Observe receives the verb, the code ("ok" or that of the error) and the
 	// duration of each request. nil: no metrics.
 	Observe func(verb, code string, took time.Duration)
@@ -276,7 +274,7 @@ func (b *Backend) signout(r *request) (any, error) {
 	if err := r.decode(&struct{}{}); err != nil {
 		return nil, err
 	}
-	session := fingerprint(r.claims.Session)
+	session := event.SessionName(r.claims.Session)
 	id, err, _ := b.signouts.Do(session, func() (any, error) {
 		if id := b.sessions.signedOut(r.claims.Session); id != "" {
 			return id, nil
@@ -315,6 +313,9 @@ func (b *Backend) complete(r *request) (any, error) {
 	done := make([]audit.Completion, len(in.Items))
 	for i, it := range in.Items {
 		done[i] = audit.Completion{Event: it.Event, Outcome: it.Outcome, Bytes: it.Bytes, Seconds: it.Seconds, Verified: it.Verified}
+	}
+	if err := r.settled(); err != nil {
+		return nil, err
 	}
 	base := r.event(event.Completed, "", "")
 	if err := b.c.Audit.RecordCompletions(r.ctx, base.User, base, done); err != nil {

@@ -54,7 +54,7 @@ func (r *request) opened() error {
 
 // started reports whether the log has the session's start.
 func (r *request) started() (bool, error) {
-	filter, err := event.ParseFilter("session:"+fingerprint(r.claims.Session)+" action:"+event.SessionStart+" outcome:"+event.Allowed, r.now)
+	filter, err := event.ParseFilter("session:"+event.SessionName(r.claims.Session)+" action:"+event.SessionStart+" outcome:"+event.Allowed, r.now)
 	if err != nil {
 		return false, err
 	}
@@ -103,6 +103,9 @@ func (b *Backend) deviceDone(r *request) (any, error) {
 
 // startDevice records the start of a device session, once.
 func (r *request) startDevice(o device.Opening) error {
+	if err := r.settled(); err != nil {
+		return err
+	}
 	r.b.sessions.claim(r.claims.Session)
 	e := r.event(event.SessionStart, "", "")
 	e.Outcome, e.BrowserIP, e.ClaimedHost = event.Allowed, o.Browser, o.Host
@@ -118,7 +121,7 @@ func (r *request) startDevice(o device.Opening) error {
 		return nil
 	}
 	if err := r.b.c.Audit.Record(r.ctx, e); err != nil {
-		r.b.sessions.forget(r.claims.Session)
+		r.unrecorded()
 		return fail(api.AuditUnavailable, err)
 	}
 	return nil

@@ -188,6 +188,7 @@ func (b *Backend) serve(w http.ResponseWriter, r *request) (body any, err error)
 // work slot is the last step before the handler: unfinished bodies and ended
 // sessions use none.
 func (b *Backend) handle(w http.ResponseWriter, r *request) (any, error) {
+	defer r.finish()
 	if err := b.admit(w, r); err != nil {
 		// Without this, net/http reads the rest of the body before the response.
 		w.Header().Set("Connection", "close")
@@ -199,7 +200,11 @@ func (b *Backend) handle(w http.ResponseWriter, r *request) (any, error) {
 	}
 	defer done()
 	r.now = b.c.Now()
-	return r.route.serve(r)
+	out, err := r.route.serve(r)
+	if err == nil {
+		err = r.settled()
+	}
+	return out, err
 }
 
 // admit verifies the token, checks the session, and reads the body.
@@ -213,15 +218,31 @@ func (b *Backend) admit(w http.ResponseWriter, r *request) error {
 	if !b.rates.Spend(r.claims.Sub, r.route.spends, 1) {
 		return fail(api.RateLimited, errors.New("over the budget"))
 	}
-	if err := r.live(); err != nil {
+	r.warm()
+	if err := r.admitted(); err != nil {
 		return err
 	}
+	r.begin()
 	done, err := b.bodies.Take(r.ctx, r.claims.Sub, r.ip)
 	if err != nil {
 		return fail(api.RateLimited, fmt.Errorf("waiting to read the body, %d being read: %w", b.bodies.InUse(), err))
 	}
 	defer done()
 	return r.read(w)
+}
+
+// admitted checks the live session and, beside it, the sign-in of a device.
+func (r *request) admitted() error {
+	if !r.fromDevice() {
+		return r.live()
+	}
+	opened := make(chan error, 1)
+	go func() { opened <- safely(r.opened) }()
+	err := r.live()
+	if closed := <-opened; closed != nil {
+		return closed
+	}
+	return err
 }
 
 // suppressed records the count of refusals over the budget.

@@ -3,6 +3,8 @@ package backend
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 
 	"usher/backend/api"
 	"usher/backend/event"
@@ -21,6 +23,56 @@ func (r *request) readAs(set *grant.Set, person identity.Standing) error {
 	}
 	r.reading = next.After(r.reading)
 	return nil
+}
+
+// maxWarm is the number of buckets with an early lookup of their region.
+const maxWarm = 16
+
+// warm prepares the calls of S3 beside the live check of a session's first request
+// on this server: the session of the reader role for the groups that the token
+// names, and the regions of their buckets. It decides nothing. Sessions are kept by
+// their policy, so one of other groups than the person's is not used.
+func (r *request) warm() {
+	switch r.route.verb {
+	case api.VerbList, api.VerbStat, api.VerbRelease:
+	default:
+		return
+	}
+	if r.b.c.Reader == nil || r.claims.Browser || r.b.sessions.known(r.claims.Session) {
+		return
+	}
+	done := make(chan struct{})
+	r.warmed = done
+	go func() {
+		defer close(done)
+		_ = safely(r.prefetch) // a failure occurs again in the request
+	}()
+}
+
+func (r *request) prefetch() error {
+	set, err := r.b.c.Grants.Current(r.ctx)
+	if err != nil {
+		return err
+	}
+	now := r.b.c.Now()
+	var buckets []string
+	for _, t := range set.Tree(r.claims.Hint, now) {
+		if len(buckets) < maxWarm && !slices.Contains(buckets, t.Grant.Bucket) {
+			buckets = append(buckets, t.Grant.Bucket)
+		}
+	}
+	if len(buckets) == 0 {
+		return nil
+	}
+	reading, err := r.b.c.Reader.Reading(r.claims.Sub, set, r.claims.Hint, now)
+	if err != nil {
+		return err
+	}
+	var work sync.WaitGroup
+	work.Go(func() { r.b.locate(r.ctx, buckets) })
+	err = reading.Warm(r.ctx)
+	work.Wait()
+	return err
 }
 
 // as returns a context with the credentials for one object.

@@ -1,14 +1,11 @@
 package backend
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"usher/backend/api"
 	"usher/backend/audit"
@@ -18,8 +15,6 @@ import (
 	"usher/backend/object"
 	"usher/backend/reader"
 )
-
-const maxHeads = 64 // concurrent HEAD calls of one release
 
 // candidate is one object of a release request. It passes the steps decide, HEAD,
 // record and sign, or stops with an error at one of them.
@@ -154,16 +149,7 @@ func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 	if err := r.readAs(set, person); err != nil {
 		return nil, err
 	}
-	if err := b.prepare(r, in, all); err != nil {
-		return nil, err
-	}
-	b.heads(r, all, in.purpose)
-	for i := range all {
-		if r.itemErr == nil && all[i].cause != nil && !errors.Is(all[i].cause, object.ErrAbsent) {
-			r.itemErr = all[i].cause
-		}
-	}
-	if err := b.checkClock(r.ctx, all); err != nil {
+	if err := b.examined(r, in, all); err != nil {
 		return nil, err
 	}
 	if err := b.recordReleases(r, in, all, person.CheckedAt); err != nil {
@@ -236,53 +222,8 @@ func aliased(key string) bool {
 	return false
 }
 
-// heads calls HEAD for objects without an ETag, and for all objects of a link. The
-// client of a link checks no ETag, so the object must at least exist.
-func (b *Backend) heads(r *request, all []candidate, purpose string) {
-	var group errgroup.Group
-	group.SetLimit(maxHeads)
-	for i := range all {
-		c := &all[i]
-		if c.refused != "" || (c.in.ETag != "" && purpose != api.PurposeLink) {
-			continue
-		}
-		group.Go(func() error {
-			facts, err := b.c.Objects.Head(r.as(c.in.Bucket, c.in.Key), c.in.Bucket, c.in.Key, c.event.ID)
-			switch {
-			case err != nil:
-				c.cause = err
-				c.stop(storageFailure(err))
-			case facts.Archived:
-				c.stop(api.ObjectArchived, "the object is archived")
-			case c.in.ETag != "" && facts.ETag != "" && c.in.ETag != facts.ETag:
-				c.stop(api.ObjectChanged, "the object has another ETag")
-			default:
-				c.facts = &facts
-				c.event.ETag, c.event.Version, c.event.Size = facts.ETag, facts.Version, &facts.Size
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // each candidate has its own error
-}
-
 func (c *candidate) stop(code api.Code, reason string) {
 	c.refused, c.event.Outcome, c.event.Reason = code, event.Failed, reason
-}
-
-// checkClock compares this machine's clock with the storage's, before any URL is
-// signed.
-func (b *Backend) checkClock(ctx context.Context, all []candidate) error {
-	for i := range all {
-		if all[i].refused == "" {
-			if err := b.c.Clock.Check(ctx, all[i].in.Bucket); err != nil {
-				code, _ := storageFailure(err)
-				return fail(code, err)
-			}
-			return nil
-		}
-	}
-	return nil
 }
 
 // recordReleases makes one durable write for the whole request: all its events or
@@ -303,7 +244,7 @@ func (b *Backend) recordReleases(r *request, in *batch, all []candidate, checked
 	}
 	receipts, err := b.c.Audit.RecordReleases(r.ctx, releases, others...)
 	if err != nil {
-		b.sessions.forget(r.claims.Session)
+		r.unrecorded()
 		return fail(api.AuditUnavailable, err)
 	}
 	in.others = nil

@@ -2,12 +2,10 @@ package backend
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -33,7 +31,12 @@ type request struct {
 	status int // HTTP status of a successful response; 0 means 200
 	email  string
 
+	settle func(context.Context) (identity.Standing, error) // of the live check; nil: nothing is left to store
+	groups []string                                         // of that check
+	start  *start                                           // of the session; nil: no look-up
+
 	reading *reader.Reading // sessions for the calls of S3
+	warmed  chan struct{}   // closed at the end of warm; nil: it did not begin
 
 	itemErr error // storage failure of single items, for the log line of a successful request
 }
@@ -49,14 +52,14 @@ func (r *request) identify() error {
 		return fail(api.Unauthenticated, errors.New("authorization scheme"))
 	}
 	if r.b.c.Ahead != nil {
-		r.b.c.Ahead(r.ctx, token)
+		r.b.c.Ahead(r.ctx, token, r.route.check == forReleasing)
 	}
 	claims, err := r.b.c.Verifier.Verify(r.ctx, token)
 	if err != nil {
 		return identityFailure(err)
 	}
 	r.claims = claims
-	return r.opened()
+	return nil
 }
 
 func identityFailure(err error) error {
@@ -109,7 +112,31 @@ func (r *request) standing(query func(context.Context, identity.Claims) (identit
 		return s, identityFailure(err)
 	}
 	r.email = s.Email
+	if s.Settle != nil {
+		r.settle, r.groups = s.Settle, s.Groups
+	}
 	return s, nil
+}
+
+// settled waits until the result of the live check is stored for all instances. A
+// check that was overtaken with other groups ends the request: its decisions may
+// be wrong. Every effect of a request follows it.
+func (r *request) settled() error {
+	if r.settle == nil {
+		return nil
+	}
+	s, err := r.settle(r.ctx)
+	r.settle = nil
+	switch {
+	case errors.Is(err, identity.ErrRevoked):
+		r.ended()
+		return identityFailure(err)
+	case err != nil:
+		return identityFailure(err)
+	case !slices.Equal(s.Groups, r.groups):
+		return fail(api.IdentityUnavailable, errors.New("the groups changed during the request"))
+	}
+	return nil
 }
 
 // ended records a request of an ended session. The request is refused in any
@@ -130,14 +157,8 @@ func (r *request) event(action, bucket, key string) event.Event {
 	return event.Event{
 		ID: r.b.c.NewID(r.now), Time: r.now, Action: action, Bucket: bucket, Key: key,
 		User:    event.User{Sub: r.claims.Sub, Username: r.claims.Username, Email: r.email},
-		Session: fingerprint(r.claims.Session), SourceIP: r.ip, UserAgent: userAgent(r.http), RequestID: r.id,
+		Session: event.SessionName(r.claims.Session), SourceIP: r.ip, UserAgent: userAgent(r.http), RequestID: r.id,
 	}
-}
-
-// fingerprint names a session in events without revealing its id.
-func fingerprint(origin string) string {
-	sum := sha256.Sum256([]byte("session\x00" + origin))
-	return "s-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10]))
 }
 
 // userAgent returns the User-Agent as valid UTF-8 of at most maxUserAgent bytes.
@@ -162,50 +183,10 @@ func (r *request) record(events ...event.Event) error {
 		return nil
 	}
 	if err := r.b.c.Audit.Record(r.ctx, events...); err != nil {
-		r.b.sessions.forget(r.claims.Session)
+		r.unrecorded()
 		return fail(api.AuditUnavailable, err)
 	}
 	return nil
-}
-
-// opening returns the session-start event if the log has none for this session.
-// With shared sessions it records the event itself, once for all instances.
-func (r *request) opening() ([]event.Event, error) {
-	if !r.b.sessions.claim(r.claims.Session) {
-		return nil, nil
-	}
-	if r.b.c.Sessions == nil && r.recorded(event.SessionStart) != "" {
-		return nil, nil
-	}
-	e := r.event(event.SessionStart, "", "")
-	e.Outcome = event.Allowed
-	if r.b.c.Sessions == nil {
-		return []event.Event{e}, nil
-	}
-	if _, err := r.once(e); err != nil {
-		r.b.sessions.forget(r.claims.Session)
-		return nil, err
-	}
-	return nil, nil
-}
-
-// once records the session's event with the action of e, once for all instances,
-// and returns its id. A repetition of the same event adds nothing to the log.
-func (r *request) once(e event.Event) (string, error) {
-	first, recorded, err := r.b.c.Sessions.Once(r.ctx, r.claims.Session, e)
-	if err != nil {
-		return "", fail(api.AuditUnavailable, err)
-	}
-	if recorded {
-		return first.ID, nil
-	}
-	if err := r.b.c.Audit.Record(r.ctx, first); err != nil {
-		return "", fail(api.AuditUnavailable, err)
-	}
-	if err := r.b.c.Sessions.Recorded(r.ctx, r.claims.Session, e.Action); err != nil {
-		return "", fail(api.AuditUnavailable, err)
-	}
-	return first.ID, nil
 }
 
 // signOut records the end of the session, once, and returns the event's id.
@@ -227,7 +208,7 @@ func (r *request) signOut() (string, error) {
 // recorded returns the id of this session's event with an action. It returns ""
 // if the log has none or cannot be read now.
 func (r *request) recorded(action string) string {
-	filter, err := event.ParseFilter("session:"+fingerprint(r.claims.Session)+" action:"+action+" outcome:"+event.Allowed, r.now)
+	filter, err := event.ParseFilter("session:"+event.SessionName(r.claims.Session)+" action:"+action+" outcome:"+event.Allowed, r.now)
 	if err != nil {
 		return ""
 	}
@@ -253,53 +234,4 @@ func (r *request) deny(e event.Event) error {
 		return err
 	}
 	return fail(api.NotFound, nil)
-}
-
-// sessions caches, from the log, the sessions with a recorded start or end.
-type sessions struct {
-	mu    sync.Mutex
-	seen  map[string]bool   // by origin_jti
-	ended map[string]string // event id of the sign-out, by origin_jti
-}
-
-const maxCached = 10_000 // sessions in each map
-
-func newSessions() *sessions { return &sessions{seen: map[string]bool{}, ended: map[string]string{}} }
-
-// claim reports whether the caller must record the session's start.
-func (s *sessions) claim(origin string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seen[origin] {
-		return false
-	}
-	if len(s.seen) >= maxCached {
-		clear(s.seen)
-	}
-	s.seen[origin] = true
-	return true
-}
-
-// forget makes the next request record the session's start, after a failed
-// write.
-func (s *sessions) forget(origin string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.seen, origin)
-}
-
-// signedOut returns the event id of the session's sign-out, or "".
-func (s *sessions) signedOut(origin string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended[origin]
-}
-
-func (s *sessions) end(origin, id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.ended) >= maxCached {
-		clear(s.ended)
-	}
-	s.ended[origin] = id
 }

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ func (l *listing) walk(roots []root) error {
 		if at.object {
 			q.Limit = 1 // in byte order the object itself is first
 		}
-		ctx, err := l.r.reading.Folder(l.r.ctx, q.Bucket, q.Prefix)
+		ctx, err := l.session(q.Bucket, q.Prefix)
 		if err != nil {
 			return l.failed(err)
 		}
@@ -98,6 +99,20 @@ func (l *listing) walk(roots []root) error {
 		}
 	}
 	return nil
+}
+
+// session returns a context with the credentials for a prefix. Beside that call it
+// finds the region of the bucket.
+func (l *listing) session(bucket, prefix string) (context.Context, error) {
+	located := make(chan error, 1)
+	go func() {
+		located <- safely(func() error { l.r.b.locate(l.r.ctx, []string{bucket}); return nil })
+	}()
+	ctx, err := l.r.reading.Folder(l.r.ctx, bucket, prefix)
+	if missing := <-located; err == nil {
+		err = missing
+	}
+	return ctx, err
 }
 
 // failed records a listing that failed in the storage.

@@ -43,8 +43,11 @@ type Claims struct {
 	Expires  time.Time
 	SignedIn time.Time // auth_time, or Issued where absent
 	Browser  bool      // of an app client for browsers: the company can give groups
-	scopes   map[string]bool
-	token    secret
+	// Hint has the groups that the token names. They are as old as the token: they
+	// choose data to fetch early, and decide nothing.
+	Hint   []string
+	scopes map[string]bool
+	token  secret
 }
 
 // secret keeps a bearer token out of every log and error. It is a pointer,

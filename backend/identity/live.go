@@ -67,6 +67,10 @@ type Standing struct {
 	// ReleaseAge is the current greatest age for releases. It is above the
 	// configured one while more people are active than the pool's quotas allow.
 	ReleaseAge time.Duration
+	// Settle waits until the record is stored for all instances of the server, and
+	// returns it, or a newer one that overtook it. Call it before the effects of a
+	// decision leave the server. nil: nothing is left to store.
+	Settle func(context.Context) (Standing, error)
 }
 
 // Directory caches the pool's results up to their greatest age. Liveness is

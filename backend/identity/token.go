@@ -232,6 +232,9 @@ func (v *Verifier) claims(ctx context.Context, payload []byte) (Claims, error) {
 		Sub: text("sub"), Username: text("username"), ClientID: text("client_id"),
 		Session: text("origin_jti"), JTI: text("jti"), scopes: map[string]bool{},
 	}
+	if json.Unmarshal(raw["cognito:groups"], &c.Hint) != nil {
+		c.Hint = nil
+	}
 	c.Browser = slices.Contains(v.c.BrowserClients, c.ClientID)
 	for _, s := range strings.Fields(text("scope")) {
 		c.scopes[s] = true

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"golang.org/x/sync/singleflight"
 
 	"usher/backend/api/shape"
 	"usher/backend/elapsed"
@@ -41,7 +42,8 @@ type BucketsConfig struct {
 // Buckets is an S3 client for buckets in any region. It finds the region of each
 // bucket once and keeps it until S3 names another. Safe for concurrent use.
 type Buckets struct {
-	c BucketsConfig
+	c       BucketsConfig
+	lookups singleflight.Group
 
 	mu      sync.Mutex
 	regions map[string]string // by bucket
@@ -122,10 +124,16 @@ func (b *Buckets) region(ctx context.Context, bucket string) string {
 	if since := elapsed.Since(now, at); since >= 0 && since < unknownFor {
 		return b.c.Home
 	}
-	out, err := b.c.Lookup.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(bucket)})
-	found := regionOf(err)
-	if err == nil {
-		found = aws.ToString(out.BucketRegion)
+	// Requests of one bucket share a lookup, which continues when one of them is
+	// canceled.
+	background := context.WithoutCancel(ctx)
+	flight := b.lookups.DoChan(bucket, func() (any, error) { return b.lookup(background, bucket), nil })
+	found := ""
+	select {
+	case r := <-flight:
+		found, _ = r.Val.(string)
+	case <-ctx.Done():
+		return b.c.Home
 	}
 	if !shape.Region(found) {
 		b.mu.Lock()
@@ -138,6 +146,20 @@ func (b *Buckets) region(ctx context.Context, bucket string) string {
 	}
 	b.learn(bucket, found)
 	return found
+}
+
+// lookupTime bounds one lookup, retries included.
+const lookupTime = 10 * time.Second
+
+// lookup returns the region of a bucket by a call of S3, or a text that is none.
+func (b *Buckets) lookup(ctx context.Context, bucket string) string {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	out, err := b.c.Lookup.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(bucket)})
+	if err != nil {
+		return regionOf(err)
+	}
+	return aws.ToString(out.BucketRegion)
 }
 
 func (b *Buckets) learn(bucket, region string) {

@@ -119,6 +119,12 @@ func (r *Reading) Prepare(ctx context.Context, objects []Object) (left []Object,
 	return r.split(ctx, objects)
 }
 
+// Warm gets the session of all grants before its objects are known.
+func (r *Reading) Warm(ctx context.Context) error {
+	_, err := r.session(ctx, r.known.policy)
+	return err
+}
+
 // split gets sessions under policies of single grants, several in one policy as
 // far as they fit, and of single objects for a grant with too many denials.
 func (r *Reading) split(ctx context.Context, objects []Object) (left []Object, err error) {

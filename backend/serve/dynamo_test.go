@@ -43,12 +43,35 @@ func toLog(op string, body []byte) bool {
 // forbidden returns the reason why a call could change a recorded event, or "".
 func forbidden(op string, body []byte) string {
 	onLog := bytes.Contains(body, []byte(`"TableName":"log"`)) || bytes.Contains(body, []byte(`"log":[`))
+	if op == "TransactWriteItems" {
+		return forbiddenPart(body)
+	}
 	switch {
 	case !onLog:
-	case op == "UpdateItem" || op == "DeleteItem" || op == "BatchWriteItem" || bytes.Contains(body, []byte(`"Delete":`)) || bytes.Contains(body, []byte(`"Update":`)):
+	case op == "UpdateItem" || op == "DeleteItem" || op == "BatchWriteItem":
 		return "the log is never changed"
 	case toLog(op, body) && !bytes.Contains(body, []byte(`attribute_not_exists`)) && !bytes.Contains(body, []byte(`"check"`)):
 		return "a write without a condition can replace an item"
+	}
+	return ""
+}
+
+// forbiddenPart is forbidden for the parts of a transaction.
+func forbiddenPart(body []byte) string {
+	type part struct{ TableName, ConditionExpression string }
+	var in struct {
+		TransactItems []struct{ Put, Update, Delete *part }
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return err.Error()
+	}
+	for _, w := range in.TransactItems {
+		switch {
+		case w.Update != nil && w.Update.TableName == "log", w.Delete != nil && w.Delete.TableName == "log":
+			return "the log is never changed"
+		case w.Put != nil && w.Put.TableName == "log" && !strings.Contains(w.Put.ConditionExpression, "attribute_not_exists"):
+			return "a write without a condition can replace an item"
+		}
 	}
 	return ""
 }

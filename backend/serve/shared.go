@@ -10,10 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"usher/backend/api"
 	auditdynamo "usher/backend/audit/dynamo"
 	"usher/backend/dynamo"
 	"usher/backend/elapsed"
+	"usher/backend/event"
 	"usher/backend/grant"
 	grantdynamo "usher/backend/grant/dynamo"
 	"usher/backend/identity"
@@ -71,6 +74,7 @@ func (c Config) tables() error {
 type shared struct {
 	c         Config
 	client    *dynamo.Client
+	reader    *dynamo.Reader
 	log       *auditdynamo.Store
 	grants    *grantdynamo.Store
 	state     state.Config
@@ -83,20 +87,41 @@ type shared struct {
 
 const aheadTime = 10 * time.Second
 
-// ahead starts the reads of the first request while the server fetches the keys
-// of the user pool. The token is not verified yet, so it causes reads of
-// DynamoDB only, and only once in the life of the server.
-func (s *shared) ahead(ctx context.Context, token string) {
+// ahead makes the first calls of the first request while the server fetches the
+// keys of the user pool. The token is not verified yet: it causes one read, and
+// one count of a question to the pool, once in the life of the server.
+func (s *shared) ahead(ctx context.Context, token string, releasing bool) {
 	s.first.Do(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aheadTime)
+		session := identity.Unverified(token)
+		var work sync.WaitGroup
+		work.Go(func() { s.readAhead(ctx, session) })
+		if session != "" {
+			work.Go(func() { s.directory.Early(ctx, session, releasing) })
+		}
 		go func() {
 			defer cancel()
-			if session := identity.Unverified(token); session != "" {
-				s.directory.Ahead(ctx, session)
-			}
-			_, _ = s.grants.Current(ctx) // a failure occurs again in the request
+			work.Wait()
 		}()
 	})
+}
+
+// readAhead reads all that a first request needs, in one call. A failure occurs
+// again in the request.
+func (s *shared) readAhead(ctx context.Context, session string) {
+	key := s.cursors.Item()
+	items := append(s.grants.Items(), key)
+	if session != "" {
+		items = append(items, s.directory.Items(session)...)
+	}
+	found, err := s.reader.Read(ctx, items...)
+	if err != nil {
+		return
+	}
+	var work sync.WaitGroup
+	work.Go(func() { s.cursors.Learn(key, found[key]) })
+	_, _ = s.grants.Current(ctx)
+	work.Wait()
 }
 
 // newTables returns the client of the tables and a reader of them. It makes no
@@ -124,11 +149,14 @@ func newShared(ctx context.Context, c Config, d Deps, loop *Loopback, source ide
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{c: c, client: client, id: d.NewID(d.Now()), state: state.Config{
+	s := &shared{c: c, client: client, reader: reader, id: d.NewID(d.Now()), state: state.Config{
 		Client: client, Reader: reader, Table: table(c.State), Source: source, Now: d.Now,
 		AliveRate: c.aliveRate(), GroupsRate: c.groupsRate(),
 	}}
-	if s.log, err = openTable(c, client, d); err != nil {
+	if s.sessions, err = state.NewSessions(s.state); err != nil {
+		return nil, err
+	}
+	if s.log, err = openTable(c, client, d, s.sessions.Confirmation); err != nil {
 		return nil, err
 	}
 	s.grants, err = grantdynamo.New(grantdynamo.Config{
@@ -140,17 +168,15 @@ func newShared(ctx context.Context, c Config, d Deps, loop *Loopback, source ide
 	if s.directory, err = state.NewDirectory(s.state); err != nil {
 		return nil, err
 	}
-	if s.sessions, err = state.NewSessions(s.state); err != nil {
-		return nil, err
-	}
 	s.cursors, err = state.NewCursors(s.state, d.Rand)
 	return s, err
 }
 
-// openTable opens the log in its table. It makes no call.
-func openTable(c Config, client *dynamo.Client, d Deps) (*auditdynamo.Store, error) {
+// openTable opens the log in its table. It makes no call. confirm is nil for a
+// reader of the log.
+func openTable(c Config, client *dynamo.Client, d Deps, confirm func(event.Event) (types.TransactWriteItem, bool)) (*auditdynamo.Store, error) {
 	return auditdynamo.New(auditdynamo.Config{
-		DB: client, Log: table(c.Audit), Now: d.Now, Rand: d.Rand, Keep: time.Duration(c.AuditDays) * 24 * time.Hour,
+		DB: client, Log: table(c.Audit), Now: d.Now, Rand: d.Rand, Keep: time.Duration(c.AuditDays) * 24 * time.Hour, Confirm: confirm,
 	})
 }
 
@@ -167,7 +193,7 @@ func Reindex(ctx context.Context, c Config, d Deps, loop *Loopback, progress fun
 	if err != nil {
 		return err
 	}
-	log, err := openTable(c, client, d)
+	log, err := openTable(c, client, d, nil)
 	if err != nil {
 		return err
 	}

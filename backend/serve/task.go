@@ -64,7 +64,7 @@ func IndexFunction(ctx context.Context, c Config, d Deps, loop *Loopback) (func(
 	if err != nil {
 		return nil, err
 	}
-	log, err := openTable(c, client, d)
+	log, err := openTable(c, client, d, nil)
 	if err != nil {
 		return nil, err
 	}

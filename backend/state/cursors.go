@@ -79,6 +79,26 @@ func (k *Cursors) Open(text string, want cursor.Cursor, now time.Time) (cursor.C
 	return cursor.Cursor{}, cursor.ErrRefused
 }
 
+// Item names the item of today's key.
+func (k *Cursors) Item() dynamo.Item {
+	return dynamo.Item{Table: k.c.Table, PK: keyPartition, SK: dayOf(k.c.Now())}
+}
+
+// Learn takes the key of a day from its item, which the caller has read. It creates
+// the key if the item is absent.
+func (k *Cursors) Learn(item dynamo.Item, attributes dynamo.Attributes) {
+	if key := dynamo.BytesOf(attributes, "key"); key != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		_, _ = k.keep(item.SK, key) // a failure occurs again in Seal
+		return
+	}
+	_, _ = k.sealer(k.c.Now(), true)
+}
+
+// keyPartition is the partition key of the keys.
+const keyPartition = "cursor"
+
 func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // sealer returns the sealer of a day, or nil if the day has no key and create is
@@ -99,6 +119,11 @@ func (k *Cursors) sealer(at time.Time, create bool) (*cursor.Sealer, error) {
 	if err != nil || key == nil {
 		return nil, err
 	}
+	return k.keep(name, key)
+}
+
+// keep adds the sealer of a day. k.mu is held.
+func (k *Cursors) keep(name string, key []byte) (*cursor.Sealer, error) {
 	s, err := cursor.NewSealer(k.rand, key)
 	if err != nil {
 		return nil, err
@@ -112,7 +137,7 @@ func (k *Cursors) sealer(at time.Time, create bool) (*cursor.Sealer, error) {
 
 func (k *Cursors) read(ctx context.Context, name string) ([]byte, error) {
 	out, err := k.c.Client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(k.c.Table), Key: dynamo.Key("cursor", name), ConsistentRead: aws.Bool(true),
+		TableName: aws.String(k.c.Table), Key: dynamo.Key(keyPartition, name), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading a cursor key: %w", err)
@@ -125,14 +150,17 @@ func (k *Cursors) create(ctx context.Context, name string, at time.Time) ([]byte
 	if _, err := io.ReadFull(k.rand, key); err != nil {
 		return nil, fmt.Errorf("making a cursor key: %w", err)
 	}
-	item := dynamo.Key("cursor", name)
+	item := dynamo.Key(keyPartition, name)
 	item["key"], item[dynamo.TTL] = dynamo.Bytes(key), dynamo.Number(at.Add(keyExpiry).Unix())
 	_, err := k.c.Client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: aws.String(k.c.Table), Item: item, ConditionExpression: aws.String("attribute_not_exists(#pk)"),
 		ExpressionAttributeNames: map[string]string{"#pk": dynamo.PK},
 	})
-	if err == nil || errors.Is(err, dynamo.ErrCondition) {
-		return k.read(ctx, name) // the key of the first instance
+	switch {
+	case err == nil:
+		return key, nil
+	case errors.Is(err, dynamo.ErrCondition):
+		return k.read(ctx, name) // the key of the first instance, or ours after a lost response
 	}
 	return nil, fmt.Errorf("storing a cursor key: %w", err)
 }

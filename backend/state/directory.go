@@ -8,22 +8,20 @@
 package state
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"golang.org/x/sync/singleflight"
 
 	"usher/backend/dynamo"
+	"usher/backend/event"
 	"usher/backend/identity"
 )
 
@@ -52,10 +50,12 @@ type Config struct {
 // use.
 type Directory struct {
 	c       Config
-	calls   singleflight.Group
 	people  *activity
 	quota   *quota
 	inForce atomic.Int64 // greatest age for releases at the last read
+
+	mu      sync.Mutex
+	running map[string]*question // by the partition key of the session
 }
 
 // NewDirectory applies the defaults and refuses a missing part. It makes no call.
@@ -79,7 +79,7 @@ func NewDirectory(c Config) (*Directory, error) {
 	if c.GroupsRate <= 0 {
 		c.GroupsRate = 25
 	}
-	d := &Directory{c: c, people: &activity{c: c}, quota: newQuota(c)}
+	d := &Directory{c: c, people: &activity{c: c}, quota: newQuota(c), running: map[string]*question{}}
 	d.inForce.Store(int64(c.ReleaseAge))
 	return d, nil
 }
@@ -95,10 +95,12 @@ type answer struct {
 	window int64 // last window in which the session counted as active
 }
 
-// item names the item of a session. The session's id is a secret of its token.
-func (c Config) item(session string) dynamo.Item {
-	sum := sha256.Sum256([]byte("session\x00" + session))
-	return dynamo.Item{Table: c.Table, PK: "session#" + base64.RawURLEncoding.EncodeToString(sum[:]), SK: "live"}
+// item names the item of a session.
+func (c Config) item(session string) dynamo.Item { return c.named(event.SessionName(session)) }
+
+// named names the item of a session by its name in events.
+func (c Config) named(session string) dynamo.Item {
+	return dynamo.Item{Table: c.Table, PK: "session#" + session, SK: "live"}
 }
 
 func instant(item dynamo.Attributes, name string) time.Time {
@@ -137,10 +139,20 @@ func (d *Directory) usable(a answer, c identity.Claims, maxAge time.Duration) bo
 	return !a.at.IsZero() && a.sub == c.Sub && !a.ended.After(a.at) && d.age(a.at) <= maxAge
 }
 
-// Ahead reads the items of a check into the Scope of ctx. The check of the same
-// request then makes no call for them.
-func (d *Directory) Ahead(ctx context.Context, session string) {
-	_, _ = d.c.Reader.Read(ctx, append(d.people.possible(), d.c.item(session))...) // a failure occurs again in the check
+// Items names the items of a check. After a read of them into the Scope of a
+// request, its checks read nothing.
+func (d *Directory) Items(session string) []dynamo.Item {
+	return append(d.people.possible(), d.c.item(session))
+}
+
+// Early counts the first question of this instance if the session has no answer
+// in force. It makes one call, which can run beside the first read. Call it once.
+func (d *Directory) Early(ctx context.Context, session string, releasing bool) {
+	maxAge := d.c.ListAge
+	if releasing {
+		maxAge = d.c.ReleaseAge
+	}
+	d.quota.early(ctx, d.c.item(session), maxAge)
 }
 
 // ForRelease returns a person's record for the signing of a URL. It uses no
@@ -159,16 +171,49 @@ func (d *Directory) ForListing(ctx context.Context, c identity.Claims) (identity
 func (d *Directory) InForce() time.Duration { return time.Duration(d.inForce.Load()) }
 
 func (d *Directory) check(ctx context.Context, c identity.Claims, releasing bool) (identity.Standing, error) {
+	s, q, err := d.look(ctx, c, releasing)
+	if err == nil && q != nil {
+		s.Settle = func(ctx context.Context) (identity.Standing, error) { return d.settle(ctx, c, releasing, s, q) }
+	}
+	return s, err
+}
+
+// settle waits until an answer is stored. An answer that another one overtook is
+// not stored, and the check is repeated.
+func (d *Directory) settle(ctx context.Context, c identity.Claims, releasing bool, s identity.Standing, q *question) (identity.Standing, error) {
+	for range rounds {
+		late, err := q.settled(ctx)
+		switch {
+		case err != nil:
+			return identity.Standing{}, err
+		case late == nil:
+			return s, nil
+		case !errors.Is(late, errOvertaken):
+			return identity.Standing{}, late
+		}
+		dynamo.Forget(ctx, q.item)
+		if s, q, err = d.look(ctx, c, releasing); err != nil || q == nil {
+			return s, err
+		}
+	}
+	return identity.Standing{}, errDropped
+}
+
+var errDropped = fmt.Errorf("answers were dropped repeatedly: %w", identity.ErrUnavailable)
+
+// look returns a person's record. If it is from a new answer of the pool, look
+// also returns the question, whose answer may not be stored yet.
+func (d *Directory) look(ctx context.Context, c identity.Claims, releasing bool) (identity.Standing, *question, error) {
 	item := d.c.item(c.Session)
 	for range rounds {
 		counts := d.people.items()
 		found, err := d.c.Reader.Read(ctx, append(counts, item)...)
 		if err != nil {
-			return identity.Standing{}, unavailable(err)
+			return identity.Standing{}, nil, unavailable(err)
 		}
 		a, err := decode(found[item])
 		if err != nil {
-			return identity.Standing{}, unavailable(err)
+			return identity.Standing{}, nil, unavailable(err)
 		}
 		release := d.people.releaseAge(found, counts)
 		d.inForce.Store(int64(release))
@@ -178,26 +223,31 @@ func (d *Directory) check(ctx context.Context, c identity.Claims, releasing bool
 			outageAge = max(d.c.OutageAge, d.c.ListAge)
 		}
 		if a.ended.After(a.at) && d.age(a.ended) <= endedLife {
-			return identity.Standing{}, fmt.Errorf("by a recent check: %w", identity.ErrRevoked)
+			return identity.Standing{}, nil, fmt.Errorf("by a recent check: %w", identity.ErrRevoked)
 		}
 		if d.usable(a, c, maxAge) {
 			if releasing {
 				if err := d.people.active(ctx, item, a.window, release); err != nil {
-					return identity.Standing{}, unavailable(err)
+					return identity.Standing{}, nil, unavailable(err)
 				}
 			}
-			return d.standing(a, release), nil
+			return d.standing(a, release), nil, nil
 		}
-		err = d.refresh(ctx, question{c, item, a.window, a.drops, releasing})
+		q, err := d.question(ctx, c, item, a, releasing)
 		switch {
-		case err == nil, errors.Is(err, errOvertaken):
+		case err == nil:
+			d.c.Reader.Wrote(ctx, item, q.over(found[item]))
+			if d.usable(q.answer, c, maxAge) {
+				return d.standing(q.answer, release), q, nil
+			}
+			continue // the pool was slow
 		case errors.Is(err, identity.ErrRevoked), !d.usable(a, c, outageAge):
-			return identity.Standing{}, err
+			return identity.Standing{}, nil, err
 		default:
-			return d.standing(a, release), nil
+			return d.standing(a, release), nil, nil
 		}
 	}
-	return identity.Standing{}, fmt.Errorf("answers were dropped repeatedly: %w", identity.ErrUnavailable)
+	return identity.Standing{}, nil, errDropped
 }
 
 func unavailable(err error) error {
@@ -207,96 +257,6 @@ func unavailable(err error) error {
 // standing has the instant of the check by this machine's clock.
 func (d *Directory) standing(a answer, release time.Duration) identity.Standing {
 	return identity.Standing{Groups: a.groups, Email: a.email, CheckedAt: d.c.Now().Add(-max(0, d.age(a.at))), ReleaseAge: release}
-}
-
-// errOvertaken reports that a newer answer, or the end of the session, was stored
-// meanwhile.
-var errOvertaken = errors.New("another answer was stored meanwhile")
-
-// refresh stores a new answer of the pool. Requests of one session in this
-// instance share one question.
-func (d *Directory) refresh(ctx context.Context, q question) error {
-	background := context.WithoutCancel(ctx)
-	result := d.calls.DoChan(q.item.PK, func() (any, error) { return d.ask(background, q) })
-	select {
-	case r := <-result:
-		if r.Err != nil {
-			dynamo.Forget(ctx, q.item)
-			return r.Err
-		}
-		d.c.Reader.Wrote(ctx, q.item, r.Val.(dynamo.Attributes))
-		return nil
-	case <-ctx.Done():
-		return unavailable(ctx.Err())
-	}
-}
-
-// question is a question about one session.
-type question struct {
-	claims    identity.Claims
-	item      dynamo.Item
-	counted   int64 // last window in which the session counted as active
-	drops     int64 // number of sign-outs before the question
-	releasing bool
-}
-
-// ask puts the two questions to the pool at once and stores the answer.
-func (d *Directory) ask(ctx context.Context, q question) (dynamo.Attributes, error) {
-	c, item := q.claims, q.item
-	if err := d.quota.take(ctx, c.Sub); err != nil {
-		return nil, err
-	}
-	earliest, latest := d.c.Client.Time()
-	profile, groups, err := identity.Ask(ctx, d.c.Source, c)
-	if errors.Is(err, identity.ErrRevoked) {
-		return nil, errors.Join(err, d.end(ctx, item, latest))
-	}
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(append([]string{}, groups...))
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	// The session is counted while its answer is stored. The bound of questions
-	// holds without the count too.
-	window, counted := q.counted, make(chan error, 1)
-	if q.releasing && d.people.window() > window {
-		window = d.people.window()
-		go func() { counted <- d.people.add(ctx, window) }()
-	} else {
-		counted <- nil
-	}
-	undropped := "attribute_not_exists(#drops)"
-	values := map[string]types.AttributeValue{
-		":at": dynamo.Number(earliest.UnixMilli()), ":sub": dynamo.Text(c.Sub), ":groups": dynamo.Text(string(text)),
-		":email": dynamo.Text(profile.Email), ":window": dynamo.Number(window), ":ttl": dynamo.Number(latest.Add(answerKeep).Unix()),
-	}
-	if q.drops > 0 {
-		undropped, values[":drops"] = "#drops = :drops", dynamo.Number(q.drops)
-	}
-	out, err := d.c.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: aws.String(item.Table), Key: dynamo.Key(item.PK, item.SK), ReturnValues: types.ReturnValueAllNew,
-		UpdateExpression:    aws.String("SET #at = :at, #sub = :sub, #groups = :groups, #email = :email, #window = :window, #ttl = :ttl"),
-		ConditionExpression: aws.String("(attribute_not_exists(#at) OR #at <= :at) AND " + undropped),
-		ExpressionAttributeNames: map[string]string{
-			"#at": "at", "#sub": "sub", "#groups": "groups", "#email": "email", "#ttl": dynamo.TTL, "#drops": "drops", "#window": "window",
-		},
-		ExpressionAttributeValues: values,
-	})
-	uncounted := <-counted
-	if errors.Is(err, dynamo.ErrCondition) {
-		return nil, errOvertaken
-	}
-	if err = cmp.Or(err, uncounted); err != nil {
-		return nil, unavailable(err)
-	}
-	return out.Attributes, nil
-}
-
-// end stores that the pool has ended a session.
-func (d *Directory) end(ctx context.Context, item dynamo.Item, at time.Time) error {
-	return d.set(ctx, item, "ended", at)
 }
 
 // Drop makes the next request of the session query the pool again, on every
@@ -315,11 +275,12 @@ func (d *Directory) Drop(c identity.Claims) {
 	})
 }
 
-func (d *Directory) set(ctx context.Context, item dynamo.Item, name string, at time.Time) error {
+// end stores that the pool has ended a session.
+func (d *Directory) end(ctx context.Context, item dynamo.Item, at time.Time) error {
 	_, err := d.c.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(item.Table), Key: dynamo.Key(item.PK, item.SK),
 		UpdateExpression:         aws.String("SET #name = :at, #ttl = :ttl"),
-		ExpressionAttributeNames: map[string]string{"#name": name, "#ttl": dynamo.TTL},
+		ExpressionAttributeNames: map[string]string{"#name": "ended", "#ttl": dynamo.TTL},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":at": dynamo.Number(at.UnixMilli()), ":ttl": dynamo.Number(at.Add(answerKeep).Unix()),
 		},

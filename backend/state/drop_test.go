@@ -74,11 +74,11 @@ func TestDropDuringAQuestion(t *testing.T) {
 	}
 }
 
-func directoryOf(t *testing.T, c state.Config) *state.Directory {
+func directoryOf(t testing.TB, c state.Config) settled {
 	t.Helper()
 	d, err := state.NewDirectory(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return settled{d}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"usher/backend/dynamo"
+	"usher/backend/elapsed"
 	"usher/backend/identity"
 )
 
@@ -34,7 +35,11 @@ type quota struct {
 
 	mu     sync.Mutex
 	people map[string]*rate.Limiter
+	ahead  chan time.Time // has the instant of the unit of early, zero without one; nil: unused
 }
+
+// earlyFor is the time for which a unit of early can be used.
+const earlyFor = 2 * time.Second
 
 func newQuota(c Config) *quota {
 	return &quota{c: c, limit: max(1, int64(min(c.AliveRate, c.GroupsRate))), people: map[string]*rate.Limiter{}}
@@ -46,6 +51,9 @@ func (q *quota) take(ctx context.Context, sub string) error {
 	defer cancel()
 	if err := q.person(sub).Wait(ctx); err != nil {
 		return fmt.Errorf("waiting for the directory: %w", identity.ErrBusy)
+	}
+	if q.taken(ctx) {
+		return nil
 	}
 	for {
 		now, _ := q.c.Client.Time()
@@ -65,9 +73,62 @@ func (q *quota) take(ctx context.Context, sub string) error {
 	}
 }
 
+// early spends one unit before its question is certain, so that the first question
+// of an instance waits for no count. The unit is spent only if the session's
+// answer is older than maxAge, in one transaction.
+func (q *quota) early(ctx context.Context, session dynamo.Item, maxAge time.Duration) {
+	result := make(chan time.Time, 1)
+	q.mu.Lock()
+	q.ahead = result
+	q.mu.Unlock()
+	began := q.c.Now()
+	earliest, latest := q.c.Client.Time()
+	now := earliest.Add(latest.Sub(earliest) / 2) // of the clock of DynamoDB, about which nothing is known yet
+	u := q.update(now)
+	_, err := q.c.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{ConditionCheck: &types.ConditionCheck{
+			TableName: aws.String(session.Table), Key: dynamo.Key(session.PK, session.SK),
+			ConditionExpression:       aws.String("attribute_not_exists(#at) OR #at < :old"),
+			ExpressionAttributeNames:  map[string]string{"#at": "at"},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":old": dynamo.Number(now.Add(-maxAge).UnixMilli())},
+		}},
+		{Update: &types.Update{
+			TableName: u.TableName, Key: u.Key, UpdateExpression: u.UpdateExpression, ConditionExpression: u.ConditionExpression,
+			ExpressionAttributeNames: u.ExpressionAttributeNames, ExpressionAttributeValues: u.ExpressionAttributeValues,
+		}},
+	}})
+	if err != nil {
+		began = time.Time{}
+	}
+	result <- began
+}
+
+// taken uses the unit of early, once.
+func (q *quota) taken(ctx context.Context) bool {
+	q.mu.Lock()
+	ahead := q.ahead
+	q.ahead = nil
+	q.mu.Unlock()
+	if ahead == nil {
+		return false
+	}
+	select {
+	case spent := <-ahead:
+		return elapsed.Since(q.c.Now(), spent) < earlyFor
+	case <-ctx.Done():
+		return false
+	}
+}
+
 func (q *quota) count(ctx context.Context, now time.Time) error {
+	_, err := q.c.Client.UpdateItem(ctx, q.update(now))
+	return err
+}
+
+// update returns the call that counts one unit in a second.
+func (q *quota) update(now time.Time) *dynamodb.UpdateItemInput {
 	second := now.Unix()
-	_, err := q.c.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	return &dynamodb.UpdateItemInput{
 		TableName: aws.String(q.c.Table), Key: dynamo.Key("questions#"+strconv.FormatInt(second, 10), "count"),
 		UpdateExpression:         aws.String("ADD #n :one SET #ttl = :ttl"),
 		ConditionExpression:      aws.String("attribute_not_exists(#n) OR #n < :limit"),
@@ -75,8 +136,7 @@ func (q *quota) count(ctx context.Context, now time.Time) error {
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":one": dynamo.Number(1), ":limit": dynamo.Number(q.limit), ":ttl": dynamo.Number(second + 600),
 		},
-	})
-	return err
+	}
 }
 
 func (q *quota) person(sub string) *rate.Limiter {

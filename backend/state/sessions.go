@@ -15,8 +15,8 @@ import (
 
 // Sessions gives the start and the end of a session one event, for all instances
 // and after a crash at any instant. The first instance stores the event; every
-// instance records exactly this event until one of them has confirmed it. A log
-// keeps a repeated event once.
+// instance records exactly this event until it is confirmed, in the transaction of
+// its record. A log keeps a repeated event once.
 type Sessions struct{ c Config }
 
 // NewSessions refuses a missing part.
@@ -62,22 +62,23 @@ func (s *Sessions) first(ctx context.Context, item dynamo.Item, e event.Event) (
 	if err != nil {
 		return nil, fmt.Errorf("storing the event of a session: %w", err)
 	}
-	s.c.Reader.Wrote(ctx, item, out.Attributes)
 	return out.Attributes, nil
 }
 
-// Recorded confirms that the session's event with this action is durable.
-func (s *Sessions) Recorded(ctx context.Context, session, action string) error {
-	item := s.c.item(session)
-	out, err := s.c.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: aws.String(item.Table), Key: dynamo.Key(item.PK, item.SK), ReturnValues: types.ReturnValueAllNew,
-		UpdateExpression:          aws.String("SET #done = :one"),
-		ExpressionAttributeNames:  map[string]string{"#done": action + " recorded"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":one": dynamo.Number(1)},
-	})
-	if err != nil {
-		return fmt.Errorf("confirming the event of a session: %w", err)
+// Confirmation returns the write that confirms a session's event, as a part of the
+// transaction that makes the event durable, and false for all other events.
+func (s *Sessions) Confirmation(e event.Event) (types.TransactWriteItem, bool) {
+	if e.Action != event.SessionStart && e.Action != event.SignOut || e.Outcome != event.Allowed || e.Session == "" {
+		return types.TransactWriteItem{}, false
 	}
-	s.c.Reader.Wrote(ctx, item, out.Attributes)
-	return nil
+	item := s.c.named(e.Session)
+	_, latest := s.c.Client.Time()
+	return types.TransactWriteItem{Update: &types.Update{
+		TableName: aws.String(item.Table), Key: dynamo.Key(item.PK, item.SK),
+		UpdateExpression:         aws.String("SET #done = :one, #ttl = :ttl"),
+		ExpressionAttributeNames: map[string]string{"#done": e.Action + " recorded", "#ttl": dynamo.TTL},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":one": dynamo.Number(1), ":ttl": dynamo.Number(latest.Add(answerKeep).Unix()),
+		},
+	}}, true
 }

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"usher/backend/cursor"
 	"usher/backend/dynamo"
 	"usher/backend/dynamo/dynamotest"
@@ -59,12 +62,25 @@ func (w *world) config(skew time.Duration) state.Config {
 	return state.Config{Client: client, Reader: reader, Table: "state", Source: w.pool, Now: now, AliveRate: 60, GroupsRate: 25}
 }
 
-func (w *world) directory(skew time.Duration) *state.Directory {
-	d, err := state.NewDirectory(w.config(skew))
-	if err != nil {
-		w.t.Fatal(err)
+func (w *world) directory(skew time.Duration) settled { return directoryOf(w.t, w.config(skew)) }
+
+// settled waits for the record of each answer, as a request does.
+type settled struct{ *state.Directory }
+
+func (s settled) ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error) {
+	return settle(ctx, s.Directory.ForRelease, c)
+}
+
+func (s settled) ForListing(ctx context.Context, c identity.Claims) (identity.Standing, error) {
+	return settle(ctx, s.Directory.ForListing, c)
+}
+
+func settle(ctx context.Context, check func(context.Context, identity.Claims) (identity.Standing, error), c identity.Claims) (identity.Standing, error) {
+	s, err := check(ctx, c)
+	if err == nil && s.Settle != nil {
+		return s.Settle(ctx)
 	}
-	return d
+	return s, err
 }
 
 func TestDirectoryInDynamoDB(t *testing.T) {
@@ -83,7 +99,7 @@ func TestInstancesShareAnswers(t *testing.T) {
 		one, two := w.directory(0), w.directory(skew)
 		ada := directorytest.Claims("ada")
 		w.pool.Member("ada", "finance-team")
-		for _, d := range []*state.Directory{one, two, two, one} {
+		for _, d := range []settled{one, two, two, one} {
 			if s, err := d.ForRelease(ctx, ada); err != nil || !slices.Equal(s.Groups, []string{"finance-team"}) {
 				t.Fatalf("skew %s: %v, %v", skew, s, err)
 			}
@@ -208,7 +224,11 @@ func TestSessionsStartOnce(t *testing.T) {
 	if e, recorded, err := s.Once(ctx, "session", later); err != nil || recorded || e.ID != ids[0] {
 		t.Errorf("before the record: %v, %v, %v", e.ID, recorded, err)
 	}
-	if err := s.Recorded(ctx, "session", event.SessionStart); err != nil {
+	confirmation, ok := s.Confirmation(event.Event{Action: event.SessionStart, Outcome: event.Allowed, Session: event.SessionName("session")})
+	if !ok {
+		t.Fatal("a session's start has no confirmation")
+	}
+	if _, err := w.server.Client(t).TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{confirmation}}); err != nil {
 		t.Fatal(err)
 	}
 	if e, recorded, err := s.Once(ctx, "session", later); err != nil || !recorded || e.ID != ids[0] {

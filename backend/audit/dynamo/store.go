@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"usher/backend/audit"
 	"usher/backend/dynamo"
@@ -49,13 +50,16 @@ const (
 	checkPK   = "check"
 )
 
-// Config has the parts of a Store. All but Keep are required.
+// Config has the parts of a Store. All but Keep and Confirm are required.
 type Config struct {
 	DB   DB
 	Log  string // name of the log table
 	Now  func() time.Time
 	Rand io.Reader
 	Keep time.Duration // time until events expire; 0: never
+	// Confirm returns a write of another table that is a part of the transaction of
+	// an event, and false for an event without one. nil: no event has one.
+	Confirm func(event.Event) (types.TransactWriteItem, bool)
 }
 
 // Store is an audit.Store.
@@ -68,6 +72,8 @@ type Store struct {
 	keep   time.Duration
 	writer string
 	codec  *codec
+
+	confirm func(event.Event) (types.TransactWriteItem, bool)
 
 	mu      sync.Mutex
 	last    int64            // number of the last item
@@ -91,7 +97,7 @@ func New(c Config) (*Store, error) {
 	newID := event.IDs(c.Rand)
 	s := &Store{
 		db: c.DB, log: c.Log, now: c.Now, newID: newID, keep: c.Keep, writer: newID(c.Now()), codec: codec,
-		pending: map[string]int64{},
+		pending: map[string]int64{}, confirm: c.Confirm,
 	}
 	s.index = index{db: c.DB, table: dynamo.IndexTable(c.Log), log: s}
 	return s, nil
@@ -120,7 +126,7 @@ func (s *Store) Append(ctx context.Context, events []event.Event) error {
 		}
 		size += len(b.packed)
 	}
-	if len(batches) > maxItems || size > maxTransaction {
+	if len(batches)+len(s.confirmations(batches)) > maxItems || size > maxTransaction {
 		return fmt.Errorf("%d events do not fit into one transaction of DynamoDB", len(events))
 	}
 	if err := s.write(ctx, batches); err != nil {
@@ -149,7 +155,7 @@ func (s *Store) write(ctx context.Context, batches []batch) error {
 			missing = append(missing, rest...)
 		}
 		if len(missing) == 0 {
-			return nil
+			return s.reconfirm(ctx, batches)
 		}
 		if batches, err = s.codec.batches(missing); err != nil {
 			return err
@@ -158,9 +164,36 @@ func (s *Store) write(ctx context.Context, batches []batch) error {
 	return errors.New("other servers write the same events")
 }
 
-// put makes one conditional write of all batches.
+// confirmations returns the writes that belong to the events of batches.
+func (s *Store) confirmations(batches []batch) (all []types.TransactWriteItem) {
+	if s.confirm == nil {
+		return nil
+	}
+	for _, b := range batches {
+		for _, e := range b.events {
+			if w, ok := s.confirm(e); ok {
+				all = append(all, w)
+			}
+		}
+	}
+	return all
+}
+
+// reconfirm repeats the confirmation of events that are in the log already.
+func (s *Store) reconfirm(ctx context.Context, batches []batch) error {
+	items := s.confirmations(batches)
+	if len(items) == 0 {
+		return nil
+	}
+	if _, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items}); err != nil {
+		return fmt.Errorf("confirming an event of the table %s: %w", s.log, err)
+	}
+	return nil
+}
+
+// put makes one conditional write of all batches and of their confirmations.
 func (s *Store) put(ctx context.Context, batches []batch) error {
-	items := s.puts(batches)
+	items := append(s.puts(batches), s.confirmations(batches)...)
 	var err error
 	if len(items) == 1 {
 		_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{

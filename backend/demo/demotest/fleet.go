@@ -52,6 +52,9 @@ type FleetOptions struct {
 	Now  func(i int) func() time.Time // clock of server i; nil: the machine's
 	// Wire wraps the connections for the calls of server i; nil: no wrapper.
 	Wire func(i int, next http.RoundTripper) http.RoundTripper
+	// ReaderRole makes the servers read and sign by sessions of the reader role, and
+	// look up the regions of buckets.
+	ReaderRole bool
 	// Apart gives each server a state of its own: a control for the tests.
 	Apart bool
 }
@@ -87,7 +90,7 @@ func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 	f := &Fleet{t: t, o: o, random: mrand.New(mrand.NewPCG(o.Seed, 1)), DynamoDB: dynamotest.New(t)}
 	f.front = httptest.NewServer(http.HandlerFunc(f.deal))
 	f.Storage = &Requests{}
-	base := Start(t, demo.Options{AccessLog: f.Storage})
+	base := Start(t, demo.Options{AccessLog: f.Storage, ReaderRole: o.ReaderRole})
 	t.Cleanup(f.close)
 	moved := *base.Demo
 	moved.Server = f.front.URL
@@ -144,7 +147,7 @@ func (f *Fleet) config(listen string, i int) serve.Config {
 	return serve.Config{
 		Organisation: "Fleet", Listen: listen, PublicURL: f.front.URL, Region: f.Region, UserPoolID: f.UserPoolID, ClientID: f.ClientID,
 		Audit: "dynamodb:usher-log", Grants: "dynamodb:usher-grants", State: state,
-		S3: serve.S3{Region: f.S3Region, ExactKeys: &exact},
+		S3: serve.S3{Region: f.S3Region, ExactKeys: &exact, ReaderRole: f.ReaderRole},
 	}
 }
 
@@ -158,10 +161,14 @@ func (f *Fleet) deps(i int) serve.Deps {
 
 func (f *Fleet) loopback(tables string) *serve.Loopback {
 	key, secret := f.Sandbox.Credentials()
-	return &serve.Loopback{
-		Issuer: f.Issuer, Cognito: f.CognitoEndpoint, S3: f.S3Endpoint, DynamoDB: tables,
+	l := &serve.Loopback{
+		Issuer: f.Issuer, Cognito: f.CognitoEndpoint, S3: f.S3Endpoint, STS: f.STSEndpoint, DynamoDB: tables,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	}
+	if f.o.ReaderRole {
+		l.Regions = map[string]string{f.S3Region: f.S3Endpoint}
+	}
+	return l
 }
 
 // wired is loopback for server i.
@@ -176,6 +183,13 @@ func (f *Fleet) wired(tables string, i int) *serve.Loopback {
 // Add starts one more server.
 func (f *Fleet) Add() *Instance {
 	f.t.Helper()
+	return f.AddWith(nil)
+}
+
+// AddWith starts one more server, with a wrapper for the connections of its calls;
+// nil: that of the options.
+func (f *Fleet) AddWith(wire func(http.RoundTripper) http.RoundTripper) *Instance {
+	f.t.Helper()
 	i := &Instance{done: make(chan error, 1)}
 	i.calls = httptest.NewServer(i.intercept(f.DynamoDB))
 	listener, err := (&net.ListenConfig{}).Listen(f.t.Context(), "tcp", "127.0.0.1:0")
@@ -185,7 +199,11 @@ func (f *Fleet) Add() *Instance {
 	f.mu.Lock()
 	n := len(f.all)
 	f.mu.Unlock()
-	s, err := serve.NewOn(f.t.Context(), f.config(listener.Addr().String(), n), f.deps(n), f.wired(i.calls.URL, n), listener)
+	loop := f.wired(i.calls.URL, n)
+	if wire != nil {
+		loop.Wire = wire
+	}
+	s, err := serve.NewOn(f.t.Context(), f.config(listener.Addr().String(), n), f.deps(n), loop, listener)
 	if err != nil {
 		f.t.Fatal(err)
 	}

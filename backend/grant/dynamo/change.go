@@ -27,7 +27,7 @@ func (s *Store) Apply(ctx context.Context, before string, next *grant.Set, event
 	if err != nil {
 		return fmt.Errorf("recording a change of the grants: %w", err)
 	}
-	item, err := upload(ctx, s.c, id, next)
+	item, only, err := upload(ctx, s.c, id, next)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (s *Store) Apply(ctx context.Context, before string, next *grant.Set, event
 			ExpressionAttributeValues: map[string]types.AttributeValue{":before": dynamo.Text(before)},
 		}},
 		{Put: &types.Put{TableName: aws.String(s.c.Table), Item: history}},
-	}, records)
+	}, copyOf(s.c.Table, id, only), records)
 	_, err = s.c.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes, ClientRequestToken: aws.String(id)})
 	if err == nil {
 		s.keep(version{"version#" + id, next})
@@ -67,15 +67,30 @@ func (s *Store) outcome(ctx context.Context, id, before string, cause error) err
 	return fmt.Errorf("changing the grants: %w", cause)
 }
 
-// upload writes the chunks of a version and returns the item that puts it in
-// force. Chunks without that item have no effect.
-func upload(ctx context.Context, c Config, id string, set *grant.Set) (dynamo.Attributes, error) {
+// copySK is the sort key of the copy of the version in force. It has the version's
+// only chunk under a fixed name, so that a new server reads it in its first call.
+const copySK = "copy"
+
+// copyOf returns the write of the copy; none for a version of several chunks.
+func copyOf(table, id string, only []byte) []types.TransactWriteItem {
+	if only == nil {
+		return nil
+	}
+	return []types.TransactWriteItem{{Put: &types.Put{TableName: aws.String(table), Item: dynamo.Attributes{
+		dynamo.PK: dynamo.Text("current"), dynamo.SK: dynamo.Text(copySK), "upload": dynamo.Text("version#" + id), "data": dynamo.Bytes(only),
+	}}}}
+}
+
+// upload writes the chunks of a version. It returns the item that puts the version
+// in force, and the chunk if it is the only one. Chunks without that item have no
+// effect.
+func upload(ctx context.Context, c Config, id string, set *grant.Set) (item dynamo.Attributes, only []byte, err error) {
 	packed, err := pack(set.Grants())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if again, err := unpack(packed); err != nil || len(again) != set.Len() {
-		return nil, fmt.Errorf("packing grants: %d of %d are readable: %w", len(again), set.Len(), errors.Join(err, errDamaged))
+		return nil, nil, fmt.Errorf("packing grants: %d of %d are readable: %w", len(again), set.Len(), errors.Join(err, errDamaged))
 	}
 	key := "version#" + id
 	n := 0
@@ -84,15 +99,18 @@ func upload(ctx context.Context, c Config, id string, set *grant.Set) (dynamo.At
 			dynamo.PK: dynamo.Text(key), dynamo.SK: dynamo.Text(fmt.Sprintf("%06d", n)), "data": dynamo.Bytes(part),
 		}})
 		if err != nil {
-			return nil, fmt.Errorf("writing a version of the grants: %w", err)
+			return nil, nil, fmt.Errorf("writing a version of the grants: %w", err)
 		}
 		n++
+	}
+	if n == 1 {
+		only = packed
 	}
 	return dynamo.Attributes{
 		dynamo.PK: dynamo.Text("current"), dynamo.SK: dynamo.Text("current"), "upload": dynamo.Text(key),
 		"version": dynamo.Text(set.Version()), "chunks": dynamo.Number(int64(n)), "grants": dynamo.Number(int64(set.Len())),
 		"at": dynamo.Number(c.Now().UnixMilli()),
-	}, nil
+	}, only, nil
 }
 
 // Init puts the first version in force: no grants at all, so nothing is allowed.
@@ -102,7 +120,7 @@ func Init(ctx context.Context, c Config, id string) error {
 	if err != nil {
 		return err
 	}
-	item, err := upload(ctx, c, id, none)
+	item, _, err := upload(ctx, c, id, none)
 	if err != nil {
 		return err
 	}

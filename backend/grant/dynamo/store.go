@@ -48,6 +48,7 @@ type Config struct {
 type Store struct {
 	c       Config
 	current dynamo.Item
+	copied  dynamo.Item
 	loads   singleflight.Group
 
 	mu     sync.Mutex
@@ -70,10 +71,14 @@ func New(c Config) (*Store, error) {
 	if c.Client == nil || c.Reader == nil || c.Table == "" || c.Now == nil || c.Log == nil {
 		return nil, errors.New("grants in DynamoDB: client, reader, table, clock and log are needed")
 	}
-	s := &Store{c: c, current: dynamo.Item{Table: c.Table, PK: "current", SK: "current"}}
+	s := &Store{c: c, current: dynamo.Item{Table: c.Table, PK: "current", SK: "current"}, copied: dynamo.Item{Table: c.Table, PK: "current", SK: copySK}}
 	c.Reader.Always(s.current)
 	return s, nil
 }
+
+// Items names the items from which Current reads a version of one chunk. After a
+// read of them into the Scope of a request, Current reads nothing.
+func (s *Store) Items() []dynamo.Item { return []dynamo.Item{s.current, s.copied} }
 
 // Current returns the grants in force. If the table has no readable version, it
 // returns the last one of this instance, and Problem has the reason. It fails if
@@ -163,10 +168,41 @@ func (s *Store) load(ctx context.Context, current dynamo.Attributes) (*grant.Set
 	}
 }
 
-// fetch reads the chunks of a version. The version of the set covers every field
-// of every grant, so it also proves that the chunks are complete.
+// fetch reads a version. The version of the set covers every field of every grant,
+// so it also proves that the chunks are complete.
 func (s *Store) fetch(ctx context.Context, current dynamo.Attributes) (*grant.Set, error) {
 	upload, want := dynamo.TextOf(current, "upload"), dynamo.TextOf(current, "version")
+	packed, err := s.packed(ctx, current)
+	if err != nil {
+		return nil, err
+	}
+	grants, err := unpack(packed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the version %s: %w", errDamaged, want, err)
+	}
+	set, err := grant.NewSet(grants)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the version %s: %w", errDamaged, want, err)
+	}
+	if set.Version() != want {
+		return nil, fmt.Errorf("%w: the version %s has the content of %s", errDamaged, want, set.Version())
+	}
+	s.keep(version{upload, set})
+	return set, nil
+}
+
+// packed returns the chunks of a version: one from its copy, several by a query.
+func (s *Store) packed(ctx context.Context, current dynamo.Attributes) ([]byte, error) {
+	upload, want, chunks := dynamo.TextOf(current, "upload"), dynamo.TextOf(current, "version"), dynamo.NumberOf(current, "chunks")
+	if chunks == 1 {
+		items, err := s.c.Reader.Read(ctx, s.copied)
+		if err != nil {
+			return nil, fmt.Errorf("reading the version %s: %w", want, err)
+		}
+		if dynamo.TextOf(items[s.copied], "upload") == upload {
+			return dynamo.BytesOf(items[s.copied], "data"), nil
+		}
+	}
 	var packed []byte
 	found := int64(0)
 	var next dynamo.Attributes
@@ -187,22 +223,10 @@ func (s *Store) fetch(ctx context.Context, current dynamo.Attributes) (*grant.Se
 			break
 		}
 	}
-	if chunks := dynamo.NumberOf(current, "chunks"); found != chunks {
+	if found != chunks {
 		return nil, fmt.Errorf("%w: the version %s has %d of %d chunks", errDamaged, want, found, chunks)
 	}
-	grants, err := unpack(packed)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the version %s: %w", errDamaged, want, err)
-	}
-	set, err := grant.NewSet(grants)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the version %s: %w", errDamaged, want, err)
-	}
-	if set.Version() != want {
-		return nil, fmt.Errorf("%w: the version %s has the content of %s", errDamaged, want, set.Version())
-	}
-	s.keep(version{upload, set})
-	return set, nil
+	return packed, nil
 }
 
 func (s *Store) keep(v version) {

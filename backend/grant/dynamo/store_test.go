@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	mrand "math/rand/v2"
 	"os"
 	"strings"
@@ -286,6 +287,7 @@ func TestNoGrantsWhileDown(t *testing.T) {
 	if err := w.open().Apply(context.Background(), w.version(), newSet(t, many(2)...), event.Event{ID: newID()}); err != nil {
 		t.Fatal(err)
 	}
+	w.uncopy()
 	for _, failing := range []string{"BatchGetItem", "Query"} { // the version in force, and its chunks
 		w.server.Fault(func(op string, _ int, _ []byte) dynamotest.Fault {
 			if op == failing {
@@ -297,6 +299,61 @@ func TestNoGrantsWhileDown(t *testing.T) {
 			t.Errorf("%s fails: %v, %v", failing, set, err)
 		}
 	}
+}
+
+// uncopy removes the copy of the version in force.
+func (w *table) uncopy() {
+	w.t.Helper()
+	_, err := w.c.Client.DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: aws.String("grants"), Key: core.Key("current", "copy")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A new instance reads the version in force in one call, from its copy. A missing
+// copy, or one of another version, is not used.
+func TestCopyOfTheVersionInForce(t *testing.T) {
+	w := newTable(t)
+	w.init()
+	read := func(want *grant.Set, calls map[string]int) {
+		t.Helper()
+		c := w.config()
+		s, err := dynamo.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.server.Reset()
+		ctx := core.Scope(t.Context())
+		if _, err := c.Reader.Read(ctx, s.Items()...); err != nil {
+			t.Fatal(err)
+		}
+		if set, err := s.Current(ctx); err != nil || set.Version() != want.Version() {
+			t.Errorf("another version: %v", err)
+		}
+		if got := w.server.Calls(); !maps.Equal(got, calls) {
+			t.Errorf("%v, want %v", got, calls)
+		}
+	}
+	once, twice := map[string]int{"BatchGetItem": 1}, map[string]int{"BatchGetItem": 1, "Query": 1}
+	old, next := newSet(t, many(2)...), newSet(t, many(3)...)
+	if err := w.open().Apply(t.Context(), w.version(), old, event.Event{ID: newID()}); err != nil {
+		t.Fatal(err)
+	}
+	read(old, once)
+	item, err := w.c.Client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String("grants"), Key: core.Key("current", "copy")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.open().Apply(t.Context(), old.Version(), next, event.Event{ID: newID()}); err != nil {
+		t.Fatal(err)
+	}
+	read(next, once)
+	if _, err := w.c.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("grants"), Item: item.Item}); err != nil {
+		t.Fatal(err)
+	}
+	read(next, twice)
+	w.uncopy()
+	read(next, twice)
 }
 
 func many(n int) []grant.Grant {
