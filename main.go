@@ -56,6 +56,7 @@ func main() {
 		CreateTables: createTables,
 		Backup:       backup,
 		Verify:       verify,
+		Restart:      restart,
 		Reindex:      reindex,
 	}, os.Args[1:]))
 }
@@ -87,16 +88,26 @@ func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, 
 }
 
 // verify verifies an audit log of this machine.
-func verify(ctx context.Context, log cli.AuditLog, key string) (cli.Verified, error) {
-	r, used, err := serve.VerifyFile(ctx, log.Config, log.File, key)
-	v := cli.Verified{
-		Events: r.Head.Size, Whole: r.Whole, Signed: r.Signed, Checkpoints: r.Checkpoints,
+func verify(ctx context.Context, o cli.VerifyOptions) (cli.Verified, error) {
+	v := serve.Verify{Config: o.Log.Config, Path: o.Log.File, Key: o.Key, Policy: o.Policy, Progress: o.Progress}
+	for _, n := range o.Notes {
+		v.Notes = append(v.Notes, serve.Note(n))
+	}
+	r, used, err := serve.VerifyFile(ctx, v)
+	out := cli.Verified{
+		Events: r.Head.Size, Whole: r.Whole, Signed: r.Signed, Witnessed: r.Witnessed, Policy: r.Policy, Checkpoints: r.Checkpoints,
 		Root: hex.EncodeToString(r.Head.Root[:]), Key: used, FaultCount: r.FaultCount,
 	}
 	for _, f := range r.Faults {
-		v.Faults = append(v.Faults, f.String())
+		out.Faults = append(out.Faults, f.String())
 	}
-	return v, err
+	return out, err
+}
+
+// restart begins a new audit log on this machine.
+func restart(ctx context.Context, log cli.AuditLog, reason string) (cli.Restarted, error) {
+	r, err := serve.RestartFile(ctx, log.Config, log.File, reason, serveDeps())
+	return cli.Restarted(r), err
 }
 
 // reindex rebuilds the index of an audit log in DynamoDB.

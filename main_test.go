@@ -72,6 +72,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"demo":      positive("demo", 0, beginDemo),
+			"demoat":    positive("demoat FOLDER", 1, beginDemoAt),
 			"faulty":    positive("faulty HOW", 1, faulty),
 			"stop":      positive("stop", 0, endDemo),
 			"totp":      positive("totp NAME", 1, writeCode),
@@ -159,6 +160,11 @@ func beginDemo(ts *testscript.TestScript, args []string) {
 	for _, p := range d.facts.People {
 		ts.Check(os.WriteFile(ts.MkAbs(p.Username+".pw"), []byte(p.Password+"\n"), 0o600))
 	}
+}
+
+// beginDemoAt starts a demo that keeps its data in a folder.
+func beginDemoAt(ts *testscript.TestScript, args []string) {
+	beginDemo(ts, []string{"--dir", ts.MkAbs(args[0])})
 }
 
 // endDemo sends SIGTERM, and requires exit code 0 and no files left.

@@ -29,6 +29,7 @@ const (
 	Suppressed    = "suppressed"     // Count denied decisions over the budget
 	Alarm         = "alarm"          // Count granted objects without a session of the reader role
 	LogVerified   = "log-verified"   // the server read the whole log and compared it with its checkpoints
+	LogRestarted  = "log-restarted"  // the first event of a log that replaces another one; the reason names that one
 	DeviceRefused = "device-refused" // a device sign-in was refused in the browser, or after three wrong numbers
 
 	MembershipChanged = "membership-changed" // a live check found other groups than the one before it

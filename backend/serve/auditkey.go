@@ -19,9 +19,12 @@ const publicSuffix = ".pub"
 // start, with mode 0600. The file has the secret key in its first line and the
 // public key in its second one. A second file has the public key alone.
 func auditSigner(c Config, random io.Reader) (*checkpoint.Signer, error) {
+	if _, err := os.Lstat(c.AuditKey + nextSuffix); err == nil {
+		return nil, errNextKey
+	}
 	s, err := readSigner(c.AuditKey)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := createKey(c, random); err != nil {
+		if err := createFirstKey(c, random); err != nil {
 			return nil, fmt.Errorf("creating the key of the audit log: %w", err)
 		}
 		s, err = readSigner(c.AuditKey)
@@ -51,17 +54,22 @@ func readSigner(path string) (*checkpoint.Signer, error) {
 	return checkpoint.NewSigner(secret, public)
 }
 
-// createKey creates the key file. It never replaces one: a log has one key.
-func createKey(c Config, random io.Reader) error {
+// createFirstKey creates the key of the first log of a server.
+func createFirstKey(c Config, random io.Reader) error {
 	u, err := url.Parse(c.PublicURL)
 	if err != nil {
 		return err
 	}
-	secret, public, err := checkpoint.Generate(random, u.Host+"/audit")
+	return createKey(c.AuditKey, u.Host+"/audit", random)
+}
+
+// createKey creates a key file. It never replaces one: a log has one key.
+func createKey(path, name string, random io.Reader) error {
+	secret, public, err := checkpoint.Generate(random, name)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(c.AuditKey, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

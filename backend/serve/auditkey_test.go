@@ -93,7 +93,7 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), "python3", "-c", script, c.Audit, c.AuditKey+publicSuffix).CombinedOutput()
 		return string(out), err
 	}
-	report, key, err := VerifyFile(t.Context(), "", c.Audit, c.AuditKey+publicSuffix)
+	report, key, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: c.AuditKey + publicSuffix})
 	if err != nil || report.FaultCount > 0 || key == "" {
 		t.Fatalf("%+v (%v)", report, err)
 	}
@@ -106,7 +106,7 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 	if out, err := run(); err == nil || !strings.Contains(out, "proves other events") {
 		t.Errorf("a changed log: %q (%v)", out, err)
 	}
-	if r, _, err := VerifyFile(t.Context(), "", c.Audit, key); err != nil || r.FaultCount == 0 {
+	if r, _, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: key}); err != nil || r.FaultCount == 0 {
 		t.Errorf("usher does not find it: %v", err)
 	}
 }

@@ -4,38 +4,105 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
+	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/sqlite"
 	"usher/backend/event"
 )
 
-// VerifyFile verifies an audit log: the log of a configuration file, or, if config
-// is empty, the log at path. key is its public key or a file with it; "" is the
-// key of the configuration. The second result is the key that was used, or "".
-func VerifyFile(ctx context.Context, config, path, key string) (sqlite.Report, string, error) {
+// Verify names a log to verify, and everything that it is compared with.
+type Verify struct {
+	Config   string // file of a configuration, or
+	Path     string // file of a log
+	Key      string // public key or a file with it; "": that of the configuration
+	Policy   string // file with the policy of the witnesses; "": that of the configuration
+	Notes    []Note // checkpoints from elsewhere
+	Progress func(done, events int64)
+}
+
+// Note is a checkpoint from elsewhere.
+type Note struct {
+	From string // for people: "the checkpoint in FILE"
+	Text []byte
+	// Own is a checkpoint of this machine: without a signature of the log's key it
+	// is one of another log, and ignored. Any other is refused.
+	Own bool
+}
+
+// ErrNote: a checkpoint is none of the log's key.
+var ErrNote = errors.New("it is no checkpoint that the key of this log signed")
+
+// VerifyFile verifies an audit log. The second result is the key that was used, or
+// "".
+func VerifyFile(ctx context.Context, v Verify) (sqlite.Report, string, error) {
 	var c *Config
-	if config != "" {
-		loaded, err := Load(config)
+	if v.Config != "" {
+		loaded, err := Load(v.Config)
 		if err != nil {
 			return sqlite.Report{}, "", err
 		}
-		c, path = &loaded, loaded.Audit
+		c, v.Path = &loaded, loaded.Audit
 	}
-	if table(path) != "" {
+	if table(v.Path) != "" {
 		return sqlite.Report{}, "", errors.New("the audit log is a DynamoDB table: it has no checkpoints to verify")
 	}
-	verifier, err := auditVerifier(key, c)
-	if err != nil {
+	check := sqlite.Check{Progress: v.Progress}
+	var err error
+	if check.Key, err = auditVerifier(v.Key, c); err != nil {
 		return sqlite.Report{}, "", err
 	}
-	report, err := sqlite.VerifyFile(ctx, path, verifier)
+	if check.Policy, err = policyOf(v.Policy, c); err != nil {
+		return sqlite.Report{}, "", err
+	}
+	if check.Known, err = knownNotes(check.Key, v.Notes); err != nil {
+		return sqlite.Report{}, "", err
+	}
+	report, err := sqlite.VerifyFile(ctx, v.Path, check)
 	if err != nil && ctx.Err() != nil { // SQLite reports "interrupted"
 		err = fmt.Errorf("verifying the audit log: %w", context.Cause(ctx))
 	}
-	if err != nil || verifier == nil {
+	if err != nil || check.Key == nil {
 		return report, "", logFailure(err)
 	}
-	return report, verifier.Key(), nil
+	return report, check.Key.Key(), nil
+}
+
+// knownNotes opens checkpoints from elsewhere.
+func knownNotes(key *checkpoint.Verifier, notes []Note) (all []sqlite.Known, err error) {
+	for _, n := range notes {
+		if key == nil {
+			if n.Own {
+				continue
+			}
+			return nil, errors.New("a checkpoint needs the public key of the log: give --key")
+		}
+		head, err := key.Open(n.Text)
+		if err != nil && n.Own {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.From, ErrNote)
+		}
+		all = append(all, sqlite.Known{Head: head, From: n.From})
+	}
+	return all, nil
+}
+
+// policyOf returns the policy of the witnesses in a file, or that of the
+// configuration, or nil.
+func policyOf(file string, c *Config) (*checkpoint.Policy, error) {
+	if file == "" && (c == nil || c.Witnesses == "") {
+		return nil, nil
+	}
+	if file == "" {
+		file = c.Witnesses
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the policy of the witnesses: %w", err)
+	}
+	return checkpoint.ParsePolicy(string(raw))
 }
 
 // verification is the event of a verification by the server.

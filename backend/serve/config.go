@@ -48,6 +48,7 @@ type Config struct {
 	Audit         string   `yaml:"audit"`       // SQLite file, or dynamodb:TABLE
 	State         string   `yaml:"state"`       // dynamodb:TABLE, with audit and grants in tables
 	AuditKey      string   `yaml:"audit_key"`   // file with the key that signs checkpoints of an SQLite file
+	Witnesses     string   `yaml:"witnesses"`   // file with the policy of the witnesses (c2sp.org/tlog-policy); empty: none
 	AuditDays     int      `yaml:"audit_days"`  // in tables: days until events expire; 0: never
 	Questions     int      `yaml:"questions"`   // to the pool in a second, for all instances; 0: half of its quotas
 	URLSeconds    int      `yaml:"url_seconds"` // 15..900
@@ -122,7 +123,7 @@ func Load(path string) (Config, error) {
 	if c.AuditKey == "" && !strings.HasPrefix(c.Audit, tablePrefix) {
 		c.AuditKey = auditKeyName // beside the configuration, outside the log's folder
 	}
-	for _, p := range []*string{&c.Grants, &c.Audit, &c.AuditKey, &c.TLS.Cert, &c.TLS.Key} {
+	for _, p := range []*string{&c.Grants, &c.Audit, &c.AuditKey, &c.Witnesses, &c.TLS.Cert, &c.TLS.Key} {
 		if *p != "" && !filepath.IsAbs(*p) && !strings.HasPrefix(*p, tablePrefix) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}

@@ -180,6 +180,9 @@ func (p *parts) setReloadable(c Config) error {
 	}
 	if proved, ok := p.store.(proved); ok {
 		public.AuditLog.Key = proved.Key()
+		if public.AuditLog.Restarts, err = restarts(c.AuditKey); err != nil {
+			return fmt.Errorf("reading the restarts of the audit log: %w", err)
+		}
 	}
 	p.config.Places = p.checker.located
 	p.config.Public, p.config.Signer, p.config.Cursors, p.config.URLLife = public, presigner, sealer, life

@@ -40,6 +40,9 @@ func (p *parts) stores(ctx context.Context, c Config, source identity.Source) (*
 			return nil, err
 		}
 	}
+	if err := recordRestart(ctx, c, store, log); err != nil {
+		return nil, err
+	}
 	if p.grants, err = openGrants(ctx, c, p.deps, log); err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (a *app) logout(ctx context.Context, everywhere, forget bool) error {
 	if err != nil {
 		return err
 	}
-	conn, err := a.connectTo(p, a.transport()) // no check of the server, because no secret is typed
+	conn, err := a.connectTo(p, p.Config.AuditLog.Key, a.transport()) // no check of the server, because no secret is typed
 	if err != nil {
 		return err
 	}

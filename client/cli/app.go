@@ -17,6 +17,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client"
+	"usher/client/proof"
 	"usher/session"
 	"usher/session/keyring"
 )
@@ -33,6 +34,7 @@ type app struct {
 	ran    bool // a command was found and started
 	hangup hangup
 	note   *waitNote // stderr of a terminal; nil: no terminal
+	found  error     // about the audit log; the command ends with it
 }
 
 func (a *app) root() *cobra.Command {
@@ -136,6 +138,7 @@ type connection struct {
 	profile session.Profile
 	session *session.Session
 	client  *client.Client
+	watch   *proof.Watch
 }
 
 // connect returns a connection to the chosen server, after a check that its
@@ -145,6 +148,7 @@ func (a *app) connect(ctx context.Context) (connection, error) {
 	if err != nil {
 		return connection{}, err
 	}
+	trusted := p.Config.AuditLog.Key
 	transport := a.transport()
 	if !p.Transient { // a transient profile was just discovered
 		now, err := p.Recheck(ctx, transport)
@@ -154,11 +158,29 @@ func (a *app) connect(ctx context.Context) (connection, error) {
 		a.warnIfOld(now.OldestClient, p)
 		p.Config = now // the pinned values are equal; the others are current
 	}
-	return a.connectTo(p, transport)
+	conn, err := a.connectTo(p, trusted, transport)
+	if err != nil {
+		return connection{}, err
+	}
+	return conn, a.prove(ctx, conn, proof.Every)
 }
 
-// connectTo returns a connection to a profile's server without a request.
-func (a *app) connectTo(p session.Profile, transport http.RoundTripper) (connection, error) {
+// connectFiles is connect for a command that reads files: after a finding about the
+// audit log, it starts nothing. age is the greatest age of the last check.
+func (a *app) connectFiles(ctx context.Context, age time.Duration) (connection, error) {
+	conn, err := a.connect(ctx)
+	if err == nil {
+		err = a.prove(ctx, conn, age)
+	}
+	if err == nil {
+		err = a.found
+	}
+	return conn, err
+}
+
+// connectTo returns a connection to a profile's server without a request. trusted
+// is the key of the audit log that the person accepted.
+func (a *app) connectTo(p session.Profile, trusted string, transport http.RoundTripper) (connection, error) {
 	a.debugf("profile %s, server %s, pool %s", p.Name, p.Server, p.Config.UserPoolID)
 	s, err := session.Open(a.Folders, p, a.sessionOptions())
 	if err != nil {
@@ -172,7 +194,13 @@ func (a *app) connectTo(p session.Profile, transport http.RoundTripper) (connect
 	if err != nil {
 		return connection{}, err
 	}
-	return connection{profile: p, session: s, client: c}, nil
+	watch, err := proof.New(proof.Config{
+		Server: c, Files: a.Folders, Place: p.Place(), Host: hostOf(p), Log: p.Config.AuditLog, Trusted: trusted, Now: a.Now,
+	})
+	if err != nil {
+		return connection{}, err
+	}
+	return connection{profile: p, session: s, client: c, watch: watch}, nil
 }
 
 // sessionOptions returns the dependencies of a session.

@@ -3,10 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/client/proof"
 	"usher/client/quantity"
 )
 
@@ -18,13 +21,32 @@ type Verified struct {
 	Checkpoints int64    // number of valid checkpoints
 	Root        string   // of the tree of all events, in hexadecimal
 	Key         string   // public key; "" without one
+	Witnessed   int64    // number of events that checkpoints with the cosignatures of the policy prove
+	Policy      bool     // there is a policy of witnesses
 	Faults      []string // the first 100
 	FaultCount  int
 }
 
+// VerifyOptions name a log to verify, and everything that it is compared with.
+type VerifyOptions struct {
+	Log      AuditLog
+	Key      string                   // public key, or a file with it
+	Policy   string                   // file with the policy of the witnesses
+	Notes    []KeptNote               // checkpoints from elsewhere
+	Progress func(done, events int64) // nil: none
+}
+
+// KeptNote is a checkpoint from elsewhere. Own is one of this machine, which may be
+// one of another log.
+type KeptNote struct {
+	From string
+	Text []byte
+	Own  bool
+}
+
 func (a *app) verifyCommand() *cobra.Command {
-	var from AuditLog
-	var key string
+	var o VerifyOptions
+	var notes []string
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Verify an audit log, on the server's machine or from a copy",
@@ -32,40 +54,58 @@ func (a *app) verifyCommand() *cobra.Command {
 
 --key is the log's public key, or a file with it: audit.key.pub beside the configuration. It is found through the configuration; with FILE give it yourself. Without a key no signature is verified, and a log that was written again as a whole is not found.
 
-The exit code is 5 if the log has a fault. With --json: {"events","whole","signed","unsigned","checkpoints","root","key","faults","fault_count"}. "whole" is the number of events before the first fault.`,
+The log is also compared with the last checkpoint that this machine remembers, and with each --checkpoint, a file of usher audit checkpoint. Both find a log that the holder of its key rewrote. --policy is the policy of the witnesses, for logs that have some.
+
+The exit code is 5 if the log has a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","root","key","faults","fault_count"}. "whole" is the number of events before the first fault.`,
 		Example: `
 usher audit verify
 usher audit verify --config /etc/usher/usher.yaml --json
 usher audit verify audit-2026-11-28.db --key audit.key.pub
+usher audit verify audit-2026-11-28.db --key audit.key.pub --checkpoint checkpoint-2026-11-01.txt
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 0, 1, "verify takes one file at most: usher audit verify [FILE]."); err != nil {
 				return err
 			}
 			if len(args) == 1 {
-				from.File = args[0]
+				o.Log.File = args[0]
 			}
-			return a.verify(cmd.Context(), from, key)
+			for _, path := range notes {
+				text, err := os.ReadFile(path)
+				if err != nil {
+					return usagef("Can't read the checkpoint %s: %s.", safe(path), safe(err.Error()))
+				}
+				o.Notes = append(o.Notes, KeptNote{From: "the checkpoint in " + path, Text: text})
+			}
+			return a.verify(cmd.Context(), o)
 		}),
 	}
-	cmd.Flags().StringVar(&from.Config, "config", "", "the server's configuration file")
-	cmd.Flags().StringVar(&key, "key", "", "the public key of the log, or a file with it")
+	cmd.Flags().StringVar(&o.Log.Config, "config", "", "the server's configuration file")
+	cmd.Flags().StringVar(&o.Key, "key", "", "the public key of the log, or a file with it")
+	cmd.Flags().StringVar(&o.Policy, "policy", "", "a file with the policy of the witnesses")
+	cmd.Flags().StringArrayVar(&notes, "checkpoint", nil, "a file with a checkpoint that the log must contain")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	_ = cmd.MarkFlagFilename("key", "pub")
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, from AuditLog, key string) error {
-	if from.Config != "" && from.File != "" {
+func (a *app) verify(ctx context.Context, o VerifyOptions) error {
+	if o.Log.Config != "" && o.Log.File != "" {
 		return usagef("Give --config or a file, not both.")
 	}
-	if from == (AuditLog{}) {
+	if o.Log == (AuditLog{}) {
 		var err error
-		if from.Config, err = findConfig(); err != nil {
+		if o.Log.Config, err = findConfig(); err != nil {
 			return err
 		}
 	}
-	v, err := a.Verify(ctx, from, key)
+	for _, m := range proof.Memories(a.Folders) {
+		o.Notes = append(o.Notes, KeptNote{From: "the last checkpoint of this machine", Text: m.Note, Own: true})
+	}
+	bar := a.verifyBar()
+	o.Progress = bar.show
+	v, err := a.Verify(ctx, o)
+	bar.end()
 	if err != nil {
 		return startError("The verification failed", err)
 	}
@@ -83,12 +123,13 @@ func (a *app) printVerified(v Verified) {
 			Whole       int64    `json:"whole"`
 			Signed      int64    `json:"signed"`
 			Unsigned    int64    `json:"unsigned"`
+			Witnessed   int64    `json:"witnessed"`
 			Checkpoints int64    `json:"checkpoints"`
 			Root        string   `json:"root"`
 			Key         string   `json:"key"`
 			Faults      []string `json:"faults"`
 			FaultCount  int      `json:"fault_count"`
-		}{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Checkpoints, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
+		}{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Witnessed, v.Checkpoints, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
 		return
 	}
 	events := quantity.Plural(int(v.Events), "event", "events")
@@ -100,7 +141,38 @@ func (a *app) printVerified(v Verified) {
 	default:
 		fmt.Fprintf(a.Out, "%s; whole up to %d, unsigned tail %d\n", events, v.Signed, v.Events-v.Signed)
 	}
+	if v.Policy && v.FaultCount == 0 {
+		fmt.Fprintf(a.Out, "confirmed by the witnesses up to %d\n", v.Witnessed)
+	}
 	for _, f := range v.Faults {
 		fmt.Fprintln(a.Out, safe(f))
+	}
+}
+
+// verifyBar draws the progress of a verification on a terminal.
+type verifyBar struct {
+	a     *app
+	shown int // percentage; -1: none
+}
+
+func (a *app) verifyBar() *verifyBar { return &verifyBar{a, -1} }
+
+func (b *verifyBar) show(done, events int64) {
+	if !b.a.ErrTTY || b.a.json || events == 0 {
+		return
+	}
+	const width = 30
+	if now := int(100 * done / events); now != b.shown {
+		b.shown = now
+		full := now * width / 100
+		fmt.Fprintf(b.a.Err, "\r%s%s %3d%%  %s of %s", strings.Repeat("━", full), strings.Repeat("─", width-full), now,
+			quantity.Count(int(done)), quantity.Plural(int(events), "event", "events"))
+	}
+}
+
+// end clears the line.
+func (b *verifyBar) end() {
+	if b.shown >= 0 {
+		fmt.Fprint(b.a.Err, "\r\x1b[K")
 	}
 }

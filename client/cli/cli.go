@@ -36,7 +36,8 @@ type Program struct {
 	Check        func(ctx context.Context, configFile string) ([]Finding, error)               // checks the dependencies of the backend
 	CreateTables func(ctx context.Context, configFile string) ([]string, error)                // creates the tables of a configuration, and returns their names
 	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error)       // copies a log on this machine
-	Verify       func(ctx context.Context, log AuditLog, key string) (Verified, error)         // verifies a log on this machine
+	Verify       func(ctx context.Context, o VerifyOptions) (Verified, error)                  // verifies a log on this machine
+	Restart      func(ctx context.Context, log AuditLog, reason string) (Restarted, error)     // replaces a log on this machine by a new one
 	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error // rebuilds the index of a log in DynamoDB
 }
 
@@ -144,7 +145,8 @@ func (p Program) check() error {
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
-		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"Reindex", p.Reindex == nil},
+		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"Restart", p.Restart == nil},
+		{"Reindex", p.Reindex == nil},
 	} {
 		if part.missing {
 			return errors.New("cli: Program." + part.name + " is missing")

@@ -9,6 +9,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/proof"
 	"usher/session"
 )
 
@@ -89,6 +90,13 @@ func (a *app) configure(ctx context.Context, address string, yes bool, mode stri
 	if err := a.Folders.SaveProfile(p); err != nil {
 		return err
 	}
+	kept, err := proof.Forget(a.Folders, p.Place())
+	if err != nil {
+		return err
+	}
+	if kept != "" {
+		fmt.Fprintf(a.Err, "The last checkpoint of the audit log before is now in %s.\n", safe(kept))
+	}
 	if a.json {
 		a.writeJSON(a.Out, struct {
 			Profile string     `json:"profile"`
@@ -114,6 +122,9 @@ func (a *app) introduce(p session.Profile) {
 	t.add("User pool", safe(p.Config.UserPoolID))
 	t.add("Downloads", safe(strings.Join(p.Config.S3Hosts, ", ")))
 	t.add("Sign-in", safe(waysText(p.Config.Offer())))
+	if key := p.Config.AuditLog.Key; key != "" {
+		t.add("Audit log", safe(key))
+	}
 	t.write(a.Err)
 }
 

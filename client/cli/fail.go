@@ -15,6 +15,7 @@ import (
 	"usher/backend/event"
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/proof"
 	"usher/client/quantity"
 	"usher/session"
 )
@@ -142,6 +143,9 @@ func codeOf(err error, otherwise string) string {
 	if errors.As(err, &own) && own.code != "" {
 		return own.code
 	}
+	if errors.As(err, new(*proof.Fraud)) {
+		return "log_changed"
+	}
 	for code, kind := range map[string]error{
 		"exists": download.ErrExists, "special": download.ErrSpecial, "busy": download.ErrBusy, "link": download.ErrLink, "name": download.ErrName,
 		"names_omitted": errOmitted, "bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
@@ -160,6 +164,9 @@ func diskSentence(path string, cause error) string {
 
 // finish prints the error of the command and returns the exit code.
 func (a *app) finish(ctx context.Context, err error) int {
+	if err == nil {
+		err = a.found
+	}
 	if err == nil {
 		return api.ExitOK
 	}

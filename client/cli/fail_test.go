@@ -145,7 +145,8 @@ func TestProgramNamesMissingParts(t *testing.T) {
 		Serve:        func(context.Context, ServeOptions) error { return nil },
 		Check:        func(context.Context, string) ([]Finding, error) { return nil, nil },
 		Backup:       func(context.Context, AuditLog, string) (BackedUp, error) { return BackedUp{}, nil },
-		Verify:       func(context.Context, AuditLog, string) (Verified, error) { return Verified{}, nil },
+		Verify:       func(context.Context, VerifyOptions) (Verified, error) { return Verified{}, nil },
+		Restart:      func(context.Context, AuditLog, string) (Restarted, error) { return Restarted{}, nil },
 		Reindex:      func(context.Context, string, func(time.Time)) error { return nil },
 	}
 	if err := whole.check(); err != nil {

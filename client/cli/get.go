@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"usher/client/proof"
 
 	"github.com/spf13/cobra"
 
@@ -102,11 +103,17 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	conn, err := g.connect(cmd.Context())
+	age := proof.Every
+	if len(targets) > 1 || targets[0].IsFolder() || targets[0].pattern {
+		age = beforeLong
+	}
+	conn, err := g.connectFiles(cmd.Context(), age)
 	if err != nil {
 		return err
 	}
-	config.Releaser, config.Lister = conn.client, conn.client
+	defer g.watchLog(cmd.Context(), conn)()
+	gate := conn.watch.Gate(conn.client)
+	config.Releaser, config.Lister = gate, gate
 	config.S3Hosts, config.AllowHTTP = conn.profile.Config.S3Hosts, ownMachine(conn.profile)
 	if g.dest == "-" {
 		return g.toStdout(cmd.Context(), config, conn.client, targets)

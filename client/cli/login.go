@@ -101,6 +101,9 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := l.prove(cmd.Context(), conn, 0); err != nil {
+		return err
+	}
 	if l.json {
 		l.writeJSON(l.Out, struct {
 			Username string   `json:"username"`

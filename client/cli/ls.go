@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"usher/client/proof"
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +95,7 @@ func (l *ls) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := l.connect(cmd.Context())
+	conn, err := l.connectFiles(cmd.Context(), proof.Every)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"usher/client/proof"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +54,7 @@ usher url --curl builds/nightly/usher.tar.gz
 }
 
 func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
-	conn, err := a.connect(cmd.Context())
+	conn, err := a.connectFiles(cmd.Context(), proof.Every)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,9 @@ import (
 )
 
 // Releaser requests presigned URLs from the backend and reports the ends of
-// transfers. Its errors are *api.Error where the server answered, and those of
-// api.SignedOut; anything else counts as a server that was not reached. It
+// transfers. Its errors are *api.Error where the server answered, those of
+// api.SignedOut, and an api.Failing with ExitIntegrity, which ends the transfer;
+// anything else counts as a server that was not reached. It
 // repeats calls by itself where the table of errors allows it.
 type Releaser interface {
 	Release(ctx context.Context, req api.ReleaseRequest) (api.ReleaseResponse, error)

@@ -258,6 +258,10 @@ func (d *batcher) call(batch []*pending) {
 			case <-e.ctx.Done():
 			}
 			d.clear()
+		case refusedHere(err):
+			d.clear()
+			all(batch, err)
+			return
 		case !errors.As(err, &ae):
 			network++
 			if p := e.cfg.Patience; p > 0 && time.Since(began) > p {
@@ -281,6 +285,14 @@ func (d *batcher) call(batch []*pending) {
 			return
 		}
 	}
+}
+
+// refusedHere reports whether the Releaser or Lister itself ended the work, without
+// the server.
+func refusedHere(err error) bool {
+	var ae *api.Error
+	var f api.Failing
+	return !errors.As(err, &ae) && errors.As(err, &f) && f.Exit() == api.ExitIntegrity
 }
 
 func requestOf(batch []*pending) api.ReleaseRequest {

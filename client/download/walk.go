@@ -156,6 +156,9 @@ func (e *Engine) troubled(t *transfer) {
 // judgeList waits after a listing that failed, or returns the error that ends the walk.
 func (e *Engine) judgeList(ctx context.Context, t *transfer, err error, failures int) error {
 	var ae *api.Error
+	if refusedHere(err) {
+		return err
+	}
 	if !errors.As(err, &ae) && !api.SignedOut(err) {
 		e.mu.Lock()
 		since := time.Since(t.started)

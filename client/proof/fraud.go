@@ -28,8 +28,8 @@ const (
 type Fraud struct {
 	Kind  Kind
 	Host  safetext.Text
-	Now   tree.Head // zero: unknown
-	Known tree.Head
+	Now   int64         // number of events; 0: unknown
+	Known int64         // number of events
 	Path  safetext.Text // "": the file could not be written
 }
 
@@ -37,9 +37,9 @@ func (e *Fraud) Error() string {
 	var what string
 	switch e.Kind {
 	case RolledBack:
-		what = fmt.Sprintf("was rolled back: it has %d events, and had %d", e.Now.Size, e.Known.Size)
+		what = fmt.Sprintf("was rolled back: it has %d events, and had %d", e.Now, e.Known)
 	case Forked:
-		what = fmt.Sprintf("was rewritten: it does not contain the %d events that it had", e.Known.Size)
+		what = fmt.Sprintf("was rewritten: it does not contain the %d events that it had", e.Known)
 	case NewKey:
 		what = "has a new key, which the key before it did not sign"
 	default:
@@ -57,7 +57,7 @@ func (e *Fraud) Exit() int { return api.ExitIntegrity }
 
 // found writes the file with both notes and returns the finding.
 func (w *Watch) found(kind Kind, m memory, now, known tree.Head, shown string) error {
-	f := &Fraud{Kind: kind, Host: safetext.New(w.c.Host), Now: now, Known: known}
+	f := &Fraud{Kind: kind, Host: safetext.New(w.c.Host), Now: now.Size, Known: known.Size}
 	var b strings.Builder
 	fmt.Fprintf(&b, "The audit log of %s, %s: %s\n\nKey of the log:\n%s\n\nCheckpoint that this machine had, of %s:\n\n%s\n\nWhat the server shows:\n\n%s\n",
 		safetext.Line(w.c.Host), w.c.Now().UTC().Format(time.RFC3339), kind, safetext.Line(m.Key), m.Seen.UTC().Format(time.RFC3339), m.Note, shown)
@@ -67,5 +67,18 @@ func (w *Watch) found(kind Kind, m memory, now, known tree.Head, shown string) e
 	if _, err := w.c.Files.LoadState(name); err == nil || w.c.Files.SaveState(name, []byte(b.String())) == nil {
 		f.Path = safetext.New(w.c.Files.StateFile(name))
 	}
+	after := m
+	after.Found = &finding{kind, f.Now, f.Known, f.Path.Raw()}
+	if after.Key != "" { // the first checkpoint of a log can be malformed, but not a fraud
+		_, _ = w.memory.replace(m, after) // the next check finds it again
+	}
 	return f
+}
+
+// stored returns the finding of an earlier check, or nil.
+func (w *Watch) stored(m memory) error {
+	if m.Found == nil {
+		return nil
+	}
+	return &Fraud{Kind: m.Found.Kind, Host: safetext.New(w.c.Host), Now: m.Found.Now, Known: m.Found.Known, Path: safetext.New(m.Found.Path)}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -34,6 +35,15 @@ type memory struct {
 	Note   string    `json:"note"`
 	Seen   time.Time `json:"seen"`
 	Policy string    `json:"witnesses,omitempty"`
+	Found  *finding  `json:"found,omitempty"` // remains until the person trusts the server again
+}
+
+// finding is a Fraud in the state file.
+type finding struct {
+	Kind  Kind   `json:"kind"`
+	Now   int64  `json:"now"`   // number of events
+	Known int64  `json:"known"` // number of events
+	Path  string `json:"path"`
 }
 
 // store is the state file of one server.
@@ -100,15 +110,28 @@ func (s store) replace(before, after memory) (bool, error) {
 // setAside renames the file, so the checkpoint is kept.
 func (s store) setAside() error {
 	path := s.files.StateFile(s.name)
-	if err := os.Rename(path, path+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(path, path+asideSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("keeping the checkpoint of the log before: %w", err)
 	}
 	return nil
 }
 
-// Forget sets the checkpoint of a server aside, after the person trusted the server
-// again. The file is kept under another name.
-func Forget(files Files, place string) error { return newStore(files, place).setAside() }
+// Forget sets the checkpoint of a server aside if there was a finding, because the
+// person trusted the server again. It returns the new path of the file, or "".
+func Forget(files Files, place string) (string, error) {
+	s := newStore(files, place)
+	m, err := s.load()
+	if err == nil && m.Found == nil {
+		return "", nil
+	}
+	var damaged *DamagedError
+	if err != nil && !errors.As(err, &damaged) {
+		return "", err
+	}
+	return s.files.StateFile(s.name) + asideSuffix, s.setAside()
+}
+
+const asideSuffix = ".old"
 
 // DamagedError is a state file without a checkpoint.
 type DamagedError struct{ Path safetext.Text }
@@ -119,3 +142,26 @@ func (e *DamagedError) Error() string {
 
 // Exit returns the exit code of a command that ends with this error.
 func (e *DamagedError) Exit() int { return api.ExitIntegrity }
+
+// Kept is a checkpoint that this machine remembers.
+type Kept struct {
+	Path string // of the state file
+	Note []byte
+	Key  string
+}
+
+// Memories returns the checkpoints in a folder of state files.
+func Memories(files Files) []Kept {
+	found, err := filepath.Glob(files.StateFile("checkpoint-*.json"))
+	if err != nil {
+		return nil
+	}
+	var all []Kept
+	for _, path := range found {
+		s := store{files, filepath.Base(path)}
+		if m, err := s.load(); err == nil && m.Key != "" {
+			all = append(all, Kept{path, []byte(m.Note), m.Key})
+		}
+	}
+	return all
+}

@@ -94,7 +94,7 @@ func (w *Watch) Due(age time.Duration) bool {
 	}
 	m, err := w.memory.load()
 	since := w.c.Now().Sub(m.Seen)
-	return err != nil || since >= age || since < 0
+	return err != nil || m.Found != nil || since >= age || since < 0
 }
 
 // Fraud returns the finding of this process, or nil.
@@ -146,6 +146,9 @@ func (w *Watch) Check(ctx context.Context) (State, error) {
 func (w *Watch) check(ctx context.Context) (State, bool, error) {
 	before, err := w.memory.load()
 	if err != nil {
+		return State{}, false, err
+	}
+	if err := w.stored(before); err != nil {
 		return State{}, false, err
 	}
 	known, restart, err := w.known(before)

@@ -91,6 +91,9 @@ func NewVerifier(public string) (*Verifier, error) {
 	return &Verifier{public, v}, nil
 }
 
+// Name returns the name of the log.
+func (v *Verifier) Name() string { return v.note.Name() }
+
 // Key returns the public key.
 func (v *Verifier) Key() string { return v.key }
 

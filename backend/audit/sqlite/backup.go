@@ -95,7 +95,7 @@ func readOnly(path string) (*Store, error) {
 }
 
 // knownHeads returns the heads that a copy of the log must contain.
-func knownHeads(ctx context.Context, source *Store) ([]tree.Head, error) {
+func knownHeads(ctx context.Context, source *Store) ([]Known, error) {
 	claimed, _, err := readHead(source.path + headSuffix)
 	if err != nil {
 		return nil, err
@@ -104,11 +104,11 @@ func knownHeads(ctx context.Context, source *Store) ([]tree.Head, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	return []tree.Head{end, claimed.Head}, nil
+	return []Known{{end, ownHead}, {claimed.Head, ownHead}}, nil
 }
 
 // verified checks all records of a copy and returns its head.
-func verified(ctx context.Context, path string, known []tree.Head) (tree.Head, error) {
+func verified(ctx context.Context, path string, known []Known) (tree.Head, error) {
 	copied, err := readOnly(path)
 	if err != nil {
 		return tree.Head{}, err

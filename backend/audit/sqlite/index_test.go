@@ -141,7 +141,7 @@ func TestAnOlderLogIsRefused(t *testing.T) {
 	if _, err := Open(Config{Path: path}); !errors.Is(err, ErrOlder) {
 		t.Errorf("%v, want %v", err, ErrOlder)
 	}
-	if _, err := VerifyFile(t.Context(), path, nil); !errors.Is(err, ErrOlder) {
+	if _, err := VerifyFile(t.Context(), path, Check{}); !errors.Is(err, ErrOlder) {
 		t.Errorf("verified: %v, want %v", err, ErrOlder)
 	}
 }
@@ -151,7 +151,7 @@ func TestVerifyFindsAnExtraIndexRow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	logWith(t, path, 5)
 	write(t, path, `INSERT INTO events SELECT time + 1000000, seq, 'forged', person, session, action, outcome, bucket, object, ip, request, continues FROM events WHERE seq = 2`)
-	if r, err := VerifyFile(t.Context(), path, nil); err != nil || !errors.Is(r.Err(), ErrIndex) {
+	if r, err := VerifyFile(t.Context(), path, Check{}); err != nil || !errors.Is(r.Err(), ErrIndex) {
 		t.Errorf("%v (%v), want %v", r.Faults, err, ErrIndex)
 	}
 }

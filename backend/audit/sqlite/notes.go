@@ -14,12 +14,14 @@ import (
 // notes reads the stored checkpoints in order and verifies their signatures.
 type notes struct {
 	key    *checkpoint.Verifier // nil: no checkpoints are read
+	policy *checkpoint.Policy   // nil: cosignatures are not verified
 	report *Report
 
-	last int64 // number of the last checkpoint that was read
-	head tree.Head
-	page []note
-	dry  bool // there were no more
+	cosigned bool  // the checkpoint that was read last satisfies the policy
+	last     int64 // number of the last checkpoint that was read
+	head     tree.Head
+	page     []note
+	dry      bool // there were no more
 }
 
 type note struct {
@@ -85,6 +87,7 @@ func (s *notes) upTo(ctx context.Context, q queryer, size int64) (head tree.Head
 			continue
 		}
 		s.head = head
+		s.cosigned = s.policy != nil && s.policy.Satisfied([]byte(next.text))
 		return head, true, nil
 	}
 	return head, false, nil

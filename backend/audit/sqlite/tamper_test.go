@@ -199,7 +199,7 @@ func (k tamper) verify(t *testing.T) string {
 		t.Fatal(err)
 	}
 	k.apply(t, c)
-	r, err := VerifyFile(t.Context(), c.path, &c.signer.Verifier)
+	r, err := VerifyFile(t.Context(), c.path, Check{Key: &c.signer.Verifier})
 	if err != nil {
 		return err.Error()
 	}
@@ -282,7 +282,7 @@ func TestCheckpointsFollowCommits(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := VerifyFile(t.Context(), path, &signer.Verifier)
+	r, err := VerifyFile(t.Context(), path, Check{Key: &signer.Verifier})
 	if err != nil || r.Signed != 10 || r.Unsigned() != 0 || r.Err() != nil {
 		t.Errorf("after the end: %+v (%v)", r, err)
 	}
@@ -330,7 +330,7 @@ func TestCheckpointsSurviveKill9(t *testing.T) {
 			}
 			shown[head.Size] = head
 		}
-		r, err := VerifyFile(t.Context(), path, v)
+		r, err := VerifyFile(t.Context(), path, Check{Key: v})
 		if err != nil || r.FaultCount > 0 {
 			t.Fatalf("round %d: %v (%v)", round, r.Faults, err)
 		}
@@ -368,7 +368,7 @@ func TestAChangedBlockIsFoundWithoutAKey(t *testing.T) {
 	logWith(t, path, logged)
 	write(t, path, `UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'session-', 'another-') AS BLOB) WHERE seq = 300`,
 		`UPDATE events SET session = replace(session, 'session-', 'another-') WHERE seq = 300`)
-	r, err := VerifyFile(t.Context(), path, nil)
+	r, err := VerifyFile(t.Context(), path, Check{})
 	if err != nil || len(r.Faults) == 0 || r.Faults[0] != (Fault{Kind: FaultChanged, Seq: 257, Count: 256}) || r.Whole != 256 {
 		t.Errorf("%+v (%v)", r, err)
 	}

@@ -69,6 +69,8 @@ type Report struct {
 	Whole       int64     // the records up to this number have no fault
 	Signed      int64     // number of records that checkpoints with valid signatures prove
 	Checkpoints int64     // number of those checkpoints
+	Policy      bool      // cosignatures were verified
+	Witnessed   int64     // number of records that a checkpoint with the cosignatures of the policy proves
 	Faults      []Fault   // the first 100
 	FaultCount  int       // number of all faults
 }
@@ -98,19 +100,33 @@ func (r *Report) fault(f Fault) {
 	}
 }
 
+// Known is a head that a log must contain, with its source for people.
+type Known struct {
+	tree.Head
+	From string // "the checkpoint in FILE"
+}
+
+// Check is the extent of VerifyFile. All fields may be empty.
+type Check struct {
+	Key      *checkpoint.Verifier // nil: no checkpoint is verified
+	Known    []Known
+	Policy   *checkpoint.Policy       // of the witnesses; nil: cosignatures are not verified
+	Progress func(done, events int64) // called after every few thousand records
+}
+
 // VerifyFile verifies the log at path: content, tree, index, counts, schema and,
 // with a key, all checkpoints. If the file has a head file, it verifies that too.
 // A server may write the log meanwhile. The error is one of reading; the Report
 // has the faults.
-func VerifyFile(ctx context.Context, path string, key *checkpoint.Verifier) (Report, error) {
-	r, err := verifyFile(ctx, path, key)
+func VerifyFile(ctx context.Context, path string, c Check) (Report, error) {
+	r, err := verifyFile(ctx, path, c)
 	if err != nil {
 		return r, fmt.Errorf("verifying the audit log: %w", err)
 	}
 	return r, nil
 }
 
-func verifyFile(ctx context.Context, path string, key *checkpoint.Verifier) (Report, error) {
+func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	if err := isLog(path); err != nil {
 		return Report{}, err
 	}
@@ -127,7 +143,7 @@ func verifyFile(ctx context.Context, path string, key *checkpoint.Verifier) (Rep
 	if err != nil {
 		return Report{}, errors.Join(err, s.db.Close())
 	}
-	v := verification{reader: s.reader, key: key, claimed: claimed}
+	v := verification{reader: s.reader, key: c.Key, known: c.Known, policy: c.Policy, claimed: claimed, progress: c.Progress}
 	r, err := v.run(ctx)
 	return r, explain(errors.Join(err, s.db.Close()))
 }
@@ -176,10 +192,13 @@ const block = 1 << tree.Step
 type verification struct {
 	reader
 	key     *checkpoint.Verifier // or nil
-	known   []tree.Head          // heads that the log must contain
+	known   []Known              // heads that the log must contain
+	policy  *checkpoint.Policy   // or nil
 	claimed claim                // of the head file; zero: none
 	from    int64
 	pause   func(context.Context)
+
+	progress func(done, events int64) // or nil
 }
 
 func (v verification) run(ctx context.Context) (Report, error) {

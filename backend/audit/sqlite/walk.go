@@ -35,7 +35,7 @@ func (v verification) start(ctx context.Context) (*walk, error) {
 		return nil, err
 	}
 	w.start = w.frontier.Clone()
-	w.notes = notes{key: v.key, report: &w.report}
+	w.notes = notes{key: v.key, policy: v.policy, report: &w.report}
 	return w, w.notes.begin(ctx, v.reader, v.from)
 }
 
@@ -80,6 +80,9 @@ func (w *walk) read(ctx context.Context, q queryer, last int64) error {
 		}
 		if w.pause != nil {
 			w.pause(ctx)
+		}
+		if w.progress != nil {
+			w.progress(w.next-1, last)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -169,7 +172,7 @@ func storedNode(ctx context.Context, q queryer, level int, n int64) (h tree.Hash
 func (w *walk) compareHeads(ctx context.Context, q queryer) error {
 	size := w.frontier.Size()
 	var root *tree.Hash // computed if it is necessary
-	compare := func(head tree.Head) bool {
+	compare := func(head tree.Head, from string) bool {
 		if root == nil {
 			h := w.frontier.Root()
 			root = &h
@@ -178,7 +181,7 @@ func (w *walk) compareHeads(ctx context.Context, q queryer) error {
 			w.agreed = size
 			return true
 		}
-		w.report.fault(Fault{Kind: FaultChanged, Seq: w.agreed + 1, Count: size - w.agreed, Detail: "a head of the log proves other records"})
+		w.report.fault(Fault{Kind: FaultChanged, Seq: w.agreed + 1, Count: size - w.agreed, Detail: from + " proves other records"})
 		w.agreed = size
 		return false
 	}
@@ -190,16 +193,27 @@ func (w *walk) compareHeads(ctx context.Context, q queryer) error {
 		if !ok {
 			break
 		}
-		if head.Size == size && compare(head) { // a smaller one is in a block with a gap
+		if head.Size == size && compare(head, ownHead) { // a smaller one is in a block with a gap
 			w.report.Signed, w.report.Checkpoints = size, w.report.Checkpoints+1
+			if w.notes.cosigned {
+				w.report.Witnessed = size
+			}
 		}
 	}
-	for _, head := range append(w.known, w.claimed.Head) {
-		if head.Size == size && head.Size > 0 {
-			compare(head)
+	for _, known := range w.knownHeads() {
+		if known.Size == size && known.Size > 0 {
+			compare(known.Head, known.From)
 		}
 	}
 	return nil
+}
+
+// ownHead is the source of a stored checkpoint and of the head file.
+const ownHead = "a head of the log"
+
+// knownHeads returns the heads from outside of the database.
+func (w *walk) knownHeads() []Known {
+	return append(w.known[:len(w.known):len(w.known)], Known{w.claimed.Head, ownHead})
 }
 
 func (w *walk) count(e event.Event) {
@@ -287,9 +301,13 @@ func (w *walk) finishHeads(ctx context.Context, tx *sql.Tx, size int64) error {
 			w.report.fault(Fault{Kind: FaultChanged, Seq: 1, Count: head.Size, Detail: "a head of the log proves other records"})
 		}
 	}
-	for _, head := range append(w.known, w.claimed.Head) {
-		if head.Size > size {
-			w.report.fault(Fault{Kind: FaultMissing, Seq: size + 1, Count: head.Size - size, Detail: "they were written"})
+	for _, known := range w.knownHeads() {
+		if known.Size > size {
+			detail := "they were written"
+			if known.From != ownHead {
+				detail = known.From + " proves them"
+			}
+			w.report.fault(Fault{Kind: FaultMissing, Seq: size + 1, Count: known.Size - size, Detail: detail})
 		}
 	}
 	if w.key != nil && w.claimed.checkpoints > w.notes.last {
@@ -344,7 +362,7 @@ func (w *walk) compareCounts(ctx context.Context, tx *sql.Tx) (err error) {
 // result completes the report.
 func (w *walk) result(size int64) Report {
 	r := w.report
-	r.Head = w.frontier.Head()
+	r.Head, r.Policy = w.frontier.Head(), w.policy != nil
 	r.Head.Size, r.Whole = size, size
 	for i, f := range r.Faults {
 		if f.Seq == 0 {
