@@ -90,6 +90,9 @@ func rules() []rule {
 		{"usher/backend/identity", "usher/backend/dynamo", nil, "a single machine needs no shared state"},
 		{"usher/backend/identity", "usher/backend/grant", nil, "identity does not depend on grants"},
 		{"usher/backend/federation", "usher", []string{"usher/backend/api/shape", "usher/backend/federation"}, "the Lambda function of the pool's trigger has nothing else of usher"},
+		{"usher/backend/deploy/stack", "usher", []string{"usher/backend/deploy/stack"}, "the template stands alone"},
+		{"usher/backend/deploy/stack", "net", nil, "reading a template makes no call"},
+		{"usher/backend/serve", "usher/backend/deploy", nil, "the function has no template"},
 		{"usher/backend/federation", "net", []string{"net/url"}, "the groups of a sign-in are a pure step"},
 	}
 }

@@ -131,7 +131,7 @@ func (r *request) startDevice(o device.Opening) error {
 func (r *request) refuseDevice(cause error) error {
 	e := r.event(event.SessionStart, "", "")
 	e.Outcome, e.Reason = event.Denied, "no request of a terminal"
-	if !r.b.denials.Denied(e) {
+	if !r.refusal(e) {
 		return fail(api.RateLimited, nil)
 	}
 	if err := r.b.c.Audit.Record(r.ctx, e); err != nil {

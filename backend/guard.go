@@ -136,16 +136,15 @@ func codeOf(err error) api.Code {
 
 // log writes the line of a request, and its metrics.
 func (b *Backend) log(r *request, status int, err error) {
-	took := b.c.Now().Sub(r.began)
+	took, code := b.c.Now().Sub(r.began), ""
+	if err != nil {
+		code = string(api.Lookup(codeOf(err)).Code)
+	}
 	if b.c.Observe != nil {
-		code := "ok"
-		if err != nil {
-			code = string(api.Lookup(codeOf(err)).Code)
-		}
-		b.c.Observe(r.verb, code, took)
+		b.c.Observe(r.verb, cmp.Or(code, "ok"), took)
 	}
 	accesslog.Write(r.ctx, b.c.Log, accesslog.Line{Request: r.id, Verb: r.verb, Status: status, Took: took, Address: r.ip,
-		Sub: r.claims.Sub, Storage: r.itemErr, Err: err})
+		Sub: r.claims.Sub, Code: code, Denied: r.denied, Storage: r.itemErr, Err: err})
 }
 
 // serve routes a request. A panic becomes an internal error: a bug in one

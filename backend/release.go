@@ -131,7 +131,7 @@ func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 		all[i] = b.decide(r, set, person, o, in.purpose)
 		switch {
 		case all[i].event.Outcome != event.Denied:
-		case b.denials.Denied(all[i].event):
+		case r.refusal(all[i].event):
 			denied = append(denied, all[i].event)
 		default:
 			flood = true

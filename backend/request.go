@@ -39,6 +39,7 @@ type request struct {
 	warmed  chan struct{}   // closed at the end of warm; nil: it did not begin
 
 	itemErr error // storage failure of single items, for the log line of a successful request
+	denied  int   // refused decisions, for the log line
 }
 
 // identify verifies the bearer token.
@@ -144,7 +145,7 @@ func (r *request) settled() error {
 func (r *request) ended() {
 	e := r.event(r.route.action, "", "")
 	e.Outcome, e.Reason = event.Denied, "session ended"
-	if !r.b.denials.Denied(e) {
+	if !r.refusal(e) {
 		return
 	}
 	if err := r.b.c.Audit.Record(r.ctx, e); err != nil {
@@ -224,10 +225,16 @@ func (r *request) spend(n int) bool {
 	return n <= 0 || r.b.rates.Spend(r.claims.Sub, r.route.spends, n)
 }
 
+// refusal counts a refusal and reports whether it is recorded by itself.
+func (r *request) refusal(e event.Event) bool {
+	r.denied++
+	return r.b.denials.Denied(e)
+}
+
 // deny records a refusal and returns "not found".
 func (r *request) deny(e event.Event) error {
 	e.Outcome = event.Denied
-	if !r.b.denials.Denied(e) {
+	if !r.refusal(e) {
 		return fail(api.RateLimited, nil)
 	}
 	if err := r.record(e); err != nil {

@@ -19,6 +19,8 @@ type Line struct {
 	Took    time.Duration // from the first byte to the end of the handler
 	Address string        // of the caller
 	Sub     string        // of the person; "": not known
+	Code    string        // of a refusal; "": none. An alarm of the stack counts some codes
+	Denied  int           // refused objects and folders, which an alarm of the stack counts
 	Storage error         // of one object in a response without Err; nil: none
 	Err     error         // the cause of a refusal; nil: none
 }
@@ -31,6 +33,12 @@ func Write(ctx context.Context, to *slog.Logger, l Line) {
 	}
 	if l.Sub != "" {
 		attrs = append(attrs, slog.Any("sub", safetext.New(l.Sub)))
+	}
+	if l.Code != "" {
+		attrs = append(attrs, slog.String("code", l.Code))
+	}
+	if l.Denied > 0 {
+		attrs = append(attrs, slog.Int("denied", l.Denied))
 	}
 	switch {
 	case l.Err != nil:

@@ -39,6 +39,8 @@ func TestWrite(t *testing.T) {
 		want []string
 	}{
 		{accesslog.Line{Status: 503, Err: errors.New("no disk")}, []string{"level=ERROR", `error="no disk"`}},
+		{accesslog.Line{Status: 503, Code: "audit_unavailable", Err: errors.New("x")}, []string{"code=audit_unavailable"}},
+		{accesslog.Line{Status: 200, Denied: 3}, []string{"denied=3"}},
 		{accesslog.Line{Status: 404, Err: errors.New("denied")}, []string{"level=INFO", "error=denied"}},
 		{accesslog.Line{Status: 200, Storage: errors.New("slow down")}, []string{"level=INFO", `storage="slow down"`}},
 		{accesslog.Line{Status: 400, Err: errors.New("\x1b[2J"), Sub: "\u202e"}, []string{`u{1b}`, `u{202e}`}},
