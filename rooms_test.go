@@ -26,8 +26,8 @@ type rule struct {
 // rules is the plan of the rooms: imports point downwards, and each room imports
 // only its dependencies.
 func rules() []rule {
-	// checkpoint and tree verify the log on any machine.
-	contract := []string{"usher/backend/api", "usher/backend/event", "usher/backend/safetext", "usher/backend/audit/checkpoint", "usher/backend/audit/tree"}
+	// checkpoint, tree and reconcile check the log on any machine.
+	contract := []string{"usher/backend/api", "usher/backend/event", "usher/backend/safetext", "usher/backend/audit/checkpoint", "usher/backend/audit/tree", "usher/backend/audit/reconcile"}
 	return []rule{
 		{"usher/tui", "usher/backend", contract, "the screen uses the contract; decisions are the backend's"},
 		{"usher/session", "usher/backend", contract, "a sign-in needs only the contract of the server"},
@@ -64,6 +64,8 @@ func rules() []rule {
 		{"usher/backend/grant", "net", nil, "deciding asks nobody"},
 		{"usher/backend/grant", "github.com/aws", []string{"usher/backend/grant/dynamo>"}, "deciding asks nobody"},
 		{"usher/backend/audit/tree", "usher", nil, "an auditor computes roots without usher"},
+		{"usher/backend/audit/reconcile", "usher", []string{"usher/backend/event"}, "an auditor compares logs without usher"},
+		{"usher/backend/audit/reconcile", "os", nil, "the caller opens the files"},
 		{"usher/backend/audit/tree", "os", nil, "a tree needs hashes alone"},
 		{"usher/backend/audit/checkpoint", "usher", []string{"usher/backend/audit/tree"}, "an auditor verifies signatures without usher"},
 		{"usher/backend/audit/checkpoint", "os", nil, "the key file is the server's"},
