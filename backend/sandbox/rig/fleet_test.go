@@ -248,6 +248,9 @@ func (i *instance) stop() {
 	_ = i.cmd.Wait()
 }
 
+// killed sends SIGKILL to the emulator and the function, and returns at once.
+func (i *instance) killed() { _ = syscall.Kill(-i.cmd.Process.Pid, syscall.SIGKILL) }
+
 // kill kills the instance during a request, and starts another one.
 func (i *instance) kill() {
 	i.stop()

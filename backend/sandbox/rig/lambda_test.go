@@ -3,7 +3,6 @@ package rig
 import (
 	"bytes"
 	"compress/flate"
-	"context"
 	"fmt"
 	mrand "math/rand/v2"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +19,7 @@ import (
 
 	"usher/backend/audit"
 	auditdynamo "usher/backend/audit/dynamo"
+	"usher/backend/dynamo/dynamotest"
 	"usher/backend/event"
 	"usher/backend/grant"
 )
@@ -31,10 +32,15 @@ const after = 5 * time.Second
 func TestAmazonLambda(t *testing.T) {
 	f := startFleet(t, 8, false)
 	t.Run("revocation", f.revocations)
-	t.Run("kills", f.kills)
 	t.Run("egress", f.egress)
 	t.Run("starts", f.starts)
 	t.Run("sessions", f.sessions)
+	t.Run("kills", func(t *testing.T) {
+		if os.Getenv("USHER_SOAK") != "" {
+			f = startFleet(t, 8, false) // the log of the revocations is slow to read in minidyn
+		}
+		f.kills(t)
+	})
 	t.Run("size", f.size)
 	if t.Failed() {
 		for n, i := range f.instances {
@@ -120,55 +126,101 @@ func (f *fleet) revocation(t *testing.T, kind int, name, token string) (urls, la
 	return urls, late, last
 }
 
-// kills ends instances at random instants of requests. Each URL that was received
-// has its event.
+// kills ends instances with SIGKILL at a call to DynamoDB: before the call, or
+// after it and before its response. Each URL that was received has its event, and
+// each session one start. The soak has 1,000 kills.
 func (f *fleet) kills(t *testing.T) {
-	count := 6
+	count := 8
 	if os.Getenv("USHER_SOAK") != "" {
-		count = 200
+		count = 1000
 	}
 	f.change(func(all []grant.Grant) []grant.Grant {
 		return append(all, grant.Grant{Group: "killed", Bucket: fleetBucket, Prefix: "killed/", Effect: grant.Allow})
 	})
-	token := f.token(t, "killed", "killed")
 	body := fmt.Sprintf(`{"objects":[{"bucket":%q,"key":"killed/a","etag":"\"0123456789abcdef0123456789abcdef\""}]}`, fleetBucket)
-	var mu sync.Mutex
+	random := mrand.New(mrand.NewPCG(13, 13))
 	var ids []string
-	lost := 0
-	ctx, stop := context.WithCancel(t.Context())
-	var work sync.WaitGroup
-	for range 4 {
-		work.Go(func() {
-			for ctx.Err() == nil {
-				a := f.instances[mrand.IntN(len(f.instances))].call(t.Context(), "release", token, body)
-				mu.Lock()
-				ids = append(ids, a.released()...)
-				if a.status == 0 {
-					lost++
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for range count {
-		time.Sleep(time.Duration(mrand.IntN(300)) * time.Millisecond)
-		f.instances[mrand.IntN(len(f.instances))].kill()
-	}
-	stop()
-	work.Wait()
-	missing := 0
-	for part := range slices.Chunk(ids, 10) {
-		found, err := f.log.Get(t.Context(), part)
-		for end := time.Now().Add(waitLimit); err != nil && time.Now().Before(end); { // minidyn is slow with many items
-			found, err = f.log.Get(t.Context(), part)
+	var token string
+	at := map[int]int{} // kills by the number of the call
+	for n := range count {
+		if n%2 == 0 { // the first request of a session makes more calls
+			token = f.token(t, fmt.Sprintf("killed%04d", n), "killed")
 		}
+		i := f.instances[n%len(f.instances)]
+		k, landed := 1+random.IntN(9), random.IntN(2) == 0
+		died := f.killAt(i, k, landed)
+		for try := 0; try < 6 && !died(); try++ {
+			ids = append(ids, i.call(t.Context(), "release", token, body).released()...)
+		}
+		if died() {
+			at[k]++
+		}
+		f.tables.Fault(nil)
+		i.kill()
+	}
+	missing, starts := f.onRecord(t, ids)
+	t.Logf("FLEET world=lambda kills=%d at=%v urls=%d missing=%d sessions=%d", count, at, len(ids), missing, starts)
+	killed := 0
+	for _, n := range at {
+		killed += n
+	}
+	if missing > 0 || len(ids) < count/2 || killed < count*9/10 {
+		t.Errorf("%d of %d URLs have no event; %d of %d instances were killed at a call", missing, len(ids), killed, count)
+	}
+}
+
+// killAt kills an instance at the k-th call to DynamoDB from now, all of which are
+// its own. The call is applied if landed is set.
+func (f *fleet) killAt(i *instance, k int, landed bool) (died func() bool) {
+	var calls atomic.Int64
+	var dead atomic.Bool
+	f.tables.Fault(func(string, int, []byte) dynamotest.Fault {
+		switch n := int(calls.Add(1)); {
+		case n < k:
+			return dynamotest.Pass
+		case n > k: // of calls beside the k-th one
+			return dynamotest.Down
+		case landed:
+			i.killed()
+			dead.Store(true)
+			return dynamotest.Landed
+		}
+		i.killed()
+		dead.Store(true)
+		return dynamotest.Down
+	})
+	return dead.Load
+}
+
+// onRecord returns the number of ids without the event of a release. It checks
+// that no session has several starts.
+func (f *fleet) onRecord(t *testing.T, ids []string) (missing, sessions int) {
+	t.Helper()
+	released, starts := map[string]bool{}, map[string]int{}
+	for page := (audit.Page{Limit: audit.MaxPage}); ; {
+		found, err := f.log.Query(t.Context(), event.Filter{}, page)
 		must(t, err)
-		missing += len(part) - len(found)
+		for _, e := range found.Events {
+			released[e.ID] = e.Action == event.Download && e.Outcome == event.Allowed
+			if e.Action == event.SessionStart && e.Outcome == event.Allowed {
+				starts[e.Session]++
+			}
+		}
+		if page.Position = found.Position; page.Position == "" {
+			break
+		}
 	}
-	t.Logf("FLEET world=lambda kills=%d urls=%d requests_lost=%d missing=%d", count, len(ids), lost, missing)
-	if missing > 0 || len(ids) < count {
-		t.Errorf("%d of %d URLs have no event", missing, len(ids))
+	for _, id := range ids {
+		if !released[id] {
+			missing++
+		}
 	}
+	for session, n := range starts {
+		if n != 1 {
+			t.Errorf("session %s has %d events of its start", session, n)
+		}
+	}
+	return missing, len(starts)
 }
 
 // egress checks the hosts that all instances dialed: the pool, S3, DynamoDB and
