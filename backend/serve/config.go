@@ -58,6 +58,7 @@ type Config struct {
 	TLS           TLS      `yaml:"tls"`
 	S3            S3       `yaml:"s3"`
 	SignIn        SignIn   `yaml:"sign_in"`
+	Seal          Seal     `yaml:"seal"`
 	IdleMinutes   int      `yaml:"idle_minutes"` // 0..1440; 0: the browser never locks
 
 	// GroupsAttribute adds the groups of a company's directory to sessions of a
@@ -120,7 +121,7 @@ func Load(path string) (Config, error) {
 		}
 		return Config{}, fmt.Errorf("%s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
 	}
-	if c.AuditKey == "" && !strings.HasPrefix(c.Audit, tablePrefix) {
+	if c.AuditKey == "" && c.keyed() {
 		c.AuditKey = auditKeyName // beside the configuration, outside the log's folder
 	}
 	for _, p := range []*string{&c.Grants, &c.Audit, &c.AuditKey, &c.Witnesses, &c.TLS.Cert, &c.TLS.Key} {
@@ -154,7 +155,7 @@ func (c *Config) complete() error {
 	if c.URLSeconds == 0 {
 		c.URLSeconds = int(object.DefaultLife / time.Second)
 	}
-	if c.AuditKey == "" && !strings.HasPrefix(c.Audit, tablePrefix) {
+	if c.AuditKey == "" && !strings.HasPrefix(c.Audit, tablePrefix) && c.keyed() {
 		c.AuditKey = filepath.Join(filepath.Dir(c.Audit), auditKeyName)
 	}
 	if c.Instances == 0 {
@@ -238,6 +239,9 @@ func (c *Config) trust() error {
 		return err
 	}
 	if err := c.tables(); err != nil {
+		return err
+	}
+	if err := c.Seal.check(*c); err != nil {
 		return err
 	}
 	if err := c.signIn(); err != nil {

@@ -321,7 +321,6 @@ func TestTheFunctionOfTheStream(t *testing.T) {
 		record := events.DynamoDBEventRecord{EventName: "INSERT", Change: events.DynamoDBStreamRecord{NewImage: image}}
 		batch.Records = append(batch.Records, record, record)
 	}
-	batch.Records = append(batch.Records, events.DynamoDBEventRecord{EventName: "REMOVE"})
 	s := beside(t, w)
 	s.Audit, s.Loopback.DynamoDB = "dynamodb:log", db.Endpoint()
 	rows := func() int {
@@ -333,24 +332,24 @@ func TestTheFunctionOfTheStream(t *testing.T) {
 		return len(all.Items)
 	}
 	before := rows()
-	index, err := serve.IndexFunction(t.Context(), s.Config, s.Deps, s.Loopback)
+	index, err := serve.StreamFunction(t.Context(), s.Config, "", s.Deps, s.Loopback)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := index(t.Context(), batch); err != nil {
-			t.Fatal(err)
+		if out, err := index(t.Context(), batch); err != nil || len(out.BatchItemFailures) > 0 {
+			t.Fatal(out, err)
 		}
 	}
 	if n := rows(); n < before+10 {
 		t.Errorf("%d rows after the batch, %d before", n, before)
 	}
 	s.Deps.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
-	later, err := serve.IndexFunction(t.Context(), s.Config, s.Deps, s.Loopback)
+	later, err := serve.StreamFunction(t.Context(), s.Config, "", s.Deps, s.Loopback)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := later(t.Context(), events.DynamoDBEvent{}); err != nil {
+	if _, err := later(t.Context(), events.DynamoDBEvent{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(w.Events(t, "path:company-reports/annual/stream")); n != 5 {
@@ -360,12 +359,20 @@ func TestTheFunctionOfTheStream(t *testing.T) {
 
 func TestTheTaskOfAFunction(t *testing.T) {
 	for environ, want := range map[string]string{
-		"USHER_TASK=other":                      "USHER_TASK must be index",
-		"USHER_TASK=index":                      "USHER_AUDIT must be dynamodb:TABLE",
-		"USHER_TASK=index USHER_AUDIT=audit.db": "USHER_AUDIT must be dynamodb:TABLE",
-		"USHER_TASK=index USHER_AUDIT=dynamodb:log USHER_AUDIT_DAYS=long": "USHER_AUDIT_DAYS must be 0 to 36500",
+		"USHER_TASK=other USHER_AUDIT=dynamodb:log":                                                                       "USHER_TASK must be stream, seal",
+		"USHER_TASK=index":                                                                                                "USHER_AUDIT must be dynamodb:TABLE",
+		"USHER_TASK=index USHER_AUDIT=audit.db":                                                                           "USHER_AUDIT must be dynamodb:TABLE",
+		"USHER_TASK=index USHER_AUDIT=dynamodb:log USHER_AUDIT_DAYS=long":                                                 "USHER_AUDIT_DAYS must be 0 to 36500",
+		"USHER_TASK=index USHER_AUDIT=dynamodb:log USHER_FIREHOSE=archive":                                                "USHER_FIREHOSE is for USHER_TASK=stream",
+		"USHER_TASK=stream USHER_AUDIT=dynamodb:log":                                                                      "USHER_FIREHOSE is for USHER_TASK=stream",
+		"USHER_TASK=stream USHER_AUDIT=dynamodb:log USHER_GRANTS=dynamodb:grants":                                         "USHER_GRANTS is no variable of this task",
+		"USHER_TASK=seal USHER_AUDIT=dynamodb:log":                                                                        "needs USHER_SEAL_BUCKET and USHER_SEAL_KMS_KEY",
+		"USHER_TASK=seal USHER_AUDIT=dynamodb:log USHER_SEAL_BUCKET=b USHER_SEAL_PREFIX=seal":                             "prefix must end with a slash",
+		"USHER_TASK=seal USHER_AUDIT=dynamodb:log USHER_SEAL_BUCKET=b USHER_SEAL_KMS_KEY=k":                               "USHER_STATE must be dynamodb:TABLE",
+		"USHER_TASK=seal USHER_AUDIT=dynamodb:log USHER_SEAL_BUCKET=b USHER_SEAL_KMS_KEY=k USHER_STATE=dynamodb:state":    "needs public_url",
+		"USHER_TASK=seal USHER_AUDIT=dynamodb:log USHER_SEAL_BUCKET=b USHER_SEAL_KMS_KEY=k USHER_SEAL_PUBLIC_KEY=example": "public_key",
 	} {
-		if _, err := serve.NewFunction(t.Context(), strings.Fields(environ), serve.Deps{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := serve.NewFunction(t.Context(), append(strings.Fields(environ), "AWS_REGION=eu-west-1"), serve.Deps{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", environ, err)
 		}
 	}

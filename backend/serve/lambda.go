@@ -36,21 +36,17 @@ type Function struct {
 // API. The configuration comes from the environment; see FromEnvironment. It makes
 // no call of the network before the first request.
 //
-// With USHER_TASK=index the function extends the index of the log instead; see
-// IndexFunction. With USHER_TASK=federation it is the pool's inbound federation
-// trigger.
+// With USHER_TASK=stream the function handles the stream of the log (StreamFunction),
+// with USHER_TASK=seal it seals the log (SealFunction), and with USHER_TASK=federation
+// it is the pool's inbound federation trigger.
 func NewFunction(ctx context.Context, environ []string, d Deps) (Function, error) {
 	if taskOf(environ) == federationTask {
 		h, err := newFederationHandler(environ, d)
 		return Function{Handler: h}, err
 	}
 	if taskOf(environ) != "" {
-		c, err := taskConfig(environ)
-		if err != nil {
-			return Function{}, err
-		}
-		index, err := IndexFunction(ctx, c, d, nil)
-		return Function{Handler: index}, err
+		h, err := newTask(ctx, environ, d, nil)
+		return Function{Handler: h}, err
 	}
 	c, err := FromEnvironment(environ)
 	if err != nil {
@@ -109,6 +105,9 @@ func (s *Server) function(version string) (*function, error) {
 
 // adapter returns the handler of events.
 func (s *Server) adapter() (*lambda.Adapter, error) {
-	handler := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
+	handler, err := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
+	if err != nil {
+		return nil, err
+	}
 	return lambda.New(lambda.Config{Handler: handler, Log: s.log})
 }

@@ -20,6 +20,7 @@ import (
 	"usher/backend/access"
 	"usher/backend/api"
 	"usher/backend/audit"
+	"usher/backend/device"
 	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
@@ -46,6 +47,8 @@ type Loopback struct {
 	S3          string            // endpoint, path-style
 	STS         string            // endpoint; "" without a reader role
 	DynamoDB    string            // endpoint; "" without tables
+	KMS         string            // endpoint; "" without a key in KMS
+	Firehose    string            // endpoint; "" without an archive
 	Regions     map[string]string // S3 endpoints by region; nil: S3 alone
 	Credentials aws.CredentialsProvider
 	// Wire wraps the connections for the calls of the server. nil: no wrapper.
@@ -67,7 +70,7 @@ type parts struct {
 	store    logStore
 	grants   grantStore
 	shared   *shared              // nil: a single machine with files
-	devices  *deviceFlow          // nil: no sign-in without a browser
+	broker   *device.Broker       // nil: no sign-in without a browser
 	inForce  func() time.Duration // maximum age of a live check
 	deps     Deps
 	loop     *Loopback
@@ -131,7 +134,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.shared != nil {
 		p.health.state = p.shared.check
 	}
-	if p.devices, err = newDeviceFlow(c, d, log, p.shared); err != nil {
+	if p.broker, err = newBroker(c, d, log, p.shared); err != nil {
 		return err
 	}
 	if proved, ok := p.store.(proved); ok && proved.Key() != "" {
@@ -141,8 +144,8 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	o.Verifier, o.Grants, o.Objects, o.Clock, o.Audit = verifier, p.grants, objects, p.checker.clock, log
 	o.Reader, o.Access, o.Health, o.FileKeys = p.checker.sessions, reports, p.health, c.S3.fileKeys(p.checker.host)
 	o.Now, o.NewID, o.Log = d.Now, d.NewID, d.Log
-	if p.devices != nil {
-		p.config.Devices = p.devices
+	if p.broker != nil {
+		p.config.Devices = p.broker
 	}
 	return p.setReloadable(c)
 }

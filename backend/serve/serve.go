@@ -169,7 +169,11 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.listener.Close()
 		return err
 	}
-	handler := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
+	handler, err := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
+	if err != nil {
+		_ = s.listener.Close()
+		return err
+	}
 	limited := limitConns(s.listener, maxConns)
 	web := &http.Server{
 		Handler: limited.track(handler), ConnContext: limited.context,
@@ -186,6 +190,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	if shared := s.parts.shared; shared != nil {
 		tasks.Go(func() { shared.index(beside, s.parts.health.indexed) })
+		if shared.sealing != nil {
+			tasks.Go(func() { shared.seal(beside, s.parts.health.sealed) })
+		}
 	}
 	failed := make(chan error, 1)
 	go func() {
@@ -203,7 +210,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPeriod)
 	defer cancel()
-	err := web.Shutdown(drain)
+	err = web.Shutdown(drain)
 	if serr := s.live.Load().Stop(drain); err == nil {
 		err = serr
 	}

@@ -76,6 +76,7 @@ type shared struct {
 	client    *dynamo.Client
 	reader    *dynamo.Reader
 	log       *auditdynamo.Store
+	sealing   *sealing // nil: the log is not sealed
 	grants    *grantdynamo.Store
 	state     state.Config
 	directory *state.Directory
@@ -158,6 +159,11 @@ func newShared(ctx context.Context, c Config, d Deps, loop *Loopback, source ide
 	}
 	if s.log, err = openTable(c, client, d, s.sessions.Confirmation); err != nil {
 		return nil, err
+	}
+	if c.Seal.Bucket != "" {
+		if s.sealing, err = newSealing(ctx, c, d, loop, client, s.log); err != nil {
+			return nil, err
+		}
 	}
 	s.grants, err = grantdynamo.New(grantdynamo.Config{
 		Client: client, Reader: reader, Table: table(c.Grants), Now: d.Now, Log: d.Log, Writes: s.log.Writes,

@@ -52,13 +52,19 @@ func (p *parts) stores(ctx context.Context, c Config, source identity.Source) (*
 	return log, err
 }
 
-// openTables opens the stores in DynamoDB. It makes no call.
+// openTables opens the stores in DynamoDB. It makes no call, except for the key of
+// a sealed log in KMS.
 func (p *parts) openTables(ctx context.Context, c Config, source identity.Source) (*audit.Log, error) {
 	s, err := newShared(ctx, c, p.deps, p.loop, source)
 	if err != nil {
 		return nil, err
 	}
 	p.shared, p.store, p.grants = s, s.log, s.grants
+	if s.sealing != nil {
+		if p.store, err = s.sealing.sealed(ctx); err != nil {
+			return nil, err
+		}
+	}
 	p.config.Editor = s.grants
 	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, dynamo.Scope
 	p.config.Ahead = s.ahead

@@ -67,7 +67,7 @@ func NewSigner(secret, public string) (*Signer, error) {
 // Sign returns the checkpoint of a head. The head must be durable: after a
 // crash, a log without signed events would be a proof against itself.
 func (s *Signer) Sign(head tree.Head) ([]byte, error) {
-	text := fmt.Sprintf("%s\n%d\n%s\n", s.note.Name(), head.Size, base64.StdEncoding.EncodeToString(head.Root[:]))
+	text := text(s.note.Name(), head)
 	signed, err := note.Sign(&note.Note{Text: text}, s.note)
 	if err != nil {
 		return nil, fmt.Errorf("signing a checkpoint: %w", err)

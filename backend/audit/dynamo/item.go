@@ -168,16 +168,27 @@ func (b batch) attributes(writer string, number, expires int64) map[string]types
 	return item
 }
 
-// item reads an item of the log table, as DynamoDB or a stream returns it.
+// raw returns the lines of an item of the log table, as DynamoDB or a stream
+// returns it.
+func (c *codec) raw(attributes map[string]types.AttributeValue) ([]byte, error) {
+	id := dynamo.TextOf(attributes, dynamo.SK)
+	raw, err := c.decoder.DecodeAll(dynamo.BytesOf(attributes, attrEvents), nil)
+	if err != nil {
+		return nil, fmt.Errorf("item %.40q: %w: its events cannot be decompressed", id, ErrDamaged)
+	}
+	if sum := sha256.Sum256(raw); !bytes.Equal(sum[:], dynamo.BytesOf(attributes, attrHash)) {
+		return nil, fmt.Errorf("item %.40q: %w: its events do not match its hash", id, ErrDamaged)
+	}
+	return raw, nil
+}
+
+// item reads an item of the log table.
 func (c *codec) item(attributes map[string]types.AttributeValue) (Item, error) {
 	id := dynamo.TextOf(attributes, dynamo.SK)
 	damaged := func(reason string) error { return fmt.Errorf("item %.40q: %w: %s", id, ErrDamaged, reason) }
-	raw, err := c.decoder.DecodeAll(dynamo.BytesOf(attributes, attrEvents), nil)
+	raw, err := c.raw(attributes)
 	if err != nil {
-		return Item{}, damaged("its events cannot be decompressed")
-	}
-	if sum := sha256.Sum256(raw); !bytes.Equal(sum[:], dynamo.BytesOf(attributes, attrHash)) {
-		return Item{}, damaged("its events do not match its hash")
+		return Item{}, err
 	}
 	item := Item{ID: id, TTL: dynamo.NumberOf(attributes, dynamo.TTL)}
 	for line := range bytes.Lines(raw) {

@@ -133,7 +133,7 @@ func (s *Store) Append(ctx context.Context, events []event.Event) error {
 		return err
 	}
 	if s.now().Sub(oldest) > late {
-		return s.index.back(ctx, oldest)
+		return errors.Join(s.index.back(ctx, oldest), s.markLate(ctx, batches))
 	}
 	return nil
 }

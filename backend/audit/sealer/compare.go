@@ -9,9 +9,9 @@ import (
 	"usher/backend/audit/tree"
 )
 
-// idOf returns the id in the canonical bytes of an event, or "". The form is fixed:
+// IDOf returns the id in the canonical bytes of an event, or "". The form is fixed:
 // "id" is a member of the outermost object, and no member before it is an object.
-func idOf(line []byte) string {
+func IDOf(line []byte) string {
 	const name = `"id":"`
 	at := bytes.Index(line, []byte(name))
 	if at < 0 {

@@ -210,7 +210,7 @@ func (v *verification) sealedEvents(ctx context.Context) iter.Seq2[numbered, []b
 			}
 			f.Append(tree.Leaf(line), func(int, int64, tree.Hash) {})
 			check()
-			if !yield(numbered{f.Size(), idOf(line)}, line) {
+			if !yield(numbered{f.Size(), IDOf(line)}, line) {
 				return
 			}
 		}
@@ -249,7 +249,7 @@ func (v *verification) locate(ctx context.Context, heads []tree.Head) (contradic
 		}
 		if n++; stored[0] != tree.Leaf(line) {
 			found = true
-			r.fault(Fault{Kind: FaultChanged, Index: n, ID: idOf(line), Detail: "the sealed event differs from the signed tree"})
+			r.fault(Fault{Kind: FaultChanged, Index: n, ID: IDOf(line), Detail: "the sealed event differs from the signed tree"})
 		}
 	}
 	if !found {

@@ -2,10 +2,8 @@ package cognito
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -42,9 +40,7 @@ func (f Fault) ofSettings() bool {
 	return f == FaultClientSecret || f == FaultLateDisabled || f == FaultTemporaryOld || f == FaultCodeAfterSetUp
 }
 
-// ParseFault reads "FAULT:OPERATION", or "FAULT" for a fault of the settings. The
-// operation may be limited to the answers to one challenge, such as
-// RespondToAuthChallenge/SMS_MFA.
+// ParseFault reads "FAULT:OPERATION", or "FAULT" for a fault of the settings.
 func ParseFault(text string) (f Fault, operation string, err error) {
 	name, operation, _ := strings.Cut(text, ":")
 	switch f = Fault(name); f {
@@ -60,7 +56,7 @@ func ParseFault(text string) (f Fault, operation string, err error) {
 	return "", "", fmt.Errorf("cognito: %q is not FAULT:OPERATION, like hang:InitiateAuth, and not client-secret, late-disabled or temporary-old", text)
 }
 
-// Break switches a fault on. operation is as for ParseFault.
+// Break switches a fault on. operation is "" for a fault of the settings.
 func (p *Pool) Break(f Fault, operation string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,45 +71,15 @@ func (p *Pool) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.faults)
-	clear(p.met)
-}
-
-// Met returns the number of calls that met a fault since the last Mend, by the
-// operation of Break.
-func (p *Pool) Met() map[string]int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return maps.Clone(p.met)
 }
 
 // faulty reports whether a fault of the settings is on. The caller holds p.mu.
 func (p *Pool) faulty(f Fault) bool { return p.faults[string(f)] == f }
 
-// meet returns the fault of a call, "" if there is none. It reads the body, and
-// replaces it.
-func (p *Pool) meet(operation string, r *http.Request) Fault {
-	p.mu.Lock()
-	none := len(p.faults) == 0
-	p.mu.Unlock()
-	if none {
-		return ""
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1)) // call refuses a longer one
-	if err != nil {
-		return ""
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	var in struct{ ChallengeName string }
-	_ = json.Unmarshal(body, &in) // an operation without a challenge has none
+func (p *Pool) faultOf(operation string) Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, name := range []string{operation + "/" + in.ChallengeName, operation} {
-		if f := p.faults[name]; f != "" && !f.ofSettings() {
-			p.met[name]++
-			return f
-		}
-	}
-	return ""
+	return p.faults[operation]
 }
 
 // recorder holds the answer of a call.

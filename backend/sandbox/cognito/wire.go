@@ -153,10 +153,8 @@ func (p *Pool) checkSignature(now time.Time, r *http.Request, body []byte) error
 
 func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {
 	name, _ := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
-	if _, known := p.ops[name]; known {
+	if f := p.faultOf(name); f != "" {
 		p.count(name)
-	}
-	if f := p.meet(name, r); f != "" {
 		p.serveBroken(w, r, f)
 		return
 	}
@@ -171,6 +169,9 @@ func (p *Pool) call(w http.ResponseWriter, r *http.Request) {
 	if !isTarget || !known || err != nil || media != contentType {
 		writeError(w, &Error{Code: "UnknownOperationException", Message: "Unknown operation"})
 		return
+	}
+	if p.faultOf(name) == "" { // serveBroken has counted it
+		p.count(name)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {

@@ -1,5 +1,0 @@
-package ledger
-
-import "syscall"
-
-func changed(s *syscall.Stat_t) int64 { return s.Ctim.Nano() }
