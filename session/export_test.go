@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"time"
+
+	"usher/backend/api"
 )
 
 // Held is the password of a sign-in, for tests.
@@ -42,4 +45,11 @@ func Claim(token, name string) (string, bool) {
 	}
 	text, ok := all[name].(string)
 	return text, ok
+}
+
+// MakeTokens returns the tokens of a sign-in of a way.
+func MakeTokens(access, refresh, client string, way api.Way, at time.Time) (Tokens, error) {
+	t, err := newTokens(access, refresh, "", client, at)
+	t.Way = way
+	return t, err
 }

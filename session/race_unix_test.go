@@ -5,15 +5,16 @@ package session_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"usher/backend/api"
 	"usher/backend/sandbox/cognito"
 	"usher/session"
 )
@@ -22,44 +23,49 @@ import (
 func soaking() bool { return os.Getenv("USHER_SOAK") != "" }
 
 // Processes that renew at the same moment use each refresh token once, for every
-// grace period and without rotation. In the middle the person signs in again:
-// that sign-in is never overwritten, and no session is lost. USHER_SOAK plays
-// 2 processes 500 times and 8 processes 100 times.
-func TestNativeSessionsRace(t *testing.T) {
+// grace period and without rotation, at the API and at the token endpoint. In the
+// middle the person signs in again: that sign-in is never overwritten, and no
+// session is lost. USHER_SOAK plays 2 processes 500 times and 8 processes 100 times.
+func TestSessionsRace(t *testing.T) {
 	t.Parallel()
 	type series struct{ processes, cycles int }
-	list := []series{{2, 4}, {4, 2}}
+	list := []series{{3, 4}}
 	if soaking() {
 		list = []series{{2, 500}, {8, 100}}
 	}
-	for name, change := range map[string]func(*cognito.Config){
-		"grace 0":  func(c *cognito.Config) { c.GracePeriod = 0 },
-		"grace 10": func(c *cognito.Config) { c.GracePeriod = 10 * time.Second },
-		"grace 60": func(c *cognito.Config) { c.GracePeriod = time.Minute },
-		"off":      func(c *cognito.Config) { c.Rotation = false },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for _, l := range list {
-				race(t, l.processes, l.cycles, change)
+	for _, k := range kinds() {
+		for name, change := range map[string]func(*cognito.Config){
+			"grace 0":  func(c *cognito.Config) { c.GracePeriod = 0 },
+			"grace 10": func(c *cognito.Config) { c.GracePeriod = 10 * time.Second },
+			"grace 60": func(c *cognito.Config) { c.GracePeriod = time.Minute },
+			"off":      func(c *cognito.Config) { c.Rotation = false },
+		} {
+			if k.way == api.WayDevice && name != "grace 0" && !soaking() {
+				continue // the source is that of SSO
 			}
-		})
+			t.Run(string(k.way)+", "+name, func(t *testing.T) {
+				t.Parallel()
+				for _, l := range list {
+					race(t, k, l.processes, l.cycles, change)
+				}
+			})
+		}
 	}
 }
 
-func race(t *testing.T, n, cycles int, change func(*cognito.Config)) {
+func race(t *testing.T, k kind, n, cycles int, change func(*cognito.Config)) {
 	t.Helper()
-	r := newRig(t, func(c *cognito.Config) {
+	r := k.rig(t, func(c *cognito.Config) {
 		change(c)
 		c.RefreshTokenLife = 365 * 24 * time.Hour
 	})
-	s := r.signedIn("ada")
-	reused := r.countReuse()
+	s := k.signedIn(r)
+	reused := r.countReuse(k)
 	processes := make([]*process, n)
 	for i := range processes {
 		processes[i] = start(t, childJob{Folders: r.folders, Profile: r.profile()})
 	}
-	lost, overwritten := 0, 0
+	lost, overwritten, last := 0, 0, ""
 	for i := range cycles {
 		r.poolClock.add(10 * time.Minute)
 		for _, p := range processes {
@@ -68,18 +74,25 @@ func race(t *testing.T, n, cycles int, change func(*cognito.Config)) {
 		var signedIn session.Tokens
 		if i == cycles/2 {
 			r.localClock.add(time.Duration(i+1) * 10 * time.Minute)
-			signedIn = r.tokens("ada")
+			signedIn = k.tokens(r)
 			if err := s.Adopt(signedIn); err != nil {
 				t.Fatal(err)
 			}
 		}
+		var answers []string
 		for _, p := range processes {
-			if got := p.answer(t); !strings.HasPrefix(got, "secret ") {
+			got := p.answer(t)
+			if !strings.HasPrefix(got, "secret ") {
 				t.Errorf("cycle %d: %s", i, got)
 				lost++
 			}
+			answers = append(answers, got)
 		}
 		if i != cycles/2 {
+			if first := answers[0]; first == last || slices.ContainsFunc(answers, func(a string) bool { return a != first }) {
+				t.Errorf("cycle %d: %q after %q", i, answers, last)
+			}
+			last = answers[0]
 			continue
 		}
 		// The file holds the sign-in, or a renewal of it: its family is the same.
@@ -92,24 +105,28 @@ func race(t *testing.T, n, cycles int, change func(*cognito.Config)) {
 	if got := reused(); got > 0 {
 		t.Errorf("%d refresh tokens were used twice", got)
 	}
-	t.Logf("RACE processes=%d cycles=%d lost=%d overwritten=%d reuse=%d", n, cycles, lost, overwritten, reused())
+	t.Logf("RACE way=%s processes=%d cycles=%d lost=%d overwritten=%d reuse=%d", k.way, n, cycles, lost, overwritten, reused())
 }
 
-// countReuse counts the refresh tokens that arrive at the pool a second time.
-func (r *rig) countReuse() func() int {
+// countReuse counts the refresh tokens that arrive a second time. Each renewal
+// waits for a rival, which arrives only without the lock.
+func (r *rig) countReuse(k kind) func() int {
 	var mu sync.Mutex
 	used, twice := map[string]int{}, 0
-	r.inject(func(op string, _ int, _ http.ResponseWriter, req *http.Request, pool http.Handler) bool {
-		if op != "GetTokensFromRefreshToken" {
+	rival := make(chan struct{})
+	r.inject(func(op string, _ int, _ http.ResponseWriter, req *http.Request, _ http.Handler) bool {
+		token := k.used(op, req)
+		if token == "" {
 			return false
 		}
-		body, _ := io.ReadAll(req.Body)
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		var in struct{ RefreshToken string }
-		json.Unmarshal(body, &in)
+		select {
+		case rival <- struct{}{}:
+		case <-rival:
+		case <-time.After(30 * time.Millisecond):
+		}
 		mu.Lock()
 		defer mu.Unlock()
-		if used[in.RefreshToken]++; used[in.RefreshToken] == 2 {
+		if used[token]++; used[token] == 2 {
 			twice++
 		}
 		return false
@@ -145,46 +162,66 @@ func family(t *testing.T, file []byte) string {
 }
 
 // A process that is killed before or after it stores its renewal costs no
-// session within the grace period. USHER_SOAK plays 100 of each.
+// session within the grace period, at the API and at the token endpoint.
+// USHER_SOAK plays 100 of each.
 func TestKilledAroundTheWrite(t *testing.T) {
 	t.Parallel()
-	n := 3
+	n := 2
 	if soaking() {
 		n = 100
 	}
-	lost := 0
-	for i := range 2 * n {
-		r := newRig(t, nil)
-		r.signedIn("ada")
-		r.poolClock.add(10 * time.Minute)
-		p := start(t, childJob{Folders: r.folders, Profile: r.profile()})
-		before := i%2 == 0
-		if before {
-			r.inject(func(op string, n int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
-				if op != "GetTokensFromRefreshToken" || n > 1 {
-					return false
-				}
-				var unread bufferWriter
-				pool.ServeHTTP(&unread, req) // the pool replaces the refresh token
-				p.cmd.Process.Kill()
-				cut(w)
-				return true
-			})
+	for _, k := range kinds() {
+		lost := 0
+		for i := range 2 * n {
+			if !k.killed(t, i%2 == 0) {
+				lost++
+			}
 		}
-		p.ask(600)
-		if !before {
-			p.answer(t)
-			p.cmd.Process.Kill()
-		}
-		p.cmd.Wait()
-		next := start(t, childJob{Folders: r.folders, Profile: r.profile()})
-		next.ask(600)
-		if got := next.answer(t); !strings.HasPrefix(got, "secret ") {
-			t.Errorf("killed before the write %t: %s", before, got)
-			lost++
-		}
+		t.Logf("KILLED way=%s n=%d lost=%d", k.way, 2*n, lost)
 	}
-	t.Logf("KILLED n=%d lost=%d", 2*n, lost)
+}
+
+// killed kills a process before or after it stores a renewal, and reports whether
+// the next process continues the session.
+func (k kind) killed(t *testing.T, before bool) bool {
+	t.Helper()
+	r := k.rig(t, nil)
+	k.signedIn(r)
+	stored, err := os.ReadFile(r.tokenFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.poolClock.add(10 * time.Minute)
+	p := start(t, childJob{Folders: r.folders, Profile: r.profile()})
+	if before {
+		r.inject(func(op string, n int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
+			if op != k.renewal || n > 1 {
+				return false
+			}
+			var unread bufferWriter
+			pool.ServeHTTP(&unread, req) // the pool replaces the refresh token
+			p.cmd.Process.Kill()
+			cut(w)
+			return true
+		})
+	}
+	p.ask(600)
+	if !before {
+		p.answer(t)
+		p.cmd.Process.Kill()
+	}
+	p.cmd.Wait()
+	if now, err := os.ReadFile(r.tokenFile()); err != nil || bytes.Equal(now, stored) != before {
+		t.Errorf("%s: killed before the write %t, and the file is the old one %t, %v", k.way, before, bytes.Equal(now, stored), err)
+	}
+	next := start(t, childJob{Folders: r.folders, Profile: r.profile()})
+	next.ask(600)
+	got := next.answer(t)
+	if !strings.HasPrefix(got, "secret ") {
+		t.Errorf("%s: killed before the write %t: %s", k.way, before, got)
+		return false
+	}
+	return true
 }
 
 // bufferWriter drops an answer.
@@ -208,13 +245,22 @@ func (b *bufferWriter) Write(p []byte) (int, error) { return len(p), nil }
 // continues.
 func TestStoppedHolderOfTheLock(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	s := r.signedIn("ada")
+	for _, k := range kinds() {
+		t.Run(string(k.way), func(t *testing.T) {
+			t.Parallel()
+			k.stoppedHolder(t)
+		})
+	}
+}
+
+func (k kind) stoppedHolder(t *testing.T) {
+	r := k.rig(t, nil)
+	s := k.signedIn(r)
 	r.poolClock.add(10 * time.Minute)
 	holder := start(t, childJob{Folders: r.folders, Profile: r.profile()})
 	stopped := make(chan struct{})
 	r.inject(func(op string, n int, w http.ResponseWriter, req *http.Request, pool http.Handler) bool {
-		if op != "GetTokensFromRefreshToken" || n > 1 {
+		if op != k.renewal || n > 1 {
 			return false
 		}
 		holder.cmd.Process.Signal(syscall.SIGSTOP)
@@ -227,7 +273,7 @@ func TestStoppedHolderOfTheLock(t *testing.T) {
 	waiting := start(t, childJob{Folders: r.folders, Profile: r.profile()})
 	waiting.ask(600)
 	r.localClock.add(10 * time.Minute)
-	next := r.tokens("ada")
+	next := k.tokens(r)
 	if err := s.Adopt(next); err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ import (
 
 const (
 	ssoClient   = "2sso0client0of0the0tests"
+	remote      = "3device0client0of0the0tests"
 	tokenPath   = "/oauth2/token"
 	revokePath  = "/oauth2/revoke"
 	refusedText = "\x1b]0;owned\x07Company Error"
@@ -67,7 +68,10 @@ func newBrowserRig(t testing.TB, change func(*cognito.Config)) (*rig, *hosted.Co
 		callbacks = append(callbacks, shape.Callback(p))
 	}
 	r := newRig(t, func(c *cognito.Config) {
-		c.Clients = []cognito.AppClient{{ID: ssoClient, Callbacks: callbacks, Scopes: []string{"openid", "email"}}}
+		c.Clients = []cognito.AppClient{
+			{ID: ssoClient, Callbacks: callbacks, Scopes: []string{"openid", "email"}},
+			{ID: remote, Callbacks: []string{"https://files.example.com/d/callback"}, Scopes: []string{"openid", "email"}},
+		}
 		if change != nil {
 			change(c)
 		}
@@ -83,7 +87,7 @@ func newBrowserRig(t testing.TB, change func(*cognito.Config)) (*rig, *hosted.Co
 	}
 	r.config.HostedUI = r.server.URL
 	r.config.SignIn = api.SignIn{
-		Ways: []api.Way{api.WayPassword, api.WaySSO}, Clients: api.Clients{Native: clientID, SSO: ssoClient},
+		Ways: []api.Way{api.WayPassword, api.WaySSO, api.WayDevice}, Clients: api.Clients{Native: clientID, SSO: ssoClient, Device: remote},
 		HostedUI: r.server.URL, CallbackPorts: ports, Password: api.DefaultPasswordRules(),
 	}
 	return r, company
