@@ -57,6 +57,7 @@ func main() {
 		Backup:       backup,
 		Verify:       verify,
 		Restart:      restart,
+		Witness:      runWitness,
 		Reindex:      reindex,
 	}, os.Args[1:]))
 }
@@ -110,6 +111,11 @@ func restart(ctx context.Context, log cli.AuditLog, reason string) (cli.Restarte
 	return cli.Restarted(r), err
 }
 
+// runWitness runs a witness of audit logs.
+func runWitness(ctx context.Context, config string, ready func(address, key string)) error {
+	return serve.WitnessFile(ctx, config, serveDeps(), ready)
+}
+
 // reindex rebuilds the index of an audit log in DynamoDB.
 func reindex(ctx context.Context, config string, progress func(time.Time)) error {
 	return serve.ReindexFile(ctx, config, serveDeps(), progress)
@@ -148,9 +154,10 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 // browse runs the full-screen program.
 func browse(ctx context.Context, b cli.Browser) error {
 	person, _, _ := b.Session.Person()
+	gate := b.Watch.Gate(b.Client)
 	engine, err := download.NewPerUser(person.Sub, func(owner string) (*download.Engine, error) {
 		c := download.Config{
-			Releaser: b.Client, Lister: b.Client, S3Hosts: b.Profile.Config.S3Hosts, Report: true,
+			Releaser: gate, Lister: gate, S3Hosts: b.Profile.Config.S3Hosts, Report: true,
 			AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // loopback only: profiles accept no other
 		}
 		if owner != "" {
@@ -164,7 +171,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
 		Profile: b.Profile, Folders: b.Folders, Keyring: keyring.New(os.Getenv), Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
-		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open,
+		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch,
 	})
 	for _, p := range b.Accounts {
 		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), p.SSOOnly, func() string { return b.CodeNow(p.Username) }))

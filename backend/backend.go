@@ -88,6 +88,12 @@ type Log interface {
 	Summary(ctx context.Context, hours int) (audit.Summary, error)
 }
 
+// Witnesses are the witnesses of the log.
+type Witnesses interface {
+	Policy() string   // c2sp.org/tlog-policy
+	Cosigned() []byte // the last checkpoint that satisfies it, or nil
+}
+
 // Cursors seals the position at which a listing or a search continues.
 type Cursors interface {
 	Seal(c cursor.Cursor) (string, error)
@@ -129,7 +135,7 @@ type Config struct {
 	Audit   Log
 	// Checkpoints are those of the log. nil: a log without them.
 	Checkpoints checkpoint.Source
-	Witnesses   string // policy of the witnesses; may be empty
+	Witnesses   Witnesses // of the log. nil: none
 	Access      Access
 	Health      Health
 	Cursors     Cursors

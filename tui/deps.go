@@ -35,6 +35,7 @@ type Deps struct {
 	SignOut   func(context.Context) error               // optional
 	Lock      func(context.Context) error               // ends the session, and keeps the transfers; required with IdleMinutes
 	Now       func() time.Time
+	CheckLog  func(context.Context) LogCheck // optional; called at the sign-in and each hour
 
 	Organisation safetext.Text // optional
 	Server       string        // host, for display

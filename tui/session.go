@@ -109,9 +109,9 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		_, transfers := m.transfers.Active()
 		var call bool
 		if m.session.activity, call = m.session.activity.beat(m.session.phase, transfers); call {
-			return tea.Batch(m.whoami(), m.beat()), true
+			return tea.Batch(m.whoami(), m.beatLog(msg.at), m.beat()), true
 		}
-		return m.beat(), true
+		return tea.Batch(m.beatLog(msg.at), m.beat()), true
 	case retry:
 		return m.retry(msg), true
 	case whoamiDone:
@@ -175,8 +175,10 @@ func (m *Model) whoamiDone(msg whoamiDone) tea.Cmd {
 	}
 	m.session.sub = msg.sub
 	switch {
+	case from == opening:
+		return m.checkLog()
 	case from == checking:
-		return tea.Batch(m.transfers.SignedIn(), m.broadcast(pane.Retry{}))
+		return tea.Batch(m.transfers.SignedIn(), m.broadcast(pane.Retry{}), m.checkLog())
 	case !before.Online:
 		return m.broadcast(pane.Retry{})
 	case from.known() && (before.Version != msg.me.Version || !sameGroups(before.Groups, msg.me.Groups)):

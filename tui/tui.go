@@ -52,6 +52,7 @@ type Model struct {
 	dialog    dialog.Dialog
 	say       pane.Say
 	session   state
+	log       logState
 	owner     uint64 // incremented when the engine may work for another person
 	armed     bool   // ctrl+c was pressed within the last second
 	leaving   bool
@@ -201,6 +202,8 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Batch(cmd, m.browse.Progress())
 	case run:
 		return m, m.act(msg.action)
+	case logChecked:
+		return m, m.logChecked(msg)
 	}
 	if cmd, mine := m.sessionMessage(msg); mine {
 		return m, cmd

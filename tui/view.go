@@ -151,6 +151,9 @@ func (m *Model) status() string {
 	if !m.say.Text.IsZero() {
 		left = pane.Name(t, m.say.Tone.Style(t), m.say.Text, w, format.End)
 	}
+	if !m.log.finding.IsZero() {
+		left = pane.Name(t, pane.Bad.Style(t), m.log.finding, w, format.End)
+	}
 	if strip := m.transfers.Strip(); strip != nil && m.front() != pane.Pane(m.transfers) {
 		right = format.Fit(w-2-format.Width(left), strip...)
 		left = ansi.Truncate(left, w-2-format.Width(right), t.Glyphs.Ellipsis)

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/proof"
 	"usher/session"
 	"usher/tui/access"
 	"usher/tui/audit"
@@ -40,6 +42,7 @@ type Environment struct {
 	Getenv    func(string) string
 	Taskbar   bool                       // the terminal shows progress by OSC 9;4
 	OpenURL   func(address string) error // opens a browser
+	Watch     *proof.Watch               // optional; of the server's audit log
 }
 
 // Wire returns Deps with the production parts. Only Wire connects the browser to
@@ -52,7 +55,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 	config := w.Profile.Config
 	host := strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://")
 	return Deps{
-		Backend: server, Transfers: engine, Now: w.Now,
+		Backend: server, Transfers: engine, Now: w.Now, CheckLog: checkLog(w.Watch),
 		NewSignIn: func() (signin.Flow, error) {
 			return session.NewSignIn(w.Folders, w.Profile, session.Options{Now: w.Now, Random: w.Random, Keyring: w.Keyring})
 		},
@@ -84,6 +87,25 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), w.Now),
 			AuditPage(server, host, safetext.New(config.AuditorsGroup))),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
+	}
+}
+
+// checkLog returns the check of a server's audit log. A server that cannot be reached
+// is no finding.
+func checkLog(watch *proof.Watch) func(context.Context) LogCheck {
+	if watch == nil {
+		return nil
+	}
+	return func(ctx context.Context) (out LogCheck) {
+		state, err := watch.Check(ctx)
+		var f api.Failing
+		if errors.As(err, &f) && f.Exit() == api.ExitIntegrity {
+			out.Finding = safetext.New(err.Error())
+		}
+		if text := state.Warning(); text != "" {
+			out.Notice = safetext.New(text)
+		}
+		return out
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/sqlite"
 	"usher/backend/event"
 )
@@ -21,6 +22,13 @@ import (
 func keyed(t *testing.T, n int) Config {
 	t.Helper()
 	c := Config{PublicURL: "https://usher.example.com", Audit: filepath.Join(t.TempDir(), "audit.db"), AuditKey: filepath.Join(t.TempDir(), "audit.key")}
+	fill(t, c, n)
+	return c
+}
+
+// fill adds n events to the log of a configuration.
+func fill(t *testing.T, c Config, n int) {
+	t.Helper()
 	store, err := openLog(c, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +43,6 @@ func keyed(t *testing.T, n int) Config {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return c
 }
 
 // The key is created once, for its owner only. Another key cannot continue a log.
@@ -89,8 +96,8 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 		t.Fatal("docs/audit.md has no script")
 	}
 	c := keyed(t, 300)
-	run := func() (string, error) {
-		out, err := exec.CommandContext(t.Context(), "python3", "-c", script, c.Audit, c.AuditKey+publicSuffix).CombinedOutput()
+	run := func(more ...string) (string, error) {
+		out, err := exec.CommandContext(t.Context(), "python3", append([]string{"-c", script, c.Audit, c.AuditKey + publicSuffix}, more...)...).CombinedOutput()
 		return string(out), err
 	}
 	report, key, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: c.AuditKey + publicSuffix})
@@ -102,6 +109,19 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 	if out, err := run(); err != nil || out != want {
 		t.Fatalf("%q, want %q (%v)", out, want, err)
 	}
+	kept, witness := cosignedFile(t, c)
+	want += "checkpoint 300 is signed by usher.example.com/audit\n"
+	if out, err := run(kept); err != nil || out != want {
+		t.Errorf("with a kept checkpoint: %q, want %q (%v)", out, want, err)
+	}
+	want += "checkpoint 300 is signed by witness.example.com/w\n"
+	if out, err := run(kept, witness); err != nil || out != want {
+		t.Errorf("with a witness: %q, want %q (%v)", out, want, err)
+	}
+	_, other := cosignedFile(t, c)
+	if out, err := run(kept, other); err == nil || !strings.Contains(out, "no valid signature of witness.example.com/w") {
+		t.Errorf("another witness: %q (%v)", out, err)
+	}
 	change(t, c.Audit, "UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'allowed', 'denied') AS BLOB) WHERE seq = 200")
 	if out, err := run(); err == nil || !strings.Contains(out, "proves other events") {
 		t.Errorf("a changed log: %q (%v)", out, err)
@@ -109,6 +129,54 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 	if r, _, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: key}); err != nil || r.FaultCount == 0 {
 		t.Errorf("usher does not find it: %v", err)
 	}
+	// With all heads written again, only the kept checkpoint shows it.
+	raw, err := os.ReadFile(c.AuditKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rewritten := Config{PublicURL: c.PublicURL, Audit: filepath.Join(t.TempDir(), "audit.db"), AuditKey: filepath.Join(t.TempDir(), "audit.key")}
+	if err := os.WriteFile(rewritten.AuditKey, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, rewritten, 310)
+	c = rewritten
+	if out, err := run(); err != nil {
+		t.Errorf("a log that was written again has faults without the kept checkpoint, so this test proves nothing: %q (%v)", out, err)
+	}
+	if out, err := run(kept); err == nil || !strings.Contains(out, "proves other events") {
+		t.Errorf("a log that was written again: %q (%v)", out, err)
+	}
+}
+
+// cosignedFile returns a file with the last checkpoint of a log and a cosignature,
+// and the public key of the witness.
+func cosignedFile(t *testing.T, c Config) (file, key string) {
+	t.Helper()
+	store, err := openLog(c, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	note, err := store.(proved).Latest(t.Context())
+	if err = errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := checkpoint.GenerateWitness(rand.Reader, "witness.example.com/w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cosigner, err := checkpoint.NewCosigner(secret, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := cosigner.Cosign(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "checkpoint.txt")
+	if err := os.WriteFile(file, append(note, line...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, cosigner.Key()
 }
 
 // Each daily verification is an event; a fault is one at any time.

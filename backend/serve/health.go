@@ -170,6 +170,14 @@ func (h *health) verify(ctx context.Context, store verified, routine bool) {
 	h.logChanges([]Finding{h.record(ctx)})
 }
 
+// refused notes that a witness has cosigned another log: this one was rolled back or
+// rewritten.
+func (h *health) refused(err error) {
+	h.mu.Lock()
+	h.damaged = err
+	h.mu.Unlock()
+}
+
 // logChanges logs each problem when it appears, changes or ends.
 func (h *health) logChanges(findings []Finding) []Finding {
 	h.mu.Lock()

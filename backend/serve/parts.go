@@ -64,17 +64,18 @@ func (l *Loopback) wire() http.RoundTripper {
 
 // parts are the parts of a server that are kept during a reload.
 type parts struct {
-	config   backend.Config
-	checker  *checker
-	health   *health
-	store    logStore
-	grants   grantStore
-	shared   *shared              // nil: a single machine with files
-	broker   *device.Broker       // nil: no sign-in without a browser
-	inForce  func() time.Duration // maximum age of a live check
-	deps     Deps
-	loop     *Loopback
-	listener net.Addr
+	config    backend.Config
+	checker   *checker
+	health    *health
+	store     logStore
+	grants    grantStore
+	shared    *shared              // nil: a single machine with files
+	broker    *device.Broker       // nil: no sign-in without a browser
+	witnesses *witnesses           // nil: none
+	inForce   func() time.Duration // maximum age of a live check
+	deps      Deps
+	loop      *Loopback
+	listener  net.Addr
 }
 
 // build makes the parts in the order of their dependencies. It closes the store
@@ -139,6 +140,12 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	}
 	if proved, ok := p.store.(proved); ok && proved.Key() != "" {
 		p.config.Checkpoints = proved
+		if p.witnesses, err = newWitnesses(ctx, c, proved, d.Log); err != nil {
+			return err
+		}
+		if p.witnesses != nil {
+			p.config.Witnesses = p.witnesses
+		}
 	}
 	o := &p.config
 	o.Verifier, o.Grants, o.Objects, o.Clock, o.Audit = verifier, p.grants, objects, p.checker.clock, log

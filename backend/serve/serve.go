@@ -184,6 +184,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if store, ok := s.parts.store.(verified); ok {
 		tasks.Go(func() { s.parts.health.verifyDaily(beside, store) })
 	}
+	if w := s.parts.witnesses; w != nil {
+		tasks.Go(func() { w.run(beside, s.parts.health) })
+	}
 	tasks.Go(func() { s.flush(beside) })
 	if s.meters != nil {
 		tasks.Go(func() { s.meters.serve(beside, s.log) })

@@ -306,7 +306,7 @@ func (a *app) open(ctx context.Context, conn connection, path, downloads string,
 	}
 	ctx = client.WithWait(ctx, a.debugWait)                     // the screen shows waits itself
 	return a.Browse(client.WithWait(ctx, a.debugWait), Browser{ // the screen shows waits itself
-		Profile: conn.profile, Session: conn.session, Client: conn.client, Folders: a.Folders,
+		Profile: conn.profile, Session: conn.session, Client: conn.client, Watch: conn.watch, Folders: a.Folders,
 		Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
 	})
 }

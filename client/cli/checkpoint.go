@@ -52,9 +52,7 @@ func (a *app) checkpoint(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	if state.Restart != nil && !a.json {
-		fmt.Fprintln(a.Err, state.Restart.String())
-	}
+	a.warnOf(state)
 	if file != "" {
 		if err := writeNew(file, state.Note); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/client"
+	"usher/client/proof"
 	"usher/session"
 )
 
@@ -29,16 +30,17 @@ type Program struct {
 	Out, Err              io.Writer
 	InTTY, OutTTY, ErrTTY bool
 
-	ReadPassword func() (string, error)                                                        // one line from the terminal, without echo
-	Browse       func(ctx context.Context, b Browser) error                                    // the full-screen program
-	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)                 // sandbox and backend in this process
-	Serve        func(ctx context.Context, o ServeOptions) error                               // the backend; returns nil when ctx ends
-	Check        func(ctx context.Context, configFile string) ([]Finding, error)               // checks the dependencies of the backend
-	CreateTables func(ctx context.Context, configFile string) ([]string, error)                // creates the tables of a configuration, and returns their names
-	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error)       // copies a log on this machine
-	Verify       func(ctx context.Context, o VerifyOptions) (Verified, error)                  // verifies a log on this machine
-	Restart      func(ctx context.Context, log AuditLog, reason string) (Restarted, error)     // replaces a log on this machine by a new one
-	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error // rebuilds the index of a log in DynamoDB
+	ReadPassword func() (string, error)                                                          // one line from the terminal, without echo
+	Browse       func(ctx context.Context, b Browser) error                                      // the full-screen program
+	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)                   // sandbox and backend in this process
+	Serve        func(ctx context.Context, o ServeOptions) error                                 // the backend; returns nil when ctx ends
+	Check        func(ctx context.Context, configFile string) ([]Finding, error)                 // checks the dependencies of the backend
+	CreateTables func(ctx context.Context, configFile string) ([]string, error)                  // creates the tables of a configuration, and returns their names
+	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error)         // copies a log on this machine
+	Verify       func(ctx context.Context, o VerifyOptions) (Verified, error)                    // verifies a log on this machine
+	Restart      func(ctx context.Context, log AuditLog, reason string) (Restarted, error)       // replaces a log on this machine by a new one
+	Witness      func(ctx context.Context, config string, ready func(address, key string)) error // runs a witness of audit logs until ctx ends
+	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error   // rebuilds the index of a log in DynamoDB
 }
 
 // Browser holds the dependencies of the full-screen program.
@@ -46,6 +48,7 @@ type Browser struct {
 	Profile   session.Profile
 	Session   *session.Session
 	Client    *client.Client
+	Watch     *proof.Watch // of the server's audit log
 	Folders   session.Folders
 	Path      string                       // the first folder, as typed; "" for the last path
 	Accounts  []Account                    // the accounts of a demo, shown at the sign-in
@@ -145,7 +148,7 @@ func (p Program) check() error {
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
-		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"Restart", p.Restart == nil},
+		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"Restart", p.Restart == nil}, {"Witness", p.Witness == nil},
 		{"Reindex", p.Reindex == nil},
 	} {
 		if part.missing {

@@ -34,10 +34,15 @@ func (a *app) prove(ctx context.Context, conn connection, age time.Duration) err
 		a.debugf("the checkpoint of the audit log: %s", explain(err).line)
 		return nil
 	}
-	if state.Restart != nil && !a.json {
-		fmt.Fprintln(a.Err, state.Restart.String())
-	}
+	a.warnOf(state)
 	return nil
+}
+
+// warnOf prints the warning of a check.
+func (a *app) warnOf(state proof.State) {
+	if text := state.Warning(); text != "" && !a.json {
+		fmt.Fprintln(a.Err, text)
+	}
 }
 
 // finding reports whether an error of a check is about the log itself.

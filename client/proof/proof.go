@@ -87,6 +87,26 @@ func (r *Restarted) String() string {
 	return text + " No event that this machine has a checkpoint of is missing."
 }
 
+// unwitnessedFor is the age of the last cosigned checkpoint from which on a state has
+// a warning.
+const unwitnessedFor = 24 * time.Hour
+
+// Warning returns a sentence for people about the restart of the log, or about
+// witnesses that do not confirm it; "" without both.
+func (s State) Warning() string {
+	switch {
+	case s.Restart != nil:
+		return s.Restart.String()
+	case s.Policy == "" || s.Witnessed.Size == s.Head.Size && s.Head.Size > 0:
+		return ""
+	case s.WitnessedAt.IsZero():
+		return "No witness has confirmed the audit log yet."
+	case s.Seen.Sub(s.WitnessedAt) > unwitnessedFor:
+		return "No witness has confirmed the audit log since " + s.WitnessedAt.Format("2006-01-02 15:04 UTC") + "."
+	}
+	return ""
+}
+
 // Due reports whether the last successful check is older than age.
 func (w *Watch) Due(age time.Duration) bool {
 	if w.c.Log.Key == "" {
@@ -164,7 +184,7 @@ func (w *Watch) check(ctx context.Context) (State, bool, error) {
 		return state, false, err
 	}
 	state.Restart = restart
-	after := memory{Key: w.c.Log.Key, Note: answer.Checkpoint, Seen: state.Seen, Policy: answer.Witnesses}
+	after := memory{Key: w.c.Log.Key, Note: answer.Checkpoint, Seen: state.Seen, Policy: state.Policy}
 	stored, err := w.memory.replace(before, after)
 	return state, stored, err
 }
@@ -217,10 +237,13 @@ func (w *Watch) verify(before memory, known tree.Head, answer api.CheckpointResp
 
 // witnessed checks the last checkpoint that the witnesses cosigned.
 func (w *Watch) witnessed(s *State, v *checkpoint.Verifier, before memory, answer api.CheckpointResponse) error {
-	if answer.Witnesses == "" || answer.Cosigned == "" {
+	if s.Policy == "" {
+		s.Policy = before.Policy // a server cannot drop its witnesses unnoticed
+	}
+	if s.Policy == "" || answer.Cosigned == "" {
 		return nil
 	}
-	policy, err := checkpoint.ParsePolicy(answer.Witnesses)
+	policy, err := checkpoint.ParsePolicy(s.Policy)
 	if err != nil {
 		return fmt.Errorf("reading the policy of the witnesses: %w", err)
 	}

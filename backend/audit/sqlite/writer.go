@@ -34,6 +34,7 @@ type pending struct {
 	canonical [][]byte
 	probe     bool       // a check: a durable write without events
 	seal      bool       // the signing of a checkpoint, without events
+	cosigned  *cosigned  // a checkpoint with cosignatures, without events
 	done      chan error // buffer of one
 }
 
@@ -260,6 +261,12 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 		}
 		if results[i] = one.ctx.Err(); results[i] != nil {
 			continue // the caller has given up
+		}
+		if one.cosigned != nil {
+			if err := one.cosigned.store(ctx, w.conn); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if one.probe { // writes the page without a change of its content
 			if _, err := w.conn.ExecContext(ctx, pragma("user_version", version)); err != nil {
