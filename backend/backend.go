@@ -107,7 +107,7 @@ type Sessions interface {
 	Once(ctx context.Context, session string, e event.Event) (first event.Event, recorded bool, err error)
 }
 
-// Config holds the parts of the backend. Only Devices, Sessions, Scope, Ahead, Observe,
+// Config holds the parts of the backend. Only Devices, Sessions, Held, Scope, Ahead, Observe,
 // Editor, Reader, Places, Checkpoints, Witnesses, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
@@ -116,6 +116,7 @@ type Config struct {
 	Ender     Ender
 	Devices   Devices  // nil: no sign-in without a browser
 	Sessions  Sessions // nil: one instance, whose log finds its events at once
+	Held      Held     // nil: one instance
 	// Scope returns the context of one request, whose reads of the shared state are
 	// one call. nil: no shared state.
 	Scope func(context.Context) context.Context

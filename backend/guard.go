@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +21,7 @@ import (
 
 	"usher/backend/accesslog"
 	"usher/backend/api"
-	"usher/backend/audit"
 	"usher/backend/budget"
-	"usher/backend/event"
 	"usher/backend/safetext"
 )
 
@@ -188,6 +185,14 @@ func (b *Backend) serve(w http.ResponseWriter, r *request) (body any, err error)
 // sessions use none.
 func (b *Backend) handle(w http.ResponseWriter, r *request) (any, error) {
 	defer r.finish()
+	out, err := b.run(w, r)
+	if held := b.hold(r); held != nil {
+		return nil, held
+	}
+	return out, err
+}
+
+func (b *Backend) run(w http.ResponseWriter, r *request) (any, error) {
 	if err := b.admit(w, r); err != nil {
 		// Without this, net/http reads the rest of the body before the response.
 		w.Header().Set("Connection", "close")
@@ -242,28 +247,6 @@ func (r *request) admitted() error {
 		return closed
 	}
 	return err
-}
-
-// suppressed records the count of refusals over the budget.
-func (b *Backend) suppressed(ctx context.Context) error {
-	if err := b.recordHeld(ctx, b.denials.Drain(false)); err != nil {
-		return fail(api.AuditUnavailable, err)
-	}
-	return nil
-}
-
-// recordHeld records the counts of refusals, which have a time for each person.
-// The counts that are not recorded are kept for the next attempt.
-func (b *Backend) recordHeld(ctx context.Context, held []event.Event) error {
-	for len(held) > 0 {
-		some := held[:min(len(held), audit.MaxTimes)]
-		if err := b.c.Audit.Record(ctx, some...); err != nil {
-			b.denials.Restore(held)
-			return err
-		}
-		held = held[len(some):]
-	}
-	return nil
 }
 
 // guard refuses anything but a plain request to this server. It reads only the

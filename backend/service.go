@@ -36,24 +36,12 @@ func (b *Backend) Record(ctx context.Context, e event.Event) error {
 	return nil
 }
 
-// Flush records the count of refusals over the budget. Call it each second: the
-// end of a flood is then recorded without a further request.
-func (b *Backend) Flush(ctx context.Context) error { return b.suppressed(ctx) }
-
 // Stop records the count of refusals over the budget and the end of the service.
 func (b *Backend) Stop(ctx context.Context) error {
 	if err := b.Drain(ctx); err != nil {
 		return err
 	}
 	return b.Record(ctx, b.service(event.ServiceStop))
-}
-
-// Drain records the count of all refusals over the budget now.
-func (b *Backend) Drain(ctx context.Context) error {
-	if err := b.recordHeld(ctx, b.denials.Drain(true)); err != nil {
-		return fmt.Errorf("recording suppressed denials: %w", err)
-	}
-	return nil
 }
 
 // service returns an event of the service itself.

@@ -78,17 +78,34 @@ func (d *Denials) Drain(all bool) []event.Event {
 	var events []event.Event
 	for sub, s := range d.people {
 		if s.held > 0 {
-			e := s.sample
-			e.Action, e.Bucket, e.Key, e.Grant, e.Continues = event.Suppressed, "", "", "", ""
-			e.Outcome, e.Reason, e.Count = event.Denied, "denied decisions over the budget", s.held
-			events = append(events, e)
-			s.held = 0
+			events = append(events, s.take())
 		}
 		if now.Sub(s.minute) >= time.Minute {
 			delete(d.people, sub)
 		}
 	}
 	return events
+}
+
+// take returns the event of a person's refusals over the bound.
+func (s *refusals) take() event.Event {
+	e := s.sample
+	e.Action, e.Bucket, e.Key, e.Grant, e.Continues = event.Suppressed, "", "", "", ""
+	e.Outcome, e.Reason, e.Count = event.Denied, "denied decisions over the budget", s.held
+	s.held = 0
+	return e
+}
+
+// Take returns the event of one person's refusals over the bound, and false if
+// there are none.
+func (d *Denials) Take(sub string) (event.Event, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.people[sub]
+	if s == nil || s.held == 0 {
+		return event.Event{}, false
+	}
+	return s.take(), true
 }
 
 // Restore adds back events from Drain that could not be recorded.

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
+	"usher/backend/elapsed"
 	"usher/backend/lambda"
 	"usher/backend/safetext"
+	"usher/backend/state"
 )
 
 // runtimeAPI is set in each process that AWS Lambda starts.
@@ -74,19 +77,50 @@ type function struct {
 	*lambda.Adapter
 	server *Server
 	start  *deployed
+	adopt  *adoption
 }
 
 // Invoke serves the request of one event. Beside the first one it records the
-// start of the deployed version, and answers after both: Lambda freezes the
-// instance then. A failed record is repeated beside the next request.
+// start of the deployed version, and beside one request a minute the refusals that
+// ended instances have counted. It answers after all: Lambda freezes the instance
+// then. A failed record is repeated beside a later request.
 func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	recorded := make(chan error, 1)
 	go func() { recorded <- f.start.record(ctx) }()
+	adopted := make(chan error, 1)
+	go func() { adopted <- f.adopt.some(ctx) }()
 	answer, err := f.Adapter.Invoke(ctx, payload)
+	if aerr := <-adopted; aerr != nil {
+		f.server.log.Error("refusals counted by ended instances are not recorded yet", "error", safetext.New(aerr.Error()))
+	}
 	if rerr := <-recorded; rerr != nil {
 		f.server.log.Error("the start of this version is not recorded yet", "error", safetext.New(rerr.Error()))
 	}
 	return answer, err
+}
+
+// adoptEvery is the time between two looks for the counts of ended instances.
+const adoptEvery = time.Minute
+
+// adoption records the refusals that ended instances have counted.
+type adoption struct {
+	denials *state.Denials
+	now     func() time.Time
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// some looks for counts, at most once in adoptEvery.
+func (a *adoption) some(ctx context.Context) error {
+	now := a.now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if elapsed.Since(now, a.last) < adoptEvery {
+		return nil
+	}
+	a.last = now
+	return a.denials.Adopt(ctx)
 }
 
 // function returns the handler of events for a version.
@@ -100,7 +134,7 @@ func (s *Server) function(version string) (*function, error) {
 	}
 	return &function{adapter, s, &deployed{
 		client: s.parts.shared.client, table: table(s.config.State), version: version, backend: s.live.Load,
-	}}, nil
+	}, &adoption{denials: s.parts.shared.denials, now: s.parts.deps.Now}}, nil
 }
 
 // adapter returns the handler of events.

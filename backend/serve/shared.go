@@ -81,6 +81,7 @@ type shared struct {
 	state     state.Config
 	directory *state.Directory
 	sessions  *state.Sessions
+	denials   *state.Denials
 	cursors   *state.Cursors
 	id        string // of this instance
 	first     sync.Once
@@ -171,6 +172,10 @@ func newShared(ctx context.Context, c Config, d Deps, loop *Loopback, source ide
 	if err != nil {
 		return nil, err
 	}
+	s.denials, err = state.NewDenials(state.DenialsConfig{Config: s.state, Writes: s.log.Writes, NewID: d.NewID})
+	if err != nil {
+		return nil, err
+	}
 	if s.directory, err = state.NewDirectory(s.state); err != nil {
 		return nil, err
 	}
@@ -257,10 +262,13 @@ func (s *shared) index(ctx context.Context, problem func(error)) {
 			tried = now
 			if held, err = lease.Hold(ctx); err != nil {
 				held = false
+			} else if held {
+				err = s.denials.Adopt(ctx)
 			}
 		}
 		if held {
-			_, err = indexer.Step(ctx)
+			_, stopped := indexer.Step(ctx)
+			err = errors.Join(err, stopped)
 		}
 		if ctx.Err() == nil {
 			problem(err)

@@ -67,7 +67,7 @@ func (p *parts) openTables(ctx context.Context, c Config, source identity.Source
 	}
 	p.config.Editor = s.grants
 	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, dynamo.Scope
-	p.config.Ahead = s.ahead
+	p.config.Ahead, p.config.Held = s.ahead, s.denials
 	return audit.New(audit.Config{Store: s.log, Now: p.deps.Now, NewID: p.deps.NewID})
 }
 
