@@ -98,6 +98,8 @@ type Witnesses interface {
 type Cursors interface {
 	Seal(c cursor.Cursor) (string, error)
 	Open(text string, want cursor.Cursor, now time.Time) (cursor.Cursor, error)
+	// Marks returns the marks of listed objects.
+	Marks(now time.Time) (cursor.Marks, error)
 }
 
 // Sessions gives the start and the end of a session one event for all instances.

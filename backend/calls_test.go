@@ -20,14 +20,14 @@ func TestCallsOfActions(t *testing.T) {
 	}
 	ctx := t.Context()
 	ada := f.SignIn(t, "ada")
-	page, err := ada.List(ctx, api.ListRequest{Bucket: "company-reports", Prefix: "annual/"})
+	page, err := ada.List(ctx, api.ListRequest{Bucket: "company-reports", Prefix: "annual/", Recursive: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var objects []api.ReleaseObject
 	for _, e := range page.Entries {
 		if e.Kind == api.KindObject {
-			objects = append(objects, api.ReleaseObject{Bucket: "company-reports", Key: "annual/" + e.Name, ETag: e.ETag})
+			objects = append(objects, api.ReleaseObject{Bucket: "company-reports", Key: "annual/" + e.Name, ETag: e.ETag, Mark: e.Mark})
 		}
 	}
 	if len(objects) < 20 {

@@ -52,6 +52,9 @@ func (r *request) chains(all []candidate) error {
 			continue
 		}
 		c.event.Continues = c.in.Continues
+		if e := first[c.in.Continues]; e.ETag == c.in.ETag {
+			c.event.Size = e.Size
+		}
 	}
 	return nil
 }

@@ -217,6 +217,8 @@ func (unsealed) Seal(c cursor.Cursor) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(plain), err
 }
 
+func (unsealed) Marks(time.Time) (cursor.Marks, error) { return nil, cursor.ErrRefused }
+
 func (unsealed) Open(text string, want cursor.Cursor, _ time.Time) (cursor.Cursor, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {

@@ -106,9 +106,8 @@ func (r *request) startDevice(o device.Opening) error {
 	if err := r.settled(); err != nil {
 		return err
 	}
-	r.b.sessions.claim(r.claims.Session)
-	e := r.event(event.SessionStart, "", "")
-	e.Outcome, e.BrowserIP, e.ClaimedHost = event.Allowed, o.Browser, o.Host
+	e := r.startEvent()
+	e.BrowserIP, e.ClaimedHost = o.Browser, o.Host
 	if r.b.c.Sessions != nil {
 		_, err := r.once(e)
 		return err
@@ -121,7 +120,6 @@ func (r *request) startDevice(o device.Opening) error {
 		return nil
 	}
 	if err := r.b.c.Audit.Record(r.ctx, e); err != nil {
-		r.unrecorded()
 		return fail(api.AuditUnavailable, err)
 	}
 	return nil

@@ -69,8 +69,10 @@ func (b *Backend) locate(ctx context.Context, buckets []string) {
 	}
 }
 
-// heads calls HEAD for objects without an ETag, and for all objects of a link. The
-// client of a link checks no ETag, so the object must at least exist.
+// heads calls HEAD for objects without an ETag or a known size, and for all objects
+// of a link. The client of a link checks no ETag, so the object must at least
+// exist. For an object with an ETag, the call is for the record alone: its URL is
+// pinned to that ETag in any case.
 func (b *Backend) heads(r *request, all []candidate, purpose string) {
 	var group errgroup.Group
 	group.SetLimit(maxHeads)
@@ -81,6 +83,12 @@ func (b *Backend) heads(r *request, all []candidate, purpose string) {
 		}
 		group.Go(func() error {
 			facts, err := b.c.Objects.Head(r.as(c.in.Bucket, c.in.Key), c.in.Bucket, c.in.Key, c.event.ID)
+			if c.in.ETag != "" && purpose != api.PurposeLink {
+				if err == nil && facts.ETag == c.in.ETag {
+					c.event.Version, c.event.Size = facts.Version, &facts.Size
+				}
+				return nil
+			}
 			switch {
 			case err != nil:
 				c.cause = err
@@ -100,7 +108,7 @@ func (b *Backend) heads(r *request, all []candidate, purpose string) {
 }
 
 func (c *candidate) needsHead(purpose string) bool {
-	return c.refused == "" && (c.in.ETag == "" || purpose == api.PurposeLink)
+	return c.refused == "" && (c.in.ETag == "" || c.event.Size == nil || purpose == api.PurposeLink)
 }
 
 func needHead(all []candidate, purpose string) bool {

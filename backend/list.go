@@ -39,6 +39,9 @@ func (b *Backend) list(r *request) (any, error) {
 	if err := l.record(); err != nil {
 		return nil, err
 	}
+	if err := l.mark(); err != nil {
+		return nil, err
+	}
 	return l.response()
 }
 
@@ -75,7 +78,7 @@ func (b *Backend) listing(r *request, in api.ListRequest, query string) (*listin
 		r: r, in: in, at: at, set: set, groups: person.Groups, view: set.For(person.Groups, r.now),
 		event: r.event(action, in.Bucket, in.Prefix),
 	}
-	l.event.Continues = at.Event
+	l.event.Continues, l.event.Policy = at.Event, set.Version()
 	if at.Event != "" && l.before() != at.Before {
 		return nil, fail(api.BadCursor, errors.New("the grants of earlier pages changed"))
 	}
@@ -110,6 +113,7 @@ type listing struct {
 	set     *grant.Set
 	groups  []string
 	view    *grant.Principal
+	folder  grant.View // decision about the listed folder
 	event   event.Event
 	entries []api.Entry
 	omitted int // names that are not valid keys
@@ -130,10 +134,11 @@ func (l *listing) collect() error {
 		l.page(buckets)
 		return nil
 	}
-	folder := l.view.Visible(l.in.Bucket, l.in.Prefix)
+	l.folder = l.view.Visible(l.in.Bucket, l.in.Prefix)
 	if l.hidden(l.in.Prefix) {
-		folder = grant.View{}
+		l.folder, l.event.Policy = grant.View{}, ""
 	}
+	folder := l.folder
 	if folder.Grant != nil {
 		l.event.Grant = folder.Grant.String()
 	}

@@ -1,10 +1,9 @@
 package backend
 
 import (
-	"slices"
-
 	"usher/backend/api"
 	"usher/backend/budget"
+	"usher/backend/cursor"
 	"usher/backend/event"
 )
 
@@ -19,47 +18,134 @@ const (
 // record makes the listing's event durable. For a page with URLs it releases the
 // page's small objects in the same durable write.
 func (l *listing) record() error {
-	objects, entries := l.releasable()
+	objects, sizes, entries := l.releasable()
 	n := l.r.b.rates.SpendUpTo(l.r.claims.Sub, budget.Objects, len(objects))
 	if n == 0 {
+		l.disclose(nil)
 		return l.r.record(l.event)
 	}
 	l.r.now = l.r.b.c.Now() // the calls to S3 can take seconds
-	// Events of one instant are one item in DynamoDB, at half the price.
-	l.event.ID, l.event.Time = l.r.b.c.NewID(l.r.now), l.r.now
-	all, err := l.r.b.issue(l.r, &batch{objects: objects[:n], purpose: api.PurposeDownload, others: []event.Event{l.event}})
+	l.restamp()
+	lost := map[int]bool{}
+	all, err := l.r.b.issue(l.r, &batch{
+		objects: objects[:n], sizes: sizes, purpose: api.PurposeDownload,
+		beside: func(all []candidate) event.Event {
+			refused(all, entries, lost)
+			l.disclose(lost)
+			return l.event
+		},
+	})
 	if err != nil {
 		return err
 	}
-	lost := map[int]bool{}
+	refused(all, entries, lost) // a repeated decision can refuse more
 	for i := range all {
-		switch at := entries[i]; all[i].refused {
-		case "":
+		if at := entries[i]; all[i].refused == "" && !lost[at] {
 			item := all[i].item()
 			l.entries[at].Release = &item
-		case api.NotFound:
-			lost[at] = true
 		}
 	}
-	l.drop(lost)
+	l.entries = l.without(lost)
 	return nil
 }
 
-// drop removes entries that were denied after they were listed.
-func (l *listing) drop(lost map[int]bool) {
-	if len(lost) == 0 {
-		return
+// refused adds the entries of denied objects to lost.
+func refused(all []candidate, entries []int, lost map[int]bool) {
+	for i := range all {
+		if all[i].refused == api.NotFound {
+			lost[entries[i]] = true
+		}
 	}
-	i := -1
-	l.entries = slices.DeleteFunc(l.entries, func(api.Entry) bool { i++; return lost[i] })
+}
+
+// restamp moves the listing's event to the instant of its releases, if the decision
+// about the folder is the same at that instant. Events of one instant are one item
+// in DynamoDB, at half the price.
+func (l *listing) restamp() {
+	again := l.set.For(l.groups, l.r.now).Visible(l.in.Bucket, l.in.Prefix)
+	if again.Grant == l.folder.Grant && again.Nothing() == l.folder.Nothing() {
+		l.event.ID, l.event.Time = l.r.b.c.NewID(l.r.now), l.r.now
+	}
+}
+
+// disclose stores the number of the page's names and their hash in its event.
+func (l *listing) disclose(lost map[int]bool) {
+	shown := l.without(lost)
+	names := make([]string, len(shown))
+	for i, e := range shown {
+		names[i] = e.Name
+	}
+	l.event.Entries, l.event.EntriesHash = len(names), event.HashNames(names)
+}
+
+// without returns the entries of the page without those that were denied after
+// they were listed.
+func (l *listing) without(lost map[int]bool) []api.Entry {
+	if len(lost) == 0 {
+		return l.entries
+	}
+	var rest []api.Entry
+	for i, e := range l.entries {
+		if !lost[i] {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
+
+// mark adds marks to the small objects of a recursive listing that have no URL. A
+// single file that a person picks costs a HEAD instead, as large ones do in any
+// case: that is cheaper than a mark for each row on the screen.
+func (l *listing) mark() error {
+	if !l.in.Recursive {
+		return nil
+	}
+	var marks cursor.Marks
+	for i := range l.entries {
+		e := &l.entries[i]
+		if e.Kind != api.KindObject || e.Release != nil || e.Archived || e.ETag == "" || e.Modified == nil || e.Size > api.SmallObject {
+			continue
+		}
+		if marks == nil {
+			var err error
+			if marks, err = l.r.b.c.Cursors.Marks(l.r.now); err != nil {
+				return fail(api.Internal, err)
+			}
+		}
+		e.Mark = marks.Mark(l.in.Bucket, l.in.Prefix+e.Name, e.ETag, e.Size)
+	}
+	return nil
+}
+
+// listedSizes stores the sizes that the request proves with marks. The other
+// objects need a HEAD.
+func (r *request) listedSizes(all []candidate) error {
+	var marks cursor.Marks
+	for i := range all {
+		c := &all[i]
+		if c.refused != "" || c.in.Mark == "" || c.event.Size != nil {
+			continue
+		}
+		if marks == nil {
+			var err error
+			if marks, err = r.b.c.Cursors.Marks(r.now); err != nil {
+				return fail(api.Internal, err)
+			}
+		}
+		if size, ok := marks.Size(c.in.Mark, c.in.Bucket, c.in.Key, c.in.ETag); ok {
+			c.event.Size = &size
+		}
+	}
+	return nil
 }
 
 // releasable returns the objects of the page that get a URL, in the page's order,
-// and their entries' indices. An object without an ETag needs a HEAD, and a large
-// one needs the facts of a HEAD: their clients send a release.
-func (l *listing) releasable() (objects []api.ReleaseObject, entries []int) {
+// their sizes, and their entries' indices. An object without an ETag or a size
+// needs a HEAD, and a large one needs the facts of a HEAD: their clients send a
+// release.
+func (l *listing) releasable() (objects []api.ReleaseObject, sizes []int64, entries []int) {
 	if l.in.URLs == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	size := 0
 	for _, e := range l.entries {
@@ -69,7 +155,7 @@ func (l *listing) releasable() (objects []api.ReleaseObject, entries []int) {
 		if len(objects) == l.in.URLs {
 			break
 		}
-		if e.Kind != api.KindObject || e.Archived || e.ETag == "" || e.Size > api.SmallObject {
+		if e.Kind != api.KindObject || e.Archived || e.ETag == "" || e.Modified == nil || e.Size > api.SmallObject {
 			continue
 		}
 		key := l.in.Prefix + e.Name
@@ -77,9 +163,9 @@ func (l *listing) releasable() (objects []api.ReleaseObject, entries []int) {
 			break
 		}
 		objects = append(objects, api.ReleaseObject{Bucket: l.in.Bucket, Key: key, ETag: e.ETag})
-		entries = append(entries, i)
+		sizes, entries = append(sizes, e.Size), append(entries, i)
 	}
-	return objects, entries
+	return objects, sizes, entries
 }
 
 // quoted returns an upper bound of a string's size in JSON.

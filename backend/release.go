@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/event"
 	"usher/backend/grant"
-	"usher/backend/identity"
 	"usher/backend/object"
 	"usher/backend/reader"
 )
@@ -31,8 +29,12 @@ type candidate struct {
 // batch holds the objects of one request that are released together.
 type batch struct {
 	objects []api.ReleaseObject
+	sizes   []int64 // of the objects, from the storage's listing; nil: not known
 	purpose string
 	others  []event.Event // recorded in the same durable write, once
+	// beside returns the event of the listing with these objects, for the same
+	// durable write. nil: there is none.
+	beside func(all []candidate) event.Event
 }
 
 // release returns a URL or an error for each object of the request.
@@ -129,6 +131,9 @@ func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 	flood := false
 	for i, o := range in.objects {
 		all[i] = b.decide(r, set, person, o, in.purpose)
+		if in.sizes != nil && all[i].refused == "" {
+			all[i].event.Size = &in.sizes[i]
+		}
 		switch {
 		case all[i].event.Outcome != event.Denied:
 		case r.refusal(all[i].event):
@@ -144,6 +149,9 @@ func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 		return nil, fail(api.RateLimited, nil)
 	}
 	if err := r.chains(all); err != nil {
+		return nil, err
+	}
+	if err := r.listedSizes(all); err != nil {
 		return nil, err
 	}
 	if err := r.readAs(set, person); err != nil {
@@ -172,56 +180,6 @@ func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 	return all, nil
 }
 
-// decide makes the grants' decision about an object. A refused object causes no
-// S3 call.
-func (b *Backend) decide(r *request, set *grant.Set, person identity.Standing, o api.ReleaseObject, purpose string) candidate {
-	c := candidate{in: o, event: r.event(event.Download, o.Bucket, o.Key)}
-	c.event.Purpose, c.event.ETag = purpose, o.ETag
-	if bound := b.bound(); bound > int((5*time.Second+b.c.URLLife)/time.Second) {
-		c.event.Bound = bound
-	}
-	if !grant.ValidBucket(o.Bucket) || !grant.ValidKey(o.Key) {
-		// S3 can list a few keys that usher refuses, for example with a NUL. Such a
-		// key must not stop the other objects of the request.
-		c.event.Bucket, c.event.Key = "", ""
-		c.stop(api.BadRequest, "not an object key")
-		return c
-	}
-	d := b.permit(set, person.Groups, o.Bucket, o.Key, r.now)
-	if d.Grant != nil {
-		c.event.Grant = d.Grant.String()
-	}
-	if !d.Allowed {
-		c.event.Outcome, c.event.Reason, c.refused = event.Denied, "no grant allows it", api.NotFound
-		if d.Grant != nil {
-			c.event.Reason = "a grant denies it"
-		}
-		return c
-	}
-	c.event.Outcome = event.Allowed
-	return c
-}
-
-// permit returns the grants' decision. For S3, a/../b is a plain key. A storage
-// that keeps objects as files could open b for it, in spite of the grants: such
-// keys do not exist there.
-func (b *Backend) permit(set *grant.Set, groups []string, bucket, key string, now time.Time) grant.Decision {
-	if b.c.FileKeys && aliased(key) {
-		return grant.Decision{}
-	}
-	return set.Decide(groups, bucket, key, now)
-}
-
-// aliased reports whether a file system could resolve a key to another file.
-func aliased(key string) bool {
-	for segment := range strings.SplitSeq(strings.TrimSuffix(key, "/"), "/") {
-		if segment == "" || segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
-}
-
 func (c *candidate) stop(code api.Code, reason string) {
 	c.refused, c.event.Outcome, c.event.Reason = code, event.Failed, reason
 }
@@ -229,11 +187,10 @@ func (c *candidate) stop(code api.Code, reason string) {
 // recordReleases makes one durable write for the whole request: all its events or
 // none. Only candidates to be released get a receipt.
 func (b *Backend) recordReleases(r *request, in *batch, all []candidate, checkedAt time.Time) error {
-	opening, err := r.opening()
-	if err != nil {
-		return err
+	others := in.others
+	if in.beside != nil {
+		others = append(others, in.beside(all))
 	}
-	others := append(opening, in.others...)
 	var releases []audit.Release
 	for i := range all {
 		if all[i].refused != "" {
@@ -242,12 +199,18 @@ func (b *Backend) recordReleases(r *request, in *batch, all []candidate, checked
 		}
 		releases = append(releases, audit.Release{Event: all[i].event, CheckedAt: checkedAt, Link: in.purpose == api.PurposeLink})
 	}
-	receipts, err := b.c.Audit.RecordReleases(r.ctx, releases, others...)
+	var receipts []audit.Receipt
+	err := r.announce(func(before []event.Event) (err error) {
+		receipts, err = b.c.Audit.RecordReleases(r.ctx, releases, append(before, others...)...)
+		if err != nil {
+			return fail(api.AuditUnavailable, err)
+		}
+		return nil
+	})
 	if err != nil {
-		r.unrecorded()
-		return fail(api.AuditUnavailable, err)
+		return err
 	}
-	in.others = nil
+	in.others, in.beside = nil, nil
 	next := 0
 	for i := range all {
 		if all[i].refused == "" {
@@ -296,9 +259,7 @@ func (b *Backend) stat(r *request) (any, error) {
 	}
 	e := r.event(event.Stat, in.Bucket, in.Key)
 	d := b.permit(set, person.Groups, in.Bucket, in.Key, r.now)
-	if d.Grant != nil {
-		e.Grant = d.Grant.String()
-	}
+	d.note(&e)
 	if !d.Allowed {
 		return nil, r.deny(e)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,7 +31,10 @@ type request struct {
 	email  string
 
 	settle func(context.Context) (identity.Standing, error) // of the live check; nil: nothing is left to store
-	groups []string                                         // of that check
+
+	groupNames []string  // of the last live check, sorted
+	groups     string    // their hash; "" before the live check
+	checked    time.Time // instant of the live check
 	start  *start                                           // of the session; nil: no look-up
 
 	reading *reader.Reading // sessions for the calls of S3
@@ -113,8 +115,9 @@ func (r *request) standing(query func(context.Context, identity.Claims) (identit
 		return s, identityFailure(err)
 	}
 	r.email = s.Email
+	r.member(s)
 	if s.Settle != nil {
-		r.settle, r.groups = s.Settle, s.Groups
+		r.settle = s.Settle
 	}
 	return s, nil
 }
@@ -134,7 +137,7 @@ func (r *request) settled() error {
 		return identityFailure(err)
 	case err != nil:
 		return identityFailure(err)
-	case !slices.Equal(s.Groups, r.groups):
+	case event.HashGroups(s.Groups) != r.groups:
 		return fail(api.IdentityUnavailable, errors.New("the groups changed during the request"))
 	}
 	return nil
@@ -159,6 +162,7 @@ func (r *request) event(action, bucket, key string) event.Event {
 		ID: r.b.c.NewID(r.now), Time: r.now, Action: action, Bucket: bucket, Key: key,
 		User:    event.User{Sub: r.claims.Sub, Username: r.claims.Username, Email: r.email},
 		Session: event.SessionName(r.claims.Session), SourceIP: r.ip, UserAgent: userAgent(r.http), RequestID: r.id,
+		Groups: r.groups,
 	}
 }
 
@@ -172,22 +176,18 @@ func userAgent(h *http.Request) string {
 	return ua
 }
 
-// record writes events. The first record of a session begins with its
-// session-start event.
+// record writes events, behind the session's own (announce).
 func (r *request) record(events ...event.Event) error {
-	opening, err := r.opening()
-	if err != nil {
-		return err
-	}
-	events = append(opening, events...)
-	if len(events) == 0 {
+	return r.announce(func(before []event.Event) error {
+		all := append(before, events...)
+		if len(all) == 0 {
+			return nil
+		}
+		if err := r.b.c.Audit.Record(r.ctx, all...); err != nil {
+			return fail(api.AuditUnavailable, err)
+		}
 		return nil
-	}
-	if err := r.b.c.Audit.Record(r.ctx, events...); err != nil {
-		r.unrecorded()
-		return fail(api.AuditUnavailable, err)
-	}
-	return nil
+	})
 }
 
 // signOut records the end of the session, once, and returns the event's id.

@@ -113,9 +113,14 @@ func TestRoundTripsOfAColdServer(t *testing.T) {
 	f.Put(t, "company-reports", "annual/one.csv", "one")
 	first := f.Instances()[0]
 	admin := f.SignIn(t, "margaret")
+	listed, err := f.SignIn(t, "ada").List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: "annual/", Recursive: true})
+	if err != nil || len(listed.Entries) == 0 {
+		t.Fatalf("%+v, %v", listed, err)
+	}
+	known := listed.Entries[0]
 	whoami := func(ctx context.Context, a demotest.Actor) error { _, err := a.Whoami(ctx); return err }
 	release := func(ctx context.Context, a demotest.Actor) error {
-		out, err := a.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: "company-reports", Key: "annual/one.csv", ETag: `"e"`}}})
+		out, err := a.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: "company-reports", Key: "annual/" + known.Name, ETag: known.ETag, Mark: known.Mark}}})
 		if err == nil && out.Items[0].URL == "" {
 			err = fmt.Errorf("no URL: %v", out.Items[0].Error)
 		}

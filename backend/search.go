@@ -41,6 +41,7 @@ func (b *Backend) search(r *request) (any, error) {
 		return nil, err
 	}
 	l.event.Outcome = event.Allowed
+	l.disclose(nil)
 	if err := r.record(l.event); err != nil {
 		return nil, err
 	}

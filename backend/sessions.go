@@ -1,12 +1,13 @@
 package backend
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
-	"sync"
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/backend/identity"
 )
 
 // start is the session-start event of a session that this server has not seen.
@@ -23,8 +24,7 @@ func (r *request) begin() {
 	if r.b.c.Sessions == nil || r.route.verb == api.VerbDeviceDone || r.b.sessions.known(r.claims.Session) {
 		return
 	}
-	s, e, ctx := &start{found: make(chan struct{})}, r.event(event.SessionStart, "", ""), r.ctx
-	e.Outcome = event.Allowed
+	s, e, ctx := &start{found: make(chan struct{})}, r.startEvent(), r.ctx
 	r.start = s
 	go func() {
 		defer close(s.found)
@@ -45,32 +45,110 @@ func safely(f func() error) (err error) {
 	return f()
 }
 
-// opening returns the session-start event if the log has none for this session. It
-// follows the live check: nothing is recorded before.
-func (r *request) opening() ([]event.Event, error) {
+// announce calls write with the events that must precede this request's events: the
+// start of the session, or a change of the person's groups. Both have the names of
+// the groups whose hash is in the other events. The first requests of a session
+// wait for the one that announces it: the names are in the log before their hash.
+// It follows the live check: nothing is recorded before.
+func (r *request) announce(write func(before []event.Event) error) error {
 	if err := r.settled(); err != nil {
-		return nil, err
+		return err
 	}
+	s := r.b.sessions
+	a := s.of(r.claims.Session)
+	if s.current(a, r.groups, r.checked) {
+		return write(nil)
+	}
+	waiting, cancel := context.WithTimeout(r.ctx, maxAnnounce)
+	defer cancel()
+	select {
+	case a.turn <- struct{}{}:
+	case <-waiting.Done():
+		return fail(api.AuditUnavailable, fmt.Errorf("waiting for the start of the session: %w", waiting.Err()))
+	}
+	release := func() { <-a.turn }
+	if s.current(a, r.groups, r.checked) {
+		release()
+		return write(nil)
+	}
+	defer release()
+	before, err := r.announcement()
+	if err != nil {
+		return err
+	}
+	if err := write(before); err != nil {
+		return err
+	}
+	s.set(a, r.groups, r.checked)
+	return nil
+}
+
+// announcement returns the events that the log lacks about this session.
+func (r *request) announcement() (before []event.Event, err error) {
+	var last event.Event // with groups of this session
 	if s := r.start; s != nil {
 		<-s.found
 		if s.err != nil {
 			return nil, fail(api.AuditUnavailable, s.err)
 		}
+		if last = s.event; !s.recorded {
+			before = []event.Event{last}
+		}
 	}
-	if !r.b.sessions.claim(r.claims.Session) {
-		return nil, nil
+	if len(before) == 0 && (r.start == nil || r.changed(last)) {
+		newest, known, err := r.lastAnnounced()
+		switch {
+		case known:
+			last = newest
+		case r.start != nil && err != nil:
+			return nil, fail(api.AuditUnavailable, err)
+		case r.start == nil: // a log that cannot be read now may have the start twice
+			return []event.Event{r.startEvent()}, nil
+		}
 	}
-	switch {
-	case r.start != nil && r.start.recorded:
-		return nil, nil
-	case r.start != nil:
-		return []event.Event{r.start.event}, nil
-	case r.recorded(event.SessionStart) != "":
-		return nil, nil
+	if !r.changed(last) {
+		return before, nil
 	}
+	e := r.event(event.MembershipChanged, "", "")
+	e.Outcome, e.GroupNames, e.GroupNamesBefore = event.Allowed, r.groupNames, last.GroupNames
+	return append(before, e), nil
+}
+
+// changed reports whether the groups of the live check differ from those of the
+// session's last event with groups.
+func (r *request) changed(last event.Event) bool {
+	return r.groups != "" && last.Groups != "" && last.Groups != r.groups
+}
+
+// lastAnnounced returns the newest event of the log with the groups of this
+// session.
+func (r *request) lastAnnounced() (event.Event, bool, error) {
+	return r.b.c.Audit.Newest(r.ctx, event.Filter{Terms: []event.Term{
+		{Field: event.BySession, Value: event.SessionName(r.claims.Session)}, {Field: event.ByOutcome, Value: event.Allowed},
+		{Field: event.ByAction, Value: event.SessionStart}, {Field: event.ByAction, Value: event.MembershipChanged},
+	}})
+}
+
+// startEvent returns the event of the session's start.
+func (r *request) startEvent() event.Event {
 	e := r.event(event.SessionStart, "", "")
-	e.Outcome = event.Allowed
-	return []event.Event{e}, nil
+	e.Outcome, e.GroupNames, e.Way = event.Allowed, r.groupNames, event.WayNative
+	switch {
+	case r.fromDevice():
+		e.Way = event.WayDevice
+	case r.claims.Browser:
+		e.Way = event.WaySSO
+	}
+	if at := r.claims.SignedIn; !at.IsZero() {
+		e.SignedIn = &at
+	}
+	return e
+}
+
+// member stores the groups of a live check, for the events of the request.
+func (r *request) member(s identity.Standing) {
+	names := event.SortedGroups(s.Groups)
+	r.groupNames, r.groups, r.checked = names, event.HashNames(names), s.CheckedAt
 }
 
 // finish ends the work beside a request: a frozen instance must have none.
@@ -86,10 +164,6 @@ func (r *request) finish() {
 	}
 }
 
-// unrecorded makes the next request of the session record its start, after a
-// failed write.
-func (r *request) unrecorded() { r.b.sessions.forget(r.claims.Session) }
-
 // once records the session's event with the action of e, once for all instances,
 // and returns its id. A repetition of the same event adds nothing to the log.
 func (r *request) once(e event.Event) (string, error) {
@@ -104,60 +178,4 @@ func (r *request) once(e event.Event) (string, error) {
 		return "", fail(api.AuditUnavailable, err)
 	}
 	return first.ID, nil
-}
-
-// sessions caches, from the log, the sessions with a recorded start or end.
-type sessions struct {
-	mu    sync.Mutex
-	seen  map[string]bool   // by origin_jti
-	ended map[string]string // event id of the sign-out, by origin_jti
-}
-
-const maxCached = 10_000 // sessions in each map
-
-func newSessions() *sessions { return &sessions{seen: map[string]bool{}, ended: map[string]string{}} }
-
-// claim reports whether the caller must record the session's start.
-func (s *sessions) claim(origin string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seen[origin] {
-		return false
-	}
-	if len(s.seen) >= maxCached {
-		clear(s.seen)
-	}
-	s.seen[origin] = true
-	return true
-}
-
-// known reports whether the session's start is recorded, or about to be.
-func (s *sessions) known(origin string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.seen[origin]
-}
-
-// forget makes the next request record the session's start, after a failed
-// write.
-func (s *sessions) forget(origin string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.seen, origin)
-}
-
-// signedOut returns the event id of the session's sign-out, or "".
-func (s *sessions) signedOut(origin string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended[origin]
-}
-
-func (s *sessions) end(origin, id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.ended) >= maxCached {
-		clear(s.ended)
-	}
-	s.ended[origin] = id
 }

@@ -102,6 +102,9 @@ type Entry struct {
 	Modified *time.Time `json:"modified,omitempty"`
 	ETag     string     `json:"etag,omitempty"` // with its quotes, as in S3's answer
 	Archived bool       `json:"archived,omitempty"`
+	// Mark proves the size of a small object without a URL. Its release request
+	// returns it.
+	Mark string `json:"mark,omitempty"`
 	// Release is the released URL of a small object, pinned to ETag. It has no
 	// Error. Only a page with URLs has it.
 	Release *ReleaseItem `json:"release,omitempty"`
@@ -140,6 +143,7 @@ type ReleaseObject struct {
 	Key       string `json:"key"`
 	ETag      string `json:"etag,omitempty"`
 	Continues string `json:"continues,omitempty"` // the first event of a resumed transfer
+	Mark      string `json:"mark,omitempty"`      // of the listing with ETag; without it the server asks S3 for the size
 }
 
 // ReleaseRequest requests 1..MaxRelease presigned URLs.

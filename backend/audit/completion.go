@@ -24,10 +24,11 @@ type Completion struct {
 	Verified string  // checksum algorithm, "size", or ""
 }
 
-// RecordCompletions records plausible reports: downloads that were released to
-// the same sub within CompletionWindow, each once, with possible values. It
-// drops the others silently, because an error would reveal event ids of other
-// users. base carries session, address, user agent and request id of the
+// RecordCompletions records reports on downloads that were released to the same
+// sub within CompletionWindow, each once, with possible values. It drops the
+// others silently, because an error would reveal event ids of other users. A
+// report of more bytes than the object has is implausible: it is recorded as
+// failed, with its mark. base carries session, address, user agent and request id of the
 // reporting request. A completion event names the release in Continues and
 // copies its object. Its outcome is allowed for done and failed otherwise, and
 // its reason is the reported outcome.
@@ -59,7 +60,7 @@ func (l *Log) RecordCompletions(ctx context.Context, user event.User, base event
 	for _, id := range ids {
 		e, c := byID[id], first[id]
 		if e.Action != event.Download || e.Outcome != event.Allowed || e.User.Sub != user.Sub ||
-			now.Sub(e.Time) > CompletionWindow || e.Size != nil && c.Bytes > *e.Size {
+			now.Sub(e.Time) > CompletionWindow {
 			continue
 		}
 		batch = append(batch, l.completed(e, c, user, base, now))
@@ -68,8 +69,8 @@ func (l *Log) RecordCompletions(ctx context.Context, user event.User, base event
 }
 
 func (l *Log) completed(e event.Event, c Completion, user event.User, base event.Event, now time.Time) event.Event {
-	outcome := event.Failed
-	if c.Outcome == api.CompletedDone {
+	outcome, implausible := event.Failed, e.Size != nil && c.Bytes > *e.Size
+	if c.Outcome == api.CompletedDone && !implausible {
 		outcome = event.Allowed
 	}
 	return l.fill(event.Event{
@@ -77,7 +78,7 @@ func (l *Log) completed(e event.Event, c Completion, user event.User, base event
 		UserAgent: base.UserAgent, RequestID: base.RequestID,
 		Action: event.Completed, Outcome: outcome, Reason: c.Outcome, Purpose: e.Purpose,
 		Bucket: e.Bucket, Key: e.Key, Version: e.Version, ETag: e.ETag, Size: e.Size,
-		Continues: e.ID, Bytes: &c.Bytes, Seconds: &c.Seconds, Verified: c.Verified,
+		Continues: e.ID, Bytes: &c.Bytes, Seconds: &c.Seconds, Verified: c.Verified, Implausible: implausible,
 	})
 }
 

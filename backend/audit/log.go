@@ -99,11 +99,15 @@ type Release struct {
 	Link bool
 }
 
-// RecordReleases makes releases durable, in one write with the other events of
-// the request (denied and failed objects). After that it returns a receipt for
-// each release, in the same order. On any error it returns no receipt.
+// RecordReleases makes releases durable, in one write behind the other events of
+// the request (the session's start, denied and failed objects). After that it
+// returns a receipt for each release, in the same order. On any error it returns
+// no receipt.
 func (l *Log) RecordReleases(ctx context.Context, releases []Release, others ...event.Event) ([]Receipt, error) {
-	batch := make([]event.Event, 0, len(releases)+len(others))
+	batch, err := l.others(others)
+	if err != nil {
+		return nil, err
+	}
 	receipts := make([]Receipt, 0, len(releases))
 	for _, r := range releases {
 		e, err := l.release(r)
@@ -116,11 +120,7 @@ func (l *Log) RecordReleases(ctx context.Context, releases []Release, others ...
 			checkedAt: r.CheckedAt, link: r.Link,
 		})
 	}
-	rest, err := l.others(others)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.append(ctx, append(batch, rest...)); err != nil {
+	if err := l.append(ctx, batch); err != nil {
 		return nil, err
 	}
 	return receipts, nil

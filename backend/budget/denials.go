@@ -90,7 +90,7 @@ func (d *Denials) Drain(all bool) []event.Event {
 // take returns the event of a person's refusals over the bound.
 func (s *refusals) take() event.Event {
 	e := s.sample
-	e.Action, e.Bucket, e.Key, e.Grant, e.Continues = event.Suppressed, "", "", "", ""
+	e.Action, e.Bucket, e.Key, e.Grant, e.Continues, e.Policy, e.Groups = event.Suppressed, "", "", "", "", "", ""
 	e.Outcome, e.Reason, e.Count = event.Denied, "denied decisions over the budget", s.held
 	s.held = 0
 	return e

@@ -51,6 +51,7 @@ type Cursor struct {
 // first key, and opens with any.
 type Sealer struct {
 	ciphers []cipher.AEAD
+	markers []*marker
 	rand    io.Reader
 }
 
@@ -72,7 +73,7 @@ func NewSealer(random io.Reader, keys ...[]byte) (*Sealer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cursor sealer: %w", err)
 		}
-		s.ciphers = append(s.ciphers, gcm)
+		s.ciphers, s.markers = append(s.ciphers, gcm), append(s.markers, newMarker(k))
 	}
 	return s, nil
 }

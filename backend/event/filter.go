@@ -39,7 +39,7 @@ func Fields() []Field {
 func Actions() []string {
 	return []string{
 		SessionStart, SignOut, SignOutAll, List, Search, Stat, Download, Completed, Explain, GrantsChanged,
-		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, LogRestarted, DeviceRefused,
+		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, LogRestarted, DeviceRefused, MembershipChanged,
 	}
 }
 

@@ -99,6 +99,34 @@ func (k *Cursors) Learn(item dynamo.Item, attributes dynamo.Attributes) {
 // keyPartition is the partition key of the keys.
 const keyPartition = "cursor"
 
+// Marks returns marks with the key of the day. A mark of yesterday opens too.
+func (k *Cursors) Marks(now time.Time) (cursor.Marks, error) {
+	s, err := k.sealer(now, true)
+	if err != nil {
+		return nil, err
+	}
+	return marks{s, k, now}, nil
+}
+
+// marks opens with the key of the day before only if a mark is not of the day.
+type marks struct {
+	*cursor.Sealer
+	keys *Cursors
+	now  time.Time
+}
+
+// Size implements cursor.Marks.
+func (m marks) Size(mark, bucket, key, etag string) (int64, bool) {
+	if size, ok := m.Sealer.Size(mark, bucket, key, etag); ok {
+		return size, true
+	}
+	before, err := m.keys.sealer(m.now.Add(-day), false)
+	if err != nil || before == nil {
+		return 0, false
+	}
+	return before.Size(mark, bucket, key, etag)
+}
+
 func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // sealer returns the sealer of a day, or nil if the day has no key and create is

@@ -109,7 +109,7 @@ func (g *get) request(t api.Path, e api.Entry, alone bool) download.Request {
 	case e.Kind == api.KindFolder:
 		r.Key, r.Folder = t.Key+"/", true
 	case e.ETag != "":
-		r.ETag, r.Size = e.ETag, e.Size
+		r.ETag, r.Size, r.Mark = e.ETag, e.Size, e.Mark
 		if e.Modified != nil {
 			r.Modified = *e.Modified
 		}

@@ -82,7 +82,7 @@ func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticke
 	}
 	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Continues: t.chain.first}
 	if named {
-		obj.ETag = t.req.ETag
+		obj.ETag, obj.Mark = t.req.ETag, t.req.Mark
 	}
 	e.mu.Unlock()
 	tk, err := e.batcher.request(ctx, t, obj)

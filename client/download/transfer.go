@@ -52,6 +52,7 @@ type Request struct {
 	ETag     string    `json:"etag,omitempty"`
 	Size     int64     `json:"size,omitempty"`
 	Modified time.Time `json:"modified,omitzero"`
+	Mark     string    `json:"mark,omitempty"` // the listing's proof of Size, for the server
 
 	Dir string `json:"dir"` // destination directory; made if absent
 

@@ -262,7 +262,7 @@ func (r Request) takes(entry api.Entry) bool {
 // childOf is the request for an entry of a folder's listing.
 func childOf(folder Request, found sorted) Request {
 	entry := found.entry
-	r := Request{Bucket: folder.Bucket, Key: folder.Key + entry.Name, ETag: entry.ETag, Size: entry.Size,
+	r := Request{Bucket: folder.Bucket, Key: folder.Key + entry.Name, ETag: entry.ETag, Size: entry.Size, Mark: entry.Mark,
 		Dir: folder.Dir, Conflict: folder.Conflict, Checksum: folder.Checksum, Names: folder.Names, FolderToo: found.folderToo}
 	if entry.Modified != nil {
 		r.Modified = *entry.Modified
