@@ -37,7 +37,7 @@ func newContentsWorld(t *testing.T) *contentsWorld {
 	for _, key := range []string{"annual/a.csv", "annual/b.csv", "annual/deep/c.csv"} {
 		w.Put(t, "company-reports", key, "content of "+key)
 	}
-	log, err := audit.New(audit.Config{Store: w.store, Now: now.Now, NewID: event.IDs(rand.Reader)})
+	log, err := audit.New(audit.Config{Store: slowChanges{w.store}, Now: now.Now, NewID: event.IDs(rand.Reader)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +49,16 @@ func newContentsWorld(t *testing.T) *contentsWorld {
 	})
 	w.on = func(t *testing.T, a demotest.Actor) demotest.Actor { return at(t, a, server) }
 	return w
+}
+
+// slowChanges is a store in which changes of groups take longer than other writes.
+type slowChanges struct{ *audittest.Memory }
+
+func (s slowChanges) Append(ctx context.Context, events []event.Event) error {
+	if slices.ContainsFunc(events, func(e event.Event) bool { return e.Action == event.MembershipChanged }) {
+		time.Sleep(200 * time.Millisecond) // other requests arrive meanwhile
+	}
+	return s.Memory.Append(ctx, events)
 }
 
 // use makes decisions of every kind.
