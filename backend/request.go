@@ -35,7 +35,7 @@ type request struct {
 	groupNames []string  // of the last live check, sorted
 	groups     string    // their hash; "" before the live check
 	checked    time.Time // instant of the live check
-	start  *start                                           // of the session; nil: no look-up
+	start      *start    // of the session; nil: no look-up
 
 	reading *reader.Reading // sessions for the calls of S3
 	warmed  chan struct{}   // closed at the end of warm; nil: it did not begin
