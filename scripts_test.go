@@ -89,6 +89,13 @@ func store(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 }
 
+// unstore deletes an object.
+func unstore(ts *testscript.TestScript, args []string) {
+	client, bucket, key := owner(ts, args[0])
+	_, err := client.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: bucket, Key: key})
+	ts.Check(err)
+}
+
 var address = regexp.MustCompile(`https?://[^\s'"]+`)
 
 // fetch gets the URL in a file, like a browser, and requires a status.

@@ -179,7 +179,7 @@ func (s *Sandbox) startSTS(ctx context.Context, o Options, saved secrets, keys *
 }
 
 func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error {
-	faults, devices, err := settings(o.Faults)
+	set, err := settings(o.Faults)
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
@@ -198,13 +198,13 @@ func (s *Sandbox) startPool(ctx context.Context, o Options, saved secrets) error
 		},
 		StateFile: filepath.Join(s.Dir, "pool.json"), AccessTokenLife: o.AccessTokenLife,
 		Rotation: true, GracePeriod: time.Minute, CodeWanted: o.CodeWanted,
-		UserAuth: true, EmailCodes: true, SMSCodes: true, Devices: devices,
+		UserAuth: true, EmailCodes: true, SMSCodes: true, Devices: set.devices, Required: set.required,
 		Send: (&mailbox{file: s.MailFile}).deliver,
 	})
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
-	for _, f := range faults {
+	for _, f := range set.faults {
 		s.Pool.Break(f.fault, f.operation)
 	}
 	s.Company = &hosted.Company{Name: provider, Inbound: o.Inbound}
@@ -271,25 +271,37 @@ type fault struct {
 	operation string
 }
 
-// settings reads the switches of the pool: faults, and devices-always or
-// devices-opt-in for a pool that remembers devices.
-func settings(texts []string) (faults []fault, devices cognito.DeviceTracking, err error) {
+// switches are the settings of the pool that Options.Faults changes.
+type switches struct {
+	faults   []fault
+	devices  cognito.DeviceTracking
+	required []string // attributes that a new password must come with
+}
+
+// settings reads the switches of the pool: faults, devices-always or devices-opt-in
+// for a pool that remembers devices, and requires:ATTRIBUTE for a pool that demands
+// an attribute with a new password.
+func settings(texts []string) (set switches, err error) {
 	for _, text := range texts {
 		switch text {
 		case "devices-always":
-			devices = cognito.DevicesAlways
+			set.devices = cognito.DevicesAlways
 			continue
 		case "devices-opt-in":
-			devices = cognito.DevicesOptIn
+			set.devices = cognito.DevicesOptIn
+			continue
+		}
+		if name, found := strings.CutPrefix(text, "requires:"); found {
+			set.required = append(set.required, name)
 			continue
 		}
 		f, operation, err := cognito.ParseFault(text)
 		if err != nil {
-			return nil, "", err
+			return switches{}, err
 		}
-		faults = append(faults, fault{f, operation})
+		set.faults = append(set.faults, fault{f, operation})
 	}
-	return faults, devices, nil
+	return set, nil
 }
 
 // presentPeople returns people in the present state of their accounts. In a

@@ -139,9 +139,6 @@ func (s *Server) function(version string) (*function, error) {
 
 // adapter returns the handler of events.
 func (s *Server) adapter() (*lambda.Adapter, error) {
-	handler, err := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
-	if err != nil {
-		return nil, err
-	}
+	handler := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
 	return lambda.New(lambda.Config{Handler: handler, Log: s.log})
 }

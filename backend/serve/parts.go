@@ -20,7 +20,6 @@ import (
 	"usher/backend/access"
 	"usher/backend/api"
 	"usher/backend/audit"
-	"usher/backend/device"
 	"usher/backend/grant/file"
 	"usher/backend/identity"
 	"usher/backend/object"
@@ -70,7 +69,7 @@ type parts struct {
 	store     logStore
 	grants    grantStore
 	shared    *shared              // nil: a single machine with files
-	broker    *device.Broker       // nil: no sign-in without a browser
+	devices   *deviceFlow          // nil: no sign-in without a browser
 	witnesses *witnesses           // nil: none
 	inForce   func() time.Duration // maximum age of a live check
 	deps      Deps
@@ -135,7 +134,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.shared != nil {
 		p.health.state = p.shared.check
 	}
-	if p.broker, err = newBroker(c, d, log, p.shared); err != nil {
+	if p.devices, err = newDeviceFlow(c, d, log, p.shared); err != nil {
 		return err
 	}
 	if proved, ok := p.store.(proved); ok && proved.Key() != "" {
@@ -151,8 +150,8 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	o.Verifier, o.Grants, o.Objects, o.Clock, o.Audit = verifier, p.grants, objects, p.checker.clock, log
 	o.Reader, o.Access, o.Health, o.FileKeys = p.checker.sessions, reports, p.health, c.S3.fileKeys(p.checker.host)
 	o.Now, o.NewID, o.Log = d.Now, d.NewID, d.Log
-	if p.broker != nil {
-		p.config.Devices = p.broker
+	if p.devices != nil {
+		p.config.Devices = p.devices
 	}
 	return p.setReloadable(c)
 }

@@ -169,11 +169,7 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.listener.Close()
 		return err
 	}
-	handler, err := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
-	if err != nil {
-		_ = s.listener.Close()
-		return err
-	}
+	handler := s.withDevices(s.withSignedOut(http.HandlerFunc(s.serve)))
 	limited := limitConns(s.listener, maxConns)
 	web := &http.Server{
 		Handler: limited.track(handler), ConnContext: limited.context,
@@ -213,7 +209,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPeriod)
 	defer cancel()
-	err = web.Shutdown(drain)
+	err := web.Shutdown(drain)
 	if serr := s.live.Load().Stop(drain); err == nil {
 		err = serr
 	}

@@ -85,9 +85,6 @@ func (c *Config) signIn() error {
 	if _, err := c.terminals(); err != nil {
 		return err
 	}
-	if offer.Has(api.WayDevice) && c.shared() && len(c.CursorKeys) == 0 {
-		return errors.New("sign_in ways: device with stores in DynamoDB needs cursor_keys, which all instances share: openssl rand -base64 32")
-	}
 	if n := offer.Password.Length; n < 6 || n > 99 { // SPEC: PasswordPolicyType, MinimumLength
 		return errors.New("sign_in password: length must be 6 to 99")
 	}

@@ -85,7 +85,7 @@ usher audit who:ada since:24h
 		&cobra.Group{ID: "machine", Title: "servers"},
 	)
 	for _, c := range []*cobra.Command{
-		a.lsCommand(), a.getCommand(), a.urlCommand(), a.duCommand(), a.treeCommand(), a.searchCommand(),
+		a.lsCommand(), a.getCommand(), a.syncCommand(), a.urlCommand(), a.duCommand(), a.treeCommand(), a.searchCommand(),
 		a.catCommand(), a.headCommand(), a.statCommand(), a.sumCommand(),
 		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
 		a.auditCommand(), a.accessCommand(), a.grantsCommand(),

@@ -79,10 +79,16 @@ usher get builds/nightly/usher.tar.gz -o - | tar xz
 	f.BoolVar(&g.skip, "skip-existing", false, "keep existing files, whatever their content")
 	f.BoolVar(&g.keep, "keep-both", false, "save next to existing files that differ, as name (1)")
 	f.BoolVar(&g.dryRun, "dry-run", false, "show the files that would be downloaded, and download nothing")
+	g.downloadFlags(cmd)
+	return cmd
+}
+
+// downloadFlags are the flags of all commands that save files.
+func (g *get) downloadFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&g.names, "names", "local", "local: change names only as this disk requires; portable: as any system would")
 	f.IntVar(&g.parallel, "parallel", 0, "download at most this many files at once")
 	f.StringVar(&g.limit, "limit", "", "use at most this many bytes a second, like 800k or 10M")
-	return cmd
 }
 
 func (g *get) run(cmd *cobra.Command, args []string) error {

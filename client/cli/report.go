@@ -60,7 +60,7 @@ type tally struct {
 
 // fetched is one line of get --json.
 type fetched struct {
-	Path     string   `json:"path"`
+	Path     string   `json:"path,omitempty"` // "": a file that is only here
 	Dest     string   `json:"dest,omitempty"`
 	Size     *int64   `json:"size,omitempty"`
 	State    string   `json:"state"`
@@ -148,6 +148,13 @@ func (r *report) addsFolder(folder bool) {
 	r.single = r.single && !folder
 }
 
+// addSame counts a file that needs no work.
+func (r *report) addSame() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.same++
+}
+
 // fail counts a failure that does not belong to one file.
 func (r *report) fail(err error) {
 	r.mu.Lock()
@@ -230,6 +237,20 @@ func (r *report) end(last download.Snapshot) error {
 		}
 	}
 	return err
+}
+
+// endSync is end for a sync, in which a folder without new files is no event.
+func (r *report) endSync(last download.Snapshot) error {
+	r.selects = last.Files == 0 && r.same == 0
+	if last.Files == 0 && r.same > 0 { // nothing to do
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.failures.failed == 0 {
+			r.hint("%s here already", quantity.Plural(r.same, "file was", "files were"))
+		}
+		return r.failures.err()
+	}
+	return r.end(last)
 }
 
 // below reports whether a failure applies to all files below a folder.

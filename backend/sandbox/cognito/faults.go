@@ -2,8 +2,10 @@ package cognito
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -40,7 +42,9 @@ func (f Fault) ofSettings() bool {
 	return f == FaultClientSecret || f == FaultLateDisabled || f == FaultTemporaryOld || f == FaultCodeAfterSetUp
 }
 
-// ParseFault reads "FAULT:OPERATION", or "FAULT" for a fault of the settings.
+// ParseFault reads "FAULT:OPERATION", or "FAULT" for a fault of the settings. The
+// operation may be limited to the answers to one challenge, such as
+// RespondToAuthChallenge/SMS_MFA.
 func ParseFault(text string) (f Fault, operation string, err error) {
 	name, operation, _ := strings.Cut(text, ":")
 	switch f = Fault(name); f {
@@ -56,7 +60,7 @@ func ParseFault(text string) (f Fault, operation string, err error) {
 	return "", "", fmt.Errorf("cognito: %q is not FAULT:OPERATION, like hang:InitiateAuth, and not client-secret, late-disabled or temporary-old", text)
 }
 
-// Break switches a fault on. operation is "" for a fault of the settings.
+// Break switches a fault on. operation is as for ParseFault.
 func (p *Pool) Break(f Fault, operation string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,15 +75,45 @@ func (p *Pool) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.faults)
+	clear(p.met)
+}
+
+// Met returns the number of calls that met a fault since the last Mend, by the
+// operation of Break.
+func (p *Pool) Met() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.met)
 }
 
 // faulty reports whether a fault of the settings is on. The caller holds p.mu.
 func (p *Pool) faulty(f Fault) bool { return p.faults[string(f)] == f }
 
-func (p *Pool) faultOf(operation string) Fault {
+// meet returns the fault of a call, "" if there is none. It reads the body, and
+// replaces it.
+func (p *Pool) meet(operation string, r *http.Request) Fault {
+	p.mu.Lock()
+	none := len(p.faults) == 0
+	p.mu.Unlock()
+	if none {
+		return ""
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1)) // call refuses a longer one
+	if err != nil {
+		return ""
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var in struct{ ChallengeName string }
+	_ = json.Unmarshal(body, &in) // an operation without a challenge has none
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.faults[operation]
+	for _, name := range []string{operation + "/" + in.ChallengeName, operation} {
+		if f := p.faults[name]; f != "" && !f.ofSettings() {
+			p.met[name]++
+			return f
+		}
+	}
+	return ""
 }
 
 // recorder holds the answer of a call.

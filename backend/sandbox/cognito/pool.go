@@ -89,6 +89,7 @@ type Pool struct {
 	calls      map[string]int           // by operation
 	buckets    map[string]*rate.Limiter // by quota, and by person
 	faults     map[string]Fault         // by operation, or by the name of a fault of the settings
+	met        map[string]int           // calls that met a fault of an operation
 	pruneAt    int
 	changed    uint64 // count of changes that belong in the state file
 
@@ -133,7 +134,7 @@ func New(c Config) (*Pool, error) {
 		users: map[string]*user{}, groups: map[string]*group{},
 		signIns: map[string]*signIn{}, refresh: map[tokenHash]string{},
 		challenges: map[string]*challenge{}, lockouts: map[string]*lockout{}, resets: map[string][]time.Time{}, mfa: c.MFA,
-		calls: map[string]int{}, buckets: map[string]*rate.Limiter{}, faults: map[string]Fault{},
+		calls: map[string]int{}, buckets: map[string]*rate.Limiter{}, faults: map[string]Fault{}, met: map[string]int{},
 		pruneAt: 1024,
 	}
 	p.ops = p.operations()

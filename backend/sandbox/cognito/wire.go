@@ -153,8 +153,10 @@ func (p *Pool) checkSignature(now time.Time, r *http.Request, body []byte) error
 
 func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {
 	name, _ := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
-	if f := p.faultOf(name); f != "" {
+	if _, known := p.ops[name]; known {
 		p.count(name)
+	}
+	if f := p.meet(name, r); f != "" {
 		p.serveBroken(w, r, f)
 		return
 	}
@@ -169,9 +171,6 @@ func (p *Pool) call(w http.ResponseWriter, r *http.Request) {
 	if !isTarget || !known || err != nil || media != contentType {
 		writeError(w, &Error{Code: "UnknownOperationException", Message: "Unknown operation"})
 		return
-	}
-	if p.faultOf(name) == "" { // serveBroken has counted it
-		p.count(name)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
