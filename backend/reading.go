@@ -104,7 +104,7 @@ func (b *Backend) prepare(r *request, in *batch, all []candidate) error {
 	for i := range all {
 		if c := &all[i]; c.refused == "" && none[reader.Object{Bucket: c.in.Bucket, Key: c.in.Key}] {
 			c.cause = fmt.Errorf("%w: %w", reader.ErrNoSession, object.ErrRefused)
-			c.stop(api.StorageRefused, "no session policy covers it")
+			c.stop(storageFailure(c.cause))
 		}
 	}
 	in.others = append(in.others, r.alarm(left[0].Bucket, left[0].Key, len(left)))

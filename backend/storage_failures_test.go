@@ -23,7 +23,7 @@ import (
 func TestStorageOutcomes(t *testing.T) {
 	w, fake, log := onFake(t)
 	alan := w.SignIn(t, "alan")
-	for _, key := range []string{"kms", "tier", "ssec", "region", "ok"} {
+	for _, key := range []string{"kms", "policy", "tier", "ssec", "region", "ok"} {
 		fake.Put("builds", "m/"+key, objecttest.Object{Body: key})
 	}
 	refusals := map[string]struct {
@@ -32,6 +32,7 @@ func TestStorageOutcomes(t *testing.T) {
 		message string
 	}{
 		"m/kms":    {403, "AccessDenied", "not authorized to perform: kms:Decrypt"},
+		"m/policy": {403, "AccessDenied", "not authorized to perform: s3:GetObject with an explicit deny in a resource-based policy"},
 		"m/tier":   {403, "InvalidObjectState", ""},
 		"m/ssec":   {400, "InvalidRequest", "The object was stored using a form of Server Side Encryption"},
 		"m/region": {301, "PermanentRedirect", ""},
@@ -51,6 +52,7 @@ func TestStorageOutcomes(t *testing.T) {
 	}{
 		"m/kms":    {api.StorageRefused, "the storage refused the server", "kms:Decrypt"},
 		"m/tier":   {api.ObjectArchived, "the object is archived", ""},
+		"m/policy": {api.StorageUnavailable, "a policy in AWS denies the server", "denies s3:ListBucket, s3:GetObject or s3:GetObjectVersion (403 AccessDenied): not authorized to perform: s3:GetObject"},
 		"m/ssec":   {api.StorageRefused, "the storage refused the server", "Server Side Encryption"},
 		"m/region": {api.StorageRefused, "the storage refused the server", "PermanentRedirect"},
 		"m/absent": {api.NotFound, "there is no such object", ""},
@@ -92,7 +94,7 @@ func TestListOutcomes(t *testing.T) {
 		code   string
 		want   api.Code
 	}{
-		{403, "AccessDenied", api.StorageRefused}, {301, "PermanentRedirect", api.StorageRefused}, {404, "NoSuchBucket", api.StorageRefused},
+		{403, "AccessDenied", api.StorageUnavailable}, {301, "PermanentRedirect", api.StorageRefused}, {404, "NoSuchBucket", api.StorageRefused},
 		{404, "NoSuchKey", api.StorageRefused}, {400, "InvalidArgument", api.StorageRefused},
 	} {
 		fake.SetHooks(func(l *objecttest.Listing) {

@@ -175,6 +175,10 @@ func storageFailure(err error) (api.Code, string) {
 		return api.NotFound, "there is no such object"
 	case errors.Is(err, object.ErrArchived):
 		return api.ObjectArchived, "the object is archived"
+	case errors.Is(err, reader.ErrNoSession):
+		return api.StorageRefused, "no session policy covers it"
+	case errors.Is(err, object.ErrDenied):
+		return api.StorageUnavailable, "a policy in AWS denies the server"
 	case errors.Is(err, object.ErrRefused):
 		return api.StorageRefused, "the storage refused the server"
 	case errors.Is(err, object.ErrSkew):

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,16 +19,18 @@ import (
 
 // The kinds of a failed call. Every error of Store wraps one of these or ErrSkew.
 var (
-	ErrAbsent      = errors.New("there is no such object")
-	ErrArchived    = errors.New("the object is archived")
-	ErrRefused     = errors.New("the storage refused the server")
+	ErrAbsent   = errors.New("there is no such object")
+	ErrArchived = errors.New("the object is archived")
+	ErrRefused  = errors.New("the storage refused the server")
+	// ErrDenied is an ErrRefused: the person may try again when the policy permits it.
+	ErrDenied      = fmt.Errorf("%w: the policy of the bucket, or that of the server's role, denies s3:ListBucket, s3:GetObject or s3:GetObjectVersion", ErrRefused)
 	ErrUnavailable = errors.New("the storage did not respond")
 )
 
 // Failure is a failed S3 call. Its text contains S3's own code and message, and is
 // for the server's log.
 type Failure struct {
-	Kind    error  // ErrAbsent, ErrArchived, ErrRefused, ErrUnavailable or ErrSkew
+	Kind    error  // ErrAbsent, ErrArchived, ErrRefused, ErrDenied, ErrUnavailable or ErrSkew
 	Doing   string // the call
 	Status  int    // HTTP status; 0: no response
 	Code    string // S3's code, or this package's code for an invalid response
@@ -77,6 +80,8 @@ func failed(doing string, err error) *Failure {
 	case s == http.StatusNotFound && f.Code != "NoSuchBucket":
 		f.Kind = ErrAbsent
 	case s == http.StatusRequestTimeout, s == http.StatusTooManyRequests, f.Code == "RequestTimeout", f.Code == "SlowDown":
+	case s == http.StatusForbidden && f.Code == "AccessDenied" && !strings.Contains(f.Message, "kms:"):
+		f.Kind = ErrDenied
 	case s >= 300 && s < 500, s == http.StatusNotImplemented:
 		f.Kind = ErrRefused
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -36,7 +37,7 @@ type Facts struct {
 func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, error) {
 	header, f := s.head(ctx, bucket, key, 0)
 	switch {
-	case f != nil && f.Kind == ErrRefused:
+	case f != nil && errors.Is(f.Kind, ErrRefused):
 		if cause := s.read(ctx, bucket, key, "", event); cause != nil {
 			f = cause
 		}
@@ -120,7 +121,7 @@ func (s *Store) read(ctx context.Context, bucket, key, version, event string) *F
 		_ = out.Body.Close()
 		return nil
 	}
-	if f := failed("reading an object", err); f.Kind == ErrRefused || f.Kind == ErrArchived {
+	if f := failed("reading an object", err); errors.Is(f.Kind, ErrRefused) || f.Kind == ErrArchived {
 		return f
 	}
 	return nil
