@@ -94,7 +94,7 @@ func verify(ctx context.Context, o cli.VerifyOptions) (cli.Verified, error) {
 	for _, n := range o.Notes {
 		v.Notes = append(v.Notes, serve.Note(n))
 	}
-	r, used, err := serve.VerifyFile(ctx, v)
+	r, used, err := serve.VerifyFile(ctx, v, serveDeps())
 	out := cli.Verified{
 		Events: r.Head.Size, Whole: r.Whole, Signed: r.Signed, Witnessed: r.Witnessed, Policy: r.Policy, Checkpoints: r.Checkpoints,
 		Root: hex.EncodeToString(r.Head.Root[:]), Key: used, FaultCount: r.FaultCount,

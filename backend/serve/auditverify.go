@@ -35,7 +35,7 @@ var ErrNote = errors.New("it is no checkpoint that the key of this log signed")
 
 // VerifyFile verifies an audit log. The second result is the key that was used, or
 // "".
-func VerifyFile(ctx context.Context, v Verify) (sqlite.Report, string, error) {
+func VerifyFile(ctx context.Context, v Verify, d Deps) (sqlite.Report, string, error) {
 	var c *Config
 	if v.Config != "" {
 		loaded, err := Load(v.Config)
@@ -45,7 +45,11 @@ func VerifyFile(ctx context.Context, v Verify) (sqlite.Report, string, error) {
 		c, v.Path = &loaded, loaded.Audit
 	}
 	if table(v.Path) != "" {
-		return sqlite.Report{}, "", errors.New("the audit log is a DynamoDB table: it has no checkpoints to verify")
+		if c == nil {
+			return sqlite.Report{}, "", errors.New("the audit log is a DynamoDB table: name the server's configuration with --config")
+		}
+		r, used, err := VerifySealed(ctx, *c, v, d, nil, nil)
+		return report(r), used, err
 	}
 	check := sqlite.Check{Progress: v.Progress}
 	var err error

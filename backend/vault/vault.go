@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
 	"usher/backend/audit/sealer"
@@ -100,6 +101,7 @@ func (v *Vault) Replace(ctx context.Context, name string, data []byte, tag strin
 func (v *Vault) put(ctx context.Context, name string, data []byte, condition func(*s3.PutObjectInput)) error {
 	in := &s3.PutObjectInput{
 		Bucket: aws.String(v.c.Bucket), Key: aws.String(v.c.Prefix + name), Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32, // required with Object Lock
 	}
 	condition(in)
 	_, err := v.c.S3.PutObject(ctx, in)

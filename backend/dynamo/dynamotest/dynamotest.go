@@ -4,15 +4,11 @@
 package dynamotest
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"hash/crc32"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,9 +16,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/truora/minidyn/server"
 
 	"usher/backend/dynamo"
+	"usher/backend/sandbox/tables"
 )
 
 // Fault is the outcome of one call.
@@ -41,22 +37,16 @@ const (
 
 // Server is one DynamoDB. Safe for concurrent use.
 type Server struct {
-	web   *httptest.Server
-	inner *server.Server
-	now   func() time.Time
+	*tables.Server
 
-	mu     sync.Mutex
-	calls  map[string]int
-	units  int
-	n      int
-	fault  func(op string, n int, body []byte) Fault
-	tokens map[string]answer // of transactions, as AWS keeps them for 10 minutes
-	apply  sync.Mutex        // minidyn rolls whole tables back, so calls are applied one at a time
-}
+	web *httptest.Server
+	now func() time.Time
 
-type answer struct {
-	status int
-	body   []byte
+	mu    sync.Mutex
+	calls map[string]int
+	units int
+	n     int
+	fault func(op string, n int, body []byte) Fault
 }
 
 // New starts a server with the machine's clock, until the test ends.
@@ -65,7 +55,17 @@ func New(t testing.TB) *Server { return NewAt(t, time.Now) }
 // NewAt starts a server with a clock of its own.
 func NewAt(t testing.TB, now func() time.Time) *Server {
 	t.Helper()
-	s := &Server{inner: server.NewServer(), now: now, calls: map[string]int{}, tokens: map[string]answer{}}
+	return NewOf(t, tables.Config{Now: now})
+}
+
+// NewOf starts a server with streams or signatures.
+func NewOf(t testing.TB, c tables.Config) *Server {
+	t.Helper()
+	inner, err := tables.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Server: inner, now: c.Now, calls: map[string]int{}}
 	s.web = httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.web.CloseClientConnections()
@@ -155,63 +155,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	switch fault {
 	case Throttle:
-		refuse(w, http.StatusBadRequest, "ProvisionedThroughputExceededException")
+		tables.Refusal(http.StatusBadRequest, "ProvisionedThroughputExceededException", "the rate").Write(w)
 	case Error500:
-		refuse(w, http.StatusInternalServerError, "InternalServerError")
+		tables.Refusal(http.StatusInternalServerError, "InternalServerError", "an internal error").Write(w)
 	case Down:
 		hangUp(w)
 	case Slow:
 		<-r.Context().Done()
 	case Landed:
-		s.run(op, r, raw)
+		s.run(r, raw)
 		hangUp(w)
 	case Pass:
-		a := s.run(op, r, raw)
-		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(a.body)), 10)) // the SDK checks it
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body)
+		s.run(r, raw).Write(w)
 	}
 }
 
 // run applies one call.
-func (s *Server) run(op string, r *http.Request, raw []byte) answer {
-	if op == "UpdateTimeToLive" {
-		return answer{http.StatusOK, []byte("{}")}
-	}
-	s.apply.Lock()
-	defer s.apply.Unlock()
-	units, problem := measure(op, raw)
-	if problem != "" {
-		w := httptest.NewRecorder()
-		refuse(w, http.StatusBadRequest, problem)
-		return answer{w.Code, w.Body.Bytes()}
-	}
-	var token struct{ ClientRequestToken string }
-	if op == "TransactWriteItems" {
-		_ = json.Unmarshal(raw, &token)
-		if known, ok := s.tokens[token.ClientRequestToken]; ok && token.ClientRequestToken != "" {
-			return known
-		}
-	}
-	again := r.Clone(context.Background())
-	again.Body = io.NopCloser(bytes.NewReader(raw))
-	w := httptest.NewRecorder()
-	s.inner.ServeHTTP(w, again)
-	a := answer{w.Code, w.Body.Bytes()}
-	if token.ClientRequestToken != "" && a.status == http.StatusOK {
-		s.tokens[token.ClientRequestToken] = a
-	}
+func (s *Server) run(r *http.Request, raw []byte) tables.Answer {
+	a := s.Apply(r.Header.Get("X-Amz-Target"), raw)
 	s.mu.Lock()
-	s.units += units
+	s.units += a.Units
 	s.mu.Unlock()
 	return a
-}
-
-func refuse(w http.ResponseWriter, status int, code string) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": "com.amazonaws.dynamodb.v20120810#" + code, "message": code})
 }
 
 // hangUp closes the connection without a response.

@@ -22,6 +22,7 @@ type bucket struct {
 	foreign *ownership // nil: the bucket is account's
 
 	versioned bool
+	lock      *objectLock // nil: none; guarded by the server's lock
 }
 
 // store puts o into the index in place of any earlier object. The caller holds

@@ -156,6 +156,7 @@ func (q *request) stateHeaders(o *object) {
 	if n := len(o.state().tags); n > 0 {
 		h.Set("x-amz-tagging-count", strconv.Itoa(n))
 	}
+	q.lockHeaders(o)
 }
 
 // checksumHeaders adds the checksum if the header x-amz-checksum-mode requests

@@ -25,6 +25,8 @@ func (q *request) action() iam.Request {
 			name = "s3:GetObjectVersion"
 		}
 		return iam.Request{Action: name, Resource: object}
+	case q.operation == "REST.PUT.OBJECT":
+		return iam.Request{Action: "s3:PutObject", Resource: object}
 	case q.target.key == "":
 		object = "arn:aws:s3:::" + q.target.bucket
 	}

@@ -37,6 +37,9 @@ func (q *request) putObject() error {
 	if err := q.writeCondition(); err != nil { // before the body is read
 		return err
 	}
+	if err := q.checkLocked(); err != nil {
+		return err
+	}
 	got, err := q.receive(&crc64NVME)
 	if err != nil {
 		return err
@@ -100,6 +103,9 @@ func (q *request) commit(o *object) error {
 }
 
 func (q *request) deleteObject() error {
+	if err := q.lockedVersion(); err != nil {
+		return err
+	}
 	if err := q.namedVersion(); err != nil {
 		return err
 	}

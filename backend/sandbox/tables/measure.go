@@ -1,4 +1,4 @@
-package dynamotest
+package tables
 
 import (
 	"encoding/base64"
