@@ -76,7 +76,7 @@ func rules() []rule {
 		{"usher/backend/audit/sealer", "net", nil, "a sealer is a step over its stores, which callers bring"},
 		{"usher/backend/event", "os", nil, "an auditor checks a log without usher's storage"},
 		{"usher/backend/event", "net", []string{"net/netip"}, "an auditor checks a log without a network"},
-		{"usher/backend/dynamo", "usher", []string{"usher/backend/dynamo", "usher/backend/elapsed"}, "the stores know the connection, not the reverse"},
+		{"usher/backend/dynamo", "usher", []string{"usher/backend/dynamo", "usher/backend/elapsed", "usher/backend/dynamo/dynamotest>"}, "the stores know the connection, not the reverse"},
 		{"usher", "github.com/truora/minidyn", []string{"usher/backend/sandbox/tables>"}, "production never runs on a replacement of DynamoDB"},
 		{"usher/backend/api/shape", "usher", nil, "every room can import it"},
 		{"usher/backend/elapsed", "usher", []string{"usher/backend/elapsed>"}, "every room can import it"},
