@@ -145,6 +145,9 @@ func (b *Backend) auditSummary(r *request) (any, error) {
 		People: sum.People, Downloads: sum.Downloads, Denied: sum.Denied, Events: sum.Events,
 		Hours: make([]api.AuditHour, len(sum.Hours)),
 	}
+	if b.c.Sinks != nil {
+		out.Sinks = b.c.Sinks.Sinks()
+	}
 	for i, h := range sum.Hours {
 		out.Hours[i] = api.AuditHour{Start: h.Start.UTC().Truncate(time.Hour), Events: h.Events, Denied: h.Denied}
 	}

@@ -88,6 +88,11 @@ type Log interface {
 	Summary(ctx context.Context, hours int) (audit.Summary, error)
 }
 
+// Sinks are the receivers of the log.
+type Sinks interface {
+	Sinks() []api.Sink
+}
+
 // Witnesses are the witnesses of the log.
 type Witnesses interface {
 	Policy() string   // c2sp.org/tlog-policy
@@ -110,7 +115,7 @@ type Sessions interface {
 }
 
 // Config holds the parts of the backend. Only Devices, Sessions, Held, Scope, Ahead, Observe,
-// Editor, Reader, Places, Checkpoints, Witnesses, FileKeys and Proxies may be empty.
+// Editor, Reader, Places, Checkpoints, Witnesses, Sinks, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
@@ -139,6 +144,7 @@ type Config struct {
 	// Checkpoints are those of the log. nil: a log without them.
 	Checkpoints checkpoint.Source
 	Witnesses   Witnesses // of the log. nil: none
+	Sinks       Sinks     // of the log. nil: none
 	Access      Access
 	Health      Health
 	Cursors     Cursors

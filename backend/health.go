@@ -43,6 +43,9 @@ func (b *Backend) health(r *request, try func(context.Context) []api.HealthProbl
 		// The error itself may quote the file, and anyone may read this text.
 		h.GrantsError = "the new grants were refused; the old grants are still active (see the server's log)"
 	}
+	if b.c.Sinks != nil {
+		h.Sinks = b.c.Sinks.Sinks()
+	}
 	h.OK = len(h.Problems) == 0
 	if !h.OK {
 		r.status = http.StatusServiceUnavailable

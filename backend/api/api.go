@@ -282,6 +282,17 @@ type AuditSummaryResponse struct {
 	Downloads int         `json:"downloads"`
 	Denied    int         `json:"denied"`
 	Events    int64       `json:"events"` // in the whole log
+	Sinks     []Sink      `json:"sinks,omitempty"`
+}
+
+// Sink is a receiver of the audit log. A stuck one has failed at its last
+// delivery; an idle one has everything.
+type Sink struct {
+	Name       string     `json:"name"`
+	LagSeconds int        `json:"lag_seconds"` // age of the oldest event that was not delivered; 0 without one
+	Stuck      bool       `json:"stuck"`
+	Delivered  int64      `json:"delivered"` // events
+	LastSent   *time.Time `json:"last_sent,omitempty"`
 }
 
 // AuditHour counts the events of the hour that begins at Start (UTC).
@@ -299,6 +310,7 @@ type Health struct {
 	GrantsVersion string          `json:"grants_version"`
 	GrantsError   string          `json:"grants_error,omitempty"` // a new grants file was refused; the old one is in force
 	BoundSeconds  int             `json:"bound_seconds"`
+	Sinks         []Sink          `json:"sinks,omitempty"` // a late sink is no problem of the server
 }
 
 // HealthProblem is a failing part: log, grants, clock, pool, directory, signer

@@ -27,7 +27,7 @@ const (
 	ServiceStart  = "service-start"
 	ServiceStop   = "service-stop"
 	Suppressed    = "suppressed"     // Count denied decisions over the budget
-	Alarm         = "alarm"          // Count granted objects without a session of the reader role
+	Alarm         = "alarm"          // Count granted objects without a session of the reader role, or a late sink
 	LogVerified   = "log-verified"   // the server read the whole log and compared it with its checkpoints
 	LogRestarted  = "log-restarted"  // the first event of a log that replaces another one; the reason names that one
 	DeviceRefused = "device-refused" // a device sign-in was refused in the browser, or after three wrong numbers

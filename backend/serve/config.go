@@ -60,6 +60,7 @@ type Config struct {
 	SignIn        SignIn   `yaml:"sign_in"`
 	Seal          Seal     `yaml:"seal"`
 	IdleMinutes   int      `yaml:"idle_minutes"` // 0..1440; 0: the browser never locks
+	Sinks         []Sink   `yaml:"sinks"`        // receivers of the audit log
 
 	// GroupsAttribute adds the groups of a company's directory to sessions of a
 	// browser: stamped, or unstamped for a pool without the inbound federation
@@ -129,6 +130,9 @@ func Load(path string) (Config, error) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
 	}
+	for i := range c.Sinks {
+		c.Sinks[i].resolve(filepath.Dir(path))
+	}
 	if err := c.complete(); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -174,6 +178,9 @@ func (c *Config) complete() error {
 		if value == "" && !(c.Unattended && name == "listen") {
 			return fmt.Errorf("%s is missing", name)
 		}
+	}
+	if err := c.checkSinks(); err != nil {
+		return err
 	}
 	if c.IdleMinutes < 0 || c.IdleMinutes > 24*60 {
 		return errors.New("idle_minutes must be 0 to 1440")

@@ -60,6 +60,7 @@ func TestLoad(t *testing.T) {
 		"all ways to sign in": {"hosted_ui": "https://sign-in.example.com", "idle_minutes": "15",
 			"sign_in": "{ways: [sso, password, code, device], sso_client_id: a1, device_client_id: b2, providers: [{name: Okta, label: Example Corp}], callback_ports: [41871], password: {length: 12}}"},
 		"on loopback": {"public_url": "http://127.0.0.1:8443"},
+		"sinks":       {"sinks": "[{name: siem, to: 'https://siem.example.com/in', format: ocsf, token_file: t}, {name: log, to: 'syslog+tls://log.example.com:6514', ca: ca.pem}, {name: file, to: 'file:events.jsonl'}]"},
 	} {
 		if _, _, err := load(t, change); err != nil {
 			t.Errorf("%s is refused: %v", name, err)
@@ -110,6 +111,14 @@ func TestLoadRefuses(t *testing.T) {
 		"only the log in a table": {map[string]string{"audit": "dynamodb:usher-log"}, []string{"all be dynamodb:TABLE"}},
 		"one table for two":       {map[string]string{"audit": "dynamodb:usher", "grants": "dynamodb:usher", "state": "dynamodb:state"}, []string{"a table each"}},
 		"no table":                {map[string]string{"audit": "'dynamodb:'", "grants": "dynamodb:grants", "state": "dynamodb:state"}, []string{"not the name of a table"}},
+		"a sink without a name":   {map[string]string{"sinks": "[{to: 'file:x'}]"}, []string{"no name of its own"}},
+		"two sinks of one name":   {map[string]string{"sinks": "[{name: a, to: 'file:x'}, {name: a, to: 'file:y'}]"}, []string{"no name of its own"}},
+		"a sink over http":        {map[string]string{"sinks": "[{name: a, to: 'http://siem.example.com'}]"}, []string{"sinks: a: to is file:PATH"}},
+		"a sink with a password":  {map[string]string{"sinks": "[{name: a, to: 'https://u:p@siem.example.com'}]"}, []string{"without a password"}},
+		"a sink without a port":   {map[string]string{"sinks": "[{name: a, to: 'syslog+tls://log.example.com'}]"}, []string{"syslog+tls://HOST:PORT"}},
+		"a sink of a format":      {map[string]string{"sinks": "[{name: a, to: 'file:x', format: cef}]"}, []string{"usher or ocsf"}},
+		"a token for a file":      {map[string]string{"sinks": "[{name: a, to: 'file:x', token_file: t}]"}, []string{"token_file is for https"}},
+		"a sink of a table":       {map[string]string{"sinks": "[{name: a, to: 'file:x'}]", "audit": "dynamodb:log", "grants": "dynamodb:grants", "state": "dynamodb:state"}, []string{"an audit log in a file"}},
 		"an escape sequence":      {map[string]string{"organisation": `"Acme \e[2J"`}, []string{"organisation must be"}},
 		"text that runs backward": {map[string]string{"organisation": `"Acme \u202Egnp.exe"`}, []string{"organisation must be"}},
 		"a long organisation":     {map[string]string{"organisation": strings.Repeat("x", 101)}, []string{"organisation must be"}},

@@ -71,6 +71,7 @@ type parts struct {
 	shared    *shared              // nil: a single machine with files
 	devices   *deviceFlow          // nil: no sign-in without a browser
 	witnesses *witnesses           // nil: none
+	sinks     *sinks               // nil: none
 	inForce   func() time.Duration // maximum age of a live check
 	deps      Deps
 	loop      *Loopback
@@ -145,6 +146,12 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 		if p.witnesses != nil {
 			p.config.Witnesses = p.witnesses
 		}
+	}
+	if p.sinks, err = newSinks(c, p.store, log, d); err != nil {
+		return err
+	}
+	if p.sinks != nil {
+		p.config.Sinks = p.sinks
 	}
 	o := &p.config
 	o.Verifier, o.Grants, o.Objects, o.Clock, o.Audit = verifier, p.grants, objects, p.checker.clock, log

@@ -183,6 +183,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if w := s.parts.witnesses; w != nil {
 		tasks.Go(func() { w.run(beside, s.parts.health) })
 	}
+	if sinks := s.parts.sinks; sinks != nil {
+		tasks.Go(func() { sinks.run(beside) })
+	}
 	tasks.Go(func() { s.flush(beside) })
 	if s.meters != nil {
 		tasks.Go(func() { s.meters.serve(beside, s.log) })

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 )
 
 // maxAnswer is the part of a receiver's answer that is read, in bytes.
@@ -16,12 +17,12 @@ const maxAnswer = 64 << 10
 // NewHTTPS returns a transport that posts lines (application/x-ndjson) to a URL.
 // token, if not empty, is sent as a bearer token. Redirects are refused: a token
 // and a log go only to the configured receiver.
-func NewHTTPS(url, token string, trust *tls.Config) Transport {
+func NewHTTPS(to, token string, trust *tls.Config) Transport {
 	client := &http.Client{
 		Transport:     &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true, MaxIdleConns: 1, Proxy: http.ProxyFromEnvironment},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &httpsSink{url: url, token: token, client: client}
+	return &httpsSink{url: to, token: token, client: client}
 }
 
 type httpsSink struct {
@@ -45,6 +46,9 @@ func (s *httpsSink) Send(ctx context.Context, messages []Message) error {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	res, err := s.client.Do(req)
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		return failed.Err // without the URL
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,256 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/audit"
+	"usher/backend/audit/sqlite"
+	"usher/backend/event"
+	"usher/backend/safetext"
+	"usher/backend/sink"
+	"usher/backend/sink/ocsf"
+)
+
+// Sink is a receiver of the audit log: the configuration's sinks.
+type Sink struct {
+	Name string `yaml:"name"` // of lower-case letters, digits and dashes
+	// To is file:PATH, https://HOST/PATH or syslog+tls://HOST:PORT.
+	To        string `yaml:"to"`
+	Format    string `yaml:"format"`     // usher (the default) or ocsf
+	TokenFile string `yaml:"token_file"` // https: the file with a bearer token
+	CA        string `yaml:"ca"`         // file with the certificates that sign the receiver's; empty: the system's
+}
+
+// Schemes of a sink.
+const (
+	toFile   = "file"
+	toHTTPS  = "https"
+	toSyslog = "syslog+tls"
+
+	formatUsher = "usher"
+	formatOCSF  = "ocsf"
+
+	maxSinks = 10
+)
+
+var sinkName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
+// target returns scheme and address of a sink.
+func (s Sink) target() (scheme, address string, err error) {
+	scheme, rest, _ := strings.Cut(s.To, ":")
+	if scheme == toFile {
+		if rest == "" {
+			return "", "", errors.New("file: needs a path")
+		}
+		return scheme, rest, nil
+	}
+	u, err := url.Parse(s.To)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", "", errors.New("to is file:PATH, https://HOST/PATH or syslog+tls://HOST:PORT, without a password and without a query")
+	case u.Scheme == toHTTPS:
+		return toHTTPS, s.To, nil
+	case u.Scheme == toSyslog && u.Port() != "" && strings.Trim(u.Path, "/") == "":
+		return toSyslog, u.Host, nil
+	}
+	return "", "", errors.New("to is file:PATH, https://HOST/PATH or syslog+tls://HOST:PORT")
+}
+
+// checkSinks checks the configured sinks, and makes their paths relative to the
+// configuration's folder.
+func (c *Config) checkSinks() error {
+	switch {
+	case len(c.Sinks) == 0:
+		return nil
+	case len(c.Sinks) > maxSinks:
+		return fmt.Errorf("sinks has at most %d entries", maxSinks)
+	case strings.HasPrefix(c.Audit, tablePrefix):
+		return errors.New("sinks needs an audit log in a file: the log in a table has its archive")
+	}
+	names := map[string]bool{}
+	for i := range c.Sinks {
+		s := &c.Sinks[i]
+		if !sinkName.MatchString(s.Name) || names[s.Name] {
+			return fmt.Errorf("sinks: %q is no name of its own, of lower-case letters, digits and dashes", safetext.Line(s.Name))
+		}
+		names[s.Name] = true
+		if s.Format == "" {
+			s.Format = formatUsher
+		}
+		if s.Format != formatUsher && s.Format != formatOCSF {
+			return fmt.Errorf("sinks: the format of %s is usher or ocsf", s.Name)
+		}
+		scheme, _, err := s.target()
+		if err != nil {
+			return fmt.Errorf("sinks: %s: %w", s.Name, err)
+		}
+		if s.TokenFile != "" && scheme != toHTTPS {
+			return fmt.Errorf("sinks: %s: token_file is for https", s.Name)
+		}
+	}
+	return nil
+}
+
+// resolve makes the paths of a sink relative to a folder.
+func (s *Sink) resolve(dir string) {
+	for _, p := range []*string{&s.TokenFile, &s.CA} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	if path, ok := strings.CutPrefix(s.To, toFile+":"); ok && path != "" && !filepath.IsAbs(path) {
+		s.To = toFile + ":" + filepath.Join(dir, path)
+	}
+}
+
+// transport opens the transport of a sink.
+func (s Sink) transport() (sink.Transport, error) {
+	scheme, address, err := s.target()
+	if err != nil {
+		return nil, err
+	}
+	if scheme == toFile {
+		return sink.NewFile(address), nil
+	}
+	trust := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CA != "" {
+		raw, err := os.ReadFile(s.CA)
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificates of sink %s: %w", s.Name, err)
+		}
+		trust.RootCAs = x509.NewCertPool()
+		if !trust.RootCAs.AppendCertsFromPEM(raw) {
+			return nil, fmt.Errorf("%s has no certificate in PEM", s.CA)
+		}
+	}
+	if scheme == toSyslog {
+		if trust.ServerName, _, err = net.SplitHostPort(address); err != nil {
+			return nil, err
+		}
+		return sink.NewSyslog(address, trust), nil
+	}
+	token := ""
+	if s.TokenFile != "" {
+		raw, err := os.ReadFile(s.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the token of sink %s: %w", s.Name, err)
+		}
+		if token = strings.TrimSpace(string(raw)); token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, fmt.Errorf("%s has no token on one line", s.TokenFile)
+		}
+	}
+	return sink.NewHTTPS(address, token, trust), nil
+}
+
+// encode returns the encoding of a format.
+func encode(format string) func(sink.Record) ([]byte, error) {
+	if format == formatOCSF {
+		return func(r sink.Record) ([]byte, error) { return ocsf.Encode(r.Index, r.Canonical, r.Event) }
+	}
+	return func(r sink.Record) ([]byte, error) { return r.Canonical, nil }
+}
+
+// fileRecords are the records of a log in a file.
+type fileRecords struct {
+	records func(ctx context.Context, after int64) iter.Seq2[sqlite.Record, error]
+}
+
+// After implements sink.Records. Records count from 0, and sequence numbers from 1.
+func (f fileRecords) After(ctx context.Context, n int64) iter.Seq2[sink.Record, error] {
+	return func(yield func(sink.Record, error) bool) {
+		for r, err := range f.records(ctx, n) {
+			if err != nil {
+				yield(sink.Record{}, err)
+				return
+			}
+			e, err := event.Parse(r.Canonical)
+			if !yield(sink.Record{Index: r.Seq - 1, Canonical: r.Canonical, Event: e}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// sinks are the feeders of a server. It implements backend.Sinks.
+type sinks struct{ feeders []*sink.Feeder }
+
+// newSinks returns the feeders of a configuration, or nil.
+func newSinks(c Config, store logStore, log *audit.Log, d Deps) (*sinks, error) {
+	if len(c.Sinks) == 0 {
+		return nil, nil
+	}
+	file, ok := store.(interface {
+		Records(ctx context.Context, after int64) iter.Seq2[sqlite.Record, error]
+	})
+	if !ok {
+		return nil, errors.New("sinks needs an audit log in a file")
+	}
+	name := "audit"
+	if p, ok := store.(proved); ok && p.Key() != "" {
+		name = p.Key()
+	}
+	all := &sinks{}
+	for _, s := range c.Sinks {
+		transport, err := s.transport()
+		if err != nil {
+			return nil, err
+		}
+		f, err := sink.NewFeeder(sink.FeederConfig{
+			Name: s.Name, Records: fileRecords{file.Records}, Position: sink.File{Path: c.Audit + ".sink-" + s.Name, Log: name},
+			Transport: transport, Encode: encode(s.Format), Now: d.Now, Log: d.Log, Alarm: alarm(log, s.Name),
+		})
+		if err != nil {
+			return nil, err
+		}
+		all.feeders = append(all.feeders, f)
+	}
+	return all, nil
+}
+
+// alarm records that a sink is late. The event reaches the sink too, later.
+func alarm(log *audit.Log, name string) func(context.Context, time.Time, error) {
+	return func(ctx context.Context, since time.Time, cause error) {
+		reason := "sink " + name + " has not delivered events since " + since.UTC().Format(time.RFC3339)
+		if cause != nil {
+			reason += ": " + safetext.Line(cause.Error())
+		}
+		_ = log.Record(ctx, event.Event{Action: event.Alarm, Outcome: event.Failed, Reason: reason})
+	}
+}
+
+// Sinks implements backend.Sinks.
+func (s *sinks) Sinks() []api.Sink {
+	all := make([]api.Sink, 0, len(s.feeders))
+	for _, f := range s.feeders {
+		status := f.Status()
+		out := api.Sink{Name: status.Name, LagSeconds: int(status.Lag.Seconds()), Stuck: status.Stuck != nil, Delivered: status.Delivered}
+		if !status.LastSent.IsZero() {
+			out.LastSent = &status.LastSent
+		}
+		all = append(all, out)
+	}
+	return all
+}
+
+// run delivers until ctx ends.
+func (s *sinks) run(ctx context.Context) {
+	var feeders sync.WaitGroup
+	for _, f := range s.feeders {
+		feeders.Go(func() { f.Run(ctx) })
+	}
+	feeders.Wait()
+}
