@@ -139,6 +139,9 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 		CognitoEndpoint: w.CognitoEndpoint, Issuer: w.Issuer, S3Endpoint: w.S3Endpoint, S3Region: w.S3Region,
 		S3AccessKey: w.S3AccessKey, S3SecretKey: w.S3SecretKey, Dir: w.Dir, GrantsFile: w.GrantsFile, MailFile: w.MailFile,
 	}
+	if o.Storage == nil {
+		facts.AccessLog = filepath.Join(w.Dir, demo.AccessLogFile)
+	}
 	for _, p := range w.People {
 		facts.People = append(facts.People, cli.Account{
 			Username: p.Username, Password: p.Password, Groups: p.Groups, TOTPSecret: p.TOTPSecret, Temporary: p.Temporary, SetUpMFA: p.SetUpMFA,

@@ -35,7 +35,7 @@ type Options struct {
 	NewID           func(time.Time) string
 	Now             func() time.Time      // nil: time.Now
 	AccessTokenLife time.Duration         // 0: the sandbox's default
-	AccessLog       io.Writer             // S3's access log lines; may be nil
+	AccessLog       io.Writer             // S3's access log lines; nil: <dir>/s3-access.log
 	Storage         *Storage              // nil: the sandbox's own S3, with files
 	Port            int                   // of the server; S3 and sign-in take the next two. 0: free ports
 	KeepPort        bool                  // Dir keeps the port for the next start
@@ -62,6 +62,9 @@ type Demo struct {
 
 // warmAfter is longer than the client needs for its first frame.
 const warmAfter = 700 * time.Millisecond
+
+// AccessLogFile is the name of S3's access log in the demo's directory.
+const AccessLogFile = "s3-access.log"
 
 // Start returns when every service accepts requests. The backend's log is
 // <dir>/backend.log, its audit log <dir>/audit.db.
@@ -97,6 +100,14 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 		return fmt.Errorf("opening the backend's log: %w", err)
 	}
 	d.cleanup = append(d.cleanup, logFile.Close)
+	if o.AccessLog == nil {
+		accessLog, err := os.OpenFile(filepath.Join(dir, AccessLogFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return fmt.Errorf("opening S3's access log: %w", err)
+		}
+		d.cleanup = append(d.cleanup, accessLog.Close)
+		o.AccessLog = accessLog
+	}
 	portDir := ""
 	if o.KeepPort {
 		portDir = dir

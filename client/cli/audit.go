@@ -65,7 +65,7 @@ usher audit --json outcome:denied since:24h
 			return show.run(cmd.Context(), strings.Join(args, " "))
 		}),
 	}
-	cmd.AddCommand(a.checkpointCommand(), a.verifyCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
+	cmd.AddCommand(a.checkpointCommand(), a.verifyCommand(), a.reconcileCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
 	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events (200; with --json all)")
 	cmd.Flags().BoolVar(&all, "all", false, "show every event")
 	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")

@@ -104,6 +104,7 @@ type DemoFacts struct {
 	Dir             string    `json:"dir"`
 	GrantsFile      string    `json:"grants_file"`
 	MailFile        string    `json:"mail_file"`
+	AccessLog       string    `json:"access_log,omitempty"` // file of S3's access log; "" with another S3
 }
 
 // Account is an account of the demo. Password is "" after a change.

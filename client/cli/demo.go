@@ -177,8 +177,12 @@ func (a *app) introduceDemo(demo RunningDemo, o DemoOptions) {
 	if foreign {
 		keys = "access key " + safe(f.S3AccessKey) + " with its secret key from the environment"
 	}
-	fmt.Fprintf(a.Out, "\nGrants     %s (you can change it while this runs)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\nMail       %s\n\n",
+	fmt.Fprintf(a.Out, "\nGrants     %s (you can change it while this runs)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\nMail       %s\n",
 		safe(f.GrantsFile), safe(f.S3Endpoint), keys, f.CognitoEndpoint, f.UserPoolID, f.ClientID, safe(f.MailFile))
+	if f.AccessLog != "" {
+		fmt.Fprintf(a.Out, "Access log %s (usher audit reconcile reads it)\n", safe(f.AccessLog))
+	}
+	fmt.Fprintln(a.Out)
 	if o.Dir == "" {
 		fmt.Fprintln(a.Out, "Press Ctrl-C to end the demo and remove everything.")
 	} else {

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/backend/audit/reconcile"
+	"usher/backend/event"
+	"usher/client"
+	"usher/client/quantity"
+)
+
+// reconcileRun is the command "audit reconcile".
+type reconcileRun struct {
+	*app
+	life   int // seconds
+	reader string
+	others []string
+}
+
+// maxURLSeconds is the maximum life of a released URL.
+const maxURLSeconds = 900
+
+// listed is the number of rows of each kind in a table.
+const listed = 20
+
+func (a *app) reconcileCommand() *cobra.Command {
+	run := &reconcileRun{app: a}
+	cmd := &cobra.Command{
+		Use:   "reconcile FILE...",
+		Short: "Compare the audit log with the logs that AWS writes",
+		Long: `Compare the audit log with AWS's own logs of the same reads. A FILE is a server access log of S3 (text, or JSON of CloudWatch Logs), data events of CloudTrail, or Cognito's sign-ins in CloudTrail, compressed with gzip or not; - is stdin. Files may overlap and may be in any order.
+
+The result has the releases with a line in these logs and the bytes that S3 sent for each, releases without a line, and reads without a release. A read without a release is an alarm: somebody reached the object without usher. A release without a line proves nothing: AWS delivers its logs at best effort, within hours.
+
+A line belongs to a release by the event id in its signed URL, which must be of the same object, within the URL's life, and of the person's own role session. Addresses that differ are a hint: a proxy has such an effect too.
+
+Programs that may read the buckets without usher, such as a backup, are named with --other, by the ARN of their role session; * matches any text.
+
+The exit code is 5 if there is an alarm, and 1 if a line was not understood. With --json: {"from","until","lines","doubles","other","fetched","bytes","no_line_seen","alarms","failed_sign_ins","not_understood"}.`,
+		Example: `
+usher audit reconcile access-2026-11-28-*
+usher audit reconcile --other 'arn:aws:sts::*:assumed-role/backup/*' trail.json.gz
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := checkArgs(cmd, args, 1, -1, "Name the log files: usher audit reconcile FILE..."); err != nil {
+				return err
+			}
+			if run.life < 1 || run.life > maxURLSeconds {
+				return usagef("--url-seconds is 1 to %d.", maxURLSeconds)
+			}
+			return run.run(cmd.Context(), args)
+		}),
+	}
+	cmd.Flags().IntVar(&run.life, "url-seconds", maxURLSeconds, "life of a released URL in seconds: url_seconds of the server's configuration")
+	cmd.Flags().StringVar(&run.reader, "reader-role", "", "name of the role that signs URLs, one session per person (found from the logs)")
+	cmd.Flags().StringArrayVar(&run.others, "other", nil, "ARN of a requester that may read without usher")
+	return cmd
+}
+
+func (r *reconcileRun) run(ctx context.Context, files []string) error {
+	compare, err := reconcile.New(reconcile.Config{Life: time.Duration(r.life) * time.Second, Reader: r.reader, Others: r.other})
+	if err != nil {
+		return err
+	}
+	unread := &unreadLines{First: []string{}}
+	for _, name := range files {
+		if err := r.read(ctx, name, compare, unread); err != nil {
+			return err
+		}
+	}
+	conn, err := r.connect(ctx)
+	if err != nil {
+		return err
+	}
+	report, err := compare.Compare(releases(ctx, conn.client, compare))
+	if err != nil {
+		return forAuditors(err, conn.profile.Config.AuditorsGroup)
+	}
+	if r.json {
+		r.writeJSON(r.Out, struct {
+			reconcile.Report
+			Unread *unreadLines `json:"not_understood"`
+		}{report, unread})
+	} else {
+		r.print(report, unread)
+	}
+	switch {
+	case len(report.Alarms) > 0:
+		return &failedError{exit: api.ExitIntegrity, code: "unrecorded_read", text: fmt.Sprintf(
+			"%s without a release. Find the requester in IAM, and take its access to the bucket away: only usher's role reads it.", quantity.Plural(len(report.Alarms), "read is", "reads are"))}
+	case unread.Count > 0:
+		return &failedError{exit: api.ExitMixed, code: "not_understood", text: quantity.Plural(unread.Count, "line was", "lines were") + " not understood, so the comparison is not complete."}
+	}
+	return nil
+}
+
+// unreadLines counts lines that are not understood, and keeps the first.
+type unreadLines struct {
+	Count int      `json:"count"`
+	First []string `json:"first"`
+}
+
+// other reports whether a requester may read without usher.
+func (r *reconcileRun) other(requester string) bool {
+	return slices.ContainsFunc(r.others, func(pattern string) bool {
+		anything := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
+		ok, err := regexp.MatchString("^"+anything+"$", requester)
+		return ok && err == nil
+	})
+}
+
+// read adds the lines of a file. "-" is stdin.
+func (r *reconcileRun) read(ctx context.Context, name string, compare *reconcile.Comparison, unread *unreadLines) error {
+	in := r.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return &failedError{text: fmt.Sprintf("Can't read %s. Check its name and its permissions.", safe(name)), exit: api.ExitDisk, cause: err}
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	for line, err := range reconcile.Read(name, ended{ctx, in}) {
+		var bad *reconcile.Unread
+		switch {
+		case err == nil:
+			compare.Add(line)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.As(err, &bad):
+			if unread.Count++; len(unread.First) < listed {
+				unread.First = append(unread.First, bad.Error())
+			}
+		default:
+			return &failedError{text: fmt.Sprintf("%s is broken, so nothing was compared: %s.", safe(name), safe(err.Error())), exit: api.ExitDisk, cause: err}
+		}
+	}
+	return nil
+}
+
+// ended is a reader that ends with its context.
+type ended struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (e ended) Read(p []byte) (int, error) {
+	if e.ctx.Err() != nil {
+		return 0, context.Cause(e.ctx)
+	}
+	return e.in.Read(p)
+}
+
+// releases yields the releases in the range of the comparison, from the server.
+func releases(ctx context.Context, c *client.Client, compare *reconcile.Comparison) func(func(event.Event, error) bool) {
+	return func(yield func(event.Event, error) bool) {
+		from, until := compare.Range()
+		if from.IsZero() {
+			return
+		}
+		const second = "2006-01-02T15:04:05Z"
+		req := api.AuditQueryRequest{Limit: api.MaxAuditPage, Filter: "action:download outcome:allowed since:" + from.UTC().Format(second) + " until:" + until.Add(time.Second).UTC().Format(second)}
+		for {
+			page, err := c.AuditQuery(ctx, req)
+			if err != nil {
+				yield(event.Event{}, err)
+				return
+			}
+			for _, e := range page.Events {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if req.Cursor = page.Cursor; req.Cursor == "" {
+				return
+			}
+		}
+	}
+}
+
+func (r *reconcileRun) print(report reconcile.Report, unread *unreadLines) {
+	if report.Lines == 0 {
+		fmt.Fprintln(r.Out, "These files have no line of a request.")
+	} else {
+		fmt.Fprintf(r.Out, "Logs from %s to %s (UTC): %s, %d of them twice.\n", clock(report.From), clock(report.Until),
+			quantity.Plural(report.Lines+report.Doubles, "line", "lines"), report.Doubles)
+	}
+	fmt.Fprintf(r.Out, "Fetched                %s, %s\n", quantity.Plural(len(report.Fetched), "release", "releases"), quantity.Size(report.Bytes))
+	fmt.Fprintf(r.Out, "No line seen           %s\n", quantity.Plural(len(report.Unseen), "release", "releases"))
+	fmt.Fprintf(r.Out, "Read without an event  %s\n", quantity.Plural(len(report.Alarms), "read", "reads"))
+	if report.Other > 0 {
+		fmt.Fprintf(r.Out, "Reads of --other       %d\n", report.Other)
+	}
+	if unread.Count > 0 {
+		fmt.Fprintf(r.Out, "Not understood         %s\n", quantity.Plural(unread.Count, "line", "lines"))
+	}
+	r.section("Reads without an event", []string{"TIME (UTC)", "REASON", "PATH", "FROM", "REQUESTER", "LINE"}, len(report.Alarms), func(i int) []string {
+		l := report.Alarms[i].Line
+		return []string{clock(l.Time), string(report.Alarms[i].Reason), safe(l.Bucket + "/" + l.Key), safe(l.Address), safe(l.Requester), safe(l.Source)}
+	})
+	var moved []reconcile.Fetched
+	for _, f := range report.Fetched {
+		if len(f.Others) > 0 {
+			moved = append(moved, f)
+		}
+	}
+	r.section("Fetched from another address than the request's (a hint)", []string{"TIME (UTC)", "WHO", "PATH", "REQUEST", "FETCH"}, len(moved), func(i int) []string {
+		f := moved[i]
+		return []string{clock(f.Released), safe(f.User), safe(f.Path), safe(f.Address), safe(f.Others[0])}
+	})
+	r.section("Releases without a line (AWS's logs may be late or incomplete)", []string{"TIME (UTC)", "WHO", "PATH"}, len(report.Unseen), func(i int) []string {
+		u := report.Unseen[i]
+		return []string{clock(u.Released), safe(u.User), safe(u.Path)}
+	})
+	r.section("Failed sign-ins", []string{"TIME (UTC)", "USER", "CALL", "ERROR", "FROM"}, len(report.SignIns), func(i int) []string {
+		s := report.SignIns[i]
+		return []string{clock(s.Time), safe(s.User), safe(s.Operation), safe(s.Error), safe(s.Address)}
+	})
+	r.section("Lines that were not understood", []string{"LINE"}, unread.Count, func(i int) []string { return []string{safe(unread.First[i])} })
+}
+
+// section prints the first rows of a table.
+func (r *reconcileRun) section(title string, head []string, n int, row func(int) []string) {
+	if n == 0 {
+		return
+	}
+	fmt.Fprintf(r.Out, "\n%s\n", title)
+	t := table{widest: 48}
+	t.add(head...)
+	for i := range min(n, listed) {
+		t.add(row(i)...)
+	}
+	t.write(r.Out)
+	if n > listed {
+		fmt.Fprintf(r.Out, "and %d more: --json has all\n", n-listed)
+	}
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
