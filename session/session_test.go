@@ -108,20 +108,6 @@ func TestWrongClock(t *testing.T) {
 	}
 }
 
-func TestClockSetWhileSignedIn(t *testing.T) {
-	r := newRig(t, nil)
-	s := r.signedIn("ada")
-	for i, jump := range []time.Duration{-24 * time.Hour, 48 * time.Hour, -time.Hour} {
-		r.inject(nil)
-		r.localClock.add(jump)
-		r.token(s)
-		r.token(s)
-		if got := r.count("GetTokensFromRefreshToken"); got != 1 {
-			t.Errorf("jump %d: %d renewals, want 1", i, got)
-		}
-	}
-}
-
 func TestRefusedByTheServer(t *testing.T) {
 	t.Run("still good at the pool", func(t *testing.T) {
 		r := newRig(t, nil)

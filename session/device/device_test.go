@@ -285,6 +285,51 @@ func TestCancelAndExpiry(t *testing.T) {
 	}
 }
 
+// A clock that is set by a day while the terminal waits ends no sign-in: the server
+// knows the time of the request.
+func TestClockSetWhileWaiting(t *testing.T) {
+	for _, jump := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		b := newBench(t)
+		c := b.config()
+		var set time.Duration
+		c.Now = func() time.Time { return b.now().Add(set) }
+		r, err := device.Begin(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.hook = func(n int) {
+			if n == 2 {
+				set = jump
+			}
+			if n == 4 {
+				b.approve(r)
+			}
+		}
+		if _, err := r.Poll(t.Context()); !errors.Is(err, device.ErrNumber) {
+			t.Errorf("set by %v: %v", jump, err)
+		}
+		// The end is the server's too.
+		set = 0
+		if r, err = device.Begin(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		b.hook = func(int) { set = jump }
+		if _, err := r.Poll(t.Context()); !errors.Is(err, device.ErrExpired) {
+			t.Errorf("set by %v, without a browser: %v", jump, err)
+		}
+	}
+}
+
+// Without a server, the own clock ends the wait.
+func TestExpiryWithoutAServer(t *testing.T) {
+	b := newBench(t)
+	r := b.begin()
+	b.web.Close()
+	if _, err := r.Poll(t.Context()); !errors.Is(err, device.ErrExpired) {
+		t.Errorf("%v", err)
+	}
+}
+
 // A canceled request is over for the browser too.
 func TestCancelAtTheServer(t *testing.T) {
 	b := newBench(t)
