@@ -201,3 +201,27 @@ func TestDeviceWrongNumbers(t *testing.T) {
 		t.Errorf("events: %+v", refused)
 	}
 }
+
+// A server whose trusted configuration changed while the person was at the page: the
+// code is not redeemed, and no session opens.
+func TestConfigurationChangesDuringADeviceSignIn(t *testing.T) {
+	d := demotest.Start(t, demo.Options{})
+	trusted := d.Profile
+	trusted.Config.Organisation = "Another organization" // the server's is pinned
+	in, err := session.NewDeviceSignIn(t.Context(), trusted, session.Options{Now: time.Now, Random: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	number, err := d.Approve(t.Context(), in, "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var changed *session.PinError
+	if step, err := in.Number(t.Context(), number); !errors.As(err, &changed) || !step.Tokens.Access.IsZero() {
+		t.Errorf("%v, step %d", err, step.Kind)
+	}
+	if started := d.Events(t, "who:ada action:session-start"); len(started) != 0 {
+		t.Errorf("%d sessions", len(started))
+	}
+}

@@ -46,6 +46,16 @@ type Options struct {
 	AcceptLost      bool                  // start although the audit log has lost records
 	CallbackPorts   []int                 // of the browser's return; nil: the registered ones of a deployment
 	Faults          []string              // switches of the user pool; see sandbox.Options
+	TLS             serve.TLS             // of the server; zero: plain HTTP on loopback
+	PlainDevice     bool                  // sign-ins on another device need no number: plain RFC 8628
+}
+
+// origin returns the server's origin.
+func (o Options) origin(l net.Listener) string {
+	if o.TLS.Cert != "" {
+		return "https://" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
 }
 
 // Demo is a running demo.
@@ -128,7 +138,7 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 	box, err := sandbox.Start(ctx, sandbox.Options{
 		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed, Elsewhere: o.Elsewhere,
 		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
-		Server: "http://" + listener.Addr().String(), Inbound: inbound, CallbackPorts: o.CallbackPorts, Faults: o.Faults,
+		Server: o.origin(listener), Inbound: inbound, CallbackPorts: o.CallbackPorts, Faults: o.Faults,
 	})
 	if err != nil {
 		return errors.Join(ports.explain(err), listener.Close())
@@ -146,7 +156,8 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 // startBackend runs usher's server on an open listener, which it closes.
 func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listener, log *slog.Logger) error {
 	box := d.Sandbox
-	d.Server = "http://" + listener.Addr().String()
+	d.Server = o.origin(listener)
+	number := !o.PlainDevice
 	key, secret := box.Credentials()
 	objects := serve.S3{Region: box.S3Region, ReaderRole: box.ReaderRole}
 	if o.Storage == nil {
@@ -158,14 +169,14 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 		regions = map[string]string{box.S3Region: box.S3Endpoint, o.Elsewhere: box.Facts.Elsewhere}
 	}
 	server, err := serve.NewOn(ctx, serve.Config{
-		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: d.Server,
+		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: d.Server, TLS: o.TLS,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
 		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
 		HostedUI: box.HostedUI,
 		SignIn: serve.SignIn{
 			Ways:        []api.Way{api.WayPassword, api.WayCode, api.WaySSO, api.WayDevice},
 			SSOClientID: box.SSOClientID, DeviceClient: box.DeviceClientID, CallbackPorts: o.CallbackPorts,
-			Providers: []serve.Provider{{Name: box.Provider, Label: "Usher Demo company"}},
+			Providers: []serve.Provider{{Name: box.Provider, Label: "Usher Demo company"}}, Device: serve.Device{Number: &number},
 		},
 		GroupsAttribute: "stamped", FederatedGroups: federatedGroups(),
 	}, serve.Deps{

@@ -5,6 +5,7 @@ package demotest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -32,6 +33,7 @@ import (
 type Demo struct {
 	*demo.Demo
 	Profile session.Profile
+	Roots   *x509.CertPool // of StartTLS
 
 	once sync.Once
 	put  *s3.Client // of Put: a client for each object would keep a connection for each

@@ -46,6 +46,24 @@ const fits = async (page) => assert.ok(await page.$eval('html', (e) => e.scrollW
 // approve plays the other device by keyboard, up to the number. Each page must fit
 // 320 px.
 async function approve(page, server, code) {
+  await signIn(page, server, code);
+  await page.waitForSelector('.number');
+  await fits(page);
+  const number = (await page.$eval('.number', (e) => e.textContent)).replace(/\s/g, '');
+  assert.match(number, /^\d{6}$/);
+  return number;
+}
+
+// approvePlain is approve at a server without numbers.
+async function approvePlain(page, server, code) {
+  await signIn(page, server, code);
+  await page.waitForFunction(() => /Go back to your terminal/.test(document.body.textContent));
+  assert.equal(await page.$('.number'), null);
+  assert.doesNotMatch(await page.$eval('main', (e) => e.textContent), /\d{3}/);
+}
+
+// signIn plays the other device up to the return from the hosted UI.
+async function signIn(page, server, code) {
   await page.setViewport({ width: 320, height: 640 });
   await page.goto(`${server.origin}/d`);
   await fits(page);
@@ -65,11 +83,6 @@ async function approve(page, server, code) {
   await tabTo(page, 'input[name=password]');
   await page.keyboard.type(server.password);
   await page.keyboard.press('Enter');
-  await page.waitForSelector('.number');
-  await fits(page);
-  const number = (await page.$eval('.number', (e) => e.textContent)).replace(/\s/g, '');
-  assert.match(number, /^\d{6}$/);
-  return number;
 }
 
 // refuse plays the other device: "Not mine".
@@ -117,8 +130,8 @@ async function terminal(server) {
 }
 
 // redeem redeems a code at the pool with the verifier that only the terminal has.
-async function redeem(token, verifier) {
-  const response = await fetch(`${input.first.hosted_ui}/oauth2/token`, {
+async function redeem(token, verifier, server = input.first) {
+  const response = await fetch(`${server.hosted_ui}/oauth2/token`, {
     method: 'POST',
     body: new URLSearchParams({
       grant_type: 'authorization_code', client_id: input.client, code: token.access_token, redirect_uri: token.redirect_uri, code_verifier: verifier,
@@ -238,6 +251,38 @@ const checks = {
       outer.close();
       await page.close();
     }
+  },
+  'oauth4webapi/plain': async () => {
+    // A server with number: false is plain RFC 8628: no parameter and no field of usher.
+    const { begun, poll, verifier } = await terminal(input.plain);
+    assert.deepEqual(Object.keys(begun).sort(), ['device_code', 'expires_in', 'interval', 'user_code', 'verification_uri', 'verification_uri_complete']);
+    await assert.rejects(poll(), (err) => {
+      assert.deepEqual(Object.keys(err.cause), ['error']);
+      assert.equal(err.error, 'authorization_pending');
+      return true;
+    });
+    const page = await fresh();
+    await approvePlain(page, input.plain, begun.user_code);
+    let token;
+    for (let i = 0; i < 5 && !token; i++) { // each early poll costs five seconds
+      await new Promise((r) => { setTimeout(r, begun.interval * 1000); });
+      token = await poll().catch((err) => { assert.match(err.error, /^(authorization_pending|slow_down)$/); });
+    }
+    const { status, tokens } = await redeem(token, verifier, input.plain);
+    assert.deepEqual([status, typeof tokens.refresh_token], [200, 'string']);
+    await page.close();
+  },
+  'openid-client/plain': async () => {
+    // Its own loop polls to the success, of a type that it does not support.
+    const config = configuration(input.plain);
+    const begun = await begin(config);
+    const page = await fresh();
+    await approvePlain(page, input.plain, begun.user_code);
+    await assert.rejects(client.pollDeviceAuthorizationGrant(config, begun), (err) => {
+      assert.match(`${err.code} ${err.cause?.code ?? ''} ${err.message}`, /UNSUPPORTED_OPERATION|unsupported/i);
+      return true;
+    });
+    await page.close();
   },
   'openid-client/token type': async () => {
     // openid-client supports two token types alone: it reaches the success, which

@@ -27,6 +27,7 @@ func deviceChecks() []string {
 	return []string{
 		"openid-client/access_denied", "openid-client/slow_down", "openid-client/expired_token", "openid-client/token type",
 		"oauth4webapi/access_denied", "oauth4webapi/expired_token", "oauth4webapi/signs in",
+		"openid-client/plain", "oauth4webapi/plain",
 		"Chromium/without scripts", "Chromium/policy", "Chromium/framing",
 	}
 }
@@ -56,7 +57,7 @@ func TestDeviceClients(t *testing.T) {
 	// The lookups of codes are limited for each server, hence several.
 	first, pages, third := demotest.Start(t, demo.Options{}), demotest.Start(t, demo.Options{}), demotest.Start(t, demo.Options{})
 	var hurried clock
-	expiring := demotest.Start(t, demo.Options{Now: hurried.now})
+	expiring, plain := demotest.Start(t, demo.Options{Now: hurried.now}), demotest.Start(t, demo.Options{PlainDevice: true})
 	terminals := []*session.DeviceSignIn{pages.BeginDevice(t), pages.BeginDevice(t)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /later", func(http.ResponseWriter, *http.Request) { hurried.advance(11 * time.Minute) })
@@ -77,7 +78,7 @@ func TestDeviceClients(t *testing.T) {
 		"codes": []string{terminals[0].UserCode(), terminals[1].UserCode()},
 		"later": controls.URL + "/later", "number": controls.URL + "/number",
 	}
-	for name, d := range map[string]*demotest.Demo{"first": first, "pages": pages, "third": third, "expiring": expiring} {
+	for name, d := range map[string]*demotest.Demo{"first": first, "pages": pages, "third": third, "expiring": expiring, "plain": plain} {
 		input[name] = map[string]string{"origin": d.Server, "hosted_ui": d.HostedUI, "password": passwordOf(t, d, "ada")}
 	}
 	judged(t, "device.mjs", input, deviceChecks())
@@ -141,6 +142,23 @@ func TestGoOAuth2Device(t *testing.T) {
 		c.Endpoint.TokenURL = d.HostedUI + "/oauth2/token"
 		tokens, err := c.Exchange(t.Context(), token.AccessToken, oauth2.VerifierOption(verifier))
 		if err != nil || tokens.RefreshToken == "" || !tokens.Valid() {
+			t.Fatalf("the tokens: %v", err)
+		}
+	})
+	t.Run("plain", func(t *testing.T) {
+		t.Parallel()
+		plain := demotest.Start(t, demo.Options{PlainDevice: true})
+		c := config(plain)
+		begun, verifier := begin(t, c)
+		if number, err := plain.Approve(t.Context(), goTerminal{begun}, "ada"); err != nil || number != "" {
+			t.Fatalf("number %q, %v", number, err)
+		}
+		token, err := c.DeviceAccessToken(t.Context(), begun)
+		if err != nil || token.TokenType != "N_A" {
+			t.Fatalf("the code: %v", err)
+		}
+		c.Endpoint.TokenURL = plain.HostedUI + "/oauth2/token"
+		if tokens, err := c.Exchange(t.Context(), token.AccessToken, oauth2.VerifierOption(verifier)); err != nil || !tokens.Valid() {
 			t.Fatalf("the tokens: %v", err)
 		}
 	})

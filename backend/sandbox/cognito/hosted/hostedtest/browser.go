@@ -4,6 +4,8 @@ package hostedtest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -51,6 +53,11 @@ func New() (*Browser, error) {
 		return nil
 	}
 	return b, nil
+}
+
+// Trust makes the browser trust certificates.
+func (b *Browser) Trust(roots *x509.CertPool) {
+	b.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
 }
 
 // loopbackJar returns secure cookies to loopback addresses without TLS, as
