@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrNotCanonical reports bytes that Canonical returns for no event.
@@ -18,6 +20,9 @@ func Parse(canonical []byte) (Event, error) {
 	r := reader{rest: string(canonical)}
 	var e Event
 	r.object(func(name string) { r.field(&e, name) })
+	if !r.failed && !r.odd && r.rest == "" && r.complete(&e) && utf8.Valid(canonical) {
+		return e, nil
+	}
 	e = Clean(e)
 	// The reader accepts other forms too; this comparison refuses them.
 	if r.failed || !bytes.Equal(Canonical(e), canonical) {
@@ -31,100 +36,135 @@ func Parse(canonical []byte) (Event, error) {
 type reader struct {
 	rest   string
 	failed bool
+	// odd is set by every form that is not surely canonical. Without it, the
+	// comparison with Canonical is not necessary.
+	odd bool
+	// members counts the members that every event has.
+	members int
+	scratch [40]byte
+}
+
+// membersOfAll is the number of members that every event has: those that Canonical
+// writes without a condition, and those of the user.
+const membersOfAll = 13
+
+// complete reports whether no required member is missing.
+func (r *reader) complete(e *Event) bool {
+	return r.members == membersOfAll && len(e.UserAgent) <= MaxUserAgent
+}
+
+// required counts a member that every event has.
+func (r *reader) required(s string) string {
+	r.members++
+	return s
+}
+
+// present notes an optional member, which is absent where it is empty.
+func (r *reader) present(s string) string {
+	r.odd = r.odd || s == ""
+	return s
+}
+
+// nonzero notes an optional number, which is absent where it is 0.
+func (r *reader) nonzero(n int64) int64 {
+	r.odd = r.odd || n == 0
+	return n
 }
 
 func (r *reader) field(e *Event, name string) {
 	switch name {
 	case "action":
-		e.Action = r.text()
+		e.Action = r.required(r.text())
 	case "bound":
-		e.Bound = int(r.integer())
+		e.Bound = int(r.nonzero(r.integer()))
 	case "browser_ip":
-		e.BrowserIP = r.text()
+		e.BrowserIP = r.present(r.text())
 	case "bucket":
-		e.Bucket = r.text()
+		e.Bucket = r.required(r.text())
 	case "bytes":
 		e.Bytes = new(r.integer())
 	case "claimed_host":
-		e.ClaimedHost = r.text()
+		e.ClaimedHost = r.present(r.text())
 	case "continues":
-		e.Continues = r.text()
+		e.Continues = r.present(r.text())
 	case "count":
-		e.Count = int(r.integer())
+		e.Count = int(r.nonzero(r.integer()))
 	case "entries":
-		e.Entries = int(r.integer())
+		e.Entries = int(r.nonzero(r.integer()))
 	case "entries_hash":
-		e.EntriesHash = r.text()
+		e.EntriesHash = r.present(r.text())
 	case "etag":
-		e.ETag = r.text()
+		e.ETag = r.present(r.text())
 	case "first_record":
-		e.FirstRecord = r.integer()
+		e.FirstRecord = r.nonzero(r.integer())
 	case "from":
 		e.From = new(r.time())
 	case "grant":
-		e.Grant = r.text()
+		e.Grant = r.present(r.text())
 	case "grants_added":
-		e.GrantsAdded = int(r.integer())
+		e.GrantsAdded = int(r.nonzero(r.integer()))
 	case "grants_before":
-		e.GrantsBefore = r.text()
+		e.GrantsBefore = r.present(r.text())
 	case "grants_diff":
 		e.GrantsDiff = r.list()
 	case "grants_removed":
-		e.GrantsRemoved = int(r.integer())
+		e.GrantsRemoved = int(r.nonzero(r.integer()))
 	case "grants_version":
-		e.GrantsVersion = r.text()
+		e.GrantsVersion = r.present(r.text())
 	case "group_names":
 		e.GroupNames = r.list()
 	case "group_names_before":
 		e.GroupNamesBefore = r.list()
 	case "groups":
-		e.Groups = r.text()
+		e.Groups = r.present(r.text())
 	case "id":
-		e.ID = r.text()
+		e.ID = r.required(r.text())
 	case "implausible":
 		e.Implausible = r.flag()
 	case "key":
-		e.Key = r.text()
+		e.Key = r.required(r.text())
 	case "last_record":
-		e.LastRecord = r.integer()
+		e.LastRecord = r.nonzero(r.integer())
 	case "outcome":
-		e.Outcome = r.text()
+		e.Outcome = r.required(r.text())
 	case "policy":
-		e.Policy = r.text()
+		e.Policy = r.present(r.text())
 	case "purpose":
-		e.Purpose = r.text()
+		e.Purpose = r.present(r.text())
 	case "reason":
-		e.Reason = r.text()
+		e.Reason = r.present(r.text())
 	case "request_id":
-		e.RequestID = r.text()
+		e.RequestID = r.required(r.text())
 	case "root":
-		e.Root = r.text()
+		e.Root = r.present(r.text())
 	case "seconds":
 		e.Seconds = new(r.float())
 	case "session":
-		e.Session = r.text()
+		e.Session = r.required(r.text())
 	case "signed_in":
 		e.SignedIn = new(r.time())
 	case "size":
 		e.Size = new(r.integer())
 	case "source_ip":
-		e.SourceIP = r.text()
+		e.SourceIP = r.required(r.text())
 	case "terminal_ip":
-		e.TerminalIP = r.text()
+		e.TerminalIP = r.present(r.text())
 	case "time":
+		r.members++
 		e.Time = r.time()
 	case "until":
 		e.Until = new(r.time())
 	case "user":
+		r.members++
 		r.object(func(name string) { r.user(&e.User, name) })
 	case "user_agent":
-		e.UserAgent = r.text()
+		e.UserAgent = r.required(r.text())
 	case "verified":
-		e.Verified = r.text()
+		e.Verified = r.present(r.text())
 	case "version":
-		e.Version = r.text()
+		e.Version = r.present(r.text())
 	case "way":
-		e.Way = r.text()
+		e.Way = r.present(r.text())
 	default:
 		r.failed = true
 	}
@@ -133,11 +173,11 @@ func (r *reader) field(e *Event, name string) {
 func (r *reader) user(u *User, name string) {
 	switch name {
 	case "email":
-		u.Email = r.text()
+		u.Email = r.present(r.text())
 	case "sub":
-		u.Sub = r.text()
+		u.Sub = r.required(r.text())
 	case "username":
-		u.Username = r.text()
+		u.Username = r.required(r.text())
 	default:
 		r.failed = true
 	}
@@ -146,8 +186,11 @@ func (r *reader) user(u *User, name string) {
 // object parses members up to the closing brace. value parses the value of one
 // member.
 func (r *reader) object(value func(name string)) {
+	before := ""
 	for next := byte('{'); !r.failed && r.take(next); next = ',' {
 		name := r.text()
+		r.odd = r.odd || name <= before // Canonical writes the names in order
+		before = name
 		if !r.take(':') {
 			break
 		}
@@ -194,12 +237,24 @@ func (r *reader) text() string {
 		r.failed = true
 		return ""
 	}
-	end := strings.IndexAny(r.rest, `"\`)
-	if end >= 0 && r.rest[end] == '"' { // without escapes: the usual case
-		s := r.rest[:end]
-		r.rest = r.rest[end+1:]
-		return s
+	for i := 0; i < len(r.rest); i++ { // without escapes: the usual case
+		switch c := r.rest[i]; {
+		case c == '"':
+			s := r.rest[:i]
+			r.rest = r.rest[i+1:]
+			return s
+		case c == '\\':
+			return r.escaped()
+		case c < 0x20:
+			r.odd = true
+		}
 	}
+	r.failed = true
+	return ""
+}
+
+// escaped parses the rest of a string with escapes.
+func (r *reader) escaped() string {
 	var b strings.Builder
 	for i := 0; i < len(r.rest); i++ {
 		switch c := r.rest[i]; c {
@@ -211,6 +266,7 @@ func (r *reader) text() string {
 				break
 			}
 			if r.rest[i] == 'u' && len(r.rest)-i > 4 {
+				r.odd = true
 				n, err := strconv.ParseUint(r.rest[i+1:i+5], 16, 8)
 				r.failed = r.failed || err != nil
 				b.WriteByte(byte(n)) // a control character; Parse refuses any other
@@ -218,9 +274,11 @@ func (r *reader) text() string {
 			} else if at := strings.IndexByte("btnfr", r.rest[i]); at >= 0 {
 				b.WriteByte("\b\t\n\f\r"[at])
 			} else {
+				r.odd = r.odd || r.rest[i] != '"' && r.rest[i] != '\\'
 				b.WriteByte(r.rest[i])
 			}
 		default:
+			r.odd = r.odd || c < 0x20
 			b.WriteByte(c)
 		}
 	}
@@ -241,19 +299,28 @@ func (r *reader) number() string {
 }
 
 func (r *reader) integer() int64 {
-	n, err := strconv.ParseInt(r.number(), 10, 64)
+	text := r.number()
+	n, err := strconv.ParseInt(text, 10, 64)
 	r.failed = r.failed || err != nil
+	// One form of each number: no plus, no leading zero, no -0.
+	digits := strings.TrimPrefix(text, "-")
+	r.odd = r.odd || digits == "" || digits[0] == '+' || digits[0] == '0' && text != "0"
 	return n
 }
 
 func (r *reader) float() float64 {
-	f, err := strconv.ParseFloat(r.number(), 64)
+	text := r.number()
+	f, err := strconv.ParseFloat(text, 64)
 	r.failed = r.failed || err != nil
+	r.odd = r.odd || f == 0 || math.IsNaN(f) || math.IsInf(f, 0) || string(appendFloat(r.scratch[:0], f)) != text
 	return f
 }
 
 func (r *reader) time() time.Time {
-	t, err := time.Parse(time.RFC3339Nano, r.text())
+	text := r.text()
+	t, err := time.Parse(time.RFC3339Nano, text)
 	r.failed = r.failed || err != nil
+	t = t.UTC().Truncate(time.Millisecond)
+	r.odd = r.odd || string(t.AppendFormat(r.scratch[:0], time.RFC3339Nano)) != text
 	return t
 }

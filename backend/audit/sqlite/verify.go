@@ -8,6 +8,7 @@ import (
 
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/tree"
+	"usher/backend/event"
 )
 
 // FaultKind is the kind of a fault in a log.
@@ -112,6 +113,8 @@ type Check struct {
 	Known    []Known
 	Policy   *checkpoint.Policy       // of the witnesses; nil: cosignatures are not verified
 	Progress func(done, events int64) // called after every few thousand records
+	// Event receives each readable event, in order, on one goroutine.
+	Event func(seq int64, e event.Event)
 }
 
 // VerifyFile verifies the log at path: content, tree, index, counts, schema and,
@@ -134,6 +137,7 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	s.db.SetMaxOpenConns(scanConns)
 	var version int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version != 0 && version < 3 {
 		return Report{}, errors.Join(ErrOlder, s.db.Close())
@@ -143,7 +147,7 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	if err != nil {
 		return Report{}, errors.Join(err, s.db.Close())
 	}
-	v := verification{reader: s.reader, key: c.Key, known: c.Known, policy: c.Policy, claimed: claimed, progress: c.Progress}
+	v := verification{reader: s.reader, key: c.Key, known: c.Known, policy: c.Policy, claimed: claimed, progress: c.Progress, event: c.Event}
 	r, err := v.run(ctx)
 	return r, explain(errors.Join(err, s.db.Close()))
 }
@@ -198,7 +202,8 @@ type verification struct {
 	from    int64
 	pause   func(context.Context)
 
-	progress func(done, events int64) // or nil
+	progress func(done, events int64)       // or nil
+	event    func(seq int64, e event.Event) // of each readable record, in order; or nil
 }
 
 func (v verification) run(ctx context.Context) (Report, error) {
@@ -211,7 +216,7 @@ func (v verification) run(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if err := w.read(ctx, v.db, head.Size()); err != nil {
+	if err := w.scan(ctx, head.Size()); err != nil {
 		return Report{}, err
 	}
 	// The rest is one state of the database.

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -25,7 +26,10 @@ type walk struct {
 
 	notes  notes
 	agreed int64 // number of records at the last head that was compared
-	hours  map[int64]audit.Summary
+
+	// Of parse, which one goroutine calls.
+	hours      map[int64]audit.Summary
+	unreadable []int64
 }
 
 func (v verification) start(ctx context.Context) (*walk, error) {
@@ -41,20 +45,28 @@ func (v verification) start(ctx context.Context) (*walk, error) {
 
 // read verifies the records up to number last.
 func (w *walk) read(ctx context.Context, q queryer, last int64) error {
+	return w.each(ctx, q, last, func(records []Record) error {
+		return w.compareIndex(ctx, q, w.parse(records))
+	})
+}
+
+// each verifies the tree of the records up to number last, and passes the records
+// to inspect, in chunks.
+func (w *walk) each(ctx context.Context, q queryer, last int64, inspect func([]Record) error) error {
 	// A running server may have signed the current records meanwhile.
 	w.notes.dry = false
 	if err := w.compareHeads(ctx, q); err != nil {
 		return err
 	}
 	for w.next <= last {
-		records, err := records(ctx, q, w.next-1)
+		found, err := records(ctx, q, w.next-1)
 		if err != nil {
 			return err
 		}
-		events := make([]parsed, 0, len(records))
-		for _, r := range records {
+		end := len(found) == 0
+		for i, r := range found {
 			if r.Seq > last {
-				records = nil // the end
+				found, end = found[:i], true
 				break
 			}
 			if err := w.advance(ctx, q, r.Seq); err != nil {
@@ -63,24 +75,15 @@ func (w *walk) read(ctx context.Context, q queryer, last int64) error {
 			if err := w.add(ctx, q, tree.Leaf(r.Canonical)); err != nil {
 				return err
 			}
-			w.read0++
-			e, err := event.Parse(r.Canonical)
-			if err != nil {
-				w.report.fault(Fault{Kind: FaultUnreadable, Seq: r.Seq, Count: 1})
-				continue
-			}
-			events = append(events, parsed{r.Seq, e})
-			w.count(e)
 		}
-		if err := w.compareIndex(ctx, q, events); err != nil {
+		w.read0 += int64(len(found))
+		if err := inspect(found); err != nil {
 			return err
 		}
-		if len(records) == 0 { // the end
+		if end {
 			return w.advance(ctx, q, last+1)
 		}
-		if w.pause != nil {
-			w.pause(ctx)
-		}
+		w.rest(ctx)
 		if w.progress != nil {
 			w.progress(w.next-1, last)
 		}
@@ -89,6 +92,31 @@ func (w *walk) read(ctx context.Context, q queryer, last int64) error {
 		}
 	}
 	return nil
+}
+
+// rest pauses, for a verification beside other work.
+func (w *walk) rest(ctx context.Context) {
+	if w.pause != nil {
+		w.pause(ctx)
+	}
+}
+
+// parse parses records, counts them, and passes them to the check of their content.
+func (w *walk) parse(records []Record) []parsed {
+	events := make([]parsed, 0, len(records))
+	for _, r := range records {
+		e, err := event.Parse(r.Canonical)
+		if err != nil {
+			w.unreadable = append(w.unreadable, r.Seq)
+			continue
+		}
+		events = append(events, parsed{r.Seq, e})
+		w.count(e)
+		if w.event != nil {
+			w.event(r.Seq, e)
+		}
+	}
+	return events
 }
 
 // advance reports the missing records before number seq.
@@ -255,6 +283,9 @@ func (w *walk) compareIndex(ctx context.Context, q queryer, records []parsed) er
 // record.
 func (w *walk) finish(ctx context.Context, tx *sql.Tx, head tree.Frontier) error {
 	size := head.Size()
+	for _, seq := range w.unreadable {
+		w.report.fault(Fault{Kind: FaultUnreadable, Seq: seq, Count: 1})
+	}
 	if !w.gap && w.frontier.Head() != head.Head() {
 		w.report.fault(Fault{Kind: FaultChanged, Seq: w.start.Size() + 1, Count: size - w.start.Size()})
 	}
@@ -378,6 +409,8 @@ func (w *walk) result(size int64) Report {
 	exact := func(f Fault) bool { return f.Seq > 0 && f.Count == 1 }
 	slices.SortStableFunc(r.Faults, func(a, b Fault) int { // single records are more exact than ranges
 		switch {
+		case exact(a) && exact(b):
+			return cmp.Compare(a.Seq, b.Seq)
 		case exact(a) == exact(b):
 			return 0
 		case exact(a):
