@@ -88,6 +88,7 @@ func TestScripts(t *testing.T) {
 			"interrupt": positive("interrupt INT|TERM GLOB", 2, interrupt),
 			"ended":     positive("ended CODE", 1, ended),
 			"jsonlines": positive("jsonlines FILE KEY...", -2, jsonLines),
+			"strict":    positive("strict FILE COMMAND...", -2, strict),
 			"quiet":     positive("quiet FILE", 1, quiet),
 		},
 	})

@@ -52,11 +52,15 @@ func newPool(p Profile, o Options) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	web := newHTTPClient()
+	if o.Wrap != nil {
+		web.Transport = o.Wrap(web.Transport)
+	}
 	client := cognito.New(cognito.Options{
 		Region:       p.Config.Region,
 		BaseEndpoint: aws.String(endpoint),
 		Credentials:  aws.AnonymousCredentials{},
-		HTTPClient:   boundedClient{newHTTPClient(), o.Waiting},
+		HTTPClient:   boundedClient{web, o.Waiting},
 		Logger:       logging.Nop{},
 		Retryer:      retryThrottled(),
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,9 @@ type Options struct {
 	// Waiting is called before each call to the sign-in service, with its host,
 	// and done after it. It may be nil.
 	Waiting func(host string) (done func())
+
+	// Wrap, if set, surrounds the transport of calls to the user pool, to log them.
+	Wrap func(http.RoundTripper) http.RoundTripper
 
 	// Keyring seals the stored tokens. nil: they are plain, 0600.
 	Keyring Keyring

@@ -102,10 +102,7 @@ func (a *app) logout(ctx context.Context, everywhere, forget bool) error {
 	}
 	switch {
 	case a.json:
-		a.writeJSON(a.Out, struct {
-			SignedOut bool   `json:"signed_out"`
-			Server    string `json:"server"`
-		}{was, p.Server})
+		a.writeJSON(a.Out, logoutLine{was, p.Server})
 	case !was:
 		fmt.Fprintf(a.Err, "You were not signed in to %s.\n", hostOf(p))
 	case everywhere:
@@ -172,12 +169,7 @@ func (a *app) whoami(ctx context.Context) error {
 	}
 	who.Groups = listOf(who.Groups)
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			api.Whoami
-			Server       string `json:"server"`
-			Organisation string `json:"organisation"`
-			Stored       string `json:"stored"`
-		}{who, conn.profile.Server, conn.profile.Config.Organisation, storedIn(conn.session)})
+		a.writeJSON(a.Out, whoamiLine{who, conn.profile.Server, conn.profile.Config.Organisation, storedIn(conn.session)})
 		return nil
 	}
 	var t table
@@ -192,4 +184,18 @@ func (a *app) whoami(ctx context.Context) error {
 	t.add("revocation", fmt.Sprintf("takes effect within %d s", who.BoundSeconds))
 	t.write(a.Out)
 	return nil
+}
+
+// logoutLine is a line of JSON output.
+type logoutLine struct {
+	SignedOut bool   `json:"signed_out"`
+	Server    string `json:"server"`
+}
+
+// whoamiLine is a line of JSON output.
+type whoamiLine struct {
+	api.Whoami
+	Server       string `json:"server"`
+	Organisation string `json:"organisation"`
+	Stored       string `json:"stored"`
 }

@@ -28,6 +28,7 @@ type app struct {
 	json    bool
 	debug   bool
 	quiet   bool
+	shape   *shaped // --format or --jq; nil: neither
 	profile string
 	server  string
 
@@ -76,6 +77,10 @@ usher audit who:ada since:24h
 	flags.BoolVar(&a.json, "json", false, "print JSON: one object, or one a line")
 	flags.StringVar(&a.profile, "profile", "", "use the server saved under this name (USHER_PROFILE)")
 	flags.StringVar(&a.server, "server", "", "use this server (USHER_SERVER)")
+	var format, jq string
+	flags.Var(textFlag{&format, "template"}, "format", "print each JSON value by a template of Go, like '{{.path}} {{.size}}'")
+	flags.Var(textFlag{&jq, "expr"}, "jq", "print each JSON value by an expression of jq, like '.path'")
+	root.PersistentPreRunE = a.run(func(*cobra.Command, []string) error { return a.setShape(format, jq) })
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print errors and the requested output only")
 	flags.BoolVar(&a.debug, "debug", false, "show calls and causes on stderr; never secrets")
 	root.AddGroup(
@@ -205,19 +210,28 @@ func (a *app) connectTo(p session.Profile, trusted string, transport http.RoundT
 
 // sessionOptions returns the dependencies of a session.
 func (a *app) sessionOptions() session.Options {
-	return session.Options{Now: a.Now, Random: rand.Reader, Waiting: a.note.waiting, Keyring: keyring.New(a.Getenv)}
+	return session.Options{Now: a.Now, Random: rand.Reader, Waiting: a.note.waiting, Keyring: keyring.New(a.Getenv), Wrap: a.traced()}
 }
 
-// transport returns an HTTP transport. With --debug it prints a line for each
-// call: the verb, the status and the duration, nothing of headers and bodies.
-func (a *app) transport() http.RoundTripper {
-	t := client.Transport()
+// traced returns the wrapper of transports for --debug; nil without.
+func (a *app) traced() func(http.RoundTripper) http.RoundTripper {
 	if !a.debug {
-		return t
+		return nil
 	}
-	return &debugTransport{app: a, next: t}
+	return func(next http.RoundTripper) http.RoundTripper { return &debugTransport{app: a, next: next} }
 }
 
+// transport returns an HTTP transport for the server.
+func (a *app) transport() http.RoundTripper {
+	if wrap := a.traced(); wrap != nil {
+		return wrap(client.Transport())
+	}
+	return client.Transport()
+}
+
+// debugTransport prints a line for each call: method, host, path, status, time, the
+// proxy, and the difference of the clocks if it is over 2 s. It prints nothing of
+// the query, of headers and of bodies.
 type debugTransport struct {
 	app  *app
 	next http.RoundTripper
@@ -226,12 +240,30 @@ type debugTransport struct {
 func (t *debugTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	start := t.app.Now()
 	res, err := t.next.RoundTrip(r)
-	took := t.app.Now().Sub(start).Round(time.Millisecond)
+	now := t.app.Now()
+	took := now.Sub(start).Round(time.Millisecond)
+	call := r.Method + " " + r.URL.Path
+	if _, action, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
+		call = action // of Cognito
+	}
+	call += " " + r.URL.Host
+	if span := r.Header.Get("Range"); span != "" {
+		call += " " + span
+	}
+	if proxy, perr := http.ProxyFromEnvironment(r); perr == nil && proxy != nil {
+		call += " through the proxy " + proxy.Host
+	}
 	if err != nil {
-		t.app.debugf("%s %s: %s, %s", r.Method, r.URL.Path, api.Reason(err), took)
+		t.app.debugf("%s: %s, %s", call, api.Reason(err), took)
 		return nil, err
 	}
-	t.app.debugf("%s %s: %d, %s", r.Method, r.URL.Path, res.StatusCode, took)
+	clock := ""
+	if date, derr := http.ParseTime(res.Header.Get("Date")); derr == nil {
+		if ahead := date.Sub(now).Round(time.Second); ahead > 2*time.Second || ahead < -2*time.Second {
+			clock = fmt.Sprintf(", its clock differs by %s", ahead)
+		}
+	}
+	t.app.debugf("%s: %d, %s%s", call, res.StatusCode, took, clock)
 	return res, nil
 }
 

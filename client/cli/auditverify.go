@@ -61,7 +61,8 @@ The exit code is 5 if the log has a fault. With --json: {"events","whole","signe
 usher audit verify
 usher audit verify --config /etc/usher/usher.yaml --json
 usher audit verify audit-2026-11-28.db --key audit.key.pub
-usher audit verify audit-2026-11-28.db --key audit.key.pub --checkpoint checkpoint-2026-11-01.txt
+usher audit verify audit-2026-11-28.db --key audit.key.pub \
+  --checkpoint checkpoint-2026-11-01.txt
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 0, 1, "verify takes one file at most: usher audit verify [FILE]."); err != nil {
@@ -118,18 +119,7 @@ func (a *app) verify(ctx context.Context, o VerifyOptions) error {
 
 func (a *app) printVerified(v Verified) {
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			Events      int64    `json:"events"`
-			Whole       int64    `json:"whole"`
-			Signed      int64    `json:"signed"`
-			Unsigned    int64    `json:"unsigned"`
-			Witnessed   int64    `json:"witnessed"`
-			Checkpoints int64    `json:"checkpoints"`
-			Root        string   `json:"root"`
-			Key         string   `json:"key"`
-			Faults      []string `json:"faults"`
-			FaultCount  int      `json:"fault_count"`
-		}{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Witnessed, v.Checkpoints, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
+		a.writeJSON(a.Out, verifyLine{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Witnessed, v.Checkpoints, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
 		return
 	}
 	events := quantity.Plural(int(v.Events), "event", "events")
@@ -175,4 +165,18 @@ func (b *verifyBar) end() {
 	if b.shown >= 0 {
 		fmt.Fprint(b.a.Err, "\r\x1b[K")
 	}
+}
+
+// verifyLine is a line of JSON output.
+type verifyLine struct {
+	Events      int64    `json:"events"`
+	Whole       int64    `json:"whole"`
+	Signed      int64    `json:"signed"`
+	Unsigned    int64    `json:"unsigned"`
+	Witnessed   int64    `json:"witnessed"`
+	Checkpoints int64    `json:"checkpoints"`
+	Root        string   `json:"root"`
+	Key         string   `json:"key"`
+	Faults      []string `json:"faults"`
+	FaultCount  int      `json:"fault_count"`
 }

@@ -108,7 +108,7 @@ type storage interface {
 func (a *app) engine(ctx context.Context, conn connection) download.Config {
 	return download.Config{
 		Report: true, Now: a.Now, Values: ctx, Releaser: conn.client, Lister: conn.client,
-		S3Hosts: conn.profile.Config.S3Hosts, AllowHTTP: ownMachine(conn.profile), Patience: patience,
+		S3Hosts: conn.profile.Config.S3Hosts, AllowHTTP: ownMachine(conn.profile), Patience: patience, Wrap: a.traced(),
 	}
 }
 

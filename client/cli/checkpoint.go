@@ -27,7 +27,8 @@ The exit code is 5 if the log does not continue the one that this machine knows.
 		Example: `
 usher audit checkpoint
 usher audit checkpoint -o checkpoint-2026-11-28.txt
-usher audit verify audit-copy.db --key audit.key.pub --checkpoint checkpoint-2026-11-28.txt
+usher audit verify audit-copy.db --key audit.key.pub \
+  --checkpoint checkpoint-2026-11-28.txt
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 0, 0, "checkpoint takes flags only: usher audit checkpoint -o FILE."); err != nil {
@@ -59,12 +60,7 @@ func (a *app) checkpoint(ctx context.Context, file string) error {
 		}
 	}
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			Events     int64  `json:"events"`
-			Root       string `json:"root"`
-			Checkpoint string `json:"checkpoint"`
-			File       string `json:"file,omitempty"`
-		}{state.Head.Size, hex.EncodeToString(state.Head.Root[:]), string(state.Note), file})
+		a.writeJSON(a.Out, checkpointLine{state.Head.Size, hex.EncodeToString(state.Head.Root[:]), string(state.Note), file})
 		return nil
 	}
 	if file == "" {
@@ -86,4 +82,12 @@ func writeNew(path string, data []byte) error {
 	}
 	_, err = f.Write(data)
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// checkpointLine is a line of JSON output.
+type checkpointLine struct {
+	Events     int64  `json:"events"`
+	Root       string `json:"root"`
+	Checkpoint string `json:"checkpoint"`
+	File       string `json:"file,omitempty"`
 }

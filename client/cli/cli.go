@@ -177,6 +177,9 @@ func Main(ctx context.Context, p Program, args []string) int {
 	defer stop()
 	err := a.execute(client.WithWait(ctx, a.waits), args)
 	a.note.end()
+	if err == nil {
+		err = a.shape.failure()
+	}
 	if lost := out.finish(); lost != nil && ctx.Err() == nil {
 		err = lost
 	}

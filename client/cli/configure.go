@@ -98,11 +98,7 @@ func (a *app) configure(ctx context.Context, address string, yes bool, mode stri
 		fmt.Fprintf(a.Err, "The last checkpoint of the audit log before is now in %s.\n", safe(kept))
 	}
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			Profile string     `json:"profile"`
-			Server  string     `json:"server"`
-			Config  api.Config `json:"config"`
-		}{p.Name, p.Server, p.Config})
+		a.writeJSON(a.Out, configureLine{p.Name, p.Server, p.Config})
 		return nil
 	}
 	next := "usher login"
@@ -148,4 +144,11 @@ func waysText(offer api.SignIn) string {
 		}
 	}
 	return strings.Join(ways, "; ")
+}
+
+// configureLine is a line of JSON output.
+type configureLine struct {
+	Profile string     `json:"profile"`
+	Server  string     `json:"server"`
+	Config  api.Config `json:"config"`
 }

@@ -217,7 +217,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Show the version of usher",
 		GroupID: "machine",
-		Long:    `Show the version of usher. With --json: {"version"}.`,
+		Long:    `Show the version of usher. With --json: {"version","commit","date","go","platform","modified"}.`,
 		Example: `
 usher version
 `,
@@ -226,10 +226,12 @@ usher version
 				return err
 			}
 			if a.json {
-				a.writeJSON(a.Out, map[string]string{"version": a.Version})
+				a.writeJSON(a.Out, a.build())
 				return nil
 			}
+			b := a.build()
 			fmt.Fprintln(a.Out, "usher", a.Version)
+			a.debugf("commit %s, %s, %s, %s", b.Commit, b.Date, b.Go, b.Platform)
 			return nil
 		}),
 	}

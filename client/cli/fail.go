@@ -146,15 +146,20 @@ func codeOf(err error, otherwise string) string {
 	if errors.As(err, new(*proof.Fraud)) {
 		return "log_changed"
 	}
-	for code, kind := range map[string]error{
-		"exists": download.ErrExists, "special": download.ErrSpecial, "busy": download.ErrBusy, "link": download.ErrLink, "name": download.ErrName,
-		"names_omitted": errOmitted, "bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
-	} {
+	for code, kind := range kindCodes() {
 		if errors.Is(err, kind) {
 			return code
 		}
 	}
 	return otherwise
+}
+
+// kindCodes returns the JSON codes of the kinds of failures.
+func kindCodes() map[string]error {
+	return map[string]error{
+		"exists": download.ErrExists, "special": download.ErrSpecial, "busy": download.ErrBusy, "link": download.ErrLink, "name": download.ErrName,
+		"names_omitted": errOmitted, "bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
+	}
 }
 
 func diskSentence(path string, cause error) string {
@@ -178,10 +183,8 @@ func (a *app) finish(ctx context.Context, err error) int {
 	if f.exit == exitPipe { // the reader closed the pipe, as head does
 		return f.exit
 	}
-	if a.json {
-		a.writeJSON(a.Err, struct {
-			Error failure `json:"error"`
-		}{f})
+	if a.jsonErrors() {
+		a.writeJSON(a.Err, errorLine{f})
 	} else {
 		fmt.Fprintf(a.Err, "usher: %s\n", f.line)
 	}
@@ -269,4 +272,9 @@ func safeSentence(err error) string {
 	s := strings.TrimRight(safetext.Line(text), ". ")
 	first, n := utf8.DecodeRuneInString(s)
 	return strings.ToUpper(string(first)) + s[n:] + "."
+}
+
+// errorLine is a line of JSON output.
+type errorLine struct {
+	Error failure `json:"error"`
 }

@@ -23,6 +23,7 @@ type get struct {
 	parallel                      int
 	counted                       bool // --parallel was given
 	limit                         string
+	stats                         stats
 	names                         string
 	sel                           selectFlags
 	from                          fromFlags
@@ -88,7 +89,9 @@ func (g *get) downloadFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&g.names, "names", "local", "local: change names only as this disk requires; portable: as any system would")
 	f.IntVar(&g.parallel, "parallel", 0, "download at most this many files at once")
-	f.StringVar(&g.limit, "limit", "", "use at most this many bytes a second, like 800k or 10M")
+	f.Var(textFlag{&g.limit, "rate"}, "limit", "use at most this many bytes a second, like 800k or 10M")
+	f.Var(&g.stats, "stats", "without a terminal: time between lines about the progress; 0: none (1m)")
+	f.Var(&g.stats.form, "progress", "auto: lines on a terminal, and --stats without one; json: one JSON line a second, or each --stats; off")
 }
 
 func (g *get) run(cmd *cobra.Command, args []string) error {
@@ -168,7 +171,7 @@ func (g *get) targets(cmd *cobra.Command, args []string) ([]target, error) {
 
 // config returns the engine's configuration by the flags.
 func (g *get) config() (download.Config, error) {
-	c := download.Config{Report: true, Parallel: g.parallel, Now: g.Now}
+	c := download.Config{Report: true, Parallel: g.parallel, Now: g.Now, Wrap: g.traced()}
 	if g.overwrite && g.skip || g.overwrite && g.keep || g.skip && g.keep {
 		return c, usagef("Use only one of --overwrite, --skip-existing and --keep-both.")
 	}

@@ -12,7 +12,7 @@ import (
 
 // fetchWith runs fetch and stores the engine's last snapshot in last.
 func (g *get) fetchWith(ctx context.Context, config download.Config, targets []target, last *download.Snapshot) error {
-	out, end := newReport(g.app)
+	out, end := newReport(g.app, g.stats)
 	defer end()
 	config.Finished, config.Values = out.finished, ctx
 	from := &counting{from: config.Lister}
@@ -118,7 +118,7 @@ func (g *get) toStdout(ctx context.Context, config download.Config, from stater,
 	} else if !file {
 		return usagef("-o - takes the PATH of one file, and %s is a folder.", safe(targets[0].String()))
 	}
-	out, end := newReport(g.app)
+	out, end := newReport(g.app, g.stats)
 	defer end()
 	config.Values = ctx
 	if out.live() {

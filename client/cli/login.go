@@ -105,11 +105,7 @@ func (l *login) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if l.json {
-		l.writeJSON(l.Out, struct {
-			Username string   `json:"username"`
-			Groups   []string `json:"groups"`
-			Server   string   `json:"server"`
-		}{who.Person.Username, listOf(who.Groups), conn.profile.Server})
+		l.writeJSON(l.Out, loginLine{who.Person.Username, listOf(who.Groups), conn.profile.Server})
 		return nil
 	}
 	fmt.Fprintf(l.Err, "You are signed in to %s as %s (%s).\n", hostOf(conn.profile), safe(who.Person.Username), fewGroups(who.Groups))
@@ -360,4 +356,11 @@ func (l *login) showSetUp(step session.Step) {
 		}
 	}
 	fmt.Fprintf(l.Err, "  Secret  %s\n", step.Secret.Reveal())
+}
+
+// loginLine is a line of JSON output.
+type loginLine struct {
+	Username string   `json:"username"`
+	Groups   []string `json:"groups"`
+	Server   string   `json:"server"`
 }

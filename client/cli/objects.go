@@ -165,7 +165,7 @@ func (a *app) eachPath(ctx context.Context, targets []target, run func(target) e
 // failLine prints the failure of one PATH of several.
 func (a *app) failLine(path string, err error) {
 	f := explain(err)
-	if a.json {
+	if a.jsonErrors() {
 		a.writeJSON(a.Err, pathFailure{path, f})
 		return
 	}

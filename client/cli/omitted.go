@@ -108,11 +108,14 @@ func (a *app) withOmitted(err error, c *counting) error {
 // noteOmitted prints the names that were left out on stderr.
 func (a *app) noteOmitted(left error) {
 	f := explain(left)
-	if a.json {
-		a.writeJSON(a.Err, struct {
-			Warning failure `json:"warning"`
-		}{f})
+	if a.jsonErrors() {
+		a.writeJSON(a.Err, warningLine{f})
 		return
 	}
 	fmt.Fprintf(a.Err, "usher: %s\n", f.line)
+}
+
+// warningLine is a line of JSON output.
+type warningLine struct {
+	Warning failure `json:"warning"`
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
@@ -24,26 +25,37 @@ func (r *report) draw(engine *download.Engine) (stop func()) {
 		show, every = r.reportWaiting, waitingEvery
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				s := engine.Snapshot()
-				r.mu.Lock()
-				show(s)
-				r.mu.Unlock()
-			case <-ctx.Done():
-				return
-			}
+	var work sync.WaitGroup
+	each := func(every time.Duration, show func(download.Snapshot)) {
+		if every <= 0 {
+			return
 		}
-	}()
+		work.Go(func() {
+			tick := time.NewTicker(every)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					s := engine.Snapshot()
+					r.mu.Lock()
+					show(s)
+					r.mu.Unlock()
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	each(every, show)
+	each(r.interval(), r.showStats)
 	return func() {
 		cancel()
-		<-done
+		work.Wait()
+		if r.stats.form == progressJSON { // the last state
+			r.mu.Lock()
+			r.showStats(engine.Snapshot())
+			r.mu.Unlock()
+		}
 		r.stopWatching()
 	}
 }

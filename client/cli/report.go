@@ -14,8 +14,8 @@ import (
 )
 
 // newReport returns a report and a function that flushes its output.
-func newReport(a *app) (*report, func()) {
-	r := &report{app: a}
+func newReport(a *app, s stats) (*report, func()) {
+	r := &report{app: a, stats: s}
 	out, err, quiet := &delayed{to: a.Out}, &delayed{to: a.Err}, *a
 	quiet.Out = out
 	if !r.live() {
@@ -31,6 +31,8 @@ func newReport(a *app) (*report, func()) {
 // JSON.
 type report struct {
 	*app
+
+	stats stats
 
 	mu       sync.Mutex
 	drawn    int    // number of progress lines on the screen
@@ -69,7 +71,7 @@ type fetched struct {
 	Error    *failure `json:"error,omitempty"`
 }
 
-func (r *report) live() bool { return r.ErrTTY && !r.json && !r.quiet }
+func (r *report) live() bool { return r.ErrTTY && !r.json && !r.quiet && r.stats.form == progressAuto }
 
 // finished prints the result of a transfer and counts it for end. The engine
 // calls it, one call at a time, for every transfer.

@@ -29,8 +29,9 @@ Clients accept the new log because the old key signed it, and each one shows the
 
 With --json: {"events","kept","files","key"}.`,
 		Example: `
-usher audit restart --reason "disk failed, restored from the backup of 2026-11-27"
-usher audit restart --config /etc/usher/usher.yaml --reason "moved to another machine"
+usher audit restart --reason "disk failed, restored from 2026-11-27"
+usher audit restart --config /etc/usher/usher.yaml \
+  --reason "moved to another machine"
 
 # The log of usher demo --dir ~/usher-demo
 usher audit restart --log ~/usher-demo/audit.db --reason "a test"
@@ -68,12 +69,7 @@ func (a *app) restart(ctx context.Context, from AuditLog, reason string) error {
 		return startError("The log was not restarted", err)
 	}
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			Events int64    `json:"events"`
-			Kept   int64    `json:"kept"`
-			Files  []string `json:"files"`
-			Key    string   `json:"key"`
-		}{r.Events, r.Kept, r.Files, r.Key})
+		a.writeJSON(a.Out, restartLine{r.Events, r.Kept, r.Files, r.Key})
 		return nil
 	}
 	fmt.Fprintf(a.Out, "new log with the key %s\n", safe(r.Key))
@@ -82,4 +78,12 @@ func (a *app) restart(ctx context.Context, from AuditLog, reason string) error {
 		fmt.Fprintf(a.Out, "kept  %s\n", safe(f))
 	}
 	return nil
+}
+
+// restartLine is a line of JSON output.
+type restartLine struct {
+	Events int64    `json:"events"`
+	Kept   int64    `json:"kept"`
+	Files  []string `json:"files"`
+	Key    string   `json:"key"`
 }

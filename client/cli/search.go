@@ -47,7 +47,7 @@ usher search '*.csv' datasets/public/ --size '>1k'
 usher search 'nightly/**/SHA256SUMS' builds/
 
 # From a search to files
-usher search -0 '*.md' company-reports/annual/ | usher get --from - -0 -o found
+usher search -0 '*.md' company-reports/ | usher get --from - -0 -o got
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, -1, "search takes a TEXT or a GLOB, and the PATHs to search."); err != nil {

@@ -92,9 +92,7 @@ func (a *app) createTables(ctx context.Context, config string) error {
 	}
 	for _, name := range names {
 		if a.json {
-			a.writeJSON(a.Out, struct {
-				Table string `json:"table"`
-			}{name})
+			a.writeJSON(a.Out, tableLine{name})
 			continue
 		}
 		fmt.Fprintln(a.Out, "ready  "+safe(name))
@@ -129,13 +127,7 @@ func (a *app) check(ctx context.Context, config string) error {
 
 func (a *app) printFinding(f Finding) {
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			Part    string `json:"part"`
-			Subject string `json:"subject"`
-			OK      bool   `json:"ok"`
-			Problem string `json:"problem,omitempty"`
-			Fix     string `json:"fix,omitempty"`
-		}{f.Part, f.Subject, f.Problem == "", f.Problem, f.Fix})
+		a.writeJSON(a.Out, findingLine{f.Part, f.Subject, f.Problem == "", f.Problem, f.Fix})
 		return
 	}
 	word := "ok    "
@@ -224,9 +216,7 @@ func (a *app) reindex(ctx context.Context, config string) error {
 		return startError("The index was not rebuilt", err)
 	}
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			Hours int `json:"hours"`
-		}{hours})
+		a.writeJSON(a.Out, reindexLine{hours})
 		return nil
 	}
 	fmt.Fprintf(a.Out, "The index is rebuilt from %s of the log.\n", quantity.Plural(hours, "hour", "hours"))
@@ -265,11 +255,7 @@ type BackedUp struct {
 }
 
 func (a *app) writeBackup(file string, done BackedUp) error {
-	a.writeJSON(a.Out, struct {
-		File   string `json:"file"`
-		Events int64  `json:"events"`
-		Head   string `json:"head"`
-	}{file, done.Events, done.Head})
+	a.writeJSON(a.Out, backupLine{file, done.Events, done.Head})
 	return nil
 }
 
@@ -304,4 +290,30 @@ func startError(what string, err error) error {
 		exit = api.ExitDisk
 	}
 	return &failedError{text: what + ": " + lines(err), exit: exit, cause: err}
+}
+
+// tableLine is a line of JSON output.
+type tableLine struct {
+	Table string `json:"table"`
+}
+
+// findingLine is a line of JSON output.
+type findingLine struct {
+	Part    string `json:"part"`
+	Subject string `json:"subject"`
+	OK      bool   `json:"ok"`
+	Problem string `json:"problem,omitempty"`
+	Fix     string `json:"fix,omitempty"`
+}
+
+// reindexLine is a line of JSON output.
+type reindexLine struct {
+	Hours int `json:"hours"`
+}
+
+// backupLine is a line of JSON output.
+type backupLine struct {
+	File   string `json:"file"`
+	Events int64  `json:"events"`
+	Head   string `json:"head"`
 }

@@ -45,7 +45,7 @@ With --json each line is as in get --json; with --dry-run its state is new, chan
 usher sync builds/nightly/ nightly
 usher sync builds/nightly/ nightly --delete --yes
 usher sync --dry-run --delete builds/nightly/ nightly
-usher sync datasets/public/2026-11/ data --include '*.csv' --newer-than 30d
+usher sync datasets/public/ data --include '*.csv' --newer-than 30d
 `,
 		RunE: a.run(s.run),
 	}
@@ -145,7 +145,7 @@ func (p *pass) onServer(name string) bool {
 }
 
 func (s *syncing) sync(ctx context.Context, config download.Config, t api.Path, known *ledger.Ledger) error {
-	out, end := newReport(s.app)
+	out, end := newReport(s.app, s.stats)
 	defer end()
 	p := &pass{syncing: s, known: known, out: out, from: t, names: map[string]string{}, seen: map[string]bool{}}
 	for _, name := range known.Files() {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -10,11 +8,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+	"sync"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"usher/backend/safetext"
+	"usher/client/cli/render"
 	"usher/session"
 )
 
@@ -111,43 +114,80 @@ func (t *table) write(w io.Writer) {
 	}
 }
 
-// writeJSON writes one value on one line. Characters that a terminal may act on,
-// and that encoding/json does not escape, become \u escapes. A JSON parser reads
-// the same string.
+// writeJSON writes one value on one line, or in the form of --format or --jq.
+// Times have milliseconds and are UTC. Characters that a terminal may act on, and
+// that JSON does not escape, become \u escapes. A JSON parser reads the same string.
 func (a *app) writeJSON(w io.Writer, v any) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	line, err := encodeJSON(v)
+	if err != nil {
 		a.debugf("writing JSON: %v", err)
 		return
 	}
-	_, _ = w.Write(printableJSON(b.Bytes()))
+	if a.shape != nil && w != a.Err {
+		a.shape.render(w, line)
+		return
+	}
+	_, _ = w.Write(append(render.Printable(line), '\n'))
 }
 
-func printableJSON(line []byte) []byte {
-	plain := true
-	for _, c := range line {
-		plain = plain && c < 0x7f
-	}
-	if plain {
-		return line
-	}
-	out := make([]byte, 0, len(line)+16)
-	for len(line) > 0 {
-		r, n := utf8.DecodeRune(line)
-		switch {
-		case r < 0x7f || r > 0x7f && safetext.Line(string(r)) == string(r):
-			out = append(out, line[:n]...)
-		case r <= 0xffff:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		default: // a surrogate pair, RFC 8259 §7
-			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
-		}
-		line = line[n:]
-	}
-	return out
+// millis is the form of all times in JSON.
+const millis = "2006-01-02T15:04:05.000Z"
+
+func encodeJSON(v any) ([]byte, error) {
+	return json.Marshal(v, jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), json.WithMarshalers(json.MarshalToFunc(
+		func(e *jsontext.Encoder, t time.Time) error {
+			return e.WriteToken(jsontext.String(t.UTC().Format(millis)))
+		})))
 }
+
+// shaped is the form of --format or --jq. It keeps the first failure.
+type shaped struct {
+	by  render.Renderer
+	mu  sync.Mutex
+	err error
+}
+
+func (s *shaped) render(w io.Writer, line []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = s.by.Render(w, line)
+	}
+}
+
+// failure returns the first failure of the expression, or nil. One of stdout is
+// reported by output.
+func (s *shaped) failure() error {
+	if s == nil || s.err == nil {
+		return nil
+	}
+	return usagef("--format or --jq does not fit this output: %s. docs/json.md has the names.", strings.TrimRight(safe(s.err.Error()), "."))
+}
+
+// setShape compiles --format or --jq. Both imply the values of --json; errors stay
+// sentences.
+func (a *app) setShape(format, jq string) error {
+	var by render.Renderer
+	var err error
+	switch {
+	case format != "" && jq != "":
+		return usagef("Use only one of --format and --jq.")
+	case format != "":
+		by, err = render.NewTemplate(format)
+	case jq != "":
+		by, err = render.NewJQ(jq)
+	default:
+		return nil
+	}
+	if err != nil {
+		return usagef("--format or --jq can't be read: %s.", strings.TrimRight(safe(err.Error()), "."))
+	}
+	a.json, a.shape = true, &shaped{by: by}
+	return nil
+}
+
+// jsonErrors reports whether failures are lines of JSON.
+func (a *app) jsonErrors() bool { return a.json && a.shape == nil }
 
 // lines escapes an error with several lines, such as one with an excerpt of a
 // file, line by line.

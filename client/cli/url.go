@@ -81,12 +81,7 @@ func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
 	}
 	switch {
 	case a.json:
-		a.writeJSON(a.Out, struct {
-			Path  string `json:"path"`
-			URL   string `json:"url"`
-			Life  int    `json:"life"`
-			Event string `json:"event"`
-		}{t.String(), item.URL, item.Life, item.Event})
+		a.writeJSON(a.Out, linkLine{t.String(), item.URL, item.Life, item.Event})
 		return nil
 	case curl:
 		name, flags := localname.Local(t.Base()), ""
@@ -133,4 +128,12 @@ func isFolder(t api.Path) error {
 func ownMachine(p session.Profile) bool {
 	u, err := url.Parse(p.Server)
 	return err == nil && shape.Loopback(u.Hostname())
+}
+
+// linkLine is a line of JSON output.
+type linkLine struct {
+	Path  string `json:"path"`
+	URL   string `json:"url"`
+	Life  int    `json:"life"`
+	Event string `json:"event"`
 }

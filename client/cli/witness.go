@@ -40,11 +40,14 @@ usher audit witness --config /etc/usher/witness.yaml
 
 func (a *app) witnessReady(address, key string) {
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			Address string `json:"address"`
-			Key     string `json:"key"`
-		}{address, key})
+		a.writeJSON(a.Out, witnessLine{address, key})
 		return
 	}
 	fmt.Fprintf(a.Out, "witness NAME %s http://%s\n", safe(key), safe(address))
+}
+
+// witnessLine is a line of JSON output.
+type witnessLine struct {
+	Address string `json:"address"`
+	Key     string `json:"key"`
 }

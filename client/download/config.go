@@ -3,6 +3,7 @@ package download
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"usher/backend/api"
@@ -56,6 +57,9 @@ type Config struct {
 
 	// Watch, if set, gets the state of Save, once each Tick.
 	Watch func(Transfer)
+
+	// Wrap, if set, surrounds the transport of requests to S3, to log them.
+	Wrap func(http.RoundTripper) http.RoundTripper
 
 	Now      func() time.Time // nil: time.Now
 	Timeouts Timeouts         // zero fields take their defaults

@@ -154,7 +154,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Parallel > 0 {
 		e.conns.Share(e.small)
 	}
-	e.fetcher, err = fetch.New(fetch.Config{Timeouts: cfg.Timeouts.fetch(), Patience: cfg.Patience, Limit: int64(cfg.Limit), Idle: bounds.idle,
+	e.fetcher, err = fetch.New(fetch.Config{Timeouts: cfg.Timeouts.fetch(), Patience: cfg.Patience, Limit: int64(cfg.Limit), Wrap: cfg.Wrap, Idle: bounds.idle,
 		Connections: e.conns, Small: e.small, RootCAs: cfg.hooks.rootCAs, Dial: cfg.hooks.dial, NoVerify: cfg.hooks.noVerify, Now: cfg.Now, Sleep: e.sleep})
 	if err != nil {
 		stop(errClosed)

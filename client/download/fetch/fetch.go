@@ -67,8 +67,10 @@ type Config struct {
 	RootCAs     *x509.CertPool
 	Dial        Dial // nil: TCP
 	NoVerify    bool // test only: no checksum is compared
-	Now         func() time.Time
-	Sleep       func(context.Context, time.Duration) error // may end early
+	// Wrap, if set, surrounds the transport of requests, to log them.
+	Wrap  func(http.RoundTripper) http.RoundTripper
+	Now   func() time.Time
+	Sleep func(context.Context, time.Duration) error // may end early
 }
 
 // Client fetches objects. One client serves all downloads of an engine. Its
@@ -87,7 +89,11 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("fetch: Config needs Timeouts, Now, Sleep, Connections and Small")
 	}
 	c := &Client{Config: cfg, transport: NewTransport(cfg.Dial, cfg.RootCAs, cfg.Timeouts.Idle, cfg.Idle)}
-	c.requests = &watchdog{c.transport, cfg.Timeouts}
+	var transport http.RoundTripper = c.transport
+	if cfg.Wrap != nil {
+		transport = cfg.Wrap(transport)
+	}
+	c.requests = &watchdog{transport, cfg.Timeouts}
 	if cfg.Limit > 0 {
 		c.requests = newLimited(c.requests, cfg.Limit) // its waits are no stall
 	}

@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/client/download"
+)
+
+// Shape is a JSON value that a command prints with --json.
+type Shape struct {
+	Command string // the words after usher; "": all commands
+	When    string // the lines that have it
+	Value   any    // of its type
+}
+
+// Shapes returns the JSON values of all commands.
+func Shapes() []Shape {
+	return []Shape{
+		{"", "stderr, after a failure", errorLine{}},
+		{"", "stderr, with several PATHs: the failure of one", pathFailure{}},
+		{"", "stderr, for names that are left out", warningLine{}},
+		{"access can", "once", api.CanResponse{}},
+		{"access explain", "once", api.ExplainResponse{}},
+		{"access who", "once", api.WhoResponse{}},
+		{"audit", "each event", event.Event{}},
+		{"audit backup", "once", backupLine{}},
+		{"audit checkpoint", "once", checkpointLine{}},
+		{"audit reindex", "once", reindexLine{}},
+		{"audit restart", "once", restartLine{}},
+		{"audit verify", "once", verifyLine{}},
+		{"audit witness", "once, at the start", witnessLine{}},
+		{"configure", "once", configureLine{}},
+		{"demo", "once, at the start", DemoFacts{}},
+		{"du", "each folder", usage{}},
+		{"get", "each file", fetched{}},
+		{"get", "stderr, with --progress json", progressRow{}},
+		{"grants add", "once", api.GrantsChangeResponse{}},
+		{"grants apply", "once", api.GrantsChangeResponse{}},
+		{"grants diff", "once", api.GrantsDiffResponse{}},
+		{"grants list", "once", api.GrantsListResponse{}},
+		{"grants remove", "once", api.GrantsChangeResponse{}},
+		{"login", "once", loginLine{}},
+		{"logout", "once", logoutLine{}},
+		{"ls", "each entry", row{}},
+		{"ls", "at the end, with --summarize", listSum{}},
+		{"search", "each file", row{}},
+		{"serve", "each check, with --check", findingLine{}},
+		{"serve", "each table, with --create-tables", tableLine{}},
+		{"stat", "each file", facts{}},
+		{"sum", "each file", sumLine{}},
+		{"sum", "each file, with --check", compared{}},
+		{"sync", "each file", fetched{}},
+		{"sync", "stderr, with --progress json", progressRow{}},
+		{"tree", "each file", row{}},
+		{"url", "each link", linkLine{}},
+		{"version", "once", build{}},
+		{"whoami", "once", whoamiLine{}},
+	}
+}
+
+// States returns the values of state in get and sync, with their meaning.
+func States() map[string]string {
+	return map[string]string{
+		download.Done.String():      "downloaded and verified",
+		download.Skipped.String():   "here already, or left as it is",
+		download.Failed.String():    "failed; error has the reason",
+		download.Denied.String():    "no longer available to you",
+		download.Cancelled.String(): "canceled",
+		download.Paused.String():    "given up for now; run the command again",
+		"planned":                   "--dry-run: would be downloaded",
+		"here":                      "--dry-run: here already",
+		"exists":                    "--dry-run: another file is here",
+		"unfinished":                "--dry-run: would be resumed",
+		"removed":                   "sync: removed here, or to be removed",
+		string(isNew):               "sync --dry-run: only on the server",
+		string(isChanged):           "sync --dry-run: differs",
+		string(isConflict):          "sync --dry-run: differs, and no sync has put it here",
+		"only_here":                 "sync --dry-run: only here, and stays",
+	}
+}
+
+// Codes returns the values of error.code with their exit codes.
+func Codes() map[string]int {
+	all := map[string]int{"cut": api.ExitMixed, "log_changed": api.ExitIntegrity}
+	for exit := range 256 {
+		if code := codes(exit); exit == 70 || code != string(api.Internal) {
+			all[code] = exit
+		}
+	}
+	for code, kind := range kindCodes() {
+		exit := api.ExitIntegrity // a refused URL
+		switch e := error(&download.Error{Kind: kind}); {
+		case kind == errOmitted:
+			exit = api.ExitMixed
+		case kind != download.ErrBadURL:
+			exit = explain(e).exit
+		}
+		all[code] = exit
+	}
+	for _, f := range api.Failures() {
+		all[string(f.Code)] = f.Exit
+	}
+	return all
+}
+
+// JSONDoc returns docs/json.md, made from the types.
+func JSONDoc() string {
+	d := &jsonDoc{described: map[reflect.Type]bool{}}
+	d.line("# JSON output\n\nThe commands print these values with --json, one on a line. The page is made from the types of the program (`go test ./client/cli -run TestJSONDoc -update`). " +
+		"Times are UTC with milliseconds, sizes are bytes, durations are seconds. A field with \"?\" can be absent. New fields can be added; names and meanings stay.\n\n" +
+		"`--jq EXPR` and `--format TEMPLATE` print the same values in another form.\n")
+	for _, s := range Shapes() {
+		name := "usher " + s.Command
+		if s.Command == "" {
+			name = "all commands"
+		}
+		d.line("## " + name + "\n\n" + strings.ToUpper(s.When[:1]) + s.When[1:] + ":\n")
+		d.fields(reflect.TypeOf(s.Value))
+	}
+	for len(d.pending) > 0 {
+		t := d.pending[0]
+		d.pending = d.pending[1:]
+		d.line("## " + title(t) + "\n")
+		d.fields(t)
+	}
+	d.line("## Values of state\n\n| state | meaning |\n|---|---|")
+	for _, state := range slices.Sorted(maps.Keys(States())) {
+		d.line("| `" + state + "` | " + States()[state] + " |")
+	}
+	d.line("\n## Values of error.code\n\n| code | exit code |\n|---|---|")
+	all := Codes()
+	for _, code := range slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(cmp.Compare(all[a], all[b]), strings.Compare(a, b)) }) {
+		d.line(fmt.Sprintf("| `%s` | %d |", code, all[code]))
+	}
+	return d.b.String()
+}
+
+type jsonDoc struct {
+	b         strings.Builder
+	described map[reflect.Type]bool
+	pending   []reflect.Type
+}
+
+func (d *jsonDoc) line(s string) { d.b.WriteString(s + "\n") }
+
+// title returns the name of a section for a type.
+func title(t reflect.Type) string { return strings.ToLower(t.Name()[:1]) + t.Name()[1:] }
+
+func (d *jsonDoc) fields(t reflect.Type) {
+	d.line("| field | type |\n|---|---|")
+	d.rows(t)
+	d.line("")
+}
+
+func (d *jsonDoc) rows(t reflect.Type) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name == "-" || !f.IsExported() && !f.Anonymous:
+			continue
+		case f.Anonymous && name == "":
+			d.rows(f.Type)
+			continue
+		case options != "" || f.Type.Kind() == reflect.Pointer:
+			name += "?"
+		}
+		d.line("| `" + name + "` | " + d.typeName(f.Type) + " |")
+	}
+}
+
+// typeName returns the name of a type, and queues the section of an object.
+func (d *jsonDoc) typeName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return "time"
+	case t == reflect.TypeFor[[]byte]():
+		return "text, base64"
+	case t.Kind() == reflect.Pointer:
+		return d.typeName(t.Elem())
+	case t.Kind() == reflect.Slice:
+		return "list of " + d.typeName(t.Elem())
+	case t.Kind() == reflect.Map:
+		return "object of " + d.typeName(t.Elem())
+	case t.Kind() == reflect.Struct:
+		if !d.described[t] {
+			d.described[t] = true
+			d.pending = append(d.pending, t)
+		}
+		name := title(t)
+		return "[" + name + "](#" + strings.ToLower(name) + ")"
+	case t.Kind() == reflect.String:
+		return "text"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Float64:
+		return "number"
+	case t.Kind() == reflect.Interface:
+		return "any"
+	}
+	return "whole number"
+}

@@ -1,0 +1,67 @@
+package render_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"usher/client/cli/render"
+)
+
+const line = `{"path":"lab/a\u001b[31m.csv","size":9007199254740993,"tags":["x","y"]}`
+
+func TestRender(t *testing.T) {
+	for _, row := range []struct{ kind, text, want string }{
+		{"format", `{{.path}}\t{{.size}}`, "lab/a\\u{1b}[31m.csv\t9007199254740993\n"},
+		{"format", `{{.none}}|{{join "," .tags}}|{{json .tags}}`, "|x,y|[\"x\",\"y\"]\n"},
+		{"format", `{{if gt .size 5}}large{{end}}`, "large\n"},
+		{"jq", `.path`, "lab/a\\u{1b}[31m.csv\n"},
+		{"jq", `.size`, "9007199254740993\n"},
+		{"jq", `.tags[]`, "x\ny\n"},
+		{"jq", `{p: .path}`, "{\"p\":\"lab/a\\u001b[31m.csv\"}\n"},
+		{"jq", `select(.size < 5)`, ""},
+		{"jq", `env | length`, "0\n"},
+		{"jq", `$ENV | length`, "0\n"},
+	} {
+		make := render.NewJQ
+		if row.kind == "format" {
+			make = render.NewTemplate
+		}
+		r, err := make(row.text)
+		if err != nil {
+			t.Errorf("%s: %v", row.text, err)
+			continue
+		}
+		var out strings.Builder
+		if err := r.Render(&out, []byte(line)); err != nil || out.String() != row.want {
+			t.Errorf("%s %s: %q, %v; want %q", row.kind, row.text, out.String(), err, row.want)
+		}
+	}
+	for _, text := range []string{".[", "nofunc", "input_filename(1)"} {
+		if _, err := render.NewJQ(text); err == nil {
+			t.Errorf("%s is accepted", text)
+		}
+	}
+	if _, err := render.NewTemplate("{{"); err == nil {
+		t.Error("an open template is accepted")
+	}
+	r, err := render.NewJQ(".path | keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Render(&strings.Builder{}, []byte(line)); err == nil {
+		t.Error("a failed expression is no error")
+	}
+}
+
+func ExampleNewJQ() {
+	r, err := render.NewJQ(`"\(.size) \(.path)"`)
+	if err != nil {
+		panic(err)
+	}
+	if err := r.Render(os.Stdout, []byte(`{"path":"lab/a.csv","size":4}`)); err != nil {
+		fmt.Println(err)
+	}
+	// Output: 4 lab/a.csv
+}
