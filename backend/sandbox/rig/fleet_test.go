@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -13,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,13 +55,13 @@ const (
 // Amazon's Runtime Interface Emulator. They share nothing but the tables. The
 // services have the host names of AWS, behind a proxy as the only route.
 type fleet struct {
-	t         *testing.T
-	pool      *cognito.Pool
-	admin     *cognitoidentityprovider.Client
-	tables    *dynamotest.Server
-	proxy     *proxy
-	env       []string
-	apart     bool // each instance has a state table of its own
+	t      *testing.T
+	pool   *cognito.Pool
+	admin  *cognitoidentityprovider.Client
+	tables *dynamotest.Server
+	proxy  *proxy
+	env    []string
+	fleetOptions
 	grants    *grantdynamo.Store
 	log       *auditdynamo.Store
 	granting  sync.Mutex // changes of the grants, one at a time
@@ -77,9 +80,28 @@ type instance struct {
 	log lockedBuffer
 }
 
+type fleetOptions struct {
+	count int
+	apart bool // each instance has a state table of its own
+	serve bool // `usher serve` in place of the function
+}
+
 func startFleet(t *testing.T, n int, apart bool) *fleet {
 	t.Helper()
-	f := &fleet{t: t, apart: apart, tables: dynamotest.New(t)}
+	return fleetOf(t, fleetOptions{count: n, apart: apart})
+}
+
+// world names the program for the figures.
+func (f *fleet) world() string {
+	if f.serve {
+		return "serve"
+	}
+	return "lambda"
+}
+
+func fleetOf(t *testing.T, o fleetOptions) *fleet {
+	t.Helper()
+	f := &fleet{t: t, fleetOptions: o, tables: dynamotest.New(t)}
 	authority := newAuthority(t)
 	var via string
 	f.proxy, via = newProxy(t)
@@ -123,8 +145,8 @@ func startFleet(t *testing.T, n int, apart bool) *fleet {
 		"USHER_AUDIT=dynamodb:log", "USHER_GRANTS=dynamodb:grants",
 		"USHER_S3_READER_ROLE=" + fleetRole, "USHER_S3_PATH_STYLE=true",
 	}
-	f.createTables(n)
-	for number := range n {
+	f.createTables(f.count)
+	for number := range f.count {
 		i := &instance{f: f, n: number}
 		i.start()
 		t.Cleanup(i.stop)
@@ -223,23 +245,61 @@ func (i *instance) start() {
 	t := i.f.t
 	t.Helper()
 	address := unusedPort(t)
-	args := []string{"--runtime-interface-emulator-address", address, "--runtime-api-address", unusedPort(t), tool(t, "USHER_RIG_LAMBDA")}
-	i.cmd = exec.Command(tool(t, "USHER_RIG_RIE"), args...)
-	i.cmd.Env = append(slices.Clone(i.f.env), "USHER_STATE=dynamodb:"+i.f.stateTable(i.n))
+	if i.f.serve {
+		i.cmd = exec.Command(tool(t, "USHER_RIG_PRODUCTION"), "serve", "--config", i.config(address))
+		i.cmd.Env = i.f.env
+		i.url = "http://" + address
+	} else {
+		i.cmd = exec.Command(tool(t, "USHER_RIG_RIE"), "--runtime-interface-emulator-address", address, "--runtime-api-address", unusedPort(t), tool(t, "USHER_RIG_LAMBDA"))
+		i.cmd.Env = append(slices.Clone(i.f.env), "USHER_STATE=dynamodb:"+i.f.stateTable(i.n))
+		i.url = "http://" + address + "/2015-03-31/functions/function/invocations"
+	}
 	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	must(t, i.cmd.Start())
-	i.url = "http://" + address + "/2015-03-31/functions/function/invocations"
 	for end := time.Now().Add(waitLimit); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("tcp", address)
+		err := i.accepts(address)
 		if err == nil {
-			_ = c.Close()
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("the emulator does not listen: %v\n%s", err, i.log.String())
+			t.Fatalf("the instance does not listen: %v\n%s", err, i.log.String())
 		}
 	}
+}
+
+// accepts returns nil if the instance takes requests. usher serve listens before it
+// has recorded its start.
+func (i *instance) accepts(address string) error {
+	if i.f.serve {
+		if status, _ := exchange(i.f.t.Context(), i.url+"/v1/whoami", []byte("{}"), map[string]string{}); status == 0 {
+			return errors.New("no response")
+		}
+		return nil
+	}
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// config writes the configuration of usher serve.
+func (i *instance) config(address string) string {
+	name := filepath.Join(i.f.t.TempDir(), "usher.yaml")
+	must(i.f.t, os.WriteFile(name, fmt.Appendf(nil, `organisation: Rig
+listen: %s
+public_url: https://%s
+tls: {proxy: true}
+region: %s
+user_pool_id: %s
+client_id: %s
+s3: {path_style: true, reader_role: %s}
+audit: dynamodb:log
+grants: dynamodb:grants
+state: dynamodb:%s
+`, address, filesHost, region, fleetPool, fleetClient, fleetRole, i.f.stateTable(i.n)), 0o600))
+	return name
 }
 
 // stop kills the emulator and the function.
@@ -265,46 +325,78 @@ type reply struct {
 	body   []byte
 }
 
-// call plays one request, as API Gateway sends it.
+// call makes one request: as API Gateway sends it, or over HTTP.
 func (i *instance) call(ctx context.Context, verb, token, body string) reply {
-	in := events.APIGatewayV2HTTPRequest{Version: "2.0", RawPath: "/v1/" + verb, Body: body, Headers: map[string]string{
-		"host": filesHost, "accept-encoding": "gzip", "content-type": "application/json", "authorization": "Bearer " + token, "user-agent": "rig",
-	}}
+	header := map[string]string{
+		"accept-encoding": "gzip", "content-type": "application/json", "authorization": "Bearer " + token, "user-agent": "rig",
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.f.serve {
+		status, raw := exchange(ctx, i.url+"/v1/"+verb, []byte(body), header)
+		return reply{status, raw}
+	}
+	header["host"] = filesHost
+	in := events.APIGatewayV2HTTPRequest{Version: "2.0", RawPath: "/v1/" + verb, Body: body, Headers: header}
 	in.RequestContext.DomainName, in.RequestContext.Stage = filesHost, "$default"
 	in.RequestContext.HTTP.Method, in.RequestContext.HTTP.SourceIP = http.MethodPost, "198.51.100.7"
 	payload, err := json.Marshal(in)
 	if err != nil {
 		return reply{}
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, i.url, bytes.NewReader(payload))
-	if err != nil {
-		return reply{}
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return reply{}
-	}
-	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		return reply{}
-	}
+	_, raw := exchange(ctx, i.url, payload, nil)
 	var out events.APIGatewayV2HTTPResponse
 	if json.Unmarshal(raw, &out) != nil {
 		return reply{}
 	}
 	text := []byte(out.Body)
 	if out.IsBase64Encoded {
-		packed, _ := base64.StdEncoding.DecodeString(out.Body)
-		z, err := gzip.NewReader(bytes.NewReader(packed))
-		if err != nil {
+		if text, err = base64.StdEncoding.DecodeString(out.Body); err != nil {
 			return reply{}
 		}
-		text, _ = io.ReadAll(z)
+		text = gunzip(text)
 	}
 	return reply{out.StatusCode, text}
+}
+
+// exchange posts a body and returns the response, or 0 if there is none.
+func exchange(ctx context.Context, url string, body []byte, header map[string]string) (int, []byte) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil
+	}
+	if header != nil {
+		req.Host = filesHost
+	}
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, nil
+	}
+	if res.Header.Get("Content-Encoding") == "gzip" {
+		raw = gunzip(raw)
+	}
+	return res.StatusCode, raw
+}
+
+// gunzip returns nil for a text that is not whole.
+func gunzip(packed []byte) []byte {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // released returns the events of the URLs in an answer.

@@ -97,7 +97,7 @@ func TestAmazonLambdaNamespace(t *testing.T) {
 			return
 		}
 		child := exec.Command("unshare", "-rn", "sh", "-c", `ip link set lo up && exec "$@"`, "sh", os.Args[0], "-test.run=^TestAmazonLambdaNamespace$", "-test.timeout=5m")
-		child.Env = append(os.Environ(), inNamespace+"=1", "USHER_SOAK=") // the long series runs in TestAmazonLambda
+		child.Env = append(os.Environ(), inNamespace+"=1", "USHER_SOAK=") // the long series are in TestAmazonLambdaSeries
 		var out bytes.Buffer
 		child.Stdout, child.Stderr = &out, &out
 		if err := child.Run(); err != nil {
@@ -108,7 +108,7 @@ func TestAmazonLambdaNamespace(t *testing.T) {
 	before := noRoutes(t)
 	f := startFleet(t, 8, false)
 	f.visit(t, "visitor")
-	f.revocations(t)
+	f.revocations(t, 0, 6)
 	f.egress(t)
 	if after := noRoutes(t); after != before || before == "" {
 		t.Errorf("an instance tried to reach another address: packets without a route %q, before %q", after, before)

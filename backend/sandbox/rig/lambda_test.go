@@ -31,16 +31,11 @@ const after = 5 * time.Second
 // requests dealt at random.
 func TestAmazonLambda(t *testing.T) {
 	f := startFleet(t, 8, false)
-	t.Run("revocation", f.revocations)
+	t.Run("revocation", func(t *testing.T) { f.revocations(t, 0, 6) })
 	t.Run("egress", f.egress)
 	t.Run("starts", f.starts)
 	t.Run("sessions", f.sessions)
-	t.Run("kills", func(t *testing.T) {
-		if os.Getenv("USHER_SOAK") != "" {
-			f = startFleet(t, 8, false) // the log of the revocations is slow to read in minidyn
-		}
-		f.kills(t)
-	})
+	t.Run("kills", func(t *testing.T) { f.kills(t, 8, 0) })
 	t.Run("size", f.size)
 	if t.Failed() {
 		for n, i := range f.instances {
@@ -50,17 +45,13 @@ func TestAmazonLambda(t *testing.T) {
 }
 
 // revocations disables people, takes them out of their group, or withdraws the
-// grant. The soak has 600 runs.
-func (f *fleet) revocations(t *testing.T) {
-	runs, atOnce := 6, 6
-	if os.Getenv("USHER_SOAK") != "" {
-		runs, atOnce = 600, 12
-	}
+// grant, for the runs from one number up to another.
+func (f *fleet) revocations(t *testing.T, from, to int) (urls, late int, worst time.Duration) {
+	const atOnce = 6
 	var mu sync.Mutex
-	urls, late, worst := 0, 0, time.Duration(0)
-	for first := 0; first < runs; first += atOnce {
+	for first := from; first < to; first += atOnce {
 		var work sync.WaitGroup
-		for n := first; n < min(first+atOnce, runs); n++ {
+		for n := first; n < min(first+atOnce, to); n++ {
 			name := fmt.Sprintf("person%04d", n)
 			f.change(func(all []grant.Grant) []grant.Grant {
 				return append(all, grant.Grant{Group: name, Bucket: fleetBucket, Prefix: name + "/", Effect: grant.Allow})
@@ -75,10 +66,12 @@ func (f *fleet) revocations(t *testing.T) {
 		}
 		work.Wait()
 	}
-	t.Logf("FLEET world=lambda instances=%d runs=%d urls=%d late=%d last_url=%v", len(f.instances), runs, urls, late, worst.Round(time.Millisecond))
+	runs := to - from
+	t.Logf("FLEET world=%s instances=%d runs=%d urls=%d late=%d last_url=%v", f.world(), len(f.instances), runs, urls, late, worst.Round(time.Millisecond))
 	if late > 0 || urls < 3*runs {
 		t.Errorf("%d URLs, %d of them later than %v", urls, late, after)
 	}
+	return urls, late, worst
 }
 
 // revocation sends requests to random instances before and after a change. It
@@ -128,28 +121,28 @@ func (f *fleet) revocation(t *testing.T, kind int, name, token string) (urls, la
 
 // kills ends instances with SIGKILL at a call to DynamoDB: before the call, or
 // after it and before its response. Each URL that was received has its event, and
-// each session one start. The soak has 1,000 kills.
-func (f *fleet) kills(t *testing.T) {
-	count := 8
-	if os.Getenv("USHER_SOAK") != "" {
-		count = 1000
-	}
+// each session one start.
+func (f *fleet) kills(t *testing.T, count int, seed uint64) (urls, missing int) {
 	f.change(func(all []grant.Grant) []grant.Grant {
 		return append(all, grant.Grant{Group: "killed", Bucket: fleetBucket, Prefix: "killed/", Effect: grant.Allow})
 	})
 	body := fmt.Sprintf(`{"objects":[{"bucket":%q,"key":"killed/a","etag":"\"0123456789abcdef0123456789abcdef\""}]}`, fleetBucket)
-	random := mrand.New(mrand.NewPCG(13, 13))
+	random := mrand.New(mrand.NewPCG(seed, 13))
 	var ids []string
 	var token string
 	at := map[int]int{} // kills by the number of the call
+	reach := 9
+	if f.serve { // it makes calls beside requests too
+		reach = 24
+	}
 	for n := range count {
 		if n%2 == 0 { // the first request of a session makes more calls
 			token = f.token(t, fmt.Sprintf("killed%04d", n), "killed")
 		}
 		i := f.instances[n%len(f.instances)]
-		k, landed := 1+random.IntN(9), random.IntN(2) == 0
+		k, landed := 1+random.IntN(reach), random.IntN(2) == 0
 		died := f.killAt(i, k, landed)
-		for try := 0; try < 6 && !died(); try++ {
+		for try := 0; try < reach && !died(); try++ {
 			ids = append(ids, i.call(t.Context(), "release", token, body).released()...)
 		}
 		if died() {
@@ -159,7 +152,7 @@ func (f *fleet) kills(t *testing.T) {
 		i.kill()
 	}
 	missing, starts := f.onRecord(t, ids)
-	t.Logf("FLEET world=lambda kills=%d at=%v urls=%d missing=%d sessions=%d", count, at, len(ids), missing, starts)
+	t.Logf("FLEET world=%s kills=%d at=%v urls=%d missing=%d sessions=%d", f.world(), count, at, len(ids), missing, starts)
 	killed := 0
 	for _, n := range at {
 		killed += n
@@ -167,6 +160,7 @@ func (f *fleet) kills(t *testing.T) {
 	if missing > 0 || len(ids) < count/2 || killed < count*9/10 {
 		t.Errorf("%d of %d URLs have no event; %d of %d instances were killed at a call", missing, len(ids), killed, count)
 	}
+	return len(ids), missing
 }
 
 // killAt kills an instance at the k-th call to DynamoDB from now, all of which are
