@@ -59,6 +59,8 @@ func main() {
 		Restart:      restart,
 		Witness:      runWitness,
 		Reindex:      reindex,
+		Deployer:     deployer{},
+		Users:        users,
 	}, os.Args[1:]))
 }
 

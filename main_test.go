@@ -157,6 +157,8 @@ func beginDemo(ts *testscript.TestScript, args []string) {
 	ts.Setenv("USHER_SERVER", d.facts.Server)
 	ts.Setenv("DEMO_PIN", d.facts.Pin)
 	ts.Setenv("S3_ENDPOINT", d.facts.S3Endpoint)
+	ts.Setenv("OWNER_KEY", d.facts.S3AccessKey)
+	ts.Setenv("OWNER_SECRET", d.facts.S3SecretKey)
 	ts.Setenv("GRANTS", d.facts.GrantsFile)
 	ts.Setenv("DEMO_DIR", d.facts.Dir)
 	for _, p := range d.facts.People {

@@ -101,6 +101,9 @@ func rules() []rule {
 		{"usher/backend/identity", "usher/backend/dynamo", nil, "a single machine needs no shared state"},
 		{"usher/backend/identity", "usher/backend/grant", nil, "identity does not depend on grants"},
 		{"usher/backend/federation", "usher", []string{"usher/backend/api/shape", "usher/backend/federation"}, "the Lambda function of the pool's trigger has nothing else of usher"},
+		{"usher/backend/deploy", "usher/backend/serve", nil, "a deployment needs no server"},
+		{"usher/backend/deploy", "usher/backend/identity", nil, "the person who deploys has AWS credentials, not a token"},
+		{"usher/backend/deploy/people", "usher/backend", []string{"usher/backend/api/shape", "usher/backend/safetext"}, "accounts are those of Cognito"},
 		{"usher/backend/deploy/stack", "usher", []string{"usher/backend/deploy/stack"}, "the template stands alone"},
 		{"usher/backend/deploy/stack", "net", nil, "reading a template makes no call"},
 		{"usher/backend/serve", "usher/backend/deploy", nil, "the function has no template"},
@@ -190,7 +193,7 @@ func TestProductionGraph(t *testing.T) {
 		{[]string{"list", "-deps", "-tags", "nosandbox", "."}, []string{"usher/backend/sandbox/s3", "usher/backend/sandbox/cognito", "usher/backend/sandbox/sts", "usher/backend/sandbox/seed", "usher/backend/sandbox/tables", "github.com/truora/minidyn"}},
 		// text/template makes the linker keep every method: 12 MB.
 		{[]string{"list", "-deps", "-tags", "nosandbox,lambda.norpc", "."}, []string{
-			"usher/tui", "usher/client", "usher/session", "usher/backend/sandbox", "usher/backend/demo", "net/rpc", "text/template", "charm.land", "github.com/spf13/cobra",
+			"usher/tui", "usher/client", "usher/session", "usher/backend/sandbox", "usher/backend/demo", "usher/backend/deploy", "net/rpc", "text/template", "charm.land", "github.com/spf13/cobra",
 		}},
 	} {
 		out, err := exec.Command("go", build.args...).Output()

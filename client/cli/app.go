@@ -94,7 +94,7 @@ usher audit who:ada since:24h
 		a.catCommand(), a.headCommand(), a.statCommand(), a.sumCommand(),
 		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
 		a.auditCommand(), a.accessCommand(), a.grantsCommand(),
-		a.demoCommand(), a.serveCommand(), a.versionCommand(), a.manCommand(),
+		a.demoCommand(), a.serveCommand(), a.deployCommand(), a.usersCommand(), a.versionCommand(), a.manCommand(),
 	} {
 		root.AddCommand(c)
 	}

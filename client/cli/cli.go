@@ -41,6 +41,8 @@ type Program struct {
 	Restart      func(ctx context.Context, log AuditLog, reason string) (Restarted, error)       // replaces a log on this machine by a new one
 	Witness      func(ctx context.Context, config string, ready func(address, key string)) error // runs a witness of audit logs until ctx ends
 	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error   // rebuilds the index of a log in DynamoDB
+	Deployer     Deployer
+	Users        func(ctx context.Context, o PoolOptions) (People, error) // opens a user pool with AWS credentials
 }
 
 // Browser holds the dependencies of the full-screen program.

@@ -1,0 +1,360 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/audit"
+	auditdynamo "usher/backend/audit/dynamo"
+	"usher/backend/deploy"
+	"usher/backend/dynamo"
+	"usher/backend/event"
+	grantdynamo "usher/backend/grant/dynamo"
+)
+
+// A new admin answers four questions. The stack is created, with the first person
+// in usher-admins, and one group with a grant and its event.
+func TestFirstDeployment(t *testing.T) {
+	a, p := newAccount(t), &person{answers: four()}
+	file := bundle(t, arm)
+	r, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.URL != url || r.Admin != "ada@example.com" || len(p.questions) != 4 {
+		t.Errorf("%+v after %d questions %q", r, len(p.questions), p.questions)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(raw)
+	key := "usher/" + hex.EncodeToString(sum[:]) + ".zip"
+	if got := a.objects["usher-code-111122223333-eu-west-1/"+key]; !bytes.Contains(got, raw) {
+		t.Errorf("the program is not under %s: %d objects", key, len(a.objects))
+	}
+	for name, want := range map[string]string{
+		"BucketArns": "arn:aws:s3:::company-reports", "ObjectArns": "arn:aws:s3:::company-reports/*", "CodeKey": key,
+		"BucketRegions": "eu-central-1", "DataKeyArns": "arn:aws:kms:eu-central-1:111122223333:key/k",
+	} {
+		if a.params[name] != want {
+			t.Errorf("%s is %q, want %q", name, a.params[name], want)
+		}
+	}
+	if !slices.Equal(a.groups["usher-admins"], a.people) || !slices.Equal(a.groups["usher-readers"], []string{"ada@example.com"}) {
+		t.Errorf("people %q, groups %q", a.people, a.groups)
+	}
+	for _, words := range [][]string{
+		{"check", "concurrency", "ok"}, {"change", "LogTable", "added"}, {"progress", "ApiFunction", "CREATE_COMPLETE", "Done:2 Total:2"}, {"usher-readers"},
+	} {
+		if !p.has(words...) {
+			t.Errorf("no line has %q", words)
+		}
+	}
+	grants(t, a, 1)
+	if out := fmt.Sprintf("%+v", p.lines); strings.Contains(out, "SECRET") {
+		t.Errorf("a secret in %s", out)
+	}
+
+	// The second run has the same program and changes nothing.
+	uploads := a.count("S3 PUT object")
+	a.changes = nil
+	p2 := &person{}
+	if _, err := a.deployer(p2).Deploy(t.Context(), deploy.Options{Region: "eu-west-1", Program: file}); err != nil {
+		t.Fatal(err)
+	}
+	if !p2.has("up to date") || a.count("S3 PUT object") != uploads || len(p2.questions) != 0 || len(a.people) != 1 {
+		t.Errorf("%q, %d people, %+v", p2.questions, len(a.people), p2.lines)
+	}
+	grants(t, a, 1)
+}
+
+// grants checks the number of grants in force, and the one event of their change.
+func grants(t *testing.T, a *account, want int) {
+	t.Helper()
+	client := a.tables.Client(t)
+	reader, err := dynamo.NewReader(client, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := grantdynamo.New(grantdynamo.Config{Client: client, Reader: reader, Table: "usher-grants", Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := store.Current(t.Context())
+	if err != nil || set.Len() != want {
+		t.Errorf("%v grants, %v", set, err)
+	}
+	log, err := auditdynamo.New(auditdynamo.Config{DB: client, Log: "usher-log", Now: time.Now, Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter, err := event.ParseFilter("action:grants-changed", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := log.Query(t.Context(), filter, audit.Page{Limit: 10})
+	if err != nil || len(found.Events) != 1 || found.Events[0].User.Username != "arn:aws:iam::111122223333:user/root-of-all" || found.Events[0].GrantsAdded != want {
+		t.Errorf("the log has %+v, %v", found.Events, err)
+	}
+}
+
+// The sentence of a failure begins with the first failed resource, not with those
+// that CloudFormation cancels after it.
+func TestRollbackShowsTheFirstReason(t *testing.T) {
+	a, p := newAccount(t), &person{answers: four()}
+	a.planned = []resource{
+		{id: "LogTable", kind: "AWS::DynamoDB::Table", status: "CREATE_IN_PROGRESS"},
+		{id: "SealKey", kind: "AWS::KMS::Key", status: "CREATE_FAILED", reason: "Resource creation cancelled"},
+		{id: "ApiFunction", kind: "AWS::Lambda::Function", status: "CREATE_FAILED", reason: "the concurrency is too low"},
+		{id: "Api", kind: "AWS::ApiGatewayV2::Api", status: "CREATE_FAILED", reason: "another one"},
+		{id: "usher", kind: "AWS::CloudFormation::Stack", status: "ROLLBACK_IN_PROGRESS"},
+	}
+	a.after = "ROLLBACK_COMPLETE"
+	_, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
+	if err == nil || !strings.HasPrefix(err.Error(), "ApiFunction (AWS::Lambda::Function) failed: the concurrency is too low.") || !strings.Contains(err.Error(), "ROLLBACK_COMPLETE") {
+		t.Errorf("%v", err)
+	}
+	if len(a.people) != 0 {
+		t.Errorf("people of a failed stack: %q", a.people)
+	}
+
+	// The next run removes the rests, and creates the stack.
+	fresh := newAccount(t)
+	a.planned, a.after = fresh.planned, fresh.after
+	p2 := &person{answers: four()}
+	if _, err := a.deployer(p2).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
+		t.Fatal(err)
+	}
+	if a.count("DeleteStack") != 1 || !p2.has("rests") || len(a.people) != 1 {
+		t.Errorf("%d deletions, %+v", a.count("DeleteStack"), p2.lines)
+	}
+}
+
+// Busy services delay the deployment and do not end it.
+func TestThrottledPolling(t *testing.T) {
+	a, p := newAccount(t), &person{answers: four()}
+	a.refuse("DescribeStackEvents", "Throttling", "ThrottlingException", "", "Throttling")
+	a.refuse("DescribeChangeSet", "Throttling")
+	if _, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
+		t.Fatal(err)
+	}
+	if n := a.count("ExecuteChangeSet"); n != 1 {
+		t.Errorf("%d executions", n)
+	}
+}
+
+// An interrupted deployment goes on, and the next run follows it to its end
+// without another change set for it.
+func TestInterruptedAndResumed(t *testing.T) {
+	a := newAccount(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	p := &person{answers: four(), onLine: func(l deploy.Line) {
+		if l.Kind == deploy.KindProgress {
+			cancel(interrupted)
+		}
+	}}
+	if _, err := a.deployer(p).Deploy(ctx, deploy.Options{Program: bundle(t, arm)}); !errors.Is(err, interrupted) {
+		t.Fatalf("%v", err)
+	}
+	if len(a.people) != 0 || a.status != "CREATE_IN_PROGRESS" {
+		t.Fatalf("%q, the stack is %s", a.people, a.status)
+	}
+	a.changes = nil
+	p2 := &person{answers: four()}
+	r, err := a.deployer(p2).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Admin != "ada@example.com" || a.count("ExecuteChangeSet") != 1 || !p2.has("follows it") || !p2.has("ApiFunction", "CREATE_COMPLETE") {
+		t.Errorf("%+v, %d executions, %+v", r, a.count("ExecuteChangeSet"), p2.lines)
+	}
+}
+
+// Data needs a typed word, which --yes does not replace.
+func TestReplaceNeedsAWord(t *testing.T) {
+	for _, change := range []resource{
+		{id: "LogTable", kind: "AWS::DynamoDB::Table", action: "Modify", replacement: "True"},
+		{id: "UserPool", kind: "AWS::Cognito::UserPool", action: "Modify", replacement: "Conditional"},
+		{id: "ArchiveBucket", kind: "AWS::S3::Bucket", action: "Remove"},
+		{id: "OldTable", kind: "AWS::DynamoDB::Table", action: "Remove", policy: "Retain"},
+	} {
+		for answer, want := range map[string]int{"": 0, "yes": 0, "replace data": 1} {
+			a, p := newAccount(t), &person{answers: map[string]string{}}
+			a.status, a.params["BucketArns"], a.params["ObjectArns"] = "CREATE_COMPLETE", "arn:aws:s3:::company-reports", "arn:aws:s3:::company-reports/*"
+			a.begin, a.after, a.planned, a.changes = "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", nil, []resource{change}
+			if answer != "" {
+				p.answers["Type"] = answer
+			}
+			_, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Region: "eu-west-1", Program: bundle(t, arm), Yes: true, Admin: "ada@example.com"})
+			if n := a.count("ExecuteChangeSet"); n != want || (err == nil) != (want == 1) {
+				t.Errorf("%s with %q: %d executions, %v", change.id, answer, n, err)
+			}
+			if !p.has("change", change.id, "it has data") {
+				t.Errorf("%s with %q: %+v", change.id, answer, p.lines)
+			}
+		}
+	}
+}
+
+// A refused call is named, and ended credentials have their own sentence.
+func TestRefusedCalls(t *testing.T) {
+	for call, name := range map[string]string{
+		"GetCallerIdentity": "STS GetCallerIdentity", "DescribeStacks": "CloudFormation DescribeStacks", "CreateChangeSet": "CloudFormation CreateChangeSet",
+		"DescribeChangeSet": "CloudFormation DescribeChangeSet", "ExecuteChangeSet": "CloudFormation ExecuteChangeSet", "DescribeStackEvents": "CloudFormation DescribeStackEvents",
+		"GetServiceQuota": "ServiceQuotas GetServiceQuota", "ListUserPools": "CognitoIdentityProvider ListUserPools", "AdminCreateUser": "CognitoIdentityProvider AdminCreateUser",
+		"S3 PUT object": "S3 PutObject", "S3 PUT bucket": "S3 CreateBucket",
+	} {
+		a, p := newAccount(t), &person{answers: four()}
+		a.refuse(call, "AccessDenied")
+		_, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
+		if err == nil || !strings.Contains(err.Error(), "may not make the call "+name+".") || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%s: %v", call, err)
+		}
+		b := newAccount(t)
+		b.refuse(call, "ExpiredToken")
+		_, err = b.deployer(&person{answers: four()}).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
+		if err == nil || !strings.Contains(err.Error(), "have expired") {
+			t.Errorf("%s with ended credentials: %v", call, err)
+		}
+		var failing api.Failing
+		if !errors.As(err, &failing) || failing.Exit() != api.ExitUnavailable {
+			t.Errorf("%s: %v has another exit code", call, err)
+		}
+	}
+}
+
+func TestRefusedInput(t *testing.T) {
+	for name, row := range map[string]struct {
+		answers map[string]string
+		o       deploy.Options
+		want    string
+	}{
+		"a region":          {map[string]string{"Region": "moon-1"}, deploy.Options{}, "not a region"},
+		"a bucket":          {map[string]string{"Buckets": "No_Bucket"}, deploy.Options{}, "not the name of a bucket"},
+		"a prefix":          {map[string]string{"Buckets": "company-reports/annual"}, deploy.Options{}, "must end in /"},
+		"a wildcard":        {map[string]string{"Buckets": "company-reports/a*/"}, deploy.Options{}, "characters"},
+		"no bucket":         {map[string]string{"Buckets": ""}, deploy.Options{}, "at least one bucket"},
+		"an absent bucket":  {map[string]string{"Buckets": "absent-bucket"}, deploy.Options{}, "absent-bucket was not found"},
+		"an address":        {map[string]string{"E-mail": "ada"}, deploy.Options{}, "not an e-mail address"},
+		"a parameter":       {nil, deploy.Options{Parameters: map[string]string{"Nothing": "x"}}, "no parameter Nothing"},
+		"a stack":           {nil, deploy.Options{Stack: "a b"}, "name of a stack"},
+		"no":                {map[string]string{"Deploy these changes": "no"}, deploy.Options{}, "Nothing was changed"},
+		"reserved":          {nil, deploy.Options{Parameters: map[string]string{"ReservedConcurrency": "950"}}, "ReservedConcurrency"},
+		"another processor": {nil, deploy.Options{Program: bundle(t, x86)}, "not for arm64"},
+		"no program":        {nil, deploy.Options{Program: "none"}, "make lambda"},
+	} {
+		a, p := newAccount(t), &person{answers: four()}
+		for k, v := range row.answers {
+			p.answers[k] = v
+		}
+		switch row.o.Program {
+		case "":
+			row.o.Program = bundle(t, arm)
+		case "none":
+			row.o.Program = ""
+		}
+		_, err := a.deployer(p).Deploy(t.Context(), row.o)
+		if err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := a.count("ExecuteChangeSet"); n != 0 || len(a.people) > 0 {
+			t.Errorf("%s: %d executions", name, n)
+		}
+	}
+}
+
+// The pool of a deleted stack is offered, with its clients and its domain.
+func TestRetainedPool(t *testing.T) {
+	a, p := newAccount(t), &person{answers: four()}
+	a.pools = []string{"another", "usher"}
+	if _, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"ExistingUserPoolId": "eu-west-1_Pool1", "ExistingClientId": "n1", "ExistingSsoClientId": "s1", "ExistingDeviceClientId": "",
+		"ExistingHostedUi": "https://usher-old.auth.eu-west-1.amazoncognito.com",
+	} {
+		if a.params[name] != want {
+			t.Errorf("%s is %q, want %q", name, a.params[name], want)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for name, row := range map[string]struct {
+		setup func(a *account)
+		fine  bool
+		words []string
+	}{
+		"in order":       {func(*account) {}, true, []string{"token", "ok"}},
+		"no access log":  {func(a *account) { a.logging = false }, false, []string{"access log of company-reports", "warning"}},
+		"no data events": {func(a *account) { a.trail = "arn:aws:s3:::other/" }, false, []string{"data events of company-reports", "warning"}},
+		"every bucket":   {func(a *account) { a.trail = "arn:aws:s3:::" }, true, []string{"data events of company-reports", "ok"}},
+		"open bucket":    {func(a *account) { a.buckets["company-reports"] = "" }, false, []string{"BucketStatements", "warning"}},
+		"a gone bucket":  {func(a *account) { delete(a.buckets, "company-reports") }, false, []string{"It is gone", "failed"}},
+		"large tokens": {func(a *account) {
+			for i := range 100 {
+				a.groups[fmt.Sprintf("%s-%03d", strings.Repeat("g", 120), i)] = nil
+			}
+		}, false, []string{"token", "warning"}},
+	} {
+		a, p := newAccount(t), &person{}
+		a.status, a.params["BucketArns"] = "UPDATE_COMPLETE", "arn:aws:s3:::company-reports"
+		row.setup(a)
+		fine, err := a.deployer(p).Check(t.Context(), deploy.Options{Region: "eu-west-1"})
+		if err != nil || fine != row.fine || !p.has(row.words...) {
+			t.Errorf("%s: %v, %v, %+v", name, fine, err, p.lines)
+		}
+		for _, call := range a.calls {
+			if strings.HasPrefix(call, "S3 PUT") || strings.HasPrefix(call, "Create") || strings.HasPrefix(call, "Admin") {
+				t.Errorf("%s: the check calls %s", name, call)
+			}
+		}
+	}
+}
+
+func TestDeleteKeepsData(t *testing.T) {
+	a := newAccount(t)
+	a.status = "CREATE_COMPLETE"
+	if err := a.deployer(&person{answers: map[string]string{"Type": "yes"}}).Delete(t.Context(), deploy.Options{Region: "eu-west-1"}); err == nil || a.count("DeleteStack") != 0 {
+		t.Fatalf("deleted without the name: %v", err)
+	}
+	p := &person{answers: map[string]string{"Type": "usher"}}
+	if err := a.deployer(p).Delete(t.Context(), deploy.Options{Region: "eu-west-1"}); err != nil || a.count("DeleteStack") != 1 || !p.has("LogTable", "UserPool", "stay in your account") {
+		t.Errorf("%v, %+v", err, p.lines)
+	}
+}
+
+func TestLargestToken(t *testing.T) {
+	small, large := deploy.LargestToken(nil), deploy.LargestToken([]string{strings.Repeat("g", 128)})
+	if small < 900 || small > 1500 || large-small < 170 || large-small > 180 {
+		t.Errorf("%d and %d bytes", small, large)
+	}
+	var many []string
+	for range 300 {
+		many = append(many, "group")
+	}
+	if deploy.LargestToken(many) != deploy.LargestToken(many[:100]) {
+		t.Error("more than 100 groups are counted")
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	if d, err := deploy.New(deploy.Config{}); err == nil {
+		t.Errorf("%v without parts", d)
+	}
+}
