@@ -169,6 +169,7 @@ type Backend struct {
 type usage struct {
 	rates    *budget.Rates
 	denials  *budget.Denials
+	tokens   *budget.TokenRefusals
 	bodies   *budget.Slots // bodies being read
 	work     *budget.Slots // requests in their handlers
 	queries  *budget.Slots // searches of the log
@@ -218,7 +219,7 @@ func New(c Config) (*Backend, error) {
 		return nil, err
 	}
 	return build(c, &usage{
-		rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), sessions: newSessions(), devices: newOpened(),
+		rates: budget.NewRates(c.Now), denials: budget.NewDenials(c.Now), tokens: budget.NewTokenRefusals(c.Now, c.tokenPeriod()), sessions: newSessions(), devices: newOpened(),
 		bodies: budget.NewSlots(bodySlots()), work: budget.NewSlots(workSlots()), queries: budget.NewSlots(querySlots()),
 	})
 }

@@ -3,7 +3,9 @@ package backend_test
 import (
 	"context"
 	"crypto/rand"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -286,5 +288,45 @@ func TestAChangeOfGroupsDuringARestart(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{event.SessionStart, event.MembershipChanged}) {
 		t.Errorf("the log has %v", got)
+	}
+}
+
+// Requests with bad tokens are one event for each address and hour.
+func TestRefusedTokensAreCounted(t *testing.T) {
+	now := newStopped()
+	w := demotest.Start(t, demo.Options{Now: now.Now})
+	store := audittest.NewMemory()
+	log, err := audit.New(audit.Config{Store: store, Now: now.Now, NewID: event.IDs(rand.Reader)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, b := rebuilt(t, w, now.Now, func(c *backend.Config) { c.Audit = log })
+	for _, token := range []string{"x", "eyJhbGciOiJub25lIn0.e30.", "a.b.c"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server+"/v1/whoami", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Content-Type", "application/json")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = res.Body.Close(); res.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("%q: %s", token, res.Status)
+		}
+	}
+	if err := b.Flush(t.Context()); err != nil || len(store.Events()) != 0 {
+		t.Fatalf("%d events within the hour, %v", len(store.Events()), err)
+	}
+	now.Pass(time.Hour)
+	for range 2 {
+		if err := b.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := store.Events()
+	if len(all) != 1 || all[0].Action != event.TokenRefused || all[0].Count != 3 || all[0].SourceIP != "127.0.0.1" || all[0].Reason != "3 invalid" || all[0].From == nil {
+		t.Errorf("%+v", all)
 	}
 }

@@ -209,7 +209,7 @@ func (r *request) change(set, next *grant.Set, alarms []event.Event) (any, error
 	out.Added, out.Removed = grant.Count(set, next)
 	e := r.event(event.GrantsChanged, "", "")
 	e.Outcome, e.GrantsBefore, e.GrantsVersion = event.Allowed, out.Before, out.Version
-	e.GrantsAdded, e.GrantsRemoved = out.Added, out.Removed
+	e.GrantsAdded, e.GrantsRemoved, e.GrantsDiff = out.Added, out.Removed, grant.DiffLines(set, next)
 	e.Reason = fmt.Sprintf("%d added, %d removed", out.Added, out.Removed)
 	switch err := r.b.c.Editor.Apply(r.ctx, out.Before, next, append([]event.Event{e}, alarms...)...); {
 	case errors.Is(err, grant.ErrChanged):

@@ -42,7 +42,11 @@ func (b *Backend) suppressed(ctx context.Context) error {
 	return nil
 }
 
+// drain records the counts of refused decisions and of refused tokens.
 func (b *Backend) drain(ctx context.Context, all bool) error {
+	if err := b.recordTokens(ctx, all); err != nil {
+		return err
+	}
 	if b.c.Held != nil {
 		return b.c.Held.Drain(ctx, all)
 	}
@@ -65,11 +69,11 @@ func (b *Backend) recordHeld(ctx context.Context, held []event.Event) error {
 
 // Flush records the count of refusals over the budget. Call it each second: the
 // end of a flood is then recorded without a further request.
-func (b *Backend) Flush(ctx context.Context) error { return b.suppressed(ctx) }
+func (b *Backend) Flush(ctx context.Context) error { return b.suppressed(audit.Beside(ctx)) }
 
 // Drain records the count of all refusals over the budget now.
 func (b *Backend) Drain(ctx context.Context) error {
-	if err := b.drain(ctx, true); err != nil {
+	if err := b.drain(audit.Beside(ctx), true); err != nil {
 		return fmt.Errorf("recording suppressed denials: %w", err)
 	}
 	return nil

@@ -59,6 +59,7 @@ func (r *request) identify() error {
 	}
 	claims, err := r.b.c.Verifier.Verify(r.ctx, token)
 	if err != nil {
+		r.refusedToken(err)
 		return identityFailure(err)
 	}
 	r.claims = claims

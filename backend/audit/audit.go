@@ -74,6 +74,19 @@ type Store interface {
 	Check(ctx context.Context) error
 }
 
+// Policies keeps the text of each version of the grants that was in force: a
+// decision of the log can be made again from it. A store in DynamoDB has none,
+// because the table of the grants keeps them.
+type Policies interface {
+	// KeepPolicy makes the text of a version durable. A known version is skipped.
+	KeepPolicy(ctx context.Context, version string, text []byte) error
+	// Policy returns the text of a version, or ErrNoPolicy.
+	Policy(ctx context.Context, version string) ([]byte, error)
+}
+
+// ErrNoPolicy: the log has no text of this version of the grants.
+var ErrNoPolicy = errors.New("the log does not have this version of the grants")
+
 // MaxTimes is the maximum number of different times in one Append.
 const MaxTimes = 100
 
@@ -122,6 +135,8 @@ type Hour struct {
 // Denials returns the number of denied decisions that an event represents.
 func Denials(e event.Event) int {
 	switch {
+	case e.Action == event.TokenRefused: // nothing was decided
+		return 0
 	case e.Action == event.Suppressed:
 		return e.Count
 	case e.Outcome == event.Denied:

@@ -45,6 +45,7 @@ type Log struct {
 	newID    func(time.Time) string
 	deadline time.Duration
 	pending  chan struct{} // semaphore: one token for each write inside the store
+	gap      gap
 }
 
 // New returns a Log. It refuses a configuration without a store, because a
@@ -189,10 +190,20 @@ func (l *Log) fill(e event.Event) event.Event {
 	return event.Clean(e)
 }
 
-// append writes within the log's own deadline, even if the request is canceled.
+// append writes events, and counts a failure.
+func (l *Log) append(ctx context.Context, events []event.Event) error {
+	if err := l.write(ctx, events); err != nil {
+		l.refused(ctx, err)
+		return err
+	}
+	l.resumed(ctx)
+	return nil
+}
+
+// write writes within the log's own deadline, even if the request is canceled.
 // The store runs in a goroutine of its own, so a store that ignores its context
 // cannot delay the caller further.
-func (l *Log) append(ctx context.Context, events []event.Event) error {
+func (l *Log) write(ctx context.Context, events []event.Event) error {
 	if len(events) == 0 {
 		return nil
 	}

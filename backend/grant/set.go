@@ -16,6 +16,9 @@ import (
 // that a change is based on.
 var ErrChanged = errors.New("the grants were changed meanwhile")
 
+// ErrUnknown: no store has this version of the grants.
+var ErrUnknown = errors.New("this version of the grants is not kept")
+
 // Set is an immutable collection of grants, indexed for decisions. It is safe
 // for concurrent use. NewSet makes one.
 //

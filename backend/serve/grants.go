@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -9,7 +10,9 @@ import (
 	"usher/backend"
 	"usher/backend/audit"
 	"usher/backend/event"
+	"usher/backend/grant"
 	"usher/backend/grant/file"
+	"usher/backend/grant/pack"
 )
 
 // grantStore is the source of the grants of a running server.
@@ -22,10 +25,12 @@ type grantStore interface {
 // in user names, so no real user has it.
 const grantsFile = "grants file"
 
-// changes records each change of the grants before it takes effect.
+// changes records each change of the grants before it takes effect, and keeps the
+// text of each version.
 type changes struct {
-	log *audit.Log
-	now func() time.Time
+	log  *audit.Log
+	kept audit.Policies
+	now  func() time.Time
 
 	mu   sync.Mutex
 	last event.Event // unconfirmed; a retry uses the same id
@@ -33,9 +38,13 @@ type changes struct {
 
 // record implements file.Config.Changed.
 func (c *changes) record(ctx context.Context, change file.Change) error {
+	if err := c.keep(ctx, change.New); err != nil {
+		return err
+	}
 	return c.write(ctx, event.Event{
 		GrantsBefore: change.Before, GrantsVersion: change.After, GrantsAdded: change.Added, GrantsRemoved: change.Removed,
-		Reason: fmt.Sprintf("%s added, %d removed", grants(change.Added), change.Removed),
+		GrantsDiff: grant.DiffLines(change.Old, change.New),
+		Reason:     fmt.Sprintf("%s added, %d removed", grants(change.Added), change.Removed),
 	})
 }
 
@@ -46,10 +55,50 @@ func grants(n int) string {
 	return fmt.Sprintf("%d grants", n)
 }
 
-// offline records a change of the grants since usher last ran. It has no counts,
-// because the previous grants are unknown. In an empty log, the event of the
-// start has the first version.
-func (c *changes) offline(ctx context.Context, version string) error {
+// keep makes the text of a version durable, before any decision with it.
+func (c *changes) keep(ctx context.Context, set *grant.Set) error {
+	text, err := pack.Pack(set.Grants())
+	if err != nil {
+		return err
+	}
+	if err := c.kept.KeepPolicy(ctx, set.Version(), text); err != nil {
+		return fmt.Errorf("keeping a version of the grants: %w", err)
+	}
+	return nil
+}
+
+// version returns a kept version.
+func (c *changes) version(ctx context.Context, version string) (*grant.Set, error) {
+	text, err := c.kept.Policy(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	return unpacked(version, text)
+}
+
+// unpacked returns the grants in the kept text of a version.
+func unpacked(version string, text []byte) (*grant.Set, error) {
+	all, err := pack.Unpack(text)
+	if err != nil {
+		return nil, err
+	}
+	set, err := grant.NewSet(all)
+	if err != nil {
+		return nil, err
+	}
+	if set.Version() != version {
+		return nil, fmt.Errorf("the text of the version %.40q of the grants is that of %s: another program changed it", version, set.Version())
+	}
+	return set, nil
+}
+
+// offline records a change of the grants since usher last ran. In an empty log,
+// the event of the start has the first version.
+func (c *changes) offline(ctx context.Context, set *grant.Set) error {
+	if err := c.keep(ctx, set); err != nil {
+		return err
+	}
+	version := set.Version()
 	filter := event.Filter{Terms: []event.Term{
 		{Field: event.ByAction, Value: event.GrantsChanged}, {Field: event.ByAction, Value: event.ServiceStart},
 	}}
@@ -60,9 +109,17 @@ func (c *changes) offline(ctx context.Context, version string) error {
 	if !ok || known.GrantsVersion == "" || known.GrantsVersion == version {
 		return nil
 	}
-	return c.write(ctx, event.Event{
-		GrantsBefore: known.GrantsVersion, GrantsVersion: version, Reason: "changed while usher was not running",
-	})
+	e := event.Event{GrantsBefore: known.GrantsVersion, GrantsVersion: version, Reason: "changed while usher was not running"}
+	switch before, err := c.version(ctx, known.GrantsVersion); {
+	case err == nil:
+		e.GrantsAdded, e.GrantsRemoved = grant.Count(before, set)
+		e.GrantsDiff = grant.DiffLines(before, set)
+	case errors.Is(err, audit.ErrNoPolicy):
+		e.Reason += "; the previous grants are not kept"
+	default:
+		return fmt.Errorf("reading the previous version of the grants: %w", err)
+	}
+	return c.write(ctx, e)
 }
 
 func (c *changes) write(ctx context.Context, e event.Event) error {

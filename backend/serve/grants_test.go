@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +62,8 @@ func TestAChangeOfTheGrantsIsAnEvent(t *testing.T) {
 	}
 	e := found[0]
 	if e.User.Username != "grants file" || e.User.Sub != "" || e.Outcome != event.Allowed || e.GrantsBefore != before.GrantsVersion || e.GrantsVersion != now.GrantsVersion ||
-		e.GrantsAdded < 1 || e.GrantsRemoved < 1 || !strings.Contains(e.Reason, "added") {
+		e.GrantsAdded < 1 || e.GrantsRemoved < 1 || !strings.Contains(e.Reason, "added") ||
+		!slices.Contains(e.GrantsDiff, "+ allow finance-team company-reports/made-up/") || len(e.GrantsDiff) != e.GrantsAdded+e.GrantsRemoved {
 		t.Errorf("the event: %+v", e)
 	}
 	if starts := w.Events(t, "action:service-start"); len(starts) != 1 || starts[0].GrantsVersion != before.GrantsVersion {
@@ -78,7 +80,8 @@ func TestAChangeOfTheGrantsIsAnEvent(t *testing.T) {
 	w = demotest.Start(t, demo.Options{Dir: dir})
 	later, _ := healthAt(t, w.Server+"/healthz")
 	found = w.Events(t, "action:grants-changed")
-	if len(found) != 2 || found[0].GrantsBefore != now.GrantsVersion || found[0].GrantsVersion != later.GrantsVersion || !strings.Contains(found[0].Reason, "not running") {
+	if len(found) != 2 || found[0].GrantsBefore != now.GrantsVersion || found[0].GrantsVersion != later.GrantsVersion || !strings.Contains(found[0].Reason, "not running") ||
+		!slices.Equal(found[0].GrantsDiff, []string{"- allow finance-team company-reports/made-up/", "+ allow finance-team company-reports/other/"}) || found[0].GrantsAdded != 1 || found[0].GrantsRemoved != 1 {
 		t.Errorf("after the change while it was off: %+v", found)
 	}
 

@@ -56,6 +56,14 @@ type logStore interface {
 	Close() error
 }
 
+// fileStore is an open audit log in a file.
+type fileStore interface {
+	logStore
+	audit.Policies
+	// Lost returns the accepted loss of records, or nil.
+	Lost() error
+}
+
 // verified is a store with a check of all its records.
 type verified interface {
 	Checkpoint(ctx context.Context) (string, error)
@@ -70,7 +78,7 @@ type proved interface {
 }
 
 // openLog opens the configured audit log.
-func openLog(c Config, random io.Reader) (logStore, error) {
+func openLog(c Config, random io.Reader) (fileStore, error) {
 	signer, err := auditSigner(c, random)
 	if err != nil {
 		return nil, err
@@ -91,6 +99,32 @@ func recordLoss(ctx context.Context, log *audit.Log, lost error) error {
 	e := event.Event{Action: event.ServiceStart, Outcome: event.Failed, Reason: loss + "; accepted at the start"}
 	if err := log.Record(ctx, e); err != nil {
 		return fmt.Errorf("recording the loss of records: %w", err)
+	}
+	return nil
+}
+
+// recordUncleanStop records that the service of this log ended without a
+// service-stop event: a crash, a kill or a power failure. Servers that share a log
+// in DynamoDB have no such event, because others run beside them.
+func recordUncleanStop(ctx context.Context, log *audit.Log) error {
+	last, known, err := log.Newest(ctx, event.Filter{Terms: []event.Term{
+		{Field: event.ByAction, Value: event.ServiceStart}, {Field: event.ByAction, Value: event.ServiceStop}, {Field: event.ByAction, Value: event.UncleanStop},
+		{Field: event.ByOutcome, Value: event.Allowed}, {Field: event.ByOutcome, Value: event.Failed},
+	}})
+	if err != nil {
+		return fmt.Errorf("looking up the last stop of the service: %w", err)
+	}
+	if !known || last.Action != event.ServiceStart || last.Outcome != event.Allowed {
+		return nil
+	}
+	newest, _, err := log.Newest(ctx, event.Filter{})
+	if err != nil {
+		return fmt.Errorf("looking up the last event: %w", err)
+	}
+	from := newest.Time
+	e := event.Event{Action: event.UncleanStop, Outcome: event.Failed, From: &from, Reason: "the service had ended without its last event"}
+	if err := log.Record(ctx, e); err != nil {
+		return fmt.Errorf("recording the unclean stop: %w", err)
 	}
 	return nil
 }

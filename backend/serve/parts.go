@@ -67,6 +67,7 @@ type parts struct {
 	checker   *checker
 	health    *health
 	store     logStore
+	log       *audit.Log
 	grants    grantStore
 	shared    *shared              // nil: a single machine with files
 	devices   *deviceFlow          // nil: no sign-in without a browser
@@ -123,6 +124,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	p.log = log
 	if p.config.Ender, err = identity.NewEnder(p.checker.pool, c.UserPoolID); err != nil {
 		return err
 	}
@@ -205,8 +207,8 @@ func (p *parts) setReloadable(c Config) error {
 	return nil
 }
 
-func openGrants(ctx context.Context, c Config, d Deps, log *audit.Log) (grantStore, error) {
-	changed := &changes{log: log, now: d.Now}
+func openGrants(ctx context.Context, c Config, d Deps, log *audit.Log, kept audit.Policies) (grantStore, error) {
+	changed := &changes{log: log, kept: kept, now: d.Now}
 	store, err := file.Open(file.Config{Path: c.Grants, Now: d.Now, Log: d.Log, Changed: changed.record})
 	if err != nil {
 		return nil, err
@@ -215,7 +217,7 @@ func openGrants(ctx context.Context, c Config, d Deps, log *audit.Log) (grantSto
 	if err != nil {
 		return nil, err
 	}
-	return store, changed.offline(ctx, set.Version())
+	return store, changed.offline(ctx, set)
 }
 
 // awsConfig uses the SDK's own chain. Only the sandbox passes credentials.

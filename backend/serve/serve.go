@@ -137,7 +137,8 @@ func (s *Server) Pinned(ctx context.Context) string {
 // Try checks everything that the server needs and logs the failures.
 func (s *Server) Try(ctx context.Context) { s.parts.health.Ready(ctx) }
 
-// flush records the counts of suppressed refusals every second. After a failure,
+// flush records the end of a gap of the log and the counts of suppressed refusals
+// every second. After a failure,
 // which the health page shows, the counts are kept for the next attempt.
 func (s *Server) flush(ctx context.Context) {
 	tick := time.NewTicker(flushEvery)
@@ -145,6 +146,7 @@ func (s *Server) flush(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
+			s.parts.log.Resume(ctx)
 			_ = s.live.Load().Flush(ctx)
 		case <-ctx.Done():
 			return

@@ -35,15 +35,16 @@ func (p *parts) stores(ctx context.Context, c Config, source identity.Source) (*
 	if err != nil {
 		return nil, err
 	}
-	if lossy, ok := store.(interface{ Lost() error }); ok {
-		if err := recordLoss(ctx, log, lossy.Lost()); err != nil {
-			return nil, err
-		}
+	if err := recordLoss(ctx, log, store.Lost()); err != nil {
+		return nil, err
 	}
 	if err := recordRestart(ctx, c, store, log); err != nil {
 		return nil, err
 	}
-	if p.grants, err = openGrants(ctx, c, p.deps, log); err != nil {
+	if err := recordUncleanStop(ctx, log); err != nil {
+		return nil, err
+	}
+	if p.grants, err = openGrants(ctx, c, p.deps, log, store); err != nil {
 		return nil, err
 	}
 	p.config.Directory, err = identity.NewDirectory(identity.DirectoryConfig{

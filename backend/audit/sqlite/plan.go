@@ -177,10 +177,20 @@ func columnOf(f event.Field) (column, index string) {
 	}
 }
 
+// values returns the values of terms, as the index has them.
 func values(terms []event.Term) []any {
 	var vs []any
 	for _, t := range terms {
-		vs = append(vs, t.Value)
+		switch t.Field {
+		case event.ByID, event.ByRequest:
+			vs = append(vs, idKey(t.Value))
+		case event.BySession:
+			vs = append(vs, sessionKey(t.Value))
+		case event.ByIP:
+			vs = append(vs, ipKey(t.Value))
+		default:
+			vs = append(vs, t.Value)
+		}
 	}
 	return vs
 }

@@ -31,7 +31,7 @@ func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {
 		n := min(len(ids), most)
 		args := make([]any, n)
 		for i, id := range ids[:n] {
-			args[i] = id
+			args[i] = idKey(id)
 		}
 		part, err := s.lookup.events(ctx, "SELECT e.seq, r.event FROM events e JOIN records r USING (seq) WHERE e.id IN ("+placeholders(n)+")", args)
 		if err != nil {
@@ -102,7 +102,7 @@ func (s reader) from(ctx context.Context, w *where, page audit.Page) error {
 			w.indexes = nil
 		}
 	}
-	w.and(bound+" AND "+order, start.time, start.time, start.id)
+	w.and(bound+" AND "+order, start.time, start.time, idKey(start.id))
 	return s.chooseIndex(ctx, w)
 }
 
@@ -115,7 +115,7 @@ func (s reader) start(ctx context.Context, page audit.Page) (position, error) {
 		return position{}, nil
 	}
 	p := position{id: page.After}
-	err := s.db.QueryRowContext(ctx, "SELECT time FROM events WHERE id = ?", page.After).Scan(&p.time)
+	err := s.db.QueryRowContext(ctx, "SELECT time FROM events WHERE id = ?", idKey(page.After)).Scan(&p.time)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = audit.ErrBadPosition
 	}

@@ -17,10 +17,11 @@ import (
 const applicationID = 0x75736841
 
 // version is the layout's version, in SQLite's user_version.
-const version = 3
+const version = 4
 
 // schema: records is the log; head and nodes are its tree, and checkpoints are its
-// signed heads. The other tables are an index of the log. The rows
+// signed heads. policies are the grants that decided, and leaves the hashes of
+// deleted records. The other tables are an index of the log. The rows
 // of events are short and in the order of time, so a filter without an index
 // needs one fast scan. Each index implicitly ends with the primary key, so the
 // events of one person, for example, are read newest first without sorting.
@@ -46,6 +47,14 @@ CREATE TABLE checkpoints (
 	size INTEGER NOT NULL,    -- number of records
 	note TEXT NOT NULL
 ) STRICT;
+CREATE TABLE policies (
+	version TEXT PRIMARY KEY, -- of the grants
+	grants  BLOB NOT NULL     -- their text
+) STRICT, WITHOUT ROWID;
+CREATE TABLE leaves (
+	n      INTEGER PRIMARY KEY, -- block of 256 records, from 0, whose expired records were deleted
+	hashes BLOB NOT NULL        -- of its 256 records
+) STRICT;
 CREATE TABLE people (
 	person   INTEGER PRIMARY KEY,
 	sub      TEXT NOT NULL,
@@ -56,16 +65,16 @@ CREATE INDEX people_username ON people (username);
 CREATE TABLE events (
 	time      INTEGER NOT NULL, -- milliseconds since 1970
 	seq       INTEGER NOT NULL,
-	id        TEXT NOT NULL,
+	id        ANY NOT NULL, -- as in key.go, like the next ANY columns
 	person    INTEGER NOT NULL,
-	session   TEXT NOT NULL,
+	session   ANY NOT NULL,
 	action    TEXT NOT NULL,
 	outcome   TEXT NOT NULL,
 	bucket    TEXT NOT NULL,
 	object    BLOB NOT NULL, -- bucket/key
-	ip        TEXT NOT NULL,
-	request   TEXT NOT NULL,
-	continues TEXT NOT NULL,
+	ip        ANY NOT NULL,
+	request   ANY NOT NULL,
+	continues ANY NOT NULL,
 	PRIMARY KEY (time, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX events_id ON events (id);
@@ -154,7 +163,8 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	return tx.Commit()
 }
 
-// columns are the indexed fields of an event, except the person.
+// columns are the indexed fields of an event, except the person: the bytes that a
+// query returns.
 type columns struct {
 	id, session, action, outcome, bucket, ip, request, continues string
 	time                                                         int64
@@ -163,8 +173,8 @@ type columns struct {
 
 func columnsOf(e event.Event) columns {
 	return columns{
-		id: e.ID, session: e.Session, action: e.Action, outcome: e.Outcome, bucket: e.Bucket,
-		ip: e.SourceIP, request: e.RequestID, continues: e.Continues,
+		id: plain(idKey(e.ID)), session: plain(sessionKey(e.Session)), action: e.Action, outcome: e.Outcome, bucket: e.Bucket,
+		ip: plain(ipKey(e.SourceIP)), request: plain(idKey(e.RequestID)), continues: plain(idKey(e.Continues)),
 		time: e.Time.UnixMilli(), object: e.Path(),
 	}
 }

@@ -139,7 +139,7 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	}
 	s.db.SetMaxOpenConns(scanConns)
 	var version int
-	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version != 0 && version < 3 {
+	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version != 0 && version < 4 {
 		return Report{}, errors.Join(ErrOlder, s.db.Close())
 	}
 	// Before the log: a running server adds to both.

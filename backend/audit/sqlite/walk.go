@@ -265,7 +265,7 @@ func (w *walk) compareIndex(ctx context.Context, q queryer, records []parsed) er
 			continue
 		}
 		var at int64
-		switch err := q.QueryRowContext(ctx, "SELECT seq FROM events WHERE id = ?", r.event.ID).Scan(&at); {
+		switch err := q.QueryRowContext(ctx, "SELECT seq FROM events WHERE id = ?", idKey(r.event.ID)).Scan(&at); {
 		case errors.Is(err, sql.ErrNoRows):
 			w.report.fault(Fault{Kind: FaultIndex, Seq: r.seq, Count: 1, Detail: "the index has no event of this id"})
 		case err != nil:

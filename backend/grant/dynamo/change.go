@@ -13,6 +13,7 @@ import (
 	"usher/backend/dynamo"
 	"usher/backend/event"
 	"usher/backend/grant"
+	"usher/backend/grant/pack"
 )
 
 // Apply puts grants in force, or fails with grant.ErrChanged if another version
@@ -81,15 +82,18 @@ func copyOf(table, id string, only []byte) []types.TransactWriteItem {
 	}}}}
 }
 
+// chunk is the size of a chunk in bytes. An item has up to 400 KB.
+const chunk = 256 << 10
+
 // upload writes the chunks of a version. It returns the item that puts the version
 // in force, and the chunk if it is the only one. Chunks without that item have no
 // effect.
 func upload(ctx context.Context, c Config, id string, set *grant.Set) (item dynamo.Attributes, only []byte, err error) {
-	packed, err := pack(set.Grants())
+	packed, err := pack.Pack(set.Grants())
 	if err != nil {
 		return nil, nil, err
 	}
-	if again, err := unpack(packed); err != nil || len(again) != set.Len() {
+	if again, err := pack.Unpack(packed); err != nil || len(again) != set.Len() {
 		return nil, nil, fmt.Errorf("packing grants: %d of %d are readable: %w", len(again), set.Len(), errors.Join(err, errDamaged))
 	}
 	key := "version#" + id

@@ -25,6 +25,7 @@ import (
 	"usher/backend/dynamo"
 	"usher/backend/event"
 	"usher/backend/grant"
+	"usher/backend/grant/pack"
 )
 
 // errDamaged: the version in force is not readable, and a repetition would not
@@ -176,7 +177,7 @@ func (s *Store) fetch(ctx context.Context, current dynamo.Attributes) (*grant.Se
 	if err != nil {
 		return nil, err
 	}
-	grants, err := unpack(packed)
+	grants, err := pack.Unpack(packed)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the version %s: %w", errDamaged, want, err)
 	}
@@ -227,6 +228,32 @@ func (s *Store) packed(ctx context.Context, current dynamo.Attributes) ([]byte, 
 		return nil, fmt.Errorf("%w: the version %s has %d of %d chunks", errDamaged, want, found, chunks)
 	}
 	return packed, nil
+}
+
+// Version returns a version of the grants that was in force once, or
+// grant.ErrUnknown.
+func (s *Store) Version(ctx context.Context, version string) (*grant.Set, error) {
+	if none, err := grant.NewSet(nil); err == nil && none.Version() == version {
+		return none, nil // the first version of every table
+	}
+	var next dynamo.Attributes
+	for {
+		page, err := s.c.Client.Query(ctx, &dynamodb.QueryInput{
+			TableName: aws.String(s.c.Table), ConsistentRead: aws.Bool(true), ExclusiveStartKey: next,
+			KeyConditionExpression: aws.String("#pk = :history"), FilterExpression: aws.String("#version = :version"),
+			ExpressionAttributeNames:  map[string]string{"#pk": dynamo.PK, "#version": "version"},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":history": dynamo.Text("history"), ":version": dynamo.Text(version)},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading the versions of the grants: %w", err)
+		}
+		if len(page.Items) > 0 {
+			return s.fetch(ctx, page.Items[0])
+		}
+		if next = page.LastEvaluatedKey; len(next) == 0 {
+			return nil, fmt.Errorf("the version %.40q of the grants: %w", version, grant.ErrUnknown)
+		}
+	}
 }
 
 func (s *Store) keep(v version) {

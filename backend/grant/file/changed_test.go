@@ -45,7 +45,7 @@ func TestAChangeIsRecordedFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := file.Change{Before: before.Version(), After: after.Version(), Added: 1}
+	want := file.Change{Before: before.Version(), After: after.Version(), Added: 1, Old: before, New: after}
 	if len(h.changes) != 1 || h.changes[0] != want {
 		t.Errorf("recorded %+v, want %+v", h.changes, want)
 	}

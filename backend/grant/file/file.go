@@ -40,6 +40,7 @@ type Config struct {
 type Change struct {
 	Before, After  string
 	Added, Removed int
+	Old, New       *grant.Set
 }
 
 // Store has the grants of one file. It is safe for concurrent use.
@@ -189,7 +190,7 @@ func (s *Store) accept(ctx context.Context, set *grant.Set) error {
 }
 
 func difference(before, after *grant.Set) Change {
-	c := Change{Before: before.Version(), After: after.Version()}
+	c := Change{Before: before.Version(), After: after.Version(), Old: before, New: after}
 	c.Added, c.Removed = grant.Count(before, after)
 	return c
 }

@@ -1,4 +1,9 @@
-package dynamo
+// Package pack has the stored form of a version of the grants: one line of JSON for
+// each grant, compressed with zstd. The version of the unpacked set proves that
+// nothing of it is missing or changed.
+//
+// Where a version is stored is left to the stores.
+package pack
 
 import (
 	"bytes"
@@ -12,9 +17,6 @@ import (
 
 	"usher/backend/grant"
 )
-
-// chunk is the size of a chunk in bytes. An item has up to 400 KB.
-const chunk = 256 << 10
 
 // maxText bounds the text of a version. A grants file has up to 32 MiB, and the
 // names of the fields in JSON add to it.
@@ -33,8 +35,8 @@ type line struct {
 	Reason    string    `json:"r,omitempty"`
 }
 
-// pack returns the compressed text of grants.
-func pack(grants []grant.Grant) ([]byte, error) {
+// Pack returns the compressed text of grants.
+func Pack(grants []grant.Grant) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -55,8 +57,8 @@ func pack(grants []grant.Grant) ([]byte, error) {
 	return w.EncodeAll(text.Bytes(), nil), nil
 }
 
-// unpack is the reverse of pack.
-func unpack(packed []byte) ([]grant.Grant, error) {
+// Unpack is the reverse of Pack.
+func Unpack(packed []byte) ([]grant.Grant, error) {
 	r, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderMaxMemory(maxText), zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return nil, fmt.Errorf("unpacking grants: %w", err)

@@ -1,0 +1,90 @@
+package serve_test
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"usher/backend/audit/sqlite"
+	"usher/backend/event"
+	"usher/backend/serve"
+)
+
+// recorded returns the actions in a log file, in order.
+func recorded(t *testing.T, path string) (all []event.Event) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(t.Context(), "SELECT event FROM records ORDER BY seq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var raw []byte
+		if err := rows.Scan(&raw); err != nil {
+			t.Fatal(err)
+		}
+		e, err := event.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func actions(all []event.Event) (names []string) {
+	for _, e := range all {
+		names = append(names, e.Action)
+	}
+	return names
+}
+
+// A copy of the log of a running server has a start without a stop, as after a kill
+// of the process. The next start records that once.
+func TestAnUncleanStopIsRecorded(t *testing.T) {
+	first := start(t, nil)
+	killed := filepath.Join(t.TempDir(), "audit.db")
+	eventually(t, "the start is recorded", func() bool { return len(recorded(t, first.config.Audit)) > 0 })
+	if _, err := sqlite.Backup(t.Context(), first.config.Audit, killed); err != nil {
+		t.Fatal(err)
+	}
+	before := recorded(t, killed)
+	for range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		c := first.config
+		c.Audit, c.AuditKey = killed, filepath.Join(filepath.Dir(first.config.Audit), "audit.key")
+		server, err := serve.New(ctx, c, serve.Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- server.Run(ctx) }()
+		n := len(recorded(t, killed))
+		eventually(t, "the start is recorded", func() bool { return len(recorded(t, killed)) > n })
+		stop()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := recorded(t, killed)
+	want := []string{event.ServiceStart, event.UncleanStop, event.ServiceStart, event.ServiceStop, event.ServiceStart, event.ServiceStop}
+	if got := actions(all); !slices.Equal(got, want) {
+		t.Fatalf("%v, want %v", got, want)
+	}
+	if e := all[1]; e.From == nil || !e.From.Equal(before[len(before)-1].Time) || e.Outcome != event.Failed {
+		t.Errorf("%+v", e)
+	}
+}
