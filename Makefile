@@ -59,7 +59,7 @@ bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs ve
 soak: ## The long versions: big objects, many kills (needs what test-rig needs)
 	USHER_SOAK=1 $(GO) test -timeout 60m ./client/cli/ ./session/ ./backend/ ./backend/serve/ ./client/download/ ./backend/audit/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
-	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 60m -run '^TestAmazonLambda'
+	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 60m -run '^(TestAmazonLambda|TestMoto)'
 
 lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy module
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }

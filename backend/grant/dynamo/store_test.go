@@ -25,6 +25,7 @@ import (
 	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/grant/dynamo"
+	"usher/backend/grant/dynamo/storetest"
 	"usher/backend/grant/granttest"
 )
 
@@ -122,48 +123,8 @@ func (w *table) init() {
 }
 
 func TestStore(t *testing.T) {
-	ctx := context.Background()
-	granttest.Run(t, func() (granttest.Fixture, error) {
-		w := newTable(t)
-		put := func(grants []grant.Grant) error {
-			next, err := grant.NewSet(grants)
-			if err != nil {
-				return err
-			}
-			if err := dynamo.Init(ctx, w.c, newID()); err != nil {
-				return err
-			}
-			var before string
-			out, err := w.c.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("grants"), Key: core.Key("current", "current"), ConsistentRead: aws.Bool(true)})
-			if err != nil {
-				return err
-			}
-			before = core.TextOf(out.Item, "version")
-			s, err := dynamo.New(w.config())
-			if err != nil {
-				return err
-			}
-			id := newID()
-			return s.Apply(ctx, before, next, event.Event{ID: id})
-		}
-		return granttest.Fixture{
-			Open: func() (granttest.Store, error) { return open(w.config()) },
-			Put:  put,
-			Break: func() error {
-				_, err := w.c.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-					TableName: aws.String("grants"), Key: core.Key("current", "current"), UpdateExpression: aws.String("SET #u = :u"),
-					ExpressionAttributeNames:  map[string]string{"#u": "upload"},
-					ExpressionAttributeValues: map[string]types.AttributeValue{":u": core.Text("version#absent")},
-				})
-				return err
-			},
-			Vanish: func() error {
-				_, err := w.c.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: aws.String("grants"), Key: core.Key("current", "current")})
-				return err
-			},
-			Advance: func(time.Duration) {},
-		}, nil
-	})
+	s := dynamotest.New(t)
+	granttest.Run(t, storetest.New(func() *core.Client { return s.Client(t) }))
 }
 
 // Of several admins with the same compared version, one succeeds, and each
