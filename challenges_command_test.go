@@ -17,9 +17,9 @@ import (
 	"usher/session"
 )
 
-// screen is the terminal of a command in this process: its questions go to a
+// commandScreen is the terminal of a command in this process: its questions go to a
 // person, whose answers are its input.
-type screen struct {
+type commandScreen struct {
 	p       *person
 	answers chan string
 	input   []byte
@@ -47,7 +47,7 @@ var (
 )
 
 // Write shows a text. A text that ends like a question is answered.
-func (s *screen) Write(text []byte) (int, error) {
+func (s *commandScreen) Write(text []byte) (int, error) {
 	s.p.sees(string(text))
 	s.mu.Lock()
 	for _, m := range choiceLine.FindAllSubmatch(text, -1) {
@@ -65,7 +65,7 @@ func (s *screen) Write(text []byte) (int, error) {
 }
 
 // Read is stdin.
-func (s *screen) Read(b []byte) (int, error) {
+func (s *commandScreen) Read(b []byte) (int, error) {
 	if len(s.input) == 0 {
 		s.input = []byte(<-s.answers + "\n")
 	}
@@ -96,7 +96,7 @@ func (c *limited) Err() error {
 // startCommand plays usher login in this process.
 func (w *table) startCommand(t *testing.T, p *person) {
 	t.Helper()
-	s := &screen{p: p, answers: make(chan string, 1)}
+	s := &commandScreen{p: p, answers: make(chan string, 1)}
 	limit := &limited{Context: context.WithoutCancel(t.Context()), done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(limit)
 	p.stop, p.reached = cancel, limit.reach
@@ -118,7 +118,7 @@ func (w *table) startCommand(t *testing.T, p *person) {
 }
 
 // program returns the real commands, with the screen as the terminal.
-func (s *screen) program(p *person) cli.Program {
+func (s *commandScreen) program(p *person) cli.Program {
 	env := map[string]string{"USHER_SERVER": p.t.Server, "NO_COLOR": "1"}
 	return cli.Program{
 		Version: version, Folders: p.folders, Getenv: func(name string) string { return env[name] }, Now: p.t.now.Now,
