@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -97,14 +98,24 @@ func deviceSecrets(t *testing.T, d *demotest.Demo, username string) (secrets map
 			t.Fatalf("device/done: %d", status)
 		}
 	}
+	if err := r.Cancel(t.Context()); err != nil { // of an open session: without effect
+		t.Fatal(err)
+	}
 	request, random, _ := strings.Cut(approved.State, ".")
 	user := r.UserCode
-	return map[string]string{
+	secrets = map[string]string{
 		"device code": code, "user code": user, "user code without hyphen": strings.ReplaceAll(user, "-", ""),
 		"authorization code": approved.Code, "state": random, "request's HMAC": request, "verifier": g.Verifier, "nonce": g.Nonce,
 		"access token": tokens.Access[len(tokens.Access)-60:], "ID token": tokens.ID[len(tokens.ID)-60:],
 		"refresh token": tokens.Refresh[len(tokens.Refresh)/2:],
-	}, approved.Number
+	}
+	for i, cookie := range approved.Cookies {
+		secrets[fmt.Sprint("cookie ", i)] = cookie
+	}
+	if len(approved.Cookies) == 0 {
+		t.Error("the browser has no cookie")
+	}
+	return secrets, approved.Number
 }
 
 // Sign-ins on another device, with refusals, leave none of their secrets in the
@@ -123,7 +134,7 @@ func TestNoDeviceSecretIsWritten(t *testing.T) {
 			}
 			_ = resp.Body.Close()
 		}
-		for _, path := range []string{"/v1/device/token", "/v1/device/authorize", "/d", "/d/decide"} {
+		for _, path := range []string{"/v1/device/token", "/v1/device/authorize", "/v1/device/cancel", "/d", "/d/decide"} {
 			resp, err := http.PostForm(d.Server+path, url.Values{"device_code": {code}, "code": {code}, "host": {code}, "client_id": {d.DeviceClientID}, "confirmation": {first}, "grant_type": {code}})
 			if err != nil {
 				t.Fatal(err)

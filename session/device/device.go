@@ -75,6 +75,12 @@ type Request struct {
 	interval time.Duration
 }
 
+// String keeps the codes of a request out of all output.
+func (*Request) String() string { return "device sign-in" }
+
+// GoString keeps the codes of a request out of all output.
+func (*Request) GoString() string { return "device sign-in" }
+
 // Grant is an authorization code with the values for its redemption.
 type Grant struct {
 	Code, Verifier, RedirectURI string

@@ -1,16 +1,19 @@
 package device_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -329,6 +332,45 @@ func TestExpiryWithoutAServer(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// No output of a request, and no error, has its device code or its verifier, also
+// where a foreign answer repeats them.
+func TestNoOutputHasTheCodes(t *testing.T) {
+	b := newBench(t)
+	c := b.config()
+	var code string
+	c.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		resp, err := b.web.Client().Transport.RoundTrip(r)
+		if err == nil && code == "" {
+			raw, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			resp.Body = io.NopCloser(bytes.NewReader(raw))
+			code = regexp.MustCompile(`"device_code":"([^"]+)"`).FindStringSubmatch(string(raw))[1]
+		}
+		return resp, err
+	})}
+	r, err := device.Begin(t.Context(), c)
+	if err != nil || len(code) < 40 {
+		t.Fatalf("%v, a code of %d bytes", err, len(code))
+	}
+	said := fmt.Sprintf("%v %+v %#v %s", r, r, r, r)
+	for _, body := range []string{code, `{"error":"` + code + `"}`, `{"error":"access_denied","error_description":"` + code + `"}`, `{"access_token":"` + code + `"}`} {
+		b.before = func(w http.ResponseWriter, _ *http.Request) bool { _, _ = w.Write([]byte(body)); return true }
+		_, err := r.Poll(t.Context())
+		_, _, wrong := r.Confirm(t.Context(), "123456")
+		said += fmt.Sprintf(" %v %+v %v %v", err, err, wrong, r.Cancel(t.Context()))
+	}
+	b.web.Close()
+	_, _, err = r.Confirm(t.Context(), "123456")
+	said += fmt.Sprintf(" %v %+v %v", err, err, r.Cancel(t.Context()))
+	if strings.Contains(said, code) {
+		t.Error("the device code is in an output")
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // A canceled request is over for the browser too.
 func TestCancelAtTheServer(t *testing.T) {

@@ -71,6 +71,8 @@ type Terminal interface {
 type Approval struct {
 	Number      string // on the last page; "" from a server without numbers
 	State, Code string // of the return from the hosted UI
+	Cookies     []string
+	Titles      []string // of the pages
 }
 
 // Approve plays the browser of a device sign-in, and returns the number of the
@@ -120,5 +122,5 @@ func (d *Demo) Browse(ctx context.Context, in Terminal, username string) (Approv
 	case m == nil:
 		return Approval{}, errors.New("no number on the page: " + p.Body)
 	}
-	return Approval{Number: m[1] + m[2], State: p.URL.Query().Get("state"), Code: p.URL.Query().Get("code")}, nil
+	return Approval{Number: m[1] + m[2], State: p.URL.Query().Get("state"), Code: p.URL.Query().Get("code"), Cookies: b.Cookies(p.URL), Titles: b.Titles}, nil
 }

@@ -26,6 +26,10 @@ type Browser struct {
 	client *http.Client
 	// Stop ends the redirects before an address; nil follows all.
 	Stop func(*url.URL) bool
+	// Visited has the address of each request, redirects included. Titles has the
+	// titles of the pages, as a browser's history has them.
+	Visited []*url.URL
+	Titles  []string
 }
 
 // Page is the last response of a visit. URL is its address, or the address before
@@ -44,6 +48,7 @@ func New() (*Browser, error) {
 	}
 	b := &Browser{client: &http.Client{Jar: loopbackJar{jar}, Timeout: 30 * time.Second}}
 	b.client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		b.Visited = append(b.Visited, r.URL)
 		if b.Stop != nil && b.Stop(r.URL) {
 			return http.ErrUseLastResponse
 		}
@@ -121,7 +126,18 @@ func (b *Browser) SignIn(ctx context.Context, address, username, password string
 	return b.Submit(ctx, p, "username", username, "password", password)
 }
 
+// Cookies returns the values of the browser's cookies for an address.
+func (b *Browser) Cookies(u *url.URL) (values []string) {
+	for _, c := range b.client.Jar.Cookies(u) {
+		values = append(values, c.Value)
+	}
+	return values
+}
+
+var title = regexp.MustCompile(`(?s)<title>(.*?)</title>`)
+
 func (b *Browser) do(req *http.Request) (Page, error) {
+	b.Visited = append(b.Visited, req.URL)
 	resp, err := b.client.Do(req)
 	if err != nil {
 		return Page{}, err
@@ -132,6 +148,9 @@ func (b *Browser) do(req *http.Request) (Page, error) {
 		return Page{}, err
 	}
 	p := Page{resp.Request.URL, resp.StatusCode, string(body)}
+	if m := title.FindStringSubmatch(p.Body); m != nil {
+		b.Titles = append(b.Titles, m[1])
+	}
 	if resp.StatusCode/100 == 3 {
 		p.URL, err = resp.Location()
 	}
