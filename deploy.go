@@ -20,18 +20,18 @@ import (
 // deployer gives package deploy to the commands.
 type deployer struct{}
 
-// screen shows the lines of a deployment on a screen of the commands.
-type screen struct{ cli.DeployScreen }
+// deployScreen shows the lines of a deployment on a screen of the commands.
+type deployScreen struct{ cli.DeployScreen }
 
 // Show shows a line.
-func (s screen) Show(l deploy.Line) { s.DeployScreen.Show(cli.DeployLine(l)) }
+func (s deployScreen) Show(l deploy.Line) { s.DeployScreen.Show(cli.DeployLine(l)) }
 
 func (deployer) open(ctx context.Context, s cli.DeployScreen) (*deploy.Deployer, error) {
 	sdk, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, deploy.Explain(ctx, err)
 	}
-	return deploy.New(deploy.Config{AWS: sdk, Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Wait: sleep, Screen: screen{s}})
+	return deploy.New(deploy.Config{AWS: sdk, Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Wait: sleep, Screen: deployScreen{s}})
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -74,8 +74,8 @@ func (d deployer) Delete(ctx context.Context, o cli.DeployOptions, s cli.DeployS
 // Template returns the template.
 func (deployer) Template() string { return stack.Text() }
 
-// pool gives a user pool to the commands.
-type pool struct{ *people.Pool }
+// userPool gives a user pool to the commands.
+type userPool struct{ *people.Pool }
 
 // users opens a user pool with the AWS credentials of the person.
 func users(ctx context.Context, o cli.PoolOptions) (cli.People, error) {
@@ -84,7 +84,7 @@ func users(ctx context.Context, o cli.PoolOptions) (cli.People, error) {
 		return nil, deploy.Explain(ctx, err)
 	}
 	p, err := people.New(sdk, o.Region, o.Pool, o.Endpoint)
-	return pool{p}, err
+	return userPool{p}, err
 }
 
 // said explains an error of AWS. A refusal of the pool has its own sentence.
@@ -96,31 +96,31 @@ func said(ctx context.Context, err error) error {
 	return deploy.Explain(ctx, err)
 }
 
-func (p pool) List(ctx context.Context, group string, f func(cli.Person)) error {
+func (p userPool) List(ctx context.Context, group string, f func(cli.Person)) error {
 	return said(ctx, p.Pool.List(ctx, group, func(u people.Person) { f(cli.Person(u)) }))
 }
 
-func (p pool) Add(ctx context.Context, email string, groups []string, resend bool) (cli.Person, error) {
+func (p userPool) Add(ctx context.Context, email string, groups []string, resend bool) (cli.Person, error) {
 	u, err := p.Pool.Add(ctx, email, groups, resend)
 	return cli.Person(u), said(ctx, err)
 }
 
-func (p pool) Get(ctx context.Context, username string) (cli.Person, error) {
+func (p userPool) Get(ctx context.Context, username string) (cli.Person, error) {
 	u, err := p.Pool.Get(ctx, username)
 	return cli.Person(u), said(ctx, err)
 }
 
-func (p pool) Enable(ctx context.Context, username string, enabled bool) (cli.Person, error) {
+func (p userPool) Enable(ctx context.Context, username string, enabled bool) (cli.Person, error) {
 	u, err := p.Pool.Enable(ctx, username, enabled)
 	return cli.Person(u), said(ctx, err)
 }
 
-func (p pool) Change(ctx context.Context, username string, add, remove []string) (cli.Person, error) {
+func (p userPool) Change(ctx context.Context, username string, add, remove []string) (cli.Person, error) {
 	u, err := p.Pool.Change(ctx, username, add, remove)
 	return cli.Person(u), said(ctx, err)
 }
 
-func (p pool) Groups(ctx context.Context) ([]cli.PoolGroup, error) {
+func (p userPool) Groups(ctx context.Context) ([]cli.PoolGroup, error) {
 	found, err := p.Pool.Groups(ctx)
 	out := make([]cli.PoolGroup, len(found))
 	for i, g := range found {
@@ -129,6 +129,6 @@ func (p pool) Groups(ctx context.Context) ([]cli.PoolGroup, error) {
 	return out, said(ctx, err)
 }
 
-func (p pool) Create(ctx context.Context, group string) error {
+func (p userPool) Create(ctx context.Context, group string) error {
 	return said(ctx, p.Pool.Create(ctx, group))
 }

@@ -325,6 +325,17 @@ func (c *Client) refusal(res *http.Response, from io.Reader, token string) error
 			return e
 		}
 	}
+	// An authorizer of an API gateway refuses an expired token before usher does
+	// (RFC 6750 §3), and a gateway in front of the server too many requests.
+	scheme, _, _ := strings.Cut(res.Header.Get("WWW-Authenticate"), " ")
+	switch {
+	case res.StatusCode == http.StatusUnauthorized && strings.EqualFold(scheme, "Bearer"):
+		row := api.Lookup(api.TokenExpired)
+		return &api.Error{Code: row.Code, Message: row.Sentence}
+	case res.StatusCode == http.StatusTooManyRequests:
+		row := api.Lookup(api.RateLimited)
+		return &api.Error{Code: row.Code, Message: row.Sentence, RetryAfter: retryAfter(res.Header)}
+	}
 	e := api.Misspoken(c.Host(), fmt.Sprintf("it answered with HTTP status %d, which is not usher's answer", res.StatusCode), nil)
 	switch res.StatusCode {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge, nginxHeaderTooLarge:

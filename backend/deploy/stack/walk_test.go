@@ -225,6 +225,7 @@ func signIn() []rule {
 		"Properties.WriteAttributes", `["email","name","custom:groups"]`,
 	)...)
 	return append(out,
+		is("UserPool", "Properties.UserPoolName", `{"Ref":"AWS::StackName"}`),
 		is("UserPool", "Properties.UserPoolTier", `{"Ref":"PoolTier"}`),
 		is("UserPool", "Properties.DeletionProtection", `"ACTIVE"`),
 		is("UserPool", "Properties.AdminCreateUserConfig.AllowAdminCreateUserOnly", "true"),
