@@ -1,0 +1,237 @@
+// Package redecide decides every recorded decision again, from the events and the
+// kept versions of the grants. It is pure: the caller reads the log in order, and
+// provides the grants by version.
+//
+// An event has the version of the grants that decided and the hash of the person's
+// groups. The names of the groups are in an event of a session's start or of a
+// changed membership before it. An event that the log of a server has and that this
+// package decides differently was not decided by these grants: the log, the grants
+// or the server was changed.
+package redecide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"usher/backend/event"
+	"usher/backend/grant"
+)
+
+// Grants returns a version of the grants. The error is ErrNoPolicy for a version that
+// is not kept.
+type Grants func(ctx context.Context, version string) (*grant.Set, error)
+
+// ErrNoPolicy: a version of the grants is not kept.
+var ErrNoPolicy = errors.New("the version of the grants is not kept")
+
+// Difference is a decision with another result.
+type Difference struct {
+	Record int64 // number of the event, from 1 on
+	ID     string
+	Detail string
+}
+
+func (d Difference) String() string {
+	return fmt.Sprintf("decision: record %d: %s", d.Record, d.Detail)
+}
+
+// Result is the result of all events so far.
+type Result struct {
+	Decisions   int64
+	Differ      int64
+	Undecidable int64        // the event with the names of the groups is not in the log any more
+	Differences []Difference // the first 100
+}
+
+const (
+	maxDifferences = 100
+	maxSets        = 8       // versions of the grants in memory
+	maxPending     = 100_000 // decisions whose groups are not known yet
+)
+
+// Config configures a Decider.
+type Config struct {
+	Grants Grants
+	// Pruned reports that old events are deleted after a time, so the event with the
+	// names of a person's groups can be missing.
+	Pruned bool
+}
+
+// Decider decides events again, in the order of the log.
+type Decider struct {
+	c       Config
+	names   map[string][]string // by hash
+	sets    map[string]*grant.Set
+	order   []string             // of sets, the oldest first
+	missing map[string]error     // versions without a set
+	pending map[string][]waiting // by the hash of their groups
+	waiting int
+	result  Result
+	err     error
+}
+
+type waiting struct {
+	record int64
+	event  event.Event
+}
+
+// New returns a Decider.
+func New(c Config) (*Decider, error) {
+	if c.Grants == nil {
+		return nil, errors.New("redecide: the grants are missing")
+	}
+	return &Decider{c: c, names: map[string][]string{event.HashGroups(nil): nil}, sets: map[string]*grant.Set{},
+		missing: map[string]error{}, pending: map[string][]waiting{}}, nil
+}
+
+// Event takes the next event of the log.
+func (d *Decider) Event(ctx context.Context, record int64, e event.Event) {
+	if d.err != nil {
+		return
+	}
+	if e.Action == event.SessionStart || e.Action == event.MembershipChanged {
+		d.announce(ctx, record, e)
+	}
+	switch {
+	case e.Policy != "":
+		d.result.Decisions++
+		d.decide(ctx, record, e)
+	case e.Action == event.Download && e.Outcome == event.Allowed:
+		d.result.Decisions++
+		d.differ(record, e, "a download was allowed without a version of the grants")
+	}
+}
+
+// announce notes the names of a hash of groups.
+func (d *Decider) announce(ctx context.Context, record int64, e event.Event) {
+	if e.Groups == "" || e.Outcome != event.Allowed {
+		return // a refused sign-in has no groups
+	}
+	if event.HashGroups(e.GroupNames) != e.Groups {
+		d.result.Decisions++
+		d.differ(record, e, "the names of the groups do not have their hash")
+		return
+	}
+	if _, known := d.names[e.Groups]; known {
+		return
+	}
+	d.names[e.Groups] = slices.Clone(e.GroupNames)
+	for _, w := range d.pending[e.Groups] {
+		d.waiting--
+		d.decide(ctx, w.record, w.event)
+	}
+	delete(d.pending, e.Groups)
+}
+
+// decide decides one event again.
+func (d *Decider) decide(ctx context.Context, record int64, e event.Event) {
+	names, known := d.names[e.Groups]
+	if !known {
+		d.wait(record, e)
+		return
+	}
+	set, err := d.set(ctx, e.Policy)
+	if err != nil {
+		if !errors.Is(err, ErrNoPolicy) && ctx.Err() != nil {
+			d.err = err
+			return
+		}
+		d.differ(record, e, fmt.Sprintf("the version %.40q of the grants: %v", e.Policy, err))
+		return
+	}
+	allowed, by := decide(set, names, e)
+	recorded := e.Outcome != event.Denied
+	switch {
+	case allowed != recorded:
+		d.differ(record, e, fmt.Sprintf("it was %s, and the grants of that time %s it", e.Outcome, map[bool]string{true: "allow", false: "deny"}[allowed]))
+	case by != e.Grant:
+		d.differ(record, e, fmt.Sprintf("the recorded grant is %.200q, and %.200q decides", e.Grant, by))
+	}
+}
+
+// decide returns the decision for an event, and the grant that makes it.
+func decide(set *grant.Set, groups []string, e event.Event) (allowed bool, by string) {
+	var g *grant.Grant
+	switch e.Action {
+	case event.List, event.Search:
+		if e.Bucket == "" { // the list of the person's buckets
+			return true, ""
+		}
+		v := set.Visible(groups, e.Bucket, e.Key, e.Time)
+		allowed, g = !v.Nothing(), v.Grant
+	default:
+		made := set.Decide(groups, e.Bucket, e.Key, e.Time)
+		allowed, g = made.Allowed, made.Grant
+	}
+	if g != nil {
+		by = g.String()
+	}
+	return allowed, by
+}
+
+// wait keeps a decision whose groups are not known yet: a log of several servers is
+// in the order of time, and the names can come some seconds later.
+func (d *Decider) wait(record int64, e event.Event) {
+	if d.waiting >= maxPending {
+		d.unresolved(record, e)
+		return
+	}
+	d.waiting++
+	d.pending[e.Groups] = append(d.pending[e.Groups], waiting{record, e})
+}
+
+// unresolved counts a decision whose groups are not in the log.
+func (d *Decider) unresolved(record int64, e event.Event) {
+	if d.c.Pruned {
+		d.result.Undecidable++
+		return
+	}
+	d.differ(record, e, "the groups of this decision are not in the log")
+}
+
+// set returns a version of the grants.
+func (d *Decider) set(ctx context.Context, version string) (*grant.Set, error) {
+	if s := d.sets[version]; s != nil {
+		return s, nil
+	}
+	if err := d.missing[version]; err != nil {
+		return nil, err
+	}
+	s, err := d.c.Grants(ctx, version)
+	if err == nil && s.Version() != version {
+		err = errors.New("its text is that of another version")
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			d.missing[version] = err
+		}
+		return nil, err
+	}
+	if len(d.order) == maxSets {
+		delete(d.sets, d.order[0])
+		d.order = d.order[1:]
+	}
+	d.sets[version], d.order = s, append(d.order, version)
+	return s, nil
+}
+
+func (d *Decider) differ(record int64, e event.Event, detail string) {
+	d.result.Differ++
+	if len(d.result.Differences) < maxDifferences {
+		d.result.Differences = append(d.result.Differences, Difference{record, e.ID, detail})
+	}
+}
+
+// Result returns the result after the last event.
+func (d *Decider) Result() (Result, error) {
+	for _, all := range d.pending {
+		for _, w := range all {
+			d.unresolved(w.record, w.event)
+		}
+	}
+	clear(d.pending)
+	slices.SortFunc(d.result.Differences, func(a, b Difference) int { return int(a.Record - b.Record) })
+	return d.result, d.err
+}
