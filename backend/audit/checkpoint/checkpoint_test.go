@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"strings"
 	"testing"
 
@@ -46,35 +45,6 @@ func TestACheckpointIsASignedNote(t *testing.T) {
 		}
 		if got, err := s.Open(signed); err != nil || got != head {
 			t.Errorf("%v, want %v (%v)", got, head, err)
-		}
-	}
-}
-
-// Nothing that differs from a signed checkpoint is accepted as another head.
-func TestMutatedCheckpointsAreRefused(t *testing.T) {
-	rounds := 200_000
-	if testing.Short() {
-		rounds = 5_000
-	}
-	s := newSigner(t, "usher.example.com/audit")
-	head := tree.Head{Size: 1000, Root: tree.Hash{1, 2, 3}}
-	good := sign(t, s, head)
-	r := mathrand.New(mathrand.NewPCG(1, 2))
-	for range rounds {
-		b := append([]byte(nil), good...)
-		switch at := r.IntN(len(b)); r.IntN(4) {
-		case 0:
-			b[at] ^= byte(1 + r.IntN(255))
-		case 1:
-			b = append(b[:at], b[at+1:]...)
-		case 2:
-			b = append(b[:at], append([]byte{byte(r.IntN(256))}, b[at:]...)...)
-		case 3:
-			other := r.IntN(len(b))
-			b[at], b[other] = b[other], b[at]
-		}
-		if got, err := s.Open(b); err == nil && got != head {
-			t.Fatalf("accepted as %v: %q", got, b)
 		}
 	}
 }
