@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	mathrand "math/rand/v2"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"usher/backend/audit/checkpoint"
@@ -233,4 +235,83 @@ func TestPolicies(t *testing.T) {
 	if _, err := checkpoint.ParsePolicy(base + strings.Repeat("#\n", 300) + "quorum a\n"); err == nil {
 		t.Error("a policy of 300 lines is accepted")
 	}
+}
+
+// A restart names the key that signed it.
+func TestRestartsNameTheirKey(t *testing.T) {
+	one, two, three := newSigner(t, "log"), newSigner(t, "log"), newSigner(t, "log/2")
+	signed, err := checkpoint.SignRestart(one, checkpoint.Restart{Head: tree.Head{Size: 9}, Kept: 4, New: three.Key(), Time: time.Unix(1_800_000_000, 0), Reason: "a test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chain, err := checkpoint.Chain(one.Key(), three.Key(), [][]byte{signed}); err != nil || len(chain) != 1 || chain[0].Kept != 4 {
+		t.Errorf("%v (%v)", chain, err)
+	}
+	if _, err := checkpoint.Chain(two.Key(), three.Key(), [][]byte{signed}); err == nil {
+		t.Error("the restart of another log is accepted")
+	}
+	// The text of one log, signed by the key of another one.
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	secret, public, err := checkpoint.Generate(rand.Reader, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := note.Sign(&note.Note{Text: text + "\n"}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := checkpoint.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.OpenRestart(forged); err == nil {
+		t.Error("a restart that names another key is accepted")
+	}
+	for _, bad := range []checkpoint.Restart{
+		{Head: tree.Head{Size: 9}, Kept: 10, New: three.Key(), Reason: "more than there were"}, {New: three.Key()}, {New: "x", Reason: "y"},
+		{New: three.Key(), Reason: "two\nlines"}, {New: one.Key(), Reason: "the same key"}, {New: three.Key(), Reason: strings.Repeat("x", 301)},
+	} {
+		if _, err := checkpoint.SignRestart(one, bad); err == nil {
+			t.Errorf("%+v is signed", bad)
+		}
+	}
+}
+
+// The time is part of a cosignature.
+func TestAnOldSignatureIsNoCosignature(t *testing.T) {
+	secret, err := checkpoint.GenerateWitness(rand.Reader, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := checkpoint.NewCosigner(secret, func() time.Time { return time.Unix(0, 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := sign(t, newSigner(t, "log"), tree.Head{Size: 5})
+	line, err := c.Cosign(signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := checkpoint.Cosignatures(signed, line, &c.Witness); len(found) != 1 || !found[0].Time.Equal(time.Unix(0, 0)) {
+		t.Fatalf("%v", found)
+	}
+	_, _, encoded := cutLine(string(line))
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[11]++ // a later time
+	later := "— w " + base64.StdEncoding.EncodeToString(raw) + "\n"
+	if found := checkpoint.Cosignatures(signed, []byte(later), &c.Witness); len(found) != 0 {
+		t.Errorf("the time was changed: %v", found)
+	}
+}
+
+func cutLine(line string) (dash, name, encoded string) {
+	parts := strings.Split(strings.TrimSpace(line), " ")
+	return parts[0], parts[1], parts[2]
 }

@@ -86,7 +86,7 @@ func Contains(head, known tree.Head, proof []tlog.Hash) error {
 	case len(proof) > MaxProof:
 		return ErrForked
 	case known.Size == 0 || head.Size == known.Size:
-		if len(proof) > 0 || head.Size == known.Size && head.Root != known.Root {
+		if len(proof) > 0 || known.Size > 0 && head.Root != known.Root { // any log contains the empty one
 			return ErrForked
 		}
 		return nil

@@ -17,7 +17,7 @@ import (
 const scanConns = 4
 
 // scanLeast is the number of records from which on a scan is faster than read.
-const scanLeast = 16 * block
+const scanLeast = 2 * block
 
 // scan is read for many records, on several goroutines: one reads and hashes the
 // records, one parses them, and one reads the index, in the order of the index. The
@@ -28,7 +28,7 @@ func (w *walk) scan(ctx context.Context, last int64) error {
 	if w.from > 0 || last < scanLeast { // the index is in the order of time
 		return w.read(ctx, w.db, last)
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, work := errgroup.WithContext(ctx)
 	seed := maphash.MakeSeed()
 	fromRecords, fromIndex := newSums(seed, w.from, last), newSums(seed, w.from, last)
 	chunks := make(chan []Record, 4)
@@ -41,15 +41,15 @@ func (w *walk) scan(ctx context.Context, last int64) error {
 		}
 		return nil
 	})
-	g.Go(func() error { return w.scanIndex(ctx, fromIndex) })
+	g.Go(func() error { return w.scanIndex(work, fromIndex) })
 	g.Go(func() error { // the reader of the records
 		defer close(chunks)
-		return w.each(ctx, w.db, last, func(found []Record) error {
+		return w.each(work, w.db, last, func(found []Record) error {
 			select {
 			case chunks <- found:
 				return nil
-			case <-ctx.Done():
-				return ctx.Err()
+			case <-work.Done():
+				return work.Err()
 			}
 		})
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,9 +60,14 @@ type tamper struct {
 	name  string
 	sql   []string
 	files func(t *testing.T, c tampered)
-	// missed has the places that cannot notice it, of: start, running, verify.
+	// missed has the places that cannot notice it, of: start, running, verify, client,
+	// witness.
 	missed string
 }
+
+// unprovable are the places that see checkpoints alone: a kind without a changed
+// event has the same checkpoints.
+const unprovable = " client witness"
 
 // tampered is the log of a test.
 type tampered struct {
@@ -79,11 +85,11 @@ func tampers() []tamper {
 		{name: "field and index edited", sql: []string{
 			`UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'session-', 'another-') AS BLOB) WHERE seq = 300`,
 			`UPDATE events SET session = replace(session, 'session-', 'another-') WHERE seq = 300`}},
-		{name: "index edited", sql: []string{`UPDATE events SET outcome = 'denied' WHERE seq = 300`}},
-		{name: "index row gone", sql: []string{`DELETE FROM events WHERE seq = 300`}},
-		{name: "counts edited", sql: []string{`UPDATE hours SET downloads = 0`}},
-		{name: "people of an hour gone", sql: []string{`DELETE FROM hour_people WHERE person = 3`}},
-		{name: "person renamed", sql: []string{`UPDATE people SET username = 'alan' WHERE person = 5`}},
+		{name: "index edited", sql: []string{`UPDATE events SET outcome = 'denied' WHERE seq = 300`}, missed: unprovable},
+		{name: "index row gone", sql: []string{`DELETE FROM events WHERE seq = 300`}, missed: unprovable},
+		{name: "counts edited", sql: []string{`UPDATE hours SET downloads = 0`}, missed: unprovable},
+		{name: "people of an hour gone", sql: []string{`DELETE FROM hour_people WHERE person = 3`}, missed: unprovable},
+		{name: "person renamed", sql: []string{`UPDATE people SET username = 'alan' WHERE person = 5`}, missed: unprovable},
 		{name: "one deleted", sql: []string{`DELETE FROM records WHERE seq = 300`, `DELETE FROM events WHERE seq = 300`}},
 		{name: "one deleted, renumbered", sql: []string{
 			`DELETE FROM records WHERE seq = 300`, `DELETE FROM events WHERE seq = 300`,
@@ -94,13 +100,13 @@ func tampers() []tamper {
 		{name: "two swapped", sql: []string{
 			`UPDATE records SET seq = -1 WHERE seq = 300`, `UPDATE records SET seq = 300 WHERE seq = 301`, `UPDATE records SET seq = 301 WHERE seq = -1`}},
 		{name: "one inserted", sql: []string{
-			`INSERT INTO records SELECT 701, CAST(replace(CAST(event AS TEXT), 'person-', 'nobody-') AS BLOB) FROM records WHERE seq = 5`}},
-		{name: "hash of a subtree edited", sql: []string{`UPDATE nodes SET hash = zeroblob(32) WHERE n = 1`}},
-		{name: "head edited", sql: []string{`UPDATE head SET size = 512`}},
-		{name: "trigger", sql: []string{`CREATE TRIGGER quiet AFTER INSERT ON records BEGIN DELETE FROM records WHERE seq = new.seq; END`}},
-		{name: "last checkpoint dropped", sql: []string{`DELETE FROM checkpoints WHERE n = (SELECT max(n) FROM checkpoints)`}},
-		{name: "two checkpoints dropped", sql: []string{`DELETE FROM checkpoints WHERE n < 3`}},
-		{name: "checkpoint forged", sql: []string{`UPDATE checkpoints SET note = replace(note, '— ', '— x') WHERE n = (SELECT max(n) FROM checkpoints)`}},
+			`INSERT INTO records SELECT 701, CAST(replace(CAST(event AS TEXT), 'person-', 'nobody-') AS BLOB) FROM records WHERE seq = 5`}, missed: unprovable},
+		{name: "hash of a subtree edited", sql: []string{`UPDATE nodes SET hash = zeroblob(32) WHERE n = 1`}, missed: unprovable},
+		{name: "head edited", sql: []string{`UPDATE head SET size = 512`}, missed: unprovable},
+		{name: "trigger", sql: []string{`CREATE TRIGGER quiet AFTER INSERT ON records BEGIN DELETE FROM records WHERE seq = new.seq; END`}, missed: unprovable},
+		{name: "last checkpoint dropped", sql: []string{`DELETE FROM checkpoints WHERE n = (SELECT max(n) FROM checkpoints)`}, missed: unprovable},
+		{name: "two checkpoints dropped", sql: []string{`DELETE FROM checkpoints WHERE n < 3`}, missed: unprovable},
+		{name: "checkpoint forged", sql: []string{`UPDATE checkpoints SET note = replace(note, '— ', '— x') WHERE n = (SELECT max(n) FROM checkpoints)`}, missed: unprovable},
 		{name: "last week's copy", files: func(t *testing.T, c tampered) { copyFile(t, c.older, c.path) }, missed: "running"},
 		{name: "rewritten with new hashes, new key", files: func(t *testing.T, c tampered) {
 			events := samples(0, logged)
@@ -114,6 +120,26 @@ func tampers() []tamper {
 			rewrite(t, c.path, events, nil)
 			write(t, c.path, fmt.Sprintf(`ATTACH '%s.true' AS true_log; INSERT INTO checkpoints SELECT * FROM true_log.checkpoints`, c.path))
 		}, missed: "running"},
+		// From here on, the administrator has the signing key: the server and its files
+		// agree, and only other machines notice it.
+		{name: "last week's copy with its head file", files: func(t *testing.T, c tampered) {
+			copyFile(t, c.older, c.path)
+			if err := ignoreMissing(os.Remove(c.path + headSuffix)); err != nil {
+				t.Fatal(err)
+			}
+		}, missed: "start running verify"},
+		{name: "rewritten with the log's key", files: func(t *testing.T, c tampered) {
+			events := samples(0, logged)
+			events[299].User.Username = "nobody"
+			rewrite(t, c.path, events, c.signer)
+		}, missed: "start running verify"},
+		{name: "one deleted, rewritten with the log's key", files: func(t *testing.T, c tampered) {
+			events := samples(0, logged+40)
+			rewrite(t, c.path, slices.Delete(events, 299, 300), c.signer)
+		}, missed: "start running verify"},
+		{name: "new log with the log's key", files: func(t *testing.T, c tampered) {
+			rewrite(t, c.path, samples(5000, 30), c.signer)
+		}, missed: "start running verify"},
 	}
 }
 
@@ -137,22 +163,36 @@ func sealedLog(t *testing.T, c *tampered) *Store {
 	return s
 }
 
-// Each kind of tampering is noticed by each place that can notice it. The table is
-// in the test's log. A log without tampering is accepted by all of them.
+// Each kind of tampering is noticed by each place that can notice it, and by one
+// place at least. The table is in the test's log. A log without tampering is accepted
+// by all of them.
 func TestTampering(t *testing.T) {
-	kinds := append([]tamper{{name: "control: nothing", sql: []string{}, missed: "start running verify"}}, tampers()...)
+	places := []string{"start", "running", "verify", "client", "witness"}
+	whole := newTampered(t)
+	if err := sealedLog(t, &whole).Close(); err != nil {
+		t.Fatal(err)
+	}
+	kinds := append([]tamper{{name: "control: nothing", sql: []string{}, missed: strings.Join(places, " ")}}, tampers()...)
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
-			noticed := map[string]string{"start": kind.start(t), "running": "", "verify": kind.verify(t)}
+			noticed := map[string]string{"start": kind.start(t, whole.copied(t)), "running": "", "verify": kind.verify(t, whole.copied(t))}
 			if kind.files == nil {
-				noticed["running"] = kind.running(t)
+				noticed["running"] = kind.running(t, whole.copied(t))
 			}
-			for place, text := range noticed {
-				if (text == "") != strings.Contains(kind.missed, place) {
+			noticed["client"], noticed["witness"] = kind.elsewhere(t, whole.copied(t))
+			line, any := fmt.Sprintf("TAMPER %-46s", kind.name), false
+			for _, place := range places {
+				text := noticed[place]
+				if (text == "") != strings.Contains(kind.missed, place) && !(place == "running" && kind.files != nil) {
 					t.Errorf("%s: %q", place, text)
 				}
+				any = any || text != ""
+				line += fmt.Sprintf(" %s %-7s", place, yes(text))
 			}
-			t.Logf("TAMPER %-44s start %-8s running %-8s verify %s", kind.name, yes(noticed["start"]), yes(noticed["running"]), noticed["verify"])
+			if any == (kind.name == "control: nothing") {
+				t.Errorf("noticed by somebody: %v", any)
+			}
+			t.Log(line + " " + noticed["verify"])
 		})
 	}
 }
@@ -177,12 +217,18 @@ func newTampered(t *testing.T) tampered {
 	return tampered{filepath.Join(dir, "audit.db"), newSigner(t), filepath.Join(dir, "older.db")}
 }
 
+// copied returns a copy of a stopped log.
+func (c tampered) copied(t *testing.T) tampered {
+	t.Helper()
+	dir := t.TempDir()
+	to := tampered{filepath.Join(dir, "audit.db"), c.signer, c.older}
+	copyFile(t, c.path, to.path)
+	copyFile(t, c.path+headSuffix, to.path+headSuffix)
+	return to
+}
+
 // start changes a stopped log and opens it.
-func (k tamper) start(t *testing.T) string {
-	c := newTampered(t)
-	if err := sealedLog(t, &c).Close(); err != nil {
-		t.Fatal(err)
-	}
+func (k tamper) start(t *testing.T, c tampered) string {
 	k.apply(t, c)
 	s, err := Open(Config{Path: c.path, Signer: c.signer})
 	if err == nil {
@@ -193,11 +239,7 @@ func (k tamper) start(t *testing.T) string {
 }
 
 // verify changes a stopped log and verifies the file.
-func (k tamper) verify(t *testing.T) string {
-	c := newTampered(t)
-	if err := sealedLog(t, &c).Close(); err != nil {
-		t.Fatal(err)
-	}
+func (k tamper) verify(t *testing.T, c tampered) string {
 	k.apply(t, c)
 	r, err := VerifyFile(t.Context(), c.path, Check{Key: &c.signer.Verifier})
 	if err != nil {
@@ -206,16 +248,15 @@ func (k tamper) verify(t *testing.T) string {
 	if err := r.Err(); err != nil {
 		return r.Faults[0].String()
 	}
-	if r.Head.Size != logged || r.Signed != logged || r.Checkpoints != 4 || r.Whole != logged {
+	if k.files == nil && (r.Head.Size != logged || r.Signed != logged || r.Checkpoints != 4 || r.Whole != logged) {
 		t.Errorf("the report of a whole log: %+v", r)
 	}
 	return ""
 }
 
 // running changes the log of a running server, which then appends.
-func (k tamper) running(t *testing.T) string {
-	c := newTampered(t)
-	s := sealedLog(t, &c)
+func (k tamper) running(t *testing.T, c tampered) string {
+	s := openSigned(t, c.path, c.signer)
 	k.apply(t, c)
 	var text string
 	for i := range 2 { // the refusal is permanent

@@ -107,11 +107,11 @@ func (s *Submitter) Submit(ctx context.Context) error {
 	results := make(chan result, len(witnesses))
 	n := 0
 	for _, w := range witnesses {
-		if w.URL == "" || s.sizes[w.Key()] == head.Size && s.Failing()[w.Name()] == nil {
+		old, known := s.sizes[w.Key()]
+		if w.URL == "" || known && old == head.Size && s.Failing()[w.Name()] == nil {
 			continue // it has no address, or cosigned this checkpoint
 		}
 		n++
-		old := s.sizes[w.Key()]
 		go func() {
 			size, lines, err := s.submitTo(ctx, w, old, head.Size, note)
 			results <- result{w, size, lines, err}
@@ -160,7 +160,7 @@ func (s *Submitter) keep(ctx context.Context, size int64, note, signed []byte) e
 func (s *Submitter) submitTo(ctx context.Context, w checkpoint.PolicyWitness, old, size int64, note []byte) (int64, []byte, error) {
 	for range 2 { // the second time with the size of a 409
 		if old > size {
-			return old, nil, fmt.Errorf("%w: it has cosigned %d events, and the log has %d", ErrRefused, old, size)
+			break
 		}
 		status, answer, err := s.post(ctx, w.URL, old, size, note)
 		if err != nil {
@@ -187,6 +187,9 @@ func (s *Submitter) submitTo(ctx context.Context, w checkpoint.PolicyWitness, ol
 		default:
 			return old, nil, fmt.Errorf("it answered with status %d", status)
 		}
+	}
+	if old > size {
+		return old, nil, fmt.Errorf("%w: it has cosigned %d events, and the log has %d", ErrRefused, old, size)
 	}
 	return old, nil, errors.New("its last size changes all the time")
 }
