@@ -26,7 +26,7 @@ func (c *Client) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInpu
 		if err := wait(ctx, round); err != nil {
 			return nil, fmt.Errorf("BatchGetItem: %w", classified(err))
 		}
-		out, err := call(ctx, "BatchGetItem", &rest, c.api.BatchGetItem)
+		out, err := call(ctx, c, "BatchGetItem", &rest, c.api.BatchGetItem)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +55,7 @@ func (c *Client) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItem
 		if err := wait(ctx, round); err != nil {
 			return fmt.Errorf("BatchWriteItem: %w", classified(err))
 		}
-		out, err := call(ctx, "BatchWriteItem", &rest, c.api.BatchWriteItem)
+		out, err := call(ctx, c, "BatchWriteItem", &rest, c.api.BatchWriteItem)
 		if err != nil {
 			return err
 		}

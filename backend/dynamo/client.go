@@ -23,9 +23,9 @@ import (
 
 // Limits of one call. A call on a warm connection takes 5 to 10 ms on AWS.
 const (
-	attemptTime = time.Second     // of one attempt, connection included
-	attempts    = 3               // of one call
-	callTime    = 4 * time.Second // of one call with its retries and pauses
+	attemptTime = time.Second // of one attempt, connection included
+	attempts    = 3           // of one call
+	callTimes   = 4           // times an attempt: one call with its retries and pauses
 	maxPause    = 300 * time.Millisecond
 )
 
@@ -42,11 +42,12 @@ var (
 	ErrUnavailable = errors.New("DynamoDB is unavailable")
 )
 
-// Config has the parts of a Client. Only Endpoint may be empty.
+// Config has the parts of a Client. Only Endpoint and Attempt may be empty.
 type Config struct {
 	AWS      aws.Config       // region and credentials; an HTTP client is optional
 	Endpoint string           // empty: the endpoint of the region
 	Now      func() time.Time // the wall clock of this machine
+	Attempt  time.Duration    // greatest time of one attempt; 0: 1 s. For a slow replacement in tests
 }
 
 // Client calls DynamoDB. Each attempt and each call has a time limit, and each
@@ -54,6 +55,7 @@ type Config struct {
 type Client struct {
 	api   *dynamodb.Client
 	clock *clock
+	limit time.Duration // of one call
 }
 
 // New returns a client. It makes no call.
@@ -61,15 +63,18 @@ func New(c Config) (*Client, error) {
 	if c.AWS.Region == "" || c.AWS.Credentials == nil || c.Now == nil {
 		return nil, errors.New("dynamo: region, credentials and clock are needed")
 	}
+	if c.Attempt <= 0 {
+		c.Attempt = attemptTime
+	}
 	clock := &clock{now: c.Now}
-	return &Client{clock: clock, api: dynamodb.NewFromConfig(c.AWS, func(o *dynamodb.Options) {
+	return &Client{clock: clock, limit: callTimes * c.Attempt, api: dynamodb.NewFromConfig(c.AWS, func(o *dynamodb.Options) {
 		if c.Endpoint != "" {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}
 		if o.HTTPClient == nil {
 			o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 128 })
 		}
-		o.HTTPClient = &watched{next: o.HTTPClient, clock: clock}
+		o.HTTPClient = &watched{next: o.HTTPClient, clock: clock, limit: c.Attempt}
 		o.RetryMaxAttempts = 0 // the retryer has the number
 		o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
 			s.MaxAttempts, s.MaxBackoff = attempts, maxPause
@@ -85,10 +90,11 @@ type watched struct {
 		Do(*http.Request) (*http.Response, error)
 	}
 	clock *clock
+	limit time.Duration
 }
 
 func (w *watched) Do(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeoutCause(r.Context(), attemptTime, errAttempt)
+	ctx, cancel := context.WithTimeoutCause(r.Context(), w.limit, errAttempt)
 	sent := w.clock.now()
 	response, err := w.next.Do(r.WithContext(ctx))
 	if err != nil {
@@ -109,13 +115,13 @@ type attemptError struct{}
 
 var errAttempt = attemptError{}
 
-func (attemptError) Error() string   { return fmt.Sprintf("no response within %s", attemptTime) }
+func (attemptError) Error() string   { return "no response in time" }
 func (attemptError) Timeout() bool   { return true }
 func (attemptError) Temporary() bool { return true }
 
 // call runs one operation within the time limit and gives its error a class.
-func call[In, Out any](ctx context.Context, name string, in *In, run func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error)) (*Out, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+func call[In, Out any](ctx context.Context, c *Client, name string, in *In, run func(context.Context, *In, ...func(*dynamodb.Options)) (*Out, error)) (*Out, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
 	out, err := run(ctx, in)
 	if err != nil {
@@ -171,35 +177,35 @@ func canceledClass(e *types.TransactionCanceledException) error {
 
 // PutItem writes one item.
 func (c *Client) PutItem(ctx context.Context, in *dynamodb.PutItemInput) (*dynamodb.PutItemOutput, error) {
-	return call(ctx, "PutItem", in, c.api.PutItem)
+	return call(ctx, c, "PutItem", in, c.api.PutItem)
 }
 
 // GetItem reads one item.
 func (c *Client) GetItem(ctx context.Context, in *dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) {
-	return call(ctx, "GetItem", in, c.api.GetItem)
+	return call(ctx, c, "GetItem", in, c.api.GetItem)
 }
 
 // UpdateItem changes one item.
 func (c *Client) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-	return call(ctx, "UpdateItem", in, c.api.UpdateItem)
+	return call(ctx, c, "UpdateItem", in, c.api.UpdateItem)
 }
 
 // DeleteItem deletes one item.
 func (c *Client) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInput) (*dynamodb.DeleteItemOutput, error) {
-	return call(ctx, "DeleteItem", in, c.api.DeleteItem)
+	return call(ctx, c, "DeleteItem", in, c.api.DeleteItem)
 }
 
 // Query reads one page of a partition.
 func (c *Client) Query(ctx context.Context, in *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
-	return call(ctx, "Query", in, c.api.Query)
+	return call(ctx, c, "Query", in, c.api.Query)
 }
 
 // Scan reads one page of a table.
 func (c *Client) Scan(ctx context.Context, in *dynamodb.ScanInput) (*dynamodb.ScanOutput, error) {
-	return call(ctx, "Scan", in, c.api.Scan)
+	return call(ctx, c, "Scan", in, c.api.Scan)
 }
 
 // TransactWriteItems writes up to 100 items, or none.
 func (c *Client) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput) (*dynamodb.TransactWriteItemsOutput, error) {
-	return call(ctx, "TransactWriteItems", in, c.api.TransactWriteItems)
+	return call(ctx, c, "TransactWriteItems", in, c.api.TransactWriteItems)
 }

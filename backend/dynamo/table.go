@@ -49,7 +49,7 @@ const (
 func (c *Client) CreateTable(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, createTime)
 	defer cancel()
-	_, err := call(ctx, "CreateTable", Definition(name), c.api.CreateTable)
+	_, err := call(ctx, c, "CreateTable", Definition(name), c.api.CreateTable)
 	var exists *types.ResourceInUseException
 	if err != nil && !errors.As(err, &exists) {
 		return fmt.Errorf("creating the table %s: %w", name, err)
@@ -74,7 +74,7 @@ func (c *Client) CreateTable(ctx context.Context, name string) error {
 // expire turns the expiry on. Local replacements of DynamoDB without expiry are
 // accepted: readers filter ended items in any case.
 func (c *Client) expire(ctx context.Context, name string) error {
-	_, err := call(ctx, "UpdateTimeToLive", &dynamodb.UpdateTimeToLiveInput{
+	_, err := call(ctx, c, "UpdateTimeToLive", &dynamodb.UpdateTimeToLiveInput{
 		TableName:               aws.String(name),
 		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(TTL), Enabled: aws.Bool(true)},
 	}, c.api.UpdateTimeToLive)
@@ -91,7 +91,7 @@ func (c *Client) expire(ctx context.Context, name string) error {
 // active reports whether a table takes requests. A table with other keys is an
 // error.
 func (c *Client) active(ctx context.Context, name string) (bool, error) {
-	out, err := call(ctx, "DescribeTable", &dynamodb.DescribeTableInput{TableName: aws.String(name)}, c.api.DescribeTable)
+	out, err := call(ctx, c, "DescribeTable", &dynamodb.DescribeTableInput{TableName: aws.String(name)}, c.api.DescribeTable)
 	if err != nil {
 		return false, fmt.Errorf("checking the table %s: %w", name, err)
 	}

@@ -78,7 +78,7 @@ func (u untransacted) TransactWriteItems(ctx context.Context, in *dynamodb.Trans
 func TestDynalite(t *testing.T) {
 	client, err := dynamo.New(dynamo.Config{
 		AWS:      aws.Config{Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("AKIATEST", "secret", "")},
-		Endpoint: dynalite(t), Now: time.Now,
+		Endpoint: dynalite(t), Now: time.Now, Attempt: 10 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -77,7 +77,7 @@ type tables struct {
 func (m tables) client() *dynamo.Client {
 	c, err := dynamo.New(dynamo.Config{
 		AWS:      aws.Config{Region: region, Credentials: credentials.NewStaticCredentialsProvider("AKIATEST", "secret", "")},
-		Endpoint: m.endpoint, Now: time.Now,
+		Endpoint: m.endpoint, Now: time.Now, Attempt: 10 * time.Second,
 	})
 	must(m.t, err)
 	return c
@@ -87,7 +87,7 @@ func (m tables) client() *dynamo.Client {
 func (m tables) create(names ...string) (created []string) {
 	n := m.n.Add(1)
 	for _, name := range names {
-		name = fmt.Sprintf("%s-%d", name, n)
+		name = fmt.Sprintf("rig-%d-%s", n, name) // storetest has names of its own
 		must(m.t, m.client().CreateTable(m.t.Context(), name))
 		created = append(created, name)
 	}
