@@ -40,7 +40,7 @@ func Actions() []string {
 	return []string{
 		SessionStart, SignOut, SignOutAll, List, Search, Stat, Download, Completed, Explain, GrantsChanged,
 		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, LogRestarted, DeviceRefused, MembershipChanged,
-		UncleanStop, AuditGap, TokenRefused,
+		UncleanStop, AuditGap, TokenRefused, RetentionApplied,
 	}
 }
 

@@ -44,15 +44,17 @@ type Config struct {
 	NewIssuer     bool     `yaml:"new_issuer"` // the pool's alternate issuer form
 	AuditorsGroup string   `yaml:"auditors_group"`
 	AdminsGroup   string   `yaml:"admins_group"`
-	Grants        string   `yaml:"grants"`      // file, or dynamodb:TABLE
-	Audit         string   `yaml:"audit"`       // SQLite file, or dynamodb:TABLE
-	State         string   `yaml:"state"`       // dynamodb:TABLE, with audit and grants in tables
-	AuditKey      string   `yaml:"audit_key"`   // file with the key that signs checkpoints of an SQLite file
-	Witnesses     string   `yaml:"witnesses"`   // file with the policy of the witnesses (c2sp.org/tlog-policy); empty: none
-	AuditDays     int      `yaml:"audit_days"`  // in tables: days until events expire; 0: never
-	Questions     int      `yaml:"questions"`   // to the pool in a second, for all instances; 0: half of its quotas
-	URLSeconds    int      `yaml:"url_seconds"` // 15..900
-	Instances     int      `yaml:"instances"`   // number of servers that share the pool's quotas
+	Grants        string   `yaml:"grants"`         // file, or dynamodb:TABLE
+	Audit         string   `yaml:"audit"`          // SQLite file, or dynamodb:TABLE
+	State         string   `yaml:"state"`          // dynamodb:TABLE, with audit and grants in tables
+	AuditKey      string   `yaml:"audit_key"`      // file with the key that signs checkpoints of an SQLite file
+	Witnesses     string   `yaml:"witnesses"`      // file with the policy of the witnesses (c2sp.org/tlog-policy); empty: none
+	AuditDays     int      `yaml:"audit_days"`     // in tables: days until events expire; 0: never
+	RetentionDays int      `yaml:"retention_days"` // days until events expire; 0: never
+	Holds         []string `yaml:"holds"`          // filters of events that do not expire
+	Questions     int      `yaml:"questions"`      // to the pool in a second, for all instances; 0: half of its quotas
+	URLSeconds    int      `yaml:"url_seconds"`    // 15..900
+	Instances     int      `yaml:"instances"`      // number of servers that share the pool's quotas
 	Proxies       []string `yaml:"trusted_proxies"`
 	CursorKeys    []string `yaml:"cursor_keys"` // base64 of 32 bytes; one, or two during a rotation
 	TLS           TLS      `yaml:"tls"`
@@ -178,6 +180,9 @@ func (c *Config) complete() error {
 		if value == "" && !(c.Unattended && name == "listen") {
 			return fmt.Errorf("%s is missing", name)
 		}
+	}
+	if err := c.checkRetention(time.Now()); err != nil {
+		return err
 	}
 	if err := c.checkSinks(); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 
 // reloadable are the fields of a configuration that a reload applies. The others
 // are addresses and sources of trust, and need a restart.
-var reloadable = []string{"organisation", "auditors_group", "admins_group", "url_seconds", "trusted_proxies", "cursor_keys", "tls", "idle_minutes"}
+var reloadable = []string{"organisation", "auditors_group", "admins_group", "url_seconds", "trusted_proxies", "cursor_keys", "tls", "idle_minutes", "retention_days", "holds"}
 
 // ReloadFile reads the configuration, the grants and the certificate again. If
 // the new configuration is refused, the cause is logged and the previous one

@@ -188,6 +188,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if sinks := s.parts.sinks; sinks != nil {
 		tasks.Go(func() { sinks.run(beside) })
 	}
+	if store, ok := s.parts.store.(pruner); ok {
+		tasks.Go(func() { s.retain(beside, store) })
+	}
 	tasks.Go(func() { s.flush(beside) })
 	if s.meters != nil {
 		tasks.Go(func() { s.meters.serve(beside, s.log) })

@@ -57,7 +57,7 @@ func (c Config) tables() error {
 	case c.AuditDays < 0 || c.AuditDays > 36_500:
 		return errors.New("audit_days must be 0 to 36500")
 	case count == 0 && c.AuditDays > 0:
-		return errors.New("audit_days needs audit: dynamodb:TABLE; events in a file do not expire")
+		return errors.New("audit_days needs audit: dynamodb:TABLE; for a file write retention_days")
 	case count == 0 && c.State != "":
 		return errors.New("state must be dynamodb:TABLE; a server with files has no shared state")
 	case count != 0 && count != 3:

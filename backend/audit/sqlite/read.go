@@ -209,11 +209,15 @@ func hourOf(ms int64) int64 {
 	return ms / hour
 }
 
-// Count implements audit.Store. Record numbers have no gaps, so the last one is
-// the count.
+// Count implements audit.Store. It is the number of records without those that
+// retention deleted.
 func (s *Store) Count(ctx context.Context) (int64, error) {
 	f, err := readFrontier(ctx, s.db)
-	return f.Size(), err
+	if err != nil {
+		return 0, err
+	}
+	gone, err := expiredCount(ctx, s.db)
+	return f.Size() - gone, err
 }
 
 // Head returns the number of records and the root of their tree. A copy of them
@@ -242,11 +246,10 @@ func readFrontier(ctx context.Context, q queryer) (tree.Frontier, error) {
 // proofs returns a reader of the hashes of the log's tree.
 func proofs(ctx context.Context, q queryer) tree.Reader {
 	return tree.Reader{Source: func(level int, from, to int64) (_ []tree.Hash, err error) {
-		query, args := "SELECT hash FROM nodes WHERE level = ? AND n >= ? AND n < ? ORDER BY n", []any{level, from, to}
 		if level == 0 {
-			query, args = "SELECT event FROM records WHERE seq > ? AND seq <= ? ORDER BY seq", []any{from, to}
+			return leafHashes(ctx, q, from, to)
 		}
-		rows, err := q.QueryContext(ctx, query, args...)
+		rows, err := q.QueryContext(ctx, "SELECT hash FROM nodes WHERE level = ? AND n >= ? AND n < ? ORDER BY n", level, from, to)
 		if err != nil {
 			return nil, err
 		}
@@ -257,14 +260,10 @@ func proofs(ctx context.Context, q queryer) tree.Reader {
 			if err := rows.Scan(&raw); err != nil {
 				return nil, err
 			}
-			h := tree.Leaf(raw)
-			if level > 0 {
-				if len(raw) != len(h) {
-					return nil, fmt.Errorf("%w: a hash of its tree is malformed", ErrDamaged)
-				}
-				h = tree.Hash(raw)
+			if len(raw) != len(tree.Hash{}) {
+				return nil, fmt.Errorf("%w: a hash of its tree is malformed", ErrDamaged)
 			}
-			all = append(all, h)
+			all = append(all, tree.Hash(raw))
 		}
 		if err := rows.Err(); err != nil {
 			return nil, err

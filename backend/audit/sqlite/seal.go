@@ -111,6 +111,11 @@ func (w *writer) diagnose(ctx context.Context) error {
 	if err := w.conn.QueryRowContext(ctx, query).Scan(&records, &rows, &checkpoints); err != nil {
 		return err
 	}
+	gone, err := expiredCount(ctx, w.conn)
+	if err != nil {
+		return err
+	}
+	records, rows = records+gone, rows+gone
 	switch size := w.tree.frontier.Size(); {
 	case records < size:
 		return fmt.Errorf("%w: %d of %d records are missing", ErrTampered, size-records, size)

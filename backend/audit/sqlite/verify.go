@@ -72,6 +72,7 @@ type Report struct {
 	Checkpoints int64     // number of those checkpoints
 	Policy      bool      // cosignatures were verified
 	Witnessed   int64     // number of records that a checkpoint with the cosignatures of the policy proves
+	Expired     int64     // number of records that retention deleted
 	Faults      []Fault   // the first 100
 	FaultCount  int       // number of all faults
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,9 +28,14 @@ type walk struct {
 	notes  notes
 	agreed int64 // number of records at the last head that was compared
 
+	expired  []tree.Hash // of the block of next, if its expired records were deleted
+	block    int64       // that block, or the last one that was looked up; from 1
+	lastGone int64       // number of the last deleted record
+
 	// Of parse, which one goroutine calls.
 	hours      map[int64]audit.Summary
 	unreadable []int64
+	applied    []event.Event // retention-applied
 }
 
 func (v verification) start(ctx context.Context) (*walk, error) {
@@ -112,6 +118,9 @@ func (w *walk) parse(records []Record) []parsed {
 		}
 		events = append(events, parsed{r.Seq, e})
 		w.count(e)
+		if e.Action == event.RetentionApplied {
+			w.applied = append(w.applied, e)
+		}
 		if w.event != nil {
 			w.event(r.Seq, e)
 		}
@@ -121,6 +130,24 @@ func (w *walk) parse(records []Record) []parsed {
 
 // advance reports the missing records before number seq.
 func (w *walk) advance(ctx context.Context, q queryer, seq int64) error {
+	for seq > w.next {
+		n := (w.next - 1) / block
+		if w.block != n+1 {
+			hashes, _, err := pruned(ctx, q, n)
+			if err != nil {
+				return err
+			}
+			w.expired, w.block = hashes, n+1
+		}
+		if w.expired == nil {
+			break
+		}
+		w.report.Expired++
+		w.lastGone = w.next
+		if err := w.add(ctx, q, w.expired[(w.next-1)%block]); err != nil {
+			return err
+		}
+	}
 	if seq <= w.next {
 		return nil
 	}
@@ -308,10 +335,36 @@ func (w *walk) finish(ctx context.Context, tx *sql.Tx, head tree.Frontier) error
 	if w.from > 0 {
 		return nil // the counts need all records
 	}
+	size -= w.report.Expired
 	if missing := size - w.read0; rows != size && (missing == 0 || rows > size) {
 		w.report.fault(Fault{Kind: FaultIndex, Detail: fmt.Sprintf("%d records, %d rows", size, rows)})
 	}
+	if err := w.compareExpired(ctx, tx); err != nil {
+		return err
+	}
 	return w.compareCounts(ctx, tx)
+}
+
+// compareExpired reports deleted records that no retention-applied event of the log
+// covers: hashes alone do not allow a deletion.
+func (w *walk) compareExpired(ctx context.Context, tx *sql.Tx) error {
+	if w.lastGone == 0 {
+		return nil
+	}
+	for _, e := range w.applied {
+		if e.LastRecord < w.lastGone || e.LastRecord > w.next {
+			continue
+		}
+		at, err := proofs(ctx, tx).At(e.LastRecord)
+		if err != nil {
+			return err
+		}
+		if base64.StdEncoding.EncodeToString(at.Root[:]) == e.Root {
+			return nil
+		}
+	}
+	w.report.fault(Fault{Kind: FaultMissing, Seq: 1, Count: w.lastGone, Detail: "no event retention-applied covers them"})
+	return nil
 }
 
 // finishHeads reports checkpoints and known heads beyond the end of the log.

@@ -1,0 +1,188 @@
+package sqlite
+
+import (
+	"crypto/rand"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"usher/backend/audit"
+	"usher/backend/audit/audittest"
+	"usher/backend/audit/checkpoint"
+	"usher/backend/audit/tree"
+	"usher/backend/event"
+)
+
+// retained returns the retention of events before an instant.
+func retained(before time.Time, held func(event.Event) bool) Retention {
+	newID := event.IDs(rand.Reader)
+	return Retention{Before: before, Held: held, Applied: func(e event.Event) event.Event {
+		e.Time = time.Now()
+		e.ID = newID(e.Time)
+		return e
+	}}
+}
+
+func none(event.Event) bool { return false }
+
+// filled returns the path of a signed log of many events, its signer, and the
+// events.
+func filled(t *testing.T, n int) (string, *checkpoint.Signer, []event.Event) {
+	t.Helper()
+	path, signer := filepath.Join(t.TempDir(), "audit.db"), newSigner(t)
+	s := openSigned(t, path, signer)
+	all := slices.Collect(audittest.Many("5d41402abc4b2a76b9719d911017c592", n))
+	for batch := range slices.Chunk(all, 100) {
+		if err := s.Append(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path, signer, all
+}
+
+func wholeBut(t *testing.T, s *Store, expired int64) {
+	t.Helper()
+	r, err := s.Verify(t.Context(), nil)
+	if err != nil || r.FaultCount > 0 || r.Expired != expired {
+		t.Fatalf("%d expired, want %d; %v, %v", r.Expired, expired, r.Faults, err)
+	}
+}
+
+// Expired events go in blocks; their hashes stay, so everything left is provable and
+// so is a deleted event that somebody exported. Held events stay.
+func TestPrune(t *testing.T) {
+	const n = 6_000
+	path, signer, all := filled(t, n)
+	s := openSigned(t, path, signer)
+	before := all[3_000].Time
+	who := all[100].User.Username
+	held := func(e event.Event) bool { return e.User.Username == who }
+	e, some, err := s.Prune(t.Context(), retained(before, held))
+	if err != nil || !some {
+		t.Fatal(some, err)
+	}
+	const last = 3_000 / block * block
+	kept := 0
+	for _, e := range all[:last] {
+		if held(e) {
+			kept++
+		}
+	}
+	if e.FirstRecord != 1 || e.LastRecord != last || e.Count != last-kept || kept == 0 || e.Root == "" {
+		t.Fatalf("%+v, %d kept", e, kept)
+	}
+	wholeBut(t, s, int64(last-kept))
+	if got, err := s.Count(t.Context()); err != nil || got != int64(n-last+kept+1) {
+		t.Errorf("%d events, %v", got, err)
+	}
+	gone, err := s.Get(t.Context(), []string{all[0].ID, all[1].ID, all[n-1].ID})
+	if err != nil || len(gone) != 1 {
+		t.Errorf("%d of the events are left, %v", len(gone), err)
+	}
+	// A deleted event, a held one and a later one are in the tree.
+	head, err := s.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes := s.Hashes(t.Context())
+	heldAt := int64(slices.IndexFunc(all, held))
+	for _, at := range []int64{0, heldAt, 2_999, 5_000} {
+		proof, err := tlog.ProveRecord(head.Size, at, hashes)
+		if err != nil {
+			t.Fatal(at, err)
+		}
+		leaf := tree.Leaf(event.Canonical(all[at]))
+		if err := tlog.CheckRecord(proof, head.Size, tlog.Hash(head.Root), at, tlog.Hash(leaf)); err != nil {
+			t.Errorf("record %d: %v", at, err)
+		}
+	}
+	// The rest keeps working: pages, counts, appends, a second run without a change.
+	if _, some, err := s.Prune(t.Context(), retained(before, held)); err != nil || some {
+		t.Errorf("a second run: %v, %v", some, err)
+	}
+	page, err := s.Query(t.Context(), event.Filter{Terms: []event.Term{{Field: event.ByWho, Value: who}}}, audit.Page{Limit: audit.MaxPage, Ascending: true})
+	if err != nil || len(page.Events) == 0 || page.Events[0].ID != all[heldAt].ID {
+		t.Errorf("the held events: %d, %v", len(page.Events), err)
+	}
+	// Without the hold its events go too, and the next block.
+	e, some, err = s.Prune(t.Context(), retained(all[3_600].Time, none))
+	if err != nil || !some || e.LastRecord != 3_600/block*block {
+		t.Fatal(e, some, err)
+	}
+	wholeBut(t, s, e.LastRecord)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := openSigned(t, path, signer)
+	wholeBut(t, again, e.LastRecord)
+}
+
+// Deleted records need their event: hashes alone make no deletion legal, and a
+// changed record is not deleted.
+func TestADeletionNeedsItsEvent(t *testing.T) {
+	path, signer, all := filled(t, 2_000)
+	s := openSigned(t, path, signer)
+	if _, _, err := s.Prune(t.Context(), retained(all[600].Time, none)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	verify := func(path string) Report {
+		t.Helper()
+		r, err := VerifyFile(t.Context(), path, Check{Key: &signer.Verifier})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := verify(path); r.FaultCount != 0 || r.Expired != 512 {
+		t.Fatalf("%+v", r)
+	}
+	for name, c := range map[string]struct {
+		sql  []string
+		want FaultKind
+	}{
+		"more records deleted": {[]string{"DELETE FROM records WHERE seq = 700", "DELETE FROM events WHERE seq = 700"}, FaultMissing},
+		"a block with its hashes": {[]string{
+			"INSERT INTO leaves SELECT 2, (SELECT hashes FROM leaves WHERE n = 1)",
+			"DELETE FROM records WHERE seq > 512 AND seq <= 768", "DELETE FROM events WHERE seq > 512 AND seq <= 768"}, FaultMissing},
+		"the hashes of another block": {[]string{"UPDATE leaves SET hashes = (SELECT hashes FROM leaves WHERE n = 0) WHERE n = 1"}, FaultChanged},
+		"no hashes":                   {[]string{"DELETE FROM leaves WHERE n = 1"}, FaultMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			broken := filepath.Join(t.TempDir(), "audit.db")
+			if _, err := Backup(t.Context(), path, broken); err != nil {
+				t.Fatal(err)
+			}
+			write(t, broken, c.sql...)
+			r := verify(broken)
+			if !slices.ContainsFunc(r.Faults, func(f Fault) bool { return f.Kind == c.want }) {
+				t.Errorf("%v", r.Faults)
+			}
+		})
+	}
+	changed := filepath.Join(t.TempDir(), "audit.db")
+	if _, err := Backup(t.Context(), path, changed); err != nil {
+		t.Fatal(err)
+	}
+	write(t, changed, `UPDATE records SET event = CAST(replace(CAST(event AS TEXT), '192.0.2.', '198.51.') AS BLOB) WHERE seq = 600`)
+	b, err := Open(Config{Path: changed})
+	if err == nil {
+		_, _, err = b.Prune(t.Context(), retained(all[1_500].Time, none))
+		_ = b.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "damaged") && !strings.Contains(err.Error(), "differ") {
+		t.Errorf("a changed record: %v", err)
+	}
+}
