@@ -126,7 +126,7 @@ func reindex(ctx context.Context, config string, progress func(time.Time)) error
 // startDemo runs the sandbox and the real backend in this process.
 func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) {
 	options := demo.Options{
-		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, AcceptLost: o.AcceptLost, Faults: o.Faults, NewID: event.IDs(rand.Reader),
+		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, AcceptLost: o.AcceptLost, Faults: o.Faults, Stack: o.Stack, NewID: event.IDs(rand.Reader),
 	}
 	if o.Storage != nil {
 		storage := demo.Storage(*o.Storage)
@@ -143,6 +143,9 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 	}
 	if o.Storage == nil {
 		facts.AccessLog = filepath.Join(w.Dir, demo.AccessLogFile)
+	}
+	if w.StackConfig != "" {
+		facts.Stack = &cli.Stack{Config: w.StackConfig, Environment: w.StackEnvironment(), LogTable: w.LogTable, Archive: w.ArchiveDir}
 	}
 	for _, p := range w.People {
 		facts.People = append(facts.People, cli.Account{

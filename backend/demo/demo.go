@@ -48,6 +48,7 @@ type Options struct {
 	Faults          []string              // switches of the user pool; see sandbox.Options
 	TLS             serve.TLS             // of the server; zero: plain HTTP on loopback
 	PlainDevice     bool                  // sign-ins on another device need no number: plain RFC 8628
+	Stack           bool                  // usher runs as the functions of a deployed stack; not with a Storage
 }
 
 // origin returns the server's origin.
@@ -64,6 +65,9 @@ type Demo struct {
 	Server  string // origin of the backend
 	Pin     string // hash of its pinned configuration (api.Config.Pin)
 	Sandbox *sandbox.Sandbox
+	// StackConfig is the configuration of a stack's log, for usher audit verify; ""
+	// without Options.Stack.
+	StackConfig string
 
 	cleanup   []func() error // run in reverse order
 	wait      func() error   // blocks until the backend has stopped
@@ -122,6 +126,12 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 	if o.KeepPort {
 		portDir = dir
 	}
+	if o.Stack {
+		if o.Storage != nil {
+			return errors.New("a stack on this machine has its own storage: leave out the S3 endpoint")
+		}
+		o.ReaderRole = true
+	}
 	ports, err := choosePorts(ctx, portDir, o.Port)
 	if err != nil {
 		return err
@@ -138,7 +148,7 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 	box, err := sandbox.Start(ctx, sandbox.Options{
 		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed, Elsewhere: o.Elsewhere,
 		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
-		Server: o.origin(listener), Inbound: inbound, CallbackPorts: o.CallbackPorts, Faults: o.Faults,
+		Server: o.origin(listener), Inbound: inbound, CallbackPorts: o.CallbackPorts, Faults: o.Faults, Stack: o.Stack,
 	})
 	if err != nil {
 		return errors.Join(ports.explain(err), listener.Close())
@@ -150,7 +160,11 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 			return errors.Join(err, listener.Close())
 		}
 	}
-	return d.startBackend(ctx, o, listener, slog.New(slog.NewJSONHandler(logFile, nil)))
+	log := slog.New(slog.NewJSONHandler(logFile, nil))
+	if o.Stack {
+		return d.startStack(ctx, o, listener, log)
+	}
+	return d.startBackend(ctx, o, listener, log)
 }
 
 // startBackend runs usher's server on an open listener, which it closes.

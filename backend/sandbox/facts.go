@@ -9,7 +9,9 @@
 package sandbox
 
 import (
+	"context"
 	"io"
+	"net"
 	"time"
 )
 
@@ -38,7 +40,10 @@ type Options struct {
 	// ReaderRole starts an STS server, and the backend's keys have no right in S3:
 	// they assume the reader role. Not with a Storage.
 	ReaderRole bool
-	Packed     func(policy string) int // see sts.Config; may be nil
+	// Stack starts the other services of a deployed stack; see Sandbox.Deploy. It
+	// needs ReaderRole.
+	Stack  bool
+	Packed func(policy string) int // see sts.Config; may be nil
 
 	S3Port, CognitoPort int                   // 0: a free port
 	CodeWanted          func(username string) // see cognito.Config; may be nil
@@ -77,6 +82,22 @@ type Facts struct {
 	Elsewhere       string // S3 endpoint of the second region; "" without Options.Elsewhere
 	STSEndpoint     string // "" without Options.ReaderRole
 	ReaderRole      string // ARN; "" without Options.ReaderRole
+
+	// Of a stack; all "" without Options.Stack.
+	DynamoDBEndpoint, KMSEndpoint, FirehoseEndpoint string
+	LogTable, SealBucket, SealKey, Delivery         string
+	ArchiveDir                                      string // folder of the archive bucket
+}
+
+// Function is a function as AWS Lambda calls it.
+type Function func(ctx context.Context, payload []byte) ([]byte, error)
+
+// Functions are the functions of a stack, with the settings of their calls.
+type Functions struct {
+	API, Stream, Seal Function
+	Listener          net.Listener  // of the HTTP API
+	Every             time.Duration // interval of the schedules
+	Now               func() time.Time
 }
 
 // Person is an account of the sandbox. Password is "" after a change: the

@@ -26,5 +26,10 @@ func (s *Sandbox) CodeNow(string) string { return "" }
 // Credentials returns empty strings.
 func (s *Sandbox) Credentials() (accessKey, secret string) { return "", "" }
 
+// Deploy returns an error.
+func (s *Sandbox) Deploy(context.Context, Functions) error {
+	return errors.New("this build of usher has no sandbox: use one without the tag nosandbox")
+}
+
 // Close does nothing.
 func (s *Sandbox) Close() error { return nil }

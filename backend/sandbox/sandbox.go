@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"usher/backend/api/shape"
@@ -45,6 +46,9 @@ type Sandbox struct {
 
 	backendKey, backendSecret string
 	servers                   []*http.Server
+	stack                     *stack // nil without Options.Stack
+	stopFunctions             context.CancelFunc
+	functions                 sync.WaitGroup
 }
 
 // Start opens both services on ports of 127.0.0.1 and fills them. Generated
@@ -144,8 +148,10 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 	if err := seed.Load(s.Objects); err != nil {
 		return fmt.Errorf("sandbox: filling the buckets: %w", err)
 	}
-	s.S3Endpoint, err = s.listen(ctx, "the S3 server", s.Objects, o.S3Port)
-	return err
+	if s.S3Endpoint, err = s.listen(ctx, "the S3 server", s.Objects, o.S3Port); err != nil || !o.Stack {
+		return err
+	}
+	return s.startStack(ctx, o, saved, keys)
 }
 
 // readerRole is the role of Options.ReaderRole. Its own policy reads all buckets,
@@ -364,6 +370,7 @@ func (s *Sandbox) Credentials() (accessKey, secret string) { return s.backendKey
 // Close stops both services and removes uploaded objects.
 func (s *Sandbox) Close() error {
 	var errs []error
+	s.endStack()
 	for _, srv := range s.servers {
 		errs = append(errs, srv.Close())
 	}

@@ -55,11 +55,16 @@ func NewFunction(ctx context.Context, environ []string, d Deps) (Function, error
 	if err != nil {
 		return Function{}, err
 	}
-	s, err := newServer(ctx, c, d, nil, nil)
+	return apiFunction(ctx, c, d, nil, versionOf(d.Version, environ))
+}
+
+// apiFunction returns the function of requests.
+func apiFunction(ctx context.Context, c Config, d Deps, loop *Loopback, version string) (Function, error) {
+	s, err := newServer(ctx, c, d, loop, nil)
 	if err != nil {
 		return Function{}, err
 	}
-	f, err := s.function(versionOf(d.Version, environ))
+	f, err := s.function(version)
 	if err != nil {
 		return Function{}, err
 	}

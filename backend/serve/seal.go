@@ -31,6 +31,9 @@ type Seal struct {
 	Prefix    string `yaml:"prefix"`     // of all names; ends with a slash
 	KMSKey    string `yaml:"kms_key"`    // of ECC_NIST_EDWARDS25519; empty: the file audit_key
 	PublicKey string `yaml:"public_key"` // NAME+HASH+KEY; empty: that of the signer
+
+	// Settle is the age from which events are sealed, for a rehearsal. 0: a minute.
+	Settle time.Duration `yaml:"-"`
 }
 
 // check refuses wrong values.
@@ -166,7 +169,7 @@ func (s *sealing) step(ctx context.Context) (sealer.Result, error) {
 		if err != nil {
 			return sealer.Result{}, err
 		}
-		s.sealer, err = sealer.New(sealer.Config{Log: s.log.Sealing(), Objects: s.vault, States: s.state, Signer: signer, Now: s.d.Now})
+		s.sealer, err = sealer.New(sealer.Config{Log: s.log.Sealing(), Objects: s.vault, States: s.state, Signer: signer, Now: s.d.Now, Settle: s.c.Seal.Settle})
 		if err != nil {
 			return sealer.Result{}, err
 		}

@@ -66,6 +66,7 @@ type DemoOptions struct {
 	CodeWanted func(username string) // called when an account needs a code; must not block
 	AcceptLost bool                  // start although the audit log has lost records
 	Faults     []string              // switches of the user pool, for tests of sign-in
+	Stack      bool                  // usher's server as the functions of a deployed stack
 }
 
 // DemoStorage is an S3 server outside of the demo.
@@ -107,6 +108,15 @@ type DemoFacts struct {
 	GrantsFile      string    `json:"grants_file"`
 	MailFile        string    `json:"mail_file"`
 	AccessLog       string    `json:"access_log,omitempty"` // file of S3's access log; "" with another S3
+	Stack           *Stack    `json:"stack,omitempty"`
+}
+
+// Stack describes a deployed stack on this machine.
+type Stack struct {
+	Config      string   `json:"config"`      // of usher audit verify
+	Environment []string `json:"environment"` // with which AWS tools and usher reach its services
+	LogTable    string   `json:"log_table"`
+	Archive     string   `json:"archive"` // folder of the archive bucket
 }
 
 // Account is an account of the demo. Password is "" after a change.

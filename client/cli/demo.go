@@ -26,6 +26,8 @@ With --serve there is no browser: the command prints the settings to connect wit
 
 With --dir the next start has the same people, passwords and ports, but no uploaded files. --port N uses N for usher's server, N+1 for the storage and N+2 for the sign-in service.
 
+With --stack usher's server runs as it does on AWS after usher deploy: as functions behind a gateway, with its log, grants and state in tables that stay in memory, an archive as a folder, and a log that is sealed every few seconds. --serve prints the command that verifies the log; with --json they are in "stack":{"config","environment","log_table","archive"}. Grants change with usher grants, not in the file.
+
 With --s3-endpoint the files come from your own S3 server, to which the demo writes nothing; name your buckets in its grants file. The keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without these the demo signs with its own s3_access_key and s3_secret_key, for a server that accepts them or checks no keys. The region comes from AWS_REGION or AWS_DEFAULT_REGION, or is us-east-1. The same keys sign admin calls to the demo's sign-in service. With keys from the environment and an https address, s3_secret_key is empty.`,
 		Example: `
 usher demo
@@ -48,6 +50,9 @@ usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 			if !serve && (a.json || !a.InTTY || !a.OutTTY) {
 				return usagef("The browser needs a terminal. Without one, run usher demo --serve, and usher ls beside it.")
 			}
+			if o.Stack && cmd.Flags().Changed("s3-endpoint") {
+				return usagef("A stack has its own storage: leave out --s3-endpoint.")
+			}
 			if cmd.Flags().Changed("s3-endpoint") {
 				var err error
 				if o.Storage, err = a.ownStorage(endpoint); err != nil {
@@ -60,6 +65,7 @@ usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 	cmd.Flags().BoolVar(&serve, "serve", false, "no browser: print the settings to connect with, and keep running")
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "store everything in this directory")
 	cmd.Flags().IntVar(&o.Port, "port", 0, "listen on this port and the next two")
+	cmd.Flags().BoolVar(&o.Stack, "stack", false, "run usher's server as the functions of a deployed stack")
 	cmd.Flags().StringVar(&endpoint, "s3-endpoint", "", "use the S3 server at this address, and its buckets")
 	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
 	cmd.Flags().StringArrayVar(&o.Faults, "fault", nil, "a failure of the sign-in service, like hang:InitiateAuth; repeatable")
@@ -177,17 +183,35 @@ func (a *app) introduceDemo(demo RunningDemo, o DemoOptions) {
 	if foreign {
 		keys = "access key " + safe(f.S3AccessKey) + " with its secret key from the environment"
 	}
-	fmt.Fprintf(a.Out, "\nGrants     %s (you can change it while this runs)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\nMail       %s\n",
-		safe(f.GrantsFile), safe(f.S3Endpoint), keys, f.CognitoEndpoint, f.UserPoolID, f.ClientID, safe(f.MailFile))
+	change := "you can change it while this runs"
+	if f.Stack != nil {
+		change = "in force at the start; usher grants changes them"
+	}
+	fmt.Fprintf(a.Out, "\nGrants     %s (%s)\nStorage    %s, %s\nSign-in    %s, pool %s, client %s\nMail       %s\n",
+		safe(f.GrantsFile), change, safe(f.S3Endpoint), keys, f.CognitoEndpoint, f.UserPoolID, f.ClientID, safe(f.MailFile))
 	if f.AccessLog != "" {
 		fmt.Fprintf(a.Out, "Access log %s (usher audit reconcile reads it)\n", safe(f.AccessLog))
 	}
 	fmt.Fprintln(a.Out)
+	a.introduceStack(f)
 	if o.Dir == "" {
 		fmt.Fprintln(a.Out, "Press Ctrl-C to end the demo and remove everything.")
 	} else {
 		fmt.Fprintf(a.Out, "Press Ctrl-C to end the demo; %s is kept.\n", safe(f.Dir))
 	}
+}
+
+// introduceStack prints the parts of a stack.
+func (a *app) introduceStack(f DemoFacts) {
+	s := f.Stack
+	if s == nil {
+		return
+	}
+	fmt.Fprintf(a.Out, "Stack      tables in memory, archive %s\n\nVerify the log of the stack, about ten seconds after an action:\n\n", safe(s.Archive))
+	for _, v := range s.Environment {
+		fmt.Fprintf(a.Out, "  export %s\n", safe(v))
+	}
+	fmt.Fprintf(a.Out, "  usher audit verify --config %s\n\n", safe(s.Config))
 }
 
 func first(people []Account) string {

@@ -183,7 +183,7 @@ func (s *Sealer) sweep(ctx context.Context, state State, hours []Hour, d sweepin
 // following plans the batches behind the position. Without batches it returns the
 // new position alone, and the zero time for an empty log.
 func (s *Sealer) following(ctx context.Context, state State, hours []Hour, now time.Time, r *Result) (*Plan, time.Time, error) {
-	from, to := state.Position, now.Add(-settle).Truncate(time.Millisecond)
+	from, to := state.Position, now.Add(-s.c.Settle).Truncate(time.Millisecond)
 	if from.IsZero() {
 		oldest, err := s.c.Log.Oldest(ctx)
 		if err != nil {

@@ -103,13 +103,16 @@ type Signer interface {
 	Key() string // public key
 }
 
-// Config has the parts of a Sealer. All are required.
+// Config has the parts of a Sealer. All but Settle are required.
 type Config struct {
 	Log     Log
 	Objects Objects
 	States  States
 	Signer  Signer
 	Now     func() time.Time
+	// Settle is the age from which batches are planned; 0: a minute. A log whose
+	// only writer is this process can take less.
+	Settle time.Duration
 }
 
 // Bounds of one step, which also bound its memory.
@@ -143,6 +146,9 @@ type Sealer struct {
 func New(c Config) (*Sealer, error) {
 	if c.Log == nil || c.Objects == nil || c.States == nil || c.Signer == nil || c.Now == nil {
 		return nil, errors.New("sealer: log, objects, states, signer and clock are needed")
+	}
+	if c.Settle == 0 {
+		c.Settle = settle
 	}
 	return &Sealer{c: c, planned: map[string]growth{}}, nil
 }

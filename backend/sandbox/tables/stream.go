@@ -156,3 +156,27 @@ func (s *Server) publish(before []imaged, by *Identity) {
 		s.c.Streamed(records)
 	}
 }
+
+// Confirmed returns the number of records that the answer of a function confirms:
+// all, or those before the first failed one.
+func Confirmed(records []Record, answer []byte) (int, error) {
+	var out struct {
+		BatchItemFailures []struct {
+			ItemIdentifier string `json:"itemIdentifier"`
+		} `json:"batchItemFailures"`
+	}
+	if err := json.Unmarshal(answer, &out); err != nil {
+		return 0, fmt.Errorf("reading the answer of a function: %w", err)
+	}
+	for i, r := range records {
+		for _, f := range out.BatchItemFailures {
+			if f.ItemIdentifier == r.DynamoDB.Sequence {
+				return i, nil
+			}
+		}
+	}
+	if len(out.BatchItemFailures) > 0 {
+		return 0, nil
+	}
+	return len(records), nil
+}
