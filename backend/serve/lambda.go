@@ -83,6 +83,7 @@ type function struct {
 	server *Server
 	start  *deployed
 	adopt  *adoption
+	key    *learning
 }
 
 // Invoke serves the request of one event. Beside the first one it records the
@@ -90,6 +91,11 @@ type function struct {
 // ended instances have counted. It answers after all: Lambda freezes the instance
 // then. A failed record is repeated beside a later request.
 func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	if f.key.wants(payload) {
+		if err := f.key.learn(ctx); err != nil {
+			f.server.log.Error("clients cannot check the log yet", "error", safetext.New(err.Error()))
+		}
+	}
 	recorded := make(chan error, 1)
 	go func() { recorded <- f.start.record(ctx) }()
 	adopted := make(chan error, 1)
@@ -139,7 +145,7 @@ func (s *Server) function(version string) (*function, error) {
 	}
 	return &function{adapter, s, &deployed{
 		client: s.parts.shared.client, table: table(s.config.State), version: version, backend: s.live.Load,
-	}, &adoption{denials: s.parts.shared.denials, now: s.parts.deps.Now}}, nil
+	}, &adoption{denials: s.parts.shared.denials, now: s.parts.deps.Now}, &learning{server: s, known: s.config.Seal.PublicKey != ""}}, nil
 }
 
 // adapter returns the handler of events.

@@ -45,7 +45,6 @@ func Rehearse(ctx context.Context, c Config, grants *grant.Set, archive string, 
 	if err != nil {
 		return nil, err
 	}
-	c.Seal.PublicKey = signer.Key()
 	if err := grantAtStart(ctx, c, grants, d, loop); err != nil {
 		return nil, err
 	}
@@ -57,7 +56,6 @@ func Rehearse(ctx context.Context, c Config, grants *grant.Set, archive string, 
 	if !ok {
 		return nil, errors.New("serve: the API function takes no payload")
 	}
-	_, pin, _ := strings.Cut(handler.server.Pinned(ctx), "#")
 	stream, err := StreamFunction(ctx, c, archive, d, loop)
 	if err != nil {
 		return nil, err
@@ -66,6 +64,15 @@ func Rehearse(ctx context.Context, c Config, grants *grant.Set, archive string, 
 	if err != nil {
 		return nil, err
 	}
+	// The first step of the sealer stores the public key, which is a part of the pin.
+	if err := seal(ctx, nil); err != nil {
+		return nil, err
+	}
+	if err := handler.key.learn(ctx); err != nil {
+		return nil, err
+	}
+	_, pin, _ := strings.Cut(handler.server.Pinned(ctx), "#")
+	c.Seal.PublicKey = signer.Key()
 	return &Stack{
 		API: handler.Invoke, Config: c, Pin: pin, End: api.End,
 		Stream: func(ctx context.Context, payload []byte) ([]byte, error) {

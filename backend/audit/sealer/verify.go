@@ -9,9 +9,11 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/errgroup"
 
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/tiles"
@@ -145,7 +147,9 @@ func (v *verification) run(ctx context.Context) error {
 			r.fault(Fault{Kind: FaultCheckpoint, Detail: err.Error()})
 			return nil
 		}
-		r.Checkpoints++
+		if v.c.Names == nil { // otherwise it is one of them
+			r.Checkpoints++
+		}
 	}
 	r.Whole = r.Head.Size
 	if err := v.checkpoints(ctx); err != nil {
@@ -159,25 +163,39 @@ func (v *verification) run(ctx context.Context) error {
 	return nil
 }
 
+// readers bounds the concurrent reads of checkpoints.
+const readers = 16
+
 // checkpoints verifies the stored checkpoints and collects their heads.
 func (v *verification) checkpoints(ctx context.Context) error {
 	v.heads = slices.Clone(v.c.Known)
 	if v.c.Names != nil {
-		for name, err := range v.c.Names(ctx) {
+		var mu sync.Mutex
+		group, reading := errgroup.WithContext(ctx)
+		group.SetLimit(readers)
+		for name, err := range v.c.Names(reading) {
 			if err != nil {
-				return fmt.Errorf("listing the checkpoints: %w", err)
+				return errors.Join(fmt.Errorf("listing the checkpoints: %w", err), group.Wait())
 			}
-			note, err := v.c.Objects.Get(ctx, name)
-			if err != nil {
-				return fmt.Errorf("reading %s: %w", name, err)
-			}
-			head, err := v.c.Key.Open(note)
-			if err != nil || name != tiles.CheckpointOf(head.Size) {
-				v.report.fault(Fault{Kind: FaultCheckpoint, Detail: name + " has no valid signature of its size"})
-				continue
-			}
-			v.report.Checkpoints++
-			v.heads = append(v.heads, head)
+			group.Go(func() error {
+				note, err := v.c.Objects.Get(reading, name)
+				if err != nil {
+					return fmt.Errorf("reading %s: %w", name, err)
+				}
+				head, err := v.c.Key.Open(note)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil || name != tiles.CheckpointOf(head.Size) {
+					v.report.fault(Fault{Kind: FaultCheckpoint, Detail: name + " has no valid signature of its size"})
+					return nil
+				}
+				v.report.Checkpoints++
+				v.heads = append(v.heads, head)
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
 		}
 	}
 	slices.SortFunc(v.heads, func(a, b tree.Head) int {
