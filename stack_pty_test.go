@@ -67,6 +67,11 @@ func TestMainJobOnAStack(t *testing.T) {
 		out, code := verify()
 		return code == 0 && strings.Contains(out, "unsigned tail 0"), out
 	})
+	checkpoint := exec.Command(s.cmd.Path, "audit", "checkpoint")
+	checkpoint.Dir, checkpoint.Env = s.cmd.Dir, s.cmd.Env
+	if out, err := checkpoint.Output(); err != nil || !strings.HasPrefix(string(out), strings.TrimPrefix(w.Server, "http://")+"/audit\n") {
+		t.Errorf("the checkpoint is %q (%v)", out, err)
+	}
 	id := removeAnItem(t, w)
 	poll(t, "a verification that finds the removed item", func() (bool, string) {
 		out, code := verify()

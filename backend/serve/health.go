@@ -115,8 +115,10 @@ func (h *health) indexed(err error) {
 // sealed logs a problem of the sealing of the log. Events are recorded meanwhile
 // and are sealed later.
 func (h *health) sealed(err error) {
-	h.logChanges([]Finding{finding("seal", h.checker.config.Seal.Bucket, api.ExitUnavailable, err, "check the bucket, the key, and the server's rights to both")})
+	h.logChanges([]Finding{finding("seal", h.checker.config.Seal.Bucket, api.ExitUnavailable, err, sealFix)})
 }
+
+const sealFix = "check the bucket, the key, and the server's rights to both"
 
 const tableFix = "check the table, and the server's rights to it"
 

@@ -14,6 +14,7 @@ import (
 
 	"usher/backend/api"
 	auditdynamo "usher/backend/audit/dynamo"
+	"usher/backend/audit/sealer"
 	"usher/backend/dynamo"
 	"usher/backend/elapsed"
 	"usher/backend/event"
@@ -317,6 +318,13 @@ func checkTables(ctx context.Context, c Config, d Deps, loop *Loopback) ([]Findi
 	for i, part := range []string{partLog, partLog, partGrants, partState} {
 		name := c.names()[i]
 		out = append(out, finding(part, tablePrefix+name, api.ExitUnavailable, s.client.Check(ctx, name), create))
+	}
+	if s.sealing != nil {
+		_, err := s.sealing.step(ctx)
+		if errors.Is(err, sealer.ErrLost) {
+			err = nil
+		}
+		out = append(out, finding("seal", c.Seal.Bucket, api.ExitUnavailable, err, sealFix))
 	}
 	set, err := s.grants.Current(ctx)
 	if err != nil {

@@ -509,6 +509,66 @@ func TestExpiryIsNoAlarm(t *testing.T) {
 	}
 }
 
+// The functions call the services of their task alone, and none at their start.
+func TestFunctionsCallTheirServices(t *testing.T) {
+	c := newCloud(t, 11)
+	var mu sync.Mutex
+	called := map[string]bool{}
+	names := map[string]string{c.loop.DynamoDB: "DynamoDB", c.loop.S3: "S3", c.loop.KMS: "KMS", c.loop.Firehose: "Firehose"}
+	c.loop.Wire = func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			name := names["http://"+r.URL.Host]
+			if name == "" {
+				name = r.URL.Host
+			}
+			called[name] = true
+			mu.Unlock()
+			return next.RoundTrip(r)
+		})
+	}
+	expect := func(step string, want ...string) {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		if got := slices.Sorted(maps.Keys(called)); !slices.Equal(got, want) {
+			t.Errorf("%s called %q, want %q", step, got, want)
+		}
+		clear(called)
+	}
+	c.record(c.clock(), 3)
+	c.pass(2 * time.Minute)
+	stream, err := serve.StreamFunction(t.Context(), c.config(), "archive", c.deps(), c.loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal, err := serve.SealFunction(t.Context(), c.config(), c.deps(), c.loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect("the start")
+	payload, err := tables.Event(c.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in events.DynamoDBEvent
+	if err := json.Unmarshal(payload, &in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	expect("the stream function", "DynamoDB", "Firehose")
+	if err := seal(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	expect("the seal function", "DynamoDB", "KMS", "S3")
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // partition returns the partition of a recorded event.
 func (c *cloud) partition(n int) string {
 	c.t.Helper()
