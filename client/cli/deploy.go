@@ -122,6 +122,17 @@ usher deploy --check
 	return cmd
 }
 
+// deployedLine is the last JSON line of deploy.
+type deployedLine struct {
+	Kind    string            `json:"kind"` // done
+	Stack   string            `json:"stack"`
+	Region  string            `json:"region"`
+	URL     string            `json:"url"`
+	Pin     string            `json:"pin,omitempty"`
+	Admin   string            `json:"admin,omitempty"`
+	Outputs map[string]string `json:"outputs"`
+}
+
 func moreThanOne(all ...bool) bool {
 	n := 0
 	for _, b := range all {
@@ -196,15 +207,7 @@ func (a *app) deploy(ctx context.Context, o DeployOptions) error {
 		return err
 	}
 	if a.json {
-		a.writeJSON(a.Out, struct {
-			Kind    string            `json:"kind"`
-			Stack   string            `json:"stack"`
-			Region  string            `json:"region"`
-			URL     string            `json:"url"`
-			Pin     string            `json:"pin,omitempty"`
-			Admin   string            `json:"admin,omitempty"`
-			Outputs map[string]string `json:"outputs"`
-		}{"done", d.Stack, d.Region, d.URL, pin, d.Admin, d.Outputs})
+		a.writeJSON(a.Out, deployedLine{"done", d.Stack, d.Region, d.URL, pin, d.Admin, d.Outputs})
 		return nil
 	}
 	fmt.Fprintf(a.Out, "\nusher is deployed: %s\n", safe(d.URL))

@@ -50,7 +50,7 @@ Programs that may read the buckets without usher, such as a backup, are named wi
 The exit code is 5 if there is an alarm, and 1 if a line was not understood. With --json: {"from","until","lines","doubles","other","fetched","bytes","no_line_seen","alarms","failed_sign_ins","not_understood"}.`,
 		Example: `
 usher audit reconcile access-2026-11-28-*
-usher audit reconcile --other 'arn:aws:sts::*:assumed-role/backup/*' trail.json.gz
+usher audit reconcile --other 'arn:aws:sts::*/backup/*' trail.json.gz
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, -1, "Name the log files: usher audit reconcile FILE..."); err != nil {
@@ -88,10 +88,7 @@ func (r *reconcileRun) run(ctx context.Context, files []string) error {
 		return forAuditors(err, conn.profile.Config.AuditorsGroup)
 	}
 	if r.json {
-		r.writeJSON(r.Out, struct {
-			reconcile.Report
-			Unread *unreadLines `json:"not_understood"`
-		}{report, unread})
+		r.writeJSON(r.Out, reconcileLine{report, unread})
 	} else {
 		r.print(report, unread)
 	}
@@ -103,6 +100,12 @@ func (r *reconcileRun) run(ctx context.Context, files []string) error {
 		return &failedError{exit: api.ExitMixed, code: "not_understood", text: quantity.Plural(unread.Count, "line was", "lines were") + " not understood, so the comparison is not complete."}
 	}
 	return nil
+}
+
+// reconcileLine is the JSON form of a comparison.
+type reconcileLine struct {
+	reconcile.Report
+	Unread *unreadLines `json:"not_understood"`
 }
 
 // unreadLines counts lines that are not understood, and keeps the first.
