@@ -117,16 +117,19 @@ func (a *app) introduce(p session.Profile) {
 	t.add("Region", safe(p.Config.Region))
 	t.add("User pool", safe(p.Config.UserPoolID))
 	t.add("Downloads", safe(strings.Join(p.Config.S3Hosts, ", ")))
-	t.add("Sign-in", safe(waysText(p.Config.Offer())))
+	label := "Sign-in"
+	for _, way := range waysTexts(p.Config.Offer()) { // one a row, for narrow terminals
+		t.add(label, safe(way))
+		label = ""
+	}
 	if key := p.Config.AuditLog.Key; key != "" {
 		t.add("Audit log", safe(key))
 	}
 	t.write(a.Err)
 }
 
-// waysText lists the ways to sign in.
-func waysText(offer api.SignIn) string {
-	var ways []string
+// waysTexts lists the ways to sign in.
+func waysTexts(offer api.SignIn) (ways []string) {
 	for _, w := range offer.Ways {
 		switch w {
 		case api.WayPassword:
@@ -143,7 +146,7 @@ func waysText(offer api.SignIn) string {
 			ways = append(ways, "a browser on another device")
 		}
 	}
-	return strings.Join(ways, "; ")
+	return ways
 }
 
 // configureLine is a line of JSON output.

@@ -241,7 +241,11 @@ func (p *Page) browserLines(w int) []string {
 		lines = append(lines, " "+t.Accent.Paint(safetext.Line(p.shown.Tunnel)), "")
 	}
 	if p.shown.Address != "" {
-		add(t.Text.Paint, "Continue in your browser. If it did not open, use this address:")
+		open := "Continue in your browser. If it did not open, use this address:"
+		if p.shown.Tunnel != "" {
+			open = "Then open this address in that browser:"
+		}
+		add(t.Text.Paint, open)
 		lines = append(lines, "")
 		for address := safetext.Line(p.shown.Address); address != ""; {
 			n := min(len(address), max(1, w-4))

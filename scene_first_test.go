@@ -1,0 +1,121 @@
+//go:build !nosandbox
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/sandbox/cognito"
+	"usher/backend/sandbox/cognito/hosted/hostedtest"
+)
+
+// A first morning over SSH, from an empty home, in a terminal of 80x24: configure,
+// then the sign-in, then the folders. It plays with a temporary password and a
+// second factor, with the company, and with another device. Nothing is written
+// outside of the folders of usher, and no secret is left on the screen.
+func TestSceneFirstMorning(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a pty")
+	}
+	t.Parallel()
+	w := demotest.Start(t, demo.Options{})
+	if _, err := w.Sandbox.Pool.AddUser(cognito.User{Username: "dorothy", Groups: []string{"engineering"}, Password: tablePassword, Temporary: true, SetUpMFA: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []struct {
+		name, person, folder string
+		play                 func(*terminal)
+	}{
+		{"password", "dorothy", "builds", func(s *terminal) {
+			s.keys("dorothy", "tab", tablePassword, "enter")
+			s.shows("Choose a new password", "At least 8 characters") // the rules come first
+			s.keys("Zebra-crossing-7", "tab", "Zebra-crossing-7", "enter")
+			s.until("the ways to a second factor, or its QR code", func(screen string) bool {
+				if strings.Contains(screen, "Choose how to continue") {
+					s.keys("enter")
+				}
+				return strings.Contains(screen, "Set up your second factor")
+			})
+			s.until("a QR code beside the secret, and the keys", func(screen string) bool {
+				return strings.Count(screen, "▀")+strings.Count(screen, "█") > 100 && strings.Contains(screen, "type its secret there:") && strings.Contains(screen, "esc start over")
+			})
+			s.keys(w.Sandbox.CodeNow("dorothy"))
+		}},
+		{"company", "barbara", "company-reports", func(s *terminal) {
+			s.keys("tab", "tab", "tab", "enter") // over SSH, the other device comes first
+			s.shows("Sign in with your browser", "ssh -N -L", "Waiting for the browser")
+			address := ""
+		rows:
+			for line := range strings.Lines(s.text()) { // the address is longer than a row
+				line = strings.TrimSpace(line)
+				switch {
+				case strings.HasPrefix(line, "http://") || address != "" && line != "":
+					address += line
+				case address != "":
+					break rows
+				}
+			}
+			b, err := hostedtest.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.SignIn(t.Context(), address, "barbara", passwordOf(t, w, "barbara")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"device", "grace", "company-reports", func(s *terminal) {
+			s.keys("tab", "tab", "enter")
+			approved, err := w.Browse(t.Context(), s.device(w), "grace")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.shows("Enter the number on the page")
+			s.keys(approved.Number)
+		}},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			s, downloads := open(t, nil, 80, 24, "configure", w.Server)
+			s.t = t
+			s.shows("Organization  Usher Demo", "Region", "user name and password", "Trust this server? [y/N]")
+			s.keys("y", "enter")
+			s.shows("Now sign in: usher login")
+			if code := s.quits(); code != 0 {
+				t.Fatalf("configure: exit code %d", code)
+			}
+			s.cmd.Env = append(s.cmd.Env, "SSH_CONNECTION=192.0.2.1 50000 192.0.2.2 22", "USER="+way.person)
+			usher := s.reopen(80, 24)
+			usher.shows("Sign in", "Password")
+			way.play(usher)
+			usher.shows("● "+way.person, way.folder)
+			usher.keys("q")
+			if code := usher.quits(); code != 0 {
+				t.Errorf("exit code %d:\n%s", code, usher.text())
+			}
+			if left := strings.TrimSpace(usher.text()); strings.Contains(left, "Secret") || strings.Contains(left, "http") {
+				t.Errorf("the terminal shows:\n%s", left)
+			}
+			home := filepath.Dir(downloads)
+			entries, err := os.ReadDir(home)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				if e.Name() != "config" && e.Name() != "state" {
+					t.Errorf("%s is in the home", e.Name())
+				}
+			}
+			usher.raw.Lock()
+			defer usher.raw.Unlock()
+			for _, secret := range []string{tablePassword, "Zebra-crossing-7", passwordOf(t, w, "barbara")} {
+				if strings.Contains(string(usher.raw.b), secret) {
+					t.Error("a password was on the terminal")
+				}
+			}
+		})
+	}
+}
