@@ -196,8 +196,8 @@ func (m *memory) List(_ context.Context, req api.ListRequest) (api.ListResponse,
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
 	start, index, _ := strings.Cut(req.Cursor, "\x00")
-	if req.Cursor != "" {
-		req.Start = start
+	if req.Cursor != "" && req.Start != start { // a cursor belongs to one query
+		return api.ListResponse{}, &api.Error{Code: api.BadCursor}
 	}
 	var names []string
 	for path := range m.w.objects {

@@ -142,7 +142,7 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 		if resp.Cursor == "" {
 			return nil
 		}
-		req.Cursor, req.Start = resp.Cursor, ""
+		req.Cursor = resp.Cursor // belongs to the same Start
 	}
 }
 

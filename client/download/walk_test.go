@@ -52,7 +52,9 @@ func TestWalkErrors(t *testing.T) {
 	for i := range 250 {
 		w.put(fmt.Sprintf("b/f/%03d", i), []byte("x"), "")
 	}
+	lists := 0
 	w.onList = func(n int) error {
+		lists = n
 		switch n {
 		case 1:
 			return fmt.Errorf("no route: %w", context.DeadlineExceeded)
@@ -72,6 +74,9 @@ func TestWalkErrors(t *testing.T) {
 	eventually(t, "the end", func() bool { return find(t, e, id).State.Finished() })
 	if tr := find(t, e, id); tr.State != Done || tr.FilesDone != 250 {
 		t.Errorf("%v, %d files, %v", tr.State, tr.FilesDone, tr.Err)
+	}
+	if lists != 7 { // 3 pages and 4 failures: a walk goes on from its start by cursors
+		t.Errorf("%d listings", lists)
 	}
 	w.onList = func(int) error { return &api.Error{Code: api.NotFound} }
 	id = e.Add(Request{Bucket: "b", Key: "g/", Folder: true, Dir: scratch(t)})[0]
