@@ -90,6 +90,7 @@ func rules() []rule {
 		{"usher/backend/object", "usher/backend/identity", nil, "S3 does not learn the caller"},
 		{"usher/backend/object", "usher/backend/grant", nil, "S3 does not learn the reason"},
 		{"usher/backend/object", "usher/backend/reader", nil, "S3 does not learn the caller"},
+		{"usher/backend/lookahead", "usher", []string{"usher/backend/object", "usher/backend/lookahead"}, "a page ahead holds names and no decision"},
 		{"usher/backend/reader", "usher/backend/identity", nil, "a session needs a name, grants and no token"},
 		{"usher/backend/lambda", "usher/backend", []string{"usher/backend/api", "usher/backend/safetext"}, "an event becomes a request of any handler"},
 		{"usher/backend/audit", "usher/backend/object", nil, "the log is independent of the signing of URLs"},

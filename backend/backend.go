@@ -61,6 +61,12 @@ type Objects interface {
 	Explain(ctx context.Context, bucket, key, version, event string)
 }
 
+// Pages are pages of S3 that are requested ahead, for one person each.
+type Pages interface {
+	List(ctx context.Context, person string, q object.ListQuery) (object.Page, error)
+	Begin(ctx context.Context, person string, q object.ListQuery)
+}
+
 // Signer presigns the release of a receipt.
 type Signer interface {
 	Sign(ctx context.Context, r audit.Receipt) (object.SignedURL, error)
@@ -115,7 +121,7 @@ type Sessions interface {
 }
 
 // Config holds the parts of the backend. Only Devices, Sessions, Held, Scope, Ahead, Observe,
-// Editor, Reader, Places, Checkpoints, Witnesses, Sinks, FileKeys and Proxies may be empty.
+// Editor, Pages, Reader, Places, Checkpoints, Witnesses, Sinks, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
@@ -136,6 +142,7 @@ type Config struct {
 	Grants  Grants
 	Editor  Editor // nil: the grants are a file on the server
 	Objects Objects
+	Pages   Pages // nil: no page is requested ahead
 	Signer  Signer
 	Reader  *reader.Sessions // nil: the server reads and signs with its own credentials
 	Places  Places           // nil: the hosts of Public are all

@@ -88,17 +88,39 @@ func (l *listing) walk(roots []root) error {
 		if err != nil {
 			return l.failed(err)
 		}
-		page, err := l.r.b.c.Objects.List(ctx, q)
+		page, err := l.list(ctx, q)
 		if err != nil {
 			return l.failed(err)
 		}
 		l.add(page, at)
+		if page.More {
+			l.ahead(ctx, q, page.Next)
+		}
 		l.at.Resume = page.Next
 		if !page.More || at.object {
 			i, l.at.Resume = i+1, object.Resume{}
 		}
 	}
 	return nil
+}
+
+// list returns one page of S3, as it was requested ahead or as it is now. Either has
+// names alone: add decides on each of them by the current grants.
+func (l *listing) list(ctx context.Context, q object.ListQuery) (object.Page, error) {
+	if l.r.b.c.Pages == nil {
+		return l.r.b.c.Objects.List(ctx, q)
+	}
+	return l.r.b.c.Pages.List(ctx, l.r.claims.Sub, q)
+}
+
+// ahead requests the next page of a download that takes whole pages with URLs. S3
+// then lists it while this page is recorded and signed.
+func (l *listing) ahead(ctx context.Context, q object.ListQuery, next object.Resume) {
+	if l.r.b.c.Pages == nil || l.in.URLs < api.MaxPageURLs || len(l.entries) < l.in.Limit {
+		return
+	}
+	q.Resume, q.Limit = next, l.in.Limit
+	l.r.b.c.Pages.Begin(ctx, l.r.claims.Sub, q)
 }
 
 // session returns a context with the credentials for a prefix. Beside that call it

@@ -22,6 +22,7 @@ import (
 	"usher/backend/audit"
 	"usher/backend/grant/file"
 	"usher/backend/identity"
+	"usher/backend/lookahead"
 	"usher/backend/object"
 	"usher/backend/reader"
 )
@@ -60,6 +61,10 @@ func (l *Loopback) wire() http.RoundTripper {
 	}
 	return l.Wire(http.DefaultTransport)
 }
+
+// pageKeep is the greatest age of a page of S3 that was requested ahead. It is that of
+// a live check for a release.
+const pageKeep = 5 * time.Second
 
 // parts are the parts of a server that are kept during a reload.
 type parts struct {
@@ -132,6 +137,11 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	objects, err := object.NewStore(object.StoreConfig{Client: p.checker.s3, Log: d.Log, Now: d.Now})
 	if err != nil {
 		return err
+	}
+	if p.shared == nil { // the next page comes to this instance
+		if p.config.Pages, err = lookahead.New(lookahead.Config{Source: objects, Keep: pageKeep, Now: d.Now}); err != nil {
+			return err
+		}
 	}
 	p.health = &health{checker: p.checker, audit: log, grants: p.grants, log: d.Log, known: map[string]string{}}
 	if p.shared != nil {
