@@ -18,10 +18,10 @@ within one run only; read the medians together with min..max.
   cpu    user and system seconds of the program and its children
   peak   resident memory of its largest process
 
-Only versitygw is required
-(go install github.com/versity/versitygw/cmd/versitygw@v1.8.0). A row whose
-program is not installed shows "absent". Programs are searched in PATH and
-$BENCH_CACHE/bin. Scenarios over a link need root and $BENCH_RIG, a directory
+Only versitygw is required. --install builds it, rclone and mc from their Go modules
+into $BENCH_CACHE/bin (some minutes, once); aria2c and aws come with most systems. A
+row whose program is not installed shows "absent" and the way to install it. Programs
+are searched in PATH and $BENCH_CACHE/bin. Scenarios over a link need root and $BENCH_RIG, a directory
 with linkem.sh: "up FLAGS" makes the network namespaces cli and srv with an
 emulated link between them, "down" removes them. Without $BENCH_RIG the output
 lists these scenarios as left out.
@@ -36,15 +36,27 @@ PATH = f"{CACHE}/bin:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 BUCKET, MIB = "bench", 1 << 20
 LAN = "--rtt 30ms --rate 1gbit --flow-rate 100mbit"
 
-# name: (objects, bytes of each, link or None, purpose, wanted speed of usher as a ratio to the best peer)
+# name: (objects, bytes of each, link or None, purpose, wanted speed of usher as a ratio to the best of some peers: "" is all of them)
 SCENARIOS = {
-    "big": (1, 1024 * MIB, None, "1 GiB on loopback: copies and checksums decide", 1.0),
-    "mid": (16, 32 * MIB, None, "16 x 32 MiB on loopback", 1.0),
-    "small": (10000, 4096, None, "10,000 x 4 KiB on loopback: the cost of one request decides", 1.0),
-    "lan": (1, 256 * MIB, LAN, "30 ms, 100 Mbit/s a connection, 1 Gbit/s: all connections from the start, no tail", 1.05),
-    "wan": (1, 64 * MIB, "--rtt 100ms --rate 200mbit --loss 0.1%", "100 ms, 0.1% loss, 200 Mbit/s: many connections decide", 1.4),
-    "far": (4000, 4096, LAN, "4,000 x 4 KiB at 30 ms: requests in flight decide", 1.5),
+    "big": (1, 1024 * MIB, None, "1 GiB on loopback: copies and checksums decide", {"": 1.0}),
+    "mid": (16, 32 * MIB, None, "16 x 32 MiB on loopback", {"": 1.0}),
+    "small": (10000, 4096, None, "10,000 x 4 KiB on loopback: the cost of one request decides", {"rclone sdk sdk-default": 1.4, "curl": 0.7}),
+    "lan": (1, 256 * MIB, LAN, "30 ms, 100 Mbit/s a connection, 1 Gbit/s: all connections from the start, no tail", {"": 1.05}),
+    "wan": (1, 64 * MIB, "--rtt 100ms --rate 200mbit --loss 0.1%", "100 ms, 0.1% loss, 200 Mbit/s: many connections decide", {"": 1.4}),
+    "far": (4000, 4096, LAN, "4,000 x 4 KiB at 30 ms: requests in flight decide", {"curl": 1.5}),
 }
+
+# CPU seconds of usher for 1,000 small files, and of its backend for 10,000, at most.
+CLIENT_CPU, BACKEND_CPU = 0.17, 0.9
+
+# Peers that are Go modules, for --install.
+MODULES = {
+    "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+    "rclone": "github.com/rclone/rclone@v1.76.0",
+    "mc": "github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9",
+}
+# How to install the others.
+PACKAGES = {"aria2c": "apt install aria2", "aws": "apt install awscli", "curl": "apt install curl", "s5cmd": "see github.com/peak/s5cmd"}
 
 # name: (command for one big object, command for many). Peers run with the best
 # options of their manuals, and without options in the rows "-default".
@@ -70,6 +82,22 @@ ROWS = {
     "s5cmd": ("s5cmd --log error --endpoint-url {endpoint} cp -c 16 -p 16 s3://{bucket}/{key} {file}",
               "s5cmd --log error --endpoint-url {endpoint} cp s3://{bucket}/{prefix}* {out}/"),
 }
+
+
+def absent(program):
+    """Why a row cannot run."""
+    way = f"bench.py --install, or go install {MODULES[program]}" if program in MODULES else PACKAGES.get(program, "not in PATH")
+    return f"absent: {way}"
+
+
+def install():
+    """Builds the peers that are Go modules and are not there yet."""
+    os.makedirs(f"{CACHE}/bin", exist_ok=True)
+    for program, module in MODULES.items():
+        if not shutil.which(program, path=PATH):
+            log("building", module)
+            if subprocess.run(["go", "install", "-trimpath", module], env={**os.environ, "GOBIN": f"{CACHE}/bin"}, cwd=CACHE).returncode:
+                log(f"{program} could not be built")
 
 
 def log(*words):
@@ -201,7 +229,7 @@ def run(a, w, command, check):
     """Runs one row once and returns its cost, or {"error"}."""
     program = next(x for x in command if x != "env" and "=" not in x)
     if not shutil.which(program, path=PATH):
-        return {"error": "absent"}
+        return {"error": absent(program)}
     shutil.rmtree(a.out, ignore_errors=True)
     os.makedirs(a.out)
     took, before, asked = f"{a.work}/took.json", w.cpu(), w.requests()
@@ -258,7 +286,7 @@ def measure(a, name):
 
 
 def table(name, n, size, runs):
-    link, purpose, goal = SCENARIOS[name][2:]
+    link, purpose, goals = SCENARIOS[name][2:]
     good = {r: x for r, x in runs.items() if x and "error" not in x[-1]}
     med = {r: statistics.median(y["seconds"] for y in x) for r, x in good.items()}
     peers = {r: s for r, s in med.items() if r != "usher" and not r.startswith("raw")}
@@ -278,9 +306,17 @@ def table(name, n, size, runs):
     if "usher" in med and many:
         asked = max(y["requests"] for y in good["usher"])
         print(f"\nusher's backend got {asked} requests, {asked / n * 1000:.2f} for 1,000 files, wanted 2.00: {'reached' if asked * 1000 <= 2 * n else 'missed'}.")
-    if "usher" in med and peer:
-        got = peers[peer] / med["usher"]
-        print(f"\nusher compared with {peer}: {got:.2f}, wanted {goal:.2f}: {'reached' if got >= goal else 'missed'}.")
+    if "usher" in med:
+        for names, goal in goals.items():
+            some = {r: t for r, t in peers.items() if not names or r in names.split()}
+            if some:
+                best = min(some, key=some.get)
+                got = some[best] / med["usher"]
+                print(f"\nusher compared with {best}: {got:.2f}, wanted {goal:.2f}: {'reached' if got >= goal else 'missed'}.")
+        if many:
+            cpu = statistics.median(y["cpu"] for y in good["usher"]) / n * 1000
+            backend = statistics.median(y["servers"][0] for y in good["usher"]) / n * 10000
+            print(f"\nusher's CPU: {cpu:.2f} s for 1,000 files, wanted {CLIENT_CPU}; its backend's: {backend:.2f} s for 10,000 files, wanted {BACKEND_CPU}.")
     sys.stdout.flush()
 
 
@@ -296,6 +332,7 @@ def main():
     p.add_argument("--usher", help="program to measure (default: built from this tree)")
     p.add_argument("--json", help="file for the results of all runs")
     p.add_argument("--list", action="store_true", help="show scenarios and rows")
+    p.add_argument("--install", action="store_true", help="build the peers that are Go modules first")
     a = p.parse_args()
     if a.list:
         for name, s in SCENARIOS.items():
@@ -308,25 +345,32 @@ def main():
     os.makedirs(f"{a.work}/data/{BUCKET}", exist_ok=True)
     with open(f"{a.work}/aws.ini", "w") as f:
         f.write("[default]\ns3 =\n  max_concurrent_requests = 32\n  multipart_chunksize = 16MB\n  max_queue_size = 10000\n")
+    if a.install:
+        install()
     if not shutil.which("versitygw", path=PATH):
-        sys.exit("versitygw is absent: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+        sys.exit(f"versitygw is {absent('versitygw')}")
     a.tool = f"{a.work}/tool"
     subprocess.run(["go", "build", "-o", a.tool, "."], cwd=HERE, check=True)
     if not a.usher:
         a.usher = f"{a.work}/usher-program"
         subprocess.run(["go", "build", "-trimpath", "-o", a.usher, "."], cwd=ROOT, env={**os.environ, "CGO_ENABLED": "0"}, check=True)
     a.usher = os.path.abspath(a.usher)
-    everything = {}
+    everything, began = {}, time.time()
     for name in a.scenario.split(","):
         if SCENARIOS[name][2] and not (os.path.exists(f"{RIG}/linkem.sh") and os.geteuid() == 0):
             print(f"\n## {name}: left out: it needs root and BENCH_RIG (see --help)")
             continue
-        n, size, runs = measure(a, name)
+        try:
+            n, size, runs = measure(a, name)
+        except (subprocess.CalledProcessError, OSError) as e:  # the other scenarios still run
+            print(f"\n## {name}: failed: {e}", flush=True)
+            continue
         everything[name] = {"objects": n, "size": size, "runs": runs}
         table(name, n, size, runs)
         if a.json:
             with open(a.json, "w") as f:
                 json.dump(everything, f, indent=1)
+    log(f"done after {(time.time() - began) / 60:.0f} minutes")
 
 
 if __name__ == "__main__":
