@@ -57,6 +57,7 @@ bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs ve
 	client/download/bench/bench.py $(BENCH)
 
 soak: ## The long versions: big objects, many kills (needs what test-rig needs)
+	USHER_SOAK=1 $(GO) test -run TestProgramIsReproducible .
 	USHER_SOAK=1 $(GO) test -timeout 60m ./client/cli/ ./session/ ./backend/ ./backend/serve/ ./client/download/ ./backend/audit/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 60m -run '^(TestAmazonLambda|TestMoto)'

@@ -174,7 +174,7 @@ func (r *run) showChanges(changes []types.ResourceChange) []string {
 	return dangerous
 }
 
-// agree asks for the agreement. Data needs its own word, which no flag gives.
+// agree needs the agreement. Data needs its own word, which no flag gives.
 func (r *run) agree(ctx context.Context, dangerous []string) error {
 	if len(dangerous) > 0 {
 		answer, err := r.c.Screen.Ask(ctx, fmt.Sprintf("The stack would leave the data of %s behind; the data itself stays in your account. Type %q to continue", strings.Join(dangerous, ", "), wordForData), "")
@@ -217,7 +217,7 @@ func (r *run) discard(ctx context.Context, id string) error {
 	return err
 }
 
-// pauses between two polls, in each of which CloudFormation may be asked twice.
+// pauses between two polls, each of two calls.
 const (
 	shortPause = 2 * time.Second
 	longPause  = 30 * time.Second

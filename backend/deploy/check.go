@@ -83,8 +83,8 @@ func (r *run) watched(ctx context.Context, bucket string, trails []selector) (bo
 	return good, nil
 }
 
-// selector is a selection of objects whose reads a trail records. all stands for
-// every bucket.
+// selector is a selection of objects whose reads a trail records. all is every
+// bucket.
 type selector struct {
 	all  bool
 	arns []string

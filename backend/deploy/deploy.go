@@ -44,7 +44,7 @@ type Line struct {
 	Total   int    `json:"total,omitempty"` // resources to change
 }
 
-// Screen shows the work and asks the questions.
+// Screen shows the work and has the questions.
 type Screen interface {
 	// Ask returns an answer, or the suggestion for an empty one. It fails without a
 	// person.
@@ -94,7 +94,7 @@ func (d *Deployer) connect(region string) {
 	d.s3 = s3.NewFromConfig(d.c.AWS, func(o *s3.Options) { o.UsePathStyle = d.c.AWS.BaseEndpoint != nil })
 }
 
-// Options of a deployment. Empty fields are asked for, or keep their value.
+// Options of a deployment. An empty field is a question, or keeps its value.
 type Options struct {
 	Stack      string            // name of the stack
 	Region     string            //
@@ -211,7 +211,7 @@ func (d *Deployer) find(ctx context.Context, name string) (*types.Stack, error) 
 	return &out.Stacks[0], nil
 }
 
-// questions asks for the buckets and the first person of a new stack.
+// questions reads the buckets and the first person of a new stack.
 func (r *run) questions(ctx context.Context) error {
 	if len(r.o.Buckets) == 0 {
 		text, err := r.c.Screen.Ask(ctx, "Buckets that people may browse, with commas between them (BUCKET or BUCKET/PREFIX/)", "")
@@ -230,7 +230,7 @@ func (r *run) questions(ctx context.Context) error {
 	return r.askAdmin(ctx)
 }
 
-// askAdmin asks for the first person.
+// askAdmin reads the address of the first person.
 func (r *run) askAdmin(ctx context.Context) (err error) {
 	if r.o.Admin == "" {
 		if r.o.Admin, err = r.c.Screen.Ask(ctx, "E-mail address of the first person, an admin", ""); err != nil {

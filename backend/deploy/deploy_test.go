@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -10,30 +11,127 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"usher/backend/api"
 	"usher/backend/audit"
 	auditdynamo "usher/backend/audit/dynamo"
 	"usher/backend/deploy"
+	"usher/backend/deploy/deploytest"
 	"usher/backend/dynamo"
+	"usher/backend/dynamo/dynamotest"
 	"usher/backend/event"
 	grantdynamo "usher/backend/grant/dynamo"
+)
+
+// person answers questions and keeps the lines.
+type person struct {
+	mu        sync.Mutex
+	answers   map[string]string // by a word of the question
+	questions []string
+	lines     []deploy.Line
+	onLine    func(deploy.Line)
+}
+
+func (p *person) Ask(_ context.Context, question, suggestion string) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.questions = append(p.questions, question)
+	for word, answer := range p.answers {
+		if strings.Contains(question, word) {
+			return answer, nil
+		}
+	}
+	if suggestion != "" {
+		return suggestion, nil
+	}
+	return "", errors.New("nobody answers")
+}
+
+func (p *person) Show(l deploy.Line) {
+	p.mu.Lock()
+	p.lines = append(p.lines, l)
+	f := p.onLine
+	p.mu.Unlock()
+	if f != nil {
+		f(l)
+	}
+}
+
+// has reports whether a line has all words.
+func (p *person) has(words ...string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.lines, func(l deploy.Line) bool {
+		text := fmt.Sprintf("%+v", l)
+		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
+	})
+}
+
+// four are the answers to the four questions.
+func four() map[string]string {
+	return map[string]string{"Region": "eu-west-1", "Buckets": "company-reports", "E-mail": "ada@example.com", "Deploy these changes": "yes"}
+}
+
+// deployer works in an account.
+func deployer(t *testing.T, a *deploytest.Account, p *person) *deploy.Deployer {
+	t.Helper()
+	sdk := dynamotest.AWS()
+	sdk.BaseEndpoint, sdk.Retryer = aws.String(a.Endpoint()), func() aws.Retryer { return aws.NopRetryer{} }
+	d, err := deploy.New(deploy.Config{
+		AWS: sdk, Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Screen: p,
+		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// bundle is the zip of a program for a processor of ELF.
+func bundle(t *testing.T, machine byte) string {
+	t.Helper()
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	w, err := z.Create("bootstrap")
+	if err == nil {
+		head := make([]byte, 64)
+		copy(head, "\x7fELF\x02\x01\x01")
+		head[18] = machine
+		_, err = w.Write(head)
+	}
+	if err = errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "lambda.zip")
+	if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const (
+	arm = 183
+	x86 = 62
 )
 
 // A new admin answers four questions. The stack is created, with the first person
 // in usher-admins, and one group with a grant and its event.
 func TestFirstDeployment(t *testing.T) {
-	a, p := newAccount(t), &person{answers: four()}
+	a, p := deploytest.New(t), &person{answers: four()}
 	file := bundle(t, arm)
-	r, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: file})
+	r, err := deployer(t, a, p).Deploy(t.Context(), deploy.Options{Program: file})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.URL != url || r.Admin != "ada@example.com" || len(p.questions) != 4 {
+	if r.URL != deploytest.DefaultURL || r.Admin != "ada@example.com" || len(p.questions) != 4 {
 		t.Errorf("%+v after %d questions %q", r, len(p.questions), p.questions)
 	}
 	raw, err := os.ReadFile(file)
@@ -42,19 +140,19 @@ func TestFirstDeployment(t *testing.T) {
 	}
 	sum := sha256.Sum256(raw)
 	key := "usher/" + hex.EncodeToString(sum[:]) + ".zip"
-	if got := a.objects["usher-code-111122223333-eu-west-1/"+key]; !bytes.Contains(got, raw) {
-		t.Errorf("the program is not under %s: %d objects", key, len(a.objects))
+	if got := a.Objects["usher-code-111122223333-eu-west-1/"+key]; !bytes.Contains(got, raw) {
+		t.Errorf("the program is not under %s: %d objects", key, len(a.Objects))
 	}
 	for name, want := range map[string]string{
 		"BucketArns": "arn:aws:s3:::company-reports", "ObjectArns": "arn:aws:s3:::company-reports/*", "CodeKey": key,
 		"BucketRegions": "eu-central-1", "DataKeyArns": "arn:aws:kms:eu-central-1:111122223333:key/k",
 	} {
-		if a.params[name] != want {
-			t.Errorf("%s is %q, want %q", name, a.params[name], want)
+		if a.Params[name] != want {
+			t.Errorf("%s is %q, want %q", name, a.Params[name], want)
 		}
 	}
-	if !slices.Equal(a.groups["usher-admins"], a.people) || !slices.Equal(a.groups["usher-readers"], []string{"ada@example.com"}) {
-		t.Errorf("people %q, groups %q", a.people, a.groups)
+	if !slices.Equal(a.Groups["usher-admins"], a.People) || !slices.Equal(a.Groups["usher-readers"], []string{"ada@example.com"}) {
+		t.Errorf("people %q, groups %q", a.People, a.Groups)
 	}
 	for _, words := range [][]string{
 		{"check", "concurrency", "ok"}, {"change", "LogTable", "added"}, {"progress", "ApiFunction", "CREATE_COMPLETE", "Done:2 Total:2"}, {"usher-readers"},
@@ -69,22 +167,22 @@ func TestFirstDeployment(t *testing.T) {
 	}
 
 	// The second run has the same program and changes nothing.
-	uploads := a.count("S3 PUT object")
-	a.changes = nil
+	uploads := a.Count("S3 PUT object")
+	a.Changes = nil
 	p2 := &person{}
-	if _, err := a.deployer(p2).Deploy(t.Context(), deploy.Options{Region: "eu-west-1", Program: file}); err != nil {
+	if _, err := deployer(t, a, p2).Deploy(t.Context(), deploy.Options{Region: "eu-west-1", Program: file}); err != nil {
 		t.Fatal(err)
 	}
-	if !p2.has("up to date") || a.count("S3 PUT object") != uploads || len(p2.questions) != 0 || len(a.people) != 1 {
-		t.Errorf("%q, %d people, %+v", p2.questions, len(a.people), p2.lines)
+	if !p2.has("up to date") || a.Count("S3 PUT object") != uploads || len(p2.questions) != 0 || len(a.People) != 1 {
+		t.Errorf("%q, %d people, %+v", p2.questions, len(a.People), p2.lines)
 	}
 	grants(t, a, 1)
 }
 
 // grants checks the number of grants in force, and the one event of their change.
-func grants(t *testing.T, a *account, want int) {
+func grants(t *testing.T, a *deploytest.Account, want int) {
 	t.Helper()
-	client := a.tables.Client(t)
+	client := a.Tables.Client(t)
 	reader, err := dynamo.NewReader(client, time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -114,44 +212,44 @@ func grants(t *testing.T, a *account, want int) {
 // The sentence of a failure begins with the first failed resource, not with those
 // that CloudFormation cancels after it.
 func TestRollbackShowsTheFirstReason(t *testing.T) {
-	a, p := newAccount(t), &person{answers: four()}
-	a.planned = []resource{
-		{id: "LogTable", kind: "AWS::DynamoDB::Table", status: "CREATE_IN_PROGRESS"},
-		{id: "SealKey", kind: "AWS::KMS::Key", status: "CREATE_FAILED", reason: "Resource creation cancelled"},
-		{id: "ApiFunction", kind: "AWS::Lambda::Function", status: "CREATE_FAILED", reason: "the concurrency is too low"},
-		{id: "Api", kind: "AWS::ApiGatewayV2::Api", status: "CREATE_FAILED", reason: "another one"},
-		{id: "usher", kind: "AWS::CloudFormation::Stack", status: "ROLLBACK_IN_PROGRESS"},
+	a, p := deploytest.New(t), &person{answers: four()}
+	a.Planned = []deploytest.Resource{
+		{ID: "LogTable", Kind: "AWS::DynamoDB::Table", Status: "CREATE_IN_PROGRESS"},
+		{ID: "SealKey", Kind: "AWS::KMS::Key", Status: "CREATE_FAILED", Reason: "Resource creation cancelled"},
+		{ID: "ApiFunction", Kind: "AWS::Lambda::Function", Status: "CREATE_FAILED", Reason: "the concurrency is too low"},
+		{ID: "Api", Kind: "AWS::ApiGatewayV2::Api", Status: "CREATE_FAILED", Reason: "another one"},
+		{ID: "usher", Kind: "AWS::CloudFormation::Stack", Status: "ROLLBACK_IN_PROGRESS"},
 	}
-	a.after = "ROLLBACK_COMPLETE"
-	_, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
+	a.After = "ROLLBACK_COMPLETE"
+	_, err := deployer(t, a, p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
 	if err == nil || !strings.HasPrefix(err.Error(), "ApiFunction (AWS::Lambda::Function) failed: the concurrency is too low.") || !strings.Contains(err.Error(), "ROLLBACK_COMPLETE") {
 		t.Errorf("%v", err)
 	}
-	if len(a.people) != 0 {
-		t.Errorf("people of a failed stack: %q", a.people)
+	if len(a.People) != 0 {
+		t.Errorf("people of a failed stack: %q", a.People)
 	}
 
 	// The next run removes the rests, and creates the stack.
-	fresh := newAccount(t)
-	a.planned, a.after = fresh.planned, fresh.after
+	fresh := deploytest.New(t)
+	a.Planned, a.After = fresh.Planned, fresh.After
 	p2 := &person{answers: four()}
-	if _, err := a.deployer(p2).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
+	if _, err := deployer(t, a, p2).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
 		t.Fatal(err)
 	}
-	if a.count("DeleteStack") != 1 || !p2.has("rests") || len(a.people) != 1 {
-		t.Errorf("%d deletions, %+v", a.count("DeleteStack"), p2.lines)
+	if a.Count("DeleteStack") != 1 || !p2.has("rests") || len(a.People) != 1 {
+		t.Errorf("%d deletions, %+v", a.Count("DeleteStack"), p2.lines)
 	}
 }
 
 // Busy services delay the deployment and do not end it.
 func TestThrottledPolling(t *testing.T) {
-	a, p := newAccount(t), &person{answers: four()}
-	a.refuse("DescribeStackEvents", "Throttling", "ThrottlingException", "", "Throttling")
-	a.refuse("DescribeChangeSet", "Throttling")
-	if _, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
+	a, p := deploytest.New(t), &person{answers: four()}
+	a.Refuse("DescribeStackEvents", "Throttling", "ThrottlingException", "", "Throttling")
+	a.Refuse("DescribeChangeSet", "Throttling")
+	if _, err := deployer(t, a, p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
 		t.Fatal(err)
 	}
-	if n := a.count("ExecuteChangeSet"); n != 1 {
+	if n := a.Count("ExecuteChangeSet"); n != 1 {
 		t.Errorf("%d executions", n)
 	}
 }
@@ -159,7 +257,7 @@ func TestThrottledPolling(t *testing.T) {
 // An interrupted deployment goes on, and the next run follows it to its end
 // without another change set for it.
 func TestInterruptedAndResumed(t *testing.T) {
-	a := newAccount(t)
+	a := deploytest.New(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	interrupted := errors.New("interrupted")
 	p := &person{answers: four(), onLine: func(l deploy.Line) {
@@ -167,44 +265,44 @@ func TestInterruptedAndResumed(t *testing.T) {
 			cancel(interrupted)
 		}
 	}}
-	if _, err := a.deployer(p).Deploy(ctx, deploy.Options{Program: bundle(t, arm)}); !errors.Is(err, interrupted) {
+	if _, err := deployer(t, a, p).Deploy(ctx, deploy.Options{Program: bundle(t, arm)}); !errors.Is(err, interrupted) {
 		t.Fatalf("%v", err)
 	}
-	if len(a.people) != 0 || a.status != "CREATE_IN_PROGRESS" {
-		t.Fatalf("%q, the stack is %s", a.people, a.status)
+	if len(a.People) != 0 || a.Status != "CREATE_IN_PROGRESS" {
+		t.Fatalf("%q, the stack is %s", a.People, a.Status)
 	}
-	a.changes = nil
+	a.Changes = nil
 	p2 := &person{answers: four()}
-	r, err := a.deployer(p2).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
+	r, err := deployer(t, a, p2).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Admin != "ada@example.com" || a.count("ExecuteChangeSet") != 1 || !p2.has("follows it") || !p2.has("ApiFunction", "CREATE_COMPLETE") {
-		t.Errorf("%+v, %d executions, %+v", r, a.count("ExecuteChangeSet"), p2.lines)
+	if r.Admin != "ada@example.com" || a.Count("ExecuteChangeSet") != 1 || !p2.has("follows it") || !p2.has("ApiFunction", "CREATE_COMPLETE") {
+		t.Errorf("%+v, %d executions, %+v", r, a.Count("ExecuteChangeSet"), p2.lines)
 	}
 }
 
 // Data needs a typed word, which --yes does not replace.
 func TestReplaceNeedsAWord(t *testing.T) {
-	for _, change := range []resource{
-		{id: "LogTable", kind: "AWS::DynamoDB::Table", action: "Modify", replacement: "True"},
-		{id: "UserPool", kind: "AWS::Cognito::UserPool", action: "Modify", replacement: "Conditional"},
-		{id: "ArchiveBucket", kind: "AWS::S3::Bucket", action: "Remove"},
-		{id: "OldTable", kind: "AWS::DynamoDB::Table", action: "Remove", policy: "Retain"},
+	for _, change := range []deploytest.Resource{
+		{ID: "LogTable", Kind: "AWS::DynamoDB::Table", Action: "Modify", Replacement: "True"},
+		{ID: "UserPool", Kind: "AWS::Cognito::UserPool", Action: "Modify", Replacement: "Conditional"},
+		{ID: "ArchiveBucket", Kind: "AWS::S3::Bucket", Action: "Remove"},
+		{ID: "OldTable", Kind: "AWS::DynamoDB::Table", Action: "Remove", Policy: "Retain"},
 	} {
 		for answer, want := range map[string]int{"": 0, "yes": 0, "replace data": 1} {
-			a, p := newAccount(t), &person{answers: map[string]string{}}
-			a.status, a.params["BucketArns"], a.params["ObjectArns"] = "CREATE_COMPLETE", "arn:aws:s3:::company-reports", "arn:aws:s3:::company-reports/*"
-			a.begin, a.after, a.planned, a.changes = "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", nil, []resource{change}
+			a, p := deploytest.New(t), &person{answers: map[string]string{}}
+			a.Status, a.Params["BucketArns"], a.Params["ObjectArns"] = "CREATE_COMPLETE", "arn:aws:s3:::company-reports", "arn:aws:s3:::company-reports/*"
+			a.Begin, a.After, a.Planned, a.Changes = "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", nil, []deploytest.Resource{change}
 			if answer != "" {
 				p.answers["Type"] = answer
 			}
-			_, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Region: "eu-west-1", Program: bundle(t, arm), Yes: true, Admin: "ada@example.com"})
-			if n := a.count("ExecuteChangeSet"); n != want || (err == nil) != (want == 1) {
-				t.Errorf("%s with %q: %d executions, %v", change.id, answer, n, err)
+			_, err := deployer(t, a, p).Deploy(t.Context(), deploy.Options{Region: "eu-west-1", Program: bundle(t, arm), Yes: true, Admin: "ada@example.com"})
+			if n := a.Count("ExecuteChangeSet"); n != want || (err == nil) != (want == 1) {
+				t.Errorf("%s with %q: %d executions, %v", change.ID, answer, n, err)
 			}
-			if !p.has("change", change.id, "it has data") {
-				t.Errorf("%s with %q: %+v", change.id, answer, p.lines)
+			if !p.has("change", change.ID, "it has data") {
+				t.Errorf("%s with %q: %+v", change.ID, answer, p.lines)
 			}
 		}
 	}
@@ -218,15 +316,15 @@ func TestRefusedCalls(t *testing.T) {
 		"GetServiceQuota": "ServiceQuotas GetServiceQuota", "ListUserPools": "CognitoIdentityProvider ListUserPools", "AdminCreateUser": "CognitoIdentityProvider AdminCreateUser",
 		"S3 PUT object": "S3 PutObject", "S3 PUT bucket": "S3 CreateBucket",
 	} {
-		a, p := newAccount(t), &person{answers: four()}
-		a.refuse(call, "AccessDenied")
-		_, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
+		a, p := deploytest.New(t), &person{answers: four()}
+		a.Refuse(call, "AccessDenied")
+		_, err := deployer(t, a, p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
 		if err == nil || !strings.Contains(err.Error(), "may not make the call "+name+".") || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%s: %v", call, err)
 		}
-		b := newAccount(t)
-		b.refuse(call, "ExpiredToken")
-		_, err = b.deployer(&person{answers: four()}).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
+		b := deploytest.New(t)
+		b.Refuse(call, "ExpiredToken")
+		_, err = deployer(t, b, &person{answers: four()}).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)})
 		if err == nil || !strings.Contains(err.Error(), "have expired") {
 			t.Errorf("%s with ended credentials: %v", call, err)
 		}
@@ -257,7 +355,7 @@ func TestRefusedInput(t *testing.T) {
 		"another processor": {nil, deploy.Options{Program: bundle(t, x86)}, "not for arm64"},
 		"no program":        {nil, deploy.Options{Program: "none"}, "make lambda"},
 	} {
-		a, p := newAccount(t), &person{answers: four()}
+		a, p := deploytest.New(t), &person{answers: four()}
 		for k, v := range row.answers {
 			p.answers[k] = v
 		}
@@ -267,11 +365,11 @@ func TestRefusedInput(t *testing.T) {
 		case "none":
 			row.o.Program = ""
 		}
-		_, err := a.deployer(p).Deploy(t.Context(), row.o)
+		_, err := deployer(t, a, p).Deploy(t.Context(), row.o)
 		if err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if n := a.count("ExecuteChangeSet"); n != 0 || len(a.people) > 0 {
+		if n := a.Count("ExecuteChangeSet"); n != 0 || len(a.People) > 0 {
 			t.Errorf("%s: %d executions", name, n)
 		}
 	}
@@ -279,47 +377,47 @@ func TestRefusedInput(t *testing.T) {
 
 // The pool of a deleted stack is offered, with its clients and its domain.
 func TestRetainedPool(t *testing.T) {
-	a, p := newAccount(t), &person{answers: four()}
-	a.pools = []string{"another", "usher"}
-	if _, err := a.deployer(p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
+	a, p := deploytest.New(t), &person{answers: four()}
+	a.Pools = []string{"another", "usher"}
+	if _, err := deployer(t, a, p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
 		"ExistingUserPoolId": "eu-west-1_Pool1", "ExistingClientId": "n1", "ExistingSsoClientId": "s1", "ExistingDeviceClientId": "",
 		"ExistingHostedUi": "https://usher-old.auth.eu-west-1.amazoncognito.com",
 	} {
-		if a.params[name] != want {
-			t.Errorf("%s is %q, want %q", name, a.params[name], want)
+		if a.Params[name] != want {
+			t.Errorf("%s is %q, want %q", name, a.Params[name], want)
 		}
 	}
 }
 
 func TestCheck(t *testing.T) {
 	for name, row := range map[string]struct {
-		setup func(a *account)
+		setup func(a *deploytest.Account)
 		fine  bool
 		words []string
 	}{
-		"in order":       {func(*account) {}, true, []string{"token", "ok"}},
-		"no access log":  {func(a *account) { a.logging = false }, false, []string{"access log of company-reports", "warning"}},
-		"no data events": {func(a *account) { a.trail = "arn:aws:s3:::other/" }, false, []string{"data events of company-reports", "warning"}},
-		"every bucket":   {func(a *account) { a.trail = "arn:aws:s3:::" }, true, []string{"data events of company-reports", "ok"}},
-		"open bucket":    {func(a *account) { a.buckets["company-reports"] = "" }, false, []string{"BucketStatements", "warning"}},
-		"a gone bucket":  {func(a *account) { delete(a.buckets, "company-reports") }, false, []string{"It is gone", "failed"}},
-		"large tokens": {func(a *account) {
+		"in order":       {func(*deploytest.Account) {}, true, []string{"token", "ok"}},
+		"no access log":  {func(a *deploytest.Account) { a.Logging = false }, false, []string{"access log of company-reports", "warning"}},
+		"no data events": {func(a *deploytest.Account) { a.Trail = "arn:aws:s3:::other/" }, false, []string{"data events of company-reports", "warning"}},
+		"every bucket":   {func(a *deploytest.Account) { a.Trail = "arn:aws:s3:::" }, true, []string{"data events of company-reports", "ok"}},
+		"open bucket":    {func(a *deploytest.Account) { a.Buckets["company-reports"] = "" }, false, []string{"BucketStatements", "warning"}},
+		"a gone bucket":  {func(a *deploytest.Account) { delete(a.Buckets, "company-reports") }, false, []string{"It is gone", "failed"}},
+		"large tokens": {func(a *deploytest.Account) {
 			for i := range 100 {
-				a.groups[fmt.Sprintf("%s-%03d", strings.Repeat("g", 120), i)] = nil
+				a.Groups[fmt.Sprintf("%s-%03d", strings.Repeat("g", 120), i)] = nil
 			}
 		}, false, []string{"token", "warning"}},
 	} {
-		a, p := newAccount(t), &person{}
-		a.status, a.params["BucketArns"] = "UPDATE_COMPLETE", "arn:aws:s3:::company-reports"
+		a, p := deploytest.New(t), &person{}
+		a.Status, a.Params["BucketArns"] = "UPDATE_COMPLETE", "arn:aws:s3:::company-reports"
 		row.setup(a)
-		fine, err := a.deployer(p).Check(t.Context(), deploy.Options{Region: "eu-west-1"})
+		fine, err := deployer(t, a, p).Check(t.Context(), deploy.Options{Region: "eu-west-1"})
 		if err != nil || fine != row.fine || !p.has(row.words...) {
 			t.Errorf("%s: %v, %v, %+v", name, fine, err, p.lines)
 		}
-		for _, call := range a.calls {
+		for _, call := range a.Calls() {
 			if strings.HasPrefix(call, "S3 PUT") || strings.HasPrefix(call, "Create") || strings.HasPrefix(call, "Admin") {
 				t.Errorf("%s: the check calls %s", name, call)
 			}
@@ -328,13 +426,13 @@ func TestCheck(t *testing.T) {
 }
 
 func TestDeleteKeepsData(t *testing.T) {
-	a := newAccount(t)
-	a.status = "CREATE_COMPLETE"
-	if err := a.deployer(&person{answers: map[string]string{"Type": "yes"}}).Delete(t.Context(), deploy.Options{Region: "eu-west-1"}); err == nil || a.count("DeleteStack") != 0 {
+	a := deploytest.New(t)
+	a.Status = "CREATE_COMPLETE"
+	if err := deployer(t, a, &person{answers: map[string]string{"Type": "yes"}}).Delete(t.Context(), deploy.Options{Region: "eu-west-1"}); err == nil || a.Count("DeleteStack") != 0 {
 		t.Fatalf("deleted without the name: %v", err)
 	}
 	p := &person{answers: map[string]string{"Type": "usher"}}
-	if err := a.deployer(p).Delete(t.Context(), deploy.Options{Region: "eu-west-1"}); err != nil || a.count("DeleteStack") != 1 || !p.has("LogTable", "UserPool", "stay in your account") {
+	if err := deployer(t, a, p).Delete(t.Context(), deploy.Options{Region: "eu-west-1"}); err != nil || a.Count("DeleteStack") != 1 || !p.has("LogTable", "UserPool", "stay in your account") {
 		t.Errorf("%v, %+v", err, p.lines)
 	}
 }

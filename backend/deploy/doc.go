@@ -1,5 +1,5 @@
 // Package deploy creates, updates, checks and deletes the stack of usher's
-// production form with the AWS credentials of the person who deploys.
+// production form with the AWS credentials of an administrator.
 //
 // It guarantees:
 //   - Nothing changes before the person has seen the changes and agreed.

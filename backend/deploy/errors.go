@@ -13,7 +13,7 @@ import (
 	"usher/backend/safetext"
 )
 
-// Error is a failure with a sentence for the person who deploys.
+// Error is a failure with a sentence for the administrator.
 type Error struct {
 	text  string
 	exit  int

@@ -29,8 +29,8 @@ func (d *Deployer) check(subject, status, format string, args ...any) {
 	d.c.Screen.Show(Line{Kind: KindCheck, Subject: safetext.Line(subject), Status: status, Text: fmt.Sprintf(format, args...)})
 }
 
-// preflight checks the account before anything changes. It fails only for what
-// would fail the deployment.
+// preflight checks the account before anything changes. It fails only for a
+// state that would fail the deployment.
 func (r *run) preflight(ctx context.Context) error {
 	if err := r.concurrency(ctx); err != nil {
 		return err

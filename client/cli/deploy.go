@@ -17,8 +17,8 @@ import (
 	"usher/session"
 )
 
-// DeployOptions are the options of a deployment. Empty ones are asked for, or keep
-// their value.
+// DeployOptions are the options of a deployment. An empty one is a question, or
+// keeps its value.
 type DeployOptions struct {
 	Stack, Region string
 	Buckets       []string // BUCKET or BUCKET/PREFIX/
@@ -39,7 +39,7 @@ type DeployLine struct {
 	Total   int    `json:"total,omitempty"`
 }
 
-// DeployScreen shows a deployment and asks its questions.
+// DeployScreen shows a deployment and has its questions.
 type DeployScreen interface {
 	Ask(ctx context.Context, question, suggestion string) (string, error)
 	Show(line DeployLine)
@@ -279,7 +279,7 @@ type deployScreen struct {
 	bar     bool // the bar is on the last line
 }
 
-// Ask asks a question on the terminal.
+// Ask reads an answer from the terminal.
 func (s *deployScreen) Ask(ctx context.Context, question, suggestion string) (string, error) {
 	if !s.InTTY {
 		return "", usagef("There is no terminal for the question: %s. Give the answer as a flag; usher deploy --help lists them.", question)

@@ -13,7 +13,7 @@ import (
 	"usher/backend/serve"
 )
 
-// physical returns what AWS would put in place of a resource or an attribute.
+// physical returns the value that AWS puts in place of a resource or an attribute.
 func physical(resource, attribute string) string {
 	switch {
 	case resource == "Api" && attribute == "ApiEndpoint":

@@ -1,86 +1,81 @@
-package deploy_test
+// Package deploytest is an AWS account with one stack, over HTTP, for tests of
+// deployments: CloudFormation, STS, Cognito, S3, Service Quotas, CloudTrail and
+// DynamoDB. Its fields script the answers.
+package deploytest
 
 import (
-	"archive/zip"
 	"bytes"
-	"context"
-	"crypto/rand"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"usher/backend/deploy"
 	"usher/backend/dynamo/dynamotest"
-	"usher/backend/event"
 )
 
 const (
 	stackID = "arn:aws:cloudformation:eu-west-1:111122223333:stack/usher/11111111-2222-3333-4444-555555555555"
-	url     = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
+	// DefaultURL is the address of the server of the stack.
+	DefaultURL = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
 )
 
-// resource is a planned change, or an event, of a resource.
-type resource struct {
-	id, kind, action, replacement, policy string // of a change
-	status, reason                        string // of an event
-	token                                 string
+// Resource is a planned change, or an event, of a resource.
+type Resource struct {
+	ID, Kind, Action, Replacement, Policy string // of a change
+	Status, Reason                        string // of an event
+	Token                                 string
 }
 
-// account is an AWS account with one stack, over HTTP. Each poll of the events
+// Account is an AWS account with one stack, over HTTP. Each poll of the events
 // shows some more of them.
-type account struct {
-	*testing.T
-	tables *dynamotest.Server
+type Account struct {
+	t      testing.TB
+	Tables *dynamotest.Server
 	web    *httptest.Server
 
 	mu       sync.Mutex
 	calls    []string
 	refusals map[string][]string // codes of the next answers, by call
-	status   string              // of the stack; "": none
-	after    string              // status at the end of the events
-	params   map[string]string
-	changes  []resource
-	planned  []resource // events of the next operation
-	events   []resource // shown and future events, oldest first
+	Status   string              // of the stack; "": none
+	After    string              // status at the end of the events
+	Params   map[string]string
+	Changes  []Resource
+	Planned  []Resource // events of the next operation
+	events   []Resource // shown and future events, oldest first
 	shown    int
-	begin    string // status of the stack at the begin of an operation
-	objects  map[string][]byte
-	buckets  map[string]string // policy by name
-	people   []string
-	groups   map[string][]string
-	pools    []string // names of pools of earlier stacks
-	quota    int
-	logging  bool
-	trail    string // ARN of selected objects
+	Begin    string // status of the stack at the begin of an operation
+	Objects  map[string][]byte
+	Buckets  map[string]string // policy by name
+	People   []string
+	Groups   map[string][]string
+	Pools    []string // names of pools of earlier stacks
+	Quota    int
+
+	URL, Region, Pool, Client string // of the stack
+	Logging                   bool
+	Trail                     string // ARN of selected objects
 }
 
-func newAccount(t *testing.T) *account {
+func New(t testing.TB) *Account {
 	t.Helper()
-	a := &account{
-		T: t, tables: dynamotest.New(t), refusals: map[string][]string{}, params: map[string]string{}, objects: map[string][]byte{},
-		buckets: map[string]string{"company-reports": goodPolicy}, groups: map[string][]string{"usher-admins": {}}, quota: 1000, logging: true, trail: "arn:aws:s3:::company-reports/",
-		changes: []resource{{id: "LogTable", kind: "AWS::DynamoDB::Table", action: "Add"}, {id: "ApiFunction", kind: "AWS::Lambda::Function", action: "Add"}},
-		planned: []resource{
-			{id: "LogTable", kind: "AWS::DynamoDB::Table", status: "CREATE_IN_PROGRESS"}, {id: "LogTable", kind: "AWS::DynamoDB::Table", status: "CREATE_COMPLETE"},
-			{id: "ApiFunction", kind: "AWS::Lambda::Function", status: "CREATE_IN_PROGRESS"}, {id: "ApiFunction", kind: "AWS::Lambda::Function", status: "CREATE_COMPLETE"},
+	a := &Account{
+		t: t, URL: DefaultURL, Region: "eu-west-1", Pool: "eu-west-1_AbCdEfGhI", Client: "client", Tables: dynamotest.New(t), refusals: map[string][]string{}, Params: map[string]string{}, Objects: map[string][]byte{},
+		Buckets: map[string]string{"company-reports": goodPolicy}, Groups: map[string][]string{"usher-admins": {}}, Quota: 1000, Logging: true, Trail: "arn:aws:s3:::company-reports/",
+		Changes: []Resource{{ID: "LogTable", Kind: "AWS::DynamoDB::Table", Action: "Add"}, {ID: "ApiFunction", Kind: "AWS::Lambda::Function", Action: "Add"}},
+		Planned: []Resource{
+			{ID: "LogTable", Kind: "AWS::DynamoDB::Table", Status: "CREATE_IN_PROGRESS"}, {ID: "LogTable", Kind: "AWS::DynamoDB::Table", Status: "CREATE_COMPLETE"},
+			{ID: "ApiFunction", Kind: "AWS::Lambda::Function", Status: "CREATE_IN_PROGRESS"}, {ID: "ApiFunction", Kind: "AWS::Lambda::Function", Status: "CREATE_COMPLETE"},
 		},
-		after: "CREATE_COMPLETE", begin: "CREATE_IN_PROGRESS",
+		After: "CREATE_COMPLETE", Begin: "CREATE_IN_PROGRESS",
 	}
 	for _, name := range []string{"usher-log", "usher-log-index", "usher-grants", "usher-state"} {
-		a.tables.Table(t, name)
+		a.Tables.Table(t, name)
 	}
 	a.web = httptest.NewServer(a)
 	t.Cleanup(a.web.Close)
@@ -89,104 +84,15 @@ func newAccount(t *testing.T) *account {
 
 const goodPolicy = `{"Statement":[{"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}},{"Effect":"Deny","Condition":{"NumericGreaterThan":{"s3:signatureAge":"900000"}}}]}`
 
-// person answers questions and keeps the lines.
-type person struct {
-	mu        sync.Mutex
-	answers   map[string]string // by a word of the question
-	questions []string
-	lines     []deploy.Line
-	onLine    func(deploy.Line)
-}
-
-func (p *person) Ask(_ context.Context, question, suggestion string) (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.questions = append(p.questions, question)
-	for word, answer := range p.answers {
-		if strings.Contains(question, word) {
-			return answer, nil
-		}
-	}
-	if suggestion != "" {
-		return suggestion, nil
-	}
-	return "", errors.New("nobody answers")
-}
-
-func (p *person) Show(l deploy.Line) {
-	p.mu.Lock()
-	p.lines = append(p.lines, l)
-	f := p.onLine
-	p.mu.Unlock()
-	if f != nil {
-		f(l)
-	}
-}
-
-// has reports whether a line has all words.
-func (p *person) has(words ...string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.ContainsFunc(p.lines, func(l deploy.Line) bool {
-		text := fmt.Sprintf("%+v", l)
-		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
-	})
-}
-
-// four are the answers to the four questions.
-func four() map[string]string {
-	return map[string]string{"Region": "eu-west-1", "Buckets": "company-reports", "E-mail": "ada@example.com", "Deploy these changes": "yes"}
-}
-
-func (a *account) deployer(p *person) *deploy.Deployer {
-	a.Helper()
-	sdk := dynamotest.AWS()
-	sdk.BaseEndpoint, sdk.Retryer = aws.String(a.web.URL), func() aws.Retryer { return aws.NopRetryer{} }
-	d, err := deploy.New(deploy.Config{
-		AWS: sdk, Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Screen: p,
-		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-	})
-	if err != nil {
-		a.Fatal(err)
-	}
-	return d
-}
-
-// bundle is the zip of a program for a processor of ELF.
-func bundle(t *testing.T, machine byte) string {
-	t.Helper()
-	var out bytes.Buffer
-	z := zip.NewWriter(&out)
-	w, err := z.Create("bootstrap")
-	if err == nil {
-		head := make([]byte, 64)
-		copy(head, "\x7fELF\x02\x01\x01")
-		head[18] = machine
-		_, err = w.Write(head)
-	}
-	if err = errors.Join(err, z.Close()); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "lambda.zip")
-	if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-const (
-	arm = 183
-	x86 = 62
-)
-
-// refuse makes the next calls fail with codes.
-func (a *account) refuse(call string, codes ...string) {
+// Refuse makes the next calls fail with codes.
+func (a *Account) Refuse(call string, codes ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.refusals[call] = append(a.refusals[call], codes...)
 }
 
-func (a *account) count(call string) int {
+// Count returns the number of calls.
+func (a *Account) Count(call string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := 0
@@ -198,16 +104,19 @@ func (a *account) count(call string) int {
 	return n
 }
 
-// ServeHTTP tells the services apart by the forms of their requests.
-func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// Endpoint is the address of all services.
+func (a *Account) Endpoint() string { return a.web.URL }
+
+// ServeHTTP distinguishes the services by the forms of their requests.
+func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
 	if strings.HasPrefix(target, "DynamoDB") {
-		a.tables.ServeHTTP(w, r)
+		a.Tables.ServeHTTP(w, r)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		a.Error(err)
+		a.t.Error(err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -218,7 +127,7 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		if err := r.ParseForm(); err != nil {
-			a.Error(err)
+			a.t.Error(err)
 		}
 		a.query(w, r)
 		return
@@ -227,7 +136,7 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // refused answers with the next planned refusal of a call.
-func (a *account) refused(w http.ResponseWriter, call string, form func(code string) string) bool {
+func (a *Account) refused(w http.ResponseWriter, call string, form func(code string) string) bool {
 	a.calls = append(a.calls, call)
 	codes := a.refusals[call]
 	if len(codes) == 0 {
@@ -247,7 +156,7 @@ func xmlError(code string) string {
 }
 
 // query answers CloudFormation and STS.
-func (a *account) query(w http.ResponseWriter, r *http.Request) {
+func (a *Account) query(w http.ResponseWriter, r *http.Request) {
 	action := r.Form.Get("Action")
 	if a.refused(w, action, func(code string) string { return strings.ReplaceAll(xmlError(code), "\x1b", "") }) {
 		return
@@ -259,7 +168,7 @@ func (a *account) query(w http.ResponseWriter, r *http.Request) {
 	case "GetCallerIdentity":
 		answer("<Account>111122223333</Account><Arn>arn:aws:iam::111122223333:user/root-of-all</Arn><UserId>AIDAEXAMPLE</UserId>")
 	case "DescribeStacks":
-		if a.status == "" {
+		if a.Status == "" {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id usher does not exist</Message></Error></ErrorResponse>")
 			return
@@ -278,52 +187,52 @@ func (a *account) query(w http.ResponseWriter, r *http.Request) {
 	case "DescribeStackEvents":
 		answer("<StackEvents>" + a.nextEvents() + "</StackEvents>")
 	default:
-		a.Errorf("a call of %s", action)
+		a.t.Errorf("a call of %s", action)
 	}
 }
 
-func (a *account) begun(r *http.Request) {
-	if a.status == "" {
-		a.status = "REVIEW_IN_PROGRESS"
+func (a *Account) begun(r *http.Request) {
+	if a.Status == "" {
+		a.Status = "REVIEW_IN_PROGRESS"
 	}
 	if len(r.Form.Get("TemplateBody")) < 10_000 || r.Form.Get("Capabilities.member.1") != "CAPABILITY_IAM" {
-		a.Error("a change set without its template or its capability")
+		a.t.Error("a change set without its template or its capability")
 	}
 	for i := 1; r.Form.Has(fmt.Sprintf("Parameters.member.%d.ParameterKey", i)); i++ {
 		member := fmt.Sprintf("Parameters.member.%d.", i)
 		if r.Form.Get(member+"UsePreviousValue") != "true" {
-			a.params[r.Form.Get(member+"ParameterKey")] = r.Form.Get(member + "ParameterValue")
+			a.Params[r.Form.Get(member+"ParameterKey")] = r.Form.Get(member + "ParameterValue")
 		}
 	}
 }
 
-func (a *account) stack() string {
+func (a *Account) stack() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "<StackName>usher</StackName><StackId>%s</StackId><CreationTime>2026-11-01T00:00:00Z</CreationTime><StackStatus>%s</StackStatus><Parameters>", stackID, a.status)
-	for k, v := range a.params {
+	fmt.Fprintf(&out, "<StackName>usher</StackName><StackId>%s</StackId><CreationTime>2026-11-01T00:00:00Z</CreationTime><StackStatus>%s</StackStatus><Parameters>", stackID, a.Status)
+	for k, v := range a.Params {
 		fmt.Fprintf(&out, "<member><ParameterKey>%s</ParameterKey><ParameterValue>%s</ParameterValue></member>", k, v)
 	}
 	out.WriteString("</Parameters><Outputs>")
-	for k, v := range map[string]string{"Url": url, "UserPoolId": "eu-west-1_AbCdEfGhI", "ClientId": "client", "LogTableName": "usher-log", "GrantsTableName": "usher-grants", "StateTableName": "usher-state", "AdminsGroupName": "usher-admins"} {
+	for k, v := range map[string]string{"Url": a.URL, "UserPoolId": a.Pool, "ClientId": a.Client, "LogTableName": "usher-log", "GrantsTableName": "usher-grants", "StateTableName": "usher-state", "AdminsGroupName": "usher-admins"} {
 		fmt.Fprintf(&out, "<member><OutputKey>%s</OutputKey><OutputValue>%s</OutputValue></member>", k, v)
 	}
 	out.WriteString("</Outputs>")
 	return out.String()
 }
 
-func (a *account) changeSet() string {
-	if len(a.changes) == 0 {
+func (a *Account) changeSet() string {
+	if len(a.Changes) == 0 {
 		return "<Status>FAILED</Status><StatusReason>The submitted information didn't contain changes.</StatusReason>"
 	}
 	var out strings.Builder
 	out.WriteString("<Status>CREATE_COMPLETE</Status><Changes>")
-	for _, c := range a.changes {
-		fmt.Fprintf(&out, "<member><Type>Resource</Type><ResourceChange><Action>%s</Action><LogicalResourceId>%s</LogicalResourceId><ResourceType>%s</ResourceType>", c.action, c.id, c.kind)
-		if c.replacement != "" {
-			fmt.Fprintf(&out, "<Replacement>%s</Replacement>", c.replacement)
+	for _, c := range a.Changes {
+		fmt.Fprintf(&out, "<member><Type>Resource</Type><ResourceChange><Action>%s</Action><LogicalResourceId>%s</LogicalResourceId><ResourceType>%s</ResourceType>", c.Action, c.ID, c.Kind)
+		if c.Replacement != "" {
+			fmt.Fprintf(&out, "<Replacement>%s</Replacement>", c.Replacement)
 		}
-		if c.policy != "" {
-			fmt.Fprintf(&out, "<PolicyAction>%s</PolicyAction>", c.policy)
+		if c.Policy != "" {
+			fmt.Fprintf(&out, "<PolicyAction>%s</PolicyAction>", c.Policy)
 		}
 		out.WriteString("<Details><member><Target><Name>Code</Name></Target></member></Details></ResourceChange></member>")
 	}
@@ -332,61 +241,61 @@ func (a *account) changeSet() string {
 }
 
 // operate starts an operation of the stack.
-func (a *account) operate(action, token string) {
-	begin, plan, after := a.begin, a.planned, a.after
+func (a *Account) operate(action, token string) {
+	begin, plan, after := a.Begin, a.Planned, a.After
 	if action == "DeleteStack" {
 		begin, plan, after = "DELETE_IN_PROGRESS", nil, "DELETE_COMPLETE"
-		if a.status == "REVIEW_IN_PROGRESS" {
-			a.status = ""
+		if a.Status == "REVIEW_IN_PROGRESS" {
+			a.Status = ""
 			return
 		}
 	}
-	a.status = begin
-	a.events = append(a.events, resource{id: "usher", kind: "AWS::CloudFormation::Stack", status: begin, token: token})
+	a.Status = begin
+	a.events = append(a.events, Resource{ID: "usher", Kind: "AWS::CloudFormation::Stack", Status: begin, Token: token})
 	a.events = append(a.events, plan...)
-	a.events = append(a.events, resource{id: "usher", kind: "AWS::CloudFormation::Stack", status: after, token: token})
+	a.events = append(a.events, Resource{ID: "usher", Kind: "AWS::CloudFormation::Stack", Status: after, Token: token})
 }
 
 // nextEvents shows two events more, newest first, and ends the operation after
 // the last one.
-func (a *account) nextEvents() string {
+func (a *Account) nextEvents() string {
 	a.shown = min(a.shown+2, len(a.events))
 	var out strings.Builder
 	for i := a.shown - 1; i >= 0; i-- {
 		e := a.events[i]
-		physical := "physical-" + e.id
-		if e.id == "usher" {
+		physical := "physical-" + e.ID
+		if e.ID == "usher" {
 			physical = stackID
 		}
 		reason := new(bytes.Buffer)
-		_ = xml.EscapeText(reason, []byte(e.reason))
+		_ = xml.EscapeText(reason, []byte(e.Reason))
 		fmt.Fprintf(&out, "<member><EventId>%d</EventId><StackId>%s</StackId><StackName>usher</StackName><LogicalResourceId>%s</LogicalResourceId><PhysicalResourceId>%s</PhysicalResourceId><ResourceType>%s</ResourceType><ResourceStatus>%s</ResourceStatus><ResourceStatusReason>%s</ResourceStatusReason><ClientRequestToken>%s</ClientRequestToken><Timestamp>2026-11-01T00:00:00Z</Timestamp></member>",
-			i, stackID, e.id, physical, e.kind, e.status, reason, e.token)
+			i, stackID, e.ID, physical, e.Kind, e.Status, reason, e.Token)
 	}
 	if a.shown == len(a.events) && a.shown > 0 {
-		a.status = a.events[a.shown-1].status
+		a.Status = a.events[a.shown-1].Status
 	}
 	return out.String()
 }
 
 // json answers Cognito, Service Quotas and CloudTrail.
-func (a *account) json(w http.ResponseWriter, operation string, body []byte) {
+func (a *Account) json(w http.ResponseWriter, operation string, body []byte) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if a.refused(w, operation, func(code string) string { return `{"__type":"` + code + `","message":"no reason"}` }) {
 		return
 	}
 	var in map[string]any
 	if err := json.Unmarshal(body, &in); err != nil {
-		a.Error(err)
+		a.t.Error(err)
 	}
 	out := map[string]any{}
 	text := func(name string) string { s, _ := in[name].(string); return s }
 	switch operation {
 	case "GetServiceQuota":
-		out["Quota"] = map[string]any{"Value": a.quota}
+		out["Quota"] = map[string]any{"Value": a.Quota}
 	case "ListUserPools":
 		pools := []any{}
-		for i, name := range a.pools {
+		for i, name := range a.Pools {
 			pools = append(pools, map[string]any{"Id": fmt.Sprintf("eu-west-1_Pool%d", i), "Name": name})
 		}
 		out["UserPools"] = pools
@@ -395,54 +304,54 @@ func (a *account) json(w http.ResponseWriter, operation string, body []byte) {
 	case "ListUserPoolClients":
 		out["UserPoolClients"] = []any{map[string]any{"ClientName": "native", "ClientId": "n1"}, map[string]any{"ClientName": "sso", "ClientId": "s1"}}
 	case "AdminCreateUser":
-		if slices.Contains(a.people, text("Username")) {
+		if slices.Contains(a.People, text("Username")) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"__type":"UsernameExistsException","message":"x"}`)
 			return
 		}
-		a.people = append(a.people, text("Username"))
+		a.People = append(a.People, text("Username"))
 		if strings.Contains(string(body), "TemporaryPassword") {
-			a.Error("a password of usher's own")
+			a.t.Error("a password of usher's own")
 		}
 		out["User"] = map[string]any{"Username": text("Username")}
 	case "CreateGroup":
-		if _, there := a.groups[text("GroupName")]; there {
+		if _, there := a.Groups[text("GroupName")]; there {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"__type":"GroupExistsException","message":"x"}`)
 			return
 		}
-		a.groups[text("GroupName")] = []string{}
+		a.Groups[text("GroupName")] = []string{}
 	case "AdminAddUserToGroup":
 		g := text("GroupName")
-		if !slices.Contains(a.groups[g], text("Username")) {
-			a.groups[g] = append(a.groups[g], text("Username"))
+		if !slices.Contains(a.Groups[g], text("Username")) {
+			a.Groups[g] = append(a.Groups[g], text("Username"))
 		}
 	case "ListUsersInGroup":
 		users := []any{}
-		for _, u := range a.groups[text("GroupName")] {
+		for _, u := range a.Groups[text("GroupName")] {
 			users = append(users, map[string]any{"Username": u})
 		}
 		out["Users"] = users
 	case "ListGroups":
 		groups := []any{}
-		for g := range a.groups {
+		for g := range a.Groups {
 			groups = append(groups, map[string]any{"GroupName": g})
 		}
 		out["Groups"] = groups
 	case "DescribeTrails":
 		out["trailList"] = []any{map[string]any{"TrailARN": "arn:aws:cloudtrail:eu-west-1:111122223333:trail/all", "HomeRegion": "eu-west-1"}}
 	case "GetEventSelectors":
-		out["EventSelectors"] = []any{map[string]any{"ReadWriteType": "All", "DataResources": []any{map[string]any{"Type": "AWS::S3::Object", "Values": []any{a.trail}}}}}
+		out["EventSelectors"] = []any{map[string]any{"ReadWriteType": "All", "DataResources": []any{map[string]any{"Type": "AWS::S3::Object", "Values": []any{a.Trail}}}}}
 	default:
-		a.Errorf("a call of %s", operation)
+		a.t.Errorf("a call of %s", operation)
 	}
 	if err := json.NewEncoder(w).Encode(out); err != nil {
-		a.Error(err)
+		a.t.Error(err)
 	}
 }
 
 // storage answers S3.
-func (a *account) storage(w http.ResponseWriter, r *http.Request, body []byte) {
+func (a *Account) storage(w http.ResponseWriter, r *http.Request, body []byte) {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	query := strings.TrimSuffix(strings.SplitN(r.URL.RawQuery, "&", 2)[0], "=")
 	if strings.HasPrefix(query, "x-id") {
@@ -463,16 +372,16 @@ func (a *account) storage(w http.ResponseWriter, r *http.Request, body []byte) {
 			fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
 		}
 	}
-	policy, there := a.buckets[bucket]
+	policy, there := a.Buckets[bucket]
 	switch {
 	case r.Method == http.MethodPut && key == "" && query == "":
-		a.buckets[bucket] = ""
+		a.Buckets[bucket] = ""
 	case !there:
 		missing("NoSuchBucket")
 	case key != "" && r.Method == http.MethodPut:
-		a.objects[bucket+"/"+key] = body
+		a.Objects[bucket+"/"+key] = body
 	case key != "":
-		if _, found := a.objects[bucket+"/"+key]; !found {
+		if _, found := a.Objects[bucket+"/"+key]; !found {
 			missing("NoSuchKey")
 		}
 	case r.Method == http.MethodPut:
@@ -485,8 +394,15 @@ func (a *account) storage(w http.ResponseWriter, r *http.Request, body []byte) {
 	case query == "policy":
 		missing("NoSuchBucketPolicy")
 	case query == "logging":
-		fmt.Fprint(w, "<BucketLoggingStatus>"+map[bool]string{true: "<LoggingEnabled><TargetBucket>x</TargetBucket><TargetPrefix>y</TargetPrefix></LoggingEnabled>"}[a.logging]+"</BucketLoggingStatus>")
+		fmt.Fprint(w, "<BucketLoggingStatus>"+map[bool]string{true: "<LoggingEnabled><TargetBucket>x</TargetBucket><TargetPrefix>y</TargetPrefix></LoggingEnabled>"}[a.Logging]+"</BucketLoggingStatus>")
 	case query == "encryption":
 		fmt.Fprint(w, "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>arn:aws:kms:eu-central-1:111122223333:key/k</KMSMasterKeyID></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>")
 	}
+}
+
+// Calls returns the names of all calls.
+func (a *Account) Calls() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.calls)
 }
