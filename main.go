@@ -96,13 +96,18 @@ func verify(ctx context.Context, o cli.VerifyOptions) (cli.Verified, error) {
 	for _, n := range o.Notes {
 		v.Notes = append(v.Notes, serve.Note(n))
 	}
-	r, used, err := serve.VerifyFile(ctx, v, serveDeps())
+	r, err := serve.VerifyFile(ctx, v, serveDeps())
 	out := cli.Verified{
 		Events: r.Head.Size, Whole: r.Whole, Signed: r.Signed, Witnessed: r.Witnessed, Policy: r.Policy, Checkpoints: r.Checkpoints,
-		Root: hex.EncodeToString(r.Head.Root[:]), Key: used, FaultCount: r.FaultCount,
+		Root: hex.EncodeToString(r.Head.Root[:]), Key: r.Key, FaultCount: r.FaultCount + int(r.Decisions.Differ),
+		Decisions: r.Decisions.Decisions, Differ: r.Decisions.Differ, Undecidable: r.Decisions.Undecidable,
 	}
 	for _, f := range r.Faults {
 		out.Faults = append(out.Faults, f.String())
+	}
+	for _, d := range r.Decisions.Differences {
+		out.Faults = append(out.Faults, d.String())
+		out.Whole = min(out.Whole, d.Record-1)
 	}
 	return out, err
 }

@@ -85,7 +85,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Start: pane.At(where),
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), w.Now),
-			AuditPage(server, host, safetext.New(config.AuditorsGroup))),
+			AuditPage(server, host, safetext.New(config.AuditorsGroup)), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	}
 }

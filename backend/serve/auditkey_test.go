@@ -100,8 +100,8 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), "python3", append([]string{"-c", script, c.Audit, c.AuditKey + publicSuffix}, more...)...).CombinedOutput()
 		return string(out), err
 	}
-	report, key, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: c.AuditKey + publicSuffix}, Deps{})
-	if err != nil || report.FaultCount > 0 || key == "" {
+	report, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: c.AuditKey + publicSuffix}, Deps{})
+	if err != nil || report.FaultCount > 0 || report.Key == "" {
 		t.Fatalf("%+v (%v)", report, err)
 	}
 	root := report.Head.Root
@@ -126,7 +126,7 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 	if out, err := run(); err == nil || !strings.Contains(out, "proves other events") {
 		t.Errorf("a changed log: %q (%v)", out, err)
 	}
-	if r, _, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: key}, Deps{}); err != nil || r.FaultCount == 0 {
+	if r, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: report.Key}, Deps{}); err != nil || r.FaultCount == 0 {
 		t.Errorf("usher does not find it: %v", err)
 	}
 	// With all heads written again, only the kept checkpoint shows it.

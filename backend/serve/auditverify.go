@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"os"
 
+	"usher/backend/audit"
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/sqlite"
 	"usher/backend/event"
+	"usher/backend/grant"
+	grantdynamo "usher/backend/grant/dynamo"
+	"usher/backend/redecide"
 )
 
 // Verify names a log to verify, and everything that it is compared with.
@@ -33,43 +37,105 @@ type Note struct {
 // ErrNote: a checkpoint is none of the log's key.
 var ErrNote = errors.New("it is no checkpoint that the key of this log signed")
 
-// VerifyFile verifies an audit log. The second result is the key that was used, or
-// "".
-func VerifyFile(ctx context.Context, v Verify, d Deps) (sqlite.Report, string, error) {
+// Verified is the result of VerifyFile.
+type Verified struct {
+	sqlite.Report
+	Decisions redecide.Result // of the readable events
+	Key       string          // the key that was used, or ""
+}
+
+// VerifyFile verifies an audit log, and decides every recorded decision again with
+// the kept grants.
+func VerifyFile(ctx context.Context, v Verify, d Deps) (out Verified, err error) {
 	var c *Config
 	if v.Config != "" {
 		loaded, err := Load(v.Config)
 		if err != nil {
-			return sqlite.Report{}, "", err
+			return out, err
 		}
 		c, v.Path = &loaded, loaded.Audit
 	}
-	if table(v.Path) != "" {
-		if c == nil {
-			return sqlite.Report{}, "", errors.New("the audit log is a DynamoDB table: name the server's configuration with --config")
-		}
-		r, used, err := VerifySealed(ctx, *c, v, d, nil, nil)
-		return report(r), used, err
+	switch {
+	case table(v.Path) == "":
+		out, err = verifyPath(ctx, v, c)
+	case c == nil:
+		err = errors.New("the audit log is a DynamoDB table: name the server's configuration with --config")
+	default:
+		out, err = verifyTable(ctx, v, *c, d)
 	}
-	check := sqlite.Check{Progress: v.Progress}
-	var err error
-	if check.Key, err = auditVerifier(v.Key, c); err != nil {
-		return sqlite.Report{}, "", err
-	}
-	if check.Policy, err = policyOf(v.Policy, c); err != nil {
-		return sqlite.Report{}, "", err
-	}
-	if check.Known, err = knownNotes(check.Key, v.Notes); err != nil {
-		return sqlite.Report{}, "", err
-	}
-	report, err := sqlite.VerifyFile(ctx, v.Path, check)
 	if err != nil && ctx.Err() != nil { // SQLite reports "interrupted"
 		err = fmt.Errorf("verifying the audit log: %w", context.Cause(ctx))
 	}
-	if err != nil || check.Key == nil {
-		return report, "", logFailure(err)
+	return out, logFailure(err)
+}
+
+// verifyPath verifies a log in a file. c is its configuration, or nil.
+func verifyPath(ctx context.Context, v Verify, c *Config) (out Verified, err error) {
+	check := sqlite.Check{Progress: v.Progress}
+	if check.Key, err = auditVerifier(v.Key, c); err != nil {
+		return out, err
 	}
-	return report, check.Key.Key(), nil
+	if check.Policy, err = policyOf(v.Policy, c); err != nil {
+		return out, err
+	}
+	if check.Known, err = knownNotes(check.Key, v.Notes); err != nil {
+		return out, err
+	}
+	again, err := redecide.New(redecide.Config{Grants: func(ctx context.Context, version string) (*grant.Set, error) {
+		return keptGrants(ctx, v.Path, version)
+	}})
+	if err != nil {
+		return out, err
+	}
+	check.Event = func(seq int64, e event.Event) { again.Event(ctx, seq, e) }
+	if out.Report, err = sqlite.VerifyFile(ctx, v.Path, check); err != nil {
+		return out, err
+	}
+	if check.Key != nil {
+		out.Key = check.Key.Key()
+	}
+	out.Decisions, err = again.Result()
+	return out, err
+}
+
+// verifyTable verifies a log in DynamoDB. Old events of a table expire, so the names
+// of groups can be missing.
+func verifyTable(ctx context.Context, v Verify, c Config, d Deps) (out Verified, err error) {
+	client, err := newTables(ctx, c, d, nil)
+	if err != nil {
+		return out, err
+	}
+	grants, err := grantdynamo.New(grantdynamo.Config{Client: client, Table: table(c.Grants), Now: d.Now})
+	if err != nil {
+		return out, err
+	}
+	again, err := redecide.New(redecide.Config{Grants: grants.Version, Pruned: c.AuditDays > 0})
+	if err != nil {
+		return out, err
+	}
+	sealed, used, err := VerifySealed(ctx, c, v, d, nil, func(n int64, line []byte) {
+		if e, err := event.Parse(line); err == nil { // an unreadable line is a fault of the log
+			again.Event(ctx, n, e)
+		}
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Report, out.Key = report(sealed), used
+	out.Decisions, err = again.Result()
+	return out, err
+}
+
+// keptGrants returns a version of the grants that the log at path keeps.
+func keptGrants(ctx context.Context, path, version string) (*grant.Set, error) {
+	text, err := sqlite.ReadPolicy(ctx, path, version)
+	if errors.Is(err, audit.ErrNoPolicy) {
+		return nil, redecide.ErrNoPolicy
+	}
+	if err != nil {
+		return nil, err
+	}
+	return unpacked(version, text)
 }
 
 // knownNotes opens checkpoints from elsewhere.

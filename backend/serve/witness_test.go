@@ -83,7 +83,7 @@ func TestAServerAndItsWitness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: signer.Key(), Policy: c.Witnesses}, Deps{})
+	r, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: signer.Key(), Policy: c.Witnesses}, Deps{})
 	if err != nil || r.FaultCount > 0 || r.Witnessed != 300 || !r.Policy {
 		t.Fatalf("%+v (%v)", r, err)
 	}
@@ -112,10 +112,10 @@ func TestAServerAndItsWitness(t *testing.T) {
 	if _, err := submit(forged); !errors.Is(err, witness.ErrRefused) {
 		t.Errorf("the witness of a rewritten log: %v", err)
 	}
-	if r, _, err := VerifyFile(t.Context(), Verify{Path: forged.Audit, Key: signer.Key()}, Deps{}); err != nil || r.FaultCount != 0 {
+	if r, err := VerifyFile(t.Context(), Verify{Path: forged.Audit, Key: signer.Key()}, Deps{}); err != nil || r.FaultCount != 0 {
 		t.Errorf("without memory and witness a rewritten log has faults, so this test proves nothing: %+v (%v)", r, err)
 	}
-	r, _, err = VerifyFile(t.Context(), Verify{Path: forged.Audit, Key: signer.Key(), Policy: c.Witnesses, Notes: []Note{{From: "the cosigned checkpoint", Text: note}}}, Deps{})
+	r, err = VerifyFile(t.Context(), Verify{Path: forged.Audit, Key: signer.Key(), Policy: c.Witnesses, Notes: []Note{{From: "the cosigned checkpoint", Text: note}}}, Deps{})
 	if err != nil || r.FaultCount == 0 || r.Witnessed != 0 || !strings.Contains(r.Faults[0].String(), "the cosigned checkpoint proves other records") {
 		t.Errorf("with the cosigned checkpoint: %+v (%v)", r, err)
 	}

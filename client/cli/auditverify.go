@@ -23,7 +23,10 @@ type Verified struct {
 	Key         string   // public key; "" without one
 	Witnessed   int64    // number of events that checkpoints with the cosignatures of the policy prove
 	Policy      bool     // there is a policy of witnesses
-	Faults      []string // the first 100
+	Decisions   int64    // number of decisions that were decided again
+	Differ      int64    // of these, with another result
+	Undecidable int64    // of these, without the names of the groups in the log
+	Faults      []string // the first 100 faults and differences
 	FaultCount  int
 }
 
@@ -50,13 +53,13 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Verify an audit log, on the server's machine or from a copy",
-		Long: `Verify an audit log: the content of each event against the tree, the tree against all signed checkpoints, the index and the counts against the events, and the tables against those of usher. A server may run meanwhile. FILE is a log or a backup of one; without FILE the log is the one that the server's configuration names.
+		Long: `Verify an audit log: the content of each event against the tree, the tree against all signed checkpoints, the index and the counts against the events, the tables against those of usher, and every recorded decision against the grants and groups of its time. A server may run meanwhile. FILE is a log or a backup of one; without FILE the log is the one that the server's configuration names.
 
 --key is the log's public key, or a file with it: audit.key.pub beside the configuration. It is found through the configuration; with FILE give it yourself. Without a key no signature is verified, and a log that was written again as a whole is not found.
 
 The log is also compared with the last checkpoint that this machine remembers, and with each --checkpoint, a file of usher audit checkpoint. Both find a log that the holder of its key rewrote. --policy is the policy of the witnesses, for logs that have some.
 
-The exit code is 5 if the log has a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","root","key","faults","fault_count"}. "whole" is the number of events before the first fault.`,
+The exit code is 5 if the log has a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","decisions","differ","undecidable","root","key","faults","fault_count"}. "whole" is the number of events before the first fault.`,
 		Example: `
 usher audit verify
 usher audit verify --config /etc/usher/usher.yaml --json
@@ -119,10 +122,14 @@ func (a *app) verify(ctx context.Context, o VerifyOptions) error {
 
 func (a *app) printVerified(v Verified) {
 	if a.json {
-		a.writeJSON(a.Out, verifyLine{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Witnessed, v.Checkpoints, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
+		a.writeJSON(a.Out, verifyLine{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Witnessed, v.Checkpoints, v.Decisions, v.Differ, v.Undecidable, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
 		return
 	}
-	events := quantity.Plural(int(v.Events), "event", "events")
+	events := fmt.Sprintf("%s, %s, %s differ", quantity.Plural(int(v.Events), "event", "events"),
+		quantity.Plural(int(v.Decisions), "decision", "decisions"), quantity.Count(int(v.Differ)))
+	if v.Undecidable > 0 {
+		events += fmt.Sprintf(" (%s without the names of their groups)", quantity.Count(int(v.Undecidable)))
+	}
 	switch {
 	case v.FaultCount > 0:
 		fmt.Fprintf(a.Out, "%s; whole up to %d\n", events, v.Whole)
@@ -175,6 +182,9 @@ type verifyLine struct {
 	Unsigned    int64    `json:"unsigned"`
 	Witnessed   int64    `json:"witnessed"`
 	Checkpoints int64    `json:"checkpoints"`
+	Decisions   int64    `json:"decisions"`
+	Differ      int64    `json:"differ"`
+	Undecidable int64    `json:"undecidable"`
 	Root        string   `json:"root"`
 	Key         string   `json:"key"`
 	Faults      []string `json:"faults"`

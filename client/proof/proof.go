@@ -62,8 +62,9 @@ func New(c Config) (*Watch, error) {
 type State struct {
 	Head    tree.Head
 	Seen    time.Time
-	Note    []byte // the checkpoint
-	Before  tree.Head
+	Note    []byte     // the checkpoint
+	Before  tree.Head  // that this machine had
+	Since   time.Time  // of Before
 	Restart *Restarted // since the check before; nil: none
 	// Witnessed is the last checkpoint that satisfies the policy of the witnesses.
 	// It is zero without a policy.
@@ -231,7 +232,7 @@ func (w *Watch) verify(before memory, known tree.Head, answer api.CheckpointResp
 	if err != nil {
 		return State{}, w.found(kindOf(err), before, head, known, answer.Checkpoint)
 	}
-	s := State{Head: head, Before: known, Seen: w.c.Now(), Note: p.Note, Policy: answer.Witnesses}
+	s := State{Head: head, Before: known, Since: before.Seen, Seen: w.c.Now(), Note: p.Note, Policy: answer.Witnesses}
 	return s, w.witnessed(&s, v, before, answer)
 }
 

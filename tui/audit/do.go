@@ -30,6 +30,8 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return pane.Send(pane.Copy{Text: p.chosen().path})
 	case keys.Touched:
 		return p.touched()
+	case keys.OpenProof:
+		return pane.Send(pane.Open{Page: keys.OpenProof})
 	}
 	if p.open != nil {
 		switch a {
@@ -248,5 +250,5 @@ func (p *Pane) Hints() []keys.Action {
 	case p.w < 110:
 		return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Back, keys.Help}
 	}
-	return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Zone, keys.Back, keys.Palette, keys.Help}
+	return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Zone, keys.OpenProof, keys.Back, keys.Palette, keys.Help}
 }

@@ -233,13 +233,13 @@ func TestKeysOfARow(t *testing.T) {
 			w.Press(k)
 			w.Want(t, "This event names no file.")
 		}
-		w.Press("f", "V", "e") // no bindings
+		w.Press("f", "v", "e") // no bindings
 		w.Press("j", "j", "j", "j", "y")
 		w.Want(t, "Sent to the clipboard: company-reports/quarterly/2026-q3/consolidation-workbook-final-v7.xlsx")
 		w.Press(":")
 		w.Type("log")
 		w.Wait(time.Second)
-		w.Not(t, "Follow", "Verify", "Export")
+		w.Not(t, "Follow", "Export")
 		w.Press("esc")
 		if n := w.book.calls(); n != 2 {
 			t.Errorf("%d calls", n)

@@ -254,6 +254,7 @@ func sample() *logbook {
 
 // program is the whole program with the fake log.
 type program struct {
+	verify *verifier
 	*tuitest.Screen
 	book   *logbook
 	server *tuitest.Server
@@ -272,7 +273,7 @@ func newProgram(change func(*program)) *program {
 	if change != nil {
 		change(w)
 	}
-	w.deps.Pages = []tui.Page{tui.AuditPage(w.book, "files.example.com", safetext.New("usher-auditors"))}
+	w.deps.Pages = []tui.Page{tui.AuditPage(w.book, "files.example.com", safetext.New("usher-auditors")), w.verifyPage()}
 	return w
 }
 

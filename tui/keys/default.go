@@ -11,6 +11,7 @@ const (
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event in full
+	Proof      Context = "proof"     // the verification of the log
 	Access     Context = "access"    // the readers of a path
 	Places     Context = "places"    // the paths that a person can see, or all grants
 	Because    Context = "because"   // one explanation in full
@@ -44,6 +45,9 @@ const (
 	OpenTransfers Action = "transfers"
 	OpenAudit     Action = "audit"
 	OpenAccess    Action = "access"
+	OpenProof     Action = "verify-log"
+	VerifyAgain   Action = "verify-again"
+	SaveReport    Action = "save-report"
 	Session       Action = "session"
 
 	Visited  Action = "visited-back"
@@ -98,6 +102,7 @@ func Default() []Set {
 		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
+		{Context: Proof, On: Reader, Bindings: proof()},
 		{Context: Access, On: Reader, Bindings: access("why", "Why this person or group has access")},
 		{Context: Places, On: Reader, Bindings: access("who can see it", "Who can see this path")},
 		{Context: Because, On: Reader, Bindings: because()},
@@ -227,6 +232,16 @@ func audit() []Binding {
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", g},
 		{Zone, []string{"z"}, "", "UTC or local", "Times in UTC or local", g},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
+		{OpenProof, []string{"V"}, "", "verify the log", "Verify the log", g},
+	}
+}
+
+// proof returns the bindings of the verification of the log.
+func proof() []Binding {
+	const g = "Verification"
+	return []Binding{
+		{SaveReport, []string{"e"}, "", "save report", "Save this report in a file", g},
+		{VerifyAgain, []string{"r"}, "", "verify again", "Verify the log again", g},
 	}
 }
 
