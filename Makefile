@@ -26,6 +26,9 @@ lambda: ## The server for AWS Lambda, in bin/lambda-arm64.zip and bin/lambda-x86
 	  $(GO) run ./.ci/zip $$name bin/lambda-$$arch/bootstrap || exit 1; \
 	done
 
+man: ## The manual pages of all commands, in bin/man
+	$(GO) run . man --dir bin/man
+
 test: ## All that needs only Go
 	$(GO) test $(PKGS)
 
@@ -82,4 +85,4 @@ demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 
-.PHONY: help demo build lambda test race test-rig mutants adversary fuzz bench bench-download soak lint
+.PHONY: help demo build man lambda test race test-rig mutants adversary fuzz bench bench-download soak lint

@@ -57,7 +57,6 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".home", "config"))
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, ".home", "state"))
 			env.Setenv("TZ", "UTC")
-			env.Setenv("__FANG_TEST_WIDTH", "100") // of --help, in place of the terminal's
 			env.Values[demoKey{}] = &demoProcess{}
 			env.Values[faultyKey{}] = new(*objecttest.Storage)
 			env.Values[testKey{}] = t

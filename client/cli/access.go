@@ -22,7 +22,7 @@ func (a *app) accessCommand() *cobra.Command {
 
 A PATH is bucket/key, byte for byte; a folder ends in "/".`,
 		Example: `
-usher access explain grace company-reports/quarterly/q3.csv
+usher access explain grace company-reports/annual/2018-balance-sheet.csv
 usher access who company-reports/annual/audited/
 usher access can alan
 `,
@@ -34,7 +34,7 @@ usher access can alan
 		&cobra.Command{
 			Use: "explain USER PATH", Short: "Show why a person can or cannot read an object",
 			Long:    "Show the grant that allows a person to read an object, the grant that denies it, or the grants that would allow it.",
-			Example: "\nusher access explain grace company-reports/quarterly/q3.csv\n",
+			Example: "\nusher access explain grace company-reports/annual/2018-balance-sheet.csv\n",
 			RunE:    a.run(a.accessExplain),
 		},
 		&cobra.Command{

@@ -58,7 +58,7 @@ usher login
 # The browser, and its work as plain commands
 usher company-reports/annual/
 usher ls -l company-reports/annual/
-usher get 'company-reports/annual/**/*.pdf' -o reports
+usher get 'company-reports/annual/2018*.pdf' -o reports
 usher audit who:ada since:24h
 `,
 		Args:          cobra.ArbitraryArgs,

@@ -44,8 +44,8 @@ A time is a day (2026-11-01), an instant (2026-11-01T10:00) or an age (30m, 24h,
 Each line of --json is one event, never folded.`,
 		Example: `
 usher audit
-usher audit who:ada action:download since:2026-11-01
-usher audit 'path:="company-reports/annual/letter to all.pdf"'
+usher audit who:ada action:download since:7d
+usher audit path:=company-reports/annual/2018-balance-sheet.csv
 
 # The denials of the last day, for another program
 usher audit --json outcome:denied since:24h

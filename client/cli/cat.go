@@ -11,6 +11,7 @@ import (
 	"usher/backend/api"
 	"usher/client/download"
 	"usher/client/glob"
+	"usher/client/proof"
 )
 
 // cat writes files to stdout, one after the other.
@@ -30,7 +31,7 @@ func (a *app) catCommand() *cobra.Command {
 A PATH can be a pattern; its matches are written in the order of their names.`,
 		Example: `
 usher cat company-reports/annual/audited/restated/why.md
-usher cat 'builds/nightly/2026-11-20/*.log' | grep -i warning
+usher cat 'builds/nightly/2026-11-20/*.log' | wc -l
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, -1, "cat takes the PATHs of files."); err != nil {
@@ -48,7 +49,7 @@ func (c *cat) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := c.connect(ctx)
+	conn, err := c.connectFiles(ctx, proof.Every)
 	if err != nil {
 		return err
 	}
@@ -189,7 +190,7 @@ With several files, a line with the path is in front of each.`,
 		Example: `
 usher head company-reports/annual/audited/restated/why.md
 usher head -n 1 'datasets/public/*.csv'
-usher head -c 512 builds/README.md | xxd
+usher head -c 512 builds/README.md | od -c
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, -1, "head takes the PATHs of files."); err != nil {
@@ -221,7 +222,7 @@ func (h *head) run(ctx context.Context, args []string) error {
 			return usagef("head writes up to %d MiB. For more: usher get -o - PATH", mostPeek>>20)
 		}
 	}
-	conn, err := h.connect(ctx)
+	conn, err := h.connectFiles(ctx, proof.Every)
 	if err != nil {
 		return err
 	}

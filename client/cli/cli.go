@@ -6,11 +6,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
-	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
 
 	"usher/client"
@@ -211,22 +209,14 @@ func (a *app) debugWait(w client.Wait) {
 	a.debugf("%s: the call is repeated in %s", w.Code, w.For)
 }
 
-// execute runs a command line. Only help uses fang, because fang queries the
-// terminal for its background color, which delays an error on a slow link.
+// execute runs a command line.
 func (a *app) execute(ctx context.Context, args []string) error {
-	styled := func(args ...string) error {
-		pages := Root(a.Program)
-		pages.SetArgs(args)
-		return fang.Execute(ctx, pages, fang.WithVersion(a.Version), fang.WithoutManpage())
-	}
 	root := a.root()
 	root.Version = a.Version
 	root.SetArgs(args)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
 		a.ran = true
-		if err := styled(append(strings.Fields(c.CommandPath())[1:], "--help")...); err != nil {
-			a.debugf("help: %v", err)
-		}
+		a.help(c)
 	})
 	err := root.ExecuteContext(ctx)
 	if err != nil && !a.ran { // cobra's own error: an unknown flag or command

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	mango "github.com/muesli/mango-cobra"
-	"github.com/muesli/roff"
 	"github.com/spf13/cobra"
 )
 
@@ -219,21 +217,6 @@ func first(people []Account) string {
 		return "NAME"
 	}
 	return people[0].Username
-}
-
-func (a *app) manCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "man", Short: "Print the manual page", Hidden: true, Args: cobra.NoArgs,
-		DisableFlagsInUseLine: true,
-		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
-			page, err := mango.NewManPage(1, cmd.Root())
-			if err != nil {
-				return fmt.Errorf("writing the manual page: %w", err)
-			}
-			fmt.Fprint(a.Out, page.Build(roff.NewDocument()))
-			return nil
-		}),
-	}
 }
 
 func (a *app) versionCommand() *cobra.Command {

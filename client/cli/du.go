@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/client/proof"
 	"usher/client/quantity"
 )
 
@@ -34,7 +35,7 @@ func (a *app) duCommand() *cobra.Command {
 Each line is SIZE, FILES and PATH. With --json each line is {"path","files","bytes"}.`,
 		Example: `
 usher du builds/
-usher du -d 0 builds/ company-reports/
+usher du -d 0 builds/logs/ builds/usher/
 
 # The large old files of two levels of folders
 usher du -d 2 --older-than 30d --min-size 1M --bytes builds/
@@ -61,7 +62,7 @@ func (d *du) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := d.connect(cmd.Context())
+	conn, err := d.connectFiles(cmd.Context(), proof.Every)
 	if err != nil {
 		return err
 	}

@@ -53,20 +53,20 @@ A file that is already here with the same content is not downloaded again. A fil
 
 With --json each finished file is a line: {"path","dest","size","state","verified","event","error"}.`,
 		Example: `
-usher get company-reports/annual/audited/letter.pdf
-usher get company-reports/annual/ -o reports
+usher get company-reports/annual/audited/restated/why.md
+usher get company-reports/annual/audited/restated/ -o reports
 
 # The matches of a pattern, in a job
-usher get 'datasets/public/2026-11/**/*.parquet' -o data --json
+usher get 'datasets/public/2026-09/**/*-01.parquet' -o data --json
 
 # The new large logs of a folder, without the temporary ones
-usher get builds/ --newer-than 7d --min-size 1M --exclude 'tmp/' -o out
+usher get builds/logs/ --newer-than 60d --exclude 'tmp/' -o out
 
 # A list, with its folders
-usher ls -R -p builds/nightly/ | usher get --from - -o out
+usher ls -R -p builds/logs/ | usher get --from - -o out
 
 # Into a pipe
-usher get builds/nightly/usher.tar.gz -o - | tar xz
+usher get builds/usher/1.4.0/build.log -o - | gzip > build.log.gz
 `,
 		RunE: a.run(g.run),
 	}
@@ -113,7 +113,7 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 		}
 	}
 	age := proof.Every
-	if len(targets) > 1 || targets[0].IsFolder() || targets[0].pattern {
+	if len(targets) != 1 || targets[0].IsFolder() || targets[0].pattern {
 		age = beforeLong
 	}
 	conn, err := g.connectFiles(cmd.Context(), age)
@@ -165,7 +165,9 @@ func (g *get) targets(cmd *cobra.Command, args []string) ([]target, error) {
 			return nil, err
 		}
 	}
-	g.base, err = g.from.baseOf(all)
+	if g.base, err = g.from.baseOf(all); err == nil && len(all) == 0 {
+		g.hint("The list has no paths.")
+	}
 	return all, err
 }
 

@@ -98,7 +98,7 @@ func States() map[string]string {
 
 // Codes returns the values of error.code with their exit codes.
 func Codes() map[string]int {
-	all := map[string]int{"cut": api.ExitMixed, "log_changed": api.ExitIntegrity}
+	all := map[string]int{"cut": api.ExitMixed, "log_changed": api.ExitIntegrity, "unrecorded_read": api.ExitIntegrity, "not_understood": api.ExitMixed}
 	for exit := range 256 {
 		if code := codes(exit); exit == 70 || code != string(api.Internal) {
 			all[code] = exit

@@ -57,10 +57,10 @@ usher ls -R builds/nightly/
 usher ls 'company-reports/**/*.csv'
 
 # The largest files of the last week, with their sum
-usher ls -R -l -S --newer-than 7d --summarize builds/
+usher ls -R -l -S --newer-than 60d --summarize builds/
 
 # To a list, and from the list with its folders
-usher ls -R -p -0 builds/nightly/ | usher get --from - -0 -o out
+usher ls -R -p -0 builds/logs/ | usher get --from - -0 -o out
 `,
 		RunE: a.run(l.run),
 	}

@@ -44,6 +44,7 @@ type report struct {
 	same     int  // already here
 	left     int  // existing files that differ and were not changed
 	folders  int  // folders that could not be listed
+	none     bool // no path was named: an empty list
 	selects  bool // a selection leaves files out
 
 	counts  *counting          // names that the server left out; nil: not counted
@@ -225,6 +226,9 @@ func (r *report) end(last download.Snapshot) error {
 	}
 	if !r.json && !r.quiet {
 		r.sum(r.Err)
+	}
+	if last.Files == 0 && r.failures.failed == 0 && r.none {
+		return nil
 	}
 	if last.Files == 0 && r.failures.failed == 0 && r.selects {
 		r.hint("No file matches the selection.")

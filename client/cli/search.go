@@ -12,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client/glob"
+	"usher/client/proof"
 	"usher/client/quantity"
 	"usher/client/selection"
 )
@@ -42,12 +43,12 @@ The server reads up to 10,000 names for each page of the answer, and the search 
 
 Each line is a path. With --json each line is as in ls --json.`,
 		Example: `
-usher search letter company-reports/
+usher search balance company-reports/
 usher search '*.csv' datasets/public/ --size '>1k'
 usher search 'nightly/**/SHA256SUMS' builds/
 
 # From a search to files
-usher search -0 '*.md' company-reports/ | usher get --from - -0 -o got
+usher search -0 '*.md' builds/ | usher get --from - -0 -o got
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, -1, "search takes a TEXT or a GLOB, and the PATHs to search."); err != nil {
@@ -116,7 +117,7 @@ func (s *search) run(ctx context.Context, query string, args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := s.connect(ctx)
+	conn, err := s.connectFiles(ctx, proof.Every)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/client/proof"
 	"usher/client/quantity"
 )
 
@@ -60,7 +61,7 @@ usher stat --json 'builds/nightly/2026-11-20/*'
 }
 
 func (a *app) stat(ctx context.Context, targets []target) error {
-	conn, err := a.connect(ctx)
+	conn, err := a.connectFiles(ctx, proof.Every)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"usher/backend/safetext"
 	localname "usher/client/download/name"
 	"usher/client/download/verify"
+	"usher/client/proof"
 	"usher/client/quantity"
 )
 
@@ -46,9 +47,9 @@ With --json each line is {"path","name","size","sum"}; with --check {"name","ok"
 usher sum company-reports/annual/audited/restated/why.md
 
 # A downloaded folder, compared with S3
-usher get builds/nightly/2026-11-20/ -o nightly
-usher sum builds/nightly/2026-11-20/ > SUMS
-cd nightly && usher sum --check ../SUMS
+usher get builds/logs/ -o out
+usher sum builds/logs/ > SUMS
+cd out && usher sum --check ../SUMS
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if s.check != "" {
@@ -88,7 +89,7 @@ func (s *sum) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := s.connect(ctx)
+	conn, err := s.connectFiles(ctx, proof.Every)
 	if err != nil {
 		return err
 	}

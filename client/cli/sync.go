@@ -42,10 +42,10 @@ usher remembers the files that a sync of the same PATH and DIR has put there. Su
 
 With --json each line is as in get --json; with --dry-run its state is new, changed, removed, conflict or only_here.`,
 		Example: `
-usher sync builds/nightly/ nightly
-usher sync builds/nightly/ nightly --delete --yes
-usher sync --dry-run --delete builds/nightly/ nightly
-usher sync datasets/public/ data --include '*.csv' --newer-than 30d
+usher sync builds/logs/ logs
+usher sync builds/logs/ logs --delete --yes
+usher sync --dry-run --delete builds/logs/ logs
+usher sync builds/usher/ data --include '*.json' --newer-than 2026-01-01
 `,
 		RunE: a.run(s.run),
 	}
@@ -93,7 +93,7 @@ func (s *syncing) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := s.connect(cmd.Context())
+	conn, err := s.connectFiles(cmd.Context(), 0)
 	if err != nil {
 		return err
 	}

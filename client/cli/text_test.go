@@ -104,8 +104,8 @@ func TestFilterCaret(t *testing.T) {
 	}
 }
 
-// Help in a terminal of 80 columns cuts no example: fang cuts a line that is
-// wider than its block, which has 72 cells there.
+// Help fits a terminal of 80 columns: examples have at most 72 cells, and all other
+// lines wrap.
 func TestExamplesFit(t *testing.T) {
 	var check func(cmd *cobra.Command)
 	check = func(cmd *cobra.Command) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"usher/client/proof"
 	"usher/client/quantity"
 )
 
@@ -57,7 +58,7 @@ func (t *tree) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := t.connect(cmd.Context())
+	conn, err := t.connectFiles(cmd.Context(), proof.Every)
 	if err != nil {
 		return err
 	}

@@ -21,31 +21,39 @@ func (a *app) urlCommand() *cobra.Command {
 	var paths pathFlags
 	var curl bool
 	cmd := &cobra.Command{
-		Use:        "url PATH",
+		Use:        "url PATH...",
 		SuggestFor: []string{"presign"},
-		Short:      "Print a short-lived download link",
+		Short:      "Print short-lived download links",
 		GroupID:    "files",
-		Long: `Print a link to one file that any browser or curl can use. Any person with the link can download the file until it expires, usually after a minute. The audit log records the link under your name.
+		Long: `Print a link to each file that any browser or curl can use. Any person with the link can download the file until it expires, usually after a minute. The audit log records the link under your name.
 
 With --json: {"path","url","life","event"}, life in seconds.`,
 		Example: `
-usher url company-reports/annual/audited/letter.pdf
+usher url company-reports/annual/audited/restated/why.md
 
 # A command for a machine without usher
-usher url --curl builds/nightly/usher.tar.gz
+usher url --curl builds/usher/1.4.0/build.log
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := checkArgs(cmd, args, 1, 1, "url takes the PATH of one file."); err != nil {
+			if err := checkArgs(cmd, args, 1, -1, "url takes the PATH of a file."); err != nil {
 				return err
 			}
-			t, err := parsePath(args[0], paths.escaped)
+			var targets []target
+			for _, arg := range args {
+				t, err := parsePath(arg, paths.escaped)
+				if err != nil {
+					return err
+				}
+				if t.Key == "" {
+					return isFolder(t)
+				}
+				targets = append(targets, target{Path: t})
+			}
+			conn, err := a.connectFiles(cmd.Context(), proof.Every)
 			if err != nil {
 				return err
 			}
-			if t.Key == "" {
-				return isFolder(t)
-			}
-			return a.link(cmd, t, curl)
+			return a.eachPath(cmd.Context(), targets, func(t target) error { return a.link(cmd, conn, t.Path, curl) })
 		}),
 	}
 	paths.add(cmd, false)
@@ -53,11 +61,7 @@ usher url --curl builds/nightly/usher.tar.gz
 	return cmd
 }
 
-func (a *app) link(cmd *cobra.Command, t api.Path, curl bool) error {
-	conn, err := a.connectFiles(cmd.Context(), proof.Every)
-	if err != nil {
-		return err
-	}
+func (a *app) link(cmd *cobra.Command, conn connection, t api.Path, curl bool) error {
 	if file, err := isFile(cmd.Context(), conn.client, t); err != nil {
 		return err
 	} else if !file {

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	mango "github.com/muesli/mango-cobra"
+	"github.com/muesli/roff"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// The width of help, in cells.
+const (
+	narrowHelp = 80 // without a terminal
+	widestHelp = 100
+)
+
+// helpWidth returns the width of the terminal, within bounds.
+func (a *app) helpWidth() int {
+	width := narrowHelp
+	if f, ok := a.Out.(interface{ Fd() uintptr }); ok && a.OutTTY {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			width = w
+		}
+	} else if w, err := strconv.Atoi(a.Getenv("COLUMNS")); err == nil && w > 0 {
+		width = w
+	}
+	return min(max(width, 20), widestHelp)
+}
+
+// help prints the help of a command. Each line fits the terminal; nothing is cut
+// but the lines of examples that are wider.
+func (a *app) help(c *cobra.Command) {
+	width := a.helpWidth()
+	title := func(s string) string {
+		if a.OutTTY && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb" {
+			return ansi.Style{}.Bold().Styled(s)
+		}
+		return s
+	}
+	var b strings.Builder
+	section := func(name, text string) {
+		if text = strings.Trim(text, "\n"); text != "" {
+			fmt.Fprintf(&b, "\n%s\n%s\n", title(name), text)
+		}
+	}
+	about := c.Long
+	if about == "" {
+		about = c.Short + "."
+	}
+	fmt.Fprintln(&b, wrap(strings.TrimSpace(about), width))
+	use := "  " + c.UseLine()
+	if c.HasAvailableSubCommands() && !c.Runnable() {
+		use = "  " + c.CommandPath() + " COMMAND"
+	}
+	section("Usage", use)
+	section("Examples", indent(c.Example))
+	for _, g := range append(c.Groups(), &cobra.Group{Title: "commands"}) {
+		section(strings.ToUpper(g.Title[:1])+g.Title[1:], commandList(c, g.ID, width))
+	}
+	section("Flags", c.LocalFlags().FlagUsagesWrapped(width))
+	section("Global flags", c.InheritedFlags().FlagUsagesWrapped(width))
+	fmt.Fprint(a.Out, b.String())
+}
+
+// wrap breaks lines at spaces, and words that are wider than a line after commas
+// or, without one, anywhere. It keeps the indent of a line.
+func wrap(text string, width int) string {
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		lead := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		have := lead
+		for _, word := range strings.Fields(line) {
+			if have != lead && ansi.StringWidth(have)+1+ansi.StringWidth(word) > width {
+				out, have = append(out, have), lead
+			}
+			if have != lead {
+				have += " "
+			}
+			for have += word; ansi.StringWidth(have) > width; {
+				cut := ansi.Truncate(have, width, "")
+				if i := strings.LastIndexByte(cut, ','); i > len(lead) {
+					cut = cut[:i+1]
+				}
+				out, have = append(out, cut), lead+have[len(cut):]
+			}
+		}
+		out = append(out, have)
+	}
+	return strings.Join(out, "\n")
+}
+
+func indent(text string) string {
+	lines := strings.Split(strings.Trim(text, "\n"), "\n")
+	for i, l := range lines {
+		if l != "" {
+			lines[i] = "  " + l
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// commandList lists the commands of a group.
+func commandList(c *cobra.Command, group string, width int) string {
+	var b strings.Builder
+	for _, sub := range c.Commands() {
+		if sub.GroupID != group || !sub.IsAvailableCommand() && sub.Name() != "help" {
+			continue
+		}
+		name := fmt.Sprintf("  %-12s ", sub.Name())
+		text := strings.Split(wrap(sub.Short, width-len(name)), "\n")
+		fmt.Fprintln(&b, name+strings.Join(text, "\n"+strings.Repeat(" ", len(name))))
+	}
+	return b.String()
+}
+
+func (a *app) manCommand() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use: "man [COMMAND...]", Short: "Print a manual page", GroupID: "machine",
+		Long: `Print the manual page of usher or of a command. --dir writes the pages of all commands to a folder, as usher.1, usher-ls.1 and so on.`,
+		Example: `
+usher man | man -l -
+usher man get > usher-get.1
+`,
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			if dir != "" {
+				return writePages(root, dir)
+			}
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("%s", noCommand(root, strings.Join(args, " ")))
+			}
+			page, err := manPage(c)
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(a.Out, page)
+			return nil
+		}),
+	}
+	cmd.Flags().Var(textFlag{&dir, "folder"}, "dir", "write all pages to this folder")
+	return cmd
+}
+
+// manPage returns the manual page of a command.
+func manPage(c *cobra.Command) (string, error) {
+	page, err := mango.NewManPage(1, c)
+	if err != nil {
+		return "", fmt.Errorf("writing the manual page: %w", err)
+	}
+	return page.Build(roff.NewDocument()), nil
+}
+
+// writePages writes the pages of a command and all below it.
+func writePages(c *cobra.Command, dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	page, err := manPage(c)
+	if err != nil {
+		return err
+	}
+	name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(page), 0o666); err != nil {
+		return err
+	}
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			if err := writePages(sub, dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
