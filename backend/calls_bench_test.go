@@ -20,9 +20,18 @@ func BenchmarkCallsOfActions(b *testing.B) {
 	}
 	ctx := b.Context()
 	ada := f.SignIn(b, "ada")
-	var objects []api.ReleaseObject
-	for i := range 250 {
-		objects = append(objects, api.ReleaseObject{Bucket: "company-reports", Key: fmt.Sprintf("annual/%04d.csv", i), ETag: `"0123456789abcdef0123456789abcdef"`})
+	page, err := ada.List(ctx, api.ListRequest{Bucket: "company-reports", Prefix: "annual/", Recursive: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var objects []api.ReleaseObject // their sizes are proven by the listing
+	for _, e := range page.Entries {
+		if e.Kind == api.KindObject && e.Mark != "" && len(objects) < api.MaxRelease {
+			objects = append(objects, api.ReleaseObject{Bucket: "company-reports", Key: "annual/" + e.Name, ETag: e.ETag, Mark: e.Mark})
+		}
+	}
+	if len(objects) < api.MaxRelease {
+		b.Fatalf("%d objects with a mark", len(objects))
 	}
 	var ids []string
 	release := func(n int) func() error {

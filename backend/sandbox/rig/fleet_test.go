@@ -182,7 +182,9 @@ func (f *fleet) stateTable(n int) string {
 
 func (f *fleet) createTables(instances int) {
 	t := f.t
-	client := f.tables.Client(t)
+	// The test itself waits longer than an instance: minidyn is slow with many items.
+	client, err := dynamo.New(dynamo.Config{AWS: dynamotest.AWS(), Endpoint: f.tables.Endpoint(), Now: time.Now, Attempt: 10 * time.Second})
+	must(t, err)
 	names := []string{"log", dynamo.IndexTable("log"), "grants"}
 	for n := range instances {
 		if name := f.stateTable(n); !slices.Contains(names, name) {
