@@ -143,6 +143,7 @@ type sealing struct {
 
 	mu     sync.Mutex
 	sealer *sealer.Sealer // nil before the first success of open
+	heldAt time.Time      // last look for held events
 }
 
 // newSealing returns the sealing of a log. It makes no call.
@@ -223,7 +224,7 @@ func (s *sealing) run(ctx context.Context) error {
 	if sealed > 0 {
 		s.d.Log.Info("sealed", "events", sealed, "late", strays)
 	}
-	return nil
+	return s.holdLogged(ctx)
 }
 
 // sealedLog is a log in DynamoDB that proves its content.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -19,7 +20,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"usher/backend/audit"
 	auditdynamo "usher/backend/audit/dynamo"
@@ -563,6 +566,73 @@ func TestFunctionsCallTheirServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("the seal function", "DynamoDB", "KMS", "S3")
+}
+
+// Items with held events are copied before they expire, with a legal hold, and
+// others are not.
+func TestHeldEventsAreCopied(t *testing.T) {
+	c := newCloud(t, 12)
+	c.record(c.clock(), 2)
+	c.pass(time.Second)
+	c.record(c.clock(), 1)
+	config := c.config()
+	config.AuditDays, config.Holds = 14, []string{"request:\"request 0\""}
+	run := func() {
+		t.Helper()
+		f, err := serve.SealFunction(t.Context(), config, c.deps(), c.loop)
+		if err == nil {
+			err = f(t.Context(), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := awss3.New(awss3.Options{
+		Region: cloudRegion, BaseEndpoint: aws.String(c.loop.S3), UsePathStyle: true, Credentials: c.loop.Credentials,
+	})
+	copies := func() (names []string) {
+		t.Helper()
+		out, err := client.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{Bucket: aws.String(sealBucket), Prefix: aws.String("seal/holds/")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range out.Contents {
+			names = append(names, *o.Key)
+		}
+		return names
+	}
+	c.pass(6 * 24 * time.Hour)
+	run()
+	if names := copies(); len(names) != 0 {
+		t.Errorf("copied too early: %q", names)
+	}
+	c.pass(2 * 24 * time.Hour)
+	run()
+	run() // again
+	names := copies()
+	if len(names) == 0 {
+		t.Fatal("no copy")
+	}
+	var lines []byte
+	for _, name := range names {
+		out, err := client.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String(sealBucket), Key: aws.String(name)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(out.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.ObjectLockLegalHoldStatus != "ON" {
+			t.Errorf("%s has no legal hold", name)
+		}
+		lines = append(lines, raw...)
+	}
+	for i, e := range c.recorded {
+		if bytes.Contains(lines, event.Canonical(e)) != (i < 2) {
+			t.Errorf("event %d: copied %t", i, i >= 2)
+		}
+	}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/firehose"
+	"github.com/goccy/go-yaml"
 
 	"usher/backend/api/shape"
 	auditdynamo "usher/backend/audit/dynamo"
@@ -63,7 +64,7 @@ func newTask(ctx context.Context, environ []string, d Deps, loop *Loopback) (any
 
 // taskConfig reads the configuration of a task from the variables that it needs.
 func taskConfig(environ []string) (Config, error) {
-	known := []string{"TASK", "AUDIT", "AUDIT_DAYS", "FIREHOSE", "STATE", "PUBLIC_URL", "SEAL_BUCKET", "SEAL_PREFIX", "SEAL_KMS_KEY", "SEAL_PUBLIC_KEY"}
+	known := []string{"TASK", "AUDIT", "AUDIT_DAYS", "RETENTION_DAYS", "HOLDS", "FIREHOSE", "STATE", "PUBLIC_URL", "SEAL_BUCKET", "SEAL_PREFIX", "SEAL_KMS_KEY", "SEAL_PUBLIC_KEY"}
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		if short, ours := strings.CutPrefix(name, prefix); ours && !slices.Contains(known, short) && !slices.Contains(clientVariables, name) {
@@ -82,12 +83,22 @@ func taskConfig(environ []string) (Config, error) {
 	if !tableShape.MatchString(table(c.Audit)) {
 		return c, fmt.Errorf("%sAUDIT must be %sTABLE", prefix, tablePrefix)
 	}
-	if days := value("AUDIT_DAYS"); days != "" {
-		n, err := strconv.Atoi(days)
-		if err != nil || n < 0 || n > 36_500 {
-			return c, fmt.Errorf("%sAUDIT_DAYS must be 0 to 36500", prefix)
+	for name, field := range map[string]*int{"AUDIT_DAYS": &c.AuditDays, "RETENTION_DAYS": &c.RetentionDays} {
+		if days := value(name); days != "" {
+			n, err := strconv.Atoi(days)
+			if err != nil || n < 0 || n > 36_500 {
+				return c, fmt.Errorf("%s%s must be 0 to 36500", prefix, name)
+			}
+			*field = n
 		}
-		c.AuditDays = n
+	}
+	if text := value("HOLDS"); text != "" {
+		if err := yaml.Unmarshal([]byte(text), &c.Holds); err != nil {
+			return c, fmt.Errorf("%sHOLDS must be a list of filters: [a, b]", prefix)
+		}
+	}
+	if err := c.checkRetention(time.Now()); err != nil {
+		return c, err
 	}
 	return c, c.Seal.check(c)
 }

@@ -93,6 +93,19 @@ func (v *Vault) Replace(ctx context.Context, name string, data []byte, tag strin
 	})
 }
 
+// Hold writes an object once, with a legal hold: it cannot be deleted before the
+// hold is removed, whatever the retention of the bucket. An object that exists is
+// left as it is.
+func (v *Vault) Hold(ctx context.Context, name string, data []byte) error {
+	err := v.put(ctx, name, data, func(in *s3.PutObjectInput) {
+		in.IfNoneMatch, in.ObjectLockLegalHoldStatus = aws.String("*"), types.ObjectLockLegalHoldStatusOn
+	})
+	if errors.Is(err, sealer.ErrExists) {
+		return nil
+	}
+	return err
+}
+
 // put writes an object under a condition.
 //
 // SPEC: S3 user guide, "How to prevent object overwrites with conditional writes":

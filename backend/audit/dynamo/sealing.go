@@ -163,6 +163,7 @@ func NewStates(db DB, table string) (*States, error) {
 const (
 	pkSeal      = "seal"
 	skHead      = "head"
+	skHolds     = "holds"
 	attrVersion = "v"
 	attrState   = "s"
 )
@@ -225,6 +226,34 @@ func (s *States) save(ctx context.Context, sk string, version int64, value any, 
 		return nil
 	}
 	return sealer.ErrLost
+}
+
+// Holds is the progress of the copies of held events: those of earlier hours than
+// Mark are copied.
+type Holds struct {
+	Filters string    `json:"filters"` // other filters begin again
+	Mark    time.Time `json:"mark"`
+}
+
+// LoadHolds returns the progress, or the zero Holds.
+func (s *States) LoadHolds(ctx context.Context) (h Holds, err error) {
+	err = s.load(ctx, skHolds, &h)
+	return h, err
+}
+
+// SaveHolds stores the progress. An older one of another server repeats copies and
+// loses none.
+func (s *States) SaveHolds(ctx context.Context, h Holds) error {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("encoding the progress of holds: %w", err)
+	}
+	item := dynamo.Key(pkSeal, skHolds)
+	item[attrState] = dynamo.Text(string(text))
+	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(s.table), Item: item}); err != nil {
+		return fmt.Errorf("writing to the table %s: %w", s.table, err)
+	}
+	return nil
 }
 
 // SaveHour implements sealer.States.

@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// legalHold is the header of a hold without an end. Only buckets with Object Lock
+// accept it.
+const legalHold = "X-Amz-Object-Lock-Legal-Hold"
+
 // objectLock is the default retention of a bucket.
 type objectLock struct {
 	mode string // GOVERNANCE or COMPLIANCE

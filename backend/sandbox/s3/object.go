@@ -156,9 +156,9 @@ const redirectHeader = "X-Amz-Website-Redirect-Location"
 // storedHeaders returns the headers of a PUT that each GET returns, in addition to
 // Content-Type and x-amz-meta-*.
 // SPEC: userguide/UsingMetadata.html, "System-defined object metadata".
-func storedHeaders() [6]string {
-	return [6]string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires",
-		redirectHeader}
+func storedHeaders() [7]string {
+	return [7]string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires",
+		redirectHeader, legalHold}
 }
 
 // describe reads content type, stored headers and metadata of a request.

@@ -56,8 +56,8 @@ func (q *request) writeProperties() (class string, e encryption, err error) {
 	if err = refuseACL(h); err != nil {
 		return "", e, err
 	}
-	for _, name := range []string{"x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"} {
-		if h.Get(name) != "" {
+	for _, name := range []string{"x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", legalHold} {
+		if h.Get(name) != "" && !(name == legalHold && q.locked() != nil) {
 			return "", e, missingObjectLock()
 		}
 	}
