@@ -118,7 +118,7 @@ func removeAnItem(t *testing.T, w *demotest.Demo) string {
 }
 
 // poll waits for a state of another process.
-func poll(t *testing.T, what string, done func() (bool, string)) {
+func poll(t *testing.T, state string, done func() (bool, string)) {
 	t.Helper()
 	var last string
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
@@ -127,5 +127,5 @@ func poll(t *testing.T, what string, done func() (bool, string)) {
 			return
 		}
 	}
-	t.Fatalf("no %s within a minute; the last output is\n%s", what, last)
+	t.Fatalf("no %s within a minute; the last output is\n%s", state, last)
 }

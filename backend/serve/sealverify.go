@@ -55,8 +55,8 @@ func VerifySealed(ctx context.Context, c Config, v Verify, d Deps, loop *Loopbac
 }
 
 // sealedKey returns the key of a sealed log: the given one, that of the
-// configuration, or the one beside the log. The last one shows a change of the log
-// only to a reader who knows the key from elsewhere.
+// configuration, or the one beside the log. The last one proves a
+// log only to a reader with a copy of the key from elsewhere.
 func sealedKey(ctx context.Context, c Config, given string, objects tiles.Objects) (*checkpoint.Verifier, error) {
 	if given != "" {
 		return auditVerifier(given, nil)

@@ -119,7 +119,7 @@ func (h *Handler) archive(ctx context.Context, batches []sealer.Batch) (int, err
 	return n, err
 }
 
-// Repair sends what the stream did not deliver within its life. It handles one
+// Repair sends the events that the stream did not deliver within its life. It handles one
 // hour of the log and returns whether there are more.
 func (h *Handler) Repair(ctx context.Context) (bool, error) {
 	if h.c.Sink == nil {

@@ -33,8 +33,8 @@ func open(t *testing.T, bucket, prefix string) *vault.Vault {
 	return v
 }
 
-// An object is created once, and replaced only by a writer who read its last
-// content.
+// An object is created once, and replaced only by a writer with the tag of its
+// last content.
 func TestConditions(t *testing.T) {
 	v := open(t, "vault", "seal/")
 	if _, err := v.Get(t.Context(), "a"); !errors.Is(err, tiles.ErrMissing) {

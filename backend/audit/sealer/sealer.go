@@ -33,7 +33,7 @@ var (
 	ErrLost = errors.New("another sealer was first")
 	// ErrExists: an object with this name exists, or another one than expected.
 	ErrExists = errors.New("the object exists")
-	// ErrTampered: a planned batch or an object is not what a sealer wrote.
+	// ErrTampered: a planned batch or an object differs from that of the sealer.
 	ErrTampered = errors.New("the log or its sealed objects were changed by another hand")
 )
 

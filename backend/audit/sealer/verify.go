@@ -38,23 +38,6 @@ type Fault struct {
 	Detail string
 }
 
-func (f Fault) String() string {
-	text := f.Kind
-	switch {
-	case f.Count > 1:
-		text = fmt.Sprintf("%s: events %d to %d", f.Kind, f.Index, f.Index+f.Count-1)
-	case f.Index > 0:
-		text = fmt.Sprintf("%s: event %d", f.Kind, f.Index)
-	}
-	if f.ID != "" {
-		text += fmt.Sprintf(" (%.40q)", f.ID)
-	}
-	if f.Detail != "" {
-		text += ": " + f.Detail
-	}
-	return text
-}
-
 const maxFaults = 100
 
 // Report is the result of a verification.
