@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"usher/backend/deploy/stack"
 	"usher/backend/deploy/stack/stacktest"
+	"usher/backend/event"
 	"usher/backend/serve"
 )
 
@@ -52,13 +54,13 @@ func TestProgramAcceptsItsEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deps := serve.Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	deps := serve.Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.DiscardHandler)}
 	for set, values := range stacktest.Sets() {
 		flat, err := now.Evaluate(stack.Values{Parameters: values, Physical: physical})
 		if err != nil {
 			t.Fatalf("%s: %v", set, err)
 		}
-		api := slices.DeleteFunc(environment(t, flat, "ApiFunction"), func(v string) bool { return strings.HasPrefix(v, "USHER_SEAL_") })
+		api := environment(t, flat, "ApiFunction")
 		// SPEC: AWS Lambda developer guide, "Lambda quotas": 4 KB.
 		if size := len(strings.Join(api, "")); size > 2500 {
 			t.Errorf("%s: the environment has %d bytes", set, size)
@@ -71,11 +73,14 @@ func TestProgramAcceptsItsEnvironment(t *testing.T) {
 		if groups := strings.Split(values["FederatedGroups"], ","); values["FederatedGroups"] != "" && (len(c.FederatedGroups) != len(groups) || c.GroupsAttribute != "stamped") {
 			t.Errorf("%s: the groups are %q", set, c.FederatedGroups)
 		}
-		if flat.Resources["FederationFunction"] == nil {
-			continue
-		}
-		if _, err := serve.NewFunction(t.Context(), environment(t, flat, "FederationFunction"), deps); err != nil {
-			t.Errorf("%s, federation: %v", set, err)
+		for _, name := range []string{"StreamFunction", "SealFunction", "FederationFunction"} {
+			if flat.Resources[name] == nil && name == "FederationFunction" {
+				continue
+			}
+			variables := slices.DeleteFunc(environment(t, flat, name), func(v string) bool { return strings.HasPrefix(v, "USHER_HOLDS=") }) // with the retention
+			if _, err := serve.NewFunction(t.Context(), variables, deps); err != nil {
+				t.Errorf("%s, %s: %v", set, name, err)
+			}
 		}
 	}
 }

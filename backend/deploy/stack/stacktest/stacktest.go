@@ -38,7 +38,7 @@ func Sets() map[string]map[string]string {
 			"DataKeyArns": key, "StoreKeyArn": key, "BucketRegions": "us-east-1, eu-central-1", "PoolTier": "PLUS",
 			"SamlMetadataUrl": "https://idp.example.com/metadata", "FederatedGroups": "finance-team, usher-admins",
 			"DomainName": "files.example.com", "CertificateArn": "arn:aws:acm:eu-west-1:111122223333:certificate/11111111-2222-3333-4444-555555555555",
-			"ObjectLockMode": "COMPLIANCE", "ObjectLockDays": "3650", "AuditDays": "0", "LogDays": "365",
+			"ObjectLockMode": "COMPLIANCE", "ObjectLockDays": "3650", "Holds": `["who:ada since:2026-01-01"]`, "AuditDays": "0", "LogDays": "365",
 			"PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary", "ReservedConcurrency": "100", "AlarmEmail": "ops@example.com",
 		}),
 		"oidc": with(map[string]string{
