@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"time"
+	"unicode"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -23,6 +24,50 @@ type (
 // answerTime is the wait for outstanding responses of the terminal at the end.
 // A later response would appear in the shell.
 const answerTime = 200 * time.Millisecond
+
+// keyGap is the time between esc and the key after it, which follows when the
+// message of esc has arrived.
+const keyGap = 10 * time.Millisecond
+
+// pressed handles a key press. A terminal sends esc and a letter that is typed soon
+// after it like the letter with alt, which no binding has: they are two keys.
+func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
+	next, both := afterEscape(msg)
+	if !both {
+		return m.press(msg)
+	}
+	first := m.press(tea.KeyPressMsg{Code: tea.KeyEscape})
+	if first == nil {
+		return m.press(next)
+	}
+	return tea.Batch(first, tea.Tick(keyGap, func(time.Time) tea.Msg { return next }))
+}
+
+// afterEscape returns the key of a key press with alt alone. Arrows and function
+// keys have escape sequences of their own for alt.
+func afterEscape(msg tea.KeyPressMsg) (tea.KeyPressMsg, bool) {
+	k := tea.Key(msg)
+	if k.Mod&tea.ModAlt == 0 || k.Mod&(tea.ModCtrl|tea.ModMeta|tea.ModSuper|tea.ModHyper) != 0 {
+		return msg, false
+	}
+	k.Mod &^= tea.ModAlt
+	switch k.Code {
+	case tea.KeyEnter, tea.KeyTab, tea.KeyBackspace, tea.KeyEscape:
+		return tea.KeyPressMsg(k), true
+	}
+	if !unicode.IsPrint(k.Code) {
+		return msg, false
+	}
+	r := k.Code
+	if k.Mod&tea.ModShift != 0 {
+		r = unicode.ToUpper(r)
+		if k.ShiftedCode != 0 {
+			r = k.ShiftedCode
+		}
+	}
+	k.Text = string(r)
+	return tea.KeyPressMsg(k), true
+}
 
 // press routes a key press: to the dialog, the text field, the page, or a global binding.
 func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
@@ -61,6 +106,13 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	}
 	if a, ok := m.env.Keys.Find(page.Context(), key); ok {
 		return tea.Batch(m.act(a), woke)
+	}
+	if page.Context() == keys.Sort { // any other key closes the menu, and acts
+		closed := page.Do(keys.Back)
+		if a, ok := m.env.Keys.Find(page.Context(), key); ok {
+			return tea.Batch(closed, m.act(a), woke)
+		}
+		return tea.Batch(closed, woke)
 	}
 	return woke
 }

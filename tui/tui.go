@@ -156,7 +156,7 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.w, m.h = msg.Width, msg.Height
 		return m, nil
 	case tea.KeyPressMsg:
-		return m, m.press(msg)
+		return m, m.pressed(msg)
 	case tea.PasteMsg:
 		return m, m.paste(msg)
 	case tea.ColorProfileMsg:

@@ -5,6 +5,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
@@ -80,9 +81,14 @@ func (p *Pane) seek() tea.Cmd {
 		}
 		if l.complete {
 			p.here.want = ""
-			return pane.Send(pane.Say{Text: safetext.New(api.Lookup(api.NotFound).Sentence), Tone: pane.Warning})
+			return tea.Batch(p.correct(), pane.Send(pane.Say{Text: safetext.New(api.Lookup(api.NotFound).Sentence), Tone: pane.Warning}))
 		}
 		return p.more()
+	}
+	if p.toEnd {
+		p.table.Move(keys.Last)
+		p.toEnd = !l.complete || p.busy
+		return tea.Batch(p.moved(), p.more())
 	}
 	if p.filter != "" || p.arr.order != byName || l.location.deep {
 		return p.more()

@@ -109,8 +109,10 @@ type Pane struct {
 	view     []int32 // rows of the listing, as arranged
 	arr      arrangement
 	arrGen   uint64
-	busy     bool // a command arranges rows
-	sorting  bool // after s
+	busy     bool   // a command arranges rows
+	sorting  bool   // after s
+	toEnd    bool   // the cursor goes to the last row of the folder, when it is loaded
+	wanted   string // the typed path, until its folder has opened
 	field    pane.Field
 	typing   use
 	filter   string
@@ -207,6 +209,7 @@ func (p *Pane) stop() {
 	}
 	p.gen++
 	p.loading, p.slow, p.pause, p.asked, p.closing = false, false, "", nil, false
+	p.toEnd, p.wanted = false, ""
 }
 
 // savePosition stores the cursor and window of the open folder.
@@ -280,6 +283,9 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		if m.gen == p.arrGen {
 			p.busy = false
 			p.setView(m.view)
+			if p.toEnd {
+				return p.seek()
+			}
 			return p.moved()
 		}
 	case settleDone:

@@ -34,6 +34,9 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		}
 	case inTable:
 		if p.table.Move(a) {
+			if p.toEnd = a == keys.Last && !p.now().complete; p.toEnd {
+				return p.seek()
+			}
 			return p.moved()
 		}
 	}

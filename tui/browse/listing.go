@@ -90,6 +90,9 @@ func (p *Pane) show(v visit) tea.Cmd {
 	}
 	v.quiet = false
 	p.here, p.asked, p.view = v, nil, nil
+	if v.want == "" {
+		p.wanted = ""
+	}
 	p.problem = problem{}
 	if p.store[v.location] == nil {
 		p.store[v.location] = &listing{location: v.location}
@@ -149,6 +152,17 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	return report
 }
 
+// correct opens the field with a typed path again, of which there is nothing.
+func (p *Pane) correct() tea.Cmd {
+	if p.wanted == "" {
+		return nil
+	}
+	typed := p.wanted
+	p.wanted = ""
+	p.typeInto(going, typed)
+	return nil
+}
+
 // gone handles a folder that is not found. The open folder closes; a folder that
 // the person tried to enter does not open.
 func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
@@ -160,7 +174,7 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 	p.tree.forget(at)
 	if p.asked != nil && tried && (p.store[p.here.location] != nil && len(p.now().pages) > 0) {
 		p.asked = nil
-		return pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Warning})
+		return tea.Batch(p.correct(), pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Warning}))
 	}
 	closing := p.closing
 	up, name := at.parent()

@@ -83,16 +83,18 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		return nil
 	case "enter":
-		u := p.typing
-		p.typing = notTyping
-		if u == going {
-			where, err := api.ParsePath(p.field.Value())
-			if err != nil {
-				return pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Bad})
-			}
-			return p.goTo(pane.At(where))
+		if p.typing != going {
+			p.typing = notTyping
+			return nil
 		}
-		return nil
+		where, err := api.ParsePath(p.field.Value())
+		if err != nil { // the text stays, to be corrected
+			return pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Bad})
+		}
+		p.typing = notTyping
+		cmd := p.goTo(pane.At(where))
+		p.wanted = p.field.Value()
+		return cmd
 	case "down":
 		p.table.Move(keys.Down)
 		return p.moved()
