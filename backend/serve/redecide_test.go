@@ -14,7 +14,7 @@ import (
 	"usher/backend/grant/pack"
 )
 
-// A log whose server allowed what the grants deny is whole, and still its decision is
+// A log whose server allowed a download that the grants deny is whole, and still its decision is
 // found: the holder of the signing key cannot hide it without other grants, and these
 // have another version.
 func TestVerifyDecidesAgain(t *testing.T) {

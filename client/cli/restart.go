@@ -69,7 +69,7 @@ func (a *app) restart(ctx context.Context, from AuditLog, reason string) error {
 		return startError("The log was not restarted", err)
 	}
 	if a.json {
-		a.writeJSON(a.Out, restartLine{r.Events, r.Kept, r.Files, r.Key})
+		a.writeJSON(a.Out, restartLine(r))
 		return nil
 	}
 	fmt.Fprintf(a.Out, "new log with the key %s\n", safe(r.Key))

@@ -1,6 +1,6 @@
 // Package proof keeps the last checkpoint of a server's audit log on this machine,
 // and verifies that each later log contains it. A log that was rolled back or
-// rewritten since then has no such proof, whoever holds its key.
+// rewritten since then has no such proof, even for the holder of its key.
 //
 // The package leaves the storage of files to session.Folders, the calls to
 // package client, and the formats to backend/audit/checkpoint.

@@ -168,7 +168,7 @@ func (p *Verify) Hints() []keys.Action {
 	return []keys.Action{keys.SaveReport, keys.VerifyAgain, keys.Back, keys.Help}
 }
 
-// Status is empty: the page says everything itself.
+// Status is empty: the page has everything itself.
 func (p *Verify) Status(int) (left, right string) { return "", "" }
 
 // Typing is false: the page has no text field.

@@ -357,7 +357,7 @@ func TestTwoRequestsAtOnce(t *testing.T) {
 	}
 }
 
-// The state is stored before the answer: a witness that starts again refuses what
+// The state is stored before the answer: a witness that starts again refuses the requests that
 // the one before refused. A state file that cannot be read is no new witness.
 func TestTheStateSurvives(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "witness.json")
