@@ -92,7 +92,7 @@ func backup(ctx context.Context, from cli.AuditLog, file string) (cli.BackedUp, 
 
 // verify verifies an audit log of this machine.
 func verify(ctx context.Context, o cli.VerifyOptions) (cli.Verified, error) {
-	v := serve.Verify{Config: o.Log.Config, Path: o.Log.File, Key: o.Key, Policy: o.Policy, Progress: o.Progress}
+	v := serve.Verify{Config: o.Log.Config, Path: o.Log.File, Key: o.Key, Policy: o.Policy, Progress: o.Progress, Event: o.Event}
 	for _, n := range o.Notes {
 		v.Notes = append(v.Notes, serve.Note(n))
 	}

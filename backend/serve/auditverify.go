@@ -23,6 +23,15 @@ type Verify struct {
 	Policy   string // file with the policy of the witnesses; "": that of the configuration
 	Notes    []Note // checkpoints from elsewhere
 	Progress func(done, events int64)
+	Event    func(record int64, e event.Event) // receives each readable event, in order; nil: none
+}
+
+// take passes an event to its receivers.
+func (v Verify) take(ctx context.Context, record int64, e event.Event, again *redecide.Decider) {
+	again.Event(ctx, record, e)
+	if v.Event != nil {
+		v.Event(record, e)
+	}
 }
 
 // Note is a checkpoint from elsewhere.
@@ -87,7 +96,7 @@ func verifyPath(ctx context.Context, v Verify, c *Config) (out Verified, err err
 	if err != nil {
 		return out, err
 	}
-	check.Event = func(seq int64, e event.Event) { again.Event(ctx, seq, e) }
+	check.Event = func(seq int64, e event.Event) { v.take(ctx, seq, e, again) }
 	if out.Report, err = sqlite.VerifyFile(ctx, v.Path, check); err != nil {
 		return out, err
 	}
@@ -115,7 +124,7 @@ func verifyTable(ctx context.Context, v Verify, c Config, d Deps) (out Verified,
 	}
 	sealed, used, err := VerifySealed(ctx, c, v, d, nil, func(n int64, line []byte) {
 		if e, err := event.Parse(line); err == nil { // an unreadable line is a fault of the log
-			again.Event(ctx, n, e)
+			v.take(ctx, n, e, again)
 		}
 	})
 	if err != nil {

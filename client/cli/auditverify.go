@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/backend/event"
 	"usher/client/proof"
 	"usher/client/quantity"
 )
@@ -26,6 +27,7 @@ type Verified struct {
 	Decisions   int64    // number of decisions that were decided again
 	Differ      int64    // of these, with another result
 	Undecidable int64    // of these, without the names of the groups in the log
+	Matches     *int     // number of events that match the query; nil: no query
 	Faults      []string // the first 100 faults and differences
 	FaultCount  int
 }
@@ -33,10 +35,11 @@ type Verified struct {
 // VerifyOptions name a log to verify, and everything that it is compared with.
 type VerifyOptions struct {
 	Log      AuditLog
-	Key      string                   // public key, or a file with it
-	Policy   string                   // file with the policy of the witnesses
-	Notes    []KeptNote               // checkpoints from elsewhere
-	Progress func(done, events int64) // nil: none
+	Key      string                            // public key, or a file with it
+	Policy   string                            // file with the policy of the witnesses
+	Notes    []KeptNote                        // checkpoints from elsewhere
+	Progress func(done, events int64)          // nil: none
+	Event    func(record int64, e event.Event) // receives each readable event, in order; nil: none
 }
 
 // KeptNote is a checkpoint from elsewhere. Own is one of this machine, which may be
@@ -50,6 +53,7 @@ type KeptNote struct {
 func (a *app) verifyCommand() *cobra.Command {
 	var o VerifyOptions
 	var notes []string
+	var query string
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Verify an audit log, on the server's machine or from a copy",
@@ -59,7 +63,9 @@ func (a *app) verifyCommand() *cobra.Command {
 
 The log is also compared with the last checkpoint that this machine remembers, and with each --checkpoint, a file of usher audit checkpoint. Both find a log that the holder of its key rewrote. --policy is the policy of the witnesses, for logs that have some.
 
-The exit code is 5 if the log has a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","decisions","differ","undecidable","root","key","faults","fault_count"}. "whole" is the number of events before the first fault.`,
+--query QUERY runs the query of usher audit over the verified events and compares the result with the server's answer: events that the server leaves out, changes or invents are faults. It needs a sign-in as an auditor, for the server of the log.
+
+The exit code is 5 if the log has a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","decisions","differ","undecidable","matches","root","key","faults","fault_count"}. "whole" is the number of events before the first fault.`,
 		Example: `
 usher audit verify
 usher audit verify --config /etc/usher/usher.yaml --json
@@ -81,19 +87,23 @@ usher audit verify audit-2026-11-28.db --key audit.key.pub \
 				}
 				o.Notes = append(o.Notes, KeptNote{From: "the checkpoint in " + path, Text: text})
 			}
-			return a.verify(cmd.Context(), o)
+			if query == "" && cmd.Flags().Changed("query") {
+				query = "since:1970-01-01" // all events
+			}
+			return a.verify(cmd.Context(), o, query)
 		}),
 	}
 	cmd.Flags().StringVar(&o.Log.Config, "config", "", "the server's configuration file")
 	cmd.Flags().StringVar(&o.Key, "key", "", "the public key of the log, or a file with it")
 	cmd.Flags().StringVar(&o.Policy, "policy", "", "a file with the policy of the witnesses")
 	cmd.Flags().StringArrayVar(&notes, "checkpoint", nil, "a file with a checkpoint that the log must contain")
+	cmd.Flags().StringVar(&query, "query", "", "compare the server's answer to this query with the verified events")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	_ = cmd.MarkFlagFilename("key", "pub")
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, o VerifyOptions) error {
+func (a *app) verify(ctx context.Context, o VerifyOptions, query string) error {
 	if o.Log.Config != "" && o.Log.File != "" {
 		return usagef("Give --config or a file, not both.")
 	}
@@ -106,12 +116,25 @@ func (a *app) verify(ctx context.Context, o VerifyOptions) error {
 	for _, m := range proof.Memories(a.Folders) {
 		o.Notes = append(o.Notes, KeptNote{From: "the last checkpoint of this machine", Text: m.Note, Own: true})
 	}
+	var check *queryCheck
+	if query != "" {
+		var err error
+		if check, err = newQueryCheck(query, a.Now()); err != nil {
+			return err
+		}
+		o.Event = check.take
+	}
 	bar := a.verifyBar()
 	o.Progress = bar.show
 	v, err := a.Verify(ctx, o)
 	bar.end()
 	if err != nil {
 		return startError("The verification failed", err)
+	}
+	if check != nil {
+		if err := a.compareQuery(ctx, check, &v); err != nil {
+			return err
+		}
 	}
 	a.printVerified(v)
 	if v.FaultCount > 0 {
@@ -120,9 +143,25 @@ func (a *app) verify(ctx context.Context, o VerifyOptions) error {
 	return nil
 }
 
+// compareQuery compares the server's answer to a query with the verified events.
+func (a *app) compareQuery(ctx context.Context, check *queryCheck, v *Verified) error {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	matches, wrong, err := check.compare(ctx, conn.client.AuditQuery)
+	if err != nil {
+		return forAuditors(err, conn.profile.Config.AuditorsGroup)
+	}
+	v.Matches = &matches
+	v.FaultCount += len(wrong)
+	v.Faults = append(v.Faults, wrong[:min(len(wrong), 100)]...)
+	return nil
+}
+
 func (a *app) printVerified(v Verified) {
 	if a.json {
-		a.writeJSON(a.Out, verifyLine{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Witnessed, v.Checkpoints, v.Decisions, v.Differ, v.Undecidable, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
+		a.writeJSON(a.Out, verifyLine{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Witnessed, v.Checkpoints, v.Decisions, v.Differ, v.Undecidable, v.Matches, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
 		return
 	}
 	events := fmt.Sprintf("%s, %s, %s differ", quantity.Plural(int(v.Events), "event", "events"),
@@ -137,6 +176,9 @@ func (a *app) printVerified(v Verified) {
 		fmt.Fprintf(a.Out, "%s; whole, but no signature was verified: give --key\n", events)
 	default:
 		fmt.Fprintf(a.Out, "%s; whole up to %d, unsigned tail %d\n", events, v.Signed, v.Events-v.Signed)
+	}
+	if v.Matches != nil {
+		fmt.Fprintf(a.Out, "%s for the query; compared with the server's answer\n", quantity.Plural(*v.Matches, "event", "events"))
 	}
 	if v.Policy && v.FaultCount == 0 {
 		fmt.Fprintf(a.Out, "confirmed by the witnesses up to %d\n", v.Witnessed)
@@ -185,6 +227,7 @@ type verifyLine struct {
 	Decisions   int64    `json:"decisions"`
 	Differ      int64    `json:"differ"`
 	Undecidable int64    `json:"undecidable"`
+	Matches     *int     `json:"matches,omitempty"`
 	Root        string   `json:"root"`
 	Key         string   `json:"key"`
 	Faults      []string `json:"faults"`
