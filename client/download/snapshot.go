@@ -171,6 +171,7 @@ func (e *Engine) copyOf(t *transfer) Transfer {
 	if t.req.Folder {
 		c.Folder, c.Files, c.FilesDone, c.FilesFailed = true, t.folder.files.files, t.folder.files.done, t.folder.files.failed
 		c.Size, c.Done, c.Counting, c.FilesDiffer = t.folder.files.bytes, t.folder.files.doneBytes, t.phase.lists(), t.folder.files.differ
+		c.Omitted = t.folder.omitted
 	}
 	return c
 }

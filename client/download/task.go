@@ -64,6 +64,7 @@ type folderState struct {
 	walkedTo string          // the last name that was taken
 	names    sorter          // of the names up to there
 	urls     bool            // the next page is requested with URLs: see expect
+	omitted  int             // names that the server left out
 	files    totals
 	children int   // not finished
 	firstErr error // of its files

@@ -160,6 +160,7 @@ type Transfer struct {
 	Folder                        bool
 	Files, FilesDone, FilesFailed int
 	FilesDiffer                   int  // of FilesDone, left as they are though they may differ
+	Omitted                       int  // names that no request can contain: see api.ListResponse
 	Counting                      bool // the walk still goes on
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"usher/backend/api"
 	localname "usher/client/download/name"
+	"usher/client/quantity"
 )
 
 // startWalk begins to list a folder, under mu.
@@ -138,6 +139,9 @@ func (e *Engine) walkPages(ctx context.Context, t *transfer) error {
 		if n := len(resp.Entries); n > 0 {
 			e.expect(t, &resp.Entries[n-1]) // before this run fetches it
 		}
+		e.mu.Lock()
+		t.folder.omitted += resp.Omitted
+		e.mu.Unlock()
 		e.takePage(t, resp.Entries, from, resp.Cursor == "")
 		if resp.Cursor == "" {
 			return nil
@@ -303,6 +307,9 @@ func (e *Engine) settleParent(p *transfer) {
 		p.event = fmt.Sprintf("%d of %d files failed.", p.folder.files.failed, p.folder.files.files)
 		e.finish(p, Failed, p.folder.firstErr)
 	default:
+		if n := p.folder.omitted; n > 0 {
+			p.event = "Not complete: the server left out " + quantity.Plural(n, "name that is no valid object key", "names that are no valid object keys") + ". Tell your administrator."
+		}
 		e.finish(p, Done, nil)
 	}
 }

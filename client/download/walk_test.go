@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"usher/backend/api"
@@ -108,5 +109,34 @@ func TestMalformedKeyInBatch(t *testing.T) {
 	wait(t, e)
 	if s := e.Snapshot(); s.FilesDone != 20 || s.FilesFailed != 1 {
 		t.Errorf("%d done, %d failed", s.FilesDone, s.FilesFailed)
+	}
+}
+
+// omitting is a lister that leaves names out of each page.
+type omitting struct {
+	Lister
+	names int
+}
+
+func (o omitting) List(ctx context.Context, req api.ListRequest) (api.ListResponse, error) {
+	page, err := o.Lister.List(ctx, req)
+	page.Omitted = o.names
+	return page, err
+}
+
+// A folder whose listing lacks names is not shown as complete.
+func TestWalkCountsOmittedNames(t *testing.T) {
+	w := newTestbed(t)
+	for i := range 150 { // two pages
+		w.put(fmt.Sprintf("b/f/%03d", i), []byte("x"), "")
+	}
+	for _, names := range []int{0, 2} {
+		e := w.engine(func(c *Config) { c.Lister = omitting{c.Lister, names} })
+		id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t)})[0]
+		wait(t, e)
+		tr := find(t, e, id)
+		if said := strings.Contains(tr.Event, "Tell your administrator"); tr.State != Done || tr.Omitted != 2*names || said != (names > 0) {
+			t.Errorf("%v, %d names are left out, %q", tr.State, tr.Omitted, tr.Event)
+		}
 	}
 }

@@ -105,6 +105,9 @@ func join(a, b string) string {
 func (p *Pane) arrived(x *download.Transfer) []string {
 	if x.Folder {
 		say := quantity.Plural(x.FilesDone, "file", "files")
+		if n := x.Omitted; n > 0 {
+			return []string{say + ", " + quantity.Plural(n, "name", "names") + " left out", say + ", " + quantity.Count(n) + " left out", say}
+		}
 		if n := x.FilesDiffer; n > 0 {
 			return []string{say + ", " + quantity.Count(n) + " not replaced", say + ", " + quantity.Count(n) + " differ", say}
 		}

@@ -264,3 +264,14 @@ func TestFreshForgets(t *testing.T) {
 		t.Errorf("a late copy was taken:\n%s", text)
 	}
 }
+
+// A folder whose listing lacks names shows them, with the next step below its row.
+func TestOmittedNamesAreShown(t *testing.T) {
+	p := page(t)
+	folder := download.Transfer{ID: 1, Bucket: "b", Key: "f/", State: download.Done, Folder: true, Files: 3, FilesDone: 3, Omitted: 2,
+		Event: "Not complete: the server left out 2 names. Tell your administrator."}
+	p.Handle(transfers.Refreshed{Snapshot: download.Snapshot{Files: 3, FilesDone: 3, Transfers: []download.Transfer{folder}}})
+	if text := ansi.Strip(p.View(120, 20)); !strings.Contains(text, "3 files, 2 names left out") || !strings.Contains(text, "Tell your administrator.") {
+		t.Errorf("the page is\n%s", text)
+	}
+}

@@ -196,7 +196,7 @@ func percent(x *download.Transfer) string {
 
 // reason draws the lines below a transfer: its reason and its keys.
 func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
-	if x.State != download.Denied && !cursor {
+	if x.State != download.Denied && !(x.State == download.Done && x.Omitted > 0) && !cursor {
 		return nil
 	}
 	say, keys := p.expanded(x)
@@ -229,6 +229,9 @@ func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
 	case download.Done:
 		if as := savedAs(x); as != "" {
 			return "A local file has its name already, so it was saved as " + safetext.Line(as), nil
+		}
+		if x.Omitted > 0 {
+			return say, nil
 		}
 	case download.Paused:
 		if x.Err == nil {
