@@ -350,7 +350,7 @@ def main():
     if not shutil.which("versitygw", path=PATH):
         sys.exit(f"versitygw is {absent('versitygw')}")
     a.tool = f"{a.work}/tool"
-    subprocess.run(["go", "build", "-o", a.tool, "."], cwd=HERE, check=True)
+    subprocess.run(["go", "build", "-mod=mod", "-o", a.tool, "."], cwd=HERE, check=True)  # also beside newer dependencies of usher
     if not a.usher:
         a.usher = f"{a.work}/usher-program"
         subprocess.run(["go", "build", "-trimpath", "-o", a.usher, "."], cwd=ROOT, env={**os.environ, "CGO_ENABLED": "0"}, check=True)
