@@ -231,6 +231,23 @@ func (f Folders) Default() string {
 	return ""
 }
 
+// RemoveProfile forgets a profile and the trust in its server.
+func (f Folders) RemoveProfile(name string) error {
+	if _, err := f.LoadProfile(name); err != nil {
+		return err
+	}
+	wasDefault := f.Default() == name
+	if err := os.Remove(f.profileFile(name)); err != nil {
+		return diskError(f.profileFile(name), err)
+	}
+	if wasDefault {
+		if err := os.Remove(f.defaultFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return diskError(f.defaultFile(), err)
+		}
+	}
+	return nil
+}
+
 // SetDefault sets the profile that is used when none is named.
 func (f Folders) SetDefault(name string) error {
 	if !profileName.MatchString(name) {

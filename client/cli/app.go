@@ -92,12 +92,13 @@ usher audit who:ada since:24h
 	for _, c := range []*cobra.Command{
 		a.lsCommand(), a.getCommand(), a.syncCommand(), a.urlCommand(), a.duCommand(), a.treeCommand(), a.searchCommand(),
 		a.catCommand(), a.headCommand(), a.statCommand(), a.sumCommand(),
-		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
+		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.profilesCommand(), a.configCommand(),
 		a.auditCommand(), a.accessCommand(), a.grantsCommand(),
 		a.demoCommand(), a.serveCommand(), a.deployCommand(), a.usersCommand(), a.versionCommand(), a.manCommand(),
 	} {
 		root.AddCommand(c)
 	}
+	a.completeWith(root)
 	return root
 }
 

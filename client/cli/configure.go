@@ -18,7 +18,7 @@ func (a *app) configureCommand() *cobra.Command {
 	var mode string
 	cmd := &cobra.Command{
 		Use:        "configure URL",
-		SuggestFor: []string{"config", "setup", "init"},
+		SuggestFor: []string{"setup", "init"},
 		Short:      "Trust a server",
 		GroupID:    "session",
 		Long: `Fetch the settings of a server, show them, and trust the server after you agree. From then on usher refuses the server if its organization, region, user pool, ways to sign in or storage changes.
