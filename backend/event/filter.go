@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,18 +21,25 @@ const (
 	ByAction  Field = "action"  // one of Actions
 	ByOutcome Field = "outcome" // one of Outcomes
 	ByBucket  Field = "bucket"  // exactly
-	ByPath    Field = "path"    // a prefix of bucket/key, or exactly with path:=
+	ByPath    Field = "path"    // a prefix of bucket/key, exactly with path:=, or a pattern with *
 	BySession Field = "session" // exactly
-	ByIP      Field = "ip"      // one address
+	ByIP      Field = "ip"      // one address, or a network such as 10.0.0.0/8
 	ByID      Field = "id"      // the event's id
 	ByRequest Field = "request" // the request's id
+	ByGroup   Field = "group"   // the group of the deciding grant, or of a changed membership
+	ByGrant   Field = "grant"   // the deciding grant, as the log has it; a pattern with *
+	ByPurpose Field = "purpose" // download, preview or link
+	ByAgent   Field = "agent"   // a prefix of the user agent; a pattern with *
+	BySize    Field = "size"    // bytes of the object: >100MB, <1k, 0
+	ByHours   Field = "hours"   // hours of the day in UTC: 19-07 is from 19:00 until 07:00
 	BySince   Field = "since"   // at or after
 	ByUntil   Field = "until"   // before
 )
 
 // Fields returns all fields, in the order of the help text.
 func Fields() []Field {
-	return []Field{ByWho, ByAction, ByOutcome, ByBucket, ByPath, BySession, ByIP, ByID, ByRequest, BySince, ByUntil}
+	return []Field{ByWho, ByAction, ByOutcome, ByBucket, ByPath, BySession, ByIP, ByID, ByRequest,
+		ByGroup, ByGrant, ByPurpose, ByAgent, BySize, ByHours, BySince, ByUntil}
 }
 
 // Actions returns exactly the actions that usher records. A filter for any other
@@ -108,15 +116,27 @@ func (t Term) holds(e Event) bool {
 		if t.Exact {
 			return t.Value == e.Path()
 		}
-		return strings.HasPrefix(e.Path(), t.Value)
+		return prefixOrPattern(t.Value, e.Path())
 	case BySession:
 		return t.Value == e.Session
 	case ByIP:
-		return t.Value == e.SourceIP
+		return sameAddress(t.Value, e.SourceIP)
 	case ByID:
 		return t.Value == e.ID
 	case ByRequest:
 		return t.Value == e.RequestID
+	case ByGroup:
+		return t.Value == grantGroup(e.Grant) || slices.Contains(e.GroupNames, t.Value) || slices.Contains(e.GroupNamesBefore, t.Value)
+	case ByGrant:
+		return t.Value == e.Grant || isPattern(t.Value) && pattern(t.Value, e.Grant)
+	case ByPurpose:
+		return t.Value == e.Purpose || t.Value == PurposeDownload && e.Purpose == "" && e.Action == Download
+	case ByAgent:
+		return prefixOrPattern(t.Value, e.UserAgent)
+	case BySize:
+		return e.Size != nil && sizeHolds(t.Value, *e.Size)
+	case ByHours:
+		return hoursHold(t.Value, e.Time)
 	case BySince:
 		return !e.Time.Before(t.Time)
 	case ByUntil:

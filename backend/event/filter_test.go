@@ -88,7 +88,7 @@ func TestParseFilterErrorsPointAtTheWord(t *testing.T) {
 		"path:=":                                {"path:=", 0, "path:=company-reports/annual/letter.pdf"},
 		"who:ada action:downlod":                {"downlod", 15, "download"},
 		"outcome:allow":                         {"allow", 8, "allowed"},
-		"since:yesterday":                       {"yesterday", 6, "24h"},
+		"since:tomorrow":                        {"tomorrow", 6, "24h"},
 		"since:2026-13-01":                      {"2026-13-01", 6, "2026-11-01"},
 		"since:-1d":                             {"-1d", 6, "7d"},
 		"since:99999999999999d":                 {"99999999999999d", 6, "7d"},
@@ -214,4 +214,58 @@ func FuzzParseFilter(f *testing.F) {
 		}
 		filter.Match(full())
 	})
+}
+
+// Patterns, networks, sizes, hours and calendar times.
+func TestValues(t *testing.T) {
+	now := time.Date(2026, 11, 28, 15, 30, 0, 0, time.UTC)
+	size := int64(150_000_000)
+	e := Event{
+		Time: time.Date(2026, 10, 31, 23, 15, 0, 0, time.UTC), Action: Download, Bucket: "hr", Key: "2026/salaries*.xlsx", Size: &size,
+		SourceIP: "10.1.2.3", UserAgent: "curl/8.5.0", Grant: "allow finance until 2027-01-01T00:00:00Z hr/2026/", GroupNames: []string{"eng"},
+	}
+	for text, want := range map[string]bool{
+		"path:*salar*": true, "path:hr/*.xlsx": true, "path:hr/*.csv": false, "path:*": true, "path:hr*salaries**": true, "path:=hr/2026/salaries*.xlsx": true,
+		"path:=*salar*": false, "-path:*salar*": false, "path:x path:*salar*": true,
+		"ip:10.0.0.0/8": true, "ip:10.1.2.3": true, "ip:10.1.3.0/24": false, "ip:2001:db8::/32": false, "ip:192.0.2.1 ip:10.1.0.0/16": true,
+		"group:finance": true, "group:eng": true, "group:allow": false, "grant:*finance*": true, "grant:allow": false, `grant:"allow finance until 2027-01-01T00:00:00Z hr/2026/"`: true,
+		"purpose:download": true, "purpose:preview": false, "agent:curl": true, "agent:*/8.*": true, "agent:Curl": false,
+		"size:>100MB": true, "size:<100MB": false, "size:150MB": true, "size:>=150000000": true, "size:>150MB": false, "size:<1TiB": true,
+		"hours:19-07": true, "hours:07-19": false, "hours:23-24": true, "hours:0-23": false,
+		"since:2026-10": true, "until:2026-10": true, "until:2026-09": false, "since:2026-Q4": true, "until:2026-Q3": false, "since:yesterday": false, "until:today": true,
+		"since:2026": true, "since:2026-11-01+01:00": true, "since:2026-11-01T00:20+01:00": false, "until:2026-11-01T00:16+01:00": true,
+		"hours:19-07 size:>100MB -ip:192.0.2.0/24 path:*salar*": true,
+	} {
+		f, err := ParseFilter(text, now)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if f.Match(e) != want {
+			t.Errorf("%s matches: %v, want %v", text, !want, want)
+		}
+		again, err := ParseFilter(f.String(), now)
+		if err != nil || again.String() != f.String() {
+			t.Errorf("%s is printed as %s: %v", text, f, err)
+		}
+		indexed, rest := f.Split()
+		if (indexed.Match(e) && rest.Match(e)) != want {
+			t.Errorf("%s in two parts matches: %v", text, !want)
+		}
+	}
+	for _, text := range []string{
+		"ip:10.0.0.0/33", "ip:10.0.0.0/", "size:", "size:big", "size:>>1", "size:1.5", "size:>-1", "size:1e9", "size:9008TB", "hours:25-3", "hours:7", "hours:7-7", "hours:007-9", "hours:-1-3",
+		"purpose:upload", "since:2026-13", "since:2026-Q5", "since:2026-Q", "since:tomorrow", "-since:2026", "since:2026-11-01T10:00+99:00", "since:0d1", "group:", "agent:",
+	} {
+		if f, err := ParseFilter(text, now); err == nil {
+			t.Errorf("%s is a filter: %s", text, f)
+		}
+	}
+}
+
+// A pattern with many stars is decided in bounded time.
+func TestPatternIsBounded(t *testing.T) {
+	if pattern(strings.Repeat("a*", 500)+"b", strings.Repeat("a", 1000)) {
+		t.Error("it matches")
+	}
 }

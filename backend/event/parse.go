@@ -2,9 +2,7 @@ package event
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -36,12 +34,17 @@ func (e *FilterError) Error() string {
 //	path:company-reports/annual/        paths with this prefix
 //	path:s3://company-reports/annual/   the same; ARNs too
 //	path:="company-reports/q3 2026.csv" exactly this path
+//	path:*salar*                        paths with this text; * is any text
+//	ip:10.0.0.0/8 hours:19-07           a network; from 19:00 until 07:00
+//	size:>100MB agent:curl              larger objects; a prefix of the user agent
 //	-outcome:allowed                    all other outcomes
 //
 // A value with spaces is in quotes; there, \" and \\ are a quote and a backslash.
-// The value of since and until is a day (2026-11-01; until includes the day), an
-// instant (2026-11-01T10:00, optionally with seconds) or an age (30m, 24h, 7d, 4w)
-// before now. All times are UTC. since is inclusive, until is exclusive. A word
+// The value of since and until is a day (2026-11-01, today, yesterday), a month
+// (2026-11), a quarter (2026-Q3), a year (2026), an instant (2026-11-01T10:00,
+// optionally with seconds) or an age (30m, 24h, 7d, 4w) before now. until includes
+// the whole day, month, quarter or year. All times are UTC, or of the zone that
+// follows a day or an instant (+01:00). since is inclusive, until is exclusive. A word
 // without a field is an error, as is any other unknown text. Every error is a
 // *FilterError.
 func ParseFilter(text string, now time.Time) (Filter, error) {
@@ -171,11 +174,24 @@ func (p *parser) check(t *Term, start int) error {
 	case ByPath:
 		return p.checkPath(t, start)
 	case ByIP:
-		addr, err := netip.ParseAddr(t.Value)
-		if err != nil || addr.Zone() != "" {
-			return p.wrong(start, "This is not an IP address.", examples(ByIP)...)
+		var ok bool
+		if t.Value, ok = canonicalAddress(t.Value); !ok {
+			return p.wrong(start, "This is not an IP address and not a network.", examples(ByIP)...)
 		}
-		t.Value = addr.String() // the form that the server records
+	case ByPurpose:
+		if !slices.Contains(purposes(), t.Value) {
+			return p.wrong(start, "There is no such purpose.", purposes()...)
+		}
+	case BySize:
+		var ok bool
+		if t.Value, ok = canonicalSize(t.Value); !ok {
+			return p.wrong(start, "This is not a size.", examples(BySize)...)
+		}
+	case ByHours:
+		var ok bool
+		if t.Value, ok = canonicalHours(t.Value); !ok {
+			return p.wrong(start, "These are no hours of a day.", examples(ByHours)...)
+		}
 	case BySince, ByUntil:
 		at, ok := parseTime(t.Value, t.Field == ByUntil, p.now)
 		if !ok {
@@ -197,32 +213,6 @@ func (p *parser) checkPath(t *Term, start int) error {
 	}
 	t.Value = path
 	return nil
-}
-
-// parseTime parses a day, an instant or an age. With until, a day includes its
-// 24 hours.
-func parseTime(v string, until bool, now time.Time) (time.Time, bool) {
-	const maxAge = 200 * 365 * 24 * time.Hour // below the maximum of a Duration
-	if n, err := strconv.ParseUint(v[:len(v)-1], 10, 32); err == nil {
-		units := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
-		unit, ok := units[v[len(v)-1]]
-		if !ok || n > uint64(maxAge/unit) {
-			return time.Time{}, false
-		}
-		return now.UTC().Add(-time.Duration(n) * unit).Truncate(time.Millisecond), true
-	}
-	if day, err := time.Parse("2006-01-02", v); err == nil {
-		if until {
-			day = day.AddDate(0, 0, 1)
-		}
-		return day, day.Year() <= 9999
-	}
-	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04Z", "2006-01-02T15:04:05", "2006-01-02T15:04:05Z", instant} {
-		if at, err := time.Parse(layout, v); err == nil {
-			return at.UTC().Truncate(time.Millisecond), true
-		}
-	}
-	return time.Time{}, false
 }
 
 func fieldNames() []string {
@@ -247,9 +237,21 @@ func examples(f Field) []string {
 	case ByPath:
 		return []string{"path:company-reports/annual/", "path:=company-reports/annual/letter.pdf"}
 	case ByIP:
-		return []string{"192.0.2.77", "2001:db8::7"}
+		return []string{"192.0.2.77", "2001:db8::7", "10.0.0.0/8"}
+	case ByGroup:
+		return []string{"group:finance-team"}
+	case ByGrant:
+		return []string{"grant:*finance-team*"}
+	case ByPurpose:
+		return purposes()
+	case ByAgent:
+		return []string{"agent:curl", "agent:*python*"}
+	case BySize:
+		return []string{">100MB", "<1k", "0"}
+	case ByHours:
+		return []string{"19-07", "09-17"}
 	case BySince, ByUntil:
-		return []string{"2026-11-01", "2026-11-01T10:00", "24h", "7d"}
+		return []string{"2026-11-01", "2026-11-01T10:00", "24h", "7d", "yesterday", "2026-10", "2026-Q3"}
 	}
 	return []string{string(f) + ":…"}
 }

@@ -38,14 +38,16 @@ A table has the newest 200 events, or as many as --limit. If more events match, 
 
 A QUERY is a list of terms. Terms of one field are alternatives; terms of different fields must all match; "-" in front of a term excludes its matches:
   who:NAME  action:NAME  outcome:allowed|denied|failed  bucket:NAME  path:PREFIX  path:=PATH
-  session:ID  ip:ADDRESS  id:EVENT  request:ID  since:TIME  until:TIME
-A time is a day (2026-11-01), an instant (2026-11-01T10:00) or an age (30m, 24h, 7d).
+  path:*TEXT*  session:ID  ip:ADDRESS|NETWORK  id:EVENT  request:ID  since:TIME  until:TIME
+  group:NAME  grant:TEXT  purpose:download|preview|link  agent:PREFIX  size:>100MB  hours:19-07
+A time is a day (2026-11-01, today, yesterday), a month (2026-10), a quarter (2026-Q3), a year, an instant (2026-11-01T10:00) or an age (30m, 24h, 7d). Times are UTC, or of a zone that follows (+01:00). In path, grant and agent * matches any text.
 
 Each line of --json is one event, never folded.`,
 		Example: `
 usher audit
 usher audit who:ada action:download since:7d
 usher audit path:=company-reports/annual/2018-balance-sheet.csv
+usher audit 'path:*balance*' hours:19-07 since:yesterday
 
 # The denials of the last day, for another program
 usher audit --json outcome:denied since:24h

@@ -155,7 +155,7 @@ func TestMistakeIsNotSent(t *testing.T) {
 		w := newProgram(nil)
 		w.log(t, 120, 40)
 		before := w.book.calls()
-		for _, bad := range []string{"who:ada and:more", "ledger", "ip:here", "since:yesterday", `path:"open`} {
+		for _, bad := range []string{"who:ada and:more", "ledger", "ip:here", "since:tomorrow", `path:"open`} {
 			w.filter(bad)
 			w.Want(t, "^")
 			w.Press("esc")

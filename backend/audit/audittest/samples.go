@@ -31,6 +31,8 @@ var (
 	names   = []string{"ada", "Ada", "ada ", "grace", "s-2", ""}
 	buckets = []string{"company-reports", "company-reports-old", "builds", ""}
 	keys    = []string{"annual/", "annual/a.csv", "annual/a.csv.bak", "annual0", "annual", "annu", "annual/%_*?", "annual/\xc3\xa9", "annual/\u2028\x1b[2J", "a\x00b", ""}
+	agents  = []string{"usher/1.0", "curl/8.5"}
+	grants  = []string{"allow finance builds/", "deny eng company-reports/annual/", ""}
 	ips     = []string{"192.0.2.7", "192.0.2.77", "2001:db8::7", ""}
 )
 
@@ -52,7 +54,7 @@ func sample(n int) []event.Event {
 			User:    event.User{Sub: pick(r, subs), Username: pick(r, names)},
 			Session: fmt.Sprint(r.IntN(5)), Action: pick(r, slices.DeleteFunc(event.Actions(), func(a string) bool { return a == event.Completed })),
 			Outcome: pick(r, event.Outcomes()), Bucket: pick(r, buckets), Key: pick(r, keys),
-			Size: &size, Count: r.IntN(3), SourceIP: pick(r, ips), UserAgent: "usher/1.0",
+			Size: &size, Count: r.IntN(3), SourceIP: pick(r, ips), UserAgent: pick(r, agents), Grant: pick(r, grants),
 			RequestID: fmt.Sprintf("req-%d", r.IntN(n+1)),
 			Policy:    pick(r, names), Groups: pick(r, names), GroupNames: names[:r.IntN(len(names))], SignedIn: &at, Way: event.WaySSO,
 			Entries: r.IntN(3), EntriesHash: pick(r, names), Implausible: r.IntN(2) == 0,
@@ -146,15 +148,39 @@ func randomFilter(r *rand.Rand, all []event.Event) event.Filter {
 			t.Value = e.Path()
 			if cut := r.IntN(len(t.Value) + 1); !t.Exact {
 				t.Value = strings.ToValidUTF8(t.Value[:cut], "")
+				if r.IntN(3) == 0 {
+					t.Value = "*" + t.Value[len(t.Value)/2:] + "*"
+				}
 			}
 		case event.BySession:
 			t.Value = e.Session
 		case event.ByIP:
 			t.Value = e.SourceIP
+			if strings.Contains(t.Value, ".") && r.IntN(2) == 0 {
+				t.Value += "/26"
+			}
 		case event.ByID:
 			t.Value = e.ID
 		case event.ByRequest:
 			t.Value = e.RequestID
+		case event.ByGroup:
+			t.Value = pick(r, []string{"finance", "eng", e.Session})
+			if len(e.GroupNames) > 0 {
+				t.Value = e.GroupNames[0]
+			}
+		case event.ByGrant:
+			t.Value = pick(r, []string{e.Grant, "*builds*", "allow*"})
+		case event.ByPurpose:
+			t.Value = pick(r, []string{"download", "preview", "link"})
+		case event.ByAgent:
+			t.Value = pick(r, []string{e.UserAgent, "usher/", "*/8*"})
+		case event.BySize:
+			t.Value = ">1000"
+			if e.Size != nil {
+				t.Value = pick(r, []string{">", "<", ">=", ""}) + fmt.Sprint(*e.Size)
+			}
+		case event.ByHours:
+			t.Value = pick(r, []string{"09-10", "10-11", "22-10"})
 		case event.BySince, event.ByUntil:
 			t.Time, t.Not = e.Time, false
 		}

@@ -98,6 +98,7 @@ func folderOf(prefix string) string {
 // answered from: each set alone has rows for all items with matching events. The
 // most selective kinds come first.
 func choices(f event.Filter) [][]string {
+	f, _ = f.Split()
 	var all [][]string
 	for _, field := range []event.Field{event.ByRequest, event.ByPath, event.BySession, event.ByWho, event.ByIP, event.ByOutcome, event.ByAction, event.ByBucket} {
 		if set := choice(f, field); len(set) > 0 {

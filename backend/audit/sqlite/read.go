@@ -53,7 +53,51 @@ func (s *Store) Query(ctx context.Context, filter event.Filter, page audit.Page)
 	return s.query(ctx, filter, page)
 }
 
+// Bounds of the work for one page with terms that no column has.
+const (
+	pageRows  = 100_000 // rows that match the other terms
+	pageChunk = 1_000
+)
+
+// query reads a page. Terms without a column are tested on the events themselves,
+// so the page may end early: at the last event that was tested.
 func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
+	indexed, rest := filter.Split()
+	if len(rest.Terms) == 0 {
+		return s.page(ctx, indexed, page)
+	}
+	var r audit.Result
+	stop := time.Now().Add(time.Hour)
+	if deadline, ok := ctx.Deadline(); ok {
+		stop = time.Now().Add(time.Until(deadline) / 2)
+	}
+	chunk := page
+	chunk.Limit = pageChunk
+	for tested := 0; ; {
+		part, err := s.page(ctx, indexed, chunk)
+		if err != nil {
+			return audit.Result{}, err
+		}
+		for i, e := range part.Events {
+			if !rest.Match(e) {
+				continue
+			}
+			if r.Events = append(r.Events, e); len(r.Events) == page.Limit && (i+1 < len(part.Events) || part.Position != "") {
+				r.Position = position{e.Time.UnixMilli(), e.ID}.String()
+				return r, nil
+			}
+		}
+		tested += len(part.Events)
+		if part.Position == "" || tested >= pageRows || time.Now().After(stop) {
+			r.Position = part.Position
+			return r, nil
+		}
+		chunk.Position = part.Position
+	}
+}
+
+// page reads a page for terms that columns have.
+func (s reader) page(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
 	var r audit.Result
 	w, err := s.where(ctx, filter)
 	if err != nil {
