@@ -480,7 +480,34 @@ func TestTamperingIsFound(t *testing.T) {
 	}
 }
 
-// What is expired by DynamoDB itself, and usher's own checks, are no alarm. An item
+// A change before the sealing leaves no trace in the sealed log, but the stream has
+// shown it: the alarm is there, and the other events verify.
+func TestTamperingBeforeTheSealIsAnAlarm(t *testing.T) {
+	c := newCloud(t, 13)
+	for range 2 {
+		c.record(c.clock(), 1)
+		c.pass(time.Second)
+	}
+	c.deliverOnce()
+	if err := c.db.Change("log", c.partition(0), c.recorded[0].ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.deliverOnce()
+	c.pass(2 * time.Minute)
+	c.sealOnce()
+	if alarms := c.query("action:alarm"); len(alarms) != 1 || !strings.Contains(alarms[0].Reason, c.recorded[0].ID) {
+		t.Errorf("the alarms are %+v", alarms)
+	}
+	report, _, err := serve.VerifySealed(t.Context(), c.config(), serve.Verify{}, c.deps(), c.loop, nil)
+	if err != nil || report.FaultCount != 0 || report.Whole != 2 { // the second event and the alarm
+		t.Errorf("verify: %+v, %v", report, err)
+	}
+	if _, ok := c.archived()[c.recorded[0].ID]; !ok {
+		t.Error("the archive has lost the event")
+	}
+}
+
+// An expiry by DynamoDB itself and a check by usher are no alarm. An item
 // that is removed as an expired one before its expiry is one.
 func TestExpiryIsNoAlarm(t *testing.T) {
 	c := newCloud(t, 10)

@@ -45,7 +45,7 @@ type world struct {
 
 	// Guards that controls turn off.
 	unlocked  bool // Save ignores the version
-	overwrite bool // Create and Replace ignore what is there
+	overwrite bool // Create and Replace ignore existing objects
 	unmarked  bool // late writers leave no mark
 }
 
