@@ -50,8 +50,7 @@ func TestASlowSealer(t *testing.T) {
 	w := newWorld(t, 1)
 	w.record(w.now, 5)
 	w.now = w.now.Add(2 * time.Minute)
-	steps := 0
-	slow := &process{turn: func() { steps++ }}
+	slow := &process{}
 	s := w.sealer(slow)
 	for slow.dies = 1; len(w.objects[tiles.CheckpointOf(5)]) == 0; slow.dies++ { // ends before the checkpoint is shown
 		slow.n = 0
