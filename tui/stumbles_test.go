@@ -60,7 +60,7 @@ func TestLastRowOfALargeFolder(t *testing.T) {
 
 // A path that is not there, or not valid, stays in the field to be corrected.
 func TestTypedPathIsKept(t *testing.T) {
-	for _, path := range []string{"company-reports/anual/", "BUILDS/", "../", "company-reports/annual/none.pdf"} {
+	for _, path := range []string{"company-reports/annuals/", "BUILDS/", "../", "company-reports/annual/none.pdf"} {
 		play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/") }, func(t *testing.T, w *program) {
 			w.Press("ctrl+g")
 			w.Type(path)

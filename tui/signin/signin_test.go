@@ -96,7 +96,7 @@ func TestPasswordIsInNoMessage(t *testing.T) {
 }
 
 // While a completed sign-in is stored, esc has no effect: the tokens would be on the
-// disk, behind a form that asks for the password.
+// disk, behind a form for the password.
 func TestEscWhileTheSignInIsStored(t *testing.T) {
 	stored := 0
 	p := page(t, func(d *signin.Deps) {
