@@ -98,7 +98,7 @@ func verify(ctx context.Context, o cli.VerifyOptions) (cli.Verified, error) {
 	}
 	r, err := serve.VerifyFile(ctx, v, serveDeps())
 	out := cli.Verified{
-		Events: r.Head.Size, Whole: r.Whole, Signed: r.Signed, Witnessed: r.Witnessed, Policy: r.Policy, Checkpoints: r.Checkpoints,
+		Events: r.Head.Size, Whole: r.Whole, Signed: r.Signed, Expired: r.Expired, Witnessed: r.Witnessed, Policy: r.Policy, Checkpoints: r.Checkpoints,
 		Root: hex.EncodeToString(r.Head.Root[:]), Key: r.Key, FaultCount: r.FaultCount + int(r.Decisions.Differ),
 		Decisions: r.Decisions.Decisions, Differ: r.Decisions.Differ, Undecidable: r.Decisions.Undecidable,
 	}

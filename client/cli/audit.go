@@ -191,12 +191,17 @@ func subject(e event.Event) string {
 	return safe(e.Path())
 }
 
-// reason returns the server's reason, if no other column has it.
+// reason returns the server's reason, if no other column has it, and the facts of
+// the action.
 func reason(e event.Event) string {
-	if e.Action == event.GrantsChanged || e.Action == event.Completed {
-		return ""
+	text := event.Summary(e)
+	if e.Action != event.GrantsChanged && e.Action != event.Completed && e.Reason != "" {
+		if text != "" {
+			text = "; " + text
+		}
+		text = e.Reason + text
 	}
-	return safe(e.Reason)
+	return safe(text)
 }
 
 // action adds the purpose of a release that was not a download.

@@ -22,6 +22,7 @@ type Verified struct {
 	Checkpoints int64    // number of valid checkpoints
 	Root        string   // of the tree of all events, in hexadecimal
 	Key         string   // public key; "" without one
+	Expired     int64    // number of events that the retention deleted
 	Witnessed   int64    // number of events that checkpoints with the cosignatures of the policy prove
 	Policy      bool     // there is a policy of witnesses
 	Decisions   int64    // number of decisions that were decided again
@@ -179,6 +180,9 @@ func (a *app) printVerified(v Verified) {
 	}
 	if v.Matches != nil {
 		fmt.Fprintf(a.Out, "%s for the query; compared with the server's answer\n", quantity.Plural(*v.Matches, "event", "events"))
+	}
+	if v.Expired > 0 {
+		fmt.Fprintf(a.Out, "%s expired; their hashes are verified\n", quantity.Plural(int(v.Expired), "event", "events"))
 	}
 	if v.Policy && v.FaultCount == 0 {
 		fmt.Fprintf(a.Out, "confirmed by the witnesses up to %d\n", v.Witnessed)

@@ -85,6 +85,10 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 	k.name(label, f.reason)
 	k.name("Grant", f.grant)
 	k.gap()
+	for _, d := range f.details {
+		k.name(d.label, d.value)
+	}
+	k.gap()
 	k.name("Grants", f.grants)
 	k.name("Before", f.grantsBefore)
 	if f.action.Raw() == event.GrantsChanged {

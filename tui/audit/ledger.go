@@ -47,12 +47,19 @@ func (l *ledger) with(page api.AuditQueryResponse) *ledger {
 	return n
 }
 
+// detail is a labeled fact of an event.
+type detail struct {
+	label string
+	value safetext.Text
+}
+
 // fact is one event, safe to display.
 type fact struct {
 	id, sub, who, email, session    safetext.Text
 	action, purpose, outcome        safetext.Text
 	path, version, etag             safetext.Text
 	reason, grant, continues        safetext.Text
+	details                         []detail      // facts that only some actions have
 	grants, grantsBefore            safetext.Text // versions of the grants
 	terminal, browser, host         safetext.Text // of a device sign-in
 	ip, agent, request, verified    safetext.Text
@@ -67,8 +74,13 @@ type fact struct {
 
 func factOf(e event.Event) fact {
 	s := safetext.New
+	var details []detail
+	for _, d := range event.Details(e) {
+		details = append(details, detail{d.Label, s(d.Value)})
+	}
 	return fact{
-		id: s(e.ID), sub: s(e.User.Sub), who: s(e.User.Username), email: s(e.User.Email), session: s(e.Session),
+		details: details,
+		id:      s(e.ID), sub: s(e.User.Sub), who: s(e.User.Username), email: s(e.User.Email), session: s(e.Session),
 		action: s(e.Action), purpose: s(e.Purpose), outcome: s(e.Outcome),
 		path: s(e.Path()), version: s(e.Version), etag: s(e.ETag),
 		reason: s(e.Reason), grant: s(e.Grant), continues: s(e.Continues),

@@ -78,6 +78,7 @@ func hostile(i int, s string) event.Event {
 		ID: s, Time: time.Date(2026, 11, 1+i%20, 1, 2, 3, 4e6, time.UTC), User: event.User{Sub: s, Username: s, Email: s}, Session: s,
 		Action: s, Purpose: s, Bucket: s, Key: s, Version: s, ETag: s, Size: &n, Outcome: s, Reason: s, Grant: s, Bytes: &n, Seconds: &x, Verified: s,
 		Count: i, Bound: i, GrantsVersion: s, GrantsBefore: s, GrantsAdded: i, SourceIP: s, UserAgent: s, RequestID: s,
+		Policy: s, Groups: s, GroupNames: []string{s, s}, GroupNamesBefore: []string{s}, EntriesHash: s, Way: s, GrantsDiff: []string{s, s}, Root: s, Entries: i, Implausible: true,
 	}
 }
 

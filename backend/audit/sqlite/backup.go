@@ -113,6 +113,7 @@ func verified(ctx context.Context, path string, known []Known) (tree.Head, error
 	if err != nil {
 		return tree.Head{}, err
 	}
+	copied.widen(scanConns)
 	v := verification{reader: copied.reader, known: known}
 	report, err := v.run(ctx)
 	if err = errors.Join(err, copied.db.Close()); err != nil {

@@ -22,6 +22,12 @@ type reader struct {
 	conns int // bound of its connections
 }
 
+// widen allows more connections.
+func (s *reader) widen(n int) {
+	s.conns = n
+	s.db.SetMaxOpenConns(n)
+}
+
 // Get implements audit.Store. It uses the lookup connections, because releases
 // depend on it.
 func (s *Store) Get(ctx context.Context, ids []string) ([]event.Event, error) {

@@ -25,7 +25,7 @@ const scanLeast = 2 * block
 // with different sums are compared one by one. The sums depend on a random seed, so
 // nobody can prepare other rows with the same sum.
 func (w *walk) scan(ctx context.Context, last int64) error {
-	if w.from > 0 || last < scanLeast { // the index is in the order of time
+	if w.from > 0 || last < scanLeast || w.conns < scanConns { // the index is in the order of time
 		return w.read(ctx, w.db, last)
 	}
 	g, work := errgroup.WithContext(ctx)

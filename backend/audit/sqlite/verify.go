@@ -138,7 +138,7 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	s.db.SetMaxOpenConns(scanConns)
+	s.widen(scanConns)
 	var version int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version != 0 && version < 4 {
 		return Report{}, errors.Join(ErrOlder, s.db.Close())

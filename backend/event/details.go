@@ -1,0 +1,94 @@
+package event
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Detail is a labeled fact of an event beside its path, person and source. Its value
+// has untrusted text; screens show it through safetext.
+type Detail struct{ Label, Value string }
+
+// Details returns the facts that only some actions have, in the order of their
+// display.
+func Details(e Event) (all []Detail) {
+	add := func(label, value string) {
+		if value != "" {
+			all = append(all, Detail{label, value})
+		}
+	}
+	at := func(label string, t *time.Time) {
+		if t != nil {
+			add(label, t.UTC().Format(instant))
+		}
+	}
+	number := func(label string, n int64) {
+		if n != 0 {
+			add(label, strconv.FormatInt(n, 10))
+		}
+	}
+	if e.Implausible {
+		add("Doubt", "more bytes than the object has")
+	}
+	number("Names", int64(e.Entries))
+	add("Name hash", e.EntriesHash)
+	add("Sign-in", e.Way)
+	at("Signed in", e.SignedIn)
+	if e.Action == MembershipChanged {
+		add("Before", groupText(e.GroupNamesBefore))
+		add("Groups", groupText(e.GroupNames))
+	} else {
+		add("Groups", strings.Join(e.GroupNames, ", "))
+	}
+	add("Group hash", e.Groups)
+	add("Policy", e.Policy)
+	for i, line := range e.GrantsDiff {
+		label := ""
+		if i == 0 {
+			label = "Change"
+		}
+		add(label, line)
+	}
+	at("Since", e.From)
+	at("Until", e.Until)
+	number("First", e.FirstRecord)
+	number("Last", e.LastRecord)
+	add("Root", e.Root)
+	return all
+}
+
+func groupText(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// Summary returns the facts of Details that a table shows in one line, or "".
+func Summary(e Event) string {
+	span := func() string {
+		if e.From == nil || e.Until == nil {
+			return ""
+		}
+		return e.From.UTC().Format(instant) + " to " + e.Until.UTC().Format(instant)
+	}
+	switch {
+	case e.Action == MembershipChanged:
+		return groupText(e.GroupNamesBefore) + " → " + groupText(e.GroupNames)
+	case e.Action == AuditGap, e.Action == TokenRefused:
+		return span()
+	case e.Action == UncleanStop && e.From != nil:
+		return "last event " + e.From.UTC().Format(instant)
+	case e.Action == SessionStart && e.Way != "":
+		return e.Way
+	case e.Implausible:
+		return "implausible: more bytes than the object has"
+	case e.Action == List && e.Outcome == Allowed, e.Action == Search && e.Outcome == Allowed:
+		if e.Entries == 1 {
+			return "1 name"
+		}
+		return strconv.Itoa(e.Entries) + " names"
+	}
+	return ""
+}
