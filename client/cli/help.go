@@ -124,13 +124,17 @@ func (a *app) manCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use: "man [COMMAND...]", Short: "Print a manual page", GroupID: "machine",
-		Long: `Print the manual page of usher or of a command. --dir writes the pages of all commands to a folder, as usher.1, usher-ls.1 and so on.`,
+		Long: `Print the manual page of usher or of a command. --dir writes the pages of all commands to a folder, as usher.1, usher-ls.1 and so on. With --json the output is the description of all JSON output, docs/json.md.`,
 		Example: `
 usher man | man -l -
 usher man get > usher-get.1
 `,
-		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			root := cmd.Root()
+		RunE: a.run(func(_ *cobra.Command, args []string) error {
+			root := Root(a.Program) // without the state of this run
+			if a.json {
+				fmt.Fprint(a.Out, JSONDoc())
+				return nil
+			}
 			if dir != "" {
 				return writePages(root, dir)
 			}
