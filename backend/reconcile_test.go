@@ -14,14 +14,13 @@ import (
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
 	"usher/backend/event"
-	"usher/backend/sandbox/s3"
 )
 
 // S3 delivers its log with losses, doubles and delays. Reads without usher are
 // found, and no read through usher is taken for one.
 func TestReconcileUnreliableDelivery(t *testing.T) {
 	var log bytes.Buffer
-	delivery := &s3.Delivery{To: &log, Lost: 0.02, Doubled: 0.1, Late: 0.3, Random: rand.New(rand.NewPCG(3, 5))}
+	delivery := &demotest.Delivery{To: &log, Lost: 0.02, Doubled: 0.1, Late: 0.3, Random: rand.New(rand.NewPCG(3, 5))}
 	w := demotest.Start(t, demo.Options{AccessLog: delivery, ReaderRole: true})
 	const objects = 40
 	for i := range objects {

@@ -1,4 +1,4 @@
-package s3
+package demotest
 
 import (
 	"io"
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Delivery delivers the lines of an access log like S3: at best effort. Some are
+// Delivery delivers the lines of the sandbox's access log like S3: at best effort. Some are
 // lost, some arrive twice, and some arrive late. It is safe for concurrent use.
 // SPEC: S3 user guide, "Logging requests with server access logging", best-effort
 // delivery.
