@@ -77,8 +77,7 @@ func TestProgramAcceptsItsEnvironment(t *testing.T) {
 			if flat.Resources[name] == nil && name == "FederationFunction" {
 				continue
 			}
-			variables := slices.DeleteFunc(environment(t, flat, name), func(v string) bool { return strings.HasPrefix(v, "USHER_HOLDS=") }) // with the retention
-			if _, err := serve.NewFunction(t.Context(), variables, deps); err != nil {
+			if _, err := serve.NewFunction(t.Context(), environment(t, flat, name), deps); err != nil {
 				t.Errorf("%s, %s: %v", set, name, err)
 			}
 		}
