@@ -120,12 +120,11 @@ func (w *table) startCommand(t *testing.T, p *person) {
 // program returns the real commands, with the screen as the terminal.
 func (s *commandScreen) program(p *person) cli.Program {
 	env := map[string]string{"USHER_SERVER": p.t.Server, "NO_COLOR": "1"}
-	return cli.Program{
-		Version: version, Folders: p.folders, Getenv: func(name string) string { return env[name] }, Now: p.t.now.Now,
-		In: s, Out: io.Discard, Err: s, InTTY: true, OutTTY: true, ErrTTY: true,
-		ReadPassword: func() (string, error) { return <-s.answers, nil },
-		Browse:       browse, Demo: startDemo, Serve: serveFile, Check: check, CreateTables: createTables, Backup: backup, Verify: verify, Reindex: reindex,
-	}
+	all := program()
+	all.Folders, all.Getenv, all.Now = p.folders, func(name string) string { return env[name] }, p.t.now.Now
+	all.In, all.Out, all.Err, all.InTTY, all.OutTTY, all.ErrTTY = s, io.Discard, s, true, true, true
+	all.ReadPassword = func() (string, error) { return <-s.answers, nil }
+	return all
 }
 
 // stored reports whether the sign-in is on the disk.

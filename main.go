@@ -37,8 +37,13 @@ func main() {
 		serveDeps().Log.Error("this build of usher does not run on AWS Lambda: use the one with the tags nosandbox,lambda.norpc (make lambda)")
 		os.Exit(api.ExitUsage)
 	}
+	os.Exit(cli.Main(context.Background(), program(), os.Args[1:]))
+}
+
+// program returns the commands with this process as their environment.
+func program() cli.Program {
 	isTTY := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
-	os.Exit(cli.Main(context.Background(), cli.Program{
+	return cli.Program{
 		Version: version,
 		Folders: session.DefaultFolders(),
 		Getenv:  os.Getenv,
@@ -61,7 +66,7 @@ func main() {
 		Reindex:      reindex,
 		Deployer:     deployer{},
 		Users:        users,
-	}, os.Args[1:]))
+	}
 }
 
 // serveFile runs the backend for a user pool and buckets on AWS.
