@@ -2,9 +2,7 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,71 +14,11 @@ import (
 
 	"usher/backend/audit"
 	"usher/backend/audit/audittest"
-	"usher/backend/audit/tree"
 	"usher/backend/event"
 )
 
 func TestSuite(t *testing.T) {
 	audittest.Run(t, func() audit.Store { return openTest(t, filepath.Join(t.TempDir(), "audit.db")) })
-}
-
-func openTest(t testing.TB, path string) *Store {
-	t.Helper()
-	s, err := Open(Config{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-func sample(i int) event.Event {
-	return event.Clean(event.Event{
-		ID: fmt.Sprintf("%026d", i), Time: time.Unix(1793527200+int64(i), 0), User: event.User{Sub: fmt.Sprint("s-", i%40), Username: fmt.Sprint("person-", i%40)},
-		Session: fmt.Sprint("session-", i%200), Action: event.Download, Outcome: event.Allowed, Bucket: "company-reports",
-		Key: fmt.Sprintf("annual/%d/report-%d.pdf", i%50, i), ETag: `"0123456789abcdef0123456789abcdef"`, Grant: "finance-team",
-		SourceIP: fmt.Sprint("10.4.18.", i%100), UserAgent: "usher/1.0.0 linux/amd64", RequestID: fmt.Sprint("request-", i),
-	})
-}
-
-func samples(from, n int) []event.Event {
-	var all []event.Event
-	for i := range n {
-		all = append(all, sample(from+i))
-	}
-	return all
-}
-
-// whole verifies all records and returns their head.
-func whole(t *testing.T, s *Store) tree.Head {
-	t.Helper()
-	report, err := s.Verify(t.Context(), nil)
-	if err != nil || report.FaultCount > 0 || report.Whole != report.Head.Size {
-		t.Fatalf("the log is not whole: %v %v", report.Faults, err)
-	}
-	if head, err := s.Head(t.Context()); err != nil || head != report.Head {
-		t.Fatalf("the head is %v, the log ends at %v (%v)", head, report.Head, err)
-	}
-	return report.Head
-}
-
-// write runs SQL on the log's file, bypassing Store.
-func write(t *testing.T, path string, statements ...string) {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, q := range statements {
-		if _, err := db.Exec(q); err != nil {
-			t.Fatalf("%s: %v", q, err)
-		}
-	}
 }
 
 func TestTheLogSurvivesReopening(t *testing.T) {
