@@ -216,7 +216,7 @@ func TestReleasesHaveTheSize(t *testing.T) {
 	}
 }
 
-// A person who leaves a group during a session: the log has the names before and
+// A person leaves a group during a session: the log has the names before and
 // after, once, before the first decision with the new groups.
 func TestAChangeOfGroupsIsRecorded(t *testing.T) {
 	w := newContentsWorld(t)

@@ -143,7 +143,7 @@ type ReleaseObject struct {
 	Key       string `json:"key"`
 	ETag      string `json:"etag,omitempty"`
 	Continues string `json:"continues,omitempty"` // the first event of a resumed transfer
-	Mark      string `json:"mark,omitempty"`      // of the listing with ETag; without it the server asks S3 for the size
+	Mark      string `json:"mark,omitempty"`      // of the listing with ETag; without it the server calls HEAD
 }
 
 // ReleaseRequest requests 1..MaxRelease presigned URLs.

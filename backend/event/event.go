@@ -77,7 +77,7 @@ type Event struct {
 	Bytes     *int64    `json:"bytes,omitempty"`     // completed: reported by the client
 	Seconds   *float64  `json:"seconds,omitempty"`   // completed: reported by the client
 	Verified  string    `json:"verified,omitempty"`  // completed: reported by the client
-	Count     int       `json:"count,omitempty"`     // number of decisions, objects, requests or events that the event stands for
+	Count     int       `json:"count,omitempty"`     // number of decisions, objects, requests or events in this one event
 
 	Implausible bool `json:"implausible,omitempty"` // completed: more bytes than the object has
 

@@ -20,7 +20,7 @@ type Old struct {
 	Kept int64     // number of records in the file
 }
 
-// Inspected returns what is known of the log at path. The log may be missing or
+// Inspected returns the known facts about the log at path. The log may be missing or
 // unreadable: its head file has the head then. It returns ErrLocked while a server
 // writes the log.
 func Inspected(ctx context.Context, path string) (Old, error) {

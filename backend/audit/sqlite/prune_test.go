@@ -59,7 +59,7 @@ func wholeBut(t *testing.T, s *Store, expired int64) {
 }
 
 // Expired events go in blocks; their hashes stay, so everything left is provable and
-// so is a deleted event that somebody exported. Held events stay.
+// so is a deleted event that was exported. Held events stay.
 func TestPrune(t *testing.T) {
 	const n = 6_000
 	path, signer, all := filled(t, n)
