@@ -9,6 +9,7 @@ import (
 	"usher/backend/audit"
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/sqlite"
+	"usher/backend/dynamo"
 	"usher/backend/event"
 	"usher/backend/grant"
 	grantdynamo "usher/backend/grant/dynamo"
@@ -114,7 +115,11 @@ func verifyTable(ctx context.Context, v Verify, c Config, d Deps) (out Verified,
 	if err != nil {
 		return out, err
 	}
-	grants, err := grantdynamo.New(grantdynamo.Config{Client: client, Table: table(c.Grants), Now: d.Now})
+	reader, err := dynamo.NewReader(client, d.Now)
+	if err != nil {
+		return out, err
+	}
+	grants, err := grantdynamo.New(grantdynamo.Config{Client: client, Reader: reader, Table: table(c.Grants), Now: d.Now, Log: d.Log})
 	if err != nil {
 		return out, err
 	}
