@@ -140,7 +140,7 @@ func TestBrowserWithFaultyStorage(t *testing.T) {
 	s.shows("./", "2 of 2")
 	inject("list-refused")
 	s.goTo("company-reports/quarterly/slash/")
-	s.shows("refused by the storage")
+	s.shows("did not answer")
 	inject("none")
 	s.goTo("company-reports/quarterly/m/")
 	s.shows("5 of 5")

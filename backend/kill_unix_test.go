@@ -113,7 +113,7 @@ func (k *killSeries) Write(p []byte) (int, error) {
 			continue
 		}
 		n := 0
-		err := k.db.QueryRow("SELECT count(*) FROM events WHERE id = ? AND action = 'download' AND outcome = 'allowed'", m[1]).Scan(&n)
+		err := k.db.QueryRow("SELECT count(*) FROM events WHERE id = ? AND action = 'download' AND outcome = 'allowed'", idKey(m[1])).Scan(&n)
 		k.note(m[1], err == nil && n == 1)
 	}
 	return len(p), nil

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"usher/backend/api"
 	"usher/backend/audit/sqlite"
 	"usher/backend/demo"
@@ -68,9 +70,18 @@ func (l *ledger) add(t *testing.T, item api.ReleaseItem, err error) {
 	}
 	l.released[id] = true
 	n := 0
-	if err := l.db.QueryRow("SELECT count(*) FROM events WHERE id = ?", id).Scan(&n); err != nil || n != 1 {
+	if err := l.db.QueryRow("SELECT count(*) FROM events WHERE id = ?", idKey(id)).Scan(&n); err != nil || n != 1 {
 		l.early = append(l.early, id)
 	}
+}
+
+// idKey returns the key of an id in the index of the log: the bytes of the ULID.
+func idKey(id string) []byte {
+	u, err := ulid.ParseStrict(id)
+	if err != nil {
+		return nil
+	}
+	return u[:]
 }
 
 // Many people download during repeated outages of the log. Each released URL has

@@ -74,8 +74,9 @@ func merge(now, next Config) (merged Config, changed, restart []string) {
 	old, wanted, out := reflect.ValueOf(now), reflect.ValueOf(next), reflect.ValueOf(&merged).Elem()
 	changed, restart = []string{}, []string{}
 	for i := range old.NumField() {
-		name := old.Type().Field(i).Tag.Get("yaml")
-		if name == "-" || reflect.DeepEqual(old.Field(i).Interface(), wanted.Field(i).Interface()) {
+		field := old.Type().Field(i)
+		name := field.Tag.Get("yaml")
+		if name == "-" || !field.IsExported() || reflect.DeepEqual(old.Field(i).Interface(), wanted.Field(i).Interface()) {
 			continue
 		}
 		if !slices.Contains(reloadable, name) || name == "tls" && !now.TLS.sameMode(next.TLS) || name == "cursor_keys" && len(next.CursorKeys) == 0 {

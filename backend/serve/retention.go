@@ -32,8 +32,8 @@ func (c *Config) checkRetention(now time.Time) error {
 		}
 		c.AuditDays = c.RetentionDays
 	}
-	if c.shared() && len(c.Holds) > 0 {
-		return errors.New("holds need a log in a file: DynamoDB expires each event at its own time")
+	if c.shared() && len(c.Holds) > 0 && c.Seal.Bucket == "" {
+		return errors.New("holds with tables need seal: the sealer copies held events to its bucket before DynamoDB deletes them")
 	}
 	_, err := c.holds(now)
 	return err

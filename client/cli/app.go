@@ -78,7 +78,8 @@ usher audit who:ada since:24h
 	var format, jq string
 	flags.Var(textFlag{&format, "template"}, "format", "print each JSON value by a template of Go, like '{{.path}} {{.size}}'")
 	flags.Var(textFlag{&jq, "expr"}, "jq", "print each JSON value by an expression of jq, like '.path'")
-	root.PersistentPreRunE = a.run(func(*cobra.Command, []string) error { return a.setShape(format, jq) })
+	// Not through run: cobra checks the flags of the command after it.
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.setShape(format, jq) }
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print errors and the requested output only")
 	flags.BoolVar(&a.debug, "debug", false, "show calls and causes on stderr; never secrets")
 	root.AddGroup(
