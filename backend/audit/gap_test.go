@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,18 +144,17 @@ func TestAGapSurvivesItsOwnFailure(t *testing.T) {
 // once loses the responses of the first gap event.
 type once struct {
 	*failing
-	armed bool
+	armed atomic.Bool
 }
 
-func (o *once) arm() { o.armed = true }
+func (o *once) arm() { o.armed.Store(true) }
 
 func (o *once) Append(ctx context.Context, events []event.Event) error {
 	err := o.failing.Append(ctx, events)
-	if err == nil && o.armed && events[0].Action == event.AuditGap {
+	if err == nil && events[0].Action == event.AuditGap && o.armed.CompareAndSwap(true, false) {
 		if deadline, ok := ctx.Deadline(); ok {
 			time.Sleep(time.Until(deadline)) // no retry
 		}
-		o.armed = false
 		return errors.New("the response is lost")
 	}
 	return err
