@@ -67,7 +67,7 @@ func (a *app) deployCommand() *cobra.Command {
 		Use:     "deploy",
 		Short:   "Deploy usher into your AWS account, as one CloudFormation stack",
 		GroupID: "machine",
-		Long: `Deploy usher into your AWS account, or update it. AWS credentials come from the standard AWS configuration. A new stack has four questions: the region, the buckets, the e-mail address of the first person, and the agreement to the changes. Nothing changes before that.
+		Long: `Deploy usher into your AWS account, or update it. AWS credentials come from the standard AWS configuration. A new stack has four questions: the region, the buckets, the e-mail address of the first person, and the agreement to the changes. Before that, only the program is uploaded, to a private bucket.
 
 After Ctrl-C the deployment goes on in AWS; the same command follows it again. If it fails, AWS restores the state before it, and usher prints the reason of the first failure.
 

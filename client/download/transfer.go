@@ -117,7 +117,8 @@ const (
 	WaitingSignIn
 )
 
-// String is the state's word on the screen.
+// String is the state's word in commands and in JSON. The transfers page has words
+// of its own.
 func (s State) String() string {
 	words := [...]string{"waiting", "running", "verifying", "paused", "done", "skipped", "failed", "denied",
 		"cancelled", "waiting for the network", "waiting for sign-in"}

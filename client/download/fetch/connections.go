@@ -149,7 +149,7 @@ func (c *Connections) spread() {
 	}
 }
 
-// slower answers SlowDown.
+// Slower halves the limit after a SlowDown response.
 func (c *Connections) Slower() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -5,7 +5,8 @@
 // Check.CRC, and compared by MatchesRanges without a second read.
 //
 // A new hash needs a case in newHash, a new CRC a newCRC and its place in CRCFor.
-// The backend must know the algorithm too: checksum in backend/object.
+// Both sources must know the algorithm: checksum in backend/object, and
+// headerChecksum in client/download/fetch.
 //
 // The package is pure. It leaves files, ranges and retries to its callers.
 package verify
