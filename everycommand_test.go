@@ -49,6 +49,9 @@ func arguments(c *cobra.Command) []string {
 // without a network, without a session, and with a path that does not exist. The
 // commands come from the tree, so that a new one is played too.
 func TestEveryCommandFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test plays the table")
+	}
 	w := demotest.Start(t, demo.Options{})
 	grants, err := os.ReadFile(w.GrantsFile)
 	if err != nil {
