@@ -316,7 +316,7 @@ func (p *person) check(t *testing.T) {
 		return
 	}
 	saw := p.saw()
-	for _, raw := range []string{"Exception", "https response", "operation error", "StatusCode", "context ", "EOF", "RequestID", "\x1b]"} {
+	for _, raw := range []string{"Exception", "https response", "operation error", "StatusCode", "context ", ": EOF", "unexpected EOF", "RequestID", "\x1b]"} {
 		if strings.Contains(saw, raw) {
 			t.Errorf("%s: raw text %q", p.row.name, raw)
 		}
