@@ -143,12 +143,10 @@ func loopbackHost(host string) bool {
 
 // checkSignature verifies the signature of an owner's call.
 func (p *Pool) checkSignature(now time.Time, r *http.Request, body []byte) error {
-	err := sigv4.Config{Region: p.cfg.Region, Service: "cognito-idp", Secret: p.cfg.OwnerKeys}.Check(now, r, body)
-	var refused *sigv4.Error
-	if errors.As(err, &refused) {
+	if refused := (sigv4.Config{Region: p.cfg.Region, Service: "cognito-idp", Secret: p.cfg.OwnerKeys}).Check(now, r, body); refused != nil {
 		return &Error{Code: refused.Code, Message: refused.Message}
 	}
-	return err
+	return nil
 }
 
 func (p *Pool) serveAPI(w http.ResponseWriter, r *http.Request) {

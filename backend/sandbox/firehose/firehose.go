@@ -3,10 +3,8 @@
 package firehose
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"usher/backend/sandbox/awsjson"
 	"usher/backend/sandbox/sigv4"
 )
 
@@ -30,7 +29,8 @@ type Config struct {
 
 // Server is the http.Handler.
 type Server struct {
-	c Config
+	c    Config
+	wire awsjson.Service
 
 	mu    sync.Mutex
 	files int
@@ -41,7 +41,8 @@ func New(c Config) (*Server, error) {
 	if c.Region == "" || c.Now == nil || c.Secret == nil || c.Name == "" || c.Dir == "" {
 		return nil, errors.New("firehose: every field is required")
 	}
-	return &Server{c: c}, nil
+	wire := awsjson.Service{Keys: sigv4.Config{Region: c.Region, Service: "firehose", Secret: c.Secret}, Now: c.Now, MaxBody: 8 << 20}
+	return &Server{c: c, wire: wire}, nil
 }
 
 // SPEC: Amazon Data Firehose developer guide, "Quota".
@@ -60,40 +61,28 @@ type entry struct {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 8<<20))
-	if err != nil {
-		return
-	}
-	if err := (sigv4.Config{Region: s.c.Region, Service: "firehose", Secret: s.c.Secret}).Check(s.c.Now(), r, raw); err != nil {
-		var refused *sigv4.Error
-		if errors.As(err, &refused) {
-			refuse(w, refused.Code, refused.Message)
-			return
-		}
-	}
 	var in struct {
 		DeliveryStreamName string
 		Records            []struct{ Data []byte }
 	}
-	switch err := json.Unmarshal(raw, &in); {
-	case err != nil:
-		refuse(w, "SerializationException", "the body is not JSON")
+	switch operation, ok := s.wire.Read(w, r, &in); {
+	case !ok:
 		return
-	case r.Header.Get("X-Amz-Target") != "Firehose_20150804.PutRecordBatch":
-		refuse(w, "UnknownOperationException", "no such operation")
+	case operation != "Firehose_20150804.PutRecordBatch":
+		awsjson.Refuse(w, "UnknownOperationException", "no such operation")
 		return
 	case in.DeliveryStreamName != s.c.Name:
-		refuse(w, "ResourceNotFoundException", "Firehose "+in.DeliveryStreamName+" not found")
+		awsjson.Refuse(w, "ResourceNotFoundException", "Firehose "+in.DeliveryStreamName+" not found")
 		return
 	case len(in.Records) == 0 || len(in.Records) > maxRecords:
-		refuse(w, "ValidationException", "a call has 1 to 500 records")
+		awsjson.Refuse(w, "ValidationException", "a call has 1 to 500 records")
 		return
 	}
 	size := 0
 	for _, record := range in.Records {
 		size += len(record.Data)
 		if len(record.Data) > maxRecord || size > maxCall {
-			refuse(w, "InvalidArgumentException", "a record or the call is too large")
+			awsjson.Refuse(w, "InvalidArgumentException", "a record or the call is too large")
 			return
 		}
 	}
@@ -110,10 +99,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		results[i] = entry{RecordID: strconv.Itoa(i)}
 	}
 	if err := s.write(content); err != nil {
-		refuse(w, "ServiceUnavailableException", "internal error")
+		awsjson.Refuse(w, "ServiceUnavailableException", "internal error")
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"FailedPutCount": failed, "Encrypted": false, "RequestResponses": results})
+	awsjson.Answer(w, map[string]any{"FailedPutCount": failed, "Encrypted": false, "RequestResponses": results})
 }
 
 // write delivers the records of one call as one file.
@@ -131,14 +120,4 @@ func (s *Server) write(content []byte) error {
 	s.files++
 	name := fmt.Sprintf("%s-1-%s-%06d", s.c.Name, now.Format("2006-01-02-15-04-05"), s.files)
 	return os.WriteFile(filepath.Join(dir, name), content, 0o600)
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
-}
-
-func refuse(w http.ResponseWriter, code, message string) {
-	answer(w, http.StatusBadRequest, map[string]string{"__type": code, "message": message})
 }

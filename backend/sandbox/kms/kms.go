@@ -5,12 +5,12 @@ package kms
 import (
 	"crypto/ed25519"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"time"
 
+	"usher/backend/sandbox/awsjson"
 	"usher/backend/sandbox/sigv4"
 )
 
@@ -25,8 +25,9 @@ type Config struct {
 
 // Server is the http.Handler.
 type Server struct {
-	c   Config
-	key ed25519.PrivateKey
+	c    Config
+	wire awsjson.Service
+	key  ed25519.PrivateKey
 }
 
 // New returns a server with a new key.
@@ -38,7 +39,8 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{c, key}, nil
+	wire := awsjson.Service{Keys: sigv4.Config{Region: c.Region, Service: "kms", Secret: c.Secret}, Now: c.Now, MaxBody: 1 << 20}
+	return &Server{c, wire, key}, nil
 }
 
 // request has the fields of both operations.
@@ -59,43 +61,32 @@ const (
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-	if err != nil {
-		return
-	}
-	if err := (sigv4.Config{Region: s.c.Region, Service: "kms", Secret: s.c.Secret}).Check(s.c.Now(), r, raw); err != nil {
-		var refused *sigv4.Error
-		if errors.As(err, &refused) {
-			refuse(w, refused.Code, refused.Message)
-			return
-		}
-	}
 	var in request
-	if err := json.Unmarshal(raw, &in); err != nil {
-		refuse(w, "SerializationException", "the body is not JSON")
+	operation, ok := s.wire.Read(w, r, &in)
+	if !ok {
 		return
 	}
 	if in.KeyId != s.c.KeyARN {
-		refuse(w, "NotFoundException", "Key '"+in.KeyId+"' does not exist")
+		awsjson.Refuse(w, "NotFoundException", "Key '"+in.KeyId+"' does not exist")
 		return
 	}
-	switch r.Header.Get("X-Amz-Target") {
+	switch operation {
 	case "TrentService.GetPublicKey":
 		s.publicKey(w)
 	case "TrentService.Sign":
 		s.sign(w, in)
 	default:
-		refuse(w, "UnknownOperationException", "no such operation")
+		awsjson.Refuse(w, "UnknownOperationException", "no such operation")
 	}
 }
 
 func (s *Server) publicKey(w http.ResponseWriter) {
 	der, err := x509.MarshalPKIXPublicKey(s.key.Public())
 	if err != nil {
-		refuse(w, "KMSInternalException", "internal error")
+		awsjson.Refuse(w, "KMSInternalException", "internal error")
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{
+	awsjson.Answer(w, map[string]any{
 		"KeyId": s.c.KeyARN, "KeySpec": spec, "CustomerMasterKeySpec": spec, "KeyUsage": "SIGN_VERIFY", "PublicKey": der,
 		"SigningAlgorithms": []string{algorithm, "ED25519_PH_SHA_512"},
 	})
@@ -104,20 +95,10 @@ func (s *Server) publicKey(w http.ResponseWriter) {
 func (s *Server) sign(w http.ResponseWriter, in request) {
 	switch {
 	case in.SigningAlgorithm != algorithm || in.MessageType != "RAW":
-		refuse(w, "ValidationException", "ED25519_SHA_512 requires MessageType RAW")
+		awsjson.Refuse(w, "ValidationException", "ED25519_SHA_512 requires MessageType RAW")
 	case len(in.Message) == 0 || len(in.Message) > maxMessage:
-		refuse(w, "ValidationException", "the message must have 1 to 4096 bytes")
+		awsjson.Refuse(w, "ValidationException", "the message must have 1 to 4096 bytes")
 	default:
-		answer(w, http.StatusOK, map[string]any{"KeyId": s.c.KeyARN, "Signature": ed25519.Sign(s.key, in.Message), "SigningAlgorithm": algorithm})
+		awsjson.Answer(w, map[string]any{"KeyId": s.c.KeyARN, "Signature": ed25519.Sign(s.key, in.Message), "SigningAlgorithm": algorithm})
 	}
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
-}
-
-func refuse(w http.ResponseWriter, code, message string) {
-	answer(w, http.StatusBadRequest, map[string]string{"__type": code, "message": message})
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -30,12 +31,23 @@ type Config struct {
 	Secret          func(keyID string) (secret string, known bool)
 }
 
-// Check verifies the signature of a call. Errors are *Error.
+// Check verifies the signature of a call. It returns nil for a good one.
 //
 // SPEC: IAM user guide, reference_sigv-create-signed-request. The request is
 // always POST / without a query, so those lines of the canonical request are
 // fixed.
-func (c Config) Check(now time.Time, r *http.Request, body []byte) error {
+func (c Config) Check(now time.Time, r *http.Request, body []byte) *Error {
+	err := c.check(now, r, body)
+	if err == nil {
+		return nil
+	}
+	if refused := (*Error)(nil); errors.As(err, &refused) {
+		return refused
+	}
+	return &Error{Code: "InternalFailure", Message: "The signature could not be checked."}
+}
+
+func (c Config) check(now time.Time, r *http.Request, body []byte) error {
 	if len(r.Header.Values("Authorization")) != 1 {
 		return &Error{Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
 	}
