@@ -130,9 +130,9 @@ type ListResponse struct {
 
 // The purposes of a release.
 const (
-	PurposeDownload = "download"
-	PurposePreview  = "preview"
-	PurposeLink     = "link" // for a browser or curl: only the host header is signed
+	PurposeDownload = event.PurposeDownload
+	PurposePreview  = event.PurposePreview
+	PurposeLink     = event.PurposeLink // for a browser or curl: only the host header is signed
 )
 
 // ReleaseObject names one object. With an ETag the URL is valid for that

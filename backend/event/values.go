@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Purposes of a release, in the spelling of filters.
+// Purposes of a release.
 const (
 	PurposeDownload = "download"
-	purposePreview  = "preview"
-	purposeLink     = "link"
+	PurposePreview  = "preview"
+	PurposeLink     = "link"
 )
 
-func purposes() []string { return []string{PurposeDownload, purposePreview, purposeLink} }
+func purposes() []string { return []string{PurposeDownload, PurposePreview, PurposeLink} }
 
 // isPattern reports whether a value is a pattern.
 func isPattern(value string) bool { return strings.Contains(value, "*") }

@@ -74,10 +74,12 @@ func trail(raw []byte) (Line, error) {
 	key := r.parameter("key")
 	if r.Name == "CopyObject" || r.Name == "UploadPartCopy" {
 		// The object that was read is the source of the copy.
-		from := strings.TrimPrefix(r.parameter("x-amz-copy-source"), "/")
+		// SPEC: S3 API reference, CopyObject, x-amz-copy-source: encoded, with the version behind a question mark.
+		from, query, _ := strings.Cut(strings.TrimPrefix(r.parameter("x-amz-copy-source"), "/"), "?")
 		l.Bucket, key, _ = strings.Cut(from, "/")
-	}
-	if key != "" {
+		l.Version = strings.TrimPrefix(query, "versionId=")
+		l.named(key)
+	} else if key != "" {
 		l.keys, l.Key = []string{key}, key
 	}
 	return l, nil

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -94,12 +93,19 @@ type Report struct {
 	SignIns []SignInFailed `json:"failed_sign_ins"`
 }
 
+// request identifies a line. Access log and CloudTrail name a request alike. A
+// copy has one id for two records, of which one is a read.
+type request struct {
+	id           string
+	signIn, read bool
+}
+
 // Comparison collects lines, and compares them with events. It is not safe for
 // concurrent use.
 type Comparison struct {
 	c       Config
 	report  Report
-	seen    map[string]int  // request ids, and the index in reads; -1: no read
+	seen    map[request]int // the index in reads of a read
 	reads   []Line          // of objects, successful
 	readers map[string]bool // roles with one session per person
 }
@@ -128,25 +134,19 @@ func New(c Config) (*Comparison, error) {
 		c.Others = func(string) bool { return false }
 	}
 	empty := Report{Fetched: []Fetched{}, Unseen: []Release{}, Alarms: []Alarm{}, SignIns: []SignInFailed{}} // lists in JSON, never null
-	return &Comparison{c: c, report: empty, seen: map[string]int{}, readers: map[string]bool{}}, nil
+	return &Comparison{c: c, report: empty, seen: map[request]int{}, readers: map[string]bool{}}, nil
 }
 
 // Add takes a line. The order of lines does not matter: logs arrive late.
 func (c *Comparison) Add(l Line) {
 	if l.RequestID != "" {
-		id := string(l.Kind) + l.RequestID
-		if l.Kind != SignIn {
-			id = "s3" + l.RequestID // access log and CloudTrail name one request alike
-		}
+		id := request{l.RequestID, l.Kind == SignIn, l.Read()}
 		if at, ok := c.seen[id]; ok {
 			c.report.Doubles++
 			c.join(at, l)
 			return
 		}
-		c.seen[id] = -1
-		if l.Read() {
-			c.seen[id] = len(c.reads)
-		}
+		c.seen[id] = len(c.reads)
 	}
 	c.report.Lines++
 	if c.report.From.IsZero() || l.Time.Before(c.report.From) {
@@ -167,7 +167,7 @@ func (c *Comparison) Add(l Line) {
 
 // join completes a read with the line of another log about the same request.
 func (c *Comparison) join(at int, l Line) {
-	if at < 0 {
+	if !l.Read() {
 		return
 	}
 	have := &c.reads[at]
@@ -300,9 +300,4 @@ func (c *Comparison) add(e release, lines []int) {
 	}
 	c.report.Bytes += f.Bytes
 	c.report.Fetched = append(c.report.Fetched, f)
-}
-
-// String returns the report in one sentence.
-func (r Report) String() string {
-	return fmt.Sprintf("%d releases fetched, %d without a line, %d alarms", len(r.Fetched), len(r.Unseen), len(r.Alarms))
 }

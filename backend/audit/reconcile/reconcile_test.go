@@ -282,7 +282,7 @@ func TestForgedReads(t *testing.T) {
 		all.WriteString(l.text + "\n")
 	}
 	report := compare(t, Config{}, all.String(), events)
-	t.Logf("%v; %d lines, %d doubles", report, report.Lines, report.Doubles)
+	t.Logf("%d releases fetched, %d without a line, %d alarms; %d lines, %d doubles", len(report.Fetched), len(report.Unseen), len(report.Alarms), report.Lines, report.Doubles)
 	if len(report.Alarms) != 40 {
 		for _, a := range report.Alarms[:min(5, len(report.Alarms))] {
 			t.Logf("%s: %+v", a.Reason, a.Line)
@@ -347,6 +347,26 @@ func TestOneRequestInTwoLogs(t *testing.T) {
 	r := compare(t, Config{}, trailRecord(e, "R7")+"\n"+text(e, 7)+"\n"+text(e, 8)+"\n", []event.Event{e})
 	if len(r.Alarms) != 0 || len(r.Fetched) != 1 || r.Fetched[0].Requests != 2 || r.Fetched[0].Bytes != 200 || r.Doubles != 1 {
 		t.Errorf("report %+v", r)
+	}
+}
+
+// A copy has two records with one request id, of which one is a read, in both orders.
+// CloudTrail has it once, with the source.
+func TestCopiesAreReads(t *testing.T) {
+	e := released(3)
+	e.ID, e.User.Sub = "", "build-server"
+	read := strings.Replace(text(e, 7), "REST.GET.OBJECT", "REST.COPY.OBJECT_GET", 1)
+	write := strings.Replace(text(e, 7), "REST.GET.OBJECT", "REST.COPY.OBJECT", 1)
+	trail := `{"eventSource":"s3.amazonaws.com","eventName":"CopyObject","eventTime":"2026-11-02T09:00:03Z","userIdentity":{"arn":"arn:aws:iam::1:user/x"},"requestID":"R7","requestParameters":{"bucketName":"elsewhere","key":"copy","x-amz-copy-source":"/builds/nightly/a%20b.bin?versionId=v7"}}`
+	for name, log := range map[string]string{"the write first": write + "\n" + read, "the read first": read + "\n" + write, "CloudTrail": trail, "both logs": write + "\n" + trail + "\n" + read} {
+		r := compare(t, Config{}, log+"\n", nil)
+		if len(r.Alarms) != 1 || r.Alarms[0].Line.Bucket != "builds" {
+			t.Errorf("%s: alarms %+v", name, r.Alarms)
+			continue
+		}
+		if l := r.Alarms[0].Line; name == "CloudTrail" && (l.Key != "nightly/a b.bin" || l.Version != "v7") {
+			t.Errorf("the source of the copy is %q, version %q", l.Key, l.Version)
+		}
 	}
 }
 

@@ -58,9 +58,9 @@ func activityOf(e event.Event) activity {
 	switch e.Action {
 	case event.Download:
 		switch e.Purpose {
-		case "preview":
+		case event.PurposePreview:
 			return activity{fileHosting, preview}
-		case "link":
+		case event.PurposeLink:
 			return activity{fileHosting, share}
 		}
 		return activity{fileHosting, download}
