@@ -44,22 +44,7 @@ func (f *fromFlags) read(ctx context.Context, stdin io.Reader, folder *api.Path)
 		defer func() { _ = file.Close() }()
 		in = file
 	}
-	// A read of stdin can't be canceled, so it goes on in the background.
-	type result struct {
-		all []target
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		all, err := f.parse(io.LimitReader(in, maxList+1), folder)
-		done <- result{all, err}
-	}()
-	select {
-	case r := <-done:
-		return r.all, r.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	return await(ctx, func() ([]target, error) { return f.parse(io.LimitReader(in, maxList+1), folder) })
 }
 
 func (f *fromFlags) parse(in io.Reader, folder *api.Path) (all []target, err error) {

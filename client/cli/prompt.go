@@ -13,7 +13,7 @@ import (
 // ends.
 func (a *app) prompt(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(a.Err, question)
-	return await(ctx, func() (string, error) { return readLine(a.In) })
+	return typed(ctx, func() (string, error) { return readLine(a.In) })
 }
 
 // promptSecret is prompt without echo. The echo is off before the question is on
@@ -26,31 +26,38 @@ func (a *app) promptSecret(ctx context.Context, question string) (string, error)
 	}
 	defer restore()
 	fmt.Fprint(a.Err, question)
-	s, err := await(ctx, a.ReadPassword)
+	s, err := typed(ctx, a.ReadPassword)
 	fmt.Fprintln(a.Err)
 	return s, err
 }
 
+// typed runs a read of the terminal.
+func typed(ctx context.Context, read func() (string, error)) (string, error) {
+	text, err := await(ctx, read)
+	if errors.Is(err, io.EOF) {
+		return "", usagef("Nothing was typed.")
+	}
+	return text, err
+}
+
 // await runs a read that cannot be canceled. When ctx ends, await returns and the
 // read continues in the background, because the process is about to end.
-func await(ctx context.Context, read func() (string, error)) (string, error) {
-	type answer struct {
-		text string
-		err  error
+func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
 	}
-	got := make(chan answer, 1)
+	got := make(chan result, 1)
 	go func() {
-		text, err := read()
-		got <- answer{text, err}
+		value, err := read()
+		got <- result{value, err}
 	}()
 	select {
 	case r := <-got:
-		if errors.Is(r.err, io.EOF) {
-			return "", usagef("Nothing was typed.")
-		}
-		return r.text, r.err
+		return r.value, r.err
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		var none T
+		return none, context.Cause(ctx)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -75,7 +74,7 @@ func (r *reconcileRun) run(ctx context.Context, files []string) error {
 	}
 	unread := &unreadLines{First: []string{}}
 	for _, name := range files {
-		if err := r.read(ctx, name, compare, unread); err != nil {
+		if _, err := await(ctx, func() (struct{}, error) { return struct{}{}, r.read(name, compare, unread) }); err != nil {
 			return err
 		}
 	}
@@ -124,7 +123,7 @@ func (r *reconcileRun) other(requester string) bool {
 }
 
 // read adds the lines of a file. "-" is stdin.
-func (r *reconcileRun) read(ctx context.Context, name string, compare *reconcile.Comparison, unread *unreadLines) error {
+func (r *reconcileRun) read(name string, compare *reconcile.Comparison, unread *unreadLines) error {
 	in := r.In
 	if name != "-" {
 		f, err := os.Open(name)
@@ -134,13 +133,11 @@ func (r *reconcileRun) read(ctx context.Context, name string, compare *reconcile
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	for line, err := range reconcile.Read(name, ended{ctx, in}) {
+	for line, err := range reconcile.Read(name, in) {
 		var bad *reconcile.Unread
 		switch {
 		case err == nil:
 			compare.Add(line)
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
 		case errors.As(err, &bad):
 			if unread.Count++; len(unread.First) < listed {
 				unread.First = append(unread.First, bad.Error())
@@ -150,19 +147,6 @@ func (r *reconcileRun) read(ctx context.Context, name string, compare *reconcile
 		}
 	}
 	return nil
-}
-
-// ended is a reader that ends with its context.
-type ended struct {
-	ctx context.Context
-	in  io.Reader
-}
-
-func (e ended) Read(p []byte) (int, error) {
-	if e.ctx.Err() != nil {
-		return 0, context.Cause(e.ctx)
-	}
-	return e.in.Read(p)
 }
 
 // releases yields the releases in the range of the comparison, from the server.

@@ -228,3 +228,16 @@ func TestProgressIsErased(t *testing.T) {
 		t.Errorf("not put back: %q", errs)
 	}
 }
+
+// A command that reads a log from a terminal stops at once.
+func TestReconcileStopsReading(t *testing.T) {
+	in, typing := io.Pipe()
+	defer func() { _ = typing.Close() }()
+	ctx, stop := context.WithCancelCause(t.Context())
+	stopped := errors.New("stopped")
+	stop(stopped)
+	run := &reconcileRun{app: &app{Program: Program{In: in}}, life: 60}
+	if err := run.run(ctx, []string{"-"}); !errors.Is(err, stopped) {
+		t.Errorf("the error is %v", err)
+	}
+}
