@@ -2,7 +2,6 @@ package proof_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,53 +12,26 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"usher/backend/api"
 	"usher/backend/audit/checkpoint"
-	"usher/backend/audit/tree"
+	"usher/backend/audit/checkpoint/checkpointtest"
 	"usher/client/proof"
 )
 
 // log is a log in memory that answers like a server.
 type log struct {
-	signer *checkpoint.Signer
+	*checkpointtest.Log
 	events []string
-	hashes storage
 	note   string // overrides the checkpoint
 }
 
-type storage []tlog.Hash
-
-func (s storage) ReadHashes(at []int64) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(at))
-	for i, x := range at {
-		out[i] = s[x]
-	}
-	return out, nil
-}
-
-func newLog(t testing.TB, name string) *log {
-	t.Helper()
-	secret, public, err := checkpoint.Generate(rand.Reader, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := checkpoint.NewSigner(secret, public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &log{signer: s}
-}
+func newLog(t testing.TB, name string) *log { return &log{Log: checkpointtest.New(t, name)} }
 
 func (l *log) add(texts ...string) *log {
 	for _, text := range texts {
-		more, err := tlog.StoredHashes(int64(len(l.events)), []byte(text), l.hashes)
-		if err != nil {
-			panic(err)
-		}
-		l.events, l.hashes = append(l.events, text), append(l.hashes, more...)
+		l.Add([]byte(text))
 	}
+	l.events = append(l.events, texts...)
 	return l
 }
 
@@ -71,17 +43,14 @@ func (l *log) grow(n int) *log {
 }
 
 // fork returns another log of the same key with other events.
-func (l *log) fork() *log { return &log{signer: l.signer} }
+func (l *log) fork() *log { return &log{Log: l.Fork()} }
 
-func (l *log) Latest(context.Context) ([]byte, error) {
+func (l *log) Latest(ctx context.Context) ([]byte, error) {
 	if l.note != "" {
 		return []byte(l.note), nil
 	}
-	head := checkpointHead(l)
-	return l.signer.Sign(head)
+	return l.Log.Latest(ctx)
 }
-
-func (l *log) Hashes(context.Context) tlog.HashReader { return l.hashes }
 
 func (l *log) Checkpoint(ctx context.Context, in api.CheckpointRequest) (api.CheckpointResponse, error) {
 	p, err := checkpoint.Prove(ctx, l, in.From)
@@ -138,14 +107,6 @@ func isFraud(t testing.TB, err error, kind proof.Kind) *proof.Fraud {
 	return f
 }
 
-func checkpointHead(l *log) tree.Head {
-	root, err := tlog.TreeHash(int64(len(l.events)), l.hashes)
-	if err != nil {
-		panic(err)
-	}
-	return tree.Head{Size: int64(len(l.events)), Root: root}
-}
-
 // calls counts releases, listings and reports.
 type calls struct{ release, list, complete int }
 
@@ -170,7 +131,7 @@ func TestAGrowingLog(t *testing.T) {
 	size := int64(0)
 	for _, n := range []int{0, 1, 250, 0, 1000, 13} {
 		l.grow(n)
-		_, state, err := m.visit(t, l, l.signer.Key())
+		_, state, err := m.visit(t, l, l.Signer.Key())
 		if err != nil || state.Head.Size != int64(len(l.events)) || state.Before.Size != size {
 			t.Fatalf("%d events: %+v (%v)", len(l.events), state, err)
 		}
@@ -214,7 +175,7 @@ func TestALogThatDoesNotContinue(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, l := newMachine(t), newLog(t, "log").grow(12)
-			if _, _, err := m.visit(t, l, l.signer.Key()); err != nil {
+			if _, _, err := m.visit(t, l, l.Signer.Key()); err != nil {
 				t.Fatal(err)
 			}
 			next := c.next(l)
@@ -222,7 +183,7 @@ func TestALogThatDoesNotContinue(t *testing.T) {
 			if strings.HasPrefix(name, "no note") { // Prove refuses it
 				server = raw(next.note)
 			}
-			w, _, err := m.visit(t, server, next.signer.Key())
+			w, _, err := m.visit(t, server, next.Signer.Key())
 			f := isFraud(t, err, c.kind)
 			if w.Fraud() == nil {
 				t.Error("the process forgets the finding")
@@ -231,7 +192,7 @@ func TestALogThatDoesNotContinue(t *testing.T) {
 			if old, _ := l.Latest(t.Context()); rerr != nil || !strings.Contains(string(text), string(old)) {
 				t.Errorf("the file has not the old note: %s (%v)", text, rerr)
 			}
-			w, _, err = m.visit(t, l.grow(1), l.signer.Key())
+			w, _, err = m.visit(t, l.grow(1), l.Signer.Key())
 			isFraud(t, err, c.kind)
 			if !w.Due(1000 * time.Hour) {
 				t.Error("a finding is not due")
@@ -239,11 +200,11 @@ func TestALogThatDoesNotContinue(t *testing.T) {
 			if kept, err := proof.Forget(m.files, "https://files.example.com"); err != nil || kept == "" {
 				t.Errorf("forgetting: %q, %v", kept, err)
 			}
-			if _, _, err := m.visit(t, l, l.signer.Key()); err != nil {
+			if _, _, err := m.visit(t, l, l.Signer.Key()); err != nil {
 				t.Errorf("after the person trusted the server again: %v", err)
 			}
 			blind := newMachine(t)
-			if _, _, err := blind.visit(t, server, next.signer.Key()); (err != nil) != c.blind {
+			if _, _, err := blind.visit(t, server, next.Signer.Key()); (err != nil) != c.blind {
 				t.Errorf("a machine without memory: %v", err)
 			}
 		})
@@ -263,7 +224,7 @@ func TestARestart(t *testing.T) {
 	old := newLog(t, "host/audit").grow(1000)
 	next := newLog(t, "host/audit/2").grow(3)
 	restart := func(signer *checkpoint.Signer, kept int64) []byte {
-		note, err := checkpoint.SignRestart(signer, checkpoint.Restart{Head: checkpointHead(old), Kept: kept, New: next.signer.Key(),
+		note, err := checkpoint.SignRestart(signer, checkpoint.Restart{Head: old.Head(old.Size), Kept: kept, New: next.Signer.Key(),
 			Time: time.Date(2026, 11, 28, 11, 0, 0, 0, time.UTC), Reason: "restored from the backup of Friday"})
 		if err != nil {
 			t.Fatal(err)
@@ -272,34 +233,34 @@ func TestARestart(t *testing.T) {
 	}
 	for _, c := range []struct{ kept, missing int64 }{{1000, 0}, {871, 129}} {
 		m := newMachine(t)
-		if _, _, err := m.visit(t, old, old.signer.Key()); err != nil {
+		if _, _, err := m.visit(t, old, old.Signer.Key()); err != nil {
 			t.Fatal(err)
 		}
-		m.restarts = [][]byte{restart(old.signer, c.kept)}
-		_, state, err := m.visit(t, next, next.signer.Key())
+		m.restarts = [][]byte{restart(old.Signer, c.kept)}
+		_, state, err := m.visit(t, next, next.Signer.Key())
 		if err != nil || state.Restart == nil || state.Restart.Missing != c.missing {
 			t.Fatalf("%d kept: %+v (%v)", c.kept, state.Restart, err)
 		}
 		if text := state.Restart.String(); !strings.Contains(text, "backup of Friday") || c.missing > 0 && !strings.Contains(text, "129 events") {
 			t.Error(text)
 		}
-		if _, state, err = m.visit(t, next.grow(1), next.signer.Key()); err != nil || state.Restart != nil {
+		if _, state, err = m.visit(t, next.grow(1), next.Signer.Key()); err != nil || state.Restart != nil {
 			t.Errorf("the restart is reported twice: %v (%v)", state.Restart, err)
 		}
 	}
 	m := newMachine(t)
-	if _, _, err := m.visit(t, old, old.signer.Key()); err != nil {
+	if _, _, err := m.visit(t, old, old.Signer.Key()); err != nil {
 		t.Fatal(err)
 	}
-	m.restarts = [][]byte{restart(newLog(t, "host/audit").signer, 1000)}
-	_, _, err := m.visit(t, next, next.signer.Key())
+	m.restarts = [][]byte{restart(newLog(t, "host/audit").Signer, 1000)}
+	_, _, err := m.visit(t, next, next.Signer.Key())
 	isFraud(t, err, proof.NewKey)
 	trusting := newMachine(t)
-	if _, _, err := trusting.visit(t, old, old.signer.Key()); err != nil {
+	if _, _, err := trusting.visit(t, old, old.Signer.Key()); err != nil {
 		t.Fatal(err)
 	}
-	trusting.trusted = next.signer.Key()
-	if _, _, err := trusting.visit(t, next, next.signer.Key()); err != nil {
+	trusting.trusted = next.Signer.Key()
+	if _, _, err := trusting.visit(t, next, next.Signer.Key()); err != nil {
 		t.Errorf("a key that the person accepted: %v", err)
 	}
 }
@@ -307,7 +268,7 @@ func TestARestart(t *testing.T) {
 // A damaged memory is a finding: without it a rollback is unnoticed.
 func TestADamagedMemory(t *testing.T) {
 	m, l := newMachine(t), newLog(t, "log").grow(5)
-	if _, _, err := m.visit(t, l, l.signer.Key()); err != nil {
+	if _, _, err := m.visit(t, l, l.Signer.Key()); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := fs.Glob(os.DirFS(string(m.files)), "checkpoint-*.json")
@@ -319,7 +280,7 @@ func TestADamagedMemory(t *testing.T) {
 		if err := m.SaveState(entries[0], bad); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := m.visit(t, l, l.signer.Key())
+		_, _, err := m.visit(t, l, l.Signer.Key())
 		var damaged *proof.DamagedError
 		if !errors.As(err, &damaged) {
 			t.Errorf("%q: %v", bad, err)
@@ -332,14 +293,14 @@ func TestADamagedMemory(t *testing.T) {
 func TestTwoProcessesAndTwoForks(t *testing.T) {
 	for range 20 {
 		m, l := newMachine(t), newLog(t, "log").grow(7)
-		if _, _, err := m.visit(t, l, l.signer.Key()); err != nil {
+		if _, _, err := m.visit(t, l, l.Signer.Key()); err != nil {
 			t.Fatal(err)
 		}
 		forks := []*log{l.fork().add(l.events...).add("a").grow(3), l.fork().add(l.events...).add("b").grow(5)}
 		var wait sync.WaitGroup
 		errs := make([]error, len(forks))
 		for i, f := range forks {
-			wait.Go(func() { _, _, errs[i] = m.visit(t, f, l.signer.Key()) })
+			wait.Go(func() { _, _, errs[i] = m.visit(t, f, l.Signer.Key()) })
 		}
 		wait.Wait()
 		if (errs[0] == nil) == (errs[1] == nil) {
@@ -352,7 +313,7 @@ func TestTwoProcessesAndTwoForks(t *testing.T) {
 func TestTheGate(t *testing.T) {
 	m, l := newMachine(t), newLog(t, "log").grow(5)
 	count := &calls{}
-	w, _, err := m.visit(t, l, l.signer.Key())
+	w, _, err := m.visit(t, l, l.Signer.Key())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +327,7 @@ func TestTheGate(t *testing.T) {
 	if errs := use(); errors.Join(errs[:]...) != nil || *count != (calls{1, 1, 1}) {
 		t.Errorf("before a finding: %v, %v", errs, *count)
 	}
-	l.events, l.hashes = nil, nil
+	l.Log, l.events = l.Fork(), nil
 	l.grow(2)
 	_, err = w.Check(t.Context())
 	isFraud(t, err, proof.RolledBack)

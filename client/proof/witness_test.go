@@ -46,7 +46,7 @@ func TestAForkForOneClientWithAWitness(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := newLog(t, "log").grow(40)
-	policy := fmt.Sprintf("log %s\nwitness w %s https://witness.example.com\nquorum w\n", l.signer.Key(), cosigner.Key())
+	policy := fmt.Sprintf("log %s\nwitness w %s https://witness.example.com\nquorum w\n", l.Signer.Key(), cosigner.Key())
 	cosign := func(l *log) string {
 		note, _ := l.Latest(t.Context())
 		line, err := cosigner.Cosign(note)
@@ -56,7 +56,7 @@ func TestAForkForOneClientWithAWitness(t *testing.T) {
 		return string(note) + string(line)
 	}
 	prove := func(l *log, from int64) []tlog.Hash {
-		p, err := tlog.ProveTree(int64(len(l.events)), from, l.hashes)
+		p, err := tlog.ProveTree(int64(len(l.events)), from, l.Stored)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,27 +64,27 @@ func TestAForkForOneClientWithAWitness(t *testing.T) {
 	}
 	true40 := cosign(l)
 	l.grow(60)
-	_, state, err := m.visit(t, &witnessed{l, policy, true40, prove(l, 40)}, l.signer.Key())
+	_, state, err := m.visit(t, &witnessed{l, policy, true40, prove(l, 40)}, l.Signer.Key())
 	if err != nil || state.Witnessed.Size != 40 || !state.WitnessedAt.Equal(m.now) || state.Warning() != "" {
 		t.Fatalf("%+v (%v)", state, err)
 	}
 
 	fork := l.fork().add("forged").grow(120)
 	fresh := func() *machine { f := newMachine(t); f.now = m.now; return f }
-	if _, _, err := fresh().visit(t, fork, fork.signer.Key()); err != nil {
+	if _, _, err := fresh().visit(t, fork, fork.Signer.Key()); err != nil {
 		t.Errorf("a machine without memory and without a policy: %v", err)
 	}
-	_, _, err = fresh().visit(t, &witnessed{fork, policy, true40, prove(fork, 40)}, fork.signer.Key())
+	_, _, err = fresh().visit(t, &witnessed{fork, policy, true40, prove(fork, 40)}, fork.Signer.Key())
 	isFraud(t, err, proof.Forked)
 	short := l.fork().grow(20)
-	_, _, err = fresh().visit(t, &witnessed{short, policy, true40, nil}, short.signer.Key())
+	_, _, err = fresh().visit(t, &witnessed{short, policy, true40, nil}, short.Signer.Key())
 	isFraud(t, err, proof.RolledBack)
-	_, state, err = fresh().visit(t, &witnessed{fork, policy, "", nil}, fork.signer.Key())
+	_, state, err = fresh().visit(t, &witnessed{fork, policy, "", nil}, fork.Signer.Key())
 	if err != nil || !strings.Contains(state.Warning(), "No witness has confirmed") {
 		t.Errorf("no cosignature: %q (%v)", state.Warning(), err)
 	}
 	own, _ := fork.Latest(t.Context())
-	_, state, err = fresh().visit(t, &witnessed{fork, policy, string(own), nil}, fork.signer.Key())
+	_, state, err = fresh().visit(t, &witnessed{fork, policy, string(own), nil}, fork.Signer.Key())
 	if err != nil || !strings.Contains(state.Warning(), "No witness has confirmed") {
 		t.Errorf("a checkpoint without a cosignature: %q (%v)", state.Warning(), err)
 	}
@@ -93,7 +93,7 @@ func TestAForkForOneClientWithAWitness(t *testing.T) {
 	m.now = m.now.Add(25 * time.Hour)
 	l.grow(1)
 	for _, c := range []*witnessed{{l, "", "", nil}, {l, "", true40, prove(l, 40)}, {l, policy, true40, prove(l, 40)}} {
-		_, state, err = m.visit(t, c, l.signer.Key())
+		_, state, err = m.visit(t, c, l.Signer.Key())
 		if err != nil || !strings.Contains(state.Warning(), "No witness has confirmed") {
 			t.Errorf("%q (%v)", state.Warning(), err)
 		}

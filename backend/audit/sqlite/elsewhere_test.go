@@ -12,35 +12,16 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"usher/backend/api"
 	"usher/backend/audit/checkpoint"
-	"usher/backend/audit/tree"
+	"usher/backend/audit/checkpoint/checkpointtest"
 	"usher/backend/audit/witness"
 	"usher/client/proof"
 )
 
 // liar is a server of a changed log without any check of its own: it signs the tree
 // of the records that are in the file.
-type liar struct {
-	signer *checkpoint.Signer
-	head   tree.Head
-	hashes tlogHashes
-}
-
-type tlogHashes []tlog.Hash
-
-func (s tlogHashes) ReadHashes(at []int64) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(at))
-	for i, x := range at {
-		if x >= int64(len(s)) {
-			return nil, errors.New("the log has no such hash")
-		}
-		out[i] = s[x]
-	}
-	return out, nil
-}
+type liar struct{ *checkpointtest.Log }
 
 func newLiar(t *testing.T, c tampered) *liar {
 	t.Helper()
@@ -49,30 +30,15 @@ func newLiar(t *testing.T, c tampered) *liar {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.db.Close() }()
-	l := &liar{signer: c.signer, head: (&tree.Frontier{}).Head()}
+	l := &liar{&checkpointtest.Log{Signer: c.signer}}
 	for r, err := range s.Records(t.Context(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		more, err := tlog.StoredHashes(l.head.Size, r.Canonical, l.hashes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.hashes, l.head.Size = append(l.hashes, more...), l.head.Size+1
-	}
-	if l.head.Size > 0 {
-		if l.head.Root, err = tlog.TreeHash(l.head.Size, l.hashes); err != nil {
-			t.Fatal(err)
-		}
+		l.Add(r.Canonical)
 	}
 	return l
 }
-
-// Latest implements checkpoint.Source.
-func (l *liar) Latest(context.Context) ([]byte, error) { return l.signer.Sign(l.head) }
-
-// Hashes implements checkpoint.Source.
-func (l *liar) Hashes(context.Context) tlog.HashReader { return l.hashes }
 
 // Checkpoint implements proof.Server.
 func (l *liar) Checkpoint(ctx context.Context, in api.CheckpointRequest) (api.CheckpointResponse, error) {
@@ -96,7 +62,7 @@ func (m machine) SaveState(name string, data []byte) error {
 // check is a check of a client.
 func (m machine) check(t *testing.T, l *liar) string {
 	t.Helper()
-	w, err := proof.New(proof.Config{Server: l, Files: m, Place: "https://usher.example.com", Host: "usher.example.com", Log: api.AuditLog{Key: l.signer.Key()}, Now: time.Now})
+	w, err := proof.New(proof.Config{Server: l, Files: m, Place: "https://usher.example.com", Host: "usher.example.com", Log: api.AuditLog{Key: l.Signer.Key()}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +106,7 @@ func newObserver(t *testing.T, signer *checkpoint.Signer) *observer {
 // submit submits the checkpoint of a server that has just started.
 func (o *observer) submit(t *testing.T, l *liar) string {
 	t.Helper()
-	s, err := witness.NewSubmitter(witness.SubmitConfig{Source: l, Key: &l.signer.Verifier, Policy: o.policy, HTTP: http.DefaultClient})
+	s, err := witness.NewSubmitter(witness.SubmitConfig{Source: l, Key: &l.Signer.Verifier, Policy: o.policy, HTTP: http.DefaultClient})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,12 +37,12 @@ func TestLitewitnessCosignsOurLog(t *testing.T) {
 	}
 	l := newLog(t, "usher.example.com/audit").grow(300, "event")
 	url, key := startLitewitness(t, l)
-	policy, err := checkpoint.ParsePolicy(fmt.Sprintf("log %s\nwitness lite %s %s\nquorum lite\n", l.signer.Key(), key, url))
+	policy, err := checkpoint.ParsePolicy(fmt.Sprintf("log %s\nwitness lite %s %s\nquorum lite\n", l.Signer.Key(), key, url))
 	if err != nil {
 		t.Fatal(err)
 	}
 	submit := func(from *log) (*witness.Submitter, error) {
-		s, err := witness.NewSubmitter(witness.SubmitConfig{Source: from, Key: &l.signer.Verifier, Policy: policy, HTTP: http.DefaultClient})
+		s, err := witness.NewSubmitter(witness.SubmitConfig{Source: from, Key: &l.Signer.Verifier, Policy: policy, HTTP: http.DefaultClient})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestLitewitnessCosignsOurLog(t *testing.T) {
 	for range 3 {
 		s, err := submit(l)
 		if err != nil || !policy.Satisfied(s.Cosigned()) {
-			t.Fatalf("%d events: %v", l.n, err)
+			t.Fatalf("%d events: %v", l.Size, err)
 		}
 		l.grow(777, "event")
 	}
@@ -119,10 +119,10 @@ func startLitewitness(t *testing.T, l *log) (url, key string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	empty := l.head(0).Root
+	empty := l.Head(0).Root
 	for _, q := range []string{
-		fmt.Sprintf("INSERT INTO log (origin, tree_size, tree_hash) VALUES ('%s', 0, '%s')", l.signer.Name(), empty),
-		fmt.Sprintf("INSERT INTO key (origin, key) VALUES ('%s', '%s')", l.signer.Name(), l.signer.Key()),
+		fmt.Sprintf("INSERT INTO log (origin, tree_size, tree_hash) VALUES ('%s', 0, '%s')", l.Signer.Name(), empty),
+		fmt.Sprintf("INSERT INTO key (origin, key) VALUES ('%s', '%s')", l.Signer.Name(), l.Signer.Key()),
 	} {
 		if _, err := db.ExecContext(t.Context(), q); err != nil {
 			t.Fatal(err)

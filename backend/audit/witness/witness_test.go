@@ -21,76 +21,35 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"usher/backend/audit/checkpoint"
+	"usher/backend/audit/checkpoint/checkpointtest"
 	"usher/backend/audit/tree"
 	"usher/backend/audit/witness"
 )
 
 // log is a log in memory.
-type log struct {
-	signer *checkpoint.Signer
-	n      int64
-	hashes storage
-}
+type log struct{ *checkpointtest.Log }
 
-type storage []tlog.Hash
-
-func (s storage) ReadHashes(at []int64) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(at))
-	for i, x := range at {
-		out[i] = s[x]
-	}
-	return out, nil
-}
-
-func newLog(t testing.TB, name string) *log {
-	t.Helper()
-	secret, public, err := checkpoint.Generate(rand.Reader, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := checkpoint.NewSigner(secret, public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &log{signer: s}
-}
+func newLog(t testing.TB, name string) *log { return &log{checkpointtest.New(t, name)} }
 
 func (l *log) grow(n int, text string) *log {
 	for range n {
-		more, err := tlog.StoredHashes(l.n, fmt.Appendf(nil, "%s %d", text, l.n), l.hashes)
-		if err != nil {
-			panic(err)
-		}
-		l.n, l.hashes = l.n+1, append(l.hashes, more...)
+		l.Add(fmt.Appendf(nil, "%s %d", text, l.Size))
 	}
 	return l
 }
 
-func (l *log) fork() *log { return &log{signer: l.signer} }
-
-func (l *log) head(size int64) tree.Head {
-	if size == 0 {
-		return tree.Head{Root: (&tree.Frontier{}).Root()}
-	}
-	root, err := tlog.TreeHash(size, l.hashes)
-	if err != nil {
-		panic(err)
-	}
-	return tree.Head{Size: size, Root: root}
-}
+func (l *log) fork() *log { return &log{l.Fork()} }
 
 func (l *log) note(size int64) string {
-	signed, err := l.signer.Sign(l.head(size))
+	signed, err := l.Signer.Sign(l.Head(size))
 	if err != nil {
 		panic(err)
 	}
 	return string(signed)
 }
 
-func (l *log) Latest(context.Context) ([]byte, error) { return []byte(l.note(l.n)), nil }
-func (l *log) Hashes(context.Context) tlog.HashReader { return l.hashes }
 func (l *log) proof(from, to int64) (lines string) {
-	p, err := tlog.ProveTree(to, from, l.hashes)
+	p, err := tlog.ProveTree(to, from, l.Stored)
 	if err != nil {
 		panic(err)
 	}
@@ -132,7 +91,7 @@ func newWitness(t testing.TB, name string, logs ...*log) *server {
 	t.Cleanup(func() { _ = state.Close() })
 	c := witness.Config{Cosigner: cosigner, State: state}
 	for _, l := range logs {
-		c.Logs = append(c.Logs, &l.signer.Verifier)
+		c.Logs = append(c.Logs, &l.Signer.Verifier)
 	}
 	s, err := witness.New(c)
 	if err != nil {
@@ -264,7 +223,7 @@ func TestBadRequests(t *testing.T) {
 		if status == 409 && (answer != "100\n" || header.Get("Content-Type") != "text/x.tlog.size") {
 			t.Errorf("%s: the answer is %q, %s", c.name, answer, header.Get("Content-Type"))
 		}
-		if head, err := w.state.Head("usher.example.com/audit"); err != nil || head != l.head(100) {
+		if head, err := w.state.Head("usher.example.com/audit"); err != nil || head != l.Head(100) {
 			t.Fatalf("%s: the state is %v (%v)", c.name, head, err)
 		}
 	}
@@ -306,7 +265,7 @@ func TestTorchwoodVerifiesOurCosignatures(t *testing.T) {
 	if now := time.Now().Unix(); err != nil || at < now-600 || at > now {
 		t.Errorf("time %d (%v)", at, err)
 	}
-	policy := fmt.Sprintf("log %s\nwitness w %s %s\nquorum w\n", l.signer.Key(), w.cosigner.Key(), w.URL)
+	policy := fmt.Sprintf("log %s\nwitness w %s %s\nquorum w\n", l.Signer.Key(), w.cosigner.Key(), w.URL)
 	foreign, err := torchwood.ParsePolicy([]byte(policy))
 	if err != nil {
 		t.Fatal(err)
@@ -344,7 +303,7 @@ func TestTwoRequestsAtOnce(t *testing.T) {
 		switch status {
 		case http.StatusOK:
 			won++
-			if head, _ := w.state.Head(l.signer.Name()); head != l.head(int64(11+i)) {
+			if head, _ := w.state.Head(l.Signer.Name()); head != l.Head(int64(11+i)) {
 				t.Errorf("the state is %d, and %d was cosigned", head.Size, 11+i)
 			}
 		case http.StatusConflict:
@@ -369,10 +328,10 @@ func TestTheStateSurvives(t *testing.T) {
 		t.Errorf("two witnesses on one state: %v", err)
 	}
 	l := newLog(t, "log").grow(20, "event")
-	if err := f.Advance("log", tree.Head{}, l.head(7)); err != nil {
+	if err := f.Advance("log", tree.Head{}, l.Head(7)); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Advance("log", tree.Head{}, l.head(9)); !errors.Is(err, witness.ErrConflict) {
+	if err := f.Advance("log", tree.Head{}, l.Head(9)); !errors.Is(err, witness.ErrConflict) {
 		t.Errorf("a stale head: %v", err)
 	}
 	if err := f.Close(); err != nil {
@@ -381,7 +340,7 @@ func TestTheStateSurvives(t *testing.T) {
 	if f, err = witness.OpenFile(path); err != nil {
 		t.Fatal(err)
 	}
-	if head, _ := f.Head("log"); head != l.head(7) {
+	if head, _ := f.Head("log"); head != l.Head(7) {
 		t.Errorf("after a restart: %v", head)
 	}
 	_ = f.Close()
@@ -410,13 +369,13 @@ func TestSubmissions(t *testing.T) {
 	l := newLog(t, "usher.example.com/audit").grow(5, "event")
 	one, two := newWitness(t, "one.example.com", l), newWitness(t, "two.example.com", l)
 	policy, err := checkpoint.ParsePolicy(fmt.Sprintf("log %s\nwitness one %s %s\nwitness two %s %s\ngroup any any one two\nquorum any\n",
-		l.signer.Key(), one.cosigner.Key(), one.URL, two.cosigner.Key(), two.URL))
+		l.Signer.Key(), one.cosigner.Key(), one.URL, two.cosigner.Key(), two.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
 	kept := keeper{}
 	submitter := func(from checkpoint.Source) *witness.Submitter {
-		s, err := witness.NewSubmitter(witness.SubmitConfig{Source: from, Key: &l.signer.Verifier, Policy: policy, HTTP: http.DefaultClient, Keeper: kept})
+		s, err := witness.NewSubmitter(witness.SubmitConfig{Source: from, Key: &l.Signer.Verifier, Policy: policy, HTTP: http.DefaultClient, Keeper: kept})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -428,8 +387,8 @@ func TestSubmissions(t *testing.T) {
 		if err := s.Submit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(policy.Cosignatures([]byte(kept[l.n]))); n != 2 || !policy.Satisfied(s.Cosigned()) {
-			t.Errorf("%d events: %d cosignatures", l.n, n)
+		if n := len(policy.Cosignatures([]byte(kept[l.Size]))); n != 2 || !policy.Satisfied(s.Cosigned()) {
+			t.Errorf("%d events: %d cosignatures", l.Size, n)
 		}
 	}
 	two.Close()
@@ -438,23 +397,23 @@ func TestSubmissions(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "two.example.com") || errors.Is(err, witness.ErrRefused) || s.Failing()["two.example.com"] == nil {
 		t.Errorf("a witness is away: %v", err)
 	}
-	if head, err := l.signer.Open(s.Cosigned()); err != nil || head.Size != l.n {
+	if head, err := l.Signer.Open(s.Cosigned()); err != nil || head.Size != l.Size {
 		t.Errorf("the quorum of the other: %v (%v)", head, err)
 	}
 	older := l.fork().grow(300, "event")
 	if err := submitter(older).Submit(t.Context()); !errors.Is(err, witness.ErrRefused) {
 		t.Errorf("a log that was rolled back: %v", err)
 	}
-	rewritten := l.fork().grow(int(l.n)+100, "forged")
+	rewritten := l.fork().grow(int(l.Size)+100, "forged")
 	if err := submitter(rewritten).Submit(t.Context()); !errors.Is(err, witness.ErrRefused) {
 		t.Errorf("a log that was rewritten: %v", err)
 	}
-	same := l.fork().grow(int(l.n), "forged")
+	same := l.fork().grow(int(l.Size), "forged")
 	if err := submitter(same).Submit(t.Context()); !errors.Is(err, witness.ErrRefused) {
 		t.Errorf("a log of the same size: %v", err)
 	}
 	// A log that the submitter follows and that is rolled back under it.
-	l.n, l.hashes = 0, nil
+	l.Size, l.Stored = 0, nil
 	l.grow(10, "event")
 	if err := s.Submit(t.Context()); !errors.Is(err, witness.ErrRefused) {
 		t.Errorf("a rollback while running: %v", err)
