@@ -40,7 +40,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 		Short: "Compare the audit log with the logs that AWS writes",
 		Long: `Compare the audit log with AWS's own logs of the same reads. A FILE is a server access log of S3 (text, or JSON of CloudWatch Logs), data events of CloudTrail, or Cognito's sign-ins in CloudTrail, compressed with gzip or not; - is stdin. Files may overlap and may be in any order.
 
-The result has the releases with a line in these logs and the bytes that S3 sent for each, releases without a line, and reads without a release. A read without a release is an alarm: somebody reached the object without usher. A release without a line proves nothing: AWS delivers its logs at best effort, within hours.
+The result has the releases with a line in these logs and the bytes that S3 sent for each, releases without a line, and reads without a release. A read without a release is an alarm: usher did not release the object to that requester. A release without a line proves nothing: AWS delivers its logs at best effort, within hours.
 
 A line belongs to a release by the event id in its signed URL, which must be of the same object, within the URL's life, and of the person's own role session. Addresses that differ are a hint: a proxy has such an effect too.
 
@@ -94,9 +94,9 @@ func (r *reconcileRun) run(ctx context.Context, files []string) error {
 	switch {
 	case len(report.Alarms) > 0:
 		return &failedError{exit: api.ExitIntegrity, code: "unrecorded_read", text: fmt.Sprintf(
-			"%s without a release. Find the requester in IAM, and take its access to the bucket away: only usher's role reads it.", quantity.Plural(len(report.Alarms), "read is", "reads are"))}
+			"%s no release. Find the requester in IAM, and remove its access to the bucket: only usher's role reads it.", quantity.Plural(len(report.Alarms), "read has", "reads have"))}
 	case unread.Count > 0:
-		return &failedError{exit: api.ExitMixed, code: "not_understood", text: quantity.Plural(unread.Count, "line was", "lines were") + " not understood, so the comparison is not complete."}
+		return &failedError{exit: api.ExitMixed, code: "not_understood", text: quantity.Plural(unread.Count, "line was", "lines were") + " not understood. The comparison is not complete."}
 	}
 	return nil
 }
