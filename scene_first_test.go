@@ -49,17 +49,7 @@ func TestSceneFirstMorning(t *testing.T) {
 		{"company", "barbara", "company-reports", func(s *terminal) {
 			s.keys("tab", "tab", "tab", "enter") // over SSH, the other device comes first
 			s.shows("Sign in with your browser", "ssh -N -L", "Waiting for the browser")
-			address := ""
-		rows:
-			for line := range strings.Lines(s.text()) { // the address is longer than a row
-				line = strings.TrimSpace(line)
-				switch {
-				case strings.HasPrefix(line, "http://") || address != "" && line != "":
-					address += line
-				case address != "":
-					break rows
-				}
-			}
+			address := s.address()
 			b, err := hostedtest.New()
 			if err != nil {
 				t.Fatal(err)

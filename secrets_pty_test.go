@@ -170,17 +170,7 @@ func TestNoSecretOfASignInIsLeft(t *testing.T) {
 	var titles []string
 	login("barbara", func(s *terminal) {
 		s.shows("Waiting for the browser")
-		address := ""
-	rows:
-		for line := range strings.Lines(s.text()) { // the address is longer than a row
-			line = strings.TrimSpace(line)
-			switch {
-			case strings.HasPrefix(line, "http://") || address != "" && line != "":
-				address += line
-			case address != "":
-				break rows
-			}
-		}
+		address := s.address()
 		b, err := hostedtest.New()
 		if err != nil {
 			t.Fatal(err)

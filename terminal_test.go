@@ -205,3 +205,17 @@ func demoCode(s *terminal) string {
 	s.t.Fatalf("the screen shows no code:\n%s", s.text())
 	return ""
 }
+
+// address returns the first address on the screen. It is longer than a row.
+func (s *terminal) address() (all string) {
+	for line := range strings.Lines(s.text()) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "http://") || all != "" && line != "":
+			all += line
+		case all != "":
+			return all
+		}
+	}
+	return all
+}
