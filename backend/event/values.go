@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"usher/backend/api/shape"
 )
 
 // Purposes of a release.
@@ -83,19 +85,12 @@ func sameAddress(value, address string) bool {
 	return err == nil && network.Contains(addr.Unmap())
 }
 
-// Factors of sizes: decimal with a B, as usher shows sizes, and without.
-var factors = map[string]float64{"": 1, "b": 1, "k": 1e3, "kb": 1e3, "m": 1e6, "mb": 1e6, "g": 1e9, "gb": 1e9, "t": 1e12, "tb": 1e12,
-	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
-
 // canonicalSize returns a comparison with a number of bytes: >, <, >=, <= or
 // nothing, and the number.
 func canonicalSize(v string) (string, bool) {
 	operator, number := splitSize(v)
-	unit := strings.TrimLeft(number, "0123456789.")
-	n, err := strconv.ParseFloat(strings.TrimSuffix(number, unit), 64)
-	factor, ok := factors[strings.ToLower(unit)]
-	n *= factor
-	if err != nil || !ok || n > 1<<53 || n != math.Trunc(n) {
+	n, ok := shape.Bytes(number)
+	if !ok || strings.ContainsAny(number, "eE+") || n > 1<<53 || n != math.Trunc(n) {
 		return "", false
 	}
 	return operator + strconv.FormatInt(int64(n), 10), true

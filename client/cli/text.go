@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
+	"usher/backend/api/shape"
 	"usher/backend/safetext"
 	"usher/client/cli/render"
 	"usher/session"
@@ -32,20 +33,13 @@ func hostOf(p session.Profile) string {
 	return u.Host
 }
 
-// bytesOf parses an amount such as 800k, 10M, 1.5G or 2MiB: k, M, G and T are
-// decimal, ki, Mi, Gi and Ti binary, with an optional B at the end.
+// bytesOf parses an amount of at least one byte (shape.Bytes).
 func bytesOf(s string) (int64, error) {
-	text := strings.TrimSuffix(strings.TrimSpace(s), "B")
-	digits := strings.TrimRight(text, "kKMGTi")
-	n, err := strconv.ParseFloat(digits, 64)
-	unit, ok := map[string]float64{
-		"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-		"ki": 1 << 10, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
-	}[text[len(digits):]]
-	if err != nil || !ok || !(n*unit >= 1 && n*unit < 1<<62) {
+	n, ok := shape.Bytes(strings.TrimSpace(s))
+	if !ok || n < 1 || n >= 1<<62 {
 		return 0, usagef("%s is not an amount of bytes. Write it like 800k, 10M or 2MiB.", safe(s))
 	}
-	return int64(n * unit), nil
+	return int64(n), nil
 }
 
 // atLeast parses a whole number.

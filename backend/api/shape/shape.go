@@ -1,4 +1,4 @@
-// Package shape checks the forms of names: regions, user pools, buckets,
+// Package shape checks the forms of texts: regions, user pools, buckets, amounts,
 // paths and loopback hosts. It is pure, and every package may import it, including the
 // sandbox.
 package shape
