@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+
+	"usher/backend/replace"
 )
 
 // File is a Position in a file: the name of the log and the number of delivered
@@ -40,19 +41,5 @@ func (p File) Load(context.Context) (int64, error) {
 
 // Store replaces the file.
 func (p File) Store(_ context.Context, n int64) error {
-	f, err := os.CreateTemp(filepath.Dir(p.Path), filepath.Base(p.Path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(f, "%d %s\n", n, p.Log)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), p.Path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return replace.File(p.Path, fmt.Appendf(nil, "%d %s\n", n, p.Log))
 }

@@ -2,8 +2,8 @@
 // syslog over TLS; as usher's JSON or as OCSF.
 //
 // A Feeder reads the log in the order of recording, and keeps its position. It
-// delivers each event at least once and in order; an event that arrives twice has
-// the same id. It never delays a release: the log does not know the feeders.
+// delivers each event at least once and in order, as far as its Transport knows the
+// delivery; an event that arrives twice has the same id. It never delays a release: the log does not know the feeders.
 //
 // The decision about the content of the log is left to package audit, and the
 // translation to OCSF to package ocsf.

@@ -68,7 +68,7 @@ func unreliableFile(t *testing.T, r *rand.Rand, _ *received) func() Transport {
 func unreliableSyslog(t *testing.T, _ *rand.Rand, got *received) func() Transport {
 	address, trust := syslogServer(t, func(conn net.Conn, n int) {
 		in := bufio.NewReader(conn)
-		for i := 0; n%3 != 0 || i < 5*n; i++ {
+		for i := 0; n%3 == 0 || i < 5*n; i++ {
 			msg, err := frame(in)
 			if err != nil {
 				return
@@ -76,7 +76,7 @@ func unreliableSyslog(t *testing.T, _ *rand.Rand, got *received) func() Transpor
 			got.add(t, msg[bytes.IndexByte(msg, '{'):])
 		}
 	})
-	return func() Transport { return newSyslog(address, trust, 10*time.Millisecond) }
+	return func() Transport { return newSyslog(address, trust, 500*time.Millisecond) }
 }
 
 // frame reads a message of RFC 5425, and checks the header of RFC 5424.

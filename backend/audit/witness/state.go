@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/gofrs/flock"
 
 	"usher/backend/audit/tree"
+	"usher/backend/replace"
 )
 
 // File is a State in one file, which is replaced atomically and synced. One process
@@ -104,22 +104,5 @@ func (f *File) write(heads map[string]tree.Head) error {
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(f.path), ".usher-witness-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(append(raw, '\n'))
-	err = errors.Join(err, temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), f.path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(f.path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(syncDir(dir), dir.Close())
+	return replace.File(f.path, append(raw, '\n'))
 }
