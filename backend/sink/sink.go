@@ -3,7 +3,8 @@
 //
 // A Feeder reads the log in the order of recording, and keeps its position. It
 // delivers each event at least once and in order, as far as its Transport knows the
-// delivery; an event that arrives twice has the same id. It never delays a release: the log does not know the feeders.
+// delivery; an event that arrives twice has the same id. It never delays a release:
+// the log does not know the feeders.
 //
 // The decision about the content of the log is left to package audit, and the
 // translation to OCSF to package ocsf.
