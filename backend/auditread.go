@@ -44,11 +44,10 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		in.Limit = auditPage
 	}
 	filter, ferr := event.ParseFilter(in.Filter, r.now)
-	if ferr != nil || in.Limit < 1 || in.Limit > api.MaxAuditPage || (in.Cursor != "" && in.After != "") ||
-		(in.After != "" && !idShape.MatchString(in.After)) {
+	page, ok := pageOf(in)
+	if ferr != nil || !ok {
 		return nil, fail(api.BadRequest, errors.New("query"))
 	}
-	page := audit.Page{Limit: in.Limit, After: in.After, Ascending: in.After != ""}
 	e := r.event(event.AuditRead, "", "")
 	e.Reason = in.Filter
 	at := cursor.Cursor{Verb: r.verb, Sub: r.claims.Sub, Hash: cursor.Hash(in.Filter)}
@@ -74,7 +73,7 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := api.AuditQueryResponse{Events: found.Events, LagSeconds: int(math.Ceil(found.Lag.Seconds()))}
+	out := api.AuditQueryResponse{Events: found.Events, Records: found.Records, LagSeconds: int(math.Ceil(found.Lag.Seconds()))}
 	if out.Events == nil {
 		out.Events = []event.Event{}
 	}
@@ -88,6 +87,20 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		}
 	}
 	return out, nil
+}
+
+// pageOf returns the page of a query, and false for an invalid one. A cursor sets
+// the position later.
+func pageOf(in api.AuditQueryRequest) (audit.Page, bool) {
+	starts := 0
+	for _, set := range []bool{in.Cursor != "", in.Before != "", in.After != "", in.Oldest} {
+		if set {
+			starts++
+		}
+	}
+	id := in.Before + in.After
+	return audit.Page{Limit: in.Limit, After: id, Ascending: in.After != "" || in.Oldest},
+		starts <= 1 && in.Limit >= 1 && in.Limit <= api.MaxAuditPage && (id == "" || idShape.MatchString(id))
 }
 
 // search runs a search of the log in one of the person's slots.

@@ -144,3 +144,63 @@ func TestFollowingTheLog(t *testing.T) {
 		}
 	}
 }
+
+// A reader starts at the first event of the log, or before any event. Each event has
+// its number in the log.
+func TestReadingFromBothEnds(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	grace := w.SignIn(t, "grace")
+	read := func(in api.AuditQueryRequest) (ids []string) {
+		t.Helper()
+		for in.Filter, in.Limit = "who:grace", 2; ; in.Before, in.Oldest = "", false {
+			out, err := grace.AuditQuery(t.Context(), in)
+			if err != nil || len(out.Records) != len(out.Events) {
+				t.Fatalf("%d events, %d numbers: %v", len(out.Events), len(out.Records), err)
+			}
+			for i, e := range out.Events {
+				if ids = append(ids, e.ID); out.Records[i] < 1 {
+					t.Errorf("event %s has number %d", e.ID, out.Records[i])
+				}
+			}
+			if in.Cursor = out.Cursor; in.Cursor == "" || len(ids) >= 6 {
+				return ids
+			}
+		}
+	}
+	for range 6 {
+		read(api.AuditQueryRequest{})
+	}
+	all, err := grace.AuditQuery(t.Context(), api.AuditQueryRequest{Filter: "who:grace"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ids(all.Events)
+	if got := read(api.AuditQueryRequest{Before: want[1]}); !slices.Equal(got[:6], want[2:8]) {
+		t.Errorf("before an event: %q, want %q", got, want[2:8])
+	}
+	slices.Reverse(want)
+	if got := read(api.AuditQueryRequest{Oldest: true}); !slices.Equal(got[:6], want[:6]) {
+		t.Errorf("from the first event: %q, want %q", got, want[:6])
+	}
+	if all.Records[0] <= all.Records[1] {
+		t.Errorf("the numbers are %d, %d, newest first", all.Records[0], all.Records[1])
+	}
+	token, err := grace.Session.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{`{"filter":"","before":"` + want[0] + `","after":"` + want[0] + `"}`, `{"filter":"","before":"no id"}`,
+		`{"filter":"","oldest":true,"after":"` + want[0] + `"}`} {
+		if status, code := bearer(t, w.Profile.Server, "/v1/audit/query", token, body); status != http.StatusBadRequest || code != api.BadRequest {
+			t.Errorf("%s: %d %s", body, status, code)
+		}
+	}
+}
+
+func ids(events []event.Event) []string {
+	out := make([]string, len(events))
+	for i, e := range events {
+		out[i] = e.ID
+	}
+	return out
+}

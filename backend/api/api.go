@@ -250,12 +250,16 @@ type SignoutResponse struct {
 	Event string `json:"event"`
 }
 
-// AuditQueryRequest requests events: the newest first or, with After, the events
-// after an ID in ascending order, to follow the log. Cursor continues either.
+// AuditQueryRequest requests events, the newest first: all of them or, with Before,
+// those before an ID. With After these are the events after an ID in ascending order,
+// to follow the log, and with Oldest all events in ascending order. Cursor continues
+// each of them. At most one of the four is set.
 type AuditQueryRequest struct {
 	Filter string `json:"filter"` // the grammar of event.ParseFilter; at most event.MaxFilter bytes
 	Cursor string `json:"cursor,omitempty"`
+	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+	Oldest bool   `json:"oldest,omitempty"`
 	Limit  int    `json:"limit,omitempty"` // 1..MaxAuditPage; 0 means 200
 }
 
@@ -266,6 +270,7 @@ type AuditQueryRequest struct {
 // and, in ascending order, all of them.
 type AuditQueryResponse struct {
 	Events     []event.Event `json:"events"`
+	Records    []int64       `json:"records,omitempty"` // number of each event in the log, from 1; absent if the log has none
 	Cursor     string        `json:"cursor,omitempty"`
 	LagSeconds int           `json:"lag_seconds,omitempty"`
 }

@@ -105,13 +105,14 @@ type Page struct {
 	Limit     int    // 1..MaxPage
 	Position  string // of the previous page; "" for the first one
 	Ascending bool
-	After     string // ascending, without Position: id of the event before the page
+	After     string // without Position: id of the event before the page, in its order
 	Lookup    bool   // query by usher itself, not queued behind searches by people
 }
 
 // Result is one page. Position is "" after the last page.
 type Result struct {
 	Events   []event.Event
+	Records  []int64 // number of each event in the log, from 1; nil: the store has none
 	Position string
 	Lag      time.Duration // see Store.Append and Page; 0 for a store of one process
 }

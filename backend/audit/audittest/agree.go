@@ -35,15 +35,20 @@ func Agree(ctx context.Context, seed uint64, n int, events []event.Event, stores
 		if r.IntN(4) == 0 {
 			limit = 7 + r.IntN(20)
 		}
-		ascending, newest := matching(rest, f), matching(events, f)
+		before, older := "", events
+		if r.IntN(3) == 0 {
+			i := r.IntN(len(events))
+			before, older = events[i].ID, events[:i]
+		}
+		ascending, newest := matching(rest, f), matching(older, f)
 		slices.Reverse(newest)
 		found += len(newest)
 		for name, s := range stores {
 			if err := same(pages(ctx, s, f, audit.Page{Limit: limit, Ascending: true, After: after}), ascending...); err != nil {
 				return fmt.Errorf("%s: %s, ascending after %q in pages of %d: %w", name, f, after, limit, err)
 			}
-			if err := same(pages(ctx, s, f, audit.Page{Limit: limit}), newest...); err != nil {
-				return fmt.Errorf("%s: %s in pages of %d: %w", name, f, limit, err)
+			if err := same(pages(ctx, s, f, audit.Page{Limit: limit, After: before}), newest...); err != nil {
+				return fmt.Errorf("%s: %s, newest first after %q in pages of %d: %w", name, f, before, limit, err)
 			}
 		}
 	}

@@ -118,6 +118,7 @@ func (m *Memory) Query(ctx context.Context, filter event.Filter, page audit.Page
 	var r audit.Result
 	for _, i := range order[:min(len(order), page.Limit)] {
 		r.Events = append(r.Events, event.Clean(m.events[i]))
+		r.Records = append(r.Records, int64(i)+1)
 	}
 	if len(order) > page.Limit {
 		last := r.Events[page.Limit-1]
@@ -136,7 +137,7 @@ func (m *Memory) start(page audit.Page) (event.Event, error) {
 		}
 		return event.Event{ID: id, Time: time.UnixMilli(n)}, nil
 	}
-	if page.After == "" || !page.Ascending {
+	if page.After == "" {
 		return event.Event{}, nil
 	}
 	i, ok := m.byID[page.After]

@@ -262,6 +262,9 @@ func clockBack(ctx context.Context, s audit.Store) error {
 	if err := same(pages(ctx, s, event.Filter{}, audit.Page{Limit: 10}), newest...); err != nil {
 		return fmt.Errorf("newest first: %w", err)
 	}
+	if err := same(pages(ctx, s, event.Filter{}, audit.Page{Limit: 2, After: batch[1].ID}), batch[4], batch[0], batch[3]); err != nil {
+		return fmt.Errorf("newest first, older than an event: %w", err)
+	}
 	return same(pages(ctx, s, event.Filter{}, audit.Page{Limit: 10, Ascending: true, After: batch[4].ID}), batch[1], batch[2], batch[5])
 }
 
@@ -309,7 +312,7 @@ func badPosition(ctx context.Context, s audit.Store) error {
 	for _, f := range []event.Filter{{}, noMatch} {
 		for _, p := range []audit.Page{
 			{Limit: 1, Position: "x"}, {Limit: 1, Position: "1.2; DROP TABLE events"}, {Limit: 1, Ascending: true, Position: "x"},
-			{Limit: 1, Ascending: true, After: "no such event"}, {Limit: 1, Ascending: true, After: mint(9)(start)},
+			{Limit: 1, Ascending: true, After: "no such event"}, {Limit: 1, After: "no such event"}, {Limit: 1, Ascending: true, After: mint(9)(start)},
 		} {
 			if _, err := s.Query(ctx, f, p); !errors.Is(err, audit.ErrBadPosition) {
 				return fmt.Errorf("%+v: %v", p, err)

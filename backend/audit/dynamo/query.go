@@ -84,7 +84,7 @@ func (s *Store) windowOf(ctx context.Context, filter event.Filter, page audit.Pa
 		}
 	}
 	at := page.Position
-	if at == "" && page.Ascending && page.After != "" {
+	if at == "" && page.After != "" {
 		known, err := s.Get(ctx, []string{page.After})
 		if err != nil {
 			return w, err

@@ -50,6 +50,7 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 			if !rest.Match(e) {
 				continue
 			}
+			r.Records = append(r.Records, part.Records[i])
 			if r.Events = append(r.Events, e); len(r.Events) == page.Limit && (i+1 < len(part.Events) || part.Position != "") {
 				r.Position = position{e.Time.UnixMilli(), e.ID}.String()
 				return r, nil
@@ -88,7 +89,7 @@ func (s reader) page(ctx context.Context, filter event.Filter, page audit.Page) 
 		r.Position = position{last.Time.UnixMilli(), last.ID}.String()
 	}
 	for _, f := range found {
-		r.Events = append(r.Events, f.event)
+		r.Events, r.Records = append(r.Events, f.event), append(r.Records, f.seq)
 	}
 	return r, nil
 }
@@ -123,7 +124,7 @@ func (s reader) start(ctx context.Context, page audit.Page) (position, error) {
 	if page.Position != "" {
 		return parsePosition(page.Position)
 	}
-	if page.After == "" || !page.Ascending {
+	if page.After == "" {
 		return position{}, nil
 	}
 	p := position{id: page.After}
