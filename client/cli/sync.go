@@ -161,6 +161,7 @@ func (s *syncing) sync(ctx context.Context, config download.Config, t api.Path, 
 	from := &counting{from: config.Lister}
 	out.counts, out.selects = from, true
 	config.Lister, config.Values, config.Finished = from, ctx, p.finished
+	defer s.collectLess()()
 	engine, err := download.New(config)
 	if err != nil {
 		return err
