@@ -23,6 +23,9 @@ const wordForData = "replace data"
 
 // change makes a change set, shows it, and executes it after an agreement.
 func (r *run) change(ctx context.Context) error {
+	if err := r.importAdopted(ctx); err != nil {
+		return err
+	}
 	id, changes, err := r.changeSet(ctx)
 	if err != nil {
 		return err
@@ -52,12 +55,11 @@ func (r *run) change(ctx context.Context) error {
 // token names an operation in the events of the stack.
 func (r *run) token() string { return "usher-" + r.c.NewID(r.c.Now()) }
 
-// changeSet returns the id of a change set and its changes. A change set without
-// changes is empty.
-func (r *run) changeSet(ctx context.Context) (string, []types.ResourceChange, error) {
+// newChangeSet returns a change set of a template with the parameters of the run.
+func (r *run) newChangeSet(template string) *cloudformation.CreateChangeSetInput {
 	in := &cloudformation.CreateChangeSetInput{
 		StackName: aws.String(r.o.Stack), ChangeSetName: aws.String(r.token()), ChangeSetType: types.ChangeSetTypeCreate,
-		Description: aws.String("usher " + hex.EncodeToString(r.program.sum[:6])), TemplateBody: aws.String(stack.Text()),
+		Description: aws.String("usher " + hex.EncodeToString(r.program.sum[:6])), TemplateBody: aws.String(template),
 		Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 	}
 	if r.current != nil && r.current.StackStatus != types.StackStatusReviewInProgress {
@@ -76,6 +78,13 @@ func (r *run) changeSet(ctx context.Context) (string, []types.ResourceChange, er
 			}
 		}
 	}
+	return in
+}
+
+// changeSet returns the id of a change set and its changes. A change set without
+// changes is empty.
+func (r *run) changeSet(ctx context.Context) (string, []types.ResourceChange, error) {
+	in := r.newChangeSet(stack.Text())
 	made, err := r.cfn.CreateChangeSet(ctx, in)
 	if err != nil {
 		return "", nil, err
@@ -139,6 +148,8 @@ func (r *run) word(c types.ResourceChange) (string, bool) {
 	switch {
 	case c.Action == types.ChangeActionAdd:
 		return "added", false
+	case c.Action == types.ChangeActionImport:
+		return "adopted", false
 	case c.Action == types.ChangeActionRemove && c.PolicyAction == types.PolicyActionRetain:
 		return "left", data
 	case c.Action == types.ChangeActionRemove:

@@ -28,7 +28,7 @@ import (
 // Kinds of lines.
 const (
 	KindCheck    = "check"    // Status: ok, warning or failed
-	KindChange   = "change"   // Status: added, changed, replaced or removed
+	KindChange   = "change"   // Status: added, adopted, changed, replaced or removed
 	KindProgress = "progress" // Status: that of CloudFormation
 	KindNote     = "note"
 )
@@ -102,6 +102,7 @@ type Options struct {
 	Admin      string            // e-mail address of the first person
 	Program    string            // the zip of the program
 	Parameters map[string]string // other parameters of the template
+	Adopt      []string          // yes, no, or NAME=ID of data that an earlier stack left
 	Yes        bool              // the changes are agreed; never for data
 }
 
@@ -124,6 +125,7 @@ type run struct {
 	caller     caller
 	current    *types.Stack // nil: no stack
 	parameters map[string]string
+	adopted    map[string]string // physical ids of an earlier stack's data, by logical id
 	program    program
 }
 
@@ -141,6 +143,9 @@ func (r *run) deploy(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	if err := r.settle(ctx); err != nil {
+		return Result{}, err
+	}
+	if err := r.adopts(ctx); err != nil {
 		return Result{}, err
 	}
 	if r.current == nil {
@@ -213,7 +218,8 @@ func (d *Deployer) find(ctx context.Context, name string) (*types.Stack, error) 
 
 // questions reads the buckets and the first person of a new stack.
 func (r *run) questions(ctx context.Context) error {
-	if len(r.o.Buckets) == 0 {
+	known := r.parameters["BucketArns"] != "" // of an adopted stack
+	if len(r.o.Buckets) == 0 && !known {
 		text, err := r.c.Screen.Ask(ctx, "Buckets that people may browse, with commas between them (BUCKET or BUCKET/PREFIX/)", "")
 		if err != nil {
 			return err
@@ -224,8 +230,11 @@ func (r *run) questions(ctx context.Context) error {
 			}
 		}
 	}
-	if len(r.o.Buckets) == 0 {
+	if len(r.o.Buckets) == 0 && !known {
 		return refuse("A new stack needs at least one bucket: --bucket NAME.")
+	}
+	if r.adopted["UserPool"] != "" { // its admins are known after the deployment
+		return nil
 	}
 	return r.askAdmin(ctx)
 }

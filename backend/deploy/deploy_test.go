@@ -83,6 +83,11 @@ func four() map[string]string {
 // deployer works in an account.
 func deployer(t *testing.T, a *deploytest.Account, p *person) *deploy.Deployer {
 	t.Helper()
+	return deployerOn(t, a, p)
+}
+
+func deployerOn(t *testing.T, a *deploytest.Account, p deploy.Screen) *deploy.Deployer {
+	t.Helper()
 	sdk := dynamotest.AWS()
 	sdk.BaseEndpoint, sdk.Retryer = aws.String(a.Endpoint()), func() aws.Retryer { return aws.NopRetryer{} }
 	d, err := deploy.New(deploy.Config{

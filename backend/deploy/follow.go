@@ -152,6 +152,10 @@ func (r *run) settle(ctx context.Context) error {
 		status = r.current.StackStatus
 	}
 	switch status {
+	case types.StackStatusReviewInProgress: // a change set that was never executed
+		r.current = nil
+	case types.StackStatusImportRollbackComplete:
+		return r.afterImport(ctx, id)
 	case types.StackStatusRollbackComplete, types.StackStatusRollbackFailed, types.StackStatusCreateFailed, types.StackStatusDeleteFailed:
 		r.show(Line{Kind: KindNote, Text: "The first deployment failed. Its rests are removed before another one."})
 		if err := r.remove(ctx, id); err != nil {
@@ -169,8 +173,22 @@ func (r *run) settle(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes a stack. Resources that cannot be deleted stay: an empty table
-// with deletion protection of a first deployment.
+// afterImport removes a stack whose import failed, if it has no resource.
+func (r *run) afterImport(ctx context.Context, id string) error {
+	all, err := r.cfn.ListStackResources(ctx, &cloudformation.ListStackResourcesInput{StackName: aws.String(id)})
+	if err != nil || len(all.StackResourceSummaries) > 0 {
+		return err
+	}
+	r.show(Line{Kind: KindNote, Text: "The earlier stack's data could not be taken over. The empty stack is removed."})
+	if err := r.remove(ctx, id); err != nil {
+		return err
+	}
+	r.current = nil
+	return nil
+}
+
+// remove deletes a stack. Resources that cannot be deleted stay, such as an empty
+// table of a first deployment, which has deletion protection.
 func (r *run) remove(ctx context.Context, id string) error {
 	for _, mode := range []types.DeletionMode{types.DeletionModeStandard, types.DeletionModeForceDeleteStack} {
 		token := r.token()
@@ -181,7 +199,7 @@ func (r *run) remove(ctx context.Context, id string) error {
 		if err == nil || r.current == nil || r.current.StackStatus != types.StackStatusDeleteFailed || mode == types.DeletionModeForceDeleteStack {
 			return err
 		}
-		r.show(Line{Kind: KindNote, Text: "Some resources are protected and stay in your account. They have no data of a first deployment."})
+		r.show(Line{Kind: KindNote, Text: "AWS could not delete everything. The stack is removed; the resources above that failed stay in your account."})
 	}
 	return nil
 }

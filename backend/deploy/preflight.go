@@ -223,7 +223,7 @@ const poolPages = 20
 
 // retained finds the user pool that an earlier stack of this name left.
 func (r *run) retained(ctx context.Context) error {
-	if r.current != nil || r.parameter("ExistingUserPoolId") != "" {
+	if r.current != nil || r.parameter("ExistingUserPoolId") != "" || r.adopted["UserPool"] != "" || slices.Contains(r.o.Adopt, "no") {
 		return nil
 	}
 	in := &cognitoidentityprovider.ListUserPoolsInput{MaxResults: aws.Int32(60)}

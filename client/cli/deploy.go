@@ -25,6 +25,7 @@ type DeployOptions struct {
 	Admin         string   // e-mail address of the first person
 	Program       string   // the zip of the functions
 	Parameters    map[string]string
+	Adopt         []string // yes, no, or NAME=ID of data that an earlier stack left
 	Yes           bool
 }
 
@@ -68,6 +69,8 @@ func (a *app) deployCommand() *cobra.Command {
 		Short:   "Deploy usher into your AWS account, as one CloudFormation stack",
 		GroupID: "machine",
 		Long: `Deploy usher into your AWS account, or update it. AWS credentials come from the standard AWS configuration. A new stack has four questions: the region, the buckets, the e-mail address of the first person, and the agreement to the changes. Before that, only the program is uploaded, to a private bucket.
+
+If a deleted stack of this name left its tables, buckets, key and user pool, usher offers to take them into the new stack; its buckets and parameters are then known.
 
 After Ctrl-C the deployment goes on in AWS; the same command follows it again. If it fails, AWS restores the state before it, and usher prints the reason of the first failure.
 
@@ -114,6 +117,7 @@ usher deploy --check
 	f.StringVar(&o.Admin, "admin", "", "e-mail address of the first person")
 	f.StringVar(&o.Program, "zip", "", "program of the functions")
 	f.StringArrayVar(&set, "set", nil, "NAME=VALUE of another parameter of the template; may be repeated")
+	f.StringArrayVar(&o.Adopt, "adopt", nil, "take over the data that a deleted stack left: yes, no, or NAME=ID; may be repeated")
 	f.BoolVar(&o.Yes, "yes", false, "agree to changes that leave all data in place")
 	f.BoolVar(&check, "check", false, "check a deployed stack")
 	f.BoolVar(&remove, "delete", false, "delete the stack; its data stays")

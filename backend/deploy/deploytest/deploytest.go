@@ -39,23 +39,31 @@ type Account struct {
 	Tables *dynamotest.Server
 	web    *httptest.Server
 
-	mu       sync.Mutex
-	calls    []string
-	refusals map[string][]string // codes of the next answers, by call
-	Status   string              // of the stack; "": none
-	After    string              // status at the end of the events
-	Params   map[string]string
-	Changes  []Resource
-	Planned  []Resource // events of the next operation
-	events   []Resource // shown and future events, oldest first
-	shown    int
-	Begin    string // status of the stack at the begin of an operation
-	Objects  map[string][]byte
-	Buckets  map[string]string // policy by name
-	People   []string
-	Groups   map[string][]string
-	Pools    []string // names of pools of earlier stacks
-	Quota    int
+	mu        sync.Mutex
+	calls     []string
+	refusals  map[string][]string // codes of the next answers, by call
+	Status    string              // of the stack; "": none
+	After     string              // status at the end of the events
+	Params    map[string]string
+	Changes   []Resource
+	Planned   []Resource // events of the next operation
+	events    []Resource // shown and future events, oldest first
+	shown     int
+	Begin     string // status of the stack at the begin of an operation
+	Objects   map[string][]byte
+	Buckets   map[string]string // policy by name
+	People    []string
+	Groups    map[string][]string
+	Pools     []string          // names of pools of earlier stacks
+	Left      map[string]string // physical ids of what a deleted stack left, by logical id
+	Before    map[string]string // parameters of the deleted stack
+	Imported  map[string]string // physical ids of adopted resources, by logical id
+	BadImport string            // reason of a failed change set of an import
+	importing bool
+	// Protected are resources that only a forced deletion of the stack leaves.
+	Protected []string
+	Own       []string // resources of the stack, for a list of them
+	Quota     int
 
 	URL, Region, Pool, Client string // of the stack
 	Logging                   bool
@@ -168,19 +176,32 @@ func (a *Account) query(w http.ResponseWriter, r *http.Request) {
 	case "GetCallerIdentity":
 		answer("<Account>111122223333</Account><Arn>arn:aws:iam::111122223333:user/root-of-all</Arn><UserId>AIDAEXAMPLE</UserId>")
 	case "DescribeStacks":
+		if r.Form.Get("StackName") == deletedID {
+			answer("<Stacks><member><StackName>usher</StackName><StackId>" + deletedID + "</StackId><CreationTime>2026-10-01T00:00:00Z</CreationTime><StackStatus>DELETE_COMPLETE</StackStatus>" + parametersOf(a.Before) + "</member></Stacks>")
+			return
+		}
 		if a.Status == "" {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id usher does not exist</Message></Error></ErrorResponse>")
 			return
 		}
 		answer("<Stacks><member>" + a.stack() + "</member></Stacks>")
+	case "ListStacks":
+		if a.Left != nil {
+			answer("<StackSummaries><member><StackName>other</StackName><StackId>arn:other</StackId><CreationTime>2026-10-01T00:00:00Z</CreationTime><StackStatus>DELETE_COMPLETE</StackStatus></member>" +
+				"<member><StackName>usher</StackName><StackId>" + deletedID + "</StackId><CreationTime>2026-10-01T00:00:00Z</CreationTime><DeletionTime>2026-11-01T00:00:00Z</DeletionTime><StackStatus>DELETE_COMPLETE</StackStatus></member></StackSummaries>")
+			return
+		}
+		answer("")
+	case "ListStackResources":
+		answer("<StackResourceSummaries>" + a.resources(r.Form.Get("StackName")) + "</StackResourceSummaries>")
 	case "CreateChangeSet":
 		a.begun(r)
 		answer("<Id>arn:change</Id><StackId>" + stackID + "</StackId>")
 	case "DescribeChangeSet":
 		answer(a.changeSet())
 	case "ExecuteChangeSet", "DeleteStack", "ContinueUpdateRollback":
-		a.operate(action, r.Form.Get("ClientRequestToken"))
+		a.operate(action, r.Form.Get("ClientRequestToken"), r.Form.Get("DeletionMode") == "FORCE_DELETE_STACK")
 		answer("")
 	case "DeleteChangeSet":
 		answer("")
@@ -195,7 +216,14 @@ func (a *Account) begun(r *http.Request) {
 	if a.Status == "" {
 		a.Status = "REVIEW_IN_PROGRESS"
 	}
-	if len(r.Form.Get("TemplateBody")) < 10_000 || r.Form.Get("Capabilities.member.1") != "CAPABILITY_IAM" {
+	a.importing = r.Form.Get("ChangeSetType") == "IMPORT"
+	if a.importing {
+		a.wanted(r)
+	}
+	if a.importing != (a.Status == "REVIEW_IN_PROGRESS" && len(a.Imported) > 0) {
+		a.t.Errorf("a change set of type %s for a stack in %s", r.Form.Get("ChangeSetType"), a.Status)
+	}
+	if !a.importing && len(r.Form.Get("TemplateBody")) < 10_000 || r.Form.Get("Capabilities.member.1") != "CAPABILITY_IAM" {
 		a.t.Error("a change set without its template or its capability")
 	}
 	for i := 1; r.Form.Has(fmt.Sprintf("Parameters.member.%d.ParameterKey", i)); i++ {
@@ -208,11 +236,7 @@ func (a *Account) begun(r *http.Request) {
 
 func (a *Account) stack() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "<StackName>usher</StackName><StackId>%s</StackId><CreationTime>2026-11-01T00:00:00Z</CreationTime><StackStatus>%s</StackStatus><Parameters>", stackID, a.Status)
-	for k, v := range a.Params {
-		fmt.Fprintf(&out, "<member><ParameterKey>%s</ParameterKey><ParameterValue>%s</ParameterValue></member>", k, v)
-	}
-	out.WriteString("</Parameters><Outputs>")
+	fmt.Fprintf(&out, "<StackName>usher</StackName><StackId>%s</StackId><CreationTime>2026-11-01T00:00:00Z</CreationTime><StackStatus>%s</StackStatus>%s<Outputs>", stackID, a.Status, parametersOf(a.Params))
 	for k, v := range map[string]string{"Url": a.URL, "UserPoolId": a.Pool, "ClientId": a.Client, "LogTableName": "usher-log", "GrantsTableName": "usher-grants", "StateTableName": "usher-state", "AdminsGroupName": "usher-admins"} {
 		fmt.Fprintf(&out, "<member><OutputKey>%s</OutputKey><OutputValue>%s</OutputValue></member>", k, v)
 	}
@@ -221,6 +245,16 @@ func (a *Account) stack() string {
 }
 
 func (a *Account) changeSet() string {
+	if a.importing {
+		if a.BadImport != "" {
+			return "<Status>FAILED</Status><StatusReason>" + a.BadImport + "</StatusReason>"
+		}
+		out := "<Status>CREATE_COMPLETE</Status><Changes>"
+		for id := range a.Imported {
+			out += "<member><Type>Resource</Type><ResourceChange><Action>Import</Action><LogicalResourceId>" + id + "</LogicalResourceId><ResourceType>x</ResourceType></ResourceChange></member>"
+		}
+		return out + "</Changes>"
+	}
 	if len(a.Changes) == 0 {
 		return "<Status>FAILED</Status><StatusReason>The submitted information didn't contain changes.</StatusReason>"
 	}
@@ -241,13 +275,30 @@ func (a *Account) changeSet() string {
 }
 
 // operate starts an operation of the stack.
-func (a *Account) operate(action, token string) {
+func (a *Account) operate(action, token string, force bool) {
 	begin, plan, after := a.Begin, a.Planned, a.After
+	if action == "ExecuteChangeSet" && a.importing {
+		begin, plan, after = "IMPORT_IN_PROGRESS", nil, "IMPORT_COMPLETE"
+		for id := range a.Imported {
+			plan = append(plan, Resource{ID: id, Kind: "x", Status: "IMPORT_COMPLETE"})
+		}
+	} else if a.Status == "IMPORT_COMPLETE" {
+		begin, after = "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"
+	}
 	if action == "DeleteStack" {
 		begin, plan, after = "DELETE_IN_PROGRESS", nil, "DELETE_COMPLETE"
 		if a.Status == "REVIEW_IN_PROGRESS" {
 			a.Status = ""
 			return
+		}
+		if force && a.Status != "DELETE_FAILED" {
+			a.t.Errorf("a forced deletion of a stack in %s", a.Status)
+		}
+		for _, id := range a.Protected {
+			if status := map[bool]string{true: "DELETE_SKIPPED", false: "DELETE_FAILED"}[force]; status == "DELETE_FAILED" {
+				after = status
+				plan = append(plan, Resource{ID: id, Kind: "x", Status: status, Reason: "it is protected"})
+			}
 		}
 	}
 	a.Status = begin
@@ -272,7 +323,7 @@ func (a *Account) nextEvents() string {
 		fmt.Fprintf(&out, "<member><EventId>%d</EventId><StackId>%s</StackId><StackName>usher</StackName><LogicalResourceId>%s</LogicalResourceId><PhysicalResourceId>%s</PhysicalResourceId><ResourceType>%s</ResourceType><ResourceStatus>%s</ResourceStatus><ResourceStatusReason>%s</ResourceStatusReason><ClientRequestToken>%s</ClientRequestToken><Timestamp>2026-11-01T00:00:00Z</Timestamp></member>",
 			i, stackID, e.ID, physical, e.Kind, e.Status, reason, e.Token)
 	}
-	if a.shown == len(a.events) && a.shown > 0 {
+	if a.shown == len(a.events) && a.shown > 0 && a.Status != "" {
 		a.Status = a.events[a.shown-1].Status
 	}
 	return out.String()

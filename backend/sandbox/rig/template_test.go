@@ -27,6 +27,13 @@ func flattened(t *testing.T) map[string]any {
 		must(t, err)
 		out[name] = inAccount(map[string]any{"AWSTemplateFormatVersion": "2010-09-09", "Resources": flat.Resources, "Outputs": flat.Outputs})
 	}
+	text, err := now.Import(slices.Concat(stack.Adoptable()...))
+	must(t, err)
+	adopting, err := stack.Parse(text)
+	must(t, err)
+	flat, err := adopting.Evaluate(stack.Values{Parameters: stacktest.Sets()["default"]})
+	must(t, err)
+	out["import"] = inAccount(map[string]any{"AWSTemplateFormatVersion": "2010-09-09", "Resources": flat.Resources})
 	out["control"] = map[string]any{"AWSTemplateFormatVersion": "2010-09-09", "Resources": map[string]any{
 		"Table": map[string]any{"Type": "AWS::DynamoDB::Table", "Properties": map[string]any{"KeySchemas": []any{}}},
 	}}
