@@ -30,7 +30,7 @@ func (b *Backend) list(r *request) (any, error) {
 		return nil, err
 	}
 	if in.Recursive {
-		l.event.Reason = "recursive"
+		l.event.Reason = event.Recursive
 	}
 	if err := l.collect(); err != nil {
 		return nil, err

@@ -1,6 +1,8 @@
 package backend
 
 import (
+	"slices"
+
 	"usher/backend/api"
 	"usher/backend/budget"
 	"usher/backend/cursor"
@@ -68,7 +70,8 @@ func (l *listing) restamp() {
 	}
 }
 
-// disclose stores the number of the page's names and their hash in its event.
+// disclose stores the number of the page's names and their hash in its event, and
+// their range if the page is a part of the listing.
 func (l *listing) disclose(lost map[int]bool) {
 	shown := l.without(lost)
 	names := make([]string, len(shown))
@@ -76,6 +79,9 @@ func (l *listing) disclose(lost map[int]bool) {
 		names[i] = e.Name
 	}
 	l.event.Entries, l.event.EntriesHash = len(names), event.HashNames(names)
+	if part := l.more || l.at.Event != "" || l.in.Start != ""; part && len(names) > 0 {
+		l.event.EntriesFirst, l.event.EntriesLast = slices.Min(names), slices.Max(names)
+	}
 }
 
 // without returns the entries of the page without those that were denied after

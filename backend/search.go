@@ -57,9 +57,9 @@ func (b *Backend) search(r *request) (any, error) {
 func reasonOf(in api.SearchRequest) string {
 	switch {
 	case in.Glob != "":
-		return "glob " + in.Glob
+		return event.SearchGlob + in.Glob
 	case in.Text != "":
-		return "text " + in.Text
+		return event.SearchText + in.Text
 	}
 	return "size or time"
 }
@@ -76,19 +76,9 @@ func matcher(in api.SearchRequest) (func(name string, e api.Entry) bool, error) 
 	case in.Text == "" && in.Glob == "" && in.Size == (api.SizeRange{}) && in.Modified == (api.TimeRange{}):
 		return nil, errors.New("search: no condition")
 	}
-	text := strings.ToLower(in.Text)
-	whole := strings.Contains(in.Text+in.Glob, "/")
+	conditional := in.Text != "" || in.Glob != ""
 	return func(name string, e api.Entry) bool {
-		if e.Kind != api.KindObject || !inRange(in, e) {
-			return false
-		}
-		if !whole {
-			name = name[strings.LastIndexByte(name, '/')+1:]
-		}
-		if in.Glob != "" {
-			return doublestar.MatchUnvalidated(in.Glob, name)
-		}
-		return strings.Contains(strings.ToLower(name), text)
+		return e.Kind == api.KindObject && inRange(in, e) && (!conditional || event.SearchMatches(in.Text, in.Glob, name))
 	}, nil
 }
 

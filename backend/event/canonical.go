@@ -19,7 +19,7 @@ func Clean(e Event) Event {
 	for _, s := range []*string{
 		&e.ID, &e.User.Sub, &e.User.Username, &e.User.Email, &e.Session, &e.Action, &e.Purpose,
 		&e.Bucket, &e.Key, &e.Version, &e.ETag, &e.Outcome, &e.Reason, &e.Grant, &e.Continues,
-		&e.Policy, &e.Groups, &e.EntriesHash, &e.Way, &e.Root,
+		&e.Policy, &e.Groups, &e.EntriesHash, &e.EntriesFirst, &e.EntriesLast, &e.Way, &e.Root,
 		&e.Verified, &e.GrantsVersion, &e.GrantsBefore, &e.TerminalIP, &e.BrowserIP, &e.ClaimedHost, &e.SourceIP, &e.UserAgent, &e.RequestID,
 	} {
 		*s = valid(*s)
@@ -102,7 +102,9 @@ func Canonical(e Event) []byte {
 	b.optional("continues", e.Continues)
 	b.number("count", int64(e.Count))
 	b.number("entries", int64(e.Entries))
+	b.optional("entries_first", e.EntriesFirst)
 	b.optional("entries_hash", e.EntriesHash)
+	b.optional("entries_last", e.EntriesLast)
 	b.optional("etag", e.ETag)
 	b.number("first_record", e.FirstRecord)
 	b.instant("from", e.From)

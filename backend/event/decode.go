@@ -91,8 +91,12 @@ func (r *reader) field(e *Event, name string) {
 		e.Count = int(r.nonzero(r.integer()))
 	case "entries":
 		e.Entries = int(r.nonzero(r.integer()))
+	case "entries_first":
+		e.EntriesFirst = r.present(r.text())
 	case "entries_hash":
 		e.EntriesHash = r.present(r.text())
+	case "entries_last":
+		e.EntriesLast = r.present(r.text())
 	case "etag":
 		e.ETag = r.present(r.text())
 	case "first_record":

@@ -84,6 +84,9 @@ type Event struct {
 	Entries     int    `json:"entries,omitempty"`      // list: number of disclosed names
 	EntriesHash string `json:"entries_hash,omitempty"` // list: HashNames of the disclosed names
 
+	EntriesFirst string `json:"entries_first,omitempty"` // list: least disclosed name below Key, of a page that is a part of the listing
+	EntriesLast  string `json:"entries_last,omitempty"`  // list: greatest one
+
 	GroupNames       []string   `json:"group_names,omitempty"`        // session-start, membership-changed: the person's groups, sorted
 	GroupNamesBefore []string   `json:"group_names_before,omitempty"` // membership-changed: the groups of the previous live check
 	SignedIn         *time.Time `json:"signed_in,omitempty"`          // session-start: time of the sign-in, from the token

@@ -22,6 +22,7 @@ const (
 	ByOutcome Field = "outcome" // one of Outcomes
 	ByBucket  Field = "bucket"  // exactly
 	ByPath    Field = "path"    // a prefix of bucket/key, exactly with path:=, or a pattern with *
+	ByTouched Field = "touched" // a path: its events, and the listings that showed its name
 	BySession Field = "session" // exactly
 	ByIP      Field = "ip"      // one address, or a network such as 10.0.0.0/8
 	ByID      Field = "id"      // the event's id
@@ -29,7 +30,7 @@ const (
 	ByGroup   Field = "group"   // the group of the deciding grant, or of a changed membership
 	ByGrant   Field = "grant"   // the deciding grant, as the log has it; a pattern with *
 	ByPurpose Field = "purpose" // download, preview or link
-	ByAgent   Field = "agent"   // a prefix of the user agent; a pattern with *
+	ByAgent   Field = "agent"   // a prefix of the user agent, exactly with agent:=, or a pattern with *
 	BySize    Field = "size"    // bytes of the object: >100MB, <1k, 0
 	ByHours   Field = "hours"   // hours of the day in UTC: 19-07 is from 19:00 until 07:00
 	BySince   Field = "since"   // at or after
@@ -38,7 +39,7 @@ const (
 
 // Fields returns all fields, in the order of the help text.
 func Fields() []Field {
-	return []Field{ByWho, ByAction, ByOutcome, ByBucket, ByPath, BySession, ByIP, ByID, ByRequest,
+	return []Field{ByWho, ByAction, ByOutcome, ByBucket, ByPath, ByTouched, BySession, ByIP, ByID, ByRequest,
 		ByGroup, ByGrant, ByPurpose, ByAgent, BySize, ByHours, BySince, ByUntil}
 }
 
@@ -67,7 +68,7 @@ type Filter struct{ Terms []Term }
 type Term struct {
 	Field Field
 	Not   bool
-	Exact bool      // path: the whole path and not a prefix
+	Exact bool      // path and agent: the whole value and not a prefix
 	Value string    // all fields except since and until
 	Time  time.Time // since and until, in UTC
 }
@@ -117,6 +118,8 @@ func (t Term) holds(e Event) bool {
 			return t.Value == e.Path()
 		}
 		return prefixOrPattern(t.Value, e.Path())
+	case ByTouched:
+		return touched(t.Value, e)
 	case BySession:
 		return t.Value == e.Session
 	case ByIP:
@@ -132,6 +135,9 @@ func (t Term) holds(e Event) bool {
 	case ByPurpose:
 		return t.Value == e.Purpose || t.Value == PurposeDownload && e.Purpose == "" && e.Action == Download
 	case ByAgent:
+		if t.Exact {
+			return t.Value == e.UserAgent
+		}
 		return prefixOrPattern(t.Value, e.UserAgent)
 	case BySize:
 		return e.Size != nil && sizeHolds(t.Value, *e.Size)

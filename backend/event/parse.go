@@ -35,6 +35,7 @@ func (e *FilterError) Error() string {
 //	path:s3://company-reports/annual/   the same; ARNs too
 //	path:="company-reports/q3 2026.csv" exactly this path
 //	path:*salar*                        paths with this text; * is any text
+//	touched:company-reports/annual/x    events of this path, and the listings that showed it
 //	ip:10.0.0.0/8 hours:19-07           a network; from 19:00 until 07:00
 //	size:>100MB agent:curl              larger objects; a prefix of the user agent
 //	-outcome:allowed                    all other outcomes
@@ -115,7 +116,7 @@ func (p *parser) term() (Term, error) {
 		return t, p.wrong(start, "A time cannot be negated.", "since:", "until:")
 	}
 	p.at++
-	if t.Field == ByPath && strings.HasPrefix(p.text[p.at:], "=") {
+	if (t.Field == ByPath || t.Field == ByAgent) && strings.HasPrefix(p.text[p.at:], "=") {
 		t.Exact = true
 		p.at++
 	}
@@ -171,7 +172,7 @@ func (p *parser) check(t *Term, start int) error {
 		if !slices.Contains(Outcomes(), t.Value) {
 			return p.wrong(start, "There is no such outcome.", Outcomes()...)
 		}
-	case ByPath:
+	case ByPath, ByTouched:
 		return p.checkPath(t, start)
 	case ByIP:
 		var ok bool
@@ -236,6 +237,8 @@ func examples(f Field) []string {
 		return []string{"bucket:company-reports"}
 	case ByPath:
 		return []string{"path:company-reports/annual/", "path:=company-reports/annual/letter.pdf"}
+	case ByTouched:
+		return []string{"touched:company-reports/annual/letter.pdf"}
 	case ByIP:
 		return []string{"192.0.2.77", "2001:db8::7", "10.0.0.0/8"}
 	case ByGroup:
@@ -245,7 +248,7 @@ func examples(f Field) []string {
 	case ByPurpose:
 		return purposes()
 	case ByAgent:
-		return []string{"agent:curl", "agent:*python*"}
+		return []string{"agent:curl", "agent:*python*", "agent:=curl/8.5.0"}
 	case BySize:
 		return []string{">100MB", "<1k", "0"}
 	case ByHours:

@@ -226,7 +226,7 @@ func (f Filter) Split() (indexed, rest Filter) {
 // column reports whether the term is an equality, a prefix or a time.
 func (t Term) column() bool {
 	switch t.Field {
-	case ByGroup, ByGrant, ByPurpose, ByAgent, BySize, ByHours:
+	case ByTouched, ByGroup, ByGrant, ByPurpose, ByAgent, BySize, ByHours:
 		return false
 	case ByIP:
 		return !strings.Contains(t.Value, "/")
