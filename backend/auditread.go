@@ -78,6 +78,7 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 		out.Events = []event.Event{}
 	}
 	if found.Position != "" {
+		out.Reached = &found.Reached
 		at.Token, at.Event, at.Expires = found.Position, first(e), r.now.Add(cursor.Life)
 		if page.Ascending {
 			at.Token = ascending + at.Token

@@ -272,6 +272,7 @@ type AuditQueryResponse struct {
 	Events     []event.Event `json:"events"`
 	Records    []int64       `json:"records,omitempty"` // number of each event in the log, from 1; absent if the log has none
 	Cursor     string        `json:"cursor,omitempty"`
+	Reached    *time.Time    `json:"reached,omitempty"` // with a cursor: all matches up to it were returned
 	LagSeconds int           `json:"lag_seconds,omitempty"`
 }
 

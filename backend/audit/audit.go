@@ -109,11 +109,13 @@ type Page struct {
 	Lookup    bool   // query by usher itself, not queued behind searches by people
 }
 
-// Result is one page. Position is "" after the last page.
+// Result is one page. Position is "" after the last page. Otherwise every matching
+// event up to Reached, in the order of reading, is in this page or an earlier one.
 type Result struct {
 	Events   []event.Event
 	Records  []int64 // number of each event in the log, from 1; nil: the store has none
 	Position string
+	Reached  time.Time     // with a Position
 	Lag      time.Duration // see Store.Append and Page; 0 for a store of one process
 }
 

@@ -51,6 +51,9 @@ func containsAny(canonical []byte, texts [][]byte) bool {
 // texts returns texts of which the canonical bytes of each matching event contain
 // one, or nil.
 func (t Term) texts() [][]byte {
+	if t.Value == "" {
+		return nil // an empty field is absent
+	}
 	value := string(bytes.Trim(appendString(nil, t.Value), `"`))
 	if strings.HasPrefix(t.Value, `"`) || strings.HasSuffix(t.Value, `"`) {
 		return nil // its quotes are not those of the JSON text

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -21,8 +22,9 @@ type auditShow struct {
 	noFold bool
 }
 
-// auditRows is the default limit of a table, in events. JSON has no limit.
-const auditRows = 200
+// auditBlock is the number of events of a table that are folded and aligned
+// together. A longer table needs no more memory.
+const auditBlock = 10_000
 
 func (a *app) auditCommand() *cobra.Command {
 	show := &auditShow{app: a}
@@ -34,13 +36,14 @@ func (a *app) auditCommand() *cobra.Command {
 		GroupID:    "log",
 		Long: `Show the audit log, newest first, to members of the auditors' group: each listing, download and denial with its user, path, time and address. Times are UTC. Pages of one listing, and the links and the end of one download, are one row; --no-fold shows each event.
 
-A table has the newest 200 events, or as many as --limit. If more events match, the command ends with a line on stderr and exit code 1; --all shows every event. With --json the only limit is --limit.
+The whole log is searched. With --limit N the command ends after the newest N events; if more match, it says so on stderr and the exit code is 1.
 
 A QUERY is a list of terms. Terms of one field are alternatives; terms of different fields must all match; "-" in front of a term excludes its matches:
   who:NAME  action:NAME  outcome:allowed|denied|failed  bucket:NAME  path:PREFIX  path:=PATH
-  path:*TEXT*  session:ID  ip:ADDRESS|NETWORK  id:EVENT  request:ID  since:TIME  until:TIME
-  group:NAME  grant:TEXT  purpose:download|preview|link  agent:PREFIX  size:>100MB  hours:19-07
-A time is a day (2026-11-01, today, yesterday), a month (2026-10), a quarter (2026-Q3), a year, an instant (2026-11-01T10:00) or an age (30m, 24h, 7d). Times are UTC, or of a zone that follows (+01:00). In path, grant and agent * matches any text.
+  path:*TEXT*  touched:PATH  session:ID  ip:ADDRESS|NETWORK  id:EVENT  request:ID  since:TIME
+  until:TIME  group:NAME  grant:TEXT  purpose:download|preview|link  agent:PREFIX  agent:=TEXT
+  size:>100MB  hours:19-07
+touched:PATH finds the events of a file and the listings and searches that showed its name. A value with spaces is in quotes: 'path:="b/q3 2026.csv"'. A time is a day (2026-11-01, today, yesterday), a month (2026-10), a quarter (2026-Q3), a year, an instant (2026-11-01T10:00) or an age (30m, 24h, 7d). Times are UTC, or of a zone that follows (+01:00). In path, grant and agent * matches any text.
 
 Each line of --json is one event, never folded.`,
 		Example: `
@@ -48,6 +51,8 @@ usher audit
 usher audit who:ada action:download since:7d
 usher audit path:=company-reports/annual/2018-balance-sheet.csv
 usher audit 'path:*balance*' hours:19-07 since:yesterday
+usher audit -who:ada -outcome:allowed since:2026-Q3
+usher audit touched:company-reports/annual/2018-balance-sheet.csv
 
 # The denials of the last day, for another program
 usher audit --json outcome:denied since:24h
@@ -61,15 +66,13 @@ usher audit --json outcome:denied since:24h
 				return usagef("Use only one of --limit and --all.")
 			case limited && show.limit < 1:
 				return usagef("--limit is at least 1.")
-			case !limited && !all && !a.json:
-				show.limit = auditRows
 			}
-			return show.run(cmd.Context(), strings.Join(args, " "))
+			return show.run(cmd.Context(), a.query(args))
 		}),
 	}
 	cmd.AddCommand(a.checkpointCommand(), a.verifyCommand(), a.reconcileCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
-	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events (200; with --json all)")
-	cmd.Flags().BoolVar(&all, "all", false, "show every event")
+	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events")
+	cmd.Flags().BoolVar(&all, "all", false, "show every event (the default)")
 	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")
 	return cmd
 }
@@ -102,7 +105,9 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 	if err != nil {
 		return err
 	}
-	var kept []event.Event // for the table, which folds them
+	bar := &searchBar{app: s.app}
+	out := &auditTable{auditShow: s, bar: bar}
+	defer bar.end()
 	shown, cut, lag := 0, false, 0
 	req := api.AuditQueryRequest{Filter: query, Limit: api.MaxAuditPage}
 	for !cut {
@@ -113,36 +118,31 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 		if err != nil {
 			return forAuditors(err, conn.profile.Config.AuditorsGroup)
 		}
-		var events []event.Event
-		events, lag = page.Events, max(lag, page.LagSeconds)
-		if cut = s.limit > 0 && shown+len(events) > s.limit; cut {
-			events = events[:s.limit-shown]
+		lag = max(lag, page.LagSeconds)
+		if cut = s.limit > 0 && shown+len(page.Events) > s.limit; cut {
+			page.Events = page.Events[:s.limit-shown]
 		}
-		shown += len(events)
-		if s.json {
-			for _, e := range events {
-				s.writeJSON(s.Out, e)
-			}
-			if err := s.unwritten(); err != nil {
-				return err
-			}
-		} else {
-			kept = append(kept, events...)
+		shown += len(page.Events)
+		out.add(page.Events)
+		if err := s.unwritten(); err != nil {
+			return err
 		}
 		if req.Cursor = page.Cursor; req.Cursor == "" {
 			break
 		}
+		bar.reached(page.Reached)
 	}
+	bar.end()
+	out.flush()
 	if shown == 0 && s.ErrTTY && !s.json {
 		fmt.Fprintln(s.Err, "No event matches this query.")
 	}
-	s.print(kept)
 	if lag > 0 && s.ErrTTY && !s.json {
 		fmt.Fprintf(s.Err, "Events of the last %s may be missing.\n", quantity.Plural(lag, "second", "seconds"))
 	}
 	if cut {
 		return &failedError{
-			text: fmt.Sprintf("These are the newest %s that match. --all shows the others too.", quantity.Plural(shown, "event", "events")),
+			text: fmt.Sprintf("These are the newest %s that match; more do. Without --limit all are shown.", quantity.Plural(shown, "event", "events")),
 			exit: api.ExitMixed, code: "cut",
 		}
 	}
@@ -162,25 +162,51 @@ func forAuditors(err error, group string) error {
 	return &failedError{text: text, exit: api.ExitNotFound, cause: err}
 }
 
-func (s *auditShow) print(events []event.Event) {
-	if len(events) == 0 {
+// auditTable writes events as they arrive: lines of JSON, or a table in blocks.
+type auditTable struct {
+	*auditShow
+	bar    *searchBar
+	kept   []event.Event
+	widths []int // of the first block; nil before it
+}
+
+func (t *auditTable) add(events []event.Event) {
+	if t.json {
+		for _, e := range events {
+			t.writeJSON(t.Out, e)
+		}
 		return
 	}
-	rows := make([]event.Row, 0, len(events))
-	if s.noFold {
-		for _, e := range events {
+	if t.kept = append(t.kept, events...); len(t.kept) >= auditBlock {
+		t.flush()
+	}
+}
+
+// flush writes the kept events in the order of the time that their row shows.
+func (t *auditTable) flush() {
+	if len(t.kept) == 0 {
+		return
+	}
+	t.bar.end()
+	rows := make([]event.Row, 0, len(t.kept))
+	if t.noFold {
+		for _, e := range t.kept {
 			rows = append(rows, event.Row{Event: e, Last: e.Time, Events: 1, Outcome: e.Outcome})
 		}
 	} else {
-		rows = event.Fold(events)
+		rows = event.Fold(t.kept)
+		slices.SortStableFunc(rows, func(a, b event.Row) int { return event.Compare(b.Event, a.Event) })
 	}
-	t := table{widest: 48} // a longer path widens its row only
-	t.add("TIME (UTC)", "WHO", "ACTION", "OUTCOME", "PATH", "FROM", "REASON")
+	out := table{widest: 48, widths: t.widths} // a longer path widens its row only
+	if t.widths == nil {
+		out.add("TIME (UTC)", "WHO", "ACTION", "OUTCOME", "PATH", "FROM", "REASON")
+	}
 	for _, r := range rows {
 		e := r.Event
-		t.add(e.Time.UTC().Format("2006-01-02 15:04:05.000"), safe(e.User.Username), action(r), outcome(r), subject(e), safe(e.SourceIP), reason(e))
+		out.add(e.Time.UTC().Format("2006-01-02 15:04:05.000"), safe(e.User.Username), action(r), outcome(r), subject(e), safe(e.SourceIP), reason(e))
 	}
-	t.write(s.Out)
+	out.write(t.Out)
+	t.widths, t.kept = out.widths, nil
 }
 
 // subject returns the path of an event, or the change of the grants.

@@ -213,7 +213,7 @@ func (a *app) debugWait(w client.Wait) {
 func (a *app) execute(ctx context.Context, args []string) error {
 	root := a.root()
 	root.Version = a.Version
-	root.SetArgs(args)
+	root.SetArgs(guardTerms(args))
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
 		a.ran = true
 		a.help(c)

@@ -77,13 +77,15 @@ func shellQuote(s string) string {
 // table pads columns to the widest cell; the last column has no padding.
 type table struct {
 	rows   [][]string
-	widest int // cells of a padded column at most; 0: no limit
+	widest int   // cells of a padded column at most; 0: no limit
+	widths []int // of the columns at least; write sets them
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
 func (t *table) write(w io.Writer) {
-	var widths []int
+	widths := t.widths
+	defer func() { t.widths = widths }()
 	for _, row := range t.rows {
 		for i, cell := range row {
 			if i == len(widths) {

@@ -122,7 +122,7 @@ func (m *Memory) Query(ctx context.Context, filter event.Filter, page audit.Page
 	}
 	if len(order) > page.Limit {
 		last := r.Events[page.Limit-1]
-		r.Position = fmt.Sprintf("%d.%s", last.Time.UnixMilli(), last.ID)
+		r.Position, r.Reached = fmt.Sprintf("%d.%s", last.Time.UnixMilli(), last.ID), last.Time
 	}
 	return r, nil
 }

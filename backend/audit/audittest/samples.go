@@ -244,6 +244,9 @@ func pages(ctx context.Context, s audit.Store, f event.Filter, p audit.Page) cal
 			if len(r.Events) > p.Limit {
 				return nil, fmt.Errorf("a page of %d has %d events", p.Limit, len(r.Events))
 			}
+			if (r.Position != "") == r.Reached.IsZero() {
+				return nil, fmt.Errorf("a page before %q ends at %v", r.Position, r.Reached)
+			}
 			all = append(all, r.Events...)
 			if err != nil || r.Position == "" {
 				return all, err

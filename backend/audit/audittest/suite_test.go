@@ -274,7 +274,7 @@ func (s *short) Query(ctx context.Context, f event.Filter, p audit.Page) (audit.
 	}
 	r, err := s.Memory.Query(ctx, f, p)
 	if err == nil && empty {
-		return audit.Result{Position: p.Position}, nil
+		return audit.Result{Position: p.Position, Reached: Now()}, nil
 	}
 	return r, err
 }

@@ -164,7 +164,10 @@ func (q *query) add(items []Item) {
 }
 
 // end ends the page. The next one begins after an id.
-func (q *query) end(position string) { q.full, q.result.Position = true, position }
+func (q *query) end(position string) {
+	q.full, q.result.Position = true, position
+	q.result.Reached, _ = timeOf(position)
+}
 
 // exhausted reports whether the page has had its share of work.
 func (q *query) exhausted() bool {

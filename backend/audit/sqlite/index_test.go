@@ -91,7 +91,7 @@ func TestEveryIndexHasAQuery(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.from(t.Context(), w, audit.Page{Limit: 5}); err != nil {
+		if err := s.chooseIndex(t.Context(), w, nil, false); err != nil {
 			t.Fatal(err)
 		}
 		got := plan(t, s.db, w.sql(false), append(w.args, 5)...)

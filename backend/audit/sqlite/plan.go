@@ -10,17 +10,21 @@ import (
 	"usher/backend/event"
 )
 
-// few is the number of rows that are cheap to sort or to scan.
-const few = 5_000
-
 // where is the WHERE clause of a filter. The SQL text consists of constants in
 // this file; values from the filter are bound parameters.
 type where struct {
 	conditions []string
 	args       []any
-	nothing    bool    // no event can match
-	indexes    []index // usable for this filter
-	indexedBy  string  // the chosen index, an INDEXED BY clause
+	exact      bool // the conditions are the whole filter
+	nothing    bool // no event can match
+
+	period     string // the part of the conditions on times
+	periodArgs []any
+	fields     int // number of other fields with terms
+
+	indexes   []index // usable for this filter
+	index     index   // the chosen one; without a name, the order of time
+	indexedBy string  // its INDEXED BY clause
 }
 
 // index is an index of the events table and its part of the condition.
@@ -28,6 +32,12 @@ type index struct {
 	name, condition string
 	args            []any
 	ordered         bool // its rows are in the order of time
+	whole           bool // the condition has all terms of its field
+}
+
+// decided reports whether every row of the chosen index in the period matches.
+func (w *where) decided() bool {
+	return w.exact && (w.fields == 0 || w.fields == 1 && w.index.whole && w.index.ordered)
 }
 
 func (w *where) and(condition string, args ...any) {
@@ -54,10 +64,12 @@ func (w *where) sql(ascending bool) string {
 		w.indexedBy, condition, fmt.Sprintf(order, "e"), fmt.Sprintf(order, "page"))
 }
 
-// where translates a filter. audittest compares the result with
+// where translates a filter. The conditions of terms that the columns do not decide
+// select more events than the terms. audittest compares the result with
 // event.Filter.Match.
 func (s reader) where(ctx context.Context, filter event.Filter) (*where, error) {
-	w := &where{}
+	_, rest := filter.Split()
+	w := &where{exact: len(rest.Terms) == 0}
 	for _, field := range event.Fields() {
 		var some, none []event.Term // alternatives, and negated terms
 		for _, t := range filter.Terms {
@@ -69,8 +81,15 @@ func (s reader) where(ctx context.Context, filter event.Filter) (*where, error) 
 				some = append(some, t)
 			}
 		}
+		if field != event.BySince && field != event.ByUntil && len(some)+len(none) > 0 {
+			w.fields++
+		}
+		had := len(w.indexes)
 		if err := s.field(ctx, w, field, some, none); err != nil {
 			return nil, err
+		}
+		if len(w.indexes) == had+1 {
+			w.indexes[had].whole = len(none) == 0 && w.indexes[had].ordered
 		}
 	}
 	return w, nil
@@ -85,6 +104,10 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 		}
 		for _, t := range some {
 			w.and(op, t.Time.UnixMilli())
+			if w.period != "" {
+				w.period += " AND "
+			}
+			w.period, w.periodArgs = w.period+op, append(w.periodArgs, t.Time.UnixMilli())
 		}
 	case event.ByWho:
 		people, err := s.people(ctx, some)
@@ -100,6 +123,13 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 		w.differ("e.person", others)
 	case event.ByPath:
 		w.paths(some, none)
+	case event.ByTouched:
+		w.listings(some)
+	case event.ByHours:
+		w.hours(some)
+	case event.ByIP:
+		w.addresses(some, none)
+	case event.ByGroup, event.ByGrant, event.ByPurpose, event.ByAgent, event.BySize: // no column
 	case event.ByAction, event.ByOutcome:
 		return s.rare(ctx, w, field, values(some), values(none))
 	default:
@@ -219,42 +249,6 @@ func (w *where) differ(column string, vs []any) {
 	}
 }
 
-// paths adds path terms as ranges of bytes, which need no escaping.
-func (w *where) paths(some, none []event.Term) {
-	var either []string
-	var args []any
-	for _, t := range some {
-		c, a := pathRange(t)
-		either, args = append(either, c), append(args, a...)
-	}
-	if len(some) > 0 {
-		w.and("("+strings.Join(either, " OR ")+")", args...)
-	}
-	if len(some) == 1 {
-		w.indexes = append(w.indexes, index{name: "events_object", condition: either[0], args: args, ordered: some[0].Exact})
-	}
-	for _, t := range none {
-		c, a := pathRange(t)
-		w.and("NOT ("+c+")", a...)
-	}
-}
-
-func pathRange(t event.Term) (string, []any) {
-	low := []byte(t.Value)
-	if t.Exact {
-		return "e.object = ?", []any{low}
-	}
-	high := []byte(t.Value)
-	for len(high) > 0 && high[len(high)-1] == 0xff {
-		high = high[:len(high)-1]
-	}
-	if len(high) == 0 {
-		return "e.object >= ?", []any{low}
-	}
-	high[len(high)-1]++
-	return "e.object >= ? AND e.object < ?", []any{low, high}
-}
-
 // people returns the numbers of the persons in event.ByWho terms.
 func (s reader) people(ctx context.Context, terms []event.Term) ([]any, error) {
 	if len(terms) == 0 {
@@ -280,35 +274,45 @@ func (s reader) people(ctx context.Context, terms []event.Term) ([]any, error) {
 // byTime is the index that needs no term: the primary key.
 const byTime = "INDEXED BY sqlite_autoindex_events_1"
 
-// chooseIndex selects the index for a query. SQLite's own statistics are
+// chooseIndex selects the index for a page. SQLite's own statistics are
 // averages, but searches are for exceptions: most outcomes are allowed, and
 // auditors search for the denied ones. So chooseIndex counts the rows of each
-// index, up to few. It selects the index with the fewest rows, which are then
+// index, up to work.few. It selects the index with the fewest rows, which are then
 // sorted. If every index has many rows, it selects one in the order of time,
-// which is scanned until the page is full.
-func (s reader) chooseIndex(ctx context.Context, w *where) error {
-	if len(w.indexes) == 1 && w.indexes[0].ordered {
-		w.indexedBy = "INDEXED BY " + w.indexes[0].name
-		return nil
-	}
-	best, least := index{}, few+1
-	for _, x := range w.indexes {
-		var n int
-		query := "SELECT count(*) FROM (SELECT 1 FROM events AS e INDEXED BY " + x.name + " WHERE " + x.condition + " LIMIT ?)"
-		if err := s.db.QueryRowContext(ctx, query, append(x.args[:len(x.args):len(x.args)], few+1)...).Scan(&n); err != nil {
+// which is scanned until the page is full. The same is true near the end of the log.
+func (s reader) chooseIndex(ctx context.Context, w *where, start *position, ascending bool) error {
+	w.index, w.indexedBy = index{}, byTime
+	if start != nil && ascending {
+		const query = "SELECT count(*) FROM (SELECT 1 FROM events AS e " + byTime + " WHERE e.time >= ? LIMIT ?)"
+		if n, err := s.number(ctx, query, start.time, s.work.few+1); err != nil || n <= s.work.few {
 			return err
 		}
-		if n < least || n == least && x.ordered && !best.ordered {
-			best, least = x, n
+	}
+	best, least := index{}, s.work.few+1
+	if len(w.indexes) == 1 && w.indexes[0].ordered {
+		best = w.indexes[0]
+	} else {
+		for _, x := range w.indexes {
+			query := "SELECT count(*) FROM (SELECT 1 FROM events AS e INDEXED BY " + x.name + " WHERE " + x.condition + " LIMIT ?)"
+			n, err := s.number(ctx, query, append(x.args[:len(x.args):len(x.args)], s.work.few+1)...)
+			if err != nil {
+				return err
+			}
+			if n < least || n == least && x.ordered && !best.ordered {
+				best, least = x, n
+			}
 		}
 	}
-	switch {
-	case least <= few, best.ordered:
-		w.indexedBy = "INDEXED BY " + best.name
-	default:
-		w.indexedBy = byTime
+	if least <= s.work.few || best.ordered {
+		w.index, w.indexedBy = best, "INDEXED BY "+best.name
 	}
 	return nil
+}
+
+// number runs a query for one number.
+func (s reader) number(ctx context.Context, query string, args ...any) (n int, err error) {
+	err = s.db.QueryRowContext(ctx, query, args...).Scan(&n)
+	return n, err
 }
 
 // otherValues returns the distinct values in a partial index except those in not.

@@ -21,113 +21,157 @@ func (s *Store) Query(ctx context.Context, filter event.Filter, page audit.Page)
 	return s.query(ctx, filter, page)
 }
 
-// Bounds of the work for one page with terms that no column has.
-const (
-	pageRows  = 100_000 // rows that match the other terms
-	pageChunk = 1_000
-)
+// work bounds the work for one page.
+type work struct {
+	rows  int           // rows of the index that are tested
+	chunk int           // rows of the first chunk
+	time  time.Duration // after which no other chunk begins
+	few   int           // rows that are cheap to sort or to scan
+}
 
-// query reads a page. Terms without a column are tested on the events themselves,
-// so the page may end early: at the last event that was tested.
+// pageWork is the bound of a page. A chunk of events that have to be parsed takes about
+// 20 ms.
+func pageWork() work {
+	return work{rows: 100_000, chunk: 2_000, time: 75 * time.Millisecond, few: 5_000}
+}
+
+// query reads a page. A filter that its index does not decide is tested row by row,
+// in chunks, so the page may end early: at the last row that was tested.
 func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
-	indexed, rest := filter.Split()
-	if len(rest.Terms) == 0 {
-		return s.page(ctx, indexed, page)
-	}
 	var r audit.Result
-	stop := time.Now().Add(time.Hour)
-	if deadline, ok := ctx.Deadline(); ok {
-		stop = time.Now().Add(time.Until(deadline) / 2)
-	}
-	chunk := page
-	chunk.Limit = pageChunk
-	for tested := 0; ; {
-		part, err := s.page(ctx, indexed, chunk)
-		if err != nil {
-			return audit.Result{}, err
-		}
-		for i, e := range part.Events {
-			if !rest.Match(e) {
-				continue
-			}
-			r.Records = append(r.Records, part.Records[i])
-			if r.Events = append(r.Events, e); len(r.Events) == page.Limit && (i+1 < len(part.Events) || part.Position != "") {
-				r.Position = position{e.Time.UnixMilli(), e.ID}.String()
-				return r, nil
-			}
-		}
-		tested += len(part.Events)
-		if part.Position == "" || tested >= pageRows || time.Now().After(stop) {
-			r.Position = part.Position
-			return r, nil
-		}
-		chunk.Position = part.Position
-	}
-}
-
-// page reads a page for terms that columns have.
-func (s reader) page(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error) {
-	var r audit.Result
-	w, err := s.where(ctx, filter)
-	if err != nil {
-		return r, err
-	}
-	if w.nothing {
-		_, err := s.start(ctx, page)
-		return r, err
-	}
-	if err := s.from(ctx, w, page); err != nil {
-		return r, err
-	}
-	found, err := s.events(ctx, w.sql(page.Ascending), append(w.args, page.Limit+1))
-	if err != nil {
-		return r, err
-	}
-	if len(found) > page.Limit {
-		found = found[:page.Limit]
-		last := found[page.Limit-1].event
-		r.Position = position{last.Time.UnixMilli(), last.ID}.String()
-	}
-	for _, f := range found {
-		r.Events, r.Records = append(r.Events, f.event), append(r.Records, f.seq)
-	}
-	return r, nil
-}
-
-// from adds the start of the page to a search, and chooses its index.
-func (s reader) from(ctx context.Context, w *where, page audit.Page) error {
 	start, err := s.start(ctx, page)
 	if err != nil {
-		return err
+		return r, err
 	}
-	if start.id == "" {
-		return s.chooseIndex(ctx, w)
+	w, err := s.where(ctx, filter)
+	if err != nil || w.nothing {
+		return r, err
 	}
-	bound, order := "e.time <= ?", "(e.time, e.id) < (?, ?)"
-	if page.Ascending {
-		bound, order = "e.time >= ?", "(e.time, e.id) > (?, ?)"
-		var n int // rows of a reader near the end of the log
-		const query = "SELECT count(*) FROM (SELECT 1 FROM events AS e " + byTime + " WHERE e.time >= ? LIMIT ?)"
-		if err := s.db.QueryRowContext(ctx, query, start.time, few+1).Scan(&n); err != nil {
-			return err
+	if err := s.chooseIndex(ctx, w, start, page.Ascending); err != nil {
+		return r, err
+	}
+	sc := &search{reader: s, where: w, page: page, filter: filter, probe: filter.Probe()}
+	began := time.Now()
+	for rows, size := 0, s.work.chunk; ; {
+		chunk := time.Now()
+		bound, more, err := sc.bound(ctx, start, size)
+		if err != nil {
+			return r, err
 		}
-		if n <= few {
-			w.indexes = nil
+		if full, err := sc.chunk(ctx, start, bound, more, &r); err != nil || full || !more {
+			return r, err
+		}
+		start = &position{time: bound}
+		spent := time.Since(began)
+		if rows += size; rows >= s.work.rows || spent >= s.work.time {
+			r.Position, r.Reached = start.String(), time.UnixMilli(bound).UTC()
+			return r, nil
+		}
+		// The next chunk is larger, if it is expected to end in time.
+		for n := 1; n <= 2 && time.Duration(2*n)*time.Since(chunk) < s.work.time-spent; n *= 2 {
+			size = min(2*size, s.work.rows-rows)
 		}
 	}
-	w.and(bound+" AND "+order, start.time, start.time, idKey(start.id))
-	return s.chooseIndex(ctx, w)
 }
 
-// start returns the position of the event before a page, or the zero position.
-func (s reader) start(ctx context.Context, page audit.Page) (position, error) {
+// search reads one page in chunks.
+type search struct {
+	reader
+	*where
+	page   audit.Page
+	filter event.Filter
+	probe  event.Probe
+}
+
+// bound returns the time of the row after a number of rows of the index, and false
+// if there are no more rows. A filter that is decided by its index alone has no
+// bound, because each row of it is a row of the page.
+func (s *search) bound(ctx context.Context, from *position, rows int) (ms int64, more bool, err error) {
+	if s.decided() || s.index.name != "" && !s.index.ordered {
+		return 0, false, nil
+	}
+	var conditions []string
+	var args []any
+	for _, c := range []struct {
+		text string
+		args []any
+	}{{s.index.condition, s.index.args}, {s.period, s.periodArgs}} {
+		if c.text != "" {
+			conditions, args = append(conditions, c.text), append(args, c.args...)
+		}
+	}
+	operator, order := "<", "DESC"
+	if s.page.Ascending {
+		operator, order = ">", "ASC"
+	}
+	if from != nil {
+		if from.id != "" {
+			operator += "="
+		}
+		conditions, args = append(conditions, "e.time "+operator+" ?"), append(args, from.time)
+	}
+	query := "SELECT e.time FROM events AS e " + s.indexedBy
+	if len(conditions) > 0 {
+		query += " WHERE " + strings.Join(conditions, " AND ")
+	}
+	err = s.db.QueryRowContext(ctx, query+" ORDER BY e.time "+order+" LIMIT 1 OFFSET ?", append(args, rows)...).Scan(&ms)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return ms, err == nil, err
+}
+
+// chunk adds the matching events after a position, up to all of a millisecond if
+// there is a bound. It returns true if the page is full.
+func (s *search) chunk(ctx context.Context, from *position, bound int64, bounded bool, r *audit.Result) (full bool, err error) {
+	w := *s.where
+	w.conditions, w.args = append([]string{}, w.conditions...), append([]any{}, w.args...)
+	after, before := "<", ">="
+	if s.page.Ascending {
+		after, before = ">", "<="
+	}
+	switch {
+	case from == nil:
+	case from.id == "":
+		w.and("e.time "+after+" ?", from.time)
+	default:
+		w.and("e.time "+after+"= ? AND (e.time, e.id) "+after+" (?, ?)", from.time, from.time, idKey(from.id))
+	}
+	if bounded {
+		w.and("e.time "+before+" ?", bound)
+	}
+	limit := -1 // the whole chunk: the events themselves are tested
+	if w.exact {
+		limit = s.page.Limit - len(r.Events) + 1
+	}
+	err = s.each(ctx, w.sql(s.page.Ascending), append(w.args, limit), func(seq int64, canonical []byte) (bool, error) {
+		if !s.probe.Passes(canonical) {
+			return true, nil
+		}
+		e, err := event.Parse(canonical)
+		if err != nil || !w.exact && !s.filter.Match(e) {
+			return true, err
+		}
+		if full = len(r.Events) == s.page.Limit; full {
+			last := r.Events[s.page.Limit-1]
+			r.Position, r.Reached = position{last.Time.UnixMilli(), last.ID}.String(), last.Time
+			return false, nil
+		}
+		r.Events, r.Records = append(r.Events, e), append(r.Records, seq)
+		return true, nil
+	})
+	return full, err
+}
+
+// start returns the position of the event before a page, or nil.
+func (s reader) start(ctx context.Context, page audit.Page) (*position, error) {
 	if page.Position != "" {
 		return parsePosition(page.Position)
 	}
 	if page.After == "" {
-		return position{}, nil
+		return nil, nil
 	}
-	p := position{id: page.After}
+	p := &position{id: page.After}
 	err := s.db.QueryRowContext(ctx, "SELECT time FROM events WHERE id = ?", idKey(page.After)).Scan(&p.time)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = audit.ErrBadPosition
@@ -135,7 +179,8 @@ func (s reader) start(ctx context.Context, page audit.Page) (position, error) {
 	return p, err
 }
 
-// position is the place of an event in the order of the log.
+// position is the place of an event in the order of the log. Without an id it is
+// the place behind all events of a millisecond, in the direction of reading.
 type position struct {
 	time int64 // milliseconds since 1970
 	id   string
@@ -143,13 +188,13 @@ type position struct {
 
 func (p position) String() string { return strconv.FormatInt(p.time, 10) + "." + p.id }
 
-func parsePosition(s string) (position, error) {
+func parsePosition(s string) (*position, error) {
 	t, id, ok := strings.Cut(s, ".")
 	time, err := strconv.ParseInt(t, 10, 64)
-	if !ok || err != nil || !idShape.MatchString(id) {
-		return position{}, audit.ErrBadPosition
+	if !ok || err != nil || id != "" && !idShape.MatchString(id) {
+		return nil, audit.ErrBadPosition
 	}
-	return position{time, id}, nil
+	return &position{time, id}, nil
 }
 
 // idShape matches event ids.

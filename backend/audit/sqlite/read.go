@@ -17,6 +17,7 @@ import (
 type reader struct {
 	db    *sql.DB
 	conns int // bound of its connections
+	work  work
 }
 
 // widen allows more connections.
@@ -56,23 +57,35 @@ type row struct {
 
 // events runs a query for seq and canonical bytes.
 func (s reader) events(ctx context.Context, query string, args []any) (all []row, err error) {
+	err = s.each(ctx, query, args, func(seq int64, canonical []byte) (bool, error) {
+		e, err := event.Parse(canonical)
+		all = append(all, row{seq, e})
+		return true, err
+	})
+	return all, err
+}
+
+// each runs a query for seq and canonical bytes, and calls yield for each row until
+// it returns false. The bytes are valid during the call.
+func (s reader) each(ctx context.Context, query string, args []any, yield func(seq int64, canonical []byte) (bool, error)) (err error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var r row
+		var seq int64
 		var canonical sql.RawBytes
-		if err := rows.Scan(&r.seq, &canonical); err != nil {
-			return nil, err
+		if err := rows.Scan(&seq, &canonical); err != nil {
+			return err
 		}
-		if r.event, err = event.Parse(canonical); err != nil {
-			return nil, fmt.Errorf("record %d: %w", r.seq, err)
+		if on, err := yield(seq, canonical); err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		} else if !on {
+			return nil
 		}
-		all = append(all, r)
 	}
-	return all, rows.Err()
+	return rows.Err()
 }
 
 // Hours implements audit.Store.

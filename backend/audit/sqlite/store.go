@@ -193,7 +193,7 @@ func openReader(path string, n int) (reader, error) {
 	}
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
-	return reader{db, n}, nil
+	return reader{db, n, pageWork()}, nil
 }
 
 // reconnect closes the idle connections. A connection that was opened during an
