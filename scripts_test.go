@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"usher/backend/api"
@@ -85,6 +86,15 @@ func store(ts *testscript.TestScript, args []string) {
 	client, bucket, key := owner(ts, args[0])
 	_, err := client.PutObject(context.Background(), &s3.PutObjectInput{
 		Bucket: bucket, Key: key, Body: strings.NewReader(ts.ReadFile(args[1])),
+	})
+	ts.Check(err)
+}
+
+// versioned makes a bucket keep versions.
+func versioned(ts *testscript.TestScript, args []string) {
+	client, bucket, _ := owner(ts, args[0]+"/")
+	_, err := client.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{
+		Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	})
 	ts.Check(err)
 }

@@ -56,7 +56,8 @@ type Grants interface {
 // refused download to the server's log.
 type Objects interface {
 	List(ctx context.Context, q object.ListQuery) (object.Page, error)
-	Head(ctx context.Context, bucket, key, event string) (object.Facts, error)
+	Head(ctx context.Context, bucket, key, version, event string) (object.Facts, error)
+	Versions(ctx context.Context, q object.VersionsQuery) (object.VersionPage, error)
 	Explain(ctx context.Context, bucket, key, version, event string)
 }
 

@@ -47,7 +47,7 @@ func (r *request) chains(all []candidate) error {
 		if c.refused != "" || c.in.Continues == "" {
 			continue
 		}
-		if e, ok := first[c.in.Continues]; !ok || e.Bucket != c.in.Bucket || e.Key != c.in.Key {
+		if e, ok := first[c.in.Continues]; !ok || e.Bucket != c.in.Bucket || e.Key != c.in.Key || c.in.Version != "" && c.in.Version != e.Version {
 			c.stop(api.BadRequest, "it continues no open download of this object")
 			continue
 		}

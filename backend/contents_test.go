@@ -90,6 +90,8 @@ func (w *contentsWorld) use(ctx context.Context, t *testing.T, a demotest.Actor)
 	for _, key := range []string{"annual/a.csv", "annual/none.csv", "secret.csv"} {
 		_, err := a.Stat(ctx, api.StatRequest{Bucket: "company-reports", Key: key})
 		refused(err)
+		_, err = a.Versions(ctx, api.VersionsRequest{Bucket: "company-reports", Key: key})
+		refused(err)
 		for _, purpose := range []string{api.PurposeDownload, api.PurposePreview, api.PurposeLink} {
 			_, err := a.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: "company-reports", Key: key}}, Purpose: purpose})
 			refused(err)
@@ -133,7 +135,7 @@ func TestDecisionsCanBeMadeAgain(t *testing.T) {
 			names[e.Groups] = e.GroupNames
 		}
 		switch e.Action {
-		case event.List, event.Search, event.Stat, event.Download:
+		case event.List, event.Search, event.Stat, event.Versions, event.Download:
 		default:
 			continue
 		}
@@ -148,7 +150,7 @@ func TestDecisionsCanBeMadeAgain(t *testing.T) {
 		}
 		decided[e.Action+" "+e.Outcome]++
 	}
-	for _, kind := range []string{"list allowed", "list denied", "list failed", "search allowed", "search denied", "stat allowed", "stat denied", "stat failed", "download allowed", "download denied", "download failed"} {
+	for _, kind := range []string{"list allowed", "list denied", "list failed", "search allowed", "search denied", "stat allowed", "stat denied", "stat failed", "versions allowed", "versions denied", "versions failed", "download allowed", "download denied", "download failed"} {
 		if decided[kind] == 0 {
 			t.Errorf("no decision %q; there are %v", kind, decided)
 		}

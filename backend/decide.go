@@ -14,7 +14,7 @@ import (
 // S3 call.
 func (b *Backend) decide(r *request, set *grant.Set, person identity.Standing, o api.ReleaseObject, purpose string) candidate {
 	c := candidate{in: o, event: r.event(event.Download, o.Bucket, o.Key)}
-	c.event.Purpose, c.event.ETag = purpose, o.ETag
+	c.event.Purpose, c.event.ETag, c.event.Version = purpose, o.ETag, o.Version
 	if bound := b.bound(); bound > int((5*time.Second+b.c.URLLife)/time.Second) {
 		c.event.Bound = bound
 	}

@@ -82,10 +82,10 @@ func (b *Backend) heads(r *request, all []candidate, purpose string) {
 			continue
 		}
 		group.Go(func() error {
-			facts, err := b.c.Objects.Head(r.as(c.in.Bucket, c.in.Key), c.in.Bucket, c.in.Key, c.event.ID)
+			facts, err := b.c.Objects.Head(r.as(c.in.Bucket, c.in.Key), c.in.Bucket, c.in.Key, c.in.Version, c.event.ID)
 			if c.in.ETag != "" && purpose != api.PurposeLink {
 				if err == nil && facts.ETag == c.in.ETag {
-					c.event.Version, c.event.Size = facts.Version, &facts.Size
+					c.examined(facts)
 				}
 				return nil
 			}
@@ -99,12 +99,22 @@ func (b *Backend) heads(r *request, all []candidate, purpose string) {
 				c.stop(api.ObjectChanged, "the object has another ETag")
 			default:
 				c.facts = &facts
-				c.event.ETag, c.event.Version, c.event.Size = facts.ETag, facts.Version, &facts.Size
+				c.event.ETag = facts.ETag
+				c.examined(facts)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // each candidate has its own error
+}
+
+// examined stores the facts of a HEAD in the event. The version of the request
+// stays: the URL is for that version and no other.
+func (c *candidate) examined(facts object.Facts) {
+	c.event.Size = &facts.Size
+	if c.in.Version == "" {
+		c.event.Version = facts.Version
+	}
 }
 
 func (c *candidate) needsHead(purpose string) bool {

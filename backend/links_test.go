@@ -15,8 +15,8 @@ import (
 // archived is a storage with archived objects only.
 type archived struct{ backend.Objects }
 
-func (f archived) Head(ctx context.Context, bucket, key, event string) (object.Facts, error) {
-	facts, err := f.Objects.Head(ctx, bucket, key, event)
+func (f archived) Head(ctx context.Context, bucket, key, version, event string) (object.Facts, error) {
+	facts, err := f.Objects.Head(ctx, bucket, key, version, event)
 	facts.Archived = true
 	return facts, err
 }

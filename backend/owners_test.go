@@ -84,8 +84,8 @@ func TestBucketOfAnotherAccount(t *testing.T) {
 		t.Errorf("%d %q", code, body)
 	}
 	w.Put(t, "partner-open", "a/one.txt", "two") // the URL names the version that was examined
-	if code := status(t, item); code == http.StatusOK {
-		t.Error("the URL of a version returns another one")
+	if code, body := get(t, item, func(*http.Request) {}); code != http.StatusOK || body != "one" {
+		t.Errorf("the URL of a version returns %d %q", code, body)
 	}
 
 	if _, err := ada.List(t.Context(), api.ListRequest{Bucket: "partner-closed", Prefix: "a/"}); codeOf(err) != api.StorageUnavailable {

@@ -107,7 +107,7 @@ func (r *request) releaseRequest() (api.ReleaseRequest, error) {
 		return in, fail(api.BadRequest, errors.New("number of objects"))
 	}
 	for _, o := range in.Objects {
-		if o.ETag != api.ETag(o.ETag) || (o.Continues != "" && !idShape.MatchString(o.Continues)) {
+		if o.ETag != api.ETag(o.ETag) || (o.Continues != "" && !idShape.MatchString(o.Continues)) || o.Version != "" && !api.ValidVersion(o.Version) {
 			return in, fail(api.BadRequest, errors.New("object"))
 		}
 	}
@@ -231,7 +231,7 @@ func (c *candidate) item() api.ReleaseItem {
 		Headers: c.url.Headers, ETag: c.event.ETag,
 	}
 	if f := c.facts; f != nil {
-		item.Version, item.Size, item.Checksum, item.Parts = f.Version, &f.Size, f.Checksum, f.Parts
+		item.Version, item.Size, item.Checksum, item.Parts = c.event.Version, &f.Size, f.Checksum, f.Parts
 		if !f.Modified.IsZero() {
 			item.Modified = &f.Modified
 		}
@@ -246,7 +246,7 @@ func (b *Backend) stat(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) {
+	if !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) || in.Version != "" && !api.ValidVersion(in.Version) {
 		return nil, fail(api.BadRequest, errors.New("object"))
 	}
 	person, err := r.listing()
@@ -258,6 +258,7 @@ func (b *Backend) stat(r *request) (any, error) {
 		return nil, fail(api.StorageUnavailable, err)
 	}
 	e := r.event(event.Stat, in.Bucket, in.Key)
+	e.Version = in.Version
 	d := b.permit(set, person.Groups, in.Bucket, in.Key, r.now)
 	d.note(&e)
 	if !d.Allowed {
@@ -275,12 +276,15 @@ func (b *Backend) stat(r *request) (any, error) {
 		}
 		return nil, fail(code, err)
 	}
-	e.Outcome, e.ETag, e.Version, e.Size = event.Allowed, facts.ETag, facts.Version, &facts.Size
+	if in.Version == "" {
+		e.Version = facts.Version
+	}
+	e.Outcome, e.ETag, e.Size = event.Allowed, facts.ETag, &facts.Size
 	if err := r.record(e); err != nil {
 		return nil, err
 	}
 	return api.StatResponse{
-		Event: e.ID, Size: facts.Size, Modified: facts.Modified, ETag: facts.ETag, Version: facts.Version,
+		Event: e.ID, Size: facts.Size, Modified: facts.Modified, ETag: facts.ETag, Version: e.Version,
 		ContentType: facts.ContentType, Checksum: facts.Checksum, Parts: facts.Parts, Archived: facts.Archived, Grant: e.Grant, StorageClass: facts.Class,
 	}, nil
 }
@@ -294,5 +298,5 @@ func (b *Backend) examine(r *request, in api.StatRequest, event string) (object.
 	case len(left) > 0:
 		return object.Facts{}, fmt.Errorf("%w: %w", reader.ErrNoSession, object.ErrRefused)
 	}
-	return b.c.Objects.Head(r.as(in.Bucket, in.Key), in.Bucket, in.Key, event)
+	return b.c.Objects.Head(r.as(in.Bucket, in.Key), in.Bucket, in.Key, in.Version, event)
 }

@@ -34,6 +34,7 @@ func (b *Backend) table() []route {
 		{api.VerbList, api.MaxBody, budget.Lists, forListing, event.List, b.list},
 		{api.VerbSearch, api.MaxBody, budget.Lists, forListing, event.Search, b.search},
 		{api.VerbStat, api.MaxBody, budget.Objects, forListing, event.Stat, b.stat},
+		{api.VerbVersions, api.MaxBody, budget.Lists, forListing, event.Versions, b.versions},
 		{api.VerbRelease, api.MaxReleaseBody, budget.Objects, forReleasing, event.Download, b.release},
 		// The log accepts event.Completed only once for each accepted report, so
 		// refusals are recorded as Download.

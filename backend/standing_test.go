@@ -29,8 +29,8 @@ type slowHead struct {
 	pass func()
 }
 
-func (s slowHead) Head(ctx context.Context, bucket, key, id string) (object.Facts, error) {
-	facts, err := s.Objects.Head(ctx, bucket, key, id)
+func (s slowHead) Head(ctx context.Context, bucket, key, version, id string) (object.Facts, error) {
+	facts, err := s.Objects.Head(ctx, bucket, key, version, id)
 	s.pass()
 	return facts, err
 }

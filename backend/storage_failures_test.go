@@ -52,7 +52,7 @@ func TestStorageOutcomes(t *testing.T) {
 	}{
 		"m/kms":    {api.StorageRefused, "the storage refused the server", "kms:Decrypt"},
 		"m/tier":   {api.ObjectArchived, "the object is archived", ""},
-		"m/policy": {api.StorageUnavailable, "a policy in AWS denies the server", "denies s3:ListBucket, s3:GetObject or s3:GetObjectVersion (403 AccessDenied): not authorized to perform: s3:GetObject"},
+		"m/policy": {api.StorageUnavailable, "a policy in AWS denies the server", "denies s3:ListBucket, s3:ListBucketVersions, s3:GetObject or s3:GetObjectVersion (403 AccessDenied): not authorized to perform: s3:GetObject"},
 		"m/ssec":   {api.StorageRefused, "the storage refused the server", "Server Side Encryption"},
 		"m/region": {api.StorageRefused, "the storage refused the server", "PermanentRedirect"},
 		"m/absent": {api.NotFound, "there is no such object", ""},
@@ -115,7 +115,7 @@ func (unreachable) List(context.Context, object.ListQuery) (object.Page, error) 
 	return object.Page{}, errUnreachable
 }
 
-func (unreachable) Head(context.Context, string, string, string) (object.Facts, error) {
+func (unreachable) Head(context.Context, string, string, string, string) (object.Facts, error) {
 	return object.Facts{}, errUnreachable
 }
 

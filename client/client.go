@@ -126,6 +126,11 @@ func (c *Client) Search(ctx context.Context, in api.SearchRequest) (out api.Sear
 	return out, c.call(ctx, api.VerbSearch, in, &out)
 }
 
+// Versions returns one page of the versions of one object.
+func (c *Client) Versions(ctx context.Context, in api.VersionsRequest) (out api.VersionsResponse, err error) {
+	return out, c.call(ctx, api.VerbVersions, in, &out)
+}
+
 // Release returns presigned URLs; each item has a URL or an error.
 func (c *Client) Release(ctx context.Context, in api.ReleaseRequest) (out api.ReleaseResponse, err error) {
 	if err := c.call(ctx, api.VerbRelease, in, &out); err != nil {

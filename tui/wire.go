@@ -79,7 +79,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
 		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {
-			return engine.Peek(ctx, e.Bucket.Raw(), e.Key.Raw(), n)
+			return engine.Peek(ctx, api.ReleaseObject{Bucket: e.Bucket.Raw(), Key: e.Key.Raw()}, n)
 		},
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
 		Start: pane.At(where),

@@ -142,6 +142,7 @@ type ReleaseObject struct {
 	Bucket    string `json:"bucket"`
 	Key       string `json:"key"`
 	ETag      string `json:"etag,omitempty"`
+	Version   string `json:"version,omitempty"`   // the URL is for this version; "": the current content
 	Continues string `json:"continues,omitempty"` // the first event of a resumed transfer
 	Mark      string `json:"mark,omitempty"`      // of the listing with ETag; without it the server calls HEAD
 }
@@ -199,8 +200,9 @@ type ItemError struct {
 
 // StatRequest requests the metadata of one object. It is recorded as an event.
 type StatRequest struct {
-	Bucket string `json:"bucket"`
-	Key    string `json:"key"`
+	Bucket  string `json:"bucket"`
+	Key     string `json:"key"`
+	Version string `json:"version,omitempty"` // "": the current one
 }
 
 // StatResponse is the result of HEAD. Grant is the grant that allows it.

@@ -9,6 +9,7 @@ const (
 	VerbList         Verb = "list"
 	VerbStat         Verb = "stat"
 	VerbSearch       Verb = "search"
+	VerbVersions     Verb = "versions"
 	VerbRelease      Verb = "release"
 	VerbComplete     Verb = "complete"
 	VerbSignout      Verb = "signout"

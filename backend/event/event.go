@@ -19,6 +19,7 @@ const (
 	List          = "list"
 	Search        = "search" // Key is the prefix, Reason the query
 	Stat          = "stat"
+	Versions      = "versions"  // Count versions of one object were shown
 	Download      = "download"  // a URL was released
 	Completed     = "completed" // a download's outcome, as reported by the client
 	Explain       = "explain"

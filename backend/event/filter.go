@@ -47,7 +47,7 @@ func Fields() []Field {
 // action would silently find nothing.
 func Actions() []string {
 	return []string{
-		SessionStart, SignOut, SignOutAll, List, Search, Stat, Download, Completed, Explain, GrantsChanged,
+		SessionStart, SignOut, SignOutAll, List, Search, Stat, Versions, Download, Completed, Explain, GrantsChanged,
 		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, LogRestarted, DeviceRefused, MembershipChanged,
 		UncleanStop, AuditGap, TokenRefused, RetentionApplied,
 	}

@@ -244,6 +244,11 @@ func (b *Buckets) ListObjectsV2(ctx context.Context, i *s3.ListObjectsV2Input, o
 	return in(ctx, b, i.Bucket, func(c S3) (*s3.ListObjectsV2Output, error) { return c.ListObjectsV2(ctx, i, o...) })
 }
 
+// ListObjectVersions implements S3.
+func (b *Buckets) ListObjectVersions(ctx context.Context, i *s3.ListObjectVersionsInput, o ...func(*s3.Options)) (*s3.ListObjectVersionsOutput, error) {
+	return in(ctx, b, i.Bucket, func(c S3) (*s3.ListObjectVersionsOutput, error) { return c.ListObjectVersions(ctx, i, o...) })
+}
+
 // HeadObject implements S3.
 func (b *Buckets) HeadObject(ctx context.Context, i *s3.HeadObjectInput, o ...func(*s3.Options)) (*s3.HeadObjectOutput, error) {
 	return in(ctx, b, i.Bucket, func(c S3) (*s3.HeadObjectOutput, error) { return c.HeadObject(ctx, i, o...) })

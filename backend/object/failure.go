@@ -23,7 +23,7 @@ var (
 	ErrArchived = errors.New("the object is archived")
 	ErrRefused  = errors.New("the storage refused the server")
 	// ErrDenied is an ErrRefused: the person may try again when the policy permits it.
-	ErrDenied      = fmt.Errorf("%w: the policy of the bucket, or that of the server's role, denies s3:ListBucket, s3:GetObject or s3:GetObjectVersion", ErrRefused)
+	ErrDenied      = fmt.Errorf("%w: the policy of the bucket, or that of the server's role, denies s3:ListBucket, s3:ListBucketVersions, s3:GetObject or s3:GetObjectVersion", ErrRefused)
 	ErrUnavailable = errors.New("the storage did not respond")
 )
 

@@ -32,16 +32,21 @@ type Facts struct {
 	Class       string // storage class; "": STANDARD
 }
 
-// Head returns the facts of one object. event is the id of the audit event for
-// the S3 access log.
-func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, error) {
-	header, f := s.head(ctx, bucket, key, 0)
+// Head returns the facts of one object, or of one version of it. event is the id of
+// the audit event for the S3 access log.
+func (s *Store) Head(ctx context.Context, bucket, key, version, event string) (Facts, error) {
+	header, f := s.head(ctx, bucket, key, version, 0)
 	switch {
 	case f != nil && errors.Is(f.Kind, ErrRefused):
-		if cause := s.read(ctx, bucket, key, "", event); cause != nil {
+		if cause := s.read(ctx, bucket, key, version, event); cause != nil {
 			f = cause
 		}
-		if f.Code == "AccessDenied" && s.absent(ctx, bucket, key, event) {
+		// SPEC: S3 API reference, GetObject: a version id of another form is 400
+		// InvalidArgument, and that of a delete marker 405.
+		if version != "" && (f.Code == "InvalidArgument" || f.Status == http.StatusMethodNotAllowed) {
+			return Facts{}, &Failure{Kind: ErrAbsent, Doing: heading, Status: f.Status, Code: f.Code}
+		}
+		if version == "" && f.Code == "AccessDenied" && s.absent(ctx, bucket, key, event) {
 			return Facts{}, &Failure{Kind: ErrAbsent, Doing: heading, Status: f.Status, Code: f.Code}
 		}
 	case f == nil && factsOf(header).Size < 0:
@@ -53,7 +58,7 @@ func (s *Store) Head(ctx context.Context, bucket, key, event string) (Facts, err
 	}
 	facts := factsOf(header)
 	if c := facts.Checksum; c != nil && c.Type == string(types.ChecksumTypeComposite) {
-		facts.Parts = s.parts(ctx, bucket, key, facts.Size)
+		facts.Parts = s.parts(ctx, bucket, key, version, facts.Size)
 	}
 	return facts, nil
 }
@@ -85,10 +90,13 @@ func (s *Store) Explain(ctx context.Context, bucket, key, version, event string)
 const heading = "looking an object up"
 
 // head makes one HEAD call, of the whole object if part is 0.
-func (s *Store) head(ctx context.Context, bucket, key string, part int32) (http.Header, *Failure) {
+func (s *Store) head(ctx context.Context, bucket, key, version string, part int32) (http.Header, *Failure) {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	in := &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)}
+	if version != "" {
+		in.VersionId = aws.String(version)
+	}
 	if part == 0 {
 		in.ChecksumMode = types.ChecksumModeEnabled
 	} else {
@@ -160,8 +168,8 @@ func printable(s string) bool {
 
 // parts returns the number and the size of the equal parts of a multipart object.
 // It returns nil if the parts are not equal or S3 does not send the values.
-func (s *Store) parts(ctx context.Context, bucket, key string, size int64) *api.Parts {
-	h, f := s.head(ctx, bucket, key, 1)
+func (s *Store) parts(ctx context.Context, bucket, key, version string, size int64) *api.Parts {
+	h, f := s.head(ctx, bucket, key, version, 1)
 	if f != nil {
 		return nil
 	}

@@ -306,7 +306,7 @@ func TestOddHeads(t *testing.T) {
 			fake := objecttest.New(t)
 			fake.Put("lab", "k", c.object)
 			s, log := store(t, fake, 0)
-			facts, err := s.Head(t.Context(), "lab", "k", "01EVENT")
+			facts, err := s.Head(t.Context(), "lab", "k", "", "01EVENT")
 			if err != nil || !c.check(facts) {
 				t.Errorf("%+v %+v, %v (%s)", facts, facts.Checksum, err, log)
 			}
@@ -348,7 +348,7 @@ func TestFailedHeads(t *testing.T) {
 			}
 			s, log := store(t, fake, 0)
 			for range 3 {
-				_, err := s.Head(t.Context(), "lab", "k", "01EVENT")
+				_, err := s.Head(t.Context(), "lab", "k", "", "01EVENT")
 				if !errors.Is(err, c.want) {
 					t.Errorf("%v, want %v", err, c.want)
 				}
@@ -378,7 +378,7 @@ func TestHangingStorage(t *testing.T) {
 	if _, err := s.List(t.Context(), object.ListQuery{Bucket: "lab", Limit: 10}); !errors.Is(err, object.ErrUnavailable) {
 		t.Errorf("listing: %v", err)
 	}
-	if _, err := s.Head(t.Context(), "lab", "k", "e"); !errors.Is(err, object.ErrUnavailable) {
+	if _, err := s.Head(t.Context(), "lab", "k", "", "e"); !errors.Is(err, object.ErrUnavailable) {
 		t.Errorf("looking up: %v", err)
 	}
 }

@@ -162,12 +162,17 @@ func (b *builder) policy() (Policy, error) {
 	return Policy{Text: strings.TrimSuffix(text.String(), "\n"), Unproven: b.unproven}, nil
 }
 
+// listing covers s3:ListBucket and s3:ListBucketVersions. The pattern is shorter than
+// the two names, and a policy is limited to 2,048 characters. The role's own policy
+// excludes the third action that it matches, s3:ListBucketMultipartUploads.
+const listing = "s3:ListBucket*"
+
 func (d *document) add(effect string, read []string, a access, partition string) {
 	if len(a.read) > 0 {
 		d.Statement = append(d.Statement, statement{Effect: effect, Action: read, Resource: a.read})
 	}
 	for _, bucket := range a.buckets {
-		s := statement{Effect: effect, Action: "s3:ListBucket", Resource: "arn:" + partition + ":s3:::" + bucket}
+		s := statement{Effect: effect, Action: listing, Resource: "arn:" + partition + ":s3:::" + bucket}
 		if patterns := a.lists[bucket]; patterns[0] != "*" { // else the whole bucket
 			s.Condition = condition{map[string]any{"s3:prefix": patterns}}
 		}

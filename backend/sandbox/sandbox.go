@@ -158,7 +158,7 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 // and decrypts with the KMS keys whose ids begin with "reader-".
 const (
 	readerRole   = "arn:aws:iam::111122223333:role/usher-reader"
-	readerPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:ListBucket"],"Resource":"*"},` +
+	readerPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectVersion","s3:ListBucket","s3:ListBucketVersions"],"Resource":"*"},` +
 		`{"Effect":"Allow","Action":"kms:Decrypt","Resource":"arn:aws:kms:*:*:key/reader-*"}]}`
 	noStorage = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`
 )

@@ -17,7 +17,8 @@ import (
 // cat writes files to stdout, one after the other.
 type cat struct {
 	*app
-	paths pathFlags
+	paths   pathFlags
+	version versionFlag
 }
 
 func (a *app) catCommand() *cobra.Command {
@@ -41,11 +42,15 @@ usher cat 'builds/nightly/2026-11-20/*.log' | wc -l
 		}),
 	}
 	c.paths.add(cmd, true)
+	c.version.add(cmd)
 	return cmd
 }
 
 func (c *cat) run(ctx context.Context, args []string) error {
 	targets, err := c.paths.targets(args)
+	if err == nil {
+		err = c.version.check(targets)
+	}
 	if err != nil {
 		return err
 	}
@@ -56,7 +61,7 @@ func (c *cat) run(ctx context.Context, args []string) error {
 	out := c.contentWriter()
 	err = c.eachPath(ctx, targets, func(t target) error {
 		return eachFile(ctx, conn.client, t, func(p api.Path) error {
-			_, err := download.Save(ctx, c.engine(ctx, conn), download.Request{Bucket: p.Bucket, Key: p.Key}, out)
+			_, err := download.Save(ctx, c.engine(ctx, conn), download.Request{Bucket: p.Bucket, Key: p.Key, Version: c.version.id}, out)
 			if ctx.Err() != nil {
 				return &failedError{text: "Stopped. The output is not the complete file.", exit: api.ExitInterrupted, cause: context.Cause(ctx)}
 			}
@@ -167,9 +172,10 @@ func (c *content) flush() error {
 // head writes the beginning of files.
 type head struct {
 	*app
-	paths pathFlags
-	lines int
-	bytes string
+	paths   pathFlags
+	version versionFlag
+	lines   int
+	bytes   string
 }
 
 // Bounds of head, in bytes.
@@ -203,6 +209,7 @@ usher head -c 512 builds/README.md | od -c
 		}),
 	}
 	h.paths.add(cmd, true)
+	h.version.add(cmd)
 	cmd.Flags().VarP(&countFlag{&h.lines, 1}, "lines", "n", "the first lines (10)")
 	cmd.Flags().VarP(textFlag{&h.bytes, "size"}, "bytes", "c", "the first bytes, like 512 or 4k")
 	return cmd
@@ -210,6 +217,9 @@ usher head -c 512 builds/README.md | od -c
 
 func (h *head) run(ctx context.Context, args []string) error {
 	targets, err := h.paths.targets(args)
+	if err == nil {
+		err = h.version.check(targets)
+	}
 	if err != nil {
 		return err
 	}
@@ -255,11 +265,12 @@ func (h *head) run(ctx context.Context, args []string) error {
 // begin returns the beginning of a file: size bytes, or the lines. Lines of an
 // unknown length are read in growing steps, each a preview of its own.
 func (h *head) begin(ctx context.Context, engine *download.Engine, p api.Path, size int) ([]byte, error) {
+	object := api.ReleaseObject{Bucket: p.Bucket, Key: p.Key, Version: h.version.id}
 	if size > 0 {
-		return engine.Peek(ctx, p.Bucket, p.Key, size)
+		return engine.Peek(ctx, object, size)
 	}
 	for n := firstPeek; ; n *= 16 {
-		raw, err := engine.Peek(ctx, p.Bucket, p.Key, min(n, mostPeek))
+		raw, err := engine.Peek(ctx, object, min(n, mostPeek))
 		if err != nil {
 			return nil, err
 		}

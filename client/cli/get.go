@@ -27,6 +27,7 @@ type get struct {
 	names                         string
 	sel                           selectFlags
 	from                          fromFlags
+	version                       versionFlag
 
 	chosen *selection.Selection
 	base   *api.Path // folders below it are kept; nil: by the rule of each PATH
@@ -65,6 +66,10 @@ usher get builds/logs/ --newer-than 60d --exclude 'tmp/' -o out
 # A list, with its folders
 usher ls -R -p builds/logs/ | usher get --from - -o out
 
+# The oldest version
+usher get builds/README.md -o first.md --version \
+  "$(usher versions builds/README.md --jq .version | tail -n 1)"
+
 # Into a pipe
 usher get builds/usher/1.4.0/build.log -o - | gzip > build.log.gz
 `,
@@ -73,6 +78,7 @@ usher get builds/usher/1.4.0/build.log -o - | gzip > build.log.gz
 	g.paths.add(cmd, true)
 	g.sel.add(cmd)
 	g.from.add(cmd)
+	g.version.add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the current folder)")
 	f.BoolVar(&g.overwrite, "overwrite", false, "download all files, and replace existing ones")
@@ -164,6 +170,9 @@ func (g *get) targets(cmd *cobra.Command, args []string) ([]target, error) {
 		if all, err = g.from.read(cmd.Context(), g.In, folder); err != nil {
 			return nil, err
 		}
+	}
+	if err := g.version.check(all); err != nil {
+		return nil, err
 	}
 	if g.base, err = g.from.baseOf(all); err == nil && len(all) == 0 {
 		g.hint("The list has no paths.")

@@ -14,6 +14,10 @@ import (
 // saves a small file another lookup. A path without a listing entry is requested
 // too, so that the refusal is the server's and is recorded; listed is false then.
 func (g *get) plan(ctx context.Context, from lister, targets []target, add func(r download.Request, listed bool)) error {
+	if g.version.id != "" && len(targets) > 0 { // the listing shows the current version only
+		add(g.request(targets[0].Path, api.Entry{}, true), true)
+		return nil
+	}
 	found, err := g.lookUp(ctx, from, targets)
 	if err != nil {
 		return err
@@ -102,7 +106,7 @@ func (g *get) lookUp(ctx context.Context, from lister, targets []target) (map[ap
 }
 
 func (g *get) request(t api.Path, e api.Entry, alone bool) download.Request {
-	r := download.Request{Bucket: t.Bucket, Key: t.Key}
+	r := download.Request{Bucket: t.Bucket, Key: t.Key, Version: g.version.id}
 	switch {
 	case t.IsFolder():
 		r.Folder = true

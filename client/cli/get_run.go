@@ -137,7 +137,7 @@ func (g *get) toStdout(ctx context.Context, config download.Config, from stater,
 	if out.live() {
 		config.Watch = out.watch
 	}
-	_, err := download.Save(ctx, config, download.Request{Bucket: targets[0].Bucket, Key: targets[0].Key}, g.Out)
+	_, err := download.Save(ctx, config, download.Request{Bucket: targets[0].Bucket, Key: targets[0].Key, Version: g.version.id}, g.Out)
 	out.stopWatching()
 	var refused *api.Error
 	if errors.As(err, &refused) && refused.Code == api.NotFound {

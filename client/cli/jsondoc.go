@@ -74,6 +74,7 @@ func Shapes() []Shape {
 		{"users groups", "each group", PoolGroup{}},
 		{"users list", "each person", Person{}},
 		{"version", "once", build{}},
+		{"versions", "each version", versionLine{}},
 		{"whoami", "once", whoamiLine{}},
 	}
 }

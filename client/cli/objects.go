@@ -44,7 +44,7 @@ type objects struct {
 func (o *objects) each(ctx context.Context, t target, visit func(found) error) error {
 	give := func(f found) error {
 		if o.sel.Facts() && f.entry.Unsized() {
-			facts, err := o.stat.Stat(ctx, api.StatRequest(f.path()))
+			facts, err := o.stat.Stat(ctx, statOf(f.path()))
 			if err != nil {
 				return err
 			}

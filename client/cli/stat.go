@@ -34,6 +34,7 @@ type facts struct {
 
 func (a *app) statCommand() *cobra.Command {
 	var paths pathFlags
+	var version versionFlag
 	cmd := &cobra.Command{
 		Use:     "stat PATH...",
 		Short:   "Show the properties of files",
@@ -53,14 +54,18 @@ usher stat --json 'builds/nightly/2026-11-20/*'
 			if err != nil {
 				return err
 			}
-			return a.stat(cmd.Context(), targets)
+			if err := version.check(targets); err != nil {
+				return err
+			}
+			return a.stat(cmd.Context(), targets, version.id)
 		}),
 	}
 	paths.add(cmd, true)
+	version.add(cmd)
 	return cmd
 }
 
-func (a *app) stat(ctx context.Context, targets []target) error {
+func (a *app) stat(ctx context.Context, targets []target, version string) error {
 	conn, err := a.connectFiles(ctx, proof.Every)
 	if err != nil {
 		return err
@@ -68,7 +73,9 @@ func (a *app) stat(ctx context.Context, targets []target) error {
 	shown := 0
 	return a.eachPath(ctx, targets, func(t target) error {
 		return eachFile(ctx, conn.client, t, func(p api.Path) error {
-			s, err := conn.client.Stat(ctx, api.StatRequest(p))
+			in := statOf(p)
+			in.Version = version
+			s, err := conn.client.Stat(ctx, in)
 			if err != nil {
 				return err
 			}

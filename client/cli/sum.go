@@ -169,7 +169,7 @@ func (s *sum) below(ctx context.Context, from stater, o *objects, t target) erro
 
 // line returns the checksum of one object.
 func (s *sum) line(ctx context.Context, from stater, p api.Path, name string) (sumLine, error) {
-	f, err := from.Stat(ctx, api.StatRequest(p))
+	f, err := from.Stat(ctx, statOf(p))
 	if err != nil {
 		return sumLine{}, err
 	}

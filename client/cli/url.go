@@ -108,6 +108,9 @@ type stater interface {
 	Stat(ctx context.Context, req api.StatRequest) (api.StatResponse, error)
 }
 
+// statOf returns the request for the facts of an object.
+func statOf(p api.Path) api.StatRequest { return api.StatRequest{Bucket: p.Bucket, Key: p.Key} }
+
 // isFile reports whether a path can be a single file: it does not end in "/", or
 // an object with bytes has this key.
 func isFile(ctx context.Context, from stater, t api.Path) (bool, error) {
@@ -117,7 +120,7 @@ func isFile(ctx context.Context, from stater, t api.Path) (bool, error) {
 	case !t.IsFolder():
 		return true, nil
 	}
-	facts, err := from.Stat(ctx, api.StatRequest(t))
+	facts, err := from.Stat(ctx, statOf(t))
 	if errors.Is(err, &api.Error{Code: api.NotFound}) {
 		return false, nil
 	}

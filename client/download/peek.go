@@ -7,18 +7,17 @@ import (
 	"usher/client/download/ticket"
 )
 
-// Peek reads the first n bytes of an object, or all of a shorter one, for a
+// Peek reads the first n bytes of an object or of a version of it, or all of a shorter one, for a
 // look at it: a release with the purpose preview, recorded like any other, and
 // nothing is written to the disk. n is 1 or more.
-func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, error) {
-	obj := api.ReleaseObject{Bucket: bucket, Key: key}
+func (e *Engine) Peek(ctx context.Context, obj api.ReleaseObject, n int) ([]byte, error) {
 	resp, err := e.cfg.Releaser.Release(ctx, api.ReleaseRequest{Objects: []api.ReleaseObject{obj}, Purpose: api.PurposePreview})
 	if err != nil {
 		return nil, err
 	}
 	got := e.cfg.Now()
 	if len(resp.Items) != 1 {
-		return nil, &ticket.Error{Path: key, Reason: "not one answer to one question"}
+		return nil, &ticket.Error{Path: obj.Key, Reason: "not one answer to one question"}
 	}
 	if failed := resp.Items[0].Error; failed != nil {
 		return nil, &api.Error{Code: failed.Code}
@@ -36,5 +35,5 @@ func (e *Engine) Peek(ctx context.Context, bucket, key string, n int) ([]byte, e
 		end = min(end, t.Size)
 	}
 	raw, err := e.fetcher.First(ctx, t, end)
-	return raw, mapped(err, key, false)
+	return raw, mapped(err, obj.Key, false)
 }

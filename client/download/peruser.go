@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"usher/backend/api"
 )
 
 // PerUser has one Engine at a time: that of the signed-in person. Each person has
@@ -80,6 +82,6 @@ func (p *PerUser) Keeps() bool                  { return p.now().Keeps() }
 
 func (p *PerUser) Local(dir string, reqs []Request) []LocalState { return p.now().Local(dir, reqs) }
 
-func (p *PerUser) Peek(ctx context.Context, bucket, key string, n int) ([]byte, error) {
-	return p.now().Peek(ctx, bucket, key, n)
+func (p *PerUser) Peek(ctx context.Context, obj api.ReleaseObject, n int) ([]byte, error) {
+	return p.now().Peek(ctx, obj, n)
 }

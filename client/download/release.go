@@ -80,7 +80,7 @@ func (e *Engine) ticketFor(ctx context.Context, t *transfer, named bool) (*ticke
 	if e.cfg.Now().Sub(t.chain.at) > chainAge {
 		t.chain.first = ""
 	}
-	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Continues: t.chain.first}
+	obj := api.ReleaseObject{Bucket: t.req.Bucket, Key: t.req.Key, Version: t.req.Version, Continues: t.chain.first}
 	if named {
 		obj.ETag, obj.Mark = t.req.ETag, t.req.Mark
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+
+	"usher/backend/api"
 )
 
 // TestSignInPage checks that the sign-in page of a network (a captive portal),
@@ -26,7 +28,7 @@ func TestSignInPage(t *testing.T) {
 		if left := leftovers(t, dir); left != nil {
 			t.Errorf("%d bytes: left behind %v", size, left)
 		}
-		if _, err := e.Peek(t.Context(), "b", "k", 10); err == nil {
+		if _, err := e.Peek(t.Context(), api.ReleaseObject{Bucket: "b", Key: "k"}, 10); err == nil {
 			t.Errorf("%d bytes: Peek returns the page", size)
 		}
 	}

@@ -46,7 +46,10 @@ const (
 type Request struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
-	Folder bool   `json:"folder,omitempty"` // all below Key as a prefix; "" or ending in "/"
+	// Version names a version of the object; "": its current content. Without ETag.
+	Version string `json:"version,omitempty"`
+
+	Folder bool `json:"folder,omitempty"` // all below Key as a prefix; "" or ending in "/"
 
 	// From a listing, optional. With an ETag, Size must be the listing's too.
 	ETag     string    `json:"etag,omitempty"`

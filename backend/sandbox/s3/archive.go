@@ -39,16 +39,12 @@ func (o *object) state() objectState {
 // changeState calls change with the state of q's object, and responds with the
 // returned status.
 func (q *request) changeState(change func(*object, *objectState) (int, error)) error {
-	if err := q.namedVersion(); err != nil {
-		return err
-	}
 	status := 0
 	q.srv.mu.Lock()
 	b, err := q.bucket()
 	if err == nil {
-		if o := b.objects.get(q.target.key); o == nil {
-			err = noSuchKey(q.target.key)
-		} else {
+		var o *object
+		if o, err = q.version(b, q.target.key); err == nil {
 			next := o.state()
 			if status, err = change(o, &next); err == nil {
 				o.changing.Store(&next)

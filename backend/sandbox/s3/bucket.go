@@ -21,17 +21,9 @@ type bucket struct {
 	rule    encryption // of writes that name none; guarded by the server's lock
 	foreign *ownership // nil: the bucket is account's
 
-	versioned bool
-	lock      *objectLock // nil: none; guarded by the server's lock
-}
-
-// store puts o into the index in place of any earlier object. The caller holds
-// the server's lock.
-func (b *bucket) store(o *object) {
-	if old := b.objects.put(o); old != nil {
-		o.replaced = old.replaced + 1
-		release(old.content)
-	}
+	versioning versioning           // guarded by the server's lock
+	older      map[string][]*object // earlier versions and delete markers by key, newest first; guarded by the server's lock
+	lock       *objectLock          // nil: none; guarded by the server's lock
 }
 
 // bucket returns q's bucket. The caller holds the server's lock.
@@ -188,7 +180,7 @@ func (q *request) deleteBucket() error {
 	if b.foreign != nil {
 		return fail("AccessDenied", "Access Denied")
 	}
-	if b.objects.n > 0 {
+	if b.objects.n > 0 || len(b.older) > 0 {
 		return fail("BucketNotEmpty", "The bucket you tried to delete is not empty", field{"BucketName", b.name})
 	}
 	for id, u := range q.srv.uploads {
@@ -224,8 +216,7 @@ func (s *Server) GiveBucket(name, account string, policy *iam.Policy) error {
 	return nil
 }
 
-// EnableVersions gives each object of a bucket a version id. Only the current
-// version is stored, as with a lifecycle rule that removes the others at once.
+// EnableVersions makes a bucket keep the versions of its objects.
 func (s *Server) EnableVersions(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,7 +224,7 @@ func (s *Server) EnableVersions(name string) error {
 	if b == nil {
 		return fmt.Errorf("enabling versions: %w", noSuchBucket(name))
 	}
-	b.versioned = true
+	b.versioning = versionsEnabled
 	return nil
 }
 
@@ -283,24 +274,5 @@ func (q *request) bucketLocation() error {
 		x.text(q.srv.verifier.region)
 	}
 	x.end("LocationConstraint")
-	return q.sendXML(&x)
-}
-
-// bucketVersioning returns S3's document, which is empty for a bucket that never
-// had versions.
-func (q *request) bucketVersioning() error {
-	q.srv.mu.RLock()
-	b, err := q.bucket()
-	versioned := err == nil && b.versioned
-	q.srv.mu.RUnlock()
-	if err != nil {
-		return err
-	}
-	var x xmlDoc
-	x.start("VersioningConfiguration", namespace)
-	if versioned {
-		x.el("Status", "Enabled")
-	}
-	x.end("VersioningConfiguration")
 	return q.sendXML(&x)
 }

@@ -183,15 +183,6 @@ func (q *request) putACL() error {
 	return aclNotSupported()
 }
 
-// putVersioning refuses every change: the server stores no versions, so it must
-// not promise them.
-func (q *request) putVersioning() error {
-	if err := q.checkBucketExists(); err != nil {
-		return err
-	}
-	return fail("NotImplemented", "The demo's storage stores no versions, so versioning can be neither enabled nor suspended.")
-}
-
 func writeOwnership(x *xmlDoc) {
 	x.start("OwnershipControls", namespace)
 	x.open("Rule")
@@ -213,78 +204,3 @@ func writePayment(x *xmlDoc) {
 	x.el("Payer", "BucketOwner")
 	x.end("RequestPaymentConfiguration")
 }
-
-// listVersions is ListObjectVersions of a bucket without versions: each object
-// has one version, "null".
-func (q *request) listVersions() error {
-	p := q.target.query
-	limit, err := limitParam(p, "max-keys", maxKeys)
-	if err != nil {
-		return err
-	}
-	restores, err := q.wantsRestoreStatus()
-	if err != nil {
-		return err
-	}
-	if p.get("version-id-marker") != "" && p.get("key-marker") == "" {
-		return invalidArgument("A version-id marker cannot be specified without a key marker.", "version-id-marker", p.get("version-id-marker"))
-	}
-	l := listing{q: q, restores: restores, limit: limit, encode: func(s string) string { return s }}
-	switch enc := p.get("encoding-type"); enc {
-	case "":
-	case "url":
-		l.encode = listEncode
-	default:
-		return invalidArgument("Invalid Encoding Method specified in Request", "encoding-type", enc)
-	}
-	q.srv.mu.RLock()
-	b, err := q.bucket()
-	if err == nil && limit > 0 {
-		l.rows, l.more = b.objects.list(p.get("prefix"), p.get("delimiter"), p.get("key-marker"), limit)
-	}
-	q.srv.mu.RUnlock()
-	if err != nil {
-		return err
-	}
-	return l.writeVersions()
-}
-
-func (l listing) writeVersions() error {
-	p := l.q.target.query
-	var x xmlDoc
-	x.start("ListVersionsResult", namespace)
-	x.el("Name", l.q.target.bucket)
-	x.el("Prefix", l.encode(p.get("prefix")))
-	x.el("KeyMarker", l.encode(p.get("key-marker")))
-	x.el("VersionIdMarker", p.get("version-id-marker"))
-	if l.more {
-		x.el("NextKeyMarker", l.encode(l.rows[len(l.rows)-1].name()))
-		if l.rows[len(l.rows)-1].object != nil {
-			x.el("NextVersionIdMarker", nullVersion)
-		}
-	}
-	x.num("MaxKeys", int64(l.limit))
-	if d := p.get("delimiter"); d != "" {
-		x.el("Delimiter", l.encode(d))
-	}
-	x.optional("EncodingType", p.get("encoding-type"))
-	x.bool("IsTruncated", l.more)
-	for _, e := range l.rows {
-		if e.object == nil {
-			continue
-		}
-		x.open("Version")
-		x.el("Key", l.encode(e.object.key))
-		x.el("VersionId", nullVersion)
-		x.bool("IsLatest", true)
-		l.writeCommon(&x, e.object)
-		writeOwner(&x)
-		x.end("Version")
-	}
-	l.writePrefixes(&x)
-	x.end("ListVersionsResult")
-	return l.q.sendXML(&x)
-}
-
-// nullVersion is the version id of an object of a bucket without versions.
-const nullVersion = "null"

@@ -16,9 +16,6 @@ import (
 func (q *request) copySource() (bucketName string, from *object, err error) {
 	header := q.r.Header.Get("x-amz-copy-source")
 	named, version, versioned := strings.Cut(header, "?versionId=")
-	if versioned && version != "null" {
-		return "", nil, invalidArgument("Invalid version id specified", "x-amz-copy-source", "")
-	}
 	source, ok := percentDecode(strings.TrimPrefix(named, "/"), false)
 	bucketName, key, slash := strings.Cut(source, "/")
 	if !ok || !slash || key == "" {
@@ -30,8 +27,11 @@ func (q *request) copySource() (bucketName string, from *object, err error) {
 	if b == nil {
 		return "", nil, noSuchBucket(bucketName)
 	}
-	if from = b.objects.get(key); from == nil {
-		return "", nil, noSuchKey(key)
+	if from, err = q.versionNamed(b, key, version, versioned); err != nil {
+		return "", nil, err
+	}
+	if b.versioning != unversioned {
+		q.w.Header().Set("x-amz-copy-source-version-id", from.version())
 	}
 	retain(from.content)
 	return bucketName, from, nil
@@ -73,6 +73,7 @@ func (q *request) copyObject() error {
 		release(from.content)
 		return err
 	}
+	q.versionHeader(o)
 	q.setWriteHeaders(o.encryption())
 	var x xmlDoc
 	x.start("CopyObjectResult", namespace)

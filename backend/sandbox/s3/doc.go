@@ -17,8 +17,9 @@
 //
 // One account owns every bucket, except those of GiveBucket. A credential may be marked
 // ReadOnly. Buckets have S3's present defaults: private, encrypted by S3, with
-// no ACLs, no versions (except those of EnableVersions) and no policy. Their configuration can be read as in S3,
-// and changes of it are refused, except tags and encryption. Storage classes, tags, SSE-KMS and SSE-C are
+// no ACLs, no versions and no policy. Their configuration can be read as in S3,
+// and changes of it are refused, except tags, encryption and versioning. A bucket
+// with versions keeps all of them, and delete markers. Storage classes, tags, SSE-KMS and SSE-C are
 // stored with an object. Archived objects must be restored, which takes seconds
 // here. A property in a write is stored or refused, never ignored. ETags are
 // opaque, as in S3: the ETag of an object from code (PutContent) is not an MD5.

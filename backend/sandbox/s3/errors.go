@@ -39,7 +39,7 @@ func status(code string) int {
 		return http.StatusNotFound
 	case "MethodNotAllowed":
 		return http.StatusMethodNotAllowed
-	case "BucketNotEmpty", "BucketAlreadyOwnedByYou", "OperationAborted", "RestoreAlreadyInProgress":
+	case "BucketNotEmpty", "BucketAlreadyOwnedByYou", "OperationAborted", "RestoreAlreadyInProgress", "InvalidBucketState":
 		return http.StatusConflict
 	case "MissingContentLength":
 		return http.StatusLengthRequired

@@ -21,40 +21,15 @@ func (q *request) open() (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := b.objects.get(q.target.key)
-	if o == nil {
-		if err := q.namedVersion(); err != nil {
-			return nil, err
-		}
-		return nil, noSuchKey(q.target.key)
-	}
-	if err := q.versionOf(b, o); err != nil {
+	o, err := q.version(b, q.target.key)
+	if err != nil {
 		return nil, err
+	}
+	if b.versioning != unversioned {
+		q.w.Header().Set("x-amz-version-id", o.version())
 	}
 	retain(o.content)
 	return o, nil
-}
-
-// versionOf sets the version id of an object of a bucket with versions, and
-// refuses the name of another version.
-func (q *request) versionOf(b *bucket, o *object) error {
-	if !b.versioned {
-		return q.namedVersion()
-	}
-	if v := q.target.query; v.has("versionId") && v.get("versionId") != o.version() {
-		return fail("NoSuchVersion", "The specified version does not exist.", field{"Key", o.key}, field{"VersionId", v.get("versionId")})
-	}
-	q.w.Header().Set("x-amz-version-id", o.version())
-	return nil
-}
-
-// namedVersion refuses every version id except "null", the only version in a
-// bucket without versions.
-func (q *request) namedVersion() error {
-	if v := q.target.query; v.has("versionId") && v.get("versionId") != "null" {
-		return invalidArgument("Invalid version id specified", "versionId", v.get("versionId"))
-	}
-	return nil
 }
 
 // overrides returns the response-* parameters of GetObject and their headers.

@@ -17,8 +17,7 @@ type objectLock struct {
 }
 
 // LockBucket gives a bucket Object Lock with a default retention. Its objects have
-// version ids; only the current version can be read here, and no version can be
-// deleted.
+// version ids, and no version can be deleted.
 func (s *Server) LockBucket(name, mode string, days int) error {
 	if err := s.EnableVersions(name); err != nil {
 		return err
@@ -62,9 +61,13 @@ func (q *request) checkLocked() error {
 // lockedVersion refuses the deletion of a version.
 func (q *request) lockedVersion() error {
 	if q.locked() != nil && q.target.query.has("versionId") {
-		return fail("AccessDenied", "Access Denied because object protected by object lock.")
+		return lockedObject()
 	}
 	return nil
+}
+
+func lockedObject() error {
+	return fail("AccessDenied", "Access Denied because object protected by object lock.")
 }
 
 // lockHeaders sets the headers of an object's retention.

@@ -209,6 +209,7 @@ func (q *request) completeUpload() error {
 		return err
 	}
 	q.objSize = o.content.Size()
+	q.versionHeader(o)
 	o.encryption().setHeaders(q.w.Header())
 	var x xmlDoc
 	x.start("CompleteMultipartUploadResult", namespace)

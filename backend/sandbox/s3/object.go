@@ -36,6 +36,9 @@ type object struct {
 	details  *details // nil for most
 	replaced uint32   // number of earlier objects with this key
 
+	versionID string // "": the version "null"
+	deleted   bool   // a delete marker
+
 	changing atomic.Pointer[objectState] // nil: the zero state; see state
 
 	etagOnce sync.Once
@@ -80,12 +83,6 @@ func (o *object) etag() string {
 		o.etagText = hex.EncodeToString(h.Sum(nil)[:md5.Size]) + "-" + strconv.Itoa(max(1, o.partCount()))
 	})
 	return o.etagText
-}
-
-// version returns the version id of an object in a bucket with versions.
-func (o *object) version() string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", o.etag(), o.replaced, o.key))
-	return base64.RawURLEncoding.EncodeToString(h[:24])
 }
 
 // checksum returns the object's checksum. For generated content, the first call

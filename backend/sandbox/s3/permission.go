@@ -19,6 +19,10 @@ func (q *request) action() iam.Request {
 		return iam.Request{Action: "s3:ListAllMyBuckets", Resource: "arn:aws:s3:::*"}
 	case q.operation == "REST.GET.BUCKET" || q.operation == "REST.HEAD.BUCKET":
 		return q.listing()
+	case q.operation == "REST.GET.BUCKETVERSIONS":
+		in := q.listing()
+		in.Action = "s3:ListBucketVersions"
+		return in
 	case q.operation == "REST.GET.OBJECT" || q.operation == "REST.HEAD.OBJECT":
 		name := "s3:GetObject"
 		if q.target.query.get("versionId") != "" {

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -52,6 +53,7 @@ func (q *request) putObject() error {
 		return err
 	}
 	q.objSize = o.content.Size()
+	q.versionHeader(o)
 	h := q.w.Header()
 	h["ETag"] = []string{`"` + o.etag() + `"`}
 	q.setWriteHeaders(about.details.encryption)
@@ -106,9 +108,7 @@ func (q *request) deleteObject() error {
 	if err := q.lockedVersion(); err != nil {
 		return err
 	}
-	if err := q.namedVersion(); err != nil {
-		return err
-	}
+	v := q.target.query
 	q.srv.mu.Lock()
 	b, err := q.bucket()
 	if err == nil {
@@ -116,22 +116,64 @@ func (q *request) deleteObject() error {
 			err = q.conditionOn(b.objects.get(q.target.key))
 		}
 	}
+	var gone deletion
 	if err == nil {
-		b.drop(q.target.key)
+		gone, err = b.delete(q.target.key, v.get("versionId"), v.has("versionId"), q.now)
 	}
 	q.srv.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	if gone.version != "" {
+		q.w.Header().Set("x-amz-version-id", gone.version)
+	}
+	if gone.marker {
+		q.w.Header().Set("x-amz-delete-marker", "true")
+	}
 	q.w.WriteHeader(http.StatusNoContent) // also for an absent object
 	return nil
 }
 
-// drop removes key, if present. The caller holds the server's lock.
-func (b *bucket) drop(key string) {
-	if o := b.objects.remove(key); o != nil {
-		release(o.content)
+// deletion is the effect of a delete in a bucket with versions: the new delete
+// marker, or the removed version.
+type deletion struct {
+	version string // its version id; "" in a bucket without versions
+	marker  bool   // it is a delete marker
+}
+
+// delete removes an object, or one version for good. The caller holds the server's
+// lock.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+func (b *bucket) delete(key, id string, named bool, now time.Time) (deletion, error) {
+	if !named || b.versioning == unversioned {
+		if named {
+			if err := checkVersion(b, id); err != nil {
+				return deletion{}, err
+			}
+		}
+		if m := b.drop(key, now); m != nil {
+			return deletion{m.version(), true}, nil
+		}
+		return deletion{}, nil
 	}
+	if err := checkVersion(b, id); err != nil {
+		return deletion{}, err
+	}
+	removed := b.dropVersion(key, id)
+	return deletion{id, removed != nil && removed.deleted}, nil
+}
+
+// xml writes the row of a multi-object delete.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeletedObject.html
+func (d deletion) xml(x *xmlDoc, key, id string) {
+	x.open("Deleted")
+	x.el("Key", key)
+	x.optional("VersionId", id)
+	if d.marker {
+		x.bool("DeleteMarker", true)
+		x.el("DeleteMarkerVersionId", d.version)
+	}
+	x.end("Deleted")
 }
 
 // deleteObjects is the multi-object delete.
@@ -166,21 +208,27 @@ func (q *request) deleteObjects() error {
 	q.srv.mu.Lock()
 	b, err := q.bucket()
 	for _, o := range d.Object {
-		switch {
-		case err != nil:
-		case checkKey(o.Key) != nil || o.VersionId != "" && o.VersionId != "null":
+		if err != nil {
+			break
+		}
+		refused := checkKey(o.Key)
+		if refused == nil && o.VersionId != "" && b.lock != nil {
+			refused = lockedObject()
+		}
+		var gone deletion
+		if refused == nil {
+			gone, refused = b.delete(o.Key, o.VersionId, o.VersionId != "", q.now)
+		}
+		switch failure := (*apiError)(nil); {
+		case errors.As(refused, &failure):
 			x.open("Error")
 			x.el("Key", o.Key)
-			x.el("Code", "InvalidArgument")
-			x.el("Message", "Invalid key or version id specified")
+			x.optional("VersionId", o.VersionId)
+			x.el("Code", failure.code)
+			x.el("Message", failure.message)
 			x.end("Error")
-		default:
-			b.drop(o.Key)
-			if !d.Quiet {
-				x.open("Deleted")
-				x.el("Key", o.Key)
-				x.end("Deleted")
-			}
+		case !d.Quiet:
+			gone.xml(&x, o.Key, o.VersionId)
 		}
 	}
 	q.srv.mu.Unlock()

@@ -84,6 +84,11 @@ func (s *Server) Close() error {
 				release(o.content)
 			}
 		}
+		for _, earlier := range b.older {
+			for _, o := range earlier {
+				release(o.content)
+			}
+		}
 	}
 	for _, u := range s.uploads {
 		u.release()

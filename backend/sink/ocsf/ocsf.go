@@ -66,7 +66,7 @@ func activityOf(e event.Event) activity {
 		return activity{fileHosting, download}
 	case event.Completed:
 		return activity{fileHosting, otherID}
-	case event.Stat:
+	case event.Stat, event.Versions:
 		return activity{fileHosting, open}
 	case event.List:
 		return activity{datastore, list}

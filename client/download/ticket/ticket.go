@@ -119,6 +119,8 @@ func (c *Checker) Check(ask api.ReleaseObject, item api.ReleaseItem, got time.Ti
 		return refuse(reason)
 	case item.Life < 1 || item.Life > MaxLife:
 		return refuse("its life is out of bounds")
+	case ask.Version != "" && u.Query().Get("versionId") != ask.Version:
+		return refuse("it is for another version")
 	case ask.ETag != "" && item.ETag != "" && ask.ETag != item.ETag:
 		return refuse("it is for another content")
 	case item.Size != nil && *item.Size < 0:

@@ -262,3 +262,16 @@ func TestOrigin(t *testing.T) {
 		}
 	}
 }
+
+// A URL for a named version has that version, and no other.
+func TestVersion(t *testing.T) {
+	check := checker(t, false)
+	ask := api.ReleaseObject{Bucket: "b", Key: "k", Version: "v1"}
+	for query, valid := range map[string]bool{"&versionId=v1": true, "&versionId=v2": false, "&versionId=": false, "": false, "&versionid=v1": false} {
+		url := "https://" + storage + "/b/k?X-Amz-Expires=60&X-Amz-Signature=5ec4e7" + query
+		_, err := check.Check(ask, api.ReleaseItem{URL: url, Life: 60}, time.Now())
+		if (err == nil) != valid || err != nil && !strings.Contains(err.Error(), "it is for another version") {
+			t.Errorf("%q: %v", query, err)
+		}
+	}
+}
