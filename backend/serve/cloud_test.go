@@ -1,9 +1,11 @@
 package serve_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -15,6 +17,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"usher/backend/audit"
@@ -54,6 +58,12 @@ type cloud struct {
 	dies    int             // number of the call that the process does not survive; 0: none
 	applied bool            // the call takes effect before the death
 	end     context.CancelFunc
+	kills   map[string]int // deaths by function
+	frozen  int            // number of the call at which a process freezes; 0: none
+	reached chan struct{}  // closed when it freezes
+	thaw    chan struct{}  // closed when it continues
+
+	unconditional bool // a control: tables and buckets ignore all conditions
 }
 
 func (c *cloud) clock() time.Time {
@@ -76,7 +86,14 @@ func (c *cloud) mortal(next http.Handler) string {
 		dead := c.dies > 0 && c.calls >= c.dies
 		last := dead && c.calls == c.dies && c.applied
 		end := c.end
+		thaw := c.freeze()
 		c.mu.Unlock()
+		if thaw != nil {
+			<-thaw
+		}
+		if c.unconditional {
+			r = c.withoutConditions(r)
+		}
 		if dead && !last {
 			end()
 			panic(http.ErrAbortHandler)
@@ -95,9 +112,51 @@ func (c *cloud) mortal(next http.Handler) string {
 	return web.URL
 }
 
+// freeze returns the channel on which the present call waits, or nil. The caller has
+// locked mu.
+func (c *cloud) freeze() chan struct{} {
+	if c.frozen == 0 || c.calls < c.frozen {
+		return nil
+	}
+	c.frozen = 0
+	close(c.reached)
+	return c.thaw
+}
+
+// withoutConditions returns a write without its condition, signed again.
+func (c *cloud) withoutConditions(r *http.Request) *http.Request {
+	if r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Match") != "" {
+		r.Header.Del("If-None-Match")
+		r.Header.Del("If-Match")
+		r.URL.Host, r.URL.Scheme = r.Host, "http"
+		who := aws.Credentials{AccessKeyID: cloudKey, SecretAccessKey: cloudSecret}
+		err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).
+			SignHTTP(r.Context(), who, r, r.Header.Get("X-Amz-Content-Sha256"), "s3", cloudRegion, time.Now())
+		if err != nil {
+			c.t.Error(err)
+		}
+		return r
+	}
+	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutItem") {
+		return r
+	}
+	var in map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		return r // the caller has ended
+	}
+	delete(in, "ConditionExpression")
+	delete(in, "ExpressionAttributeValues")
+	raw, err := json.Marshal(in)
+	if err != nil {
+		c.t.Error(err)
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+	return r
+}
+
 func newCloud(t *testing.T, seed uint64) *cloud {
 	t.Helper()
-	c := &cloud{t: t, random: rand.New(rand.NewPCG(seed, 16)), dir: t.TempDir(), now: time.Date(2026, 11, 28, 9, 50, 0, 0, time.UTC)}
+	c := &cloud{t: t, random: rand.New(rand.NewPCG(seed, 16)), dir: t.TempDir(), kills: map[string]int{}, now: time.Date(2026, 11, 28, 9, 50, 0, 0, time.UTC)}
 	c.db = dynamotest.NewOf(t, tables.Config{Now: c.clock, Region: cloudRegion, Streams: []string{"log"}, Streamed: func(r []tables.Record) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -152,22 +211,24 @@ func (c *cloud) deps() serve.Deps {
 	return serve.Deps{Now: c.clock, Rand: rand.NewChaCha8([32]byte{2}), NewID: event.IDs(rand.NewChaCha8([32]byte{3})), Log: slog.New(slog.DiscardHandler)}
 }
 
-// mortally runs one process, which dies at a random call in one of three cases. It
+// mortally runs one process, which dies at a random call in two of three cases. It
 // returns false after a death.
-func (c *cloud) mortally(run func(ctx context.Context) error) (survived bool, err error) {
+func (c *cloud) mortally(function string, run func(ctx context.Context) error) (survived bool, err error) {
 	ctx, end := context.WithCancel(c.t.Context())
 	defer end()
 	c.mu.Lock()
 	c.calls, c.dies, c.end = 0, 0, end
-	if c.random.IntN(3) == 0 {
-		c.dies, c.applied = 1+c.random.IntN(40), c.random.IntN(2) == 0
+	if c.random.IntN(3) > 0 {
+		c.dies, c.applied = 1+c.random.IntN(30), c.random.IntN(2) == 0
 	}
 	c.mu.Unlock()
 	err = run(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	died := c.dies > 0 && c.calls >= c.dies
-	c.dies = 0
+	if c.dies = 0; died {
+		c.kills[function]++
+	}
 	return !died, err
 }
 
@@ -195,7 +256,7 @@ func (c *cloud) invoke(ctx context.Context, records []tables.Record) (string, er
 
 // deliver delivers a part of the stream, often twice and now and then again from
 // the beginning. A record that was not confirmed stays.
-func (c *cloud) deliver() (kills int) {
+func (c *cloud) deliver() {
 	c.mu.Lock()
 	waiting := slices.Clone(c.stream)
 	c.mu.Unlock()
@@ -207,15 +268,11 @@ func (c *cloud) deliver() (kills int) {
 	for len(waiting) > 0 {
 		n := 1 + c.random.IntN(len(waiting))
 		repeat := ""
-		survived, err := c.mortally(func(ctx context.Context) (err error) {
+		survived, err := c.mortally("stream", func(ctx context.Context) (err error) {
 			repeat, err = c.invoke(ctx, waiting[:n])
 			return err
 		})
-		if !survived {
-			kills++
-			continue
-		}
-		if err != nil {
+		if !survived || err != nil {
 			continue // delivered again
 		}
 		done := n
@@ -228,7 +285,6 @@ func (c *cloud) deliver() (kills int) {
 		c.confirm(waiting[:done])
 		waiting = waiting[done:]
 	}
-	return kills
 }
 
 func (c *cloud) confirm(done []tables.Record) {
@@ -239,9 +295,9 @@ func (c *cloud) confirm(done []tables.Record) {
 	})
 }
 
-// seal runs two seal functions at once.
-func (c *cloud) seal() (kills int) {
-	survived, _ := c.mortally(func(ctx context.Context) error {
+// seal runs two seal functions at once. They die together.
+func (c *cloud) seal() {
+	_, _ = c.mortally("seal", func(ctx context.Context) error {
 		var both sync.WaitGroup
 		for range 2 {
 			f, err := serve.SealFunction(ctx, c.config(), c.deps(), c.loop)
@@ -253,10 +309,39 @@ func (c *cloud) seal() (kills int) {
 		both.Wait()
 		return nil
 	})
-	if !survived {
-		kills++
+}
+
+// overtake runs a seal function that freezes at one of its calls, and meanwhile
+// another one, which has further events to seal.
+func (c *cloud) overtake() {
+	f, err := serve.SealFunction(c.t.Context(), c.config(), c.deps(), c.loop)
+	if err != nil {
+		c.t.Fatal(err)
 	}
-	return kills
+	c.mu.Lock()
+	c.calls, c.frozen = 0, 1+c.random.IntN(25)
+	c.reached, c.thaw = make(chan struct{}), make(chan struct{})
+	reached, thaw := c.reached, c.thaw
+	c.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = f(c.t.Context(), nil)
+	}()
+	select {
+	case <-reached:
+	case <-ended:
+	}
+	c.mu.Lock()
+	c.frozen = 0
+	c.mu.Unlock()
+	c.record(c.clock(), 1+c.random.IntN(5))
+	c.pass(2 * time.Minute)
+	if g, err := serve.SealFunction(c.t.Context(), c.config(), c.deps(), c.loop); err == nil {
+		_ = g(c.t.Context(), nil)
+	}
+	close(thaw)
+	<-ended
 }
 
 // record writes the events of one request.
