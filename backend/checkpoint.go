@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -28,13 +29,9 @@ func (b *Backend) checkpoint(r *request) (any, error) {
 		return nil, fail(api.NotFound, checkpoint.ErrNoCheckpoint)
 	}
 	var out api.CheckpointResponse
-	err := r.search(func() error {
-		p, err := checkpoint.Prove(r.ctx, b.c.Checkpoints, in.From)
-		if err != nil {
-			return err
-		}
-		out = api.CheckpointResponse{Checkpoint: string(p.Note), From: p.From, Proof: raw(p.Hashes)}
-		return b.cosigned(r, &out)
+	err := r.search(func() (err error) {
+		out, err = proofOf(r.ctx, b.c.Checkpoints, b.c.Witnesses, in.From)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -42,17 +39,26 @@ func (b *Backend) checkpoint(r *request) (any, error) {
 	return out, nil
 }
 
+// proofOf returns the latest checkpoint with its proofs. witnesses can be nil.
+func proofOf(ctx context.Context, source checkpoint.Source, witnesses Witnesses, from int64) (out api.CheckpointResponse, err error) {
+	var confirmed []byte
+	if witnesses != nil { // before the latest checkpoint, which then has all of its events
+		confirmed, out.Witnesses = witnesses.Cosigned(), witnesses.Policy()
+	}
+	p, err := checkpoint.Prove(ctx, source, from)
+	if err != nil {
+		return out, err
+	}
+	out.Checkpoint, out.From, out.Proof = string(p.Note), p.From, raw(p.Hashes)
+	if confirmed == nil {
+		return out, nil
+	}
+	return out, cosigned(ctx, source, confirmed, &out)
+}
+
 // cosigned adds the last cosigned checkpoint, with the proof that the latest one
 // contains its events.
-func (b *Backend) cosigned(r *request, out *api.CheckpointResponse) error {
-	if b.c.Witnesses == nil {
-		return nil
-	}
-	out.Witnesses = b.c.Witnesses.Policy()
-	note := b.c.Witnesses.Cosigned()
-	if note == nil {
-		return nil
-	}
+func cosigned(ctx context.Context, source checkpoint.Source, note []byte, out *api.CheckpointResponse) error {
 	_, old, err := checkpoint.Unverified(note)
 	if err != nil {
 		return fmt.Errorf("reading the cosigned checkpoint: %w", err)
@@ -63,7 +69,7 @@ func (b *Backend) cosigned(r *request, out *api.CheckpointResponse) error {
 	}
 	out.Cosigned = string(note)
 	if old.Size > 0 && old.Size < head.Size {
-		proof, err := tlog.ProveTree(head.Size, old.Size, b.c.Checkpoints.Hashes(r.ctx))
+		proof, err := tlog.ProveTree(head.Size, old.Size, source.Hashes(ctx))
 		if err != nil {
 			return fmt.Errorf("proving that %d events contain the first %d: %w", head.Size, old.Size, err)
 		}

@@ -1,12 +1,16 @@
 package backend_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"usher/backend"
 	"usher/backend/api"
 	"usher/backend/audit/checkpoint"
+	"usher/backend/audit/checkpoint/checkpointtest"
 	"usher/backend/audit/tree"
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
@@ -65,5 +69,46 @@ func TestCheckpointsOfTheLog(t *testing.T) {
 	}
 	if _, err := ada.Checkpoint(t.Context(), api.CheckpointRequest{From: -1}); err == nil {
 		t.Error("a negative size is accepted")
+	}
+}
+
+// racing is a log whose witnesses confirm further events while a request reads its
+// latest checkpoint.
+type racing struct{ *checkpointtest.Log }
+
+func (r racing) grow() { r.Add(fmt.Appendf(nil, "event %d", r.Size)) }
+
+func (r racing) Latest(ctx context.Context) ([]byte, error) {
+	note, err := r.Log.Latest(ctx)
+	r.grow()
+	return note, err
+}
+
+func (r racing) Policy() string { return "quorum none\n" }
+
+func (r racing) Cosigned() []byte {
+	note, err := r.Log.Latest(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	return note
+}
+
+// The latest checkpoint of an answer has all events of its cosigned one: a client
+// would take the opposite for a log that was rolled back.
+func TestACosignedCheckpointIsNeverAhead(t *testing.T) {
+	l := racing{checkpointtest.New(t, "log")}
+	l.grow()
+	out, err := backend.ProofOf(t.Context(), l, l, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	latest, err := l.Signer.Open([]byte(out.Checkpoint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	confirmed, err := l.Signer.Open([]byte(out.Cosigned))
+	if err != nil || confirmed.Size > latest.Size {
+		t.Errorf("%d events are confirmed, and the latest checkpoint has %d (%v)", confirmed.Size, latest.Size, err)
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"usher/backend/event"
 )
 
+// ProofOf is the answer of the verb checkpoint.
+var ProofOf = proofOf
+
 // Verbs returns all paths that need a token.
 func Verbs() []string {
 	b, err := New(Config{

@@ -231,11 +231,17 @@ func (s *sealing) run(ctx context.Context) error {
 type sealedLog struct {
 	*auditdynamo.Store
 	*tiles.Reader
-	key string
+	verifier *checkpoint.Verifier
+	vault    *vault.Vault
 }
 
 // Key returns the public key of the checkpoints.
-func (l sealedLog) Key() string { return l.key }
+func (l sealedLog) Key() string { return l.verifier.Key() }
+
+// cosignatures returns the storage of cosignatures that satisfy a policy.
+func (l sealedLog) cosignatures(policy *checkpoint.Policy) (keptCosigned, error) {
+	return sealer.NewCosigned(sealer.CosignedConfig{Objects: l.vault, Key: l.verifier, Satisfied: policy.Satisfied})
+}
 
 // sealed returns the log with its proofs. With a listener the key can come from the
 // signer; a function needs it in its configuration, because it makes no call at
@@ -260,7 +266,7 @@ func (s *sealing) sealed(ctx context.Context) (logStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sealedLog{s.log, reader, v.Key()}, nil
+	return sealedLog{s.log, reader, v, s.vault}, nil
 }
 
 // Times of the sealing beside requests.

@@ -46,9 +46,13 @@ func VerifySealed(ctx context.Context, c Config, v Verify, d Deps, loop *Loopbac
 	for i, k := range known {
 		heads[i] = k.Head
 	}
+	policy, err := policyOf(v.Policy, &c)
+	if err != nil {
+		return sealer.Report{}, "", err
+	}
 	keep := time.Duration(c.AuditDays) * 24 * time.Hour
 	r, err := sealer.Verify(ctx, sealer.VerifyConfig{
-		Log: log.Sealing(), Objects: objects, Key: key, Now: d.Now, Known: heads, Names: objects.Names, Event: event,
+		Log: log.Sealing(), Objects: objects, Key: key, Now: d.Now, Known: heads, Names: objects.Names, Cosigned: objects.CosignedNames, Policy: policy, Event: event,
 		Expired: func(at time.Time) bool { return keep > 0 && d.Now().Sub(at) >= keep },
 	})
 	return r, key.Key(), err
@@ -79,7 +83,7 @@ func sealedKey(ctx context.Context, c Config, given string, objects tiles.Object
 func report(r sealer.Report) sqlite.Report {
 	out := sqlite.Report{
 		Head:  tree.Head{Size: r.Head.Size + r.Unsealed, Root: r.Head.Root},
-		Whole: r.Whole, Signed: r.Head.Size, Checkpoints: r.Checkpoints, FaultCount: r.FaultCount,
+		Whole: r.Whole, Signed: r.Head.Size, Checkpoints: r.Checkpoints, Policy: r.Policy, Witnessed: r.Witnessed, FaultCount: r.FaultCount,
 	}
 	if r.FaultCount == 0 {
 		out.Whole = out.Head.Size

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"usher/backend/audit/checkpoint"
+	"usher/backend/audit/sqlite"
 	"usher/backend/audit/witness"
 )
 
@@ -26,10 +27,32 @@ type witnesses struct {
 // Policy implements backend.Witnesses.
 func (w *witnesses) Policy() string { return w.policy }
 
-// keptCosigned is a store that keeps cosignatures.
+// keptCosigned keeps cosignatures.
 type keptCosigned interface {
 	witness.Keeper
-	Cosigned(ctx context.Context, satisfied func(note []byte) bool) ([]byte, error)
+	// Latest returns the latest note that satisfies the policy, or nil.
+	Latest(ctx context.Context) ([]byte, error)
+}
+
+// keeperOf returns the storage of the cosignatures of a log.
+func keeperOf(store proved, policy *checkpoint.Policy) (keptCosigned, error) {
+	switch s := store.(type) {
+	case *sqlite.Store:
+		return inFile{s, policy}, nil
+	case sealedLog:
+		return s.cosignatures(policy)
+	}
+	return nil, fmt.Errorf("serve: a log of type %T keeps no cosignatures", store)
+}
+
+// inFile keeps cosignatures with the checkpoints of a file.
+type inFile struct {
+	*sqlite.Store
+	policy *checkpoint.Policy
+}
+
+func (f inFile) Latest(ctx context.Context) ([]byte, error) {
+	return f.Cosigned(ctx, f.policy.Satisfied)
 }
 
 // newWitnesses returns the witnesses of a configuration, or nil.
@@ -49,18 +72,18 @@ func newWitnesses(ctx context.Context, c Config, store proved, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	config := witness.SubmitConfig{Source: store, Key: key, Policy: policy, HTTP: &http.Client{
+	kept, err := keeperOf(store, policy)
+	if err != nil {
+		return nil, err
+	}
+	config := witness.SubmitConfig{Source: store, Key: key, Policy: policy, Keeper: kept, HTTP: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	kept, keeps := store.(keptCosigned)
-	if keeps {
-		config.Keeper = kept
-	}
 	w := &witnesses{policy: string(raw), log: log}
-	if w.Submitter, err = witness.NewSubmitter(config); err != nil || !keeps {
-		return w, err
+	if w.Submitter, err = witness.NewSubmitter(config); err != nil {
+		return nil, err
 	}
-	note, err := kept.Cosigned(ctx, policy.Satisfied)
+	note, err := kept.Latest(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -129,8 +129,19 @@ func (v *Vault) put(ctx context.Context, name string, data []byte, condition fun
 
 // Names returns the names of the stored checkpoints, in order.
 func (v *Vault) Names(ctx context.Context) iter.Seq2[string, error] {
+	return v.list(ctx, tiles.Checkpoints)
+}
+
+// CosignedNames returns the names of the stored checkpoints with cosignatures, in
+// order.
+func (v *Vault) CosignedNames(ctx context.Context) iter.Seq2[string, error] {
+	return v.list(ctx, tiles.AllCosigned)
+}
+
+// list returns the names that begin with a prefix, in order.
+func (v *Vault) list(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		in := &s3.ListObjectsV2Input{Bucket: aws.String(v.c.Bucket), Prefix: aws.String(v.c.Prefix + tiles.Checkpoints)}
+		in := &s3.ListObjectsV2Input{Bucket: aws.String(v.c.Bucket), Prefix: aws.String(v.c.Prefix + prefix)}
 		for {
 			out, err := v.c.S3.ListObjectsV2(ctx, in)
 			if err != nil {

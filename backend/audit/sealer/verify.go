@@ -9,6 +9,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +49,8 @@ type Report struct {
 	Strays      int64     // sealed events out of the order of ids
 	Expired     int64     // sealed events that have left the log at their expiry
 	Checkpoints int64     // that were verified
+	Policy      bool      // cosignatures were verified
+	Witnessed   int64     // number of events that a checkpoint proves which satisfies the policy
 	Faults      []Fault   // the first 100
 	FaultCount  int
 }
@@ -79,6 +82,11 @@ type VerifyConfig struct {
 	Known []tree.Head
 	// Names returns the names of all stored checkpoints. nil: the latest one alone.
 	Names func(ctx context.Context) iter.Seq2[string, error]
+	// Cosigned returns the names of all stored checkpoints with cosignatures. nil:
+	// none.
+	Cosigned func(ctx context.Context) iter.Seq2[string, error]
+	// Policy is that of the witnesses. nil: cosignatures are not verified.
+	Policy *checkpoint.Policy
 	// Expired reports whether an event of a time may have left the log.
 	Expired func(time.Time) bool
 	// Event gets every event: the sealed ones with their number from 1, in the order
@@ -92,7 +100,7 @@ func Verify(ctx context.Context, c VerifyConfig) (Report, error) {
 	if c.Log == nil || c.Objects == nil || c.Key == nil || c.Now == nil || c.Expired == nil {
 		return Report{}, errors.New("sealer: a verification needs log, objects, key, clock and expiry")
 	}
-	v := &verification{c: c, strays: map[tree.Hash]numbered{}, pending: map[tree.Hash]Event{}}
+	v := &verification{c: c, strays: map[tree.Hash]numbered{}, pending: map[tree.Hash]Event{}, witnessed: map[tree.Head]bool{}}
 	if err := v.run(ctx); err != nil {
 		return v.report, fmt.Errorf("verifying the sealed log: %w", err)
 	}
@@ -108,6 +116,8 @@ type verification struct {
 	c      VerifyConfig
 	report Report
 	heads  []tree.Head // of further checkpoints, by size
+
+	witnessed map[tree.Head]bool // heads with cosignatures that satisfy the policy
 
 	// strays are sealed events out of order that have not been found in the log.
 	strays map[tree.Hash]numbered
@@ -134,7 +144,7 @@ func (v *verification) run(ctx context.Context) error {
 			r.Checkpoints++
 		}
 	}
-	r.Whole = r.Head.Size
+	r.Whole, r.Policy = r.Head.Size, v.c.Policy != nil
 	if err := v.checkpoints(ctx); err != nil {
 		return err
 	}
@@ -152,40 +162,62 @@ const readers = 16
 // checkpoints verifies the stored checkpoints and collects their heads.
 func (v *verification) checkpoints(ctx context.Context) error {
 	v.heads = slices.Clone(v.c.Known)
-	if v.c.Names != nil {
-		var mu sync.Mutex
-		group, reading := errgroup.WithContext(ctx)
-		group.SetLimit(readers)
-		for name, err := range v.c.Names(reading) {
-			if err != nil {
-				return errors.Join(fmt.Errorf("listing the checkpoints: %w", err), group.Wait())
-			}
-			group.Go(func() error {
-				note, err := v.c.Objects.Get(reading, name)
-				if err != nil {
-					return fmt.Errorf("reading %s: %w", name, err)
-				}
-				head, err := v.c.Key.Open(note)
-				mu.Lock()
-				defer mu.Unlock()
-				if err != nil || name != tiles.CheckpointOf(head.Size) {
-					v.report.fault(Fault{Kind: FaultCheckpoint, Detail: name + " has no valid signature of its size"})
-					return nil
-				}
-				v.report.Checkpoints++
-				v.heads = append(v.heads, head)
-				return nil
-			})
+	err := v.notes(ctx, v.c.Names, func(name string, head tree.Head, _ []byte) bool {
+		if name != tiles.CheckpointOf(head.Size) {
+			return false
 		}
-		if err := group.Wait(); err != nil {
-			return err
+		v.report.Checkpoints++
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	err = v.notes(ctx, v.c.Cosigned, func(name string, head tree.Head, note []byte) bool {
+		if v.c.Policy != nil && v.c.Policy.Satisfied(note) {
+			v.witnessed[head] = true
 		}
+		return strings.HasPrefix(name, tiles.CosignedOf(head.Size, ""))
+	})
+	if err != nil {
+		return err
 	}
 	slices.SortFunc(v.heads, func(a, b tree.Head) int {
 		return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 	})
 	v.heads = slices.Compact(v.heads)
 	return nil
+}
+
+// notes reads stored checkpoints and verifies their signatures. use gets each of
+// them, one at a time, and returns whether its name is right.
+func (v *verification) notes(ctx context.Context, names func(context.Context) iter.Seq2[string, error], use func(name string, head tree.Head, note []byte) bool) error {
+	if names == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for name, err := range names(reading) {
+		if err != nil {
+			return errors.Join(fmt.Errorf("listing the checkpoints: %w", err), group.Wait())
+		}
+		group.Go(func() error {
+			note, err := v.c.Objects.Get(reading, name)
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", name, err)
+			}
+			head, err := v.c.Key.Open(note)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil || !use(name, head, note) {
+				v.report.fault(Fault{Kind: FaultCheckpoint, Detail: name + " has no valid signature of its size"})
+				return nil
+			}
+			v.heads = append(v.heads, head)
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // sealedEvents hashes all sealed events, and compares the roots at the sizes of
@@ -200,6 +232,8 @@ func (v *verification) sealedEvents(ctx context.Context) iter.Seq2[numbered, []b
 			for ; len(heads) > 0 && heads[0].Size <= f.Size(); heads = heads[1:] {
 				if heads[0].Root != f.Root() {
 					other = append(other, heads[0])
+				} else if v.witnessed[heads[0]] {
+					r.Witnessed = heads[0].Size
 				}
 			}
 		}

@@ -2,8 +2,10 @@
 // Objects have these names:
 //
 //	key                           public key of the log (NAME+HASH+KEY)
-//	checkpoint                    latest checkpoint; the only object that is replaced
+//	checkpoint                    latest checkpoint; is replaced
 //	checkpoints/SIZE              each checkpoint, with a size of 20 digits
+//	cosigned                      latest checkpoint that witnesses confirm; is replaced
+//	cosigned/SIZE/SIGNERS         each checkpoint that witnesses cosigned
 //	tile/LEVEL/N[.p/WIDTH]        256 hashes of a level of the tree, or WIDTH hashes
 //	tile/entries/N[.p/WIDTH]      the events of 256 leaves, or of WIDTH leaves
 //
@@ -41,10 +43,17 @@ const (
 	Checkpoint  = "checkpoint"
 	Key         = "key"
 	Checkpoints = "checkpoints/"
+	Cosigned    = "cosigned"
+	AllCosigned = "cosigned/"
 )
 
 // CheckpointOf returns the name of the checkpoint of a size.
 func CheckpointOf(size int64) string { return fmt.Sprintf("%s%020d", Checkpoints, size) }
+
+// CosignedOf returns the name of a cosigned checkpoint.
+func CosignedOf(size int64, signers string) string {
+	return fmt.Sprintf("%s%020d/%s", AllCosigned, size, signers)
+}
 
 // bundleLevel is the level of tlog for the events themselves.
 const bundleLevel = -1

@@ -29,13 +29,13 @@ type Keeper interface {
 	KeepCosigned(ctx context.Context, size int64, note []byte) error
 }
 
-// SubmitConfig holds the parts of a Submitter. Only Keeper may be empty.
+// SubmitConfig holds the parts of a Submitter. All are required.
 type SubmitConfig struct {
 	Source checkpoint.Source
 	Key    *checkpoint.Verifier
 	Policy *checkpoint.Policy
 	HTTP   *http.Client
-	Keeper Keeper // nil: cosignatures are kept in memory
+	Keeper Keeper
 }
 
 // Submitter submits the checkpoints of one log to the witnesses of its policy. It
@@ -46,13 +46,14 @@ type Submitter struct {
 
 	mu       sync.Mutex
 	cosigned []byte // last checkpoint that satisfies the policy
+	latest   []byte // the checkpoint that was submitted last, with its cosignatures
 	failing  map[string]error
 }
 
 // NewSubmitter returns a Submitter.
 func NewSubmitter(c SubmitConfig) (*Submitter, error) {
-	if c.Source == nil || c.Key == nil || c.Policy == nil || c.HTTP == nil {
-		return nil, errors.New("witness: the log, its key, the policy or the HTTP client is missing")
+	if c.Source == nil || c.Key == nil || c.Policy == nil || c.HTTP == nil || c.Keeper == nil {
+		return nil, errors.New("witness: the log, its key, the policy, the HTTP client or the storage of cosignatures is missing")
 	}
 	return &Submitter{c: c, sizes: map[string]int64{}, failing: map[string]error{}}, nil
 }
@@ -117,7 +118,8 @@ func (s *Submitter) Submit(ctx context.Context) error {
 			results <- result{w, size, lines, err}
 		}()
 	}
-	signed, errs := note, []error(nil)
+	before := s.earlier(note)
+	signed, errs := before, []error(nil)
 	for range n {
 		r := <-results
 		s.sizes[r.witness.Key()] = r.size
@@ -131,26 +133,36 @@ func (s *Submitter) Submit(ctx context.Context) error {
 		s.mu.Unlock()
 		signed = append(signed[:len(signed):len(signed)], r.lines...)
 	}
-	if err := s.keep(ctx, head.Size, note, signed); err != nil {
+	if err := s.keep(ctx, head.Size, before, signed); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
+// earlier returns a checkpoint with the cosignatures of earlier submissions: the
+// witnesses of a quorum can answer one after the other.
+func (s *Submitter) earlier(note []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if bytes.HasPrefix(s.latest, note) {
+		return s.latest
+	}
+	return note
+}
+
 // keep stores the cosigned note.
-func (s *Submitter) keep(ctx context.Context, size int64, note, signed []byte) error {
-	if len(s.c.Policy.Cosignatures(signed)) <= len(s.c.Policy.Cosignatures(note)) {
+func (s *Submitter) keep(ctx context.Context, size int64, before, signed []byte) error {
+	if len(s.c.Policy.Cosignatures(signed)) <= len(s.c.Policy.Cosignatures(before)) {
 		return nil
 	}
-	if s.c.Keeper != nil {
-		if err := s.c.Keeper.KeepCosigned(ctx, size, signed); err != nil {
-			return fmt.Errorf("storing the cosignatures: %w", err)
-		}
+	if err := s.c.Keeper.KeepCosigned(ctx, size, signed); err != nil {
+		return fmt.Errorf("storing the cosignatures: %w", err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latest = signed
 	if s.c.Policy.Satisfied(signed) {
-		s.mu.Lock()
 		s.cosigned = signed
-		s.mu.Unlock()
 	}
 	return nil
 }

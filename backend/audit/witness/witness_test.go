@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -417,5 +418,44 @@ func TestSubmissions(t *testing.T) {
 	l.grow(10, "event")
 	if err := s.Submit(t.Context()); !errors.Is(err, witness.ErrRefused) {
 		t.Errorf("a rollback while running: %v", err)
+	}
+}
+
+// A quorum whose witnesses answer one after the other is complete with the last of
+// them, and a witness is not called again for a checkpoint that it has cosigned.
+func TestAQuorumThatAnswersLate(t *testing.T) {
+	l := newLog(t, "usher.example.com/audit").grow(5, "event")
+	one, two := newWitness(t, "one.example.com", l), newWitness(t, "two.example.com", l)
+	var away atomic.Bool
+	var calls atomic.Int64
+	behind := func(s *server, gone func() bool) string {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if gone() {
+				http.Error(w, "away", http.StatusServiceUnavailable)
+				return
+			}
+			calls.Add(1)
+			s.Config.Handler.ServeHTTP(w, r)
+		}))
+		t.Cleanup(web.Close)
+		return web.URL
+	}
+	policy, err := checkpoint.ParsePolicy(fmt.Sprintf("log %s\nwitness one %s %s\nwitness two %s %s\ngroup both all one two\nquorum both\n",
+		l.Signer.Key(), one.cosigner.Key(), behind(one, func() bool { return false }), two.cosigner.Key(), behind(two, away.Load)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := keeper{}
+	s, err := witness.NewSubmitter(witness.SubmitConfig{Source: l, Key: &l.Signer.Verifier, Policy: policy, HTTP: http.DefaultClient, Keeper: kept})
+	if err != nil {
+		t.Fatal(err)
+	}
+	away.Store(true)
+	if err := s.Submit(t.Context()); err == nil || s.Cosigned() != nil {
+		t.Errorf("a half quorum: %v, %q", err, s.Cosigned())
+	}
+	away.Store(false)
+	if err := s.Submit(t.Context()); err != nil || !policy.Satisfied(s.Cosigned()) || kept[5] != string(s.Cosigned()) || calls.Load() != 2 {
+		t.Errorf("the other half: %v, %d calls, %q", err, calls.Load(), s.Cosigned())
 	}
 }
