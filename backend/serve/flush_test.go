@@ -1,7 +1,6 @@
 package serve_test
 
 import (
-	"database/sql"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -42,25 +41,9 @@ func TestSuppressedRefusalsAreRecordedWithoutATrigger(t *testing.T) {
 		}
 	}
 	// Read the file directly, bypassing the server.
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.Dir, "audit.db")+"?mode=ro")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
 	counts := func() (denied, suppressed int) {
-		rows, err := db.QueryContext(t.Context(), "SELECT event FROM records")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var raw []byte
-			if err := rows.Scan(&raw); err != nil {
-				t.Fatal(err)
-			}
-			switch e, err := event.Parse(raw); {
-			case err != nil:
-				t.Fatal(err)
+		for _, e := range recorded(t, filepath.Join(w.Dir, "audit.db")) {
+			switch {
 			case e.Action == event.Suppressed:
 				suppressed += e.Count
 			case e.Action == event.Download && e.Outcome == event.Denied:

@@ -3,7 +3,6 @@ package serve_test
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -18,28 +17,8 @@ import (
 // recorded returns the actions in a log file, in order.
 func recorded(t *testing.T, path string) (all []event.Event) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	_, err := sqlite.VerifyFile(t.Context(), path, sqlite.Check{Event: func(_ int64, e event.Event) { all = append(all, e) }})
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(t.Context(), "SELECT event FROM records ORDER BY seq")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var raw []byte
-		if err := rows.Scan(&raw); err != nil {
-			t.Fatal(err)
-		}
-		e, err := event.Parse(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, e)
-	}
-	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
 	return all

@@ -1,6 +1,7 @@
 package audittest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -29,7 +30,7 @@ func Many(policy string, n int) iter.Seq[event.Event] {
 			p := r.IntN(people)
 			group := fmt.Sprintf("group-%02d", p%ManyGroups)
 			e := event.Event{
-				ID: id(at), Time: at, User: event.User{Sub: fmt.Sprintf("6f0c1e2a-77b1-4c39-9d1e-%012d", p), Username: fmt.Sprintf("person.%03d", p), Email: fmt.Sprintf("person.%03d@example.com", p)},
+				ID: id(at), Time: at, User: event.User{Sub: subOf(p), Username: fmt.Sprintf("person.%03d", p), Email: fmt.Sprintf("person.%03d@example.com", p)},
 				Session: event.SessionName(fmt.Sprint(p)), SourceIP: fmt.Sprintf("192.0.2.%d", p%250), UserAgent: "usher/1.0.0 linux/amd64",
 				RequestID: id(at), Groups: event.HashGroups([]string{group}), Outcome: event.Allowed,
 			}
@@ -63,4 +64,10 @@ func Many(policy string, n int) iter.Seq[event.Event] {
 			}
 		}
 	}
+}
+
+// subOf returns the sub of a person: a UUID of random bytes, as in Cognito.
+func subOf(p int) string {
+	h := sha256.Sum256(fmt.Append(nil, "sub ", p))
+	return fmt.Sprintf("%x-%x-4%s-a%s-%x", h[:4], h[4:6], fmt.Sprintf("%x", h[6:8])[:3], fmt.Sprintf("%x", h[8:10])[:3], h[10:16])
 }

@@ -91,7 +91,7 @@ func readOnly(path string) (*Store, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	return &Store{path: path, reader: reader{db, 1, pageWork()}}, nil
+	return &Store{path: path, reader: reader{db, 1, pageWork(), newTexts()}}, nil
 }
 
 // knownHeads returns the heads that a copy of the log must contain.

@@ -79,7 +79,7 @@ func TestCheckpointsSurviveKill9(t *testing.T) {
 			t.Fatal(err)
 		}
 		for size, head := range shown {
-			if at, err := proofs(t.Context(), s.db).At(size); err != nil || at != head {
+			if at, err := proofs(t.Context(), s.on(s.db)).At(size); err != nil || at != head {
 				t.Errorf("round %d: the checkpoint of %d records does not belong to the log (%v)", round, size, err)
 			}
 		}

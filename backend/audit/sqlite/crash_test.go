@@ -103,7 +103,7 @@ func TestEveryAcknowledgedEventSurvivesKill9(t *testing.T) {
 		}
 		head := whole(t, s)
 		for _, old := range kept {
-			if at, err := proofs(t.Context(), s.db).At(old.Size); err != nil || at != old {
+			if at, err := proofs(t.Context(), s.on(s.db)).At(old.Size); err != nil || at != old {
 				t.Errorf("round %d: the first %d records changed (%v)", round, old.Size, err)
 			}
 		}

@@ -1,11 +1,21 @@
 package sqlite
 
 import (
+	"bytes"
+	"context"
 	"database/sql"
+	"database/sql/driver"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
+	"modernc.org/sqlite"
+
+	"usher/backend/audit/compact"
 	"usher/backend/audit/tree"
 	"usher/backend/event"
 )
@@ -52,6 +62,33 @@ func whole(t *testing.T, s *Store) tree.Head {
 		t.Fatalf("the head is %v, the log ends at %v (%v)", head, report.Head, err)
 	}
 	return report.Head
+}
+
+// The SQL function edited replaces a text in a stored record. Its second argument has
+// all dictionaries.
+func init() {
+	sqlite.MustRegisterDeterministicScalarFunction("edited", 4, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		var all map[string]string
+		if err := json.Unmarshal([]byte(args[1].(string)), &all); err != nil {
+			return nil, err
+		}
+		t := newTexts()
+		for n, text := range all {
+			number, err1 := strconv.ParseInt(n, 10, 64)
+			raw, err2 := hex.DecodeString(text)
+			d, err3 := compact.Open(raw)
+			if err := errors.Join(err1, err2, err3); err != nil {
+				return nil, err
+			}
+			t.open[number] = d
+		}
+		canonical, err := t.expand(context.Background(), nil, nil, args[0].([]byte))
+		if err != nil {
+			return nil, err
+		}
+		from, to := args[2].(string), args[3].(string)
+		return append([]byte{0}, bytes.ReplaceAll(canonical, []byte(from), []byte(to))...), nil
+	})
 }
 
 // write runs SQL on the log's file, bypassing Store.

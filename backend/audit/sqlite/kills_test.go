@@ -51,7 +51,7 @@ func TestKillsUnderLoad(t *testing.T) {
 			t.Errorf("round %d: %d events were acknowledged, %d were found (%v)", round, len(ids), len(found), err)
 		}
 		for _, head := range heads {
-			if at, err := proofs(t.Context(), s.db).At(head.Size); err != nil || at != head {
+			if at, err := proofs(t.Context(), s.on(s.db)).At(head.Size); err != nil || at != head {
 				t.Errorf("round %d: the checkpoint of %d records does not belong to the log (%v)", round, head.Size, err)
 			}
 		}

@@ -32,24 +32,20 @@ func pruned(ctx context.Context, q queryer, n int64) ([]tree.Hash, bool, error) 
 
 // leafHashes returns the leaves from number from up to and without number to,
 // counted from 0: of the records, and of the deleted ones.
-func leafHashes(ctx context.Context, q queryer, from, to int64) (_ []tree.Hash, err error) {
-	rows, err := q.QueryContext(ctx, "SELECT seq, event FROM records WHERE seq > ? AND seq <= ? ORDER BY seq", from, to)
+func leafHashes(ctx context.Context, q source, from, to int64) (_ []tree.Hash, err error) {
+	records, err := recordsBetween(ctx, q, from, to)
 	if err != nil {
 		return nil, err
 	}
 	all, known := make([]tree.Hash, to-from), make([]bool, to-from)
-	found := int64(0)
-	for rows.Next() {
-		var seq int64
-		var raw sql.RawBytes
-		if err := rows.Scan(&seq, &raw); err != nil {
-			return nil, errors.Join(err, rows.Close())
+	for _, r := range records {
+		if r.bad != nil {
+			return nil, fmt.Errorf("record %d: %w", r.Seq, r.bad)
 		}
-		all[seq-from-1], known[seq-from-1] = tree.Leaf(raw), true
-		found++
+		all[r.Seq-from-1], known[r.Seq-from-1] = tree.Leaf(r.Canonical), true
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || found == to-from {
-		return all, err
+	if int64(len(records)) == to-from {
+		return all, nil
 	}
 	for n := from / block; n*block < to; n++ {
 		hashes, ok, err := pruned(ctx, q, n)

@@ -47,7 +47,7 @@ func (s *notes) begin(ctx context.Context, r reader, from int64) error {
 	if err != nil || !ok {
 		return err
 	}
-	at, err := proofs(ctx, r.db).At(head.Size)
+	at, err := proofs(ctx, r.on(r.db)).At(head.Size)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,9 @@ func (s *Store) Latest(ctx context.Context) ([]byte, error) {
 }
 
 // Hashes implements checkpoint.Source.
-func (s *Store) Hashes(ctx context.Context) tlog.HashReader { return proofs(ctx, s.lookup.db) }
+func (s *Store) Hashes(ctx context.Context) tlog.HashReader {
+	return proofs(ctx, s.lookup.on(s.lookup.db))
+}
 
 // cosigned is a stored checkpoint with the cosignatures of witnesses.
 type cosigned struct {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"time"
 
@@ -52,7 +51,7 @@ func (s *Store) prune(ctx context.Context, r Retention) (event.Event, bool, erro
 		return event.Event{}, false, err
 	}
 	last := plan.last * block
-	head, err := proofs(ctx, s.db).At(last)
+	head, err := proofs(ctx, s.on(s.db)).At(last)
 	if err != nil {
 		return event.Event{}, false, err
 	}
@@ -173,7 +172,7 @@ func (g *openTx) prune(ctx context.Context, blocks []int64, r Retention) error {
 }
 
 func (g *openTx) pruneBlock(ctx context.Context, n int64, r Retention, hours map[int64]audit.Summary, people map[int64]bool) error {
-	found, err := blockOf(ctx, g.w.conn, n)
+	found, err := recordsBetween(ctx, source{g.w.conn, g.w.texts}, n*block, n*block+block)
 	if err != nil {
 		return err
 	}
@@ -217,6 +216,9 @@ func (g *openTx) keepLeaves(ctx context.Context, n int64, found []Record) error 
 	var subtree tree.Hash
 	var raw []byte
 	for _, rec := range found {
+		if rec.bad != nil {
+			return fmt.Errorf("record %d: %w", rec.Seq, rec.bad)
+		}
 		leaf := tree.Leaf(rec.Canonical)
 		raw = append(raw, leaf[:]...)
 		f.Append(leaf, func(level int, _ int64, h tree.Hash) {
@@ -234,23 +236,6 @@ func (g *openTx) keepLeaves(ctx context.Context, n int64, found []Record) error 
 	}
 	_, err = g.w.conn.ExecContext(ctx, "INSERT INTO leaves (n, hashes) VALUES (?, ?)", n, raw)
 	return err
-}
-
-// blockOf returns the records of a block.
-func blockOf(ctx context.Context, q queryer, n int64) (all []Record, err error) {
-	rows, err := q.QueryContext(ctx, "SELECT seq, event FROM records WHERE seq > ? AND seq <= ? ORDER BY seq", n*block, n*block+block)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var r Record
-		if err := rows.Scan(&r.Seq, &r.Canonical); err != nil {
-			return nil, err
-		}
-		all = append(all, r)
-	}
-	return all, rows.Err()
 }
 
 // lower takes deleted events from the counts of an hour.

@@ -176,7 +176,7 @@ func TestADeletionNeedsItsEvent(t *testing.T) {
 	if _, err := Backup(t.Context(), path, changed); err != nil {
 		t.Fatal(err)
 	}
-	write(t, changed, `UPDATE records SET event = CAST(replace(CAST(event AS TEXT), '192.0.2.', '198.51.') AS BLOB) WHERE seq = 600`)
+	write(t, changed, `UPDATE records SET event = edited(event, (SELECT json_group_object(n, hex(text)) FROM dictionaries), '192.0.2.', '198.51.') WHERE seq = 600`)
 	b, err := Open(Config{Path: changed})
 	if err == nil {
 		_, _, err = b.Prune(t.Context(), retained(all[1_500].Time, none))

@@ -18,7 +18,16 @@ type reader struct {
 	db    *sql.DB
 	conns int // bound of its connections
 	work  work
+	texts *texts
 }
+
+// source is a database, a connection or a transaction, with its texts.
+type source struct {
+	queryer
+	texts *texts
+}
+
+func (s reader) on(q queryer) source { return source{q, s.texts} }
 
 // widen allows more connections.
 func (s *reader) widen(n int) {
@@ -55,7 +64,7 @@ type row struct {
 	event event.Event
 }
 
-// events runs a query for seq and canonical bytes.
+// events runs a query for seq and stored record.
 func (s reader) events(ctx context.Context, query string, args []any) (all []row, err error) {
 	err = s.each(ctx, query, args, func(seq int64, canonical []byte) (bool, error) {
 		e, err := event.Parse(canonical)
@@ -65,21 +74,30 @@ func (s reader) events(ctx context.Context, query string, args []any) (all []row
 	return all, err
 }
 
-// each runs a query for seq and canonical bytes, and calls yield for each row until
-// it returns false. The bytes are valid during the call.
+// each runs a query for seq and stored record, and calls yield with the canonical
+// bytes of each row until it returns false. The bytes are valid during the call.
 func (s reader) each(ctx context.Context, query string, args []any, yield func(seq int64, canonical []byte) (bool, error)) (err error) {
-	rows, err := s.db.QueryContext(ctx, query, args...)
+	conn, err := s.db.Conn(ctx) // reads dictionaries beside the rows
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
+	var raw sql.RawBytes
+	var text []byte
 	for rows.Next() {
 		var seq int64
-		var canonical sql.RawBytes
-		if err := rows.Scan(&seq, &canonical); err != nil {
+		if err := rows.Scan(&seq, &raw); err != nil {
 			return err
 		}
-		if on, err := yield(seq, canonical); err != nil {
+		if text, err = s.texts.expand(ctx, conn, text[:0], raw); err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		if on, err := yield(seq, text); err != nil {
 			return fmt.Errorf("record %d: %w", seq, err)
 		} else if !on {
 			return nil
@@ -163,7 +181,7 @@ func readFrontier(ctx context.Context, q queryer) (tree.Frontier, error) {
 }
 
 // proofs returns a reader of the hashes of the log's tree.
-func proofs(ctx context.Context, q queryer) tree.Reader {
+func proofs(ctx context.Context, q source) tree.Reader {
 	return tree.Reader{Source: func(level int, from, to int64) (_ []tree.Hash, err error) {
 		if level == 0 {
 			return leafHashes(ctx, q, from, to)
@@ -211,20 +229,25 @@ var ErrIndex = errors.New("the audit log's index disagrees with its records")
 type Record struct {
 	Seq       int64 // from 1 on, without gaps
 	Canonical []byte
+	bad       error // the record has no canonical bytes
 }
 
 // Records reads the records in order, beginning after a number. It reads in
-// chunks, so a long reading blocks no writer.
+// chunks, so a long reading blocks no writer. A record without canonical bytes is an
+// ErrDamaged; the next ones follow.
 func (s reader) Records(ctx context.Context, after int64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for {
-			records, err := records(ctx, s.db, after)
+			records, err := records(ctx, s.on(s.db), after)
 			if err != nil {
 				yield(Record{}, err)
 				return
 			}
 			for _, r := range records {
-				if !yield(r, nil) {
+				if r.bad != nil {
+					r.bad = fmt.Errorf("record %d: %w", r.Seq, r.bad)
+				}
+				if !yield(Record{Seq: r.Seq, Canonical: r.Canonical}, r.bad) {
 					return
 				}
 				after = r.Seq
@@ -239,21 +262,61 @@ func (s reader) Records(ctx context.Context, after int64) iter.Seq2[Record, erro
 // chunk is the number of records in one query of Records.
 const chunk = 1024
 
-func records(ctx context.Context, q queryer, after int64) (all []Record, err error) {
-	rows, err := q.QueryContext(ctx, "SELECT seq, event FROM records WHERE seq > ? ORDER BY seq LIMIT ?", after, chunk)
+// stored is the column of a stored record. One above maxRecord is not read.
+const stored = "iif(length(event) <= 4194304, event, x'')"
+
+// records returns the next records after a number.
+func records(ctx context.Context, q source, after int64) ([]Record, error) {
+	return q.records(ctx, "SELECT seq, "+stored+" FROM records WHERE seq > ? ORDER BY seq LIMIT ?", after, chunk)
+}
+
+// recordsBetween returns the records after a number and up to another one.
+func recordsBetween(ctx context.Context, q source, after, last int64) ([]Record, error) {
+	return q.records(ctx, "SELECT seq, "+stored+" FROM records WHERE seq > ? AND seq <= ? ORDER BY seq", after, last)
+}
+
+func (s source) records(ctx context.Context, query string, args ...any) (all []Record, err error) {
+	rows, err := s.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	all = make([]Record, 0, chunk)
+	all = make([]Record, 0, block)
+	packed := make([]byte, 0, chunk*block)
+	var ends []int
+	var raw sql.RawBytes
 	for rows.Next() {
 		var r Record
-		if err := rows.Scan(&r.Seq, &r.Canonical); err != nil {
+		if err := rows.Scan(&r.Seq, &raw); err != nil {
 			return nil, err
 		}
-		all = append(all, r)
+		all, packed = append(all, r), append(packed, raw...)
+		ends = append(ends, len(packed))
 	}
-	return all, rows.Err()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	return all, s.expandAll(ctx, all, packed, ends)
+}
+
+// expandAll sets the canonical bytes of records. packed has their stored forms, which
+// end at ends.
+func (s source) expandAll(ctx context.Context, all []Record, packed []byte, ends []int) error {
+	text := make([]byte, 0, 3*len(packed))
+	from := 0
+	for i, end := range ends {
+		begin := len(text)
+		var err error
+		if text, err = s.texts.expand(ctx, s, text, packed[from:end]); errors.Is(err, ErrDamaged) {
+			all[i].bad = err
+		} else if err != nil {
+			return err
+		} else {
+			all[i].Canonical = text[begin:len(text):len(text)]
+		}
+		from = end
+	}
+	return nil
 }
 
 // indexRow is a row of the index with its person.

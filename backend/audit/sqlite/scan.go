@@ -89,7 +89,7 @@ func (s *sums) add(seq int64, row func([]byte) []byte) {
 
 // compareBlock compares the records of a block with their rows one by one.
 func (w *walk) compareBlock(ctx context.Context, from, last int64) error {
-	found, err := records(ctx, w.db, from)
+	found, err := records(ctx, w.on(w.db), from)
 	if err != nil {
 		return err
 	}
@@ -201,6 +201,9 @@ func appendText[T ~string | ~[]byte](b []byte, t T) []byte {
 
 // eventOf parses a record.
 func eventOf(r Record) (parsed, error) {
+	if r.bad != nil {
+		return parsed{}, r.bad
+	}
 	e, err := event.Parse(r.Canonical)
 	return parsed{r.Seq, e}, err
 }

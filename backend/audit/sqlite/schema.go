@@ -17,10 +17,10 @@ import (
 const applicationID = 0x75736841
 
 // version is the layout's version, in SQLite's user_version.
-const version = 4
+const version = 5
 
-// schema: records is the log; head and nodes are its tree, and checkpoints are its
-// signed heads. policies are the grants that decided, and leaves the hashes of
+// schema: records is the log, compressed with dictionaries; head and nodes are its
+// tree, and checkpoints are its signed heads. policies are the grants that decided, and leaves the hashes of
 // deleted records. The other tables are an index of the log. The rows
 // of events are short and in the order of time, so a filter without an index
 // needs one fast scan. Each index implicitly ends with the primary key, so the
@@ -29,7 +29,12 @@ const version = 4
 const schema = `
 CREATE TABLE records (
 	seq   INTEGER PRIMARY KEY, -- 1, 2, 3 and so on
-	event BLOB NOT NULL        -- canonical bytes
+	event BLOB NOT NULL CHECK (length(event) > 1) -- canonical bytes, compressed
+) STRICT;
+CREATE TABLE dictionaries (
+	n     INTEGER PRIMARY KEY, -- 1, 2, 3 and so on
+	after INTEGER NOT NULL,    -- number of records before it
+	text  BLOB NOT NULL        -- parts of events, for compressed records
 ) STRICT;
 CREATE TABLE head (
 	id       INTEGER PRIMARY KEY CHECK (id = 1),
@@ -158,6 +163,9 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 		}
 	}
 	if _, err := tx.ExecContext(ctx, "INSERT INTO head (id, size, frontier) VALUES (1, 0, ?)", (&tree.Frontier{}).Marshal()); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO dictionaries (n, after, text) VALUES (1, 0, ?)", firstDictionary()); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -97,7 +97,12 @@ func (w *writer) reload(ctx context.Context) error {
 	if f.Size() < before.Size || last != f.Size() || f.Size() == before.Size && f.Head() != before.Head || checkpoints < before.checkpoints {
 		return fmt.Errorf("%w: its head is not the one that was written", ErrTampered)
 	}
+	pack, err := loadPacker(ctx, w.conn)
+	if err != nil {
+		return err
+	}
 	w.tree.frontier, w.tree.checkpoints, w.tree.signed = f, checkpoints, signed
+	w.pack, w.texts = pack, newTexts()
 	return nil
 }
 

@@ -103,7 +103,7 @@ func TestTheLogSurvivesReopening(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole(t, s)
-	if at, err := proofs(t.Context(), s.db).At(head.Size); err != nil || at != head {
+	if at, err := proofs(t.Context(), s.on(s.db)).At(head.Size); err != nil || at != head {
 		t.Errorf("the first records are %v, want %v (%v)", at, head, err)
 	}
 }
@@ -153,12 +153,12 @@ func TestOpenRefuses(t *testing.T) {
 		}, ErrNewer},
 		"a changed last record": {func(t *testing.T, path string) {
 			logWith(t, path, 3)
-			write(t, path, `UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'report-2.', 'report-3.') AS BLOB) WHERE seq = 3`,
+			write(t, path, `UPDATE records SET event = edited(event, (SELECT json_group_object(n, hex(text)) FROM dictionaries), 'report-2.', 'report-3.') WHERE seq = 3`,
 				`UPDATE events SET object = CAST(replace(CAST(object AS TEXT), 'report-2.', 'report-3.') AS BLOB) WHERE seq = 3`)
 		}, ErrDamaged},
 		"an unreadable last record": {func(t *testing.T, path string) {
 			logWith(t, path, 3)
-			write(t, path, `UPDATE records SET event = x'00' WHERE seq = 3`)
+			write(t, path, `UPDATE records SET event = x'0000' WHERE seq = 3`)
 		}, ErrDamaged},
 		"a missing record": {func(t *testing.T, path string) {
 			logWith(t, path, 3)

@@ -193,7 +193,7 @@ func openReader(path string, n int) (reader, error) {
 	}
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
-	return reader{db, n, pageWork()}, nil
+	return reader{db, n, pageWork(), newTexts()}, nil
 }
 
 // reconnect closes the idle connections. A connection that was opened during an
@@ -324,7 +324,7 @@ func (s reader) compareHead(ctx context.Context, claimed claim) (end claim, lost
 	}
 	at := claimed.Head
 	if claimed.Size > 0 && claimed.Size <= end.Size {
-		if at, err = proofs(ctx, s.db).At(claimed.Size); err != nil {
+		if at, err = proofs(ctx, s.on(s.db)).At(claimed.Size); err != nil {
 			return end, nil, err
 		}
 	}

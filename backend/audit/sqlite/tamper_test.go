@@ -79,9 +79,9 @@ const logged = 700 // records, in three blocks
 func tampers() []tamper {
 	const shift = 1_000_000 // moves rows out of the way of a renumbering
 	return []tamper{
-		{name: "field edited", sql: []string{`UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'person-', 'nobody-') AS BLOB) WHERE seq = 300`}},
+		{name: "field edited", sql: []string{`UPDATE records SET event = edited(event, (SELECT json_group_object(n, hex(text)) FROM dictionaries), 'person-', 'nobody-') WHERE seq = 300`}},
 		{name: "field and index edited", sql: []string{
-			`UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'session-', 'another-') AS BLOB) WHERE seq = 300`,
+			`UPDATE records SET event = edited(event, (SELECT json_group_object(n, hex(text)) FROM dictionaries), 'session-', 'another-') WHERE seq = 300`,
 			`UPDATE events SET session = replace(session, 'session-', 'another-') WHERE seq = 300`}},
 		{name: "index edited", sql: []string{`UPDATE events SET outcome = 'denied' WHERE seq = 300`}, missed: unprovable},
 		{name: "index row gone", sql: []string{`DELETE FROM events WHERE seq = 300`}, missed: unprovable},
@@ -98,7 +98,14 @@ func tampers() []tamper {
 		{name: "two swapped", sql: []string{
 			`UPDATE records SET seq = -1 WHERE seq = 300`, `UPDATE records SET seq = 300 WHERE seq = 301`, `UPDATE records SET seq = 301 WHERE seq = -1`}},
 		{name: "one inserted", sql: []string{
-			`INSERT INTO records SELECT 701, CAST(replace(CAST(event AS TEXT), 'person-', 'nobody-') AS BLOB) FROM records WHERE seq = 5`}, missed: unprovable},
+			`INSERT INTO records SELECT 701, edited(event, (SELECT json_group_object(n, hex(text)) FROM dictionaries), 'person-', 'nobody-') FROM records WHERE seq = 5`}, missed: unprovable},
+		{name: "compressed record edited", sql: []string{`UPDATE records SET event = CAST(substr(event, 1, 40) || x'2f' || substr(event, 42) AS BLOB) WHERE seq = 300`}},
+		{name: "record of another dictionary", sql: []string{`UPDATE records SET event = CAST(x'7f' || substr(event, 2) AS BLOB) WHERE seq = 300`}},
+		{name: "record that expands without end", sql: []string{`UPDATE records SET event = CAST(x'011f610100' || unhex(replace(hex(zeroblob(1000000)), '00', 'ff')) || x'0050' || 'abcde' AS BLOB) WHERE seq = 300`}},
+		{name: "record of 32 MiB", sql: []string{`UPDATE records SET event = zeroblob(33554432) WHERE seq = 300`}},
+		{name: "dictionary edited", sql: []string{`UPDATE dictionaries SET text = CAST(replace(CAST(text AS TEXT), 'download', 'uploaded') AS BLOB)`}},
+		{name: "dictionary gone", sql: []string{`DELETE FROM dictionaries`}},
+		{name: "dictionary of 32 MiB", sql: []string{`UPDATE dictionaries SET text = zeroblob(33554432)`}},
 		{name: "hash of a subtree edited", sql: []string{`UPDATE nodes SET hash = zeroblob(32) WHERE n = 1`}, missed: unprovable},
 		{name: "head edited", sql: []string{`UPDATE head SET size = 512`}, missed: unprovable},
 		{name: "trigger", sql: []string{`CREATE TRIGGER quiet AFTER INSERT ON records BEGIN DELETE FROM records WHERE seq = new.seq; END`}, missed: unprovable},
@@ -314,7 +321,7 @@ func TestTamperingDuringAFailure(t *testing.T) {
 func TestAChangedBlockIsFoundWithoutAKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	logWith(t, path, logged)
-	write(t, path, `UPDATE records SET event = CAST(replace(CAST(event AS TEXT), 'session-', 'another-') AS BLOB) WHERE seq = 300`,
+	write(t, path, `UPDATE records SET event = edited(event, (SELECT json_group_object(n, hex(text)) FROM dictionaries), 'session-', 'another-') WHERE seq = 300`,
 		`UPDATE events SET session = replace(session, 'session-', 'another-') WHERE seq = 300`)
 	r, err := VerifyFile(t.Context(), path, Check{})
 	if err != nil || len(r.Faults) == 0 || r.Faults[0] != (Fault{Kind: FaultChanged, Seq: 257, Count: 256}) || r.Whole != 256 {

@@ -19,6 +19,8 @@ type openTx struct {
 	nodes    []node // completed subtrees
 	hours    map[int64]audit.Summary
 	seen     map[hourPerson]bool
+	pack     packer
+	packed   []byte // scratch
 }
 
 type hourPerson struct{ start, person int64 }
@@ -62,12 +64,14 @@ func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event,
 	default:
 		return g.insertEach(ctx, events, canonical)
 	}
-	args = args[:0]
+	args, g.packed = args[:0], g.packed[:0]
 	for i, e := range events {
 		g.frontier.Append(tree.Leaf(canonical[i]), func(level int, n int64, h tree.Hash) {
 			g.nodes = append(g.nodes, node{level, n, h})
 		})
-		args = append(args, g.frontier.Size(), canonical[i])
+		at := len(g.packed)
+		g.packed = g.pack.pack(g.packed, canonical[i])
+		args = append(args, g.frontier.Size(), g.packed[at:len(g.packed):len(g.packed)])
 		g.count(e, people[i])
 	}
 	_, err = with.records.ExecContext(ctx, args...)
@@ -94,8 +98,12 @@ func (g *openTx) insertEach(ctx context.Context, events []event.Event, canonical
 // known returns nil if an event that was not inserted counts as recorded, and
 // ErrConflict if its id belongs to a different event.
 func (g *openTx) known(ctx context.Context, e event.Event, canonical []byte) error {
-	var there []byte
-	switch err := g.w.known.QueryRowContext(ctx, idKey(e.ID)).Scan(&there); {
+	var stored, there []byte
+	err := g.w.known.QueryRowContext(ctx, idKey(e.ID)).Scan(&stored)
+	if err == nil {
+		there, err = g.w.texts.expand(ctx, g.w.conn, nil, stored)
+	}
+	switch {
 	case errors.Is(err, sql.ErrNoRows) && e.Action == event.Completed:
 		return nil // another report of the same completion
 	case err != nil:

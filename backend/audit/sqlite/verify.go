@@ -139,8 +139,8 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 		return Report{}, err
 	}
 	s.widen(scanConns)
-	var version int
-	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version != 0 && version < 4 {
+	var found int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&found); err == nil && found != 0 && found < version {
 		return Report{}, errors.Join(ErrOlder, s.db.Close())
 	}
 	// Before the log: a running server adds to both.
@@ -208,6 +208,7 @@ type verification struct {
 }
 
 func (v verification) run(ctx context.Context) (Report, error) {
+	v.texts = newTexts() // the dictionaries as they are in the file now
 	w, err := v.start(ctx)
 	if err != nil {
 		return Report{}, err

@@ -37,7 +37,7 @@ type walk struct {
 func (v verification) start(ctx context.Context) (*walk, error) {
 	w := &walk{verification: v, next: v.from + 1, agreed: v.from, hours: map[int64]audit.Summary{}}
 	var err error
-	if w.frontier, err = proofs(ctx, v.db).Resume(v.from); err != nil {
+	if w.frontier, err = proofs(ctx, v.on(v.db)).Resume(v.from); err != nil {
 		return nil, err
 	}
 	w.start = w.frontier.Clone()
@@ -61,7 +61,7 @@ func (w *walk) each(ctx context.Context, q queryer, last int64, inspect func([]R
 		return err
 	}
 	for w.next <= last {
-		found, err := records(ctx, q, w.next-1)
+		found, err := records(ctx, w.on(q), w.next-1)
 		if err != nil {
 			return err
 		}
@@ -107,12 +107,13 @@ func (w *walk) rest(ctx context.Context) {
 func (w *walk) parse(records []Record) []parsed {
 	events := make([]parsed, 0, len(records))
 	for _, r := range records {
-		e, err := event.Parse(r.Canonical)
+		p, err := eventOf(r)
 		if err != nil {
 			w.unreadable = append(w.unreadable, r.Seq)
 			continue
 		}
-		events = append(events, parsed{r.Seq, e})
+		e := p.event
+		events = append(events, p)
 		w.count(e)
 		if e.Action == event.RetentionApplied {
 			w.applied = append(w.applied, e)

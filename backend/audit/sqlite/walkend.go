@@ -88,7 +88,7 @@ func (w *walk) compareExpired(ctx context.Context, tx *sql.Tx) error {
 		if e.LastRecord < w.lastGone || e.LastRecord > w.next {
 			continue
 		}
-		at, err := proofs(ctx, tx).At(e.LastRecord)
+		at, err := proofs(ctx, w.on(tx)).At(e.LastRecord)
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (w *walk) finishHeads(ctx context.Context, tx *sql.Tx, size int64) error {
 			w.report.fault(Fault{Kind: FaultMissing, Seq: size + 1, Count: head.Size - size, Detail: "a checkpoint proves them"})
 			continue
 		}
-		if at, err := proofs(ctx, tx).At(head.Size); err != nil || at != head {
+		if at, err := proofs(ctx, w.on(tx)).At(head.Size); err != nil || at != head {
 			w.report.fault(Fault{Kind: FaultChanged, Seq: 1, Count: head.Size, Detail: "a head of the log proves other records"})
 		}
 	}

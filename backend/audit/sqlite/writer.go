@@ -44,6 +44,9 @@ func (s *Store) Append(ctx context.Context, events []event.Event) error {
 	w := &pending{ctx: ctx, events: events, canonical: make([][]byte, len(events)), done: make(chan error, 1)}
 	for i, e := range events {
 		w.canonical[i] = event.Canonical(e)
+		if len(w.canonical[i]) >= maxRecord {
+			return fmt.Errorf("writing the audit log: an event of %d bytes is too long", len(w.canonical[i]))
+		}
 	}
 	return s.enqueue(ctx, w)
 }
@@ -134,6 +137,8 @@ type writer struct {
 	broken   error // a failed sync, or a foreign write; every further write fails with it
 	tree     sealed
 	people   map[event.User]int64
+	texts    *texts // of its own connection
+	pack     packer
 
 	filesGone bool   // result of the last check of the log's files
 	filesBack func() // called when the files are at their paths again
@@ -155,7 +160,11 @@ type inserts struct {
 func insertSizes() []int { return []int{64, 8, 1} }
 
 func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*writer, error) {
-	w := &writer{conn: conn, guard: g, headFile: head, people: map[event.User]int64{}}
+	w := &writer{conn: conn, guard: g, headFile: head, people: map[event.User]int64{}, texts: newTexts()}
+	var err error
+	if w.pack, err = loadPacker(ctx, conn); err != nil {
+		return nil, err
+	}
 	type statement struct {
 		to  **sql.Stmt
 		sql string
@@ -184,7 +193,6 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*
 				ON CONFLICT (continues) WHERE action = 'completed' DO NOTHING`})
 	}
 	for _, p := range statements {
-		var err error
 		if *p.to, err = conn.PrepareContext(ctx, p.sql); err != nil {
 			return nil, errors.Join(err, w.close())
 		}
@@ -251,7 +259,10 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if err := w.unchanged(ctx); err != nil {
 		return nil, err
 	}
-	g := openTx{w: w, frontier: w.tree.frontier.Clone(), hours: map[int64]audit.Summary{}, seen: map[hourPerson]bool{}}
+	g := openTx{w: w, frontier: w.tree.frontier.Clone(), hours: map[int64]audit.Summary{}, seen: map[hourPerson]bool{}, pack: w.pack}
+	if err := g.pack.next(ctx, w.conn, g.frontier.Size()); err != nil {
+		return nil, err
+	}
 	results = make([]error, len(group))
 	for i, one := range group {
 		if one.seal {
@@ -286,7 +297,12 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return results, err
 	}
-	w.tree.frontier = g.frontier
+	w.tree.frontier, w.pack = g.frontier, g.pack
+	if size := g.frontier.Size(); w.pack.due(size) {
+		if err := w.pack.train(ctx, w.texts, w.conn, size); err != nil {
+			w.tree.uncertain = true // the next transaction reads the state of the file
+		}
+	}
 	if err := w.checkFiles(); err != nil {
 		return results, err
 	}
