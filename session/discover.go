@@ -14,9 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	cognito "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 
 	"usher/backend/api"
 	"usher/backend/api/shape"
@@ -190,16 +188,11 @@ func checkConfig(origin string, c api.Config) error {
 	if problem := offerProblem(origin, c); problem != "" {
 		return refuse(problem)
 	}
-	endpoint, err := cognitoEndpoint(origin, c)
-	if err != nil {
+	if _, err := cognitoEndpoint(origin, c); err != nil {
 		return err
 	}
-	if !onLoopback(origin) {
-		issuer, host := c.Issuer, hostOf(endpoint)
-		// SPEC: a pool's tokens name one of two issuers, with or without "issuer-".
-		if issuer != "https://"+host+"/"+c.UserPoolID && issuer != "https://issuer-"+host+"/"+c.UserPoolID {
-			return refuse("its issuer does not belong to its user pool")
-		}
+	if issuer, alternate := shape.PoolIssuers(c.Region, c.UserPoolID); !onLoopback(origin) && c.Issuer != issuer && c.Issuer != alternate {
+		return refuse("its issuer does not belong to its user pool")
 	}
 	return nil
 }
@@ -248,11 +241,10 @@ func offerProblem(origin string, c api.Config) string {
 	return ""
 }
 
-// cognitoEndpoint returns the address that receives password proofs. The SDK's
-// table of partitions derives it from region and pool alone. The address in a
-// configuration is used only where the server and that address are both on
-// loopback: otherwise a hostile server could name a pool of its own and collect
-// password proofs there.
+// cognitoEndpoint returns the address that receives password proofs. It follows from
+// the region alone. The address in a configuration is used only where the server and
+// that address are both on loopback: otherwise a hostile server could name a pool of
+// its own and collect password proofs there.
 func cognitoEndpoint(origin string, c api.Config) (string, error) {
 	if c.CognitoEndpoint != "" && onLoopback(origin) {
 		endpoint, err := Origin(c.CognitoEndpoint)
@@ -261,12 +253,10 @@ func cognitoEndpoint(origin string, c api.Config) (string, error) {
 		}
 		return endpoint, nil
 	}
-	resolved, err := cognito.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(),
-		cognito.EndpointParameters{Region: aws.String(c.Region)})
-	if err != nil || resolved.URI.Scheme != "https" || !strings.HasPrefix(resolved.URI.Host, "cognito-idp."+c.Region+".") {
+	if !shape.Region(c.Region) {
 		return "", &ConfigError{safetext.New(hostOf(origin)), "its region has no sign-in service"}
 	}
-	return resolved.URI.Scheme + "://" + resolved.URI.Host, nil
+	return "https://" + shape.PoolHost(c.Region), nil
 }
 
 // newHTTPClient returns a client for TLS 1.2 and later with the system's roots

@@ -1,9 +1,14 @@
 package session
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	cognito "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+
 	"usher/backend/api"
+	"usher/backend/api/shape"
 )
 
 // Only a server on loopback may name its own endpoint, and only one on
@@ -11,7 +16,7 @@ import (
 func TestCognitoEndpoint(t *testing.T) {
 	for _, c := range []struct{ server, region, explicit, want string }{
 		{"https://files.example.com", "eu-central-1", "", "https://cognito-idp.eu-central-1.amazonaws.com"},
-		{"https://files.example.com", "us-gov-west-1", "", "https://cognito-idp.us-gov-west-1.amazonaws.com"},
+		{"https://files.example.com", "us-gov-west-1", "", "https://cognito-idp-fips.us-gov-west-1.amazonaws.com"},
 		{"https://files.example.com", "cn-north-1", "", "https://cognito-idp.cn-north-1.amazonaws.com.cn"},
 		{"https://files.example.com", "eu-central-1", "http://127.0.0.1:9229", "https://cognito-idp.eu-central-1.amazonaws.com"},
 		{"https://files.example.com", "eu-central-1", "https://cognito.example.com", "https://cognito-idp.eu-central-1.amazonaws.com"},
@@ -25,6 +30,30 @@ func TestCognitoEndpoint(t *testing.T) {
 		got, err := cognitoEndpoint(c.server, api.Config{Region: c.region, UserPoolID: c.region + "_a", CognitoEndpoint: c.explicit})
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%+v: %q, %v", c, got, err)
+		}
+	}
+}
+
+// The table of partitions is the SDK's.
+func TestPoolHostIsTheSDKs(t *testing.T) {
+	for _, region := range []string{
+		"us-east-1", "eu-central-1", "ap-southeast-7", "mx-central-1", "il-central-1", "cn-north-1", "cn-northwest-1", "us-gov-west-1", "us-gov-east-1",
+		"eusc-de-east-1", "us-iso-east-1", "us-isob-east-1", "us-isof-south-1", "eu-isoe-west-1",
+	} {
+		fips := strings.HasPrefix(region, "us-gov-")
+		found, err := cognito.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), cognito.EndpointParameters{Region: aws.String(region), UseFIPS: aws.Bool(fips)})
+		if err != nil || found.URI.Host != shape.PoolHost(region) || !shape.AWSHost(found.URI.Host) || !shape.Region(region) {
+			t.Errorf("%s: %s, the SDK has %s, %v", region, shape.PoolHost(region), found.URI.Host, err)
+		}
+	}
+	gov := api.Config{Organisation: "Example", Region: "us-gov-west-1", UserPoolID: "us-gov-west-1_a", ClientID: "c", S3Hosts: []string{"s3.us-gov-west-1.amazonaws.com"}}
+	for issuer, want := range map[string]bool{
+		"https://cognito-idp.us-gov-west-1.amazonaws.com/us-gov-west-1_a":      true,
+		"https://cognito-idp-fips.us-gov-west-1.amazonaws.com/us-gov-west-1_a": false,
+	} {
+		gov.Issuer = issuer
+		if err := checkConfig("https://files.example.com", gov); (err == nil) != want {
+			t.Errorf("%s: %v", issuer, err)
 		}
 	}
 }

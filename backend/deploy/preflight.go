@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/safetext"
 )
 
@@ -271,7 +272,7 @@ func (r *run) adopt(ctx context.Context, id string) error {
 		return &Error{text: "The user pool " + safetext.Line(id) + " has no app client with the name native.", exit: api.ExitUsage}
 	}
 	if domain := aws.ToString(pool.UserPool.Domain); domain != "" {
-		r.parameters["ExistingHostedUi"] = "https://" + domain + ".auth." + r.o.Region + ".amazoncognito.com"
+		r.parameters["ExistingHostedUi"] = shape.SignInOrigin(domain, r.o.Region)
 	} else { // sign-ins in a browser need a domain
 		delete(r.parameters, "ExistingSsoClientId")
 		delete(r.parameters, "ExistingDeviceClientId")

@@ -87,6 +87,7 @@ func (p Pool) Issuer() (string, error) {
 	if !shape.PoolID(p.ID, p.Region) {
 		return "", fmt.Errorf("user pool id %q does not belong to region %s", p.ID, p.Region)
 	}
+	issuer, alternate := shape.PoolIssuers(p.Region, p.ID)
 	switch {
 	case p.LoopbackIssuer != "":
 		if !loopbackShape.MatchString(p.LoopbackIssuer) {
@@ -94,8 +95,8 @@ func (p Pool) Issuer() (string, error) {
 		}
 		return p.LoopbackIssuer, nil
 	case p.AlternateIssuer:
-		return "https://issuer-cognito-idp." + p.Region + ".amazonaws.com/" + p.ID, nil
+		return alternate, nil
 	default:
-		return "https://cognito-idp." + p.Region + ".amazonaws.com/" + p.ID, nil
+		return issuer, nil
 	}
 }

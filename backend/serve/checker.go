@@ -21,6 +21,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/grant"
 	"usher/backend/identity"
 	"usher/backend/object"
@@ -174,7 +175,7 @@ func (r *checker) directory(ctx context.Context) Finding {
 			err = nil
 		}
 	}
-	fix := "check the credentials of the server, and that HTTPS to cognito-idp." + r.config.Region + ".amazonaws.com is open"
+	fix := "check the credentials of the server, and that HTTPS to " + shape.PoolHost(r.config.Region) + " is open"
 	switch code(err) {
 	case "AccessDeniedException", "NotAuthorizedException":
 		fix = "allow the server's role " + right + " on the pool"

@@ -323,7 +323,7 @@ func (s S3) fileKeys(host string) bool {
 	if err != nil {
 		name = host
 	}
-	return !strings.HasSuffix(name, ".amazonaws.com") && !strings.HasSuffix(name, ".amazonaws.com.cn")
+	return !shape.AWSHost(name)
 }
 
 // hosts returns the accepted Host headers. The scheme's default port is optional

@@ -19,6 +19,7 @@ import (
 	"usher/backend"
 	"usher/backend/access"
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/audit"
 	"usher/backend/grant/file"
 	"usher/backend/identity"
@@ -290,7 +291,7 @@ func (r *checker) assumeReader(sdk aws.Config, loop *Loopback) (err error) {
 // newPool returns a client for the pool. Its address follows from the region;
 // an endpoint in the environment is ignored.
 func newPool(c Config, sdk aws.Config, loop *Loopback) *cognitoidentityprovider.Client {
-	endpoint := "https://cognito-idp." + c.Region + ".amazonaws.com"
+	endpoint := "https://" + shape.PoolHost(c.Region)
 	if loop != nil {
 		endpoint = loop.Cognito
 	}

@@ -16,7 +16,7 @@ import (
 const maxPoolID = 55
 
 var (
-	regionShape = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+	regionShape = regexp.MustCompile(`^([a-z]{2}|eusc)(-[a-z]+)+-[0-9]{1,2}$`)
 	poolShape   = regexp.MustCompile(`^[0-9A-Za-z]+$`)
 )
 
