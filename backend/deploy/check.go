@@ -19,68 +19,65 @@ import (
 // Check checks a deployed stack, and its buckets and pool. It changes nothing, and
 // reports whether everything is in order.
 func (d *Deployer) Check(ctx context.Context, o Options) (bool, error) {
+	d.wrong = 0
 	r := &run{Deployer: d, o: o, parameters: map[string]string{}}
-	fine, err := r.inspectAll(ctx)
-	return fine, Explain(ctx, err)
+	err := r.inspectAll(ctx)
+	return err == nil && d.wrong == 0, Explain(ctx, err)
 }
 
-func (r *run) inspectAll(ctx context.Context) (bool, error) {
+func (r *run) inspectAll(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
-		return false, err
+		return err
 	}
 	if r.current == nil {
-		return false, refuse("There is no stack %s in %s. usher deploy creates it.", r.o.Stack, r.o.Region)
+		return refuse("There is no stack %s in %s. usher deploy creates it.", r.o.Stack, r.o.Region)
 	}
-	fine := true
 	if status := string(r.current.StackStatus); strings.Contains(status, "FAILED") || strings.Contains(status, "IN_PROGRESS") {
 		r.check("stack", statusFailed, "It is %s.", safetext.Line(status))
-		fine = false
 	} else {
 		r.check("stack", statusOK, "%s", safetext.Line(status))
 	}
-	if err := r.concurrency(ctx); err != nil {
-		return false, err
+	if err := r.quota(ctx); err != nil {
+		return err
 	}
 	trails, err := r.selectors(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, bucket := range r.buckets() {
-		good, err := r.watched(ctx, bucket, trails)
-		if err != nil {
-			return false, err
+		if err := r.watched(ctx, bucket, trails); err != nil {
+			return err
 		}
-		fine = fine && good
 	}
-	good, err := r.tokens(ctx, outputs(r.current.Outputs)["UserPoolId"])
-	return fine && good, err
+	return r.tokens(ctx, outputs(r.current.Outputs)["UserPoolId"])
 }
 
 // watched checks a bucket and its two records of reads: the access log of S3 and
 // the data events of CloudTrail.
-func (r *run) watched(ctx context.Context, bucket string, trails []selector) (bool, error) {
+func (r *run) watched(ctx context.Context, bucket string, trails []selector) error {
 	b, err := r.inspect(ctx, bucket)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if b.missing {
 		r.check("bucket "+bucket, statusFailed, "It is gone, or belongs to another account that does not allow you to see it.")
-		return false, nil
+		return nil
 	}
 	r.report(bucket, b)
-	good := !b.public && !b.noPolicy
-	if b.unlogged {
+	switch {
+	case slices.Contains(b.hidden, partLogging):
+		r.check("access log of "+bucket, statusWarning, "Your AWS credentials may not read it: allow s3:GetBucketLogging on the bucket.")
+	case b.unlogged:
 		r.check("access log of "+bucket, statusWarning, "Server access logging is off. It proves each download beside usher's own log: turn it on, with the bucket of the output AccessLogBucketName as target.")
-		good = false
-	} else {
+	default:
 		r.check("access log of "+bucket, statusOK, "on")
 	}
-	if !slices.ContainsFunc(trails, func(s selector) bool { return s.covers(bucket) }) {
+	if slices.ContainsFunc(trails, func(s selector) bool { return s.covers(bucket) }) {
+		r.check("data events of "+bucket, statusOK, "recorded")
+	} else {
 		r.check("data events of "+bucket, statusWarning, "No trail of CloudTrail records reads of its objects. They name the person of each session of the reader role, and cost $0.10 for 100,000.")
-		return false, nil
 	}
-	r.check("data events of "+bucket, statusOK, "recorded")
-	return good, nil
+	return nil
 }
 
 // selector is a selection of objects whose reads a trail records. all is every
@@ -194,13 +191,13 @@ func LargestToken(groups []string) int {
 }
 
 // tokens checks the size of the largest token.
-func (r *run) tokens(ctx context.Context, pool string) (bool, error) {
+func (r *run) tokens(ctx context.Context, pool string) error {
 	var groups []string
 	in := &cognitoidentityprovider.ListGroupsInput{UserPoolId: aws.String(pool), Limit: aws.Int32(60)}
 	for {
 		out, err := r.pool.ListGroups(ctx, in)
 		if err != nil {
-			return false, err
+			return err
 		}
 		for _, g := range out.Groups {
 			groups = append(groups, aws.ToString(g.GroupName))
@@ -213,10 +210,10 @@ func (r *run) tokens(ctx context.Context, pool string) (bool, error) {
 	text := fmt.Sprintf("A person in the %d longest of %d groups has a token of %d bytes; with the other headers %d of %d.", min(len(groups), maxGroups), len(groups), token, token+otherHead, maxHead)
 	if token+otherHead > maxHead {
 		r.check("token", statusWarning, "%s API Gateway refuses such requests. Use fewer or shorter groups for one person.", text)
-		return false, nil
+		return nil
 	}
 	r.check("token", statusOK, "%s", text)
-	return true, nil
+	return nil
 }
 
 // Delete deletes the stack after a typed word. Data stays: tables, buckets, the

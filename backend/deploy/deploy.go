@@ -72,6 +72,7 @@ type Deployer struct {
 	quotas   *servicequotas.Client
 	trails   *cloudtrail.Client
 	template *stack.Template
+	wrong    int // checks that are not in order
 }
 
 // New returns a Deployer. It refuses a missing part, and makes no call.
@@ -187,6 +188,9 @@ func (r *run) open(ctx context.Context) (err error) {
 	}
 	if !shape.Region(r.o.Region) {
 		return refuse("%s is not a region of AWS, like eu-west-1.", safetext.Line(r.o.Region))
+	}
+	if strings.HasPrefix(r.o.Region, "cn-") { // SPEC: Amazon Web Services in China user guide, "Amazon Cognito"
+		return refuse("%s is in China, where Amazon Cognito has no user pools. Choose another region.", r.o.Region)
 	}
 	r.connect(r.o.Region)
 	who, err := r.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})

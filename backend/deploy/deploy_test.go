@@ -347,6 +347,7 @@ func TestRefusedInput(t *testing.T) {
 		want    string
 	}{
 		"a region":          {map[string]string{"Region": "moon-1"}, deploy.Options{}, "not a region"},
+		"a region of China": {map[string]string{"Region": "cn-north-1"}, deploy.Options{}, "no user pools"},
 		"a bucket":          {map[string]string{"Buckets": "No_Bucket"}, deploy.Options{}, "not the name of a bucket"},
 		"a prefix":          {map[string]string{"Buckets": "company-reports/annual"}, deploy.Options{}, "must end in /"},
 		"a wildcard":        {map[string]string{"Buckets": "company-reports/a*/"}, deploy.Options{}, "characters"},
@@ -408,6 +409,15 @@ func TestCheck(t *testing.T) {
 		"no data events": {func(a *deploytest.Account) { a.Trail = "arn:aws:s3:::other/" }, false, []string{"data events of company-reports", "warning"}},
 		"every bucket":   {func(a *deploytest.Account) { a.Trail = "arn:aws:s3:::" }, true, []string{"data events of company-reports", "ok"}},
 		"open bucket":    {func(a *deploytest.Account) { a.Buckets["company-reports"] = "" }, false, []string{"BucketStatements", "warning"}},
+		"a hidden log":   {func(a *deploytest.Account) { a.Refuse("S3 GET logging", "AccessDenied") }, false, []string{"access log of company-reports", "warning", "may not read it"}},
+		"hidden policy": {func(a *deploytest.Account) {
+			a.Refuse("S3 GET policy", "AccessDenied")
+			a.Refuse("S3 GET publicAccessBlock", "AccessDenied")
+		}, false, []string{"bucket company-reports", "warning", "may not read its public access block and policy"}},
+		"a public bucket": {func(a *deploytest.Account) {
+			a.Refuse("S3 GET publicAccessBlock", "NoSuchPublicAccessBlockConfiguration")
+		}, false, []string{"bucket company-reports", "warning", "block public access is not on"}},
+		"a failed stack": {func(a *deploytest.Account) { a.Status = "UPDATE_ROLLBACK_FAILED" }, false, []string{"stack", "failed"}},
 		"a gone bucket":  {func(a *deploytest.Account) { delete(a.Buckets, "company-reports") }, false, []string{"It is gone", "failed"}},
 		"large tokens": {func(a *deploytest.Account) {
 			for i := range 100 {
@@ -426,6 +436,39 @@ func TestCheck(t *testing.T) {
 			if strings.HasPrefix(call, "S3 PUT") || strings.HasPrefix(call, "Create") || strings.HasPrefix(call, "Admin") {
 				t.Errorf("%s: the check calls %s", name, call)
 			}
+		}
+	}
+}
+
+// The preflight reads the quotas that limit usher first, and so does the check, which
+// reports a warning in its outcome.
+func TestQuotas(t *testing.T) {
+	const alive, groups = "L-D6BD5178", "L-55545DC8"
+	for name, row := range map[string]struct {
+		concurrency int
+		quotas      map[string]int
+		questions   string
+		words       []string
+	}{
+		"a new account":  {10, nil, "", []string{"concurrency", "warning", "10 functions"}},
+		"default quotas": {1000, nil, "", []string{"Cognito", "ok", "120 UserRead and 50 UserResourceRead", "at most 25", "125 people"}},
+		"raised quotas":  {1000, map[string]int{alive: 500, groups: 400}, "", []string{"Cognito", "ok", "500 UserRead and 400 UserResourceRead", "Questions=200"}},
+		"used":           {1000, map[string]int{alive: 500, groups: 400}, "200", []string{"Cognito", "ok", "at most 200", "1000 people"}},
+		"more than half": {1000, nil, "40", []string{"Cognito", "warning", "more than half", "Questions=25"}},
+	} {
+		a, p := deploytest.New(t), &person{answers: four()}
+		a.Quota, a.Quotas = row.concurrency, row.quotas
+		o := deploy.Options{Program: bundle(t, arm)}
+		if row.questions != "" {
+			o.Parameters = map[string]string{"Questions": row.questions}
+		}
+		if _, err := deployer(t, a, p).Deploy(t.Context(), o); err != nil || !p.has(row.words...) {
+			t.Errorf("%s: %v, %+v", name, err, p.lines)
+		}
+		q := &person{}
+		fine, err := deployer(t, a, q).Check(t.Context(), deploy.Options{Region: "eu-west-1"})
+		if err != nil || !q.has(row.words...) || fine == slices.Contains(row.words, "warning") {
+			t.Errorf("%s, check: %v, %v, %+v", name, fine, err, q.lines)
 		}
 	}
 }

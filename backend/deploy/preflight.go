@@ -3,7 +3,6 @@ package deploy
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	cognito "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 
 	"usher/backend/api"
 	"usher/backend/api/shape"
@@ -26,14 +24,18 @@ const (
 	statusFailed  = "failed"
 )
 
+// check shows a line. Each that is not in order is counted.
 func (d *Deployer) check(subject, status, format string, args ...any) {
+	if status != statusOK {
+		d.wrong++
+	}
 	d.c.Screen.Show(Line{Kind: KindCheck, Subject: safetext.Line(subject), Status: status, Text: fmt.Sprintf(format, args...)})
 }
 
 // preflight checks the account before anything changes. It fails only for a
 // state that would fail the deployment.
 func (r *run) preflight(ctx context.Context) error {
-	if err := r.concurrency(ctx); err != nil {
+	if err := r.quota(ctx); err != nil {
 		return err
 	}
 	var regions, keys []string
@@ -68,45 +70,26 @@ func (r *run) preflight(ctx context.Context) error {
 	return r.retained(ctx)
 }
 
-// leastConcurrency is the concurrency below which downloads of a few people are
-// throttled. SPEC: AWS Lambda developer guide: a new account has less than 1,000.
-const leastConcurrency = 50
-
-// concurrency checks the number of functions that can run at once.
-//
-// SPEC: Service Quotas, L-B99A9384: concurrent executions of Lambda.
-func (r *run) concurrency(ctx context.Context) error {
-	out, err := r.quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: aws.String("lambda"), QuotaCode: aws.String("L-B99A9384")})
-	if err != nil {
-		return err
-	}
-	n := int(aws.ToFloat64(out.Quota.Value))
-	reserved := 0
-	_, _ = fmt.Sscan(r.parameter("ReservedConcurrency"), &reserved) // the template requires a number
-	switch {
-	case reserved > 0 && n-reserved < 100: // SPEC: AWS Lambda developer guide, "Configuring reserved concurrency"
-		r.check("concurrency", statusFailed, "This account can run %d functions at once, and 100 must stay unreserved.", n)
-		return refuse("ReservedConcurrency=%d is too much for this account. Leave it out, or raise the quota \"Concurrent executions\" of Lambda first.", reserved)
-	case n < leastConcurrency:
-		r.check("concurrency", statusWarning, "This account can run %d functions at once. That is enough to begin. Raise the quota \"Concurrent executions\" of Lambda for more than about ten people.", n)
-	default:
-		r.check("concurrency", statusOK, "%d functions at once", n)
-	}
-	return nil
-}
-
 // bucketFacts are the facts of a bucket of the customer.
 type bucketFacts struct {
 	missing  bool
 	region   string
-	key      string // KMS key of its default encryption
-	public   bool   // public access is not blocked
-	noPolicy bool   // no statement refuses unencrypted connections, or none caps the age of URLs
-	unlogged bool   // no server access logging
+	key      string   // KMS key of its default encryption
+	public   bool     // public access is not blocked
+	noPolicy bool     // no statement refuses unencrypted connections, or none caps the age of URLs
+	unlogged bool     // no server access logging
+	hidden   []string // parts that the credentials may not read
 }
 
-// inspect reads the facts of a bucket. Facts that the caller may not read are
-// treated as good: the bucket can belong to another account.
+// Parts of a bucket's configuration.
+const (
+	partPublic  = "public access block"
+	partPolicy  = "policy"
+	partLogging = "access logging"
+)
+
+// inspect reads the facts of a bucket. The credentials may not read all of them, for
+// instance if the bucket belongs to another account.
 func (d *Deployer) inspect(ctx context.Context, bucket string) (bucketFacts, error) {
 	name := aws.String(bucket)
 	head, err := d.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: name})
@@ -144,15 +127,19 @@ func (d *Deployer) details(ctx context.Context, name *string, there func(*s3.Opt
 		f.public = !aws.ToBool(b.BlockPublicAcls) || !aws.ToBool(b.BlockPublicPolicy) || !aws.ToBool(b.IgnorePublicAcls) || !aws.ToBool(b.RestrictPublicBuckets)
 	case !denied(codeOf(err)):
 		return err
+	default:
+		f.hidden = append(f.hidden, partPublic)
 	}
 	policy, err := d.s3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: name}, there)
 	switch {
 	case has(err, "NoSuchBucketPolicy"):
 		f.noPolicy = true
 	case err == nil:
-		f.noPolicy = !guards(aws.ToString(policy.Policy))
+		f.noPolicy = !guards(aws.ToString(name), aws.ToString(policy.Policy))
 	case !denied(codeOf(err)):
 		return err
+	default:
+		f.hidden = append(f.hidden, partPolicy)
 	}
 	logging, err := d.s3.GetBucketLogging(ctx, &s3.GetBucketLoggingInput{Bucket: name}, there)
 	switch {
@@ -160,6 +147,8 @@ func (d *Deployer) details(ctx context.Context, name *string, there func(*s3.Opt
 		f.unlogged = logging.LoggingEnabled == nil
 	case !denied(codeOf(err)):
 		return err
+	default:
+		f.hidden = append(f.hidden, partLogging)
 	}
 	encryption, err := d.s3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: name}, there)
 	if err != nil {
@@ -176,33 +165,6 @@ func (d *Deployer) details(ctx context.Context, name *string, there func(*s3.Opt
 	return nil
 }
 
-// guards reports whether a bucket's policy refuses unencrypted connections and caps
-// the age of signatures.
-func guards(policy string) bool {
-	var p struct {
-		Statement []struct {
-			Effect    string
-			Condition map[string]map[string]any
-		}
-	}
-	if json.Unmarshal([]byte(policy), &p) != nil {
-		return false
-	}
-	tls, age := false, false
-	for _, s := range p.Statement {
-		if s.Effect != "Deny" {
-			continue
-		}
-		for _, keys := range s.Condition {
-			for key := range keys {
-				tls = tls || strings.EqualFold(key, "aws:SecureTransport")
-				age = age || strings.EqualFold(key, "s3:signatureAge")
-			}
-		}
-	}
-	return tls && age
-}
-
 // report shows the facts of a bucket.
 func (d *Deployer) report(bucket string, f bucketFacts) {
 	var wrong []string
@@ -211,6 +173,9 @@ func (d *Deployer) report(bucket string, f bucketFacts) {
 	}
 	if f.noPolicy {
 		wrong = append(wrong, "its policy has not the statements of the output BucketStatements")
+	}
+	if hidden := slices.DeleteFunc(slices.Clone(f.hidden), func(part string) bool { return part == partLogging }); len(hidden) > 0 {
+		wrong = append(wrong, "your AWS credentials may not read its "+strings.Join(hidden, " and "))
 	}
 	if len(wrong) > 0 {
 		d.check("bucket "+bucket, statusWarning, "%s; %s", safetext.Line(f.region), strings.Join(wrong, "; "))

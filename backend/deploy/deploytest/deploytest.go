@@ -62,8 +62,9 @@ type Account struct {
 	importing bool
 	// Protected are resources that only a forced deletion of the stack leaves.
 	Protected []string
-	Own       []string // resources of the stack, for a list of them
-	Quota     int
+	Own       []string       // resources of the stack, for a list of them
+	Quota     int            // of concurrent functions
+	Quotas    map[string]int // others, by their code; absent ones have no value
 
 	URL, Region, Pool, Client string // of the stack
 	Logging                   bool
@@ -90,7 +91,8 @@ func New(t testing.TB) *Account {
 	return a
 }
 
-const goodPolicy = `{"Statement":[{"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}},{"Effect":"Deny","Condition":{"NumericGreaterThan":{"s3:signatureAge":"900000"}}}]}`
+const goodPolicy = `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::company-reports/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}},` +
+	`{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::company-reports/*","Condition":{"NumericGreaterThan":{"s3:signatureAge":"900000"}}}]}`
 
 // Refuse makes the next calls fail with codes.
 func (a *Account) Refuse(call string, codes ...string) {
@@ -343,7 +345,16 @@ func (a *Account) json(w http.ResponseWriter, operation string, body []byte) {
 	text := func(name string) string { s, _ := in[name].(string); return s }
 	switch operation {
 	case "GetServiceQuota":
-		out["Quota"] = map[string]any{"Value": a.Quota}
+		value, there := a.Quotas[text("QuotaCode")]
+		if text("ServiceCode") == "lambda" && text("QuotaCode") == "L-B99A9384" {
+			value, there = a.Quota, true
+		}
+		if !there {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"NoSuchResourceException","message":"x"}`)
+			return
+		}
+		out["Quota"] = map[string]any{"Value": value}
 	case "ListUserPools":
 		pools := []any{}
 		for i, name := range a.Pools {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -120,6 +121,11 @@ func references() []rule {
 		{"no ARN names a partition", func(t *Template) error {
 			return texts(t, func(s string) bool { return !strings.Contains(s, "arn:aws") })
 		}, func(t *Template) { output(t, "arn:aws:s3:::bucket") }},
+		// SPEC: IAM user guide: the principal of a service ends in amazonaws.com in each partition.
+		{"no address names the domain of a partition", func(t *Template) error {
+			principal := regexp.MustCompile(`^[a-z0-9-]+(\.s3)?\.amazonaws\.com$`)
+			return texts(t, func(s string) bool { return !strings.Contains(s, "amazonaws.com") || principal.MatchString(s) })
+		}, func(t *Template) { output(t, map[string]any{"Fn::Sub": "https://s3.${AWS::Region}.amazonaws.com"}) }},
 		{"no resource with data has a fixed name", unnamed, func(t *Template) {
 			at(t.Resources["GrantsTable"], "Properties").(map[string]any)["TableName"] = "usher-grants"
 		}},

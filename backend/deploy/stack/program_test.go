@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/backend/api/shape"
 	"usher/backend/deploy/stack"
 	"usher/backend/deploy/stack/stacktest"
 	"usher/backend/event"
@@ -45,6 +46,30 @@ func environment(t *testing.T, flat *stack.Template, function string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// The address of the pool's pages is that of the partition, in the environment and in
+// the outputs.
+func TestSignInAddressOfAPartition(t *testing.T) {
+	now, err := stack.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for set, region := range map[string]string{"default": "eu-west-1", "another partition": "us-gov-west-1"} {
+		flat, err := now.Evaluate(stack.Values{Parameters: stacktest.Sets()[set], Physical: physical})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := shape.SignInOrigin("usher-0123456789ab", region)
+		variable, output := stack.At(flat.Resources["ApiFunction"], "Properties", "Environment", "Variables", "USHER_HOSTED_UI"), stack.At(flat.Outputs["HostedUi"], "Value")
+		if variable != want || output != want {
+			t.Errorf("%s: %v and %v, want %s", set, variable, output, want)
+		}
+		issuer, _ := shape.PoolIssuers(region, "eu-west-1_AbCdEfGhI")
+		if got := stack.At(flat.Resources["ApiAuthorizer"], "Properties", "JwtConfiguration", "Issuer"); got != issuer {
+			t.Errorf("%s: the issuer is %v, want %s", set, got, issuer)
+		}
+	}
 }
 
 // The program accepts the environment of its functions, for each set of

@@ -236,6 +236,7 @@ func signIn() []rule {
 		is("DeviceClient", "Properties.CallbackURLs.0.Fn::Sub.0", `"${Url}/d/callback"`),
 		is("SsoClient", "Properties.CallbackURLs", `["http://127.0.0.1:17851/callback","http://127.0.0.1:17963/callback","http://127.0.0.1:18077/callback","http://127.0.0.1:18191/callback","http://127.0.0.1:18329/callback","http://127.0.0.1:18443/callback","http://127.0.0.1:18587/callback","http://127.0.0.1:18719/callback"]`),
 		is("SignInDomain", "Properties.ManagedLoginVersion", "2"),
+		is("ApiFunction", "Properties.Environment.Variables.USHER_HOSTED_UI.Fn::If.1.Fn::Sub.1.Fips", `{"Fn::If":["Gov","-fips",""]}`),
 		is("SsoBranding", "Properties.UseCognitoProvidedValues", "true"),
 		is("DeviceBranding", "Properties.UseCognitoProvidedValues", "true"),
 		is("CompanyProvider", "Properties.ProviderType", `{"Fn::If":["Saml","SAML","OIDC"]}`),
