@@ -91,3 +91,75 @@ func TestMenuOfOrdersTakesNoOtherKey(t *testing.T) {
 		w.Want(t, "Keys in")
 	})
 }
+
+// Files of a release differ in the middle of their names: the rows of the transfers
+// and of the table show that part.
+func TestNamesThatDifferInTheMiddle(t *testing.T) {
+	release := func(w *program) {
+		for _, platform := range []string{"darwin_amd64", "darwin_arm64", "freebsd", "linux_amd64", "linux_arm64"} {
+			w.server.Put("builds/usher/1.0.0/usher_1.0.0-candidate.1_"+platform+".tar.gz", 12_000_000, "2026-01-02 03:04")
+		}
+		w.deps.Start = tuitest.At("builds/usher/1.0.0/")
+	}
+	at80(t, release, func(t *testing.T, w *program) {
+		w.Want(t, "_darwin_amd64.tar.gz", "_darwin_arm64.tar.gz", "freebsd", "_linux_amd64.tar.gz", "_linux_arm64.tar.gz")
+		w.Press("a", "d")
+		w.Wait(time.Second)
+		w.Press("enter", "t")
+		w.Wait(time.Second)
+		w.Want(t, "darwin_amd64", "darwin_arm64", "freebsd", "linux_amd64", "linux_arm64", "  usher_1.0.0-candidate.1_darwin_amd64.tar.gz")
+	})
+}
+
+// Two different names do not look the same, and Details explains the difference.
+func TestNamesThatLookTheSame(t *testing.T) {
+	names := func(w *program) {
+		for _, name := range []string{"cafe\u0301.csv", "caf\u00e9.csv", "payroll.csv", "p\u0430yroll.csv", "report", "report "} {
+			w.server.Put("builds/names/"+name, 1, "2026-01-02 03:04")
+		}
+		w.deps.Start = tuitest.At("builds/names/")
+	}
+	play(t, names, func(t *testing.T, w *program) {
+		w.Want(t, "\u00e9.csv ", "\\{NFD}", "payroll.csv ", `p\u{430}yroll.csv`, "report ", `report\u{20}`)
+		w.Press("j", "j", "j")
+		w.Wait(time.Second)
+		w.Want(t, "U+0430 is a Cyrillic letter.")
+	})
+}
+
+// A filter finds the names as they look: accents, case and forms of Unicode do not
+// matter, and * and ? are patterns.
+func TestFilterOfNamesAsTheyLook(t *testing.T) {
+	files := []string{"cafe\u0301.csv", "caf\u00e9.csv", "Z\u00fcrich.md", "\u0130stanbul.txt", "plain.csv", "READ.me"}
+	names := func(w *program) {
+		for _, name := range files {
+			w.server.Put("builds/names/"+name, 1, "2026-01-02 03:04")
+		}
+		w.deps.Start = tuitest.At("builds/names/")
+	}
+	for typed, want := range map[string]string{
+		"\u00e9": "2 of 6", "cafe": "2 of 6", "zurich": "1 of 6", "istanbul": "1 of 6", "*.csv": "3 of 6", "?????.csv": "1 of 6", "read": "1 of 6",
+		"READ": "1 of 6", "Cafe": "0 of 6", "*a* csv": "3 of 6",
+	} {
+		play(t, names, func(t *testing.T, w *program) {
+			w.Press("/")
+			w.Type(typed)
+			w.Wait(time.Second)
+			w.Want(t, want)
+		})
+	}
+}
+
+// A second press of the key of an order reverses it. The cursor stays on its row.
+func TestOrderIsReversed(t *testing.T) {
+	play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/") }, func(t *testing.T, w *program) {
+		w.Press("G")
+		w.Want(t, "▌  2025-notes-to-accounts.pdf", "Name ↑")
+		w.Press("s", "s")
+		w.Want(t, "▌  2025-notes-to-accounts.pdf", "Size ↓")
+		w.Press("s", "s")
+		w.Want(t, "▌  2025-notes-to-accounts.pdf", "Size ↑")
+		w.Press("s", "n")
+		w.Want(t, "Name ↑")
+	})
+}

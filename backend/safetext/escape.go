@@ -48,10 +48,13 @@ func plain(s string) bool {
 // as an escape: if any character is escaped, or if s itself looks like escaped
 // text. So C:\dir is unchanged, and a text with the characters \u{1b} differs
 // from a text with an escape character.
-func split(s string) []Span {
-	spans, escaped := pieces(s, looksEscaped(s))
+func split(s string) []Span { return splitAlso(s, nil) }
+
+// splitAlso is split with further characters to escape, by their byte positions.
+func splitAlso(s string, also map[int]bool) []Span {
+	spans, escaped := pieces(s, looksEscaped(s), also)
 	if escaped {
-		spans, _ = pieces(s, true)
+		spans, _ = pieces(s, true, also)
 	}
 	return spans
 }
@@ -64,7 +67,7 @@ func looksEscaped(s string) bool {
 }
 
 // pieces cuts s into spans, and reports whether any of them is escaped.
-func pieces(s string, double bool) (spans []Span, escaped bool) {
+func pieces(s string, double bool, also map[int]bool) (spans []Span, escaped bool) {
 	out := make([]byte, 0, len(s)+16)
 	var ends []int          // where each span ends in out; the kinds alternate
 	marks, base := 0, false // combining marks so far, and whether they have a letter
@@ -74,7 +77,7 @@ func pieces(s string, double bool) (spans []Span, escaped bool) {
 		size = n
 		mark := unicode.Is(unicode.M, r)
 		bad := r == utf8.RuneError && n == 1
-		esc := bad || !unicode.IsPrint(r) || invisible(r) || mark && (!base || marks == maxMarks) || r == '\\' && double
+		esc := bad || !unicode.IsPrint(r) || invisible(r) || mark && (!base || marks == maxMarks) || r == '\\' && double || also[i]
 		if esc != was {
 			ends, was = append(ends, len(out)), esc
 		}

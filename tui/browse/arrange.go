@@ -36,7 +36,7 @@ func (p *Pane) arrange() tea.Cmd {
 // rowsAdded shows the new rows of a listing, from index from on.
 func (p *Pane) rowsAdded(from int) tea.Cmd {
 	l := p.now()
-	if from == 0 || l.complete || p.busy || p.arr.order != byName {
+	if from == 0 || l.complete || p.busy || p.arr.order != byName || p.arr.reverse {
 		return p.arrange()
 	}
 	p.view = l.pick(p.view, from, p.arr)
@@ -90,7 +90,7 @@ func (p *Pane) seek() tea.Cmd {
 		p.toEnd = !l.complete || p.busy
 		return tea.Batch(p.moved(), p.more())
 	}
-	if p.filter != "" || p.arr.order != byName || l.location.deep {
+	if p.filter != "" || p.arr.order != byName || p.arr.reverse || l.location.deep {
 		return p.more()
 	}
 	return p.table.Need()
@@ -105,10 +105,13 @@ func (p *Pane) more() tea.Cmd {
 	return p.list(l.location, l.next)
 }
 
-// sortBy changes the order and moves the cursor to the first row.
+// sortBy changes the order, or reverses it if it is the present one. The cursor
+// stays on its row.
 func (p *Pane) sortBy(o order) tea.Cmd {
 	p.sorting = false
+	p.arr.reverse = p.arr.order == o && !p.arr.reverse
 	p.arr.order = o
-	p.view, p.here.cursor, p.here.top = nil, "", 0
+	p.savePosition()
+	p.view = nil
 	return tea.Batch(p.arrange(), p.seek())
 }

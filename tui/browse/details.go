@@ -144,6 +144,11 @@ func (d *details) lines(p *Pane, w int) []string {
 	}
 	e := d.entry
 	lines := nameLines(t, e.Name, w, 4)
+	for _, remark := range e.Name.Remarks() {
+		for _, l := range format.Wrap(remark, w) {
+			lines = append(lines, t.Warn.Paint(l))
+		}
+	}
 	if e.Kind != api.KindObject {
 		return append(lines, t.Muted.Paint(kindOfEntry(e)), "", t.Text.Bold().Paint("enter")+t.Muted.Paint(" open"),
 			t.Text.Bold().Paint("d")+t.Muted.Paint("     download all below"))
@@ -228,7 +233,7 @@ func (d *details) factLines(p *Pane, f api.StatResponse, pair func(label, value 
 
 // nameLines draws a name on up to most lines. The table truncates long names.
 func nameLines(t *theme.Theme, name safetext.Text, w, most int) []string {
-	s := name.String()
+	s := name.Distinct()
 	var lines []string
 	for len(lines) < most-1 && format.Width(s) > w {
 		head := ansi.Truncate(s, w, "")

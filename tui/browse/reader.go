@@ -86,6 +86,6 @@ func (r *reader) do(a keys.Action) { pane.Scroll(&r.port, a) }
 func (r *reader) view(env *pane.Env, w, h int) string {
 	r.port.SetWidth(w)
 	r.port.SetHeight(h - 1)
-	name := format.Middle(r.entry.Name.String(), max(8, w-30), env.Theme.Glyphs.Ellipsis)
+	name := format.Middle(r.entry.Name.Distinct(), max(8, w-30), env.Theme.Glyphs.Ellipsis)
 	return env.Theme.Head(name, r.note, w, true) + "\n" + r.port.View()
 }

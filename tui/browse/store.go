@@ -206,34 +206,10 @@ const (
 
 // arrangement is the filter and the order of the visible rows.
 type arrangement struct {
-	order  order
-	words  []string // all must be in the name
-	hidden bool     // hide names that begin with a dot
-}
-
-// words splits a typed filter.
-func words(s string) []string { return strings.Fields(s) }
-
-// fits reports whether a displayed name contains every word. A lower-case word
-// matches both cases.
-func fits(name string, words []string) bool {
-	for _, w := range words {
-		if at, _ := find(name, w); at < 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// find returns the byte range of a word in a displayed name; from is -1 if it is absent.
-func find(name, word string) (from, to int) {
-	i := strings.Index(name, word)
-	if i < 0 && word == strings.ToLower(word) {
-		if low := strings.ToLower(name); len(low) == len(name) {
-			i = strings.Index(low, word)
-		}
-	}
-	return i, i + len(word)
+	order   order
+	reverse bool
+	words   []word // all must match the name
+	hidden  bool   // hide names that begin with a dot
 }
 
 // pick appends the visible rows of an arrangement, from index from on.
@@ -243,7 +219,7 @@ func (l *listing) pick(view []int32, from int, a arrangement) []int32 {
 		if a.hidden && strings.HasPrefix(name, ".") {
 			continue
 		}
-		if len(a.words) > 0 && !fits(safetext.Line(name), a.words) {
+		if len(a.words) > 0 && !fits(name, a.words) {
 			continue
 		}
 		view = append(view, int32(i))
@@ -256,7 +232,7 @@ func (l *listing) pick(view []int32, from int, a arrangement) []int32 {
 // a command may run it on a copy.
 func (l *listing) arrange(a arrangement) []int32 {
 	view := l.pick(make([]int32, 0, len(l.rows)), 0, a)
-	if !l.complete && a.order == byName {
+	if !l.complete && a.order == byName && !a.reverse {
 		return view
 	}
 	slices.SortStableFunc(view, func(x, y int32) int {
@@ -275,10 +251,13 @@ func (l *listing) arrange(a arrangement) []int32 {
 				by = strings.Compare(kindOf(l.name(x)), kindOf(l.name(y)))
 			}
 		}
-		if by != 0 {
-			return by
+		if by == 0 {
+			by = strings.Compare(l.name(x), l.name(y))
 		}
-		return strings.Compare(l.name(x), l.name(y))
+		if a.reverse {
+			return -by
+		}
+		return by
 	})
 	return view
 }

@@ -78,7 +78,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 	}
 	var b strings.Builder
 	b.WriteString(p.gutter(t, st, marked))
-	b.WriteString(t.Pad(p.paintName(t, name, e), p.cols.name))
+	b.WriteString(t.Pad(p.paintName(t, name, e, p.apart(i)), p.cols.name))
 	size, mod := "", ""
 	if r.kind == object && !e.Unsized() {
 		size = quantity.Size(e.Size)
@@ -117,18 +117,36 @@ func (p *Pane) gutter(t *theme.Theme, st rows.State, marked bool) string {
 	return g + m + t.Fill.Paint(" ")
 }
 
-// paintName draws a name, with the matches of the filter underlined.
-func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry) string {
+// apart returns the function that truncates the name of visible row i, so that it
+// differs from the rows near it.
+func (p *Pane) apart(i int) func(s string, w int, ellipsis string) string {
+	return func(s string, w int, ellipsis string) string {
+		if format.Width(s) <= w {
+			return s
+		}
+		var others []string
+		for j := max(0, i-format.Neighbors); j < min(len(p.view), i+format.Neighbors+1); j++ {
+			if j != i {
+				others = append(others, safetext.New(p.now().name(p.view[j])).Distinct())
+			}
+		}
+		return format.Apart(s, w, ellipsis, others)
+	}
+}
+
+// paintName draws a name, truncated by cut, with the matches of the filter
+// underlined.
+func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry, cut func(s string, w int, ellipsis string) string) string {
 	if e.Name.IsZero() { // an object with content whose key is the folder's prefix
 		return pane.Name(t, s, safetext.New("./"), p.cols.name, format.Middle)
 	}
 	if len(p.arr.words) == 0 {
-		return pane.Name(t, s, e.Name, p.cols.name, format.Middle)
+		return pane.Name(t, s, e.Name, p.cols.name, cut)
 	}
-	shown := format.Middle(e.Name.String(), p.cols.name, t.Glyphs.Ellipsis)
+	shown := cut(e.Name.Distinct(), p.cols.name, t.Glyphs.Ellipsis)
 	var found [][]int
 	for _, w := range p.arr.words {
-		if from, to := find(shown, w); from >= 0 {
+		if from, to := w.find(shown); from >= 0 {
 			found = append(found, []int{from, to})
 		}
 	}
@@ -152,11 +170,16 @@ func mergeRanges(ranges [][]int) [][]int {
 // header draws the line of column names.
 func (p *Pane) header(w int) string {
 	t, g := p.Env.Theme, p.Env.Theme.Glyphs
-	sign := func(o order, down string) string {
-		if p.arr.order == o {
-			return " " + down
+	sign := func(o order, usual string) string {
+		switch {
+		case p.arr.order != o:
+			return ""
+		case p.arr.reverse && usual == g.Up:
+			return " " + g.Down
+		case p.arr.reverse:
+			return " " + g.Up
 		}
-		return ""
+		return " " + usual
 	}
 	name := "Name" + sign(byName, g.Up)
 	if len(p.view) > 0 && !p.now().complete && p.arr.order == byName {

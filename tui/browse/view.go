@@ -40,7 +40,7 @@ func (p *Pane) Title() []string {
 	}
 	var parts []string
 	for _, at := range s.chain() {
-		parts = append(parts, safetext.Line(strings.TrimSuffix(at.name(), "/")))
+		parts = append(parts, safetext.New(strings.TrimSuffix(at.name(), "/")).Distinct())
 	}
 	if s.deep {
 		parts = append(parts, "all below")

@@ -1,7 +1,9 @@
 package format
 
 import (
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -13,11 +15,16 @@ func Width(s string) int { return ansi.StringWidth(s) }
 // and five cells before it: "2025-consolidated…edger.parquet". An extension longer
 // than half of w counts as part of the name.
 func Middle(s string, w int, ellipsis string) string {
+	return strings.Join(middle(s, w, ellipsis), ellipsis)
+}
+
+// middle returns the parts of s that Middle keeps.
+func middle(s string, w int, ellipsis string) []string {
 	if Width(s) <= w {
-		return s
+		return []string{s}
 	}
 	if w <= Width(ellipsis) {
-		return ansi.Truncate(s, max(w, 0), "")
+		return []string{first(s, w)}
 	}
 	keep := 5
 	if dot := strings.LastIndexByte(s, '.'); dot > 0 {
@@ -27,7 +34,101 @@ func Middle(s string, w int, ellipsis string) string {
 	}
 	keep = min(keep, (w-Width(ellipsis))/2)
 	tail := last(s, keep)
-	return ansi.Truncate(s, w-Width(ellipsis)-Width(tail), "") + ellipsis + tail
+	return []string{first(s, w-Width(ellipsis)-Width(tail)), tail}
+}
+
+// Neighbors is the number of rows before and after a name that Apart compares.
+const Neighbors = 20
+
+// Apart truncates a file name to w cells as Middle does, unless one of the other
+// names would then look the same. The part in which they differ stays visible, and
+// the part that they share is cut: "usher_1.0.0_…_amd64.tar.gz" is
+// "…_darwin_amd64.tar.gz". If the differing part is longer than w cells, its end is
+// cut.
+//
+// The result for a row of a list is stable while its neighbors are: pass those up to
+// Neighbors rows away.
+func Apart(s string, w int, ellipsis string, others []string) string {
+	plain := middle(s, w, ellipsis)
+	if len(plain) < 2 {
+		return plain[0]
+	}
+	e := Width(ellipsis)
+	ext := s[max(0, strings.LastIndexByte(s, '.')):]
+	sibling := func(o string, kept []string) bool {
+		return strings.HasPrefix(o, plain[0]) && strings.HasSuffix(o, ext) || alike(o, kept)
+	}
+	if kept := apart(s, w, e, plain, others, sibling); kept[0] != "" || len(kept) < 3 {
+		return strings.Join(kept, ellipsis)
+	}
+	return strings.Join(apart(s, w, e, plain, others, alike), ellipsis)
+}
+
+// apart returns the parts of s to keep, so that the bytes are visible in which s
+// differs from the other names that are near it.
+func apart(s string, w, e int, kept, others []string, near func(o string, kept []string) bool) []string {
+	from, to := len(s), 0
+	for range len(others) + 1 {
+		grown := false
+		for _, o := range others {
+			if o == s || !near(o, kept) {
+				continue
+			}
+			f, t := differs(s, o)
+			grown = grown || f < from || t > to
+			from, to = min(from, f), max(to, t)
+		}
+		if !grown {
+			break
+		}
+		kept = around(s, w, e, from, to)
+	}
+	return kept
+}
+
+// alike reports whether a name has the kept parts of another one, in their order.
+func alike(name string, kept []string) bool {
+	head, tail := kept[0], kept[len(kept)-1]
+	if len(name) < len(head)+len(tail) || !strings.HasPrefix(name, head) || !strings.HasSuffix(name, tail) {
+		return false
+	}
+	return len(kept) < 3 || strings.Contains(name[len(head):len(name)-len(tail)], kept[1])
+}
+
+// around returns the parts of s to keep in w cells, so that its bytes [from, to) are
+// visible. An ellipsis of e cells is between two parts.
+func around(s string, w, e, from, to int) []string {
+	from = len(first(s, Width(s[:start(s, from)]))) // boundaries of whole characters
+	to = end(s, len(ansi.Truncate(s, Width(s[:end(s, to)]), "")))
+	head, part, tail := s[:from], s[from:to], s[to:]
+	switch room := w - e; {
+	case Width(part+tail) <= room: // a cut in the shared beginning
+		return []string{first(head, room-Width(part+tail)), part + tail}
+	case Width(head+part) <= room: // a cut in the shared end
+		return []string{head + part, last(tail, room-Width(head+part))}
+	case Width(part) <= room-e:
+		return []string{"", part, last(tail, room-e-Width(part))}
+	default:
+		return []string{"", first(part, room-e), ""}
+	}
+}
+
+// differs returns the byte range of s outside of which s and o are the same. A
+// repeated part that only one of them has is in the range, with its neighbors.
+func differs(s, o string) (from, to int) {
+	least := min(len(s), len(o))
+	before, after := 0, 0
+	for before < least && s[before] == o[before] {
+		before++
+	}
+	for after < least && s[len(s)-1-after] == o[len(o)-1-after] {
+		after++
+	}
+	from, to = min(before, len(s)-after), max(before, len(s)-after)
+	if len(s) != len(o) {
+		from, to = max(0, from-1), min(len(s), to+1)
+	}
+	return from, to
 }
 
 // Start truncates a path at its start to w cells: "…udited/2025-annual-report.pdf".
@@ -36,17 +137,25 @@ func Start(s string, w int, ellipsis string) string {
 		return s
 	}
 	if w <= Width(ellipsis) {
-		return ansi.Truncate(s, max(w, 0), "")
+		return first(s, w)
 	}
 	return ellipsis + last(s, w-Width(ellipsis))
 }
 
 // End truncates a person, group or sentence at its end to w cells.
 func End(s string, w int, ellipsis string) string {
-	if w <= Width(ellipsis) {
-		return ansi.Truncate(s, max(w, 0), "")
+	switch {
+	case Width(s) <= w:
+		return s
+	case w <= Width(ellipsis):
+		return first(s, w)
 	}
-	return ansi.Truncate(s, w, ellipsis)
+	return first(s, w-Width(ellipsis)) + ellipsis
+}
+
+// first returns the longest beginning of s that fits into w cells.
+func first(s string, w int) string {
+	return s[:start(s, len(ansi.Truncate(s, max(w, 0), "")))]
 }
 
 // last returns the longest end of s that fits into w cells.
@@ -60,7 +169,41 @@ func last(s string, w int) string {
 		over++
 		tail = ansi.TruncateLeft(s, over, "")
 	}
-	return tail
+	return s[end(s, len(s)-len(tail)):]
+}
+
+// escapes matches the escapes of safetext: a part of one can look like part of
+// another.
+var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}|\\x[0-9a-fA-F]{2}|\\\{NFD\}|\\\\`)
+
+// start moves a position within a character or an escape to its start.
+func start(s string, at int) int {
+	for at > 0 && at < len(s) && !utf8.RuneStart(s[at]) {
+		at--
+	}
+	if strings.IndexByte(s, '\\') >= 0 {
+		for _, e := range escapes.FindAllStringIndex(s, -1) {
+			if e[0] < at && at < e[1] {
+				return e[0]
+			}
+		}
+	}
+	return at
+}
+
+// end moves a position within a character or an escape to its end.
+func end(s string, at int) int {
+	for at < len(s) && !utf8.RuneStart(s[at]) {
+		at++
+	}
+	if strings.IndexByte(s, '\\') >= 0 {
+		for _, e := range escapes.FindAllStringIndex(s, -1) {
+			if e[0] < at && at < e[1] {
+				return e[1]
+			}
+		}
+	}
+	return at
 }
 
 // PadLeft pads plain or painted text with spaces on the left to w cells.

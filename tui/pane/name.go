@@ -12,14 +12,16 @@ import (
 
 // escapes matches the escapes of safetext. It is for escaped texts only, where
 // every other backslash is doubled.
-var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}?|\\x[0-9a-fA-F]{0,2}|\\\\`)
+var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}|\\x[0-9a-fA-F]{2}|\\\{NFD\}|\\\\`)
 
 // Name paints an untrusted text, truncated to w cells by cut: format.Middle for
-// file names, format.Start for paths, format.End for people. Escapes have the
-// style of a warning, so that no name can imitate them.
+// file names, format.Start for paths, format.End for people. Characters that make
+// two names look the same are escaped. Escapes have the style of a warning, so that
+// no name can imitate them.
 func Name(t *theme.Theme, s theme.Style, text safetext.Text, w int, cut func(string, int, string) string) string {
-	shown := cut(text.String(), w, t.Glyphs.Ellipsis)
-	if !text.Escaped() {
+	full := text.Distinct()
+	shown := cut(full, w, t.Glyphs.Ellipsis)
+	if full == text.Raw() {
 		return s.Paint(shown)
 	}
 	return Ranges(s, t.Warn, shown, escapes.FindAllStringIndex(shown, -1))
@@ -44,7 +46,7 @@ func Wrap(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
 	var lines []string
 	var b strings.Builder
 	used := 0
-	for _, span := range text.Spans() {
+	for _, span := range text.DistinctSpans() {
 		style := s
 		if span.Escaped {
 			style = t.Warn

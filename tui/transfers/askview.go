@@ -167,7 +167,7 @@ func (a *Confirm) leftOut(w int) string {
 	say := quantity.Plural(len(a.left), "file does not fit, ", "files do not fit, ") + quantity.Size(sum)
 	name := api.Path{Bucket: a.left[0].Bucket, Key: a.left[0].Key}.Base()
 	if room := w - 2 - format.Width(say); len(a.left) == 1 && room > 8 {
-		return say + ": " + format.Middle(safetext.Line(name), room, a.p.Env.Theme.Glyphs.Ellipsis)
+		return say + ": " + format.Middle(safetext.New(name).Distinct(), room, a.p.Env.Theme.Glyphs.Ellipsis)
 	}
 	return say
 }

@@ -87,7 +87,7 @@ func (p *Pane) addAgain(t *download.Transfer, c download.Conflict) tea.Cmd {
 // askReplace opens a dialog before a local file is replaced: for other transfers,
 // the same key tries again.
 func (p *Pane) askReplace(t *download.Transfer) tea.Cmd {
-	line := dialog.Line{Text: safetext.Line(base(t)) + " is here with different content. It is replaced by the file on the server once that file is complete and verified."}
+	line := dialog.Line{Text: safetext.New(base(t)).Distinct() + " is here with different content. It is replaced by the file on the server once that file is complete and verified."}
 	if t.Folder {
 		line.Text = "Local files that differ are replaced by the files on the server, each once it is complete and verified."
 	}

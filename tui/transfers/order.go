@@ -126,6 +126,7 @@ func (w *sameNames) find(p *Pane) {
 	if rows == w.rows && last == w.last {
 		return
 	}
+	defer func() { p.nameW = p.nameWidth() }()
 	w.rows, w.last, w.more = rows, last, make(map[string]bool)
 	seen := make(map[string]*download.Transfer, rows)
 	for _, n := range p.shown {

@@ -22,17 +22,25 @@ type columns struct{ name, bar, rest int }
 const (
 	stateW = 15 // gutter, sign and word
 	pctW   = 4
+
+	leastBarW  = 7
+	leastNoteW = 16
 )
 
-func layout(w int) columns {
-	c := columns{bar: 7, rest: 16}
+// layout returns the columns of a page w cells wide. A name of need cells takes
+// cells of the bar first, then of the note.
+func layout(w, need int) columns {
+	c := columns{bar: leastBarW, rest: leastNoteW}
 	switch {
 	case w >= 170:
 		c = columns{bar: 38, rest: 40}
 	case w >= wide:
 		c = columns{bar: 20, rest: 30}
 	}
-	c.name = max(8, w-stateW-1-quantity.SizeWidth-2-c.bar-1-pctW-2-c.rest)
+	room := w - stateW - 1 - quantity.SizeWidth - 2 - 1 - pctW - 2
+	c.bar = max(leastBarW, min(c.bar, room-c.rest-need))
+	c.rest = max(leastNoteW, min(c.rest, room-c.bar-need))
+	c.name = max(8, room-c.bar-c.rest)
 	return c
 }
 
@@ -120,12 +128,13 @@ func (p *Pane) Draw(i, w int, s rows.State) string {
 	if s.Cursor && s.Focus {
 		g = t.Accent.Paint(t.Glyphs.Cursor)
 	}
-	lines := append([]string{t.Pad(g+p.line(t, x, p.cols, s.Cursor), w)}, p.reason(x, s.Cursor, p.reasonW(w))...)
+	lines := append([]string{t.Pad(g+p.line(t, i, p.cols, s.Cursor), w)}, p.reason(x, s.Cursor, p.reasonW(w))...)
 	return strings.Join(lines, "\n")
 }
 
-// line draws one transfer without the first cell of the gutter.
-func (p *Pane) line(t *theme.Theme, x *download.Transfer, c columns, cursor bool) string {
+// line draws row i without the first cell of the gutter.
+func (p *Pane) line(t *theme.Theme, i int, c columns, cursor bool) string {
+	x := &p.snap.Transfers[p.shown[i]]
 	sign, state, style := word(t, x)
 	size := ""
 	if x.Size >= 0 {
@@ -133,7 +142,7 @@ func (p *Pane) line(t *theme.Theme, x *download.Transfer, c columns, cursor bool
 	}
 	var b strings.Builder
 	b.WriteString(style.Paint(" " + sign + " " + format.PadRight(state, stateW-4)))
-	b.WriteString(t.Pad(p.name(t, x, c.name, cursor), c.name))
+	b.WriteString(t.Pad(p.name(t, i, c.name, cursor), c.name))
 	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth) + "  "))
 	room := c.rest
 	if hasBar(x) {
@@ -147,21 +156,49 @@ func (p *Pane) line(t *theme.Theme, x *download.Transfer, c columns, cursor bool
 	return b.String()
 }
 
-// name draws the name of a row. If two rows have the same name, the path precedes
-// it, muted and truncated at its start.
-func (p *Pane) name(t *theme.Theme, x *download.Transfer, w int, cursor bool) string {
+// name draws the name of row i, truncated so that it differs from the rows near it.
+// The path precedes it if another row has the same name, muted and truncated at its
+// start.
+func (p *Pane) name(t *theme.Theme, i, w int, cursor bool) string {
 	label := t.Text
 	if cursor {
 		label = label.Bold()
 	}
+	x := &p.snap.Transfers[p.shown[i]]
 	name, before := safetext.New(base(x)), safetext.New(p.before(x))
-	if before.IsZero() || before.Raw() == "" {
-		return pane.Name(t, label, name, w, format.Middle)
+	apart := func(s string, w int, ellipsis string) string {
+		if format.Width(s) <= w {
+			return s
+		}
+		var others []string
+		for j := max(0, i-format.Neighbors); j < min(len(p.shown), i+format.Neighbors+1); j++ {
+			if n := p.shown[j]; j != i && n != gap {
+				others = append(others, safetext.New(base(&p.snap.Transfers[n])).Distinct())
+			}
+		}
+		return format.Apart(s, w, ellipsis, others)
 	}
-	room := w - min(format.Width(before.String()), max(w/3, w-format.Width(name.String())))
-	shown := pane.Name(t, label, name, room, format.Middle)
+	if before.Raw() == "" {
+		return pane.Name(t, label, name, w, apart)
+	}
+	room := w - min(format.Width(before.Distinct()), max(w/3, w-format.Width(name.Distinct())))
+	shown := pane.Name(t, label, name, room, apart)
 	return pane.Name(t, t.Muted, before, w-format.Width(shown), format.Start) + shown
 }
+
+// nameWidth returns the cells of the longest name with its path, at most longName.
+func (p *Pane) nameWidth() int {
+	w := 0
+	for _, n := range p.shown[:min(len(p.shown), 1000)] {
+		if n != gap {
+			x := &p.snap.Transfers[n]
+			w = max(w, format.Width(safetext.New(p.before(x)+base(x)).Distinct()))
+		}
+	}
+	return min(w, longName)
+}
+
+const longName = 80 // cells
 
 func hasBar(x *download.Transfer) bool {
 	switch x.State {
@@ -194,7 +231,8 @@ func percent(x *download.Transfer) string {
 	return fmt.Sprintf("%d%%", min(99, quantity.PercentOf(x.Done, max(x.Size, x.Done, 1))))
 }
 
-// reason draws the lines below a transfer: its reason and its keys.
+// reason draws the lines below a transfer: its full name if the row truncates it, its
+// reason and its keys.
 func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
 	if x.State != download.Denied && !(x.State == download.Done && x.Omitted > 0) && !cursor {
 		return nil
@@ -203,6 +241,11 @@ func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
 	t := p.Env.Theme
 	indent := strings.Repeat(" ", stateW)
 	var out []string
+	if full := safetext.New(p.before(x) + base(x)); cursor && format.Width(full.Distinct()) > p.cols.name {
+		for _, l := range pane.Wrap(t, t.Text, full, w) {
+			out = append(out, indent+l)
+		}
+	}
 	if say != "" {
 		for _, l := range format.Wrap(say, w) {
 			out = append(out, indent+t.Text.Paint(l))

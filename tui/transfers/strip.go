@@ -87,11 +87,11 @@ func (p *Pane) Dock(w, h int) string {
 			parts = append(parts, quantity.Count(n)+" "+name)
 		}
 	}
-	c := layout(w)
+	c := layout(w, p.nameW)
 	lines := []string{t.Head("Transfers", strings.Join(parts, ", "), w, false)}
-	for _, n := range p.shown {
+	for i, n := range p.shown {
 		if n != gap && len(lines) < h {
-			lines = append(lines, t.Pad(" "+p.line(t, &p.snap.Transfers[n], c, false), w))
+			lines = append(lines, t.Pad(" "+p.line(t, i, c, false), w))
 		}
 	}
 	for len(lines) < h {

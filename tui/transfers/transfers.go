@@ -73,6 +73,7 @@ type Pane struct {
 	newest      map[pane.File]Newest
 	shown       []int // of snap.Transfers, as the page shows them; gap: an empty line
 	sameNames   sameNames
+	nameW       int         // cells of the longest name with its path
 	first       download.ID // the first that waits
 	spaced      bool        // there is room for empty lines
 	cursorMoved bool        // the cursor was put where it is; else it is on a transfer that moves

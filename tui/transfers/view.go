@@ -12,7 +12,7 @@ import (
 // View draws the page.
 func (p *Pane) View(w, h int) string {
 	t := p.Env.Theme
-	p.w, p.cols = w, layout(w)
+	p.w, p.cols = w, layout(w, p.nameW)
 	if spaced := w >= wide; spaced != p.spaced {
 		p.spaced = spaced
 		p.arrange(p.under())
