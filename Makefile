@@ -7,6 +7,17 @@ STATIC := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEAD   := golang.org/x/tools/cmd/deadcode@v0.52.0
 SPELL  := github.com/golangci/misspell/cmd/misspell@v0.8.0
 
+PACKAGE := backend/deploy/package
+
+# The version and the time of the commit; VERSION=1.2.3 chooses another version.
+VERSION ?= $(shell .ci/version)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+
+# The recipe of the programs that are delivered. The environment decides nothing: the
+# same commit and the same Go give the same bytes.
+PROGRAM    = env -u GOEXPERIMENT GOFLAGS= GOWORK=off GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -20,17 +31,26 @@ build: ## The program, in bin/usher
 
 lambda: ## The server for AWS Lambda, in bin/lambda-arm64.zip and bin/lambda-x86_64.zip
 	@for arch in arm64 amd64; do \
-	  mkdir -p bin/lambda-$$arch && CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w' \
-	    -tags nosandbox,lambda.norpc -o bin/lambda-$$arch/bootstrap . || exit 1; \
+	  mkdir -p bin/lambda-$$arch && GOOS=linux GOARCH=$$arch $(PROGRAM) -tags nosandbox,lambda.norpc -o bin/lambda-$$arch/bootstrap . || exit 1; \
 	  name=bin/lambda-$$(echo $$arch | sed s/amd64/x86_64/).zip; \
 	  $(GO) run ./.ci/zip $$name bin/lambda-$$arch/bootstrap || exit 1; \
 	done
+
+release: lambda ## Archives, deb, rpm, SBOMs and SHA256SUMS of this commit, in bin/release; VERSION=1.2.3 names it
+	rm -rf bin/release bin/programs
+	@for p in $(PLATFORMS); do \
+	  os=$${p%/*}; arch=$${p#*/}; mkdir -p bin/programs/$${os}_$$arch; echo "building $$p"; \
+	  GOOS=$$os GOARCH=$$arch $(PROGRAM) -o bin/programs/$${os}_$$arch/ . || exit 1; \
+	done
+	$(GO) run -C $(PACKAGE) . -version '$(VERSION)' -date '$(SOURCE_DATE_EPOCH)' -tree '$(CURDIR)' -programs '$(CURDIR)/bin/programs' \
+	  -out '$(CURDIR)/bin/release' '$(CURDIR)/bin/lambda-arm64.zip' '$(CURDIR)/bin/lambda-x86_64.zip'
 
 man: ## The manual pages of all commands, in bin/man
 	$(GO) run . man --dir bin/man
 
 test: ## All that needs only Go
 	$(GO) test $(PKGS)
+	$(GO) test -C $(PACKAGE) ./...
 
 race: ## The same under the race detector (needs a C compiler)
 	$(GO) test -race -short $$($(GO) list $(PKGS) | grep -v '^usher/tui')
@@ -60,7 +80,7 @@ bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs ve
 	client/download/bench/bench.py $(BENCH)
 
 soak: ## The long versions: big objects, many kills (needs what test-rig needs)
-	USHER_SOAK=1 $(GO) test -run TestProgramIsReproducible .
+	USHER_SOAK=1 $(GO) test -C $(PACKAGE) -timeout 60m -run TestReleaseIsReproducible .
 	USHER_SOAK=1 $(GO) test -timeout 60m ./client/cli/ ./session/ ./backend/ ./backend/serve/ ./client/download/ ./backend/audit/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 60m -run '^(TestAmazonLambda|TestMoto)'
@@ -71,7 +91,9 @@ lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy modu
 	$(GO) build -tags nosandbox -o /dev/null .
 	$(GO) vet -tags nosandbox,lambda.norpc .
 	$(GO) vet -C client/download/bench .
+	$(GO) vet -C $(PACKAGE) .
 	$(GO) mod tidy -diff
+	$(GO) mod tidy -C $(PACKAGE) -diff
 	$(GO) run $(STATIC) $(PKGS)
 	@dead=$$(.ci/dead $(DEAD)) && test -z "$$dead" || { echo "$$dead"; echo 'remove the functions without a caller'; exit 1; }
 	@# organisation and cancelled are names in the configuration and in JSON.
@@ -85,4 +107,4 @@ demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 
-.PHONY: help demo build man lambda test race test-rig mutants adversary fuzz bench bench-download soak lint
+.PHONY: help demo build man lambda release test race test-rig mutants adversary fuzz bench bench-download soak lint

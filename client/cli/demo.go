@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -224,9 +225,10 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Show the version of usher",
 		GroupID: "machine",
-		Long:    `Show the version of usher. With --json: {"version","commit","date","go","platform","modified"}.`,
+		Long:    `Show the version of usher. With --json: {"version","commit","date","go","platform","modified"}. A build without version control has no commit, date and modified.`,
 		Example: `
 usher version
+usher version --json
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 0, 0, "version takes no arguments."); err != nil {
@@ -238,7 +240,7 @@ usher version
 			}
 			b := a.build()
 			fmt.Fprintln(a.Out, "usher", a.Version)
-			a.debugf("commit %s, %s, %s, %s", b.Commit, b.Date, b.Go, b.Platform)
+			a.debugf("commit %s, %s, %s, %s", cmp.Or(b.Commit, "unknown"), cmp.Or(b.Date, "unknown date"), b.Go, b.Platform)
 			return nil
 		}),
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	mango "github.com/muesli/mango-cobra"
 	"github.com/muesli/roff"
@@ -131,18 +132,22 @@ usher man get > usher-get.1
 `,
 		RunE: a.run(func(_ *cobra.Command, args []string) error {
 			root := Root(a.Program) // without the state of this run
+			date, err := a.pageDate()
+			if err != nil {
+				return err
+			}
 			if a.json {
 				fmt.Fprint(a.Out, JSONDoc())
 				return nil
 			}
 			if dir != "" {
-				return writePages(root, dir)
+				return writePages(root, dir, date)
 			}
 			c, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
 				return usagef("%s", noCommand(root, strings.Join(args, " ")))
 			}
-			page, err := manPage(c)
+			page, err := manPage(c, date)
 			if err != nil {
 				return err
 			}
@@ -154,31 +159,68 @@ usher man get > usher-get.1
 	return cmd
 }
 
+// pageDate returns the date of a manual page: today, or SOURCE_DATE_EPOCH in a build
+// with reproducible files.
+//
+// SPEC: reproducible-builds.org, SOURCE_DATE_EPOCH: seconds since 1970, in decimal.
+func (a *app) pageDate() (time.Time, error) {
+	text := a.Getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		return a.Now(), nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, usagef("SOURCE_DATE_EPOCH is a number of seconds since 1970, not %s.", safe(text))
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// manual is a manual page with a given date. Its synopsis has the command as typed.
+type manual struct {
+	*roff.Document
+	command string
+	date    time.Time
+}
+
+func (m manual) Heading(section uint, title, description string, _ time.Time) {
+	m.Document.Heading(section, title, description, m.date)
+}
+
+func (m manual) TextBold(text string) {
+	if text == pageName(m.command) {
+		text = m.command
+	}
+	m.Document.TextBold(text)
+}
+
+// pageName returns the name of the page of a command, such as usher-profiles-list.
+func pageName(command string) string { return strings.ReplaceAll(command, " ", "-") }
+
 // manPage returns the manual page of a command.
-func manPage(c *cobra.Command) (string, error) {
+func manPage(c *cobra.Command, date time.Time) (string, error) {
 	page, err := mango.NewManPage(1, c)
 	if err != nil {
 		return "", fmt.Errorf("writing the manual page: %w", err)
 	}
-	return page.Build(roff.NewDocument()), nil
+	page.Root.Name = pageName(c.CommandPath())
+	return page.Build(manual{roff.NewDocument(), c.CommandPath(), date}), nil
 }
 
 // writePages writes the pages of a command and all below it.
-func writePages(c *cobra.Command, dir string) error {
+func writePages(c *cobra.Command, dir string, date time.Time) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	page, err := manPage(c)
+	page, err := manPage(c, date)
 	if err != nil {
 		return err
 	}
-	name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(page), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, pageName(c.CommandPath())+".1"), []byte(page), 0o666); err != nil {
 		return err
 	}
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() {
-			if err := writePages(sub, dir); err != nil {
+			if err := writePages(sub, dir, date); err != nil {
 				return err
 			}
 		}

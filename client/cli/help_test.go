@@ -39,11 +39,28 @@ func TestHelpFits(t *testing.T) {
 	}
 }
 
-// Every command has a manual page.
+// Every command has a manual page. Its name is that of its file, and its date that of
+// SOURCE_DATE_EPOCH.
 func TestManualPages(t *testing.T) {
 	dir := t.TempDir()
-	if err := writePages((&app{}).root(), dir); err != nil {
+	var a app
+	a.Getenv = func(string) string { return "1700000000" }
+	date, err := a.pageDate()
+	if err != nil {
 		t.Fatal(err)
+	}
+	if err := writePages(a.root(), dir, date); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(dir + "/usher-grants-add.1")
+	for _, want := range []string{`.TH USHER-GRANTS-ADD 1 "2023-11-14"`, "\nusher-grants-add - ", `\fBusher grants add\fP [`} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page has no %q: %v", want, err)
+		}
+	}
+	a.Getenv = func(string) string { return "yesterday" }
+	if _, err := a.pageDate(); err == nil {
+		t.Error("SOURCE_DATE_EPOCH=yesterday is accepted")
 	}
 	for _, name := range []string{"usher.1", "usher-ls.1", "usher-grants-add.1"} {
 		if text, err := os.ReadFile(dir + "/" + name); err != nil || !strings.HasPrefix(string(text), ".") {

@@ -12,7 +12,7 @@ type build struct {
 	Date     string `json:"date,omitempty"`   // of the commit
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
-	Modified bool   `json:"modified,omitempty"` // the tree had changes
+	Modified *bool  `json:"modified,omitempty"` // the tree had changes; absent without version control
 }
 
 // build returns the facts that the linker has stored.
@@ -29,7 +29,8 @@ func (a *app) build() build {
 		case "vcs.time":
 			b.Date = s.Value
 		case "vcs.modified":
-			b.Modified = s.Value == "true"
+			modified := s.Value == "true"
+			b.Modified = &modified
 		}
 	}
 	return b
