@@ -89,7 +89,7 @@ func (m *Model) whoami() tea.Cmd {
 
 func describe(w api.Whoami) pane.Me {
 	me := pane.Me{
-		Name: safetext.New(w.Person.Username), Email: safetext.New(w.Person.Email),
+		Name: safetext.New(w.Person.Username), Sub: safetext.New(w.Person.Sub), Email: safetext.New(w.Person.Email),
 		Bound: w.BoundSeconds, Since: w.SessionStart, Version: w.GrantsVersion, Online: true,
 	}
 	groups := slices.Sorted(slices.Values(w.Groups))

@@ -85,7 +85,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Start: pane.At(where),
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), w.Now),
-			AuditPage(server, host, safetext.New(config.AuditorsGroup)), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
+			AuditPage(server, host, safetext.New(config.AuditorsGroup), w.Watch), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	}
 }
@@ -109,11 +109,28 @@ func checkLog(watch *proof.Watch) func(context.Context) LogCheck {
 	}
 }
 
-// AuditPage is the audit log, for members of the auditors' group.
-func AuditPage(server audit.Backend, host string, group safetext.Text) Page {
+// AuditPage is the audit log, for members of the auditors' group. The watch of the
+// log is optional.
+func AuditPage(server audit.Backend, host string, group safetext.Text, watch *proof.Watch) Page {
 	return Page{Open: keys.OpenAudit, Name: "audit log", Group: group, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
-		return audit.New(audit.Deps{Env: env, Backend: server, Server: host, Group: group, On: on})
+		return audit.New(audit.Deps{Env: env, Backend: server, Server: host, Group: group, On: on, Standing: standing(watch)})
 	}}
+}
+
+// standing returns the check of the log for its page.
+func standing(watch *proof.Watch) func(context.Context) (audit.Standing, error) {
+	if watch == nil {
+		return nil
+	}
+	return func(ctx context.Context) (audit.Standing, error) {
+		state, err := watch.Check(ctx)
+		out := audit.Standing{Events: state.Head.Size, At: state.Seen}
+		var fraud *proof.Fraud
+		if errors.As(err, &fraud) {
+			out.Finding, err = safetext.New(fraud.Error()), nil
+		}
+		return out, err
+	}
 }
 
 // AccessPages are the two forms of the access page, for admins: the readers of a

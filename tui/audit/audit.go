@@ -1,13 +1,16 @@
-// Package audit shows the audit log: the filter, the counts of the last day, the
-// events folded into rows, and one event in full.
+// Package audit shows the audit log: the filter, the counts over time, the events
+// folded into rows, and one event in full.
 //
 // Every query of the log is an event in the log, so each follows an action of the
 // person: one page of events and the counts when the page opens and on ctrl+r, a
-// page for a new filter, and the next page near the last row. Nothing polls.
+// page for a new filter, and the next page near the last row. Nothing polls but
+// following, which the person turns on.
 //
-// A filter is checked before it is sent (event.ParseFilter), and a mistake is shown
-// below its word. Rows are the groups of event.Fold. The outcome of a row is the
-// worst of its events, and a client's report of its own download is marked as such.
+// The page holds a window of the log (ledger): it drops the far end and reads it
+// again later. A filter is checked before it is sent (event.ParseFilter), and a
+// mistake is shown below its word. Rows are the groups of event.Fold. The outcome of
+// a row is the worst of its events, and a client's report of its own download is
+// marked as such.
 //
 // The command that fetches events converts them to safe text. A response has the
 // address of its query, and a response to an earlier query is dropped. Methods do
@@ -43,12 +46,14 @@ type Deps struct {
 	Server  string        // host, for sentences
 	Group   safetext.Text // of auditors, for sentences
 	On      pane.Target   // the page opens with the events of this path; zero: all events
+	// Standing returns the last check of the log from this machine. Optional.
+	Standing func(context.Context) (Standing, error)
 }
 
 const (
 	pageSize  = 200                    // events in one query
 	near      = 20                     // rows from the end at which the next page is asked for
-	keepMost  = 20_000                 // events kept; older ones need a narrower filter
+	keepMost  = 2_000                  // events in the window
 	emptyMost = 10                     // pages in a row that may bring nothing
 	grace     = 150 * time.Millisecond // before a wait is shown
 	settle    = 120 * time.Millisecond // before the details follow the cursor
@@ -68,12 +73,17 @@ type Pane struct {
 	slow    bool // for longer than grace
 	problem problem
 	log     *ledger
-	empty   int // pages in a row that brought nothing
+	empty   int       // pages in a row that brought nothing
+	toward  direction // of the last movement: only this end is read on
+	own     ownReads
+	tail    follower
 
 	counting    *query
 	stopCount   context.CancelFunc
 	counts      *counts
 	countsWrong string
+	standing    *Standing
+	groups      map[string][]string // names by their hash, from lookups
 
 	list    *rows.List
 	lines   []line
@@ -91,24 +101,26 @@ type Pane struct {
 	w, h   int
 }
 
+// direction is an end of the window.
+type direction uint8
+
+const (
+	down direction = iota // older events
+	up                    // newer events
+)
+
+// ownReads is the treatment of the person's own reads of the log.
+type ownReads uint8
+
+const (
+	ownShown ownReads = iota
+	ownHidden
+)
+
 // drawn is View's cache of lines.
 type drawn struct {
 	chart, details string
 	chartW, detW   int
-}
-
-// query is one call to the log. Its address identifies its response.
-type query struct {
-	filter safetext.Text
-	cursor safetext.Text // empty for the newest page
-	fresh  bool          // the filter differs from the one on the screen
-}
-
-// problem is the failure of a query.
-type problem struct {
-	text string
-	code api.Code
-	next bool // it was a further page
 }
 
 // Messages to the pane from its own commands.
@@ -138,7 +150,7 @@ func New(d Deps) (*Pane, error) {
 	case d.Backend == nil:
 		return nil, errors.New("audit: no backend")
 	}
-	p := &Pane{Deps: d, log: &ledger{}, start: filterFor(d.On.Bucket.Raw(), d.On.Key.Raw())}
+	p := &Pane{Deps: d, log: &ledger{}, start: filterFor(d.On.Bucket.Raw(), d.On.Key.Raw()), groups: map[string][]string{}}
 	p.filter = p.start
 	p.field = pane.NewField(0)
 	p.list = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
@@ -146,22 +158,22 @@ func New(d Deps) (*Pane, error) {
 	return p, nil
 }
 
-// filterFor returns the filter for the events of a path: of one object exactly, of
-// a folder with all paths below it.
+// filterFor returns the filter for the events of a path: of one object with the
+// listings that showed it, of a folder with all paths below it.
 func filterFor(bucket, key string) string {
 	if bucket == "" {
 		return ""
 	}
 	at := api.Path{Bucket: bucket, Key: key}
-	terms := []event.Term{{Field: event.ByPath, Exact: !at.IsFolder(), Value: at.String()}}
-	if !at.IsFolder() { // listings of its folder include it
-		terms = append(terms, event.Term{Field: event.ByPath, Exact: true, Value: at.Parent().String()})
+	term := event.Term{Field: event.ByTouched, Value: at.String()}
+	if at.IsFolder() {
+		term.Field = event.ByPath
 	}
-	return event.Filter{Terms: terms}.String()
+	return event.Filter{Terms: []event.Term{term}}.String()
 }
 
-// Opened requests the first page and the counts.
-func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.ask(true, ""), p.count()) }
+// Opened requests the first page, the counts and the state of the log.
+func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.ask(newest, true), p.count(), p.check()) }
 
 func after(d time.Duration, m tea.Msg) tea.Cmd {
 	return tea.Tick(d, func(time.Time) tea.Msg { return m })
@@ -174,6 +186,12 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.answered(m)
 	case counted:
 		return p.counted(m)
+	case stood:
+		p.stood(m)
+	case named:
+		p.named(m)
+	case polls:
+		return p.poll(m)
 	case waited:
 		if p.asked != nil && m.of == p.asked {
 			p.slow = true
@@ -198,39 +216,6 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// again repeats the calls that failed.
-func (p *Pane) again() tea.Cmd {
-	var cmds []tea.Cmd
-	switch {
-	case p.problem.text == "":
-	case p.problem.next && p.problem.code != api.BadCursor:
-		cmds = append(cmds, p.ask(false, p.log.next))
-	default:
-		cmds = append(cmds, p.ask(false, ""))
-	}
-	if p.countsWrong != "" {
-		cmds = append(cmds, p.count())
-	}
-	return tea.Batch(cmds...)
-}
-
-// paused reports whether the search stopped before the end of the log, after
-// emptyMost pages without an event.
-func (p *Pane) paused() bool { return p.empty >= emptyMost && p.log.next != "" }
-
-// reload handles ctrl+r: it repeats the failed calls, or all. It continues a
-// paused search that has found nothing yet.
-func (p *Pane) reload() tea.Cmd {
-	if p.paused() && len(p.lines) == 0 && p.problem.text == "" && p.asked == nil {
-		p.empty = 0
-		return p.ask(false, p.log.next)
-	}
-	if p.problem.next && p.problem.code != api.BadCursor {
-		return p.again()
-	}
-	return tea.Batch(p.ask(false, ""), p.count())
-}
-
 // entry returns the row on line i, nil for a day.
 func (p *Pane) entry(i int) *entry {
 	if i < 0 || i >= len(p.lines) || p.lines[i].entry < 0 {
@@ -242,31 +227,56 @@ func (p *Pane) entry(i int) *entry {
 // current returns the row under the cursor.
 func (p *Pane) current() *entry { return p.entry(p.list.Cursor()) }
 
-// newest returns the ID of the newest event of line i.
-func (p *Pane) newest(i int) string {
+// ids returns the IDs of the events of line i, the newest first.
+func (p *Pane) ids(i int) []string {
 	e := p.entry(i)
 	if e == nil {
-		return ""
+		return nil
 	}
-	return p.log.facts[e.members[len(e.members)-1]].id.Raw()
+	out := make([]string, 0, len(e.members))
+	for j := len(e.members) - 1; j >= 0; j-- {
+		out = append(out, p.log.facts[e.members[j]].id.Raw())
+	}
+	return out
 }
 
-// find returns the line with a newest event, else the first.
-func (p *Pane) find(newest string) int {
-	if newest == "" {
+// find returns the line with any of these events, else the first line.
+func (p *Pane) find(ids []string) int {
+	if len(ids) == 0 {
 		return 0
 	}
+	wanted := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
 	for i := range p.lines {
-		if p.newest(i) == newest {
-			return i
+		if e := p.entry(i); e != nil {
+			for _, m := range e.members {
+				if wanted[p.log.facts[m].id.Raw()] {
+					return i
+				}
+			}
 		}
 	}
 	return 0
 }
 
+// keep runs a change of the lines. The cursor stays on its event, and on its line of
+// the window.
+func (p *Pane) keep(change func()) {
+	at := p.list.Cursor()
+	ids, below := p.ids(at), at-p.list.Top()
+	change()
+	now := p.find(ids)
+	p.list.SetTop(now - below)
+	p.list.SetCursor(now)
+	p.follow()
+}
+
 // moved follows a movement of the cursor.
-func (p *Pane) moved() tea.Cmd {
+func (p *Pane) moved(to direction) tea.Cmd {
 	p.settled++
+	p.toward = to
 	if p.empty >= emptyMost {
 		p.empty = 0
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/theme"
@@ -18,6 +19,7 @@ type counts struct {
 	people, downloads int
 	denied            int
 	events            int64 // in the whole log
+	sinks             []sink
 }
 
 type hour struct {
@@ -31,6 +33,9 @@ func newCounts(r api.AuditSummaryResponse) *counts {
 	for _, h := range from {
 		c.hours = append(c.hours, hour{h.Start.UTC(), max(0, h.Events), max(0, h.Denied)})
 		c.most = max(c.most, h.Events)
+	}
+	for _, s := range r.Sinks {
+		c.sinks = append(c.sinks, sink{safetext.New(s.Name), time.Duration(max(0, s.LagSeconds)) * time.Second, s.Stuck})
 	}
 	return c
 }
@@ -125,10 +130,13 @@ func (p *Pane) totalsLine(w int) string {
 	if c.denied > 0 {
 		denied = t.Bad.Bold()
 	}
-	s := t.Muted.Paint("last 24 hours, everyone   denied ") + denied.Paint(quantity.Count(c.denied)) +
-		t.Muted.Paint("   downloads ") + t.Text.Paint(quantity.Count(c.downloads)) +
-		t.Muted.Paint("   people ") + t.Text.Paint(quantity.Count(c.people))
-	return t.Pad(s, w)
+	s := t.Muted.Paint("24 h  denied ") + denied.Paint(quantity.Count(c.denied))
+	states := p.states()
+	if len(states) == 0 || format.Width(s)+3+format.Width(states[0].text)+20 < w {
+		s += t.Muted.Paint("  downloads ") + t.Text.Paint(quantity.Count(c.downloads)) +
+			t.Muted.Paint("  people ") + t.Text.Paint(quantity.Count(c.people))
+	}
+	return t.Pad(s+"   "+p.joined(states, w-format.Width(s)-3), w)
 }
 
 // level scales n to whole steps. Any n above 0 has at least one.

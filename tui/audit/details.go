@@ -29,7 +29,7 @@ func (p *Pane) details(w int) string {
 		lines = append(lines, t.Head("Event", "", w, false))
 	} else {
 		first := &p.log.facts[e.members[0]]
-		title := "Event " + first.id.String()
+		title := first.title()
 		if n := len(e.members); n > 1 {
 			title += " and " + quantity.Count(n-1) + " more"
 		}
@@ -43,6 +43,33 @@ func (p *Pane) details(w int) string {
 	}
 	p.drawn.details, p.drawn.detW = strings.Join(lines[:detailsHeight], "\n"), w
 	return p.drawn.details
+}
+
+// title names an event by its number in the log, or else by its ID.
+func (f *fact) title() string {
+	if f.record > 0 {
+		return "Event " + quantity.Count(f.record)
+	}
+	return "Event " + f.id.String()
+}
+
+// person returns the username and the sub, which alone is the identity.
+func (f *fact) person() safetext.Text {
+	switch {
+	case f.sub.IsZero():
+		return f.who
+	case f.who.IsZero():
+		return f.sub
+	}
+	return safetext.New(f.who.Raw() + ", sub " + f.sub.Raw())
+}
+
+// groupsText returns the names of the groups that decided, or their hash.
+func (p *Pane) groupsText(f *fact) safetext.Text {
+	if names := p.groupsOf(f); !names.IsZero() || f.groups.IsZero() {
+		return names
+	}
+	return safetext.New("hash " + f.groups.Raw())
 }
 
 // pair is a label and a function that draws its value in w cells.
@@ -59,39 +86,49 @@ func (p *Pane) detailLines(t *theme.Theme, e *entry, w int) []string {
 	name := func(x safetext.Text, cut func(string, int, string) string) func(int) string {
 		return func(w int) string { return pane.Name(t, t.Text, x, w, cut) }
 	}
-	who := f.who
-	if !f.email.IsZero() {
-		who = f.email
-	}
 	why, reason := p.reason(worst)
-	pairs := []pair{
+	half := w
+	if w >= 110 {
+		half = w * 21 / 40
+	}
+	left := column(t, []pair{
 		{"When", text(p.when(f.at))},
-		{"Who", name(who, format.End)},
+		{"Who", name(f.person(), format.End)},
 		{"What", name(actionText(f), format.End)},
 		{"Outcome", func(int) string { return p.outcome(t, worst) }},
 		{"Then", name(p.story(e), format.End)},
-		{why, name(reason, format.End)},
-		{"Path", name(f.path, format.Start)},
+	}, half-2)
+	if half < w {
+		left = beside(t, left, column(t, []pair{
+			{"From", name(f.ip, format.End)},
+			{"Session", name(f.session, format.End)},
+			{"Groups", name(p.groupsText(f), format.End)},
+			{"Request", name(f.request, format.End)},
+			{"Client", name(f.agent, format.End)},
+		}, w-half-1), half)
 	}
-	lines := make([]string, len(pairs))
-	side := []pair{
-		{"From", name(f.ip, format.End)},
-		{"Session", name(f.session, format.End)},
-		{"Request", name(f.request, format.End)},
-		{"Client", name(f.agent, format.End)},
-	}
-	half := w * 21 / 40
-	for i, x := range pairs {
-		room := w - 1 - detailLabel - 1
-		if w >= 110 && i < len(side) {
-			room = half - 2 - detailLabel
-		}
-		lines[i] = " " + t.Muted.Paint(format.PadRight(x.label, detailLabel)) + x.value(room)
-		if w >= 110 && i < len(side) {
-			lines[i] = t.Pad(lines[i], half) + t.Muted.Paint(format.PadRight(side[i].label, detailLabel)) + side[i].value(w-half-detailLabel-1)
+	return append(left, column(t, []pair{{why, name(reason, format.End)}, {"Path", name(f.path, format.Start)}}, w-2)...)
+}
+
+// column draws labels and values in w cells, without those that are empty.
+func column(t *theme.Theme, pairs []pair, w int) (lines []string) {
+	for _, x := range pairs {
+		if v := x.value(w - detailLabel); v != "" {
+			lines = append(lines, " "+t.Muted.Paint(format.PadRight(x.label, detailLabel))+v)
 		}
 	}
 	return lines
+}
+
+// beside draws two columns, the second one at a cell of the line.
+func beside(t *theme.Theme, left, right []string, at int) []string {
+	for i, l := range right {
+		if i == len(left) {
+			left = append(left, "")
+		}
+		left[i] = t.Pad(left[i], at) + strings.TrimPrefix(l, " ")
+	}
+	return left
 }
 
 // when formats a time in UTC and in the local zone, if that differs. The local time

@@ -20,16 +20,17 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	switch a {
 	case keys.Zone:
 		p.local = !p.local
-		at := p.newest(p.list.Cursor())
-		p.arrange()
-		p.list.SetCursor(p.find(at))
+		p.keep(p.arrange)
 		p.dirty()
-		p.follow()
 		return nil
 	case keys.CopyPath:
 		return pane.Send(pane.Copy{Text: p.chosen().path})
 	case keys.Touched:
 		return p.touched()
+	case keys.Person:
+		return p.narrow(p.chosen().personTerm(), "person")
+	case keys.OneLogin:
+		return p.narrow(event.Term{Field: event.BySession, Value: p.chosen().session.Raw()}, "session")
 	case keys.OpenProof:
 		return pane.Send(pane.Open{Page: keys.OpenProof})
 	}
@@ -37,18 +38,26 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		switch a {
 		case keys.Back, keys.Quit, keys.Parent:
 			p.open = nil
+		case keys.Next:
+			return p.turn(keys.Down)
+		case keys.Previous:
+			return p.turn(keys.Up)
 		default:
 			pane.Scroll(&p.open.port, a)
 		}
 		return nil
 	}
-	if p.list.Move(a) {
-		return p.moved()
+	if cmd, moved := p.move(a); moved {
+		return cmd
 	}
 	switch a {
 	case keys.Enter:
 		p.follow()
-		p.open = p.fullOf(p.current())
+		return p.openRow()
+	case keys.Follow:
+		return p.toggleFollow()
+	case keys.OwnReads:
+		return p.toggleOwn()
 	case keys.Filter:
 		p.edit()
 	case keys.Reload:
@@ -74,22 +83,87 @@ func (p *Pane) chosen() *fact {
 // Why returns the reason that an action is not possible now, if it is not.
 func (p *Pane) Why(a keys.Action) safetext.Text {
 	switch a {
-	case keys.Enter, keys.Touched, keys.CopyPath:
+	case keys.Enter, keys.Touched, keys.CopyPath, keys.Person, keys.OneLogin:
 		f := p.chosen()
 		switch {
 		case f == nil:
 			return safetext.New("There is no event here.")
-		case a != keys.Enter && !f.named:
+		case (a == keys.Touched || a == keys.CopyPath) && !f.named:
 			return safetext.New("This event names no file.")
+		case a == keys.Person && f.person().IsZero():
+			return safetext.New("This event names no person.")
+		case a == keys.OneLogin && f.session.IsZero():
+			return safetext.New("This event has no session.")
 		}
 	}
 	return safetext.Text{}
 }
 
+// openRow opens the row under the cursor in full.
+func (p *Pane) openRow() tea.Cmd {
+	p.open = p.fullOf(p.current())
+	return p.lookUp(&p.open.members[0])
+}
+
+// turn opens the row above or below the open one.
+func (p *Pane) turn(to keys.Action) tea.Cmd {
+	at := p.list.Cursor()
+	cmd, _ := p.move(to)
+	if p.list.Cursor() == at {
+		say := "This is the last event that was read."
+		if to == keys.Up {
+			say = "This is the newest event that was read."
+		}
+		return tea.Batch(cmd, pane.Send(pane.Say{Text: safetext.New(say)}))
+	}
+	return tea.Batch(cmd, p.openRow())
+}
+
+// personTerm returns the condition for the events of the same person.
+func (f *fact) personTerm() event.Term {
+	if f.who.IsZero() {
+		return event.Term{Field: event.ByWho, Value: f.sub.Raw()}
+	}
+	return event.Term{Field: event.ByWho, Value: f.who.Raw()}
+}
+
+// narrow shows the events of one person or one session. Times of the present filter
+// remain.
+func (p *Pane) narrow(t event.Term, of string) tea.Cmd {
+	to := strings.TrimSpace(event.Filter{Terms: []event.Term{t}}.String() + " " + times(p.filter))
+	p.open = nil
+	if to == p.filter {
+		return pane.Send(pane.Say{Text: safetext.New("These are the events of this " + of + ". esc goes back.")})
+	}
+	p.back = append(p.back, p.filter)
+	return p.use(to)
+}
+
+// times returns the terms of a filter that limit its time.
+func times(filter string) string {
+	var kept []string
+	for _, w := range words(filter) {
+		if strings.HasPrefix(w, string(event.BySince)+":") || strings.HasPrefix(w, string(event.ByUntil)+":") {
+			kept = append(kept, w)
+		}
+	}
+	return strings.Join(kept, " ")
+}
+
+// words splits a filter into its terms.
+func words(text string) (all []string) {
+	for text = strings.TrimLeft(text, " "); text != ""; text = strings.TrimLeft(text, " ") {
+		end := term(text)
+		all = append(all, text[:end])
+		text = text[end:]
+	}
+	return all
+}
+
 // touched shows the events of the same path.
 func (p *Pane) touched() tea.Cmd {
 	bucket, key, _ := strings.Cut(p.chosen().path.Raw(), "/")
-	to := filterFor(bucket, key)
+	to := strings.TrimSpace(filterFor(bucket, key) + " " + times(p.filter))
 	p.open = nil
 	if to == p.filter {
 		return pane.Send(pane.Say{Text: safetext.New("These are the events of this path. esc goes back.")})
@@ -110,6 +184,7 @@ func (p *Pane) leave() tea.Cmd {
 		return p.use(p.start)
 	}
 	p.stop()
+	p.tail = follower{seq: p.tail.seq + 1}
 	if p.stopCount != nil {
 		p.stopCount()
 	}
@@ -119,8 +194,9 @@ func (p *Pane) leave() tea.Cmd {
 // use requests the events of a filter.
 func (p *Pane) use(filter string) tea.Cmd {
 	p.filter = filter
+	p.toward = down
 	p.list.Changed()
-	return p.ask(true, "")
+	return p.ask(newest, true)
 }
 
 // edit opens the text field with the present filter.
@@ -235,7 +311,7 @@ func (p *Pane) possible() (word string, could []string) {
 // Title returns the path for row 0.
 func (p *Pane) Title() []string {
 	if p.open != nil {
-		return []string{"Audit log", "Event " + p.open.members[0].id.String()}
+		return []string{"Audit log", p.open.members[0].title()}
 	}
 	return []string{"Audit log"}
 }
@@ -246,9 +322,18 @@ func (p *Pane) Hints() []keys.Action {
 	case p.typing:
 		return nil
 	case p.open != nil:
-		return []keys.Action{keys.Down, keys.Up, keys.Touched, keys.CopyPath, keys.Back, keys.Help}
-	case p.w < 110:
-		return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Back, keys.Help}
+		all := []keys.Action{keys.Next, keys.Previous, keys.Person, keys.Touched, keys.OneLogin, keys.CopyPath, keys.Zone}
+		if p.w < 110 {
+			all = all[:3]
+		}
+		return append(all, keys.Back, keys.Help)
 	}
-	return []keys.Action{keys.Filter, keys.Enter, keys.Touched, keys.CopyPath, keys.Zone, keys.OpenProof, keys.Back, keys.Palette, keys.Help}
+	all := []keys.Action{keys.Filter, keys.Enter, keys.Follow, keys.Person, keys.OneLogin, keys.Touched, keys.OpenProof, keys.OwnReads, keys.Zone, keys.CopyPath}
+	switch {
+	case p.w < 110:
+		all = all[:5]
+	case p.w < 170:
+		all = all[:7]
+	}
+	return append(all, keys.Back, keys.Help)
 }

@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 
 	"charm.land/bubbles/v2/viewport"
@@ -17,6 +19,7 @@ import (
 // full shows one row in full: every field of its first event, then the later events.
 type full struct {
 	members []fact // the oldest first
+	leaf    string // hash of the first event in the tree, in hexadecimal
 	port    viewport.Model
 	w       int // the lines were made for; 0: not yet
 }
@@ -26,7 +29,15 @@ func (p *Pane) fullOf(e *entry) *full {
 	for _, m := range e.members {
 		v.members = append(v.members, p.log.facts[m])
 	}
+	v.leaf = leaf(p.log.events[e.members[0]])
 	return v
+}
+
+// leaf returns the hash of an event in the tree of the log.
+// SPEC: RFC 6962, 2.1: the hash of 0x00 and the entry.
+func leaf(e event.Event) string {
+	sum := sha256.Sum256(append([]byte{0}, event.Canonical(e)...))
+	return hex.EncodeToString(sum[:])
 }
 
 func (v *full) view(p *Pane, w, h int) string {
@@ -40,7 +51,7 @@ func (v *full) view(p *Pane, w, h int) string {
 	if n := len(v.members); n > 1 {
 		note = quantity.Count(n) + " events"
 	}
-	return p.Env.Theme.Head("Event "+v.members[0].id.String(), note, w, true) + "\n" + v.port.View()
+	return p.Env.Theme.Head(v.members[0].title(), note, w, true) + "\n" + v.port.View()
 }
 
 // lines returns all lines, painted, at most w cells wide.
@@ -75,6 +86,11 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 	k := sheet{t: t, w: w}
 	k.plain("When", p.when(f.at))
 	k.name("Event", f.id)
+	if f.record > 0 {
+		k.plain("Number", quantity.Count(f.record)+" in the log (index "+quantity.Count(f.record-1)+" of the tree)")
+	}
+	k.plain("Leaf", v.leaf)
+	k.gap()
 	k.name("Action", f.action)
 	k.name("Purpose", f.purpose)
 	k.painted("Outcome", p.outcome(t, f))
@@ -104,8 +120,9 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 	k.name("Version", f.version)
 	k.gap()
 	k.name("Who", f.who)
-	k.name("Email", f.email)
 	k.name("Subject", f.sub)
+	k.claimed("Email", f.email)
+	k.name("Groups", p.groupsOf(f))
 	k.name("Session", f.session)
 	k.gap()
 	k.name("From", f.ip)
@@ -185,6 +202,15 @@ func (k *sheet) name(label string, text safetext.Text) {
 		k.painted(label, l)
 		label = ""
 	}
+}
+
+// claimed adds a text that the person can write.
+func (k *sheet) claimed(label string, text safetext.Text) {
+	if text.IsZero() {
+		return
+	}
+	k.name(label, text)
+	k.painted("", k.t.Muted.Paint(format.End("set by the person, not verified: no identity", max(8, k.w-detailLabel-2), k.t.Glyphs.Ellipsis)))
 }
 
 func (k *sheet) size(label string, n *int64) {

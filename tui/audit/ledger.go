@@ -7,93 +7,154 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
-	"usher/backend/safetext"
 )
 
-// ledger holds the loaded events of one filter, and their rows. It is immutable: a
-// further page makes a new one, so that commands and the page can share it.
+// ledger is a window of the events of one filter, and their rows. It has at most
+// keepMost events: the far end is dropped and read again later, so that the memory
+// does not depend on the length of the log. A ledger is immutable: a further page
+// makes a new one, which commands and the page share.
 type ledger struct {
-	events  []event.Event // as the server sent them, for folding
+	events  []event.Event // the newest first, as the server sent them, for folding
 	facts   []fact        // the same, safe to show
 	entries []entry       // rows, the newest first
-	next    string        // the server's cursor, "" at the end of the log
+	groups  map[string][]string
+	newer   edge
+	older   edge
+	lag     time.Duration // by which events of other servers may be late
+}
+
+// edge is the state of one end of the window.
+type edge struct {
+	end     bool      // no further event matches
+	cursor  string    // of the server; "": the next page begins at the last event of this end
+	reached time.Time // the search has tested all events up to this time; zero: all of them, or not known
 }
 
 // Format keeps untrusted text out of all output.
 func (l *ledger) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%d events", len(l.facts)) }
 
-// full reports whether the limit of events is reached.
-func (l *ledger) full() bool { return len(l.facts) >= keepMost }
+// empty reports whether the ledger has no event.
+func (l *ledger) empty() bool { return len(l.facts) == 0 }
 
-// with returns the ledger with one more page. It drops repeated events.
-func (l *ledger) with(page api.AuditQueryResponse) *ledger {
-	if l == nil {
+// with returns the ledger with one more page, of a read of the given kind. Repeated
+// events are dropped.
+func (l *ledger) with(k reading, page api.AuditQueryResponse) *ledger {
+	if l == nil || k == newest || k == oldest {
 		l = &ledger{}
-	}
-	n := &ledger{events: slices.Clip(l.events), facts: slices.Clip(l.facts), next: page.Cursor}
-	have := make(map[string]bool, len(l.events))
-	for _, e := range l.events {
-		have[e.ID] = true
-	}
-	for _, e := range page.Events {
-		if e.ID != "" && have[e.ID] {
-			continue
+		switch k {
+		case newest:
+			l.newer.end = true
+		case oldest:
+			l.older.end = true
 		}
-		have[e.ID] = true
-		n.events = append(n.events, e)
-		n.facts = append(n.facts, factOf(e))
 	}
+	n := &ledger{events: slices.Clip(l.events), facts: slices.Clip(l.facts), newer: l.newer, older: l.older, lag: l.lag}
+	if lag := time.Duration(page.LagSeconds) * time.Second; lag > 0 {
+		n.lag = lag
+	}
+	at := edge{end: page.Cursor == "", cursor: page.Cursor}
+	if page.Reached != nil && !at.end {
+		at.reached = page.Reached.UTC()
+	}
+	if k.ascends() {
+		n.newer = at
+	} else {
+		n.older = at
+	}
+	n.merge(page)
+	n.trim(k.ascends())
 	n.fold()
 	return n
 }
 
-// detail is a labeled fact of an event.
-type detail struct {
-	label string
-	value safetext.Text
+// merge adds the events of a page that are not known yet, in the order of the log.
+func (l *ledger) merge(page api.AuditQueryResponse) {
+	have := make(map[string]bool, len(l.events))
+	for i := range l.events {
+		have[l.events[i].ID] = true
+	}
+	var events []event.Event
+	var facts []fact
+	for i, e := range page.Events {
+		if e.ID != "" && have[e.ID] {
+			continue
+		}
+		have[e.ID] = true
+		f := factOf(e)
+		if i < len(page.Records) {
+			f.record = page.Records[i]
+		}
+		events, facts = append(events, e), append(facts, f)
+	}
+	n := len(events)
+	if n == 0 {
+		return
+	}
+	if n > 1 && event.Compare(events[0], events[n-1]) < 0 {
+		slices.Reverse(events)
+		slices.Reverse(facts)
+	}
+	switch old := len(l.events); {
+	case old == 0 || event.Compare(l.events[old-1], events[0]) > 0:
+		l.events, l.facts = append(l.events, events...), append(l.facts, facts...)
+	case event.Compare(events[n-1], l.events[0]) > 0:
+		l.events, l.facts = append(events, l.events...), append(facts, l.facts...)
+	default: // late events of another server
+		l.events, l.facts = append(events, l.events...), append(facts, l.facts...)
+		l.sort()
+	}
 }
 
-// fact is one event, safe to display.
-type fact struct {
-	id, sub, who, email, session    safetext.Text
-	action, purpose, outcome        safetext.Text
-	path, version, etag             safetext.Text
-	reason, grant, continues        safetext.Text
-	details                         []detail      // facts that only some actions have
-	grants, grantsBefore            safetext.Text // versions of the grants
-	terminal, browser, host         safetext.Text // of a device sign-in
-	ip, agent, request, verified    safetext.Text
-	at                              time.Time
-	size, bytes                     *int64
-	seconds                         *float64
-	bound, count                    int
-	grantsAdded, grantsRemoved      int
-	named, folder, denied, released bool
-	completed                       bool
+// sort restores the order of the log.
+func (l *ledger) sort() {
+	order := make([]int, len(l.events))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return event.Compare(l.events[b], l.events[a]) })
+	events, facts := make([]event.Event, len(order)), make([]fact, len(order))
+	for i, at := range order {
+		events[i], facts[i] = l.events[at], l.facts[at]
+	}
+	l.events, l.facts = events, facts
 }
 
-func factOf(e event.Event) fact {
-	s := safetext.New
-	var details []detail
-	for _, d := range event.Details(e) {
-		details = append(details, detail{d.Label, s(d.Value)})
+// trim drops the events beyond keepMost at the end opposite to the last read.
+func (l *ledger) trim(ascending bool) {
+	over := len(l.events) - keepMost
+	if over <= 0 {
+		return
 	}
-	return fact{
-		details: details,
-		id:      s(e.ID), sub: s(e.User.Sub), who: s(e.User.Username), email: s(e.User.Email), session: s(e.Session),
-		action: s(e.Action), purpose: s(e.Purpose), outcome: s(e.Outcome),
-		path: s(e.Path()), version: s(e.Version), etag: s(e.ETag),
-		reason: s(e.Reason), grant: s(e.Grant), continues: s(e.Continues),
-		grants: s(e.GrantsVersion), grantsBefore: s(e.GrantsBefore), grantsAdded: e.GrantsAdded, grantsRemoved: e.GrantsRemoved,
-		terminal: s(e.TerminalIP), browser: s(e.BrowserIP), host: s(e.ClaimedHost),
-		ip: s(e.SourceIP), agent: s(e.UserAgent), request: s(e.RequestID), verified: s(e.Verified),
-		at: e.Time.UTC(), size: e.Size, bytes: e.Bytes, seconds: e.Seconds, bound: e.Bound, count: e.Count,
-		named:     e.Bucket != "",
-		folder:    e.Action == event.List,
-		denied:    e.Outcome == event.Denied,
-		released:  e.Action == event.Download && e.Outcome == event.Allowed,
-		completed: e.Action == event.Completed,
+	if ascending {
+		l.events, l.facts = slices.Clone(l.events[:keepMost]), slices.Clone(l.facts[:keepMost])
+		l.older = edge{}
+		return
 	}
+	l.events, l.facts = slices.Clone(l.events[over:]), slices.Clone(l.facts[over:])
+	l.newer = edge{}
+}
+
+// anchor returns the ID of the event after which newer events are read. It is older
+// than the lag, so that a late event of another server is read too.
+func (l *ledger) anchor() string {
+	if l.empty() {
+		return ""
+	}
+	edge := l.facts[0].at.Add(-l.lag)
+	for i := range l.facts {
+		if !l.facts[i].at.After(edge) {
+			return l.events[i].ID
+		}
+	}
+	return l.events[len(l.events)-1].ID
+}
+
+// last returns the ID of the oldest event.
+func (l *ledger) last() string {
+	if l.empty() {
+		return ""
+	}
+	return l.events[len(l.events)-1].ID
 }
 
 // entry is a row: a chain of events, displayed as one.
@@ -106,7 +167,7 @@ type entry struct {
 	reported int // the member with the client's newest report, -1 if there is none
 }
 
-// fold computes the rows.
+// fold computes the rows, and the names of the groups whose hash is known.
 func (l *ledger) fold() {
 	made := event.Fold(l.events)
 	l.entries = make([]entry, 0, len(made))
@@ -126,6 +187,22 @@ func (l *ledger) fold() {
 		}
 		l.entries = append(l.entries, e)
 	}
+	l.groups = namesOf(l.events)
+}
+
+// namesOf returns the names of the groups in the events, by the hash that other
+// events have.
+func namesOf(events []event.Event) map[string][]string {
+	names := map[string][]string{}
+	for i := range events {
+		if e := &events[i]; len(e.GroupNames) > 0 {
+			names[event.HashGroups(e.GroupNames)] = e.GroupNames
+			if len(e.GroupNamesBefore) > 0 {
+				names[event.HashGroups(e.GroupNamesBefore)] = e.GroupNamesBefore
+			}
+		}
+	}
+	return names
 }
 
 // severity orders outcomes: an allowed event must not hide a denial.

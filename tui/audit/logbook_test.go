@@ -37,10 +37,11 @@ func TestLogbook(t *testing.T) { servertest.Run(t, servertest.Audit(), bookBed(n
 // Each broken log fails the named check.
 func TestLogbookSuiteBites(t *testing.T) {
 	for name, change := range map[string]func(*api.AuditQueryRequest, *api.AuditQueryResponse){
-		"events come newest first, and pages join":          func(_ *api.AuditQueryRequest, out *api.AuditQueryResponse) { slices.Reverse(out.Events) },
-		"a filter that matches nothing gives an empty page": func(_ *api.AuditQueryRequest, out *api.AuditQueryResponse) { out.Cursor = "on" },
-		"a filter that cannot be read is refused":           func(in *api.AuditQueryRequest, _ *api.AuditQueryResponse) { in.Filter = "" },
-		"an audit cursor belongs to its filter":             func(in *api.AuditQueryRequest, _ *api.AuditQueryResponse) { in.Cursor = "" },
+		"events come newest first, and pages join":             func(_ *api.AuditQueryRequest, out *api.AuditQueryResponse) { slices.Reverse(out.Events) },
+		"events are read from both ends, and before any event": func(in *api.AuditQueryRequest, _ *api.AuditQueryResponse) { in.Oldest, in.Before = false, "" },
+		"a filter that matches nothing gives an empty page":    func(_ *api.AuditQueryRequest, out *api.AuditQueryResponse) { out.Cursor = "on" },
+		"a filter that cannot be read is refused":              func(in *api.AuditQueryRequest, _ *api.AuditQueryResponse) { in.Filter = "" },
+		"an audit cursor belongs to its filter":                func(in *api.AuditQueryRequest, _ *api.AuditQueryResponse) { in.Cursor = "" },
 	} {
 		for _, p := range servertest.Audit() {
 			if p.Name == name && p.Check(bookBed(func(b *logbook) audit.Backend { return bent{b, change} })) == nil {

@@ -15,6 +15,9 @@ import (
 	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui"
+	"usher/tui/audit"
+	"usher/tui/keys"
+	"usher/tui/pane"
 	"usher/tui/signin"
 	"usher/tui/tuitest"
 )
@@ -29,7 +32,11 @@ type logbook struct {
 	delay         time.Duration
 	ignoresCancel bool // continues after the caller canceled
 	fail          error
-	perPage       int // 0: the limit of the request; negative: empty pages with a cursor
+	expired       bool // refuses all cursors
+	lag           int  // seconds
+	sinks         []api.Sink
+	perPage       int       // 0: the limit of the request; negative: empty pages with a cursor
+	reached       time.Time // of empty pages
 	asked         []api.AuditQueryRequest
 	counted       int
 	ids           int
@@ -77,13 +84,24 @@ func (b *logbook) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.expired && in.Cursor != "" {
+		return api.AuditQueryResponse{}, &api.Error{Code: api.BadCursor, RequestID: "r-3"}
+	}
 	f, err := event.ParseFilter(in.Filter, now())
 	if err != nil {
 		return api.AuditQueryResponse{}, &api.Error{Code: api.BadRequest, RequestID: "r-1"}
 	}
+	ascending := in.Oldest || in.After != ""
 	from, err := tuitest.FromCursor(in.Cursor, in.Filter)
 	if err != nil {
-		return api.AuditQueryResponse{}, err
+		if from, err = tuitest.FromCursor(in.Cursor, in.Filter+"+"); err != nil {
+			return api.AuditQueryResponse{}, err
+		}
+		ascending = true
+	}
+	order := in.Filter // of the next cursor
+	if ascending {
+		order += "+"
 	}
 	n := in.Limit
 	if n == 0 {
@@ -92,19 +110,37 @@ func (b *logbook) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api
 	if b.perPage > 0 {
 		n = b.perPage
 	}
-	var all []event.Event
-	for _, e := range slices.Backward(b.events) {
+	all := make([]int, 0, len(b.events)) // indexes of the matching events, in the order of the pages
+	for i, e := range b.events {
 		if f.Match(e) {
-			all = append(all, e)
+			all = append(all, i)
+		}
+	}
+	if !ascending {
+		slices.Reverse(all)
+	}
+	if id := in.After + in.Before; id != "" {
+		at := slices.IndexFunc(b.events, func(e event.Event) bool { return e.ID == id })
+		if at < 0 {
+			return api.AuditQueryResponse{}, &api.Error{Code: api.BadCursor, RequestID: "r-2"}
+		}
+		for from = 0; from < len(all) && (all[from] == at || all[from] < at == ascending); from++ {
 		}
 	}
 	if b.perPage < 0 {
-		return api.AuditQueryResponse{Cursor: tuitest.Cursor(from, in.Filter)}, nil
+		out := api.AuditQueryResponse{Cursor: tuitest.Cursor(from, order)}
+		if !b.reached.IsZero() {
+			out.Reached = &b.reached
+		}
+		return out, nil
 	}
 	to := min(len(all), from+n)
-	out := api.AuditQueryResponse{Events: all[from:to]}
+	out := api.AuditQueryResponse{LagSeconds: b.lag}
+	for _, i := range all[from:to] {
+		out.Events, out.Records = append(out.Events, b.events[i]), append(out.Records, int64(i)+1)
+	}
 	if to < len(all) {
-		out.Cursor = tuitest.Cursor(to, in.Filter)
+		out.Cursor = tuitest.Cursor(to, order)
 	}
 	return out, nil
 }
@@ -117,7 +153,7 @@ func (b *logbook) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := api.AuditSummaryResponse{Events: 1_284_112}
+	out := api.AuditSummaryResponse{Events: 1_284_112, Sinks: b.sinks}
 	first := now().Truncate(time.Hour).Add(-time.Duration(in.Hours-1) * time.Hour)
 	for i := range in.Hours {
 		out.Hours = append(out.Hours, api.AuditHour{Start: first.Add(time.Duration(i) * time.Hour), Events: []int{22, 9, 5, 3, 3, 3, 2, 0, 0, 2, 0, 3, 8, 19, 32, 38, 36, 44, 24, 36, 30, 12, 3, 1}[i%24]})
@@ -185,9 +221,9 @@ func (b *logbook) changeGrants(at time.Time, added, removed int) {
 
 // list adds a listing of some pages.
 func (p *person) list(bucket, prefix string, pages int) {
-	first := p.record(7*time.Second, event.Event{Action: event.List, Bucket: bucket, Key: prefix, Grant: "allow finance-team " + bucket + "/" + prefix})
+	first := p.record(7*time.Second, event.Event{Action: event.List, Bucket: bucket, Key: prefix, Entries: 34, Grant: "allow finance-team " + bucket + "/" + prefix})
 	for range pages - 1 {
-		p.record(900*time.Millisecond, event.Event{Action: event.List, Bucket: bucket, Key: prefix, Continues: first})
+		p.record(900*time.Millisecond, event.Event{Action: event.List, Bucket: bucket, Key: prefix, Entries: 34, Continues: first})
 	}
 }
 
@@ -259,6 +295,8 @@ type program struct {
 	book   *logbook
 	server *tuitest.Server
 	deps   tui.Deps
+
+	standing func(context.Context) (audit.Standing, error)
 }
 
 func newProgram(change func(*program)) *program {
@@ -273,7 +311,10 @@ func newProgram(change func(*program)) *program {
 	if change != nil {
 		change(w)
 	}
-	w.deps.Pages = []tui.Page{tui.AuditPage(w.book, "files.example.com", safetext.New("usher-auditors")), w.verifyPage()}
+	auditors := safetext.New("usher-auditors")
+	w.deps.Pages = []tui.Page{{Open: keys.OpenAudit, Name: "audit log", Group: auditors, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
+		return audit.New(audit.Deps{Env: env, Backend: w.book, Server: "files.example.com", Group: auditors, On: on, Standing: w.standing})
+	}}, w.verifyPage()}
 	return w
 }
 

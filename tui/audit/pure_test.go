@@ -184,7 +184,7 @@ func TestHostileFields(t *testing.T) {
 func TestMessagesPrintNothingRaw(t *testing.T) {
 	b := &counting{events: payloads()}
 	r, _ := b.AuditQuery(t.Context(), api.AuditQueryRequest{})
-	l := (*ledger)(nil).with(r)
+	l := (*ledger)(nil).with(newest, r)
 	if len(l.facts) == 0 || len(l.entries) == 0 {
 		t.Fatal("nothing to print")
 	}
@@ -259,9 +259,9 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 
 // Repeated events of a further page are dropped.
 func TestLedgerLeavesTwinsOut(t *testing.T) {
-	one := (*ledger)(nil).with(api.AuditQueryResponse{Events: payloads()[:3], Cursor: "a"})
-	two := one.with(api.AuditQueryResponse{Events: payloads()[1:5], Cursor: "b"})
-	if len(one.facts) != 3 || len(two.facts) != 5 || two.next != "b" || one.next != "a" {
+	one := (*ledger)(nil).with(newest, api.AuditQueryResponse{Events: payloads()[:3], Cursor: "a"})
+	two := one.with(older, api.AuditQueryResponse{Events: payloads()[1:5], Cursor: "b"})
+	if len(one.facts) != 3 || len(two.facts) != 5 || two.older.cursor != "b" || one.older.cursor != "a" {
 		t.Errorf("%d and %d events", len(one.facts), len(two.facts))
 	}
 }
@@ -274,7 +274,7 @@ func BenchmarkView(b *testing.B) {
 				events = append(events, event.Event{ID: fmt.Sprint(i), Time: time.Unix(int64(i), 0), Action: event.Stat, Bucket: "b", Key: fmt.Sprint(i)})
 			}
 			p := newPane(b, &counting{}, theme.Options{Profile: colorprofile.TrueColor})
-			p.show((*ledger)(nil).with(api.AuditQueryResponse{Events: events}))
+			p.show((*ledger)(nil).with(newest, api.AuditQueryResponse{Events: events}))
 			for b.Loop() {
 				p.Do(keys.Down)
 				p.View(120, 37)

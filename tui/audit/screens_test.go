@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"context"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -10,7 +11,9 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/backend/safetext"
 	"usher/backend/safetext/safetexttest"
+	"usher/tui/audit"
 	"usher/tui/tuitest"
 )
 
@@ -83,6 +86,18 @@ func scenes() []scene {
 			w.Want(t, "grants file", "Added", "1 grant", "7d793037a0760186574b0282f2f435e7")
 		}},
 		{"local", nil, press("z")},
+		{"state-whole", func(w *program) {
+			w.standing = func(context.Context) (audit.Standing, error) {
+				return audit.Standing{Events: 1_284_050, At: now()}, nil
+			}
+			w.book.sinks = []api.Sink{{Name: "siem", LagSeconds: 4}, {Name: "archive"}}
+		}, func(t *testing.T, w *program) { w.Want(t, "log whole up to 1,284,050", "tail 62", "14:10 UTC") }},
+		{"state-changed", func(w *program) {
+			w.standing = func(context.Context) (audit.Standing, error) {
+				return audit.Standing{Events: 1_261_530, At: now(), Finding: safetext.New("The audit log was rolled back.")}, nil
+			}
+			w.book.sinks = []api.Sink{{Name: "siem", LagSeconds: 4, Stuck: true}, {Name: "archive", LagSeconds: 800}}
+		}, func(t *testing.T, w *program) { w.Want(t, "the log is not whole, V shows why") }},
 		{"nothing", nil, func(t *testing.T, w *program) {
 			w.filter("who:nobody")
 			w.Want(t, "No event matches this filter.")
@@ -138,7 +153,7 @@ func TestWhoAccessedThisFile(t *testing.T) {
 		w.Press("j", "j", "j", "w") // 2018-annual-report.pdf
 		w.Wait(time.Second)
 		goldens.Compare(t, w.Screen, "touched-120x40")
-		if got := w.book.queries(); len(got) != 1 || got[0].Filter != "path:=company-reports/annual/audited/2018-annual-report.pdf path:=company-reports/annual/audited/" {
+		if got := w.book.queries(); len(got) != 1 || got[0].Filter != "touched:company-reports/annual/audited/2018-annual-report.pdf" {
 			t.Errorf("asked %+v", got)
 		}
 		w.Press("esc")

@@ -26,13 +26,30 @@ func (p *Pane) arrange() {
 	p.lines = p.lines[:0]
 	day := ""
 	for i := range p.log.entries {
-		if d := p.zoned(p.log.entries[i].last).Format("Mon 2006-01-02"); d != day {
+		e := &p.log.entries[i]
+		if p.own == ownHidden && p.mine(e) {
+			continue
+		}
+		if d := p.zoned(e.last).Format("Mon 2006-01-02"); d != day {
 			day = d
 			p.lines = append(p.lines, line{day: d, entry: -1})
 		}
 		p.lines = append(p.lines, line{entry: i})
 	}
 	p.list.Changed()
+}
+
+// searched names the end of the part of the log that was searched, if it is visible
+// and no full page ends there.
+func (p *Pane) searched() string {
+	at := p.log.older.reached
+	if _, to := p.list.Window(); at.IsZero() || to < len(p.lines) {
+		return ""
+	}
+	if p.asked != nil && p.slow {
+		return "Searching. " + p.zoned(at).Format("2 January 2006 15:04") + " is reached."
+	}
+	return "Searched back to " + p.zoned(at).Format("2 January 2006 15:04") + ". j searches on."
 }
 
 // zoned converts a time to the displayed zone.

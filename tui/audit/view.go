@@ -81,18 +81,25 @@ func (p *Pane) filterLine(w int) string {
 
 // amount returns the number of displayed events and of all events in the log.
 func (p *Pane) amount() string {
-	if p.problem.text != "" && len(p.log.facts) == 0 || p.asked != nil && p.log.entries == nil {
+	if p.problem.text != "" && p.log.empty() || p.asked != nil && p.log.entries == nil {
 		return ""
 	}
-	s := quantity.Count(len(p.log.facts))
-	if p.log.next != "" {
+	n := len(p.log.facts)
+	s := quantity.Count(n)
+	switch l := p.log; {
+	case l.newer.end && l.older.end:
+		if n == 1 && p.counts == nil {
+			return "1 event"
+		}
+	case l.newer.end:
 		s = "the newest " + s
+	case l.older.end:
+		s = "the oldest " + s
+	default:
+		s += " from the middle"
 	}
-	if p.counts != nil && p.counts.events >= int64(len(p.log.facts)) {
+	if p.counts != nil && p.counts.events >= int64(n) {
 		return s + " of " + quantity.Plural(p.counts.events, "event", "events")
-	}
-	if p.log.next == "" && len(p.log.facts) == 1 {
-		return "1 event"
 	}
 	return s + " events"
 }
@@ -134,23 +141,26 @@ func (p *Pane) paint(text string) string {
 		}
 		b.WriteString(text[:n])
 		text = text[n:]
-		end, colon, quoted := 0, -1, false
-		for end < len(text) && (quoted || text[end] != ' ') {
-			switch c := text[end]; {
-			case c == ':' && colon < 0:
-				colon = end
-			case c == '\\' && quoted && end+1 < len(text):
-				end++
-			case c == '"':
-				quoted = !quoted
-			}
-			end++
-		}
+		end := term(text)
+		colon := strings.IndexByte(text[:end], ':')
 		b.WriteString(piece(t.Muted, text[:colon+1]))
 		b.WriteString(piece(t.Text.Bold(), text[colon+1:end]))
 		text = text[end:]
 	}
 	return b.String()
+}
+
+// term returns the end of the first term of a filter: a space outside of quotes.
+func term(text string) (end int) {
+	for quoted := false; end < len(text) && (quoted || text[end] != ' '); end++ {
+		switch c := text[end]; {
+		case c == '\\' && quoted && end+1 < len(text):
+			end++
+		case c == '"':
+			quoted = !quoted
+		}
+	}
+	return end
 }
 
 // below draws the line below the filter: carets under a mistake, completions, or
@@ -173,7 +183,7 @@ func (p *Pane) below(w int) string {
 	case p.h < chartFrom:
 		return " " + p.totalsLine(w-2)
 	}
-	return ""
+	return " " + p.joined(p.states(), w-2)
 }
 
 // mistake draws the mistake in the filter as a sentence, with the possible values.
@@ -218,8 +228,12 @@ func wrapWords(label string, words []string, w int) []string {
 func (p *Pane) note() string {
 	n, rows := len(p.log.facts), len(p.log.entries)
 	switch {
-	case p.asked != nil && p.slow:
+	case p.asked != nil && p.slow && p.asked.reading != latest:
 		return "reading the log" + p.Env.Theme.Glyphs.Ellipsis
+	case p.tail.on && p.log.newer.end:
+		return "following, newest first"
+	case p.tail.on:
+		return "following waits, g shows the newest"
 	case n > rows && p.w >= 110:
 		return quantity.Plural(n, "event", "events") + " in " + quantity.Plural(rows, "row", "rows") + ", newest first"
 	}
@@ -240,10 +254,16 @@ func (p *Pane) blank(w, h int) string {
 		hints = [][2]string{{"ctrl+r", "try again"}, {"/", "filter"}, {"esc", "back"}}
 	case p.paused():
 		say = "No match in the part of the log that was read so far. A time in the filter shortens the search."
+		if at := p.log.older.reached; !at.IsZero() {
+			say = "No match from now back to " + p.zoned(at).Format("2 January 2006 15:04") + "."
+		}
 		hints = [][2]string{{"ctrl+r", "read on"}, {"/", "change the filter"}, {"esc", "back"}}
-	case p.filter != "":
+	case p.filter != "" && len(p.log.entries) == 0:
 		say = "No event matches this filter."
 		hints = [][2]string{{"/", "change the filter"}, {"esc", "back"}}
+	case len(p.log.entries) > 0:
+		say = "The only events here are your own reads of the log."
+		hints = [][2]string{{"o", "show them"}, {"esc", "back"}}
 	default:
 		say = "The log has no events."
 	}
@@ -265,8 +285,8 @@ func (p *Pane) Status(w int) (left, right string) {
 		return t.Keys(w-2, [2]string{"enter", "apply"}, [2]string{"tab", "complete"}, [2]string{"up", "earlier filters"}, [2]string{"esc", "cancel"}), ""
 	case p.problem.text != "" && len(p.lines) > 0:
 		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint("ctrl+r try again")
-	case p.log.full() && p.log.next != "":
-		return t.Warn.Paint("Only the newest " + quantity.Count(keepMost) + " events are shown. For older ones, use until: in the filter."), ""
+	case len(p.lines) > 0:
+		return t.Muted.Paint(p.searched()), ""
 	}
 	return "", ""
 }

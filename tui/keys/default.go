@@ -84,7 +84,14 @@ const (
 	Sooner   Action = "move-sooner"
 	Folder   Action = "show-folder"
 
-	Zone   Action = "zone"
+	Zone     Action = "zone"
+	Follow   Action = "follow"
+	OwnReads Action = "own-reads"
+	Person   Action = "person"
+	OneLogin Action = "session-of-row"
+	Next     Action = "next-event"
+	Previous Action = "previous-event"
+
 	CanSee Action = "can-see"
 	Grants Action = "grants"
 )
@@ -230,6 +237,10 @@ func audit() []Binding {
 	return []Binding{
 		{Enter, []string{"enter", "l", "right"}, "enter", "open", "Open the event", g},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", g},
+		{Person, []string{"p"}, "", "person", "All events of this person", g},
+		{OneLogin, []string{"s"}, "", "session", "All events of this session", g},
+		{Follow, []string{"f"}, "", "follow", "Follow: new events appear at the top", g},
+		{OwnReads, []string{"o"}, "", "own reads", "Hide or show your own reads of the log", g},
 		{Zone, []string{"z"}, "", "UTC or local", "Times in UTC or local", g},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
 		{OpenProof, []string{"V"}, "", "verify the log", "Verify the log", g},
@@ -249,7 +260,11 @@ func event() []Binding {
 	const g = "Event"
 	return []Binding{
 		{Parent, []string{"h", "left", "backspace"}, "h", "back to the log", "", g},
+		{Next, []string{"n"}, "", "next", "Next event, older", g},
+		{Previous, []string{"N"}, "", "previous", "Previous event, newer", g},
 		{Touched, []string{"w"}, "", "who accessed this", "", g},
+		{Person, []string{"p"}, "", "person", "All events of this person", g},
+		{OneLogin, []string{"s"}, "", "session", "All events of this session", g},
 		{Zone, []string{"z"}, "", "UTC or local", "", g},
 		{CopyPath, []string{"y"}, "", "copy path", "", g},
 	}

@@ -32,6 +32,7 @@ type Env struct {
 // Me is the person as the server last described them.
 type Me struct {
 	Name    safetext.Text // "" before sign-in
+	Sub     safetext.Text // the identity
 	Email   safetext.Text
 	Groups  []safetext.Text
 	Bound   int       // seconds until the removal of access takes effect

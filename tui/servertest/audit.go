@@ -66,6 +66,31 @@ func auditPages(ctx context.Context, b AuditBed) error {
 	return nil
 }
 
+func bothEnds(ctx context.Context, b AuditBed) error {
+	const n = 5
+	if err := b.Record(n); err != nil {
+		return err
+	}
+	want, err := b.read(ctx, 0)
+	if err != nil {
+		return err
+	}
+	before, err := b.Log.AuditQuery(ctx, api.AuditQueryRequest{Filter: b.Filter, Before: want[1].ID})
+	if err != nil || !slices.Equal(ids(before.Events), ids(want[2:])) {
+		return fmt.Errorf("before an event: %q, want %q, error %v", ids(before.Events), ids(want[2:]), err)
+	}
+	slices.Reverse(want)
+	first, err := b.Log.AuditQuery(ctx, api.AuditQueryRequest{Filter: b.Filter, Oldest: true, Limit: 2})
+	if err != nil || !slices.Equal(ids(first.Events), ids(want[:2])) || first.Cursor == "" {
+		return fmt.Errorf("from the first event: %q, want %q, error %v", ids(first.Events), ids(want[:2]), err)
+	}
+	later, err := b.Log.AuditQuery(ctx, api.AuditQueryRequest{Filter: b.Filter, After: want[1].ID})
+	if err != nil || !slices.Equal(ids(later.Events), ids(want[2:])) {
+		return fmt.Errorf("after an event: %q, want %q, error %v", ids(later.Events), ids(want[2:]), err)
+	}
+	return nil
+}
+
 func nothing(ctx context.Context, b AuditBed) error {
 	if err := b.Record(1); err != nil {
 		return err

@@ -62,6 +62,7 @@ func Audit() []Promise[AuditBed] {
 		{"a filter that matches nothing gives an empty page", nothing},
 		{"a filter that cannot be read is refused", unreadable},
 		{"an audit cursor belongs to its filter", auditCursors},
+		{"events are read from both ends, and before any event", bothEnds},
 		{"the summary has an entry for each hour", summary},
 	}
 }

@@ -1,0 +1,171 @@
+package audit
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/safetext"
+	"usher/client/quantity"
+	"usher/tui/format"
+	"usher/tui/theme"
+)
+
+// Standing is the last check of the log from this machine: the signed checkpoint that
+// continues the one before it.
+type Standing struct {
+	Events  int64 // of the checkpoint
+	At      time.Time
+	Finding safetext.Text // the log does not continue the one that this machine knows; the zero Text: it does
+}
+
+// stood is the message with a check of the log.
+type stood struct {
+	standing Standing
+	err      error
+}
+
+// check requests the state of the log. It is no read of events, so the log has no
+// event of it.
+func (p *Pane) check() tea.Cmd {
+	standing := p.Standing
+	if standing == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+		defer cancel()
+		s, err := standing(ctx)
+		return stood{s, err}
+	}
+}
+
+// stood handles a check. A failed one leaves the last state: the root reports a
+// server that is away.
+func (p *Pane) stood(m stood) {
+	if m.err == nil {
+		p.standing = &m.standing
+		p.drawn = drawn{}
+	}
+}
+
+// part is a piece of the line of states.
+type part struct {
+	text  string
+	style theme.Style
+}
+
+// states returns the state of the log, of its receivers and of its reviews.
+func (p *Pane) states() []part {
+	var parts []part
+	if s := p.logState(); s.text != "" {
+		parts = append(parts, s)
+	}
+	return append(parts, p.receivers()...)
+}
+
+// logState describes the last checks of the log.
+func (p *Pane) logState() part {
+	t, s := p.Env.Theme, p.standing
+	switch {
+	case s == nil:
+		return part{}
+	case !s.Finding.IsZero():
+		return part{"the log is not whole, V shows why", t.Bad.Bold()}
+	case s.Events == 0:
+		return part{"the log has no checkpoints", t.Warn}
+	}
+	text, unsealed, verified := "log whole up to "+quantity.Count(s.Events), ", unsealed tail ", ", verified "
+	if p.w < 110 {
+		unsealed, verified = ", tail ", ", "
+	}
+	if tail := p.size() - s.Events; tail > 0 {
+		text += unsealed + quantity.Count(tail)
+	}
+	return part{text + verified + p.clock(s.At), t.OK}
+}
+
+// size returns the number of events of the log, as far as it is known.
+func (p *Pane) size() (n int64) {
+	if p.counts != nil {
+		n = p.counts.events
+	}
+	if len(p.log.facts) > 0 {
+		n = max(n, p.log.facts[0].record)
+	}
+	return n
+}
+
+// clock formats a time of the last day as hours and minutes, an earlier one with its
+// date.
+func (p *Pane) clock(at time.Time) string {
+	zone := " UTC"
+	if p.local {
+		zone = ""
+	}
+	at = p.zoned(at)
+	if p.standing != nil && p.zoned(p.standing.At).Sub(at) < 24*time.Hour {
+		return at.Format("15:04") + zone
+	}
+	return at.Format("2006-01-02 15:04") + zone
+}
+
+// receivers describes sinks that are late.
+func (p *Pane) receivers() []part {
+	if p.counts == nil {
+		return nil
+	}
+	t := p.Env.Theme
+	var parts []part
+	for _, s := range p.counts.sinks {
+		lag := quantity.Remaining(s.lag)
+		switch {
+		case s.stuck:
+			parts = append(parts, part{"sink " + s.name.String() + " is stuck, " + lag + " behind", t.Bad})
+		case s.lag >= sinkLate:
+			parts = append(parts, part{"sink " + s.name.String() + " " + lag + " behind", t.Warn})
+		}
+	}
+	if n := len(p.counts.sinks); n > 0 && len(parts) == 0 {
+		most := time.Duration(0)
+		for _, s := range p.counts.sinks {
+			most = max(most, s.lag)
+		}
+		text := quantity.Plural(n, "sink", "sinks") + " up to date"
+		if most > 0 {
+			text = quantity.Plural(n, "sink", "sinks") + " at most " + quantity.Remaining(most) + " behind"
+		}
+		parts = append(parts, part{text, t.Muted})
+	}
+	return parts
+}
+
+// sinkLate is the lag from which on a sink has a warning.
+const sinkLate = time.Minute
+
+// sink is a receiver of the log.
+type sink struct {
+	name  safetext.Text
+	lag   time.Duration
+	stuck bool
+}
+
+// joined draws as many parts as fit in w cells. The first one is cut.
+func (p *Pane) joined(parts []part, w int) string {
+	var out []string
+	room := w
+	for i, x := range parts {
+		n := format.Width(x.text)
+		if i > 0 {
+			n += 3
+		}
+		if n > room && i > 0 {
+			continue
+		}
+		out = append(out, x.style.Paint(format.End(x.text, max(1, room), p.Env.Theme.Glyphs.Ellipsis)))
+		room -= n
+	}
+	return strings.Join(out, "   ")
+}
