@@ -35,6 +35,78 @@ func (r *request) auditor(e *event.Event) error {
 	return nil
 }
 
+// logRead is one recorded page of a reading of the log.
+type logRead struct {
+	r     *request
+	at    cursor.Cursor
+	event string // id of the first page's event
+	token string // of the cursor; "" for the first page
+}
+
+// readLog records a page of a reading. query identifies the question in cursors, and
+// reason describes it in the event.
+func (r *request) readLog(sealed, reason string, query ...string) (*logRead, error) {
+	p := &logRead{r: r, at: cursor.Cursor{Verb: r.verb, Sub: r.claims.Sub, Hash: cursor.Hash(query...)}}
+	e := r.event(event.AuditRead, "", "")
+	e.Reason = reason
+	if sealed != "" {
+		have, err := r.b.c.Cursors.Open(sealed, p.at, r.now)
+		if err != nil {
+			return nil, fail(api.BadCursor, err)
+		}
+		p.token, e.Continues = have.Token, have.Event
+	}
+	if err := r.auditor(&e); err != nil {
+		return nil, err
+	}
+	if err := r.record(e); err != nil {
+		return nil, err
+	}
+	p.event = first(e)
+	return p, nil
+}
+
+// next returns the cursor of the next page.
+func (p *logRead) next(token string) (string, error) {
+	p.at.Token, p.at.Event, p.at.Expires = token, p.event, p.r.now.Add(cursor.Life)
+	sealed, err := p.r.b.c.Cursors.Seal(p.at)
+	if err != nil {
+		return "", fail(api.Internal, err)
+	}
+	return sealed, nil
+}
+
+// auditBy counts one page of events in groups.
+func (b *Backend) auditBy(r *request) (any, error) {
+	var in api.AuditByRequest
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	filter, err := event.ParseFilter(in.Filter, r.now)
+	by, berr := event.ParseBy(in.By)
+	if err != nil || berr != nil {
+		return nil, fail(api.BadRequest, errors.New("by"))
+	}
+	read, err := r.readLog(in.Cursor, strings.TrimSpace("by "+in.By+": "+in.Filter), in.By, in.Filter)
+	if err != nil {
+		return nil, err
+	}
+	var found audit.Tally
+	err = r.search(func() (err error) {
+		found, err = b.c.Audit.Tally(r.ctx, by, filter, read.token)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := api.AuditByResponse{Groups: found.Groups, Events: found.Events, LagSeconds: int(math.Ceil(found.Lag.Seconds()))}
+	if found.Position != "" {
+		out.Reached = &found.Reached
+		out.Cursor, err = read.next(found.Position)
+	}
+	return out, err
+}
+
 func (b *Backend) auditQuery(r *request) (any, error) {
 	var in api.AuditQueryRequest
 	if err := r.decode(&in); err != nil {
@@ -48,25 +120,15 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 	if ferr != nil || !ok {
 		return nil, fail(api.BadRequest, errors.New("query"))
 	}
-	e := r.event(event.AuditRead, "", "")
-	e.Reason = in.Filter
-	at := cursor.Cursor{Verb: r.verb, Sub: r.claims.Sub, Hash: cursor.Hash(in.Filter)}
+	read, err := r.readLog(in.Cursor, in.Filter, in.Filter)
+	if err != nil {
+		return nil, err
+	}
 	if in.Cursor != "" {
-		have, err := b.c.Cursors.Open(in.Cursor, at, r.now)
-		if err != nil {
-			return nil, fail(api.BadCursor, err)
-		}
-		page.Position, page.Ascending = strings.CutPrefix(have.Token, ascending)
-		e.Continues = have.Event
-	}
-	if err := r.auditor(&e); err != nil {
-		return nil, err
-	}
-	if err := r.record(e); err != nil {
-		return nil, err
+		page.Position, page.Ascending = strings.CutPrefix(read.token, ascending)
 	}
 	var found audit.Result
-	err := r.search(func() (err error) {
+	err = r.search(func() (err error) {
 		found, err = b.c.Audit.Query(r.ctx, filter, page)
 		return err
 	})
@@ -79,12 +141,12 @@ func (b *Backend) auditQuery(r *request) (any, error) {
 	}
 	if found.Position != "" {
 		out.Reached = &found.Reached
-		at.Token, at.Event, at.Expires = found.Position, first(e), r.now.Add(cursor.Life)
+		token := found.Position
 		if page.Ascending {
-			at.Token = ascending + at.Token
+			token = ascending + token
 		}
-		if out.Cursor, err = b.c.Cursors.Seal(at); err != nil {
-			return nil, fail(api.Internal, err)
+		if out.Cursor, err = read.next(token); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

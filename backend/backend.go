@@ -89,6 +89,7 @@ type Log interface {
 	RecordReleases(ctx context.Context, releases []audit.Release, others ...event.Event) ([]audit.Receipt, error)
 	RecordCompletions(ctx context.Context, user event.User, base event.Event, reports []audit.Completion) error
 	Query(ctx context.Context, filter event.Filter, page audit.Page) (audit.Result, error)
+	Tally(ctx context.Context, by []event.By, filter event.Filter, position string) (audit.Tally, error)
 	Newest(ctx context.Context, filter event.Filter) (event.Event, bool, error)
 	Get(ctx context.Context, ids ...string) ([]event.Event, error)
 	Summary(ctx context.Context, hours int) (audit.Summary, error)

@@ -43,6 +43,7 @@ func (b *Backend) table() []route {
 		{api.VerbSignoutAll, api.MaxBody, budget.Requests, forReleasing, event.SignOutAll, b.signoutEverywhere},
 		{api.VerbDeviceDone, api.MaxBody, budget.Requests, forListing, event.SessionStart, b.deviceDone},
 		{api.VerbAuditQuery, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditQuery},
+		{api.VerbAuditBy, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditBy},
 		{api.VerbAuditSummary, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditSummary},
 		// A checkpoint discloses a number of events and no content, so only refusals are
 		// recorded: an event for each checkpoint would grow the log by its own proofs.

@@ -176,6 +176,11 @@ func (c *Client) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (out 
 	return out, c.call(ctx, api.VerbAuditQuery, in, &out)
 }
 
+// AuditBy returns one page of counts of the audit log.
+func (c *Client) AuditBy(ctx context.Context, in api.AuditByRequest) (out api.AuditByResponse, err error) {
+	return out, c.call(ctx, api.VerbAuditBy, in, &out)
+}
+
 // AuditSummary returns the counts of events per hour.
 func (c *Client) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (out api.AuditSummaryResponse, err error) {
 	return out, c.call(ctx, api.VerbAuditSummary, in, &out)

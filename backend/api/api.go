@@ -278,6 +278,24 @@ type AuditQueryResponse struct {
 	LagSeconds int           `json:"lag_seconds,omitempty"`
 }
 
+// AuditByRequest requests counts of the matching events, in groups.
+type AuditByRequest struct {
+	By     string `json:"by"` // the grammar of event.ParseBy: "who", "file" or "who,ip"
+	Filter string `json:"filter"`
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// AuditByResponse has the groups of one page of events, the newest ones first. The
+// client sums up the groups of all pages (event.Sums); Cursor is empty after the last
+// one.
+type AuditByResponse struct {
+	Groups     []event.Group `json:"groups"`
+	Events     int           `json:"events"` // counted in this page
+	Cursor     string        `json:"cursor,omitempty"`
+	Reached    *time.Time    `json:"reached,omitempty"` // with a cursor: all matches after it were counted
+	LagSeconds int           `json:"lag_seconds,omitempty"`
+}
+
 // AuditSummaryRequest requests counts per hour over the last Hours (1..168).
 type AuditSummaryRequest struct {
 	Hours int `json:"hours"`

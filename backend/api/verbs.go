@@ -17,6 +17,7 @@ const (
 	VerbDeviceDone   Verb = "device/done"
 	VerbAuditQuery   Verb = "audit/query"
 	VerbAuditSummary Verb = "audit/summary"
+	VerbAuditBy      Verb = "audit/by"
 	VerbCheckpoint   Verb = "audit/checkpoint"
 	VerbExplain      Verb = "access/explain"
 	VerbWho          Verb = "access/who"

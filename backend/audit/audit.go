@@ -136,23 +136,7 @@ type Hour struct {
 }
 
 // Denials returns the number of denied decisions that an event represents.
-func Denials(e event.Event) int {
-	switch {
-	case e.Action == event.TokenRefused: // nothing was decided
-		return 0
-	case e.Action == event.Suppressed:
-		return e.Count
-	case e.Outcome == event.Denied:
-		return 1
-	}
-	return 0
-}
+func Denials(e event.Event) int { return e.Denials() }
 
-// Releases returns 1 for an event that begins a download. It returns 0 for a
-// renewed URL and for every other event.
-func Releases(e event.Event) int {
-	if e.Action == event.Download && e.Outcome == event.Allowed && e.Continues == "" {
-		return 1
-	}
-	return 0
-}
+// Releases returns 1 for an event that begins a download, and else 0.
+func Releases(e event.Event) int { return e.Releases() }

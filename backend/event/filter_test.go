@@ -233,7 +233,7 @@ func TestValues(t *testing.T) {
 		"size:>100MB": true, "size:<100MB": false, "size:150MB": true, "size:>=150000000": true, "size:>150MB": false, "size:<1TiB": true,
 		"hours:19-07": true, "hours:07-19": false, "hours:23-24": true, "hours:0-23": false,
 		"since:2026-10": true, "until:2026-10": true, "until:2026-09": false, "since:2026-Q4": true, "until:2026-Q3": false, "since:yesterday": false, "until:today": true,
-		"since:2026": true, "since:2026-11-01+01:00": true, "since:2026-11-01T00:20+01:00": false, "until:2026-11-01T00:16+01:00": true,
+		"since:2026": true, "since:2026-11+01:00": true, "until:2026-10+01:00": false, "until:2026-10-12:00": true, "since:2026-Q4-12:00": true, "since:yesterday+01:00": false, "until:today-12:00": true, "since:2026+14:00": true, "since:2026-11-01+01:00": true, "since:2026-11-01T00:20+01:00": false, "until:2026-11-01T00:16+01:00": true,
 		"hours:19-07 size:>100MB -ip:192.0.2.0/24 path:*salar*": true,
 	} {
 		f, err := ParseFilter(text, now)

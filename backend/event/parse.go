@@ -45,7 +45,7 @@ func (e *FilterError) Error() string {
 // (2026-11), a quarter (2026-Q3), a year (2026), an instant (2026-11-01T10:00,
 // optionally with seconds) or an age (30m, 24h, 7d, 4w) before now. until includes
 // the whole day, month, quarter or year. All times are UTC, or of the zone that
-// follows a day or an instant (+01:00). since is inclusive, until is exclusive. A word
+// follows (+01:00). since is inclusive, until is exclusive. A word
 // without a field is an error, as is any other unknown text. Every error is a
 // *FilterError.
 func ParseFilter(text string, now time.Time) (Filter, error) {

@@ -178,24 +178,37 @@ func parseTime(v string, until bool, now time.Time) (time.Time, bool) {
 }
 
 // calendar returns the first instant of a day, month, quarter or year, and of the
-// next one.
+// next one. They are those of UTC, or of the zone that follows: 2026-10+01:00.
 func calendar(v string, now time.Time) (from, end time.Time, ok bool) {
-	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
+	zone := time.UTC
+	if day, utc := strings.CutSuffix(v, "Z"); utc && len(day) == len(time.DateOnly) {
+		v = day
+	} else if at := len(v) - len("+01:00"); at > 0 && (v[at] == '+' || v[at] == '-') {
+		if offset, err := time.Parse("-07:00", v[at:]); err == nil {
+			_, seconds := offset.Zone()
+			v, zone = v[:at], time.FixedZone("", seconds)
+		}
+	}
+	from, end, ok = period(v, now.In(zone), zone)
+	return from.UTC(), end.UTC(), ok
+}
+
+// period returns the bounds of a named part of the calendar in a zone.
+func period(v string, now time.Time, zone *time.Location) (from, end time.Time, ok bool) {
+	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, zone)
 	switch v {
 	case "today":
 		return today, today.AddDate(0, 0, 1), true
 	case "yesterday":
 		return today.AddDate(0, 0, -1), today, true
 	}
-	for layout, days := range map[string][3]int{
-		"2006-01-02": {0, 0, 1}, "2006-01-02Z07:00": {0, 0, 1}, "2006-01": {0, 1, 0}, "2006": {1, 0, 0},
-	} {
-		if at, err := time.Parse(layout, v); err == nil {
-			return at.UTC(), at.AddDate(days[0], days[1], days[2]).UTC(), true
+	for layout, days := range map[string][3]int{time.DateOnly: {0, 0, 1}, "2006-01": {0, 1, 0}, "2006": {1, 0, 0}} {
+		if at, err := time.ParseInLocation(layout, v, zone); err == nil {
+			return at, at.AddDate(days[0], days[1], days[2]), true
 		}
 	}
 	if year, quarter, found := strings.Cut(v, "-Q"); found && len(quarter) == 1 && quarter >= "1" && quarter <= "4" {
-		if at, err := time.Parse("2006", year); err == nil {
+		if at, err := time.ParseInLocation("2006", year, zone); err == nil {
 			at = at.AddDate(0, 3*int(quarter[0]-'1'), 0)
 			return at, at.AddDate(0, 3, 0), true
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
@@ -70,7 +71,7 @@ usher audit --json outcome:denied since:24h
 			return show.run(cmd.Context(), a.query(args))
 		}),
 	}
-	cmd.AddCommand(a.checkpointCommand(), a.verifyCommand(), a.reconcileCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
+	cmd.AddCommand(a.byCommand(), a.questionsCommand(), a.checkpointCommand(), a.verifyCommand(), a.reconcileCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
 	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events")
 	cmd.Flags().BoolVar(&all, "all", false, "show every event (the default)")
 	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")
@@ -137,9 +138,7 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 	if shown == 0 && s.ErrTTY && !s.json {
 		fmt.Fprintln(s.Err, "No event matches this query.")
 	}
-	if lag > 0 && s.ErrTTY && !s.json {
-		fmt.Fprintf(s.Err, "Events of the last %s may be missing.\n", quantity.Plural(lag, "second", "seconds"))
-	}
+	s.mayMiss(time.Duration(lag) * time.Second)
 	if cut {
 		return &failedError{
 			text: fmt.Sprintf("These are the newest %s that match; more do. Without --limit all are shown.", quantity.Plural(shown, "event", "events")),

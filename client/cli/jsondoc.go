@@ -12,6 +12,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/event"
 	"usher/client/download"
+	"usher/client/question"
 )
 
 // Shape is a JSON value that a command prints with --json.
@@ -32,7 +33,10 @@ func Shapes() []Shape {
 		{"access who", "once", api.WhoResponse{}},
 		{"audit", "each event", event.Event{}},
 		{"audit backup", "once", backupLine{}},
+		{"audit by", "each group", groupLine{}},
 		{"audit checkpoint", "once", checkpointLine{}},
+		{"audit questions", "each question, without a name", questionLine{}},
+		{"audit questions", "each row of an answer", question.Row{}},
 		{"audit reconcile", "once", reconcileLine{}},
 		{"audit reindex", "once", reindexLine{}},
 		{"audit restart", "once", restartLine{}},

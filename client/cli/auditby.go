@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/api"
+	"usher/backend/event"
+	"usher/client/quantity"
+	"usher/client/question"
+)
+
+// auditBy is the command audit by.
+type auditBy struct {
+	*app
+	limit int // groups; 0: all
+	order string
+}
+
+func (a *app) byCommand() *cobra.Command {
+	by := &auditBy{app: a}
+	cmd := &cobra.Command{
+		Use:   "by WHAT [QUERY]",
+		Short: "Count events by person, file, folder, address, session, grant, program, day or hour",
+		Long: `Count the events that match a QUERY in groups: by who, file, folder, ip, session, grant, agent, day or hour, or by two of them (who,ip). The whole log is searched; each page is an event in the audit log.
+
+FILES is the number of different files whose link was released, RELEASED their size by S3, and REPORTED the bytes that clients reported as downloaded. A renewed link is counted once. The reports of clients have no grant.
+
+The order is --sort events, files, bytes, denied, last or key; by day and hour it is key. A table that --limit cuts ends with a line on stderr and exit code 1.`,
+		Example: `
+usher audit by who action:download since:2026-Q3
+usher audit by ip who:ada since:30d
+usher audit by who,hour --sort files --limit 10
+usher audit by day outcome:denied --json
+`,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				var out []string
+				for _, b := range event.Bys() {
+					out = append(out, string(b))
+				}
+				return out, cobra.ShellCompDirectiveNoFileComp
+			}
+			return terms(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		},
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if err := checkArgs(cmd, args, 1, -1, "by takes who, file, folder, ip, session, grant, agent, day or hour, and a QUERY."); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("limit") && by.limit < 1 {
+				return usagef("--limit is at least 1.")
+			}
+			return by.run(cmd.Context(), args[0], a.query(args[1:]))
+		}),
+	}
+	cmd.Flags().IntVar(&by.limit, "limit", 0, "show at most this many groups")
+	cmd.Flags().StringVar(&by.order, "sort", "", "events, files, bytes, denied, last or key")
+	return cmd
+}
+
+func (b *auditBy) run(ctx context.Context, what, query string) error {
+	by, err := event.ParseBy(what)
+	if err != nil {
+		return usagef("Count by one or two of who, file, folder, ip, session, grant, agent, day and hour, like who,ip.")
+	}
+	order := event.Sort(b.order)
+	switch {
+	case order == "" && (slices.Contains(by, event.PerDay) || slices.Contains(by, event.PerHour)):
+		order = event.SortKey
+	case order == "":
+		order = event.SortEvents
+	case !slices.Contains(event.Sorts(), order):
+		return usagef("--sort is events, files, bytes, denied, last or key.")
+	}
+	if _, err := event.ParseFilter(query, b.Now()); err != nil {
+		return filterError(query, err)
+	}
+	conn, err := b.connect(ctx)
+	if err != nil {
+		return err
+	}
+	bar := &searchBar{app: b.app}
+	sums, lag, err := question.By(ctx, conn.client, by, query, bar.reached)
+	bar.end()
+	if err != nil {
+		return forAuditors(err, conn.profile.Config.AuditorsGroup)
+	}
+	groups := sums.Groups(order)
+	cut := b.limit > 0 && len(groups) > b.limit
+	if cut {
+		groups = groups[:b.limit]
+	}
+	b.print(by, query, groups)
+	b.mayMiss(time.Duration(lag) * time.Second)
+	if cut {
+		return cutGroups(len(groups))
+	}
+	return nil
+}
+
+// cutGroups is the failure of a list of groups or rows that --limit cut.
+func cutGroups(shown int) error {
+	return &failedError{
+		text: fmt.Sprintf("These are the first %s; there are more. Without --limit all are shown.", quantity.Plural(shown, "row", "rows")),
+		exit: api.ExitMixed, code: "cut",
+	}
+}
+
+// mayMiss notes on a terminal that the newest events can be absent.
+func (a *app) mayMiss(lag time.Duration) {
+	if lag > 0 && a.ErrTTY && !a.json {
+		fmt.Fprintf(a.Err, "Events of the last %s may be missing.\n", quantity.Plural(int(lag.Seconds()), "second", "seconds"))
+	}
+}
+
+// groupLine is a line of JSON output.
+type groupLine struct {
+	By            string    `json:"by"`
+	Keys          []string  `json:"keys"`
+	Name          string    `json:"name,omitempty"`
+	Events        int64     `json:"events"`
+	Files         int       `json:"files"`
+	Releases      int64     `json:"releases"`
+	ReleasedBytes int64     `json:"released_bytes"`
+	Unsized       int64     `json:"unsized"`
+	Reported      int64     `json:"reported"`
+	ReportedBytes int64     `json:"reported_bytes"`
+	Denied        int64     `json:"denied"`
+	First         time.Time `json:"first"`
+	Last          time.Time `json:"last"`
+	Filter        string    `json:"filter"` // selects the events of the group
+}
+
+func (b *auditBy) print(by []event.By, query string, groups []event.Group) {
+	if b.json {
+		for _, g := range groups {
+			b.writeJSON(b.Out, groupLine{
+				By: question.ByText(by), Keys: g.Keys, Name: g.Name, Events: g.Events, Files: g.Files, Releases: g.Releases,
+				ReleasedBytes: g.ReleasedBytes, Unsized: g.Unsized, Reported: g.Reported, ReportedBytes: g.ReportedBytes,
+				Denied: g.Denied, First: g.First, Last: g.Last,
+				Filter: strings.TrimSpace(query + " " + event.GroupTerms(by, g.Keys)),
+			})
+		}
+		return
+	}
+	if len(groups) == 0 {
+		if b.ErrTTY {
+			fmt.Fprintln(b.Err, "No event matches this query.")
+		}
+		return
+	}
+	t := table{widest: 60}
+	var head []string
+	for _, x := range by {
+		head = append(head, strings.ToUpper(string(x)))
+	}
+	t.add(append(head, "EVENTS", "FILES", "RELEASED", "REPORTED", "DENIED", "FIRST (UTC)", "LAST (UTC)")...)
+	for _, g := range groups {
+		var cells []string
+		for i, x := range by {
+			cells = append(cells, keyCell(x, g, i))
+		}
+		released := quantity.Size(g.ReleasedBytes)
+		if g.Unsized > 0 {
+			released += fmt.Sprintf(" + %s of unknown size", quantity.Count(g.Unsized))
+		}
+		t.add(append(cells, quantity.Count(g.Events), quantity.Count(g.Files), released, quantity.Size(g.ReportedBytes), quantity.Count(g.Denied),
+			g.First.UTC().Format("2006-01-02 15:04:05"), g.Last.UTC().Format("2006-01-02 15:04:05"))...)
+	}
+	t.write(b.Out)
+}
+
+// keyCell returns the text of a group's property. A person has username and sub.
+func keyCell(by event.By, g event.Group, i int) string {
+	key := safe(g.Keys[i])
+	switch {
+	case key == "":
+		return "(none)"
+	case by == event.PerWho && g.Name != "":
+		return safe(g.Name) + " " + key
+	}
+	return key
+}

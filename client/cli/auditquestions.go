@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"usher/backend/event"
+	"usher/client/question"
+)
+
+// auditQuestions is the command audit questions.
+type auditQuestions struct {
+	*app
+	limit int // rows; 0: all
+}
+
+func (a *app) questionsCommand() *cobra.Command {
+	ask := &auditQuestions{app: a}
+	cmd := &cobra.Command{
+		Use:   "questions [NAME|N] [QUERY]",
+		Short: "List the saved questions, or answer one",
+		Long: `Without arguments, list the saved questions, with the keys that they have in the browser. With the name or the key of a question, answer it about the events that match a QUERY; without a time these are the events of the last 30 days.
+
+An address is new if no event of the person came from it before the range. A session without a recorded end has the time of its last event. A bulk download is of more than 100 files by one person within an hour of the clock. The end of a download is the client's report; a link that was copied or previewed has none.`,
+		Example: `
+usher audit questions
+usher audit questions new-addresses since:2026-Q3
+usher audit questions 5 who:ada since:7d
+usher audit questions volume --json
+`,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return terms(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+			}
+			var out []string
+			for _, q := range question.All() {
+				out = append(out, q.Name)
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: a.run(func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				ask.list()
+				return nil
+			}
+			if cmd.Flags().Changed("limit") && ask.limit < 1 {
+				return usagef("--limit is at least 1.")
+			}
+			q, ok := question.Find(args[0])
+			if !ok {
+				return usagef("There is no question %s. usher audit questions lists them.", safe(args[0]))
+			}
+			return ask.answer(cmd.Context(), q, a.query(args[1:]))
+		}),
+	}
+	cmd.Flags().IntVar(&ask.limit, "limit", 0, "show at most this many rows")
+	return cmd
+}
+
+// questionLine is a line of JSON output.
+type questionLine struct {
+	Key   string `json:"key"`
+	Name  string `json:"name"`
+	Title string `json:"title"`
+}
+
+func (q *auditQuestions) list() {
+	var t table
+	for _, x := range question.All() {
+		if q.json {
+			q.writeJSON(q.Out, questionLine{string(x.Key), x.Name, x.Title})
+		}
+		t.add(string(x.Key), x.Name, x.Title)
+	}
+	if !q.json {
+		t.write(q.Out)
+	}
+}
+
+func (q *auditQuestions) answer(ctx context.Context, ask question.Question, query string) error {
+	if _, err := event.ParseFilter(query, q.Now()); err != nil {
+		return filterError(query, err)
+	}
+	conn, err := q.connect(ctx)
+	if err != nil {
+		return err
+	}
+	bar := &searchBar{app: q.app}
+	out, err := question.Run(ctx, conn.client, ask, query, q.Now(), func(reached *time.Time) { bar.reached(reached) })
+	bar.end()
+	switch {
+	case errors.Is(err, question.ErrSameField):
+		return usagef("%s", "This question chooses its events by itself: "+safeSentence(err)+" Leave that term out, or use usher audit by.")
+	case err != nil:
+		return forAuditors(err, conn.profile.Config.AuditorsGroup)
+	}
+	rows := out.Rows
+	cut := q.limit > 0 && len(rows) > q.limit
+	if cut {
+		rows = rows[:q.limit]
+	}
+	t := table{widest: 60}
+	t.add(ask.Columns...)
+	for _, r := range rows {
+		if q.json {
+			q.writeJSON(q.Out, r)
+			continue
+		}
+		cells := r.Cells()
+		for i := range cells {
+			cells[i] = safe(cells[i])
+		}
+		t.add(cells...)
+	}
+	switch {
+	case len(rows) == 0 && q.ErrTTY && !q.json:
+		fmt.Fprintln(q.Err, "There is none in this range.")
+	case len(rows) > 0 && !q.json:
+		t.write(q.Out)
+	}
+	q.mayMiss(out.Lag)
+	if cut {
+		return cutGroups(len(rows))
+	}
+	return nil
+}
