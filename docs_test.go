@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"usher/backend/api"
 )
 
 // tree holds the names that a document may refer to: paths of files and
@@ -153,5 +155,22 @@ func TestArchitectureNames(t *testing.T) {
 	// Control: names that do not exist are found.
 	if gone, _ := tr.missing("`backend/nowhere.go` `tui/none/` `NoSuchName` `gone.go` `audit.NoSuchName`"); len(gone) != 5 {
 		t.Errorf("of 5 missing names, the check finds %q", gone)
+	}
+}
+
+// Each sentence of an error is a symptom in docs/troubleshooting.md.
+func TestTroubleshooting(t *testing.T) {
+	doc, err := os.ReadFile("docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range api.Failures() {
+		begin := f.Sentence
+		for _, end := range []string{". ", ", so it", ", so this", ", usually"} {
+			begin, _, _ = strings.Cut(begin, end)
+		}
+		if !strings.Contains(string(doc), "\n| "+begin) {
+			t.Errorf("%s: no symptom begins with %q", f.Code, begin)
+		}
 	}
 }
