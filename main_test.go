@@ -79,7 +79,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"demo":      positive("demo", 0, beginDemo),
-			"demoat":    positive("demoat FOLDER", 1, beginDemoAt),
+			"demoat":    positive("demoat FOLDER [FLAG...]", -1, beginDemoAt),
 			"faulty":    positive("faulty HOW", 1, faulty),
 			"stop":      positive("stop", 0, endDemo),
 			"totp":      positive("totp NAME", 1, writeCode),
@@ -176,7 +176,7 @@ func beginDemo(ts *testscript.TestScript, args []string) {
 
 // beginDemoAt starts a demo that keeps its data in a folder.
 func beginDemoAt(ts *testscript.TestScript, args []string) {
-	beginDemo(ts, []string{"--dir", ts.MkAbs(args[0])})
+	beginDemo(ts, append([]string{"--dir", ts.MkAbs(args[0])}, args[1:]...))
 }
 
 // endDemo sends SIGTERM, and requires exit code 0 and no files left.

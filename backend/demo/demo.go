@@ -48,6 +48,7 @@ type Options struct {
 	Faults          []string              // switches of the user pool; see sandbox.Options
 	TLS             serve.TLS             // of the server; zero: plain HTTP on loopback
 	PlainDevice     bool                  // sign-ins on another device need no number: plain RFC 8628
+	Witnesses       string                // file with the policy of the log's witnesses; "": none
 	Stack           bool                  // usher runs as the functions of a deployed stack; not with a Storage
 }
 
@@ -185,7 +186,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	server, err := serve.NewOn(ctx, serve.Config{
 		Organisation: "Usher Demo", Listen: listener.Addr().String(), PublicURL: d.Server, TLS: o.TLS,
 		Region: box.Region, UserPoolID: box.UserPoolID, ClientID: box.ClientID,
-		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost,
+		Grants: box.GrantsFile, Audit: filepath.Join(box.Dir, "audit.db"), S3: objects, AcceptLost: o.AcceptLost, Witnesses: o.Witnesses,
 		HostedUI: box.HostedUI,
 		SignIn: serve.SignIn{
 			Ways:        []api.Way{api.WayPassword, api.WayCode, api.WaySSO, api.WayDevice},

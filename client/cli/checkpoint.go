@@ -23,7 +23,9 @@ func (a *app) checkpointCommand() *cobra.Command {
 
 -o keeps the checkpoint in a new file, for usher audit verify --checkpoint. A copy on another machine proves later that no event before it was changed or removed.
 
-The exit code is 5 if the log does not continue the one that this machine knows. With --json: {"events","root","checkpoint","file"}.`,
+The exit code is 5 if the log does not continue the one that this machine knows. With witnesses it also prints how many events they confirm.
+
+With --json: {"events","root","checkpoint","witnessed","file"}.`,
 		Example: `
 usher audit checkpoint
 usher audit checkpoint -o checkpoint-2026-11-28.txt
@@ -60,8 +62,11 @@ func (a *app) checkpoint(ctx context.Context, file string) error {
 		}
 	}
 	if a.json {
-		a.writeJSON(a.Out, checkpointLine{state.Head.Size, hex.EncodeToString(state.Head.Root[:]), string(state.Note), file})
+		a.writeJSON(a.Out, checkpointLine{state.Head.Size, hex.EncodeToString(state.Head.Root[:]), string(state.Note), state.Witnessed.Size, file})
 		return nil
+	}
+	if state.Witnessed.Size > 0 {
+		fmt.Fprintf(a.Err, "The witnesses confirm %s.\n", quantity.Plural(int(state.Witnessed.Size), "event", "events"))
 	}
 	if file == "" {
 		fmt.Fprint(a.Out, lines(errors.New(string(state.Note))))
@@ -89,5 +94,6 @@ type checkpointLine struct {
 	Events     int64  `json:"events"`
 	Root       string `json:"root"`
 	Checkpoint string `json:"checkpoint"`
+	Witnessed  int64  `json:"witnessed"`
 	File       string `json:"file,omitempty"`
 }

@@ -65,6 +65,7 @@ type DemoOptions struct {
 	AcceptLost bool                  // start although the audit log has lost records
 	Faults     []string              // switches of the user pool, for tests of sign-in
 	Stack      bool                  // usher's server as the functions of a deployed stack
+	Witnesses  string                // file with the policy of the log's witnesses; "": none
 }
 
 // DemoStorage is an S3 server outside of the demo.

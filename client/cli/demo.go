@@ -27,6 +27,8 @@ With --dir the next start has the same people, passwords and ports, but no uploa
 
 With --stack usher's server runs as it does on AWS after usher deploy: as functions behind a gateway, with its log, grants and state in tables that stay in memory, an archive as a folder, and a log that is sealed every few seconds. --serve prints the command that verifies the log; with --json they are in "stack":{"config","environment","log_table","archive"}. Grants change with usher grants, not in the file.
 
+With --witnesses the server submits the checkpoints of its log to witnesses (usher audit witness). FILE is their policy; it needs the key of the log, audit.key.pub in --dir.
+
 With --s3-endpoint the files come from your own S3 server, to which the demo writes nothing; name your buckets in its grants file. The keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without these the demo signs with its own s3_access_key and s3_secret_key, for a server that accepts them or checks no keys. The region comes from AWS_REGION or AWS_DEFAULT_REGION, or is us-east-1. The same keys sign admin calls to the demo's sign-in service. With keys from the environment and an https address, s3_secret_key is empty.`,
 		Example: `
 usher demo
@@ -52,6 +54,9 @@ usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 			if o.Stack && cmd.Flags().Changed("s3-endpoint") {
 				return usagef("A stack has its own storage: leave out --s3-endpoint.")
 			}
+			if o.Stack && o.Witnesses != "" {
+				return usagef("The functions of a stack submit to no witness: leave out --witnesses.")
+			}
 			if cmd.Flags().Changed("s3-endpoint") {
 				var err error
 				if o.Storage, err = a.ownStorage(endpoint); err != nil {
@@ -67,6 +72,7 @@ usher demo --s3-endpoint http://127.0.0.1:9000 --dir ~/usher-demo
 	cmd.Flags().BoolVar(&o.Stack, "stack", false, "run usher's server as the functions of a deployed stack")
 	cmd.Flags().StringVar(&endpoint, "s3-endpoint", "", "use the S3 server at this address, and its buckets")
 	cmd.Flags().BoolVar(&o.AcceptLost, "accept-lost-records", false, "start although records of the audit log are lost")
+	cmd.Flags().StringVar(&o.Witnesses, "witnesses", "", "submit the log's checkpoints to the witnesses of this policy")
 	cmd.Flags().StringArrayVar(&o.Faults, "fault", nil, "a failure of the sign-in service, like hang:InitiateAuth; repeatable")
 	_ = cmd.Flags().MarkHidden("fault")
 	_ = cmd.MarkFlagDirname("dir")

@@ -37,9 +37,9 @@ func (e *Fraud) Error() string {
 	var what string
 	switch e.Kind {
 	case RolledBack:
-		what = fmt.Sprintf("was rolled back: it has %d events, and had %d", e.Now, e.Known)
+		what = fmt.Sprintf("was rolled back: it has %s, and had %d", events(e.Now), e.Known)
 	case Forked:
-		what = fmt.Sprintf("was rewritten: it does not contain the %d events that it had", e.Known)
+		what = fmt.Sprintf("was rewritten: it does not contain the %s that it had", events(e.Known))
 	case NewKey:
 		what = "has a new key, which the key before it did not sign"
 	default:
@@ -50,6 +50,13 @@ func (e *Fraud) Error() string {
 		text += fmt.Sprintf(" The proof is in %s.", e.Path)
 	}
 	return text + " Send it to your security team. usher starts no downloads until you trust the server again with usher configure."
+}
+
+func events(n int64) string {
+	if n == 1 {
+		return "1 event"
+	}
+	return fmt.Sprintf("%d events", n)
 }
 
 // Exit returns the exit code of a command that ends with this error.
@@ -76,7 +83,7 @@ func (w *Watch) found(kind Kind, m memory, now, known tree.Head, shown string) e
 }
 
 // stored returns the finding of an earlier check, or nil.
-func (w *Watch) stored(m memory) error {
+func (w *Watch) stored(m memory) *Fraud {
 	if m.Found == nil {
 		return nil
 	}

@@ -46,7 +46,7 @@ type Watch struct {
 	memory store
 
 	mu    sync.Mutex
-	fraud *Fraud // found in this process; it remains
+	fraud *Fraud // found on this machine; it remains
 	last  State
 }
 
@@ -71,7 +71,17 @@ type State struct {
 	Witnessed   tree.Head
 	WitnessedAt time.Time // oldest cosignature of it
 	Policy      string    // "": none
+	Witnesses   Witnesses
 }
+
+// Witnesses compares the policy of the witnesses with the one before.
+type Witnesses int
+
+// The comparisons.
+const (
+	SameWitnesses  Witnesses = iota
+	OtherWitnesses           // the server replaced the policy
+)
 
 // Restarted is a restart of the log with a new key.
 type Restarted struct {
@@ -98,6 +108,8 @@ func (s State) Warning() string {
 	switch {
 	case s.Restart != nil:
 		return s.Restart.String()
+	case s.Witnesses == OtherWitnesses:
+		return "The witnesses of the audit log are others than at the last check. Compare their policy with your security team."
 	case s.Policy == "" || s.Witnessed.Size == s.Head.Size && s.Head.Size > 0:
 		return ""
 	case s.WitnessedAt.IsZero():
@@ -118,14 +130,25 @@ func (w *Watch) Due(age time.Duration) bool {
 	return err != nil || m.Found != nil || since >= age || since < 0
 }
 
-// Fraud returns the finding of this process, or nil.
+// Fraud returns the finding of this process or of another one on this machine, or
+// nil.
 func (w *Watch) Fraud() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.fraud == nil {
+	if w.fraud != nil {
+		return w.fraud
+	}
+	if w.c.Log.Key == "" {
 		return nil
 	}
-	return w.fraud
+	m, err := w.memory.load()
+	if err != nil {
+		return nil // the next check reports it
+	}
+	if w.fraud = w.stored(m); w.fraud != nil {
+		return w.fraud
+	}
+	return nil
 }
 
 // Last returns the last successful check of this process.
@@ -169,8 +192,8 @@ func (w *Watch) check(ctx context.Context) (State, bool, error) {
 	if err != nil {
 		return State{}, false, err
 	}
-	if err := w.stored(before); err != nil {
-		return State{}, false, err
+	if fraud := w.stored(before); fraud != nil {
+		return State{}, false, fraud
 	}
 	known, restart, err := w.known(before)
 	if err != nil {
@@ -240,6 +263,9 @@ func (w *Watch) verify(before memory, known tree.Head, answer api.CheckpointResp
 func (w *Watch) witnessed(s *State, v *checkpoint.Verifier, before memory, answer api.CheckpointResponse) error {
 	if s.Policy == "" {
 		s.Policy = before.Policy // a server cannot drop its witnesses unnoticed
+	}
+	if before.Policy != "" && s.Policy != before.Policy { // nor replace them
+		s.Witnesses = OtherWitnesses
 	}
 	if s.Policy == "" || answer.Cosigned == "" {
 		return nil

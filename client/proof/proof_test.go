@@ -338,3 +338,26 @@ func TestTheGate(t *testing.T) {
 		t.Errorf("after a finding: %v, %v", errs, *count)
 	}
 }
+
+// A finding of one command stops the other commands of this machine.
+func TestTheGateFollowsOtherCommands(t *testing.T) {
+	m, l := newMachine(t), newLog(t, "log").grow(5)
+	running, _, err := m.visit(t, l, l.Signer.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := &calls{}
+	g := running.Gate(count)
+	if _, err := g.Release(t.Context(), api.ReleaseRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = m.visit(t, l.fork().grow(2), l.Signer.Key())
+	isFraud(t, err, proof.RolledBack)
+	_, err = g.Release(t.Context(), api.ReleaseRequest{})
+	isFraud(t, err, proof.RolledBack)
+	_, err = g.List(t.Context(), api.ListRequest{})
+	isFraud(t, err, proof.RolledBack)
+	if err := g.Complete(t.Context(), api.CompleteRequest{}); err != nil || *count != (calls{1, 0, 1}) {
+		t.Errorf("%v, %+v", err, *count)
+	}
+}

@@ -98,4 +98,14 @@ func TestAForkForOneClientWithAWitness(t *testing.T) {
 			t.Errorf("%q (%v)", state.Warning(), err)
 		}
 	}
+
+	// A server that replaces the policy has a warning, once.
+	other := strings.Replace(policy, "witness w", "witness x", 1)
+	other = strings.Replace(other, "quorum w", "quorum x", 1)
+	for _, again := range []bool{false, true} {
+		_, state, err = m.visit(t, &witnessed{l, other, true40, prove(l, 40)}, l.Signer.Key())
+		if err != nil || strings.Contains(state.Warning(), "are others") == again {
+			t.Errorf("again: %t: %q (%v)", again, state.Warning(), err)
+		}
+	}
 }
