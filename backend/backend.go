@@ -272,7 +272,7 @@ func (b *Backend) whoami(r *request) (any, error) {
 	if err := r.decode(&struct{}{}); err != nil {
 		return nil, err
 	}
-	person, err := r.listing()
+	person, err := r.releasing() // a screen that is open learns of the end of a session here
 	if err != nil {
 		return nil, err
 	}

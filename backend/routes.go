@@ -30,7 +30,7 @@ const (
 // table returns the routes of all verbs.
 func (b *Backend) table() []route {
 	return []route{
-		{api.VerbWhoami, api.MaxBody, budget.Requests, forListing, event.SessionStart, b.whoami},
+		{api.VerbWhoami, api.MaxBody, budget.Requests, forReleasing, event.SessionStart, b.whoami},
 		{api.VerbList, api.MaxBody, budget.Lists, forListing, event.List, b.list},
 		{api.VerbSearch, api.MaxBody, budget.Lists, forListing, event.Search, b.search},
 		{api.VerbStat, api.MaxBody, budget.Objects, forListing, event.Stat, b.stat},

@@ -24,6 +24,11 @@ func (r *request) begin() {
 	if r.b.c.Sessions == nil || r.route.verb == api.VerbDeviceDone || r.b.sessions.known(r.claims.Session) {
 		return
 	}
+	r.lookUp()
+}
+
+// lookUp reads the event of the session's start, or becomes its first instance.
+func (r *request) lookUp() {
 	s, e, ctx := &start{found: make(chan struct{})}, r.startEvent(), r.ctx
 	r.start = s
 	go func() {
@@ -86,6 +91,9 @@ func (r *request) announce(write func(before []event.Event) error) error {
 // announcement returns the events that the log lacks about this session.
 func (r *request) announcement() (before []event.Event, err error) {
 	var last event.Event // with groups of this session
+	if r.start == nil && r.b.c.Sessions != nil && r.route.verb != api.VerbDeviceDone {
+		r.lookUp() // this instance knows that the session has started, and not its event
+	}
 	if s := r.start; s != nil {
 		<-s.found
 		if s.err != nil {

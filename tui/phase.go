@@ -1,5 +1,7 @@
 package tui
 
+import "time"
+
 // phase is the progress of the sign-in, from "no person is signed in" to "the
 // server confirmed the person". Only after changes it.
 type phase uint8
@@ -64,8 +66,13 @@ const (
 	retryDue         // the server did not respond; a call is scheduled
 )
 
+// pollTime is how long after the last key press the beats call whoami, so that the
+// end of a session shows on any page. Later the pool's quota of calls is left to
+// people who work.
+const pollTime = 10 * time.Minute
+
 // activity is the person's activity between two beats of the session timer. A
-// beat without a key press or a transfer makes no call; the first key press
+// beat without a recent key press or a transfer makes no call; the first key press
 // after it calls whoami immediately.
 type activity uint8
 
@@ -75,9 +82,10 @@ const (
 	idle                   // the last beat made no call
 )
 
-// beat returns the activity after a beat, and reports whether whoami is due.
-func (a activity) beat(p phase, transfers bool) (activity, bool) {
-	if p.browsing() && (a == active || transfers) {
+// beat returns the activity after a beat, and reports whether whoami is due. Recent
+// reports a key press within pollTime.
+func (a activity) beat(p phase, transfers, recent bool) (activity, bool) {
+	if p.browsing() && (a == active || transfers || recent) {
 		return polled, true
 	}
 	return idle, false

@@ -53,20 +53,23 @@ func TestAttention(t *testing.T) {
 		from      activity
 		p         phase
 		transfers bool
+		recent    bool
 		beat      activity
 		beatAsks  bool
 		keyAsks   bool
 	}{
-		{"a key was pressed", active, open, false, polled, true, false},
-		{"no key since the last beat", polled, open, false, idle, false, false},
-		{"a transfer runs", polled, open, true, polled, true, false},
-		{"at rest", idle, open, false, idle, false, true},
-		{"at rest, a transfer begins", idle, open, true, polled, true, true},
-		{"at the sign-in", active, out, true, idle, false, false},
-		{"at rest at the sign-in", idle, returning, false, idle, false, false},
+		{"a key was pressed", active, open, false, false, polled, true, false},
+		{"no key since the last beat", polled, open, false, false, idle, false, false},
+		{"a transfer runs", polled, open, true, false, polled, true, false},
+		{"at rest", idle, open, false, false, idle, false, true},
+		{"at rest, a transfer begins", idle, open, true, false, polled, true, true},
+		{"at the sign-in", active, out, true, false, idle, false, false},
+		{"at rest at the sign-in", idle, returning, false, false, idle, false, false},
+		{"no key since the last beat, one before it", polled, open, false, true, polled, true, false},
+		{"at the sign-in after a key", polled, out, false, true, idle, false, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if to, call := row.from.beat(row.p, row.transfers); to != row.beat || call != row.beatAsks {
+			if to, call := row.from.beat(row.p, row.transfers, row.recent); to != row.beat || call != row.beatAsks {
 				t.Errorf("a beat leads to %d and asks: %v", to, call)
 			}
 			if to, call := row.from.key(row.p); to != active || call != row.keyAsks {

@@ -108,7 +108,7 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		}
 		_, transfers := m.transfers.Active()
 		var call bool
-		if m.session.activity, call = m.session.activity.beat(m.session.phase, transfers); call {
+		if m.session.activity, call = m.session.activity.beat(m.session.phase, transfers, msg.at.Round(0).Sub(m.session.lastKey) < pollTime); call {
 			return tea.Batch(m.whoami(), m.beatLog(msg.at), m.beat()), true
 		}
 		return tea.Batch(m.beatLog(msg.at), m.beat()), true
@@ -295,7 +295,7 @@ func (m *Model) askSignIn(why string) tea.Cmd {
 func (m *Model) idleTooLong(now time.Time) bool {
 	now = now.Round(0) // without the monotonic clock
 	s, limit := &m.session, time.Duration(m.deps.IdleMinutes)*time.Minute
-	if s.lastBeat.IsZero() || s.activity == active && now.Sub(s.lastBeat) < limit {
+	if s.lastBeat.IsZero() || s.activity == active && (limit <= 0 || now.Sub(s.lastBeat) < limit) {
 		s.lastKey = now
 	}
 	s.lastBeat = now
