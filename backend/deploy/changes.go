@@ -248,7 +248,7 @@ func (p *pause) slower() { p.d = min(2*p.d, longPause) }
 
 func (p *pause) wait(ctx context.Context) error {
 	if err := p.sleep(ctx, p.d); err != nil {
-		return context.Cause(ctx)
+		return cmp.Or(context.Cause(ctx), err)
 	}
 	return nil
 }

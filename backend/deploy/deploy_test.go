@@ -88,11 +88,16 @@ func deployer(t *testing.T, a *deploytest.Account, p *person) *deploy.Deployer {
 
 func deployerOn(t *testing.T, a *deploytest.Account, p deploy.Screen) *deploy.Deployer {
 	t.Helper()
-	sdk := dynamotest.AWS()
+	sdk, polls := dynamotest.AWS(), 0
 	sdk.BaseEndpoint, sdk.Retryer = aws.String(a.Endpoint()), func() aws.Retryer { return aws.NopRetryer{} }
 	d, err := deploy.New(deploy.Config{
 		AWS: sdk, Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Screen: p,
-		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Wait: func(ctx context.Context, _ time.Duration) error {
+			if polls++; polls > 500 {
+				return errors.New("the operation never ends")
+			}
+			return ctx.Err()
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -243,6 +248,15 @@ func TestRollbackShowsTheFirstReason(t *testing.T) {
 	}
 	if a.Count("DeleteStack") != 1 || !p2.has("rests") || len(a.People) != 1 {
 		t.Errorf("%d deletions, %+v", a.Count("DeleteStack"), p2.lines)
+	}
+}
+
+// An update that could not be undone is undone first, and the new one follows.
+func TestUndoneUpdate(t *testing.T) {
+	a, p := deploytest.New(t), &person{answers: four()}
+	a.Status, a.Begin, a.After, a.Params["BucketArns"] = "UPDATE_ROLLBACK_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "arn:aws:s3:::company-reports"
+	if _, err := deployer(t, a, p).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil || a.Status != "UPDATE_COMPLETE" || a.Count("ContinueUpdateRollback") != 1 {
+		t.Errorf("%v, the stack is %s after %d attempts", err, a.Status, a.Count("ContinueUpdateRollback"))
 	}
 }
 

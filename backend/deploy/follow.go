@@ -18,6 +18,8 @@ type follower struct {
 	stack string // id of the stack
 	token string // of the operation; "": the last one
 	total int    // resources to change; 0: unknown
+	// States of the stack's first event of the operation.
+	starts []types.ResourceStatus
 
 	seen     map[string]bool
 	began    bool // an event of the operation was seen
@@ -28,7 +30,12 @@ type follower struct {
 // follow shows the events of an operation until its end. It returns an error with
 // the first failure's reason if the operation fails.
 func (r *run) follow(ctx context.Context, id, token string, total int) error {
-	f := &follower{r: r, stack: id, token: token, total: total, seen: map[string]bool{}, finished: map[string]bool{}}
+	return r.followFrom(ctx, id, token, total, starts())
+}
+
+// followFrom follows an operation whose first event has one of these states.
+func (r *run) followFrom(ctx context.Context, id, token string, total int, starts []types.ResourceStatus) error {
+	f := &follower{r: r, stack: id, token: token, total: total, starts: starts, seen: map[string]bool{}, finished: map[string]bool{}}
 	pause := newPause(r.c.Wait)
 	for {
 		events, err := f.events(ctx)
@@ -60,8 +67,8 @@ func (r *run) follow(ctx context.Context, id, token string, total int) error {
 }
 
 // starts are the states of a stack at the begin of an operation.
-func starts(s types.ResourceStatus) bool {
-	return slices.Contains([]types.ResourceStatus{types.ResourceStatusCreateInProgress, types.ResourceStatusUpdateInProgress, types.ResourceStatusDeleteInProgress, types.ResourceStatusImportInProgress}, s)
+func starts() []types.ResourceStatus {
+	return []types.ResourceStatus{types.ResourceStatusCreateInProgress, types.ResourceStatusUpdateInProgress, types.ResourceStatusDeleteInProgress, types.ResourceStatusImportInProgress}
 }
 
 // events returns the new events of the operation, oldest first.
@@ -79,7 +86,7 @@ func (f *follower) events(ctx context.Context) ([]types.StackEvent, error) {
 				return fresh, nil
 			}
 			fresh = append(fresh, e)
-			if aws.ToString(e.PhysicalResourceId) != f.stack || !starts(e.ResourceStatus) {
+			if aws.ToString(e.PhysicalResourceId) != f.stack || !slices.Contains(f.starts, e.ResourceStatus) {
 				continue
 			}
 			if f.token != "" && aws.ToString(e.ClientRequestToken) != f.token {
@@ -121,7 +128,8 @@ func (f *follower) take(e types.StackEvent) {
 
 // end returns the outcome of an operation.
 func (f *follower) end(at *types.Stack) error {
-	if slices.Contains([]types.StackStatus{types.StackStatusCreateComplete, types.StackStatusUpdateComplete, types.StackStatusDeleteComplete, types.StackStatusImportComplete}, at.StackStatus) {
+	if slices.Contains([]types.StackStatus{types.StackStatusCreateComplete, types.StackStatusUpdateComplete, types.StackStatusDeleteComplete, types.StackStatusImportComplete}, at.StackStatus) ||
+		at.StackStatus == types.StackStatusUpdateRollbackComplete && slices.Contains(f.starts, types.ResourceStatusUpdateRollbackInProgress) {
 		return nil
 	}
 	if f.first == nil {
@@ -168,7 +176,7 @@ func (r *run) settle(ctx context.Context) error {
 		if _, err := r.cfn.ContinueUpdateRollback(ctx, &cloudformation.ContinueUpdateRollbackInput{StackName: aws.String(id), ClientRequestToken: aws.String(token)}); err != nil {
 			return err
 		}
-		return r.follow(ctx, id, "", 0)
+		return r.followFrom(ctx, id, token, 0, []types.ResourceStatus{types.ResourceStatusUpdateRollbackInProgress})
 	}
 	return nil
 }

@@ -287,6 +287,9 @@ func (a *Account) operate(action, token string, force bool) {
 	} else if a.Status == "IMPORT_COMPLETE" {
 		begin, after = "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"
 	}
+	if action == "ContinueUpdateRollback" {
+		begin, plan, after = "UPDATE_ROLLBACK_IN_PROGRESS", nil, "UPDATE_ROLLBACK_COMPLETE"
+	}
 	if action == "DeleteStack" {
 		begin, plan, after = "DELETE_IN_PROGRESS", nil, "DELETE_COMPLETE"
 		if a.Status == "REVIEW_IN_PROGRESS" {
