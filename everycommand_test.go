@@ -42,6 +42,9 @@ func arguments(c *cobra.Command) []string {
 	if f := c.Flags().Lookup("yes"); f != nil && c.Name() == "apply" {
 		args = append(args, "--yes")
 	}
+	if c.Flags().Lookup("finding") != nil {
+		args = append(args, "--finding", "none")
+	}
 	return args
 }
 

@@ -135,6 +135,9 @@ func TestExamplesRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "new.yaml"), grants, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if exit, text := end(t, dir, homes["grace"], w.Server, []string{"audit", "export", "-o", "evidence.tar"}); exit != 0 {
+		t.Fatal(text)
+	}
 	all := examples(t)
 	slices.SortStableFunc(all, func(a, b example) int { // a sign-out ends the sessions of all copies
 		return strings.Count(a.line, "logout") - strings.Count(b.line, "logout")

@@ -26,8 +26,8 @@ type rule struct {
 // rules is the plan of the rooms: imports point downwards, and each room imports
 // only its dependencies.
 func rules() []rule {
-	// checkpoint, tree and reconcile check the log on any machine.
-	contract := []string{"usher/backend/api", "usher/backend/event", "usher/backend/safetext", "usher/backend/audit/checkpoint", "usher/backend/audit/tree", "usher/backend/audit/reconcile"}
+	// bundle, checkpoint, tree and reconcile check the log on any machine.
+	contract := []string{"usher/backend/api", "usher/backend/event", "usher/backend/safetext", "usher/backend/audit/checkpoint", "usher/backend/audit/tree", "usher/backend/audit/reconcile", "usher/backend/audit/bundle"}
 	return []rule{
 		{"usher/tui", "usher/backend", contract, "the screen uses the contract; decisions are the backend's"},
 		{"usher/session", "usher/backend", contract, "a sign-in needs only the contract of the server"},
@@ -72,6 +72,10 @@ func rules() []rule {
 		{"usher/backend/audit/tree", "os", nil, "a tree needs hashes alone"},
 		{"usher/backend/audit/checkpoint", "usher", []string{"usher/backend/audit/tree", "usher/backend/audit/checkpoint"}, "an auditor verifies signatures without usher"},
 		{"usher/backend/audit/checkpoint", "os", nil, "the key file is the server's"},
+		{"usher/backend/audit/bundle", "usher", []string{"usher/backend/audit/tree", "usher/backend/audit/checkpoint", "usher/backend/event", "usher/backend/safetext"}, "an auditor checks evidence without usher's storage"},
+		{"usher/backend/audit/bundle", "os", nil, "the caller opens the files"},
+		{"usher/backend/audit/bundle", "net", nil, "evidence needs no network"},
+		{"usher/client/evidence", "usher/client", []string{"usher/client/evidence"}, "an export needs one call alone"},
 		{"usher/backend/audit/tiles", "usher", []string{"usher/backend/audit/tree", "usher/backend/audit/checkpoint"}, "an auditor reads sealed objects without usher"},
 		{"usher/backend/audit/tiles", "net", nil, "objects come from a caller"},
 		{"usher/backend/audit/sealer", "usher", []string{"usher/backend/audit/tree", "usher/backend/audit/checkpoint", "usher/backend/audit/tiles"}, "a sealer is a step over its stores, which callers bring"},

@@ -224,6 +224,9 @@ func (b *Backend) auditSummary(r *request) (any, error) {
 	if b.c.Sinks != nil {
 		out.Sinks = b.c.Sinks.Sinks()
 	}
+	if out.Reviews, err = b.reviews(r); err != nil {
+		return nil, err
+	}
 	for i, h := range sum.Hours {
 		out.Hours[i] = api.AuditHour{Start: h.Start.UTC().Truncate(time.Hour), Events: h.Events, Denied: h.Denied}
 	}

@@ -12,6 +12,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -100,6 +101,23 @@ type Sinks interface {
 	Sinks() []api.Sink
 }
 
+// Records reads the log in the order of recording.
+type Records interface {
+	// Between yields the records with an index from from to to (exclusive), as far as
+	// the log has them: the retention removes some.
+	Between(ctx context.Context, from, to int64) iter.Seq2[event.Record, error]
+}
+
+// KeptGrants returns the text of a version of the grants (grant.Set.Text).
+type KeptGrants interface {
+	Text(ctx context.Context, version string) ([]byte, error)
+}
+
+// Reviews are the configured reviews of the log.
+type Reviews interface {
+	Reviews(ctx context.Context) ([]api.Review, error)
+}
+
 // Witnesses are the witnesses of the log.
 type Witnesses interface {
 	Policy() string   // c2sp.org/tlog-policy
@@ -122,7 +140,8 @@ type Sessions interface {
 }
 
 // Config holds the parts of the backend. Only Devices, Sessions, Held, Scope, Ahead, Observe,
-// Editor, Pages, Reader, Places, Checkpoints, Witnesses, Sinks, FileKeys and Proxies may be empty.
+// Editor, Pages, Reader, Places, Checkpoints, Witnesses, Sinks, Records, Kept, Reviews, FileKeys and Proxies
+// may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier
@@ -153,16 +172,20 @@ type Config struct {
 	Checkpoints checkpoint.Source
 	Witnesses   Witnesses // of the log. nil: none
 	Sinks       Sinks     // of the log. nil: none
-	Access      Access
-	Health      Health
-	Cursors     Cursors
-	URLLife     time.Duration
-	FileKeys    bool           // the storage keeps objects as files: a/../b may be the file b
-	Hosts       []string       // accepted Host headers, port included
-	Proxies     []netip.Prefix // peers with a trusted X-Forwarded-For
-	Now         func() time.Time
-	NewID       func(time.Time) string
-	Log         *slog.Logger
+	// Records and Kept are for exports. nil: a log that is not exported.
+	Records  Records
+	Kept     KeptGrants
+	Reviews  Reviews // nil: none
+	Access   Access
+	Health   Health
+	Cursors  Cursors
+	URLLife  time.Duration
+	FileKeys bool           // the storage keeps objects as files: a/../b may be the file b
+	Hosts    []string       // accepted Host headers, port included
+	Proxies  []netip.Prefix // peers with a trusted X-Forwarded-For
+	Now      func() time.Time
+	NewID    func(time.Time) string
+	Log      *slog.Logger
 }
 
 // Backend is the handler.

@@ -48,6 +48,12 @@ func (b *Backend) table() []route {
 		// A checkpoint discloses a number of events and no content, so only refusals are
 		// recorded: an event for each checkpoint would grow the log by its own proofs.
 		{api.VerbCheckpoint, api.MaxBody, budget.Requests, forListing, event.AuditRead, b.checkpoint},
+		// The log has event.AuditExport only for an export, so refusals are recorded as
+		// AuditRead.
+		{api.VerbAuditExport, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditExport},
+		{api.VerbAuditReview, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditReview},
+		{api.VerbAuditReviews, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditReviews},
+		{api.VerbVerified, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditVerified},
 		{api.VerbExplain, api.MaxBody, budget.Lists, forListing, event.Explain, b.explain},
 		{api.VerbWho, api.MaxBody, budget.Lists, forListing, event.Explain, b.who},
 		{api.VerbCan, api.MaxBody, budget.Lists, forListing, event.Explain, b.can},

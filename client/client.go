@@ -191,6 +191,26 @@ func (c *Client) Checkpoint(ctx context.Context, in api.CheckpointRequest) (out 
 	return out, c.call(ctx, api.VerbCheckpoint, in, &out)
 }
 
+// AuditExport makes one step of an export of the log (auditors).
+func (c *Client) AuditExport(ctx context.Context, in api.AuditExportRequest) (out api.AuditExportResponse, err error) {
+	return out, c.call(ctx, api.VerbAuditExport, in, &out)
+}
+
+// AuditReview makes one step of a review of the log (auditors).
+func (c *Client) AuditReview(ctx context.Context, in api.AuditReviewRequest) (out api.AuditReviewResponse, err error) {
+	return out, c.call(ctx, api.VerbAuditReview, in, &out)
+}
+
+// AuditReviews returns the configured reviews (auditors).
+func (c *Client) AuditReviews(ctx context.Context, in api.AuditReviewsRequest) (out api.AuditReviewsResponse, err error) {
+	return out, c.call(ctx, api.VerbAuditReviews, in, &out)
+}
+
+// AuditVerified records the result of a verification on this machine (auditors).
+func (c *Client) AuditVerified(ctx context.Context, in api.AuditVerifiedRequest) (out api.AuditVerifiedResponse, err error) {
+	return out, c.call(ctx, api.VerbVerified, in, &out)
+}
+
 // Explain returns the reason why a person may or may not read an object (admins).
 func (c *Client) Explain(ctx context.Context, in api.ExplainRequest) (out api.ExplainResponse, err error) {
 	return out, c.call(ctx, api.VerbExplain, in, &out)

@@ -309,6 +309,7 @@ type AuditSummaryResponse struct {
 	Denied    int         `json:"denied"`
 	Events    int64       `json:"events"` // in the whole log
 	Sinks     []Sink      `json:"sinks,omitempty"`
+	Reviews   []Review    `json:"reviews,omitempty"`
 }
 
 // Sink is a receiver of the audit log. A stuck one has failed at its last

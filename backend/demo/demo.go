@@ -193,7 +193,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 			SSOClientID: box.SSOClientID, DeviceClient: box.DeviceClientID, CallbackPorts: o.CallbackPorts,
 			Providers: []serve.Provider{{Name: box.Provider, Label: "Usher Demo company"}}, Device: serve.Device{Number: &number},
 		},
-		GroupsAttribute: "stamped", FederatedGroups: federatedGroups(),
+		GroupsAttribute: "stamped", FederatedGroups: federatedGroups(), Reviews: reviews(),
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{
@@ -222,6 +222,11 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	})
 	d.cleanup = append(d.cleanup, func() error { stop(); return d.wait() })
 	return nil
+}
+
+// reviews are the required reviews of a demo.
+func reviews() []serve.Review {
+	return []serve.Review{{Name: "denials", Query: "outcome:denied", Days: 7}, {Name: "exports", Query: "action:audit-export", Days: 90}}
 }
 
 // foreignDir means that a directory has the demo of another version of usher.

@@ -47,7 +47,7 @@ func (d *Demo) startStack(ctx context.Context, o Options, listener net.Listener,
 			SSOClientID: box.SSOClientID, DeviceClient: box.DeviceClientID, CallbackPorts: o.CallbackPorts,
 			Providers: []serve.Provider{{Name: box.Provider, Label: "Usher Demo company"}},
 		},
-		GroupsAttribute: "stamped", FederatedGroups: federatedGroups(),
+		GroupsAttribute: "stamped", FederatedGroups: federatedGroups(), Reviews: reviews(),
 	}
 	stack, err := serve.Rehearse(ctx, config, set, box.Delivery, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,

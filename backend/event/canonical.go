@@ -18,7 +18,7 @@ func Clean(e Event) Event {
 	e.Time = e.Time.UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{
 		&e.ID, &e.User.Sub, &e.User.Username, &e.User.Email, &e.Session, &e.Action, &e.Purpose,
-		&e.Bucket, &e.Key, &e.Version, &e.ETag, &e.Outcome, &e.Reason, &e.Grant, &e.Continues,
+		&e.Bucket, &e.Key, &e.Version, &e.ETag, &e.Outcome, &e.Reason, &e.Query, &e.Grant, &e.Continues,
 		&e.Policy, &e.Groups, &e.EntriesHash, &e.EntriesFirst, &e.EntriesLast, &e.Way, &e.Root,
 		&e.Verified, &e.GrantsVersion, &e.GrantsBefore, &e.TerminalIP, &e.BrowserIP, &e.ClaimedHost, &e.SourceIP, &e.UserAgent, &e.RequestID,
 	} {
@@ -124,7 +124,9 @@ func Canonical(e Event) []byte {
 	b.text("outcome", e.Outcome)
 	b.optional("policy", e.Policy)
 	b.optional("purpose", e.Purpose)
+	b.optional("query", e.Query)
 	b.optional("reason", e.Reason)
+	b.number("records", e.Records)
 	b.text("request_id", e.RequestID)
 	b.optional("root", e.Root)
 	if e.Seconds != nil {

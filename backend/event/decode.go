@@ -135,6 +135,10 @@ func (r *reader) field(e *Event, name string) {
 		e.Policy = r.present(r.text())
 	case "purpose":
 		e.Purpose = r.present(r.text())
+	case "query":
+		e.Query = r.present(r.text())
+	case "records":
+		e.Records = r.nonzero(r.integer())
 	case "reason":
 		e.Reason = r.present(r.text())
 	case "request_id":

@@ -38,6 +38,11 @@ const (
 	AuditGap          = "audit-gap"          // the log refused Count records, and nothing was released for them
 	TokenRefused      = "token-refused"      // Count requests of one address had an invalid token
 	RetentionApplied  = "retention-applied"  // expired events were deleted; their hashes stay
+
+	AuditExport = "audit-export" // Count events that match Query leave as evidence
+	AuditVerify = "audit-verify" // an auditor reports the result of a verification
+	AuditReview = "audit-review" // a finding, Reason, about the Count events that match Query
+	Alert       = "alert"        // Count events of the time From to Until match the alert's Query
 )
 
 // The outcomes of an event.
@@ -70,6 +75,7 @@ type Event struct {
 	Size      *int64    `json:"size,omitempty"`
 	Outcome   string    `json:"outcome"`
 	Reason    string    `json:"reason,omitempty"`
+	Query     string    `json:"query,omitempty"`     // audit-export, audit-review, alert: a filter
 	Grant     string    `json:"grant,omitempty"`     // the grant that allowed or denied
 	Policy    string    `json:"policy,omitempty"`    // version of the grants that decided
 	Groups    string    `json:"groups,omitempty"`    // HashGroups of the person's groups
@@ -100,11 +106,12 @@ type Event struct {
 
 	GrantsDiff []string `json:"grants_diff,omitempty"` // grants-changed: the first lines of the difference
 
-	From        *time.Time `json:"from,omitempty"`         // audit-gap, token-refused: first refusal; unclean-stop: last event before it
-	Until       *time.Time `json:"until,omitempty"`        // audit-gap, token-refused: last refusal
-	FirstRecord int64      `json:"first_record,omitempty"` // retention-applied: first record of the range
-	LastRecord  int64      `json:"last_record,omitempty"`  // retention-applied: last record of the range
-	Root        string     `json:"root,omitempty"`         // retention-applied: base64 of the tree's root up to LastRecord
+	From        *time.Time `json:"from,omitempty"`         // audit-gap, token-refused: first refusal; unclean-stop: last event before it; alert: first event
+	Until       *time.Time `json:"until,omitempty"`        // audit-gap, token-refused: last refusal; alert: last event
+	FirstRecord int64      `json:"first_record,omitempty"` // retention-applied, audit-export, audit-review: first record of the range
+	LastRecord  int64      `json:"last_record,omitempty"`  // retention-applied, audit-export, audit-review: last record of the range
+	Root        string     `json:"root,omitempty"`         // retention-applied: base64 of the tree's root up to LastRecord; audit-verify, audit-review: of the checkpoint
+	Records     int64      `json:"records,omitempty"`      // audit-export, audit-verify, audit-review: number of events of the checkpoint
 
 	TerminalIP  string `json:"terminal_ip,omitempty"`  // device-refused: address of the terminal
 	BrowserIP   string `json:"browser_ip,omitempty"`   // device sign-in: address of the browser
@@ -127,4 +134,12 @@ type User struct {
 	Sub      string `json:"sub"`
 	Username string `json:"username"`
 	Email    string `json:"email,omitempty"`
+}
+
+// Record is an event of a log with its canonical bytes. Index is its place in the
+// order of recording, from 0 on.
+type Record struct {
+	Index     int64
+	Canonical []byte
+	Event     Event
 }

@@ -49,7 +49,7 @@ func Actions() []string {
 	return []string{
 		SessionStart, SignOut, SignOutAll, List, Search, Stat, Versions, Download, Completed, Explain, GrantsChanged,
 		AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, LogRestarted, DeviceRefused, MembershipChanged,
-		UncleanStop, AuditGap, TokenRefused, RetentionApplied,
+		UncleanStop, AuditGap, TokenRefused, RetentionApplied, AuditExport, AuditVerify, AuditReview, Alert,
 	}
 }
 

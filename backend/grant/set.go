@@ -192,11 +192,25 @@ func digest(sorted []Grant) string {
 	h := sha256.New()
 	var line []byte
 	for i := range sorted {
-		line = strconv.AppendQuote(line[:0], sorted[i].String())
-		line = append(strconv.AppendQuote(append(line, ' '), sorted[i].Reason), '\n')
+		line = appendLine(line[:0], sorted[i])
 		h.Write(line)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func appendLine(b []byte, g Grant) []byte {
+	b = strconv.AppendQuote(b, g.String())
+	return append(strconv.AppendQuote(append(b, ' '), g.Reason), '\n')
+}
+
+// Text returns the text of which Version is the hash: a line with each grant and its
+// reason, in quotes. Anyone with sha256sum can check it.
+func (s *Set) Text() []byte {
+	var text []byte
+	for i := range s.grants {
+		text = appendLine(text, s.grants[i])
+	}
+	return text
 }
 
 // Version identifies the content of the set: two sets with the same grants have

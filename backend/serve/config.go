@@ -62,6 +62,7 @@ type Config struct {
 	Seal          Seal     `yaml:"seal"`
 	IdleMinutes   int      `yaml:"idle_minutes"` // 0..1440; 0: the browser never locks
 	Sinks         []Sink   `yaml:"sinks"`        // receivers of the audit log
+	Reviews       []Review `yaml:"reviews"`      // required reviews of the audit log
 
 	// GroupsAttribute adds the groups of a company's directory to sessions of a
 	// browser: stamped, or unstamped for a pool without the inbound federation
@@ -187,6 +188,9 @@ func (c *Config) complete() error {
 		return err
 	}
 	if err := c.checkSinks(); err != nil {
+		return err
+	}
+	if err := c.checkReviews(); err != nil {
 		return err
 	}
 	if c.IdleMinutes < 0 || c.IdleMinutes > 24*60 {

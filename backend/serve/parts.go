@@ -160,6 +160,16 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 			p.config.Witnesses = p.witnesses
 		}
 	}
+	if all, ok := recordsOf(p.store); ok {
+		p.config.Records, p.config.Kept = all, p.kept()
+	}
+	required, err := newReviews(c, log, d.Now)
+	if err != nil {
+		return err
+	}
+	if required != nil {
+		p.config.Reviews = required
+	}
 	if p.sinks, err = newSinks(c, p.store, log, d); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"iter"
 	"net"
 	"net/url"
 	"os"
@@ -18,7 +17,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/audit"
-	"usher/backend/audit/sqlite"
 	"usher/backend/event"
 	"usher/backend/safetext"
 	"usher/backend/sink"
@@ -164,27 +162,6 @@ func encode(format string) func(sink.Record) ([]byte, error) {
 	return func(r sink.Record) ([]byte, error) { return r.Canonical, nil }
 }
 
-// fileRecords are the records of a log in a file.
-type fileRecords struct {
-	records func(ctx context.Context, after int64) iter.Seq2[sqlite.Record, error]
-}
-
-// After implements sink.Records. Records count from 0, and sequence numbers from 1.
-func (f fileRecords) After(ctx context.Context, n int64) iter.Seq2[sink.Record, error] {
-	return func(yield func(sink.Record, error) bool) {
-		for r, err := range f.records(ctx, n) {
-			if err != nil {
-				yield(sink.Record{}, err)
-				return
-			}
-			e, err := event.Parse(r.Canonical)
-			if !yield(sink.Record{Index: r.Seq - 1, Canonical: r.Canonical, Event: e}, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
 // sinks are the feeders of a server. It implements backend.Sinks.
 type sinks struct{ feeders []*sink.Feeder }
 
@@ -193,32 +170,30 @@ func newSinks(c Config, store logStore, log *audit.Log, d Deps) (*sinks, error) 
 	if len(c.Sinks) == 0 {
 		return nil, nil
 	}
-	file, ok := store.(interface {
-		Records(ctx context.Context, after int64) iter.Seq2[sqlite.Record, error]
-	})
+	all, ok := recordsOf(store)
 	if !ok {
-		return nil, errors.New("sinks needs an audit log in a file")
+		return nil, errors.New("sinks needs an audit log in a file, or one that is sealed")
 	}
 	name := "audit"
 	if p, ok := store.(proved); ok && p.Key() != "" {
 		name = p.Key()
 	}
-	all := &sinks{}
+	feeders := &sinks{}
 	for _, s := range c.Sinks {
 		transport, err := s.transport()
 		if err != nil {
 			return nil, err
 		}
 		f, err := sink.NewFeeder(sink.FeederConfig{
-			Name: s.Name, Records: fileRecords{file.Records}, Position: sink.File{Path: c.Audit + ".sink-" + s.Name, Log: name},
+			Name: s.Name, Records: all, Position: sink.File{Path: c.Audit + ".sink-" + s.Name, Log: name},
 			Transport: transport, Encode: encode(s.Format), Now: d.Now, Log: d.Log, Alarm: alarm(log, s.Name),
 		})
 		if err != nil {
 			return nil, err
 		}
-		all.feeders = append(all.feeders, f)
+		feeders.feeders = append(feeders.feeders, f)
 	}
-	return all, nil
+	return feeders, nil
 }
 
 // alarm records that a sink is late. The event reaches the sink too, later.

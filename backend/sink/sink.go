@@ -23,12 +23,8 @@ import (
 	"usher/backend/event"
 )
 
-// Record is an event of the log. Index counts from 0.
-type Record struct {
-	Index     int64
-	Canonical []byte
-	Event     event.Event
-}
+// Record is an event of the log.
+type Record = event.Record
 
 // Records is the log, in the order of recording.
 type Records interface {

@@ -21,6 +21,8 @@ type auditShow struct {
 	*app
 	limit  int // events; 0: all
 	noFold bool
+	file   string // an export or a copy of a log; "": the server's log
+	key    string // with file: the public key of the log
 }
 
 // auditBlock is the number of events of a table that are folded and aligned
@@ -46,6 +48,8 @@ A QUERY is a list of terms. Terms of one field are alternatives; terms of differ
   size:>100MB  hours:19-07
 touched:PATH finds the events of a file and the listings and searches that showed its name. A value with spaces is in quotes: 'path:="b/q3 2026.csv"'. A time is a day (2026-11-01, today, yesterday), a month (2026-10), a quarter (2026-Q3), a year, an instant (2026-11-01T10:00) or an age (30m, 24h, 7d). Times are UTC, or of a zone that follows (+01:00). In path, grant and agent * matches any text.
 
+--file FILE searches an export (usher audit export), which is verified first, or a copy of a log, which is not. It needs no server, and nothing is recorded.
+
 Each line of --json is one event, never folded.`,
 		Example: `
 usher audit
@@ -54,6 +58,7 @@ usher audit path:=company-reports/annual/2018-balance-sheet.csv
 usher audit 'path:*balance*' hours:19-07 since:yesterday
 usher audit -who:ada -outcome:allowed since:2026-Q3
 usher audit touched:company-reports/annual/2018-balance-sheet.csv
+usher audit --file evidence.tar outcome:denied
 
 # The denials of the last day, for another program
 usher audit --json outcome:denied since:24h
@@ -71,10 +76,14 @@ usher audit --json outcome:denied since:24h
 			return show.run(cmd.Context(), a.query(args))
 		}),
 	}
-	cmd.AddCommand(a.byCommand(), a.questionsCommand(), a.checkpointCommand(), a.verifyCommand(), a.reconcileCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
+	cmd.AddCommand(a.byCommand(), a.questionsCommand(), a.exportCommand(), a.reviewCommand(), a.reviewsCommand(), a.checkpointCommand(), a.verifyCommand(), a.reconcileCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
 	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events")
 	cmd.Flags().BoolVar(&all, "all", false, "show every event (the default)")
 	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")
+	cmd.Flags().StringVar(&show.file, "file", "", "search this export or copy of a log, without a server")
+	cmd.Flags().StringVar(&show.key, "key", "", "with --file: the public key of the log, or a file with it")
+	_ = cmd.MarkFlagFilename("file", "tar", "db")
+	_ = cmd.MarkFlagFilename("key", "pub")
 	return cmd
 }
 
@@ -102,10 +111,11 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 	if _, err := event.ParseFilter(query, s.Now()); err != nil {
 		return filterError(query, err)
 	}
-	conn, err := s.connect(ctx)
+	log, err := s.source(ctx, s.file, s.key)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = log.close() }()
 	bar := &searchBar{app: s.app}
 	out := &auditTable{auditShow: s, bar: bar}
 	defer bar.end()
@@ -115,9 +125,9 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 		if s.limit > 0 { // with one more event than shown, to detect a cut
 			req.Limit = min(s.limit-shown+1, api.MaxAuditPage)
 		}
-		page, err := conn.client.AuditQuery(ctx, req)
+		page, err := log.AuditQuery(ctx, req)
 		if err != nil {
-			return forAuditors(err, conn.profile.Config.AuditorsGroup)
+			return forAuditors(err, log.group)
 		}
 		lag = max(lag, page.LagSeconds)
 		if cut = s.limit > 0 && shown+len(page.Events) > s.limit; cut {

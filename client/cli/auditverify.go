@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/client/evidence"
 	"usher/client/proof"
 	"usher/client/quantity"
 )
@@ -55,9 +58,10 @@ func (a *app) verifyCommand() *cobra.Command {
 	var o VerifyOptions
 	var notes []string
 	var query string
+	var record bool
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
-		Short: "Verify an audit log, on the server's machine or from a copy",
+		Short: "Verify an audit log or an export of one, on any machine",
 		Long: `Verify an audit log: the content of each event against the tree, the tree against all signed checkpoints, the index and the counts against the events, the tables against those of usher, and every recorded decision against the grants and groups of its time. A server may run meanwhile. FILE is a log or a backup of one; without FILE the log is the one that the server's configuration names.
 
 --key is the log's public key, or a file with it: audit.key.pub beside the configuration. It is found through the configuration; with FILE give it yourself. Without a key no signature is verified, and a log that was written again as a whole is not found.
@@ -66,11 +70,16 @@ The log is also compared with the last checkpoint that this machine remembers, a
 
 --query QUERY runs the query of usher audit over the verified events and compares the result with the server's answer: events that the server leaves out, changes or invents are faults. It needs a sign-in as an auditor, for the server of the log.
 
-The exit code is 5 if the log has a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","decisions","differ","undecidable","matches","root","key","faults","fault_count"}. "whole" is the number of events before the first fault.`,
+FILE can also be an export (usher audit export). Then the command checks each event against the proof and the signed checkpoint, the query and its counts against the record of the export in the log, and with --complete that no event of the range is missing: the archive holds only bytes that these determine.
+
+--record adds the result to the log of the server, as the event audit-verify. It needs a sign-in as an auditor.
+
+The exit code is 5 if there is a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","decisions","differ","undecidable","matches","root","key","faults","fault_count"}. "whole" is the number of events before the first fault. For an export: {"manifest","events","matches","expired","checkpoint","root","key","trusted","witnesses","witnessed","faults","fault_count"}.`,
 		Example: `
 usher audit verify
 usher audit verify --config /etc/usher/usher.yaml --json
 usher audit verify audit-2026-11-28.db --key audit.key.pub
+usher audit verify ada-2026-Q3.tar --key audit.key.pub
 usher audit verify audit-2026-11-28.db --key audit.key.pub \
   --checkpoint checkpoint-2026-11-01.txt
 `,
@@ -91,7 +100,13 @@ usher audit verify audit-2026-11-28.db --key audit.key.pub \
 			if query == "" && cmd.Flags().Changed("query") {
 				query = "since:1970-01-01" // all events
 			}
-			return a.verify(cmd.Context(), o, query)
+			if o.Log.File != "" && o.Log.Config == "" && evidence.IsBundle(o.Log.File) {
+				if query != "" {
+					return usagef("--query is for a log. Query an export with usher audit --file %s QUERY.", safe(o.Log.File))
+				}
+				return a.verifyExport(cmd.Context(), o, record)
+			}
+			return a.verify(cmd.Context(), o, query, record)
 		}),
 	}
 	cmd.Flags().StringVar(&o.Log.Config, "config", "", "the server's configuration file")
@@ -99,12 +114,13 @@ usher audit verify audit-2026-11-28.db --key audit.key.pub \
 	cmd.Flags().StringVar(&o.Policy, "policy", "", "a file with the policy of the witnesses")
 	cmd.Flags().StringArrayVar(&notes, "checkpoint", nil, "a file with a checkpoint that the log must contain")
 	cmd.Flags().StringVar(&query, "query", "", "compare the server's answer to this query with the verified events")
+	cmd.Flags().BoolVar(&record, "record", false, "record the result in the server's log")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	_ = cmd.MarkFlagFilename("key", "pub")
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, o VerifyOptions, query string) error {
+func (a *app) verify(ctx context.Context, o VerifyOptions, query string, record bool) error {
 	if o.Log.Config != "" && o.Log.File != "" {
 		return usagef("Give --config or a file, not both.")
 	}
@@ -134,6 +150,15 @@ func (a *app) verify(ctx context.Context, o VerifyOptions, query string) error {
 	}
 	if check != nil {
 		if err := a.compareQuery(ctx, check, &v); err != nil {
+			return err
+		}
+	}
+	if record {
+		root, err := hex.DecodeString(v.Root)
+		if err != nil {
+			return err
+		}
+		if err := a.recordVerified(ctx, api.AuditVerifiedRequest{Of: "log", Records: v.Events, Root: base64.StdEncoding.EncodeToString(root), Faults: v.FaultCount}); err != nil {
 			return err
 		}
 	}
@@ -210,6 +235,17 @@ func (b *verifyBar) show(done, events int64) {
 		full := now * width / 100
 		fmt.Fprintf(b.a.Err, "\r%s%s %3d%%  %s of %s", strings.Repeat("━", full), strings.Repeat("─", width-full), now,
 			quantity.Count(int(done)), quantity.Plural(int(events), "event", "events"))
+	}
+}
+
+// percent shows the progress without a number of events.
+func (b *verifyBar) percent(done, all int64) {
+	if !b.a.ErrTTY || b.a.json || all == 0 {
+		return
+	}
+	if now := int(100 * done / all); now != b.shown {
+		b.shown = now
+		fmt.Fprintf(b.a.Err, "\r%3d%%", now)
 	}
 }
 

@@ -148,6 +148,7 @@ func TestProgramNamesMissingParts(t *testing.T) {
 		Verify:       func(context.Context, VerifyOptions) (Verified, error) { return Verified{}, nil },
 		Restart:      func(context.Context, AuditLog, string) (Restarted, error) { return Restarted{}, nil },
 		Witness:      func(context.Context, string, func(string, string)) error { return nil },
+		OpenLog:      func(string) (LogFile, error) { return nil, nil },
 		Reindex:      func(context.Context, string, func(time.Time)) error { return nil },
 	}
 	if err := whole.check(); err != nil {

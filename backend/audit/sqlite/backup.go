@@ -149,3 +149,15 @@ func ignoreMissing(err error) error {
 	}
 	return err
 }
+
+// OpenCopy opens the log at path for queries only, until CloseCopy.
+func OpenCopy(path string) (*Store, error) {
+	if err := isLog(path); err != nil {
+		return nil, err
+	}
+	s, err := readOnly(path)
+	return s, explain(err)
+}
+
+// CloseCopy closes a log of OpenCopy.
+func (s *Store) CloseCopy() error { return s.db.Close() }

@@ -76,7 +76,20 @@ func (l *latestHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return h.ReadHashes(indexes)
 }
 
-// ahead is the number of bundles that Events reads at once.
+// Between returns the events from number from to number to (exclusive), in order, as far
+// as the latest checkpoint has them. It does not verify them.
+func (r *Reader) Between(ctx context.Context, from, to int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		head, err := r.Head(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		Events(ctx, r.c.Objects, head.Size, from, min(to, head.Size))(yield)
+	}
+}
+
+// ahead is the greatest number of bundles that Events reads at once.
 const ahead = 16
 
 // Events returns the events from number from to number to (exclusive), in order,
@@ -88,15 +101,16 @@ func Events(ctx context.Context, objects Objects, size, from, to int64) iter.Seq
 		defer cancel()
 		var pending []chan bundle
 		next, last := from/Width, (to+Width-1)/Width
+		width := 1 // most callers read one bundle
 		for n := from / Width; n < last; n++ {
-			for next < last && len(pending) < ahead {
+			for next < last && len(pending) < width {
 				c := make(chan bundle, 1)
 				pending = append(pending, c)
 				go func(n int64) { c <- readBundle(ctx, objects, n, size) }(next)
 				next++
 			}
 			b := <-pending[0]
-			pending = pending[1:]
+			pending, width = pending[1:], min(2*width, ahead)
 			if b.err != nil {
 				yield(nil, b.err)
 				return

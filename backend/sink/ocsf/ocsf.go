@@ -70,7 +70,7 @@ func activityOf(e event.Event) activity {
 		return activity{fileHosting, open}
 	case event.List:
 		return activity{datastore, list}
-	case event.AuditRead, event.Explain, event.Search:
+	case event.AuditRead, event.AuditExport, event.AuditVerify, event.AuditReview, event.Explain, event.Search:
 		return activity{datastore, query}
 	case event.SessionStart, event.DeviceRefused, event.TokenRefused:
 		return activity{authentication, logon}
@@ -122,7 +122,7 @@ func changed(e event.Event) (added, removed []string) {
 
 func severity(e event.Event) int {
 	switch {
-	case e.Action == event.Alarm, e.Action == event.AuditGap, e.Implausible:
+	case e.Action == event.Alarm, e.Action == event.Alert, e.Action == event.AuditGap, e.Implausible:
 		return high
 	case e.Action == event.UncleanStop, e.Action == event.TokenRefused, e.Action == event.DeviceRefused:
 		return medium

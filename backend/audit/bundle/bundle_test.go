@@ -1,0 +1,517 @@
+package bundle_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	mathrand "math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"usher/backend/audit/bundle"
+	"usher/backend/audit/checkpoint"
+	"usher/backend/audit/checkpoint/checkpointtest"
+	"usher/backend/audit/tree"
+	"usher/backend/event"
+)
+
+var start = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+const policyText = "\"allow group finance company-reports/annual/\" \"\"\n"
+
+func version() string {
+	sum := sha256.Sum256([]byte(policyText))
+	return hex.EncodeToString(sum[:16])
+}
+
+// log is a log in memory with its tree.
+type log struct {
+	signer *checkpoint.Signer
+	events []event.Event
+	lines  [][]byte
+	leaves []tree.Hash
+	stored checkpointtest.Hashes // of the first hashed leaves
+	hashed int
+}
+
+func newLog(t testing.TB, n int) *log {
+	t.Helper()
+	secret, public, err := checkpoint.Generate(rand.Reader, "files.example.com/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &log{}
+	if l.signer, err = checkpoint.NewSigner(secret, public); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		e := event.Event{
+			ID: fmt.Sprintf("01K%023d", i), Time: start.Add(time.Duration(i) * time.Minute), Action: event.Download, Outcome: event.Allowed,
+			User: event.User{Sub: "sub", Username: []string{"ada", "grace", "=cmd|' /C calc'!A0"}[i%3]}, Bucket: "company-reports", Key: fmt.Sprintf("-annual/%d\r.csv", i), Policy: version(),
+		}
+		l.add(e)
+	}
+	return l
+}
+
+func (l *log) add(e event.Event) {
+	e = event.Clean(e)
+	line := event.Canonical(e)
+	l.events, l.lines, l.leaves = append(l.events, e), append(l.lines, line), append(l.leaves, tree.Leaf(line))
+}
+
+// hashes returns the hashes of all leaves.
+func (l *log) hashes(t testing.TB) checkpointtest.Hashes {
+	t.Helper()
+	for i := l.hashed; i < len(l.leaves); i++ {
+		more, err := tlog.StoredHashesForRecordHash(int64(i), l.leaves[i], l.stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.stored = append(l.stored, more...)
+	}
+	l.hashed = len(l.leaves)
+	return l.stored
+}
+
+func (l *log) head(t testing.TB) tree.Head {
+	t.Helper()
+	h, err := tlog.TreeHash(int64(len(l.leaves)), l.hashes(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree.Head{Size: int64(len(l.leaves)), Root: h}
+}
+
+func (l *log) sign(t testing.TB, head tree.Head) []byte {
+	t.Helper()
+	note, err := l.signer.Sign(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return note
+}
+
+// options are those of one export of a test.
+type options struct {
+	query       string
+	complete    bool
+	first, last int64 // indexes
+	without     map[int64]bool
+	count       int // added to the true count
+}
+
+// export records an export and returns its content.
+func (l *log) export(t testing.TB, o options) bundle.Content {
+	t.Helper()
+	filter, err := event.ParseFilter(o.query, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.last == 0 {
+		o.last = int64(len(l.leaves))
+	}
+	e := event.Event{
+		ID: fmt.Sprintf("01KE%022d", len(l.leaves)), Time: start.Add(1000 * time.Hour), Action: event.AuditExport, Outcome: event.Allowed, User: event.User{Sub: "grace-sub", Username: "grace"},
+		Query: filter.String(), Count: o.count, FirstRecord: o.first + 1, LastRecord: o.last, Records: int64(len(l.leaves)),
+	}
+	if o.complete {
+		e.Reason = bundle.WithRange
+	}
+	var indexes []int64
+	for i := o.first; i < o.last; i++ {
+		matches := filter.Match(l.events[i])
+		if matches {
+			e.Count++
+		}
+		if (matches || o.complete) && !o.without[i] {
+			indexes = append(indexes, i)
+		}
+	}
+	l.add(e)
+	indexes = append(indexes, e.Records)
+	return l.content(t, event.Clean(e), indexes)
+}
+
+func (l *log) content(t testing.TB, e event.Event, indexes []int64) bundle.Content {
+	t.Helper()
+	head := l.head(t)
+	c := bundle.Content{Key: l.signer.Key(), Checkpoint: l.sign(t, head), Export: e}
+	if slices.ContainsFunc(indexes, func(i int64) bool { return l.events[i].Policy != "" }) {
+		c.Policies = map[string][]byte{version(): []byte(policyText)}
+	}
+	nodes := bundle.Bare(0, l.leaves, func(i int64) bool { return slices.Contains(indexes, i) })
+	var err error
+	if c.Proof, err = bundle.Prove(head.Size, indexes, nodes); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range indexes {
+		c.Leaves = append(c.Leaves, bundle.Leaf{Index: i, Hash: l.leaves[i]})
+		c.EventsSize += int64(len(l.lines[i])) + 1
+	}
+	c.Events = func() iter.Seq2[[]byte, error] {
+		return func(yield func([]byte, error) bool) {
+			for _, i := range indexes {
+				if !yield(l.lines[i], nil) {
+					return
+				}
+			}
+		}
+	}
+	return c
+}
+
+func write(t testing.TB, c bundle.Content) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := bundle.Write(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func verify(t testing.TB, raw []byte, key *checkpoint.Verifier) bundle.Report {
+	t.Helper()
+	r, err := bundle.Verify(context.Background(), bytes.NewReader(raw), int64(len(raw)), bundle.Check{Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// kinds returns the kinds of the faults.
+func kinds(r bundle.Report) (all []bundle.Kind) {
+	for _, f := range r.Faults {
+		if !slices.Contains(all, f.Kind) {
+			all = append(all, f.Kind)
+		}
+	}
+	return all
+}
+
+func TestABundleIsWhole(t *testing.T) {
+	for _, o := range []options{
+		{}, {query: "who:ada"}, {query: "who:ada", complete: true}, {query: "who:nobody"}, {query: "who:nobody", complete: true},
+		{query: "since:2026-11-23T10:00 until:2026-11-23T12:00", complete: true, first: 109, last: 251},
+	} {
+		l := newLog(t, 700)
+		raw := write(t, l.export(t, o))
+		for _, key := range []*checkpoint.Verifier{nil, &l.signer.Verifier} {
+			r := verify(t, raw, key)
+			if r.FaultCount > 0 || int64(r.Manifest.Matches) != r.Matches || (r.Matches == 0) != (o.query == "who:nobody") {
+				t.Errorf("%+v: %v", o, r.Faults)
+			}
+		}
+	}
+}
+
+// Each change is named.
+func TestFaults(t *testing.T) {
+	one := func(change func(l *log, c *bundle.Content)) func(t *testing.T) (*log, []byte) {
+		return func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 300)
+			c := l.export(t, options{query: "who:ada", complete: true})
+			change(l, &c)
+			return l, write(t, c)
+		}
+	}
+	for name, test := range map[string]struct {
+		make func(t *testing.T) (*log, []byte)
+		want []bundle.Kind
+	}{
+		"an event's byte": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 300)
+			raw := write(t, l.export(t, options{query: "who:ada"}))
+			return l, bytes.Replace(raw, []byte(`"outcome":"allowed","policy"`), []byte(`"outcome":"alloweD","policy"`), 1)
+		}, []bundle.Kind{bundle.FaultChanged, bundle.FaultCSV}},
+		"an event and its hash": {one(func(l *log, c *bundle.Content) {
+			l.events[3].Key = "other"
+			l.lines[3] = event.Canonical(l.events[3])
+			c.Leaves[3].Hash = tree.Leaf(l.lines[3])
+			c.EventsSize = 0
+			for line := range c.Events() {
+				c.EventsSize += int64(len(line)) + 1
+			}
+		}), []bundle.Kind{bundle.FaultProof}},
+		"an event left out of a complete range": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 300)
+			return l, write(t, l.export(t, options{query: "who:ada", complete: true, without: map[int64]bool{4: true}}))
+		}, []bundle.Kind{bundle.FaultMissing}},
+		"a match left out": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 300)
+			return l, write(t, l.export(t, options{query: "who:ada", without: map[int64]bool{3: true}}))
+		}, []bundle.Kind{bundle.FaultQuery}},
+		"a range that is too narrow": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 300)
+			return l, write(t, l.export(t, options{query: "since:2026-11-23T10:00 until:2026-11-23T12:00", complete: true, first: 121, last: 240}))
+		}, []bundle.Kind{bundle.FaultMissing}},
+		"another key": {func(t *testing.T) (*log, []byte) {
+			_, raw := newLog(t, 1), write(t, newLog(t, 300).export(t, options{}))
+			return newLog(t, 1), raw
+		}, []bundle.Kind{bundle.FaultKey, bundle.FaultSignature}},
+		"a policy": {one(func(_ *log, c *bundle.Content) {
+			c.Policies[version()] = []byte(strings.Replace(policyText, "allow", "deny", 1))
+		}), []bundle.Kind{bundle.FaultPolicy}},
+		"no policy":     {one(func(_ *log, c *bundle.Content) { c.Policies = nil }), []bundle.Kind{bundle.FaultPolicy}},
+		"another query": {one(func(_ *log, c *bundle.Content) { c.Export.Query = "who:grace" }), []bundle.Kind{bundle.FaultCSV, bundle.FaultManifest}},
+		"an older checkpoint": {one(func(l *log, c *bundle.Content) {
+			c.Checkpoint = l.sign(t, tree.Head{Size: 250, Root: tree.Hash{1}})
+		}), []bundle.Kind{bundle.FaultProof, bundle.FaultManifest}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, raw := test.make(t)
+			r := verify(t, raw, &l.signer.Verifier)
+			got := kinds(r)
+			if r.FaultCount == 0 || !slices.Contains(got, test.want[0]) {
+				t.Errorf("%v, want %v", r.Faults, test.want)
+			}
+		})
+	}
+}
+
+// Records that the retention removed are no fault if the log says so.
+func TestExpiredRecordsOfARange(t *testing.T) {
+	without := map[int64]bool{}
+	for i := range int64(256) {
+		without[i] = true
+	}
+	for _, applied := range []int64{0, 255, 256} {
+		l := newLog(t, 400)
+		if applied > 0 {
+			l.add(event.Event{ID: "01KR0000000000000000000000", Time: start, Action: event.RetentionApplied, Outcome: event.Allowed, FirstRecord: 1, LastRecord: applied})
+		}
+		o := options{query: "who:ada", complete: true, without: without}
+		for i := range int64(256) { // they do not count either
+			if l.events[i].User.Username == "ada" {
+				o.count--
+			}
+		}
+		r := verify(t, write(t, l.export(t, o)), &l.signer.Verifier)
+		if whole := r.FaultCount == 0; whole != (applied == 256) || whole && r.Expired != 256 {
+			t.Errorf("retention up to %d: %v, %d expired", applied, r.Faults, r.Expired)
+		}
+	}
+}
+
+func TestCosignedCheckpoint(t *testing.T) {
+	l := newLog(t, 40)
+	older := l.head(t)
+	secret, err := checkpoint.GenerateWitness(rand.Reader, "witness.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := checkpoint.NewCosigner(secret, func() time.Time { return start })
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := l.sign(t, older)
+	line, err := w.Cosign(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := checkpoint.ParsePolicy("log " + l.signer.Key() + "\nwitness one " + w.Key() + "\nquorum one\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.export(t, options{query: "who:ada"})
+	c.Cosigned, c.Witnesses = slices.Concat(note, line, []byte("— unknown.example.com AAAAAAAA\n")), policy
+	if c.CosignedProof, err = tlog.ProveTree(int64(len(l.leaves)), older.Size, l.hashes(t)); err != nil {
+		t.Fatal(err)
+	}
+	raw := write(t, c)
+	r, err := bundle.Verify(t.Context(), bytes.NewReader(raw), int64(len(raw)), bundle.Check{Key: &l.signer.Verifier, Policy: policy})
+	if err != nil || r.FaultCount > 0 || r.Witnessed != older.Size || !r.Satisfied {
+		t.Errorf("%+v, %v", r, err)
+	}
+	series(t, raw, l, rounds()/4)
+	c.CosignedProof[0][0] ^= 1
+	if r := verify(t, write(t, c), &l.signer.Verifier); !slices.Contains(kinds(r), bundle.FaultProof) {
+		t.Errorf("a changed proof: %v", r.Faults)
+	}
+}
+
+// rounds is the number of mutations of a series: all of them in a soak.
+func rounds() int {
+	switch {
+	case os.Getenv("USHER_SOAK") != "":
+		return 200_000
+	case testing.Short():
+		return 300
+	}
+	return 2_000
+}
+
+// No mutated bundle is accepted, and none stops the reader.
+func TestMutatedBundles(t *testing.T) {
+	l := newLog(t, 40)
+	raw := write(t, l.export(t, options{query: "who:ada", complete: true, first: 5, last: 30}))
+	if r := verify(t, raw, &l.signer.Verifier); r.FaultCount > 0 && kinds(r)[0] != bundle.FaultMissing {
+		t.Fatal(r.Faults) // the range is narrow
+	}
+	l = newLog(t, 40)
+	raw = write(t, l.export(t, options{query: "who:ada"}))
+	if r := verify(t, raw, &l.signer.Verifier); r.FaultCount > 0 {
+		t.Fatal(r.Faults)
+	}
+	series(t, raw, l, rounds())
+}
+
+func series(t *testing.T, raw []byte, l *log, n int) {
+	t.Helper()
+	r := mathrand.New(mathrand.NewPCG(1, 2))
+	accepted, done := 0, 0
+	for range n {
+		changed := mutate(r, raw)
+		if bytes.Equal(changed, raw) {
+			continue
+		}
+		done++
+		report, err := bundle.Verify(context.Background(), bytes.NewReader(changed), int64(len(changed)), bundle.Check{Key: &l.signer.Verifier})
+		if err == nil && report.FaultCount == 0 {
+			if accepted++; accepted < 5 {
+				t.Errorf("accepted: first difference at byte %d of %d", firstDifference(raw, changed), len(raw))
+			}
+		}
+	}
+	t.Logf("mutated bundles: %d, accepted: %d", done, accepted)
+}
+
+func firstDifference(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}
+
+// mutate changes a bundle in one to three places: bytes, lines and blocks.
+func mutate(r *mathrand.Rand, raw []byte) []byte {
+	b := bytes.Clone(raw)
+	for range 1 + r.IntN(3) {
+		if len(b) < 1024 {
+			return b
+		}
+		at, other := r.IntN(len(b)), r.IntN(len(b))
+		const block = 512
+		p, q := at/block*block, other/block*block
+		switch r.IntN(8) {
+		case 0:
+			b[at] ^= byte(1 + r.IntN(255))
+		case 1:
+			b[at] = b[other]
+		case 2:
+			b = slices.Delete(b, at, at+1)
+		case 3:
+			b = slices.Insert(b, at, byte(r.IntN(256)))
+		case 4: // a block is repeated over another
+			copy(b[p:min(p+block, len(b))], b[q:min(q+block, len(b))])
+		case 5: // a block is removed
+			b = slices.Delete(b, p, min(p+block, len(b)))
+		case 6: // the file ends early
+			b = b[:at]
+		case 7: // two bytes change places
+			b[at], b[other] = b[other], b[at]
+		}
+	}
+	return b
+}
+
+// Proofs of any set of leaves give the root, whatever way the nodes were computed.
+func TestProofs(t *testing.T) {
+	r := mathrand.New(mathrand.NewPCG(3, 4))
+	for range 300 {
+		size := 1 + r.Int64N(1200)
+		l := &log{}
+		for i := range size {
+			l.leaves = append(l.leaves, tree.Leaf(fmt.Append(nil, i)))
+		}
+		want := l.head(t)
+		var indexes []int64
+		density := r.Float64() * r.Float64()
+		for i := range size {
+			if r.Float64() < density {
+				indexes = append(indexes, i)
+			}
+		}
+		if len(indexes) == 0 {
+			indexes = []int64{r.Int64N(size)}
+		}
+		nodes := inBlocks(t, l, size, indexes)
+		proof, err := bundle.Prove(size, indexes, nodes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves := make([]tree.Hash, len(indexes))
+		for i, x := range indexes {
+			leaves[i] = l.leaves[x]
+		}
+		if got, err := bundle.Root(size, indexes, leaves, proof); err != nil || got != want.Root {
+			t.Fatalf("%d leaves of %d: %v", len(indexes), size, err)
+		}
+		if len(proof) > 0 {
+			if _, err := bundle.Root(size, indexes, leaves, proof[1:]); err == nil {
+				t.Errorf("a proof with a hash less gives a root")
+			}
+			proof[r.IntN(len(proof))][0] ^= 1
+			if got, _ := bundle.Root(size, indexes, leaves, proof); got == want.Root {
+				t.Errorf("a changed proof gives the root")
+			}
+		}
+		if _, err := bundle.Root(size, indexes, leaves, append(proof, tree.Hash{})); err == nil {
+			t.Errorf("a proof with a hash more gives a root")
+		}
+	}
+}
+
+// inBlocks returns the nodes as a server computes them: in blocks of 256 leaves, and
+// those outside of a window by their stored hashes.
+func inBlocks(t *testing.T, l *log, size int64, indexes []int64) (nodes []bundle.Node) {
+	t.Helper()
+	const block = 256
+	stored := func(all []bundle.Node) {
+		for _, n := range all {
+			h, err := l.hashes(t).ReadHashes([]int64{n.StoredIndex()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Hash = h[0]
+			nodes = append(nodes, n)
+		}
+	}
+	lo, hi := indexes[0]/block*block, min(size, indexes[len(indexes)-1]/block*block+block)
+	stored(bundle.Cover(0, lo))
+	for at := lo; at < hi; at += block {
+		end := min(at+block, hi)
+		nodes = append(nodes, bundle.Bare(at, l.leaves[at:end], func(i int64) bool { return slices.Contains(indexes, i) })...)
+	}
+	stored(bundle.Cover(hi, size))
+	return nodes
+}
+
+// No cell of a hostile text begins like a formula, and the text stays on one line.
+func TestCellsAreNoFormulas(t *testing.T) {
+	for _, s := range []string{"=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "=1", "+1", "a=1", "", "'=1", "\x00=1", "a\r\nb", `"x"`} {
+		var b bytes.Buffer
+		w := csv.NewWriter(&b)
+		_ = w.Write([]string{bundle.Cell(s), "end"})
+		w.Flush()
+		row, err := csv.NewReader(&b).Read()
+		if err != nil || len(row) != 2 {
+			t.Fatalf("%q: %v", s, err)
+		}
+		if row[0] != "" && strings.ContainsRune("=+-@\t\r\n=+-@", []rune(row[0])[0]) || strings.ContainsAny(row[0], "\r\n") {
+			t.Errorf("%q is the cell %q", s, row[0])
+		}
+	}
+}

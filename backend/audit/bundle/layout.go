@@ -1,0 +1,162 @@
+package bundle
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// ErrNotBundle: a file is no bundle.
+var ErrNotBundle = errors.New("it is no export of an usher audit log")
+
+const (
+	blockSize = 512
+	// maxSmall bounds an entry that is read as a whole; a version of the grants is
+	// the largest.
+	maxSmall = 256 << 20
+	// maxEntries bounds the number of entries: the fixed ones, and the versions of the
+	// grants.
+	maxEntries = 100_000
+)
+
+// entry is the place of an entry in a tar file.
+type entry struct {
+	name      string
+	at, size  int64 // of the content
+	headerRaw []byte
+}
+
+// Is reports whether a file begins like a bundle.
+func Is(r io.ReaderAt) bool {
+	first := make([]byte, blockSize)
+	if _, err := r.ReadAt(first, 0); err != nil {
+		return false
+	}
+	h, err := tar.NewReader(bytes.NewReader(first)).Next()
+	return err == nil && h.Name == nameReadme
+}
+
+// layout returns the entries of a tar file, and a description of each place that
+// Write would write in another way. It returns ErrNotBundle if it cannot read the
+// entries.
+func layout(r io.ReaderAt, size int64) (all []entry, odd []string, err error) {
+	block := make([]byte, blockSize)
+	zero := make([]byte, blockSize)
+	at := int64(0)
+	for {
+		if at+blockSize > size {
+			return all, append(odd, "the end of the archive is missing"), nil
+		}
+		if _, err := r.ReadAt(block, at); err != nil {
+			return nil, nil, fmt.Errorf("reading the export: %w", err)
+		}
+		if bytes.Equal(block, zero) {
+			break
+		}
+		h, err := tar.NewReader(bytes.NewReader(block)).Next()
+		if err != nil || h.Size < 0 || h.Size > size-at-blockSize || len(all) == maxEntries {
+			return all, append(odd, fmt.Sprintf("the entry at byte %d is damaged", at)), nil
+		}
+		e := entry{name: h.Name, at: at + blockSize, size: h.Size, headerRaw: bytes.Clone(block)}
+		all = append(all, e)
+		at = e.at + (e.size+blockSize-1)/blockSize*blockSize
+		if at > size {
+			return all, append(odd, "the end of the archive is missing"), nil
+		}
+		padding := make([]byte, at-e.at-e.size)
+		if _, err := r.ReadAt(padding, e.at+e.size); err != nil {
+			return nil, nil, fmt.Errorf("reading the export: %w", err)
+		}
+		if !bytes.Equal(padding, zero[:len(padding)]) {
+			odd = append(odd, e.name+" has bytes behind its end")
+		}
+	}
+	if size != at+2*blockSize {
+		return all, append(odd, "the archive has another length"), nil
+	}
+	if _, err := r.ReadAt(block, at+blockSize); err != nil {
+		return nil, nil, fmt.Errorf("reading the export: %w", err)
+	}
+	if !bytes.Equal(block, zero) {
+		odd = append(odd, "the end of the archive is changed")
+	}
+	return all, odd, nil
+}
+
+// ordered checks the names of the entries and their order.
+func ordered(all []entry) bool {
+	rest := all
+	next := func(name string) bool {
+		if len(rest) == 0 || rest[0].name != name {
+			return false
+		}
+		rest = rest[1:]
+		return true
+	}
+	if !next(nameReadme) || !next(nameManifest) || !next(nameKey) || !next(nameCheckpoint) {
+		return false
+	}
+	if next(nameCosigned) && (!next(nameWitnesses) || !next(nameCosignedProof)) {
+		return false
+	}
+	for last := ""; len(rest) > 0 && strings.HasPrefix(rest[0].name, policyFolder); rest = rest[1:] {
+		if rest[0].name <= last {
+			return false
+		}
+		last = rest[0].name
+	}
+	return next(nameEvents) && next(nameIndex) && next(nameProof) && next(nameCSV) && len(rest) == 0
+}
+
+// sameHeader reports whether an entry has the header that Write gives it.
+func (e entry) sameHeader(at time.Time) bool {
+	var b bytes.Buffer
+	if tar.NewWriter(&b).WriteHeader(header(e.name, e.size, at)) != nil {
+		return false
+	}
+	return bytes.Equal(b.Bytes(), e.headerRaw)
+}
+
+// contents reads entries of a bundle.
+type contents struct {
+	r   io.ReaderAt
+	all map[string]entry
+}
+
+func (c contents) has(name string) bool { _, ok := c.all[name]; return ok }
+
+// read returns a small entry; nil for one that is missing or too large.
+func (c contents) read(name string) ([]byte, error) {
+	e, ok := c.all[name]
+	if !ok || e.size > maxSmall {
+		return nil, nil
+	}
+	b := make([]byte, e.size)
+	if _, err := c.r.ReadAt(b, e.at); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading %s of the export: %w", name, err)
+	}
+	return b, nil
+}
+
+func (c contents) open(name string) *io.SectionReader {
+	e := c.all[name]
+	return io.NewSectionReader(c.r, e.at, e.size)
+}
+
+// EventsAt returns the place of events.jsonl in a bundle.
+func EventsAt(r io.ReaderAt, size int64) (int64, error) {
+	all, _, err := layout(r, size)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range all {
+		if e.name == nameEvents {
+			return e.at, nil
+		}
+	}
+	return 0, ErrNotBundle
+}

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"usher/backend/api"
+	"usher/backend/audit/checkpoint"
+	"usher/client/evidence"
+	"usher/client/quantity"
+)
+
+// LogFile is a copy of a log that is read without a server.
+type LogFile interface {
+	AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api.AuditQueryResponse, error)
+	io.Closer
+}
+
+// auditSource answers queries of the log: a server, or a file.
+type auditSource struct {
+	AuditQuery func(ctx context.Context, in api.AuditQueryRequest) (api.AuditQueryResponse, error)
+	group      string // of the auditors; "": a file
+	close      func() error
+}
+
+// source opens the log of the server or, with a path, an export or a copy of a log.
+func (a *app) source(ctx context.Context, path, key string) (auditSource, error) {
+	if path == "" {
+		conn, err := a.connect(ctx)
+		return auditSource{conn.client.AuditQuery, conn.profile.Config.AuditorsGroup, func() error { return nil }}, err
+	}
+	if !evidence.IsBundle(path) {
+		log, err := a.OpenLog(path)
+		if err != nil {
+			return auditSource{}, startError("Opening the log failed", err)
+		}
+		if !a.json && !a.quiet {
+			fmt.Fprintf(a.Err, "%s is not verified by this command; usher audit verify does it.\n", safe(path))
+		}
+		return auditSource{log.AuditQuery, "", log.Close}, nil
+	}
+	verifier, err := keyOf(key)
+	if err != nil {
+		return auditSource{}, err
+	}
+	bar := a.verifyBar()
+	file, err := evidence.OpenFile(ctx, path, verifier, bar.percent)
+	bar.end()
+	if err != nil {
+		return auditSource{}, err
+	}
+	if !a.json && !a.quiet {
+		m := file.Report.Manifest
+		fmt.Fprintf(a.Err, "%s: %s by %s at %s UTC, %s.\n", safe(path), quantity.Plural(int(file.Report.Events), "event", "events"), safe(m.By),
+			m.At.UTC().Format("2006-01-02 15:04"), ofKey(verifier))
+	}
+	return auditSource{file.AuditQuery, "", file.Close}, nil
+}
+
+func ofKey(v *checkpoint.Verifier) string {
+	if v == nil {
+		return "verified with the key in the file itself; --key compares it with yours"
+	}
+	return "verified with your key"
+}
+
+// keyOf parses a public key, or a file with it; nil for none.
+func keyOf(key string) (*checkpoint.Verifier, error) {
+	if key == "" {
+		return nil, nil
+	}
+	if raw, err := os.ReadFile(key); err == nil {
+		key = string(raw)
+	}
+	v, err := checkpoint.NewVerifier(strings.TrimSpace(key))
+	if err != nil {
+		return nil, usagef("--key is no public key of a log, and no file with one.")
+	}
+	return v, nil
+}

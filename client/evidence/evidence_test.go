@@ -1,0 +1,215 @@
+package evidence_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"usher/backend/api"
+	"usher/backend/audit/bundle"
+	"usher/backend/audit/checkpoint"
+	"usher/backend/demo"
+	"usher/backend/demo/demotest"
+	"usher/backend/event"
+
+	"usher/client/evidence"
+	"usher/session"
+)
+
+// world is a demo with some events, and the key of its log.
+func world(t *testing.T) (w *demotest.Demo, auditor demotest.Actor, key string) {
+	t.Helper()
+	w = demotest.Start(t, demo.Options{})
+	public, err := session.Discover(t.Context(), w.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := w.SignIn(t, "ada")
+	for _, prefix := range []string{"", "annual/", "annual/", "=cmd/"} {
+		_, _ = ada.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: prefix}) // one is refused
+	}
+	return w, w.SignIn(t, "grace"), public.AuditLog.Key
+}
+
+func export(t *testing.T, auditor demotest.Actor, key, query string, complete bool) (string, evidence.Done) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "e.tar")
+	done, err := evidence.Export(t.Context(), evidence.Config{Server: auditor, Key: key, Query: query, Complete: complete, Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, done
+}
+
+func verify(t *testing.T, path, key string) bundle.Report {
+	t.Helper()
+	v, err := checkpoint.NewVerifier(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := evidence.Verify(t.Context(), path, bundle.Check{Key: v})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// The tests share a world: each reads the log, and adds its own events.
+func TestEvidence(t *testing.T) {
+	w, auditor, key := world(t)
+	for name, test := range map[string]func(*testing.T, *demotest.Demo, demotest.Actor, string){
+		"an export proves its events":      testExport,
+		"an export is for auditors":        testExportIsForAuditors,
+		"a canceled export leaves no file": testCanceledExport,
+		"the README works without usher":   testReadmeWithoutUsher,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, w, auditor, key) })
+	}
+}
+
+// An export has the matching events and proves them; the log has its record.
+func testExport(t *testing.T, w *demotest.Demo, auditor demotest.Actor, key string) {
+	for _, complete := range []bool{false, true} {
+		path, done := export(t, auditor, key, "who:ada since:1h", complete)
+		r := verify(t, path, key)
+		if r.FaultCount > 0 || r.Matches != done.Matches || r.Matches < 4 {
+			t.Fatalf("complete %v: %+v, %+v", complete, r, done)
+		}
+		if complete && r.Events <= r.Matches+1 {
+			t.Errorf("a complete export has %d events, of which %d match", r.Events, r.Matches)
+		}
+		recorded := w.Events(t, "id:"+done.Event)
+		if len(recorded) != 1 {
+			t.Fatalf("%d records of the export", len(recorded))
+		}
+		if e := recorded[0]; e.Action != event.AuditExport || int64(e.Count) != done.Matches || e.Query != done.Query || e.User.Username != "grace" || (e.Reason != "") != complete {
+			t.Errorf("recorded: %+v", e)
+		}
+		left, err := os.ReadDir(filepath.Dir(path))
+		if err != nil || len(left) != 1 {
+			t.Errorf("the folder has %v (%v)", left, err)
+		}
+	}
+}
+
+// Only auditors export. The refusal is recorded, and no file is there.
+func testExportIsForAuditors(t *testing.T, w *demotest.Demo, _ demotest.Actor, key string) {
+	path := filepath.Join(t.TempDir(), "e.tar")
+	for _, name := range []string{"ada", "margaret"} {
+		_, err := evidence.Export(t.Context(), evidence.Config{Server: w.SignIn(t, name), Key: key, Query: "", Path: path})
+		var answer *api.Error
+		if !errors.As(err, &answer) || answer.Code != api.NotFound {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if denied := w.Events(t, "action:audit-read outcome:denied"); len(denied) != 2 {
+		t.Errorf("%d refusals are recorded", len(denied))
+	}
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// A canceled export leaves no file, at any step. An existing file stays.
+func testCanceledExport(t *testing.T, _ *demotest.Demo, auditor demotest.Actor, key string) {
+	dir := t.TempDir()
+	for at := 0; ; at++ {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		stop := errors.New("stopped by the test")
+		calls := 0
+		_, err := evidence.Export(ctx, evidence.Config{Server: auditor, Key: key, Path: filepath.Join(dir, "e.tar"), Progress: func(evidence.Progress) {
+			if calls++; calls > at {
+				cancel(stop)
+			}
+		}})
+		cancel(nil)
+		if err == nil && calls <= at { // not canceled
+			if at < 2 {
+				t.Errorf("an export has %d reports of its progress", at)
+			}
+			_ = os.Remove(filepath.Join(dir, "e.tar"))
+			break
+		}
+		if !errors.Is(err, stop) {
+			t.Errorf("after %d calls: %v", at, err)
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Fatalf("after %d calls: left %v", at, left)
+		}
+	}
+	path := filepath.Join(dir, "mine")
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := evidence.Export(t.Context(), evidence.Config{Server: auditor, Key: key, Path: path}); !errors.Is(err, evidence.ErrExists) {
+		t.Errorf("%v", err)
+	}
+	if kept, _ := os.ReadFile(path); string(kept) != "mine" {
+		t.Errorf("the file is now %q", kept)
+	}
+}
+
+// A stranger with Python and openssl follows the README.
+func testReadmeWithoutUsher(t *testing.T, _ *demotest.Demo, auditor demotest.Actor, key string) {
+	if testing.Short() {
+		t.Skip("needs Python")
+	}
+	for _, tool := range []string{"python3", "openssl", "tar"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(err)
+		}
+	}
+	for _, complete := range []bool{false, true} {
+		path, done := export(t, auditor, key, "who:ada since:1h", complete)
+		dir := t.TempDir()
+		run := func(name string, args ...string) (string, error) {
+			cmd := exec.Command(name, args...)
+			cmd.Dir = dir
+			out, err := cmd.CombinedOutput()
+			return string(out), err
+		}
+		if out, err := run("tar", "xf", path); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		readme, err := os.ReadFile(filepath.Join(dir, "README.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, script, _ := strings.Cut(string(readme), "\nimport ")
+		if err := os.WriteFile(filepath.Join(dir, "check.py"), []byte("import "+script), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := run("python3", "check.py", "log.pub")
+		if err != nil || !strings.Contains(out, "events are in the log") || complete && !strings.Contains(out, "0 events of the range are not here") {
+			t.Errorf("complete %v: %v\n%s", complete, err, out)
+		}
+		// Python's csv reads every cell, and none is a formula.
+		out, err = run("python3", "-c", `import csv
+rows = list(csv.reader(open("events.csv", newline="", encoding="utf-8")))
+assert all(len(r) == len(rows[0]) for r in rows)
+assert not any(c[:1] in set("=+-@\t\r") for r in rows for c in r if c), rows
+print(len(rows) - 1)`)
+		if err != nil || strings.TrimSpace(out) != itoa(done.Matches) {
+			t.Errorf("csv: %v %s, want %d rows", err, out, done.Matches)
+		}
+		// Control: the script finds a changed event.
+		raw, err := os.ReadFile(filepath.Join(dir, "events.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "events.jsonl"), bytes.Replace(raw, []byte(`"allowed"`), []byte(`"alloved"`), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := run("python3", "check.py", "log.pub"); err == nil {
+			t.Errorf("the script accepts a changed event: %s", out)
+		}
+	}
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,202 @@
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"usher/backend/api"
+	"usher/backend/audit/bundle"
+	"usher/backend/audit/checkpoint"
+	"usher/backend/event"
+)
+
+// File is a verified export. It answers the same requests as a server, without one. Its
+// events are those of the export; the record of the export itself is one of them. It is
+// not safe for concurrent use.
+type File struct {
+	file   *os.File
+	events int64 // place of events.jsonl
+	rows   []row // oldest first
+	Report bundle.Report
+}
+
+// row is the place of an event.
+type row struct {
+	id    string
+	at    time.Time
+	index int64
+	from  int64 // in the file
+	size  int32
+}
+
+// pageRows is the number of rows that one answer looks at.
+const pageRows = 100_000
+
+// OpenFile verifies an export and opens it. key is the public key of the log; nil
+// accepts the key of the export. A fault of the export is an *Error with the exit code
+// of a failed check.
+func OpenFile(ctx context.Context, path string, key *checkpoint.Verifier, progress func(done, bytes int64)) (_ *File, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, diskError("opening the export", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+		}
+	}()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, diskError("opening the export", err)
+	}
+	f := &File{file: file}
+	var at int64
+	f.Report, err = bundle.Verify(ctx, file, info.Size(), bundle.Check{Key: key, Progress: progress, Event: func(r event.Record) error {
+		f.rows = append(f.rows, row{r.Event.ID, r.Event.Time, r.Index, at, int32(len(r.Canonical))})
+		at += int64(len(r.Canonical)) + 1
+		return nil
+	}})
+	if err != nil {
+		return nil, err
+	}
+	if f.Report.FaultCount > 0 {
+		return nil, &Error{fmt.Sprintf("This export does not prove its events (%s). usher audit verify shows all faults.", f.Report.Faults[0]), api.ExitIntegrity}
+	}
+	if f.events, err = bundle.EventsAt(file, info.Size()); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(f.rows, func(a, b row) int {
+		return event.Compare(event.Event{ID: a.id, Time: a.at}, event.Event{ID: b.id, Time: b.at})
+	})
+	return f, nil
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }
+
+// AuditQuery answers a query of the log from the export.
+func (f *File) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api.AuditQueryResponse, error) {
+	filter, err := event.ParseFilter(in.Filter, f.Report.Manifest.At)
+	if err != nil {
+		return api.AuditQueryResponse{}, err
+	}
+	at, ascending, err := f.start(in)
+	if err != nil {
+		return api.AuditQueryResponse{}, err
+	}
+	limit := in.Limit
+	if limit <= 0 || limit > api.MaxAuditPage {
+		limit = api.MaxAuditPage
+	}
+	out := api.AuditQueryResponse{Events: []event.Event{}}
+	step := -1
+	if ascending {
+		step = 1
+	}
+	for looked := 0; at >= 0 && at < len(f.rows); looked++ {
+		if len(out.Events) == limit || looked == pageRows {
+			out.Cursor = strconv.Itoa(at)
+			if ascending {
+				out.Cursor = "+" + out.Cursor
+			}
+			reached := f.rows[at-step].at
+			out.Reached = &reached
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return out, context.Cause(ctx)
+		}
+		e, err := f.event(f.rows[at])
+		if err != nil {
+			return out, err
+		}
+		if filter.Match(e) {
+			out.Events, out.Records = append(out.Events, e), append(out.Records, f.rows[at].index+1)
+		}
+		at += step
+	}
+	return out, nil
+}
+
+// start returns the first row of a page and its direction.
+func (f *File) start(in api.AuditQueryRequest) (at int, ascending bool, err error) {
+	switch {
+	case in.Cursor != "":
+		number, ascending := strings.CutPrefix(in.Cursor, "+")
+		at, err := strconv.Atoi(number)
+		if err != nil || at < 0 || at >= len(f.rows) {
+			return 0, false, &Error{"This cursor is not one of this file.", api.ExitUsage}
+		}
+		return at, ascending, nil
+	case in.Oldest:
+		return 0, true, nil
+	case in.After != "":
+		return f.place(in.After) + 1, true, nil
+	case in.Before != "":
+		return f.place(in.Before) - 1, false, nil
+	}
+	return len(f.rows) - 1, false, nil
+}
+
+// place returns the row of an event; that of the end for an unknown one.
+func (f *File) place(id string) int {
+	if at := slices.IndexFunc(f.rows, func(r row) bool { return r.id == id }); at >= 0 {
+		return at
+	}
+	return len(f.rows)
+}
+
+// event reads an event.
+func (f *File) event(r row) (event.Event, error) {
+	line := make([]byte, r.size)
+	if _, err := f.file.ReadAt(line, f.events+r.from); err != nil || bytes.ContainsRune(line, '\n') {
+		return event.Event{}, &Error{"The file of the export has changed since it was opened.", api.ExitIntegrity}
+	}
+	e, err := event.Parse(line)
+	if err != nil {
+		return e, &Error{"The file of the export has changed since it was opened.", api.ExitIntegrity}
+	}
+	return e, nil
+}
+
+// AuditSummary counts the events of the last hours before the export.
+func (f *File) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (api.AuditSummaryResponse, error) {
+	out := api.AuditSummaryResponse{Events: int64(len(f.rows)), Hours: make([]api.AuditHour, max(in.Hours, 0))}
+	last := f.Report.Manifest.At.UTC().Truncate(time.Hour)
+	for i := range out.Hours {
+		out.Hours[i].Start = last.Add(time.Duration(i-len(out.Hours)+1) * time.Hour)
+	}
+	people := map[string]bool{}
+	for _, r := range f.rows {
+		at := len(out.Hours) - 1 + int(r.at.Truncate(time.Hour).Sub(last)/time.Hour)
+		if at < 0 || at >= len(out.Hours) {
+			continue
+		}
+		e, err := f.event(r)
+		if err != nil {
+			return out, err
+		}
+		if err := ctx.Err(); err != nil {
+			return out, context.Cause(ctx)
+		}
+		out.Hours[at].Events++
+		if e.User.Sub != "" {
+			people[e.User.Sub] = true
+		}
+		if e.Outcome == event.Denied {
+			out.Hours[at].Denied++
+			out.Denied++
+		}
+		if e.Action == event.Download && e.Outcome == event.Allowed && e.Continues == "" {
+			out.Downloads++
+		}
+	}
+	out.People = len(people)
+	return out, nil
+}
