@@ -35,7 +35,7 @@ func (n records) After(_ context.Context, from int64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for i := from; i < int64(n); i++ {
 			e := event.Event{ID: fmt.Sprintf("%026d", i), Time: start.Add(time.Duration(i) * time.Second), Action: event.Download, Outcome: event.Allowed, Key: "a\nb \x1b[2J"}
-			if !yield(Record{i, event.Canonical(e), e}, nil) {
+			if !yield(Record{Index: i, Canonical: event.Canonical(e), Event: e}, nil) {
 				return
 			}
 		}
