@@ -92,8 +92,12 @@ lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy modu
 	$(GO) vet -tags nosandbox,lambda.norpc .
 	$(GO) vet -C client/download/bench .
 	$(GO) vet -C $(PACKAGE) .
+	@# Compiling for these systems takes minutes; make release does.
+	$(GO) test -C .ci/cross .
+	$(GO) build -C .ci/cross -o ../../bin/cross . && bin/cross . windows/amd64 windows/arm64 darwin/amd64 darwin/arm64 linux/arm64
 	$(GO) mod tidy -diff
 	$(GO) mod tidy -C $(PACKAGE) -diff
+	$(GO) mod tidy -C .ci/cross -diff
 	$(GO) run $(STATIC) $(PKGS)
 	@dead=$$(.ci/dead $(DEAD)) && test -z "$$dead" || { echo "$$dead"; echo 'remove the functions without a caller'; exit 1; }
 	@# organisation and cancelled are names in the configuration and in JSON.
