@@ -64,6 +64,7 @@ func rules() []rule {
 		{"usher/backend/grant", "net", nil, "deciding asks nobody"},
 		{"usher/backend/grant", "github.com/aws", []string{"usher/backend/grant/dynamo>"}, "deciding asks nobody"},
 		{"usher/backend/audit/tree", "usher", nil, "an auditor computes roots without usher"},
+		{"usher/backend/audit/btree", "usher", nil, "a reader of pages knows columns alone"},
 		{"usher/backend/audit/compact", "usher", nil, "a compression knows texts alone"},
 		{"usher/backend/audit/reconcile", "usher", []string{"usher/backend/event"}, "an auditor compares logs without usher"},
 		{"usher/backend/sink", "usher", []string{"usher/backend/sink", "usher/backend/event", "usher/backend/elapsed", "usher/backend/replace", "usher/backend/audit/tree"}, "a feeder reads records and never delays the log"},

@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -16,19 +17,43 @@ var ErrNotCanonical = errors.New("not the canonical bytes of an event")
 
 // Parse parses the bytes of Canonical. It refuses any other bytes with
 // ErrNotCanonical: each event has exactly one text.
-func Parse(canonical []byte) (Event, error) {
-	r := reader{rest: string(canonical)}
-	var e Event
-	r.object(func(name string) { r.field(&e, name) })
-	if !r.failed && !r.odd && r.rest == "" && r.complete(&e) && utf8.Valid(canonical) {
-		return e, nil
+func Parse(canonical []byte) (e Event, err error) {
+	err = ParseInto(&e, canonical)
+	return e, err
+}
+
+// ParseInto is Parse for many events: it replaces *e. After an error *e is the zero
+// Event.
+func ParseInto(e *Event, canonical []byte) error {
+	*e = Event{}
+	r := reader{rest: string(canonical), odd: control(canonical)}
+	r.object(func(name string) { r.field(e, name) })
+	if !r.failed && !r.odd && r.rest == "" && r.complete(e) && utf8.Valid(canonical) {
+		return nil
 	}
-	e = Clean(e)
+	*e = Clean(*e)
 	// The reader accepts other forms too; this comparison refuses them.
-	if r.failed || !bytes.Equal(Canonical(e), canonical) {
-		return Event{}, fmt.Errorf("reading an event: %w", ErrNotCanonical)
+	if r.failed || !bytes.Equal(Canonical(*e), canonical) {
+		*e = Event{}
+		return fmt.Errorf("reading an event: %w", ErrNotCanonical)
 	}
-	return e, nil
+	return nil
+}
+
+// control reports whether b has a control character. It tests eight bytes at once.
+func control(b []byte) bool {
+	const ones = 0x0101010101010101
+	for ; len(b) >= 8; b = b[8:] {
+		if v := binary.LittleEndian.Uint64(b); (v-0x20*ones)&^v&(0x80*ones) != 0 {
+			return true
+		}
+	}
+	for _, c := range b {
+		if c < 0x20 {
+			return true
+		}
+	}
+	return false
 }
 
 // reader parses the JSON of events alone. It is several times faster than
@@ -245,20 +270,17 @@ func (r *reader) text() string {
 		r.failed = true
 		return ""
 	}
-	for i := 0; i < len(r.rest); i++ { // without escapes: the usual case
-		switch c := r.rest[i]; {
-		case c == '"':
-			s := r.rest[:i]
-			r.rest = r.rest[i+1:]
-			return s
-		case c == '\\':
-			return r.escaped()
-		case c < 0x20:
-			r.odd = true
-		}
+	end := strings.IndexByte(r.rest, '"')
+	if end < 0 {
+		r.failed = true
+		return ""
 	}
-	r.failed = true
-	return ""
+	s := r.rest[:end]
+	if strings.IndexByte(s, '\\') >= 0 {
+		return r.escaped()
+	}
+	r.rest = r.rest[end+1:] // the usual case
+	return s
 }
 
 // escaped parses the rest of a string with escapes.

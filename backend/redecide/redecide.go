@@ -49,6 +49,7 @@ const (
 	maxDifferences = 100
 	maxSets        = 8       // versions of the grants in memory
 	maxPending     = 100_000 // decisions whose groups are not known yet
+	maxTexts       = 10_000  // texts of grants
 )
 
 // Config configures a Decider.
@@ -64,7 +65,8 @@ type Decider struct {
 	c       Config
 	names   map[string][]string // by hash
 	sets    map[string]*grant.Set
-	order   []string             // of sets, the oldest first
+	order   []string // of sets, the oldest first
+	texts   map[*grant.Grant]string
 	missing map[string]error     // versions without a set
 	pending map[string][]waiting // by the hash of their groups
 	waiting int
@@ -82,12 +84,12 @@ func New(c Config) (*Decider, error) {
 	if c.Grants == nil {
 		return nil, errors.New("redecide: the grants are missing")
 	}
-	return &Decider{c: c, names: map[string][]string{event.HashGroups(nil): nil}, sets: map[string]*grant.Set{},
+	return &Decider{c: c, names: map[string][]string{event.HashGroups(nil): nil}, sets: map[string]*grant.Set{}, texts: map[*grant.Grant]string{},
 		missing: map[string]error{}, pending: map[string][]waiting{}}, nil
 }
 
-// Event takes the next event of the log.
-func (d *Decider) Event(ctx context.Context, record int64, e event.Event) {
+// Event takes the next event of the log. e is valid during the call.
+func (d *Decider) Event(ctx context.Context, record int64, e *event.Event) {
 	if d.err != nil {
 		return
 	}
@@ -105,7 +107,7 @@ func (d *Decider) Event(ctx context.Context, record int64, e event.Event) {
 }
 
 // announce notes the names of a hash of groups.
-func (d *Decider) announce(ctx context.Context, record int64, e event.Event) {
+func (d *Decider) announce(ctx context.Context, record int64, e *event.Event) {
 	if e.Groups == "" || e.Outcome != event.Allowed {
 		return // a refused sign-in has no groups
 	}
@@ -120,13 +122,13 @@ func (d *Decider) announce(ctx context.Context, record int64, e event.Event) {
 	d.names[e.Groups] = slices.Clone(e.GroupNames)
 	for _, w := range d.pending[e.Groups] {
 		d.waiting--
-		d.decide(ctx, w.record, w.event)
+		d.decide(ctx, w.record, &w.event)
 	}
 	delete(d.pending, e.Groups)
 }
 
 // decide decides one event again.
-func (d *Decider) decide(ctx context.Context, record int64, e event.Event) {
+func (d *Decider) decide(ctx context.Context, record int64, e *event.Event) {
 	names, known := d.names[e.Groups]
 	if !known {
 		d.wait(record, e)
@@ -141,7 +143,8 @@ func (d *Decider) decide(ctx context.Context, record int64, e event.Event) {
 		d.differ(record, e, fmt.Sprintf("the version %.40q of the grants: %v", e.Policy, err))
 		return
 	}
-	allowed, by := decide(set, names, e)
+	allowed, g := decide(set, names, e)
+	by := d.text(g)
 	recorded := e.Outcome != event.Denied
 	switch {
 	case allowed != recorded:
@@ -152,38 +155,50 @@ func (d *Decider) decide(ctx context.Context, record int64, e event.Event) {
 }
 
 // decide returns the decision for an event, and the grant that makes it.
-func decide(set *grant.Set, groups []string, e event.Event) (allowed bool, by string) {
-	var g *grant.Grant
+func decide(set *grant.Set, groups []string, e *event.Event) (allowed bool, by *grant.Grant) {
 	switch e.Action {
 	case event.List, event.Search:
 		if e.Bucket == "" { // the list of the person's buckets
-			return true, ""
+			return true, nil
 		}
 		v := set.Visible(groups, e.Bucket, e.Key, e.Time)
-		allowed, g = !v.Nothing(), v.Grant
+		allowed, by = !v.Nothing(), v.Grant
 	default:
 		made := set.Decide(groups, e.Bucket, e.Key, e.Time)
-		allowed, g = made.Allowed, made.Grant
-	}
-	if g != nil {
-		by = g.String()
+		allowed, by = made.Allowed, made.Grant
 	}
 	return allowed, by
 }
 
+// text returns the text of a grant, or "" for nil.
+func (d *Decider) text(g *grant.Grant) string {
+	if g == nil {
+		return ""
+	}
+	text, known := d.texts[g]
+	if !known {
+		if len(d.texts) >= maxTexts {
+			clear(d.texts)
+		}
+		text = g.String()
+		d.texts[g] = text
+	}
+	return text
+}
+
 // wait keeps a decision whose groups are not known yet: a log of several servers is
 // in the order of time, and the names can come some seconds later.
-func (d *Decider) wait(record int64, e event.Event) {
+func (d *Decider) wait(record int64, e *event.Event) {
 	if d.waiting >= maxPending {
 		d.unresolved(record, e)
 		return
 	}
 	d.waiting++
-	d.pending[e.Groups] = append(d.pending[e.Groups], waiting{record, e})
+	d.pending[e.Groups] = append(d.pending[e.Groups], waiting{record, *e})
 }
 
 // unresolved counts a decision whose groups are not in the log.
-func (d *Decider) unresolved(record int64, e event.Event) {
+func (d *Decider) unresolved(record int64, e *event.Event) {
 	if d.c.Pruned {
 		d.result.Undecidable++
 		return
@@ -217,7 +232,7 @@ func (d *Decider) set(ctx context.Context, version string) (*grant.Set, error) {
 	return s, nil
 }
 
-func (d *Decider) differ(record int64, e event.Event, detail string) {
+func (d *Decider) differ(record int64, e *event.Event, detail string) {
 	d.result.Differ++
 	if len(d.result.Differences) < maxDifferences {
 		d.result.Differences = append(d.result.Differences, Difference{record, e.ID, detail})
@@ -228,7 +243,7 @@ func (d *Decider) differ(record int64, e event.Event, detail string) {
 func (d *Decider) Result() (Result, error) {
 	for _, all := range d.pending {
 		for _, w := range all {
-			d.unresolved(w.record, w.event)
+			d.unresolved(w.record, &w.event)
 		}
 	}
 	clear(d.pending)

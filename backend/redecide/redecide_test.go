@@ -89,7 +89,7 @@ func (w *world) run(t testing.TB, events []event.Event, pruned bool) redecide.Re
 		t.Fatal(err)
 	}
 	for i, e := range events {
-		d.Event(t.Context(), int64(i+1), e)
+		d.Event(t.Context(), int64(i+1), &e)
 	}
 	r, err := d.Result()
 	if err != nil {

@@ -28,10 +28,10 @@ type Verify struct {
 }
 
 // take passes an event to its receivers.
-func (v Verify) take(ctx context.Context, record int64, e event.Event, again *redecide.Decider) {
+func (v Verify) take(ctx context.Context, record int64, e *event.Event, again *redecide.Decider) {
 	again.Event(ctx, record, e)
 	if v.Event != nil {
-		v.Event(record, e)
+		v.Event(record, *e)
 	}
 }
 
@@ -97,7 +97,7 @@ func verifyPath(ctx context.Context, v Verify, c *Config) (out Verified, err err
 	if err != nil {
 		return out, err
 	}
-	check.Event = func(seq int64, e event.Event) { v.take(ctx, seq, e, again) }
+	check.Event = func(seq int64, e *event.Event) { v.take(ctx, seq, e, again) }
 	if out.Report, err = sqlite.VerifyFile(ctx, v.Path, check); err != nil {
 		return out, err
 	}
@@ -129,7 +129,7 @@ func verifyTable(ctx context.Context, v Verify, c Config, d Deps) (out Verified,
 	}
 	sealed, used, err := VerifySealed(ctx, c, v, d, nil, func(n int64, line []byte) {
 		if e, err := event.Parse(line); err == nil { // an unreadable line is a fault of the log
-			v.take(ctx, n, e, again)
+			v.take(ctx, n, &e, again)
 		}
 	})
 	if err != nil {

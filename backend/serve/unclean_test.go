@@ -17,7 +17,7 @@ import (
 // recorded returns the actions in a log file, in order.
 func recorded(t *testing.T, path string) (all []event.Event) {
 	t.Helper()
-	_, err := sqlite.VerifyFile(t.Context(), path, sqlite.Check{Event: func(_ int64, e event.Event) { all = append(all, e) }})
+	_, err := sqlite.VerifyFile(t.Context(), path, sqlite.Check{Event: func(_ int64, e *event.Event) { all = append(all, *e) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func readOnly(path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", dsn(path, "mode=ro"))
+	db, err := sql.Open("sqlite", dsn(path, "mode=ro", "_pragma=cache_size(-512)"))
 	if err != nil {
 		return nil, err
 	}

@@ -103,10 +103,15 @@ func newObserver(t *testing.T, signer *checkpoint.Signer) *observer {
 	return &observer{policy}
 }
 
+// forgetful is a server that keeps no cosignatures.
+type forgetful struct{}
+
+func (forgetful) KeepCosigned(context.Context, int64, []byte) error { return nil }
+
 // submit submits the checkpoint of a server that has just started.
 func (o *observer) submit(t *testing.T, l *liar) string {
 	t.Helper()
-	s, err := witness.NewSubmitter(witness.SubmitConfig{Source: l, Key: &l.Signer.Verifier, Policy: o.policy, HTTP: http.DefaultClient})
+	s, err := witness.NewSubmitter(witness.SubmitConfig{Source: l, Key: &l.Signer.Verifier, Policy: o.policy, HTTP: http.DefaultClient, Keeper: forgetful{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -296,13 +296,13 @@ func (s source) records(ctx context.Context, query string, args ...any) (all []R
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
-	return all, s.expandAll(ctx, all, packed, ends)
+	_, err = s.expandAll(ctx, all, make([]byte, 0, 3*len(packed)), packed, ends)
+	return all, err
 }
 
-// expandAll sets the canonical bytes of records. packed has their stored forms, which
-// end at ends.
-func (s source) expandAll(ctx context.Context, all []Record, packed []byte, ends []int) error {
-	text := make([]byte, 0, 3*len(packed))
+// expandAll sets the canonical bytes of records, which it appends to text. packed has
+// their stored forms, which end at ends.
+func (s source) expandAll(ctx context.Context, all []Record, text, packed []byte, ends []int) ([]byte, error) {
 	from := 0
 	for i, end := range ends {
 		begin := len(text)
@@ -310,13 +310,13 @@ func (s source) expandAll(ctx context.Context, all []Record, packed []byte, ends
 		if text, err = s.texts.expand(ctx, s, text, packed[from:end]); errors.Is(err, ErrDamaged) {
 			all[i].bad = err
 		} else if err != nil {
-			return err
+			return text, err
 		} else {
 			all[i].Canonical = text[begin:len(text):len(text)]
 		}
 		from = end
 	}
-	return nil
+	return text, nil
 }
 
 // indexRow is a row of the index with its person.

@@ -3,17 +3,21 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/base32"
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
+	"net/netip"
 
+	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"usher/backend/audit/btree"
 	"usher/backend/event"
 )
 
-// scanConns is the number of connections of a scan: records, their tree, and the
-// index.
+// scanConns is the number of connections of a scan: records, their tree, the index,
+// and its people.
 const scanConns = 4
 
 // scanLeast is the number of records from which on a scan is faster than read.
@@ -25,37 +29,55 @@ const scanLeast = 2 * block
 // with different sums are compared one by one. The sums depend on a random seed, so
 // nobody can prepare other rows with the same sum.
 func (w *walk) scan(ctx context.Context, last int64) error {
-	if w.from > 0 || last < scanLeast || w.conns < scanConns { // the index is in the order of time
+	whole, err := w.scannable(ctx)
+	if err != nil {
+		return err
+	}
+	if !whole || w.from > 0 || last < scanLeast || w.conns < scanConns { // the index is in the order of time
 		return w.read(ctx, w.db, last)
 	}
 	g, work := errgroup.WithContext(ctx)
-	seed := maphash.MakeSeed()
-	fromRecords, fromIndex := newSums(seed, w.from, last), newSums(seed, w.from, last)
-	chunks := make(chan []Record, 4)
+	fromRecords, fromIndex := newSums(w.seed, w.from, last), newSums(w.seed, w.from, last)
+	const ahead = 3 // chunks that are read, parsed or between
+	chunks, free := make(chan *recordChunk, ahead), make(chan *recordChunk, ahead)
+	pages := new(btree.Buffers)
+	for range ahead {
+		free <- &recordChunk{pages: pages}
+	}
 	g.Go(func() error { // the parser
-		for found := range chunks {
-			for _, p := range w.parse(found) {
-				c := columnsOf(p.event)
-				fromRecords.add(p.seq, func(b []byte) []byte { return c.append(b, p.event.User.Sub, p.event.User.Username) })
+		var e event.Event
+		for c := range chunks {
+			for _, r := range c.records {
+				if w.parse(r, &e) {
+					fromRecords.add(r.Seq, func(b []byte) []byte { return appendEvent(b, &e) })
+				}
 			}
+			free <- c
 		}
 		return nil
 	})
 	g.Go(func() error { return w.scanIndex(work, fromIndex) })
 	g.Go(func() error { // the reader of the records
 		defer close(chunks)
-		return w.each(work, w.db, last, func(found []Record) error {
+		var c *recordChunk
+		next := func(ctx context.Context, after int64) (_ []Record, err error) {
 			select {
-			case chunks <- found:
-				return nil
-			case <-work.Done():
-				return work.Err()
+			case c = <-free:
+			case <-ctx.Done():
+				return nil, ctx.Err()
 			}
+			return w.recordsByPage(ctx, after, c)
+		}
+		return w.each(work, w.db, last, next, func(found []Record) error {
+			c.records = found
+			chunks <- c // has room for all buffers
+			return nil
 		})
 	})
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	w.scanned = last
 	for i, sum := range fromRecords.blocks {
 		if sum != fromIndex.blocks[i] {
 			if err := w.compareBlock(ctx, w.from+int64(i)*block, last); err != nil {
@@ -64,6 +86,24 @@ func (w *walk) scan(ctx context.Context, last int64) error {
 		}
 	}
 	return nil
+}
+
+// scannable reports whether the tables that a scan reads are those of a new log.
+func (w *walk) scannable(ctx context.Context) (bool, error) {
+	found, err := schemaOf(ctx, w.db)
+	if err != nil {
+		return false, err
+	}
+	want, err := freshSchema(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range []string{"table records", "table events", "table hour_people"} {
+		if found[name] != want[name] {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // sums are the sums of the rows of each block.
@@ -89,15 +129,12 @@ func (s *sums) add(seq int64, row func([]byte) []byte) {
 
 // compareBlock compares the records of a block with their rows one by one.
 func (w *walk) compareBlock(ctx context.Context, from, last int64) error {
-	found, err := records(ctx, w.on(w.db), from)
+	found, err := recordsBetween(ctx, w.on(w.db), from, min(last, from+block))
 	if err != nil {
 		return err
 	}
 	events := make([]parsed, 0, block)
 	for _, r := range found {
-		if r.Seq > min(last, from+block) {
-			break
-		}
 		if e, err := eventOf(r); err == nil { // an unreadable record is a fault already
 			events = append(events, e)
 		}
@@ -112,13 +149,29 @@ func (w *walk) compareBlock(ctx context.Context, from, last int64) error {
 	return nil
 }
 
-// scanIndex adds all rows of the index, in chunks: a long query would keep the
-// write-ahead log of a server from being reused.
+// scanIndex adds all rows of the index, in chunks, and the people of each hour.
 func (w *walk) scanIndex(ctx context.Context, to *sums) error {
-	people := map[int64][2]string{}
+	people, buffers := newRoster(), new(btree.Buffers)
 	at := indexPlace{time: -1 << 62}
+	hour, seen := int64(-1<<62), map[int64]bool{} // people of this hour
 	for {
-		next, n, err := w.scanRows(ctx, at, people, to)
+		next, n, err := w.indexByPage(ctx, at, buffers, func(tx *sql.Tx, at indexPlace, columns []btree.Value) error {
+			number := columns[3].Integer
+			who, err := people.of(ctx, tx, number)
+			if err != nil || at.seq > to.last {
+				return err // a record after the scan
+			}
+			to.add(at.seq, func(b []byte) []byte { return appendRow(b, at.time, columns, who) })
+			if h := hourOf(at.time); h != hour {
+				hour = h
+				clear(seen)
+			}
+			if !seen[number] && who.Sub != "" {
+				seen[number] = true
+				w.people[hour] += w.personSum(hour, who)
+			}
+			return nil
+		})
 		if err != nil || n == 0 {
 			return err
 		}
@@ -127,71 +180,112 @@ func (w *walk) scanIndex(ctx context.Context, to *sums) error {
 	}
 }
 
-// indexPlace is the place of a row in the order of the index.
-type indexPlace struct{ time, seq int64 }
+// roster has the people of the index by number.
+type roster struct{ known map[int64]event.User }
+
+func newRoster() *roster { return &roster{map[int64]event.User{}} }
 
 // maxPeopleKept bounds the people in memory.
-const maxPeopleKept = 100_000
+const maxPeopleKept = 50_000
 
-// person returns sub and user name of a number in the index.
-func (w *walk) person(ctx context.Context, n int64, known map[int64][2]string) (p [2]string, err error) {
-	p, ok := known[n]
-	if ok {
-		return p, nil
+// of returns sub and user name of a number. No record has the name of a number that is
+// missing.
+func (s *roster) of(ctx context.Context, q queryer, n int64) (event.User, error) {
+	if u, ok := s.known[n]; ok {
+		return u, nil
 	}
-	err = w.db.QueryRowContext(ctx, "SELECT sub, username FROM people WHERE person = ?", n).Scan(&p[0], &p[1])
+	var u event.User
+	err := q.QueryRowContext(ctx, "SELECT sub, username FROM people WHERE person = ?", n).Scan(&u.Sub, &u.Username)
 	if errors.Is(err, sql.ErrNoRows) {
-		return [2]string{"", "\x00missing"}, nil // no record has this row
+		return event.User{Sub: "\x00missing"}, nil
 	}
-	if len(known) >= maxPeopleKept {
-		clear(known)
+	if len(s.known) >= maxPeopleKept {
+		clear(s.known)
 	}
-	known[n] = p
-	return p, err
+	s.known[n] = u
+	return u, err
 }
 
-// scanRows adds one chunk of rows after a place.
-func (w *walk) scanRows(ctx context.Context, after indexPlace, people map[int64][2]string, to *sums) (last indexPlace, n int, err error) {
-	const query = `SELECT time, seq, person, id, session, action, outcome, bucket, object, ip, request, continues
-		FROM events ` + byTime + ` WHERE (time, seq) > (?, ?) ORDER BY time, seq LIMIT 4096`
-	rows, err := w.db.QueryContext(ctx, query, after.time, after.seq)
-	if err != nil {
-		return after, 0, err
+// appendEvent appends the row of an event to b, with the texts of the event. It is the
+// form of appendRow.
+func appendEvent(b []byte, e *event.Event) []byte {
+	b = binary.AppendVarint(b, e.Time.UnixMilli())
+	for _, t := range []string{e.ID, e.Session, e.Action, e.Outcome, e.Bucket} {
+		b = appendText(b, t)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	var person int64
-	texts := make([]sql.RawBytes, 9)
-	to9 := []any{&last.time, &last.seq, &person}
-	for i := range texts {
-		to9 = append(to9, &texts[i])
+	if e.Bucket == "" {
+		b = append(b, 0)
+	} else { // the path, without a copy of it
+		b = binary.AppendUvarint(b, uint64(len(e.Bucket)+1+len(e.Key)))
+		b = append(append(append(b, e.Bucket...), '/'), e.Key...)
 	}
-	for rows.Next() {
-		if err := rows.Scan(to9...); err != nil {
-			return last, n, err
-		}
-		n++
-		who, err := w.person(ctx, person, people)
-		if err != nil {
-			return last, n, err
-		}
-		to.add(last.seq, func(b []byte) []byte {
-			b = binary.AppendVarint(b, last.time)
-			for _, t := range texts {
-				b = appendText(b, t)
-			}
-			return appendText(appendText(b, who[0]), who[1])
-		})
-	}
-	return last, n, rows.Err()
-}
-
-// append adds the columns of a row to b. It is the form of scanRows.
-func (c columns) append(b []byte, sub, username string) []byte {
-	b = binary.AppendVarint(b, c.time)
-	for _, t := range []string{c.id, c.session, c.action, c.outcome, c.bucket, c.object, c.ip, c.request, c.continues, sub, username} {
+	for _, t := range []string{e.SourceIP, e.RequestID, e.Continues, e.User.Sub, e.User.Username} {
 		b = appendText(b, t)
 	}
 	return b
+}
+
+// appendRow appends a row of the index to b. Each key has the form of its text: a key of
+// another type than that of key.go finds nothing, and is no row of any event.
+func appendRow(b []byte, time int64, columns []btree.Value, who event.User) []byte {
+	b = binary.AppendVarint(b, time)
+	b = appendID(b, columns[2])
+	b = appendSession(b, columns[4])
+	for _, c := range columns[5:8] { // action, outcome and bucket
+		b = appendColumn(b, c, c.Kind == btree.Text)
+	}
+	b = appendColumn(b, columns[8], columns[8].Kind == btree.Blob) // object
+	b = appendIP(b, columns[9])
+	b = appendID(appendID(b, columns[10]), columns[11]) // request and continues
+	return appendText(appendText(b, who.Sub), who.Username)
+}
+
+// wrongType is the form of a value that no event has.
+const wrongType = "\x00\xff"
+
+func appendColumn(b []byte, c btree.Value, ok bool) []byte {
+	if !ok {
+		return append(b, wrongType...)
+	}
+	return appendText(b, c.Bytes)
+}
+
+func appendID(b []byte, c btree.Value) []byte {
+	if c.Kind == btree.Blob && len(c.Bytes) == len(ulid.ULID{}) {
+		var text [ulid.EncodedSize]byte
+		if err := ulid.ULID(c.Bytes).MarshalTextTo(text[:]); err == nil {
+			return appendText(b, text[:])
+		}
+	}
+	return appendColumn(b, c, c.Kind == btree.Text && (len(c.Bytes) == 0 || isText(idKey(string(c.Bytes)))))
+}
+
+func appendSession(b []byte, c btree.Value) []byte {
+	const size = 10 // as in event.SessionName
+	if c.Kind == btree.Blob && len(c.Bytes) == size {
+		text := [18]byte{'s', '-'}
+		base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).Encode(text[2:], c.Bytes)
+		return appendText(b, text[:])
+	}
+	return appendColumn(b, c, c.Kind == btree.Text && isText(sessionKey(string(c.Bytes))))
+}
+
+func appendIP(b []byte, c btree.Value) []byte {
+	if c.Kind == btree.Blob {
+		a, ok := netip.AddrFromSlice(c.Bytes)
+		if !ok || a.Is4In6() {
+			return append(b, wrongType...)
+		}
+		var text [64]byte
+		return appendText(b, a.AppendTo(text[:0]))
+	}
+	return appendColumn(b, c, c.Kind == btree.Text && isText(ipKey(string(c.Bytes))))
+}
+
+// isText reports whether a text has no shorter key.
+func isText(key any) bool {
+	_, ok := key.(string)
+	return ok
 }
 
 // appendText adds a text with its length, so no two rows have the same bytes.

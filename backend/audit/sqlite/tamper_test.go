@@ -84,6 +84,7 @@ func tampers() []tamper {
 			`UPDATE records SET event = edited(event, (SELECT json_group_object(n, hex(text)) FROM dictionaries), 'session-', 'another-') WHERE seq = 300`,
 			`UPDATE events SET session = replace(session, 'session-', 'another-') WHERE seq = 300`}},
 		{name: "index edited", sql: []string{`UPDATE events SET outcome = 'denied' WHERE seq = 300`}, missed: unprovable},
+		{name: "key of another type in the index", sql: []string{`UPDATE events SET id = '00000000000000000000000299' WHERE seq = 300`}, missed: unprovable},
 		{name: "index row gone", sql: []string{`DELETE FROM events WHERE seq = 300`}, missed: unprovable},
 		{name: "counts edited", sql: []string{`UPDATE hours SET downloads = 0`}, missed: unprovable},
 		{name: "people of an hour gone", sql: []string{`DELETE FROM hour_people WHERE person = 3`}, missed: unprovable},

@@ -114,8 +114,9 @@ type Check struct {
 	Known    []Known
 	Policy   *checkpoint.Policy       // of the witnesses; nil: cosignatures are not verified
 	Progress func(done, events int64) // called after every few thousand records
-	// Event receives each readable event, in order, on one goroutine.
-	Event func(seq int64, e event.Event)
+	// Event receives each readable event, in order, on one goroutine. e is valid during
+	// the call.
+	Event func(seq int64, e *event.Event)
 }
 
 // VerifyFile verifies the log at path: content, tree, index, counts, schema and,
@@ -203,8 +204,8 @@ type verification struct {
 	from    int64
 	pause   func(context.Context)
 
-	progress func(done, events int64)       // or nil
-	event    func(seq int64, e event.Event) // of each readable record, in order; or nil
+	progress func(done, events int64)        // or nil
+	event    func(seq int64, e *event.Event) // of each readable record, in order; or nil
 }
 
 func (v verification) run(ctx context.Context) (Report, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"hash/maphash"
+	"slices"
 
 	"usher/backend/audit"
 	"usher/backend/audit/tree"
@@ -32,10 +34,24 @@ type walk struct {
 	hours      map[int64]audit.Summary
 	unreadable []int64
 	applied    []event.Event // retention-applied
+	hour       int64         // of the last event
+	count      audit.Summary // of hour, not in hours yet
+
+	// Of the people of each hour: their sum, those of records that the scan has not
+	// read, and the last record that it has read.
+	seed    maphash.Seed
+	people  map[int64]uint64
+	later   map[hourUser]bool
+	scanned int64
+	buffer  []byte
+
+	heads []Known // from outside of the database
 }
 
 func (v verification) start(ctx context.Context) (*walk, error) {
-	w := &walk{verification: v, next: v.from + 1, agreed: v.from, hours: map[int64]audit.Summary{}}
+	w := &walk{verification: v, next: v.from + 1, agreed: v.from, hours: map[int64]audit.Summary{},
+		seed: maphash.MakeSeed(), people: map[int64]uint64{}, later: map[hourUser]bool{}}
+	w.heads = append(slices.Clone(v.known), Known{v.claimed.Head, ownHead})
 	var err error
 	if w.frontier, err = proofs(ctx, v.on(v.db)).Resume(v.from); err != nil {
 		return nil, err
@@ -47,21 +63,30 @@ func (v verification) start(ctx context.Context) (*walk, error) {
 
 // read verifies the records up to number last.
 func (w *walk) read(ctx context.Context, q queryer, last int64) error {
-	return w.each(ctx, q, last, func(records []Record) error {
-		return w.compareIndex(ctx, q, w.parse(records))
+	next := func(ctx context.Context, after int64) ([]Record, error) { return records(ctx, w.on(q), after) }
+	return w.each(ctx, q, last, next, func(records []Record) error {
+		events := make([]parsed, 0, len(records))
+		for _, r := range records {
+			p := parsed{seq: r.Seq}
+			if w.parse(r, &p.event) {
+				w.see(&p.event)
+				events = append(events, p)
+			}
+		}
+		return w.compareIndex(ctx, q, events)
 	})
 }
 
 // each verifies the tree of the records up to number last, and passes the records
-// to inspect, in chunks.
-func (w *walk) each(ctx context.Context, q queryer, last int64, inspect func([]Record) error) error {
+// to inspect, in chunks. next returns a chunk after a number.
+func (w *walk) each(ctx context.Context, q queryer, last int64, next func(ctx context.Context, after int64) ([]Record, error), inspect func([]Record) error) error {
 	// A running server may have signed the current records meanwhile.
 	w.notes.dry = false
 	if err := w.compareHeads(ctx, q); err != nil {
 		return err
 	}
 	for w.next <= last {
-		found, err := records(ctx, w.on(q), w.next-1)
+		found, err := next(ctx, w.next-1)
 		if err != nil {
 			return err
 		}
@@ -103,26 +128,21 @@ func (w *walk) rest(ctx context.Context) {
 	}
 }
 
-// parse parses records, counts them, and passes them to the check of their content.
-func (w *walk) parse(records []Record) []parsed {
-	events := make([]parsed, 0, len(records))
-	for _, r := range records {
-		p, err := eventOf(r)
-		if err != nil {
-			w.unreadable = append(w.unreadable, r.Seq)
-			continue
-		}
-		e := p.event
-		events = append(events, p)
-		w.count(e)
-		if e.Action == event.RetentionApplied {
-			w.applied = append(w.applied, e)
-		}
-		if w.event != nil {
-			w.event(r.Seq, e)
-		}
+// parse parses a record into e, counts it, and passes it to the check of its content.
+// It returns false for an unreadable record.
+func (w *walk) parse(r Record, e *event.Event) bool {
+	if r.bad != nil || event.ParseInto(e, r.Canonical) != nil {
+		w.unreadable = append(w.unreadable, r.Seq)
+		return false
 	}
-	return events
+	w.countEvent(e)
+	if e.Action == event.RetentionApplied {
+		w.applied = append(w.applied, *e)
+	}
+	if w.event != nil {
+		w.event(r.Seq, e)
+	}
+	return true
 }
 
 // advance reports the missing records before number seq.
@@ -252,7 +272,7 @@ func (w *walk) compareHeads(ctx context.Context, q queryer) error {
 			}
 		}
 	}
-	for _, known := range w.knownHeads() {
+	for _, known := range w.heads {
 		if known.Size == size && known.Size > 0 {
 			compare(known.Head, known.From)
 		}
@@ -263,16 +283,23 @@ func (w *walk) compareHeads(ctx context.Context, q queryer) error {
 // ownHead is the source of a stored checkpoint and of the head file.
 const ownHead = "a head of the log"
 
-// knownHeads returns the heads from outside of the database.
-func (w *walk) knownHeads() []Known {
-	return append(w.known[:len(w.known):len(w.known)], Known{w.claimed.Head, ownHead})
+// countEvent counts an event. Most events are in the hour of the one before.
+func (w *walk) countEvent(e *event.Event) {
+	if hour := hourOf(e.Time.UnixMilli()); hour != w.hour {
+		w.endHour()
+		w.hour = hour
+	}
+	w.count.Events++
+	w.count.Denied += audit.Denials(*e)
+	w.count.Downloads += audit.Releases(*e)
 }
 
-func (w *walk) count(e event.Event) {
-	start := hourOf(e.Time.UnixMilli())
-	h := w.hours[start]
-	h.Events++
-	h.Denied += audit.Denials(e)
-	h.Downloads += audit.Releases(e)
-	w.hours[start] = h
+// endHour adds the counts of the last events to those of their hour.
+func (w *walk) endHour() {
+	if w.count.Events == 0 {
+		return
+	}
+	h := w.hours[w.hour]
+	h.Events, h.Denied, h.Downloads = h.Events+w.count.Events, h.Denied+w.count.Denied, h.Downloads+w.count.Downloads
+	w.hours[w.hour], w.count = h, audit.Summary{}
 }

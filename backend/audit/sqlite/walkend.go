@@ -118,7 +118,7 @@ func (w *walk) finishHeads(ctx context.Context, tx *sql.Tx, size int64) error {
 			w.report.fault(Fault{Kind: FaultChanged, Seq: 1, Count: head.Size, Detail: "a head of the log proves other records"})
 		}
 	}
-	for _, known := range w.knownHeads() {
+	for _, known := range w.heads {
 		if known.Size > size {
 			detail := "they were written"
 			if known.From != ownHead {
@@ -135,6 +135,7 @@ func (w *walk) finishHeads(ctx context.Context, tx *sql.Tx, size int64) error {
 
 // compareCounts compares the counts of each hour with the records.
 func (w *walk) compareCounts(ctx context.Context, tx *sql.Tx) (err error) {
+	w.endHour()
 	rows, err := tx.QueryContext(ctx, "SELECT start, events, denied, downloads FROM hours ORDER BY start")
 	if err != nil {
 		return err
@@ -160,20 +161,7 @@ func (w *walk) compareCounts(ctx context.Context, tx *sql.Tx) (err error) {
 	for start := range w.hours {
 		wrong(start)
 	}
-	// SQLite keeps the sets in temporary files, so memory is bounded.
-	const people = `SELECT DISTINCT (time - 3599999 * (time < 0)) / 3600000, person FROM events JOIN people USING (person) WHERE sub <> ''`
-	const counted = `SELECT start, person FROM hour_people`
-	for _, q := range []string{people + " EXCEPT " + counted, counted + " EXCEPT " + people} {
-		var start, person int64
-		switch err := tx.QueryRowContext(ctx, q+" LIMIT 1").Scan(&start, &person); {
-		case errors.Is(err, sql.ErrNoRows):
-		case err != nil:
-			return err
-		default:
-			w.report.fault(Fault{Kind: FaultCounts, Detail: "the people of the hour from " + hourText(start) + " on"})
-		}
-	}
-	return nil
+	return w.comparePeople(ctx, tx)
 }
 
 // result completes the report.

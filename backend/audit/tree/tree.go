@@ -22,7 +22,11 @@ import (
 type Hash = tlog.Hash
 
 // Leaf returns the hash of an event's canonical bytes.
-func Leaf(canonical []byte) Hash { return tlog.RecordHash(canonical) }
+// SPEC: RFC 6962 section 2.1, as tlog.RecordHash.
+func Leaf(canonical []byte) Hash {
+	var buffer [1024]byte // for most events, without an allocation
+	return sha256.Sum256(append(buffer[:1], canonical...))
+}
 
 // Step is the number of levels between stored levels. A subtree of a stored
 // level has 256 times as many leaves as one of the stored level below it.
