@@ -10,6 +10,7 @@ import (
 	"usher/backend/safetext"
 	"usher/tui/dialog"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -162,10 +163,20 @@ func (m *Model) status() string {
 }
 
 // keyLine draws the keys of the page in front, from the same table as the bindings.
+// The key of the help has its room before all others. In a text field, letters are
+// text: the line has the keys of the field.
 func (m *Model) keyLine() string {
 	page := m.front()
+	if page.Typing() {
+		fields, _ := page.(pane.Fields)
+		if fields == nil {
+			return m.env.Theme.Keys(m.w-2, [2]string{"enter", "accept"}, [2]string{"esc", "cancel"}, [2]string{"ctrl+u", "empty"})
+		}
+		return m.env.Theme.Keys(m.w-2, fields.FieldKeys()...)
+	}
 	labels, _ := page.(pane.Labels)
 	var hints [][2]string
+	var help [2]string
 	for _, a := range page.Hints() {
 		if m.needsGroup(a) && (!m.hasPage(a) || !m.whyClosed(a).IsZero()) {
 			continue
@@ -176,10 +187,23 @@ func (m *Model) keyLine() string {
 					h[1] = now
 				}
 			}
+			if a == keys.Help {
+				help = h
+				continue
+			}
 			hints = append(hints, h)
 		}
 	}
-	return m.env.Theme.Keys(m.w-2, hints...)
+	w := m.w - 2
+	if help[0] == "" {
+		return m.env.Theme.Keys(w, hints...)
+	}
+	last := m.env.Theme.Keys(w, help)
+	line := m.env.Theme.Keys(w-2-format.Width(last), hints...)
+	if line != "" {
+		line += "  "
+	}
+	return line + last
 }
 
 // tooSmall draws the message of a window that is too small.

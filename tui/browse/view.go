@@ -227,6 +227,15 @@ func (p *Pane) Status(w int) (left, right string) {
 	return left, right
 }
 
+// FieldKeys returns the keys of the filter and of the field for a path.
+func (p *Pane) FieldKeys() [][2]string {
+	enter, esc := "open", "cancel"
+	if p.typing == filtering {
+		enter, esc = "keep the filter", "clear it"
+	}
+	return [][2]string{{"enter", enter}, {"esc", esc}, {"ctrl+u", "empty"}}
+}
+
 // Hints returns the keys for the key line, most useful first.
 func (p *Pane) Hints() []keys.Action {
 	switch {

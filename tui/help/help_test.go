@@ -148,3 +148,26 @@ func TestCursor(t *testing.T) {
 		t.Errorf("the cursor is at %d, want %d", got, before+1)
 	}
 }
+
+// The best match is first, also if the command is impossible now. Its reason is
+// whole, and the number of commands below the window is shown.
+func TestPaletteOrder(t *testing.T) {
+	all := []help.Command{
+		{Name: "Transfers: unfinished ones from an earlier time", Run: pane.Send(ran("unfinished"))},
+		{Name: "Audit log", Off: safetext.New("The audit log needs group usher-auditors. Ask your administrator for a membership."), Run: pane.Send(ran("audit"))},
+	}
+	for i := range 30 {
+		all = append(all, help.Command{Name: fmt.Sprint("Command ", i), Run: pane.Send(ran("x"))})
+	}
+	p := help.NewPalette(all, nil)
+	th := plain()
+	if view := ansi.Strip(p.View(th, 80, 24)); !strings.Contains(view, " more") {
+		t.Errorf("no number of further commands:\n%s", view)
+	}
+	write(p, "audit")
+	view := ansi.Strip(p.View(th, 80, 24))
+	first, reason := strings.Index(view, "Audit log"), strings.Index(view, "Ask your administrator for")
+	if other := strings.Index(view, "Transfers:"); first < 0 || reason < 0 || other >= 0 && other < first {
+		t.Errorf("the first match and its reason:\n%s", view)
+	}
+}

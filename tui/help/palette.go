@@ -1,6 +1,7 @@
 package help
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -35,7 +36,18 @@ type Palette struct {
 type match struct {
 	command int
 	letters []int
+	rank    rank
 }
+
+// rank is how well a command matches. A better match is before one that is possible
+// now: a person types the name of a command to run it, or to learn why it is off.
+type rank uint8
+
+const (
+	wholeWord rank = iota // a word of the name begins with the query
+	part                  // the name contains the query
+	scattered             // the name has its letters, in order
+)
 
 // NewPalette returns a palette. The function goTo opens a typed path, and may be nil.
 func NewPalette(all []Command, goTo func(path string) tea.Cmd) *Palette {
@@ -57,11 +69,21 @@ func (p *Palette) find() {
 			names[i] = c.Name
 		}
 		for _, m := range fuzzy.Find(query, names) {
-			p.found = append(p.found, match{m.Index, m.MatchedIndexes})
+			found := match{m.Index, m.MatchedIndexes, scattered}
+			if at := strings.Index(strings.ToLower(m.Str), strings.ToLower(query)); at >= 0 {
+				found.rank, found.letters = part, nil
+				if at == 0 || m.Str[at-1] == ' ' {
+					found.rank = wholeWord
+				}
+				for i := range len(query) {
+					found.letters = append(found.letters, at+i)
+				}
+			}
+			p.found = append(p.found, found)
 		}
 	}
 	slices.SortStableFunc(p.found, func(a, b match) int {
-		return off(p.all[a.command]) - off(p.all[b.command])
+		return cmp.Or(cmp.Compare(a.rank, b.rank), off(p.all[a.command])-off(p.all[b.command]))
 	})
 }
 
@@ -139,7 +161,19 @@ func (p *Palette) View(t *theme.Theme, w, h int) string {
 	for len(lines) < room+3 {
 		lines = append(lines, "")
 	}
-	lines = append(lines, "", k.Keys(inner, [2]string{"enter", "run"}, [2]string{"esc", "close"}, [2]string{"type a path", "to go there"}))
+	below := ""
+	if more := len(p.found) - top - room; more > 0 && !p.isPath() {
+		below = k.Muted.Paint(" " + k.Glyphs.Down + " " + quantity.Count(more) + " more")
+	}
+	lines = append(lines, below)
+	if p.at < len(p.found) && !p.isPath() {
+		if why := p.all[p.found[p.at].command].Off; !why.IsZero() {
+			for _, l := range format.Wrap(why.String(), inner-1) {
+				lines = append(lines, " "+k.Warn.Paint(l))
+			}
+		}
+	}
+	lines = append(lines, k.Keys(inner, [2]string{"enter", "run"}, [2]string{"esc", "close"}, [2]string{"type a path", "to go there"}))
 	return t.Box("Commands", lines, bw)
 }
 

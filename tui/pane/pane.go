@@ -90,6 +90,12 @@ type Labels interface {
 	Label(keys.Action) string
 }
 
+// Fields is a pane with a text field whose keys have effects of their own.
+type Fields interface {
+	// FieldKeys returns the keys of the open field and their effects.
+	FieldKeys() [][2]string
+}
+
 // Target is the bucket and the key or prefix that a page is about. The zero Target
 // is all buckets.
 type Target struct{ Bucket, Key safetext.Text }
