@@ -2,6 +2,7 @@ package tui_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,5 +162,26 @@ func TestOrderIsReversed(t *testing.T) {
 		w.Want(t, "▌  2025-notes-to-accounts.pdf", "Size ↑")
 		w.Press("s", "n")
 		w.Want(t, "Name ↑")
+	})
+}
+
+// Finished rows can be cleared, and an object that is downloaded again has one row.
+func TestFinishedRowsAreCleared(t *testing.T) {
+	play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/") }, func(t *testing.T, w *program) {
+		for range 2 {
+			w.fetch("opinion")
+			w.Wait(30 * time.Second)
+		}
+		w.Press("t")
+		w.Wait(time.Second)
+		if n := strings.Count(w.Text(), "auditor-opinion-signed.pdf"); n != 8 {
+			t.Errorf("%d rows:\n%s", n, w.Text())
+		}
+		w.Want(t, "c clear finished")
+		w.Press("c")
+		w.Wait(time.Second)
+		w.Want(t, "No transfers.")
+		w.Press("c")
+		w.Want(t, "Clear: no transfer has finished.")
 	})
 }

@@ -74,15 +74,16 @@ const (
 	ByModified Action = "sort-modified"
 	ByKind     Action = "sort-kind"
 
-	Pause    Action = "pause"
-	PauseAll Action = "pause-all"
-	Again    Action = "try-again"
-	AgainAll Action = "try-all-again"
-	KeepBoth Action = "keep-both"
-	Remove   Action = "remove"
-	Later    Action = "move-later"
-	Sooner   Action = "move-sooner"
-	Folder   Action = "show-folder"
+	Pause      Action = "pause"
+	PauseAll   Action = "pause-all"
+	Again      Action = "try-again"
+	AgainAll   Action = "try-all-again"
+	ClearEnded Action = "clear-finished"
+	KeepBoth   Action = "keep-both"
+	Remove     Action = "remove"
+	Later      Action = "move-later"
+	Sooner     Action = "move-sooner"
+	Folder     Action = "show-folder"
 
 	Zone     Action = "zone"
 	Follow   Action = "follow"
@@ -229,6 +230,7 @@ func transfers() []Binding {
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", one},
 		{PauseAll, []string{"P"}, "", "pause all", "Transfers: pause all, or resume", all},
 		{AgainAll, []string{"R"}, "", "try all again", "Transfers: try failed ones again", all},
+		{ClearEnded, []string{"c"}, "", "clear finished", "Transfers: clear finished ones", all},
 	}
 }
 

@@ -36,6 +36,8 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return p.callAnnounced(Engine.ResumeAll)
 	case keys.AgainAll:
 		return p.callAnnounced(Engine.RetryAll)
+	case keys.ClearEnded:
+		return p.clear(p.ids(ended))
 	}
 	t := p.current()
 	if t == nil {
@@ -81,6 +83,32 @@ func (p *Pane) addAgain(t *download.Transfer, c download.Conflict) tea.Cmd {
 	return p.callAnnounced(func(e Engine) {
 		e.Cancel(id)
 		e.Add(r)
+	})
+}
+
+// ended reports whether a transfer has ended well, so that its row can go. Complete
+// files stay where they are.
+func ended(t *download.Transfer) bool {
+	return t.State == download.Done || t.State == download.Skipped && !t.Differs
+}
+
+// ids returns the transfers that are no part of a folder transfer and pass a filter.
+func (p *Pane) ids(pass func(*download.Transfer) bool) []download.ID {
+	var all []download.ID
+	for i := range p.snap.Transfers {
+		if t := &p.snap.Transfers[i]; t.Parent == 0 && pass(t) {
+			all = append(all, t.ID)
+		}
+	}
+	return all
+}
+
+// clear removes rows from the list.
+func (p *Pane) clear(ids []download.ID) tea.Cmd {
+	return p.call(func(e Engine) {
+		for _, id := range ids {
+			e.Cancel(id)
+		}
 	})
 }
 
@@ -152,6 +180,10 @@ func (p *Pane) whyNot(a keys.Action) string {
 		if !p.tally.failed {
 			return "Try again: no transfer failed."
 		}
+	case keys.ClearEnded:
+		if len(p.ids(ended)) == 0 {
+			return "Clear: no transfer has finished."
+		}
 	case keys.Pause, keys.Again, keys.KeepBoth, keys.Remove, keys.Later, keys.Sooner, keys.Folder, keys.CopyPath:
 		if t == nil {
 			return "There is no transfer here."
@@ -201,7 +233,7 @@ func (p *Pane) Label(a keys.Action) string {
 
 // Hints returns the keys with an effect on the row under the cursor.
 func (p *Pane) Hints() []keys.Action {
-	h := []keys.Action{keys.Pause, keys.Again, keys.Remove, keys.PauseAll}
+	h := []keys.Action{keys.Pause, keys.Again, keys.Remove, keys.PauseAll, keys.AgainAll, keys.ClearEnded}
 	if t := p.current(); t != nil && conflicts(t) {
 		h[0] = keys.KeepBoth // such a transfer cannot be paused
 	}
