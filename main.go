@@ -62,6 +62,7 @@ func program() cli.Program {
 		Backup:       backup,
 		Verify:       verify,
 		OpenLog:      openLog,
+		Policy:       policy,
 		Restart:      restart,
 		Witness:      runWitness,
 		Reindex:      reindex,
@@ -125,6 +126,11 @@ func openLog(path string) (cli.LogFile, error) {
 		return nil, err // a nil pointer in an interface is not nil
 	}
 	return log, nil
+}
+
+// policy returns a version of the grants that a copy of a log keeps.
+func policy(ctx context.Context, path, version string) (api.GrantsListResponse, error) {
+	return serve.PolicyFile(ctx, path, version)
 }
 
 // restart begins a new audit log on this machine.

@@ -266,13 +266,17 @@ func (s *scan) block(records *pulled, hi int64, hashes tlog.HashReader, out *api
 
 // policy adds the text of a version of the grants, for an export that is recorded.
 func (r *request) policy(s *scan, version string, out *api.AuditExportResponse) error {
-	if s.Place < 0 || r.b.c.Kept == nil {
+	if s.Place < 0 || r.b.c.Policies == nil {
 		return fail(api.BadRequest, errors.New("policy"))
 	}
 	out.Stage = api.StageDone
-	return r.search(func() (err error) {
-		out.Policy, err = r.b.c.Kept.Text(r.ctx, version)
-		return err
+	return r.search(func() error {
+		set, err := r.b.c.Policies.Version(r.ctx, version)
+		if err != nil {
+			return fmt.Errorf("reading the version %.64q of the grants: %w", version, err)
+		}
+		out.Policy = set.Text()
+		return nil
 	})
 }
 

@@ -108,9 +108,11 @@ type Records interface {
 	Between(ctx context.Context, from, to int64) iter.Seq2[event.Record, error]
 }
 
-// KeptGrants returns the text of a version of the grants (grant.Set.Text).
-type KeptGrants interface {
-	Text(ctx context.Context, version string) ([]byte, error)
+// Policies are the versions of the grants that decided.
+type Policies interface {
+	// Version returns a version. The error is grant.ErrUnknown for one that is not
+	// kept.
+	Version(ctx context.Context, version string) (*grant.Set, error)
 }
 
 // Reviews are the configured reviews of the log.
@@ -140,7 +142,7 @@ type Sessions interface {
 }
 
 // Config holds the parts of the backend. Only Devices, Sessions, Held, Scope, Ahead, Observe,
-// Editor, Pages, Reader, Places, Checkpoints, Witnesses, Sinks, Records, Kept, Reviews, FileKeys and Proxies
+// Editor, Pages, Reader, Places, Policies, Checkpoints, Witnesses, Sinks, Records, Reviews, FileKeys and Proxies
 // may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
@@ -158,23 +160,23 @@ type Config struct {
 	Ahead func(ctx context.Context, token string, releasing bool)
 	// Observe receives the verb, the code ("ok" or that of the error) and the
 	// duration of each request. nil: no metrics.
-	Observe func(verb, code string, took time.Duration)
-	Grants  Grants
-	Editor  Editor // nil: the grants are a file on the server
-	Objects Objects
-	Pages   Pages // nil: no page is requested ahead
-	Signer  Signer
-	Reader  *reader.Sessions // nil: the server reads and signs with its own credentials
-	Places  Places           // nil: the hosts of Public are all
-	Clock   Clock
-	Audit   Log
+	Observe  func(verb, code string, took time.Duration)
+	Grants   Grants
+	Editor   Editor // nil: the grants are a file on the server
+	Objects  Objects
+	Pages    Pages // nil: no page is requested ahead
+	Signer   Signer
+	Reader   *reader.Sessions // nil: the server reads and signs with its own credentials
+	Places   Places           // nil: the hosts of Public are all
+	Clock    Clock
+	Audit    Log
+	Policies Policies // kept versions of the grants. nil: none
 	// Checkpoints are those of the log. nil: a log without them.
 	Checkpoints checkpoint.Source
 	Witnesses   Witnesses // of the log. nil: none
 	Sinks       Sinks     // of the log. nil: none
-	// Records and Kept are for exports. nil: a log that is not exported.
+	// Records is for exports. nil: a log that is not exported.
 	Records  Records
-	Kept     KeptGrants
 	Reviews  Reviews // nil: none
 	Access   Access
 	Health   Health

@@ -45,6 +45,7 @@ func (b *Backend) table() []route {
 		{api.VerbAuditQuery, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditQuery},
 		{api.VerbAuditBy, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditBy},
 		{api.VerbAuditSummary, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditSummary},
+		{api.VerbAuditPolicy, api.MaxBody, budget.Lists, forListing, event.AuditRead, b.auditPolicy},
 		// A checkpoint discloses a number of events and no content, so only refusals are
 		// recorded: an event for each checkpoint would grow the log by its own proofs.
 		{api.VerbCheckpoint, api.MaxBody, budget.Requests, forListing, event.AuditRead, b.checkpoint},

@@ -181,6 +181,11 @@ func (c *Client) AuditBy(ctx context.Context, in api.AuditByRequest) (out api.Au
 	return out, c.call(ctx, api.VerbAuditBy, in, &out)
 }
 
+// AuditPolicy returns the grants of a version that decided.
+func (c *Client) AuditPolicy(ctx context.Context, in api.AuditPolicyRequest) (out api.GrantsListResponse, err error) {
+	return out, c.call(ctx, api.VerbAuditPolicy, in, &out)
+}
+
 // AuditSummary returns the counts of events per hour.
 func (c *Client) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (out api.AuditSummaryResponse, err error) {
 	return out, c.call(ctx, api.VerbAuditSummary, in, &out)

@@ -10,6 +10,15 @@ type AuditLog struct {
 // MaxRestarts is the greatest number of restarts in a configuration.
 const MaxRestarts = 20
 
+// AuditPolicyRequest requests the grants of a version that decided, which events
+// have as policy. The response is a GrantsListResponse.
+type AuditPolicyRequest struct {
+	Version string `json:"version"` // at most MaxPolicyVersion bytes
+}
+
+// MaxPolicyVersion bounds the name of a version.
+const MaxPolicyVersion = 64
+
 // CheckpointRequest requests the latest checkpoint of the audit log.
 type CheckpointRequest struct {
 	From int64 `json:"from"` // number of events of the checkpoint that the caller knows; 0: none

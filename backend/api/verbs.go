@@ -18,6 +18,7 @@ const (
 	VerbAuditQuery   Verb = "audit/query"
 	VerbAuditSummary Verb = "audit/summary"
 	VerbAuditBy      Verb = "audit/by"
+	VerbAuditPolicy  Verb = "audit/policy"
 	VerbCheckpoint   Verb = "audit/checkpoint"
 	VerbAuditExport  Verb = "audit/export"
 	VerbAuditReview  Verb = "audit/review"

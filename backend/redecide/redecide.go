@@ -19,12 +19,9 @@ import (
 	"usher/backend/grant"
 )
 
-// Grants returns a version of the grants. The error is ErrNoPolicy for a version that
+// Grants returns a version of the grants. The error is grant.ErrUnknown for a version that
 // is not kept.
 type Grants func(ctx context.Context, version string) (*grant.Set, error)
-
-// ErrNoPolicy: a version of the grants is not kept.
-var ErrNoPolicy = errors.New("the version of the grants is not kept")
 
 // Difference is a decision with another result.
 type Difference struct {
@@ -136,7 +133,7 @@ func (d *Decider) decide(ctx context.Context, record int64, e *event.Event) {
 	}
 	set, err := d.set(ctx, e.Policy)
 	if err != nil {
-		if !errors.Is(err, ErrNoPolicy) && ctx.Err() != nil {
+		if !errors.Is(err, grant.ErrUnknown) && ctx.Err() != nil {
 			d.err = err
 			return
 		}

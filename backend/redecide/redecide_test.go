@@ -79,7 +79,7 @@ func (w *world) grants(_ context.Context, version string) (*grant.Set, error) {
 	if s := w.sets[version]; s != nil {
 		return s, nil
 	}
-	return nil, redecide.ErrNoPolicy
+	return nil, grant.ErrUnknown
 }
 
 func (w *world) run(t testing.TB, events []event.Event, pruned bool) redecide.Result {

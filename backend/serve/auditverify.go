@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"os"
 
-	"usher/backend/audit"
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/sqlite"
-	"usher/backend/dynamo"
 	"usher/backend/event"
 	"usher/backend/grant"
-	grantdynamo "usher/backend/grant/dynamo"
 	"usher/backend/redecide"
 )
 
@@ -111,15 +108,7 @@ func verifyPath(ctx context.Context, v Verify, c *Config) (out Verified, err err
 // verifyTable verifies a log in DynamoDB. Old events of a table expire, so the names
 // of groups can be missing.
 func verifyTable(ctx context.Context, v Verify, c Config, d Deps) (out Verified, err error) {
-	client, err := newTables(ctx, c, d, nil)
-	if err != nil {
-		return out, err
-	}
-	reader, err := dynamo.NewReader(client, d.Now)
-	if err != nil {
-		return out, err
-	}
-	grants, err := grantdynamo.New(grantdynamo.Config{Client: client, Reader: reader, Table: table(c.Grants), Now: d.Now, Log: d.Log})
+	grants, err := tableGrants(ctx, c, d, nil)
 	if err != nil {
 		return out, err
 	}
@@ -138,18 +127,6 @@ func verifyTable(ctx context.Context, v Verify, c Config, d Deps) (out Verified,
 	out.Report, out.Key = report(sealed), used
 	out.Decisions, err = again.Result()
 	return out, err
-}
-
-// keptGrants returns a version of the grants that the log at path keeps.
-func keptGrants(ctx context.Context, path, version string) (*grant.Set, error) {
-	text, err := sqlite.ReadPolicy(ctx, path, version)
-	if errors.Is(err, audit.ErrNoPolicy) {
-		return nil, redecide.ErrNoPolicy
-	}
-	if err != nil {
-		return nil, err
-	}
-	return unpacked(version, text)
 }
 
 // knownNotes opens checkpoints from elsewhere.

@@ -67,15 +67,6 @@ func (c *changes) keep(ctx context.Context, set *grant.Set) error {
 	return nil
 }
 
-// version returns a kept version.
-func (c *changes) version(ctx context.Context, version string) (*grant.Set, error) {
-	text, err := c.kept.Policy(ctx, version)
-	if err != nil {
-		return nil, err
-	}
-	return unpacked(version, text)
-}
-
 // unpacked returns the grants in the kept text of a version.
 func unpacked(version string, text []byte) (*grant.Set, error) {
 	all, err := pack.Unpack(text)
@@ -110,11 +101,11 @@ func (c *changes) offline(ctx context.Context, set *grant.Set) error {
 		return nil
 	}
 	e := event.Event{GrantsBefore: known.GrantsVersion, GrantsVersion: version, Reason: "changed while usher was not running"}
-	switch before, err := c.version(ctx, known.GrantsVersion); {
+	switch before, err := (keptIn{c.kept}).Version(ctx, known.GrantsVersion); {
 	case err == nil:
 		e.GrantsAdded, e.GrantsRemoved = grant.Count(before, set)
 		e.GrantsDiff = grant.DiffLines(before, set)
-	case errors.Is(err, audit.ErrNoPolicy):
+	case errors.Is(err, grant.ErrUnknown):
 		e.Reason += "; the previous grants are not kept"
 	default:
 		return fmt.Errorf("reading the previous version of the grants: %w", err)

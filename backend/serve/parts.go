@@ -161,7 +161,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 		}
 	}
 	if all, ok := recordsOf(p.store); ok {
-		p.config.Records, p.config.Kept = all, p.kept()
+		p.config.Records = all
 	}
 	required, err := newReviews(c, log, d.Now)
 	if err != nil {

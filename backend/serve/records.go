@@ -2,17 +2,12 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
 
-	"usher/backend"
-	"usher/backend/audit"
 	"usher/backend/audit/sqlite"
 	"usher/backend/event"
-	"usher/backend/grant"
-	"usher/backend/grant/pack"
 )
 
 // records is a log in the order of recording: one in a file, or a sealed one. It is
@@ -84,43 +79,4 @@ func recordOf(index int64, canonical []byte, err error) (event.Record, error) {
 		return event.Record{}, fmt.Errorf("record %d: %w", index+1, err)
 	}
 	return event.Record{Index: index, Canonical: canonical, Event: e}, nil
-}
-
-// keptTexts returns texts of versions of the grants. It is backend.KeptGrants.
-type keptTexts struct {
-	set func(ctx context.Context, version string) (*grant.Set, error)
-}
-
-// Text implements backend.KeptGrants.
-func (k keptTexts) Text(ctx context.Context, version string) ([]byte, error) {
-	set, err := k.set(ctx, version)
-	if err != nil {
-		return nil, fmt.Errorf("reading the version %s of the grants: %w", version, err)
-	}
-	if set.Version() != version {
-		return nil, errors.New("the log has another text for this version of the grants")
-	}
-	return set.Text(), nil
-}
-
-// kept returns the kept grants of a server.
-func (p *parts) kept() backend.KeptGrants {
-	if p.shared != nil {
-		return keptTexts{p.shared.grants.Version}
-	}
-	policies, ok := p.store.(audit.Policies)
-	if !ok {
-		return nil
-	}
-	return keptTexts{func(ctx context.Context, version string) (*grant.Set, error) {
-		packed, err := policies.Policy(ctx, version)
-		if err != nil {
-			return nil, err
-		}
-		grants, err := pack.Unpack(packed)
-		if err != nil {
-			return nil, err
-		}
-		return grant.NewSet(grants)
-	}}
 }

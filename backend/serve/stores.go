@@ -47,6 +47,7 @@ func (p *parts) stores(ctx context.Context, c Config, source identity.Source) (*
 	if p.grants, err = openGrants(ctx, c, p.deps, log, store); err != nil {
 		return nil, err
 	}
+	p.config.Policies = keptIn{store}
 	p.config.Directory, err = identity.NewDirectory(identity.DirectoryConfig{
 		Source: source, Now: p.deps.Now, AliveRate: c.aliveRate(), GroupsRate: c.groupsRate(),
 	})
@@ -66,7 +67,7 @@ func (p *parts) openTables(ctx context.Context, c Config, source identity.Source
 			return nil, err
 		}
 	}
-	p.config.Editor = s.grants
+	p.config.Editor, p.config.Policies = s.grants, s.grants
 	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, dynamo.Scope
 	p.config.Ahead, p.config.Held = s.ahead, s.denials
 	return audit.New(audit.Config{Store: s.log, Now: p.deps.Now, NewID: p.deps.NewID})

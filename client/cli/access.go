@@ -272,9 +272,18 @@ func (a *app) listGrants(cmd *cobra.Command, args []string) error {
 		a.writeJSON(a.Out, out)
 		return nil
 	}
+	a.grantTable(out.Grants)
+	if out.Problem != "" {
+		fmt.Fprintf(a.Err, "A newer file was refused; these grants are still in force:\n%s\n", strings.ReplaceAll(safe(out.Problem), `\u{a}`, "\n"))
+	}
+	return nil
+}
+
+// grantTable prints grants.
+func (a *app) grantTable(all []api.Grant) {
 	var t table
 	t.add("GROUP", "EFFECT", "PATH", "FROM", "UNTIL", "REASON")
-	for _, g := range out.Grants {
+	for _, g := range all {
 		from, until := "", ""
 		if g.NotBefore != nil {
 			from = g.NotBefore.UTC().Format("2006-01-02 15:04")
@@ -285,10 +294,6 @@ func (a *app) listGrants(cmd *cobra.Command, args []string) error {
 		t.add(safe(g.Group), safe(g.Effect), safe(grantPath(g)), from, until, safe(g.Reason))
 	}
 	t.write(a.Out)
-	if out.Problem != "" {
-		fmt.Fprintf(a.Err, "A newer file was refused; these grants are still in force:\n%s\n", strings.ReplaceAll(safe(out.Problem), `\u{a}`, "\n"))
-	}
-	return nil
 }
 
 // diffGrants sends the text as JSON, which may need two bytes for one byte.

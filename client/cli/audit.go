@@ -76,7 +76,7 @@ usher audit --json outcome:denied since:24h
 			return show.run(cmd.Context(), a.query(args))
 		}),
 	}
-	cmd.AddCommand(a.byCommand(), a.questionsCommand(), a.exportCommand(), a.reviewCommand(), a.reviewsCommand(), a.checkpointCommand(), a.verifyCommand(), a.reconcileCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
+	cmd.AddCommand(a.byCommand(), a.questionsCommand(), a.exportCommand(), a.reviewCommand(), a.reviewsCommand(), a.checkpointCommand(), a.verifyCommand(), a.policyCommand(), a.reconcileCommand(), a.backupCommand(), a.restartCommand(), a.witnessCommand(), a.reindexCommand())
 	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events")
 	cmd.Flags().BoolVar(&all, "all", false, "show every event (the default)")
 	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"usher/backend/api"
 	"usher/client"
 	"usher/client/proof"
 	"usher/session"
@@ -37,6 +38,7 @@ type Program struct {
 	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error)         // copies a log on this machine
 	Verify       func(ctx context.Context, o VerifyOptions) (Verified, error)                    // verifies a log on this machine
 	OpenLog      func(path string) (LogFile, error)                                              // opens a copy of a log
+	Policy       func(ctx context.Context, path, version string) (api.GrantsListResponse, error) // a version of the grants that a copy of a log keeps
 	Restart      func(ctx context.Context, log AuditLog, reason string) (Restarted, error)       // replaces a log on this machine by a new one
 	Witness      func(ctx context.Context, config string, ready func(address, key string)) error // runs a witness of audit logs until ctx ends
 	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error   // rebuilds the index of a log in DynamoDB
@@ -161,7 +163,7 @@ func (p Program) check() error {
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
-		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"OpenLog", p.OpenLog == nil}, {"Restart", p.Restart == nil}, {"Witness", p.Witness == nil},
+		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"OpenLog", p.OpenLog == nil}, {"Policy", p.Policy == nil}, {"Restart", p.Restart == nil}, {"Witness", p.Witness == nil},
 		{"Reindex", p.Reindex == nil},
 	} {
 		if part.missing {

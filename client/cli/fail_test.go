@@ -147,9 +147,12 @@ func TestProgramNamesMissingParts(t *testing.T) {
 		Backup:       func(context.Context, AuditLog, string) (BackedUp, error) { return BackedUp{}, nil },
 		Verify:       func(context.Context, VerifyOptions) (Verified, error) { return Verified{}, nil },
 		Restart:      func(context.Context, AuditLog, string) (Restarted, error) { return Restarted{}, nil },
-		Witness:      func(context.Context, string, func(string, string)) error { return nil },
-		OpenLog:      func(string) (LogFile, error) { return nil, nil },
-		Reindex:      func(context.Context, string, func(time.Time)) error { return nil },
+		Policy: func(context.Context, string, string) (api.GrantsListResponse, error) {
+			return api.GrantsListResponse{}, nil
+		},
+		Witness: func(context.Context, string, func(string, string)) error { return nil },
+		OpenLog: func(string) (LogFile, error) { return nil, nil },
+		Reindex: func(context.Context, string, func(time.Time)) error { return nil },
 	}
 	if err := whole.check(); err != nil {
 		t.Fatal(err)

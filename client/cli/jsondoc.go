@@ -36,6 +36,8 @@ func Shapes() []Shape {
 		{"audit by", "each group", groupLine{}},
 		{"audit checkpoint", "once", checkpointLine{}},
 		{"audit export", "once", exportLine{}},
+		{"audit policy", "each version", policyLine{}},
+		{"audit policy", "with a VERSION, once", api.GrantsListResponse{}},
 		{"audit questions", "each question, without a name", questionLine{}},
 		{"audit questions", "each row of an answer", question.Row{}},
 		{"audit reconcile", "once", reconcileLine{}},
