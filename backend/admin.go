@@ -13,25 +13,38 @@ import (
 	"usher/backend/identity"
 )
 
-// Access makes reports about grants for admins.
+// Access makes reports about grants.
 type Access interface {
+	Review(ctx context.Context, set *grant.Set, in api.ReviewRequest, now time.Time) ([]api.ReviewRow, error)
 	Explain(ctx context.Context, set *grant.Set, in api.ExplainRequest, now time.Time) (api.ExplainResponse, error)
 	Can(ctx context.Context, set *grant.Set, in api.CanRequest, now time.Time) (api.CanResponse, error)
 	Readers(ctx context.Context, set *grant.Set, in api.WhoRequest, now time.Time) (api.WhoResponse, error)
 	Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffRequest, now time.Time) (api.GrantsDiffResponse, error)
 }
 
-// admin admits members of the admins' group, records the query, and returns the
-// active grants. Others get "not found".
-func (r *request) admin(query, bucket, key string) (*grant.Set, error) {
+// admin admits members of the admins' group to a query about the grants. Others,
+// auditors included, get "not found".
+func (r *request) admin(query string) (*grant.Set, error) {
+	return r.admitTo(query, "", "", "not in the admins' group", r.b.c.Public.AdminsGroup)
+}
+
+// reviewer admits members of the admins' and of the auditors' group to a query about
+// access. Others get "not found".
+func (r *request) reviewer(query, bucket, key string) (*grant.Set, error) {
+	return r.admitTo(query, bucket, key, "in neither the admins' nor the auditors' group", r.b.c.Public.AdminsGroup, r.b.c.Public.AuditorsGroup)
+}
+
+// admitTo admits members of one of the groups, records the query, and returns the
+// active grants.
+func (r *request) admitTo(query, bucket, key, refusal string, groups ...string) (*grant.Set, error) {
 	person, err := r.listing()
 	if err != nil {
 		return nil, err
 	}
 	e := r.event(event.Explain, bucket, key)
 	e.Reason = query
-	if !slices.Contains(person.Groups, r.b.c.Public.AdminsGroup) {
-		e.Reason = query + "; not in the admins' group"
+	if !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(person.Groups, g) }) {
+		e.Reason = query + "; " + refusal
 		return nil, r.deny(e)
 	}
 	set, err := r.b.c.Grants.Current(r.ctx)
@@ -67,7 +80,7 @@ func (b *Backend) explain(r *request) (any, error) {
 	if in.User == "" || len(in.User) > maxUsername || !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) {
 		return nil, fail(api.BadRequest, errors.New("explain"))
 	}
-	set, err := r.admin("explain "+in.User, in.Bucket, in.Key)
+	set, err := r.reviewer("explain "+in.User, in.Bucket, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +96,7 @@ func (b *Backend) can(r *request) (any, error) {
 	if in.User == "" || len(in.User) > maxUsername {
 		return nil, fail(api.BadRequest, errors.New("can"))
 	}
-	set, err := r.admin("can "+in.User, "", "")
+	set, err := r.reviewer("can "+in.User, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +112,7 @@ func (b *Backend) who(r *request) (any, error) {
 	if !grant.ValidBucket(in.Bucket) || (in.Key != "" && !grant.ValidKey(in.Key)) {
 		return nil, fail(api.BadRequest, errors.New("who"))
 	}
-	set, err := r.admin("who", in.Bucket, in.Key)
+	set, err := r.reviewer("who", in.Bucket, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +124,7 @@ func (b *Backend) grantsList(r *request) (any, error) {
 	if err := r.decode(&struct{}{}); err != nil {
 		return nil, err
 	}
-	set, err := r.admin("grants list", "", "")
+	set, err := r.admin("grants list")
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +136,7 @@ func (b *Backend) grantsDiff(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	set, err := r.admin("grants diff", "", "")
+	set, err := r.admin("grants diff")
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,8 @@ func (b *Backend) table() []route {
 		{api.VerbExplain, api.MaxBody, budget.Lists, forListing, event.Explain, b.explain},
 		{api.VerbWho, api.MaxBody, budget.Lists, forListing, event.Explain, b.who},
 		{api.VerbCan, api.MaxBody, budget.Lists, forListing, event.Explain, b.can},
+		{api.VerbExplainRequest, api.MaxBody, budget.Lists, forListing, event.Explain, b.explainRequest},
+		{api.VerbReview, api.MaxBody, budget.Lists, forListing, event.Explain, b.review},
 		{api.VerbGrantsList, api.MaxBody, budget.Lists, forListing, event.Explain, b.grantsList},
 		{api.VerbGrantsDiff, api.MaxDiffBody, budget.Lists, forListing, event.Explain, b.grantsDiff},
 		// The log has event.GrantsChanged only for a change, so refusals are recorded

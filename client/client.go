@@ -221,6 +221,16 @@ func (c *Client) Explain(ctx context.Context, in api.ExplainRequest) (out api.Ex
 	return out, c.call(ctx, api.VerbExplain, in, &out)
 }
 
+// ExplainID returns the recorded decisions of a request, with those of now.
+func (c *Client) ExplainID(ctx context.Context, in api.ExplainIDRequest) (out api.ExplainIDResponse, err error) {
+	return out, c.call(ctx, api.VerbExplainRequest, in, &out)
+}
+
+// Review returns one page of an access review.
+func (c *Client) Review(ctx context.Context, in api.ReviewRequest) (out api.ReviewResponse, err error) {
+	return out, c.call(ctx, api.VerbReview, in, &out)
+}
+
 // Who returns the groups and people that can read a path (admins).
 func (c *Client) Who(ctx context.Context, in api.WhoRequest) (out api.WhoResponse, err error) {
 	return out, c.call(ctx, api.VerbWho, in, &out)

@@ -74,6 +74,7 @@ type Page struct {
 	Open  keys.Action
 	Name  string        // "audit log"
 	Group safetext.Text // required to open it; the zero Text: no group
+	Or    safetext.Text // optional; another group that opens it
 	New   func(*pane.Env, pane.Target) (pane.Pane, error)
 }
 

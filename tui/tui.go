@@ -290,10 +290,14 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 func (m *Model) whyClosed(a keys.Action) safetext.Text {
 	for _, p := range m.deps.Pages {
 		if p.Open == a {
-			if m.env.Me.In(p.Group) {
+			if m.env.Me.In(p.Group) || !p.Or.IsZero() && m.env.Me.In(p.Or) {
 				return safetext.Text{}
 			}
-			return safetext.New("The " + p.Name + " needs group " + p.Group.Raw() + ". Ask your administrator.")
+			group := p.Group.Raw()
+			if !p.Or.IsZero() {
+				group += " or " + p.Or.Raw()
+			}
+			return safetext.New("The " + p.Name + " needs group " + group + ". Ask your administrator.")
 		}
 	}
 	return safetext.New("There is no such page here.")

@@ -84,7 +84,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
 		Start: pane.At(where),
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
-		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), w.Now),
+		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
 			AuditPage(server, host, safetext.New(config.AuditorsGroup), w.Watch), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	}
@@ -133,12 +133,12 @@ func standing(watch *proof.Watch) func(context.Context) (audit.Standing, error) 
 	}
 }
 
-// AccessPages are the two forms of the access page, for admins: the readers of a
-// path, and the explanation of their own access to a file.
-func AccessPages(server access.Backend, host string, group safetext.Text, now func() time.Time) []Page {
+// AccessPages are the two forms of the access page, for admins and auditors: the
+// readers of a path, and the explanation of their own access to a file.
+func AccessPages(server access.Backend, host string, admins, auditors safetext.Text, now func() time.Time) []Page {
 	page := func(open keys.Action) Page {
-		return Page{Open: open, Name: "access page", Group: group, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
-			return access.New(access.Deps{Env: env, Backend: server, Now: now, Server: host, Group: group, On: on, Mine: open == keys.Why})
+		return Page{Open: open, Name: "access page", Group: admins, Or: auditors, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
+			return access.New(access.Deps{Env: env, Backend: server, Now: now, Server: host, Group: admins, Or: auditors, On: on, Mine: open == keys.Why})
 		}}
 	}
 	return []Page{page(keys.OpenAccess), page(keys.Why)}

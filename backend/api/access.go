@@ -157,3 +157,67 @@ type GrantsChangeResponse struct {
 	Removed  int             `json:"removed"`
 	Event    string          `json:"event,omitempty"`
 }
+
+// ExplainIDRequest names a request whose decisions are explained. A person who was
+// refused has its id from the error message.
+type ExplainIDRequest struct {
+	Request string `json:"request"`
+}
+
+// ExplainIDResponse has the recorded decisions of a request, the oldest first: for
+// auditors all, for admins the refused and failed ones.
+type ExplainIDResponse struct {
+	Request   string          `json:"request"`
+	Decisions []ExplainedPast `json:"decisions"`
+}
+
+// ExplainedPast is a recorded decision. Now is the decision that the server would make
+// at present; it is absent for a folder and behind the first 20 objects.
+type ExplainedPast struct {
+	Time          time.Time        `json:"time"`
+	Event         string           `json:"event"`
+	User          string           `json:"user"`
+	Action        string           `json:"action"`
+	Bucket        string           `json:"bucket"`
+	Key           string           `json:"key"`
+	Outcome       string           `json:"outcome"`
+	Reason        string           `json:"reason,omitempty"`
+	Grant         string           `json:"grant,omitempty"`
+	Policy        string           `json:"policy,omitempty"`
+	GroupsChanged bool             `json:"groups_changed"` // since then; false if the groups of then are unknown
+	GrantsChanged bool             `json:"grants_changed"` // since then; false if their version of then is unknown
+	Now           *ExplainResponse `json:"now,omitempty"`
+}
+
+// ReviewRequest names the path of an access review: an object, a folder, or with an
+// empty Bucket all buckets.
+type ReviewRequest struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// ReviewResponse is one page of a review. Cursor is empty after the last page. Log is
+// false for a person who is no auditor; the rows then have no facts from the log.
+type ReviewResponse struct {
+	Rows    []ReviewRow `json:"rows"`
+	Version string      `json:"version"` // of the grants
+	Log     bool        `json:"log"`
+	Cursor  string      `json:"cursor,omitempty"`
+}
+
+// ReviewRow is a grant of one person, through a group. A group without members has one
+// row without a person.
+type ReviewRow struct {
+	Username string `json:"username"`
+	Enabled  bool   `json:"enabled"`
+	Group    string `json:"group"`
+	Grant    Grant  `json:"grant"`
+	Denied   bool   `json:"denied"` // another grant denies all of it to the person
+
+	Since      *time.Time `json:"since,omitempty"`       // of the change that gave the access; absent if the log has none
+	SinceEvent string     `json:"since_event,omitempty"` // grants-changed, membership-changed, or the first sign-in with the group
+	LastUsed   *time.Time `json:"last_used,omitempty"`   // newest allowed listing, look or download below the path by the person
+	LastEvent  string     `json:"last_event,omitempty"`
+	Searched   *time.Time `json:"searched,omitempty"` // without a last use: the log was searched back to here only
+}

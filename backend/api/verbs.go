@@ -27,10 +27,13 @@ const (
 	VerbExplain      Verb = "access/explain"
 	VerbWho          Verb = "access/who"
 	VerbCan          Verb = "access/can"
+	VerbReview       Verb = "access/review"
 	VerbGrantsList   Verb = "grants/list"
 	VerbGrantsDiff   Verb = "grants/diff"
 	VerbGrantsApply  Verb = "grants/apply"
 	VerbGrantsEdit   Verb = "grants/edit"
+
+	VerbExplainRequest Verb = "access/request"
 )
 
 // Path returns the URL path of a verb on the server.

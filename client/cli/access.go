@@ -18,25 +18,22 @@ func (a *app) accessCommand() *cobra.Command {
 		SuggestFor: []string{"explain", "why", "can"},
 		Short:      "Explain who can see which files, and why",
 		GroupID:    "log",
-		Long: `Show who can see which files, and why, as the server decides it. For members of the admins' group; each query is recorded in the audit log.
+		Long: `Show who can see which files, and why, as the server decides it. For members of the admins' and of the auditors' group; each query is recorded in the audit log.
 
 A PATH is bucket/key, byte for byte; a folder ends in "/".`,
 		Example: `
 usher access explain grace company-reports/annual/2018-balance-sheet.csv
 usher access who company-reports/annual/audited/
 usher access can alan
+usher access review company-reports/
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			return unknown(cmd, args, "a subcommand: explain, who or can")
+			return unknown(cmd, args, "a subcommand: explain, who, can or review")
 		}),
 	}
 	cmd.AddCommand(
-		&cobra.Command{
-			Use: "explain USER PATH", Short: "Show why a person can or cannot read an object",
-			Long:    "Show the grant that allows a person to read an object, the grant that denies it, or the grants that would allow it.",
-			Example: "\nusher access explain grace company-reports/annual/2018-balance-sheet.csv\n",
-			RunE:    a.run(a.accessExplain),
-		},
+		a.explainCommand(),
+		a.accessReviewCommand(),
 		&cobra.Command{
 			Use: "who PATH", Short: "Show who can read a path",
 			Long:    "List the groups and the people who can read an object, or anything in a folder.",
@@ -53,6 +50,19 @@ usher access can alan
 	return cmd
 }
 
+// forReviewers replaces not_found by a sentence that names both groups.
+func forReviewers(err error, config api.Config) error {
+	var answer *api.Error
+	if !errors.As(err, &answer) || answer.Code != api.NotFound {
+		return err
+	}
+	text := fmt.Sprintf("There is no such person or request, or you may not use these commands: they are for the groups %s and %s.", safe(config.AdminsGroup), safe(config.AuditorsGroup))
+	if answer.RequestID != "" {
+		text += " (request " + answer.RequestID + ")"
+	}
+	return &failedError{text: text, exit: api.ExitNotFound, cause: err}
+}
+
 // forAdmins replaces not_found by a sentence that names the admins' group.
 func forAdmins(err error, group string) error {
 	var answer *api.Error
@@ -64,59 +74,6 @@ func forAdmins(err error, group string) error {
 		text += " (request " + answer.RequestID + ")"
 	}
 	return &failedError{text: text, exit: api.ExitNotFound, cause: err}
-}
-
-func (a *app) accessExplain(cmd *cobra.Command, args []string) error {
-	if err := checkArgs(cmd, args, 2, 2, "explain takes the name of a person and the PATH of an object."); err != nil {
-		return err
-	}
-	where, err := parsePath(args[1], false)
-	if err != nil {
-		return err
-	}
-	if where.IsFolder() {
-		return usagef("%s is a folder. Name an object, or use usher access who %s", safe(args[1]), shellQuote(args[1]))
-	}
-	conn, err := a.connect(cmd.Context())
-	if err != nil {
-		return err
-	}
-	out, err := conn.client.Explain(cmd.Context(), api.ExplainRequest{User: args[0], Bucket: where.Bucket, Key: where.Key})
-	if err != nil {
-		return forAdmins(err, conn.profile.Config.AdminsGroup)
-	}
-	if a.json {
-		a.writeJSON(a.Out, out)
-		return nil
-	}
-	verdict := "cannot read"
-	if out.Allowed {
-		verdict = "can read"
-	}
-	fmt.Fprintf(a.Out, "%s %s %s.\n", safe(out.User), verdict, safe(where.String()))
-	groups := "no group"
-	if len(out.Groups) > 0 {
-		groups = safe(strings.Join(out.Groups, ", "))
-	}
-	fmt.Fprintf(a.Out, "In %s.\n", groups)
-	list := func(title string, grants []api.Grant) {
-		if len(grants) == 0 {
-			return
-		}
-		fmt.Fprintln(a.Out, title)
-		for _, g := range grants {
-			fmt.Fprintln(a.Out, "  "+grantLine(g))
-		}
-	}
-	list("These grants allow it:", out.Allows)
-	list("These grants deny it, and a denial wins:", out.Denies)
-	list("These grants are not valid now:", out.Asleep)
-	if !out.Allowed {
-		list("The other grants of these groups in this bucket:", out.Nearest)
-		list("Groups that can read it:", out.Others)
-		list("One of these grants would allow it:", out.Missing)
-	}
-	return nil
 }
 
 // grantLine returns a grant with its reason.
@@ -145,7 +102,7 @@ func (a *app) accessWho(cmd *cobra.Command, args []string) error {
 	}
 	out, err := conn.client.Who(cmd.Context(), api.WhoRequest(where))
 	if err != nil {
-		return forAdmins(err, conn.profile.Config.AdminsGroup)
+		return forReviewers(err, conn.profile.Config)
 	}
 	if a.json {
 		a.writeJSON(a.Out, out)
@@ -195,7 +152,7 @@ func (a *app) accessCan(cmd *cobra.Command, args []string) error {
 	}
 	out, err := conn.client.Can(cmd.Context(), api.CanRequest{User: args[0]})
 	if err != nil {
-		return forAdmins(err, conn.profile.Config.AdminsGroup)
+		return forReviewers(err, conn.profile.Config)
 	}
 	if a.json {
 		a.writeJSON(a.Out, out)

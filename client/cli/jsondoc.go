@@ -30,6 +30,8 @@ func Shapes() []Shape {
 		{"", "stderr, for names that are left out", warningLine{}},
 		{"access can", "once", api.CanResponse{}},
 		{"access explain", "once", api.ExplainResponse{}},
+		{"access explain", "once, with --request", api.ExplainIDResponse{}},
+		{"access review", "each person with each grant", api.ReviewRow{}},
 		{"access who", "once", api.WhoResponse{}},
 		{"audit", "each event", event.Event{}},
 		{"audit backup", "once", backupLine{}},

@@ -28,9 +28,10 @@ type Deps struct {
 	Backend Backend
 	Now     func() time.Time // only commands call it; for the time windows of grants
 	Server  string           // host, for sentences
-	Group   safetext.Text    // of admins, for sentences
+	Group   safetext.Text    // of admins, who see the list of all grants too
+	Or      safetext.Text    // of auditors, for sentences
 	// On is the path whose readers are the first view. With the zero Target the
-	// first view is all grants.
+	// first view is all grants, or for an auditor the person's own paths.
 	On pane.Target
 	// Mine makes the first view the explanation of the person's own access to On,
 	// an object.
@@ -100,6 +101,8 @@ func (p *Pane) Opened() tea.Cmd {
 	switch {
 	case p.Mine:
 		return p.ask(p.view(why, p.On, p.Env.Me.Name))
+	case p.On.Bucket.IsZero() && !p.Env.Me.In(p.Group):
+		return p.ask(p.view(can, pane.Target{}, p.Env.Me.Name))
 	case p.On.Bucket.IsZero():
 		return p.ask(p.view(grants, pane.Target{}, safetext.Text{}))
 	}
@@ -215,9 +218,13 @@ func (p *Pane) sentence(err error, of *view) string {
 	case api.NotFound:
 		// The server returns the same for a caller outside the admins group and for an
 		// unknown person.
-		s := "This page needs group " + p.Group.String() + ". Ask your administrator."
+		group := p.Group.String()
+		if of.kind != grants && !p.Or.IsZero() {
+			group += " or " + p.Or.String()
+		}
+		s := "This page needs group " + group + ". Ask your administrator."
 		if !of.user.IsZero() && of.kind != who {
-			s = "There is no such person, or this page is not open to you: it needs group " + p.Group.String() + "."
+			s = "There is no such person, or this page is not open to you: it needs group " + group + "."
 		}
 		var answer *api.Error
 		if errors.As(err, &answer) && answer.RequestID != "" {

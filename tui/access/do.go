@@ -107,7 +107,10 @@ func (p *Pane) whyNot(a keys.Action) string {
 			return "What can they see: move to a person."
 		}
 	case keys.Grants:
-		if v.kind == grants {
+		switch {
+		case !p.Env.Me.In(p.Group):
+			return "The list of all grants needs group " + p.Group.Raw() + "."
+		case v.kind == grants:
 			return "All grants are shown."
 		}
 	case keys.Reload:

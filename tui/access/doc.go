@@ -1,4 +1,4 @@
-// Package access is the admins' page about grants: the readers of a path, the
+// Package access is the page of admins and auditors about grants: the readers of a path, the
 // explanation of a person's access to a file, the paths of a person, and the active
 // grants.
 //

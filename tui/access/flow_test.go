@@ -125,7 +125,7 @@ func TestWhyCanISeeThis(t *testing.T) {
 // Only admins can open the page. The palette shows the reason.
 func TestOthersStayOut(t *testing.T) {
 	play(t, func(w *program) { w.server.Me.Groups = []string{"finance-team"} }, func(t *testing.T, w *program) {
-		const reason = "The access page needs group usher-admins."
+		const reason = "The access page needs group usher-admins or usher-auditors."
 		w.Want(t, reason, "▌Files")
 		w.Press("j", ":")
 		w.Type("access")
@@ -137,10 +137,22 @@ func TestOthersStayOut(t *testing.T) {
 	})
 }
 
+// An auditor opens the page, without the list of all grants.
+func TestAuditorsOpenIt(t *testing.T) {
+	play(t, func(w *program) { w.server.Me.Groups = []string{"finance-team", "usher-auditors"} }, func(t *testing.T, w *program) {
+		w.Wait(time.Second)
+		w.Want(t, "3 groups, 5 people")
+		w.wantAsked(t, "who "+folder)
+		w.Press("a")
+		w.Want(t, "The list of all grants needs group usher-admins.")
+		w.wantAsked(t, "who "+folder) // and nothing else
+	})
+}
+
 // The server refuses a person without the group.
 func TestRefusedByTheServer(t *testing.T) {
 	play(t, failing(api.NotFound), func(t *testing.T, w *program) {
-		w.Want(t, "This page needs group usher-admins. Ask your", "(request r-01JD9X5C8M)")
+		w.Want(t, "This page needs group usher-admins or usher-auditors.", "(request r-01JD9X5C8M)")
 		w.Wait(time.Hour)
 		w.wantAsked(t, "who "+folder)
 		w.adminServer.do(func() { w.adminServer.fail = nil })
@@ -286,7 +298,7 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := 0
 		w := newProgram(nil)
-		pages := tui.AccessPages(w.adminServer, "files.example.com", safetext.New("usher-admins"), func() time.Time { clock++; return now() })
+		pages := tui.AccessPages(w.adminServer, "files.example.com", safetext.New("usher-admins"), safetext.New("usher-auditors"), func() time.Time { clock++; return now() })
 		w.deps.Pages = pages
 		m, err := tui.New(w.deps)
 		if err != nil {

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -117,6 +118,10 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	var say string
 	var hints [][2]string
 	asked := p.asked != nil && p.asked.view == v
+	elsewhere := [][2]string{{"/", "find something else"}, {"a", "all grants"}, {"esc", "back"}}
+	if !p.Env.Me.In(p.Group) {
+		elsewhere = slices.Delete(elsewhere, 1, 2)
+	}
 	switch {
 	case asked && p.slow:
 		say = "Waiting for the server" + t.Glyphs.Ellipsis
@@ -124,9 +129,9 @@ func (p *Pane) blank(v *view, w, h int) []string {
 		say, hints = v.problem, [][2]string{{"ctrl+r", "try again"}, {"/", "find something else"}, {"esc", "back"}}
 	case asked:
 	case v.kind == who:
-		say, hints = "No group can read anything there.", [][2]string{{"/", "find something else"}, {"a", "all grants"}, {"esc", "back"}}
+		say, hints = "No group can read anything there.", elsewhere
 	case v.kind == can:
-		say, hints = v.user.String()+" can see nothing.", [][2]string{{"/", "find something else"}, {"a", "all grants"}, {"esc", "back"}}
+		say, hints = v.user.String()+" can see nothing.", elsewhere
 	default:
 		say = "There are no grants: nobody can see anything."
 	}

@@ -311,7 +311,7 @@ func newProgram(change func(*program)) *program {
 	if change != nil {
 		change(w)
 	}
-	w.deps.Pages = tui.AccessPages(w.adminServer, "files.example.com", safetext.New("usher-admins"), now)
+	w.deps.Pages = tui.AccessPages(w.adminServer, "files.example.com", safetext.New("usher-admins"), safetext.New("usher-auditors"), now)
 	return w
 }
 
