@@ -168,7 +168,7 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 		S3AccessKey: w.S3AccessKey, S3SecretKey: w.S3SecretKey, Dir: w.Dir, GrantsFile: w.GrantsFile, MailFile: w.MailFile,
 	}
 	if o.Storage == nil {
-		facts.AccessLog = filepath.Join(w.Dir, demo.AccessLogFile)
+		facts.AccessLog = w.AccessLog
 	}
 	if w.StackConfig != "" {
 		facts.Stack = &cli.Stack{Config: w.StackConfig, Environment: w.StackEnvironment(), LogTable: w.LogTable, Archive: w.ArchiveDir}

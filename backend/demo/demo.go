@@ -35,7 +35,7 @@ type Options struct {
 	NewID           func(time.Time) string
 	Now             func() time.Time      // nil: time.Now
 	AccessTokenLife time.Duration         // 0: the sandbox's default
-	AccessLog       io.Writer             // S3's access log lines; nil: <dir>/s3-access.log
+	AccessLog       io.Writer             // S3's access log lines; nil: <dir>/s3-access.log, or the folder <dir>/access-log of a stack
 	Storage         *Storage              // nil: the sandbox's own S3, with files
 	Port            int                   // of the server; S3 and sign-in take the next two. 0: free ports
 	KeepPort        bool                  // Dir keeps the port for the next start
@@ -66,6 +66,9 @@ type Demo struct {
 	Server  string // origin of the backend
 	Pin     string // hash of its pinned configuration (api.Config.Pin)
 	Sandbox *sandbox.Sandbox
+	// AccessLog is the file of S3's access log, or the folder of a stack's; "" with a
+	// writer or a storage of the caller.
+	AccessLog string
 	// StackConfig is the configuration of a stack's log, for usher audit verify; ""
 	// without Options.Stack.
 	StackConfig string
@@ -77,9 +80,6 @@ type Demo struct {
 
 // warmAfter is longer than the client needs for its first frame.
 const warmAfter = 700 * time.Millisecond
-
-// AccessLogFile is the name of S3's access log in the demo's directory.
-const AccessLogFile = "s3-access.log"
 
 // Start returns when every service accepts requests. The backend's log is
 // <dir>/backend.log, its audit log <dir>/audit.db.
@@ -116,12 +116,12 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 	}
 	d.cleanup = append(d.cleanup, logFile.Close)
 	if o.AccessLog == nil {
-		accessLog, err := os.OpenFile(filepath.Join(dir, AccessLogFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		name, accessLog, err := openAccessLog(dir, o.Stack, o.Now)
 		if err != nil {
-			return fmt.Errorf("opening S3's access log: %w", err)
+			return err
 		}
 		d.cleanup = append(d.cleanup, accessLog.Close)
-		o.AccessLog = accessLog
+		d.AccessLog, o.AccessLog = name, accessLog
 	}
 	portDir := ""
 	if o.KeepPort {
@@ -137,7 +137,8 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	inbound, err := trigger(o.Now)
+	log := slog.New(slog.NewJSONHandler(logFile, nil))
+	inbound, err := trigger(ctx, serve.Deps{Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log})
 	if err != nil {
 		return err
 	}
@@ -161,7 +162,6 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 			return errors.Join(err, listener.Close())
 		}
 	}
-	log := slog.New(slog.NewJSONHandler(logFile, nil))
 	if o.Stack {
 		return d.startStack(ctx, o, listener, log)
 	}

@@ -1,12 +1,14 @@
 package demo
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"time"
+	"strings"
 
-	"usher/backend/federation"
-	"usher/backend/identity"
+	"usher/backend/sandbox"
+	"usher/backend/serve"
 )
 
 // federatedGroups returns the groups that the demo's company can give.
@@ -14,20 +16,33 @@ func federatedGroups() []string {
 	return []string{"finance-team", "external-auditors", "engineering"}
 }
 
-// trigger returns the inbound federation trigger of the sandbox's pool: the one
-// that a deployment runs.
-func trigger(now func() time.Time) (func(map[string]string) (map[string]string, error), error) {
-	allow, err := federation.NewAllow(federatedGroups(), nil)
+// trigger returns the inbound federation trigger of the sandbox's pool: the function
+// of a deployed stack, with the event that Cognito sends.
+//
+// SPEC: Cognito developer guide, "Inbound federation Lambda trigger".
+func trigger(ctx context.Context, d serve.Deps) (func(map[string]string) (map[string]string, error), error) {
+	f, err := serve.NewFunction(ctx, []string{
+		"USHER_TASK=federation", "USHER_GROUPS_CLAIM=groups", "USHER_FEDERATED_GROUPS=[" + strings.Join(federatedGroups(), ", ") + "]",
+	}, d)
 	if err != nil {
 		return nil, err
 	}
-	step := federation.Inbound{Claim: "groups", Attribute: identity.DefaultAttribute, Allow: allow}
+	function, ok := f.Handler.(interface {
+		Invoke(ctx context.Context, payload []byte) ([]byte, error)
+	})
+	if !ok {
+		return nil, errors.New("demo: the federation function takes no payload")
+	}
+	ctx = context.WithoutCancel(ctx)
 	return func(assertion map[string]string) (map[string]string, error) {
-		event, err := json.Marshal(map[string]any{"request": map[string]any{"attributes": map[string]any{"samlResponse": assertion}}})
+		event, err := json.Marshal(map[string]any{
+			"version": "1", "triggerSource": "InboundFederation_ExternalProvider", "region": sandbox.Region,
+			"request": map[string]any{"providerType": "SAML", "attributes": map[string]any{"samlResponse": assertion}},
+		})
 		if err != nil {
 			return nil, fmt.Errorf("writing the event of the trigger: %w", err)
 		}
-		out, err := step.Handle(event, now())
+		out, err := function.Invoke(ctx, event)
 		if err != nil {
 			return nil, err
 		}

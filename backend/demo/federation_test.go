@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,24 @@ import (
 	"usher/backend/sandbox/cognito"
 	"usher/backend/sandbox/cognito/hosted"
 )
+
+// On a stack, the federation function gives the groups of the company, and S3's log
+// of the reads is a folder.
+func TestCompanyGroupsOnAStack(t *testing.T) {
+	d := demotest.Start(t, demo.Options{Stack: true})
+	barbara := d.SignInBrowser(t, "barbara")
+	who, err := barbara.Whoami(t.Context())
+	if err != nil || !slices.Contains(who.Groups, "engineering") || !slices.Contains(who.Groups, "finance-team") {
+		t.Fatalf("her groups are %q, %v", who.Groups, err)
+	}
+	if _, err := barbara.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: "quarterly/"}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(d.AccessLog)
+	if err != nil || len(files) == 0 {
+		t.Errorf("%d objects in %s, %v", len(files), d.AccessLog, err)
+	}
+}
 
 // barbara's groups come from the company's directory, at each sign-in.
 func TestCompanyGroups(t *testing.T) {

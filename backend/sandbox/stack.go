@@ -129,6 +129,9 @@ func (s *stack) deliver(ctx context.Context, invoke Function) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = s.waiting[done:]
+	if done == 0 && len(records) > 0 {
+		return errors.New("the function took no record")
+	}
 	return nil
 }
 

@@ -109,7 +109,7 @@ type DemoFacts struct {
 	Dir             string    `json:"dir"`
 	GrantsFile      string    `json:"grants_file"`
 	MailFile        string    `json:"mail_file"`
-	AccessLog       string    `json:"access_log,omitempty"` // file of S3's access log; "" with another S3
+	AccessLog       string    `json:"access_log,omitempty"` // file of S3's access log, or the folder of a stack's; "" with another S3
 	Stack           *Stack    `json:"stack,omitempty"`
 }
 

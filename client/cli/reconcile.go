@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,7 +40,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile FILE...",
 		Short: "Compare the audit log with the logs that AWS writes",
-		Long: `Compare the audit log with AWS's own logs of the same reads. A FILE is a server access log of S3 (text, or JSON of CloudWatch Logs), data events of CloudTrail, or Cognito's sign-ins in CloudTrail, compressed with gzip or not; - is stdin. Files may overlap and may be in any order.
+		Long: `Compare the audit log with AWS's own logs of the same reads. A FILE is a server access log of S3 (text, or JSON of CloudWatch Logs), data events of CloudTrail, or Cognito's sign-ins in CloudTrail, compressed with gzip or not; - is stdin. Of a folder, all files in it and below it are read. Files may overlap and may be in any order.
 
 The result has the releases with a line in these logs and the bytes that S3 sent for each, releases without a line, and reads without a release. A read without a release is an alarm: usher did not release the object to that requester. A release without a line proves nothing: AWS delivers its logs at best effort, within hours.
 
@@ -122,8 +124,24 @@ func (r *reconcileRun) other(requester string) bool {
 	})
 }
 
-// read adds the lines of a file. "-" is stdin.
+// read adds the lines of a file, or of all files of a folder. "-" is stdin.
 func (r *reconcileRun) read(name string, compare *reconcile.Comparison, unread *unreadLines) error {
+	if info, err := os.Stat(name); name == "-" || err != nil || !info.IsDir() {
+		return r.readFile(name, compare, unread)
+	}
+	return filepath.WalkDir(name, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return &failedError{text: fmt.Sprintf("Can't read %s. Check its permissions.", safe(file)), exit: api.ExitDisk, cause: err}
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		return r.readFile(file, compare, unread)
+	})
+}
+
+// readFile adds the lines of one file.
+func (r *reconcileRun) readFile(name string, compare *reconcile.Comparison, unread *unreadLines) error {
 	in := r.In
 	if name != "-" {
 		f, err := os.Open(name)
