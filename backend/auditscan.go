@@ -131,47 +131,18 @@ func (r *request) span(f event.Filter, head tree.Head) (first, last int64, err e
 	since, until := bundle.Span(f)
 	last = head.Size
 	if !since.IsZero() {
-		if first, err = r.firstAt(since.Add(-bundle.Late), head.Size); err != nil {
+		if first, err = event.FirstAt(r.ctx, r.b.c.Records.Between, since.Add(-bundle.Late), head.Size); err != nil {
 			return 0, 0, err
 		}
 		first = max(0, first-1)
 	}
 	if !until.IsZero() {
-		if last, err = r.firstAt(until.Add(bundle.Late), head.Size); err != nil {
+		if last, err = event.FirstAt(r.ctx, r.b.c.Records.Between, until.Add(bundle.Late), head.Size); err != nil {
 			return 0, 0, err
 		}
 		last = min(last+1, head.Size)
 	}
 	return min(first, last), last, nil
-}
-
-// firstAt returns the number of records before one with a time of at least t: a
-// record of this time, or the end. Records are in the order of recording, so their
-// times are in order but for the delay of a record.
-func (r *request) firstAt(t time.Time, size int64) (int64, error) {
-	lo, hi := int64(0), size
-	for lo < hi {
-		mid := lo + (hi-lo)/2
-		at, e, err := r.recordFrom(mid, hi)
-		switch {
-		case err != nil:
-			return 0, err
-		case at < 0 || !e.Time.Before(t): // no record from mid on, or a late one
-			hi = mid
-		default:
-			lo = at + 1
-		}
-	}
-	return lo, nil
-}
-
-// recordFrom returns the first record from index n on that is before end; -1 for
-// none: the retention removes records.
-func (r *request) recordFrom(n, end int64) (int64, event.Event, error) {
-	for rec, err := range r.b.c.Records.Between(r.ctx, n, end) {
-		return rec.Index, rec.Event, err
-	}
-	return -1, event.Event{}, nil
 }
 
 // count counts matching events of one step, and reports whether it is the last one.

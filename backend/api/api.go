@@ -318,6 +318,7 @@ type Sink struct {
 	Name       string     `json:"name"`
 	LagSeconds int        `json:"lag_seconds"` // age of the oldest event that was not delivered; 0 without one
 	Stuck      bool       `json:"stuck"`
+	Late       bool       `json:"late"`      // an event waits for more than five minutes, stuck or not
 	Delivered  int64      `json:"delivered"` // events
 	LastSent   *time.Time `json:"last_sent,omitempty"`
 }

@@ -47,6 +47,9 @@ func ParseBy(text string) ([]By, error) {
 	return all, nil
 }
 
+// Key returns the value of the property of an event.
+func (b By) Key(e Event) string { return b.key(e) }
+
 // key returns the value of the property of an event.
 func (b By) key(e Event) string {
 	switch b {

@@ -63,6 +63,7 @@ type Config struct {
 	IdleMinutes   int      `yaml:"idle_minutes"` // 0..1440; 0: the browser never locks
 	Sinks         []Sink   `yaml:"sinks"`        // receivers of the audit log
 	Reviews       []Review `yaml:"reviews"`      // required reviews of the audit log
+	Alerts        []Alert  `yaml:"alerts"`       // rules about events that come too often
 
 	// GroupsAttribute adds the groups of a company's directory to sessions of a
 	// browser: stamped, or unstamped for a pool without the inbound federation
@@ -190,7 +191,7 @@ func (c *Config) complete() error {
 	if err := c.checkSinks(); err != nil {
 		return err
 	}
-	if err := c.checkReviews(); err != nil {
+	if err := errors.Join(c.checkReviews(), c.checkAlerts()); err != nil {
 		return err
 	}
 	if c.IdleMinutes < 0 || c.IdleMinutes > 24*60 {

@@ -18,6 +18,7 @@ import (
 
 	"usher/backend"
 	"usher/backend/access"
+	"usher/backend/alert"
 	"usher/backend/api"
 	"usher/backend/api/shape"
 	"usher/backend/audit"
@@ -79,6 +80,7 @@ type parts struct {
 	devices   *deviceFlow          // nil: no sign-in without a browser
 	witnesses *witnesses           // nil: none
 	sinks     *sinks               // nil: none
+	alerts    *alert.Watch         // nil: none
 	inForce   func() time.Duration // maximum age of a live check
 	deps      Deps
 	loop      *Loopback
@@ -170,7 +172,10 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if required != nil {
 		p.config.Reviews = required
 	}
-	if p.sinks, err = newSinks(c, p.store, log, d); err != nil {
+	if p.alerts, err = p.newAlerts(c, log); err != nil {
+		return err
+	}
+	if p.sinks, err = p.newSinks(c, log); err != nil {
 		return err
 	}
 	if p.sinks != nil {

@@ -186,7 +186,10 @@ func (s *Server) Run(ctx context.Context) error {
 		tasks.Go(func() { w.run(beside, s.parts.health) })
 	}
 	if sinks := s.parts.sinks; sinks != nil {
-		tasks.Go(func() { sinks.run(beside) })
+		tasks.Go(func() { s.parts.alone(beside, "sinks", sinks.run) })
+	}
+	if alerts := s.parts.alerts; alerts != nil {
+		tasks.Go(func() { s.parts.alone(beside, "alerts", alerts.Run) })
 	}
 	if store, ok := s.parts.store.(pruner); ok {
 		tasks.Go(func() { s.retain(beside, store) })

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"usher/backend/api"
@@ -76,8 +77,8 @@ func (c *Config) checkSinks() error {
 		return nil
 	case len(c.Sinks) > maxSinks:
 		return fmt.Errorf("sinks has at most %d entries", maxSinks)
-	case strings.HasPrefix(c.Audit, tablePrefix):
-		return errors.New("sinks needs an audit log in a file: the log in a table has its archive")
+	case strings.HasPrefix(c.Audit, tablePrefix) && c.Seal.Bucket == "":
+		return errors.New("sinks needs an audit log in a file, or one in a table with seal")
 	}
 	names := map[string]bool{}
 	for i := range c.Sinks {
@@ -163,20 +164,19 @@ func encode(format string) func(sink.Record) ([]byte, error) {
 }
 
 // sinks are the feeders of a server. It implements backend.Sinks.
-type sinks struct{ feeders []*sink.Feeder }
+type sinks struct {
+	feeders []*sink.Feeder
+	running atomic.Bool // of the instances that share a log, one delivers
+}
 
 // newSinks returns the feeders of a configuration, or nil.
-func newSinks(c Config, store logStore, log *audit.Log, d Deps) (*sinks, error) {
+func (p *parts) newSinks(c Config, log *audit.Log) (*sinks, error) {
 	if len(c.Sinks) == 0 {
 		return nil, nil
 	}
-	all, ok := recordsOf(store)
+	all, ok := recordsOf(p.store)
 	if !ok {
 		return nil, errors.New("sinks needs an audit log in a file, or one that is sealed")
-	}
-	name := "audit"
-	if p, ok := store.(proved); ok && p.Key() != "" {
-		name = p.Key()
 	}
 	feeders := &sinks{}
 	for _, s := range c.Sinks {
@@ -185,8 +185,8 @@ func newSinks(c Config, store logStore, log *audit.Log, d Deps) (*sinks, error) 
 			return nil, err
 		}
 		f, err := sink.NewFeeder(sink.FeederConfig{
-			Name: s.Name, Records: all, Position: sink.File{Path: c.Audit + ".sink-" + s.Name, Log: name},
-			Transport: transport, Encode: encode(s.Format), Now: d.Now, Log: d.Log, Alarm: alarm(log, s.Name),
+			Name: s.Name, Records: all, Position: p.place(c, "sink-"+s.Name, p.logName()),
+			Transport: transport, Encode: encode(s.Format), Now: p.deps.Now, Log: p.deps.Log, Alarm: alarm(log, s.Name),
 		})
 		if err != nil {
 			return nil, err
@@ -209,10 +209,13 @@ func alarm(log *audit.Log, name string) func(context.Context, time.Time, error) 
 
 // Sinks implements backend.Sinks.
 func (s *sinks) Sinks() []api.Sink {
+	if !s.running.Load() {
+		return nil
+	}
 	all := make([]api.Sink, 0, len(s.feeders))
 	for _, f := range s.feeders {
 		status := f.Status()
-		out := api.Sink{Name: status.Name, LagSeconds: int(status.Lag.Seconds()), Stuck: status.Stuck != nil, Delivered: status.Delivered}
+		out := api.Sink{Name: status.Name, LagSeconds: int(status.Lag.Seconds()), Stuck: status.Stuck != nil, Late: status.Late(), Delivered: status.Delivered}
 		if !status.LastSent.IsZero() {
 			out.LastSent = &status.LastSent
 		}
@@ -223,6 +226,8 @@ func (s *sinks) Sinks() []api.Sink {
 
 // run delivers until ctx ends.
 func (s *sinks) run(ctx context.Context) {
+	s.running.Store(true)
+	defer s.running.Store(false)
 	var feeders sync.WaitGroup
 	for _, f := range s.feeders {
 		feeders.Go(func() { f.Run(ctx) })
