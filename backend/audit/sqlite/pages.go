@@ -25,18 +25,56 @@ type tables struct {
 	roots map[string]uint32
 }
 
-// openTables begins a transaction. done ends it.
-func openTables(ctx context.Context, db *sql.DB, buffers *btree.Buffers) (t *tables, done func(), err error) {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+// session is a series of readings. It begins a new transaction now and then.
+type session struct {
+	db      *sql.DB
+	most    int // readings of one transaction
+	buffers btree.Buffers
+	tables  *tables
+	uses    int
+}
+
+// sessionReadings are the readings of one transaction of a verification that does not
+// pause.
+const sessionReadings = 16
+
+// session returns a session of a verification.
+func (v *verification) session() *session {
+	if v.pause != nil {
+		return &session{db: v.db, most: 1}
+	}
+	return &session{db: v.db, most: sessionReadings}
+}
+
+// open returns the tables for one reading.
+func (s *session) open(ctx context.Context) (*tables, error) {
+	if s.uses++; s.tables != nil && s.uses <= s.most {
+		return s.tables, nil
+	}
+	s.close()
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	done = func() { _ = tx.Rollback() }
-	if t, err = newTables(ctx, tx, buffers); err != nil {
-		done()
-		return nil, nil, err
+	if s.tables, err = newTables(ctx, tx, &s.buffers); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
 	}
-	return t, done, nil
+	s.uses = 1
+	return s.tables, nil
+}
+
+// done ends a reading. The transaction does not stay open for a pause.
+func (s *session) done() {
+	if s.uses >= s.most {
+		s.close()
+	}
+}
+
+func (s *session) close() {
+	if s.tables != nil {
+		_ = s.tables.tx.Rollback() // it changed nothing
+		s.tables = nil
+	}
 }
 
 func newTables(ctx context.Context, tx *sql.Tx, buffers *btree.Buffers) (t *tables, err error) {
@@ -56,15 +94,20 @@ func newTables(ctx context.Context, tx *sql.Tx, buffers *btree.Buffers) (t *tabl
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
+	// SPEC: https://www.sqlite.org/dbpage.html
+	const query = "SELECT p.data FROM json_each(?) AS n CROSS JOIN sqlite_dbpage AS p ON p.pgno = n.value"
+	pages, err := tx.PrepareContext(ctx, query) // the end of the transaction closes it
+	if err != nil {
+		return nil, err
+	}
 	t.Reader, err = btree.New(func(numbers []uint32, buffer []byte) ([][]byte, error) {
-		return readPages(ctx, tx, numbers, buffer)
+		return readPages(ctx, pages, numbers, buffer)
 	}, buffers)
 	return t, damaged(err)
 }
 
-// readPages returns pages of the database.
-// SPEC: https://www.sqlite.org/dbpage.html
-func readPages(ctx context.Context, tx *sql.Tx, numbers []uint32, all []byte) (pages [][]byte, err error) {
+// readPages returns pages of the database, which it appends to all.
+func readPages(ctx context.Context, query *sql.Stmt, numbers []uint32, all []byte) (pages [][]byte, err error) {
 	list := []byte{'['}
 	for i, n := range numbers {
 		if i > 0 {
@@ -72,8 +115,7 @@ func readPages(ctx context.Context, tx *sql.Tx, numbers []uint32, all []byte) (p
 		}
 		list = strconv.AppendUint(list, uint64(n), 10)
 	}
-	const query = "SELECT p.data FROM json_each(?) AS n CROSS JOIN sqlite_dbpage AS p ON p.pgno = n.value"
-	rows, err := tx.QueryContext(ctx, query, string(append(list, ']')))
+	rows, err := query.QueryContext(ctx, string(append(list, ']')))
 	if err != nil {
 		return nil, err
 	}
@@ -103,19 +145,18 @@ var errOrder = fmt.Errorf("%w: rows are not in order", btree.ErrMalformed)
 
 // recordChunk is a buffer of records that are read together.
 type recordChunk struct {
-	pages        *btree.Buffers
 	records      []Record
 	packed, text []byte
 	ends         []int
 }
 
-// recordsByPage returns the next records after a number, in a buffer.
-func (s reader) recordsByPage(ctx context.Context, after int64, c *recordChunk) ([]Record, error) {
-	t, done, err := openTables(ctx, s.db, c.pages)
+// records returns the next records after a number, in a buffer.
+func (s *session) records(ctx context.Context, texts *texts, after int64, c *recordChunk) ([]Record, error) {
+	t, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer s.done()
 	c.records, c.packed, c.ends = c.records[:0], c.packed[:0], c.ends[:0]
 	var columns [2]btree.Value
 	err = t.Table(t.roots["records"], after, func(row btree.Row) (bool, error) {
@@ -131,21 +172,21 @@ func (s reader) recordsByPage(ctx context.Context, after int64, c *recordChunk) 
 	if err != nil {
 		return nil, damaged(err)
 	}
-	c.text, err = s.on(t.tx).expandAll(ctx, c.records, c.text[:0], c.packed, c.ends)
+	c.text, err = source{t.tx, texts}.expandAll(ctx, c.records, c.text[:0], c.packed, c.ends)
 	return c.records, err
 }
 
 // indexColumns are the columns of the table events, in the order of its rows.
 const indexColumns = 12
 
-// indexByPage calls yield for the rows of the index behind a place, in the order of
+// index calls yield for the rows of the index behind a place, in the order of
 // time. It returns the place of the last one, and the number of rows.
-func (s reader) indexByPage(ctx context.Context, after indexPlace, buffers *btree.Buffers, yield func(tx *sql.Tx, at indexPlace, columns []btree.Value) error) (last indexPlace, n int, err error) {
-	t, done, err := openTables(ctx, s.db, buffers)
+func (s *session) index(ctx context.Context, after indexPlace, yield func(tx *sql.Tx, at indexPlace, columns []btree.Value) error) (last indexPlace, n int, err error) {
+	t, err := s.open(ctx)
 	if err != nil {
 		return after, 0, err
 	}
-	defer done()
+	defer s.done()
 	columns := make([]btree.Value, indexColumns)
 	last = after
 	err = t.Index(t.roots["events"], func(row btree.Row) (bool, error) {

@@ -40,9 +40,8 @@ func (w *walk) scan(ctx context.Context, last int64) error {
 	fromRecords, fromIndex := newSums(w.seed, w.from, last), newSums(w.seed, w.from, last)
 	const ahead = 3 // chunks that are read, parsed or between
 	chunks, free := make(chan *recordChunk, ahead), make(chan *recordChunk, ahead)
-	pages := new(btree.Buffers)
 	for range ahead {
-		free <- &recordChunk{pages: pages}
+		free <- &recordChunk{}
 	}
 	g.Go(func() error { // the parser
 		var e event.Event
@@ -59,6 +58,8 @@ func (w *walk) scan(ctx context.Context, last int64) error {
 	g.Go(func() error { return w.scanIndex(work, fromIndex) })
 	g.Go(func() error { // the reader of the records
 		defer close(chunks)
+		s := w.session()
+		defer s.close()
 		var c *recordChunk
 		next := func(ctx context.Context, after int64) (_ []Record, err error) {
 			select {
@@ -66,7 +67,7 @@ func (w *walk) scan(ctx context.Context, last int64) error {
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
-			return w.recordsByPage(ctx, after, c)
+			return s.records(ctx, w.texts, after, c)
 		}
 		return w.each(work, w.db, last, next, func(found []Record) error {
 			c.records = found
@@ -151,11 +152,12 @@ func (w *walk) compareBlock(ctx context.Context, from, last int64) error {
 
 // scanIndex adds all rows of the index, in chunks, and the people of each hour.
 func (w *walk) scanIndex(ctx context.Context, to *sums) error {
-	people, buffers := newRoster(), new(btree.Buffers)
+	people, s := newRoster(), w.session()
+	defer s.close()
 	at := indexPlace{time: -1 << 62}
 	hour, seen := int64(-1<<62), map[int64]bool{} // people of this hour
 	for {
-		next, n, err := w.indexByPage(ctx, at, buffers, func(tx *sql.Tx, at indexPlace, columns []btree.Value) error {
+		next, n, err := s.index(ctx, at, func(tx *sql.Tx, at indexPlace, columns []btree.Value) error {
 			number := columns[3].Integer
 			who, err := people.of(ctx, tx, number)
 			if err != nil || at.seq > to.last {

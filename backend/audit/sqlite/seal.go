@@ -51,7 +51,8 @@ func dataVersion(ctx context.Context, q queryer) (v int64, err error) {
 // unchanged checks, inside a transaction, that nothing else wrote to the file
 // since the last commit. Otherwise all further writes fail.
 func (w *writer) unchanged(ctx context.Context) error {
-	version, err := dataVersion(ctx, w.conn)
+	var version int64
+	err := w.version.QueryRowContext(ctx).Scan(&version)
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (w *writer) storeCheckpoint(ctx context.Context) (err error) {
 		return err
 	}
 	head := w.tree.frontier.Head()
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := w.begin.ExecContext(ctx); err != nil {
 		return err
 	}
 	defer func() {
@@ -201,7 +202,7 @@ func (w *writer) storeCheckpoint(ctx context.Context) (err error) {
 	if _, err := w.addCheckpoint.ExecContext(ctx, w.tree.checkpoints+1, head.Size, string(signed)); err != nil {
 		return err
 	}
-	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
+	if _, err := w.end.ExecContext(ctx); err != nil {
 		return err
 	}
 	w.tree.checkpoints++

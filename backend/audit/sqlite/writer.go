@@ -21,6 +21,10 @@ const (
 	maxEvents = 4000 // events
 )
 
+// filesFor is the time for which a check of the log's files is valid before a commit.
+// Each commit is followed by another check.
+const filesFor = 10 * time.Millisecond
+
 // maxPeople bounds the writer's cache of person numbers.
 const maxPeople = 10_000
 
@@ -140,13 +144,14 @@ type writer struct {
 	texts    *texts // of its own connection
 	pack     packer
 
-	filesGone bool   // result of the last check of the log's files
-	filesBack func() // called when the files are at their paths again
+	filesGone bool      // result of the last check of the log's files
+	filesSeen time.Time // of that check; zero: the files were gone
+	filesBack func()    // called when the files are at their paths again
 
 	prepared []*sql.Stmt
 
-	known, setHead, addNode, addCheckpoint, addPerson, findPerson, removeEvent, addHour, addHourPerson *sql.Stmt
-	inserts                                                                                            []inserts // largest first
+	begin, end, version, known, setHead, addNode, addCheckpoint, addPerson, findPerson, removeEvent, addHour, addHourPerson *sql.Stmt
+	inserts                                                                                                                 []inserts // largest first
 }
 
 // inserts are statements that insert n rows each.
@@ -156,7 +161,8 @@ type inserts struct {
 }
 
 // insertSizes are the rows of one statement, the largest first. A statement costs
-// as much CPU time as a row. SQLite allows 32,766 parameters.
+// as much CPU time as a row. SQLite allows 32,766 parameters. With OR FAIL a statement
+// of several rows needs no journal of its own: after an error the transaction ends.
 func insertSizes() []int { return []int{64, 8, 1} }
 
 func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*writer, error) {
@@ -170,6 +176,9 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*
 		sql string
 	}
 	statements := []statement{
+		{&w.begin, "BEGIN IMMEDIATE"},
+		{&w.end, "COMMIT"},
+		{&w.version, "PRAGMA data_version"},
 		{&w.setHead, "UPDATE head SET size = ?, frontier = ? WHERE size = ?"},
 		{&w.addNode, "INSERT INTO nodes (level, n, hash) VALUES (?, ?, ?)"},
 		{&w.addCheckpoint, "INSERT INTO checkpoints (n, size, note) VALUES (?, ?, ?)"},
@@ -186,8 +195,8 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*
 	for i, n := range insertSizes() {
 		w.inserts[i].n = n
 		statements = append(statements,
-			statement{&w.inserts[i].records, "INSERT INTO records (seq, event) VALUES " + tuples(n, 2)},
-			statement{&w.inserts[i].events, `INSERT INTO events (seq, id, time, person, session, action, outcome, bucket, object, ip, request, continues)
+			statement{&w.inserts[i].records, "INSERT OR FAIL INTO records (seq, event) VALUES " + tuples(n, 2)},
+			statement{&w.inserts[i].events, `INSERT OR FAIL INTO events (seq, id, time, person, session, action, outcome, bucket, object, ip, request, continues)
 				VALUES ` + tuples(n, 12) + `
 				ON CONFLICT (id) DO NOTHING
 				ON CONFLICT (continues) WHERE action = 'completed' DO NOTHING`})
@@ -244,11 +253,14 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 	if w.broken != nil {
 		return nil, w.broken
 	}
-	if err := w.checkFiles(); err != nil {
-		return nil, err
+	// The check after the last commit counts for this one too, for a short time.
+	if time.Since(w.filesSeen) > filesFor {
+		if err := w.checkFiles(); err != nil {
+			return nil, err
+		}
 	}
 	ctx := context.Background() // callers have deadlines; a commit must not be interrupted
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := w.begin.ExecContext(ctx); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -264,6 +276,7 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 		return nil, err
 	}
 	results = make([]error, len(group))
+	var all pending // the events of appends without further work, for few statements
 	for i, one := range group {
 		if one.seal {
 			continue
@@ -283,18 +296,23 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 			}
 		}
 		if one.also != nil {
+			if err := g.append(ctx, &all); err != nil {
+				return nil, err
+			}
+			all.events, all.canonical = all.events[:0], all.canonical[:0]
 			if err := one.also(ctx, &g); err != nil {
 				return nil, err
 			}
 		}
-		if err := g.append(ctx, one); err != nil {
-			return nil, err
-		}
+		all.events, all.canonical = append(all.events, one.events...), append(all.canonical, one.canonical...)
+	}
+	if err := g.append(ctx, &all); err != nil {
+		return nil, err
 	}
 	if err := g.finish(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
+	if _, err := w.end.ExecContext(ctx); err != nil {
 		return results, err
 	}
 	w.tree.frontier, w.pack = g.frontier, g.pack
@@ -315,7 +333,10 @@ func (w *writer) checkFiles() error {
 	if err == nil && w.filesGone {
 		w.filesBack()
 	}
-	w.filesGone = err != nil
+	w.filesGone, w.filesSeen = err != nil, time.Now()
+	if w.filesGone {
+		w.filesSeen = time.Time{}
+	}
 	return err
 }
 
