@@ -175,10 +175,10 @@ func TestEveryBindingHasCode(t *testing.T) {
 	sets = keys.Default()
 	for i := range sets {
 		if sets[i].Context == keys.Audit {
-			sets[i].Bindings = append(sets[i].Bindings, keys.Binding{Action: "export", Keys: []string{"e"}, Label: "x", Group: "x"})
+			sets[i].Bindings = append(sets[i].Bindings, keys.Binding{Action: "unbound", Keys: []string{"%"}, Label: "x", Group: "x"})
 		}
 	}
-	if got := d.idle(names, sets); !slices.Equal(got, []string{"no code answers export in context audit"}) {
+	if got := d.idle(names, sets); !slices.Equal(got, []string{"no code answers unbound in context audit"}) {
 		t.Errorf("for an action without code: %q", got)
 	}
 }

@@ -163,6 +163,14 @@ func (r refused) AuditSummary(context.Context, api.AuditSummaryRequest) (out api
 	return out, r.err()
 }
 
+func (r refused) AuditBy(context.Context, api.AuditByRequest) (out api.AuditByResponse, err error) {
+	return out, r.err()
+}
+
+func (r refused) AuditExport(context.Context, api.AuditExportRequest) (out api.AuditExportResponse, err error) {
+	return out, r.err()
+}
+
 func (r refused) Explain(context.Context, api.ExplainRequest) (out api.ExplainResponse, err error) {
 	return out, r.err()
 }

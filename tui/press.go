@@ -107,7 +107,7 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	if a, ok := m.env.Keys.Find(page.Context(), key); ok {
 		return tea.Batch(m.act(a), woke)
 	}
-	if page.Context() == keys.Sort { // any other key closes the menu, and acts
+	if c := page.Context(); c == keys.Sort || c == keys.Grouping { // any other key closes the menu, and acts
 		closed := page.Do(keys.Back)
 		if a, ok := m.env.Keys.Find(page.Context(), key); ok {
 			return tea.Batch(closed, m.act(a), woke)
@@ -176,7 +176,7 @@ func openedBy(a keys.Action) keys.Action {
 // opens reports whether a page is the one that an action opens.
 func opens(p pane.Pane, a keys.Action) bool {
 	switch p.Context() {
-	case keys.Audit, keys.Event:
+	case keys.Audit, keys.Event, keys.Answer, keys.Grouping, keys.Export:
 		return a == keys.OpenAudit
 	case keys.Access, keys.Places, keys.Because:
 		return a == keys.OpenAccess
@@ -194,7 +194,7 @@ func where(p pane.Pane) string {
 		return "the details"
 	case keys.Transfers:
 		return "transfers"
-	case keys.Audit, keys.Event:
+	case keys.Audit, keys.Event, keys.Answer, keys.Export:
 		return "the audit log"
 	case keys.Access, keys.Places, keys.Because:
 		return "access"

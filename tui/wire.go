@@ -11,6 +11,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/evidence"
 	"usher/client/proof"
 	"usher/session"
 	"usher/tui/access"
@@ -26,6 +27,7 @@ type Server interface {
 	Backend
 	audit.Backend
 	access.Backend
+	evidence.Server
 	Signout(ctx context.Context, token string) error
 }
 
@@ -85,7 +87,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Start: pane.At(where),
 		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
-			AuditPage(server, host, safetext.New(config.AuditorsGroup), w.Watch), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
+			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	}
 }
@@ -106,30 +108,6 @@ func checkLog(watch *proof.Watch) func(context.Context) LogCheck {
 			out.Notice = safetext.New(text)
 		}
 		return out
-	}
-}
-
-// AuditPage is the audit log, for members of the auditors' group. The watch of the
-// log is optional.
-func AuditPage(server audit.Backend, host string, group safetext.Text, watch *proof.Watch) Page {
-	return Page{Open: keys.OpenAudit, Name: "audit log", Group: group, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
-		return audit.New(audit.Deps{Env: env, Backend: server, Server: host, Group: group, On: on, Standing: standing(watch)})
-	}}
-}
-
-// standing returns the check of the log for its page.
-func standing(watch *proof.Watch) func(context.Context) (audit.Standing, error) {
-	if watch == nil {
-		return nil
-	}
-	return func(ctx context.Context) (audit.Standing, error) {
-		state, err := watch.Check(ctx)
-		out := audit.Standing{Events: state.Head.Size, At: state.Seen}
-		var fraud *proof.Fraud
-		if errors.As(err, &fraud) {
-			out.Finding, err = safetext.New(fraud.Error()), nil
-		}
-		return out, err
 	}
 }
 

@@ -37,17 +37,20 @@ import (
 type Backend interface {
 	AuditQuery(context.Context, api.AuditQueryRequest) (api.AuditQueryResponse, error)
 	AuditSummary(context.Context, api.AuditSummaryRequest) (api.AuditSummaryResponse, error)
+	AuditBy(context.Context, api.AuditByRequest) (api.AuditByResponse, error)
 }
 
-// Deps is the pane's dependencies. Env and Backend are required.
+// Deps is the pane's dependencies. Env, Backend and Now are required.
 type Deps struct {
 	Env     *pane.Env
 	Backend Backend
-	Server  string        // host, for sentences
-	Group   safetext.Text // of auditors, for sentences
-	On      pane.Target   // the page opens with the events of this path; zero: all events
+	Now     func() time.Time // only commands call it
+	Server  string           // host, for sentences
+	Group   safetext.Text    // of auditors, for sentences
+	On      pane.Target      // the page opens with the events of this path; zero: all events
 	// Standing returns the last check of the log from this machine. Optional.
 	Standing func(context.Context) (Standing, error)
+	Exporter *Exporter // optional
 }
 
 const (
@@ -58,7 +61,6 @@ const (
 	grace     = 150 * time.Millisecond // before a wait is shown
 	settle    = 120 * time.Millisecond // before the details follow the cursor
 	askLimit  = 30 * time.Second       // of one call
-	chartSpan = 24                     // hours
 )
 
 // Pane is the page. See New.
@@ -66,7 +68,7 @@ type Pane struct {
 	Deps
 	start  string // the filter that it opened with
 	filter string // the present one, raw
-	back   []string
+	back   []step
 
 	asked   *query // under way; nil if nothing is
 	cancel  context.CancelFunc
@@ -80,9 +82,17 @@ type Pane struct {
 
 	counting    *query
 	stopCount   context.CancelFunc
-	counts      *counts
+	totals      *totals
+	everyone    *counts // all events of the last day
+	counts      *counts // on the chart
 	countsWrong string
+	span        span
+	charting    *query
+	stopChart   context.CancelFunc
 	standing    *Standing
+	answer      *answer
+	grouping    bool // the menu of b is open
+	export      *export
 	groups      map[string][]string // names by their hash, from lookups
 
 	list    *rows.List
@@ -132,6 +142,7 @@ type (
 	}
 	counted struct {
 		of     *query
+		totals *totals
 		counts *counts
 		err    error
 	}
@@ -149,6 +160,8 @@ func New(d Deps) (*Pane, error) {
 		return nil, errors.New("audit: no environment")
 	case d.Backend == nil:
 		return nil, errors.New("audit: no backend")
+	case d.Now == nil:
+		return nil, errors.New("audit: no clock")
 	}
 	p := &Pane{Deps: d, log: &ledger{}, start: filterFor(d.On.Bucket.Raw(), d.On.Key.Raw()), groups: map[string][]string{}}
 	p.filter = p.start
@@ -173,7 +186,15 @@ func filterFor(bucket, key string) string {
 }
 
 // Opened requests the first page, the counts and the state of the log.
-func (p *Pane) Opened() tea.Cmd { return tea.Batch(p.ask(newest, true), p.count(), p.check()) }
+func (p *Pane) Opened() tea.Cmd {
+	return tea.Batch(p.ask(newest, true), p.count(), p.chartNow(), p.check())
+}
+
+// step is a place that esc returns to: a filter, with an answer over it or without.
+type step struct {
+	filter string
+	answer *answer
+}
 
 func after(d time.Duration, m tea.Msg) tea.Cmd {
 	return tea.Tick(d, func(time.Time) tea.Msg { return m })
@@ -186,6 +207,16 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.answered(m)
 	case counted:
 		return p.counted(m)
+	case charted:
+		return p.charted(m)
+	case replied:
+		return p.replied(m)
+	case ticked:
+		return p.ticked(m)
+	case namedFile:
+		m.of.named(m.path)
+	case exported:
+		return p.exported(m)
 	case stood:
 		p.stood(m)
 	case named:
@@ -208,10 +239,21 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	case pane.Retry:
 		return p.again()
 	case tea.PasteMsg:
-		if p.typing {
+		switch {
+		case p.export != nil:
+			p.export.field.Take(m)
+		case p.typing:
 			p.field.Take(m)
 			p.typed()
 		}
+	}
+	return nil
+}
+
+// ticked redraws the progress of the answer or the export under way.
+func (p *Pane) ticked(m ticked) tea.Cmd {
+	if p.answer != nil && m.of == any(p.answer) && p.answer.cancel != nil || p.export != nil && m.of == any(p.export) && p.export.cancel != nil {
+		return after(tickEvery, m)
 	}
 	return nil
 }
@@ -296,12 +338,22 @@ func (p *Pane) dirty() {
 	if p.open != nil {
 		p.open.w = 0
 	}
+	if p.answer != nil {
+		p.answer.list.Changed()
+	}
 }
 
 // Context returns the active bindings.
 func (p *Pane) Context() keys.Context {
-	if p.open != nil {
+	switch {
+	case p.open != nil:
 		return keys.Event
+	case p.export != nil:
+		return keys.Export
+	case p.grouping:
+		return keys.Grouping
+	case p.answer != nil:
+		return keys.Answer
 	}
 	return keys.Audit
 }

@@ -12,30 +12,46 @@ import (
 	"usher/tui/theme"
 )
 
-// counts are the numbers of the last day, of all people. The filter does not apply.
+// counts are the numbers of the chart.
 type counts struct {
-	hours             []hour // the oldest first
+	columns           []bucket // the oldest first
 	most              int
-	people, downloads int
-	denied            int
-	events            int64 // in the whole log
-	sinks             []sink
+	people, downloads int // people: -1 if they were not counted
+	denied, matches   int
 }
 
-type hour struct {
+// bucket is a column of the chart.
+type bucket struct {
 	start          time.Time
 	events, denied int
 }
 
-func newCounts(r api.AuditSummaryResponse) *counts {
-	c := &counts{people: max(0, r.People), downloads: max(0, r.Downloads), denied: max(0, r.Denied), events: max(0, r.Events)}
-	from := r.Hours[max(0, len(r.Hours)-chartSpan):]
-	for _, h := range from {
-		c.hours = append(c.hours, hour{h.Start.UTC(), max(0, h.Events), max(0, h.Denied)})
-		c.most = max(c.most, h.Events)
-	}
+// totals are the state of the whole log.
+type totals struct {
+	events  int64
+	sinks   []sink
+	reviews []review
+}
+
+func totalsOf(r api.AuditSummaryResponse) *totals {
+	t := &totals{events: max(0, r.Events)}
 	for _, s := range r.Sinks {
-		c.sinks = append(c.sinks, sink{safetext.New(s.Name), time.Duration(max(0, s.LagSeconds)) * time.Second, s.Stuck})
+		t.sinks = append(t.sinks, sink{safetext.New(s.Name), time.Duration(max(0, s.LagSeconds)) * time.Second, s.Stuck})
+	}
+	for _, v := range r.Reviews {
+		if v.Overdue {
+			t.reviews = append(t.reviews, review{safetext.New(v.Name), v.Due.UTC()})
+		}
+	}
+	return t
+}
+
+func newCounts(r api.AuditSummaryResponse) *counts {
+	c := &counts{people: max(0, r.People), downloads: max(0, r.Downloads), denied: max(0, r.Denied)}
+	for _, h := range r.Hours[max(0, len(r.Hours)-lastDay.buckets()):] {
+		c.columns = append(c.columns, bucket{h.Start.UTC(), max(0, h.Events), max(0, h.Denied)})
+		c.most = max(c.most, h.Events)
+		c.matches += max(0, h.Events)
 	}
 	return c
 }
@@ -54,11 +70,20 @@ func (p *Pane) chart(w int) string {
 	}
 	t := p.Env.Theme
 	lines := make([]string, 1, chartHeight)
-	lines[0] = t.Head("Events per hour, everyone, last 24 hours (UTC)", "", w, false)
+	unit, name := p.span.title()
+	of := "everyone"
+	if p.filter != "" {
+		of = "this filter"
+	}
+	note := ""
+	if p.charting != nil {
+		note = "counting" + t.Glyphs.Ellipsis
+	}
+	lines[0] = t.Head("Events per "+unit+", "+of+", "+name+" (UTC)", note, w, false)
 	switch {
 	case p.countsWrong != "":
 		lines = append(lines, " "+t.Warn.Paint(format.End("No counts. "+p.countsWrong, w-2, t.Glyphs.Ellipsis)))
-	case p.counts != nil:
+	case p.counts != nil && len(p.counts.columns) > 0:
 		lines = append(lines, p.bars(t, p.counts, w)...)
 	}
 	for i := range lines {
@@ -72,10 +97,18 @@ func (p *Pane) chart(w int) string {
 }
 
 func (p *Pane) bars(t *theme.Theme, c *counts, w int) []string {
-	step := min(max((w-chartLabel-2-totalsW)/chartSpan, 2), 5)
+	step := min(max((w-chartLabel-2-totalsW)/len(c.columns), 1), 5)
 	g := t.Glyphs
 	var high, low, denied, hours strings.Builder
-	for i, h := range c.hours {
+	every := 6 // columns with a label
+	layout := "15"
+	switch p.span {
+	case lastMonth:
+		every, layout = 7, "01-02"
+	case lastYear:
+		every, layout = 13, "2006-01"
+	}
+	for i, h := range c.columns {
 		levels := level(h.events, c.most, 2*len(g.Bars))
 		high.WriteString(bar(g.Bars, levels-len(g.Bars), step))
 		low.WriteString(bar(g.Bars, levels, step))
@@ -84,8 +117,8 @@ func (p *Pane) bars(t *theme.Theme, c *counts, w int) []string {
 		} else {
 			denied.WriteString(t.Bad.Bold().Paint(digits(h.denied, step)))
 		}
-		if i%6 == 0 {
-			hours.WriteString(format.PadRight(h.start.Format("15"), 6*step))
+		if i%every == 0 {
+			hours.WriteString(format.PadRight(h.start.Format(layout), every*step))
 		}
 	}
 	label := func(s string) string { return " " + format.PadRight(s, chartLabel-1) }
@@ -95,7 +128,7 @@ func (p *Pane) bars(t *theme.Theme, c *counts, w int) []string {
 		t.Bad.Paint(label("denied")) + denied.String(),
 		t.Muted.Paint(label("")) + t.Muted.Paint(hours.String()),
 	}
-	at := chartLabel + chartSpan*step + 2
+	at := chartLabel + len(c.columns)*step + 2
 	if at+totalsW > w {
 		return lines
 	}
@@ -114,7 +147,11 @@ func (c *counts) totals(t *theme.Theme) []string {
 	if c.denied > 0 {
 		denied = t.Bad.Bold()
 	}
-	return []string{line("people", c.people, t.Text), line("downloads", c.downloads, t.Text), line("denied", c.denied, denied)}
+	first := line("people", c.people, t.Text)
+	if c.people < 0 {
+		first = line("events", c.matches, t.Text)
+	}
+	return []string{first, line("downloads", c.downloads, t.Text), line("denied", c.denied, denied)}
 }
 
 // totalsLine draws the counts on one line, for a window without the chart.
@@ -130,11 +167,13 @@ func (p *Pane) totalsLine(w int) string {
 	if c.denied > 0 {
 		denied = t.Bad.Bold()
 	}
-	s := t.Muted.Paint("24 h  denied ") + denied.Paint(quantity.Count(c.denied))
+	s := t.Muted.Paint(p.span.short()+"  denied ") + denied.Paint(quantity.Count(c.denied))
 	states := p.states()
 	if len(states) == 0 || format.Width(s)+3+format.Width(states[0].text)+20 < w {
-		s += t.Muted.Paint("  downloads ") + t.Text.Paint(quantity.Count(c.downloads)) +
-			t.Muted.Paint("  people ") + t.Text.Paint(quantity.Count(c.people))
+		s += t.Muted.Paint("  downloads ") + t.Text.Paint(quantity.Count(c.downloads))
+		if c.people >= 0 {
+			s += t.Muted.Paint("  people ") + t.Text.Paint(quantity.Count(c.people))
+		}
 	}
 	return t.Pad(s+"   "+p.joined(states, w-format.Width(s)-3), w)
 }
@@ -153,12 +192,18 @@ func bar(signs []string, levels, step int) string {
 	if levels > 0 {
 		sign = signs[min(levels, len(signs))-1]
 	}
+	if step == 1 {
+		return sign
+	}
 	return strings.Repeat(sign, step-1) + " "
 }
 
 // digits formats a number in w cells. A number that does not fit ends in "+".
 func digits(n, w int) string {
 	s := strconv.Itoa(n)
+	if w == 1 && n > 9 {
+		return "+"
+	}
 	if len(s) >= w && len(s) > 1 {
 		s = strings.Repeat("9", w-1) + "+"
 	}

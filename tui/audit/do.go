@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -34,6 +35,9 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	case keys.OpenProof:
 		return pane.Send(pane.Open{Page: keys.OpenProof})
 	}
+	if cmd, done := p.doAnswers(a); done {
+		return cmd
+	}
 	if p.open != nil {
 		switch a {
 		case keys.Back, keys.Quit, keys.Parent:
@@ -58,6 +62,10 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return p.toggleFollow()
 	case keys.OwnReads:
 		return p.toggleOwn()
+	case keys.Chart:
+		return p.nextSpan()
+	case keys.SaveLog:
+		return p.openExport()
 	case keys.Filter:
 		p.edit()
 	case keys.Reload:
@@ -66,6 +74,30 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return p.leave()
 	}
 	return nil
+}
+
+// doAnswers runs the actions of answers, and the menu of b. It returns false for all
+// others.
+func (p *Pane) doAnswers(a keys.Action) (tea.Cmd, bool) {
+	if by, ok := byOf(a); ok {
+		return p.groupBy(by), true
+	}
+	if q, ok := savedOf(a); ok {
+		return p.askSaved(q), true
+	}
+	switch {
+	case p.grouping:
+		p.grouping = false
+		return nil, true
+	case p.export != nil:
+		return p.doExport(a), true
+	case p.answer != nil && p.open == nil:
+		return p.doAnswer(a), true
+	case a == keys.GroupBy:
+		p.grouping = true
+		return nil, true
+	}
+	return nil, false
 }
 
 // chosen returns the event for the keys: the open one, or the first of the row under
@@ -83,7 +115,14 @@ func (p *Pane) chosen() *fact {
 // Why returns the reason that an action is not possible now, if it is not.
 func (p *Pane) Why(a keys.Action) safetext.Text {
 	switch a {
+	case keys.SaveLog:
+		if p.Exporter == nil {
+			return safetext.New("This program cannot export the log.")
+		}
 	case keys.Enter, keys.Touched, keys.CopyPath, keys.Person, keys.OneLogin:
+		if p.answer != nil && p.open == nil {
+			return p.answer.why()
+		}
 		f := p.chosen()
 		switch {
 		case f == nil:
@@ -135,7 +174,7 @@ func (p *Pane) narrow(t event.Term, of string) tea.Cmd {
 	if to == p.filter {
 		return pane.Send(pane.Say{Text: safetext.New("These are the events of this " + of + ". esc goes back.")})
 	}
-	p.back = append(p.back, p.filter)
+	p.back = append(p.back, step{filter: p.filter})
 	return p.use(to)
 }
 
@@ -168,7 +207,7 @@ func (p *Pane) touched() tea.Cmd {
 	if to == p.filter {
 		return pane.Send(pane.Say{Text: safetext.New("These are the events of this path. esc goes back.")})
 	}
-	p.back = append(p.back, p.filter)
+	p.back = append(p.back, step{filter: p.filter})
 	return p.use(to)
 }
 
@@ -178,15 +217,18 @@ func (p *Pane) leave() tea.Cmd {
 	if n := len(p.back); n > 0 {
 		to := p.back[n-1]
 		p.back = p.back[:n-1]
-		return p.use(to)
+		p.answer = to.answer
+		return p.use(to.filter)
 	}
 	if p.filter != p.start {
 		return p.use(p.start)
 	}
 	p.stop()
 	p.tail = follower{seq: p.tail.seq + 1}
-	if p.stopCount != nil {
-		p.stopCount()
+	for _, stop := range []context.CancelFunc{p.stopCount, p.stopChart} {
+		if stop != nil {
+			stop()
+		}
 	}
 	return pane.Send(pane.Close{})
 }
@@ -196,7 +238,7 @@ func (p *Pane) use(filter string) tea.Cmd {
 	p.filter = filter
 	p.toward = down
 	p.list.Changed()
-	return p.ask(newest, true)
+	return tea.Batch(p.ask(newest, true), p.chartNow())
 }
 
 // edit opens the text field with the present filter.
@@ -212,10 +254,13 @@ func (p *Pane) edit() {
 }
 
 // Typing is true while a filter is typed.
-func (p *Pane) Typing() bool { return p.typing }
+func (p *Pane) Typing() bool { return p.typing || p.export != nil && p.export.typing() }
 
 // Key handles a key press in the text field.
 func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
+	if p.export != nil {
+		return p.exportKey(msg)
+	}
 	switch msg.String() {
 	case "esc":
 		p.typing, p.wrong = false, nil
@@ -313,6 +358,12 @@ func (p *Pane) Title() []string {
 	if p.open != nil {
 		return []string{"Audit log", p.open.members[0].title()}
 	}
+	if p.export != nil {
+		return []string{"Audit log", "Export"}
+	}
+	if p.answer != nil {
+		return []string{"Audit log", "Answer"}
+	}
 	return []string{"Audit log"}
 }
 
@@ -321,6 +372,12 @@ func (p *Pane) Hints() []keys.Action {
 	switch {
 	case p.typing:
 		return nil
+	case p.export != nil:
+		return []keys.Action{keys.Back}
+	case p.grouping:
+		return []keys.Action{keys.GroupWho, keys.GroupFile, keys.GroupFolder, keys.GroupIP, keys.GroupSession, keys.GroupGrant, keys.GroupAgent, keys.GroupDay, keys.GroupHour, keys.Back}
+	case p.answer != nil && p.open == nil:
+		return []keys.Action{keys.Enter, keys.GroupBy, keys.Reload, keys.Back, keys.Help}
 	case p.open != nil:
 		all := []keys.Action{keys.Next, keys.Previous, keys.Person, keys.Touched, keys.OneLogin, keys.CopyPath, keys.Zone}
 		if p.w < 110 {
@@ -328,12 +385,13 @@ func (p *Pane) Hints() []keys.Action {
 		}
 		return append(all, keys.Back, keys.Help)
 	}
-	all := []keys.Action{keys.Filter, keys.Enter, keys.Follow, keys.Person, keys.OneLogin, keys.Touched, keys.OpenProof, keys.OwnReads, keys.Zone, keys.CopyPath}
+	all := []keys.Action{keys.Filter, keys.Enter, keys.Follow, keys.GroupBy, keys.SaveLog, keys.OpenProof, keys.Person, keys.OneLogin, keys.Touched,
+		keys.OwnReads, keys.Chart, keys.Zone, keys.CopyPath}
 	switch {
 	case p.w < 110:
 		all = all[:5]
 	case p.w < 170:
-		all = all[:7]
+		all = all[:8]
 	}
 	return append(all, keys.Back, keys.Help)
 }

@@ -27,9 +27,13 @@ func (oneEvent) AuditSummary(context.Context, api.AuditSummaryRequest) (api.Audi
 	return api.AuditSummaryResponse{Events: 1, Downloads: 1, People: 1}, nil
 }
 
+func (oneEvent) AuditBy(context.Context, api.AuditByRequest) (api.AuditByResponse, error) {
+	return api.AuditByResponse{}, nil
+}
+
 // The page queries the log when it opens.
 func Example() {
-	p, err := audit.New(audit.Deps{Env: &pane.Env{Theme: theme.New(theme.Options{}), Zone: tuitest.Epoch().Location(), Me: &pane.Me{}}, Backend: oneEvent{}})
+	p, err := audit.New(audit.Deps{Env: &pane.Env{Theme: theme.New(theme.Options{}), Zone: tuitest.Epoch().Location(), Me: &pane.Me{}}, Backend: oneEvent{}, Now: tuitest.Epoch})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -64,6 +64,10 @@ func (l *longLog) AuditSummary(context.Context, api.AuditSummaryRequest) (api.Au
 	return api.AuditSummaryResponse{Events: int64(l.n)}, nil
 }
 
+func (l *longLog) AuditBy(context.Context, api.AuditByRequest) (api.AuditByResponse, error) {
+	return api.AuditByResponse{}, nil
+}
+
 // runAll runs a command and all that follow, except timers.
 func runAll(p *Pane, cmd tea.Cmd) {
 	if cmd == nil {
@@ -76,7 +80,7 @@ func runAll(p *Pane, cmd tea.Cmd) {
 		}
 	case answered:
 		runAll(p, p.Handle(m))
-	case counted, named:
+	case counted, charted, named:
 		p.Handle(m)
 	}
 }

@@ -35,10 +35,12 @@ type logbook struct {
 	expired       bool // refuses all cursors
 	lag           int  // seconds
 	sinks         []api.Sink
+	reviews       []api.Review
 	perPage       int       // 0: the limit of the request; negative: empty pages with a cursor
 	reached       time.Time // of empty pages
 	asked         []api.AuditQueryRequest
 	counted       int
+	grouped       []api.AuditByRequest
 	ids           int
 }
 
@@ -145,6 +147,33 @@ func (b *logbook) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api
 	return out, nil
 }
 
+// AuditBy counts the matching events in groups, in one page.
+func (b *logbook) AuditBy(ctx context.Context, in api.AuditByRequest) (api.AuditByResponse, error) {
+	b.do(func() { b.grouped = append(b.grouped, in) })
+	if err := b.wait(ctx); err != nil {
+		return api.AuditByResponse{}, err
+	}
+	by, err := event.ParseBy(in.By)
+	if err != nil {
+		return api.AuditByResponse{}, &api.Error{Code: api.BadRequest, RequestID: "r-4"}
+	}
+	f, err := event.ParseFilter(in.Filter, now())
+	if err != nil {
+		return api.AuditByResponse{}, &api.Error{Code: api.BadRequest, RequestID: "r-5"}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sums, out := event.NewSums(by), api.AuditByResponse{}
+	for _, e := range b.events {
+		if f.Match(e) {
+			sums.Add(e)
+			out.Events++
+		}
+	}
+	out.Groups = sums.Groups(event.SortKey)
+	return out, nil
+}
+
 // AuditSummary counts the last hours.
 func (b *logbook) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (api.AuditSummaryResponse, error) {
 	b.do(func() { b.counted++ })
@@ -153,7 +182,7 @@ func (b *logbook) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := api.AuditSummaryResponse{Events: 1_284_112, Sinks: b.sinks}
+	out := api.AuditSummaryResponse{Events: 1_284_112, Sinks: b.sinks, Reviews: b.reviews}
 	first := now().Truncate(time.Hour).Add(-time.Duration(in.Hours-1) * time.Hour)
 	for i := range in.Hours {
 		out.Hours = append(out.Hours, api.AuditHour{Start: first.Add(time.Duration(i) * time.Hour), Events: []int{22, 9, 5, 3, 3, 3, 2, 0, 0, 2, 0, 3, 8, 19, 32, 38, 36, 44, 24, 36, 30, 12, 3, 1}[i%24]})
@@ -297,6 +326,7 @@ type program struct {
 	deps   tui.Deps
 
 	standing func(context.Context) (audit.Standing, error)
+	exporter *audit.Exporter
 }
 
 func newProgram(change func(*program)) *program {
@@ -313,7 +343,7 @@ func newProgram(change func(*program)) *program {
 	}
 	auditors := safetext.New("usher-auditors")
 	w.deps.Pages = []tui.Page{{Open: keys.OpenAudit, Name: "audit log", Group: auditors, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
-		return audit.New(audit.Deps{Env: env, Backend: w.book, Server: "files.example.com", Group: auditors, On: on, Standing: w.standing})
+		return audit.New(audit.Deps{Env: env, Backend: w.book, Now: now, Exporter: w.exporter, Server: "files.example.com", Group: auditors, On: on, Standing: w.standing})
 	}}, w.verifyPage()}
 	return w
 }

@@ -19,6 +19,7 @@ import (
 	"usher/backend/safetext/safetexttest"
 	"usher/tui/keys"
 	"usher/tui/pane"
+	"usher/tui/rows"
 	"usher/tui/theme"
 )
 
@@ -42,6 +43,15 @@ func (c *counting) AuditSummary(context.Context, api.AuditSummaryRequest) (api.A
 	return out, nil
 }
 
+func (c *counting) AuditBy(context.Context, api.AuditByRequest) (api.AuditByResponse, error) {
+	c.calls++
+	text := ""
+	if len(c.events) > 0 {
+		text = c.events[0].Session
+	}
+	return api.AuditByResponse{Groups: []event.Group{{Keys: []string{text, text}[:1], Name: text, Events: 3}}}, nil
+}
+
 func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 	t.Helper()
 	table, err := keys.New(keys.Default()...)
@@ -49,7 +59,7 @@ func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 		t.Fatal(err)
 	}
 	env := &pane.Env{Theme: theme.New(o), Keys: table, Zone: time.FixedZone("", -5*3600), Me: &pane.Me{}}
-	p, err := New(Deps{Env: env, Backend: b, Server: "files.example.com"})
+	p, err := New(Deps{Env: env, Backend: b, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, Server: "files.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +76,7 @@ func run(p *Pane, cmd tea.Cmd) {
 		for _, c := range m {
 			run(p, c)
 		}
-	case answered, counted, settles, waited:
+	case answered, counted, charted, replied, settles, waited:
 		p.Handle(m) // the next command is not run: one page is enough
 	}
 }
@@ -170,6 +180,21 @@ func TestHostileFields(t *testing.T) {
 					}
 				}
 				p.typing, p.wrong = false, nil
+				p.answer = &answer{title: "Events", columns: []column1{{"WHO", false}, {"EVENTS", true}}}
+				p.answer.list = rows.New(answerSource{p, p.answer}, rows.Config{})
+				for _, x := range safetexttest.Payloads() {
+					p.answer.rows = append(p.answer.rows, answerRow{cells: []safetext.Text{safetext.New(x.Text), safetext.New(x.Text)}})
+				}
+				p.answer.list.Changed()
+				for range 4 {
+					whole(t, "answer", p.View(w, h), w, h)
+					p.answer.list.Move(keys.PageDown)
+				}
+				p.answer = nil
+				p.export = &export{field: pane.NewField(0), problem: safetext.Line(payloads()[0].ID)}
+				p.export.field.Set("/tmp/" + strings.Repeat("x", 300))
+				whole(t, "export", p.View(w, h), w, h)
+				p.export = nil
 				for _, x := range safetexttest.Payloads() {
 					p.filter = x.Text
 					whole(t, "filter", p.View(w, h), w, h)

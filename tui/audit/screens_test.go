@@ -86,6 +86,20 @@ func scenes() []scene {
 			w.Want(t, "grants file", "Added", "1 grant", "7d793037a0760186574b0282f2f435e7")
 		}},
 		{"local", nil, press("z")},
+		{"group-by", nil, func(t *testing.T, w *program) {
+			w.Press("b", "f")
+			w.Wait(time.Second)
+			w.Want(t, "Events by file", "15 rows")
+		}},
+		{"grouping", nil, press("b")},
+		{"question", nil, func(t *testing.T, w *program) {
+			w.Press("4")
+			w.Wait(time.Second)
+			w.Want(t, "Sessions with their sign-in and their end")
+		}},
+		{"export", func(w *program) {
+			w.exporter = &audit.Exporter{Name: func() string { return "/home/grace/usher/usher-audit-2026-11-23T141000Z.tar" }}
+		}, press("e")},
 		{"state-whole", func(w *program) {
 			w.standing = func(context.Context) (audit.Standing, error) {
 				return audit.Standing{Events: 1_284_050, At: now()}, nil

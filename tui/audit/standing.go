@@ -89,8 +89,8 @@ func (p *Pane) logState() part {
 
 // size returns the number of events of the log, as far as it is known.
 func (p *Pane) size() (n int64) {
-	if p.counts != nil {
-		n = p.counts.events
+	if p.totals != nil {
+		n = p.totals.events
 	}
 	if len(p.log.facts) > 0 {
 		n = max(n, p.log.facts[0].record)
@@ -112,25 +112,36 @@ func (p *Pane) clock(at time.Time) string {
 	return at.Format("2006-01-02 15:04") + zone
 }
 
-// receivers describes sinks that are late.
+// receivers describes overdue reviews, and the receivers of the log.
 func (p *Pane) receivers() []part {
-	if p.counts == nil {
+	if p.totals == nil {
 		return nil
 	}
 	t := p.Env.Theme
 	var parts []part
-	for _, s := range p.counts.sinks {
+	if n := len(p.totals.reviews); n > 0 {
+		v := p.totals.reviews[0]
+		text := "review " + v.name.String() + " overdue since " + v.due.Format(time.DateOnly)
+		if n > 1 {
+			text = quantity.Plural(n, "review", "reviews") + " overdue, " + v.name.String() + " since " + v.due.Format(time.DateOnly)
+		}
+		parts = append(parts, part{text, t.Warn})
+	}
+	late := false
+	for _, s := range p.totals.sinks {
 		lag := quantity.Remaining(s.lag)
 		switch {
 		case s.stuck:
+			late = true
 			parts = append(parts, part{"sink " + s.name.String() + " is stuck, " + lag + " behind", t.Bad})
 		case s.lag >= sinkLate:
+			late = true
 			parts = append(parts, part{"sink " + s.name.String() + " " + lag + " behind", t.Warn})
 		}
 	}
-	if n := len(p.counts.sinks); n > 0 && len(parts) == 0 {
+	if n := len(p.totals.sinks); n > 0 && !late {
 		most := time.Duration(0)
-		for _, s := range p.counts.sinks {
+		for _, s := range p.totals.sinks {
 			most = max(most, s.lag)
 		}
 		text := quantity.Plural(n, "sink", "sinks") + " up to date"
@@ -150,6 +161,12 @@ type sink struct {
 	name  safetext.Text
 	lag   time.Duration
 	stuck bool
+}
+
+// review is an overdue review of the log.
+type review struct {
+	name safetext.Text
+	due  time.Time
 }
 
 // joined draws as many parts as fit in w cells. The first one is cut.

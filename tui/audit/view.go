@@ -33,13 +33,18 @@ func (p *Pane) listHeight() int {
 
 // View draws the page: exactly h lines of at most w cells.
 func (p *Pane) View(w, h int) string {
-	if p.open != nil {
-		return p.open.view(p, w, h)
-	}
 	if w != p.w {
 		p.drawn = drawn{}
 	}
 	p.w, p.h, p.cols = w, h, layout(w)
+	switch {
+	case p.open != nil:
+		return p.open.view(p, w, h)
+	case p.export != nil:
+		return p.export.view(p, w, h)
+	case p.answer != nil:
+		return p.answer.view(p, w, h)
+	}
 	height := p.listHeight()
 	p.list.Resize(w, height)
 	p.list.Focus(!p.typing)
@@ -88,7 +93,7 @@ func (p *Pane) amount() string {
 	s := quantity.Count(n)
 	switch l := p.log; {
 	case l.newer.end && l.older.end:
-		if n == 1 && p.counts == nil {
+		if n == 1 && p.totals == nil {
 			return "1 event"
 		}
 	case l.newer.end:
@@ -98,8 +103,8 @@ func (p *Pane) amount() string {
 	default:
 		s += " from the middle"
 	}
-	if p.counts != nil && p.counts.events >= int64(n) {
-		return s + " of " + quantity.Plural(p.counts.events, "event", "events")
+	if p.totals != nil && p.totals.events >= int64(n) {
+		return s + " of " + quantity.Plural(p.totals.events, "event", "events")
 	}
 	return s + " events"
 }
@@ -118,6 +123,9 @@ func (p *Pane) cells(bytes int) int {
 
 // Cursor returns the position of the text cursor.
 func (p *Pane) Cursor() *tea.Cursor {
+	if p.export != nil {
+		return p.export.cursor()
+	}
 	if !p.typing || p.w == 0 {
 		return nil
 	}
@@ -281,6 +289,12 @@ func (p *Pane) blank(w, h int) string {
 func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	switch {
+	case p.export != nil && p.export.typing():
+		return t.Keys(w-2, [2]string{"enter", "export"}, [2]string{"tab", "whole range"}, [2]string{"ctrl+u", "clear"}, [2]string{"esc", "cancel"}), ""
+	case p.grouping:
+		return t.Text.Paint("Count the events by"), ""
+	case p.open != nil, p.answer != nil, p.export != nil:
+		return "", ""
 	case p.typing:
 		return t.Keys(w-2, [2]string{"enter", "apply"}, [2]string{"tab", "complete"}, [2]string{"up", "earlier filters"}, [2]string{"esc", "cancel"}), ""
 	case p.problem.text != "" && len(p.lines) > 0:

@@ -11,6 +11,9 @@ const (
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event in full
+	Answer     Context = "answer"    // a table about the events of the log
+	Grouping   Context = "grouping"  // the menu of b
+	Export     Context = "export"    // an export of the log
 	Proof      Context = "proof"     // the verification of the log
 	Access     Context = "access"    // the readers of a path
 	Places     Context = "places"    // the paths that a person can see, or all grants
@@ -90,8 +93,31 @@ const (
 	OwnReads Action = "own-reads"
 	Person   Action = "person"
 	OneLogin Action = "session-of-row"
+	Chart    Action = "chart"
+	GroupBy  Action = "group-by"
+	SaveLog  Action = "export"
 	Next     Action = "next-event"
 	Previous Action = "previous-event"
+
+	GroupWho     Action = "group-who"
+	GroupFile    Action = "group-file"
+	GroupFolder  Action = "group-folder"
+	GroupIP      Action = "group-ip"
+	GroupSession Action = "group-session"
+	GroupGrant   Action = "group-grant"
+	GroupAgent   Action = "group-agent"
+	GroupDay     Action = "group-day"
+	GroupHour    Action = "group-hour"
+
+	Question1 Action = "question-1"
+	Question2 Action = "question-2"
+	Question3 Action = "question-3"
+	Question4 Action = "question-4"
+	Question5 Action = "question-5"
+	Question6 Action = "question-6"
+	Question7 Action = "question-7"
+	Question8 Action = "question-8"
+	Question9 Action = "question-9"
 
 	CanSee Action = "can-see"
 	Grants Action = "grants"
@@ -110,6 +136,9 @@ func Default() []Set {
 		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
+		{Context: Answer, On: Reader, Bindings: answer()},
+		{Context: Grouping, Alone: true, Bindings: grouping()},
+		{Context: Export, Bindings: nil},
 		{Context: Proof, On: Reader, Bindings: proof()},
 		{Context: Access, On: Reader, Bindings: access("why", "Why this person or group has access")},
 		{Context: Places, On: Reader, Bindings: access("who can see it", "Who can see this path")},
@@ -234,19 +263,66 @@ func transfers() []Binding {
 	}
 }
 
+// questions returns the bindings of the saved questions. Package client/question has
+// their texts.
+func questions() []Binding {
+	const g = "Saved questions"
+	return []Binding{
+		{Question1, []string{"1"}, "", "denials", "Question: denied decisions by person", g},
+		{Question2, []string{"2"}, "", "volume", "Question: downloads by person", g},
+		{Question3, []string{"3"}, "", "new addresses", "Question: new addresses of a person", g},
+		{Question4, []string{"4"}, "", "sessions", "Question: sessions with their end", g},
+		{Question5, []string{"5"}, "", "bulk", "Question: more than 100 files in an hour", g},
+		{Question6, []string{"6"}, "", "dangling", "Question: downloads without a reported end", g},
+		{Question7, []string{"7"}, "", "night", "Question: events at night", g},
+		{Question8, []string{"8"}, "", "changes", "Question: changes of grants and groups", g},
+		{Question9, []string{"9"}, "", "readers", "Question: reads by auditors and admins", g},
+	}
+}
+
+// answer returns the bindings of a table about the events.
+func answer() []Binding {
+	const g = "Answer"
+	return append([]Binding{
+		{Enter, []string{"enter", "l", "right"}, "enter", "show its events", "Show the events of the row", g},
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the log", "", g},
+		{GroupBy, []string{"b"}, "", "group by", "Count the events by person, file, address, day…", g},
+	}, questions()...)
+}
+
+// grouping returns the properties by which events are counted.
+func grouping() []Binding {
+	const g = "Count by"
+	return []Binding{
+		{GroupWho, []string{"w"}, "", "who", "Count by person", g},
+		{GroupFile, []string{"f"}, "", "file", "Count by file", g},
+		{GroupFolder, []string{"d"}, "", "folder", "Count by folder", g},
+		{GroupIP, []string{"i"}, "", "ip", "Count by address", g},
+		{GroupSession, []string{"s"}, "", "session", "Count by session", g},
+		{GroupGrant, []string{"g"}, "", "grant", "Count by grant", g},
+		{GroupAgent, []string{"a"}, "", "client", "Count by client program", g},
+		{GroupDay, []string{"y"}, "", "day", "Count by day", g},
+		{GroupHour, []string{"h"}, "", "hour", "Count by hour", g},
+		{Back, []string{"esc"}, "", "cancel", "", g},
+	}
+}
+
 func audit() []Binding {
 	const g = "Log"
-	return []Binding{
+	return append([]Binding{
 		{Enter, []string{"enter", "l", "right"}, "enter", "open", "Open the event", g},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", g},
 		{Person, []string{"p"}, "", "person", "All events of this person", g},
 		{OneLogin, []string{"s"}, "", "session", "All events of this session", g},
+		{GroupBy, []string{"b"}, "", "group by", "Count the events by person, file, address, day…", g},
+		{SaveLog, []string{"e"}, "", "export", "Export the events with their proof", g},
 		{Follow, []string{"f"}, "", "follow", "Follow: new events appear at the top", g},
+		{Chart, []string{"c"}, "", "chart span", "Chart: 24 hours, 30 days, 52 weeks", g},
 		{OwnReads, []string{"o"}, "", "own reads", "Hide or show your own reads of the log", g},
 		{Zone, []string{"z"}, "", "UTC or local", "Times in UTC or local", g},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
 		{OpenProof, []string{"V"}, "", "verify the log", "Verify the log", g},
-	}
+	}, questions()...)
 }
 
 // proof returns the bindings of the verification of the log.

@@ -1,0 +1,153 @@
+package audit
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/client/quantity"
+	"usher/tui/format"
+	"usher/tui/pane"
+	"usher/tui/rows"
+	"usher/tui/theme"
+)
+
+// answerSource makes the rows of an answer a rows.Source.
+type answerSource struct {
+	p *Pane
+	a *answer
+}
+
+func (s answerSource) Len() int                  { return len(s.a.rows) }
+func (s answerSource) Need(from, to int) tea.Cmd { return nil }
+
+// Draw draws a row.
+func (s answerSource) Draw(i, w int, st rows.State) string {
+	t := s.p.Env.Theme
+	if st.Cursor {
+		t = t.On(theme.Cursor(st.Focus))
+	}
+	g := t.Fill.Paint(strings.Repeat(" ", gutterW))
+	if st.Cursor {
+		g = t.Accent.Paint(t.Glyphs.Cursor) + t.Fill.Paint(" ")
+	}
+	var b strings.Builder
+	for c, cw := range s.a.widths(w) {
+		if cw == 0 || c >= len(s.a.rows[i].cells) {
+			continue
+		}
+		text, style := s.a.rows[i].cells[c], t.Text
+		if c == 0 && st.Cursor {
+			style = style.Bold()
+		}
+		cut := format.End
+		if strings.Contains(text.String(), "/") {
+			cut = format.Start
+		}
+		cell := pane.Name(t, style, text, cw, cut)
+		if s.a.columns[c].right {
+			cell = t.Fill.Paint(strings.Repeat(" ", max(0, cw-format.Width(cell)))) + cell
+		}
+		b.WriteString(t.Pad(cell, cw) + t.Fill.Paint("  "))
+	}
+	return t.Pad(g+b.String(), w)
+}
+
+// widths returns the width of each column in w cells; 0 hides it. The widest column
+// is cut. Columns from the right are hidden if the first ones would be too narrow.
+func (a *answer) widths(w int) []int {
+	out := make([]int, len(a.columns))
+	for c, col := range a.columns {
+		out[c] = format.Width(col.title)
+	}
+	from, to := a.list.Window()
+	for i := from; i < to && i < len(a.rows); i++ {
+		for c, cell := range a.rows[i].cells {
+			if c < len(out) {
+				out[c] = max(out[c], format.Width(cell.String()))
+			}
+		}
+	}
+	const least = 20 // a time is whole
+	for last := len(out) - 1; ; {
+		total, widest := gutterW, 0
+		for c, n := range out {
+			if n > 0 {
+				total += n + 2
+			}
+			if n > out[widest] {
+				widest = c
+			}
+		}
+		switch over := total - w; {
+		case over <= 0:
+			return out
+		case out[widest] > least:
+			out[widest] = max(least, out[widest]-over)
+		case last > 0:
+			out[last] = 0
+			last--
+		default:
+			return out
+		}
+	}
+}
+
+// view draws the answer: exactly h lines of at most w cells.
+func (a *answer) view(p *Pane, w, h int) string {
+	t := p.Env.Theme
+	a.list.Resize(w, max(1, h-5))
+	note := quantity.Plural(len(a.rows), "row", "rows")
+	if a.left > 0 {
+		note = "the first " + note
+	}
+	if a.cancel != nil {
+		note = p.searching(a)
+	}
+	lines := []string{p.filterLine(w), " " + p.joined(p.states(), w-2), t.Head(a.title, note, w, true)}
+	if len(a.rows) == 0 {
+		lines = append(lines, a.blank(p, w, h-len(lines)))
+	} else {
+		var head strings.Builder
+		head.WriteString(strings.Repeat(" ", gutterW))
+		for c, cw := range a.widths(w) {
+			if cw == 0 {
+				continue
+			}
+			title := format.End(a.columns[c].title, cw, t.Glyphs.Ellipsis)
+			if a.columns[c].right {
+				title = format.PadLeft(title, cw)
+			}
+			head.WriteString(format.PadRight(title, cw) + "  ")
+		}
+		lines = append(lines, t.Muted.Paint(strings.TrimRight(head.String(), " ")), a.list.View(), "")
+	}
+	return strings.Join(strings.SplitN(strings.Join(lines, "\n"), "\n", h+1)[:h], "\n")
+}
+
+// searching describes the search of an answer under way.
+func (p *Pane) searching(a *answer) string {
+	if at := a.reached.Load(); at != nil {
+		return "reading, back to " + p.zoned(*at).Format("2 January 2006 15:04")
+	}
+	return "reading the log" + p.Env.Theme.Glyphs.Ellipsis
+}
+
+// blank draws the reason of an empty table.
+func (a *answer) blank(p *Pane, w, h int) string {
+	t := p.Env.Theme
+	say, hints := "", [][2]string(nil)
+	switch {
+	case a.cancel != nil:
+		say, hints = p.searching(a), [][2]string{{"esc", "cancel"}}
+	case a.problem != "":
+		say, hints = a.problem, [][2]string{{"ctrl+r", "try again"}, {"esc", "back"}}
+	default:
+		say, hints = "Nothing. No event of this filter belongs here.", [][2]string{{"esc", "back"}}
+	}
+	var out []string
+	for _, l := range format.Wrap(say, max(1, min(60, w-4))) {
+		out = append(out, t.Text.Bold().Paint(l))
+	}
+	return strings.Join(pane.Center(append(out, "", t.Keys(w-4, hints...)), w, h), "\n")
+}
