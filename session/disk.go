@@ -19,6 +19,11 @@ const maxFile = 64 << 10 // bytes of any file this package reads
 // symbolic link, a file that is not regular, a foreign owner, and permission
 // bits in forbidden. A missing file is fs.ErrNotExist.
 func readOwn(path string, forbidden fs.FileMode) ([]byte, error) {
+	return readAtMost(path, forbidden, maxFile)
+}
+
+// readAtMost is readOwn with another limit.
+func readAtMost(path string, forbidden fs.FileMode, limit int64) ([]byte, error) {
 	file, err := openNoFollow(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -40,11 +45,11 @@ func readOwn(path string, forbidden fs.FileMode) ([]byte, error) {
 	if err := checkOwn(path, info, forbidden); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
 		return nil, diskError(path, err)
 	}
-	if len(data) > maxFile {
+	if int64(len(data)) > limit {
 		return nil, &FileError{safetext.New(path), "it is too large to be usher's", "Remove it."}
 	}
 	return data, nil

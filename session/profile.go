@@ -30,15 +30,16 @@ type Profile struct {
 	Transient bool        `json:"-"` // a loopback server from USHER_SERVER or --server; not saved
 }
 
-// Folders are the two folders for usher's own files.
+// Folders are the folders for usher's own files.
 type Folders struct {
-	Config string // profiles
+	Config string // profiles, defaults
 	State  string // tokens, queue, last path
+	Cache  string // lists for completions; "": none is kept
 }
 
 // DefaultFolders returns the folders of the XDG base directory specification.
 func DefaultFolders() Folders {
-	return Folders{Config: filepath.Join(xdg.ConfigHome, "usher"), State: filepath.Join(xdg.StateHome, "usher")}
+	return Folders{Config: filepath.Join(xdg.ConfigHome, "usher"), State: filepath.Join(xdg.StateHome, "usher"), Cache: filepath.Join(xdg.CacheHome, "usher")}
 }
 
 // StateFile returns the path of a state file, such as that of the last path.
@@ -72,6 +73,41 @@ func (f Folders) SaveState(name string, data []byte) error {
 // fs.ErrNotExist.
 func (f Folders) LoadState(name string) ([]byte, error) {
 	return readOwn(f.StateFile(name), 0o077)
+}
+
+// errNoCache reports that there is no folder for caches.
+var errNoCache = errors.New("no cache folder")
+
+func (f Folders) cacheFile(name string) string { return filepath.Join(f.Cache, filepath.Base(name)) }
+
+// SaveCache replaces a file of the cache (0600) atomically.
+func (f Folders) SaveCache(name string, data []byte) error {
+	if f.Cache == "" {
+		return errNoCache
+	}
+	if err := ownDir(f.Cache); err != nil {
+		return err
+	}
+	return writeOwn(f.cacheFile(name), data)
+}
+
+// LoadCache reads a file of the cache, at most limit bytes.
+func (f Folders) LoadCache(name string, limit int64) ([]byte, error) {
+	if f.Cache == "" {
+		return nil, errNoCache
+	}
+	return readAtMost(f.cacheFile(name), 0o077, limit)
+}
+
+// DropCache removes a file of the cache, if there is one.
+func (f Folders) DropCache(name string) error {
+	if f.Cache == "" {
+		return nil
+	}
+	if err := os.Remove(f.cacheFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return diskError(f.cacheFile(name), err)
+	}
+	return nil
 }
 
 var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)

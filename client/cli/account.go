@@ -94,6 +94,9 @@ func (a *app) logout(ctx context.Context, everywhere, forget bool) error {
 	if everywhere {
 		ending.Tell, ending.Everywhere = nil, conn.client.SignoutEverywhere
 	}
+	if err := a.Folders.DropCache(cacheFile(p)); err != nil {
+		return err
+	}
 	if err := conn.session.SignOut(ctx, ending); err != nil {
 		return err
 	}

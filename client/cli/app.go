@@ -30,10 +30,11 @@ type app struct {
 	profile string
 	server  string
 
-	ran    bool // a command was found and started
-	hangup hangup
-	note   *waitNote // stderr of a terminal; nil: no terminal
-	found  error     // about the audit log; the command ends with it
+	ran     bool // a command was found and started
+	hangup  hangup
+	note    *waitNote // stderr of a terminal; nil: no terminal
+	answers []string  // exact words of a completion
+	found   error     // about the audit log; the command ends with it
 }
 
 func (a *app) root() *cobra.Command {
@@ -97,6 +98,7 @@ usher audit who:ada since:24h
 	} {
 		root.AddCommand(c)
 	}
+	root.AddCommand(a.completionCommand(), a.lineCommand())
 	a.completeWith(root)
 	return root
 }

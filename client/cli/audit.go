@@ -63,9 +63,6 @@ usher audit --file evidence.tar outcome:denied
 # The denials of the last day, for another program
 usher audit --json outcome:denied since:24h
 `,
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return terms(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-		},
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			switch limited := cmd.Flags().Changed("limit"); {
 			case limited && all:
@@ -85,26 +82,6 @@ usher audit --json outcome:denied since:24h
 	_ = cmd.MarkFlagFilename("file", "tar", "db")
 	_ = cmd.MarkFlagFilename("key", "pub")
 	return cmd
-}
-
-// terms returns the completions of a query in a shell.
-func terms() []string {
-	var out []string
-	for _, f := range event.Fields() {
-		switch f {
-		case event.ByAction:
-			for _, a := range event.Actions() {
-				out = append(out, "action:"+a)
-			}
-		case event.ByOutcome:
-			for _, o := range event.Outcomes() {
-				out = append(out, "outcome:"+o)
-			}
-		default:
-			out = append(out, string(f)+":")
-		}
-	}
-	return out
 }
 
 func (s *auditShow) run(ctx context.Context, query string) error {

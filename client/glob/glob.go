@@ -73,7 +73,7 @@ func Find(ctx context.Context, l Lister, bucket, pattern string) iter.Seq2[Match
 				yield(Match{}, &api.Error{Code: api.NotFound})
 				return
 			}
-			segs[f.literal] = segment{text: segs[f.literal].text, glob: escape(segs[f.literal].text)}
+			segs[f.literal] = segment{text: segs[f.literal].text, glob: Escape(segs[f.literal].text)}
 		}
 	}
 }
@@ -139,8 +139,8 @@ func unescape(glob string) (text string, wild bool) {
 	return b.String(), wild
 }
 
-// escape returns a pattern that matches only the text.
-func escape(text string) string {
+// Escape returns a pattern that matches only the text.
+func Escape(text string) string {
 	var b strings.Builder
 	for i := range len(text) {
 		if strings.IndexByte(Signs+`\}]`, text[i]) >= 0 {
