@@ -38,7 +38,7 @@ usher audit by ip who:ada since:30d
 usher audit by who,hour --sort files --limit 10
 usher audit by day outcome:denied --json
 `,
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 {
 				var out []string
 				for _, b := range event.Bys() {
@@ -46,7 +46,7 @@ usher audit by day outcome:denied --json
 				}
 				return out, cobra.ShellCompDirectiveNoFileComp
 			}
-			return terms(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+			return a.offer(a.terms(cmd.Context(), word))
 		},
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, -1, "by takes who, file, folder, ip, session, grant, agent, day or hour, and a QUERY."); err != nil {

@@ -32,9 +32,9 @@ usher audit questions new-addresses since:2026-Q3
 usher audit questions 5 who:ada since:7d
 usher audit questions volume --json
 `,
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
-				return terms(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+				return a.offer(a.terms(cmd.Context(), word))
 			}
 			var out []string
 			for _, q := range question.All() {

@@ -191,7 +191,7 @@ func (a *app) completions(ctx context.Context, line shellline.Line) (mode string
 	if flag, _, ok := strings.Cut(word, "="); ok && strings.HasPrefix(flag, "--") {
 		lead = flag + "=" // cobra completes the value alone
 	}
-	if c, _, err := root.Find(guardTerms(line.Words)); err == nil && c.Name() == "audit" && c.HasParent() && strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") {
+	if c, _, err := root.Find(guardTerms(line.Words)); err == nil && strings.Contains(c.Use, "QUERY") && strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") {
 		for _, term := range quiet.terms(ctx, word) {
 			all = append(all, completion{word: term})
 		}
