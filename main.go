@@ -191,7 +191,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	gate := b.Watch.Gate(b.Client)
 	engine, err := download.NewPerUser(person.Sub, func(owner string) (*download.Engine, error) {
 		c := download.Config{
-			Releaser: gate, Lister: gate, S3Hosts: b.Profile.Config.S3Hosts, Report: true,
+			Releaser: gate, Lister: gate, S3Hosts: b.Profile.Config.S3Hosts, Report: true, Limit: b.Limit,
 			AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // loopback only: profiles accept no other
 		}
 		if owner != "" {
@@ -205,7 +205,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
 		Profile: b.Profile, Folders: b.Folders, Keyring: keyring.New(os.Getenv), Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
-		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch,
+		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Theme: b.Theme,
 	})
 	for _, p := range b.Accounts {
 		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), p.SSOOnly, func() string { return b.CodeNow(p.Username) }))

@@ -75,6 +75,12 @@ func (f Folders) LoadState(name string) ([]byte, error) {
 	return readOwn(f.StateFile(name), 0o077)
 }
 
+// LoadConfig reads a file of the config folder, which others cannot write. A missing
+// file is fs.ErrNotExist.
+func (f Folders) LoadConfig(name string) ([]byte, error) {
+	return readOwn(filepath.Join(f.Config, filepath.Base(name)), 0o022)
+}
+
 // errNoCache reports that there is no folder for caches.
 var errNoCache = errors.New("no cache folder")
 

@@ -45,6 +45,7 @@ type Environment struct {
 	Taskbar   bool                       // the terminal shows progress by OSC 9;4
 	OpenURL   func(address string) error // opens a browser
 	Watch     *proof.Watch               // optional; of the server's audit log
+	Theme     string                     // dark, light, or "" to query the terminal
 }
 
 // Wire returns Deps with the production parts. Only Wire connects the browser to
@@ -85,7 +86,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		},
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
 		Start: pane.At(where),
-		Theme: w.Getenv("USHER_THEME"), Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
+		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
 			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,

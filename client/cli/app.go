@@ -331,6 +331,19 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) open(ctx context.Context, conn connection, path, downloads string, demo RunningDemo) error {
+	preset, err := a.inForce()
+	if err != nil {
+		return err
+	}
+	if downloads == "" {
+		downloads = preset.Output
+	}
+	limit := int64(0)
+	if preset.Limit != "" {
+		if limit, err = bytesOf(preset.Limit); err != nil {
+			return err
+		}
+	}
 	if downloads == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -338,9 +351,9 @@ func (a *app) open(ctx context.Context, conn connection, path, downloads string,
 		}
 		downloads = filepath.Join(home, "usher")
 	}
-	ctx = client.WithWait(ctx, a.debugWait)                     // the screen shows waits itself
 	return a.Browse(client.WithWait(ctx, a.debugWait), Browser{ // the screen shows waits itself
 		Profile: conn.profile, Session: conn.session, Client: conn.client, Watch: conn.watch, Folders: a.Folders,
 		Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
+		Theme: preset.Theme, Limit: limit,
 	})
 }

@@ -57,6 +57,8 @@ type Browser struct {
 	Accounts  []Account                    // the accounts of a demo, shown at the sign-in
 	CodeNow   func(username string) string // the current code of a demo account's authenticator app
 	Downloads string                       // directory for downloads, absolute
+	Theme     string                       // dark, light, or "" to query the terminal
+	Limit     int64                        // bytes a second of all downloads; 0: none
 }
 
 // DemoOptions configure a demo.

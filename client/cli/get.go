@@ -80,7 +80,7 @@ usher get builds/usher/1.4.0/build.log -o - | gzip > build.log.gz
 	g.from.add(cmd)
 	g.version.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the current folder)")
+	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the current folder, or that of usher config)")
 	f.BoolVar(&g.overwrite, "overwrite", false, "download all files, and replace existing ones")
 	f.BoolVar(&g.checksum, "checksum", false, "compare existing files by their content")
 	f.BoolVar(&g.skip, "skip-existing", false, "keep existing files, whatever their content")
@@ -182,6 +182,16 @@ func (g *get) targets(cmd *cobra.Command, args []string) ([]target, error) {
 
 // config returns the engine's configuration by the flags.
 func (g *get) config() (download.Config, error) {
+	preset, err := g.inForce()
+	if err != nil {
+		return download.Config{}, err
+	}
+	if g.dest == "" && preset.Output != "" {
+		g.dest = preset.Output + string(os.PathSeparator)
+	}
+	if g.limit == "" {
+		g.limit = preset.Limit
+	}
 	c := download.Config{Report: true, Parallel: g.parallel, Now: g.Now, Wrap: g.traced()}
 	if g.overwrite && g.skip || g.overwrite && g.keep || g.skip && g.keep {
 		return c, usagef("Use only one of --overwrite, --skip-existing and --keep-both.")
@@ -193,7 +203,6 @@ func (g *get) config() (download.Config, error) {
 		return c, usagef("--parallel is at least 1.")
 	}
 	if g.limit != "" {
-		var err error
 		if c.Limit, err = bytesOf(g.limit); err != nil {
 			return c, err
 		}

@@ -135,7 +135,14 @@ func (a *app) configCommand() *cobra.Command {
 		Use:     "config",
 		Short:   "Show the settings in force, and where each comes from",
 		GroupID: "session",
-		Long:    `Show the settings in force on this machine, and where each comes from: a flag, the environment, a saved profile or the default. With --json: {"name","value","from"} for each.`,
+		Long: `Show the settings in force on this machine, and where each comes from: a flag, the environment, a saved profile, the file config.yaml or the default. With --json: {"name","value","from"} for each.
+
+config.yaml in the config folder has your defaults. Flags come first, then the environment (USHER_OUTPUT, USHER_LIMIT, USHER_THEME), then the part of the profile, then the rest of the file:
+  output: ~/Downloads    the folder of get and of the browser (-o)
+  limit: 10M             bytes a second of get, sync and the browser (--limit)
+  theme: dark            of the browser: dark or light
+  profiles:
+    work: {output: /data/work, limit: 50M}`,
 		Example: `
 usher config
 `,
@@ -143,8 +150,12 @@ usher config
 			if err := checkArgs(cmd, args, 0, 0, "config takes no arguments."); err != nil {
 				return err
 			}
+			all, err := a.settings()
+			if err != nil {
+				return err
+			}
 			var t table
-			for _, v := range a.settings() {
+			for _, v := range all {
 				if a.json {
 					a.writeJSON(a.Out, v)
 					continue
@@ -158,7 +169,11 @@ usher config
 }
 
 // settings returns the settings in force.
-func (a *app) settings() []configValue {
+func (a *app) settings() ([]configValue, error) {
+	file, err := a.readSettings()
+	if err != nil {
+		return nil, err
+	}
 	chosen := func(name, flag, variable, otherwise, from string) configValue {
 		switch v := a.Getenv(variable); {
 		case flag != "":
@@ -175,16 +190,21 @@ func (a *app) settings() []configValue {
 			server.Value, server.From = p.Server, "profile "+safe(profile.Value)
 		}
 	}
-	all := []configValue{profile, server,
+	all := []configValue{profile, server}
+	for _, name := range []string{"output", "limit", "theme"} {
+		all = append(all, a.setting(file, a.profileName(), name))
+	}
+	all = append(all, []configValue{
 		{"config folder", a.Folders.Config, origin(a.Getenv, "XDG_CONFIG_HOME")},
 		{"state folder", a.Folders.State, origin(a.Getenv, "XDG_STATE_HOME")},
-	}
+		{"cache folder", a.Folders.Cache, origin(a.Getenv, "XDG_CACHE_HOME")},
+	}...)
 	for _, v := range []string{"HTTPS_PROXY", "NO_PROXY", "NO_COLOR"} {
 		if value := a.Getenv(v); value != "" {
 			all = append(all, configValue{v, withoutPassword(value), "environment"})
 		}
 	}
-	return all
+	return all, nil
 }
 
 // withoutPassword hides the password of a proxy's address.

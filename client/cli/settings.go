@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"usher/backend/api"
+)
+
+// settingsFile is the file of a person's defaults, in the config folder.
+const settingsFile = "config.yaml"
+
+// defaults are a person's defaults for flags. "": none.
+type defaults struct {
+	Output string `yaml:"output"` // folder of downloads
+	Limit  string `yaml:"limit"`  // bytes a second of downloads
+	Theme  string `yaml:"theme"`  // dark or light
+}
+
+// settings is the content of the file: defaults for all servers, and for single
+// profiles.
+type settings struct {
+	defaults `yaml:",inline"`
+	Profiles map[string]defaults `yaml:"profiles"`
+}
+
+// readSettings reads the file. Without one there are no defaults.
+func (a *app) readSettings() (s settings, err error) {
+	raw, err := a.Folders.LoadConfig(settingsFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	path := filepath.Join(a.Folders.Config, settingsFile)
+	if err := yaml.UnmarshalWithOptions(raw, &s, yaml.Strict()); err != nil {
+		text, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
+		return s, &failedError{text: fmt.Sprintf("%s can't be read: %s.", safe(path), safe(text)), exit: api.ExitUsage, cause: err}
+	}
+	for name, d := range s.Profiles {
+		if err := d.check(path, "profiles."+name+"."); err != nil {
+			return s, err
+		}
+	}
+	return s, s.check(path, "")
+}
+
+// check refuses values that no command accepts.
+func (d defaults) check(path, lead string) error {
+	problem := ""
+	switch {
+	case d.Output == "-" || d.Output != "" && !filepath.IsAbs(expandHome(d.Output)):
+		problem = lead + "output is a folder: an absolute path, or one that begins with ~/"
+	case d.Theme != "" && d.Theme != "dark" && d.Theme != "light":
+		problem = lead + "theme is dark or light"
+	case d.Limit != "":
+		if _, err := bytesOf(d.Limit); err != nil {
+			problem = lead + "limit is bytes a second, like 800k or 10M"
+		}
+	}
+	if problem == "" {
+		return nil
+	}
+	return usagef("%s: %s.", safe(path), safe(problem))
+}
+
+// expandHome replaces ~/ at the beginning of a path. Without a home folder it
+// returns the path unchanged.
+func expandHome(path string) string {
+	rest, ok := strings.CutPrefix(path, "~/")
+	home, err := os.UserHomeDir()
+	if !ok || err != nil {
+		return path
+	}
+	return filepath.Join(home, rest)
+}
+
+// setting returns one setting and its origin: the environment, then the profile's
+// part of the file, then the file. A flag comes before all of them.
+func (a *app) setting(s settings, profile, name string) configValue {
+	of := func(d defaults) string {
+		return map[string]string{"output": d.Output, "limit": d.Limit, "theme": d.Theme}[name]
+	}
+	variable := "USHER_" + strings.ToUpper(name)
+	if v := a.Getenv(variable); v != "" {
+		return configValue{name, v, variable}
+	}
+	if v := of(s.Profiles[profile]); v != "" {
+		return configValue{name, v, fmt.Sprintf("%s, profile %s", settingsFile, safe(profile))}
+	}
+	if v := of(s.defaults); v != "" {
+		return configValue{name, v, settingsFile}
+	}
+	return configValue{name, "", "default"}
+}
+
+// profileName returns the name of the profile in use, or "".
+func (a *app) profileName() string {
+	switch {
+	case a.profile != "":
+		return a.profile
+	case a.Getenv("USHER_PROFILE") != "":
+		return a.Getenv("USHER_PROFILE")
+	case a.server != "" || a.Getenv("USHER_SERVER") != "":
+		return ""
+	}
+	return a.Folders.Default()
+}
+
+// inForce returns the settings of the profile in use, checked.
+func (a *app) inForce() (defaults, error) {
+	s, err := a.readSettings()
+	if err != nil {
+		return defaults{}, err
+	}
+	get := func(name string) string { return a.setting(s, a.profileName(), name).Value }
+	d := defaults{Output: get("output"), Limit: get("limit"), Theme: get("theme")}
+	if err := d.check("The environment or "+settingsFile, ""); err != nil {
+		return defaults{}, err
+	}
+	d.Output = expandHome(d.Output)
+	return d, nil
+}
