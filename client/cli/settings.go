@@ -26,7 +26,7 @@ type defaults struct {
 // settings is the content of the file: defaults for all servers, and for single
 // profiles.
 type settings struct {
-	defaults `yaml:",inline"`
+	All      defaults            `yaml:",inline"`
 	Profiles map[string]defaults `yaml:"profiles"`
 }
 
@@ -49,7 +49,7 @@ func (a *app) readSettings() (s settings, err error) {
 			return s, err
 		}
 	}
-	return s, s.check(path, "")
+	return s, s.All.check(path, "")
 }
 
 // check refuses values that no command accepts.
@@ -95,7 +95,7 @@ func (a *app) setting(s settings, profile, name string) configValue {
 	if v := of(s.Profiles[profile]); v != "" {
 		return configValue{name, v, fmt.Sprintf("%s, profile %s", settingsFile, safe(profile))}
 	}
-	if v := of(s.defaults); v != "" {
+	if v := of(s.All); v != "" {
 		return configValue{name, v, settingsFile}
 	}
 	return configValue{name, "", "default"}
