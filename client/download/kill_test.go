@@ -17,7 +17,7 @@ import (
 // TestKill kills a downloading process with SIGKILL at random instants, 20 times,
 // or 200 in a soak, and restarts it until its folders are complete.
 func TestKill(t *testing.T) {
-	killMany(t, fakeStack{}, 20)
+	killMany(t, fakeStack{}, floorOf(20, 8))
 }
 
 // killMany kills a process repeatedly. A file under its final name must be

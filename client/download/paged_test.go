@@ -206,7 +206,7 @@ func (w *testbed) getFolder(n int) {
 // TestRequestsOfAFolder checks that a folder costs at most two requests to the
 // backend for 1,000 small files. The control is a backend without URLs in pages.
 func TestRequestsOfAFolder(t *testing.T) {
-	const files = 2000
+	files := floorOf(2000, 1000)
 	for _, old := range []bool{false, true} {
 		w := newTestbed(t)
 		w.page, w.noURLs = api.MaxList, old

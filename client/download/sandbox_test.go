@@ -28,7 +28,7 @@ func newSandbox(t testing.TB) *realStack {
 // audit log, and an S3 server that verifies each signature.
 func TestSandbox(t *testing.T) {
 	v := newSandbox(t)
-	t.Run("faults", func(t *testing.T) { runMatrix(t, v, faults(), hooks{}).report(t, v, floorOf(700, 280)) })
+	t.Run("faults", func(t *testing.T) { runMatrix(t, v, faults(), hooks{}).report(t, v, floorOf(700, 165)) })
 	t.Run("pages", func(t *testing.T) { runPaged(t, v) })
 	t.Run("requests", func(t *testing.T) { v.requests(t) })
 	t.Run("names", func(t *testing.T) { hostileFolder(t, v, false) })
