@@ -14,8 +14,9 @@ VERSION ?= $(shell .ci/version)
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 
 # The recipe of the programs that are delivered. The environment decides nothing: the
-# same commit and the same Go give the same bytes.
-PROGRAM    = env -u GOEXPERIMENT GOFLAGS= GOWORK=off GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# same commit and the same Go give the same bytes. (An empty GOFLAGS would let the file
+# of go env decide.)
+PROGRAM    = env -u GOEXPERIMENT GOFLAGS=-buildvcs=auto GOWORK=off GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
@@ -53,10 +54,11 @@ test: ## All that needs only Go
 	$(GO) test -C $(PACKAGE) ./...
 
 race: ## The same under the race detector (needs a C compiler)
-	$(GO) test -race -short $$($(GO) list $(PKGS) | grep -v '^usher/tui')
+	@# make test and make lint vet the same packages.
+	$(GO) test -race -short -vet=off $$($(GO) list $(PKGS) | grep -v '^usher/tui')
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
 	@# one context of the race detector, which crashes it now and then.
-	$(GO) test -race -short -cpu 1 ./tui/...
+	$(GO) test -race -short -vet=off -cpu 1 ./tui/...
 
 test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm, boto3)
 	cd backend/sandbox/rig && ./run

@@ -49,8 +49,8 @@ func busy(t *testing.T, w *demotest.Demo) (stop func()) {
 // last row.
 func TestSceneFilterOfALargeFolder(t *testing.T) {
 	rows, all := 200_000, "200,000"
-	if testing.Short() {
-		rows, all = 80_000, "80,000"
+	if testing.Short() { // the race detector: twenty pages
+		rows, all = 20_000, "20,000"
 	}
 	w := demotest.Start(t, demo.Options{})
 	fill(t, w, rows, func(i int) string { return fmt.Sprintf("huge/%06d.csv", i) })
