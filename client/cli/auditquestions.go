@@ -25,7 +25,7 @@ func (a *app) questionsCommand() *cobra.Command {
 		Short: "List the saved questions, or answer one",
 		Long: `Without arguments, list the saved questions, with the keys that they have in the browser. With the name or the key of a question, answer it about the events that match a QUERY; without a time these are the events of the last 30 days.
 
-An address is new if no event of the person came from it before the range. A session without a recorded end has the time of its last event. A bulk download is of more than 100 files by one person within an hour of the clock. The end of a download is the client's report; a link that was copied or previewed has none.`,
+An address is new if no event of the person came from it before the range. A session without a recorded end has the time of its last event. A bulk download is of more than 100 files by one person within an hour of the clock. The end of a download is the client's report; links and previews have none, and purpose:download leaves them out.`,
 		Example: `
 usher audit questions
 usher audit questions new-addresses since:2026-Q3

@@ -188,7 +188,8 @@ func sessions(a *asking) ([]Row, error) {
 }
 
 // dangling joins releases and reports. The newest events come first, so a report is
-// known before its release. Links and previews have no report.
+// known before its release. The client reports downloads: links and previews are
+// always listed, with their purpose.
 func dangling(a *asking) ([]Row, error) {
 	reported := map[string]bool{} // ids of releases, and of the first ones of their chains
 	var rows []Row
@@ -196,17 +197,20 @@ func dangling(a *asking) ([]Row, error) {
 		switch {
 		case e.Action == event.Completed:
 			reported[e.Continues] = true
-		case e.Outcome != event.Allowed || e.Purpose != "" && e.Purpose != event.PurposeDownload:
+		case e.Outcome != event.Allowed:
 		case reported[e.ID]:
 			reported[e.Continues] = true
 		case e.Releases() == 1:
-			at, size := e.Time, "?"
+			at, size, purpose := e.Time, "?", e.Purpose
+			if purpose == "" {
+				purpose = event.PurposeDownload
+			}
 			if e.Size != nil {
 				size = quantity.Size(*e.Size)
 			}
 			rows = append(rows, Row{
-				Sub: e.User.Sub, Who: e.User.Username, Session: e.Session, IP: e.SourceIP, Path: e.Path(), Event: e.ID, Size: e.Size, First: &at,
-				Filter: "id:" + e.ID, cells: []string{clock(at), e.User.Username, e.Path(), size, e.SourceIP},
+				Sub: e.User.Sub, Who: e.User.Username, Session: e.Session, IP: e.SourceIP, Purpose: purpose, Path: e.Path(), Event: e.ID, Size: e.Size, First: &at,
+				Filter: "id:" + e.ID, cells: []string{clock(at), e.User.Username, purpose, e.Path(), size, e.SourceIP},
 			})
 		}
 	})

@@ -42,7 +42,7 @@ func All() []Question {
 		{'3', "new-addresses", "Addresses of a person that were not seen before the range", []string{"WHO", "FROM", "EVENTS", "FIRST (UTC)", "LAST (UTC)"}, "", newAddresses},
 		{'4', "sessions", "Sessions with their sign-in and their end", []string{"WHO", "SESSION", "START (UTC)", "END (UTC)", "STATE", "WAY", "FROM", "EVENTS", "FILES"}, "", sessions},
 		{'5', "bulk", "More than 100 files by one person in an hour", []string{"WHO", "HOUR (UTC)", "FILES", "RELEASED"}, "action:download outcome:allowed", bulk},
-		{'6', "dangling", "Downloads whose end was never reported", []string{"TIME (UTC)", "WHO", "PATH", "SIZE", "FROM"}, "action:download action:completed", dangling},
+		{'6', "dangling", "Released links without a reported end", []string{"TIME (UTC)", "WHO", "PURPOSE", "PATH", "SIZE", "FROM"}, "action:download action:completed", dangling},
 		{'7', "night", "Events between 19:00 and 07:00 UTC by person", []string{"WHO", "EVENTS", "FILES", "DENIED", "LAST (UTC)"}, "hours:19-07", night},
 		{'8', "changes", "Changes of grants and of group memberships", []string{"TIME (UTC)", "WHO", "ACTION", "DETAIL"}, "action:grants-changed action:membership-changed", changes},
 		{'9', "readers", "Reads of the log and of access by auditors and admins", []string{"WHO", "EVENTS", "DENIED", "FIRST (UTC)", "LAST (UTC)"}, "action:audit-read action:explain", readers},
@@ -69,6 +69,7 @@ type Row struct {
 	Way           string     `json:"way,omitempty"` // of the sign-in
 	State         string     `json:"state,omitempty"`
 	Action        string     `json:"action,omitempty"`
+	Purpose       string     `json:"purpose,omitempty"` // of the release
 	Path          string     `json:"path,omitempty"`
 	Detail        string     `json:"detail,omitempty"`
 	Event         string     `json:"event,omitempty"`
