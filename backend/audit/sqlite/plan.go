@@ -136,9 +136,11 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 		column, index := columnOf(field)
 		w.equal(column, index, values(some))
 		w.differ(column, values(none))
-		if field == event.ByBucket && len(some) == 1 { // a bucket is a prefix of the object index
-			b := some[0].Value
-			w.indexes = append(w.indexes, rangeOf("events_object", "e.object >= ? AND e.object < ?", []byte(b+"/"), []byte(b+"0")))
+		if field == event.ByBucket && len(some) == 1 && some[0].Value != "" { // a bucket is a prefix of the object index
+			const condition = "e.object >= ? AND e.object < ?"
+			low, high := []byte(some[0].Value+"/"), []byte(some[0].Value+"0")
+			w.and(condition, low, high)
+			w.indexes = append(w.indexes, rangeOf("events_object", condition, low, high))
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ func (s *Store) Query(ctx context.Context, filter event.Filter, page audit.Page)
 type work struct {
 	rows  int           // rows of the index that are tested
 	chunk int           // rows of the first chunk
-	time  time.Duration // after which no other chunk begins
+	time  time.Duration // in which the chunks are expected to end
 	few   int           // rows that are cheap to sort or to scan
 }
 
@@ -62,13 +62,13 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 			return r, err
 		}
 		start = &position{time: bound}
-		spent := time.Since(began)
-		if rows += size; rows >= s.work.rows || spent >= s.work.time {
+		spent, last := time.Since(began), time.Since(chunk)
+		if rows += size; rows >= s.work.rows || spent+last > s.work.time { // the next one would end too late
 			r.Position, r.Reached = start.String(), time.UnixMilli(bound).UTC()
 			return r, nil
 		}
 		// The next chunk is larger, if it is expected to end in time.
-		for n := 1; n <= 2 && time.Duration(2*n)*time.Since(chunk) < s.work.time-spent; n *= 2 {
+		for n := 1; n <= 2 && time.Duration(2*n)*last < s.work.time-spent; n *= 2 {
 			size = min(2*size, s.work.rows-rows)
 		}
 	}

@@ -75,8 +75,8 @@ func BenchmarkQuestions(b *testing.B) {
 					}
 					took := time.Since(began)
 					slowest = max(slowest, took)
-					if i == 0 && (first == 0 || took < first) {
-						first = took
+					if i == 0 {
+						first = shortest(b, s, f)
 					}
 					pages++
 					if page.Position = r.Position; page.Position == "" {
@@ -92,6 +92,20 @@ func BenchmarkQuestions(b *testing.B) {
 			}
 		})
 	}
+}
+
+// shortest returns the shortest of five times for the newest page of a filter.
+func shortest(b *testing.B, s *Store, f event.Filter) (least time.Duration) {
+	for range 5 {
+		began := time.Now()
+		if _, err := s.Query(b.Context(), f, audit.Page{Limit: 200}); err != nil {
+			b.Fatal(err)
+		}
+		if took := time.Since(began); least == 0 || took < least {
+			least = took
+		}
+	}
+	return least
 }
 
 // plainTable is a table of the same events with an index for each column.
