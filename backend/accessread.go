@@ -84,7 +84,7 @@ func (b *Backend) explainRequest(r *request) (any, error) {
 	return out, nil
 }
 
-// review lists who may read a path. For auditors, each row has the change that gave the
+// review lists the readers of a path. For auditors, each row has the change that gave the
 // access and the last use, from the log.
 func (b *Backend) review(r *request) (any, error) {
 	var in api.ReviewRequest

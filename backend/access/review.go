@@ -11,8 +11,7 @@ import (
 	"usher/backend/grant"
 )
 
-// Review lists the grants that reach a path, for each person who has them through a
-// group, in the order of ReviewKey. An empty bucket is all buckets. A person is listed
+// Review lists the grants that reach a path, for each member of their groups, in the order of ReviewKey. An empty bucket is all buckets. A person is listed
 // once for each group and grant.
 func (r *Reporter) Review(ctx context.Context, set *grant.Set, in api.ReviewRequest, now time.Time) ([]api.ReviewRow, error) {
 	people, err := r.members(ctx, set.Groups())

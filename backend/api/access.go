@@ -158,8 +158,8 @@ type GrantsChangeResponse struct {
 	Event    string          `json:"event,omitempty"`
 }
 
-// ExplainIDRequest names a request whose decisions are explained. A person who was
-// refused has its id from the error message.
+// ExplainIDRequest names a request whose decisions are explained. The error message of
+// a refusal has its id.
 type ExplainIDRequest struct {
 	Request string `json:"request"`
 }
@@ -198,7 +198,8 @@ type ReviewRequest struct {
 }
 
 // ReviewResponse is one page of a review. Cursor is empty after the last page. Log is
-// false for a person who is no auditor; the rows then have no facts from the log.
+// false for a caller outside the auditors' group; the rows then have no facts from the
+// log.
 type ReviewResponse struct {
 	Rows    []ReviewRow `json:"rows"`
 	Version string      `json:"version"` // of the grants

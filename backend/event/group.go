@@ -35,7 +35,7 @@ func Bys() []By {
 // maxBys is the maximum number of properties of one count.
 const maxBys = 2
 
-// ParseBy parses one property, or two with a comma: "who,ip".
+// ParseBy parses one property, or two with a comma: "day,ip".
 func ParseBy(text string) ([]By, error) {
 	var all []By
 	for word := range strings.SplitSeq(text, ",") {
@@ -130,7 +130,7 @@ func GroupTerms(by []By, keys []string) string {
 // Group has the counts of the events with the same properties.
 type Group struct {
 	Keys          []string  `json:"keys"`           // one for each property; "": without it
-	Name          string    `json:"name,omitempty"` // username of the newest event, of a count by who
+	Name          string    `json:"name,omitempty"` // username of the newest event, in a count by person
 	Events        int64     `json:"events"`
 	Files         int       `json:"files"`          // different objects whose URL was released
 	Releases      int64     `json:"releases"`       // released URLs, without renewed ones

@@ -48,8 +48,8 @@ func (a *app) requoted(arg string) string {
 // negation is put before a term that begins with "-", so that it is no flag.
 const negation = "\x00-"
 
-// guardTerms marks the negated terms behind the audit command: -who:ada is a term, and
-// to cobra five flags.
+// guardTerms marks the negated terms behind the audit command: -ip:ADDRESS is a term, and
+// to cobra several flags.
 func guardTerms(args []string) []string {
 	at := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") })
 	for at > 0 && at < len(args) && slices.Contains([]string{"--profile", "--server", "--format", "--jq"}, args[at-1]) {

@@ -28,7 +28,7 @@ type Deps struct {
 	Backend Backend
 	Now     func() time.Time // only commands call it; for the time windows of grants
 	Server  string           // host, for sentences
-	Group   safetext.Text    // of admins, who see the list of all grants too
+	Group   safetext.Text    // of admins; the list of all grants is theirs alone
 	Or      safetext.Text    // of auditors, for sentences
 	// On is the path whose readers are the first view. With the zero Target the
 	// first view is all grants, or for an auditor the person's own paths.
