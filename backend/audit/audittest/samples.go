@@ -33,6 +33,8 @@ var (
 	keys    = []string{"annual/", "annual/a.csv", "annual/a.csv.bak", "annual0", "annual", "annu", "annual/%_*?", "annual/\xc3\xa9", "annual/\u2028\x1b[2J", "a\x00b", ""}
 	agents  = []string{"usher/1.0", "curl/8.5"}
 	grants  = []string{"allow finance builds/", "deny eng company-reports/annual/", ""}
+	ranges  = []string{"", "a", "a.csv", "b"}
+	reasons = []string{"", event.Recursive, event.SearchText + "A.C", event.SearchGlob + "*.bak"}
 	ips     = []string{"192.0.2.7", "192.0.2.77", "2001:db8::7", ""}
 )
 
@@ -57,7 +59,7 @@ func sample(n int) []event.Event {
 			Size: &size, Count: r.IntN(3), SourceIP: pick(r, ips), UserAgent: pick(r, agents), Grant: pick(r, grants),
 			RequestID: fmt.Sprintf("req-%d", r.IntN(n+1)),
 			Policy:    pick(r, names), Groups: pick(r, names), GroupNames: names[:r.IntN(len(names))], SignedIn: &at, Way: event.WaySSO,
-			Entries: r.IntN(3), EntriesHash: pick(r, names), Implausible: r.IntN(2) == 0,
+			Entries: r.IntN(3), EntriesHash: pick(r, names), EntriesFirst: pick(r, ranges), EntriesLast: pick(r, ranges), Reason: pick(r, reasons), Implausible: r.IntN(2) == 0,
 			From: &at, Until: &at, FirstRecord: r.Int64N(3), LastRecord: r.Int64N(1 << 40), Root: "AAAA",
 		})
 	}
@@ -152,6 +154,8 @@ func randomFilter(r *rand.Rand, all []event.Event) event.Filter {
 					t.Value = "*" + t.Value[len(t.Value)/2:] + "*"
 				}
 			}
+		case event.ByTouched:
+			t.Value = e.Path() + pick(r, []string{"", "a.csv", "x/a.csv"})
 		case event.BySession:
 			t.Value = e.Session
 		case event.ByIP:
@@ -164,7 +168,7 @@ func randomFilter(r *rand.Rand, all []event.Event) event.Filter {
 		case event.ByRequest:
 			t.Value = e.RequestID
 		case event.ByGroup:
-			t.Value = pick(r, []string{"finance", "eng", e.Session})
+			t.Value = pick(r, []string{"finance", "eng", e.Session, ""})
 			if len(e.GroupNames) > 0 {
 				t.Value = e.GroupNames[0]
 			}
@@ -174,6 +178,7 @@ func randomFilter(r *rand.Rand, all []event.Event) event.Filter {
 			t.Value = pick(r, []string{"download", "preview", "link"})
 		case event.ByAgent:
 			t.Value = pick(r, []string{e.UserAgent, "usher/", "*/8*"})
+			t.Exact = r.IntN(4) == 0
 		case event.BySize:
 			t.Value = ">1000"
 			if e.Size != nil {

@@ -100,7 +100,7 @@ func TestStoresDisagreeWithoutRows(t *testing.T) {
 	} {
 		db := forgetful{newFake(), lose}
 		record(t, db, events, audittest.Now())
-		if err := audittest.Agree(t.Context(), 1, 60, events, map[string]audit.Store{"DynamoDB": open(t, db)}); err == nil {
+		if err := audittest.Agree(t.Context(), 1, 300, events, map[string]audit.Store{"DynamoDB": open(t, db)}); err == nil {
 			t.Errorf("without %s: no difference", name)
 		}
 	}

@@ -98,14 +98,30 @@ func folderOf(prefix string) string {
 // answered from: each set alone has rows for all items with matching events. The
 // most selective kinds come first.
 func choices(f event.Filter) [][]string {
-	f, _ = f.Split()
 	var all [][]string
+	if set := listings(f); len(set) > 0 {
+		all = append(all, set)
+	}
+	f, _ = f.Split()
 	for _, field := range []event.Field{event.ByRequest, event.ByPath, event.BySession, event.ByWho, event.ByIP, event.ByOutcome, event.ByAction, event.ByBucket} {
 		if set := choice(f, field); len(set) > 0 {
 			all = append(all, set)
 		}
 	}
 	return all
+}
+
+// listings returns the set of touched terms: the rows of their paths and of the
+// folders above.
+func listings(f event.Filter) (set []string) {
+	for _, t := range f.Terms {
+		if t.Field == event.ByTouched && !t.Not {
+			for _, path := range t.Listings() {
+				set = append(set, hashed(byObject, path))
+			}
+		}
+	}
+	return set
 }
 
 // choice returns the set of one field, or nil if a value has no rows.
