@@ -87,6 +87,7 @@ func TestScripts(t *testing.T) {
 			"exits":     positive("exits CODE usher ARGS...", -2, exits),
 			"same":      positive("same FILE BUCKET/KEY", 2, same),
 			"store":     positive("store BUCKET/KEY FILE", 2, store),
+			"fill":      positive("fill BUCKET/FOLDER/ NAMES", 2, storeAll),
 			"versioned": positive("versioned BUCKET", 1, versioned),
 			"unstore":   positive("unstore BUCKET/KEY", 1, unstore),
 			"fetch":     positive("fetch STATUS FILE OUT", 3, fetch),

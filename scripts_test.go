@@ -90,6 +90,15 @@ func store(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 }
 
+// storeAll uploads a file for each name in a list. Its content is the name.
+func storeAll(ts *testscript.TestScript, args []string) {
+	client, bucket, folder := owner(ts, args[0])
+	for _, name := range strings.Fields(ts.ReadFile(args[1])) {
+		_, err := client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String(*folder + name), Body: strings.NewReader(name)})
+		ts.Check(err)
+	}
+}
+
 // versioned makes a bucket keep versions.
 func versioned(ts *testscript.TestScript, args []string) {
 	client, bucket, _ := owner(ts, args[0]+"/")
