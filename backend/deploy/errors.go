@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 
 	"usher/backend/api"
@@ -73,24 +74,36 @@ func transient(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && (throttled(code) || code == "")
 }
 
-// Explain turns the error of a call into a sentence. It names a refused call.
+// Explain turns the error of a call into a sentence. It names a refused call. An
+// error with its own sentence, such as that of a question without a terminal, stays.
 func Explain(ctx context.Context, err error) error {
-	var own *Error
-	if err == nil || errors.As(err, &own) {
-		return err
+	if err == nil {
+		return nil
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	var sentence api.Failing
+	if errors.As(err, &sentence) {
+		return err
+	}
+	var profile config.SharedConfigProfileNotExistError
+	if errors.As(err, &profile) {
+		return service(err, "The AWS configuration has no profile %s. Correct AWS_PROFILE, or make the profile with aws configure.", safetext.Line(profile.Profile))
+	}
 	call := "a call of AWS"
 	var operation *smithy.OperationError
-	if errors.As(err, &operation) {
+	called := errors.As(err, &operation)
+	if called {
 		call = strings.ReplaceAll(operation.Service(), " ", "") + " " + operation.Operation()
 	}
 	var answer smithy.APIError
 	if !errors.As(err, &answer) {
 		if strings.Contains(err.Error(), "credentials") {
 			return service(err, "There are no AWS credentials. Sign in to AWS, for example with aws login or aws sso login, or set AWS_PROFILE, and try again.")
+		}
+		if !called { // on this machine: a file, or the AWS configuration
+			return service(err, "usher stopped here: %s. Correct the cause, and run the same command again.", safetext.Line(err.Error()))
 		}
 		return service(err, "%s got no answer. Check the network and the region, and try again.", call)
 	}

@@ -84,7 +84,7 @@ usher deploy --set AlarmEmail=ops@example.com
 usher deploy --check
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if err := checkArgs(cmd, args, 0, 0, "deploy takes flags only. usher deploy --help lists them."); err != nil {
+			if err := checkArgs(cmd, args, 0, 0, "deploy takes flags only."); err != nil {
 				return err
 			}
 			var err error
@@ -238,7 +238,7 @@ const (
 // trust saves the deployed server. Its settings come over TLS, and must be those
 // of the stack. It returns the pin, or "" while the server does not answer.
 func (a *app) trust(ctx context.Context, d Deployed) (string, error) {
-	config, answers := a.answer(ctx, d)
+	config, answers := a.answer(ctx, d, answerPause)
 	if !answers {
 		return "", ctx.Err()
 	}
@@ -253,8 +253,9 @@ func (a *app) trust(ctx context.Context, d Deployed) (string, error) {
 	return config.Pin(), a.Folders.SaveProfile(p)
 }
 
-// answer waits for the server and for the key of its log.
-func (a *app) answer(ctx context.Context, d Deployed) (config api.Config, answers bool) {
+// answer waits for the server and for the key of its log, with pauses between
+// requests.
+func (a *app) answer(ctx context.Context, d Deployed, pause time.Duration) (config api.Config, answers bool) {
 	end := a.Now().Add(answerTime)
 	for told := false; ; {
 		found, err := session.Discover(ctx, d.URL)
@@ -269,7 +270,7 @@ func (a *app) answer(ctx context.Context, d Deployed) (config api.Config, answer
 			told = true
 		}
 		select {
-		case <-time.After(answerPause):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return config, false
 		}
