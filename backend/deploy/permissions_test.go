@@ -135,7 +135,7 @@ func played(t *testing.T) map[string]bool {
 	play := func(setup func(a *deploytest.Account, p *person), run func(d *deploy.Deployer) error) {
 		a, p := deploytest.New(t), &person{answers: four()}
 		setup(a, p)
-		_ = run(deployer(t, a, p)) // what a run achieves is tested elsewhere
+		_ = run(deployer(t, a, p)) // other tests check its result
 		for _, c := range a.Calls() {
 			out[c] = true
 		}

@@ -64,7 +64,7 @@ func guards(bucket, policy string) bool {
 	return tls && age
 }
 
-// covers reports whether a statement applies to everyone who reads an object.
+// covers reports whether a statement applies to each reader of an object.
 func (s statement) covers(bucket string) bool {
 	var of struct{ AWS texts }
 	var all texts

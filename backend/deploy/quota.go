@@ -55,7 +55,7 @@ func (r *run) concurrency(ctx context.Context) error {
 }
 
 // The default quotas of Cognito, in calls a second for all pools of the account, and
-// the time after which usher checks a person again who downloads, in seconds.
+// the time between two checks of a downloading person, in seconds.
 //
 // SPEC: Amazon Cognito developer guide, "Quotas in Amazon Cognito".
 const (

@@ -56,7 +56,7 @@ func TestWaitForTheKeyOfTheLog(t *testing.T) {
 				if n > row.unready+row.keyless {
 					c.AuditLog.Key = public
 				}
-				_ = json.NewEncoder(w).Encode(c) // the client reports what it cannot read
+				_ = json.NewEncoder(w).Encode(c) // the client reports a broken answer
 			}))
 			t.Cleanup(web.Close)
 			started := time.Now()

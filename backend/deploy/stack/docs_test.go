@@ -32,7 +32,7 @@ func undescribed() []string {
 	return []string{"AdminsGroup", "AuditorsGroup", "EmailClaim", "ProviderLabel", "ProviderName"}
 }
 
-// problems returns what the documents have and the template has not, and the reverse.
+// problems returns the differences between the documents and the template.
 func problems(now *Template, deploy, cost string) (out []string) {
 	_, table, _ := strings.Cut(deploy, "## Parameters")
 	table, _, _ = strings.Cut(table, "\n## ")
