@@ -368,6 +368,29 @@ func TestFunctionsCallTheirServices(t *testing.T) {
 	expect("the seal function", "DynamoDB", "KMS", "S3")
 }
 
+// A writer that ended before it marked the hour of its late events is repaired by the
+// stream: without the mark, the sealer would not look into the hour again.
+func TestALateWriteIsMarked(t *testing.T) {
+	c := newCloud(t, 14)
+	at := c.clock().Add(-10 * time.Minute)
+	c.record(at, 1)
+	hour := at.UTC().Format("2006-01-02T15")
+	marked := func() bool {
+		item, err := c.db.Item("log-index", "late", hour)
+		return err == nil && len(item) > 0
+	}
+	if !marked() {
+		t.Fatal("the writer has left no mark")
+	}
+	if err := c.db.Change("log-index", "late", hour, nil); err != nil || marked() {
+		t.Fatalf("the mark is still there: %v", err)
+	}
+	c.deliverOnce()
+	if !marked() {
+		t.Error("the stream has left no mark")
+	}
+}
+
 // Items with held events are copied before they expire, with a legal hold, and
 // others are not.
 func TestHeldEventsAreCopied(t *testing.T) {

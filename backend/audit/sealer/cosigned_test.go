@@ -110,6 +110,16 @@ func TestCosignedCheckpoints(t *testing.T) {
 		}
 		expect(fmt.Sprint("size ", sizes[i]), notes[1])
 	}
+	w.record(w.now, 3)
+	w.now = w.now.Add(2 * time.Minute)
+	if err := w.drain(); err != nil {
+		t.Fatal(err)
+	}
+	size, foreign = w.cosign(t, no)
+	if err := keep.KeepCosigned(t.Context(), size, foreign); err != nil {
+		t.Fatal(err)
+	}
+	expect("a later cosignature outside the policy", notes[1])
 	verify := func(p *checkpoint.Policy) sealer.Report {
 		t.Helper()
 		r, err := sealer.Verify(t.Context(), sealer.VerifyConfig{
@@ -121,7 +131,7 @@ func TestCosignedCheckpoints(t *testing.T) {
 		}
 		return r
 	}
-	if r := verify(policy); r.FaultCount != 0 || r.Witnessed != sizes[1] || !r.Policy || r.Checkpoints != 2 {
+	if r := verify(policy); r.FaultCount != 0 || r.Witnessed != sizes[1] || !r.Policy || r.Checkpoints != 3 {
 		t.Errorf("%+v", r)
 	}
 	// The log is rewritten with its key; the cosigned checkpoints remain.

@@ -70,6 +70,7 @@ type instance struct {
 	mu  sync.Mutex
 	cmd *exec.Cmd
 	url string
+	env []string // besides that of the fleet
 	log lockedBuffer
 }
 
@@ -246,7 +247,7 @@ func (i *instance) start() {
 		i.url = "http://" + address
 	} else {
 		i.cmd = exec.Command(tool(t, "USHER_RIG_RIE"), "--runtime-interface-emulator-address", address, "--runtime-api-address", unusedPort(t), tool(t, "USHER_RIG_LAMBDA"))
-		i.cmd.Env = append(slices.Clone(i.f.env), "USHER_STATE=dynamodb:"+i.f.stateTable(i.n))
+		i.cmd.Env = slices.Concat(i.f.env, []string{"USHER_STATE=dynamodb:" + i.f.stateTable(i.n)}, i.env)
 		i.url = "http://" + address + "/2015-03-31/functions/function/invocations"
 	}
 	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log

@@ -110,6 +110,7 @@ func TestAmazonLambdaNamespace(t *testing.T) {
 	f.visit(t, "visitor")
 	f.revocations(t, 0, 6)
 	f.egress(t)
+	playTasks(t)
 	if after := noRoutes(t); after != before || before == "" {
 		t.Errorf("an instance tried to reach another address: packets without a route %q, before %q", after, before)
 	}
