@@ -53,6 +53,10 @@ func outage(t *testing.T, w *demotest.Demo, begin func() (end func())) {
 	}
 	all.Wait()
 	ended := time.Now()
+	poll(t, func() bool { // the health page is not ok meanwhile
+		h, err := healthOf(w.Server + "/healthz")
+		return err == nil && !h.OK && len(h.Problems) > 0 && h.Problems[0].Part == "log"
+	})
 	end()
 	var gaps []event.Event
 	poll(t, func() bool { // no request is needed

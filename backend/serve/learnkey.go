@@ -83,6 +83,9 @@ func (s *Server) prove(ctx context.Context, key string) error {
 	if proved, ok := store.(proved); ok {
 		p.config.Checkpoints = proved
 	}
+	if all, ok := recordsOf(store); ok {
+		p.config.Records = all
+	}
 	if err := p.setReloadable(next); err != nil {
 		p.config = before
 		return err

@@ -199,9 +199,9 @@ func (p *parts) newSinks(c Config, log *audit.Log) (*sinks, error) {
 // alarm records that a sink is late. The event reaches the sink too, later.
 func alarm(log *audit.Log, name string) func(context.Context, time.Time, error) {
 	return func(ctx context.Context, since time.Time, cause error) {
-		reason := "sink " + name + " has not delivered events since " + since.UTC().Format(time.RFC3339)
+		reason := "sink " + name + " delivers, and is late: events wait since " + since.UTC().Format(time.RFC3339)
 		if cause != nil {
-			reason += ": " + safetext.Line(cause.Error())
+			reason = "sink " + name + " has not delivered events since " + since.UTC().Format(time.RFC3339) + ": " + safetext.Line(cause.Error())
 		}
 		_ = log.Record(ctx, event.Event{Action: event.Alarm, Outcome: event.Failed, Reason: reason})
 	}

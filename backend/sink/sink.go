@@ -129,14 +129,18 @@ func (f *Feeder) Status() Status {
 // Run delivers until the context ends. It closes the transport.
 func (f *Feeder) Run(ctx context.Context) {
 	defer func() { _ = f.c.Transport.Close() }()
-	pause, size := firstPause, maxBatch
+	pause, size, behind := firstPause, maxBatch, false
 	for ctx.Err() == nil {
 		sent, err := f.Step(ctx, size)
 		switch {
 		case err == nil && sent > 0:
-			pause, size = firstPause, maxBatch
+			if behind { // the events of this batch waited although another batch was delivered
+				f.late(ctx)
+			}
+			pause, size, behind = firstPause, maxBatch, true
 			continue
 		case err == nil:
+			behind = false
 			wait(ctx, pollPause)
 			continue
 		case errors.Is(err, ErrTooLarge) && size > 1:

@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,6 +230,13 @@ func TestFaultyReceivers(t *testing.T) {
 			})
 			return NewHTTPS(url, "secret-token", trust)
 		}, "deadline"},
+		{"no HTTP", func(t *testing.T) Transport {
+			address, trust := syslogServer(t, func(c net.Conn, _ int) {
+				_, _ = io.WriteString(c, "garbage\x00\x1b[2J\n")
+				_ = c.Close()
+			})
+			return NewHTTPS("https://"+address, "secret-token", trust)
+		}, "malformed HTTP"},
 		{"another certificate", func(t *testing.T) Transport {
 			url, _ := receiver(t, func(http.ResponseWriter, *http.Request) {})
 			return NewHTTPS(url, "secret-token", &tls.Config{RootCAs: x509.NewCertPool()})
@@ -300,6 +308,35 @@ func (f *failing) Send(context.Context, []Message) error {
 	return nil
 }
 func (*failing) Close() error { return nil }
+
+// A sink that delivers, and whose next events have waited for more than five minutes
+// after a delivery, is an alarm. One batch that waited, such as after a stop, is none.
+func TestASlowSinkIsLate(t *testing.T) {
+	for n, want := range map[int]int32{maxBatch / 2: 0, 3 * maxBatch: 1} {
+		var alarms atomic.Int32
+		f := feeder(t, FeederConfig{
+			Records: records(n), Transport: &failing{}, Now: func() time.Time { return start.Add(24 * time.Hour) },
+			Alarm: func(_ context.Context, since time.Time, cause error) {
+				if alarms.Add(1); cause != nil || since.IsZero() {
+					t.Errorf("an alarm since %v: %v", since, cause)
+				}
+			},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { f.Run(ctx); close(ended) }()
+		for deadline := time.Now().Add(30 * time.Second); f.Status().Delivered < int64(n); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("status %+v", f.Status())
+			}
+		}
+		cancel()
+		<-ended
+		if got := alarms.Load(); got != want {
+			t.Errorf("%d alarms for %d events, want %d", got, n, want)
+		}
+	}
+}
 
 // Five minutes without a delivery are an alarm, once for each failure.
 func TestAlarm(t *testing.T) {

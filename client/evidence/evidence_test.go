@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/backend/api"
 	"usher/backend/audit/bundle"
@@ -62,6 +63,7 @@ func verify(t *testing.T, path, key string) bundle.Report {
 
 // The tests share a world: each reads the log, and adds its own events.
 func TestEvidence(t *testing.T) {
+	t.Parallel()
 	w, auditor, key := world(t)
 	for name, test := range map[string]func(*testing.T, *demotest.Demo, demotest.Actor, string){
 		"an export proves its events":      testExport,
@@ -213,3 +215,35 @@ print(len(rows) - 1)`)
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// A log in tables that is sealed to a bucket is exported from there.
+func TestExportOfASealedLog(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("make test waits for the seal")
+	}
+	w := demotest.Start(t, demo.Options{Stack: true})
+	public, err := session.Discover(t.Context(), w.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, grace := w.SignIn(t, "ada"), w.SignIn(t, "grace")
+	if _, err := ada.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: "annual/"}); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(2 * time.Minute)
+	for { // the seal follows the events
+		path, done := export(t, grace, public.AuditLog.Key, "who:ada", true)
+		r := verify(t, path, public.AuditLog.Key)
+		if r.FaultCount > 0 || r.Matches != done.Matches {
+			t.Fatalf("%+v", r.Faults)
+		}
+		if r.Matches >= 2 && len(r.Manifest.Event) > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the sealed log has %d of ada's events", r.Matches)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
