@@ -19,7 +19,7 @@ import (
 type Alert struct {
 	Name      string `yaml:"name"` // of lower-case letters, digits and dashes
 	Query     string `yaml:"query"`
-	By        string `yaml:"by"` // who, ip, session, file, folder, grant or agent; empty: all events together
+	By        string `yaml:"by"` // a property of event.Bys but day and hour; empty: all events together
 	Minutes   int    `yaml:"minutes"`
 	Threshold int    `yaml:"threshold"`
 }

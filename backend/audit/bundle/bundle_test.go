@@ -1,13 +1,16 @@
 package bundle_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	mathrand "math/rand/v2"
 	"os"
@@ -215,6 +218,33 @@ func TestABundleIsWhole(t *testing.T) {
 	}
 }
 
+// repacked returns a tar file with the same entries and another mode.
+func repacked(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	in, out := tar.NewReader(bytes.NewReader(raw)), tar.NewWriter(&b)
+	for {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Mode = 0o600
+		if err := out.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(out, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 // Each change is named.
 func TestFaults(t *testing.T) {
 	one := func(change func(l *log, c *bundle.Content)) func(t *testing.T) (*log, []byte) {
@@ -259,6 +289,10 @@ func TestFaults(t *testing.T) {
 			_, raw := newLog(t, 1), write(t, newLog(t, 300).export(t, options{}))
 			return newLog(t, 1), raw
 		}, []bundle.Kind{bundle.FaultKey, bundle.FaultSignature}},
+		"another header": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 30)
+			return l, repacked(t, write(t, l.export(t, options{query: "who:ada"})))
+		}, []bundle.Kind{bundle.FaultForm}},
 		"a policy": {one(func(_ *log, c *bundle.Content) {
 			c.Policies[version()] = []byte(strings.Replace(policyText, "allow", "deny", 1))
 		}), []bundle.Kind{bundle.FaultPolicy}},
@@ -279,7 +313,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Records that the retention removed are no fault if the log says so.
+// Records that the retention removed are no fault if the log has its event.
 func TestExpiredRecordsOfARange(t *testing.T) {
 	without := map[int64]bool{}
 	for i := range int64(256) {

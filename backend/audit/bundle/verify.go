@@ -1,15 +1,12 @@
 package bundle
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -122,7 +119,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, check Check) (Report
 	if !ordered(entries) {
 		v.report.fault(FaultForm, 0, "entries are missing, unknown or in another order")
 	}
-	for _, step := range []func() error{v.checkpoint, v.cosigned, v.index, v.find, v.events, v.root, v.described, v.range_, v.grants, v.form} {
+	for _, step := range []func() error{v.checkpoint, v.cosigned, v.index, v.find, v.events, v.root, v.described, v.complete, v.grants, v.form} {
 		if err := step(); err != nil {
 			return v.report, err
 		}
@@ -263,136 +260,6 @@ func parseHashes(raw []byte) (all []tree.Hash, ok bool) {
 	return all, true
 }
 
-// maxLine is the greatest size of an event in bytes.
-const maxLine = 1 << 20
-
-// find reads the record of the export: the last line of events.jsonl.
-func (v *verification) find() error {
-	e := v.all[nameEvents]
-	tail := make([]byte, min(e.size, maxLine))
-	if _, err := v.r.ReadAt(tail, e.at+e.size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("reading the export: %w", err)
-	}
-	line := bytes.TrimSuffix(tail, []byte("\n"))
-	line = line[bytes.LastIndexByte(line, '\n')+1:]
-	found, err := event.Parse(line)
-	if v.known = err == nil && found.Action == event.AuditExport && found.Outcome == event.Allowed; !v.known {
-		v.report.fault(FaultManifest, 0, "the last event of the archive is not the record of an export")
-		return nil
-	}
-	v.export = found
-	return nil
-}
-
-// events compares each event with its leaf, and events.csv with the events.
-func (v *verification) events() error {
-	filter, err := filterOf(v.export)
-	if v.known && err != nil {
-		v.report.fault(FaultQuery, 0, "%v", err)
-	}
-	sheet := sha256.New()
-	var size counter
-	t, err := newTable(io.MultiWriter(sheet, &size))
-	if err != nil {
-		return err
-	}
-	lines := bufio.NewReaderSize(v.open(nameEvents), 256<<10)
-	n, done := 0, int64(0)
-	for ; ; n++ {
-		if err := v.ctx.Err(); err != nil {
-			return context.Cause(v.ctx)
-		}
-		line, err := readLine(lines)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			v.report.fault(FaultForm, 0, "%s: %v", nameEvents, err)
-			break
-		}
-		if n >= len(v.leaves) {
-			v.report.fault(FaultProof, 0, "%s has more events than %s", nameEvents, nameIndex)
-			break
-		}
-		if done += int64(len(line)) + 1; v.check.Progress != nil && n%1000 == 0 {
-			v.check.Progress(done, v.all[nameEvents].size)
-		}
-		if err := v.event(v.leaves[n], line, filter, t); err != nil {
-			return err
-		}
-	}
-	if v.report.Events = int64(n); n < len(v.leaves) {
-		v.report.fault(FaultMissing, v.leaves[n].Index+1, "%s ends before this event", nameEvents)
-	}
-	if err := t.flush(); err != nil {
-		return err
-	}
-	have := sha256.New()
-	if _, err := io.Copy(have, v.open(nameCSV)); err != nil {
-		return fmt.Errorf("reading the export: %w", err)
-	}
-	if int64(size) != v.all[nameCSV].size || !bytes.Equal(have.Sum(nil), sheet.Sum(nil)) {
-		v.report.fault(FaultCSV, 0, "%s differs from the events that match the query", nameCSV)
-	}
-	return nil
-}
-
-// readLine returns a line without its end. A line without an end is an error.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case err == nil:
-			return line[:len(line)-1], nil
-		case errors.Is(err, io.EOF) && len(line) == 0:
-			return nil, io.EOF
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, errors.New("the last line has no end")
-		case len(line) > maxLine:
-			return nil, errors.New("a line is too long")
-		}
-	}
-}
-
-// event compares one event with its leaf.
-func (v *verification) event(l Leaf, line []byte, filter event.Filter, t *table) error {
-	record := l.Index + 1
-	if tree.Leaf(line) != l.Hash {
-		v.report.fault(FaultChanged, record, "the event has other content than its hash")
-	}
-	e, err := event.Parse(line)
-	if err != nil {
-		v.report.fault(FaultForm, record, "%v", err)
-		return nil
-	}
-	if v.check.Event != nil {
-		if err := v.check.Event(event.Record{Index: l.Index, Canonical: line, Event: e}); err != nil {
-			return err
-		}
-	}
-	if e.Action == event.RetentionApplied {
-		v.expiredTo = max(v.expiredTo, e.LastRecord)
-	}
-	if !v.known || e.ID == v.export.ID {
-		return nil
-	}
-	if e.Policy != "" {
-		v.policies[e.Policy] = true
-	}
-	inside := record >= v.export.FirstRecord && record <= v.export.LastRecord
-	matches := inside && filter.Match(e)
-	if !inside || !matches && v.export.Reason != WithRange {
-		v.report.fault(FaultQuery, record, "the event does not belong to the export")
-	}
-	if matches {
-		v.report.Matches++
-		return t.add(record, e)
-	}
-	return nil
-}
-
 // root compares the root of the tree with that of the checkpoint.
 func (v *verification) root() error {
 	if v.key == nil || v.report.Head.Size == 0 {
@@ -430,77 +297,6 @@ func (v *verification) described() error {
 	if int64(m.Matches) != v.report.Matches {
 		v.report.fault(FaultQuery, 0, "the log has recorded an export of %d events, and %d match here", m.Matches, v.report.Matches)
 	}
-	return nil
-}
-
-// range_ checks a complete range.
-func (v *verification) range_() error {
-	m := v.report.Manifest
-	if !m.Complete {
-		return nil
-	}
-	first, last := m.Range()
-	at, _ := slices.BinarySearch(v.indexes, first)
-	next := first
-	gap := func(to int64) { // the records next to to are absent
-		if to <= next {
-			return
-		}
-		if to <= v.expiredTo {
-			v.report.Expired += to - next
-			return
-		}
-		v.report.fault(FaultMissing, next+1, "%d events of the range are not in the export", to-next)
-	}
-	for ; at < len(v.indexes) && v.indexes[at] < last; at++ {
-		gap(v.indexes[at])
-		next = v.indexes[at] + 1
-	}
-	gap(last)
-	return v.spans(first, last)
-}
-
-// spans checks that no event outside of a complete range can match the query.
-func (v *verification) spans(first, last int64) error {
-	filter, err := filterOf(v.export)
-	if err != nil {
-		return nil // reported before
-	}
-	since, until := Span(filter)
-	var before, after bool // the bounds are open
-	err = v.bounds(first, last, func(oldest, newest event.Event) {
-		before = first > 0 && (since.IsZero() || !oldest.Time.Before(since.Add(-Late)))
-		after = last < v.report.Manifest.Records && (until.IsZero() || newest.Time.Before(until.Add(Late)))
-	})
-	if before || after {
-		v.report.fault(FaultMissing, 0, "the range does not have all events of the query's time")
-	}
-	return err
-}
-
-// bounds passes the first and the last event of the range.
-func (v *verification) bounds(first, last int64, use func(oldest, newest event.Event)) error {
-	lines := bufio.NewReaderSize(v.open(nameEvents), 256<<10)
-	var oldest, newest event.Event
-	some := false
-	for _, l := range v.leaves {
-		line, err := readLine(lines)
-		if err != nil {
-			return nil // reported before
-		}
-		if l.Index < first || l.Index >= last {
-			continue
-		}
-		e, err := event.Parse(line)
-		if err != nil {
-			return nil
-		}
-		if !some {
-			oldest = e
-		}
-		newest, some = e, true
-	}
-	use(oldest, newest)
 	return nil
 }
 

@@ -66,7 +66,7 @@ func normal(name, encoded string) ([]byte, error) {
 	return fmt.Appendf(nil, "— %s %s\n", name, base64.StdEncoding.EncodeToString(raw)), nil
 }
 
-// bare note returns a checkpoint with the signature of its log alone.
+// signedBy returns a checkpoint with the signature of its log alone.
 func signedBy(note []byte, v *checkpoint.Verifier) ([]byte, error) {
 	if _, err := v.Open(note); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func signedBy(note []byte, v *checkpoint.Verifier) ([]byte, error) {
 	return out, err
 }
 
-// cosigned returns a checkpoint with the signature of its log and those of the
+// cosignedBy returns a checkpoint with the signature of its log and those of the
 // witnesses, in the order of their lines, and the lines of the witnesses' keys.
 func cosignedBy(note []byte, v *checkpoint.Verifier, witnesses []*checkpoint.Witness) (out, keys []byte, err error) {
 	if out, err = signedBy(note, v); err != nil {
