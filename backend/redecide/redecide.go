@@ -19,9 +19,13 @@ import (
 	"usher/backend/grant"
 )
 
-// Grants returns a version of the grants. The error is grant.ErrUnknown for a version that
-// is not kept.
+// Grants returns a version of the grants. The error is grant.ErrUnknown for a version
+// that is not kept, and ErrBadPolicy for one whose text is damaged. Any other error ends
+// the verification: it is no fact about the log.
 type Grants func(ctx context.Context, version string) (*grant.Set, error)
+
+// ErrBadPolicy: the kept text of a version of the grants is another one.
+var ErrBadPolicy = errors.New("the kept text of the version is damaged")
 
 // Difference is a decision with another result.
 type Difference struct {
@@ -133,7 +137,7 @@ func (d *Decider) decide(ctx context.Context, record int64, e *event.Event) {
 	}
 	set, err := d.set(ctx, e.Policy)
 	if err != nil {
-		if !errors.Is(err, grant.ErrUnknown) && ctx.Err() != nil {
+		if !finding(err) {
 			d.err = err
 			return
 		}
@@ -213,10 +217,10 @@ func (d *Decider) set(ctx context.Context, version string) (*grant.Set, error) {
 	}
 	s, err := d.c.Grants(ctx, version)
 	if err == nil && s.Version() != version {
-		err = errors.New("its text is that of another version")
+		err = fmt.Errorf("%w: it is that of another version", ErrBadPolicy)
 	}
 	if err != nil {
-		if ctx.Err() == nil {
+		if finding(err) {
 			d.missing[version] = err
 		}
 		return nil, err
@@ -227,6 +231,11 @@ func (d *Decider) set(ctx context.Context, version string) (*grant.Set, error) {
 	}
 	d.sets[version], d.order = s, append(d.order, version)
 	return s, nil
+}
+
+// finding reports whether an error of Grants is a fact about the log.
+func finding(err error) bool {
+	return errors.Is(err, grant.ErrUnknown) || errors.Is(err, ErrBadPolicy)
 }
 
 func (d *Decider) differ(record int64, e *event.Event, detail string) {

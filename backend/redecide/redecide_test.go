@@ -2,6 +2,7 @@ package redecide_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -191,6 +192,29 @@ func TestNamesOfGroups(t *testing.T) {
 	}
 	if p := w.run(t, gone, true); p.Differ != 0 || p.Undecidable != r.Differ {
 		t.Errorf("no names in a log with deleted events: %+v", p)
+	}
+}
+
+// An error of reading the grants ends the verification, and is no difference.
+func TestAnErrorOfReadingIsNoDifference(t *testing.T) {
+	w, failed := newWorld(t, 300), errors.New("the table does not answer")
+	run := func(answer error) (redecide.Result, error) {
+		d, err := redecide.New(redecide.Config{Grants: func(context.Context, string) (*grant.Set, error) { return nil, answer }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, e := range w.events {
+			d.Event(t.Context(), int64(i+1), &e)
+		}
+		return d.Result()
+	}
+	if r, err := run(failed); !errors.Is(err, failed) || r.Differ != 0 {
+		t.Errorf("%+v (%v)", r, err)
+	}
+	for name, finding := range map[string]error{"not kept": grant.ErrUnknown, "damaged": redecide.ErrBadPolicy} {
+		if r, err := run(finding); err != nil || r.Differ == 0 || !strings.Contains(r.Differences[0].Detail, name) {
+			t.Errorf("%s: %+v (%v)", name, r, err)
+		}
 	}
 }
 

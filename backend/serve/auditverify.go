@@ -10,6 +10,7 @@ import (
 	"usher/backend/audit/sqlite"
 	"usher/backend/event"
 	"usher/backend/grant"
+	grantdynamo "usher/backend/grant/dynamo"
 	"usher/backend/redecide"
 )
 
@@ -68,7 +69,7 @@ func VerifyFile(ctx context.Context, v Verify, d Deps) (out Verified, err error)
 	case c == nil:
 		err = errors.New("the audit log is a DynamoDB table: name the server's configuration with --config")
 	default:
-		out, err = verifyTable(ctx, v, *c, d)
+		out, err = verifyTable(ctx, v, *c, d, nil)
 	}
 	if err != nil && ctx.Err() != nil { // SQLite reports "interrupted"
 		err = fmt.Errorf("verifying the audit log: %w", context.Cause(ctx))
@@ -106,17 +107,17 @@ func verifyPath(ctx context.Context, v Verify, c *Config) (out Verified, err err
 }
 
 // verifyTable verifies a log in DynamoDB. Old events of a table expire, so the names
-// of groups can be missing.
-func verifyTable(ctx context.Context, v Verify, c Config, d Deps) (out Verified, err error) {
-	grants, err := tableGrants(ctx, c, d, nil)
+// of groups can be missing. loop is nil except in the sandbox and in tests.
+func verifyTable(ctx context.Context, v Verify, c Config, d Deps, loop *Loopback) (out Verified, err error) {
+	grants, err := tableGrants(ctx, c, d, loop)
 	if err != nil {
 		return out, err
 	}
-	again, err := redecide.New(redecide.Config{Grants: grants.Version, Pruned: c.AuditDays > 0})
+	again, err := redecide.New(redecide.Config{Grants: versionsOf(grants), Pruned: c.AuditDays > 0})
 	if err != nil {
 		return out, err
 	}
-	sealed, used, err := VerifySealed(ctx, c, v, d, nil, func(n int64, line []byte) {
+	sealed, used, err := VerifySealed(ctx, c, v, d, loop, func(n int64, line []byte) {
 		if e, err := event.Parse(line); err == nil { // an unreadable line is a fault of the log
 			v.take(ctx, n, &e, again)
 		}
@@ -127,6 +128,17 @@ func verifyTable(ctx context.Context, v Verify, c Config, d Deps) (out Verified,
 	out.Report, out.Key = report(sealed), used
 	out.Decisions, err = again.Result()
 	return out, err
+}
+
+// versionsOf returns the versions of the grants in a table.
+func versionsOf(s *grantdynamo.Store) redecide.Grants {
+	return func(ctx context.Context, version string) (*grant.Set, error) {
+		set, err := s.Version(ctx, version)
+		if errors.Is(err, grantdynamo.ErrDamaged) {
+			err = fmt.Errorf("%w: %w", redecide.ErrBadPolicy, err)
+		}
+		return set, err
+	}
 }
 
 // knownNotes opens checkpoints from elsewhere.

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"usher/backend/access"
 	"usher/backend/api"
@@ -11,6 +12,7 @@ import (
 	"usher/backend/dynamo"
 	"usher/backend/grant"
 	grantdynamo "usher/backend/grant/dynamo"
+	"usher/backend/redecide"
 )
 
 // keptIn reads the versions of the grants that a log keeps.
@@ -37,7 +39,11 @@ func keptGrants(ctx context.Context, path, version string) (*grant.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return unpacked(version, text)
+	set, err := unpacked(version, text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", redecide.ErrBadPolicy, err)
+	}
+	return set, nil
 }
 
 // tableGrants opens the versions of the grants in a table.

@@ -94,7 +94,7 @@ func upload(ctx context.Context, c Config, id string, set *grant.Set) (item dyna
 		return nil, nil, err
 	}
 	if again, err := pack.Unpack(packed); err != nil || len(again) != set.Len() {
-		return nil, nil, fmt.Errorf("packing grants: %d of %d are readable: %w", len(again), set.Len(), errors.Join(err, errDamaged))
+		return nil, nil, fmt.Errorf("packing grants: %d of %d are readable: %w", len(again), set.Len(), errors.Join(err, ErrDamaged))
 	}
 	key := "version#" + id
 	n := 0

@@ -28,9 +28,9 @@ import (
 	"usher/backend/grant/pack"
 )
 
-// errDamaged: the version in force is not readable, and a repetition would not
+// ErrDamaged: the version in force is not readable, and a repetition would not
 // help.
-var errDamaged = errors.New("the grants in the table are damaged")
+var ErrDamaged = errors.New("the grants in the table are damaged")
 
 // Config has the parts of a Store. All are required, except Writes in a store
 // that only reads.
@@ -97,7 +97,7 @@ func (s *Store) Current(ctx context.Context) (*grant.Set, error) {
 		s.problem.Store(nil)
 		return set, nil
 	}
-	if last := s.last(); errors.Is(err, errDamaged) && last != nil {
+	if last := s.last(); errors.Is(err, ErrDamaged) && last != nil {
 		s.refuse(err)
 		return last, nil
 	}
@@ -144,7 +144,7 @@ func (s *Store) last() *grant.Set {
 func (s *Store) load(ctx context.Context, current dynamo.Attributes) (*grant.Set, error) {
 	upload := dynamo.TextOf(current, "upload")
 	if upload == "" {
-		return nil, fmt.Errorf("%w: the table %s has no version in force", errDamaged, s.c.Table)
+		return nil, fmt.Errorf("%w: the table %s has no version in force", ErrDamaged, s.c.Table)
 	}
 	s.mu.Lock()
 	for _, v := range s.loaded {
@@ -179,14 +179,14 @@ func (s *Store) fetch(ctx context.Context, current dynamo.Attributes) (*grant.Se
 	}
 	grants, err := pack.Unpack(packed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the version %s: %w", errDamaged, want, err)
+		return nil, fmt.Errorf("%w: the version %s: %w", ErrDamaged, want, err)
 	}
 	set, err := grant.NewSet(grants)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the version %s: %w", errDamaged, want, err)
+		return nil, fmt.Errorf("%w: the version %s: %w", ErrDamaged, want, err)
 	}
 	if set.Version() != want {
-		return nil, fmt.Errorf("%w: the version %s has the content of %s", errDamaged, want, set.Version())
+		return nil, fmt.Errorf("%w: the version %s has the content of %s", ErrDamaged, want, set.Version())
 	}
 	s.keep(version{upload, set})
 	return set, nil
@@ -225,7 +225,7 @@ func (s *Store) packed(ctx context.Context, current dynamo.Attributes) ([]byte, 
 		}
 	}
 	if found != chunks {
-		return nil, fmt.Errorf("%w: the version %s has %d of %d chunks", errDamaged, want, found, chunks)
+		return nil, fmt.Errorf("%w: the version %s has %d of %d chunks", ErrDamaged, want, found, chunks)
 	}
 	return packed, nil
 }
