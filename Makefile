@@ -53,12 +53,16 @@ test: ## All that needs only Go
 	$(GO) test $(PKGS)
 	$(GO) test -C $(PACKAGE) ./...
 
+# Tests without a concurrent part of usher, which only make test plays: negative controls
+# of tests, the tree of the sources, frames of screens, a script for other programs.
+NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithoutRows|TestTheScriptOfTheDocs|TestScreens|TestProductionGraph|TestImportsPointDownwards|TestRulesCatchImports|TestRoomsHaveANameAndADoc|TestOneWayToAURL|TestFetchReleasesNothing|TestArchitectureNames)$$
+
 race: ## The same under the race detector (needs a C compiler)
 	@# make test and make lint vet the same packages.
-	$(GO) test -race -short -vet=off $$($(GO) list $(PKGS) | grep -v '^usher/tui')
+	$(GO) test -race -short -vet=off -skip '$(NORACE)' $$($(GO) list $(PKGS) | grep -v '^usher/tui')
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
 	@# one context of the race detector, which crashes it now and then.
-	$(GO) test -race -short -vet=off -cpu 1 ./tui/...
+	$(GO) test -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui/...
 
 test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm, boto3)
 	cd backend/sandbox/rig && ./run
