@@ -171,6 +171,10 @@ func (r refused) AuditExport(context.Context, api.AuditExportRequest) (out api.A
 	return out, r.err()
 }
 
+func (r refused) Checkpoint(context.Context, api.CheckpointRequest) (out api.CheckpointResponse, err error) {
+	return out, r.err()
+}
+
 func (r refused) Explain(context.Context, api.ExplainRequest) (out api.ExplainResponse, err error) {
 	return out, r.err()
 }

@@ -28,6 +28,7 @@ type Server interface {
 	audit.Backend
 	access.Backend
 	evidence.Server
+	proof.Server
 	Signout(ctx context.Context, token string) error
 }
 

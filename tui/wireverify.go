@@ -20,13 +20,16 @@ import (
 
 // verifyPage is the verification of the audit log, for members of the auditors'
 // group.
-func verifyPage(server audit.Backend, host string, group safetext.Text, w Environment) Page {
+func verifyPage(server Server, host string, group safetext.Text, w Environment) Page {
 	return Page{Open: keys.OpenProof, Name: "verification of the log", Group: group, New: func(env *pane.Env, _ pane.Target) (pane.Pane, error) {
 		if w.Watch == nil {
 			return nil, errors.New("this program cannot verify the log")
 		}
 		return audit.NewVerify(audit.VerifyDeps{
 			Env: env, Server: host,
+			Compare: func(ctx context.Context, path string) (audit.Compared, error) {
+				return compareLog(ctx, server, w, path)
+			},
 			Check: func(ctx context.Context) (audit.Checked, error) { return verifyLog(ctx, server, w) },
 			Save: func(_ context.Context, c audit.Checked) (string, error) {
 				path := filepath.Join(w.Downloads, "audit-report-"+c.At.UTC().Format("20060102T150405Z")+".txt")
@@ -57,7 +60,7 @@ func verifyLog(ctx context.Context, server audit.Backend, w Environment) (out au
 	}
 	if len(found.Events) > 0 {
 		e := found.Events[0]
-		out.Server = &audit.ServerCheck{At: e.Time, Whole: e.Outcome == event.Allowed, Text: safetext.New(e.Reason)}
+		out.Server = &audit.ServerCheck{At: e.Time, Whole: e.Outcome == event.Allowed, Text: safetext.New(e.Reason), Event: e.ID}
 	}
 	return out, nil
 }

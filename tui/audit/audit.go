@@ -164,6 +164,9 @@ func New(d Deps) (*Pane, error) {
 		return nil, errors.New("audit: no clock")
 	}
 	p := &Pane{Deps: d, log: &ledger{}, start: filterFor(d.On.Bucket.Raw(), d.On.Key.Raw()), groups: map[string][]string{}}
+	if !d.On.Filter.IsZero() {
+		p.start = d.On.Filter.Raw()
+	}
 	p.filter = p.start
 	p.field = pane.NewField(0)
 	p.list = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})

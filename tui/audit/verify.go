@@ -14,6 +14,7 @@ import (
 	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
+	"usher/tui/theme"
 )
 
 // Checked is the result of a verification of the log from this machine. Its texts
@@ -46,14 +47,17 @@ type ServerCheck struct {
 	At    time.Time
 	Whole bool
 	Text  safetext.Text
+	Event string // id of the event with it, raw
 }
 
 // VerifyDeps is the dependencies of the page. All are required.
 type VerifyDeps struct {
-	Env    *pane.Env
-	Check  func(context.Context) (Checked, error)                  // one verification
-	Save   func(context.Context, Checked) (path string, err error) // a report in a new file
-	Server string                                                  // host, for sentences
+	Env   *pane.Env
+	Check func(context.Context) (Checked, error)                  // one verification
+	Save  func(context.Context, Checked) (path string, err error) // a report in a new file
+	// Compare compares the log with a kept checkpoint or export.
+	Compare func(ctx context.Context, path string) (Compared, error)
+	Server  string // host, for sentences
 }
 
 // Verify is the page V of the log: whether the log is whole, as far as this machine
@@ -64,7 +68,19 @@ type Verify struct {
 	seq    uint64
 	result *Checked
 	wrong  safetext.Text
+
+	choosing     bool // the field for the file is open
+	field        pane.Field
+	comparing    bool
+	compareSeq   uint64
+	compared     *Compared
+	compareWrong safetext.Text
+	at           int // the chosen finding
+	w            int
 }
+
+// themeCursor is the style of the chosen finding.
+var themeCursor = theme.Cursor(true)
 
 type (
 	checked struct {
@@ -80,10 +96,10 @@ type (
 
 // NewVerify returns a page without a result. Opened begins the check.
 func NewVerify(d VerifyDeps) (*Verify, error) {
-	if d.Env == nil || d.Check == nil || d.Save == nil {
-		return nil, errors.New("audit: the environment, the check or the report is missing")
+	if d.Env == nil || d.Check == nil || d.Save == nil || d.Compare == nil {
+		return nil, errors.New("audit: the environment, the check, the report or the comparison is missing")
 	}
-	return &Verify{VerifyDeps: d}, nil
+	return &Verify{VerifyDeps: d, field: pane.NewField(0)}, nil
 }
 
 // Opened begins the check.
@@ -118,6 +134,12 @@ func (p *Verify) Handle(msg tea.Msg) tea.Cmd {
 		}
 		p.result = &m.result
 		return pane.Send(pane.Answered{})
+	case comparison:
+		return p.comparison(m)
+	case tea.PasteMsg:
+		if p.choosing {
+			p.field.Take(m)
+		}
 	case saved:
 		if m.err != nil {
 			return pane.Send(pane.Say{Text: safetext.New("The report was not saved: " + m.err.Error()), Tone: pane.Bad})
@@ -143,6 +165,15 @@ func (p *Verify) Do(a keys.Action) tea.Cmd {
 			path, err := save(ctx, result)
 			return saved{path, err}
 		}
+	case keys.CompareCopy:
+		p.choosing = true
+		p.field.Open("")
+	case keys.Enter:
+		return p.openFinding()
+	case keys.Down:
+		p.at = min(p.at+1, max(0, len(p.findings())-1))
+	case keys.Up:
+		p.at = max(p.at-1, 0)
 	case keys.Back, keys.Quit:
 		return pane.Send(pane.Close{})
 	}
@@ -151,8 +182,11 @@ func (p *Verify) Do(a keys.Action) tea.Cmd {
 
 // Why returns the reason that an action is not possible now, if it is not.
 func (p *Verify) Why(a keys.Action) safetext.Text {
-	if a == keys.SaveReport && p.result == nil {
+	switch {
+	case a == keys.SaveReport && p.result == nil:
 		return safetext.New("There is no result yet.")
+	case a == keys.Enter && len(p.findings()) == 0:
+		return safetext.New("There is no finding with an event.")
 	}
 	return safetext.Text{}
 }
@@ -165,20 +199,32 @@ func (p *Verify) Context() keys.Context { return keys.Proof }
 
 // Hints returns the keys for the key line.
 func (p *Verify) Hints() []keys.Action {
-	return []keys.Action{keys.SaveReport, keys.VerifyAgain, keys.Back, keys.Help}
+	if p.choosing {
+		return nil
+	}
+	all := []keys.Action{keys.SaveReport, keys.CompareCopy, keys.VerifyAgain}
+	if len(p.findings()) > 0 {
+		all = append(all, keys.Enter)
+	}
+	return append(all, keys.Back, keys.Help)
 }
 
 // Status is empty: the page has everything itself.
 func (p *Verify) Status(int) (left, right string) { return "", "" }
 
-// Typing is false: the page has no text field.
-func (p *Verify) Typing() bool { return false }
+// Typing is true while the file of a copy is typed.
+func (p *Verify) Typing() bool { return p.choosing }
 
-// Key has no effect.
-func (p *Verify) Key(tea.KeyPressMsg) tea.Cmd { return nil }
+// Key handles a key press in the field for the file.
+func (p *Verify) Key(msg tea.KeyPressMsg) tea.Cmd { return p.compareKey(msg) }
 
-// Cursor returns nil.
-func (p *Verify) Cursor() *tea.Cursor { return nil }
+// Cursor returns the position of the text cursor.
+func (p *Verify) Cursor() *tea.Cursor {
+	if !p.choosing {
+		return nil
+	}
+	return tea.NewCursor(min(1+len("File  ")+p.field.Cells(), max(0, p.w-1)), 2)
+}
 
 // View draws exactly h lines of at most w cells.
 func (p *Verify) View(w, h int) string {
@@ -187,7 +233,14 @@ func (p *Verify) View(w, h int) string {
 	if p.result != nil {
 		note = p.instant(p.result.At)
 	}
-	lines := []string{t.Head("Verify the log", note, w, true), ""}
+	p.w = w
+	lines := []string{t.Head("Verify the log", note, w, true)}
+	if c := p.comparisonLines(w); len(c) > 0 {
+		lines = append(append(lines, c...), "")
+	} else {
+		lines = append(lines, "")
+	}
+	lines = append(lines, p.findingLines(w, min(8, h/3))...)
 	switch {
 	case p.result == nil && !p.wrong.IsZero():
 		lines = append(lines, wrapped(p.wrong.String(), w, func(s string) string { return t.Bad.Paint(s) })...)
@@ -224,7 +277,7 @@ func (p *Verify) verdict(w int) []string {
 	t, r := p.Env.Theme, p.result
 	plain := func(s string) string { return t.Text.Paint(s) }
 	muted := func(s string) string { return t.Muted.Paint(s) }
-	whole := r.Finding.IsZero() && (r.Server == nil || r.Server.Whole)
+	whole := p.whole()
 	var lines []string
 	if whole {
 		lines = append(lines, " "+t.OK.Paint(t.Glyphs.Yes)+" "+t.OK.Bold().Paint("The log is whole.")+" "+
@@ -267,6 +320,12 @@ func (p *Verify) verdict(w int) []string {
 		lines = append(lines, wrapped(p.rest(), w, muted)...)
 	}
 	return lines
+}
+
+// whole reports whether no check and no comparison has a finding.
+func (p *Verify) whole() bool {
+	r, c := p.result, p.compared
+	return r.Finding.IsZero() && (r.Server == nil || r.Server.Whole) && (c == nil || c.Finding.IsZero() && len(c.Differences) == 0)
 }
 
 // rest names the part of the log that rests on the server alone.

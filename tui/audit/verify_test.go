@@ -26,6 +26,10 @@ type verifier struct {
 	err    error
 	checks int
 	saved  []string
+
+	compared   audit.Compared
+	compareErr error
+	paths      []string
 }
 
 func wholeLog() audit.Checked {
@@ -54,6 +58,10 @@ func (w *program) verifyPage() tui.Page {
 		New: func(env *pane.Env, _ pane.Target) (pane.Pane, error) {
 			return audit.NewVerify(audit.VerifyDeps{
 				Env: env, Server: "files.example.com",
+				Compare: func(_ context.Context, path string) (audit.Compared, error) {
+					w.verify.paths = append(w.verify.paths, path)
+					return w.verify.compared, w.verify.compareErr
+				},
 				Check: func(context.Context) (audit.Checked, error) { w.verify.checks++; return w.verify.result, w.verify.err },
 				Save: func(_ context.Context, c audit.Checked) (string, error) {
 					w.verify.saved = append(w.verify.saved, c.Report("files.example.com"))
@@ -74,8 +82,12 @@ func TestVerifyScreens(t *testing.T) {
 		text += x.Text + " "
 	}
 	hostile.Finding, hostile.Key, hostile.Server = safetext.New(text), safetext.Line(text), &audit.ServerCheck{At: now(), Text: safetext.New(text)}
+	copied := &verifier{result: server, compared: audit.Compared{Path: "/home/grace/usher/usher-audit.tar", Kind: "export", Events: 1_284_050, Read: 31}}
+	copied.result.Server.Event = "01JD9X00000000000000000003"
+	copied.compared.Differences = []audit.Difference{{Text: safetext.New("The server shows another event 01JD9X00000000000000000007"), Event: "01JD9X00000000000000000007"}}
 	for name, v := range map[string]*verifier{
-		"verify-whole": {result: wholeLog()}, "verify-changed": {result: changedLog()}, "verify-first": {result: fresh},
+		"verify-compared": copied,
+		"verify-whole":    {result: wholeLog()}, "verify-changed": {result: changedLog()}, "verify-first": {result: fresh},
 		"verify-server": {result: server}, "verify-hostile": {result: hostile}, "verify-away": {err: &api.Error{Code: api.AuditUnavailable, RequestID: "r-01JD9X5C8M"}},
 	} {
 		goldens.Each(t, name, tuitest.Sizes(), func(t *testing.T, sz tuitest.Size) *tuitest.Screen {
@@ -84,6 +96,10 @@ func TestVerifyScreens(t *testing.T) {
 			w.Press("A", "V")
 			w.Wait(time.Second)
 			w.Want(t, "Verify the log")
+			if v.compared.Kind != "" {
+				w.Press("c", "x", "enter", "j")
+				w.Wait(time.Second)
+			}
 			return w.Screen
 		})
 	}
@@ -118,5 +134,46 @@ func TestVerifyKeys(t *testing.T) {
 		w.Want(t, "No answer from files.example.com.")
 		w.Press("esc")
 		w.Want(t, "all events")
+	})
+}
+
+// The key c compares the log with a kept copy. enter opens the event of a finding in
+// the log, and esc returns.
+func TestVerifyCompares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &verifier{result: wholeLog(), compared: audit.Compared{Path: "/home/grace/checkpoint.txt", Kind: "checkpoint", Events: 1_270_004}}
+		w := newProgram(func(w *program) { w.verify = v })
+		w.open(t, 120, 40, colorprofile.TrueColor)
+		w.Press("A", "V")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.Want(t, "There is no finding with an event.")
+		w.Press("c")
+		w.Want(t, "A checkpoint (usher audit checkpoint -o FILE) or an export")
+		w.Type("/home/grace/checkpoint.txt")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "The log contains all 1,270,004 events of the copy's checkpoint, unchanged.", "The log is whole.")
+		if len(v.paths) != 1 || v.paths[0] != "/home/grace/checkpoint.txt" {
+			t.Errorf("%q", v.paths)
+		}
+
+		v.compared.Kind = "export"
+		for _, id := range []string{w.book.events[3].ID, w.book.events[5].ID} {
+			v.compared.Differences = append(v.compared.Differences, audit.Difference{Text: safetext.New("The server shows another event " + id), Event: id})
+		}
+		w.Press("c", "up", "enter")
+		w.Wait(time.Second)
+		w.Want(t, "The server shows other events than the copy.", "Findings", "1 of 2", "The log is not whole.")
+		w.Press("j", "enter")
+		w.Wait(time.Second)
+		w.Want(t, " / id:"+w.book.events[5].ID, "1 of 1,284,112 events")
+		w.Press("esc")
+		w.Want(t, "2 of 2")
+
+		v.compareErr = errors.New("EOF")
+		w.Press("c", "up", "enter")
+		w.Wait(time.Second)
+		w.Want(t, "No answer from files.example.com.")
 	})
 }

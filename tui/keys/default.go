@@ -51,6 +51,7 @@ const (
 	OpenProof     Action = "verify-log"
 	VerifyAgain   Action = "verify-again"
 	SaveReport    Action = "save-report"
+	CompareCopy   Action = "compare-copy"
 	Session       Action = "session"
 
 	Visited  Action = "visited-back"
@@ -330,6 +331,8 @@ func proof() []Binding {
 	const g = "Verification"
 	return []Binding{
 		{SaveReport, []string{"e"}, "", "save report", "Save this report in a file", g},
+		{CompareCopy, []string{"c"}, "", "compare copy", "Compare with a kept checkpoint or export", g},
+		{Enter, []string{"enter", "l", "right"}, "enter", "show the event", "Show the event of the finding", g},
 		{VerifyAgain, []string{"r"}, "", "verify again", "Verify the log again", g},
 	}
 }
