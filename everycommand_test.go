@@ -26,7 +26,7 @@ var local = map[string]bool{
 
 // words are values for the placeholders of a command's use.
 var words = map[string]string{
-	"PATH": "company-reports/none/none.txt", "DIR": "into", "USER": "grace", "GROUP": "finance-team", "FILE": "list.yaml", "QUERY": "who:ada", "TEXT|GLOB": "none",
+	"PATH": "company-reports/none/none.txt", "DIR": "into", "USER": "grace", "GROUP": "finance-team", "FILE": "list.yaml", "QUERY": "who:ada", "TEXT|GLOB": "none", "WHAT": "who", "NAME|N": "volume",
 }
 
 // arguments returns arguments for a command, from its use.
@@ -35,7 +35,7 @@ func arguments(c *cobra.Command) []string {
 	for _, w := range strings.Fields(c.Use)[1:] {
 		optional := strings.HasPrefix(w, "[")
 		value, ok := words[strings.Trim(w, "[].")]
-		if ok && (!optional || strings.Contains(w, "PATH")) {
+		if ok && (!optional || strings.Contains(w, "PATH") || w == "[NAME|N]") {
 			args = append(args, value)
 		}
 	}

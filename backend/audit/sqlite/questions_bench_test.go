@@ -18,7 +18,7 @@ func questionSize() int {
 	if os.Getenv("USHER_SOAK") != "" {
 		return 10_000_000
 	}
-	return 300_000
+	return 1_000_000
 }
 
 // pageFilters are the filters of BenchmarkQuestions: each kind of term alone, and
