@@ -63,6 +63,7 @@ type cloud struct {
 	reached chan struct{}  // closed when it freezes
 	thaw    chan struct{}  // closed when it continues
 
+	refuses       bool // Firehose refuses all records
 	unconditional bool // a control: tables and buckets ignore all conditions
 }
 
@@ -184,7 +185,7 @@ func newCloud(t *testing.T, seed uint64) *cloud {
 	}
 	archive, err := firehose.New(firehose.Config{
 		Region: cloudRegion, Now: time.Now, Secret: secret, Name: "archive", Dir: c.dir,
-		Refuse: func([]byte) bool { c.mu.Lock(); defer c.mu.Unlock(); return c.random.IntN(5) == 0 },
+		Refuse: func([]byte) bool { c.mu.Lock(); defer c.mu.Unlock(); return c.refuses || c.random.IntN(5) == 0 },
 	})
 	if err != nil {
 		t.Fatal(err)

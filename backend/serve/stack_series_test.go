@@ -368,6 +368,20 @@ func TestFunctionsCallTheirServices(t *testing.T) {
 	expect("the seal function", "DynamoDB", "KMS", "S3")
 }
 
+// A delivery whose events the archive refuses is repeated from the first of them.
+func TestARefusedArchiveIsRepeated(t *testing.T) {
+	c := newCloud(t, 15)
+	c.record(c.clock(), 2)
+	c.mu.Lock()
+	c.refuses = true
+	waiting := slices.Clone(c.stream)
+	c.mu.Unlock()
+	repeat, err := c.invoke(t.Context(), waiting)
+	if err != nil || repeat != waiting[0].DynamoDB.Sequence {
+		t.Errorf("the delivery is repeated from %q, %v", repeat, err)
+	}
+}
+
 // A writer that ended before it marked the hour of its late events is repaired by the
 // stream: without the mark, the sealer would not look into the hour again.
 func TestALateWriteIsMarked(t *testing.T) {
