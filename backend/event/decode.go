@@ -221,7 +221,7 @@ func (r *reader) user(u *User, name string) {
 func (r *reader) object(value func(name string)) {
 	before := ""
 	for next := byte('{'); !r.failed && r.take(next); next = ',' {
-		name := r.text()
+		name := r.name()
 		r.odd = r.odd || name <= before // Canonical writes the names in order
 		before = name
 		if !r.take(':') {
@@ -234,6 +234,24 @@ func (r *reader) object(value func(name string)) {
 		}
 	}
 	r.failed = true
+}
+
+// name parses the name of a member.
+func (r *reader) name() string {
+	if r.take('"') {
+		for i := range len(r.rest) {
+			switch r.rest[i] {
+			case '"':
+				s := r.rest[:i]
+				r.rest = r.rest[i+1:]
+				return s
+			case '\\':
+				return r.escaped()
+			}
+		}
+	}
+	r.failed = true
+	return ""
 }
 
 // list parses a list of at least one text.
@@ -348,9 +366,43 @@ func (r *reader) float() float64 {
 
 func (r *reader) time() time.Time {
 	text := r.text()
+	if t, ok := usualTime(text); ok {
+		return t
+	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	r.failed = r.failed || err != nil
 	t = t.UTC().Truncate(time.Millisecond)
 	r.odd = r.odd || string(t.AppendFormat(r.scratch[:0], time.RFC3339Nano)) != text
 	return t
+}
+
+// usualTime parses the usual form of an instant: UTC with at most three decimals, the last
+// one not 0. It returns false for any other text.
+func usualTime(text string) (time.Time, bool) {
+	const whole = len("2006-01-02T15:04:05")
+	if len(text) < whole+1 || text[len(text)-1] != 'Z' || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':' {
+		return time.Time{}, false
+	}
+	ok := true
+	number := func(digits string) (n int) {
+		for i := range len(digits) {
+			ok = ok && digits[i] >= '0' && digits[i] <= '9'
+			n = 10*n + int(digits[i]-'0')
+		}
+		return n
+	}
+	year, month, day := number(text[:4]), number(text[5:7]), number(text[8:10])
+	hour, minute, second := number(text[11:13]), number(text[14:16]), number(text[17:whole])
+	ms := 0
+	if fraction := text[whole : len(text)-1]; fraction != "" {
+		digits := fraction[1:]
+		if fraction[0] != '.' || len(digits) == 0 || len(digits) > 3 || digits[len(digits)-1] == '0' {
+			return time.Time{}, false
+		}
+		ms = number(digits) * [...]int{100, 10, 1}[len(digits)-1]
+	}
+	if !ok || month < 1 || month > 12 || day < 1 || day > 28 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false // a day at the end of a month is one for time.Parse
+	}
+	return time.Date(year, time.Month(month), day, hour, minute, second, ms*1_000_000, time.UTC), true
 }

@@ -64,3 +64,24 @@ func TestParseAcceptsOneTextAlone(t *testing.T) {
 		t.Error("nothing is accepted, so this test proves nothing")
 	}
 }
+
+// The fast form of an instant is that of time.Parse, or none.
+func TestUsualTime(t *testing.T) {
+	for _, text := range []string{
+		"2026-08-07T03:27:21Z", "2026-08-07T03:27:21.6Z", "2026-08-07T03:27:21.06Z", "2026-08-07T03:27:21.006Z", "0001-01-01T00:00:00Z", "9999-12-28T23:59:59.999Z",
+		"2026-08-31T03:27:21Z", "2026-02-30T03:27:21Z", "2026-08-07T24:00:00Z", "2026-08-07T03:60:21Z", "2026-08-07T03:27:60Z", "2026-13-07T03:27:21Z", "2026-00-07T03:27:21Z",
+		"2026-08-07T03:27:21.60Z", "2026-08-07T03:27:21.Z", "2026-08-07T03:27:21.1234Z", "2026-08-07T03:27:21+00:00", "2026-08-07 03:27:21Z", "2026-08-0/T03:27:21Z", "2026-08-07T03:27:2:Z", "Z", "",
+	} {
+		got, ok := usualTime(text)
+		if !ok {
+			continue
+		}
+		want, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil || !got.Equal(want) || got.Format(time.RFC3339Nano) != text {
+			t.Errorf("%s: %v, want %v (%v)", text, got, want, err)
+		}
+	}
+	if _, ok := usualTime("2026-08-07T03:27:21.6Z"); !ok {
+		t.Error("the usual form is refused")
+	}
+}

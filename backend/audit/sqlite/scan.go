@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/base32"
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
@@ -265,11 +264,22 @@ func appendID(b []byte, c btree.Value) []byte {
 func appendSession(b []byte, c btree.Value) []byte {
 	const size = 10 // as in event.SessionName
 	if c.Kind == btree.Blob && len(c.Bytes) == size {
-		text := [18]byte{'s', '-'}
-		base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding).Encode(text[2:], c.Bytes)
-		return appendText(b, text[:])
+		return appendBase32(append(b, 2+size*8/5, 's', '-'), c.Bytes)
 	}
 	return appendColumn(b, c, c.Kind == btree.Text && isText(sessionKey(string(c.Bytes))))
+}
+
+// appendBase32 appends bytes, five at a time, in the alphabet of event.SessionName.
+// encoding/base32 needs a table for each encoding.
+func appendBase32(b, raw []byte) []byte {
+	const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
+	for ; len(raw) >= 5; raw = raw[5:] {
+		bits := uint64(raw[0])<<32 | uint64(binary.BigEndian.Uint32(raw[1:]))
+		for shift := 35; shift >= 0; shift -= 5 {
+			b = append(b, alphabet[bits>>shift&31])
+		}
+	}
+	return b
 }
 
 func appendIP(b []byte, c btree.Value) []byte {

@@ -46,6 +46,9 @@ type walk struct {
 	buffer  []byte
 
 	heads []Known // from outside of the database
+
+	hashes   []tree.Hash // stored ones of the blocks from number hashFrom on
+	hashFrom int64
 }
 
 func (v verification) start(ctx context.Context) (*walk, error) {
@@ -205,7 +208,7 @@ func (w *walk) add(ctx context.Context, q queryer, leaf tree.Hash) error {
 // with the stored hash, so the faults behind the block are found too.
 func (w *walk) endBlock(ctx context.Context, q queryer, found tree.Hash) error {
 	n := (w.next-1)/block - 1
-	stored, err := storedNode(ctx, q, tree.Step, n)
+	stored, err := w.blockHash(ctx, q, n)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		w.report.fault(Fault{Kind: FaultTree, Seq: n*block + 1, Count: block, Detail: "its hash is missing"})
@@ -228,6 +231,39 @@ func (w *walk) endBlock(ctx context.Context, q queryer, found tree.Hash) error {
 	}
 	w.start, w.gap = w.frontier.Clone(), false
 	return w.compareHeads(ctx, q)
+}
+
+// blockHash returns the stored hash of a block, and sql.ErrNoRows if it is missing. It
+// reads those of the next blocks too.
+func (w *walk) blockHash(ctx context.Context, q queryer, n int64) (tree.Hash, error) {
+	if at := n - w.hashFrom; at >= 0 && at < int64(len(w.hashes)) {
+		return w.hashes[at], nil
+	}
+	w.hashFrom, w.hashes = n, w.hashes[:0]
+	rows, err := q.QueryContext(ctx, "SELECT n, hash FROM nodes WHERE level = ? AND n >= ? ORDER BY n LIMIT 256", tree.Step, n)
+	if err != nil {
+		return tree.Hash{}, err
+	}
+	for rows.Next() {
+		var at int64
+		var raw sql.RawBytes
+		if err := rows.Scan(&at, &raw); err != nil {
+			return tree.Hash{}, errors.Join(err, rows.Close())
+		}
+		if at != n+int64(len(w.hashes)) {
+			break // one is missing
+		}
+		var h tree.Hash
+		copy(h[:], raw)
+		w.hashes = append(w.hashes, h)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return tree.Hash{}, err
+	}
+	if len(w.hashes) == 0 {
+		return tree.Hash{}, sql.ErrNoRows
+	}
+	return w.hashes[0], nil
 }
 
 func storedNode(ctx context.Context, q queryer, level int, n int64) (h tree.Hash, err error) {
