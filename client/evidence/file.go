@@ -164,39 +164,3 @@ func (f *File) event(r row) (event.Event, error) {
 	}
 	return e, nil
 }
-
-// AuditSummary counts the events of the last hours before the export.
-func (f *File) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (api.AuditSummaryResponse, error) {
-	out := api.AuditSummaryResponse{Events: int64(len(f.rows)), Hours: make([]api.AuditHour, max(in.Hours, 0))}
-	last := f.Report.Manifest.At.UTC().Truncate(time.Hour)
-	for i := range out.Hours {
-		out.Hours[i].Start = last.Add(time.Duration(i-len(out.Hours)+1) * time.Hour)
-	}
-	people := map[string]bool{}
-	for _, r := range f.rows {
-		at := len(out.Hours) - 1 + int(r.at.Truncate(time.Hour).Sub(last)/time.Hour)
-		if at < 0 || at >= len(out.Hours) {
-			continue
-		}
-		e, err := f.event(r)
-		if err != nil {
-			return out, err
-		}
-		if err := ctx.Err(); err != nil {
-			return out, context.Cause(ctx)
-		}
-		out.Hours[at].Events++
-		if e.User.Sub != "" {
-			people[e.User.Sub] = true
-		}
-		if e.Outcome == event.Denied {
-			out.Hours[at].Denied++
-			out.Denied++
-		}
-		if e.Action == event.Download && e.Outcome == event.Allowed && e.Continues == "" {
-			out.Downloads++
-		}
-	}
-	out.People = len(people)
-	return out, nil
-}
