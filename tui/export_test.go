@@ -1,0 +1,4 @@
+package tui
+
+// CompareLog is compareLog.
+var CompareLog = compareLog
