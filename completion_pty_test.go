@@ -150,7 +150,7 @@ func (s *shell) prompted() bool {
 	return len(lines) > 0 && lines[len(lines)-1] == ">"
 }
 
-// output types a line and returns what its command printed.
+// output types a line and returns the output of its command.
 func (s *shell) output(line string) string {
 	s.t.Helper()
 	s.n++
