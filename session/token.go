@@ -24,13 +24,6 @@ type Tokens struct {
 	claims claims
 }
 
-// Subject returns the sub claim of a token, unverified; "" without one. It
-// distinguishes the persons of one machine, and decides nothing.
-func Subject(token string) string {
-	c, _ := readClaims(token)
-	return c.Sub
-}
-
 // claims are the parts of a token that this package reads, unverified: the
 // token came from the pool over TLS, and no decision depends on the claims.
 type claims struct {
