@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 
 	"usher/backend/safetext"
@@ -41,6 +42,11 @@ func exporter(server evidence.Server, w Environment) *audit.Exporter {
 	return &audit.Exporter{
 		Name: func() string { return filepath.Join(w.Downloads, evidence.Name(w.Now())) },
 		Run: func(ctx context.Context, x audit.Export) (audit.Exported, error) {
+			if filepath.Dir(x.Path) == filepath.Clean(w.Downloads) { // the first download would create it too
+				if err := os.MkdirAll(w.Downloads, 0o755); err != nil {
+					return audit.Exported{}, err
+				}
+			}
 			done, err := evidence.Export(ctx, evidence.Config{
 				Server: server, Key: w.Profile.Config.AuditLog.Key, Query: x.Filter, Complete: x.Complete, Path: x.Path,
 				Progress: func(p evidence.Progress) {

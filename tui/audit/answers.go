@@ -215,7 +215,7 @@ func (p *Pane) reload() tea.Cmd {
 		return p.again()
 	}
 	p.toward = down
-	return tea.Batch(p.ask(newest, false), p.count(), p.check())
+	return tea.Batch(p.ask(newest, false), p.count())
 }
 
 // show shows a ledger, with the cursor on its first row.

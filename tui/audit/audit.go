@@ -190,7 +190,7 @@ func filterFor(bucket, key string) string {
 
 // Opened requests the first page, the counts and the state of the log.
 func (p *Pane) Opened() tea.Cmd {
-	return tea.Batch(p.ask(newest, true), p.count(), p.chartNow(), p.check())
+	return tea.Batch(p.ask(newest, true), p.count(), p.chartNow())
 }
 
 // step is a place that esc returns to: a filter, with an answer over it or without.

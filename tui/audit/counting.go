@@ -156,7 +156,7 @@ func (p *Pane) counted(m counted) tea.Cmd {
 	if p.filter == "" && p.span == lastDay {
 		p.counts = p.everyone
 	}
-	return nil
+	return p.check() // the number of events is known now
 }
 
 // nextSpan handles the key of the chart.

@@ -10,6 +10,9 @@ import (
 	"usher/tui/pane"
 )
 
+// countEvery is the number of polls after which the state of the log is read again.
+const countEvery = 15
+
 // followEvery is the interval between the queries of a page that follows the log.
 const followEvery = 2 * time.Second
 
@@ -17,6 +20,7 @@ const followEvery = 2 * time.Second
 type follower struct {
 	on  bool
 	seq uint64 // of the timer
+	n   int    // polls
 }
 
 // polls is the message of the timer.
@@ -50,6 +54,9 @@ func (p *Pane) poll(m polls) tea.Cmd {
 		return nil
 	}
 	next := after(followEvery, polls{p.tail.seq})
+	if p.tail.n++; p.tail.n%countEvery == 0 {
+		next = tea.Batch(next, p.count())
+	}
 	switch {
 	case p.asked != nil, !p.log.newer.end, p.problem.text != "":
 		return next

@@ -19,6 +19,8 @@ type Standing struct {
 	Events  int64 // of the checkpoint
 	At      time.Time
 	Finding safetext.Text // the log does not continue the one that this machine knows; the zero Text: it does
+
+	tail int64 // events after the checkpoint, at the time of the check
 }
 
 // stood is the message with a check of the log.
@@ -46,6 +48,7 @@ func (p *Pane) check() tea.Cmd {
 // server that is away.
 func (p *Pane) stood(m stood) {
 	if m.err == nil {
+		m.standing.tail = p.size() - m.standing.Events
 		p.standing = &m.standing
 		p.drawn = drawn{}
 	}
@@ -81,8 +84,8 @@ func (p *Pane) logState() part {
 	if p.w < 110 {
 		unsealed, verified = ", tail ", ", "
 	}
-	if tail := p.size() - s.Events; tail > 0 {
-		text += unsealed + quantity.Count(tail)
+	if s.tail > 0 {
+		text += unsealed + quantity.Count(s.tail)
 	}
 	return part{text + verified + p.clock(s.At), t.OK}
 }

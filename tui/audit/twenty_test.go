@@ -61,7 +61,7 @@ func TestTwentyQuestions(t *testing.T) {
 		{"12 reads by auditors", []string{"A", "9"}, []string{"ruth"}},
 		{"13 refused sign-ins and tokens", []string{"A", "/", ":action:token-refused", "enter"}, []string{"token-refused", "ruth"}},
 		{"14 changes of grants", []string{"A", "8", "G", "enter", "enter"}, []string{"Added", "1 grant", "grants file"}},
-		{"15 downloads that never ended", []string{"A", "6"}, []string{"Downloads whose end was never reported", "band-1"}},
+		{"15 downloads that never ended", []string{"A", "6"}, []string{"without a reported end", "band-1"}},
 		{"16 more than 100 files in an hour", []string{"A", "5"}, []string{"lin", "120"}},
 		{"17 addresses outside the network", []string{"A", "/", ":-ip:10.0.0.0/8", "enter", "b", "i"}, []string{"203.0.113.9", "192.0.2.77"}},
 		{"18 names with a text", []string{"A", "/", ":path:*salar*", "enter"}, []string{"hr/salary/2026/band-119.xlsx", "lin"}},

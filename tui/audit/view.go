@@ -290,7 +290,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	switch {
 	case p.export != nil && p.export.typing():
-		return t.Keys(w-2, [2]string{"enter", "export"}, [2]string{"tab", "whole range"}, [2]string{"ctrl+u", "clear"}, [2]string{"esc", "cancel"}), ""
+		return t.Keys(w-2, [2]string{"tab", "whole range: on or off"}), ""
 	case p.grouping:
 		return t.Text.Paint("Count the events by"), ""
 	case p.open != nil, p.answer != nil, p.export != nil:
