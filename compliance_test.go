@@ -85,8 +85,8 @@ func compliant(t *testing.T) (env []string, dir string) {
 // maxOpen is the greatest number of checks that may be open.
 const maxOpen = 2
 
-// Every command of docs/compliance.md runs, and shows what the page says. At most two
-// of the twenty checks are open, and each open one says so in its section.
+// Every command of docs/compliance.md runs and prints the lines of the page. At most
+// two of the twenty checks are open, and the section of each has the reason.
 func TestComplianceChecks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs the checks")

@@ -68,7 +68,7 @@ const (
 
 // pollTime is how long after the last key press the beats call whoami, so that the
 // end of a session shows on any page. Later the pool's quota of calls is left to
-// people who work.
+// people at work.
 const pollTime = 10 * time.Minute
 
 // activity is the person's activity between two beats of the session timer. A

@@ -273,7 +273,7 @@ func (w *Watch) take(e event.Event) (alerts []event.Event) {
 	return alerts
 }
 
-// weight returns the number of events that one event stands for.
+// weight returns the number of events that one event represents.
 func weight(e event.Event) int {
 	if e.Action == event.Suppressed || e.Action == event.TokenRefused {
 		return max(1, e.Count)

@@ -280,7 +280,7 @@ type AuditQueryResponse struct {
 
 // AuditByRequest requests counts of the matching events, in groups.
 type AuditByRequest struct {
-	By     string `json:"by"` // the grammar of event.ParseBy: "who", "file" or "who,ip"
+	By     string `json:"by"` // the grammar of event.ParseBy, for example "file" or "file,ip"
 	Filter string `json:"filter"`
 	Cursor string `json:"cursor,omitempty"`
 }

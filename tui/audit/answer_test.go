@@ -126,7 +126,7 @@ func TestChartFollowsTheFilter(t *testing.T) {
 	})
 }
 
-// An export asks for a file, shows its progress, and is canceled by esc.
+// An export has a prompt for a file, shows its progress, and is canceled by esc.
 func TestExport(t *testing.T) {
 	var orders []audit.Export
 	exporter := func() *audit.Exporter {
