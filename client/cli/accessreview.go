@@ -19,7 +19,7 @@ SINCE is the later one of the grant and the group. It is empty if the log has ne
 		Example: `
 usher access review
 usher access review company-reports/annual/audited/
-usher access review --json | jq -r 'select(.last_used == null) | .username'
+usher access review --json | jq 'select(.last_used == null)'
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 0, 1, "review takes the PATH of an object or a folder."); err != nil {

@@ -30,7 +30,8 @@ func (a *app) requoted(arg string) string {
 		return arg
 	}
 	field, value, ok := strings.Cut(arg, ":")
-	if !ok || !strings.Contains(value, " ") || strings.Contains(value, `"`) {
+	words := strings.Fields(value)
+	if !ok || !strings.Contains(value, " ") || strings.Contains(value, `"`) || slices.ContainsFunc(words, looksLikeTerm) {
 		return arg
 	}
 	if exact, found := strings.CutPrefix(value, "="); found {
@@ -43,6 +44,13 @@ func (a *app) requoted(arg string) string {
 		return term
 	}
 	return arg
+}
+
+// looksLikeTerm reports whether a word has the form of a term: the argument is then a
+// query of several terms, one of which may be wrong.
+func looksLikeTerm(word string) bool {
+	field, _, found := strings.Cut(strings.TrimPrefix(word, "-"), ":")
+	return found && field != "" && strings.Trim(field, "abcdefghijklmnopqrstuvwxyz") == ""
 }
 
 // negation is put before a term that begins with "-", so that it is no flag.
