@@ -50,16 +50,17 @@ man: ## The manual pages of all commands, in bin/man
 	$(GO) run . man --dir bin/man
 
 test: ## All that needs only Go
-	$(GO) test $(PKGS)
+	$(GO) test -p 3 $(PKGS)
 	$(GO) test -C $(PACKAGE) ./...
 
+# Three packages at a time: tests of servers and terminals wait more than they compute.
 # Tests without a concurrent part of usher, which only make test plays: negative controls
 # of tests, the tree of the sources, frames of screens, a script for other programs.
-NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithoutRows|TestTheScriptOfTheDocs|TestScreens|TestProductionGraph|TestImportsPointDownwards|TestRulesCatchImports|TestRoomsHaveANameAndADoc|TestOneWayToAURL|TestFetchReleasesNothing|TestArchitectureNames)$$
+NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithoutRows|TestTheScriptOfTheDocs|TestScreens|TestProductionGraph|TestImportsPointDownwards|TestRulesCatchImports|TestRoomsHaveANameAndADoc|TestOneWayToAURL|TestFetchReleasesNothing|TestArchitectureNames|TestBytesOfAnEvent|TestTampering|TestSuiteInShortPages|TestADeletionNeedsItsEvent)$$
 
 race: ## The same under the race detector (needs a C compiler)
 	@# make test and make lint vet the same packages.
-	$(GO) test -race -short -vet=off -skip '$(NORACE)' $$($(GO) list $(PKGS) | grep -v '^usher/tui')
+	$(GO) test -p 3 -race -short -vet=off -skip '$(NORACE)' $$($(GO) list $(PKGS) | grep -v '^usher/tui')
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
 	@# one context of the race detector, which crashes it now and then.
 	$(GO) test -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui/...

@@ -34,7 +34,7 @@ func NewGoldens() *Goldens {
 func (g *Goldens) Main(m *testing.M) int {
 	flag.Parse()
 	code := m.Run()
-	if code != 0 || flag.Lookup("test.run").Value.String() != "" {
+	if code != 0 || flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" {
 		return code
 	}
 	unread, err := g.unread()
