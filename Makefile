@@ -49,14 +49,14 @@ release: lambda ## Archives, deb, rpm, SBOMs and SHA256SUMS of this commit, in b
 man: ## The manual pages of all commands, in bin/man
 	$(GO) run . man --dir bin/man
 
+# Three packages at a time: tests of servers and terminals wait more than they compute.
 test: ## All that needs only Go
 	$(GO) test -p 3 $(PKGS)
 	$(GO) test -C $(PACKAGE) ./...
 
-# Three packages at a time: tests of servers and terminals wait more than they compute.
 # Tests without a concurrent part of usher, which only make test plays: negative controls
 # of tests, the tree of the sources, frames of screens, a script for other programs.
-NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithoutRows|TestTheScriptOfTheDocs|TestScreens|TestProductionGraph|TestImportsPointDownwards|TestRulesCatchImports|TestRoomsHaveANameAndADoc|TestOneWayToAURL|TestFetchReleasesNothing|TestArchitectureNames|TestBytesOfAnEvent|TestTampering|TestSuiteInShortPages|TestADeletionNeedsItsEvent)$$
+NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithoutRows|TestTheScriptOfTheDocs|TestScreens|TestProductionGraph|TestImportsPointDownwards|TestRulesCatchImports|TestRoomsHaveANameAndADoc|TestOneWayToAURL|TestFetchReleasesNothing|TestArchitectureNames|TestBytesOfAnEvent|TestTampering|TestSuiteInShortPages|TestADeletionNeedsItsEvent|TestShellsComplete|TestCommandsEscapeTheirOutput)$$
 
 race: ## The same under the race detector (needs a C compiler)
 	@# make test and make lint vet the same packages.

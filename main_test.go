@@ -50,7 +50,7 @@ func TestScripts(t *testing.T) {
 	dir, files := scripts, []string(nil)
 	if testing.Short() { // the race detector: the scripts whose commands do several things at once
 		dir = ""
-		for _, name := range []string{"main-job", "interrupt", "storage", "sync", "sso", "verify", "hostile"} {
+		for _, name := range []string{"main-job", "interrupt", "sync", "sso", "verify", "hostile"} {
 			files = append(files, filepath.Join(scripts, name+".txtar"))
 		}
 	}
