@@ -42,7 +42,7 @@ func TestLitewitnessCosignsOurLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	submit := func(from *log) (*witness.Submitter, error) {
-		s, err := witness.NewSubmitter(witness.SubmitConfig{Source: from, Key: &l.Signer.Verifier, Policy: policy, HTTP: http.DefaultClient})
+		s, err := witness.NewSubmitter(witness.SubmitConfig{Source: from, Key: &l.Signer.Verifier, Policy: policy, HTTP: http.DefaultClient, Keeper: keeper{}})
 		if err != nil {
 			t.Fatal(err)
 		}
