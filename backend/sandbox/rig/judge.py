@@ -130,7 +130,6 @@ def _():
 
 @check("bucket/changes")
 def _():
-    refused("NotImplemented", s3.put_bucket_versioning, Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     refused("NotImplemented", s3.put_bucket_policy, Bucket=BUCKET, Policy="{}")
     refused("AccessControlListNotSupported", s3.put_bucket_acl, Bucket=BUCKET, ACL="public-read")
 
