@@ -71,6 +71,7 @@ func TestSignedTextsThatAreNoCheckpoints(t *testing.T) {
 		"log\n+5\n" + root + "\n":                   checkpoint.ErrMalformed,
 		"log\n-5\n" + root + "\n":                   checkpoint.ErrMalformed,
 		"log\n5\n" + root + "\nextension\n":         checkpoint.ErrMalformed,
+		"log\n5\n" + root + "\n\nextension\n":       checkpoint.ErrMalformed,
 		"log\n5\n" + root[:8] + "\n":                checkpoint.ErrMalformed,
 		"log\n5\n" + root[:42] + "B=\n":             checkpoint.ErrMalformed,
 		"log\n5\n":                                  checkpoint.ErrMalformed,
