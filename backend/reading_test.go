@@ -1,6 +1,7 @@
 package backend_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -153,6 +154,42 @@ func TestTooManyGrantsForPolicies(t *testing.T) {
 		page, err := ada.List(t.Context(), api.ListRequest{Bucket: "builds", Prefix: prefixes[0]})
 		if err != nil || len(page.Entries) != 1 {
 			t.Errorf("a listing in one of the grants: %v", err)
+		}
+	}
+}
+
+// A read of one object or folder whose policy STS cannot pack is refused, with an
+// alarm in the log.
+func TestAReadWithoutASession(t *testing.T) {
+	w := demotest.Start(t, demo.Options{ReaderRole: true, Packed: func(string) int { return 101 }})
+	const folder = "annual/alone/"
+	w.Put(t, "company-reports", folder+"a", "x")
+	ada := w.AddPerson(t, "reader", "finance-team")
+	for name, read := range map[string]func() error{
+		"stat": func() error {
+			_, err := ada.Stat(t.Context(), api.StatRequest{Bucket: "company-reports", Key: folder + "a"})
+			return err
+		},
+		"versions": func() error {
+			_, err := ada.Versions(t.Context(), api.VersionsRequest{Bucket: "company-reports", Key: folder + "a"})
+			return err
+		},
+		"list": func() error {
+			_, err := ada.List(t.Context(), api.ListRequest{Bucket: "company-reports", Prefix: folder})
+			return err
+		},
+	} {
+		before := len(w.Events(t, "action:"+event.Alarm))
+		var refused *api.Error
+		if err := read(); !errors.As(err, &refused) || refused.Code != api.StorageRefused {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := len(w.Events(t, "action:"+event.Alarm)) - before; n != 1 {
+			t.Errorf("%s: %d alarms", name, n)
+		}
+		failed := w.Events(t, "action:"+name+" outcome:failed")
+		if len(failed) != 1 || failed[0].Reason != "no session policy covers it" {
+			t.Errorf("%s: %+v", name, failed)
 		}
 	}
 }

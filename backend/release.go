@@ -2,7 +2,6 @@ package backend
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/object"
-	"usher/backend/reader"
 )
 
 // candidate is one object of a release request. It passes the steps decide, HEAD,
@@ -249,32 +247,14 @@ func (b *Backend) stat(r *request) (any, error) {
 	if !grant.ValidBucket(in.Bucket) || !grant.ValidKey(in.Key) || in.Version != "" && !api.ValidVersion(in.Version) {
 		return nil, fail(api.BadRequest, errors.New("object"))
 	}
-	person, err := r.listing()
-	if err != nil {
-		return nil, err
-	}
-	set, err := b.c.Grants.Current(r.ctx)
-	if err != nil {
-		return nil, fail(api.StorageUnavailable, err)
-	}
 	e := r.event(event.Stat, in.Bucket, in.Key)
 	e.Version = in.Version
-	d := b.permit(set, person.Groups, in.Bucket, in.Key, r.now)
-	d.note(&e)
-	if !d.Allowed {
-		return nil, r.deny(e)
-	}
-	if err := r.readAs(set, person); err != nil {
+	if err := r.readObject(&e); err != nil {
 		return nil, err
 	}
-	facts, err := b.examine(r, in, e.ID)
+	facts, err := b.c.Objects.Head(r.as(in.Bucket, in.Key), in.Bucket, in.Key, in.Version, e.ID)
 	if err != nil {
-		code, reason := storageFailure(err)
-		e.Outcome, e.Reason = event.Failed, reason
-		if err := r.record(e); err != nil {
-			return nil, err
-		}
-		return nil, fail(code, err)
+		return nil, r.failedRead(e, err)
 	}
 	if in.Version == "" {
 		e.Version = facts.Version
@@ -287,16 +267,4 @@ func (b *Backend) stat(r *request) (any, error) {
 		Event: e.ID, Size: facts.Size, Modified: facts.Modified, ETag: facts.ETag, Version: e.Version,
 		ContentType: facts.ContentType, Checksum: facts.Checksum, Parts: facts.Parts, Archived: facts.Archived, Grant: e.Grant, StorageClass: facts.Class,
 	}, nil
-}
-
-// examine calls HEAD for the object of a stat request.
-func (b *Backend) examine(r *request, in api.StatRequest, event string) (object.Facts, error) {
-	left, err := r.reading.Prepare(r.ctx, []reader.Object{{Bucket: in.Bucket, Key: in.Key}})
-	switch {
-	case err != nil:
-		return object.Facts{}, err
-	case len(left) > 0:
-		return object.Facts{}, fmt.Errorf("%w: %w", reader.ErrNoSession, object.ErrRefused)
-	}
-	return b.c.Objects.Head(r.as(in.Bucket, in.Key), in.Bucket, in.Key, in.Version, event)
 }

@@ -2,14 +2,12 @@ package backend
 
 import (
 	"errors"
-	"fmt"
 
 	"usher/backend/api"
 	"usher/backend/cursor"
 	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/object"
-	"usher/backend/reader"
 )
 
 // versions returns the versions of one object. The current grants decide on its
@@ -30,32 +28,16 @@ func (b *Backend) versions(r *request) (any, error) {
 			return nil, fail(api.BadCursor, err)
 		}
 	}
-	person, err := r.listing()
-	if err != nil {
-		return nil, err
-	}
-	set, err := b.c.Grants.Current(r.ctx)
-	if err != nil {
-		return nil, fail(api.StorageUnavailable, err)
-	}
 	e := r.event(event.Versions, in.Bucket, in.Key)
 	e.Continues = at.Event
-	decided := b.permit(set, person.Groups, in.Bucket, in.Key, r.now)
-	decided.note(&e)
-	if !decided.Allowed {
-		return nil, r.deny(e)
-	}
-	if err := r.readAs(set, person); err != nil {
+	if err := r.readObject(&e); err != nil {
 		return nil, err
 	}
-	page, err := b.versionPage(r, in, at.Token, e.ID)
+	page, err := b.c.Objects.Versions(r.as(in.Bucket, in.Key), object.VersionsQuery{
+		Bucket: in.Bucket, Key: in.Key, After: at.Token, Limit: api.MaxList, Event: e.ID,
+	})
 	if err != nil {
-		code, reason := storageFailure(err)
-		e.Outcome, e.Reason = event.Failed, reason
-		if err := r.record(e); err != nil {
-			return nil, err
-		}
-		return nil, fail(code, err)
+		return nil, r.failedRead(e, err)
 	}
 	e.Outcome, e.Count = event.Allowed, len(page.Versions)
 	if err := r.record(e); err != nil {
@@ -77,17 +59,4 @@ func (b *Backend) versions(r *request) (any, error) {
 		}
 	}
 	return out, nil
-}
-
-func (b *Backend) versionPage(r *request, in api.VersionsRequest, after, event string) (object.VersionPage, error) {
-	left, err := r.reading.Prepare(r.ctx, []reader.Object{{Bucket: in.Bucket, Key: in.Key}})
-	switch {
-	case err != nil:
-		return object.VersionPage{}, err
-	case len(left) > 0:
-		return object.VersionPage{}, fmt.Errorf("%w: %w", reader.ErrNoSession, object.ErrRefused)
-	}
-	return b.c.Objects.Versions(r.as(in.Bucket, in.Key), object.VersionsQuery{
-		Bucket: in.Bucket, Key: in.Key, After: after, Limit: api.MaxList, Event: event,
-	})
 }

@@ -8,7 +8,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/cursor"
-	"usher/backend/event"
 	"usher/backend/grant"
 	"usher/backend/object"
 	"usher/backend/reader"
@@ -143,15 +142,7 @@ func (l *listing) failed(err error) error {
 	if code == api.NotFound || code == api.ObjectArchived { // these are outcomes of single objects
 		code, reason = api.StorageRefused, "the storage has no such bucket"
 	}
-	l.event.Outcome, l.event.Reason = event.Failed, reason
-	events := []event.Event{l.event}
-	if errors.Is(err, reader.ErrNoSession) {
-		events = append(events, l.r.alarm(l.in.Bucket, l.in.Prefix, 1))
-	}
-	if rerr := l.r.record(events...); rerr != nil {
-		return rerr
-	}
-	return fail(code, err)
+	return l.r.failedAs(l.event, code, reason, err)
 }
 
 // before returns a hash of the person's grants and denials that decide on rows
