@@ -2,6 +2,7 @@ package safetext
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -33,6 +34,17 @@ func (t Text) Distinct() string {
 	}
 	return b.String()
 }
+
+// Escapes returns the byte ranges of the escapes in a text of String or Distinct.
+func Escapes(escaped string) [][]int {
+	if !strings.Contains(escaped, `\`) {
+		return nil
+	}
+	return escapes.FindAllStringIndex(escaped, -1)
+}
+
+// escapes matches whole escapes. In a text with one, every other backslash is doubled.
+var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}|\\x[0-9a-fA-F]{2}|\\\{NFD\}|\\\\`)
 
 // simple reports whether s is plain and has no space at an end.
 func simple(s string) bool {

@@ -120,18 +120,9 @@ func (p *Pane) gutter(t *theme.Theme, st rows.State, marked bool) string {
 // apart returns the function that truncates the name of visible row i, so that it
 // differs from the rows near it.
 func (p *Pane) apart(i int) func(s string, w int, ellipsis string) string {
-	return func(s string, w int, ellipsis string) string {
-		if format.Width(s) <= w {
-			return s
-		}
-		var others []string
-		for j := max(0, i-format.Neighbors); j < min(len(p.view), i+format.Neighbors+1); j++ {
-			if j != i {
-				others = append(others, safetext.New(p.now().name(p.view[j])).Distinct())
-			}
-		}
-		return format.Apart(s, w, ellipsis, others)
-	}
+	return format.Row{At: i, N: len(p.view), Name: func(j int) string {
+		return safetext.New(p.now().name(p.view[j])).Distinct()
+	}}.Apart
 }
 
 // paintName draws a name, truncated by cut, with the matches of the filter

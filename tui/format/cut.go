@@ -1,11 +1,12 @@
 package format
 
 import (
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
 )
 
 // Width returns the number of cells of a plain or painted text.
@@ -37,17 +38,36 @@ func middle(s string, w int, ellipsis string) []string {
 	return []string{first(s, w-Width(ellipsis)-Width(tail)), tail}
 }
 
-// Neighbors is the number of rows before and after a name that Apart compares.
-const Neighbors = 20
+// Row is the place of a name in a list: row At of N. Name returns the name of another
+// row, or "" for a row without one.
+type Row struct {
+	At, N int
+	Name  func(i int) string
+}
+
+// neighbors is the number of rows before and after a name that Apart compares.
+const neighbors = 20
+
+// Apart truncates the name of this row to w cells, apart from the names of the rows
+// near it.
+func (r Row) Apart(s string, w int, ellipsis string) string {
+	if Width(s) <= w {
+		return s
+	}
+	var others []string
+	for i := max(0, r.At-neighbors); i < min(r.N, r.At+neighbors+1); i++ {
+		if i != r.At {
+			others = append(others, r.Name(i))
+		}
+	}
+	return Apart(s, w, ellipsis, others)
+}
 
 // Apart truncates a file name to w cells as Middle does, unless one of the other
 // names would then look the same. The part in which they differ stays visible, and
 // the part that they share is cut: "usher_1.0.0_…_amd64.tar.gz" is
 // "…_darwin_amd64.tar.gz". If the differing part is longer than w cells, its end is
 // cut.
-//
-// The result for a row of a list is stable while its neighbors are: pass those up to
-// Neighbors rows away.
 func Apart(s string, w int, ellipsis string, others []string) string {
 	plain := middle(s, w, ellipsis)
 	if len(plain) < 2 {
@@ -172,23 +192,14 @@ func last(s string, w int) string {
 	return s[end(s, len(s)-len(tail)):]
 }
 
-// escapes matches the escapes of safetext: a part of one can look like part of
-// another.
-var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}|\\x[0-9a-fA-F]{2}|\\\{NFD\}|\\\\`)
-
-// start moves a position within a character or an escape to its start.
+// start moves a position within a character or an escape to its start. A part of one
+// escape can look like part of another.
 func start(s string, at int) int {
 	for at > 0 && at < len(s) && !utf8.RuneStart(s[at]) {
 		at--
 	}
-	if strings.IndexByte(s, '\\') >= 0 {
-		for _, e := range escapes.FindAllStringIndex(s, -1) {
-			if e[0] < at && at < e[1] {
-				return e[0]
-			}
-		}
-	}
-	return at
+	from, _ := escapeAround(s, at)
+	return from
 }
 
 // end moves a position within a character or an escape to its end.
@@ -196,14 +207,19 @@ func end(s string, at int) int {
 	for at < len(s) && !utf8.RuneStart(s[at]) {
 		at++
 	}
-	if strings.IndexByte(s, '\\') >= 0 {
-		for _, e := range escapes.FindAllStringIndex(s, -1) {
-			if e[0] < at && at < e[1] {
-				return e[1]
-			}
+	_, to := escapeAround(s, at)
+	return to
+}
+
+// escapeAround returns the range of the escape that a position is in, else the
+// position twice.
+func escapeAround(s string, at int) (from, to int) {
+	for _, e := range safetext.Escapes(s) {
+		if e[0] < at && at < e[1] {
+			return e[0], e[1]
 		}
 	}
-	return at
+	return at, at
 }
 
 // PadLeft pads plain or painted text with spaces on the left to w cells.

@@ -1,7 +1,6 @@
 package pane
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -9,10 +8,6 @@ import (
 	"usher/backend/safetext"
 	"usher/tui/theme"
 )
-
-// escapes matches the escapes of safetext. It is for escaped texts only, where
-// every other backslash is doubled.
-var escapes = regexp.MustCompile(`\\u\{[0-9a-f]*\}|\\x[0-9a-fA-F]{2}|\\\{NFD\}|\\\\`)
 
 // Name paints an untrusted text, truncated to w cells by cut: format.Middle for
 // file names, format.Start for paths, format.End for people. Characters that make
@@ -24,7 +19,7 @@ func Name(t *theme.Theme, s theme.Style, text safetext.Text, w int, cut func(str
 	if full == text.Raw() {
 		return s.Paint(shown)
 	}
-	return Ranges(s, t.Warn, shown, escapes.FindAllStringIndex(shown, -1))
+	return Ranges(s, t.Warn, shown, safetext.Escapes(shown))
 }
 
 // Ranges paints a safe string in style s, and some byte ranges of it in style

@@ -166,18 +166,12 @@ func (p *Pane) name(t *theme.Theme, i, w int, cursor bool) string {
 	}
 	x := &p.snap.Transfers[p.shown[i]]
 	name, before := safetext.New(base(x)), safetext.New(p.before(x))
-	apart := func(s string, w int, ellipsis string) string {
-		if format.Width(s) <= w {
-			return s
+	apart := format.Row{At: i, N: len(p.shown), Name: func(j int) string {
+		if p.shown[j] == gap {
+			return ""
 		}
-		var others []string
-		for j := max(0, i-format.Neighbors); j < min(len(p.shown), i+format.Neighbors+1); j++ {
-			if n := p.shown[j]; j != i && n != gap {
-				others = append(others, safetext.New(base(&p.snap.Transfers[n])).Distinct())
-			}
-		}
-		return format.Apart(s, w, ellipsis, others)
-	}
+		return safetext.New(base(&p.snap.Transfers[p.shown[j]])).Distinct()
+	}}.Apart
 	if before.Raw() == "" {
 		return pane.Name(t, label, name, w, apart)
 	}
