@@ -120,11 +120,9 @@ func (s *sealedCloud) verify(t *testing.T, policy string) sealer.Report {
 	return r
 }
 
-// The cosignatures of a sealed log are stored in its bucket: a new server shows them
-// before it has submitted anything, and a verification counts the confirmed events.
-func TestASealedLogAndItsWitness(t *testing.T) {
-	s := newSealedCloud(t)
-	s.grow(t, 3)
+// startWitness starts a witness, and requires its cosignatures from now on.
+func (s *sealedCloud) startWitness(t *testing.T) {
+	t.Helper()
 	dir := t.TempDir()
 	address, key := startWitness(t, dir, s.config.AuditKey+publicSuffix)
 	s.config.Witnesses = filepath.Join(dir, "policy")
@@ -132,6 +130,14 @@ func TestASealedLogAndItsWitness(t *testing.T) {
 	if err := os.WriteFile(s.config.Witnesses, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// The cosignatures of a sealed log are stored in its bucket: a new server shows them
+// before it has submitted anything, and a verification counts the confirmed events.
+func TestASealedLogAndItsWitness(t *testing.T) {
+	s := newSealedCloud(t)
+	s.grow(t, 3)
+	s.startWitness(t)
 	w := s.witnesses(t)
 	if note := w.Cosigned(); note != nil {
 		t.Fatalf("a note before the first submission: %q", note)
@@ -191,13 +197,7 @@ func (u unkept) KeepCosigned(context.Context, int64, []byte) error { return u.er
 func TestCosignaturesAreStoredBeforeTheyAreShown(t *testing.T) {
 	s := newSealedCloud(t)
 	s.grow(t, 1)
-	dir := t.TempDir()
-	address, key := startWitness(t, dir, s.config.AuditKey+publicSuffix)
-	s.config.Witnesses = filepath.Join(dir, "policy")
-	policy := fmt.Sprintf("log %s\nwitness w %s http://%s\nquorum w\n", s.store(t).Key(), key, address)
-	if err := os.WriteFile(s.config.Witnesses, []byte(policy), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s.startWitness(t)
 	parsed, err := policyOf(s.config.Witnesses, nil)
 	if err != nil {
 		t.Fatal(err)
