@@ -156,7 +156,9 @@ func TestOrderIsReversed(t *testing.T) {
 	play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/") }, func(t *testing.T, w *program) {
 		w.Press("G")
 		w.Want(t, "▌  2025-notes-to-accounts.pdf", "Name ↑")
-		w.Press("s", "s")
+		w.Press("s")
+		w.Want(t, "n reverse  s size, largest")
+		w.Press("s")
 		w.Want(t, "▌  2025-notes-to-accounts.pdf", "Size ↓")
 		w.Press("s", "s")
 		w.Want(t, "▌  2025-notes-to-accounts.pdf", "Size ↑")

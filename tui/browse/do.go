@@ -228,14 +228,8 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 	switch a {
 	case keys.SortMenu:
 		p.sorting = true
-	case keys.ByName:
-		return p.sortBy(byName)
-	case keys.BySize:
-		return p.sortBy(bySize)
-	case keys.ByModified:
-		return p.sortBy(byModified)
-	case keys.ByKind:
-		return p.sortBy(byKind)
+	case keys.ByName, keys.BySize, keys.ByModified, keys.ByKind:
+		return p.sortBy(orders[a])
 	case keys.Hidden:
 		p.arr.hidden = !p.arr.hidden
 		say := "Names that begin with a dot are shown."

@@ -9,6 +9,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/tui/keys"
 )
 
 // maxRows is the largest number of rows of one folder. A longer listing ends there,
@@ -203,6 +204,9 @@ const (
 	byModified
 	byKind
 )
+
+// orders are the orders of the actions of the sort menu.
+var orders = map[keys.Action]order{keys.ByName: byName, keys.BySize: bySize, keys.ByModified: byModified, keys.ByKind: byKind}
 
 // arrangement is the filter and the order of the visible rows.
 type arrangement struct {

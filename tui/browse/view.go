@@ -236,6 +236,14 @@ func (p *Pane) FieldKeys() [][2]string {
 	return [][2]string{{"enter", enter}, {"esc", esc}, {"ctrl+u", "empty"}}
 }
 
+// Label returns the effect of the key of the present order, which reverses it.
+func (p *Pane) Label(a keys.Action) string {
+	if o, ok := orders[a]; ok && o == p.arr.order {
+		return "reverse"
+	}
+	return ""
+}
+
 // Hints returns the keys for the key line, most useful first.
 func (p *Pane) Hints() []keys.Action {
 	switch {
