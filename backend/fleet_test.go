@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	mrand "math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -347,6 +349,54 @@ func TestKilledServersLoseNothing(t *testing.T) {
 	for session, count := range starts(t, store) {
 		if count != 1 {
 			t.Errorf("session %s has %d session-start events", session, count)
+		}
+	}
+}
+
+// deafLog answers the queries of the tables with an error while it is on. Only the log
+// and its index are queried.
+type deafLog struct {
+	next http.RoundTripper
+	on   *atomic.Bool
+}
+
+func (d deafLog) RoundTrip(r *http.Request) (*http.Response, error) {
+	if d.on.Load() && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".Query") {
+		return nil, errors.New("no answer from the log")
+	}
+	return d.next.RoundTrip(r)
+}
+
+// A server that cannot read the log, and knows that the session has started, records
+// no second start when the groups change.
+func TestGroupsChangeWhileTheLogCannotBeRead(t *testing.T) {
+	var deaf atomic.Bool
+	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 1, Wire: func(_ int, next http.RoundTripper) http.RoundTripper { return deafLog{next, &deaf} }})
+	ada := f.SignIn(t, "ada")
+	if _, err := ada.Whoami(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	deaf.Store(true)
+	if _, err := f.Admin().AdminAddUserToGroup(t.Context(), &cognitoidentityprovider.AdminAddUserToGroupInput{
+		UserPoolId: &f.UserPoolID, Username: aws.String("ada"), GroupName: aws.String("engineering")}); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) { // until the live check is too old
+		me, err := ada.Whoami(t.Context())
+		if err != nil || slices.Contains(me.Groups, "engineering") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the change of the groups did not show")
+		}
+	}
+	deaf.Store(false)
+	if me, err := ada.Whoami(t.Context()); err != nil || !slices.Contains(me.Groups, "engineering") {
+		t.Errorf("%v, %v", me.Groups, err)
+	}
+	for session, n := range starts(t, fleetLog(t, f)) {
+		if n != 1 {
+			t.Errorf("session %s has %d session-start events", session, n)
 		}
 	}
 }

@@ -227,10 +227,8 @@ func (w letters) mark(also map[int]bool) {
 	for i, r := range w.text {
 		n := scriptOf(r)
 		switch {
-		case n == 0 && proper+foreign == 0:
-			also[w.at+i] = also[w.at+i] || !w.extension && w.ambiguous()
-		case n == 0:
-			also[w.at+i] = also[w.at+i] || latin <= proper || w.ambiguous()
+		case n == 0: // Latin is expected in an extension without other letters
+			also[w.at+i] = also[w.at+i] || latin <= proper || w.ambiguous() && (!w.extension || proper+foreign > 0)
 		case !alike(r, n):
 		case latin > 0 && latin > proper, n != w.own, proper == 0 && w.extension:
 			also[w.at+i] = true

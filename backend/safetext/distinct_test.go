@@ -27,7 +27,7 @@ func ExampleText_Distinct() {
 // Names in every script are shown as they are.
 func TestNamesOfEveryScript(t *testing.T) {
 	for _, name := range []string{
-		"отчет_о_продажах.csv", "Квартальный отчёт 2026.pdf", "αναφορά.txt", "世界の名前.txt", "मौसम-रिपोर्ट.csv", "ภาษาไทย.csv",
+		"отчет_о_продажах.csv", "отчет.exe", "Квартальный отчёт 2026.pdf", "αναφορά.txt", "世界の名前.txt", "मौसम-रिपोर्ट.csv", "ภาษาไทย.csv",
 		"한국어.txt", "Straße Zürich.md", "Résumé détaillé.pdf", "John’s notes – final.docx", "10 kΩ.csv", "m².txt", "日本語 report v2.xlsx", "العربية.txt",
 	} {
 		text := safetext.New(name)
