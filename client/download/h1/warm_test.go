@@ -123,7 +123,7 @@ func TestStandsStillWhileWarming(t *testing.T) {
 			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		}})
 	tr.Warm(t.Context(), srv.URL, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for dials.Load() == 0 {
 		<-time.After(time.Millisecond)
