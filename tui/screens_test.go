@@ -157,6 +157,14 @@ func scenes() []scene {
 			w.Wait(time.Second)
 			w.Want(t, `Nothing matches "ledgr".`)
 		}},
+		{"search-field", nil, func(_ *testing.T, w *program) { w.Press("F"); w.Type("*.csv size:>10"); w.Wait(time.Second) }},
+		{"search", nil, func(t *testing.T, w *program) {
+			w.Press("F")
+			w.Type("ledger modified:<400d")
+			w.Press("enter")
+			w.Wait(time.Second)
+			w.Want(t, "2 found in 34 names")
+		}},
 		{"details", nil, press("j", "j", "j", "enter")},
 		{"reader", nil, press("j", "j", "j", "v")},
 		{"buckets", nil, press("~")},

@@ -79,16 +79,8 @@ func (s *search) request(query string) (in api.SearchRequest, err error) {
 		return in, usagef("The query has more than %d bytes.", api.MaxQuery)
 	}
 	for _, limit := range s.size {
-		n, err := sizeOf(limit[1:])
-		if err != nil {
-			return in, err
-		}
-		if limit[0] == '>' {
-			n++
-			in.Size.Min = &n
-		} else {
-			n--
-			in.Size.Max = &n
+		if err := selection.LimitSize(&in.Size, limit); err != nil {
+			return in, usagef("--size: %s.", safe(err.Error()))
 		}
 	}
 	for flag, text := range map[string]string{"--newer-than": s.newer, "--older-than": s.older} {

@@ -90,7 +90,7 @@ func (p *Pane) seek() tea.Cmd {
 		p.toEnd = !l.complete || p.busy
 		return tea.Batch(p.moved(), p.more())
 	}
-	if p.filter != "" || p.arr.order != byName || p.arr.reverse || l.location.deep {
+	if p.filter != "" || p.arr.order != byName || p.arr.reverse || l.location.query != "" {
 		return p.more()
 	}
 	return p.table.Need()

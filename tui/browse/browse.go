@@ -32,6 +32,7 @@ import (
 type Backend interface {
 	List(context.Context, api.ListRequest) (api.ListResponse, error)
 	Stat(context.Context, api.StatRequest) (api.StatResponse, error)
+	Search(context.Context, api.SearchRequest) (api.SearchResponse, error)
 }
 
 // Deps is the pane's dependencies. Env, Backend and Now are required.
@@ -140,6 +141,7 @@ const (
 	notTyping use = iota
 	filtering
 	going
+	searchingFor
 )
 
 // New returns an empty browser. Start enters the first folder.
@@ -230,6 +232,7 @@ type (
 		page     *page
 		next     string
 		version  string
+		found    search
 		at       time.Time
 		err      error
 	}

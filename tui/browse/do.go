@@ -73,14 +73,10 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 	case keys.GoTo:
 		p.typeInto(going, "")
 	case keys.FindHere:
-		if p.here.location.bucket == "" {
-			return pane.Send(pane.Say{Text: safetext.New("Search subfolders: open a bucket first."), Tone: pane.Warning}), true
+		if why := p.Why(a); !why.IsZero() {
+			return pane.Send(pane.Say{Text: why, Tone: pane.Warning}), true
 		}
-		s := p.here.location
-		s.deep = true
-		cmd := p.enter(visit{location: s})
-		p.typeInto(filtering, "")
-		return cmd, true
+		p.typeInto(searchingFor, p.here.location.query)
 	default:
 		return nil, false
 	}
@@ -137,7 +133,9 @@ func (p *Pane) esc() tea.Cmd {
 	case p.focus != inTable:
 		p.focus = inTable
 		p.refocus()
-	case p.here.location.deep:
+	case p.searching():
+		return p.stopSearch()
+	case p.here.location.query != "":
 		return p.leave()
 	}
 	return nil
@@ -247,6 +245,9 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		return pane.Send(Download{p.chosen()})
 	case keys.Whole:
 		s := p.here.location
+		if s.query != "" {
+			return pane.Send(Download{p.results()})
+		}
 		name := safetext.New(s.name())
 		return pane.Send(Download{[]Entry{{Bucket: safetext.New(s.bucket), Key: safetext.New(s.prefix), Name: name, Kind: api.KindFolder}}})
 	case keys.Read:
@@ -315,7 +316,7 @@ func (p *Pane) marksLine() string {
 		}
 	}
 	s := t.Mark.Bold().Paint(quantity.Count(len(p.marks)) + " marked")
-	if elsewhere > 0 && !p.here.location.deep {
+	if elsewhere > 0 && p.here.location.query == "" {
 		s += t.Muted.Paint(" (" + quantity.Count(elsewhere) + " elsewhere)")
 	}
 	if p.marked > 0 {

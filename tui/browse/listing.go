@@ -26,7 +26,10 @@ func (p *Pane) list(at location, cursor string) tea.Cmd {
 	pauses := pane.NewPauses()
 	ctx = pauses.Context(ctx)
 	gen, backend, now := p.gen, p.Backend, p.Now
-	req := api.ListRequest{Bucket: at.bucket, Prefix: at.prefix, Recursive: at.deep, Cursor: cursor, Limit: api.MaxList}
+	if at.query != "" {
+		return tea.Batch(p.find(ctx, at, cursor, pauses), nextPause(gen, pauses))
+	}
+	req := api.ListRequest{Bucket: at.bucket, Prefix: at.prefix, Cursor: cursor, Limit: api.MaxList}
 	call := func() tea.Msg {
 		defer pauses.Done()
 		r, err := backend.List(ctx, req)
@@ -70,6 +73,7 @@ func (p *Pane) listed(m listed) tea.Cmd {
 	}
 	from := len(l.rows)
 	l.add(m.page, m.next)
+	l.found.add(m.found)
 	p.tree.stale = true
 	var cmd tea.Cmd
 	if p.asked != nil {

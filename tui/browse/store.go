@@ -17,11 +17,11 @@ import (
 const maxRows = 1_000_000
 
 // location is a folder, raw: a bucket and a prefix that is empty or ends in "/".
-// Deep means every object below it. The zero location is the list of buckets. As a
-// map key, a location may also be an object.
+// With a query, it is the result of a search below it (selection.ParseQuery). The
+// zero location is the list of buckets. As a map key, a location may also be an object.
 type location struct {
 	bucket, prefix string
-	deep           bool
+	query          string
 }
 
 func (s location) text() safetext.Text {
@@ -34,7 +34,7 @@ func (s location) text() safetext.Text {
 // parent returns the parent folder, and the name of this folder in it.
 func (s location) parent() (up location, name string) {
 	switch {
-	case s.deep:
+	case s.query != "":
 		return location{bucket: s.bucket, prefix: s.prefix}, ""
 	case s.prefix == "":
 		return location{}, s.bucket
@@ -128,7 +128,8 @@ type listing struct {
 	complete bool
 	capped   bool
 	at       time.Time // of the first page
-	version  string    // of the grants at that time
+	found    search
+	version  string // of the grants at that time
 }
 
 func (l *listing) add(p *page, next string) {

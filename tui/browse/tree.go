@@ -42,7 +42,7 @@ func (t *tree) init(p *Pane) {
 
 // follow expands the parents of a folder.
 func (t *tree) follow(s location) {
-	s.deep = false
+	s.query = ""
 	for _, at := range s.chain() {
 		t.open[at] = true
 	}
@@ -78,7 +78,7 @@ func (t *tree) build() {
 
 func (t *tree) reveal() {
 	here := t.p.here.location
-	here.deep = false
+	here.query = ""
 	for i, n := range t.nodes {
 		if n.location == here {
 			t.list.SetCursor(i)
@@ -147,7 +147,7 @@ func (t *tree) Need(from, to int) tea.Cmd { return nil }
 func (t *tree) Draw(i, w int, st rows.State) string {
 	n, th := t.nodes[i], t.p.Env.Theme
 	here := t.p.here.location
-	here.deep = false
+	here.query = ""
 	if st.Cursor {
 		th = th.On(theme.Cursor(st.Focus))
 	}

@@ -27,8 +27,15 @@ func (p *Pane) whyNot(a keys.Action) string {
 			return "Download: mark a file or move to one."
 		}
 	case keys.Whole:
-		if p.here.location.bucket == "" {
+		switch {
+		case p.here.location.bucket == "":
 			return "Download: open a bucket first."
+		case p.here.location.query != "" && len(p.view) == 0:
+			return "Download: the search has found no file."
+		}
+	case keys.FindHere:
+		if p.here.location.bucket == "" {
+			return "Search subfolders: open a bucket first."
 		}
 	case keys.Read:
 		switch {
@@ -83,9 +90,12 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		return nil
 	case "enter":
-		if p.typing != going {
+		switch p.typing {
+		case filtering:
 			p.typing = notTyping
 			return nil
+		case searchingFor:
+			return p.search(p.field.Value())
 		}
 		where, err := api.ParsePath(p.field.Value())
 		if err != nil { // the text stays, to be corrected

@@ -42,8 +42,8 @@ func (p *Pane) Title() []string {
 	for _, at := range s.chain() {
 		parts = append(parts, safetext.New(strings.TrimSuffix(at.name(), "/")).Distinct())
 	}
-	if s.deep {
-		parts = append(parts, "all below")
+	if s.query != "" {
+		parts = append(parts, "search: "+safetext.Line(s.query))
 	}
 	return parts
 }
@@ -138,6 +138,8 @@ func (p *Pane) tableView(w, h int) string {
 		title = "/ " + p.field.Value() + " "
 	case p.typing == going:
 		title = "go to: " + p.field.Value() + " "
+	case p.typing == searchingFor:
+		title = searchPrompt + p.field.Value() + " "
 	case p.filter != "":
 		title = "/ " + p.filter
 	}
@@ -155,6 +157,8 @@ func (p *Pane) note() string {
 	switch {
 	case p.pause != "":
 		return p.pause + g.Ellipsis + " " + all
+	case l.location.query != "" && len(l.pages) > 0 && !p.stale:
+		return p.searchNote(l)
 	case p.slow && p.loading:
 		return "listing" + g.Ellipsis + " " + all
 	case p.stale:
@@ -187,12 +191,17 @@ func (p *Pane) blank(w, h int) string {
 		switch {
 		case p.pause != "":
 			say = p.pause + t.Glyphs.Ellipsis + " " + quantity.Count(len(l.rows))
+		case p.slow && l.location.query != "":
+			say = p.searchNote(l)
 		case p.slow:
 			say = "listing" + t.Glyphs.Ellipsis + " " + quantity.Count(len(l.rows))
 		}
 	case p.filter != "":
 		say = "Nothing matches \"" + safetext.Line(p.filter) + "\"."
 		hints = [][2]string{{"esc", "show all " + quantity.Count(len(l.rows))}}
+	case p.here.location.query != "":
+		say = p.nothingFound(l)
+		hints = [][2]string{{"F", "another search"}, {"esc", "the folder"}}
 	case p.here.location.bucket == "":
 		say = api.NoBucket
 		hints = [][2]string{{"i", "show your groups"}, {"ctrl+r", "refresh"}}
@@ -230,8 +239,11 @@ func (p *Pane) Status(w int) (left, right string) {
 // FieldKeys returns the keys of the filter and of the field for a path.
 func (p *Pane) FieldKeys() [][2]string {
 	enter, esc := "open", "cancel"
-	if p.typing == filtering {
+	switch p.typing {
+	case filtering:
 		enter, esc = "keep the filter", "clear it"
+	case searchingFor:
+		return [][2]string{{"enter", "search"}, {"esc", "cancel"}, {"ctrl+u", "empty"}, {"*.csv", "pattern"}, {"size:>100M", "size"}, {"modified:<7d", "age"}}
 	}
 	return [][2]string{{"enter", enter}, {"esc", esc}, {"ctrl+u", "empty"}}
 }
@@ -280,8 +292,11 @@ func (p *Pane) Cursor() *tea.Cursor {
 		return nil
 	}
 	prompt := len("/ ")
-	if p.typing == going {
+	switch p.typing {
+	case going:
 		prompt = len("go to: ")
+	case searchingFor:
+		prompt = len(searchPrompt)
 	}
 	x := 1 + prompt
 	if tw, _ := widths(p.w); tw > 0 {

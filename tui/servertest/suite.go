@@ -52,6 +52,8 @@ func Listing() []Promise[Bed] {
 		{"an absent path is not found", absent},
 		{"a removed object is not listed", removed},
 		{"stat and listing agree", facts},
+		{"a search finds objects by text, glob and size", searches},
+		{"a foreign cursor of a search is refused", searchCursors},
 	}
 }
 

@@ -172,6 +172,29 @@ func TestSuiteBites(t *testing.T) {
 	}
 }
 
+// A server that does not search fails the checks of searches.
+func TestSuiteBitesSearches(t *testing.T) {
+	n := 0
+	for _, p := range servertest.Listing() {
+		if strings.Contains(p.Name, "search") {
+			n++
+			if p.Check(fake(func(s *tuitest.Server) browse.Backend { return everything{s} })) == nil {
+				t.Errorf("the suite does not notice: %s", p.Name)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d checks of searches", n)
+	}
+}
+
+// everything finds all names, and takes any cursor.
+type everything struct{ *tuitest.Server }
+
+func (e everything) Search(ctx context.Context, in api.SearchRequest) (api.SearchResponse, error) {
+	return e.Server.Search(ctx, api.SearchRequest{Bucket: in.Bucket, Prefix: in.Prefix})
+}
+
 // bent changes the pages of a server.
 type bent struct {
 	*tuitest.Server

@@ -12,7 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"usher/backend/api"
+	"usher/backend/event"
 	"usher/tui/pane"
 )
 
@@ -32,6 +35,8 @@ type Server struct {
 	hidden  []string // prefixes that the person cannot see
 	calls   int
 	lists   []string
+
+	searches []string
 }
 
 // Object is one object of the fake.
@@ -158,6 +163,63 @@ func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse,
 		out.Cursor = Cursor(to, question)
 	}
 	return out, nil
+}
+
+// Search returns a page of the objects below a prefix that match a query. A page
+// scans PerPage names, or all.
+func (s *Server) Search(ctx context.Context, r api.SearchRequest) (api.SearchResponse, error) {
+	if err := s.begin(ctx); err != nil {
+		return api.SearchResponse{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	query := r
+	query.Cursor = ""
+	question, err := json.Marshal(query)
+	if err != nil {
+		return api.SearchResponse{}, err
+	}
+	s.searches = append(s.searches, string(question))
+	all := s.below(api.ListRequest{Bucket: r.Bucket, Prefix: r.Prefix, Recursive: true})
+	if len(all) == 0 {
+		return api.SearchResponse{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
+	}
+	from, err := FromCursor(r.Cursor, string(question))
+	if err != nil {
+		return api.SearchResponse{}, err
+	}
+	to := len(all)
+	if s.PerPage > 0 {
+		to = min(to, from+s.PerPage)
+	}
+	out := api.SearchResponse{Scanned: to - from, Event: "e", GrantsVersion: s.Me.GrantsVersion}
+	for _, e := range all[from:to] {
+		if (r.Text == "" && r.Glob == "" || event.SearchMatches(r.Text, r.Glob, e.Name)) && fits(r, e) {
+			out.Entries = append(out.Entries, e)
+		}
+	}
+	if to < len(all) {
+		out.Cursor = Cursor(to, string(question))
+	}
+	return out, nil
+}
+
+// fits reports whether size and time of an entry are in the ranges of a search.
+func fits(r api.SearchRequest, e api.Entry) bool {
+	size, at := r.Size, r.Modified
+	switch {
+	case (size.Min != nil || size.Max != nil) && e.Unsized(), size.Min != nil && e.Size < *size.Min, size.Max != nil && e.Size > *size.Max,
+		at.From != nil && (e.Modified == nil || e.Modified.Before(*at.From)), at.Until != nil && (e.Modified == nil || !e.Modified.Before(*at.Until)):
+		return false
+	}
+	return true
+}
+
+// Searches returns the requests of the searches in order, as JSON without cursors.
+func (s *Server) Searches() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.searches)
 }
 
 // Cursor returns a fake's cursor behind the first n rows of a query. It is invalid
