@@ -43,8 +43,10 @@ func main() {
 // program returns the commands with this process as their environment.
 func program() cli.Program {
 	isTTY := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+	from := source()
 	return cli.Program{
 		Version: version,
+		Source:  cli.Source{Commit: from.hash, Date: from.date, Modified: from.modified},
 		Folders: session.DefaultFolders(),
 		Getenv:  os.Getenv,
 		Now:     time.Now,

@@ -16,6 +16,6 @@ var version = "0.1.0" // set by the release build
 func serveDeps() serve.Deps {
 	return serve.Deps{
 		Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
-		Version: version,
+		Version: version, Commit: source().hash,
 	}
 }

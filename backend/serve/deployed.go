@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +34,7 @@ type deployed struct {
 
 // versionOf names a deployed version: of the program, of the function, and of the
 // configuration.
-func versionOf(program string, environ []string) string {
+func versionOf(program, commit string, environ []string) string {
 	h := sha256.New()
 	for _, entry := range slices.Sorted(slices.Values(environ)) { // the order differs between instances
 		if strings.HasPrefix(entry, prefix) {
@@ -43,12 +42,8 @@ func versionOf(program string, environ []string) string {
 		}
 	}
 	parts := []string{"usher " + program}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				parts = append(parts, "revision "+s.Value[:min(len(s.Value), 12)])
-			}
-		}
+	if commit != "" {
+		parts = append(parts, "revision "+commit[:min(len(commit), 12)])
 	}
 	for _, entry := range environ {
 		if value, ok := strings.CutPrefix(entry, "AWS_LAMBDA_FUNCTION_VERSION="); ok {

@@ -280,14 +280,15 @@ func TestStartOfDeployedVersion(t *testing.T) {
 }
 
 func TestVersionOf(t *testing.T) {
-	base := versionOf("1.0", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=7"))
+	base := versionOf("1.0", "abc", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=7"))
 	if !strings.Contains(base, "usher 1.0") || !strings.Contains(base, "function version 7") {
 		t.Error(base)
 	}
 	for name, other := range map[string]string{
-		"program":       versionOf("1.1", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=7")),
-		"function":      versionOf("1.0", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=8")),
-		"configuration": versionOf("1.0", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=7", "USHER_URL_SECONDS=30")),
+		"commit":        versionOf("1.0", "abd", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=7")),
+		"program":       versionOf("1.1", "abc", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=7")),
+		"function":      versionOf("1.0", "abc", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=8")),
+		"configuration": versionOf("1.0", "abc", lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=7", "USHER_URL_SECONDS=30")),
 	} {
 		if other == base {
 			t.Errorf("another %s is the same version", name)
@@ -295,7 +296,7 @@ func TestVersionOf(t *testing.T) {
 	}
 	other := lambdaEnvironment("AWS_LAMBDA_FUNCTION_VERSION=7", "AWS_LAMBDA_LOG_STREAM_NAME=x")
 	slices.Reverse(other)
-	if again := versionOf("1.0", other); again != base {
+	if again := versionOf("1.0", "abc", other); again != base {
 		t.Errorf("another instance is another version: %s", again)
 	}
 }

@@ -55,7 +55,7 @@ func NewFunction(ctx context.Context, environ []string, d Deps) (Function, error
 	if err != nil {
 		return Function{}, err
 	}
-	return apiFunction(ctx, c, d, nil, versionOf(d.Version, environ))
+	return apiFunction(ctx, c, d, nil, versionOf(d.Version, d.Commit, environ))
 }
 
 // apiFunction returns the function of requests.

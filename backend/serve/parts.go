@@ -38,6 +38,7 @@ type Deps struct {
 	Log   *slog.Logger
 	// Version of the program, in the event of a deployed version. It may be empty.
 	Version string
+	Commit  string // of the program; it may be empty
 }
 
 // Loopback has the addresses of a local replacement for AWS. It is an argument

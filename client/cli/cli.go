@@ -21,6 +21,7 @@ import (
 // parts that only main may build. All fields are required.
 type Program struct {
 	Version string
+	Source  Source              // of the program; it may be empty
 	Folders session.Folders     // configuration and state
 	Getenv  func(string) string // os.Getenv
 	Now     func() time.Time    // time.Now

@@ -36,6 +36,7 @@ func parse(args []string) (release, error) {
 	var seconds int64
 	flags := flag.NewFlagSet("package", flag.ContinueOnError)
 	flags.StringVar(&r.Version, "version", "", "the version, such as 1.2.3")
+	flags.StringVar(&r.Commit, "commit", "", "the hash of the commit")
 	flags.Int64Var(&seconds, "date", 0, "the time of the commit, in seconds since 1970")
 	flags.StringVar(&r.Tree, "tree", "", "the root of the source tree")
 	flags.StringVar(&r.Programs, "programs", "", "the folder of the programs, as OS_ARCH/usher")

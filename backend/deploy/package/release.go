@@ -19,6 +19,7 @@ import (
 // release is a release to make. All fields but Functions are required.
 type release struct {
 	Version   string    // as in 1.2.3 or 1.2.3-rc.1
+	Commit    string    // its hash, "" if it is not known
 	Date      time.Time // of the commit: that of all files
 	Tree      string    // root of the source tree: LICENSE, documents, the unit
 	Programs  string    // folder with OS_ARCH/usher

@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -28,7 +29,12 @@ var scratch string
 // built builds usher for this machine, once for all tests.
 var built = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(scratch, "usher")
-	cmd := exec.Command("go", "build", "-C", root, "-ldflags", "-s -w", "-o", file, ".")
+	facts, err := exec.Command("make", "-s", "-C", root, "facts").Output() // the recipe of a release
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-C", root, "-ldflags", strings.TrimSpace(string(facts)), "-o", file, ".")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.Join(err, errors.New(string(out)))
 	}
@@ -126,8 +132,8 @@ func TestReleaseIsReproducible(t *testing.T) {
 		if err != nil || len(boms) != 8 {
 			t.Errorf("%d SBOMs: %v", len(boms), err)
 		}
-		for _, name := range boms { // usher version --json has the same facts
-			if !bytes.Contains(read(t, first, filepath.Base(name)), []byte(`"go:vcs.revision"`)) {
+		for _, name := range boms {
+			if !bytes.Contains(read(t, first, filepath.Base(name)), []byte(head(t))) {
 				t.Errorf("%s has no commit", name)
 			}
 		}
@@ -150,6 +156,41 @@ func TestReleaseIsReproducible(t *testing.T) {
 		if bytes.Equal(read(t, third.Out, name), read(t, second.Out, name)) {
 			t.Errorf("%s does not have the date of the commit", name)
 		}
+	}
+}
+
+// head returns the commit of this tree.
+func head(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", "-C", root, "rev-parse", "HEAD").Output()
+	if err != nil {
+		t.Skip("without git there is no commit")
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// A program of a release shows its commit, the time of the commit, Go and the system,
+// also if it was built in a linked worktree, where Go stores no commit.
+func TestVersionOfAReleasedProgram(t *testing.T) {
+	seconds, err := exec.CommandContext(t.Context(), "git", "-C", root, "log", "-1", "--format=%ct").Output()
+	if err != nil {
+		t.Skip("without git there is no commit")
+	}
+	out, err := exec.CommandContext(t.Context(), usher(t), "version", "--json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Version, Commit, Go, Platform string
+		Date                          time.Time
+		Modified                      *bool
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Commit != head(t) || fmt.Sprintf("%d\n", got.Date.Unix()) != string(seconds) || got.Go != runtime.Version() ||
+		got.Platform != runtime.GOOS+"/"+runtime.GOARCH || got.Modified == nil || !strings.Contains(got.Version, "0.") {
+		t.Errorf("usher version --json: %s", out)
 	}
 }
 

@@ -32,7 +32,7 @@ func (r release) sbom(body []byte) ([]byte, error) {
 	main.Type = cdx.ComponentTypeApplication
 	main.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}}
 	main.Licenses = &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}}
-	main.Properties = properties(info.Settings)
+	main.Properties = r.properties(info.Settings)
 	all := []cdx.Component{module("std", strings.TrimPrefix(info.GoVersion, "go"))}
 	for _, m := range info.Deps {
 		if m.Replace != nil {
@@ -62,12 +62,15 @@ func module(name, version string) cdx.Component {
 	return cdx.Component{Type: cdx.ComponentTypeLibrary, BOMRef: purl, Name: name, Version: version, PackageURL: purl}
 }
 
-// properties returns the system, the build tags and the commit of a program.
-func properties(settings []debug.BuildSetting) *[]cdx.Property {
+// properties returns the commit, the system and the build tags of a program.
+func (r release) properties(settings []debug.BuildSetting) *[]cdx.Property {
 	var all []cdx.Property
+	if r.Commit != "" {
+		all = append(all, cdx.Property{Name: "vcs.revision", Value: r.Commit}, cdx.Property{Name: "vcs.time", Value: r.Date.Format(time.RFC3339)})
+	}
 	for _, s := range settings {
 		switch s.Key {
-		case "GOOS", "GOARCH", "-tags", "vcs.revision", "vcs.time", "vcs.modified":
+		case "GOOS", "GOARCH", "-tags":
 			all = append(all, cdx.Property{Name: "go:" + s.Key, Value: s.Value})
 		}
 	}
