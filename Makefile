@@ -12,14 +12,15 @@ PACKAGE := backend/deploy/package
 # The version and the time of the commit; VERSION=1.2.3 chooses another version.
 VERSION ?= $(shell .ci/version)
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
-COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
-MODIFIED ?= $(shell git status --porcelain 2>/dev/null | grep -q . && echo true || echo false)
-FACTS = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.commitTime=$(SOURCE_DATE_EPOCH) -X main.modified=$(MODIFIED)
+# An environment variable with one of these names has no effect.
+COMMIT   = $(shell git rev-parse HEAD 2>/dev/null)
+MODIFIED = $(shell git status --porcelain 2>/dev/null | grep -q . && echo true || echo false)
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.commitTime=$(SOURCE_DATE_EPOCH) -X main.modified=$(MODIFIED)
 
 # The recipe of the programs that are delivered. The environment decides nothing: the
 # same commit and the same Go give the same bytes. (An empty GOFLAGS would let the file
 # of go env decide, and Go stores no commit for a linked worktree of git.)
-PROGRAM    = env -u GOEXPERIMENT GOFLAGS=-buildvcs=false GOWORK=off GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(FACTS)'
+PROGRAM    = env -u GOEXPERIMENT GOFLAGS=-buildvcs=false GOWORK=off GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
@@ -50,8 +51,8 @@ release: lambda ## Archives, deb, rpm, SBOMs and SHA256SUMS of this commit, in b
 	  -commit '$(COMMIT)' -out '$(CURDIR)/bin/release' '$(CURDIR)/bin/lambda-arm64.zip' '$(CURDIR)/bin/lambda-x86_64.zip'
 
 # The linker's flags of a release, for its tests.
-facts:
-	@echo '$(FACTS)'
+ldflags:
+	@echo '$(LDFLAGS)'
 
 man: ## The manual pages of all commands, in bin/man
 	$(GO) run . man --dir bin/man
@@ -125,4 +126,4 @@ demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 
-.PHONY: help demo build man facts lambda release test race test-rig mutants adversary fuzz bench bench-download soak lint
+.PHONY: help demo build man ldflags lambda release test race test-rig mutants adversary fuzz bench bench-download soak lint
