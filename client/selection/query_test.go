@@ -12,10 +12,8 @@ import (
 // shown returns a search as one text.
 func shown(in api.SearchRequest) string {
 	s := fmt.Sprintf("text %q glob %q", in.Text, in.Glob)
-	for name, n := range map[string]*int64{"min": in.Size.Min} {
-		if n != nil {
-			s += fmt.Sprintf(" %s %d", name, *n)
-		}
+	if n := in.Size.Min; n != nil {
+		s += fmt.Sprintf(" min %d", *n)
 	}
 	if n := in.Size.Max; n != nil {
 		s += fmt.Sprintf(" max %d", *n)

@@ -144,6 +144,19 @@ const (
 	searchingFor
 )
 
+// prompt returns the text before the field.
+func (u use) prompt() string {
+	switch u {
+	case filtering:
+		return "/ "
+	case going:
+		return "go to: "
+	case searchingFor:
+		return "search: "
+	}
+	return ""
+}
+
 // New returns an empty browser. Start enters the first folder.
 func New(d Deps) (*Pane, error) {
 	switch {

@@ -14,9 +14,6 @@ import (
 	"usher/tui/pane"
 )
 
-// searchPrompt is the text before the field of a search.
-const searchPrompt = "search: "
-
 // search is the state of a search in its listing. The server answers in pages, and
 // each page has its number of names.
 type search struct {

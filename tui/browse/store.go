@@ -31,11 +31,14 @@ func (s location) text() safetext.Text {
 	return safetext.New(s.bucket + "/" + s.prefix)
 }
 
+// base returns the folder below which a search looks, and a folder unchanged.
+func (s location) base() location { return location{bucket: s.bucket, prefix: s.prefix} }
+
 // parent returns the parent folder, and the name of this folder in it.
 func (s location) parent() (up location, name string) {
 	switch {
 	case s.query != "":
-		return location{bucket: s.bucket, prefix: s.prefix}, ""
+		return s.base(), ""
 	case s.prefix == "":
 		return location{}, s.bucket
 	}

@@ -42,8 +42,7 @@ func (t *tree) init(p *Pane) {
 
 // follow expands the parents of a folder.
 func (t *tree) follow(s location) {
-	s.query = ""
-	for _, at := range s.chain() {
+	for _, at := range s.base().chain() {
 		t.open[at] = true
 	}
 	t.stale = true
@@ -77,8 +76,7 @@ func (t *tree) build() {
 }
 
 func (t *tree) reveal() {
-	here := t.p.here.location
-	here.query = ""
+	here := t.p.here.location.base()
 	for i, n := range t.nodes {
 		if n.location == here {
 			t.list.SetCursor(i)
@@ -146,8 +144,7 @@ func (t *tree) Need(from, to int) tea.Cmd { return nil }
 
 func (t *tree) Draw(i, w int, st rows.State) string {
 	n, th := t.nodes[i], t.p.Env.Theme
-	here := t.p.here.location
-	here.query = ""
+	here := t.p.here.location.base()
 	if st.Cursor {
 		th = th.On(theme.Cursor(st.Focus))
 	}

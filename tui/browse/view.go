@@ -134,14 +134,10 @@ func (p *Pane) tableView(w, h int) string {
 		title = "Buckets"
 	}
 	switch {
-	case p.typing == filtering:
-		title = "/ " + p.field.Value() + " "
-	case p.typing == going:
-		title = "go to: " + p.field.Value() + " "
-	case p.typing == searchingFor:
-		title = searchPrompt + p.field.Value() + " "
+	case p.typing != notTyping:
+		title = p.typing.prompt() + p.field.Value() + " "
 	case p.filter != "":
-		title = "/ " + p.filter
+		title = filtering.prompt() + p.filter
 	}
 	head := t.Head(safetext.Line(title), p.note(), w, p.focus == inTable)
 	if len(p.view) == 0 {
@@ -291,14 +287,7 @@ func (p *Pane) Cursor() *tea.Cursor {
 	if p.typing == notTyping {
 		return nil
 	}
-	prompt := len("/ ")
-	switch p.typing {
-	case going:
-		prompt = len("go to: ")
-	case searchingFor:
-		prompt = len(searchPrompt)
-	}
-	x := 1 + prompt
+	x := 1 + len(p.typing.prompt())
 	if tw, _ := widths(p.w); tw > 0 {
 		x += tw + 1
 	}
