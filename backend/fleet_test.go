@@ -353,30 +353,30 @@ func TestKilledServersLoseNothing(t *testing.T) {
 	}
 }
 
-// deafLog answers the queries of the tables with an error while it is on. Only the log
-// and its index are queried.
-type deafLog struct {
+// unreadableLog fails the queries of the tables while on is true. Only the log and its
+// index are queried.
+type unreadableLog struct {
 	next http.RoundTripper
 	on   *atomic.Bool
 }
 
-func (d deafLog) RoundTrip(r *http.Request) (*http.Response, error) {
-	if d.on.Load() && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".Query") {
+func (u unreadableLog) RoundTrip(r *http.Request) (*http.Response, error) {
+	if u.on.Load() && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".Query") {
 		return nil, errors.New("no answer from the log")
 	}
-	return d.next.RoundTrip(r)
+	return u.next.RoundTrip(r)
 }
 
 // A server that cannot read the log, and knows that the session has started, records
 // no second start when the groups change.
 func TestGroupsChangeWhileTheLogCannotBeRead(t *testing.T) {
-	var deaf atomic.Bool
-	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 1, Wire: func(_ int, next http.RoundTripper) http.RoundTripper { return deafLog{next, &deaf} }})
+	var unreadable atomic.Bool
+	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 1, Wire: func(_ int, next http.RoundTripper) http.RoundTripper { return unreadableLog{next, &unreadable} }})
 	ada := f.SignIn(t, "ada")
 	if _, err := ada.Whoami(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	deaf.Store(true)
+	unreadable.Store(true)
 	if _, err := f.Admin().AdminAddUserToGroup(t.Context(), &cognitoidentityprovider.AdminAddUserToGroupInput{
 		UserPoolId: &f.UserPoolID, Username: aws.String("ada"), GroupName: aws.String("engineering")}); err != nil {
 		t.Fatal(err)
@@ -390,7 +390,7 @@ func TestGroupsChangeWhileTheLogCannotBeRead(t *testing.T) {
 			t.Fatal("the change of the groups did not show")
 		}
 	}
-	deaf.Store(false)
+	unreadable.Store(false)
 	if me, err := ada.Whoami(t.Context()); err != nil || !slices.Contains(me.Groups, "engineering") {
 		t.Errorf("%v, %v", me.Groups, err)
 	}
