@@ -207,7 +207,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
 		Profile: b.Profile, Folders: b.Folders, Keyring: keyring.New(os.Getenv), Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
-		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Theme: b.Theme,
+		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Theme: b.Theme, Fresh: b.Fresh,
 	})
 	for _, p := range b.Accounts {
 		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), p.SSOOnly, func() string { return b.CodeNow(p.Username) }))
@@ -219,6 +219,9 @@ func browse(ctx context.Context, b cli.Browser) error {
 	}
 	if cerr := engine.Close(); err == nil {
 		err = cerr
+	}
+	if model != nil {
+		_ = model.Close() // the browser has named the reason, if places cannot be stored
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

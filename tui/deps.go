@@ -10,6 +10,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/places"
 	"usher/session"
 	"usher/tui/browse"
 	"usher/tui/keys"
@@ -52,10 +53,14 @@ type Deps struct {
 	FreeSpace   func(dir string) (int64, error)                          // optional
 	Read        func(context.Context, browse.Entry, int) ([]byte, error) // optional; the first bytes of a file
 
-	HasSession bool             // tokens exist: start in the browser
-	User       string           // optional; fills the user field of the sign-in
-	Demo       []signin.Account // optional; listed on the sign-in
-	Start      pane.Target      // the first folder
+	HasSession bool                         // tokens exist: start in the browser
+	User       string                       // optional; fills the user field of the sign-in
+	Demo       []signin.Account             // optional; listed on the sign-in
+	Start      pane.Target                  // the first folder
+	Person     func() string                // optional; the identity of the signed-in person, without I/O
+	Places     func(identity string) Places // optional; without it, nothing is kept between runs
+	Resume     bool                         // start in the last folder of an earlier run, instead of Start
+	SaveTheme  func(name string) error      // optional; keeps the theme that the person chose
 
 	Theme      string         // "dark", "light", or "" to query the terminal
 	Background string         // COLORFGBG, for terminals that do not respond
@@ -65,6 +70,12 @@ type Deps struct {
 	Zone       *time.Location // optional; of displayed times
 	Keys       []keys.Set     // optional; keys.Default otherwise
 	Pages      []Page         // optional; the audit log, access pages
+}
+
+// Places stores the places of one person between two runs (places.Store).
+type Places interface {
+	Load() places.State
+	Save(places.Change) error
 }
 
 // Page is a page other than the browser and the transfers. A key of

@@ -29,6 +29,7 @@ type program struct {
 	server *tuitest.Server
 	engine *tuitest.Engine
 	deps   tui.Deps
+	model  *tui.Model
 
 	browser awaited // of withBrowser
 }
@@ -64,6 +65,7 @@ func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.model = m
 	w.Screen = tuitest.Open(t, width, height, p, m, env...)
 }
 

@@ -118,6 +118,8 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		return m.whoamiDone(msg), true
 	case signin.Done:
 		return m.signedIn(), true
+	case recalled:
+		return m.recalled(msg), true
 	case signedOut:
 		m.session = state{phase: m.session.phase.after(leftSession), seq: m.session.seq + 1}
 		m.stack, m.dialog = nil, nil
@@ -211,8 +213,9 @@ func (m *Model) startOver() tea.Cmd {
 	if err != nil {
 		return pane.Send(pane.Say{Text: pane.Safe(err.Error()), Tone: pane.Bad})
 	}
+	kept := m.browse.StorePlaces()
 	m.browse = b
-	return tea.Batch(m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(pane.Target{}))
+	return tea.Batch(kept, m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.start(pane.Target{}, m.deps.Resume))
 }
 
 // signedIn handles a completed sign-in. The first one opens the browser, a later
@@ -229,8 +232,9 @@ func (m *Model) signedIn() tea.Cmd {
 	if err != nil {
 		return pane.Send(pane.Say{Text: pane.Safe(err.Error()), Tone: pane.Bad})
 	}
+	kept := m.browse.StorePlaces()
 	m.browse = b
-	return tea.Batch(m.whoami(), m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.browse.Start(m.deps.Start))
+	return tea.Batch(kept, m.whoami(), m.transfers.Fresh(m.deps.DownloadDir), m.transfers.SignedIn(), m.unfinished(false), m.start(m.deps.Start, m.deps.Resume))
 }
 
 // failed handles a failed call: an ended sign-in opens a new one, and an

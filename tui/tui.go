@@ -137,7 +137,7 @@ func (m *Model) Init() tea.Cmd {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
 	if m.session.phase.browsing() {
-		cmds = append(cmds, m.whoami(), m.browse.Start(m.deps.Start), m.transfers.Look(), m.unfinished(false))
+		cmds = append(cmds, m.whoami(), m.start(m.deps.Start, m.deps.Resume), m.transfers.Look(), m.unfinished(false))
 	}
 	return tea.Batch(cmds...)
 }
@@ -261,7 +261,16 @@ func (m *Model) background(dark bool) tea.Cmd {
 func (m *Model) setTheme(name string) tea.Cmd {
 	m.deps.Theme = name
 	m.dark.Dark = name == "dark"
-	return m.restyle()
+	keep := m.deps.SaveTheme
+	if keep == nil {
+		return m.restyle()
+	}
+	return tea.Batch(m.restyle(), func() tea.Msg {
+		if err := keep(name); err != nil {
+			return pane.Say{Text: pane.Safe("The theme is not kept: " + err.Error()), Tone: pane.Warning}
+		}
+		return nil
+	})
 }
 
 // open brings a page to the front.

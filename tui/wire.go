@@ -12,6 +12,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/client/evidence"
+	"usher/client/places"
 	"usher/client/proof"
 	"usher/session"
 	"usher/tui/access"
@@ -37,7 +38,7 @@ type Environment struct {
 	Profile   session.Profile
 	Folders   session.Folders
 	Keyring   session.Keyring // optional
-	Path      string          // bucket/key of the first folder, literal bytes
+	Path      string          // bucket/key of the first folder, literal bytes; "/": the buckets; "": the last folder
 	Downloads string          // directory
 	Version   string
 	Random    io.Reader
@@ -46,7 +47,8 @@ type Environment struct {
 	Taskbar   bool                       // the terminal shows progress by OSC 9;4
 	OpenURL   func(address string) error // opens a browser
 	Watch     *proof.Watch               // optional; of the server's audit log
-	Theme     string                     // dark, light, or "" to query the terminal
+	Theme     string                     // dark, light, or "" for the kept one, else that of the terminal
+	Fresh     bool                       // nothing is read from earlier runs or kept for later ones
 }
 
 // Wire returns Deps with the production parts. Only Wire connects the browser to
@@ -58,7 +60,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 	where, _ := api.ParsePath(w.Path) // the command has refused invalid paths
 	config := w.Profile.Config
 	host := strings.TrimPrefix(strings.TrimPrefix(w.Profile.Server, "https://"), "http://")
-	return Deps{
+	return remembering(w, s, Deps{
 		Backend: server, Transfers: engine, Now: w.Now, CheckLog: checkLog(w.Watch),
 		NewSignIn: func() (signin.Flow, error) {
 			return session.NewSignIn(w.Folders, w.Profile, session.Options{Now: w.Now, Random: w.Random, Keyring: w.Keyring})
@@ -91,7 +93,25 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
 			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
+	})
+}
+
+// remembering adds the places and the theme of earlier runs.
+func remembering(w Environment, s *session.Session, d Deps) Deps {
+	if w.Fresh {
+		return d
 	}
+	d.Person = func() string {
+		person, _, _ := s.Person()
+		return person.Sub
+	}
+	d.Places = func(identity string) Places { return places.New(w.Folders, w.Profile.Place(), identity) }
+	d.Resume = w.Path == ""
+	if d.Theme == "" {
+		d.Theme = places.LoadTheme(w.Folders, w.Profile.Name)
+	}
+	d.SaveTheme = func(name string) error { return places.SaveTheme(w.Folders, w.Profile.Name, name) }
+	return d
 }
 
 // checkLog returns the check of a server's audit log. A server that cannot be reached

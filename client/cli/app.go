@@ -26,6 +26,7 @@ type app struct {
 	json    bool
 	debug   bool
 	quiet   bool
+	fresh   bool
 	shape   *shaped // --format or --jq; nil: neither
 	profile string
 	server  string
@@ -98,6 +99,7 @@ usher audit who:ada since:24h
 	} {
 		root.AddCommand(c)
 	}
+	root.Flags().BoolVar(&a.fresh, "fresh", false, "open the browser as if for the first time, and keep nothing of it")
 	root.AddCommand(a.completionCommand(), a.lineCommand())
 	a.completeWith(root)
 	return root
@@ -316,7 +318,9 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	path = where.String()
+	if path = where.String(); where.IsRoot() && len(args) > 0 {
+		path = "/" // not the last folder
+	}
 	switch noTerminal := a.json || !a.InTTY || !a.OutTTY; {
 	case noTerminal && where.Key == "" && !where.IsRoot() && !strings.Contains(args[0], "/"):
 		return usagef("%s To list a bucket of that name: usher ls %s", noCommand(cmd, args[0]), shellQuote(path))
@@ -354,6 +358,6 @@ func (a *app) open(ctx context.Context, conn connection, path, downloads string,
 	return a.Browse(client.WithWait(ctx, a.debugWait), Browser{ // the screen shows waits itself
 		Profile: conn.profile, Session: conn.session, Client: conn.client, Watch: conn.watch, Folders: a.Folders,
 		Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
-		Theme: preset.Theme, Limit: limit,
+		Theme: preset.Theme, Limit: limit, Fresh: a.fresh,
 	})
 }

@@ -54,11 +54,12 @@ type Browser struct {
 	Client    *client.Client
 	Watch     *proof.Watch // of the server's audit log
 	Folders   session.Folders
-	Path      string                       // the first folder, as typed; "" for the last path
+	Path      string                       // the first folder; "/" for the buckets, "" for the last one
 	Accounts  []Account                    // the accounts of a demo, shown at the sign-in
 	CodeNow   func(username string) string // the current code of a demo account's authenticator app
 	Downloads string                       // directory for downloads, absolute
-	Theme     string                       // dark, light, or "" to query the terminal
+	Theme     string                       // dark, light, or "" for the kept one
+	Fresh     bool                         // nothing of earlier runs, and nothing for later ones
 	Limit     int64                        // bytes a second of all downloads; 0: none
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/places"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -90,6 +91,17 @@ func (p *Pane) seek() tea.Cmd {
 		p.toEnd = !l.complete || p.busy
 		return tea.Batch(p.moved(), p.more())
 	}
+	if far := p.here.far; far != "" {
+		if !l.complete && len(l.pages) < mostFar && l.lastName() < far {
+			return p.more()
+		}
+		p.here.far = ""
+		if !p.shows(far) {
+			p.here.cursor = far
+			p.view = nil
+			return p.arrange()
+		}
+	}
 	if p.filter != "" || p.arr.order != byName || p.arr.reverse || l.location.query != "" {
 		return p.more()
 	}
@@ -113,5 +125,10 @@ func (p *Pane) sortBy(o order) tea.Cmd {
 	p.arr.order = o
 	p.savePosition()
 	p.view = nil
-	return tea.Batch(p.arrange(), p.seek())
+	return tea.Batch(p.arrange(), p.orderKept(), p.seek())
+}
+
+// orderKept keeps the order of the rows for the next run.
+func (p *Pane) orderKept() tea.Cmd {
+	return p.remember(places.Change{Order: &places.Order{By: orderWords[p.arr.order], Reverse: p.arr.reverse, Hidden: p.arr.hidden}})
 }

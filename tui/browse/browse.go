@@ -83,6 +83,8 @@ type visit struct {
 	top      int
 	want     string // a name to find, with or without "/" at its end
 	quiet    bool   // not added to the history
+	resumed  bool   // the last folder of an earlier run
+	far      string // raw name of the row of an earlier visit, until its page is loaded
 }
 
 // Pane is the browser. See New.
@@ -114,6 +116,7 @@ type Pane struct {
 	sorting  bool   // after s
 	toEnd    bool   // the cursor goes to the last row of the folder, when it is loaded
 	wanted   string // the typed path, until its folder has opened
+	memory   memory
 	field    pane.Field
 	typing   use
 	filter   string
@@ -142,6 +145,8 @@ const (
 	filtering
 	going
 	searchingFor
+	bookmarking // one letter
+	leaping     // one letter
 )
 
 // prompt returns the text before the field.
@@ -153,6 +158,8 @@ func (u use) prompt() string {
 		return "go to: "
 	case searchingFor:
 		return "search: "
+	case bookmarking:
+		return "bookmark this folder: a letter"
 	}
 	return ""
 }
@@ -173,6 +180,7 @@ func New(d Deps) (*Pane, error) {
 		marks:  make(map[location]Entry),
 		local:  make(map[location]Local),
 		looked: make(map[location]int64),
+		memory: memory{spots: make(map[location]spot)},
 	}
 	p.field = pane.NewField(0)
 	p.table = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
@@ -204,8 +212,11 @@ func (p *Pane) Target() pane.Target {
 // enter opens a folder, from the store or by a new listing. The rows on the screen
 // stay until the response or the end of grace.
 func (p *Pane) enter(v visit) tea.Cmd {
-	p.savePosition()
+	p.leaveSpot()
 	p.stop()
+	if s, ok := p.memory.spots[v.location]; ok && v.cursor == "" && v.want == "" {
+		v.cursor, v.top, v.far = s.row, s.top, s.row
+	}
 	p.filter, p.typing, p.reader = "", notTyping, nil
 	p.asked = &v
 	gen := p.gen
@@ -230,9 +241,8 @@ func (p *Pane) stop() {
 // savePosition stores the cursor and window of the open folder.
 func (p *Pane) savePosition() {
 	if e, ok := p.at(p.table.Cursor()); ok {
-		p.here.cursor = e.Name.Raw()
+		p.here.cursor, p.here.top = e.Name.Raw(), p.table.Top()
 	}
-	p.here.top = p.table.Top()
 }
 
 // Messages to the pane from its own commands. Each carries the generation.
@@ -308,6 +318,10 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		if m.seq == p.settled {
 			p.details.show(p)
 		}
+	case storeNow:
+		return p.StorePlaces()
+	case placesKept:
+		return p.placesKept(m.err)
 	case localDone:
 		p.localDone(m)
 	case statDone, contents:
@@ -319,7 +333,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	case pane.GoTo:
 		return p.goTo(m.Target)
 	case tea.PasteMsg:
-		if p.typing != notTyping {
+		if p.typing != notTyping && p.typing != bookmarking && p.typing != leaping {
 			p.field.Take(m)
 			return p.typed()
 		}

@@ -34,6 +34,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		}
 	case inTable:
 		if p.table.Move(a) {
+			p.here.far = ""
 			if p.toEnd = a == keys.Last && !p.now().complete; p.toEnd {
 				return p.seek()
 			}
@@ -72,6 +73,13 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 		p.typeInto(filtering, p.filter)
 	case keys.GoTo:
 		p.typeInto(going, "")
+	case keys.SetMark:
+		if p.here.location.bucket == "" || p.here.location.query != "" {
+			return pane.Send(pane.Say{Text: safetext.New("Bookmark: open a folder first."), Tone: pane.Warning}), true
+		}
+		p.typeInto(bookmarking, "")
+	case keys.ToMark:
+		p.typeInto(leaping, "")
 	case keys.FindHere:
 		if why := p.Why(a); !why.IsZero() {
 			return pane.Send(pane.Say{Text: why, Tone: pane.Warning}), true
@@ -234,7 +242,7 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		if p.arr.hidden {
 			say = "Names that begin with a dot are hidden."
 		}
-		return tea.Batch(p.arrange(), pane.Send(pane.Say{Text: safetext.New(say)}))
+		return tea.Batch(p.arrange(), p.orderKept(), pane.Send(pane.Say{Text: safetext.New(say)}))
 	}
 	if why := p.Why(a); !why.IsZero() {
 		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})

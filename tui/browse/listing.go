@@ -92,7 +92,7 @@ func (p *Pane) show(v visit) tea.Cmd {
 			p.back = p.back[1:]
 		}
 	}
-	v.quiet = false
+	v.quiet, v.resumed = false, false
 	p.here, p.asked, p.view = v, nil, nil
 	if v.want == "" {
 		p.wanted = ""
@@ -102,7 +102,7 @@ func (p *Pane) show(v visit) tea.Cmd {
 		p.store[v.location] = &listing{location: v.location}
 	}
 	p.tree.follow(v.location)
-	return p.arrange()
+	return tea.Batch(p.visited(v.location), p.arrange())
 }
 
 // again lists the open folder again. Its rows stay until the response.
@@ -179,6 +179,10 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 	if p.asked != nil && tried && (p.store[p.here.location] != nil && len(p.now().pages) > 0) {
 		p.asked = nil
 		return tea.Batch(p.correct(), pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Warning}))
+	}
+	if p.asked != nil && p.asked.resumed {
+		text := safetext.New(at.path() + ", your last folder, is no longer available: it was removed, or your access to it ended.")
+		return tea.Batch(pane.Send(pane.Say{Text: text, Tone: pane.Warning}), p.enter(visit{}))
 	}
 	closing := p.closing
 	up, name := at.parent()

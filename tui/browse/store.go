@@ -159,6 +159,14 @@ func (l *listing) etag(i int32) string {
 	return l.pages[r.page].text[from : from+uint32(r.etag)]
 }
 
+// lastName returns the name of the last loaded row.
+func (l *listing) lastName() string {
+	if len(l.rows) == 0 {
+		return ""
+	}
+	return l.name(int32(len(l.rows) - 1))
+}
+
 // Entry is one row, for display.
 type Entry struct {
 	Bucket   safetext.Text

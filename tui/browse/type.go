@@ -1,10 +1,13 @@
 package browse
 
 import (
+	"strings"
+
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/places"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -76,11 +79,26 @@ func (p *Pane) whyNot(a keys.Action) string {
 // typeInto opens the text field.
 func (p *Pane) typeInto(u use, value string) {
 	p.typing = u
+	if p.focus != inTable && !p.beside(p.focus) {
+		p.focus = inTable // the field is in its head
+		p.refocus()
+	}
+	switch u {
+	case filtering:
+		p.field.History(p.memory.state.Filters)
+	case going:
+		p.field.History(p.memory.recent())
+	default:
+		p.field.History(nil)
+	}
 	p.field.Open(value)
 }
 
 // Key handles a key press in the text field.
 func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
+	if p.typing == bookmarking || p.typing == leaping {
+		return p.letter(msg.String())
+	}
 	switch msg.String() {
 	case "esc":
 		p.typing = notTyping
@@ -93,7 +111,10 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		switch p.typing {
 		case filtering:
 			p.typing = notTyping
-			return nil
+			if strings.TrimSpace(p.filter) == "" {
+				return nil
+			}
+			return p.remember(places.Change{Filters: []string{p.filter}})
 		case searchingFor:
 			return p.search(p.field.Value())
 		}
@@ -105,11 +126,17 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		cmd := p.goTo(pane.At(where))
 		p.wanted = p.field.Value()
 		return cmd
-	case "down":
-		p.table.Move(keys.Down)
-		return p.moved()
-	case "up":
-		p.table.Move(keys.Up)
+	case "up", "down":
+		move, earlier := keys.Down, msg.String() == "up"
+		if earlier {
+			move = keys.Up
+		}
+		// Up in an empty filter, and both keys in a recalled text, are for the history.
+		if p.typing == going || p.field.Recalling() || p.typing == filtering && earlier && p.field.Value() == "" {
+			p.field.Recall(earlier)
+			return p.typed()
+		}
+		p.table.Move(move)
 		return p.moved()
 	}
 	p.field.Take(msg)

@@ -140,6 +140,9 @@ func (p *Pane) tableView(w, h int) string {
 		title = filtering.prompt() + p.filter
 	}
 	head := t.Head(safetext.Line(title), p.note(), w, p.focus == inTable)
+	if p.typing == leaping {
+		return t.Head("Bookmarks", "", w, true) + "\n" + strings.Join(p.bookmarksView(w, h-1), "\n")
+	}
 	if len(p.view) == 0 {
 		return head + "\n" + p.blank(w, h-1)
 	}
@@ -236,6 +239,10 @@ func (p *Pane) Status(w int) (left, right string) {
 func (p *Pane) FieldKeys() [][2]string {
 	enter, esc := "open", "cancel"
 	switch p.typing {
+	case bookmarking:
+		return [][2]string{{"a-z 0-9", "bookmark of this folder"}, {"esc", "cancel"}}
+	case leaping:
+		return [][2]string{{"a-z 0-9", "go to the bookmark"}, {"esc", "cancel"}}
 	case filtering:
 		enter, esc = "keep the filter", "clear it"
 	case searchingFor:
@@ -284,7 +291,7 @@ func (p *Pane) Hints() []keys.Action {
 
 // Cursor returns the position of the text cursor, relative to the pane.
 func (p *Pane) Cursor() *tea.Cursor {
-	if p.typing == notTyping {
+	if p.typing == notTyping || p.typing == bookmarking || p.typing == leaping {
 		return nil
 	}
 	x := 1 + len(p.typing.prompt())

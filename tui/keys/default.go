@@ -59,6 +59,8 @@ const (
 	Buckets  Action = "buckets"
 	FindHere Action = "find-below"
 	GoTo     Action = "go-to"
+	SetMark  Action = "set-bookmark"
+	ToMark   Action = "go-to-bookmark"
 	SortMenu Action = "sort"
 	Hidden   Action = "hidden"
 	Mark     Action = "mark"
@@ -195,6 +197,8 @@ func walking() []Binding {
 		{Buckets, []string{"~"}, "", "buckets", "All buckets", move},
 		{FindHere, []string{"F"}, "", "search subfolders", "Search this folder and its subfolders", find},
 		{GoTo, []string{"ctrl+g"}, "", "go to a path", "Go to a path", find},
+		{SetMark, []string{"m"}, "", "set bookmark", "Bookmark this folder under a letter", find},
+		{ToMark, []string{"'"}, "", "go to bookmark", "Go to a bookmark", find},
 		{Hidden, []string{"."}, "", "hidden names", "Show or hide hidden names", find},
 		{Whole, []string{"D"}, "", "download folder", "Download this folder and its subfolders", files},
 	}

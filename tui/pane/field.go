@@ -81,6 +81,15 @@ func (f *Field) Cells() int { return format.Width(safetext.Line(f.Before())) }
 // that a cursor with the given number of cells before it is visible.
 func Window(cells, room int) int { return max(0, cells-max(1, room)+1) }
 
+// History replaces the history, oldest text first.
+func (f *Field) History(past []string) {
+	f.past = slices.Clone(past)
+	f.at = len(f.past)
+}
+
+// Recalling reports whether the value is a text of the history, unchanged.
+func (f *Field) Recalling() bool { return f.at < len(f.past) && f.past[f.at] == f.Value() }
+
 // Keep adds the value to the history. An equal text moves to the end.
 func (f *Field) Keep() {
 	text := f.Value()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,7 @@ type Screen struct {
 	bytes   atomic.Int64
 	log     io.Writer
 	done    chan error
+	stop    sync.Once
 }
 
 // Open starts a model on a terminal of w by h cells.
@@ -38,14 +40,16 @@ func Open(t testing.TB, w, h int, profile colorprofile.Profile, m tea.Model, env
 		tea.WithEnvironment(append([]string{"TERM=xterm-256color"}, env...)), tea.WithoutSignalHandler())
 	go func() { _, err := s.program.Run(); s.done <- err }()
 	t.Cleanup(func() {
-		s.program.Kill()
-		<-s.done
+		s.Stop()
 		_ = s.term.Close()
 		time.Sleep(5 * time.Minute) // pending timers end
 	})
 	s.Wait(time.Second)
 	return s
 }
+
+// Stop ends the program without its knowledge, and waits for its end.
+func (s *Screen) Stop() { s.stop.Do(func() { s.program.Kill(); <-s.done }) }
 
 // Write writes to the terminal. The program calls it.
 func (s *Screen) Write(p []byte) (int, error) {
