@@ -34,6 +34,8 @@ type depot struct {
 	release  error // of every release
 	list     error // of every listing
 	released int   // objects
+	pages    bool  // listings have the URLs that they are requested with
+	pageURLs int   // URLs in the pages of listings
 }
 
 func newDepot(t *testing.T) *depot {
@@ -63,6 +65,11 @@ func (s *depot) Release(_ context.Context, req api.ReleaseRequest) (out api.Rele
 		return out, s.release
 	}
 	s.released += len(req.Objects)
+	return s.items(req), nil
+}
+
+// items returns the URLs of objects.
+func (s *depot) items(req api.ReleaseRequest) (out api.ReleaseResponse) {
 	for _, o := range req.Objects {
 		content, ok := s.objects[o.Key]
 		switch {
@@ -77,7 +84,7 @@ func (s *depot) Release(_ context.Context, req api.ReleaseRequest) (out api.Rele
 		out.Items = append(out.Items, api.ReleaseItem{Event: "ev", Life: 60, ETag: s.etag(o.Key), Size: &size,
 			URL: s.URL + (&url.URL{Path: "/lab/" + o.Key}).EscapedPath() + "?X-Amz-Expires=60&X-Amz-Signature=5"})
 	}
-	return out, nil
+	return out
 }
 
 func (s *depot) Complete(context.Context, api.CompleteRequest) error { return nil }
@@ -106,6 +113,12 @@ func (s *depot) List(_ context.Context, req api.ListRequest) (out api.ListRespon
 			continue
 		}
 		out.Entries = append(out.Entries, api.Entry{Name: name, Kind: api.KindObject, Size: int64(len(s.objects[key])), ETag: s.etag(key), Archived: s.archived[key]})
+	}
+	for i := 0; s.pages && i < min(len(out.Entries), req.URLs); i++ {
+		if e := &out.Entries[i]; !strings.HasSuffix(e.Name, "/") {
+			s.pageURLs++
+			e.Release = &s.items(api.ReleaseRequest{Objects: []api.ReleaseObject{{Bucket: req.Bucket, Key: req.Prefix + e.Name}}}).Items[0]
+		}
 	}
 	return out, nil
 }

@@ -247,7 +247,6 @@ func (r *report) end(last download.Snapshot) error {
 
 // endSync is end for a sync, in which a folder without new files is no event.
 func (r *report) endSync(last download.Snapshot) error {
-	r.selects = last.Files == 0 && r.same == 0
 	if last.Files == 0 && r.same > 0 { // nothing to do
 		r.mu.Lock()
 		defer r.mu.Unlock()

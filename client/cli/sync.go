@@ -30,7 +30,7 @@ func (a *app) syncCommand() *cobra.Command {
 		SuggestFor: []string{"mirror", "rsync"},
 		Short:      "Make a local folder equal to a remote one",
 		GroupID:    "files",
-		Long: `Download the files of the folder PATH into DIR that are new or have changed there. A second sync downloads nothing. To resume an interrupted sync, run the same command again. Empty folders are not created.
+		Long: `Download the files of the folder PATH into DIR that are new or have changed there. A second sync downloads nothing. To resume an interrupted sync, run the same command again. Empty folders (objects whose key ends in a slash) are created as by get, but not with a selection.
 
 usher remembers the files that a sync of the same PATH and DIR has put there. Such a file is replaced when it changes on the server. Any other file that differs, also one that you have changed since, stays and counts as an error, unless a flag chooses another action.
 
@@ -159,7 +159,7 @@ func (s *syncing) sync(ctx context.Context, config download.Config, t api.Path, 
 		return err
 	}
 	from := &counting{from: config.Lister}
-	out.counts, out.selects = from, true
+	out.counts, out.selects = from, !s.chosen.Empty()
 	config.Lister, config.Values, config.Finished = from, ctx, p.finished
 	defer s.collectLess()()
 	engine, err := download.New(config)
@@ -170,13 +170,17 @@ func (s *syncing) sync(ctx context.Context, config download.Config, t api.Path, 
 	if s.dryRun {
 		return s.withOmitted(p.difference(ctx, engine, t), from)
 	}
-	return s.withOmitted(p.follow(ctx, config, engine, t), from)
+	return s.withOmitted(p.follow(ctx, engine, t), from)
 }
 
 // finished records a file that is on the disk now.
 func (p *pass) finished(t download.Transfer) {
+	if t.State == download.Skipped && !t.Differs {
+		p.out.addSame()
+		return
+	}
 	p.out.finished(t)
-	if t.State != download.Done {
+	if t.State != download.Done || t.Folder {
 		return
 	}
 	name, err := filepath.Rel(p.dest, t.Dest)
@@ -216,9 +220,8 @@ func (p *pass) steps(ctx context.Context, engine *download.Engine, t api.Path, v
 			return fmt.Errorf("planning a sync: %s is not below its folder", safe(plan.Path))
 		}
 		r := plan.Request
-		if known, ok := p.names[r.Key]; ok {
+		if known, ok := p.onBoth(r.Key); ok {
 			name = known
-			p.here(name)
 		}
 		if !p.chosen.Takes(strings.TrimPrefix(r.Key, t.Key), entryOf(r)) {
 			continue
@@ -232,9 +235,8 @@ func (p *pass) steps(ctx context.Context, engine *download.Engine, t api.Path, v
 
 // judge decides about one file.
 func (p *pass) judge(plan download.Planned, name string) stepKind {
-	e, _ := p.known.Get(name)
 	ours := p.root != nil && p.known.Unchanged(p.root, name)
-	current := e.Key == plan.Request.Key && e.ETag == plan.Request.ETag && e.ETag != ""
+	current := p.current(name, plan.Request)
 	switch absent := plan.Presence == download.Absent || plan.Presence == download.HerePartial; {
 	case absent && !ours:
 		return isNew
@@ -252,42 +254,62 @@ func (p *pass) judge(plan download.Planned, name string) stepKind {
 	return isUnsure
 }
 
-// request returns the request of a step.
-func (p *pass) request(s step, t api.Path) download.Request {
-	r := s.Request
-	r.Dir, r.Base = p.dest, &t.Key
-	r.Conflict, r.Checksum, r.Names = p.conflict(), p.checksum, p.form()
-	if p.root != nil && p.known.Unchanged(p.root, s.name) {
-		r.Conflict = download.Overwrite
+// folder returns the request for the folder of the server.
+func (p *pass) folder(t api.Path) download.Request {
+	r := download.Request{Bucket: t.Bucket, Key: t.Key, Folder: true, Dir: p.dest, Name: ".",
+		Conflict: p.conflict(), Checksum: p.checksum, Names: p.form(), Consider: p.consider}
+	if !p.chosen.Empty() {
+		r.Takes = func(name string, e api.Entry) bool {
+			p.onBoth(t.Key + name)
+			return p.chosen.Takes(name, e)
+		}
 	}
 	return r
 }
 
+// onBoth returns the name in DIR of a file that a sync has put there. It records
+// that the file is on the server.
+func (p *pass) onBoth(key string) (name string, known bool) {
+	if name, known = p.names[key]; known {
+		p.here(name)
+	}
+	return name, known
+}
+
+// consider prepares the download of one entry. It leaves out a file of a sync that is
+// the same on both sides.
+func (p *pass) consider(r *download.Request, path string) bool {
+	if strings.HasSuffix(r.Key, "/") {
+		p.make(filepath.Join(path, "x")) // the folder of a file in it
+		return true
+	}
+	name, known := p.onBoth(r.Key)
+	if !known {
+		name = path
+	}
+	if p.root != nil && p.known.Unchanged(p.root, name) {
+		if p.current(name, *r) && !p.checksum {
+			p.out.addSame()
+			return false
+		}
+		r.Conflict = download.Overwrite
+	}
+	p.make(name)
+	return true
+}
+
+// current reports whether the ledger has the present version of an object.
+func (p *pass) current(name string, r download.Request) bool {
+	e, _ := p.known.Get(name)
+	return e.Key == r.Key && e.ETag == r.ETag && e.ETag != ""
+}
+
 // follow downloads the files and reports progress until all have ended, and
 // removes those that are gone.
-func (p *pass) follow(ctx context.Context, config download.Config, engine *download.Engine, t api.Path) error {
-	planning, err := download.New(config) // claims local names of its own
-	if err != nil {
-		return err
-	}
-	defer func() { _ = planning.Close() }()
+func (p *pass) follow(ctx context.Context, engine *download.Engine, t api.Path) error {
 	stopDrawing := p.out.draw(engine)
-	err = p.steps(ctx, planning, t, func(s step) error {
-		if s.kind == isSame {
-			p.out.addSame()
-			return nil
-		}
-		p.make(s.name)
-		engine.Add(p.request(s, t))
-		return nil
-	})
-	listed := err == nil
-	if err == nil || ctx.Err() == nil {
-		if err != nil {
-			p.out.fail(err)
-		}
-		err = engine.Wait(ctx)
-	}
+	engine.Add(p.folder(t))
+	err := engine.Wait(ctx)
 	stopDrawing()
 	last := engine.Snapshot()
 	if cerr := engine.Close(); err == nil && cerr != nil {
@@ -300,7 +322,7 @@ func (p *pass) follow(ctx context.Context, config download.Config, engine *downl
 	if !p.remove {
 		return err
 	}
-	if err != nil || !listed || p.out.counts.err() != nil {
+	if err != nil || p.out.counts.err() != nil {
 		p.out.hint("Nothing was removed, because the sync is not complete.")
 		return err
 	}

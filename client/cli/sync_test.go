@@ -14,6 +14,7 @@ import (
 	"usher/backend/api"
 	"usher/client/download"
 	"usher/client/ledger"
+	"usher/client/selection"
 	"usher/session"
 )
 
@@ -204,5 +205,47 @@ func TestSyncTwice(t *testing.T) {
 	s.list = &api.Error{Code: api.NotFound}
 	if _, errs, exit := s.sync(t, state, dir, func(run *syncing) { run.remove, run.yes = true, true }); exit != api.ExitNotFound || len(files(t, dir)) != 2 {
 		t.Error(errs, exit, files(t, dir))
+	}
+}
+
+// The files of a first sync arrive with the URLs of their listing. A second one has no
+// URL, and one that selects requests none of a file that it leaves out.
+func TestSyncByPages(t *testing.T) {
+	s, dir, state := newDepot(t), filepath.Join(t.TempDir(), "into"), t.TempDir()
+	for _, key := range []string{"d/a", "d/b/c", "d/b/d.log"} {
+		s.objects[key] = "content of " + key
+	}
+	s.pages = true
+	s.objects["d/empty/"], s.objects["d/b/none/"] = "", ""
+	if out, errs, exit := s.sync(t, state, dir, nil); exit != 0 || len(files(t, dir)) != 3 || s.pageURLs != 3 || s.released != 0 {
+		t.Fatalf("%s%s exit %d, %d URLs with pages, %d others", out, errs, exit, s.pageURLs, s.released)
+	}
+	for _, name := range []string{"empty", "b/none"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.IsDir() {
+			t.Errorf("the empty folder %s: %v", name, err)
+		}
+	}
+	for _, flags := range []func(*syncing){nil, func(run *syncing) { run.overwrite = true }, func(run *syncing) { run.remove, run.yes = true, true }} {
+		if out, errs, exit := s.sync(t, state, dir, flags); exit != 0 || s.pageURLs+s.released != 3 || !strings.Contains(errs, "3 files were here already") {
+			t.Fatalf("the second sync: %s%s exit %d, %d URLs with pages, %d others", out, errs, exit, s.pageURLs, s.released)
+		}
+	}
+	// --delete keeps the files of earlier syncs that the selection leaves out.
+	only, err := selection.New([]selection.Rule{{Pattern: "*.log"}}, selection.Bounds{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(s.objects, "d/a")
+	out, errs, exit := s.sync(t, state, dir, func(run *syncing) { run.chosen, run.remove, run.yes = only, true, true })
+	if got := files(t, dir); exit != 0 || len(got) != 2 || got["b/d.log"] == "" {
+		t.Errorf("%s%s exit %d: %q", out, errs, exit, got)
+	}
+	// A file that get has put there is the same one, and no sync's.
+	other := filepath.Join(t.TempDir(), "other")
+	if _, errs, exit := s.sync(t, t.TempDir(), other, func(run *syncing) { run.chosen = only }); exit != 0 || s.pageURLs != 3 {
+		t.Errorf("with a selection: %s exit %d, %d URLs with pages", errs, exit, s.pageURLs)
+	}
+	if out, errs, exit := s.sync(t, t.TempDir(), other, nil); exit != 0 || strings.Contains(out, "here already") {
+		t.Errorf("%s%s exit %d", out, errs, exit)
 	}
 }

@@ -123,7 +123,7 @@ func (e *Engine) fetches(t *transfer, last *api.Entry) bool {
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	defer f.Release()
-	if t.req.Conflict == Overwrite {
+	if t.req.Conflict == Overwrite && t.req.Consider == nil {
 		return true
 	}
 	if name == "" {

@@ -19,6 +19,8 @@ type sorted struct {
 	entry     api.Entry
 	page      *page // the page of the entry; nil: the entry has no URL
 	folderToo bool  // a folder of that name is in the listing too
+
+	conflict *Conflict // of Consider; nil: that of the folder
 }
 
 // add takes the next entry and returns those that are decided, in order.

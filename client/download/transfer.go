@@ -96,6 +96,12 @@ type Request struct {
 	// not remembered between runs.
 	Takes func(name string, e api.Entry) bool `json:"-"`
 
+	// Consider is called for each file of a folder that Takes selects, and for each
+	// marker of a folder, with its request and its local path below Dir. It can change
+	// the request's Conflict, and returns false to leave the entry out; nil: all. It is
+	// called by one goroutine, and is not remembered between runs.
+	Consider func(r *Request, path string) bool `json:"-"`
+
 	// Listed has the entries of a folder that the caller has listed already, recursively
 	// and from the first one; with ListedAll there is no more. The walk goes on from
 	// there. It is not remembered between runs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -222,6 +223,7 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, from *page, end bool
 	if end {
 		ready = append(ready, t.folder.names.rest()...)
 	}
+	ready = e.considered(t, ready)
 	var markers []Request
 	e.mu.Lock()
 	for _, found := range ready {
@@ -257,6 +259,26 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, from *page, end bool
 	}
 }
 
+// considered calls the Consider of a folder, and returns the entries that it keeps.
+func (e *Engine) considered(t *transfer, ready []sorted) []sorted {
+	if t.req.Consider == nil {
+		return ready
+	}
+	kept := ready[:0]
+	for _, found := range ready {
+		r := childOf(t.req, found)
+		segs := e.below(t.req, t.segs, r)
+		if isMarker(r.Key, found.entry) {
+			segs = segs[:len(segs)-1]
+		}
+		if t.req.Consider(&r, filepath.Join(segs...)) {
+			found.conflict = &r.Conflict
+			kept = append(kept, found)
+		}
+	}
+	return kept
+}
+
 // takes reports whether an entry of a folder is selected. A selection has no
 // folders without files.
 func (r Request) takes(entry api.Entry) bool {
@@ -270,6 +292,9 @@ func childOf(folder Request, found sorted) Request {
 		Dir: folder.Dir, Conflict: folder.Conflict, Checksum: folder.Checksum, Names: folder.Names, FolderToo: found.folderToo}
 	if entry.Modified != nil {
 		r.Modified = *entry.Modified
+	}
+	if found.conflict != nil {
+		r.Conflict = *found.conflict
 	}
 	return r
 }
