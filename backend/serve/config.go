@@ -53,7 +53,7 @@ type Config struct {
 	Holds         []string `yaml:"holds"`          // filters of events that do not expire
 	Questions     int      `yaml:"questions"`      // to the pool in a second, for all instances; 0: half of its quotas
 	URLSeconds    int      `yaml:"url_seconds"`    // 15..900
-	Instances     int      `yaml:"instances"`      // number of servers that share the pool's quotas
+	Instances     int      `yaml:"instances"`      // more than 1 needs tables, which share the pool's quotas among any number
 	Proxies       []string `yaml:"trusted_proxies"`
 	CursorKeys    []string `yaml:"cursor_keys"` // base64 of 32 bytes; one, or two during a rotation
 	TLS           TLS      `yaml:"tls"`
@@ -184,6 +184,9 @@ func (c *Config) complete() error {
 		if value == "" && !(c.Unattended && name == "listen") {
 			return fmt.Errorf("%s is missing", name)
 		}
+	}
+	if err := c.checkUnused(); err != nil {
+		return err
 	}
 	if err := c.checkRetention(time.Now()); err != nil {
 		return err

@@ -3,7 +3,6 @@ package serve
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,10 +43,8 @@ func FromEnvironment(environ []string) (Config, error) {
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if withoutListener(name) && !fields[name].IsZero() {
-			return Config{}, fmt.Errorf("%s needs a listener, and this server has none: remove it", name)
-		}
+	if err := c.checkUnused(); err != nil {
+		return Config{}, err
 	}
 	for name, value := range map[string]string{"AUDIT": c.Audit, "GRANTS": c.Grants, "STATE": c.State} {
 		if !strings.HasPrefix(value, tablePrefix) {
@@ -65,11 +62,6 @@ func FromEnvironment(environ []string) (Config, error) {
 
 // tablePrefix begins the name of a DynamoDB table.
 const tablePrefix = "dynamodb:"
-
-// withoutListener reports whether a variable belongs to a listener.
-func withoutListener(name string) bool {
-	return name == prefix+"LISTEN" || name == prefix+"METRICS" || name == prefix+"AUDIT_KEY" || name == prefix+"TRUSTED_PROXIES" || strings.HasPrefix(name, prefix+"TLS_")
-}
 
 // variables collects the fields with their variables.
 func variables(of reflect.Value, path string, into map[string]reflect.Value) {

@@ -77,8 +77,6 @@ func (c *Config) checkSinks() error {
 		return nil
 	case len(c.Sinks) > maxSinks:
 		return fmt.Errorf("sinks has at most %d entries", maxSinks)
-	case strings.HasPrefix(c.Audit, tablePrefix) && c.Seal.Bucket == "":
-		return errors.New("sinks needs an audit log in a file, or one in a table with seal")
 	}
 	names := map[string]bool{}
 	for i := range c.Sinks {
@@ -99,6 +97,9 @@ func (c *Config) checkSinks() error {
 		}
 		if s.TokenFile != "" && scheme != toHTTPS {
 			return fmt.Errorf("sinks: %s: token_file is for https", s.Name)
+		}
+		if s.CA != "" && scheme == toFile {
+			return fmt.Errorf("sinks: %s: ca is for https and syslog+tls", s.Name)
 		}
 	}
 	return nil

@@ -62,9 +62,19 @@ func newTask(ctx context.Context, environ []string, d Deps, loop *Loopback) (any
 	return nil, fmt.Errorf("%s must be %s, %s, %s or %s", taskVariable, streamTask, sealTask, indexTask, federationTask)
 }
 
-// taskConfig reads the configuration of a task from the variables that it needs.
+// taskVariables returns the variables that a task uses, without their prefix.
+func taskVariables(task string) []string {
+	all := []string{"TASK", "AUDIT", "AUDIT_DAYS", "RETENTION_DAYS"}
+	if task == sealTask {
+		return append(all, "HOLDS", "STATE", "PUBLIC_URL", "SEAL_BUCKET", "SEAL_PREFIX", "SEAL_KMS_KEY", "SEAL_PUBLIC_KEY")
+	}
+	return append(all, "FIREHOSE")
+}
+
+// taskConfig reads the configuration of a task from the variables that it uses. It
+// refuses all others, so none is ignored.
 func taskConfig(environ []string) (Config, error) {
-	known := []string{"TASK", "AUDIT", "AUDIT_DAYS", "RETENTION_DAYS", "HOLDS", "FIREHOSE", "STATE", "PUBLIC_URL", "SEAL_BUCKET", "SEAL_PREFIX", "SEAL_KMS_KEY", "SEAL_PUBLIC_KEY"}
+	known := taskVariables(taskOf(environ))
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		if short, ours := strings.CutPrefix(name, prefix); ours && !slices.Contains(known, short) && !slices.Contains(clientVariables, name) {
