@@ -79,8 +79,18 @@ type Config struct {
 	// Unattended is a server without a listener and without files, as on AWS Lambda.
 	Unattended bool `yaml:"-"`
 
+	// Pace is for tests. Zero values: those of a server.
+	Pace Pace `yaml:"-"`
+
 	// rehearsal is a function on this machine; see Rehearse.
 	rehearsal bool
+}
+
+// Pace has the times of the work that one of several servers does.
+type Pace struct {
+	Seal  time.Duration // between two steps of the sealer
+	Renew time.Duration // between two renewals of a lease
+	Lease time.Duration // after which another server takes the work of an ended one
 }
 
 // TLS has the paths of certificate and key. Proxy is true behind a proxy that

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -77,7 +78,7 @@ func (p *parts) alone(ctx context.Context, name string, work func(context.Contex
 		work(ctx)
 		return
 	}
-	lease, err := dynamo.NewLease(dynamo.LeaseConfig{Client: p.shared.client, Table: table(p.shared.c.State), Name: name, Owner: p.shared.id, Life: workLease})
+	lease, err := dynamo.NewLease(dynamo.LeaseConfig{Client: p.shared.client, Table: table(p.shared.c.State), Name: name, Owner: p.shared.id, Life: cmp.Or(p.shared.c.Pace.Lease, workLease)})
 	if err != nil {
 		p.deps.Log.Error("taking a lease", "error", err.Error())
 		return
@@ -87,7 +88,7 @@ func (p *parts) alone(ctx context.Context, name string, work func(context.Contex
 		w.halt()
 		_ = lease.Release(context.WithoutCancel(ctx))
 	}()
-	tick := time.NewTicker(workRenew)
+	tick := time.NewTicker(cmp.Or(p.shared.c.Pace.Renew, workRenew))
 	defer tick.Stop()
 	for {
 		if held, err := lease.Hold(ctx); held && err == nil {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -277,12 +278,12 @@ const (
 
 // seal seals the log, on the instance with the lease.
 func (s *shared) seal(ctx context.Context, problem func(error)) {
-	lease, err := dynamo.NewLease(dynamo.LeaseConfig{Client: s.client, Table: table(s.c.State), Name: "seal", Owner: s.id, Life: sealLease})
+	lease, err := dynamo.NewLease(dynamo.LeaseConfig{Client: s.client, Table: table(s.c.State), Name: "seal", Owner: s.id, Life: cmp.Or(s.c.Pace.Lease, sealLease)})
 	if err != nil {
 		problem(err)
 		return
 	}
-	tick := time.NewTicker(sealEvery)
+	tick := time.NewTicker(cmp.Or(s.c.Pace.Seal, sealEvery))
 	defer tick.Stop()
 	for {
 		select {

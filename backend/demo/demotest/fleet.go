@@ -55,6 +55,10 @@ type FleetOptions struct {
 	// ReaderRole makes the servers read and sign by sessions of the reader role, and
 	// look up the regions of buckets.
 	ReaderRole bool
+	// Config changes the configuration of server i; nil: no change.
+	Config func(i int, c *serve.Config)
+	// Owner gives the servers the keys of the buckets' owner, so they can seal the log.
+	Owner bool
 	// Apart gives each server a state of its own: a control for the tests.
 	Apart bool
 }
@@ -76,6 +80,7 @@ type Instance struct {
 	url   *url.URL
 	calls *httptest.Server // its way to DynamoDB
 	dead  atomic.Bool
+	ended atomic.Bool
 	n     atomic.Int64 // calls to DynamoDB
 	at    atomic.Int64 // number of the call at which the server is killed; 0: none
 	after atomic.Bool  // killed after that call, before its response
@@ -144,11 +149,15 @@ func (f *Fleet) config(listen string, i int) serve.Config {
 	if f.o.Apart {
 		state += fmt.Sprint(i)
 	}
-	return serve.Config{
+	c := serve.Config{
 		Organisation: "Fleet", Listen: listen, PublicURL: f.front.URL, Region: f.Region, UserPoolID: f.UserPoolID, ClientID: f.ClientID,
 		Audit: "dynamodb:usher-log", Grants: "dynamodb:usher-grants", State: state,
 		S3: serve.S3{Region: f.S3Region, ExactKeys: &exact, ReaderRole: f.ReaderRole},
 	}
+	if f.o.Config != nil {
+		f.o.Config(i, &c)
+	}
+	return c
 }
 
 func (f *Fleet) deps(i int) serve.Deps {
@@ -161,6 +170,9 @@ func (f *Fleet) deps(i int) serve.Deps {
 
 func (f *Fleet) loopback(tables string) *serve.Loopback {
 	key, secret := f.Sandbox.Credentials()
+	if f.o.Owner {
+		key, secret = f.S3AccessKey, f.S3SecretKey
+	}
 	l := &serve.Loopback{
 		Issuer: f.Issuer, Cognito: f.CognitoEndpoint, S3: f.S3Endpoint, STS: f.STSEndpoint, DynamoDB: tables,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
@@ -248,6 +260,13 @@ func (i *Instance) KillAt(n int, after bool) {
 func (i *Instance) Retire() {
 	i.dead.Store(true)
 	i.stop()
+}
+
+// End ends the work of a killed server, without waiting. It returns false after the first
+// call.
+func (i *Instance) End() bool {
+	i.Retire()
+	return i.ended.CompareAndSwap(false, true)
 }
 
 // Dead reports whether the server is killed.
