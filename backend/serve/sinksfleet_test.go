@@ -43,10 +43,11 @@ type siem struct {
 	ids    []string // in the order of arrival
 	lines  map[string]string
 	from   map[int]int // batches by server
+	doomed map[int]bool
 }
 
 func newSIEM(t *testing.T, seed uint64, kills int) *siem {
-	s := &siem{t: t, random: rand.New(rand.NewPCG(seed, 17)), down: true, kills: kills, lines: map[string]string{}, from: map[int]int{}}
+	s := &siem{t: t, random: rand.New(rand.NewPCG(seed, 17)), down: true, kills: kills, lines: map[string]string{}, from: map[int]int{}, doomed: map[int]bool{}}
 	s.web = httptest.NewUnstartedServer(s)
 	s.web.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	s.web.StartTLS()
@@ -76,15 +77,22 @@ func (s *siem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	fate := s.random.IntN(3)
-	if s.kills > 0 && fate < 2 {
-		s.kills--
-		s.kill(server)
-	}
-	if s.kills > 0 && fate == 0 {
-		panic(http.ErrAbortHandler)
+	if s.doomed[server] {
+		panic(http.ErrAbortHandler) // its death has begun
 	}
 	s.from[server]++
+	fate := s.random.IntN(3)
+	if len(s.doomed) < 2 {
+		fate = len(s.doomed) // each series has both
+	}
+	if s.kills > 0 && fate < 2 {
+		s.kills--
+		s.doomed[server] = true
+		s.kill(server)
+		if fate == 0 {
+			panic(http.ErrAbortHandler)
+		}
+	}
 	for line := range bytes.Lines(body) {
 		e, err := event.Parse(bytes.TrimSpace(line))
 		if err != nil {
@@ -130,22 +138,19 @@ func (s *siem) first() (ids []string, doubles int) {
 // arrivals are in the order of the sealed log. USHER_SOAK plays 10,000 events and 50
 // kills.
 func TestASinkOfTablesSurvivesKills(t *testing.T) {
-	requests, kills, patience := 2, 2, 2*time.Minute
+	requests, kills, patience, settle := 2, 2, 2*time.Minute, 2*time.Second
 	if os.Getenv("USHER_SOAK") != "" {
-		requests, kills, patience = 40, 50, 20*time.Minute
+		requests, kills, patience, settle = 40, 50, 20*time.Minute, 5*time.Second
 	}
 	const bucket, each = "usher-checkpoints", 250
 	s := newSIEM(t, 1, kills)
 	key := filepath.Join(t.TempDir(), "audit.key")
 	f := demotest.StartFleet(t, demotest.FleetOptions{Seed: 17, Size: 2, Owner: true, Config: func(i int, c *serve.Config) {
-		c.AuditKey, c.Seal = key, serve.Seal{Bucket: bucket, Settle: 200 * time.Millisecond}
+		c.AuditKey, c.Seal = key, serve.Seal{Bucket: bucket, Settle: settle}
 		c.Pace = serve.Pace{Seal: 100 * time.Millisecond, Renew: 100 * time.Millisecond, Lease: time.Second}
 		c.Sinks = []serve.Sink{{Name: "siem", To: fmt.Sprintf("%s/%d", s.web.URL, i), CA: s.ca}}
 	}})
 	s.kill = func(server int) { f.Instances()[server].KillAt(1+s.random.IntN(6), s.random.IntN(2) == 0) }
-	if _, err := f.S3().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
-		t.Fatal(err)
-	}
 	ada := f.SignIn(t, "ada")
 	revive := func() {
 		for _, i := range f.Instances() {
@@ -174,6 +179,11 @@ func TestASinkOfTablesSurvivesKills(t *testing.T) {
 	}
 	for n := range requests {
 		release(n)
+	}
+	// The log is sealed from now on: an event whose write takes longer than settle would
+	// be sealed after its hour.
+	if _, err := f.S3().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
+		t.Fatal(err)
 	}
 	s.set(false)
 	eventually := func(what string, ok func() bool) {
