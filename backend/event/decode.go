@@ -304,6 +304,7 @@ func (r *reader) text() string {
 // escaped parses the rest of a string with escapes.
 func (r *reader) escaped() string {
 	var b strings.Builder
+	b.Grow(min(len(r.rest), 64)) // the length of an ETag, the usual text with an escape
 	for i := 0; i < len(r.rest); i++ {
 		switch c := r.rest[i]; c {
 		case '"':

@@ -101,7 +101,7 @@ func manyEvents(t *testing.T, path string, n int) {
 	}
 	var batch []event.Event
 	for e := range audittest.Many(set.Version(), n) {
-		if batch = append(batch, e); len(batch) == 250 {
+		if batch = append(batch, e); len(batch) == 20_000 {
 			if err := s.Append(t.Context(), batch); err != nil {
 				t.Fatal(err)
 			}

@@ -45,7 +45,7 @@ const (
 const (
 	maxDepth   = 20      // SQLite's own bound
 	maxPayload = 5 << 20 // bytes of a row
-	together   = 32      // pages of one call
+	together   = 16      // pages of one call
 )
 
 // firstHeader is the length of the database's header, on page 1.
@@ -216,6 +216,9 @@ type walk struct {
 	skip  func(Row) (bool, error) // reports a row before the start; nil: there are none
 	yield func(Row) (bool, error)
 	prior *int64
+	// deeper reports that the page that was read last is an interior one. These are read
+	// one by one: the rows that the caller reads may all be below the first of them.
+	deeper bool
 }
 
 // Table reads the rows of a table with row ids from number after+1 on. It stops when
@@ -271,6 +274,7 @@ func (w *walk) page(number uint32, data []byte, depth int) (bool, error) {
 }
 
 func (w *walk) leaf(p page) (bool, error) {
+	w.deeper = false
 	for i := range p.cells {
 		c, err := w.cell(p, i)
 		if err != nil {
@@ -340,11 +344,17 @@ func (w *walk) inside(p page, depth int) (bool, error) {
 			break
 		}
 	}
-	for from := first; from <= p.cells; from += together {
-		if more, err := w.some(p, from, min(from+together, p.cells+1), depth); err != nil || !more {
+	n := 1 // the first page alone: its kind is that of the others
+	for from := first; from <= p.cells; {
+		to := min(from+n, p.cells+1)
+		if more, err := w.some(p, from, to, depth); err != nil || !more {
 			return false, err
 		}
+		if from = to; !w.deeper {
+			n = together
+		}
 	}
+	w.deeper = true
 	return true, nil
 }
 

@@ -18,8 +18,8 @@ type hourUser struct {
 
 // personSum returns the part of a person in the sum of an hour.
 func (w *walk) personSum(hour int64, u event.User) uint64 {
-	w.buffer = binary.AppendVarint(w.buffer[:0], hour)
-	return maphash.Bytes(w.seed, appendText(appendText(w.buffer, u.Sub), u.Username))
+	w.buffer = appendText(appendText(binary.AppendVarint(w.buffer[:0], hour), u.Sub), u.Username)
+	return maphash.Bytes(w.seed, w.buffer)
 }
 
 // see notes the person of a record that the scan did not read.
