@@ -77,7 +77,7 @@ type guard struct{ files []guarded }
 
 type guarded struct {
 	path string
-	info fs.FileInfo
+	file identity
 }
 
 // newGuard returns a guard of the log's files. It also syncs their directory
@@ -85,11 +85,11 @@ type guarded struct {
 func newGuard(path string) (*guard, error) {
 	g := &guard{}
 	for _, p := range []string{path, path + "-wal", path + headSuffix} {
-		info, err := os.Stat(p)
+		file, err := identify(p)
 		if err != nil {
 			return nil, err
 		}
-		g.files = append(g.files, guarded{p, info})
+		g.files = append(g.files, guarded{p, file})
 	}
 	return g, syncFolder(filepath.Dir(path))
 }
@@ -99,11 +99,11 @@ var errFileGone = errors.New("the audit log's file was moved, replaced or delete
 // check returns errFileGone unless the same files are still at their paths.
 func (g *guard) check() error {
 	for _, f := range g.files {
-		info, err := os.Stat(f.path)
+		found, err := identify(f.path)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errFileGone, err)
 		}
-		if !os.SameFile(info, f.info) {
+		if !found.same(f.file) {
 			return errFileGone
 		}
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -54,9 +55,16 @@ type headFile struct {
 }
 
 func slot(c claim) []byte {
-	line := fmt.Sprintf("%s %d %s %d", headWords, c.Size, hex.EncodeToString(c.Root[:]), c.checkpoints)
-	line += fmt.Sprintf(" %08x\n", crc32.ChecksumIEEE([]byte(line)))
-	return append([]byte(line), bytes.Repeat([]byte("\n"), slotSize-len(line))...)
+	line := append(make([]byte, 0, slotSize), headWords+" "...)
+	line = strconv.AppendInt(line, c.Size, 10)
+	line = hex.AppendEncode(append(line, ' '), c.Root[:])
+	line = strconv.AppendInt(append(line, ' '), c.checkpoints, 10)
+	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(line))
+	line = hex.AppendEncode(append(line, ' '), sum)
+	for len(line) < slotSize {
+		line = append(line, '\n')
+	}
+	return line
 }
 
 // parseSlot returns false for an empty or torn slot.

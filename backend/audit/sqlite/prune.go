@@ -153,6 +153,7 @@ func (s *Store) expired(ctx context.Context, r Retention) (p prunePlan, err erro
 func (g *openTx) prune(ctx context.Context, blocks []int64, r Retention) error {
 	hours, people := map[int64]audit.Summary{}, map[int64]bool{}
 	clear(g.w.people) // people without events are deleted
+	clear(g.w.counted)
 	for _, n := range blocks {
 		if err := g.pruneBlock(ctx, n, r, hours, people); err != nil {
 			return err

@@ -186,3 +186,26 @@ func TestADeletionNeedsItsEvent(t *testing.T) {
 		t.Errorf("a changed record: %v", err)
 	}
 }
+
+// The people of an hour whose events were deleted count again with the next event of
+// that hour.
+func TestAnEventInAPrunedHour(t *testing.T) {
+	s := openSigned(t, filepath.Join(t.TempDir(), "audit.db"), newSigner(t))
+	all := samples(0, block+2)
+	for i := range all {
+		all[i].Time, all[i].User = all[0].Time.Add(time.Duration(i)*time.Millisecond), all[0].User
+	}
+	all[block].Time = all[0].Time.Add(2 * time.Hour)                   // it stays, and so does the number of its person
+	for _, batch := range [][]event.Event{all[:1], all[1 : block+1]} { // the second one finds its person counted
+		if err := s.Append(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e, some, err := s.Prune(t.Context(), retained(all[0].Time.Add(time.Hour), none)); err != nil || !some || e.Count != block {
+		t.Fatal(e, some, err)
+	}
+	if err := s.Append(t.Context(), all[block+1:]); err != nil {
+		t.Fatal(err)
+	}
+	wholeBut(t, s, block)
+}

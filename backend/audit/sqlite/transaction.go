@@ -47,9 +47,8 @@ func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event,
 		if people[i], err = g.w.person(ctx, e.User); err != nil {
 			return err
 		}
-		c := columnsOf(e)
-		args = append(args, g.frontier.Size()+1+int64(i), idKey(e.ID), c.time, people[i], sessionKey(e.Session), c.action, c.outcome,
-			c.bucket, []byte(c.object), ipKey(e.SourceIP), idKey(e.RequestID), idKey(e.Continues))
+		args = append(args, g.frontier.Size()+1+int64(i), idKey(e.ID), e.Time.UnixMilli(), people[i], sessionKey(e.Session), e.Action, e.Outcome,
+			e.Bucket, []byte(e.Path()), ipKey(e.SourceIP), idKey(e.RequestID), idKey(e.Continues))
 	}
 	result, err := with.events.ExecContext(ctx, args...)
 	if err != nil {
@@ -82,7 +81,7 @@ func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event,
 // numbers without gaps.
 func (g *openTx) insertEach(ctx context.Context, events []event.Event, canonical [][]byte) error {
 	for i, e := range events {
-		if _, err := g.w.removeEvent.ExecContext(ctx, columnsOf(e).time, g.frontier.Size()+1+int64(i)); err != nil {
+		if _, err := g.w.removeEvent.ExecContext(ctx, e.Time.UnixMilli(), g.frontier.Size()+1+int64(i)); err != nil {
 			return err
 		}
 	}
@@ -121,8 +120,8 @@ func (g *openTx) count(e event.Event, person int64) {
 	h.Denied += audit.Denials(e)
 	h.Downloads += audit.Releases(e)
 	g.hours[start] = h
-	if e.User.Sub != "" {
-		g.seen[hourPerson{start, person}] = true
+	if p := (hourPerson{start, person}); e.User.Sub != "" && !g.w.counted[p] {
+		g.seen[p] = true
 	}
 }
 

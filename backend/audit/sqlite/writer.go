@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -25,8 +26,11 @@ const (
 // Each commit is followed by another check.
 const filesFor = 10 * time.Millisecond
 
-// maxPeople bounds the writer's cache of person numbers.
-const maxPeople = 10_000
+// Bounds of the writer's caches: of person numbers, and of the people of hours.
+const (
+	maxPeople  = 10_000
+	maxCounted = 10_000
+)
 
 // pending is an append in the writer's queue.
 type pending struct {
@@ -141,7 +145,8 @@ type writer struct {
 	broken   error // a failed sync, or a foreign write; every further write fails with it
 	tree     sealed
 	people   map[event.User]int64
-	texts    *texts // of its own connection
+	counted  map[hourPerson]bool // rows of hour_people that are durable
+	texts    *texts              // of its own connection
 	pack     packer
 
 	filesGone bool      // result of the last check of the log's files
@@ -166,7 +171,7 @@ type inserts struct {
 func insertSizes() []int { return []int{64, 8, 1} }
 
 func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*writer, error) {
-	w := &writer{conn: conn, guard: g, headFile: head, people: map[event.User]int64{}, texts: newTexts()}
+	w := &writer{conn: conn, guard: g, headFile: head, people: map[event.User]int64{}, counted: map[hourPerson]bool{}, texts: newTexts()}
 	var err error
 	if w.pack, err = loadPacker(ctx, conn); err != nil {
 		return nil, err
@@ -316,6 +321,7 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 		return results, err
 	}
 	w.tree.frontier, w.pack = g.frontier, g.pack
+	w.remember(g.seen)
 	if size := g.frontier.Size(); w.pack.due(size) {
 		if err := w.pack.train(ctx, w.texts, w.conn, size); err != nil {
 			w.tree.uncertain = true // the next transaction reads the state of the file
@@ -338,6 +344,14 @@ func (w *writer) checkFiles() error {
 		w.filesSeen = time.Time{}
 	}
 	return err
+}
+
+// remember notes durable rows of hour_people, so their insertion is not repeated.
+func (w *writer) remember(seen map[hourPerson]bool) {
+	if len(w.counted) >= maxCounted {
+		clear(w.counted)
+	}
+	maps.Copy(w.counted, seen)
 }
 
 // rollback ends the transaction after any error.
