@@ -295,8 +295,7 @@ func (s reader) chooseIndex(ctx context.Context, w *where, start *position, asce
 		best = w.indexes[0]
 	} else {
 		for _, x := range w.indexes {
-			query := "SELECT count(*) FROM (SELECT 1 FROM events AS e INDEXED BY " + x.name + " WHERE " + x.condition + " LIMIT ?)"
-			n, err := s.number(ctx, query, append(x.args[:len(x.args):len(x.args)], s.work.few+1)...)
+			n, err := s.count(ctx, x, s.work.few+1)
 			if err != nil {
 				return err
 			}
@@ -309,6 +308,12 @@ func (s reader) chooseIndex(ctx context.Context, w *where, start *position, asce
 		w.index, w.indexedBy = best, "INDEXED BY "+best.name
 	}
 	return nil
+}
+
+// count returns the number of rows of an index, up to a bound.
+func (s reader) count(ctx context.Context, x index, most int) (int, error) {
+	query := "SELECT count(*) FROM (SELECT 1 FROM events AS e INDEXED BY " + x.name + " WHERE " + x.condition + " LIMIT ?)"
+	return s.number(ctx, query, append(x.args[:len(x.args):len(x.args)], most)...)
 }
 
 // number runs a query for one number.

@@ -26,13 +26,14 @@ type work struct {
 	rows  int           // rows of the index that are tested
 	chunk int           // rows of the first chunk
 	time  time.Duration // in which the chunks are expected to end
+	slice time.Duration // in which one chunk is expected to end
 	few   int           // rows that are cheap to sort or to scan
+	look  int           // rows that are tested in the order of time before an index is chosen
 }
 
-// pageWork is the bound of a page. A chunk of events that have to be parsed takes about
-// 20 ms.
+// pageWork is the bound of a page.
 func pageWork() work {
-	return work{rows: 100_000, chunk: 2_000, time: 75 * time.Millisecond, few: 5_000}
+	return work{rows: 100_000, chunk: 2_000, time: 75 * time.Millisecond, slice: 20 * time.Millisecond, few: 5_000, look: 1_000}
 }
 
 // query reads a page. A filter that its index does not decide is tested row by row,
@@ -47,31 +48,68 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 	if err != nil || w.nothing {
 		return r, err
 	}
-	if err := s.chooseIndex(ctx, w, start, page.Ascending); err != nil {
+	sc := &search{reader: s, where: w, page: page, filter: filter, probe: filter.Probe(), until: time.Now().Add(s.work.time), place: start}
+	if frequent, err := sc.look(ctx, &r); err != nil || sc.ended {
 		return r, err
+	} else if !frequent {
+		if err := s.chooseIndex(ctx, w, sc.place, page.Ascending); err != nil {
+			return r, err
+		}
 	}
-	sc := &search{reader: s, where: w, page: page, filter: filter, probe: filter.Probe()}
-	began := time.Now()
-	for rows, size := 0, s.work.chunk; ; {
-		chunk := time.Now()
-		bound, more, err := sc.bound(ctx, start, size)
-		if err != nil {
+	for size := s.work.chunk; !sc.ended; {
+		began := time.Now()
+		if err := sc.next(ctx, size, &r); err != nil {
 			return r, err
 		}
-		if full, err := sc.chunk(ctx, start, bound, more, &r); err != nil || full || !more {
-			return r, err
-		}
-		start = &position{time: bound}
-		spent, last := time.Since(began), time.Since(chunk)
-		if rows += size; rows >= s.work.rows || spent+last > s.work.time { // the next one would end too late
-			r.Position, r.Reached = start.String(), time.UnixMilli(bound).UTC()
-			return r, nil
+		last := time.Since(began)
+		left := time.Until(sc.until)
+		if sc.rows >= s.work.rows || last > left { // the next one would end too late
+			break
 		}
 		// The next chunk is larger, if it is expected to end in time.
-		for n := 1; n <= 2 && time.Duration(2*n)*last < s.work.time-spent; n *= 2 {
-			size = min(2*size, s.work.rows-rows)
+		for n := 1; n <= 2 && time.Duration(2*n)*last < min(left, s.work.slice); n *= 2 {
+			size = min(2*size, s.work.rows-sc.rows)
 		}
 	}
+	if !sc.ended {
+		r.Position, r.Reached = sc.place.String(), time.UnixMilli(sc.place.time).UTC()
+	}
+	return r, nil
+}
+
+// look tests the first rows in the order of time, if the filter has an index and
+// this index is not the order of the page. It reports whether matching events are so
+// frequent that this order fills the page soon: the rows of an index do not have to
+// be counted then.
+func (s *search) look(ctx context.Context, r *audit.Result) (frequent bool, err error) {
+	if len(s.indexes) == 0 || len(s.indexes) == 1 && s.indexes[0].ordered {
+		return false, nil
+	}
+	for _, x := range s.indexes {
+		if n, err := s.count(ctx, x, s.page.Limit); err != nil || n < s.page.Limit {
+			return false, err // a rare value
+		}
+	}
+	s.indexedBy = byTime
+	if err := s.next(ctx, s.work.look, r); err != nil || s.ended {
+		return false, err
+	}
+	// The rows that fill the page, if the next ones are like these.
+	return len(r.Events)*s.work.few >= s.page.Limit*s.rows, nil
+}
+
+// next tests a number of rows after the place that the search has reached.
+func (s *search) next(ctx context.Context, rows int, r *audit.Result) error {
+	bound, more, err := s.bound(ctx, s.place, rows)
+	if err != nil {
+		return err
+	}
+	full, err := s.chunk(ctx, s.place, bound, more, r)
+	if s.ended = full || !more; err != nil || s.ended {
+		return err
+	}
+	s.rows, s.place = s.rows+rows, &position{time: bound}
+	return nil
 }
 
 // search reads one page in chunks.
@@ -81,6 +119,11 @@ type search struct {
 	page   audit.Page
 	filter event.Filter
 	probe  event.Probe
+	until  time.Time // the end of the work
+
+	rows  int       // tested
+	place *position // reached; nil: none
+	ended bool      // the page is full, or no more rows follow
 }
 
 // bound returns the time of the row after a number of rows of the index, and false
@@ -122,7 +165,8 @@ func (s *search) bound(ctx context.Context, from *position, rows int) (ms int64,
 }
 
 // chunk adds the matching events after a position, up to all of a millisecond if
-// there is a bound. It returns true if the page is full.
+// there is a bound. It returns true if the page is full, or if its time has ended: the
+// time of a record that must be expanded is not known before.
 func (s *search) chunk(ctx context.Context, from *position, bound int64, bounded bool, r *audit.Result) (full bool, err error) {
 	w := *s.where
 	w.conditions, w.args = append([]string{}, w.conditions...), append([]any{}, w.args...)
@@ -145,12 +189,24 @@ func (s *search) chunk(ctx context.Context, from *position, bound int64, bounded
 		limit = s.page.Limit - len(r.Events) + 1
 	}
 	err = s.each(ctx, w.sql(s.page.Ascending), append(w.args, limit), func(seq int64, canonical []byte) (bool, error) {
-		if !s.probe.Passes(canonical) {
+		late := !w.exact && time.Now().After(s.until)
+		if !late && !s.probe.Passes(canonical) {
 			return true, nil
 		}
 		e, err := event.Parse(canonical)
-		if err != nil || !w.exact && !s.filter.Match(e) {
-			return true, err
+		if err != nil {
+			return false, err
+		}
+		matches := w.exact || s.filter.Match(e)
+		if late && !(matches && len(r.Events) == s.page.Limit) {
+			if full = true; matches {
+				r.Events, r.Records = append(r.Events, e), append(r.Records, seq)
+			}
+			r.Position, r.Reached = position{e.Time.UnixMilli(), e.ID}.String(), e.Time
+			return false, nil
+		}
+		if !matches {
+			return true, nil
 		}
 		if full = len(r.Events) == s.page.Limit; full {
 			last := r.Events[s.page.Limit-1]

@@ -26,7 +26,17 @@ func TestSuite(t *testing.T) {
 func TestSuiteInShortPages(t *testing.T) {
 	audittest.Run(t, func() audit.Store {
 		s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
-		s.work = work{rows: 40, chunk: 3, time: time.Hour, few: 2}
+		s.work = work{rows: 40, chunk: 3, time: time.Hour, slice: time.Hour, few: 2, look: 2}
+		s.lookup.work = s.work
+		return s
+	})
+}
+
+// Pages whose time has ended at their first event find the same events.
+func TestSuiteInSlowPages(t *testing.T) {
+	audittest.Run(t, func() audit.Store {
+		s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+		s.work = work{rows: 40, chunk: 3, few: 2, look: 2}
 		s.lookup.work = s.work
 		return s
 	})
@@ -38,7 +48,7 @@ func TestAPageIsBounded(t *testing.T) {
 	if err := s.Append(t.Context(), samples(0, 500)); err != nil {
 		t.Fatal(err)
 	}
-	s.work = work{rows: 100, chunk: 10, time: time.Hour, few: 20}
+	s.work = work{rows: 100, chunk: 10, time: time.Hour, slice: time.Hour, few: 20, look: 5}
 	for _, text := range []string{
 		"-action:download -session:session-1 outcome:allowed", "path:*nothing*", "agent:curl", "action:completed", "ip:198.51.100.0/24", "hours:03-04",
 		"who:person-1 who:person-2 who:person-3 agent:curl", "bucket:company-reports size:>1", "path:company-reports/annual/ action:completed",
