@@ -93,6 +93,7 @@ var notHere = []struct{ begins, reason string }{
 	{"usher audit restart", "needs a stopped server"},
 	{"usher audit witness", "serves until it is stopped"},
 	{"usher audit reconcile", "needs the access logs of AWS"},
+	{"usher audit by who --s3", "needs the access logs of AWS"},
 	{"zcat", "needs the access logs of AWS"},
 	{"sudo", "needs a server"},
 	{"usher grants apply", "the demo has its grants in a file"},

@@ -21,8 +21,7 @@ type auditShow struct {
 	*app
 	limit  int // events; 0: all
 	noFold bool
-	file   string // an export or a copy of a log; "": the server's log
-	key    string // with file: the public key of the log
+	file   auditFile
 }
 
 // auditBlock is the number of events of a table that are folded and aligned
@@ -77,10 +76,7 @@ usher audit --json outcome:denied since:24h
 	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events")
 	cmd.Flags().BoolVar(&all, "all", false, "show every event (the default)")
 	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")
-	cmd.Flags().StringVar(&show.file, "file", "", "search this export or copy of a log, without a server")
-	cmd.Flags().StringVar(&show.key, "key", "", "with --file: the public key of the log, or a file with it")
-	_ = cmd.MarkFlagFilename("file", "tar", "db")
-	_ = cmd.MarkFlagFilename("key", "pub")
+	show.file.flags(cmd)
 	return cmd
 }
 
@@ -88,7 +84,7 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 	if _, err := event.ParseFilter(query, s.Now()); err != nil {
 		return filterError(query, err)
 	}
-	log, err := s.source(ctx, s.file, s.key)
+	log, err := s.source(ctx, s.file)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ type auditBy struct {
 	*app
 	limit int // groups; 0: all
 	order string
+	file  auditFile
+	s3    []string // files of S3's own logs
 }
 
 func (a *app) byCommand() *cobra.Command {
@@ -29,7 +31,11 @@ func (a *app) byCommand() *cobra.Command {
 		Short: "Count events by person, file, folder, address, session, grant, program, day or hour",
 		Long: `Count the events that match a QUERY in groups: by who, file, folder, ip, session, grant, agent, day or hour, or by two of them (who,ip). The whole log is searched; each page is an event in the audit log.
 
-FILES is the number of different files whose link was released, RELEASED their size by S3, and REPORTED the bytes that clients reported as downloaded. A renewed link is counted once. The reports of clients have no grant.
+FILES is the number of different files whose link was released. Three parties have a word about bytes: RELEASED has the sizes of the released files, by the server; S3 SENT the bytes that S3 sent, by its own logs; and REPORTED the bytes that clients reported as downloaded. A renewed link is counted once. The reports of clients have no grant.
+
+--s3 FILE adds the word of S3: a server access log or data events of CloudTrail, in the forms of usher audit reconcile; a folder has all its files. A line counts for the release whose event id is in the signed URL, as there. AWS delivers these logs at best effort, so a release without a line proves nothing. Without --s3 the column is "no S3 log", and null in JSON.
+
+--file FILE counts in an export (usher audit export), which is verified first, or in a copy of a log, which is not. It needs no server, and nothing is recorded.
 
 The order is --sort events, files, bytes, denied, last or key; by day and hour it is key. A table that --limit cuts ends with a line on stderr and exit code 1.`,
 		Example: `
@@ -37,6 +43,8 @@ usher audit by who action:download since:2026-Q3
 usher audit by ip who:ada since:30d
 usher audit by who,hour --sort files --limit 10
 usher audit by day outcome:denied --json
+usher audit by who action:download --s3 access-2026-11-28-* --s3 trail.json.gz
+usher audit by who --file evidence.tar
 `,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 {
@@ -59,6 +67,8 @@ usher audit by day outcome:denied --json
 		}),
 	}
 	cmd.Flags().IntVar(&by.limit, "limit", 0, "show at most this many groups")
+	cmd.Flags().StringArrayVar(&by.s3, "s3", nil, "a file or a folder of S3's access logs or of CloudTrail; - is stdin")
+	by.file.flags(cmd)
 	cmd.Flags().StringVar(&by.order, "sort", "", "events, files, bytes, denied, last or key")
 	return cmd
 }
@@ -80,23 +90,31 @@ func (b *auditBy) run(ctx context.Context, what, query string) error {
 	if _, err := event.ParseFilter(query, b.Now()); err != nil {
 		return filterError(query, err)
 	}
-	conn, err := b.connect(ctx)
+	log, err := b.source(ctx, b.file)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = log.close() }()
 	bar := &searchBar{app: b.app}
-	sums, lag, err := question.By(ctx, conn.client, by, query, bar.reached)
+	sums, lag, err := question.By(ctx, log, by, query, bar.reached)
 	bar.end()
 	if err != nil {
-		return forAuditors(err, conn.profile.Config.AuditorsGroup)
+		return forAuditors(err, log.group)
+	}
+	sent, unread, err := b.s3Words(ctx, b.s3, by, query, log.AuditQuery)
+	if err != nil {
+		return forAuditors(err, log.group)
 	}
 	groups := sums.Groups(order)
 	cut := b.limit > 0 && len(groups) > b.limit
 	if cut {
 		groups = groups[:b.limit]
 	}
-	b.print(by, query, groups)
+	b.print(by, query, groups, sent)
 	b.mayMiss(time.Duration(lag) * time.Second)
+	if err := unread.err(); err != nil {
+		return err
+	}
 	if cut {
 		return cutGroups(len(groups))
 	}
@@ -128,6 +146,7 @@ type groupLine struct {
 	Releases      int64     `json:"releases"`
 	ReleasedBytes int64     `json:"released_bytes"`
 	Unsized       int64     `json:"unsized"`
+	S3            *s3Word   `json:"s3"` // null without --s3
 	Reported      int64     `json:"reported"`
 	ReportedBytes int64     `json:"reported_bytes"`
 	Denied        int64     `json:"denied"`
@@ -136,12 +155,12 @@ type groupLine struct {
 	Filter        string    `json:"filter"` // selects the events of the group
 }
 
-func (b *auditBy) print(by []event.By, query string, groups []event.Group) {
+func (b *auditBy) print(by []event.By, query string, groups []event.Group, sent *s3Words) {
 	if b.json {
 		for _, g := range groups {
 			b.writeJSON(b.Out, groupLine{
 				By: question.ByText(by), Keys: g.Keys, Name: g.Name, Events: g.Events, Files: g.Files, Releases: g.Releases,
-				ReleasedBytes: g.ReleasedBytes, Unsized: g.Unsized, Reported: g.Reported, ReportedBytes: g.ReportedBytes,
+				ReleasedBytes: g.ReleasedBytes, Unsized: g.Unsized, S3: sent.of(g.Keys), Reported: g.Reported, ReportedBytes: g.ReportedBytes,
 				Denied: g.Denied, First: g.First, Last: g.Last,
 				Filter: strings.TrimSpace(query + " " + event.GroupTerms(by, g.Keys)),
 			})
@@ -159,7 +178,7 @@ func (b *auditBy) print(by []event.By, query string, groups []event.Group) {
 	for _, x := range by {
 		head = append(head, strings.ToUpper(string(x)))
 	}
-	t.add(append(head, "EVENTS", "FILES", "RELEASED", "REPORTED", "DENIED", "FIRST (UTC)", "LAST (UTC)")...)
+	t.add(append(head, "EVENTS", "FILES", "RELEASED", "S3 SENT", "REPORTED", "DENIED", "FIRST (UTC)", "LAST (UTC)")...)
 	for _, g := range groups {
 		var cells []string
 		for i, x := range by {
@@ -169,10 +188,13 @@ func (b *auditBy) print(by []event.By, query string, groups []event.Group) {
 		if g.Unsized > 0 {
 			released += fmt.Sprintf(" + %s of unknown size", quantity.Count(g.Unsized))
 		}
-		t.add(append(cells, quantity.Count(g.Events), quantity.Count(g.Files), released, quantity.Size(g.ReportedBytes), quantity.Count(g.Denied),
+		t.add(append(cells, quantity.Count(g.Events), quantity.Count(g.Files), released, sent.of(g.Keys).cell(), quantity.Size(g.ReportedBytes), quantity.Count(g.Denied),
 			g.First.UTC().Format("2006-01-02 15:04:05"), g.Last.UTC().Format("2006-01-02 15:04:05"))...)
 	}
 	t.write(b.Out)
+	if sent != nil && !b.quiet {
+		sent.note(b.app)
+	}
 }
 
 // keyCell returns the text of a group's property. A person has username and sub.

@@ -6,11 +6,15 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"usher/backend/api"
 	"usher/backend/audit/checkpoint"
 	"usher/client/evidence"
 	"usher/client/quantity"
+	"usher/client/question"
 )
 
 // LogFile is a copy of a log that is read without a server.
@@ -19,18 +23,36 @@ type LogFile interface {
 	io.Closer
 }
 
-// auditSource answers queries of the log: a server, or a file.
+// auditSource answers queries and counts of the log: a server, or a file.
 type auditSource struct {
-	AuditQuery func(ctx context.Context, in api.AuditQueryRequest) (api.AuditQueryResponse, error)
-	group      string // of the auditors; "": a file
-	close      func() error
+	question.Source
+	group string    // of the auditors; "": a file
+	upto  time.Time // of an export; ages are relative to it. Zero: to the present
+	close func() error
+}
+
+// auditFile is the flags of a log in a file.
+type auditFile struct {
+	path string // an export or a copy of a log; "": the server's log
+	key  string // the public key of the log, or a file with it
+}
+
+func (f *auditFile) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.path, "file", "", "search this export or copy of a log, without a server")
+	cmd.Flags().StringVar(&f.key, "key", "", "with --file: the public key of the log, or a file with it")
+	_ = cmd.MarkFlagFilename("file", "tar", "db")
+	_ = cmd.MarkFlagFilename("key", "pub")
 }
 
 // source opens the log of the server or, with a path, an export or a copy of a log.
-func (a *app) source(ctx context.Context, path, key string) (auditSource, error) {
-	if path == "" {
+func (a *app) source(ctx context.Context, from auditFile) (auditSource, error) {
+	path := from.path
+	switch {
+	case path == "" && from.key != "":
+		return auditSource{}, usagef("--key is for --file.")
+	case path == "":
 		conn, err := a.connect(ctx)
-		return auditSource{conn.client.AuditQuery, conn.profile.Config.AuditorsGroup, func() error { return nil }}, err
+		return auditSource{Source: conn.client, group: conn.profile.Config.AuditorsGroup, close: func() error { return nil }}, err
 	}
 	if !evidence.IsBundle(path) {
 		log, err := a.OpenLog(path)
@@ -40,9 +62,9 @@ func (a *app) source(ctx context.Context, path, key string) (auditSource, error)
 		if !a.json && !a.quiet {
 			fmt.Fprintf(a.Err, "%s is not verified by this command; usher audit verify does it.\n", safe(path))
 		}
-		return auditSource{log.AuditQuery, "", log.Close}, nil
+		return auditSource{Source: question.Offline{Pages: log, Now: a.Now}, close: log.Close}, nil
 	}
-	verifier, err := keyOf(key)
+	verifier, err := keyOf(from.key)
 	if err != nil {
 		return auditSource{}, err
 	}
@@ -57,7 +79,8 @@ func (a *app) source(ctx context.Context, path, key string) (auditSource, error)
 		fmt.Fprintf(a.Err, "%s: %s by %s at %s UTC, %s.\n", safe(path), quantity.Plural(int(file.Report.Events), "event", "events"), safe(m.By),
 			m.At.UTC().Format("2006-01-02 15:04"), ofKey(verifier))
 	}
-	return auditSource{file.AuditQuery, "", file.Close}, nil
+	at := file.Report.Manifest.At
+	return auditSource{Source: question.Offline{Pages: file, Now: func() time.Time { return at }}, upto: at, close: file.Close}, nil
 }
 
 func ofKey(v *checkpoint.Verifier) string {

@@ -120,7 +120,7 @@ func (a *app) policies(ctx context.Context, file string) error {
 
 // policyEvents reads the events that name the grants in force, the newest first.
 func (a *app) policyEvents(ctx context.Context, file string, use func(event.Event)) (err error) {
-	from, err := a.source(ctx, file, "")
+	from, err := a.source(ctx, auditFile{path: file})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 type auditQuestions struct {
 	*app
 	limit int // rows; 0: all
+	file  auditFile
 }
 
 func (a *app) questionsCommand() *cobra.Command {
@@ -25,12 +26,15 @@ func (a *app) questionsCommand() *cobra.Command {
 		Short: "List the saved questions, or answer one",
 		Long: `Without arguments, list the saved questions, with the keys that they have in the browser. With the name or the key of a question, answer it about the events that match a QUERY; without a time these are the events of the last 30 days.
 
-An address is new if no event of the person came from it before the range. A session without a recorded end has the time of its last event. A bulk download is of more than 100 files by one person within an hour of the clock. The end of a download is the client's report; links and previews have none, and purpose:download leaves them out.`,
+An address is new if no event of the person came from it before the range. A session without a recorded end has the time of its last event. A bulk download is of more than 100 files by one person within an hour of the clock. The end of a download is the client's report; links and previews have none, and purpose:download leaves them out.
+
+--file FILE answers from an export (usher audit export), which is verified first, or from a copy of a log, which is not. It needs no server, and nothing is recorded. The last 30 days of an export end with it.`,
 		Example: `
 usher audit questions
 usher audit questions new-addresses since:2026-Q3
 usher audit questions 5 who:ada since:7d
 usher audit questions volume --json
+usher audit questions sessions --file evidence.tar
 `,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -58,6 +62,7 @@ usher audit questions volume --json
 		}),
 	}
 	cmd.Flags().IntVar(&ask.limit, "limit", 0, "show at most this many rows")
+	ask.file.flags(cmd)
 	return cmd
 }
 
@@ -85,18 +90,23 @@ func (q *auditQuestions) answer(ctx context.Context, ask question.Question, quer
 	if _, err := event.ParseFilter(query, q.Now()); err != nil {
 		return filterError(query, err)
 	}
-	conn, err := q.connect(ctx)
+	log, err := q.source(ctx, q.file)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = log.close() }()
+	now := q.Now()
+	if !log.upto.IsZero() {
+		now = log.upto
+	}
 	bar := &searchBar{app: q.app}
-	out, err := question.Run(ctx, conn.client, ask, query, q.Now(), func(reached *time.Time) { bar.reached(reached) })
+	out, err := question.Run(ctx, log, ask, query, now, func(reached *time.Time) { bar.reached(reached) })
 	bar.end()
 	switch {
 	case errors.Is(err, question.ErrSameField):
 		return usagef("%s", "This question chooses its events by itself: "+safeSentence(err)+" Leave that term out, or use usher audit by.")
 	case err != nil:
-		return forAuditors(err, conn.profile.Config.AuditorsGroup)
+		return forAuditors(err, log.group)
 	}
 	rows := out.Rows
 	cut := q.limit > 0 && len(rows) > q.limit

@@ -2,11 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,8 +12,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/audit/reconcile"
-	"usher/backend/event"
-	"usher/client"
 	"usher/client/quantity"
 )
 
@@ -74,17 +68,15 @@ func (r *reconcileRun) run(ctx context.Context, files []string) error {
 	if err != nil {
 		return err
 	}
-	unread := &unreadLines{First: []string{}}
-	for _, name := range files {
-		if _, err := await(ctx, func() (struct{}, error) { return struct{}{}, r.read(name, compare, unread) }); err != nil {
-			return err
-		}
+	unread, err := r.readLogs(ctx, files, compare)
+	if err != nil {
+		return err
 	}
 	conn, err := r.connect(ctx)
 	if err != nil {
 		return err
 	}
-	report, err := compare.Compare(releases(ctx, conn.client, compare))
+	report, err := compare.Compare(releases(ctx, conn.client.AuditQuery, compare, ""))
 	if err != nil {
 		return forAuditors(err, conn.profile.Config.AuditorsGroup)
 	}
@@ -97,22 +89,14 @@ func (r *reconcileRun) run(ctx context.Context, files []string) error {
 	case len(report.Alarms) > 0:
 		return &failedError{exit: api.ExitIntegrity, code: "unrecorded_read", text: fmt.Sprintf(
 			"%s no release. Find the requester in IAM, and remove its access to the bucket: only usher's role reads it.", quantity.Plural(len(report.Alarms), "read has", "reads have"))}
-	case unread.Count > 0:
-		return &failedError{exit: api.ExitMixed, code: "not_understood", text: quantity.Plural(unread.Count, "line was", "lines were") + " not understood. The comparison is not complete."}
 	}
-	return nil
+	return unread.err()
 }
 
 // reconcileLine is the JSON form of a comparison.
 type reconcileLine struct {
 	reconcile.Report
 	Unread *unreadLines `json:"not_understood"`
-}
-
-// unreadLines counts lines that are not understood, and keeps the first.
-type unreadLines struct {
-	Count int      `json:"count"`
-	First []string `json:"first"`
 }
 
 // other reports whether a requester may read without usher.
@@ -122,76 +106,6 @@ func (r *reconcileRun) other(requester string) bool {
 		ok, err := regexp.MatchString("^"+anything+"$", requester)
 		return ok && err == nil
 	})
-}
-
-// read adds the lines of a file, or of all files of a folder. "-" is stdin.
-func (r *reconcileRun) read(name string, compare *reconcile.Comparison, unread *unreadLines) error {
-	if info, err := os.Stat(name); name == "-" || err != nil || !info.IsDir() {
-		return r.readFile(name, compare, unread)
-	}
-	return filepath.WalkDir(name, func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return &failedError{text: fmt.Sprintf("Can't read %s. Check its permissions.", safe(file)), exit: api.ExitDisk, cause: err}
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		return r.readFile(file, compare, unread)
-	})
-}
-
-// readFile adds the lines of one file.
-func (r *reconcileRun) readFile(name string, compare *reconcile.Comparison, unread *unreadLines) error {
-	in := r.In
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return &failedError{text: fmt.Sprintf("Can't read %s. Check its name and its permissions.", safe(name)), exit: api.ExitDisk, cause: err}
-		}
-		defer func() { _ = f.Close() }()
-		in = f
-	}
-	for line, err := range reconcile.Read(name, in) {
-		var bad *reconcile.Unread
-		switch {
-		case err == nil:
-			compare.Add(line)
-		case errors.As(err, &bad):
-			if unread.Count++; len(unread.First) < listed {
-				unread.First = append(unread.First, bad.Error())
-			}
-		default:
-			return &failedError{text: fmt.Sprintf("%s is broken, so nothing was compared: %s.", safe(name), safe(err.Error())), exit: api.ExitDisk, cause: err}
-		}
-	}
-	return nil
-}
-
-// releases yields the releases in the range of the comparison, from the server.
-func releases(ctx context.Context, c *client.Client, compare *reconcile.Comparison) func(func(event.Event, error) bool) {
-	return func(yield func(event.Event, error) bool) {
-		from, until := compare.Range()
-		if from.IsZero() {
-			return
-		}
-		const second = "2006-01-02T15:04:05Z"
-		req := api.AuditQueryRequest{Limit: api.MaxAuditPage, Filter: "action:download outcome:allowed since:" + from.UTC().Format(second) + " until:" + until.Add(time.Second).UTC().Format(second)}
-		for {
-			page, err := c.AuditQuery(ctx, req)
-			if err != nil {
-				yield(event.Event{}, err)
-				return
-			}
-			for _, e := range page.Events {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if req.Cursor = page.Cursor; req.Cursor == "" {
-				return
-			}
-		}
-	}
 }
 
 func (r *reconcileRun) print(report reconcile.Report, unread *unreadLines) {

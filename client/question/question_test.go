@@ -222,3 +222,39 @@ func ExampleFind() {
 	fmt.Println(string(q.Key), q.Title)
 	// Output: 5 More than 100 files by one person in an hour
 }
+
+// A log without a server has the counts of one.
+func TestOffline(t *testing.T) {
+	denied := event.Event{Time: at(0, 2), User: ada, Action: event.Download, Outcome: event.Denied, Bucket: "b", Key: "k"}
+	s := newSource(t,
+		event.Event{Time: at(3, 0), User: grace, Action: event.List, Outcome: event.Allowed, Bucket: "b"},
+		denied,
+		event.Event{Time: at(0, 1), User: grace, Action: event.Download, Outcome: event.Allowed, Bucket: "b", Key: "k"},
+		event.Event{Time: at(0, 1), User: ada, Action: event.List, Outcome: event.Allowed, Bucket: "b"})
+	off := question.Offline{Pages: s, Now: func() time.Time { return now }}
+	for _, by := range []string{"who", "file,who", "hour"} {
+		parsed, err := event.ParseBy(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _, err := question.By(t.Context(), s, parsed, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := question.By(t.Context(), off, parsed, "", nil)
+		if err != nil || fmt.Sprint(got.Groups(event.SortKey)) == "" || fmt.Sprint(got.Groups(event.SortKey)) != fmt.Sprint(want.Groups(event.SortKey)) {
+			t.Errorf("by %s: %v, want %v (%v)", by, got.Groups(event.SortKey), want.Groups(event.SortKey), err)
+		}
+	}
+	sum, err := off.AuditSummary(t.Context(), api.AuditSummaryRequest{Hours: 24})
+	if err != nil || sum.People != 2 || sum.Denied != 1 || sum.Downloads != 1 || len(sum.Hours) != 24 {
+		t.Fatalf("%+v (%v)", sum, err)
+	}
+	for i, h := range sum.Hours {
+		ago := 23 - i
+		want := map[int]int{1: 2, 2: 1}[ago]
+		if h.Events != want || !h.Start.Equal(now.Add(-time.Duration(ago)*time.Hour)) {
+			t.Errorf("%d hours ago: %+v, want %d events", ago, h, want)
+		}
+	}
+}
