@@ -57,7 +57,7 @@ func build(tb testing.TB, dir string, n int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	p, err := openPlainTable(tb, filepath.Join(dir, "plain.db"))
+	p, err := openPlainTable(filepath.Join(dir, "plain.db"))
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func chunksOf(all func(func(event.Event) bool), n int) func(func([]event.Event) 
 // plainTable is a table of the same events with an index for each column.
 type plainTable struct{ db *sql.DB }
 
-func openPlainTable(tb testing.TB, path string) (plainTable, error) {
+func openPlainTable(path string) (plainTable, error) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
 	return plainTable{db}, err
 }

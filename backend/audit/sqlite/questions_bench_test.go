@@ -47,11 +47,13 @@ func pageFilters() []string {
 func BenchmarkQuestions(b *testing.B) {
 	log, plain := benchLog(b, questionSize(b))
 	s := openTest(b, log)
-	p, err := openPlainTable(b, plain)
-	if err != nil {
-		b.Fatal(err)
+	var p plainTable // without a database for a log that has none
+	if _, err := os.Stat(plain); err == nil {
+		if p, err = openPlainTable(plain); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = p.db.Close() })
 	}
-	b.Cleanup(func() { _ = p.db.Close() })
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for _, text := range pageFilters() {
 		f, err := event.ParseFilter(text, now)
@@ -109,7 +111,7 @@ func shortest(b *testing.B, s *Store, f event.Filter) (least time.Duration) {
 func (p plainTable) page(b *testing.B, f event.Filter) (least time.Duration, ok bool) {
 	column := map[event.Field]string{event.ByWho: "who", event.ByAction: "action", event.ByOutcome: "outcome", event.ByBucket: "bucket", event.BySession: "session", event.ByIP: "ip", event.ByRequest: "request", event.ByID: "id"}
 	where, args := "", []any{}
-	if len(f.Terms) > 1 {
+	if p.db == nil || len(f.Terms) > 1 {
 		return 0, false
 	}
 	for _, t := range f.Terms {
