@@ -43,7 +43,7 @@ usher audit by who action:download since:2026-Q3
 usher audit by ip who:ada since:30d
 usher audit by who,hour --sort files --limit 10
 usher audit by day outcome:denied --json
-usher audit by who action:download --s3 access-2026-11-28-* --s3 trail.json.gz
+usher audit by who --s3 access-2026-11-28-* --s3 trail.json.gz
 usher audit by who --file evidence.tar
 `,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {

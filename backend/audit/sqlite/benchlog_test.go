@@ -26,7 +26,7 @@ func benchDir(tb testing.TB) string {
 }
 
 // benchLog returns the path of a log with the first n events of audittest.Many, and
-// that of a plain table of them. It builds what is missing.
+// that of a plain table of them. It builds a missing log.
 func benchLog(tb testing.TB, n int) (log, plain string) {
 	tb.Helper()
 	dir := filepath.Join(benchDir(tb), fmt.Sprintf("log-%d", n))

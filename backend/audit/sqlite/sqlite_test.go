@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -32,14 +33,45 @@ func TestSuiteInShortPages(t *testing.T) {
 	})
 }
 
-// Pages whose time has ended at their first event find the same events.
-func TestSuiteInSlowPages(t *testing.T) {
-	audittest.Run(t, func() audit.Store {
-		s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
-		s.work = work{rows: 40, chunk: 3, few: 2, look: 2}
-		s.lookup.work = s.work
-		return s
-	})
+// A page whose time has ended at its first row goes on behind that row, so all pages
+// together have the same events as one page.
+func TestAPageEndsWithItsTime(t *testing.T) {
+	s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
+	if err := s.Append(t.Context(), samples(0, 40)); err != nil {
+		t.Fatal(err)
+	}
+	whole := s.work
+	whole.time = time.Hour
+	ended := work{rows: 40, chunk: 10, few: 5, look: 5} // no time at all
+	for _, text := range []string{"agent:*linux*", "agent:curl", "path:*report-1*", "bucket:company-reports size:>1", "path:company-reports/annual/1 agent:usher", "bucket:company-reports", "-ip:10.4.18.0/28"} {
+		filter, err := event.ParseFilter(text, sample(40).Time)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ascending := range []bool{false, true} {
+			s.work = whole
+			want, err := s.Query(t.Context(), filter, audit.Page{Limit: 100, Ascending: ascending})
+			if err != nil || want.Position != "" {
+				t.Fatal(want.Position, err)
+			}
+			s.work = ended
+			var got []event.Event
+			page, pages := audit.Page{Limit: 3, Ascending: ascending}, 1
+			for ; ; pages++ {
+				r, err := s.Query(t.Context(), filter, page)
+				if err != nil || pages > 100 {
+					t.Fatalf("%s: %d pages (%v)", text, pages, err)
+				}
+				got = append(got, r.Events...)
+				if page.Position = r.Position; page.Position == "" {
+					break
+				}
+			}
+			if !reflect.DeepEqual(got, want.Events) || strings.HasPrefix(text, "agent") && pages < 40 {
+				t.Errorf("%s: %d events in %d pages, want %d", text, len(got), pages, len(want.Events))
+			}
+		}
+	}
 }
 
 // A page ends after its work, with the place that it has reached.
