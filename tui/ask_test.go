@@ -212,3 +212,45 @@ func TestFileThatDoesNotFitIsLeftOut(t *testing.T) {
 		w.Want(t, "2 files, 3.00 kB, verified.")
 	})
 }
+
+// A dialog in which enter would download nothing does not offer it.
+func TestNoEnterWithoutADownload(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		presence func(key string) download.Presence
+		keys     []string
+		want     string
+		enter    bool
+	}{
+		{"one different file", func(string) download.Presence { return download.HereOther }, []string{"j", "j", "j", "d"}, "b keep both", false},
+		{"all files of a folder are here", func(string) download.Presence { return download.Here }, []string{"j", "j", "d"}, "nothing: there is no file to download", false},
+		{"all are here or differ", func(key string) download.Presence {
+			if strings.HasSuffix(key, "b.csv") {
+				return download.HereOther
+			}
+			return download.Here
+		}, []string{"j", "j", "d"}, "r replace", false},
+		{"one is new", func(key string) download.Presence {
+			if strings.HasSuffix(key, "b.csv") {
+				return download.Absent
+			}
+			return download.Here
+		}, []string{"j", "j", "d"}, "1 download, in the audit log", true},
+	} {
+		play(t, func(w *program) {
+			w.engine.Here = func(r download.Request) download.Presence { return row.presence(r.Key) }
+		}, func(t *testing.T, w *program) {
+			w.Press(row.keys...)
+			w.Wait(time.Second)
+			w.Want(t, row.want, "esc cancel")
+			if got := strings.Contains(w.Text(), "enter download"); got != row.enter {
+				t.Errorf("%s: enter is offered: %t\n%s", row.name, got, w.Text())
+			}
+			w.Press("enter")
+			w.Wait(time.Second)
+			if n := len(w.engine.Snapshot().Transfers); (n > 0) != row.enter {
+				t.Errorf("%s: %d transfers after enter", row.name, n)
+			}
+		})
+	}
+}

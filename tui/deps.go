@@ -10,6 +10,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/link"
 	"usher/client/places"
 	"usher/session"
 	"usher/tui/browse"
@@ -52,6 +53,8 @@ type Deps struct {
 	Home        string                                                   // optional; shown as ~
 	FreeSpace   func(dir string) (int64, error)                          // optional
 	Read        func(context.Context, browse.Entry, int) ([]byte, error) // optional; the first bytes of a file
+
+	Links func(context.Context, ...api.Path) ([]link.Link, error) // optional; download links, each recorded
 
 	HasSession bool                         // tokens exist: start in the browser
 	User       string                       // optional; fills the user field of the sign-in

@@ -58,7 +58,7 @@ func TestHostileNamesTouchNothing(t *testing.T) {
 					}
 				}
 			}
-			w.Press("g", "j", "j", "j", "j", "j", "y", "d")
+			w.Press("g", "j", "j", "j", "j", "j", "y", "p", "d")
 			w.Wait(time.Second)
 			w.Press("esc", "t")
 			for _, bad := range []string{"\a", "\x1b[2J", "\x1b]0;", "\x1b]8", "\x1b]7;", "\x1b]1337", "\x1bP", "\x1b_", "\x1b^", "\x1bX", "\x1bc", "\x1b(0", "\x1b#8", "\x0e", "\x0f", "\u009b", "\u202e", "\u200b", "\u2028", "\ufeff", "\x9b2J"} {
@@ -77,7 +77,7 @@ func TestStatusLineEscapesANameOnce(t *testing.T) {
 		w.server.Put("datasets/"+name+"/inside", 12, "2026-01-02 03:04")
 		w.deps.Start = tuitest.At("datasets/" + name + "/")
 	}, func(t *testing.T, w *program) {
-		w.Press("y")
+		w.Press("y", "p")
 		w.Want(t, "Sent to the clipboard: datasets/"+shown+"/inside")
 		w.server.Put("datasets/other", 12, "2026-01-02 03:04")
 		w.server.Hide("datasets/" + name)

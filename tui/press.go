@@ -107,7 +107,7 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	if a, ok := m.env.Keys.Find(page.Context(), key); ok {
 		return tea.Batch(m.act(a), woke)
 	}
-	if c := page.Context(); c == keys.Sort || c == keys.Grouping { // any other key closes the menu, and acts
+	if c := page.Context(); c == keys.Sort || c == keys.Grouping || c == keys.Copying { // any other key closes the menu, and acts
 		closed := page.Do(keys.Back)
 		if a, ok := m.env.Keys.Find(page.Context(), key); ok {
 			return tea.Batch(closed, m.act(a), woke)
@@ -220,7 +220,7 @@ func (m *Model) palette() dialog.Dialog {
 	var all []help.Command
 	contexts := []keys.Context{page.Context()}
 	if page.Context() == keys.Browser {
-		contexts = append(contexts, keys.Sort)
+		contexts = append(contexts, keys.Sort, keys.Copying)
 	}
 	if page.Context() != keys.Transfers {
 		contexts = append(contexts, keys.Transfers)
@@ -239,6 +239,8 @@ func (m *Model) palette() dialog.Dialog {
 			switch {
 			case i > 0 && c == keys.Sort:
 				cmd.Key = "s " + cmd.Key
+			case i > 0 && c == keys.Copying:
+				cmd.Key, cmd.Off = "y "+cmd.Key, page.Why(b.Action)
 			case i > 0:
 				cmd.Key = "t " + cmd.Key
 				cmd.Run = m.transfers.Do(b.Action)

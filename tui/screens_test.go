@@ -51,6 +51,7 @@ func newProgram(change func(*program)) *program {
 		Read: func(context.Context, browse.Entry, int) ([]byte, error) {
 			return []byte("name,amount\nrent,1200\n\x1b[2Jgone,1\n"), nil
 		},
+		Links:      w.server.Links,
 		HasSession: true, Theme: "dark", Start: tuitest.At("company-reports/annual/audited/"),
 	}
 	if change != nil {
@@ -168,6 +169,8 @@ func scenes() []scene {
 			w.Want(t, "2 found in 34 names")
 		}},
 		{"details", nil, press("j", "j", "j", "enter")},
+		{"copy-menu", nil, press("j", "j", "j", "y")},
+		{"copy-links", nil, press("j", "j", "j", "space", "space", "space", "y", "u")},
 		{"reader", nil, press("j", "j", "j", "v")},
 		{"buckets", nil, press("~")},
 		{"empty", func(w *program) { w.deps.Start = tuitest.At(""); w.server.Hide("") }, func(t *testing.T, w *program) { w.Want(t, "no bucket is open to your groups") }},

@@ -24,6 +24,7 @@ import (
 
 	"usher/backend/safetext"
 	"usher/tui/browse"
+	"usher/tui/copymenu"
 	"usher/tui/dialog"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -53,8 +54,9 @@ type Model struct {
 	say       pane.Say
 	session   state
 	log       logState
-	owner     uint64 // incremented when the engine may work for another person
-	armed     bool   // ctrl+c was pressed within the last second
+	refusal   copymenu.Refusal // the last one of a call
+	owner     uint64           // incremented when the engine may work for another person
+	armed     bool             // ctrl+c was pressed within the last second
 	leaving   bool
 }
 
@@ -185,7 +187,12 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.browse.Handle(msg)
 	case pane.Copy:
 		return m, m.copy(msg)
+	case copymenu.Request:
+		return m, m.copyOf(msg)
+	case copymenu.Result:
+		return m, m.copied(msg)
 	case pane.Failed:
+		m.noteRefusal(msg)
 		return m, m.failed(msg.Err)
 	case pane.Answered:
 		m.env.Me.Online = true

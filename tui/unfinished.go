@@ -6,6 +6,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/client/quantity"
+	"usher/tui/copymenu"
 	"usher/tui/dialog"
 	"usher/tui/pane"
 )
@@ -44,6 +45,7 @@ func (m *Model) unfinished(asked bool) tea.Cmd {
 // results about unfinished transfers belong to the person before.
 func (m *Model) personChanged() {
 	m.owner++
+	m.refusal = copymenu.Refusal{}
 	m.session.unfinishedReqs, m.session.resume = nil, nil
 }
 

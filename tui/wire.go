@@ -11,7 +11,9 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
+	"usher/client/download/ticket"
 	"usher/client/evidence"
+	"usher/client/link"
 	"usher/client/places"
 	"usher/client/proof"
 	"usher/session"
@@ -30,6 +32,7 @@ type Server interface {
 	access.Backend
 	evidence.Server
 	proof.Server
+	link.Server
 	Signout(ctx context.Context, token string) error
 }
 
@@ -87,6 +90,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {
 			return engine.Peek(ctx, api.ReleaseObject{Bucket: e.Bucket.Raw(), Key: e.Key.Raw()}, n)
 		},
+		Links:      links(server, w),
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
 		Start: pane.At(where),
 		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
@@ -112,6 +116,28 @@ func remembering(w Environment, s *session.Session, d Deps) Deps {
 	}
 	d.SaveTheme = func(name string) error { return places.SaveTheme(w.Folders, w.Profile.Name, name) }
 	return d
+}
+
+// links returns the maker of download links, nil if the storage is not configured. It
+// makes none after a finding in the server's audit log.
+func links(server link.Server, w Environment) func(context.Context, ...api.Path) ([]link.Link, error) {
+	local := strings.HasPrefix(w.Profile.Server, "http://") // loopback only: profiles accept no other
+	check, err := ticket.New(ticket.Config{Hosts: w.Profile.Config.S3Hosts, AllowHTTP: local})
+	if err != nil {
+		return nil
+	}
+	return func(ctx context.Context, paths ...api.Path) ([]link.Link, error) {
+		if w.Watch != nil {
+			if err := w.Watch.Fraud(); err != nil {
+				return nil, err
+			}
+		}
+		maker, err := link.New(link.Config{Server: server, Check: check, Now: w.Now})
+		if err != nil {
+			return nil, err
+		}
+		return maker.Make(ctx, paths...)
+	}
 }
 
 // checkLog returns the check of a server's audit log. A server that cannot be reached

@@ -19,6 +19,7 @@ import (
 	"usher/backend/api/shape"
 	"usher/backend/safetext"
 	"usher/client/cli/render"
+	"usher/client/link"
 	"usher/session"
 )
 
@@ -64,15 +65,8 @@ func (a *app) message(format string, args ...any) {
 	fmt.Fprintf(a.Err, "usher: "+format+"\n", args...)
 }
 
-// shellQuote quotes a word for a POSIX shell. Unprintable text is escaped, and a
-// shell cannot read it back.
-func shellQuote(s string) string {
-	s = safe(s)
-	if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:@%") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
+// shellQuote quotes a word for a POSIX shell.
+func shellQuote(s string) string { return link.Quote(s) }
 
 // table pads columns to the widest cell; the last column has no padding.
 type table struct {

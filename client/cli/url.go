@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
-	"usher/client/proof"
 
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
 	"usher/backend/api/shape"
-	localname "usher/client/download/name"
 	"usher/client/download/ticket"
+	"usher/client/link"
+	"usher/client/proof"
 	"usher/session"
 )
 
@@ -71,34 +70,28 @@ func (a *app) link(cmd *cobra.Command, conn connection, t api.Path, curl bool) e
 	if err != nil {
 		return err
 	}
-	object, requested := api.ReleaseObject{Bucket: t.Bucket, Key: t.Key}, a.Now()
-	answer, err := conn.client.Release(cmd.Context(), api.ReleaseRequest{Objects: []api.ReleaseObject{object}, Purpose: api.PurposeLink})
+	maker, err := link.New(link.Config{Server: conn.client, Check: check, Now: a.Now})
 	if err != nil {
 		return err
 	}
-	item := answer.Items[0]
-	if item.Error != nil {
-		return &api.Error{Code: item.Error.Code, RequestID: answer.RequestID}
-	}
-	if _, err := check.Check(object, item, requested); err != nil {
+	links, err := maker.Make(cmd.Context(), t)
+	if err != nil {
 		return err
 	}
+	l := links[0]
 	switch {
+	case l.Err != nil:
+		return l.Err
 	case a.json:
-		a.writeJSON(a.Out, linkLine{t.String(), item.URL, item.Life, item.Event})
+		a.writeJSON(a.Out, linkLine{t.String(), l.URL(), l.Life, l.Event})
 		return nil
 	case curl:
-		name, flags := localname.Local(t.Base()), ""
-		if strings.Contains(name, "/") { // a name that is too long for a file system is split into folders
-			flags = " --create-dirs"
-		}
-		// --path-as-is: curl would resolve dots in a key.
-		fmt.Fprintf(a.Out, "curl --fail --path-as-is%s --output %s %s\n", flags, shellQuote("./"+name), shellQuote(item.URL))
+		fmt.Fprintln(a.Out, l.Curl())
 	default:
-		fmt.Fprintln(a.Out, item.URL)
+		fmt.Fprintln(a.Out, l.URL())
 	}
 	if a.ErrTTY {
-		fmt.Fprintf(a.Err, "The link works for %d s, for any person who has it.\n", item.Life)
+		fmt.Fprintf(a.Err, "The link works for %d s, for any person who has it.\n", l.Life)
 	}
 	return nil
 }

@@ -114,6 +114,7 @@ type Pane struct {
 	arrGen   uint64
 	busy     bool   // a command arranges rows
 	sorting  bool   // after s
+	copying  bool   // after y
 	toEnd    bool   // the cursor goes to the last row of the folder, when it is loaded
 	wanted   string // the typed path, until its folder has opened
 	memory   memory
@@ -256,6 +257,7 @@ type (
 		next     string
 		version  string
 		found    search
+		request  string // ID
 		at       time.Time
 		err      error
 	}
@@ -392,6 +394,8 @@ func (p *Pane) Context() keys.Context {
 		return keys.Reader
 	case p.sorting:
 		return keys.Sort
+	case p.copying:
+		return keys.Copying
 	case p.focus == inTree:
 		return keys.Tree
 	case p.focus == inDetails:

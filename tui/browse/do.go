@@ -133,8 +133,8 @@ func (p *Pane) leave() tea.Cmd {
 // esc closes one menu, filter or part with each press. It never quits.
 func (p *Pane) esc() tea.Cmd {
 	switch {
-	case p.sorting:
-		p.sorting = false
+	case p.sorting, p.copying:
+		p.sorting, p.copying = false, false
 	case p.filter != "":
 		p.filter = ""
 		return p.arrange()
@@ -234,6 +234,10 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 	switch a {
 	case keys.SortMenu:
 		p.sorting = true
+	case keys.CopyMenu:
+		p.copying = true
+	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin:
+		return p.copy(a)
 	case keys.ByName, keys.BySize, keys.ByModified, keys.ByKind:
 		return p.sortBy(orders[a])
 	case keys.Hidden:
@@ -260,14 +264,6 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		return pane.Send(Download{[]Entry{{Bucket: safetext.New(s.bucket), Key: safetext.New(s.prefix), Name: name, Kind: api.KindFolder}}})
 	case keys.Read:
 		return p.read(e)
-	case keys.CopyPath:
-		return pane.Send(pane.Copy{Text: p.pathOf(e)})
-	case keys.CopySum:
-		f, ok := p.details.facts[keyOf(e)]
-		if !ok || f.Checksum == nil {
-			return tea.Batch(p.ask(e), pane.Send(pane.Say{Text: safetext.New("Fetching the checksum. Press Y again when it is shown.")}))
-		}
-		return pane.Send(pane.Copy{Text: safetext.New(f.Checksum.Algorithm + " " + f.Checksum.Value)})
 	case keys.Touched:
 		return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})
 	case keys.Why:
@@ -302,13 +298,6 @@ func (p *Pane) chosen() []Entry {
 		return a.Key.Compare(b.Key)
 	})
 	return out
-}
-
-func (p *Pane) pathOf(e Entry) safetext.Text {
-	if p.focus == inTree || e.Name.IsZero() {
-		return p.here.location.text()
-	}
-	return pane.Target{Bucket: e.Bucket, Key: e.Key}.Text()
 }
 
 // marksLine draws the left end of the status line.

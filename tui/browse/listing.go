@@ -35,7 +35,7 @@ func (p *Pane) list(at location, cursor string) tea.Cmd {
 		r, err := backend.List(ctx, req)
 		m := listed{gen: gen, location: at, first: cursor == "", at: now(), err: err}
 		if err == nil {
-			m.page, m.next, m.version = pack(r.Entries), r.Cursor, r.GrantsVersion
+			m.page, m.next, m.version, m.request = pack(r.Entries), r.Cursor, r.GrantsVersion, r.RequestID
 		}
 		return m
 	}
@@ -68,7 +68,7 @@ func (p *Pane) listed(m listed) tea.Cmd {
 			p.savePosition()
 			p.view = nil
 		}
-		l = &listing{location: m.location, at: m.at, version: m.version}
+		l = &listing{location: m.location, at: m.at, version: m.version, request: m.request}
 		p.store[m.location] = l
 	}
 	from := len(l.rows)
@@ -133,7 +133,7 @@ func (p *Pane) AccessChanged() tea.Cmd {
 // failed handles a failed listing. If the folder is not found, its nearest existing
 // parent opens.
 func (p *Pane) failed(m listed) tea.Cmd {
-	report := pane.Send(pane.Failed{Err: m.err})
+	report := pane.Send(pane.Failed{Err: m.err, On: m.location.text()})
 	if errors.Is(m.err, context.Canceled) {
 		return nil
 	}
@@ -141,7 +141,7 @@ func (p *Pane) failed(m listed) tea.Cmd {
 		return p.again()
 	}
 	if pane.Code(m.err) == api.NotFound && m.location.bucket != "" {
-		return p.gone(m.location, p.asked != nil && p.asked.location == m.location && p.here.location != m.location, m.err)
+		return tea.Batch(report, p.gone(m.location, p.asked != nil && p.asked.location == m.location && p.here.location != m.location, m.err))
 	}
 	if api.SignedOut(m.err) && len(p.now().rows) > 0 {
 		p.asked = nil // the root opens the sign-in; the rows stay

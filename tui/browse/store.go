@@ -133,6 +133,7 @@ type listing struct {
 	at       time.Time // of the first page
 	found    search
 	version  string // of the grants at that time
+	request  string // ID of the request for the first page
 }
 
 func (l *listing) add(p *page, next string) {

@@ -8,6 +8,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/places"
+	"usher/tui/copymenu"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -49,10 +50,8 @@ func (p *Pane) whyNot(a keys.Action) string {
 		case e.Archived:
 			return api.Lookup(api.ObjectArchived).Sentence
 		}
-	case keys.CopySum:
-		if !file {
-			return "Copy the checksum: move to a file."
-		}
+	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum:
+		return copymenu.Why(a, p.copied())
 	case keys.Why:
 		if !file {
 			return "Why can I see this: move to a file."

@@ -225,6 +225,8 @@ func (p *Pane) Status(w int) (left, right string) {
 	switch {
 	case p.sorting:
 		left = t.Text.Paint("Sort by")
+	case p.copying:
+		left = t.Text.Paint(p.copyTitle())
 	case p.stale && p.problem.err != nil:
 		left = t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text)
 		right = t.Muted.Paint("ctrl+r try now")
@@ -266,10 +268,12 @@ func (p *Pane) Hints() []keys.Action {
 		return []keys.Action{keys.Down, keys.Up, keys.PageDown, keys.First, keys.Last, keys.Back}
 	case p.sorting:
 		return []keys.Action{keys.ByName, keys.BySize, keys.ByModified, keys.ByKind, keys.Back}
+	case p.copying:
+		return []keys.Action{keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin, keys.Back}
 	case p.focus == inTree:
-		return []keys.Action{keys.Enter, keys.Parent, keys.NextPane, keys.OpenTransfers, keys.CopyPath, keys.Session, keys.Palette, keys.Help}
+		return []keys.Action{keys.Enter, keys.Parent, keys.NextPane, keys.OpenTransfers, keys.CopyMenu, keys.Session, keys.Palette, keys.Help}
 	case p.focus == inDetails:
-		return []keys.Action{keys.Download, keys.Read, keys.CopyPath, keys.CopySum, keys.Parent, keys.Palette, keys.Help}
+		return []keys.Action{keys.Download, keys.Read, keys.CopyMenu, keys.CopySum, keys.Parent, keys.Palette, keys.Help}
 	}
 	h := []keys.Action{keys.Enter, keys.Mark, keys.Download, keys.Filter}
 	if p.w >= 110 {
@@ -282,7 +286,7 @@ func (p *Pane) Hints() []keys.Action {
 	if p.Touched != nil && p.Touched().IsZero() && p.w >= 110 {
 		h = append(h, keys.OpenAudit)
 	}
-	h = append(h, keys.CopyPath)
+	h = append(h, keys.CopyMenu)
 	if p.w >= 110 {
 		h = append(h, keys.Session, keys.Palette)
 	}

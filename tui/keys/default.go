@@ -8,6 +8,7 @@ const (
 	Tree       Context = "tree"      // the folders
 	Details    Context = "details"   // one file
 	Sort       Context = "sort"      // the menu of s
+	Copying    Context = "copying"   // the menu of y
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event in full
@@ -72,8 +73,14 @@ const (
 	Read     Action = "read"
 	CopyPath Action = "copy-path"
 	CopySum  Action = "copy-checksum"
+	CopyMenu Action = "copy-menu"
 	Why      Action = "why"
 	Touched  Action = "who-touched"
+
+	CopyURI   Action = "copy-uri"
+	CopyLink  Action = "copy-link"
+	CopyCurl  Action = "copy-curl"
+	CopyAdmin Action = "copy-for-admin"
 
 	ByName     Action = "sort-name"
 	BySize     Action = "sort-size"
@@ -136,6 +143,7 @@ func Default() []Set {
 		{Context: Details, On: Reader, Bindings: details()},
 		{Context: Reader, Bindings: movement()},
 		{Context: Sort, Alone: true, Bindings: sorting()},
+		{Context: Copying, Alone: true, Bindings: copying()},
 		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
@@ -214,15 +222,15 @@ func browser() []Binding {
 		{Unmark, []string{"u"}, "", "unmark all", "Unmark all", mark},
 		{Download, []string{"d"}, "", "download", "Download marked files", files},
 		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
-		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", files},
-		{CopySum, []string{"Y"}, "", "copy checksum", "Copy the checksum", files},
+		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", files},
+		{CopySum, []string{"Y"}, "", "copy checksum", "", files},
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
 	}...)
 }
 
 func tree() []Binding {
-	return append(walking(), Binding{CopyPath, []string{"y"}, "", "copy path", "Copy the path", "Files"})
+	return append(walking(), Binding{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", "Files"})
 }
 
 func details() []Binding {
@@ -233,8 +241,8 @@ func details() []Binding {
 		{PrevPane, []string{"shift+tab"}, "", "previous pane", "", move},
 		{Download, []string{"d"}, "", "download", "Download this file", files},
 		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
-		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", files},
-		{CopySum, []string{"Y"}, "", "copy checksum", "Copy the checksum", files},
+		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", files},
+		{CopySum, []string{"Y"}, "", "copy checksum", "", files},
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
 	}
@@ -247,6 +255,20 @@ func sorting() []Binding {
 		{BySize, []string{"s"}, "", "size, largest", "Sort by size, largest first", g},
 		{ByModified, []string{"m"}, "", "modified, newest", "Sort by modified, newest first", g},
 		{ByKind, []string{"k"}, "", "kind", "Sort by kind", g},
+		{Back, []string{"esc"}, "", "cancel", "", g},
+	}
+}
+
+// copying returns the texts that can be copied of a row or of all marked ones.
+func copying() []Binding {
+	const g = "Copy"
+	return []Binding{
+		{CopyPath, []string{"p", "y"}, "", "path", "Copy the path", g},
+		{CopyURI, []string{"s"}, "", "s3://", "Copy the s3:// address", g},
+		{CopyLink, []string{"u", "l"}, "", "link", "Copy a download link", g},
+		{CopyCurl, []string{"c"}, "", "curl", "Copy a curl command", g},
+		{CopySum, []string{"k"}, "", "checksum", "Copy the checksum", g},
+		{CopyAdmin, []string{"a"}, "", "for admin", "Copy a text for your administrator", g},
 		{Back, []string{"esc"}, "", "cancel", "", g},
 	}
 }

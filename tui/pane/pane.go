@@ -140,8 +140,12 @@ type (
 	// Copy copies a text to the clipboard and shows it on the status line.
 	Copy struct{ Text safetext.Text }
 	// Failed reports a failed call. The root handles an ended sign-in and an
-	// unreachable server. The page shows a sentence of its own.
-	Failed struct{ Err error }
+	// unreachable server. The page shows a sentence of its own. On is the path of
+	// the call, if it has one.
+	Failed struct {
+		Err error
+		On  safetext.Text
+	}
 	// Answered reports a call with a response: the server is reachable.
 	Answered struct{}
 )

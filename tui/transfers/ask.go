@@ -155,6 +155,13 @@ func (a *Confirm) taken() bool {
 	return a.here(download.HereMaybe)+a.here(download.HereOther) > 0 || a.checked && a.local == nil && len(a.files) > 0
 }
 
+// idle reports whether a download that replaces nothing would download nothing: each
+// file is here already, identical or different.
+func (a *Confirm) idle() bool {
+	return a.checked && !a.more && len(a.files) > 0 && len(a.local) == len(a.files) &&
+		a.here(download.Here)+a.here(download.HereOther) == len(a.files)
+}
+
 // start adds the files to the engine.
 func (a *Confirm) start(c download.Conflict) tea.Cmd {
 	if a.started {
@@ -247,7 +254,13 @@ func (a *Confirm) ways() []way {
 	case len(a.files) == 0 && len(a.left) > 0:
 		return nil
 	case a.taken():
-		return []way{enter, {"b", "keep both", true, download.KeepBoth}, {"r", "replace", true, download.Overwrite}}
+		other := []way{{"b", "keep both", true, download.KeepBoth}, {"r", "replace", true, download.Overwrite}}
+		if a.idle() {
+			return other
+		}
+		return append([]way{enter}, other...)
+	case a.idle():
+		return nil
 	}
 	return []way{enter}
 }

@@ -126,10 +126,12 @@ func (a *Confirm) facts(p *theme.Theme, w int) (out []string, field int) {
 		return out, field
 	}
 	add("Verified", "each file is checked against its checksum", p.Text)
-	switch n := len(a.files); {
+	switch n := len(a.files) - a.here(download.Here); {
 	case a.counting || a.more:
 		add("Recorded", "each download, in the audit log", p.Text)
 	case n == 0 && len(a.left) > 0:
+		add("Recorded", "nothing: there is no file to download", p.Text)
+	case n == 0 && len(a.files) > 0:
 		add("Recorded", "nothing: there is no file to download", p.Text)
 	case n == 0:
 		add("Empty", "there is no file in it; an empty local folder is made", p.Text)

@@ -37,6 +37,7 @@ type Server struct {
 	lists   []string
 
 	searches []string
+	released []string
 }
 
 // Object is one object of the fake.

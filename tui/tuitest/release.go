@@ -1,0 +1,63 @@
+package tuitest
+
+import (
+	"context"
+	"slices"
+
+	"usher/backend/api"
+	"usher/client/download/ticket"
+	"usher/client/link"
+)
+
+// StorageHost is the host of the fake's URLs. Signature is in each of them.
+const (
+	StorageHost = "s3.example.com"
+	Signature   = "5ec4e7"
+)
+
+// Release returns a URL for each visible object, and records its path.
+func (s *Server) Release(ctx context.Context, r api.ReleaseRequest) (api.ReleaseResponse, error) {
+	if err := s.begin(ctx); err != nil {
+		return api.ReleaseResponse{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := api.ReleaseResponse{RequestID: "r-01JD9X5C8M"}
+	for _, o := range r.Objects {
+		path := o.Bucket + "/" + o.Key
+		at, ok := s.objects[path]
+		if !ok || s.gone(path) {
+			out.Items = append(out.Items, api.ReleaseItem{Error: &api.ItemError{Code: api.NotFound}})
+			continue
+		}
+		s.released = append(s.released, r.Purpose+" "+path)
+		out.Items = append(out.Items, api.ReleaseItem{Event: "e", Life: 60, ETag: `"` + etag(path) + `"`, Size: &at.Size,
+			URL: "https://" + StorageHost + "/" + path + "?X-Amz-Expires=60&X-Amz-Signature=" + Signature})
+	}
+	return out, nil
+}
+
+// Released returns the purpose and the path of each release.
+func (s *Server) Released() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.released)
+}
+
+// Links makes links with the server's releases.
+func (s *Server) Links(ctx context.Context, paths ...api.Path) ([]link.Link, error) {
+	check, err := ticket.New(ticket.Config{Hosts: []string{StorageHost}})
+	if err != nil {
+		return nil, err
+	}
+	maker, err := link.New(link.Config{Server: s, Check: check, Now: s.Now})
+	if err != nil {
+		return nil, err
+	}
+	return maker.Make(ctx, paths...)
+}
+
+// Become changes the person that the server describes.
+func (s *Server) Become(user string) {
+	s.locked(func() { s.Me.Person = api.Person{Sub: "sub-" + user, Username: user} })
+}
