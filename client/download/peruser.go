@@ -1,7 +1,6 @@
 package download
 
 import (
-	"context"
 	"fmt"
 	"sync"
 
@@ -82,6 +81,5 @@ func (p *PerUser) Keeps() bool                  { return p.now().Keeps() }
 
 func (p *PerUser) Local(dir string, reqs []Request) []LocalState { return p.now().Local(dir, reqs) }
 
-func (p *PerUser) Peek(ctx context.Context, obj api.ReleaseObject, n int) ([]byte, error) {
-	return p.now().Peek(ctx, obj, n)
-}
+// Look returns a Look of the present owner's engine.
+func (p *PerUser) Look(obj api.ReleaseObject) *Look { return p.now().Look(obj) }

@@ -50,14 +50,23 @@ func (c *Client) Stream(ctx context.Context, t Job, w io.Writer) (Result, error)
 
 // First returns the first n bytes of a ticket's object.
 func (c *Client) First(ctx context.Context, t *ticket.Ticket, n int64) ([]byte, error) {
+	return c.Range(ctx, t, 0, n)
+}
+
+// Range returns the bytes [from, end) of a ticket's object, fewer if the storage
+// sends fewer.
+func (c *Client) Range(ctx context.Context, t *ticket.Ticket, from, end int64) ([]byte, error) {
 	ctx, cut := context.WithTimeoutCause(ctx, c.Timeouts.Idle, ErrStalled)
 	defer cut()
-	a, err := c.get(ctx, t, 0, n)
+	a, err := c.get(ctx, t, from, end)
 	if err != nil {
 		return nil, firstError(err)
 	}
 	defer a.body.Close()
-	raw, err := io.ReadAll(io.LimitReader(a.body, n))
+	if a.whole && from > 0 {
+		return nil, &api.Error{Code: api.StorageUnavailable}
+	}
+	raw, err := io.ReadAll(io.LimitReader(a.body, end-from))
 	if err != nil {
 		return nil, firstError(err)
 	}
