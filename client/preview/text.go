@@ -1,0 +1,157 @@
+package preview
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/unicode"
+)
+
+// Text is lines of text.
+type Text struct {
+	Title string // "text", "source"
+	Lines []Line
+}
+
+// Name implements View.
+func (t *Text) Name() string { return t.Title }
+
+// Line is a line, or a piece of a long one.
+type Line struct {
+	Number int    // from 1 on; 0: the line continues the one before it
+	Raw    string // without the end of line
+	Spans  []Span // nil: plain
+}
+
+// Span styles a part of a line, from the end of the span before it.
+type Span struct {
+	To    int // byte position
+	Style Style
+}
+
+// Style is the role of a text.
+type Style uint8
+
+const (
+	Plain Style = iota
+	Comment
+	Keyword
+	String
+	Number
+	Heading
+	Strong
+	Emphasis
+	Code
+	Link
+	Quiet
+	Added
+	Removed
+)
+
+// isText reports whether the beginning of a file is text: UTF-16 with a byte order
+// mark, or bytes with few control characters and few bytes that are not UTF-8.
+func isText(data []byte) bool {
+	data = data[:min(len(data), int(First))]
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return len(data) > 2
+	}
+	controls, foreign := 0, 0
+	for rest := data; len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		switch {
+		case r == 0:
+			return false
+		case r == utf8.RuneError && n == 1 && utf8.FullRune(rest):
+			foreign++
+		case r < ' ' && !strings.ContainsRune("\t\n\r\f\v\b\x1b", r):
+			controls++
+		}
+		rest = rest[n:]
+	}
+	return controls <= len(data)/50 && foreign <= len(data)/4
+}
+
+// decode returns the text of an input in UTF-8, and reports whether it is text. Bytes
+// that are not UTF-8 stay as they are; the screen escapes them.
+func (d *Doc) decode(in input) (string, bool) {
+	if !isText(in.data) {
+		return "", false
+	}
+	data := in.data
+	switch {
+	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
+		if len(data) > mostUnpacked {
+			data = data[:mostUnpacked]
+		}
+		out, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Bytes(data[:len(data)&^1])
+		if err != nil {
+			return "", false
+		}
+		d.note("The text is in UTF-16.")
+		return string(out), true
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		data = data[3:]
+	}
+	if !in.complete {
+		data = wholeRunes(data)
+	}
+	if !utf8.Valid(data) {
+		d.note("Bytes that are not UTF-8 are shown as escapes.")
+	}
+	return string(data), true
+}
+
+// wholeRunes removes an incomplete character at the end.
+func wholeRunes(data []byte) []byte {
+	for i := 1; i < utf8.UTFMax && i <= len(data); i++ {
+		if c := data[len(data)-i]; utf8.RuneStart(c) {
+			if !utf8.FullRune(data[len(data)-i:]) {
+				return data[:len(data)-i]
+			}
+			return data
+		}
+	}
+	return data
+}
+
+// lines splits a text. Lines of more than mostLine bytes are split into pieces.
+func (d *Doc) lines(title, text string) *Text {
+	t := &Text{Title: title, Lines: make([]Line, 0, min(strings.Count(text, "\n")+1, mostLines))}
+	for number := 1; text != ""; number++ {
+		line, rest, _ := strings.Cut(text, "\n")
+		line, text = strings.TrimSuffix(line, "\r"), rest
+		for first := number; ; first = 0 {
+			if len(t.Lines) == mostLines {
+				d.note("The text stops after %d lines.", mostLines)
+				return t
+			}
+			piece := cut(line, mostLine)
+			t.Lines = append(t.Lines, Line{Number: first, Raw: piece})
+			if line = line[len(piece):]; line == "" {
+				break
+			}
+			d.note("Lines of more than %d bytes are shown in pieces.", mostLine)
+		}
+	}
+	return t
+}
+
+// cut returns the first n bytes of a text, fewer so that no character is split.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for i := n; i > n-utf8.UTFMax; i-- {
+		if utf8.RuneStart(s[i]) {
+			return s[:i]
+		}
+	}
+	return s[:n]
+}
+
+// Bytes is the beginning of a file as bytes.
+type Bytes struct{ Data []byte }
+
+// Name implements View.
+func (*Bytes) Name() string { return "hex" }
