@@ -49,10 +49,9 @@ type Deps struct {
 
 	IdleMinutes int // optional; minutes without a key press until the browser locks
 
-	DownloadDir string                                                   // root of the downloads
-	Home        string                                                   // optional; shown as ~
-	FreeSpace   func(dir string) (int64, error)                          // optional
-	Read        func(context.Context, browse.Entry, int) ([]byte, error) // optional; the first bytes of a file
+	DownloadDir string                          // root of the downloads
+	Home        string                          // optional; shown as ~
+	FreeSpace   func(dir string) (int64, error) // optional
 
 	Links func(context.Context, ...api.Path) ([]link.Link, error) // optional; download links, each recorded
 

@@ -146,7 +146,7 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 	case keys.Redraw:
 		return tea.ClearScreen
 	case keys.Quit:
-		if len(m.stack) > 0 || page.Context() == keys.Reader {
+		if len(m.stack) > 0 {
 			return page.Do(keys.Back)
 		}
 		return m.askQuit()
@@ -192,6 +192,8 @@ func where(p pane.Pane) string {
 		return "the folders"
 	case keys.Details:
 		return "the details"
+	case keys.Preview:
+		return "the file"
 	case keys.Transfers:
 		return "transfers"
 	case keys.Audit, keys.Event, keys.Answer, keys.Export:

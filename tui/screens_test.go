@@ -14,7 +14,8 @@ import (
 	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui"
-	"usher/tui/browse"
+	"usher/tui/pane"
+	"usher/tui/reader"
 	"usher/tui/signin"
 	"usher/tui/tuitest"
 )
@@ -30,6 +31,7 @@ type program struct {
 	engine *tuitest.Engine
 	deps   tui.Deps
 	model  *tui.Model
+	text   string // of every file, if it is not ""
 
 	browser awaited // of withBrowser
 }
@@ -47,10 +49,8 @@ func newProgram(change func(*program)) *program {
 		Lock:         func(context.Context) error { return nil },
 		Organisation: safetext.New("Example Ltd"),
 		DownloadDir:  "/home/alice/usher", Home: "/home/alice", Zone: time.FixedZone("", 3600),
-		FreeSpace: func(string) (int64, error) { return 41_600_000_000, nil },
-		Read: func(context.Context, browse.Entry, int) ([]byte, error) {
-			return []byte("name,amount\nrent,1200\n\x1b[2Jgone,1\n"), nil
-		},
+		FreeSpace:  func(string) (int64, error) { return 41_600_000_000, nil },
+		Pages:      []tui.Page{tui.ReadPage("files.example.com", func(on pane.Target) reader.File { return w.file(on) })},
 		Links:      w.server.Links,
 		HasSession: true, Theme: "dark", Start: tuitest.At("company-reports/annual/audited/"),
 	}
@@ -58,6 +58,15 @@ func newProgram(change func(*program)) *program {
 		change(w)
 	}
 	return w
+}
+
+// file returns the contents of every file.
+func (w *program) file(pane.Target) *tuitest.File {
+	text := "name,amount\nrent,1200\n\x1b[2Jgone,1\n"
+	if w.text != "" {
+		text = w.text
+	}
+	return tuitest.NewFile([]byte(text))
 }
 
 func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile, env ...string) {
@@ -210,7 +219,7 @@ func hostile(w *program) {
 
 func TestScreens(t *testing.T) {
 	small := tuitest.Size{Name: "60x15", W: 60, H: 15, Profile: colorprofile.TrueColor}
-	for _, sc := range slices.Concat(scenes(), signInScenes(), queueScenes()) {
+	for _, sc := range slices.Concat(scenes(), readScenes(), signInScenes(), queueScenes()) {
 		sizes := tuitest.Sizes()
 		if sc.name == "running" || sc.name == "browser" {
 			sizes = append(sizes, small) // all other screens are equal there

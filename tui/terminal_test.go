@@ -2,7 +2,6 @@ package tui_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -17,7 +16,6 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/backend/safetext/safetexttest"
-	"usher/tui/browse"
 	"usher/tui/tuitest"
 )
 
@@ -39,7 +37,7 @@ func TestTerminal(t *testing.T) {
 				var out bytes.Buffer
 				w.Log(&out)
 				for _, page := range [][]string{
-					{"ctrl+r"}, {"j"}, {"space"}, {"tab"}, {"v"}, {"esc"}, {"enter"}, {"h"}, {"i"}, {"esc"}, {"d"}, {"enter"}, {"t"}, {"esc"}, {":"}, {"esc"}, {"?"}, {"esc"},
+					{"ctrl+r"}, {"j"}, {"space"}, {"tab"}, {"v"}, {"w"}, {"v"}, {"esc"}, {"enter"}, {"h"}, {"i"}, {"esc"}, {"d"}, {"enter"}, {"t"}, {"esc"}, {":"}, {"esc"}, {"?"}, {"esc"},
 				} {
 					w.Press(page...)
 					w.Wait(500 * time.Millisecond)
@@ -74,7 +72,7 @@ func everywhere(w *program, text string) {
 	w.server.Put("datasets/public/hostile/"+text, 12, "2026-01-02 03:04")
 	w.server.Put("datasets/public/hostile/"+text+".txt", 12, "2026-01-02 03:04")
 	w.server.Put("datasets/public/hostile/"+text+"/inside", 12, "2026-01-02 03:04")
-	w.deps.Read = func(_ context.Context, _ browse.Entry, _ int) ([]byte, error) { return []byte(text + "\n" + text), nil }
+	w.text = text + "\n" + text
 }
 
 // acts returns an error for output with an effect other than drawing: a control

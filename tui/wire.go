@@ -19,9 +19,9 @@ import (
 	"usher/session"
 	"usher/tui/access"
 	"usher/tui/audit"
-	"usher/tui/browse"
 	"usher/tui/keys"
 	"usher/tui/pane"
+	"usher/tui/reader"
 	"usher/tui/signin"
 )
 
@@ -87,15 +87,12 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Ways: config.Offer().Ways, Other: browserWays(w), FirstWay: session.LastWay(w.Folders, w.Profile), Service: session.ServiceHost(w.Profile),
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
-		Read: func(ctx context.Context, e browse.Entry, n int) ([]byte, error) {
-			return engine.Peek(ctx, api.ReleaseObject{Bucket: e.Bucket.Raw(), Key: e.Key.Raw()}, n)
-		},
 		Links:      links(server, w),
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
 		Start: pane.At(where),
 		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
-			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w)),
+			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w), readPage(engine, host)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	})
 }
@@ -157,6 +154,20 @@ func checkLog(watch *proof.Watch) func(context.Context) LogCheck {
 		}
 		return out
 	}
+}
+
+// readPage is the page with the contents of a file.
+func readPage(engine *download.PerUser, host string) Page {
+	return ReadPage(host, func(on pane.Target) reader.File {
+		return engine.Look(api.ReleaseObject{Bucket: on.Bucket.Raw(), Key: on.Key.Raw()})
+	})
+}
+
+// ReadPage is the page with the contents of a file, which open returns without a call.
+func ReadPage(host string, open func(pane.Target) reader.File) Page {
+	return Page{Open: keys.Read, Name: "contents", New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
+		return reader.New(reader.Deps{Env: env, On: on, File: open(on), Server: host})
+	}}
 }
 
 // AccessPages are the two forms of the access page, for admins and auditors: the

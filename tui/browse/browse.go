@@ -46,8 +46,8 @@ type Deps struct {
 	// Transfer returns the last transfer of a file: its ID, 0 for none, and the
 	// word for its state, "" if the disk shows it. It may be nil.
 	Transfer func(pane.File) (id int64, word string)
-	// Read fetches the first n bytes of an object for display. It may be nil.
-	Read func(ctx context.Context, e Entry, n int) ([]byte, error)
+	// Reads reports whether there is a page for the contents of a file. It may be nil.
+	Reads func() bool
 	// Touched returns the reason that the person cannot open the audit log of a
 	// file, or the zero Text. It may be nil: there is no audit log.
 	Touched func() safetext.Text
@@ -64,7 +64,6 @@ const (
 	grace     = 150 * time.Millisecond
 	settle    = 120 * time.Millisecond
 	listLimit = 30 * time.Second
-	readBytes = 64_000
 )
 
 // part is a part of the pane that can have the focus.
@@ -129,7 +128,6 @@ type Pane struct {
 	localGen uint64
 	cols     columns
 	w, h     int
-	reader   *reader
 }
 
 // problem is the reason that a folder could not be listed.
@@ -218,7 +216,7 @@ func (p *Pane) enter(v visit) tea.Cmd {
 	if s, ok := p.memory.spots[v.location]; ok && v.cursor == "" && v.want == "" {
 		v.cursor, v.top, v.far = s.row, s.top, s.row
 	}
-	p.filter, p.typing, p.reader = "", notTyping, nil
+	p.filter, p.typing = "", notTyping
 	p.asked = &v
 	gen := p.gen
 	if l, ok := p.store[v.location]; ok && len(l.pages) > 0 && l.version == p.Env.Me.Version {
@@ -326,7 +324,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.placesKept(m.err)
 	case localDone:
 		p.localDone(m)
-	case statDone, contents:
+	case statDone:
 		return p.detailed(msg)
 	case pane.Restyled:
 		p.dirty()
@@ -385,13 +383,11 @@ func (p *Pane) moved() tea.Cmd {
 }
 
 // Typing is true while a path or a filter is typed.
-func (p *Pane) Typing() bool { return p.typing != notTyping || p.reader.typing() }
+func (p *Pane) Typing() bool { return p.typing != notTyping }
 
 // Context returns the bindings of the part with the focus.
 func (p *Pane) Context() keys.Context {
 	switch {
-	case p.reader != nil:
-		return keys.Reader
 	case p.sorting:
 		return keys.Sort
 	case p.copying:

@@ -36,14 +36,6 @@ type statDone struct {
 	err  error
 }
 
-// contents is the beginning of a file.
-type contents struct {
-	gen   uint64
-	entry Entry
-	data  []byte
-	err   error
-}
-
 func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)
 }
@@ -74,17 +66,6 @@ func (p *Pane) ask(e Entry) tea.Cmd {
 	}
 }
 
-// read fetches the beginning of a file for display.
-func (p *Pane) read(e Entry) tea.Cmd {
-	read, gen := p.Read, p.gen
-	return tea.Sequence(pane.Send(pane.Say{Text: safetext.New("Reading the first 64 kB. The read is recorded in the audit log.")}), func() tea.Msg {
-		ctx, cancel := contextFor(listLimit)
-		defer cancel()
-		data, err := read(ctx, e, readBytes)
-		return contents{gen, e, data, err}
-	})
-}
-
 func (p *Pane) detailed(msg tea.Msg) tea.Cmd {
 	d := &p.details
 	d.drawn = ""
@@ -104,15 +85,6 @@ func (p *Pane) detailed(msg tea.Msg) tea.Cmd {
 		}
 		d.facts[m.key] = m.stat
 		return pane.Send(pane.Answered{})
-	case contents:
-		if m.gen != p.gen {
-			return nil
-		}
-		if m.err != nil {
-			return tea.Batch(pane.Send(pane.Say{Text: pane.Sentence(m.err, p.Server), Tone: pane.Bad}), pane.Send(pane.Failed{Err: m.err}))
-		}
-		p.reader = newReader(m.entry, m.data, p.Env)
-		return pane.Send(pane.Say{})
 	}
 	return nil
 }
@@ -198,7 +170,7 @@ func (d *details) lines(p *Pane, w int) []string {
 	for _, l := range format.Wrap("Not read yet. Each read is recorded in the audit log.", w) {
 		lines = append(lines, t.Text.Paint(l))
 	}
-	lines = append(lines, t.Text.Bold().Paint("v")+t.Muted.Paint(" read the first 64 kB"))
+	lines = append(lines, t.Text.Bold().Paint("v")+t.Muted.Paint(" read it"))
 	if more := "checksum, version, grant"; !have && d.asking != keyOf(e) {
 		if e.Unsized() {
 			more = "size, checksum, version"

@@ -19,14 +19,6 @@ func (e Entry) isFile() bool { return e.Kind == api.KindObject }
 
 // Do runs an action of the pane's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
-	if p.reader != nil {
-		if a == keys.Back || a == keys.Quit || a == keys.Parent {
-			p.reader = nil
-			return nil
-		}
-		p.reader.do(a)
-		return nil
-	}
 	switch p.focus {
 	case inTree:
 		if p.tree.list.Move(a) {
@@ -263,7 +255,7 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		name := safetext.New(s.name())
 		return pane.Send(Download{[]Entry{{Bucket: safetext.New(s.bucket), Key: safetext.New(s.prefix), Name: name, Kind: api.KindFolder}}})
 	case keys.Read:
-		return p.read(e)
+		return pane.Send(pane.Open{Page: keys.Read, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})
 	case keys.Touched:
 		return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})
 	case keys.Why:

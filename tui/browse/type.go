@@ -45,7 +45,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 		switch {
 		case !file:
 			return "Read: move to a file."
-		case p.Read == nil:
+		case p.Reads == nil || !p.Reads():
 			return "Reading is not possible here."
 		case e.Archived:
 			return api.Lookup(api.ObjectArchived).Sentence

@@ -50,9 +50,6 @@ func (p *Pane) Title() []string {
 
 // View draws the pane, h lines of w cells.
 func (p *Pane) View(w, h int) string {
-	if p.reader != nil {
-		return p.reader.view(p.Env, w, h)
-	}
 	p.resize(w, h)
 	p.tree.build()
 	tw, dw := widths(w)
@@ -264,8 +261,6 @@ func (p *Pane) Label(a keys.Action) string {
 // Hints returns the keys for the key line, most useful first.
 func (p *Pane) Hints() []keys.Action {
 	switch {
-	case p.reader != nil:
-		return []keys.Action{keys.Down, keys.Up, keys.PageDown, keys.First, keys.Last, keys.Back}
 	case p.sorting:
 		return []keys.Action{keys.ByName, keys.BySize, keys.ByModified, keys.ByKind, keys.Back}
 	case p.copying:

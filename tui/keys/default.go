@@ -20,6 +20,7 @@ const (
 	Places     Context = "places"    // the paths that a person can see, or all grants
 	Because    Context = "because"   // one explanation in full
 	Reader     Context = "reader"    // scrolled text
+	Preview    Context = "preview"   // the contents of a file
 )
 
 // Actions. The first ones are movements, which rows.List runs.
@@ -129,6 +130,13 @@ const (
 	Question8 Action = "question-8"
 	Question9 Action = "question-9"
 
+	FindNext     Action = "find-next"
+	FindPrevious Action = "find-previous"
+	WrapLines    Action = "wrap-lines"
+	LineNumbers  Action = "line-numbers"
+	NextView     Action = "next-view"
+	LoadMore     Action = "load-more"
+
 	CanSee Action = "can-see"
 	Grants Action = "grants"
 )
@@ -142,6 +150,7 @@ func Default() []Set {
 		{Context: Tree, On: List, Bindings: tree()},
 		{Context: Details, On: Reader, Bindings: details()},
 		{Context: Reader, Bindings: movement()},
+		{Context: Preview, On: Reader, Bindings: previewing()},
 		{Context: Sort, Alone: true, Bindings: sorting()},
 		{Context: Copying, Alone: true, Bindings: copying()},
 		{Context: Transfers, On: Reader, Bindings: transfers()},
@@ -221,7 +230,7 @@ func browser() []Binding {
 		{SwapMark, []string{"*"}, "", "invert marks", "Invert marks", mark},
 		{Unmark, []string{"u"}, "", "unmark all", "Unmark all", mark},
 		{Download, []string{"d"}, "", "download", "Download marked files", files},
-		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
+		{Read, []string{"v"}, "", "read", "Read this file without a download", files},
 		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", files},
 		{CopySum, []string{"Y"}, "", "copy checksum", "", files},
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
@@ -240,11 +249,28 @@ func details() []Binding {
 		{NextPane, []string{"tab"}, "", "next pane", "", move},
 		{PrevPane, []string{"shift+tab"}, "", "previous pane", "", move},
 		{Download, []string{"d"}, "", "download", "Download this file", files},
-		{Read, []string{"v"}, "", "read 64 kB", "Read the first 64 kB of this file", files},
+		{Read, []string{"v"}, "", "read", "Read this file without a download", files},
 		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", files},
 		{CopySum, []string{"Y"}, "", "copy checksum", "", files},
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
+	}
+}
+
+// previewing returns the bindings of the contents of a file.
+func previewing() []Binding {
+	const g = "File"
+	return []Binding{
+		{NextView, []string{"v"}, "", "next view", "Next view: table, text, hex", g},
+		{Filter, []string{"/"}, "", "find", "Find a text", "Find"},
+		{FindNext, []string{"n"}, "", "next match", "", "Find"},
+		{FindPrevious, []string{"N"}, "", "previous match", "", "Find"},
+		{LoadMore, []string{"L"}, "", "read more", "Read more of this file", g},
+		{WrapLines, []string{"w"}, "", "wrap", "Wrap long lines", g},
+		{LineNumbers, []string{"#"}, "", "numbers", "Number the lines", g},
+		{Enter, []string{"enter", "l", "right"}, "l", "right", "", "Move"},
+		{Parent, []string{"h", "left", "backspace"}, "h", "left", "", "Move"},
+		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
 	}
 }
 

@@ -1,0 +1,146 @@
+package reader
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"usher/backend/safetext"
+	"usher/client/preview"
+	"usher/tui/theme"
+)
+
+// segment is a part of a line that is safe to print, in one style.
+type segment struct {
+	text  string
+	style theme.Style
+}
+
+// safe returns a raw text of a file, safe to print. It is the only way of such a text
+// to the screen.
+func safe(raw string) string {
+	return safetext.Line(strings.ReplaceAll(raw, "\t", "    "))
+}
+
+// paint returns the style of a role.
+func paint(t *theme.Theme, s preview.Style) theme.Style {
+	switch s {
+	case preview.Comment, preview.Quiet:
+		return t.Muted
+	case preview.Keyword, preview.Link:
+		return t.Accent
+	case preview.String, preview.Added:
+		return t.OK
+	case preview.Number:
+		return t.Mark
+	case preview.Heading:
+		return t.Accent.Bold()
+	case preview.Strong:
+		return t.Text.Bold()
+	case preview.Emphasis:
+		return t.Text.Underline()
+	case preview.Code:
+		return t.Warn
+	case preview.Removed:
+		return t.Bad
+	}
+	return t.Text
+}
+
+// segments returns the parts of a line, of which at most the first bytes are drawn.
+func segments(t *theme.Theme, l preview.Line, bytes int) []segment {
+	raw := l.Raw[:min(len(l.Raw), bytes)]
+	if l.Spans == nil {
+		return []segment{{safe(raw), t.Text}}
+	}
+	var out []segment
+	from := 0
+	for _, s := range l.Spans {
+		to := min(s.To, len(raw))
+		if to > from {
+			out = append(out, segment{safe(raw[from:to]), paint(t, s.Style)})
+			from = to
+		}
+	}
+	if from < len(raw) {
+		out = append(out, segment{safe(raw[from:]), t.Text})
+	}
+	return out
+}
+
+// mark underlines the matches of a text in lower case.
+func mark(all []segment, query string) []segment {
+	if query == "" {
+		return all
+	}
+	var out []segment
+	for _, s := range all {
+		lower := strings.ToLower(s.text)
+		if len(lower) != len(s.text) {
+			out = append(out, s)
+			continue
+		}
+		from := 0
+		for {
+			i := strings.Index(lower[from:], query)
+			if i < 0 {
+				break
+			}
+			out = append(out, segment{s.text[from : from+i], s.style}, segment{s.text[from+i : from+i+len(query)], s.style.Bold().Underline()})
+			from += i + len(query)
+		}
+		out = append(out, segment{s.text[from:], s.style})
+	}
+	return out
+}
+
+// line draws the segments from cell skip on, in at most w cells.
+func line(all []segment, skip, w int) string {
+	var b strings.Builder
+	for _, s := range all {
+		if w <= 0 {
+			break
+		}
+		text := s.text
+		if skip > 0 {
+			n := ansi.StringWidth(text)
+			if n <= skip {
+				skip -= n
+				continue
+			}
+			text = ansi.TruncateLeft(text, skip, "")
+			skip = 0
+		}
+		text = ansi.Truncate(text, w, "")
+		w -= ansi.StringWidth(text)
+		b.WriteString(s.style.Paint(text))
+	}
+	return b.String()
+}
+
+// wrap splits the segments into rows of at most w cells, at most most rows.
+func wrap(all []segment, w, most int) [][]segment {
+	rows := [][]segment{nil}
+	room := w
+	for _, s := range all {
+		for text := s.text; text != ""; {
+			head := ansi.Truncate(text, room, "")
+			if head == "" && room == w { // one character is wider than the row
+				break
+			}
+			if head != "" {
+				last := len(rows) - 1
+				rows[last] = append(rows[last], segment{head, s.style})
+				room -= ansi.StringWidth(head)
+				text = text[len(head):]
+			}
+			if text != "" {
+				if len(rows) == most {
+					return rows
+				}
+				rows, room = append(rows, nil), w
+			}
+		}
+	}
+	return rows
+}

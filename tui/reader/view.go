@@ -1,0 +1,245 @@
+package reader
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/client/preview"
+	"usher/client/quantity"
+	"usher/tui/format"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/theme"
+)
+
+// view is a view of the file with its place on the screen.
+type view interface {
+	name() string
+	draw(t *theme.Theme, w, h int, query string) []string
+	do(keys.Action)
+	// show moves a row of search into the window.
+	show(row int)
+	// row is the first row of the window, as search counts them.
+	row() int
+	// position describes the window.
+	position() string
+	// place takes the place of the same view of an earlier step.
+	place(view)
+	wraps() bool
+	searchable() bool
+}
+
+// newViews returns the views of a document.
+func newViews(d *preview.Doc) []view {
+	var out []view
+	for _, v := range d.Views {
+		switch v := v.(type) {
+		case *preview.Text:
+			out = append(out, &textView{text: v, wrapped: v.Title == "page", least: leastNumber(v)})
+		case *preview.Table:
+			out = append(out, newTable(v))
+		case *preview.Tree:
+			out = append(out, newTree(v))
+		case *preview.Picture:
+			out = append(out, &pictureView{picture: v})
+		case *preview.Bytes:
+			out = append(out, &hexView{data: v.Data})
+		}
+	}
+	return out
+}
+
+// Title returns the path for row 0.
+func (p *Pane) Title() []string {
+	parts := []string{p.On.Bucket.Distinct()}
+	for _, s := range strings.Split(p.On.Key.Distinct(), "/") {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return parts
+}
+
+// Context returns the bindings of the page.
+func (p *Pane) Context() keys.Context { return keys.Preview }
+
+// Hints returns the keys for the key line.
+func (p *Pane) Hints() []keys.Action {
+	return []keys.Action{keys.NextView, keys.Filter, keys.FindNext, keys.LoadMore, keys.WrapLines, keys.LineNumbers, keys.Enter, keys.CopyPath, keys.Back, keys.Help}
+}
+
+// Label names the effect of keys in the present view.
+func (p *Pane) Label(a keys.Action) string {
+	if p.doc == nil {
+		return ""
+	}
+	switch a {
+	case keys.NextView:
+		if len(p.views) > 1 {
+			return p.views[(p.at+1)%len(p.views)].name()
+		}
+	case keys.Enter:
+		if _, ok := p.now().(*treeView); ok {
+			return "fold, unfold"
+		}
+	}
+	return ""
+}
+
+// Status returns the fetched part of the file, and the place in the view.
+func (p *Pane) Status(int) (left, right string) {
+	t := p.Env.Theme
+	if p.doc != nil {
+		right = p.now().position()
+		if m := p.matches(); m != "" {
+			right = m + ", " + right
+		}
+		right = t.Muted.Paint(right)
+	}
+	if p.cancel != nil {
+		return t.Muted.Paint("Reading" + t.Glyphs.Ellipsis + " The read is recorded in the audit log."), right
+	}
+	if p.read.ranges == 0 && p.read.releases == 0 {
+		return "", right
+	}
+	times := ""
+	if p.read.releases > 1 {
+		times = fmt.Sprintf(" %d times", p.read.releases)
+	}
+	return t.Muted.Paint(fmt.Sprintf("%s, %s of %s read; recorded as preview%s", quantity.Plural(p.read.ranges, "range", "ranges"),
+		quantity.Size(p.read.bytes), quantity.Size(p.read.size), times)), right
+}
+
+// Cursor returns the position of the text cursor.
+func (p *Pane) Cursor() *tea.Cursor {
+	if !p.finding {
+		return nil
+	}
+	n := p.field.Cells()
+	return tea.NewCursor(min(len(findLabel)+n-pane.Window(n, p.w-len(findLabel)-1), max(0, p.w-1)), max(0, p.h-1))
+}
+
+const findLabel = " Find  "
+
+// View draws exactly h lines of at most w cells.
+func (p *Pane) View(w, h int) string {
+	if p.drawn != "" && p.w == w && p.h == h {
+		return p.drawn
+	}
+	p.w, p.h = w, h
+	t := p.Env.Theme
+	note := ""
+	if p.doc != nil {
+		note = p.doc.Kind
+		if len(p.views) > 1 {
+			note += fmt.Sprintf(", %s %d of %d", p.now().name(), p.at+1, len(p.views))
+		}
+	}
+	title := p.Title()
+	name := format.Middle(title[len(title)-1], max(8, w-10-format.Width(note)), t.Glyphs.Ellipsis)
+	lines := append([]string{t.Head(name, note, w, true)}, p.notes(w)...)
+	end := 0
+	if p.finding {
+		end = 1
+	}
+	if room := h - len(lines) - end; p.doc != nil && room > 0 {
+		lines = append(lines, p.now().draw(t, w, room, strings.ToLower(p.query()))...)
+	}
+	for len(lines) < h-end {
+		lines = append(lines, "")
+	}
+	lines = lines[:max(0, h-end)]
+	if p.finding {
+		n := p.field.Cells()
+		text := format.Ends(p.field.Shown(), "", max(1, w-len(findLabel)-1), t.Glyphs.Ellipsis)
+		if skip := pane.Window(n, w-len(findLabel)-1); skip > 0 {
+			text = line([]segment{{p.field.Shown(), t.Text}}, skip, w-len(findLabel)-1)
+		}
+		lines = append(lines, t.Accent.Paint(findLabel)+t.Text.Paint(text))
+	}
+	for i, l := range lines {
+		lines[i] = t.Pad(l, w)
+	}
+	p.drawn = strings.Join(lines, "\n")
+	return p.drawn
+}
+
+// query is the text of the last search in the view on the screen.
+func (p *Pane) query() string {
+	if p.doc == nil || p.found.view != p.now().name() {
+		return ""
+	}
+	return p.found.query
+}
+
+// notes draws the sentences about the file, and an error.
+func (p *Pane) notes(w int) []string {
+	t := p.Env.Theme
+	var lines []string
+	add := func(s theme.Style, text string) {
+		if text == "" {
+			return
+		}
+		for _, l := range format.Wrap(text, max(1, w-2)) {
+			lines = append(lines, " "+s.Paint(l))
+		}
+	}
+	if !p.wrong.IsZero() {
+		add(t.Bad, p.wrong.String())
+	}
+	if p.doc != nil {
+		add(t.Muted, strings.Join(p.doc.Notes, " "))
+		if p.doc.Next != 0 {
+			add(t.Muted, "L reads "+quantity.Size(p.doc.More)+" more.")
+		}
+	}
+	return lines[:min(len(lines), 4)]
+}
+
+// scroll is a window over rows.
+type scroll struct{ top, rows, page int }
+
+// fit keeps the window over the rows.
+func (s *scroll) fit(page int) {
+	s.page = max(1, page)
+	s.top = max(0, min(s.top, s.rows-s.page))
+}
+
+func (s *scroll) do(a keys.Action) {
+	switch a {
+	case keys.Down:
+		s.top++
+	case keys.Up:
+		s.top--
+	case keys.HalfDown:
+		s.top += s.page / 2
+	case keys.HalfUp:
+		s.top -= s.page / 2
+	case keys.PageDown:
+		s.top += s.page
+	case keys.PageUp:
+		s.top -= s.page
+	case keys.First:
+		s.top = 0
+	case keys.Last:
+		s.top = s.rows
+	}
+	s.fit(s.page)
+}
+
+// show moves a row into the window.
+func (s *scroll) show(row int) {
+	if row < s.top || row >= s.top+s.page {
+		s.top = row - s.page/3
+	}
+	s.fit(s.page)
+}
+
+func (s *scroll) position(unit string) string {
+	if s.rows == 0 {
+		return "no " + unit
+	}
+	return fmt.Sprintf("%s-%s of %s %s", quantity.Count(s.top+1), quantity.Count(min(s.rows, s.top+s.page)), quantity.Count(s.rows), unit)
+}
