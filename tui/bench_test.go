@@ -26,16 +26,20 @@ func many(n int) func(*program) {
 
 // bytesPerKey moves the cursor down and returns the mean number of bytes to the
 // terminal for a key press, including the update of the details.
-func bytesPerKey(t *testing.T, width, height, moves int, rest time.Duration) float64 {
+func bytesPerKey(t *testing.T, width, height, moves int, ssh bool, every time.Duration) float64 {
 	var mean float64
 	synctest.Test(t, func(t *testing.T) {
 		w := newProgram(many(2000))
-		w.open(t, width, height, colorprofile.TrueColor, "SSH_TTY=/dev/pts/1")
+		var env []string
+		if w.deps.SSH = ssh; ssh {
+			env = []string{"SSH_TTY=/dev/pts/1"}
+		}
+		w.open(t, width, height, colorprofile.TrueColor, env...)
 		w.Wait(time.Second)
 		before := w.Bytes()
 		for range moves {
 			w.Press("j")
-			w.Wait(rest)
+			w.Wait(every - 20*time.Millisecond) // Press waits too
 		}
 		w.Wait(time.Second)
 		mean = float64(w.Bytes()-before) / float64(moves)
@@ -48,23 +52,25 @@ func bytesPerKey(t *testing.T, width, height, moves int, rest time.Duration) flo
 	return mean
 }
 
-// A cursor movement over SSH stays within a budget of bytes, also at the edges of the
-// window.
+// A cursor movement stays within a budget of bytes, also at the edges of the window:
+// over SSH, and while a key is held down.
 func TestBytesPerKey(t *testing.T) {
 	if slow {
 		t.Skip("not under the race detector")
 	}
 	for _, c := range []struct {
-		w, h int
-		most float64
-	}{{80, 24, 500}, {120, 40, 500}, {200, 50, 600}} {
-		held, rested := bytesPerKey(t, c.w, c.h, 200, 0), 0.0
-		if c.w == 120 {
-			rested = bytesPerKey(t, c.w, c.h, 200, 300*time.Millisecond)
-		}
-		t.Logf("%dx%d: %.0f bytes a key while held down, %.0f with a pause that the details follow", c.w, c.h, held, rested)
-		if max(held, rested) > c.most {
-			t.Errorf("%dx%d: %.0f bytes a key, want at most %.0f", c.w, c.h, max(held, rested), c.most)
+		w, h  int
+		ssh   bool
+		every time.Duration
+		most  float64
+	}{
+		{80, 24, true, 20 * time.Millisecond, 350}, {120, 40, true, 20 * time.Millisecond, 500}, {200, 50, true, 20 * time.Millisecond, 600},
+		{120, 40, true, 320 * time.Millisecond, 600}, {80, 24, false, 33 * time.Millisecond, 350}, {120, 40, false, 33 * time.Millisecond, 600},
+	} {
+		mean := bytesPerKey(t, c.w, c.h, 200, c.ssh, c.every)
+		t.Logf("%dx%d, SSH %t, a key every %v: %.0f bytes a key", c.w, c.h, c.ssh, c.every, mean)
+		if mean > c.most {
+			t.Errorf("%dx%d, SSH %t, a key every %v: %.0f bytes a key, want at most %.0f", c.w, c.h, c.ssh, c.every, mean, c.most)
 		}
 	}
 }

@@ -117,13 +117,13 @@ func TestGivenPathWins(t *testing.T) {
 	if err := store.Save(places.Change{Last: &last}); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"company-reports/annual/", ""} {
+	for path, head := range map[string]string{"company-reports/annual/": "company-reports › annual ", "": "Buckets"} {
 		play(t, func(w *program) {
 			remembers(state, "sub-ada")(w)
 			w.deps.Resume, w.deps.Start = false, tuitest.At(path)
 		}, func(t *testing.T, w *program) {
 			w.Wait(time.Second)
-			w.Not(t, "tax")
+			w.Want(t, "usher  "+head)
 		})
 	}
 }

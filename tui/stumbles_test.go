@@ -2,6 +2,7 @@ package tui_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,10 +46,12 @@ func TestLastRowOfALargeFolder(t *testing.T) {
 		w.deps.Start = tuitest.At("builds/")
 	}
 	at80(t, large, func(t *testing.T, w *program) {
-		w.Want(t, "1,000 and more")
+		w.Want(t, "row 1, 1,000 and more")
+		w.Press("j")
+		w.Want(t, "row 2, 1,000 and more")
 		w.Press("G")
 		w.Wait(30 * time.Second)
-		w.Want(t, "▌  b-09499", "9,500 of 9,500")
+		w.Want(t, "▌  b-09499", "row 9,500, 100%, 9,500 of 9,500")
 		w.Press("g")
 		w.Want(t, "▌  b-00000")
 	})
@@ -56,6 +59,40 @@ func TestLastRowOfALargeFolder(t *testing.T) {
 		w.Press("G", "g")
 		w.Wait(30 * time.Second)
 		w.Want(t, "▌  b-00000")
+	})
+}
+
+// A folder that is opened by its path has its siblings and those of its parents in the
+// tree. Each parent is listed once, and not at all for a window without a tree.
+func TestTreeOfATypedPath(t *testing.T) {
+	deep := func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/working-papers/") }
+	parents := []string{"company-reports/annual/audited/working-papers/", "/", "company-reports/", "company-reports/annual/", "company-reports/annual/audited/"}
+	play(t, deep, func(t *testing.T, w *program) {
+		w.Wait(5 * time.Second)
+		w.Want(t, "▸ engineering-builds", "▸ quarterly", "▸ drafts", "▸ restated", "row 1, 50%, 2 of 2")
+		w.Press("j", "k", "tab", "tab", "tab", "h")
+		w.Wait(5 * time.Second)
+		w.Want(t, "▌  working-papers/") // from the store
+		if got := w.server.Lists(); !slices.Equal(got, parents) {
+			t.Errorf("listed %q, want %q", got, parents)
+		}
+	})
+	at80(t, deep, func(t *testing.T, w *program) {
+		w.Wait(5 * time.Second)
+		if got := w.server.Lists(); len(got) != 1 {
+			t.Errorf("listed %q without a tree", got)
+		}
+		w.Press("shift+tab")
+		w.Wait(5 * time.Second)
+		w.Want(t, "▸ engineering-builds", "▸ restated")
+	})
+	play(t, func(w *program) { deep(w); w.server.Hide("company-reports/annual/d") }, func(t *testing.T, w *program) {
+		w.Wait(time.Second)
+		w.server.Fail(tuitest.ErrNetwork)
+		w.Press("ctrl+r")
+		w.Wait(5 * time.Second)
+		w.Want(t, "working-papers", "a.csv", "2, as of")
+		w.Not(t, "drafts")
 	})
 }
 

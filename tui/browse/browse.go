@@ -58,11 +58,13 @@ type Deps struct {
 
 // Times: a listing younger than fresh is not requested again; a folder listed
 // within grace appears without an empty table before it; the details follow the
-// cursor after settle.
+// cursor after settle; presses of a key with less than repeat between them are those
+// of a key that is held down.
 const (
 	fresh     = time.Minute
 	grace     = 150 * time.Millisecond
 	settle    = 120 * time.Millisecond
+	repeat    = 40 * time.Millisecond
 	listLimit = 30 * time.Second
 )
 
@@ -123,6 +125,7 @@ type Pane struct {
 	tree     tree
 	details  details
 	settled  uint64
+	press    press
 	local    map[location]Local
 	looked   map[location]int64 // the last transfer when the disk was asked
 	localGen uint64
@@ -182,7 +185,7 @@ func New(d Deps) (*Pane, error) {
 		memory: memory{spots: make(map[location]spot)},
 	}
 	p.field = pane.NewField(0)
-	p.table = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
+	p.table = rows.New(source{p}, rows.Config{}) // see moving
 	p.table.Focus(true)
 	p.tree.init(p)
 	return p, nil
@@ -271,6 +274,7 @@ type (
 	}
 	graceOver  struct{ gen uint64 }
 	settleDone struct{ seq uint64 }
+	released   struct{ press uint64 }
 	// arranged is a view that was too large to sort between two frames.
 	arranged struct {
 		gen  uint64
@@ -317,6 +321,13 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	case settleDone:
 		if m.seq == p.settled {
 			p.details.show(p)
+			return p.tree.grown()
+		}
+	case branched:
+		return p.tree.branched(m)
+	case released:
+		if m.press == p.press.n {
+			p.press.recent = false
 		}
 	case storeNow:
 		return p.StorePlaces()
@@ -380,6 +391,21 @@ func (p *Pane) dirty() {
 func (p *Pane) moved() tea.Cmd {
 	p.settled++
 	return tea.Batch(p.table.Need(), after(settle, settleDone{p.settled}))
+}
+
+// press is the last press of a key that moves the cursor of the table.
+type press struct {
+	n      uint64
+	recent bool // less than repeat ago
+}
+
+// moving begins a movement of the table. A table alone in the window scrolls by the
+// terminal's scroll region. Beside other parts each scrolled line repaints it: over
+// SSH, and while a key is held down, it jumps.
+func (p *Pane) moving() tea.Cmd {
+	p.table.Jump = p.beside(inTree) && (p.Env.Jump || p.press.recent)
+	p.press = press{n: p.press.n + 1, recent: true}
+	return after(repeat, released{p.press.n})
 }
 
 // Typing is true while a path or a filter is typed.

@@ -25,12 +25,12 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 			return nil
 		}
 	case inTable:
-		if p.table.Move(a) {
+		if pressed := p.moving(); p.table.Move(a) {
 			p.here.far = ""
 			if p.toEnd = a == keys.Last && !p.now().complete; p.toEnd {
 				return p.seek()
 			}
-			return p.moved()
+			return tea.Batch(p.moved(), pressed)
 		}
 	}
 	if cmd, done := p.walk(a); done {
@@ -53,6 +53,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 		return p.esc(), true
 	case keys.NextPane, keys.PrevPane:
 		p.cycle(a == keys.NextPane)
+		return p.tree.grown(), true
 	case keys.Visited:
 		return p.history(&p.back, &p.ahead), true
 	case keys.Forward:
@@ -60,6 +61,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 	case keys.Buckets:
 		return p.enter(visit{}), true
 	case keys.Reload:
+		p.tree.prune()
 		return p.again(), true
 	case keys.Filter:
 		p.typeInto(filtering, p.filter)

@@ -127,6 +127,7 @@ func (p *Pane) AccessChanged() tea.Cmd {
 		}
 	}
 	p.tree.stale = true
+	p.tree.prune()
 	return p.again()
 }
 

@@ -17,15 +17,17 @@ import (
 // shows all.
 const maxBranch = 500
 
-// tree shows the known folders, as a flat slice of visible nodes. It makes no
-// calls: its nodes come from the listings of the table and from the path of the
-// open folder.
+// tree shows the known folders, as a flat slice of visible nodes. Its nodes come from
+// the listings of the table, from those of its branches, and from the path of the open
+// folder.
 type tree struct {
-	p     *Pane
-	open  map[location]bool
-	nodes []node
-	list  *rows.List
-	stale bool
+	p      *Pane
+	open   map[location]bool
+	nodes  []node
+	list   *rows.List
+	stale  bool
+	branch *branch           // pending, or nil
+	tried  map[location]bool // listed as branches
 }
 
 type node struct {
@@ -36,7 +38,7 @@ type node struct {
 }
 
 func (t *tree) init(p *Pane) {
-	t.p, t.open = p, make(map[location]bool)
+	t.p, t.open, t.tried = p, make(map[location]bool), make(map[location]bool)
 	t.list = rows.New(t, rows.Config{Jump: p.Env.Jump})
 }
 

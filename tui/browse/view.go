@@ -1,6 +1,7 @@
 package browse
 
 import (
+	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -136,7 +137,8 @@ func (p *Pane) tableView(w, h int) string {
 	case p.filter != "":
 		title = filtering.prompt() + p.filter
 	}
-	head := t.Head(safetext.Line(title), p.note(), w, p.focus == inTable)
+	note := p.note()
+	head := t.HeadOf(safetext.Line(title), w, p.focus == inTable, p.position()+note, note)
 	if p.typing == leaping {
 		return t.Head("Bookmarks", "", w, true) + "\n" + strings.Join(p.bookmarksView(w, h-1), "\n")
 	}
@@ -144,6 +146,19 @@ func (p *Pane) tableView(w, h int) string {
 		return head + "\n" + p.blank(w, h-1)
 	}
 	return head + "\n" + p.header(w) + "\n" + p.table.View()
+}
+
+// position returns the place of the cursor among the visible rows. The percentage is
+// absent while further rows are not loaded: their number is unknown.
+func (p *Pane) position() string {
+	at, n := p.table.Cursor()+1, len(p.view)
+	switch {
+	case n == 0 || p.stale || p.pause != "" || p.slow && p.loading:
+		return ""
+	case !p.now().complete:
+		return "row " + quantity.Count(at) + ", "
+	}
+	return "row " + quantity.Count(at) + ", " + strconv.Itoa(at*100/n) + "%, "
 }
 
 // note returns the right end of the table's head.

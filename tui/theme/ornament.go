@@ -12,6 +12,11 @@ import (
 //
 //	▌Files ━━━━━━━━━━━━━━━━━━━━━━━━━━━ 34 of 34 ━
 func (t *Theme) Head(title, note string, w int, focus bool) string {
+	return t.HeadOf(title, w, focus, note)
+}
+
+// HeadOf is Head with the first note that has room beside the title.
+func (t *Theme) HeadOf(title string, w int, focus bool, notes ...string) string {
 	if w < 4 {
 		return t.Pad("", w)
 	}
@@ -21,8 +26,11 @@ func (t *Theme) Head(title, note string, w int, focus bool) string {
 	}
 	title = ansi.Truncate(title, w-3, t.Glyphs.Ellipsis)
 	end := ""
-	if note != "" && ansi.StringWidth(title)+ansi.StringWidth(note)+7 <= w {
-		end = " " + t.Muted.Paint(note) + " " + rule.Paint(line)
+	for _, note := range notes {
+		if note != "" && ansi.StringWidth(title)+ansi.StringWidth(note)+7 <= w {
+			end = " " + t.Muted.Paint(note) + " " + rule.Paint(line)
+			break
+		}
 	}
 	n := max(0, w-2-ansi.StringWidth(title)-ansi.StringWidth(end))
 	return t.Pad(g+label.Paint(title)+" "+rule.Paint(strings.Repeat(line, n))+end, w)
