@@ -302,6 +302,7 @@ func copying() []Binding {
 func transfers() []Binding {
 	const one, all = "Transfer", "Queue"
 	return []Binding{
+		{Enter, []string{"enter"}, "", "show the files", "Show or hide the files of this row", one},
 		{Pause, []string{"p"}, "", "pause", "Pause or resume", one},
 		{Again, []string{"r"}, "", "try again", "Try this transfer again", one},
 		{KeepBoth, []string{"b"}, "", "keep both", "Keep both: download beside the local file", one},

@@ -39,12 +39,19 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	case keys.ClearEnded:
 		return p.clear(p.ids(ended))
 	}
+	p.cursorMoved = true // the cursor follows its row
+	if a == keys.Enter {
+		p.fold(p.around())
+		return nil
+	}
+	if b := p.bundle(); b != nil {
+		return p.all(a, b)
+	}
 	t := p.current()
 	if t == nil {
 		return nil
 	}
 	id := t.ID
-	p.cursorMoved = true // the cursor follows this transfer
 	switch a {
 	case keys.Pause:
 		if t.State == download.Paused {
@@ -68,6 +75,29 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return pane.Send(pane.Copy{Text: safetext.New(t.Dest)})
 	case keys.CopyPath:
 		return pane.Send(pane.Copy{Text: safetext.New(t.Bucket + "/" + t.Key)})
+	}
+	return nil
+}
+
+// all runs an action on the transfers of a bundle.
+func (p *Pane) all(a keys.Action, b *bundle) tea.Cmd {
+	ids := b.ids(p)
+	switch a {
+	case keys.Again:
+		return p.callAnnounced(func(e Engine) {
+			for _, id := range ids {
+				e.Retry(id)
+			}
+		})
+	case keys.Remove:
+		kept := int64(0)
+		for _, n := range b.members {
+			kept += p.partial(&p.snap.Transfers[n])
+		}
+		return p.removeAll(ids, kept, quantity.Size(kept)+" of "+quantity.Plural(len(ids), "unfinished file was", "unfinished files were")+" downloaded. Delete them?")
+	case keys.CopyPath:
+		up := pathOf(&p.snap.Transfers[b.members[0]]).Parent()
+		return pane.Send(pane.Copy{Text: safetext.New(up.Bucket + "/" + up.Key)})
 	}
 	return nil
 }
@@ -132,15 +162,20 @@ const askAbove = 1_000_000
 // remove removes a transfer and its partial file, after a dialog if the file is
 // large.
 func (p *Pane) remove(t *download.Transfer) tea.Cmd {
-	id := t.ID
-	do := p.call(func(e Engine) { e.Cancel(id) })
 	kept := p.partial(t)
-	if kept <= askAbove {
-		return do
-	}
 	say := quantity.Size(kept) + " were downloaded. Delete them?"
 	if t.Folder {
 		say = quantity.Size(kept) + " of unfinished files were downloaded. Delete them? Complete files are kept."
+	}
+	return p.removeAll([]download.ID{t.ID}, kept, say)
+}
+
+// removeAll removes transfers, after a dialog with a sentence if more than askAbove
+// bytes are deleted with them.
+func (p *Pane) removeAll(ids []download.ID, kept int64, say string) tea.Cmd {
+	do := p.clear(ids)
+	if kept <= askAbove {
+		return do
 	}
 	return pane.Send(dialog.Show{Dialog: &dialog.Question{Title: "Remove from the list", Lines: []dialog.Line{{Text: say}}, Choices: []dialog.Choice{
 		{Keys: []string{"enter"}, Label: "remove", Cmd: do},
@@ -171,6 +206,7 @@ func (p *Pane) Why(a keys.Action) safetext.Text { return safetext.New(p.whyNot(a
 // whyNot is that reason, "" without one.
 func (p *Pane) whyNot(a keys.Action) string {
 	t := p.current()
+	b := p.bundle()
 	switch a {
 	case keys.PauseAll:
 		if !p.tally.open() {
@@ -184,8 +220,17 @@ func (p *Pane) whyNot(a keys.Action) string {
 		if len(p.ids(ended)) == 0 {
 			return "Clear: no transfer has finished."
 		}
+	case keys.Enter:
+		if p.around() == nil {
+			return "Show the files: this row is one transfer."
+		}
 	case keys.Pause, keys.Again, keys.KeepBoth, keys.Remove, keys.Later, keys.Sooner, keys.Folder, keys.CopyPath:
-		if t == nil {
+		switch {
+		case b != nil && (a == keys.Remove || a == keys.CopyPath || a == keys.Again && b.retries(p)):
+			return ""
+		case b != nil:
+			return "Press enter to show the files. This key acts on one of them."
+		case t == nil:
 			return "There is no transfer here."
 		}
 	}
@@ -220,6 +265,14 @@ func (p *Pane) Label(a keys.Action) string {
 	switch {
 	case a == keys.PauseAll && p.tally.paused && !p.tally.active:
 		return "resume all"
+	case a == keys.Enter:
+		if b := p.around(); b != nil && p.open[b.key] {
+			return "hide the files"
+		}
+	case p.bundle() != nil && a == keys.Again:
+		return "try these again"
+	case p.bundle() != nil && a == keys.Remove:
+		return "remove these"
 	case t == nil:
 	case a == keys.Pause && t.State == download.Paused:
 		return "resume"
@@ -233,9 +286,9 @@ func (p *Pane) Label(a keys.Action) string {
 
 // Hints returns the keys with an effect on the row under the cursor.
 func (p *Pane) Hints() []keys.Action {
-	h := []keys.Action{keys.Pause, keys.Again, keys.Remove, keys.PauseAll, keys.AgainAll, keys.ClearEnded}
+	h := []keys.Action{keys.Enter, keys.Pause, keys.Again, keys.Remove, keys.AgainAll, keys.PauseAll, keys.ClearEnded}
 	if t := p.current(); t != nil && conflicts(t) {
-		h[0] = keys.KeepBoth // such a transfer cannot be paused
+		h[1] = keys.KeepBoth // such a transfer cannot be paused
 	}
 	if p.w >= wide {
 		h = append(h, keys.Later, keys.Folder)

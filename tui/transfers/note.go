@@ -49,6 +49,8 @@ func (p *Pane) notes(x *download.Transfer) []string {
 			return []string{cause(x) + " " + at, at}
 		}
 		return []string{cause(x)}
+	case download.Denied:
+		return []string{gone, "no longer available"}
 	case download.Waiting:
 		if x.ID == p.first {
 			return []string{"next"}
@@ -144,6 +146,10 @@ func cause(x *download.Transfer) string {
 	var disk *download.Error
 	var refused *api.Error
 	switch {
+	case x.State == download.Denied:
+		return "no longer available"
+	case x.Differs:
+		return "a different file is here"
 	case errors.Is(x.Err, download.ErrNetwork):
 		return "connection lost"
 	case errors.Is(x.Err, download.ErrExists):

@@ -7,9 +7,6 @@ import (
 	"usher/client/download"
 )
 
-// gap, in Pane.shown, is an empty line between two blocks of rows.
-const gap = -1
-
 // wide is the width in cells from which rows show whole words and empty lines
 // separate the blocks.
 const wide = 110
@@ -62,7 +59,7 @@ const minRowSize = 8 << 20 // bytes
 
 // arrange sorts the rows. The cursor stays on transfer at if a key moved it there,
 // else on the first row.
-func (p *Pane) arrange(at download.ID) {
+func (p *Pane) arrange(at spot) {
 	var by [groups][]int
 	for i := range p.snap.Transfers {
 		if t := &p.snap.Transfers[i]; hasRow(t) {
@@ -74,12 +71,12 @@ func (p *Pane) arrange(at download.ID) {
 	if w := by[waiting]; len(w) > 0 {
 		p.first = p.snap.Transfers[w[0]].ID
 	}
-	shown := make([]int, 0, len(p.shown)+2)
+	shown := make([]row, 0, len(p.shown)+2)
 	for g, rows := range by {
 		if p.spaced && g >= finished && len(rows) > 0 && len(shown) > 0 {
-			shown = append(shown, gap)
+			shown = append(shown, row{kind: gapRow})
 		}
-		shown = append(shown, rows...)
+		shown = append(shown, p.bundles(g, rows)...)
 	}
 	p.shown = shown
 	p.sameNames.find(p)
@@ -88,19 +85,11 @@ func (p *Pane) arrange(at download.ID) {
 		p.toFirst()
 		return
 	}
-	for i, n := range p.shown {
-		if n != gap && p.snap.Transfers[n].ID == at {
+	for i, r := range p.shown {
+		if p.is(r, at) {
 			p.list.SetCursor(i)
 		}
 	}
-}
-
-// under returns the transfer under the cursor, 0 for none.
-func (p *Pane) under() download.ID {
-	if t := p.current(); t != nil {
-		return t.ID
-	}
-	return 0
 }
 
 func (p *Pane) toFirst() {
@@ -118,9 +107,9 @@ type sameNames struct {
 // find updates the names if the rows have changed.
 func (w *sameNames) find(p *Pane) {
 	rows, last := 0, download.ID(0)
-	for _, n := range p.shown {
-		if n != gap {
-			rows, last = rows+1, max(last, p.snap.Transfers[n].ID)
+	for i := range p.shown {
+		if t := p.transfer(i); t != nil {
+			rows, last = rows+1, max(last, t.ID)
 		}
 	}
 	if rows == w.rows && last == w.last {
@@ -129,11 +118,11 @@ func (w *sameNames) find(p *Pane) {
 	defer func() { p.nameW = p.nameWidth() }()
 	w.rows, w.last, w.more = rows, last, make(map[string]bool)
 	seen := make(map[string]*download.Transfer, rows)
-	for _, n := range p.shown {
-		if n == gap {
+	for i := range p.shown {
+		t := p.transfer(i)
+		if t == nil {
 			continue
 		}
-		t := &p.snap.Transfers[n]
 		name := base(t)
 		if other := seen[name]; other == nil {
 			seen[name] = t

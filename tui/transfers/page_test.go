@@ -62,7 +62,7 @@ func TestPageOpensOnAnActiveTransfer(t *testing.T) {
 	p := page(t)
 	s := download.Snapshot{Transfers: make([]download.Transfer, 20_000), Running: 1}
 	for i := range s.Transfers {
-		s.Transfers[i] = download.Transfer{ID: download.ID(i + 1), Bucket: "b", Key: fmt.Sprintf("file-%05d", i), Size: 1000, State: download.Done}
+		s.Transfers[i] = download.Transfer{ID: download.ID(i + 1), Bucket: "b", Key: fmt.Sprintf("%d/file-%05d", i, i), Size: 1000, State: download.Done}
 	}
 	s.Transfers[15_000].State = download.Running
 	p.Opened()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/client/quantity"
@@ -104,22 +103,29 @@ func (p *Pane) Len() int { return len(p.shown) }
 func (p *Pane) Need(from, to int) tea.Cmd { return nil }
 
 // Heading is true for empty lines, which the cursor skips.
-func (p *Pane) Heading(i int) bool { return p.shown[i] == gap }
+func (p *Pane) Heading(i int) bool { return p.shown[i].kind == gapRow }
 
 func (p *Pane) Height(i int, s rows.State) int {
-	if p.shown[i] == gap {
-		return 1
+	return 1 + len(p.below(i, s.Cursor, p.reasonW(p.w)))
+}
+
+// below draws the lines below row i.
+func (p *Pane) below(i int, cursor bool, w int) []string {
+	switch r := p.shown[i]; {
+	case r.kind == fileRow:
+		return p.reason(&p.snap.Transfers[r.at], cursor, w)
+	case r.kind == bundleRow && cursor:
+		return p.bundleReason(r.bundle, w)
 	}
-	return 1 + len(p.reason(&p.snap.Transfers[p.shown[i]], s.Cursor, p.reasonW(p.w)))
+	return nil
 }
 
 func (p *Pane) reasonW(w int) int { return max(20, w-stateW-1) }
 
 func (p *Pane) Draw(i, w int, s rows.State) string {
-	if p.shown[i] == gap {
+	if p.shown[i].kind == gapRow {
 		return ""
 	}
-	x := &p.snap.Transfers[p.shown[i]]
 	t := p.Env.Theme
 	if s.Cursor {
 		t = t.On(theme.Cursor(s.Focus))
@@ -128,13 +134,17 @@ func (p *Pane) Draw(i, w int, s rows.State) string {
 	if s.Cursor && s.Focus {
 		g = t.Accent.Paint(t.Glyphs.Cursor)
 	}
-	lines := append([]string{t.Pad(g+p.line(t, i, p.cols, s.Cursor), w)}, p.reason(x, s.Cursor, p.reasonW(w))...)
+	lines := append([]string{t.Pad(g+p.line(t, i, p.cols, s.Cursor), w)}, p.below(i, s.Cursor, p.reasonW(w))...)
 	return strings.Join(lines, "\n")
 }
 
 // line draws row i without the first cell of the gutter.
 func (p *Pane) line(t *theme.Theme, i int, c columns, cursor bool) string {
-	x := &p.snap.Transfers[p.shown[i]]
+	r := p.shown[i]
+	if r.kind == bundleRow {
+		return p.bundleLine(t, r.bundle, c, cursor)
+	}
+	x := &p.snap.Transfers[r.at]
 	sign, state, style := word(t, x)
 	size := ""
 	if x.Size >= 0 {
@@ -142,7 +152,11 @@ func (p *Pane) line(t *theme.Theme, i int, c columns, cursor bool) string {
 	}
 	var b strings.Builder
 	b.WriteString(style.Paint(" " + sign + " " + format.PadRight(state, stateW-4)))
-	b.WriteString(t.Pad(p.name(t, i, c.name, cursor), c.name))
+	if r.bundle != nil { // its files are indented
+		b.WriteString(t.Pad("  "+p.name(t, i, c.name-2, cursor), c.name))
+	} else {
+		b.WriteString(t.Pad(p.name(t, i, c.name, cursor), c.name))
+	}
 	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth) + "  "))
 	room := c.rest
 	if hasBar(x) {
@@ -164,13 +178,13 @@ func (p *Pane) name(t *theme.Theme, i, w int, cursor bool) string {
 	if cursor {
 		label = label.Bold()
 	}
-	x := &p.snap.Transfers[p.shown[i]]
+	x := p.transfer(i)
 	name, before := safetext.New(base(x)), safetext.New(p.before(x))
 	apart := format.Row{At: i, N: len(p.shown), Name: func(j int) string {
-		if p.shown[j] == gap {
-			return ""
+		if o := p.transfer(j); o != nil {
+			return safetext.New(base(o)).Distinct()
 		}
-		return safetext.New(base(&p.snap.Transfers[p.shown[j]])).Distinct()
+		return ""
 	}}.Apart
 	if before.Raw() == "" {
 		return pane.Name(t, label, name, w, apart)
@@ -183,9 +197,8 @@ func (p *Pane) name(t *theme.Theme, i, w int, cursor bool) string {
 // nameWidth returns the cells of the longest name with its path, at most longName.
 func (p *Pane) nameWidth() int {
 	w := 0
-	for _, n := range p.shown[:min(len(p.shown), 1000)] {
-		if n != gap {
-			x := &p.snap.Transfers[n]
+	for i := range p.shown[:min(len(p.shown), 1000)] {
+		if x := p.transfer(i); x != nil {
 			w = max(w, format.Width(safetext.New(p.before(x)+base(x)).Distinct()))
 		}
 	}
@@ -228,7 +241,7 @@ func percent(x *download.Transfer) string {
 // reason draws the lines below a transfer: its full name if the row truncates it, its
 // reason and its keys.
 func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
-	if x.State != download.Denied && !(x.State == download.Done && x.Omitted > 0) && !cursor {
+	if !(x.State == download.Done && x.Omitted > 0) && !cursor {
 		return nil
 	}
 	say, keys := p.expanded(x)
@@ -254,10 +267,7 @@ func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
 // expanded returns the sentence and the keys below the row under the cursor. Both
 // may be empty.
 func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
-	say = pane.Safe(x.Event).String()
-	if x.Err != nil {
-		say = pane.Safe(x.Err.Error()).String()
-	}
+	say, request := sentence(x)
 	again, remove := "try again", [2]string{"x", "remove from the list"}
 	if x.Done > 0 {
 		again += " from " + quantity.Size(x.Done)
@@ -279,7 +289,7 @@ func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
 		if !x.Differs {
 			return "", nil
 		}
-		return "The local file was not replaced, and nothing was downloaded.", [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
+		return say, [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
 	case download.Failed:
 		switch {
 		case errors.Is(x.Err, download.ErrExists):
@@ -288,9 +298,15 @@ func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
 			again = "download the new version"
 		case x.Folder && x.FilesFailed > 0:
 			again = "try the failed files again"
-			if x.FilesFailed > 1 {
+			switch {
+			case p.causes(x) > 1:
 				say = "First failure: " + say
+			case x.FilesFailed > 1:
+				say = quantity.Plural(x.FilesFailed, "file", "files") + ": " + say
 			}
+		}
+		if request != "" {
+			say += " (request " + safetext.Line(request) + ")"
 		}
 		return say, [][2]string{{"r", again}, remove}
 	case download.WaitingNetwork:
@@ -298,13 +314,11 @@ func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
 	case download.WaitingSignIn:
 		return say, [][2]string{remove}
 	case download.Denied:
-		say = "No longer available: your access to this file ended, or it was removed."
 		if x.Done > 0 {
 			say += " The partial file is kept."
 		}
-		var refused *api.Error
-		if errors.As(x.Err, &refused) && refused.RequestID != "" {
-			say += " (request " + safetext.Line(refused.RequestID) + ")"
+		if request != "" {
+			say += " (request " + safetext.Line(request) + ")"
 		}
 		return say, [][2]string{{"r", "try again"}, remove}
 	}

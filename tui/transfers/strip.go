@@ -89,8 +89,8 @@ func (p *Pane) Dock(w, h int) string {
 	}
 	c := layout(w, p.nameW)
 	lines := []string{t.Head("Transfers", strings.Join(parts, ", "), w, false)}
-	for i, n := range p.shown {
-		if n != gap && len(lines) < h {
+	for i, r := range p.shown {
+		if r.kind != gapRow && len(lines) < h {
 			lines = append(lines, t.Pad(" "+p.line(t, i, c, false), w))
 		}
 	}
@@ -103,8 +103,8 @@ func (p *Pane) Dock(w, h int) string {
 // DockHeight returns the number of lines of the dock, 0 for none.
 func (p *Pane) DockHeight() int {
 	rows := 0
-	for _, n := range p.shown {
-		if n != gap {
+	for _, r := range p.shown {
+		if r.kind != gapRow {
 			rows++
 		}
 	}

@@ -71,7 +71,8 @@ type Pane struct {
 	gen         uint64 // incremented by Fresh
 	snap        download.Snapshot
 	newest      map[pane.File]Newest
-	shown       []int // of snap.Transfers, as the page shows them; gap: an empty line
+	shown       []row              // as the page shows them
+	open        map[bundleKey]bool // the bundles whose transfers are shown
 	sameNames   sameNames
 	nameW       int         // cells of the longest name with its path
 	first       download.ID // the first that waits
@@ -96,7 +97,7 @@ func New(d Deps) (*Pane, error) {
 	case d.Lister == nil:
 		return nil, errors.New("transfers: nothing to list folders with")
 	}
-	p := &Pane{Deps: d, free: -1}
+	p := &Pane{Deps: d, free: -1, open: make(map[bundleKey]bool)}
 	p.list = rows.New(p, rows.Config{Jump: d.Env.Jump})
 	p.list.Focus(true)
 	return p, nil
@@ -168,7 +169,8 @@ func (p *Pane) Fresh(dir string) tea.Cmd {
 	p.gen++
 	p.Dir, p.free = dir, -1
 	p.snap, p.newest, p.tally, p.due, p.cursorMoved = download.Snapshot{}, nil, tally{}, false, false
-	p.arrange(0)
+	clear(p.open)
+	p.arrange(spot{})
 	return tea.Batch(p.Look(), p.space())
 }
 
@@ -280,10 +282,18 @@ func (p *Pane) Keeps() bool { return p.keeps }
 // current returns the transfer under the cursor, nil for none.
 func (p *Pane) current() *download.Transfer {
 	i := p.list.Cursor()
-	if i < 0 || i >= len(p.shown) || p.shown[i] == gap {
+	if i < 0 || i >= len(p.shown) {
 		return nil
 	}
-	return &p.snap.Transfers[p.shown[i]]
+	return p.transfer(i)
+}
+
+// transfer returns the transfer of row i, nil for a row of another kind.
+func (p *Pane) transfer(i int) *download.Transfer {
+	if r := p.shown[i]; r.kind == fileRow {
+		return &p.snap.Transfers[r.at]
+	}
+	return nil
 }
 
 // call calls the engine, then copies the queue.
