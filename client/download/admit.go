@@ -17,8 +17,7 @@ func (e *Engine) enqueue(t *transfer) {
 		return
 	}
 	t.phase = queued
-	e.listOf(t).PushBack(t)
-	t.slot.elem = e.listOf(t).Back()
+	e.line(t)
 }
 
 func (e *Engine) listOf(t *transfer) *list.List {
@@ -60,7 +59,7 @@ const (
 
 // smallWeight is how many of the small slots a file of that size takes.
 func (e *Engine) smallWeight(size int64) int {
-	if e.cfg.Parallel > 0 {
+	if e.cfg.Parallel > 0 || e.atOnce.Load() > 0 {
 		return 1
 	}
 	return 1 + int(max(size, 0)>>20)
@@ -68,6 +67,10 @@ func (e *Engine) smallWeight(size int64) int {
 
 // fitSlots fits the small slots to the rate and to the files that are next, under mu.
 func (e *Engine) fitSlots() (slots int) {
+	if n := int(e.atOnce.Load()); n > 0 {
+		e.small.Bound(n)
+		return n
+	}
 	most := e.small.Limit()
 	mean, n := e.window.smallSum, int64(e.window.smallIn)
 	if next := e.window.waitSmall.Front(); n == 0 && next != nil {
@@ -105,6 +108,9 @@ func (e *Engine) admit() {
 	portion := e.window.smallIn <= slots+ahead-min(ahead/2, api.MaxRelease) // fills a release
 	for e.window.waitSmall.Len() > 0 {
 		t := e.window.waitSmall.Front().Value.(*transfer)
+		if !e.mayStart(t) {
+			break
+		}
 		if t.chain.offer.item != nil {
 			if e.window.smallIn >= slots+aheadLeast {
 				break
@@ -118,6 +124,9 @@ func (e *Engine) admit() {
 	}
 	for e.window.waitLarge.Len() > 0 {
 		t := e.window.waitLarge.Front().Value.(*transfer)
+		if !e.mayStart(t) {
+			break
+		}
 		weight := e.largeWeight(t.size)
 		if e.window.largeIn >= e.large.Capacity()+aheadLarge*weight {
 			break
@@ -126,6 +135,10 @@ func (e *Engine) admit() {
 		e.window.largeIn += weight
 		e.conns.SetTaken(e.window.largeIn)
 		e.launch(t)
+	}
+	if e.endFirst() {
+		e.admit()
+		return
 	}
 	for t := range e.list.walks {
 		if e.pageDue(t.folder.urls) {
@@ -140,7 +153,7 @@ func (e *Engine) admit() {
 // are under way at once, or up to 16 of 64 MiB or less, each on a connection of
 // its own and in one request, which costs the storage least. -1: not known.
 func (e *Engine) largeWeight(size int64) int {
-	if e.cfg.Parallel > 0 || size >= 0 && size <= oneConn {
+	if e.cfg.Parallel > 0 || e.atOnce.Load() > 0 || size >= 0 && size <= oneConn {
 		return 1
 	}
 	return largeSlots / largeFiles

@@ -144,6 +144,20 @@ func (e *Engine) drop(t *transfer) {
 	}
 }
 
+// replace takes a finished transfer off the list and keeps its parts, under mu; sweep
+// completes it.
+func (e *Engine) replace(t *transfer) {
+	e.remove(t)
+	if !t.req.Folder {
+		return
+	}
+	for _, c := range e.list.order {
+		if c.parent == t && c.state.Finished() && c.phase != removed {
+			e.remove(c)
+		}
+	}
+}
+
 // forgetParts removes the parts of a transfer, on another goroutine.
 func (e *Engine) forgetParts(t *transfer) {
 	e.wg.Add(1)
@@ -193,8 +207,9 @@ func (e *Engine) dropLeftover(t *transfer) {
 }
 
 // Move shifts a waiting transfer by delta places among those that wait like it
-// (large ones and small ones have queues of their own), and any other on the list
-// alone; below zero is towards the front.
+// (large ones and small ones have queues of their own), and any other on the list;
+// below zero is towards the front. A large file that moves past the last running one
+// takes its place, and the other one waits.
 func (e *Engine) Move(id ID, delta int) {
 	e.mu.Lock()
 	if t := e.list.byID[id]; t != nil {
@@ -215,6 +230,9 @@ func (e *Engine) Move(id ID, delta int) {
 func (e *Engine) swap(t *transfer, step int) {
 	i := slices.Index(e.list.order, t)
 	to := i + step
+	if e.swapRunning(t, i, step) {
+		return
+	}
 	if l := e.listOf(t); t.slot.elem != nil {
 		past := t.slot.elem.Next()
 		if step < 0 {

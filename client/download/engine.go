@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"usher/client/download/fetch"
@@ -53,6 +54,7 @@ type Engine struct {
 	queue    *queueFile
 
 	workers chan assignment // unbuffered: only a free worker receives
+	atOnce  atomic.Int32    // see SetParallel
 
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc
@@ -92,6 +94,9 @@ type window struct {
 	largeIn   int                    // places of large ones
 	settling  int                    // small files that have their name and wait for a sync
 	warmed    int                    // connections opened ahead
+
+	first *transfer // see First; nil: none
+	limit int64     // see SetLimit
 
 	pagesPlain bool          // the server refuses pages with URLs
 	life       time.Duration // of the URLs of the last page; 0: not known
@@ -141,7 +146,7 @@ func New(cfg Config) (*Engine, error) {
 		small: fetch.NewSemaphore(firstSlots, bounds.small), large: fetch.NewSemaphore(bounds.large, bounds.large),
 		workers: make(chan assignment),
 		list:    catalog{byID: map[ID]*transfer{}, places: map[string]*transfer{}, claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(), walks: map[*transfer]struct{}{}},
-		window:  window{waitSmall: list.New(), waitLarge: list.New(), active: map[*transfer]struct{}{}},
+		window:  window{limit: cfg.Limit, waitSmall: list.New(), waitLarge: list.New(), active: map[*transfer]struct{}{}},
 		halted:  map[string]bool{},
 		wake: wake{signIn: make(chan struct{}), kick: make(chan struct{}),
 			changed: make(chan struct{}, 1), idle: make(chan struct{})},
@@ -175,7 +180,8 @@ func New(cfg Config) (*Engine, error) {
 }
 
 // Add puts transfers at the end of the queue. A request for an object that is already
-// queued for the same path returns that transfer's ID.
+// queued for the same path returns that transfer's ID. It takes the place of a
+// finished transfer of that object and path, and goes on with its part.
 func (e *Engine) Add(reqs ...Request) []ID {
 	ids := make([]ID, 0, len(reqs))
 	e.mu.Lock()
@@ -183,6 +189,7 @@ func (e *Engine) Add(reqs ...Request) []ID {
 	for _, r := range reqs {
 		ids = append(ids, e.add(r))
 	}
+	e.sweep()
 	e.admit()
 	e.mu.Unlock()
 	e.queue.touch(e)
@@ -194,8 +201,11 @@ func (e *Engine) Add(reqs ...Request) []ID {
 func (e *Engine) add(r Request) ID {
 	segs, err := e.localPath(r)
 	place := strings.Join(append([]string{r.Bucket, r.Key, r.Dir}, segs...), "\x00")
-	if t := e.list.places[place]; t != nil && !t.state.Finished() {
-		return t.id
+	if t := e.list.places[place]; t != nil && t.phase != removed {
+		if !t.state.Finished() {
+			return t.id
+		}
+		e.replace(t)
 	}
 	t := e.newTransfer(r, nil, segs)
 	e.list.places[place] = t

@@ -74,6 +74,9 @@ func (p *PerUser) PauseAll()                    { p.now().PauseAll() }
 func (p *PerUser) ResumeAll()                   { p.now().ResumeAll() }
 func (p *PerUser) RetryAll()                    { p.now().RetryAll() }
 func (p *PerUser) Move(id ID, delta int)        { p.now().Move(id, delta) }
+func (p *PerUser) First(id ID)                  { p.now().First(id) }
+func (p *PerUser) SetLimit(bytes int64)         { p.now().SetLimit(bytes) }
+func (p *PerUser) SetParallel(files int)        { p.now().SetParallel(files) }
 func (p *PerUser) SignedIn()                    { p.now().SignedIn() }
 func (p *PerUser) Unfinished() ([]Saved, error) { return p.now().Unfinished() }
 func (p *PerUser) Forget() error                { return p.now().Forget() }

@@ -95,6 +95,7 @@ func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
 			e.again(t, "The storage sends whole files only; starting from the beginning.")
 		case errors.As(err, &held):
 			e.set(t, Waiting, nil, "Another usher is fetching this file; waiting for it.")
+			e.unlead(t)
 			if err := e.waitFree(ctx, t, held.Part); err != nil {
 				return Failed, err
 			}

@@ -108,7 +108,11 @@ func (e *Engine) Snapshot() Snapshot {
 	defer e.mu.Unlock()
 	s := Snapshot{Transfers: make([]Transfer, 0, len(e.list.order)), Files: e.sums.totals.files, FilesDone: e.sums.totals.done,
 		FilesSame: e.sums.totals.same, FilesDiffer: e.sums.totals.differ, FilesPlain: e.sums.totals.plain, FilesFailed: e.sums.totals.failed,
-		Bytes: e.sums.totals.bytes, BytesDone: e.sums.totals.doneBytes, BytesNew: e.sums.totals.newBytes, Rate: e.sums.meter.rate}
+		Bytes: e.sums.totals.bytes, BytesDone: e.sums.totals.doneBytes, BytesNew: e.sums.totals.newBytes, Rate: e.sums.meter.rate,
+		Limit: e.window.limit, AtOnce: int(e.atOnce.Load())}
+	if f := e.window.first; f != nil {
+		s.First = f.id
+	}
 	var rest int64 // of the transfers that can move
 	begun := map[*transfer]*underWay{}
 	for _, t := range e.list.order {

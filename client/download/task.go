@@ -54,6 +54,7 @@ type slot struct {
 	cancel context.CancelCauseFunc // while admitted
 	elem   *list.Element           // in waitSmall or waitLarge
 	weight int                     // in largeIn
+	yields bool                    // goes back to its place in the list, not to the end of the queue
 	meter  meter
 }
 

@@ -193,4 +193,8 @@ type Snapshot struct {
 	Rate        float64
 	Left        time.Duration // until all files that are not paused or failed are here; 0: not known
 	Counting    int           // files found so far by folder walks that still go on; 0: all walks are complete
+
+	Limit  int64 // bytes a second; 0: none. See Engine.SetLimit
+	AtOnce int   // files; 0: the engine decides. See Engine.SetParallel
+	First  ID    // the transfer that the others wait for; 0: none. See Engine.First
 }

@@ -93,11 +93,17 @@ const (
 	Again      Action = "try-again"
 	AgainAll   Action = "try-all-again"
 	ClearEnded Action = "clear-finished"
-	KeepBoth   Action = "keep-both"
-	Remove     Action = "remove"
-	Later      Action = "move-later"
-	Sooner     Action = "move-sooner"
-	Folder     Action = "show-folder"
+	ThisFirst  Action = "this-first"
+	RateUp     Action = "rate-up"
+	RateDown   Action = "rate-down"
+
+	MoreAtOnce  Action = "more-at-once"
+	FewerAtOnce Action = "fewer-at-once"
+	KeepBoth    Action = "keep-both"
+	Remove      Action = "remove"
+	Later       Action = "move-later"
+	Sooner      Action = "move-sooner"
+	Folder      Action = "show-folder"
 
 	Zone     Action = "zone"
 	Follow   Action = "follow"
@@ -307,6 +313,7 @@ func transfers() []Binding {
 		{Again, []string{"r"}, "", "try again", "Try this transfer again", one},
 		{KeepBoth, []string{"b"}, "", "keep both", "Keep both: download beside the local file", one},
 		{Remove, []string{"x"}, "", "remove", "Remove from the list", one},
+		{ThisFirst, []string{"f"}, "", "this first", "This first: the others wait", one},
 		{Later, []string{"J"}, "J K", "move down, up", "", one},
 		{Sooner, []string{"K"}, "", "move up", "", one},
 		{Folder, []string{"o"}, "", "show folder path", "Show the local folder", one},
@@ -314,6 +321,10 @@ func transfers() []Binding {
 		{PauseAll, []string{"P"}, "", "pause all", "Transfers: pause all, or resume", all},
 		{AgainAll, []string{"R"}, "", "try all again", "Transfers: try failed ones again", all},
 		{ClearEnded, []string{"c"}, "", "clear finished", "Transfers: clear finished ones", all},
+		{RateUp, []string{"+"}, "+ -", "rate limit", "Transfers: higher rate limit", all},
+		{RateDown, []string{"-"}, "", "lower rate limit", "Transfers: lower rate limit", all},
+		{FewerAtOnce, []string{"<"}, "< >", "at a time", "Transfers: fewer files at a time", all},
+		{MoreAtOnce, []string{">"}, "", "more at a time", "Transfers: more files at a time", all},
 	}
 }
 

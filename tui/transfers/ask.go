@@ -180,16 +180,7 @@ func (a *Confirm) start(c download.Conflict) tea.Cmd {
 		}
 		say = safetext.New("Download started: " + name)
 	}
-	// An object that is downloaded again has one row.
-	again := a.p.ids(func(t *download.Transfer) bool {
-		return ended(t) && slices.ContainsFunc(reqs, func(r download.Request) bool { return r.Bucket == t.Bucket && r.Key == t.Key })
-	})
-	return tea.Sequence(pane.Send(Started{}), pane.Send(pane.Say{Text: say}), a.p.callAnnounced(func(e Engine) {
-		for _, id := range again {
-			e.Cancel(id)
-		}
-		e.Add(reqs...)
-	}))
+	return tea.Sequence(pane.Send(Started{}), pane.Send(pane.Say{Text: say}), a.p.callAnnounced(func(e Engine) { e.Add(reqs...) }))
 }
 
 // Started is the message to the browser that the marked files were added.

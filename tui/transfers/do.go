@@ -28,6 +28,9 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	if why := p.Why(a); !why.IsZero() {
 		return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 	}
+	if cmd, done := p.adjust(a); done {
+		return cmd
+	}
 	switch a {
 	case keys.PauseAll:
 		if p.tally.active {
@@ -67,6 +70,8 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return p.addAgain(t, download.KeepBoth)
 	case keys.Remove:
 		return p.remove(t)
+	case keys.ThisFirst:
+		return p.precede(t)
 	case keys.Later:
 		return p.call(func(e Engine) { e.Move(id, 1) })
 	case keys.Sooner:
@@ -224,7 +229,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 		if p.around() == nil {
 			return "Show the files: this row is one transfer."
 		}
-	case keys.Pause, keys.Again, keys.KeepBoth, keys.Remove, keys.Later, keys.Sooner, keys.Folder, keys.CopyPath:
+	case keys.Pause, keys.Again, keys.KeepBoth, keys.Remove, keys.ThisFirst, keys.Later, keys.Sooner, keys.Folder, keys.CopyPath:
 		switch {
 		case b != nil && (a == keys.Remove || a == keys.CopyPath || a == keys.Again && b.retries(p)):
 			return ""
@@ -248,8 +253,12 @@ func (p *Pane) whyNot(a keys.Action) string {
 			return "Keep both: no local file is in the way."
 		}
 	case keys.Later, keys.Sooner:
-		if t.State != download.Waiting {
-			return "Move: only a waiting transfer can be moved."
+		if t.State != download.Waiting && t.State != download.Running {
+			return "Move: only a waiting or running transfer can be moved."
+		}
+	case keys.ThisFirst:
+		if t.State.Finished() {
+			return "This first: this transfer has ended."
 		}
 	case keys.Folder:
 		if t.Dest == "" {
@@ -274,6 +283,8 @@ func (p *Pane) Label(a keys.Action) string {
 	case p.bundle() != nil && a == keys.Remove:
 		return "remove these"
 	case t == nil:
+	case a == keys.ThisFirst && t.ID == p.snap.First:
+		return "not first"
 	case a == keys.Pause && t.State == download.Paused:
 		return "resume"
 	case a == keys.Again && conflicts(t):
@@ -289,6 +300,9 @@ func (p *Pane) Hints() []keys.Action {
 	h := []keys.Action{keys.Enter, keys.Pause, keys.Again, keys.Remove, keys.AgainAll, keys.PauseAll, keys.ClearEnded}
 	if t := p.current(); t != nil && conflicts(t) {
 		h[1] = keys.KeepBoth // such a transfer cannot be paused
+	}
+	if p.tally.open() {
+		h = append(h, keys.ThisFirst, keys.RateUp, keys.FewerAtOnce)
 	}
 	if p.w >= wide {
 		h = append(h, keys.Later, keys.Folder)

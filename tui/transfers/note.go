@@ -52,8 +52,13 @@ func (p *Pane) notes(x *download.Transfer) []string {
 	case download.Denied:
 		return []string{gone, "no longer available"}
 	case download.Waiting:
-		if x.ID == p.first {
+		switch {
+		case p.snap.First != 0 && !p.leads(x) && x.Done > 0:
+			return []string{"after the first one, from " + quantity.Size(x.Done), at}
+		case x.ID == p.first:
 			return []string{"next"}
+		case x.Done > 0:
+			return []string{at}
 		}
 	case download.Done:
 		return p.arrived(x)

@@ -14,6 +14,7 @@ type tally struct {
 	active bool // there is an unfinished transfer that is not paused
 	paused bool
 	failed bool // there is a transfer to try again
+	ended  int  // files that failed or were denied
 	files  [groups]int
 	held   string // the reason that all active transfers wait, or ""
 }
@@ -30,7 +31,12 @@ func tallied(s *download.Snapshot) (y tally) {
 			y.files[groupOf(x)]++
 		}
 		switch x.State {
-		case download.Failed, download.Denied, download.WaitingNetwork:
+		case download.Failed, download.Denied:
+			y.failed = true
+			if !x.Folder {
+				y.ended++
+			}
+		case download.WaitingNetwork:
 			y.failed = true
 		}
 		if x.State.Finished() {

@@ -34,6 +34,12 @@ type Engine interface {
 	ResumeAll()
 	RetryAll()
 	Move(id download.ID, by int)
+	// First makes a transfer precede all others; 0 ends that.
+	First(download.ID)
+	// SetLimit and SetParallel hold for running transfers at once: bytes a second,
+	// and files; 0 is no limit.
+	SetLimit(int64)
+	SetParallel(int)
 	SignedIn()
 	// Local checks the disk for files at the destinations of requests.
 	Local(dir string, reqs []download.Request) []download.LocalState

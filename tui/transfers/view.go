@@ -18,11 +18,7 @@ func (p *Pane) View(w, h int) string {
 		p.arrange(p.under())
 	}
 	p.list.Resize(w, h-3)
-	note := ""
-	if p.snap.Running > 0 {
-		note = quantity.Count(p.snap.Running) + " running"
-	}
-	head := t.Head("Transfers", note, w, true)
+	head := t.Head("Transfers", p.limits(), w, true)
 	if len(p.shown) == 0 {
 		lines := []string{head, "", "  " + t.Text.Bold().Paint("No transfers."), "",
 			"  " + t.Muted.Paint("In the browser, d downloads the marked files or the one under the cursor.")}
@@ -43,6 +39,9 @@ func (p *Pane) overall(w int) string {
 	done := fmt.Sprintf("%s of %s done", quantity.Count(s.FilesDone), quantity.Count(s.Files))
 	if s.FilesFailed > 0 {
 		done += ", " + quantity.Count(s.FilesFailed) + " failed"
+	}
+	if n := p.tally.ended - s.FilesFailed; n > 0 { // rows of an earlier batch
+		done += ", " + quantity.Count(n) + " failed earlier"
 	}
 	bytes := "  " + of(s.BytesDone, s.Bytes)
 	barW := 20

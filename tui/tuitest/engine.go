@@ -26,6 +26,9 @@ type Engine struct {
 	Forgetful bool // another process keeps the queue
 
 	mu     sync.Mutex
+	limit  int64          // bytes a second of all files; 0: none
+	atOnce int            // files; 0: the engine decides
+	first  download.ID    // the others wait for it
 	hold   download.State // of all active transfers, if set
 	silent bool           // connections are open, without data
 	all    []*transfer
@@ -66,6 +69,13 @@ func (e *Engine) Add(reqs ...download.Request) []download.ID {
 	}
 	var ids []download.ID
 	for _, r := range reqs {
+		var old download.ID
+		for _, t := range e.all {
+			if t.Parent == 0 && t.Bucket == r.Bucket && t.Key == r.Key && t.Request.Dir == r.Dir && t.State.Finished() {
+				old = t.ID
+			}
+		}
+		e.all = slices.DeleteFunc(e.all, func(t *transfer) bool { return old != 0 && (t.ID == old || t.Parent == old) })
 		t := e.add(r, 0)
 		ids = append(ids, t.ID)
 		e.Saved = slices.DeleteFunc(e.Saved, func(s download.Saved) bool { return s.Request.Key == r.Key })
@@ -130,16 +140,49 @@ func (e *Engine) Cancel(id download.ID) {
 	e.all = slices.DeleteFunc(e.all, func(t *transfer) bool { return t.ID == id || t.Parent == id })
 }
 
-// Move changes the order.
+// Move changes the order of unfinished transfers.
 func (e *Engine) Move(id download.ID, by int) {
 	defer e.enter()()
 	for i, t := range e.all {
-		if j := i + by; t.ID == id && j >= 0 && j < len(e.all) {
-			e.all[i], e.all[j] = e.all[j], e.all[i]
-			return
+		if t.ID != id {
+			continue
 		}
+		j := i + by
+		for j >= 0 && j < len(e.all) && e.all[j].State.Finished() {
+			j += by
+		}
+		if j >= 0 && j < len(e.all) {
+			e.all[i], e.all[j] = e.all[j], e.all[i]
+		}
+		return
 	}
 }
+
+// First makes a transfer precede all others, until it ends or is paused.
+func (e *Engine) First(id download.ID) {
+	e.set(id, func(s download.State) bool { return id != 0 && s == download.Paused }, download.Waiting)
+	defer e.enter()()
+	e.first = id
+	slices.SortStableFunc(e.all, func(a, b *transfer) int {
+		switch {
+		case e.leads(a) && !e.leads(b):
+			return -1
+		case e.leads(b) && !e.leads(a):
+			return 1
+		}
+		return 0
+	})
+}
+
+func (e *Engine) leads(t *transfer) bool {
+	return t.ID == e.first || t.Parent == e.first && e.first != 0
+}
+
+// SetLimit changes the limit, in bytes a second.
+func (e *Engine) SetLimit(bytes int64) { defer e.enter()(); e.limit = bytes }
+
+// SetParallel changes the number of files at once; 0 is the engine's choice.
+func (e *Engine) SetParallel(files int) { defer e.enter()(); e.atOnce = files }
 
 // SignedIn resumes the transfers that wait for a sign-in.
 func (e *Engine) SignedIn() {

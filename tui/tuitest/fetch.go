@@ -9,7 +9,7 @@ import (
 	"usher/client/download"
 )
 
-const atOnce = 3 // files
+const usual = 3 // files at once
 
 // open reports whether a transfer is unfinished, paused or not.
 func (t *transfer) open() bool { return !t.State.Finished() }
@@ -22,9 +22,17 @@ func (e *Engine) advance() {
 	now := e.Now()
 	d := now.Sub(e.last)
 	e.last = now
+	atOnce, alone := usual, e.preceded()
+	if e.atOnce > 0 {
+		atOnce = e.atOnce
+	}
 	running := 0
 	for _, t := range e.all {
 		if !t.moves() || t.Folder {
+			continue
+		}
+		if e.hold == 0 && (running >= atOnce || alone && !e.leads(t)) {
+			t.State, t.Rate, t.Left = download.Waiting, 0, 0
 			continue
 		}
 		if e.hold != 0 {
@@ -33,9 +41,6 @@ func (e *Engine) advance() {
 		}
 		fresh := t.State != download.Running
 		if fresh {
-			if running >= atOnce {
-				continue
-			}
 			e.begin(t, now)
 		}
 		if t.State == download.Running {
@@ -50,6 +55,31 @@ func (e *Engine) advance() {
 			e.walk(t, d)
 		}
 	}
+}
+
+// preceded reports whether a transfer precedes all others.
+func (e *Engine) preceded() bool {
+	for _, t := range e.all {
+		if e.leads(t) && t.moves() {
+			return true
+		}
+	}
+	e.first = 0
+	return false
+}
+
+// speed returns the rate of one file, in bytes a second.
+func (e *Engine) speed() int64 {
+	running := int64(0)
+	for _, t := range e.all {
+		if t.State == download.Running && !t.Folder {
+			running++
+		}
+	}
+	if e.limit > 0 && running > 0 {
+		return min(e.Speed, e.limit/running)
+	}
+	return e.Speed
 }
 
 // begin checks the local file, like the real engine before its first call.
@@ -82,7 +112,7 @@ func (e *Engine) fetch(t *transfer, d time.Duration, now time.Time) {
 		return
 	}
 	t.quiet, t.Quiet = now, 0
-	t.Done = min(t.Size, t.Done+int64(d.Seconds()*float64(e.Speed)))
+	t.Done = min(t.Size, t.Done+int64(d.Seconds()*float64(e.speed())))
 	if e.Fail != nil {
 		if err := e.Fail(t.Request); err != nil && t.Done >= t.Size/4 {
 			t.State, t.Err, t.Done, t.Rate, t.Left = download.Failed, err, t.Size/4, 0, 0
@@ -92,7 +122,7 @@ func (e *Engine) fetch(t *transfer, d time.Duration, now time.Time) {
 			return
 		}
 	}
-	t.Rate = float64(e.Speed)
+	t.Rate = float64(e.speed())
 	t.Left = time.Duration(float64(t.Size-t.Done) / t.Rate * float64(time.Second))
 	if t.Done == t.Size {
 		t.State, t.Verified, t.Rate, t.Left = download.Done, "crc64nvme", 0, 0
@@ -158,7 +188,7 @@ func (e *Engine) walk(f *transfer, d time.Duration) {
 // Snapshot returns a copy of the queue, with the sums of the batch.
 func (e *Engine) Snapshot() download.Snapshot {
 	defer e.enter()()
-	var s download.Snapshot
+	s := download.Snapshot{Limit: e.limit, AtOnce: e.atOnce, First: e.first}
 	rest := int64(0)
 	for _, t := range e.all {
 		s.Transfers = append(s.Transfers, t.Transfer)

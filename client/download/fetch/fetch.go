@@ -60,7 +60,7 @@ type Throttle interface {
 type Config struct {
 	Timeouts    Timeouts
 	Patience    time.Duration // how long an attempt waits for the network; 0: for ever
-	Limit       int64         // bytes a second, of all downloads; 0: none
+	Limit       int64         // bytes a second at first, of all downloads; 0: none. See SetLimit
 	Idle        int           // connections kept for later
 	Connections *Connections  // of large objects
 	Small       Throttle      // of small objects
@@ -79,6 +79,7 @@ type Client struct {
 	Config
 	transport *Transport
 	requests  http.RoundTripper // transport, with its watchdog and its limit
+	limit     *limit
 	buffers   buffers
 	moved     atomic.Int64
 }
@@ -93,12 +94,14 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Wrap != nil {
 		transport = cfg.Wrap(transport)
 	}
-	c.requests = &watchdog{transport, cfg.Timeouts}
-	if cfg.Limit > 0 {
-		c.requests = newLimited(c.requests, cfg.Limit) // its waits are no stall
-	}
+	c.limit = newLimit(cfg.Limit)
+	c.requests = &limited{&watchdog{transport, cfg.Timeouts}, c.limit} // waits for the limit are no stall
 	return c, nil
 }
+
+// SetLimit changes the limit, in bytes a second; 0 is no limit. It holds for running
+// downloads at once.
+func (c *Client) SetLimit(bytes int64) { c.limit.set(bytes) }
 
 // Moved is the number of bytes that came over the network.
 func (c *Client) Moved() int64 { return c.moved.Load() }

@@ -127,7 +127,7 @@ func TestWatchdog(t *testing.T) {
 // ends a delay.
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := newLimited(&watchdog{storage{0, repeat(41, 0)}, Timeouts{Idle: time.Second, RateWindow: time.Second, MinRate: 5}}, 1)
+		slow := &limited{&watchdog{storage{0, repeat(41, 0)}, Timeouts{Idle: time.Second, RateWindow: time.Second, MinRate: 5}}, newLimit(1)}
 		began := time.Now()
 		if n, err := play(t.Context(), slow, 0); n != 41 || err != nil {
 			t.Errorf("%d bytes, %v", n, err)
@@ -140,8 +140,34 @@ func TestLimit(t *testing.T) {
 		left := errors.New("the caller left")
 		ctx, leave := context.WithCancelCause(t.Context())
 		time.AfterFunc(3500*time.Millisecond, func() { leave(left) })
-		if n, err := play(ctx, newLimited(storage{0, repeat(100, 0)}, 1), 0); !errors.Is(err, left) || n > 5 {
+		if n, err := play(ctx, &limited{storage{0, repeat(100, 0)}, newLimit(1)}, 0); !errors.Is(err, left) || n > 5 {
 			t.Errorf("%d bytes, %v", n, err)
 		}
 	})
+}
+
+// A change of the limit holds for a body that is being read, also while it waits.
+func TestLimitChanges(t *testing.T) {
+	for _, row := range []struct {
+		from, to int64
+		took     time.Duration
+	}{
+		{1, 0, 3500 * time.Millisecond},                // the rest is here at once
+		{1, 2, 3500*time.Millisecond + 17*time.Second}, // of 38 bytes, 2 come at once
+		{0, 1, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLimit(row.from)
+			time.AfterFunc(3500*time.Millisecond, func() { l.set(row.to) })
+			began := time.Now()
+			n, err := play(t.Context(), &limited{storage{0, repeat(41, 0)}, l}, 0)
+			if took := time.Since(began); n != 41 || err != nil || took > row.took+time.Second || took < row.took-time.Second {
+				t.Errorf("from %d to %d bytes a second: %d bytes, %v, in %v, want %v", row.from, row.to, n, err, took, row.took)
+			}
+			time.Sleep(4 * time.Second)
+			if bytes, _, _ := l.now(); bytes != row.to {
+				t.Errorf("the limit is %d", bytes)
+			}
+		})
+	}
 }

@@ -71,10 +71,18 @@ func TestSuiteBites(t *testing.T) {
 		{"tries nothing again", "all failed files are tried again together", func(e *tuitest.Engine) transfers.Engine { return resigned{e} }},
 		{"sums up all batches when it tries again", "a file that is tried again joins the batch", sums(func(s *download.Snapshot) { s.Files = len(s.Transfers) })},
 		{"does not move", "transfers can be reordered", func(e *tuitest.Engine) transfers.Engine { return rigid{e} }},
+		{"ignores a new number of files", "limits hold for running transfers", func(e *tuitest.Engine) transfers.Engine { return stiff{e} }},
+		{"ignores a new rate", "limits hold for running transfers", func(e *tuitest.Engine) transfers.Engine { return fast{e} }},
+		{"lets no transfer precede", "the first transfer runs alone", func(e *tuitest.Engine) transfers.Engine { return equal{e} }},
+		{"keeps the finished transfer of an object", "an object that is added again is one transfer", sums(func(s *download.Snapshot) {
+			if s.FilesDone > 0 {
+				s.Transfers = append(s.Transfers, s.Transfers[0])
+			}
+		})},
 		{"counts folders as files", "a folder is one transfer, its files are others", sums(func(s *download.Snapshot) { s.Files = len(s.Transfers) })},
 		{"downloads a file left out", "a file left out of a folder is not downloaded", func(e *tuitest.Engine) transfers.Engine { return greedy{e} }},
 		{"finds everything here", "local files are found on the disk", func(e *tuitest.Engine) transfers.Engine { return dreamer{e} }},
-		{"sums up all batches", "an identical local file is not downloaded again", sums(func(s *download.Snapshot) { s.Files = len(s.Transfers) })},
+		{"forgets identical files", "an identical local file is not downloaded again", sums(func(s *download.Snapshot) { s.FilesSame = 0 })},
 		{"hides differences", "a different local file is treated as requested", each(func(t *download.Transfer) { t.Differs = false })},
 		{"waits without a word", "a transfer waits for a sign-in", each(func(t *download.Transfer) {
 			if t.State == download.WaitingSignIn {
@@ -115,6 +123,18 @@ func each(change func(*download.Transfer)) func(*tuitest.Engine) transfers.Engin
 		}
 	})
 }
+
+type stiff struct{ *tuitest.Engine }
+
+func (stiff) SetParallel(int) {}
+
+type fast struct{ *tuitest.Engine }
+
+func (fast) SetLimit(int64) {}
+
+type equal struct{ *tuitest.Engine }
+
+func (equal) First(download.ID) {}
 
 type backwards struct{ *tuitest.Engine }
 
