@@ -59,7 +59,7 @@ const (
 
 // smallWeight is how many of the small slots a file of that size takes.
 func (e *Engine) smallWeight(size int64) int {
-	if e.cfg.Parallel > 0 || e.atOnce.Load() > 0 {
+	if e.cfg.Parallel > 0 || e.window.atOnce.Load() > 0 {
 		return 1
 	}
 	return 1 + int(max(size, 0)>>20)
@@ -67,7 +67,7 @@ func (e *Engine) smallWeight(size int64) int {
 
 // fitSlots fits the small slots to the rate and to the files that are next, under mu.
 func (e *Engine) fitSlots() (slots int) {
-	if n := int(e.atOnce.Load()); n > 0 {
+	if n := int(e.window.atOnce.Load()); n > 0 {
 		e.small.Bound(n)
 		return n
 	}
@@ -153,7 +153,7 @@ func (e *Engine) admit() {
 // are under way at once, or up to 16 of 64 MiB or less, each on a connection of
 // its own and in one request, which costs the storage least. -1: not known.
 func (e *Engine) largeWeight(size int64) int {
-	if e.cfg.Parallel > 0 || e.atOnce.Load() > 0 || size >= 0 && size <= oneConn {
+	if e.cfg.Parallel > 0 || e.window.atOnce.Load() > 0 || size >= 0 && size <= oneConn {
 		return 1
 	}
 	return largeSlots / largeFiles

@@ -54,7 +54,6 @@ type Engine struct {
 	queue    *queueFile
 
 	workers chan assignment // unbuffered: only a free worker receives
-	atOnce  atomic.Int32    // see SetParallel
 
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc
@@ -95,8 +94,9 @@ type window struct {
 	settling  int                    // small files that have their name and wait for a sync
 	warmed    int                    // connections opened ahead
 
-	first *transfer // see First; nil: none
-	limit int64     // see SetLimit
+	first  *transfer    // see First; nil: none
+	limit  int64        // see SetLimit
+	atOnce atomic.Int32 // see SetParallel; read without mu, too
 
 	pagesPlain bool          // the server refuses pages with URLs
 	life       time.Duration // of the URLs of the last page; 0: not known

@@ -20,7 +20,7 @@ func (e *Engine) SetLimit(bytes int64) {
 // queue and keep their bytes, and small files that have begun end first.
 func (e *Engine) SetParallel(files int) {
 	e.mu.Lock()
-	e.atOnce.Store(int32(min(max(files, 0), smallSlots)))
+	e.window.atOnce.Store(int32(min(max(files, 0), smallSlots)))
 	if files > 0 {
 		over := len(e.window.active) - files
 		for _, t := range slices.Backward(e.list.order) {
@@ -73,7 +73,7 @@ func (e *Engine) leads(t *transfer) bool {
 
 // mayStart reports whether a transfer at the head of a queue may be admitted, under mu.
 func (e *Engine) mayStart(t *transfer) bool {
-	if n := int(e.atOnce.Load()); n > 0 && len(e.window.active) >= n {
+	if n := int(e.window.atOnce.Load()); n > 0 && len(e.window.active) >= n {
 		return false
 	}
 	return e.window.first == nil || e.leads(t)

@@ -109,7 +109,7 @@ func (e *Engine) Snapshot() Snapshot {
 	s := Snapshot{Transfers: make([]Transfer, 0, len(e.list.order)), Files: e.sums.totals.files, FilesDone: e.sums.totals.done,
 		FilesSame: e.sums.totals.same, FilesDiffer: e.sums.totals.differ, FilesPlain: e.sums.totals.plain, FilesFailed: e.sums.totals.failed,
 		Bytes: e.sums.totals.bytes, BytesDone: e.sums.totals.doneBytes, BytesNew: e.sums.totals.newBytes, Rate: e.sums.meter.rate,
-		Limit: e.window.limit, AtOnce: int(e.atOnce.Load())}
+		Limit: e.window.limit, AtOnce: int(e.window.atOnce.Load())}
 	if f := e.window.first; f != nil {
 		s.First = f.id
 	}
