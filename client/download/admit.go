@@ -12,6 +12,7 @@ import (
 // enqueue runs under mu.
 func (e *Engine) enqueue(t *transfer) {
 	e.transition(t, Waiting, nil)
+	t.slot.drops = false
 	if t.phase.works() {
 		t.phase = requeued
 		return
@@ -163,7 +164,7 @@ func (e *Engine) largeWeight(size int64) int {
 func (e *Engine) launch(t *transfer) {
 	e.dequeue(t)
 	ctx, cancel := context.WithCancelCause(e.ctx)
-	t.slot.cancel, t.slot.meter, t.phase = cancel, meter{}, working
+	t.slot.cancel, t.slot.meter, t.slot.drops, t.phase = cancel, meter{}, false, working
 	e.window.active[t] = struct{}{}
 	e.warm(t)
 	e.startTicking()

@@ -88,7 +88,7 @@ func (e *Engine) resume(t *transfer) {
 	case !t.req.Folder:
 		e.enqueue(t)
 	case t.phase.lists(): // the walk is about to stop
-		t.phase = rewalking
+		t.phase, t.slot.drops = rewalking, false
 		e.transition(t, Running, t.err)
 	case t.folder.walkErr == errPaused:
 		e.startWalk(t)
@@ -131,6 +131,7 @@ func (e *Engine) drop(t *transfer) {
 		e.remove(t)
 	case t.slot.cancel != nil: // its goroutine removes the part and ends the transfer
 		t.stay()
+		t.slot.drops = true // after a pause, errCancelled is not the cause
 		t.slot.cancel(errCancelled)
 	case t.req.Folder:
 		e.finish(t, Cancelled, nil)

@@ -12,12 +12,17 @@ import (
 func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error) {
 	err = mapped(err, "", false)
 	var pe *pauseError
+	e.mu.Lock()
 	if cause := context.Cause(ctx); err != nil {
 		switch {
 		case cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled)):
 			state, err = Paused, nil // also when the engine was closed: the queue file keeps it
-			if cause == errCancelled {
+			switch {
+			case cause == errCancelled:
 				state = Cancelled
+			case t.slot.drops: // removed after a pause: the fetch has kept its part
+				state = Cancelled
+				e.forgetParts(t)
 			}
 		case errors.As(err, &pe):
 			state, err = Paused, pe.err
@@ -25,7 +30,6 @@ func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error)
 			state = Failed
 		}
 	}
-	e.mu.Lock()
 	if t.phase == syncing {
 		t.phase = resting
 		e.window.settling--

@@ -22,7 +22,12 @@ func (e *Engine) SetParallel(files int) {
 	e.mu.Lock()
 	e.window.atOnce.Store(int32(min(max(files, 0), smallSlots)))
 	if files > 0 {
-		over := len(e.window.active) - files
+		over := -files
+		for t := range e.window.active {
+			if !t.leaves() {
+				over++
+			}
+		}
 		for _, t := range slices.Backward(e.list.order) {
 			if over > 0 && e.yield(t) {
 				over--
@@ -171,10 +176,16 @@ func (e *Engine) nextInLine(t *transfer) *transfer {
 	return nil
 }
 
+// leaves reports whether an admitted transfer is about to end its work: it has
+// yielded, or a person has paused or removed it.
+func (t *transfer) leaves() bool {
+	return t.phase == requeued || t.state == Paused || t.slot.drops
+}
+
 // yield sends a running large file back to its place in the queue, under mu. Its
 // bytes are kept. It reports whether the file runs.
 func (e *Engine) yield(t *transfer) bool {
-	if t.isSmall() || t.slot.cancel == nil || t.phase != working && t.phase != blocked {
+	if t.isSmall() || t.slot.cancel == nil || t.leaves() || t.phase != working && t.phase != blocked {
 		return false
 	}
 	t.phase, t.slot.yields = requeued, true

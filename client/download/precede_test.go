@@ -1,8 +1,11 @@
 package download
 
 import (
+	"context"
 	"fmt"
 	"testing"
+
+	"usher/backend/api"
 )
 
 // slowly is an engine with n large files that run at a low rate.
@@ -171,4 +174,71 @@ func TestAddAgain(t *testing.T) {
 			t.Fatalf("%d transfers, %d files, %d failed, %d done%s", len(s.Transfers), s.Files, s.FilesFailed, s.FilesDone, states(e))
 		}
 	}
+}
+
+// TestRemoveAfterPause checks that a transfer whose worker has been stopped for a
+// pause, or for another one's precedence, can still be removed, and leaves no part.
+func TestRemoveAfterPause(t *testing.T) {
+	for name, stop := range map[string]func(*Engine, *transfer){
+		"yield": func(e *Engine, x *transfer) { e.yield(x) },
+		"pause": (*Engine).pause,
+		"yield after the removal": func(e *Engine, x *transfer) {
+			e.drop(x)
+			e.yield(x)
+		},
+		"resume": func(e *Engine, x *transfer) {
+			e.pause(x)
+			e.resume(x)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, ids, _ := slowly(t, 1)
+			dir := find(t, e, ids[0]).Request.Dir
+			e.mu.Lock() // the worker cannot end in between
+			x := e.list.byID[ids[0]]
+			stop(e, x)
+			e.drop(x)
+			e.mu.Unlock()
+			eventually(t, "the removal", func() bool { return find(t, e, ids[0]).State == Cancelled })
+			eventually(t, "no part", func() bool { return len(leftovers(t, dir)) == 0 })
+		})
+	}
+}
+
+// TestPauseStays checks that neither a precedence nor a smaller number of files
+// resumes a transfer that was paused just before.
+func TestPauseStays(t *testing.T) {
+	e, ids, _ := slowly(t, 3)
+	e.mu.Lock()
+	paused := e.list.byID[ids[2]]
+	e.pause(paused)
+	resumes := e.yield(paused)
+	e.mu.Unlock()
+	e.SetParallel(1)
+	e.First(ids[1])
+	eventually(t, "one file alone", func() bool { return e.Snapshot().Running == 1 && find(t, e, ids[1]).State == Running })
+	if x := find(t, e, ids[2]); x.State != Paused || resumes {
+		t.Errorf("%v", x.State)
+	}
+}
+
+// heldLister is a lister whose answers do not come.
+type heldLister struct{}
+
+func (heldLister) List(ctx context.Context, _ api.ListRequest) (api.ListResponse, error) {
+	<-ctx.Done()
+	return api.ListResponse{}, context.Cause(ctx)
+}
+
+// TestRemoveFolderAfterPause checks the same for the walk of a folder.
+func TestRemoveFolderAfterPause(t *testing.T) {
+	w := newTestbed(t)
+	e := w.engine(func(c *Config) { c.Lister = heldLister{} })
+	id := e.Add(Request{Bucket: "b", Key: "f/", Folder: true, Dir: scratch(t)})[0]
+	e.mu.Lock()
+	x := e.list.byID[id]
+	e.pause(x)
+	e.drop(x)
+	e.mu.Unlock()
+	eventually(t, "the removal", func() bool { return find(t, e, id).State == Cancelled })
 }

@@ -53,6 +53,7 @@ type chain struct {
 type slot struct {
 	cancel context.CancelCauseFunc // while admitted
 	elem   *list.Element           // in waitSmall or waitLarge
+	drops  bool                    // a person removes it: its work ends as Cancelled
 	weight int                     // in largeIn
 	yields bool                    // goes back to its place in the list, not to the end of the queue
 	meter  meter

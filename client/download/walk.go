@@ -18,7 +18,7 @@ import (
 func (e *Engine) startWalk(t *transfer) {
 	ctx, cancel := context.WithCancelCause(e.ctx)
 	e.transition(t, Running, nil)
-	t.phase, t.folder.walkErr, t.slot.cancel = walking, nil, cancel
+	t.phase, t.folder.walkErr, t.slot.cancel, t.slot.drops = walking, nil, cancel, false
 	if t.folder.without == nil {
 		t.folder.without = make(map[string]bool, len(t.req.Without))
 		for _, name := range t.req.Without {
@@ -66,7 +66,7 @@ func (e *Engine) walk(ctx context.Context, t *transfer) {
 		return
 	}
 	if cause := context.Cause(ctx); cause != nil && err != nil {
-		if err = nil; cause == errCancelled {
+		if err = nil; cause == errCancelled || t.slot.drops {
 			e.finish(t, Cancelled, nil)
 		} else {
 			e.transition(t, Paused, t.err)
