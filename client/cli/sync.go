@@ -235,7 +235,7 @@ func (p *pass) steps(ctx context.Context, engine *download.Engine, t api.Path, v
 
 // judge decides about one file.
 func (p *pass) judge(plan download.Planned, name string) stepKind {
-	ours := p.root != nil && p.known.Unchanged(p.root, name)
+	ours := p.ours(name)
 	current := p.current(name, plan.Request)
 	switch absent := plan.Presence == download.Absent || plan.Presence == download.HerePartial; {
 	case absent && !ours:
@@ -287,7 +287,7 @@ func (p *pass) consider(r *download.Request, path string) bool {
 	if !known {
 		name = path
 	}
-	if p.root != nil && p.known.Unchanged(p.root, name) {
+	if p.ours(name) {
 		if p.current(name, *r) && !p.checksum {
 			p.out.addSame()
 			return false
@@ -296,6 +296,11 @@ func (p *pass) consider(r *download.Request, path string) bool {
 	}
 	p.make(name)
 	return true
+}
+
+// ours reports whether a sync has put the file there, and nothing changed it since.
+func (p *pass) ours(name string) bool {
+	return p.root != nil && p.known.Unchanged(p.root, name)
 }
 
 // current reports whether the ledger has the present version of an object.

@@ -22,7 +22,7 @@ func (p *pass) gone() (gone, kept []string) {
 		if p.onServer(name) {
 			continue
 		}
-		if p.root != nil && p.known.Unchanged(p.root, name) {
+		if p.ours(name) {
 			gone = append(gone, name)
 		} else if p.root != nil {
 			if _, err := p.root.Lstat(name); err == nil {
