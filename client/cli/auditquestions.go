@@ -24,9 +24,9 @@ func (a *app) questionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "questions [NAME|N] [QUERY]",
 		Short: "List the saved questions, or answer one",
-		Long: `Without arguments, list the saved questions, with the keys that they have in the browser. With the name or the key of a question, answer it about the events that match a QUERY; without a time these are the events of the last 30 days.
+		Long: `Without arguments, list the saved questions, with the keys that they have in the browser, where the key 0 lists all. With the name or the key of a question, answer it about the events that match a QUERY; without a time these are the events of the last 30 days.
 
-An address is new if no event of the person came from it before the range. A session without a recorded end has the time of its last event. A bulk download is of more than 100 files by one person within an hour of the clock. The end of a download is the client's report; links and previews have none, and purpose:download leaves them out.
+An address is new if no event of the person came from it before the range. A session without a recorded end has the time of its last event. A bulk download is of more than 100 files by one person within an hour of the clock. The end of a download is the client's report; links and previews have none, and purpose:download leaves them out. outside leaves out the private networks; -ip:NETWORK leaves out another one. usher audit reconcile shows failed passwords, from the logs of Cognito.
 
 --file FILE answers from an export (usher audit export), which is verified first, or from a copy of a log, which is not. It needs no server, and nothing is recorded. The last 30 days of an export end with it.`,
 		Example: `
@@ -76,10 +76,14 @@ type questionLine struct {
 func (q *auditQuestions) list() {
 	var t table
 	for _, x := range question.All() {
-		if q.json {
-			q.writeJSON(q.Out, questionLine{string(x.Key), x.Name, x.Title})
+		key, cell := "", "-"
+		if x.Key != 0 {
+			key, cell = string(x.Key), string(x.Key)
 		}
-		t.add(string(x.Key), x.Name, x.Title)
+		if q.json {
+			q.writeJSON(q.Out, questionLine{key, x.Name, x.Title})
+		}
+		t.add(cell, x.Name, x.Title)
 	}
 	if !q.json {
 		t.write(q.Out)

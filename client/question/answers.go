@@ -25,6 +25,9 @@ func (a *asking) of(g event.Group, by ...event.By) Row {
 		Denied: g.Denied, First: &first, Last: &last, Filter: join(a.filter, event.GroupTerms(by, g.Keys)),
 	}
 	for i, b := range by {
+		if event.GroupTerms([]event.By{b}, g.Keys[i:i+1]) == "" {
+			r.Filter = "" // no term selects the events without this property
+		}
 		switch b {
 		case event.PerWho:
 			r.Sub = g.Keys[i]
@@ -213,6 +216,55 @@ func dangling(a *asking) ([]Row, error) {
 				Filter: "id:" + e.ID, cells: []string{clock(at), e.User.Username, purpose, e.Path(), size, e.SourceIP},
 			})
 		}
+	})
+	return rows, err
+}
+
+// refusals sums the refused requests of each address; one event can have many of them.
+func refusals(a *asking) ([]Row, error) {
+	groups, err := a.groups(event.SortLast, event.PerIP)
+	if err != nil {
+		return nil, err
+	}
+	refused := map[string]int64{}
+	err = a.each(a.filter, func(e event.Event) { refused[e.SourceIP] += max(1, int64(e.Count)) })
+	return a.table(groups, err, func(r Row, g event.Group) []string {
+		return []string{r.IP, quantity.Count(refused[r.IP]), quantity.Count(g.Events), clock(g.First), clock(g.Last)}
+	}, event.PerIP)
+}
+
+// outsideTerms exclude the private networks (RFC 1918, RFC 4193) and the addresses
+// within one machine or link. A filter can exclude the networks of an organization too.
+const outsideTerms = "-ip:10.0.0.0/8 -ip:172.16.0.0/12 -ip:192.168.0.0/16 -ip:127.0.0.0/8 -ip:169.254.0.0/16 -ip:fc00::/7 -ip:fe80::/10 -ip:::1"
+
+func outside(a *asking) ([]Row, error) {
+	groups, err := a.groups(event.SortEvents, event.PerWho, event.PerIP)
+	return a.table(groups, err, func(r Row, g event.Group) []string {
+		if r.IP == "" {
+			return nil // an event of the service itself
+		}
+		return []string{r.Who, r.IP, quantity.Count(g.Events), quantity.Count(g.Files), quantity.Count(g.Denied), clock(g.First), clock(g.Last)}
+	}, event.PerWho, event.PerIP)
+}
+
+// uptime lists the events about the service and the log themselves.
+func uptime(a *asking) ([]Row, error) {
+	var rows []Row
+	instant := func(t *time.Time) string {
+		if t == nil {
+			return ""
+		}
+		return clock(*t)
+	}
+	err := a.each(a.filter, func(e event.Event) {
+		at, detail := e.Time, e.Reason
+		if e.Count > 0 {
+			detail = quantity.Plural(e.Count, "refused record", "refused records")
+		}
+		rows = append(rows, Row{
+			Action: e.Action, Detail: detail, Event: e.ID, First: &at, Filter: "id:" + e.ID,
+			cells: []string{clock(at), e.Action, instant(e.From), instant(e.Until), detail},
+		})
 	})
 	return rows, err
 }

@@ -25,7 +25,7 @@ const DefaultRange = "since:30d"
 
 // Question is a saved question.
 type Question struct {
-	Key     rune   // '1' to '9'
+	Key     rune   // '1' to '9'; 0: none
 	Name    string // a word for the command line
 	Title   string // one line
 	Columns []string
@@ -34,7 +34,7 @@ type Question struct {
 	run   func(a *asking) ([]Row, error)
 }
 
-// All returns the questions in the order of their keys.
+// All returns the questions in the order of their keys. Those without a key follow.
 func All() []Question {
 	return []Question{
 		{'1', "denials", "Denied decisions by person", []string{"WHO", "DENIED", "FIRST (UTC)", "LAST (UTC)"}, "outcome:denied", denials},
@@ -46,13 +46,16 @@ func All() []Question {
 		{'7', "night", "Events between 19:00 and 07:00 UTC by person", []string{"WHO", "EVENTS", "FILES", "DENIED", "LAST (UTC)"}, "hours:19-07", night},
 		{'8', "changes", "Changes of grants and of group memberships", []string{"TIME (UTC)", "WHO", "ACTION", "DETAIL"}, "action:grants-changed action:membership-changed", changes},
 		{'9', "readers", "Reads of the log and of access by auditors and admins", []string{"WHO", "EVENTS", "DENIED", "FIRST (UTC)", "LAST (UTC)"}, "action:audit-read action:explain", readers},
+		{0, "refused", "Refused tokens and device sign-ins by address; failed passwords are in the logs of Cognito", []string{"FROM", "REFUSED", "EVENTS", "FIRST (UTC)", "LAST (UTC)"}, "action:token-refused action:device-refused", refusals},
+		{0, "outside", "Events from addresses outside private networks, by person", []string{"WHO", "FROM", "EVENTS", "FILES", "DENIED", "FIRST (UTC)", "LAST (UTC)"}, outsideTerms, outside},
+		{0, "uptime", "Starts, stops and gaps of the log", []string{"TIME (UTC)", "ACTION", "FROM (UTC)", "UNTIL (UTC)", "DETAIL"}, "action:service-start action:service-stop action:unclean-stop action:audit-gap action:log-restarted", uptime},
 	}
 }
 
 // Find returns the question with a name or a key.
 func Find(word string) (Question, bool) {
 	all := All()
-	i := slices.IndexFunc(all, func(q Question) bool { return q.Name == word || string(q.Key) == word })
+	i := slices.IndexFunc(all, func(q Question) bool { return q.Name == word || q.Key != 0 && string(q.Key) == word })
 	if i < 0 {
 		return Question{}, false
 	}
@@ -81,7 +84,7 @@ type Row struct {
 	Denied        int64      `json:"denied,omitempty"`
 	First         *time.Time `json:"first,omitempty"`
 	Last          *time.Time `json:"last,omitempty"`
-	Filter        string     `json:"filter"` // selects the events of the row
+	Filter        string     `json:"filter"` // selects the events of the row; "" if no filter does
 
 	cells []string
 }

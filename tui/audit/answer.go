@@ -50,6 +50,7 @@ type column1 struct {
 type answerRow struct {
 	cells  []safetext.Text
 	filter safetext.Text // of its events
+	opens  string        // name of the saved question that enter answers, instead of events
 }
 
 // replied is the message with an answer.
@@ -151,24 +152,30 @@ func byOf(a keys.Action) (event.By, bool) {
 // groupBy counts the events of the filter by a property.
 func (p *Pane) groupBy(by event.By) tea.Cmd {
 	a := &answer{title: "Events by " + string(by), columns: []column1{
-		{strings.ToUpper(string(by)), false}, {"EVENTS", true}, {"FILES", true}, {"RELEASED", true}, {"REPORTED", true}, {"DENIED", true}, {"FIRST (UTC)", false}, {"LAST (UTC)", false}}}
-	filter, backend := p.filter, p.Backend
+		{strings.ToUpper(string(by)), false}, {"EVENTS", true}, {"FILES", true}, {"RELEASED", true}, {"S3 SENT", true}, {"REPORTED", true}, {"DENIED", true}, {"FIRST (UTC)", false}, {"LAST (UTC)", false}}}
+	filter, backend, sent := p.filter, p.Backend, p.Sent
 	a.again = func() tea.Cmd { return p.groupBy(by) }
 	return p.begin(a, func(ctx context.Context, progress question.Progress) ([]answerRow, error) {
 		sums, _, err := question.By(ctx, backend, []event.By{by}, filter, progress)
 		if err != nil {
 			return nil, err
 		}
+		word := func([]string) string { return "no log" }
+		if sent != nil {
+			if word, err = sent(ctx, []event.By{by}, filter); err != nil {
+				return nil, err
+			}
+		}
 		var out []answerRow
 		for _, g := range sums.Groups(event.SortEvents) {
-			out = append(out, groupRow(by, g, filter))
+			out = append(out, groupRow(by, g, filter, word(g.Keys)))
 		}
 		return out, nil
 	})
 }
 
-// groupRow returns the row of a group.
-func groupRow(by event.By, g event.Group, filter string) answerRow {
+// groupRow returns the row of a group, with the bytes that S3 sent by its own logs.
+func groupRow(by event.By, g event.Group, filter, sent string) answerRow {
 	name := g.Keys[0]
 	if by == event.PerWho && g.Name != "" {
 		name = g.Name
@@ -179,7 +186,7 @@ func groupRow(by event.By, g event.Group, filter string) answerRow {
 	stamp := func(t time.Time) safetext.Text { return safetext.New(t.UTC().Format("2006-01-02 15:04:05")) }
 	r := answerRow{cells: []safetext.Text{
 		safetext.New(name), safetext.New(quantity.Count(g.Events)), safetext.New(quantity.Count(g.Files)), safetext.New(quantity.Size(g.ReleasedBytes)),
-		safetext.New(quantity.Size(g.ReportedBytes)), safetext.New(quantity.Count(g.Denied)), stamp(g.First), stamp(g.Last),
+		safetext.New(sent), safetext.New(quantity.Size(g.ReportedBytes)), safetext.New(quantity.Count(g.Denied)), stamp(g.First), stamp(g.Last),
 	}}
 	if terms := event.GroupTerms([]event.By{by}, g.Keys); terms != "" {
 		r.filter = safetext.New(drill(filter, terms))
@@ -213,11 +220,28 @@ func savedOf(a keys.Action) (question.Question, bool) {
 	return question.Question{}, false
 }
 
+// listQuestions shows the saved questions. Enter answers the one under the cursor.
+func (p *Pane) listQuestions() tea.Cmd {
+	a := &answer{title: "Saved questions", columns: []column1{{"KEY", false}, {"NAME", false}, {"QUESTION", false}}}
+	a.again = p.listQuestions
+	return p.begin(a, func(context.Context, question.Progress) ([]answerRow, error) {
+		var out []answerRow
+		for _, q := range question.All() {
+			key := ""
+			if q.Key != 0 {
+				key = string(q.Key)
+			}
+			out = append(out, answerRow{cells: []safetext.Text{safetext.New(key), safetext.New(q.Name), safetext.New(q.Title)}, opens: q.Name})
+		}
+		return out, nil
+	})
+}
+
 // askSaved runs a saved question about the events of the filter.
 func (p *Pane) askSaved(q question.Question) tea.Cmd {
 	a := &answer{title: q.Title}
 	for _, c := range q.Columns {
-		right := map[string]bool{"EVENTS": true, "FILES": true, "RELEASED": true, "REPORTED": true, "DENIED": true, "SIZE": true}[c]
+		right := map[string]bool{"EVENTS": true, "FILES": true, "RELEASED": true, "REPORTED": true, "DENIED": true, "SIZE": true, "REFUSED": true}[c]
 		a.columns = append(a.columns, column1{c, right})
 	}
 	filter, backend, now := p.filter, p.Backend, p.Now
@@ -261,7 +285,11 @@ func (p *Pane) doAnswer(a keys.Action) tea.Cmd {
 // drillDown shows the events of the row under the cursor. esc returns to the answer.
 func (p *Pane) drillDown() tea.Cmd {
 	v := p.answer
-	to := v.rows[v.list.Cursor()].filter.Raw()
+	row := v.rows[v.list.Cursor()]
+	if q, ok := question.Find(row.opens); ok {
+		return p.askSaved(q)
+	}
+	to := row.filter.Raw()
 	p.back = append(p.back, step{p.filter, v})
 	p.answer = nil
 	return p.use(to)
@@ -272,7 +300,7 @@ func (a *answer) why() safetext.Text {
 	switch {
 	case len(a.rows) == 0:
 		return safetext.New("There is no row here.")
-	case a.rows[a.list.Cursor()].filter.IsZero():
+	case a.rows[a.list.Cursor()].filter.IsZero() && a.rows[a.list.Cursor()].opens == "":
 		return safetext.New("A filter cannot select the events without this property.")
 	}
 	return safetext.Text{}

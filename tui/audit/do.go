@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +85,9 @@ func (p *Pane) doAnswers(a keys.Action) (tea.Cmd, bool) {
 	}
 	if q, ok := savedOf(a); ok {
 		return p.askSaved(q), true
+	}
+	if a == keys.Questions {
+		return p.listQuestions(), true
 	}
 	switch {
 	case p.grouping:
@@ -299,6 +303,9 @@ func check(text string) *event.FilterError {
 // submit sends the typed filter, or shows the mistake in it.
 func (p *Pane) submit() tea.Cmd {
 	text := strings.TrimSpace(p.field.Value())
+	if plain(text) {
+		text = event.Filter{Terms: []event.Term{{Field: event.ByPath, Value: "*" + strings.Trim(text, "*") + "*"}}}.String()
+	}
 	p.field.Set(text)
 	if p.wrong = check(text); p.wrong != nil {
 		p.field.MoveTo(p.wrong.Offset + p.wrong.Length)
@@ -310,6 +317,12 @@ func (p *Pane) submit() tea.Cmd {
 	}
 	p.back = nil
 	return p.use(text)
+}
+
+// plain reports whether a typed text is one word without a field: a part of a path.
+// The name of a field is the beginning of a term.
+func plain(text string) bool {
+	return strings.Trim(text, "*") != "" && text[0] != '-' && !strings.ContainsAny(text, ":\"\\ ") && !slices.Contains(event.Fields(), event.Field(text))
 }
 
 // complete extends the word at the cursor by the common prefix of all completions.

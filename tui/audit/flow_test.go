@@ -164,7 +164,7 @@ func TestMistakeIsNotSent(t *testing.T) {
 		w := newProgram(nil)
 		w.log(t, 120, 40)
 		before := w.book.calls()
-		for _, bad := range []string{"who:ada and:more", "ledger", "ip:here", "since:tomorrow", `path:"open`} {
+		for _, bad := range []string{"who:ada and:more", "ledger data", "-ledger", "path", "ip:here", "since:tomorrow", `path:"open`} {
 			w.filter(bad)
 			w.Want(t, "^")
 			w.Press("esc")

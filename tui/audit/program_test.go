@@ -327,6 +327,7 @@ type program struct {
 
 	standing func(context.Context) (audit.Standing, error)
 	exporter *audit.Exporter
+	backend  audit.Backend // default: book
 }
 
 func newProgram(change func(*program)) *program {
@@ -342,8 +343,9 @@ func newProgram(change func(*program)) *program {
 		change(w)
 	}
 	auditors := safetext.New("usher-auditors")
+	w.backend = w.book
 	w.deps.Pages = []tui.Page{{Open: keys.OpenAudit, Name: "audit log", Group: auditors, New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
-		return audit.New(audit.Deps{Env: env, Backend: w.book, Now: now, Exporter: w.exporter, Server: "files.example.com", Group: auditors, On: on, Standing: w.standing})
+		return audit.New(audit.Deps{Env: env, Backend: w.backend, Now: now, Exporter: w.exporter, Server: "files.example.com", Group: auditors, On: on, Standing: w.standing})
 	}}, w.verifyPage()}
 	return w
 }

@@ -3,6 +3,8 @@ package audit_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,7 +13,10 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/api"
+	"usher/backend/audit/sqlite"
 	"usher/backend/event"
+	"usher/backend/serve"
+	"usher/client/question"
 	"usher/tui/audit"
 )
 
@@ -39,48 +44,76 @@ func quarter(w *program) {
 	}}
 }
 
-// An auditor answers each question with at most six steps: a key, or a typed filter.
-func TestTwentyQuestions(t *testing.T) {
-	type question struct {
-		name  string
-		steps []string // a key; a text of several letters that begins with ":" is typed
-		want  []string
+// realLog returns the log of a file with these events.
+func realLog(t *testing.T, events []event.Event) audit.Backend {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	store, err := sqlite.Open(sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, q := range []question{
-		{"1 who touched this file", []string{"j", "j", "j", "w"}, []string{"touched:company-reports/annual/audited/2018-annual-report.pdf", "ada"}},
-		{"2 all that a person did on a day", []string{"A", "b", "y", "j", "enter", "p"}, []string{"since:2026-11-22 until:2026-11-22", "who:"}},
-		{"3 all denials", []string{"A", "1"}, []string{"Denied decisions by person", "alan", "416"}},
-		{"4 new addresses of a person", []string{"A", "3"}, []string{"Addresses of a person", "203.0.113.9", "owl"}},
-		{"5 downloads by volume", []string{"A", "2"}, []string{"Downloads by person", "20.5 GB"}},
-		{"6 reads after a removal from a group", []string{"A", "8", "enter", "p"}, []string{"who:lin", "✗ denied", "membership"}},
-		{"7 used access to a folder", []string{"A", "b", "d"}, []string{"Events by folder", "hr/salary/2026/", "120"}},
-		{"8 export as evidence", []string{"A", "e", "enter"}, []string{"Exported 5 events", "verified. The export is an event"}},
-		{"9 whether the log was altered", []string{"A", "V"}, []string{"The log is whole.", "Every event read by the server"}},
-		{"10 sessions with their end", []string{"A", "4"}, []string{"s-ada7q4k", "signed out"}},
-		{"11 reads by admins", []string{"A", "9"}, []string{"margaret"}},
-		{"12 reads by auditors", []string{"A", "9"}, []string{"ruth"}},
-		{"13 refused sign-ins and tokens", []string{"A", "/", ":action:token-refused", "enter"}, []string{"token-refused", "ruth"}},
-		{"14 changes of grants", []string{"A", "8", "G", "enter", "enter"}, []string{"Added", "1 grant", "grants file"}},
-		{"15 downloads that never ended", []string{"A", "6"}, []string{"without a reported end", "band-1"}},
-		{"16 more than 100 files in an hour", []string{"A", "5"}, []string{"lin", "120"}},
-		{"17 addresses outside the network", []string{"A", "/", ":-ip:10.0.0.0/8", "enter", "b", "i"}, []string{"203.0.113.9", "192.0.2.77"}},
-		{"18 names with a text", []string{"A", "/", ":path:*salar*", "enter"}, []string{"hr/salary/2026/band-119.xlsx", "lin"}},
-		{"19 events at night", []string{"A", "7"}, []string{"Events between 19:00 and 07:00 UTC", "owl"}},
-		{"20 whether the log was on all the time", []string{"A", "/", ":action:audit-gap action:unclean-stop", "enter"}, []string{"audit-gap"}},
+	for _, e := range events {
+		if err := store.Append(t.Context(), []event.Event{event.Clean(e)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log, err := serve.OpenCopy(path, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	return question.Offline{Pages: log, Now: now}
+}
+
+// An auditor answers each question with at most six keys on the page, or on a file of the browser.
+func TestTwentyQuestions(t *testing.T) {
+	first := newProgram(quarter)
+	slices.SortStableFunc(first.book.events, func(a, b event.Event) int { return a.Time.Compare(b.Time) })
+	log := realLog(t, first.book.events)
+	for _, q := range []struct {
+		name string
+		keys string
+		want []string
+	}{
+		{"1 who touched this file", "browser: j j j w", []string{"touched:company-reports/annual/audited/2018-annual-report.pdf", "ada"}},
+		{"2 all that a person did on a day", "b y j enter p", []string{"since:2026-11-22 until:2026-11-22", "who:"}},
+		{"3 all denials", "1", []string{"Denied decisions by person", "alan", "416"}},
+		{"4 new addresses of a person", "3", []string{"Addresses of a person", "203.0.113.9", "owl"}},
+		{"5 downloads by volume", "2", []string{"Downloads by person", "20.5 GB"}},
+		{"6 reads after a removal from a group", "8 enter p", []string{"who:lin", "✗ denied", "membership"}},
+		{"7 used access to a folder", "b d", []string{"Events by folder", "hr/salary/2026/", "120"}},
+		{"8 export as evidence", "e enter", []string{"Exported 5 events", "verified. The export is an event"}},
+		{"9 whether the log was altered", "V", []string{"The log is whole.", "Every event read by the server"}},
+		{"10 sessions with their end", "4", []string{"ada", "signed out"}},
+		{"11 reads by admins", "9", []string{"margaret"}},
+		{"12 reads by auditors", "9", []string{"ruth"}},
+		{"13 refused sign-ins and tokens", "0 G k k enter", []string{"Refused tokens and device sign-ins", "10.4.18.5", " 3 "}},
+		{"14 changes of grants", "8 G enter enter", []string{"Added", "1 grant", "grants file"}},
+		{"15 downloads that never ended", "6", []string{"without a reported end", "band-1"}},
+		{"16 more than 100 files in an hour", "5", []string{"lin", "120"}},
+		{"17 addresses outside the network", "0 G k enter", []string{"outside private networks", "203.0.113.9", "192.0.2.77"}},
+		{"18 names with a text", "/ s a l a enter", []string{"path:*sala*", "hr/salary/2026/band-119.xlsx", "lin"}},
+		{"19 events at night", "7", []string{"Events between 19:00 and 07:00 UTC", "owl"}},
+		{"20 whether the log was on all the time", "0 G enter", []string{"Starts, stops and gaps", "audit-gap", "2026-11-23 13:51"}},
 	} {
 		t.Run(strings.Fields(q.name)[0], func(t *testing.T) {
-			if len(q.steps) > 6 {
-				t.Errorf("%s: %d steps", q.name, len(q.steps))
+			keys, browser := strings.CutPrefix(q.keys, "browser: ")
+			pressed := strings.Fields(keys)
+			if len(pressed) > 6 {
+				t.Errorf("%s: %d keys", q.name, len(pressed))
 			}
 			synctest.Test(t, func(t *testing.T) {
 				w := newProgram(quarter)
+				w.backend = log
 				w.open(t, 120, 40, colorprofile.TrueColor)
-				for _, s := range q.steps {
-					if text, typed := strings.CutPrefix(s, ":"); typed && text != "" {
-						w.Type(text)
-					} else {
-						w.Press(s)
-					}
+				if !browser {
+					w.Press("A")
+				}
+				w.Wait(time.Second)
+				for _, k := range pressed {
+					w.Press(k)
 					w.Wait(time.Second)
 				}
 				w.Want(t, q.want...)

@@ -135,6 +135,7 @@ const (
 	Question7 Action = "question-7"
 	Question8 Action = "question-8"
 	Question9 Action = "question-9"
+	Questions Action = "questions"
 
 	FindNext     Action = "find-next"
 	FindPrevious Action = "find-previous"
@@ -342,6 +343,7 @@ func questions() []Binding {
 		{Question7, []string{"7"}, "", "night", "Question: events at night", g},
 		{Question8, []string{"8"}, "", "changes", "Question: changes of grants and groups", g},
 		{Question9, []string{"9"}, "", "readers", "Question: reads by auditors and admins", g},
+		{Questions, []string{"0"}, "", "all questions", "List the saved questions", g},
 	}
 }
 
