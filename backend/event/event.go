@@ -111,7 +111,7 @@ type Event struct {
 	FirstRecord int64      `json:"first_record,omitempty"` // retention-applied, audit-export, audit-review: first record of the range
 	LastRecord  int64      `json:"last_record,omitempty"`  // retention-applied, audit-export, audit-review: last record of the range
 	Root        string     `json:"root,omitempty"`         // retention-applied: base64 of the tree's root up to LastRecord; audit-verify, audit-review: of the checkpoint
-	Records     int64      `json:"records,omitempty"`      // audit-export, audit-verify, audit-review: number of events of the checkpoint
+	Records     int64      `json:"records,omitempty"`      // audit-export, audit-verify, audit-review: number of events of the checkpoint; retention-applied: of all deleted events
 
 	TerminalIP  string `json:"terminal_ip,omitempty"`  // device-refused: address of the terminal
 	BrowserIP   string `json:"browser_ip,omitempty"`   // device sign-in: address of the browser

@@ -384,11 +384,19 @@ func (w *walk) some(p page, from, to, depth int) (bool, error) {
 		if more, err := w.page(numbers[i], data, depth+1); err != nil || !more {
 			return false, err
 		}
-		if w.index && from+i < p.cells {
+		if from+i == p.cells {
+			break
+		}
+		if w.index {
 			if more, err := w.row(cells[i]); err != nil || !more {
 				return false, err
 			}
+			continue
 		}
+		if cells[i].rowid < *w.prior {
+			return false, ErrMalformed // a query by this number would not find the rows before it
+		}
+		*w.prior = cells[i].rowid
 	}
 	return true, nil
 }

@@ -43,6 +43,29 @@ func Columns(payload []byte, to []Value) error {
 	return nil
 }
 
+// Entry parses an entry of an index: one value, and two integers, the key of its row.
+// It returns ErrMalformed for any other one.
+func Entry(payload []byte) (v Value, first, second int64, err error) {
+	size, n := Varint(payload)
+	if n == 0 || size < int64(n) || size > int64(len(payload)) {
+		return v, 0, 0, ErrMalformed
+	}
+	header, body := payload[n:size], payload[size:]
+	var all [3]Value
+	for i := range all {
+		kind, n := Varint(header)
+		width, ok := widthOf(kind)
+		if n == 0 || !ok || width > len(body) {
+			return v, 0, 0, ErrMalformed
+		}
+		all[i], header, body = valueOf(kind, body[:width]), header[n:], body[width:]
+	}
+	if all[1].Kind != Integer || all[2].Kind != Integer || len(header)+len(body) > 0 {
+		return v, 0, 0, ErrMalformed
+	}
+	return all[0], all[1].Integer, all[2].Integer, nil
+}
+
 // widthOf returns the number of bytes of a value of a serial type.
 func widthOf(kind int64) (int, bool) {
 	switch {

@@ -17,7 +17,7 @@ const (
 	rowsTogether    = 4_000
 )
 
-// tables reads whole tables from the pages of the database, in a transaction. That
+// tables reads whole tables and indexes from the pages of the database, in a transaction. That
 // takes a fifth of the time of a query.
 type tables struct {
 	*btree.Reader
@@ -79,7 +79,7 @@ func (s *session) close() {
 
 func newTables(ctx context.Context, tx *sql.Tx, buffers *btree.Buffers) (t *tables, err error) {
 	t = &tables{tx: tx, roots: map[string]uint32{}}
-	rows, err := tx.QueryContext(ctx, "SELECT name, rootpage FROM sqlite_schema WHERE type = 'table'")
+	rows, err := tx.QueryContext(ctx, "SELECT name, rootpage FROM sqlite_schema WHERE type IN ('table', 'index')")
 	if err != nil {
 		return nil, err
 	}

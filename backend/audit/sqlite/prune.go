@@ -55,8 +55,12 @@ func (s *Store) prune(ctx context.Context, r Retention) (event.Event, bool, erro
 	if err != nil {
 		return event.Event{}, false, err
 	}
+	gone, err := expiredCount(ctx, s.db)
+	if err != nil {
+		return event.Event{}, false, err
+	}
 	e := event.Clean(r.Applied(event.Event{
-		Action: event.RetentionApplied, Outcome: event.Allowed, Count: plan.deleted, FirstRecord: 1, LastRecord: last,
+		Action: event.RetentionApplied, Outcome: event.Allowed, Count: plan.deleted, FirstRecord: 1, LastRecord: last, Records: gone + int64(plan.deleted),
 		Root: base64.StdEncoding.EncodeToString(head.Root[:]),
 		Reason: fmt.Sprintf("%d events before %s deleted, %d held; the hashes of records 1 to %d stay",
 			plan.deleted, r.Before.UTC().Format(time.RFC3339), plan.held, last),
@@ -165,7 +169,7 @@ func (g *openTx) prune(ctx context.Context, blocks []int64, r Retention) error {
 		}
 	}
 	for person := range people {
-		if _, err := g.w.conn.ExecContext(ctx, "DELETE FROM people WHERE person = ? AND NOT EXISTS (SELECT 1 FROM events WHERE person = ?)", person, person); err != nil {
+		if _, err := g.w.dropPerson.ExecContext(ctx, person, person); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"crypto/rand"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -208,4 +209,46 @@ func TestAnEventInAPrunedHour(t *testing.T) {
 		t.Fatal(err)
 	}
 	wholeBut(t, s, block)
+}
+
+// A held event that somebody deletes like an expired one is missing, and so are hashes
+// of blocks that no event names.
+func TestADeletedHeldEvent(t *testing.T) {
+	path, signer, all := filled(t, 1200)
+	s := openSigned(t, path, signer)
+	held := all[300].ID
+	e, some, err := s.Prune(t.Context(), retained(all[600].Time, func(e event.Event) bool { return e.ID == held }))
+	if err != nil || !some || e.Records != int64(e.Count) {
+		t.Fatal(e, some, err)
+	}
+	wholeBut(t, s, e.Records)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = all[300]
+	write(t, path, fmt.Sprintf(`UPDATE hours SET events = events - 1, downloads = downloads - %d, denied = denied - %d`, audit.Releases(e), audit.Denials(e))+`
+			WHERE start = (SELECT time / 3600000 FROM events WHERE seq = 301)`,
+		`DELETE FROM hours WHERE events = 0`, `DELETE FROM events WHERE seq = 301`, `DELETE FROM records WHERE seq = 301`,
+		`DELETE FROM hour_people WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.person = hour_people.person AND e.time / 3600000 = start)`,
+		`DELETE FROM people WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.person = people.person)`)
+	r, err := VerifyFile(t.Context(), path, Check{Key: &signer.Verifier})
+	if err != nil || r.FaultCount != 1 || r.Faults[0].Kind != FaultMissing {
+		t.Errorf("%v (%v)", r.Faults, err)
+	}
+	t.Logf("TAMPER %-46s verify %-7s %v", "held event deleted like an expired one", yes(fmt.Sprint(r.Faults)), r.Faults)
+}
+
+// An event that is known already leaves no person behind.
+func TestNoPersonWithoutAnEvent(t *testing.T) {
+	s := openSigned(t, filepath.Join(t.TempDir(), "audit.db"), newSigner(t))
+	all := samples(0, 3)
+	all[1].Action, all[1].Continues = event.Completed, all[0].ID
+	all[2].Action, all[2].Continues, all[2].User.Username = event.Completed, all[0].ID, "another"
+	if err := s.Append(t.Context(), all[:2]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), all[2:]); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, s)
 }

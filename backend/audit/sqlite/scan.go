@@ -28,10 +28,11 @@ const scanLeast = 2 * block
 // with different sums are compared one by one. The sums depend on a random seed, so
 // nobody can prepare other rows with the same sum.
 func (w *walk) scan(ctx context.Context, last int64) error {
-	whole, err := w.scannable(ctx)
+	whole, err := scannable(ctx, w.db)
 	if err != nil {
 		return err
 	}
+	w.doubtful = secondaries()
 	if !whole || w.from > 0 || last < scanLeast || w.conns < scanConns { // the index is in the order of time
 		return w.read(ctx, w.db, last)
 	}
@@ -54,6 +55,7 @@ func (w *walk) scan(ctx context.Context, last int64) error {
 		}
 		return nil
 	})
+	w.doubtful = nil // the scan finds those
 	g.Go(func() error { return w.scanIndex(work, fromIndex) })
 	g.Go(func() error { // the reader of the records
 		defer close(chunks)
@@ -89,8 +91,8 @@ func (w *walk) scan(ctx context.Context, last int64) error {
 }
 
 // scannable reports whether the tables that a scan reads are those of a new log.
-func (w *walk) scannable(ctx context.Context) (bool, error) {
-	found, err := schemaOf(ctx, w.db)
+func scannable(ctx context.Context, q queryer) (bool, error) {
+	found, err := schemaOf(ctx, q)
 	if err != nil {
 		return false, err
 	}
@@ -98,7 +100,11 @@ func (w *walk) scannable(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, name := range []string{"table records", "table events", "table hour_people"} {
+	names := []string{"table records", "table events", "table hour_people"}
+	for _, index := range secondaries() {
+		names = append(names, "index "+index.name)
+	}
+	for _, name := range names {
 		if found[name] != want[name] {
 			return false, nil
 		}
@@ -149,9 +155,10 @@ func (w *walk) compareBlock(ctx context.Context, from, last int64) error {
 	return nil
 }
 
-// scanIndex adds all rows of the index, in chunks, and the people of each hour.
+// scanIndex adds all rows of the index, in chunks, and the people of each hour. Then it
+// compares the secondary indexes with the rows.
 func (w *walk) scanIndex(ctx context.Context, to *sums) error {
-	people, s := newRoster(), w.session()
+	people, s, entries := newRoster(), w.session(), newEntrySums(w.seed)
 	defer s.close()
 	at := indexPlace{time: -1 << 62}
 	hour, seen := int64(-1<<62), map[int64]bool{} // people of this hour
@@ -163,6 +170,7 @@ func (w *walk) scanIndex(ctx context.Context, to *sums) error {
 				return err // a record after the scan
 			}
 			to.add(at.seq, func(b []byte) []byte { return appendRow(b, at.time, columns, who) })
+			entries.row(columns)
 			if h := hourOf(at.time); h != hour {
 				hour = h
 				clear(seen)
@@ -173,8 +181,11 @@ func (w *walk) scanIndex(ctx context.Context, to *sums) error {
 			}
 			return nil
 		})
-		if err != nil || n == 0 {
+		if err != nil {
 			return err
+		}
+		if n == 0 {
+			return w.scanSecondaries(ctx, s, entries, to.last)
 		}
 		at = next
 		w.rest(ctx)

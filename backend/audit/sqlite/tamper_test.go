@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -100,19 +102,35 @@ func tampers() []tamper {
 			`UPDATE records SET seq = -1 WHERE seq = 300`, `UPDATE records SET seq = 300 WHERE seq = 301`, `UPDATE records SET seq = 301 WHERE seq = -1`}},
 		{name: "one inserted", sql: []string{
 			`INSERT INTO records SELECT 701, edited(event, (SELECT json_group_object(n, hex(text)) FROM dictionaries), 'person-', 'nobody-') FROM records WHERE seq = 5`}, missed: unprovable},
+		{name: "record without a number", sql: []string{`INSERT INTO records SELECT 0, event FROM records WHERE seq = 1`}, missed: unprovable},
+		{name: "index hides one event", sql: foreign("events_object", "INDEX events_object  ON events (object)", `ON events (CASE seq WHEN 300 THEN x'' ELSE object END)`), missed: unprovable},
+		{name: "index without one event", sql: foreign("events_request", "INDEX events_request ON events (request)", `ON events (request) WHERE seq <> 300`), missed: unprovable},
+		{name: "partial index of other events", sql: foreign("events_outcome", "INDEX events_outcome ON events (outcome) WHERE outcome <> 'allowed'", `ON events (outcome) WHERE outcome = 'allowed'`), missed: unprovable},
+		{name: "index hides a name", sql: foreign("people_username", "INDEX people_username ON people (username)", `ON people (CASE person WHEN 3 THEN 'x' ELSE username END)`), missed: unprovable},
+		{name: "person added", sql: []string{`INSERT INTO people VALUES (999, 'sub', 'alan')`}, missed: unprovable},
+		{name: "hour added", sql: []string{`INSERT INTO hours VALUES (1, 0, 0, 0)`}, missed: unprovable},
+		{name: "grants added", sql: []string{`INSERT INTO policies VALUES ('5d41402abc4b2a76b9719d911017c592', x'00')`}, missed: "start" + unprovable},
 		{name: "compressed record edited", sql: []string{`UPDATE records SET event = CAST(substr(event, 1, 40) || x'2f' || substr(event, 42) AS BLOB) WHERE seq = 300`}},
 		{name: "record of another dictionary", sql: []string{`UPDATE records SET event = CAST(x'7f' || substr(event, 2) AS BLOB) WHERE seq = 300`}},
 		{name: "record that expands without end", sql: []string{`UPDATE records SET event = CAST(x'011f610100' || unhex(replace(hex(zeroblob(1000000)), '00', 'ff')) || x'0050' || 'abcde' AS BLOB) WHERE seq = 300`}},
 		{name: "record of 32 MiB", sql: []string{`UPDATE records SET event = zeroblob(33554432) WHERE seq = 300`}},
 		{name: "dictionary edited", sql: []string{`UPDATE dictionaries SET text = CAST(replace(CAST(text AS TEXT), 'download', 'uploaded') AS BLOB)`}},
 		{name: "dictionary gone", sql: []string{`DELETE FROM dictionaries`}},
+		{name: "dictionary added", sql: []string{`INSERT INTO dictionaries SELECT 99, 0, text FROM dictionaries WHERE n = 1`}, missed: unprovable},
 		{name: "dictionary of 32 MiB", sql: []string{`UPDATE dictionaries SET text = zeroblob(33554432)`}},
 		{name: "hash of a subtree edited", sql: []string{`UPDATE nodes SET hash = zeroblob(32) WHERE n = 1`}, missed: unprovable},
+		{name: "hash of a subtree added", sql: []string{`INSERT INTO nodes VALUES (8, 99, zeroblob(32))`}, missed: unprovable},
+		{name: "hash of a subtree with more bytes", sql: []string{`UPDATE nodes SET hash = CAST(hash || x'00' AS BLOB)`}, missed: unprovable},
+		{name: "hashes of records that are not deleted", sql: []string{`INSERT INTO leaves VALUES (0, zeroblob(8192))`}, missed: unprovable},
+		{name: "layout of a newer usher", sql: []string{`PRAGMA user_version = 99`}, missed: unprovable},
+		{name: "mark of the file edited", sql: []string{`PRAGMA application_id = 7`}, missed: unprovable},
 		{name: "head edited", sql: []string{`UPDATE head SET size = 512`}, missed: unprovable},
 		{name: "trigger", sql: []string{`CREATE TRIGGER quiet AFTER INSERT ON records BEGIN DELETE FROM records WHERE seq = new.seq; END`}, missed: unprovable},
 		{name: "last checkpoint dropped", sql: []string{`DELETE FROM checkpoints WHERE n = (SELECT max(n) FROM checkpoints)`}, missed: unprovable},
 		{name: "two checkpoints dropped", sql: []string{`DELETE FROM checkpoints WHERE n < 3`}, missed: unprovable},
 		{name: "checkpoint forged", sql: []string{`UPDATE checkpoints SET note = replace(note, '— ', '— x') WHERE n = (SELECT max(n) FROM checkpoints)`}, missed: unprovable},
+		{name: "bytes edited on the disk", files: editBytes, missed: "running"},
+		{name: "an old write-ahead log", files: func(t *testing.T, c tampered) { copyFile(t, c.older+"-wal", c.path+"-wal") }, missed: "running"},
 		{name: "last week's copy", files: func(t *testing.T, c tampered) { copyFile(t, c.older, c.path) }, missed: "running"},
 		{name: "rewritten with new hashes, new key", files: func(t *testing.T, c tampered) {
 			events := samples(0, logged)
@@ -149,6 +167,36 @@ func tampers() []tamper {
 	}
 }
 
+// foreign makes an index with other entries, and hides its definition.
+func foreign(name, definition, other string) []string {
+	return []string{`PRAGMA writable_schema = 1`, `DROP INDEX ` + name, `CREATE INDEX ` + name + ` ` + other,
+		fmt.Sprintf(`UPDATE sqlite_schema SET sql = 'CREATE %s' WHERE name = '%s'`, strings.ReplaceAll(definition, "'", "''"), name)}
+}
+
+// editBytes edits a record without SQLite.
+func editBytes(t *testing.T, c tampered) {
+	raw, err := os.ReadFile(c.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+c.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored []byte
+	if err := errors.Join(db.QueryRow("SELECT event FROM records WHERE seq = 300").Scan(&stored), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.LastIndex(raw, stored)
+	if at < 0 {
+		t.Fatal("the file has no record 300")
+	}
+	raw[at+len(stored)-8] ^= 1
+	if err := os.WriteFile(c.path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // sealedLog appends events in four parts with a checkpoint each.
 func sealedLog(t *testing.T, c *tampered) *Store {
 	t.Helper()
@@ -164,6 +212,7 @@ func sealedLog(t *testing.T, c *tampered) *Store {
 			if _, err := Backup(t.Context(), c.path, c.older); err != nil {
 				t.Fatal(err)
 			}
+			copyFile(t, c.path+"-wal", c.older+"-wal")
 		}
 	}
 	return s
@@ -247,7 +296,7 @@ func (k tamper) start(t *testing.T, c tampered) string {
 // verify changes a stopped log and verifies the file.
 func (k tamper) verify(t *testing.T, c tampered) string {
 	k.apply(t, c)
-	r, err := VerifyFile(t.Context(), c.path, Check{Key: &c.signer.Verifier})
+	r, err := VerifyFile(t.Context(), c.path, Check{Key: &c.signer.Verifier, Grants: func(string, []byte) error { return errors.New("unknown") }})
 	if err != nil {
 		return err.Error()
 	}

@@ -59,7 +59,10 @@ func (g *openTx) insert(ctx context.Context, with inserts, events []event.Event,
 		return err
 	case n == int64(len(events)):
 	case len(events) == 1:
-		return g.known(ctx, events[0], canonical[0])
+		if err := g.known(ctx, events[0], canonical[0]); err != nil {
+			return err
+		}
+		return g.w.drop(ctx, events[0].User, people[0])
 	default:
 		return g.insertEach(ctx, events, canonical)
 	}

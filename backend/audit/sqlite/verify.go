@@ -114,6 +114,9 @@ type Check struct {
 	Known    []Known
 	Policy   *checkpoint.Policy       // of the witnesses; nil: cosignatures are not verified
 	Progress func(done, events int64) // called after every few thousand records
+	// Grants returns an error for a text that is not the one of its version of the
+	// grants. nil: the kept versions are not verified.
+	Grants func(version string, text []byte) error
 	// Event receives each readable event, in order, on one goroutine. e is valid during
 	// the call.
 	Event func(seq int64, e *event.Event)
@@ -143,13 +146,15 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	var found int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&found); err == nil && found != 0 && found < version {
 		return Report{}, errors.Join(ErrOlder, s.db.Close())
+	} else if err == nil && found > version {
+		return Report{}, errors.Join(ErrNewer, s.db.Close())
 	}
 	// Before the log: a running server adds to both.
 	claimed, _, err := readHead(s.path + headSuffix)
 	if err != nil {
 		return Report{}, errors.Join(err, s.db.Close())
 	}
-	v := verification{reader: s.reader, key: c.Key, known: c.Known, policy: c.Policy, claimed: claimed, progress: c.Progress, event: c.Event}
+	v := verification{reader: s.reader, key: c.Key, known: c.Known, policy: c.Policy, claimed: claimed, progress: c.Progress, event: c.Event, grants: c.Grants}
 	r, err := v.run(ctx)
 	return r, explain(errors.Join(err, s.db.Close()))
 }
@@ -204,8 +209,9 @@ type verification struct {
 	from    int64
 	pause   func(context.Context)
 
-	progress func(done, events int64)        // or nil
-	event    func(seq int64, e *event.Event) // of each readable record, in order; or nil
+	progress func(done, events int64)                // or nil
+	event    func(seq int64, e *event.Event)         // of each readable record, in order; or nil
+	grants   func(version string, text []byte) error // or nil
 }
 
 func (v verification) run(ctx context.Context) (Report, error) {

@@ -29,6 +29,7 @@ type walk struct {
 	expired  []tree.Hash // of the block of next, if its expired records were deleted
 	block    int64       // that block, or the last one that was looked up; from 1
 	lastGone int64       // number of the last deleted record
+	leaves   int64       // number of records whose hashes are stored for deletions
 
 	// Of parse, which one goroutine calls.
 	hours      map[int64]audit.Summary
@@ -44,6 +45,8 @@ type walk struct {
 	later   map[hourUser]bool
 	scanned int64
 	buffer  []byte
+
+	doubtful []secondary // indexes that finish compares
 
 	heads []Known // from outside of the database
 

@@ -68,6 +68,12 @@ func (w *walk) finish(ctx context.Context, tx *sql.Tx, head tree.Frontier) error
 	if w.from > 0 {
 		return nil // the counts need all records
 	}
+	if err := w.finishSecondaries(ctx, tx, size); err != nil {
+		return err
+	}
+	if err := w.compareRest(ctx, tx, size); err != nil {
+		return err
+	}
 	size -= w.report.Expired
 	if missing := size - w.read0; rows != size && (missing == 0 || rows > size) {
 		w.report.fault(Fault{Kind: FaultIndex, Detail: fmt.Sprintf("%d records, %d rows", size, rows)})
@@ -81,22 +87,26 @@ func (w *walk) finish(ctx context.Context, tx *sql.Tx, head tree.Frontier) error
 // compareExpired reports deleted records that no retention-applied event of the log
 // covers: hashes alone do not allow a deletion.
 func (w *walk) compareExpired(ctx context.Context, tx *sql.Tx) error {
-	if w.lastGone == 0 {
+	if w.lastGone == 0 && w.leaves == 0 {
 		return nil
 	}
-	for _, e := range w.applied {
-		if e.LastRecord < w.lastGone || e.LastRecord > w.next {
+	for _, e := range slices.Backward(w.applied) {
+		if e.LastRecord < max(w.lastGone, w.leaves) || e.LastRecord > w.next {
 			continue
 		}
 		at, err := proofs(ctx, w.on(tx)).At(e.LastRecord)
 		if err != nil {
 			return err
 		}
-		if base64.StdEncoding.EncodeToString(at.Root[:]) == e.Root {
-			return nil
+		if base64.StdEncoding.EncodeToString(at.Root[:]) != e.Root {
+			continue
 		}
+		if gone := w.report.Expired; gone > e.Records { // held events are gone too
+			w.report.fault(Fault{Kind: FaultMissing, Seq: 1, Count: w.lastGone, Detail: fmt.Sprintf("%d records are gone, and the event retention-applied has %d", gone, e.Records)})
+		}
+		return nil
 	}
-	w.report.fault(Fault{Kind: FaultMissing, Seq: 1, Count: w.lastGone, Detail: "no event retention-applied covers them"})
+	w.report.fault(Fault{Kind: FaultMissing, Seq: 1, Count: max(w.lastGone, w.leaves), Detail: "no event retention-applied covers them"})
 	return nil
 }
 
@@ -150,7 +160,7 @@ func (w *walk) compareCounts(ctx context.Context, tx *sql.Tx) (err error) {
 		if err := rows.Scan(&start, &s.Events, &s.Denied, &s.Downloads); err != nil {
 			return err
 		}
-		if found := w.hours[start]; found.Events != s.Events || found.Denied != s.Denied || found.Downloads != s.Downloads {
+		if found := w.hours[start]; s.Events <= 0 || found.Events != s.Events || found.Denied != s.Denied || found.Downloads != s.Downloads {
 			wrong(start)
 		}
 		delete(w.hours, start)

@@ -155,8 +155,8 @@ type writer struct {
 
 	prepared []*sql.Stmt
 
-	begin, end, version, known, setHead, addNode, addCheckpoint, addPerson, findPerson, removeEvent, addHour, addHourPerson *sql.Stmt
-	inserts                                                                                                                 []inserts // largest first
+	begin, end, version, known, setHead, addNode, addCheckpoint, addPerson, findPerson, dropPerson, removeEvent, addHour, addHourPerson *sql.Stmt
+	inserts                                                                                                                             []inserts // largest first
 }
 
 // inserts are statements that insert n rows each.
@@ -190,6 +190,7 @@ func newWriter(ctx context.Context, conn *sql.Conn, g *guard, head *headFile) (*
 		{&w.known, "SELECT r.event FROM events e JOIN records r USING (seq) WHERE e.id = ?"},
 		{&w.addPerson, "INSERT INTO people (sub, username) VALUES (?, ?) ON CONFLICT DO NOTHING"},
 		{&w.findPerson, "SELECT person FROM people WHERE sub = ? AND username = ?"},
+		{&w.dropPerson, "DELETE FROM people WHERE person = ? AND NOT EXISTS (SELECT 1 FROM events WHERE person = ?)"},
 		{&w.removeEvent, "DELETE FROM events WHERE time = ? AND seq = ?"},
 		{&w.addHour, `INSERT INTO hours (start, events, denied, downloads) VALUES (?, ?, ?, ?)
 			ON CONFLICT (start) DO UPDATE SET events = events + excluded.events,
@@ -383,4 +384,12 @@ func (w *writer) person(ctx context.Context, u event.User) (int64, error) {
 	}
 	w.people[key] = n
 	return n, nil
+}
+
+// drop removes a person without events: an event that was not inserted may have been
+// the only one.
+func (w *writer) drop(ctx context.Context, u event.User, person int64) error {
+	delete(w.people, event.User{Sub: u.Sub, Username: u.Username})
+	_, err := w.dropPerson.ExecContext(ctx, person, person)
+	return err
 }
