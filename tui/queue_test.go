@@ -164,7 +164,7 @@ func TestTitleCountsNoZeroDownloads(t *testing.T) {
 }
 
 func unfinished(w *program) {
-	w.engine.Saved = []download.Saved{{Request: download.Request{Bucket: "company-reports", Key: "annual/audited/2018-annual-report.pdf", ETag: `"x"`, Size: 5, Dir: "/home/alice/usher", Whole: true}}}
+	w.engine.Saved = []download.Saved{{Request: download.Request{Bucket: "company-reports", Key: "annual/audited/2018-annual-report.pdf", ETag: `"x"`, Size: 5, Dir: "/home/alice/usher", Whole: true}, Done: 3, Size: 5}}
 }
 
 func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
@@ -173,7 +173,7 @@ func TestResumeQuestionWaitsForAnotherDialog(t *testing.T) {
 		w.Wait(5 * time.Second)
 		w.Want(t, "Commands")
 		w.Press("esc")
-		w.Want(t, "1 transfer from last time is unfinished")
+		w.Want(t, "1 transfer from last time is unfinished", "3 B of 5 B  2018-annual-report.pdf", "x delete partial files")
 		w.Wait(time.Second)
 		w.Press("esc") // not now
 		w.Want(t, `Kept for later. To resume, press : and type "unfinished".`)

@@ -29,15 +29,15 @@ const (
 
 // state is the session in the root model.
 type state struct {
-	phase          phase
-	contact        contact
-	activity       activity
-	seq            uint64             // of the pending whoami or retry; results of earlier ones are dropped
-	sub            string             // of the person whose browser state is kept
-	unfinishedReqs []download.Request // unfinished transfers of an earlier run, until the dialog about them closes
-	resume         dialog.Dialog      // that dialog
-	lastBeat       time.Time
-	lastKey        time.Time // of the beat after the last key press or sign-in, for the idle lock
+	phase      phase
+	contact    contact
+	activity   activity
+	seq        uint64           // of the pending whoami or retry; results of earlier ones are dropped
+	sub        string           // of the person whose browser state is kept
+	unfinished []download.Saved // unfinished transfers of an earlier run, until the dialog about them closes
+	resume     dialog.Dialog    // that dialog
+	lastBeat   time.Time
+	lastKey    time.Time // of the beat after the last key press or sign-in, for the idle lock
 }
 
 // Messages of the session.

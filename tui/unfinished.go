@@ -3,6 +3,7 @@ package tui
 import (
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/client/quantity"
@@ -15,7 +16,7 @@ import (
 type (
 	foundUnfinished struct {
 		owner uint64
-		reqs  []download.Request
+		saved []download.Saved
 		asked bool // by the person, so an empty result is shown too
 	}
 	reviewUnfinished struct{} // the person opened the dialog again
@@ -33,11 +34,7 @@ func (m *Model) unfinished(asked bool) tea.Cmd {
 		if err != nil {
 			return pane.Say{Text: pane.Sentence(err, ""), Tone: pane.Warning}
 		}
-		reqs := make([]download.Request, len(saved))
-		for i, s := range saved {
-			reqs[i] = s.Request
-		}
-		return foundUnfinished{owner, reqs, asked}
+		return foundUnfinished{owner, saved, asked}
 	}
 }
 
@@ -46,15 +43,15 @@ func (m *Model) unfinished(asked bool) tea.Cmd {
 func (m *Model) personChanged() {
 	m.owner++
 	m.refusal = copymenu.Refusal{}
-	m.session.unfinishedReqs, m.session.resume = nil, nil
+	m.session.unfinished, m.session.resume = nil, nil
 }
 
 func (m *Model) foundUnfinished(msg foundUnfinished) tea.Cmd {
 	if msg.owner != m.owner {
 		return nil
 	}
-	if len(msg.reqs) > 0 {
-		m.session.unfinishedReqs = msg.reqs // Update opens the dialog when no other one is open
+	if len(msg.saved) > 0 {
+		m.session.unfinished = msg.saved // Update opens the dialog when no other one is open
 		return nil
 	}
 	if msg.asked {
@@ -68,23 +65,52 @@ func (m *Model) foundUnfinished(msg foundUnfinished) tea.Cmd {
 // argument is the open dialog before the current message.
 func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 	if q := m.session.resume; q != nil && was == q && m.dialog == nil {
-		m.session.unfinishedReqs, m.session.resume = nil, nil
+		m.session.unfinished, m.session.resume = nil, nil
 	}
-	reqs := m.session.unfinishedReqs
-	if reqs == nil || m.dialog != nil || !m.session.phase.browsing() || m.front().Typing() {
+	saved := m.session.unfinished
+	if saved == nil || m.dialog != nil || !m.session.phase.browsing() || m.front().Typing() {
 		return nil
+	}
+	reqs := make([]download.Request, len(saved))
+	for i, s := range saved {
+		reqs[i] = s.Request
 	}
 	ask := &dialog.Question{
 		Title: "Unfinished transfers",
-		Lines: []dialog.Line{{Text: quantity.Plural(len(reqs), "transfer from last time is", "transfers from last time are") + " unfinished. Partial files are kept."}},
+		Lines: m.leftLines(saved),
 		Choices: []dialog.Choice{
 			{Keys: []string{"enter"}, Label: "resume", Cmd: m.transfers.ResumeEarlier(reqs)},
-			{Keys: []string{"x"}, Label: "forget", Cmd: m.transfers.Forget()},
+			{Keys: []string{"x"}, Label: "delete partial files", Cmd: m.transfers.Forget()},
 			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: safetext.New("Kept for later. To resume, press : and type \"unfinished\".")})},
 		},
 	}
 	m.dialog, m.session.resume = ask, ask
 	return ask.WithGrace()
+}
+
+// mostLeft is the number of unfinished transfers that the dialog names.
+const mostLeft = 5
+
+// leftLines names unfinished transfers, and the bytes that are on the disk.
+func (m *Model) leftLines(saved []download.Saved) []dialog.Line {
+	lines := []dialog.Line{{Text: quantity.Plural(len(saved), "transfer from last time is", "transfers from last time are") + " unfinished."}, {}}
+	done := int64(0)
+	for i, s := range saved {
+		done += s.Done
+		if i >= mostLeft {
+			continue
+		}
+		share := quantity.Size(s.Done)
+		if s.Size > 0 {
+			share += " of " + quantity.Size(s.Size)
+		}
+		name := safetext.New(api.Path{Bucket: s.Request.Bucket, Key: s.Request.Key}.Base())
+		lines = append(lines, dialog.Line{Label: share, Text: name.Distinct()})
+	}
+	if more := len(saved) - mostLeft; more > 0 {
+		lines = append(lines, dialog.Line{Tone: dialog.Quiet, Text: "and " + quantity.Count(more) + " more"})
+	}
+	return append(lines, dialog.Line{}, dialog.Line{Text: "Partial files: " + quantity.Size(done) + "."})
 }
 
 // askQuit quits. It opens a dialog first if quitting stops transfers or loses their list.

@@ -3,8 +3,6 @@ package download
 import (
 	"errors"
 	"slices"
-
-	"usher/client/download/part"
 )
 
 // Pause stops a transfer, or all of a folder, and keeps the fetched bytes.
@@ -125,6 +123,9 @@ func (e *Engine) retry(t *transfer) {
 }
 
 func (e *Engine) drop(t *transfer) {
+	if t.req.Folder && t.state != Done && t.state != Skipped && t.state != Cancelled {
+		e.forgetParts(t) // those of an earlier run: the files of this one are transfers
+	}
 	switch {
 	case t.phase == syncing:
 	case t.state == Done || t.state == Skipped || t.state == Cancelled:
@@ -137,7 +138,9 @@ func (e *Engine) drop(t *transfer) {
 		e.finish(t, Cancelled, nil)
 	case t.state == Failed || t.state == Denied:
 		e.remove(t)
-		e.forgetParts(t)
+		if !t.req.Folder {
+			e.forgetParts(t)
+		}
 	default:
 		e.dequeue(t)
 		e.forgetParts(t)
@@ -159,15 +162,6 @@ func (e *Engine) replace(t *transfer) {
 	}
 }
 
-// forgetParts removes the parts of a transfer, on another goroutine.
-func (e *Engine) forgetParts(t *transfer) {
-	e.wg.Add(1)
-	go func() {
-		defer e.wg.Done()
-		e.dropLeftover(t)
-	}()
-}
-
 // remove takes a transfer off the list, under mu; sweep completes it.
 func (e *Engine) remove(t *transfer) {
 	if t.state.Finished() && t.state != Cancelled {
@@ -186,25 +180,6 @@ func (e *Engine) remove(t *transfer) {
 
 func (e *Engine) sweep() {
 	e.list.order = slices.DeleteFunc(e.list.order, func(t *transfer) bool { return t.phase == removed })
-}
-
-// dropLeftover removes the part of a transfer that nobody works on.
-func (e *Engine) dropLeftover(t *transfer) {
-	if len(t.segs) == 0 {
-		return
-	}
-	f, err := e.disk.Folder(t.req.Dir, t.segs[:len(t.segs)-1], false)
-	if err != nil {
-		return
-	}
-	defer f.Release()
-	old, same, _ := f.OldParts(t.req.Bucket, t.req.Key, "", "")
-	for _, name := range append(old, same...) {
-		f.DropPart(name)
-	}
-	if t.req.ETag != "" {
-		f.DropPart(part.Name(t.req.Bucket, t.req.Key, t.req.ETag))
-	}
 }
 
 // Move shifts a waiting transfer by delta places among those that wait like it

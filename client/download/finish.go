@@ -17,12 +17,9 @@ func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error)
 		switch {
 		case cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled)):
 			state, err = Paused, nil // also when the engine was closed: the queue file keeps it
-			switch {
-			case cause == errCancelled:
+			if cause == errCancelled || t.slot.drops {
 				state = Cancelled
-			case t.slot.drops: // removed after a pause: the fetch has kept its part
-				state = Cancelled
-				e.forgetParts(t)
+				e.forgetParts(t) // the fetch removes only a part that it has opened, and for no other cause
 			}
 		case errors.As(err, &pe):
 			state, err = Paused, pe.err

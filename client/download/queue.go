@@ -82,14 +82,6 @@ func (e *Engine) Unfinished() ([]Saved, error) {
 // queue file, nor where another process has it.
 func (e *Engine) Keeps() bool { return e.queue.path != "" }
 
-// Forget drops the requests that an earlier run left. Its parts stay where they are.
-func (e *Engine) Forget() error {
-	e.queue.mu.Lock()
-	e.queue.saved = nil
-	e.queue.mu.Unlock()
-	return e.queue.write(e)
-}
-
 // touch writes the file soon.
 func (q *queueFile) touch(e *Engine) {
 	if q.path == "" {

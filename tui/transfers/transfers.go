@@ -328,7 +328,8 @@ func (p *Pane) ResumeEarlier(reqs []download.Request) tea.Cmd {
 	return p.callAnnounced(func(e Engine) { e.Add(reqs...) })
 }
 
-// Forget drops the unfinished transfers of an earlier run. Partial files stay.
+// Forget drops the unfinished transfers of an earlier run, and deletes their partial
+// files.
 func (p *Pane) Forget() tea.Cmd {
 	e, server := p.Engine, p.Server
 	return func() tea.Msg {

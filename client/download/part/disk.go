@@ -149,6 +149,26 @@ func (f *Folder) Empty() bool {
 	return errors.Is(err, io.EOF)
 }
 
+// Folders returns the names of the folders in the folder, without links.
+func (f *Folder) Folders() (names []string) {
+	dir, err := f.root.Open(".")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	for {
+		entries, err := dir.ReadDir(1024)
+		for _, e := range entries {
+			if e.IsDir() {
+				names = append(names, e.Name())
+			}
+		}
+		if err != nil {
+			return names
+		}
+	}
+}
+
 // Remove deletes a name in the folder.
 func (f *Folder) Remove(name string) error { return f.root.Remove(name) }
 
