@@ -160,6 +160,97 @@ func TestRowOfTheLastVisit(t *testing.T) {
 	})
 }
 
+// The field for a path completes names with tab, and finds known folders by parts of
+// their paths.
+func TestGoAnywhere(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *program) {
+		w.server.Hide("company-reports/quarterly/2025-q2")
+		w.Press("ctrl+g")
+		w.Want(t, "go to:", "company-reports/", "tab complete", "up down choose")
+		w.Type("s3://comp")
+		w.Press("tab")
+		w.Want(t, "go to: s3://company-reports/")
+		w.Type("a")
+		w.Press("tab") // not listed yet
+		w.Want(t, "go to: s3://company-reports/annual/")
+		w.Type("a")
+		w.Press("tab") // two names
+		w.Want(t, "go to: s3://company-reports/annual/a ", "company-reports/annual/archive/", "company-reports/annual/audited/")
+		w.Press("down", "down", "enter")
+		w.Wait(time.Second)
+		w.Want(t, "company-reports › annual › audited", "letters-to-shareholders/")
+		w.Press("ctrl+g")
+		w.Type("company-reports/quarterly/2025-q")
+		w.Press("tab")
+		w.Want(t, "go to: company-reports/quarterly/2025-q1/")
+		w.Press("ctrl+u")
+		w.Type("company-reports/annual/audited/2025-NOTES")
+		w.Press("tab", "enter")
+		w.Wait(time.Second)
+		w.Want(t, "▌  2025-notes-to-accounts.pdf")
+		w.Press("ctrl+g")
+		w.Type("workp")
+		w.Want(t, "▌  company-reports/annual/audited/working-papers/")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "audited › working-papers", "a.csv")
+		w.Press("~", "ctrl+g")
+		w.Type("work pap")
+		w.Press("tab", "2", "tab") // a found folder, then a name in it
+		w.Want(t, "go to: company-reports/annual/audited/working-papers/2024/")
+		w.Press("esc")
+		w.Not(t, "go to:")
+	})
+}
+
+// A completion that arrives late, or fails, changes nothing.
+func TestCompletionOfALeftField(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *program) {
+		w.server.Delay = time.Second
+		w.Press("ctrl+g")
+		w.Type("engineering-builds/n")
+		w.Press("tab", "x")
+		w.Wait(5 * time.Second)
+		w.Want(t, "go to: engineering-builds/nx ")
+		w.Press("backspace", "tab", "esc")
+		w.Wait(5 * time.Second)
+		w.Not(t, "go to:")
+		w.server.Fail(tuitest.ErrNetwork)
+		w.Press("ctrl+g")
+		w.Type("site-surveys/n")
+		w.Press("tab")
+		w.Wait(5 * time.Second)
+		w.Want(t, "go to: site-surveys/n ", "Can't reach files.example.com")
+	})
+}
+
+// The palette opens known folders, and hands a typed path to the field.
+func TestPaletteGoesAnywhere(t *testing.T) {
+	play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/") }, func(t *testing.T, w *program) {
+		w.Press(":")
+		w.Type("audited")
+		w.Want(t, "company-reports/annual/audited/")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "company-reports › annual › audited")
+		w.Press("t", ":")
+		w.Type("company-reports/ta")
+		w.Press("tab")
+		w.Wait(time.Second)
+		w.Want(t, "go to: company-reports/tax/")
+		w.Press("esc", ":")
+		w.Type("company-reports/taxes/")
+		w.Press("enter")
+		w.Wait(5 * time.Second)
+		w.Want(t, "go to: company-reports/taxes/", "annual › audited")
+		w.Press("esc", ":")
+		w.Type("../")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "go to: ../")
+	})
+}
+
 // The changes of the last two seconds are stored at the end, however the program ends.
 func TestPlacesAreStoredAtTheEnd(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")

@@ -7,6 +7,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/tui/dialog"
 	"usher/tui/format"
 	"usher/tui/help"
@@ -261,7 +263,17 @@ func (m *Model) palette() dialog.Dialog {
 	if m.deps.SignOut != nil {
 		all = append(all, help.Command{Name: "Sign out", Run: m.signOut()})
 	}
-	return help.NewPalette(all, pane.Typed)
+	for _, path := range m.browse.Known() {
+		where, err := api.ParsePath(path)
+		if err != nil {
+			continue
+		}
+		all = append(all, help.Command{Name: safetext.Line(path), Key: "folder", Place: true, Run: pane.Send(pane.GoTo{Target: pane.At(where)})})
+	}
+	return help.NewPalette(all, help.Path{
+		Open:     func(path string) tea.Cmd { return pane.Send(pane.Typed{Text: path}) },
+		Complete: func(path string) tea.Cmd { return pane.Send(pane.Typed{Text: path, Complete: true}) },
+	})
 }
 
 type themed struct{ name string }

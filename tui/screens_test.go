@@ -170,6 +170,7 @@ func scenes() []scene {
 			w.Want(t, `Nothing matches "ledgr".`)
 		}},
 		{"search-field", nil, func(_ *testing.T, w *program) { w.Press("F"); w.Type("*.csv size:>10"); w.Wait(time.Second) }},
+		{"going", nil, func(_ *testing.T, w *program) { w.Press("ctrl+g"); w.Type("a"); w.Press("down"); w.Wait(time.Second) }},
 		{"search", nil, func(t *testing.T, w *program) {
 			w.Press("F")
 			w.Type("ledger modified:<400d")

@@ -183,7 +183,7 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	case pane.Open:
 		return m, m.open(msg)
-	case pane.GoTo:
+	case pane.GoTo, pane.Typed:
 		m.stack = nil
 		return m, m.browse.Handle(msg)
 	case pane.Copy:

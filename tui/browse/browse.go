@@ -108,29 +108,30 @@ type Pane struct {
 	marks       map[location]Entry // by bucket and whole key
 	marked      int64              // bytes of them
 
-	focus    part
-	table    *rows.List
-	view     []int32 // rows of the listing, as arranged
-	arr      arrangement
-	arrGen   uint64
-	busy     bool   // a command arranges rows
-	sorting  bool   // after s
-	copying  bool   // after y
-	toEnd    bool   // the cursor goes to the last row of the folder, when it is loaded
-	wanted   string // the typed path, until its folder has opened
-	memory   memory
-	field    pane.Field
-	typing   use
-	filter   string
-	tree     tree
-	details  details
-	settled  uint64
-	press    press
-	local    map[location]Local
-	looked   map[location]int64 // the last transfer when the disk was asked
-	localGen uint64
-	cols     columns
-	w, h     int
+	focus     part
+	table     *rows.List
+	view      []int32 // rows of the listing, as arranged
+	arr       arrangement
+	arrGen    uint64
+	busy      bool   // a command arranges rows
+	sorting   bool   // after s
+	copying   bool   // after y
+	toEnd     bool   // the cursor goes to the last row of the folder, when it is loaded
+	wanted    string // the typed path, until its folder has opened
+	proposals proposals
+	memory    memory
+	field     pane.Field
+	typing    use
+	filter    string
+	tree      tree
+	details   details
+	settled   uint64
+	press     press
+	local     map[location]Local
+	looked    map[location]int64 // the last transfer when the disk was asked
+	localGen  uint64
+	cols      columns
+	w, h      int
 }
 
 // problem is the reason that a folder could not be listed.
@@ -323,6 +324,8 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			p.details.show(p)
 			return p.tree.grown()
 		}
+	case completed:
+		return p.completed(m)
 	case branched:
 		return p.tree.branched(m)
 	case released:
@@ -343,6 +346,13 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.again()
 	case pane.GoTo:
 		return p.goTo(m.Target)
+	case pane.Typed:
+		p.typeInto(going, m.Text)
+		if m.Complete {
+			return p.complete()
+		}
+		p.proposals.at = -1
+		return p.goThere()
 	case tea.PasteMsg:
 		if p.typing != notTyping && p.typing != bookmarking && p.typing != leaping {
 			p.field.Take(m)

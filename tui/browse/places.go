@@ -150,15 +150,6 @@ func (p *Pane) placesKept(err error) tea.Cmd {
 	return pane.Send(pane.Say{Text: safetext.New("Your places are not kept: " + err.Error()), Tone: pane.Warning})
 }
 
-// recent returns the paths of the visited folders, the last one at the end.
-func (m *memory) recent() []string {
-	var paths []string
-	for _, f := range m.state.Folders {
-		paths = append(paths, f.Path)
-	}
-	return paths
-}
-
 // shows reports whether the cursor is on the row of a name.
 func (p *Pane) shows(name string) bool {
 	e, ok := p.at(p.table.Cursor())

@@ -126,7 +126,8 @@ func pack(entries []api.Entry) *page {
 type listing struct {
 	location location
 	pages    []*page
-	rows     []row // of all pages, in the order of the responses
+	rows     []row   // of all pages, in the order of the responses
+	folders  []int32 // indexes of the first maxBranch folders or buckets in rows
 	next     string
 	complete bool
 	capped   bool
@@ -141,6 +142,9 @@ func (l *listing) add(p *page, next string) {
 	l.pages = append(l.pages, &page{text: p.text}) // its rows are in listing.rows
 	for _, r := range p.rows {
 		r.page = n
+		if r.kind != object && len(l.folders) < maxBranch {
+			l.folders = append(l.folders, int32(len(l.rows)))
+		}
 		l.rows = append(l.rows, r)
 	}
 	l.next, l.complete = next, next == ""

@@ -1,11 +1,11 @@
 package browse
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
-	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -91,53 +91,27 @@ func (t *tree) reveal() {
 // to the open folder.
 func (t *tree) grow(at location, depth int) {
 	var names []string
-	kind := api.KindFolder
-	if at.bucket == "" {
-		kind = api.KindBucket
-	}
+	kind := kindIn(at)
 	if l, ok := t.p.store[at]; ok {
-		for i := range l.rows {
-			if l.rows[i].kind != object {
-				if names = append(names, l.name(int32(i))); len(names) == maxBranch {
-					break
-				}
-			}
+		for _, i := range l.folders {
+			names = append(names, l.name(i))
 		}
 	}
 	for _, s := range t.p.here.location.chain() {
 		up, name := s.parent()
-		if up == at && !contains(names, name) {
+		if up == at && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	for _, name := range names {
 		s := at.child(name, kind)
 		l, listed := t.p.store[s]
-		n := node{location: s, name: name, depth: depth, leaf: listed && l.complete && !l.branches()}
+		n := node{location: s, name: name, depth: depth, leaf: listed && l.complete && len(l.folders) == 0}
 		t.nodes = append(t.nodes, n)
 		if t.open[s] {
 			t.grow(s, depth+1)
 		}
 	}
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
-
-// branches reports whether a listed folder has folders in it.
-func (l *listing) branches() bool {
-	for i := range l.rows {
-		if l.rows[i].kind != object {
-			return true
-		}
-	}
-	return false
 }
 
 // Len, Need and Draw make the tree a rows.Source.

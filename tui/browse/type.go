@@ -10,7 +10,6 @@ import (
 	"usher/client/places"
 	"usher/tui/copymenu"
 	"usher/tui/keys"
-	"usher/tui/pane"
 )
 
 // Why returns the reason that an action is not possible now, if it is not.
@@ -85,12 +84,14 @@ func (p *Pane) typeInto(u use, value string) {
 	switch u {
 	case filtering:
 		p.field.History(p.memory.state.Filters)
-	case going:
-		p.field.History(p.memory.recent())
 	default:
 		p.field.History(nil)
 	}
 	p.field.Open(value)
+	if u == going {
+		p.proposals = proposals{}
+		p.propose()
+	}
 }
 
 // Key handles a key press in the text field.
@@ -117,21 +118,22 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		case searchingFor:
 			return p.search(p.field.Value())
 		}
-		where, err := api.ParsePath(p.field.Value())
-		if err != nil { // the text stays, to be corrected
-			return pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Bad})
+		return p.goThere()
+	case "tab":
+		if p.typing == going {
+			return p.complete()
 		}
-		p.typing = notTyping
-		cmd := p.goTo(pane.At(where))
-		p.wanted = p.field.Value()
-		return cmd
 	case "up", "down":
+		if p.typing == going {
+			p.choose(map[string]int{"up": -1, "down": 1}[msg.String()])
+			return nil
+		}
 		move, earlier := keys.Down, msg.String() == "up"
 		if earlier {
 			move = keys.Up
 		}
 		// Up in an empty filter, and both keys in a recalled text, are for the history.
-		if p.typing == going || p.field.Recalling() || p.typing == filtering && earlier && p.field.Value() == "" {
+		if p.field.Recalling() || p.typing == filtering && earlier && p.field.Value() == "" {
 			p.field.Recall(earlier)
 			return p.typed()
 		}
@@ -144,6 +146,10 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 
 // typed handles a change of the text field.
 func (p *Pane) typed() tea.Cmd {
+	if p.typing == going {
+		p.propose()
+		return nil
+	}
 	if p.typing != filtering || p.filter == p.field.Value() {
 		return nil
 	}

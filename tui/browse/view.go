@@ -142,6 +142,9 @@ func (p *Pane) tableView(w, h int) string {
 	if p.typing == leaping {
 		return t.Head("Bookmarks", "", w, true) + "\n" + strings.Join(p.bookmarksView(w, h-1), "\n")
 	}
+	if p.typing == going && len(p.proposals.paths) > 0 {
+		return head + "\n" + strings.Join(p.placesView(w, h-1), "\n")
+	}
 	if len(p.view) == 0 {
 		return head + "\n" + p.blank(w, h-1)
 	}
@@ -153,7 +156,7 @@ func (p *Pane) tableView(w, h int) string {
 func (p *Pane) position() string {
 	at, n := p.table.Cursor()+1, len(p.view)
 	switch {
-	case n == 0 || p.stale || p.pause != "" || p.slow && p.loading:
+	case n == 0 || p.stale || p.typing == going || p.pause != "" || p.slow && p.loading:
 		return ""
 	case !p.now().complete:
 		return "row " + quantity.Count(at) + ", "
@@ -257,6 +260,8 @@ func (p *Pane) FieldKeys() [][2]string {
 		return [][2]string{{"a-z 0-9", "bookmark of this folder"}, {"esc", "cancel"}}
 	case leaping:
 		return [][2]string{{"a-z 0-9", "go to the bookmark"}, {"esc", "cancel"}}
+	case going:
+		return [][2]string{{"enter", "open"}, {"tab", "complete"}, {"up down", "choose"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
 	case filtering:
 		enter, esc = "keep the filter", "clear it"
 	case searchingFor:

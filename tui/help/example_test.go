@@ -13,7 +13,7 @@ func ExamplePalette() {
 	palette := help.NewPalette([]help.Command{
 		{Name: "Download marked files", Key: "d", Run: pane.Send("download")},
 		{Name: "Unmark all", Key: "u", Run: pane.Send("unmark")},
-	}, nil)
+	}, help.Path{})
 	for _, letter := range []string{"u", "n", "m"} {
 		palette.Key(tuitest.Key(letter))
 	}

@@ -91,7 +91,11 @@ func palette() *help.Palette {
 		{Name: "Audit log", Key: "A", Off: safetext.New("The audit log needs group auditors."), Run: send("audit")},
 		{Name: "Download marked files", Key: "d", Run: send("download")},
 		{Name: "Unmark all", Key: "u", Run: send("unmark")},
-	}, func(path string) tea.Cmd { return send(ran("go to " + path)) })
+		{Name: "builds/nightly/", Key: "folder", Place: true, Run: send("open nightly")},
+	}, help.Path{
+		Open:     func(path string) tea.Cmd { return send(ran("go to " + path)) },
+		Complete: func(path string) tea.Cmd { return send(ran("complete " + path)) },
+	})
 }
 
 // The palette runs the found command. An impossible one is last, with the reason.
@@ -102,6 +106,7 @@ func TestPalette(t *testing.T) {
 	}{
 		{"", ran("download")},
 		{"unm", ran("unmark")},
+		{"night", ran("open nightly")},
 		{"dmf", ran("download")},
 		{"audit", pane.Say{Text: safetext.New("Audit log: The audit log needs group auditors."), Tone: pane.Warning}},
 		{"reports/2025/", ran("go to reports/2025/")},
@@ -119,10 +124,22 @@ func TestPalette(t *testing.T) {
 	}
 }
 
+// Folders are found by a query only. Tab completes a typed path.
+func TestPaletteOfFolders(t *testing.T) {
+	p := palette()
+	if got := screen(p); strings.Contains(got, "nightly") || !strings.Contains(got, "3 of 3") {
+		t.Errorf("without a query:\n%s", got)
+	}
+	write(p, "builds/n")
+	if over, cmd := p.Key(tea.KeyPressMsg{Code: tea.KeyTab}); !over || cmd() != ran("complete builds/n") {
+		t.Errorf("tab closes the palette: %v", over)
+	}
+}
+
 func TestPaletteFindsNothing(t *testing.T) {
 	p := palette()
 	write(p, "zzz")
-	if got := screen(p); !strings.Contains(got, "No command matches.") || !strings.Contains(got, "0 of 3") {
+	if got := screen(p); !strings.Contains(got, "No command matches.") || !strings.Contains(got, "0 of 4") {
 		t.Errorf("found:\n%s", got)
 	}
 	if over, cmd := p.Key(enter()); over || cmd != nil {
@@ -159,7 +176,7 @@ func TestPaletteOrder(t *testing.T) {
 	for i := range 30 {
 		all = append(all, help.Command{Name: fmt.Sprint("Command ", i), Run: pane.Send(ran("x"))})
 	}
-	p := help.NewPalette(all, nil)
+	p := help.NewPalette(all, help.Path{})
 	th := plain()
 	if view := ansi.Strip(p.View(th, 80, 24)); !strings.Contains(view, " more") {
 		t.Errorf("no number of further commands:\n%s", view)

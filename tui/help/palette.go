@@ -22,12 +22,20 @@ type Command struct {
 	Key  string        // for display
 	Off  safetext.Text // the reason that it is not possible now; empty if it is
 	Run  tea.Cmd       // nil if off
+	// Place is the path of a folder, as its Name. It is a line only for a query.
+	Place bool
+}
+
+// Path is how a palette handles a typed path. Both may be nil.
+type Path struct {
+	Open     func(path string) tea.Cmd
+	Complete func(path string) tea.Cmd // closes the palette
 }
 
 // Palette is a dialog that runs a command by its name, or opens a typed path.
 type Palette struct {
 	all   []Command
-	goTo  func(path string) tea.Cmd
+	path  Path
 	field pane.Field
 	found []match
 	at    int
@@ -49,9 +57,9 @@ const (
 	scattered             // the name has its letters, in order
 )
 
-// NewPalette returns a palette. The function goTo opens a typed path, and may be nil.
-func NewPalette(all []Command, goTo func(path string) tea.Cmd) *Palette {
-	p := &Palette{all: all, goTo: goTo, field: pane.NewField(200)}
+// NewPalette returns a palette.
+func NewPalette(all []Command, path Path) *Palette {
+	p := &Palette{all: all, path: path, field: pane.NewField(200)}
 	p.find()
 	return p
 }
@@ -61,7 +69,9 @@ func (p *Palette) find() {
 	query := strings.TrimSpace(p.field.Value())
 	if query == "" {
 		for i := range p.all {
-			p.found = append(p.found, match{command: i})
+			if !p.all[i].Place {
+				p.found = append(p.found, match{command: i})
+			}
 		}
 	} else {
 		names := make([]string, len(p.all))
@@ -72,7 +82,7 @@ func (p *Palette) find() {
 			found := match{m.Index, m.MatchedIndexes, scattered}
 			if at := strings.Index(strings.ToLower(m.Str), strings.ToLower(query)); at >= 0 {
 				found.rank, found.letters = part, nil
-				if at == 0 || m.Str[at-1] == ' ' {
+				if at == 0 || m.Str[at-1] == ' ' || m.Str[at-1] == '/' {
 					found.rank = wholeWord
 				}
 				for i := range len(query) {
@@ -96,11 +106,14 @@ func off(c Command) int {
 
 // isPath reports whether the text is a path, not the name of a command.
 func (p *Palette) isPath() bool {
-	return p.goTo != nil && strings.Contains(p.field.Value(), "/")
+	return p.path.Open != nil && strings.Contains(p.field.Value(), "/")
 }
 
 // Key handles every key press.
 func (p *Palette) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
+	if msg.String() == "tab" && p.isPath() && p.path.Complete != nil {
+		return true, p.path.Complete(p.field.Value())
+	}
 	switch msg.String() {
 	case "esc":
 		return true, nil
@@ -110,7 +123,7 @@ func (p *Palette) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 		p.at = max(p.at-1, 0)
 	case "enter":
 		if p.isPath() {
-			return true, p.goTo(p.field.Value())
+			return true, p.path.Open(p.field.Value())
 		}
 		if p.at < len(p.found) {
 			c := p.all[p.found[p.at].command]
@@ -135,6 +148,17 @@ func (p *Palette) Handle(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// shown returns the number of lines that can match the query.
+func (p *Palette) shown() int {
+	n := 0
+	for _, c := range p.all {
+		if !c.Place || strings.TrimSpace(p.field.Value()) != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // Cursor returns the position of the cursor in the text field.
 func (p *Palette) Cursor() *tea.Cursor {
 	return tea.NewCursor(3+len(": ")+p.field.Cells(), 2)
@@ -144,7 +168,7 @@ func (p *Palette) Cursor() *tea.Cursor {
 func (p *Palette) View(t *theme.Theme, w, h int) string {
 	bw := min(w-4, 76)
 	k, inner := t.On(theme.Panel), bw-6
-	count := quantity.Count(len(p.found)) + " of " + quantity.Count(len(p.all))
+	count := quantity.Count(len(p.found)) + " of " + quantity.Count(p.shown())
 	typed := k.Accent.Paint(": ") + k.Text.Bold().Paint(p.field.Shown())
 	lines := []string{"", k.Pad(typed, inner-len(count)) + k.Muted.Paint(count), k.Rule.Paint(strings.Repeat(k.Glyphs.Light, inner))}
 	room := max(4, min(14, h-12))
@@ -173,7 +197,11 @@ func (p *Palette) View(t *theme.Theme, w, h int) string {
 			}
 		}
 	}
-	lines = append(lines, k.Keys(inner, [2]string{"enter", "run"}, [2]string{"esc", "close"}, [2]string{"type a path", "to go there"}))
+	hints := [][2]string{{"enter", "run"}, {"esc", "close"}, {"type a path", "to go there"}}
+	if p.isPath() {
+		hints = [][2]string{{"enter", "go there"}, {"tab", "complete"}, {"esc", "close"}}
+	}
+	lines = append(lines, k.Keys(inner, hints...))
 	return t.Box("Commands", lines, bw)
 }
 

@@ -106,15 +106,6 @@ func At(p api.Path) Target { return Target{Bucket: safetext.New(p.Bucket), Key: 
 // Where returns the target as a path, raw.
 func (p Target) Where() api.Path { return api.Path{Bucket: p.Bucket.Raw(), Key: p.Key.Raw()} }
 
-// Typed returns a command that opens a typed path, or that shows the mistake in it.
-func Typed(text string) tea.Cmd {
-	where, err := api.ParsePath(text)
-	if err != nil {
-		return Send(Say{Text: Sentence(err, ""), Tone: Bad})
-	}
-	return Send(GoTo{Target: At(where)})
-}
-
 // Path returns bucket/key, raw, for the wire.
 func (p Target) Path() string { return p.Where().String() }
 
@@ -137,6 +128,12 @@ type (
 	}
 	// GoTo shows a target in the browser.
 	GoTo struct{ Target Target }
+	// Typed opens a typed path in the browser, or completes it in the browser's
+	// field. A path that is not valid, or not there, stays in the field.
+	Typed struct {
+		Text     string
+		Complete bool
+	}
 	// Copy copies a text to the clipboard and shows it on the status line.
 	Copy struct{ Text safetext.Text }
 	// Failed reports a failed call. The root handles an ended sign-in and an
