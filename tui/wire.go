@@ -166,7 +166,7 @@ func readPage(engine *download.PerUser, host string) Page {
 // ReadPage is the page with the contents of a file, which open returns without a call.
 func ReadPage(host string, open func(pane.Target) reader.File) Page {
 	return Page{Open: keys.Read, Name: "contents", New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
-		return reader.New(reader.Deps{Env: env, On: on, File: open(on), Server: host})
+		return reader.New(reader.Deps{Env: env, On: on, Open: func() reader.File { return open(on) }, Server: host})
 	}}
 }
 

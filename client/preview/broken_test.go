@@ -29,18 +29,18 @@ func bombs(t testing.TB) map[string][]byte {
 	}
 	var gz, tgz, zst, wide bytes.Buffer
 	g := gzip.NewWriter(&gz)
-	zeros(g, 150)
+	zeros(g, 20)
 	_ = g.Close()
 	g = gzip.NewWriter(&tgz)
 	_, _ = g.Write(tarred(1)[:1024])
 	zeros(g, 150)
 	_ = g.Close()
-	for out, window := range map[*bytes.Buffer]int{&zst: 1 << 20, &wide: 64 << 20} {
+	for out, window := range map[*bytes.Buffer]int{&zst: 1 << 20, &wide: 16 << 20} {
 		z, err := zstd.NewWriter(out, zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1))
 		if err != nil {
 			t.Fatal(err)
 		}
-		zeros(z, 80)
+		zeros(z, 20)
 		_ = z.Close()
 	}
 	huge := bytes.Clone(good(t)["a.png"])

@@ -64,6 +64,11 @@ func Open(ctx context.Context, r *Ranges, name string, want int64) (*Doc, error)
 		d.Next = next(want)
 		d.More = min(d.Next, r.Size()) - int64(len(data))
 	}
+	if r.Size() == 0 {
+		d.Kind = "empty file"
+		d.add(&Text{Title: "text"})
+		return d, nil
+	}
 	if err := d.open(ctx, in); err != nil {
 		return nil, err
 	}

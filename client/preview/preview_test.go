@@ -155,7 +155,7 @@ func TestKinds(t *testing.T) {
 		"a.zip": "zip archive: listing hex", "a.tar": "tar archive: listing hex", "a.tar.gz": "gzip, tar archive: listing hex", "a.tar.zst": "zstd, tar archive: listing hex",
 		"a.md": "Markdown text: page text hex", "a.go": "Go source: source hex",
 		"a.png": "PNG picture: picture hex", "a.jpg": "JPEG picture: picture hex", "a.gif": "GIF picture: picture hex", "a.bmp": "BMP picture: picture hex", "a.webp": "WebP picture: picture hex",
-		"a.txt": "text: text hex", "utf16": "text: text hex", "latin1": "text: text hex", "a.bin": "binary file: hex", "empty": "text: text hex", "a.ipynb": "JSON document: tree text hex",
+		"a.txt": "text: text hex", "utf16": "text: text hex", "latin1": "text: text hex", "a.bin": "binary file: hex", "empty": "empty file: text", "a.ipynb": "JSON document: tree text hex",
 	}
 	for name, data := range good(t) {
 		d, r := open(t, name, data)
@@ -260,6 +260,9 @@ func TestSteps(t *testing.T) {
 	d, err := preview.Open(t.Context(), r, "a.csv", want)
 	if err != nil || d.Next != 0 || r.Bytes() != preview.Most {
 		t.Errorf("after it: %v, %d bytes", err, r.Bytes())
+	}
+	if n, err := r.ReadAt(t.Context(), make([]byte, 10), r.Size()-10, 0); !errors.As(err, &over) || r.Bytes() != preview.Most {
+		t.Errorf("beyond all steps: %d bytes, %v", n, err)
 	}
 }
 

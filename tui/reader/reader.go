@@ -16,7 +16,9 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/download"
 	"usher/client/preview"
 	"usher/client/quantity"
 	"usher/tui/dialog"
@@ -36,8 +38,8 @@ type File interface {
 type Deps struct {
 	Env    *pane.Env
 	On     pane.Target
-	File   File
-	Server string // host, for sentences
+	Open   func() File // the file as it is now; it makes no call
+	Server string      // host, for sentences
 }
 
 // openLimit is the longest time of one step.
@@ -49,6 +51,7 @@ type Pane struct {
 	gen    uint64
 	cancel context.CancelFunc // of the command that reads; nil: none
 
+	file   File            // nil: the next read opens it
 	ranges *preview.Ranges // used by the command that reads alone
 	doc    *preview.Doc
 	views  []view
@@ -86,7 +89,7 @@ type (
 
 // New returns a page without contents. Opened begins to read.
 func New(d Deps) (*Pane, error) {
-	if d.Env == nil || d.File == nil {
+	if d.Env == nil || d.Open == nil {
 		return nil, errors.New("reader: the environment or the file is missing")
 	}
 	return &Pane{Deps: d, field: pane.NewField(0)}, nil
@@ -103,7 +106,10 @@ func (p *Pane) load(want, allow int64) tea.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), openLimit)
 	p.cancel, p.wrong, p.drawn = cancel, safetext.Text{}, ""
 	p.gen++
-	gen, ranges, file, on := p.gen, p.ranges, p.File, p.On
+	if p.file == nil {
+		p.file, p.ranges = p.Open(), nil
+	}
+	gen, ranges, file, on := p.gen, p.ranges, p.file, p.On
 	return func() tea.Msg {
 		defer cancel()
 		out := loaded{gen: gen, ranges: ranges}
@@ -158,17 +164,26 @@ func (p *Pane) loaded(m loaded) tea.Cmd {
 		return nil
 	}
 	p.cancel, p.drawn, p.ranges = nil, "", m.ranges
-	if m.ranges != nil && m.read.ranges > 0 {
+	if m.ranges != nil {
 		p.read = m.read
 	}
 	if m.err != nil {
 		p.wrong = pane.Sentence(m.err, p.Server)
+		if changed(m.err) {
+			p.wrong = safetext.New("The file has changed on the server. ctrl+r reads it again.")
+		}
 		return pane.Send(pane.Failed{Err: m.err})
 	}
 	p.keep(m.views)
 	p.doc = m.doc
 	p.found = found{}
 	return pane.Send(pane.Answered{})
+}
+
+// changed reports whether a file has other content than in its first release.
+func changed(err error) bool {
+	var e *api.Error
+	return errors.Is(err, download.ErrChanged) || errors.As(err, &e) && e.Code == api.ObjectChanged
 }
 
 // keep replaces the views, and keeps the chosen one and its place.
@@ -237,12 +252,12 @@ func (p *Pane) leave() tea.Cmd {
 	return pane.Send(pane.Close{})
 }
 
-// again reads the file from its beginning.
+// again reads the file, as it is now, from its beginning.
 func (p *Pane) again() tea.Cmd {
 	if p.cancel != nil {
 		return nil
 	}
-	p.ranges = nil
+	p.file = nil
 	return p.Opened()
 }
 

@@ -44,6 +44,9 @@ func (v *textView) row() int         { return v.top }
 
 func (v *textView) position() string {
 	v.rows = len(v.text.Lines)
+	if v.rows == 0 {
+		return "no lines"
+	}
 	return fmt.Sprintf("line %s of %s", quantity.Count(min(v.top+1, v.rows)), quantity.Count(v.rows))
 }
 

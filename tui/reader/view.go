@@ -101,7 +101,7 @@ func (p *Pane) Status(int) (left, right string) {
 	if p.cancel != nil {
 		return t.Muted.Paint("Reading" + t.Glyphs.Ellipsis + " The read is recorded in the audit log."), right
 	}
-	if p.read.ranges == 0 && p.read.releases == 0 {
+	if p.read.releases == 0 {
 		return "", right
 	}
 	times := ""
