@@ -109,7 +109,7 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	if a, ok := m.env.Keys.Find(page.Context(), key); ok {
 		return tea.Batch(m.act(a), woke)
 	}
-	if c := page.Context(); c == keys.Sort || c == keys.Grouping || c == keys.Copying { // any other key closes the menu, and acts
+	if m.env.Keys.Menu(page.Context()) { // any other key closes the menu, and acts
 		closed := page.Do(keys.Back)
 		if a, ok := m.env.Keys.Find(page.Context(), key); ok {
 			return tea.Batch(closed, m.act(a), woke)
@@ -196,6 +196,8 @@ func where(p pane.Pane) string {
 		return "the details"
 	case keys.Preview:
 		return "the file"
+	case keys.Marked:
+		return "the marks"
 	case keys.Transfers:
 		return "transfers"
 	case keys.Audit, keys.Event, keys.Answer, keys.Export:

@@ -27,6 +27,7 @@ import (
 	"usher/tui/copymenu"
 	"usher/tui/dialog"
 	"usher/tui/keys"
+	"usher/tui/marks"
 	"usher/tui/pane"
 	"usher/tui/signin"
 	"usher/tui/theme"
@@ -197,6 +198,9 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.failed(msg.Err)
 	case pane.Answered:
 		m.env.Me.Online = true
+		return m, nil
+	case browse.ShowMarks:
+		m.stack = append(m.stack, marks.New(m.env, m.browse))
 		return m, nil
 	case browse.Download:
 		return m, m.transfers.Start(items(msg.Entries))

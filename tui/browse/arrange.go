@@ -49,6 +49,7 @@ func (p *Pane) rowsAdded(from int) tea.Cmd {
 func (p *Pane) setView(view []int32) {
 	l, at := p.now(), 0
 	p.view = view
+	p.findSpan()
 	if p.here.cursor != "" {
 		for i, r := range view {
 			if l.name(r) == p.here.cursor {
@@ -85,6 +86,9 @@ func (p *Pane) seek() tea.Cmd {
 			return tea.Batch(p.correct(), pane.Send(pane.Say{Text: safetext.New(api.Lookup(api.NotFound).Sentence), Tone: pane.Warning}))
 		}
 		return p.more()
+	}
+	if p.picking != nil {
+		return p.pick()
 	}
 	if p.toEnd {
 		p.table.Move(keys.Last)

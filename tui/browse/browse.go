@@ -107,6 +107,9 @@ type Pane struct {
 	back, ahead []visit
 	marks       map[location]Entry // by bucket and whole key
 	marked      int64              // bytes of them
+	marksGen    uint64             // incremented with each change of them
+	picking     *picking           // a pattern that waits for rows
+	span        *span              // a range that is not marked yet
 
 	focus     part
 	table     *rows.List
@@ -148,6 +151,8 @@ const (
 	filtering
 	going
 	searchingFor
+	marking
+	unmarking
 	bookmarking // one letter
 	leaping     // one letter
 )
@@ -161,6 +166,10 @@ func (u use) prompt() string {
 		return "go to: "
 	case searchingFor:
 		return "search: "
+	case marking:
+		return "mark: "
+	case unmarking:
+		return "unmark: "
 	case bookmarking:
 		return "bookmark this folder: a letter"
 	}
@@ -238,7 +247,7 @@ func (p *Pane) stop() {
 	}
 	p.gen++
 	p.loading, p.slow, p.pause, p.asked, p.closing = false, false, "", nil, false
-	p.toEnd, p.wanted = false, ""
+	p.toEnd, p.wanted, p.picking, p.span = false, "", nil, nil
 }
 
 // savePosition stores the cursor and window of the open folder.
@@ -314,7 +323,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		if m.gen == p.arrGen {
 			p.busy = false
 			p.setView(m.view)
-			if p.toEnd {
+			if p.toEnd || p.picking != nil {
 				return p.seek()
 			}
 			return p.moved()
@@ -331,6 +340,11 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	case released:
 		if m.press == p.press.n {
 			p.press.recent = false
+		}
+	case picking:
+		if m.gen == p.gen {
+			p.picking = &m
+			return p.seek()
 		}
 	case storeNow:
 		return p.StorePlaces()

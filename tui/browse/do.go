@@ -7,7 +7,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
-	"usher/client/quantity"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -27,11 +26,17 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	case inTable:
 		if pressed := p.moving(); p.table.Move(a) {
 			p.here.far = ""
+			if p.span != nil {
+				p.table.Changed()
+			}
 			if p.toEnd = a == keys.Last && !p.now().complete; p.toEnd {
 				return p.seek()
 			}
 			return tea.Batch(p.moved(), pressed)
 		}
+	}
+	if p.span != nil && p.endSpan(a) {
+		return nil
 	}
 	if cmd, done := p.walk(a); done {
 		return cmd
@@ -129,6 +134,8 @@ func (p *Pane) esc() tea.Cmd {
 	switch {
 	case p.sorting, p.copying:
 		p.sorting, p.copying = false, false
+	case p.picking != nil:
+		p.picking = nil
 	case p.filter != "":
 		p.filter = ""
 		return p.arrange()
@@ -176,51 +183,6 @@ func (p *Pane) history(from, to *[]visit) tea.Cmd {
 	*from, *to = (*from)[:n-1], append(*to, p.here)
 	v.quiet = true
 	return p.enter(v)
-}
-
-// mark runs an action on marks.
-func (p *Pane) mark(a keys.Action) (tea.Cmd, bool) {
-	var cmd tea.Cmd
-	switch a {
-	case keys.Mark:
-		if e, ok := p.at(p.table.Cursor()); ok && e.Kind != api.KindBucket {
-			p.swap(e)
-			p.table.ChangedRow(p.table.Cursor())
-			p.table.Move(keys.Down)
-			cmd = p.moved()
-		}
-	case keys.MarkAll, keys.SwapMark:
-		for i := range p.view {
-			e, _ := p.at(i)
-			_, marked := p.marks[keyOf(e)]
-			if e.isFile() && (a == keys.SwapMark || !marked) {
-				p.swap(e)
-			}
-		}
-		p.table.Changed()
-	case keys.Unmark:
-		p.Unmark()
-	default:
-		return nil, false
-	}
-	return cmd, true
-}
-
-func (p *Pane) swap(e Entry) {
-	if old, ok := p.marks[keyOf(e)]; ok {
-		delete(p.marks, keyOf(e))
-		p.marked -= old.Size
-		return
-	}
-	p.marks[keyOf(e)] = e
-	p.marked += e.Size
-}
-
-// Unmark removes all marks.
-func (p *Pane) Unmark() {
-	clear(p.marks)
-	p.marked = 0
-	p.table.Changed()
 }
 
 // act runs all other actions.
@@ -271,49 +233,6 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		}
 	}
 	return nil
-}
-
-// chosen returns the marked entries, sorted by path, or the entry under the cursor.
-func (p *Pane) chosen() []Entry {
-	if len(p.marks) == 0 {
-		if e, ok := p.at(p.table.Cursor()); ok {
-			return []Entry{e}
-		}
-		return nil
-	}
-	out := make([]Entry, 0, len(p.marks))
-	for _, e := range p.marks {
-		out = append(out, e)
-	}
-	slices.SortFunc(out, func(a, b Entry) int {
-		if c := a.Bucket.Compare(b.Bucket); c != 0 {
-			return c
-		}
-		return a.Key.Compare(b.Key)
-	})
-	return out
-}
-
-// marksLine draws the left end of the status line.
-func (p *Pane) marksLine() string {
-	if len(p.marks) == 0 {
-		return ""
-	}
-	t := p.Env.Theme
-	elsewhere := 0
-	for k := range p.marks {
-		if up, _ := k.folder(); up != p.here.location {
-			elsewhere++
-		}
-	}
-	s := t.Mark.Bold().Paint(quantity.Count(len(p.marks)) + " marked")
-	if elsewhere > 0 && p.here.location.query == "" {
-		s += t.Muted.Paint(" (" + quantity.Count(elsewhere) + " elsewhere)")
-	}
-	if p.marked > 0 {
-		s += t.Muted.Paint(", " + quantity.Size(p.marked))
-	}
-	return s
 }
 
 // folder returns the parent of an object or a folder.

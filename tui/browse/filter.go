@@ -26,10 +26,15 @@ type folding struct{ cased, accented bool }
 func words(s string) []word {
 	var out []word
 	for _, w := range strings.Fields(s) {
-		by := folding{cased: strings.ContainsFunc(w, unicode.IsUpper), accented: !norm.NFKD.IsNormalString(w) || strings.ContainsFunc(w, isMark)}
+		by := foldingOf(w)
 		out = append(out, word{text: by.fold(w), by: by, glob: strings.ContainsAny(w, "*?")})
 	}
 	return out
+}
+
+// foldingOf returns the form for comparisons with a typed text.
+func foldingOf(s string) folding {
+	return folding{cased: strings.ContainsFunc(s, unicode.IsUpper), accented: !norm.NFKD.IsNormalString(s) || strings.ContainsFunc(s, isMark)}
 }
 
 func isMark(r rune) bool { return unicode.Is(unicode.Mn, r) }

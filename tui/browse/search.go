@@ -85,6 +85,7 @@ func (p *Pane) stopSearch() tea.Cmd {
 		return p.leave()
 	}
 	l.next, l.complete, l.found.stopped = "", true, true
+	p.picking = nil
 	return p.arrange()
 }
 

@@ -66,6 +66,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 		t = t.On(theme.Cursor(st.Focus))
 	}
 	_, marked := p.marks[keyOf(e)]
+	marked = marked || p.inSpan(i)
 	name := t.Text
 	switch {
 	case marked:

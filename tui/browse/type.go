@@ -36,6 +36,14 @@ func (p *Pane) whyNot(a keys.Action) string {
 		case p.here.location.query != "" && len(p.view) == 0:
 			return "Download: the search has found no file."
 		}
+	case keys.MarkBy, keys.UnmarkBy, keys.Range:
+		if p.here.location.bucket == "" {
+			return "Mark: open a bucket first."
+		}
+	case keys.Marks:
+		if len(p.marks) == 0 {
+			return "There are no marks. The key space marks a row."
+		}
 	case keys.FindHere:
 		if p.here.location.bucket == "" {
 			return "Search subfolders: open a bucket first."
@@ -101,8 +109,9 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	}
 	switch msg.String() {
 	case "esc":
+		was := p.typing
 		p.typing = notTyping
-		if p.filter != "" {
+		if was == filtering && p.filter != "" {
 			p.filter = ""
 			return p.arrange()
 		}
@@ -117,6 +126,8 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 			return p.remember(places.Change{Filters: []string{p.filter}})
 		case searchingFor:
 			return p.search(p.field.Value())
+		case marking, unmarking:
+			return p.markBy(p.field.Value(), p.typing == marking)
 		}
 		return p.goThere()
 	case "tab":

@@ -9,6 +9,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/quantity"
+	"usher/tui/copymenu"
 	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -240,6 +241,8 @@ func (p *Pane) Status(w int) (left, right string) {
 	switch {
 	case p.sorting:
 		left = t.Text.Paint("Sort by")
+	case p.span != nil:
+		left = p.spanLine()
 	case p.copying:
 		left = t.Text.Paint(p.copyTitle())
 	case p.stale && p.problem.err != nil:
@@ -264,6 +267,9 @@ func (p *Pane) FieldKeys() [][2]string {
 		return [][2]string{{"enter", "open"}, {"tab", "complete"}, {"up down", "choose"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
 	case filtering:
 		enter, esc = "keep the filter", "clear it"
+	case marking, unmarking:
+		effect := map[use]string{marking: "mark", unmarking: "unmark"}[p.typing]
+		return [][2]string{{"enter", effect}, {"esc", "cancel"}, {"*.csv", "pattern"}, {"*/", "folders"}, {"size:>100M", "size"}, {"modified:<7d", "age"}}
 	case searchingFor:
 		return [][2]string{{"enter", "search"}, {"esc", "cancel"}, {"ctrl+u", "empty"}, {"*.csv", "pattern"}, {"size:>100M", "size"}, {"modified:<7d", "age"}}
 	}
@@ -272,8 +278,13 @@ func (p *Pane) FieldKeys() [][2]string {
 
 // Label returns the effect of the key of the present order, which reverses it.
 func (p *Pane) Label(a keys.Action) string {
-	if o, ok := orders[a]; ok && o == p.arr.order {
+	switch o, ok := orders[a]; {
+	case ok && o == p.arr.order:
 		return "reverse"
+	case p.span != nil && a == keys.Range:
+		return "mark the range"
+	case p.span != nil && a == keys.Back:
+		return "cancel"
 	}
 	return ""
 }
@@ -284,7 +295,9 @@ func (p *Pane) Hints() []keys.Action {
 	case p.sorting:
 		return []keys.Action{keys.ByName, keys.BySize, keys.ByModified, keys.ByKind, keys.Back}
 	case p.copying:
-		return []keys.Action{keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin, keys.Back}
+		return copymenu.Actions()
+	case p.span != nil:
+		return []keys.Action{keys.Range, keys.Back, keys.Down, keys.Up, keys.Last, keys.Help}
 	case p.focus == inTree:
 		return []keys.Action{keys.Enter, keys.Parent, keys.NextPane, keys.OpenTransfers, keys.CopyMenu, keys.Session, keys.Palette, keys.Help}
 	case p.focus == inDetails:

@@ -75,6 +75,11 @@ func (r Result) GoString() string { return r.String() }
 // Text returns the copied lines, safe to print. It can be a secret.
 func (r Result) Text() string { return r.text }
 
+// Actions returns the actions of the menu, in the order of the key line.
+func Actions() []keys.Action {
+	return []keys.Action{keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin, keys.Back}
+}
+
 // Why returns the reason that an action has no text for files, "" if it has one.
 func Why(a keys.Action, files []File) string {
 	objects := 0

@@ -9,6 +9,7 @@ const (
 	Details    Context = "details"   // one file
 	Sort       Context = "sort"      // the menu of s
 	Copying    Context = "copying"   // the menu of y
+	Marked     Context = "marked"    // the page of the marks
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event in full
@@ -69,6 +70,10 @@ const (
 	MarkAll  Action = "mark-all"
 	SwapMark Action = "swap-marks"
 	Unmark   Action = "unmark-all"
+	MarkBy   Action = "mark-pattern"
+	UnmarkBy Action = "unmark-pattern"
+	Range    Action = "mark-range"
+	Marks    Action = "marks"
 	Download Action = "download"
 	Whole    Action = "download-folder"
 	Read     Action = "read"
@@ -160,6 +165,7 @@ func Default() []Set {
 		{Context: Preview, On: Reader, Bindings: previewing()},
 		{Context: Sort, Alone: true, Bindings: sorting()},
 		{Context: Copying, Alone: true, Bindings: copying()},
+		{Context: Marked, On: Reader, Bindings: marked()},
 		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
@@ -236,6 +242,10 @@ func browser() []Binding {
 		{MarkAll, []string{"a"}, "", "mark all shown", "Mark all shown", mark},
 		{SwapMark, []string{"*"}, "", "invert marks", "Invert marks", mark},
 		{Unmark, []string{"u"}, "", "unmark all", "Unmark all", mark},
+		{MarkBy, []string{"+"}, "", "mark a pattern", "Mark the rows of a pattern", mark},
+		{UnmarkBy, []string{"-"}, "", "unmark a pattern", "Unmark the rows of a pattern", mark},
+		{Range, []string{"V"}, "", "mark a range", "Mark a range of rows", mark},
+		{Marks, []string{"M"}, "", "all marks", "All marks, with sizes", mark},
 		{Download, []string{"d"}, "", "download", "Download marked files", files},
 		{Read, []string{"v"}, "", "read", "Read this file without a download", files},
 		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", files},
@@ -243,6 +253,20 @@ func browser() []Binding {
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
 	}...)
+}
+
+// marked returns the bindings of the page of the marks.
+func marked() []Binding {
+	const g = "Marks"
+	return []Binding{
+		{Enter, []string{"enter", "l", "right"}, "enter", "go to", "Go to this row", g},
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", g},
+		{Mark, []string{"space", "x"}, "space", "remove the mark", "Remove this mark", g},
+		{Unmark, []string{"u"}, "", "unmark all", "Unmark all", g},
+		{BySize, []string{"s"}, "", "largest first", "Sort by size or by path", g},
+		{Download, []string{"d"}, "", "download", "Download marked files", g},
+		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", g},
+	}
 }
 
 func tree() []Binding {

@@ -123,6 +123,10 @@ func (m Map) All(c Context) []Binding {
 	return all
 }
 
+// Menu reports whether a context is a one-letter menu: any key without a binding in
+// it closes it.
+func (m Map) Menu(c Context) bool { return m.sets[c].Alone }
+
 // Find returns the action of a key in a context.
 func (m Map) Find(c Context, key string) (Action, bool) {
 	for _, b := range m.All(c) {
