@@ -196,7 +196,11 @@ func (p *Pane) pick() tea.Cmd {
 		n++
 	}
 	p.table.Changed()
-	said := pane.Say{Text: safetext.New(quantity.Plural(n, "row matches", "rows match") + " " + by.text + ".")}
+	marked := "Nothing is marked."
+	if k := len(p.marks); k > 0 {
+		marked = quantity.Count(k) + " marked, " + quantity.Size(p.marked) + "."
+	}
+	said := pane.Say{Text: safetext.New(quantity.Plural(n, "row matches", "rows match") + " " + by.text + ". " + marked)}
 	if n == 0 {
 		said = pane.Say{Text: safetext.New("No row matches " + by.text + "."), Tone: pane.Warning}
 	}
