@@ -21,6 +21,7 @@ import (
 	"golang.org/x/term"
 
 	"usher/backend/api"
+	"usher/backend/audit/bundle"
 	"usher/backend/demo"
 	"usher/backend/event"
 	"usher/backend/serve"
@@ -63,6 +64,7 @@ func program() cli.Program {
 		CreateTables: createTables,
 		Backup:       backup,
 		Verify:       verify,
+		VerifyExport: verifyExport,
 		OpenLog:      openLog,
 		Policy:       policy,
 		Restart:      restart,
@@ -117,6 +119,16 @@ func verify(ctx context.Context, o cli.VerifyOptions) (cli.Verified, error) {
 	for _, d := range r.Decisions.Differences {
 		out.Faults = append(out.Faults, d.String())
 		out.Whole = min(out.Whole, d.Record-1)
+	}
+	return out, err
+}
+
+// verifyExport verifies an export on this machine.
+func verifyExport(ctx context.Context, path string, check bundle.Check) (cli.CheckedExport, error) {
+	r, err := serve.VerifyExport(ctx, path, check)
+	out := cli.CheckedExport{Report: r.Report, Decided: r.Decided, Decisions: r.Decisions.Decisions, Differ: r.Decisions.Differ, Undecidable: r.Decisions.Undecidable}
+	for _, d := range r.Decisions.Differences {
+		out.Differences = append(out.Differences, d.String())
 	}
 	return out, err
 }

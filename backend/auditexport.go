@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"usher/backend/api"
+	"usher/backend/audit"
 	"usher/backend/audit/bundle"
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/tree"
@@ -48,6 +49,8 @@ func (b *Backend) auditExport(r *request) (any, error) {
 	switch {
 	case in.Policy != "":
 		err = r.policy(s, in.Policy, &out)
+	case in.Groups != "":
+		err = r.namesOf(s, in.Groups, in.Session, &out)
 	case s.Event == "":
 		err = r.exportCount(s, e, &out)
 	case s.Place < 0:
@@ -277,6 +280,35 @@ func (r *request) policy(s *scan, version string, out *api.AuditExportResponse) 
 		}
 		out.Policy = set.Text()
 		return nil
+	})
+}
+
+// namesOf adds the names of the groups of a decision: those of an event of its session.
+func (r *request) namesOf(s *scan, hash, session string, out *api.AuditExportResponse) error {
+	if s.Place < 0 || session == "" {
+		return fail(api.BadRequest, errors.New("groups"))
+	}
+	out.Stage = api.StageDone
+	filter := event.Filter{Terms: []event.Term{
+		{Field: event.BySession, Value: session}, {Field: event.ByAction, Value: event.SessionStart}, {Field: event.ByAction, Value: event.MembershipChanged},
+	}}
+	return r.search(func() error {
+		page := audit.Page{Limit: audit.MaxPage, Ascending: true}
+		for {
+			found, err := r.b.c.Audit.Query(r.ctx, filter, page)
+			if err != nil {
+				return err
+			}
+			for _, e := range found.Events {
+				if e.Groups == hash && e.Outcome == event.Allowed && event.HashGroups(e.GroupNames) == hash {
+					out.GroupNames = e.GroupNames
+					return nil
+				}
+			}
+			if page.Position = found.Position; page.Position == "" {
+				return nil
+			}
+		}
 	})
 }
 

@@ -13,6 +13,10 @@ type AuditExportRequest struct {
 	// Policy requests the grants of this version instead of a step. It needs the
 	// cursor of the last answer.
 	Policy string `json:"policy,omitempty"`
+	// Groups requests the names of these groups instead of a step: the hash of a
+	// decision, and the session of its request. It needs the cursor of the last answer.
+	Groups  string `json:"groups,omitempty"`
+	Session string `json:"session,omitempty"`
 }
 
 // Stages of an export and of a review.
@@ -38,6 +42,9 @@ type AuditExportResponse struct {
 	Records    []ExportRecord      `json:"records,omitempty"`
 	Nodes      []ExportNode        `json:"nodes,omitempty"`
 	Policy     []byte              `json:"policy,omitempty"` // text of the requested version
+	// GroupNames are the names of the requested groups, sorted; absent if the log has
+	// no event of the session with them.
+	GroupNames []string `json:"group_names,omitempty"`
 }
 
 // ExportRecord is an event of the log with its place in the order of recording.

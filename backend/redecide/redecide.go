@@ -65,6 +65,7 @@ type Config struct {
 type Decider struct {
 	c       Config
 	names   map[string][]string // by hash
+	lost    map[string]bool     // hashes without names in the log
 	sets    map[string]*grant.Set
 	order   []string // of sets, the oldest first
 	texts   map[*grant.Grant]string
@@ -86,7 +87,21 @@ func New(c Config) (*Decider, error) {
 		return nil, errors.New("redecide: the grants are missing")
 	}
 	return &Decider{c: c, names: map[string][]string{event.HashGroups(nil): nil}, sets: map[string]*grant.Set{}, texts: map[*grant.Grant]string{},
-		missing: map[string]error{}, pending: map[string][]waiting{}}, nil
+		missing: map[string]error{}, pending: map[string][]waiting{}, lost: map[string]bool{}}, nil
+}
+
+// Groups gives the names of groups by their hash, before the first event. An export has
+// them apart from its events. The decisions of a hash with names that are nil are
+// undecidable: the log has lost the names.
+func (d *Decider) Groups(all map[string][]string) {
+	for hash, names := range all {
+		switch {
+		case names == nil:
+			d.lost[hash] = true
+		case event.HashGroups(names) == hash:
+			d.names[hash] = slices.Clone(names)
+		}
+	}
 }
 
 // Event takes the next event of the log. e is valid during the call.
@@ -131,7 +146,12 @@ func (d *Decider) announce(ctx context.Context, record int64, e *event.Event) {
 // decide decides one event again.
 func (d *Decider) decide(ctx context.Context, record int64, e *event.Event) {
 	names, known := d.names[e.Groups]
-	if !known {
+	switch {
+	case known:
+	case d.lost[e.Groups]:
+		d.result.Undecidable++
+		return
+	default:
 		d.wait(record, e)
 		return
 	}

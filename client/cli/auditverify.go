@@ -71,11 +71,11 @@ The log is also compared with the last checkpoint that this machine remembers, a
 
 --query QUERY runs the query of usher audit over the verified events and compares the result with the server's answer: events that the server leaves out, changes or invents are faults. It needs a sign-in as an auditor, for the server of the log.
 
-FILE can also be an export (usher audit export). Then the command checks each event against the proof and the signed checkpoint, the query and its counts against the record of the export in the log, and with --complete that no event of the range is missing: the archive holds only bytes that these determine.
+FILE can also be an export (usher audit export). Then the command checks each event against the proof and the signed checkpoint, the query and its counts against the record of the export in the log, every recorded decision against the grants and groups in the export, and with --complete that no event of the range is missing: the archive holds only bytes that these determine.
 
 --record adds the result to the log of the server, as the event audit-verify. It needs a sign-in as an auditor.
 
-The exit code is 5 if there is a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","decisions","differ","undecidable","matches","root","key","faults","fault_count"}. "whole" is the number of events before the first fault. For an export: {"manifest","events","matches","expired","checkpoint","root","key","trusted","witnesses","witnessed","faults","fault_count"}.`,
+The exit code is 5 if there is a fault. With --json: {"events","whole","signed","unsigned","witnessed","checkpoints","decisions","differ","undecidable","matches","root","key","faults","fault_count"}. "whole" is the number of events before the first fault. For an export: {"manifest","events","matches","expired","checkpoint","root","key","trusted","witnesses","witnessed","decided","decisions","differ","undecidable","faults","fault_count"}.`,
 		Example: `
 usher audit verify
 usher audit verify --config /etc/usher/usher.yaml --json
@@ -193,11 +193,7 @@ func (a *app) printVerified(v Verified) {
 		a.writeJSON(a.Out, verifyLine{v.Events, v.Whole, v.Signed, v.Events - v.Signed, v.Witnessed, v.Checkpoints, v.Decisions, v.Differ, v.Undecidable, v.Matches, v.Root, v.Key, append([]string{}, v.Faults...), v.FaultCount})
 		return
 	}
-	events := fmt.Sprintf("%s, %s, %s differ", quantity.Plural(int(v.Events), "event", "events"),
-		quantity.Plural(int(v.Decisions), "decision", "decisions"), quantity.Count(int(v.Differ)))
-	if v.Undecidable > 0 {
-		events += fmt.Sprintf(" (%s without the names of their groups)", quantity.Count(int(v.Undecidable)))
-	}
+	events := quantity.Plural(int(v.Events), "event", "events") + ", " + decisionsText(v.Decisions, v.Differ, v.Undecidable)
 	switch {
 	case v.FaultCount > 0:
 		fmt.Fprintf(a.Out, "%s; whole up to %d\n", events, v.Whole)
@@ -218,6 +214,15 @@ func (a *app) printVerified(v Verified) {
 	for _, f := range v.Faults {
 		fmt.Fprintln(a.Out, safe(f))
 	}
+}
+
+// decisionsText describes decisions that were decided again.
+func decisionsText(all, differ, undecidable int64) string {
+	text := fmt.Sprintf("%s, %s differ", quantity.Plural(int(all), "decision", "decisions"), quantity.Count(int(differ)))
+	if undecidable > 0 {
+		text += fmt.Sprintf(" (%s without the names of their groups)", quantity.Count(int(undecidable)))
+	}
+	return text
 }
 
 // verifyBar draws the progress of a verification on a terminal.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/backend/audit/bundle"
 	"usher/client"
 	"usher/client/proof"
 	"usher/session"
@@ -30,19 +31,20 @@ type Program struct {
 	Out, Err              io.Writer
 	InTTY, OutTTY, ErrTTY bool
 
-	ReadPassword func() (string, error)                                                          // one line from the terminal, without echo
-	Browse       func(ctx context.Context, b Browser) error                                      // the full-screen program
-	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)                   // sandbox and backend in this process
-	Serve        func(ctx context.Context, o ServeOptions) error                                 // the backend; returns nil when ctx ends
-	Check        func(ctx context.Context, configFile string) ([]Finding, error)                 // checks the dependencies of the backend
-	CreateTables func(ctx context.Context, configFile string) ([]string, error)                  // creates the tables of a configuration, and returns their names
-	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error)         // copies a log on this machine
-	Verify       func(ctx context.Context, o VerifyOptions) (Verified, error)                    // verifies a log on this machine
-	OpenLog      func(path string) (LogFile, error)                                              // opens a copy of a log
-	Policy       func(ctx context.Context, path, version string) (api.GrantsListResponse, error) // a version of the grants that a copy of a log keeps
-	Restart      func(ctx context.Context, log AuditLog, reason string) (Restarted, error)       // replaces a log on this machine by a new one
-	Witness      func(ctx context.Context, config string, ready func(address, key string)) error // runs a witness of audit logs until ctx ends
-	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error   // rebuilds the index of a log in DynamoDB
+	ReadPassword func() (string, error)                                                            // one line from the terminal, without echo
+	Browse       func(ctx context.Context, b Browser) error                                        // the full-screen program
+	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)                     // sandbox and backend in this process
+	Serve        func(ctx context.Context, o ServeOptions) error                                   // the backend; returns nil when ctx ends
+	Check        func(ctx context.Context, configFile string) ([]Finding, error)                   // checks the dependencies of the backend
+	CreateTables func(ctx context.Context, configFile string) ([]string, error)                    // creates the tables of a configuration, and returns their names
+	Backup       func(ctx context.Context, from AuditLog, file string) (BackedUp, error)           // copies a log on this machine
+	Verify       func(ctx context.Context, o VerifyOptions) (Verified, error)                      // verifies a log on this machine
+	VerifyExport func(ctx context.Context, path string, check bundle.Check) (CheckedExport, error) // verifies an export, and decides its decisions again
+	OpenLog      func(path string) (LogFile, error)                                                // opens a copy of a log
+	Policy       func(ctx context.Context, path, version string) (api.GrantsListResponse, error)   // a version of the grants that a copy of a log keeps
+	Restart      func(ctx context.Context, log AuditLog, reason string) (Restarted, error)         // replaces a log on this machine by a new one
+	Witness      func(ctx context.Context, config string, ready func(address, key string)) error   // runs a witness of audit logs until ctx ends
+	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error     // rebuilds the index of a log in DynamoDB
 	Deployer     Deployer
 	Users        func(ctx context.Context, o PoolOptions) (People, error) // opens a user pool with AWS credentials
 }
@@ -167,7 +169,7 @@ func (p Program) check() error {
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
-		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"OpenLog", p.OpenLog == nil}, {"Policy", p.Policy == nil}, {"Restart", p.Restart == nil}, {"Witness", p.Witness == nil},
+		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"VerifyExport", p.VerifyExport == nil}, {"OpenLog", p.OpenLog == nil}, {"Policy", p.Policy == nil}, {"Restart", p.Restart == nil}, {"Witness", p.Witness == nil},
 		{"Reindex", p.Reindex == nil},
 	} {
 		if part.missing {

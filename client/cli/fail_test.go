@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/audit/bundle"
 	"usher/client/download"
 	"usher/client/download/ticket"
 	"usher/session"
@@ -146,6 +147,7 @@ func TestProgramNamesMissingParts(t *testing.T) {
 		Check:        func(context.Context, string) ([]Finding, error) { return nil, nil },
 		Backup:       func(context.Context, AuditLog, string) (BackedUp, error) { return BackedUp{}, nil },
 		Verify:       func(context.Context, VerifyOptions) (Verified, error) { return Verified{}, nil },
+		VerifyExport: func(context.Context, string, bundle.Check) (CheckedExport, error) { return CheckedExport{}, nil },
 		Restart:      func(context.Context, AuditLog, string) (Restarted, error) { return Restarted{}, nil },
 		Policy: func(context.Context, string, string) (api.GrantsListResponse, error) {
 			return api.GrantsListResponse{}, nil

@@ -10,10 +10,19 @@ import (
 	"usher/backend/api"
 	"usher/backend/audit/bundle"
 	"usher/backend/audit/checkpoint"
-	"usher/client/evidence"
 	"usher/client/proof"
 	"usher/client/quantity"
 )
+
+// CheckedExport is the result of the verification of an export.
+type CheckedExport struct {
+	bundle.Report
+	Decided     bool     // the decisions were decided again
+	Decisions   int64    // number of decisions that were decided again
+	Differ      int64    // of these, with another result
+	Undecidable int64    // of these, without the names of the groups in the export
+	Differences []string // the first 100
+}
 
 // verifyExport verifies an export.
 func (a *app) verifyExport(ctx context.Context, o VerifyOptions, record bool) error {
@@ -33,19 +42,21 @@ func (a *app) verifyExport(ctx context.Context, o VerifyOptions, record bool) er
 	}
 	bar := a.verifyBar()
 	check.Progress = bar.percent
-	r, err := evidence.Verify(ctx, o.Log.File, check)
+	r, err := a.VerifyExport(ctx, o.Log.File, check)
 	bar.end()
 	if err != nil {
 		return startError("The verification failed", err)
 	}
 	line := exportVerified{
 		Manifest: r.Manifest, Events: r.Events, Matches: r.Matches, Expired: r.Expired, Checkpoint: r.Head.Size, Root: hex.EncodeToString(r.Head.Root[:]),
-		Key: r.Key, Trusted: check.Key != nil, Witnesses: append([]string{}, r.Witnesses...), Witnessed: r.Witnessed, Faults: []string{}, FaultCount: r.FaultCount,
+		Key: r.Key, Trusted: check.Key != nil, Witnesses: append([]string{}, r.Witnesses...), Witnessed: r.Witnessed, Faults: []string{}, FaultCount: r.FaultCount + int(r.Differ),
+		Decided: r.Decided, Decisions: r.Decisions, Differ: r.Differ, Undecidable: r.Undecidable,
 	}
 	for _, f := range r.Faults {
 		line.Faults = append(line.Faults, f.String())
 	}
-	if err := a.compareNotes(r, o.Notes, &line); err != nil {
+	line.Faults = append(line.Faults, r.Differences...)
+	if err := a.compareNotes(r.Report, o.Notes, &line); err != nil {
 		return err
 	}
 	if check.Policy != nil && !r.Satisfied {
@@ -103,6 +114,11 @@ func (a *app) printExport(v exportVerified, policy bool) {
 		fmt.Fprintf(a.Out, "%s for %s, by %s at %s UTC\n", kind, orAll(safe(v.Manifest.Query)), safe(v.Manifest.By), v.Manifest.At.UTC().Format("2006-01-02 15:04:05"))
 	}
 	fmt.Fprintf(a.Out, "%s, %s match; checkpoint of %s\n", quantity.Plural(int(v.Events), "event", "events"), quantity.Count(int(v.Matches)), quantity.Plural(int(v.Checkpoint), "event", "events"))
+	if v.Decided {
+		fmt.Fprintln(a.Out, decisionsText(v.Decisions, v.Differ, v.Undecidable))
+	} else {
+		fmt.Fprintln(a.Out, "its decisions were not decided again: an export of this form has no names of groups")
+	}
 	if v.Expired > 0 {
 		fmt.Fprintf(a.Out, "%s of the range had expired; the log says so\n", quantity.Plural(int(v.Expired), "event", "events"))
 	}
@@ -125,18 +141,22 @@ func (a *app) printExport(v exportVerified, policy bool) {
 
 // exportVerified is the JSON form of the verification of an export.
 type exportVerified struct {
-	Manifest   bundle.Manifest `json:"manifest"`
-	Events     int64           `json:"events"`
-	Matches    int64           `json:"matches"`
-	Expired    int64           `json:"expired"`
-	Checkpoint int64           `json:"checkpoint"` // number of events
-	Root       string          `json:"root"`
-	Key        string          `json:"key"`
-	Trusted    bool            `json:"trusted"` // the key is that of --key, or of a server that this machine knows
-	Witnesses  []string        `json:"witnesses"`
-	Witnessed  int64           `json:"witnessed"`
-	Faults     []string        `json:"faults"`
-	FaultCount int             `json:"fault_count"`
+	Manifest    bundle.Manifest `json:"manifest"`
+	Events      int64           `json:"events"`
+	Matches     int64           `json:"matches"`
+	Expired     int64           `json:"expired"`
+	Checkpoint  int64           `json:"checkpoint"` // number of events
+	Root        string          `json:"root"`
+	Key         string          `json:"key"`
+	Trusted     bool            `json:"trusted"` // the key is that of --key, or of a server that this machine knows
+	Witnesses   []string        `json:"witnesses"`
+	Witnessed   int64           `json:"witnessed"`
+	Decided     bool            `json:"decided"`     // the decisions were decided again; false for an export of the form v1
+	Decisions   int64           `json:"decisions"`   // that were decided again
+	Differ      int64           `json:"differ"`      // of these, with another result
+	Undecidable int64           `json:"undecidable"` // of these, without the names of their groups
+	Faults      []string        `json:"faults"`
+	FaultCount  int             `json:"fault_count"`
 }
 
 func (v *exportVerified) fault(text string) {

@@ -8,10 +8,12 @@ package evidence
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,12 +133,12 @@ func Export(ctx context.Context, c Config) (Done, error) {
 	if c.Progress == nil {
 		c.Progress = func(Progress) {}
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(c.Path), ".usher-export-*")
+	spool, err := newSpool(filepath.Dir(c.Path))
 	if err != nil {
 		return Done{}, diskError("creating a folder for the export", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	x := &export{Config: c, dir: dir, key: key}
+	defer spool.remove()
+	x := &export{Config: c, spool: spool, key: key, content: bundle.Content{Policies: map[string]bundle.Source{}, Groups: bundle.Groups{}}, sessions: map[string][]string{}, last: -1}
 	done, err := x.run(ctx)
 	if ctx.Err() != nil {
 		return Done{}, context.Cause(ctx)
@@ -161,28 +163,42 @@ func upper(s string) string { return string(s[0]-'a'+'A') + s[1:] }
 // export is one run of Export.
 type export struct {
 	Config
-	dir string
-	key *checkpoint.Verifier
+	spool *spool
+	key   *checkpoint.Verifier
 
-	content bundle.Content
-	nodes   []bundle.Node
-	head    tree.Head
-	last    api.AuditExportResponse
-	shown   time.Time
+	content  bundle.Content
+	sessions map[string][]string // newest sessions by the hash of their groups
+	events   *outlet
+	index    *outlet
+	nodes    nodeFile
+	last     int64 // index of the last event; -1: none
+	head     tree.Head
+	answer   api.AuditExportResponse
+	shown    time.Time
 }
 
+// The files of a spool.
+const (
+	eventsFile = "events"
+	indexFile  = "index"
+	nodesFile  = "nodes"
+	proofFile  = "proof"
+	sheetFile  = "sheet"
+	tarFile    = "export.tar"
+)
+
 func (x *export) run(ctx context.Context) (Done, error) {
-	events, err := os.Create(x.eventsFile())
+	err := x.create()
 	if err != nil {
-		return Done{}, diskError("writing the export", err)
+		err = diskError("writing the export", err)
+	} else {
+		err = x.steps(ctx)
 	}
-	out := bufio.NewWriterSize(events, 256<<10)
-	err = x.steps(ctx, out)
-	if ferr := errors.Join(out.Flush(), events.Close()); err == nil && ferr != nil {
+	if ferr := errors.Join(x.events.close(), x.index.close(), x.nodes.close()); err == nil && ferr != nil {
 		err = diskError("writing the export", ferr)
 	}
 	if err == nil {
-		err = x.policies(ctx)
+		err = x.grants(ctx)
 	}
 	if err != nil {
 		return Done{}, err
@@ -190,24 +206,30 @@ func (x *export) run(ctx context.Context) (Done, error) {
 	return x.finish(ctx)
 }
 
-func (x *export) eventsFile() string { return filepath.Join(x.dir, "events") }
+func (x *export) create() (err error) {
+	for name, to := range map[string]**outlet{eventsFile: &x.events, indexFile: &x.index, nodesFile: &x.nodes.outlet} {
+		if *to, err = x.spool.create(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // steps makes all steps of the export, and writes the events.
-func (x *export) steps(ctx context.Context, out *bufio.Writer) error {
+func (x *export) steps(ctx context.Context) error {
 	pause, waited := firstPause, time.Duration(0)
 	for {
-		req := api.AuditExportRequest{Filter: x.Query, Complete: x.Complete, Cursor: x.last.Cursor}
-		answer, err := x.Server.AuditExport(ctx, req)
+		answer, err := x.ask(ctx, api.AuditExportRequest{})
 		if err != nil {
 			return err
 		}
-		x.last = answer
+		x.answer = answer
 		if answer.Checkpoint != nil {
 			if err := x.opened(*answer.Checkpoint); err != nil {
 				return err
 			}
 		}
-		if err := x.take(answer, out); err != nil {
+		if err := x.take(answer); err != nil {
 			return err
 		}
 		switch answer.Stage {
@@ -229,6 +251,12 @@ func (x *export) steps(ctx context.Context, out *bufio.Writer) error {
 			return nil
 		}
 	}
+}
+
+// ask sends a request of this export.
+func (x *export) ask(ctx context.Context, in api.AuditExportRequest) (api.AuditExportResponse, error) {
+	in.Filter, in.Complete, in.Cursor = x.Query, x.Complete, x.answer.Cursor
+	return x.Server.AuditExport(ctx, in)
 }
 
 func sleep(ctx context.Context, pause time.Duration) error {
@@ -282,27 +310,28 @@ func hash(raw []byte) (tree.Hash, error) {
 	return tree.Hash(raw), nil
 }
 
+// errOrder: events or hashes are not in the order of the log.
+var errOrder = errors.New("the server's answers are not in the order of the log")
+
 // take takes the events and hashes of an answer.
-func (x *export) take(answer api.AuditExportResponse, out *bufio.Writer) error {
+func (x *export) take(answer api.AuditExportResponse) error {
+	var line []byte
 	for _, r := range answer.Records {
-		if n := len(x.content.Leaves); n > 0 && r.Index <= x.content.Leaves[n-1].Index {
-			return errors.New("the server's answers are not in the order of the log")
+		if r.Index <= x.last {
+			return errOrder
 		}
-		x.content.Leaves = append(x.content.Leaves, bundle.Leaf{Index: r.Index, Hash: tree.Leaf([]byte(r.Event))})
-		x.content.EventsSize += int64(len(r.Event)) + 1
+		x.last = r.Index
 		e, err := event.Parse([]byte(r.Event))
 		if err != nil {
 			return x.unproven(fmt.Sprintf("record %d is no event", r.Index+1))
 		}
-		if e.ID == x.last.Event {
-			x.content.Export = e
-		} else if e.Policy != "" {
-			if x.content.Policies == nil {
-				x.content.Policies = map[string][]byte{}
-			}
-			x.content.Policies[e.Policy] = nil
+		x.note(e)
+		line = append(append(line[:0], r.Event...), '\n')
+		_, err = x.events.Write(line)
+		if err == nil {
+			line = bundle.AppendLeaf(line[:0], bundle.Leaf{Index: r.Index, Hash: tree.Leaf([]byte(r.Event))})
+			_, err = x.index.Write(line)
 		}
-		_, err = out.WriteString(r.Event + "\n")
 		if err != nil {
 			return diskError("writing the export", err)
 		}
@@ -312,21 +341,86 @@ func (x *export) take(answer api.AuditExportResponse, out *bufio.Writer) error {
 		if err != nil {
 			return err
 		}
-		x.nodes = append(x.nodes, bundle.Node{Lo: n.Lo, Hi: n.Hi, Hash: h})
+		err = x.nodes.add(bundle.Node{Lo: n.Lo, Hi: n.Hi, Hash: h})
+		if err != nil && !errors.Is(err, errOrder) {
+			err = diskError("writing the export", err)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// policies reads the versions of the grants that decided.
-func (x *export) policies(ctx context.Context) error {
+// note notes the record of the export, and the grants and groups of a decision.
+func (x *export) note(e event.Event) {
+	switch {
+	case e.ID == x.answer.Event:
+		x.content.Export = e
+	case e.Policy != "":
+		x.content.Policies[e.Policy] = bundle.Source{}
+		x.content.Groups[e.Groups] = nil
+		newest := append(slices.DeleteFunc(x.sessions[e.Groups], func(s string) bool { return s == e.Session }), e.Session)
+		x.sessions[e.Groups] = newest[max(0, len(newest)-maxSessions):]
+	}
+}
+
+// maxSessions is the number of sessions whose events are searched for the names of
+// groups. The retention removes the oldest events first.
+const maxSessions = 8
+
+// grants reads the versions of the grants that decided, and the names of the groups.
+func (x *export) grants(ctx context.Context) error {
 	for version := range x.content.Policies {
-		answer, err := x.Server.AuditExport(ctx, api.AuditExportRequest{Filter: x.Query, Complete: x.Complete, Cursor: x.last.Cursor, Policy: version})
+		answer, err := x.ask(ctx, api.AuditExportRequest{Policy: version})
 		if err != nil {
 			return err
 		}
-		x.content.Policies[version] = answer.Policy
+		// The text has the hash that names it, so this name is no path.
+		sum := sha256.Sum256(answer.Policy)
+		if name := hex.EncodeToString(sum[:len(sum)/2]); name != version {
+			return x.unproven("the server has other grants than those that decided")
+		}
+		err = os.WriteFile(x.spool.path(version), answer.Policy, 0o600)
+		if err == nil {
+			x.content.Policies[version], err = x.spool.source(version)
+		}
+		if err != nil {
+			return diskError("writing the export", err)
+		}
+	}
+	for groups := range x.content.Groups {
+		names, err := x.names(ctx, groups)
+		if err != nil {
+			return err
+		}
+		x.content.Groups[groups] = names
 	}
 	return nil
+}
+
+// names returns the names of groups, or nil if the log has lost them.
+func (x *export) names(ctx context.Context, groups string) ([]string, error) {
+	if groups == event.HashGroups(nil) {
+		return []string{}, nil
+	}
+	for _, session := range slices.Backward(x.sessions[groups]) {
+		if groups == "" || session == "" {
+			continue
+		}
+		answer, err := x.ask(ctx, api.AuditExportRequest{Groups: groups, Session: session})
+		if err != nil {
+			return nil, err
+		}
+		if answer.GroupNames == nil {
+			continue
+		}
+		if event.HashGroups(answer.GroupNames) != groups {
+			return nil, x.unproven("the server has other groups than those that decided")
+		}
+		return answer.GroupNames, nil
+	}
+	return nil, nil
 }
 
 // unproven returns the error of a log that does not prove its events.
@@ -337,25 +431,19 @@ func (x *export) unproven(cause string) error {
 // finish writes the file, verifies it and gives it its name.
 func (x *export) finish(ctx context.Context) (Done, error) {
 	c := &x.content
-	if len(c.Leaves) == 0 || c.Leaves[len(c.Leaves)-1].Hash != tree.Leaf(event.Canonical(c.Export)) {
+	if c.Export.ID == "" || c.Export.ID != x.answer.Event {
 		return Done{}, x.unproven("the record of the export is missing")
 	}
-	x.Progress(Progress{Stage: Writing, Events: x.last.Events})
-	indexes := make([]int64, len(c.Leaves))
-	for i, l := range c.Leaves {
-		indexes[i] = l.Index
+	x.Progress(Progress{Stage: Writing, Events: x.answer.Events})
+	if err := x.prove(ctx); err != nil {
+		return Done{}, err
 	}
-	var err error
-	if c.Proof, err = bundle.Prove(x.head.Size, indexes, x.nodes); err != nil {
-		return Done{}, x.unproven(err.Error())
-	}
-	c.Events = x.events
-	temp := filepath.Join(x.dir, "export.tar")
+	temp := x.spool.path(tarFile)
 	if err := x.write(temp); err != nil {
 		return Done{}, err
 	}
 	report, err := Verify(ctx, temp, bundle.Check{Key: x.key, Progress: func(done, bytes int64) {
-		x.show(Progress{Writing, done, bytes, x.last.Events})
+		x.show(Progress{Writing, done, bytes, x.answer.Events})
 	}})
 	if err != nil {
 		return Done{}, err
@@ -381,33 +469,73 @@ func (x *export) checked(r bundle.Report) error {
 	if r.FaultCount == 0 {
 		return nil
 	}
-	if slices.ContainsFunc(r.Faults, func(f bundle.Fault) bool { return f.Kind == bundle.FaultQuery && f.Record == 0 }) && r.Matches < x.last.Events {
+	if slices.ContainsFunc(r.Faults, func(f bundle.Fault) bool { return f.Kind == bundle.FaultQuery && f.Record == 0 }) && r.Matches < x.answer.Events {
 		return ErrExpired
 	}
 	return x.unproven(r.Faults[0].String())
 }
 
-// events yields the lines of the events' file.
-func (x *export) events() iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		f, err := os.Open(x.eventsFile())
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer func() { _ = f.Close() }()
-		lines := bufio.NewReaderSize(f, 256<<10)
-		for range x.content.Leaves {
-			line, err := lines.ReadBytes('\n')
-			if err != nil {
-				yield(nil, err)
-				return
+// prove writes the proof and the sheet.
+func (x *export) prove(ctx context.Context) error {
+	index, err := os.Open(x.spool.path(indexFile))
+	if err != nil {
+		return diskError("reading the export", err)
+	}
+	defer func() { _ = index.Close() }()
+	nodes, err := os.Open(x.spool.path(nodesFile))
+	if err != nil {
+		return diskError("reading the export", err)
+	}
+	defer func() { _ = nodes.Close() }()
+	events, err := os.Open(x.spool.path(eventsFile))
+	if err != nil {
+		return diskError("reading the export", err)
+	}
+	defer func() { _ = events.Close() }()
+	err = x.spooled(proofFile, func(w io.Writer) error {
+		var line []byte
+		leaves := bundle.Leaves(index)
+		return bundle.Prove(x.head.Size, func() (bundle.Leaf, bool, error) {
+			if ctx.Err() != nil {
+				return bundle.Leaf{}, false, context.Cause(ctx)
 			}
-			if !yield(line[:len(line)-1], nil) {
-				return
+			return leaves()
+		}, x.nodes.merged(nodes), func(h tree.Hash) error {
+			line = bundle.AppendHash(line[:0], h)
+			_, err := w.Write(line)
+			return err
+		})
+	})
+	if errors.Is(err, bundle.ErrIncomplete) {
+		return x.unproven(err.Error())
+	}
+	if err == nil {
+		err = x.spooled(sheetFile, func(w io.Writer) error {
+			if _, err := index.Seek(0, io.SeekStart); err != nil {
+				return err
 			}
+			return bundle.Sheet(w, x.content.Export, index, events)
+		})
+	}
+	c := &x.content
+	for name, to := range map[string]*bundle.Source{eventsFile: &c.Events, indexFile: &c.Index, proofFile: &c.Proof, sheetFile: &c.Sheet} {
+		if err == nil {
+			*to, err = x.spool.source(name)
 		}
 	}
+	if err != nil {
+		return diskError("writing the export", err)
+	}
+	return nil
+}
+
+// spooled writes a file of the spool.
+func (x *export) spooled(name string, write func(w io.Writer) error) error {
+	out, err := x.spool.create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(out), out.close())
 }
 
 // write writes the durable file.

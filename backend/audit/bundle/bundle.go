@@ -10,6 +10,7 @@
 //	witnesses.txt       public keys of these witnesses
 //	cosigned-proof.txt  proof that checkpoint.txt contains the events of cosigned.txt
 //	policies/V.txt      the grants of version V; V is the start of its SHA-256
+//	groups.txt          hash and names of the groups of each decision
 //	events.jsonl        canonical bytes of the events, one a line, in the order of the log
 //	index.txt           number and leaf hash of each event
 //	proof.txt           hashes of the subtrees without any of these events
@@ -17,7 +18,9 @@
 //
 // The last event is the record of the export itself. The manifest repeats its
 // content, so the log proves query, range and counts too. Each byte of a bundle
-// depends on the log: a Verify of a bundle with another byte has a fault.
+// depends on the log: a Verify of a bundle with another byte has a fault. The one
+// exception are names of groups that an exporter withholds as expired: Unnamed counts
+// their hashes.
 //
 // The package leaves connections, files and the screen to its callers.
 package bundle
@@ -35,8 +38,12 @@ import (
 // allows for.
 const Late = 10 * time.Minute
 
-// Format is the name of this form.
-const Format = "usher-audit-export/v1"
+// The forms of bundles. Write writes Format, and Verify accepts all of them. FormatV1
+// has no groups.txt.
+const (
+	Format   = "usher-audit-export/v2"
+	FormatV1 = "usher-audit-export/v1"
+)
 
 // WithRange is the reason of the event of a complete export.
 const WithRange = "with all events of the range"
@@ -52,6 +59,7 @@ const (
 	nameCosignedProof = "cosigned-proof.txt"
 	policyFolder      = "policies/"
 	policySuffix      = ".txt"
+	nameGroups        = "groups.txt"
 	nameEvents        = "events.jsonl"
 	nameIndex         = "index.txt"
 	nameProof         = "proof.txt"
@@ -78,9 +86,9 @@ type Manifest struct {
 }
 
 // manifestOf returns the manifest of an export.
-func manifestOf(e event.Event, name, key string, head tree.Head) Manifest {
+func manifestOf(format string, e event.Event, name, key string, head tree.Head) Manifest {
 	return Manifest{
-		Format: Format, Log: name, Key: key, Query: e.Query, Complete: e.Reason == WithRange, Matches: e.Count,
+		Format: format, Log: name, Key: key, Query: e.Query, Complete: e.Reason == WithRange, Matches: e.Count,
 		FirstRecord: e.FirstRecord, LastRecord: e.LastRecord, Records: e.Records,
 		By: e.User.Username, Sub: e.User.Sub, At: e.Time, Event: e.ID, Checkpoint: head.Size,
 	}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	mathrand "math/rand/v2"
 	"os"
 	"slices"
@@ -30,7 +29,9 @@ import (
 
 var start = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
-const policyText = "\"allow group finance company-reports/annual/\" \"\"\n"
+const policyText = "\"allow finance company-reports/-annual/\" \"\"\n"
+
+var groups = []string{"everyone", "finance"}
 
 func version() string {
 	sum := sha256.Sum256([]byte(policyText))
@@ -60,7 +61,7 @@ func newLog(t testing.TB, n int) *log {
 	for i := range n {
 		e := event.Event{
 			ID: fmt.Sprintf("01K%023d", i), Time: start.Add(time.Duration(i) * time.Minute), Action: event.Download, Outcome: event.Allowed,
-			User: event.User{Sub: "sub", Username: []string{"ada", "grace", "=cmd|' /C calc'!A0"}[i%3]}, Bucket: "company-reports", Key: fmt.Sprintf("-annual/%d\r.csv", i), Policy: version(),
+			User: event.User{Sub: "sub", Username: []string{"ada", "grace", "=cmd|' /C calc'!A0"}[i%3]}, Bucket: "company-reports", Key: fmt.Sprintf("-annual/%d\r.csv", i), Policy: version(), Groups: event.HashGroups(groups), Grant: "allow finance company-reports/-annual/",
 		}
 		l.add(e)
 	}
@@ -115,7 +116,7 @@ type options struct {
 }
 
 // export records an export and returns its content.
-func (l *log) export(t testing.TB, o options) bundle.Content {
+func (l *log) export(t testing.TB, o options) content {
 	t.Helper()
 	filter, err := event.ParseFilter(o.query, start)
 	if err != nil {
@@ -146,38 +147,66 @@ func (l *log) export(t testing.TB, o options) bundle.Content {
 	return l.content(t, event.Clean(e), indexes)
 }
 
-func (l *log) content(t testing.TB, e event.Event, indexes []int64) bundle.Content {
+func (l *log) content(t testing.TB, e event.Event, indexes []int64) content {
 	t.Helper()
 	head := l.head(t)
-	c := bundle.Content{Key: l.signer.Key(), Checkpoint: l.sign(t, head), Export: e}
+	c := content{Content: bundle.Content{Key: l.signer.Key(), Checkpoint: l.sign(t, head), Export: e, Groups: bundle.Groups{}}}
 	if slices.ContainsFunc(indexes, func(i int64) bool { return l.events[i].Policy != "" }) {
-		c.Policies = map[string][]byte{version(): []byte(policyText)}
+		c.Policies = map[string]bundle.Source{version(): bundle.Bytes([]byte(policyText))}
+		c.Groups[event.HashGroups(groups)] = groups
 	}
 	nodes := bundle.Bare(0, l.leaves, func(i int64) bool { return slices.Contains(indexes, i) })
-	var err error
-	if c.Proof, err = bundle.Prove(head.Size, indexes, nodes); err != nil {
-		t.Fatal(err)
-	}
 	for _, i := range indexes {
-		c.Leaves = append(c.Leaves, bundle.Leaf{Index: i, Hash: l.leaves[i]})
-		c.EventsSize += int64(len(l.lines[i])) + 1
+		c.leaves = append(c.leaves, bundle.Leaf{Index: i, Hash: l.leaves[i]})
+		c.lines = append(c.lines, l.lines[i])
 	}
-	c.Events = func() iter.Seq2[[]byte, error] {
-		return func(yield func([]byte, error) bool) {
-			for _, i := range indexes {
-				if !yield(l.lines[i], nil) {
-					return
-				}
-			}
-		}
+	var err error
+	if c.proof, err = prove(head.Size, c.leaves, nodes); err != nil {
+		t.Fatal(err)
 	}
 	return c
 }
 
-func write(t testing.TB, c bundle.Content) []byte {
+// content is the content of a bundle in memory.
+type content struct {
+	bundle.Content
+	leaves []bundle.Leaf
+	lines  [][]byte
+	proof  []tree.Hash
+}
+
+func values[T any](all []T) bundle.Next[T] {
+	return func() (v T, ok bool, err error) {
+		if len(all) == 0 {
+			return v, false, nil
+		}
+		v, all = all[0], all[1:]
+		return v, true, nil
+	}
+}
+
+func prove(size int64, leaves []bundle.Leaf, nodes []bundle.Node) (proof []tree.Hash, err error) {
+	return proof, bundle.Prove(size, values(leaves), values(nodes), func(h tree.Hash) error {
+		proof = append(proof, h)
+		return nil
+	})
+}
+
+func write(t testing.TB, c content) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	if err := bundle.Write(&b, c); err != nil {
+	var b, events, index, proof, sheet bytes.Buffer
+	for i, l := range c.leaves {
+		events.Write(append(bytes.Clone(c.lines[i]), '\n'))
+		index.Write(bundle.AppendLeaf(nil, l))
+	}
+	for _, h := range c.proof {
+		proof.Write(bundle.AppendHash(nil, h))
+	}
+	if err := bundle.Sheet(&sheet, c.Export, bytes.NewReader(index.Bytes()), bytes.NewReader(events.Bytes())); err != nil {
+		t.Fatal(err)
+	}
+	c.Events, c.Index, c.Proof, c.Sheet = bundle.Bytes(events.Bytes()), bundle.Bytes(index.Bytes()), bundle.Bytes(proof.Bytes()), bundle.Bytes(sheet.Bytes())
+	if err := bundle.Write(&b, c.Content); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -245,9 +274,27 @@ func repacked(t *testing.T, raw []byte) []byte {
 	return b.Bytes()
 }
 
+// Bundles of earlier versions stay valid. These files are never written again.
+func TestEarlierBundles(t *testing.T) {
+	for name, format := range map[string]string{"v1.tar": bundle.FormatV1, "v2.tar": bundle.Format} {
+		raw, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := verify(t, raw, nil)
+		if r.FaultCount > 0 || r.Manifest.Format != format || r.Matches < 10 || len(r.Witnesses) != 1 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		swapped := bytes.Replace(raw, []byte(format), []byte(map[string]string{bundle.FormatV1: bundle.Format, bundle.Format: bundle.FormatV1}[format]), 1)
+		if r := verify(t, swapped, nil); !slices.Contains(kinds(r), bundle.FaultForm) {
+			t.Errorf("%s under the name of another form: %v", name, r.Faults)
+		}
+	}
+}
+
 // Each change is named.
 func TestFaults(t *testing.T) {
-	one := func(change func(l *log, c *bundle.Content)) func(t *testing.T) (*log, []byte) {
+	one := func(change func(l *log, c *content)) func(t *testing.T) (*log, []byte) {
 		return func(t *testing.T) (*log, []byte) {
 			l := newLog(t, 300)
 			c := l.export(t, options{query: "who:ada", complete: true})
@@ -264,14 +311,10 @@ func TestFaults(t *testing.T) {
 			raw := write(t, l.export(t, options{query: "who:ada"}))
 			return l, bytes.Replace(raw, []byte(`"outcome":"allowed","policy"`), []byte(`"outcome":"alloweD","policy"`), 1)
 		}, []bundle.Kind{bundle.FaultChanged, bundle.FaultCSV}},
-		"an event and its hash": {one(func(l *log, c *bundle.Content) {
+		"an event and its hash": {one(func(l *log, c *content) {
 			l.events[3].Key = "other"
-			l.lines[3] = event.Canonical(l.events[3])
-			c.Leaves[3].Hash = tree.Leaf(l.lines[3])
-			c.EventsSize = 0
-			for line := range c.Events() {
-				c.EventsSize += int64(len(line)) + 1
-			}
+			c.lines[3] = event.Canonical(l.events[3])
+			c.leaves[3].Hash = tree.Leaf(c.lines[3])
 		}), []bundle.Kind{bundle.FaultProof}},
 		"an event left out of a complete range": {func(t *testing.T) (*log, []byte) {
 			l := newLog(t, 300)
@@ -293,12 +336,32 @@ func TestFaults(t *testing.T) {
 			l := newLog(t, 30)
 			return l, repacked(t, write(t, l.export(t, options{query: "who:ada"})))
 		}, []bundle.Kind{bundle.FaultForm}},
-		"a policy": {one(func(_ *log, c *bundle.Content) {
-			c.Policies[version()] = []byte(strings.Replace(policyText, "allow", "deny", 1))
+		"a policy": {one(func(_ *log, c *content) {
+			c.Policies[version()] = bundle.Bytes([]byte(strings.Replace(policyText, "allow", "deny", 1)))
 		}), []bundle.Kind{bundle.FaultPolicy}},
-		"no policy":     {one(func(_ *log, c *bundle.Content) { c.Policies = nil }), []bundle.Kind{bundle.FaultPolicy}},
-		"another query": {one(func(_ *log, c *bundle.Content) { c.Export.Query = "who:grace" }), []bundle.Kind{bundle.FaultCSV, bundle.FaultManifest}},
-		"an older checkpoint": {one(func(l *log, c *bundle.Content) {
+		"no policy": {one(func(_ *log, c *content) { c.Policies = nil }), []bundle.Kind{bundle.FaultPolicy}},
+		"groups of another": {one(func(_ *log, c *content) {
+			c.Groups[event.HashGroups([]string{"audit"})] = []string{"audit"}
+			delete(c.Groups, event.HashGroups(groups))
+		}), []bundle.Kind{bundle.FaultGroups}},
+		"no groups": {one(func(_ *log, c *content) { c.Groups = nil }), []bundle.Kind{bundle.FaultGroups}},
+		"a group's name": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 300)
+			raw := write(t, l.export(t, options{query: "who:ada"}))
+			return l, bytes.Replace(raw, []byte(`["everyone","finance"]`), []byte(`["everyone","financE"]`), 1)
+		}, []bundle.Kind{bundle.FaultGroups}},
+		"a manifest's byte": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 30)
+			raw := write(t, l.export(t, options{query: "who:ada"}))
+			return l, bytes.Replace(raw, []byte(`"by": "grace"`), []byte(`"by": "gracE"`), 1)
+		}, []bundle.Kind{bundle.FaultManifest}},
+		"an unknown form": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 30)
+			raw := write(t, l.export(t, options{query: "who:ada"}))
+			return l, bytes.Replace(raw, []byte(bundle.Format), []byte("usher-audit-export/v3"), 1)
+		}, []bundle.Kind{bundle.FaultForm}},
+		"another query": {one(func(_ *log, c *content) { c.Export.Query = "who:grace" }), []bundle.Kind{bundle.FaultCSV, bundle.FaultManifest}},
+		"an older checkpoint": {one(func(l *log, c *content) {
 			c.Checkpoint = l.sign(t, tree.Head{Size: 250, Root: tree.Hash{1}})
 		}), []bundle.Kind{bundle.FaultProof, bundle.FaultManifest}},
 	} {
@@ -482,27 +545,28 @@ func TestProofs(t *testing.T) {
 			indexes = []int64{r.Int64N(size)}
 		}
 		nodes := inBlocks(t, l, size, indexes)
-		proof, err := bundle.Prove(size, indexes, nodes)
+		leaves := make([]bundle.Leaf, len(indexes))
+		for i, x := range indexes {
+			leaves[i] = bundle.Leaf{Index: x, Hash: l.leaves[x]}
+		}
+		proof, err := prove(size, leaves, nodes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		leaves := make([]tree.Hash, len(indexes))
-		for i, x := range indexes {
-			leaves[i] = l.leaves[x]
-		}
-		if got, err := bundle.Root(size, indexes, leaves, proof); err != nil || got != want.Root {
+		root := func(proof []tree.Hash) (tree.Hash, error) { return bundle.Root(size, values(leaves), values(proof)) }
+		if got, err := root(proof); err != nil || got != want.Root {
 			t.Fatalf("%d leaves of %d: %v", len(indexes), size, err)
 		}
 		if len(proof) > 0 {
-			if _, err := bundle.Root(size, indexes, leaves, proof[1:]); err == nil {
+			if _, err := root(proof[1:]); err == nil {
 				t.Errorf("a proof with a hash less gives a root")
 			}
 			proof[r.IntN(len(proof))][0] ^= 1
-			if got, _ := bundle.Root(size, indexes, leaves, proof); got == want.Root {
+			if got, _ := root(proof); got == want.Root {
 				t.Errorf("a changed proof gives the root")
 			}
 		}
-		if _, err := bundle.Root(size, indexes, leaves, append(proof, tree.Hash{})); err == nil {
+		if _, err := root(append(proof, tree.Hash{})); err == nil {
 			t.Errorf("a proof with a hash more gives a root")
 		}
 	}

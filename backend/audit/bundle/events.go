@@ -3,12 +3,10 @@ package bundle
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"usher/backend/audit/tree"
 	"usher/backend/event"
@@ -47,33 +45,8 @@ func (v *verification) events() error {
 	if err != nil {
 		return err
 	}
-	lines := bufio.NewReaderSize(v.open(nameEvents), 256<<10)
-	n, done := 0, int64(0)
-	for ; ; n++ {
-		if err := v.ctx.Err(); err != nil {
-			return context.Cause(v.ctx)
-		}
-		line, err := readLine(lines)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			v.report.fault(FaultForm, 0, "%s: %v", nameEvents, err)
-			break
-		}
-		if n >= len(v.leaves) {
-			v.report.fault(FaultProof, 0, "%s has more events than %s", nameEvents, nameIndex)
-			break
-		}
-		if done += int64(len(line)) + 1; v.check.Progress != nil && n%1000 == 0 {
-			v.check.Progress(done, v.all[nameEvents].size)
-		}
-		if err := v.event(v.leaves[n], line, filter, t); err != nil {
-			return err
-		}
-	}
-	if v.report.Events = int64(n); n < len(v.leaves) {
-		v.report.fault(FaultMissing, v.leaves[n].Index+1, "%s ends before this event", nameEvents)
+	if err := v.lines(filter, t); err != nil {
+		return err
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -86,6 +59,65 @@ func (v *verification) events() error {
 		v.report.fault(FaultCSV, 0, "%s differs from the events that match the query", nameCSV)
 	}
 	return nil
+}
+
+// lines compares the lines of events.jsonl with those of index.txt.
+func (v *verification) lines(filter event.Filter, t *table) error {
+	leaves, err := peek(v.leafs())
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewReaderSize(v.open(nameEvents), 256<<10)
+	n, done := int64(0), int64(0)
+	for ; ; n++ {
+		line, err := readLine(lines)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			v.report.fault(FaultForm, 0, "%s: %v", nameEvents, err)
+			break
+		}
+		if !leaves.more {
+			v.report.fault(FaultProof, 0, "%s has more events than %s", nameEvents, nameIndex)
+			break
+		}
+		if done += int64(len(line)) + 1; v.check.Progress != nil && n%1000 == 0 {
+			v.check.Progress(done, v.all[nameEvents].size)
+		}
+		if err := v.event(leaves.head, line, filter, t); err != nil {
+			return err
+		}
+		if err := leaves.advance(); err != nil {
+			return err
+		}
+	}
+	if v.report.Events = n; leaves.more {
+		v.report.fault(FaultMissing, leaves.head.Index+1, "%s ends before this event", nameEvents)
+	}
+	for leaves.more {
+		if err := leaves.advance(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leafs reads index.txt up to a malformed line, which is a fault, and counts its lines.
+func (v *verification) leafs() Next[Leaf] {
+	next := v.index()
+	return func() (Leaf, bool, error) {
+		l, ok, err := next()
+		if errors.Is(err, errMalformed) {
+			v.report.fault(FaultForm, 0, "%s is malformed after %d events", nameIndex, v.leaves)
+			return l, false, nil
+		}
+		if ok {
+			v.leaves++
+			v.lastLeaf = l.Index
+		}
+		return l, ok, err
+	}
 }
 
 // readLine returns a line without its end. A line without an end is an error.
@@ -131,8 +163,16 @@ func (v *verification) event(l Leaf, line []byte, filter event.Filter, t *table)
 	}
 	if e.Policy != "" {
 		v.policies[e.Policy] = true
+		if v.used[e.Groups] == 0 {
+			v.used[e.Groups] = record
+		}
 	}
 	inside := record >= v.export.FirstRecord && record <= v.export.LastRecord
+	if inside {
+		if v.newest = e.Time; !v.some {
+			v.oldest, v.some = e.Time, true
+		}
+	}
 	matches := inside && filter.Match(e)
 	if !inside || !matches && v.export.Reason != WithRange {
 		v.report.fault(FaultQuery, record, "the event does not belong to the export")
@@ -151,7 +191,6 @@ func (v *verification) complete() error {
 		return nil
 	}
 	first, last := m.Range()
-	at, _ := slices.BinarySearch(v.indexes, first)
 	next := first
 	gap := func(to int64) { // the records next to to are absent
 		if to <= next {
@@ -163,54 +202,34 @@ func (v *verification) complete() error {
 		}
 		v.report.fault(FaultMissing, next+1, "%d events of the range are not in the export", to-next)
 	}
-	for ; at < len(v.indexes) && v.indexes[at] < last; at++ {
-		gap(v.indexes[at])
-		next = v.indexes[at] + 1
+	for leaf := v.index(); ; {
+		l, ok, err := leaf()
+		if err != nil && !errors.Is(err, errMalformed) {
+			return err
+		}
+		if !ok || l.Index >= last {
+			break
+		}
+		if l.Index >= first {
+			gap(l.Index)
+			next = l.Index + 1
+		}
 	}
 	gap(last)
-	return v.spans(first, last)
+	v.spans(first, last)
+	return nil
 }
 
 // spans checks that no event outside of a complete range can match the query.
-func (v *verification) spans(first, last int64) error {
+func (v *verification) spans(first, last int64) {
 	filter, err := filterOf(v.export)
 	if err != nil {
-		return nil // reported before
+		return // reported before
 	}
 	since, until := Span(filter)
-	var before, after bool // the bounds are open
-	err = v.bounds(first, last, func(oldest, newest event.Event) {
-		before = first > 0 && (since.IsZero() || !oldest.Time.Before(since.Add(-Late)))
-		after = last < v.report.Manifest.Records && (until.IsZero() || newest.Time.Before(until.Add(Late)))
-	})
+	before := first > 0 && (since.IsZero() || !v.oldest.Before(since.Add(-Late)))
+	after := last < v.report.Manifest.Records && (until.IsZero() || v.newest.Before(until.Add(Late)))
 	if before || after {
 		v.report.fault(FaultMissing, 0, "the range does not have all events of the query's time")
 	}
-	return err
-}
-
-// bounds passes the first and the last event of the range.
-func (v *verification) bounds(first, last int64, use func(oldest, newest event.Event)) error {
-	lines := bufio.NewReaderSize(v.open(nameEvents), 256<<10)
-	var oldest, newest event.Event
-	some := false
-	for _, l := range v.leaves {
-		line, err := readLine(lines)
-		if err != nil {
-			return nil // reported before
-		}
-		if l.Index < first || l.Index >= last {
-			continue
-		}
-		e, err := event.Parse(line)
-		if err != nil {
-			return nil
-		}
-		if !some {
-			oldest = e
-		}
-		newest, some = e, true
-	}
-	use(oldest, newest)
-	return nil
 }

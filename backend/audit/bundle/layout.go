@@ -15,9 +15,9 @@ var ErrNotBundle = errors.New("it is no export of an usher audit log")
 
 const (
 	blockSize = 512
-	// maxSmall bounds an entry that is read as a whole; a version of the grants is
-	// the largest.
-	maxSmall = 256 << 20
+	// maxSmall bounds an entry that is read as a whole; a version of the grants that
+	// decides again is the largest.
+	maxSmall = 64 << 20
 	// maxEntries bounds the number of entries: the fixed ones, and the versions of the
 	// grants.
 	maxEntries = 100_000
@@ -25,9 +25,8 @@ const (
 
 // entry is the place of an entry in a tar file.
 type entry struct {
-	name      string
-	at, size  int64 // of the content
-	headerRaw []byte
+	name     string
+	at, size int64 // of the content
 }
 
 // Is reports whether a file begins like a bundle.
@@ -61,7 +60,7 @@ func layout(r io.ReaderAt, size int64) (all []entry, odd []string, err error) {
 		if err != nil || h.Size < 0 || h.Size > size-at-blockSize || len(all) == maxEntries {
 			return all, append(odd, fmt.Sprintf("the entry at byte %d is damaged", at)), nil
 		}
-		e := entry{name: h.Name, at: at + blockSize, size: h.Size, headerRaw: bytes.Clone(block)}
+		e := entry{name: h.Name, at: at + blockSize, size: h.Size}
 		all = append(all, e)
 		at = e.at + (e.size+blockSize-1)/blockSize*blockSize
 		if at > size {
@@ -87,8 +86,8 @@ func layout(r io.ReaderAt, size int64) (all []entry, odd []string, err error) {
 	return all, odd, nil
 }
 
-// ordered checks the names of the entries and their order.
-func ordered(all []entry) bool {
+// ordered checks the names of the entries of a form and their order.
+func ordered(all []entry, format string) bool {
 	rest := all
 	next := func(name string) bool {
 		if len(rest) == 0 || rest[0].name != name {
@@ -109,16 +108,23 @@ func ordered(all []entry) bool {
 		}
 		last = rest[0].name
 	}
+	if format != FormatV1 && !next(nameGroups) {
+		return false
+	}
 	return next(nameEvents) && next(nameIndex) && next(nameProof) && next(nameCSV) && len(rest) == 0
 }
 
 // sameHeader reports whether an entry has the header that Write gives it.
-func (e entry) sameHeader(at time.Time) bool {
+func (c contents) sameHeader(e entry, at time.Time) (bool, error) {
+	block := make([]byte, blockSize)
+	if _, err := c.r.ReadAt(block, e.at-blockSize); err != nil {
+		return false, fmt.Errorf("reading the export: %w", err)
+	}
 	var b bytes.Buffer
 	if tar.NewWriter(&b).WriteHeader(header(e.name, e.size, at)) != nil {
-		return false
+		return false, nil
 	}
-	return bytes.Equal(b.Bytes(), e.headerRaw)
+	return bytes.Equal(b.Bytes(), block), nil
 }
 
 // contents reads entries of a bundle.
@@ -147,16 +153,34 @@ func (c contents) open(name string) *io.SectionReader {
 	return io.NewSectionReader(c.r, e.at, e.size)
 }
 
-// EventsAt returns the place of events.jsonl in a bundle.
-func EventsAt(r io.ReaderAt, size int64) (int64, error) {
+// find returns an entry of a bundle.
+func find(r io.ReaderAt, size int64, name string) (entry, error) {
 	all, _, err := layout(r, size)
 	if err != nil {
-		return 0, err
+		return entry{}, err
 	}
 	for _, e := range all {
-		if e.name == nameEvents {
-			return e.at, nil
+		if e.name == name {
+			return e, nil
 		}
 	}
-	return 0, ErrNotBundle
+	return entry{}, ErrNotBundle
+}
+
+// EventsAt returns the place of events.jsonl in a bundle.
+func EventsAt(r io.ReaderAt, size int64) (int64, error) {
+	e, err := find(r, size, nameEvents)
+	return e.at, err
+}
+
+// Policy returns the grants of a version in a bundle, or nil.
+func Policy(r io.ReaderAt, size int64, version string) ([]byte, error) {
+	e, err := find(r, size, policyName(version))
+	if errors.Is(err, ErrNotBundle) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return contents{r, map[string]entry{e.name: e}}.read(e.name)
 }

@@ -3,7 +3,6 @@ package bundle
 import (
 	"errors"
 	"math/bits"
-	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -80,91 +79,114 @@ func (n Node) StoredIndex() int64 {
 	return tlog.StoredHashIndex(level, n.Lo>>level)
 }
 
-// errIncomplete: the nodes of a proof do not cover the tree.
-var errIncomplete = errors.New("the hashes do not cover the tree")
+// ErrIncomplete: the nodes of a proof do not cover the tree.
+var ErrIncomplete = errors.New("the hashes do not cover the tree")
 
-// Prove returns the proof of the leaves with these indexes, which are sorted, in a
-// tree: the hashes of the largest subtrees without any of them, from left to right.
-// The nodes cover all other leaves.
-func Prove(size int64, indexes []int64, nodes []Node) ([]tree.Hash, error) {
-	type span struct{ lo, hi int64 }
-	known := make(map[span]tree.Hash, len(nodes))
-	for _, n := range nodes {
-		known[span{n.Lo, n.Hi}] = n.Hash
+// Prove passes the proof of leaves in a tree to add, from left to right: the hashes of
+// the largest subtrees without any of these leaves. The leaves and the nodes are in
+// order, and the nodes cover all other leaves. It holds none of them in memory.
+func Prove(size int64, leaves Next[Leaf], nodes Next[Node], add func(tree.Hash) error) error {
+	if size == 0 {
+		return nil
 	}
-	var hash func(lo, hi int64) (tree.Hash, error)
-	hash = func(lo, hi int64) (tree.Hash, error) {
-		if h, ok := known[span{lo, hi}]; ok {
-			return h, nil
-		}
-		if hi-lo < 2 {
-			return tree.Hash{}, errIncomplete
-		}
-		k := half(hi - lo)
-		left, err := hash(lo, lo+k)
+	in, err := peek(leaves)
+	if err != nil {
+		return err
+	}
+	known, err := peek(nodes)
+	if err != nil {
+		return err
+	}
+	return (&prover{in, known, add}).walk(0, size)
+}
+
+// prover is one run of Prove.
+type prover struct {
+	in    *peeked[Leaf]
+	known *peeked[Node]
+	add   func(tree.Hash) error
+}
+
+func (p *prover) walk(lo, hi int64) error {
+	if !p.in.more || p.in.head.Index >= hi {
+		h, err := p.hash(lo, hi)
 		if err != nil {
+			return err
+		}
+		return p.add(h)
+	}
+	if hi-lo == 1 {
+		return p.in.advance()
+	}
+	k := half(hi - lo)
+	if err := p.walk(lo, lo+k); err != nil {
+		return err
+	}
+	return p.walk(lo+k, hi)
+}
+
+// hash returns the hash of a subtree from the nodes.
+func (p *prover) hash(lo, hi int64) (tree.Hash, error) {
+	for p.known.more && p.known.head.Lo < lo { // a second node of the same leaves
+		if err := p.known.advance(); err != nil {
 			return tree.Hash{}, err
 		}
-		right, err := hash(lo+k, hi)
-		return tlog.NodeHash(left, right), err
 	}
-	var proof []tree.Hash
-	var walk func(lo, hi int64, in []int64) error
-	walk = func(lo, hi int64, in []int64) error {
-		if len(in) == 0 {
-			h, err := hash(lo, hi)
-			proof = append(proof, h)
-			return err
-		}
-		if hi-lo == 1 {
-			return nil
-		}
-		k := half(hi - lo)
-		at, _ := slices.BinarySearch(in, lo+k)
-		if err := walk(lo, lo+k, in[:at]); err != nil {
-			return err
-		}
-		return walk(lo+k, hi, in[at:])
+	if n := p.known.head; p.known.more && n.Lo == lo && n.Hi == hi {
+		return n.Hash, p.known.advance()
 	}
-	if size == 0 {
-		return nil, nil
+	if hi-lo < 2 {
+		return tree.Hash{}, ErrIncomplete
 	}
-	return proof, walk(0, size, indexes)
+	k := half(hi - lo)
+	left, err := p.hash(lo, lo+k)
+	if err != nil {
+		return tree.Hash{}, err
+	}
+	right, err := p.hash(lo+k, hi)
+	return tlog.NodeHash(left, right), err
 }
 
 // errProof: a proof has too few or too many hashes.
 var errProof = errors.New("the proof has another number of hashes than these events need")
 
-// Root returns the root of a tree from leaves and the proof of Prove. The indexes are
-// sorted, and leaves are those of the indexes.
-func Root(size int64, indexes []int64, leaves, proof []tree.Hash) (tree.Hash, error) {
-	var walk func(lo, hi int64, in []int64, leaves []tree.Hash) (tree.Hash, error)
-	walk = func(lo, hi int64, in []int64, leaves []tree.Hash) (tree.Hash, error) {
-		switch {
-		case len(in) == 0 && len(proof) == 0:
-			return tree.Hash{}, errProof
-		case len(in) == 0:
-			h := proof[0]
-			proof = proof[1:]
-			return h, nil
-		case hi-lo == 1:
-			return leaves[0], nil
-		}
-		k := half(hi - lo)
-		at, _ := slices.BinarySearch(in, lo+k)
-		left, err := walk(lo, lo+k, in[:at], leaves[:at])
-		if err != nil {
-			return tree.Hash{}, err
-		}
-		right, err := walk(lo+k, hi, in[at:], leaves[at:])
-		return tlog.NodeHash(left, right), err
-	}
+// Root returns the root of a tree from leaves, which are in order, and the proof of
+// Prove. It holds none of them in memory.
+func Root(size int64, leaves Next[Leaf], proof Next[tree.Hash]) (tree.Hash, error) {
 	if size == 0 {
 		return tree.Hash{}, errProof
 	}
-	h, err := walk(0, size, indexes, leaves)
-	if err == nil && len(proof) > 0 {
+	in, err := peek(leaves)
+	if err != nil {
+		return tree.Hash{}, err
+	}
+	rest, err := peek(proof)
+	if err != nil {
+		return tree.Hash{}, err
+	}
+	h, err := rootOf(in, rest, 0, size)
+	if err == nil && (rest.more || in.more) {
 		err = errProof
 	}
 	return h, err
+}
+
+func rootOf(in *peeked[Leaf], proof *peeked[tree.Hash], lo, hi int64) (tree.Hash, error) {
+	switch {
+	case (!in.more || in.head.Index >= hi) && !proof.more:
+		return tree.Hash{}, errProof
+	case !in.more || in.head.Index >= hi:
+		h := proof.head
+		return h, proof.advance()
+	case hi-lo == 1:
+		h := in.head.Hash
+		return h, in.advance()
+	}
+	k := half(hi - lo)
+	left, err := rootOf(in, proof, lo, lo+k)
+	if err != nil {
+		return tree.Hash{}, err
+	}
+	right, err := rootOf(in, proof, lo+k, hi)
+	return tlog.NodeHash(left, right), err
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
+	"time"
 
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/tree"
@@ -29,6 +31,7 @@ const (
 	FaultQuery     Kind = "query"     // other events match the query than the log has recorded
 	FaultManifest  Kind = "manifest"  // the log has another record of the export
 	FaultPolicy    Kind = "policy"    // a version of the grants is missing or changed
+	FaultGroups    Kind = "groups"    // names of groups are missing or changed
 	FaultCSV       Kind = "csv"       // events.csv differs from the events
 )
 
@@ -55,6 +58,9 @@ type Check struct {
 	Policy   *checkpoint.Policy         // of the witnesses; nil: none
 	Progress func(done, bytes int64)    // nil: none
 	Event    func(r event.Record) error // receives each readable event, in order; nil: none
+	// Groups receives the names of the groups before the first event. It is not called
+	// for a bundle of FormatV1, which has none. nil: none.
+	Groups func(Groups)
 }
 
 // Report is the result of Verify.
@@ -88,15 +94,19 @@ type verification struct {
 	report  Report
 	entries []entry
 
+	format    string
 	key       *checkpoint.Verifier
-	leaves    []Leaf
-	indexes   []int64
-	hashes    []tree.Hash
-	proof     []tree.Hash
-	policies  map[string]bool // named by decisions
-	expiredTo int64           // last record that a retention-applied event names
+	leaves    int64            // lines of index.txt
+	lastLeaf  int64            // index of the last one
+	policies  map[string]bool  // named by decisions
+	named     Groups           // of groups.txt
+	used      map[string]int64 // hashes of groups of decisions, with the first record
+	expiredTo int64            // last record that a retention-applied event names
 	export    event.Event
-	known     bool // export is the record of an export
+	known     bool      // export is the record of an export
+	oldest    time.Time // of the first event of the range
+	newest    time.Time // of the last one
+	some      bool      // the range has an event
 }
 
 // Verify checks a bundle. The error is ErrNotBundle, or one of reading.
@@ -104,7 +114,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, check Check) (Report
 	if !Is(r) {
 		return Report{}, ErrNotBundle
 	}
-	v := &verification{contents: contents{r, map[string]entry{}}, ctx: ctx, check: check, policies: map[string]bool{}}
+	v := &verification{contents: contents{r, map[string]entry{}}, ctx: ctx, check: check, policies: map[string]bool{}, used: map[string]int64{}}
 	entries, odd, err := layout(r, size)
 	if err != nil {
 		return Report{}, err
@@ -116,15 +126,31 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, check Check) (Report
 	for _, e := range entries {
 		v.all[e.name] = e
 	}
-	if !ordered(entries) {
-		v.report.fault(FaultForm, 0, "entries are missing, unknown or in another order")
-	}
-	for _, step := range []func() error{v.checkpoint, v.cosigned, v.index, v.find, v.events, v.root, v.described, v.complete, v.grants, v.form} {
+	for _, step := range []func() error{v.version, v.checkpoint, v.cosigned, v.groups, v.find, v.events, v.root, v.described, v.complete, v.grants, v.decided, v.form} {
 		if err := step(); err != nil {
 			return v.report, err
 		}
 	}
 	return v.report, nil
+}
+
+// version reads the form of the bundle.
+func (v *verification) version() error {
+	raw, err := v.read(nameManifest)
+	if err != nil {
+		return err
+	}
+	var m struct {
+		Format string `json:"format"`
+	}
+	if json.Unmarshal(raw, &m) != nil || readmes(m.Format) == nil {
+		v.report.fault(FaultForm, 0, "%s names the form %.40q, which this version of usher does not know", nameManifest, m.Format)
+		m.Format = Format
+	}
+	if v.format = m.Format; !ordered(v.entries, v.format) {
+		v.report.fault(FaultForm, 0, "entries are missing, unknown or in another order")
+	}
+	return nil
 }
 
 // checkpoint verifies the key and the checkpoint.
@@ -213,70 +239,40 @@ func (v *verification) cosigned() error {
 	return nil
 }
 
-// index parses index.txt and proof.txt.
-func (v *verification) index() error {
-	raw, err := v.read(nameIndex)
-	if err != nil {
-		return err
-	}
-	last := int64(-1)
-	for line := range strings.Lines(string(raw)) {
-		number, encoded, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		n, err := strconv.ParseInt(number, 10, 64)
-		h, ok := parseHash(encoded)
-		if err != nil || !ok || n <= last || line != strconv.FormatInt(n, 10)+" "+encoded+"\n" {
-			v.report.fault(FaultForm, 0, "%s is malformed after %d events", nameIndex, len(v.leaves))
-			break
-		}
-		last = n
-		v.leaves, v.indexes, v.hashes = append(v.leaves, Leaf{n, h}), append(v.indexes, n), append(v.hashes, h)
-	}
-	if raw, err = v.read(nameProof); err != nil {
-		return err
-	}
-	var ok bool
-	if v.proof, ok = parseHashes(raw); !ok {
-		v.report.fault(FaultForm, 0, "%s is malformed", nameProof)
-	}
-	return nil
-}
-
-func parseHash(encoded string) (h tree.Hash, ok bool) {
-	if len(encoded) != 2*len(h) || strings.ToLower(encoded) != encoded {
-		return h, false
-	}
-	_, err := hex.Decode(h[:], []byte(encoded))
-	return h, err == nil
-}
-
-func parseHashes(raw []byte) (all []tree.Hash, ok bool) {
-	for line := range strings.Lines(string(raw)) {
-		h, ok := parseHash(strings.TrimSuffix(line, "\n"))
-		if !ok || !strings.HasSuffix(line, "\n") {
-			return nil, false
-		}
-		all = append(all, h)
-	}
-	return all, true
-}
-
 // root compares the root of the tree with that of the checkpoint.
 func (v *verification) root() error {
 	if v.key == nil || v.report.Head.Size == 0 {
 		return nil
 	}
-	if n := len(v.indexes); n == 0 || v.indexes[n-1] >= v.report.Head.Size {
+	if v.leaves == 0 || v.lastLeaf >= v.report.Head.Size {
 		v.report.fault(FaultProof, 0, "%s has no event, or one that the checkpoint does not have", nameIndex)
 		return nil
 	}
-	root, err := Root(v.report.Head.Size, v.indexes, v.hashes, v.proof)
+	root, err := Root(v.report.Head.Size, v.index(), hashes(v.open(nameProof)))
 	switch {
-	case err != nil:
+	case err != nil && v.ctx.Err() != nil:
+		return context.Cause(v.ctx)
+	case errors.Is(err, errMalformed):
+		v.report.fault(FaultForm, 0, "%s or %s is malformed", nameProof, nameIndex)
+	case errors.Is(err, errProof):
 		v.report.fault(FaultProof, 0, "%v", err)
+	case err != nil:
+		return err
 	case root != v.report.Head.Root:
 		v.report.fault(FaultProof, 0, "events and proof have another root than the checkpoint: an event was left out, added, or moved")
 	}
 	return nil
+}
+
+// index reads index.txt.
+func (v *verification) index() Next[Leaf] {
+	next := Leaves(v.open(nameIndex))
+	return func() (Leaf, bool, error) {
+		if v.ctx.Err() != nil {
+			return Leaf{}, false, context.Cause(v.ctx)
+		}
+		return next()
+	}
 }
 
 // described compares the manifest with the record of the export.
@@ -285,7 +281,7 @@ func (v *verification) described() error {
 	if err != nil || !v.known || v.key == nil {
 		return err
 	}
-	m := manifestOf(v.export, v.key.Name(), v.key.Key(), v.report.Head)
+	m := manifestOf(v.format, v.export, v.key.Name(), v.key.Key(), v.report.Head)
 	v.report.Manifest = m
 	want, err := m.text()
 	if err != nil {
@@ -308,12 +304,11 @@ func (v *verification) grants() error {
 			continue
 		}
 		version = strings.TrimSuffix(version, policySuffix)
-		text, err := v.read(name)
-		if err != nil {
-			return err
+		h := sha256.New()
+		if _, err := io.Copy(h, v.open(name)); err != nil {
+			return fmt.Errorf("reading %s of the export: %w", name, err)
 		}
-		sum := sha256.Sum256(text)
-		if hex.EncodeToString(sum[:len(sum)/2]) != version {
+		if sum := h.Sum(nil); hex.EncodeToString(sum[:len(sum)/2]) != version {
 			v.report.fault(FaultPolicy, 0, "%s is not the version that its name names", name)
 		}
 		if !v.policies[version] {
@@ -334,14 +329,18 @@ func (v *verification) form() error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(text, readme) {
-		v.report.fault(FaultForm, 0, "%s is another text than this version of usher writes", nameReadme)
+	if !bytes.Equal(text, readmes(v.format)) {
+		v.report.fault(FaultForm, 0, "%s is another text than that of the form %s", nameReadme, v.format)
 	}
 	if !v.known {
 		return nil
 	}
 	for _, e := range v.entries {
-		if !e.sameHeader(v.export.Time) {
+		same, err := v.sameHeader(e, v.export.Time)
+		if err != nil {
+			return err
+		}
+		if !same {
 			v.report.fault(FaultForm, 0, "%s has another header", e.name)
 		}
 	}

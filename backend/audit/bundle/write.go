@@ -5,14 +5,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,12 +16,6 @@ import (
 	"usher/backend/audit/tree"
 	"usher/backend/event"
 )
-
-// Leaf is the number of an event, from 0 on, and the hash of its bytes.
-type Leaf struct {
-	Index int64
-	Hash  tree.Hash
-}
 
 // Content is the content of a bundle. The last event is the record of the export.
 type Content struct {
@@ -38,13 +28,13 @@ type Content struct {
 	Witnesses     *checkpoint.Policy
 	CosignedProof []tree.Hash
 
-	Policies map[string][]byte // texts of the grants, by version
-	Leaves   []Leaf            // of all events, in order
-	Proof    []tree.Hash       // of Prove
+	Policies map[string]Source // texts of the grants, by version
+	Groups   Groups            // of all decisions
 	Export   event.Event       // the last event
-
-	Events     func() iter.Seq2[[]byte, error] // canonical bytes in order; called several times
-	EventsSize int64                           // bytes of events.jsonl
+	Events   Source            // lines of canonical bytes, in the order of the log
+	Index    Source            // of AppendLeaf, for each event
+	Proof    Source            // of Prove, a line of AppendHash for each hash
+	Sheet    Source            // of Sheet
 }
 
 // signature returns the line of the valid signature of the log's key in a note.
@@ -115,43 +105,23 @@ func Write(w io.Writer, c Content) error {
 		return err
 	}
 	out := &archive{tar: tar.NewWriter(w), at: c.Export.Time}
-	for _, f := range small {
-		if err := out.add(f.name, f.data); err != nil {
+	large := []file{{nameEvents, c.Events}, {nameIndex, c.Index}, {nameProof, c.Proof}, {nameCSV, c.Sheet}}
+	for _, f := range slices.Concat(small, large) {
+		if err := out.stream(f.name, f.data); err != nil {
 			return err
 		}
-	}
-	if err := out.stream(nameEvents, c.EventsSize, c.lines); err != nil {
-		return err
-	}
-	if err := out.add(nameIndex, indexText(c.Leaves)); err != nil {
-		return err
-	}
-	if err := out.add(nameProof, hashText(c.Proof)); err != nil {
-		return err
-	}
-	filter, err := filterOf(c.Export)
-	if err != nil {
-		return err
-	}
-	sheet := func(w io.Writer) error { return c.csv(w, filter) }
-	var size counter
-	if err := sheet(&size); err != nil {
-		return err
-	}
-	if err := out.stream(nameCSV, int64(size), sheet); err != nil {
-		return err
 	}
 	return out.tar.Close()
 }
 
 type file struct {
 	name string
-	data []byte
+	data Source
 }
 
 // small returns the entries before the events.
 func (c Content) small(v *checkpoint.Verifier, head tree.Head) ([]file, error) {
-	manifest, err := manifestOf(c.Export, v.Name(), v.Key(), head).text()
+	manifest, err := manifestOf(Format, c.Export, v.Name(), v.Key(), head).text()
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +129,7 @@ func (c Content) small(v *checkpoint.Verifier, head tree.Head) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []file{{nameReadme, readme}, {nameManifest, manifest}, {nameKey, []byte(v.Key() + "\n")}, {nameCheckpoint, note}}
+	all := []file{{nameReadme, Bytes(readmes(Format))}, {nameManifest, Bytes(manifest)}, {nameKey, Bytes([]byte(v.Key() + "\n"))}, {nameCheckpoint, Bytes(note)}}
 	if c.Cosigned != nil && c.Witnesses != nil {
 		witnesses := make([]*checkpoint.Witness, 0, len(c.Witnesses.Witnesses()))
 		for _, w := range c.Witnesses.Witnesses() {
@@ -169,12 +139,13 @@ func (c Content) small(v *checkpoint.Verifier, head tree.Head) ([]file, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, file{nameCosigned, cosigned}, file{nameWitnesses, keys}, file{nameCosignedProof, hashText(c.CosignedProof)})
+		all = append(all, file{nameCosigned, Bytes(cosigned)}, file{nameWitnesses, Bytes(keys)}, file{nameCosignedProof, Bytes(hashText(c.CosignedProof))})
 	}
 	for _, version := range slices.Sorted(maps.Keys(c.Policies)) {
 		all = append(all, file{policyName(version), c.Policies[version]})
 	}
-	return all, nil
+	groups, err := c.Groups.text()
+	return append(all, file{nameGroups, Bytes(groups)}), err
 }
 
 func policyName(version string) string { return policyFolder + version + policySuffix }
@@ -188,26 +159,27 @@ func filterOf(export event.Event) (event.Filter, error) {
 	return f, nil
 }
 
-func (c Content) lines(w io.Writer) error {
-	for line, err := range c.Events() {
-		if err == nil {
-			_, err = w.Write(append(slices.Clip(line), '\n'))
-		}
-		if err != nil {
-			return err
-		}
+// Sheet writes events.csv: the events of the range that match the query. index and
+// events have the contents of Content.
+func Sheet(w io.Writer, export event.Event, index, events io.Reader) error {
+	filter, err := filterOf(export)
+	if err != nil {
+		return err
 	}
-	return nil
-}
-
-// csv writes the events of the range that match the query.
-func (c Content) csv(w io.Writer, filter event.Filter) error {
 	t, err := newTable(w)
 	if err != nil {
 		return err
 	}
-	i := 0
-	for line, err := range c.Events() {
+	leaves, lines := Leaves(index), bufio.NewReaderSize(events, 256<<10)
+	for {
+		l, ok, err := leaves()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return t.flush()
+		}
+		line, err := readLine(lines)
 		if err != nil {
 			return err
 		}
@@ -215,17 +187,12 @@ func (c Content) csv(w io.Writer, filter event.Filter) error {
 		if err != nil {
 			return err
 		}
-		if i >= len(c.Leaves) {
-			return errors.New("there are more events than leaves")
-		}
-		if at := c.Leaves[i].Index; at < c.Export.LastRecord && at >= c.Export.FirstRecord-1 && filter.Match(e) {
-			if err := t.add(at+1, e); err != nil {
+		if l.Index < export.LastRecord && l.Index >= export.FirstRecord-1 && filter.Match(e) {
+			if err := t.add(l.Index+1, e); err != nil {
 				return err
 			}
 		}
-		i++
 	}
-	return t.flush()
 }
 
 type counter int64
@@ -233,25 +200,6 @@ type counter int64
 func (c *counter) Write(p []byte) (int, error) {
 	*c += counter(len(p))
 	return len(p), nil
-}
-
-func indexText(leaves []Leaf) []byte {
-	var b []byte
-	for _, l := range leaves {
-		b = strconv.AppendInt(b, l.Index, 10)
-		b = append(b, ' ')
-		b = hex.AppendEncode(b, l.Hash[:])
-		b = append(b, '\n')
-	}
-	return b
-}
-
-func hashText(hashes []tree.Hash) []byte {
-	var b []byte
-	for _, h := range hashes {
-		b = append(hex.AppendEncode(b, h[:]), '\n')
-	}
-	return b
 }
 
 // archive writes a tar file in one form.
@@ -265,19 +213,12 @@ func header(name string, size int64, at time.Time) *tar.Header {
 	return &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: size, ModTime: at.UTC().Truncate(time.Second), Format: tar.FormatUSTAR}
 }
 
-func (a *archive) add(name string, data []byte) error {
-	return a.stream(name, int64(len(data)), func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
-}
-
-func (a *archive) stream(name string, size int64, write func(io.Writer) error) error {
-	if err := a.tar.WriteHeader(header(name, size, a.at)); err != nil {
+func (a *archive) stream(name string, from Source) error {
+	if err := a.tar.WriteHeader(header(name, from.Size, a.at)); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	buffered := bufio.NewWriterSize(a.tar, 64<<10)
-	err := write(buffered)
+	err := from.Write(buffered)
 	if err == nil {
 		err = buffered.Flush()
 	}
