@@ -46,6 +46,8 @@ func (s *Store) Prune(ctx context.Context, r Retention) (event.Event, bool, erro
 }
 
 func (s *Store) prune(ctx context.Context, r Retention) (event.Event, bool, error) {
+	s.deleting.Lock()
+	defer s.deleting.Unlock()
 	plan, err := s.expired(ctx, r)
 	if err != nil || plan.deleted == 0 {
 		return event.Event{}, false, err

@@ -1,11 +1,14 @@
 package sqlite
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -251,4 +254,43 @@ func TestNoPersonWithoutAnEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole(t, s)
+}
+
+// A deletion waits for a verification of the server. One of another process, which
+// cannot wait, reports that it has to be repeated.
+func TestADeletionDuringAVerification(t *testing.T) {
+	path, signer, all := filled(t, 1200)
+	s := openSigned(t, path, signer)
+	deleted := make(chan error, 1)
+	var once sync.Once
+	r, err := s.Verify(t.Context(), func(context.Context) {
+		once.Do(func() {
+			go func() {
+				_, _, err := s.Prune(t.Context(), retained(all[300].Time, none))
+				deleted <- err
+			}()
+			select {
+			case err := <-deleted:
+				t.Errorf("it did not wait (%v)", err)
+			case <-time.After(50 * time.Millisecond):
+			}
+		})
+	})
+	if err != nil || r.FaultCount > 0 {
+		t.Errorf("%v (%v)", r.Faults, err)
+	}
+	if err := <-deleted; err != nil {
+		t.Fatal(err)
+	}
+	check := Check{Key: &signer.Verifier, Progress: func(int64, int64) {
+		if _, _, err := s.Prune(t.Context(), retained(all[700].Time, none)); err != nil {
+			t.Error(err)
+		}
+	}}
+	if r, err := VerifyFile(t.Context(), path, check); !errors.Is(err, ErrDeleted) {
+		t.Errorf("%v (%v)", r.Faults, err)
+	}
+	if r, err := VerifyFile(t.Context(), path, check); err != nil || r.FaultCount > 0 {
+		t.Errorf("%v (%v)", r.Faults, err)
+	}
 }

@@ -62,6 +62,8 @@ type Store struct {
 	reader        // for searches by people
 	lookup reader // for queries by usher itself
 
+	deleting sync.RWMutex // a verification reads the log without deletions
+
 	queue   chan *pending
 	closing chan struct{} // closed by Close; further appends are refused
 	stopped chan struct{} // closed by the writer goroutine at its end

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -122,10 +123,13 @@ type Check struct {
 	Event func(seq int64, e *event.Event)
 }
 
+// ErrDeleted: a server deleted expired events during a verification. Repeat it.
+var ErrDeleted = errors.New("expired events were deleted during the verification; run it again")
+
 // VerifyFile verifies the log at path: content, tree, index, counts, schema and,
 // with a key, all checkpoints. If the file has a head file, it verifies that too.
-// A server may write the log meanwhile. The error is one of reading; the Report
-// has the faults.
+// A server may write the log meanwhile. The error is one of reading, or ErrDeleted;
+// the Report has the faults.
 func VerifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	r, err := verifyFile(ctx, path, c)
 	if err != nil {
@@ -162,7 +166,11 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 // Verify reads all records and compares them with tree, checkpoints, index and
 // counts. It may take minutes and does not block writes or queries. It calls pause
 // after every thousand records.
+//
+// Prune waits for its end.
 func (s *Store) Verify(ctx context.Context, pause func(context.Context)) (Report, error) {
+	s.deleting.RLock()
+	defer s.deleting.RUnlock()
 	v := verification{reader: s.reader, key: verifier(s.signer), pause: pause}
 	r, err := v.run(ctx)
 	return r, explain(err)
@@ -221,6 +229,10 @@ func (v verification) run(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	// Without a transaction, so the write-ahead log does not grow meanwhile.
+	gone, err := expiredCount(ctx, v.db)
+	if err != nil {
+		return Report{}, err
+	}
 	head, err := readFrontier(ctx, v.db)
 	if err != nil {
 		return Report{}, err
@@ -234,6 +246,9 @@ func (v verification) run(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	defer tx.Rollback()
+	if now, err := expiredCount(ctx, tx); err != nil || now != gone {
+		return Report{}, cmp.Or(err, ErrDeleted)
+	}
 	if head, err = readFrontier(ctx, tx); err != nil {
 		return Report{}, err
 	}
