@@ -89,6 +89,7 @@ var notHere = []struct{ begins, reason string }{
 	{"usher audit policy --file", "needs a copy of the log"},
 	{"usher audit verify", "needs the files of a server; docs of the log are tested with it"},
 	{"usher audit backup", "needs the files of a server"},
+	{"usher audit --file evidence.tar --screen", "needs a terminal"},
 	{"usher audit reindex", "needs tables"},
 	{"usher audit restart", "needs a stopped server"},
 	{"usher audit witness", "serves until it is stopped"},

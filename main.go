@@ -58,6 +58,7 @@ func program() cli.Program {
 			return string(raw), err
 		},
 		Browse:       browse,
+		BrowseLog:    browseLog,
 		Demo:         startDemo,
 		Serve:        serveFile,
 		Check:        check,
@@ -197,6 +198,29 @@ func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) 
 		Server: w.Server, Facts: facts, Close: w.Close, Wait: w.Wait, CodeNow: w.Sandbox.CodeNow,
 		Folders: session.Folders{Config: filepath.Join(w.Dir, "config"), State: filepath.Join(w.Dir, "state")},
 	}, nil
+}
+
+// browseLog runs the full-screen page of a log in a file.
+func browseLog(ctx context.Context, l cli.LogScreen) error {
+	d := tui.LogFileDeps{
+		Log: l.Log, Name: l.Name, Filter: l.Query, Now: l.Now, Sent: l.Sent, Verify: func(ctx context.Context) (fault, text string) {
+			s, err := l.Verify(ctx)
+			if err != nil {
+				return err.Error(), ""
+			}
+			return s.Fault, s.Text
+		},
+	}
+	model, err := tui.NewLogFile(d.Terminal(os.Getenv, l.Theme))
+	if err != nil {
+		return err
+	}
+	// A signal cancels ctx (client/cli), which ends the program.
+	_, err = tea.NewProgram(model, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // browse runs the full-screen program.

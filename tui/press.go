@@ -33,14 +33,14 @@ const keyGap = 10 * time.Millisecond
 
 // pressed handles a key press. A terminal sends esc and a letter that is typed soon
 // after it like the letter with alt, which no binding has: they are two keys.
-func (m *Model) pressed(msg tea.KeyPressMsg) tea.Cmd {
+func pressed(msg tea.KeyPressMsg, press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
 	next, both := afterEscape(msg)
 	if !both {
-		return m.press(msg)
+		return press(msg)
 	}
-	first := m.press(tea.KeyPressMsg{Code: tea.KeyEscape})
+	first := press(tea.KeyPressMsg{Code: tea.KeyEscape})
 	if first == nil {
-		return m.press(next)
+		return press(next)
 	}
 	return tea.Batch(first, tea.Tick(keyGap, func(time.Time) tea.Msg { return next }))
 }

@@ -1,7 +1,8 @@
 // Package tui is the full-screen program: sign-in, the file browser, transfers
 // and further pages, in one Bubble Tea model.
 //
-// Model is the only tea.Model. It owns the size, the focus, the theme, the status
+// Model is the tea.Model of a server; LogFile has the page of a log in a file, without
+// one. Model owns the size, the focus, the theme, the status
 // line, the session and at most one dialog. A key press goes to the dialog, else
 // to the open text field, else to the page in front, else to the bindings of
 // keys.Everywhere. A message goes to the page that owns its type. Pages are plain
@@ -160,7 +161,7 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.w, m.h = msg.Width, msg.Height
 		return m, nil
 	case tea.KeyPressMsg:
-		return m, m.pressed(msg)
+		return m, pressed(msg, m.press)
 	case tea.PasteMsg:
 		return m, m.paste(msg)
 	case tea.ColorProfileMsg:

@@ -34,7 +34,7 @@ func (m *Model) View() tea.View {
 	case m.w == 0:
 		return v
 	case m.small():
-		v.Content = m.tooSmall()
+		v.Content = tooSmall(m.env.Theme, m.w, m.h, m.transfers.Strip())
 		return v
 	case !m.session.phase.browsing():
 		v.Content, v.Cursor = m.signInView()
@@ -42,16 +42,20 @@ func (m *Model) View() tea.View {
 		v.Content, v.Cursor = m.pageView()
 	}
 	if m.dialog != nil {
-		t := m.env.Theme
-		box := m.dialog.View(t, m.w, m.h)
-		x, y := dialog.Position(box, m.w, m.h)
-		v.Content = dialog.Over(t, t.Behind(v.Content), box, m.w, m.h)
-		v.Cursor = nil
-		if c := m.dialog.Cursor(); c != nil {
-			v.Cursor = tea.NewCursor(x+c.X, y+c.Y)
-		}
+		over(&v, m.env.Theme, m.dialog, m.w, m.h)
 	}
 	return v
+}
+
+// over draws a dialog over the window.
+func over(v *tea.View, t *theme.Theme, d dialog.Dialog, w, h int) {
+	box := d.View(t, w, h)
+	x, y := dialog.Position(box, w, h)
+	v.Content = dialog.Over(t, t.Behind(v.Content), box, w, h)
+	v.Cursor = nil
+	if c := d.Cursor(); c != nil {
+		v.Cursor = tea.NewCursor(x+c.X, y+c.Y)
+	}
 }
 
 func (m *Model) signInView() (string, *tea.Cursor) {
@@ -78,7 +82,7 @@ func (m *Model) pageView() (string, *tea.Cursor) {
 	if dock > 0 {
 		parts = append(parts, m.transfers.Dock(m.w, dock))
 	}
-	parts = append(parts, m.status(), " "+m.keyLine())
+	parts = append(parts, m.status(), " "+keyLine(m.env, page, m.w-2, m.noHint))
 	cursor := page.Cursor()
 	if cursor != nil {
 		cursor.Y++
@@ -104,7 +108,7 @@ func (m *Model) top() string {
 		right += t.Muted.Paint(fmt.Sprintf("   removed access ends within %d s", me.Bound))
 	}
 	room := m.w - 2 - ansi.StringWidth(right) - len("usher  ") - 2
-	left := t.Accent.Bold().Paint("usher") + "  " + m.place(m.front().Title(), room)
+	left := t.Accent.Bold().Paint("usher") + "  " + place(t, m.front().Title(), room)
 	return " " + format.Ends(left, right, m.w-2, t.Glyphs.Ellipsis) + " "
 }
 
@@ -129,8 +133,7 @@ func (m *Model) groups() string {
 }
 
 // place draws the path of the page, truncated at its start.
-func (m *Model) place(parts []string, w int) string {
-	t := m.env.Theme
+func place(t *theme.Theme, parts []string, w int) string {
 	if len(parts) == 0 {
 		return ""
 	}
@@ -165,23 +168,22 @@ func (m *Model) status() string {
 // keyLine draws the keys of the page in front, from the same table as the bindings.
 // The key of the help has its room before all others. In a text field, letters are
 // text: the line has the keys of the field.
-func (m *Model) keyLine() string {
-	page := m.front()
+func keyLine(env *pane.Env, page pane.Pane, w int, leftOut func(keys.Action) bool) string {
 	if page.Typing() {
 		fields, _ := page.(pane.Fields)
 		if fields == nil {
-			return m.env.Theme.Keys(m.w-2, [2]string{"enter", "accept"}, [2]string{"esc", "cancel"}, [2]string{"ctrl+u", "empty"})
+			return env.Theme.Keys(w, [2]string{"enter", "accept"}, [2]string{"esc", "cancel"}, [2]string{"ctrl+u", "empty"})
 		}
-		return m.env.Theme.Keys(m.w-2, fields.FieldKeys()...)
+		return env.Theme.Keys(w, fields.FieldKeys()...)
 	}
 	labels, _ := page.(pane.Labels)
 	var hints [][2]string
 	var help [2]string
 	for _, a := range page.Hints() {
-		if m.needsGroup(a) && (!m.hasPage(a) || !m.whyClosed(a).IsZero()) {
+		if leftOut(a) {
 			continue
 		}
-		for _, h := range m.env.Keys.Hints(page.Context(), a) {
+		for _, h := range env.Keys.Hints(page.Context(), a) {
 			if labels != nil {
 				if now := labels.Label(a); now != "" {
 					h[1] = now
@@ -194,36 +196,39 @@ func (m *Model) keyLine() string {
 			hints = append(hints, h)
 		}
 	}
-	w := m.w - 2
 	if help[0] == "" {
-		return m.env.Theme.Keys(w, hints...)
+		return env.Theme.Keys(w, hints...)
 	}
-	last := m.env.Theme.Keys(w, help)
-	line := m.env.Theme.Keys(w-2-format.Width(last), hints...)
+	last := env.Theme.Keys(w, help)
+	line := env.Theme.Keys(w-2-format.Width(last), hints...)
 	if line != "" {
 		line += "  "
 	}
 	return line + last
 }
 
-// tooSmall draws the message of a window that is too small.
-func (m *Model) tooSmall() string {
-	t := m.env.Theme
+// noHint reports whether the key line omits an action.
+func (m *Model) noHint(a keys.Action) bool {
+	return m.needsGroup(a) && (!m.hasPage(a) || !m.whyClosed(a).IsZero())
+}
+
+// tooSmall draws the message of a window that is too small, with the transfers.
+func tooSmall(t *theme.Theme, w, h int, strip []string) string {
 	lines := []string{"", " " + t.Accent.Bold().Paint("usher"), ""}
 	add := func(s theme.Style, text string) {
-		for _, l := range format.Wrap(text, max(1, m.w-2)) {
+		for _, l := range format.Wrap(text, max(1, w-2)) {
 			lines = append(lines, " "+s.Paint(l))
 		}
 	}
-	add(t.Text.Bold(), fmt.Sprintf("This window is %dx%d. usher needs %dx%d or more.", m.w, m.h, leastWidth, leastHeight))
+	add(t.Text.Bold(), fmt.Sprintf("This window is %dx%d. usher needs %dx%d or more.", w, h, leastWidth, leastHeight))
 	lines = append(lines, "")
 	add(t.Text, "Make it larger, or zoom the tmux pane with prefix z.")
-	if strip := m.transfers.Strip(); strip != nil {
-		lines = append(lines, "", " "+ansi.Truncate(format.Fit(m.w-2, strip...), max(0, m.w-2), ""))
+	if strip != nil {
+		lines = append(lines, "", " "+ansi.Truncate(format.Fit(w-2, strip...), max(0, w-2), ""))
 	}
-	for len(lines) < m.h-1 {
+	for len(lines) < h-1 {
 		lines = append(lines, "")
 	}
-	lines = lines[:max(0, min(len(lines), m.h-1))]
-	return strings.Join(append(lines, " "+t.Keys(m.w-2, [2]string{"q", "quit"}, [2]string{"ctrl+z", "suspend"})), "\n")
+	lines = lines[:max(0, min(len(lines), h-1))]
+	return strings.Join(append(lines, " "+t.Keys(w-2, [2]string{"q", "quit"}, [2]string{"ctrl+z", "suspend"})), "\n")
 }

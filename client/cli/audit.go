@@ -21,6 +21,8 @@ type auditShow struct {
 	*app
 	limit  int // events; 0: all
 	noFold bool
+	full   bool     // on the full-screen page
+	s3     []string // access logs, for that page
 	file   auditFile
 }
 
@@ -47,7 +49,7 @@ A QUERY is a list of terms. Terms of one field are alternatives; terms of differ
   size:>100MB  hours:19-07
 touched:PATH finds the events of a file and the listings and searches that showed its name. A value with spaces is in quotes: 'path:="b/q3 2026.csv"'. A time is a day (2026-11-01, today, yesterday), a month (2026-10), a quarter (2026-Q3), a year, an instant (2026-11-01T10:00) or an age (30m, 24h, 7d). Times are UTC, or of a zone that follows (+01:00). In path, grant and agent * matches any text.
 
---file FILE searches an export (usher audit export), which is verified first, or a copy of a log, which is not. It needs no server, and nothing is recorded.
+--file FILE searches an export (usher audit export), which is verified first, or a copy of a log, which is not. It needs no server, and nothing is recorded. With --screen the file opens on the full-screen page of the audit log, which shows the result of its verification.
 
 Each line of --json is one event, never folded.`,
 		Example: `
@@ -58,6 +60,7 @@ usher audit 'path:*balance*' hours:19-07 since:yesterday
 usher audit -who:ada -outcome:allowed since:2026-Q3
 usher audit touched:company-reports/annual/2018-balance-sheet.csv
 usher audit --file evidence.tar outcome:denied
+usher audit --file evidence.tar --screen
 
 # The denials of the last day, for another program
 usher audit --json outcome:denied since:24h
@@ -68,6 +71,17 @@ usher audit --json outcome:denied since:24h
 				return usagef("Use only one of --limit and --all.")
 			case limited && show.limit < 1:
 				return usagef("--limit is at least 1.")
+			case show.full:
+				if err := show.screenFlags(limited || all || show.noFold); err != nil {
+					return err
+				}
+				query := a.query(args)
+				if _, err := event.ParseFilter(query, a.Now()); err != nil {
+					return filterError(query, err)
+				}
+				return show.screen(cmd.Context(), query)
+			case len(show.s3) > 0:
+				return usagef("--s3 is for --screen. usher audit by --s3 counts without it.")
 			}
 			return show.run(cmd.Context(), a.query(args))
 		}),
@@ -76,8 +90,25 @@ usher audit --json outcome:denied since:24h
 	cmd.Flags().IntVar(&show.limit, "limit", 0, "show at most this many events")
 	cmd.Flags().BoolVar(&all, "all", false, "show every event (the default)")
 	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")
+	cmd.Flags().BoolVar(&show.full, "screen", false, "with --file: open the file on the full-screen page")
+	cmd.Flags().StringArrayVar(&show.s3, "s3", nil, "with --screen: a file or a folder of S3's access logs, for its counts")
 	show.file.flags(cmd)
 	return cmd
+}
+
+// screenFlags checks the flags of the full-screen page.
+func (s *auditShow) screenFlags(others bool) error {
+	switch {
+	case s.file.path == "":
+		return usagef("--screen is for --file. The log of the server opens with A in the browser.")
+	case others || s.json:
+		return usagef("--screen does not go with --limit, --all, --no-fold and --json.")
+	case slices.Contains(s.s3, "-"):
+		return usagef("--screen needs stdin for its keys, so --s3 is a file or a folder.")
+	case !s.InTTY || !s.OutTTY:
+		return usagef("The full-screen page needs a terminal. Without --screen, this command prints the events.")
+	}
+	return nil
 }
 
 func (s *auditShow) run(ctx context.Context, query string) error {

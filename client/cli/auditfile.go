@@ -29,6 +29,9 @@ type auditSource struct {
 	group string    // of the auditors; "": a file
 	upto  time.Time // of an export; ages are relative to it. Zero: to the present
 	close func() error
+
+	offline question.Offline // of a file
+	check   func(context.Context) (LogState, error)
 }
 
 // auditFile is the flags of a log in a file.
@@ -62,7 +65,8 @@ func (a *app) source(ctx context.Context, from auditFile) (auditSource, error) {
 		if !a.json && !a.quiet {
 			fmt.Fprintf(a.Err, "%s is not verified by this command; usher audit verify does it.\n", safe(path))
 		}
-		return auditSource{Source: question.Offline{Pages: log, Now: a.Now}, close: log.Close}, nil
+		offline := question.Offline{Pages: log, Now: a.Now}
+		return auditSource{Source: offline, close: log.Close, offline: offline, check: func(ctx context.Context) (LogState, error) { return a.checkCopy(ctx, from) }}, nil
 	}
 	verifier, err := keyOf(from.key)
 	if err != nil {
@@ -80,7 +84,10 @@ func (a *app) source(ctx context.Context, from auditFile) (auditSource, error) {
 			m.At.UTC().Format("2006-01-02 15:04"), ofKey(verifier))
 	}
 	at := file.Report.Manifest.At
-	return auditSource{Source: question.Offline{Pages: file, Now: func() time.Time { return at }}, upto: at, close: file.Close}, nil
+	offline := question.Offline{Pages: file, Now: func() time.Time { return at }}
+	return auditSource{Source: offline, upto: at, close: file.Close, offline: offline, check: func(context.Context) (LogState, error) {
+		return exportState(file, verifier), nil
+	}}, nil
 }
 
 func ofKey(v *checkpoint.Verifier) string {

@@ -33,6 +33,7 @@ type Program struct {
 
 	ReadPassword func() (string, error)                                                            // one line from the terminal, without echo
 	Browse       func(ctx context.Context, b Browser) error                                        // the full-screen program
+	BrowseLog    func(ctx context.Context, l LogScreen) error                                      // the full-screen page of a log in a file
 	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)                     // sandbox and backend in this process
 	Serve        func(ctx context.Context, o ServeOptions) error                                   // the backend; returns nil when ctx ends
 	Check        func(ctx context.Context, configFile string) ([]Finding, error)                   // checks the dependencies of the backend
@@ -168,7 +169,7 @@ func (p Program) check() error {
 		{"Version", p.Version == ""}, {"Folders", p.Folders.Config == "" || p.Folders.State == ""},
 		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
-		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
+		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"BrowseLog", p.BrowseLog == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
 		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"VerifyExport", p.VerifyExport == nil}, {"OpenLog", p.OpenLog == nil}, {"Policy", p.Policy == nil}, {"Restart", p.Restart == nil}, {"Witness", p.Witness == nil},
 		{"Reindex", p.Reindex == nil},
 	} {

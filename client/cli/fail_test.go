@@ -142,6 +142,7 @@ func TestProgramNamesMissingParts(t *testing.T) {
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{},
 		ReadPassword: func() (string, error) { return "", nil },
 		Browse:       func(context.Context, Browser) error { return nil },
+		BrowseLog:    func(context.Context, LogScreen) error { return nil },
 		Demo:         func(context.Context, DemoOptions) (RunningDemo, error) { return RunningDemo{}, nil },
 		Serve:        func(context.Context, ServeOptions) error { return nil },
 		Check:        func(context.Context, string) ([]Finding, error) { return nil, nil },

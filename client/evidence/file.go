@@ -17,8 +17,8 @@ import (
 )
 
 // File is a verified export. It answers the same requests as a server, without one. Its
-// events are those of the export; the record of the export itself is one of them. It is
-// not safe for concurrent use.
+// events are those of the export; the record of the export itself is one of them. Queries
+// may run concurrently.
 type File struct {
 	file   *os.File
 	events int64 // place of events.jsonl

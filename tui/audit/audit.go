@@ -51,6 +51,7 @@ type Deps struct {
 	// Standing returns the last check of the log from this machine. Optional.
 	Standing func(context.Context) (Standing, error)
 	Exporter *Exporter // optional
+	File     bool      // the log is a file, without a server
 	// Sent reads the access logs of S3, and returns the bytes that S3 sent for the events
 	// of a group, as text. Optional.
 	Sent func(ctx context.Context, by []event.By, filter string) (func(keys []string) string, error)

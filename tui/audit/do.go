@@ -118,6 +118,9 @@ func (p *Pane) chosen() *fact {
 
 // Why returns the reason that an action is not possible now, if it is not.
 func (p *Pane) Why(a keys.Action) safetext.Text {
+	if why := fileWhy(a); p.File && why != "" {
+		return safetext.New(why)
+	}
 	switch a {
 	case keys.SaveLog:
 		if p.Exporter == nil {
@@ -140,6 +143,21 @@ func (p *Pane) Why(a keys.Action) safetext.Text {
 		}
 	}
 	return safetext.Text{}
+}
+
+// fileWhy returns the reason that an action is not possible for a log in a file.
+func fileWhy(a keys.Action) string {
+	switch a {
+	case keys.SaveLog:
+		return "This log is a file. An export is made from the log of a server."
+	case keys.OpenProof:
+		return "This log is a file, and its verification is in the head. All facts: usher audit verify FILE."
+	case keys.Follow:
+		return "This log is a file, so no events follow."
+	case keys.OwnReads:
+		return "This log is a file, and reading it leaves no events."
+	}
+	return ""
 }
 
 // openRow opens the row under the cursor in full.
@@ -400,11 +418,14 @@ func (p *Pane) Hints() []keys.Action {
 	}
 	all := []keys.Action{keys.Filter, keys.Enter, keys.Follow, keys.GroupBy, keys.SaveLog, keys.OpenProof, keys.Person, keys.OneLogin, keys.Touched,
 		keys.OwnReads, keys.Chart, keys.Zone, keys.CopyPath}
+	if p.File {
+		all = slices.DeleteFunc(all, func(a keys.Action) bool { return fileWhy(a) != "" })
+	}
 	switch {
 	case p.w < 110:
 		all = all[:5]
 	case p.w < 170:
-		all = all[:8]
+		all = all[:min(8, len(all))]
 	}
 	return append(all, keys.Back, keys.Help)
 }

@@ -18,7 +18,8 @@ import (
 type Standing struct {
 	Events  int64 // of the checkpoint
 	At      time.Time
-	Finding safetext.Text // the log does not continue the one that this machine knows; the zero Text: it does
+	Finding safetext.Text // the log does not continue the one that this machine knows, or the file has a fault; the zero Text: none
+	Text    safetext.Text // of a file: the result of its verification
 
 	tail int64 // events after the checkpoint, at the time of the check
 }
@@ -36,8 +37,15 @@ func (p *Pane) check() tea.Cmd {
 	if standing == nil {
 		return nil
 	}
+	limit := askLimit
+	if p.File {
+		if p.standing != nil {
+			return nil // a file is verified once
+		}
+		limit = answerLimit
+	}
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		s, err := standing(ctx)
 		return stood{s, err}
@@ -73,8 +81,14 @@ func (p *Pane) states() []part {
 func (p *Pane) logState() part {
 	t, s := p.Env.Theme, p.standing
 	switch {
+	case s == nil && p.File:
+		return part{"verifying the file" + t.Glyphs.Ellipsis, t.Muted}
 	case s == nil:
 		return part{}
+	case p.File && !s.Finding.IsZero():
+		return part{s.Finding.String(), t.Bad.Bold()}
+	case !s.Text.IsZero():
+		return part{s.Text.String(), t.OK}
 	case !s.Finding.IsZero():
 		return part{"the log is not whole, V shows why", t.Bad.Bold()}
 	case s.Events == 0:

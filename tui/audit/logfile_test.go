@@ -1,0 +1,72 @@
+package audit_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/backend/event"
+	"usher/tui"
+	"usher/tui/tuitest"
+)
+
+// The page of a log in a file has the result of its verification in the head, and no
+// key of a server.
+func TestLogFile(t *testing.T) {
+	for name, x := range map[string]struct {
+		fault, text string
+		wait        time.Duration
+		want        string
+	}{
+		"whole":   {text: "log whole up to 37", want: "log whole up to 37"},
+		"faulty":  {fault: "the log is whole only up to 4: record 5 was changed", want: "record 5 was changed"},
+		"pending": {text: "log whole", wait: time.Hour, want: "verifying the file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				done := make(chan struct{})
+				defer close(done)
+				m, err := tui.NewLogFile(tui.LogFileDeps{
+					Log: sample(), Name: "copy.db", Filter: "who:ada", Now: now, Theme: "dark", Zone: time.UTC,
+					Verify: func(context.Context) (string, string) {
+						if x.wait > 0 {
+							<-done
+						}
+						return x.fault, x.text
+					},
+					Sent: func(context.Context, []event.By, string) (func([]string) string, error) {
+						return func(keys []string) string { return "3 B of " + keys[0] }, nil
+					},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := tuitest.Open(t, 100, 30, colorprofile.TrueColor, m)
+				s.Wait(time.Second)
+				s.Want(t, x.want, "copy.db", "who:ada", "download")
+				s.Not(t, "V verify", "e export", "f follow")
+				for _, k := range []string{"e", "V", "f", "o"} {
+					s.Press(k)
+					s.Want(t, "This log is a file")
+				}
+				s.Press("A", "X", "t", "i")
+				s.Want(t, "newest first")
+				s.Press("b", "w")
+				s.Wait(time.Second)
+				s.Want(t, "3 B of sub-ada")
+				s.Press("?")
+				s.Wait(time.Second)
+				s.Not(t, "Transfers", "sign out")
+				s.Press("esc")
+				s.Wait(time.Second)
+				s.Press(":")
+				s.Wait(time.Second)
+				s.Want(t, "Count the events")
+				s.Not(t, "Transfers", "Sign out")
+			})
+		})
+	}
+}
