@@ -86,6 +86,7 @@ func TestSyncKeepsForeignFiles(t *testing.T) {
 			return strings.Join(segs, "/") + ".x"[:r.IntN(3)]
 		}
 		s, dir, state := newDepot(t), t.TempDir(), t.TempDir()
+		s.pages = seed%2 == 0
 		change := func(name string) {
 			path := filepath.Join(dir, name)
 			if os.MkdirAll(filepath.Dir(path), 0o777) == nil {

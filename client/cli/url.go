@@ -18,13 +18,14 @@ import (
 
 func (a *app) urlCommand() *cobra.Command {
 	var paths pathFlags
+	var version versionFlag
 	var curl bool
 	cmd := &cobra.Command{
 		Use:        "url PATH...",
 		SuggestFor: []string{"presign"},
 		Short:      "Print short-lived download links",
 		GroupID:    "files",
-		Long: `Print a link to each file that any browser or curl can use. Any person with the link can download the file until it expires, usually after a minute. The audit log records the link under your name.
+		Long: `Print a link to each file that any browser or curl can use. Any person with the link can download the file until it expires, usually after a minute. The audit log records the link under your name. With --version the link is for one version, also of a file that is deleted.
 
 With --json: {"path","url","life","event"}, life in seconds.`,
 		Example: `
@@ -32,6 +33,10 @@ usher url company-reports/annual/audited/restated/why.md
 
 # A command for a machine without usher
 usher url --curl builds/usher/1.4.0/build.log
+
+# The oldest version
+usher url builds/README.md --version \
+  "$(usher versions builds/README.md --jq .version | tail -n 1)"
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, -1, "url takes the PATH of a file."); err != nil {
@@ -48,19 +53,23 @@ usher url --curl builds/usher/1.4.0/build.log
 				}
 				targets = append(targets, target{Path: t})
 			}
+			if err := version.check(targets); err != nil {
+				return err
+			}
 			conn, err := a.connectFiles(cmd.Context(), proof.Every)
 			if err != nil {
 				return err
 			}
-			return a.eachPath(cmd.Context(), targets, func(t target) error { return a.link(cmd, conn, t.Path, curl) })
+			return a.eachPath(cmd.Context(), targets, func(t target) error { return a.link(cmd, conn, t.Path, version.id, curl) })
 		}),
 	}
 	paths.add(cmd, false)
+	version.add(cmd)
 	cmd.Flags().BoolVar(&curl, "curl", false, "print a curl command instead")
 	return cmd
 }
 
-func (a *app) link(cmd *cobra.Command, conn connection, t api.Path, curl bool) error {
+func (a *app) link(cmd *cobra.Command, conn connection, t api.Path, version string, curl bool) error {
 	if file, err := isFile(cmd.Context(), conn.client, t); err != nil {
 		return err
 	} else if !file {
@@ -74,11 +83,10 @@ func (a *app) link(cmd *cobra.Command, conn connection, t api.Path, curl bool) e
 	if err != nil {
 		return err
 	}
-	links, err := maker.Make(cmd.Context(), t)
+	l, err := maker.Version(cmd.Context(), t, version)
 	if err != nil {
 		return err
 	}
-	l := links[0]
 	switch {
 	case l.Err != nil:
 		return l.Err

@@ -54,7 +54,7 @@ func (a *app) versionsCommand() *cobra.Command {
 		GroupID:    "files",
 		Long: `Show the versions of files, the newest first, where the bucket keeps versions. The audit log records each file. A deleted file has a version without content, which S3 calls a delete marker.
 
-To read a version, name its id: usher get --version ID PATH, and cat, head and stat take --version too.
+To read a version, name its id: usher get --version ID PATH, and cat, head, stat and url take --version too.
 
 With --json each version is a line.`,
 		Example: `

@@ -82,7 +82,7 @@ func (m *Maker) Make(ctx context.Context, paths ...api.Path) ([]Link, error) {
 	var out []Link
 	for len(paths) > 0 {
 		n := min(len(paths), api.MaxRelease)
-		links, err := m.batch(ctx, paths[:n])
+		links, err := m.batch(ctx, paths[:n], "")
 		if err != nil {
 			return out, err
 		}
@@ -91,10 +91,19 @@ func (m *Maker) Make(ctx context.Context, paths ...api.Path) ([]Link, error) {
 	return out, nil
 }
 
-func (m *Maker) batch(ctx context.Context, paths []api.Path) ([]Link, error) {
+// Version requests a link for one version of an object; "" is the current one.
+func (m *Maker) Version(ctx context.Context, path api.Path, id string) (Link, error) {
+	links, err := m.batch(ctx, []api.Path{path}, id)
+	if err != nil {
+		return Link{}, err
+	}
+	return links[0], nil
+}
+
+func (m *Maker) batch(ctx context.Context, paths []api.Path, version string) ([]Link, error) {
 	req := api.ReleaseRequest{Purpose: api.PurposeLink}
 	for _, p := range paths {
-		req.Objects = append(req.Objects, api.ReleaseObject{Bucket: p.Bucket, Key: p.Key})
+		req.Objects = append(req.Objects, api.ReleaseObject{Bucket: p.Bucket, Key: p.Key, Version: version})
 	}
 	requested := m.Now()
 	answer, err := m.Server.Release(ctx, req)

@@ -17,7 +17,7 @@ import (
 func pythonChecks() []string {
 	return []string{
 		"writes/empty body", "writes/metadata", "writes/encryption", "writes/refused", "writes/tags", "writes/parts",
-		"bucket/configuration", "bucket/changes", "archive/restore", "archive/refused",
+		"bucket/configuration", "versions/list", "versions/read", "versions/delete", "bucket/changes", "archive/restore", "archive/refused",
 		"owner/pool and client", "owner/groups", "owner/attributes", "owner/MFA", "owner/passwords",
 	}
 }

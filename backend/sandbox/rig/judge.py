@@ -128,6 +128,54 @@ def _():
     same({v["VersionId"] for v in s3.list_object_versions(Bucket=BUCKET)["Versions"]}, {"null"})
 
 
+def versions(bucket, **more):
+    return s3.list_object_versions(Bucket=bucket, Prefix="judge/", **more)
+
+
+@check("versions/list")
+def _():
+    s3.create_bucket(Bucket="judge-versions")
+    bucket = {"Bucket": "judge-versions"}
+    s3.put_object(Key="judge/v", Body=b"zero", **bucket)
+    s3.put_bucket_versioning(VersioningConfiguration={"Status": "Enabled"}, **bucket)
+    same(s3.get_bucket_versioning(**bucket)["Status"], "Enabled")
+    ids = [s3.put_object(Key="judge/v", Body=body, **bucket)["VersionId"] for body in (b"one", b"two")]
+    rows = versions("judge-versions")["Versions"]
+    same([(v["VersionId"], v["IsLatest"], v["Size"]) for v in rows], [(ids[1], True, 3), (ids[0], False, 3), ("null", False, 4)])
+    # Pages of one version join up to the same list, and the paginator knows the markers.
+    pages = s3.get_paginator("list_object_versions").paginate(PaginationConfig={"PageSize": 1}, **bucket)
+    same([v["VersionId"] for p in pages for v in p.get("Versions", [])], [ids[1], ids[0], "null"])
+
+
+@check("versions/read")
+def _():
+    bucket = {"Bucket": "judge-versions", "Key": "judge/v"}
+    for v, body in zip(versions("judge-versions")["Versions"], (b"two", b"one", b"zero"), strict=True):
+        got = s3.get_object(VersionId=v["VersionId"], **bucket)
+        same((got["VersionId"], got["Body"].read(), got["ETag"]), (v["VersionId"], body, v["ETag"]))
+        same(s3.head_object(VersionId=v["VersionId"], **bucket)["ContentLength"], len(body))
+    refused("InvalidArgument", s3.get_object, VersionId="nothing", **bucket)
+    refused("NoSuchVersion", s3.get_object, VersionId="A" * 32, **bucket)
+
+
+@check("versions/delete")
+def _():
+    bucket = {"Bucket": "judge-versions", "Key": "judge/v"}
+    gone = s3.delete_object(**bucket)
+    same(gone["DeleteMarker"], True)
+    refused("NoSuchKey", s3.get_object, **bucket)
+    refused("405", s3.head_object, VersionId=gone["VersionId"], **bucket)
+    page = versions("judge-versions")
+    same([(m["VersionId"], m["IsLatest"]) for m in page["DeleteMarkers"]], [(gone["VersionId"], True)])
+    same([v["IsLatest"] for v in page["Versions"]], [False] * 3)
+    same(s3.get_object(VersionId="null", **bucket)["Body"].read(), b"zero")
+    s3.delete_object(VersionId=gone["VersionId"], **bucket)  # without the marker, the object is back
+    same(s3.get_object(**bucket)["Body"].read(), b"two")
+    refused("InvalidRequest", s3.copy_object, CopySource="judge-versions/judge/v", **bucket)
+    copied = s3.copy_object(CopySource={"Bucket": "judge-versions", "Key": "judge/v", "VersionId": "null"}, **bucket)
+    same((copied["CopySourceVersionId"], s3.get_object(**bucket)["Body"].read()), ("null", b"zero"))
+
+
 @check("bucket/changes")
 def _():
     refused("NotImplemented", s3.put_bucket_policy, Bucket=BUCKET, Policy="{}")

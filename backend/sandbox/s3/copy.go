@@ -98,7 +98,7 @@ func (q *request) copyOf(from *object, bucketName string) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bucketName == q.target.bucket && from.key == q.target.key && !replace && !changesItself(q.r.Header) {
+	if bucketName == q.target.bucket && from.key == q.target.key && !replace && !changesItself(q.r.Header) && q.current(from) {
 		return nil, fail("InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	if err := q.readable(from); err != nil {
@@ -166,6 +166,16 @@ func directive(h http.Header, name string) (replace bool, err error) {
 	default:
 		return false, invalidArgument("Unknown "+strings.TrimPrefix(name, "x-amz-")+".", name, v)
 	}
+}
+
+// current reports whether o is the current version of the request's key. An earlier
+// one can be copied to its own key, which makes it the current one again.
+// SPEC: S3 user guide, "Restoring previous versions".
+func (q *request) current(o *object) bool {
+	q.srv.mu.RLock()
+	defer q.srv.mu.RUnlock()
+	b, err := q.bucket()
+	return err == nil && b.objects.get(o.key) == o
 }
 
 // changesItself reports whether a copy of an object to itself changes more

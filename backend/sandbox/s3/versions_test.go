@@ -156,6 +156,17 @@ func TestVersionsOfAnObject(t *testing.T) {
 	if _, err := r.client.DeleteBucket(ctx, &awss3.DeleteBucketInput{Bucket: box}); code(err) != "BucketNotEmpty" {
 		t.Errorf("a bucket with versions: %v", err)
 	}
+	// An earlier version becomes the current one by a copy to its own key.
+	for _, c := range []struct{ source, code string }{{"box/copy", "InvalidRequest"}, {"box/a/file?versionId=" + first, ""}} {
+		key, _, _ := strings.Cut(strings.TrimPrefix(c.source, "box/"), "?")
+		_, err := r.client.CopyObject(ctx, &awss3.CopyObjectInput{Bucket: box, Key: aws.String(key), CopySource: aws.String(c.source)})
+		if codeOf(err) != c.code {
+			t.Errorf("%s onto itself: %v", c.source, err)
+		}
+	}
+	if got := r.read("a/file", ""); got != "one" {
+		t.Errorf("the restored file: %q", got)
+	}
 }
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
