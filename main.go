@@ -240,10 +240,14 @@ func browse(ctx context.Context, b cli.Browser) error {
 	if err != nil {
 		return fmt.Errorf("starting the browser: %w", err)
 	}
+	notice, err := tui.ParseNotice(b.Notify, os.Getenv("TERM"))
+	if err != nil {
+		return err
+	}
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
 		Profile: b.Profile, Folders: b.Folders, Keyring: keyring.New(os.Getenv), Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
-		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Theme: b.Theme, Fresh: b.Fresh,
+		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Notice: notice, Theme: b.Theme, Fresh: b.Fresh,
 	})
 	for _, p := range b.Accounts {
 		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), p.SSOOnly, func() string { return b.CodeNow(p.Username) }))

@@ -69,6 +69,7 @@ type Deps struct {
 	ASCII      bool           // draw with ASCII characters only
 	SSH        bool           // a slow connection: lists jump half a page
 	Taskbar    bool           // the terminal shows progress by OSC 9;4
+	Notice     Notice         // at an arrival, and at the end of a long batch
 	Zone       *time.Location // optional; of displayed times
 	Keys       []keys.Set     // optional; keys.Default otherwise
 	Pages      []Page         // optional; the audit log, access pages

@@ -53,6 +53,19 @@ func queueScenes() []scene {
 			w.Press("t")
 			w.Wait(time.Second)
 		}},
+		{"watch", builds(3), func(t *testing.T, w *program) {
+			w.Press("f")
+			w.Type("*.sig")
+			w.Press("enter")
+			w.Wait(time.Second)
+			w.server.Put("builds/nightly/a-first.tar.gz", 1_000_000, "2026-11-23 02:00")
+			w.Wait(31 * time.Second)
+			w.Want(t, "1 new name in")
+		}},
+		{"watch-field", builds(3), func(t *testing.T, w *program) {
+			w.Press("f")
+			w.Type("*.sig")
+		}},
 		{"transfers-left", another, func(t *testing.T, w *program) {
 			w.Press("j", "j", "j", "space", "space", "d")
 			w.Wait(time.Second)

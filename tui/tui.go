@@ -205,6 +205,10 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	case browse.Download:
 		return m, m.transfers.Start(items(msg.Entries))
+	case browse.Arrived:
+		return m, m.arrived(msg)
+	case transfers.Ended:
+		return m, m.signal(msg.Text)
 	case transfers.Started:
 		m.browse.Unmark()
 		return m, nil

@@ -48,6 +48,7 @@ type Environment struct {
 	Now       func() time.Time
 	Getenv    func(string) string
 	Taskbar   bool                       // the terminal shows progress by OSC 9;4
+	Notice    Notice                     // at an arrival, and at the end of a long batch
 	OpenURL   func(address string) error // opens a browser
 	Watch     *proof.Watch               // optional; of the server's audit log
 	Theme     string                     // dark, light, or "" for the kept one, else that of the terminal
@@ -88,7 +89,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
 		Links:      links(server, w),
-		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar,
+		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar, Notice: w.Notice,
 		Start: pane.At(where),
 		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),

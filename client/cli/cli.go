@@ -62,6 +62,7 @@ type Browser struct {
 	CodeNow   func(username string) string // the current code of a demo account's authenticator app
 	Downloads string                       // directory for downloads, absolute
 	Theme     string                       // dark, light, or "" for the kept one
+	Notify    string                       // off, bell, osc, or "" for bell
 	Fresh     bool                         // nothing of earlier runs, and nothing for later ones
 	Limit     int64                        // bytes a second of all downloads; 0: none
 }

@@ -21,6 +21,7 @@ type defaults struct {
 	Output string `yaml:"output"` // folder of downloads
 	Limit  string `yaml:"limit"`  // bytes a second of downloads
 	Theme  string `yaml:"theme"`  // dark or light
+	Notify string `yaml:"notify"` // off, bell or osc
 }
 
 // settings is the content of the file: defaults for all servers, and for single
@@ -60,6 +61,8 @@ func (d defaults) check(path, lead string) error {
 		problem = lead + "output is a folder: an absolute path, or one that begins with ~/"
 	case d.Theme != "" && d.Theme != "dark" && d.Theme != "light":
 		problem = lead + "theme is dark or light"
+	case d.Notify != "" && d.Notify != "off" && d.Notify != "bell" && d.Notify != "osc":
+		problem = lead + "notify is off, bell or osc"
 	case d.Limit != "":
 		if _, err := bytesOf(d.Limit); err != nil {
 			problem = lead + "limit is bytes a second, like 800k or 10M"
@@ -86,7 +89,7 @@ func expandHome(path string) string {
 // part of the file, then the file. A flag comes before all of them.
 func (a *app) setting(s settings, profile, name string) configValue {
 	of := func(d defaults) string {
-		return map[string]string{"output": d.Output, "limit": d.Limit, "theme": d.Theme}[name]
+		return map[string]string{"output": d.Output, "limit": d.Limit, "theme": d.Theme, "notify": d.Notify}[name]
 	}
 	variable := "USHER_" + strings.ToUpper(name)
 	if v := a.Getenv(variable); v != "" {
@@ -121,7 +124,7 @@ func (a *app) inForce() (defaults, error) {
 		return defaults{}, err
 	}
 	get := func(name string) string { return a.setting(s, a.profileName(), name).Value }
-	d := defaults{Output: get("output"), Limit: get("limit"), Theme: get("theme")}
+	d := defaults{Output: get("output"), Limit: get("limit"), Theme: get("theme"), Notify: get("notify")}
 	if err := d.check("The environment or "+settingsFile, ""); err != nil {
 		return defaults{}, err
 	}

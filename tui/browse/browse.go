@@ -4,7 +4,8 @@
 // Every listing is an event in the audit log, so table and tree share one store of
 // listings. A folder is listed when it is entered, and again only when it is
 // entered after a minute, on ctrl+r, or after a change of the person's access.
-// Further pages are requested only when the window comes near them. Nothing polls.
+// Further pages are requested only when the window comes near them. Only a watched
+// folder is listed at intervals (watch.go).
 //
 // A response has the generation of its request. Leaving a folder cancels its
 // listing, and a late response is dropped. Methods do no I/O; commands do, on
@@ -128,6 +129,7 @@ type Pane struct {
 	filter    string
 	tree      tree
 	details   details
+	watch     watch
 	settled   uint64
 	press     press
 	local     map[location]Local
@@ -155,6 +157,7 @@ const (
 	unmarking
 	bookmarking // one letter
 	leaping     // one letter
+	watching    // patterns of objects to download
 )
 
 // prompt returns the text before the field.
@@ -172,6 +175,8 @@ func (u use) prompt() string {
 		return "unmark: "
 	case bookmarking:
 		return "bookmark this folder: a letter"
+	case watching:
+		return "watch, and download new: "
 	}
 	return ""
 }
@@ -357,7 +362,13 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	case pane.Restyled:
 		p.dirty()
 	case pane.Retry:
-		return p.again()
+		return tea.Batch(p.again(), p.watchSigned())
+	case watched:
+		return p.watched(m)
+	case watchDue:
+		if m.seq == p.watch.seq && p.watch.on != (location{}) {
+			return p.lookForNew()
+		}
 	case pane.GoTo:
 		return p.goTo(m.Target)
 	case pane.Typed:

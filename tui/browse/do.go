@@ -188,6 +188,11 @@ func (p *Pane) history(from, to *[]visit) tea.Cmd {
 // act runs all other actions.
 func (p *Pane) act(a keys.Action) tea.Cmd {
 	switch a {
+	case keys.Watch:
+		if why := p.Why(a); !why.IsZero() {
+			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+		}
+		return p.toggleWatch()
 	case keys.SortMenu:
 		p.sorting = true
 	case keys.CopyMenu:

@@ -123,6 +123,8 @@ func (p *Pane) localState(e Entry, t *theme.Theme) (string, theme.Style) {
 		return quantity.Count(l.Percent) + "%", t.Warn
 	case e.Archived:
 		return "cold", t.Muted
+	case p.watch.fresh[e.Name.Raw()] && p.watch.on == p.here.location:
+		return "new", t.Accent
 	}
 	return "", t.Text
 }

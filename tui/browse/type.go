@@ -44,6 +44,10 @@ func (p *Pane) whyNot(a keys.Action) string {
 		if len(p.marks) == 0 {
 			return "There are no marks. The key space marks a row."
 		}
+	case keys.Watch:
+		if p.here.location.bucket == "" || p.here.location.query != "" {
+			return "Watch: open a folder first."
+		}
 	case keys.FindHere:
 		if p.here.location.bucket == "" {
 			return "Search subfolders: open a bucket first."
@@ -128,6 +132,12 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 			return p.search(p.field.Value())
 		case marking, unmarking:
 			return p.markBy(p.field.Value(), p.typing == marking)
+		case watching:
+			cmd, ok := p.startWatch(p.field.Value())
+			if ok {
+				p.typing = notTyping
+			}
+			return cmd
 		}
 		return p.goThere()
 	case "tab":

@@ -249,6 +249,9 @@ func (p *Pane) Status(w int) (left, right string) {
 		left = t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text)
 		right = t.Muted.Paint("ctrl+r try now")
 	}
+	if note := p.watchNote(); right == "" && note != nil {
+		right = t.Muted.Paint(format.Fit(w-4-format.Width(left), note...))
+	}
 	if right == "" && !l.at.IsZero() && w >= 110 {
 		right = t.Muted.Paint("listed " + format.Clock(l.at.In(p.Env.Zone)))
 	}
@@ -270,6 +273,8 @@ func (p *Pane) FieldKeys() [][2]string {
 	case marking, unmarking:
 		effect := map[use]string{marking: "mark", unmarking: "unmark"}[p.typing]
 		return [][2]string{{"enter", effect}, {"esc", "cancel"}, {"*.csv", "pattern"}, {"*/", "folders"}, {"size:>100M", "size"}, {"modified:<7d", "age"}}
+	case watching:
+		return [][2]string{{"enter", "watch"}, {"esc", "cancel"}, {"*.csv *.gz", "download these"}, {"*", "everything"}, {"ctrl+u", "nothing"}}
 	case searchingFor:
 		return [][2]string{{"enter", "search"}, {"esc", "cancel"}, {"ctrl+u", "empty"}, {"*.csv", "pattern"}, {"size:>100M", "size"}, {"modified:<7d", "age"}}
 	}

@@ -64,6 +64,7 @@ const (
 	GoTo     Action = "go-to"
 	SetMark  Action = "set-bookmark"
 	ToMark   Action = "go-to-bookmark"
+	Watch    Action = "watch"
 	SortMenu Action = "sort"
 	Hidden   Action = "hidden"
 	Mark     Action = "mark"
@@ -238,6 +239,7 @@ func browser() []Binding {
 	const find, mark, files = "Find", "Mark", "Files"
 	return append(walking(), []Binding{
 		{SortMenu, []string{"s"}, "", "sort by…", "Sort by name, size, modified or kind", find},
+		{Watch, []string{"f"}, "", "watch", "Watch this folder for new files, or stop", find},
 		{Mark, []string{"space"}, "", "mark", "Mark and go down", mark},
 		{MarkAll, []string{"a"}, "", "mark all shown", "Mark all shown", mark},
 		{SwapMark, []string{"*"}, "", "invert marks", "Invert marks", mark},

@@ -183,6 +183,16 @@ func (a *Confirm) start(c download.Conflict) tea.Cmd {
 	return tea.Sequence(pane.Send(Started{}), pane.Send(pane.Say{Text: say}), a.p.callAnnounced(func(e Engine) { e.Add(reqs...) }))
 }
 
+// Fetch starts downloads without a dialog. A different local file is not replaced.
+func (p *Pane) Fetch(items []Item) tea.Cmd {
+	reqs := make([]download.Request, len(items))
+	for i, it := range items {
+		reqs[i] = it.request(p.Dir)
+		reqs[i].Conflict = download.Leave
+	}
+	return p.callAnnounced(func(e Engine) { e.Add(reqs...) })
+}
+
 // Started is the message to the browser that the marked files were added.
 type Started struct{}
 

@@ -3,6 +3,7 @@ package transfers
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -12,6 +13,12 @@ import (
 	"usher/tui/pane"
 )
 
+// longBatch is the time from which the end of a batch is signaled.
+const longBatch = 10 * time.Second
+
+// Ended is a message to the root about the end of a long batch.
+type Ended struct{ Text safetext.Text }
+
 // ended returns the sentence about a completed batch: the downloaded files, the
 // ones that were already here, and the failed ones.
 func (p *Pane) ended() tea.Cmd {
@@ -20,8 +27,13 @@ func (p *Pane) ended() tea.Cmd {
 	if s.FilesDiffer > 0 || s.FilesFailed > 0 {
 		say.Tone = pane.Warning
 	}
-	if say.Text.IsZero() {
+	long := p.ticks*tick >= longBatch
+	p.ticks = 0
+	switch {
+	case say.Text.IsZero():
 		return nil
+	case long:
+		return tea.Batch(pane.Send(say), pane.Send(Ended{say.Text}))
 	}
 	return pane.Send(say)
 }

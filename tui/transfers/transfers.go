@@ -85,6 +85,7 @@ type Pane struct {
 	spaced      bool        // there is room for empty lines
 	cursorMoved bool        // the cursor was put where it is; else it is on a transfer that moves
 	ticking     bool
+	ticks       time.Duration // of the present batch
 	tally       tally
 	keeps       bool  // the next run will know the unfinished transfers
 	due         bool  // the sentence at the end was not shown yet
@@ -175,6 +176,7 @@ func (p *Pane) Fresh(dir string) tea.Cmd {
 	p.gen++
 	p.Dir, p.free = dir, -1
 	p.snap, p.newest, p.tally, p.due, p.cursorMoved = download.Snapshot{}, nil, tally{}, false, false
+	p.ticks = 0
 	clear(p.open)
 	p.arrange(spot{})
 	return tea.Batch(p.Look(), p.space())
@@ -201,6 +203,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.refreshed(m)
 	case tickDue:
 		p.ticking = false
+		p.ticks++
 		return p.Look()
 	case spaced:
 		if m.dir == p.Dir {

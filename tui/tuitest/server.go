@@ -138,15 +138,19 @@ func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	label := r.Bucket + "/" + r.Prefix
+	if r.Start != "" {
+		label += ">" + r.Start
+	}
 	if r.Cursor != "" {
 		label += "+"
 	}
 	s.lists = append(s.lists, label)
 	all := s.below(r)
+	all = slices.DeleteFunc(all, func(e api.Entry) bool { return r.Start != "" && e.Name <= r.Start })
 	if len(all) == 0 && r.Bucket != "" {
 		return api.ListResponse{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
 	}
-	question := fmt.Sprintf("%s/%s %v", r.Bucket, r.Prefix, r.Recursive)
+	question := fmt.Sprintf("%s/%s %v %q", r.Bucket, r.Prefix, r.Recursive, r.Start)
 	from, err := FromCursor(r.Cursor, question)
 	if err != nil {
 		return api.ListResponse{}, err
