@@ -4,13 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"usher/backend/api"
 	"usher/client/proof"
 	"usher/client/quantity"
+	sums "usher/client/usage"
 )
 
 // du sums the sizes of objects by folder, in constant memory.
@@ -99,60 +98,27 @@ func (d *du) print(u usage) {
 	fmt.Fprintf(d.out, "%s  %10s  %s\n", size, quantity.Count(u.Files), safe(path))
 }
 
-// sum prints the sums of one PATH. Names arrive in the order of their bytes, so
-// the names of a folder follow each other: only the folders above the current name
-// are open.
+// sum prints the sums of one PATH.
 func (d *du) sum(ctx context.Context, o *objects, t target) error {
-	total := usage{Path: t.String()}
-	var open []usage // the folders above the last name, outermost first
-	closeTo := func(n int) {
-		for len(open) > n {
-			d.print(open[len(open)-1])
-			open = open[:len(open)-1]
-		}
-	}
+	var total sums.Sum
+	folders := sums.NewFolders(d.depth, func(path string, s sums.Sum) { d.print(usage{path, s.Files, s.Bytes}) })
 	err := o.each(ctx, t, func(f found) error {
-		if !f.object() {
-			return nil
+		if f.object() {
+			folders.Add(f.at, f.entry.Name, f.entry)
+			total.Add(f.entry.Name, f.entry)
 		}
-		above := strings.Split(f.entry.Name, "/")
-		above = above[:min(len(above)-1, d.depth)]
-		same := 0
-		at := f.at.String()
-		for ; same < len(open) && same < len(above); same++ {
-			if at += above[same] + "/"; open[same].Path != at {
-				break
-			}
-		}
-		closeTo(same)
-		for at = pathOf(f.at, above[:same]); same < len(above); same++ {
-			at += above[same] + "/"
-			open = append(open, usage{Path: at})
-		}
-		for i := range open {
-			open[i].Files, open[i].Bytes = open[i].Files+1, open[i].Bytes+f.entry.Size
-		}
-		total.Files, total.Bytes = total.Files+1, total.Bytes+f.entry.Size
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	closeTo(0)
+	folders.End()
+	path := t.String()
 	if !t.pattern && !t.IsFolder() && total.Files != 1 { // a folder without its slash
-		total.Path += "/"
+		path += "/"
 	}
-	d.print(total)
+	d.print(usage{path, total.Files, total.Bytes})
 	return nil
-}
-
-// pathOf returns the path of a folder below another one.
-func pathOf(at api.Path, below []string) string {
-	path := at.String()
-	for _, name := range below {
-		path += name + "/"
-	}
-	return path
 }
 
 // countFlag is a whole number with a least value.

@@ -20,6 +20,10 @@ func (p *Pane) arrange() tea.Cmd {
 	p.arrGen++
 	p.busy = false
 	p.arr.words = words(p.filter)
+	p.arr.sums = nil
+	if p.arr.order == bySize {
+		p.arr.sums = p.sums()
+	}
 	l, a, gen := *p.now(), p.arr, p.arrGen
 	if len(l.rows) <= inline {
 		p.setView(l.arrange(a))

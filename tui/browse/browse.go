@@ -135,6 +135,9 @@ type Pane struct {
 	local     map[location]Local
 	looked    map[location]int64 // the last transfer when the disk was asked
 	localGen  uint64
+	sizes     map[location]*count
+	counting  int       // running counts
+	clock     time.Time // when the cursor last settled
 	cols      columns
 	w, h      int
 }
@@ -197,6 +200,7 @@ func New(d Deps) (*Pane, error) {
 		marks:  make(map[location]Entry),
 		local:  make(map[location]Local),
 		looked: make(map[location]int64),
+		sizes:  make(map[location]*count),
 		memory: memory{spots: make(map[location]spot)},
 	}
 	p.field = pane.NewField(0)
@@ -288,8 +292,11 @@ type (
 		pauses pane.Pauses
 	}
 	graceOver  struct{ gen uint64 }
-	settleDone struct{ seq uint64 }
-	released   struct{ press uint64 }
+	settleDone struct {
+		seq uint64
+		at  time.Time
+	}
+	released struct{ press uint64 }
 	// arranged is a view that was too large to sort between two frames.
 	arranged struct {
 		gen  uint64
@@ -335,6 +342,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		}
 	case settleDone:
 		if m.seq == p.settled {
+			p.clock = m.at
 			p.details.show(p)
 			return p.tree.grown()
 		}
@@ -351,6 +359,8 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			p.picking = &m
 			return p.seek()
 		}
+	case countPage:
+		return p.counted(m)
 	case storeNow:
 		return p.StorePlaces()
 	case placesKept:
@@ -425,7 +435,8 @@ func (p *Pane) dirty() {
 // and updates the details after settle.
 func (p *Pane) moved() tea.Cmd {
 	p.settled++
-	return tea.Batch(p.table.Need(), after(settle, settleDone{p.settled}))
+	seq := p.settled
+	return tea.Batch(p.table.Need(), tea.Tick(settle, func(now time.Time) tea.Msg { return settleDone{seq, now} }))
 }
 
 // press is the last press of a key that moves the cursor of the table.

@@ -122,8 +122,12 @@ func (d *details) lines(p *Pane, w int) []string {
 		}
 	}
 	if e.Kind != api.KindObject {
-		return append(lines, t.Muted.Paint(kindOfEntry(e)), "", t.Text.Bold().Paint("enter")+t.Muted.Paint(" open"),
+		lines = append(lines, t.Muted.Paint(kindOfEntry(e)), "", t.Text.Bold().Paint("enter")+t.Muted.Paint(" open"),
 			t.Text.Bold().Paint("d")+t.Muted.Paint("     download all below"))
+		if p.sizeOf(e) != nil {
+			lines = append(lines, "")
+		}
+		return append(lines, p.sizeLines(e, w)...)
 	}
 	lines = append(lines, t.Muted.Paint(long(e)), "")
 	pair := func(label, value string) {

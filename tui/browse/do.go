@@ -136,6 +136,9 @@ func (p *Pane) esc() tea.Cmd {
 		p.sorting, p.copying = false, false
 	case p.picking != nil:
 		p.picking = nil
+	case p.counting > 0:
+		p.stopCounts()
+		return pane.Send(pane.Say{Text: safetext.New("Counting has stopped.")})
 	case p.filter != "":
 		p.filter = ""
 		return p.arrange()
@@ -197,6 +200,8 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		p.sorting = true
 	case keys.CopyMenu:
 		p.copying = true
+	case keys.CountSizes:
+		return p.countSizes()
 	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin:
 		return p.copy(a)
 	case keys.ByName, keys.BySize, keys.ByModified, keys.ByKind:

@@ -121,6 +121,7 @@ func (p *Pane) again() tea.Cmd {
 
 // AccessChanged drops all listings except the open one, which is listed again.
 func (p *Pane) AccessChanged() tea.Cmd {
+	p.forgetSizes()
 	for s := range p.store {
 		if s != p.here.location {
 			delete(p.store, s)

@@ -229,8 +229,9 @@ var orders = map[keys.Action]order{keys.ByName: byName, keys.BySize: bySize, key
 type arrangement struct {
 	order   order
 	reverse bool
-	words   []word // all must match the name
-	hidden  bool   // hide names that begin with a dot
+	words   []word           // all must match the name
+	hidden  bool             // hide names that begin with a dot
+	sums    map[string]int64 // counted bytes of folders, for the order by size
 }
 
 // pick appends the visible rows of an arrangement, from index from on.
@@ -265,6 +266,9 @@ func (l *listing) arrange(a arrangement) []int32 {
 		switch a.order {
 		case bySize:
 			by = cmp.Compare(q.size, p.size)
+			if p.kind != object {
+				by = cmp.Compare(a.sums[l.name(y)], a.sums[l.name(x)])
+			}
 		case byModified:
 			by = cmp.Compare(q.mod, p.mod)
 		case byKind:

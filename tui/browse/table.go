@@ -84,10 +84,22 @@ func (s source) Draw(i, w int, st rows.State) string {
 	if r.kind == object && !e.Unsized() {
 		size = quantity.Size(e.Size)
 	}
+	c := p.sizeOf(e)
+	if c != nil {
+		size = quantity.Size(c.sum.Bytes)
+	}
+	if c != nil && c.sum.Newest.Name != "" && !c.running {
+		mod = when(c.sum.Newest.Modified.In(p.Env.Zone), p.cols.modified)
+	}
 	if r.mod != math.MinInt64 {
 		mod = when(e.Modified.In(p.Env.Zone), p.cols.modified)
 	}
-	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth) + "  " + format.PadRight(mod, p.cols.modified)))
+	size = format.PadLeft(size, 1+quantity.SizeWidth)
+	if c != nil && c.running {
+		b.WriteString(t.Warn.Paint(size))
+		size = ""
+	}
+	b.WriteString(t.Muted.Paint(size + "  " + format.PadRight(mod, p.cols.modified)))
 	if p.cols.kind > 0 {
 		b.WriteString(t.Muted.Paint("  " + format.PadRight(kindOfEntry(e), p.cols.kind)))
 	}

@@ -243,6 +243,8 @@ func (p *Pane) Status(w int) (left, right string) {
 		left = t.Text.Paint("Sort by")
 	case p.span != nil:
 		left = p.spanLine()
+	case p.counting > 0:
+		left = p.countsLine()
 	case p.copying:
 		left = t.Text.Paint(p.copyTitle())
 	case p.stale && p.problem.err != nil:

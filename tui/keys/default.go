@@ -66,6 +66,9 @@ const (
 	ToMark   Action = "go-to-bookmark"
 	Watch    Action = "watch"
 	SortMenu Action = "sort"
+
+	CountSizes Action = "count-sizes"
+
 	Hidden   Action = "hidden"
 	Mark     Action = "mark"
 	MarkAll  Action = "mark-all"
@@ -230,6 +233,7 @@ func walking() []Binding {
 		{GoTo, []string{"ctrl+g"}, "", "go to a path", "Go to a path", find},
 		{SetMark, []string{"m"}, "", "set bookmark", "Bookmark this folder under a letter", find},
 		{ToMark, []string{"'"}, "", "go to bookmark", "Go to a bookmark", find},
+		{CountSizes, []string{"S"}, "", "count a folder", "Count a folder: files, size, newest, largest", files},
 		{Hidden, []string{"."}, "", "hidden names", "Show or hide hidden names", find},
 		{Whole, []string{"D"}, "", "download folder", "Download this folder and its subfolders", files},
 	}

@@ -27,6 +27,7 @@ type Marks interface {
 	MarksVersion() uint64
 	RemoveMark(browse.Entry)
 	Unmark()
+	Counted(folder browse.Entry) (bytes int64, ok bool)
 }
 
 // Page shows the marks. See New.
@@ -54,9 +55,17 @@ func New(env *pane.Env, marks Marks) *Page {
 func (p *Page) read() {
 	p.version, p.all = p.marks.MarksVersion(), p.marks.Marked()
 	if p.bySize {
-		slices.SortStableFunc(p.all, func(a, b browse.Entry) int { return cmp.Compare(b.Size, a.Size) })
+		slices.SortStableFunc(p.all, func(a, b browse.Entry) int { return cmp.Compare(p.size(b), p.size(a)) })
 	}
 	p.list.Changed()
+}
+
+// size returns the bytes of a file, or of a counted folder.
+func (p *Page) size(e browse.Entry) int64 {
+	if n, ok := p.marks.Counted(e); ok {
+		return n
+	}
+	return e.Size
 }
 
 // fresh reads the marks again if they have changed.
@@ -90,6 +99,9 @@ func (s source) Draw(i, w int, st rows.State) string {
 	switch {
 	case e.Kind == api.KindFolder:
 		size = "folder"
+		if n, ok := p.marks.Counted(e); ok {
+			size = quantity.Size(n)
+		}
 	case !e.Unsized():
 		size = quantity.Size(e.Size)
 	}
@@ -146,6 +158,7 @@ func (p *Page) total() string {
 		switch {
 		case e.Kind == api.KindFolder:
 			folders++
+			bytes += p.size(e)
 			continue
 		case e.Unsized():
 			unknown++
@@ -155,13 +168,16 @@ func (p *Page) total() string {
 	}
 	var parts []string
 	if files > 0 {
-		parts = append(parts, quantity.Plural(files, "file", "files"), quantity.Size(bytes))
+		parts = append(parts, quantity.Plural(files, "file", "files"))
 	}
 	if unknown > 0 {
 		parts = append(parts, quantity.Count(unknown)+" of unknown size")
 	}
 	if folders > 0 {
 		parts = append(parts, quantity.Plural(folders, "folder", "folders"))
+	}
+	if bytes > 0 {
+		parts = append(parts, quantity.Size(bytes))
 	}
 	return strings.Join(parts, ", ")
 }
