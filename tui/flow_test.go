@@ -304,7 +304,7 @@ func TestUpdateAndViewDoNoIO(t *testing.T) {
 		cmds = append(cmds, m.Init())
 		send(tea.WindowSizeMsg{Width: 120, Height: 40})
 		send(tea.ColorProfileMsg{Profile: colorprofile.TrueColor})
-		for _, k := range strings.Fields("j k G g enter h [ ] ~ tab shift+tab / x esc F esc ctrl+g a enter s m . space a * u d D v y Y W w ctrl+r t p r b x P R J K o esc A X i esc : esc ? esc q esc ctrl+l ctrl+c") {
+		for _, k := range strings.Fields("j k G g n a enter ' a m b enter h [ ] ~ tab shift+tab / x esc F esc ctrl+g a enter s m . space a * u d D v y Y W w ctrl+r t p r b x P R J K o esc A X i esc : esc ? esc q esc ctrl+l ctrl+c") {
 			send(tuitest.Key(k))
 		}
 		if n := w.server.Calls() + w.engine.Calls() + clock; n != 0 {

@@ -1,6 +1,8 @@
 package browse
 
 import (
+	"unicode/utf8"
+
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/api"
@@ -18,52 +20,61 @@ const inline = 4000
 func (p *Pane) arrange() tea.Cmd {
 	p.savePosition()
 	p.arrGen++
-	p.busy = false
+	p.busy, p.grew = false, false
 	p.arr.words = words(p.filter)
 	p.arr.sums = nil
 	if p.arr.order == bySize {
 		p.arr.sums = p.sums()
 	}
-	l, a, gen := *p.now(), p.arr, p.arrGen
-	if len(l.rows) <= inline {
+	l, a, gen := p.now(), p.arr, p.arrGen
+	if l.n <= inline {
 		p.setView(l.arrange(a))
 		return p.moved()
 	}
 	if p.view == nil {
-		l.rows = l.rows[:inline]
-		p.setView(l.pick(nil, 0, a))
-		l = *p.now()
+		p.setView(l.head(inline).arrange(a))
 	}
 	p.busy = true
-	return func() tea.Msg { return arranged{gen, l.arrange(a)} }
+	c := l.copied()
+	return func() tea.Msg { return arranged{gen, c.arrange(a)} }
 }
 
-// rowsAdded shows the new rows of a listing, from index from on.
+// rowsAdded shows the new rows of a listing, from a page on. While a command arranges
+// rows, those that follow wait for its end.
 func (p *Pane) rowsAdded(from int) tea.Cmd {
 	l := p.now()
-	if from == 0 || l.complete || p.busy || p.arr.order != byName || p.arr.reverse {
+	switch {
+	case p.busy && !l.complete():
+		p.grew = true
+		return nil
+	case from == 0 || l.complete() || !p.arr.byPage() || len(l.segments) > 1:
 		return p.arrange()
 	}
-	p.view = l.pick(p.view, from, p.arr)
+	for i := from; i < len(l.pages); i++ {
+		p.view = l.pick(p.view, int32(i), p.arr)
+	}
 	p.table.Changed()
 	return p.moved()
 }
 
 // setView shows rows, with the cursor on the row of the same name as before.
 func (p *Pane) setView(view []int32) {
-	l, at := p.now(), 0
+	l, at, found := p.now(), 0, false
 	p.view = view
 	p.findSpan()
 	if p.here.cursor != "" {
 		for i, r := range view {
-			if l.name(r) == p.here.cursor {
-				at = i
+			if r >= 0 && l.name(r) == p.here.cursor {
+				at, found = i, true
 				break
 			}
 		}
 	}
 	p.table.Changed()
 	p.table.SetCursor(at)
+	if p.landed && found {
+		p.landed, p.here.top = false, at-2
+	}
 	p.table.SetTop(p.here.top)
 	p.details.drawn = ""
 }
@@ -72,35 +83,20 @@ func (p *Pane) setView(view []int32) {
 // or an order that needs all rows.
 func (p *Pane) seek() tea.Cmd {
 	l := p.now()
-	if w := p.here.want; w != "" {
-		for i := range l.rows {
-			name := l.name(int32(i))
-			switch {
-			case name == w:
-				p.here.want = ""
-				p.filter, p.view, p.here.cursor = "", nil, w
-				return p.arrange()
-			case name == w+"/" && l.rows[i].kind == folderRow, l.rows[i].kind == bucketRow && name == w:
-				p.here.want = ""
-				return p.enter(visit{location: l.location.child(name, api.KindFolder)})
-			}
-		}
-		if l.complete {
-			p.here.want = ""
-			return tea.Batch(p.correct(), pane.Send(pane.Say{Text: safetext.New(api.Lookup(api.NotFound).Sentence), Tone: pane.Warning}))
-		}
-		return p.more()
+	if p.here.want != "" {
+		return p.seekWanted()
 	}
 	if p.picking != nil {
 		return p.pick()
 	}
-	if p.toEnd {
+	if p.toEnd && l.loaded() {
 		p.table.Move(keys.Last)
-		p.toEnd = !l.complete || p.busy
-		return tea.Batch(p.moved(), p.more())
+		last := l.segments[len(l.segments)-1].next
+		p.toEnd = last != (where{}) || p.busy
+		return tea.Batch(p.moved(), p.request(last))
 	}
 	if far := p.here.far; far != "" {
-		if !l.complete && len(l.pages) < mostFar && l.lastName() < far {
+		if !l.complete() && len(l.pages) < mostFar && l.lastName() < far {
 			return p.more()
 		}
 		p.here.far = ""
@@ -110,19 +106,48 @@ func (p *Pane) seek() tea.Cmd {
 			return p.arrange()
 		}
 	}
-	if p.filter != "" || p.arr.order != byName || p.arr.reverse || l.location.query != "" {
+	if p.filter != "" || !p.arr.byPage() || l.location.query != "" {
 		return p.more()
 	}
 	return p.table.Need()
 }
 
+// seekWanted looks for a requested name: a file, or a folder that it enters. A place
+// that is not loaded is requested.
+func (p *Pane) seekWanted() tea.Cmd {
+	l, w := p.now(), p.here.want
+	if i, ok := l.has(w); ok && l.row(i).kind == object {
+		p.here.want = ""
+		p.filter, p.view, p.here.cursor = "", nil, w
+		return p.arrange()
+	}
+	if i, ok := l.has(w + "/"); ok && l.row(i).kind == folderRow {
+		p.here.want = ""
+		return p.enter(visit{location: l.location.child(w+"/", api.KindFolder)})
+	}
+	for _, name := range []string{w, w + "/"} {
+		if !l.covers(name) {
+			return p.request(where{start: before(name)})
+		}
+	}
+	p.here.want = ""
+	return tea.Batch(p.correct(), pane.Send(pane.Say{Text: safetext.New(api.Lookup(api.NotFound).Sentence), Tone: pane.Warning}))
+}
+
 // more requests the next page, unless a call is pending or all pages are loaded.
-func (p *Pane) more() tea.Cmd {
-	l := p.now()
-	if p.loading || l.next == "" {
+func (p *Pane) more() tea.Cmd { return p.request(p.now().next()) }
+
+// request requests a page at a place of the open folder, unless a call is pending.
+func (p *Pane) request(at where) tea.Cmd {
+	if p.loading || at == (where{}) {
 		return nil
 	}
-	return p.list(l.location, l.next)
+	to := p.now().location
+	for len(to.prefix)+len(at.start) > api.MaxKey { // the server takes no longer name
+		_, n := utf8.DecodeLastRuneInString(at.start)
+		at.start = at.start[:len(at.start)-n]
+	}
+	return p.list(to, at)
 }
 
 // sortBy changes the order, or reverses it if it is the present one. The cursor

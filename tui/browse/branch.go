@@ -21,7 +21,7 @@ type branch struct {
 // branched is the response to a branch.
 type branched struct {
 	branch  *branch
-	page    *page
+	pages   []*page
 	next    string
 	version string
 	at      time.Time
@@ -32,7 +32,7 @@ type branched struct {
 func (t *tree) grown() tea.Cmd {
 	p := t.p
 	visible := p.beside(inTree) || p.focus == inTree
-	if !visible || t.branch != nil || p.asked != nil || len(p.now().pages) == 0 {
+	if !visible || t.branch != nil || p.asked != nil || !p.now().loaded() {
 		return nil
 	}
 	here := p.here.location.base()
@@ -40,7 +40,7 @@ func (t *tree) grown() tea.Cmd {
 		if at == here {
 			break
 		}
-		if l, ok := p.store[at]; ok && len(l.pages) > 0 || t.tried[at] {
+		if l, ok := p.store[at]; ok && l.loaded() || t.tried[at] {
 			continue
 		}
 		t.tried[at] = true
@@ -58,7 +58,7 @@ func (t *tree) request(at location) tea.Cmd {
 		r, err := backend.List(ctx, api.ListRequest{Bucket: at.bucket, Prefix: at.prefix, Limit: api.MaxList})
 		m := branched{branch: b, at: now(), err: err}
 		if err == nil {
-			m.page, m.next, m.version = pack(r.Entries), r.Cursor, r.GrantsVersion
+			m.pages, m.next, m.version = pack(r.Entries), r.Cursor, r.GrantsVersion
 		}
 		return m
 	}
@@ -71,9 +71,9 @@ func (t *tree) branched(m branched) tea.Cmd {
 	}
 	t.branch = nil
 	at := m.branch.location
-	if l, ok := t.p.store[at]; m.err == nil && (!ok || len(l.pages) == 0) {
+	if l, ok := t.p.store[at]; m.err == nil && (!ok || !l.loaded()) {
 		l = &listing{location: at, at: m.at, version: m.version}
-		l.add(m.page, m.next)
+		l.add(m.pages, where{}, m.next)
 		t.p.store[at] = l
 		t.stale = true
 	}

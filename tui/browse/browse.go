@@ -117,10 +117,13 @@ type Pane struct {
 	view      []int32 // rows of the listing, as arranged
 	arr       arrangement
 	arrGen    uint64
+	landed    bool   // a jump has found its row: it goes near the top of the window
+	grew      bool   // rows were added meanwhile
 	busy      bool   // a command arranges rows
 	sorting   bool   // after s
 	copying   bool   // after y
 	toEnd     bool   // the cursor goes to the last row of the folder, when it is loaded
+	jumping   string // the name of a jump, until its rows are loaded
 	wanted    string // the typed path, until its folder has opened
 	proposals proposals
 	memory    memory
@@ -158,6 +161,7 @@ const (
 	searchingFor
 	marking
 	unmarking
+	naming      // a name to jump to
 	bookmarking // one letter
 	leaping     // one letter
 	watching    // patterns of objects to download
@@ -176,6 +180,8 @@ func (u use) prompt() string {
 		return "mark: "
 	case unmarking:
 		return "unmark: "
+	case naming:
+		return "jump to the name: "
 	case bookmarking:
 		return "bookmark this folder: a letter"
 	case watching:
@@ -241,11 +247,11 @@ func (p *Pane) enter(v visit) tea.Cmd {
 	p.filter, p.typing = "", notTyping
 	p.asked = &v
 	gen := p.gen
-	if l, ok := p.store[v.location]; ok && len(l.pages) > 0 && l.version == p.Env.Me.Version {
+	if l, ok := p.store[v.location]; ok && l.loaded() && l.version == p.Env.Me.Version {
 		at, now := l.at, p.Now // only the command may read the clock
 		return func() tea.Msg { return cacheHit{gen: gen, old: now().Sub(at) >= fresh} }
 	}
-	return tea.Batch(p.list(v.location, ""), after(grace, graceOver{gen}))
+	return tea.Batch(p.list(v.location, where{}), after(grace, graceOver{gen}))
 }
 
 // stop cancels all pending calls. Their responses will be dropped.
@@ -256,7 +262,7 @@ func (p *Pane) stop() {
 	}
 	p.gen++
 	p.loading, p.slow, p.pause, p.asked, p.closing = false, false, "", nil, false
-	p.toEnd, p.wanted, p.picking, p.span = false, "", nil, nil
+	p.toEnd, p.wanted, p.jumping, p.picking, p.span = false, "", "", nil, nil
 }
 
 // savePosition stores the cursor and window of the open folder.
@@ -272,8 +278,8 @@ type (
 	listed struct {
 		gen      uint64
 		location location
-		first    bool
-		page     *page
+		where    where
+		pages    []*page
 		next     string
 		version  string
 		found    search
@@ -335,6 +341,9 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		if m.gen == p.arrGen {
 			p.busy = false
 			p.setView(m.view)
+			if p.grew {
+				return p.arrange()
+			}
 			if p.toEnd || p.picking != nil {
 				return p.seek()
 			}
@@ -416,7 +425,7 @@ func (s location) name() string {
 
 // at returns the entry on row i of the table.
 func (p *Pane) at(i int) (Entry, bool) {
-	if i < 0 || i >= len(p.view) {
+	if i < 0 || i >= len(p.view) || p.view[i] < 0 {
 		return Entry{}, false
 	}
 	return p.now().entry(p.view[i]), true

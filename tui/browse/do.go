@@ -29,7 +29,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 			if p.span != nil {
 				p.table.Changed()
 			}
-			if p.toEnd = a == keys.Last && !p.now().complete; p.toEnd {
+			if p.toEnd = a == keys.Last && !p.now().complete(); p.toEnd {
 				return p.seek()
 			}
 			return tea.Batch(p.moved(), pressed)
@@ -79,6 +79,11 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 		p.typeInto(bookmarking, "")
 	case keys.ToMark:
 		p.typeInto(leaping, "")
+	case keys.JumpTo:
+		if p.here.location.query != "" {
+			return pane.Send(pane.Say{Text: safetext.New("Jump to a name: leave the search first."), Tone: pane.Warning}), true
+		}
+		p.typeInto(naming, "")
 	case keys.FindHere:
 		if why := p.Why(a); !why.IsZero() {
 			return pane.Send(pane.Say{Text: why, Tone: pane.Warning}), true
@@ -96,6 +101,9 @@ func (p *Pane) open() tea.Cmd {
 		p.focus = inTable
 		p.refocus()
 		return p.tree.enter()
+	}
+	if s, ok := p.onGap(); ok {
+		return p.fill(s)
 	}
 	e, ok := p.at(p.table.Cursor())
 	switch {

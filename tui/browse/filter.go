@@ -17,6 +17,8 @@ type word struct {
 	text string // folded
 	by   folding
 	glob bool // with * or ?: it matches the whole name
+	// literal is a part of text without * and ?, the longest one.
+	literal string
 }
 
 // folding is the form in which a filter compares texts.
@@ -27,7 +29,8 @@ func words(s string) []word {
 	var out []word
 	for _, w := range strings.Fields(s) {
 		by := foldingOf(w)
-		out = append(out, word{text: by.fold(w), by: by, glob: strings.ContainsAny(w, "*?")})
+		text := by.fold(w)
+		out = append(out, word{text: text, by: by, glob: strings.ContainsAny(w, "*?"), literal: literal(text)})
 	}
 	return out
 }
@@ -37,17 +40,77 @@ func foldingOf(s string) folding {
 	return folding{cased: strings.ContainsFunc(s, unicode.IsUpper), accented: !norm.NFKD.IsNormalString(s) || strings.ContainsFunc(s, isMark)}
 }
 
+func literal(pattern string) string {
+	longest := ""
+	for _, part := range strings.FieldsFunc(pattern, func(r rune) bool { return r == '*' || r == '?' }) {
+		if len(part) > len(longest) {
+			longest = part
+		}
+	}
+	return longest
+}
+
 func isMark(r rune) bool { return unicode.Is(unicode.Mn, r) }
 
 // fits reports whether a name matches every word, in its displayed form.
 func fits(name string, words []word) bool {
-	shown := safetext.Line(name)
+	name = safetext.Line(name)
 	text, by := "", folding{}
 	for i, w := range words {
 		if i == 0 || w.by != by {
-			text, by = w.by.fold(shown), w.by
+			text, by = w.by.fold(name), w.by
 		}
-		if w.glob && !wild(text, w.text) || !w.glob && !strings.Contains(text, w.text) {
+		if !w.in(text) {
+			return false
+		}
+	}
+	return true
+}
+
+// in reports whether a word matches a folded text.
+func (w word) in(text string) bool {
+	if w.glob {
+		return strings.Contains(text, w.literal) && wild(text, w.text)
+	}
+	return strings.Contains(text, w.text)
+}
+
+// matches yields the rows of a page with plain names that match every word, of which
+// there is at least one. It searches the names at once for the first word, and needs no
+// memory for each name.
+func (p *page) matches(words []word, yield func(i int)) {
+	w, text := words[0], p.low
+	if w.by.cased {
+		text = p.names
+	}
+	for i, off := 0, 0; i < len(p.rows); {
+		at := strings.Index(text[off:], w.literal)
+		if at < 0 {
+			return
+		}
+		for at += off; i+1 < len(p.rows) && int(p.rows[i+1].off) <= at; {
+			i++
+		}
+		if p.fits(i, words) {
+			yield(i)
+		}
+		if i++; i < len(p.rows) {
+			off = int(p.rows[i].off)
+		}
+	}
+}
+
+// fits is fits for a plain name.
+func (p *page) fits(i int, words []word) bool {
+	for j, w := range words {
+		if j == 0 && !w.glob {
+			continue // matches has found it
+		}
+		text := p.lower(i)
+		if w.by.cased {
+			text = p.name(i)
+		}
+		if !w.in(text) {
 			return false
 		}
 	}

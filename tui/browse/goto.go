@@ -117,7 +117,7 @@ func (p *Pane) Known() []string {
 func (p *Pane) known() []location {
 	var out []location
 	for at, l := range p.store {
-		if at.query == "" && len(l.pages) > 0 {
+		if at.query == "" && l.loaded() {
 			out = append(out, at)
 		}
 	}
@@ -207,10 +207,11 @@ func (p *Pane) namesIn(at location, name string) []string {
 		}
 	}
 	if l, ok := p.store[at]; ok {
-		for i := range l.rows {
-			add(l.name(int32(i)))
-			if len(exact) >= mostProposals {
-				break
+		for i := range l.pagesInOrder() {
+			for j := range l.pages[i].rows {
+				if add(l.pages[i].name(j)); len(exact) >= mostProposals {
+					return exact
+				}
 			}
 		}
 	}
@@ -240,7 +241,7 @@ func (p *Pane) complete() tea.Cmd {
 		return nil
 	}
 	l, ok := p.store[at]
-	whole := ok && l.complete && len(l.pages) > 0
+	whole := ok && l.complete() && l.loaded()
 	if c := q.names; whole || c.at == at && strings.HasPrefix(name, c.from) && c.call != nil {
 		p.extend(scheme, at)
 		return nil

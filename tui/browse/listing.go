@@ -13,8 +13,8 @@ import (
 	"usher/tui/pane"
 )
 
-// list requests a page of a folder.
-func (p *Pane) list(at location, cursor string) tea.Cmd {
+// list requests a page of a folder, at a place in it.
+func (p *Pane) list(at location, from where) tea.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), listLimit)
 	if p.cancel != nil {
 		old := p.cancel
@@ -27,15 +27,15 @@ func (p *Pane) list(at location, cursor string) tea.Cmd {
 	ctx = pauses.Context(ctx)
 	gen, backend, now := p.gen, p.Backend, p.Now
 	if at.query != "" {
-		return tea.Batch(p.find(ctx, at, cursor, pauses), nextPause(gen, pauses))
+		return tea.Batch(p.find(ctx, at, from, pauses), nextPause(gen, pauses))
 	}
-	req := api.ListRequest{Bucket: at.bucket, Prefix: at.prefix, Cursor: cursor, Limit: api.MaxList}
+	req := api.ListRequest{Bucket: at.bucket, Prefix: at.prefix, Start: from.start, Cursor: from.cursor, Limit: api.MaxList}
 	call := func() tea.Msg {
 		defer pauses.Done()
 		r, err := backend.List(ctx, req)
-		m := listed{gen: gen, location: at, first: cursor == "", at: now(), err: err}
+		m := listed{gen: gen, location: at, where: from, at: now(), err: err}
 		if err == nil {
-			m.page, m.next, m.version, m.request = pack(r.Entries), r.Cursor, r.GrantsVersion, r.RequestID
+			m.pages, m.next, m.version, m.request = pack(r.Entries), r.Cursor, r.GrantsVersion, r.RequestID
 		}
 		return m
 	}
@@ -62,7 +62,10 @@ func (p *Pane) listed(m listed) tea.Cmd {
 	}
 	p.problem, p.stale = problem{}, false
 	l := p.store[m.location]
-	if m.first || l == nil {
+	if l == nil && m.where != (where{}) {
+		return p.again()
+	}
+	if m.where == (where{}) {
 		clear(p.looked) // the listed content may differ from the content on the disk
 		if p.asked == nil && m.location == p.here.location {
 			p.savePosition()
@@ -71,11 +74,19 @@ func (p *Pane) listed(m listed) tea.Cmd {
 		l = &listing{location: m.location, at: m.at, version: m.version, request: m.request}
 		p.store[m.location] = l
 	}
-	from := len(l.rows)
-	l.add(m.page, m.next)
+	if m.where.start != "" && len(m.pages) == 0 && m.next != "" {
+		return p.list(m.location, where{start: m.where.start, cursor: m.next})
+	}
+	from := len(l.pages)
+	if !l.add(m.pages, m.where, m.next) {
+		return nil
+	}
 	l.found.add(m.found)
 	p.tree.stale = true
 	var cmd tea.Cmd
+	if p.jumping != "" {
+		return tea.Batch(p.land(), pane.Send(pane.Answered{}))
+	}
 	if p.asked != nil {
 		cmd = p.show(*p.asked)
 	} else {
@@ -116,7 +127,7 @@ func (p *Pane) again() tea.Cmd {
 	if v.location != p.here.location {
 		p.asked = &v
 	}
-	return tea.Batch(p.list(v.location, ""), after(grace, graceOver{p.gen}))
+	return tea.Batch(p.list(v.location, where{}), after(grace, graceOver{p.gen}))
 }
 
 // AccessChanged drops all listings except the open one, which is listed again.
@@ -139,13 +150,17 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	if errors.Is(m.err, context.Canceled) {
 		return nil
 	}
-	if pane.Code(m.err) == api.BadCursor && !m.first {
+	if pane.Code(m.err) == api.BadCursor && m.where.cursor != "" {
 		return p.again()
+	}
+	if pane.Code(m.err) == api.NotFound && m.where.jump() { // nothing from there on
+		m.err = nil
+		return p.listed(m)
 	}
 	if pane.Code(m.err) == api.NotFound && m.location.bucket != "" {
 		return tea.Batch(report, p.gone(m.location, p.asked != nil && p.asked.location == m.location && p.here.location != m.location, m.err))
 	}
-	if api.SignedOut(m.err) && len(p.now().rows) > 0 {
+	if api.SignedOut(m.err) && p.now().n > 0 {
 		p.asked = nil // the root opens the sign-in; the rows stay
 		return report
 	}
@@ -153,7 +168,7 @@ func (p *Pane) failed(m listed) tea.Cmd {
 		p.show(*p.asked)
 	}
 	p.problem = problem{err: m.err, text: pane.Sentence(m.err, p.Server).String()}
-	p.stale = len(p.now().rows) > 0
+	p.stale = p.now().n > 0
 	p.dirty()
 	return report
 }
@@ -178,7 +193,7 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 		p.dirty()
 	}
 	p.tree.forget(at)
-	if p.asked != nil && tried && (p.store[p.here.location] != nil && len(p.now().pages) > 0) {
+	if p.asked != nil && tried && (p.store[p.here.location] != nil && p.now().loaded()) {
 		p.asked = nil
 		return tea.Batch(p.correct(), pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Warning}))
 	}
@@ -190,7 +205,7 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 	up, name := at.parent()
 	p.stop()
 	p.asked, p.closing = &visit{location: up, cursor: name, quiet: true}, true
-	next := tea.Batch(p.list(up, ""), after(grace, graceOver{p.gen}))
+	next := tea.Batch(p.list(up, where{}), after(grace, graceOver{p.gen}))
 	if closing {
 		return next // a sentence has named the first missing folder
 	}

@@ -64,8 +64,8 @@ func (p *Pane) mark(a keys.Action) (tea.Cmd, bool) {
 			}
 		}
 		p.table.Changed()
-		if l := p.now(); !l.complete {
-			cmd = pane.Send(pane.Say{Text: safetext.New("Only the " + quantity.Count(len(p.view)) + " loaded rows: the folder has more. G loads all."), Tone: pane.Warning})
+		if l := p.now(); !l.complete() {
+			cmd = pane.Send(pane.Say{Text: safetext.New("Only the " + quantity.Count(len(p.view)-p.gaps()) + " loaded rows: the folder has more. G loads all."), Tone: pane.Warning})
 		}
 	case keys.Unmark:
 		p.Unmark()
@@ -179,15 +179,15 @@ func takes(text string, now time.Time) (func(Entry) bool, error) {
 
 // pick applies a pattern, or loads further rows for it.
 func (p *Pane) pick() tea.Cmd {
-	if l := p.now(); !l.complete || p.busy {
+	if l := p.now(); !l.complete() || p.busy {
 		return p.more()
 	}
 	by := *p.picking
 	p.picking = nil
 	n := 0
 	for i := range p.view {
-		e, _ := p.at(i)
-		if e.Kind == api.KindBucket || e.isFile() == by.folders || !by.takes(e) {
+		e, ok := p.at(i)
+		if !ok || e.Kind == api.KindBucket || e.isFile() == by.folders || !by.takes(e) {
 			continue
 		}
 		if _, marked := p.marks[keyOf(e)]; marked != by.on {
@@ -239,7 +239,7 @@ func (p *Pane) findSpan() {
 		return
 	}
 	l := p.now()
-	p.span.at = slices.IndexFunc(p.view, func(r int32) bool { return l.name(r) == p.span.name })
+	p.span.at = slices.IndexFunc(p.view, func(r int32) bool { return r >= 0 && l.name(r) == p.span.name })
 	if p.span.at < 0 {
 		p.span = nil
 	}
@@ -289,8 +289,15 @@ func (p *Pane) markSpan() {
 // spanLine draws the left end of the status line during a range.
 func (p *Pane) spanLine() string {
 	at := p.table.Cursor()
-	n := max(at, p.span.at) - min(at, p.span.at) + 1
-	return p.Env.Theme.Mark.Bold().Paint("Range of " + quantity.Plural(n, "row", "rows"))
+	n, without := 0, ""
+	for _, r := range p.view[min(at, p.span.at) : max(at, p.span.at)+1] {
+		if r >= 0 {
+			n++
+		} else {
+			without = ", without names that are not loaded"
+		}
+	}
+	return p.Env.Theme.Mark.Bold().Paint("Range of " + quantity.Plural(n, "row", "rows") + without)
 }
 
 // marksLine draws the left end of the status line.

@@ -41,25 +41,25 @@ func (p *Pane) search(text string) tea.Cmd {
 }
 
 // find returns the command for one page of a search.
-func (p *Pane) find(ctx context.Context, at location, cursor string, pauses pane.Pauses) tea.Cmd {
+func (p *Pane) find(ctx context.Context, at location, from where, pauses pane.Pauses) tea.Cmd {
 	gen, backend, now, zone := p.gen, p.Backend, p.Now, p.Env.Zone
 	var in api.SearchRequest
-	if l := p.store[at]; cursor != "" && l != nil {
+	if l := p.store[at]; from.cursor != "" && l != nil {
 		in = l.found.request
 	}
 	return func() tea.Msg {
 		defer pauses.Done()
-		m := listed{gen: gen, location: at, first: cursor == "", at: now()}
-		if m.first {
+		m := listed{gen: gen, location: at, where: from, at: now()}
+		if from == (where{}) {
 			if in, m.err = selection.ParseQuery(at.query, m.at.In(zone)); m.err != nil {
 				return m
 			}
 			in.Bucket, in.Prefix = at.bucket, at.prefix
 		}
-		m.found.request, in.Cursor = in, cursor
+		m.found.request, in.Cursor = in, from.cursor
 		r, err := backend.Search(ctx, in)
 		if m.err = err; err == nil {
-			m.page, m.next, m.version, m.found.scanned = pack(r.Entries), r.Cursor, r.GrantsVersion, r.Scanned
+			m.pages, m.next, m.version, m.found.scanned = pack(r.Entries), r.Cursor, r.GrantsVersion, r.Scanned
 		}
 		return m
 	}
@@ -81,27 +81,30 @@ func (p *Pane) stopSearch() tea.Cmd {
 	if l.location.query == "" {
 		return nil // the folder before is still on the screen
 	}
-	if len(l.pages) == 0 {
+	if !l.loaded() {
 		return p.leave()
 	}
-	l.next, l.complete, l.found.stopped = "", true, true
+	l.end()
+	l.found.stopped = true
 	p.picking = nil
 	return p.arrange()
 }
 
 // results returns the visible files of a search.
 func (p *Pane) results() []Entry {
-	out := make([]Entry, len(p.view))
+	out := make([]Entry, 0, len(p.view))
 	for i := range p.view {
-		out[i], _ = p.at(i)
+		if e, ok := p.at(i); ok {
+			out = append(out, e)
+		}
 	}
 	return out
 }
 
 // searchNote returns the progress of a search.
 func (p *Pane) searchNote(l *listing) string {
-	found := quantity.Count(len(l.rows)) + " found"
-	if len(p.view) != len(l.rows) {
+	found := quantity.Count(l.n) + " found"
+	if len(p.view) != l.n {
 		found = quantity.Count(len(p.view)) + " of " + found
 	}
 	of := " in " + quantity.Plural(l.found.scanned, "name", "names")
@@ -110,7 +113,7 @@ func (p *Pane) searchNote(l *listing) string {
 		return "the first " + found
 	case l.found.stopped:
 		return "stopped, " + found + of
-	case !l.complete:
+	case !l.complete():
 		return "searching" + p.Env.Theme.Glyphs.Ellipsis + " " + found + of
 	}
 	return found + of

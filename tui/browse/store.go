@@ -1,7 +1,6 @@
 package browse
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -9,7 +8,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
-	"usher/tui/keys"
 )
 
 // maxRows is the largest number of rows of one folder. A longer listing ends there,
@@ -68,23 +66,38 @@ func (s location) chain() []location {
 	return out
 }
 
-// page holds the names and ETags of one response in one string, so that a million
-// rows need a thousand allocations. It is immutable. Messages hold a pointer to it,
-// so that formatting a message does not print its bytes.
+// page holds the names and ETags of at most pageRows entries in a few strings, so that a
+// million rows need few allocations. It is immutable. Messages hold a pointer to it, so
+// that formatting a message does not print its bytes.
 type page struct {
-	text string
-	rows []row
+	names  string // each with separator behind it
+	low    string // names in lower case
+	etags  string
+	rows   []row
+	sorted bool // by name
+	plain  bool // names have printable ASCII characters only
 }
 
-// row is an entry: 40 bytes, with offsets into the text of its page.
+// separator is no part of a plain name, and of no word of a filter.
+const separator = "\x00"
+
+// pageRows is the largest number of rows of a page. A row's number is that of its page
+// times pageRows, plus its index there: it stays when rows are added.
+const (
+	rowBits  = 10
+	pageRows = 1 << rowBits
+)
+
+// row is an entry: 32 bytes, with offsets into the strings of its page.
 type row struct {
-	size, mod int64 // mod: unix milliseconds, unknown if math.MinInt64
-	off       uint32
-	page      uint32
+	size, mod int64  // mod: unix milliseconds, unknown if math.MinInt64
+	off       uint32 // of the name
+	tag       uint32 // offset of the ETag
 	name      uint16
 	etag      uint8
 	kind      rowKind
 	archived  bool
+	plain     bool // the name has printable ASCII characters only
 }
 
 type rowKind uint8
@@ -95,16 +108,27 @@ const (
 	bucketRow
 )
 
-// pack converts a response to a page. It drops an entry with a name or ETag that
-// is longer than the API allows: the object could not be downloaded.
-func pack(entries []api.Entry) *page {
-	p := &page{rows: make([]row, 0, len(entries))}
-	var b strings.Builder
+// pack converts a response to pages. It drops an entry with a name or ETag that is
+// longer than the API allows: the object could not be downloaded.
+func pack(entries []api.Entry) []*page {
+	var pages []*page
+	for some := range slices.Chunk(entries, pageRows) {
+		if p := packed(some); len(p.rows) > 0 {
+			pages = append(pages, p)
+		}
+	}
+	return pages
+}
+
+func packed(entries []api.Entry) *page {
+	p := &page{rows: make([]row, 0, len(entries)), sorted: true, plain: true}
+	var names, tags strings.Builder
+	last := ""
 	for _, e := range entries {
 		if len(e.Name) > api.MaxKey || len(e.ETag) > math.MaxUint8 {
 			continue
 		}
-		r := row{size: e.Size, mod: math.MinInt64, off: uint32(b.Len()), name: uint16(len(e.Name)), etag: uint8(len(e.ETag)), archived: e.Archived}
+		r := row{size: e.Size, mod: math.MinInt64, off: uint32(names.Len()), tag: uint32(tags.Len()), name: uint16(len(e.Name)), etag: uint8(len(e.ETag)), archived: e.Archived}
 		if e.Modified != nil {
 			r.mod = e.Modified.UnixMilli()
 		}
@@ -114,63 +138,34 @@ func pack(entries []api.Entry) *page {
 		case api.KindBucket:
 			r.kind = bucketRow
 		}
-		b.WriteString(e.Name)
-		b.WriteString(e.ETag)
+		r.plain = ascii(e.Name) && safetext.Line(e.Name) == e.Name
+		p.plain = p.plain && r.plain
+		p.sorted = p.sorted && last <= e.Name
+		last = e.Name
+		names.WriteString(e.Name)
+		names.WriteString(separator)
+		tags.WriteString(e.ETag)
 		p.rows = append(p.rows, r)
 	}
-	p.text = b.String()
+	p.names, p.etags = names.String(), tags.String()
+	if p.plain {
+		p.low = strings.ToLower(p.names) // the same string, if it has no upper case
+	}
 	return p
 }
 
-// listing holds the loaded rows of one folder.
-type listing struct {
-	location location
-	pages    []*page
-	rows     []row   // of all pages, in the order of the responses
-	folders  []int32 // indexes of the first maxBranch folders or buckets in rows
-	next     string
-	complete bool
-	capped   bool
-	at       time.Time // of the first page
-	found    search
-	version  string // of the grants at that time
-	request  string // ID of the request for the first page
+func (p *page) name(i int) string {
+	r := &p.rows[i]
+	return p.names[r.off : r.off+uint32(r.name)]
 }
 
-func (l *listing) add(p *page, next string) {
-	n := uint32(len(l.pages))
-	l.pages = append(l.pages, &page{text: p.text}) // its rows are in listing.rows
-	for _, r := range p.rows {
-		r.page = n
-		if r.kind != object && len(l.folders) < maxBranch {
-			l.folders = append(l.folders, int32(len(l.rows)))
-		}
-		l.rows = append(l.rows, r)
-	}
-	l.next, l.complete = next, next == ""
-	if len(l.rows) >= maxRows && next != "" {
-		l.next, l.complete, l.capped = "", true, true
-	}
+// lower returns a plain name in lower case.
+func (p *page) lower(i int) string {
+	r := &p.rows[i]
+	return p.low[r.off : r.off+uint32(r.name)]
 }
 
-func (l *listing) name(i int32) string {
-	r := &l.rows[i]
-	return l.pages[r.page].text[r.off : r.off+uint32(r.name)]
-}
-
-func (l *listing) etag(i int32) string {
-	r := &l.rows[i]
-	from := r.off + uint32(r.name)
-	return l.pages[r.page].text[from : from+uint32(r.etag)]
-}
-
-// lastName returns the name of the last loaded row.
-func (l *listing) lastName() string {
-	if len(l.rows) == 0 {
-		return ""
-	}
-	return l.name(int32(len(l.rows) - 1))
-}
+func (p *page) last() string { return p.name(len(p.rows) - 1) }
 
 // Entry is one row, for display.
 type Entry struct {
@@ -195,7 +190,7 @@ func (e Entry) Unsized() bool {
 }
 
 func (l *listing) entry(i int32) Entry {
-	r, name := &l.rows[i], l.name(i)
+	r, name := l.row(i), l.name(i)
 	e := Entry{
 		Bucket: safetext.New(l.location.bucket), Key: safetext.New(l.location.prefix + name), Name: safetext.New(name),
 		Kind: api.KindObject, Size: r.size, ETag: safetext.New(l.etag(i)), Archived: r.archived,
@@ -210,86 +205,4 @@ func (l *listing) entry(i int32) Entry {
 		e.Modified = time.UnixMilli(r.mod)
 	}
 	return e
-}
-
-// order is how rows are sorted.
-type order int
-
-const (
-	byName order = iota
-	bySize
-	byModified
-	byKind
-)
-
-// orders are the orders of the actions of the sort menu.
-var orders = map[keys.Action]order{keys.ByName: byName, keys.BySize: bySize, keys.ByModified: byModified, keys.ByKind: byKind}
-
-// arrangement is the filter and the order of the visible rows.
-type arrangement struct {
-	order   order
-	reverse bool
-	words   []word           // all must match the name
-	hidden  bool             // hide names that begin with a dot
-	sums    map[string]int64 // counted bytes of folders, for the order by size
-}
-
-// pick appends the visible rows of an arrangement, from index from on.
-func (l *listing) pick(view []int32, from int, a arrangement) []int32 {
-	for i := from; i < len(l.rows); i++ {
-		name := l.name(int32(i))
-		if a.hidden && strings.HasPrefix(name, ".") {
-			continue
-		}
-		if len(a.words) > 0 && !fits(name, a.words) {
-			continue
-		}
-		view = append(view, int32(i))
-	}
-	return view
-}
-
-// arrange returns the visible rows in order: folders first in a complete listing,
-// the server's byte order in an incomplete one. It does not change the listing, so
-// a command may run it on a copy.
-func (l *listing) arrange(a arrangement) []int32 {
-	view := l.pick(make([]int32, 0, len(l.rows)), 0, a)
-	if !l.complete && a.order == byName && !a.reverse {
-		return view
-	}
-	slices.SortStableFunc(view, func(x, y int32) int {
-		p, q := &l.rows[x], &l.rows[y]
-		if (p.kind == object) != (q.kind == object) {
-			return cmp.Compare(boolInt(p.kind == object), boolInt(q.kind == object))
-		}
-		by := 0
-		switch a.order {
-		case bySize:
-			by = cmp.Compare(q.size, p.size)
-			if p.kind != object {
-				by = cmp.Compare(a.sums[l.name(y)], a.sums[l.name(x)])
-			}
-		case byModified:
-			by = cmp.Compare(q.mod, p.mod)
-		case byKind:
-			if p.kind == object {
-				by = strings.Compare(kindOf(l.name(x)), kindOf(l.name(y)))
-			}
-		}
-		if by == 0 {
-			by = strings.Compare(l.name(x), l.name(y))
-		}
-		if a.reverse {
-			return -by
-		}
-		return by
-	})
-	return view
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -50,21 +50,20 @@ func (s source) Len() int { return len(s.p.view) }
 // the local files of the visible rows.
 func (s source) Need(from, to int) tea.Cmd {
 	p := s.p
-	var cmd tea.Cmd
-	if to+200 >= len(p.view) {
-		cmd = p.more()
-	}
-	return tea.Batch(cmd, p.checkLocal(from, to))
+	return tea.Batch(p.need(to), p.checkLocal(from, to))
 }
 
 func (s source) Draw(i, w int, st rows.State) string {
 	p := s.p
-	r := &p.now().rows[p.view[i]]
-	e := p.now().entry(p.view[i])
 	t := p.Env.Theme
 	if st.Cursor {
 		t = t.On(theme.Cursor(st.Focus))
 	}
+	if p.view[i] < 0 {
+		return p.drawGap(t, st, w)
+	}
+	r := p.now().row(p.view[i])
+	e := p.now().entry(p.view[i])
 	_, marked := p.marks[keyOf(e)]
 	marked = marked || p.inSpan(i)
 	name := t.Text
@@ -134,6 +133,9 @@ func (p *Pane) gutter(t *theme.Theme, st rows.State, marked bool) string {
 // differs from the rows near it.
 func (p *Pane) apart(i int) func(s string, w int, ellipsis string) string {
 	return format.Row{At: i, N: len(p.view), Name: func(j int) string {
+		if p.view[j] < 0 {
+			return ""
+		}
 		return safetext.New(p.now().name(p.view[j])).Distinct()
 	}}.Apart
 }
@@ -174,19 +176,23 @@ func mergeRanges(ranges [][]int) [][]int {
 // header draws the line of column names.
 func (p *Pane) header(w int) string {
 	t, g := p.Env.Theme, p.Env.Theme.Glyphs
+	loading := len(p.view) > 0 && !p.now().complete()
 	sign := func(o order, usual string) string {
 		switch {
 		case p.arr.order != o:
 			return ""
 		case p.arr.reverse && usual == g.Up:
-			return " " + g.Down
+			usual = g.Down
 		case p.arr.reverse:
-			return " " + g.Up
+			usual = g.Up
+		}
+		if loading {
+			return " " + usual + g.Ellipsis // of the rows so far
 		}
 		return " " + usual
 	}
 	name := "Name" + sign(byName, g.Up)
-	if len(p.view) > 0 && !p.now().complete && p.arr.order == byName {
+	if loading && p.arr.byPage() {
 		name = "Name"
 	}
 	line := strings.Repeat(" ", gutter) + format.PadRight(name, p.cols.name) +

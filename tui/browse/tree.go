@@ -106,7 +106,7 @@ func (t *tree) grow(at location, depth int) {
 	for _, name := range names {
 		s := at.child(name, kind)
 		l, listed := t.p.store[s]
-		n := node{location: s, name: name, depth: depth, leaf: listed && l.complete && len(l.folders) == 0}
+		n := node{location: s, name: name, depth: depth, leaf: listed && l.complete() && len(l.folders) == 0}
 		t.nodes = append(t.nodes, n)
 		if t.open[s] {
 			t.grow(s, depth+1)

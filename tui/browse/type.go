@@ -138,6 +138,8 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 				p.typing = notTyping
 			}
 			return cmd
+		case naming:
+			return p.jump(p.field.Value())
 		}
 		return p.goThere()
 	case "tab":

@@ -157,9 +157,9 @@ func (p *Pane) tableView(w, h int) string {
 func (p *Pane) position() string {
 	at, n := p.table.Cursor()+1, len(p.view)
 	switch {
-	case n == 0 || p.stale || p.typing == going || p.pause != "" || p.slow && p.loading:
+	case n == 0 || p.stale || p.typing == going || p.afterGap(at) || p.pause != "" || p.slow && p.loading:
 		return ""
-	case !p.now().complete:
+	case !p.now().complete():
 		return "row " + quantity.Count(at) + ", "
 	}
 	return "row " + quantity.Count(at) + ", " + strconv.Itoa(at*100/n) + "%, "
@@ -168,22 +168,24 @@ func (p *Pane) position() string {
 // note returns the right end of the table's head.
 func (p *Pane) note() string {
 	l, g := p.now(), p.Env.Theme.Glyphs
-	all := quantity.Count(len(l.rows))
+	all := quantity.Count(l.n)
 	switch {
 	case p.pause != "":
 		return p.pause + g.Ellipsis + " " + all
-	case l.location.query != "" && len(l.pages) > 0 && !p.stale:
+	case l.location.query != "" && l.loaded() && !p.stale:
 		return p.searchNote(l)
+	case l.loaded() && !l.complete() && !p.arr.byPage() && !p.stale:
+		return "by " + orderWords[p.arr.order] + ", " + quantity.Count(len(p.view)) + " so far"
 	case p.slow && p.loading:
 		return "listing" + g.Ellipsis + " " + all
 	case p.stale:
 		return all + ", as of " + format.Clock(l.at.In(p.Env.Zone))
-	case len(l.pages) == 0:
+	case !l.loaded():
 		return ""
 	case l.capped:
 		return "the first " + all
-	case !l.complete:
-		return quantity.Count(len(p.view)) + " and more"
+	case !l.complete():
+		return quantity.Count(len(p.view)-p.gaps()) + " and more"
 	}
 	return quantity.Count(len(p.view)) + " of " + all
 }
@@ -202,18 +204,18 @@ func (p *Pane) blank(w, h int) string {
 		if p.here.location.bucket != "" {
 			hints = append(hints, up)
 		}
-	case len(l.pages) == 0 || !l.complete && p.loading:
+	case !l.loaded() || !l.complete() && p.loading:
 		switch {
 		case p.pause != "":
-			say = p.pause + t.Glyphs.Ellipsis + " " + quantity.Count(len(l.rows))
+			say = p.pause + t.Glyphs.Ellipsis + " " + quantity.Count(l.n)
 		case p.slow && l.location.query != "":
 			say = p.searchNote(l)
 		case p.slow:
-			say = "listing" + t.Glyphs.Ellipsis + " " + quantity.Count(len(l.rows))
+			say = "listing" + t.Glyphs.Ellipsis + " " + quantity.Count(l.n)
 		}
 	case p.filter != "":
 		say = "Nothing matches \"" + safetext.Line(p.filter) + "\"."
-		hints = [][2]string{{"esc", "show all " + quantity.Count(len(l.rows))}}
+		hints = [][2]string{{"esc", "show all " + quantity.Count(l.n)}}
 	case p.here.location.query != "":
 		say = p.nothingFound(l)
 		hints = [][2]string{{"F", "another search"}, {"esc", "the folder"}}
@@ -268,6 +270,8 @@ func (p *Pane) FieldKeys() [][2]string {
 		return [][2]string{{"a-z 0-9", "bookmark of this folder"}, {"esc", "cancel"}}
 	case leaping:
 		return [][2]string{{"a-z 0-9", "go to the bookmark"}, {"esc", "cancel"}}
+	case naming:
+		enter = "jump"
 	case going:
 		return [][2]string{{"enter", "open"}, {"tab", "complete"}, {"up down", "choose"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
 	case filtering:

@@ -2,7 +2,6 @@ package browse
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +49,7 @@ type (
 		seq     uint64
 		whole   bool
 		pages   []*page
+		lists   int
 		more    bool
 		version string
 		request string
@@ -128,8 +128,9 @@ func (p *Pane) lookForNew() tea.Cmd {
 				m.err = err
 				return m
 			}
-			m.pages, m.version, m.request = append(m.pages, pack(r.Entries)), r.GrantsVersion, r.RequestID
-			if m.more = r.Cursor != ""; !m.more || len(m.pages) == mostPages {
+			m.pages, m.version, m.request = append(m.pages, pack(r.Entries)...), r.GrantsVersion, r.RequestID
+			m.lists++
+			if m.more = r.Cursor != ""; !m.more || m.lists == mostPages {
 				return m
 			}
 			req.Cursor = r.Cursor
@@ -143,7 +144,7 @@ func (p *Pane) watched(m watched) tea.Cmd {
 	if m.of != p || m.seq != w.seq {
 		return nil
 	}
-	w.lists += len(m.pages)
+	w.lists += m.lists
 	next := after(watchPeriod, watchDue{w.seq})
 	if m.err != nil {
 		return p.watchFailed(m, next)
@@ -155,16 +156,14 @@ func (p *Pane) watched(m watched) tea.Cmd {
 	}
 	w.fails = false
 	l := &listing{location: w.on, at: m.at, version: m.version, request: m.request}
-	for _, page := range m.pages {
-		l.add(page, "")
-	}
+	l.add(m.pages, where{}, "")
 	first, arrived, changed := w.known == nil, p.compare(l), false
 	if m.whole {
-		changed = len(l.rows) != len(w.known) || len(arrived.Names) > 0
-		w.known, w.pages = make(map[string]string, len(l.rows)), len(m.pages)
+		changed = l.n != len(w.known) || len(arrived.Names) > 0
+		w.known, w.pages = make(map[string]string, l.n), m.lists
 	}
-	for i := range l.rows {
-		w.known[l.name(int32(i))] = l.etag(int32(i))
+	for i := range l.ids {
+		w.known[l.name(i)] = l.etag(i)
 	}
 	w.after(l)
 	if first {
@@ -188,8 +187,12 @@ func (p *Pane) watched(m watched) tea.Cmd {
 // but one, so that a response without names means that the folder has changed.
 func (w *watch) after(l *listing) {
 	w.whole = w.pages <= wholePages
-	if n := len(l.rows); n >= 2 {
-		w.from = l.name(int32(n - 2))
+	last := ""
+	for i := range l.ids {
+		if last != "" {
+			w.from = last
+		}
+		last = l.name(i)
 	}
 }
 
@@ -218,12 +221,12 @@ func (p *Pane) watchFailed(m watched, next tea.Cmd) tea.Cmd {
 func (p *Pane) compare(l *listing) Arrived {
 	w := &p.watch
 	out := Arrived{Folder: w.on.text()}
-	for i := range l.rows {
-		name, etag := l.name(int32(i)), l.etag(int32(i))
+	for i := range l.ids {
+		name, etag := l.name(i), l.etag(i)
 		if old, ok := w.known[name]; ok && (old == etag || etag == "") || w.known == nil {
 			continue
 		}
-		e := l.entry(int32(i))
+		e := l.entry(i)
 		out.Names = append(out.Names, e.Name)
 		if w.takes != nil && e.isFile() && w.takes.Takes(name, api.Entry{Name: name, Kind: api.KindObject, Size: e.Size, Modified: &e.Modified}) {
 			out.Entries = append(out.Entries, e)
@@ -236,24 +239,18 @@ func (p *Pane) compare(l *listing) Arrived {
 func (p *Pane) slideIn(l *listing, whole bool) tea.Cmd {
 	old := p.store[l.location]
 	if !whole {
-		if old == nil || !old.complete {
+		if old == nil || !old.complete() {
 			return nil // the next visit lists it
 		}
 		merged := &listing{location: l.location, at: l.at, version: l.version, request: l.request}
-		merged.pages, merged.rows = slices.Clone(old.pages), slices.Clone(old.rows)
-		if n := len(l.rows); n > 0 {
-			first := l.name(0)
-			merged.rows = slices.DeleteFunc(merged.rows, func(r row) bool {
-				return merged.pages[r.page].text[r.off:r.off+uint32(r.name)] >= first
-			})
-			at := uint32(len(merged.pages))
-			merged.pages = append(merged.pages, l.pages...)
-			for _, r := range l.rows {
-				r.page += at
-				merged.rows = append(merged.rows, r)
-			}
+		var pages []*page
+		for i := range old.pagesInOrder() {
+			pages = append(pages, old.pages[i])
 		}
-		merged.complete = true
+		if l.n > 0 {
+			pages = append(upTo(pages, l.first(0)), l.pages...)
+		}
+		merged.add(pages, where{}, "")
 		l = merged
 	}
 	open := p.asked == nil && p.here.location == l.location

@@ -61,6 +61,7 @@ const (
 	Forward  Action = "visited-forward"
 	Buckets  Action = "buckets"
 	FindHere Action = "find-below"
+	JumpTo   Action = "jump-to"
 	GoTo     Action = "go-to"
 	SetMark  Action = "set-bookmark"
 	ToMark   Action = "go-to-bookmark"
@@ -231,6 +232,7 @@ func walking() []Binding {
 		{Buckets, []string{"~"}, "", "buckets", "All buckets", move},
 		{FindHere, []string{"F"}, "", "search subfolders", "Search this folder and its subfolders", find},
 		{GoTo, []string{"ctrl+g"}, "", "go to a path", "Go to a path", find},
+		{JumpTo, []string{"n"}, "", "jump to a name", "Jump to a name in this folder", find},
 		{SetMark, []string{"m"}, "", "set bookmark", "Bookmark this folder under a letter", find},
 		{ToMark, []string{"'"}, "", "go to bookmark", "Go to a bookmark", find},
 		{CountSizes, []string{"S"}, "", "count a folder", "Count a folder: files, size, newest, largest", files},

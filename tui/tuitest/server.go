@@ -90,7 +90,8 @@ func (s *Server) Calls() int {
 	return s.calls
 }
 
-// Lists returns the listed folders in order. A further page has "+" at its end.
+// Lists returns the listed folders in order. A further page has
+// "+" at its end, and a page that starts behind a name has ">" and the name.
 func (s *Server) Lists() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,89 @@
+package browse
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// arrangement is the filter and the order of the visible rows.
+type arrangement struct {
+	order   order
+	reverse bool
+	words   []word           // all must match the name
+	hidden  bool             // hide names that begin with a dot
+	sums    map[string]int64 // counted bytes of folders, for the order by size
+}
+
+// byPage reports whether the rows have the order of the pages: that of the names, also
+// while further pages are loaded.
+func (a arrangement) byPage() bool { return a.order == byName && !a.reverse }
+
+// pick appends the visible rows of a page.
+func (l *listing) pick(view []int32, page int32, a arrangement) []int32 {
+	p := l.pages[page]
+	add := func(i int) {
+		if !a.hidden || !strings.HasPrefix(p.name(i), ".") {
+			view = append(view, page<<rowBits+int32(i))
+		}
+	}
+	if p.plain && len(a.words) > 0 {
+		p.matches(a.words, add)
+		return view
+	}
+	for i := range p.rows {
+		if len(a.words) == 0 || fits(p.name(i), a.words) {
+			add(i)
+		}
+	}
+	return view
+}
+
+// pickAll returns the visible rows of pages. Processors share many pages.
+func (l *listing) pickAll(pages []int32, a arrangement) []int32 {
+	workers := min(runtime.GOMAXPROCS(0), 4, 1+len(pages)/50)
+	parts := make([][]int32, workers)
+	var all sync.WaitGroup
+	for w := range workers {
+		some := pages[w*len(pages)/workers : (w+1)*len(pages)/workers]
+		all.Go(func() {
+			var view []int32
+			if len(a.words) == 0 {
+				view = make([]int32, 0, len(some)*pageRows)
+			}
+			for _, p := range some {
+				view = l.pick(view, p, a)
+			}
+			parts[w] = view
+		})
+	}
+	all.Wait()
+	if workers == 1 {
+		return parts[0]
+	}
+	return slices.Concat(parts...)
+}
+
+// arrange returns the visible rows in order: folders first in a complete listing, the
+// server's order in an incomplete one, with a row for each gap. It does not change the
+// listing, so a command may run it on a copy.
+func (l *listing) arrange(a arrangement) []int32 {
+	var view []int32
+	gaps := !l.complete() && a.byPage() && len(a.words) == 0
+	for i, s := range l.segments {
+		picked := l.pickAll(s.pages, a)
+		if i == 0 {
+			view = picked
+		} else {
+			view = append(view, picked...)
+		}
+		if gaps && i+1 < len(l.segments) {
+			view = append(view, gap(i))
+		}
+	}
+	if !l.complete() && a.byPage() {
+		return view
+	}
+	return l.sort(view, a)
+}

@@ -1,0 +1,105 @@
+package browse
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"usher/tui/keys"
+)
+
+// order is how rows are sorted.
+type order int
+
+const (
+	byName order = iota
+	bySize
+	byModified
+	byKind
+)
+
+// orders are the orders of the actions of the sort menu.
+var orders = map[keys.Action]order{keys.ByName: byName, keys.BySize: bySize, keys.ByModified: byModified, keys.ByKind: byKind}
+
+// sortKey is a row with its rank in an order. The place is that in the order of names.
+type sortKey struct {
+	rank  int64
+	place int32
+	row   int32
+}
+
+// sort sorts rows: folders first, then by an order, then by name. The rows of a sorted
+// listing are in the order of the names already.
+func (l *listing) sort(view []int32, a arrangement) []int32 {
+	if !l.sorted || len(l.segments) > 1 {
+		slices.SortStableFunc(view, func(x, y int32) int { return strings.Compare(l.name(x), l.name(y)) })
+	}
+	var folders, files []int32
+	files = view[:0]
+	for _, r := range view {
+		if l.row(r).kind == object {
+			files = append(files, r)
+		} else {
+			folders = append(folders, r)
+		}
+	}
+	if len(folders) > 0 {
+		files = slices.Clone(files) // both go to the view
+	}
+	at := copy(view, l.ordered(folders, a))
+	copy(view[at:], l.ordered(files, a))
+	return view
+}
+
+// ordered sorts folders, or files, that are in the order of their names.
+func (l *listing) ordered(rows []int32, a arrangement) []int32 {
+	if a.order != byName && len(rows) > 0 {
+		rank := l.ranks(rows, a)
+		keys := make([]sortKey, len(rows))
+		for i, r := range rows {
+			keys[i] = sortKey{rank: rank(r), place: int32(i), row: r}
+		}
+		slices.SortFunc(keys, func(x, y sortKey) int {
+			return cmp.Or(cmp.Compare(x.rank, y.rank), cmp.Compare(x.place, y.place))
+		})
+		for i, k := range keys {
+			rows[i] = k.row
+		}
+	}
+	if a.reverse {
+		slices.Reverse(rows)
+	}
+	return rows
+}
+
+// ranks returns the function that gives the rank of a row in an order.
+func (l *listing) ranks(view []int32, a arrangement) func(int32) int64 {
+	switch a.order {
+	case bySize: // largest first
+		return func(r int32) int64 {
+			if l.row(r).kind != object {
+				return -a.sums[l.name(r)]
+			}
+			return -l.row(r).size
+		}
+	case byModified: // newest first
+		return func(r int32) int64 { return ^l.row(r).mod }
+	case byKind:
+		var words []string
+		if len(view) > 0 && l.row(view[0]).kind != object {
+			break
+		}
+		for _, r := range view {
+			if w := kindOf(l.name(r)); !slices.Contains(words, w) {
+				words = append(words, w)
+			}
+		}
+		slices.Sort(words)
+		rank := make(map[string]int64, len(words))
+		for i, w := range words {
+			rank[w] = int64(i)
+		}
+		return func(r int32) int64 { return rank[kindOf(l.name(r))] }
+	}
+	return func(int32) int64 { return 0 }
+}
