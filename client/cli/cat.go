@@ -77,6 +77,9 @@ func (c *cat) run(ctx context.Context, args []string) error {
 // eachFile visits the file of a PATH, or the files that match a pattern. Folders
 // that match are left out.
 func eachFile(ctx context.Context, from storage, t target, visit func(api.Path) error) error {
+	if t.IsRoot() {
+		return usagef("Name a file, like bucket/folder/file.")
+	}
 	if !t.pattern {
 		if file, err := isFile(ctx, from, t.Path); err != nil {
 			return err

@@ -80,7 +80,7 @@ usher get builds/usher/1.4.0/build.log -o - | gzip > build.log.gz
 	g.from.add(cmd)
 	g.version.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&g.dest, "output", "o", "", "folder, file, or - for stdout (default: the current folder, or that of usher config)")
+	f.VarP(textFlag{&g.dest, "file"}, "output", "o", "folder, file, or - for stdout (default: the current folder, or that of usher config)")
 	f.BoolVar(&g.overwrite, "overwrite", false, "download all files, and replace existing ones")
 	f.BoolVar(&g.checksum, "checksum", false, "compare existing files by their content")
 	f.BoolVar(&g.skip, "skip-existing", false, "keep existing files, whatever their content")

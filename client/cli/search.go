@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -75,6 +76,9 @@ func (s *search) request(query string) (in api.SearchRequest, err error) {
 	} else {
 		in.Text = query
 	}
+	if strings.TrimSpace(query) == "" {
+		return in, usagef("The search has no text. To find all files below a folder: usher ls -R PATH")
+	}
 	if len(query) > api.MaxQuery {
 		return in, usagef("The query has more than %d bytes.", api.MaxQuery)
 	}
@@ -83,27 +87,28 @@ func (s *search) request(query string) (in api.SearchRequest, err error) {
 			return in, usagef("--size: %s.", safe(err.Error()))
 		}
 	}
-	for flag, text := range map[string]string{"--newer-than": s.newer, "--older-than": s.older} {
-		if text == "" {
-			continue
-		}
-		t, err := selection.ParseTime(text, s.Now())
-		if err != nil {
-			return in, usagef("%s %s is not a time. Write an age like 24h or 7d, or a date like 2026-11-01.", flag, safe(text))
-		}
-		if t = t.UTC(); flag == "--newer-than" {
-			in.Modified.From = &t
-		} else {
-			in.Modified.Until = &t
-		}
+	if in.Size.Min != nil && in.Size.Max != nil && *in.Size.Min > *in.Size.Max {
+		return in, usagef("No file has all these sizes: --size %s.", safe(strings.Join(s.size, " --size ")))
 	}
-	return in, nil
+	from, until, err := timesOf(s.newer, s.older, s.Now())
+	if s.newer != "" {
+		from = from.UTC()
+		in.Modified.From = &from
+	}
+	if s.older != "" {
+		until = until.UTC()
+		in.Modified.Until = &until
+	}
+	return in, err
 }
 
 func (s *search) run(ctx context.Context, query string, args []string) error {
 	targets, err := s.paths.targets(args)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(targets, func(t target) bool { return t.IsRoot() }) { // all buckets
+		targets = nil
 	}
 	in, err := s.request(query)
 	if err != nil {

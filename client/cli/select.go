@@ -2,10 +2,12 @@ package cli
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"usher/backend/api/shape"
 	"usher/client/selection"
 )
 
@@ -31,18 +33,9 @@ func (f *selectFlags) add(cmd *cobra.Command) {
 // selection compiles the flags.
 func (f *selectFlags) selection(now time.Time) (*selection.Selection, error) {
 	b := selection.Bounds{Depth: f.depth}
-	for _, limit := range []struct {
-		flag, text string
-		to         *time.Time
-	}{{"--newer-than", f.newer, &b.Newer}, {"--older-than", f.older, &b.Older}} {
-		if limit.text == "" {
-			continue
-		}
-		t, err := selection.ParseTime(limit.text, now)
-		if err != nil {
-			return nil, usagef("%s %s is not a time. Write an age like 24h or 7d, or a date like 2026-11-01.", limit.flag, safe(limit.text))
-		}
-		*limit.to = t
+	var err error
+	if b.Newer, b.Older, err = timesOf(f.newer, f.older, now); err != nil {
+		return nil, err
 	}
 	if f.min != "" {
 		n, err := sizeOf(f.min)
@@ -58,17 +51,40 @@ func (f *selectFlags) selection(now time.Time) (*selection.Selection, error) {
 		}
 		b.Max = &n
 	}
+	if b.Max != nil && b.Min > *b.Max {
+		return nil, usagef("No file has --min-size %s and --max-size %s.", safe(f.min), safe(f.max))
+	}
 	sel, err := selection.New(f.rules, b)
 	var wrong *selection.PatternError
 	if errors.As(err, &wrong) {
-		return nil, usagef("%s can't be read as a pattern (%s).", shellQuote(wrong.Pattern), wrong.Error())
+		return nil, usagef("%s can't be read as a pattern: %s.", shellQuote(wrong.Pattern), wrong.Error())
 	}
 	return sel, err
 }
 
+// timesOf parses --newer-than and --older-than. An empty text is the zero time. It
+// refuses a range without a moment in it.
+func timesOf(newer, older string, now time.Time) (from, until time.Time, err error) {
+	for _, limit := range []struct {
+		flag, text string
+		to         *time.Time
+	}{{"--newer-than", newer, &from}, {"--older-than", older, &until}} {
+		if limit.text == "" {
+			continue
+		}
+		if *limit.to, err = selection.ParseTime(limit.text, now); err != nil {
+			return from, until, usagef("%s %s is not a time. Write an age like 24h or 7d, or a date like 2026-11-01.", limit.flag, safe(limit.text))
+		}
+	}
+	if newer != "" && older != "" && !from.Before(until) {
+		return from, until, usagef("No file is --newer-than %s and --older-than %s.", safe(newer), safe(older))
+	}
+	return from, until, nil
+}
+
 // sizeOf is bytesOf with 0.
 func sizeOf(s string) (int64, error) {
-	if s == "0" || s == "0B" {
+	if n, ok := shape.Bytes(strings.TrimSpace(s)); ok && n == 0 && !strings.ContainsAny(s, "123456789") {
 		return 0, nil
 	}
 	return bytesOf(s)

@@ -72,6 +72,8 @@ func (s *syncing) run(cmd *cobra.Command, args []string) error {
 	switch {
 	case t.IsRoot():
 		return usagef("Name a folder, like bucket/folder/.")
+	case args[1] == "": // a variable without a value, and not the current folder
+		return usagef("DIR is empty. For the current folder: usher sync %s .", shellQuote(args[0]))
 	case s.yes && !s.remove:
 		return usagef("--yes is for --delete.")
 	case s.remove && !s.yes && !s.dryRun && (!s.InTTY || !s.ErrTTY || s.json):
@@ -104,6 +106,9 @@ func (s *syncing) run(cmd *cobra.Command, args []string) error {
 	known, err := ledger.Open(s.Folders.State, ledger.Pair{Server: conn.profile.Server, Path: t.String(), Dir: dir})
 	if errors.Is(err, ledger.ErrBusy) {
 		return &failedError{text: "Another sync of the same folders is running. Wait for its end, or stop it.", exit: api.ExitDisk, cause: err}
+	}
+	if errors.Is(err, ledger.ErrDamaged) {
+		return &failedError{text: fmt.Sprintf("The list of the files of earlier syncs can't be read (%s). Remove it to sync again: usher then treats the files in DIR as yours.", safe(err.Error())), exit: api.ExitDisk, cause: err}
 	}
 	if err != nil {
 		return err

@@ -48,6 +48,9 @@ usher url builds/README.md --version \
 				if err != nil {
 					return err
 				}
+				if t.IsRoot() {
+					return usagef("Name a file, like bucket/folder/file.")
+				}
 				if t.Key == "" {
 					return isFolder(t)
 				}

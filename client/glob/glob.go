@@ -36,8 +36,9 @@ type Match struct {
 	Entry api.Entry
 }
 
-// ErrPattern is the refusal of a pattern with an open bracket or brace.
-var ErrPattern = errors.New("a bracket or brace is not closed")
+// ErrPattern is the refusal of a pattern with an open bracket or brace, or with a
+// backslash that escapes nothing.
+var ErrPattern = errors.New("a bracket or brace is not closed, or it ends in a backslash")
 
 // Find lists the matches of a pattern in a bucket, in the order of the keys of
 // each folder. As in a shell, a segment without a match is taken

@@ -53,6 +53,7 @@ type Mark struct {
 var (
 	ErrForeign = errors.New("the file is not one that a sync put here, or has changed since")
 	ErrBusy    = errors.New("another sync of the same folders is running")
+	ErrDamaged = errors.New("the ledger of earlier syncs is damaged")
 )
 
 // Ledger is an open ledger. It is safe for concurrent use.
@@ -120,7 +121,7 @@ func (l *Ledger) read() error {
 			return nil
 		}
 		if first && (in.Pair == nil || *in.Pair != l.pair) {
-			return fmt.Errorf("%s is the ledger of other folders", l.path)
+			return fmt.Errorf("%w: %s is that of other folders", ErrDamaged, l.path)
 		}
 		switch {
 		case in.File != "" && in.Entry != nil:
@@ -131,6 +132,9 @@ func (l *Ledger) read() error {
 			delete(l.files, in.Gone)
 			delete(l.dirs, in.Gone)
 		}
+	}
+	if errors.Is(scan.Err(), bufio.ErrTooLong) { // no sync writes such a line
+		return nil
 	}
 	return scan.Err()
 }

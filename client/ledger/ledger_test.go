@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,6 +146,42 @@ func TestReopen(t *testing.T) {
 	}
 	if err := l.Remove(root, "c"); !errors.Is(err, ledger.ErrForeign) {
 		t.Errorf("a file whose line is lost: %v", err)
+	}
+}
+
+// A ledger of other folders is refused. A line that no sync has written ends the
+// ledger: the files of the lines after it count as foreign.
+func TestDamagedLedger(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want error
+	}{
+		"empty":         {"", nil},
+		"no JSON":       {"garbage\n", nil},
+		"a long line":   {strings.Repeat("x", 2<<20), nil},
+		"other folders": {`{"pair":{"server":"x","path":"y","dir":"z"}}` + "\n", ledger.ErrDamaged},
+		"no folders":    {"{}\n", ledger.ErrDamaged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state, dir := t.TempDir(), t.TempDir()
+			if err := open(t, state, dir).Close(); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(filepath.Join(state, "sync", "*.jsonl"))
+			if err != nil || len(files) != 1 {
+				t.Fatal(files, err)
+			}
+			write(t, files[0], c.text)
+			l, err := ledger.Open(state, ledger.Pair{Server: "https://files.example.com", Path: "lab/d/", Dir: dir})
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if err == nil {
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
 }
 

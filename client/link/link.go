@@ -134,7 +134,7 @@ func (m *Maker) link(p api.Path, object api.ReleaseObject, item api.ReleaseItem,
 // cannot read it back.
 func Quote(s string) string {
 	s = safetext.Line(s)
-	if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:@%") == "" {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:@%") == "" {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

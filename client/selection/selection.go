@@ -45,9 +45,31 @@ type compiled struct {
 }
 
 // PatternError is the refusal of a rule's pattern.
-type PatternError struct{ Pattern string }
+type PatternError struct{ Pattern, Reason string }
 
-func (e *PatternError) Error() string { return "a bracket or brace of the pattern is not closed" }
+func (e *PatternError) Error() string { return e.Reason }
+
+// problem returns the reason that a pattern of a rule is refused, or "". gitignore
+// inverts a rule that begins with "!". Here the flags do, and such a rule would choose
+// the opposite of what a person of gitignore expects.
+func problem(pattern string) string {
+	switch {
+	case strings.Trim(pattern, "/") == "":
+		return "it names nothing"
+	case strings.HasPrefix(pattern, "!"):
+		return `it begins with "!"; --include and --exclude choose the direction, and \! begins a name with "!"`
+	case trailingBackslash(pattern):
+		return "it ends in a backslash"
+	case !doublestar.ValidatePattern(pattern):
+		return "a bracket or brace of the pattern is not closed"
+	}
+	return ""
+}
+
+// trailingBackslash reports whether a pattern ends in a backslash that escapes nothing.
+func trailingBackslash(pattern string) bool {
+	return (len(pattern)-len(strings.TrimRight(pattern, `\`)))%2 == 1
+}
 
 // New compiles a selection. It returns a *PatternError for an invalid pattern.
 func New(rules []Rule, b Bounds) (*Selection, error) {
@@ -67,12 +89,12 @@ func New(rules []Rule, b Bounds) (*Selection, error) {
 // the top folder; one at the end limits it to folders; a pattern that matches a
 // folder matches everything below it; a/** matches everything inside a.
 func compile(r Rule) (compiled, error) {
+	if reason := problem(r.Pattern); reason != "" {
+		return compiled{}, &PatternError{r.Pattern, reason}
+	}
 	pattern, folder := strings.CutSuffix(r.Pattern, "/")
 	anchored := strings.Contains(pattern, "/")
 	pattern = strings.TrimPrefix(pattern, "/")
-	if pattern == "" || !doublestar.ValidatePattern(pattern) {
-		return compiled{}, &PatternError{r.Pattern}
-	}
 	if !anchored {
 		pattern = "**/" + pattern
 	}

@@ -1,6 +1,7 @@
 package selection_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -180,4 +181,20 @@ func ExampleNew() {
 	// 2026/a.csv true
 	// 2026/a.txt false
 	// tmp/a.csv false
+}
+
+// A pattern that names nothing, or that would choose the opposite, is refused with its
+// reason.
+func TestRefusedPatterns(t *testing.T) {
+	for pattern, reason := range map[string]string{
+		"": "names nothing", "/": "names nothing", "//": "names nothing", "!a": "begins with", "a[b": "not closed", "{a": "not closed",
+		`a\`: "backslash", `a\\\`: "backslash",
+		`a\\`: "", `\!a`: "", "a!": "", "[!a]": "", "**": "", "#a": "", " ": "", "a/": "", "/a": "", "[]a]": "not closed",
+	} {
+		_, err := selection.New([]selection.Rule{{Pattern: pattern}}, selection.Bounds{})
+		var wrong *selection.PatternError
+		if reason == "" && err != nil || reason != "" && (!errors.As(err, &wrong) || !strings.Contains(wrong.Reason, reason)) {
+			t.Errorf("%q: %v, want %q", pattern, err, reason)
+		}
+	}
 }
