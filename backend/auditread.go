@@ -222,7 +222,7 @@ func (b *Backend) auditSummary(r *request) (any, error) {
 		Hours: make([]api.AuditHour, len(sum.Hours)),
 	}
 	if b.c.Sinks != nil {
-		out.Sinks = b.c.Sinks.Sinks()
+		out.Sinks = b.c.Sinks.Sinks(r.ctx)
 	}
 	if out.Reviews, err = b.reviews(r); err != nil {
 		return nil, err

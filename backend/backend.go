@@ -98,7 +98,7 @@ type Log interface {
 
 // Sinks are the receivers of the log.
 type Sinks interface {
-	Sinks() []api.Sink
+	Sinks(ctx context.Context) []api.Sink
 }
 
 // Records reads the log in the order of recording.

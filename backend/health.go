@@ -44,7 +44,7 @@ func (b *Backend) health(r *request, try func(context.Context) []api.HealthProbl
 		h.GrantsError = "the new grants were refused; the old grants are still active (see the server's log)"
 	}
 	if b.c.Sinks != nil {
-		h.Sinks = b.c.Sinks.Sinks()
+		h.Sinks = b.c.Sinks.Sinks(r.ctx)
 	}
 	h.OK = len(h.Problems) == 0
 	if !h.OK {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -167,7 +169,10 @@ func encode(format string) func(sink.Record) ([]byte, error) {
 // sinks are the feeders of a server. It implements backend.Sinks.
 type sinks struct {
 	feeders []*sink.Feeder
-	running atomic.Bool // of the instances that share a log, one delivers
+	shared  *sharedSinks // nil: a log of one server
+	every   time.Duration
+	now     func() time.Time
+	running atomic.Bool // of the servers that share a log, one delivers
 }
 
 // newSinks returns the feeders of a configuration, or nil.
@@ -179,7 +184,7 @@ func (p *parts) newSinks(c Config, log *audit.Log) (*sinks, error) {
 	if !ok {
 		return nil, errors.New("sinks needs an audit log in a file, or one that is sealed")
 	}
-	feeders := &sinks{}
+	feeders := &sinks{shared: p.shareSinks(c), every: cmp.Or(c.Pace.Renew, workRenew), now: p.deps.Now}
 	for _, s := range c.Sinks {
 		transport, err := s.transport()
 		if err != nil {
@@ -208,19 +213,28 @@ func alarm(log *audit.Log, name string) func(context.Context, time.Time, error) 
 	}
 }
 
-// Sinks implements backend.Sinks.
-func (s *sinks) Sinks() []api.Sink {
-	if !s.running.Load() {
-		return nil
+// states returns the states of the feeders.
+func (s *sinks) states() []sinkState {
+	all := make([]sinkState, len(s.feeders))
+	for i, f := range s.feeders {
+		all[i] = stateOf(f.Status())
 	}
-	all := make([]api.Sink, 0, len(s.feeders))
-	for _, f := range s.feeders {
-		status := f.Status()
-		out := api.Sink{Name: status.Name, LagSeconds: int(status.Lag.Seconds()), Stuck: status.Stuck != nil, Late: status.Late(), Delivered: status.Delivered}
-		if !status.LastSent.IsZero() {
-			out.LastSent = &status.LastSent
-		}
-		all = append(all, out)
+	return all
+}
+
+// Sinks implements backend.Sinks. A server that does not deliver answers with the states
+// that the delivering one published.
+func (s *sinks) Sinks(ctx context.Context) []api.Sink {
+	var states []sinkState
+	switch {
+	case s.running.Load():
+		states = s.states()
+	case s.shared != nil:
+		states = s.shared.load(ctx)
+	}
+	all := make([]api.Sink, len(states))
+	for i, state := range states {
+		all[i] = state.answer(s.now())
 	}
 	return all
 }
@@ -233,5 +247,26 @@ func (s *sinks) run(ctx context.Context) {
 	for _, f := range s.feeders {
 		feeders.Go(func() { f.Run(ctx) })
 	}
+	if s.shared != nil {
+		s.publish(ctx)
+	}
 	feeders.Wait()
+}
+
+// publish publishes changed states until ctx ends. A failure is repeated at the next
+// tick.
+func (s *sinks) publish(ctx context.Context) {
+	var last []sinkState
+	tick := time.NewTicker(s.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if states := s.states(); !slices.Equal(states, last) && s.shared.store(ctx, states) == nil {
+			last = states
+		}
+	}
 }

@@ -86,6 +86,7 @@ type FeederConfig struct {
 type Status struct {
 	Name      string
 	Delivered int64         // records
+	Oldest    time.Time     // of the undelivered events; zero: none
 	Lag       time.Duration // age of the oldest undelivered event; 0 if there is none
 	Stuck     error         // cause of the last failure, until a delivery succeeds; nil: idle or working
 	LastSent  time.Time     // zero: never
@@ -120,7 +121,7 @@ func (f *Feeder) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.status
-	if !f.oldest.IsZero() {
+	if s.Oldest = f.oldest; !f.oldest.IsZero() {
 		s.Lag = max(0, elapsed.Since(f.c.Now(), f.oldest))
 	}
 	return s
