@@ -189,6 +189,24 @@ func startLiar(ts *testscript.TestScript, args []string) {
 	ts.Setenv("LIAR", server.URL)
 }
 
+// startHung sets HUNG: the demo's backend behind a proxy that never answers requests of
+// one path.
+func startHung(ts *testscript.TestScript, args []string) {
+	to, err := url.Parse(running(ts).facts.Server)
+	ts.Check(err)
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = to.Host }}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == args[0] {
+			_, _ = io.Copy(io.Discard, r.Body) // then the server notices the end of the connection
+			<-r.Context().Done()
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("HUNG", server.URL)
+}
+
 // startGarbage sets GARBAGE: a server whose answers are not usher's and have
 // escape sequences.
 func startGarbage(ts *testscript.TestScript, _ []string) {
@@ -232,7 +250,7 @@ func interrupt(ts *testscript.TestScript, args []string) {
 		}
 	}
 	*ts.Value(jobKey{}).(**exec.Cmd) = job
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill}
 	ts.Check(job.Process.Signal(signals[args[0]]))
 }
 

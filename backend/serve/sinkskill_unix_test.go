@@ -65,6 +65,8 @@ func TestASinkOfAFileSurvivesKills(t *testing.T) {
 		}
 		started++
 		out.Reset()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		child = exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledServer$")
 		child.Env, child.Stdout, child.Stderr = append(os.Environ(), killedServerEnv+"="+string(text)), &out, &out
 		if _, err = child.StdinPipe(); err == nil {
@@ -75,11 +77,13 @@ func TestASinkOfAFileSurvivesKills(t *testing.T) {
 		}
 	}
 	dead := make(chan struct{}, kills)
-	run()
-	s.kill = func(int) { // of a request's goroutine, while the process waits for the answer
+	s.mu.Lock()
+	s.kill = func(int) { // called under the lock, while the process waits for the answer
 		_ = child.Process.Kill()
 		dead <- struct{}{}
 	}
+	s.mu.Unlock()
+	run()
 	left := time.After(patience)
 	missing := func() int {
 		s.mu.Lock()
